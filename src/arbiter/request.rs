@@ -1,0 +1,261 @@
+//! What a client may ask for, and what the arbiter answers: the public interface of the daemon, as values.
+//!
+//! Who asked and in which bytes is known to nobody here. A request that changes something goes to the arbiter with
+//! a [`Ticket`]; its reply comes back with the same ticket, at once or, when the client waits, when the work is
+//! done. Questions are answered by the daemon from what the arbiter and the kernel know.
+
+use super::Pid;
+use crate::config::Value;
+
+/// Stands for one request until it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// A decoded request of a client.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// A request that changes something.
+    Order(Order),
+    /// A question.
+    Question(Question),
+    /// Turns the connection into a stream of events whose topics begin with one of these; none: all.
+    Listen(Vec<String>),
+}
+
+/// Which watchers a start, stop or restart is for, as the client wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Select {
+    /// All.
+    All,
+    /// Those whose names match.
+    Match {
+        /// The pattern.
+        pattern: String,
+        /// How it is meant.
+        how: Matching,
+    },
+}
+
+/// How a pattern of names is meant. Case is ignored in all three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Matching {
+    /// A shell pattern for the whole name.
+    Glob,
+    /// A regular expression for the beginning of the name.
+    Regex,
+    /// The name itself.
+    Simple,
+}
+
+/// A request that changes something.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Order {
+    /// Start watchers.
+    Start {
+        /// Which.
+        who: Select,
+        /// Answer when it is done.
+        waiting: bool,
+    },
+    /// Stop watchers.
+    Stop {
+        /// Which.
+        who: Select,
+        /// Answer when it is done.
+        waiting: bool,
+    },
+    /// Stop watchers, then start them.
+    Restart {
+        /// Which.
+        who: Select,
+        /// Answer when it is done.
+        waiting: bool,
+    },
+    /// Replace the processes of a watcher, or of all, without a gap.
+    Reload {
+        /// Which watcher; all when missing.
+        name: Option<String>,
+        /// New processes before the old ones end; else it is a restart.
+        graceful: bool,
+        /// One process after the other.
+        sequential: bool,
+        /// Answer when it is done.
+        waiting: bool,
+    },
+    /// Change the number of processes by so many, up or down.
+    Change {
+        /// Which watcher.
+        name: String,
+        /// How many more; negative: fewer.
+        by: i64,
+        /// Answer when it is done.
+        waiting: bool,
+    },
+    /// Set options.
+    Set {
+        /// Which watcher.
+        name: String,
+        /// Keys with typed values.
+        options: Vec<(String, Value)>,
+        /// Answer when it is done.
+        waiting: bool,
+    },
+    /// Make a watcher.
+    Add {
+        /// Its name.
+        name: String,
+        /// Its command.
+        cmd: String,
+        /// More arguments.
+        args: Option<String>,
+        /// Its options: keys with typed values.
+        options: Vec<(String, Value)>,
+        /// Start it at once.
+        start: bool,
+        /// Answer when it is done.
+        waiting: bool,
+    },
+    /// Forget a watcher.
+    Rm {
+        /// Which.
+        name: String,
+        /// Leave its processes running.
+        nostop: bool,
+        /// Answer when it is done.
+        waiting: bool,
+    },
+    /// Stop processes with a signal and a deadline; they are replaced.
+    Kill {
+        /// Which watcher.
+        name: String,
+        /// Which process; all when missing.
+        pid: Option<Pid>,
+        /// The signal, instead of the watcher's stop_signal.
+        signum: Option<i32>,
+        /// Seconds until SIGKILL, instead of the watcher's graceful_timeout.
+        graceful_timeout: Option<f64>,
+        /// Answer when it is done.
+        waiting: bool,
+    },
+    /// Send a signal, nothing more.
+    Signal {
+        /// Which watcher.
+        name: String,
+        /// Which process; all when missing.
+        pid: Option<Pid>,
+        /// Which child of that process.
+        childpid: Option<Pid>,
+        /// To the direct children instead.
+        children: bool,
+        /// To all descendants too.
+        recursive: bool,
+        /// The signal.
+        signum: i32,
+    },
+    /// Stop everything and end.
+    Quit {
+        /// Answer when everything has stopped.
+        waiting: bool,
+    },
+}
+
+/// A question. It changes nothing and is answered at once.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Question {
+    /// The names of all watchers, or the pids of one.
+    List(Option<String>),
+    /// The states of all watchers, or of one.
+    Status(Option<String>),
+    /// The number of processes of all watchers, or of one.
+    Numprocesses(Option<String>),
+    /// The number of watchers.
+    Numwatchers,
+    /// Some options of a watcher.
+    Get {
+        /// Which watcher.
+        name: String,
+        /// Which options.
+        keys: Vec<String>,
+    },
+    /// All options of a watcher.
+    Options(String),
+    /// The options of `[circus]`, or one of them.
+    Globaloptions(Option<String>),
+    /// The sockets.
+    Listsockets,
+    /// Statistics of processes.
+    Stats {
+        /// Which watcher; all when missing.
+        name: Option<String>,
+        /// Which process.
+        process: Option<Pid>,
+        /// With what a hook adds.
+        extended: bool,
+    },
+    /// Statistics of circus itself.
+    Dstats,
+}
+
+/// Circus's error numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Errno {
+    /// The request is no JSON.
+    NotJson = 1,
+    /// There is no such command.
+    UnknownCommand = 2,
+    /// A property is missing or bad, or there is no such watcher.
+    Message = 3,
+    /// The kernel refused.
+    Os = 4,
+    /// It cannot be done as things are.
+    Conflict = 5,
+    /// It was begun and failed.
+    Failed = 6,
+}
+
+/// What the arbiter answers to an order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// Done, or begun.
+    Ok,
+    /// Which processes an order started, stopped and kept.
+    Info {
+        /// Pids that are new.
+        started: Vec<Pid>,
+        /// Pids that are gone; missing in the reply to a start.
+        stopped: Option<Vec<Pid>>,
+        /// Pids that stayed.
+        kept: Vec<Pid>,
+    },
+    /// As [`Reply::Info`] of a start, at the top level, as `add` has it.
+    Added {
+        /// Pids that are new.
+        started: Vec<Pid>,
+        /// Pids that stayed.
+        kept: Vec<Pid>,
+    },
+    /// A watcher has stopped: `info` is null.
+    Stopped,
+    /// The number of processes of a watcher, and whether it is a singleton.
+    Numprocesses {
+        /// How many.
+        count: i64,
+        /// It is a singleton, whose number does not change.
+        singleton: bool,
+    },
+    /// It was not done, or not all of it.
+    Error {
+        /// The kind of error.
+        errno: Errno,
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+impl Reply {
+    /// An error reply.
+    pub fn error(errno: Errno, reason: impl Into<String>) -> Reply {
+        Reply::Error { errno, reason: reason.into() }
+    }
+}

@@ -1,0 +1,354 @@
+//! What a configuration says, as values: the whole of it, its watchers, sockets and plugins, where each option
+//! stands, and the findings that reading it gave.
+//!
+//! Names are not resolved here: a user is a name, a path is text. That happens just before use.
+
+use super::options::{self, CircusOptions, Live, PluginOptions, Row, SocketOptions, StreamOptions, WatcherOptions};
+use super::value::{Kind, Value};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// Where an option or a section stands.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin {
+    /// The file, as it was named.
+    pub file: Rc<str>,
+    /// The line, from 1; 0 when the file as a whole is meant.
+    pub line: u32,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.line == 0 { f.write_str(&self.file) } else { write!(f, "{}:{}", self.file, self.line) }
+    }
+}
+
+/// Where the options of a section stand. Two sections that say the same in other places are equal.
+#[derive(Clone, Debug, Default)]
+pub struct Origins {
+    /// Where the section begins.
+    pub section: Option<Origin>,
+    /// Where each key stands.
+    pub keys: BTreeMap<String, Origin>,
+}
+
+impl PartialEq for Origins {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Origins {
+    /// Where `key` stands, or else its section.
+    pub fn of(&self, key: &str) -> Option<&Origin> {
+        self.keys.get(key).or(self.section.as_ref())
+    }
+}
+
+/// A whole configuration.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// `[circus]`.
+    pub circus: CircusOptions,
+    /// Where its options stand.
+    pub origins: Origins,
+    /// `[watcher:NAME]`, sorted by name.
+    pub watchers: Vec<WatcherConfig>,
+    /// `[socket:NAME]`, sorted by name.
+    pub sockets: Vec<SocketConfig>,
+    /// `[plugin:NAME]`, sorted by name.
+    pub plugins: Vec<PluginConfig>,
+}
+
+/// Names with values, sorted.
+pub type Names = BTreeMap<String, String>;
+
+/// One watcher.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WatcherConfig {
+    /// Its name, in its own case.
+    pub name: String,
+    /// Where its options stand.
+    pub origins: Origins,
+    /// The options of the table.
+    pub options: WatcherOptions,
+    /// Resource limits by lower-case name (`nofile`); `None` is infinity.
+    pub rlimits: BTreeMap<String, Option<u64>>,
+    /// Where its standard output goes; `None`: to that of circus.
+    pub stdout_stream: Option<StreamConfig>,
+    /// Where its standard error output goes; `None`: to that of circus.
+    pub stderr_stream: Option<StreamConfig>,
+    /// Programs to ask or tell, by the name of the hook, with the flag that ignores failures.
+    pub hooks: BTreeMap<String, (String, bool)>,
+    /// The environment of its processes, `$VAR` expanded.
+    pub env: Names,
+    /// All other keys, as they stand in the file.
+    pub free: Names,
+}
+
+/// Where one of the outputs of a watcher goes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StreamConfig {
+    /// The options of the table.
+    pub options: StreamOptions,
+    /// All other keys.
+    pub free: Names,
+}
+
+/// One socket.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SocketConfig {
+    /// Its name, lower-case.
+    pub name: String,
+    /// Where its options stand.
+    pub origins: Origins,
+    /// The options of the table.
+    pub options: SocketOptions,
+    /// All other keys.
+    pub free: Names,
+}
+
+/// One plugin.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PluginConfig {
+    /// Its name with `plugin:` before it, as Circus has it.
+    pub name: String,
+    /// Where its options stand.
+    pub origins: Origins,
+    /// The options of the table.
+    pub options: PluginOptions,
+    /// The plugin's own options.
+    pub free: Names,
+}
+
+/// Something that is to be said about a configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where.
+    pub origin: Origin,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Circus cannot load the file either: the daemon does not start.
+    Fatal,
+    /// One watcher or socket cannot work.
+    Error,
+    /// It works, but probably not as meant.
+    Warning,
+}
+
+impl Severity {
+    /// The word that stands before the message.
+    pub fn word(self) -> &'static str {
+        match self {
+            Severity::Fatal | Severity::Error => "error",
+            Severity::Warning => "warning",
+        }
+    }
+}
+
+/// Why a watcher did not take a value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Refused {
+    /// There is no such option, or not one that can be set.
+    Unknown,
+    /// The value has another type than this.
+    Type(&'static str),
+    /// The value cannot be used; a sentence.
+    Bad(String),
+}
+
+impl WatcherConfig {
+    /// Stores a typed value under a key, as `set` and `add` do. The answer says what has to follow.
+    ///
+    /// # Errors
+    /// The key is unknown, or the value does not fit.
+    pub fn set(&mut self, key: &str, value: &Value) -> Result<Live, Refused> {
+        if let Some(row) = options::find(options::WATCHER, key) {
+            return set_row(row, &mut self.options, value).map(|()| row.live);
+        }
+        match (key, value) {
+            ("env", Value::Map(env)) => {
+                self.env = env.iter().cloned().collect();
+                Ok(Live::Reload)
+            }
+            ("env", _) => Err(Refused::Type("a valid object")),
+            ("stdout_stream", _) => set_stream(&mut self.stdout_stream, value),
+            ("stderr_stream", _) => set_stream(&mut self.stderr_stream, value),
+            ("hooks", Value::Map(hooks)) => {
+                hooks.iter().try_for_each(|(name, hook)| self.set_hook(name, hook)).map(|()| Live::Stored)
+            }
+            _ => self.set_member(key, value),
+        }
+    }
+
+    /// Stores a value of one of the families of options.
+    fn set_member(&mut self, key: &str, value: &Value) -> Result<Live, Refused> {
+        let (family, rest) = options::family(key).ok_or(Refused::Unknown)?;
+        match (family.prefix, value) {
+            ("rlimit_", _) => {
+                let limit = rlimit(value)?;
+                self.rlimits.insert(rest.to_ascii_lowercase(), limit);
+            }
+            ("stdout_stream.", _) => set_stream_key(self.stdout_stream.get_or_insert_default(), rest, value)?,
+            ("stderr_stream.", _) => set_stream_key(self.stderr_stream.get_or_insert_default(), rest, value)?,
+            ("hooks.", Value::Str(hook)) => self.set_hook(rest, hook)?,
+            (_, Value::Str(text)) => {
+                self.free.insert(key.into(), text.clone());
+            }
+            _ => return Err(Refused::Type("a string")),
+        }
+        Ok(family.live)
+    }
+
+    /// Stores `COMMAND[, true]` as the hook `name`.
+    fn set_hook(&mut self, name: &str, text: &str) -> Result<(), Refused> {
+        let (command, flag) = match text.rsplit_once(',') {
+            Some((command, flag)) => match Kind::Bool.parse(flag) {
+                Ok(Value::Bool(flag)) => (command.trim(), flag),
+                _ => (text, false),
+            },
+            None => (text, false),
+        };
+        self.hooks.insert(name.into(), (command.trim().into(), flag));
+        Ok(())
+    }
+
+    /// The value of an option of the table, of a family, or of a free key; `None` when there is no such key.
+    pub fn get(&self, key: &str) -> Option<Value> {
+        if let Some(row) = options::find(options::WATCHER, key) {
+            return Some((row.get)(&self.options));
+        }
+        match key {
+            "env" => Some(Value::Map(self.env.clone().into_iter().collect())),
+            "name" => Some(Value::Str(self.name.clone())),
+            _ => match options::family(key) {
+                Some((family, rest)) => self.get_member(family.prefix, rest, key),
+                None => self.free.get(key).cloned().map(Value::Str),
+            },
+        }
+    }
+
+    fn get_member(&self, prefix: &str, rest: &str, key: &str) -> Option<Value> {
+        let stream = |stream: &Option<StreamConfig>| stream.as_ref().and_then(|s| s.get(rest));
+        match prefix {
+            "rlimit_" => self.rlimits.get(&rest.to_ascii_lowercase()).map(|limit| rlimit_value(*limit)),
+            "stdout_stream." => stream(&self.stdout_stream),
+            "stderr_stream." => stream(&self.stderr_stream),
+            "hooks." => self.hooks.get(rest).map(|(command, _)| Value::Str(command.clone())),
+            _ => self.free.get(key).cloned().map(Value::Str),
+        }
+    }
+
+    /// The most processes that it may run; a singleton has one at most.
+    pub fn wanted(&self) -> usize {
+        let wanted = usize::try_from(self.options.numprocesses).unwrap_or(0);
+        if self.options.singleton { wanted.min(1) } else { wanted }
+    }
+}
+
+impl StreamConfig {
+    /// The value of one option of the stream, when it differs from its default.
+    pub fn get(&self, key: &str) -> Option<Value> {
+        match options::find(options::STREAM, key) {
+            Some(row) => Some((row.get)(&self.options)).filter(|v| *v != (row.get)(&StreamOptions::default())),
+            None => self.free.get(key).cloned().map(Value::Str),
+        }
+    }
+
+    /// All options that are set, in the order of the table, then the free ones.
+    pub fn entries(&self) -> Vec<(&str, Value)> {
+        let rows = options::STREAM.iter().filter_map(|row| Some((row.key, self.get(row.key)?)));
+        rows.chain(self.free.iter().map(|(k, v)| (k.as_str(), Value::Str(v.clone())))).collect()
+    }
+}
+
+/// Stores a typed value in a row of a table.
+///
+/// # Errors
+/// The value has the wrong type.
+pub fn set_row<S>(row: &Row<S>, options: &mut S, value: &Value) -> Result<(), Refused> {
+    let accepted = row.kind.accept(value).ok_or(Refused::Type(row.kind.noun()))?;
+    if (row.set)(options, &accepted) { Ok(()) } else { Err(Refused::Type(row.kind.noun())) }
+}
+
+fn set_stream(stream: &mut Option<StreamConfig>, value: &Value) -> Result<Live, Refused> {
+    let Value::Map(entries) = value else { return Err(Refused::Type("a valid object")) };
+    let mut fresh = StreamConfig::default();
+    for (key, text) in entries {
+        set_stream_key(&mut fresh, key, &Value::Str(text.clone()))?;
+    }
+    *stream = Some(fresh);
+    Ok(Live::Stored)
+}
+
+/// Stores one option of a stream; text is read as the file reader reads it.
+fn set_stream_key(stream: &mut StreamConfig, key: &str, value: &Value) -> Result<(), Refused> {
+    match (options::find(options::STREAM, key), value) {
+        (Some(row), Value::Str(text)) => {
+            let value = row.kind.parse(text).map_err(|why| Refused::Bad(format!("{key} = {text} {why}")))?;
+            set_row(row, &mut stream.options, &value)
+        }
+        (Some(row), _) => set_row(row, &mut stream.options, value),
+        (None, Value::Str(text)) => {
+            stream.free.insert(key.into(), text.clone());
+            Ok(())
+        }
+        (None, _) => Err(Refused::Type("a string")),
+    }
+}
+
+/// A resource limit: a number, or nothing, `infinity`, `unlimited` or -1 for none.
+fn rlimit(value: &Value) -> Result<Option<u64>, Refused> {
+    let bad = || Refused::Type("an integer, infinity or empty");
+    match value {
+        Value::None => Ok(None),
+        Value::Int(-1) => Ok(None),
+        Value::Int(n) => u64::try_from(*n).map(Some).map_err(|_| bad()),
+        Value::Str(text) => match text.trim().to_ascii_lowercase().as_str() {
+            "" | "infinity" | "unlimited" | "-1" => Ok(None),
+            number => number.parse().map(Some).map_err(|_| bad()),
+        },
+        Value::Bool(_) | Value::Float(_) | Value::Map(_) => Err(bad()),
+    }
+}
+
+fn rlimit_value(limit: Option<u64>) -> Value {
+    limit.map_or(Value::None, |n| i64::try_from(n).map_or(Value::None, Value::Int))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_set_and_read_by_key() {
+        let mut w = WatcherConfig::default();
+        assert_eq!(w.set("numprocesses", &Value::Int(3)), Ok(Live::Numprocesses));
+        assert_eq!(w.get("numprocesses"), Some(Value::Int(3)));
+        assert_eq!(w.set("numprocesses", &Value::Str("3".into())), Err(Refused::Type("an integer")));
+        assert_eq!(w.set("rlimit_NOFILE", &Value::Str("infinity".into())), Ok(Live::Reload));
+        assert_eq!(w.rlimits.get("nofile"), Some(&None));
+        assert_eq!(w.set("stdout_stream.max_bytes", &Value::Str("10".into())), Ok(Live::Stored));
+        assert_eq!(w.get("stdout_stream.max_bytes"), Some(Value::Int(10)));
+        assert!(matches!(w.set("stdout_stream.max_bytes", &Value::Str("x".into())), Err(Refused::Bad(_))));
+        assert_eq!(w.set("nonsense", &Value::Int(1)), Err(Refused::Unknown));
+        assert_eq!(w.set("hooks.before_start", &Value::Str("/bin/x, true".into())), Ok(Live::Stored));
+        assert_eq!(w.hooks.get("before_start"), Some(&("/bin/x".into(), true)));
+    }
+
+    #[test]
+    fn a_singleton_has_one_process_at_most() {
+        let mut w = WatcherConfig::default();
+        w.options.numprocesses = 5;
+        assert_eq!(w.wanted(), 5);
+        w.options.singleton = true;
+        assert_eq!(w.wanted(), 1);
+    }
+}

@@ -1,0 +1,318 @@
+//! THE option table: every option that a configuration may hold, one row each.
+//!
+//! A row names the option once: its key, its type, its default, what it takes, when its `$(circus...)` are
+//! expanded, what `set` does with it, how far it is built, and one line of help. The structs below, the file
+//! reader, `set`, `get`, `options`, the suggestions of `check` and the lists in the manual all come from the rows.
+//! Options that are a family of names (`rlimit_*`, `hooks.*`, `stdout_stream.*`) stand in [`FAMILIES`].
+
+use super::value::{Field, Kind, Value};
+use Built::{Pending, Quiet, Useless, Works};
+use Expand::{Global, Never, Watcher};
+use Live::{Fixed, Numprocesses, Reload, Stored};
+
+/// When the variables in a value are replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expand {
+    /// At load, by the daemon's environment and `[env]`.
+    Global,
+    /// At load, by the watcher's environment; what is left, again at each spawn.
+    Watcher,
+    /// Not at all.
+    Never,
+}
+
+/// What the command `set` does with an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Live {
+    /// Stored; the next time that circus looks at it, it holds. No process is touched.
+    Stored,
+    /// Stored, then the watcher is gracefully reloaded.
+    Reload,
+    /// Stored, then processes are started or stopped.
+    Numprocesses,
+    /// Cannot be set while circus runs.
+    Fixed,
+}
+
+/// How far an option is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Built {
+    /// It does what its help says.
+    Works,
+    /// It is accepted, without a word, and opens nothing: old files have it everywhere.
+    Quiet,
+    /// It is accepted with one warning: this version does not do it yet.
+    Pending,
+    /// It can have no meaning in a native program; the text says what to do instead.
+    Useless(&'static str),
+}
+
+/// One option of a section whose values are kept in an `S`.
+pub struct Row<S: 'static> {
+    /// The key as it is written.
+    pub key: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// When variables in it are expanded.
+    pub expand: Expand,
+    /// What `set` does with it.
+    pub live: Live,
+    /// How far it is built.
+    pub built: Built,
+    /// One line for the manual.
+    pub help: &'static str,
+    /// Its value.
+    pub get: fn(&S) -> Value,
+    /// Stores a value; false when the value is of another type.
+    pub set: fn(&mut S, &Value) -> bool,
+}
+
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident $rows:ident { $(
+        $key:literal => $field:ident: $type:ty = $default:expr, $kind:expr, $expand:expr, $live:expr, $built:expr, $help:literal;
+    )* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $name { $(#[doc = $help] pub $field: $type,)* }
+
+        impl Default for $name {
+            fn default() -> Self {
+                $name { $($field: $default,)* }
+            }
+        }
+
+        $(#[$doc])*
+        pub static $rows: &[Row<$name>] = &[ $( Row {
+            key: $key,
+            kind: $kind,
+            expand: $expand,
+            live: $live,
+            built: $built,
+            help: $help,
+            get: |options| Field::to_value(&options.$field),
+            set: |options, value| {
+                Field::from_value(value).map(|value| options.$field = value).is_some()
+            },
+        }, )* ];
+    };
+}
+
+/// Text that may be missing.
+type Maybe = Option<String>;
+
+const LEVELS: Kind = Kind::Choice(&["debug", "info", "warning", "error", "critical"]);
+
+section! {
+    /// The options of `[circus]`.
+    CircusOptions CIRCUS {
+    "endpoint" => endpoint: Maybe = None, Kind::Text, Global, Fixed, Works, "the control socket: a path, ipc://PATH, unix://PATH, @NAME, or none";
+    "endpoint_owner" => endpoint_owner: Maybe = None, Kind::Id, Global, Fixed, Works, "the user that gets the file of the control socket";
+    "endpoint_mode" => endpoint_mode: i64 = 0o600, Kind::Octal, Global, Fixed, Works, "the mode of the file of the control socket, octal";
+    "allow_tcp" => allow_tcp: bool = false, Kind::Bool, Global, Fixed, Pending, "also open the port that a tcp:// endpoint names";
+    "pubsub_endpoint" => pubsub_endpoint: Maybe = None, Kind::Text, Global, Fixed, Quiet, "where Circus publishes events; events are on the control socket";
+    "stats_endpoint" => stats_endpoint: Maybe = None, Kind::Text, Global, Fixed, Quiet, "where Circus publishes statistics; stats and dstats answer on the control socket";
+    "multicast_endpoint" => multicast_endpoint: Maybe = None, Kind::Text, Global, Fixed, Quiet, "where Circus is discovered; nothing is opened";
+    "statsd" => statsd: bool = false, Kind::Bool, Global, Fixed, Quiet, "Circus's statistics daemon; statistics need none here";
+    "check_delay" => check_delay: f64 = 5.0, Kind::Float, Global, Fixed, Quiet, "the period at which Circus looks for dead processes; deaths are known at once here";
+    "warmup_delay" => warmup_delay: f64 = 0.0, Kind::Float, Global, Fixed, Works, "seconds between the starts of two watchers";
+    "umask" => umask: Option<i64> = None, Kind::Octal, Global, Fixed, Works, "the umask of circus and of its processes, octal";
+    "loglevel" => loglevel: Maybe = None, LEVELS, Global, Fixed, Works, "debug, info, warning, error or critical";
+    "logoutput" => logoutput: Maybe = None, Kind::Text, Global, Fixed, Works, "a file, or - for the standard error output";
+    "pidfile" => pidfile: Maybe = None, Kind::Text, Global, Fixed, Works, "a file that holds the pid of circus while it runs";
+    "include" => include: Maybe = None, Kind::Text, Global, Fixed, Works, "more files to read, by path or pattern";
+    "include_dir" => include_dir: Maybe = None, Kind::Text, Global, Fixed, Works, "directories whose *.ini files are read too";
+    "debug" => debug: bool = false, Kind::Bool, Global, Fixed, Pending, "output of plugins goes to that of circus, at log level debug";
+    "fqdn_prefix" => fqdn_prefix: Maybe = None, Kind::Text, Global, Fixed, Quiet, "a prefix of the name of the host; Circus shows it nowhere";
+    "log_max_bytes" => log_max_bytes: i64 = 0, Kind::Int, Global, Fixed, Pending, "how many bytes all log files may take together";
+    "tombstone" => tombstone: Maybe = None, Kind::Text, Global, Fixed, Pending, "a file that says why circus ended";
+    "httpd" => httpd: bool = false, Kind::Bool, Global, Fixed, Useless("there is no web console; circus ctl and the control socket do what it did"), "Circus's web console";
+    "httpd_host" => httpd_host: String = "localhost".into(), Kind::Text, Global, Fixed, Quiet, "the address of Circus's web console";
+    "httpd_port" => httpd_port: i64 = 8080, Kind::Int, Global, Fixed, Quiet, "the port of Circus's web console";
+    "httpd_close_outputs" => httpd_close_outputs: bool = false, Kind::Bool, Global, Fixed, Quiet, "Circus never reads it";
+    "statsd_close_outputs" => statsd_close_outputs: bool = false, Kind::Bool, Global, Fixed, Quiet, "Circus never reads it";
+    "loggerconfig" => loggerconfig: Maybe = None, Kind::Text, Global, Fixed, Useless("it configures Python's logging; use loglevel and logoutput"), "a configuration of Python's logging";
+    "debug_gc" => debug_gc: bool = false, Kind::Bool, Global, Fixed, Quiet, "debugging of Python's garbage collector";
+    "stream_backend" => stream_backend: Maybe = None, Kind::Text, Global, Fixed, Useless("circus reads all streams in its one loop; remove it"), "thread or gevent";
+    "ssh_server" => ssh_server: Maybe = None, Kind::Text, Global, Fixed, Useless("use circus ctl --ssh on the client's side"), "a tunnel for clients";
+    }
+}
+
+section! {
+    /// The options of `[watcher:NAME]`.
+    WatcherOptions WATCHER {
+    "cmd" => cmd: String = String::new(), Kind::Text, Watcher, Reload, Works, "the program and its arguments, with quotes as in a shell";
+    "args" => args: String = String::new(), Kind::Text, Watcher, Reload, Works, "more arguments, put behind those of cmd";
+    "numprocesses" => numprocesses: i64 = 1, Kind::Int, Global, Numprocesses, Works, "how many processes to run";
+    "shell" => shell: bool = false, Kind::Bool, Global, Reload, Works, "run the text of cmd and args by /bin/sh -c";
+    "shell_args" => shell_args: Maybe = None, Kind::Text, Watcher, Reload, Works, "arguments of the shell: $0, $1 and so on";
+    "executable" => executable: Maybe = None, Kind::Text, Watcher, Reload, Works, "the program to run instead of the first word of cmd, which stays argv[0]";
+    "working_dir" => working_dir: Maybe = None, Kind::Text, Watcher, Reload, Works, "the directory the processes run in; that of circus unless set";
+    "uid" => uid: Maybe = None, Kind::Id, Watcher, Reload, Works, "the user to run as, by name or number";
+    "gid" => gid: Maybe = None, Kind::Id, Watcher, Reload, Works, "the group to run as, by name or number; the user's own unless set";
+    "copy_env" => copy_env: bool = false, Kind::Bool, Global, Fixed, Works, "give the processes the environment of circus";
+    "copy_path" => copy_path: bool = false, Kind::Bool, Global, Fixed, Pending, "give the processes PYTHONPATH";
+    "virtualenv" => virtualenv: Maybe = None, Kind::Text, Watcher, Fixed, Pending, "a Python virtual environment to run in";
+    "virtualenv_py_ver" => virtualenv_py_ver: Maybe = None, Kind::Text, Watcher, Fixed, Pending, "the version of Python of virtualenv";
+    "env_file" => env_file: Maybe = None, Kind::Text, Watcher, Fixed, Pending, "a file of NAME=value lines for the environment";
+    "warmup_delay" => warmup_delay: f64 = 0.0, Kind::Float, Global, Stored, Works, "the least time between two spawns, in seconds";
+    "autostart" => autostart: bool = true, Kind::Bool, Global, Stored, Works, "start with circus";
+    "respawn" => respawn: bool = true, Kind::Bool, Global, Stored, Works, "replace processes that end";
+    "respawn_delay" => respawn_delay: Option<f64> = None, Kind::Float, Global, Fixed, Pending, "the first pause before a respawn, in seconds";
+    "respawn_delay_max" => respawn_delay_max: Option<f64> = None, Kind::Float, Global, Fixed, Pending, "the longest pause before a respawn, in seconds";
+    "respawn_window" => respawn_window: Option<f64> = None, Kind::Float, Global, Fixed, Pending, "how long a process must live for the pause to be forgotten, in seconds";
+    "success_codes" => success_codes: Maybe = None, Kind::Text, Global, Fixed, Pending, "exit codes that are no failure";
+    "success_signals" => success_signals: Maybe = None, Kind::Text, Global, Fixed, Pending, "signals that are no failure";
+    "critical" => critical: bool = false, Kind::Bool, Global, Fixed, Pending, "when this watcher ends, circus ends";
+    "max_retry" => max_retry: i64 = 5, Kind::Int, Global, Stored, Works, "how often to try to spawn a process before the watcher is stopped; -1: for ever";
+    "priority" => priority: i64 = 0, Kind::Int, Global, Stored, Works, "watchers of a larger number start first and stop last";
+    "singleton" => singleton: bool = false, Kind::Bool, Global, Fixed, Works, "never run more than one process";
+    "use_sockets" => use_sockets: bool = false, Kind::Bool, Global, Reload, Works, "let the processes inherit sockets";
+    "sockets" => sockets: Maybe = None, Kind::Text, Watcher, Reload, Works, "the names of the sockets to inherit; else those that the command names, else all";
+    "stdin_socket" => stdin_socket: Maybe = None, Kind::Text, Watcher, Reload, Works, "the name of a socket to put on the standard input";
+    "close_child_stdin" => close_child_stdin: bool = true, Kind::Bool, Global, Reload, Works, "put /dev/null on the standard input";
+    "close_child_stdout" => close_child_stdout: bool = false, Kind::Bool, Global, Reload, Works, "put /dev/null on the standard output";
+    "close_child_stderr" => close_child_stderr: bool = false, Kind::Bool, Global, Reload, Works, "put /dev/null on the standard error output";
+    "on_demand" => on_demand: bool = false, Kind::Bool, Global, Fixed, Pending, "start when one of its sockets is first used";
+    "stop_signal" => stop_signal: i64 = 15, Kind::Signal, Never, Stored, Works, "the signal that asks a process to end";
+    "stop_children" => stop_children: bool = false, Kind::Bool, Global, Stored, Works, "send stop_signal to the children of the process too";
+    "graceful_timeout" => graceful_timeout: f64 = 30.0, Kind::Float, Global, Stored, Works, "seconds between stop_signal and SIGKILL";
+    "kill_mode" => kill_mode: String = "group".into(), Kind::Choice(&["group", "process", "tree"]), Global, Fixed, Pending, "whom SIGKILL reaches: group, process or tree";
+    "stop_command" => stop_command: Maybe = None, Kind::Text, Watcher, Fixed, Pending, "a command that stops a process, instead of stop_signal";
+    "send_hup" => send_hup: bool = false, Kind::Bool, Global, Stored, Works, "reload by sending SIGHUP";
+    "reload_signal" => reload_signal: Option<i64> = None, Kind::Signal, Never, Fixed, Pending, "reload by sending this signal";
+    "reload_command" => reload_command: Maybe = None, Kind::Text, Watcher, Fixed, Pending, "reload by running this command";
+    "max_age" => max_age: i64 = 0, Kind::Int, Watcher, Stored, Works, "replace processes older than this, in seconds; 0: never";
+    "max_age_variance" => max_age_variance: i64 = 30, Kind::Int, Watcher, Stored, Works, "up to so many seconds more, by chance, for each process";
+    "ready" => ready: Maybe = None, Kind::Text, Watcher, Fixed, Pending, "what tells that a process is ready";
+    "ready_timeout" => ready_timeout: Option<f64> = None, Kind::Float, Global, Fixed, Pending, "how long to wait for that, in seconds";
+    "after" => after: Maybe = None, Kind::Text, Global, Fixed, Pending, "watchers to start before this one";
+    "requires" => requires: Maybe = None, Kind::Text, Global, Fixed, Pending, "watchers that this one needs";
+    "health" => health: Maybe = None, Kind::Text, Watcher, Fixed, Pending, "what tells that a process is alive";
+    "health_interval" => health_interval: Option<f64> = None, Kind::Float, Global, Fixed, Pending, "seconds between two such questions";
+    "health_timeout" => health_timeout: Option<f64> = None, Kind::Float, Global, Fixed, Pending, "how long an answer may take, in seconds";
+    "health_retries" => health_retries: Option<i64> = None, Kind::Int, Global, Fixed, Pending, "how many failures in a row count";
+    "watchdog" => watchdog: Option<f64> = None, Kind::Float, Global, Fixed, Pending, "seconds within which a process must say WATCHDOG=1";
+    "nice" => nice: Option<i64> = None, Kind::Int, Global, Fixed, Pending, "the scheduling priority, -20 to 19";
+    "ionice" => ionice: Maybe = None, Kind::Text, Global, Fixed, Pending, "the input/output scheduling class";
+    "oom_score_adj" => oom_score_adj: Option<i64> = None, Kind::Int, Global, Fixed, Pending, "how likely the kernel's OOM killer takes it, -1000 to 1000";
+    "umask" => umask: Option<i64> = None, Kind::Octal, Global, Reload, Works, "the umask of the processes, octal; that of circus unless set";
+    "no_new_privs" => no_new_privs: bool = false, Kind::Bool, Global, Fixed, Pending, "no program that the processes run may gain privileges";
+    "capabilities" => capabilities: Maybe = None, Kind::Text, Global, Fixed, Pending, "the capabilities that the processes keep";
+    "clear_groups" => clear_groups: Option<bool> = None, Kind::Bool, Global, Fixed, Pending, "drop supplementary groups";
+    "sandbox" => sandbox: Maybe = None, Kind::Text, Global, Fixed, Pending, "what the processes may see of the file system";
+    "hook_timeout" => hook_timeout: f64 = 30.0, Kind::Float, Global, Fixed, Pending, "how long a hook may take, in seconds";
+    "ring_bytes" => ring_bytes: Option<i64> = None, Kind::Int, Global, Fixed, Pending, "how much of the newest output to keep in memory";
+    "check_flapping" => check_flapping: Option<bool> = None, Kind::Bool, Global, Fixed, Quiet, "a relic; Circus stores it and does nothing";
+    "prereload_fn" => prereload_fn: Maybe = None, Kind::Text, Never, Fixed, Useless("it names a Python function, and Circus itself breaks on it"), "a Python function called before a reload";
+    }
+}
+
+section! {
+    /// The options of `stdout_stream.*` and `stderr_stream.*`.
+    StreamOptions STREAM {
+    "class" => class: Maybe = None, Kind::Text, Watcher, Stored, Works, "FileStream, StdoutStream or FancyStdoutStream; FileStream when there is only a filename";
+    "filename" => filename: Maybe = None, Kind::Text, Watcher, Stored, Works, "the file to append to";
+    "max_bytes" => max_bytes: i64 = 0, Kind::Int, Watcher, Stored, Works, "rotate the file before it grows over so many bytes; 0: never";
+    "backup_count" => backup_count: i64 = 0, Kind::Int, Watcher, Stored, Works, "how many rotated files to keep";
+    "time_format" => time_format: Maybe = None, Kind::Text, Watcher, Stored, Works, "begin each line with the time, in this strftime format, and the pid";
+    "color" => color: Maybe = None, Kind::Text, Watcher, Stored, Works, "the colour of FancyStdoutStream: red green yellow blue magenta cyan white";
+    "rotate_when" => rotate_when: Maybe = None, Kind::Text, Watcher, Stored, Pending, "S M H D MIDNIGHT or W0 to W6";
+    "rotate_interval" => rotate_interval: i64 = 1, Kind::Int, Watcher, Stored, Pending, "how many of those between two rotations";
+    "utc" => utc: Maybe = None, Kind::Text, Watcher, Stored, Pending, "rotate by UTC instead of local time";
+    "prefix" => prefix: Maybe = None, Kind::Text, Watcher, Stored, Pending, "begin each line with this";
+    "compress" => compress: Maybe = None, Kind::Text, Watcher, Stored, Pending, "compress rotated files: gzip";
+    "refresh_time" => refresh_time: Maybe = None, Kind::Text, Watcher, Stored, Quiet, "a relic of old versions of Circus";
+    }
+}
+
+section! {
+    /// The options of `[socket:NAME]`.
+    SocketOptions SOCKET {
+    "host" => host: String = "localhost".into(), Kind::Text, Global, Fixed, Works, "the address or host to bind to";
+    "port" => port: i64 = 8080, Kind::Int, Global, Fixed, Works, "the port; 0: one that is free";
+    "family" => family: String = "AF_INET".into(), Kind::Choice(&["AF_INET", "AF_INET6", "AF_UNIX"]), Global, Fixed, Works, "AF_INET, AF_INET6 or AF_UNIX";
+    "type" => kind: String = "SOCK_STREAM".into(), Kind::Choice(&["SOCK_STREAM", "SOCK_DGRAM", "SOCK_SEQPACKET", "SOCK_RAW", "SOCK_RDM"]), Global, Fixed, Works, "SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_RAW or SOCK_RDM";
+    "proto" => proto: Maybe = None, Kind::Text, Global, Fixed, Works, "the protocol, by name or number";
+    "backlog" => backlog: i64 = 2048, Kind::Int, Global, Fixed, Works, "how many connections may wait to be accepted";
+    "path" => path: Maybe = None, Kind::Text, Global, Fixed, Works, "the path of a Unix socket";
+    "umask" => umask: i64 = 0o010, Kind::Octal, Global, Fixed, Works, "the umask while a Unix socket is bound, octal";
+    "replace" => replace: bool = false, Kind::Bool, Global, Fixed, Works, "remove a socket that is in the way at path";
+    "so_reuseport" => so_reuseport: bool = false, Kind::Bool, Global, Fixed, Pending, "a socket of its own for each process";
+    "interface" => interface: Maybe = None, Kind::Text, Global, Fixed, Works, "the network interface to bind to";
+    "blocking" => blocking: bool = false, Kind::Bool, Global, Fixed, Works, "leave the socket in blocking mode";
+    "inherit" => inherit: Maybe = None, Kind::Text, Global, Fixed, Pending, "take the socket of this name that circus's own parent passed";
+    "use_papa" => use_papa: bool = false, Kind::Bool, Global, Fixed, Useless("papa is gone from Circus; remove it"), "a relic of old versions of Circus";
+    }
+}
+
+section! {
+    /// The options of `[plugin:NAME]` that are circus's own; all others belong to the plugin.
+    PluginOptions PLUGIN {
+    "use" => class: Maybe = None, Kind::Text, Global, Fixed, Pending, "the plugin, by the name of its class in Circus";
+    "cmd" => cmd: Maybe = None, Kind::Text, Global, Fixed, Pending, "a program that is the plugin";
+    "priority" => priority: i64 = 1, Kind::Int, Global, Fixed, Pending, "as of a watcher";
+    }
+}
+
+/// A family of options: names that begin alike.
+pub struct Family {
+    /// What the names begin with.
+    pub prefix: &'static str,
+    /// How far it is built.
+    pub built: Built,
+    /// What `set` does with it.
+    pub live: Live,
+    /// One line for the manual.
+    pub help: &'static str,
+}
+
+/// The families of options of `[watcher:NAME]`.
+pub static FAMILIES: &[Family] = &[
+    Family { prefix: "rlimit_", built: Works, live: Reload, help: "a resource limit, soft and hard; empty or infinity: none" },
+    Family { prefix: "stdout_stream.", built: Works, live: Stored, help: "where the standard output goes" },
+    Family { prefix: "stderr_stream.", built: Works, live: Stored, help: "where the standard error output goes" },
+    Family { prefix: "hooks.", built: Pending, live: Stored, help: "a program to ask or tell: COMMAND[, true to ignore its failures]" },
+    Family { prefix: "flapping.", built: Pending, live: Fixed, help: "options of the Flapping plugin for this watcher" },
+    Family { prefix: "cgroup.", built: Pending, live: Fixed, help: "a key of the cgroup of the processes" },
+];
+
+/// The row of `key` in a table.
+pub fn find<S>(rows: &'static [Row<S>], key: &str) -> Option<&'static Row<S>> {
+    rows.iter().find(|row| row.key == key)
+}
+
+/// The family that `key` belongs to, and the rest of its name.
+pub fn family(key: &str) -> Option<(&'static Family, &str)> {
+    FAMILIES.iter().find_map(|f| Some((f, key.strip_prefix(f.prefix)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<S: Default + Clone + PartialEq + std::fmt::Debug>(rows: &'static [Row<S>]) {
+        for (n, row) in rows.iter().enumerate() {
+            assert!(rows.iter().skip(n + 1).all(|r| r.key != row.key), "{} stands twice", row.key);
+            assert!(!row.help.is_empty() && !row.help.ends_with('.'), "help of {}", row.key);
+            let mut options = S::default();
+            let default = (row.get)(&options);
+            let _ = (row.set)(&mut options, &default);
+            assert_eq!((row.get)(&options), default, "{}", row.key);
+            for text in ["1", "red", "AF_INET6", "SOCK_DGRAM", "debug", "process"] {
+                if let Ok(value) = row.kind.parse(text) {
+                    assert!((row.set)(&mut options, &value), "{} does not store what it takes", row.key);
+                    assert_eq!((row.get)(&options), value, "{} does not give back what it took", row.key);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_row_stores_what_it_takes() {
+        check(CIRCUS);
+        check(WATCHER);
+        check(STREAM);
+        check(SOCKET);
+        check(PLUGIN);
+    }
+}

@@ -1,7 +1,394 @@
-//! The arbiter decides for all watchers. (skeleton)
+//! The arbiter decides for all watchers.
+//!
+//! It is a pure state machine. Events go in with the time, actions come out; what an action led to comes back as an
+//! event. It reads no clock, does no input or output, holds no descriptor, and cannot fail: an event that it does
+//! not expect changes nothing. So all of circus's behaviour can be tried on a clock that is turned by hand.
+//!
+//! ```text
+//!   Event ──▶ Arbiter::handle(now, event, &mut actions) ──▶ Action
+//!              │  orders: what clients want            orders.rs
+//!              │  boot: all watchers up, all down      boot.rs
+//!              └─ Watcher: from what is wanted to what is
+//!                   spawns, respawns                   watcher.rs, respawn.rs
+//!                   reloads                            reload.rs
+//!                   asks, kills, waits                 stop.rs
+//!                   clients that wait                  waiters.rs
+//! ```
+//!
+//! The daemon calls [`Arbiter::deadline`] before it sleeps and sends [`Event::Tick`] when that time has come. There
+//! are no timers to cancel: each deadline is a field of the state that it belongs to.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+mod boot;
+mod orders;
+pub mod process;
+mod random;
+mod reload;
 pub mod request;
+pub mod respawn;
+mod stop;
+pub mod time;
+mod waiters;
+pub mod watcher;
+
+#[cfg(test)]
+mod sim;
+
+use crate::config::WatcherConfig;
+use boot::{Boot, Ending};
+use process::Exit;
+use random::Random;
+use request::{Errno, Order, Reply, Ticket};
+use std::collections::BTreeMap;
+use time::Time;
+use watcher::{Ctx, Status, Watcher};
 
 /// A process id.
 pub type Pid = i32;
+
+/// The number of a watcher; never used again for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WatcherId(pub u32);
+
+/// Something that has happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The daemon is ready: the sockets are bound.
+    Start,
+    /// [`Action::Spawn`] gave a process.
+    Spawned {
+        /// Of which watcher.
+        watcher: WatcherId,
+        /// The new process.
+        pid: Pid,
+    },
+    /// [`Action::Spawn`] failed.
+    SpawnFailed {
+        /// Of which watcher.
+        watcher: WatcherId,
+        /// Why: step, path, errno in words.
+        reason: String,
+    },
+    /// A child is a zombie. It stays one until [`Action::Reap`].
+    Exited {
+        /// Which.
+        pid: Pid,
+        /// How it ended.
+        exit: Exit,
+    },
+    /// [`Action::Reap`] is done.
+    Reaped {
+        /// Which.
+        pid: Pid,
+        /// Its process group has members still.
+        group_left: bool,
+    },
+    /// A group whose leader was reaped has no members any more.
+    GroupEmpty {
+        /// The group.
+        pgid: Pid,
+    },
+    /// A client's order.
+    Order {
+        /// To be given back with the reply.
+        ticket: Ticket,
+        /// What it wants.
+        order: Order,
+        /// The watchers that an order's [`request::Select`] names; `None`: all.
+        targets: Option<Vec<WatcherId>>,
+    },
+    /// A signal asked circus to end.
+    Terminate,
+    /// A signal asked for a reload of everything that runs.
+    Reload,
+    /// The time of [`Arbiter::deadline`] has come.
+    Tick,
+}
+
+/// Something that is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Spawn a process; then [`Event::Spawned`] or [`Event::SpawnFailed`].
+    Spawn {
+        /// Of which watcher.
+        watcher: WatcherId,
+        /// Its number in the watcher.
+        wid: u32,
+    },
+    /// Ask a process to end: the signal, then SIGCONT, in case it is stopped.
+    Ask {
+        /// Which.
+        pid: Pid,
+        /// The signal.
+        signum: i32,
+        /// Its direct children too.
+        children: bool,
+    },
+    /// Send a signal.
+    Signal {
+        /// Whose.
+        pid: Pid,
+        /// The signal.
+        signum: i32,
+        /// To whom of that process.
+        whom: Whom,
+    },
+    /// Send a signal to a group whose leader was reaped, if the number still is that group's.
+    SignalRemnant {
+        /// The group.
+        pgid: Pid,
+        /// The signal.
+        signum: i32,
+    },
+    /// Reap a zombie; then [`Event::Reaped`].
+    Reap {
+        /// Which.
+        pid: Pid,
+    },
+    /// Answer an order.
+    Reply {
+        /// Whose.
+        ticket: Ticket,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Tell subscribers.
+    Publish {
+        /// The watcher's name.
+        watcher: String,
+        /// What happened to it.
+        what: Published,
+    },
+    /// Write to the log.
+    Log {
+        /// How important it is.
+        level: Level,
+        /// One line.
+        text: String,
+    },
+    /// The options of a watcher have changed: what was made from them must be made anew.
+    Changed(WatcherId),
+    /// A watcher is gone.
+    Forgotten(WatcherId),
+    /// Everything has stopped: end.
+    Exit,
+}
+
+/// To whom of a process a signal goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// To itself.
+    Process,
+    /// To its group. It is a child that was not reaped, so that the number is its own.
+    Group,
+    /// To its direct children.
+    Children,
+    /// To one of its direct children.
+    Child(Pid),
+    /// To itself and all its descendants.
+    Descendants,
+}
+
+/// An event of a watcher, as subscribers know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// A process was spawned.
+    Spawn {
+        /// Which.
+        pid: Pid,
+    },
+    /// A process was asked to end, or killed.
+    Kill {
+        /// Which.
+        pid: Pid,
+    },
+    /// A process has ended.
+    Reap {
+        /// Which.
+        pid: Pid,
+        /// How.
+        exit: Exit,
+    },
+    /// The watcher is active.
+    Start,
+    /// The watcher has stopped.
+    Stop,
+    /// The watcher was reloaded.
+    Reload,
+    /// An option was set.
+    Updated,
+    /// The watcher was added.
+    Add,
+    /// The watcher is removed.
+    Remove,
+}
+
+/// How important a line of the log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// For whoever looks for a fault.
+    Debug,
+    /// What happens.
+    Info,
+    /// What should not happen.
+    Warning,
+    /// What stops something.
+    Error,
+    /// What stops everything.
+    Critical,
+}
+
+/// Decides for all watchers.
+#[derive(Debug)]
+pub struct Arbiter {
+    watchers: BTreeMap<WatcherId, Watcher>,
+    /// Names in lower case; a watcher that is being removed has none any more.
+    names: BTreeMap<String, WatcherId>,
+    /// Which watcher and wid each process belongs to.
+    pids: BTreeMap<Pid, (WatcherId, u32)>,
+    /// The leaders of groups that have outlived them.
+    groups: BTreeMap<Pid, WatcherId>,
+    /// Orders with several watchers that are not all done.
+    pending: BTreeMap<Ticket, orders::Pending>,
+    boot: Option<Boot>,
+    ending: Option<Ending>,
+    /// Seconds between the starts of two watchers.
+    warmup_delay: f64,
+    random: Random,
+    next_id: u32,
+}
+
+impl Arbiter {
+    /// An arbiter for these watchers. Nothing starts before [`Event::Start`].
+    pub fn new(watchers: Vec<WatcherConfig>, warmup_delay: f64, seed: u64) -> Arbiter {
+        let mut arbiter = Arbiter {
+            watchers: BTreeMap::new(),
+            names: BTreeMap::new(),
+            pids: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            boot: None,
+            ending: None,
+            warmup_delay,
+            random: Random::new(seed),
+            next_id: 0,
+        };
+        for config in watchers {
+            arbiter.insert(config);
+        }
+        arbiter
+    }
+
+    fn insert(&mut self, config: WatcherConfig) -> WatcherId {
+        let id = WatcherId(self.next_id);
+        self.next_id += 1;
+        self.names.insert(config.name.to_lowercase(), id);
+        self.watchers.insert(id, Watcher::new(id, config));
+        id
+    }
+
+    /// The watchers that have a name, by name.
+    pub fn watchers(&self) -> impl Iterator<Item = &Watcher> {
+        self.names.values().filter_map(|id| self.watchers.get(id))
+    }
+
+    /// The watcher of this name, in any case.
+    pub fn find(&self, name: &str) -> Option<&Watcher> {
+        self.watchers.get(self.names.get(&name.to_lowercase())?)
+    }
+
+    /// The watcher of this number; one that is being removed too.
+    pub fn watcher(&self, id: WatcherId) -> Option<&Watcher> {
+        self.watchers.get(&id)
+    }
+
+    /// When [`Event::Tick`] is due.
+    pub fn deadline(&mut self) -> Option<Time> {
+        let of_watchers = self.watchers.values_mut().filter_map(Watcher::deadline).min();
+        let of_boot = self.boot.as_ref().and_then(Boot::deadline);
+        of_watchers.into_iter().chain(of_boot).min()
+    }
+
+    /// Takes in an event and says what is to be done.
+    pub fn handle(&mut self, now: Time, event: Event, actions: &mut Vec<Action>) {
+        match event {
+            Event::Start => self.begin_boot(now, actions),
+            Event::Spawned { watcher, pid } => self.with(watcher, now, actions, |w, ctx| w.spawned(pid, ctx)),
+            Event::SpawnFailed { watcher, reason } => {
+                self.with(watcher, now, actions, |w, ctx| w.spawn_failed(&reason, ctx));
+            }
+            Event::Exited { pid, exit } => match self.pids.get(&pid).copied() {
+                Some((watcher, wid)) => self.with(watcher, now, actions, |w, ctx| w.exited(wid, exit, ctx)),
+                None => actions.push(Action::Reap { pid }),
+            },
+            Event::Reaped { pid, group_left } => self.reaped(pid, group_left, now, actions),
+            Event::GroupEmpty { pgid } => {
+                if let Some(watcher) = self.groups.remove(&pgid) {
+                    self.with(watcher, now, actions, |w, _| w.group_is_empty(pgid));
+                }
+            }
+            Event::Order { ticket, order, targets } => self.obey(ticket, order, targets, now, actions),
+            Event::Terminate => self.terminate(None, now, actions),
+            Event::Reload => self.reload_what_runs(now, actions),
+            Event::Tick => self.tick(now, actions),
+        }
+    }
+
+    fn reaped(&mut self, pid: Pid, group_left: bool, now: Time, actions: &mut Vec<Action>) {
+        let Some((watcher, wid)) = self.pids.get(&pid).copied() else { return };
+        if group_left {
+            self.groups.insert(pid, watcher);
+        }
+        self.with(watcher, now, actions, |w, ctx| w.reaped(wid, group_left, ctx));
+    }
+
+    fn tick(&mut self, now: Time, actions: &mut Vec<Action>) {
+        let due = |w: &mut Watcher| w.deadline().is_some_and(|at| at <= now);
+        let due: Vec<WatcherId> =
+            self.watchers.iter_mut().filter_map(|(id, w)| due(w).then_some(*id)).collect();
+        for id in due {
+            self.with(id, now, actions, |w, ctx| w.expire(ctx));
+        }
+        self.advance_boot(now, actions);
+    }
+
+    /// Lets a watcher handle something, then lets it act on what is different now.
+    fn with(
+        &mut self,
+        id: WatcherId,
+        now: Time,
+        actions: &mut Vec<Action>,
+        handle: impl FnOnce(&mut Watcher, &mut Ctx),
+    ) {
+        let Some(watcher) = self.watchers.get_mut(&id) else { return };
+        let mut ctx = Ctx { now, actions, pids: &mut self.pids, random: &mut self.random, done: Vec::new() };
+        handle(watcher, &mut ctx);
+        watcher.reconcile(&mut ctx);
+        let done = ctx.done;
+        let status = watcher.status;
+        let gone = watcher.goal == watcher::Goal::Gone && status == Status::Stopped;
+        for (ticket, reply) in done {
+            self.finish(ticket, reply, actions);
+        }
+        if gone {
+            self.forget(id, actions);
+        }
+        if self.boot.is_some() {
+            self.advance_boot(now, actions);
+        }
+        if status == Status::Stopped && self.ending.is_some() {
+            self.end_when_stopped(actions);
+        }
+    }
+
+    fn forget(&mut self, id: WatcherId, actions: &mut Vec<Action>) {
+        let Some(watcher) = self.watchers.remove(&id) else { return };
+        for waiter in watcher.waiters {
+            let text = format!("'{}' was removed meanwhile", watcher.config.name);
+            self.finish(waiter.ticket, Reply::error(Errno::Failed, text), actions);
+        }
+        self.pids.retain(|_, (watcher, _)| *watcher != id);
+        self.groups.retain(|_, watcher| *watcher != id);
+        actions.push(Action::Forgotten(id));
+    }
+}

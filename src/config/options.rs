@@ -181,8 +181,8 @@ section! {
     "send_hup" => send_hup: bool = false, Kind::Bool, Global, Stored, Works, "reload by sending SIGHUP";
     "reload_signal" => reload_signal: Option<i64> = None, Kind::Signal, Never, Fixed, Pending, "reload by sending this signal";
     "reload_command" => reload_command: Maybe = None, Kind::Text, Watcher, Fixed, Pending, "reload by running this command";
-    "max_age" => max_age: i64 = 0, Kind::Int, Watcher, Stored, Works, "replace processes older than this, in seconds; 0: never";
-    "max_age_variance" => max_age_variance: i64 = 30, Kind::Int, Watcher, Stored, Works, "up to so many seconds more, by chance, for each process";
+    "max_age" => max_age: i64 = 0, Kind::Int, Watcher, Reload, Works, "replace processes older than this, in seconds; 0: never";
+    "max_age_variance" => max_age_variance: i64 = 30, Kind::Int, Watcher, Reload, Works, "up to so many seconds more, by chance, for each process";
     "ready" => ready: Maybe = None, Kind::Text, Watcher, Fixed, Pending, "what tells that a process is ready";
     "ready_timeout" => ready_timeout: Option<f64> = None, Kind::Float, Global, Fixed, Pending, "how long to wait for that, in seconds";
     "after" => after: Maybe = None, Kind::Text, Global, Fixed, Pending, "watchers to start before this one";
@@ -268,11 +268,31 @@ pub struct Family {
 
 /// The families of options of `[watcher:NAME]`.
 pub static FAMILIES: &[Family] = &[
-    Family { prefix: "rlimit_", built: Works, live: Reload, help: "a resource limit, soft and hard; empty or infinity: none" },
+    Family {
+        prefix: "rlimit_",
+        built: Works,
+        live: Reload,
+        help: "a resource limit, soft and hard; empty or infinity: none",
+    },
     Family { prefix: "stdout_stream.", built: Works, live: Stored, help: "where the standard output goes" },
-    Family { prefix: "stderr_stream.", built: Works, live: Stored, help: "where the standard error output goes" },
-    Family { prefix: "hooks.", built: Pending, live: Stored, help: "a program to ask or tell: COMMAND[, true to ignore its failures]" },
-    Family { prefix: "flapping.", built: Pending, live: Fixed, help: "options of the Flapping plugin for this watcher" },
+    Family {
+        prefix: "stderr_stream.",
+        built: Works,
+        live: Stored,
+        help: "where the standard error output goes",
+    },
+    Family {
+        prefix: "hooks.",
+        built: Pending,
+        live: Stored,
+        help: "a program to ask or tell: COMMAND[, true to ignore its failures]",
+    },
+    Family {
+        prefix: "flapping.",
+        built: Pending,
+        live: Fixed,
+        help: "options of the Flapping plugin for this watcher",
+    },
     Family { prefix: "cgroup.", built: Pending, live: Fixed, help: "a key of the cgroup of the processes" },
 ];
 

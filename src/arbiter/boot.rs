@@ -1,0 +1,165 @@
+//! All watchers: started one after the other in the order of their priority, stopped together, and the end.
+//!
+//! The next watcher starts when the one before is active, has failed, or is in trouble: nobody's trouble delays
+//! another. Between two starts lies the `warmup_delay` of `[circus]`.
+
+use super::request::{Reply, Ticket};
+use super::time::Time;
+use super::watcher::{Goal, Status, Watcher};
+use super::{Action, Arbiter, Level, WatcherId};
+use std::collections::VecDeque;
+
+/// Watchers that are to be started.
+#[derive(Debug)]
+pub(super) struct Boot {
+    queue: VecDeque<WatcherId>,
+    /// The one that is being started.
+    current: Option<WatcherId>,
+    /// When the next may start.
+    gate: Time,
+    waits: bool,
+}
+
+impl Boot {
+    fn new(now: Time) -> Boot {
+        Boot { queue: VecDeque::new(), current: None, gate: now, waits: false }
+    }
+
+    /// When the gate opens, if that is what it waits for.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        (self.waits && self.current.is_none()).then_some(self.gate)
+    }
+}
+
+/// circus is about to end.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    tickets: Vec<Ticket>,
+    done: bool,
+}
+
+impl Arbiter {
+    /// The watchers, those of the highest priority first, then by name.
+    pub(super) fn by_priority(&self) -> Vec<WatcherId> {
+        let mut order: Vec<&Watcher> = self.watchers().collect();
+        order.sort_by_key(|w| (std::cmp::Reverse(w.config.options.priority), w.config.name.clone()));
+        order.iter().map(|w| w.id).collect()
+    }
+
+    pub(super) fn begin_boot(&mut self, now: Time, actions: &mut Vec<Action>) {
+        let starts = |id: &WatcherId| self.watchers.get(id).is_some_and(|w| w.config.options.autostart);
+        let order: Vec<WatcherId> = self.by_priority().into_iter().filter(starts).collect();
+        self.boot_in_order(order, now, actions);
+    }
+
+    /// Starts these, in this order, behind what is already to be started.
+    pub(super) fn boot_in_order(&mut self, order: Vec<WatcherId>, now: Time, actions: &mut Vec<Action>) {
+        for id in &order {
+            if let Some(watcher) = self.watchers.get_mut(id) {
+                watcher.queued = true;
+            }
+        }
+        let boot = self.boot.get_or_insert_with(|| Boot::new(now));
+        boot.queue.retain(|id| !order.contains(id));
+        boot.queue.extend(order);
+        self.advance_boot(now, actions);
+    }
+
+    /// A later order takes a watcher out of the queue.
+    pub(super) fn unboot(&mut self, id: WatcherId) {
+        if let Some(boot) = &mut self.boot {
+            boot.queue.retain(|queued| *queued != id);
+        }
+    }
+
+    /// Starts the next watchers when their turn has come.
+    pub(super) fn advance_boot(&mut self, now: Time, actions: &mut Vec<Action>) {
+        // Taken out meanwhile, so that a watcher that is up at once does not come back here.
+        let Some(mut boot) = self.boot.take() else { return };
+        loop {
+            if let Some(current) = boot.current {
+                if self.watchers.get(&current).is_some_and(is_on_its_way) {
+                    break;
+                }
+                boot.current = None;
+                boot.gate = now.plus(self.warmup_delay);
+            }
+            if boot.queue.is_empty() {
+                return;
+            }
+            boot.waits = boot.gate > now;
+            if boot.waits {
+                break;
+            }
+            boot.current = boot.queue.pop_front();
+            if let Some(id) = boot.current {
+                self.with(id, now, actions, |w, _| w.want_up());
+            }
+        }
+        self.boot = Some(boot);
+    }
+
+    /// Stops everything, then ends. The second time it is in a hurry.
+    pub(super) fn terminate(&mut self, ticket: Option<Ticket>, now: Time, actions: &mut Vec<Action>) {
+        let hurry = self.ending.is_some() && ticket.is_none();
+        self.boot = None;
+        let ids: Vec<WatcherId> = self.watchers.keys().copied().collect();
+        let mut order = self.by_priority();
+        order.reverse();
+        order.extend(ids.into_iter().filter(|id| !self.names.values().any(|named| named == id)));
+        for id in order {
+            self.with(id, now, actions, |w, ctx| {
+                w.want_down();
+                if hurry {
+                    w.hurry(ctx);
+                }
+            });
+        }
+        // Only now: the last watcher must not end circus before all clients that wait have their answer.
+        self.ending.get_or_insert_default().tickets.extend(ticket);
+        self.end_when_stopped(actions);
+    }
+
+    /// Whether circus is about to end.
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending.is_some()
+    }
+
+    /// Ends circus when nothing runs any more.
+    pub(super) fn end_when_stopped(&mut self, actions: &mut Vec<Action>) {
+        if self.watchers.values().any(|w| w.status != Status::Stopped) {
+            return;
+        }
+        let Some(ending) = &mut self.ending else { return };
+        let tickets = std::mem::take(&mut ending.tickets);
+        actions.extend(tickets.into_iter().map(|ticket| Action::Reply { ticket, reply: Reply::Ok }));
+        if !std::mem::replace(&mut ending.done, true) {
+            actions.push(Action::Exit);
+        }
+    }
+
+    /// A reload of everything that runs; what was stopped stays so.
+    pub(super) fn reload_what_runs(&mut self, now: Time, actions: &mut Vec<Action>) {
+        if self.is_ending() {
+            return;
+        }
+        actions.push(Action::Log { level: Level::Info, text: "reloading all watchers".into() });
+        for id in self.by_priority() {
+            self.with(id, now, actions, |w, _| {
+                if w.goal == Goal::Up {
+                    w.want_reload(false);
+                }
+            });
+        }
+    }
+}
+
+/// It is starting and not in trouble.
+fn is_on_its_way(watcher: &Watcher) -> bool {
+    let starting = match watcher.status {
+        Status::Starting => true,
+        Status::Stopping => watcher.goal == Goal::Up,
+        Status::Stopped | Status::Active => false,
+    };
+    starting && watcher.retries.is_empty()
+}

@@ -1,0 +1,508 @@
+//! What the arbiter does with the orders of clients.
+//!
+//! No order is refused because another is being carried out: each one sets a goal, and the watcher makes the best
+//! of it. Without `waiting` the reply comes at once; with it, it comes from a waiter (waiters.rs). An order for
+//! several watchers is answered when all of them are done.
+
+use super::process::Phase;
+use super::request::{Errno, Order, Reply, Ticket};
+use super::time::Time;
+use super::waiters::{Await, Waiter};
+use super::watcher::{Ctx, Goal, Status, Watcher};
+use super::{Action, Arbiter, Level, Pid, Published, WatcherId, Whom};
+use crate::config::model::Refused;
+use crate::config::options::Live;
+use crate::config::{Value, WatcherConfig};
+
+/// The largest number of processes of a watcher.
+pub const MOST_PROCESSES: i64 = 100_000;
+/// The longest name of a watcher, in bytes.
+const LONGEST_NAME: usize = 255;
+
+/// An order that waits for several watchers.
+#[derive(Debug)]
+pub(super) struct Pending {
+    left: usize,
+    failures: Vec<String>,
+}
+
+impl Arbiter {
+    /// Carries out an order; the reply comes now or, from a waiter, later.
+    pub(super) fn obey(
+        &mut self,
+        ticket: Ticket,
+        order: Order,
+        targets: Option<Vec<WatcherId>>,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) {
+        let reply = match self.carry(ticket, order, targets, now, actions) {
+            Ok(reply) => reply,
+            Err(refusal) => Some(refusal),
+        };
+        actions.extend(reply.map(|reply| Action::Reply { ticket, reply }));
+    }
+
+    fn carry(
+        &mut self,
+        ticket: Ticket,
+        order: Order,
+        targets: Option<Vec<WatcherId>>,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) -> Result<Option<Reply>, Reply> {
+        let wait = |what: Await, waiting: bool| Wait { ticket, what, waiting };
+        if self.is_ending() && starts_something(&order) {
+            return Err(Reply::error(Errno::Conflict, "circus is stopping"));
+        }
+        match order {
+            Order::Start { waiting, .. } => {
+                Ok(self.start_many(targets, &wait(Await::Up { added: false }, waiting), now, actions))
+            }
+            Order::Stop { waiting, .. } => Ok(self.stop(targets, &wait(Await::Down, waiting), now, actions)),
+            Order::Restart { waiting, .. } => {
+                Ok(self.restart_many(targets, &wait(Await::Restarted, waiting), now, actions))
+            }
+            Order::Reload { name, graceful, sequential, waiting } => {
+                let what = if graceful { Await::Reloaded } else { Await::Restarted };
+                Ok(self.reload(name, graceful, sequential, &wait(what, waiting), now, actions))
+            }
+            Order::Change { name, by, waiting } => {
+                self.change(&name, by, &wait(Await::Counted, waiting), now, actions)
+            }
+            Order::Set { name, options, waiting } => {
+                self.set(&name, &options, &wait(Await::Settled, waiting), now, actions)
+            }
+            Order::Add { name, cmd, args, options, start, waiting } => {
+                let id = self.add(Adding { name, cmd, args, options }, actions)?;
+                if !start {
+                    return Ok(Some(Reply::Ok));
+                }
+                let wait = wait(Await::Up { added: true }, waiting);
+                Ok(self.carry_out(&[id], &wait, now, actions, |w, _| w.want_up()))
+            }
+            Order::Rm { name, nostop, waiting } => {
+                self.rm(&name, nostop, &wait(Await::Removed, waiting), now, actions)
+            }
+            Order::Kill { name, pid, signum, graceful_timeout, waiting } => {
+                let how = Killing { pid, signum, graceful_timeout };
+                self.kill(&name, &how, wait(Await::Settled, waiting), now, actions)
+            }
+            Order::Signal { name, pid, childpid, children, recursive, signum } => {
+                let whom = match (childpid, children, recursive) {
+                    (Some(child), _, _) => Whom::Child(child),
+                    (None, true, _) => Whom::Children,
+                    (None, false, true) => Whom::Descendants,
+                    (None, false, false) => Whom::Process,
+                };
+                self.signal(&name, pid, whom, signum, actions)
+            }
+            Order::Quit { waiting } => {
+                self.terminate(waiting.then_some(ticket), now, actions);
+                Ok((!waiting).then_some(Reply::Ok))
+            }
+        }
+    }
+
+    /// One part of an order is done; the last one answers it.
+    pub(super) fn finish(&mut self, ticket: Ticket, reply: Reply, actions: &mut Vec<Action>) {
+        let Some(pending) = self.pending.get_mut(&ticket) else {
+            actions.push(Action::Reply { ticket, reply });
+            return;
+        };
+        pending.left -= 1;
+        if let Reply::Error { reason, .. } = reply {
+            pending.failures.push(reason);
+        }
+        if pending.left > 0 {
+            return;
+        }
+        let failures = self.pending.remove(&ticket).map(|p| p.failures).unwrap_or_default();
+        let reply = match failures.is_empty() {
+            true => Reply::Ok,
+            false => Reply::error(Errno::Failed, failures.join("; ")),
+        };
+        actions.push(Action::Reply { ticket, reply });
+    }
+
+    fn id_of(&self, name: &str) -> Result<WatcherId, Reply> {
+        self.names.get(&name.to_lowercase()).copied().ok_or_else(|| not_found(name))
+    }
+
+    /// Carries out an order for watchers. A client that waits is entered with each of them first; else the answer
+    /// is that it has begun.
+    fn carry_out(
+        &mut self,
+        ids: &[WatcherId],
+        wait: &Wait,
+        now: Time,
+        actions: &mut Vec<Action>,
+        act: impl Fn(&mut Watcher, &mut Ctx),
+    ) -> Option<Reply> {
+        if wait.waiting && ids.len() > 1 {
+            self.pending.insert(wait.ticket, Pending { left: ids.len(), failures: Vec::new() });
+        }
+        for id in ids {
+            self.with(*id, now, actions, |watcher, ctx| {
+                if wait.waiting {
+                    let before = watcher.pids();
+                    watcher.waiters.push(Waiter { ticket: wait.ticket, what: wait.what.clone(), before });
+                }
+                act(watcher, ctx);
+            });
+        }
+        (!wait.waiting || ids.is_empty()).then_some(Reply::Ok)
+    }
+
+    /// The watchers that an order is for. One that was named stands alone; of several, only those that start with
+    /// circus are started, as Circus has it.
+    fn to_start(&self, targets: Option<Vec<WatcherId>>) -> Vec<WatcherId> {
+        let autostart = |id: &WatcherId| self.watchers.get(id).is_some_and(|w| w.config.options.autostart);
+        match targets {
+            Some(one) if one.len() == 1 => one,
+            Some(some) => {
+                self.by_priority().into_iter().filter(|id| some.contains(id) && autostart(id)).collect()
+            }
+            None => self.by_priority().into_iter().filter(autostart).collect(),
+        }
+    }
+
+    fn start_many(
+        &mut self,
+        targets: Option<Vec<WatcherId>>,
+        wait: &Wait,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) -> Option<Reply> {
+        let ids = self.to_start(targets);
+        if ids.len() == 1 {
+            ids.iter().for_each(|id| self.unboot(*id));
+            return self.carry_out(&ids, wait, now, actions, |w, _| w.want_up());
+        }
+        let reply = self.carry_out(&ids, wait, now, actions, |w, _| w.queued |= w.goal != Goal::Up);
+        self.boot_in_order(ids, now, actions);
+        reply
+    }
+
+    fn stop(
+        &mut self,
+        targets: Option<Vec<WatcherId>>,
+        wait: &Wait,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) -> Option<Reply> {
+        let mut ids = targets.unwrap_or_else(|| self.by_priority());
+        ids.reverse();
+        ids.iter().for_each(|id| self.unboot(*id));
+        self.carry_out(&ids, wait, now, actions, |w, _| w.want_down())
+    }
+
+    fn restart_many(
+        &mut self,
+        targets: Option<Vec<WatcherId>>,
+        wait: &Wait,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) -> Option<Reply> {
+        let ids = self.to_start(targets);
+        if ids.len() == 1 {
+            ids.iter().for_each(|id| self.unboot(*id));
+            return self.carry_out(&ids, wait, now, actions, Watcher::restart);
+        }
+        let down_first: Vec<WatcherId> = ids.iter().rev().copied().collect();
+        let reply = self.carry_out(&down_first, wait, now, actions, |w, _| {
+            w.want_down();
+            w.queued = true;
+        });
+        self.boot_in_order(ids, now, actions);
+        reply
+    }
+
+    fn reload(
+        &mut self,
+        name: Option<String>,
+        graceful: bool,
+        sequential: bool,
+        wait: &Wait,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) -> Option<Reply> {
+        let ids = match name.map(|name| self.id_of(&name)) {
+            Some(Err(reply)) => return Some(reply),
+            Some(Ok(id)) => {
+                self.unboot(id);
+                vec![id]
+            }
+            None => {
+                let runs = |id: &WatcherId| self.watchers.get(id).is_some_and(|w| w.goal == Goal::Up);
+                self.by_priority().into_iter().filter(runs).collect()
+            }
+        };
+        self.carry_out(&ids, wait, now, actions, |w, ctx| match (graceful, w.goal) {
+            (false, _) => w.restart(ctx),
+            (true, Goal::Up) => w.want_reload(sequential),
+            (true, Goal::Down) => w.want_up(),
+            (true, Goal::Gone) => {}
+        })
+    }
+
+    fn change(
+        &mut self,
+        name: &str,
+        by: i64,
+        wait: &Wait,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) -> Result<Option<Reply>, Reply> {
+        let id = self.id_of(name)?;
+        let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
+        if watcher.config.options.singleton {
+            return Ok(Some(watcher.numprocesses()));
+        }
+        let count = watcher.config.options.numprocesses.saturating_add(by).max(0);
+        if count > MOST_PROCESSES {
+            let text = format!("{count} processes are too many; the most is {MOST_PROCESSES}");
+            return Err(Reply::error(Errno::Message, text));
+        }
+        Ok(self.carry_out(&[id], wait, now, actions, |w, _| w.config.options.numprocesses = count))
+    }
+
+    fn set(
+        &mut self,
+        name: &str,
+        options: &[(String, Value)],
+        wait: &Wait,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) -> Result<Option<Reply>, Reply> {
+        let id = self.id_of(name)?;
+        let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
+        let mut config = watcher.config.clone();
+        let mut reload = false;
+        for (key, value) in options {
+            match set_option(&mut config, key, value)? {
+                Live::Fixed => {
+                    let text =
+                        format!("'{key}' cannot be set while circus runs; change the file and restart");
+                    return Err(Reply::error(Errno::Message, text));
+                }
+                Live::Reload => reload = true,
+                Live::Stored | Live::Numprocesses => {}
+            }
+        }
+        let streams = |c: &WatcherConfig| (c.stdout_stream.is_some(), c.stderr_stream.is_some());
+        reload |= streams(&config) != streams(&watcher.config);
+        actions.push(Action::Changed(id));
+        for _ in options {
+            actions.push(Action::Publish { watcher: config.name.clone(), what: Published::Updated });
+        }
+        Ok(self.carry_out(&[id], wait, now, actions, |w, _| {
+            w.config = config.clone();
+            if reload && w.goal == Goal::Up {
+                w.want_reload(false);
+            }
+        }))
+    }
+
+    fn add(&mut self, order: Adding, actions: &mut Vec<Action>) -> Result<WatcherId, Reply> {
+        let Adding { name, cmd, args, options } = order;
+        check_name(&name)?;
+        if self.names.contains_key(&name.to_lowercase()) {
+            return Err(Reply::error(Errno::Conflict, format!("'{name}' already exist")));
+        }
+        let mut config = WatcherConfig { name: name.clone(), ..WatcherConfig::default() };
+        config.options.cmd = cmd;
+        config.options.args = args.unwrap_or_default();
+        for (key, value) in &options {
+            set_option(&mut config, key, value)?;
+        }
+        if config.options.cmd.trim().is_empty() {
+            return Err(Reply::error(Errno::Message, format!("'{name}' has no command")));
+        }
+        let id = self.insert(config);
+        actions.push(Action::Publish { watcher: name, what: Published::Add });
+        Ok(id)
+    }
+
+    fn rm(
+        &mut self,
+        name: &str,
+        nostop: bool,
+        wait: &Wait,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) -> Result<Option<Reply>, Reply> {
+        let id = self.id_of(name)?;
+        self.unboot(id);
+        let key = name.to_lowercase();
+        if let Some(watcher) = self.watchers.get(&id) {
+            actions.push(Action::Publish { watcher: watcher.config.name.clone(), what: Published::Remove });
+        }
+        self.names.remove(&key);
+        if !nostop {
+            return Ok(self.carry_out(&[id], wait, now, actions, |w, _| {
+                w.queued = false;
+                w.goal = Goal::Gone;
+            }));
+        }
+        if let Some(watcher) = self.watchers.get(&id) {
+            let pids = watcher.pids();
+            let text =
+                format!("{}: removed; its processes go on without circus: {pids:?}", watcher.config.name);
+            actions.push(Action::Log { level: Level::Info, text });
+        }
+        self.forget(id, actions);
+        Ok(Some(Reply::Ok))
+    }
+
+    fn kill(
+        &mut self,
+        name: &str,
+        how: &Killing,
+        mut wait: Wait,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) -> Result<Option<Reply>, Reply> {
+        let id = self.id_of(name)?;
+        let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
+        let chosen = watcher.processes.values().filter(|p| how.pid.is_none_or(|pid| pid == p.pid));
+        let chosen: Vec<(u32, Pid)> = chosen.map(|p| (p.wid, p.pid)).collect();
+        if let (Some(pid), true) = (how.pid, chosen.is_empty()) {
+            return Err(no_process(pid, name));
+        }
+        wait.what = Await::Ended(chosen.iter().map(|(_, pid)| *pid).collect());
+        Ok(self.carry_out(&[id], &wait, now, actions, |w, ctx| {
+            let own = i32::try_from(w.config.options.stop_signal).unwrap_or(15);
+            let timeout = how.graceful_timeout.unwrap_or(w.config.options.graceful_timeout);
+            for (wid, _) in &chosen {
+                w.ask(*wid, how.signum.unwrap_or(own), timeout, ctx);
+            }
+        }))
+    }
+
+    fn signal(
+        &mut self,
+        name: &str,
+        pid: Option<Pid>,
+        whom: Whom,
+        signum: i32,
+        actions: &mut Vec<Action>,
+    ) -> Result<Option<Reply>, Reply> {
+        let id = self.id_of(name)?;
+        let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
+        let alive = watcher.processes.values().filter(|p| !matches!(p.phase, Phase::Dead { .. }));
+        let pids: Vec<Pid> = alive.map(|p| p.pid).filter(|p| pid.is_none_or(|pid| pid == *p)).collect();
+        if let (Some(pid), true) = (pid, pids.is_empty()) {
+            return Err(no_process(pid, name));
+        }
+        actions.extend(pids.into_iter().map(|pid| Action::Signal { pid, signum, whom }));
+        Ok(Some(Reply::Ok))
+    }
+}
+
+impl Watcher {
+    /// Somebody wants it to run. What waited for its next attempt is tried at once.
+    pub(super) fn want_up(&mut self) {
+        self.queued = false;
+        if self.goal == Goal::Gone {
+            return;
+        }
+        self.goal = Goal::Up;
+        self.retries.clear();
+        self.unreplaced = 0;
+    }
+
+    /// Somebody wants it to stop.
+    pub(super) fn want_down(&mut self) {
+        self.queued = false;
+        if self.goal == Goal::Up {
+            self.goal = Goal::Down;
+        }
+    }
+
+    /// Stops it and starts it again.
+    fn restart(&mut self, ctx: &mut Ctx) {
+        let runs = matches!(self.status, Status::Starting | Status::Active);
+        self.want_up();
+        if runs && self.goal == Goal::Up {
+            self.begin_stop(ctx);
+        }
+    }
+}
+
+/// Whether an order could keep circus from ending.
+fn starts_something(order: &Order) -> bool {
+    match order {
+        Order::Start { .. }
+        | Order::Restart { .. }
+        | Order::Reload { .. }
+        | Order::Change { .. }
+        | Order::Set { .. }
+        | Order::Add { .. } => true,
+        Order::Stop { .. }
+        | Order::Rm { .. }
+        | Order::Kill { .. }
+        | Order::Signal { .. }
+        | Order::Quit { .. } => false,
+    }
+}
+
+/// The properties of [`Order::Add`] that make the watcher.
+struct Adding {
+    name: String,
+    cmd: String,
+    args: Option<String>,
+    options: Vec<(String, Value)>,
+}
+
+/// The properties of [`Order::Kill`] that say how.
+struct Killing {
+    pid: Option<Pid>,
+    signum: Option<i32>,
+    graceful_timeout: Option<f64>,
+}
+
+/// Who asked, what would be the answer's occasion, and whether somebody waits for it.
+struct Wait {
+    ticket: Ticket,
+    what: Await,
+    waiting: bool,
+}
+
+fn set_option(config: &mut WatcherConfig, key: &str, value: &Value) -> Result<Live, Reply> {
+    let refuse = |text: String| Reply::error(Errno::Message, text);
+    let live = config.set(key, value).map_err(|refused| match refused {
+        Refused::Unknown => refuse(format!("unknown key '{key}'")),
+        Refused::Type(noun) => refuse(format!("'{key}' isn't {noun}")),
+        Refused::Bad(text) => refuse(text),
+    })?;
+    let bad = match key {
+        "numprocesses" => !(0..=MOST_PROCESSES).contains(&config.options.numprocesses),
+        "graceful_timeout" => config.options.graceful_timeout < 0.0,
+        "warmup_delay" => config.options.warmup_delay < 0.0,
+        "stop_signal" => !(1..=64).contains(&config.options.stop_signal),
+        _ => false,
+    };
+    if bad { Err(refuse(format!("'{key}' is out of range"))) } else { Ok(live) }
+}
+
+fn check_name(name: &str) -> Result<(), Reply> {
+    let bad = if name.trim().is_empty() {
+        "a watcher needs a name"
+    } else if name.len() > LONGEST_NAME {
+        "the name is longer than 255 bytes"
+    } else if name.chars().any(char::is_control) {
+        "the name has control characters in it"
+    } else {
+        return Ok(());
+    };
+    Err(Reply::error(Errno::Message, bad))
+}
+
+fn not_found(name: &str) -> Reply {
+    Reply::error(Errno::Message, format!("program {name} not found"))
+}
+
+fn no_process(pid: Pid, name: &str) -> Reply {
+    Reply::error(Errno::Message, format!("process {pid} not found in '{name}'"))
+}

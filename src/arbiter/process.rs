@@ -1,0 +1,93 @@
+//! One process of a watcher, and what is left of one that has ended.
+
+use super::Pid;
+use super::respawn::Chain;
+use super::time::Time;
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It returned this code.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+}
+
+impl Exit {
+    /// As Circus publishes it: the code, or the signal's number below zero.
+    pub fn code(self) -> i32 {
+        match self {
+            Exit::Code(code) => code,
+            Exit::Signal(number) => -number,
+        }
+    }
+}
+
+/// Where a process is in its life. It is in the table from its spawn until it is reaped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It runs.
+    Running,
+    /// It was sent `signum` and gets SIGKILL at `kill_at`.
+    Asked {
+        /// The signal that asked it to end.
+        signum: i32,
+        /// When its patience ends.
+        kill_at: Time,
+    },
+    /// It and its group were sent SIGKILL.
+    Killed,
+    /// It is a zombie about to be reaped; when it was stopped on purpose, its group must be gone by then.
+    Dead {
+        /// How it was being stopped; `None` when it ended by itself.
+        stopping: Option<Stopping>,
+    },
+}
+
+/// A stop that the leader of a group did not live to see the end of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopping {
+    /// When the rest of the group gets SIGKILL.
+    pub kill_at: Time,
+}
+
+/// One process.
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// Its number in the watcher, from 1; a successor may have the same.
+    pub wid: u32,
+    /// Its process id, which is its group's and its session's too.
+    pub pid: Pid,
+    /// When it was spawned.
+    pub started: Time,
+    /// Which start or reload of the watcher it belongs to.
+    pub generation: u32,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// It counts as one of the processes that are wanted. A surplus one on its way out does not: its slot is free.
+    pub holds_slot: bool,
+    /// What happened in its slot before it.
+    pub chain: Chain,
+    /// When it is too old.
+    pub expires: Option<Time>,
+}
+
+/// Members of the group of a process that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remnant {
+    /// The group's number: the pid of its leader, which is gone.
+    pub pgid: Pid,
+    /// What becomes of it.
+    pub fate: Fate,
+}
+
+/// What becomes of the members of a group without its leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// They are left alone until the watcher stops.
+    Left,
+    /// They were asked to end and get SIGKILL then.
+    Asked(Time),
+    /// They got SIGKILL; circus waits until then for them to go.
+    Killed(Time),
+}

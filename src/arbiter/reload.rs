@@ -1,0 +1,155 @@
+//! Replacing the processes of a watcher: all at once without a gap, or one after the other.
+//!
+//! A graceful reload spawns as many new processes as are wanted, back to back, and only then asks the old ones to
+//! end; when a new one cannot be executed, the old ones stay. A sequential one replaces process by process. So
+//! does the reload of a singleton, which must never run twice.
+
+use super::process::Phase;
+use super::watcher::{Ctx, Status, Watcher};
+use super::{Level, Pid, Published};
+use std::collections::{BTreeSet, VecDeque};
+
+/// A reload in progress.
+#[derive(Clone, Debug)]
+pub(super) enum Reload {
+    /// Asked for; it begins when the watcher is active.
+    Wanted { sequential: bool },
+    /// New processes are being spawned; so many are left.
+    Spawning { left: usize },
+    /// The old processes were asked to end; these are left.
+    Draining { old: BTreeSet<Pid> },
+    /// One by one: these are left to replace, this one is on its way out.
+    OneByOne { queue: VecDeque<Pid>, current: Option<Pid> },
+}
+
+impl Watcher {
+    /// Asks for a reload; one that is under way is finished first.
+    pub(super) fn want_reload(&mut self, sequential: bool) {
+        if self.status == Status::Stopping {
+            return; // it starts anew anyway
+        }
+        match self.reload {
+            None => self.reload = Some(Reload::Wanted { sequential }),
+            Some(_) => self.next_reload = Some(sequential),
+        }
+    }
+
+    /// Takes the reload as far as it goes now.
+    pub(super) fn step_reload(&mut self, ctx: &mut Ctx) {
+        self.step_once(ctx);
+        while let Some(Reload::Wanted { sequential }) = self.reload {
+            self.begin_reload(sequential, ctx);
+            self.step_once(ctx);
+        }
+    }
+
+    fn step_once(&mut self, ctx: &mut Ctx) {
+        match self.reload.take() {
+            None => {}
+            Some(Reload::Spawning { left: 0 }) if self.spawning.is_none() => self.drain_old(ctx),
+            Some(Reload::Draining { old }) if old.is_empty() => self.end_reload(ctx),
+            Some(Reload::OneByOne { queue, current }) => self.step_one_by_one(queue, current, ctx),
+            Some(state @ (Reload::Wanted { .. } | Reload::Spawning { .. } | Reload::Draining { .. })) => {
+                self.reload = Some(state)
+            }
+        }
+    }
+
+    fn begin_reload(&mut self, sequential: bool, ctx: &mut Ctx) {
+        self.reload = None;
+        if self.config.options.send_hup {
+            self.send_hup(ctx);
+            return;
+        }
+        self.generation += 1;
+        self.retries.clear();
+        self.unreplaced = 0;
+        self.replacing.clear();
+        self.reload = Some(if sequential || self.config.options.singleton {
+            Reload::OneByOne { queue: self.oldest_first().into(), current: None }
+        } else {
+            Reload::Spawning { left: self.config.wanted() }
+        });
+    }
+
+    fn send_hup(&mut self, ctx: &mut Ctx) {
+        const SIGHUP: i32 = 1;
+        for pid in self.oldest_first() {
+            ctx.log(Level::Info, format!("SENDING HUP to {pid}"));
+            ctx.signal(pid, SIGHUP);
+        }
+        self.end_reload(ctx);
+    }
+
+    /// The new processes are there: asks those of older generations to end.
+    fn drain_old(&mut self, ctx: &mut Ctx) {
+        let generation = self.generation;
+        let old: Vec<u32> =
+            self.processes.values().filter(|p| p.generation < generation).map(|p| p.wid).collect();
+        for wid in &old {
+            self.dismiss(*wid, ctx);
+        }
+        let pids = old.iter().filter_map(|wid| self.processes.get(wid)).map(|p| p.pid).collect();
+        self.reload = Some(Reload::Draining { old: pids });
+    }
+
+    fn step_one_by_one(&mut self, mut queue: VecDeque<Pid>, current: Option<Pid>, ctx: &mut Ctx) {
+        let busy = current.is_some()
+            || self.spawning.is_some()
+            || self.missing() > 0
+            || !self.retries.is_empty()
+            || !self.gate_is_open(ctx.now);
+        if busy {
+            self.reload = Some(Reload::OneByOne { queue, current });
+            return;
+        }
+        while let Some(pid) = queue.pop_front() {
+            if let Some(wid) = self.running_wid(pid) {
+                self.ask_to_end(wid, ctx);
+                self.reload = Some(Reload::OneByOne { queue, current: Some(pid) });
+                return;
+            }
+        }
+        self.end_reload(ctx);
+    }
+
+    fn end_reload(&mut self, ctx: &mut Ctx) {
+        self.reload = self.next_reload.take().map(|sequential| Reload::Wanted { sequential });
+        ctx.publish(&self.config.name, Published::Reload);
+        ctx.log(Level::Info, format!("{} reloaded", self.config.name));
+    }
+
+    /// A process could not be executed. A reload that needs it ends here: the old processes stay, and new ones that
+    /// were spawned already are ended. True when nothing is left to be done about the failed spawn itself.
+    pub(super) fn reload_cannot_go_on(&mut self, reason: &str, ctx: &mut Ctx) -> bool {
+        let nothing_missing = match self.reload {
+            Some(Reload::Spawning { .. }) => true,
+            Some(Reload::OneByOne { .. }) => false,
+            None | Some(Reload::Wanted { .. } | Reload::Draining { .. }) => return false,
+        };
+        self.reload = None;
+        self.reload_failure = Some(reason.to_owned());
+        let name = &self.config.name;
+        ctx.log(Level::Error, format!("{name}: the reload was given up, the old processes stay: {reason}"));
+        if nothing_missing {
+            let generation = self.generation;
+            let new = self.processes.values().filter(|p| p.generation == generation);
+            let new: Vec<u32> = new.filter(|p| p.phase == Phase::Running).map(|p| p.wid).collect();
+            for wid in new {
+                self.dismiss(wid, ctx);
+            }
+        }
+        nothing_missing
+    }
+
+    /// A process of this pid is gone.
+    pub(super) fn note_gone(&mut self, pid: Pid) {
+        match &mut self.reload {
+            Some(Reload::Draining { old }) => {
+                old.remove(&pid);
+            }
+            Some(Reload::OneByOne { current, .. }) if *current == Some(pid) => *current = None,
+            None | Some(Reload::Wanted { .. } | Reload::Spawning { .. } | Reload::OneByOne { .. }) => {}
+        }
+    }
+}

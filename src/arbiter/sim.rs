@@ -1,0 +1,789 @@
+//! A world for the arbiter: scripted processes, a clock that jumps to the next thing that happens, and rules that
+//! must hold after every step.
+
+#![allow(clippy::wildcard_enum_match_arm)]
+
+use super::process::{Exit, Phase};
+use super::request::{Errno, Matching, Order, Reply, Select, Ticket};
+use super::time::Time;
+use super::watcher::Status;
+use super::{Action, Arbiter, Event, Level, Pid, Published, WatcherId, Whom};
+use crate::config::{Value, WatcherConfig};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// What a process does.
+#[derive(Clone, Copy, Debug)]
+struct Script {
+    /// Seconds until it exits by itself with code 1.
+    lives: Option<f64>,
+    /// It ends so many seconds after a signal asks it to; never, when missing.
+    obeys: Option<f64>,
+    /// It leaves a member of its group behind that only SIGKILL ends.
+    leaves: bool,
+    /// It cannot be executed.
+    broken: bool,
+}
+
+const GOOD: Script = Script { lives: None, obeys: Some(0.01), leaves: false, broken: false };
+
+struct Proc {
+    script: Script,
+    ends: Option<(Time, Exit)>,
+    zombie: bool,
+}
+
+struct World {
+    arbiter: Arbiter,
+    now: Time,
+    /// By name of the watcher; GOOD when missing.
+    scripts: BTreeMap<String, Script>,
+    procs: BTreeMap<Pid, Proc>,
+    groups: BTreeSet<Pid>,
+    next_pid: Pid,
+    next_ticket: u64,
+    asked: BTreeSet<Ticket>,
+    replies: BTreeMap<Ticket, Reply>,
+    log: Vec<(Level, String)>,
+    published: Vec<(String, Published)>,
+    signals: Vec<(Pid, i32)>,
+    spawns: Vec<(Time, String)>,
+    exited: bool,
+}
+
+fn watcher(name: &str, numprocesses: i64) -> WatcherConfig {
+    let mut config = WatcherConfig { name: name.into(), ..WatcherConfig::default() };
+    config.options.cmd = "worker".into();
+    config.options.numprocesses = numprocesses;
+    config.options.graceful_timeout = 5.0;
+    config
+}
+
+impl World {
+    fn new(watchers: Vec<WatcherConfig>) -> World {
+        World {
+            arbiter: Arbiter::new(watchers, 0.0, 1),
+            now: Time(1_000_000_000),
+            scripts: BTreeMap::new(),
+            procs: BTreeMap::new(),
+            groups: BTreeSet::new(),
+            next_pid: 100,
+            next_ticket: 0,
+            asked: BTreeSet::new(),
+            replies: BTreeMap::new(),
+            log: Vec::new(),
+            published: Vec::new(),
+            signals: Vec::new(),
+            spawns: Vec::new(),
+            exited: false,
+        }
+    }
+
+    fn booted(watchers: Vec<WatcherConfig>) -> World {
+        let mut world = World::new(watchers);
+        world.send(Event::Start);
+        world
+    }
+
+    fn send(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let mut actions = Vec::new();
+            self.arbiter.handle(self.now, event, &mut actions);
+            for action in actions {
+                self.perform(action, &mut events);
+            }
+        }
+        self.check();
+    }
+
+    fn perform(&mut self, action: Action, events: &mut VecDeque<Event>) {
+        // processes that rm left alone may end later still
+        let harmless = matches!(action, Action::Log { .. } | Action::Reap { .. });
+        assert!(!self.exited || harmless, "after the end: {action:?}");
+        match action {
+            Action::Spawn { watcher, wid } => self.spawn(watcher, wid, events),
+            Action::Ask { pid, signum, .. } => self.deliver(pid, signum, false),
+            Action::Signal { pid, signum, whom } => self.deliver(pid, signum, whom == Whom::Group),
+            Action::SignalRemnant { pgid, signum } => {
+                assert!(!self.procs.contains_key(&pgid), "the leader of {pgid} is there still");
+                if signum == 9 && self.groups.remove(&pgid) {
+                    events.push_back(Event::GroupEmpty { pgid });
+                }
+            }
+            Action::Reap { pid } => {
+                let proc = self.procs.remove(&pid).expect("reaped twice, or never there");
+                assert!(proc.zombie, "{pid} was reaped alive");
+                events.push_back(Event::Reaped { pid, group_left: self.groups.contains(&pid) });
+            }
+            Action::Reply { ticket, reply } => {
+                assert!(self.asked.contains(&ticket), "nobody asked {ticket:?}");
+                let before = self.replies.insert(ticket, reply);
+                assert_eq!(before, None, "two replies to {ticket:?}");
+            }
+            Action::Publish { watcher, what } => self.published.push((watcher, what)),
+            Action::Log { level, text } => self.log.push((level, text)),
+            Action::Changed(_) | Action::Forgotten(_) => {}
+            Action::Exit => self.exited = true,
+        }
+    }
+
+    fn spawn(&mut self, id: WatcherId, wid: u32, events: &mut VecDeque<Event>) {
+        let watcher = self.arbiter.watcher(id).expect("a spawn for a watcher that is gone");
+        assert!(watcher.processes().all(|p| p.wid != wid), "wid {wid} is taken");
+        let name = watcher.config.name.clone();
+        let script = self.scripts.get(&name).copied().unwrap_or(GOOD);
+        self.spawns.push((self.now, name));
+        if script.broken {
+            events.push_back(Event::SpawnFailed { watcher: id, reason: "exec: No such file".into() });
+            return;
+        }
+        let pid = self.next_pid;
+        self.next_pid += 1;
+        let ends = script.lives.map(|s| (self.now.plus(s), Exit::Code(1)));
+        self.procs.insert(pid, Proc { script, ends, zombie: false });
+        if script.leaves {
+            self.groups.insert(pid);
+        }
+        events.push_back(Event::Spawned { watcher: id, pid });
+    }
+
+    fn deliver(&mut self, pid: Pid, signum: i32, group: bool) {
+        let now = self.now;
+        let proc =
+            self.procs.get_mut(&pid).unwrap_or_else(|| panic!("signal {signum} to {pid}, which is no child"));
+        self.signals.push((pid, signum));
+        if group && signum == 9 {
+            self.groups.remove(&pid);
+        }
+        if proc.zombie {
+            assert!(group, "a signal to a zombie");
+            return;
+        }
+        let ends = match (signum, proc.script.obeys) {
+            (9, _) => Some((now, Exit::Signal(9))),
+            (1, _) | (_, None) => None,
+            (_, Some(delay)) => Some((now.plus(delay), Exit::Signal(signum))),
+        };
+        if let Some(ends) = ends {
+            proc.ends = Some(proc.ends.map_or(ends, |before| before.min_by_time(ends)));
+        }
+    }
+
+    /// The next time that something happens by itself.
+    fn next(&mut self) -> Option<Time> {
+        let exit = self.procs.values().filter(|p| !p.zombie).filter_map(|p| p.ends).map(|(at, _)| at).min();
+        exit.into_iter().chain(self.arbiter.deadline()).min()
+    }
+
+    /// Goes to `until`, letting everything happen on the way.
+    fn run_to(&mut self, until: Time) {
+        let mut turns = 0;
+        while let Some(at) = self.next().filter(|at| *at <= until) {
+            turns += 1;
+            assert!(turns < 100_000, "circus spins at {at:?}");
+            self.now = self.now.max(at);
+            let due = |p: &Proc| !p.zombie && p.ends.is_some_and(|(end, _)| end <= at);
+            let ended: Vec<Pid> = self.procs.iter().filter(|(_, p)| due(p)).map(|(pid, _)| *pid).collect();
+            for pid in ended {
+                self.exit(pid);
+            }
+            // What becomes due because of a tick gets a tick of its own, and that must be the end of it.
+            for _ in 0..3 {
+                if self.arbiter.deadline().is_some_and(|at| at <= self.now) {
+                    self.send(Event::Tick);
+                }
+            }
+            let next = self.arbiter.deadline();
+            assert!(next.is_none_or(|at| at > self.now), "the deadline stays in the past");
+        }
+        self.now = until;
+    }
+
+    fn exit(&mut self, pid: Pid) {
+        let proc = self.procs.get_mut(&pid).unwrap();
+        proc.zombie = true;
+        let exit = proc.ends.unwrap().1;
+        self.send(Event::Exited { pid, exit });
+    }
+
+    fn kill9(&mut self, pid: Pid) {
+        self.procs.get_mut(&pid).unwrap().ends = Some((self.now, Exit::Signal(9)));
+        self.exit(pid);
+    }
+
+    fn run(&mut self, seconds: f64) {
+        self.run_to(self.now.plus(seconds));
+    }
+
+    fn order(&mut self, order: Order) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.asked.insert(ticket);
+        if std::env::var_os("CIRCUS_SIM_TRACE").is_some() {
+            eprintln!("{:?} {ticket:?} {order:?}", self.now);
+        }
+        let targets = match &order {
+            Order::Start { who: Select::Match { pattern, .. }, .. }
+            | Order::Stop { who: Select::Match { pattern, .. }, .. }
+            | Order::Restart { who: Select::Match { pattern, .. }, .. } => {
+                self.arbiter.find(pattern).map(|w| vec![w.id])
+            }
+            _ => None,
+        };
+        self.send(Event::Order { ticket, order, targets });
+        ticket
+    }
+
+    fn pids(&self, name: &str) -> Vec<Pid> {
+        self.arbiter.find(name).map(|w| w.pids()).unwrap_or_default()
+    }
+
+    fn status(&self, name: &str) -> &'static str {
+        self.arbiter.find(name).map_or("gone", |w| w.status().word())
+    }
+
+    /// What must hold at all times.
+    fn check(&mut self) {
+        let mut seen = BTreeSet::new();
+        for watcher in self.arbiter.watchers.values() {
+            let running = watcher.processes().filter(|p| p.phase == Phase::Running).count();
+            assert_eq!(running, watcher.running, "{}: running", watcher.config.name);
+            let held = watcher.processes().filter(|p| p.holds_slot).count();
+            assert_eq!(held, watcher.held, "{}: held", watcher.config.name);
+            let alive = watcher.processes().filter(|p| !matches!(p.phase, Phase::Dead { .. })).count();
+            assert!(!watcher.config.options.singleton || alive <= 1, "{} runs twice", watcher.config.name);
+            for process in watcher.processes() {
+                assert!(seen.insert(process.pid), "{} is in two places", process.pid);
+                let zombie = self
+                    .procs
+                    .get(&process.pid)
+                    .unwrap_or_else(|| panic!("{} is no child", process.pid))
+                    .zombie;
+                assert!(
+                    !zombie || matches!(process.phase, Phase::Dead { .. }),
+                    "{} was not noticed",
+                    process.pid
+                );
+            }
+            if watcher.status() == Status::Stopped {
+                assert_eq!(watcher.processes().count(), 0, "{} is stopped", watcher.config.name);
+            }
+            let reloading = matches!(watcher.reload, Some(super::reload::Reload::Spawning { .. }));
+            let most = watcher.config.wanted() * if reloading { 2 } else { 1 };
+            assert!(
+                watcher.held + watcher.retries.len() <= most.max(watcher.held),
+                "{}: slots",
+                watcher.config.name
+            );
+        }
+        assert_eq!(seen, self.arbiter.pids.keys().copied().collect(), "the table of pids");
+    }
+}
+
+trait MinByTime {
+    fn min_by_time(self, other: Self) -> Self;
+}
+impl MinByTime for (Time, Exit) {
+    fn min_by_time(self, other: Self) -> Self {
+        if other.0 < self.0 { other } else { self }
+    }
+}
+
+fn only(name: &str) -> Select {
+    Select::Match { pattern: name.into(), how: Matching::Simple }
+}
+
+#[test]
+fn watchers_start_and_dead_processes_are_replaced_at_once() {
+    let mut world = World::booted(vec![watcher("web", 3), watcher("db", 1)]);
+    assert_eq!((world.status("web"), world.pids("web").len(), world.pids("db").len()), ("active", 3, 1));
+    world.run(2.0);
+    let victim = world.pids("web")[0];
+    world.kill9(victim);
+    assert_eq!(world.pids("web").len(), 3, "replaced in the same instant");
+    assert!(!world.pids("web").contains(&victim));
+    assert!(
+        world.published.contains(&("web".into(), Published::Reap { pid: victim, exit: Exit::Signal(9) }))
+    );
+}
+
+#[test]
+fn a_process_that_exits_at_once_is_respawned_with_a_growing_delay() {
+    let mut world = World::new(vec![watcher("bad", 1)]);
+    world.scripts.insert("bad".into(), Script { lives: Some(0.001), ..GOOD });
+    world.send(Event::Start);
+    let start = world.now;
+    world.run(60.0);
+    let at: Vec<f64> = world.spawns.iter().map(|(t, _)| (t.since(start) * 10.0).round() / 10.0).collect();
+    assert_eq!(at, [0.0, 0.1, 0.3, 0.7, 1.5, 3.1, 6.3, 12.7, 22.7, 32.7, 42.7, 52.7]);
+    assert_eq!(world.status("bad"), "active", "a watcher in back-off stays active");
+}
+
+#[test]
+fn warmup_delay_sets_the_pace_of_all_spawns() {
+    let mut config = watcher("flapping", 1);
+    config.options.warmup_delay = 5.0;
+    let mut world = World::new(vec![config]);
+    world.scripts.insert("flapping".into(), Script { lives: Some(0.001), ..GOOD });
+    world.send(Event::Start);
+    world.run(60.0);
+    assert!(world.spawns.windows(2).all(|w| w[1].0.since(w[0].0) >= 5.0));
+    assert!((6..=13).contains(&world.spawns.len()), "{}", world.spawns.len());
+}
+
+#[test]
+fn what_cannot_be_executed_stops_its_watcher_alone_after_max_retry() {
+    let mut world = World::new(vec![watcher("broken", 2), watcher("good", 1)]);
+    world.scripts.insert("broken".into(), Script { broken: true, ..GOOD });
+    world.send(Event::Start);
+    assert_eq!(world.status("good"), "active", "nobody's trouble delays another");
+    let ticket = world.order(Order::Start { who: only("broken"), waiting: true });
+    world.run(20.0);
+    assert_eq!(world.status("broken"), "stopped");
+    assert!(world.spawns.iter().filter(|(_, n)| n == "broken").count() <= 11);
+    assert!(
+        matches!(&world.replies[&ticket], Reply::Error { errno: Errno::Failed, reason } if reason.contains("No such file"))
+    );
+    assert_eq!(world.status("good"), "active");
+}
+
+#[test]
+fn max_retry_below_zero_goes_on_for_ever() {
+    let mut config = watcher("broken", 1);
+    config.options.max_retry = -1;
+    let mut world = World::new(vec![config]);
+    world.scripts.insert("broken".into(), Script { broken: true, ..GOOD });
+    world.send(Event::Start);
+    world.run(600.0);
+    assert!(world.spawns.len() > 60);
+    world.scripts.clear();
+    world.run(11.0);
+    assert_eq!(world.status("broken"), "active");
+}
+
+#[test]
+fn stop_asks_waits_and_kills_the_group() {
+    let mut world = World::new(vec![watcher("deaf", 1)]);
+    world.scripts.insert("deaf".into(), Script { obeys: None, ..GOOD });
+    world.send(Event::Start);
+    let pid = world.pids("deaf")[0];
+    let ticket = world.order(Order::Stop { who: only("deaf"), waiting: true });
+    world.run(4.9);
+    assert_eq!((world.status("deaf"), world.replies.len()), ("stopping", 0));
+    world.run(0.2);
+    assert_eq!(world.status("deaf"), "stopped");
+    assert_eq!(world.signals, [(pid, 15), (pid, 9), (pid, 9)]);
+    assert_eq!(world.replies[&ticket], Reply::Stopped);
+}
+
+#[test]
+fn a_group_that_outlives_its_leader_is_killed_at_the_deadline() {
+    let mut world = World::new(vec![watcher("parent", 1)]);
+    world.scripts.insert("parent".into(), Script { leaves: true, ..GOOD });
+    world.send(Event::Start);
+    world.order(Order::Stop { who: Select::All, waiting: false });
+    world.run(1.0);
+    assert_eq!(world.status("parent"), "stopping", "its leader is gone, its group is not");
+    world.run(4.1);
+    assert_eq!((world.status("parent"), world.groups.len()), ("stopped", 0));
+}
+
+#[test]
+fn members_left_by_a_crash_are_left_alone_until_the_stop() {
+    let mut world = World::new(vec![watcher("parent", 1)]);
+    world.scripts.insert("parent".into(), Script { leaves: true, ..GOOD });
+    world.send(Event::Start);
+    world.run(2.0);
+    let first = world.pids("parent")[0];
+    world.kill9(first);
+    world.run(100.0);
+    assert!(world.groups.contains(&first));
+    world.order(Order::Stop { who: Select::All, waiting: false });
+    world.run(6.0);
+    assert_eq!((world.status("parent"), world.groups.len()), ("stopped", 0));
+}
+
+#[test]
+fn a_stop_overtakes_a_start() {
+    let mut config = watcher("slow", 10);
+    config.options.warmup_delay = 1.0;
+    let mut world = World::booted(vec![config]);
+    let start = world.order(Order::Start { who: only("slow"), waiting: true });
+    world.run(3.5);
+    assert_eq!((world.status("slow"), world.pids("slow").len()), ("starting", 4));
+    let stop = world.order(Order::Stop { who: only("slow"), waiting: true });
+    world.run(0.1);
+    assert_eq!(world.status("slow"), "stopped");
+    assert!(matches!(world.replies[&start], Reply::Error { .. }), "told what happened");
+    assert_eq!(world.replies[&stop], Reply::Stopped);
+}
+
+#[test]
+fn reload_has_the_new_processes_before_the_old_ones_end() {
+    let mut world = World::booted(vec![watcher("web", 4)]);
+    world.run(5.0);
+    let old = world.pids("web");
+    let ticket = world.order(Order::Reload {
+        name: Some("web".into()),
+        graceful: true,
+        sequential: false,
+        waiting: true,
+    });
+    assert_eq!(world.pids("web").len(), 8, "both generations");
+    world.run(0.1);
+    let new = world.pids("web");
+    assert!(new.len() == 4 && new.iter().all(|pid| !old.contains(pid)));
+    assert_eq!(world.replies[&ticket], Reply::Info { started: new, stopped: Some(old), kept: vec![] });
+    let wids: Vec<u32> = world.arbiter.find("web").unwrap().processes().map(|p| p.wid).collect();
+    assert_eq!(wids, [5, 6, 7, 8], "the numbers alternate, as in Circus");
+}
+
+#[test]
+fn a_reload_that_cannot_start_leaves_the_old_processes() {
+    let mut world = World::booted(vec![watcher("web", 3)]);
+    world.run(5.0);
+    let old = world.pids("web");
+    world.scripts.insert("web".into(), Script { broken: true, ..GOOD });
+    let ticket = world.order(Order::Reload {
+        name: Some("web".into()),
+        graceful: true,
+        sequential: false,
+        waiting: true,
+    });
+    world.run(30.0);
+    assert_eq!(world.pids("web"), old);
+    assert!(
+        matches!(&world.replies[&ticket], Reply::Error { reason, .. } if reason.contains("not reloaded"))
+    );
+}
+
+#[test]
+fn a_process_that_dies_at_once_after_a_reload_does_not_make_circus_spin() {
+    let mut world = World::new(vec![watcher("web", 3)]);
+    world.scripts.insert("web".into(), Script { obeys: None, ..GOOD });
+    world.send(Event::Start);
+    world.run(5.0);
+    world.scripts.insert("web".into(), Script { lives: Some(0.001), ..GOOD });
+    let before = world.spawns.len();
+    for sequential in [false, true] {
+        world.order(Order::Reload { name: Some("web".into()), graceful: true, sequential, waiting: false });
+        world.run(4.0);
+    }
+    assert!(world.spawns.len() - before < 60, "{} spawns in 8 s", world.spawns.len() - before);
+}
+
+#[test]
+fn sequential_reload_replaces_one_after_the_other() {
+    let mut config = watcher("web", 3);
+    config.options.warmup_delay = 1.0;
+    let mut world = World::booted(vec![config]);
+    world.run(10.0);
+    let old = world.pids("web");
+    let ticket = world.order(Order::Reload { name: None, graceful: true, sequential: true, waiting: true });
+    for n in 1..=3 {
+        world.run(0.5);
+        let left = world.pids("web").iter().filter(|pid| old.contains(pid)).count();
+        assert_eq!(left, 3 - n);
+        world.run(0.6);
+    }
+    assert!(matches!(world.replies[&ticket], Reply::Info { .. }));
+}
+
+#[test]
+fn a_singleton_never_runs_twice() {
+    let mut config = watcher("one", 1);
+    config.options.singleton = true;
+    let mut world = World::booted(vec![config]);
+    world.run(2.0);
+    world.order(Order::Reload {
+        name: Some("one".into()),
+        graceful: true,
+        sequential: false,
+        waiting: false,
+    });
+    assert_eq!(world.pids("one").len(), 1);
+    world.run(1.0);
+    assert_eq!(world.pids("one").len(), 1);
+    let ticket = world.order(Order::Change { name: "one".into(), by: 3, waiting: true });
+    assert_eq!(world.replies[&ticket], Reply::Numprocesses { count: 1, singleton: true });
+}
+
+#[test]
+fn incr_and_decr_change_the_number_and_end_the_oldest() {
+    let mut world = World::booted(vec![watcher("web", 2)]);
+    world.run(1.0);
+    let old = world.pids("web");
+    let up = world.order(Order::Change { name: "WEB".into(), by: 2, waiting: true });
+    assert_eq!(world.pids("web").len(), 4);
+    assert_eq!(world.replies[&up], Reply::Numprocesses { count: 4, singleton: false });
+    world.run(1.0);
+    let down = world.order(Order::Change { name: "web".into(), by: -2, waiting: true });
+    world.run(0.1);
+    assert!(world.pids("web").iter().all(|pid| !old.contains(pid)), "the oldest end first");
+    assert_eq!(world.replies[&down], Reply::Numprocesses { count: 2, singleton: false });
+    world.order(Order::Change { name: "web".into(), by: -100, waiting: false });
+    world.run(0.1);
+    assert_eq!((world.status("web"), world.pids("web").len()), ("active", 0));
+    world.order(Order::Change { name: "web".into(), by: 1, waiting: false });
+    assert_eq!(world.pids("web").len(), 1);
+}
+
+#[test]
+fn without_respawn_the_watcher_ends_with_its_last_process() {
+    let mut config = watcher("job", 2);
+    config.options.respawn = false;
+    let mut world = World::booted(vec![config]);
+    world.run(0.1);
+    let pids = world.pids("job");
+    world.kill9(pids[0]);
+    assert_eq!((world.status("job"), world.pids("job").len()), ("active", 1));
+    world.order(Order::Start { who: only("job"), waiting: false });
+    assert_eq!(world.pids("job").len(), 2, "start fills the empty slots");
+    for pid in world.pids("job") {
+        world.kill9(pid);
+    }
+    assert_eq!(world.status("job"), "stopped");
+}
+
+#[test]
+fn max_age_replaces_processes_by_and_by() {
+    let mut config = watcher("aging", 15);
+    config.options.max_age = 10;
+    config.options.max_age_variance = 5;
+    config.options.use_sockets = true;
+    let mut world = World::booted(vec![config]);
+    let old = world.pids("aging");
+    world.run(9.9);
+    assert_eq!(world.pids("aging"), old);
+    world.run(5.6);
+    assert_eq!(world.pids("aging").len(), 15);
+    assert!(world.pids("aging").iter().all(|pid| !old.contains(pid)));
+}
+
+#[test]
+fn kill_shortens_the_patience_and_the_process_is_replaced() {
+    let mut world = World::new(vec![watcher("deaf", 1)]);
+    world.scripts.insert("deaf".into(), Script { obeys: None, ..GOOD });
+    world.send(Event::Start);
+    let pid = world.pids("deaf")[0];
+    let stop = world.order(Order::Kill {
+        name: "deaf".into(),
+        pid: Some(pid),
+        signum: Some(2),
+        graceful_timeout: Some(1.0),
+        waiting: true,
+    });
+    world.run(1.1);
+    assert_eq!(world.replies[&stop], Reply::Ok);
+    assert_eq!(world.pids("deaf").len(), 1);
+    assert_ne!(world.pids("deaf")[0], pid);
+    let none = world.order(Order::Kill {
+        name: "deaf".into(),
+        pid: Some(1),
+        signum: None,
+        graceful_timeout: None,
+        waiting: false,
+    });
+    assert!(
+        matches!(&world.replies[&none], Reply::Error { reason, .. } if reason == "process 1 not found in 'deaf'")
+    );
+}
+
+#[test]
+fn set_is_all_or_nothing_and_reloads_when_it_must() {
+    let mut world = World::booted(vec![watcher("web", 1)]);
+    world.run(1.0);
+    let old = world.pids("web");
+    let set = |options: &[(&str, Value)]| Order::Set {
+        name: "web".into(),
+        options: options.iter().map(|(k, v)| (k.to_string(), v.clone())).collect(),
+        waiting: true,
+    };
+    let bad = world.order(set(&[("numprocesses", Value::Int(4)), ("nonsense", Value::Int(4))]));
+    assert!(
+        matches!(&world.replies[&bad], Reply::Error { reason, .. } if reason == "unknown key 'nonsense'")
+    );
+    assert_eq!(world.pids("web"), old);
+    world.order(set(&[("numprocesses", Value::Int(2))]));
+    assert!(world.pids("web").len() == 2 && world.pids("web").contains(&old[0]));
+    world.order(set(&[("args", Value::Str("-v".into()))]));
+    world.run(1.0);
+    assert!(world.pids("web").len() == 2 && !world.pids("web").contains(&old[0]));
+}
+
+#[test]
+fn add_and_rm() {
+    let mut world = World::booted(vec![]);
+    let add = |name: &str, start| Order::Add {
+        name: name.into(),
+        cmd: "worker".into(),
+        args: None,
+        options: vec![("numprocesses".into(), Value::Int(2))],
+        start,
+        waiting: true,
+    };
+    let t = world.order(add("New", true));
+    assert!(matches!(&world.replies[&t], Reply::Added { started, .. } if started.len() == 2));
+    let t = world.order(add("new", true));
+    assert!(matches!(&world.replies[&t], Reply::Error { errno: Errno::Conflict, .. }));
+    let t = world.order(Order::Rm { name: "NEW".into(), nostop: false, waiting: true });
+    assert_eq!(world.status("new"), "gone");
+    world.run(1.0);
+    assert_eq!((&world.replies[&t], world.procs.len()), (&Reply::Ok, 0));
+    world.order(add("new", true));
+    let kept = world.pids("new");
+    world.order(Order::Rm { name: "new".into(), nostop: true, waiting: false });
+    world.run(1.0);
+    assert!(kept.iter().all(|pid| world.procs.contains_key(pid)));
+    world.kill9(kept[0]);
+    assert!(!world.procs.contains_key(&kept[0]), "reaped all the same");
+}
+
+#[test]
+fn start_order_is_by_priority_with_the_pause_between() {
+    let mut config = [watcher("a", 1), watcher("b", 1), watcher("c", 1)];
+    config[1].options.priority = 10;
+    config[2].options.autostart = false;
+    let mut world = World::new(config.to_vec());
+    world.arbiter.warmup_delay = 2.0;
+    world.send(Event::Start);
+    assert_eq!((world.status("a"), world.status("b")), ("stopped", "active"));
+    world.run(2.1);
+    assert_eq!((world.status("a"), world.status("c")), ("active", "stopped"));
+    let t = world.order(Order::Restart { who: Select::All, waiting: true });
+    world.run(0.5);
+    assert_eq!((world.status("a"), world.status("b")), ("stopped", "active"));
+    world.run(3.0);
+    assert_eq!((world.status("a"), world.replies.get(&t)), ("active", Some(&Reply::Ok)));
+}
+
+#[test]
+fn a_signal_ends_everything_even_during_the_start_and_twice_at_once() {
+    let mut slow = watcher("slow", 5);
+    slow.options.warmup_delay = 3.0;
+    slow.options.graceful_timeout = 600.0;
+    let mut world = World::new(vec![slow, watcher("z", 1)]);
+    world.scripts.insert("slow".into(), Script { obeys: None, ..GOOD });
+    world.send(Event::Start);
+    world.run(4.0);
+    world.send(Event::Terminate);
+    world.run(100.0);
+    assert!(!world.exited);
+    world.send(Event::Terminate);
+    world.run(0.1);
+    assert!(world.exited && world.procs.is_empty());
+}
+
+struct Dice(super::random::Random);
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0.up_to(sides - 1)
+    }
+}
+
+fn random_order(dice: &mut Dice) -> Order {
+    let name = ["a", "b", "c", "d", "ghost"][dice.roll(5) as usize].to_string();
+    let waiting = dice.roll(2) == 0;
+    let who = if dice.roll(4) == 0 { Select::All } else { only(&name) };
+    match dice.roll(12) {
+        0 | 1 => Order::Start { who, waiting },
+        2 => Order::Stop { who, waiting },
+        3 => Order::Restart { who, waiting },
+        4 | 5 => Order::Reload {
+            name: (dice.roll(4) > 0).then_some(name),
+            graceful: dice.roll(5) > 0,
+            sequential: dice.roll(2) == 0,
+            waiting,
+        },
+        6 | 7 => Order::Change { name, by: dice.roll(7) as i64 - 3, waiting },
+        8 => {
+            let key = ["numprocesses", "max_age", "graceful_timeout", "warmup_delay"][dice.roll(4) as usize];
+            Order::Set { name, options: vec![(key.into(), Value::Int(dice.roll(5) as i64))], waiting }
+        }
+        9 => Order::Add {
+            name,
+            cmd: "x".into(),
+            args: None,
+            options: vec![],
+            start: dice.roll(2) == 0,
+            waiting,
+        },
+        10 if dice.roll(3) == 0 => Order::Rm { name, nostop: dice.roll(3) == 0, waiting },
+        _ => Order::Kill {
+            name,
+            pid: None,
+            signum: None,
+            graceful_timeout: Some(dice.roll(3) as f64),
+            waiting,
+        },
+    }
+}
+
+fn random_script(dice: &mut Dice) -> Script {
+    Script {
+        lives: (dice.roll(3) == 0).then(|| dice.roll(3000) as f64 / 1000.0),
+        obeys: (dice.roll(3) > 0).then(|| dice.roll(2000) as f64 / 1000.0),
+        leaves: dice.roll(4) == 0,
+        broken: dice.roll(6) == 0,
+    }
+}
+
+fn random_life(seed: u64, steps: u32) {
+    let mut dice = Dice(super::random::Random::new(seed));
+    let mut configs: Vec<WatcherConfig> =
+        ["a", "b", "c", "d"].iter().map(|n| watcher(n, dice.roll(4) as i64)).collect();
+    for config in &mut configs {
+        config.options.warmup_delay = dice.roll(3) as f64 / 2.0;
+        config.options.respawn = dice.roll(4) > 0;
+        config.options.singleton = dice.roll(5) == 0;
+        config.options.use_sockets = dice.roll(2) == 0;
+        config.options.max_age = if dice.roll(3) == 0 { 3 } else { 0 };
+        config.options.priority = dice.roll(3) as i64;
+        config.options.autostart = dice.roll(4) > 0;
+        config.options.max_retry = dice.roll(5) as i64 - 1;
+        config.options.send_hup = dice.roll(6) == 0;
+    }
+    let mut world = World::new(configs);
+    world.arbiter.warmup_delay = dice.roll(2) as f64;
+    world.send(Event::Start);
+    for _ in 0..steps {
+        let name = ["a", "b", "c", "d"][dice.roll(4) as usize].to_string();
+        match dice.roll(6) {
+            0 => {
+                let script = random_script(&mut dice);
+                world.scripts.insert(name, script);
+            }
+            1 => {
+                let alive: Vec<Pid> =
+                    world.procs.iter().filter(|(_, p)| !p.zombie).map(|(pid, _)| *pid).collect();
+                if !alive.is_empty() {
+                    world.kill9(alive[dice.roll(alive.len() as u64) as usize]);
+                }
+            }
+            2 => world.send(Event::Reload),
+            _ => {
+                let order = random_order(&mut dice);
+                world.order(order);
+            }
+        }
+        let most = [0, 10, 1000, 5000][dice.roll(4) as usize];
+        world.run(dice.roll(most + 1) as f64 / 1000.0);
+    }
+    world.scripts.clear();
+    world.send(Event::Terminate);
+    world.run(600.0);
+    assert!(world.exited, "it did not end");
+    let unanswered: Vec<_> = world.asked.iter().filter(|t| !world.replies.contains_key(t)).collect();
+    assert!(unanswered.is_empty(), "no reply to {unanswered:?}");
+}
+
+/// Many random lives. `CIRCUS_SIM_SEED` and `CIRCUS_SIM_LIVES` repeat one, or make it many more.
+#[test]
+fn random_lives_keep_the_rules() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse().ok());
+    let first = number("CIRCUS_SIM_SEED").unwrap_or(1);
+    for seed in first..first + number("CIRCUS_SIM_LIVES").unwrap_or(300) {
+        let life = std::panic::catch_unwind(|| random_life(seed, 60));
+        assert!(life.is_ok(), "CIRCUS_SIM_SEED={seed} CIRCUS_SIM_LIVES=1 shows it");
+    }
+}

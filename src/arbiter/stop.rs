@@ -1,0 +1,204 @@
+//! How processes and groups are brought to an end: ask, wait, kill.
+//!
+//! The process is asked with its signal. When it has gone, the rest of its group is asked; when graceful_timeout is
+//! over, whatever is left of the group is killed. A watcher has stopped when its processes are reaped and their
+//! groups are empty.
+
+use super::process::{Exit, Fate, Phase, Process, Remnant, Stopping};
+use super::time::Time;
+use super::watcher::{Ctx, Status, Watcher};
+use super::{Action, Level, Pid, Published, Whom};
+
+const SIGKILL: i32 = 9;
+
+/// Seconds that circus waits for the members of a group to go after SIGKILL, before it goes on without them.
+const AFTER_KILL: f64 = 2.0;
+
+impl Watcher {
+    /// Asks a process to end, by the watcher's own signal and timeout.
+    pub(super) fn ask_to_end(&mut self, wid: u32, ctx: &mut Ctx) {
+        let signum = i32::try_from(self.config.options.stop_signal).unwrap_or(15);
+        self.ask(wid, signum, self.config.options.graceful_timeout, ctx);
+    }
+
+    /// Asks a process to end by `signum`; it gets SIGKILL `timeout` seconds later, or at the time that an earlier
+    /// order has set, whichever comes first.
+    pub(super) fn ask(&mut self, wid: u32, signum: i32, timeout: f64, ctx: &mut Ctx) {
+        let Some(process) = self.processes.get_mut(&wid) else { return };
+        let mut kill_at = ctx.now.plus(timeout);
+        match process.phase {
+            Phase::Running => self.running -= 1,
+            Phase::Asked { kill_at: earlier, .. } => kill_at = kill_at.min(earlier),
+            Phase::Killed | Phase::Dead { .. } => return,
+        }
+        process.phase = Phase::Asked { signum, kill_at };
+        let pid = process.pid;
+        ctx.actions.push(Action::Ask { pid, signum, children: self.config.options.stop_children });
+        ctx.publish(&self.config.name, Published::Kill { pid });
+        if kill_at <= ctx.now {
+            self.kill(wid, ctx);
+        }
+    }
+
+    /// Sends SIGKILL to a process and its group, which the process itself keeps from being another's.
+    fn kill(&mut self, wid: u32, ctx: &mut Ctx) {
+        let Some(process) = self.processes.get_mut(&wid) else { return };
+        process.phase = Phase::Killed;
+        let pid = process.pid;
+        ctx.actions.push(Action::Signal { pid, signum: SIGKILL, whom: Whom::Group });
+        ctx.publish(&self.config.name, Published::Kill { pid });
+    }
+
+    /// Sends SIGKILL to all that were asked to end: somebody is in a hurry.
+    pub(super) fn hurry(&mut self, ctx: &mut Ctx) {
+        let asked: Vec<u32> = self.processes.values().filter(|p| is_asked(p)).map(|p| p.wid).collect();
+        for wid in asked {
+            self.kill(wid, ctx);
+        }
+        let mut remnants = std::mem::take(&mut self.remnants);
+        for remnant in remnants.iter_mut().filter(|r| matches!(r.fate, Fate::Asked(_))) {
+            kill_remnant(remnant, ctx);
+        }
+        self.remnants = remnants;
+    }
+
+    /// A process is a zombie. While it is, its group's number is its own: the rest of the group is asked now.
+    pub(super) fn exited(&mut self, wid: u32, exit: Exit, ctx: &mut Ctx) {
+        let Some(process) = self.processes.get_mut(&wid) else { return };
+        let pid = process.pid;
+        let stopping = match process.phase {
+            Phase::Running => {
+                self.running -= 1;
+                None
+            }
+            Phase::Asked { signum, kill_at } => Some((signum, Stopping { kill_at })),
+            Phase::Killed => Some((SIGKILL, Stopping { kill_at: ctx.now })),
+            Phase::Dead { .. } => return,
+        };
+        process.phase = Phase::Dead { stopping: stopping.map(|(_, stopping)| stopping) };
+        let lived = ctx.now.since(process.started);
+        if let Some((signum, _)) = stopping {
+            ctx.actions.push(Action::Signal { pid, signum, whom: Whom::Group });
+        } else {
+            self.log_exit(pid, wid, exit, lived, ctx);
+        }
+        ctx.publish(&self.config.name, Published::Reap { pid, exit });
+        ctx.actions.push(Action::Reap { pid });
+    }
+
+    fn log_exit(&self, pid: Pid, wid: u32, exit: Exit, lived: f64, ctx: &mut Ctx) {
+        let how = match exit {
+            Exit::Code(code) => format!("exited with code {code}"),
+            Exit::Signal(number) => format!("was ended by {}", crate::config::signals::name(number)),
+        };
+        let level = if exit == Exit::Code(0) { Level::Info } else { Level::Warning };
+        let name = &self.config.name;
+        ctx.log(level, format!("{name}: process {pid} (wid {wid}) {how} after {lived:.1} s"));
+    }
+
+    /// A process is reaped; `group_left` says whether its group has members still.
+    pub(super) fn reaped(&mut self, wid: u32, group_left: bool, ctx: &mut Ctx) {
+        let Some(process) = self.forget_process(wid, ctx) else { return };
+        let stopping = match process.phase {
+            Phase::Dead { stopping } => stopping,
+            Phase::Running | Phase::Asked { .. } | Phase::Killed => None,
+        };
+        if group_left {
+            self.keep_remnant(process.pid, stopping, ctx);
+        }
+        if stopping.is_none() {
+            self.decide_respawn(&process, ctx);
+        }
+    }
+
+    fn keep_remnant(&mut self, pgid: Pid, stopping: Option<Stopping>, ctx: &mut Ctx) {
+        let fate = stopping.map_or(Fate::Left, |s| Fate::Asked(s.kill_at));
+        self.remnants.push(Remnant { pgid, fate });
+        if self.status == Status::Stopping && fate == Fate::Left {
+            self.ask_remnants(ctx);
+        }
+        self.expire_remnants(ctx);
+    }
+
+    /// Asks the groups of processes that ended by themselves to end too: the watcher stops.
+    pub(super) fn ask_remnants(&mut self, ctx: &mut Ctx) {
+        let signum = i32::try_from(self.config.options.stop_signal).unwrap_or(15);
+        let kill_at = ctx.now.plus(self.config.options.graceful_timeout);
+        for remnant in self.remnants.iter_mut().filter(|r| r.fate == Fate::Left) {
+            remnant.fate = Fate::Asked(kill_at);
+            ctx.actions.push(Action::SignalRemnant { pgid: remnant.pgid, signum });
+        }
+    }
+
+    /// A group without its leader has no members any more.
+    pub(super) fn group_is_empty(&mut self, pgid: Pid) {
+        self.remnants.retain(|r| r.pgid != pgid);
+    }
+
+    /// Does what is due now by itself.
+    pub(super) fn expire(&mut self, ctx: &mut Ctx) {
+        let due: Vec<u32> =
+            self.processes.values().filter(|p| patience_ended(p, ctx.now)).map(|p| p.wid).collect();
+        for wid in due {
+            self.kill(wid, ctx);
+        }
+        self.expire_remnants(ctx);
+        if self.status == Status::Active && self.reload.is_none() {
+            self.expire_old(ctx);
+        }
+    }
+
+    /// Replaces the processes that are too old: with inherited sockets the successor starts first, else two could
+    /// want the same port.
+    fn expire_old(&mut self, ctx: &mut Ctx) {
+        let now = ctx.now;
+        let old: Vec<u32> = self
+            .processes
+            .values_mut()
+            .filter(|p| p.phase == Phase::Running && p.expires.is_some_and(|at| at <= now))
+            .map(|p| {
+                p.expires = None;
+                p.wid
+            })
+            .collect();
+        for wid in old {
+            if self.config.options.use_sockets && !self.config.options.singleton {
+                self.replacing.push(wid);
+            } else {
+                self.ask_to_end(wid, ctx);
+            }
+        }
+    }
+
+    fn expire_remnants(&mut self, ctx: &mut Ctx) {
+        let mut remnants = std::mem::take(&mut self.remnants);
+        let name = &self.config.name;
+        remnants.retain_mut(|remnant| match remnant.fate {
+            Fate::Asked(at) if at <= ctx.now => {
+                kill_remnant(remnant, ctx);
+                true
+            }
+            Fate::Killed(until) if until <= ctx.now => {
+                let text =
+                    format!("{name}: members of process group {} survive SIGKILL; left behind", remnant.pgid);
+                ctx.log(Level::Error, text);
+                false
+            }
+            Fate::Left | Fate::Asked(_) | Fate::Killed(_) => true,
+        });
+        self.remnants = remnants;
+    }
+}
+
+fn is_asked(process: &Process) -> bool {
+    matches!(process.phase, Phase::Asked { .. })
+}
+
+fn patience_ended(process: &Process, now: Time) -> bool {
+    matches!(process.phase, Phase::Asked { kill_at, .. } if kill_at <= now)
+}
+
+fn kill_remnant(remnant: &mut Remnant, ctx: &mut Ctx) {
+    remnant.fate = Fate::Killed(ctx.now.plus(AFTER_KILL));
+    ctx.actions.push(Action::SignalRemnant { pgid: remnant.pgid, signum: SIGKILL });
+}

@@ -1,0 +1,135 @@
+//! Clients that wait for an order to be done, and what they are told.
+//!
+//! A waiter belongs to a watcher and is answered when the watcher is where the order wanted it, or when it can no
+//! longer get there since another order or a failure came between: then it is told what happened instead.
+
+use super::Pid;
+use super::request::{Errno, Reply, Ticket};
+use super::watcher::{Ctx, Goal, Status, Watcher};
+use std::collections::BTreeSet;
+
+/// How many failures to start in a row are enough to tell a client that waits.
+const ENOUGH: u32 = 5;
+
+/// What a waiter waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Await {
+    /// That it is active.
+    Up { added: bool },
+    /// That it has stopped.
+    Down,
+    /// That it has stopped and is forgotten.
+    Removed,
+    /// That it is active, after a stop.
+    Restarted,
+    /// That the reload is over.
+    Reloaded,
+    /// That it has as many processes as it is to have.
+    Counted,
+    /// That nothing is under way.
+    Settled,
+    /// That these processes are gone.
+    Ended(BTreeSet<Pid>),
+}
+
+/// A client that waits for a watcher.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    pub(super) ticket: Ticket,
+    pub(super) what: Await,
+    /// The pids when the order came.
+    pub(super) before: Vec<Pid>,
+}
+
+impl Watcher {
+    /// Answers the waiters whose time has come.
+    pub(super) fn answer_waiters(&mut self, ctx: &mut Ctx) {
+        if self.waiters.is_empty() {
+            return;
+        }
+        let mut waiters = std::mem::take(&mut self.waiters);
+        waiters.retain(|waiter| match self.answer(waiter) {
+            Some(reply) => {
+                ctx.done.push((waiter.ticket, reply));
+                false
+            }
+            None => true,
+        });
+        self.waiters = waiters;
+        if self.reload.is_none() {
+            self.reload_failure = None;
+        }
+    }
+
+    fn answer(&self, waiter: &Waiter) -> Option<Reply> {
+        let up = self.status == Status::Active;
+        let down = self.status == Status::Stopped && self.goal != Goal::Up && !self.queued;
+        match &waiter.what {
+            Await::Up { added: true } if up => Some(self.added(&waiter.before)),
+            Await::Up { .. } if up => Some(self.info(&waiter.before, false)),
+            Await::Restarted if up => Some(self.info(&waiter.before, true)),
+            Await::Up { .. } | Await::Restarted if down => Some(self.not_up()),
+            Await::Up { .. } | Await::Restarted => self.still_failing(),
+            Await::Down => (self.status == Status::Stopped).then_some(Reply::Stopped),
+            Await::Removed => (self.status == Status::Stopped).then_some(Reply::Ok),
+            Await::Reloaded if up && self.reload.is_none() => Some(match &self.reload_failure {
+                Some(reason) => self.failed(&format!("was not reloaded: {reason}")),
+                None => self.info(&waiter.before, true),
+            }),
+            Await::Reloaded => down.then(|| self.not_up()),
+            Await::Counted => (down || up && self.is_settled()).then(|| self.numprocesses()),
+            Await::Settled => (down || up && self.is_settled()).then_some(Reply::Ok),
+            Await::Ended(pids) => {
+                let gone = self.processes.values().all(|p| !pids.contains(&p.pid));
+                gone.then_some(Reply::Ok)
+            }
+        }
+    }
+
+    /// Nothing is being spawned, replaced or ended.
+    fn is_settled(&self) -> bool {
+        self.spawning.is_none()
+            && self.reload.is_none()
+            && self.missing() == 0
+            && self.processes.len() == self.running
+    }
+
+    fn info(&self, before: &[Pid], with_stopped: bool) -> Reply {
+        let now = self.pids();
+        let (kept, started) = now.into_iter().partition(|pid| before.contains(pid));
+        let gone = before.iter().copied().filter(|pid| self.processes.values().all(|p| p.pid != *pid));
+        Reply::Info { started, stopped: with_stopped.then(|| gone.collect()), kept }
+    }
+
+    fn added(&self, before: &[Pid]) -> Reply {
+        let (kept, started) = self.pids().into_iter().partition(|pid| before.contains(pid));
+        Reply::Added { started, kept }
+    }
+
+    /// The number of processes that it is to have.
+    pub(super) fn numprocesses(&self) -> Reply {
+        Reply::Numprocesses {
+            count: self.config.options.numprocesses,
+            singleton: self.config.options.singleton,
+        }
+    }
+
+    fn failed(&self, what: &str) -> Reply {
+        Reply::error(Errno::Failed, format!("'{}' {what}", self.config.name))
+    }
+
+    fn not_up(&self) -> Reply {
+        match &self.reason {
+            Some(reason) => self.failed(&format!("did not start: {reason}")),
+            None if self.config.wanted() == 0 => self.info(&[], false),
+            None => self.failed("was stopped meanwhile"),
+        }
+    }
+
+    /// With max_retry = -1 a start that cannot succeed never ends; the client is told all the same.
+    fn still_failing(&self) -> Option<Reply> {
+        let failures = self.retries.iter().map(|r| r.chain.failures).max().unwrap_or(0);
+        (failures >= ENOUGH)
+            .then(|| self.failed("cannot be started yet; circus goes on trying, the log says why"))
+    }
+}

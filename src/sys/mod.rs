@@ -13,7 +13,7 @@ pub mod limit;
 #[cfg(not(target_feature = "crt-static"))]
 mod nss;
 pub mod process;
-//REGEX
+pub mod regex;
 pub mod signal;
 pub mod socket;
 pub mod user;

@@ -174,6 +174,66 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
     }
 
+    /// What `question` answers in a process of its own, whose descriptors it may harm.
+    fn answer_apart(question: impl FnOnce() -> String) -> String {
+        let _children = crate::sys::children_lock();
+        match daemonize().unwrap() {
+            Role::Parent(outcome) => outcome.message,
+            Role::Daemon(notifier) => {
+                notifier.failed(&question(), 1).unwrap();
+                // SAFETY: never returns.
+                unsafe { libc::_exit(0) }
+            }
+        }
+    }
+
+    fn target(fd: RawFd) -> String {
+        std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap().display().to_string()
+    }
+
+    #[test]
+    fn descriptors_that_are_closed_become_dev_null() {
+        let answer = answer_apart(|| {
+            // SAFETY: in this process nobody uses them.
+            let closed = [0, 2].map(|fd| unsafe { libc::close(fd) });
+            let one = target(1);
+            ensure_stdio().unwrap();
+            // SAFETY: reads a flag.
+            let flags = [0, 2].map(|fd| unsafe { libc::fcntl(fd, libc::F_GETFD) });
+            format!("{closed:?} {} {} {} {flags:?}", target(0), target(1) == one, target(2))
+        });
+        assert_eq!(answer, "[0, 0] /dev/null true /dev/null [0, 0]");
+    }
+
+    #[test]
+    fn a_daemon_lets_go_of_its_terminal() {
+        let answer = answer_apart(|| {
+            detach_stdio().unwrap();
+            [0, 1, 2].map(target).join(" ")
+        });
+        assert_eq!(answer, "/dev/null /dev/null /dev/null");
+    }
+
+    #[test]
+    fn a_subreaper_adopts_orphans() {
+        let answer = answer_apart(|| {
+            set_subreaper().unwrap();
+            let script = "sh -c 'read line' & echo $!";
+            let shell = std::process::Command::new("/bin/sh")
+                .args(["-c", script])
+                .stdin(std::process::Stdio::null())
+                .stdout(std::process::Stdio::piped())
+                .output()
+                .unwrap();
+            let orphan: Pid = String::from_utf8(shell.stdout).unwrap().trim().parse().unwrap();
+            while crate::sys::wait::reap(orphan).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+            {
+            }
+            format!("{:?}", crate::sys::wait::children_exist())
+        });
+        assert_eq!(answer, "false");
+    }
+
     #[test]
     fn the_machine_is_what_proc_says() {
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();

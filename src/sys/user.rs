@@ -46,10 +46,15 @@ pub fn current_gid() -> u32 {
 
 /// The entry of a user given by name or by number; a name of digits alone counts as a number.
 pub fn find_user(name_or_uid: &str) -> io::Result<Option<User>> {
-    match name_or_uid.parse() {
-        Ok(uid) => user_by_uid(uid),
-        Err(_) => user_by_name(name_or_uid),
+    match number(name_or_uid) {
+        Some(uid) => user_by_uid(uid),
+        None => user_by_name(name_or_uid),
     }
+}
+
+/// An id. The highest number is none: to the kernel it means "leave it as it is".
+fn number(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|&id| id != u32::MAX)
 }
 
 /// The entry of the user of that name.
@@ -74,15 +79,15 @@ pub fn user_by_uid(uid: u32) -> io::Result<Option<User>> {
 
 /// The number of a user given by name or by number. A number needs no entry.
 pub fn uid_of(name_or_uid: &str) -> io::Result<Option<u32>> {
-    match name_or_uid.parse() {
-        Ok(uid) => Ok(Some(uid)),
-        Err(_) => Ok(user_by_name(name_or_uid)?.map(|user| user.uid)),
+    match number(name_or_uid) {
+        Some(uid) => Ok(Some(uid)),
+        None => Ok(user_by_name(name_or_uid)?.map(|user| user.uid)),
     }
 }
 
 /// The number of a group given by name or by number. A number needs no entry.
 pub fn gid_of(name_or_gid: &str) -> io::Result<Option<u32>> {
-    if let Ok(gid) = name_or_gid.parse() {
+    if let Some(gid) = number(name_or_gid) {
         return Ok(Some(gid));
     }
     let local = find(&read(GROUP)?, parse_group, |group| group.name == name_or_gid).map(|group| group.gid);
@@ -136,7 +141,7 @@ fn find<T>(text: &[u8], parse: impl Fn(&[u8]) -> Option<T>, wanted: impl Fn(&T) 
 }
 
 /// A field that is text; None if it is none.
-fn text_field<'a>(field: Option<&'a [u8]>) -> Option<&'a str> {
+fn text_field(field: Option<&[u8]>) -> Option<&str> {
     std::str::from_utf8(field?).ok().map(str::trim_ascii)
 }
 
@@ -145,8 +150,8 @@ fn text_field<'a>(field: Option<&'a [u8]>) -> Option<&'a str> {
 fn parse_user(line: &[u8]) -> Option<User> {
     let mut fields = line.split(|&byte| byte == b':');
     let name = entry_name(fields.next())?;
-    let uid = text_field(fields.nth(1))?.parse().ok()?;
-    let gid = text_field(fields.next())?.parse().ok()?;
+    let uid = number(text_field(fields.nth(1))?)?;
+    let gid = number(text_field(fields.next())?)?;
     let mut path = |skipped| PathBuf::from(OsStr::from_bytes(fields.nth(skipped).unwrap_or_default()));
     Some(User { name, uid, gid, home: path(1), shell: path(0) })
 }
@@ -155,7 +160,7 @@ fn parse_user(line: &[u8]) -> Option<User> {
 fn parse_group(line: &[u8]) -> Option<Group> {
     let mut fields = line.split(|&byte| byte == b':');
     let name = entry_name(fields.next())?;
-    let gid = text_field(fields.nth(1))?.parse().ok()?;
+    let gid = number(text_field(fields.nth(1))?)?;
     Some(Group { name, gid })
 }
 
@@ -239,6 +244,7 @@ mod tests {
         assert_eq!(uid_of("root").unwrap(), Some(0));
         assert_eq!(uid_of("4000000000").unwrap(), Some(4_000_000_000));
         assert_eq!(uid_of("no-such-user-here").unwrap(), None);
+        assert_eq!(uid_of("4294967295").unwrap(), None);
         assert_eq!(gid_of("root").unwrap(), Some(0));
         assert_eq!(group_name(0).unwrap().as_deref(), Some("root"));
         assert_eq!(supplementary_groups("root", 0).unwrap().first(), Some(&0));

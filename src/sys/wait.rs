@@ -74,6 +74,7 @@ mod tests {
     use std::process::{Command, Stdio};
 
     /// Ends `script` and returns what peek says of it; passes over children of tests elsewhere in the program.
+    #[allow(clippy::zombie_processes, reason = "the zombie is what the test looks at")]
     fn exit_of(script: &str) -> (Pid, Exit) {
         let child = Command::new("/bin/sh").args(["-c", script]).stderr(Stdio::null()).spawn().unwrap();
         let pid = child.id() as Pid;

@@ -182,14 +182,21 @@ fn drop_ids(child: &Child) -> Result<(), SpawnError> {
         check(unsafe { libc::syscall(SETGROUPS, groups.len(), groups.as_ptr()) }, Step::Setgroups)?;
     }
     if let Some(gid) = child.gid {
+        check_id(gid, Step::Setgid)?;
         // SAFETY: takes numbers and touches no memory.
         check(unsafe { libc::syscall(SETRESGID, gid, gid, gid) }, Step::Setgid)?;
     }
     if let Some(uid) = child.uid {
+        check_id(uid, Step::Setuid)?;
         // SAFETY: takes numbers and touches no memory.
         check(unsafe { libc::syscall(SETRESUID, uid, uid, uid) }, Step::Setuid)?;
     }
     Ok(())
+}
+
+/// The highest number means "leave it as it is" to the kernel, and the child would stay root.
+fn check_id(id: u32, step: Step) -> Result<(), SpawnError> {
+    if id == u32::MAX { Err(SpawnError { step, errno: libc::EINVAL, program: 0 }) } else { Ok(()) }
 }
 
 /// Asks the kernel, since a C library may remember circus's own number.

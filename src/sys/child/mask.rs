@@ -4,7 +4,7 @@
 //! the kernel's own calls do neither.
 
 use std::ffi::c_int;
-use std::{mem, ptr};
+use std::ptr;
 
 /// The size of the kernel's signal set, which it insists on.
 const SET_BYTES: usize = if cfg!(any(target_arch = "mips", target_arch = "mips64")) { 16 } else { 8 };
@@ -45,14 +45,16 @@ fn set_mask(mask: &Set, before: Option<&mut Set>) {
     };
 }
 
+/// Room for the kernel's struct. It is laid out differently here and there, but all zeros mean SIG_DFL, no flags
+/// and an empty mask everywhere, and nowhere is it larger than this.
+type Action = [u64; 8];
+
 /// Gives a signal its default disposition. Fails only for numbers that are no signal or cannot be handled.
 pub(super) fn reset(signal: c_int) {
-    // The kernel's struct is laid out differently here and there, but all zeros mean SIG_DFL, no flags and an
-    // empty mask everywhere, and nowhere is it larger than this.
-    let default = [0_u64; 8];
-    let none: *mut u64 = ptr::null_mut();
-    // SAFETY: the kernel reads its sigaction from `default` and writes nothing.
-    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, SET_BYTES) };
+    let default: Action = [0; 8];
+    let none: *mut Action = ptr::null_mut();
+    // SAFETY: the kernel reads its struct from `default` and writes nothing.
+    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, ptr::from_ref(&default), none, SET_BYTES) };
 }
 
 /// The signals of this process that are handled or ignored.
@@ -60,10 +62,11 @@ pub(super) fn not_default() -> Vec<c_int> {
     (1..=64).filter(|&signal| !is_default(signal)).collect()
 }
 
+/// Anything but zeros may mean a handler; to reset one signal too many does no harm.
 fn is_default(signal: c_int) -> bool {
-    // SAFETY: all zeros are a valid sigaction.
-    let mut action: libc::sigaction = unsafe { mem::zeroed() };
-    // SAFETY: with a null new action nothing changes; the old one is written to `action`.
-    let queried = unsafe { libc::sigaction(signal, ptr::null(), &mut action) };
-    queried == -1 || action.sa_sigaction == libc::SIG_DFL
+    let mut action: Action = [0; 8];
+    let none: *const Action = ptr::null();
+    // SAFETY: with a null new struct nothing changes; the old one is written to `action`.
+    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, none, ptr::from_mut(&mut action), SET_BYTES) };
+    action == [0; 8]
 }

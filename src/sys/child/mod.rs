@@ -116,7 +116,10 @@ impl fmt::Display for Step {
         out.write_str(self.name())?;
         match *self {
             Step::Dup(fd) => write!(out, " of descriptor {fd}"),
-            Step::Setrlimit(resource) => write!(out, " {}", limit::name(resource).unwrap_or("?")),
+            Step::Setrlimit(resource) => match limit::name(resource) {
+                Some(name) => write!(out, " {name}"),
+                None => write!(out, " {resource}"),
+            },
             _ => Ok(()),
         }
     }

@@ -17,6 +17,8 @@ impl TempDir {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("circus-socket-{}-{number}", std::process::id()));
         fs::create_dir(&path).unwrap();
+        // Whatever mask another test binds with just now.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
         TempDir(path)
     }
 

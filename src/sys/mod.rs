@@ -4,3 +4,71 @@
 //! turns -1 into [`std::io::Error`]. No decisions are taken here. Each `unsafe` block is one operation and says
 //! why it is sound.
 #![allow(unsafe_code)]
+
+pub mod address;
+pub mod child;
+pub mod clock;
+pub mod daemonize;
+pub mod limit;
+#[cfg(not(target_feature = "crt-static"))]
+mod nss;
+pub mod process;
+pub mod regex;
+pub mod signal;
+pub mod socket;
+pub mod user;
+pub mod wait;
+
+use std::io;
+
+/// A process or process group number, as the kernel counts them.
+pub type Pid = i32;
+
+/// Turns the -1 of a system call into the error that errno names.
+fn cvt<T: PartialEq + From<i8>>(returned: T) -> io::Result<T> {
+    if returned == T::from(-1) { Err(io::Error::last_os_error()) } else { Ok(returned) }
+}
+
+/// The errno of the last system call of this thread that failed.
+fn errno() -> i32 {
+    io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}
+
+/// An errno in words: "No such file or directory".
+pub fn errno_words(errno: i32) -> String {
+    let mut words = io::Error::from_raw_os_error(errno).to_string();
+    if let Some(tail) = words.rfind(" (os error ") {
+        words.truncate(tail);
+    }
+    words
+}
+
+/// An error in words, without Rust's "(os error 2)" behind the system's own text.
+pub fn io_words(error: &io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.to_string(), errno_words)
+}
+
+/// Held by every test that makes children: `wait::peek` sees those of all threads.
+#[cfg(test)]
+pub(crate) fn children_lock() -> std::sync::MutexGuard<'static, ()> {
+    static CHILDREN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    CHILDREN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_errno_is_told_in_words_alone() {
+        assert_eq!(errno_words(libc::ENOENT), "No such file or directory");
+        assert_eq!(io_words(&io::Error::from_raw_os_error(libc::EACCES)), "Permission denied");
+        assert_eq!(io_words(&io::Error::other("half a line")), "half a line");
+    }
+
+    #[test]
+    fn minus_one_is_an_error_and_zero_is_none() {
+        assert_eq!(cvt(0_i32).unwrap(), 0);
+        assert!(cvt(-1_i64).is_err());
+    }
+}

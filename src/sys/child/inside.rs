@@ -1,0 +1,224 @@
+//! What a child does between clone and execve, in circus's memory.
+//!
+//! Nothing here may allocate, lock, panic, or run a destructor that matters: another thread's lock would never be
+//! released, and what is changed here is changed in circus. So: system calls, and writes to the [`Job`]'s cells.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
+use std::os::fd::RawFd;
+
+use super::{Child, SpawnError, Step, mask};
+use crate::sys::errno;
+use crate::sys::limit::{self, Limit};
+
+// 32-bit ARM and x86 kept the calls for 16-bit ids under the plain names.
+#[cfg(not(any(target_arch = "arm", target_arch = "x86")))]
+use libc::{SYS_setgroups as SETGROUPS, SYS_setresgid as SETRESGID, SYS_setresuid as SETRESUID};
+#[cfg(any(target_arch = "arm", target_arch = "x86"))]
+use libc::{SYS_setgroups32 as SETGROUPS, SYS_setresgid32 as SETRESGID, SYS_setresuid32 as SETRESUID};
+
+/// How far an old kernel's child looks for descriptors that circus inherited. Circus's own are all CLOEXEC.
+const HIGHEST_INHERITED: RawFd = 1024;
+
+/// One spawn, as the child sees it. Shared with the parent, which stands still: hence cells, not references.
+pub(super) struct Job<'a> {
+    pub(super) child: &'a Child,
+    pub(super) argv: *const *const c_char,
+    pub(super) envp: *const *const c_char,
+    pub(super) listen_pid: &'a ListenPid,
+    /// (source, target); the child moves sources.
+    pub(super) moves: &'a [Cell<(RawFd, RawFd)>],
+    /// The lowest number above 2 and all targets.
+    pub(super) first_free: RawFd,
+    pub(super) reset: &'a [c_int],
+    pub(super) original_nofile: Option<Limit>,
+    pub(super) close_range: bool,
+    pub(super) failure: Cell<Option<SpawnError>>,
+}
+
+/// "LISTEN_PID=" with room for ten digits and the null, which the child fills in.
+pub(super) struct ListenPid([Cell<u8>; 22]);
+
+const LISTEN_PID: &[u8; 11] = b"LISTEN_PID=";
+
+impl ListenPid {
+    pub(super) fn new() -> Self {
+        let slot = ListenPid([const { Cell::new(0) }; 22]);
+        for (cell, &byte) in slot.0.iter().zip(LISTEN_PID) {
+            cell.set(byte);
+        }
+        slot
+    }
+
+    pub(super) fn as_ptr(&self) -> *const c_char {
+        self.0.as_ptr().cast()
+    }
+
+    /// Writes the digits, the last one first; what lies behind them is zero already.
+    pub(super) fn fill(&self, pid: u32) {
+        let digits = pid.checked_ilog10().map_or(1, |log| log as usize + 1);
+        let mut rest = pid;
+        for cell in self.0.iter().skip(LISTEN_PID.len()).take(digits).rev() {
+            cell.set(b'0' + (rest % 10) as u8);
+            rest /= 10;
+        }
+    }
+}
+
+/// Where clone starts the child. Returns never: it becomes the program, or reports why not and exits.
+pub(super) extern "C" fn child_main(job: *mut c_void) -> c_int {
+    // SAFETY: spawn() passes a Job and stands still in clone until this child has left its memory.
+    let job: &Job<'_> = unsafe { &*job.cast_const().cast() };
+    let Err(failure) = run(job);
+    job.failure.set(Some(failure));
+    // SAFETY: _exit runs no handlers and flushes nothing of circus's.
+    unsafe { libc::_exit(127) }
+}
+
+/// The order counts: dispositions before anything is unblocked, limits after the descriptors are in place (a low
+/// RLIMIT_NOFILE would forbid it) and before the ids are dropped (only root may raise them), ids last.
+fn run(job: &Job<'_>) -> Result<Infallible, SpawnError> {
+    for &signal in job.reset {
+        mask::reset(signal);
+    }
+    enter_session(job.child)?;
+    enter_directory(job.child)?;
+    arrange_descriptors(job)?;
+    set_limits(job)?;
+    drop_ids(job.child)?;
+    if job.child.listen_pid {
+        job.listen_pid.fill(own_pid());
+    }
+    mask::unblock_all();
+    Err(exec(job))
+}
+
+fn check(returned: impl Into<i64>, step: Step) -> Result<(), SpawnError> {
+    if returned.into() == -1 { Err(SpawnError::last(step)) } else { Ok(()) }
+}
+
+fn enter_session(child: &Child) -> Result<(), SpawnError> {
+    if child.session {
+        // SAFETY: takes nothing and touches no memory.
+        check(unsafe { libc::setsid() }, Step::Setsid)?;
+    }
+    Ok(())
+}
+
+fn enter_directory(child: &Child) -> Result<(), SpawnError> {
+    if let Some(mask) = child.umask {
+        // SAFETY: sets a number of this child alone (no CLONE_FS); cannot fail.
+        unsafe { libc::umask(mask as libc::mode_t) };
+    }
+    if let Some(directory) = &child.working_dir {
+        // SAFETY: a string with its null; the directory is this child's alone (no CLONE_FS).
+        check(unsafe { libc::chdir(directory.as_ptr()) }, Step::Chdir)?;
+    }
+    Ok(())
+}
+
+/// Closes everything above 2 at execve, then puts the descriptors that were asked for in place.
+fn arrange_descriptors(job: &Job<'_>) -> Result<(), SpawnError> {
+    close_on_exec(job.close_range);
+    for planned in job.moves {
+        let (source, target) = planned.get();
+        // One that stands where another goes would be overwritten before its turn.
+        if source < job.first_free && source != target {
+            // SAFETY: works on a number; this child's table is its own (no CLONE_FILES).
+            let moved = unsafe { libc::fcntl(source, libc::F_DUPFD_CLOEXEC, job.first_free) };
+            check(moved, Step::Dup(source))?;
+            planned.set((moved, target));
+        }
+    }
+    job.moves.iter().try_for_each(|planned| {
+        let (source, target) = planned.get();
+        check(put_in_place(source, target), Step::Dup(source))
+    })
+}
+
+/// dup2 onto itself does nothing and so would leave CLOEXEC set.
+fn put_in_place(source: RawFd, target: RawFd) -> c_int {
+    if source == target {
+        // SAFETY: works on a number; this child's table is its own (no CLONE_FILES).
+        return unsafe { libc::fcntl(source, libc::F_SETFD, 0) };
+    }
+    // SAFETY: works on numbers; this child's table is its own (no CLONE_FILES).
+    unsafe { libc::dup2(source, target) }
+}
+
+fn close_on_exec(close_range: bool) {
+    if close_range {
+        mark_range(3);
+        return;
+    }
+    for fd in 3..HIGHEST_INHERITED {
+        // SAFETY: works on a number, and fails where nothing is open; this child's table is its own.
+        unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
+}
+
+/// Whether `close_range` can mark descriptors here; asked with a range that holds none.
+pub(super) fn close_range_works() -> bool {
+    mark_range(c_uint::MAX) == 0
+}
+
+fn mark_range(first: c_uint) -> c_long {
+    // SAFETY: works on numbers; sets a flag that everything of circus's has anyway.
+    unsafe { libc::syscall(libc::SYS_close_range, first, c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) }
+}
+
+fn set_limits(job: &Job<'_>) -> Result<(), SpawnError> {
+    job.original_nofile
+        .iter()
+        .chain(&job.child.limits)
+        .try_for_each(|limit| check(limit::set_raw(limit), Step::Setrlimit(limit.resource)))
+}
+
+/// Raw calls: the C library's would look for other threads of circus to change along.
+fn drop_ids(child: &Child) -> Result<(), SpawnError> {
+    if let Some(groups) = &child.groups {
+        // SAFETY: the pointer and the length are those of one slice of 32-bit ids.
+        check(unsafe { libc::syscall(SETGROUPS, groups.len(), groups.as_ptr()) }, Step::Setgroups)?;
+    }
+    if let Some(gid) = child.gid {
+        check_id(gid, Step::Setgid)?;
+        // SAFETY: takes numbers and touches no memory.
+        check(unsafe { libc::syscall(SETRESGID, gid, gid, gid) }, Step::Setgid)?;
+    }
+    if let Some(uid) = child.uid {
+        check_id(uid, Step::Setuid)?;
+        // SAFETY: takes numbers and touches no memory.
+        check(unsafe { libc::syscall(SETRESUID, uid, uid, uid) }, Step::Setuid)?;
+    }
+    Ok(())
+}
+
+/// The highest number means "leave it as it is" to the kernel, and the child would stay root.
+fn check_id(id: u32, step: Step) -> Result<(), SpawnError> {
+    if id == u32::MAX { Err(SpawnError { step, errno: libc::EINVAL, program: 0 }) } else { Ok(()) }
+}
+
+/// Asks the kernel, since a C library may remember circus's own number.
+fn own_pid() -> u32 {
+    // SAFETY: takes nothing and touches no memory.
+    (unsafe { libc::syscall(libc::SYS_getpid) }) as u32
+}
+
+/// Tries the programs in turn. A file that may not be run is the more telling reason than one that is not there.
+fn exec(job: &Job<'_>) -> SpawnError {
+    let mut failure = SpawnError { step: Step::Exec, errno: libc::ENOENT, program: 0 };
+    for (program, path) in job.child.programs.iter().enumerate() {
+        // SAFETY: a string with its null and two arrays of such with a null pointer at their ends.
+        unsafe { libc::execve(path.as_ptr(), job.argv, job.envp) };
+        let errno = errno();
+        let try_next = matches!(errno, libc::ENOENT | libc::ENOTDIR | libc::EACCES);
+        if !try_next || failure.errno != libc::EACCES {
+            failure = SpawnError { step: Step::Exec, errno, program };
+        }
+        if !try_next {
+            break;
+        }
+    }
+    failure
+}

@@ -1,0 +1,246 @@
+//! Circus's own process: its number, its descriptors, its machine.
+
+use std::ffi::c_int;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use super::{Pid, cvt};
+
+pub use super::clock::{Tm, local_time, monotonic_ns, realtime, strftime};
+pub use super::daemonize::{Notifier, Outcome, Role, daemonize};
+
+/// The number of this process.
+pub fn pid() -> Pid {
+    std::process::id().cast_signed()
+}
+
+/// Makes orphaned descendants children of circus, whose end it is then told, as PID 1 is.
+pub fn set_subreaper() -> io::Result<()> {
+    // SAFETY: takes numbers and touches no memory.
+    cvt(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }).map(drop)
+}
+
+/// Sets the file mode creation mask of the whole process and returns the one before.
+pub fn set_umask(mask: u32) -> u32 {
+    // SAFETY: takes a number and touches no memory; cannot fail.
+    let before = unsafe { libc::umask(mask as libc::mode_t) };
+    before as u32
+}
+
+/// Opens /dev/null as 0, 1 and 2 where they are closed, so that no file or socket gets such a number.
+pub fn ensure_stdio() -> io::Result<()> {
+    loop {
+        let null = open_null()?;
+        if null.as_raw_fd() > 2 {
+            return Ok(());
+        }
+        // It has taken the lowest free number, and is to keep it for the program's life and for children.
+        inherit_as(&null, null.as_raw_fd())?;
+        std::mem::forget(null);
+    }
+}
+
+/// Makes 0, 1 and 2 /dev/null, so that circus holds no terminal any more.
+pub fn detach_stdio() -> io::Result<()> {
+    ensure_stdio()?;
+    let null = open_null()?;
+    (0..=2).try_for_each(|fd| inherit_as(&null, fd))
+}
+
+fn open_null() -> io::Result<File> {
+    File::options().read(true).write(true).open("/dev/null")
+}
+
+/// Makes `target` a duplicate that children inherit.
+fn inherit_as(file: &File, target: RawFd) -> io::Result<()> {
+    if file.as_raw_fd() == target {
+        // SAFETY: works on a number that `file` owns.
+        return cvt(unsafe { libc::fcntl(target, libc::F_SETFD, 0) }).map(drop);
+    }
+    // SAFETY: only 0, 1 and 2 are passed, which nothing in circus owns.
+    cvt(unsafe { libc::dup2(file.as_raw_fd(), target) }).map(drop)
+}
+
+/// Gives memory that is free within circus back to the system, after something large has passed through.
+pub fn trim_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: glibc's allocator looks after itself.
+    unsafe {
+        libc::malloc_trim(0)
+    };
+}
+
+/// Whether a descriptor is a terminal.
+pub fn is_tty(fd: RawFd) -> bool {
+    // SAFETY: works on a number.
+    unsafe { libc::isatty(fd) == 1 }
+}
+
+/// The name of this machine.
+pub fn hostname() -> String {
+    let mut name = [0_u8; 256];
+    // SAFETY: the pointer and the length are those of one array; the last byte stays out, as the null.
+    let got = unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len() - 1) };
+    if got == -1 {
+        return String::from("localhost");
+    }
+    let bytes: Vec<u8> = name.into_iter().take_while(|&byte| byte != 0).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A pipe, CLOEXEC at both ends. Only the reading end, which circus keeps, is non-blocking.
+pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends: [c_int; 2] = [-1; 2];
+    // SAFETY: writes two numbers.
+    cvt(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })?;
+    let [reader, writer] = ends;
+    // SAFETY: the kernel has just returned this descriptor, and nobody else has it.
+    let reader = unsafe { OwnedFd::from_raw_fd(reader) };
+    // SAFETY: as above.
+    let writer = unsafe { OwnedFd::from_raw_fd(writer) };
+    set_nonblocking(reader.as_raw_fd(), true)?;
+    Ok((reader, writer))
+}
+
+/// Sets or clears O_NONBLOCK, for everybody who shares the open file.
+pub fn set_nonblocking(fd: RawFd, on: bool) -> io::Result<()> {
+    // SAFETY: works on a number.
+    let flags = cvt(unsafe { libc::fcntl(fd, libc::F_GETFL) })?;
+    let wanted = if on { flags | libc::O_NONBLOCK } else { flags & !libc::O_NONBLOCK };
+    if wanted == flags {
+        return Ok(());
+    }
+    // SAFETY: works on a number.
+    cvt(unsafe { libc::fcntl(fd, libc::F_SETFL, wanted) }).map(drop)
+}
+
+/// Bytes in a page of memory, the unit of some fields in /proc.
+pub fn page_size() -> usize {
+    system_value(libc::_SC_PAGESIZE, 4096)
+}
+
+/// Ticks in a second, the unit of the times in /proc.
+pub fn clock_ticks() -> u64 {
+    system_value(libc::_SC_CLK_TCK, 100) as u64
+}
+
+fn system_value(name: c_int, fallback: usize) -> usize {
+    // SAFETY: takes a number and touches no memory.
+    let value = unsafe { libc::sysconf(name) };
+    usize::try_from(value).ok().filter(|&value| value > 0).unwrap_or(fallback)
+}
+
+/// Locks a file against other processes that do the same, for as long as it is open. False if another has it.
+pub fn lock_exclusive(file: &File) -> io::Result<bool> {
+    // SAFETY: works on a number that `file` owns.
+    match cvt(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        locked => locked.map(|_| true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+
+    #[test]
+    fn a_pipe_blocks_the_writer_only() {
+        let (reader, writer) = pipe().unwrap();
+        // SAFETY: reads flags.
+        let flags = |fd: &OwnedFd| unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) } & libc::O_NONBLOCK;
+        assert_eq!((flags(&reader), flags(&writer)), (libc::O_NONBLOCK, 0));
+        let (mut reader, mut writer) = (File::from(reader), File::from(writer));
+        let mut byte = [0];
+        assert_eq!(reader.read(&mut byte).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        writer.write_all(b"x").unwrap();
+        assert_eq!(crate::sys::socket::pending_bytes(reader.as_raw_fd()).unwrap(), 1);
+        assert_eq!(reader.read(&mut byte).unwrap(), 1);
+        set_nonblocking(reader.as_raw_fd(), false).unwrap();
+        drop(writer);
+        assert_eq!(reader.read(&mut byte).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_lock_keeps_others_out_until_the_file_is_closed() {
+        let path = std::env::temp_dir().join(format!("circus-lock-{}", pid()));
+        let open = || File::options().create(true).append(true).open(&path).unwrap();
+        let first = open();
+        assert!(lock_exclusive(&first).unwrap());
+        assert!(!lock_exclusive(&open()).unwrap());
+        drop(first);
+        assert!(lock_exclusive(&open()).unwrap());
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    /// What `question` answers in a process of its own, whose descriptors it may harm.
+    fn answer_apart(question: impl FnOnce() -> String) -> String {
+        let _children = crate::sys::children_lock();
+        match daemonize().unwrap() {
+            Role::Parent(outcome) => outcome.message,
+            Role::Daemon(notifier) => {
+                notifier.failed(&question(), 1).unwrap();
+                // SAFETY: never returns.
+                unsafe { libc::_exit(0) }
+            }
+        }
+    }
+
+    fn target(fd: RawFd) -> String {
+        std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap().display().to_string()
+    }
+
+    #[test]
+    fn descriptors_that_are_closed_become_dev_null() {
+        let answer = answer_apart(|| {
+            // SAFETY: in this process nobody uses them.
+            let closed = [0, 2].map(|fd| unsafe { libc::close(fd) });
+            let one = target(1);
+            ensure_stdio().unwrap();
+            // SAFETY: reads a flag.
+            let flags = [0, 2].map(|fd| unsafe { libc::fcntl(fd, libc::F_GETFD) });
+            format!("{closed:?} {} {} {} {flags:?}", target(0), target(1) == one, target(2))
+        });
+        assert_eq!(answer, "[0, 0] /dev/null true /dev/null [0, 0]");
+    }
+
+    #[test]
+    fn a_daemon_lets_go_of_its_terminal() {
+        let answer = answer_apart(|| {
+            detach_stdio().unwrap();
+            [0, 1, 2].map(target).join(" ")
+        });
+        assert_eq!(answer, "/dev/null /dev/null /dev/null");
+    }
+
+    #[test]
+    fn a_subreaper_adopts_orphans() {
+        let answer = answer_apart(|| {
+            set_subreaper().unwrap();
+            let script = "sh -c 'read line' & echo $!";
+            let shell = std::process::Command::new("/bin/sh")
+                .args(["-c", script])
+                .stdin(std::process::Stdio::null())
+                .stdout(std::process::Stdio::piped())
+                .output()
+                .unwrap();
+            let orphan: Pid = String::from_utf8(shell.stdout).unwrap().trim().parse().unwrap();
+            while crate::sys::wait::reap(orphan).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+            {
+            }
+            format!("{:?}", crate::sys::wait::children_exist())
+        });
+        assert_eq!(answer, "false");
+    }
+
+    #[test]
+    fn the_machine_is_what_proc_says() {
+        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        assert_eq!(hostname(), name.trim());
+        assert!(page_size().is_power_of_two());
+        assert!(clock_ticks() > 0);
+        assert!(!is_tty(File::open("/dev/null").unwrap().as_raw_fd()));
+        trim_memory();
+    }
+}

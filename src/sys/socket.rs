@@ -1,0 +1,261 @@
+//! Sockets as `[socket:x]` describes them, and the few calls on sockets that the standard library lacks.
+
+use std::ffi::{c_int, c_void};
+use std::mem;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+use std::{fmt, fs, io, ptr};
+
+use super::address::RawAddress;
+use super::process::set_umask;
+use super::{Pid, cvt, io_words};
+
+pub use super::address::Address;
+
+/// The type of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// SOCK_STREAM.
+    Stream,
+    /// SOCK_DGRAM.
+    Dgram,
+    /// SOCK_SEQPACKET.
+    Seqpacket,
+    /// SOCK_RAW.
+    Raw,
+    /// SOCK_RDM.
+    Rdm,
+}
+
+impl Kind {
+    fn number(self) -> c_int {
+        match self {
+            Kind::Stream => libc::SOCK_STREAM,
+            Kind::Dgram => libc::SOCK_DGRAM,
+            Kind::Seqpacket => libc::SOCK_SEQPACKET,
+            Kind::Raw => libc::SOCK_RAW,
+            Kind::Rdm => libc::SOCK_RDM,
+        }
+    }
+
+    fn listens(self) -> bool {
+        matches!(self, Kind::Stream | Kind::Seqpacket)
+    }
+}
+
+/// A socket to be bound.
+#[derive(Clone, Debug)]
+pub struct SocketSpec {
+    /// Where.
+    pub address: Address,
+    /// Its type.
+    pub kind: Kind,
+    /// The protocol's number; 0 is the type's usual one.
+    pub proto: i32,
+    /// How many connections may wait to be accepted; the kernel cuts it to net.core.somaxconn.
+    pub backlog: i32,
+    /// SO_REUSEPORT: several sockets on one address, between which the kernel shares out the connections.
+    pub reuseport: bool,
+    /// SO_BINDTODEVICE: this network interface alone.
+    pub interface: Option<String>,
+    /// Whether its calls block; the flag is shared with everybody who inherits it.
+    pub blocking: bool,
+    /// The file mode creation mask while a Unix path is bound.
+    pub umask: Option<u32>,
+    /// IPV6_V6ONLY: an IPv6 address does not take IPv4's connections too.
+    pub v6only: bool,
+}
+
+impl SocketSpec {
+    /// A stream socket with the usual backlog, non-blocking, everything else off.
+    pub fn new(address: Address) -> Self {
+        SocketSpec {
+            address,
+            kind: Kind::Stream,
+            proto: 0,
+            backlog: 2048,
+            reuseport: false,
+            interface: None,
+            blocking: false,
+            umask: None,
+            v6only: true,
+        }
+    }
+}
+
+/// Why a socket could not be bound.
+#[derive(Debug)]
+pub struct BindError {
+    /// The call that failed: "socket", "SO_REUSEPORT", "bind", "listen" ...
+    pub step: &'static str,
+    /// The system's reason.
+    pub error: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: {}", self.step, io_words(&self.error))
+    }
+}
+
+impl std::error::Error for BindError {}
+
+fn at(step: &'static str) -> impl Fn(io::Error) -> BindError {
+    move |error| BindError { step, error }
+}
+
+/// Makes the socket, binds it, and listens where its type can. It is CLOEXEC.
+pub fn bind(spec: &SocketSpec) -> Result<OwnedFd, BindError> {
+    let address = RawAddress::new(&spec.address).map_err(at("address"))?;
+    let fd = open(spec).map_err(at("socket"))?;
+    if spec.address.family() != libc::AF_UNIX {
+        set_flag(&fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, true).map_err(at("SO_REUSEADDR"))?;
+    }
+    if spec.address.family() == libc::AF_INET6 {
+        set_flag(&fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, spec.v6only).map_err(at("IPV6_V6ONLY"))?;
+    }
+    if spec.reuseport {
+        set_flag(&fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, true).map_err(at("SO_REUSEPORT"))?;
+    }
+    if let Some(name) = &spec.interface {
+        bind_to_interface(&fd, name).map_err(at("SO_BINDTODEVICE"))?;
+    }
+    bind_address(&fd, &address, spec).map_err(at("bind"))?;
+    if spec.kind.listens() {
+        // SAFETY: works on a number and touches no memory.
+        cvt(unsafe { libc::listen(fd.as_raw_fd(), spec.backlog) }).map_err(at("listen"))?;
+    }
+    Ok(fd)
+}
+
+/// A listening Unix stream socket, non-blocking, whose file has exactly this mode from the first moment on.
+pub fn listen_unix(address: &Address, mode: u32) -> Result<OwnedFd, BindError> {
+    bind(&SocketSpec { umask: Some(!mode & 0o777), ..SocketSpec::new(address.clone()) })
+}
+
+fn open(spec: &SocketSpec) -> io::Result<OwnedFd> {
+    let nonblocking = if spec.blocking { 0 } else { libc::SOCK_NONBLOCK };
+    new_socket(spec.address.family(), spec.kind.number() | nonblocking, spec.proto)
+}
+
+fn new_socket(family: c_int, kind: c_int, proto: c_int) -> io::Result<OwnedFd> {
+    // SAFETY: takes numbers and touches no memory.
+    let fd = cvt(unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, proto) })?;
+    // SAFETY: the kernel has just returned this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn bind_address(fd: &OwnedFd, address: &RawAddress, spec: &SocketSpec) -> io::Result<()> {
+    // The mask belongs to the whole process: changed only where it matters, and only for this one call.
+    let on_a_path = matches!(spec.address, Address::Unix(_));
+    let before = spec.umask.filter(|_| on_a_path).map(set_umask);
+    // SAFETY: the pointer and the length are those of one address.
+    let bound = cvt(unsafe { libc::bind(fd.as_raw_fd(), address.as_ptr(), address.length()) });
+    if let Some(mask) = before {
+        set_umask(mask);
+    }
+    bound.map(drop)
+}
+
+fn set_flag(fd: &OwnedFd, level: c_int, option: c_int, on: bool) -> io::Result<()> {
+    set_option(fd, level, option, &c_int::from(on).to_ne_bytes())
+}
+
+fn bind_to_interface(fd: &OwnedFd, name: &str) -> io::Result<()> {
+    // The kernel would cut a longer name and might find another interface.
+    if name.is_empty() || name.len() >= libc::IFNAMSIZ {
+        return Err(io::Error::from_raw_os_error(libc::ENODEV));
+    }
+    set_option(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, name.as_bytes())
+}
+
+fn set_option(fd: &OwnedFd, level: c_int, option: c_int, value: &[u8]) -> io::Result<()> {
+    let (start, length) = (value.as_ptr().cast::<c_void>(), value.len() as libc::socklen_t);
+    // SAFETY: the pointer and the length are those of one slice.
+    cvt(unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, start, length) }).map(drop)
+}
+
+/// Where a socket is bound; the port that the kernel chose for port 0.
+pub fn local_addr(fd: RawFd) -> io::Result<Address> {
+    let mut address = RawAddress::empty();
+    let (place, length) = address.as_mut_ptrs();
+    // SAFETY: `length` says how much room there is at `place`.
+    cvt(unsafe { libc::getsockname(fd, place, length) })?;
+    address.address()
+}
+
+/// Who was at the other end of a Unix connection when it was made: process, user and group.
+pub fn peer_credentials(fd: RawFd) -> io::Result<(Pid, u32, u32)> {
+    let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut length = mem::size_of::<libc::ucred>() as libc::socklen_t;
+    let place = ptr::from_mut(&mut peer).cast();
+    // SAFETY: `length` says how much room there is at `place`.
+    cvt(unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_PEERCRED, place, &mut length) })?;
+    Ok((peer.pid, peer.uid, peer.gid))
+}
+
+/// Sends what fits, without blocking and without SIGPIPE, whatever the socket's own flags. `WouldBlock` if full.
+pub fn send_nowait(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: the pointer and the length are those of one slice.
+    let sent = cvt(unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), flags) })?;
+    Ok(sent.unsigned_abs())
+}
+
+/// How many bytes can be read at once from a socket or pipe (FIONREAD).
+pub fn pending_bytes(fd: RawFd) -> io::Result<usize> {
+    let mut count: c_int = 0;
+    // SAFETY: FIONREAD writes one int.
+    cvt(unsafe { libc::ioctl(fd, libc::FIONREAD, &mut count) })?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
+/// The same descriptor under a number that is at least `min`. It is CLOEXEC.
+pub fn move_up(fd: OwnedFd, min: RawFd) -> io::Result<OwnedFd> {
+    if fd.as_raw_fd() >= min {
+        return Ok(fd);
+    }
+    // SAFETY: works on numbers and touches no memory.
+    let moved = cvt(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, min) })?;
+    // SAFETY: the kernel has just returned this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(moved) })
+}
+
+/// What stands at the path of a Unix socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathState {
+    /// Nothing.
+    Absent,
+    /// Something that is no socket, a symbolic link included.
+    NotASocket,
+    /// A socket that nobody holds any more.
+    Stale,
+    /// A socket that somebody holds.
+    InUse,
+}
+
+/// Looks at a path, and connects to the socket there to learn whether somebody holds it. Never blocks.
+pub fn path_state(path: &Path) -> io::Result<PathState> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(PathState::Absent),
+        Err(error) => return Err(error),
+        Ok(file) if !file.file_type().is_socket() => return Ok(PathState::NotASocket),
+        Ok(_) => {}
+    }
+    let address = RawAddress::new(&Address::Unix(path.to_owned()))?;
+    let fd = new_socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_NONBLOCK, 0)?;
+    // SAFETY: the pointer and the length are those of one address.
+    let connected = cvt(unsafe { libc::connect(fd.as_raw_fd(), address.as_ptr(), address.length()) });
+    match connected.map_err(|error| (error.raw_os_error(), error)) {
+        Ok(_) => Ok(PathState::InUse),
+        Err((Some(libc::ECONNREFUSED), _)) => Ok(PathState::Stale),
+        // A full queue, or a socket of another type: alive either way.
+        Err((Some(libc::EAGAIN | libc::EPROTOTYPE), _)) => Ok(PathState::InUse),
+        Err((Some(libc::ENOENT), _)) => Ok(PathState::Absent),
+        Err((_, error)) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

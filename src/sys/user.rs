@@ -1,0 +1,252 @@
+//! Users and groups, by number and by name, from /etc/passwd and /etc/group.
+//!
+//! Read directly, so that a static build and an empty container work; only who stands in neither file is looked
+//! for in the name service switch, where there is one.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+#[cfg(not(target_feature = "crt-static"))]
+use super::nss;
+
+pub use std::os::unix::fs::{chown, lchown};
+
+const PASSWD: &str = "/etc/passwd";
+const GROUP: &str = "/etc/group";
+
+/// One entry of the user database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The login name.
+    pub name: String,
+    /// The user's number.
+    pub uid: u32,
+    /// The number of the user's own group.
+    pub gid: u32,
+    /// The home directory.
+    pub home: PathBuf,
+    /// The login shell.
+    pub shell: PathBuf,
+}
+
+/// The effective user id of circus.
+pub fn current_uid() -> u32 {
+    // SAFETY: takes nothing and touches no memory; cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// The effective group id of circus.
+pub fn current_gid() -> u32 {
+    // SAFETY: takes nothing and touches no memory; cannot fail.
+    unsafe { libc::getegid() }
+}
+
+/// The entry of a user given by name or by number; a name of digits alone counts as a number.
+pub fn find_user(name_or_uid: &str) -> io::Result<Option<User>> {
+    match number(name_or_uid) {
+        Some(uid) => user_by_uid(uid),
+        None => user_by_name(name_or_uid),
+    }
+}
+
+/// An id. The highest number is none: to the kernel it means "leave it as it is".
+fn number(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|&id| id != u32::MAX)
+}
+
+/// The entry of the user of that name.
+pub fn user_by_name(name: &str) -> io::Result<Option<User>> {
+    let local = find(&read(PASSWD)?, parse_user, |user| user.name == name);
+    #[cfg(not(target_feature = "crt-static"))]
+    if local.is_none() {
+        return nss::user_by_name(name);
+    }
+    Ok(local)
+}
+
+/// The entry of the user of that number.
+pub fn user_by_uid(uid: u32) -> io::Result<Option<User>> {
+    let local = find(&read(PASSWD)?, parse_user, |user| user.uid == uid);
+    #[cfg(not(target_feature = "crt-static"))]
+    if local.is_none() {
+        return nss::user_by_uid(uid);
+    }
+    Ok(local)
+}
+
+/// The number of a user given by name or by number. A number needs no entry.
+pub fn uid_of(name_or_uid: &str) -> io::Result<Option<u32>> {
+    match number(name_or_uid) {
+        Some(uid) => Ok(Some(uid)),
+        None => Ok(user_by_name(name_or_uid)?.map(|user| user.uid)),
+    }
+}
+
+/// The number of a group given by name or by number. A number needs no entry.
+pub fn gid_of(name_or_gid: &str) -> io::Result<Option<u32>> {
+    if let Some(gid) = number(name_or_gid) {
+        return Ok(Some(gid));
+    }
+    let local = find(&read(GROUP)?, parse_group, |group| group.name == name_or_gid).map(|group| group.gid);
+    #[cfg(not(target_feature = "crt-static"))]
+    if local.is_none() {
+        return nss::gid_by_name(name_or_gid);
+    }
+    Ok(local)
+}
+
+/// The name of a group.
+pub fn group_name(gid: u32) -> io::Result<Option<String>> {
+    let local = find(&read(GROUP)?, parse_group, |group| group.gid == gid).map(|group| group.name);
+    #[cfg(not(target_feature = "crt-static"))]
+    if local.is_none() {
+        return nss::name_of_gid(gid);
+    }
+    Ok(local)
+}
+
+/// The groups that a user is to have at the side of `gid`, `gid` itself first: what initgroups would set.
+///
+/// A user who stands in /etc/passwd has the groups of /etc/group and no others.
+pub fn supplementary_groups(name: &str, gid: u32) -> io::Result<Vec<u32>> {
+    #[cfg(not(target_feature = "crt-static"))]
+    if find(&read(PASSWD)?, parse_user, |user| user.name == name).is_none() {
+        return nss::groups_of(name, gid);
+    }
+    Ok(groups_in(&read(GROUP)?, name, gid))
+}
+
+/// A file that is not there has no entries.
+fn read(path: &str) -> io::Result<Vec<u8>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        text => text,
+    }
+}
+
+struct Group {
+    name: String,
+    gid: u32,
+}
+
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|&byte| byte == b'\n')
+}
+
+fn find<T>(text: &[u8], parse: impl Fn(&[u8]) -> Option<T>, wanted: impl Fn(&T) -> bool) -> Option<T> {
+    lines(text).filter_map(parse).find(wanted)
+}
+
+/// A field that is text; None if it is none.
+fn text_field(field: Option<&[u8]>) -> Option<&str> {
+    std::str::from_utf8(field?).ok().map(str::trim_ascii)
+}
+
+/// One line of /etc/passwd, `name:password:uid:gid:comment:home:shell`. None for comments, for the `+` and `-`
+/// lines of NIS and for broken ones.
+fn parse_user(line: &[u8]) -> Option<User> {
+    let mut fields = line.split(|&byte| byte == b':');
+    let name = entry_name(fields.next())?;
+    let uid = number(text_field(fields.nth(1))?)?;
+    let gid = number(text_field(fields.next())?)?;
+    let mut path = |skipped| PathBuf::from(OsStr::from_bytes(fields.nth(skipped).unwrap_or_default()));
+    Some(User { name, uid, gid, home: path(1), shell: path(0) })
+}
+
+/// One line of /etc/group, `name:password:gid:members`.
+fn parse_group(line: &[u8]) -> Option<Group> {
+    let mut fields = line.split(|&byte| byte == b':');
+    let name = entry_name(fields.next())?;
+    let gid = number(text_field(fields.nth(1))?)?;
+    Some(Group { name, gid })
+}
+
+fn entry_name(field: Option<&[u8]>) -> Option<String> {
+    let name = text_field(field)?;
+    if name.is_empty() || name.starts_with(['#', '+', '-']) { None } else { Some(name.to_owned()) }
+}
+
+fn groups_in(text: &[u8], user: &str, gid: u32) -> Vec<u32> {
+    let mut groups = vec![gid];
+    for line in lines(text) {
+        let members = line.split(|&byte| byte == b':').nth(3).unwrap_or_default();
+        let mut names = members.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+        if !names.any(|name| name == user.as_bytes()) {
+            continue;
+        }
+        if let Some(group) = parse_group(line).filter(|group| !groups.contains(&group.gid)) {
+            groups.push(group.gid);
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWD_TEXT: &[u8] = b"root:x:0:0:root:/root:/bin/bash\n\
+        # a comment:x:1:1::/:/\n\
+        broken:x:one:1::/:/bin/sh\n\
+        short:x:7\n\
+        +nis:x:8:8::/:/bin/sh\n\
+        \xff\xfe:x:9:9::/:/bin/sh\n\
+        web:x:1000:100:Web,,,:/srv/\xe9:/bin/false\n\
+        bare:x:1001:100\n\
+        web:x:2000:200:twice:/:/";
+
+    const GROUP_TEXT: &[u8] = b"root:x:0:\nusers:x:100:web\nlog:x:4:root,web\nadm:x:5: web \n\
+        other:x:6:webmaster\nbroken:x:six:web\nlog2:x:4:web";
+
+    fn user(name: &str) -> Option<User> {
+        find(PASSWD_TEXT, parse_user, |user| user.name == name)
+    }
+
+    #[test]
+    fn a_user_is_read_with_all_fields_and_the_first_entry_counts() {
+        let web = user("web").unwrap();
+        assert_eq!((web.uid, web.gid), (1000, 100));
+        assert_eq!(web.home.as_os_str().as_bytes(), b"/srv/\xe9");
+        assert_eq!(web.shell, PathBuf::from("/bin/false"));
+    }
+
+    #[test]
+    fn lines_that_are_no_entries_are_passed_over() {
+        for name in ["# a comment", "broken", "short", "+nis", ""] {
+            assert_eq!(user(name), None, "{name}");
+        }
+        let bare = user("bare").unwrap();
+        assert_eq!((bare.uid, bare.home, bare.shell), (1001, PathBuf::new(), PathBuf::new()));
+    }
+
+    #[test]
+    fn supplementary_groups_are_those_that_name_the_user_each_once() {
+        assert_eq!(groups_in(GROUP_TEXT, "web", 100), [100, 4, 5]);
+        assert_eq!(groups_in(GROUP_TEXT, "nobody", 7), [7]);
+        assert_eq!(groups_in(b"", "web", 1), [1]);
+    }
+
+    #[test]
+    fn groups_are_found_by_name() {
+        let gid =
+            |name: &str| find(GROUP_TEXT, parse_group, |group| group.name == name).map(|group| group.gid);
+        assert_eq!(gid("users"), Some(100));
+        assert_eq!(gid("broken"), None);
+    }
+
+    #[test]
+    fn this_machine_has_a_root() {
+        let root = find_user("root").unwrap().unwrap();
+        assert_eq!(find_user("0").unwrap().unwrap(), root);
+        assert_eq!(uid_of("root").unwrap(), Some(0));
+        assert_eq!(uid_of("4000000000").unwrap(), Some(4_000_000_000));
+        assert_eq!(uid_of("no-such-user-here").unwrap(), None);
+        assert_eq!(uid_of("4294967295").unwrap(), None);
+        assert_eq!(gid_of("root").unwrap(), Some(0));
+        assert_eq!(group_name(0).unwrap().as_deref(), Some("root"));
+        assert_eq!(supplementary_groups("root", 0).unwrap().first(), Some(&0));
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! A path, an argument or a variable of the environment may hold any byte. Circus uses Python's surrogate escapes for
 //! that. Rust strings have no surrogates, so such a byte `b` stands as the private character `U+10F800 + b`
-//! instead, which nothing else uses, and turns into the byte again when it leaves circus.
+//! instead and turns into the byte again when it leaves circus. Input that holds one of these 256 characters itself
+//! has its bytes kept the same way, so text from outside never holds one: the lower half is free for [`hide`].
 
 use std::borrow::Cow;
 
@@ -12,10 +13,41 @@ const BASE: u32 = 0x10_F800;
 pub fn from_bytes(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().filter_map(|b| char::from_u32(BASE + u32::from(*b))));
+        if chunk.valid().chars().any(is_private) {
+            chunk.valid().chars().for_each(|c| push_valid(&mut text, c));
+        } else {
+            text.push_str(chunk.valid());
+        }
+        push_bytes(&mut text, chunk.invalid());
     }
     text
+}
+
+fn push_valid(text: &mut String, c: char) {
+    if is_private(c) {
+        push_bytes(text, c.encode_utf8(&mut [0; 4]).as_bytes());
+    } else {
+        text.push(c);
+    }
+}
+
+fn push_bytes(text: &mut String, bytes: &[u8]) {
+    text.extend(bytes.iter().filter_map(|b| char::from_u32(BASE + u32::from(*b))));
+}
+
+fn is_private(c: char) -> bool {
+    (BASE..=BASE + 0xFF).contains(&u32::from(c))
+}
+
+/// A stand-in for the ASCII character `c`, which no text from [`from_bytes`] holds.
+pub fn hide(c: char) -> char {
+    if c.is_ascii() { char::from_u32(BASE + u32::from(c)).unwrap_or(c) } else { c }
+}
+
+/// The text with each stand-in of [`hide`] replaced by what it stands for.
+pub fn unhide(text: &str) -> String {
+    let ascii = |c| u32::from(c).checked_sub(BASE).filter(|n| *n < 0x80).and_then(char::from_u32);
+    text.chars().map(|c| ascii(c).unwrap_or(c)).collect()
 }
 
 /// The bytes that `text` stands for.
@@ -47,5 +79,17 @@ mod tests {
         for bytes in [&b"plain"[..], "h\u{e9}".as_bytes(), b"\xff\x80a\xc3", b"", b"\xf4\x90\x80\x80"] {
             assert_eq!(&*to_bytes(&from_bytes(bytes)), bytes);
         }
+        for private in ["\u{10f8ff}", "a\u{10f83b}b\u{10f900}"] {
+            let text = from_bytes(private.as_bytes());
+            assert_eq!(&*to_bytes(&text), private.as_bytes());
+            assert_eq!(unhide(&text), text);
+        }
+    }
+
+    #[test]
+    fn what_is_hidden_comes_back() {
+        let hidden: String = "a;b = c\n".chars().map(hide).collect();
+        assert!(!hidden.contains([';', '=', '\n', 'a']));
+        assert_eq!(unhide(&hidden), "a;b = c\n");
     }
 }

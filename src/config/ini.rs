@@ -1,0 +1,280 @@
+//! The text of one file in Circus's INI dialect: sections and options in order, each with its line.
+//!
+//! The `ini` crate takes the lines apart; it knows neither continuation lines nor Circus's comments, forgets the order
+//! and keeps the last of two equal keys. So a first pass settles the dialect and gives the crate one line for each
+//! header and each option, with the number of the line before the name and the characters that mean something to
+//! the crate hidden; sorting by the numbers restores the order afterwards.
+//!
+//! The rules are those of Circus's own parser, which is laxer than others: what it reads is read, with a note where
+//! the reading is hardly what was meant; every line that it refuses is reported.
+
+use super::model::Severity;
+use super::text;
+
+/// A file may have so many bytes.
+pub const LONGEST: usize = 16 << 20;
+
+/// It may have so many section headers.
+pub const MOST_SECTIONS: u32 = 10_000;
+
+/// A section as it stands in the file; one that stands there twice is here twice.
+#[derive(Debug, PartialEq)]
+pub struct Section {
+    /// What stands between the brackets.
+    pub name: String,
+    /// The line of the header, from 1.
+    pub line: u32,
+    /// Its options in order; equal keys are not merged.
+    pub options: Vec<Entry>,
+}
+
+/// An option.
+#[derive(Debug, PartialEq)]
+pub struct Entry {
+    /// The key, in its own case.
+    pub key: String,
+    /// The value, its lines joined by newlines.
+    pub value: String,
+    /// The line of the key, from 1.
+    pub line: u32,
+}
+
+/// Something that is to be said about a line.
+#[derive(Debug, PartialEq)]
+pub struct Note {
+    /// The line, from 1; 0 for the file as a whole.
+    pub line: u32,
+    /// Whether Circus refuses the file for it.
+    pub severity: Severity,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// What stands in one file.
+#[derive(Debug, Default)]
+pub struct Document {
+    /// The sections.
+    pub sections: Vec<Section>,
+    /// What is to be said, in order.
+    pub notes: Vec<Note>,
+    /// Continuation lines that look like an option, `(line, text)`.
+    pub continued: Vec<(u32, String)>,
+}
+
+/// Reads the bytes of a file.
+pub fn read(bytes: &[u8]) -> Document {
+    let mut lines = Lines::default();
+    if bytes.len() > LONGEST {
+        lines.note(0, Severity::Fatal, "the file is larger than 16 MiB".into());
+    } else if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        lines.note(0, Severity::Fatal, "the file is UTF-16; save it as UTF-8".into());
+    } else {
+        let text = text::from_bytes(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
+        (1..).zip(text.split('\n')).for_each(|(number, line)| lines.line(number, line));
+        lines.end_option();
+    }
+    Document { sections: take_apart(&lines.tagged), notes: lines.notes, continued: lines.continued }
+}
+
+/// The first pass.
+#[derive(Default)]
+struct Lines {
+    /// What the crate gets.
+    tagged: String,
+    notes: Vec<Note>,
+    continued: Vec<(u32, String)>,
+    sections: u32,
+    orphans: bool,
+    option: Option<Entry>,
+}
+
+impl Lines {
+    fn line(&mut self, number: u32, line: &str) {
+        let trimmed = line.trim_matches(is_blank);
+        if trimmed.is_empty() || is_comment(line) {
+            return;
+        }
+        if let Some(c) = line.chars().find(|c| c.is_control() && *c != '\t') {
+            let message = format!("the line holds the control character {:#04x}", u32::from(c));
+            self.note(number, Severity::Warning, message);
+        }
+        if line.starts_with(is_blank) && self.continues(number, trimmed) {
+            return;
+        }
+        if let Some(name) = header(line) {
+            self.header(number, name);
+        } else if self.sections == 0 {
+            self.orphan(number, trimmed);
+        } else if let Some((key, value)) = line.split_once(['=', ':']) {
+            self.option(number, key.trim_end_matches(is_blank), value);
+        } else {
+            self.note(number, Severity::Fatal, format!("`{}` {}", shorten(trimmed), what_is_missing(line)));
+        }
+    }
+
+    /// Appends an indented line to the option before it, if there is one. An option without a name takes none.
+    fn continues(&mut self, number: u32, trimmed: &str) -> bool {
+        let Some(option) = self.option.as_mut().filter(|option| !option.key.is_empty()) else { return false };
+        option.value.push('\n');
+        option.value.push_str(trimmed);
+        if trimmed.starts_with(['#', ';', '[']) {
+            let message = format!(
+                "the line is indented, so it is part of the value of `{}` (a comment or a section begins at the left)",
+                shorten(&option.key)
+            );
+            self.note(number, Severity::Warning, message);
+        } else if trimmed.contains(['=', ':']) {
+            self.continued.push((number, trimmed.into()));
+        }
+        true
+    }
+
+    fn header(&mut self, number: u32, name: &str) {
+        self.end_option();
+        self.sections += 1;
+        if self.sections > MOST_SECTIONS {
+            if self.sections == MOST_SECTIONS + 1 {
+                self.note(
+                    number,
+                    Severity::Fatal,
+                    format!("the file has more than {MOST_SECTIONS} sections"),
+                );
+            }
+            return;
+        }
+        if name.contains(']') {
+            let message = format!("the name of the section goes up to the last bracket: `{}`", shorten(name));
+            self.note(number, Severity::Warning, message);
+        }
+        self.tag("[", number, name);
+        self.tagged.push_str("|]\n");
+    }
+
+    /// Only the first line above all sections is reported: the cause is one missing header.
+    fn orphan(&mut self, number: u32, trimmed: &str) {
+        if !std::mem::replace(&mut self.orphans, true) {
+            let what = if trimmed.starts_with('[') {
+                what_is_missing(trimmed)
+            } else {
+                "stands above the first [section]"
+            };
+            self.note(number, Severity::Fatal, format!("`{}` {what}", shorten(trimmed)));
+        }
+    }
+
+    fn option(&mut self, number: u32, key: &str, value: &str) {
+        self.end_option();
+        if key.starts_with(is_blank) {
+            let message = format!(
+                "the key is indented, so it is not `{}`; it must begin at the left",
+                shorten(key.trim_start_matches(is_blank))
+            );
+            self.note(number, Severity::Warning, message);
+        }
+        let value = without_comment(value.trim_start_matches(is_blank)).trim_matches(is_blank);
+        if value.starts_with(';') {
+            let message = "a `;` right at the beginning of a value is no comment, but the value".into();
+            self.note(number, Severity::Warning, message);
+        }
+        let value = if value == "\"\"" { "" } else { value };
+        self.option = Some(Entry { key: key.into(), value: value.into(), line: number });
+    }
+
+    fn end_option(&mut self) {
+        let Some(Entry { key, value, line }) = self.option.take() else { return };
+        self.tag("", line, &key);
+        self.tagged.push('=');
+        self.tagged.extend(value.chars().map(protect));
+        self.tagged.push('\n');
+    }
+
+    fn tag(&mut self, before: &str, number: u32, name: &str) {
+        self.tagged.push_str(before);
+        self.tagged.push_str(&number.to_string());
+        self.tagged.push('|');
+        self.tagged.extend(name.chars().map(protect));
+    }
+
+    fn note(&mut self, line: u32, severity: Severity, message: String) {
+        self.notes.push(Note { line, severity, message });
+    }
+}
+
+/// The second pass: the crate takes the tagged lines apart, the numbers bring them into order.
+fn take_apart(tagged: &str) -> Vec<Section> {
+    // Nothing is left in the text that the crate refuses; if it did, the file would count as empty.
+    let Ok(map) = ini::inistr!(safe cs tagged) else { return Vec::new() };
+    let mut sections: Vec<Section> =
+        map.into_iter().filter_map(|(tag, options)| section(&tag, options)).collect();
+    sections.sort_by_key(|section| section.line);
+    sections
+}
+
+fn section(tag: &str, options: impl IntoIterator<Item = (String, Option<String>)>) -> Option<Section> {
+    let (line, name) = untag(tag.strip_suffix('|')?)?;
+    let entry = |(tag, value): (String, Option<String>)| {
+        let (line, key) = untag(&tag)?;
+        Some(Entry { key, value: text::unhide(&value?), line })
+    };
+    let mut options: Vec<Entry> = options.into_iter().filter_map(entry).collect();
+    options.sort_by_key(|option| option.line);
+    Some(Section { name, line, options })
+}
+
+fn untag(tag: &str) -> Option<(u32, String)> {
+    let (line, name) = tag.split_once('|')?;
+    Some((line.parse().ok()?, text::unhide(name)))
+}
+
+/// Hides what means something to the crate.
+fn protect(c: char) -> char {
+    if matches!(c, ';' | '#' | '=' | ':' | '\n') { text::hide(c) } else { c }
+}
+
+/// Python's idea of white space.
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\x1c'..='\x1f')
+}
+
+/// A comment begins at the left with `#` or `;`, or with `rem` as its first word.
+fn is_comment(line: &str) -> bool {
+    let first_word = line.split(is_blank).next().unwrap_or_default();
+    line.starts_with(['#', ';']) || first_word.eq_ignore_ascii_case("rem")
+}
+
+/// The name in a section header: from the bracket at the left to the last one of the line.
+fn header(line: &str) -> Option<&str> {
+    let (name, _) = line.strip_prefix('[')?.rsplit_once(']')?;
+    (!name.is_empty()).then_some(name)
+}
+
+/// Cuts a comment off a value: it begins with the first `;`, if a blank stands before that.
+fn without_comment(value: &str) -> &str {
+    match value.split_once(';') {
+        Some((before, _)) if before.ends_with(is_blank) => before,
+        _ => value,
+    }
+}
+
+fn what_is_missing(line: &str) -> &'static str {
+    if line.starts_with('[') {
+        "is no section: it needs a name and a closing `]`"
+    } else {
+        "is neither a [section] nor an option (`key = value`)"
+    }
+}
+
+/// As much of a text from the file as a message needs.
+pub fn shorten(text: &str) -> String {
+    let clean = |c: char| if c.is_control() { '?' } else { c };
+    match text.char_indices().nth(60) {
+        Some((end, _)) => {
+            text.get(..end).unwrap_or_default().chars().map(clean).chain("...".chars()).collect()
+        }
+        None => text.chars().map(clean).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

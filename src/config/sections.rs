@@ -1,0 +1,158 @@
+//! The sections of all files of a configuration, merged: of two equal keys the first one counts, so that the main
+//! file overrides what it includes.
+
+use super::ini::{self, Document};
+use super::model::{Finding, Origin, Severity};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// `[DEFAULT]` adds its options to every section, so many in all at most.
+const MOST_DEFAULTS: usize = 1_000_000;
+
+/// An option and where it stands.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its key.
+    pub key: String,
+    /// Its value, as it stands in the file.
+    pub value: String,
+    /// Where.
+    pub origin: Origin,
+}
+
+/// One section, merged.
+#[derive(Debug)]
+pub struct Section {
+    /// What stands between the brackets.
+    pub name: String,
+    /// Where it first begins.
+    pub origin: Origin,
+    /// Its options by key.
+    pub entries: BTreeMap<String, Entry>,
+    /// How many sections begin before it.
+    order: usize,
+}
+
+/// The sections of all files.
+#[derive(Default)]
+pub struct Sections {
+    sections: BTreeMap<String, Section>,
+    main: Option<Rc<str>>,
+}
+
+impl Sections {
+    /// Adds what stands in a file; the first one is the main file.
+    pub fn add(&mut self, file: &Rc<str>, document: Document, findings: &mut Vec<Finding>) {
+        self.main.get_or_insert_with(|| file.clone());
+        let origin = |line| Origin { file: file.clone(), line };
+        for note in document.notes {
+            findings.push(Finding { severity: note.severity, origin: origin(note.line), message: note.message });
+        }
+        for ini::Section { name, line, options } in document.sections {
+            let order = self.sections.len();
+            let fresh = || Section { name: name.clone(), origin: origin(line), entries: BTreeMap::new(), order };
+            let section = self.sections.entry(name.clone()).or_insert_with(fresh);
+            for option in options {
+                let entry = Entry { key: option.key, value: option.value, origin: origin(option.line) };
+                findings.extend(section.add(entry, self.main.as_ref()));
+            }
+        }
+    }
+
+    /// The value of an option, as it stands in a file.
+    pub fn get(&self, section: &str, key: &str) -> Option<&Entry> {
+        let own = self.sections.get(section)?.entries.get(key);
+        own.or_else(|| self.sections.get("DEFAULT")?.entries.get(key))
+    }
+
+    /// All sections but `[DEFAULT]`, in the order in which they first appear, each with the options of `[DEFAULT]`
+    /// that it has not itself.
+    pub fn finish(mut self, findings: &mut Vec<Finding>) -> Vec<Section> {
+        let defaults = self.sections.remove("DEFAULT");
+        let mut sections: Vec<Section> = self.sections.into_values().collect();
+        sections.sort_by_key(|section| section.order);
+        let Some(defaults) = defaults else { return sections };
+        if defaults.entries.len() * sections.len() > MOST_DEFAULTS {
+            let message = "[DEFAULT] times the number of sections is too much".into();
+            findings.push(Finding { severity: Severity::Fatal, origin: defaults.origin, message });
+            return sections;
+        }
+        for section in &mut sections {
+            for (key, entry) in &defaults.entries {
+                section.entries.entry(key.clone()).or_insert_with(|| entry.clone());
+            }
+        }
+        sections
+    }
+}
+
+impl Section {
+    /// Adds an option unless there is one of this key. That the main file overrides another needs no word.
+    fn add(&mut self, entry: Entry, main: Option<&Rc<str>>) -> Option<Finding> {
+        // Circus keeps the name of the section under this key.
+        if entry.key == "__name__" {
+            return None;
+        }
+        let Some(first) = self.entries.get(&entry.key) else {
+            self.entries.insert(entry.key.clone(), entry);
+            return None;
+        };
+        if first.origin.file != entry.origin.file && Some(&first.origin.file) == main {
+            return None;
+        }
+        let place = if first.origin.file == entry.origin.file {
+            format!("on line {}", first.origin.line)
+        } else {
+            format!("at {}", first.origin)
+        };
+        let message = format!("`{}` is already set {place}; the first one counts", ini::shorten(&entry.key));
+        Some(Finding { severity: Severity::Warning, origin: entry.origin, message })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn merge(files: &[(&str, &str)]) -> (Vec<Section>, Vec<String>) {
+        let (mut sections, mut findings) = (Sections::default(), Vec::new());
+        for (name, text) in files {
+            sections.add(&Rc::from(*name), ini::read(text.as_bytes()), &mut findings);
+        }
+        let sections = sections.finish(&mut findings);
+        (sections, findings.iter().map(|f| format!("{}: {}", f.origin, f.message)).collect())
+    }
+
+    fn value<'s>(sections: &'s [Section], section: &str, key: &str) -> Option<&'s str> {
+        let section = sections.iter().find(|s| s.name == section)?;
+        section.entries.get(key).map(|entry| entry.value.as_str())
+    }
+
+    #[test]
+    fn the_first_of_two_keys_counts_and_the_second_is_reported() {
+        let (sections, findings) = merge(&[("m", "[a]\nk = 1\nk = 2\n more\n[b]\n[a]\nk = 3\nl = 4")]);
+        assert_eq!(value(&sections, "a", "k"), Some("1"));
+        assert_eq!(value(&sections, "a", "l"), Some("4"));
+        assert_eq!(sections.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        let text = "`k` is already set on line 2; the first one counts";
+        assert_eq!(findings, [format!("m:3: {text}"), format!("m:7: {text}")]);
+    }
+
+    #[test]
+    fn the_main_file_overrides_and_included_files_add() {
+        let files = [("m", "[a]\nk = 1"), ("i", "[a]\nk = 2\nl = 3\n[c]"), ("j", "[a]\nl = 4")];
+        let (sections, findings) = merge(&files);
+        assert_eq!(value(&sections, "a", "k"), Some("1"));
+        assert_eq!(value(&sections, "a", "l"), Some("3"));
+        assert_eq!(findings, ["j:2: `l` is already set at i:3; the first one counts"]);
+    }
+
+    #[test]
+    fn defaults_fill_every_section() {
+        let (sections, _) = merge(&[("m", "[a]\nk = 1\n[DEFAULT]\nk = 2\nl = 3\n[b]")]);
+        assert_eq!(value(&sections, "a", "k"), Some("1"));
+        assert_eq!(value(&sections, "b", "k"), Some("2"));
+        assert_eq!(value(&sections, "a", "l"), Some("3"));
+        assert_eq!(sections.len(), 2);
+    }
+}

@@ -1,0 +1,74 @@
+# GNU make. `make help` lists the targets; cargo does the work.
+
+CARGO ?= cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+target := $(or $(CARGO_TARGET_DIR),target)
+circus := $(target)/release/circus
+venv := $(target)/venv
+bindir := $(DESTDIR)$(PREFIX)/bin
+mandir := $(DESTDIR)$(PREFIX)/share/man
+docdir := $(DESTDIR)$(PREFIX)/share/doc/circus
+
+links := circusd circusctl circus-top
+pages := $(wildcard man/*.[1-8])
+examples := $(filter-out %.rs,$(wildcard examples/*))
+suites := $(sort $(wildcard tests/*/run.py))
+
+.PHONY: all build demo setup test check man bench install uninstall size clean help
+
+all: build
+
+build: ## build the release binary (the default)
+	$(CARGO) build --release
+
+demo: build ## run examples/demo.ini in the foreground; Ctrl-C ends it
+	$(CARGO) build --release --example worker
+	PATH="$(abspath $(target)/release/examples):$$PATH" exec $(circus) examples/demo.ini
+
+setup: ## install what the tests need: Debian packages as root, Python ones in a venv
+	tests/tools/setup.sh
+
+# Every suite runs, even when an earlier one failed, so that the totals are whole.
+test: build setup ## cargo's tests, then the real stack
+	status=0; \
+	$(CARGO) test --no-fail-fast || status=1; \
+	for suite in $(suites); do $(venv)/bin/python -B $$suite || status=1; done; \
+	exit $$status
+
+check: man ## format, lints, who imports whom, documentation, man pages
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) test --test architecture
+	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps
+
+man: ## check the man pages
+	tests/tools/setup.sh mandoc
+	$(if $(pages),mandoc -Tlint -Wwarning $(pages))
+
+bench: build ## measure against other supervisors (tests/bench/README.md)
+	CIRCUS_BIN=$(abspath $(circus)) tests/bench/run.sh
+
+install: build ## install below $(DESTDIR)$(PREFIX)
+	install -d $(bindir) $(docdir)/examples
+	install -m 755 $(circus) $(bindir)/circus
+	for link in $(links); do ln -sf circus $(bindir)/$$link; done
+	for page in $(pages); do \
+	    install -D -m 644 $$page $(mandir)/man$${page##*.}/$${page##*/} || exit 1; \
+	done
+	install -m 644 $(examples) $(docdir)/examples
+
+uninstall: ## remove what install put there
+	rm -f $(bindir)/circus $(addprefix $(bindir)/,$(links))
+	rm -f $(foreach page,$(pages),$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
+	rm -rf $(docdir)
+
+size: build ## size of the stripped binary, memory of an idle daemon with one child
+	tests/tools/size.sh $(circus)
+
+clean: ## remove everything that was built
+	$(CARGO) clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12

@@ -1,0 +1,37 @@
+"""The two WSGI applications of the stack test: each answers with the pid that circus knows it by."""
+
+import os
+import signal
+
+
+def answer(pid, start_response):
+    body = b"%d\n" % pid
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def web(_environ, start_response):
+    """Under chaussette the process itself is circus's child."""
+    return answer(os.getpid(), start_response)
+
+
+def api(_environ, start_response):
+    """Under gunicorn circus's child is the master, the parent of the worker that answers."""
+    return answer(os.getppid(), start_response)
+
+
+def finish_request_on_term(_args):
+    """Chaussette's pre-hook: SIGTERM ends the worker between two requests.
+
+    Its wsgiref backend leaves SIGTERM to the default action, which cuts a request in two.
+    """
+    from chaussette.backend._wsgiref import ChaussetteServer
+
+    told = []
+    signal.signal(signal.SIGTERM, lambda _signum, _frame: told.append(True))
+
+    def leave_when_told(_server):
+        if told:
+            raise SystemExit(0)
+
+    ChaussetteServer.service_actions = leave_when_told

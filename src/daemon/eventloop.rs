@@ -1,0 +1,320 @@
+//! The loop: waits for what the kernel has to say, turns it into events for the arbiter, and performs what the
+//! arbiter decides.
+//!
+//! One turn: wait; look at signals and reap; spawn for a moment; read pipes and clients, each within a budget; do
+//! what is due. mio reports edges, so whatever was not read to its end stands in a queue of its own and is looked
+//! at again in the next turn, which then does not wait. With nothing to do there is no deadline, and the wait has
+//! no end: an idle circus makes no system call.
+
+use super::blueprint::Blueprint;
+use super::clients::Clients;
+use super::log::Log;
+use super::outputs::Outputs;
+use super::sockets::Sockets;
+use super::streams::{PipeId, Progress, Streams, TargetId};
+use crate::arbiter::time::Time;
+use crate::arbiter::{Action, Arbiter, Event, Pid, WatcherId};
+use crate::config::CircusOptions;
+use crate::sys::child::Spawner;
+use crate::sys::signal::Signals;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::{Duration, Instant};
+
+/// How long a turn may go on spawning before others are looked at.
+const SPAWN_SLICE: Duration = Duration::from_millis(2);
+/// How many bytes of one pipe are passed on in a turn.
+const PIPE_BUDGET: usize = 256 * 1024;
+
+/// What a descriptor is to the loop; the lowest bits of its token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Signals,
+    Listener,
+    Pipe,
+    Target,
+    Client,
+    Log,
+}
+
+const SOURCES: [Source; 6] =
+    [Source::Signals, Source::Listener, Source::Pipe, Source::Target, Source::Client, Source::Log];
+
+fn token(source: Source, id: u32) -> Token {
+    Token((id as usize) << 3 | source as usize)
+}
+
+fn source(token: Token) -> Option<(Source, u32)> {
+    Some((*SOURCES.get(token.0 & 7)?, u32::try_from(token.0 >> 3).ok()?))
+}
+
+/// The daemon: the arbiter and everything that it acts with.
+pub struct Daemon {
+    pub(super) arbiter: Arbiter,
+    pub(super) options: CircusOptions,
+    /// Where the control socket is, as text.
+    pub(super) endpoint: String,
+    pub(super) log: Log,
+    pub(super) sockets: Sockets,
+    pub(super) spawner: Spawner,
+    pub(super) streams: Streams,
+    pub(super) clients: Clients,
+    pub(super) signals: Signals,
+    pub(super) poll: Poll,
+    pub(super) blueprints: BTreeMap<WatcherId, Blueprint>,
+    pub(super) outputs: BTreeMap<WatcherId, Outputs>,
+    /// The pipes of each process.
+    pub(super) pipes: BTreeMap<Pid, [Option<PipeId>; 2]>,
+    /// Spawns that are still to be done.
+    pub(super) spawns: VecDeque<(WatcherId, u32)>,
+    /// Pipes that have more to read.
+    ready_pipes: VecDeque<PipeId>,
+    /// Groups that have outlived their leaders.
+    pub(super) groups: BTreeSet<Pid>,
+    /// Not all zombies were reaped in the last turn.
+    pub(super) more_zombies: bool,
+    origin: Instant,
+    pub(super) now: Instant,
+    pub(super) ended: bool,
+    /// When a SIGCHLD, an exit and so on led to actions; kept to save allocations.
+    actions: Vec<Action>,
+    pub(super) events: VecDeque<Event>,
+}
+
+/// What the daemon is made of at its start.
+pub struct Parts {
+    /// Decides.
+    pub arbiter: Arbiter,
+    /// `[circus]`.
+    pub options: CircusOptions,
+    /// Where the control socket is.
+    pub endpoint: String,
+    /// The log.
+    pub log: Log,
+    /// The bound sockets.
+    pub sockets: Sockets,
+    /// Makes children.
+    pub spawner: Spawner,
+    /// The control socket and its connections.
+    pub clients: Clients,
+    /// The signals.
+    pub signals: Signals,
+}
+
+impl Daemon {
+    /// Puts the parts together and registers what is to be waited for.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn new(parts: Parts) -> io::Result<Daemon> {
+        let poll = Poll::new()?;
+        let now = Instant::now();
+        let daemon = Daemon {
+            arbiter: parts.arbiter,
+            options: parts.options,
+            endpoint: parts.endpoint,
+            log: parts.log,
+            sockets: parts.sockets,
+            spawner: parts.spawner,
+            streams: Streams::new(),
+            clients: parts.clients,
+            signals: parts.signals,
+            poll,
+            blueprints: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            pipes: BTreeMap::new(),
+            spawns: VecDeque::new(),
+            ready_pipes: VecDeque::new(),
+            groups: BTreeSet::new(),
+            more_zombies: false,
+            origin: now,
+            now,
+            ended: false,
+            actions: Vec::new(),
+            events: VecDeque::new(),
+        };
+        daemon.watch(daemon.signals.as_raw_fd(), Source::Signals, 0, Interest::READABLE)?;
+        if let Some(fd) = daemon.clients.listener() {
+            daemon.watch(fd, Source::Listener, 0, Interest::READABLE)?;
+        }
+        Ok(daemon)
+    }
+
+    fn watch(&self, fd: RawFd, source: Source, id: u32, interest: Interest) -> io::Result<()> {
+        self.poll.registry().register(&mut SourceFd(&fd), token(source, id), interest)
+    }
+
+    pub(super) fn watch_pipe(&self, fd: RawFd, id: PipeId) -> io::Result<()> {
+        self.watch(fd, Source::Pipe, id.0, Interest::READABLE)
+    }
+
+    pub(super) fn watch_client(&self, fd: RawFd, id: u32) -> io::Result<()> {
+        self.watch(fd, Source::Client, id, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    /// Stops waiting for a descriptor that is about to be closed or has nothing to say.
+    pub(super) fn unwatch(&self, fd: RawFd) {
+        // It fails only when the descriptor was not registered, and then there is nothing to undo.
+        let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
+    }
+
+    /// The time as the arbiter counts it.
+    pub(super) fn time(&self) -> Time {
+        let since = self.now.saturating_duration_since(self.origin);
+        Time(1 + u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// The moment of a time of the arbiter.
+    fn moment(&self, time: Time) -> Instant {
+        self.origin.checked_add(Duration::from_nanos(time.0)).unwrap_or(self.now + Duration::from_secs(86_400))
+    }
+
+    /// Runs until a command or a signal ends it. From here on nothing else does: every failure is logged, and what
+    /// failed is tried again when its time has come.
+    pub fn run(&mut self) {
+        let mut events = Events::with_capacity(256);
+        self.dispatch(Event::Start);
+        while !self.ended {
+            let timeout = self.timeout();
+            if let Err(error) = self.poll.poll(&mut events, timeout)
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                let text = crate::sys::io_words(&error);
+                self.log.once(super::log::Level::Error, "poll", format_args!("waiting for events: {text}"));
+            }
+            self.now = Instant::now();
+            self.turn(&events);
+        }
+        self.streams.finish(self.now, &mut self.log);
+        self.clients.flush_all();
+    }
+
+    /// How long the next wait may be; `None`: for ever.
+    fn timeout(&mut self) -> Option<Duration> {
+        let busy = !self.ready_pipes.is_empty()
+            || !self.spawns.is_empty()
+            || self.more_zombies
+            || self.clients.are_busy();
+        if busy {
+            return Some(Duration::ZERO);
+        }
+        let of_arbiter = self.arbiter.deadline().map(|time| self.moment(time));
+        let rest = [of_arbiter, self.streams.next_retry(), self.clients.next_accept(), self.log.next_retry()];
+        let next = rest.into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    fn turn(&mut self, events: &Events) {
+        let mut clients = Vec::new();
+        for event in events {
+            let Some((source, id)) = source(event.token()) else { continue };
+            match source {
+                Source::Signals => self.take_signals(),
+                Source::Listener => self.clients.accept_more(),
+                Source::Pipe => self.ready_pipes.push_back(PipeId(id)),
+                Source::Target => self.target_writable(TargetId(id)),
+                Source::Client => clients.push(id),
+                Source::Log => self.log_writable(),
+            }
+        }
+        if self.more_zombies {
+            self.reap();
+        }
+        self.spawn_slice();
+        self.read_pipes();
+        self.serve_clients(clients);
+        self.do_what_is_due();
+        self.watch_stalled();
+    }
+
+    /// Reads every pipe that has something, once, within its budget.
+    fn read_pipes(&mut self) {
+        for _ in 0..self.ready_pipes.len() {
+            let Some(id) = self.ready_pipes.pop_front() else { break };
+            let fd = self.streams.fd(id);
+            match self.streams.read(id, PIPE_BUDGET, self.now, &mut self.log) {
+                Progress::More => self.ready_pipes.push_back(id),
+                Progress::Drained => {}
+                Progress::Closed => self.forget_pipe(id, fd),
+            }
+        }
+    }
+
+    /// A pipe is closed; closing took it out of the poll already.
+    fn forget_pipe(&mut self, id: PipeId, _: Option<RawFd>) {
+        self.pipes.retain(|_, pipes| {
+            for pipe in pipes.iter_mut().filter(|pipe| **pipe == Some(id)) {
+                *pipe = None;
+            }
+            pipes.iter().any(Option::is_some)
+        });
+    }
+
+    fn target_writable(&mut self, id: TargetId) {
+        if let Some(fd) = self.streams.writable(id, self.now, &mut self.log) {
+            self.unwatch(fd);
+        }
+    }
+
+    fn log_writable(&mut self) {
+        let fd = self.log.wants_write();
+        self.log.flush(self.now);
+        if let (Some(fd), None) = (fd, self.log.wants_write()) {
+            self.unwatch(fd);
+        }
+    }
+
+    /// Waits for places that cannot take more output at the moment.
+    fn watch_stalled(&mut self) {
+        for (id, fd) in self.streams.take_stalled() {
+            // A descriptor that cannot be waited for is tried again by next_retry.
+            let _ = self.watch(fd, Source::Target, id.0, Interest::WRITABLE);
+        }
+        if let Some(fd) = self.log.take_stalled() {
+            let _ = self.watch(fd, Source::Log, 0, Interest::WRITABLE);
+        }
+    }
+
+    fn do_what_is_due(&mut self) {
+        self.now = Instant::now();
+        if self.arbiter.deadline().is_some_and(|time| self.moment(time) <= self.now) {
+            self.dispatch(Event::Tick);
+        }
+        if self.streams.next_retry().is_some_and(|at| at <= self.now) {
+            self.streams.retry(self.now, &mut self.log);
+        }
+        if self.log.next_retry().is_some_and(|at| at <= self.now) {
+            self.log.flush(self.now);
+        }
+    }
+
+    /// Spawns what is to be spawned, for a moment; the rest in the next turn.
+    fn spawn_slice(&mut self) {
+        let end = Instant::now() + SPAWN_SLICE;
+        while let Some((watcher, wid)) = self.spawns.pop_front() {
+            let event = self.spawn(watcher, wid);
+            self.now = Instant::now();
+            self.dispatch(event);
+            if self.now >= end {
+                break;
+            }
+        }
+    }
+
+    /// Hands an event to the arbiter and performs what it decides, with all that follows from it.
+    pub(super) fn dispatch(&mut self, event: Event) {
+        self.events.push_back(event);
+        while let Some(event) = self.events.pop_front() {
+            let time = self.time();
+            let mut actions = std::mem::take(&mut self.actions);
+            self.arbiter.handle(time, event, &mut actions);
+            for action in actions.drain(..) {
+                self.perform(action);
+            }
+            self.actions = actions;
+        }
+    }
+}

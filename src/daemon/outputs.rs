@@ -1,0 +1,221 @@
+//! Spawns processes and leads their outputs to where the configuration wants them.
+
+use super::blueprint::Blueprint;
+use super::eventloop::Daemon;
+use super::log::Level;
+use super::streams::{PipeId, SinkId};
+use crate::arbiter::{Event, Pid, WatcherId};
+use crate::config::expand::{self, expand};
+use crate::config::{StreamConfig, WatcherConfig};
+use crate::sys::child::{SpawnError, Step, Stdio};
+use crate::sys::{self, process};
+use std::collections::BTreeMap;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+/// The two outputs of a process.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Channel {
+    Stdout,
+    Stderr,
+}
+
+const CHANNELS: [Channel; 2] = [Channel::Stdout, Channel::Stderr];
+
+impl Channel {
+    fn option(self) -> &'static str {
+        match self {
+            Channel::Stdout => "stdout_stream",
+            Channel::Stderr => "stderr_stream",
+        }
+    }
+
+    fn config(self, config: &WatcherConfig) -> Option<&StreamConfig> {
+        match self {
+            Channel::Stdout => config.stdout_stream.as_ref().filter(|_| !config.options.close_child_stdout),
+            Channel::Stderr => config.stderr_stream.as_ref().filter(|_| !config.options.close_child_stderr),
+        }
+    }
+}
+
+/// Where the outputs of a watcher's processes go: one sink for each channel, or one for each wid when the file's
+/// name holds it.
+#[derive(Default)]
+pub struct Outputs {
+    sinks: BTreeMap<(Channel, u32), SinkId>,
+}
+
+/// Both ends of a pipe that a process is to write to.
+struct NewPipe {
+    reader: OwnedFd,
+    writer: OwnedFd,
+    sink: SinkId,
+}
+
+/// What the sink of a wid is called in the table: all wids share one unless the configuration tells them apart.
+fn sink_wid(stream: &StreamConfig, wid: u32) -> u32 {
+    let filename = stream.options.filename.as_deref().unwrap_or_default();
+    let differs = expand::names(filename).any(|name| name.eq_ignore_ascii_case("wid"));
+    if differs { wid } else { 0 }
+}
+
+/// The configuration of a stream for one process: `$(circus.wid)` and the like in its file name replaced.
+fn expanded(stream: &StreamConfig, config: &WatcherConfig, wid: u32) -> StreamConfig {
+    let mut stream = stream.clone();
+    let lookup = |name: &str| match name.eq_ignore_ascii_case("wid") {
+        true => Some(wid.to_string()),
+        false => expand::env(&config.env, name),
+    };
+    stream.options.filename = stream.options.filename.map(|filename| expand(&filename, &lookup));
+    stream
+}
+
+impl Daemon {
+    /// Spawns a process; the answer is the event that the arbiter waits for.
+    pub(super) fn spawn(&mut self, id: WatcherId, wid: u32) -> Event {
+        match self.try_spawn(id, wid) {
+            Ok(pid) => Event::Spawned { watcher: id, pid },
+            Err(reason) => Event::SpawnFailed { watcher: id, reason },
+        }
+    }
+
+    fn try_spawn(&mut self, id: WatcherId, wid: u32) -> Result<Pid, String> {
+        if !self.blueprints.contains_key(&id) {
+            let watcher = self.arbiter.watcher(id).ok_or("the watcher is gone")?;
+            let blueprint = Blueprint::new(&watcher.config, &self.sockets)?;
+            self.blueprints.insert(id, blueprint);
+        }
+        let pipes = self.make_pipes(id, wid)?;
+        let watcher = self.arbiter.watcher(id).ok_or("the watcher is gone")?;
+        let blueprint = self.blueprints.get_mut(&id).ok_or("the watcher is gone")?;
+        let child = blueprint.child(&watcher.config, wid, &self.sockets)?;
+        let before = (child.stdout, child.stderr);
+        let [stdout, stderr] = &pipes;
+        if let Some(pipe) = stdout {
+            child.stdout = Stdio::Fd(pipe.writer.as_raw_fd());
+        }
+        if let Some(pipe) = stderr {
+            child.stderr = Stdio::Fd(pipe.writer.as_raw_fd());
+        }
+        let spawned = self.spawner.spawn(child);
+        (child.stdout, child.stderr) = before;
+        let pid = spawned.map_err(|error| say(&error, blueprint))?;
+        self.attach(pid, pipes);
+        Ok(pid)
+    }
+
+    fn make_pipes(&mut self, id: WatcherId, wid: u32) -> Result<[Option<NewPipe>; 2], String> {
+        let mut pipes = [None, None];
+        for (place, channel) in pipes.iter_mut().zip(CHANNELS) {
+            if let Some(sink) = self.sink(id, wid, channel)? {
+                let (reader, writer) = process::pipe().map_err(|e| format!("pipe: {}", sys::io_words(&e)))?;
+                *place = Some(NewPipe { reader, writer, sink });
+            }
+        }
+        Ok(pipes)
+    }
+
+    /// The sink of one channel of a watcher, opened when first needed.
+    fn sink(&mut self, id: WatcherId, wid: u32, channel: Channel) -> Result<Option<SinkId>, String> {
+        let Some(watcher) = self.arbiter.watcher(id) else { return Ok(None) };
+        let Some(stream) = channel.config(&watcher.config) else { return Ok(None) };
+        let key = (channel, sink_wid(stream, wid));
+        let outputs = self.outputs.entry(id).or_default();
+        if let Some(sink) = outputs.sinks.get(&key) {
+            return Ok(Some(*sink));
+        }
+        let stream = expanded(stream, &watcher.config, wid);
+        let who = format!("{} {}", watcher.config.name, channel.option());
+        let sink = self.streams.sink_for(&who, &stream, self.now, &mut self.log);
+        let sink = sink.map_err(|why| format!("{}: {why}", channel.option()))?;
+        outputs.sinks.insert(key, sink);
+        Ok(Some(sink))
+    }
+
+    /// Reads what the new process writes from now on.
+    fn attach(&mut self, pid: Pid, pipes: [Option<NewPipe>; 2]) {
+        let mut ids = [None, None];
+        for (place, pipe) in ids.iter_mut().zip(pipes) {
+            let Some(NewPipe { reader, sink, .. }) = pipe else { continue };
+            let fd = reader.as_raw_fd();
+            let Some(id) = self.streams.attach(reader, sink, pid) else { continue };
+            if let Err(error) = self.watch_pipe(fd, id) {
+                let why = sys::io_words(&error);
+                self.log.error(format_args!("the output of {pid} cannot be read: {why}"));
+                self.streams.detach(id, self.now, &mut self.log);
+                continue;
+            }
+            *place = Some(id);
+        }
+        if ids.iter().any(Option::is_some) {
+            self.pipes.insert(pid, ids);
+        }
+    }
+
+    /// The options of a watcher have changed: what was made from them is made anew, and its processes' output goes
+    /// where it is wanted now.
+    pub(super) fn remake(&mut self, id: WatcherId) {
+        self.blueprints.remove(&id);
+        self.changed.insert(id);
+    }
+
+    /// Leads the outputs of changed watchers to their new places. Called when the arbiter has stored the options.
+    pub(super) fn move_outputs(&mut self) {
+        for id in std::mem::take(&mut self.changed) {
+            let Some(mut outputs) = self.outputs.remove(&id) else { continue };
+            let old = std::mem::take(&mut outputs.sinks);
+            for ((channel, wid), sink) in old {
+                match self.moved(id, channel, wid, sink) {
+                    Ok(true) => {
+                        outputs.sinks.insert((channel, wid), sink);
+                    }
+                    Ok(false) => self.streams.release(sink, self.now, &mut self.log),
+                    Err(why) => {
+                        outputs.sinks.insert((channel, wid), sink);
+                        self.log.log(Level::Error, format_args!("{why}; the output goes where it went before"));
+                    }
+                }
+            }
+            self.outputs.insert(id, outputs);
+        }
+    }
+
+    /// Whether the sink goes on, by the options as they are now.
+    fn moved(&mut self, id: WatcherId, channel: Channel, wid: u32, sink: SinkId) -> Result<bool, String> {
+        let Some(watcher) = self.arbiter.watcher(id) else { return Ok(false) };
+        let Some(stream) = channel.config(&watcher.config) else { return Ok(false) };
+        if sink_wid(stream, wid) != wid {
+            return Ok(false);
+        }
+        let stream = expanded(stream, &watcher.config, wid);
+        let who = format!("{} {}", watcher.config.name, channel.option());
+        self.streams.reconfigure(sink, &who, &stream, self.now, &mut self.log).map_err(|why| format!("{who}: {why}"))?;
+        Ok(true)
+    }
+
+    /// A watcher has stopped: its files are closed, as soon as nobody writes to them any more.
+    pub(super) fn close_outputs(&mut self, id: WatcherId) {
+        for sink in self.outputs.remove(&id).into_iter().flat_map(|outputs| outputs.sinks.into_values()) {
+            self.streams.release(sink, self.now, &mut self.log);
+        }
+    }
+
+    /// A watcher is gone.
+    pub(super) fn forget(&mut self, id: WatcherId) {
+        self.close_outputs(id);
+        self.blueprints.remove(&id);
+        self.changed.remove(&id);
+        self.spawns.retain(|(watcher, _)| *watcher != id);
+    }
+}
+
+/// The ids of pipes, as the loop keeps them for each process.
+pub type Pipes = [Option<PipeId>; 2];
+
+/// What went wrong, with the path it is about.
+fn say(error: &SpawnError, blueprint: &Blueprint) -> String {
+    match error.step {
+        Step::Exec => format!("exec {}: {}", blueprint.program(error.program), sys::errno_words(error.errno)),
+        Step::Chdir => format!("working_dir {}: {}", blueprint.working_dir(), sys::errno_words(error.errno)),
+        _ => error.to_string(),
+    }
+}

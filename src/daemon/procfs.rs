@@ -1,0 +1,157 @@
+//! What /proc says about processes: who is whose child, and what `stats` reports.
+//!
+//! Everything is read when somebody asks; nothing is polled. A process that has ended meanwhile is simply not
+//! there.
+
+use crate::arbiter::Pid;
+use std::collections::BTreeMap;
+
+/// A process as `/proc/PID/stat` has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stat {
+    /// The parent.
+    pub ppid: Pid,
+    /// The process group.
+    pub pgrp: Pid,
+    /// User and system time, in clock ticks.
+    pub ticks: u64,
+    /// The niceness.
+    pub nice: i64,
+    /// When it started, in clock ticks since boot.
+    pub start: u64,
+    /// Virtual memory, in bytes.
+    pub vsize: u64,
+    /// Resident memory, in pages.
+    pub rss: u64,
+    /// The state's letter.
+    pub state: char,
+}
+
+/// Reads `/proc/PID/stat`.
+pub fn stat(pid: Pid) -> Option<Stat> {
+    parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The name of the program stands in parentheses and may hold anything, so the fields are counted from the last
+/// parenthesis on.
+fn parse_stat(text: &str) -> Option<Stat> {
+    let (_, rest) = text.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    // the number of a field as proc_pid_stat(5) counts it; the state is the third
+    let field = |n: usize| fields.get(n - 3).copied();
+    let number = |n: usize| field(n)?.parse::<u64>().ok();
+    Some(Stat {
+        state: field(3)?.chars().next()?,
+        ppid: field(4)?.parse().ok()?,
+        pgrp: field(5)?.parse().ok()?,
+        ticks: number(14)?.saturating_add(number(15)?),
+        nice: field(19)?.parse().ok()?,
+        start: number(22)?,
+        vsize: number(23)?,
+        rss: number(24)?,
+    })
+}
+
+/// The direct children of a process.
+pub fn children(pid: Pid) -> Vec<Pid> {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let mut children = Vec::new();
+    for thread in threads.flatten() {
+        match std::fs::read_to_string(thread.path().join("children")) {
+            Ok(text) => children.extend(text.split_whitespace().filter_map(|pid| pid.parse::<Pid>().ok())),
+            // a kernel without CONFIG_PROC_CHILDREN, or a thread that has ended
+            Err(_) => return children_by_scan(pid),
+        }
+    }
+    children
+}
+
+fn children_by_scan(pid: Pid) -> Vec<Pid> {
+    parents().into_iter().filter(|(_, parent)| *parent == pid).map(|(child, _)| child).collect()
+}
+
+/// All processes with their parents.
+fn parents() -> BTreeMap<Pid, Pid> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return BTreeMap::new() };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<Pid>().ok());
+    pids.filter_map(|pid| Some((pid, stat(pid)?.ppid))).collect()
+}
+
+/// All descendants of a process, parents before their children.
+pub fn descendants(pid: Pid) -> Vec<Pid> {
+    let mut children: BTreeMap<Pid, Vec<Pid>> = BTreeMap::new();
+    for (child, parent) in parents() {
+        children.entry(parent).or_default().push(child);
+    }
+    let mut found = Vec::new();
+    let mut next = vec![pid];
+    while let Some(parent) = next.pop() {
+        let children = children.remove(&parent).unwrap_or_default();
+        found.extend(&children);
+        next.extend(children);
+    }
+    found
+}
+
+/// The user id of a process: that of its directory in /proc.
+pub fn uid(pid: Pid) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    Some(std::fs::metadata(format!("/proc/{pid}")).ok()?.uid())
+}
+
+/// The last part of the path in argv[0], as Circus shows it; the kernel's name when there are no arguments.
+pub fn program(pid: Pid) -> Option<String> {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let first = line.split(|byte| *byte == 0).next().unwrap_or_default();
+    let name = first.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    if name.is_empty() {
+        return std::fs::read_to_string(format!("/proc/{pid}/comm")).ok().map(|name| name.trim_end().to_string());
+    }
+    Some(crate::config::text::from_bytes(name))
+}
+
+/// The machine's memory, in bytes.
+pub fn memory() -> u64 {
+    let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = info.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kib = total.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or(0).saturating_mul(1024)
+}
+
+/// When the machine was booted, in seconds since 1970.
+pub fn boot_time() -> f64 {
+    let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let line = stat.lines().find_map(|line| line.strip_prefix("btime "));
+    line.and_then(|seconds| seconds.trim().parse().ok()).unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_name_of_a_program_is_read_past() {
+        let line = "42 (a) b) (c) S 1 42 42 0 -1 4194304 9 0 0 0 7 5 0 0 20 -3 1 0 1234 8192 2 184467 1 1";
+        let stat = parse_stat(line).unwrap();
+        assert_eq!((stat.ppid, stat.pgrp, stat.ticks, stat.nice), (1, 42, 12, -3));
+        assert_eq!((stat.start, stat.vsize, stat.rss, stat.state), (1234, 8192, 2, 'S'));
+        assert_eq!(parse_stat("42 (x) S 1"), None);
+    }
+
+    #[test]
+    fn children_and_descendants_are_found() {
+        let mut child = std::process::Command::new("sh").args(["-c", "sleep 60 & wait"]).spawn().unwrap();
+        let pid = child.id() as Pid;
+        while children(pid).is_empty() {
+            std::thread::yield_now();
+        }
+        assert!(children(std::process::id() as Pid).contains(&pid));
+        assert_eq!(children_by_scan(pid), children(pid));
+        assert_eq!(descendants(pid), children(pid));
+        assert_eq!(stat(pid).unwrap().ppid, std::process::id() as Pid);
+        for pid in descendants(pid) {
+            crate::sys::signal::kill(pid, 9).unwrap();
+        }
+        child.wait().unwrap();
+    }
+}

@@ -1,0 +1,102 @@
+//! Takes in the dead: learns who has ended, lets the arbiter look at each zombie while its number is still its
+//! own, reaps it, and keeps track of process groups that outlive their leaders.
+//!
+//! circus is a subreaper, so orphans become its children and their deaths are seen too. That is how "the group is
+//! empty" is an event.
+
+use super::eventloop::Daemon;
+use super::procfs;
+use crate::arbiter::process::Exit;
+use crate::arbiter::{Event, Pid};
+use crate::sys::{self, signal, wait};
+
+/// How many zombies are taken in one turn: the others want to be looked at too.
+const MOST: usize = 256;
+
+impl Daemon {
+    /// Reaps what has ended. SIGCHLD does not say how many there are.
+    pub(super) fn reap(&mut self) {
+        self.more_zombies = false;
+        for _ in 0..MOST {
+            match wait::peek() {
+                Ok(Some((pid, exit))) => self.take_zombie(pid, exit),
+                Ok(None) => return,
+                Err(error) => {
+                    let why = sys::io_words(&error);
+                    self.log.once(super::log::Level::Error, "waitid", format_args!("looking for zombies: {why}"));
+                    return;
+                }
+            }
+        }
+        self.more_zombies = true;
+    }
+
+    fn take_zombie(&mut self, pid: Pid, exit: wait::Exit) {
+        let exit = match exit {
+            wait::Exit::Code(code) => Exit::Code(code),
+            wait::Exit::Signal { number, .. } => Exit::Signal(number),
+        };
+        self.drain_pipes(pid);
+        self.dispatch(Event::Exited { pid, exit });
+    }
+
+    /// Everything that a process has written is in its pipes when it is dead: it goes out before anybody is told.
+    fn drain_pipes(&mut self, pid: Pid) {
+        for id in self.pipes.remove(&pid).into_iter().flatten().flatten() {
+            self.streams.drain_dead(id, self.now, &mut self.log);
+        }
+    }
+
+    /// Reaps one zombie, and looks at its group.
+    pub(super) fn reap_one(&mut self, pid: Pid) {
+        let group = signal::group_of(pid).unwrap_or(pid);
+        if let Err(error) = wait::reap(pid) {
+            let why = sys::io_words(&error);
+            self.log.once(super::log::Level::Error, "waitpid", format_args!("reaping {pid}: {why}"));
+        }
+        if group == pid {
+            let group_left = signal::group_exists(pid);
+            if group_left {
+                self.groups.insert(pid);
+            }
+            self.events.push_back(Event::Reaped { pid, group_left });
+        } else {
+            self.check_group(group);
+        }
+    }
+
+    /// A member of a group has gone: was it the last one?
+    fn check_group(&mut self, pgid: Pid) {
+        if self.groups.contains(&pgid) && !signal::group_exists(pgid) {
+            self.group_is_gone(pgid);
+        }
+    }
+
+    fn group_is_gone(&mut self, pgid: Pid) {
+        self.groups.remove(&pgid);
+        self.events.push_back(Event::GroupEmpty { pgid });
+    }
+
+    /// Signals a group without its leader. Its number could be another's by now, unless a child of circus is in it,
+    /// which nobody else can reap. Members that are deeper down are signalled one by one, through descriptors
+    /// that cannot come to mean another process.
+    pub(super) fn signal_remnant(&mut self, pgid: Pid, signum: i32) {
+        let pinned = procfs::children(sys::process::pid()).into_iter();
+        if pinned.filter_map(|child| signal::group_of(child).ok()).any(|group| group == pgid) {
+            // ESRCH cannot be: the child is a member at least until it is reaped.
+            let _ = signal::kill_group(pgid, signum);
+            return;
+        }
+        let members = procfs::descendants(sys::process::pid()).into_iter();
+        let members: Vec<Pid> = members.filter(|pid| signal::group_of(*pid).is_ok_and(|group| group == pgid)).collect();
+        if members.is_empty() {
+            self.group_is_gone(pgid);
+        }
+        for pid in members {
+            let Ok(handle) = signal::PidFd::open(pid) else { continue };
+            if signal::group_of(pid).is_ok_and(|group| group == pgid) {
+                let _ = handle.send(signum); // it may have ended meanwhile
+            }
+        }
+    }
+}

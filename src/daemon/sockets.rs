@@ -1,0 +1,285 @@
+//! The sockets of `[socket:NAME]`: bound before any watcher starts, kept through every restart, closed at the end.
+//!
+//! They stand on high descriptors, above those that children get, and are closed on exec: only children that are
+//! to inherit them do. The file of a Unix socket is removed at the end if it is still the one that circus made.
+
+use crate::config::{SocketConfig, text};
+use crate::sys::address::Address;
+use crate::sys::io_words;
+use crate::sys::socket::{self, Kind, PathState, SocketSpec};
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Descriptors below this are left to what children get.
+const LOWEST_FD: RawFd = 64;
+
+/// A bound socket.
+pub struct Bound {
+    /// Its name, lower-case.
+    pub name: String,
+    /// How it was configured.
+    pub config: SocketConfig,
+    /// Where it is bound, with the real port.
+    pub address: Address,
+    fd: OwnedFd,
+    file: Option<OwnFile>,
+}
+
+/// All bound sockets, by name.
+#[derive(Default)]
+pub struct Sockets(Vec<Bound>);
+
+impl Sockets {
+    /// Binds all of them, or none.
+    ///
+    /// # Errors
+    /// A sentence that names the socket, the address and the reason.
+    pub fn bind(configs: &[SocketConfig]) -> Result<Sockets, String> {
+        let one = |config: &SocketConfig| Bound::new(config).map_err(|why| format!("[socket:{}]: {why}", config.name));
+        let mut bound = configs.iter().map(one).collect::<Result<Vec<_>, _>>()?;
+        bound.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Sockets(bound))
+    }
+
+    /// The descriptor of a socket.
+    pub fn fd(&self, name: &str) -> Option<RawFd> {
+        self.0.iter().find(|socket| socket.name == name).map(|socket| socket.fd.as_raw_fd())
+    }
+
+    /// Names and descriptors, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, RawFd)> {
+        self.0.iter().map(|socket| (socket.name.as_str(), socket.fd.as_raw_fd()))
+    }
+
+    /// The sockets, by name.
+    pub fn all(&self) -> &[Bound] {
+        &self.0
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Bound {
+    /// Its descriptor in circus.
+    pub fn fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    fn new(config: &SocketConfig) -> Result<Bound, String> {
+        let spec = spec(config)?;
+        let cannot = |why: &dyn std::fmt::Display| format!("cannot bind {}: {why}", spec.address);
+        if let Address::Unix(path) = &spec.address {
+            make_way(path, config.options.replace).map_err(|why| cannot(&why))?;
+        }
+        let fd = socket::bind(&spec).map_err(|error| cannot(&error))?;
+        let file = match &spec.address {
+            Address::Unix(path) => OwnFile::new(path),
+            Address::Inet(_) | Address::Abstract(_) => None,
+        };
+        let fd = socket::move_up(fd, LOWEST_FD).map_err(|error| cannot(&io_words(&error)))?;
+        let address = socket::local_addr(fd.as_raw_fd()).unwrap_or_else(|_| spec.address.clone());
+        Ok(Bound { name: config.name.clone(), config: config.clone(), address, fd, file })
+    }
+}
+
+/// A file that circus has made and removes again, unless somebody has put another one in its place.
+pub struct OwnFile {
+    path: PathBuf,
+    id: (u64, u64),
+}
+
+impl OwnFile {
+    /// The file at `path`, which was just made.
+    pub fn new(path: &Path) -> Option<OwnFile> {
+        let meta = path.symlink_metadata().ok()?;
+        Some(OwnFile { path: path.to_owned(), id: (meta.dev(), meta.ino()) })
+    }
+}
+
+impl Drop for OwnFile {
+    fn drop(&mut self) {
+        let same = self.path.symlink_metadata().is_ok_and(|meta| (meta.dev(), meta.ino()) == self.id);
+        if same {
+            // Nothing can be done about a failure: the directory may be gone or read-only by now.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Removes a socket that is in the way at `path`, if that is wanted and it is a socket.
+fn make_way(path: &Path, replace: bool) -> Result<(), String> {
+    let state = socket::path_state(path).map_err(|error| io_words(&error))?;
+    match (state, replace) {
+        (PathState::Absent, _) => Ok(()),
+        (PathState::NotASocket, _) => Err("there is a file of that name, and it is no socket".into()),
+        (PathState::Stale | PathState::InUse, false) => {
+            Err("there is a socket of that name already; replace = True removes it".into())
+        }
+        (PathState::Stale | PathState::InUse, true) => {
+            std::fs::remove_file(path).map_err(|error| format!("removing the old socket: {}", io_words(&error)))
+        }
+    }
+}
+
+fn spec(config: &SocketConfig) -> Result<SocketSpec, String> {
+    let options = &config.options;
+    Ok(SocketSpec {
+        kind: kind(&options.kind),
+        proto: options.proto.as_deref().map_or(Ok(0), protocol)?,
+        backlog: i32::try_from(options.backlog).unwrap_or(i32::MAX),
+        interface: options.interface.clone(),
+        blocking: options.blocking,
+        umask: u32::try_from(options.umask).ok(),
+        ..SocketSpec::new(address(config)?)
+    })
+}
+
+fn kind(word: &str) -> Kind {
+    match word {
+        "SOCK_DGRAM" => Kind::Dgram,
+        "SOCK_SEQPACKET" => Kind::Seqpacket,
+        "SOCK_RAW" => Kind::Raw,
+        "SOCK_RDM" => Kind::Rdm,
+        _ => Kind::Stream,
+    }
+}
+
+/// The number of a protocol, by the names that make sense for a socket here.
+fn protocol(name: &str) -> Result<i32, String> {
+    match name.to_ascii_lowercase().as_str() {
+        "ip" => Ok(0),
+        "icmp" => Ok(1),
+        "tcp" => Ok(6),
+        "udp" => Ok(17),
+        "ipv6-icmp" => Ok(58),
+        "sctp" => Ok(132),
+        "udplite" => Ok(136),
+        "mptcp" => Ok(262),
+        number => number.parse().map_err(|_| format!("proto = {name}: unknown; give its number")),
+    }
+}
+
+fn address(config: &SocketConfig) -> Result<Address, String> {
+    let options = &config.options;
+    if let Some(path) = &options.path {
+        return Ok(Address::unix(&OsString::from_vec(text::to_bytes(path).into_owned())));
+    }
+    if options.family == "AF_UNIX" {
+        return Err("a Unix socket needs a path".into());
+    }
+    let port = u16::try_from(options.port).map_err(|_| format!("port = {}: 0 to 65535", options.port))?;
+    let ip = resolve(options.host.trim(), options.family == "AF_INET6")?;
+    Ok(Address::Inet(SocketAddr::new(ip, port)))
+}
+
+/// The first address of a host in one family. Names are looked up before circus is ready, when waiting harms nobody;
+/// a static binary knows numbers and localhost only.
+fn resolve(host: &str, v6: bool) -> Result<IpAddr, String> {
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    match (bare, v6) {
+        ("localhost", false) => return Ok(Ipv4Addr::LOCALHOST.into()),
+        ("localhost", true) => return Ok(Ipv6Addr::LOCALHOST.into()),
+        ("" | "*", false) => return Ok(Ipv4Addr::UNSPECIFIED.into()),
+        ("" | "*", true) => return Ok(Ipv6Addr::UNSPECIFIED.into()),
+        _ => {}
+    }
+    let family = if v6 { "AF_INET6" } else { "AF_INET" };
+    if let Ok(ip) = bare.parse::<IpAddr>() {
+        return match ip.is_ipv6() == v6 {
+            true => Ok(ip),
+            false => Err(format!("host = {host} is no address of family = {family}")),
+        };
+    }
+    if cfg!(target_feature = "crt-static") {
+        return Err(format!("host = {host}: a static circus takes addresses and localhost only"));
+    }
+    let found = (bare, 0).to_socket_addrs().map_err(|error| format!("host = {host}: {}", io_words(&error)))?;
+    let ip = found.map(|address| address.ip()).find(|ip| ip.is_ipv6() == v6);
+    ip.ok_or_else(|| format!("host = {host} has no address of family = {family}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn socket(name: &str, change: impl FnOnce(&mut SocketConfig)) -> SocketConfig {
+        let mut config = SocketConfig { name: name.into(), ..SocketConfig::default() };
+        config.options.host = "127.0.0.1".into();
+        config.options.port = 0;
+        change(&mut config);
+        config
+    }
+
+    fn dir() -> PathBuf {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static N: AtomicU32 = AtomicU32::new(0);
+        let n = N.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("circus-sockets-{}-{n}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    #[test]
+    fn they_are_bound_by_name_with_their_real_port() {
+        let configs = [socket("web", |_| ()), socket("api", |c| c.options.family = "AF_INET6".into())];
+        let mut configs = configs.to_vec();
+        configs[1].options.host = "::1".into();
+        let sockets = Sockets::bind(&configs).unwrap();
+        let names: Vec<&str> = sockets.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["api", "web"]);
+        assert!(sockets.iter().all(|(_, fd)| fd >= LOWEST_FD));
+        let Address::Inet(address) = &sockets.all()[1].address else { panic!() };
+        assert_ne!(address.port(), 0);
+        std::net::TcpStream::connect(address).unwrap();
+    }
+
+    #[test]
+    fn a_unix_path_is_replaced_only_when_asked_and_only_when_it_is_a_socket() {
+        let dir = dir();
+        let path = dir.join("s");
+        let config = |replace| {
+            socket("u", |c| {
+                c.options.path = Some(path.to_str().unwrap().into());
+                c.options.replace = replace;
+            })
+        };
+        let first = Sockets::bind(&[config(false)]).unwrap();
+        let error = Sockets::bind(&[config(false)]).err().unwrap();
+        assert!(error.contains("[socket:u]") && error.contains("replace = True"), "{error}");
+        let second = Sockets::bind(&[config(true)]).unwrap();
+        drop(first);
+        assert!(path.exists(), "the file of the second is not the first one's to remove");
+        drop(second);
+        assert!(!path.exists());
+        std::fs::write(&path, "precious").unwrap();
+        assert!(Sockets::bind(&[config(true)]).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn errors_say_which_socket_where_and_why() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let error = Sockets::bind(&[socket("web", |c| c.options.port = port.into())]).err().unwrap();
+        assert_eq!(error, format!("[socket:web]: cannot bind 127.0.0.1:{port}: bind: Address already in use"));
+        let error = |change: fn(&mut SocketConfig)| Sockets::bind(&[socket("x", change)]).err().unwrap();
+        assert!(error(|c| c.options.port = 70_000).contains("port = 70000"));
+        assert!(error(|c| c.options.family = "AF_UNIX".into()).contains("needs a path"));
+        assert!(error(|c| c.options.family = "AF_INET6".into()).contains("no address of family"));
+        assert!(error(|c| c.options.proto = Some("nonsense".into())).contains("proto = nonsense"));
+    }
+
+    #[test]
+    fn udp_needs_no_listen() {
+        let sockets = Sockets::bind(&[socket("dns", |c| c.options.kind = "SOCK_DGRAM".into())]).unwrap();
+        assert!(!sockets.is_empty());
+    }
+}

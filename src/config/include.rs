@@ -108,13 +108,15 @@ impl Reader<'_> {
                 Err(why) if why.kind() == io::ErrorKind::NotFound => {}
                 Err(why) => {
                     found = true;
-                    let message = format!("`{path}` is left out, since it cannot be read: {}", describe(&why));
+                    let message =
+                        format!("`{path}` is left out, since it cannot be read: {}", describe(&why));
                     self.find(Severity::Warning, entry.origin.clone(), message);
                 }
             }
         }
         if !found {
-            let message = format!("`{path}` leads to no file (paths are relative to the main file's directory)");
+            let message =
+                format!("`{path}` leads to no file (paths are relative to the main file's directory)");
             self.find(Severity::Warning, entry.origin.clone(), message);
         }
     }
@@ -189,7 +191,10 @@ mod tests {
     #[test]
     fn patterns_directories_and_paths_are_included_in_order() {
         let (files, findings) = included(&[
-            ("/w/conf/main.ini", "[circus]\ninclude_dir = d\ninclude = b.ini\n */x?.ini $(circus.env.DIR)/../a.ini main.ini"),
+            (
+                "/w/conf/main.ini",
+                "[circus]\ninclude_dir = d\ninclude = b.ini\n */x?.ini $(circus.env.DIR)/../a.ini main.ini",
+            ),
             ("/w/conf/a.ini", ""),
             ("/w/conf/sub/../a.ini", "[circus]\ninclude = never.ini"),
             ("/w/conf/b.ini", ""),
@@ -207,11 +212,15 @@ mod tests {
 
     #[test]
     fn what_leads_nowhere_is_a_warning() {
-        let (files, findings) = included(&[("/w/conf/main.ini", "[circus]\ninclude = no.ini n*\ninclude_dir = none")]);
+        let (files, findings) =
+            included(&[("/w/conf/main.ini", "[circus]\ninclude = no.ini n*\ninclude_dir = none")]);
         assert_eq!(files.len(), 1);
         assert_eq!(findings.len(), 3);
         assert!(findings[0].starts_with("conf/main.ini:2: `conf/no.ini` leads to no file"), "{findings:?}");
-        assert!(findings[2].starts_with("conf/main.ini:3: `conf/none/*.ini` leads to no file"), "{findings:?}");
+        assert!(
+            findings[2].starts_with("conf/main.ini:3: `conf/none/*.ini` leads to no file"),
+            "{findings:?}"
+        );
     }
 
     #[test]

@@ -26,7 +26,8 @@ impl Files for Memory {
 
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {
         let rests = self.0.keys().filter_map(|path| path.strip_prefix(dir)?.strip_prefix('/'));
-        let mut names: Vec<String> = rests.filter_map(|rest| rest.split('/').next()).map(str::to_string).collect();
+        let mut names: Vec<String> =
+            rests.filter_map(|rest| rest.split('/').next()).map(str::to_string).collect();
         names.dedup();
         if names.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(names) }
     }

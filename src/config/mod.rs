@@ -1,17 +1,28 @@
 //! The configuration: text in, values and findings out. Pure: reading files is the caller's part.
+//!
+//! One file's text goes through [`ini`]; [`include`] finds the files and [`sections`] merges them; [`load`] makes
+//! values of them by the tables in [`options`]; [`check`] compares the values with each other.
 
+pub mod check;
 pub mod expand;
+pub mod include;
 pub mod ini;
+pub mod load;
+#[cfg(test)]
+mod memory;
 pub mod model;
 pub mod options;
 pub mod pattern;
+pub mod sections;
 pub mod signals;
+pub mod suggest;
 pub mod text;
 pub mod value;
 pub mod words;
 
+pub use load::{Files, Loaded, load};
 pub use model::{
     Config, Finding, Names, Origin, Origins, PluginConfig, Refused, Severity, SocketConfig, StreamConfig,
-    WatcherConfig,
+    StreamKind, WatcherConfig,
 };
 pub use value::{Kind, Value};

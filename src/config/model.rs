@@ -10,6 +10,12 @@ use super::value::{Kind, Value};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+/// The most processes of one watcher.
+pub const MOST_PROCESSES: i64 = 100_000;
+
+/// The longest name of a watcher, socket or plugin, in characters.
+pub const LONGEST_NAME: usize = 255;
+
 /// Where an option or a section stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Origin {
@@ -84,8 +90,10 @@ pub struct WatcherConfig {
     pub hooks: BTreeMap<String, (String, bool)>,
     /// The environment of its processes, `$VAR` expanded.
     pub env: Names,
-    /// All other keys, as they stand in the file.
+    /// All other keys, with variables replaced; and the text of values that could not be used.
     pub free: Names,
+    /// Why it cannot run, when one of its values cannot be used.
+    pub broken: Option<String>,
 }
 
 /// Where one of the outputs of a watcher goes.
@@ -97,6 +105,17 @@ pub struct StreamConfig {
     pub free: Names,
 }
 
+/// What happens to the bytes of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamKind {
+    /// They are appended to a file.
+    File,
+    /// They go to circus's own standard output.
+    Stdout,
+    /// They go there too, in colour, each line with the time and the pid before it.
+    FancyStdout,
+}
+
 /// One socket.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SocketConfig {
@@ -106,8 +125,10 @@ pub struct SocketConfig {
     pub origins: Origins,
     /// The options of the table.
     pub options: SocketOptions,
-    /// All other keys.
+    /// All other keys; and the text of values that could not be used.
     pub free: Names,
+    /// Why it cannot be opened, when one of its values cannot be used.
+    pub broken: Option<String>,
 }
 
 /// One plugin.
@@ -164,6 +185,22 @@ pub enum Refused {
     Type(&'static str),
     /// The value cannot be used; a sentence.
     Bad(String),
+}
+
+/// Whether a watcher, socket or plugin may be called so.
+///
+/// # Errors
+/// A phrase that completes "the name ...".
+pub fn check_name(name: &str) -> Result<(), String> {
+    if name.is_empty() {
+        Err("is missing".into())
+    } else if name.chars().count() > LONGEST_NAME {
+        Err(format!("is longer than {LONGEST_NAME} characters"))
+    } else if name.chars().any(char::is_control) {
+        Err("holds a control character".into())
+    } else {
+        Ok(())
+    }
 }
 
 impl WatcherConfig {
@@ -256,6 +293,22 @@ impl WatcherConfig {
 }
 
 impl StreamConfig {
+    /// What `class` asks for. A class that there is not, such as one of Python's, counts as [`StreamKind::Stdout`],
+    /// where no output is lost.
+    pub fn kind(&self) -> StreamKind {
+        match (self.class(), &self.options.filename) {
+            (Some("FileStream"), _) | (None, Some(_)) => StreamKind::File,
+            (Some("FancyStdoutStream"), _) => StreamKind::FancyStdout,
+            _ => StreamKind::Stdout,
+        }
+    }
+
+    /// The class, without the name of the module that Circus has it in.
+    pub fn class(&self) -> Option<&str> {
+        let class = self.options.class.as_deref()?;
+        Some(class.strip_prefix("circus.stream.").unwrap_or(class))
+    }
+
     /// The value of one option of the stream, when it differs from its default.
     pub fn get(&self, key: &str) -> Option<Value> {
         match options::find(options::STREAM, key) {
@@ -345,6 +398,30 @@ mod tests {
         assert_eq!(w.set("nonsense", &Value::Int(1)), Err(Refused::Unknown));
         assert_eq!(w.set("hooks.before_start", &Value::Str("/bin/x, true".into())), Ok(Live::Stored));
         assert_eq!(w.hooks.get("before_start"), Some(&("/bin/x".into(), true)));
+    }
+
+    #[test]
+    fn a_class_of_a_stream_is_known_by_both_of_its_names() {
+        let kind = |class: Option<&str>, filename: Option<&str>| {
+            let mut stream = StreamConfig::default();
+            stream.options.class = class.map(Into::into);
+            stream.options.filename = filename.map(Into::into);
+            stream.kind()
+        };
+        assert_eq!(kind(None, Some("x")), StreamKind::File);
+        assert_eq!(kind(Some("circus.stream.FileStream"), None), StreamKind::File);
+        assert_eq!(kind(Some("FancyStdoutStream"), None), StreamKind::FancyStdout);
+        assert_eq!(kind(Some("StdoutStream"), Some("x")), StreamKind::Stdout);
+        assert_eq!(kind(Some("my.Stream"), Some("x")), StreamKind::Stdout);
+    }
+
+    #[test]
+    fn names_are_bounded() {
+        assert_eq!(check_name("my app.1"), Ok(()));
+        assert_eq!(check_name(&"\u{e9}".repeat(255)), Ok(()));
+        for bad in ["", "a\nb", &"x".repeat(256)] {
+            assert!(check_name(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

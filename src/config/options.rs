@@ -254,6 +254,41 @@ section! {
     }
 }
 
+/// The options of `[circus]` that Circus converts while it reads the file. A wrong value there is an error that
+/// Circus does not start with either; a wrong value elsewhere concerns one watcher or socket.
+pub static STRICT_CIRCUS: &[&str] =
+    &["check_delay", "statsd", "umask", "warmup_delay", "httpd", "httpd_port", "debug", "debug_gc"];
+
+/// The same of `[watcher:NAME]`; those of the family `rlimit_` too.
+pub static STRICT_WATCHER: &[&str] = &[
+    "numprocesses",
+    "warmup_delay",
+    "on_demand",
+    "shell",
+    "send_hup",
+    "stop_children",
+    "close_child_stdin",
+    "close_child_stdout",
+    "close_child_stderr",
+    "use_sockets",
+    "singleton",
+    "copy_env",
+    "copy_path",
+    "stop_signal",
+    "max_retry",
+    "graceful_timeout",
+    "priority",
+    "check_flapping",
+    "respawn",
+    "autostart",
+];
+
+/// The same of `[socket:NAME]`.
+pub static STRICT_SOCKET: &[&str] = &["so_reuseport", "replace"];
+
+/// The same of `[plugin:NAME]`.
+pub static STRICT_PLUGIN: &[&str] = &["priority"];
+
 /// A family of options: names that begin alike.
 pub struct Family {
     /// What the names begin with.
@@ -325,6 +360,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn strict_options_are_in_the_tables() {
+        assert!(STRICT_CIRCUS.iter().all(|key| find(CIRCUS, key).is_some()));
+        assert!(STRICT_WATCHER.iter().all(|key| find(WATCHER, key).is_some()));
+        assert!(STRICT_SOCKET.iter().all(|key| find(SOCKET, key).is_some()));
+        assert!(STRICT_PLUGIN.iter().all(|key| find(PLUGIN, key).is_some()));
     }
 
     #[test]

@@ -46,11 +46,16 @@ impl Sections {
         self.main.get_or_insert_with(|| file.clone());
         let origin = |line| Origin { file: file.clone(), line };
         for note in document.notes {
-            findings.push(Finding { severity: note.severity, origin: origin(note.line), message: note.message });
+            findings.push(Finding {
+                severity: note.severity,
+                origin: origin(note.line),
+                message: note.message,
+            });
         }
         for ini::Section { name, line, options } in document.sections {
             let order = self.sections.len();
-            let fresh = || Section { name: name.clone(), origin: origin(line), entries: BTreeMap::new(), order };
+            let fresh =
+                || Section { name: name.clone(), origin: origin(line), entries: BTreeMap::new(), order };
             let section = self.sections.entry(name.clone()).or_insert_with(fresh);
             for option in options {
                 let entry = Entry { key: option.key, value: option.value, origin: origin(option.line) };

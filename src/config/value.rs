@@ -29,7 +29,7 @@ pub enum Kind {
     Bool,
     /// A whole number.
     Int,
-    /// Seconds, or another number with an optional fraction.
+    /// Seconds, or another number with an optional fraction; at most 1e9 either way.
     Float,
     /// Any text.
     Text,
@@ -75,11 +75,10 @@ impl Kind {
     /// A typed value from a request, brought to what the option stores; `None` when the type is wrong.
     pub fn accept(self, value: &Value) -> Option<Value> {
         match (self, value) {
-            (Kind::Bool, Value::Bool(_)) | (Kind::Float, Value::Float(_)) | (Kind::Text, Value::Str(_)) => {
-                Some(value.clone())
-            }
+            (Kind::Bool, Value::Bool(_)) | (Kind::Text, Value::Str(_)) => Some(value.clone()),
             (Kind::Int | Kind::Signal | Kind::Octal, Value::Int(_)) => Some(value.clone()),
-            (Kind::Float, Value::Int(n)) => Some(Value::Float(*n as f64)),
+            (Kind::Float, Value::Float(n)) => Some(Value::Float(bounded(*n))),
+            (Kind::Float, Value::Int(n)) => Some(Value::Float(bounded(*n as f64))),
             (Kind::Signal | Kind::Octal | Kind::Choice(_), Value::Str(text)) => self.parse(text).ok(),
             (Kind::Id, Value::Int(n)) => Some(Value::Str(n.to_string())),
             (Kind::Id, Value::Str(_)) => Some(value.clone()),
@@ -117,10 +116,15 @@ fn parse_int(text: &str) -> Option<i64> {
     without_underscores(text)?.parse().ok()
 }
 
-/// Python's `float()`, without `nan` and the infinities, which no option can use.
+/// Python's `float()` without `nan`, which no option can use.
 fn parse_float(text: &str) -> Option<f64> {
     let text = without_underscores(text)?;
-    text.parse().ok().filter(|n: &f64| n.is_finite())
+    text.parse().ok().filter(|n: &f64| !n.is_nan()).map(bounded)
+}
+
+/// For ever is 30 years, so that no sum of times overflows.
+fn bounded(seconds: f64) -> f64 {
+    seconds.clamp(-1e9, 1e9)
 }
 
 fn without_underscores(text: &str) -> Option<String> {
@@ -179,6 +183,7 @@ mod tests {
         assert!(Kind::Int.parse("1.5").is_err());
         assert!(Kind::Int.parse("_1").is_err());
         assert_eq!(Kind::Float.parse("1e1"), Ok(Value::Float(10.0)));
+        assert_eq!(Kind::Float.parse("inf"), Ok(Value::Float(1e9)));
         assert!(Kind::Float.parse("nan").is_err());
         assert_eq!(Kind::Octal.parse("022"), Ok(Value::Int(0o22)));
         assert!(Kind::Octal.parse("9").is_err());

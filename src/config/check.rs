@@ -1,0 +1,386 @@
+//! What is wrong in a configuration whose single values are all right: options that do not go together.
+//!
+//! Pure, so it knows nothing of users, programs and directories; `circus check` looks at those itself.
+
+use super::expand;
+use super::ini::shorten;
+use super::model::{Config, Finding, Origins, PluginConfig, Severity, SocketConfig, WatcherConfig};
+use super::words;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The resource limits of Linux, as in `rlimit_NAME`.
+pub const LIMITS: &[&str] = &[
+    "as",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "ofile",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
+];
+
+/// The longest path of a Unix socket, in bytes.
+const LONGEST_PATH: usize = 107;
+
+/// The variables that are known when a process is spawned, besides the families `env`, `sockets` and others.
+const VARIABLES: &[&str] = &[
+    "wid",
+    "shell",
+    "args",
+    "cmd",
+    "working_dir",
+    "uid",
+    "gid",
+    "executable",
+    "use_fds",
+    "numprocesses",
+    "warmup_delay",
+    "send_hup",
+    "stop_signal",
+    "stop_children",
+    "shell_args",
+    "max_retry",
+    "respawn",
+    "graceful_timeout",
+    "use_sockets",
+    "priority",
+    "copy_env",
+    "singleton",
+    "on_demand",
+    "max_age",
+    "max_age_variance",
+    "close_child_stdin",
+    "close_child_stdout",
+    "close_child_stderr",
+];
+const VARIABLE_FAMILIES: &[&str] = &["env", "sockets", "rlimits", "stdout_stream_conf", "stderr_stream_conf"];
+
+/// Everything that is wrong between the options of a configuration.
+pub fn check(config: &Config) -> Vec<Finding> {
+    let mut checker = Checker { findings: Vec::new() };
+    checker.endpoint(config);
+    let sockets: BTreeSet<&str> = config.sockets.iter().map(|socket| socket.name.as_str()).collect();
+    for watcher in &config.watchers {
+        checker.command(watcher);
+        checker.sockets_of(watcher, &sockets);
+        checker.numbers(watcher);
+        checker.streams_and_limits(watcher);
+    }
+    config.sockets.iter().for_each(|socket| checker.socket(socket));
+    checker.shared_addresses(&config.sockets);
+    config.plugins.iter().for_each(|plugin| checker.plugin(plugin));
+    checker.findings
+}
+
+/// Whether the HOST of a `tcp://HOST:PORT` endpoint is this machine only.
+fn is_local(host: &str) -> bool {
+    host == "localhost" || host.starts_with("127.") || matches!(host, "[::1]" | "::1")
+}
+
+struct Checker {
+    findings: Vec<Finding>,
+}
+
+impl Checker {
+    fn find(&mut self, severity: Severity, (origins, key): (&Origins, &str), message: String) {
+        // What was not read from a file has no place and cannot be reported on.
+        if let Some(origin) = origins.of(key) {
+            self.findings.push(Finding { severity, origin: origin.clone(), message });
+        }
+    }
+
+    fn error(&mut self, place: (&Origins, &str), message: String) {
+        self.find(Severity::Error, place, message);
+    }
+
+    fn warn(&mut self, place: (&Origins, &str), message: String) {
+        self.find(Severity::Warning, place, message);
+    }
+
+    fn endpoint(&mut self, config: &Config) {
+        let Some(address) = config.circus.endpoint.as_deref().and_then(|e| e.strip_prefix("tcp://")) else {
+            return;
+        };
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        let danger =
+            if is_local(host) { "" } else { ", which anybody on the network could command circus by" };
+        let message = if config.circus.allow_tcp {
+            if danger.is_empty() {
+                return;
+            }
+            format!("the control port tcp://{} is open to the network{danger}", shorten(address))
+        } else {
+            format!(
+                "the control port tcp://{}{danger} is not opened: a Unix socket takes its place, and \
+                 `circus ctl --endpoint` finds it by this address",
+                shorten(address)
+            )
+        };
+        self.warn((&config.origins, "endpoint"), message);
+    }
+
+    fn command(&mut self, watcher: &WatcherConfig) {
+        let (options, origins) = (&watcher.options, &watcher.origins);
+        if options.cmd.trim().is_empty() {
+            self.error((origins, "cmd"), format!("the watcher `{}` has no cmd", shorten(&watcher.name)));
+        }
+        if options.shell_args.is_some() && !options.shell {
+            self.warn((origins, "shell_args"), "shell_args has no effect without `shell = True`".into());
+        }
+        for (key, text) in [("cmd", &options.cmd), ("args", &options.args)] {
+            // A shell has its own rules for quotes.
+            if let Err(why) = words::split(text).map_err(|why| why.to_string())
+                && !options.shell
+            {
+                self.error((origins, key), format!("`{key}` cannot be split into words: {why}"));
+            }
+            self.variables((origins, key), text);
+        }
+        if let Some(text) = &options.shell_args {
+            self.variables((origins, "shell_args"), text);
+        }
+    }
+
+    /// Variables that nobody will know. Those of the environment have been looked at while reading.
+    fn variables(&mut self, place: (&Origins, &str), text: &str) {
+        for name in expand::names(text) {
+            let lower = name.to_lowercase();
+            let family = lower.split_once('.').map(|(family, _)| family);
+            if !VARIABLES.contains(&lower.as_str()) && !family.is_some_and(|f| VARIABLE_FAMILIES.contains(&f))
+            {
+                let message =
+                    format!("there is no variable `circus.{}`, so it stays as it is", shorten(name));
+                self.warn(place, message);
+            }
+        }
+    }
+
+    fn sockets_of(&mut self, watcher: &WatcherConfig, known: &BTreeSet<&str>) {
+        let (options, origins) = (&watcher.options, &watcher.origins);
+        let mut by_command = Vec::new();
+        for (key, text) in [("cmd", &options.cmd), ("args", &options.args)] {
+            let named = expand::sockets(text);
+            self.unknown_sockets((origins, key), &named, known);
+            by_command.extend(named);
+        }
+        let list = |text: &Option<String>| -> Vec<String> {
+            let words = text.iter().flat_map(|text| text.split([' ', '\t', '\n', ',']));
+            words.filter(|word| !word.is_empty() && !word.contains('(')).map(str::to_lowercase).collect()
+        };
+        self.unknown_sockets((origins, "sockets"), &list(&options.sockets), known);
+        self.unknown_sockets((origins, "stdin_socket"), &list(&options.stdin_socket), known);
+        if !options.use_sockets && !by_command.is_empty() {
+            let message =
+                "the command names a socket, but the processes get none without `use_sockets = True`";
+            let key = if expand::sockets(&options.cmd).is_empty() { "args" } else { "cmd" };
+            self.warn((origins, key), message.into());
+        }
+        if options.use_sockets && known.is_empty() && by_command.is_empty() {
+            let message = "use_sockets has no effect: the configuration has no [socket:NAME]";
+            self.warn((origins, "use_sockets"), message.into());
+        }
+    }
+
+    fn unknown_sockets(&mut self, place: (&Origins, &str), names: &[String], known: &BTreeSet<&str>) {
+        for name in names.iter().filter(|name| !known.contains(name.as_str())) {
+            let name = shorten(name);
+            self.error(place, format!("there is no socket `{name}`: a section [socket:{name}] is missing"));
+        }
+    }
+
+    fn numbers(&mut self, watcher: &WatcherConfig) {
+        let (options, origins) = (&watcher.options, &watcher.origins);
+        if options.singleton && options.numprocesses > 1 {
+            let message = format!("a singleton runs one process, not {}", options.numprocesses);
+            self.warn((origins, "numprocesses"), message);
+        }
+        if options.numprocesses <= 0 && !options.on_demand {
+            let message = format!("numprocesses is {}, so nothing is started", options.numprocesses);
+            self.warn((origins, "numprocesses"), message);
+        }
+        for (key, value) in
+            [("graceful_timeout", options.graceful_timeout), ("warmup_delay", options.warmup_delay)]
+        {
+            if value < 0.0 {
+                self.warn((origins, key), format!("{key} is negative and counts as 0"));
+            }
+        }
+        for (key, value) in [("max_age", options.max_age), ("max_age_variance", options.max_age_variance)] {
+            if value < 0 {
+                self.warn((origins, key), format!("{key} is negative and counts as 0"));
+            }
+        }
+        if options.max_retry < -1 {
+            self.warn(
+                (origins, "max_retry"),
+                "max_retry is below -1 and counts as -1, which is for ever".into(),
+            );
+        }
+    }
+
+    fn streams_and_limits(&mut self, watcher: &WatcherConfig) {
+        let origins = &watcher.origins;
+        for (which, stream) in
+            [("stdout_stream", &watcher.stdout_stream), ("stderr_stream", &watcher.stderr_stream)]
+        {
+            let Some(stream) = stream else { continue };
+            let (class, filename) = (stream.class(), stream.options.filename.as_deref());
+            let key = origins.keys.keys().find(|key| key.starts_with(which)).map_or("", String::as_str);
+            if class.is_none() && filename.is_none() {
+                self.error((origins, key), format!("{which} needs a class or a filename"));
+            } else if class == Some("FileStream") && filename.is_none() {
+                let message =
+                    format!("{which} needs a filename: Circus makes one up, below the temporary directory");
+                self.warn((origins, key), message);
+            }
+        }
+        for name in watcher.rlimits.keys().filter(|name| !LIMITS.contains(&name.as_str())) {
+            let is_it = |key: &&String| key.to_ascii_lowercase().strip_prefix("rlimit_") == Some(name);
+            let key = origins.keys.keys().find(is_it).map_or("", String::as_str);
+            let message =
+                format!("there is no resource limit `{}`; there are {}", shorten(name), LIMITS.join(" "));
+            self.error((origins, key), message);
+        }
+    }
+
+    fn socket(&mut self, socket: &SocketConfig) {
+        let (options, origins) = (&socket.options, &socket.origins);
+        match &options.path {
+            Some(path) if super::text::to_bytes(path).len() > LONGEST_PATH => {
+                let message =
+                    format!("the path is longer than the {LONGEST_PATH} bytes that a Unix socket may have");
+                self.error((origins, "path"), message);
+            }
+            None if options.family == "AF_UNIX" => {
+                self.error((origins, "family"), "a Unix socket needs a path".into());
+            }
+            Some(_) | None => {}
+        }
+        if !(0..=65535).contains(&options.port) {
+            self.error((origins, "port"), format!("{} is no port; the last one is 65535", options.port));
+        }
+    }
+
+    /// Two sockets cannot be bound to one address, unless both share it.
+    fn shared_addresses(&mut self, sockets: &[SocketConfig]) {
+        let mut taken: BTreeMap<_, &SocketConfig> = BTreeMap::new();
+        for socket in sockets {
+            let o = &socket.options;
+            let address = match &o.path {
+                Some(path) => (path.as_str(), 0, ""),
+                None if o.port != 0 => (o.host.as_str(), o.port, o.kind.as_str()),
+                None => continue,
+            };
+            match taken.get(&address) {
+                Some(other) if !(o.so_reuseport && other.options.so_reuseport) => {
+                    let message = format!("the socket `{}` has the same address", shorten(&other.name));
+                    self.error((&socket.origins, if o.path.is_some() { "path" } else { "port" }), message);
+                }
+                Some(_) => {}
+                None => drop(taken.insert(address, socket)),
+            }
+        }
+    }
+
+    fn plugin(&mut self, plugin: &PluginConfig) {
+        if plugin.options.class.is_none() && plugin.options.cmd.is_none() {
+            let message = format!("[{}] needs `use` or `cmd`", shorten(&plugin.name));
+            self.error((&plugin.origins, "use"), message);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::memory::Memory;
+    use crate::config::{Names, load};
+
+    /// `line severity message` of all findings of a file.
+    fn found(text: &str) -> Vec<String> {
+        let loaded = load("/c", &Memory::new(&[("/c", text)]), &Names::new(), "/");
+        assert_eq!(loaded.findings, [], "{text}");
+        let config = loaded.config.unwrap_or_default();
+        let show = |f: &Finding| format!("{} {} {}", f.origin.line, f.severity.word(), f.message);
+        check(&config).iter().map(show).collect()
+    }
+
+    #[track_caller]
+    fn one(text: &str, wanted: &str) {
+        let found = found(text);
+        assert!(found.len() == 1 && found[0].starts_with(wanted), "{text}: {found:?}");
+    }
+
+    #[test]
+    fn a_good_configuration_gives_nothing() {
+        let text = "[circus]\nendpoint = /run/x\n[socket:Web]\nport = 1\n[watcher:a]\nuse_sockets = 1\nsingleton = 1\n\
+            cmd = x --fd $(circus.sockets.WEB) $(circus.wid) $(circus.rlimits.core)\nstdin_socket = web\nrlimit_NOFILE =";
+        assert_eq!(found(text), [""; 0]);
+    }
+
+    #[test]
+    fn watchers_that_cannot_work_are_errors() {
+        one("[watcher:a]\nargs = x", "1 error the watcher `a` has no cmd");
+        one(
+            "[watcher:a]\ncmd = x\nargs = 'y",
+            "3 error `args` cannot be split into words: there is no closing",
+        );
+        one("[watcher:a]\ncmd = x\nrlimit_nofiles = 1", "3 error there is no resource limit `nofiles`");
+        one("[watcher:a]\ncmd = x\nstdout_stream.max_bytes = 1", "3 error stdout_stream needs a class");
+        one("[watcher:a]\ncmd = x\nstdin_socket = y", "3 error there is no socket `y`");
+        let text = "[socket:b]\nport = 1\n[watcher:a]\nuse_sockets = 1\ncmd = x $(circus.sockets.B)\nargs = ((circus.sockets.C))";
+        one(text, "6 error there is no socket `c`");
+        one(
+            "[socket:b]\nport = 1\n[watcher:a]\nuse_sockets = 1\ncmd = x\nsockets = b c",
+            "6 error there is no socket `c`",
+        );
+        assert_eq!(found("[watcher:a]\nshell = 1\ncmd = echo 'x").len(), 0);
+    }
+
+    #[test]
+    fn what_is_hardly_meant_is_a_warning() {
+        one(
+            "[watcher:a]\ncmd = x\nsingleton = 1\nnumprocesses = 2",
+            "4 warning a singleton runs one process, not 2",
+        );
+        one("[watcher:a]\ncmd = x\nnumprocesses = 0", "3 warning numprocesses is 0");
+        one("[watcher:a]\ncmd = x\ngraceful_timeout = -1", "3 warning graceful_timeout is negative");
+        one("[watcher:a]\ncmd = x\nmax_age_variance = -1", "3 warning max_age_variance is negative");
+        one("[watcher:a]\ncmd = x\nmax_retry = -2", "3 warning max_retry is below -1");
+        one("[watcher:a]\ncmd = x\nshell_args = y", "3 warning shell_args has no effect");
+        one("[watcher:a]\ncmd = x\nuse_sockets = 1", "3 warning use_sockets has no effect");
+        one("[watcher:a]\ncmd = x $(circus.foo)", "2 warning there is no variable `circus.foo`");
+        let text = "[socket:b]\nport = 1\n[watcher:a]\ncmd = x\nargs = $(circus.sockets.b)";
+        one(text, "5 warning the command names a socket");
+        one(
+            "[watcher:a]\ncmd = x\nstderr_stream.class = FileStream",
+            "3 warning stderr_stream needs a filename",
+        );
+    }
+
+    #[test]
+    fn sockets_plugins_and_the_endpoint_are_looked_at() {
+        one("[socket:a]\nport = 65536", "2 error 65536 is no port");
+        one("[socket:a]\nfamily = AF_UNIX", "2 error a Unix socket needs a path");
+        one(&format!("[socket:a]\npath = /{}", "x".repeat(107)), "2 error the path is longer");
+        one("[socket:a]\nport = 1\n[socket:b]\nport = 1", "4 error the socket `a` has the same address");
+        assert_eq!(found("[socket:a]\nport = 0\n[socket:b]\nport = 0\n[socket:c]\nport = 1\ntype = SOCK_DGRAM\n[socket:d]\nport = 1").len(), 0);
+        one("[plugin:a]\nx = 1", "1 error [plugin:a] needs `use` or `cmd`");
+        one(
+            "[circus]\nendpoint = tcp://127.0.0.1:5555",
+            "2 warning the control port tcp://127.0.0.1:5555 is not opened",
+        );
+        let text = "[circus]\nendpoint = tcp://0.0.0.0:5555";
+        one(text, "2 warning the control port tcp://0.0.0.0:5555, which anybody on the network");
+    }
+}

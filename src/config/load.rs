@@ -1,0 +1,144 @@
+//! From the files of a configuration to a [`Config`], with everything that is wrong in them.
+//!
+//! Circus's order is kept: the files are merged; `[env]` completes the environment of circus; the typed options
+//! are converted; the watchers get their environments; then the variables in their texts are replaced. Nothing stops
+//! at the first problem.
+
+mod environment;
+mod others;
+mod values;
+mod watcher;
+
+use super::include::{self, Gathered};
+use super::ini::shorten;
+use super::model::{self, Config, Finding, Names, Origin, Origins, Severity};
+use super::options;
+use super::sections::Section;
+use super::suggest;
+use environment::Found;
+use std::collections::BTreeMap;
+use values::Values;
+
+pub use super::include::Files;
+
+/// What reading a configuration gave.
+pub struct Loaded {
+    /// The configuration, unless one of the findings is fatal.
+    pub config: Option<Config>,
+    /// Everything that is to be said, by file and line.
+    pub findings: Vec<Finding>,
+}
+
+/// Reads the configuration at `path`, which begins at `cwd` when it is relative. `environ` is the environment of
+/// circus.
+pub fn load(path: &str, files: &dyn Files, environ: &Names, cwd: &str) -> Loaded {
+    let (config, findings) = read(path, files, environ, cwd);
+    let fatal = findings.iter().any(|finding| finding.severity == Severity::Fatal);
+    Loaded { config: config.filter(|_| !fatal), findings }
+}
+
+/// As [`load`], but the configuration is there whenever the main file could be read, without what is wrong in it.
+pub fn read(path: &str, files: &dyn Files, environ: &Names, cwd: &str) -> (Option<Config>, Vec<Finding>) {
+    let mut findings = Vec::new();
+    let Some(gathered) = include::gather(path, files, environ, cwd, &mut findings) else {
+        return (None, findings);
+    };
+    let Gathered { sections, continued, files } = gathered;
+    let sections = sections.finish(&mut findings);
+    let mut values = Values::new(environ, findings);
+    report_continued(&mut values, &continued);
+    let config = build(&mut values, &sections);
+    let mut findings = values.findings;
+    let order: BTreeMap<_, _> = (0..).zip(&files).map(|(n, file)| (file.clone(), n)).collect();
+    findings.sort_by_key(|finding| (order.get(&finding.origin.file).copied(), finding.origin.line));
+    // An option of [DEFAULT] is read once for each section.
+    findings.dedup();
+    (Some(config), findings)
+}
+
+fn build(values: &mut Values<'_>, sections: &[Section]) -> Config {
+    let mut config = Config::default();
+    let local = environment::of_all(values, sections);
+    values.global.extend(local.clone());
+    let mut found: Vec<Found<'_>> = Vec::new();
+    for section in sections {
+        let name = section.name.as_str();
+        if name == "circus" {
+            others::circus(values, &mut config, section);
+        } else if let Some(name) = name.strip_prefix("watcher:") {
+            found.extend(Found::new(values, name, section));
+        } else if name.starts_with("socket:") {
+            config.sockets.extend(others::socket(values, section));
+        } else if name.starts_with("plugin:") {
+            config.plugins.extend(others::plugin(values, section));
+        } else if name != "env" && !name.starts_with("env:") {
+            let hint = suggest::section(name).map(|hint| format!(": {hint}")).unwrap_or_default();
+            values.warn(&section.origin, format!("there is no section [{}]{hint}", shorten(name)));
+        }
+    }
+    for (found, env) in environment::of_each(values, found, sections, &local) {
+        config.watchers.push(watcher::read(values, found.name, found.section, env));
+    }
+    unique(values, "watcher", &mut config.watchers, |w| (&w.name, &w.origins));
+    unique(values, "socket", &mut config.sockets, |s| (&s.name, &s.origins));
+    unique(values, "plugin", &mut config.plugins, |p| (&p.name, &p.origins));
+    config
+}
+
+/// Sorts by name. Commands ignore the case of names, so of names that differ in nothing else the later replaces
+/// the earlier.
+fn unique<T>(values: &mut Values<'_>, what: &str, items: &mut Vec<T>, names: fn(&T) -> (&String, &Origins)) {
+    items.sort_by(|a, b| names(a).0.cmp(names(b).0));
+    let mut last: BTreeMap<String, Origin> = BTreeMap::new();
+    let mut kept = Vec::new();
+    for item in items.drain(..).rev() {
+        let (name, origins) = names(&item);
+        let Some(origin) = origins.section.clone() else { continue };
+        match last.get(&name.to_lowercase()) {
+            Some(other) => {
+                let name = shorten(name);
+                let message = format!(
+                    "the {what} `{name}` is replaced by that at {other}: names are equal in any case"
+                );
+                values.warn(&origin, message);
+            }
+            None => {
+                last.insert(name.to_lowercase(), origin);
+                kept.push(item);
+            }
+        }
+    }
+    items.extend(kept.into_iter().rev());
+}
+
+/// Whether a section holds anything; an empty one counts for nothing, as in Circus. Its name is checked too.
+fn is_usable(values: &mut Values<'_>, section: &Section, name: &str) -> bool {
+    if section.entries.is_empty() {
+        values.warn(&section.origin, "the section is empty and counts for nothing".into());
+        return false;
+    }
+    let Err(why) = model::check_name(name) else { return true };
+    values.find(Severity::Error, &section.origin, format!("the section is left out: its name {why}"));
+    values.take_broken();
+    false
+}
+
+/// Lines that are continued values, but look like options.
+fn report_continued(values: &mut Values<'_>, lines: &[(Origin, String)]) {
+    for (origin, text) in lines {
+        let key = text.split(['=', ':']).next().unwrap_or_default().trim();
+        let known = options::find(options::WATCHER, key).is_some()
+            || options::find(options::CIRCUS, key).is_some()
+            || options::family(key).is_some();
+        if known {
+            let shown = shorten(text);
+            let message = format!(
+                "`{shown}` is indented, so it is part of the value above; an option begins at the left"
+            );
+            values.warn(origin, message);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! `[env]` and `[env:PATTERNS]`: the environment of each watcher's processes.
+
+use super::is_usable;
+use super::values::Values;
+use crate::config::expand;
+use crate::config::model::{Names, Origin};
+use crate::config::options::Expand;
+use crate::config::pattern::Pattern;
+use crate::config::sections::{Entry, Section};
+use crate::config::value::{Kind, Value};
+
+/// A section of a watcher, before its options are read.
+pub struct Found<'s> {
+    /// The watcher's name, which the key `name` overrides.
+    pub name: String,
+    /// Its section.
+    pub section: &'s Section,
+    copy_env: bool,
+}
+
+impl<'s> Found<'s> {
+    /// A watcher, unless its section cannot make one.
+    pub fn new(values: &mut Values<'_>, name: &str, section: &'s Section) -> Option<Found<'s>> {
+        let name = section.entries.get("name").map_or(name, |entry| entry.value.as_str());
+        if !is_usable(values, section, name) {
+            return None;
+        }
+        // A wrong value is reported when all options are read.
+        let copy_env = section.entries.get("copy_env").is_some_and(|entry| {
+            let text = values.expanded(entry, Expand::Global, &Names::new());
+            Kind::Bool.parse(&text) == Ok(Value::Bool(true))
+        });
+        Some(Found { name: name.into(), section, copy_env })
+    }
+}
+
+/// `[env]`: for all watchers.
+pub fn of_all(values: &mut Values<'_>, sections: &[Section]) -> Names {
+    let Some(section) = sections.iter().find(|section| section.name == "env") else { return Names::new() };
+    let mut env = Names::new();
+    for entry in section.entries.values() {
+        let text = values.text(entry, Expand::Global, &Names::new());
+        add(values, &mut env, entry, &text);
+    }
+    env
+}
+
+/// The watchers with their environments: that of circus if they copy it, then `[env]`, then each `[env:PATTERNS]`
+/// that matches, in order.
+pub fn of_each<'s>(
+    values: &mut Values<'_>,
+    found: Vec<Found<'s>>,
+    sections: &[Section],
+    local: &Names,
+) -> Vec<(Found<'s>, Names)> {
+    let mut watchers = Vec::new();
+    for found in found {
+        let mut env = if found.copy_env { values.environ.clone() } else { Names::new() };
+        env.extend(local.clone());
+        let grows = values.may_grow(size(&env), &found.section.origin);
+        watchers.push((found, if grows { env } else { Names::new() }));
+    }
+    for section in sections {
+        if let Some(patterns) = section.name.strip_prefix("env:") {
+            let env = of_some(values, section);
+            extend(values, &mut watchers, (patterns, &env), &section.origin);
+        }
+    }
+    watchers
+}
+
+/// `[env:PATTERNS]`. Circus replaces no `$(circus...)` there.
+fn of_some(values: &mut Values<'_>, section: &Section) -> Names {
+    let mut env = Names::new();
+    for entry in section.entries.values() {
+        if let Some(name) = expand::names(&entry.value).next() {
+            let name = crate::config::ini::shorten(name);
+            let message = format!("`$(circus.{name})` is not replaced in [env:...] sections, only in [env]");
+            values.warn(&entry.origin, message);
+        }
+        add(values, &mut env, entry, &entry.value);
+    }
+    env
+}
+
+/// Adds one variable, with `$NAME` replaced.
+fn add(values: &mut Values<'_>, env: &mut Names, entry: &Entry, text: &str) {
+    let key = entry.key.trim();
+    if key.is_empty() {
+        return values.warn(&entry.origin, "a variable needs a name; this one is left out".into());
+    }
+    let text = expand::dollar(text, values.environ);
+    if values.may_grow(text.len().saturating_sub(entry.value.len()), &entry.origin) {
+        env.insert(key.into(), text.trim().into());
+    }
+}
+
+/// Adds an environment to the watchers that match one of the patterns.
+fn extend(
+    values: &mut Values<'_>,
+    watchers: &mut [(Found<'_>, Names)],
+    (patterns, more): (&str, &Names),
+    origin: &Origin,
+) {
+    let patterns: Vec<Pattern> = patterns.split(',').map(|pattern| Pattern::new(pattern.trim())).collect();
+    let mut matched = false;
+    for (found, env) in watchers {
+        if patterns.iter().any(|pattern| pattern.matches(&found.name)) {
+            matched = true;
+            if values.may_grow(size(more), origin) {
+                env.extend(more.clone());
+            }
+        }
+    }
+    if !matched {
+        values.warn(origin, "there is no watcher of this name, so the section counts for nothing".into());
+    }
+}
+
+fn size(env: &Names) -> usize {
+    env.iter().map(|(name, value)| name.len() + value.len()).sum()
+}

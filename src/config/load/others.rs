@@ -1,0 +1,108 @@
+//! `[circus]`, `[socket:NAME]` and `[plugin:NAME]`.
+
+use super::is_usable;
+use super::values::{Taken, Values, pending};
+use super::watcher::{origins, report_unknown};
+use crate::config::ini::shorten;
+use crate::config::model::{Config, Names, PluginConfig, Severity, SocketConfig};
+use crate::config::options::{self, Built, Expand};
+use crate::config::sections::{Entry, Section};
+use crate::config::suggest::Place;
+
+/// The plugins that Circus brings along, by class.
+const PLUGINS: &[&str] = &[
+    "circus.plugins.flapping.Flapping",
+    "circus.plugins.resource_watcher.ResourceWatcher",
+    "circus.plugins.watchdog.WatchDog",
+    "circus.plugins.command_reloader.CommandReloader",
+    "circus.plugins.statsd.StatsdEmitter",
+    "circus.plugins.statsd.FullStats",
+    "circus.plugins.http_observer.HttpObserver",
+    "circus.plugins.redis_observer.RedisObserver",
+];
+
+/// Reads `[circus]`.
+pub fn circus(values: &mut Values<'_>, config: &mut Config, section: &Section) {
+    config.origins = origins(section);
+    for entry in section.entries.values() {
+        let (key, strict) = (entry.key.as_str(), options::STRICT_CIRCUS);
+        if values.take(options::CIRCUS, strict, (&mut config.circus, key), entry, &Names::new())
+            == Taken::Unknown
+        {
+            report_unknown(values, Place::Circus, key, entry);
+        }
+    }
+    // As in Circus, where an address for the statistics switches them on.
+    config.circus.statsd |= config.circus.stats_endpoint.is_some();
+    values.take_broken();
+}
+
+/// Reads `[socket:NAME]`. The name is what follows the last `socket:`, in lower case.
+pub fn socket(values: &mut Values<'_>, section: &Section) -> Option<SocketConfig> {
+    let name = section.name.rsplit("socket:").next().unwrap_or_default().to_lowercase();
+    if !is_usable(values, section, &name) {
+        return None;
+    }
+    let mut socket = SocketConfig { name, origins: origins(section), ..SocketConfig::default() };
+    for entry in section.entries.values() {
+        let (key, strict) = (entry.key.as_str(), options::STRICT_SOCKET);
+        match values.take(options::SOCKET, strict, (&mut socket.options, key), entry, &Names::new()) {
+            Taken::Known => {}
+            Taken::Unusable(text) => drop(socket.free.insert(key.into(), text)),
+            Taken::Unknown => {
+                report_unknown(values, Place::Socket, key, entry);
+                let text = values.expanded(entry, Expand::Global, &Names::new());
+                socket.free.insert(key.into(), text);
+            }
+        }
+    }
+    if socket.options.path.is_some() {
+        socket.options.family = "AF_UNIX".into();
+    }
+    socket.broken = values.take_broken();
+    Some(socket)
+}
+
+/// Reads `[plugin:NAME]`. Its name is that of the whole section.
+pub fn plugin(values: &mut Values<'_>, section: &Section) -> Option<PluginConfig> {
+    let name = section.name.clone();
+    if !is_usable(values, section, name.strip_prefix("plugin:").unwrap_or_default()) {
+        return None;
+    }
+    let mut plugin = PluginConfig { name, origins: origins(section), ..PluginConfig::default() };
+    for entry in section.entries.values() {
+        plugin_option(values, &mut plugin, entry);
+    }
+    values.take_broken();
+    Some(plugin)
+}
+
+fn plugin_option(values: &mut Values<'_>, plugin: &mut PluginConfig, entry: &Entry) {
+    let (key, strict) = (entry.key.as_str(), options::STRICT_PLUGIN);
+    if key == "use" {
+        let class = values.text(entry, Expand::Global, &Names::new());
+        report_class(values, &class, entry);
+        plugin.options.class = Some(class).filter(|class| !class.is_empty());
+        return;
+    }
+    match values.take(options::PLUGIN, strict, (&mut plugin.options, key), entry, &Names::new()) {
+        Taken::Known => {}
+        Taken::Unusable(text) => drop(plugin.free.insert(key.into(), text)),
+        Taken::Unknown => {
+            let text = values.text(entry, Expand::Global, &Names::new());
+            plugin.free.insert(key.into(), text);
+        }
+    }
+}
+
+/// The plugins of Circus are circus's own too; every other class is Python's.
+fn report_class(values: &mut Values<'_>, class: &str, entry: &Entry) {
+    let shown = shorten(class);
+    if !PLUGINS.contains(&class) {
+        let message =
+            format!("`{shown}` is a Python class, which circus cannot run; write `cmd = PROGRAM` instead");
+        values.find(Severity::Warning, &entry.origin, message);
+    } else if options::find(options::PLUGIN, "use").is_some_and(|row| row.built == Built::Pending) {
+        values.warn(&entry.origin, pending(&format!("use = {shown}")));
+    }
+}

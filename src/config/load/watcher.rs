@@ -1,0 +1,170 @@
+//! `[watcher:NAME]`: the options of the table, the families, the streams, and all other keys.
+
+use super::values::{Taken, Values, pending};
+use crate::config::ini::shorten;
+use crate::config::model::{MOST_PROCESSES, Names, Origins, Refused, Severity, StreamConfig, WatcherConfig};
+use crate::config::options::{self, Built, Expand};
+use crate::config::sections::{Entry, Section};
+use crate::config::suggest::{self, Place};
+use crate::config::value::{Kind, Value};
+
+/// The hooks that Circus calls.
+const HOOKS: &[&str] = &[
+    "before_start",
+    "after_start",
+    "before_spawn",
+    "after_spawn",
+    "before_stop",
+    "after_stop",
+    "before_signal",
+    "after_signal",
+    "before_reap",
+    "after_reap",
+    "extended_stats",
+];
+
+/// The classes of streams that Circus has and this version has not.
+const OTHER_CLASSES: &[&str] =
+    &["WatchedFileStream", "TimedRotatingFileStream", "QueueStream", "SyslogStream", "JsonStream"];
+const CLASSES: &[&str] = &["FileStream", "StdoutStream", "FancyStdoutStream"];
+
+/// Reads a watcher; `env` is the environment of its processes.
+pub fn read(values: &mut Values<'_>, name: String, section: &Section, env: Names) -> WatcherConfig {
+    let mut watcher = WatcherConfig { name, env, origins: origins(section), ..WatcherConfig::default() };
+    for entry in section.entries.values() {
+        option(values, &mut watcher, entry);
+    }
+    if watcher.options.numprocesses > MOST_PROCESSES {
+        watcher.options.numprocesses = MOST_PROCESSES;
+        if let Some(origin) = watcher.origins.of("numprocesses") {
+            values.find(Severity::Error, origin, format!("numprocesses is more than {MOST_PROCESSES}"));
+        }
+    }
+    for (which, stream) in
+        [("stdout_stream", &watcher.stdout_stream), ("stderr_stream", &watcher.stderr_stream)]
+    {
+        if let Some(stream) = stream {
+            report_class(values, &watcher.origins, which, stream);
+        }
+    }
+    watcher.broken = values.take_broken();
+    watcher
+}
+
+/// Where the options of a section stand.
+pub fn origins(section: &Section) -> Origins {
+    let keys = section.entries.values().map(|entry| (entry.key.clone(), entry.origin.clone())).collect();
+    Origins { section: Some(section.origin.clone()), keys }
+}
+
+fn option(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {
+    let key = entry.key.as_str();
+    match key {
+        "name" => {}
+        "env" => values.warn(&entry.origin, "`env` has no effect here; write a section [env:NAME]".into()),
+        _ => {
+            let (strict, target) = (options::STRICT_WATCHER, (&mut watcher.options, key));
+            match values.take(options::WATCHER, strict, target, entry, &watcher.env) {
+                Taken::Known => {}
+                Taken::Unusable(text) => drop(watcher.free.insert(key.into(), text)),
+                Taken::Unknown => member(values, watcher, entry),
+            }
+        }
+    }
+}
+
+/// An option of a family, or a free one.
+fn member(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {
+    let key = entry.key.as_str();
+    let Some((family, rest)) = options::family(key) else { return free(values, watcher, entry) };
+    match family.prefix {
+        "stdout_stream." => stream(values, (&mut watcher.stdout_stream, rest), entry, &watcher.env),
+        "stderr_stream." => stream(values, (&mut watcher.stderr_stream, rest), entry, &watcher.env),
+        "rlimit_" => rlimit(values, watcher, entry),
+        "hooks." => hook(values, watcher, rest, entry),
+        _ => {
+            let text = values.text(entry, Expand::Watcher, &watcher.env);
+            watcher.free.insert(key.into(), text);
+        }
+    }
+    let known_hook = family.prefix != "hooks." || HOOKS.contains(&rest);
+    if family.built == Built::Pending && known_hook {
+        values.warn(&entry.origin, pending(key));
+    }
+}
+
+fn free(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {
+    let key = entry.key.as_str();
+    if key.starts_with("stdout_stream") || key.starts_with("stderr_stream") {
+        let message = format!("`{}` needs a dot, as in `stdout_stream.class`", shorten(key));
+        return values.find(Severity::Fatal, &entry.origin, message);
+    }
+    report_unknown(values, Place::Watcher, key, entry);
+    let text = values.expanded(entry, Expand::Watcher, &watcher.env);
+    watcher.free.insert(key.into(), text);
+}
+
+/// Says that there is no such option, and which one there is. An indented key has been reported already.
+pub fn report_unknown(values: &mut Values<'_>, place: Place, key: &str, entry: &Entry) {
+    if key.starts_with(char::is_whitespace) {
+        return;
+    }
+    let hint = suggest::key(place, key).map(|hint| format!(": {hint}")).unwrap_or_default();
+    values.warn(&entry.origin, format!("there is no option `{}`{hint}", shorten(&entry.key)));
+}
+
+fn stream(values: &mut Values<'_>, target: (&mut Option<StreamConfig>, &str), entry: &Entry, env: &Names) {
+    let (stream, key) = (target.0.get_or_insert_default(), target.1);
+    match values.take(options::STREAM, &[], (&mut stream.options, key), entry, env) {
+        Taken::Known => {}
+        Taken::Unusable(text) => drop(stream.free.insert(key.into(), text)),
+        Taken::Unknown => {
+            report_unknown(values, Place::Stream, key, entry);
+            let text = values.expanded(entry, Expand::Watcher, env);
+            stream.free.insert(key.into(), text);
+        }
+    }
+}
+
+/// Variables in limits are not replaced. Circus takes any whole number and fails when it sets it.
+fn rlimit(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {
+    let number = Kind::Int.parse(&entry.value);
+    let value = number.clone().unwrap_or_else(|_| Value::Str(entry.value.clone()));
+    if let Err(refused) = watcher.set(&entry.key, &value) {
+        let severity = if number.is_ok() { Severity::Error } else { Severity::Fatal };
+        let why = match refused {
+            Refused::Type(noun) => format!("is not {noun}"),
+            Refused::Bad(why) => why,
+            Refused::Unknown => "is no option".into(),
+        };
+        values.find(severity, &entry.origin, format!("`{} = {}` {why}", entry.key, shorten(&entry.value)));
+        watcher.free.insert(entry.key.clone(), entry.value.clone());
+    }
+}
+
+/// Variables in hooks are not replaced.
+fn hook(values: &mut Values<'_>, watcher: &mut WatcherConfig, name: &str, entry: &Entry) {
+    if !HOOKS.contains(&name) {
+        let hint = suggest::nearest(name, HOOKS).map(|near| format!(": did you mean `hooks.{near}`?"));
+        let message = format!("there is no hook `{}`{}", shorten(name), hint.unwrap_or_default());
+        values.warn(&entry.origin, message);
+    }
+    // Any text is a hook.
+    let _ = watcher.set(&entry.key, &Value::Str(entry.value.clone()));
+}
+
+/// A class that is not built, or not known, or Python's: no output may be lost, so it goes to circus's own.
+fn report_class(values: &mut Values<'_>, origins: &Origins, which: &str, stream: &StreamConfig) {
+    let Some(class) = stream.class().filter(|class| !CLASSES.contains(class)) else { return };
+    let Some(origin) = origins.of(&format!("{which}.class")) else { return };
+    let shown = shorten(class);
+    let what = if OTHER_CLASSES.contains(&class) {
+        format!("the class `{shown}` is not built yet in this version")
+    } else if class.contains(['.', ':']) {
+        format!("`{shown}` is a Python class, which circus cannot load (use FileStream or StdoutStream)")
+    } else {
+        let hint = suggest::nearest(class, CLASSES).map(|near| format!(" (did you mean `{near}`?)"));
+        format!("there is no class `{shown}`{}", hint.unwrap_or_default())
+    };
+    values.warn(origin, format!("{what}; the output goes to circus's own standard output"));
+}

@@ -1,0 +1,214 @@
+//! What somebody may have meant by a key or a section that there is not.
+
+use super::options::{self, Row};
+
+/// The kinds of sections, for suggestions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// `[circus]`.
+    Circus,
+    /// `[watcher:NAME]`.
+    Watcher,
+    /// `stdout_stream.*` and `stderr_stream.*`.
+    Stream,
+    /// `[socket:NAME]`.
+    Socket,
+}
+
+/// Keys of other tools and other guesses, with the key that does it here; `[`: a section.
+const WATCHER_GUESSES: &[(&str, &str)] = &[
+    ("user", "uid"),
+    ("group", "gid"),
+    ("command", "cmd"),
+    ("directory", "working_dir"),
+    ("dir", "working_dir"),
+    ("cwd", "working_dir"),
+    ("chdir", "working_dir"),
+    ("workdir", "working_dir"),
+    ("numprocs", "numprocesses"),
+    ("processes", "numprocesses"),
+    ("workers", "numprocesses"),
+    ("environment", "[env:NAME]"),
+    ("env", "[env:NAME]"),
+    ("virtual_env", "virtualenv"),
+    ("venv", "virtualenv"),
+    ("kill_signal", "stop_signal"),
+    ("stopsignal", "stop_signal"),
+    ("restart", "respawn"),
+    ("autorestart", "respawn"),
+    ("restart_on_error", "respawn"),
+    ("startretries", "max_retry"),
+    ("stopwaitsecs", "graceful_timeout"),
+    ("stop_timeout", "graceful_timeout"),
+    ("stopasgroup", "stop_children"),
+    ("killasgroup", "kill_mode"),
+    ("stdout_logfile", "stdout_stream.filename"),
+    ("stderr_logfile", "stderr_stream.filename"),
+    ("logfile", "stdout_stream.filename"),
+];
+const CIRCUS_GUESSES: &[(&str, &str)] = &[
+    ("log_level", "loglevel"),
+    ("log_output", "logoutput"),
+    ("logfile", "logoutput"),
+    ("circusstatsd", "statsd"),
+    ("files", "include"),
+    ("user", "uid = ... in each watcher"),
+];
+const SOCKET_GUESSES: &[(&str, &str)] =
+    &[("address", "host"), ("bind", "host"), ("mode", "umask"), ("file", "path")];
+const FAMILIES: &[&str] = &["stdout_stream", "stderr_stream", "hooks", "flapping", "cgroup"];
+const SECTIONS: &[(&str, &str)] =
+    &[("circus", ""), ("env", ":NAME"), ("watcher", ":NAME"), ("socket", ":NAME"), ("plugin", ":NAME")];
+
+/// A phrase that says what an unknown key may have meant, such as "did you mean `uid`?".
+pub fn key(place: Place, key: &str) -> Option<String> {
+    let guesses = match place {
+        Place::Circus => CIRCUS_GUESSES,
+        Place::Watcher => WATCHER_GUESSES,
+        Place::Socket => SOCKET_GUESSES,
+        Place::Stream => &[],
+    };
+    if let Some((_, meant)) = guesses.iter().find(|(wrong, _)| *wrong == key) {
+        return Some(format!("did you mean `{meant}`?"));
+    }
+    if let Some(name) = key.strip_prefix("env.") {
+        return Some(format!("did you mean `{name}` in a section [env:NAME]?"));
+    }
+    if let Some(nearest) = nearest(key, &keys(place)) {
+        return Some(format!("did you mean `{nearest}`?"));
+    }
+    if let Some((head, rest)) = key.split_once('.').filter(|_| place == Place::Watcher)
+        && let Some(family) = nearest(head, FAMILIES)
+    {
+        return Some(format!("did you mean `{family}.{rest}`?"));
+    }
+    belongs(place, key).map(|section| format!("it belongs in {section}"))
+}
+
+/// A phrase that says what an unknown section may have meant.
+pub fn section(name: &str) -> Option<String> {
+    let (head, rest) = name.split_once(':').map_or((name, None), |(head, rest)| (head, Some(rest)));
+    let head = match head.trim().to_lowercase().as_str() {
+        "program" | "process" | "service" => "watcher".to_string(),
+        "supervisord" | "circusd" => "circus".to_string(),
+        other => other.to_string(),
+    };
+    let heads: Vec<&'static str> = SECTIONS.iter().map(|(head, _)| *head).collect();
+    let head = nearest(&head, &heads)?;
+    let tail = SECTIONS.iter().find(|(known, _)| *known == head).map_or("", |(_, tail)| tail);
+    match rest {
+        Some(rest) if !tail.is_empty() => {
+            Some(format!("did you mean [{head}:{}]?", super::ini::shorten(rest.trim())))
+        }
+        _ => Some(format!("did you mean [{head}{tail}]?")),
+    }
+}
+
+/// The word that differs least from `word`, if it differs little enough.
+pub fn nearest(word: &str, words: &[&'static str]) -> Option<&'static str> {
+    let word: Vec<char> = word.to_lowercase().chars().take(40).collect();
+    let limit = if word.len() < 5 { 1 } else { 2 };
+    let near = words.iter().filter(|known| known.len().abs_diff(word.len()) <= limit);
+    let rated =
+        near.map(|known| (distance(&word, &known.to_lowercase().chars().collect::<Vec<_>>()), *known));
+    rated
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
+}
+
+fn keys(place: Place) -> Vec<&'static str> {
+    fn of<S>(rows: &'static [Row<S>]) -> Vec<&'static str> {
+        rows.iter().map(|row| row.key).collect()
+    }
+    match place {
+        Place::Circus => of(options::CIRCUS),
+        Place::Watcher => of(options::WATCHER),
+        Place::Stream => of(options::STREAM),
+        Place::Socket => of(options::SOCKET),
+    }
+}
+
+/// The other section that has this very key.
+fn belongs(place: Place, key: &str) -> Option<&'static str> {
+    let sections = [
+        (Place::Circus, "[circus]"),
+        (Place::Watcher, "a [watcher:NAME]"),
+        (Place::Socket, "a [socket:NAME]"),
+    ];
+    sections.iter().find(|(other, _)| *other != place && keys(*other).contains(&key)).map(|(_, name)| *name)
+}
+
+/// How many letters must be changed, added, left out or swapped with their neighbour to turn `a` into `b`.
+fn distance(a: &[char], b: &[char]) -> usize {
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    let mut previous = None;
+    for (n, ca) in a.iter().enumerate() {
+        let mut row = vec![n + 1];
+        for (m, cb) in b.iter().enumerate() {
+            let at = |row: &[usize], m: usize| row.get(m).copied().unwrap_or(usize::MAX / 2);
+            let mut best =
+                (at(&last, m) + usize::from(ca != cb)).min(at(&last, m + 1) + 1).min(at(&row, m) + 1);
+            if m > 0 && previous == Some(cb) && b.get(m - 1) == Some(ca) {
+                best = best.min(at(&before_last, m - 1) + 1);
+            }
+            row.push(best);
+        }
+        before_last = std::mem::replace(&mut last, row);
+        previous = Some(ca);
+    }
+    last.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_keys_get_the_likely_one() {
+        let cases = [
+            (Place::Watcher, "user", "did you mean `uid`?"),
+            (Place::Watcher, "numproceses", "did you mean `numprocesses`?"),
+            (Place::Watcher, "workding_dir", "did you mean `working_dir`?"),
+            (Place::Watcher, "Cmd", "did you mean `cmd`?"),
+            (Place::Watcher, "hook.before_start", "did you mean `hooks.before_start`?"),
+            (Place::Watcher, "env.API", "did you mean `API` in a section [env:NAME]?"),
+            (Place::Watcher, "endpoint_owner", "it belongs in [circus]"),
+            (Place::Circus, "check_dealy", "did you mean `check_delay`?"),
+            (Place::Circus, "working_dir", "it belongs in a [watcher:NAME]"),
+            (Place::Socket, "prot", "did you mean `port`?"),
+            (Place::Stream, "file_name", "did you mean `filename`?"),
+        ];
+        for (place, wrong, hint) in cases {
+            assert_eq!(key(place, wrong).as_deref(), Some(hint), "{wrong}");
+        }
+        assert_eq!(key(Place::Watcher, "RUBY_GC_MALLOC_LIMIT"), None);
+    }
+
+    #[test]
+    fn wrong_sections_get_the_likely_one() {
+        let cases = [
+            ("Watcher:x", "did you mean [watcher:x]?"),
+            ("watchers:x", "did you mean [watcher:x]?"),
+            ("watcher", "did you mean [watcher:NAME]?"),
+            ("program:web", "did you mean [watcher:web]?"),
+            ("CIRCUS", "did you mean [circus]?"),
+            (" socket: y ", "did you mean [socket:y]?"),
+        ];
+        for (wrong, hint) in cases {
+            assert_eq!(section(wrong).as_deref(), Some(hint), "{wrong}");
+        }
+        assert_eq!(section("uwsgi"), None);
+    }
+
+    #[test]
+    fn distance_counts_a_swap_once() {
+        let distance =
+            |a: &str, b: &str| distance(&a.chars().collect::<Vec<_>>(), &b.chars().collect::<Vec<_>>());
+        assert_eq!(distance("dealy", "delay"), 1);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("same", "same"), 0);
+    }
+}

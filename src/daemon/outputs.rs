@@ -155,32 +155,24 @@ impl Daemon {
     /// where it is wanted now.
     pub(super) fn remake(&mut self, id: WatcherId) {
         self.blueprints.remove(&id);
-        self.changed.insert(id);
-    }
-
-    /// Leads the outputs of changed watchers to their new places. Called when the arbiter has stored the options.
-    pub(super) fn move_outputs(&mut self) {
-        for id in std::mem::take(&mut self.changed) {
-            let Some(mut outputs) = self.outputs.remove(&id) else { continue };
-            let old = std::mem::take(&mut outputs.sinks);
-            for ((channel, wid), sink) in old {
-                match self.moved(id, channel, wid, sink) {
-                    Ok(true) => {
-                        outputs.sinks.insert((channel, wid), sink);
-                    }
-                    Ok(false) => self.streams.release(sink, self.now, &mut self.log),
-                    Err(why) => {
-                        outputs.sinks.insert((channel, wid), sink);
-                        self.log.log(Level::Error, format_args!("{why}; the output goes where it went before"));
-                    }
-                }
+        let Some(outputs) = self.outputs.remove(&id) else { return };
+        let mut moved = Outputs::default();
+        for ((channel, wid), sink) in outputs.sinks {
+            let stays = self.move_output(id, channel, wid, sink).unwrap_or_else(|why| {
+                self.log.log(Level::Error, format_args!("{why}; the output goes where it went before"));
+                true
+            });
+            if stays {
+                moved.sinks.insert((channel, wid), sink);
+            } else {
+                self.streams.release(sink, self.now, &mut self.log);
             }
-            self.outputs.insert(id, outputs);
         }
+        self.outputs.insert(id, moved);
     }
 
-    /// Whether the sink goes on, by the options as they are now.
-    fn moved(&mut self, id: WatcherId, channel: Channel, wid: u32, sink: SinkId) -> Result<bool, String> {
+    /// Leads a sink to where the options want it now; false when they want none of its kind.
+    fn move_output(&mut self, id: WatcherId, channel: Channel, wid: u32, sink: SinkId) -> Result<bool, String> {
         let Some(watcher) = self.arbiter.watcher(id) else { return Ok(false) };
         let Some(stream) = channel.config(&watcher.config) else { return Ok(false) };
         if sink_wid(stream, wid) != wid {
@@ -203,7 +195,6 @@ impl Daemon {
     pub(super) fn forget(&mut self, id: WatcherId) {
         self.close_outputs(id);
         self.blueprints.remove(&id);
-        self.changed.remove(&id);
         self.spawns.retain(|(watcher, _)| *watcher != id);
     }
 }

@@ -24,6 +24,12 @@ use std::io;
 /// A process or process group number, as the kernel counts them.
 pub type Pid = i32;
 
+/// There is no such process.
+pub const ESRCH: i32 = libc::ESRCH;
+
+/// Flag of open(2): do not follow a symbolic link at the end of the path.
+pub const O_NOFOLLOW: i32 = libc::O_NOFOLLOW;
+
 /// Turns the -1 of a system call into the error that errno names.
 fn cvt<T: PartialEq + From<i8>>(returned: T) -> io::Result<T> {
     if returned == T::from(-1) { Err(io::Error::last_os_error()) } else { Ok(returned) }

@@ -1,0 +1,63 @@
+//! The file that holds the pid of circus: locked while circus runs, removed at its end.
+//!
+//! The lock says whether the circus that wrote it is alive, so that a number that is left over, or that another
+//! program has by now, stops nobody.
+
+use super::sockets::OwnFile;
+use crate::sys::{O_NOFOLLOW, io_words, process};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// The pid file; dropping it removes the file.
+pub struct PidFile {
+    _file: OwnFile,
+    /// Keeps the lock.
+    _lock: File,
+}
+
+impl PidFile {
+    /// Makes the file, or takes over one that nobody holds, and writes the pid of this process.
+    ///
+    /// # Errors
+    /// A sentence: it cannot be written, or a circus that runs holds it.
+    pub fn create(path: &str) -> Result<PidFile, String> {
+        let cannot = |error: std::io::Error| format!("pidfile {path}: {}", io_words(&error));
+        // A symbolic link is not followed: as root that could overwrite any file.
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o644).custom_flags(O_NOFOLLOW);
+        let mut file = options.open(path).map_err(cannot)?;
+        if !process::lock_exclusive(&file).map_err(cannot)? {
+            let mut pid = String::new();
+            let _ = file.read_to_string(&mut pid); // only for the message
+            let pid = pid.trim();
+            return Err(format!("pidfile {path}: circus runs already, with pid {pid}"));
+        }
+        file.set_len(0).map_err(cannot)?;
+        file.write_all(format!("{}\n", std::process::id()).as_bytes()).map_err(cannot)?;
+        let own = OwnFile::new(Path::new(path)).ok_or_else(|| format!("pidfile {path}: it has vanished"))?;
+        Ok(PidFile { _file: own, _lock: file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_holds_the_pid_and_is_locked_and_removed() {
+        let path = std::env::temp_dir().join(format!("circus-pidfile-{}", std::process::id()));
+        let text = path.to_str().unwrap();
+        std::fs::write(&path, "garbage that is longer than a pid").unwrap();
+        let first = PidFile::create(text).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{}\n", std::process::id()));
+        let error = PidFile::create(text).err().unwrap();
+        assert!(error.contains("runs already") && error.contains(&std::process::id().to_string()), "{error}");
+        drop(first);
+        assert!(!path.exists());
+        std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
+        assert!(PidFile::create(text).is_err());
+        std::fs::remove_file(&path).unwrap();
+    }
+}

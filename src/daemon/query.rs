@@ -1,0 +1,180 @@
+//! Answers questions: collects the facts from the arbiter, the sockets and /proc; their form is control's.
+
+use super::eventloop::Daemon;
+use super::procfs;
+use crate::arbiter::process::Process;
+use crate::arbiter::request::Question;
+use crate::arbiter::watcher::Watcher;
+use crate::arbiter::Pid;
+use crate::control::answers::{self, Map, Place, ProcessFact, SocketFact};
+use crate::control::Refusal;
+use crate::sys::address::Address;
+use crate::sys::{clock, process, user};
+use std::collections::BTreeMap;
+
+/// What is the same for all processes while one question is answered.
+struct Machine {
+    now: f64,
+    boot: f64,
+    ticks: f64,
+    page: u64,
+    memory: u64,
+    /// Names of users by id: /etc/passwd is read once for each.
+    users: BTreeMap<u32, String>,
+}
+
+impl Machine {
+    fn new() -> Machine {
+        Machine {
+            now: clock::realtime(),
+            boot: procfs::boot_time(),
+            ticks: process::clock_ticks() as f64,
+            page: process::page_size() as u64,
+            memory: procfs::memory(),
+            users: BTreeMap::new(),
+        }
+    }
+
+    fn user(&mut self, uid: u32) -> String {
+        let find = || user::user_by_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
+        self.users.entry(uid).or_insert_with(find).clone()
+    }
+}
+
+/// The CPU time of a process when `stats` last looked: the percentage is about the time since then.
+pub type Samples = BTreeMap<Pid, (f64, f64)>;
+
+impl Daemon {
+    /// Answers a question.
+    ///
+    /// # Errors
+    /// There is no such watcher, process or option.
+    pub(super) fn answer(&mut self, question: &Question) -> Result<Map, Refusal> {
+        match question {
+            Question::List(None) => Ok(answers::watchers(self.arbiter.watchers().map(|w| w.config.name.as_str()))),
+            Question::List(Some(name)) => Ok(answers::pids(&self.watcher_named(name)?.pids())),
+            Question::Status(None) => {
+                let all = self.arbiter.watchers().map(|w| (w.config.name.as_str(), w.status().word()));
+                Ok(answers::statuses(all))
+            }
+            Question::Status(Some(name)) => Ok(answers::status(self.watcher_named(name)?.status().word())),
+            Question::Numprocesses(None) => {
+                Ok(answers::numprocesses(self.arbiter.watchers().map(|w| w.processes().count()).sum(), None))
+            }
+            Question::Numprocesses(Some(name)) => {
+                Ok(answers::numprocesses(self.watcher_named(name)?.processes().count(), Some(name)))
+            }
+            Question::Numwatchers => Ok(answers::numwatchers(self.arbiter.watchers().count())),
+            Question::Get { name, keys } => answers::get(&self.watcher_named(name)?.config, keys),
+            Question::Options(name) => Ok(answers::options(&self.watcher_named(name)?.config)),
+            Question::Globaloptions(option) => answers::globaloptions(&self.options, &self.endpoint, option.as_deref()),
+            Question::Listsockets => Ok(answers::listsockets(self.socket_facts())),
+            Question::Stats { name: None, .. } => Ok(self.stats_of_all()),
+            Question::Stats { name: Some(name), process, .. } => self.stats_of(name, *process),
+            Question::Dstats => {
+                let own = process::pid();
+                let mut facts = self.facts(&[(own, None)]);
+                Ok(answers::dstats(facts.pop().flatten().as_ref()))
+            }
+        }
+    }
+
+    fn watcher_named(&self, name: &str) -> Result<&Watcher, Refusal> {
+        self.arbiter.find(name).ok_or_else(|| Refusal::message(format!("program {name} not found")))
+    }
+
+    fn socket_facts(&self) -> Vec<SocketFact> {
+        let fact = |socket: &super::sockets::Bound| SocketFact {
+            fd: socket.fd(),
+            name: socket.name.clone(),
+            backlog: socket.config.options.backlog,
+            place: match &socket.address {
+                Address::Inet(address) => Place::Inet(address.ip().to_string(), address.port()),
+                unix @ (Address::Unix(_) | Address::Abstract(_)) => Place::Path(unix.to_string()),
+            },
+        };
+        self.sockets.all().iter().map(fact).collect()
+    }
+
+    fn stats_of_all(&mut self) -> Map {
+        let of = |w: &Watcher| (w.config.name.clone(), w.processes().map(managed).collect::<Vec<_>>());
+        let wanted: Vec<(String, Vec<_>)> = self.arbiter.watchers().map(of).collect();
+        let all: Vec<_> = wanted.iter().flat_map(|(_, processes)| processes.iter().copied()).collect();
+        let mut facts = self.facts(&all).into_iter();
+        let mut infos = Vec::new();
+        for (name, processes) in wanted {
+            let own = processes.iter().map(|(pid, _)| (*pid, facts.next().flatten())).collect::<Vec<_>>();
+            infos.push((name, own));
+        }
+        answers::all_stats(&infos)
+    }
+
+    fn stats_of(&mut self, name: &str, process: Option<Pid>) -> Result<Map, Refusal> {
+        let watcher = self.watcher_named(name)?;
+        let wanted: Vec<_> = watcher.processes().map(managed).collect();
+        let Some(pid) = process else {
+            let facts = self.facts(&wanted);
+            let pids = wanted.iter().map(|(pid, _)| *pid);
+            return Ok(answers::stats(name, &pids.zip(facts).collect::<Vec<_>>()));
+        };
+        let Some(one) = wanted.iter().find(|(known, _)| *known == pid) else {
+            return Err(Refusal::message(format!("process {pid} not found in '{name}'")));
+        };
+        let mut facts = self.facts(&[*one]);
+        Ok(answers::process_stats(name, pid, facts.pop().flatten().as_ref()))
+    }
+
+    /// What /proc says about these processes; nothing about one that has ended.
+    fn facts(&mut self, wanted: &[(Pid, Option<Managed>)]) -> Vec<Option<ProcessFact>> {
+        let mut machine = Machine::new();
+        let since = self.time();
+        let mut one = |(pid, managed): &(Pid, Option<Managed>)| {
+            let mut fact = self.fact(*pid, &mut machine)?;
+            let children = procfs::children(*pid);
+            fact.children = children.into_iter().filter_map(|child| self.fact(child, &mut machine)).collect();
+            if let Some((wid, started)) = managed {
+                fact.wid = Some(*wid);
+                fact.age = since.since(*started);
+                fact.started = Some(machine.now - fact.age);
+            }
+            Some(fact)
+        };
+        let facts = wanted.iter().map(&mut one).collect();
+        self.samples.retain(|_, (at, _)| machine.now - *at < 3600.0);
+        facts
+    }
+
+    fn fact(&mut self, pid: Pid, machine: &mut Machine) -> Option<ProcessFact> {
+        let stat = procfs::stat(pid)?;
+        let cpu_time = stat.ticks as f64 / machine.ticks;
+        let before = self.samples.insert(pid, (machine.now, cpu_time));
+        let cpu = before.filter(|(at, _)| machine.now > *at).map_or(0.0, |(at, used)| {
+            100.0 * (cpu_time - used).max(0.0) / (machine.now - at)
+        });
+        let rss = stat.rss.saturating_mul(machine.page);
+        let created = machine.boot + stat.start as f64 / machine.ticks;
+        Some(ProcessFact {
+            pid,
+            wid: None,
+            cmdline: procfs::program(pid)?,
+            username: machine.user(procfs::uid(pid)?),
+            nice: stat.nice,
+            cpu,
+            mem: 100.0 * rss as f64 / machine.memory.max(1) as f64,
+            rss,
+            vms: stat.vsize,
+            ctime: cpu_time,
+            create_time: created,
+            started: None,
+            age: (machine.now - created).max(0.0),
+            children: Vec::new(),
+        })
+    }
+}
+
+/// The number of a process in its watcher, and when it was spawned.
+type Managed = (u32, crate::arbiter::time::Time);
+
+fn managed(process: &Process) -> (Pid, Option<Managed>) {
+    (process.pid, Some((process.wid, process.started)))
+}

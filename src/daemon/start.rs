@@ -1,0 +1,187 @@
+//! From the command line to a daemon that is ready: everything that may go wrong and end the program goes wrong
+//! here, with exit code 100 for what the user can mend in the configuration and 111 for what the system refuses.
+
+use super::clients::Clients;
+use super::eventloop::{Daemon, Parts};
+use super::files::Disk;
+use super::log::Log;
+use super::perform::HANDLED;
+use super::pidfile::PidFile;
+use super::sockets::Sockets;
+use crate::arbiter::{Arbiter, Level};
+use crate::config::load::load;
+use crate::config::{Config, Finding, Names, Severity, text};
+use crate::control::endpoint;
+use crate::sys::child::Spawner;
+use crate::sys::daemonize::{Notifier, Role, daemonize};
+use crate::sys::limit::{self, Limit};
+use crate::sys::signal::Signals;
+use crate::sys::{io_words, process, user};
+use std::os::unix::ffi::OsStrExt;
+
+/// The user's fault: the configuration or the arguments.
+const USER: u8 = 100;
+/// The system's fault: something could not be had.
+const SYSTEM: u8 = 111;
+
+/// What the command line says.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// The configuration file.
+    pub config: String,
+    /// The log level; else that of the file, else info.
+    pub log_level: Option<Level>,
+    /// Where the log goes; else where the file says, else to the standard error output.
+    pub log_output: Option<String>,
+    /// The pid file; else that of the configuration.
+    pub pidfile: Option<String>,
+    /// Go into the background.
+    pub daemon: bool,
+}
+
+/// Why circus could not start.
+struct Failure {
+    code: u8,
+    message: String,
+}
+
+fn system(message: String) -> Failure {
+    Failure { code: SYSTEM, message }
+}
+
+/// The environment of circus, as the configuration sees it.
+pub fn environ() -> Names {
+    let text = |value: &std::ffi::OsStr| text::from_bytes(value.as_bytes());
+    std::env::vars_os().map(|(name, value)| (text(&name), text(&value))).collect()
+}
+
+/// The directory circus runs in.
+pub fn current_dir() -> String {
+    std::env::current_dir().map_or_else(|_| "/".into(), |dir| text::from_bytes(dir.as_os_str().as_bytes()))
+}
+
+/// Starts the daemon and runs it to its end. The answer is its exit code.
+pub fn run(options: &Options) -> u8 {
+    if let Err(error) = process::ensure_stdio() {
+        return report(None, &system(format!("/dev/null: {}", io_words(&error))));
+    }
+    let loaded = load(&options.config, &Disk, &environ(), &current_dir());
+    let Some(config) = loaded.config else {
+        for finding in loaded.findings.iter().filter(|f| f.severity == Severity::Fatal) {
+            eprintln!("circus: {}: {}: {}", finding.origin, finding.severity.word(), finding.message);
+        }
+        return USER;
+    };
+    let notifier = match options.daemon.then(daemonize).transpose() {
+        Ok(None) => None,
+        Ok(Some(Role::Daemon(notifier))) => Some(notifier),
+        Ok(Some(Role::Parent(outcome))) => {
+            if !outcome.message.is_empty() {
+                eprintln!("circus: {}", outcome.message);
+            }
+            return outcome.code;
+        }
+        Err(error) => return report(None, &system(format!("going into the background: {}", io_words(&error)))),
+    };
+    match start(options, config, &loaded.findings) {
+        Err(failure) => report(notifier, &failure),
+        Ok((mut daemon, pidfile)) => {
+            if let Some(notifier) = notifier {
+                let _ = process::detach_stdio();
+                // The one that waits may have been killed; the daemon runs all the same.
+                let _ = notifier.ready();
+            }
+            daemon.run();
+            daemon.log.info(format_args!("circus has ended"));
+            drop(pidfile);
+            0
+        }
+    }
+}
+
+/// Says why circus does not start, to whoever waits for it.
+fn report(notifier: Option<Notifier>, failure: &Failure) -> u8 {
+    match notifier {
+        Some(notifier) => {
+            let _ = notifier.failed(&failure.message, failure.code);
+        }
+        None => eprintln!("circus: {}", failure.message),
+    }
+    failure.code
+}
+
+fn start(options: &Options, config: Config, findings: &[Finding]) -> Result<(Daemon, Option<PidFile>), Failure> {
+    let log = open_log(options, &config)?;
+    if let Some(mask) = config.circus.umask.and_then(|mask| u32::try_from(mask).ok()) {
+        process::set_umask(mask);
+    }
+    let pidfile = options.pidfile.as_ref().or(config.circus.pidfile.as_ref());
+    let pidfile = pidfile.map(|path| PidFile::create(path)).transpose().map_err(system)?;
+    let original = raise_descriptors(&config);
+    let sockets = Sockets::bind(&config.sockets).map_err(system)?;
+    let mut log = log;
+    for finding in findings {
+        let level = if finding.severity == Severity::Warning { Level::Warning } else { Level::Error };
+        log.log(level, format_args!("{}: {}", finding.origin, finding.message));
+    }
+    let clients = open_endpoint(&config, &mut log)?;
+    let endpoint = clients.endpoint().to_string();
+    let kernel = |what: &str, error: std::io::Error| system(format!("{what}: {}", io_words(&error)));
+    let signals = Signals::new(&HANDLED).map_err(|e| kernel("signals", e))?;
+    let mut spawner = Spawner::new().map_err(|e| kernel("memory for children", e))?;
+    spawner.original_nofile = original;
+    if let Err(error) = process::set_subreaper() {
+        log.warning(format_args!("orphans will not come to circus: {}", io_words(&error)));
+    }
+    say_start(&mut log, &sockets, &endpoint);
+    let seed = crate::sys::clock::monotonic_ns() ^ u64::from(std::process::id());
+    let arbiter = Arbiter::new(config.watchers, config.circus.warmup_delay, seed);
+    let parts =
+        Parts { arbiter, options: config.circus, endpoint, log, sockets, spawner, clients, signals };
+    let daemon = Daemon::new(parts).map_err(|e| kernel("event loop", e))?;
+    Ok((daemon, pidfile))
+}
+
+fn open_log(options: &Options, config: &Config) -> Result<Log, Failure> {
+    let configured = config.circus.loglevel.as_deref().and_then(Level::from_name);
+    let level = options.log_level.or(configured).unwrap_or(Level::Info);
+    let output = options.log_output.as_ref().or(config.circus.logoutput.as_ref());
+    Log::open(output.map(String::as_str), level).map_err(|why| system(format!("log output: {why}")))
+}
+
+/// The lines that scripts wait for, as Circus writes them.
+fn say_start(log: &mut Log, sockets: &Sockets, endpoint: &str) {
+    log.info(format_args!("Starting master on pid {}", std::process::id()));
+    if !sockets.is_empty() {
+        log.info(format_args!("sockets started"));
+    }
+    log.info(format_args!("control socket: {endpoint}"));
+    log.info(format_args!("Arbiter now waiting for commands"));
+}
+
+/// Two pipes a process may be needed. Children get back what was there before.
+fn raise_descriptors(config: &Config) -> Option<Limit> {
+    let _ = config;
+    let (soft, hard) = limit::raise_nofile().ok()?;
+    Some(Limit { resource: limit::NOFILE, soft, hard })
+}
+
+/// Opens the control socket. A default directory that cannot be written to is only worth a warning: circus can do
+/// its work without being talked to.
+fn open_endpoint(config: &Config, log: &mut Log) -> Result<Clients, Failure> {
+    let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
+    let uid = user::current_uid();
+    let wanted = config.circus.endpoint.as_deref();
+    let places = endpoint::places(wanted, uid, runtime.as_deref())
+        .map_err(|why| Failure { code: USER, message: format!("endpoint: {why}") })?;
+    let Some(place) = places.first() else { return Ok(Clients::none()) };
+    let directory = endpoint::directory(uid, runtime.as_deref());
+    match Clients::listen(place, &directory, &config.circus) {
+        Ok(clients) => Ok(clients),
+        Err(refused) if refused.only_a_warning && wanted.is_none() => {
+            log.warning(format_args!("{}; circus ctl will not work", refused.message));
+            Ok(Clients::none())
+        }
+        Err(refused) => Err(system(refused.message)),
+    }
+}

@@ -4,7 +4,6 @@
 //! that is slow and a disk that is full never hold circus up. There is one log, handed around as `&mut Log`.
 
 use super::streams::outlet::{Outlet, Place};
-pub use crate::arbiter::Level;
 use crate::config::text;
 use crate::sys::clock;
 use std::collections::BTreeMap;
@@ -18,12 +17,48 @@ use std::time::Instant;
 /// The most causes that are remembered at once.
 const MOST_CAUSES: usize = 1000;
 
+/// How grave a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// For who looks for a fault.
+    Debug,
+    /// What happens.
+    Info,
+    /// Something may not be as it was meant.
+    Warning,
+    /// Something does not work.
+    Error,
+    /// circus cannot go on.
+    Critical,
+}
+
+impl Level {
+    /// The level with this name, in any case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let all = [Level::Debug, Level::Info, Level::Warning, Level::Error, Level::Critical];
+        all.into_iter().find(|level| level.name().eq_ignore_ascii_case(name))
+    }
+
+    /// The name, as it stands in the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Debug => "DEBUG",
+            Level::Info => "INFO",
+            Level::Warning => "WARNING",
+            Level::Error => "ERROR",
+            Level::Critical => "CRITICAL",
+        }
+    }
+}
+
 /// circus's own log.
 pub struct Log {
     level: Level,
     outlet: Outlet,
     /// Causes that last, with how often they came again.
     causes: BTreeMap<String, u64>,
+    /// The event loop has been told to watch the descriptor for room.
+    watched: bool,
 }
 
 impl Log {
@@ -51,7 +86,7 @@ impl Log {
 
     /// A log that writes to this outlet.
     pub fn to(outlet: Outlet, level: Level) -> Self {
-        Log { level, outlet, causes: BTreeMap::new() }
+        Log { level, outlet, causes: BTreeMap::new(), watched: false }
     }
 
     /// The level from which messages are written.
@@ -135,12 +170,19 @@ impl Log {
         self.outlet.wants_write()
     }
 
+    /// The same descriptor, when it began to be waited for since the last call: it is to be registered for writing.
+    pub fn take_stalled(&mut self) -> Option<RawFd> {
+        let stalled = self.wants_write();
+        let told = std::mem::replace(&mut self.watched, stalled.is_some());
+        stalled.filter(|_| !told)
+    }
+
     /// When writing is to be tried again.
     pub fn next_retry(&self) -> Option<Instant> {
         self.outlet.next_retry()
     }
 
-    /// Tries to write what waits.
+    /// Tries to write what waits: at any event of the descriptor, at [`Self::next_retry`], and before the end.
     pub fn flush(&mut self, now: Instant) {
         self.outlet.flush(now);
         self.say_notices(now);

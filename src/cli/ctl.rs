@@ -1,3 +1,5 @@
 //! skeleton
 /// skeleton
-pub fn main(_: Vec<String>) -> std::process::ExitCode { std::process::ExitCode::SUCCESS }
+pub fn main(_: Vec<String>) -> std::process::ExitCode {
+    std::process::ExitCode::SUCCESS
+}

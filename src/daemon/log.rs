@@ -4,6 +4,7 @@
 //! that is slow and a disk that is full never hold circus up. There is one log, handed around as `&mut Log`.
 
 use super::streams::outlet::{Outlet, Place};
+pub use crate::arbiter::Level;
 use crate::config::text;
 use crate::sys::clock;
 use std::collections::BTreeMap;
@@ -16,40 +17,6 @@ use std::time::Instant;
 
 /// The most causes that are remembered at once.
 const MOST_CAUSES: usize = 1000;
-
-/// How grave a message is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// For who looks for a fault.
-    Debug,
-    /// What happens.
-    Info,
-    /// Something may not be as it was meant.
-    Warning,
-    /// Something does not work.
-    Error,
-    /// circus cannot go on.
-    Critical,
-}
-
-impl Level {
-    /// The level with this name, in any case.
-    pub fn from_name(name: &str) -> Option<Self> {
-        let all = [Level::Debug, Level::Info, Level::Warning, Level::Error, Level::Critical];
-        all.into_iter().find(|level| level.name().eq_ignore_ascii_case(name))
-    }
-
-    /// The name, as it stands in the log.
-    pub fn name(self) -> &'static str {
-        match self {
-            Level::Debug => "DEBUG",
-            Level::Info => "INFO",
-            Level::Warning => "WARNING",
-            Level::Error => "ERROR",
-            Level::Critical => "CRITICAL",
-        }
-    }
-}
 
 /// circus's own log.
 pub struct Log {

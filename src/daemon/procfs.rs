@@ -105,7 +105,9 @@ pub fn program(pid: Pid) -> Option<String> {
     let first = line.split(|byte| *byte == 0).next().unwrap_or_default();
     let name = first.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     if name.is_empty() {
-        return std::fs::read_to_string(format!("/proc/{pid}/comm")).ok().map(|name| name.trim_end().to_string());
+        return std::fs::read_to_string(format!("/proc/{pid}/comm"))
+            .ok()
+            .map(|name| name.trim_end().to_string());
     }
     Some(crate::config::text::from_bytes(name))
 }

@@ -3,7 +3,9 @@
 //!
 //! Names are not resolved here: a user is a name, a path is text. That happens just before use.
 
-use super::options::{self, CircusOptions, Live, PluginOptions, Row, SocketOptions, StreamOptions, WatcherOptions};
+use super::options::{
+    self, CircusOptions, Live, PluginOptions, Row, SocketOptions, StreamOptions, WatcherOptions,
+};
 use super::value::{Kind, Value};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -257,7 +259,9 @@ impl StreamConfig {
     /// The value of one option of the stream, when it differs from its default.
     pub fn get(&self, key: &str) -> Option<Value> {
         match options::find(options::STREAM, key) {
-            Some(row) => Some((row.get)(&self.options)).filter(|v| *v != (row.get)(&StreamOptions::default())),
+            Some(row) => {
+                Some((row.get)(&self.options)).filter(|v| *v != (row.get)(&StreamOptions::default()))
+            }
             None => self.free.get(key).cloned().map(Value::Str),
         }
     }

@@ -268,11 +268,31 @@ pub struct Family {
 
 /// The families of options of `[watcher:NAME]`.
 pub static FAMILIES: &[Family] = &[
-    Family { prefix: "rlimit_", built: Works, live: Reload, help: "a resource limit, soft and hard; empty or infinity: none" },
+    Family {
+        prefix: "rlimit_",
+        built: Works,
+        live: Reload,
+        help: "a resource limit, soft and hard; empty or infinity: none",
+    },
     Family { prefix: "stdout_stream.", built: Works, live: Stored, help: "where the standard output goes" },
-    Family { prefix: "stderr_stream.", built: Works, live: Stored, help: "where the standard error output goes" },
-    Family { prefix: "hooks.", built: Pending, live: Stored, help: "a program to ask or tell: COMMAND[, true to ignore its failures]" },
-    Family { prefix: "flapping.", built: Pending, live: Fixed, help: "options of the Flapping plugin for this watcher" },
+    Family {
+        prefix: "stderr_stream.",
+        built: Works,
+        live: Stored,
+        help: "where the standard error output goes",
+    },
+    Family {
+        prefix: "hooks.",
+        built: Pending,
+        live: Stored,
+        help: "a program to ask or tell: COMMAND[, true to ignore its failures]",
+    },
+    Family {
+        prefix: "flapping.",
+        built: Pending,
+        live: Fixed,
+        help: "options of the Flapping plugin for this watcher",
+    },
     Family { prefix: "cgroup.", built: Pending, live: Fixed, help: "a key of the cgroup of the processes" },
 ];
 

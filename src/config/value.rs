@@ -55,9 +55,9 @@ impl Kind {
             Kind::Int => parse_int(text).map(Value::Int).ok_or_else(|| "is not a whole number".into()),
             Kind::Float => parse_float(text).map(Value::Float).ok_or_else(|| "is not a number".into()),
             Kind::Text => Ok(Value::Str(text.into())),
-            Kind::Signal => signals::parse(text)
-                .map(|n| Value::Int(n.into()))
-                .ok_or_else(|| "is not a signal (a number, or a name such as TERM, SIGINT or SIGRTMIN+3)".into()),
+            Kind::Signal => signals::parse(text).map(|n| Value::Int(n.into())).ok_or_else(|| {
+                "is not a signal (a number, or a name such as TERM, SIGINT or SIGRTMIN+3)".into()
+            }),
             Kind::Octal => i64::from_str_radix(text.strip_prefix("0o").unwrap_or(text), 8)
                 .ok()
                 .filter(|n| (0..=0o7777).contains(n))

@@ -328,5 +328,4 @@ fn minutes(seconds: f64) -> String {
 }
 
 #[cfg(test)]
-#[path = "answers_tests.rs"]
 mod tests;

@@ -12,7 +12,7 @@ pub mod frame;
 mod lifecycle;
 mod props;
 pub mod protocol;
-mod python;
+pub mod python;
 mod queries;
 pub mod shell;
 pub mod topics;

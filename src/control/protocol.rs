@@ -177,5 +177,4 @@ impl Line {
 }
 
 #[cfg(test)]
-#[path = "protocol_tests.rs"]
 mod tests;

@@ -72,10 +72,12 @@ fn report(path: &str, findings: &[Finding]) -> String {
     for finding in findings {
         report += &format!("{}: {}: {}\n", finding.origin, finding.severity.word(), finding.message);
     }
-    let warnings = findings.iter().filter(|finding| finding.severity == Severity::Warning).count();
+    let number = |of: Severity| findings.iter().filter(|finding| finding.severity == of).count();
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
-    let errors = count(findings.len() - warnings, "error");
-    report + &format!("{path}: {errors}, {}\n", count(warnings, "warning"))
+    let fatal = number(Severity::Fatal);
+    let errors = count(fatal + number(Severity::Error), "error");
+    let end = if fatal > 0 { "; circus does not start with it" } else { "" };
+    report + &format!("{path}: {errors}, {}{end}\n", count(number(Severity::Warning), "warning"))
 }
 
 fn refuse(message: &str) -> ExitCode {
@@ -104,7 +106,7 @@ mod tests {
         assert_eq!(
             report("x.ini", &findings),
             "x.ini: error: it is wrong\nx.ini:2: error: it is wrong\nx.ini:3: warning: it is wrong\n\
-             x.ini: 2 errors, 1 warning\n"
+             x.ini: 2 errors, 1 warning; circus does not start with it\n"
         );
         assert_eq!(report("x.ini", &[]), "x.ini: 0 errors, 0 warnings\n");
     }

@@ -25,4 +25,5 @@ pub use model::{
     Config, Finding, Names, Origin, Origins, PluginConfig, Refused, Severity, SocketConfig, StreamConfig,
     StreamKind, WatcherConfig,
 };
+pub use options::{CircusOptions, PluginOptions, SocketOptions, StreamOptions, WatcherOptions};
 pub use value::{Kind, Value};

@@ -214,7 +214,8 @@ impl WatcherConfig {
         }
         match (key, value) {
             ("env", Value::Map(env)) => {
-                self.env = env.iter().cloned().collect();
+                self.env.clear();
+                self.env.extend(env.iter().cloned());
                 Ok(Live::Reload)
             }
             ("env", _) => Err(Refused::Type("a valid object")),

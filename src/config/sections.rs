@@ -74,8 +74,8 @@ impl Sections {
     /// that it has not itself.
     pub fn finish(mut self, findings: &mut Vec<Finding>) -> Vec<Section> {
         let defaults = self.sections.remove("DEFAULT");
-        let mut sections: Vec<Section> = self.sections.into_values().collect();
-        sections.sort_by_key(|section| section.order);
+        let mut sections =
+            ini::sorted(self.sections.into_values().collect(), |section: &Section| section.order as u64);
         let Some(defaults) = defaults else { return sections };
         if defaults.entries.len() * sections.len() > MOST_DEFAULTS {
             let message = "[DEFAULT] times the number of sections is too much".into();

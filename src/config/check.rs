@@ -6,7 +6,7 @@ use super::expand;
 use super::ini::shorten;
 use super::model::{Config, Finding, Origins, PluginConfig, Severity, SocketConfig, WatcherConfig};
 use super::words;
-use std::collections::BTreeMap;
+use crate::sorted::Sorted;
 
 /// The resource limits of Linux, as in `rlimit_NAME`.
 pub const LIMITS: &[&str] = &[
@@ -275,7 +275,7 @@ impl Checker {
 
     /// Two sockets cannot be bound to one address, unless both share it.
     fn shared_addresses(&mut self, sockets: &[SocketConfig]) {
-        let mut taken: BTreeMap<String, u64> = BTreeMap::new();
+        let mut taken: Sorted<String, u64> = Sorted::new();
         for (n, socket) in (0..).zip(sockets) {
             let o = &socket.options;
             let address = match &o.path {
@@ -283,7 +283,7 @@ impl Checker {
                 None if o.port != 0 => format!("{}:{} {}", o.host, o.port, o.kind),
                 None => continue,
             };
-            let first = *taken.entry(address).or_insert(n);
+            let first = *taken.get_or_insert_with(address, || n);
             let other = sockets.get(first as usize).filter(|_| first != n);
             if let Some(other) = other.filter(|other| !(o.so_reuseport && other.options.so_reuseport)) {
                 let message = format!("the socket `{}` has the same address", shorten(&other.name));

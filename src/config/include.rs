@@ -5,7 +5,7 @@ use super::ini;
 use super::model::{Finding, Names, Origin, Severity};
 use super::pattern::{self, Pattern};
 use super::sections::{Entry, Sections};
-use std::collections::BTreeMap;
+use crate::sorted::Sorted;
 use std::io;
 use std::rc::Rc;
 
@@ -44,7 +44,7 @@ pub fn gather(
     cwd: &str,
     findings: &mut Vec<Finding>,
 ) -> Option<Gathered> {
-    let mut reader = Reader { files, cwd, findings, seen: BTreeMap::new(), gathered: Gathered::empty() };
+    let mut reader = Reader { files, cwd, findings, seen: Sorted::new(), gathered: Gathered::empty() };
     if let Err(why) = reader.add(path) {
         let message = format!("the configuration cannot be read: {}", describe(&why));
         reader.find(Severity::Fatal, Origin { file: path.into(), line: 0 }, message);
@@ -72,7 +72,7 @@ struct Reader<'a> {
     cwd: &'a str,
     findings: &'a mut Vec<Finding>,
     /// The files that have been read, tidied, each with its number.
-    seen: BTreeMap<String, u64>,
+    seen: Sorted<String, u64>,
     gathered: Gathered,
 }
 

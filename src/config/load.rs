@@ -15,8 +15,8 @@ use super::model::{self, Config, Finding, Names, Origin, Origins, Severity};
 use super::options;
 use super::sections::Section;
 use super::suggest;
+use crate::sorted::Sorted;
 use environment::Found;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use values::Values;
 
@@ -58,9 +58,9 @@ pub fn read(path: &str, files: &dyn Files, environ: &Names, cwd: &str) -> (Optio
 
 /// Findings by file, in the order of `files`, and line.
 pub fn in_order(findings: Vec<Finding>, files: &[Rc<str>]) -> Vec<Finding> {
-    let mut places = BTreeMap::new();
+    let mut places = Sorted::new();
     for (n, file) in (1u64..).zip(files) {
-        places.entry(file.to_string()).or_insert(n);
+        places.get_or_insert_with(file.to_string(), || n);
     }
     let place = |file: &Rc<str>| places.get(&**file).copied().unwrap_or_default();
     sorted(findings, |finding| place(&finding.origin.file) << 32 | u64::from(finding.origin.line))
@@ -109,7 +109,7 @@ fn ranks(values: &mut Values<'_>, what: &str, names: &[(&String, &Origins)]) -> 
     order.sort_unstable();
     let mut ranks = vec![None; names.len()];
     let origin = |n: usize| names.get(n).and_then(|(_, origins)| origins.section.as_ref());
-    let mut last: BTreeMap<String, u64> = BTreeMap::new();
+    let mut last: Sorted<String, u64> = Sorted::new();
     for (rank, (name, n)) in order.into_iter().enumerate().rev() {
         let (Some(here), Some(place)) = (origin(n), ranks.get_mut(n)) else { continue };
         match last.get(&name.to_lowercase()).and_then(|other| origin(*other as usize)) {

@@ -11,6 +11,7 @@ pub mod load;
 #[cfg(test)]
 mod memory;
 pub mod model;
+pub mod number;
 pub mod options;
 pub mod pattern;
 pub mod sections;

@@ -7,7 +7,7 @@ use super::options::{
     self, CircusOptions, Live, PluginOptions, Row, SocketOptions, StreamOptions, WatcherOptions,
 };
 use super::value::{Kind, Value};
-use std::collections::BTreeMap;
+use crate::sorted::Sorted;
 use std::rc::Rc;
 
 /// The most processes of one watcher.
@@ -37,7 +37,7 @@ pub struct Origins {
     /// Where the section begins.
     pub section: Option<Origin>,
     /// Where each key stands.
-    pub keys: BTreeMap<String, Origin>,
+    pub keys: Sorted<String, Origin>,
 }
 
 impl PartialEq for Origins {
@@ -69,7 +69,7 @@ pub struct Config {
 }
 
 /// Names with values, sorted.
-pub type Names = BTreeMap<String, String>;
+pub type Names = Sorted<String, String>;
 
 /// One watcher.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -81,13 +81,13 @@ pub struct WatcherConfig {
     /// The options of the table.
     pub options: WatcherOptions,
     /// Resource limits by lower-case name (`nofile`); `None` is infinity.
-    pub rlimits: BTreeMap<String, Option<u64>>,
+    pub rlimits: Sorted<String, Option<u64>>,
     /// Where its standard output goes; `None`: to that of circus.
     pub stdout_stream: Option<StreamConfig>,
     /// Where its standard error output goes; `None`: to that of circus.
     pub stderr_stream: Option<StreamConfig>,
     /// Programs to ask or tell, by the name of the hook, with the flag that ignores failures.
-    pub hooks: BTreeMap<String, (String, bool)>,
+    pub hooks: Sorted<String, (String, bool)>,
     /// The environment of its processes, `$VAR` expanded.
     pub env: Names,
     /// All other keys, with variables replaced; and the text of values that could not be used.

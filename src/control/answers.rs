@@ -6,7 +6,7 @@
 use super::{Map, Refusal, object, one, python, queries};
 use crate::arbiter::Pid;
 use crate::config::options::{self, CircusOptions, WatcherOptions};
-use crate::config::{StreamConfig, Value, WatcherConfig};
+use crate::config::{StreamConfig, Value, WatcherConfig, number};
 use serde_json::Value as Json;
 
 /// What Circus says of a process that is gone.
@@ -321,7 +321,7 @@ fn human(bytes: u64) -> String {
     else {
         return format!("{bytes}B");
     };
-    format!("{:.2}{name}", bytes as f64 / unit as f64)
+    format!("{}{name}", number::fixed(bytes as f64 / unit as f64, 2))
 }
 
 /// Processor time as `M:SS.ff`; the minutes go on above 59, unlike Circus's.

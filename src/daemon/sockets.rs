@@ -43,7 +43,7 @@ impl Sockets {
             Bound::new(config).map_err(|why| format!("[socket:{}]: {why}", config.name))
         };
         let mut bound = configs.iter().map(one).collect::<Result<Vec<_>, _>>()?;
-        bound.sort_by(|a, b| a.name.cmp(&b.name));
+        bound.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(Sockets(bound))
     }
 

@@ -7,7 +7,7 @@ use crate::config::include::{join, tidy};
 use crate::config::{
     Config, Files, Finding, Origins, Severity, SocketConfig, StreamKind, WatcherConfig, words,
 };
-use std::collections::BTreeMap;
+use crate::sorted::Sorted;
 use std::io::ErrorKind;
 
 /// Where programs are looked for when a watcher's environment has no PATH.
@@ -34,7 +34,7 @@ struct System<'a> {
     files: &'a dyn Files,
     cwd: &'a str,
     /// The names in each directory that was looked at; `None` for one that cannot be read.
-    listed: BTreeMap<String, Listing>,
+    listed: Sorted<String, Listing>,
     /// The names and numbers in /etc/passwd and /etc/group, by file.
     ids: Vec<(&'static str, Vec<String>)>,
     findings: Vec<Finding>,
@@ -49,7 +49,7 @@ enum Listing {
 
 impl<'a> System<'a> {
     fn new(files: &'a dyn Files, cwd: &'a str) -> System<'a> {
-        System { files, cwd, listed: BTreeMap::new(), ids: Vec::new(), findings: Vec::new() }
+        System { files, cwd, listed: Sorted::new(), ids: Vec::new(), findings: Vec::new() }
     }
 
     fn find(&mut self, severity: Severity, (origins, key): (&Origins, &str), message: String) {
@@ -161,7 +161,7 @@ impl<'a> System<'a> {
 
     fn list(&mut self, dir: &str) -> &Listing {
         let (files, dir) = (self.files, tidy(dir));
-        self.listed.entry(dir.clone()).or_insert_with(|| match files.list(&dir) {
+        self.listed.get_or_insert_with(dir.clone(), || match files.list(&dir) {
             Ok(names) => Listing::Names(names),
             Err(why) if matches!(why.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 Listing::Missing

@@ -17,6 +17,8 @@ pub mod process;
 pub mod regex;
 pub mod signal;
 pub mod socket;
+#[cfg(all(panic = "abort", target_os = "linux"))]
+mod unwind;
 pub mod user;
 pub mod wait;
 

@@ -238,6 +238,25 @@ pub enum Level {
     Critical,
 }
 
+impl Level {
+    /// The level with this name, in any case.
+    pub fn from_name(name: &str) -> Option<Level> {
+        let all = [Level::Debug, Level::Info, Level::Warning, Level::Error, Level::Critical];
+        all.into_iter().find(|level| level.name().eq_ignore_ascii_case(name))
+    }
+
+    /// The name, as it stands in the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Debug => "DEBUG",
+            Level::Info => "INFO",
+            Level::Warning => "WARNING",
+            Level::Error => "ERROR",
+            Level::Critical => "CRITICAL",
+        }
+    }
+}
+
 /// Decides for all watchers.
 #[derive(Debug)]
 pub struct Arbiter {

@@ -1,5 +1,34 @@
-//! (skeleton)
+//! What a person types: which program is meant, by the name it was called by or by its first argument.
+
+pub mod check;
+pub mod ctl;
+pub mod daemon;
+
+use crate::config::text;
+use std::os::unix::ffi::OsStrExt;
+use std::process::ExitCode;
+
 /// Runs the program that argv names.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let mut args = std::env::args_os().map(|arg| text::from_bytes(arg.as_bytes()));
+    let name = args.next().unwrap_or_default();
+    let mut args: Vec<String> = args.collect();
+    let called = name.rsplit('/').next().unwrap_or_default();
+    let command = match called {
+        "circusctl" => "ctl".to_string(),
+        "circusd" => String::new(),
+        _ => args.first().cloned().unwrap_or_default(),
+    };
+    match command.as_str() {
+        "ctl" if called == "circusctl" => ctl::main(args),
+        "ctl" => {
+            args.remove(0);
+            ctl::main(args)
+        }
+        "check" => {
+            args.remove(0);
+            check::main(args)
+        }
+        _ => daemon::main(&args),
+    }
 }

@@ -161,7 +161,7 @@ pub fn join(dir: &str, path: &str) -> String {
 }
 
 /// A path without doubled slashes and `.` parts, so that two spellings of one file look alike.
-fn tidy(path: &str) -> String {
+pub fn tidy(path: &str) -> String {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     let root = if path.starts_with('/') { "/" } else { "" };
     let tidy = format!("{root}{}", parts.join("/"));

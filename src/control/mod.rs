@@ -1,1 +1,24 @@
-//! (skeleton)
+//! The control protocol: bytes in, requests out; facts in, reply bytes out. Pure: who reads and writes the bytes is
+//! the caller's part.
+//!
+//! [`commands`] is THE command table. The client encodes with it and prints with it, the server decodes with it, and
+//! the help comes from it. [`protocol`] has the envelopes around it, [`answers`] turns what the daemon knows into
+//! Circus's objects, [`endpoint`] says where the two meet.
+
+pub mod answers;
+pub mod commands;
+pub mod endpoint;
+pub mod frame;
+mod lifecycle;
+mod props;
+pub mod protocol;
+mod python;
+mod queries;
+pub mod shell;
+pub mod topics;
+mod tuning;
+
+pub use props::Refusal;
+
+/// A JSON object, sorted by key.
+pub type Map = serde_json::Map<String, serde_json::Value>;

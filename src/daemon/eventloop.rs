@@ -10,11 +10,12 @@ use super::blueprint::Blueprint;
 use super::clients::Clients;
 use super::log::Log;
 use super::outputs::Outputs;
+use super::query::Samples;
 use super::sockets::Sockets;
 use super::streams::{PipeId, Progress, Streams, TargetId};
 use crate::arbiter::time::Time;
 use crate::arbiter::{Action, Arbiter, Event, Pid, WatcherId};
-use crate::config::CircusOptions;
+use crate::config::options::CircusOptions;
 use crate::sys::child::Spawner;
 use crate::sys::signal::Signals;
 use mio::unix::SourceFd;
@@ -76,6 +77,10 @@ pub struct Daemon {
     pub(super) groups: BTreeSet<Pid>,
     /// Not all zombies were reaped in the last turn.
     pub(super) more_zombies: bool,
+    /// The log waits for a reader.
+    log_watched: bool,
+    /// What `stats` saw last.
+    pub(super) samples: Samples,
     origin: Instant,
     pub(super) now: Instant,
     pub(super) ended: bool,
@@ -130,6 +135,8 @@ impl Daemon {
             ready_pipes: VecDeque::new(),
             groups: BTreeSet::new(),
             more_zombies: false,
+            log_watched: false,
+            samples: Samples::new(),
             origin: now,
             now,
             ended: false,
@@ -264,6 +271,7 @@ impl Daemon {
         self.log.flush(self.now);
         if let (Some(fd), None) = (fd, self.log.wants_write()) {
             self.unwatch(fd);
+            self.log_watched = false;
         }
     }
 
@@ -273,8 +281,8 @@ impl Daemon {
             // A descriptor that cannot be waited for is tried again by next_retry.
             let _ = self.watch(fd, Source::Target, id.0, Interest::WRITABLE);
         }
-        if let Some(fd) = self.log.take_stalled() {
-            let _ = self.watch(fd, Source::Log, 0, Interest::WRITABLE);
+        if let (false, Some(fd)) = (self.log_watched, self.log.wants_write()) {
+            self.log_watched = self.watch(fd, Source::Log, 0, Interest::WRITABLE).is_ok();
         }
     }
 

@@ -3,7 +3,7 @@
 use super::blueprint::Blueprint;
 use super::eventloop::Daemon;
 use super::log::Level;
-use super::streams::{PipeId, SinkId};
+use super::streams::SinkId;
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::expand::{self, expand};
 use crate::config::{StreamConfig, WatcherConfig};
@@ -198,9 +198,6 @@ impl Daemon {
         self.spawns.retain(|(watcher, _)| *watcher != id);
     }
 }
-
-/// The ids of pipes, as the loop keeps them for each process.
-pub type Pipes = [Option<PipeId>; 2];
 
 /// What went wrong, with the path it is about.
 fn say(error: &SpawnError, blueprint: &Blueprint) -> String {

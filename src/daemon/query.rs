@@ -6,8 +6,8 @@ use crate::arbiter::process::Process;
 use crate::arbiter::request::Question;
 use crate::arbiter::watcher::Watcher;
 use crate::arbiter::Pid;
-use crate::control::answers::{self, Map, Place, ProcessFact, SocketFact};
-use crate::control::Refusal;
+use crate::control::answers::{self, ProcessFact, SocketFact, SocketPlace};
+use crate::control::{Map, Refusal};
 use crate::sys::address::Address;
 use crate::sys::{clock, process, user};
 use std::collections::BTreeMap;
@@ -51,11 +51,11 @@ impl Daemon {
     /// There is no such watcher, process or option.
     pub(super) fn answer(&mut self, question: &Question) -> Result<Map, Refusal> {
         match question {
-            Question::List(None) => Ok(answers::watchers(self.arbiter.watchers().map(|w| w.config.name.as_str()))),
-            Question::List(Some(name)) => Ok(answers::pids(&self.watcher_named(name)?.pids())),
+            Question::List(None) => Ok(answers::list(self.arbiter.watchers().map(|w| w.config.name.as_str()))),
+            Question::List(Some(name)) => Ok(answers::pids(self.watcher_named(name)?.pids().into_iter())),
             Question::Status(None) => {
                 let all = self.arbiter.watchers().map(|w| (w.config.name.as_str(), w.status().word()));
-                Ok(answers::statuses(all))
+                Ok(answers::status_all(all))
             }
             Question::Status(Some(name)) => Ok(answers::status(self.watcher_named(name)?.status().word())),
             Question::Numprocesses(None) => {
@@ -74,13 +74,13 @@ impl Daemon {
             Question::Dstats => {
                 let own = process::pid();
                 let mut facts = self.facts(&[(own, None)]);
-                Ok(answers::dstats(facts.pop().flatten().as_ref()))
+                Ok(answers::dstats(facts.pop().flatten().unwrap_or_default()))
             }
         }
     }
 
     fn watcher_named(&self, name: &str) -> Result<&Watcher, Refusal> {
-        self.arbiter.find(name).ok_or_else(|| Refusal::message(format!("program {name} not found")))
+        self.arbiter.find(name).ok_or_else(|| answers::no_watcher(name))
     }
 
     fn socket_facts(&self) -> Vec<SocketFact> {
@@ -89,8 +89,8 @@ impl Daemon {
             name: socket.name.clone(),
             backlog: socket.config.options.backlog,
             place: match &socket.address {
-                Address::Inet(address) => Place::Inet(address.ip().to_string(), address.port()),
-                unix @ (Address::Unix(_) | Address::Abstract(_)) => Place::Path(unix.to_string()),
+                Address::Inet(address) => SocketPlace::HostPort(address.ip().to_string(), address.port()),
+                unix @ (Address::Unix(_) | Address::Abstract(_)) => SocketPlace::Path(unix.to_string()),
             },
         };
         self.sockets.all().iter().map(fact).collect()
@@ -106,7 +106,7 @@ impl Daemon {
             let own = processes.iter().map(|(pid, _)| (*pid, facts.next().flatten())).collect::<Vec<_>>();
             infos.push((name, own));
         }
-        answers::all_stats(&infos)
+        answers::stats_all(infos.iter().map(|(name, own)| (name.as_str(), own.clone())))
     }
 
     fn stats_of(&mut self, name: &str, process: Option<Pid>) -> Result<Map, Refusal> {
@@ -115,13 +115,13 @@ impl Daemon {
         let Some(pid) = process else {
             let facts = self.facts(&wanted);
             let pids = wanted.iter().map(|(pid, _)| *pid);
-            return Ok(answers::stats(name, &pids.zip(facts).collect::<Vec<_>>()));
+            return Ok(answers::stats_watcher(name, pids.zip(facts).collect()));
         };
         let Some(one) = wanted.iter().find(|(known, _)| *known == pid) else {
-            return Err(Refusal::message(format!("process {pid} not found in '{name}'")));
+            return Err(answers::no_process(pid, name));
         };
         let mut facts = self.facts(&[*one]);
-        Ok(answers::process_stats(name, pid, facts.pop().flatten().as_ref()))
+        Ok(answers::stats_process(pid, facts.pop().flatten()))
     }
 
     /// What /proc says about these processes; nothing about one that has ended.
@@ -133,9 +133,10 @@ impl Daemon {
             let children = procfs::children(*pid);
             fact.children = children.into_iter().filter_map(|child| self.fact(child, &mut machine)).collect();
             if let Some((wid, started)) = managed {
-                fact.wid = Some(*wid);
-                fact.age = since.since(*started);
-                fact.started = Some(machine.now - fact.age);
+                let age = since.since(*started);
+                fact.wid = Some(u64::from(*wid));
+                fact.age = Some(age);
+                fact.started = Some(machine.now - age);
             }
             Some(fact)
         };
@@ -153,21 +154,21 @@ impl Daemon {
         });
         let rss = stat.rss.saturating_mul(machine.page);
         let created = machine.boot + stat.start as f64 / machine.ticks;
+        let zombie = stat.state == 'Z';
         Some(ProcessFact {
             pid,
-            wid: None,
-            cmdline: procfs::program(pid)?,
-            username: machine.user(procfs::uid(pid)?),
-            nice: stat.nice,
-            cpu,
-            mem: 100.0 * rss as f64 / machine.memory.max(1) as f64,
-            rss,
-            vms: stat.vsize,
-            ctime: cpu_time,
-            create_time: created,
-            started: None,
-            age: (machine.now - created).max(0.0),
-            children: Vec::new(),
+            cmdline: procfs::program(pid),
+            username: procfs::uid(pid).map(|uid| machine.user(uid)),
+            nice: (!zombie).then(|| i32::try_from(stat.nice).ok()).flatten(),
+            zombie,
+            cpu: Some(cpu),
+            mem: Some(100.0 * rss as f64 / machine.memory.max(1) as f64),
+            rss: Some(rss),
+            vms: Some(stat.vsize),
+            ctime: Some(cpu_time),
+            create_time: Some(created),
+            age: Some((machine.now - created).max(0.0)),
+            ..ProcessFact::default()
         })
     }
 }

@@ -26,7 +26,7 @@ pub struct Bound {
     /// Where it is bound, with the real port.
     pub address: Address,
     fd: OwnedFd,
-    file: Option<OwnFile>,
+    _file: Option<OwnFile>,
 }
 
 /// All bound sockets, by name.
@@ -85,7 +85,7 @@ impl Bound {
         };
         let fd = socket::move_up(fd, LOWEST_FD).map_err(|error| cannot(&io_words(&error)))?;
         let address = socket::local_addr(fd.as_raw_fd()).unwrap_or_else(|_| spec.address.clone());
-        Ok(Bound { name: config.name.clone(), config: config.clone(), address, fd, file })
+        Ok(Bound { name: config.name.clone(), config: config.clone(), address, fd, _file: file })
     }
 }
 

@@ -1,0 +1,111 @@
+//! `circus check`: reads a configuration offline and says everything that is wrong with it.
+
+mod json;
+mod system;
+
+use crate::config::{self, Finding, Names, Severity, load, text};
+use crate::daemon::files::Disk;
+use getopts::Options;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::process::ExitCode;
+
+/// A wrong option or argument.
+const USAGE: u8 = 2;
+/// The configuration has errors.
+const ERRORS: u8 = 1;
+
+/// Runs `circus check` with what stands behind it on the command line. The exit code is 0 without errors (warnings
+/// are none), 1 with errors, 2 for wrong arguments.
+pub fn main(args: Vec<String>) -> ExitCode {
+    let mut options = Options::new();
+    options.optflag("", "json", "print the configuration as JSON; findings go to the standard error output");
+    options.optflag("h", "help", "print this help");
+    let usage = || {
+        options
+            .usage("Usage: circus check [--json] CONFIG\n\nSays everything that is wrong in a configuration.")
+    };
+    let matches = match options.parse(&args) {
+        Ok(matches) => matches,
+        Err(why) => return refuse(&format!("circus check: {why}\n{}", usage())),
+    };
+    if matches.opt_present("help") {
+        print(&mut std::io::stdout(), &usage());
+        return ExitCode::SUCCESS;
+    }
+    let [path] = matches.free.as_slice() else {
+        return refuse(&format!("circus check: one configuration file is needed\n{}", usage()));
+    };
+    let ok = check(path, matches.opt_present("json"));
+    if ok { ExitCode::SUCCESS } else { ExitCode::from(ERRORS) }
+}
+
+/// Checks one file and prints the findings. False when there are errors.
+fn check(path: &str, as_json: bool) -> bool {
+    let bytes = |name: std::ffi::OsString| text::from_bytes(name.as_bytes());
+    let environ: Names = std::env::vars_os().map(|(name, value)| (bytes(name), bytes(value))).collect();
+    let cwd = std::env::current_dir().map(|dir| bytes(dir.into_os_string())).unwrap_or_default();
+    let (config, mut findings) = load::read(path, &Disk, &environ, &cwd);
+    if let Some(config) = &config {
+        findings.extend(config::check::check(config));
+        findings.extend(system::check(config, &Disk, &cwd));
+    }
+    // What reading found is in the order of the files; the rest joins it there.
+    let order: Vec<_> = findings.iter().map(|finding| finding.origin.file.clone()).collect();
+    let place = |file: &std::rc::Rc<str>| order.iter().position(|other| other == file);
+    findings.sort_by_cached_key(|finding| (place(&finding.origin.file), finding.origin.line));
+    let report = report(path, &findings);
+    match config.filter(|_| as_json) {
+        Some(config) => {
+            print(&mut std::io::stderr(), &report);
+            print(&mut std::io::stdout(), &format!("{:#}\n", json::config(&config)));
+        }
+        None if as_json => print(&mut std::io::stderr(), &report),
+        None => print(&mut std::io::stdout(), &report),
+    }
+    findings.iter().all(|finding| finding.severity == Severity::Warning)
+}
+
+/// `FILE:LINE: error|warning: MESSAGE` for each finding, then a line that counts them.
+fn report(path: &str, findings: &[Finding]) -> String {
+    let mut report = String::new();
+    for finding in findings {
+        report += &format!("{}: {}: {}\n", finding.origin, finding.severity.word(), finding.message);
+    }
+    let warnings = findings.iter().filter(|finding| finding.severity == Severity::Warning).count();
+    let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    let errors = count(findings.len() - warnings, "error");
+    report + &format!("{path}: {errors}, {}\n", count(warnings, "warning"))
+}
+
+fn refuse(message: &str) -> ExitCode {
+    print(&mut std::io::stderr(), message);
+    ExitCode::from(USAGE)
+}
+
+/// Writes text; a reader that has gone away is no concern of ours.
+fn print(to: &mut dyn Write, text: &str) {
+    let _ = to.write_all(&text::to_bytes(text)).and_then(|()| to.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Origin;
+
+    #[test]
+    fn the_report_has_a_line_for_each_finding_and_one_for_all() {
+        let find = |severity, line| Finding {
+            severity,
+            origin: Origin { file: "x.ini".into(), line },
+            message: "it is wrong".into(),
+        };
+        let findings = [find(Severity::Fatal, 0), find(Severity::Error, 2), find(Severity::Warning, 3)];
+        assert_eq!(
+            report("x.ini", &findings),
+            "x.ini: error: it is wrong\nx.ini:2: error: it is wrong\nx.ini:3: warning: it is wrong\n\
+             x.ini: 2 errors, 1 warning\n"
+        );
+        assert_eq!(report("x.ini", &[]), "x.ini: 0 errors, 0 warnings\n");
+    }
+}

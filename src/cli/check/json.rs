@@ -1,0 +1,120 @@
+//! A configuration as one JSON object, with Circus's names and shapes.
+
+use crate::config::options::{self, Row};
+use crate::config::{Config, Names, PluginConfig, SocketConfig, StreamConfig, Value, WatcherConfig};
+use serde_json::{Map, Value as Json, json};
+
+/// The whole configuration: `circus`, and `watchers`, `sockets` and `plugins` by name.
+pub fn config(config: &Config) -> Json {
+    json!({
+        "circus": rows(options::CIRCUS, &config.circus),
+        "watchers": config.watchers.iter().map(watcher).collect::<Json>(),
+        "sockets": config.sockets.iter().map(socket).collect::<Json>(),
+        "plugins": config.plugins.iter().map(plugin).collect::<Json>(),
+    })
+}
+
+fn watcher(watcher: &WatcherConfig) -> Json {
+    let mut object = rows(options::WATCHER, &watcher.options);
+    object.insert("name".into(), watcher.name.as_str().into());
+    object.insert("env".into(), names(&watcher.env));
+    // Circus shows infinity as -1.
+    let limits =
+        watcher.rlimits.iter().map(|(name, limit)| (name.clone(), limit.map_or(json!(-1), Json::from)));
+    object.insert("rlimits".into(), limits.collect());
+    let hooks = watcher.hooks.iter().map(|(name, (command, flag))| (name.clone(), json!([command, flag])));
+    object.insert("hooks".into(), hooks.collect());
+    object.insert("stdout_stream".into(), stream(watcher.stdout_stream.as_ref()));
+    object.insert("stderr_stream".into(), stream(watcher.stderr_stream.as_ref()));
+    free(object, &watcher.free)
+}
+
+/// The options that are set; an empty object when there is no stream.
+fn stream(stream: Option<&StreamConfig>) -> Json {
+    let entries = stream.map(StreamConfig::entries).unwrap_or_default();
+    entries.into_iter().map(|(key, value)| (key.to_string(), json(&value))).collect()
+}
+
+fn socket(socket: &SocketConfig) -> Json {
+    let mut object = rows(options::SOCKET, &socket.options);
+    object.insert("name".into(), socket.name.as_str().into());
+    free(object, &socket.free)
+}
+
+fn plugin(plugin: &PluginConfig) -> Json {
+    let mut object = rows(options::PLUGIN, &plugin.options);
+    object.insert("name".into(), plugin.name.as_str().into());
+    free(object, &plugin.free)
+}
+
+/// The options of a table with their values.
+fn rows<S>(rows: &'static [Row<S>], options: &S) -> Map<String, Json> {
+    rows.iter().map(|row| (row.key.to_string(), json(&(row.get)(options)))).collect()
+}
+
+/// Adds the free options; the text of a value that could not be used stands in place of the default.
+fn free(mut object: Map<String, Json>, free: &Names) -> Json {
+    object.extend(free.iter().map(|(key, value)| (key.clone(), value.as_str().into())));
+    Json::Object(object)
+}
+
+fn names(names: &Names) -> Json {
+    names.iter().map(|(name, value)| (name.clone(), Json::from(value.as_str()))).collect()
+}
+
+fn json(value: &Value) -> Json {
+    match value {
+        Value::None => Json::Null,
+        Value::Bool(value) => (*value).into(),
+        Value::Int(value) => (*value).into(),
+        Value::Float(value) => (*value).into(),
+        Value::Str(value) => value.as_str().into(),
+        Value::Map(pairs) => {
+            pairs.iter().map(|(key, value)| (key.clone(), Json::from(value.as_str()))).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Files, load};
+    use std::io;
+
+    struct One(&'static str);
+
+    impl Files for One {
+        fn read(&self, _: &str) -> io::Result<Vec<u8>> {
+            Ok(self.0.into())
+        }
+        fn list(&self, _: &str) -> io::Result<Vec<String>> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[test]
+    fn values_have_circus_shapes() {
+        let text = "[watcher:a]\ncmd = x\nstop_signal = INT\nrlimit_core =\nrlimit_nofile = 5\nhooks.before_start = a.b, 1\n\
+            stdout_stream.class = FileStream\nstdout_stream.max_bytes = 7\nmine = 1\n[env:a]\nV = 1\n\
+            [socket:S]\nport = $(circus.env.NONE)\n[plugin:p]\ncmd = y\nz = 1\n";
+        let read = load::read("/c", &One(text), &Names::new(), "/").0.unwrap();
+        let found = config(&read);
+        let watcher = &found["watchers"][0];
+        assert_eq!(watcher["name"], "a");
+        assert_eq!(watcher["stop_signal"], 2);
+        assert_eq!(watcher["working_dir"], Json::Null);
+        assert_eq!(watcher["graceful_timeout"], 30.0);
+        assert_eq!(watcher["rlimits"], json!({"core": -1, "nofile": 5}));
+        assert_eq!(watcher["hooks"], json!({"before_start": ["a.b", true]}));
+        assert_eq!(watcher["stdout_stream"], json!({"class": "FileStream", "max_bytes": 7}));
+        assert_eq!(watcher["stderr_stream"], json!({}));
+        assert_eq!((&watcher["env"], &watcher["mine"]), (&json!({"V": "1"}), &json!("1")));
+        assert_eq!(found["sockets"][0]["name"], "s");
+        assert_eq!(found["sockets"][0]["port"], "$(circus.env.NONE)");
+        assert_eq!(
+            (&found["plugins"][0]["name"], &found["plugins"][0]["z"]),
+            (&json!("plugin:p"), &json!("1"))
+        );
+        assert_eq!(found["circus"]["check_delay"], 5.0);
+    }
+}

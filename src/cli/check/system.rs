@@ -1,0 +1,266 @@
+//! What a configuration asks of this machine: users, groups, programs and directories.
+//!
+//! Everything is looked up by [`Files`], so that the tests need no machine. Only /etc/passwd and /etc/group are
+//! known here; who stands elsewhere, in a directory service, is reported with that restriction.
+
+use crate::config::include::{join, tidy};
+use crate::config::{
+    Config, Files, Finding, Origins, Severity, SocketConfig, StreamKind, WatcherConfig, words,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
+
+/// Where programs are looked for when a watcher's environment has no PATH.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Everything that this machine lacks. `cwd` is where relative paths begin.
+pub fn check(config: &Config, files: &dyn Files, cwd: &str) -> Vec<Finding> {
+    let mut system = System::new(files, cwd);
+    let (circus, origins) = (&config.circus, &config.origins);
+    system.id(("user", "/etc/passwd"), (origins, "endpoint_owner"), circus.endpoint_owner.as_deref());
+    for (key, path) in [("pidfile", &circus.pidfile), ("logoutput", &circus.logoutput)] {
+        let is_file =
+            |path: &&String| !matches!(path.as_str(), "-" | "stdout") && !path.starts_with("syslog:");
+        if let Some(path) = path.as_ref().filter(is_file) {
+            system.parent((origins, key), path);
+        }
+    }
+    config.watchers.iter().for_each(|watcher| system.watcher(watcher));
+    config.sockets.iter().for_each(|socket| system.socket(socket));
+    system.findings
+}
+
+struct System<'a> {
+    files: &'a dyn Files,
+    cwd: &'a str,
+    /// The names in each directory that was looked at; `None` for one that cannot be read.
+    listed: BTreeMap<String, Listing>,
+    /// The names and numbers in /etc/passwd and /etc/group.
+    ids: BTreeMap<&'static str, BTreeSet<String>>,
+    findings: Vec<Finding>,
+}
+
+/// What is known of a directory.
+enum Listing {
+    Names(BTreeSet<String>),
+    Missing,
+    Unknown,
+}
+
+impl<'a> System<'a> {
+    fn new(files: &'a dyn Files, cwd: &'a str) -> System<'a> {
+        System { files, cwd, listed: BTreeMap::new(), ids: BTreeMap::new(), findings: Vec::new() }
+    }
+
+    fn find(&mut self, severity: Severity, (origins, key): (&Origins, &str), message: String) {
+        if let Some(origin) = origins.of(key) {
+            self.findings.push(Finding { severity, origin: origin.clone(), message });
+        }
+    }
+
+    fn watcher(&mut self, watcher: &WatcherConfig) {
+        let (options, origins) = (&watcher.options, &watcher.origins);
+        self.id(("user", "/etc/passwd"), (origins, "uid"), options.uid.as_deref());
+        self.id(("group", "/etc/group"), (origins, "gid"), options.gid.as_deref());
+        let dir = join(self.cwd, options.working_dir.as_deref().unwrap_or_default());
+        if is_settled(&dir) && matches!(self.list(&dir), Listing::Missing) {
+            self.find(
+                Severity::Error,
+                (origins, "working_dir"),
+                format!("the directory `{dir}` does not exist"),
+            );
+        } else {
+            self.program(watcher, &dir);
+        }
+        for (which, stream) in
+            [("stdout_stream", &watcher.stdout_stream), ("stderr_stream", &watcher.stderr_stream)]
+        {
+            let Some(stream) = stream.as_ref().filter(|stream| stream.kind() == StreamKind::File) else {
+                continue;
+            };
+            if let Some(path) = &stream.options.filename {
+                self.parent((origins, &format!("{which}.filename")), path);
+            }
+        }
+    }
+
+    fn socket(&mut self, socket: &SocketConfig) {
+        if let Some(path) = socket.options.path.as_ref().filter(|path| !path.starts_with('@')) {
+            self.parent((&socket.origins, "path"), path);
+        }
+    }
+
+    /// A user or group, by name or number. A number may stand in no file.
+    fn id(&mut self, (what, file): (&str, &'static str), place: (&Origins, &str), id: Option<&str>) {
+        let Some(id) = id.filter(|id| is_settled(id) && !id.is_empty()) else { return };
+        let files = self.files;
+        let known = self.ids.entry(file).or_insert_with(|| read_ids(files, file));
+        if known.is_empty() || known.contains(id) {
+            return;
+        }
+        if id.bytes().all(|b| b.is_ascii_digit()) {
+            self.find(Severity::Warning, place, format!("no {what} in {file} has the number {id}"));
+        } else {
+            self.find(Severity::Error, place, format!("there is no {what} `{id}` in {file}"));
+        }
+    }
+
+    /// The program of a watcher, as its processes will find it. A shell finds its own.
+    fn program(&mut self, watcher: &WatcherConfig, dir: &str) {
+        let options = &watcher.options;
+        let Ok(words) = words::split(&options.cmd) else { return };
+        let (key, program) = match (&options.executable, words.first()) {
+            (Some(executable), _) => ("executable", executable.clone()),
+            (None, Some(program)) => ("cmd", program.clone()),
+            (None, None) => return,
+        };
+        if options.shell || !is_settled(&program) {
+            return;
+        }
+        if program.contains('/') {
+            let path = join(dir, &program);
+            if is_settled(&path) && !self.exists(&path) {
+                let place = (&watcher.origins, key);
+                self.find(Severity::Error, place, format!("there is no program `{path}`"));
+            }
+            return;
+        }
+        let path = watcher.env.get("PATH").map_or(PATH, String::as_str);
+        let venv = options.virtualenv.iter().map(|venv| join(venv, "bin"));
+        let dirs: Vec<String> =
+            venv.chain(path.split(':').map(str::to_string)).map(|d| join(dir, &d)).collect();
+        if dirs.iter().all(|d| is_settled(d)) && !dirs.iter().any(|d| self.exists(&join(d, &program))) {
+            let message = format!("there is no program `{program}` in the PATH of the processes ({path})");
+            self.find(Severity::Error, (&watcher.origins, key), message);
+        }
+    }
+
+    /// The directory that a file is to be written to.
+    fn parent(&mut self, place: (&Origins, &str), path: &str) {
+        let path = join(self.cwd, path);
+        let dir = match path.rsplit_once('/') {
+            Some(("", _)) | None => return,
+            Some((dir, _)) => dir,
+        };
+        if is_settled(dir) && matches!(self.list(dir), Listing::Missing) {
+            self.find(Severity::Error, place, format!("the directory `{dir}` does not exist"));
+        }
+    }
+
+    /// Whether a file exists, as far as one can know.
+    fn exists(&mut self, path: &str) -> bool {
+        let (dir, name) = path.rsplit_once('/').unwrap_or((".", path));
+        match self.list(if dir.is_empty() { "/" } else { dir }) {
+            Listing::Names(names) => names.contains(name),
+            Listing::Missing => false,
+            Listing::Unknown => true,
+        }
+    }
+
+    fn list(&mut self, dir: &str) -> &Listing {
+        let (files, dir) = (self.files, tidy(dir));
+        self.listed.entry(dir.clone()).or_insert_with(|| match files.list(&dir) {
+            Ok(names) => Listing::Names(names.into_iter().collect()),
+            Err(why) if matches!(why.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                Listing::Missing
+            }
+            Err(_) => Listing::Unknown,
+        })
+    }
+}
+
+/// Whether all variables in a text are known before a process is spawned.
+fn is_settled(text: &str) -> bool {
+    crate::config::expand::names(text).next().is_none()
+}
+
+/// The names and numbers in a file such as /etc/passwd; none when it cannot be read.
+fn read_ids(files: &dyn Files, file: &str) -> BTreeSet<String> {
+    let text = files.read(file).map(|bytes| crate::config::text::from_bytes(&bytes)).unwrap_or_default();
+    let mut ids = BTreeSet::new();
+    for line in text.lines() {
+        let mut fields = line.split(':');
+        ids.extend([fields.next(), fields.nth(1)].into_iter().flatten().map(str::to_string));
+    }
+    ids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Names, load};
+    use std::io;
+
+    /// A machine with a few files; a directory exists when something is in it.
+    struct Machine(&'static str);
+
+    impl Files for Machine {
+        fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+            match path {
+                "/c" => Ok(self.0.into()),
+                "/etc/passwd" => Ok("root:x:0:0::/root:/bin/sh\nwww:x:33:33::/:/bin/sh\n".into()),
+                "/etc/group" => Ok("root:x:0:\nwww:x:33:\n".into()),
+                _ => Err(ErrorKind::NotFound.into()),
+            }
+        }
+
+        fn list(&self, dir: &str) -> io::Result<Vec<String>> {
+            match dir {
+                "/bin" => Ok(vec!["sh".into()]),
+                "/w" | "/w/sub" => Ok(vec!["run".into()]),
+                "/secret" | "/secret/bin" => Err(ErrorKind::PermissionDenied.into()),
+                _ => Err(ErrorKind::NotFound.into()),
+            }
+        }
+    }
+
+    fn found(text: &'static str) -> Vec<String> {
+        let machine = Machine(text);
+        let config = load("/c", &machine, &Names::new(), "/w").config.unwrap();
+        let show = |f: &Finding| format!("{} {} {}", f.origin.line, f.severity.word(), f.message);
+        check(&config, &machine, "/w").iter().map(show).collect()
+    }
+
+    #[test]
+    fn what_is_there_is_not_reported() {
+        let cases = [
+            "[watcher:a]\ncmd = sh -c x\nuid = www\ngid = 33",
+            "[watcher:a]\ncmd = ./run\nworking_dir = sub",
+            "[watcher:a]\ncmd = sub/run",
+            "[watcher:a]\ncmd = x\nshell = 1",
+            "[watcher:a]\ncmd = /secret/bin/x\nworking_dir = /secret",
+            "[watcher:a]\ncmd = $(circus.env.X) y\nuid = $(circus.env.X)\nworking_dir = /$(circus.wid)",
+            "[watcher:a]\ncmd = sh\nstdout_stream.filename = x.log\nstderr_stream.filename = /x.log",
+            "[circus]\nlogoutput = syslog:///dev/log\npidfile = run.pid\nendpoint_owner = root",
+            "[socket:a]\npath = /w/x",
+        ];
+        for text in cases {
+            assert_eq!(found(text), [""; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_reported() {
+        let cases = [
+            ("[watcher:a]\ncmd = sh\nuid = nobody", "3 error there is no user `nobody` in /etc/passwd"),
+            ("[watcher:a]\ncmd = sh\ngid = staff", "3 error there is no group `staff` in /etc/group"),
+            ("[watcher:a]\ncmd = sh\nuid = 99", "3 warning no user in /etc/passwd has the number 99"),
+            ("[watcher:a]\ncmd = sh\nworking_dir = none", "3 error the directory `/w/none` does not exist"),
+            (
+                "[watcher:a]\ncmd = ls\n[env:a]\nPATH = /bin",
+                "2 error there is no program `ls` in the PATH of the processes (/bin)",
+            ),
+            ("[watcher:a]\ncmd = ./no", "2 error there is no program `/w/./no`"),
+            (
+                "[watcher:a]\ncmd = sh\nstdout_stream.filename = log/x",
+                "3 error the directory `/w/log` does not exist",
+            ),
+            ("[circus]\npidfile = /run/x/y", "2 error the directory `/run/x` does not exist"),
+            ("[circus]\nendpoint_owner = me", "2 error there is no user `me` in /etc/passwd"),
+            ("[socket:a]\npath = /run/x/y", "2 error the directory `/run/x` does not exist"),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(found(text), [wanted], "{text}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Where the control socket is: what `--endpoint`, `CIRCUSCTL_ENDPOINT` and `endpoint =` mean, and the places that
+//! hold when nothing was said. Pure; the daemon and `circus ctl` both ask here, so that they meet.
+
+/// The longest path of a Unix socket, in bytes.
+const LONGEST: usize = 107;
+
+/// The port that is Circus's own endpoint.
+const PORT: u16 = 5555;
+
+/// Where a control socket stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A file.
+    Path(String),
+    /// A name in the abstract namespace, without the `@`.
+    Abstract(String),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Place::Path(path) => f.write_str(path),
+            Place::Abstract(name) => write!(f, "@{name}"),
+        }
+    }
+}
+
+/// A directory that holds control sockets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directory {
+    /// Its path.
+    pub path: String,
+    /// It lies where anybody may make one of that name: only one with mode 0700 that belongs to the user may be used.
+    pub exposed: bool,
+}
+
+/// The directory of a user's control sockets; `runtime` is `XDG_RUNTIME_DIR`.
+pub fn directory(uid: u32, runtime: Option<&str>) -> Directory {
+    match runtime {
+        _ if uid == 0 => Directory { path: "/run/circus".into(), exposed: false },
+        Some(runtime) if runtime.starts_with('/') => {
+            Directory { path: format!("{}/circus", runtime.trim_end_matches('/')), exposed: false }
+        }
+        _ => Directory { path: format!("/tmp/circus-{uid}"), exposed: true },
+    }
+}
+
+/// The places that an endpoint means, best first: the daemon serves the first, a client tries them in turn. None:
+/// there is no control socket (`endpoint = none`).
+///
+/// # Errors
+/// A sentence, when the text is no endpoint.
+pub fn places(endpoint: Option<&str>, uid: u32, runtime: Option<&str>) -> Result<Vec<Place>, String> {
+    let Some(text) = endpoint.map(str::trim).filter(|text| !text.is_empty()) else {
+        return Ok(by_default("circus.sock", uid, runtime));
+    };
+    if text.eq_ignore_ascii_case("none") {
+        return Ok(Vec::new());
+    }
+    if let Some(address) = text.strip_prefix("tcp://") {
+        return by_port(text, address).map(|file| by_default(&file, uid, runtime));
+    }
+    let place = text.strip_prefix("ipc://").or_else(|| text.strip_prefix("unix://")).unwrap_or(text);
+    if place.contains("://") {
+        return Err(format!(
+            "the endpoint {text} is none of ipc://PATH, unix://PATH, PATH, @NAME, tcp://HOST:PORT"
+        ));
+    }
+    let (name, place) = match place.strip_prefix('@') {
+        Some(name) => (name, Place::Abstract(name.into())),
+        None => (place, Place::Path(place.into())),
+    };
+    match crate::config::text::to_bytes(name).len() {
+        0 => Err(format!("the endpoint {text} names no file")),
+        1..=LONGEST => Ok(vec![place]),
+        _ => Err(format!("the endpoint {text} is too long: a socket's path has at most {LONGEST} bytes")),
+    }
+}
+
+/// The file that stands for a port.
+fn by_port(text: &str, address: &str) -> Result<String, String> {
+    match address.rsplit_once(':').and_then(|(_, port)| port.trim_end_matches('/').parse().ok()) {
+        Some(PORT) => Ok("circus.sock".into()),
+        Some(port) => Ok(format!("circus-{port}.sock")),
+        None => Err(format!("the endpoint {text} has no port (tcp://HOST:PORT)")),
+    }
+}
+
+/// A file in the user's directory, then in root's.
+fn by_default(file: &str, uid: u32, runtime: Option<&str>) -> Vec<Place> {
+    let mut places: Vec<Place> = [directory(uid, runtime), directory(0, None)]
+        .iter()
+        .map(|directory| Place::Path(format!("{}/{file}", directory.path)))
+        .collect();
+    places.dedup();
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(endpoint: &str) -> Result<Vec<String>, String> {
+        Ok(places(Some(endpoint), 0, None)?.iter().map(Place::to_string).collect())
+    }
+
+    #[test]
+    fn every_form_is_understood() {
+        for (text, expected) in [
+            ("ipc:///x/y", "/x/y"),
+            ("unix:///x/y", "/x/y"),
+            ("/x/y", "/x/y"),
+            ("sock", "sock"),
+            ("@name", "@name"),
+            ("ipc://@name", "@name"),
+            ("tcp://127.0.0.1:5555", "/run/circus/circus.sock"),
+            ("tcp://[::1]:6000", "/run/circus/circus-6000.sock"),
+            ("tcp://*:1/", "/run/circus/circus-1.sock"),
+        ] {
+            assert_eq!(of(text), Ok(vec![expected.to_string()]), "{text}");
+        }
+        assert_eq!(of("none"), Ok(vec![]));
+        for bad in
+            ["ipc://", "@", "udp://x:1", "tcp://host", "tcp://host:x", "tcp://h:70000", &"x".repeat(108)]
+        {
+            assert!(of(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn users_have_places_of_their_own() {
+        let of = |uid, runtime| {
+            places(None, uid, runtime).unwrap().iter().map(Place::to_string).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(of(0, Some("/run/user/0")), "/run/circus/circus.sock");
+        assert_eq!(of(7, Some("/run/user/7/")), "/run/user/7/circus/circus.sock /run/circus/circus.sock");
+        for runtime in [None, Some(""), Some("relative")] {
+            assert_eq!(of(7, runtime), "/tmp/circus-7/circus.sock /run/circus/circus.sock");
+        }
+        assert!(
+            directory(7, None).exposed && !directory(7, Some("/r")).exposed && !directory(0, None).exposed
+        );
+    }
+}

@@ -1,0 +1,181 @@
+//! The envelopes of the control protocol: a line in, a request out; a reply, an answer or an event in, a line out.
+//!
+//! Nothing that a client sends can do harm here: every line gives an [`Incoming`], good or bad.
+
+use super::props::Props;
+use super::python::quoted;
+use super::{Map, Refusal, commands};
+use crate::arbiter::Pid;
+use crate::arbiter::request::{Errno, Reply, Request};
+use serde_json::Value as Json;
+
+/// What a line says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Incoming {
+    /// What the reply has to carry as its `id`.
+    pub id: Json,
+    /// The client wants no reply, not even an error.
+    pub cast: bool,
+    /// The request, or why it is none.
+    pub request: Result<Request, Refusal>,
+}
+
+/// Reads a line.
+pub fn decode(line: &[u8]) -> Incoming {
+    let Ok(json) = serde_json::from_slice::<Json>(line) else { return nobody(Refusal::json("")) };
+    let Json::Object(mut message) = json else { return nobody(Refusal::json(": it is no object")) };
+    let id = message.remove("id").unwrap_or(Json::Null);
+    let cast = message.get("msg_type").and_then(Json::as_str) == Some("cast");
+    Incoming { id, cast, request: request(&message) }
+}
+
+/// The answer to a line that was too long to be read.
+pub fn too_long() -> Incoming {
+    nobody(Refusal::json(&format!(": the line is longer than {} bytes", super::frame::LIMIT)))
+}
+
+/// The answer to a line that the end of the stream cut.
+pub fn cut_off() -> Incoming {
+    nobody(Refusal::json(": the line has no newline"))
+}
+
+fn nobody(refusal: Refusal) -> Incoming {
+    Incoming { id: Json::Null, cast: false, request: Err(refusal) }
+}
+
+impl Refusal {
+    fn json(more: &str) -> Refusal {
+        Refusal { errno: Errno::NotJson, reason: format!("json invalid{more}") }
+    }
+}
+
+fn request(message: &Map) -> Result<Request, Refusal> {
+    let name = Props(message).required_text("command")?;
+    let Some(command) = commands::find(&name) else {
+        return Err(Refusal {
+            errno: Errno::UnknownCommand,
+            reason: format!("unknown command: {}", quoted(&name)),
+        });
+    };
+    match Props(message).get("properties") {
+        None => (command.decode)(&Map::new()),
+        Some(Json::Object(properties)) => (command.decode)(properties),
+        Some(_) => Err(Refusal::message("'properties' isn't a valid object")),
+    }
+}
+
+/// The line of a request; the client's side of [`decode`].
+pub fn encode_request(command: &str, properties: &Map) -> Vec<u8> {
+    let mut line = Line::new();
+    line.key("command", &command.into());
+    line.open_key("properties");
+    line.object(properties);
+    line.end()
+}
+
+/// The line that answers an order. `time` is in seconds since 1970.
+pub fn encode_reply(id: &Json, reply: &Reply, time: f64) -> Vec<u8> {
+    match reply {
+        Reply::Error { errno, reason } => encode_error(id, *errno, reason, time),
+        other => encode_answer(id, &keys(other), time),
+    }
+}
+
+/// The line that refuses a request.
+pub fn encode_error(id: &Json, errno: Errno, reason: &str, time: f64) -> Vec<u8> {
+    let mut line = Line::new();
+    line.key("status", &"error".into());
+    line.key("reason", &reason.into());
+    line.key("tb", &Json::Null);
+    line.key("time", &time.into());
+    line.key("errno", &(errno as u8).into());
+    line.key("id", id);
+    line.end()
+}
+
+/// The line that answers a question: `keys` stand in Circus's envelope, and replace what they have in common with
+/// it (`status NAME` answers with a `status` of its own).
+pub fn encode_answer(id: &Json, keys: &Map, time: f64) -> Vec<u8> {
+    let mut line = Line::new();
+    line.key("status", keys.get("status").unwrap_or(&"ok".into()));
+    line.key("time", &time.into());
+    keys.iter().filter(|(key, _)| key.as_str() != "status").for_each(|(key, value)| line.key(key, value));
+    line.key("id", id);
+    line.end()
+}
+
+/// The line that tells an event.
+pub fn encode_event(topic: &str, data: &Map) -> Vec<u8> {
+    let mut line = Line::new();
+    line.key("topic", &topic.into());
+    line.open_key("data");
+    line.object(data);
+    line.end()
+}
+
+/// What a reply has besides the envelope.
+fn keys(reply: &Reply) -> Map {
+    let mut keys = Map::new();
+    match reply {
+        Reply::Ok | Reply::Error { .. } => {}
+        Reply::Stopped => {
+            keys.insert("info".into(), Json::Null);
+        }
+        Reply::Info { started, stopped, kept } => {
+            let mut info = started_and_kept(started, kept);
+            if let Some(stopped) = stopped {
+                info.insert("stopped".into(), pids(stopped));
+            }
+            keys.insert("info".into(), Json::Object(info));
+        }
+        Reply::Added { started, kept } => keys = started_and_kept(started, kept),
+        Reply::Numprocesses { count, singleton } => {
+            keys.insert("numprocesses".into(), (*count).into());
+            if *singleton {
+                keys.insert("singleton".into(), Json::Bool(true));
+            }
+        }
+    }
+    keys
+}
+
+fn started_and_kept(started: &[Pid], kept: &[Pid]) -> Map {
+    Map::from_iter([("started".to_string(), pids(started)), ("kept".to_string(), pids(kept))])
+}
+
+fn pids(pids: &[Pid]) -> Json {
+    pids.iter().copied().collect()
+}
+
+/// An object that is being written as one line. Writing to memory cannot fail: keys are text, and numbers finite.
+struct Line(Vec<u8>);
+
+impl Line {
+    fn new() -> Line {
+        Line(Vec::with_capacity(128))
+    }
+
+    fn open_key(&mut self, key: &str) {
+        self.0.push(if self.0.is_empty() { b'{' } else { b',' });
+        let _ = serde_json::to_writer(&mut self.0, key);
+        self.0.push(b':');
+    }
+
+    fn key(&mut self, key: &str, value: &Json) {
+        self.open_key(key);
+        let _ = serde_json::to_writer(&mut self.0, value);
+    }
+
+    fn object(&mut self, map: &Map) {
+        let _ = serde_json::to_writer(&mut self.0, map);
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        self.0.extend_from_slice(b"}\n");
+        self.0
+    }
+}
+
+#[cfg(test)]
+#[path = "protocol_tests.rs"]
+mod tests;

@@ -1,0 +1,253 @@
+//! The commands that carry options: set and add. Types, and what to say when one is wrong, come from the option
+//! table.
+
+use super::commands::CliArgs;
+use super::lifecycle::flag;
+use super::props::{Props, in_time, signal_number, text, wrong};
+use super::python::quoted;
+use super::queries::positional;
+use super::{Map, Refusal, answers, shell};
+use crate::arbiter::request::{Order, Request};
+use crate::config::options::{self, Live};
+use crate::config::{Kind, Refused, Value, WatcherConfig};
+use serde_json::Value as Json;
+
+/// The hooks that a watcher may have.
+const HOOKS: [&str; 11] = [
+    "before_start",
+    "after_start",
+    "before_stop",
+    "after_stop",
+    "before_spawn",
+    "after_spawn",
+    "before_signal",
+    "after_signal",
+    "before_reap",
+    "after_reap",
+    "extended_stats",
+];
+
+/// The resource limits of Linux.
+const LIMITS: [&str; 16] = [
+    "as",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
+];
+
+/// The longest name of a watcher that `add` takes, in bytes.
+const LONGEST_NAME: usize = 255;
+
+pub fn encode_add(args: &CliArgs) -> Result<Map, String> {
+    let mut map = positional(args, &["name"]);
+    let words: Vec<&str> = args.words.iter().skip(1).map(String::as_str).collect();
+    map.insert("cmd".into(), words.join(" ").into());
+    flag(&mut map, args, "start");
+    flag(&mut map, args, "waiting");
+    Ok(map)
+}
+
+pub fn encode_set(args: &CliArgs) -> Result<Map, String> {
+    let mut map = positional(args, &["name"]);
+    let pairs = args.words.get(1..).unwrap_or_default().chunks(2);
+    let options: Result<Map, String> = pairs
+        .map(|pair| match pair {
+            [key, value] => {
+                let key = key.to_lowercase();
+                let value = typed(&key, value)?;
+                Ok((key, value))
+            }
+            _ => Err("List of key/values is invalid".into()),
+        })
+        .collect();
+    map.insert("options".into(), Json::Object(options?));
+    flag(&mut map, args, "waiting");
+    Ok(map)
+}
+
+/// The value of an option as the server wants it, from what was typed.
+fn typed(key: &str, text: &str) -> Result<Json, String> {
+    if let Some(row) = options::find(options::WATCHER, key) {
+        return row
+            .kind
+            .parse(text)
+            .map(|value| answers::json(&value))
+            .map_err(|why| format!("{key} = {text} {why}"));
+    }
+    match key {
+        "env" => members(text, '=', "NAME=value"),
+        "hooks" => members(text, ':', "HOOK:COMMAND (hooks.NAME sets one hook to any text)"),
+        _ if settable_family(key).is_some() => Ok(text.into()),
+        _ => Err(format!("unknown key {}", quoted(key))),
+    }
+}
+
+/// `A=1,B=2` as an object.
+fn members(text: &str, between: char, form: &str) -> Result<Json, String> {
+    text.split(',')
+        .filter(|member| !member.trim().is_empty())
+        .map(|member| match member.split_once(between) {
+            Some((key, value)) => Ok((key.trim().to_string(), value.trim().into())),
+            None => Err(format!("{} is no {form}", quoted(member))),
+        })
+        .collect::<Result<Map, String>>()
+        .map(Json::Object)
+}
+
+/// The family of options that `key` belongs to.
+fn settable_family(key: &str) -> Option<(&'static options::Family, &str)> {
+    options::family(key).filter(|(_, rest)| !rest.is_empty())
+}
+
+pub fn decode_set(map: &Map) -> Result<Request, Refusal> {
+    let props = Props(map);
+    let name = props.name()?;
+    props.required("options")?;
+    let options = read_options(&props)?;
+    for (key, _) in &options {
+        if live(key) == Live::Fixed {
+            let reason =
+                format!("{} can't be set while circus runs; it stands in the configuration", quoted(key));
+            return Err(Refusal::message(reason));
+        }
+    }
+    Ok(Request::Order(Order::Set { name, options, waiting: props.waiting()? }))
+}
+
+pub fn decode_add(map: &Map) -> Result<Request, Refusal> {
+    let props = Props(map);
+    let (name, cmd) = (props.name()?, props.required_text("cmd")?);
+    if name.trim().is_empty() || name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
+        return Err(wrong("name", "a name (1 to 255 bytes, no control characters)"));
+    }
+    if cmd.trim().is_empty() {
+        return Err(wrong("cmd", "a command: it is empty"));
+    }
+    let args = match props.get("args") {
+        Some(Json::Array(_)) => Some(shell::join(props.texts("args")?.iter().map(String::as_str))),
+        _ => props.text("args")?,
+    };
+    let options = read_options(&props)?;
+    let (start, waiting) = (props.flag("start", false)?, props.waiting()?);
+    Ok(Request::Order(Order::Add { name, cmd, args, options, start, waiting }))
+}
+
+/// The property `options`, each one of the type that it must have.
+fn read_options(props: &Props) -> Result<Vec<(String, Value)>, Refusal> {
+    match props.get("options") {
+        None => Ok(Vec::new()),
+        Some(Json::Object(options)) => {
+            options.iter().map(|(key, value)| Ok((key.clone(), read_option(key, value)?))).collect()
+        }
+        Some(_) => Err(Refusal::message("'options' property should be an object")),
+    }
+}
+
+fn read_option(key: &str, json: &Json) -> Result<Value, Refusal> {
+    if let Some(("hooks.", hook)) = settable_family(key).map(|(family, rest)| (family.prefix, rest)) {
+        known_hook(hook)?;
+    }
+    if let Some(("rlimit_", limit)) = settable_family(key).map(|(family, rest)| (family.prefix, rest)) {
+        known_limit(key, limit)?;
+    }
+    let value = read_value(key, json)?;
+    // A watcher that nobody has takes the value as the real one will: one place decides what fits.
+    match WatcherConfig::default().set(key, &value) {
+        Ok(_) => sensible(key, value),
+        Err(Refused::Unknown) => Err(Refusal::message(format!("unknown key {}", quoted(key)))),
+        Err(Refused::Type(noun)) => Err(wrong(key, noun)),
+        Err(Refused::Bad(why)) => Err(Refusal::message(why)),
+    }
+}
+
+fn known_hook(hook: &str) -> Result<(), Refusal> {
+    let known = HOOKS.contains(&hook);
+    if known { Ok(()) } else { Err(Refusal::message(format!("Unknown hook {}", quoted(hook)))) }
+}
+
+fn known_limit(key: &str, limit: &str) -> Result<(), Refusal> {
+    let known = LIMITS.iter().any(|known| known.eq_ignore_ascii_case(limit));
+    if known { Ok(()) } else { Err(wrong(key, "a valid rlimit setting")) }
+}
+
+/// A value that has the right type, when it is also one that can be used.
+fn sensible(key: &str, value: Value) -> Result<Value, Refusal> {
+    let kind = options::find(options::WATCHER, key).map(|row| row.kind);
+    match (kind, &value) {
+        (Some(Kind::Signal), Value::Int(n)) if signal_number(*n).is_none() => {
+            Err(Refusal::message("signal invalid"))
+        }
+        (Some(Kind::Octal), Value::Int(n)) if !(0..=0o7777).contains(n) => {
+            Err(wrong(key, "a file mode or umask"))
+        }
+        (Some(Kind::Float), Value::Float(n)) => in_time(key, *n).map(|_| value),
+        (Some(Kind::Float), Value::Int(n)) => in_time(key, *n as f64).map(|_| value),
+        (Some(Kind::Int), Value::Int(n)) if *n < 0 && key == "numprocesses" => Err(wrong(key, "0 or more")),
+        _ => Ok(value),
+    }
+}
+
+/// JSON as a value of an option.
+fn read_value(key: &str, json: &Json) -> Result<Value, Refusal> {
+    Ok(match json {
+        Json::Null => Value::None,
+        Json::Bool(flag) => Value::Bool(*flag),
+        Json::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(number), _) => Value::Int(number),
+            (None, Some(number)) => Value::Float(number),
+            (None, None) => return Err(wrong(key, "a number")),
+        },
+        Json::String(_) => Value::Str(text(key, json)?),
+        Json::Array(_) => return Err(wrong(key, "a value: it is a list")),
+        Json::Object(map) => {
+            if key.ends_with("_stream") && !map.contains_key("class") && !map.contains_key("filename") {
+                return Err(Refusal::message(format!("{} must have a 'class' key", quoted(key))));
+            }
+            let members = map.iter().map(|(name, value)| Ok((name.clone(), member(key, name, value)?)));
+            Value::Map(members.collect::<Result<_, Refusal>>()?)
+        }
+    })
+}
+
+/// A member of `env`, of a stream or of `hooks`, as text.
+fn member(key: &str, name: &str, json: &Json) -> Result<String, Refusal> {
+    match (key, json) {
+        ("hooks", Json::Array(pair)) => {
+            known_hook(name)?;
+            match pair.as_slice() {
+                [Json::String(_), Json::Bool(ignore)] => {
+                    Ok(format!("{}, {ignore}", text(name, pair.first().unwrap_or(&Json::Null))?))
+                }
+                _ => Err(wrong(name, "a command with a boolean")),
+            }
+        }
+        ("hooks", _) => known_hook(name).and_then(|()| text(name, json)),
+        ("stdout_stream" | "stderr_stream", Json::Number(number)) => Ok(number.to_string()),
+        ("stdout_stream" | "stderr_stream", Json::Bool(flag)) => Ok(flag.to_string()),
+        ("env", _) if name.is_empty() || name.contains(['=', '\0']) => {
+            Err(wrong(name, "a name of a variable"))
+        }
+        _ => text(name, json),
+    }
+}
+
+/// What setting an option of that name does.
+fn live(key: &str) -> Live {
+    match (options::find(options::WATCHER, key), options::family(key)) {
+        (Some(row), _) => row.live,
+        (None, Some((family, _))) => family.live,
+        (None, None) => Live::Stored,
+    }
+}

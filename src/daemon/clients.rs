@@ -1,0 +1,524 @@
+//! The control socket and the connections to it: reads requests, queues replies, keeps subscribers supplied.
+//!
+//! Nobody here can harm anybody: there are so many connections and no more, a line has its greatest length, a client
+//! that does not read is not read from either, and a subscriber that does not read loses events and is told how
+//! many. All sockets are non-blocking; writing begins at once and goes on when the kernel says so.
+
+use super::eventloop::Daemon;
+use super::log::Level;
+use super::sockets::OwnFile;
+use crate::arbiter::request::{Errno, Order, Reply, Request, Select, Ticket};
+use crate::arbiter::{Event, Published, WatcherId};
+use crate::config::options::CircusOptions;
+use crate::config::text;
+use crate::control::endpoint::{Directory, Place};
+use crate::control::frame::{Lines, TooLong};
+use crate::control::{Map, protocol, topics};
+use crate::sys::address::Address;
+use crate::sys::socket::{self, PathState};
+use crate::sys::{self, clock, user};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The most connections at a time.
+const MOST_CLIENTS: usize = 4096;
+/// A client that has so many bytes to read is not read from.
+const UNREAD: usize = 256 * 1024;
+/// A subscriber that has so many bytes to read gets no more events until it has read some.
+const MOST_QUEUED: usize = 1024 * 1024;
+/// How many requests of one client are looked at in a turn.
+const REQUESTS: usize = 64;
+/// How many connections are accepted in a turn.
+const ACCEPTS: usize = 64;
+/// How long to wait when the kernel has no descriptor left for a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Why the control socket cannot be opened.
+pub struct Refused {
+    /// A sentence.
+    pub message: String,
+    /// circus can do without it.
+    pub only_a_warning: bool,
+}
+
+/// A request that is not answered yet.
+struct Asked {
+    client: u32,
+    id: Json,
+}
+
+/// One connection.
+struct Client {
+    stream: UnixStream,
+    lines: Lines,
+    out: Vec<u8>,
+    /// How much of `out` is written.
+    written: usize,
+    /// Prefixes of the topics that it listens to.
+    topics: Option<Vec<String>>,
+    /// How many events it has missed.
+    missed: u64,
+    /// There may be more to read.
+    readable: bool,
+    /// It has ended its side: it is closed when everything is written.
+    ended: bool,
+}
+
+/// The control socket and its connections.
+#[derive(Default)]
+pub struct Clients {
+    listener: Option<UnixListener>,
+    endpoint: String,
+    _file: Option<OwnFile>,
+    clients: BTreeMap<u32, Client>,
+    asked: BTreeMap<Ticket, Asked>,
+    next_client: u32,
+    next_ticket: u64,
+    accepting: bool,
+    next_accept: Option<Instant>,
+    abstract_only_for: Option<u32>,
+}
+
+impl Clients {
+    /// No control socket.
+    pub fn none() -> Clients {
+        Clients { endpoint: "none".into(), ..Clients::default() }
+    }
+
+    /// Opens the control socket.
+    ///
+    /// # Errors
+    /// Why that cannot be.
+    pub fn listen(place: &Place, directory: &Directory, options: &CircusOptions) -> Result<Clients, Refused> {
+        let refuse = |why: &dyn std::fmt::Display, only_a_warning| Refused {
+            message: format!("control socket {place}: {why}"),
+            only_a_warning,
+        };
+        let address = match place {
+            Place::Abstract(name) => Address::Abstract(text::to_bytes(name).into_owned()),
+            Place::Path(path) => {
+                prepare(path, directory).map_err(|(why, harmless)| refuse(&why, harmless))?;
+                Address::Unix(path.into())
+            }
+        };
+        let mode = u32::try_from(options.endpoint_mode).unwrap_or(0o600);
+        let fd = socket::listen_unix(&address, mode).map_err(|error| {
+            let harmless = error.error.kind() == ErrorKind::PermissionDenied
+                || error.error.kind() == ErrorKind::ReadOnlyFilesystem;
+            refuse(&error, harmless)
+        })?;
+        let file = match &address {
+            Address::Unix(path) => OwnFile::new(path),
+            Address::Inet(_) | Address::Abstract(_) => None,
+        };
+        if let (Some(owner), Address::Unix(path)) = (&options.endpoint_owner, &address) {
+            give_to(&path, owner).map_err(|why| refuse(&why, false))?;
+        }
+        let abstract_only_for = matches!(address, Address::Abstract(_)).then(user::current_uid);
+        Ok(Clients {
+            listener: Some(OwnedFd::into(fd)),
+            endpoint: place.to_string(),
+            _file: file,
+            abstract_only_for,
+            ..Clients::default()
+        })
+    }
+
+    /// Where the control socket is, or `none`.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The descriptor of the control socket.
+    pub fn listener(&self) -> Option<RawFd> {
+        self.listener.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    /// There may be connections to accept.
+    pub fn accept_more(&mut self) {
+        self.accepting = true;
+        self.next_accept = None;
+    }
+
+    /// Whether something can be done without waiting.
+    pub fn are_busy(&self) -> bool {
+        self.accepting || self.clients.values().any(Client::can_be_read)
+    }
+
+    /// When accepting is tried again, after the kernel had no descriptor.
+    pub fn next_accept(&self) -> Option<Instant> {
+        self.next_accept
+    }
+
+    /// Writes what can be written: the end is near.
+    pub fn flush_all(&mut self) {
+        for client in self.clients.values_mut() {
+            let _ = client.flush();
+        }
+    }
+}
+
+/// Makes sure that a control socket can be made at `path`.
+///
+/// # Errors
+/// A sentence, and whether circus can do without.
+fn prepare(path: &str, directory: &Directory) -> Result<(), (String, bool)> {
+    if Path::new(path).parent() == Some(Path::new(&directory.path)) {
+        make_directory(directory).map_err(|why| (why, true))?;
+    }
+    match socket::path_state(Path::new(path)) {
+        Ok(PathState::Absent) => Ok(()),
+        Ok(PathState::NotASocket) => Err(("there is a file of that name, and it is no socket".into(), false)),
+        Ok(PathState::InUse) => Err(("another circus serves it already".into(), false)),
+        // Left by a circus that was killed.
+        Ok(PathState::Stale) => std::fs::remove_file(path).map_err(|error| (sys::io_words(&error), false)),
+        Err(error) => Err((sys::io_words(&error), false)),
+    }
+}
+
+/// Makes the default directory of control sockets. One in a place where anybody may make directories must be ours.
+fn make_directory(directory: &Directory) -> Result<(), String> {
+    let path = Path::new(&directory.path);
+    let mode = if directory.exposed { 0o700 } else { 0o755 };
+    match std::fs::DirBuilder::new().mode(mode).create(path) {
+        Ok(()) => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(format!("{}: {}", directory.path, sys::io_words(&error))),
+    }
+    let meta = path.symlink_metadata().map_err(|error| sys::io_words(&error))?;
+    let ours = meta.is_dir() && meta.uid() == user::current_uid() && meta.mode() & 0o077 == 0;
+    if directory.exposed && !ours {
+        return Err(format!("{} is not a directory of this user's with mode 0700", directory.path));
+    }
+    Ok(())
+}
+
+fn give_to(path: &Path, owner: &str) -> Result<(), String> {
+    let account = user::find_user(owner).map_err(|error| sys::io_words(&error))?;
+    let account = account.ok_or_else(|| format!("endpoint_owner = {owner}: there is no such user"))?;
+    user::lchown(path, Some(account.uid), None)
+        .map_err(|error| format!("endpoint_owner = {owner}: {}", sys::io_words(&error)))
+}
+
+impl Client {
+    fn new(stream: UnixStream) -> Client {
+        Client {
+            stream,
+            lines: Lines::default(),
+            out: Vec::new(),
+            written: 0,
+            topics: None,
+            missed: 0,
+            readable: true,
+            ended: false,
+        }
+    }
+
+    fn queued(&self) -> usize {
+        self.out.len() - self.written
+    }
+
+    fn can_be_read(&self) -> bool {
+        self.readable && !self.ended && self.queued() < UNREAD
+    }
+
+    /// Queues a line and writes what goes.
+    fn send(&mut self, line: &[u8]) {
+        self.out.extend_from_slice(line);
+        // An error shows again at the next event of the connection, which then closes it.
+        let _ = self.flush();
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        while let Some(rest) = self.out.get(self.written..).filter(|rest| !rest.is_empty()) {
+            match self.stream.write(rest) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(n) => self.written += n,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        if self.written == self.out.len() {
+            self.out = if self.out.capacity() > UNREAD { Vec::new() } else { std::mem::take(&mut self.out) };
+            self.out.clear();
+            self.written = 0;
+        } else if self.written > UNREAD {
+            self.out.drain(..self.written);
+            self.written = 0;
+        }
+        Ok(())
+    }
+
+    /// An event for a subscriber; when it does not read, it is only counted.
+    fn tell(&mut self, line: &[u8]) {
+        if self.queued() > MOST_QUEUED {
+            self.missed += 1;
+            return;
+        }
+        if self.missed > 0 {
+            let missed = std::mem::take(&mut self.missed);
+            self.out.extend_from_slice(&missed_line(missed));
+        }
+        self.send(line);
+    }
+}
+
+impl Daemon {
+    /// Looks after the connections that had an event, those that have more to read, and new ones.
+    pub(super) fn serve_clients(&mut self, mut with_events: Vec<u32>) {
+        for id in &with_events {
+            if let Some(client) = self.clients.clients.get_mut(id) {
+                client.readable = true;
+            }
+        }
+        let more = self.clients.clients.iter().filter(|(_, client)| client.can_be_read()).map(|(id, _)| *id);
+        with_events.extend(more);
+        with_events.sort_unstable();
+        with_events.dedup();
+        for id in with_events {
+            self.serve(id);
+        }
+        if self.clients.next_accept.is_some_and(|at| at <= self.now) {
+            self.clients.accept_more();
+        }
+        if self.clients.accepting {
+            self.accept();
+        }
+    }
+
+    fn accept(&mut self) {
+        for _ in 0..ACCEPTS {
+            let Some(listener) = &self.clients.listener else { break };
+            match listener.accept() {
+                Ok((stream, _)) => self.admit(stream),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.clients.accepting = false;
+                    return;
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
+                Err(error) => {
+                    // No descriptor is left, most likely, and no event will come when there is one again.
+                    let why = sys::io_words(&error);
+                    self.log.once(Level::Error, "accept", format_args!("accepting a control connection: {why}"));
+                    self.clients.accepting = false;
+                    self.clients.next_accept = Some(self.now + ACCEPT_PAUSE);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes a new connection in, or says why not.
+    fn admit(&mut self, mut stream: UnixStream) {
+        self.log.over(Level::Info, "accept", format_args!("control connections are accepted again"));
+        let peer = socket::peer_credentials(stream.as_raw_fd()).map_or(u32::MAX, |(_, uid, _)| uid);
+        let foreign = self.clients.abstract_only_for.is_some_and(|own| peer != own && peer != 0);
+        let reason = match (foreign, self.clients.clients.len() >= MOST_CLIENTS) {
+            (true, _) => "this control socket serves root and the user of circus only",
+            (false, true) => "there are too many control connections",
+            (false, false) => "",
+        };
+        if stream.set_nonblocking(true).is_err() {
+            return;
+        }
+        if !reason.is_empty() {
+            let line = protocol::encode_error(&Json::Null, Errno::Conflict, reason, clock::realtime());
+            let _ = stream.write(&line);
+            return;
+        }
+        let id = self.clients.next_client;
+        self.clients.next_client = id.wrapping_add(1);
+        if self.watch_client(stream.as_raw_fd(), id).is_ok() {
+            self.clients.clients.insert(id, Client::new(stream));
+            self.serve(id);
+        }
+    }
+
+    /// Reads and answers what one client asks, within its budget, and writes what it can take.
+    fn serve(&mut self, id: u32) {
+        let alive = self.read_requests(id);
+        let Some(client) = self.clients.clients.get_mut(&id) else { return };
+        let flushed = client.flush();
+        let waits = self.clients.asked.values().any(|asked| asked.client == id);
+        let Some(client) = self.clients.clients.get(&id) else { return };
+        let done = client.ended && client.queued() == 0 && !waits && client.topics.is_none();
+        if !alive || flushed.is_err() || done {
+            self.close_client(id);
+        }
+    }
+
+    fn close_client(&mut self, id: u32) {
+        if let Some(client) = self.clients.clients.remove(&id) {
+            self.unwatch(client.stream.as_raw_fd());
+        }
+        self.clients.asked.retain(|_, asked| asked.client != id);
+    }
+
+    /// False when the connection is broken.
+    fn read_requests(&mut self, id: u32) -> bool {
+        let mut buffer = [0; 16 * 1024];
+        for _ in 0..4 {
+            if !self.take_lines(id) {
+                return true; // more is to be looked at in the next turn
+            }
+            let Some(client) = self.clients.clients.get_mut(&id) else { return false };
+            if !client.can_be_read() {
+                return true;
+            }
+            match client.stream.read(&mut buffer) {
+                Ok(0) => return self.end_of_requests(id),
+                Ok(n) => client.lines.push(buffer.get(..n).unwrap_or_default()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    client.readable = false;
+                    return true;
+                }
+                Err(_) => return false,
+            }
+        }
+        self.take_lines(id);
+        true
+    }
+
+    /// Answers the requests that are there, up to a number; false when there are more.
+    fn take_lines(&mut self, id: u32) -> bool {
+        for _ in 0..REQUESTS {
+            let Some(client) = self.clients.clients.get_mut(&id) else { return true };
+            if client.queued() >= UNREAD {
+                return false;
+            }
+            let incoming = match client.lines.next() {
+                None => return true,
+                Some(Ok([])) => continue,
+                Some(Ok(line)) => protocol::decode(line),
+                Some(Err(TooLong)) => protocol::too_long(),
+            };
+            self.take_request(id, incoming);
+        }
+        false
+    }
+
+    /// The client has ended its side. What it sent without a newline is no request; it is told so.
+    fn end_of_requests(&mut self, id: u32) -> bool {
+        let Some(client) = self.clients.clients.get_mut(&id) else { return false };
+        client.ended = true;
+        if client.lines.finish().is_some() {
+            self.take_request(id, protocol::cut_off());
+        }
+        true
+    }
+
+    fn take_request(&mut self, client: u32, incoming: protocol::Incoming) {
+        let time = clock::realtime();
+        let protocol::Incoming { id, cast, request } = incoming;
+        let line = match request {
+            Err(refusal) => protocol::encode_error(&id, refusal.errno, &refusal.reason, time),
+            Ok(Request::Question(question)) => match self.answer(&question) {
+                Ok(map) => protocol::encode_answer(&id, &map, time),
+                Err(refusal) => protocol::encode_error(&id, refusal.errno, &refusal.reason, time),
+            },
+            Ok(Request::Listen(topics)) => {
+                if let Some(client) = self.clients.clients.get_mut(&client) {
+                    client.topics = Some(topics);
+                }
+                protocol::encode_answer(&id, &Map::new(), time)
+            }
+            Ok(Request::Order(order)) => return self.take_order(client, id, cast, order),
+        };
+        if !cast && let Some(client) = self.clients.clients.get_mut(&client) {
+            client.send(&line);
+        }
+    }
+
+    /// Gives an order to the arbiter. The reply comes now or later.
+    fn take_order(&mut self, client: u32, id: Json, cast: bool, order: Order) {
+        let targets = match self.targets(&order) {
+            Ok(targets) => targets,
+            Err(reason) => {
+                let line = protocol::encode_error(&id, Errno::Message, &reason, clock::realtime());
+                if let (false, Some(client)) = (cast, self.clients.clients.get_mut(&client)) {
+                    client.send(&line);
+                }
+                return;
+            }
+        };
+        let ticket = Ticket(self.clients.next_ticket);
+        self.clients.next_ticket += 1;
+        if !cast {
+            self.clients.asked.insert(ticket, Asked { client, id });
+        }
+        self.log.debug(format_args!("control: {order:?}"));
+        self.dispatch(Event::Order { ticket, order, targets });
+    }
+
+    /// The watchers that an order's patterns name; `None` for all.
+    fn targets(&self, order: &Order) -> Result<Option<Vec<WatcherId>>, String> {
+        let select = match order {
+            Order::Start { who, .. } | Order::Stop { who, .. } | Order::Restart { who, .. } => who,
+            _ => return Ok(None),
+        };
+        let Select::Match { pattern, how } = select else { return Ok(None) };
+        let matcher = super::matching::Matcher::new(pattern, *how)?;
+        let names = self.arbiter.watchers().filter(|w| matcher.matches(&w.config.name));
+        let found: Vec<WatcherId> = names.map(|w| w.id).collect();
+        if found.is_empty() { Err(format!("program {pattern} not found")) } else { Ok(Some(found)) }
+    }
+
+    /// Sends the reply to an order to whoever gave it, if it is there still.
+    pub(super) fn reply(&mut self, ticket: Ticket, reply: &Reply) {
+        let Some(asked) = self.clients.asked.remove(&ticket) else { return };
+        let Some(client) = self.clients.clients.get_mut(&asked.client) else { return };
+        client.send(&protocol::encode_reply(&asked.id, reply, clock::realtime()));
+        if client.ended {
+            self.serve(asked.client);
+        }
+    }
+
+    /// Tells all who listen to it.
+    pub(super) fn tell_subscribers(&mut self, watcher: &str, what: Published) {
+        if self.clients.clients.values().all(|client| client.topics.is_none()) {
+            return;
+        }
+        let (event, data) = event_of(what, clock::realtime());
+        let topic = topics::topic(watcher, event);
+        let line = protocol::encode_event(&topic, &data);
+        for client in self.clients.clients.values_mut() {
+            if client.topics.as_ref().is_some_and(|prefixes| topics::wanted(prefixes, &topic)) {
+                client.tell(&line);
+            }
+        }
+    }
+}
+
+/// What subscribers are told of an event: its name and its data, as Circus has them.
+fn event_of(what: Published, time: f64) -> (&'static str, Map) {
+    let mut data = Map::from_iter([("time".to_string(), time.into())]);
+    let (name, pid) = match what {
+        Published::Spawn { pid } => ("spawn", Some(pid)),
+        Published::Kill { pid } => ("kill", Some(pid)),
+        Published::Reap { pid, exit } => {
+            data.insert("exit_code".into(), exit.code().into());
+            ("reap", Some(pid))
+        }
+        Published::Start => ("start", None),
+        Published::Stop => ("stop", None),
+        Published::Reload => ("reload", None),
+        Published::Updated => ("updated", None),
+        Published::Add => ("add", None),
+        Published::Remove => ("remove", None),
+    };
+    data.extend(pid.map(|pid| ("process_pid".to_string(), pid.into())));
+    (name, data)
+}
+
+/// What a subscriber is told when it has missed events.
+fn missed_line(missed: u64) -> Vec<u8> {
+    protocol::encode_event("circus.missed", &Map::from_iter([("events".to_string(), missed.into())]))
+}

@@ -1,0 +1,192 @@
+//! circus's own log: `2026-11-23 06:51:09 circus[18870] [INFO] Starting master on pid 18870`.
+//!
+//! It goes to the standard error output or to a file, by the same [`Outlet`] as the output of processes: a reader
+//! that is slow and a disk that is full never hold circus up. There is one log, handed around as `&mut Log`.
+
+use super::streams::outlet::{Outlet, Place};
+pub use crate::arbiter::Level;
+use crate::config::text;
+use crate::sys::clock;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fmt::{self, Write};
+use std::os::fd::{AsFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::Instant;
+
+/// The most causes that are remembered at once.
+const MOST_CAUSES: usize = 1000;
+
+/// circus's own log.
+pub struct Log {
+    level: Level,
+    outlet: Outlet,
+    /// Causes that last, with how often they came again.
+    causes: BTreeMap<String, u64>,
+}
+
+impl Log {
+    /// Opens the log at `destination`: a file to append to, or `-`, `stdout` (as Circus has it) or nothing for
+    /// the standard error output. Messages below `level` are left out.
+    ///
+    /// # Errors
+    /// A sentence that says why that cannot be.
+    pub fn open(destination: Option<&str>, level: Level) -> Result<Self, String> {
+        let outlet = match destination {
+            None | Some("" | "-" | "stdout") => stderr()?,
+            Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => stderr()?,
+            Some(url) if url.starts_with("syslog://") => {
+                return Err(format!(
+                    "cannot log to {url}: syslog is not built yet; name a file, or - for stderr"
+                ));
+            }
+            Some(path) => {
+                let bytes = text::to_bytes(path);
+                Outlet::open(Path::new(OsStr::from_bytes(&bytes)), Instant::now())?
+            }
+        };
+        Ok(Self::to(outlet, level))
+    }
+
+    /// A log that writes to this outlet.
+    pub fn to(outlet: Outlet, level: Level) -> Self {
+        Log { level, outlet, causes: BTreeMap::new() }
+    }
+
+    /// The level from which messages are written.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Sets the level from which messages are written.
+    pub fn set_level(&mut self, level: Level) {
+        self.level = level;
+    }
+
+    /// Writes a message. Control characters in it are escaped; it needs no newline.
+    pub fn log(&mut self, level: Level, message: fmt::Arguments<'_>) {
+        if level >= self.level {
+            let now = Instant::now();
+            self.write(level, message, now);
+            self.say_notices(now);
+        }
+    }
+
+    /// A message for who looks for a fault.
+    pub fn debug(&mut self, message: fmt::Arguments<'_>) {
+        self.log(Level::Debug, message);
+    }
+
+    /// A message about what happens.
+    pub fn info(&mut self, message: fmt::Arguments<'_>) {
+        self.log(Level::Info, message);
+    }
+
+    /// A message about something that may not be as it was meant.
+    pub fn warning(&mut self, message: fmt::Arguments<'_>) {
+        self.log(Level::Warning, message);
+    }
+
+    /// A message about something that does not work.
+    pub fn error(&mut self, message: fmt::Arguments<'_>) {
+        self.log(Level::Error, message);
+    }
+
+    /// A message about why circus cannot go on.
+    pub fn critical(&mut self, message: fmt::Arguments<'_>) {
+        self.log(Level::Critical, message);
+    }
+
+    /// Writes a message unless `cause` has been the cause of one already and lasts. True when it was written, or
+    /// would have been but for its level.
+    pub fn once(&mut self, level: Level, cause: &str, message: fmt::Arguments<'_>) -> bool {
+        if let Some(again) = self.causes.get_mut(cause) {
+            *again += 1;
+            return false;
+        }
+        if self.causes.len() >= MOST_CAUSES {
+            self.causes.pop_first();
+        }
+        self.causes.insert(cause.to_string(), 0);
+        self.log(level, message);
+        true
+    }
+
+    /// `cause` has ended: writes the message, and how often the cause came again, if there had been one at all.
+    pub fn over(&mut self, level: Level, cause: &str, message: fmt::Arguments<'_>) {
+        match self.causes.remove(cause) {
+            None => {}
+            Some(0) => self.log(level, message),
+            Some(1) => self.log(level, format_args!("{message} (repeated once)")),
+            Some(again) => self.log(level, format_args!("{message} (repeated {again} times)")),
+        }
+    }
+
+    /// Opens the file of the log again, after somebody has moved it away.
+    pub fn reopen(&mut self) {
+        let now = Instant::now();
+        self.outlet.reopen(now);
+        self.say_notices(now);
+    }
+
+    /// The descriptor on which room is waited for, if messages wait for a reader.
+    pub fn wants_write(&self) -> Option<RawFd> {
+        self.outlet.wants_write()
+    }
+
+    /// When writing is to be tried again.
+    pub fn next_retry(&self) -> Option<Instant> {
+        self.outlet.next_retry()
+    }
+
+    /// Tries to write what waits.
+    pub fn flush(&mut self, now: Instant) {
+        self.outlet.flush(now);
+        self.say_notices(now);
+    }
+
+    /// What happened to the log itself is told by the log, as far as it can be: that it lost messages, and that it
+    /// could not be reopened.
+    fn say_notices(&mut self, now: Instant) {
+        for notice in self.outlet.take_notices() {
+            self.write(notice.level, format_args!("log: {}", notice.text), now);
+        }
+    }
+
+    fn write(&mut self, level: Level, message: fmt::Arguments<'_>, now: Instant) {
+        let time = clock::strftime("%Y-%m-%d %H:%M:%S", clock::realtime() as i64);
+        let mut line = format!("{time} circus[{}] [{}] ", std::process::id(), level.name());
+        // Writing to a string cannot fail.
+        let _ = write!(Escaped(&mut line), "{message}");
+        line.push('\n');
+        self.outlet.write(line.as_bytes(), now);
+    }
+}
+
+fn stderr() -> Result<Outlet, String> {
+    Outlet::console(Place::Stderr, std::io::stderr().as_fd())
+        .map_err(|error| format!("cannot log to the standard error output: {}", crate::sys::io_words(&error)))
+}
+
+/// Text whose control characters, and bytes that are no UTF-8, are written as `\n`, `\x1b`, `\xff`: a message is
+/// one line, and no name in it can speak to the terminal.
+struct Escaped<'a>(&'a mut String);
+
+impl Write for Escaped<'_> {
+    fn write_str(&mut self, message: &str) -> fmt::Result {
+        for c in message.chars() {
+            let mut own = [0; 4];
+            match (c, &*text::to_bytes(c.encode_utf8(&mut own))) {
+                ('\n' | '\r' | '\t', _) => write!(self.0, "{}", c.escape_default())?,
+                (_, [byte @ (0..0x20 | 0x7f | 0x80..)]) => write!(self.0, "\\x{byte:02x}")?,
+                _ if c.is_control() => write!(self.0, "\\u{{{:x}}}", u32::from(c))?,
+                _ => self.0.push(c),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

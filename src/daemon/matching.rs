@@ -1,0 +1,60 @@
+//! Which watchers a pattern of `start`, `stop` and `restart` means. Case is ignored.
+
+use crate::arbiter::request::Matching;
+use crate::config::pattern::Pattern;
+use crate::sys::regex::Regex;
+
+/// A pattern, ready to be compared with names.
+pub enum Matcher {
+    /// A shell pattern for the whole name.
+    Glob(Pattern),
+    /// A regular expression for the beginning.
+    Regex(Regex),
+    /// The name.
+    Simple(String),
+}
+
+impl Matcher {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// The regular expression is none; a sentence.
+    pub fn new(pattern: &str, how: Matching) -> Result<Matcher, String> {
+        Ok(match how {
+            Matching::Glob => Matcher::Glob(Pattern::new(&pattern.to_lowercase())),
+            // Lower-casing the expression, as Circus does, would turn \D into \d.
+            Matching::Regex => Matcher::Regex(Regex::new(pattern).map_err(|why| format!("{pattern}: {why}"))?),
+            Matching::Simple => Matcher::Simple(pattern.to_lowercase()),
+        })
+    }
+
+    /// Whether a watcher's name is meant.
+    pub fn matches(&self, name: &str) -> bool {
+        let lower = name.to_lowercase();
+        match self {
+            Matcher::Glob(pattern) => pattern.matches(&lower),
+            Matcher::Regex(regex) => {
+                regex.is_match_at_start(lower.as_bytes()) || regex.is_match_at_start(name.as_bytes())
+            }
+            Matcher::Simple(simple) => *simple == lower,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_three_ways_to_match() {
+        let hits = |pattern: &str, how, name: &str| Matcher::new(pattern, how).unwrap().matches(name);
+        assert!(hits("WEB*", Matching::Glob, "web-1"));
+        assert!(!hits("we", Matching::Glob, "web-1"));
+        assert!(hits("we[a-c]", Matching::Regex, "Web-1"));
+        assert!(hits(r"web-\d$", Matching::Regex, "web-1"));
+        assert!(!hits("1", Matching::Regex, "web-1"));
+        assert!(hits("Web-1", Matching::Simple, "wEB-1"));
+        assert!(!hits("web*", Matching::Simple, "web-1"));
+        assert!(Matcher::new("(", Matching::Regex).is_err());
+    }
+}

@@ -1,0 +1,151 @@
+//! Output that could not be written yet: the newest bytes, up to a limit, the oldest whole lines dropped first.
+
+use std::collections::VecDeque;
+
+/// A bounded queue of output.
+pub struct Backlog {
+    bytes: VecDeque<u8>,
+    limit: usize,
+    /// The queue begins within a line whose beginning has been written: that line's rest is not dropped, else the
+    /// next line would be joined to it.
+    torn: bool,
+    lost: Lost,
+}
+
+/// What a [`Backlog`] had to drop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Lines; a part of one counts as one.
+    pub lines: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+impl Backlog {
+    /// An empty queue for `limit` bytes. `torn`: the last byte that was written did not end a line.
+    pub fn new(limit: usize, torn: bool) -> Self {
+        Backlog { bytes: VecDeque::new(), limit, torn, lost: Lost::default() }
+    }
+
+    /// Adds bytes at the end, and drops from the beginning what is then too much. True when that was the first
+    /// loss.
+    pub fn push(&mut self, bytes: &[u8]) -> bool {
+        self.bytes.extend(bytes);
+        let excess = self.bytes.len().saturating_sub(self.limit);
+        let complete = self.lost.bytes == 0;
+        if excess > 0 {
+            self.drop_lines(excess);
+        }
+        complete && self.lost.bytes > 0
+    }
+
+    /// Drops lines from the beginning, at least `excess` bytes of them. Where there are no lines, bytes go.
+    fn drop_lines(&mut self, excess: usize) {
+        let start = if self.torn { self.line_end(0).unwrap_or(0) } else { 0 };
+        let least = start.saturating_add(excess);
+        let end = self.line_end(least - 1).unwrap_or(least).min(self.bytes.len());
+        let gone = self.bytes.drain(start.min(end)..end);
+        let (bytes, lines) = gone.fold((0, 0), |(n, lines), byte| (n + 1, lines + u64::from(byte == b'\n')));
+        self.lost.bytes += bytes;
+        self.lost.lines += lines.max(1);
+    }
+
+    /// The place behind the first newline that stands at `from` or later.
+    fn line_end(&self, from: usize) -> Option<usize> {
+        let rest = self.bytes.iter().skip(from);
+        rest.into_iter().position(|byte| *byte == b'\n').map(|n| from + n + 1)
+    }
+
+    /// The next bytes to write; empty when there are none.
+    pub fn front(&self) -> &[u8] {
+        self.bytes.as_slices().0
+    }
+
+    /// Forgets the first `n` bytes of [`Self::front`]: they have been written.
+    pub fn consume(&mut self, n: usize) {
+        if let Some(last) = self.bytes.drain(..n.min(self.bytes.len())).next_back() {
+            self.torn = last != b'\n';
+        }
+    }
+
+    /// How many bytes wait.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether none wait.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// What has been dropped so far.
+    pub fn lost(&self) -> Lost {
+        self.lost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(backlog: &Backlog) -> String {
+        String::from_utf8(backlog.bytes.iter().copied().collect()).unwrap()
+    }
+
+    #[test]
+    fn the_oldest_whole_lines_go_first() {
+        let mut backlog = Backlog::new(12, false);
+        backlog.push(b"one\ntwo\n");
+        assert_eq!((text(&backlog).as_str(), backlog.lost()), ("one\ntwo\n", Lost::default()));
+        backlog.push(b"three\n");
+        assert_eq!(text(&backlog), "two\nthree\n");
+        assert_eq!(backlog.lost(), Lost { lines: 1, bytes: 4 });
+        backlog.push(b"fourteen\n");
+        assert_eq!(text(&backlog), "fourteen\n");
+        assert_eq!(backlog.lost(), Lost { lines: 3, bytes: 14 });
+    }
+
+    #[test]
+    fn the_rest_of_a_line_that_was_begun_is_kept() {
+        let mut backlog = Backlog::new(12, false);
+        backlog.push(b"one\ntwo\nsix\n");
+        backlog.consume(2);
+        backlog.push(b"ten\n");
+        assert_eq!(text(&backlog), "e\nsix\nten\n");
+        assert_eq!(backlog.lost(), Lost { lines: 1, bytes: 4 });
+        let mut backlog = Backlog::new(6, true);
+        backlog.push(b"rest\nnext\n");
+        assert_eq!(text(&backlog), "rest\n");
+    }
+
+    #[test]
+    fn without_lines_the_newest_bytes_are_kept() {
+        for torn in [false, true] {
+            let mut backlog = Backlog::new(4, torn);
+            backlog.push(b"abcdefgh");
+            backlog.push(b"i");
+            assert_eq!(text(&backlog), "fghi");
+            assert_eq!(backlog.lost().bytes, 5);
+        }
+    }
+
+    #[test]
+    fn what_is_written_and_what_is_lost_is_all_there_was() {
+        let mut seed = 7_u64;
+        let mut backlog = Backlog::new(100, false);
+        let (mut given, mut written) = (0, 0);
+        for _ in 0..5000 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let (n, newline, out) = ((seed >> 33) % 60, (seed >> 41) % 5, (seed >> 50) as usize % 40);
+            let piece: Vec<u8> = (0..n).map(|i| if i % 5 == newline { b'\n' } else { b'x' }).collect();
+            given += piece.len();
+            backlog.push(&piece);
+            let n = out.min(backlog.front().len());
+            backlog.consume(n);
+            written += n;
+            assert!(backlog.len() <= 160);
+        }
+        assert_eq!(given, written + backlog.len() + usize::try_from(backlog.lost().bytes).unwrap());
+        assert!(backlog.lost().bytes > 0);
+    }
+}

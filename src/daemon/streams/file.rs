@@ -1,0 +1,298 @@
+//! FileStream: a file that is appended to and rotated by size, never within a line.
+//!
+//! `FILE` becomes `FILE.1`, `FILE.1` becomes `FILE.2` and so on up to `backup_count`, before `FILE` reaches
+//! `max_bytes`. A line that is longer than `max_bytes` gets a file of its own; one that is longer than
+//! [`LINE_MAX`] is cut there. Without `backup_count` nothing is rotated nor truncated, as in Circus.
+
+use super::LINE_MAX;
+use crate::sys::file::NEVER_WAIT;
+use crate::sys::io_words;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How often a file that is written is looked at for having been removed, and the least time between two attempts
+/// to rotate that fail.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// When a file is rotated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rotation {
+    /// Before it grows to so many bytes; 0: never.
+    pub max_bytes: u64,
+    /// How many old files are kept; 0: no rotation.
+    pub backup_count: u32,
+}
+
+impl Rotation {
+    /// Whether there is any.
+    pub fn is_on(self) -> bool {
+        self.max_bytes > 0 && self.backup_count > 0
+    }
+
+    /// Of two wishes for one file: the smaller size, and the larger number of old files.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        match (self.is_on(), other.is_on()) {
+            (true, true) => Rotation {
+                max_bytes: self.max_bytes.min(other.max_bytes),
+                backup_count: self.backup_count.max(other.backup_count),
+            },
+            (true, false) => self,
+            (false, _) => other,
+        }
+    }
+}
+
+/// A file that is appended to.
+pub struct FileStream {
+    path: PathBuf,
+    /// `None`: it could not be opened (again) yet.
+    file: Option<File>,
+    id: (u64, u64),
+    size: u64,
+    /// How many bytes the line at the end of the file has so far; 0: the file ends with a newline or is empty.
+    line: usize,
+    rotation: Rotation,
+    /// A rotation that failed is not tried again before this moment.
+    not_before: Option<Instant>,
+    complaint: Option<Box<str>>,
+    looked: Option<Instant>,
+}
+
+impl FileStream {
+    /// Opens or creates the file; `None` when something else than a regular file is at `path`.
+    ///
+    /// # Errors
+    /// It cannot be opened; [`refusal`] puts the reason in a sentence.
+    pub fn open(path: &Path) -> io::Result<Option<Self>> {
+        // Asked before it is opened: who reads a FIFO would take our coming and going for the end of it.
+        if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+            return Ok(None);
+        }
+        let mut stream = Self::missing(path);
+        stream.reopen().map(|()| Some(stream))
+    }
+
+    /// A file that cannot be opened yet; [`Self::recover`] tries.
+    pub fn missing(path: &Path) -> Self {
+        FileStream {
+            path: path.to_path_buf(),
+            file: None,
+            id: (0, 0),
+            size: 0,
+            line: 0,
+            rotation: Rotation::default(),
+            not_before: None,
+            complaint: None,
+            looked: None,
+        }
+    }
+
+    /// Goes on with this open file.
+    fn take(&mut self, file: File) -> io::Result<()> {
+        let found = file.metadata()?;
+        if !found.is_file() {
+            return Err(io::Error::other("there is something else than a file in its place"));
+        }
+        self.id = (found.dev(), found.ino());
+        self.size = found.len();
+        self.line = usize::from(ends_within_line(&self.path, self.size));
+        self.file = Some(file);
+        Ok(())
+    }
+
+    /// Device and inode, while it is open.
+    pub fn id(&self) -> Option<(u64, u64)> {
+        self.file.as_ref().map(|_| self.id)
+    }
+
+    /// Whether the file does not end with a newline.
+    pub fn ends_within_line(&self) -> bool {
+        self.line > 0
+    }
+
+    /// How many bytes to write at once at most: a small `max_bytes` makes many files of them.
+    pub fn chunk(&self, most: usize) -> usize {
+        let few = usize::try_from(self.rotation.max_bytes.saturating_mul(4)).unwrap_or(most);
+        if self.rotation.is_on() { few.max(512).min(most) } else { most }
+    }
+
+    /// Sets when it is rotated.
+    pub fn set_rotation(&mut self, rotation: Rotation) {
+        self.rotation = rotation;
+    }
+
+    /// Writes some of the bytes, after a rotation when it is time for one.
+    ///
+    /// # Errors
+    /// Those of write(2), and those of opening a file again that was removed.
+    pub fn write(&mut self, bytes: &[u8], now: Instant) -> io::Result<usize> {
+        self.look(now)?;
+        let mut room = self.room(bytes, now);
+        if room == 0 {
+            self.make_room(bytes, now);
+            room = self.room(bytes, now).max(1);
+        }
+        let mut file = self.file.as_ref().ok_or(ErrorKind::NotFound)?;
+        match file.write(bytes.get(..room).unwrap_or(bytes)) {
+            Ok(n) => {
+                self.count(bytes.get(..n).unwrap_or(bytes));
+                Ok(n)
+            }
+            Err(error) => {
+                // On a full disk the file is still the right one. After anything else it is opened anew.
+                if !is_full(&error) && error.kind() != ErrorKind::Interrupted {
+                    self.file = None;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// How many of the bytes go into this file; 0: a rotation comes first.
+    fn room(&self, bytes: &[u8], now: Instant) -> usize {
+        let put_off = self.not_before.is_some_and(|moment| now < moment);
+        // One less: Circus keeps files below max_bytes.
+        let free = self.rotation.max_bytes.saturating_sub(1).saturating_sub(self.size);
+        let free = usize::try_from(free).unwrap_or(usize::MAX);
+        if !self.rotation.is_on() || put_off || bytes.len() <= free {
+            return bytes.len();
+        }
+        let fitting = bytes.get(..free).unwrap_or(bytes);
+        if let Some(newline) = fitting.iter().rposition(|byte| *byte == b'\n') {
+            return newline + 1;
+        }
+        if self.line == 0 && self.size > 0 {
+            return 0;
+        }
+        // A line that was begun here is ended here, within reason.
+        let line = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |newline| newline + 1);
+        line.min(LINE_MAX.saturating_sub(self.line))
+    }
+
+    /// Rotates. If that fails, the file goes on growing for a while, which is said.
+    fn make_room(&mut self, bytes: &[u8], now: Instant) {
+        // Somebody may have truncated the file (logrotate's copytruncate).
+        if let Some(found) = self.file.as_ref().and_then(|file| file.metadata().ok()) {
+            self.size = found.len();
+        }
+        if self.room(bytes, now) > 0 {
+            return;
+        }
+        match self.rotate() {
+            Ok(()) => self.not_before = None,
+            Err(error) => {
+                if self.not_before.is_none() {
+                    let text = format!(
+                        "cannot rotate {}: {}; it grows over max_bytes until that works",
+                        self.path.display(),
+                        io_words(&error)
+                    );
+                    self.complaint = Some(text.into());
+                }
+                self.not_before = Some(now + LOOK);
+            }
+        }
+    }
+
+    /// Moves `FILE.n` to `FILE.n+1` from the last one on, then `FILE` to `FILE.1`, and begins a new `FILE`.
+    fn rotate(&mut self) -> io::Result<()> {
+        // Only those up to the first gap have to move, however large backup_count is.
+        let kept = (1..self.rotation.backup_count).find(|n| fs::symlink_metadata(self.old(*n)).is_err());
+        for n in (1..kept.unwrap_or(self.rotation.backup_count)).rev() {
+            fs::rename(self.old(n), self.old(n + 1))?;
+        }
+        match fs::rename(&self.path, self.old(1)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        self.take(append(&self.path)?)
+    }
+
+    /// The name of the nth old file.
+    fn old(&self, n: u32) -> PathBuf {
+        let mut name = OsString::from(&self.path);
+        name.push(format!(".{n}"));
+        name.into()
+    }
+
+    fn count(&mut self, written: &[u8]) {
+        self.size = self.size.saturating_add(written.len() as u64);
+        self.line = match written.iter().rposition(|byte| *byte == b'\n') {
+            Some(newline) => written.len() - newline - 1,
+            None => self.line.saturating_add(written.len()),
+        };
+    }
+
+    /// Finds out, once in a while, whether the file was removed, and then begins a new one.
+    fn look(&mut self, now: Instant) -> io::Result<()> {
+        let due = self.looked.is_none_or(|looked| now.saturating_duration_since(looked) >= LOOK);
+        if due && let Some(file) = &self.file {
+            self.looked = Some(now);
+            if file.metadata()?.nlink() == 0 {
+                self.file = None;
+                self.recover()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the file if it is not open.
+    ///
+    /// # Errors
+    /// It still cannot be opened.
+    pub fn recover(&mut self) -> io::Result<()> {
+        if self.file.is_none() { self.reopen() } else { Ok(()) }
+    }
+
+    /// Opens what is now at the path. When that fails, the old file stays.
+    ///
+    /// # Errors
+    /// It cannot be opened, or is no file.
+    pub fn reopen(&mut self) -> io::Result<()> {
+        self.take(append(&self.path)?)
+    }
+
+    /// What is to be said about a rotation.
+    pub fn take_complaint(&mut self) -> Option<String> {
+        self.complaint.take().map(String::from)
+    }
+}
+
+/// Opens a path to append to, and creates a file when there is nothing.
+fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o644).custom_flags(NEVER_WAIT).open(path)
+}
+
+/// Whether the last byte of a file is no newline. One that may not be read is taken to be in order.
+fn ends_within_line(path: &Path, size: u64) -> bool {
+    let Some(place) = size.checked_sub(1) else { return false };
+    let mut last = [b'\n'];
+    let file = OpenOptions::new().read(true).custom_flags(NEVER_WAIT).open(path);
+    file.and_then(|file| file.read_exact_at(&mut last, place)).is_ok() && last != [b'\n']
+}
+
+/// Whether a write failed for want of room, which may be there later.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+}
+
+/// Why a path cannot be opened, and what to do.
+pub fn refusal(path: &Path, error: &io::Error) -> String {
+    let directory = path.parent().filter(|parent| !parent.exists());
+    let reason = match (error.kind(), directory) {
+        (ErrorKind::NotFound, Some(parent)) => {
+            format!("the directory {} does not exist; create it", parent.display())
+        }
+        (ErrorKind::IsADirectory, _) => String::from("it is a directory; name a file in it"),
+        _ => io_words(error),
+    };
+    format!("cannot open {}: {reason}", path.display())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! Rotation, and files that cannot be written.
+
+use super::super::outlet::{FILE_BACKLOG, Outlet};
+use super::super::tests::{Chance, Directory};
+use super::*;
+
+fn open(directory: &Directory, max_bytes: u64, backup_count: u32) -> Outlet {
+    let mut outlet = Outlet::open(&directory.path("out"), Instant::now()).unwrap();
+    outlet.file().unwrap().set_rotation(Rotation { max_bytes, backup_count });
+    outlet
+}
+
+/// The files from the oldest one on.
+fn files(directory: &Directory) -> Vec<String> {
+    let old = (1..).map(|n| format!("out.{n}")).take_while(|name| directory.path(name).exists());
+    let mut names: Vec<String> = old.collect();
+    names.reverse();
+    names.push("out".into());
+    names.iter().map(|name| directory.read(name)).collect()
+}
+
+#[test]
+fn a_rotation_splits_and_loses_no_line() {
+    let mut chance = Chance(2);
+    for max_bytes in [1, 2, 10, 37, 100, 1000, 4096, 65_536, 100_000] {
+        let directory = Directory::new();
+        let mut outlet = open(&directory, max_bytes, 100_000);
+        let mut all = String::new();
+        let (lines, longest) = if max_bytes < 1000 { (120, 60) } else { (3000, 200) };
+        for n in 0..lines {
+            all += &format!("{n} {}\n", "x".repeat(chance.below(longest)));
+        }
+        let mut rest = all.as_bytes();
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at((1 + chance.below(3 * longest)).min(rest.len()));
+            outlet.write(piece, Instant::now());
+            rest = after;
+        }
+        assert!(outlet.is_quiet());
+        let files = files(&directory);
+        assert_eq!(files.concat(), all, "max_bytes {max_bytes}");
+        assert!(files.len() > 1);
+        for file in &files {
+            assert!(file.ends_with('\n'), "max_bytes {max_bytes}: a line is split");
+            // The last line may have been begun while there was room.
+            let begun = file.trim_end_matches('\n').rfind('\n').map_or(0, |newline| newline + 1);
+            assert!((begun as u64) < max_bytes, "max_bytes {max_bytes}: {}", file.len());
+        }
+    }
+}
+
+#[test]
+fn whole_chunks_fill_files_up() {
+    let directory = Directory::new();
+    let mut outlet = open(&directory, 100_005, 100);
+    let chunk = "0123456\n".repeat(8192);
+    for _ in 0..10 {
+        outlet.write(chunk.as_bytes(), Instant::now());
+    }
+    let files = files(&directory);
+    assert!(files.iter().rev().skip(1).all(|file| file.len() == 100_000));
+    assert_eq!(files.concat().len(), 655_360);
+}
+
+#[test]
+fn only_so_many_old_files_are_kept() {
+    let directory = Directory::new();
+    let mut outlet = open(&directory, 8, 3);
+    for n in 0..9 {
+        outlet.write(format!("line {n}\n").as_bytes(), Instant::now());
+    }
+    assert_eq!(files(&directory), ["line 5\n", "line 6\n", "line 7\n", "line 8\n"]);
+}
+
+#[test]
+fn a_gap_in_the_old_files_ends_the_shift() {
+    let directory = Directory::new();
+    let mut outlet = open(&directory, 8, u32::MAX);
+    std::fs::write(directory.path("out.1"), "one").unwrap();
+    std::fs::write(directory.path("out.3"), "three").unwrap();
+    outlet.write(b"line 0\nline 1\n", Instant::now());
+    assert_eq!(files(&directory), ["three", "one", "line 0\n", "line 1\n"]);
+}
+
+#[test]
+fn without_backup_count_the_file_grows() {
+    let directory = Directory::new();
+    for (max_bytes, backup_count) in [(10, 0), (0, 5)] {
+        let mut outlet = open(&directory, max_bytes, backup_count);
+        outlet.write(b"a line that is long\n", Instant::now());
+        outlet.write(b"another\n", Instant::now());
+    }
+    assert_eq!(files(&directory), ["a line that is long\nanother\n".repeat(2)]);
+}
+
+#[test]
+fn a_line_without_end_is_cut_at_its_limit() {
+    let directory = Directory::new();
+    let mut outlet = open(&directory, 1000, 100);
+    for _ in 0..300 {
+        outlet.write(&[b'x'; 999], Instant::now());
+    }
+    outlet.write(b"\nend\n", Instant::now());
+    let files = files(&directory);
+    assert_eq!(files.concat(), "x".repeat(299_700) + "\nend\n");
+    assert!(files.iter().rev().skip(2).all(|file| file.len() == LINE_MAX));
+    assert_eq!(files.last().unwrap(), "end\n");
+}
+
+#[test]
+fn the_size_that_a_file_has_from_before_counts() {
+    let directory = Directory::new();
+    std::fs::write(directory.path("out"), "12345678\n").unwrap();
+    let mut outlet = open(&directory, 12, 2);
+    outlet.write(b"new\n", Instant::now());
+    assert_eq!(files(&directory), ["12345678\n", "new\n"]);
+}
+
+#[test]
+fn a_file_that_somebody_truncates_is_measured_again() {
+    let directory = Directory::new();
+    let mut outlet = open(&directory, 12, 2);
+    outlet.write(b"12345678\n", Instant::now());
+    File::create(directory.path("out")).unwrap();
+    outlet.write(b"new\n", Instant::now());
+    assert_eq!(files(&directory), ["new\n"]);
+}
+
+#[test]
+fn a_rotation_that_fails_is_said_once_and_loses_nothing() {
+    let directory = Directory::new();
+    let mut now = Instant::now();
+    let mut outlet = open(&directory, 8, 1);
+    // A directory in the place of the old file cannot be replaced by one.
+    std::fs::create_dir_all(directory.path("out.1/full")).unwrap();
+    for n in 0..20 {
+        outlet.write(format!("line {n:02}\n").as_bytes(), now);
+        now += LOOK / 4;
+    }
+    let notices = outlet.take_notices();
+    assert_eq!(notices.len(), 1);
+    assert!(notices[0].text.contains("cannot rotate"), "{notices:?}");
+    assert_eq!(directory.read("out").lines().count(), 20);
+    std::fs::remove_dir_all(directory.path("out.1")).unwrap();
+    outlet.write(b"after\n", now + LOOK);
+    assert_eq!((directory.read("out.1").lines().count(), directory.read("out").as_str()), (20, "after\n"));
+}
+
+#[test]
+fn a_full_disk_keeps_the_newest_output_and_heals() {
+    let directory = Directory::new();
+    let mut now = Instant::now();
+    let mut outlet = open(&directory, 0, 0);
+    outlet.write(b"before\n", now);
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let good = outlet.file().unwrap().file.replace(full);
+    for n in 0..2000 {
+        outlet.write(format!("{n:099}\n").as_bytes(), now);
+        now += Duration::from_millis(1);
+    }
+    assert!(outlet.held() <= FILE_BACKLOG);
+    let notices = outlet.take_notices();
+    assert_eq!(notices.len(), 1, "one message a cause: {notices:?}");
+    assert!(notices[0].text.contains("No space left on device"), "{notices:?}");
+    let retry = outlet.next_retry().unwrap();
+    assert!(retry > now - Duration::from_millis(101), "it is not tried in a spin");
+    outlet.flush(retry);
+    assert!(outlet.take_notices().is_empty(), "nothing new to say");
+    assert!(outlet.next_retry().unwrap() >= retry + Duration::from_secs(2), "the pause grows");
+    outlet.file().unwrap().file = good;
+    outlet.write(b"after\n", retry + Duration::from_millis(100));
+    let text = directory.read("out");
+    let kept: Vec<&str> = text.lines().collect();
+    assert_eq!((kept[0], kept[kept.len() - 1]), ("before", "after"));
+    let numbers: Vec<usize> = kept[1..kept.len() - 1].iter().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(numbers, (2000 - numbers.len()..2000).collect::<Vec<_>>(), "the newest, in order");
+    let lost = 2000 - numbers.len();
+    let notices = outlet.take_notices();
+    assert!(notices[0].text.contains(&format!("{lost} lines ({} bytes)", lost * 100)), "{notices:?}");
+    assert_eq!((outlet.next_retry(), outlet.is_quiet()), (None, true));
+}
+
+#[test]
+fn a_removed_file_is_begun_again() {
+    let directory = Directory::new();
+    let now = Instant::now();
+    let mut outlet = open(&directory, 0, 0);
+    outlet.write(b"gone\n", now);
+    std::fs::remove_file(directory.path("out")).unwrap();
+    outlet.write(b"here\n", now + LOOK);
+    assert_eq!(directory.read("out"), "here\n");
+    assert!(outlet.is_quiet());
+}
+
+#[test]
+fn what_cannot_be_a_log_file_is_refused_in_a_sentence() {
+    let directory = Directory::new();
+    let refused = |name: &str| Outlet::open(&directory.path(name), Instant::now()).err().unwrap();
+    assert!(refused("").contains("it is a directory; name a file in it"), "{}", refused(""));
+    let missing = format!("the directory {} does not exist; create it", directory.path("no").display());
+    assert!(refused("no/out").contains(&missing), "{}", refused("no/out"));
+    std::fs::write(directory.path("file"), "").unwrap();
+    assert!(refused("file/out").contains("Not a directory"), "{}", refused("file/out"));
+}
+
+#[test]
+fn files_are_made_for_others_to_read_and_left_to_no_child() {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::PermissionsExt;
+    let directory = Directory::new();
+    let mut outlet = open(&directory, 0, 0);
+    let file = outlet.file().unwrap().file.as_ref().unwrap();
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777 & !0o644, 0);
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).unwrap();
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap().trim();
+    let flags = i32::from_str_radix(flags, 8).unwrap();
+    assert_eq!(flags & 0o2_002_000, 0o2_002_000, "O_CLOEXEC and O_APPEND");
+}

@@ -1,0 +1,343 @@
+//! A place that output is written to, and what happens when it cannot be written: the newest output is kept, one
+//! message a cause says so, and writing resumes by itself. Nothing here waits, and nothing is retried in a spin.
+
+use super::backlog::{Backlog, Lost};
+use super::console::Console;
+use super::file::FileStream;
+use crate::daemon::log::Level;
+use crate::sys::io_words;
+use std::fmt;
+use std::io;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How much output is kept for a file that cannot be written, in bytes.
+pub const FILE_BACKLOG: usize = 64 * 1024;
+/// How much output is kept for a pipe, socket or terminal whose reader is slow, in bytes.
+pub const CONSOLE_BACKLOG: usize = 256 * 1024;
+/// The least time between two attempts to write, however much output comes.
+const DATA_PAUSE: Duration = Duration::from_millis(100);
+/// The first pause after which writing is tried without new output; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest such pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+
+/// Where an outlet writes to.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// The standard output of circus.
+    Stdout,
+    /// The standard error output of circus.
+    Stderr,
+    /// A path: a file, a FIFO or a device.
+    Path(PathBuf),
+}
+
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            // By bytes: a thousand watchers compare a thousand names each, and Path compares part by part.
+            (Place::Path(one), Place::Path(two)) => one.as_os_str() == two.as_os_str(),
+            (Place::Stdout, Place::Stdout) | (Place::Stderr, Place::Stderr) => true,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Stdout => f.write_str("the standard output of circus"),
+            Place::Stderr => f.write_str("the standard error output of circus"),
+            Place::Path(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// Something to be said in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// How bad it is.
+    pub level: Level,
+    /// A sentence without an end.
+    pub text: String,
+}
+
+/// What is behind an outlet.
+#[allow(clippy::large_enum_variant)] // Nearly all outlets are files.
+enum Medium {
+    File(FileStream),
+    Console(Console),
+}
+
+impl Medium {
+    /// Writes some bytes, at least one; never waits for a reader.
+    fn write(&mut self, bytes: &[u8], now: Instant) -> io::Result<usize> {
+        let written = match self {
+            Medium::File(file) => file.write(bytes, now),
+            Medium::Console(console) => console.write(bytes),
+        };
+        if written.as_ref().is_ok_and(|n| *n == 0) { Err(io::ErrorKind::WriteZero.into()) } else { written }
+    }
+}
+
+/// Output that waits because it cannot be written.
+struct Held {
+    backlog: Backlog,
+    /// Why, in words; `None`: the reader is slow, and the event loop says when there is room again.
+    cause: Option<String>,
+    /// Whether it is worth trying again without new output.
+    hopeful: bool,
+    since: Instant,
+    tried: Instant,
+    pause: Duration,
+}
+
+/// A place that output is written to.
+pub struct Outlet {
+    place: Place,
+    medium: Medium,
+    held: Option<Box<Held>>,
+    notices: Vec<Notice>,
+    /// The last byte written did not end a line.
+    torn: bool,
+}
+
+impl Outlet {
+    /// The standard output or error output of circus, given as `fd`, which is left as it is.
+    ///
+    /// # Errors
+    /// The descriptor cannot be duplicated.
+    pub fn console(place: Place, fd: BorrowedFd<'_>) -> io::Result<Self> {
+        Ok(Self::around(place, Console::on(fd)?))
+    }
+
+    /// A console that is open.
+    pub fn around(place: Place, console: Console) -> Self {
+        Self::new(place, Medium::Console(console))
+    }
+
+    /// The file, FIFO or device at `path`. A file is created when there is none. On a full disk the outlet begins
+    /// as one that cannot be written.
+    ///
+    /// # Errors
+    /// A sentence that says why it cannot be opened and what to do.
+    pub fn open(path: &Path, now: Instant) -> Result<Self, String> {
+        let place = Place::Path(path.to_path_buf());
+        match FileStream::open(path) {
+            Ok(Some(file)) => Ok(Self::new(place, Medium::File(file))),
+            Ok(None) => match Console::open(path) {
+                Ok(console) => Ok(Self::around(place, console)),
+                Err(error) => Err(super::file::refusal(path, &error)),
+            },
+            Err(error) if super::file::is_full(&error) => {
+                let mut outlet = Self::new(place, Medium::File(FileStream::missing(path)));
+                outlet.hold(&[], &error, now);
+                Ok(outlet)
+            }
+            Err(error) => Err(super::file::refusal(path, &error)),
+        }
+    }
+
+    fn new(place: Place, medium: Medium) -> Self {
+        let torn = matches!(&medium, Medium::File(file) if file.ends_within_line());
+        Outlet { place, medium, held: None, notices: Vec::new(), torn }
+    }
+
+    /// Where it writes to.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The file, when it is one that can be rotated.
+    pub fn file(&mut self) -> Option<&mut FileStream> {
+        match &mut self.medium {
+            Medium::File(file) => Some(file),
+            Medium::Console(_) => None,
+        }
+    }
+
+    /// Whether this is the file with this device and inode.
+    pub fn is_file(&self, id: (u64, u64)) -> bool {
+        matches!(&self.medium, Medium::File(file) if file.id() == Some(id))
+    }
+
+    /// Whether it is a terminal.
+    pub fn is_terminal(&self) -> bool {
+        matches!(&self.medium, Medium::Console(console) if console.is_terminal())
+    }
+
+    /// Whether the last byte that was written or is held did not end a line. Of a file, from when it was opened.
+    pub fn ends_within_line(&self) -> bool {
+        self.torn
+    }
+
+    /// Writes `bytes`, or keeps the newest of them.
+    pub fn write(&mut self, bytes: &[u8], now: Instant) {
+        if let Some(held) = &mut self.held {
+            let first_loss = held.backlog.push(bytes) && held.cause.is_none();
+            let due = held.cause.is_some() && now.saturating_duration_since(held.tried) >= DATA_PAUSE;
+            if first_loss {
+                let text =
+                    format!("{} is read too slowly: the oldest lines that wait are dropped", self.place);
+                self.notices.push(Notice { level: Level::Warning, text });
+            }
+            if due {
+                self.flush(now);
+            }
+        } else if let Err((rest, error)) = self.put(bytes, now) {
+            self.hold(rest, &error, now);
+        }
+    }
+
+    /// Writes until all is written, or answers what is left and why.
+    fn put<'a>(&mut self, mut bytes: &'a [u8], now: Instant) -> Result<(), (&'a [u8], io::Error)> {
+        while !bytes.is_empty() {
+            match self.medium.write(bytes, now) {
+                Ok(n) => {
+                    self.torn = bytes.get(n - 1) != Some(&b'\n');
+                    bytes = bytes.get(n..).unwrap_or_default();
+                    self.notice_rotation();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err((bytes, error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// A file that cannot be rotated goes on growing, and that is said once.
+    fn notice_rotation(&mut self) {
+        let complaint = self.file().and_then(FileStream::take_complaint);
+        if let Some(text) = complaint {
+            self.notices.push(Notice { level: Level::Error, text });
+        }
+    }
+
+    /// Begins to keep output.
+    fn hold(&mut self, bytes: &[u8], error: &io::Error, now: Instant) {
+        let limit = if self.file().is_some() { FILE_BACKLOG } else { CONSOLE_BACKLOG };
+        let mut backlog = Backlog::new(limit, self.torn);
+        backlog.push(bytes);
+        let (since, tried, pause) = (now, now, FIRST_PAUSE);
+        let mut held = Held { backlog, cause: None, hopeful: true, since, tried, pause };
+        self.judge(&mut held, error);
+        self.held = Some(Box::new(held));
+    }
+
+    /// Takes note of why writing failed; a cause that is new is said.
+    fn judge(&mut self, held: &mut Held, error: &io::Error) {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            held.cause = None;
+            return;
+        }
+        let broken = error.kind() == io::ErrorKind::BrokenPipe;
+        let words = if broken { "nobody reads it".into() } else { io_words(error) };
+        // A reader may open a FIFO at any time. One who has left circus's own standard output does not come back.
+        held.hopeful = matches!(self.place, Place::Path(_)) || super::file::is_full(error);
+        if held.cause.as_ref() != Some(&words) {
+            let kept = if self.file().is_some() { FILE_BACKLOG } else { CONSOLE_BACKLOG } / 1024;
+            let text = format!(
+                "cannot write {}: {words}; the newest {kept} KiB of output are kept until it works again",
+                self.place
+            );
+            self.notices.push(Notice { level: Level::Error, text });
+        }
+        held.cause = Some(words);
+    }
+
+    /// Tries to write what is held: when the descriptor of [`Self::wants_write`] is writable, or at
+    /// [`Self::next_retry`].
+    pub fn flush(&mut self, now: Instant) {
+        let Some(mut held) = self.held.take() else { return };
+        match self.put_held(&mut held, now) {
+            Ok(()) => self.resumed(&held, now),
+            Err(error) => {
+                if now.saturating_duration_since(held.tried) >= held.pause {
+                    held.pause = (held.pause * 2).min(LONGEST_PAUSE);
+                }
+                held.tried = now;
+                self.judge(&mut held, &error);
+                self.held = Some(held);
+            }
+        }
+    }
+
+    fn put_held(&mut self, held: &mut Held, now: Instant) -> io::Result<()> {
+        if let Some(file) = self.file() {
+            file.recover()?;
+        }
+        loop {
+            let front = held.backlog.front();
+            let Some(all) = front.len().checked_sub(1) else { return Ok(()) };
+            let (left, outcome) = match self.put(front, now) {
+                Ok(()) => (0, Ok(())),
+                Err((rest, error)) => (rest.len(), Err(error)),
+            };
+            let written = all + 1 - left;
+            held.backlog.consume(written);
+            outcome?;
+        }
+    }
+
+    /// Says that writing works again, and what was dropped meanwhile.
+    fn resumed(&mut self, held: &Held, now: Instant) {
+        let Lost { lines, bytes } = held.backlog.lost();
+        if held.cause.is_none() && bytes == 0 {
+            return;
+        }
+        let seconds = now.saturating_duration_since(held.since).as_secs();
+        let lost = if bytes == 0 {
+            String::from("nothing was lost")
+        } else {
+            format!("{lines} lines ({bytes} bytes) of output were dropped")
+        };
+        let level = if bytes == 0 { Level::Info } else { Level::Warning };
+        let text = format!("{} takes output again after {seconds} s; {lost}", self.place);
+        self.notices.push(Notice { level, text });
+    }
+
+    /// The descriptor on which room is waited for; edge-triggered interest in it is enough.
+    pub fn wants_write(&self) -> Option<RawFd> {
+        match (&self.held, &self.medium) {
+            (Some(held), Medium::Console(console)) if held.cause.is_none() => Some(console.fd()),
+            _ => None,
+        }
+    }
+
+    /// When writing is to be tried again without new output.
+    pub fn next_retry(&self) -> Option<Instant> {
+        let held = self.held.as_ref()?;
+        let waits = held.cause.is_some() && held.hopeful && !held.backlog.is_empty();
+        waits.then(|| held.tried + held.pause)
+    }
+
+    /// How many bytes wait to be written.
+    pub fn held(&self) -> usize {
+        self.held.as_ref().map_or(0, |held| held.backlog.len())
+    }
+
+    /// Opens the file at its path again, after somebody has moved it away. A FIFO or a console stays as it is.
+    pub fn reopen(&mut self, now: Instant) {
+        if let Some(file) = self.file()
+            && file.id().is_some()
+            && let Err(error) = file.reopen()
+        {
+            let text =
+                format!("cannot reopen {}: {}; output goes to the old file", self.place, io_words(&error));
+            self.notices.push(Notice { level: Level::Error, text });
+        }
+        self.flush(now);
+    }
+
+    /// What is to be said since the last call.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Whether all is well: nothing held and nothing to be said.
+    pub fn is_quiet(&self) -> bool {
+        self.held.is_none() && self.notices.is_empty()
+    }
+}

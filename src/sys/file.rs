@@ -1,0 +1,40 @@
+//! What opening and writing files needs beyond the standard library.
+
+use super::cvt;
+use std::io;
+use std::os::fd::RawFd;
+
+/// Flags for opening a path of somebody else's choice: a FIFO or a terminal there must neither hold circus up
+/// (O_NONBLOCK) nor become its controlling terminal (O_NOCTTY). A regular file does not mind.
+pub const NEVER_WAIT: i32 = libc::O_NONBLOCK | libc::O_NOCTTY;
+
+/// The most bytes that a write to a pipe which [`is_writable`] takes without waiting.
+pub const PIPE_PIECE: usize = libc::PIPE_BUF;
+
+/// Whether a write would go on at once, by asking and not by trying: for open files whose O_NONBLOCK belongs to
+/// others too. True as well where a write fails at once.
+pub fn is_writable(fd: RawFd) -> io::Result<bool> {
+    let mut asked = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one entry, which is ours to be written to; a timeout of 0 does not wait.
+    let ready = cvt(unsafe { libc::poll(&mut asked, 1, 0) })?;
+    Ok(ready == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn a_full_pipe_is_not_writable_and_one_without_reader_fails_at_once() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        assert!(is_writable(writer.as_raw_fd()).unwrap());
+        while is_writable(writer.as_raw_fd()).unwrap() {
+            assert_eq!(writer.write(&[0; PIPE_PIECE]).unwrap(), PIPE_PIECE);
+        }
+        drop(reader);
+        assert!(is_writable(writer.as_raw_fd()).unwrap());
+        assert_eq!(writer.write(b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+}

@@ -9,4 +9,5 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod sorted;
 pub mod sys;

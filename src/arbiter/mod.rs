@@ -35,11 +35,11 @@ pub mod watcher;
 mod sim;
 
 use crate::config::WatcherConfig;
+use crate::sorted::Sorted;
 use boot::{Boot, Ending};
 use process::Exit;
 use random::Random;
 use request::{Errno, Order, Reply, Ticket};
-use std::collections::BTreeMap;
 use time::Time;
 use watcher::{Ctx, Status, Watcher};
 
@@ -260,15 +260,15 @@ impl Level {
 /// Decides for all watchers.
 #[derive(Debug)]
 pub struct Arbiter {
-    watchers: BTreeMap<WatcherId, Watcher>,
+    watchers: Sorted<WatcherId, Watcher>,
     /// Names in lower case; a watcher that is being removed has none any more.
-    names: BTreeMap<String, WatcherId>,
+    names: Sorted<String, WatcherId>,
     /// Which watcher and wid each process belongs to.
-    pids: BTreeMap<Pid, (WatcherId, u32)>,
+    pids: Sorted<Pid, (WatcherId, u32)>,
     /// The leaders of groups that have outlived them.
-    groups: BTreeMap<Pid, WatcherId>,
+    groups: Sorted<Pid, WatcherId>,
     /// Orders with several watchers that are not all done.
-    pending: BTreeMap<Ticket, orders::Pending>,
+    pending: Sorted<Ticket, orders::Pending>,
     boot: Option<Boot>,
     ending: Option<Ending>,
     /// Seconds between the starts of two watchers.
@@ -281,11 +281,11 @@ impl Arbiter {
     /// An arbiter for these watchers. Nothing starts before [`Event::Start`].
     pub fn new(watchers: Vec<WatcherConfig>, warmup_delay: f64, seed: u64) -> Arbiter {
         let mut arbiter = Arbiter {
-            watchers: BTreeMap::new(),
-            names: BTreeMap::new(),
-            pids: BTreeMap::new(),
-            groups: BTreeMap::new(),
-            pending: BTreeMap::new(),
+            watchers: Sorted::new(),
+            names: Sorted::new(),
+            pids: Sorted::new(),
+            groups: Sorted::new(),
+            pending: Sorted::new(),
             boot: None,
             ending: None,
             warmup_delay,

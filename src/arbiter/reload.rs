@@ -7,7 +7,8 @@
 use super::process::Phase;
 use super::watcher::{Ctx, Status, Watcher};
 use super::{Level, Pid, Published};
-use std::collections::{BTreeSet, VecDeque};
+use crate::sorted::Sorted;
+use std::collections::VecDeque;
 
 /// A reload in progress.
 #[derive(Clone, Debug)]
@@ -17,7 +18,7 @@ pub(super) enum Reload {
     /// New processes are being spawned; so many are left.
     Spawning { left: usize },
     /// The old processes were asked to end; these are left.
-    Draining { old: BTreeSet<Pid> },
+    Draining { old: Sorted<Pid, ()> },
     /// One by one: these are left to replace, this one is on its way out.
     OneByOne { queue: VecDeque<Pid>, current: Option<Pid> },
 }
@@ -89,7 +90,7 @@ impl Watcher {
         for wid in &old {
             self.dismiss(*wid, ctx);
         }
-        let pids = old.iter().filter_map(|wid| self.processes.get(wid)).map(|p| p.pid).collect();
+        let pids = old.iter().filter_map(|wid| self.processes.get(wid)).map(|p| (p.pid, ())).collect();
         self.reload = Some(Reload::Draining { old: pids });
     }
 

@@ -6,7 +6,6 @@
 use super::Pid;
 use super::request::{Errno, Reply, Ticket};
 use super::watcher::{Ctx, Goal, Status, Watcher};
-use std::collections::BTreeSet;
 
 /// How many failures to start in a row are enough to tell a client that waits.
 const ENOUGH: u32 = 5;
@@ -29,7 +28,7 @@ pub(super) enum Await {
     /// That nothing is under way.
     Settled,
     /// That these processes are gone.
-    Ended(BTreeSet<Pid>),
+    Ended(Vec<Pid>),
 }
 
 /// A client that waits for a watcher.

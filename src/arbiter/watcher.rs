@@ -13,7 +13,7 @@ use super::time::Time;
 use super::waiters::Waiter;
 use super::{Action, Level, Pid, Published, WatcherId};
 use crate::config::WatcherConfig;
-use std::collections::BTreeMap;
+use crate::sorted::{Sorted, sort_by};
 
 /// What the last order wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub struct Watcher {
     /// It stands in the queue of watchers that are to be started.
     pub(super) queued: bool,
     pub(super) status: Status,
-    pub(super) processes: BTreeMap<u32, Process>,
+    pub(super) processes: Sorted<u32, Process>,
     /// How many of them are in [`Phase::Running`].
     pub(super) running: usize,
     /// How many of them hold a slot.
@@ -104,7 +104,7 @@ pub struct Watcher {
 pub(super) struct Ctx<'a> {
     pub(super) now: Time,
     pub(super) actions: &'a mut Vec<Action>,
-    pub(super) pids: &'a mut BTreeMap<Pid, (WatcherId, u32)>,
+    pub(super) pids: &'a mut Sorted<Pid, (WatcherId, u32)>,
     pub(super) random: &'a mut Random,
     /// Replies of this watcher to what it was asked.
     pub(super) done: Vec<(Ticket, Reply)>,
@@ -132,7 +132,7 @@ impl Watcher {
             goal: Goal::Down,
             queued: false,
             status: Status::Stopped,
-            processes: BTreeMap::new(),
+            processes: Sorted::new(),
             running: 0,
             held: 0,
             spawning: None,
@@ -176,7 +176,7 @@ impl Watcher {
     /// The pids of the processes that run, oldest first.
     pub(super) fn oldest_first(&self) -> Vec<Pid> {
         let mut running: Vec<_> = self.processes.values().filter(|p| p.phase == Phase::Running).collect();
-        running.sort_by_key(|p| (p.started, p.pid));
+        sort_by(&mut running, |a, b| (a.started, a.pid) < (b.started, b.pid));
         running.iter().map(|p| p.pid).collect()
     }
 
@@ -434,7 +434,8 @@ impl Watcher {
         self.unreplaced -= empty;
         surplus -= empty;
         let mut candidates: Vec<_> = self.processes.values().filter(|p| p.holds_slot).collect();
-        candidates.sort_by_key(|p| (p.phase == Phase::Running, p.started, p.pid));
+        let order = |p: &&Process| (p.phase == Phase::Running, p.started, p.pid);
+        sort_by(&mut candidates, |a, b| order(a) < order(b));
         let surplus: Vec<u32> = candidates.iter().take(surplus).map(|p| p.wid).collect();
         for wid in surplus {
             self.dismiss(wid, ctx);

@@ -43,7 +43,8 @@ pub fn main(args: Vec<String>) -> ExitCode {
 /// Checks one file and prints the findings. False when there are errors.
 fn check(path: &str, as_json: bool) -> bool {
     let bytes = |name: std::ffi::OsString| text::from_bytes(name.as_bytes());
-    let environ: Names = std::env::vars_os().map(|(name, value)| (bytes(name), bytes(value))).collect();
+    let mut environ = Names::new();
+    environ.extend(std::env::vars_os().map(|(name, value)| (bytes(name), bytes(value))));
     let cwd = std::env::current_dir().map(|dir| bytes(dir.into_os_string())).unwrap_or_default();
     let (config, mut findings) = load::read(path, &Disk, &environ, &cwd);
     if let Some(config) = &config {
@@ -51,9 +52,8 @@ fn check(path: &str, as_json: bool) -> bool {
         findings.extend(system::check(config, &Disk, &cwd));
     }
     // What reading found is in the order of the files; the rest joins it there.
-    let order: Vec<_> = findings.iter().map(|finding| finding.origin.file.clone()).collect();
-    let place = |file: &std::rc::Rc<str>| order.iter().position(|other| other == file);
-    findings.sort_by_cached_key(|finding| (place(&finding.origin.file), finding.origin.line));
+    let files: Vec<_> = findings.iter().map(|finding| finding.origin.file.clone()).collect();
+    let findings = load::in_order(findings, &files);
     let report = report(path, &findings);
     match config.filter(|_| as_json) {
         Some(config) => {
@@ -72,10 +72,12 @@ fn report(path: &str, findings: &[Finding]) -> String {
     for finding in findings {
         report += &format!("{}: {}: {}\n", finding.origin, finding.severity.word(), finding.message);
     }
-    let warnings = findings.iter().filter(|finding| finding.severity == Severity::Warning).count();
+    let number = |of: Severity| findings.iter().filter(|finding| finding.severity == of).count();
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
-    let errors = count(findings.len() - warnings, "error");
-    report + &format!("{path}: {errors}, {}\n", count(warnings, "warning"))
+    let fatal = number(Severity::Fatal);
+    let errors = count(fatal + number(Severity::Error), "error");
+    let end = if fatal > 0 { "; circus does not start with it" } else { "" };
+    report + &format!("{path}: {errors}, {}{end}\n", count(number(Severity::Warning), "warning"))
 }
 
 fn refuse(message: &str) -> ExitCode {
@@ -104,7 +106,7 @@ mod tests {
         assert_eq!(
             report("x.ini", &findings),
             "x.ini: error: it is wrong\nx.ini:2: error: it is wrong\nx.ini:3: warning: it is wrong\n\
-             x.ini: 2 errors, 1 warning\n"
+             x.ini: 2 errors, 1 warning; circus does not start with it\n"
         );
         assert_eq!(report("x.ini", &[]), "x.ini: 0 errors, 0 warnings\n");
     }

@@ -101,7 +101,7 @@ fn variable_at(text: &str, open: usize) -> Option<Variable<'_>> {
     };
     let prefix = rest.get(.."circus.".len()).filter(|p| p.eq_ignore_ascii_case("circus."))?;
     let rest = rest.get(prefix.len()..)?;
-    let in_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let in_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-') || !c.is_ascii();
     let name = rest.get(..rest.find(|c| !in_name(c))?).filter(|name| !name.is_empty())?;
     let behind = rest.get(name.len()..)?.strip_prefix(close)?;
     Some(Variable { start, end: text.len() - behind.len(), name })

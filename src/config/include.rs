@@ -5,7 +5,7 @@ use super::ini;
 use super::model::{Finding, Names, Origin, Severity};
 use super::pattern::{self, Pattern};
 use super::sections::{Entry, Sections};
-use std::collections::BTreeSet;
+use crate::sorted::Sorted;
 use std::io;
 use std::rc::Rc;
 
@@ -44,7 +44,7 @@ pub fn gather(
     cwd: &str,
     findings: &mut Vec<Finding>,
 ) -> Option<Gathered> {
-    let mut reader = Reader { files, cwd, findings, seen: BTreeSet::new(), gathered: Gathered::empty() };
+    let mut reader = Reader { files, cwd, findings, seen: Sorted::new(), gathered: Gathered::empty() };
     if let Err(why) = reader.add(path) {
         let message = format!("the configuration cannot be read: {}", describe(&why));
         reader.find(Severity::Fatal, Origin { file: path.into(), line: 0 }, message);
@@ -71,7 +71,8 @@ struct Reader<'a> {
     files: &'a dyn Files,
     cwd: &'a str,
     findings: &'a mut Vec<Finding>,
-    seen: BTreeSet<String>,
+    /// The files that have been read, tidied, each with its number.
+    seen: Sorted<String, u64>,
     gathered: Gathered,
 }
 
@@ -79,11 +80,11 @@ impl Reader<'_> {
     /// Reads one file, unless it has been read already. True when there is something in the file's place.
     fn add(&mut self, path: &str) -> io::Result<()> {
         let place = tidy(&join(self.cwd, path));
-        if self.seen.contains(&place) {
+        if self.seen.contains_key(&place) {
             return Ok(());
         }
         let bytes = self.files.read(&place)?;
-        self.seen.insert(place);
+        self.seen.insert(place, self.gathered.files.len() as u64);
         let file: Rc<str> = path.into();
         let mut document = ini::read(&bytes);
         let continued = std::mem::take(&mut document.continued);

@@ -382,5 +382,4 @@ pub static COMMANDS: &[Command] = &[
 ];
 
 #[cfg(test)]
-#[path = "commands_tests.rs"]
 mod tests;

@@ -12,7 +12,7 @@ pub mod frame;
 mod lifecycle;
 mod props;
 pub mod protocol;
-mod python;
+pub mod python;
 mod queries;
 pub mod shell;
 pub mod topics;
@@ -22,3 +22,14 @@ pub use props::Refusal;
 
 /// A JSON object, sorted by key.
 pub type Map = serde_json::Map<String, serde_json::Value>;
+
+/// An object of these members. Every `collect` into a map would carry a sort of its own into the binary; this is
+/// the only one.
+fn object(members: &mut dyn Iterator<Item = (String, serde_json::Value)>) -> Map {
+    Map::from_iter(members)
+}
+
+/// An object of one member.
+fn one(key: &str, value: serde_json::Value) -> Map {
+    object(&mut std::iter::once((key.to_string(), value)))
+}

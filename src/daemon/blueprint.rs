@@ -7,10 +7,10 @@
 use super::sockets::Sockets;
 use crate::config::expand::{self, expand, member};
 use crate::config::{Names, Value, WatcherConfig, text, words};
+use crate::sorted::Sorted;
 use crate::sys::child::{Child, Stdio};
 use crate::sys::limit::{self, Limit};
 use crate::sys::user;
-use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::os::fd::RawFd;
 
@@ -23,7 +23,7 @@ const FIRST_SOCKET: RawFd = 3;
 pub struct Blueprint {
     child: Child,
     /// The numbers that `$(circus.sockets.NAME)` stands for.
-    numbers: BTreeMap<String, RawFd>,
+    numbers: Sorted<String, RawFd>,
     /// The arguments or the environment differ from process to process.
     varies: bool,
 }
@@ -63,7 +63,12 @@ impl Blueprint {
     ///
     /// # Errors
     /// A sentence that says what is wrong with the command.
-    pub fn child(&mut self, config: &WatcherConfig, wid: u32, sockets: &Sockets) -> Result<&mut Child, String> {
+    pub fn child(
+        &mut self,
+        config: &WatcherConfig,
+        wid: u32,
+        sockets: &Sockets,
+    ) -> Result<&mut Child, String> {
         if self.varies {
             let inherited = inherited(config, sockets)?;
             self.set_command(config, wid, &inherited)?;
@@ -79,7 +84,8 @@ impl Blueprint {
         let first = argv.first().ok_or("cmd is empty: say what to run")?;
         let program = config.options.executable.as_ref().unwrap_or(first);
         let path = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
-        self.child.programs = candidates(program, path).map(|path| c_string(&path)).collect::<Result<_, _>>()?;
+        self.child.programs =
+            candidates(program, path).map(|path| c_string(&path)).collect::<Result<_, _>>()?;
         self.child.argv = argv.iter().map(|word| c_string(word)).collect::<Result<_, _>>()?;
         let entries = env.iter().map(|(name, value)| c_string(&format!("{name}={value}")));
         self.child.env = entries.collect::<Result<_, _>>()?;
@@ -127,12 +133,14 @@ fn inherited(config: &WatcherConfig, sockets: &Sockets) -> Result<Vec<Inherited>
         (true, true) => true,
     };
     let all = sockets.iter().filter(|(name, _)| wanted(name));
-    Ok(all.map(|(name, fd)| Inherited { name: name.into(), fd, named: named.iter().any(|n| n == name) }).collect())
+    Ok(all
+        .map(|(name, fd)| Inherited { name: name.into(), fd, named: named.iter().any(|n| n == name) })
+        .collect())
 }
 
 /// Gives the inherited sockets their numbers: 3 and up as LISTEN_FDS has them, then once more those that the
 /// command line names. (gunicorn fails when the number in its `--bind` is one of LISTEN_FDS.)
-fn number(inherited: &[Inherited], config: &WatcherConfig, child: &mut Child) -> BTreeMap<String, RawFd> {
+fn number(inherited: &[Inherited], config: &WatcherConfig, child: &mut Child) -> Sorted<String, RawFd> {
     let mut next = FIRST_SOCKET;
     let mut place = |fd: RawFd, child: &mut Child| {
         child.sockets.push((fd, next));
@@ -160,7 +168,7 @@ fn stdin(config: &WatcherConfig, sockets: &Sockets) -> Result<Stdio, String> {
 }
 
 /// The value of a variable `$(circus.NAME)` at spawn; `None` leaves it as it is.
-fn variable(name: &str, config: &WatcherConfig, wid: u32, numbers: &BTreeMap<String, RawFd>) -> Option<String> {
+fn variable(name: &str, config: &WatcherConfig, wid: u32, numbers: &Sorted<String, RawFd>) -> Option<String> {
     let lower = name.to_ascii_lowercase();
     if lower == "wid" {
         return Some(wid.to_string());
@@ -174,7 +182,11 @@ fn variable(name: &str, config: &WatcherConfig, wid: u32, numbers: &BTreeMap<Str
     let value = match lower.as_str() {
         "use_fds" => Some(Value::Bool(config.options.use_sockets)),
         "name" | "autostart" | "use_sockets_" => None,
-        _ => match (member(&lower, "rlimits"), member(&lower, "stdout_stream_conf"), member(&lower, "stderr_stream_conf")) {
+        _ => match (
+            member(&lower, "rlimits"),
+            member(&lower, "stdout_stream_conf"),
+            member(&lower, "stderr_stream_conf"),
+        ) {
             (Some(limit), _, _) => config.get(&format!("rlimit_{limit}")),
             (_, Some(key), _) => config.get(&format!("stdout_stream.{key}")),
             (_, _, Some(key)) => config.get(&format!("stderr_stream.{key}")),
@@ -192,7 +204,7 @@ fn python_text(value: &Value) -> String {
         Value::Bool(true) => "True".into(),
         Value::Bool(false) => "False".into(),
         Value::Int(n) => n.to_string(),
-        Value::Float(n) => n.to_string(),
+        Value::Float(n) => serde_json::Value::from(*n).to_string(),
         Value::Str(text) => text.clone(),
         Value::Map(_) => String::new(),
     }
@@ -230,8 +242,9 @@ fn environment(
         let known = name.eq_ignore_ascii_case("wid") || member(name, "sockets").is_some();
         known.then(|| lookup(name)).flatten()
     };
-    let mut env: Names = config.env.iter().map(|(name, value)| (name.clone(), expand(value, &late))).collect();
-    env.entry("PATH".into()).or_insert_with(|| DEFAULT_PATH.into());
+    let mut env: Names =
+        config.env.iter().map(|(name, value)| (name.clone(), expand(value, &late))).collect();
+    env.get_or_insert_with("PATH".into(), || DEFAULT_PATH.into());
     // What circus's own parent said about descriptors is not about those of the child.
     for name in ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET"] {
         env.remove(name);

@@ -14,11 +14,11 @@ use crate::config::text;
 use crate::control::endpoint::{Directory, Place};
 use crate::control::frame::{Lines, TooLong};
 use crate::control::{Map, protocol, topics};
+use crate::sorted::Sorted;
 use crate::sys::address::Address;
 use crate::sys::socket::{self, PathState};
 use crate::sys::{self, clock, user};
 use serde_json::Value as Json;
-use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -76,8 +76,8 @@ pub struct Clients {
     listener: Option<UnixListener>,
     endpoint: String,
     _file: Option<OwnFile>,
-    clients: BTreeMap<u32, Client>,
-    asked: BTreeMap<Ticket, Asked>,
+    clients: Sorted<u32, Client>,
+    asked: Sorted<Ticket, Asked>,
     next_client: u32,
     next_ticket: u64,
     accepting: bool,
@@ -302,11 +302,16 @@ impl Daemon {
                     self.clients.accepting = false;
                     return;
                 }
-                Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
                 Err(error) => {
                     // No descriptor is left, most likely, and no event will come when there is one again.
                     let why = sys::io_words(&error);
-                    self.log.once(Level::Error, "accept", format_args!("accepting a control connection: {why}"));
+                    self.log.once(
+                        Level::Error,
+                        "accept",
+                        format_args!("accepting a control connection: {why}"),
+                    );
                     self.clients.accepting = false;
                     self.clients.next_accept = Some(self.now + ACCEPT_PAUSE);
                     return;

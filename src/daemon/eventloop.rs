@@ -16,11 +16,12 @@ use super::streams::{PipeId, Progress, Streams, TargetId};
 use crate::arbiter::time::Time;
 use crate::arbiter::{Action, Arbiter, Event, Pid, WatcherId};
 use crate::config::options::CircusOptions;
+use crate::sorted::Sorted;
 use crate::sys::child::Spawner;
 use crate::sys::signal::Signals;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
@@ -65,20 +66,18 @@ pub struct Daemon {
     pub(super) clients: Clients,
     pub(super) signals: Signals,
     pub(super) poll: Poll,
-    pub(super) blueprints: BTreeMap<WatcherId, Blueprint>,
-    pub(super) outputs: BTreeMap<WatcherId, Outputs>,
+    pub(super) blueprints: Sorted<WatcherId, Blueprint>,
+    pub(super) outputs: Sorted<WatcherId, Outputs>,
     /// The pipes of each process.
-    pub(super) pipes: BTreeMap<Pid, [Option<PipeId>; 2]>,
+    pub(super) pipes: Sorted<Pid, [Option<PipeId>; 2]>,
     /// Spawns that are still to be done.
     pub(super) spawns: VecDeque<(WatcherId, u32)>,
     /// Pipes that have more to read.
     ready_pipes: VecDeque<PipeId>,
     /// Groups that have outlived their leaders.
-    pub(super) groups: BTreeSet<Pid>,
+    pub(super) groups: Sorted<Pid, ()>,
     /// Not all zombies were reaped in the last turn.
     pub(super) more_zombies: bool,
-    /// The log waits for a reader.
-    log_watched: bool,
     /// What `stats` saw last.
     pub(super) samples: Samples,
     origin: Instant,
@@ -128,14 +127,13 @@ impl Daemon {
             clients: parts.clients,
             signals: parts.signals,
             poll,
-            blueprints: BTreeMap::new(),
-            outputs: BTreeMap::new(),
-            pipes: BTreeMap::new(),
+            blueprints: Sorted::new(),
+            outputs: Sorted::new(),
+            pipes: Sorted::new(),
             spawns: VecDeque::new(),
             ready_pipes: VecDeque::new(),
-            groups: BTreeSet::new(),
+            groups: Sorted::new(),
             more_zombies: false,
-            log_watched: false,
             samples: Samples::new(),
             origin: now,
             now,
@@ -176,7 +174,9 @@ impl Daemon {
 
     /// The moment of a time of the arbiter.
     fn moment(&self, time: Time) -> Instant {
-        self.origin.checked_add(Duration::from_nanos(time.0)).unwrap_or(self.now + Duration::from_secs(86_400))
+        self.origin
+            .checked_add(Duration::from_nanos(time.0))
+            .unwrap_or(self.now + Duration::from_secs(86_400))
     }
 
     /// Runs until a command or a signal ends it. From here on nothing else does: every failure is logged, and what
@@ -271,7 +271,6 @@ impl Daemon {
         self.log.flush(self.now);
         if let (Some(fd), None) = (fd, self.log.wants_write()) {
             self.unwatch(fd);
-            self.log_watched = false;
         }
     }
 
@@ -281,8 +280,8 @@ impl Daemon {
             // A descriptor that cannot be waited for is tried again by next_retry.
             let _ = self.watch(fd, Source::Target, id.0, Interest::WRITABLE);
         }
-        if let (false, Some(fd)) = (self.log_watched, self.log.wants_write()) {
-            self.log_watched = self.watch(fd, Source::Log, 0, Interest::WRITABLE).is_ok();
+        if let Some(fd) = self.log.take_stalled() {
+            let _ = self.watch(fd, Source::Log, 0, Interest::WRITABLE);
         }
     }
 

@@ -6,8 +6,8 @@
 use super::streams::outlet::{Outlet, Place};
 pub use crate::arbiter::Level;
 use crate::config::text;
+use crate::sorted::Sorted;
 use crate::sys::clock;
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt::{self, Write};
 use std::os::fd::{AsFd, RawFd};
@@ -23,7 +23,9 @@ pub struct Log {
     level: Level,
     outlet: Outlet,
     /// Causes that last, with how often they came again.
-    causes: BTreeMap<String, u64>,
+    causes: Sorted<String, u64>,
+    /// The event loop has been told to watch the descriptor for room.
+    watched: bool,
 }
 
 impl Log {
@@ -51,7 +53,7 @@ impl Log {
 
     /// A log that writes to this outlet.
     pub fn to(outlet: Outlet, level: Level) -> Self {
-        Log { level, outlet, causes: BTreeMap::new() }
+        Log { level, outlet, causes: Sorted::new(), watched: false }
     }
 
     /// The level from which messages are written.
@@ -135,12 +137,19 @@ impl Log {
         self.outlet.wants_write()
     }
 
+    /// The same descriptor, when it began to be waited for since the last call: it is to be registered for writing.
+    pub fn take_stalled(&mut self) -> Option<RawFd> {
+        let stalled = self.wants_write();
+        let told = std::mem::replace(&mut self.watched, stalled.is_some());
+        stalled.filter(|_| !told)
+    }
+
     /// When writing is to be tried again.
     pub fn next_retry(&self) -> Option<Instant> {
         self.outlet.next_retry()
     }
 
-    /// Tries to write what waits.
+    /// Tries to write what waits: at any event of the descriptor, at [`Self::next_retry`], and before the end.
     pub fn flush(&mut self, now: Instant) {
         self.outlet.flush(now);
         self.say_notices(now);

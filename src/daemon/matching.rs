@@ -23,7 +23,9 @@ impl Matcher {
         Ok(match how {
             Matching::Glob => Matcher::Glob(Pattern::new(&pattern.to_lowercase())),
             // Lower-casing the expression, as Circus does, would turn \D into \d.
-            Matching::Regex => Matcher::Regex(Regex::new(pattern).map_err(|why| format!("{pattern}: {why}"))?),
+            Matching::Regex => {
+                Matcher::Regex(Regex::new(pattern).map_err(|why| format!("{pattern}: {why}"))?)
+            }
             Matching::Simple => Matcher::Simple(pattern.to_lowercase()),
         })
     }

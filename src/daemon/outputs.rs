@@ -7,9 +7,9 @@ use super::streams::SinkId;
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::expand::{self, expand};
 use crate::config::{StreamConfig, WatcherConfig};
-use crate::sys::child::{SpawnError, Step, Stdio};
+use crate::sorted::Sorted;
+use crate::sys::child::{SpawnError, Stdio, Step};
 use crate::sys::{self, process};
-use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// The two outputs of a process.
@@ -41,7 +41,7 @@ impl Channel {
 /// name holds it.
 #[derive(Default)]
 pub struct Outputs {
-    sinks: BTreeMap<(Channel, u32), SinkId>,
+    sinks: Sorted<(Channel, u32), SinkId>,
 }
 
 /// Both ends of a pipe that a process is to write to.
@@ -119,7 +119,7 @@ impl Daemon {
         let Some(watcher) = self.arbiter.watcher(id) else { return Ok(None) };
         let Some(stream) = channel.config(&watcher.config) else { return Ok(None) };
         let key = (channel, sink_wid(stream, wid));
-        let outputs = self.outputs.entry(id).or_default();
+        let outputs = self.outputs.get_or_insert_with(id, Outputs::default);
         if let Some(sink) = outputs.sinks.get(&key) {
             return Ok(Some(*sink));
         }
@@ -172,7 +172,13 @@ impl Daemon {
     }
 
     /// Leads a sink to where the options want it now; false when they want none of its kind.
-    fn move_output(&mut self, id: WatcherId, channel: Channel, wid: u32, sink: SinkId) -> Result<bool, String> {
+    fn move_output(
+        &mut self,
+        id: WatcherId,
+        channel: Channel,
+        wid: u32,
+        sink: SinkId,
+    ) -> Result<bool, String> {
         let Some(watcher) = self.arbiter.watcher(id) else { return Ok(false) };
         let Some(stream) = channel.config(&watcher.config) else { return Ok(false) };
         if sink_wid(stream, wid) != wid {
@@ -180,13 +186,15 @@ impl Daemon {
         }
         let stream = expanded(stream, &watcher.config, wid);
         let who = format!("{} {}", watcher.config.name, channel.option());
-        self.streams.reconfigure(sink, &who, &stream, self.now, &mut self.log).map_err(|why| format!("{who}: {why}"))?;
+        self.streams
+            .reconfigure(sink, &who, &stream, self.now, &mut self.log)
+            .map_err(|why| format!("{who}: {why}"))?;
         Ok(true)
     }
 
     /// A watcher has stopped: its files are closed, as soon as nobody writes to them any more.
     pub(super) fn close_outputs(&mut self, id: WatcherId) {
-        for sink in self.outputs.remove(&id).into_iter().flat_map(|outputs| outputs.sinks.into_values()) {
+        for (_, sink) in self.outputs.remove(&id).unwrap_or_default().sinks {
             self.streams.release(sink, self.now, &mut self.log);
         }
     }

@@ -45,7 +45,9 @@ impl Daemon {
         match whom {
             Whom::Process => self.send(pid, signum),
             Whom::Group => self.note(pid, signum, signal::kill_group(pid, signum)),
-            Whom::Children => super::procfs::children(pid).into_iter().for_each(|child| self.send(child, signum)),
+            Whom::Children => {
+                super::procfs::children(pid).into_iter().for_each(|child| self.send(child, signum))
+            }
             Whom::Child(child) => {
                 if super::procfs::children(pid).contains(&child) {
                     self.send(child, signum);

@@ -4,7 +4,7 @@
 //! there.
 
 use crate::arbiter::Pid;
-use std::collections::BTreeMap;
+use crate::sorted::Sorted;
 
 /// A process as `/proc/PID/stat` has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,17 +71,17 @@ fn children_by_scan(pid: Pid) -> Vec<Pid> {
 }
 
 /// All processes with their parents.
-fn parents() -> BTreeMap<Pid, Pid> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return BTreeMap::new() };
+fn parents() -> Sorted<Pid, Pid> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Sorted::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<Pid>().ok());
     pids.filter_map(|pid| Some((pid, stat(pid)?.ppid))).collect()
 }
 
 /// All descendants of a process, parents before their children.
 pub fn descendants(pid: Pid) -> Vec<Pid> {
-    let mut children: BTreeMap<Pid, Vec<Pid>> = BTreeMap::new();
+    let mut children: Sorted<Pid, Vec<Pid>> = Sorted::new();
     for (child, parent) in parents() {
-        children.entry(parent).or_default().push(child);
+        children.get_or_insert_with(parent, Vec::new).push(child);
     }
     let mut found = Vec::new();
     let mut next = vec![pid];
@@ -105,7 +105,9 @@ pub fn program(pid: Pid) -> Option<String> {
     let first = line.split(|byte| *byte == 0).next().unwrap_or_default();
     let name = first.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     if name.is_empty() {
-        return std::fs::read_to_string(format!("/proc/{pid}/comm")).ok().map(|name| name.trim_end().to_string());
+        return std::fs::read_to_string(format!("/proc/{pid}/comm"))
+            .ok()
+            .map(|name| name.trim_end().to_string());
     }
     Some(crate::config::text::from_bytes(name))
 }

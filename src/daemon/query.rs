@@ -2,15 +2,15 @@
 
 use super::eventloop::Daemon;
 use super::procfs;
+use crate::arbiter::Pid;
 use crate::arbiter::process::Process;
 use crate::arbiter::request::Question;
 use crate::arbiter::watcher::Watcher;
-use crate::arbiter::Pid;
 use crate::control::answers::{self, ProcessFact, SocketFact, SocketPlace};
 use crate::control::{Map, Refusal};
+use crate::sorted::Sorted;
 use crate::sys::address::Address;
 use crate::sys::{clock, process, user};
-use std::collections::BTreeMap;
 
 /// What is the same for all processes while one question is answered.
 struct Machine {
@@ -20,7 +20,7 @@ struct Machine {
     page: u64,
     memory: u64,
     /// Names of users by id: /etc/passwd is read once for each.
-    users: BTreeMap<u32, String>,
+    users: Sorted<u32, String>,
 }
 
 impl Machine {
@@ -31,18 +31,18 @@ impl Machine {
             ticks: process::clock_ticks() as f64,
             page: process::page_size() as u64,
             memory: procfs::memory(),
-            users: BTreeMap::new(),
+            users: Sorted::new(),
         }
     }
 
     fn user(&mut self, uid: u32) -> String {
         let find = || user::user_by_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
-        self.users.entry(uid).or_insert_with(find).clone()
+        self.users.get_or_insert_with(uid, find).clone()
     }
 }
 
 /// The CPU time of a process when `stats` last looked: the percentage is about the time since then.
-pub type Samples = BTreeMap<Pid, (f64, f64)>;
+pub type Samples = Sorted<Pid, (f64, f64)>;
 
 impl Daemon {
     /// Answers a question.
@@ -51,7 +51,9 @@ impl Daemon {
     /// There is no such watcher, process or option.
     pub(super) fn answer(&mut self, question: &Question) -> Result<Map, Refusal> {
         match question {
-            Question::List(None) => Ok(answers::list(self.arbiter.watchers().map(|w| w.config.name.as_str()))),
+            Question::List(None) => {
+                Ok(answers::list(self.arbiter.watchers().map(|w| w.config.name.as_str())))
+            }
             Question::List(Some(name)) => Ok(answers::pids(self.watcher_named(name)?.pids().into_iter())),
             Question::Status(None) => {
                 let all = self.arbiter.watchers().map(|w| (w.config.name.as_str(), w.status().word()));
@@ -67,7 +69,9 @@ impl Daemon {
             Question::Numwatchers => Ok(answers::numwatchers(self.arbiter.watchers().count())),
             Question::Get { name, keys } => answers::get(&self.watcher_named(name)?.config, keys),
             Question::Options(name) => Ok(answers::options(&self.watcher_named(name)?.config)),
-            Question::Globaloptions(option) => answers::globaloptions(&self.options, &self.endpoint, option.as_deref()),
+            Question::Globaloptions(option) => {
+                answers::globaloptions(&self.options, &self.endpoint, option.as_deref())
+            }
             Question::Listsockets => Ok(answers::listsockets(self.socket_facts())),
             Question::Stats { name: None, .. } => Ok(self.stats_of_all()),
             Question::Stats { name: Some(name), process, .. } => self.stats_of(name, *process),
@@ -149,9 +153,9 @@ impl Daemon {
         let stat = procfs::stat(pid)?;
         let cpu_time = stat.ticks as f64 / machine.ticks;
         let before = self.samples.insert(pid, (machine.now, cpu_time));
-        let cpu = before.filter(|(at, _)| machine.now > *at).map_or(0.0, |(at, used)| {
-            100.0 * (cpu_time - used).max(0.0) / (machine.now - at)
-        });
+        let cpu = before
+            .filter(|(at, _)| machine.now > *at)
+            .map_or(0.0, |(at, used)| 100.0 * (cpu_time - used).max(0.0) / (machine.now - at));
         let rss = stat.rss.saturating_mul(machine.page);
         let created = machine.boot + stat.start as f64 / machine.ticks;
         let zombie = stat.state == 'Z';

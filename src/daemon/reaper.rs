@@ -23,7 +23,11 @@ impl Daemon {
                 Ok(None) => return,
                 Err(error) => {
                     let why = sys::io_words(&error);
-                    self.log.once(super::log::Level::Error, "waitid", format_args!("looking for zombies: {why}"));
+                    self.log.once(
+                        super::log::Level::Error,
+                        "waitid",
+                        format_args!("looking for zombies: {why}"),
+                    );
                     return;
                 }
             }
@@ -57,7 +61,7 @@ impl Daemon {
         if group == pid {
             let group_left = signal::group_exists(pid);
             if group_left {
-                self.groups.insert(pid);
+                self.groups.insert(pid, ());
             }
             self.events.push_back(Event::Reaped { pid, group_left });
         } else {
@@ -67,7 +71,7 @@ impl Daemon {
 
     /// A member of a group has gone: was it the last one?
     fn check_group(&mut self, pgid: Pid) {
-        if self.groups.contains(&pgid) && !signal::group_exists(pgid) {
+        if self.groups.contains_key(&pgid) && !signal::group_exists(pgid) {
             self.group_is_gone(pgid);
         }
     }
@@ -88,7 +92,8 @@ impl Daemon {
             return;
         }
         let members = procfs::descendants(sys::process::pid()).into_iter();
-        let members: Vec<Pid> = members.filter(|pid| signal::group_of(*pid).is_ok_and(|group| group == pgid)).collect();
+        let members: Vec<Pid> =
+            members.filter(|pid| signal::group_of(*pid).is_ok_and(|group| group == pgid)).collect();
         if members.is_empty() {
             self.group_is_gone(pgid);
         }

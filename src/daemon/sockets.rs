@@ -39,9 +39,11 @@ impl Sockets {
     /// # Errors
     /// A sentence that names the socket, the address and the reason.
     pub fn bind(configs: &[SocketConfig]) -> Result<Sockets, String> {
-        let one = |config: &SocketConfig| Bound::new(config).map_err(|why| format!("[socket:{}]: {why}", config.name));
+        let one = |config: &SocketConfig| {
+            Bound::new(config).map_err(|why| format!("[socket:{}]: {why}", config.name))
+        };
         let mut bound = configs.iter().map(one).collect::<Result<Vec<_>, _>>()?;
-        bound.sort_by(|a, b| a.name.cmp(&b.name));
+        bound.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(Sockets(bound))
     }
 
@@ -122,9 +124,8 @@ fn make_way(path: &Path, replace: bool) -> Result<(), String> {
         (PathState::Stale | PathState::InUse, false) => {
             Err("there is a socket of that name already; replace = True removes it".into())
         }
-        (PathState::Stale | PathState::InUse, true) => {
-            std::fs::remove_file(path).map_err(|error| format!("removing the old socket: {}", io_words(&error)))
-        }
+        (PathState::Stale | PathState::InUse, true) => std::fs::remove_file(path)
+            .map_err(|error| format!("removing the old socket: {}", io_words(&error))),
     }
 }
 
@@ -200,7 +201,8 @@ fn resolve(host: &str, v6: bool) -> Result<IpAddr, String> {
     if cfg!(target_feature = "crt-static") {
         return Err(format!("host = {host}: a static circus takes addresses and localhost only"));
     }
-    let found = (bare, 0).to_socket_addrs().map_err(|error| format!("host = {host}: {}", io_words(&error)))?;
+    let found =
+        (bare, 0).to_socket_addrs().map_err(|error| format!("host = {host}: {}", io_words(&error)))?;
     let ip = found.map(|address| address.ip()).find(|ip| ip.is_ipv6() == v6);
     ip.ok_or_else(|| format!("host = {host} has no address of family = {family}"))
 }
@@ -269,7 +271,10 @@ mod tests {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
         let error = Sockets::bind(&[socket("web", |c| c.options.port = port.into())]).err().unwrap();
-        assert_eq!(error, format!("[socket:web]: cannot bind 127.0.0.1:{port}: bind: Address already in use"));
+        assert_eq!(
+            error,
+            format!("[socket:web]: cannot bind 127.0.0.1:{port}: bind: Address already in use")
+        );
         let error = |change: fn(&mut SocketConfig)| Sockets::bind(&[socket("x", change)]).err().unwrap();
         assert!(error(|c| c.options.port = 70_000).contains("port = 70000"));
         assert!(error(|c| c.options.family = "AF_UNIX".into()).contains("needs a path"));

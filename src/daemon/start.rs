@@ -81,7 +81,9 @@ pub fn run(options: &Options) -> u8 {
             }
             return outcome.code;
         }
-        Err(error) => return report(None, &system(format!("going into the background: {}", io_words(&error)))),
+        Err(error) => {
+            return report(None, &system(format!("going into the background: {}", io_words(&error))));
+        }
     };
     match start(options, config, &loaded.findings) {
         Err(failure) => report(notifier, &failure),
@@ -110,7 +112,11 @@ fn report(notifier: Option<Notifier>, failure: &Failure) -> u8 {
     failure.code
 }
 
-fn start(options: &Options, config: Config, findings: &[Finding]) -> Result<(Daemon, Option<PidFile>), Failure> {
+fn start(
+    options: &Options,
+    config: Config,
+    findings: &[Finding],
+) -> Result<(Daemon, Option<PidFile>), Failure> {
     let log = open_log(options, &config)?;
     if let Some(mask) = config.circus.umask.and_then(|mask| u32::try_from(mask).ok()) {
         process::set_umask(mask);
@@ -136,8 +142,7 @@ fn start(options: &Options, config: Config, findings: &[Finding]) -> Result<(Dae
     say_start(&mut log, &sockets, &endpoint);
     let seed = crate::sys::clock::monotonic_ns() ^ u64::from(std::process::id());
     let arbiter = Arbiter::new(config.watchers, config.circus.warmup_delay, seed);
-    let parts =
-        Parts { arbiter, options: config.circus, endpoint, log, sockets, spawner, clients, signals };
+    let parts = Parts { arbiter, options: config.circus, endpoint, log, sockets, spawner, clients, signals };
     let daemon = Daemon::new(parts).map_err(|e| kernel("event loop", e))?;
     Ok((daemon, pidfile))
 }

@@ -1,5 +1,6 @@
 """The two WSGI applications of the stack test: each answers with the pid that circus knows it by."""
 
+import functools
 import os
 import signal
 
@@ -23,9 +24,10 @@ def api(_environ, start_response):
 def finish_request_on_term(_args):
     """Chaussette's pre-hook: SIGTERM ends the worker between two requests.
 
-    Its wsgiref backend leaves SIGTERM to the default action, which cuts a request in two.
+    Its wsgiref backend leaves SIGTERM to the default action, which cuts a request in two. It also makes the socket
+    blocking: of two workers that see one connection, the second would sleep in accept() and not hear the signal.
     """
-    from chaussette.backend._wsgiref import ChaussetteServer
+    from chaussette.backend import _wsgiref
 
     told = []
     signal.signal(signal.SIGTERM, lambda _signum, _frame: told.append(True))
@@ -34,4 +36,5 @@ def finish_request_on_term(_args):
         if told:
             raise SystemExit(0)
 
-    ChaussetteServer.service_actions = leave_when_told
+    _wsgiref.ChaussetteServer.service_actions = leave_when_told
+    _wsgiref.create_socket = functools.partial(_wsgiref.create_socket, blocking=False)

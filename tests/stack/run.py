@@ -17,7 +17,7 @@ import os
 import signal
 import sys
 
-from load import Load, NotReached, fetch, wait_until
+from load import Load, NotReached, connect, wait_until
 from stack import Redis, Stack, become_subreaper, exists, find_tools
 
 LEAST_REQUESTS = 1000
@@ -159,11 +159,15 @@ def check_end(stack, checks, name):
     checks.equal(stack.wait_for_end(), 0, f"{name}: exit code of the daemon")
     left = stack.leftovers()
     checks.that(not left, f"{name}: no process and no socket file is left", ", ".join(left))
+    checks.that(is_refused(stack.sockets["web"]), f"{name}: the port is closed", "it still takes connections")
+
+
+def is_refused(address):
     try:
-        fetch(stack.sockets["web"])
-        checks.that(False, f"{name}: the port is closed", "it still answers")
+        connect(address).close()
     except ConnectionRefusedError:
-        checks.that(True, f"{name}: the port is closed")
+        return True
+    return False
 
 
 def run_stack(stack, checks):

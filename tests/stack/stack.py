@@ -160,7 +160,9 @@ class Stack:
         return left
 
     def tail(self, name):
-        """The last lines of a log in the directory."""
+        """The last lines of a log in the directory; none when it was never written."""
+        if not os.path.exists(self.path(name)):
+            return ""
         with open(self.path(name), encoding="utf-8", errors="replace") as log:
             return "".join(log.readlines()[-30:])
 

@@ -31,7 +31,8 @@ daemon=$!
 # The child has been executed once its name is no longer the daemon's.
 child_is_up() {
     local child
-    read -r child < "/proc/$daemon/task/$daemon/children" && [ "$(cat "/proc/$child/comm")" = sleep ]
+    child=$(cat "/proc/$daemon/task/$daemon/children")
+    [ "$(cat "/proc/${child%% *}/comm")" = sleep ]
 }
 deadline=$((SECONDS + 10))
 until child_is_up 2> /dev/null; do

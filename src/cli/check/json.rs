@@ -2,16 +2,17 @@
 
 use crate::config::options::{self, Row};
 use crate::config::{Config, Names, PluginConfig, SocketConfig, StreamConfig, Value, WatcherConfig};
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 
 /// The whole configuration: `circus`, and `watchers`, `sockets` and `plugins` by name.
 pub fn config(config: &Config) -> Json {
-    json!({
-        "circus": rows(options::CIRCUS, &config.circus),
-        "watchers": config.watchers.iter().map(watcher).collect::<Json>(),
-        "sockets": config.sockets.iter().map(socket).collect::<Json>(),
-        "plugins": config.plugins.iter().map(plugin).collect::<Json>(),
-    })
+    let parts = [
+        ("circus", Json::Object(rows(options::CIRCUS, &config.circus))),
+        ("watchers", config.watchers.iter().map(watcher).collect()),
+        ("sockets", config.sockets.iter().map(socket).collect()),
+        ("plugins", config.plugins.iter().map(plugin).collect()),
+    ];
+    mapping(parts.into_iter().map(|(name, part)| (name.to_string(), part)))
 }
 
 fn watcher(watcher: &WatcherConfig) -> Json {
@@ -19,11 +20,13 @@ fn watcher(watcher: &WatcherConfig) -> Json {
     object.insert("name".into(), watcher.name.as_str().into());
     object.insert("env".into(), names(&watcher.env));
     // Circus shows infinity as -1.
-    let limits =
-        watcher.rlimits.iter().map(|(name, limit)| (name.clone(), limit.map_or(json!(-1), Json::from)));
-    object.insert("rlimits".into(), limits.collect());
-    let hooks = watcher.hooks.iter().map(|(name, (command, flag))| (name.clone(), json!([command, flag])));
-    object.insert("hooks".into(), hooks.collect());
+    let limit = |limit: &Option<u64>| limit.map_or(Json::from(-1), Json::from);
+    object.insert(
+        "rlimits".into(),
+        mapping(watcher.rlimits.iter().map(|(name, it)| (name.clone(), limit(it)))),
+    );
+    let hook = |(command, flag): &(String, bool)| Json::Array(vec![command.as_str().into(), (*flag).into()]);
+    object.insert("hooks".into(), mapping(watcher.hooks.iter().map(|(name, it)| (name.clone(), hook(it)))));
     object.insert("stdout_stream".into(), stream(watcher.stdout_stream.as_ref()));
     object.insert("stderr_stream".into(), stream(watcher.stderr_stream.as_ref()));
     free(object, &watcher.free)
@@ -32,7 +35,7 @@ fn watcher(watcher: &WatcherConfig) -> Json {
 /// The options that are set; an empty object when there is no stream.
 fn stream(stream: Option<&StreamConfig>) -> Json {
     let entries = stream.map(StreamConfig::entries).unwrap_or_default();
-    entries.into_iter().map(|(key, value)| (key.to_string(), json(&value))).collect()
+    mapping(entries.into_iter().map(|(key, value)| (key.to_string(), json(&value))))
 }
 
 fn socket(socket: &SocketConfig) -> Json {
@@ -49,17 +52,31 @@ fn plugin(plugin: &PluginConfig) -> Json {
 
 /// The options of a table with their values.
 fn rows<S>(rows: &'static [Row<S>], options: &S) -> Map<String, Json> {
-    rows.iter().map(|row| (row.key.to_string(), json(&(row.get)(options)))).collect()
+    let mut object = Map::new();
+    object.extend(rows.iter().map(|row| (row.key.to_string(), json(&(row.get)(options)))));
+    object
 }
 
-/// Adds the free options; the text of a value that could not be used stands in place of the default.
+/// Adds the free options; the text of a value that could not be used stands in place of the default. A free option
+/// that is called like a part with an object of its own, such as `hooks`, is not shown.
 fn free(mut object: Map<String, Json>, free: &Names) -> Json {
-    object.extend(free.iter().map(|(key, value)| (key.clone(), value.as_str().into())));
+    for (key, value) in free {
+        if !object.get(key).is_some_and(Json::is_object) {
+            object.insert(key.clone(), value.as_str().into());
+        }
+    }
     Json::Object(object)
 }
 
 fn names(names: &Names) -> Json {
-    names.iter().map(|(name, value)| (name.clone(), Json::from(value.as_str()))).collect()
+    mapping(names.iter().map(|(name, value)| (name.clone(), value.as_str().into())))
+}
+
+/// An object. Collecting would sort the pairs first, and the code of a sort is large.
+fn mapping(pairs: impl Iterator<Item = (String, Json)>) -> Json {
+    let mut object = Map::new();
+    object.extend(pairs);
+    Json::Object(object)
 }
 
 fn json(value: &Value) -> Json {
@@ -69,9 +86,7 @@ fn json(value: &Value) -> Json {
         Value::Int(value) => (*value).into(),
         Value::Float(value) => (*value).into(),
         Value::Str(value) => value.as_str().into(),
-        Value::Map(pairs) => {
-            pairs.iter().map(|(key, value)| (key.clone(), Json::from(value.as_str()))).collect()
-        }
+        Value::Map(pairs) => mapping(pairs.iter().map(|(key, value)| (key.clone(), value.as_str().into()))),
     }
 }
 
@@ -79,6 +94,7 @@ fn json(value: &Value) -> Json {
 mod tests {
     use super::*;
     use crate::config::{Files, load};
+    use serde_json::json;
     use std::io;
 
     struct One(&'static str);

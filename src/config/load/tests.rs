@@ -216,6 +216,7 @@ fn what_is_odd_is_pointed_out() {
         ("[watcher:a]\ncmd = x\n uid = y", "3 Warning `uid = y` is indented"),
         ("[watcher:a]\n  cmd = x", "2 Warning the key is indented, so it is not `cmd`"),
         ("[socket:s]", "1 Warning the section is empty"),
+        ("[socket:s]\nport = 1\nname = t", "3 Warning `name` has no effect here"),
         ("[socket:s]\nhots = y", "2 Warning there is no option `hots`: did you mean `host`?"),
         ("[watcher:a]\ncmd = x\nrlimit_cpu = -5", "3 Error `rlimit_cpu = -5` is not"),
         ("[watcher:a]\ncmd = x\nnumprocesses = 100001", "3 Error numprocesses is more than 100000"),
@@ -237,7 +238,7 @@ fn what_is_odd_is_pointed_out() {
 fn names_are_overridden_lowered_and_unique() {
     let config = one(
         "[watcher:Web]\ncmd = a\n[watcher:b]\nname = web\ncmd = b\n[socket:x.socket:Y]\nport = 1",
-        "1 Warning the watcher `Web` is replaced by that at /c:3",
+        "1 Warning the watcher `Web` is replaced by that at /c:3: only",
     );
     assert_eq!(config.watchers.len(), 1);
     assert_eq!(watcher(&config, "web").options.cmd, "b");

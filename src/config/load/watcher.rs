@@ -53,8 +53,9 @@ pub fn read(values: &mut Values<'_>, name: String, section: &Section, env: Names
 
 /// Where the options of a section stand.
 pub fn origins(section: &Section) -> Origins {
-    let keys = section.entries.values().map(|entry| (entry.key.clone(), entry.origin.clone())).collect();
-    Origins { section: Some(section.origin.clone()), keys }
+    let mut origins = Origins { section: Some(section.origin.clone()), ..Origins::default() };
+    origins.keys.extend(section.entries.values().map(|entry| (entry.key.clone(), entry.origin.clone())));
+    origins
 }
 
 fn option(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {

@@ -308,6 +308,7 @@ fn a_budget_lets_others_have_their_turn() {
 
 #[test]
 fn a_dead_process_has_said_all_and_its_child_goes_on() {
+    let _children = crate::sys::children_lock();
     let mut stage = Stage::new();
     let sink = stage.open(&stage.file("out")).unwrap();
     let (reader, writer) = pipe().unwrap();

@@ -1,0 +1,246 @@
+//! The command line of `circus ctl`: options, a command of the command table, and what belongs to the command.
+//!
+//! As Circus's own client does it: long options may be abbreviated, `--name=value` is `--name value`, numbers below
+//! zero are words. Options of the command may stand anywhere behind it, and so may ours, unless the words that
+//! follow are those of a program (`add`) or values (`set`).
+
+use crate::control::commands::{self, CliArgs, Command, Flag};
+use std::time::Duration;
+
+/// The options that stand before the command.
+pub static OPTIONS: &[Flag] = &[
+    Flag {
+        name: "endpoint",
+        value: Some("E"),
+        help: "where circus listens: PATH, ipc://PATH, @NAME, tcp://HOST:PORT",
+    },
+    Flag {
+        name: "timeout",
+        value: Some("SECONDS"),
+        help: "how long to wait for the answer (5; with --waiting: for ever)",
+    },
+    Flag { name: "json", value: None, help: "print the answer as JSON" },
+    Flag { name: "prettify", value: None, help: "with --json: over several lines, sorted" },
+    Flag { name: "ssh", value: Some("USER@HOST[:PORT]"), help: "run circus ctl on that host" },
+    Flag { name: "ssh_keyfile", value: Some("FILE"), help: "with --ssh: the key to use" },
+    Flag { name: "help", value: None, help: "print this, or the help of a command" },
+    Flag { name: "version", value: None, help: "print the version" },
+];
+
+/// What a command line asks for.
+#[derive(Debug)]
+pub enum Parsed {
+    /// Help, on one command or on all.
+    Help(Option<&'static Command>),
+    /// The version.
+    Version,
+    /// A request.
+    Run(Invocation),
+}
+
+/// A request as it was typed.
+#[derive(Debug)]
+pub struct Invocation {
+    /// The options.
+    pub options: Options,
+    /// The command.
+    pub command: &'static Command,
+    /// What was typed behind the command.
+    pub args: CliArgs,
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// The options that stand before the command.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// `--endpoint`.
+    pub endpoint: Option<String>,
+    /// `--timeout`.
+    pub timeout: Option<Duration>,
+    /// `--json`.
+    pub json: bool,
+    /// `--prettify`.
+    pub prettify: bool,
+    /// `--ssh`.
+    pub ssh: Option<String>,
+    /// `--ssh_keyfile`.
+    pub ssh_keyfile: Option<String>,
+}
+
+/// Reads a command line.
+///
+/// # Errors
+/// What is wrong with it, as Circus says it.
+pub fn parse(args: Vec<String>) -> Result<Parsed, String> {
+    let mut ours = CliArgs::default();
+    let mut behind = CliArgs::default();
+    let mut command: Option<&'static Command> = None;
+    let mut args = args.into_iter();
+    let mut only_words = false;
+    while let Some(arg) = args.next() {
+        if only_words || !is_option(&arg) {
+            match command {
+                None => command = Some(commands::find(&arg).ok_or_else(|| unrecognized(&arg))?),
+                Some(_) => behind.words.push(arg),
+            }
+        } else if arg == "--" {
+            only_words = true;
+        } else if let Some(flag) = command.and_then(|command| lookup(command.flags, &arg, command.verbatim)) {
+            behind.flags.push((flag.name, argument(flag, &arg, &mut args)?));
+        } else if command.is_some_and(|command| command.verbatim) {
+            behind.words.push(arg);
+        } else {
+            let flag = lookup(OPTIONS, &arg, false).ok_or_else(|| unrecognized(&arg))?;
+            ours.flags.push((flag.name, argument(flag, &arg, &mut args)?));
+        }
+    }
+    finish(&ours, command, behind)
+}
+
+fn finish(ours: &CliArgs, command: Option<&'static Command>, behind: CliArgs) -> Result<Parsed, String> {
+    if ours.has("version") {
+        return Ok(Parsed::Version);
+    }
+    if ours.has("help") {
+        return Ok(Parsed::Help(command));
+    }
+    let text = |name: &str| ours.value(name).map(str::to_string);
+    let options = Options {
+        endpoint: text("endpoint"),
+        timeout: ours.value("timeout").map(seconds).transpose()?,
+        json: ours.has("json"),
+        prettify: ours.has("prettify"),
+        ssh: text("ssh"),
+        ssh_keyfile: text("ssh_keyfile"),
+    };
+    let command = command.ok_or("a command is missing; circusctl --help lists them")?;
+    Ok(Parsed::Run(Invocation { options, command, args: behind }))
+}
+
+/// Whether an argument is an option by its looks: `-5` and `-` are words.
+fn is_option(arg: &str) -> bool {
+    arg.strip_prefix('-')
+        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+/// The option that `arg` means: its name, or, unless `exact`, the beginning of one name only.
+fn lookup(flags: &'static [Flag], arg: &str, exact: bool) -> Option<&'static Flag> {
+    let typed = if arg == "-h" { "help" } else { arg.strip_prefix("--")? };
+    let typed = typed.split_once('=').map_or(typed, |(name, _)| name);
+    let mut close = flags.iter().filter(|flag| flag.name.starts_with(typed));
+    match flags.iter().find(|flag| flag.name == typed) {
+        Some(flag) => Some(flag),
+        None if exact => None,
+        None => close.next().filter(|_| close.next().is_none()),
+    }
+}
+
+/// The argument of an option, behind its `=` or as the next word.
+fn argument(
+    flag: &Flag,
+    arg: &str,
+    args: &mut impl Iterator<Item = String>,
+) -> Result<Option<String>, String> {
+    let attached = arg.split_once('=').map(|(_, value)| value.to_string());
+    match (flag.value, attached) {
+        (None, None) => Ok(None),
+        (None, Some(value)) => Err(format!("argument --{}: ignored explicit argument '{value}'", flag.name)),
+        (Some(_), Some(value)) => Ok(Some(value)),
+        (Some(_), None) => match args.next().filter(|value| !is_option(value)) {
+            Some(value) => Ok(Some(value)),
+            None => Err(format!("argument --{}: expected one argument", flag.name)),
+        },
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.trim().parse().ok().filter(|seconds| (0.001..=1e9).contains(seconds));
+    seconds
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| format!("argument --timeout: '{text}' is no number of seconds above 0"))
+}
+
+fn unrecognized(arg: &str) -> String {
+    format!("unrecognized arguments: {arg}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(line: &str) -> Result<Parsed, String> {
+        parse(line.split_whitespace().map(str::to_string).collect())
+    }
+
+    fn run(text: &str) -> Invocation {
+        match line(text) {
+            Ok(Parsed::Run(invocation)) => invocation,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn options_stand_before_and_behind_the_command() {
+        let run = run("--endpoint /x --timeout=0.5 kill web --waiting --signum INT 12 --json");
+        assert_eq!(run.command.name, "kill");
+        assert_eq!(run.args.words, ["web", "12"]);
+        assert_eq!(run.args.value("signum"), Some("INT"));
+        assert!(run.args.has("waiting") && run.options.json && !run.options.prettify);
+        assert_eq!(run.options.endpoint.as_deref(), Some("/x"));
+        assert_eq!(run.options.timeout, Some(Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn words_of_programs_and_values_are_left_alone() {
+        let add = run("add --start web prog --json -x --startle --waiting");
+        assert_eq!(add.args.words, ["web", "prog", "--json", "-x", "--startle"]);
+        assert!(add.args.has("start") && add.args.has("waiting") && !add.options.json);
+        assert_eq!(run("add web prog -- --start").args.words, ["web", "prog", "--start"]);
+        assert_eq!(
+            run("set web max_retry -1 args --foo").args.words,
+            ["web", "max_retry", "-1", "args", "--foo"]
+        );
+        assert_eq!(run("decr web -1").args.words, ["web", "-1"]);
+    }
+
+    #[test]
+    fn options_may_be_abbreviated() {
+        assert!(run("stop web --wait").args.has("waiting"));
+        assert!(run("--j list").options.json);
+        assert_eq!(line("--s h list").unwrap_err(), "unrecognized arguments: --s");
+        assert_eq!(run("--ssh h list").options.ssh.as_deref(), Some("h"));
+    }
+
+    #[test]
+    fn faults_are_named_as_circus_names_them() {
+        for (text, fault) in [
+            ("frob", "unrecognized arguments: frob"),
+            ("list --foo", "unrecognized arguments: --foo"),
+            ("--foo list", "unrecognized arguments: --foo"),
+            ("-x list", "unrecognized arguments: -x"),
+            ("list --endpoint", "argument --endpoint: expected one argument"),
+            ("--endpoint --json list", "argument --endpoint: expected one argument"),
+            ("--json=1 list", "argument --json: ignored explicit argument '1'"),
+            ("--timeout x list", "argument --timeout: 'x' is no number of seconds above 0"),
+            ("--timeout 0 list", "argument --timeout: '0' is no number of seconds above 0"),
+            ("--timeout nan list", "argument --timeout: 'nan' is no number of seconds above 0"),
+            ("--json", "a command is missing; circusctl --help lists them"),
+        ] {
+            assert_eq!(line(text).unwrap_err(), fault, "{text}");
+        }
+    }
+
+    #[test]
+    fn help_and_version_come_first() {
+        assert!(matches!(line("--help list"), Ok(Parsed::Help(Some(command))) if command.name == "list"));
+        assert!(matches!(line("list --help"), Ok(Parsed::Help(Some(_)))));
+        assert!(matches!(line("-h"), Ok(Parsed::Help(None))));
+        assert!(matches!(line("--version"), Ok(Parsed::Version)));
+        assert_eq!(run("LIST").command.name, "list");
+    }
+}

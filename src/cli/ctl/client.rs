@@ -1,0 +1,182 @@
+//! The connection of `circus ctl` to the daemon.
+
+use crate::config::text;
+use crate::control::endpoint::{self, Place};
+use std::ffi::OsStr;
+use std::io::{Error, ErrorKind, Read, Write};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::{SocketAddr, UnixStream};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum Trouble {
+    /// Nobody reads what we print: there is nothing left to do.
+    Quiet,
+    /// Who we are cannot be told.
+    User(Error),
+    /// The endpoint cannot be one; a sentence.
+    Endpoint(String),
+    /// Nobody answers at these places.
+    Nowhere(Vec<(Place, String)>),
+    /// It took too long.
+    Timeout,
+    /// The daemon hung up.
+    Closed,
+    /// The connection failed.
+    Broken(Error),
+    /// The answer is no JSON object.
+    Nonsense,
+    /// The answer cannot be printed.
+    Output(Error),
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Trouble::Quiet => Ok(()),
+            Trouble::User(error) => write!(f, "cannot tell our user from /proc/self: {}", words(error)),
+            Trouble::Endpoint(why) => f.write_str(why),
+            Trouble::Nowhere(tried) => {
+                f.write_str("no circus answers; tried:\n")?;
+                tried.iter().try_for_each(|(place, why)| writeln!(f, "  {place}: {why}"))?;
+                f.write_str("Is it running? --endpoint or CIRCUSCTL_ENDPOINT says where it listens.")
+            }
+            Trouble::Timeout => f.write_str(
+                "Timed out.\n\nEither circus is too busy to answer, or stopped, or the work takes longer than \
+                 --timeout allows.\nWhat was asked for may still happen; with --waiting, give a longer --timeout or \
+                 none.",
+            ),
+            Trouble::Closed => f.write_str("circus closed the connection without an answer"),
+            Trouble::Broken(error) => write!(f, "the connection to circus broke: {}", words(error)),
+            Trouble::Nonsense => f.write_str("what answers at this endpoint is no circus: the answer is no JSON object"),
+            Trouble::Output(error) => write!(f, "cannot write the answer: {}", words(error)),
+        }
+    }
+}
+
+/// An error of the system in words, without its number.
+pub fn words(error: &Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        Some((words, _)) => words.into(),
+        None => text,
+    }
+}
+
+/// A connection to the daemon.
+pub struct Connection {
+    stream: UnixStream,
+    /// What was read and is no whole line yet.
+    rest: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects to `endpoint`, or to that of the environment, or to the first place that answers.
+    pub fn open(endpoint: Option<&str>) -> Result<Connection, Trouble> {
+        let variable = |name| std::env::var_os(name).map(|value| text::from_bytes(&value.into_vec()));
+        let endpoint = endpoint.map(str::to_string).or_else(|| variable("CIRCUSCTL_ENDPOINT"));
+        let runtime = variable("XDG_RUNTIME_DIR");
+        let uid = uid().map_err(Trouble::User)?;
+        let directory = endpoint::directory(uid, runtime.as_deref());
+        let places =
+            endpoint::places(endpoint.as_deref(), uid, runtime.as_deref()).map_err(Trouble::Endpoint)?;
+        if places.is_empty() {
+            return Err(Trouble::Endpoint("the endpoint none is no place to connect to".into()));
+        }
+        let mut tried = Vec::new();
+        for place in places {
+            match safe(&place, &directory, uid).and_then(|()| connect(&place)) {
+                Ok(stream) => return Ok(Connection { stream, rest: Vec::new() }),
+                Err(error) => tried.push((place, words(&error))),
+            }
+        }
+        Err(Trouble::Nowhere(tried))
+    }
+
+    /// Sends a request.
+    pub fn send(&mut self, line: &[u8], deadline: Option<Instant>) -> Result<(), Trouble> {
+        self.stream.set_write_timeout(left(deadline)?).map_err(Trouble::Broken)?;
+        match self.stream.write_all(line) {
+            // A daemon that refuses the connection says why before it hangs up: that is still to be read.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(trouble(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The next line, without its newline.
+    pub fn line(&mut self, deadline: Option<Instant>) -> Result<Vec<u8>, Trouble> {
+        let mut searched = 0;
+        loop {
+            let unseen = self.rest.get(searched..).unwrap_or_default();
+            if let Some(end) = unseen.iter().position(|byte| *byte == b'\n') {
+                let behind = self.rest.split_off(searched + end + 1);
+                let mut line = std::mem::replace(&mut self.rest, behind);
+                line.pop();
+                return Ok(line);
+            }
+            searched = self.rest.len();
+            self.read(deadline)?;
+        }
+    }
+
+    fn read(&mut self, deadline: Option<Instant>) -> Result<(), Trouble> {
+        self.stream.set_read_timeout(left(deadline)?).map_err(Trouble::Broken)?;
+        let mut chunk = [0; 16 << 10];
+        match self.stream.read(&mut chunk) {
+            Ok(0) => Err(Trouble::Closed),
+            Ok(length) => {
+                self.rest.extend_from_slice(chunk.get(..length).unwrap_or_default());
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
+            Err(error) => Err(trouble(error)),
+        }
+    }
+}
+
+/// The time until the deadline; `None` without one.
+fn left(deadline: Option<Instant>) -> Result<Option<Duration>, Trouble> {
+    let Some(deadline) = deadline else { return Ok(None) };
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(Trouble::Timeout) } else { Ok(Some(left)) }
+}
+
+fn trouble(error: Error) -> Trouble {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => Trouble::Timeout,
+        ErrorKind::ConnectionReset => Trouble::Closed,
+        _ => Trouble::Broken(error),
+    }
+}
+
+/// Our user id: that of our own directory in /proc.
+fn uid() -> std::io::Result<u32> {
+    std::fs::metadata("/proc/self").map(|meta| meta.uid())
+}
+
+/// Refuses a place in a directory that somebody else could have made.
+fn safe(place: &Place, directory: &endpoint::Directory, uid: u32) -> std::io::Result<()> {
+    let Place::Path(path) = place else { return Ok(()) };
+    if !directory.exposed || !path.starts_with(&format!("{}/", directory.path)) {
+        return Ok(());
+    }
+    let meta = std::fs::symlink_metadata(&directory.path)?;
+    if meta.is_dir() && meta.uid() == uid && meta.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(Error::other("its directory is not ours alone (mode 0700); not used"))
+}
+
+fn connect(place: &Place) -> std::io::Result<UnixStream> {
+    match place {
+        Place::Path(path) => UnixStream::connect(Path::new(OsStr::from_bytes(&text::to_bytes(path)))),
+        Place::Abstract(name) => {
+            UnixStream::connect_addr(&SocketAddr::from_abstract_name(text::to_bytes(name))?)
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The help of `circus ctl`, made from the command table.
+
+use super::args::OPTIONS;
+use crate::control::commands::{COMMANDS, Command, Flag};
+
+/// How the program is called, as Circus says it.
+pub const USAGE: &str = "usage: circusctl [options] command [args]";
+
+/// The help on one command, or on all.
+pub fn text(command: Option<&Command>) -> String {
+    match command {
+        Some(command) => one(command),
+        None => all(),
+    }
+}
+
+/// How a command is called.
+pub fn usage(command: &Command) -> String {
+    let mut line = "usage: circusctl ".to_string() + command.name;
+    for flag in command.flags {
+        line += &format!(" [{}]", typed(flag));
+    }
+    if !command.usage.is_empty() {
+        line.push(' ');
+        line += command.usage;
+    }
+    line
+}
+
+fn one(command: &Command) -> String {
+    let mut lines = vec![usage(command), String::new(), sentence(command.summary)];
+    wrap(command.detail, &mut lines);
+    if !command.flags.is_empty() {
+        lines.extend([String::new(), "Options:".into()]);
+        lines.extend(command.flags.iter().map(described));
+    }
+    lines.join("\n")
+}
+
+fn all() -> String {
+    let mut lines: Vec<String> = vec![USAGE.into(), String::new(), "Controls a circus daemon.".into()];
+    lines.extend([String::new(), "Options:".into()]);
+    lines.extend(OPTIONS.iter().map(described));
+    lines.extend([String::new(), "Commands:".into()]);
+    lines.extend(COMMANDS.iter().map(|command| format!("  {:<14}{}", command.name, command.summary)));
+    lines.extend([String::new(), "--help COMMAND tells more about one.".into()]);
+    lines.join("\n")
+}
+
+/// `--name VALUE`.
+fn typed(flag: &Flag) -> String {
+    match flag.value {
+        Some(value) => format!("--{} {value}", flag.name),
+        None => format!("--{}", flag.name),
+    }
+}
+
+fn described(flag: &Flag) -> String {
+    format!("  {:<28}{}", typed(flag), flag.help)
+}
+
+fn sentence(summary: &str) -> String {
+    let mut chars = summary.chars();
+    let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", chars.as_str())
+}
+
+/// Breaks a paragraph into lines of at most 78 columns.
+fn wrap(text: &str, lines: &mut Vec<String>) {
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() && line.len() + 1 + word.len() > 78 {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line += word;
+    }
+    lines.push(line);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::commands::find;
+
+    #[test]
+    fn help_has_every_command_and_its_options() {
+        let all = all();
+        for command in COMMANDS {
+            assert!(all.contains(&format!("\n  {:<14}{}", command.name, command.summary)));
+            let one = one(command);
+            assert!(command.flags.iter().all(|flag| one.contains(flag.help)), "{one}");
+            assert!(one.lines().all(|line| line.len() <= 100), "{one}");
+        }
+        let kill = find("kill").map(usage);
+        let expected =
+            "usage: circusctl kill [--signum SIGNAL] [--graceful_timeout SECONDS] [--waiting] NAME [PID]";
+        assert_eq!(kill.as_deref(), Some(expected));
+    }
+}

@@ -1,0 +1,167 @@
+use super::*;
+use serde_json::json;
+
+fn watcher() -> WatcherConfig {
+    let mut watcher = WatcherConfig { name: "Web".into(), ..WatcherConfig::default() };
+    for (key, value) in [
+        ("cmd", Value::Str("sleep 1".into())),
+        ("stop_signal", Value::Int(2)),
+        ("env", Value::Map(vec![("A".into(), "1".into())])),
+        ("rlimit_NOFILE", Value::Int(500)),
+        ("rlimit_core", Value::Str("infinity".into())),
+        ("stdout_stream.filename", Value::Str("/x".into())),
+        ("stdout_stream.max_bytes", Value::Str("100".into())),
+        ("hooks.before_start", Value::Str("/bin/x, true".into())),
+        ("umask", Value::Int(0o22)),
+    ] {
+        watcher.set(key, &value).expect(key);
+    }
+    watcher.free.insert("foo".into(), "bar".into());
+    watcher
+}
+
+#[test]
+fn options_has_circus_keys_and_what_is_set() {
+    let Some(Json::Object(all)) = options(&watcher()).remove("options") else { panic!() };
+    let circus = "args close_child_stderr close_child_stdin close_child_stdout cmd copy_env env executable gid \
+                  graceful_timeout max_age max_age_variance max_retry numprocesses on_demand priority respawn \
+                  send_hup shell shell_args singleton stderr_stream_conf stdout_stream_conf stop_children \
+                  stop_signal uid use_sockets warmup_delay working_dir";
+    for key in circus.split_whitespace() {
+        assert!(all.contains_key(key), "{key}");
+    }
+    let more: Vec<&str> =
+        all.keys().map(String::as_str).filter(|key| !circus.split_whitespace().any(|k| k == *key)).collect();
+    assert_eq!(more, ["foo", "hooks.before_start", "rlimit_core", "rlimit_nofile", "umask"]);
+    for (key, value) in [
+        ("cmd", json!("sleep 1")),
+        ("stop_signal", json!(2)),
+        ("graceful_timeout", json!(30.0)),
+        ("uid", json!(null)),
+        ("env", json!({"A": "1"})),
+        ("stdout_stream_conf", json!({"filename": "/x", "max_bytes": 100})),
+        ("stderr_stream_conf", json!({})),
+        ("rlimit_core", json!(null)),
+        ("rlimit_nofile", json!(500)),
+        ("hooks.before_start", json!("/bin/x, true")),
+        ("foo", json!("bar")),
+    ] {
+        assert_eq!(all.get(key), Some(&value), "{key}");
+    }
+}
+
+#[test]
+fn get_knows_all_of_them_and_no_others() {
+    let watcher = watcher();
+    let Some(Json::Object(all)) = options(&watcher).remove("options") else { panic!() };
+    for key in all.keys() {
+        assert!(get(&watcher, std::slice::from_ref(key)).is_ok(), "{key}");
+    }
+    let keys = |keys: &[&str]| keys.iter().map(|k| k.to_string()).collect::<Vec<_>>();
+    let some = get(&watcher, &keys(&["cmd", "foo", "stdout_stream.max_bytes"])).map(Json::Object);
+    assert_eq!(
+        some,
+        Ok(json!({"options": {"cmd": "sleep 1", "foo": "bar", "stdout_stream.max_bytes": 100}}))
+    );
+    let unknown = get(&watcher, &keys(&["cmd", "zz"])).expect_err("no zz");
+    assert_eq!(unknown, Refusal::message("'zz' option not found"));
+}
+
+#[test]
+fn globaloptions_tells_the_place_that_is_served() {
+    let circus = CircusOptions::default();
+    let all = globaloptions(&circus, "/run/x", None).map(Json::Object);
+    let expected = json!({"options": {"endpoint": "/run/x", "stats_endpoint": null, "pubsub_endpoint": null,
+                                      "check_delay": 5.0, "multicast_endpoint": null}});
+    assert_eq!(all, Ok(expected));
+    let one = globaloptions(&circus, "/run/x", Some("endpoint")).map(Json::Object);
+    assert_eq!(one, Ok(json!({"options": {"endpoint": "/run/x"}})));
+    let none = globaloptions(&circus, "/run/x", Some("pidfile")).expect_err("not one of them");
+    assert_eq!(none.reason, "'pidfile' not an existing option");
+}
+
+#[test]
+fn lists_and_states_have_circus_keys() {
+    assert_eq!(Json::Object(list(["Web", "db"].into_iter().rev())), json!({"watchers": ["db", "web"]}));
+    assert_eq!(Json::Object(pids([3, 1].into_iter())), json!({"pids": [3, 1]}));
+    let statuses = [("Web", "active"), ("db", "stopped")].into_iter();
+    assert_eq!(Json::Object(status_all(statuses)), json!({"statuses": {"Web": "active", "db": "stopped"}}));
+    assert_eq!(Json::Object(numprocesses(4, None)), json!({"numprocesses": 4}));
+    assert_eq!(Json::Object(numprocesses(2, Some("WEB"))), json!({"numprocesses": 2, "watcher_name": "WEB"}));
+    assert_eq!(Json::Object(numwatchers(2)), json!({"numwatchers": 2}));
+    assert_eq!(no_watcher("zz").reason, "program zz not found");
+    assert_eq!(no_process(1, "web").reason, "process 1 not found in 'web'");
+}
+
+#[test]
+fn sockets_are_sorted_by_descriptor() {
+    let fact = |fd, name: &str, place| SocketFact { fd, name: name.into(), backlog: 2048, place };
+    let sockets = vec![
+        fact(8, "web", SocketPlace::HostPort("127.0.0.1".into(), 80)),
+        fact(7, "un", SocketPlace::Path("/x".into())),
+    ];
+    let expected = json!({"sockets": [
+        {"fd": 7, "name": "un", "backlog": 2048, "path": "/x"},
+        {"fd": 8, "name": "web", "backlog": 2048, "host": "127.0.0.1", "port": 80},
+    ]});
+    assert_eq!(Json::Object(listsockets(sockets)), expected);
+}
+
+#[test]
+fn a_process_is_told_as_circus_tells_it() {
+    let child = ProcessFact { pid: 10, zombie: true, ..ProcessFact::default() };
+    let fact = ProcessFact {
+        pid: 9,
+        wid: Some(1),
+        cmdline: Some("sh".into()),
+        username: Some("root".into()),
+        nice: Some(-5),
+        cpu: Some(12.345),
+        mem: Some(0.00649),
+        rss: Some(1_761_607),
+        vms: Some(512),
+        ctime: Some(3671.256),
+        create_time: Some(1.5),
+        started: Some(2.5),
+        age: Some(0.25),
+        children: vec![child],
+        ..ProcessFact::default()
+    };
+    let info = json!({
+        "pid": 9, "wid": 1, "cmdline": "sh", "username": "root", "nice": -5, "cpu": 12.3, "mem": 0.006,
+        "mem_info1": "1.68M", "mem_info2": "512B", "ctime": "61:11.25", "create_time": 1.5, "started": 2.5,
+        "age": 0.25,
+        "children": [{
+            "pid": 10, "cmdline": "N/A", "username": "N/A", "nice": "Zombie", "cpu": "N/A", "mem": "N/A",
+            "mem_info1": "N/A", "mem_info2": "N/A", "ctime": "N/A", "create_time": "N/A", "age": "N/A",
+            "children": [],
+        }],
+    });
+    assert_eq!(Json::Object(dstats(fact.clone())), json!({"info": info}));
+    let processes = vec![(9, Some(fact.clone())), (11, None)];
+    let infos = json!({"9": info, "11": "No such process (stopped?)"});
+    assert_eq!(Json::Object(stats_watcher("WEB", processes.clone())), json!({"name": "WEB", "info": infos}));
+    let all = stats_all([("Web", processes), ("db", vec![])].into_iter());
+    assert_eq!(Json::Object(all), json!({"infos": {"Web": infos, "db": {}}}));
+    assert_eq!(Json::Object(stats_process(9, Some(fact))), json!({"process": 9, "info": info}));
+    let gone = json!({"process": 11, "info": "No such process (stopped?)"});
+    assert_eq!(Json::Object(stats_process(11, None)), gone);
+}
+
+#[test]
+fn sizes_are_human() {
+    for (bytes, text) in [
+        (0, "0B"),
+        (1023, "1023B"),
+        (1024, "1.00K"),
+        (2 << 30, "2.00G"),
+        (1_520_435, "1.45M"),
+        (u64::MAX, "16.00E"),
+    ] {
+        assert_eq!(human(bytes), text);
+    }
+    assert_eq!(
+        (minutes(0.0), minutes(-1.0), minutes(59.999)),
+        ("0:00.00".into(), "0:00.00".into(), "0:59.99".into())
+    );
+}

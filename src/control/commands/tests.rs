@@ -1,0 +1,392 @@
+use super::super::protocol;
+use super::*;
+use crate::arbiter::request::{Errno, Matching, Order, Question, Select};
+use crate::config::Value;
+use serde_json::{Value as Json, json};
+
+/// What was typed, with options as `--name` or `--name=value`.
+fn typed(line: &str) -> (&'static Command, CliArgs) {
+    let mut words = line.split_whitespace();
+    let command = words.next().and_then(find).expect("a command");
+    let mut args = CliArgs::default();
+    for word in words {
+        match word.strip_prefix("--") {
+            Some(flag) => {
+                let (name, value) =
+                    flag.split_once('=').map_or((flag, None), |(n, v)| (n, Some(v.to_string())));
+                let flag = command.flags.iter().find(|f| f.name == name).expect("an option of the command");
+                assert_eq!(flag.value.is_some(), value.is_some(), "{line}");
+                args.flags.push((flag.name, value));
+            }
+            None => args.words.push(word.into()),
+        }
+    }
+    assert!((command.words.0..=command.words.1).contains(&args.words.len()), "{line}");
+    (command, args)
+}
+
+/// The request that the server gets when `line` is typed.
+fn round(line: &str) -> Request {
+    let (command, args) = typed(line);
+    let bytes = protocol::encode_request(command.name, &(command.encode)(&args).expect("properties"));
+    protocol::decode(&bytes).request.expect(line)
+}
+
+fn refused(command: &str, properties: Json) -> (Errno, String) {
+    let line = json!({"command": command, "properties": properties}).to_string();
+    let refusal = protocol::decode(line.as_bytes()).request.expect_err(&line);
+    (refusal.errno, refusal.reason)
+}
+
+fn order(order: Order) -> Request {
+    Request::Order(order)
+}
+
+fn question(question: Question) -> Request {
+    Request::Question(question)
+}
+
+fn some(text: &str) -> Option<String> {
+    Some(text.into())
+}
+
+#[test]
+fn the_table_has_every_command_of_circus() {
+    let circus = "add decr dstats get globaloptions incr kill list listen listsockets numprocesses numwatchers \
+                  options quit reload restart rm set signal start stats status stop";
+    let ours: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
+    assert_eq!(ours.join(" "), circus);
+    for command in COMMANDS {
+        assert!(command.words.0 <= command.words.1);
+        assert!(!command.summary.ends_with('.') && command.detail.ends_with('.'), "{}", command.name);
+    }
+    let waiting: Vec<&str> = COMMANDS.iter().filter(|c| c.waits()).map(|c| c.name).collect();
+    assert_eq!(waiting.join(" "), "add decr incr kill quit reload restart rm set start stop");
+    assert!(find("STATUS").is_some() && find("nonsense").is_none());
+}
+
+#[test]
+fn orders_about_processes_make_the_round() {
+    let web = || Select::Match { pattern: "web".into(), how: Matching::Glob };
+    let name = || "web".to_string();
+    for (line, expected) in [
+        ("start", Order::Start { who: Select::All, waiting: false }),
+        ("start web --waiting", Order::Start { who: web(), waiting: true }),
+        ("stop web --match=glob", Order::Stop { who: web(), waiting: false }),
+        (
+            "restart w.* --match=regex",
+            Order::Restart {
+                who: Select::Match { pattern: "w.*".into(), how: Matching::Regex },
+                waiting: false,
+            },
+        ),
+        (
+            "restart web --match=simple",
+            Order::Restart { who: Select::Match { pattern: name(), how: Matching::Simple }, waiting: false },
+        ),
+        ("reload", Order::Reload { name: None, graceful: true, sequential: false, waiting: false }),
+        (
+            "reload web --terminate --sequential --waiting",
+            Order::Reload { name: some("web"), graceful: false, sequential: true, waiting: true },
+        ),
+        ("incr web", Order::Change { name: name(), by: 1, waiting: false }),
+        ("incr web 3 --waiting", Order::Change { name: name(), by: 3, waiting: true }),
+        ("decr web 2", Order::Change { name: name(), by: -2, waiting: false }),
+        ("rm web", Order::Rm { name: name(), nostop: false, waiting: false }),
+        ("rm web --nostop --waiting", Order::Rm { name: name(), nostop: true, waiting: true }),
+        ("quit", Order::Quit { waiting: false }),
+        ("quit --waiting", Order::Quit { waiting: true }),
+    ] {
+        assert_eq!(round(line), order(expected), "{line}");
+    }
+}
+
+#[test]
+fn orders_with_signals_make_the_round() {
+    let kill = |pid, signum, graceful_timeout, waiting| {
+        order(Order::Kill { name: "web".into(), pid, signum, graceful_timeout, waiting })
+    };
+    assert_eq!(round("kill web"), kill(None, None, None, false));
+    assert_eq!(
+        round("kill web 12 --signum=int --graceful_timeout=1.5 --waiting"),
+        kill(Some(12), Some(2), Some(1.5), true)
+    );
+    let signal = |pid, childpid, children, recursive, signum| {
+        order(Order::Signal { name: "web".into(), pid, childpid, children, recursive, signum })
+    };
+    assert_eq!(round("signal web HUP"), signal(None, None, false, false, 1));
+    assert_eq!(round("signal web 12 9 --children"), signal(Some(12), None, true, false, 9));
+    assert_eq!(round("signal web 12 SIGRTMIN+1 --recursive"), signal(Some(12), None, false, true, 35));
+    let child =
+        json!({"command": "signal", "properties": {"name": "web", "pid": 1, "childpid": 2, "signum": 9}});
+    assert_eq!(
+        protocol::decode(child.to_string().as_bytes()).request,
+        Ok(signal(Some(1), Some(2), false, false, 9))
+    );
+}
+
+#[test]
+fn questions_make_the_round() {
+    let name = || some("web");
+    for (line, expected) in [
+        ("list", Question::List(None)),
+        ("list web", Question::List(name())),
+        ("status", Question::Status(None)),
+        ("status web", Question::Status(name())),
+        ("numprocesses", Question::Numprocesses(None)),
+        ("numprocesses web", Question::Numprocesses(name())),
+        ("numwatchers", Question::Numwatchers),
+        ("get web cmd env", Question::Get { name: "web".into(), keys: vec!["cmd".into(), "env".into()] }),
+        ("options web", Question::Options("web".into())),
+        ("globaloptions", Question::Globaloptions(None)),
+        ("globaloptions endpoint", Question::Globaloptions(some("endpoint"))),
+        ("listsockets", Question::Listsockets),
+        ("stats", Question::Stats { name: None, process: None, extended: false }),
+        ("stats web 7 --extended", Question::Stats { name: name(), process: Some(7), extended: true }),
+        ("dstats", Question::Dstats),
+    ] {
+        assert_eq!(round(line), question(expected), "{line}");
+    }
+    assert_eq!(round("listen"), Request::Listen(vec![]));
+    assert_eq!(
+        round("listen watcher.a watcher.b"),
+        Request::Listen(vec!["watcher.a".into(), "watcher.b".into()])
+    );
+}
+
+#[test]
+fn options_make_the_round_with_their_types() {
+    let set = |line: &str| match round(line) {
+        Request::Order(Order::Set { name, options, .. }) if name == "web" => options,
+        other => panic!("{other:?}"),
+    };
+    let map = |pairs: &[(&str, &str)]| {
+        Value::Map(pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect())
+    };
+    for (line, key, value) in [
+        ("NumProcesses 3", "numprocesses", Value::Int(3)),
+        ("warmup_delay 2", "warmup_delay", Value::Float(2.0)),
+        ("shell yes", "shell", Value::Bool(true)),
+        ("stop_signal quit", "stop_signal", Value::Int(3)),
+        ("max_retry -1", "max_retry", Value::Int(-1)),
+        ("uid 1000", "uid", Value::Str("1000".into())),
+        ("umask 022", "umask", Value::Int(0o22)),
+        ("cmd sleep", "cmd", Value::Str("sleep".into())),
+        ("env A=1,B=2=3", "env", map(&[("A", "1"), ("B", "2=3")])),
+        ("hooks before_start:/x,after_stop:y", "hooks", map(&[("after_stop", "y"), ("before_start", "/x")])),
+        ("hooks.before_start /x,true", "hooks.before_start", Value::Str("/x,true".into())),
+        ("rlimit_nofile 500", "rlimit_nofile", Value::Str("500".into())),
+        ("rlimit_core infinity", "rlimit_core", Value::Str("infinity".into())),
+        ("stdout_stream.max_bytes 10", "stdout_stream.max_bytes", Value::Str("10".into())),
+    ] {
+        assert_eq!(set(&format!("set web {line} --waiting")), [(key.to_string(), value)], "{line}");
+    }
+    assert_eq!(set("set web numprocesses 1 cmd x").len(), 2);
+}
+
+#[test]
+fn what_is_typed_wrong_does_not_leave_the_client() {
+    for (line, reason) in [
+        ("set web zz 3", "unknown key 'zz'"),
+        ("set web numprocesses 3 zz", "List of key/values is invalid"),
+        ("set web numprocesses x", "numprocesses = x is not a whole number"),
+        ("set web env A", "'A' is no NAME=value"),
+        ("set web hooks x", "'x' is no HOOK:COMMAND (hooks.NAME sets one hook to any text)"),
+        ("set web rlimit_ 3", "unknown key 'rlimit_'"),
+    ] {
+        let (command, args) = typed(line);
+        assert_eq!((command.encode)(&args), Err(reason.to_string()), "{line}");
+    }
+}
+
+#[test]
+fn a_watcher_is_added_with_its_options() {
+    let add = |name: &str, cmd: &str, args, options: &[(&str, Value)], start, waiting| {
+        let options = options.iter().map(|(k, v)| (k.to_string(), v.clone())).collect();
+        order(Order::Add { name: name.into(), cmd: cmd.into(), args, options, start, waiting })
+    };
+    assert_eq!(round("add web sleep 3"), add("web", "sleep 3", None, &[], false, false));
+    assert_eq!(round("add web sleep --start --waiting"), add("web", "sleep", None, &[], true, true));
+    let request = |properties: Json| {
+        let line = json!({"command": "add", "properties": properties}).to_string();
+        protocol::decode(line.as_bytes()).request.map_err(|refusal| refusal.reason)
+    };
+    let full = json!({"name": "w", "cmd": "c", "args": ["-c", "a b"], "start": true, "options": {
+        "singleton": true, "rlimit_nofile": 5, "graceful_timeout": 3, "uid": 0, "working_dir": null,
+        "stdout_stream": {"class": "FileStream", "filename": "/x", "max_bytes": 100},
+        "hooks": {"before_start": ["/bin/x", true]}, "env": {"A": "b"},
+    }});
+    let map = |pairs: &[(&str, &str)]| {
+        Value::Map(pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect())
+    };
+    let options = [
+        ("env", map(&[("A", "b")])),
+        ("graceful_timeout", Value::Int(3)),
+        ("hooks", map(&[("before_start", "/bin/x, true")])),
+        ("rlimit_nofile", Value::Int(5)),
+        ("singleton", Value::Bool(true)),
+        ("stdout_stream", map(&[("class", "FileStream"), ("filename", "/x"), ("max_bytes", "100")])),
+        ("uid", Value::Int(0)),
+        ("working_dir", Value::None),
+    ];
+    assert_eq!(request(full), Ok(add("w", "c", some("-c 'a b'"), &options, true, false)));
+    assert!(matches!(
+        request(json!({"name": "w", "cmd": "c", "args": "x y"})),
+        Ok(Request::Order(Order::Add { args: Some(args), .. })) if args == "x y"
+    ));
+}
+
+#[test]
+fn every_refusal_has_circus_reason() {
+    for (command, properties, reason) in [
+        ("incr", json!({}), "message invalid 'name' is missing"),
+        ("options", json!({"name": null}), "message invalid 'name' is missing"),
+        ("set", json!({"name": "w"}), "message invalid 'options' is missing"),
+        ("get", json!({"name": "w"}), "message invalid 'keys' is missing"),
+        ("signal", json!({"name": "w"}), "message invalid 'signum' is missing"),
+        ("add", json!({"name": "w"}), "message invalid 'cmd' is missing"),
+        ("list", json!({"name": 3}), "'name' isn't a string"),
+        ("stop", json!({"waiting": "yes"}), "'waiting' isn't a valid boolean"),
+        ("incr", json!({"name": "w", "nb": "x"}), "'nb' isn't an integer"),
+        ("kill", json!({"name": "w", "graceful_timeout": "x"}), "'graceful_timeout' isn't a number"),
+        ("kill", json!({"name": "w", "signum": "FOO"}), "signal invalid"),
+        ("kill", json!({"name": "w", "pid": -1}), "'pid' isn't the id of a process"),
+        ("signal", json!({"name": "w", "signum": 99}), "signal invalid"),
+        ("signal", json!({"name": "w", "signum": 9, "childpid": 1}), "cannot specify childpid without pid"),
+        ("start", json!({"name": "w", "match": "x"}), "unknown match method x"),
+        ("stats", json!({"process": 3}), "message invalid 'name' is missing"),
+        ("globaloptions", json!({"option": "zz"}), "'zz' not an existing option"),
+        ("listen", json!({"topics": "x"}), "'topics' isn't a list of strings"),
+        ("add", json!({"name": "w", "cmd": "c", "options": []}), "'options' property should be an object"),
+        ("add", json!({"name": "w", "cmd": " "}), "'cmd' isn't a command: it is empty"),
+        (
+            "add",
+            json!({"name": "", "cmd": "c"}),
+            "'name' isn't a name (1 to 255 bytes, no control characters)",
+        ),
+        (
+            "add",
+            json!({"name": "a\nb", "cmd": "c"}),
+            "'name' isn't a name (1 to 255 bytes, no control characters)",
+        ),
+    ] {
+        assert_eq!(
+            refused(command, properties.clone()),
+            (Errno::Message, reason.into()),
+            "{command} {properties}"
+        );
+    }
+}
+
+#[test]
+fn options_of_the_wrong_type_are_refused() {
+    for (key, value, reason) in [
+        ("numprocesses", json!("1"), "'numprocesses' isn't an integer"),
+        ("numprocesses", json!(-1), "'numprocesses' isn't 0 or more"),
+        ("warmup_delay", json!("1"), "'warmup_delay' isn't a number"),
+        ("warmup_delay", json!(1e300), "'warmup_delay' isn't a time from 0 to 1e9 seconds"),
+        ("warmup_delay", json!(-1), "'warmup_delay' isn't a time from 0 to 1e9 seconds"),
+        ("uid", json!(1.5), "'uid' isn't an integer or string"),
+        ("shell", json!(1), "'shell' isn't a valid boolean"),
+        ("env", json!("A=1"), "'env' isn't a valid object"),
+        ("env", json!({"A": 1}), "'A' isn't a string"),
+        ("env", json!({"A=B": "1"}), "'A=B' isn't a name of a variable"),
+        ("cmd", json!("a\0b"), "'cmd' isn't a string without null bytes"),
+        ("cmd", json!(["a"]), "'cmd' isn't a value: it is a list"),
+        ("stop_signal", json!(99), "signal invalid"),
+        ("umask", json!(0o10000), "'umask' isn't a file mode or umask"),
+        ("stdout_stream", json!({"max_bytes": 1}), "'stdout_stream' must have a 'class' key"),
+        ("stdout_stream", json!("x"), "'stdout_stream' isn't a valid object"),
+        ("hooks", json!({"zz": "x"}), "Unknown hook 'zz'"),
+        ("hooks.zz", json!("x"), "Unknown hook 'zz'"),
+        ("hooks", json!({"before_start": ["x"]}), "'before_start' isn't a command with a boolean"),
+        ("rlimit_zz", json!(1), "'rlimit_zz' isn't a valid rlimit setting"),
+        ("rlimit_core", json!(1.5), "'rlimit_core' isn't an integer, infinity or empty"),
+        ("zz", json!(1), "unknown key 'zz'"),
+        (
+            "singleton",
+            json!(true),
+            "'singleton' can't be set while circus runs; it stands in the configuration",
+        ),
+    ] {
+        let properties = json!({"name": "w", "options": {key: value}});
+        assert_eq!(refused("set", properties.clone()), (Errno::Message, reason.into()), "{properties}");
+    }
+}
+
+/// How a reply looks when it answers what was typed.
+fn shown(line: &str, reply: Json) -> String {
+    let (command, args) = typed(line);
+    let Json::Object(reply) = reply else { panic!("{line}") };
+    (command.render)(&(command.encode)(&args).expect("properties"), &reply)
+}
+
+#[test]
+fn replies_are_shown_as_circus_shows_them() {
+    let options = json!({"status": "ok", "options": {
+        "cmd": "sleep 1", "env": {"B": "2", "A": "1"}, "uid": null, "shell": false, "graceful_timeout": 30.0,
+        "max_age": 0, "stdout_stream_conf": {"filename": "/x", "max_bytes": "100"},
+    }});
+    for (line, reply, text) in [
+        ("stop", json!({"status": "ok"}), "ok"),
+        ("list", json!({"watchers": ["a", "b"]}), "a,b"),
+        ("list a", json!({"pids": [3, 12]}), "3,12"),
+        ("list a", json!({"pids": []}), ""),
+        (
+            "status",
+            json!({"status": "ok", "statuses": {"b": "active", "A": "stopped"}}),
+            "A: stopped\nb: active",
+        ),
+        ("status a", json!({"status": "active"}), "active"),
+        ("numprocesses", json!({"numprocesses": 4}), "4"),
+        ("numwatchers", json!({"numwatchers": 2}), "2"),
+        ("incr a", json!({"status": "ok"}), "ok"),
+        ("incr a --waiting", json!({"numprocesses": 3}), "3"),
+        (
+            "decr a",
+            json!({"numprocesses": 1, "singleton": true}),
+            "This watcher is a Singleton - not changing the number of processes",
+        ),
+        ("get a uid shell env", options.clone(), "uid: \nshell: False\nenv: A=1,B=2"),
+        (
+            "options a",
+            options,
+            "cmd: sleep 1\nenv: A=1,B=2\ngraceful_timeout: 30.0\nmax_age: 0\nshell: False\n\
+             stdout_stream_conf: {'filename': '/x', 'max_bytes': '100'}\nuid: ",
+        ),
+        (
+            "globaloptions",
+            json!({"options": {"check_delay": 5.0, "endpoint": "/x", "stats_endpoint": null}}),
+            "endpoint: /x\nstats_endpoint: \ncheck_delay: 5.0",
+        ),
+        (
+            "listsockets",
+            json!({"sockets": [{"fd": 7, "name": "un", "backlog": 5, "path": "/x"},
+                               {"fd": 8, "name": "web", "backlog": 5, "host": "127.0.0.1", "port": 80}]}),
+            "7:socket 'un' at /x\n8:socket 'web' at 127.0.0.1:80",
+        ),
+    ] {
+        assert_eq!(shown(line, reply), text, "{line}");
+    }
+}
+
+#[test]
+fn statistics_are_shown_as_circus_shows_them() {
+    let info = |pid: i32, children: Json| {
+        json!({"pid": pid, "cmdline": "sh", "username": "root", "nice": 0, "mem_info1": "1.68M",
+               "mem_info2": "2.53M", "cpu": 0.0, "mem": 0.007, "ctime": "0:00.00", "children": children})
+    };
+    let row = |pid: i32| format!("{pid}  sh root 0 1.68M 2.53M 0.0 0.007 0:00.00");
+    let parent = info(9, json!([info(10, json!([]))]));
+    let gone = "No such process (stopped?)";
+    let web = format!("web:\n9: {}\n   {}\n100: {gone}", row(9), row(10));
+    let infos = json!({"9": parent, "100": gone});
+    assert_eq!(shown("stats web", json!({"name": "web", "info": infos})), web);
+    let all = shown("stats", json!({"infos": {"a": {}, "web": infos}}));
+    assert_eq!(all, format!("a:\n{web}"));
+    let one = json!({"process": 9, "info": info(9, json!([]))});
+    assert_eq!(shown("stats web 9", one), format!("9: {}", row(9)));
+    assert_eq!(shown("stats web 9", json!({"process": 9, "info": gone})), format!("9: {gone}"));
+    let daemon = shown("dstats", json!({"info": parent}));
+    assert_eq!(daemon, format!("Main Process:\n    {}\nChildren:\n    {}", row(9), row(10)));
+}

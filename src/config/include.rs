@@ -183,7 +183,7 @@ mod tests {
     fn included(files: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
         let mut findings = Vec::new();
         let memory = Memory::new(files);
-        let environ = Names::from([("DIR".to_string(), "sub".to_string())]);
+        let environ = Names::from_iter([("DIR".to_string(), "sub".to_string())]);
         let gathered = gather("conf/main.ini", &memory, &environ, "/w", &mut findings);
         let files = gathered.map(|g| g.files.iter().map(|f| f.to_string()).collect()).unwrap_or_default();
         (files, findings.iter().map(|f| format!("{}: {}", f.origin, f.message)).collect())

@@ -15,7 +15,7 @@ impl Memory {
 
     /// One file with these bytes.
     pub fn one(path: &str, bytes: &[u8]) -> Memory {
-        Memory(Sorted::from([(path.to_string(), bytes.to_vec())]))
+        Memory(Sorted::from_iter([(path.to_string(), bytes.to_vec())]))
     }
 }
 

@@ -41,6 +41,9 @@ impl Blueprint {
     /// # Errors
     /// A sentence that says what is missing.
     pub fn new(config: &WatcherConfig, sockets: &Sockets) -> Result<Blueprint, String> {
+        if let Some(reason) = &config.broken {
+            return Err(reason.clone());
+        }
         let options = &config.options;
         let mut child = Child { session: true, ..Child::default() };
         child.working_dir = options.working_dir.as_deref().map(c_string).transpose()?;

@@ -118,7 +118,7 @@ impl Clients {
             Address::Inet(_) | Address::Abstract(_) => None,
         };
         if let (Some(owner), Address::Unix(path)) = (&options.endpoint_owner, &address) {
-            give_to(&path, owner).map_err(|why| refuse(&why, false))?;
+            give_to(path, owner).map_err(|why| refuse(&why, false))?;
         }
         let abstract_only_for = matches!(address, Address::Abstract(_)).then(user::current_uid);
         Ok(Clients {

@@ -34,7 +34,8 @@ pub struct Bound {
 pub struct Sockets(Vec<Bound>);
 
 impl Sockets {
-    /// Binds all of them, or none.
+    /// Binds all of them, or none. One whose options are wrong is left out, as in Circus: the watchers that need it
+    /// say so when they start.
     ///
     /// # Errors
     /// A sentence that names the socket, the address and the reason.
@@ -42,7 +43,8 @@ impl Sockets {
         let one = |config: &SocketConfig| {
             Bound::new(config).map_err(|why| format!("[socket:{}]: {why}", config.name))
         };
-        let mut bound = configs.iter().map(one).collect::<Result<Vec<_>, _>>()?;
+        let sound = configs.iter().filter(|config| config.broken.is_none());
+        let mut bound = sound.map(one).collect::<Result<Vec<_>, _>>()?;
         bound.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(Sockets(bound))
     }

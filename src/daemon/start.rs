@@ -9,14 +9,15 @@ use super::perform::HANDLED;
 use super::pidfile::PidFile;
 use super::sockets::Sockets;
 use crate::arbiter::{Arbiter, Level};
+use crate::config::check::check;
 use crate::config::load::load;
 use crate::config::{Config, Finding, Names, Severity, text};
 use crate::control::endpoint;
 use crate::sys::child::Spawner;
 use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
-use crate::sys::signal::Signals;
-use crate::sys::{io_words, process, user};
+use crate::sys::signal::{self, Signals};
+use crate::sys::{self, io_words, process, user};
 use std::os::unix::ffi::OsStrExt;
 
 /// The user's fault: the configuration or the arguments.
@@ -126,13 +127,15 @@ fn start(
     let original = raise_descriptors(&config);
     let sockets = Sockets::bind(&config.sockets).map_err(system)?;
     let mut log = log;
-    for finding in findings {
+    for finding in findings.iter().chain(&check(&config)) {
         let level = if finding.severity == Severity::Warning { Level::Warning } else { Level::Error };
         log.log(level, format_args!("{}: {}", finding.origin, finding.message));
     }
     let clients = open_endpoint(&config, &mut log)?;
     let endpoint = clients.endpoint().to_string();
     let kernel = |what: &str, error: std::io::Error| system(format!("{what}: {}", io_words(&error)));
+    // A log that has reached a limit is an error of write(2), not the end.
+    signal::ignore(sys::SIGXFSZ);
     let signals = Signals::new(&HANDLED).map_err(|e| kernel("signals", e))?;
     let mut spawner = Spawner::new().map_err(|e| kernel("memory for children", e))?;
     spawner.original_nofile = original;

@@ -1,0 +1,132 @@
+//! What /proc says about processes.
+
+use super::until;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::ffi::OsStringExt;
+
+fn read(pid: i32, name: &str) -> Option<String> {
+    let bytes = std::fs::read(format!("/proc/{pid}/{name}")).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Whether there is such a process that has not ended.
+pub fn exists(pid: i32) -> bool {
+    !matches!(state(pid), 'Z' | 'X' | '?')
+}
+
+/// The letter of its state; `?` when it is gone.
+pub fn state(pid: i32) -> char {
+    stat(pid).and_then(|fields| fields.first()?.chars().next()).unwrap_or('?')
+}
+
+/// The fields of /proc/PID/stat from the third, the state, on.
+pub fn stat(pid: i32) -> Option<Vec<String>> {
+    let text = read(pid, "stat")?;
+    let (_, fields) = text.rsplit_once(')')?;
+    Some(fields.split_whitespace().map(str::to_string).collect())
+}
+
+/// Its parent, its process group, its session and its terminal.
+pub fn kin(pid: i32) -> [i32; 4] {
+    let fields = stat(pid).unwrap_or_else(|| panic!("process {pid} is gone"));
+    [1, 2, 3, 4].map(|n| fields[n].parse().expect("a number"))
+}
+
+/// A line of /proc/PID/status, blanks made equal.
+pub fn status(pid: i32, key: &str) -> String {
+    let text = read(pid, "status").unwrap_or_else(|| panic!("process {pid} is gone"));
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+    line.unwrap_or_else(|| panic!("no {key}")).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// There are none for a moment during an execve, when vfork(2) has let the parent go on already.
+fn strings(pid: i32, name: &str) -> Vec<String> {
+    let text = until(&format!("process {pid} has a {name}"), || {
+        let text = read(pid, name).unwrap_or_else(|| panic!("process {pid} is gone"));
+        (!text.is_empty()).then_some(text)
+    });
+    text.split_terminator('\0').map(str::to_string).collect()
+}
+
+pub fn argv(pid: i32) -> Vec<String> {
+    strings(pid, "cmdline")
+}
+
+/// The environment that it was started with.
+pub fn environ(pid: i32) -> BTreeMap<String, String> {
+    let pair = |entry: &String| {
+        let (name, value) = entry.split_once('=').unwrap_or_else(|| panic!("no variable: {entry}"));
+        (name.to_string(), value.to_string())
+    };
+    strings(pid, "environ").iter().map(pair).collect()
+}
+
+pub fn cwd(pid: i32) -> String {
+    link(pid, "cwd")
+}
+
+fn link(pid: i32, name: &str) -> String {
+    let target = std::fs::read_link(format!("/proc/{pid}/{name}"));
+    let target = target.unwrap_or_else(|why| panic!("/proc/{pid}/{name}: {why}"));
+    String::from_utf8_lossy(&target.into_os_string().into_vec()).into_owned()
+}
+
+/// What a descriptor stands for: a path, or `socket:[4711]`.
+pub fn fd(pid: i32, number: i32) -> String {
+    link(pid, &format!("fd/{number}"))
+}
+
+/// The numbers of its descriptors.
+pub fn fds(pid: i32) -> BTreeSet<i32> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Soft and hard limit, by the name in /proc/PID/limits.
+pub fn limit(pid: i32, name: &str) -> (String, String) {
+    let text = read(pid, "limits").unwrap_or_else(|| panic!("process {pid} is gone"));
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let mut words = line.unwrap_or_else(|| panic!("no {name}")).split_whitespace().map(str::to_string);
+    (words.next().expect("a soft limit"), words.next().expect("a hard limit"))
+}
+
+/// All processes with their parents and groups.
+fn all() -> Vec<(i32, i32, i32)> {
+    let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter_map(|pid| {
+        let fields = stat(pid)?;
+        Some((pid, fields.get(1)?.parse().ok()?, fields.get(2)?.parse().ok()?))
+    })
+    .collect()
+}
+
+pub fn children(pid: i32) -> Vec<i32> {
+    all().into_iter().filter(|(_, parent, _)| *parent == pid).map(|(child, _, _)| child).collect()
+}
+
+/// Children, their children, and so on.
+pub fn descendants(pid: i32) -> Vec<i32> {
+    let all = all();
+    let mut found = vec![pid];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        found.extend(all.iter().filter(|(_, of, _)| *of == parent).map(|(child, _, _)| *child));
+        next += 1;
+    }
+    found.split_off(1)
+}
+
+/// The members of a process group that have not ended.
+pub fn group(pgid: i32) -> Vec<i32> {
+    let members = all().into_iter().filter(|(_, _, group)| *group == pgid).map(|(pid, _, _)| pid);
+    members.filter(|pid| exists(*pid)).collect()
+}
+
+/// Voluntary and involuntary context switches, and the ticks of processor time in user and system mode.
+pub fn activity(pid: i32) -> [u64; 4] {
+    let fields = stat(pid).unwrap_or_else(|| panic!("process {pid} is gone"));
+    let ticks = [11, 12].map(|n| fields[n].parse().expect("a number"));
+    let switches = |key| status(pid, key).parse().expect("a number");
+    [switches("voluntary_ctxt_switches"), switches("nonvoluntary_ctxt_switches"), ticks[0], ticks[1]]
+}

@@ -1,0 +1,191 @@
+//! How processes are brought to an end: the signal, the time they have, and what becomes of their groups.
+//!
+//! A patience of 1000 seconds stands where SIGKILL would hide a mistake: the test then fails by its own deadline.
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod common;
+
+use circus::sys::signal::kill;
+use common::{Circus, Dir, SIGKILL, SIGSTOP, SIGTERM, proc, until};
+use serde_json::json;
+
+/// Circus with one watcher `w` that runs this shell script, after the script has said `ready`.
+fn ready(script: &str, options: &str) -> Circus {
+    let dir = Dir::new();
+    let script = dir.script("program", script);
+    let ini = format!("[watcher:w]\ncmd = {script}\nworking_dir = {{dir}}\n{options}");
+    let circus = Circus::with(dir, &ini, |_| {});
+    circus.out.line("ready");
+    circus
+}
+
+/// Stops the watcher `w` and gives the exit codes of its processes.
+fn stop(circus: &Circus) -> Vec<i64> {
+    let mut events = circus.listen(&["watcher.w."]);
+    circus.ask("stop", json!({"name": "w", "waiting": true}));
+    assert_eq!(circus.status("w"), "stopped");
+    events.wait("watcher.w.stop");
+    let reaps = events.seen.iter().filter(|(topic, _)| topic == "watcher.w.reap");
+    reaps.map(|(_, data)| data["exit_code"].as_i64().expect("exit_code")).collect()
+}
+
+/// A pid that the script has written.
+fn written(circus: &Circus, name: &str) -> i32 {
+    circus.dir.read(name).trim().parse().expect("a pid")
+}
+
+#[test]
+fn the_signal_is_stop_signal() {
+    let circus = ready(
+        "trap 'exit 7' INT
+        trap 'exit 8' TERM
+        echo ready
+        while :; do sleep 0.01; done",
+        "stop_signal = int\ngraceful_timeout = 1000",
+    );
+    assert_eq!(stop(&circus), [7]);
+}
+
+#[test]
+fn a_process_that_is_stopped_hears_of_it() {
+    let circus = ready("echo ready; exec sleep 1000", "graceful_timeout = 1000");
+    let pid = circus.pids("w")[0];
+    kill(pid, SIGSTOP).expect("it runs");
+    until("the process is stopped", || (proc::state(pid) == 'T').then_some(()));
+    assert_eq!(stop(&circus), [-i64::from(SIGTERM)]);
+}
+
+#[test]
+fn a_process_that_does_not_listen_is_killed_with_its_group() {
+    let circus = ready(
+        "trap '' TERM
+        sleep 1000 &
+        echo $! > child
+        echo ready
+        while :; do sleep 1000; done",
+        "graceful_timeout = 0.2",
+    );
+    let (pid, child) = (circus.pids("w")[0], written(&circus, "child"));
+    assert_eq!(stop(&circus), [-i64::from(SIGKILL)]);
+    assert!(!proc::exists(child) && proc::group(pid).is_empty());
+}
+
+#[test]
+fn without_patience_it_is_killed_at_once() {
+    let circus = ready("trap '' TERM\necho ready\nwhile :; do sleep 1000; done", "graceful_timeout = 0");
+    assert_eq!(stop(&circus), [-i64::from(SIGKILL)]);
+}
+
+#[test]
+fn the_rest_of_the_group_is_asked_when_its_leader_has_gone() {
+    let circus = ready(
+        "sh -c 'trap \"echo asked > asked; exit\" TERM; echo $$ > child; while :; do sleep 0.01; done' &
+        until [ -s child ]; do sleep 0.01; done
+        echo ready
+        exec sleep 1000",
+        "graceful_timeout = 1000",
+    );
+    let child = written(&circus, "child");
+    assert_eq!(stop(&circus), [-i64::from(SIGTERM)]);
+    assert_eq!(circus.dir.read("asked"), "asked\n");
+    assert!(!proc::exists(child), "the watcher has stopped only when the group is empty");
+}
+
+#[test]
+fn a_grandchild_that_does_not_listen_is_killed_though_its_leader_has_gone() {
+    let circus = ready(
+        "(trap '' TERM; exec sleep 1000) &
+        echo $! > child
+        until grep -q sleep /proc/$!/cmdline; do :; done
+        echo ready
+        exec sleep 1000",
+        "graceful_timeout = 0.2",
+    );
+    let child = written(&circus, "child");
+    assert_eq!(stop(&circus), [-i64::from(SIGTERM)]);
+    assert!(!proc::exists(child));
+}
+
+#[test]
+fn what_a_dead_process_has_left_behind_is_ended_with_its_watcher() {
+    let circus = ready(
+        "sleep 1000 &
+        echo $! > child
+        echo ready
+        exit 0",
+        "respawn = False\nnumprocesses = 2\ngraceful_timeout = 1000",
+    );
+    circus.until_status("w", "stopped");
+    assert!(!proc::exists(written(&circus, "child")));
+}
+
+#[test]
+fn children_get_the_signal_too_when_stop_children_says_so() {
+    // The parent ends when its child has ended, which it does by a signal only.
+    let circus = ready(
+        "trap : TERM
+        sh -c 'trap \"exit 5\" TERM; echo ready; while :; do sleep 0.01; done' &
+        child=$!
+        while wait $child; [ $? -gt 128 ]; do :; done
+        exit 9",
+        "stop_children = True\ngraceful_timeout = 1000",
+    );
+    assert_eq!(stop(&circus), [9]);
+}
+
+#[test]
+fn a_process_that_leaves_its_group_is_on_its_own() {
+    let circus = ready(
+        "setsid sleep 1000 &
+        until pid=$(cat /proc/$!/task/$!/children) && grep -q 'sleep' /proc/$!/cmdline; do :; done
+        echo $! > child
+        echo ready
+        exec sleep 1000",
+        "",
+    );
+    let child = written(&circus, "child");
+    until("the child has a session", || (proc::kin(child)[2] == child).then_some(()));
+    stop(&circus);
+    assert!(proc::exists(child));
+}
+
+#[test]
+fn a_second_stop_waits_for_the_same_end() {
+    let circus = ready("trap '' TERM\necho ready\nwhile :; do sleep 1000; done", "graceful_timeout = 0.3");
+    let mut first = circus.client();
+    first.send_request(&json!({"command": "stop", "properties": {"name": "w", "waiting": true}}));
+    circus.until_status("w", "stopping");
+    let second = circus.ask("stop", json!({"name": "w", "waiting": true}));
+    assert_eq!((second["status"].as_str(), first.reply()["status"].as_str()), (Some("ok"), Some("ok")));
+    assert_eq!(circus.status("w"), "stopped");
+}
+
+#[test]
+fn a_start_during_a_stop_starts_it_again() {
+    let circus = ready("trap '' TERM\necho ready\nwhile :; do sleep 1000; done", "graceful_timeout = 0.3");
+    let before = circus.pids("w");
+    let mut stopping = circus.client();
+    stopping.send_request(&json!({"command": "stop", "properties": {"name": "w", "waiting": true}}));
+    circus.until_status("w", "stopping");
+    let after = circus.up("w");
+    assert_ne!(before, after);
+    assert_eq!(stopping.reply()["status"], "ok");
+}
+
+#[test]
+fn many_processes_are_stopped_at_the_same_time() {
+    let circus = Circus::start(
+        "
+        [watcher:many]
+        cmd = sh -c 'trap \"\" TERM; echo ready; while :; do sleep 1000; done'
+        numprocesses = 20
+        graceful_timeout = 0.5
+        ",
+    );
+    circus.out.times("ready", 20);
+    let pids = circus.pids("many");
+    let begun = std::time::Instant::now();
+    circus.ask("stop", json!({"name": "many", "waiting": true}));
+    assert!(begun.elapsed().as_secs() < 8, "one after the other it would take 10 s: {:?}", begun.elapsed());
+    assert!(pids.iter().all(|pid| !proc::exists(*pid)));
+}

@@ -54,6 +54,8 @@ struct Client {
     readable: bool,
     /// It has ended its side: it is closed when everything is written.
     ended: bool,
+    /// Nobody is there any more.
+    broken: bool,
 }
 
 /// The control socket and its connections.
@@ -68,6 +70,8 @@ pub struct Clients {
     next_ticket: u64,
     accepting: bool,
     next_accept: Option<Instant>,
+    /// Connections to look at in the next turn: they have got the last reply that they waited for, or are broken.
+    revisit: Vec<u32>,
     abstract_only_for: Option<u32>,
 }
 
@@ -106,7 +110,7 @@ impl Clients {
 
     /// Whether something can be done without waiting.
     pub fn are_busy(&self) -> bool {
-        self.accepting || self.clients.values().any(Client::can_be_read)
+        self.accepting || !self.revisit.is_empty() || self.clients.values().any(Client::can_be_read)
     }
 
     /// When accepting is tried again, after the kernel had no descriptor.
@@ -133,6 +137,7 @@ impl Client {
             missed: 0,
             readable: true,
             ended: false,
+            broken: false,
         }
     }
 
@@ -147,8 +152,7 @@ impl Client {
     /// Queues a line and writes what goes.
     fn send(&mut self, line: &[u8]) {
         self.out.extend_from_slice(line);
-        // An error shows again at the next event of the connection, which then closes it.
-        let _ = self.flush();
+        self.broken |= self.flush().is_err();
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -188,10 +192,15 @@ impl Client {
 
 impl Daemon {
     /// Looks after the connections that had an event, those that have more to read, and new ones.
-    pub(super) fn serve_clients(&mut self, mut with_events: Vec<u32>) {
-        for id in &with_events {
+    ///
+    /// An event comes with whether the other side is gone altogether; then what it has sent is still read.
+    pub(super) fn serve_clients(&mut self, events: &[(u32, bool)]) {
+        let mut with_events = std::mem::take(&mut self.clients.revisit);
+        for (id, gone) in events {
             if let Some(client) = self.clients.clients.get_mut(id) {
                 client.readable = true;
+                client.broken |= gone;
+                with_events.push(*id);
             }
         }
         let more = self.clients.clients.iter().filter(|(_, client)| client.can_be_read()).map(|(id, _)| *id);
@@ -266,11 +275,12 @@ impl Daemon {
     fn serve(&mut self, id: u32) {
         let alive = self.read_requests(id);
         let Some(client) = self.clients.clients.get_mut(&id) else { return };
-        let flushed = client.flush();
+        client.broken |= client.flush().is_err();
         let waits = self.clients.asked.values().any(|asked| asked.client == id);
         let Some(client) = self.clients.clients.get(&id) else { return };
         let done = client.ended && client.queued() == 0 && !waits && client.topics.is_none();
-        if !alive || flushed.is_err() || done {
+        let gone = client.broken && !client.can_be_read();
+        if !alive || gone || done {
             self.close_client(id);
         }
     }
@@ -397,8 +407,8 @@ impl Daemon {
         let Some(asked) = self.clients.asked.remove(&ticket) else { return };
         let Some(client) = self.clients.clients.get_mut(&asked.client) else { return };
         client.send(&protocol::encode_reply(&asked.id, reply, clock::realtime()));
-        if client.ended {
-            self.serve(asked.client);
+        if client.ended || client.broken {
+            self.clients.revisit.push(asked.client);
         }
     }
 
@@ -410,9 +420,12 @@ impl Daemon {
         let (event, data) = event_of(what, clock::realtime());
         let topic = topics::topic(watcher, event);
         let line = protocol::encode_event(&topic, &data);
-        for client in self.clients.clients.values_mut() {
+        for (id, client) in self.clients.clients.iter_mut() {
             if client.topics.as_ref().is_some_and(|prefixes| topics::wanted(prefixes, &topic)) {
                 client.tell(&line);
+                if client.broken {
+                    self.clients.revisit.push(*id);
+                }
             }
         }
     }

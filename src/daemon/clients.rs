@@ -13,8 +13,8 @@ use crate::config::options::CircusOptions;
 use crate::config::text;
 use crate::control::endpoint::{Directory, Place};
 use crate::control::frame::{Lines, TooLong};
-use crate::control::{Map, protocol, topics};
-use crate::sorted::Sorted;
+use crate::control::{self, Map, protocol, topics};
+use crate::sorted::{Sorted, sort};
 use crate::sys::address::Address;
 use crate::sys::socket::{self, PathState};
 use crate::sys::{self, clock, user};
@@ -280,7 +280,7 @@ impl Daemon {
         }
         let more = self.clients.clients.iter().filter(|(_, client)| client.can_be_read()).map(|(id, _)| *id);
         with_events.extend(more);
-        with_events.sort_unstable();
+        let mut with_events = sort(with_events);
         with_events.dedup();
         for id in with_events {
             self.serve(id);
@@ -504,7 +504,7 @@ impl Daemon {
 
 /// What subscribers are told of an event: its name and its data, as Circus has them.
 fn event_of(what: Published, time: f64) -> (&'static str, Map) {
-    let mut data = Map::from_iter([("time".to_string(), time.into())]);
+    let mut data = control::one("time", time.into());
     let (name, pid) = match what {
         Published::Spawn { pid } => ("spawn", Some(pid)),
         Published::Kill { pid } => ("kill", Some(pid)),
@@ -519,11 +519,13 @@ fn event_of(what: Published, time: f64) -> (&'static str, Map) {
         Published::Add => ("add", None),
         Published::Remove => ("remove", None),
     };
-    data.extend(pid.map(|pid| ("process_pid".to_string(), pid.into())));
+    if let Some(pid) = pid {
+        data.insert("process_pid".into(), pid.into());
+    }
     (name, data)
 }
 
 /// What a subscriber is told when it has missed events.
 fn missed_line(missed: u64) -> Vec<u8> {
-    protocol::encode_event("circus.missed", &Map::from_iter([("events".to_string(), missed.into())]))
+    protocol::encode_event("circus.missed", &control::one("events", missed.into()))
 }

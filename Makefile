@@ -11,7 +11,7 @@ bindir := $(DESTDIR)$(PREFIX)/bin
 mandir := $(DESTDIR)$(PREFIX)/share/man
 docdir := $(DESTDIR)$(PREFIX)/share/doc/circus
 
-links := circusd circusctl circus-top
+links := circusd circusctl
 pages := $(wildcard man/*.[1-8])
 examples := $(filter-out %.rs,$(wildcard examples/*))
 suites := $(sort $(wildcard tests/*/run.py))

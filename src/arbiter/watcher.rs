@@ -1,6 +1,6 @@
 //! A watcher: one command and its processes, and the way from what is wanted to what is.
 //!
-//! Orders set the [`Goal`]; events say what happened; [`Watcher::reconcile`] compares the two and acts. It is called
+//! Orders set the [`Goal`]; events say what happened; `reconcile` compares the two and acts. It is called
 //! after everything that touches the watcher and may be called at any time: it does nothing when nothing is to be
 //! done. At most one spawn is under way for a watcher, so that a stop can always overtake a start.
 

@@ -158,7 +158,8 @@ pub fn options(watcher: &WatcherConfig) -> Map {
             map.insert(row.key.into(), json(&value));
         }
     }
-    for key in ["env", "stdout_stream_conf", "stderr_stream_conf"] {
+    // The environment may hold secrets: only who asks for it by `get` is sent it.
+    for key in ["stdout_stream_conf", "stderr_stream_conf"] {
         map.extend(member(watcher, key).map(|value| (key.to_string(), value)));
     }
     map.extend(watcher.rlimits.keys().filter_map(|name| {

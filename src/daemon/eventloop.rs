@@ -230,7 +230,7 @@ impl Daemon {
                 Source::Listener => self.clients.accept_more(),
                 Source::Pipe => self.ready_pipes.push_back(PipeId(id)),
                 Source::Target => self.target_writable(TargetId(id)),
-                Source::Client => clients.push(id),
+                Source::Client => clients.push((id, event.is_write_closed() || event.is_error())),
                 Source::Log => self.log_writable(),
             }
         }
@@ -239,7 +239,7 @@ impl Daemon {
         }
         self.spawn_slice();
         self.read_pipes();
-        self.serve_clients(clients);
+        self.serve_clients(&clients);
         self.do_what_is_due();
         self.watch_stalled();
     }

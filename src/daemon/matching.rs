@@ -24,7 +24,8 @@ impl Matcher {
             Matching::Glob => Matcher::Glob(Pattern::new(&pattern.to_lowercase())),
             // Lower-casing the expression, as Circus does, would turn \D into \d.
             Matching::Regex => {
-                Matcher::Regex(Regex::new(pattern).map_err(|why| format!("{pattern}: {why}"))?)
+                let any_case = format!("(?i){}", pattern.strip_prefix("(?i)").unwrap_or(pattern));
+                Matcher::Regex(Regex::new(&any_case).map_err(|why| format!("{pattern}: {why}"))?)
             }
             Matching::Simple => Matcher::Simple(pattern.to_lowercase()),
         })
@@ -53,6 +54,8 @@ mod tests {
         assert!(hits("WEB*", Matching::Glob, "web-1"));
         assert!(!hits("we", Matching::Glob, "web-1"));
         assert!(hits("we[a-c]", Matching::Regex, "Web-1"));
+        assert!(hits("WE|x", Matching::Regex, "Web-1") && hits("(?i)WE", Matching::Regex, "web-1"));
+        assert!(!hits(r"web-\D", Matching::Regex, "web-1"));
         assert!(hits(r"web-\d$", Matching::Regex, "web-1"));
         assert!(!hits("1", Matching::Regex, "web-1"));
         assert!(hits("Web-1", Matching::Simple, "wEB-1"));

@@ -75,7 +75,11 @@ pub fn run(options: &Options) -> u8 {
     };
     let notifier = match options.daemon.then(daemonize).transpose() {
         Ok(None) => None,
-        Ok(Some(Role::Daemon(notifier))) => Some(notifier),
+        Ok(Some(Role::Daemon(notifier))) => {
+            // The terminal is given back; what goes wrong from here on is said by the one that waits.
+            let _ = process::detach_stdio();
+            Some(notifier)
+        }
         Ok(Some(Role::Parent(outcome))) => {
             if !outcome.message.is_empty() {
                 eprintln!("circus: {}", outcome.message);
@@ -90,7 +94,6 @@ pub fn run(options: &Options) -> u8 {
         Err(failure) => report(notifier, &failure),
         Ok((mut daemon, pidfile)) => {
             if let Some(notifier) = notifier {
-                let _ = process::detach_stdio();
                 // The one that waits may have been killed; the daemon runs all the same.
                 let _ = notifier.ready();
             }
@@ -184,8 +187,8 @@ fn open_endpoint(config: &Config, log: &mut Log) -> Result<Clients, Failure> {
         .map_err(|why| Failure { code: USER, message: format!("endpoint: {why}") })?;
     let Some(place) = places.first() else { return Ok(Clients::none()) };
     let directory = endpoint::directory(uid, runtime.as_deref());
-    match Clients::listen(place, &directory, &config.circus) {
-        Ok(clients) => Ok(clients),
+    match super::endpoint::open(place, &directory, &config.circus) {
+        Ok(opened) => Ok(Clients::serve_on(opened)),
         Err(refused) if refused.only_a_warning && wanted.is_none() => {
             log.warning(format_args!("{}; circus ctl will not work", refused.message));
             Ok(Clients::none())

@@ -95,7 +95,12 @@ fn environments_are_merged_in_order() {
     assert_eq!(env(&config, "b", "DOLLAR"), Some("a$HOME"));
     assert_eq!(env(&config, "Zed", "V"), Some("all"));
     assert_eq!(env(&config, "zed2", "V"), Some("last"));
-    assert!(config.watchers.iter().all(|w| w.env.get("All").is_some_and(|all| all == "1") && !w.env.contains_key("__name__")));
+    assert!(
+        config
+            .watchers
+            .iter()
+            .all(|w| w.env.get("All").is_some_and(|all| all == "1") && !w.env.contains_key("__name__"))
+    );
     let names: Vec<_> = config.watchers.iter().map(|w| w.name.as_str()).collect();
     assert_eq!(names, ["Zed", "a", "b", "zed2"]);
 }

@@ -328,7 +328,13 @@ impl Daemon {
             let incoming = match client.lines.next() {
                 None => return true,
                 Some(Ok([])) => continue,
-                Some(Ok(line)) => protocol::decode(line),
+                Some(Ok(line)) => {
+                    let incoming = protocol::decode(line);
+                    if let Ok(Request::Order(_)) = incoming.request {
+                        self.log.debug(format_args!("control: {}", String::from_utf8_lossy(line)));
+                    }
+                    incoming
+                }
                 Some(Err(TooLong)) => protocol::too_long(),
             };
             self.take_request(id, incoming);
@@ -385,7 +391,6 @@ impl Daemon {
         if !cast {
             self.clients.asked.insert(ticket, Asked { client, id });
         }
-        self.log.debug(format_args!("control: {order:?}"));
         self.dispatch(Event::Order { ticket, order, targets });
     }
 

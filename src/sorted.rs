@@ -184,6 +184,11 @@ impl<K: Ord, V> FromIterator<(K, V)> for Sorted<K, V> {
     }
 }
 
+/// Sorts by a heap: for lists of any length and order, at a tenth of the code of the standard library's sort.
+pub fn sort<T: Ord>(items: Vec<T>) -> Vec<T> {
+    std::collections::BinaryHeap::from(items).into_sorted_vec()
+}
+
 /// Sorts, stably, by insertion: for lists that are short or nearly in order, at a fiftieth of the code of the
 /// standard library's sort.
 pub fn sort_by<T>(items: &mut [T], before: impl Fn(&T, &T) -> bool) {
@@ -198,7 +203,7 @@ pub fn sort_by<T>(items: &mut [T], before: impl Fn(&T, &T) -> bool) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Sorted, sort_by};
+    use super::{Sorted, sort, sort_by};
 
     #[test]
     fn sorting_is_stable() {
@@ -207,6 +212,14 @@ mod tests {
         expected.sort_by_key(|item| item.0);
         sort_by(&mut items, |a, b| a.0 < b.0);
         assert_eq!(items, expected);
+    }
+
+    #[test]
+    fn a_heap_sorts() {
+        let items: Vec<u32> = (0..300).map(|n| n * 7919 % 131).collect();
+        let mut expected = items.clone();
+        expected.sort();
+        assert_eq!(sort(items), expected);
     }
 
     #[test]

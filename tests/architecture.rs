@@ -10,7 +10,18 @@ use std::{fs, io};
 
 /// A top-level module, and what of the other ones it may name.
 const IMPORTS: &[(&str, &[&str])] = &[
-    ("cli", &["daemon", "control", "config", "arbiter::Level", "arbiter::Pid", "arbiter::request"]),
+    (
+        "cli",
+        &[
+            "daemon",
+            "control",
+            "config",
+            "arbiter::Level",
+            "arbiter::Pid",
+            "arbiter::request",
+            "sys::process",
+        ],
+    ),
     ("daemon", &["arbiter", "control", "config", "sys"]),
     ("control", &["config", "arbiter::Pid", "arbiter::request"]),
     (

@@ -4,6 +4,7 @@
 //! stays as it is, since most are only known when a process is spawned. Case does not matter in `circus.` and NAME.
 
 use super::model::Names;
+use crate::sorted::sort;
 
 /// No single expansion makes a text longer than this, in bytes; what comes after stays as it is. The kernel takes no
 /// longer argument or variable anyway.
@@ -45,9 +46,8 @@ pub fn names(text: &str) -> impl Iterator<Item = &str> {
 
 /// The names of the sockets that `text` refers to by `$(circus.sockets.NAME)`, in lower case, each once, sorted.
 pub fn sockets(text: &str) -> Vec<String> {
-    let mut sockets: Vec<_> =
-        names(text).filter_map(|name| member(name, "sockets")).map(str::to_lowercase).collect();
-    sockets.sort();
+    let mut sockets =
+        sort(names(text).filter_map(|name| member(name, "sockets")).map(str::to_lowercase).collect());
     sockets.dedup();
     sockets
 }

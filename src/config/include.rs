@@ -5,7 +5,7 @@ use super::ini;
 use super::model::{Finding, Names, Origin, Severity};
 use super::pattern::{self, Pattern};
 use super::sections::{Entry, Sections};
-use crate::sorted::Sorted;
+use crate::sorted::{Sorted, sort};
 use std::io;
 use std::rc::Rc;
 
@@ -141,8 +141,7 @@ impl Reader<'_> {
         let pattern = Pattern::new(part);
         let mut names = self.files.list(&tidy(&join(self.cwd, place))).unwrap_or_default();
         names.retain(|name| (part.starts_with('.') || !name.starts_with('.')) && pattern.matches(name));
-        names.sort();
-        names.iter().map(|name| join(dir, name)).collect()
+        sort(names).iter().map(|name| join(dir, name)).collect()
     }
 
     fn find(&mut self, severity: Severity, origin: Origin, message: String) {

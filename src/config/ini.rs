@@ -10,6 +10,7 @@
 
 use super::model::Severity;
 use super::text;
+use crate::sorted::sort;
 
 /// A file may have so many bytes.
 pub const LONGEST: usize = 16 << 20;
@@ -224,11 +225,10 @@ fn untag(tag: &str) -> Option<(u32, String)> {
     Some((line.parse().ok()?, text::unhide(name)))
 }
 
-/// Items by a number, those of equal numbers in their own order. Only numbers are moved while sorting: the code of a
-/// sort is large, and this way there is one of it.
+/// Items by a number, those of equal numbers in their own order. Only numbers are moved while sorting, so
+/// that there is one sort for all types.
 pub fn sorted<T>(items: Vec<T>, key: impl Fn(&T) -> u64) -> Vec<T> {
-    let mut order: Vec<(u64, usize)> = items.iter().map(key).zip(0..).collect();
-    order.sort_unstable();
+    let order = sort::<(u64, usize)>(items.iter().map(key).zip(0..).collect());
     let mut items: Vec<Option<T>> = items.into_iter().map(Some).collect();
     order.into_iter().filter_map(|(_, n)| items.get_mut(n)?.take()).collect()
 }

@@ -15,7 +15,7 @@ use super::model::{self, Config, Finding, Names, Origin, Origins, Severity};
 use super::options;
 use super::sections::Section;
 use super::suggest;
-use crate::sorted::Sorted;
+use crate::sorted::{Sorted, sort};
 use environment::Found;
 use std::rc::Rc;
 use values::Values;
@@ -105,8 +105,7 @@ fn unique<T>(values: &mut Values<'_>, what: &str, items: &mut Vec<T>, names: fn(
 
 /// The place of each name among the sorted names; `None` for one that is replaced.
 fn ranks(values: &mut Values<'_>, what: &str, names: &[(&String, &Origins)]) -> Vec<Option<u64>> {
-    let mut order: Vec<(&str, usize)> = names.iter().map(|(name, _)| name.as_str()).zip(0..).collect();
-    order.sort_unstable();
+    let order = sort::<(&str, usize)>(names.iter().map(|(name, _)| name.as_str()).zip(0..).collect());
     let mut ranks = vec![None; names.len()];
     let origin = |n: usize| names.get(n).and_then(|(_, origins)| origins.section.as_ref());
     let mut last: Sorted<String, u64> = Sorted::new();

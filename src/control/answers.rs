@@ -7,6 +7,7 @@ use super::{Map, Refusal, object, one, python, queries};
 use crate::arbiter::Pid;
 use crate::config::options::{self, CircusOptions, WatcherOptions};
 use crate::config::{StreamConfig, Value, WatcherConfig, number};
+use crate::sorted::{sort, sort_by};
 use serde_json::Value as Json;
 
 /// What Circus says of a process that is gone.
@@ -101,9 +102,8 @@ pub struct ProcessFact {
 
 /// The names of all watchers.
 pub fn list<'a>(names: impl Iterator<Item = &'a str>) -> Map {
-    let mut names: Vec<String> = names.map(str::to_lowercase).collect();
-    names.sort_unstable();
-    one("watchers", names.into())
+    let names: Vec<String> = names.map(str::to_lowercase).collect();
+    one("watchers", sort(names).into())
 }
 
 /// The active processes of a watcher.
@@ -223,7 +223,7 @@ pub fn globaloptions(circus: &CircusOptions, endpoint: &str, option: Option<&str
 
 /// The sockets, by descriptor.
 pub fn listsockets(mut sockets: Vec<SocketFact>) -> Map {
-    sockets.sort_unstable_by_key(|socket| socket.fd);
+    sort_by(&mut sockets, |a, b| a.fd < b.fd);
     let object = |socket: SocketFact| {
         let mut map = one("fd", socket.fd.into());
         map.insert("name".into(), socket.name.into());

@@ -7,6 +7,7 @@ use super::props::Props;
 use super::python;
 use super::{Map, Refusal, object, one};
 use crate::arbiter::request::{Question, Request};
+use crate::sorted::sort_by;
 use serde_json::Value as Json;
 
 type Encoded = Result<Map, String>;
@@ -196,7 +197,8 @@ pub fn render_stats(_: &Map, reply: &Map) -> String {
 fn watcher(name: &str, info: &Json, out: &mut Vec<String>) {
     out.push(format!("{name}:"));
     let mut infos: Vec<_> = info.as_object().into_iter().flatten().collect();
-    infos.sort_unstable_by_key(|(pid, _)| pid.parse::<i64>().unwrap_or(i64::MAX));
+    let number = |pid: &str| pid.parse::<i64>().unwrap_or(i64::MAX);
+    sort_by(&mut infos, |a, b| number(a.0) < number(b.0));
     infos.into_iter().for_each(|(pid, info)| process(pid, info, out));
 }
 

@@ -11,8 +11,8 @@ use super::sockets::OwnFile;
 use crate::arbiter::request::{Errno, Order, Reply, Request, Select, Ticket};
 use crate::arbiter::{Event, Published, WatcherId};
 use crate::control::frame::{Lines, TooLong};
-use crate::control::{Map, protocol, topics};
-use crate::sorted::Sorted;
+use crate::control::{self, Map, protocol, topics};
+use crate::sorted::{Sorted, sort};
 use crate::sys::{self, clock, socket};
 use serde_json::Value as Json;
 use std::io::{ErrorKind, Read, Write};
@@ -205,7 +205,7 @@ impl Daemon {
         }
         let more = self.clients.clients.iter().filter(|(_, client)| client.can_be_read()).map(|(id, _)| *id);
         with_events.extend(more);
-        with_events.sort_unstable();
+        let mut with_events = sort(with_events);
         with_events.dedup();
         for id in with_events {
             self.serve(id);
@@ -328,7 +328,13 @@ impl Daemon {
             let incoming = match client.lines.next() {
                 None => return true,
                 Some(Ok([])) => continue,
-                Some(Ok(line)) => protocol::decode(line),
+                Some(Ok(line)) => {
+                    let incoming = protocol::decode(line);
+                    if let Ok(Request::Order(_)) = incoming.request {
+                        self.log.debug(format_args!("control: {}", String::from_utf8_lossy(line)));
+                    }
+                    incoming
+                }
                 Some(Err(TooLong)) => protocol::too_long(),
             };
             self.take_request(id, incoming);
@@ -385,7 +391,6 @@ impl Daemon {
         if !cast {
             self.clients.asked.insert(ticket, Asked { client, id });
         }
-        self.log.debug(format_args!("control: {order:?}"));
         self.dispatch(Event::Order { ticket, order, targets });
     }
 
@@ -433,7 +438,7 @@ impl Daemon {
 
 /// What subscribers are told of an event: its name and its data, as Circus has them.
 fn event_of(what: Published, time: f64) -> (&'static str, Map) {
-    let mut data = Map::from_iter([("time".to_string(), time.into())]);
+    let mut data = control::one("time", time.into());
     let (name, pid) = match what {
         Published::Spawn { pid } => ("spawn", Some(pid)),
         Published::Kill { pid } => ("kill", Some(pid)),
@@ -448,11 +453,13 @@ fn event_of(what: Published, time: f64) -> (&'static str, Map) {
         Published::Add => ("add", None),
         Published::Remove => ("remove", None),
     };
-    data.extend(pid.map(|pid| ("process_pid".to_string(), pid.into())));
+    if let Some(pid) = pid {
+        data.insert("process_pid".into(), pid.into());
+    }
     (name, data)
 }
 
 /// What a subscriber is told when it has missed events.
 fn missed_line(missed: u64) -> Vec<u8> {
-    protocol::encode_event("circus.missed", &Map::from_iter([("events".to_string(), missed.into())]))
+    protocol::encode_event("circus.missed", &control::one("events", missed.into()))
 }

@@ -4,6 +4,7 @@
 //! there.
 
 use crate::arbiter::Pid;
+use crate::config::number;
 use crate::sorted::Sorted;
 
 /// A process as `/proc/PID/stat` has it.
@@ -124,7 +125,7 @@ pub fn memory() -> u64 {
 pub fn boot_time() -> f64 {
     let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
     let line = stat.lines().find_map(|line| line.strip_prefix("btime "));
-    line.and_then(|seconds| seconds.trim().parse().ok()).unwrap_or(0.0)
+    line.and_then(|seconds| number::parse(seconds.trim())).unwrap_or(0.0)
 }
 
 #[cfg(test)]

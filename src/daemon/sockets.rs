@@ -4,6 +4,7 @@
 //! to inherit them do. The file of a Unix socket is removed at the end if it is still the one that circus made.
 
 use crate::config::{SocketConfig, text};
+use crate::sorted::sort_by;
 use crate::sys::address::Address;
 use crate::sys::io_words;
 use crate::sys::socket::{self, Kind, PathState, SocketSpec};
@@ -45,7 +46,7 @@ impl Sockets {
         };
         let sound = configs.iter().filter(|config| config.broken.is_none());
         let mut bound = sound.map(one).collect::<Result<Vec<_>, _>>()?;
-        bound.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        sort_by(&mut bound, |a, b| a.name < b.name);
         Ok(Sockets(bound))
     }
 

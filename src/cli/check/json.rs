@@ -1,8 +1,9 @@
 //! A configuration as one JSON object, with Circus's names and shapes.
 
 use crate::config::options::{self, Row};
-use crate::config::{Config, Names, PluginConfig, SocketConfig, StreamConfig, Value, WatcherConfig};
-use serde_json::{Map, Value as Json};
+use crate::config::{Config, Names, PluginConfig, SocketConfig, StreamConfig, WatcherConfig};
+use crate::control::{Map, answers, object};
+use serde_json::Value as Json;
 
 /// The whole configuration: `circus`, and `watchers`, `sockets` and `plugins` by name.
 pub fn config(config: &Config) -> Json {
@@ -35,7 +36,7 @@ fn watcher(watcher: &WatcherConfig) -> Json {
 /// The options that are set; an empty object when there is no stream.
 fn stream(stream: Option<&StreamConfig>) -> Json {
     let entries = stream.map(StreamConfig::entries).unwrap_or_default();
-    mapping(entries.into_iter().map(|(key, value)| (key.to_string(), json(&value))))
+    mapping(entries.into_iter().map(|(key, value)| (key.to_string(), answers::json(&value))))
 }
 
 fn socket(socket: &SocketConfig) -> Json {
@@ -51,15 +52,13 @@ fn plugin(plugin: &PluginConfig) -> Json {
 }
 
 /// The options of a table with their values.
-fn rows<S>(rows: &'static [Row<S>], options: &S) -> Map<String, Json> {
-    let mut object = Map::new();
-    object.extend(rows.iter().map(|row| (row.key.to_string(), json(&(row.get)(options)))));
-    object
+fn rows<S>(rows: &'static [Row<S>], options: &S) -> Map {
+    object(&mut rows.iter().map(|row| (row.key.to_string(), answers::json(&(row.get)(options)))))
 }
 
 /// Adds the free options; the text of a value that could not be used stands in place of the default. A free option
 /// that is called like a part with an object of its own, such as `hooks`, is not shown.
-fn free(mut object: Map<String, Json>, free: &Names) -> Json {
+fn free(mut object: Map, free: &Names) -> Json {
     for (key, value) in free {
         if !object.get(key).is_some_and(Json::is_object) {
             object.insert(key.clone(), value.as_str().into());
@@ -72,22 +71,8 @@ fn names(names: &Names) -> Json {
     mapping(names.iter().map(|(name, value)| (name.clone(), value.as_str().into())))
 }
 
-/// An object. Collecting would sort the pairs first, and the code of a sort is large.
-fn mapping(pairs: impl Iterator<Item = (String, Json)>) -> Json {
-    let mut object = Map::new();
-    object.extend(pairs);
-    Json::Object(object)
-}
-
-fn json(value: &Value) -> Json {
-    match value {
-        Value::None => Json::Null,
-        Value::Bool(value) => (*value).into(),
-        Value::Int(value) => (*value).into(),
-        Value::Float(value) => (*value).into(),
-        Value::Str(value) => value.as_str().into(),
-        Value::Map(pairs) => mapping(pairs.iter().map(|(key, value)| (key.clone(), value.as_str().into()))),
-    }
+fn mapping(mut pairs: impl Iterator<Item = (String, Json)>) -> Json {
+    Json::Object(object(&mut pairs))
 }
 
 #[cfg(test)]

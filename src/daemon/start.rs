@@ -11,7 +11,7 @@ use super::sockets::Sockets;
 use crate::arbiter::{Arbiter, Level};
 use crate::config::check::check;
 use crate::config::load::load;
-use crate::config::{Config, Finding, Names, Origins, Severity, text};
+use crate::config::{Config, Finding, Names, Origins, Severity, WatcherConfig, text};
 use crate::control::endpoint;
 use crate::sys::child::Spawner;
 use crate::sys::daemonize::{Notifier, Role, daemonize};
@@ -147,15 +147,19 @@ fn start(
     }
     say_start(&mut log, &sockets, &endpoint);
     let seed = crate::sys::clock::monotonic_ns() ^ u64::from(std::process::id());
-    let mut watchers = config.watchers;
-    for watcher in &mut watchers {
-        // Everything that is to be said about lines of the file has been said.
-        watcher.origins = Origins::default();
-    }
+    let watchers = compact(config.watchers);
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
     let parts = Parts { arbiter, options: config.circus, endpoint, log, sockets, spawner, clients, signals };
     let daemon = Daemon::new(parts).map_err(|e| kernel("event loop", e))?;
     Ok((daemon, pidfile))
+}
+
+/// The watchers without what the daemon has no use for: where their options stand, about which everything has been
+/// said. They are copied, since between them lies the memory that reading took, which goes back to the system
+/// only by the page.
+fn compact(mut watchers: Vec<WatcherConfig>) -> Vec<WatcherConfig> {
+    watchers.iter_mut().for_each(|watcher| watcher.origins = Origins::default());
+    watchers.clone()
 }
 
 fn open_log(options: &Options, config: &Config) -> Result<Log, Failure> {

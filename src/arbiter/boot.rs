@@ -7,6 +7,7 @@ use super::request::{Reply, Ticket};
 use super::time::Time;
 use super::watcher::{Goal, Status, Watcher};
 use super::{Action, Arbiter, Level, WatcherId};
+use crate::sorted::sort_by;
 use std::collections::VecDeque;
 
 /// Watchers that are to be started.
@@ -42,7 +43,10 @@ impl Arbiter {
     /// The watchers, those of the highest priority first, then by name.
     pub(super) fn by_priority(&self) -> Vec<WatcherId> {
         let mut order: Vec<&Watcher> = self.watchers().collect();
-        order.sort_by_key(|w| (std::cmp::Reverse(w.config.options.priority), w.config.name.clone()));
+        sort_by(&mut order, |a, b| {
+            let (one, other) = (&a.config, &b.config);
+            (other.options.priority, &one.name) < (one.options.priority, &other.name)
+        });
         order.iter().map(|w| w.id).collect()
     }
 
@@ -78,7 +82,7 @@ impl Arbiter {
         let Some(mut boot) = self.boot.take() else { return };
         loop {
             if let Some(current) = boot.current {
-                if self.watchers.get(&current).is_some_and(is_on_its_way) {
+                if self.watcher(current).is_some_and(is_on_its_way) {
                     break;
                 }
                 boot.current = None;

@@ -8,6 +8,7 @@ use super::process::{Exit, Fate, Phase, Process, Remnant, Stopping};
 use super::time::Time;
 use super::watcher::{Ctx, Status, Watcher};
 use super::{Action, Level, Pid, Published, Whom};
+use crate::config::number;
 
 const SIGKILL: i32 = 9;
 
@@ -91,9 +92,10 @@ impl Watcher {
             Exit::Code(code) => format!("exited with code {code}"),
             Exit::Signal(number) => format!("was ended by {}", crate::config::signals::name(number)),
         };
+        let lived = number::fixed(lived, 1);
         let level = if exit == Exit::Code(0) { Level::Info } else { Level::Warning };
         let name = &self.config.name;
-        ctx.log(level, format!("{name}: process {pid} (wid {wid}) {how} after {lived:.1} s"));
+        ctx.log(level, format!("{name}: process {pid} (wid {wid}) {how} after {lived} s"));
     }
 
     /// A process is reaped; `group_left` says whether its group has members still.

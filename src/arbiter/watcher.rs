@@ -1,6 +1,6 @@
 //! A watcher: one command and its processes, and the way from what is wanted to what is.
 //!
-//! Orders set the [`Goal`]; events say what happened; [`Watcher::reconcile`] compares the two and acts. It is called
+//! Orders set the [`Goal`]; events say what happened; `reconcile` compares the two and acts. It is called
 //! after everything that touches the watcher and may be called at any time: it does nothing when nothing is to be
 //! done. At most one spawn is under way for a watcher, so that a stop can always overtake a start.
 
@@ -13,7 +13,7 @@ use super::time::Time;
 use super::waiters::Waiter;
 use super::{Action, Level, Pid, Published, WatcherId};
 use crate::config::WatcherConfig;
-use crate::sorted::Sorted;
+use crate::sorted::{Sorted, sort_by};
 
 /// What the last order wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,7 +176,7 @@ impl Watcher {
     /// The pids of the processes that run, oldest first.
     pub(super) fn oldest_first(&self) -> Vec<Pid> {
         let mut running: Vec<_> = self.processes.values().filter(|p| p.phase == Phase::Running).collect();
-        running.sort_by_key(|p| (p.started, p.pid));
+        sort_by(&mut running, |a, b| (a.started, a.pid) < (b.started, b.pid));
         running.iter().map(|p| p.pid).collect()
     }
 
@@ -434,7 +434,8 @@ impl Watcher {
         self.unreplaced -= empty;
         surplus -= empty;
         let mut candidates: Vec<_> = self.processes.values().filter(|p| p.holds_slot).collect();
-        candidates.sort_by_key(|p| (p.phase == Phase::Running, p.started, p.pid));
+        let order = |p: &&Process| (p.phase == Phase::Running, p.started, p.pid);
+        sort_by(&mut candidates, |a, b| order(a) < order(b));
         let surplus: Vec<u32> = candidates.iter().take(surplus).map(|p| p.wid).collect();
         for wid in surplus {
             self.dismiss(wid, ctx);

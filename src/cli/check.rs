@@ -15,26 +15,38 @@ const USAGE: u8 = 2;
 /// The configuration has errors.
 const ERRORS: u8 = 1;
 
+/// The help, as a text: making it from the options would cost ten kilobytes of code.
+const HELP: &str = "\
+Usage: circus check [--json] CONFIG
+
+Says everything that is wrong in a configuration.
+
+Options:
+        --json          print the configuration as JSON; findings go to the
+                        standard error output
+    -h, --help          print this help
+";
+
+fn getopts() -> Options {
+    let mut options = Options::new();
+    options.optflag("", "json", "");
+    options.optflag("h", "help", "");
+    options
+}
+
 /// Runs `circus check` with what stands behind it on the command line. The exit code is 0 without errors (warnings
 /// are none), 1 with errors, 2 for wrong arguments.
 pub fn main(args: Vec<String>) -> ExitCode {
-    let mut options = Options::new();
-    options.optflag("", "json", "print the configuration as JSON; findings go to the standard error output");
-    options.optflag("h", "help", "print this help");
-    let usage = || {
-        options
-            .usage("Usage: circus check [--json] CONFIG\n\nSays everything that is wrong in a configuration.")
-    };
-    let matches = match options.parse(&args) {
+    let matches = match getopts().parse(&args) {
         Ok(matches) => matches,
-        Err(why) => return refuse(&format!("circus check: {why}\n{}", usage())),
+        Err(why) => return refuse(&format!("circus check: {why}\n{HELP}")),
     };
     if matches.opt_present("help") {
-        print(&mut std::io::stdout(), &usage());
+        print(&mut std::io::stdout(), HELP);
         return ExitCode::SUCCESS;
     }
     let [path] = matches.free.as_slice() else {
-        return refuse(&format!("circus check: one configuration file is needed\n{}", usage()));
+        return refuse(&format!("circus check: one configuration file is needed\n{HELP}"));
     };
     let ok = check(path, matches.opt_present("json"));
     if ok { ExitCode::SUCCESS } else { ExitCode::from(ERRORS) }
@@ -43,7 +55,8 @@ pub fn main(args: Vec<String>) -> ExitCode {
 /// Checks one file and prints the findings. False when there are errors.
 fn check(path: &str, as_json: bool) -> bool {
     let bytes = |name: std::ffi::OsString| text::from_bytes(name.as_bytes());
-    let environ: Names = std::env::vars_os().map(|(name, value)| (bytes(name), bytes(value))).collect();
+    let mut environ = Names::new();
+    environ.extend(std::env::vars_os().map(|(name, value)| (bytes(name), bytes(value))));
     let cwd = std::env::current_dir().map(|dir| bytes(dir.into_os_string())).unwrap_or_default();
     let (config, mut findings) = load::read(path, &Disk, &environ, &cwd);
     if let Some(config) = &config {
@@ -51,9 +64,8 @@ fn check(path: &str, as_json: bool) -> bool {
         findings.extend(system::check(config, &Disk, &cwd));
     }
     // What reading found is in the order of the files; the rest joins it there.
-    let order: Vec<_> = findings.iter().map(|finding| finding.origin.file.clone()).collect();
-    let place = |file: &std::rc::Rc<str>| order.iter().position(|other| other == file);
-    findings.sort_by_cached_key(|finding| (place(&finding.origin.file), finding.origin.line));
+    let files: Vec<_> = findings.iter().map(|finding| finding.origin.file.clone()).collect();
+    let findings = load::in_order(findings, &files);
     let report = report(path, &findings);
     match config.filter(|_| as_json) {
         Some(config) => {
@@ -94,6 +106,11 @@ fn print(to: &mut dyn Write, text: &str) {
 mod tests {
     use super::*;
     use crate::config::Origin;
+
+    #[test]
+    fn the_help_has_every_option() {
+        assert_eq!(crate::cli::options_in(HELP), crate::cli::options_in(&getopts().usage("")));
+    }
 
     #[test]
     fn the_report_has_a_line_for_each_finding_and_one_for_all() {

@@ -32,3 +32,10 @@ pub fn main() -> ExitCode {
         _ => daemon::main(&args),
     }
 }
+
+/// The options that are listed in a help text, for tests.
+#[cfg(test)]
+fn options_in(help: &str) -> Vec<&str> {
+    let (_, list) = help.split_once("Options:").unwrap();
+    list.split_whitespace().filter(|word| word.starts_with("--")).collect()
+}

@@ -6,7 +6,7 @@ use super::expand;
 use super::ini::shorten;
 use super::model::{Config, Finding, Origins, PluginConfig, Severity, SocketConfig, WatcherConfig};
 use super::words;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sorted::Sorted;
 
 /// The resource limits of Linux, as in `rlimit_NAME`.
 pub const LIMITS: &[&str] = &[
@@ -69,10 +69,9 @@ const VARIABLE_FAMILIES: &[&str] = &["env", "sockets", "rlimits", "stdout_stream
 pub fn check(config: &Config) -> Vec<Finding> {
     let mut checker = Checker { findings: Vec::new() };
     checker.endpoint(config);
-    let sockets: BTreeSet<&str> = config.sockets.iter().map(|socket| socket.name.as_str()).collect();
     for watcher in &config.watchers {
         checker.command(watcher);
-        checker.sockets_of(watcher, &sockets);
+        checker.sockets_of(watcher, &config.sockets);
         checker.numbers(watcher);
         checker.streams_and_limits(watcher);
     }
@@ -165,7 +164,7 @@ impl Checker {
         }
     }
 
-    fn sockets_of(&mut self, watcher: &WatcherConfig, known: &BTreeSet<&str>) {
+    fn sockets_of(&mut self, watcher: &WatcherConfig, known: &[SocketConfig]) {
         let (options, origins) = (&watcher.options, &watcher.origins);
         let mut by_command = Vec::new();
         for (key, text) in [("cmd", &options.cmd), ("args", &options.args)] {
@@ -191,8 +190,11 @@ impl Checker {
         }
     }
 
-    fn unknown_sockets(&mut self, place: (&Origins, &str), names: &[String], known: &BTreeSet<&str>) {
-        for name in names.iter().filter(|name| !known.contains(name.as_str())) {
+    fn unknown_sockets(&mut self, place: (&Origins, &str), names: &[String], known: &[SocketConfig]) {
+        // The sockets are sorted by name.
+        for name in
+            names.iter().filter(|name| known.binary_search_by(|socket| socket.name.cmp(name)).is_err())
+        {
             let name = shorten(name);
             self.error(place, format!("there is no socket `{name}`: a section [socket:{name}] is missing"));
         }
@@ -273,21 +275,19 @@ impl Checker {
 
     /// Two sockets cannot be bound to one address, unless both share it.
     fn shared_addresses(&mut self, sockets: &[SocketConfig]) {
-        let mut taken: BTreeMap<_, &SocketConfig> = BTreeMap::new();
-        for socket in sockets {
+        let mut taken: Sorted<String, u64> = Sorted::new();
+        for (n, socket) in (0..).zip(sockets) {
             let o = &socket.options;
             let address = match &o.path {
-                Some(path) => (path.as_str(), 0, ""),
-                None if o.port != 0 => (o.host.as_str(), o.port, o.kind.as_str()),
+                Some(path) => path.clone(),
+                None if o.port != 0 => format!("{}:{} {}", o.host, o.port, o.kind),
                 None => continue,
             };
-            match taken.get(&address) {
-                Some(other) if !(o.so_reuseport && other.options.so_reuseport) => {
-                    let message = format!("the socket `{}` has the same address", shorten(&other.name));
-                    self.error((&socket.origins, if o.path.is_some() { "path" } else { "port" }), message);
-                }
-                Some(_) => {}
-                None => drop(taken.insert(address, socket)),
+            let first = *taken.get_or_insert_with(address, || n);
+            let other = sockets.get(first as usize).filter(|_| first != n);
+            if let Some(other) = other.filter(|other| !(o.so_reuseport && other.options.so_reuseport)) {
+                let message = format!("the socket `{}` has the same address", shorten(&other.name));
+                self.error((&socket.origins, if o.path.is_some() { "path" } else { "port" }), message);
             }
         }
     }

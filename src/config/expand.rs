@@ -4,6 +4,7 @@
 //! stays as it is, since most are only known when a process is spawned. Case does not matter in `circus.` and NAME.
 
 use super::model::Names;
+use crate::sorted::sort;
 
 /// No single expansion makes a text longer than this, in bytes; what comes after stays as it is. The kernel takes no
 /// longer argument or variable anyway.
@@ -45,9 +46,8 @@ pub fn names(text: &str) -> impl Iterator<Item = &str> {
 
 /// The names of the sockets that `text` refers to by `$(circus.sockets.NAME)`, in lower case, each once, sorted.
 pub fn sockets(text: &str) -> Vec<String> {
-    let mut sockets: Vec<_> =
-        names(text).filter_map(|name| member(name, "sockets")).map(str::to_lowercase).collect();
-    sockets.sort();
+    let mut sockets =
+        sort(names(text).filter_map(|name| member(name, "sockets")).map(str::to_lowercase).collect());
     sockets.dedup();
     sockets
 }
@@ -101,7 +101,7 @@ fn variable_at(text: &str, open: usize) -> Option<Variable<'_>> {
     };
     let prefix = rest.get(.."circus.".len()).filter(|p| p.eq_ignore_ascii_case("circus."))?;
     let rest = rest.get(prefix.len()..)?;
-    let in_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let in_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-') || !c.is_ascii();
     let name = rest.get(..rest.find(|c| !in_name(c))?).filter(|name| !name.is_empty())?;
     let behind = rest.get(name.len()..)?.strip_prefix(close)?;
     Some(Variable { start, end: text.len() - behind.len(), name })

@@ -5,7 +5,7 @@ use super::ini;
 use super::model::{Finding, Names, Origin, Severity};
 use super::pattern::{self, Pattern};
 use super::sections::{Entry, Sections};
-use std::collections::BTreeSet;
+use crate::sorted::{Sorted, sort};
 use std::io;
 use std::rc::Rc;
 
@@ -44,7 +44,7 @@ pub fn gather(
     cwd: &str,
     findings: &mut Vec<Finding>,
 ) -> Option<Gathered> {
-    let mut reader = Reader { files, cwd, findings, seen: BTreeSet::new(), gathered: Gathered::empty() };
+    let mut reader = Reader { files, cwd, findings, seen: Sorted::new(), gathered: Gathered::empty() };
     if let Err(why) = reader.add(path) {
         let message = format!("the configuration cannot be read: {}", describe(&why));
         reader.find(Severity::Fatal, Origin { file: path.into(), line: 0 }, message);
@@ -71,7 +71,8 @@ struct Reader<'a> {
     files: &'a dyn Files,
     cwd: &'a str,
     findings: &'a mut Vec<Finding>,
-    seen: BTreeSet<String>,
+    /// The files that have been read, tidied, each with its number.
+    seen: Sorted<String, u64>,
     gathered: Gathered,
 }
 
@@ -79,11 +80,11 @@ impl Reader<'_> {
     /// Reads one file, unless it has been read already. True when there is something in the file's place.
     fn add(&mut self, path: &str) -> io::Result<()> {
         let place = tidy(&join(self.cwd, path));
-        if self.seen.contains(&place) {
+        if self.seen.contains_key(&place) {
             return Ok(());
         }
         let bytes = self.files.read(&place)?;
-        self.seen.insert(place);
+        self.seen.insert(place, self.gathered.files.len() as u64);
         let file: Rc<str> = path.into();
         let mut document = ini::read(&bytes);
         let continued = std::mem::take(&mut document.continued);
@@ -140,8 +141,7 @@ impl Reader<'_> {
         let pattern = Pattern::new(part);
         let mut names = self.files.list(&tidy(&join(self.cwd, place))).unwrap_or_default();
         names.retain(|name| (part.starts_with('.') || !name.starts_with('.')) && pattern.matches(name));
-        names.sort();
-        names.iter().map(|name| join(dir, name)).collect()
+        sort(names).iter().map(|name| join(dir, name)).collect()
     }
 
     fn find(&mut self, severity: Severity, origin: Origin, message: String) {
@@ -182,7 +182,7 @@ mod tests {
     fn included(files: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
         let mut findings = Vec::new();
         let memory = Memory::new(files);
-        let environ = Names::from([("DIR".to_string(), "sub".to_string())]);
+        let environ = Names::from_iter([("DIR".to_string(), "sub".to_string())]);
         let gathered = gather("conf/main.ini", &memory, &environ, "/w", &mut findings);
         let files = gathered.map(|g| g.files.iter().map(|f| f.to_string()).collect()).unwrap_or_default();
         (files, findings.iter().map(|f| format!("{}: {}", f.origin, f.message)).collect())

@@ -10,6 +10,7 @@
 
 use super::model::Severity;
 use super::text;
+use crate::sorted::sort;
 
 /// A file may have so many bytes.
 pub const LONGEST: usize = 16 << 20;
@@ -205,10 +206,8 @@ impl Lines {
 fn take_apart(tagged: &str) -> Vec<Section> {
     // Nothing is left in the text that the crate refuses; if it did, the file would count as empty.
     let Ok(map) = ini::inistr!(safe cs tagged) else { return Vec::new() };
-    let mut sections: Vec<Section> =
-        map.into_iter().filter_map(|(tag, options)| section(&tag, options)).collect();
-    sections.sort_by_key(|section| section.line);
-    sections
+    let sections = map.into_iter().filter_map(|(tag, options)| section(&tag, options)).collect();
+    sorted(sections, |section| section.line.into())
 }
 
 fn section(tag: &str, options: impl IntoIterator<Item = (String, Option<String>)>) -> Option<Section> {
@@ -217,14 +216,21 @@ fn section(tag: &str, options: impl IntoIterator<Item = (String, Option<String>)
         let (line, key) = untag(&tag)?;
         Some(Entry { key, value: text::unhide(&value?), line })
     };
-    let mut options: Vec<Entry> = options.into_iter().filter_map(entry).collect();
-    options.sort_by_key(|option| option.line);
+    let options = sorted(options.into_iter().filter_map(entry).collect(), |option| option.line.into());
     Some(Section { name, line, options })
 }
 
 fn untag(tag: &str) -> Option<(u32, String)> {
     let (line, name) = tag.split_once('|')?;
     Some((line.parse().ok()?, text::unhide(name)))
+}
+
+/// Items by a number, those of equal numbers in their own order. Only numbers are moved while sorting, so
+/// that there is one sort for all types.
+pub fn sorted<T>(items: Vec<T>, key: impl Fn(&T) -> u64) -> Vec<T> {
+    let order = sort::<(u64, usize)>(items.iter().map(key).zip(0..).collect());
+    let mut items: Vec<Option<T>> = items.into_iter().map(Some).collect();
+    order.into_iter().filter_map(|(_, n)| items.get_mut(n)?.take()).collect()
 }
 
 /// Hides what means something to the crate.

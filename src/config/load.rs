@@ -10,13 +10,14 @@ mod values;
 mod watcher;
 
 use super::include::{self, Gathered};
-use super::ini::shorten;
+use super::ini::{shorten, sorted};
 use super::model::{self, Config, Finding, Names, Origin, Origins, Severity};
 use super::options;
 use super::sections::Section;
 use super::suggest;
+use crate::sorted::{Sorted, sort};
 use environment::Found;
-use std::collections::BTreeMap;
+use std::rc::Rc;
 use values::Values;
 
 pub use super::include::Files;
@@ -49,11 +50,20 @@ pub fn read(path: &str, files: &dyn Files, environ: &Names, cwd: &str) -> (Optio
     report_continued(&mut values, &continued);
     let config = build(&mut values, &sections);
     let mut findings = values.findings;
-    let order: BTreeMap<_, _> = (0..).zip(&files).map(|(n, file)| (file.clone(), n)).collect();
-    findings.sort_by_key(|finding| (order.get(&finding.origin.file).copied(), finding.origin.line));
+    findings = in_order(findings, &files);
     // An option of [DEFAULT] is read once for each section.
     findings.dedup();
     (Some(config), findings)
+}
+
+/// Findings by file, in the order of `files`, and line.
+pub fn in_order(findings: Vec<Finding>, files: &[Rc<str>]) -> Vec<Finding> {
+    let mut places = Sorted::new();
+    for (n, file) in (1u64..).zip(files) {
+        places.get_or_insert_with(file.to_string(), || n);
+    }
+    let place = |file: &Rc<str>| places.get(&**file).copied().unwrap_or_default();
+    sorted(findings, |finding| place(&finding.origin.file) << 32 | u64::from(finding.origin.line))
 }
 
 fn build(values: &mut Values<'_>, sections: &[Section]) -> Config {
@@ -88,27 +98,33 @@ fn build(values: &mut Values<'_>, sections: &[Section]) -> Config {
 /// Sorts by name. Commands ignore the case of names, so of names that differ in nothing else the later replaces
 /// the earlier.
 fn unique<T>(values: &mut Values<'_>, what: &str, items: &mut Vec<T>, names: fn(&T) -> (&String, &Origins)) {
-    items.sort_by(|a, b| names(a).0.cmp(names(b).0));
-    let mut last: BTreeMap<String, Origin> = BTreeMap::new();
-    let mut kept = Vec::new();
-    for item in items.drain(..).rev() {
-        let (name, origins) = names(&item);
-        let Some(origin) = origins.section.clone() else { continue };
-        match last.get(&name.to_lowercase()) {
+    let ranks = ranks(values, what, &items.iter().map(names).collect::<Vec<_>>());
+    let ranked = std::mem::take(items).into_iter().zip(ranks).filter_map(|(item, rank)| Some((rank?, item)));
+    *items = sorted(ranked.collect(), |(rank, _)| *rank).into_iter().map(|(_, item)| item).collect();
+}
+
+/// The place of each name among the sorted names; `None` for one that is replaced.
+fn ranks(values: &mut Values<'_>, what: &str, names: &[(&String, &Origins)]) -> Vec<Option<u64>> {
+    let order = sort::<(&str, usize)>(names.iter().map(|(name, _)| name.as_str()).zip(0..).collect());
+    let mut ranks = vec![None; names.len()];
+    let origin = |n: usize| names.get(n).and_then(|(_, origins)| origins.section.as_ref());
+    let mut last: Sorted<String, u64> = Sorted::new();
+    for (rank, (name, n)) in order.into_iter().enumerate().rev() {
+        let (Some(here), Some(place)) = (origin(n), ranks.get_mut(n)) else { continue };
+        match last.get(&name.to_lowercase()).and_then(|other| origin(*other as usize)) {
             Some(other) => {
                 let name = shorten(name);
-                let message = format!(
-                    "the {what} `{name}` is replaced by that at {other}: names are equal in any case"
-                );
-                values.warn(&origin, message);
+                let message =
+                    format!("the {what} `{name}` is replaced by that at {other}: only their case differs");
+                values.warn(here, message);
             }
             None => {
-                last.insert(name.to_lowercase(), origin);
-                kept.push(item);
+                last.insert(name.to_lowercase(), n as u64);
+                *place = Some(rank as u64);
             }
         }
     }
-    items.extend(kept.into_iter().rev());
+    ranks
 }
 
 /// Whether a section holds anything; an empty one counts for nothing, as in Circus. Its name is checked too.

@@ -1,11 +1,11 @@
 //! Files that exist in memory only, for tests.
 
 use super::include::Files;
-use std::collections::BTreeMap;
+use crate::sorted::Sorted;
 use std::io;
 
 /// Files by absolute path.
-pub struct Memory(BTreeMap<String, Vec<u8>>);
+pub struct Memory(Sorted<String, Vec<u8>>);
 
 impl Memory {
     /// Files with these texts.
@@ -15,7 +15,7 @@ impl Memory {
 
     /// One file with these bytes.
     pub fn one(path: &str, bytes: &[u8]) -> Memory {
-        Memory(BTreeMap::from([(path.to_string(), bytes.to_vec())]))
+        Memory(Sorted::from_iter([(path.to_string(), bytes.to_vec())]))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The configuration: text in, values and findings out. Pure: reading files is the caller's part.
 //!
-//! One file's text goes through [`ini`]; [`include`] finds the files and [`sections`] merges them; [`load`] makes
+//! One file's text goes through [`ini`]; [`mod@include`] finds the files and [`sections`] merges them; [`mod@load`] makes
 //! values of them by the tables in [`options`]; [`check`] compares the values with each other.
 
 pub mod check;
@@ -11,6 +11,7 @@ pub mod load;
 #[cfg(test)]
 mod memory;
 pub mod model;
+pub mod number;
 pub mod options;
 pub mod pattern;
 pub mod sections;

@@ -7,7 +7,7 @@ use super::options::{
     self, CircusOptions, Live, PluginOptions, Row, SocketOptions, StreamOptions, WatcherOptions,
 };
 use super::value::{Kind, Value};
-use std::collections::BTreeMap;
+use crate::sorted::Sorted;
 use std::rc::Rc;
 
 /// The most processes of one watcher.
@@ -37,7 +37,7 @@ pub struct Origins {
     /// Where the section begins.
     pub section: Option<Origin>,
     /// Where each key stands.
-    pub keys: BTreeMap<String, Origin>,
+    pub keys: Sorted<String, Origin>,
 }
 
 impl PartialEq for Origins {
@@ -69,7 +69,7 @@ pub struct Config {
 }
 
 /// Names with values, sorted.
-pub type Names = BTreeMap<String, String>;
+pub type Names = Sorted<String, String>;
 
 /// One watcher.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -81,13 +81,13 @@ pub struct WatcherConfig {
     /// The options of the table.
     pub options: WatcherOptions,
     /// Resource limits by lower-case name (`nofile`); `None` is infinity.
-    pub rlimits: BTreeMap<String, Option<u64>>,
+    pub rlimits: Sorted<String, Option<u64>>,
     /// Where its standard output goes; `None`: to that of circus.
-    pub stdout_stream: Option<StreamConfig>,
+    pub stdout_stream: Option<Box<StreamConfig>>,
     /// Where its standard error output goes; `None`: to that of circus.
-    pub stderr_stream: Option<StreamConfig>,
+    pub stderr_stream: Option<Box<StreamConfig>>,
     /// Programs to ask or tell, by the name of the hook, with the flag that ignores failures.
-    pub hooks: BTreeMap<String, (String, bool)>,
+    pub hooks: Sorted<String, (String, bool)>,
     /// The environment of its processes, `$VAR` expanded.
     pub env: Names,
     /// All other keys, with variables replaced; and the text of values that could not be used.
@@ -214,7 +214,8 @@ impl WatcherConfig {
         }
         match (key, value) {
             ("env", Value::Map(env)) => {
-                self.env = env.iter().cloned().collect();
+                self.env.clear();
+                self.env.extend(env.iter().cloned());
                 Ok(Live::Reload)
             }
             ("env", _) => Err(Refused::Type("a valid object")),
@@ -275,7 +276,7 @@ impl WatcherConfig {
     }
 
     fn get_member(&self, prefix: &str, rest: &str, key: &str) -> Option<Value> {
-        let stream = |stream: &Option<StreamConfig>| stream.as_ref().and_then(|s| s.get(rest));
+        let stream = |stream: &Option<Box<StreamConfig>>| stream.as_ref().and_then(|s| s.get(rest));
         match prefix {
             "rlimit_" => self.rlimits.get(&rest.to_ascii_lowercase()).map(|limit| rlimit_value(*limit)),
             "stdout_stream." => stream(&self.stdout_stream),
@@ -335,13 +336,13 @@ pub fn set_row<S>(row: &Row<S>, options: &mut S, value: &Value) -> Result<(), Re
     if (row.set)(options, &accepted) { Ok(()) } else { Err(Refused::Type(row.kind.noun())) }
 }
 
-fn set_stream(stream: &mut Option<StreamConfig>, value: &Value) -> Result<Live, Refused> {
+fn set_stream(stream: &mut Option<Box<StreamConfig>>, value: &Value) -> Result<Live, Refused> {
     let Value::Map(entries) = value else { return Err(Refused::Type("a valid object")) };
     let mut fresh = StreamConfig::default();
     for (key, text) in entries {
         set_stream_key(&mut fresh, key, &Value::Str(text.clone()))?;
     }
-    *stream = Some(fresh);
+    *stream = Some(Box::new(fresh));
     Ok(Live::Stored)
 }
 
@@ -381,55 +382,4 @@ fn rlimit_value(limit: Option<u64>) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn options_are_set_and_read_by_key() {
-        let mut w = WatcherConfig::default();
-        assert_eq!(w.set("numprocesses", &Value::Int(3)), Ok(Live::Numprocesses));
-        assert_eq!(w.get("numprocesses"), Some(Value::Int(3)));
-        assert_eq!(w.set("numprocesses", &Value::Str("3".into())), Err(Refused::Type("an integer")));
-        assert_eq!(w.set("rlimit_NOFILE", &Value::Str("infinity".into())), Ok(Live::Reload));
-        assert_eq!(w.rlimits.get("nofile"), Some(&None));
-        assert_eq!(w.set("stdout_stream.max_bytes", &Value::Str("10".into())), Ok(Live::Stored));
-        assert_eq!(w.get("stdout_stream.max_bytes"), Some(Value::Int(10)));
-        assert!(matches!(w.set("stdout_stream.max_bytes", &Value::Str("x".into())), Err(Refused::Bad(_))));
-        assert_eq!(w.set("nonsense", &Value::Int(1)), Err(Refused::Unknown));
-        assert_eq!(w.set("hooks.before_start", &Value::Str("/bin/x, true".into())), Ok(Live::Stored));
-        assert_eq!(w.hooks.get("before_start"), Some(&("/bin/x".into(), true)));
-    }
-
-    #[test]
-    fn a_class_of_a_stream_is_known_by_both_of_its_names() {
-        let kind = |class: Option<&str>, filename: Option<&str>| {
-            let mut stream = StreamConfig::default();
-            stream.options.class = class.map(Into::into);
-            stream.options.filename = filename.map(Into::into);
-            stream.kind()
-        };
-        assert_eq!(kind(None, Some("x")), StreamKind::File);
-        assert_eq!(kind(Some("circus.stream.FileStream"), None), StreamKind::File);
-        assert_eq!(kind(Some("FancyStdoutStream"), None), StreamKind::FancyStdout);
-        assert_eq!(kind(Some("StdoutStream"), Some("x")), StreamKind::Stdout);
-        assert_eq!(kind(Some("my.Stream"), Some("x")), StreamKind::Stdout);
-    }
-
-    #[test]
-    fn names_are_bounded() {
-        assert_eq!(check_name("my app.1"), Ok(()));
-        assert_eq!(check_name(&"\u{e9}".repeat(255)), Ok(()));
-        for bad in ["", "a\nb", &"x".repeat(256)] {
-            assert!(check_name(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_singleton_has_one_process_at_most() {
-        let mut w = WatcherConfig::default();
-        w.options.numprocesses = 5;
-        assert_eq!(w.wanted(), 5);
-        w.options.singleton = true;
-        assert_eq!(w.wanted(), 1);
-    }
-}
+mod tests;

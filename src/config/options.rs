@@ -145,7 +145,7 @@ section! {
     "numprocesses" => numprocesses: i64 = 1, Kind::Int, Global, Numprocesses, Works, "how many processes to run";
     "shell" => shell: bool = false, Kind::Bool, Global, Reload, Works, "run the text of cmd and args by /bin/sh -c";
     "shell_args" => shell_args: Maybe = None, Kind::Text, Watcher, Reload, Works, "arguments of the shell: $0, $1 and so on";
-    "executable" => executable: Maybe = None, Kind::Text, Watcher, Reload, Works, "the program to run instead of the first word of cmd, which stays argv[0]";
+    "executable" => executable: Maybe = None, Kind::Text, Watcher, Reload, Works, "the program to run instead of the first word of cmd, which stays the name that it is called by";
     "working_dir" => working_dir: Maybe = None, Kind::Text, Watcher, Reload, Works, "the directory the processes run in; that of circus unless set";
     "uid" => uid: Maybe = None, Kind::Id, Watcher, Reload, Works, "the user to run as, by name or number";
     "gid" => gid: Maybe = None, Kind::Id, Watcher, Reload, Works, "the group to run as, by name or number; the user's own unless set";

@@ -3,7 +3,7 @@
 
 use super::ini::{self, Document};
 use super::model::{Finding, Origin, Severity};
-use std::collections::BTreeMap;
+use crate::sorted::Sorted;
 use std::rc::Rc;
 
 /// `[DEFAULT]` adds its options to every section, so many in all at most.
@@ -28,7 +28,7 @@ pub struct Section {
     /// Where it first begins.
     pub origin: Origin,
     /// Its options by key.
-    pub entries: BTreeMap<String, Entry>,
+    pub entries: Sorted<String, Entry>,
     /// How many sections begin before it.
     order: usize,
 }
@@ -36,7 +36,7 @@ pub struct Section {
 /// The sections of all files.
 #[derive(Default)]
 pub struct Sections {
-    sections: BTreeMap<String, Section>,
+    sections: Sorted<String, Section>,
     main: Option<Rc<str>>,
 }
 
@@ -55,8 +55,8 @@ impl Sections {
         for ini::Section { name, line, options } in document.sections {
             let order = self.sections.len();
             let fresh =
-                || Section { name: name.clone(), origin: origin(line), entries: BTreeMap::new(), order };
-            let section = self.sections.entry(name.clone()).or_insert_with(fresh);
+                || Section { name: name.clone(), origin: origin(line), entries: Sorted::new(), order };
+            let section = self.sections.get_or_insert_with(name.clone(), fresh);
             for option in options {
                 let entry = Entry { key: option.key, value: option.value, origin: origin(option.line) };
                 findings.extend(section.add(entry, self.main.as_ref()));
@@ -74,8 +74,10 @@ impl Sections {
     /// that it has not itself.
     pub fn finish(mut self, findings: &mut Vec<Finding>) -> Vec<Section> {
         let defaults = self.sections.remove("DEFAULT");
-        let mut sections: Vec<Section> = self.sections.into_values().collect();
-        sections.sort_by_key(|section| section.order);
+        let mut sections = ini::sorted(
+            self.sections.into_iter().map(|(_, section)| section).collect(),
+            |section: &Section| section.order as u64,
+        );
         let Some(defaults) = defaults else { return sections };
         if defaults.entries.len() * sections.len() > MOST_DEFAULTS {
             let message = "[DEFAULT] times the number of sections is too much".into();
@@ -84,7 +86,7 @@ impl Sections {
         }
         for section in &mut sections {
             for (key, entry) in &defaults.entries {
-                section.entries.entry(key.clone()).or_insert_with(|| entry.clone());
+                section.entries.get_or_insert_with(key.clone(), || entry.clone());
             }
         }
         sections

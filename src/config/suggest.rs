@@ -104,17 +104,21 @@ pub fn section(name: &str) -> Option<String> {
     }
 }
 
-/// The word that differs least from `word`, if it differs little enough.
+/// The word that differs least from `word`, whatever its case, if it differs little enough.
 pub fn nearest(word: &str, words: &[&'static str]) -> Option<&'static str> {
-    let word: Vec<char> = word.to_lowercase().chars().take(40).collect();
+    if word.len() > 40 {
+        return None;
+    }
     let limit = if word.len() < 5 { 1 } else { 2 };
-    let near = words.iter().filter(|known| known.len().abs_diff(word.len()) <= limit);
-    let rated =
-        near.map(|known| (distance(&word, &known.to_lowercase().chars().collect::<Vec<_>>()), *known));
-    rated
-        .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, known)| known)
+    let mut rows = Rows::default();
+    let mut best = None;
+    for known in words.iter().filter(|known| known.len().abs_diff(word.len()) <= limit) {
+        let distance = rows.distance(word.as_bytes(), known.as_bytes());
+        if distance <= limit && best.is_none_or(|(least, _)| distance < least) {
+            best = Some((distance, *known));
+        }
+    }
+    best.map(|(_, known)| known)
 }
 
 fn keys(place: Place) -> Vec<&'static str> {
@@ -139,26 +143,41 @@ fn belongs(place: Place, key: &str) -> Option<&'static str> {
     sections.iter().find(|(other, _)| *other != place && keys(*other).contains(&key)).map(|(_, name)| *name)
 }
 
-/// How many letters must be changed, added, left out or swapped with their neighbour to turn `a` into `b`.
-fn distance(a: &[char], b: &[char]) -> usize {
-    let mut before_last: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    let mut previous = None;
-    for (n, ca) in a.iter().enumerate() {
-        let mut row = vec![n + 1];
-        for (m, cb) in b.iter().enumerate() {
-            let at = |row: &[usize], m: usize| row.get(m).copied().unwrap_or(usize::MAX / 2);
-            let mut best =
-                (at(&last, m) + usize::from(ca != cb)).min(at(&last, m + 1) + 1).min(at(&row, m) + 1);
-            if m > 0 && previous == Some(cb) && b.get(m - 1) == Some(ca) {
-                best = best.min(at(&before_last, m - 1) + 1);
+/// The last rows of the table that a distance is counted in, kept from one word to the next.
+#[derive(Default)]
+struct Rows {
+    before_last: Vec<usize>,
+    last: Vec<usize>,
+    row: Vec<usize>,
+}
+
+impl Rows {
+    /// How many letters must be changed, added, left out or swapped with their neighbour to turn `a` into `b`.
+    fn distance(&mut self, a: &[u8], b: &[u8]) -> usize {
+        self.last.clear();
+        self.last.extend(0..=b.len());
+        let mut previous = 0;
+        for (n, ca) in (1..).zip(a) {
+            self.row.clear();
+            self.row.push(n);
+            let mut before = 0;
+            for (m, cb) in b.iter().enumerate() {
+                let at = |row: &[usize], m: usize| row.get(m).copied().unwrap_or(usize::MAX / 2);
+                let differs = usize::from(!ca.eq_ignore_ascii_case(cb));
+                let mut best = at(&self.last, m) + differs;
+                best = best.min(at(&self.last, m + 1) + 1).min(at(&self.row, m) + 1);
+                if m > 0 && cb.eq_ignore_ascii_case(&previous) && ca.eq_ignore_ascii_case(&before) {
+                    best = best.min(at(&self.before_last, m - 1) + 1);
+                }
+                self.row.push(best);
+                before = *cb;
             }
-            row.push(best);
+            std::mem::swap(&mut self.before_last, &mut self.last);
+            std::mem::swap(&mut self.last, &mut self.row);
+            previous = *ca;
         }
-        before_last = std::mem::replace(&mut last, row);
-        previous = Some(ca);
+        self.last.last().copied().unwrap_or(0)
     }
-    last.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -204,8 +223,7 @@ mod tests {
 
     #[test]
     fn distance_counts_a_swap_once() {
-        let distance =
-            |a: &str, b: &str| distance(&a.chars().collect::<Vec<_>>(), &b.chars().collect::<Vec<_>>());
+        let distance = |a: &str, b: &str| Rows::default().distance(a.as_bytes(), b.as_bytes());
         assert_eq!(distance("dealy", "delay"), 1);
         assert_eq!(distance("", "abc"), 3);
         assert_eq!(distance("kitten", "sitting"), 3);

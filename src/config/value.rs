@@ -3,7 +3,7 @@
 //! A [`Kind`] is one column of the option table. Both readers of values use it: the file reader, which has text,
 //! and the control commands `set` and `add`, which have typed JSON.
 
-use super::signals;
+use super::{number, signals};
 
 /// One typed value of an option.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,7 +119,7 @@ fn parse_int(text: &str) -> Option<i64> {
 /// Python's `float()` without `nan`, which no option can use.
 fn parse_float(text: &str) -> Option<f64> {
     let text = without_underscores(text)?;
-    text.parse().ok().filter(|n: &f64| !n.is_nan()).map(bounded)
+    number::parse(&text).map(bounded)
 }
 
 /// For ever is 30 years, so that no sum of times overflows.

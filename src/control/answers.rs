@@ -3,10 +3,11 @@
 //! Each function gives the keys that stand in the envelope of the reply; [`super::protocol::encode_answer`] puts them
 //! there. The daemon only collects the facts.
 
-use super::{Map, Refusal, python, queries};
+use super::{Map, Refusal, object, one, python, queries};
 use crate::arbiter::Pid;
 use crate::config::options::{self, CircusOptions, WatcherOptions};
-use crate::config::{StreamConfig, Value, WatcherConfig};
+use crate::config::{StreamConfig, Value, WatcherConfig, number};
+use crate::sorted::{sort, sort_by};
 use serde_json::Value as Json;
 
 /// What Circus says of a process that is gone.
@@ -99,15 +100,10 @@ pub struct ProcessFact {
     pub children: Vec<ProcessFact>,
 }
 
-fn one(key: &str, value: impl Into<Json>) -> Map {
-    Map::from_iter([(key.to_string(), value.into())])
-}
-
 /// The names of all watchers.
 pub fn list<'a>(names: impl Iterator<Item = &'a str>) -> Map {
-    let mut names: Vec<String> = names.map(str::to_lowercase).collect();
-    names.sort();
-    one("watchers", names)
+    let names: Vec<String> = names.map(str::to_lowercase).collect();
+    one("watchers", sort(names).into())
 }
 
 /// The active processes of a watcher.
@@ -117,17 +113,18 @@ pub fn pids(pids: impl Iterator<Item = Pid>) -> Map {
 
 /// The states of all watchers.
 pub fn status_all<'a>(statuses: impl Iterator<Item = (&'a str, &'a str)>) -> Map {
-    one("statuses", statuses.map(|(name, status)| (name.to_string(), Json::from(status))).collect::<Map>())
+    let mut members = statuses.map(|(name, status)| (name.to_string(), status.into()));
+    one("statuses", Json::Object(object(&mut members)))
 }
 
 /// The state of one watcher.
 pub fn status(status: &str) -> Map {
-    one("status", status)
+    one("status", status.into())
 }
 
 /// How many processes run: of the watcher that the client calls `name`, or in all.
 pub fn numprocesses(count: usize, name: Option<&str>) -> Map {
-    let mut map = one("numprocesses", count);
+    let mut map = one("numprocesses", count.into());
     if let Some(name) = name {
         map.insert("watcher_name".into(), name.into());
     }
@@ -136,7 +133,7 @@ pub fn numprocesses(count: usize, name: Option<&str>) -> Map {
 
 /// How many watchers there are.
 pub fn numwatchers(count: usize) -> Map {
-    one("numwatchers", count)
+    one("numwatchers", count.into())
 }
 
 /// The value of an option as JSON.
@@ -147,7 +144,7 @@ pub fn json(value: &Value) -> Json {
         Value::Int(number) => Json::from(*number),
         Value::Float(number) => Json::from(*number),
         Value::Str(text) => Json::from(text.as_str()),
-        Value::Map(map) => map.iter().map(|(k, v)| (k.clone(), Json::from(v.as_str()))).collect(),
+        Value::Map(map) => Json::Object(object(&mut map.iter().map(|(k, v)| (k.clone(), v.as_str().into())))),
     }
 }
 
@@ -161,7 +158,8 @@ pub fn options(watcher: &WatcherConfig) -> Map {
             map.insert(row.key.into(), json(&value));
         }
     }
-    for key in ["env", "stdout_stream_conf", "stderr_stream_conf"] {
+    // The environment may hold secrets: only who asks for it by `get` is sent it.
+    for key in ["stdout_stream_conf", "stderr_stream_conf"] {
         map.extend(member(watcher, key).map(|value| (key.to_string(), value)));
     }
     map.extend(watcher.rlimits.keys().filter_map(|name| {
@@ -173,7 +171,7 @@ pub fn options(watcher: &WatcherConfig) -> Map {
         ("hooks.".to_string() + name, text.into())
     }));
     map.extend(watcher.free.iter().map(|(key, value)| (key.clone(), value.as_str().into())));
-    one("options", map)
+    one("options", Json::Object(map))
 }
 
 /// Some options of a watcher.
@@ -182,15 +180,17 @@ pub fn options(watcher: &WatcherConfig) -> Map {
 /// There is no option of one of those names.
 pub fn get(watcher: &WatcherConfig, keys: &[String]) -> Result<Map, Refusal> {
     let unknown = |key: &str| Refusal::message(format!("{} option not found", python::quoted(key)));
-    let options: Result<Map, Refusal> =
-        keys.iter().map(|key| Ok((key.clone(), member(watcher, key).ok_or_else(|| unknown(key))?))).collect();
-    Ok(one("options", options?))
+    let mut options = Map::new();
+    for key in keys {
+        options.insert(key.clone(), member(watcher, key).ok_or_else(|| unknown(key))?);
+    }
+    Ok(one("options", Json::Object(options)))
 }
 
 fn member(watcher: &WatcherConfig, key: &str) -> Option<Json> {
     match key {
-        "stdout_stream" | "stdout_stream_conf" => Some(stream(watcher.stdout_stream.as_ref())),
-        "stderr_stream" | "stderr_stream_conf" => Some(stream(watcher.stderr_stream.as_ref())),
+        "stdout_stream" | "stdout_stream_conf" => Some(stream(watcher.stdout_stream.as_deref())),
+        "stderr_stream" | "stderr_stream_conf" => Some(stream(watcher.stderr_stream.as_deref())),
         _ => watcher.get(key).map(|value| json(&value)),
     }
 }
@@ -198,7 +198,7 @@ fn member(watcher: &WatcherConfig, key: &str) -> Option<Json> {
 /// What is set of a stream; nothing when there is none.
 fn stream(stream: Option<&StreamConfig>) -> Json {
     let entries = stream.map(StreamConfig::entries).unwrap_or_default();
-    Json::Object(entries.iter().map(|(key, value)| (key.to_string(), json(value))).collect())
+    Json::Object(object(&mut entries.iter().map(|(key, value)| (key.to_string(), json(value)))))
 }
 
 /// The options of circus, or one of them. `endpoint` is the place that is really served.
@@ -212,17 +212,20 @@ pub fn globaloptions(circus: &CircusOptions, endpoint: &str, option: Option<&str
     };
     let all = queries::GLOBAL_OPTIONS;
     match option {
-        None => Ok(one("options", all.iter().map(|key| (key.to_string(), value(key))).collect::<Map>())),
-        Some(key) if all.contains(&key) => Ok(one("options", one(key, value(key)))),
+        None => {
+            let options = object(&mut all.iter().map(|key| (key.to_string(), value(key))));
+            Ok(one("options", Json::Object(options)))
+        }
+        Some(key) if all.contains(&key) => Ok(one("options", Json::Object(one(key, value(key))))),
         Some(key) => Err(Refusal::message(format!("{} not an existing option", python::quoted(key)))),
     }
 }
 
 /// The sockets, by descriptor.
 pub fn listsockets(mut sockets: Vec<SocketFact>) -> Map {
-    sockets.sort_by_key(|socket| socket.fd);
+    sort_by(&mut sockets, |a, b| a.fd < b.fd);
     let object = |socket: SocketFact| {
-        let mut map = one("fd", socket.fd);
+        let mut map = one("fd", socket.fd.into());
         map.insert("name".into(), socket.name.into());
         map.insert("backlog".into(), socket.backlog.into());
         match socket.place {
@@ -244,19 +247,20 @@ pub type Processes = Vec<(Pid, Option<ProcessFact>)>;
 
 /// Statistics of all watchers.
 pub fn stats_all<'a>(watchers: impl Iterator<Item = (&'a str, Processes)>) -> Map {
-    one("infos", watchers.map(|(name, facts)| (name.to_string(), infos(facts))).collect::<Map>())
+    let mut members = watchers.map(|(name, facts)| (name.to_string(), infos(facts)));
+    one("infos", Json::Object(object(&mut members)))
 }
 
 /// Statistics of the watcher that the client calls `name`.
 pub fn stats_watcher(name: &str, processes: Processes) -> Map {
-    let mut map = one("name", name);
+    let mut map = one("name", name.into());
     map.insert("info".into(), infos(processes));
     map
 }
 
 /// Statistics of one process.
 pub fn stats_process(pid: Pid, fact: Option<ProcessFact>) -> Map {
-    let mut map = one("process", pid);
+    let mut map = one("process", pid.into());
     map.insert("info".into(), fact.map_or(Json::from(GONE), info));
     map
 }
@@ -279,7 +283,7 @@ pub fn dstats(fact: ProcessFact) -> Map {
 fn infos(processes: Processes) -> Json {
     let info =
         |(pid, fact): (Pid, Option<ProcessFact>)| (pid.to_string(), fact.map_or(Json::from(GONE), info));
-    Json::Object(processes.into_iter().map(info).collect())
+    Json::Object(object(&mut processes.into_iter().map(info)))
 }
 
 /// Circus's object of a process.
@@ -288,7 +292,7 @@ fn info(fact: ProcessFact) -> Json {
         value.map_or_else(|| Json::from("N/A"), Into::into)
     }
     let rounded = |value: Option<f64>, scale: f64| value.map(|v| (v * scale).round() / scale);
-    let mut map = one("pid", fact.pid);
+    let mut map = one("pid", fact.pid.into());
     let mut put = |key: &str, value: Json| map.insert(key.into(), value);
     put("cmdline", or_not(fact.cmdline));
     put("username", or_not(fact.username));
@@ -318,7 +322,7 @@ fn human(bytes: u64) -> String {
     else {
         return format!("{bytes}B");
     };
-    format!("{:.2}{name}", bytes as f64 / unit as f64)
+    format!("{}{name}", number::fixed(bytes as f64 / unit as f64, 2))
 }
 
 /// Processor time as `M:SS.ff`; the minutes go on above 59, unlike Circus's.

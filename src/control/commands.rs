@@ -94,7 +94,7 @@ pub static COMMANDS: &[Command] = &[
         verbatim: true,
         summary: "add a watcher",
         detail: "The words of CMD are joined by blanks; they may begin with dashes. The watcher has the default \
-                 options and is gone when circus ends or reads its configuration again.",
+                 options and is gone when circus ends.",
         encode: tuning::encode_add,
         decode: tuning::decode_add,
         render: lifecycle::render_ok,
@@ -345,7 +345,7 @@ pub static COMMANDS: &[Command] = &[
         name: "stats",
         usage: "[NAME [PID]]",
         words: (0, 2),
-        flags: &[Flag { name: "extended", value: None, help: "with what the hook extended_stats adds" }],
+        flags: &[Flag { name: "extended", value: None, help: "accepted; no hook adds anything yet" }],
         verbatim: false,
         summary: "show what processes use",
         detail: "One line a process: pid, program, user, nice, resident and virtual memory, percent of a \

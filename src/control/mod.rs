@@ -22,3 +22,17 @@ pub use props::Refusal;
 
 /// A JSON object, sorted by key.
 pub type Map = serde_json::Map<String, serde_json::Value>;
+
+/// An object of these members. Collecting would sort them first, and the code of a sort is large.
+pub fn object(members: &mut dyn Iterator<Item = (String, serde_json::Value)>) -> Map {
+    let mut map = Map::new();
+    for (key, value) in members {
+        map.insert(key, value);
+    }
+    map
+}
+
+/// An object of one member.
+pub fn one(key: &str, value: serde_json::Value) -> Map {
+    object(&mut std::iter::once((key.to_string(), value)))
+}

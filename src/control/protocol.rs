@@ -4,7 +4,7 @@
 
 use super::props::Props;
 use super::python::quoted;
-use super::{Map, Refusal, commands};
+use super::{Map, Refusal, commands, object};
 use crate::arbiter::Pid;
 use crate::arbiter::request::{Errno, Reply, Request};
 use serde_json::Value as Json;
@@ -140,7 +140,7 @@ fn keys(reply: &Reply) -> Map {
 }
 
 fn started_and_kept(started: &[Pid], kept: &[Pid]) -> Map {
-    Map::from_iter([("started".to_string(), pids(started)), ("kept".to_string(), pids(kept))])
+    object(&mut [("started".to_string(), pids(started)), ("kept".to_string(), pids(kept))].into_iter())
 }
 
 fn pids(pids: &[Pid]) -> Json {

@@ -5,8 +5,9 @@ use super::commands::CliArgs;
 use super::lifecycle::flag;
 use super::props::Props;
 use super::python;
-use super::{Map, Refusal};
+use super::{Map, Refusal, object, one};
 use crate::arbiter::request::{Question, Request};
+use crate::sorted::sort_by;
 use serde_json::Value as Json;
 
 type Encoded = Result<Map, String>;
@@ -18,7 +19,7 @@ pub const GLOBAL_OPTIONS: [&str; 5] =
 
 /// The words that were typed as properties of these names.
 pub fn positional(args: &CliArgs, keys: &[&str]) -> Map {
-    keys.iter().zip(&args.words).map(|(key, word)| (key.to_string(), word.clone().into())).collect()
+    object(&mut keys.iter().zip(&args.words).map(|(key, word)| (key.to_string(), word.clone().into())))
 }
 
 pub fn encode_none(_: &CliArgs) -> Encoded {
@@ -46,7 +47,7 @@ pub fn encode_stats(args: &CliArgs) -> Encoded {
 }
 
 pub fn encode_listen(args: &CliArgs) -> Encoded {
-    Ok(Map::from_iter([("topics".to_string(), args.words.iter().cloned().collect())]))
+    Ok(one("topics", args.words.iter().cloned().collect()))
 }
 
 fn question(question: Question) -> Decoded {
@@ -196,7 +197,8 @@ pub fn render_stats(_: &Map, reply: &Map) -> String {
 fn watcher(name: &str, info: &Json, out: &mut Vec<String>) {
     out.push(format!("{name}:"));
     let mut infos: Vec<_> = info.as_object().into_iter().flatten().collect();
-    infos.sort_by_key(|(pid, _)| pid.parse::<i64>().unwrap_or(i64::MAX));
+    let number = |pid: &str| pid.parse::<i64>().unwrap_or(i64::MAX);
+    sort_by(&mut infos, |a, b| number(a.0) < number(b.0));
     infos.into_iter().for_each(|(pid, info)| process(pid, info, out));
 }
 

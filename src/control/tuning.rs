@@ -61,18 +61,14 @@ pub fn encode_add(args: &CliArgs) -> Result<Map, String> {
 
 pub fn encode_set(args: &CliArgs) -> Result<Map, String> {
     let mut map = positional(args, &["name"]);
-    let pairs = args.words.get(1..).unwrap_or_default().chunks(2);
-    let options: Result<Map, String> = pairs
-        .map(|pair| match pair {
-            [key, value] => {
-                let key = key.to_lowercase();
-                let value = typed(&key, value)?;
-                Ok((key, value))
-            }
-            _ => Err("List of key/values is invalid".into()),
-        })
-        .collect();
-    map.insert("options".into(), Json::Object(options?));
+    let mut options = Map::new();
+    for pair in args.words.get(1..).unwrap_or_default().chunks(2) {
+        let [key, value] = pair else { return Err("List of key/values is invalid".into()) };
+        let key = key.to_lowercase();
+        let value = typed(&key, value)?;
+        options.insert(key, value);
+    }
+    map.insert("options".into(), Json::Object(options));
     flag(&mut map, args, "waiting");
     Ok(map)
 }
@@ -96,14 +92,14 @@ fn typed(key: &str, text: &str) -> Result<Json, String> {
 
 /// `A=1,B=2` as an object.
 fn members(text: &str, between: char, form: &str) -> Result<Json, String> {
-    text.split(',')
-        .filter(|member| !member.trim().is_empty())
-        .map(|member| match member.split_once(between) {
-            Some((key, value)) => Ok((key.trim().to_string(), value.trim().into())),
-            None => Err(format!("{} is no {form}", quoted(member))),
-        })
-        .collect::<Result<Map, String>>()
-        .map(Json::Object)
+    let mut map = Map::new();
+    for member in text.split(',').filter(|member| !member.trim().is_empty()) {
+        let Some((key, value)) = member.split_once(between) else {
+            return Err(format!("{} is no {form}", quoted(member)));
+        };
+        map.insert(key.trim().into(), value.trim().into());
+    }
+    Ok(Json::Object(map))
 }
 
 /// The family of options that `key` belongs to.

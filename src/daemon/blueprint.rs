@@ -41,6 +41,9 @@ impl Blueprint {
     /// # Errors
     /// A sentence that says what is missing.
     pub fn new(config: &WatcherConfig, sockets: &Sockets) -> Result<Blueprint, String> {
+        if let Some(reason) = &config.broken {
+            return Err(reason.clone());
+        }
         let options = &config.options;
         let mut child = Child { session: true, ..Child::default() };
         child.working_dir = options.working_dir.as_deref().map(c_string).transpose()?;
@@ -204,7 +207,7 @@ fn python_text(value: &Value) -> String {
         Value::Bool(true) => "True".into(),
         Value::Bool(false) => "False".into(),
         Value::Int(n) => n.to_string(),
-        Value::Float(n) => n.to_string(),
+        Value::Float(n) => serde_json::Value::from(*n).to_string(),
         Value::Str(text) => text.clone(),
         Value::Map(_) => String::new(),
     }
@@ -244,7 +247,7 @@ fn environment(
     };
     let mut env: Names =
         config.env.iter().map(|(name, value)| (name.clone(), expand(value, &late))).collect();
-    env.entry("PATH".into()).or_insert_with(|| DEFAULT_PATH.into());
+    env.get_or_insert_with("PATH".into(), || DEFAULT_PATH.into());
     // What circus's own parent said about descriptors is not about those of the child.
     for name in ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET"] {
         env.remove(name);

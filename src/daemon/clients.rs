@@ -4,26 +4,20 @@
 //! that does not read is not read from either, and a subscriber that does not read loses events and is told how
 //! many. All sockets are non-blocking; writing begins at once and goes on when the kernel says so.
 
+use super::endpoint::Opened;
 use super::eventloop::Daemon;
 use super::log::Level;
 use super::sockets::OwnFile;
 use crate::arbiter::request::{Errno, Order, Reply, Request, Select, Ticket};
 use crate::arbiter::{Event, Published, WatcherId};
-use crate::config::options::CircusOptions;
-use crate::config::text;
-use crate::control::endpoint::{Directory, Place};
 use crate::control::frame::{Lines, TooLong};
-use crate::control::{Map, protocol, topics};
-use crate::sorted::Sorted;
-use crate::sys::address::Address;
-use crate::sys::socket::{self, PathState};
-use crate::sys::{self, clock, user};
+use crate::control::{self, Map, protocol, topics};
+use crate::sorted::{Sorted, sort};
+use crate::sys::{self, clock, socket};
 use serde_json::Value as Json;
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// The most connections at a time.
@@ -38,14 +32,6 @@ const REQUESTS: usize = 64;
 const ACCEPTS: usize = 64;
 /// How long to wait when the kernel has no descriptor left for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-
-/// Why the control socket cannot be opened.
-pub struct Refused {
-    /// A sentence.
-    pub message: String,
-    /// circus can do without it.
-    pub only_a_warning: bool,
-}
 
 /// A request that is not answered yet.
 struct Asked {
@@ -68,6 +54,8 @@ struct Client {
     readable: bool,
     /// It has ended its side: it is closed when everything is written.
     ended: bool,
+    /// Nobody is there any more.
+    broken: bool,
 }
 
 /// The control socket and its connections.
@@ -82,6 +70,8 @@ pub struct Clients {
     next_ticket: u64,
     accepting: bool,
     next_accept: Option<Instant>,
+    /// Connections to look at in the next turn: they have got the last reply that they waited for, or are broken.
+    revisit: Vec<u32>,
     abstract_only_for: Option<u32>,
 }
 
@@ -91,43 +81,15 @@ impl Clients {
         Clients { endpoint: "none".into(), ..Clients::default() }
     }
 
-    /// Opens the control socket.
-    ///
-    /// # Errors
-    /// Why that cannot be.
-    pub fn listen(place: &Place, directory: &Directory, options: &CircusOptions) -> Result<Clients, Refused> {
-        let refuse = |why: &dyn std::fmt::Display, only_a_warning| Refused {
-            message: format!("control socket {place}: {why}"),
-            only_a_warning,
-        };
-        let address = match place {
-            Place::Abstract(name) => Address::Abstract(text::to_bytes(name).into_owned()),
-            Place::Path(path) => {
-                prepare(path, directory).map_err(|(why, harmless)| refuse(&why, harmless))?;
-                Address::Unix(path.into())
-            }
-        };
-        let mode = u32::try_from(options.endpoint_mode).unwrap_or(0o600);
-        let fd = socket::listen_unix(&address, mode).map_err(|error| {
-            let harmless = error.error.kind() == ErrorKind::PermissionDenied
-                || error.error.kind() == ErrorKind::ReadOnlyFilesystem;
-            refuse(&error, harmless)
-        })?;
-        let file = match &address {
-            Address::Unix(path) => OwnFile::new(path),
-            Address::Inet(_) | Address::Abstract(_) => None,
-        };
-        if let (Some(owner), Address::Unix(path)) = (&options.endpoint_owner, &address) {
-            give_to(&path, owner).map_err(|why| refuse(&why, false))?;
-        }
-        let abstract_only_for = matches!(address, Address::Abstract(_)).then(user::current_uid);
-        Ok(Clients {
-            listener: Some(OwnedFd::into(fd)),
-            endpoint: place.to_string(),
-            _file: file,
-            abstract_only_for,
+    /// Serves an open control socket.
+    pub fn serve_on(opened: Opened) -> Clients {
+        Clients {
+            listener: Some(opened.listener),
+            endpoint: opened.endpoint,
+            _file: opened.file,
+            abstract_only_for: opened.only_for,
             ..Clients::default()
-        })
+        }
     }
 
     /// Where the control socket is, or `none`.
@@ -148,7 +110,7 @@ impl Clients {
 
     /// Whether something can be done without waiting.
     pub fn are_busy(&self) -> bool {
-        self.accepting || self.clients.values().any(Client::can_be_read)
+        self.accepting || !self.revisit.is_empty() || self.clients.values().any(Client::can_be_read)
     }
 
     /// When accepting is tried again, after the kernel had no descriptor.
@@ -164,48 +126,6 @@ impl Clients {
     }
 }
 
-/// Makes sure that a control socket can be made at `path`.
-///
-/// # Errors
-/// A sentence, and whether circus can do without.
-fn prepare(path: &str, directory: &Directory) -> Result<(), (String, bool)> {
-    if Path::new(path).parent() == Some(Path::new(&directory.path)) {
-        make_directory(directory).map_err(|why| (why, true))?;
-    }
-    match socket::path_state(Path::new(path)) {
-        Ok(PathState::Absent) => Ok(()),
-        Ok(PathState::NotASocket) => Err(("there is a file of that name, and it is no socket".into(), false)),
-        Ok(PathState::InUse) => Err(("another circus serves it already".into(), false)),
-        // Left by a circus that was killed.
-        Ok(PathState::Stale) => std::fs::remove_file(path).map_err(|error| (sys::io_words(&error), false)),
-        Err(error) => Err((sys::io_words(&error), false)),
-    }
-}
-
-/// Makes the default directory of control sockets. One in a place where anybody may make directories must be ours.
-fn make_directory(directory: &Directory) -> Result<(), String> {
-    let path = Path::new(&directory.path);
-    let mode = if directory.exposed { 0o700 } else { 0o755 };
-    match std::fs::DirBuilder::new().mode(mode).create(path) {
-        Ok(()) => return Ok(()),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(format!("{}: {}", directory.path, sys::io_words(&error))),
-    }
-    let meta = path.symlink_metadata().map_err(|error| sys::io_words(&error))?;
-    let ours = meta.is_dir() && meta.uid() == user::current_uid() && meta.mode() & 0o077 == 0;
-    if directory.exposed && !ours {
-        return Err(format!("{} is not a directory of this user's with mode 0700", directory.path));
-    }
-    Ok(())
-}
-
-fn give_to(path: &Path, owner: &str) -> Result<(), String> {
-    let account = user::find_user(owner).map_err(|error| sys::io_words(&error))?;
-    let account = account.ok_or_else(|| format!("endpoint_owner = {owner}: there is no such user"))?;
-    user::lchown(path, Some(account.uid), None)
-        .map_err(|error| format!("endpoint_owner = {owner}: {}", sys::io_words(&error)))
-}
-
 impl Client {
     fn new(stream: UnixStream) -> Client {
         Client {
@@ -217,6 +137,7 @@ impl Client {
             missed: 0,
             readable: true,
             ended: false,
+            broken: false,
         }
     }
 
@@ -231,8 +152,7 @@ impl Client {
     /// Queues a line and writes what goes.
     fn send(&mut self, line: &[u8]) {
         self.out.extend_from_slice(line);
-        // An error shows again at the next event of the connection, which then closes it.
-        let _ = self.flush();
+        self.broken |= self.flush().is_err();
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -272,15 +192,20 @@ impl Client {
 
 impl Daemon {
     /// Looks after the connections that had an event, those that have more to read, and new ones.
-    pub(super) fn serve_clients(&mut self, mut with_events: Vec<u32>) {
-        for id in &with_events {
+    ///
+    /// An event comes with whether the other side is gone altogether; then what it has sent is still read.
+    pub(super) fn serve_clients(&mut self, events: &[(u32, bool)]) {
+        let mut with_events = std::mem::take(&mut self.clients.revisit);
+        for (id, gone) in events {
             if let Some(client) = self.clients.clients.get_mut(id) {
                 client.readable = true;
+                client.broken |= gone;
+                with_events.push(*id);
             }
         }
         let more = self.clients.clients.iter().filter(|(_, client)| client.can_be_read()).map(|(id, _)| *id);
         with_events.extend(more);
-        with_events.sort_unstable();
+        let mut with_events = sort(with_events);
         with_events.dedup();
         for id in with_events {
             self.serve(id);
@@ -350,11 +275,12 @@ impl Daemon {
     fn serve(&mut self, id: u32) {
         let alive = self.read_requests(id);
         let Some(client) = self.clients.clients.get_mut(&id) else { return };
-        let flushed = client.flush();
+        client.broken |= client.flush().is_err();
         let waits = self.clients.asked.values().any(|asked| asked.client == id);
         let Some(client) = self.clients.clients.get(&id) else { return };
         let done = client.ended && client.queued() == 0 && !waits && client.topics.is_none();
-        if !alive || flushed.is_err() || done {
+        let gone = client.broken && !client.can_be_read();
+        if !alive || gone || done {
             self.close_client(id);
         }
     }
@@ -402,7 +328,13 @@ impl Daemon {
             let incoming = match client.lines.next() {
                 None => return true,
                 Some(Ok([])) => continue,
-                Some(Ok(line)) => protocol::decode(line),
+                Some(Ok(line)) => {
+                    let incoming = protocol::decode(line);
+                    if let Ok(Request::Order(_)) = incoming.request {
+                        self.log.debug(format_args!("control: {}", String::from_utf8_lossy(line)));
+                    }
+                    incoming
+                }
                 Some(Err(TooLong)) => protocol::too_long(),
             };
             self.take_request(id, incoming);
@@ -459,7 +391,6 @@ impl Daemon {
         if !cast {
             self.clients.asked.insert(ticket, Asked { client, id });
         }
-        self.log.debug(format_args!("control: {order:?}"));
         self.dispatch(Event::Order { ticket, order, targets });
     }
 
@@ -481,8 +412,8 @@ impl Daemon {
         let Some(asked) = self.clients.asked.remove(&ticket) else { return };
         let Some(client) = self.clients.clients.get_mut(&asked.client) else { return };
         client.send(&protocol::encode_reply(&asked.id, reply, clock::realtime()));
-        if client.ended {
-            self.serve(asked.client);
+        if client.ended || client.broken {
+            self.clients.revisit.push(asked.client);
         }
     }
 
@@ -494,9 +425,12 @@ impl Daemon {
         let (event, data) = event_of(what, clock::realtime());
         let topic = topics::topic(watcher, event);
         let line = protocol::encode_event(&topic, &data);
-        for client in self.clients.clients.values_mut() {
+        for (id, client) in self.clients.clients.iter_mut() {
             if client.topics.as_ref().is_some_and(|prefixes| topics::wanted(prefixes, &topic)) {
                 client.tell(&line);
+                if client.broken {
+                    self.clients.revisit.push(*id);
+                }
             }
         }
     }
@@ -504,7 +438,7 @@ impl Daemon {
 
 /// What subscribers are told of an event: its name and its data, as Circus has them.
 fn event_of(what: Published, time: f64) -> (&'static str, Map) {
-    let mut data = Map::from_iter([("time".to_string(), time.into())]);
+    let mut data = control::one("time", time.into());
     let (name, pid) = match what {
         Published::Spawn { pid } => ("spawn", Some(pid)),
         Published::Kill { pid } => ("kill", Some(pid)),
@@ -519,11 +453,13 @@ fn event_of(what: Published, time: f64) -> (&'static str, Map) {
         Published::Add => ("add", None),
         Published::Remove => ("remove", None),
     };
-    data.extend(pid.map(|pid| ("process_pid".to_string(), pid.into())));
+    if let Some(pid) = pid {
+        data.insert("process_pid".into(), pid.into());
+    }
     (name, data)
 }
 
 /// What a subscriber is told when it has missed events.
 fn missed_line(missed: u64) -> Vec<u8> {
-    protocol::encode_event("circus.missed", &Map::from_iter([("events".to_string(), missed.into())]))
+    protocol::encode_event("circus.missed", &control::one("events", missed.into()))
 }

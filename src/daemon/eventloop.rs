@@ -53,6 +53,13 @@ fn source(token: Token) -> Option<(Source, u32)> {
     Some((*SOURCES.get(token.0 & 7)?, u32::try_from(token.0 >> 3).ok()?))
 }
 
+/// How long to sleep when `rest` is left. The kernel lets a wait last a thousandth longer than asked for, which for
+/// half a minute of patience is noticed: a long wait ends a little early, and a short one makes up the rest.
+fn nap(rest: Duration) -> Duration {
+    let early = rest / 500;
+    if early > Duration::from_millis(1) { rest - early } else { rest }
+}
+
 /// The daemon: the arbiter and everything that it acts with.
 pub struct Daemon {
     pub(super) arbiter: Arbiter,
@@ -184,8 +191,14 @@ impl Daemon {
     pub fn run(&mut self) {
         let mut events = Events::with_capacity(256);
         self.dispatch(Event::Start);
+        let mut trimmed = false;
         while !self.ended {
             let timeout = self.timeout();
+            if !trimmed && timeout != Some(Duration::ZERO) {
+                // The start is over: the memory that reading the configuration took goes back to the system.
+                crate::sys::process::trim_memory();
+                trimmed = true;
+            }
             if let Err(error) = self.poll.poll(&mut events, timeout)
                 && error.kind() != io::ErrorKind::Interrupted
             {
@@ -211,7 +224,7 @@ impl Daemon {
         let of_arbiter = self.arbiter.deadline().map(|time| self.moment(time));
         let rest = [of_arbiter, self.streams.next_retry(), self.clients.next_accept(), self.log.next_retry()];
         let next = rest.into_iter().flatten().min()?;
-        Some(next.saturating_duration_since(Instant::now()))
+        Some(nap(next.saturating_duration_since(Instant::now())))
     }
 
     fn turn(&mut self, events: &Events) {
@@ -223,7 +236,7 @@ impl Daemon {
                 Source::Listener => self.clients.accept_more(),
                 Source::Pipe => self.ready_pipes.push_back(PipeId(id)),
                 Source::Target => self.target_writable(TargetId(id)),
-                Source::Client => clients.push(id),
+                Source::Client => clients.push((id, event.is_write_closed() || event.is_error())),
                 Source::Log => self.log_writable(),
             }
         }
@@ -232,7 +245,7 @@ impl Daemon {
         }
         self.spawn_slice();
         self.read_pipes();
-        self.serve_clients(clients);
+        self.serve_clients(&clients);
         self.do_what_is_due();
         self.watch_stalled();
     }

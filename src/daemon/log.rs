@@ -6,8 +6,8 @@
 use super::streams::outlet::{Outlet, Place};
 pub use crate::arbiter::Level;
 use crate::config::text;
+use crate::sorted::Sorted;
 use crate::sys::clock;
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt::{self, Write};
 use std::os::fd::{AsFd, RawFd};
@@ -23,7 +23,7 @@ pub struct Log {
     level: Level,
     outlet: Outlet,
     /// Causes that last, with how often they came again.
-    causes: BTreeMap<String, u64>,
+    causes: Sorted<String, u64>,
     /// The event loop has been told to watch the descriptor for room.
     watched: bool,
 }
@@ -53,7 +53,7 @@ impl Log {
 
     /// A log that writes to this outlet.
     pub fn to(outlet: Outlet, level: Level) -> Self {
-        Log { level, outlet, causes: BTreeMap::new(), watched: false }
+        Log { level, outlet, causes: Sorted::new(), watched: false }
     }
 
     /// The level from which messages are written.

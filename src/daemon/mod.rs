@@ -8,6 +8,7 @@
 
 mod blueprint;
 mod clients;
+mod endpoint;
 mod eventloop;
 pub mod files;
 pub mod log;

@@ -4,7 +4,8 @@
 //! there.
 
 use crate::arbiter::Pid;
-use std::collections::BTreeMap;
+use crate::config::number;
+use crate::sorted::Sorted;
 
 /// A process as `/proc/PID/stat` has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,17 +72,17 @@ fn children_by_scan(pid: Pid) -> Vec<Pid> {
 }
 
 /// All processes with their parents.
-fn parents() -> BTreeMap<Pid, Pid> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return BTreeMap::new() };
+fn parents() -> Sorted<Pid, Pid> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Sorted::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<Pid>().ok());
     pids.filter_map(|pid| Some((pid, stat(pid)?.ppid))).collect()
 }
 
 /// All descendants of a process, parents before their children.
 pub fn descendants(pid: Pid) -> Vec<Pid> {
-    let mut children: BTreeMap<Pid, Vec<Pid>> = BTreeMap::new();
+    let mut children: Sorted<Pid, Vec<Pid>> = Sorted::new();
     for (child, parent) in parents() {
-        children.entry(parent).or_default().push(child);
+        children.get_or_insert_with(parent, Vec::new).push(child);
     }
     let mut found = Vec::new();
     let mut next = vec![pid];
@@ -124,7 +125,7 @@ pub fn memory() -> u64 {
 pub fn boot_time() -> f64 {
     let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
     let line = stat.lines().find_map(|line| line.strip_prefix("btime "));
-    line.and_then(|seconds| seconds.trim().parse().ok()).unwrap_or(0.0)
+    line.and_then(|seconds| number::parse(seconds.trim())).unwrap_or(0.0)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! to inherit them do. The file of a Unix socket is removed at the end if it is still the one that circus made.
 
 use crate::config::{SocketConfig, text};
+use crate::sorted::sort_by;
 use crate::sys::address::Address;
 use crate::sys::io_words;
 use crate::sys::socket::{self, Kind, PathState, SocketSpec};
@@ -34,7 +35,8 @@ pub struct Bound {
 pub struct Sockets(Vec<Bound>);
 
 impl Sockets {
-    /// Binds all of them, or none.
+    /// Binds all of them, or none. One whose options are wrong is left out, as in Circus: the watchers that need it
+    /// say so when they start.
     ///
     /// # Errors
     /// A sentence that names the socket, the address and the reason.
@@ -42,8 +44,9 @@ impl Sockets {
         let one = |config: &SocketConfig| {
             Bound::new(config).map_err(|why| format!("[socket:{}]: {why}", config.name))
         };
-        let mut bound = configs.iter().map(one).collect::<Result<Vec<_>, _>>()?;
-        bound.sort_by(|a, b| a.name.cmp(&b.name));
+        let sound = configs.iter().filter(|config| config.broken.is_none());
+        let mut bound = sound.map(one).collect::<Result<Vec<_>, _>>()?;
+        sort_by(&mut bound, |a, b| a.name < b.name);
         Ok(Sockets(bound))
     }
 

@@ -9,14 +9,15 @@ use super::perform::HANDLED;
 use super::pidfile::PidFile;
 use super::sockets::Sockets;
 use crate::arbiter::{Arbiter, Level};
+use crate::config::check::check;
 use crate::config::load::load;
-use crate::config::{Config, Finding, Names, Severity, text};
+use crate::config::{Config, Finding, Names, Origins, Severity, text};
 use crate::control::endpoint;
 use crate::sys::child::Spawner;
 use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
-use crate::sys::signal::Signals;
-use crate::sys::{io_words, process, user};
+use crate::sys::signal::{self, Signals};
+use crate::sys::{self, io_words, process, user};
 use std::os::unix::ffi::OsStrExt;
 
 /// The user's fault: the configuration or the arguments.
@@ -74,7 +75,11 @@ pub fn run(options: &Options) -> u8 {
     };
     let notifier = match options.daemon.then(daemonize).transpose() {
         Ok(None) => None,
-        Ok(Some(Role::Daemon(notifier))) => Some(notifier),
+        Ok(Some(Role::Daemon(notifier))) => {
+            // The terminal is given back; what goes wrong from here on is said by the one that waits.
+            let _ = process::detach_stdio();
+            Some(notifier)
+        }
         Ok(Some(Role::Parent(outcome))) => {
             if !outcome.message.is_empty() {
                 eprintln!("circus: {}", outcome.message);
@@ -89,7 +94,6 @@ pub fn run(options: &Options) -> u8 {
         Err(failure) => report(notifier, &failure),
         Ok((mut daemon, pidfile)) => {
             if let Some(notifier) = notifier {
-                let _ = process::detach_stdio();
                 // The one that waits may have been killed; the daemon runs all the same.
                 let _ = notifier.ready();
             }
@@ -126,13 +130,15 @@ fn start(
     let original = raise_descriptors(&config);
     let sockets = Sockets::bind(&config.sockets).map_err(system)?;
     let mut log = log;
-    for finding in findings {
+    for finding in findings.iter().chain(&check(&config)) {
         let level = if finding.severity == Severity::Warning { Level::Warning } else { Level::Error };
         log.log(level, format_args!("{}: {}", finding.origin, finding.message));
     }
     let clients = open_endpoint(&config, &mut log)?;
     let endpoint = clients.endpoint().to_string();
     let kernel = |what: &str, error: std::io::Error| system(format!("{what}: {}", io_words(&error)));
+    // A log that has reached a limit is an error of write(2), not the end.
+    signal::ignore(sys::SIGXFSZ);
     let signals = Signals::new(&HANDLED).map_err(|e| kernel("signals", e))?;
     let mut spawner = Spawner::new().map_err(|e| kernel("memory for children", e))?;
     spawner.original_nofile = original;
@@ -141,7 +147,12 @@ fn start(
     }
     say_start(&mut log, &sockets, &endpoint);
     let seed = crate::sys::clock::monotonic_ns() ^ u64::from(std::process::id());
-    let arbiter = Arbiter::new(config.watchers, config.circus.warmup_delay, seed);
+    let mut watchers = config.watchers;
+    for watcher in &mut watchers {
+        // Everything that is to be said about lines of the file has been said.
+        watcher.origins = Origins::default();
+    }
+    let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
     let parts = Parts { arbiter, options: config.circus, endpoint, log, sockets, spawner, clients, signals };
     let daemon = Daemon::new(parts).map_err(|e| kernel("event loop", e))?;
     Ok((daemon, pidfile))
@@ -181,8 +192,8 @@ fn open_endpoint(config: &Config, log: &mut Log) -> Result<Clients, Failure> {
         .map_err(|why| Failure { code: USER, message: format!("endpoint: {why}") })?;
     let Some(place) = places.first() else { return Ok(Clients::none()) };
     let directory = endpoint::directory(uid, runtime.as_deref());
-    match Clients::listen(place, &directory, &config.circus) {
-        Ok(clients) => Ok(clients),
+    match super::endpoint::open(place, &directory, &config.circus) {
+        Ok(opened) => Ok(Clients::serve_on(opened)),
         Err(refused) if refused.only_a_warning && wanted.is_none() => {
             log.warning(format_args!("{}; circus ctl will not work", refused.message));
             Ok(Clients::none())

@@ -17,6 +17,8 @@ pub mod process;
 pub mod regex;
 pub mod signal;
 pub mod socket;
+#[cfg(all(panic = "abort", target_os = "linux"))]
+mod unwind;
 pub mod user;
 pub mod wait;
 
@@ -27,6 +29,9 @@ pub type Pid = i32;
 
 /// There is no such process.
 pub const ESRCH: i32 = libc::ESRCH;
+
+/// Sent to whoever writes beyond RLIMIT_FSIZE.
+pub const SIGXFSZ: i32 = libc::SIGXFSZ;
 
 /// Flag of open(2): do not follow a symbolic link at the end of the path.
 pub const O_NOFOLLOW: i32 = libc::O_NOFOLLOW;

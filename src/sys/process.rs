@@ -1,6 +1,6 @@
 //! Circus's own process: its number, its descriptors, its machine.
 
-use std::ffi::c_int;
+use std::ffi::{CString, c_char, c_int};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -13,6 +13,20 @@ pub use super::daemonize::{Notifier, Outcome, Role, daemonize};
 /// The number of this process.
 pub fn pid() -> Pid {
     std::process::id().cast_signed()
+}
+
+/// Becomes another program, which is looked for in PATH; `argv` begins with its name. The answer says why that did
+/// not work.
+pub fn exec(argv: &[CString]) -> io::Error {
+    let Some(program) = argv.first() else { return io::ErrorKind::InvalidInput.into() };
+    let mut pointers: Vec<*const c_char> = argv.iter().map(|word| word.as_ptr()).collect();
+    pointers.push(std::ptr::null());
+    // Rust's start-up code ignores SIGPIPE; the program must not inherit that.
+    // SAFETY: takes numbers and installs no handler.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    // SAFETY: `argv` outlives the call, every word ends with a null character, and the array with a null pointer.
+    unsafe { libc::execvp(program.as_ptr(), pointers.as_ptr()) };
+    io::Error::last_os_error()
 }
 
 /// Makes orphaned descendants children of circus, whose end it is then told, as PID 1 is.

@@ -96,6 +96,12 @@ impl Seen {
     }
 }
 
+/// Ignores a signal from now on. Children get it back at its default (see `child::Spawner`).
+pub fn ignore(signal: i32) {
+    // SAFETY: SIG_IGN is a valid disposition and runs no code. It fails only for numbers that are no signal's.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
+}
+
 /// Signals that are noted instead of acted upon, and a descriptor that becomes readable when there are any.
 ///
 /// Which ones came is certain, how often is not. Dropping it leaves the signals handled, to no effect.

@@ -15,7 +15,7 @@ import re
 import subprocess
 import sys
 
-# Circus keeps these as text or converts them later; numbers are compared as numbers.
+# Options of streams that circus does not print when they have these values.
 STREAM_DEFAULTS = {"max_bytes": "0", "backup_count": "0", "rotate_interval": "1"}
 
 # Circus fills these in; circus shows that nothing is set. Its default endpoints are Unix sockets.
@@ -32,23 +32,25 @@ def dollar(text, environ):
     return re.sub(r"\$([A-Z]+[A-Z0-9_]*)", lambda m: environ.get(m.group(1), ""), text).strip()
 
 
-def same(key, theirs, ours):
-    """Whether two values mean the same: Circus leaves some numbers and booleans as text."""
-    if theirs == ours:
+def same(key, theirs, ours, environ):
+    """Whether two values mean the same.
+
+    Circus leaves some numbers as text; "" is none to it. Two improvements count as the same: a value whose first line
+    is empty does not begin with a newline, and the value of $(circus.env.X) has its own $NAME replaced.
+    """
+    if theirs == ours or (theirs == "" and ours is None):
         return True
-    if key == "loglevel" and isinstance(theirs, str):
-        return theirs.lower() == ours
-    if theirs == "" and ours is None:
-        return True
-    if isinstance(theirs, str) and isinstance(ours, (int, float)) and not isinstance(ours, bool):
-        try:
-            return float(theirs) == ours
-        except ValueError:
-            return False
-    return False
+    if not isinstance(theirs, str) or isinstance(ours, bool):
+        return False
+    if isinstance(ours, str):
+        return (key == "loglevel" and theirs.lower() == ours) or dollar(theirs, environ) == ours
+    try:
+        return float(theirs) == ours
+    except (TypeError, ValueError):
+        return False
 
 
-def compare_mapping(place, theirs, ours, defaults):
+def compare_mapping(place, theirs, ours, environ, defaults):
     """One line for each key of Circus's whose value is another one here, or is missing."""
     for key, value in theirs.items():
         if key == "__name__":
@@ -57,7 +59,7 @@ def compare_mapping(place, theirs, ours, defaults):
             continue
         if key in ours and ours[key] is None and defaults.get(key) == value:
             continue
-        if key not in ours or not same(key, value, ours[key]):
+        if key not in ours or not same(key, value, ours[key], environ):
             yield f"{place}.{key}: Circus has {value!r}, circus has {ours.get(key, 'nothing')!r}"
 
 
@@ -70,10 +72,10 @@ def compare_watcher(place, theirs, ours, environ):
             yield f"{place}.env.{key}: Circus has {a!r}, circus has {b!r}"
     for stream in ("stdout_stream", "stderr_stream"):
         a, b = theirs.pop(stream), ours[stream]
-        yield from compare_mapping(f"{place}.{stream}", a, b, STREAM_DEFAULTS)
+        yield from compare_mapping(f"{place}.{stream}", a, b, environ, STREAM_DEFAULTS)
         for key in sorted(set(b) - set(a)):
             yield f"{place}.{stream}.{key}: only circus has it"
-    yield from compare_mapping(place, theirs, ours, {})
+    yield from compare_mapping(place, theirs, ours, environ, {})
 
 
 def compare(theirs, ours, environ):
@@ -89,8 +91,8 @@ def compare(theirs, ours, environ):
             if kind == "watchers":
                 yield from compare_watcher(place, a, b, environ)
             else:
-                yield from compare_mapping(place, a, b, {})
-    yield from compare_mapping("circus", theirs, ours["circus"], CIRCUS_DEFAULTS)
+                yield from compare_mapping(place, a, b, environ, {})
+    yield from compare_mapping("circus", theirs, ours["circus"], environ, CIRCUS_DEFAULTS)
 
 
 def check(circus, path, expected, environ):

@@ -1,17 +1,19 @@
 //! A configuration as one JSON object, with Circus's names and shapes.
 
 use crate::config::options::{self, Row};
-use crate::config::{Config, Names, PluginConfig, SocketConfig, StreamConfig, Value, WatcherConfig};
-use serde_json::{Map, Value as Json, json};
+use crate::config::{Config, Names, PluginConfig, SocketConfig, StreamConfig, WatcherConfig};
+use crate::control::{Map, answers, object};
+use serde_json::Value as Json;
 
 /// The whole configuration: `circus`, and `watchers`, `sockets` and `plugins` by name.
 pub fn config(config: &Config) -> Json {
-    json!({
-        "circus": rows(options::CIRCUS, &config.circus),
-        "watchers": config.watchers.iter().map(watcher).collect::<Json>(),
-        "sockets": config.sockets.iter().map(socket).collect::<Json>(),
-        "plugins": config.plugins.iter().map(plugin).collect::<Json>(),
-    })
+    let parts = [
+        ("circus", Json::Object(rows(options::CIRCUS, &config.circus))),
+        ("watchers", config.watchers.iter().map(watcher).collect()),
+        ("sockets", config.sockets.iter().map(socket).collect()),
+        ("plugins", config.plugins.iter().map(plugin).collect()),
+    ];
+    mapping(parts.into_iter().map(|(name, part)| (name.to_string(), part)))
 }
 
 fn watcher(watcher: &WatcherConfig) -> Json {
@@ -19,20 +21,22 @@ fn watcher(watcher: &WatcherConfig) -> Json {
     object.insert("name".into(), watcher.name.as_str().into());
     object.insert("env".into(), names(&watcher.env));
     // Circus shows infinity as -1.
-    let limits =
-        watcher.rlimits.iter().map(|(name, limit)| (name.clone(), limit.map_or(json!(-1), Json::from)));
-    object.insert("rlimits".into(), limits.collect());
-    let hooks = watcher.hooks.iter().map(|(name, (command, flag))| (name.clone(), json!([command, flag])));
-    object.insert("hooks".into(), hooks.collect());
-    object.insert("stdout_stream".into(), stream(watcher.stdout_stream.as_ref()));
-    object.insert("stderr_stream".into(), stream(watcher.stderr_stream.as_ref()));
+    let limit = |limit: &Option<u64>| limit.map_or(Json::from(-1), Json::from);
+    object.insert(
+        "rlimits".into(),
+        mapping(watcher.rlimits.iter().map(|(name, it)| (name.clone(), limit(it)))),
+    );
+    let hook = |(command, flag): &(String, bool)| Json::Array(vec![command.as_str().into(), (*flag).into()]);
+    object.insert("hooks".into(), mapping(watcher.hooks.iter().map(|(name, it)| (name.clone(), hook(it)))));
+    object.insert("stdout_stream".into(), stream(watcher.stdout_stream.as_deref()));
+    object.insert("stderr_stream".into(), stream(watcher.stderr_stream.as_deref()));
     free(object, &watcher.free)
 }
 
 /// The options that are set; an empty object when there is no stream.
 fn stream(stream: Option<&StreamConfig>) -> Json {
     let entries = stream.map(StreamConfig::entries).unwrap_or_default();
-    entries.into_iter().map(|(key, value)| (key.to_string(), json(&value))).collect()
+    mapping(entries.into_iter().map(|(key, value)| (key.to_string(), answers::json(&value))))
 }
 
 fn socket(socket: &SocketConfig) -> Json {
@@ -48,37 +52,34 @@ fn plugin(plugin: &PluginConfig) -> Json {
 }
 
 /// The options of a table with their values.
-fn rows<S>(rows: &'static [Row<S>], options: &S) -> Map<String, Json> {
-    rows.iter().map(|row| (row.key.to_string(), json(&(row.get)(options)))).collect()
+fn rows<S>(rows: &'static [Row<S>], options: &S) -> Map {
+    object(&mut rows.iter().map(|row| (row.key.to_string(), answers::json(&(row.get)(options)))))
 }
 
-/// Adds the free options; the text of a value that could not be used stands in place of the default.
-fn free(mut object: Map<String, Json>, free: &Names) -> Json {
-    object.extend(free.iter().map(|(key, value)| (key.clone(), value.as_str().into())));
+/// Adds the free options; the text of a value that could not be used stands in place of the default. A free option
+/// that is called like a part with an object of its own, such as `hooks`, is not shown.
+fn free(mut object: Map, free: &Names) -> Json {
+    for (key, value) in free {
+        if !object.get(key).is_some_and(Json::is_object) {
+            object.insert(key.clone(), value.as_str().into());
+        }
+    }
     Json::Object(object)
 }
 
 fn names(names: &Names) -> Json {
-    names.iter().map(|(name, value)| (name.clone(), Json::from(value.as_str()))).collect()
+    mapping(names.iter().map(|(name, value)| (name.clone(), value.as_str().into())))
 }
 
-fn json(value: &Value) -> Json {
-    match value {
-        Value::None => Json::Null,
-        Value::Bool(value) => (*value).into(),
-        Value::Int(value) => (*value).into(),
-        Value::Float(value) => (*value).into(),
-        Value::Str(value) => value.as_str().into(),
-        Value::Map(pairs) => {
-            pairs.iter().map(|(key, value)| (key.clone(), Json::from(value.as_str()))).collect()
-        }
-    }
+fn mapping(mut pairs: impl Iterator<Item = (String, Json)>) -> Json {
+    Json::Object(object(&mut pairs))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::{Files, load};
+    use serde_json::json;
     use std::io;
 
     struct One(&'static str);

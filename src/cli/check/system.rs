@@ -7,7 +7,7 @@ use crate::config::include::{join, tidy};
 use crate::config::{
     Config, Files, Finding, Origins, Severity, SocketConfig, StreamKind, WatcherConfig, words,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sorted::Sorted;
 use std::io::ErrorKind;
 
 /// Where programs are looked for when a watcher's environment has no PATH.
@@ -34,22 +34,22 @@ struct System<'a> {
     files: &'a dyn Files,
     cwd: &'a str,
     /// The names in each directory that was looked at; `None` for one that cannot be read.
-    listed: BTreeMap<String, Listing>,
-    /// The names and numbers in /etc/passwd and /etc/group.
-    ids: BTreeMap<&'static str, BTreeSet<String>>,
+    listed: Sorted<String, Listing>,
+    /// The names and numbers in /etc/passwd and /etc/group, by file.
+    ids: Vec<(&'static str, Vec<String>)>,
     findings: Vec<Finding>,
 }
 
 /// What is known of a directory.
 enum Listing {
-    Names(BTreeSet<String>),
+    Names(Vec<String>),
     Missing,
     Unknown,
 }
 
 impl<'a> System<'a> {
     fn new(files: &'a dyn Files, cwd: &'a str) -> System<'a> {
-        System { files, cwd, listed: BTreeMap::new(), ids: BTreeMap::new(), findings: Vec::new() }
+        System { files, cwd, listed: Sorted::new(), ids: Vec::new(), findings: Vec::new() }
     }
 
     fn find(&mut self, severity: Severity, (origins, key): (&Origins, &str), message: String) {
@@ -93,9 +93,11 @@ impl<'a> System<'a> {
     /// A user or group, by name or number. A number may stand in no file.
     fn id(&mut self, (what, file): (&str, &'static str), place: (&Origins, &str), id: Option<&str>) {
         let Some(id) = id.filter(|id| is_settled(id) && !id.is_empty()) else { return };
-        let files = self.files;
-        let known = self.ids.entry(file).or_insert_with(|| read_ids(files, file));
-        if known.is_empty() || known.contains(id) {
+        if self.ids.iter().all(|(read, _)| *read != file) {
+            self.ids.push((file, read_ids(self.files, file)));
+        }
+        let known = self.ids.iter().filter(|(read, _)| *read == file).flat_map(|(_, ids)| ids);
+        if known.clone().next().is_none() || known.into_iter().any(|known| known == id) {
             return;
         }
         if id.bytes().all(|b| b.is_ascii_digit()) {
@@ -151,7 +153,7 @@ impl<'a> System<'a> {
     fn exists(&mut self, path: &str) -> bool {
         let (dir, name) = path.rsplit_once('/').unwrap_or((".", path));
         match self.list(if dir.is_empty() { "/" } else { dir }) {
-            Listing::Names(names) => names.contains(name),
+            Listing::Names(names) => names.iter().any(|other| other == name),
             Listing::Missing => false,
             Listing::Unknown => true,
         }
@@ -159,8 +161,8 @@ impl<'a> System<'a> {
 
     fn list(&mut self, dir: &str) -> &Listing {
         let (files, dir) = (self.files, tidy(dir));
-        self.listed.entry(dir.clone()).or_insert_with(|| match files.list(&dir) {
-            Ok(names) => Listing::Names(names.into_iter().collect()),
+        self.listed.get_or_insert_with(dir.clone(), || match files.list(&dir) {
+            Ok(names) => Listing::Names(names),
             Err(why) if matches!(why.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 Listing::Missing
             }
@@ -175,9 +177,9 @@ fn is_settled(text: &str) -> bool {
 }
 
 /// The names and numbers in a file such as /etc/passwd; none when it cannot be read.
-fn read_ids(files: &dyn Files, file: &str) -> BTreeSet<String> {
+fn read_ids(files: &dyn Files, file: &str) -> Vec<String> {
     let text = files.read(file).map(|bytes| crate::config::text::from_bytes(&bytes)).unwrap_or_default();
-    let mut ids = BTreeSet::new();
+    let mut ids = Vec::new();
     for line in text.lines() {
         let mut fields = line.split(':');
         ids.extend([fields.next(), fields.nth(1)].into_iter().flatten().map(str::to_string));

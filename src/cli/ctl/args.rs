@@ -4,6 +4,7 @@
 //! zero are words. Options of the command may stand anywhere behind it, and so may ours, unless the words that
 //! follow are those of a program (`add`) or values (`set`).
 
+use crate::config::number;
 use crate::control::commands::{self, CliArgs, Command, Flag};
 use std::time::Duration;
 
@@ -159,7 +160,7 @@ fn argument(
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.trim().parse().ok().filter(|seconds| (0.001..=1e9).contains(seconds));
+    let seconds = number::parse(text.trim()).filter(|seconds| (0.001..=1e9).contains(seconds));
     seconds
         .map(Duration::from_secs_f64)
         .ok_or_else(|| format!("argument --timeout: '{text}' is no number of seconds above 0"))

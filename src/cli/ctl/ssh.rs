@@ -1,12 +1,10 @@
 //! `--ssh`: the same command, run by ssh on another host. Standard input and output pass through.
 
 use super::args::Invocation;
-use crate::config::text;
+use crate::config::{number, text};
 use crate::control::shell;
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
+use crate::sys::process;
+use std::ffi::CString;
 
 /// Becomes ssh; the answer says why that did not work.
 pub fn run(host: &str, invocation: &Invocation) -> String {
@@ -14,19 +12,15 @@ pub fn run(host: &str, invocation: &Invocation) -> String {
     if host.is_empty() || host.starts_with('-') {
         return format!("--ssh {host}: that is no USER@HOST");
     }
-    let mut ssh = Command::new("ssh");
-    if let Some(port) = port {
-        ssh.args(["-p", port]);
-    }
-    if let Some(file) = &invocation.options.ssh_keyfile {
-        ssh.arg("-i").arg(os(file));
-    }
-    let error = ssh.arg(host).arg(os(&remote(invocation))).exec();
-    format!("cannot run ssh: {}", super::client::words(&error))
-}
-
-fn os(text: &str) -> OsString {
-    OsString::from_vec(text::to_bytes(text).into_owned())
+    let mut ssh = vec!["ssh"];
+    ssh.extend(port.iter().flat_map(|port| ["-p", port]));
+    ssh.extend(invocation.options.ssh_keyfile.iter().flat_map(|file| ["-i", file]));
+    let remote = remote(invocation);
+    ssh.extend([host, &remote]);
+    // Arguments of a program hold no null character, and what is made of them here neither.
+    let ssh: Vec<CString> =
+        ssh.iter().filter_map(|word| CString::new(text::to_bytes(word).into_owned()).ok()).collect();
+    format!("cannot run ssh: {}", super::client::words(&process::exec(&ssh)))
 }
 
 /// `HOST:PORT` in two; an IPv6 address has more than one colon and no port.
@@ -46,7 +40,7 @@ fn remote(invocation: &Invocation) -> String {
     let mut option =
         |name: &str, value: Option<&String>| words.extend(value.map(|value| format!("--{name}={value}")));
     option("endpoint", options.endpoint.as_ref());
-    option("timeout", options.timeout.map(|timeout| timeout.as_secs_f64().to_string()).as_ref());
+    option("timeout", options.timeout.map(|timeout| number::fixed(timeout.as_secs_f64(), 3)).as_ref());
     words.extend(options.json.then(|| "--json".into()));
     words.extend(options.prettify.then(|| "--prettify".into()));
     words.push(invocation.command.name.into());
@@ -69,7 +63,7 @@ mod tests {
         let args = ["--timeout", "2", "--json", "add", "web", "sh -c 'x; y'", "$HOME", "--start", "-v"];
         let Ok(Parsed::Run(invocation)) = parse(args.map(str::to_string).to_vec()) else { panic!() };
         let expected =
-            r#"circus ctl --timeout=2 --json add --start -- web 'sh -c '"'"'x; y'"'"'' '$HOME' -v"#;
+            r#"circus ctl --timeout=2.000 --json add --start -- web 'sh -c '"'"'x; y'"'"'' '$HOME' -v"#;
         assert_eq!(remote(&invocation), expected);
     }
 

@@ -45,6 +45,9 @@ pub fn socket(values: &mut Values<'_>, section: &Section) -> Option<SocketConfig
     }
     let mut socket = SocketConfig { name, origins: origins(section), ..SocketConfig::default() };
     for entry in section.entries.values() {
+        if is_name(values, entry) {
+            continue;
+        }
         let (key, strict) = (entry.key.as_str(), options::STRICT_SOCKET);
         match values.take(options::SOCKET, strict, (&mut socket.options, key), entry, &Names::new()) {
             Taken::Known => {}
@@ -71,7 +74,9 @@ pub fn plugin(values: &mut Values<'_>, section: &Section) -> Option<PluginConfig
     }
     let mut plugin = PluginConfig { name, origins: origins(section), ..PluginConfig::default() };
     for entry in section.entries.values() {
-        plugin_option(values, &mut plugin, entry);
+        if !is_name(values, entry) {
+            plugin_option(values, &mut plugin, entry);
+        }
     }
     values.take_broken();
     Some(plugin)
@@ -93,6 +98,15 @@ fn plugin_option(values: &mut Values<'_>, plugin: &mut PluginConfig, entry: &Ent
             plugin.free.insert(key.into(), text);
         }
     }
+}
+
+/// The key `name`, which only a watcher may have.
+fn is_name(values: &mut Values<'_>, entry: &Entry) -> bool {
+    let is_name = entry.key == "name";
+    if is_name {
+        values.warn(&entry.origin, "`name` has no effect here: the name is that of the section".into());
+    }
+    is_name
 }
 
 /// The plugins of Circus are circus's own too; every other class is Python's.

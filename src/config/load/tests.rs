@@ -76,7 +76,7 @@ fn variables_are_replaced_in_their_time() {
     assert_eq!(config.sockets[0].options.path.as_deref(), Some("/run/m"));
     assert_eq!(config.sockets[0].options.family, "AF_UNIX");
     let hook = read_text("[watcher:a]\ncmd = x\nhooks.before_start = a.$(circus.env.N), true").0;
-    assert_eq!(watcher(&hook, "a").hooks["before_start"], ("a.$(circus.env.N)".to_string(), true));
+    assert_eq!(watcher(&hook, "a").hooks.get("before_start"), Some(&("a.$(circus.env.N)".to_string(), true)));
 }
 
 #[test]
@@ -95,7 +95,12 @@ fn environments_are_merged_in_order() {
     assert_eq!(env(&config, "b", "DOLLAR"), Some("a$HOME"));
     assert_eq!(env(&config, "Zed", "V"), Some("all"));
     assert_eq!(env(&config, "zed2", "V"), Some("last"));
-    assert!(config.watchers.iter().all(|w| w.env["All"] == "1" && !w.env.contains_key("__name__")));
+    assert!(
+        config
+            .watchers
+            .iter()
+            .all(|w| w.env.get("All").is_some_and(|all| all == "1") && !w.env.contains_key("__name__"))
+    );
     let names: Vec<_> = config.watchers.iter().map(|w| w.name.as_str()).collect();
     assert_eq!(names, ["Zed", "a", "b", "zed2"]);
 }
@@ -142,7 +147,7 @@ fn a_fatal_finding_leaves_no_configuration() {
     assert_eq!(loaded.findings[0].origin.to_string(), "d:2");
     let w = loaded.config.unwrap().watchers.remove(0);
     assert_eq!(w.broken.as_deref(), Some("`max_age = x` is not a whole number"));
-    assert_eq!(w.free["max_age"], "x");
+    assert_eq!(w.free.get("max_age").unwrap(), "x");
     let missing = load("/none", &files, &environ(), "/");
     assert_eq!((missing.config, missing.findings.len()), (None, 1));
 }
@@ -216,6 +221,7 @@ fn what_is_odd_is_pointed_out() {
         ("[watcher:a]\ncmd = x\n uid = y", "3 Warning `uid = y` is indented"),
         ("[watcher:a]\n  cmd = x", "2 Warning the key is indented, so it is not `cmd`"),
         ("[socket:s]", "1 Warning the section is empty"),
+        ("[socket:s]\nport = 1\nname = t", "3 Warning `name` has no effect here"),
         ("[socket:s]\nhots = y", "2 Warning there is no option `hots`: did you mean `host`?"),
         ("[watcher:a]\ncmd = x\nrlimit_cpu = -5", "3 Error `rlimit_cpu = -5` is not"),
         ("[watcher:a]\ncmd = x\nnumprocesses = 100001", "3 Error numprocesses is more than 100000"),
@@ -237,7 +243,7 @@ fn what_is_odd_is_pointed_out() {
 fn names_are_overridden_lowered_and_unique() {
     let config = one(
         "[watcher:Web]\ncmd = a\n[watcher:b]\nname = web\ncmd = b\n[socket:x.socket:Y]\nport = 1",
-        "1 Warning the watcher `Web` is replaced by that at /c:3",
+        "1 Warning the watcher `Web` is replaced by that at /c:3: only",
     );
     assert_eq!(config.watchers.len(), 1);
     assert_eq!(watcher(&config, "web").options.cmd, "b");

@@ -242,7 +242,7 @@ fn may_be_empty(facts: &Facts) -> bool {
 /// The beginning of `text` that may be a signal: a word with an optional `+N`.
 fn signal_word(text: &str) -> &str {
     let head = |text: &str, more: fn(char) -> bool| text.find(|c| !more(c)).unwrap_or(text.len());
-    let word = head(text, |c| c.is_alphanumeric() || c == '_');
+    let word = head(text, |c| c.is_ascii_alphanumeric() || c == '_');
     let rest = text.get(word..).and_then(|rest| rest.strip_prefix('+')).unwrap_or_default();
     let digits = head(rest, |c| c.is_ascii_digit());
     text.get(..if digits == 0 { word } else { word + 1 + digits }).unwrap_or(text)

@@ -53,8 +53,9 @@ pub fn read(values: &mut Values<'_>, name: String, section: &Section, env: Names
 
 /// Where the options of a section stand.
 pub fn origins(section: &Section) -> Origins {
-    let keys = section.entries.values().map(|entry| (entry.key.clone(), entry.origin.clone())).collect();
-    Origins { section: Some(section.origin.clone()), keys }
+    let mut origins = Origins { section: Some(section.origin.clone()), ..Origins::default() };
+    origins.keys.extend(section.entries.values().map(|entry| (entry.key.clone(), entry.origin.clone())));
+    origins
 }
 
 fn option(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {
@@ -113,7 +114,7 @@ pub fn report_unknown(values: &mut Values<'_>, place: Place, key: &str, entry: &
     values.warn(&entry.origin, format!("there is no option `{}`{hint}", shorten(&entry.key)));
 }
 
-fn stream(values: &mut Values<'_>, target: (&mut Option<StreamConfig>, &str), entry: &Entry, env: &Names) {
+fn stream(values: &mut Values<'_>, target: (&mut Option<Box<StreamConfig>>, &str), entry: &Entry, env: &Names) {
     let (stream, key) = (target.0.get_or_insert_default(), target.1);
     match values.take(options::STREAM, &[], (&mut stream.options, key), entry, env) {
         Taken::Known => {}

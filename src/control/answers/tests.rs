@@ -1,3 +1,5 @@
+//! Tests of `answers`.
+
 use super::*;
 use serde_json::json;
 
@@ -23,7 +25,7 @@ fn watcher() -> WatcherConfig {
 #[test]
 fn options_has_circus_keys_and_what_is_set() {
     let Some(Json::Object(all)) = options(&watcher()).remove("options") else { panic!() };
-    let circus = "args close_child_stderr close_child_stdin close_child_stdout cmd copy_env env executable gid \
+    let circus = "args close_child_stderr close_child_stdin close_child_stdout cmd copy_env executable gid \
                   graceful_timeout max_age max_age_variance max_retry numprocesses on_demand priority respawn \
                   send_hup shell shell_args singleton stderr_stream_conf stdout_stream_conf stop_children \
                   stop_signal uid use_sockets warmup_delay working_dir";
@@ -38,7 +40,6 @@ fn options_has_circus_keys_and_what_is_set() {
         ("stop_signal", json!(2)),
         ("graceful_timeout", json!(30.0)),
         ("uid", json!(null)),
-        ("env", json!({"A": "1"})),
         ("stdout_stream_conf", json!({"filename": "/x", "max_bytes": 100})),
         ("stderr_stream_conf", json!({})),
         ("rlimit_core", json!(null)),

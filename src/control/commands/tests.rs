@@ -1,3 +1,5 @@
+//! Tests of `commands`.
+
 use super::super::protocol;
 use super::*;
 use crate::arbiter::request::{Errno, Matching, Order, Question, Select};

@@ -1,3 +1,5 @@
+//! Tests of `protocol`.
+
 use super::*;
 use crate::arbiter::request::Question;
 use serde_json::json;

@@ -369,6 +369,4 @@ fn whole_lines(tail: &[u8], fresh: &[u8]) -> usize {
 }
 
 #[cfg(test)]
-mod bench;
-#[cfg(test)]
 mod tests;

@@ -20,6 +20,7 @@ use std::{fmt, io, ptr};
 
 use super::limit::Limit;
 use super::{Pid, errno, errno_words, limit};
+use crate::sorted::sort;
 use inside::{Job, ListenPid};
 use stack::Stack;
 
@@ -183,7 +184,7 @@ impl Spawner {
     /// Adds signals that will be handled or ignored later, so that children get them back at their defaults.
     pub fn reset_also(&mut self, signals: &[i32]) {
         self.reset.extend_from_slice(signals);
-        self.reset.sort_unstable();
+        self.reset = sort(std::mem::take(&mut self.reset));
         self.reset.dedup();
     }
 

@@ -1,0 +1,82 @@
+//! The lists in the manual pages come from the tables of options and commands: the pages in `man/` are compared
+//! with what the tables give. `make man` (the environment variable `CIRCUS_WRITE_MANUAL`) writes the pages anew.
+
+#[path = "manual/lists.rs"]
+mod lists;
+#[path = "manual/mdoc.rs"]
+mod mdoc;
+
+use circus::control::commands::COMMANDS;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const PAGES: [&str; 4] = ["circus.1", "circusctl.1", "circus.ini.5", "circus-protocol.7"];
+
+fn path(page: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("man").join(page)
+}
+
+/// The first line in which two pages differ, for the message.
+fn difference(old: &str, new: &str) -> String {
+    let longest = old.lines().count().max(new.lines().count());
+    let lines = |text: &str| {
+        text.lines().map(str::to_string).chain(std::iter::repeat(String::new())).take(longest).collect()
+    };
+    let (old, new): (Vec<String>, Vec<String>) = (lines(old), lines(new));
+    let differs = (1..).zip(old.iter().zip(&new)).find(|(_, (old, new))| old != new);
+    differs
+        .map_or_else(String::new, |(n, (old, new))| format!("line {n} is\n  {old}\nand should be\n  {new}"))
+}
+
+#[test]
+fn the_lists_are_those_of_the_tables() {
+    for page in PAGES {
+        let old = fs::read_to_string(path(page)).unwrap();
+        let (new, _) = mdoc::fill(&old, lists::list).unwrap_or_else(|why| panic!("man/{page}: {why}"));
+        if std::env::var_os("CIRCUS_WRITE_MANUAL").is_some() && new != old {
+            fs::write(path(page), new).unwrap();
+        } else {
+            assert!(new == old, "man/{page} is not up to date, run `make man`: {}", difference(&old, &new));
+        }
+    }
+}
+
+#[test]
+fn a_stale_page_is_noticed() {
+    let page = fs::read_to_string(path("circus.ini.5")).unwrap();
+    let stale = page.replacen(".It Ic numprocesses No", ".It Ic numprocs No", 1);
+    assert!(stale != page, "the option is no longer in the page");
+    let (new, _) = mdoc::fill(&stale, lists::list).unwrap();
+    assert!(difference(&stale, &new).contains("numprocs"), "{}", difference(&stale, &new));
+}
+
+#[test]
+fn every_list_stands_in_one_place() {
+    let mut found: Vec<String> = Vec::new();
+    for page in PAGES {
+        found.extend(mdoc::fill(&fs::read_to_string(path(page)).unwrap(), lists::list).unwrap().1);
+    }
+    found.sort();
+    let mut names = lists::NAMES.to_vec();
+    names.sort();
+    assert_eq!(found, names);
+}
+
+#[test]
+fn every_command_is_in_the_page_of_the_protocol() {
+    let page = fs::read_to_string(path("circus-protocol.7")).unwrap();
+    let entry = |name: &str| page.lines().any(|line| line == format!(".It Ic {name}"));
+    let missing: Vec<&str> = COMMANDS.iter().map(|row| row.name).filter(|name| !entry(name)).collect();
+    assert_eq!(missing, [""; 0]);
+    assert!(!entry("no_such_command"));
+}
+
+#[test]
+fn every_page_of_the_directory_is_checked() {
+    let mut found: Vec<String> =
+        fs::read_dir(path("")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    found.sort();
+    let mut pages = PAGES.map(str::to_string);
+    pages.sort();
+    assert_eq!(found, pages);
+}

@@ -1,0 +1,230 @@
+//! The lists of the manual that come from the tables of options and commands.
+
+use super::mdoc::{argument, sentence, text};
+use circus::config::options::{self, Built, Family, Live, Row};
+use circus::config::{Kind, Value, signals};
+use circus::control::commands::{COMMANDS, Command, Flag};
+
+/// The names of all lists.
+pub const NAMES: &[&str] = &[
+    "circus options",
+    "watcher options",
+    "stream options",
+    "socket options",
+    "plugin options",
+    "settable options",
+    "commands",
+];
+
+/// The list of this name.
+pub fn list(name: &str) -> Option<String> {
+    Some(match name {
+        "circus options" => options(of(options::CIRCUS)),
+        "watcher options" => options(watcher()),
+        "stream options" => options(of(options::STREAM)),
+        "socket options" => options(of(options::SOCKET)),
+        "plugin options" => options(of(options::PLUGIN)),
+        "settable options" => settable(&watcher()),
+        "commands" => COMMANDS.iter().fold(begin("Ds"), |list, row| list + &command(row)) + ".El\n",
+        _ => return None,
+    })
+}
+
+/// An option or a family of options, whatever its section.
+struct Facts {
+    /// The key as macros and arguments.
+    key: String,
+    /// What it takes, as macros and arguments.
+    takes: String,
+    /// What holds when it is missing.
+    default: Option<String>,
+    built: Built,
+    live: Live,
+    help: &'static str,
+}
+
+fn of<S: Default>(rows: &'static [Row<S>]) -> Vec<Facts> {
+    let facts = |row: &Row<S>| Facts {
+        key: argument(row.key),
+        takes: takes(row.kind),
+        default: default(row.kind, &(row.get)(&S::default())),
+        built: row.built,
+        live: row.live,
+        help: row.help,
+    };
+    rows.iter().map(facts).collect()
+}
+
+/// The options of a watcher: the table, then the families.
+fn watcher() -> Vec<Facts> {
+    let family = |family: &Family| Facts {
+        key: format!("{} Ns Ar NAME", argument(family.prefix)),
+        takes: "Ar value".into(),
+        default: None,
+        built: family.built,
+        live: family.live,
+        help: family.help,
+    };
+    let mut facts = of(options::WATCHER);
+    facts.extend(options::FAMILIES.iter().map(family));
+    facts
+}
+
+fn takes(kind: Kind) -> String {
+    match kind {
+        Kind::Bool => "Ar True | False".into(),
+        Kind::Int => "Ar number".into(),
+        Kind::Float => "Ar seconds".into(),
+        Kind::Text => "Ar text".into(),
+        Kind::Signal => "Ar signal".into(),
+        Kind::Octal => "Ar octal".into(),
+        Kind::Id => "Ar id".into(),
+        Kind::Choice(words) => format!("Cm {}", words.join(" | ")),
+    }
+}
+
+fn default(kind: Kind, value: &Value) -> Option<String> {
+    match (kind, value) {
+        (_, Value::None) => None,
+        (Kind::Signal, Value::Int(n)) => i32::try_from(*n).ok().map(signals::name),
+        (Kind::Octal, Value::Int(n)) => Some(format!("0{n:o}")),
+        (_, Value::Int(n)) => Some(n.to_string()),
+        (_, Value::Float(n)) => Some(n.to_string()),
+        (_, Value::Bool(true)) => Some("True".into()),
+        (_, Value::Bool(false)) => Some("False".into()),
+        (_, Value::Str(text)) => Some(text.clone()).filter(|text| !text.is_empty()),
+        (_, Value::Map(_)) => None,
+    }
+}
+
+fn begin(width: &str) -> String {
+    format!(".Bl -tag -width {width}\n")
+}
+
+/// The options that work, then those that do not do anything yet, then those that never will.
+fn options(all: Vec<Facts>) -> String {
+    let group = |lead: &str, wanted: fn(Built) -> bool, entry: fn(&Facts) -> String| {
+        let entries: String = all.iter().filter(|facts| wanted(facts.built)).map(entry).collect();
+        if entries.is_empty() { entries } else { format!("{lead}{}{entries}.El\n", begin("Ds")) }
+    };
+    let works = group("", |built| built == Built::Works, described);
+    let lead = "Accepted with a warning, not built yet in this version:\n";
+    let pending = group(&after(&works, lead), |built| built == Built::Pending, described);
+    let lead = "Accepted, so that old files load, without any effect:\n";
+    let idle = |built| matches!(built, Built::Quiet | Built::Useless(_));
+    let idle = group(&after(&pending, lead), idle, without_effect);
+    works + &pending + &idle
+}
+
+/// A paragraph of its own, unless it is the first.
+fn after(before: &str, lead: &str) -> String {
+    if before.is_empty() { lead.into() } else { format!(".Pp\n{lead}") }
+}
+
+fn described(facts: &Facts) -> String {
+    let default = facts.default.as_ref().map(|default| text(&format!("Default: {default}.")));
+    let help = text(&sentence(facts.help));
+    format!(".It Ic {} No = {}\n{help}{}", facts.key, facts.takes, default.unwrap_or_default())
+}
+
+fn without_effect(facts: &Facts) -> String {
+    let why = match facts.built {
+        Built::Useless(advice) => format!("A warning: {advice}."),
+        Built::Quiet | Built::Pending | Built::Works => sentence(facts.help),
+    };
+    format!(".It Ic {}\n{}", facts.key, text(&why))
+}
+
+/// What the command `set` does with each option that works.
+fn settable(all: &[Facts]) -> String {
+    let group = |live: Live| {
+        let same = |facts: &&Facts| facts.built == Built::Works && facts.live == live;
+        all.iter().filter(same).map(|facts| format!(".It Ic {}\n", facts.key)).collect::<String>()
+    };
+    let list = |title: &str, live: &[Live]| {
+        let entries: String = live.iter().map(|live| group(*live)).collect();
+        format!("{title}\n.Bl -item -offset indent -compact\n{}.El\n", entries.replace(".It Ic", ".It\n.Ic"))
+    };
+    list("The new value holds from now on:", &[Live::Stored, Live::Numprocesses])
+        + ".Pp\n"
+        + &list("The watcher is reloaded gracefully:", &[Live::Reload])
+        + ".Pp\n"
+        + &list("Refused while circus runs:", &[Live::Fixed])
+}
+
+/// `--waiting` is described once for all commands.
+fn command(row: &Command) -> String {
+    let mut head = format!(".It Ic {}", argument(row.name));
+    row.flags.iter().for_each(|flag| head += &format!(" Oo {} Oc", typed(flag)));
+    row.usage.split_whitespace().for_each(|word| head += &usage(word));
+    let body = text(&sentence(row.summary)) + &text(row.detail);
+    let own = row.flags.iter().filter(|flag| flag.name != "waiting");
+    let flags: String =
+        own.map(|flag| format!(".It {}\n{}", typed(flag), text(&sentence(flag.help)))).collect();
+    let flags = if flags.is_empty() { flags } else { format!(".Bl -tag -width Ds\n{flags}.El\n") };
+    format!("{head}\n{body}{flags}")
+}
+
+/// `--name VALUE`.
+fn typed(flag: &Flag) -> String {
+    let value = flag.value.map(|value| format!(" Ar {}", argument(value)));
+    format!("Fl -{}{}", argument(flag.name), value.unwrap_or_default())
+}
+
+/// A word of a usage, `[PID]` or `NAME...`.
+fn usage(word: &str) -> String {
+    let name = word.trim_matches(['[', ']', '.']);
+    let open = " Oo".repeat(word.matches('[').count());
+    let close = " Oc".repeat(word.matches(']').count());
+    let more = if word.contains("...") { " ..." } else { "" };
+    format!("{open} Ar {}{more}{close}", argument(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(key: &str, built: Built, live: Live) -> Facts {
+        let default = Some("7".to_string());
+        Facts { key: key.into(), takes: "Ar number".into(), default, built, live, help: "how many" }
+    }
+
+    #[test]
+    fn an_option_stands_in_the_list_of_what_it_does() {
+        let list = options(vec![
+            row("a", Built::Works, Live::Stored),
+            row("b", Built::Pending, Live::Fixed),
+            row("c", Built::Quiet, Live::Fixed),
+            row("d", Built::Useless("use e"), Live::Fixed),
+        ]);
+        let lines: Vec<&str> = list.lines().collect();
+        assert_eq!(lines[..4], [".Bl -tag -width Ds", ".It Ic a No = Ar number", "How many.", "Default: 7."]);
+        assert_eq!(lines[5..8], [".Pp", "Accepted with a warning, not built yet in this version:", lines[0]]);
+        assert_eq!(lines.iter().rev().nth(1), Some(&"A warning: use e."));
+        assert_eq!(lines.iter().filter(|line| **line == ".El").count(), 3);
+        let only_pending = options(vec![row("b", Built::Pending, Live::Fixed)]);
+        assert!(only_pending.starts_with("Accepted with a warning"), "{only_pending}");
+    }
+
+    #[test]
+    fn only_options_that_work_can_be_set() {
+        let list = settable(&[
+            row("a", Built::Works, Live::Stored),
+            row("b", Built::Works, Live::Reload),
+            row("c", Built::Works, Live::Fixed),
+            row("d", Built::Pending, Live::Stored),
+        ]);
+        let place = |what: &str| list.find(what).unwrap_or(list.len());
+        assert!(place("from now on") < place(".Ic a") && place(".Ic a") < place("gracefully"), "{list}");
+        assert!(place("gracefully") < place(".Ic b") && place(".Ic b") < place("Refused"), "{list}");
+        assert!(place("Refused") < place(".Ic c") && !list.contains(".Ic d"), "{list}");
+    }
+
+    #[test]
+    fn the_words_of_a_usage_are_arguments() {
+        let words = |text: &str| text.split_whitespace().map(usage).collect::<String>();
+        assert_eq!(words("NAME [PID] SIGNAL"), " Ar NAME Oo Ar PID Oc Ar SIGNAL");
+        assert_eq!(words("[NAME [PID]]"), " Oo Ar NAME Oo Ar PID Oc Oc");
+        assert_eq!(words("KEY [KEY VALUE...]"), " Ar KEY Oo Ar KEY Ar VALUE ... Oc");
+    }
+}

@@ -53,7 +53,8 @@ fn ten_wrong_lines_are_ten_findings() {
     let config = dir.config(
         "ten.ini",
         "
-        endpoint
+        [circus]
+        no delimiter
         check_delay = often
         umask = 9
         [watcher:a]
@@ -67,10 +68,8 @@ fn ten_wrong_lines_are_ten_findings() {
         neither
         ",
     );
-    let text = dir.read("ten.ini");
-    dir.write("ten.ini", &format!("[circus]\n{text}"));
     let ended = circus(&[&config]);
-    let lines = [3, 4, 5, 8, 9, 10, 11, 12, 13, 14];
+    let lines = [5, 6, 7, 10, 11, 12, 13, 14, 15, 16];
     let places: Vec<String> = lines.map(|line| format!("circus: {config}:{line}: error: ")).into();
     let err: Vec<&str> = ended.err.lines().collect();
     assert_eq!((ended.code, err.len()), (100, 10), "{}", ended.err);
@@ -141,12 +140,10 @@ fn an_endpoint_serves_one_circus() {
     until("circus is dead", || (!proc::exists(first.pid())).then_some(()));
     kill(pid[0], SIGKILL).expect("it runs");
     assert!(exists(&first.dir.path("sock")));
-    let second = Circus::with(
-        Dir::new(),
-        &format!("[circus]\nendpoint = {}\n{SLEEPER}", first.dir.name("sock")),
-        |_| {},
-    );
-    drop(second);
+    let ini = format!("[circus]\nendpoint = {}\n{SLEEPER}", first.dir.name("sock"));
+    let second = Circus::launch(Dir::new(), &ini, |_| {});
+    second.log.line("w started");
+    Client::connect(&first.dir.path("sock")).expect("it listens there");
 }
 
 #[test]
@@ -273,7 +270,7 @@ fn check_reads_without_running() {
     let ended = circus(&["--check", &good]);
     assert_eq!((ended.code, ended.err.as_str()), (0, ""), "warnings alone are no failure");
     assert!(
-        ended.out.contains("good.ini:3: warning: ") && ended.out.ends_with("0 errors, 1 warning\n"),
+        ended.out.contains("good.ini:4: warning: ") && ended.out.ends_with("0 errors, 1 warning\n"),
         "{}",
         ended.out
     );

@@ -82,7 +82,7 @@ pub fn main(args: &[String]) -> ExitCode {
 }
 
 fn misused(why: &str) -> ExitCode {
-    eprintln!("circus: {why}\nTry 'circus --help'.");
+    eprintln!("circus: {why} (try circus --help)");
     ExitCode::from(USAGE)
 }
 

@@ -96,10 +96,11 @@ impl Dir {
         std::fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    /// Writes a configuration. It may be indented in the source, and `{dir}` in it is this directory. Without an
-    /// `endpoint` of its own the control socket is `sock`.
+    /// Writes a configuration. It may be indented in the source, and `{dir}` in it is this directory. Unless
+    /// it names an `endpoint`, or a comment does, the control socket is `sock`.
     pub fn config(&self, name: &str, ini: &str) -> String {
-        let own = if ini.contains("endpoint") { "" } else { "[circus]\nendpoint = {dir}/sock\n" };
+        let named = ini.lines().any(|line| line.trim_start_matches([' ', '#']).starts_with("endpoint = "));
+        let own = if named { "" } else { "[circus]\nendpoint = {dir}/sock\n" };
         let text = own.to_string() + &flush_left(ini);
         self.write(name, &text.replace("{dir}", &self.name("")[..self.name("").len() - 1]))
     }

@@ -1,0 +1,200 @@
+//! Where the control socket is, and who may use it.
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod common;
+
+use common::client::Client;
+use common::{Circus, Dir, Ended, exists, needs_root, run, until};
+use serde_json::json;
+use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::net::{SocketAddr, UnixStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const SLEEPER: &str = "[watcher:w]\ncmd = sleep 1000\n";
+const NOBODY: u32 = 65534;
+
+/// Waits until circus is ready, wherever its control socket may be.
+fn ready(circus: &Circus) {
+    circus.log.line("Arbiter now waiting for commands");
+}
+
+fn mode(path: &Path) -> u32 {
+    path.symlink_metadata().expect("it is there").permissions().mode() & 0o777
+}
+
+/// The program where every user can run it: the directories that it was built in may be closed to others.
+fn program(dir: &Dir) -> PathBuf {
+    let path = dir.path("program");
+    if !exists(&path) {
+        std::fs::copy(env!("CARGO_BIN_EXE_circus"), &path).expect("a copy");
+    }
+    path
+}
+
+/// Circus as another user, without the tester's environment but this directory.
+fn as_user(uid: u32, runtime: Option<&str>, dir: &Dir) -> Command {
+    let mut command = Command::new(program(dir));
+    command.uid(uid).gid(uid).env_clear().env("PATH", "/usr/bin:/bin");
+    command.envs(runtime.map(|runtime| ("XDG_RUNTIME_DIR", runtime)));
+    command
+}
+
+/// `circus ctl` of that user.
+fn ctl_as(uid: u32, runtime: Option<&str>, dir: &Dir, args: &[&str]) -> Ended {
+    run(as_user(uid, runtime, dir).arg("ctl").args(args))
+}
+
+#[test]
+fn a_path_is_written_in_three_ways() {
+    for prefix in ["ipc://", "unix://", ""] {
+        let mut circus = Circus::start(&format!("[circus]\nendpoint = {prefix}{{dir}}/sock\n{SLEEPER}"));
+        let path = circus.dir.path("sock");
+        assert_eq!(mode(&path), 0o600);
+        circus.up("w");
+        let endpoint = format!("{prefix}{}", path.display());
+        let ended = run(common::circus().args(["ctl", "--endpoint", &endpoint, "status", "w"]));
+        assert_eq!((ended.code, ended.out.as_str()), (0, "active\n"));
+        let ended = run(common::circus().env("CIRCUSCTL_ENDPOINT", &endpoint).args(["ctl", "list"]));
+        assert_eq!(ended.out, "w\n");
+        circus.end();
+        assert!(!exists(&path));
+    }
+}
+
+#[test]
+fn mode_and_owner_can_be_set() {
+    needs_root();
+    let circus =
+        Circus::start(&format!("[circus]\nendpoint_mode = 0666\nendpoint_owner = nobody\n{SLEEPER}"));
+    let path = circus.dir.path("sock");
+    assert_eq!((mode(&path), path.metadata().expect("a file").uid()), (0o666, NOBODY));
+}
+
+#[test]
+fn the_mode_of_the_file_decides_who_may_ask() {
+    needs_root();
+    let circus = Circus::start(SLEEPER);
+    let endpoint = circus.dir.name("sock");
+    let refused = ctl_as(NOBODY, None, &circus.dir, &["--endpoint", &endpoint, "list"]);
+    assert!(refused.code == 1 && refused.err.contains("Permission denied"), "{refused:?}");
+    std::fs::set_permissions(&endpoint, PermissionsExt::from_mode(0o666)).expect("a mode");
+    let allowed = ctl_as(NOBODY, None, &circus.dir, &["--endpoint", &endpoint, "list"]);
+    assert_eq!(allowed, Ended { code: 0, out: "w\n".into(), err: String::new() });
+}
+
+#[test]
+fn none_is_no_socket_at_all() {
+    let mut circus = Circus::launch(Dir::new(), &format!("[circus]\nendpoint = none\n{SLEEPER}"), |_| {});
+    circus.log.line("w started");
+    assert!(!exists(&circus.dir.path("sock")));
+    circus.end();
+}
+
+#[test]
+fn an_abstract_name_serves_root_and_the_user_of_circus() {
+    needs_root();
+    let name = format!("circus-endpoints-{}", std::process::id());
+    let mut circus = Circus::launch(Dir::new(), &format!("[circus]\nendpoint = @{name}\n{SLEEPER}"), |_| {});
+    ready(&circus);
+    let endpoint = format!("@{name}");
+    let own = run(common::circus().args(["ctl", "--endpoint", &endpoint, "list"]));
+    assert_eq!(own, Ended { code: 0, out: "w\n".into(), err: String::new() });
+    let other = ctl_as(NOBODY, None, &circus.dir, &["--endpoint", &endpoint, "list"]);
+    assert_eq!((other.code, other.out.as_str()), (3, ""));
+    assert!(other.err.contains("root and the user of circus only"), "{}", other.err);
+    let address = SocketAddr::from_abstract_name(&name).expect("a name");
+    UnixStream::connect_addr(&address).expect("it listens");
+    circus.end();
+    UnixStream::connect_addr(&address).expect_err("nobody listens any more");
+}
+
+#[test]
+fn without_an_endpoint_it_is_in_the_runtime_directory_of_the_user() {
+    needs_root();
+    let dir = Dir::new();
+    let runtime = dir.name("runtime");
+    std::fs::create_dir(&runtime).expect("a directory");
+    chown(&runtime, Some(NOBODY), Some(NOBODY)).expect("root");
+    let mut circus = of_user(NOBODY, Some(&runtime), dir, SLEEPER);
+    ready(&circus);
+    let path = circus.dir.path("runtime/circus/circus.sock");
+    assert_eq!(mode(&path), 0o600);
+    let ended = ctl_as(NOBODY, Some(&runtime), &circus.dir, &["list"]);
+    assert_eq!(ended, Ended { code: 0, out: "w\n".into(), err: String::new() });
+    // Somebody else finds nothing, and is told where it was looked for.
+    let ended = ctl_as(1, Some("/nowhere"), &circus.dir, &["list"]);
+    assert!(ended.code == 1 && ended.err.contains("/nowhere/circus/circus.sock: "), "{}", ended.err);
+    circus.end();
+    assert!(!exists(&path));
+}
+
+/// Circus of another user, with a configuration that names no endpoint.
+fn of_user(uid: u32, runtime: Option<&str>, dir: Dir, ini: &str) -> Circus {
+    let command = as_user(uid, runtime, &dir);
+    Circus::launch(dir, &format!("# endpoint = that of the user\n{ini}"), |own| *own = command)
+}
+
+#[test]
+fn the_directory_below_tmp_is_private() {
+    needs_root();
+    let uid = 3_000_000 + std::process::id();
+    let directory = PathBuf::from(format!("/tmp/circus-{uid}"));
+    let remove = Removed(directory.clone());
+    let mut circus = of_user(uid, None, Dir::new(), SLEEPER);
+    ready(&circus);
+    assert_eq!((mode(&directory), directory.metadata().expect("a directory").uid()), (0o700, uid));
+    let ended = ctl_as(uid, None, &circus.dir, &["list"]);
+    assert_eq!(ended, Ended { code: 0, out: "w\n".into(), err: String::new() });
+    circus.end();
+    // One that somebody else has made is not used: circus runs without, and says so.
+    std::fs::remove_dir_all(&directory).expect("it was there");
+    std::fs::create_dir(&directory).expect("a directory");
+    let mut circus = of_user(uid, None, Dir::new(), SLEEPER);
+    circus.log.line("w started");
+    let warning = circus.log.line("[WARNING]");
+    assert!(warning.contains(&directory.display().to_string()) && warning.contains("0700"), "{warning}");
+    assert!(!exists(&directory.join("circus.sock")));
+    let ended = ctl_as(uid, None, &circus.dir, &["list"]);
+    assert!(ended.code == 1 && ended.err.contains(&directory.display().to_string()), "{}", ended.err);
+    circus.end();
+    drop(remove);
+}
+
+/// A directory outside of the test's own.
+struct Removed(PathBuf);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_port_of_an_old_file_is_a_socket_here() {
+    needs_root();
+    // Circus does not mind that the port is taken, since it opens none.
+    let taken = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let port = taken.local_addr().expect("an address").port();
+    let dir = Dir::new();
+    let runtime = dir.name("runtime");
+    std::fs::create_dir(&runtime).expect("a directory");
+    chown(&runtime, Some(NOBODY), Some(NOBODY)).expect("root");
+    let endpoint = format!("tcp://127.0.0.1:{port}");
+    let mut circus =
+        of_user(NOBODY, Some(&runtime), dir, &format!("[circus]\nendpoint = {endpoint}\n{SLEEPER}"));
+    ready(&circus);
+    let path = circus.dir.path(&format!("runtime/circus/circus-{port}.sock"));
+    assert!(exists(&path));
+    let warning = circus.log.line("[WARNING]");
+    assert!(warning.contains(&endpoint) && warning.contains("Unix socket"), "{warning}");
+    let ended = ctl_as(NOBODY, Some(&runtime), &circus.dir, &["--endpoint", &endpoint, "list"]);
+    assert_eq!(ended, Ended { code: 0, out: "w\n".into(), err: String::new() });
+    let mut client = until("it answers", || Client::connect(&path));
+    assert_eq!(client.call("globaloptions", json!({}))["options"]["endpoint"], path.to_str().expect("UTF-8"));
+    circus.end();
+    assert!(!exists(&path));
+}

@@ -141,7 +141,6 @@ fn ids_and_groups_are_dropped_together() {
 
 #[test]
 fn limits_are_set_and_those_of_circus_itself_given_back() {
-    let dir = Dir::new();
     let ini = "
         [watcher:plain]
         cmd = sleep 1000
@@ -153,12 +152,8 @@ fn limits_are_set_and_those_of_circus_itself_given_back() {
         rlimit_cpu =
         ";
     // A soft limit that circus raises for itself.
-    let wrapper = dir.script("wrapper", "ulimit -Sn 200; exec \"$@\"");
-    let binary = env!("CARGO_BIN_EXE_circus");
-    let circus = Circus::with(dir, ini, |command| {
-        *command = std::process::Command::new(wrapper);
-        command.arg(binary);
-    });
+    let wrapper = "ulimit -Sn 200; exec \"$@\"";
+    let circus = Circus::wrapped(wrapper, ini);
     let pid = one(&circus, "limited");
     let both = |value: &str| (value.to_string(), value.to_string());
     assert_eq!(proc::limit(pid, "Max open files"), both("123"));
@@ -189,7 +184,6 @@ fn the_umask_is_that_of_the_watcher_else_of_circus() {
 
 #[test]
 fn descriptors_are_the_three_standard_ones_and_no_other() {
-    let dir = Dir::new();
     let ini = "
         [circus]
         pidfile = {dir}/pid
@@ -209,12 +203,8 @@ fn descriptors_are_the_three_standard_ones_and_no_other() {
         stderr_stream.filename = {dir}/stderr
         ";
     // Descriptors that circus inherits without the close-on-exec flag are not for its children either.
-    let wrapper = dir.script("wrapper", "exec 5< /dev/zero 7> /dev/null; exec \"$@\"");
-    let binary = env!("CARGO_BIN_EXE_circus");
-    let circus = Circus::with(dir, ini, |command| {
-        *command = std::process::Command::new(wrapper);
-        command.arg(binary);
-    });
+    let wrapper = "exec 5< /dev/zero 7> /dev/null; exec \"$@\"";
+    let circus = Circus::wrapped(wrapper, ini);
     assert!(proc::fds(circus.pid()).is_superset(&BTreeSet::from([5, 7])), "the wrapper does what it says");
     let exact = BTreeSet::from([0, 1, 2]);
     for name in ["plain", "closed", "streams"] {
@@ -234,13 +224,8 @@ fn descriptors_are_the_three_standard_ones_and_no_other() {
 
 #[test]
 fn signals_are_as_in_a_fresh_login() {
-    let dir = Dir::new();
-    let wrapper = dir.script("wrapper", "trap '' HUP PIPE USR2; exec \"$@\"");
-    let binary = env!("CARGO_BIN_EXE_circus");
-    let circus = Circus::with(dir, "[watcher:w]\ncmd = sleep 1000\nnumprocesses = 2", |command| {
-        *command = std::process::Command::new(wrapper);
-        command.arg(binary);
-    });
+    let wrapper = "trap '' HUP PIPE USR2; exec \"$@\"";
+    let circus = Circus::wrapped(wrapper, "[watcher:w]\ncmd = sleep 1000\nnumprocesses = 2");
     for pid in circus.up("w") {
         let masks = ["SigBlk", "SigIgn", "SigCgt"].map(|key| proc::status(pid, key));
         assert_eq!(masks, ["0000000000000000"; 3]);

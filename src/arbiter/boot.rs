@@ -82,7 +82,7 @@ impl Arbiter {
         let Some(mut boot) = self.boot.take() else { return };
         loop {
             if let Some(current) = boot.current {
-                if self.watchers.get(&current).is_some_and(is_on_its_way) {
+                if self.watcher(current).is_some_and(is_on_its_way) {
                     break;
                 }
                 boot.current = None;

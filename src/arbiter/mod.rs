@@ -260,7 +260,7 @@ impl Level {
 /// Decides for all watchers.
 #[derive(Debug)]
 pub struct Arbiter {
-    watchers: Sorted<WatcherId, Watcher>,
+    watchers: Sorted<WatcherId, Box<Watcher>>,
     /// Names in lower case; a watcher that is being removed has none any more.
     names: Sorted<String, WatcherId>,
     /// Which watcher and wid each process belongs to.
@@ -302,28 +302,28 @@ impl Arbiter {
         let id = WatcherId(self.next_id);
         self.next_id += 1;
         self.names.insert(config.name.to_lowercase(), id);
-        self.watchers.insert(id, Watcher::new(id, config));
+        self.watchers.insert(id, Box::new(Watcher::new(id, config)));
         id
     }
 
     /// The watchers that have a name, by name.
     pub fn watchers(&self) -> impl Iterator<Item = &Watcher> {
-        self.names.values().filter_map(|id| self.watchers.get(id))
+        self.names.values().filter_map(|id| self.watcher(*id))
     }
 
     /// The watcher of this name, in any case.
     pub fn find(&self, name: &str) -> Option<&Watcher> {
-        self.watchers.get(self.names.get(&name.to_lowercase())?)
+        self.watcher(*self.names.get(&name.to_lowercase())?)
     }
 
     /// The watcher of this number; one that is being removed too.
     pub fn watcher(&self, id: WatcherId) -> Option<&Watcher> {
-        self.watchers.get(&id)
+        self.watchers.get(&id).map(|watcher| &**watcher)
     }
 
     /// When [`Event::Tick`] is due.
     pub fn deadline(&mut self) -> Option<Time> {
-        let of_watchers = self.watchers.values_mut().filter_map(Watcher::deadline).min();
+        let of_watchers = self.watchers.values_mut().filter_map(|watcher| watcher.deadline()).min();
         let of_boot = self.boot.as_ref().and_then(Boot::deadline);
         of_watchers.into_iter().chain(of_boot).min()
     }

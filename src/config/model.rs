@@ -83,9 +83,9 @@ pub struct WatcherConfig {
     /// Resource limits by lower-case name (`nofile`); `None` is infinity.
     pub rlimits: Sorted<String, Option<u64>>,
     /// Where its standard output goes; `None`: to that of circus.
-    pub stdout_stream: Option<StreamConfig>,
+    pub stdout_stream: Option<Box<StreamConfig>>,
     /// Where its standard error output goes; `None`: to that of circus.
-    pub stderr_stream: Option<StreamConfig>,
+    pub stderr_stream: Option<Box<StreamConfig>>,
     /// Programs to ask or tell, by the name of the hook, with the flag that ignores failures.
     pub hooks: Sorted<String, (String, bool)>,
     /// The environment of its processes, `$VAR` expanded.
@@ -276,7 +276,7 @@ impl WatcherConfig {
     }
 
     fn get_member(&self, prefix: &str, rest: &str, key: &str) -> Option<Value> {
-        let stream = |stream: &Option<StreamConfig>| stream.as_ref().and_then(|s| s.get(rest));
+        let stream = |stream: &Option<Box<StreamConfig>>| stream.as_ref().and_then(|s| s.get(rest));
         match prefix {
             "rlimit_" => self.rlimits.get(&rest.to_ascii_lowercase()).map(|limit| rlimit_value(*limit)),
             "stdout_stream." => stream(&self.stdout_stream),
@@ -336,13 +336,13 @@ pub fn set_row<S>(row: &Row<S>, options: &mut S, value: &Value) -> Result<(), Re
     if (row.set)(options, &accepted) { Ok(()) } else { Err(Refused::Type(row.kind.noun())) }
 }
 
-fn set_stream(stream: &mut Option<StreamConfig>, value: &Value) -> Result<Live, Refused> {
+fn set_stream(stream: &mut Option<Box<StreamConfig>>, value: &Value) -> Result<Live, Refused> {
     let Value::Map(entries) = value else { return Err(Refused::Type("a valid object")) };
     let mut fresh = StreamConfig::default();
     for (key, text) in entries {
         set_stream_key(&mut fresh, key, &Value::Str(text.clone()))?;
     }
-    *stream = Some(fresh);
+    *stream = Some(Box::new(fresh));
     Ok(Live::Stored)
 }
 

@@ -189,8 +189,8 @@ pub fn get(watcher: &WatcherConfig, keys: &[String]) -> Result<Map, Refusal> {
 
 fn member(watcher: &WatcherConfig, key: &str) -> Option<Json> {
     match key {
-        "stdout_stream" | "stdout_stream_conf" => Some(stream(watcher.stdout_stream.as_ref())),
-        "stderr_stream" | "stderr_stream_conf" => Some(stream(watcher.stderr_stream.as_ref())),
+        "stdout_stream" | "stdout_stream_conf" => Some(stream(watcher.stdout_stream.as_deref())),
+        "stderr_stream" | "stderr_stream_conf" => Some(stream(watcher.stderr_stream.as_deref())),
         _ => watcher.get(key).map(|value| json(&value)),
     }
 }

@@ -191,8 +191,14 @@ impl Daemon {
     pub fn run(&mut self) {
         let mut events = Events::with_capacity(256);
         self.dispatch(Event::Start);
+        let mut trimmed = false;
         while !self.ended {
             let timeout = self.timeout();
+            if !trimmed && timeout != Some(Duration::ZERO) {
+                // The start is over: the memory that reading the configuration took goes back to the system.
+                crate::sys::process::trim_memory();
+                trimmed = true;
+            }
             if let Err(error) = self.poll.poll(&mut events, timeout)
                 && error.kind() != io::ErrorKind::Interrupted
             {

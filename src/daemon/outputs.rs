@@ -31,8 +31,8 @@ impl Channel {
 
     fn config(self, config: &WatcherConfig) -> Option<&StreamConfig> {
         match self {
-            Channel::Stdout => config.stdout_stream.as_ref().filter(|_| !config.options.close_child_stdout),
-            Channel::Stderr => config.stderr_stream.as_ref().filter(|_| !config.options.close_child_stderr),
+            Channel::Stdout => config.stdout_stream.as_deref().filter(|_| !config.options.close_child_stdout),
+            Channel::Stderr => config.stderr_stream.as_deref().filter(|_| !config.options.close_child_stderr),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::sockets::Sockets;
 use crate::arbiter::{Arbiter, Level};
 use crate::config::check::check;
 use crate::config::load::load;
-use crate::config::{Config, Finding, Names, Severity, text};
+use crate::config::{Config, Finding, Names, Origins, Severity, text};
 use crate::control::endpoint;
 use crate::sys::child::Spawner;
 use crate::sys::daemonize::{Notifier, Role, daemonize};
@@ -147,7 +147,12 @@ fn start(
     }
     say_start(&mut log, &sockets, &endpoint);
     let seed = crate::sys::clock::monotonic_ns() ^ u64::from(std::process::id());
-    let arbiter = Arbiter::new(config.watchers, config.circus.warmup_delay, seed);
+    let mut watchers = config.watchers;
+    for watcher in &mut watchers {
+        // Everything that is to be said about lines of the file has been said.
+        watcher.origins = Origins::default();
+    }
+    let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
     let parts = Parts { arbiter, options: config.circus, endpoint, log, sockets, spawner, clients, signals };
     let daemon = Daemon::new(parts).map_err(|e| kernel("event loop", e))?;
     Ok((daemon, pidfile))

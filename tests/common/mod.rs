@@ -14,6 +14,7 @@
 pub mod client;
 pub mod output;
 pub mod proc;
+pub mod worker;
 
 use circus::sys::signal;
 use client::{Client, Events};
@@ -116,7 +117,11 @@ fn flush_left(text: &str) -> String {
 
 /// The circus program with nothing of the tester's own environment.
 pub fn circus() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_circus"));
+    bare(env!("CARGO_BIN_EXE_circus"))
+}
+
+fn bare(program: &str) -> Command {
+    let mut command = Command::new(program);
     command.env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
     command
 }
@@ -169,6 +174,17 @@ impl Circus {
         let circus = Circus::launch(dir, ini, change);
         circus.client();
         circus
+    }
+
+    /// The same by way of a shell script that prepares something and ends with `exec "$@"`.
+    pub fn wrapped(script: &str, ini: &str) -> Circus {
+        let dir = Dir::new();
+        let wrapper = dir.script("wrapper", script);
+        Circus::with(dir, ini, |command| {
+            let program = command.get_program().to_owned();
+            *command = bare(&wrapper);
+            command.arg(program);
+        })
     }
 
     /// The same without waiting for the control socket.

@@ -3,6 +3,7 @@
 use super::until;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStringExt;
+use std::time::{Duration, Instant};
 
 fn read(pid: i32, name: &str) -> Option<String> {
     let bytes = std::fs::read(format!("/proc/{pid}/{name}")).ok()?;
@@ -129,4 +130,17 @@ pub fn activity(pid: i32) -> [u64; 4] {
     let ticks = [11, 12].map(|n| fields[n].parse().expect("a number"));
     let switches = |key| status(pid, key).parse().expect("a number");
     [switches("voluntary_ctxt_switches"), switches("nonvoluntary_ctxt_switches"), ticks[0], ticks[1]]
+}
+
+/// Waits until a process does nothing, not even wake up, for a twentieth of a second; one that is busy for ever fails
+/// the test.
+pub fn at_rest(pid: i32) -> [u64; 4] {
+    let mut last = (activity(pid), Instant::now());
+    until(&format!("process {pid} does nothing"), || {
+        let now = activity(pid);
+        if now != last.0 {
+            last = (now, Instant::now());
+        }
+        (last.1.elapsed() > Duration::from_millis(50)).then_some(now)
+    })
 }

@@ -28,8 +28,8 @@ fn watcher(watcher: &WatcherConfig) -> Json {
     );
     let hook = |(command, flag): &(String, bool)| Json::Array(vec![command.as_str().into(), (*flag).into()]);
     object.insert("hooks".into(), mapping(watcher.hooks.iter().map(|(name, it)| (name.clone(), hook(it)))));
-    object.insert("stdout_stream".into(), stream(watcher.stdout_stream.as_ref()));
-    object.insert("stderr_stream".into(), stream(watcher.stderr_stream.as_ref()));
+    object.insert("stdout_stream".into(), stream(watcher.stdout_stream.as_deref()));
+    object.insert("stderr_stream".into(), stream(watcher.stderr_stream.as_deref()));
     free(object, &watcher.free)
 }
 

@@ -114,7 +114,7 @@ pub fn report_unknown(values: &mut Values<'_>, place: Place, key: &str, entry: &
     values.warn(&entry.origin, format!("there is no option `{}`{hint}", shorten(&entry.key)));
 }
 
-fn stream(values: &mut Values<'_>, target: (&mut Option<StreamConfig>, &str), entry: &Entry, env: &Names) {
+fn stream(values: &mut Values<'_>, target: (&mut Option<Box<StreamConfig>>, &str), entry: &Entry, env: &Names) {
     let (stream, key) = (target.0.get_or_insert_default(), target.1);
     match values.take(options::STREAM, &[], (&mut stream.options, key), entry, env) {
         Taken::Known => {}

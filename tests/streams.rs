@@ -1,0 +1,274 @@
+//! What processes write arrives whole, in order, and where the configuration wants it.
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod common;
+
+use common::{Circus, Dir, SIGUSR1, exists, run, until};
+use serde_json::json;
+
+/// A program that fails at its start, as an interpreter does: lines on the standard error output, and a code.
+const FAILING: &str = "
+    echo 'starting up'
+    echo 'Traceback (most recent call last):' >&2
+    echo '  File \"app.py\", line 1, in <module>' >&2
+    echo '    import nothing' >&2
+    printf \"ModuleNotFoundError: No module named 'nothing'\" >&2
+    exit 1
+    ";
+
+const TRACEBACK: &str = "Traceback (most recent call last):
+  File \"app.py\", line 1, in <module>
+    import nothing
+ModuleNotFoundError: No module named 'nothing'";
+
+/// Circus with a watcher `w` that runs this script once, after it has ended.
+fn once(script: &str, options: &str) -> Circus {
+    let dir = Dir::new();
+    let script = dir.script("program", script);
+    let ini = format!("[watcher:w]\ncmd = {script}\nrespawn = False\n{options}");
+    let circus = Circus::with(dir, &ini, |_| {});
+    circus.until_status("w", "stopped");
+    circus
+}
+
+#[test]
+fn without_a_stream_a_process_writes_to_the_output_of_circus() {
+    let circus = once(FAILING, "");
+    circus.out.line("starting up");
+    assert_eq!(circus.out.text(), "starting up\n");
+    until("the traceback is there, whole", || circus.log.text().contains(TRACEBACK).then_some(()));
+}
+
+#[test]
+fn stdout_streams_show_the_whole_traceback_of_an_app_that_fails() {
+    let circus = once(FAILING, "stdout_stream.class = StdoutStream\nstderr_stream.class = StdoutStream");
+    // The second line comes with the end of the process; two pipes have no common order.
+    let whole = |text: String| text.contains(TRACEBACK) && text.contains("starting up\n");
+    until("the traceback is there, whole", || whole(circus.out.text()).then_some(()));
+    assert_eq!(circus.out.text().len(), TRACEBACK.len() + "starting up\n".len());
+}
+
+#[test]
+fn fancy_lines_have_time_pid_and_colour() {
+    let circus = once(
+        "echo $$ > \"$0.pid\"; printf 'one\\n\\ntwo'",
+        "stdout_stream.class = FancyStdoutStream\nstdout_stream.color = green\nstdout_stream.time_format = T%%",
+    );
+    let pid = circus.dir.read("program.pid");
+    let line = |text: &str| format!("\u{1b}[0;32;40mT% [{}] | {text}\u{1b}[0m\n", pid.trim());
+    circus.out.line("two");
+    assert_eq!(circus.out.text(), line("one") + &line("two"));
+}
+
+#[test]
+fn a_file_has_every_line_over_all_rotations() {
+    let circus = once(
+        "i=0; while [ $i -lt 3000 ]; do echo \"line $i\"; i=$((i+1)); done",
+        "stdout_stream.class = FileStream\nstdout_stream.filename = {dir}/log\n\
+         stdout_stream.max_bytes = 4096\nstdout_stream.backup_count = 20",
+    );
+    let names: Vec<String> = (1..=20).rev().map(|n| format!("log.{n}")).chain(["log".to_string()]).collect();
+    let files: Vec<_> = names.iter().filter(|name| exists(&circus.dir.path(name))).collect();
+    let texts: Vec<String> = files.iter().map(|name| circus.dir.read(name)).collect();
+    assert!(texts.len() > 5 && texts.iter().all(|text| text.len() <= 4096 && text.ends_with('\n')));
+    let expected: String = (0..3000).map(|n| format!("line {n}\n")).collect();
+    assert!(texts.concat() == expected, "every line once and in order, over {} files", texts.len());
+}
+
+#[test]
+fn rotation_keeps_as_many_files_as_it_is_told() {
+    let circus = once(
+        "i=0; while [ $i -lt 3000 ]; do echo \"line $i\"; i=$((i+1)); done",
+        "stdout_stream.filename = {dir}/log\nstdout_stream.max_bytes = 4096\nstdout_stream.backup_count = 2",
+    );
+    let there = |name: &&str| exists(&circus.dir.path(name));
+    assert_eq!(["log", "log.1", "log.2", "log.3"].iter().filter(|name| there(name)).count(), 3);
+    let text = circus.dir.read("log.2") + &circus.dir.read("log.1") + &circus.dir.read("log");
+    let expected: String = (0..3000).map(|n| format!("line {n}\n")).collect();
+    assert!(expected.ends_with(&text), "the newest lines are kept");
+}
+
+#[test]
+fn both_outputs_of_all_processes_share_a_file_in_whole_lines() {
+    let dir = Dir::new();
+    let script = dir.script(
+        "program",
+        "until [ -e \"$0.go\" ]; do sleep 0.01; done
+        i=0
+        while [ $i -lt 300 ]; do
+            printf 'out '; echo \"$1 $i\"
+            { printf 'err '; echo \"$1 $i\"; } >&2
+            i=$((i+1))
+        done",
+    );
+    let ini = format!(
+        "[watcher:w]\ncmd = {script} $(circus.wid)\nnumprocesses = 3\nrespawn = False\n\
+         stdout_stream.class = FileStream\nstdout_stream.filename = {{dir}}/log\n\
+         stderr_stream.class = FileStream\nstderr_stream.filename = {{dir}}/log\n"
+    );
+    let circus = Circus::with(dir, &ini, |_| {});
+    // They all begin at once; and one that has gone would leave its number to the next.
+    circus.up("w");
+    circus.dir.write("program.go", "");
+    circus.until_status("w", "stopped");
+    let log = circus.dir.read("log");
+    let mut lines: Vec<&str> = log.lines().collect();
+    let of = |channel: &str, wid: u32| (0..300).map(|n| format!("{channel} {wid} {n}")).collect::<Vec<_>>();
+    for (channel, wid) in [("out", 1), ("out", 2), ("out", 3), ("err", 1), ("err", 2), ("err", 3)] {
+        let begin = format!("{channel} {wid} ");
+        let own: Vec<&str> = lines.iter().copied().filter(|line| line.starts_with(&begin)).collect();
+        assert_eq!(own, of(channel, wid), "each line whole and in its order");
+    }
+    lines.retain(|line| !line.starts_with("out ") && !line.starts_with("err "));
+    assert!(lines.is_empty(), "{lines:?}");
+}
+
+#[test]
+fn a_last_line_without_newline_stays_as_it_is() {
+    let options = "stdout_stream.filename = {dir}/log";
+    let circus = once("printf 'first\\nlast'", options);
+    assert_eq!(circus.dir.read("log"), "first\nlast");
+    // A newline goes in only before what the next process writes.
+    circus.ask("start", json!({"name": "w", "waiting": true}));
+    circus.until_status("w", "stopped");
+    assert_eq!(circus.dir.read("log"), "first\nlast\nfirst\nlast");
+}
+
+#[test]
+fn time_format_begins_each_line() {
+    let circus = once(
+        "echo $$ > \"$0.pid\"; echo one; echo two",
+        "stdout_stream.filename = {dir}/log\nstdout_stream.time_format = T",
+    );
+    let pid = circus.dir.read("program.pid");
+    assert_eq!(
+        circus.dir.read("log"),
+        ["one", "two"].map(|line| format!("T [{}] | {line}\n", pid.trim())).concat()
+    );
+}
+
+#[test]
+fn output_is_there_before_the_death_is_told() {
+    let dir = Dir::new();
+    let script = dir.script("program", "head -c 60000 /dev/zero | tr '\\0' x; echo end");
+    let ini = format!(
+        "[watcher:w]\ncmd = {script}\nautostart = False\nrespawn = False\nstdout_stream.filename = {{dir}}/log"
+    );
+    let circus = Circus::with(dir, &ini, |_| {});
+    let mut events = circus.listen(&["watcher.w."]);
+    for run in 1..=10 {
+        circus.ctl_ok(&["start", "w"]);
+        events.wait("watcher.w.reap");
+        assert_eq!(circus.dir.read("log").len(), run * 60_004);
+        events.wait("watcher.w.stop");
+    }
+}
+
+#[test]
+fn what_a_grandchild_writes_later_arrives_too() {
+    let dir = Dir::new();
+    let script = dir.script(
+        "program",
+        "setsid sh -c ': > there; until [ -e go ]; do sleep 0.01; done; echo later; echo more; : > done' &
+        until [ -e there ]; do sleep 0.01; done
+        echo now",
+    );
+    let ini = format!(
+        "[watcher:w]\ncmd = {script}\nworking_dir = {{dir}}\nrespawn = False\n\
+         stdout_stream.filename = {{dir}}/log"
+    );
+    let circus = Circus::with(dir, &ini, |_| {});
+    circus.until_status("w", "stopped");
+    assert_eq!(circus.dir.read("log"), "now\n");
+    circus.dir.write("go", "");
+    until("the grandchild has written", || (circus.dir.read("log") == "now\nlater\nmore\n").then_some(()));
+    until("and was not ended by SIGPIPE", || exists(&circus.dir.path("done")).then_some(()));
+}
+
+#[test]
+fn the_signal_to_reopen_logs_follows_a_file_that_was_moved() {
+    let circus = Circus::start(
+        "
+        [circus]
+        logoutput = {dir}/circus.log
+        [watcher:w]
+        cmd = sh -c 'while read line; do echo $line; done < {dir}/input'
+        stdout_stream.filename = {dir}/log
+        autostart = False
+        ",
+    );
+    assert!(run(std::process::Command::new("mkfifo").arg(circus.dir.path("input"))).code == 0);
+    circus.ask("start", json!({"name": "w"}));
+    let mut input = std::fs::OpenOptions::new().write(true).open(circus.dir.path("input")).expect("a FIFO");
+    let mut say = |text: &str| std::io::Write::write_all(&mut input, text.as_bytes()).expect("written");
+    say("before\n");
+    until("it is in the file", || {
+        (circus.dir.path("log").exists() && circus.dir.read("log") == "before\n").then_some(())
+    });
+    for name in ["log", "circus.log"] {
+        std::fs::rename(circus.dir.path(name), circus.dir.path(&format!("{name}.old"))).expect("moved");
+    }
+    circus.signal(SIGUSR1);
+    until("there are new files", || {
+        let log = circus.dir.path("circus.log");
+        (exists(&log) && circus.dir.read("circus.log").contains("log files reopened")).then_some(())
+    });
+    say("after\n");
+    until("it is in the new file", || {
+        (exists(&circus.dir.path("log")) && circus.dir.read("log") == "after\n").then_some(())
+    });
+    assert_eq!(circus.dir.read("log.old"), "before\n");
+}
+
+#[test]
+fn a_stream_that_cannot_be_opened_stops_its_watcher_with_the_reason() {
+    let circus = Circus::start(
+        "
+        [watcher:w]
+        cmd = sleep 1000
+        stdout_stream.filename = {dir}/none/log
+        max_retry = 1
+        [watcher:good]
+        cmd = sleep 1000
+        ",
+    );
+    let line = circus.log.line("w: given up");
+    assert!(line.contains("none/log") && line.contains("does not exist"), "{line}");
+    circus.up("good");
+}
+
+#[test]
+fn a_stream_can_be_given_while_circus_runs() {
+    let circus = Circus::start("[watcher:w]\ncmd = sh -c 'echo hello; exec sleep 1000'");
+    circus.out.line("hello");
+    let log = circus.dir.name("log");
+    assert_eq!(circus.ctl_ok(&["set", "w", "stdout_stream.filename", &log, "--waiting"]), "ok");
+    until("the new process writes there", || {
+        (exists(&circus.dir.path("log")) && circus.dir.read("log") == "hello\n").then_some(())
+    });
+    assert_eq!(circus.out.count("hello"), 1);
+    // The process stays; what it writes from now on goes elsewhere.
+    let before = circus.pids("w");
+    let other = circus.dir.name("other");
+    assert_eq!(circus.ctl_ok(&["set", "w", "stdout_stream.filename", &other, "--waiting"]), "ok");
+    assert_eq!(circus.pids("w"), before);
+    assert_eq!(circus.dir.read("other"), "");
+}
+
+/// A reader of circus's standard output who has stopped reading holds up nobody.
+#[test]
+fn an_output_that_nobody_reads_stalls_nothing() {
+    // A FIFO that is open for reading, by circus itself even, and never read.
+    let wrapper = "mkfifo $0.out; exec 3<> $0.out; exec \"$@\" > $0.out";
+    let ini = "
+        [watcher:loud]
+        cmd = sh -c 'head -c 1000000 /dev/zero | tr \"\\0\" x; echo; : > {dir}/done; exec sleep 1000'
+        stdout_stream.class = StdoutStream
+        [watcher:quiet]
+        cmd = sleep 1000
+        ";
+    let mut circus = Circus::wrapped(wrapper, ini);
+    until("all is written, though nobody reads it", || exists(&circus.dir.path("done")).then_some(()));
+    circus.up("quiet");
+    circus.end();
+}

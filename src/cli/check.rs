@@ -37,7 +37,7 @@ fn getopts() -> Options {
 /// Runs `circus check` with what stands behind it on the command line. The exit code is 0 without errors (warnings
 /// are none), 1 with errors, 2 for wrong arguments.
 pub fn main(args: Vec<String>) -> ExitCode {
-    let matches = match getopts().parse(&args) {
+    let matches = match getopts().parse(args.as_slice()) {
         Ok(matches) => matches,
         Err(why) => return refuse(&format!("circus check: {why}\n{HELP}")),
     };

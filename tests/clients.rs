@@ -1,5 +1,10 @@
 //! Clients in numbers and with too much to say.
-#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
 
 mod common;
 
@@ -91,4 +96,20 @@ fn a_listener_that_does_not_read_is_told_what_it_missed() {
         slow.next();
     }
     assert_eq!(seen(&slow.seen) + missed, told);
+}
+
+/// Connections that the kernel has no descriptor for wait until there is one; nobody else is disturbed.
+#[test]
+fn without_descriptors_circus_goes_on() {
+    let circus = Circus::wrapped("ulimit -n 100; exec \"$@\"", "[watcher:w]\ncmd = sleep 1000");
+    let before = circus.up("w");
+    let mut first = circus.client();
+    let crowd: Vec<Client> = (0..150).map(|_| circus.client()).collect();
+    circus.log.line("[ERROR] accepting a control connection: Too many open files");
+    assert_eq!(first.call("list", json!({"name": "w"}))["pids"], json!(before));
+    drop(crowd);
+    assert_eq!(circus.pids("w"), before);
+    circus.log.line("control connections are accepted again");
+    assert_eq!(circus.log.count("Too many open files"), 1, "once for one cause");
+    proc::at_rest(circus.pid());
 }

@@ -1,5 +1,10 @@
 //! How processes start: what they are given, what they are not, and what is said when they cannot be started.
-#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
 
 mod common;
 
@@ -7,6 +12,8 @@ use common::{Circus, Dir, SIGKILL, needs_root, proc, until};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 /// The PATH of processes whose environment has none.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -95,6 +102,24 @@ fn the_environment_is_that_of_the_watcher_and_nothing_else() {
     assert_eq!(of("copied"), names(copied));
 }
 
+/// Text that is no UTF-8 goes through as it is.
+#[test]
+fn bytes_survive() {
+    let dir = Dir::new();
+    let config =
+        dir.config("bytes.ini", "[watcher:w]\ncmd = sh -c 'while :; do sleep 1000; done' X\n[env:w]\nY = X");
+    let text = std::fs::read(&config).expect("just written");
+    let bytes =
+        |text: &[u8]| text.iter().map(|byte| if *byte == b'X' { 0xff } else { *byte }).collect::<Vec<_>>();
+    std::fs::write(dir.path("included.ini"), bytes(&text)).expect("written");
+    let circus = Circus::with(dir, "[circus]\ninclude = included.ini", |_| {});
+    let pid = circus.up("w")[0];
+    proc::argv(pid);
+    let raw = |name: &str| std::fs::read(format!("/proc/{pid}/{name}")).expect("it runs");
+    assert!(raw("cmdline").ends_with(b"\0\xff\0"));
+    assert!(raw("environ").windows(4).any(|entry| entry == b"Y=\xff\0"));
+}
+
 #[test]
 fn a_number_within_the_watcher_is_used_again() {
     let circus = Circus::start(
@@ -137,6 +162,40 @@ fn ids_and_groups_are_dropped_together() {
     assert_eq!(ids("group"), [four("0"), four("1"), "1".to_string()]);
     let pid = one(&circus, "user");
     assert_eq!(proc::status(pid, "CapEff"), "0000000000000000");
+}
+
+/// A circus without privileges cannot drop any: the process is not started with too many instead.
+#[test]
+fn a_user_that_circus_may_not_become_stops_the_watcher() {
+    needs_root();
+    let dir = Dir::new();
+    let program = dir.path("program");
+    std::fs::copy(env!("CARGO_BIN_EXE_circus"), &program).expect("a copy that everybody can run");
+    let ini = "
+        [circus]
+        endpoint = none
+        [watcher:root]
+        cmd = touch {dir}/ran
+        uid = root
+        max_retry = 1
+        [watcher:group]
+        cmd = touch {dir}/ran
+        gid = daemon
+        max_retry = 1
+        [watcher:itself]
+        cmd = sleep 1000
+        uid = nobody
+        ";
+    let circus = Circus::launch(dir, ini, |command| {
+        *command = Command::new(program);
+        command.uid(65534).gid(65534);
+    });
+    circus.log.line("itself started");
+    for name in ["root", "group"] {
+        let line = circus.log.line(&format!("{name}: given up"));
+        assert!(line.ends_with("Operation not permitted"), "{line}");
+    }
+    assert!(!common::exists(&circus.dir.path("ran")));
 }
 
 #[test]

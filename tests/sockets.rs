@@ -1,5 +1,10 @@
 //! Sockets: how they are bound, inherited and kept, and that nothing is lost while their users are replaced.
-#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
 
 mod common;
 

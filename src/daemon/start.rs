@@ -18,6 +18,7 @@ use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
 use crate::sys::signal::{self, Signals};
 use crate::sys::{self, io_words, process, user};
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 
 /// The user's fault: the configuration or the arguments.
@@ -69,7 +70,9 @@ pub fn run(options: &Options) -> u8 {
     let loaded = load(&options.config, &Disk, &environ(), &current_dir());
     let Some(config) = loaded.config else {
         for finding in loaded.findings.iter().filter(|f| f.severity == Severity::Fatal) {
-            eprintln!("circus: {}: {}: {}", finding.origin, finding.severity.word(), finding.message);
+            let line =
+                format!("circus: {}: {}: {}", finding.origin, finding.severity.word(), finding.message);
+            complain(&line);
         }
         return USER;
     };
@@ -82,7 +85,7 @@ pub fn run(options: &Options) -> u8 {
         }
         Ok(Some(Role::Parent(outcome))) => {
             if !outcome.message.is_empty() {
-                eprintln!("circus: {}", outcome.message);
+                complain(&format!("circus: {}", outcome.message));
             }
             return outcome.code;
         }
@@ -105,13 +108,18 @@ pub fn run(options: &Options) -> u8 {
     }
 }
 
+/// Writes a line to the standard error output. That nobody reads it is no reason for a panic, as `eprintln!` has it.
+fn complain(line: &str) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
 /// Says why circus does not start, to whoever waits for it.
 fn report(notifier: Option<Notifier>, failure: &Failure) -> u8 {
     match notifier {
         Some(notifier) => {
             let _ = notifier.failed(&failure.message, failure.code);
         }
-        None => eprintln!("circus: {}", failure.message),
+        None => complain(&format!("circus: {}", failure.message)),
     }
     failure.code
 }

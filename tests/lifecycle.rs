@@ -121,14 +121,14 @@ fn max_retry_is_how_often_a_spawn_is_tried() {
     let circus = Circus::start(
         "
         [watcher:w]
-        cmd = {dir}/program
+        cmd = {dir}/program 1000
         max_retry = 2
         ",
     );
     circus.log.line("w: given up after 2 failures to start");
     circus.until_status("w", "stopped");
     assert_eq!(circus.log.count("error in 'w': exec"), 2);
-    circus.dir.script("program", "exec sleep 1000");
+    std::os::unix::fs::symlink("/bin/sleep", circus.dir.path("program")).expect("a link");
     assert_eq!(circus.up("w").len(), 1);
 }
 
@@ -137,7 +137,7 @@ fn max_retry_of_minus_one_is_for_ever() {
     let circus = Circus::start(
         "
         [watcher:w]
-        cmd = {dir}/program
+        cmd = {dir}/program 1000
         max_retry = -1
         ",
     );
@@ -145,7 +145,7 @@ fn max_retry_of_minus_one_is_for_ever() {
     let refused = circus.call("start", json!({"name": "w", "waiting": true}));
     assert_eq!((refused["errno"].as_i64(), circus.status("w").as_str()), (Some(6), "starting"));
     let mut events = circus.listen(&["watcher.w."]);
-    circus.dir.script("program", "exec sleep 1000");
+    std::os::unix::fs::symlink("/bin/sleep", circus.dir.path("program")).expect("a link");
     events.wait("watcher.w.start");
     assert_eq!(circus.status("w"), "active");
 }

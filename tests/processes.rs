@@ -11,7 +11,6 @@ mod common;
 use common::{Circus, Dir, SIGKILL, needs_root, proc, until};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -169,8 +168,7 @@ fn ids_and_groups_are_dropped_together() {
 fn a_user_that_circus_may_not_become_stops_the_watcher() {
     needs_root();
     let dir = Dir::new();
-    let program = dir.path("program");
-    std::fs::copy(env!("CARGO_BIN_EXE_circus"), &program).expect("a copy that everybody can run");
+    let program = dir.program("program", env!("CARGO_BIN_EXE_circus"));
     let ini = "
         [circus]
         endpoint = none
@@ -303,8 +301,7 @@ fn each_process_leads_a_session_and_a_group() {
 fn a_failure_to_execute_is_told_with_watcher_path_and_reason() {
     let dir = Dir::new();
     dir.write("text", "no program\n");
-    dir.write("garbage", "\u{1}\u{2}\u{3}");
-    std::fs::set_permissions(dir.path("garbage"), PermissionsExt::from_mode(0o755)).expect("a mode");
+    dir.program("garbage", "/etc/passwd");
     let circus = Circus::with(
         dir,
         "

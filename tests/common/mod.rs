@@ -85,10 +85,17 @@ impl Dir {
         self.name(name)
     }
 
-    /// A program for `/bin/sh`.
+    /// The command that runs this text by a shell. The file itself is never executed, see [`Dir::program`].
     pub fn script(&self, name: &str, text: &str) -> String {
-        let path = self.write(name, &format!("#!/bin/sh\n{}", flush_left(text)));
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("a mode");
+        format!("sh {}", self.write(name, &flush_left(text)))
+    }
+
+    /// A copy of a file that everybody may execute. Another program makes it: while this one had it open for
+    /// writing, a process that another test has just forked would have it open too, and nobody could execute it.
+    pub fn program(&self, name: &str, from: &str) -> PathBuf {
+        let path = self.path(name);
+        let ended = run(Command::new("install").args(["-m", "755", from]).arg(&path));
+        assert_eq!((ended.code, ended.err.as_str()), (0, ""));
         path
     }
 
@@ -183,8 +190,8 @@ impl Circus {
         let wrapper = dir.script("wrapper", script);
         Circus::with(dir, ini, |command| {
             let program = command.get_program().to_owned();
-            *command = bare(&wrapper);
-            command.arg(program);
+            *command = bare("sh");
+            command.args(wrapper.strip_prefix("sh ")).arg(program);
         })
     }
 

@@ -327,7 +327,8 @@ fn an_output_that_nobody_takes_is_no_panic() {
     for (args, stdout) in [(["--help"], true), (["--version"], true), (["--nonsense"], false)] {
         let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_circus"));
-        let ended = if stdout { command.args(args).stdout(full()) } else { command.args(args).stderr(full()) };
+        let ended =
+            if stdout { command.args(args).stdout(full()) } else { command.args(args).stderr(full()) };
         let code = ended.status().expect("circus runs").code();
         assert_eq!(code, Some(if stdout { 0 } else { 100 }), "{args:?}");
     }

@@ -155,7 +155,7 @@ fn known_hook(hook: &str) -> Result<(), Refusal> {
 }
 
 fn known_limit(key: &str, limit: &str) -> Result<(), Refusal> {
-    let known = LIMITS.iter().any(|known| known.eq_ignore_ascii_case(limit));
+    let known = check::LIMITS.iter().any(|known| known.eq_ignore_ascii_case(limit));
     if known { Ok(()) } else { Err(wrong(key, "a valid rlimit setting")) }
 }
 

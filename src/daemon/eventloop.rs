@@ -27,7 +27,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
 /// How long a turn may go on spawning before others are looked at.
-const SPAWN_SLICE: Duration = Duration::from_millis(2);
+const SPAWN_SLICE: Duration = Duration::from_millis(1);
 /// How many bytes of one pipe are passed on in a turn.
 const PIPE_BUDGET: usize = 256 * 1024;
 

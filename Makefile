@@ -16,7 +16,7 @@ pages := $(wildcard man/*.[1-8])
 examples := $(filter-out %.rs,$(wildcard examples/*))
 suites := $(sort $(wildcard tests/*/run.py))
 
-.PHONY: all build demo setup test check man bench install uninstall size clean help
+.PHONY: all build demo setup test check man corpus bench install uninstall size clean help
 
 all: build
 
@@ -49,6 +49,9 @@ man: ## bring the lists in the man pages up to date, and check the pages
 	    $(CARGO) test --test manual the_lists_are_those_of_the_tables
 	tests/tools/setup.sh mandoc
 	mandoc -Tlint -Wwarning $(pages)
+
+corpus: build ## compare with what Circus reads from the files in CORPUS=DIR
+	$(venv)/bin/python -B tests/corpus/compare.py $(circus) $(CORPUS)
 
 bench: build ## measure against other supervisors (tests/bench/README.md)
 	CIRCUS_BIN=$(abspath $(circus)) tests/bench/run.sh

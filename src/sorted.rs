@@ -61,9 +61,17 @@ impl<K: Ord, V> Sorted<K, V> {
         match self.find(&key) {
             Ok(at) => self.0.get_mut(at).map(|(_, old)| std::mem::replace(old, value)),
             Err(at) => {
+                self.make_room();
                 self.0.insert(at, (key, value));
                 None
             }
+        }
+    }
+
+    /// Many tables have one entry only: the first takes no more room than it needs.
+    fn make_room(&mut self) {
+        if self.0.capacity() == 0 {
+            self.0.reserve_exact(1);
         }
     }
 
@@ -86,6 +94,7 @@ impl<K: Ord, V> Sorted<K, V> {
         let at = match self.find(&key) {
             Ok(at) => at,
             Err(at) => {
+                self.make_room();
                 self.0.insert(at, (key, make()));
                 at
             }

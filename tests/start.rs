@@ -321,3 +321,15 @@ fn links_are_the_programs_of_circus() {
     assert_eq!((ended.code, ended.out.as_str()), (0, "active\n"), "{}", ended.err);
     circus.end();
 }
+
+#[test]
+fn an_output_that_nobody_takes_is_no_panic() {
+    for (args, stdout) in [(["--help"], true), (["--version"], true), (["--nonsense"], false)] {
+        let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_circus"));
+        let ended =
+            if stdout { command.args(args).stdout(full()) } else { command.args(args).stderr(full()) };
+        let code = ended.status().expect("circus runs").code();
+        assert_eq!(code, Some(if stdout { 0 } else { 100 }), "{args:?}");
+    }
+}

@@ -79,7 +79,7 @@ impl Arbiter {
                     return Ok(Some(Reply::Ok));
                 }
                 let wait = wait(Await::Up { added: true }, waiting);
-                Ok(self.carry_out(&[id], &wait, now, actions, |w, _| w.want_up()))
+                Ok(self.carry_out(&[id], &wait, now, actions, &|w, _| w.want_up()))
             }
             Order::Rm { name, nostop, waiting } => {
                 self.rm(&name, nostop, &wait(Await::Removed, waiting), now, actions)
@@ -137,7 +137,7 @@ impl Arbiter {
         wait: &Wait,
         now: Time,
         actions: &mut Vec<Action>,
-        act: impl Fn(&mut Watcher, &mut Ctx),
+        act: &dyn Fn(&mut Watcher, &mut Ctx),
     ) -> Option<Reply> {
         if wait.waiting && ids.len() > 1 {
             self.pending.insert(wait.ticket, Pending { left: ids.len(), failures: Vec::new() });
@@ -177,9 +177,9 @@ impl Arbiter {
         let ids = self.to_start(targets);
         if ids.len() == 1 {
             ids.iter().for_each(|id| self.unboot(*id));
-            return self.carry_out(&ids, wait, now, actions, |w, _| w.want_up());
+            return self.carry_out(&ids, wait, now, actions, &|w, _| w.want_up());
         }
-        let reply = self.carry_out(&ids, wait, now, actions, |w, _| w.queued |= w.goal != Goal::Up);
+        let reply = self.carry_out(&ids, wait, now, actions, &|w, _| w.queued |= w.goal != Goal::Up);
         self.boot_in_order(ids, now, actions);
         reply
     }
@@ -194,7 +194,7 @@ impl Arbiter {
         let mut ids = targets.unwrap_or_else(|| self.by_priority());
         ids.reverse();
         ids.iter().for_each(|id| self.unboot(*id));
-        self.carry_out(&ids, wait, now, actions, |w, _| w.want_down())
+        self.carry_out(&ids, wait, now, actions, &|w, _| w.want_down())
     }
 
     fn restart_many(
@@ -207,10 +207,10 @@ impl Arbiter {
         let ids = self.to_start(targets);
         if ids.len() == 1 {
             ids.iter().for_each(|id| self.unboot(*id));
-            return self.carry_out(&ids, wait, now, actions, Watcher::restart);
+            return self.carry_out(&ids, wait, now, actions, &Watcher::restart);
         }
         let down_first: Vec<WatcherId> = ids.iter().rev().copied().collect();
-        let reply = self.carry_out(&down_first, wait, now, actions, |w, _| {
+        let reply = self.carry_out(&down_first, wait, now, actions, &|w, _| {
             w.want_down();
             w.queued = true;
         });
@@ -238,7 +238,7 @@ impl Arbiter {
                 self.by_priority().into_iter().filter(runs).collect()
             }
         };
-        self.carry_out(&ids, wait, now, actions, |w, ctx| match (graceful, w.goal) {
+        self.carry_out(&ids, wait, now, actions, &|w, ctx| match (graceful, w.goal) {
             (false, _) => w.restart(ctx),
             (true, Goal::Up) => w.want_reload(sequential),
             (true, Goal::Down) => w.want_up(),
@@ -264,7 +264,7 @@ impl Arbiter {
             let text = format!("{count} processes are too many; the most is {MOST_PROCESSES}");
             return Err(Reply::error(Errno::Message, text));
         }
-        Ok(self.carry_out(&[id], wait, now, actions, |w, _| w.config.options.numprocesses = count))
+        Ok(self.carry_out(&[id], wait, now, actions, &|w, _| w.config.options.numprocesses = count))
     }
 
     fn set(
@@ -296,7 +296,7 @@ impl Arbiter {
         for _ in options {
             actions.push(Action::Publish { watcher: config.name.clone(), what: Published::Updated });
         }
-        Ok(self.carry_out(&[id], wait, now, actions, |w, _| {
+        Ok(self.carry_out(&[id], wait, now, actions, &|w, _| {
             w.config = config.clone();
             if reload && w.goal == Goal::Up {
                 w.want_reload(false);
@@ -340,7 +340,7 @@ impl Arbiter {
         }
         self.names.remove(&key);
         if !nostop {
-            return Ok(self.carry_out(&[id], wait, now, actions, |w, _| {
+            return Ok(self.carry_out(&[id], wait, now, actions, &|w, _| {
                 w.queued = false;
                 w.goal = Goal::Gone;
             }));
@@ -371,7 +371,7 @@ impl Arbiter {
             return Err(no_process(pid, name));
         }
         wait.what = Await::Ended(chosen.iter().map(|(_, pid)| *pid).collect());
-        Ok(self.carry_out(&[id], &wait, now, actions, |w, ctx| {
+        Ok(self.carry_out(&[id], &wait, now, actions, &|w, ctx| {
             let own = i32::try_from(w.config.options.stop_signal).unwrap_or(15);
             let timeout = how.graceful_timeout.unwrap_or(w.config.options.graceful_timeout);
             for (wid, _) in &chosen {

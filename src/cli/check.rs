@@ -6,7 +6,6 @@ mod system;
 use crate::config::{self, Finding, Names, Severity, load, text};
 use crate::daemon::files::Disk;
 use getopts::Options;
-use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
@@ -37,12 +36,12 @@ fn getopts() -> Options {
 /// Runs `circus check` with what stands behind it on the command line. The exit code is 0 without errors (warnings
 /// are none), 1 with errors, 2 for wrong arguments.
 pub fn main(args: Vec<String>) -> ExitCode {
-    let matches = match getopts().parse(&args) {
+    let matches = match getopts().parse(args.as_slice()) {
         Ok(matches) => matches,
         Err(why) => return refuse(&format!("circus check: {why}\n{HELP}")),
     };
     if matches.opt_present("help") {
-        print(&mut std::io::stdout(), HELP);
+        super::print(&mut std::io::stdout(), HELP);
         return ExitCode::SUCCESS;
     }
     let [path] = matches.free.as_slice() else {
@@ -69,11 +68,11 @@ fn check(path: &str, as_json: bool) -> bool {
     let report = report(path, &findings);
     match config.filter(|_| as_json) {
         Some(config) => {
-            print(&mut std::io::stderr(), &report);
-            print(&mut std::io::stdout(), &format!("{:#}\n", json::config(&config)));
+            super::print(&mut std::io::stderr(), &report);
+            super::print(&mut std::io::stdout(), &format!("{:#}\n", json::config(&config)));
         }
-        None if as_json => print(&mut std::io::stderr(), &report),
-        None => print(&mut std::io::stdout(), &report),
+        None if as_json => super::print(&mut std::io::stderr(), &report),
+        None => super::print(&mut std::io::stdout(), &report),
     }
     findings.iter().all(|finding| finding.severity == Severity::Warning)
 }
@@ -93,13 +92,8 @@ fn report(path: &str, findings: &[Finding]) -> String {
 }
 
 fn refuse(message: &str) -> ExitCode {
-    print(&mut std::io::stderr(), message);
+    super::print(&mut std::io::stderr(), message);
     ExitCode::from(USAGE)
-}
-
-/// Writes text; a reader that has gone away is no concern of ours.
-fn print(to: &mut dyn Write, text: &str) {
-    let _ = to.write_all(&text::to_bytes(text)).and_then(|()| to.flush());
 }
 
 #[cfg(test)]

@@ -50,11 +50,11 @@ pub fn main(args: &[String]) -> ExitCode {
         Err(why) => return misused(&why.to_string()),
     };
     if matches.opt_present("help") {
-        print!("{HELP}");
+        super::print(&mut std::io::stdout(), HELP);
         return ExitCode::SUCCESS;
     }
     if matches.opt_present("version") {
-        println!("circus {}", env!("CARGO_PKG_VERSION"));
+        super::print(&mut std::io::stdout(), concat!("circus ", env!("CARGO_PKG_VERSION"), "\n"));
         return ExitCode::SUCCESS;
     }
     let [config] = matches.free.as_slice() else {
@@ -82,7 +82,7 @@ pub fn main(args: &[String]) -> ExitCode {
 }
 
 fn misused(why: &str) -> ExitCode {
-    eprintln!("circus: {why} (try circus --help)");
+    super::print(&mut std::io::stderr(), &format!("circus: {why} (try circus --help)\n"));
     ExitCode::from(USAGE)
 }
 

@@ -5,6 +5,7 @@ pub mod ctl;
 pub mod daemon;
 
 use crate::config::text;
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
@@ -38,4 +39,9 @@ pub fn main() -> ExitCode {
 fn options_in(help: &str) -> Vec<&str> {
     let (_, list) = help.split_once("Options:").unwrap();
     list.split_whitespace().filter(|word| word.starts_with("--")).collect()
+}
+
+/// Writes text; a reader that has gone away is no concern of ours.
+pub(crate) fn print(to: &mut dyn Write, text: &str) {
+    let _ = to.write_all(&text::to_bytes(text)).and_then(|()| to.flush());
 }

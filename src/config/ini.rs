@@ -229,8 +229,13 @@ fn untag(tag: &str) -> Option<(u32, String)> {
 /// that there is one sort for all types.
 pub fn sorted<T>(items: Vec<T>, key: impl Fn(&T) -> u64) -> Vec<T> {
     let order = sort::<(u64, usize)>(items.iter().map(key).zip(0..).collect());
+    pick(items, order.into_iter().map(|(_, n)| n).collect())
+}
+
+/// The items at these places, in this order.
+pub fn pick<T>(items: Vec<T>, order: Vec<usize>) -> Vec<T> {
     let mut items: Vec<Option<T>> = items.into_iter().map(Some).collect();
-    order.into_iter().filter_map(|(_, n)| items.get_mut(n)?.take()).collect()
+    order.into_iter().filter_map(|n| items.get_mut(n)?.take()).collect()
 }
 
 /// Hides what means something to the crate.

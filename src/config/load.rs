@@ -10,7 +10,7 @@ mod values;
 mod watcher;
 
 use super::include::{self, Gathered};
-use super::ini::{shorten, sorted};
+use super::ini::{pick, shorten, sorted};
 use super::model::{self, Config, Finding, Names, Origin, Origins, Severity};
 use super::options;
 use super::sections::Section;
@@ -98,20 +98,19 @@ fn build(values: &mut Values<'_>, sections: &[Section]) -> Config {
 /// Sorts by name. Commands ignore the case of names, so of names that differ in nothing else the later replaces
 /// the earlier.
 fn unique<T>(values: &mut Values<'_>, what: &str, items: &mut Vec<T>, names: fn(&T) -> (&String, &Origins)) {
-    let ranks = ranks(values, what, &items.iter().map(names).collect::<Vec<_>>());
-    let ranked = std::mem::take(items).into_iter().zip(ranks).filter_map(|(item, rank)| Some((rank?, item)));
-    *items = sorted(ranked.collect(), |(rank, _)| *rank).into_iter().map(|(_, item)| item).collect();
+    let order = order(values, what, &items.iter().map(names).collect::<Vec<_>>());
+    *items = pick(std::mem::take(items), order);
 }
 
-/// The place of each name among the sorted names; `None` for one that is replaced.
-fn ranks(values: &mut Values<'_>, what: &str, names: &[(&String, &Origins)]) -> Vec<Option<u64>> {
-    let order = sort::<(&str, usize)>(names.iter().map(|(name, _)| name.as_str()).zip(0..).collect());
-    let mut ranks = vec![None; names.len()];
+/// The places of the names that are not replaced, sorted by name.
+fn order(values: &mut Values<'_>, what: &str, names: &[(&String, &Origins)]) -> Vec<usize> {
+    let by_name = sort::<(&str, usize)>(names.iter().map(|(name, _)| name.as_str()).zip(0..).collect());
     let origin = |n: usize| names.get(n).and_then(|(_, origins)| origins.section.as_ref());
-    let mut last: Sorted<String, u64> = Sorted::new();
-    for (rank, (name, n)) in order.into_iter().enumerate().rev() {
-        let (Some(here), Some(place)) = (origin(n), ranks.get_mut(n)) else { continue };
-        match last.get(&name.to_lowercase()).and_then(|other| origin(*other as usize)) {
+    let mut last: Sorted<String, usize> = Sorted::new();
+    let mut kept = Vec::new();
+    for (name, n) in by_name.into_iter().rev() {
+        let Some(here) = origin(n) else { continue };
+        match last.get(&name.to_lowercase()).and_then(|other| origin(*other)) {
             Some(other) => {
                 let name = shorten(name);
                 let message =
@@ -119,12 +118,13 @@ fn ranks(values: &mut Values<'_>, what: &str, names: &[(&String, &Origins)]) -> 
                 values.warn(here, message);
             }
             None => {
-                last.insert(name.to_lowercase(), n as u64);
-                *place = Some(rank as u64);
+                last.insert(name.to_lowercase(), n);
+                kept.push(n);
             }
         }
     }
-    ranks
+    kept.reverse();
+    kept
 }
 
 /// Whether a section holds anything; an empty one counts for nothing, as in Circus. Its name is checked too.

@@ -89,7 +89,7 @@ pub struct WatcherConfig {
     /// Programs to ask or tell, by the name of the hook, with the flag that ignores failures.
     pub hooks: Sorted<String, (String, bool)>,
     /// The environment of its processes, `$VAR` expanded.
-    pub env: Names,
+    pub env: Rc<Names>,
     /// All other keys, with variables replaced; and the text of values that could not be used.
     pub free: Names,
     /// Why it cannot run, when one of its values cannot be used.
@@ -214,8 +214,7 @@ impl WatcherConfig {
         }
         match (key, value) {
             ("env", Value::Map(env)) => {
-                self.env.clear();
-                self.env.extend(env.iter().cloned());
+                self.env = Rc::new(env.iter().cloned().collect());
                 Ok(Live::Reload)
             }
             ("env", _) => Err(Refused::Type("a valid object")),
@@ -266,7 +265,7 @@ impl WatcherConfig {
             return Some((row.get)(&self.options));
         }
         match key {
-            "env" => Some(Value::Map(self.env.clone().into_iter().collect())),
+            "env" => Some(Value::Map(Names::clone(&self.env).into_iter().collect())),
             "name" => Some(Value::Str(self.name.clone())),
             _ => match options::family(key) {
                 Some((family, rest)) => self.get_member(family.prefix, rest, key),

@@ -8,6 +8,7 @@ use super::python::quoted;
 use super::queries::positional;
 use super::{Map, Refusal, answers, shell};
 use crate::arbiter::request::{Order, Request};
+use crate::config::check;
 use crate::config::options::{self, Live};
 use crate::config::{Kind, Refused, Value, WatcherConfig};
 use serde_json::Value as Json;
@@ -25,26 +26,6 @@ const HOOKS: [&str; 11] = [
     "before_reap",
     "after_reap",
     "extended_stats",
-];
-
-/// The resource limits of Linux.
-const LIMITS: [&str; 16] = [
-    "as",
-    "core",
-    "cpu",
-    "data",
-    "fsize",
-    "locks",
-    "memlock",
-    "msgqueue",
-    "nice",
-    "nofile",
-    "nproc",
-    "rss",
-    "rtprio",
-    "rttime",
-    "sigpending",
-    "stack",
 ];
 
 /// The longest name of a watcher that `add` takes, in bytes.
@@ -174,7 +155,7 @@ fn known_hook(hook: &str) -> Result<(), Refusal> {
 }
 
 fn known_limit(key: &str, limit: &str) -> Result<(), Refusal> {
-    let known = LIMITS.iter().any(|known| known.eq_ignore_ascii_case(limit));
+    let known = check::LIMITS.iter().any(|known| known.eq_ignore_ascii_case(limit));
     if known { Ok(()) } else { Err(wrong(key, "a valid rlimit setting")) }
 }
 

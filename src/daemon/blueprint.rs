@@ -340,7 +340,7 @@ mod tests {
     fn the_command_line_is_expanded_then_split() {
         let mut c = config("prog --id $(circus.wid) '$(circus.env.X)' ((CIRCUS.numprocesses)) $(circus.foo)");
         c.options.args = "-n \"$(circus.wid) b\"".into();
-        c.env.insert("X".into(), "a b".into());
+        std::rc::Rc::make_mut(&mut c.env).insert("X".into(), "a b".into());
         c.free.insert("foo".into(), "bar".into());
         let mut blueprint = Blueprint::new(&c, &Sockets::default()).unwrap();
         let child = blueprint.child(&c, 7, &Sockets::default()).unwrap();
@@ -361,7 +361,7 @@ mod tests {
     #[test]
     fn a_bare_program_is_looked_for_in_the_childs_path() {
         let mut c = config("prog");
-        c.env.insert("PATH".into(), "/a:/b/::rel".into());
+        std::rc::Rc::make_mut(&mut c.env).insert("PATH".into(), "/a:/b/::rel".into());
         let mut blueprint = Blueprint::new(&c, &Sockets::default()).unwrap();
         let child = blueprint.child(&c, 1, &Sockets::default()).unwrap();
         assert_eq!(words(&child.programs), ["/a/prog", "/b/prog", "./prog", "rel/prog"]);
@@ -386,7 +386,7 @@ mod tests {
     #[test]
     fn children_have_a_path_and_nothing_of_circuss_own_sockets() {
         let mut c = config("true");
-        c.env.insert("LISTEN_FDS".into(), "4".into());
+        std::rc::Rc::make_mut(&mut c.env).insert("LISTEN_FDS".into(), "4".into());
         let mut blueprint = Blueprint::new(&c, &Sockets::default()).unwrap();
         let child = blueprint.child(&c, 1, &Sockets::default()).unwrap();
         assert_eq!(words(&child.env), [format!("PATH={DEFAULT_PATH}")]);

@@ -8,7 +8,7 @@ use crate::sys::address::Address;
 use crate::sys::socket::{self, PathState};
 use crate::sys::{self, user};
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
@@ -87,7 +87,7 @@ fn prepare(path: &str, directory: &Directory) -> Result<(), (String, bool)> {
 fn make_directory(directory: &Directory) -> Result<(), String> {
     let path = Path::new(&directory.path);
     let mode = if directory.exposed { 0o700 } else { 0o755 };
-    match std::fs::DirBuilder::new().mode(mode).create(path) {
+    match sys::file::make_directory(path, mode) {
         Ok(()) => return Ok(()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(error) => return Err(format!("{}: {}", directory.path, sys::io_words(&error))),

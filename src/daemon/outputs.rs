@@ -12,6 +12,10 @@ use crate::sys::child::{SpawnError, Stdio, Step};
 use crate::sys::{self, process};
 use std::os::fd::{AsRawFd, OwnedFd};
 
+/// How many watchers' blueprints are kept: enough for those whose processes come and go just now. Making one takes
+/// some ten microseconds.
+const MOST_BLUEPRINTS: usize = 16;
+
 /// The two outputs of a process.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Channel {
@@ -82,6 +86,9 @@ impl Daemon {
         if !self.blueprints.contains_key(&id) {
             let watcher = self.arbiter.watcher(id).ok_or("the watcher is gone")?;
             let blueprint = Blueprint::new(&watcher.config, &self.sockets)?;
+            if self.blueprints.len() >= MOST_BLUEPRINTS {
+                self.blueprints.pop_first();
+            }
             self.blueprints.insert(id, blueprint);
         }
         let pipes = self.make_pipes(id, wid)?;

@@ -11,13 +11,14 @@ use super::sockets::Sockets;
 use crate::arbiter::{Arbiter, Level};
 use crate::config::check::check;
 use crate::config::load::load;
-use crate::config::{Config, Finding, Names, Origins, Severity, text};
+use crate::config::{Config, Finding, Names, Origins, Severity, WatcherConfig, text};
 use crate::control::endpoint;
 use crate::sys::child::Spawner;
 use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
 use crate::sys::signal::{self, Signals};
 use crate::sys::{self, io_words, process, user};
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 
 /// The user's fault: the configuration or the arguments.
@@ -69,7 +70,9 @@ pub fn run(options: &Options) -> u8 {
     let loaded = load(&options.config, &Disk, &environ(), &current_dir());
     let Some(config) = loaded.config else {
         for finding in loaded.findings.iter().filter(|f| f.severity == Severity::Fatal) {
-            eprintln!("circus: {}: {}: {}", finding.origin, finding.severity.word(), finding.message);
+            let line =
+                format!("circus: {}: {}: {}", finding.origin, finding.severity.word(), finding.message);
+            complain(&line);
         }
         return USER;
     };
@@ -82,7 +85,7 @@ pub fn run(options: &Options) -> u8 {
         }
         Ok(Some(Role::Parent(outcome))) => {
             if !outcome.message.is_empty() {
-                eprintln!("circus: {}", outcome.message);
+                complain(&format!("circus: {}", outcome.message));
             }
             return outcome.code;
         }
@@ -105,13 +108,18 @@ pub fn run(options: &Options) -> u8 {
     }
 }
 
+/// Writes a line to the standard error output. That nobody reads it is no reason for a panic, as `eprintln!` has it.
+fn complain(line: &str) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
 /// Says why circus does not start, to whoever waits for it.
 fn report(notifier: Option<Notifier>, failure: &Failure) -> u8 {
     match notifier {
         Some(notifier) => {
             let _ = notifier.failed(&failure.message, failure.code);
         }
-        None => eprintln!("circus: {}", failure.message),
+        None => complain(&format!("circus: {}", failure.message)),
     }
     failure.code
 }
@@ -147,15 +155,19 @@ fn start(
     }
     say_start(&mut log, &sockets, &endpoint);
     let seed = crate::sys::clock::monotonic_ns() ^ u64::from(std::process::id());
-    let mut watchers = config.watchers;
-    for watcher in &mut watchers {
-        // Everything that is to be said about lines of the file has been said.
-        watcher.origins = Origins::default();
-    }
+    let watchers = compact(config.watchers);
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
     let parts = Parts { arbiter, options: config.circus, endpoint, log, sockets, spawner, clients, signals };
     let daemon = Daemon::new(parts).map_err(|e| kernel("event loop", e))?;
     Ok((daemon, pidfile))
+}
+
+/// The watchers without what the daemon has no use for: where their options stand, about which everything has been
+/// said. They are copied, since between them lies the memory that reading took, which goes back to the system
+/// only by the page.
+fn compact(mut watchers: Vec<WatcherConfig>) -> Vec<WatcherConfig> {
+    watchers.iter_mut().for_each(|watcher| watcher.origins = Origins::default());
+    watchers.clone()
 }
 
 fn open_log(options: &Options, config: &Config) -> Result<Log, Failure> {

@@ -1,8 +1,11 @@
 //! What opening and writing files needs beyond the standard library.
 
 use super::cvt;
+use std::ffi::CString;
 use std::io;
 use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Flags for opening a path of somebody else's choice: a FIFO or a terminal there must neither hold circus up
 /// (O_NONBLOCK) nor become its controlling terminal (O_NOCTTY). A regular file does not mind.
@@ -10,6 +13,13 @@ pub const NEVER_WAIT: i32 = libc::O_NONBLOCK | libc::O_NOCTTY;
 
 /// The most bytes that a write to a pipe which [`is_writable`] takes without waiting.
 pub const PIPE_PIECE: usize = libc::PIPE_BUF;
+
+/// Makes a directory of this mode, less the umask.
+pub fn make_directory(path: &Path, mode: u32) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: the path ends with a null character and outlives the call.
+    cvt(unsafe { libc::mkdir(path.as_ptr(), mode as libc::mode_t) }).map(drop)
+}
 
 /// Whether a write would go on at once, by asking and not by trying: for open files whose O_NONBLOCK belongs to
 /// others too. True as well where a write fails at once.

@@ -60,9 +60,11 @@ fn described(flag: &Flag) -> String {
 }
 
 fn sentence(summary: &str) -> String {
-    let mut chars = summary.chars();
-    let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", chars.as_str())
+    let mut sentence = summary.to_string() + ".";
+    if let Some(first) = sentence.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    sentence
 }
 
 /// Breaks a paragraph into lines of at most 78 columns.

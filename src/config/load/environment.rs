@@ -8,6 +8,7 @@ use crate::config::options::Expand;
 use crate::config::pattern::Pattern;
 use crate::config::sections::{Entry, Section};
 use crate::config::value::{Kind, Value};
+use std::rc::Rc;
 
 /// A section of a watcher, before its options are read.
 pub struct Found<'s> {
@@ -52,14 +53,14 @@ pub fn of_each<'s>(
     found: Vec<Found<'s>>,
     sections: &[Section],
     local: &Names,
-) -> Vec<(Found<'s>, Names)> {
-    let mut watchers = Vec::new();
-    for found in found {
-        let mut env = if found.copy_env { values.environ.clone() } else { Names::new() };
-        env.extend(local.clone());
-        let grows = values.may_grow(size(&env), &found.section.origin);
-        watchers.push((found, if grows { env } else { Names::new() }));
-    }
+) -> Vec<(Found<'s>, Rc<Names>)> {
+    let mut copied = values.environ.clone();
+    copied.extend(local.clone());
+    // Watchers without variables of their own share one environment.
+    let (copied, plain) = (Rc::new(copied), Rc::new(local.clone()));
+    let base = |found: &Found| Rc::clone(if found.copy_env { &copied } else { &plain });
+    let mut watchers: Vec<_> =
+        found.into_iter().map(|found| (base(&found), found)).map(|(e, f)| (f, e)).collect();
     for section in sections {
         if let Some(patterns) = section.name.strip_prefix("env:") {
             let env = of_some(values, section);
@@ -98,7 +99,7 @@ fn add(values: &mut Values<'_>, env: &mut Names, entry: &Entry, text: &str) {
 /// Adds an environment to the watchers that match one of the patterns.
 fn extend(
     values: &mut Values<'_>,
-    watchers: &mut [(Found<'_>, Names)],
+    watchers: &mut [(Found<'_>, Rc<Names>)],
     (patterns, more): (&str, &Names),
     origin: &Origin,
 ) {
@@ -107,8 +108,8 @@ fn extend(
     for (found, env) in watchers {
         if patterns.iter().any(|pattern| pattern.matches(&found.name)) {
             matched = true;
-            if values.may_grow(size(more), origin) {
-                env.extend(more.clone());
+            if values.may_grow(size(env) + size(more), origin) {
+                Rc::make_mut(env).extend(more.clone());
             }
         }
     }

@@ -7,6 +7,7 @@ use crate::config::options::{self, Built, Expand};
 use crate::config::sections::{Entry, Section};
 use crate::config::suggest::{self, Place};
 use crate::config::value::{Kind, Value};
+use std::rc::Rc;
 
 /// The hooks that Circus calls.
 const HOOKS: &[&str] = &[
@@ -29,7 +30,7 @@ const OTHER_CLASSES: &[&str] =
 const CLASSES: &[&str] = &["FileStream", "StdoutStream", "FancyStdoutStream"];
 
 /// Reads a watcher; `env` is the environment of its processes.
-pub fn read(values: &mut Values<'_>, name: String, section: &Section, env: Names) -> WatcherConfig {
+pub fn read(values: &mut Values<'_>, name: String, section: &Section, env: Rc<Names>) -> WatcherConfig {
     let mut watcher = WatcherConfig { name, env, origins: origins(section), ..WatcherConfig::default() };
     for entry in section.entries.values() {
         option(values, &mut watcher, entry);
@@ -114,7 +115,12 @@ pub fn report_unknown(values: &mut Values<'_>, place: Place, key: &str, entry: &
     values.warn(&entry.origin, format!("there is no option `{}`{hint}", shorten(&entry.key)));
 }
 
-fn stream(values: &mut Values<'_>, target: (&mut Option<Box<StreamConfig>>, &str), entry: &Entry, env: &Names) {
+fn stream(
+    values: &mut Values<'_>,
+    target: (&mut Option<Box<StreamConfig>>, &str),
+    entry: &Entry,
+    env: &Names,
+) {
     let (stream, key) = (target.0.get_or_insert_default(), target.1);
     match values.take(options::STREAM, &[], (&mut stream.options, key), entry, env) {
         Taken::Known => {}

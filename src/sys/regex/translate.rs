@@ -293,7 +293,8 @@ fn group_name(input: &mut Input<'_>) -> Result<Option<String>, String> {
         }
     }
     let name: String = input.by_ref().take_while(|&next| next != '>').collect();
-    let is_name = !name.is_empty() && name.chars().all(|next| next.is_alphanumeric() || next == '_');
+    let is_name =
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii());
     if is_name { Ok(Some(name)) } else { Err(String::from("(?P< needs a name and a > behind it")) }
 }
 

@@ -247,9 +247,8 @@ struct Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        let family = proc::descendants(self.pid);
-        for pid in [self.pid].into_iter().chain(family) {
-            let _ = kill(pid, SIGKILL);
+        if proc::exists(self.pid) {
+            common::kill_with_family(self.pid);
         }
     }
 }

@@ -74,6 +74,7 @@ fn mode_and_owner_can_be_set() {
     needs_root();
     let circus =
         Circus::start(&format!("[circus]\nendpoint_mode = 0666\nendpoint_owner = nobody\n{SLEEPER}"));
+    ready(&circus);
     let path = circus.dir.path("sock");
     assert_eq!((mode(&path), path.metadata().expect("a file").uid()), (0o666, NOBODY));
 }

@@ -119,6 +119,33 @@ fn what_is_merely_unknown_is_a_warning_with_its_place() {
     assert_eq!(circus.ask("numwatchers", json!({}))["numwatchers"], 1);
 }
 
+/// The main file counts over those that it includes, and variables reach everywhere.
+#[test]
+fn a_configuration_may_be_in_many_files() {
+    let dir = Dir::new();
+    std::fs::create_dir(dir.path("conf.d")).expect("a directory");
+    dir.write(
+        "conf.d/b.ini",
+        "[watcher:b]\ncmd = sleep $(circus.env.LONG)\n[watcher:w]\ncmd = sleep 1\nnumprocesses = 2\n",
+    );
+    dir.write(
+        "c.conf",
+        "[watcher:c]\ncmd = sleep 3000\nworking_dir = $(circus.env.DIR)\n[env:c]\nDIR = /usr\n",
+    );
+    let ini =
+        format!("[circus]\ninclude = *.conf none/*.ini\ninclude_dir = conf.d\n[env]\nLONG = 2000\n{SLEEPER}");
+    let circus = Circus::with(dir, &ini, |_| {});
+    let argv = |name: &str| circus.up(name).into_iter().map(proc::argv).collect::<Vec<_>>();
+    assert_eq!(argv("w"), [["sleep", "1000"], ["sleep", "1000"]]);
+    assert_eq!(
+        (argv("b"), argv("c")),
+        (vec![vec!["sleep".into(), "2000".to_string()]], vec![vec!["sleep".into(), "3000".into()]])
+    );
+    assert_eq!(proc::cwd(circus.pids("c")[0]), "/usr");
+    let warning = circus.log.line("[WARNING]");
+    assert!(warning.contains("none/*.ini"), "{warning}");
+}
+
 #[test]
 fn what_the_system_refuses_has_its_own_code() {
     let dir = Dir::new();
@@ -220,9 +247,8 @@ struct Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        let family = proc::descendants(self.pid);
-        for pid in [self.pid].into_iter().chain(family) {
-            let _ = kill(pid, SIGKILL);
+        if proc::exists(self.pid) {
+            common::kill_with_family(self.pid);
         }
     }
 }

@@ -8,7 +8,7 @@
 
 mod common;
 
-use common::{Circus, Dir, SIGUSR1, exists, run, until};
+use common::{Circus, Dir, SIGCONT, SIGSTOP, SIGUSR1, exists, proc, run, until};
 use serde_json::json;
 
 /// A program that fails at its start, as an interpreter does: lines on the standard error output, and a code.
@@ -152,20 +152,30 @@ fn time_format_begins_each_line() {
     );
 }
 
+/// Circus stands still while the processes write and end, so that it learns of everything at once.
 #[test]
 fn output_is_there_before_the_death_is_told() {
     let dir = Dir::new();
-    let script = dir.script("program", "head -c 60000 /dev/zero | tr '\\0' x; echo end");
+    let script = dir.script(
+        "program",
+        "until [ -e go ]; do sleep 0.01; done; head -c 60000 /dev/zero | tr '\\0' x; echo end",
+    );
     let ini = format!(
-        "[watcher:w]\ncmd = {script}\nautostart = False\nrespawn = False\nstdout_stream.filename = {{dir}}/log"
+        "[watcher:w]\ncmd = {script}\nworking_dir = {{dir}}\nnumprocesses = 20\nrespawn = False\n\
+         stdout_stream.filename = {{dir}}/log.$(circus.wid)"
     );
     let circus = Circus::with(dir, &ini, |_| {});
-    let mut events = circus.listen(&["watcher.w."]);
-    for run in 1..=10 {
-        circus.ctl_ok(&["start", "w"]);
-        events.wait("watcher.w.reap");
-        assert_eq!(circus.dir.read("log").len(), run * 60_004);
-        events.wait("watcher.w.stop");
+    let pids = circus.up("w");
+    let mut events = circus.listen(&["watcher.w.reap"]);
+    circus.signal(SIGSTOP);
+    until("circus stands still", || (proc::state(circus.pid()) == 'T').then_some(()));
+    circus.dir.write("go", "");
+    until("all have ended", || pids.iter().all(|pid| proc::state(*pid) == 'Z').then_some(()));
+    circus.signal(SIGCONT);
+    for _ in &pids {
+        let dead = events.pid("watcher.w.reap");
+        let wid = 1 + pids.iter().position(|pid| *pid == dead).expect("one of them");
+        assert_eq!(circus.dir.read(&format!("log.{wid}")).len(), 60_004, "what process {wid} has written");
     }
 }
 

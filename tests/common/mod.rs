@@ -20,6 +20,7 @@ use circus::sys::signal;
 use client::{Client, Events};
 use output::Output;
 use serde_json::{Value as Json, json};
+use std::collections::BTreeSet;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -33,6 +34,7 @@ pub const SIGKILL: i32 = 9;
 pub const SIGUSR1: i32 = 10;
 pub const SIGUSR2: i32 = 12;
 pub const SIGTERM: i32 = 15;
+pub const SIGCONT: i32 = 18;
 pub const SIGSTOP: i32 = 19;
 pub const SIGWINCH: i32 = 28;
 
@@ -40,15 +42,20 @@ pub const SIGWINCH: i32 = 28;
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Asks again and again until there is an answer.
-pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    patiently(look).unwrap_or_else(|| panic!("waited {PATIENCE:?} for this: {what}"))
+}
+
+/// The same, but `None` when patience is over: for what must not panic.
+fn patiently<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + PATIENCE;
-    loop {
+    while Instant::now() < deadline {
         if let Some(found) = look() {
-            return found;
+            return Some(found);
         }
-        assert!(Instant::now() < deadline, "waited {PATIENCE:?} for this: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
+    None
 }
 
 /// Tests that need root fail without it, so that nobody takes them for passed.
@@ -296,22 +303,31 @@ impl Circus {
 }
 
 impl Drop for Circus {
-    /// Stopped first, so that it spawns nothing any more while its processes are looked for.
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("--- the log of circus:\n{}--- its output:\n{}---", self.log.text(), self.out.text());
         }
         if matches!(self.child.try_wait(), Ok(None)) {
-            self.signal(SIGSTOP);
-            until("circus is stopped", || matches!(proc::state(self.pid()), 'T' | 'Z').then_some(()));
+            kill_with_family(self.pid());
         }
-        let family = proc::descendants(self.pid());
-        let _ = self.child.kill();
         let _ = self.child.wait();
-        for pid in family {
-            let _ = signal::kill(pid, SIGKILL);
-        }
     }
+}
+
+/// Kills a circus and all that it has started, and what these may start meanwhile: by pid, out of their sessions.
+pub fn kill_with_family(pid: i32) {
+    // Stopped first, so that it spawns nothing any more while its processes are looked for.
+    let _ = signal::kill(pid, SIGSTOP);
+    patiently(|| matches!(proc::state(pid), 'T' | 'Z' | '?').then_some(()));
+    let mut sessions: BTreeSet<i32> = proc::descendants(pid).into_iter().filter_map(proc::session).collect();
+    // Circus gives each process a session of its own; should it fail to, the test must not end the tester's.
+    sessions.retain(|session| proc::session(pid) != Some(*session));
+    let _ = signal::kill(pid, SIGKILL);
+    patiently(|| {
+        let left = proc::of_sessions(&sessions);
+        left.iter().for_each(|pid| drop(signal::kill(*pid, SIGKILL)));
+        left.is_empty().then_some(())
+    });
 }
 
 /// Whether a path is there.

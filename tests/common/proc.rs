@@ -91,19 +91,27 @@ pub fn limit(pid: i32, name: &str) -> (String, String) {
     (words.next().expect("a soft limit"), words.next().expect("a hard limit"))
 }
 
-/// All processes with their parents and groups.
-fn all() -> Vec<(i32, i32, i32)> {
+/// A process and its place among others.
+struct Kin {
+    pid: i32,
+    parent: i32,
+    group: i32,
+    session: i32,
+}
+
+fn all() -> Vec<Kin> {
     let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter_map(|pid| {
+    let kin = |pid| {
         let fields = stat(pid)?;
-        Some((pid, fields.get(1)?.parse().ok()?, fields.get(2)?.parse().ok()?))
-    })
-    .collect()
+        let number = |n: usize| fields.get(n)?.parse().ok();
+        Some(Kin { pid, parent: number(1)?, group: number(2)?, session: number(3)? })
+    };
+    pids.filter_map(kin).collect()
 }
 
 pub fn children(pid: i32) -> Vec<i32> {
-    all().into_iter().filter(|(_, parent, _)| *parent == pid).map(|(child, _, _)| child).collect()
+    all().into_iter().filter(|kin| kin.parent == pid).map(|kin| kin.pid).collect()
 }
 
 /// Children, their children, and so on.
@@ -112,7 +120,7 @@ pub fn descendants(pid: i32) -> Vec<i32> {
     let mut found = vec![pid];
     let mut next = 0;
     while let Some(parent) = found.get(next).copied() {
-        found.extend(all.iter().filter(|(_, of, _)| *of == parent).map(|(child, _, _)| *child));
+        found.extend(all.iter().filter(|kin| kin.parent == parent).map(|kin| kin.pid));
         next += 1;
     }
     found.split_off(1)
@@ -120,7 +128,17 @@ pub fn descendants(pid: i32) -> Vec<i32> {
 
 /// The members of a process group that have not ended.
 pub fn group(pgid: i32) -> Vec<i32> {
-    let members = all().into_iter().filter(|(_, _, group)| *group == pgid).map(|(pid, _, _)| pid);
+    let members = all().into_iter().filter(|kin| kin.group == pgid).map(|kin| kin.pid);
+    members.filter(|pid| exists(*pid)).collect()
+}
+
+pub fn session(pid: i32) -> Option<i32> {
+    stat(pid)?.get(3)?.parse().ok()
+}
+
+/// The processes of these sessions that have not ended.
+pub fn of_sessions(sessions: &BTreeSet<i32>) -> Vec<i32> {
+    let members = all().into_iter().filter(|kin| sessions.contains(&kin.session)).map(|kin| kin.pid);
     members.filter(|pid| exists(*pid)).collect()
 }
 

@@ -125,7 +125,7 @@ fn max_retry_is_how_often_a_spawn_is_tried() {
         max_retry = 2
         ",
     );
-    circus.log.line("w: given up after 2 failures to start");
+    circus.log.line("w: given up after 2 failed starts");
     circus.until_status("w", "stopped");
     assert_eq!(circus.log.count("error in 'w': exec"), 2);
     std::os::unix::fs::symlink("/bin/sleep", circus.dir.path("program")).expect("a link");

@@ -359,3 +359,10 @@ fn an_output_that_nobody_takes_is_no_panic() {
         assert_eq!(code, Some(if stdout { 0 } else { 100 }), "{args:?}");
     }
 }
+
+#[test]
+fn a_log_to_syslog_goes_to_stderr_until_it_is_built() {
+    let mut circus = Circus::start("[circus]\nlogoutput = syslog://localhost:514?daemon\n");
+    circus.log.line("syslog is not built yet; the log goes to the standard error output");
+    circus.end();
+}

@@ -381,11 +381,9 @@ impl Watcher {
         }
         let tries = u32::try_from(self.config.options.max_retry).ok();
         if tries.is_some_and(|most| chain.failures >= most.max(1)) && self.processes.is_empty() {
-            let text = format!(
-                "{}: given up after {} failures to start: {reason}",
-                self.config.name, chain.failures
-            );
-            ctx.log(Level::Error, text);
+            let (name, failed) = (&self.config.name, chain.failures);
+            let plural = if failed == 1 { "" } else { "s" };
+            ctx.log(Level::Error, format!("{name}: given up after {failed} failed start{plural}: {reason}"));
             self.reason = Some(reason.to_owned());
             self.goal = Goal::Down;
             self.begin_stop(ctx);

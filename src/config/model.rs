@@ -293,11 +293,12 @@ impl WatcherConfig {
 }
 
 impl StreamConfig {
-    /// What `class` asks for. A class that there is not, such as one of Python's, counts as [`StreamKind::Stdout`],
-    /// where no output is lost.
+    /// What `class` asks for. Of the classes that are not built, those that have a file append to it; the others, and
+    /// Python's, count as [`StreamKind::Stdout`]. So no output is lost.
     pub fn kind(&self) -> StreamKind {
         match (self.class(), &self.options.filename) {
             (Some("FileStream"), _) | (None, Some(_)) => StreamKind::File,
+            (Some("WatchedFileStream" | "TimedRotatingFileStream"), Some(_)) => StreamKind::File,
             (Some("FancyStdoutStream"), _) => StreamKind::FancyStdout,
             _ => StreamKind::Stdout,
         }

@@ -26,6 +26,8 @@ pub struct Blueprint {
     numbers: Sorted<String, RawFd>,
     /// The arguments or the environment differ from process to process.
     varies: bool,
+    /// The program is a bare name, looked for in this PATH.
+    looked_for: Option<(String, String)>,
 }
 
 /// The options of the watcher whose text may hold variables until a process is spawned.
@@ -57,7 +59,7 @@ impl Blueprint {
         let inherited = inherited(config, sockets)?;
         let numbers = number(&inherited, config, &mut child);
         let varies = texts(config).any(|text| expand::names(text).any(|n| n.eq_ignore_ascii_case("wid")));
-        let mut blueprint = Blueprint { child, numbers, varies };
+        let mut blueprint = Blueprint { child, numbers, varies, looked_for: None };
         blueprint.set_command(config, 1, &inherited)?;
         Ok(blueprint)
     }
@@ -87,12 +89,19 @@ impl Blueprint {
         let first = argv.first().ok_or("cmd is empty: say what to run")?;
         let program = config.options.executable.as_ref().unwrap_or(first);
         let path = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
+        self.looked_for = (!program.contains('/')).then(|| (program.to_string(), path.to_string()));
         self.child.programs =
             candidates(program, path).map(|path| c_string(&path)).collect::<Result<_, _>>()?;
         self.child.argv = argv.iter().map(|word| c_string(word)).collect::<Result<_, _>>()?;
         let entries = env.iter().map(|(name, value)| c_string(&format!("{name}={value}")));
         self.child.env = entries.collect::<Result<_, _>>()?;
         Ok(())
+    }
+
+    /// What was not found, for messages: the bare name and where it was looked for, or else the path.
+    pub fn not_found(&self, number: usize) -> String {
+        let Some((name, path)) = &self.looked_for else { return format!("exec {}", self.program(number)) };
+        format!("exec {name}, in PATH={path}")
     }
 
     /// The path that was tried last, or the one of this number, for messages.

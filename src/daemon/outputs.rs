@@ -217,6 +217,9 @@ impl Daemon {
 /// What went wrong, with the path it is about.
 fn say(error: &SpawnError, blueprint: &Blueprint) -> String {
     match error.step {
+        Step::Exec if error.errno == sys::ENOENT => {
+            format!("{}: {}", blueprint.not_found(error.program), sys::errno_words(error.errno))
+        }
         Step::Exec => format!("exec {}: {}", blueprint.program(error.program), sys::errno_words(error.errno)),
         Step::Chdir => format!("working_dir {}: {}", blueprint.working_dir(), sys::errno_words(error.errno)),
         _ => error.to_string(),

@@ -174,7 +174,15 @@ fn open_log(options: &Options, config: &Config) -> Result<Log, Failure> {
     let configured = config.circus.loglevel.as_deref().and_then(Level::from_name);
     let level = options.log_level.or(configured).unwrap_or(Level::Info);
     let output = options.log_output.as_ref().or(config.circus.logoutput.as_ref());
-    Log::open(output.map(String::as_str), level).map_err(|why| system(format!("log output: {why}")))
+    let syslog = output.filter(|output| output.starts_with("syslog://"));
+    let output = output.filter(|_| syslog.is_none()).map(String::as_str);
+    let mut log = Log::open(output, level).map_err(|why| system(format!("log output: {why}")))?;
+    if let Some(url) = syslog {
+        log.warning(format_args!(
+            "log output {url}: syslog is not built yet; the log goes to the standard error output"
+        ));
+    }
+    Ok(log)
 }
 
 /// The lines that scripts wait for, as Circus writes them.

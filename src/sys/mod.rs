@@ -30,6 +30,9 @@ pub type Pid = i32;
 /// There is no such process.
 pub const ESRCH: i32 = libc::ESRCH;
 
+/// There is no such file or directory.
+pub const ENOENT: i32 = libc::ENOENT;
+
 /// Sent to whoever writes beyond RLIMIT_FSIZE.
 pub const SIGXFSZ: i32 = libc::SIGXFSZ;
 

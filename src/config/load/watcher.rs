@@ -2,7 +2,9 @@
 
 use super::values::{Taken, Values, pending};
 use crate::config::ini::shorten;
-use crate::config::model::{MOST_PROCESSES, Names, Origins, Refused, Severity, StreamConfig, WatcherConfig};
+use crate::config::model::{
+    MOST_PROCESSES, Names, Origins, Refused, Severity, StreamConfig, StreamKind, WatcherConfig,
+};
 use crate::config::options::{self, Built, Expand};
 use crate::config::sections::{Entry, Section};
 use crate::config::suggest::{self, Place};
@@ -160,7 +162,8 @@ fn hook(values: &mut Values<'_>, watcher: &mut WatcherConfig, name: &str, entry:
     let _ = watcher.set(&entry.key, &Value::Str(entry.value.clone()));
 }
 
-/// A class that is not built, or not known, or Python's: no output may be lost, so it goes to circus's own.
+/// A class that is not built, or not known, or Python's: no output may be lost, so it goes to the file that is named,
+/// or to circus's own output.
 fn report_class(values: &mut Values<'_>, origins: &Origins, which: &str, stream: &StreamConfig) {
     let Some(class) = stream.class().filter(|class| !CLASSES.contains(class)) else { return };
     let Some(origin) = origins.of(&format!("{which}.class")) else { return };
@@ -173,5 +176,9 @@ fn report_class(values: &mut Values<'_>, origins: &Origins, which: &str, stream:
         let hint = suggest::nearest(class, CLASSES).map(|near| format!(" (did you mean `{near}`?)"));
         format!("there is no class `{shown}`{}", hint.unwrap_or_default())
     };
-    values.warn(origin, format!("{what}; the output goes to circus's own standard output"));
+    let instead = match stream.kind() {
+        StreamKind::File => "the output is appended to the file as by FileStream",
+        StreamKind::Stdout | StreamKind::FancyStdout => "the output goes to circus's own standard output",
+    };
+    values.warn(origin, format!("{what}; {instead}"));
 }

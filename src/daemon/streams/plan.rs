@@ -26,7 +26,7 @@ use super::file::Rotation;
 use super::format::{COLORS, Format, Stamp};
 use super::outlet::Place;
 use crate::config::options::StreamOptions;
-use crate::config::text;
+use crate::config::{StreamConfig, StreamKind, text};
 use std::ffi::OsStr;
 use std::hash::{BuildHasher, RandomState};
 use std::os::unix::ffi::OsStrExt;
@@ -60,9 +60,8 @@ impl Plan {
     ///
     /// # Errors
     /// A sentence about what is missing or cannot be.
-    pub fn of(options: &StreamOptions) -> Result<Self, String> {
-        let class =
-            options.class.as_deref().map(|class| class.strip_prefix("circus.stream.").unwrap_or(class));
+    pub fn of(config: &StreamConfig) -> Result<Self, String> {
+        let options = &config.options;
         let filename = options.filename.as_deref().filter(|name| !name.is_empty());
         let mut plan = Plan {
             place: Place::Stdout,
@@ -71,25 +70,10 @@ impl Plan {
             time_format: options.time_format.clone().filter(|format| !format.is_empty()),
             color: None,
         };
-        match class {
-            Some("StdoutStream") => {}
-            Some("FancyStdoutStream") => plan.color = Some(plan.fancy(options.color.as_deref())),
-            Some("QueueStream") => {
-                plan.place = Place::Path("/dev/null".into());
-                plan.warnings.push("class = QueueStream keeps nothing yet: the output is thrown away".into());
-            }
-            Some("FileStream") | None => plan.place = file(filename)?,
-            Some(class @ ("WatchedFileStream" | "TimedRotatingFileStream")) => {
-                plan.place = file(filename)?;
-                plan.warnings
-                    .push(format!("class = {class} is not built yet: it appends as FileStream does"));
-            }
-            Some(class) => {
-                return Err(format!(
-                    "class = {class} is none of FileStream, StdoutStream and FancyStdoutStream; \
-                     Python classes cannot be loaded"
-                ));
-            }
+        match config.kind() {
+            StreamKind::File => plan.place = file(filename)?,
+            StreamKind::Stdout => {}
+            StreamKind::FancyStdout => plan.color = Some(plan.fancy(options.color.as_deref())),
         }
         Ok(plan)
     }
@@ -156,14 +140,15 @@ fn random_color() -> usize {
 mod tests {
     use super::*;
 
-    fn options(class: &str, filename: &str, color: &str) -> StreamOptions {
+    fn options(class: &str, filename: &str, color: &str) -> StreamConfig {
         let text = |text: &str| Some(text.to_string()).filter(|text| !text.is_empty());
-        StreamOptions {
+        let options = StreamOptions {
             class: text(class),
             filename: text(filename),
             color: text(color),
             ..StreamOptions::default()
-        }
+        };
+        StreamConfig { options, ..StreamConfig::default() }
     }
 
     fn line(plan: &Plan, terminal: bool, no_color: bool) -> String {
@@ -184,10 +169,8 @@ mod tests {
         }
         let here = std::env::current_dir().unwrap();
         assert_eq!(Plan::of(&options("", "b.log", "")).unwrap().place, Place::Path(here.join("b.log")));
-        for class in ["", "FileStream", "WatchedFileStream"] {
-            let refusal = Plan::of(&options(class, "", "")).err().unwrap();
-            assert!(refusal.contains("no filename"), "{refusal}");
-        }
+        let refusal = Plan::of(&options("FileStream", "", "")).err().unwrap();
+        assert!(refusal.contains("no filename"), "{refusal}");
     }
 
     #[test]
@@ -198,12 +181,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_built_warns_and_what_cannot_be_is_refused() {
-        for class in ["WatchedFileStream", "TimedRotatingFileStream", "QueueStream"] {
-            assert_eq!(Plan::of(&options(class, "/x", "")).unwrap().warnings.len(), 1, "{class}");
+    fn no_class_loses_output() {
+        for class in ["WatchedFileStream", "circus.stream.TimedRotatingFileStream"] {
+            assert_eq!(
+                Plan::of(&options(class, "/x", "")).unwrap().place,
+                Place::Path("/x".into()),
+                "{class}"
+            );
         }
-        let refusal = Plan::of(&options("tsuru.stream.Stream", "/x", "")).err().unwrap();
-        assert!(refusal.contains("tsuru.stream.Stream"), "{refusal}");
+        for class in ["QueueStream", "tsuru.stream.Stream"] {
+            assert_eq!(Plan::of(&options(class, "/x", "")).unwrap().place, Place::Stdout, "{class}");
+        }
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl Streams {
         now: Instant,
         log: &mut Log,
     ) -> Result<Sink, String> {
-        let plan = Plan::of(&config.options)?;
+        let plan = Plan::of(config)?;
         for warning in &plan.warnings {
             log.warning(format_args!("{who}: {warning}"));
         }

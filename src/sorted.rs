@@ -21,6 +21,11 @@ impl<K: Ord, V> Sorted<K, V> {
         Sorted(Vec::new())
     }
 
+    /// An empty map with room for so many entries.
+    pub fn with_capacity(entries: usize) -> Self {
+        Sorted(Vec::with_capacity(entries))
+    }
+
     fn find<Q: Ord + ?Sized>(&self, key: &Q) -> Result<usize, usize>
     where
         K: std::borrow::Borrow<Q>,

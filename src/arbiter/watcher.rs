@@ -126,13 +126,15 @@ impl Ctx<'_> {
 
 impl Watcher {
     pub(super) fn new(id: WatcherId, config: WatcherConfig) -> Watcher {
+        // Here the memory of all watchers lies together, and what a start takes for a moment can be given back.
+        let processes = Sorted::with_capacity(config.wanted().min(16));
         Watcher {
             id,
             config,
             goal: Goal::Down,
             queued: false,
             status: Status::Stopped,
-            processes: Sorted::new(),
+            processes,
             running: 0,
             held: 0,
             spawning: None,

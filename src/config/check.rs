@@ -172,7 +172,7 @@ impl Checker {
             self.unknown_sockets((origins, key), &named, known);
             by_command.extend(named);
         }
-        let list = |text: &Option<String>| -> Vec<String> {
+        let list = |text: &Option<Box<str>>| -> Vec<String> {
             let words = text.iter().flat_map(|text| text.split([' ', '\t', '\n', ',']));
             words.filter(|word| !word.is_empty() && !word.contains('(')).map(str::to_lowercase).collect()
         };
@@ -279,7 +279,7 @@ impl Checker {
         for (n, socket) in (0..).zip(sockets) {
             let o = &socket.options;
             let address = match &o.path {
-                Some(path) => path.clone(),
+                Some(path) => path.to_string(),
                 None if o.port != 0 => format!("{}:{} {}", o.host, o.port, o.kind),
                 None => continue,
             };

@@ -98,7 +98,7 @@ macro_rules! section {
 }
 
 /// Text that may be missing.
-type Maybe = Option<String>;
+type Maybe = Option<Box<str>>;
 
 const LEVELS: Kind = Kind::Choice(&["debug", "info", "warning", "error", "critical"]);
 

@@ -157,6 +157,16 @@ field!(i64, Int);
 field!(f64, Float);
 field!(String, Str);
 
+/// Text that is seldom there, which takes less room so.
+impl Field for Box<str> {
+    fn from_value(value: &Value) -> Option<Self> {
+        if let Value::Str(text) = value { Some(text.as_str().into()) } else { None }
+    }
+    fn to_value(&self) -> Value {
+        Value::Str(self.to_string())
+    }
+}
+
 impl<T: Field> Field for Option<T> {
     fn from_value(value: &Value) -> Option<Self> {
         match value {

@@ -33,8 +33,8 @@ pub struct Blueprint {
 /// The options of the watcher whose text may hold variables until a process is spawned.
 fn texts(config: &WatcherConfig) -> impl Iterator<Item = &str> {
     let options = &config.options;
-    let command = [Some(&options.cmd), Some(&options.args), options.shell_args.as_ref()];
-    command.into_iter().flatten().chain(config.env.values()).map(String::as_str)
+    let command = [Some(options.cmd.as_str()), Some(options.args.as_str()), options.shell_args.as_deref()];
+    command.into_iter().flatten().chain(config.env.values().map(String::as_str))
 }
 
 impl Blueprint {
@@ -87,7 +87,7 @@ impl Blueprint {
         let argv = arguments(config, &lookup)?;
         let env = environment(config, sockets, &lookup);
         let first = argv.first().ok_or("cmd is empty: say what to run")?;
-        let program = config.options.executable.as_ref().unwrap_or(first);
+        let program = config.options.executable.as_deref().unwrap_or(first);
         let path = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
         self.looked_for = (!program.contains('/')).then(|| (program.to_string(), path.to_string()));
         self.child.programs =

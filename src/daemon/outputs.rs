@@ -69,7 +69,7 @@ fn expanded(stream: &StreamConfig, config: &WatcherConfig, wid: u32) -> StreamCo
         true => Some(wid.to_string()),
         false => expand::env(&config.env, name),
     };
-    stream.options.filename = stream.options.filename.map(|filename| expand(&filename, &lookup));
+    stream.options.filename = stream.options.filename.map(|filename| expand(&filename, &lookup).into());
     stream
 }
 

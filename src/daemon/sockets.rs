@@ -138,7 +138,7 @@ fn spec(config: &SocketConfig) -> Result<SocketSpec, String> {
         kind: kind(&options.kind),
         proto: options.proto.as_deref().map_or(Ok(0), protocol)?,
         backlog: i32::try_from(options.backlog).unwrap_or(i32::MAX),
-        interface: options.interface.clone(),
+        interface: options.interface.as_deref().map(str::to_string),
         blocking: options.blocking,
         umask: u32::try_from(options.umask).ok(),
         ..SocketSpec::new(address(config)?)

@@ -133,8 +133,8 @@ fn start(
     if let Some(mask) = config.circus.umask.and_then(|mask| u32::try_from(mask).ok()) {
         process::set_umask(mask);
     }
-    let pidfile = options.pidfile.as_ref().or(config.circus.pidfile.as_ref());
-    let pidfile = pidfile.map(|path| PidFile::create(path)).transpose().map_err(system)?;
+    let pidfile = options.pidfile.as_deref().or(config.circus.pidfile.as_deref());
+    let pidfile = pidfile.map(PidFile::create).transpose().map_err(system)?;
     let original = raise_descriptors(&config);
     let sockets = Sockets::bind(&config.sockets).map_err(system)?;
     let mut log = log;
@@ -173,9 +173,9 @@ fn compact(mut watchers: Vec<WatcherConfig>) -> Vec<WatcherConfig> {
 fn open_log(options: &Options, config: &Config) -> Result<Log, Failure> {
     let configured = config.circus.loglevel.as_deref().and_then(Level::from_name);
     let level = options.log_level.or(configured).unwrap_or(Level::Info);
-    let output = options.log_output.as_ref().or(config.circus.logoutput.as_ref());
+    let output = options.log_output.as_deref().or(config.circus.logoutput.as_deref());
     let syslog = output.filter(|output| output.starts_with("syslog://"));
-    let output = output.filter(|_| syslog.is_none()).map(String::as_str);
+    let output = output.filter(|_| syslog.is_none());
     let mut log = Log::open(output, level).map_err(|why| system(format!("log output: {why}")))?;
     if let Some(url) = syslog {
         log.warning(format_args!(

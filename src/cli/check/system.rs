@@ -19,9 +19,8 @@ pub fn check(config: &Config, files: &dyn Files, cwd: &str) -> Vec<Finding> {
     let (circus, origins) = (&config.circus, &config.origins);
     system.id(("user", "/etc/passwd"), (origins, "endpoint_owner"), circus.endpoint_owner.as_deref());
     for (key, path) in [("pidfile", &circus.pidfile), ("logoutput", &circus.logoutput)] {
-        let is_file =
-            |path: &&String| !matches!(path.as_str(), "-" | "stdout") && !path.starts_with("syslog:");
-        if let Some(path) = path.as_ref().filter(is_file) {
+        let is_file = |path: &&str| !matches!(*path, "-" | "stdout") && !path.starts_with("syslog:");
+        if let Some(path) = path.as_deref().filter(is_file) {
             system.parent((origins, key), path);
         }
     }
@@ -111,16 +110,16 @@ impl<'a> System<'a> {
     fn program(&mut self, watcher: &WatcherConfig, dir: &str) {
         let options = &watcher.options;
         let Ok(words) = words::split(&options.cmd) else { return };
-        let (key, program) = match (&options.executable, words.first()) {
-            (Some(executable), _) => ("executable", executable.clone()),
-            (None, Some(program)) => ("cmd", program.clone()),
+        let (key, program): (_, &str) = match (&options.executable, words.first()) {
+            (Some(executable), _) => ("executable", executable),
+            (None, Some(program)) => ("cmd", program),
             (None, None) => return,
         };
-        if options.shell || !is_settled(&program) {
+        if options.shell || !is_settled(program) {
             return;
         }
         if program.contains('/') {
-            let path = join(dir, &program);
+            let path = join(dir, program);
             if is_settled(&path) && !self.exists(&path) {
                 let place = (&watcher.origins, key);
                 self.find(Severity::Error, place, format!("there is no program `{path}`"));
@@ -131,7 +130,7 @@ impl<'a> System<'a> {
         let venv = options.virtualenv.iter().map(|venv| join(venv, "bin"));
         let dirs: Vec<String> =
             venv.chain(path.split(':').map(str::to_string)).map(|d| join(dir, &d)).collect();
-        if dirs.iter().all(|d| is_settled(d)) && !dirs.iter().any(|d| self.exists(&join(d, &program))) {
+        if dirs.iter().all(|d| is_settled(d)) && !dirs.iter().any(|d| self.exists(&join(d, program))) {
             let message = format!("there is no program `{program}` in the PATH of the processes ({path})");
             self.find(Severity::Error, (&watcher.origins, key), message);
         }

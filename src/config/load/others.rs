@@ -87,7 +87,7 @@ fn plugin_option(values: &mut Values<'_>, plugin: &mut PluginConfig, entry: &Ent
     if key == "use" {
         let class = values.text(entry, Expand::Global, &Names::new());
         report_class(values, &class, entry);
-        plugin.options.class = Some(class).filter(|class| !class.is_empty());
+        plugin.options.class = Some(class).filter(|class| !class.is_empty()).map(Into::into);
         return;
     }
     match values.take(options::PLUGIN, strict, (&mut plugin.options, key), entry, &Names::new()) {

@@ -67,7 +67,11 @@ impl Plan {
             place: Place::Stdout,
             rotation: rotation(options),
             warnings: Vec::new(),
-            time_format: options.time_format.clone().filter(|format| !format.is_empty()),
+            time_format: options
+                .time_format
+                .as_deref()
+                .filter(|format| !format.is_empty())
+                .map(str::to_string),
             color: None,
         };
         match config.kind() {
@@ -141,7 +145,7 @@ mod tests {
     use super::*;
 
     fn options(class: &str, filename: &str, color: &str) -> StreamConfig {
-        let text = |text: &str| Some(text.to_string()).filter(|text| !text.is_empty());
+        let text = |text: &str| (!text.is_empty()).then(|| text.into());
         let options = StreamOptions {
             class: text(class),
             filename: text(filename),

@@ -69,7 +69,10 @@ impl Stage {
 
     fn file(&self, name: &str) -> StreamConfig {
         let filename = Some(self.directory.path(name).to_str().unwrap().to_string());
-        StreamConfig { options: StreamOptions { filename, ..Default::default() }, ..Default::default() }
+        StreamConfig {
+            options: StreamOptions { filename: filename.map(Into::into), ..Default::default() },
+            ..Default::default()
+        }
     }
 
     /// What would go to the standard output of circus can be read here.

@@ -9,7 +9,7 @@
 mod common;
 
 use circus::sys::signal::kill;
-use common::{Circus, SIGINT, SIGQUIT, SIGTERM, SIGUSR2, SIGWINCH, proc};
+use common::{Circus, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR2, SIGWINCH, proc};
 use serde_json::json;
 
 #[test]
@@ -64,4 +64,18 @@ fn others_are_harmless() {
     kill(circus.pid(), 13).expect("it runs");
     assert_eq!(circus.pids("w"), before);
     circus.end();
+}
+
+#[test]
+fn it_hears_signals_that_its_parent_had_blocked_or_ignored() {
+    let mut circus = Circus::wrapped(
+        "exec env --block-signal=CHLD,TERM --ignore-signal=CHLD,INT \"$@\"",
+        "[watcher:w]\ncmd = sleep 1000",
+    );
+    let pid = circus.up("w")[0];
+    let mut events = circus.listen(&["watcher.w"]);
+    kill(pid, SIGKILL).expect("it runs");
+    assert_eq!(events.wait("watcher.w.reap")["exit_code"], -9);
+    circus.signal(SIGTERM);
+    assert_eq!(circus.wait(), 0);
 }

@@ -332,7 +332,11 @@ impl Arbiter {
     pub fn handle(&mut self, now: Time, event: Event, actions: &mut Vec<Action>) {
         match event {
             Event::Start => self.begin_boot(now, actions),
-            Event::Spawned { watcher, pid } => self.with(watcher, now, actions, |w, ctx| w.spawned(pid, ctx)),
+            Event::Spawned { watcher, pid } => {
+                // The kernel gives no process the number of a group that has members: that one ended unseen.
+                self.group_is_empty(pid, now, actions);
+                self.with(watcher, now, actions, |w, ctx| w.spawned(pid, ctx));
+            }
             Event::SpawnFailed { watcher, reason } => {
                 self.with(watcher, now, actions, |w, ctx| w.spawn_failed(&reason, ctx));
             }
@@ -341,15 +345,17 @@ impl Arbiter {
                 None => actions.push(Action::Reap { pid }),
             },
             Event::Reaped { pid, group_left } => self.reaped(pid, group_left, now, actions),
-            Event::GroupEmpty { pgid } => {
-                if let Some(watcher) = self.groups.remove(&pgid) {
-                    self.with(watcher, now, actions, |w, _| w.group_is_empty(pgid));
-                }
-            }
+            Event::GroupEmpty { pgid } => self.group_is_empty(pgid, now, actions),
             Event::Order { ticket, order, targets } => self.obey(ticket, order, targets, now, actions),
             Event::Terminate => self.terminate(None, now, actions),
             Event::Reload => self.reload_what_runs(now, actions),
             Event::Tick => self.tick(now, actions),
+        }
+    }
+
+    fn group_is_empty(&mut self, pgid: Pid, now: Time, actions: &mut Vec<Action>) {
+        if let Some(watcher) = self.groups.remove(&pgid) {
+            self.with(watcher, now, actions, |w, _| w.group_is_empty(pgid));
         }
     }
 

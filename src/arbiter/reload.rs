@@ -129,6 +129,7 @@ impl Watcher {
             None | Some(Reload::Wanted { .. } | Reload::Draining { .. }) => return false,
         };
         self.reload = None;
+        self.next_reload = None; // it would fail for the same reason
         self.reload_failure = Some(reason.to_owned());
         let name = &self.config.name;
         ctx.log(Level::Error, format!("{name}: the reload was given up, the old processes stay: {reason}"));

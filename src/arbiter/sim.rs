@@ -362,6 +362,28 @@ fn max_retry_below_zero_goes_on_for_ever() {
 }
 
 #[test]
+fn who_waits_for_what_cannot_start_is_told_so() {
+    let mut config = watcher("broken", 1);
+    config.options.max_retry = -1;
+    let mut world = World::new(vec![config]);
+    world.scripts.insert("broken".into(), Script { broken: true, ..GOOD });
+    world.send(Event::Start);
+    let name = || "broken".to_string();
+    let options = vec![("numprocesses".to_string(), Value::Int(3))];
+    let tickets = [
+        Order::Reload { name: Some(name()), graceful: true, sequential: false, waiting: true },
+        Order::Change { name: name(), by: 1, waiting: true },
+        Order::Set { name: name(), options, waiting: true },
+    ]
+    .map(|order| world.order(order));
+    world.run(60.0);
+    for ticket in tickets {
+        let reply = world.replies.get(&ticket);
+        assert!(matches!(reply, Some(Reply::Error { errno: Errno::Failed, .. })), "{ticket:?} got {reply:?}");
+    }
+}
+
+#[test]
 fn stop_asks_waits_and_kills_the_group() {
     let mut world = World::new(vec![watcher("deaf", 1)]);
     world.scripts.insert("deaf".into(), Script { obeys: None, ..GOOD });
@@ -401,6 +423,25 @@ fn members_left_by_a_crash_are_left_alone_until_the_stop() {
     world.order(Order::Stop { who: Select::All, waiting: false });
     world.run(6.0);
     assert_eq!((world.status("parent"), world.groups.len()), ("stopped", 0));
+}
+
+#[test]
+fn a_group_that_ended_unseen_is_forgotten_when_its_number_is_a_process_again() {
+    let mut world = World::new(vec![watcher("parent", 1)]);
+    world.scripts.insert("parent".into(), Script { leaves: true, ..GOOD });
+    world.send(Event::Start);
+    let first = world.pids("parent")[0];
+    world.run(2.0);
+    world.scripts.clear();
+    world.kill9(first);
+    world.groups.remove(&first);
+    world.next_pid = first;
+    world.arbiter.insert(watcher("other", 1));
+    world.order(Order::Start { who: only("other"), waiting: false });
+    assert_eq!(world.pids("other"), [first]);
+    world.order(Order::Stop { who: only("parent"), waiting: false });
+    world.run(1.0);
+    assert_eq!((world.status("parent"), world.status("other")), ("stopped", "active"));
 }
 
 #[test]
@@ -455,6 +496,35 @@ fn a_reload_that_cannot_start_leaves_the_old_processes() {
     assert!(
         matches!(&world.replies[&ticket], Reply::Error { reason, .. } if reason.contains("not reloaded"))
     );
+}
+
+#[test]
+fn a_reload_that_was_given_up_takes_the_next_one_with_it() {
+    let mut config = watcher("web", 3);
+    config.options.graceful_timeout = 1000.0;
+    let mut world = World::new(vec![config]);
+    world.scripts.insert("web".into(), Script { obeys: None, ..GOOD });
+    world.send(Event::Start);
+    world.run(5.0);
+    let reload =
+        || Order::Reload { name: Some("web".into()), graceful: true, sequential: true, waiting: false };
+    world.order(reload());
+    world.order(reload());
+    world.scripts.insert("web".into(), Script { broken: true, ..GOOD });
+    let first = world.signals[0].0;
+    world.kill9(first);
+    world.run(1.0);
+    world.scripts.clear();
+    world.run(20.0);
+    let before = world.arbiter.find("web").unwrap().generation;
+    world.order(Order::Reload {
+        name: Some("web".into()),
+        graceful: true,
+        sequential: false,
+        waiting: false,
+    });
+    world.run(2000.0);
+    assert_eq!(world.arbiter.find("web").unwrap().generation, before + 1);
 }
 
 #[test]

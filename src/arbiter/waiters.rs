@@ -75,9 +75,10 @@ impl Watcher {
                 Some(reason) => self.failed(&format!("was not reloaded: {reason}")),
                 None => self.info(&waiter.before, true),
             }),
-            Await::Reloaded => down.then(|| self.not_up()),
-            Await::Counted => (down || up && self.is_settled()).then(|| self.numprocesses()),
-            Await::Settled => (down || up && self.is_settled()).then_some(Reply::Ok),
+            Await::Reloaded if down => Some(self.not_up()),
+            Await::Counted if down || up && self.is_settled() => Some(self.numprocesses()),
+            Await::Settled if down || up && self.is_settled() => Some(Reply::Ok),
+            Await::Reloaded | Await::Counted | Await::Settled => self.still_failing(),
             Await::Ended(pids) => {
                 let gone = self.processes.values().all(|p| !pids.contains(&p.pid));
                 gone.then_some(Reply::Ok)

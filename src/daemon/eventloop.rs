@@ -234,7 +234,7 @@ impl Daemon {
             match source {
                 Source::Signals => self.take_signals(),
                 Source::Listener => self.clients.accept_more(),
-                Source::Pipe => self.ready_pipes.push_back(PipeId(id)),
+                Source::Pipe => self.pipe_ready(PipeId(id)),
                 Source::Target => self.target_writable(TargetId(id)),
                 Source::Client => clients.push((id, event.is_write_closed() || event.is_error())),
                 Source::Log => self.log_writable(),
@@ -250,13 +250,21 @@ impl Daemon {
         self.watch_stalled();
     }
 
+    /// A pipe has something. One that is written to faster than it is read has an event in every turn and stands in
+    /// the queue already.
+    fn pipe_ready(&mut self, id: PipeId) {
+        if !self.ready_pipes.contains(&id) {
+            self.ready_pipes.push_back(id);
+        }
+    }
+
     /// Reads every pipe that has something, once, within its budget.
     fn read_pipes(&mut self) {
         for _ in 0..self.ready_pipes.len() {
             let Some(id) = self.ready_pipes.pop_front() else { break };
             let fd = self.streams.fd(id);
             match self.streams.read(id, PIPE_BUDGET, self.now, &mut self.log) {
-                Progress::More => self.ready_pipes.push_back(id),
+                Progress::More => self.pipe_ready(id),
                 Progress::Drained => {}
                 Progress::Closed => self.forget_pipe(id, fd),
             }

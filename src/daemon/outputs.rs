@@ -106,6 +106,7 @@ impl Daemon {
         let spawned = self.spawner.spawn(child);
         (child.stdout, child.stderr) = before;
         let pid = spawned.map_err(|error| say(&error, blueprint))?;
+        self.groups.remove(&pid); // a group of this number is over, else the process could not have it
         self.attach(pid, pipes);
         Ok(pid)
     }

@@ -148,6 +148,7 @@ fn start(
     // A log that has reached a limit is an error of write(2), not the end.
     signal::ignore(sys::SIGXFSZ);
     let signals = Signals::new(&HANDLED).map_err(|e| kernel("signals", e))?;
+    signal::unblock_all();
     let mut spawner = Spawner::new().map_err(|e| kernel("memory for children", e))?;
     spawner.original_nofile = original;
     if let Err(error) = process::set_subreaper() {

@@ -102,6 +102,12 @@ pub fn ignore(signal: i32) {
     unsafe { libc::signal(signal, libc::SIG_IGN) };
 }
 
+/// Unblocks all signals in this thread. Whoever started circus may have blocked some, and a blocked SIGCHLD would
+/// hide every death.
+pub fn unblock_all() {
+    super::child::mask::unblock_all();
+}
+
 /// Signals that are noted instead of acted upon, and a descriptor that becomes readable when there are any.
 ///
 /// Which ones came is certain, how often is not. Dropping it leaves the signals handled, to no effect.

@@ -32,7 +32,7 @@ impl Drop for BlockAll {
 }
 
 /// Unblocks every signal in this thread.
-pub(super) fn unblock_all() {
+pub(in crate::sys) fn unblock_all() {
     set_mask(&[0; 2], None);
 }
 

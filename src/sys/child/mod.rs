@@ -7,7 +7,7 @@
 //! a handler that ran in the child would run in circus's memory.
 
 mod inside;
-mod mask;
+pub(super) mod mask;
 mod stack;
 #[cfg(test)]
 mod tests;

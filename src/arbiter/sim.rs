@@ -384,6 +384,20 @@ fn who_waits_for_what_cannot_start_is_told_so() {
 }
 
 #[test]
+fn who_waits_for_a_reload_that_does_not_get_on_is_told_so() {
+    let mut config = watcher("web", 2);
+    config.options.warmup_delay = 1.0;
+    let mut world = World::booted(vec![config]);
+    world.run(5.0);
+    world.scripts.insert("web".into(), Script { lives: Some(0.001), ..GOOD });
+    let name = Some("web".into());
+    let ticket = world.order(Order::Reload { name, graceful: true, sequential: true, waiting: true });
+    world.run(60.0);
+    let reply = world.replies.get(&ticket);
+    assert!(matches!(reply, Some(Reply::Error { errno: Errno::Failed, .. })), "{reply:?}");
+}
+
+#[test]
 fn stop_asks_waits_and_kills_the_group() {
     let mut world = World::new(vec![watcher("deaf", 1)]);
     world.scripts.insert("deaf".into(), Script { obeys: None, ..GOOD });

@@ -148,6 +148,8 @@ impl Log {
     pub fn flush(&mut self, now: Instant) {
         self.outlet.flush(now);
         self.say_notices(now);
+        // It is not watched any more, and must be when messages wait again, be it in the same turn.
+        self.watched &= self.outlet.wants_write().is_some();
     }
 
     /// What happened to the log itself is told by the log, as far as it can be: that it lost messages, and that it

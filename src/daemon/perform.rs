@@ -56,7 +56,7 @@ impl Daemon {
                 }
             }
             Whom::Descendants => {
-                let descendants = super::procfs::descendants(pid);
+                let descendants = super::procfs::descendants(pid).unwrap_or_default();
                 self.send(pid, signum);
                 descendants.into_iter().for_each(|descendant| self.send(descendant, signum));
             }

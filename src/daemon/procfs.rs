@@ -30,7 +30,12 @@ pub struct Stat {
 
 /// Reads `/proc/PID/stat`.
 pub fn stat(pid: Pid) -> Option<Stat> {
-    parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    parse_stat(&read(&format!("/proc/{pid}/stat"))?)
+}
+
+/// A file of /proc, in which a process may have put any bytes by its name.
+fn read(path: &str) -> Option<String> {
+    Some(String::from_utf8_lossy(&std::fs::read(path).ok()?).into_owned())
 }
 
 /// The name of the program stands in parentheses and may hold anything, so the fields are counted from the last
@@ -78,10 +83,13 @@ fn parents() -> Sorted<Pid, Pid> {
     pids.filter_map(|pid| Some((pid, stat(pid)?.ppid))).collect()
 }
 
-/// All descendants of a process, parents before their children.
-pub fn descendants(pid: Pid) -> Vec<Pid> {
+/// All descendants of a process, parents before their children; `None` when /proc does not even show the process
+/// itself, as when no descriptor is left to read it with.
+pub fn descendants(pid: Pid) -> Option<Vec<Pid>> {
+    let parents = parents();
+    parents.get(&pid)?;
     let mut children: Sorted<Pid, Vec<Pid>> = Sorted::new();
-    for (child, parent) in parents() {
+    for (child, parent) in parents {
         children.get_or_insert_with(parent, Vec::new).push(child);
     }
     let mut found = Vec::new();
@@ -91,7 +99,7 @@ pub fn descendants(pid: Pid) -> Vec<Pid> {
         found.extend(&children);
         next.extend(children);
     }
-    found
+    Some(found)
 }
 
 /// The user id of a process: that of its directory in /proc.
@@ -106,9 +114,7 @@ pub fn program(pid: Pid) -> Option<String> {
     let first = line.split(|byte| *byte == 0).next().unwrap_or_default();
     let name = first.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     if name.is_empty() {
-        return std::fs::read_to_string(format!("/proc/{pid}/comm"))
-            .ok()
-            .map(|name| name.trim_end().to_string());
+        return read(&format!("/proc/{pid}/comm")).map(|name| name.trim_end().to_string());
     }
     Some(crate::config::text::from_bytes(name))
 }
@@ -150,11 +156,28 @@ mod tests {
         }
         assert!(children(std::process::id() as Pid).contains(&pid));
         assert_eq!(children_by_scan(pid), children(pid));
-        assert_eq!(descendants(pid), children(pid));
+        assert_eq!(descendants(pid), Some(children(pid)));
+        assert_eq!(descendants(Pid::MAX), None);
         assert_eq!(stat(pid).unwrap().ppid, std::process::id() as Pid);
-        for pid in descendants(pid) {
+        for pid in children(pid) {
             crate::sys::signal::kill(pid, 9).unwrap();
         }
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_process_whose_name_is_no_utf_8_is_seen() {
+        use std::os::unix::ffi::OsStrExt;
+        let dir = std::env::temp_dir().join(format!("circus-procfs-{}", std::process::id()));
+        std::fs::create_dir(&dir).unwrap();
+        let program = dir.join(std::ffi::OsStr::from_bytes(b"\xffsleep"));
+        std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
+        let mut child = std::process::Command::new(&program).arg("60").spawn().unwrap();
+        let pid = child.id() as Pid;
+        let parent = stat(pid).map(|stat| stat.ppid);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert_eq!(parent, Some(std::process::id() as Pid));
     }
 }

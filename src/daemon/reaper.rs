@@ -91,9 +91,15 @@ impl Daemon {
             let _ = signal::kill_group(pgid, signum);
             return;
         }
-        let members = procfs::descendants(sys::process::pid()).into_iter();
-        let members: Vec<Pid> =
-            members.filter(|pid| signal::group_of(*pid).is_ok_and(|group| group == pgid)).collect();
+        let Some(members) = procfs::descendants(sys::process::pid()) else {
+            let text = format_args!("/proc cannot be read: no signal for process group {pgid}");
+            self.log.once(super::log::Level::Error, "proc", text);
+            return;
+        };
+        let members: Vec<Pid> = members
+            .into_iter()
+            .filter(|pid| signal::group_of(*pid).is_ok_and(|group| group == pgid))
+            .collect();
         if members.is_empty() {
             self.group_is_gone(pgid);
         }

@@ -100,7 +100,7 @@ fn a_reader_who_is_slow_holds_nobody_up_and_learns_what_is_missing() {
         got.extend_from_slice(&room[..n]);
         log.flush(Instant::now());
     }
-    assert_eq!(log.take_stalled(), None);
+    // Nobody asks in between: the loop does so at the end of a turn.
     for _ in 0..6000 {
         log.info(format_args!("{}", "y".repeat(100)));
     }

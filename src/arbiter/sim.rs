@@ -384,17 +384,19 @@ fn who_waits_for_what_cannot_start_is_told_so() {
 }
 
 #[test]
-fn who_waits_for_a_reload_that_does_not_get_on_is_told_so() {
-    let mut config = watcher("web", 2);
+fn a_sequential_reload_whose_first_process_ends_at_once_is_given_up() {
+    let mut config = watcher("web", 4);
     config.options.warmup_delay = 1.0;
     let mut world = World::booted(vec![config]);
     world.run(5.0);
     world.scripts.insert("web".into(), Script { lives: Some(0.001), ..GOOD });
     let name = Some("web".into());
+    let old = world.pids("web");
     let ticket = world.order(Order::Reload { name, graceful: true, sequential: true, waiting: true });
     world.run(60.0);
     let reply = world.replies.get(&ticket);
     assert!(matches!(reply, Some(Reply::Error { errno: Errno::Failed, .. })), "{reply:?}");
+    assert_eq!(world.pids("web").iter().filter(|pid| old.contains(pid)).count(), 3, "the others stay");
 }
 
 #[test]

@@ -4,9 +4,7 @@
 //! longer get there since another order or a failure came between: then it is told what happened instead.
 
 use super::Pid;
-use super::reload::Reload;
 use super::request::{Errno, Reply, Ticket};
-use super::respawn::Chain;
 use super::watcher::{Ctx, Goal, Status, Watcher};
 
 /// How many failures to start in a row are enough to tell a client that waits.
@@ -128,12 +126,9 @@ impl Watcher {
         }
     }
 
-    /// With max_retry = -1 a start that cannot succeed never ends, and a sequential reload waits for a successor that
-    /// runs; the client is told all the same.
+    /// With max_retry = -1 a start that cannot succeed never ends; the client is told all the same.
     fn still_failing(&self) -> Option<Reply> {
-        let one_by_one = matches!(self.reload, Some(Reload::OneByOne { .. }));
-        let failures = |chain: Chain| if one_by_one { chain.bad } else { chain.failures };
-        let failures = self.retries.iter().map(|r| failures(r.chain)).max().unwrap_or(0);
+        let failures = self.retries.iter().map(|r| r.chain.failures).max().unwrap_or(0);
         (failures >= ENOUGH)
             .then(|| self.failed("cannot be started yet; circus goes on trying, the log says why"))
     }

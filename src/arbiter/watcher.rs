@@ -413,6 +413,10 @@ impl Watcher {
         if !self.config.options.respawn {
             self.unreplaced += 1;
         } else if let Some(chain) = process.chain.after_exit(ctx.now.since(process.started)) {
+            if matches!(self.reload, Some(Reload::OneByOne { .. })) {
+                // The next ones would fare no better: the old processes that are left stay.
+                self.reload_cannot_go_on("a new process ended at once", ctx);
+            }
             self.retries.push(Retry { at: ctx.now.plus(chain.delay()), chain });
         }
     }

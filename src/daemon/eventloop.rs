@@ -262,23 +262,24 @@ impl Daemon {
     fn read_pipes(&mut self) {
         for _ in 0..self.ready_pipes.len() {
             let Some(id) = self.ready_pipes.pop_front() else { break };
-            let fd = self.streams.fd(id);
-            match self.streams.read(id, PIPE_BUDGET, self.now, &mut self.log) {
-                Progress::More => self.pipe_ready(id),
-                Progress::Drained => {}
-                Progress::Closed => self.forget_pipe(id, fd),
+            let pid = self.streams.pid(id);
+            match (self.streams.read(id, PIPE_BUDGET, self.now, &mut self.log), pid) {
+                (Progress::More, _) => self.pipe_ready(id),
+                (Progress::Closed, Some(pid)) => self.forget_pipe(pid, id),
+                (Progress::Drained | Progress::Closed, _) => {}
             }
         }
     }
 
-    /// A pipe is closed; closing took it out of the poll already.
-    fn forget_pipe(&mut self, id: PipeId, _: Option<RawFd>) {
-        self.pipes.retain(|_, pipes| {
-            for pipe in pipes.iter_mut().filter(|pipe| **pipe == Some(id)) {
-                *pipe = None;
-            }
-            pipes.iter().any(Option::is_some)
-        });
+    /// A process has closed one of its outputs. Closing the pipe took it out of the poll already.
+    fn forget_pipe(&mut self, pid: Pid, id: PipeId) {
+        let Some(pipes) = self.pipes.get_mut(&pid) else { return };
+        for pipe in pipes.iter_mut().filter(|pipe| **pipe == Some(id)) {
+            *pipe = None;
+        }
+        if pipes.iter().all(Option::is_none) {
+            self.pipes.remove(&pid);
+        }
     }
 
     fn target_writable(&mut self, id: TargetId) {

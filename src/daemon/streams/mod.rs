@@ -182,6 +182,11 @@ impl Streams {
         self.pipes.get(id.0).map(|pipe| pipe.file.as_raw_fd())
     }
 
+    /// The process whose output a pipe carries.
+    pub fn pid(&self, id: PipeId) -> Option<i32> {
+        self.pipes.get(id.0).map(|pipe| pipe.pid)
+    }
+
     /// Passes on what can be read, until there is nothing or about `budget` bytes are used up, fewer where each
     /// makes more work.
     pub fn read(&mut self, id: PipeId, budget: usize, now: Instant, log: &mut Log) -> Progress {

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   Event ──▶ Arbiter::handle(now, event, &mut actions) ──▶ Action
-//!              │  orders: what clients want            orders.rs
+//!              │  orders: what clients want            orders.rs, tuning.rs
 //!              │  boot: all watchers up, all down      boot.rs
 //!              └─ Watcher: from what is wanted to what is
 //!                   spawns, respawns                   watcher.rs, respawn.rs
@@ -28,6 +28,7 @@ pub mod request;
 pub mod respawn;
 mod stop;
 pub mod time;
+mod tuning;
 mod waiters;
 pub mod watcher;
 

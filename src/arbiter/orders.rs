@@ -7,17 +7,10 @@
 use super::process::Phase;
 use super::request::{Errno, Order, Reply, Ticket};
 use super::time::Time;
+use super::tuning::Adding;
 use super::waiters::{Await, Waiter};
 use super::watcher::{Ctx, Goal, Status, Watcher};
-use super::{Action, Arbiter, Level, Pid, Published, WatcherId, Whom};
-use crate::config::model::Refused;
-use crate::config::options::Live;
-use crate::config::{Value, WatcherConfig};
-
-/// The largest number of processes of a watcher.
-pub const MOST_PROCESSES: i64 = 100_000;
-/// The longest name of a watcher, in bytes.
-const LONGEST_NAME: usize = 255;
+use super::{Action, Arbiter, Pid, WatcherId, Whom};
 
 /// An order that waits for several watchers.
 #[derive(Debug)]
@@ -125,13 +118,13 @@ impl Arbiter {
         actions.push(Action::Reply { ticket, reply });
     }
 
-    fn id_of(&self, name: &str) -> Result<WatcherId, Reply> {
+    pub(super) fn id_of(&self, name: &str) -> Result<WatcherId, Reply> {
         self.names.get(&name.to_lowercase()).copied().ok_or_else(|| not_found(name))
     }
 
     /// Carries out an order for watchers. A client that waits is entered with each of them first; else the answer
     /// is that it has begun.
-    fn carry_out(
+    pub(super) fn carry_out(
         &mut self,
         ids: &[WatcherId],
         wait: &Wait,
@@ -246,115 +239,6 @@ impl Arbiter {
         })
     }
 
-    fn change(
-        &mut self,
-        name: &str,
-        by: i64,
-        wait: &Wait,
-        now: Time,
-        actions: &mut Vec<Action>,
-    ) -> Result<Option<Reply>, Reply> {
-        let id = self.id_of(name)?;
-        let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
-        if watcher.config.options.singleton {
-            return Ok(Some(watcher.numprocesses()));
-        }
-        let count = watcher.config.options.numprocesses.saturating_add(by).max(0);
-        if count > MOST_PROCESSES {
-            let text = format!("{count} processes are too many; the most is {MOST_PROCESSES}");
-            return Err(Reply::error(Errno::Message, text));
-        }
-        Ok(self.carry_out(&[id], wait, now, actions, &|w, _| w.config.options.numprocesses = count))
-    }
-
-    fn set(
-        &mut self,
-        name: &str,
-        options: &[(String, Value)],
-        wait: &Wait,
-        now: Time,
-        actions: &mut Vec<Action>,
-    ) -> Result<Option<Reply>, Reply> {
-        let id = self.id_of(name)?;
-        let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
-        let mut config = watcher.config.clone();
-        let mut reload = false;
-        for (key, value) in options {
-            match set_option(&mut config, key, value)? {
-                Live::Fixed => {
-                    let text =
-                        format!("'{key}' cannot be set while circus runs; change the file and restart");
-                    return Err(Reply::error(Errno::Message, text));
-                }
-                Live::Reload => reload = true,
-                Live::Stored | Live::Numprocesses => {}
-            }
-        }
-        let streams = |c: &WatcherConfig| (c.stdout_stream.is_some(), c.stderr_stream.is_some());
-        reload |= streams(&config) != streams(&watcher.config);
-        actions.push(Action::Changed(id));
-        for _ in options {
-            actions.push(Action::Publish { watcher: config.name.clone(), what: Published::Updated });
-        }
-        Ok(self.carry_out(&[id], wait, now, actions, &|w, _| {
-            w.config = config.clone();
-            if reload && w.goal == Goal::Up {
-                w.want_reload(false);
-            }
-        }))
-    }
-
-    fn add(&mut self, order: Adding, actions: &mut Vec<Action>) -> Result<WatcherId, Reply> {
-        let Adding { name, cmd, args, options } = order;
-        check_name(&name)?;
-        if self.names.contains_key(&name.to_lowercase()) {
-            return Err(Reply::error(Errno::Conflict, format!("'{name}' already exist")));
-        }
-        let mut config = WatcherConfig { name: name.clone(), ..WatcherConfig::default() };
-        config.options.cmd = cmd;
-        config.options.args = args.unwrap_or_default();
-        for (key, value) in &options {
-            set_option(&mut config, key, value)?;
-        }
-        if config.options.cmd.trim().is_empty() {
-            return Err(Reply::error(Errno::Message, format!("'{name}' has no command")));
-        }
-        let id = self.insert(config);
-        actions.push(Action::Publish { watcher: name, what: Published::Add });
-        Ok(id)
-    }
-
-    fn rm(
-        &mut self,
-        name: &str,
-        nostop: bool,
-        wait: &Wait,
-        now: Time,
-        actions: &mut Vec<Action>,
-    ) -> Result<Option<Reply>, Reply> {
-        let id = self.id_of(name)?;
-        self.unboot(id);
-        let key = name.to_lowercase();
-        if let Some(watcher) = self.watchers.get(&id) {
-            actions.push(Action::Publish { watcher: watcher.config.name.clone(), what: Published::Remove });
-        }
-        self.names.remove(&key);
-        if !nostop {
-            return Ok(self.carry_out(&[id], wait, now, actions, &|w, _| {
-                w.queued = false;
-                w.goal = Goal::Gone;
-            }));
-        }
-        if let Some(watcher) = self.watchers.get(&id) {
-            let pids = watcher.pids();
-            let text =
-                format!("{}: removed; its processes go on without circus: {pids:?}", watcher.config.name);
-            actions.push(Action::Log { level: Level::Info, text });
-        }
-        self.forget(id, actions);
-        Ok(Some(Reply::Ok))
-    }
-
     fn kill(
         &mut self,
         name: &str,
@@ -447,14 +331,6 @@ fn starts_something(order: &Order) -> bool {
     }
 }
 
-/// The properties of [`Order::Add`] that make the watcher.
-struct Adding {
-    name: String,
-    cmd: String,
-    args: Option<String>,
-    options: Vec<(String, Value)>,
-}
-
 /// The properties of [`Order::Kill`] that say how.
 struct Killing {
     pid: Option<Pid>,
@@ -463,43 +339,13 @@ struct Killing {
 }
 
 /// Who asked, what would be the answer's occasion, and whether somebody waits for it.
-struct Wait {
-    ticket: Ticket,
-    what: Await,
-    waiting: bool,
+pub(super) struct Wait {
+    pub(super) ticket: Ticket,
+    pub(super) what: Await,
+    pub(super) waiting: bool,
 }
 
-fn set_option(config: &mut WatcherConfig, key: &str, value: &Value) -> Result<Live, Reply> {
-    let refuse = |text: String| Reply::error(Errno::Message, text);
-    let live = config.set(key, value).map_err(|refused| match refused {
-        Refused::Unknown => refuse(format!("unknown key '{key}'")),
-        Refused::Type(noun) => refuse(format!("'{key}' isn't {noun}")),
-        Refused::Bad(text) => refuse(text),
-    })?;
-    let bad = match key {
-        "numprocesses" => !(0..=MOST_PROCESSES).contains(&config.options.numprocesses),
-        "graceful_timeout" => config.options.graceful_timeout < 0.0,
-        "warmup_delay" => config.options.warmup_delay < 0.0,
-        "stop_signal" => !(1..=64).contains(&config.options.stop_signal),
-        _ => false,
-    };
-    if bad { Err(refuse(format!("'{key}' is out of range"))) } else { Ok(live) }
-}
-
-fn check_name(name: &str) -> Result<(), Reply> {
-    let bad = if name.trim().is_empty() {
-        "a watcher needs a name"
-    } else if name.len() > LONGEST_NAME {
-        "the name is longer than 255 bytes"
-    } else if name.chars().any(char::is_control) {
-        "the name has control characters in it"
-    } else {
-        return Ok(());
-    };
-    Err(Reply::error(Errno::Message, bad))
-}
-
-fn not_found(name: &str) -> Reply {
+pub(super) fn not_found(name: &str) -> Reply {
     Reply::error(Errno::Message, format!("program {name} not found"))
 }
 

@@ -9,6 +9,7 @@ use super::queries::positional;
 use super::{Map, Refusal, answers, shell};
 use crate::arbiter::request::{Order, Request};
 use crate::config::check;
+use crate::config::model::check_name;
 use crate::config::options::{self, Live};
 use crate::config::{Kind, Refused, Value, WatcherConfig};
 use serde_json::Value as Json;
@@ -27,9 +28,6 @@ const HOOKS: [&str; 11] = [
     "after_reap",
     "extended_stats",
 ];
-
-/// The longest name of a watcher that `add` takes, in bytes.
-const LONGEST_NAME: usize = 255;
 
 pub fn encode_add(args: &CliArgs) -> Result<Map, String> {
     let mut map = positional(args, &["name"]);
@@ -106,9 +104,7 @@ pub fn decode_set(map: &Map) -> Result<Request, Refusal> {
 pub fn decode_add(map: &Map) -> Result<Request, Refusal> {
     let props = Props(map);
     let (name, cmd) = (props.name()?, props.required_text("cmd")?);
-    if name.trim().is_empty() || name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
-        return Err(wrong("name", "a name (1 to 255 bytes, no control characters)"));
-    }
+    check_name(name.trim()).map_err(|why| Refusal::message(format!("the name of the watcher {why}")))?;
     if cmd.trim().is_empty() {
         return Err(wrong("cmd", "a command: it is empty"));
     }

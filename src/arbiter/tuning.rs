@@ -1,0 +1,147 @@
+//! Orders that change what a watcher is: how many processes it has, its options, and whether it is there at all.
+
+use super::orders::{Wait, not_found};
+use super::request::{Errno, Reply};
+use super::time::Time;
+use super::watcher::Goal;
+use super::{Action, Arbiter, Level, Published, WatcherId};
+use crate::config::model::{MOST_PROCESSES, Refused, check_name};
+use crate::config::options::Live;
+use crate::config::{Value, WatcherConfig};
+
+impl Arbiter {
+    pub(super) fn change(
+        &mut self,
+        name: &str,
+        by: i64,
+        wait: &Wait,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) -> Result<Option<Reply>, Reply> {
+        let id = self.id_of(name)?;
+        let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
+        if watcher.config.options.singleton {
+            return Ok(Some(watcher.numprocesses()));
+        }
+        let count = watcher.config.options.numprocesses.saturating_add(by).max(0);
+        if count > MOST_PROCESSES {
+            let text = format!("{count} processes are too many; the most is {MOST_PROCESSES}");
+            return Err(Reply::error(Errno::Message, text));
+        }
+        Ok(self.carry_out(&[id], wait, now, actions, &|w, _| w.config.options.numprocesses = count))
+    }
+
+    pub(super) fn set(
+        &mut self,
+        name: &str,
+        options: &[(String, Value)],
+        wait: &Wait,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) -> Result<Option<Reply>, Reply> {
+        let id = self.id_of(name)?;
+        let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
+        let mut config = watcher.config.clone();
+        let mut reload = false;
+        for (key, value) in options {
+            match set_option(&mut config, key, value)? {
+                Live::Fixed => {
+                    let text =
+                        format!("'{key}' cannot be set while circus runs; change the file and restart");
+                    return Err(Reply::error(Errno::Message, text));
+                }
+                Live::Reload => reload = true,
+                Live::Stored | Live::Numprocesses => {}
+            }
+        }
+        let streams = |c: &WatcherConfig| (c.stdout_stream.is_some(), c.stderr_stream.is_some());
+        reload |= streams(&config) != streams(&watcher.config);
+        actions.push(Action::Changed(id));
+        for _ in options {
+            actions.push(Action::Publish { watcher: config.name.clone(), what: Published::Updated });
+        }
+        Ok(self.carry_out(&[id], wait, now, actions, &|w, _| {
+            w.config = config.clone();
+            if reload && w.goal == Goal::Up {
+                w.want_reload(false);
+            }
+        }))
+    }
+
+    pub(super) fn add(&mut self, order: Adding, actions: &mut Vec<Action>) -> Result<WatcherId, Reply> {
+        let Adding { name, cmd, args, options } = order;
+        check_name(name.trim())
+            .map_err(|why| Reply::error(Errno::Message, format!("the name of the watcher {why}")))?;
+        if self.names.contains_key(&name.to_lowercase()) {
+            return Err(Reply::error(Errno::Conflict, format!("'{name}' already exist")));
+        }
+        let mut config = WatcherConfig { name: name.clone(), ..WatcherConfig::default() };
+        config.options.cmd = cmd;
+        config.options.args = args.unwrap_or_default();
+        for (key, value) in &options {
+            set_option(&mut config, key, value)?;
+        }
+        if config.options.cmd.trim().is_empty() {
+            return Err(Reply::error(Errno::Message, format!("'{name}' has no command")));
+        }
+        let id = self.insert(config);
+        actions.push(Action::Publish { watcher: name, what: Published::Add });
+        Ok(id)
+    }
+
+    pub(super) fn rm(
+        &mut self,
+        name: &str,
+        nostop: bool,
+        wait: &Wait,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) -> Result<Option<Reply>, Reply> {
+        let id = self.id_of(name)?;
+        self.unboot(id);
+        let key = name.to_lowercase();
+        if let Some(watcher) = self.watchers.get(&id) {
+            actions.push(Action::Publish { watcher: watcher.config.name.clone(), what: Published::Remove });
+        }
+        self.names.remove(&key);
+        if !nostop {
+            return Ok(self.carry_out(&[id], wait, now, actions, &|w, _| {
+                w.queued = false;
+                w.goal = Goal::Gone;
+            }));
+        }
+        if let Some(watcher) = self.watchers.get(&id) {
+            let pids = watcher.pids();
+            let text =
+                format!("{}: removed; its processes go on without circus: {pids:?}", watcher.config.name);
+            actions.push(Action::Log { level: Level::Info, text });
+        }
+        self.forget(id, actions);
+        Ok(Some(Reply::Ok))
+    }
+}
+
+/// The properties of [`Order::Add`] that make the watcher.
+pub(super) struct Adding {
+    pub(super) name: String,
+    pub(super) cmd: String,
+    pub(super) args: Option<String>,
+    pub(super) options: Vec<(String, Value)>,
+}
+
+fn set_option(config: &mut WatcherConfig, key: &str, value: &Value) -> Result<Live, Reply> {
+    let refuse = |text: String| Reply::error(Errno::Message, text);
+    let live = config.set(key, value).map_err(|refused| match refused {
+        Refused::Unknown => refuse(format!("unknown key '{key}'")),
+        Refused::Type(noun) => refuse(format!("'{key}' isn't {noun}")),
+        Refused::Bad(text) => refuse(text),
+    })?;
+    let bad = match key {
+        "numprocesses" => !(0..=MOST_PROCESSES).contains(&config.options.numprocesses),
+        "graceful_timeout" => config.options.graceful_timeout < 0.0,
+        "warmup_delay" => config.options.warmup_delay < 0.0,
+        "stop_signal" => !(1..=64).contains(&config.options.stop_signal),
+        _ => false,
+    };
+    if bad { Err(refuse(format!("'{key}' is out of range"))) } else { Ok(live) }
+}

@@ -187,7 +187,7 @@ impl Watcher {
         loop {
             let before = self.status;
             match self.status {
-                Status::Stopped => self.reconcile_stopped(ctx),
+                Status::Stopped => self.reconcile_stopped(),
                 Status::Starting => self.reconcile_starting(ctx),
                 Status::Active => self.reconcile_active(ctx),
                 Status::Stopping => self.reconcile_stopping(ctx),
@@ -200,7 +200,7 @@ impl Watcher {
         self.stale = true;
     }
 
-    fn reconcile_stopped(&mut self, _: &mut Ctx) {
+    fn reconcile_stopped(&mut self) {
         if self.goal == Goal::Up {
             self.status = Status::Starting;
             self.generation += 1;

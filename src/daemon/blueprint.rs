@@ -191,21 +191,19 @@ fn variable(name: &str, config: &WatcherConfig, wid: u32, numbers: &Sorted<Strin
     if member(name, "env").is_some() {
         return expand::env(&config.env, name);
     }
-    let value = match lower.as_str() {
-        "use_fds" => Some(Value::Bool(config.options.use_sockets)),
-        "name" | "autostart" | "use_sockets_" => None,
-        _ => match (
-            member(&lower, "rlimits"),
-            member(&lower, "stdout_stream_conf"),
-            member(&lower, "stderr_stream_conf"),
-        ) {
-            (Some(limit), _, _) => config.get(&format!("rlimit_{limit}")),
-            (_, Some(key), _) => config.get(&format!("stdout_stream.{key}")),
-            (_, _, Some(key)) => config.get(&format!("stderr_stream.{key}")),
-            (None, None, None) if config.free.contains_key(&lower) => None,
-            (None, None, None) => config.get(&lower),
-        },
+    let of_family = |family: &str, prefix: &str| {
+        member(&lower, family).and_then(|key| config.get(&format!("{prefix}{key}")))
     };
+    let value = of_family("rlimits", "rlimit_")
+        .or_else(|| of_family("stdout_stream_conf", "stdout_stream."))
+        .or_else(|| of_family("stderr_stream_conf", "stderr_stream."))
+        .or_else(|| match lower.as_str() {
+            "use_fds" => Some(Value::Bool(config.options.use_sockets)),
+            // Circus does not know these two here, nor keys of one's own.
+            "name" | "autostart" => None,
+            key if config.free.contains_key(key) => None,
+            key => config.get(key),
+        });
     value.map(|value| python_text(&value))
 }
 

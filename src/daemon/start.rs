@@ -129,15 +129,14 @@ fn start(
     config: Config,
     findings: &[Finding],
 ) -> Result<(Daemon, Option<PidFile>), Failure> {
-    let log = open_log(options, &config)?;
+    let mut log = open_log(options, &config)?;
     if let Some(mask) = config.circus.umask.and_then(|mask| u32::try_from(mask).ok()) {
         process::set_umask(mask);
     }
     let pidfile = options.pidfile.as_deref().or(config.circus.pidfile.as_deref());
     let pidfile = pidfile.map(PidFile::create).transpose().map_err(system)?;
-    let original = raise_descriptors(&config);
+    let original = raise_descriptors();
     let sockets = Sockets::bind(&config.sockets).map_err(system)?;
-    let mut log = log;
     for finding in findings.iter().chain(&check(&config)) {
         let level = if finding.severity == Severity::Warning { Level::Warning } else { Level::Error };
         log.log(level, format_args!("{}: {}", finding.origin, finding.message));
@@ -197,8 +196,7 @@ fn say_start(log: &mut Log, sockets: &Sockets, endpoint: &str) {
 }
 
 /// Two pipes a process may be needed. Children get back what was there before.
-fn raise_descriptors(config: &Config) -> Option<Limit> {
-    let _ = config;
+fn raise_descriptors() -> Option<Limit> {
     let (soft, hard) = limit::raise_nofile().ok()?;
     Some(Limit { resource: limit::NOFILE, soft, hard })
 }

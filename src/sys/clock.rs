@@ -4,29 +4,6 @@ use std::ffi::CString;
 use std::mem;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Local time, in the numbers people use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tm {
-    /// The year, as in 2026.
-    pub year: i32,
-    /// 1 to 12.
-    pub month: i32,
-    /// 1 to 31.
-    pub day: i32,
-    /// 0 to 23.
-    pub hour: i32,
-    /// 0 to 59.
-    pub minute: i32,
-    /// 0 to 60.
-    pub second: i32,
-    /// 0 to 6; 0 is Sunday.
-    pub weekday: i32,
-    /// 1 to 366.
-    pub yearday: i32,
-    /// Seconds east of UTC.
-    pub offset: i32,
-}
-
 /// Nanoseconds on a clock that nobody sets (CLOCK_MONOTONIC).
 pub fn monotonic_ns() -> u64 {
     // SAFETY: all zeros are a valid timespec.
@@ -41,22 +18,6 @@ pub fn monotonic_ns() -> u64 {
 /// Seconds since 1970, as events carry them.
 pub fn realtime() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
-}
-
-/// The local time at a moment given in seconds since 1970.
-pub fn local_time(epoch: i64) -> Tm {
-    let tm = broken_down(epoch);
-    Tm {
-        year: tm.tm_year.saturating_add(1900),
-        month: tm.tm_mon + 1,
-        day: tm.tm_mday,
-        hour: tm.tm_hour,
-        minute: tm.tm_min,
-        second: tm.tm_sec,
-        weekday: tm.tm_wday,
-        yearday: tm.tm_yday + 1,
-        offset: i32::try_from(tm.tm_gmtoff).unwrap_or(0),
-    }
 }
 
 /// A moment, given in seconds since 1970, as local time in the format of strftime(3), in English.
@@ -94,21 +55,6 @@ fn broken_down(epoch: i64) -> libc::tm {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_parts_of_a_date_agree_with_its_text() {
-        for epoch in [0, 951_826_554, 1_700_000_000, 2_000_000_000] {
-            let tm = local_time(epoch);
-            let text = format!(
-                "{:04}-{:02}-{:02} {:02}:{:02}:{:02} {} {:03}",
-                tm.year, tm.month, tm.day, tm.hour, tm.minute, tm.second, tm.weekday, tm.yearday
-            );
-            assert_eq!(strftime("%Y-%m-%d %H:%M:%S %w %j", epoch), text);
-            let day = 86_400;
-            let of_day = i64::from(tm.hour * 3600 + tm.minute * 60 + tm.second);
-            assert_eq!((epoch + i64::from(tm.offset)).rem_euclid(day), of_day);
-        }
-    }
 
     #[test]
     fn formats_may_be_empty_long_or_not_ascii() {

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use super::{Pid, cvt};
 
-pub use super::clock::{Tm, local_time, monotonic_ns, realtime, strftime};
+pub use super::clock::{monotonic_ns, realtime, strftime};
 pub use super::daemonize::{Notifier, Outcome, Role, daemonize};
 
 /// The number of this process.
@@ -83,24 +83,6 @@ pub fn trim_memory() {
     unsafe {
         libc::malloc_trim(0)
     };
-}
-
-/// Whether a descriptor is a terminal.
-pub fn is_tty(fd: RawFd) -> bool {
-    // SAFETY: works on a number.
-    unsafe { libc::isatty(fd) == 1 }
-}
-
-/// The name of this machine.
-pub fn hostname() -> String {
-    let mut name = [0_u8; 256];
-    // SAFETY: the pointer and the length are those of one array; the last byte stays out, as the null.
-    let got = unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len() - 1) };
-    if got == -1 {
-        return String::from("localhost");
-    }
-    let bytes: Vec<u8> = name.into_iter().take_while(|&byte| byte != 0).collect();
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// A pipe, CLOEXEC at both ends. Only the reading end, which circus keeps, is non-blocking.
@@ -250,11 +232,8 @@ mod tests {
 
     #[test]
     fn the_machine_is_what_proc_says() {
-        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
-        assert_eq!(hostname(), name.trim());
         assert!(page_size().is_power_of_two());
         assert!(clock_ticks() > 0);
-        assert!(!is_tty(File::open("/dev/null").unwrap().as_raw_fd()));
         trim_memory();
     }
 }

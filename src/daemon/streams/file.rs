@@ -2,17 +2,19 @@
 //!
 //! `FILE` becomes `FILE.1`, `FILE.1` becomes `FILE.2` and so on up to `backup_count`, before `FILE` reaches
 //! `max_bytes`. A line that is longer than `max_bytes` gets a file of its own; one that is longer than
-//! [`LINE_MAX`] is cut there. Without `backup_count` nothing is rotated nor truncated, as in Circus.
+//! [`LINE_MAX`] is cut there. Without `backup_count` nothing is rotated nor truncated, as in Circus. The clock may
+//! ask for a rotation too ([`super::timed`]), and a file that is watched is opened anew when somebody has moved it.
 
 use super::LINE_MAX;
+use super::timed::{Schedule, Timer};
 use crate::sys::file::NEVER_WAIT;
-use crate::sys::io_words;
+use crate::sys::{clock, io_words};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often a file that is written is looked at for having been removed, and the least time between two attempts
 /// to rotate that fail.
@@ -25,10 +27,14 @@ pub struct Rotation {
     pub max_bytes: u64,
     /// How many old files are kept; 0: no rotation.
     pub backup_count: u32,
+    /// By the clock.
+    pub schedule: Option<Schedule>,
+    /// By somebody else, whom circus follows at once.
+    pub watched: bool,
 }
 
 impl Rotation {
-    /// Whether there is any.
+    /// Whether the size of the file matters.
     pub fn is_on(self) -> bool {
         self.max_bytes > 0 && self.backup_count > 0
     }
@@ -36,14 +42,13 @@ impl Rotation {
     /// Of two wishes for one file: the smaller size, and the larger number of old files.
     #[must_use]
     pub fn with(self, other: Self) -> Self {
-        match (self.is_on(), other.is_on()) {
-            (true, true) => Rotation {
-                max_bytes: self.max_bytes.min(other.max_bytes),
-                backup_count: self.backup_count.max(other.backup_count),
-            },
-            (true, false) => self,
-            (false, _) => other,
-        }
+        let (max_bytes, backup_count) = match (self.is_on(), other.is_on()) {
+            (true, true) => (self.max_bytes.min(other.max_bytes), self.backup_count.max(other.backup_count)),
+            (true, false) => (self.max_bytes, self.backup_count),
+            (false, _) => (other.max_bytes, other.backup_count),
+        };
+        let schedule = self.schedule.or(other.schedule);
+        Rotation { max_bytes, backup_count, schedule, watched: self.watched || other.watched }
     }
 }
 
@@ -57,10 +62,14 @@ pub struct FileStream {
     /// How many bytes the line at the end of the file has so far; 0: the file ends with a newline or is empty.
     line: usize,
     rotation: Rotation,
+    /// The clock that its schedule goes by.
+    timer: Option<Box<Timer>>,
     /// A rotation that failed is not tried again before this moment.
     not_before: Option<Instant>,
     complaint: Option<Box<str>>,
     looked: Option<Instant>,
+    /// Another file has its name, and could not be opened.
+    left_behind: bool,
 }
 
 impl FileStream {
@@ -86,9 +95,11 @@ impl FileStream {
             size: 0,
             line: 0,
             rotation: Rotation::default(),
+            timer: None,
             not_before: None,
             complaint: None,
             looked: None,
+            left_behind: false,
         }
     }
 
@@ -124,6 +135,23 @@ impl FileStream {
     /// Sets when it is rotated.
     pub fn set_rotation(&mut self, rotation: Rotation) {
         self.rotation = rotation;
+        let schedule = rotation.schedule;
+        if self.timer.as_ref().map(|timer| timer.schedule()) != schedule {
+            self.timer = schedule.map(|schedule| Box::new(Timer::new(schedule, self.since())));
+        }
+    }
+
+    /// Since when the file has been written, in seconds since 1970, as far as the file system knows.
+    fn since(&self) -> i64 {
+        let now = clock::realtime_ms() / 1000;
+        let Some(found) = self.file.as_ref().and_then(|file| file.metadata().ok()) else { return now };
+        let seconds = |time: SystemTime| {
+            let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+            i64::try_from(since.as_secs()).unwrap_or(now)
+        };
+        // Where the birth of files is not known, as in Circus: since it was last written.
+        let written = found.modified().map_or(now, seconds);
+        found.created().map_or(written, |created| seconds(created).min(written))
     }
 
     /// Writes some of the bytes, after a rotation when it is time for one.
@@ -132,6 +160,7 @@ impl FileStream {
     /// Those of write(2), and those of opening a file again that was removed.
     pub fn write(&mut self, bytes: &[u8], now: Instant) -> io::Result<usize> {
         self.look(now)?;
+        let bytes = self.before_rotation(bytes);
         let mut room = self.room(bytes, now);
         if room == 0 {
             self.make_room(bytes, now);
@@ -151,6 +180,41 @@ impl FileStream {
                 Err(error)
             }
         }
+    }
+
+    /// When the clock asks for a rotation: the bytes that go into the old file, which are those that end a line; else
+    /// all of them, after the rotation.
+    fn before_rotation<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        if !self.timer.as_mut().is_some_and(|timer| timer.is_over()) {
+            return bytes;
+        }
+        if self.line > 0 && self.line < LINE_MAX {
+            let end = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |end| end + 1);
+            return bytes.get(..end).unwrap_or(bytes);
+        }
+        self.rotate_by_clock();
+        bytes
+    }
+
+    /// Rotates at the end of a period, unless there is nothing in the file. If that fails, the file goes on growing
+    /// for another period, which is said.
+    fn rotate_by_clock(&mut self) {
+        let Some(mut timer) = self.timer.take() else { return };
+        if self.size > 0
+            && let Err(error) = timer
+                .rename(&self.path)
+                .and_then(|()| self.take(append(&self.path)?))
+                .and_then(|()| timer.prune(&self.path))
+        {
+            let text = format!(
+                "cannot rotate {} and remove the oldest: {}; it is tried again after the next period",
+                self.path.display(),
+                io_words(&error)
+            );
+            self.complaint = Some(text.into());
+        }
+        timer.begin_period();
+        self.timer = Some(timer);
     }
 
     /// How many of the bytes go into this file; 0: a rotation comes first.
@@ -228,17 +292,41 @@ impl FileStream {
         };
     }
 
-    /// Finds out, once in a while, whether the file was removed, and then begins a new one.
+    /// Finds out whether the file was removed, and then begins a new one: once in a while, or, for a file that is
+    /// watched, once for all that is read in one turn of the event loop, which has one `now`.
     fn look(&mut self, now: Instant) -> io::Result<()> {
-        let due = self.looked.is_none_or(|looked| now.saturating_duration_since(looked) >= LOOK);
+        let pause = if self.rotation.watched { Duration::from_nanos(1) } else { LOOK };
+        let due = self.looked.is_none_or(|looked| now.saturating_duration_since(looked) >= pause);
         if due && let Some(file) = &self.file {
             self.looked = Some(now);
             if file.metadata()?.nlink() == 0 {
                 self.file = None;
                 self.recover()?;
+            } else if self.rotation.watched && self.line == 0 && self.is_elsewhere() {
+                self.follow();
             }
         }
         Ok(())
+    }
+
+    /// Whether the file has another name by now.
+    fn is_elsewhere(&self) -> bool {
+        match fs::metadata(&self.path) {
+            Ok(found) => (found.dev(), found.ino()) != self.id,
+            Err(error) => error.kind() == ErrorKind::NotFound,
+        }
+    }
+
+    /// Goes on with what is at the path now. While that is not possible, the old file serves.
+    fn follow(&mut self) {
+        let failed = self.reopen().err();
+        if let Some(error) = &failed
+            && !self.left_behind
+        {
+            let (path, why) = (self.path.display(), io_words(error));
+            self.complaint = Some(format!("cannot reopen {path}: {why}; output goes to the old file").into());
+        }
+        self.left_behind = failed.is_some();
     }
 
     /// Opens the file if it is not open.

@@ -91,11 +91,10 @@ pub fn run(options: &Options) -> u8 {
         Ok(child) => child,
         Err(why) => return fail(&why, CANNOT_RUN),
     };
-    let mut spawner = match Spawner::new() {
+    let mut spawner = match Spawner::passing_on() {
         Ok(spawner) => spawner,
         Err(error) => return fail(&format!("memory for a child: {}", sys::io_words(&error)), FAILED),
     };
-    spawner.keep_ignored();
     match spawner.spawn(&child) {
         Ok(main) => {
             let (phase, code) = (Phase::Runs, 0);
@@ -173,20 +172,21 @@ impl Init<'_> {
         }
     }
 
-    /// Reaps who has ended. The command's own end begins the sweep.
+    /// Reaps who has ended. The command's own end begins the sweep, if anybody is left.
     fn look_at_children(&mut self) {
         while let Ok(Some((pid, exit))) = wait::peek() {
-            let is_main = pid == self.main;
-            if is_main {
-                self.code = code(exit);
-                self.begin_sweep();
-            }
             let _ = wait::reap(pid);
-            if is_main && self.options.sweep {
-                self.say_who_is_left();
+            if pid == self.main {
+                self.code = code(exit);
+                self.phase = Phase::Told { kill_at: now().plus(self.options.grace) };
+                if self.options.sweep && wait::children_exist() {
+                    self.begin_sweep();
+                }
             }
         }
-        if let Some(signal) = wait::stopped(self.main) {
+        if self.phase == Phase::Runs
+            && let Some(signal) = wait::stopped(self.main)
+        {
             self.main_has_stopped(signal);
         }
     }
@@ -199,24 +199,20 @@ impl Init<'_> {
         }
     }
 
-    /// The command is a zombie still, so that its group's number is its own.
     fn begin_sweep(&mut self) {
         if self.gave_terminal {
-            // the keys are ours again
+            // the keys are circus's again
             let _ = terminal::set_foreground(0, terminal::own_group());
         }
-        self.phase = Phase::Told { kill_at: now().plus(self.options.grace) };
-        if self.options.sweep {
-            self.tell_the_rest(SIGTERM);
-            self.tell_the_rest(SIGCONT);
+        self.tell_the_rest(SIGTERM);
+        self.tell_the_rest(SIGCONT);
+        if std::io::stderr().is_terminal() {
+            self.say_who_is_left();
         }
     }
 
-    /// On a terminal: why it does not end yet.
+    /// Why it does not end yet.
     fn say_who_is_left(&self) {
-        if !std::io::stderr().is_terminal() || !wait::children_exist() {
-            return;
-        }
         let left = procfs::descendants(process::pid()).unwrap_or_default();
         let names = left.iter().filter_map(|pid| Some(format!("{} ({pid})", procfs::program(*pid)?)));
         let names: Vec<String> = names.take(8).collect();
@@ -239,18 +235,14 @@ impl Init<'_> {
         self.phase = Phase::Killed { again_at: now().plus(AGAIN), left };
     }
 
-    /// A signal for everything that is left of the command's tree. Without /proc only its group can be told, and
-    /// that only as long as the command itself is not reaped.
+    /// A signal for everything that is left of the command's tree. Without /proc nobody but PID 1 can find it.
     fn tell_the_rest(&self, signum: i32) {
         if process::pid() == 1 {
             let _ = signal::kill_everybody(signum);
             return;
         }
-        match procfs::descendants(process::pid()) {
-            Some(pids) => pids.into_iter().for_each(|pid| drop(signal::kill(pid, signum))),
-            None if self.shares_group => {}
-            None => drop(signal::kill_group(self.main, signum)),
-        }
+        let rest = procfs::descendants(process::pid()).unwrap_or_default();
+        rest.into_iter().for_each(|pid| drop(signal::kill(pid, signum)));
     }
 
     /// What comes goes to the command, or after it to the rest. A second request to end is not for waiting.

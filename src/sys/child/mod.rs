@@ -169,7 +169,7 @@ pub struct Spawner {
     /// [`Child::limits`] names that resource.
     pub original_nofile: Option<Limit>,
     stack: Stack,
-    /// `/dev/null`, where there is one: a child that needs none can be made in an empty root.
+    /// `/dev/null`.
     null: Option<OwnedFd>,
     reset: Vec<c_int>,
     /// Whether the kernel has `close_range` with `CLOSE_RANGE_CLOEXEC` (5.11) and no filter forbids it.
@@ -182,22 +182,23 @@ pub struct Spawner {
 impl Spawner {
     /// Notes which signals are handled or ignored now, so make it after the handlers are installed.
     pub fn new() -> io::Result<Self> {
+        let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+        Ok(Spawner { null: Some(null.into()), reset: mask::not_default(), ..Spawner::passing_on()? })
+    }
+
+    /// For children that are to inherit everything: signals that are ignored stay so, as `nohup` means it, but for
+    /// SIGPIPE, which circus ignores for itself. No child may ask for [`Stdio::Null`].
+    pub fn passing_on() -> io::Result<Self> {
         Ok(Spawner {
             original_nofile: None,
             stack: Stack::new()?,
-            null: OpenOptions::new().read(true).write(true).open("/dev/null").ok().map(OwnedFd::from),
-            reset: mask::not_default(),
+            null: None,
+            reset: vec![libc::SIGPIPE],
             close_range: inside::close_range_works(),
             argv: Vec::new(),
             envp: Vec::new(),
             moves: Vec::new(),
         })
-    }
-
-    /// Children inherit what is ignored now, as `nohup` means it, but for SIGPIPE: that is ignored by Rust's
-    /// start-up code, not by whoever started circus.
-    pub fn keep_ignored(&mut self) {
-        self.reset = vec![libc::SIGPIPE];
     }
 
     /// Adds signals that will be handled or ignored later, so that children get them back at their defaults.

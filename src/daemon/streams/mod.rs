@@ -77,6 +77,8 @@ pub struct Streams {
     /// Room for lines that get something around them.
     scratch: Vec<u8>,
     stalled: Vec<TargetId>,
+    /// How many pipes were made larger.
+    large: u32,
     /// Some place may have to be written to again at a date.
     troubled: bool,
     /// Instead of the standard output of circus, in tests.
@@ -100,6 +102,7 @@ impl Streams {
             buffer: vec![0; LINE_MAX + CHUNK].into(),
             scratch: Vec::new(),
             stalled: Vec::new(),
+            large: 0,
             troubled: false,
             stdout: None,
         }
@@ -157,7 +160,7 @@ impl Streams {
         feeds.pipes += 1;
         let target = feeds.target;
         self.count(target, 0, 1);
-        Some(PipeId(self.pipes.insert(Pipe { file: fd.into(), pid, sink, tail: Vec::new() })))
+        Some(PipeId(self.pipes.insert(Pipe::new(fd, pid, sink))))
     }
 
     /// The descriptor of a pipe.
@@ -174,6 +177,7 @@ impl Streams {
     pub fn detach(&mut self, id: PipeId, now: Instant, log: &mut Log) {
         self.write_tail(id, now, log);
         let Some(pipe) = self.pipes.remove(id.0) else { return };
+        self.large -= u32::from(pipe.large);
         let Some(sink) = self.sinks.get_mut(pipe.sink.0) else { return };
         sink.pipes -= 1;
         let target = sink.target;

@@ -108,8 +108,8 @@ section! {
     "endpoint" => endpoint: Maybe = None, Kind::Text, Global, Fixed, Works, "the control socket: a path, ipc://PATH, unix://PATH, @NAME, or none";
     "endpoint_owner" => endpoint_owner: Maybe = None, Kind::Id, Global, Fixed, Works, "the user that gets the file of the control socket";
     "endpoint_mode" => endpoint_mode: i64 = 0o600, Kind::Octal, Global, Fixed, Works, "the mode of the file of the control socket, octal";
-    "allow_tcp" => allow_tcp: bool = false, Kind::Bool, Global, Fixed, Pending, "also open the port that a tcp:// endpoint names";
-    "pubsub_endpoint" => pubsub_endpoint: Maybe = None, Kind::Text, Global, Fixed, Quiet, "where Circus publishes events; events are on the control socket";
+    "allow_tcp" => allow_tcp: bool = false, Kind::Bool, Global, Fixed, Works, "also open the ports that endpoint and pubsub_endpoint name by tcp://HOST:PORT";
+    "pubsub_endpoint" => pubsub_endpoint: Maybe = None, Kind::Text, Global, Fixed, Works, "one more socket, for subscribers alone; events are on the control socket too";
     "stats_endpoint" => stats_endpoint: Maybe = None, Kind::Text, Global, Fixed, Quiet, "where Circus publishes statistics; stats and dstats answer on the control socket";
     "multicast_endpoint" => multicast_endpoint: Maybe = None, Kind::Text, Global, Fixed, Quiet, "where Circus is discovered; nothing is opened";
     "statsd" => statsd: bool = false, Kind::Bool, Global, Fixed, Quiet, "Circus's statistics daemon; statistics need none here";

@@ -2,9 +2,9 @@
 //! JSON either way.
 
 use super::frame::{Lines, TooLong};
-use super::{Map, protocol};
 #[cfg(feature = "zmtp")]
 use super::zmtp::{self, Peer};
+use super::{Map, protocol};
 
 /// The first byte of ZMTP, which begins no JSON.
 #[cfg(feature = "zmtp")]

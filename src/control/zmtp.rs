@@ -187,13 +187,13 @@ impl Peer {
             return Some(Err("it sends frames that ZMTP 3.0 does not have"));
         }
         let begin = self.start + head;
-        let end = usize::try_from(length).ok().filter(|length| *length <= self.most(flags)).map(|n| begin + n);
+        let end =
+            usize::try_from(length).ok().filter(|length| *length <= self.most(flags)).map(|n| begin + n);
         let body = begin..end.unwrap_or(begin);
         if body.end > self.bytes.len() {
             return None;
         }
-        let frame =
-            Frame { flags, whole: self.start..body.end, body: body.clone(), too_long: end.is_none() };
+        let frame = Frame { flags, whole: self.start..body.end, body: body.clone(), too_long: end.is_none() };
         self.start = body.end;
         self.skip = if frame.too_long { length } else { 0 };
         Some(if flags & COMMAND == 0 { self.part(&frame) } else { self.command(&frame) })

@@ -64,8 +64,6 @@ fn nap(rest: Duration) -> Duration {
 pub struct Daemon {
     pub(super) arbiter: Arbiter,
     pub(super) options: CircusOptions,
-    /// Where the control socket is, as text.
-    pub(super) endpoint: String,
     pub(super) log: Log,
     pub(super) sockets: Sockets,
     pub(super) spawner: Spawner,
@@ -101,8 +99,6 @@ pub struct Parts {
     pub arbiter: Arbiter,
     /// `[circus]`.
     pub options: CircusOptions,
-    /// Where the control socket is.
-    pub endpoint: String,
     /// The log.
     pub log: Log,
     /// The bound sockets.
@@ -126,7 +122,6 @@ impl Daemon {
         let daemon = Daemon {
             arbiter: parts.arbiter,
             options: parts.options,
-            endpoint: parts.endpoint,
             log: parts.log,
             sockets: parts.sockets,
             spawner: parts.spawner,
@@ -149,8 +144,8 @@ impl Daemon {
             events: VecDeque::new(),
         };
         daemon.watch(daemon.signals.as_raw_fd(), Source::Signals, 0, Interest::READABLE)?;
-        if let Some(fd) = daemon.clients.listener() {
-            daemon.watch(fd, Source::Listener, 0, Interest::READABLE)?;
+        for (number, fd) in (0..).zip(daemon.clients.listeners()) {
+            daemon.watch(fd, Source::Listener, number, Interest::READABLE)?;
         }
         Ok(daemon)
     }
@@ -233,7 +228,7 @@ impl Daemon {
             let Some((source, id)) = source(event.token()) else { continue };
             match source {
                 Source::Signals => self.take_signals(),
-                Source::Listener => self.clients.accept_more(),
+                Source::Listener => self.clients.accept_more(id),
                 Source::Pipe => self.pipe_ready(PipeId(id)),
                 Source::Target => self.target_writable(TargetId(id)),
                 Source::Client => clients.push((id, event.is_write_closed() || event.is_error())),

@@ -7,6 +7,7 @@
 //! control socket.
 
 mod blueprint;
+mod client;
 mod clients;
 mod endpoint;
 mod eventloop;

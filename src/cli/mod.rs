@@ -3,6 +3,7 @@
 pub mod check;
 pub mod ctl;
 pub mod daemon;
+pub mod run;
 
 use crate::config::text;
 use std::io::Write;
@@ -29,6 +30,10 @@ pub fn main() -> ExitCode {
         "check" => {
             args.remove(0);
             check::main(args)
+        }
+        "run" => {
+            args.remove(0);
+            run::main(&args)
         }
         _ => daemon::main(&args),
     }

@@ -4,7 +4,9 @@
 
 use super::expand;
 use super::ini::shorten;
-use super::model::{Config, Finding, Origins, PluginConfig, Severity, SocketConfig, WatcherConfig};
+use super::model::{
+    Config, Finding, Origins, PluginConfig, PluginKind, Severity, SocketConfig, WatcherConfig,
+};
 use super::words;
 use crate::sorted::Sorted;
 
@@ -82,7 +84,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
 }
 
 /// Whether the HOST of a `tcp://HOST:PORT` endpoint is this machine only.
-fn is_local(host: &str) -> bool {
+pub fn is_local(host: &str) -> bool {
     host == "localhost" || host.starts_with("127.") || matches!(host, "[::1]" | "::1")
 }
 
@@ -293,9 +295,23 @@ impl Checker {
     }
 
     fn plugin(&mut self, plugin: &PluginConfig) {
-        if plugin.options.class.is_none() && plugin.options.cmd.is_none() {
-            let message = format!("[{}] needs `use` or `cmd`", shorten(&plugin.name));
-            self.error((&plugin.origins, "use"), message);
+        let origins = &plugin.origins;
+        let Some(kind) = plugin.kind() else {
+            return self.error((origins, "use"), plugin.reason_without_kind());
+        };
+        if plugin.options.class.is_some() && plugin.options.cmd.is_some() {
+            self.warn((origins, "use"), "`use` has no effect beside `cmd`".into());
+        }
+        if let Some(Err(why)) = plugin.options.cmd.as_deref().map(words::split) {
+            self.error((origins, "cmd"), format!("`cmd` cannot be split into words: {why}"));
+        }
+        for (key, why) in plugin.process_options().filter_map(|(key, value)| Some((key, value.err()?))) {
+            self.error((origins, key), why);
+        }
+        let cut = |(_, value): &(&String, &String)| kind == PluginKind::Python && value.contains(":::");
+        for (key, _) in plugin.free.iter().filter(cut) {
+            let message = format!("circus-plugin ends the value of `{}` at its `:::`", shorten(key));
+            self.warn((origins, key), message);
         }
     }
 }

@@ -87,13 +87,6 @@ pub struct Port<'a> {
     pub number: u16,
 }
 
-impl Port<'_> {
-    /// Whether it is of this machine, and no other could reach it.
-    pub fn is_local(&self) -> bool {
-        self.host == "localhost" || self.host.starts_with("127.") || matches!(self.host, "[::1]" | "::1")
-    }
-}
-
 /// The port that an endpoint names, if it is one that begins with `tcp://`.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use super::endpoint::Opened;
 use super::eventloop::Daemon;
 use super::log::Level;
 use crate::arbiter::request::{Errno, Order, Reply, Request, Select, Ticket};
-use crate::arbiter::{Event, Published, WatcherId};
+use crate::arbiter::{Event, Pid, Published, WatcherId};
 use crate::control::wire::{self, Input, Wire};
 use crate::control::{self, Map, protocol, topics};
 use crate::sorted::{Sorted, sort};
@@ -123,6 +123,17 @@ impl Clients {
         self.next_accept
     }
 
+    /// The process of a plugin has ended: what it has sent is still read, and whoever else has its connection open is
+    /// served no more.
+    pub fn plugin_ended(&mut self, pid: Pid) {
+        let Self { clients, revisit, .. } = self;
+        for (id, client) in clients.iter_mut().filter(|(_, client)| client.plugin == Some(pid)) {
+            client.readable = true;
+            client.broken = true;
+            revisit.push(*id);
+        }
+    }
+
     /// Writes what can be written: the end is near.
     pub fn flush_all(&mut self) {
         for client in self.clients.values_mut() {
@@ -209,17 +220,27 @@ impl Daemon {
         let events_only = opened.events_only;
         let mut client = Client::new(stream, Wire::new(events_only));
         client.events_only = events_only;
-        self.take_in(client);
-    }
-
-    /// Serves a connection from now on.
-    fn take_in(&mut self, client: Client) {
-        let id = self.clients.next_client;
-        self.clients.next_client = id.wrapping_add(1);
-        if self.watch_client(client.stream.as_raw_fd(), id).is_ok() {
-            self.clients.clients.insert(id, client);
+        if let Some(id) = self.take_in(client) {
             self.serve(id);
         }
+    }
+
+    /// Has a connection looked after from now on.
+    fn take_in(&mut self, client: Client) -> Option<u32> {
+        let id = self.clients.next_client;
+        self.clients.next_client = id.wrapping_add(1);
+        self.watch_client(client.stream.as_raw_fd(), id).ok()?;
+        self.clients.clients.insert(id, client);
+        Some(id)
+    }
+
+    /// Serves a plugin, which is told of everything, in the next turn.
+    pub(super) fn take_in_plugin(&mut self, stream: UnixStream, pid: Pid) {
+        let mut client = Client::new(stream, Wire::lines());
+        client.plugin = Some(pid);
+        client.topics = Some(Vec::new());
+        let id = self.take_in(client);
+        self.clients.revisit.extend(id);
     }
 
     /// Reads and answers what one client asks, within its budget, and writes what it can take.

@@ -18,6 +18,7 @@ mod matching;
 mod outputs;
 mod perform;
 mod pidfile;
+mod plugins;
 mod procfs;
 mod query;
 mod reaper;

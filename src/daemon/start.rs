@@ -8,6 +8,7 @@ use super::files::Disk;
 use super::log::Log;
 use super::perform::HANDLED;
 use super::pidfile::PidFile;
+use super::plugins::{self, Surroundings};
 use super::sockets::Sockets;
 use crate::arbiter::{Arbiter, Level};
 use crate::config::check::check;
@@ -158,7 +159,10 @@ fn start(
     }
     say_start(&mut log, &sockets, &clients);
     let seed = crate::sys::clock::monotonic_ns() ^ u64::from(std::process::id());
-    let watchers = compact(config.watchers);
+    let around = Surroundings { environ: &environ(), cwd: &current_dir(), endpoint: clients.endpoint() };
+    let plugins = plugins::watchers(&config, &around, &mut log);
+    let mut watchers = compact(config.watchers);
+    watchers.extend(plugins);
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
     let parts = Parts { arbiter, options: config.circus, log, sockets, spawner, clients, signals };
     let daemon = Daemon::new(parts).map_err(|e| kernel("event loop", e))?;

@@ -83,7 +83,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     checker.findings
 }
 
-/// Whether the HOST of a `tcp://HOST:PORT` endpoint is this machine only.
+/// Whether the HOST of a `tcp://HOST:PORT` endpoint is this machine, and no other can reach it.
 pub fn is_local(host: &str) -> bool {
     host == "localhost" || host.starts_with("127.") || matches!(host, "[::1]" | "::1")
 }

@@ -14,7 +14,7 @@ pub mod model;
 pub mod number;
 pub mod options;
 pub mod pattern;
-mod plugin;
+pub mod plugin;
 pub mod sections;
 pub mod signals;
 pub mod suggest;

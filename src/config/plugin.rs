@@ -9,6 +9,12 @@ use super::options;
 use super::value::Value;
 use std::rc::Rc;
 
+/// The program of Circus that runs a plugin written in Python.
+pub const RUNNER: &str = "circus-plugin";
+
+/// What is said where it is missing: the end of a sentence.
+pub const NO_RUNNER: &str = "circus-plugin, which runs it, is not in the PATH of circus: pip install circus, or write `cmd = PROGRAM`";
+
 /// The plugins that Circus brings along, by class.
 pub const BUILTIN: &[&str] = &[
     "circus.plugins.flapping.Flapping",
@@ -56,6 +62,7 @@ impl PluginConfig {
     pub fn watcher(&self, cmd: String, env: Names, debug: bool) -> WatcherConfig {
         let mut watcher = WatcherConfig {
             name: self.name.clone(),
+            origins: self.origins.clone(),
             env: Rc::new(env),
             broken: self.broken.clone(),
             plugin: self.kind(),

@@ -161,8 +161,7 @@ fn start(
     let seed = crate::sys::clock::monotonic_ns() ^ u64::from(std::process::id());
     let around = Surroundings { environ: &environ(), cwd: &current_dir(), endpoint: clients.endpoint() };
     let plugins = plugins::watchers(&config, &around, &mut log);
-    let mut watchers = compact(config.watchers);
-    watchers.extend(plugins);
+    let watchers = compact(config.watchers.into_iter().chain(plugins).collect());
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
     let parts = Parts { arbiter, options: config.circus, log, sockets, spawner, clients, signals };
     let daemon = Daemon::new(parts).map_err(|e| kernel("event loop", e))?;

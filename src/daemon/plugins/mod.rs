@@ -6,14 +6,11 @@
 
 use super::blueprint;
 use super::log::Log;
-use crate::config::{Config, Names, PluginConfig, PluginKind, WatcherConfig};
+use crate::config::{Config, Names, PluginConfig, PluginKind, WatcherConfig, plugin};
 use crate::control::shell;
 use serde_json::Value as Json;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-
-/// The program of Circus that runs a plugin written in Python.
-const RUNNER: &str = "circus-plugin";
 
 /// What plugins are told of the circus that they belong to.
 pub struct Surroundings<'a> {
@@ -62,7 +59,7 @@ fn watcher(
             let mut watcher = plugin.watcher(python_command(plugin, config, around), env, debug);
             if let Some(why) = why_no_python(around) {
                 let class = plugin.options.class.as_deref().unwrap_or_default();
-                let instead = format!("`{class}` is a Python class, and {why}; or write `cmd = PROGRAM`");
+                let instead = format!("`{class}` is a Python class, and {why}");
                 log.warning(format_args!("{} is not started: {instead}", plugin.name));
                 watcher.options.autostart = false;
                 watcher.broken.get_or_insert(instead);
@@ -86,7 +83,9 @@ fn variable(key: &str) -> String {
 /// What keeps Python classes from being run here, and what to do.
 fn why_no_python(around: &Surroundings<'_>) -> Option<&'static str> {
     if !cfg!(feature = "zmtp") {
-        return Some("this circus was built without ZeroMQ's protocol, which such plugins speak");
+        return Some(
+            "this circus was built without ZeroMQ's protocol, which it would speak; write `cmd = PROGRAM`",
+        );
     }
     if around.endpoint == "none" {
         return Some("it would need a control socket: set endpoint");
@@ -95,8 +94,8 @@ fn why_no_python(around: &Surroundings<'_>) -> Option<&'static str> {
     let is_program = |path: String| {
         std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
     };
-    let found = blueprint::candidates(RUNNER, path).any(is_program);
-    (!found).then_some("circus-plugin, which runs it, is not in the PATH of circus: pip install circus")
+    let found = blueprint::candidates(plugin::RUNNER, path).any(is_program);
+    (!found).then_some(plugin::NO_RUNNER)
 }
 
 /// The command line that runs a Python class.
@@ -107,7 +106,7 @@ fn python_command(plugin: &PluginConfig, config: &Config, around: &Surroundings<
     pairs.extend(plugin.free.iter().map(|(key, value)| format!("{key}:{value}")));
     let pairs = pairs.join(":::");
     let mut words = vec![
-        RUNNER,
+        plugin::RUNNER,
         "--endpoint",
         &endpoint,
         "--pubsub",

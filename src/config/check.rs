@@ -71,6 +71,7 @@ const VARIABLE_FAMILIES: &[&str] = &["env", "sockets", "rlimits", "stdout_stream
 pub fn check(config: &Config) -> Vec<Finding> {
     let mut checker = Checker { findings: Vec::new() };
     checker.endpoint(config);
+    checker.ports(config);
     for watcher in &config.watchers {
         checker.command(watcher);
         checker.sockets_of(watcher, &config.sockets);
@@ -128,6 +129,28 @@ impl Checker {
             )
         };
         self.warn((&config.origins, "endpoint"), message);
+    }
+
+    /// What `allow_tcp` opens, besides the control port.
+    fn ports(&mut self, config: &Config) {
+        let (circus, origins) = (&config.circus, &config.origins);
+        let tcp = |endpoint: &Option<Box<str>>| {
+            endpoint.as_deref().and_then(|text| text.strip_prefix("tcp://")).map(str::to_string)
+        };
+        let events = tcp(&circus.pubsub_endpoint);
+        if circus.allow_tcp && events.is_none() && tcp(&circus.endpoint).is_none() {
+            let message = "allow_tcp has no effect: neither endpoint nor pubsub_endpoint is tcp://HOST:PORT";
+            self.warn((origins, "allow_tcp"), message.into());
+        }
+        let Some(address) = events.filter(|_| circus.allow_tcp) else { return };
+        let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
+        if !is_local(host) {
+            let shown = shorten(&address);
+            let message = format!(
+                "the port tcp://{shown} is open to the network: whoever reaches it is told of every event"
+            );
+            self.warn((origins, "pubsub_endpoint"), message);
+        }
     }
 
     fn command(&mut self, watcher: &WatcherConfig) {

@@ -7,27 +7,20 @@
 use super::client::{Client, UNREAD};
 use super::endpoint::Opened;
 use super::eventloop::Daemon;
+use super::listeners::Listeners;
 use super::log::Level;
 use crate::arbiter::request::{Errno, Order, Reply, Request, Select, Ticket};
 use crate::arbiter::{Event, Pid, Published, WatcherId};
-use crate::control::wire::{self, Input, Wire};
+use crate::control::wire::{self, Input};
 use crate::control::{self, Map, protocol, topics};
 use crate::sorted::{Sorted, sort};
-use crate::sys::{self, clock, socket};
+use crate::sys::clock;
 use serde_json::Value as Json;
-use std::io::{ErrorKind, Read, Write};
-use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
+use std::io::{ErrorKind, Read};
+use std::os::fd::AsRawFd;
 
-/// The most connections at a time.
-const MOST_CLIENTS: usize = 4096;
 /// How many requests of one client are looked at in a turn.
 const REQUESTS: usize = 64;
-/// How many connections are accepted in a turn.
-const ACCEPTS: usize = 64;
-/// How long to wait when the kernel has no descriptor left for a connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// A request that is not answered yet.
 struct Asked {
@@ -41,22 +34,14 @@ struct Sender {
     envelope: Vec<u8>,
 }
 
-/// A socket on which connections come in.
-struct Listener {
-    opened: Opened,
-    /// There may be connections to accept.
-    accepting: bool,
-}
-
 /// The control socket and its connections.
 #[derive(Default)]
 pub struct Clients {
-    listeners: Vec<Listener>,
+    pub listeners: Listeners,
     clients: Sorted<u32, Client>,
     asked: Sorted<Ticket, Asked>,
     next_client: u32,
     next_ticket: u64,
-    next_accept: Option<Instant>,
     /// Connections to look at in the next turn: they have got the last reply that they waited for, or are broken.
     revisit: Vec<u32>,
 }
@@ -64,63 +49,24 @@ pub struct Clients {
 impl Clients {
     /// Serves open sockets.
     pub fn serve_on(opened: Vec<Opened>) -> Clients {
-        let listen = |opened| Listener { opened, accepting: false };
-        Clients { listeners: opened.into_iter().map(listen).collect(), ..Clients::default() }
-    }
-
-    /// The sockets on which commands are taken, or events published and nothing else.
-    fn sockets(&self, events_only: bool) -> impl DoubleEndedIterator<Item = &Opened> {
-        let all = self.listeners.iter().map(|listener| &listener.opened);
-        all.filter(move |opened| opened.events_only == events_only)
-    }
-
-    /// Where the control socket is, or `none`.
-    pub fn endpoint(&self) -> &str {
-        self.sockets(false).next().map_or("none", |opened| &opened.endpoint)
-    }
-
-    /// Where Circus's clients give commands and where they get events, as they write it: the port if one is open. All
-    /// events are on the control socket too.
-    pub fn addresses(&self) -> (String, String) {
-        let none = || "none".to_string();
-        let control = self.sockets(false).next_back().map_or_else(none, Opened::address);
-        let events = self.sockets(true).next_back().map_or_else(|| control.clone(), Opened::address);
-        (control, events)
-    }
-
-    /// What is open, for the log.
-    pub fn places(&self) -> Vec<String> {
-        let line = |what: &str, events_only| {
-            let places: Vec<&str> =
-                self.sockets(events_only).map(|opened| opened.endpoint.as_str()).collect();
-            (!places.is_empty()).then(|| format!("{what} socket: {}", places.join(", ")))
-        };
-        let control = line("control", false).unwrap_or_else(|| "control socket: none".into());
-        [Some(control), line("pubsub", true)].into_iter().flatten().collect()
-    }
-
-    /// The descriptors on which connections come in, in their order.
-    pub fn listeners(&self) -> impl Iterator<Item = RawFd> {
-        self.listeners.iter().map(|listener| listener.opened.acceptor.fd())
-    }
-
-    /// There may be connections to accept on the socket of this number.
-    pub fn accept_more(&mut self, listener: u32) {
-        if let Some(listener) = usize::try_from(listener).ok().and_then(|n| self.listeners.get_mut(n)) {
-            listener.accepting = true;
-        }
+        Clients { listeners: Listeners::new(opened), ..Clients::default() }
     }
 
     /// Whether something can be done without waiting.
     pub fn are_busy(&self) -> bool {
-        let accepting =
-            self.next_accept.is_none() && self.listeners.iter().any(|listener| listener.accepting);
-        accepting || !self.revisit.is_empty() || self.clients.values().any(Client::can_be_read)
+        self.listeners.are_busy()
+            || !self.revisit.is_empty()
+            || self.clients.values().any(Client::can_be_read)
     }
 
-    /// When accepting is tried again, after the kernel had no descriptor.
-    pub fn next_accept(&self) -> Option<Instant> {
-        self.next_accept
+    /// How many connections there are.
+    pub fn count(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Has a connection looked at in the next turn.
+    pub fn visit_again(&mut self, id: Option<u32>) {
+        self.revisit.extend(id);
     }
 
     /// The process of a plugin has ended: what it has sent is still read, and whoever else has its connection open is
@@ -165,68 +111,8 @@ impl Daemon {
         self.accept();
     }
 
-    /// Accepts what waits on each socket, up to a number.
-    fn accept(&mut self) {
-        if self.clients.next_accept.is_some_and(|at| at > self.now) {
-            return;
-        }
-        self.clients.next_accept = None;
-        for number in 0..self.clients.listeners.len() {
-            for _ in 0..ACCEPTS {
-                if !self.accept_one(number) {
-                    break;
-                }
-            }
-        }
-    }
-
-    /// Accepts a connection; false when there is none, or none can be had.
-    fn accept_one(&mut self, number: usize) -> bool {
-        let Some(listener) = self.clients.listeners.get_mut(number).filter(|it| it.accepting) else {
-            return false;
-        };
-        match listener.opened.acceptor.accept() {
-            Ok(stream) => self.admit(number, stream),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => listener.accepting = false,
-            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
-            Err(error) => {
-                // No descriptor is left, most likely, and no event will come when there is one again.
-                let why = sys::io_words(&error);
-                let text = format_args!("accepting a control connection: {why}");
-                self.log.once(Level::Error, "accept", text);
-                self.clients.next_accept = Some(self.now + ACCEPT_PAUSE);
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Takes a new connection in, or says why not.
-    fn admit(&mut self, listener: usize, mut stream: UnixStream) {
-        self.log.over(Level::Info, "accept", format_args!("control connections are accepted again"));
-        let Some(Listener { opened, .. }) = self.clients.listeners.get(listener) else { return };
-        let peer = || socket::peer_credentials(stream.as_raw_fd()).map_or(u32::MAX, |(_, uid, _)| uid);
-        let foreign = opened.only_for.is_some_and(|own| ![own, 0].contains(&peer()));
-        let reason = match (foreign, self.clients.clients.len() >= MOST_CLIENTS) {
-            (true, _) => "this control socket serves root and the user of circus only",
-            (false, true) => "there are too many control connections",
-            (false, false) => "",
-        };
-        if !reason.is_empty() {
-            let line = protocol::encode_error(&Json::Null, Errno::Conflict, reason, clock::realtime());
-            let _ = stream.write(&line);
-            return;
-        }
-        let events_only = opened.events_only;
-        let mut client = Client::new(stream, Wire::new(events_only));
-        client.events_only = events_only;
-        if let Some(id) = self.take_in(client) {
-            self.serve(id);
-        }
-    }
-
     /// Has a connection looked after from now on.
-    fn take_in(&mut self, client: Client) -> Option<u32> {
+    pub(super) fn take_in(&mut self, client: Client) -> Option<u32> {
         let id = self.clients.next_client;
         self.clients.next_client = id.wrapping_add(1);
         self.watch_client(client.stream.as_raw_fd(), id).ok()?;
@@ -234,17 +120,8 @@ impl Daemon {
         Some(id)
     }
 
-    /// Serves a plugin, which is told of everything, in the next turn.
-    pub(super) fn take_in_plugin(&mut self, stream: UnixStream, pid: Pid) {
-        let mut client = Client::new(stream, Wire::lines());
-        client.plugin = Some(pid);
-        client.topics = Some(Vec::new());
-        let id = self.take_in(client);
-        self.clients.revisit.extend(id);
-    }
-
     /// Reads and answers what one client asks, within its budget, and writes what it can take.
-    fn serve(&mut self, id: u32) {
+    pub(super) fn serve(&mut self, id: u32) {
         let alive = self.read_requests(id);
         let Some(client) = self.clients.clients.get_mut(&id) else { return };
         client.broken |= client.flush().is_err();

@@ -144,7 +144,7 @@ impl Daemon {
             events: VecDeque::new(),
         };
         daemon.watch(daemon.signals.as_raw_fd(), Source::Signals, 0, Interest::READABLE)?;
-        for (number, fd) in (0..).zip(daemon.clients.listeners()) {
+        for (number, fd) in (0..).zip(daemon.clients.listeners.fds()) {
             daemon.watch(fd, Source::Listener, number, Interest::READABLE)?;
         }
         Ok(daemon)
@@ -217,7 +217,12 @@ impl Daemon {
             return Some(Duration::ZERO);
         }
         let of_arbiter = self.arbiter.deadline().map(|time| self.moment(time));
-        let rest = [of_arbiter, self.streams.next_retry(), self.clients.next_accept(), self.log.next_retry()];
+        let rest = [
+            of_arbiter,
+            self.streams.next_retry(),
+            self.clients.listeners.next_accept(),
+            self.log.next_retry(),
+        ];
         let next = rest.into_iter().flatten().min()?;
         Some(nap(next.saturating_duration_since(Instant::now())))
     }
@@ -228,7 +233,7 @@ impl Daemon {
             let Some((source, id)) = source(event.token()) else { continue };
             match source {
                 Source::Signals => self.take_signals(),
-                Source::Listener => self.clients.accept_more(id),
+                Source::Listener => self.clients.listeners.accept_more(id),
                 Source::Pipe => self.pipe_ready(PipeId(id)),
                 Source::Target => self.target_writable(TargetId(id)),
                 Source::Client => clients.push((id, event.is_write_closed() || event.is_error())),

@@ -70,7 +70,7 @@ impl Daemon {
             Question::Get { name, keys } => answers::get(&self.watcher_named(name)?.config, keys),
             Question::Options(name) => Ok(answers::options(&self.watcher_named(name)?.config)),
             Question::Globaloptions(option) => {
-                let (endpoint, pubsub) = self.clients.addresses();
+                let (endpoint, pubsub) = self.clients.listeners.addresses();
                 answers::globaloptions(&self.options, (&endpoint, &pubsub), option.as_deref())
             }
             Question::Listsockets => Ok(answers::listsockets(self.socket_facts())),

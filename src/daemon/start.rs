@@ -159,7 +159,8 @@ fn start(
     }
     say_start(&mut log, &sockets, &clients);
     let seed = crate::sys::clock::monotonic_ns() ^ u64::from(std::process::id());
-    let around = Surroundings { environ: &environ(), cwd: &current_dir(), endpoint: clients.endpoint() };
+    let around =
+        Surroundings { environ: &environ(), cwd: &current_dir(), endpoint: clients.listeners.endpoint() };
     let plugins = plugins::watchers(&config, &around, &mut log);
     let watchers = compact(config.watchers.into_iter().chain(plugins).collect());
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
@@ -197,7 +198,7 @@ fn say_start(log: &mut Log, sockets: &Sockets, clients: &Clients) {
     if !sockets.is_empty() {
         log.info(format_args!("sockets started"));
     }
-    for line in clients.places() {
+    for line in clients.listeners.places() {
         log.info(format_args!("{line}"));
     }
     log.info(format_args!("Arbiter now waiting for commands"));

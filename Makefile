@@ -13,7 +13,8 @@ docdir := $(DESTDIR)$(PREFIX)/share/doc/circus
 
 links := circusd circusctl
 pages := $(wildcard man/*.[1-8])
-examples := $(filter-out %.rs,$(wildcard examples/*))
+examples := $(wildcard examples/*.ini)
+plugins := $(wildcard examples/plugins/*)
 suites := $(sort $(wildcard tests/*/run.py))
 
 .PHONY: all build demo setup test check man corpus bench install uninstall size clean help
@@ -57,13 +58,14 @@ bench: build ## measure against other supervisors (tests/bench/README.md)
 	CIRCUS_BIN=$(abspath $(circus)) tests/bench/run.sh
 
 install: build ## install below $(DESTDIR)$(PREFIX)
-	install -d $(bindir) $(docdir)/examples
+	install -d $(bindir) $(docdir)/examples/plugins
 	install -m 755 $(circus) $(bindir)/circus
 	for link in $(links); do ln -sf circus $(bindir)/$$link; done
 	for page in $(pages); do \
 	    install -D -m 644 $$page $(mandir)/man$${page##*.}/$${page##*/} || exit 1; \
 	done
 	install -m 644 $(examples) $(docdir)/examples
+	install -m 644 $(plugins) $(docdir)/examples/plugins
 
 uninstall: ## remove what install put there
 	rm -f $(bindir)/circus $(addprefix $(bindir)/,$(links))

@@ -422,4 +422,22 @@ mod tests {
         let text = "[circus]\nendpoint = tcp://0.0.0.0:5555";
         one(text, "2 warning the control port tcp://0.0.0.0:5555, which anybody on the network");
     }
+
+    #[test]
+    fn plugins_say_what_they_are() {
+        one("[plugin:a]\nx = 1", "1 error [plugin:a] needs `use` or `cmd`");
+        one("[plugin:a]\ncmd = x 'y", "2 error `cmd` cannot be split into words");
+        one("[plugin:a]\ncmd = x\nuse = a.B", "3 warning `use` has no effect beside `cmd`");
+        one("[plugin:a]\ncmd = x\nrespawn = perhaps", "3 error `respawn = perhaps` ");
+        one("[plugin:a]\nuse = a.B\nx = 1:::2", "3 warning circus-plugin ends the value of `x`");
+    }
+
+    #[test]
+    fn open_ports_are_reported() {
+        let tcp = |more: &str| format!("[circus]\nallow_tcp = 1\n{more}");
+        one(&tcp(""), "2 warning allow_tcp has no effect");
+        one(&tcp("pubsub_endpoint = tcp://*:5556"), "3 warning the port tcp://*:5556 is open to the network");
+        assert_eq!(found(&tcp("pubsub_endpoint = tcp://127.0.0.1:5556")), [""; 0]);
+        assert_eq!(found("[circus]\npubsub_endpoint = tcp://*:5556"), [""; 0]);
+    }
 }

@@ -41,13 +41,11 @@ pub enum Input<'a> {
 }
 
 /// The language of a connection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub enum Wire {
     /// Nothing has come yet.
-    Fresh {
-        /// Only subscribers are served.
-        events_only: bool,
-    },
+    #[default]
+    Fresh,
     /// A line for each request, reply and event.
     Lines(Lines),
     /// ZeroMQ's protocol.
@@ -56,11 +54,6 @@ pub enum Wire {
 }
 
 impl Wire {
-    /// A connection over which nothing has come yet; with `events_only` a ZMTP peer may subscribe and no more.
-    pub fn new(events_only: bool) -> Wire {
-        Wire::Fresh { events_only }
-    }
-
     /// Lines, without a look at the first byte.
     pub fn lines() -> Wire {
         Wire::Lines(Lines::default())
@@ -68,35 +61,31 @@ impl Wire {
 
     /// Takes what was read. Take everything out with [`Wire::next`] until there is nothing before the next call.
     pub fn push(&mut self, bytes: &[u8]) {
-        if let Wire::Fresh { events_only } = *self {
-            *self = Wire::beginning_with(bytes, events_only);
+        if let Wire::Fresh = self {
+            *self = Wire::beginning_with(bytes);
         }
         match self {
-            Wire::Fresh { .. } => {}
+            Wire::Fresh => {}
             Wire::Lines(lines) => lines.push(bytes),
             #[cfg(feature = "zmtp")]
             Wire::Zmtp(peer) => peer.push(bytes),
         }
     }
 
-    #[cfg(feature = "zmtp")]
-    fn beginning_with(bytes: &[u8], events_only: bool) -> Wire {
+    fn beginning_with(bytes: &[u8]) -> Wire {
         match bytes.first() {
-            Some(&ZMTP) => Wire::Zmtp(Box::new(Peer::new(events_only))),
-            _ => Wire::lines(),
+            #[cfg(feature = "zmtp")]
+            Some(&ZMTP) => Wire::Zmtp(Box::default()),
+            Some(_) => Wire::lines(),
+            None => Wire::Fresh,
         }
-    }
-
-    #[cfg(not(feature = "zmtp"))]
-    fn beginning_with(_: &[u8], _: bool) -> Wire {
-        Wire::lines()
     }
 
     /// The next thing that was said; `None` when more has to be read first.
     #[allow(clippy::should_implement_trait, reason = "the request is lent, which an Iterator cannot do")]
     pub fn next(&mut self) -> Option<Input<'_>> {
         match self {
-            Wire::Fresh { .. } => None,
+            Wire::Fresh => None,
             Wire::Lines(lines) => Some(match lines.next()? {
                 Ok(json) => Input::Request { json, envelope: Vec::new() },
                 Err(TooLong) => Input::TooLong { envelope: Vec::new() },
@@ -113,7 +102,7 @@ impl Wire {
 
     /// Whether it is ZMTP.
     pub fn is_zmtp(&self) -> bool {
-        !matches!(self, Wire::Fresh { .. } | Wire::Lines(_))
+        !matches!(self, Wire::Fresh | Wire::Lines(_))
     }
 
     /// A line that was made to answer the request with this envelope, as it has to be sent.

@@ -66,8 +66,6 @@ pub struct Peer {
     envelope: Vec<u8>,
     /// A frame of the message was too long.
     too_long: bool,
-    /// Only subscribers are served.
-    events_only: bool,
 }
 
 /// A frame that is there as a whole, by its place in the bytes.
@@ -92,11 +90,6 @@ enum Said {
 }
 
 impl Peer {
-    /// A peer that has just connected; with `events_only` it may subscribe and no more.
-    pub fn new(events_only: bool) -> Peer {
-        Peer { events_only, ..Peer::default() }
-    }
-
     /// Takes what was read. Take everything out with [`Peer::next`] until there is nothing before the next call.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.stage == Stage::Closed {
@@ -279,9 +272,6 @@ impl Peer {
     /// The peer says which kind of socket it is; the answer is the kind that goes with it.
     fn ready(&mut self, kind: &[u8]) -> Meaning {
         let ours = match kind {
-            b"DEALER" | b"REQ" if self.events_only => {
-                return Err("only SUB sockets are served here: commands go to endpoint");
-            }
             b"DEALER" | b"REQ" => {
                 self.stage = Stage::Requests;
                 "ROUTER"

@@ -151,7 +151,7 @@ impl Daemon {
             return;
         }
         let events_only = opened.events_only;
-        let mut client = Client::new(stream, Wire::new(events_only));
+        let mut client = Client::new(stream, Wire::default());
         client.events_only = events_only;
         if let Some(id) = self.take_in(client) {
             self.serve(id);

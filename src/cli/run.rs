@@ -3,7 +3,6 @@
 use crate::config::{number, signals};
 use crate::daemon::init::{self, Options};
 use getopts::{Matches, Options as Getopts, ParsingStyle};
-use std::process::ExitCode;
 
 /// The exit code for options that are none: below it are those of the command, above it what shells say of commands
 /// that do not run.
@@ -42,17 +41,17 @@ fn getopts() -> Getopts {
 }
 
 /// Runs the command. The answer is the exit code.
-pub fn main(args: &[String]) -> ExitCode {
+pub fn main(args: &[String]) -> u8 {
     let matches = match getopts().parse(args) {
         Ok(matches) => matches,
         Err(why) => return misused(&why.to_string()),
     };
     if matches.opt_present("help") {
         super::print(&mut std::io::stdout(), HELP);
-        return ExitCode::SUCCESS;
+        return 0;
     }
     match options(matches) {
-        Ok(options) => ExitCode::from(init::run(&options)),
+        Ok(options) => init::run(&options),
         Err(why) => misused(&why),
     }
 }
@@ -82,9 +81,9 @@ fn remap(rule: &str) -> Result<(i32, i32), String> {
     Ok((from, to.ok_or_else(wrong)?))
 }
 
-fn misused(why: &str) -> ExitCode {
+fn misused(why: &str) -> u8 {
     super::print(&mut std::io::stderr(), &format!("circus run: {why} (try circus run --help)\n"));
-    ExitCode::from(USAGE)
+    USAGE
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod address;
 pub mod child;
 pub mod clock;
 pub mod daemonize;
+pub mod entry;
 pub mod file;
 pub mod limit;
 #[cfg(not(target_feature = "crt-static"))]

@@ -284,8 +284,11 @@ class Terminal:
     def __init__(self, *argv, **env):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            os.environ.update(env)
-            os.execvp(argv[0], argv)
+            try:
+                os.environ.update(env)
+                os.execvp(argv[0], argv)
+            finally:
+                os._exit(127)
         self.text = ""
         self.read_to = 0
 
@@ -398,6 +401,8 @@ def foreground_command(fd):
 
 
 def main():
+    if not os.access(CIRCUS, os.X_OK):
+        sys.exit(f"{CIRCUS} is missing: run `make` first, or set CIRCUS_BIN")
     parts = (exit_codes, signals, what_is_inherited, orphans, sweep, pid_one, humble, terminals)
     for part in parts:
         try:

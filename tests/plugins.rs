@@ -207,6 +207,7 @@ fn a_plugin_that_says_nothing_is_an_error_of_its_own() {
 
 const PYTHON: &str = "[plugin:p]\nuse = my.Plugin\ngreeting = hello  world's end\n";
 
+#[cfg(feature = "zmtp")]
 #[test]
 fn a_python_class_without_circus_plugin_is_one_warning() {
     let circus = Circus::start(&format!("{PYTHON}{WEB}"));
@@ -221,6 +222,16 @@ fn a_python_class_without_circus_plugin_is_one_warning() {
     let ended = common::run(common::circus().arg("check").arg(circus.dir.path("circus.ini")));
     assert_eq!(ended.code, 1);
     assert!(ended.out.contains(": error: `my.Plugin` is a Python class, and circus-plugin"), "{}", ended.out);
+}
+
+#[cfg(not(feature = "zmtp"))]
+#[test]
+fn a_python_class_cannot_be_run_without_its_protocol() {
+    let circus = Circus::start(&format!("{PYTHON}{WEB}"));
+    circus.up("web");
+    assert_eq!(circus.status("plugin:p"), "stopped");
+    let warning = circus.log.line("[WARNING] plugin:p is not started");
+    assert!(warning.contains("my.Plugin") && warning.contains("built without"), "{warning}");
 }
 
 /// The arguments that Circus's own program gets; Circus itself breaks on values with blanks.

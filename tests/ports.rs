@@ -209,6 +209,26 @@ mod zmtp {
         assert!(String::from_utf8_lossy(&next(&mut client).1).contains("use a pub/sub socket"));
     }
 
+    /// By TCP circus hears of the end of a connection only as the end of what comes in.
+    #[test]
+    fn a_subscriber_that_goes_is_forgotten() {
+        let circus = start(
+            Dir::new(),
+            &format!("[circus]\nendpoint = tcp://127.0.0.1:0\nallow_tcp = True\n{SLEEPER}"),
+        );
+        let number = port(&circus, "control socket");
+        circus.log.line("w started");
+        let before = common::proc::fds(circus.pid()).len();
+        let mut gone = peer(Client::connect_port(number), "SUB");
+        gone.send([frame(0, b"\x01"), frame(4, b"\x04PING\0\0")].concat());
+        next(&mut gone);
+        assert_eq!(common::proc::fds(circus.pid()).len(), before + 1);
+        drop(gone);
+        until("circus has closed its side", || {
+            (common::proc::fds(circus.pid()).len() == before).then_some(())
+        });
+    }
+
     /// A peer that cannot be served comes again and again, as ZeroMQ does: there is one line in the log.
     #[test]
     fn peers_that_cannot_be_served_are_hung_up_on() {

@@ -215,6 +215,8 @@ impl Daemon {
     fn end_of_requests(&mut self, id: u32) -> bool {
         let Some(client) = self.clients.clients.get_mut(&id) else { return false };
         client.ended = true;
+        // A ZeroMQ peer does not end one side alone, and by TCP nothing else says that it has gone.
+        client.broken |= client.wire.is_zmtp();
         if client.wire.is_cut_off() {
             self.take_request(Sender { client: id, envelope: Vec::new() }, protocol::cut_off());
         }

@@ -9,8 +9,15 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 git archive --prefix="$name/" HEAD | tar -x -C "$work"
+(cd "$work/$name" && ${CARGO:-cargo} vendor --locked --quiet vendor)
 mkdir "$work/$name/.cargo"
-(cd "$work/$name" && ${CARGO:-cargo} vendor --locked --quiet vendor > .cargo/config.toml)
+cat > "$work/$name/.cargo/config.toml" << 'TOML'
+[source.crates-io]
+replace-with = "vendored"
+
+[source.vendored]
+directory = "vendor"
+TOML
 tar -C "$work" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$(git log -1 --format=%ct)" \
     -cJf "$out/$name.tar.xz" "$name"
 echo "$out/$name.tar.xz"

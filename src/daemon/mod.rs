@@ -14,6 +14,7 @@ pub mod files;
 pub mod init;
 pub mod log;
 mod matching;
+mod notify;
 mod outputs;
 mod perform;
 mod pidfile;

@@ -5,6 +5,7 @@ use super::clients::Clients;
 use super::eventloop::{Daemon, Parts};
 use super::files::Disk;
 use super::log::Log;
+use super::notify::{self, Notify};
 use super::perform::HANDLED;
 use super::pidfile::PidFile;
 use super::sockets::Sockets;
@@ -51,8 +52,12 @@ fn system(message: String) -> Failure {
     Failure { code: SYSTEM, message }
 }
 
-/// The environment of circus, as the configuration sees it.
+/// The environment of circus, as the configuration and so its processes see it.
 pub fn environ() -> Names {
+    whole_environ().into_iter().filter(|(name, _)| !notify::OWN.contains(&name.as_str())).collect()
+}
+
+fn whole_environ() -> Names {
     let text = |value: &std::ffi::OsStr| text::from_bytes(value.as_bytes());
     std::env::vars_os().map(|(name, value)| (text(&name), text(&value))).collect()
 }
@@ -157,7 +162,9 @@ fn start(
     let seed = crate::sys::clock::monotonic_ns() ^ u64::from(std::process::id());
     let watchers = compact(config.watchers);
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
-    let parts = Parts { arbiter, options: config.circus, endpoint, log, sockets, spawner, clients, signals };
+    let notify = Notify::new(&whole_environ());
+    let parts =
+        Parts { arbiter, options: config.circus, endpoint, log, sockets, spawner, clients, signals, notify };
     let daemon = Daemon::new(parts).map_err(|e| kernel("event loop", e))?;
     Ok((daemon, pidfile))
 }

@@ -9,6 +9,7 @@
 use super::blueprint::Blueprint;
 use super::clients::Clients;
 use super::log::Log;
+use super::notify::Notify;
 use super::outputs::Outputs;
 use super::query::Samples;
 use super::sockets::Sockets;
@@ -70,6 +71,7 @@ pub struct Daemon {
     pub(super) streams: Streams,
     pub(super) clients: Clients,
     pub(super) signals: Signals,
+    pub(super) notify: Notify,
     pub(super) poll: Poll,
     pub(super) blueprints: Sorted<WatcherId, Blueprint>,
     pub(super) outputs: Sorted<WatcherId, Outputs>,
@@ -109,6 +111,8 @@ pub struct Parts {
     pub clients: Clients,
     /// The signals.
     pub signals: Signals,
+    /// The service manager.
+    pub notify: Notify,
 }
 
 impl Daemon {
@@ -128,6 +132,7 @@ impl Daemon {
             streams: Streams::new(),
             clients: parts.clients,
             signals: parts.signals,
+            notify: parts.notify,
             poll,
             blueprints: Sorted::new(),
             outputs: Sorted::new(),
@@ -186,6 +191,7 @@ impl Daemon {
     pub fn run(&mut self) {
         let mut events = Events::with_capacity(256);
         self.dispatch(Event::Start);
+        self.notify.ready(self.now, "waiting for commands");
         let mut trimmed = false;
         while !self.ended {
             let timeout = self.timeout();
@@ -222,6 +228,7 @@ impl Daemon {
             self.streams.next_retry(),
             self.clients.listeners.next_accept(),
             self.log.next_retry(),
+            self.notify.next(),
         ];
         let next = rest.into_iter().flatten().min()?;
         Some(nap(next.saturating_duration_since(Instant::now())))
@@ -247,7 +254,21 @@ impl Daemon {
         self.read_pipes();
         self.serve_clients(&clients);
         self.do_what_is_due();
+        self.tell_manager();
         self.watch_stalled();
+    }
+
+    /// The service manager hears of what this turn has changed.
+    fn tell_manager(&mut self) {
+        if self.arbiter.is_ending() {
+            self.notify.stopping();
+        }
+        if self.notify.reloading && !self.arbiter.is_reloading() {
+            self.notify.ready(self.now, "waiting for commands");
+        }
+        if self.notify.next().is_some_and(|at| at <= self.now) {
+            self.notify.beat(self.now);
+        }
     }
 
     /// A pipe has something. One that is written to faster than it is read has an event in every turn and stands in

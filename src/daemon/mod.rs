@@ -16,6 +16,7 @@ pub mod init;
 mod listeners;
 pub mod log;
 mod matching;
+mod notify;
 mod outputs;
 mod perform;
 mod pidfile;

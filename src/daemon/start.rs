@@ -6,6 +6,7 @@ use super::endpoint::{self, Fault};
 use super::eventloop::{Daemon, Parts};
 use super::files::Disk;
 use super::log::Log;
+use super::notify::{self, Notify};
 use super::perform::HANDLED;
 use super::pidfile::PidFile;
 use super::plugins::{self, Surroundings};
@@ -52,8 +53,12 @@ fn system(message: String) -> Failure {
     Failure { code: SYSTEM, message }
 }
 
-/// The environment of circus, as the configuration sees it.
+/// The environment of circus, as the configuration and so its processes see it.
 pub fn environ() -> Names {
+    whole_environ().into_iter().filter(|(name, _)| !notify::OWN.contains(&name.as_str())).collect()
+}
+
+fn whole_environ() -> Names {
     let text = |value: &std::ffi::OsStr| text::from_bytes(value.as_bytes());
     std::env::vars_os().map(|(name, value)| (text(&name), text(&value))).collect()
 }
@@ -164,7 +169,8 @@ fn start(
     let plugins = plugins::watchers(&config, &around, &mut log);
     let watchers = compact(config.watchers.into_iter().chain(plugins).collect());
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
-    let parts = Parts { arbiter, options: config.circus, log, sockets, spawner, clients, signals };
+    let notify = Notify::new(&whole_environ());
+    let parts = Parts { arbiter, options: config.circus, log, sockets, spawner, clients, signals, notify };
     let daemon = Daemon::new(parts).map_err(|e| kernel("event loop", e))?;
     Ok((daemon, pidfile))
 }

@@ -14,6 +14,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often a file that is written is looked at for having been removed, and the least time between two attempts
@@ -54,7 +55,7 @@ impl Rotation {
 
 /// A file that is appended to.
 pub struct FileStream {
-    path: PathBuf,
+    path: Rc<Path>,
     /// `None`: it could not be opened (again) yet.
     file: Option<File>,
     id: (u64, u64),
@@ -77,7 +78,7 @@ impl FileStream {
     ///
     /// # Errors
     /// It cannot be opened; [`refusal`] puts the reason in a sentence.
-    pub fn open(path: &Path) -> io::Result<Option<Self>> {
+    pub fn open(path: &Rc<Path>) -> io::Result<Option<Self>> {
         // Asked before it is opened: who reads a FIFO would take our coming and going for the end of it.
         if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
             return Ok(None);
@@ -87,9 +88,9 @@ impl FileStream {
     }
 
     /// A file that cannot be opened yet; [`Self::recover`] tries.
-    pub fn missing(path: &Path) -> Self {
+    pub fn missing(path: &Rc<Path>) -> Self {
         FileStream {
-            path: path.to_path_buf(),
+            path: path.clone(),
             file: None,
             id: (0, 0),
             size: 0,
@@ -279,7 +280,7 @@ impl FileStream {
 
     /// The name of the nth old file.
     fn old(&self, n: u32) -> PathBuf {
-        let mut name = OsString::from(&self.path);
+        let mut name = OsString::from(self.path.as_os_str());
         name.push(format!(".{n}"));
         name.into()
     }

@@ -28,7 +28,9 @@ impl Arbiter {
             let text = format!("{count} processes are too many; the most is {MOST_PROCESSES}");
             return Err(Reply::error(Errno::Message, text));
         }
-        Ok(self.carry_out(&[id], wait, now, actions, &|w, _| w.config.options.numprocesses = count))
+        let reply = self.carry_out(&[id], wait, now, actions, &|w, _| w.config.options.numprocesses = count);
+        actions.push(Action::Changed(id));
+        Ok(reply)
     }
 
     pub(super) fn set(

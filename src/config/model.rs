@@ -88,7 +88,7 @@ pub struct WatcherConfig {
     pub stderr_stream: Option<Box<StreamConfig>>,
     /// Programs to ask or tell, by the name of the hook, with the flag that ignores failures.
     pub hooks: Sorted<String, (String, bool)>,
-    /// The environment of its processes, `$VAR` expanded.
+    /// What the configuration puts into the environment of its processes, `$VAR` expanded.
     pub env: Rc<Names>,
     /// All other keys, with variables replaced; and the text of values that could not be used.
     pub free: Names,
@@ -282,6 +282,24 @@ impl WatcherConfig {
             "stderr_stream." => stream(&self.stderr_stream),
             "hooks." => self.hooks.get(rest).map(|(command, _)| Value::Str(command.clone())),
             _ => self.free.get(key).cloned().map(Value::Str),
+        }
+    }
+
+    /// The environment of its processes, when `environ` is that of circus: the configuration's, over that of circus if
+    /// it is copied.
+    pub fn environment(&self, environ: &Names) -> Names {
+        let mut env = if self.options.copy_env { environ.clone() } else { Names::new() };
+        env.extend(Names::clone(&self.env));
+        env
+    }
+
+    /// An option that cannot be without another, and why.
+    pub fn contradiction(&self) -> Option<(&'static str, &'static str)> {
+        let options = &self.options;
+        match (options.copy_env, options.copy_path, &options.virtualenv) {
+            (false, true, _) => Some(("copy_path", "copy_path needs `copy_env = True`")),
+            (false, false, Some(_)) => Some(("virtualenv", "virtualenv needs `copy_env = True`")),
+            (true, _, _) | (false, false, None) => None,
         }
     }
 

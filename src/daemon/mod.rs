@@ -3,11 +3,12 @@
 //!
 //! `start` goes from the command line to a daemon that is ready; whatever cannot be had ends the program there.
 //! `eventloop` waits and hands out; `perform` does what the arbiter decides, `reaper` takes in the dead,
-//! `blueprint` and `outputs` make children, `streams` passes their output on, `clients` and `query` answer the
+//! `blueprint` and `outputs` make children, `demand` waits for the sockets of those that start on demand, `streams` passes their output on, `clients` and `query` answer the
 //! control socket.
 
 mod blueprint;
 mod clients;
+mod demand;
 mod endpoint;
 mod eventloop;
 pub mod files;

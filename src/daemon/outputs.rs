@@ -3,6 +3,7 @@
 use super::blueprint::Blueprint;
 use super::eventloop::Daemon;
 use super::log::Level;
+use super::sockets::User;
 use super::streams::SinkId;
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::expand::{self, expand};
@@ -78,13 +79,16 @@ impl Daemon {
     pub(super) fn spawn(&mut self, id: WatcherId, wid: u32) -> Event {
         match self.try_spawn(id, wid) {
             Ok(pid) => Event::Spawned { watcher: id, pid },
-            Err(reason) => Event::SpawnFailed { watcher: id, reason },
+            Err(reason) => {
+                self.sockets.leave(id, wid);
+                Event::SpawnFailed { watcher: id, reason }
+            }
         }
     }
 
     fn try_spawn(&mut self, id: WatcherId, wid: u32) -> Result<Pid, String> {
-        if !self.blueprints.contains_key(&id) {
-            let watcher = self.arbiter.watcher(id).ok_or("the watcher is gone")?;
+        let watcher = self.arbiter.watcher(id).ok_or("the watcher is gone")?;
+        if Blueprint::is_read_from_files(&watcher.config) || !self.blueprints.contains_key(&id) {
             let blueprint = Blueprint::new(&watcher.config, &self.sockets)?;
             if self.blueprints.len() >= MOST_BLUEPRINTS {
                 self.blueprints.pop_first();
@@ -94,7 +98,8 @@ impl Daemon {
         let pipes = self.make_pipes(id, wid)?;
         let watcher = self.arbiter.watcher(id).ok_or("the watcher is gone")?;
         let blueprint = self.blueprints.get_mut(&id).ok_or("the watcher is gone")?;
-        let child = blueprint.child(&watcher.config, wid, &self.sockets)?;
+        let user = User { watcher: id, wid, replaces: watcher.replaces(), most: watcher.config.wanted() };
+        let child = blueprint.child(&watcher.config, user, &mut self.sockets)?;
         let before = (child.stdout, child.stderr);
         let [stdout, stderr] = &pipes;
         if let Some(pipe) = stdout {
@@ -163,6 +168,8 @@ impl Daemon {
     /// where it is wanted now.
     pub(super) fn remake(&mut self, id: WatcherId) {
         self.blueprints.remove(&id);
+        self.sockets.unsettled.push(id);
+        self.look_again(id);
         let Some(outputs) = self.outputs.remove(&id) else { return };
         let mut moved = Outputs::default();
         for ((channel, wid), sink) in outputs.sinks {
@@ -210,6 +217,8 @@ impl Daemon {
     /// A watcher is gone.
     pub(super) fn forget(&mut self, id: WatcherId) {
         self.close_outputs(id);
+        self.unwatch_sockets(id);
+        self.sockets.forget(id);
         self.blueprints.remove(&id);
         self.spawns.retain(|(watcher, _)| *watcher != id);
     }

@@ -88,8 +88,8 @@ impl Daemon {
     }
 
     fn socket_facts(&self) -> Vec<SocketFact> {
-        let fact = |socket: &super::sockets::Bound| SocketFact {
-            fd: socket.fd(),
+        let fact = |socket: &super::sockets::Bound, fd: i32| SocketFact {
+            fd,
             name: socket.name.clone(),
             backlog: socket.config.options.backlog,
             place: match &socket.address {
@@ -97,7 +97,8 @@ impl Daemon {
                 unix @ (Address::Unix(_) | Address::Abstract(_)) => SocketPlace::Path(unix.to_string()),
             },
         };
-        self.sockets.all().iter().map(fact).collect()
+        let each = self.sockets.all().iter().flat_map(|socket| socket.fds().map(move |fd| (socket, fd)));
+        each.map(|(socket, fd)| fact(socket, fd)).collect()
     }
 
     fn stats_of_all(&mut self) -> Map {

@@ -5,7 +5,7 @@
 
 use crate::config::include::{join, tidy};
 use crate::config::{
-    Config, Files, Finding, Origins, Severity, SocketConfig, StreamKind, WatcherConfig, words,
+    Config, Files, Finding, Names, Origins, Severity, SocketConfig, StreamKind, WatcherConfig, words,
 };
 use crate::sorted::Sorted;
 use std::io::ErrorKind;
@@ -13,9 +13,9 @@ use std::io::ErrorKind;
 /// Where programs are looked for when a watcher's environment has no PATH.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Everything that this machine lacks. `cwd` is where relative paths begin.
-pub fn check(config: &Config, files: &dyn Files, cwd: &str) -> Vec<Finding> {
-    let mut system = System::new(files, cwd);
+/// Everything that this machine lacks. `environ` is the environment of circus, `cwd` is where relative paths begin.
+pub fn check(config: &Config, files: &dyn Files, environ: &Names, cwd: &str) -> Vec<Finding> {
+    let mut system = System::new(files, environ, cwd);
     let (circus, origins) = (&config.circus, &config.origins);
     system.id(("user", "/etc/passwd"), (origins, "endpoint_owner"), circus.endpoint_owner.as_deref());
     for (key, path) in [("pidfile", &circus.pidfile), ("logoutput", &circus.logoutput)] {
@@ -31,6 +31,7 @@ pub fn check(config: &Config, files: &dyn Files, cwd: &str) -> Vec<Finding> {
 
 struct System<'a> {
     files: &'a dyn Files,
+    environ: &'a Names,
     cwd: &'a str,
     /// The names in each directory that was looked at; `None` for one that cannot be read.
     listed: Sorted<String, Listing>,
@@ -47,8 +48,8 @@ enum Listing {
 }
 
 impl<'a> System<'a> {
-    fn new(files: &'a dyn Files, cwd: &'a str) -> System<'a> {
-        System { files, cwd, listed: Sorted::new(), ids: Vec::new(), findings: Vec::new() }
+    fn new(files: &'a dyn Files, environ: &'a Names, cwd: &'a str) -> System<'a> {
+        System { files, environ, cwd, listed: Sorted::new(), ids: Vec::new(), findings: Vec::new() }
     }
 
     fn find(&mut self, severity: Severity, (origins, key): (&Origins, &str), message: String) {
@@ -71,6 +72,7 @@ impl<'a> System<'a> {
         } else {
             self.program(watcher, &dir);
         }
+        self.environment(watcher);
         for (which, stream) in
             [("stdout_stream", &watcher.stdout_stream), ("stderr_stream", &watcher.stderr_stream)]
         {
@@ -79,6 +81,20 @@ impl<'a> System<'a> {
             };
             if let Some(path) = &stream.options.filename {
                 self.parent((origins, &format!("{which}.filename")), path);
+            }
+        }
+    }
+
+    /// The file of more variables, and the virtual environment.
+    fn environment(&mut self, watcher: &WatcherConfig) {
+        let wanted = watcher.options.env_file.as_deref().filter(|path| !path.starts_with('-'));
+        let venv = watcher.options.virtualenv.as_deref().map(|venv| join(venv, "lib"));
+        for (key, path) in [("env_file", wanted), ("virtualenv", venv.as_deref())] {
+            let Some(path) = path.filter(|path| is_settled(path)).map(|path| join(self.cwd, path)) else {
+                continue;
+            };
+            if !self.exists(&path) {
+                self.find(Severity::Error, (&watcher.origins, key), format!("there is no `{path}`"));
             }
         }
     }
@@ -115,7 +131,8 @@ impl<'a> System<'a> {
             (None, Some(program)) => ("cmd", program),
             (None, None) => return,
         };
-        if options.shell || !is_settled(program) {
+        // A file of variables may hold another PATH.
+        if options.shell || options.env_file.is_some() || !is_settled(program) {
             return;
         }
         if program.contains('/') {
@@ -126,7 +143,8 @@ impl<'a> System<'a> {
             }
             return;
         }
-        let path = watcher.env.get("PATH").map_or(PATH, String::as_str);
+        let copied = options.copy_env.then(|| self.environ.get("PATH")).flatten();
+        let path = watcher.env.get("PATH").or(copied).map_or(PATH, String::as_str);
         let venv = options.virtualenv.iter().map(|venv| join(venv, "bin"));
         let dirs: Vec<String> =
             venv.chain(path.split(':').map(str::to_string)).map(|d| join(dir, &d)).collect();
@@ -189,7 +207,7 @@ fn read_ids(files: &dyn Files, file: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Names, load};
+    use crate::config::load;
     use std::io;
 
     /// A machine with a few files; a directory exists when something is in it.
@@ -219,7 +237,7 @@ mod tests {
         let machine = Machine(text);
         let config = load("/c", &machine, &Names::new(), "/w").config.unwrap();
         let show = |f: &Finding| format!("{} {} {}", f.origin.line, f.severity.word(), f.message);
-        check(&config, &machine, "/w").iter().map(show).collect()
+        check(&config, &machine, &Names::new(), "/w").iter().map(show).collect()
     }
 
     #[test]
@@ -234,6 +252,8 @@ mod tests {
             "[watcher:a]\ncmd = sh\nstdout_stream.filename = x.log\nstderr_stream.filename = /x.log",
             "[circus]\nlogoutput = syslog:///dev/log\npidfile = run.pid\nendpoint_owner = root",
             "[socket:a]\npath = /w/x",
+            "[watcher:a]\ncmd = ls\nenv_file = run",
+            "[watcher:a]\ncmd = sh\nenv_file = -none",
         ];
         for text in cases {
             assert_eq!(found(text), [""; 0], "{text}");
@@ -256,6 +276,8 @@ mod tests {
                 "[watcher:a]\ncmd = sh\nstdout_stream.filename = log/x",
                 "3 error the directory `/w/log` does not exist",
             ),
+            ("[watcher:a]\ncmd = sh\nenv_file = none", "3 error there is no `/w/none`"),
+            ("[watcher:a]\ncmd = sh\ncopy_env = 1\nvirtualenv = none", "4 error there is no `/w/none/lib`"),
             ("[circus]\npidfile = /run/x/y", "2 error the directory `/run/x` does not exist"),
             ("[circus]\nendpoint_owner = me", "2 error there is no user `me` in /etc/passwd"),
             ("[socket:a]\npath = /run/x/y", "2 error the directory `/run/x` does not exist"),

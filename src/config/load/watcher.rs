@@ -50,6 +50,11 @@ pub fn read(values: &mut Values<'_>, name: String, section: &Section, env: Rc<Na
             report_class(values, &watcher.origins, which, stream);
         }
     }
+    if let Some((key, why)) = watcher.contradiction()
+        && let Some(origin) = watcher.origins.of(key)
+    {
+        values.find(Severity::Error, origin, why.into());
+    }
     watcher.broken = values.take_broken();
     watcher
 }

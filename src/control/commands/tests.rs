@@ -298,9 +298,9 @@ fn options_of_the_wrong_type_are_refused() {
         ("rlimit_core", json!(1.5), "'rlimit_core' isn't an integer, infinity or empty"),
         ("zz", json!(1), "unknown key 'zz'"),
         (
-            "singleton",
+            "critical",
             json!(true),
-            "'singleton' can't be set while circus runs; it stands in the configuration",
+            "'critical' can't be set while circus runs; it stands in the configuration",
         ),
     ] {
         let properties = json!({"name": "w", "options": {key: value}});

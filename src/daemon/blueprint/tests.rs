@@ -1,3 +1,5 @@
+//! Command lines, environments and messages, without a process.
+
 use super::*;
 
 fn user(wid: u32) -> User {

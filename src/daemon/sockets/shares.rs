@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn a_reload_pairs_old_and_new_processes() {
         let mut world = World(Shares::new(fd().unwrap()));
-        [1, 2, 3].map(|wid| world.take(wid, None, 3));
+        assert_eq!([1, 2, 3].map(|wid| world.take(wid, None, 3)), [0, 1, 2]);
         assert_eq!([4, 5, 6].map(|wid| world.take(wid, None, 3)), [0, 1, 2]);
         (1..=3).for_each(|wid| world.0.leave(WEB, wid));
         assert_eq!(world.prune(3), 3);

@@ -262,7 +262,7 @@ impl WatcherConfig {
     /// The value of an option of the table, of a family, or of a free key; `None` when there is no such key.
     pub fn get(&self, key: &str) -> Option<Value> {
         if let Some(row) = options::find(options::WATCHER, key) {
-            return Some((row.get)(&self.options));
+            return Some(self.shown(row));
         }
         match key {
             "env" => Some(Value::Map(Names::clone(&self.env).into_iter().collect())),
@@ -271,6 +271,14 @@ impl WatcherConfig {
                 Some((family, rest)) => self.get_member(family.prefix, rest, key),
                 None => self.free.get(key).cloned().map(Value::Str),
             },
+        }
+    }
+
+    /// The value of a row of the table. Circus reads `warmup_delay` as a whole number, and shows it so.
+    pub fn shown(&self, row: &Row<WatcherOptions>) -> Value {
+        match (row.key, (row.get)(&self.options)) {
+            ("warmup_delay", Value::Float(seconds)) if seconds.fract() == 0.0 => Value::Int(seconds as i64),
+            (_, value) => value,
         }
     }
 

@@ -10,6 +10,7 @@ mod inherit;
 pub use inherit::awaited;
 
 use super::sockets::{Sockets, User};
+use super::start::current_dir;
 use crate::config::expand::{self, expand, member};
 use crate::config::{Names, Value, WatcherConfig, text, words};
 use crate::sorted::Sorted;
@@ -180,13 +181,16 @@ fn variable(name: &str, config: &WatcherConfig, wid: u32, numbers: &Sorted<Strin
     if let Some(socket) = member(&lower, "sockets") {
         return numbers.get(socket).map(ToString::to_string);
     }
+    if let Some(limit) = member(&lower, "rlimits").and_then(|limit| config.rlimits.get(limit)) {
+        return Some(limit.map_or("-1".into(), |limit| limit.to_string()));
+    }
     let of_family = |family: &str, prefix: &str| {
         member(&lower, family).and_then(|key| config.get(&format!("{prefix}{key}")))
     };
-    let value = of_family("rlimits", "rlimit_")
-        .or_else(|| of_family("stdout_stream_conf", "stdout_stream."))
+    let value = of_family("stdout_stream_conf", "stdout_stream.")
         .or_else(|| of_family("stderr_stream_conf", "stderr_stream."))
         .or_else(|| match lower.as_str() {
+            "working_dir" if config.options.working_dir.is_none() => Some(Value::Str(current_dir())),
             "use_fds" => Some(Value::Bool(config.options.use_sockets)),
             // Circus does not know these two here, nor keys of one's own.
             "name" | "autostart" => None,

@@ -42,6 +42,8 @@ struct Asked {
 /// One connection.
 struct Client {
     stream: UnixStream,
+    /// The user at the other end.
+    peer: u32,
     lines: Lines,
     out: Vec<u8>,
     /// How much of `out` is written.
@@ -127,9 +129,10 @@ impl Clients {
 }
 
 impl Client {
-    fn new(stream: UnixStream) -> Client {
+    fn new(stream: UnixStream, peer: u32) -> Client {
         Client {
             stream,
+            peer,
             lines: Lines::default(),
             out: Vec::new(),
             written: 0,
@@ -266,7 +269,7 @@ impl Daemon {
         let id = self.clients.next_client;
         self.clients.next_client = id.wrapping_add(1);
         if self.watch_client(stream.as_raw_fd(), id).is_ok() {
-            self.clients.clients.insert(id, Client::new(stream));
+            self.clients.clients.insert(id, Client::new(stream, peer));
             self.serve(id);
         }
     }
@@ -376,7 +379,8 @@ impl Daemon {
 
     /// Gives an order to the arbiter. The reply comes now or later.
     fn take_order(&mut self, client: u32, id: Json, cast: bool, order: Order) {
-        let targets = match self.targets(&order) {
+        let peer = self.clients.clients.get(&client).map_or(u32::MAX, |client| client.peer);
+        let targets = match self.permit(peer, &order).and_then(|()| self.targets(&order)) {
             Ok(targets) => targets,
             Err(reason) => {
                 let line = protocol::encode_error(&id, Errno::Message, &reason, clock::realtime());

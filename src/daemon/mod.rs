@@ -16,6 +16,7 @@ pub mod log;
 mod matching;
 mod outputs;
 mod perform;
+mod permission;
 mod pidfile;
 mod procfs;
 mod query;

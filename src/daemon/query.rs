@@ -2,6 +2,7 @@
 
 use super::eventloop::Daemon;
 use super::procfs;
+use super::start::current_dir;
 use crate::arbiter::Pid;
 use crate::arbiter::process::Process;
 use crate::arbiter::request::Question;
@@ -11,6 +12,7 @@ use crate::control::{Map, Refusal};
 use crate::sorted::Sorted;
 use crate::sys::address::Address;
 use crate::sys::{clock, process, user};
+use serde_json::Value as Json;
 
 /// What is the same for all processes while one question is answered.
 struct Machine {
@@ -67,8 +69,12 @@ impl Daemon {
                 Ok(answers::numprocesses(self.watcher_named(name)?.processes().count(), Some(name)))
             }
             Question::Numwatchers => Ok(answers::numwatchers(self.arbiter.watchers().count())),
-            Question::Get { name, keys } => answers::get(&self.watcher_named(name)?.config, keys),
-            Question::Options(name) => Ok(answers::options(&self.watcher_named(name)?.config)),
+            Question::Get { name, keys } => {
+                answers::get(&self.watcher_named(name)?.config, keys).map(with_directory)
+            }
+            Question::Options(name) => {
+                Ok(with_directory(answers::options(&self.watcher_named(name)?.config)))
+            }
             Question::Globaloptions(option) => {
                 answers::globaloptions(&self.options, &self.endpoint, option.as_deref())
             }
@@ -176,6 +182,14 @@ impl Daemon {
             ..ProcessFact::default()
         })
     }
+}
+
+/// Fills in the directory of processes that have none of their own: that of circus.
+fn with_directory(mut answer: Map) -> Map {
+    let options = answer.get_mut("options").and_then(Json::as_object_mut);
+    let directory = options.and_then(|options| options.get_mut("working_dir"));
+    directory.into_iter().filter(|it| it.is_null()).for_each(|it| *it = current_dir().into());
+    answer
 }
 
 /// The number of a process in its watcher, and when it was spawned.

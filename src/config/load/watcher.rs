@@ -34,9 +34,11 @@ const CLASSES: &[&str] = &["FileStream", "StdoutStream", "FancyStdoutStream"];
 /// Reads a watcher; `env` is the environment of its processes.
 pub fn read(values: &mut Values<'_>, name: String, section: &Section, env: Rc<Names>) -> WatcherConfig {
     let mut watcher = WatcherConfig { name, env, origins: origins(section), ..WatcherConfig::default() };
+    values.more_variables = section.entries.contains_key("env_file");
     for entry in section.entries.values() {
         option(values, &mut watcher, entry);
     }
+    values.more_variables = false;
     if watcher.options.numprocesses > MOST_PROCESSES {
         watcher.options.numprocesses = MOST_PROCESSES;
         if let Some(origin) = watcher.origins.of("numprocesses") {

@@ -295,7 +295,9 @@ fn options_of_the_wrong_type_are_refused() {
         ("hooks.zz", json!("x"), "Unknown hook 'zz'"),
         ("hooks", json!({"before_start": ["x"]}), "'before_start' isn't a command with a boolean"),
         ("rlimit_zz", json!(1), "'rlimit_zz' isn't a valid rlimit setting"),
-        ("rlimit_core", json!(1.5), "'rlimit_core' isn't an integer, infinity or empty"),
+        ("rlimit_core", json!(1.5), "1.5 rlimit value isn't a valid int"),
+        ("rlimit_core", json!("x"), "'x' rlimit value isn't a valid int"),
+        ("hooks", json!("a:b"), "'a:b' isn't a valid hook dict"),
         ("zz", json!(1), "unknown key 'zz'"),
         (
             "critical",

@@ -138,7 +138,7 @@ fn consistent(config: &WatcherConfig) -> Result<(), Reply> {
     let singleton = config.options.singleton && config.options.numprocesses > 1;
     let why = singleton.then_some("Singleton watcher has a single process");
     match why.or(config.contradiction().map(|(_, why)| why)) {
-        Some(why) => Err(Reply::error(Errno::Message, why)),
+        Some(why) => Err(Reply::error(Errno::Conflict, why)),
         None => Ok(()),
     }
 }

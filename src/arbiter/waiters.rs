@@ -79,6 +79,10 @@ impl Watcher {
             }),
             Await::Reloaded if down => Some(self.not_up()),
             Await::Counted if down || up && self.is_settled() => Some(self.numprocesses()),
+            Await::Settled if self.reload_failure.is_some() => self
+                .reload_failure
+                .as_deref()
+                .map(|reason| self.failed(&format!("was not reloaded: {reason}"))),
             Await::Settled if down || up && self.is_settled() => Some(Reply::Ok),
             Await::Reloaded | Await::Counted | Await::Settled => self.still_failing(),
             Await::Ended(pids) => {

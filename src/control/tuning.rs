@@ -214,7 +214,10 @@ fn read_value(key: &str, json: &Json) -> Result<Value, Refusal> {
             let words = items.iter().map(|item| text(key, item)).collect::<Result<Vec<_>, _>>()?;
             Value::Str(shell::join(words.iter().map(String::as_str)))
         }
-        Json::Array(_) => return Err(wrong(key, "a value: it is a list")),
+        Json::Array(_) => {
+            let noun = options::find(options::WATCHER, key).map_or("a valid object", |row| row.kind.noun());
+            return Err(wrong(key, noun));
+        }
         Json::Object(map) => {
             if key.ends_with("_stream") && !map.contains_key("class") && !map.contains_key("filename") {
                 return Err(Refusal::message(format!("{} must have a 'class' key", quoted(key))));

@@ -3,10 +3,13 @@
 //!
 //! As in Circus, every watcher that is added has to run as that user, whoever adds it. Besides, whoever is neither
 //! root nor the user of circus sets only what cannot lead to more rights.
+//!
+//! A user or group that does not exist is refused here too, since only the daemon can look it up.
 
 use super::eventloop::Daemon;
 use crate::arbiter::request::Order;
-use crate::config::Value;
+use crate::config::{Value, WatcherConfig};
+use crate::control;
 use crate::sys::user;
 
 /// What may be set for any watcher: how many processes there are, and when they come and go.
@@ -51,6 +54,9 @@ impl Daemon {
     /// # Errors
     /// The reason why not, as Circus gives it.
     pub(super) fn permit(&self, peer: u32, order: &Order) -> Result<(), String> {
+        if let Order::Add { options, .. } | Order::Set { options, .. } = order {
+            options.iter().try_for_each(|(key, value)| known_id(key, value))?;
+        }
         let Some(owner) = self.options.endpoint_owner.as_deref() else { return Ok(()) };
         let trusted = peer == 0 || peer == user::current_uid();
         match order {
@@ -61,11 +67,39 @@ impl Daemon {
                 if trusted { Ok(()) } else { permit_keys(options, true, owner) }
             }
             Order::Set { name, options, .. } if !trusted => {
-                let uid = self.arbiter.find(name).and_then(|watcher| watcher.config.options.uid.as_deref());
-                permit_keys(options, uid.is_some_and(|uid| is_same_user(uid, owner)), owner)
+                let config = self.arbiter.find(name).map(|watcher| &watcher.config);
+                let theirs = config.and_then(|config| config.options.uid.as_deref());
+                let theirs = theirs.is_some_and(|uid| is_same_user(uid, owner));
+                let used = config.is_some_and(circus_uses_environment);
+                if used && options.iter().any(|(key, _)| matches!(key.as_str(), "env" | "working_dir")) {
+                    return Err(
+                        "root only can set that, since circus itself uses it for hooks or streams".into()
+                    );
+                }
+                permit_keys(options, theirs, owner)
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Whether circus itself does something in the environment or the directory of a watcher, with its own rights.
+fn circus_uses_environment(config: &WatcherConfig) -> bool {
+    !config.hooks.is_empty() || config.stdout_stream.is_some() || config.stderr_stream.is_some()
+}
+
+/// Whether the user or group exists, if the option is one. A number needs no name.
+fn known_id(key: &str, value: &Value) -> Result<(), String> {
+    let Value::Str(name) = value else { return Ok(()) };
+    let shown = || control::python::quoted(name);
+    match key {
+        "uid" if !user::find_user(name).is_ok_and(|found| found.is_some()) => {
+            Err(format!("{} isn't a valid user name", shown()))
+        }
+        "gid" if !user::gid_of(name).is_ok_and(|found| found.is_some()) => {
+            Err(format!("No such group: {}", shown()))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -127,5 +161,9 @@ mod tests {
         assert_eq!(permit("cmd", text("x"), false), Err(MISMATCH.into()));
         assert_eq!(permit("uid", Value::Int(0), true), Ok(()));
         assert_eq!(permit("uid", text("root"), false), Err(MISMATCH.into()));
+        let known = |key, name: &str| known_id(key, &text(name));
+        assert_eq!((known("uid", "root"), known("gid", "0"), known("cmd", "x")), (Ok(()), Ok(()), Ok(())));
+        assert_eq!(known("uid", "no-such"), Err("'no-such' isn't a valid user name".into()));
+        assert_eq!(known("gid", "no-such"), Err("No such group: 'no-such'".into()));
     }
 }

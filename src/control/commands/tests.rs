@@ -286,7 +286,7 @@ fn options_of_the_wrong_type_are_refused() {
         ("env", json!({"A": 1}), "'A' isn't a string"),
         ("env", json!({"A=B": "1"}), "'A=B' isn't a name of a variable"),
         ("cmd", json!("a\0b"), "'cmd' isn't a string without null bytes"),
-        ("cmd", json!(["a"]), "'cmd' isn't a value: it is a list"),
+        ("cmd", json!(["a"]), "'cmd' isn't a string"),
         ("stop_signal", json!(99), "signal invalid"),
         ("umask", json!(0o10000), "'umask' isn't a file mode or umask"),
         ("stdout_stream", json!({"max_bytes": 1}), "'stdout_stream' must have a 'class' key"),

@@ -3,8 +3,9 @@
 //!
 //! `start` goes from the command line to a daemon that is ready; whatever cannot be had ends the program there.
 //! `eventloop` waits and hands out; `perform` does what the arbiter decides, `reaper` takes in the dead,
-//! `blueprint` and `outputs` make children, `demand` waits for the sockets of those that start on demand, `streams` passes their output on, `clients` and `query` answer the
-//! control socket.
+//! `blueprint` and `outputs` make children, `demand` waits for the sockets of watchers that start on demand, `streams`
+//! passes their output on, `clients` and `query` answer the control socket. `init` stands beside all that: the init
+//! of one command.
 
 mod blueprint;
 mod clients;
@@ -12,6 +13,7 @@ mod demand;
 mod endpoint;
 mod eventloop;
 pub mod files;
+pub mod init;
 pub mod log;
 mod matching;
 mod outputs;

@@ -39,7 +39,10 @@ fn unquote(text: &str) -> Option<String> {
             '"' => return chars.next().is_none().then_some(out),
             '\\' => match chars.next()? {
                 c @ ('"' | '\\' | '$') => out.push(c),
-                c => out.extend(['\\', c]),
+                c => {
+                    out.push('\\');
+                    out.push(c);
+                }
             },
             c => out.push(c),
         }

@@ -297,7 +297,9 @@ impl WatcherConfig {
     /// it is copied.
     pub fn environment(&self, environ: &Names) -> Names {
         let mut env = if self.options.copy_env { environ.clone() } else { Names::new() };
-        env.extend(Names::clone(&self.env));
+        for (name, value) in self.env.iter() {
+            env.insert(name.clone(), value.clone());
+        }
         env
     }
 

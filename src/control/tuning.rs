@@ -84,8 +84,9 @@ fn typed(key: &str, text: &str) -> Result<Json, String> {
 /// `A=1,B=2` as an object; an object in JSON as itself, for values with commas.
 fn members(text: &str, between: char, form: &str) -> Result<Json, String> {
     if text.trim_start().starts_with('{') {
-        return serde_json::from_str(text)
-            .map_err(|why| format!("{} is no JSON object: {why}", quoted(text)));
+        // Read as bytes, as everything else is: a reader of text would be code of its own.
+        let json = serde_json::from_slice(text.as_bytes());
+        return json.map_err(|_| format!("{} is no JSON object", quoted(text)));
     }
     let mut map = Map::new();
     for member in text.split(',').filter(|member| !member.trim().is_empty()) {

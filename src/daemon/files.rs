@@ -23,8 +23,7 @@ impl Disk {
         if !file.metadata()?.is_file() {
             return Err(io::Error::other("it is no regular file"));
         }
-        let mut bytes = Vec::new();
-        file.take(ini::LONGEST as u64 + 1).read_to_end(&mut bytes)?;
+        let bytes = contents(file)?;
         if bytes.len() > ini::LONGEST {
             return Err(io::Error::other("it is too long"));
         }
@@ -34,16 +33,20 @@ impl Disk {
 
 impl Files for Disk {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        let file = File::open(place(&text::to_bytes(path)))?;
-        let mut bytes = Vec::new();
-        file.take(ini::LONGEST as u64 + 1).read_to_end(&mut bytes)?;
-        Ok(bytes)
+        contents(File::open(place(&text::to_bytes(path)))?)
     }
 
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {
         let names = fs::read_dir(place(&text::to_bytes(dir)))?;
         names.map(|entry| Ok(text::from_bytes(entry?.file_name().as_bytes()))).collect()
     }
+}
+
+/// What is in a file; of a longer one than a configuration may be, enough to see that.
+fn contents(file: File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(ini::LONGEST as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn place(bytes: &[u8]) -> &Path {

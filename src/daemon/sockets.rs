@@ -32,6 +32,8 @@ pub struct Bound {
     pub config: SocketConfig,
     /// Where it is bound, with the real port.
     pub address: Address,
+    /// The same, with all that a further socket at this address is made of.
+    spec: SocketSpec,
     shares: Shares,
     _file: Option<OwnFile>,
 }
@@ -94,13 +96,8 @@ impl Sockets {
         if !socket.is_shared() {
             return socket.shares.fds().next().ok_or_else(|| format!("[socket:{name}] is closed"));
         }
-        let spec = SocketSpec { address: socket.address.clone(), ..spec(&socket.config)? };
-        let why =
-            |why: &dyn std::fmt::Display| format!("[socket:{name}]: cannot bind {}: {why}", spec.address);
-        socket.shares.take(user, &|| {
-            let fd = socket::bind(&spec).map_err(|error| why(&error))?;
-            socket::move_up(fd, LOWEST_FD).map_err(|error| why(&io_words(&error)))
-        })
+        let spec = &socket.spec;
+        socket.shares.take(user, &|| bind(spec).map_err(|why| format!("[socket:{name}]: {why}")))
     }
 
     /// A process has ended, or was not spawned after all.
@@ -146,21 +143,27 @@ impl Bound {
     }
 
     fn new(config: &SocketConfig) -> Result<Bound, String> {
-        let spec = spec(config)?;
-        let cannot = |why: &dyn std::fmt::Display| format!("cannot bind {}: {why}", spec.address);
+        let mut spec = spec(config)?;
         if let Address::Unix(path) = &spec.address {
-            make_way(path, config.options.replace).map_err(|why| cannot(&why))?;
+            make_way(path, config.options.replace)
+                .map_err(|why| format!("cannot bind {}: {why}", spec.address))?;
         }
-        let fd = socket::bind(&spec).map_err(|error| cannot(&error))?;
+        let fd = bind(&spec)?;
         let file = match &spec.address {
             Address::Unix(path) => OwnFile::new(path),
             Address::Inet(_) | Address::Abstract(_) => None,
         };
-        let fd = socket::move_up(fd, LOWEST_FD).map_err(|error| cannot(&io_words(&error)))?;
-        let address = socket::local_addr(fd.as_raw_fd()).unwrap_or_else(|_| spec.address.clone());
-        let (name, config, shares) = (config.name.clone(), config.clone(), Shares::new(fd));
-        Ok(Bound { name, config, address, shares, _file: file })
+        spec.address = socket::local_addr(fd.as_raw_fd()).unwrap_or(spec.address);
+        let (name, address, shares) = (config.name.clone(), spec.address.clone(), Shares::new(fd));
+        Ok(Bound { name, config: config.clone(), address, spec, shares, _file: file })
     }
+}
+
+/// Binds a socket, above the descriptors that children get.
+fn bind(spec: &SocketSpec) -> Result<OwnedFd, String> {
+    let cannot = |why: &dyn std::fmt::Display| format!("cannot bind {}: {why}", spec.address);
+    let fd = socket::bind(spec).map_err(|error| cannot(&error))?;
+    socket::move_up(fd, LOWEST_FD).map_err(|error| cannot(&io_words(&error)))
 }
 
 /// A file that circus has made and removes again, unless somebody has put another one in its place.

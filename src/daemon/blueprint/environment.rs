@@ -5,7 +5,7 @@ use crate::config::include::join;
 use crate::config::{Files, Names, WatcherConfig, env_file};
 use crate::daemon::files::Disk;
 use crate::daemon::start::{current_dir, environ};
-use crate::sorted::{sort, sort_by};
+use crate::sorted::sort;
 use crate::sys::io_words;
 
 /// Whether it has to be put together anew for each process, since files may have changed.
@@ -21,7 +21,9 @@ pub fn environment(config: &WatcherConfig) -> Result<Names, String> {
     let options = &config.options;
     let mut env = config.environment(&if options.copy_env { environ() } else { Names::new() });
     if let Some(path) = &options.env_file {
-        env.extend(from_file(path)?);
+        for (name, value) in from_file(path)? {
+            env.insert(name, value);
+        }
     }
     if let Some(directory) = &options.virtualenv {
         let directory = join(&current_dir(), directory);
@@ -65,33 +67,39 @@ fn activate(env: &mut Names, directory: &str, version: Option<&str>) -> Result<(
 fn site_packages(directory: &str, version: Option<&str>) -> Result<String, String> {
     let lib = join(directory, "lib");
     let listed = Disk.list(&lib).map_err(|error| format!("virtualenv: {lib}: {}", io_words(&error)))?;
-    let site = |name: &str| join(&join(&lib, name), "site-packages");
-    let versions = listed.into_iter().filter_map(|name| Some((version_of(&name)?, name)));
-    let mut found: Vec<_> = versions.filter(|(_, name)| Disk.list(&site(name)).is_ok()).collect();
-    sort_by(&mut found, |(a, _), (b, _)| a < b);
-    let asked = |name: &str| version.is_some_and(|version| name.ends_with(version.trim()));
-    let chosen = found.iter().find(|(_, name)| asked(name)).or(found.last());
-    chosen
-        .map(|(_, name)| site(name))
-        .ok_or_else(|| format!("virtualenv: {lib} has no python*/site-packages"))
+    let mut newest = ((0, 0), None);
+    for name in listed {
+        let site = format!("{lib}/{name}/site-packages");
+        let Some(number) = version_of(&name).filter(|_| Disk.list(&site).is_ok()) else { continue };
+        if version.is_some_and(|version| name.ends_with(version.trim())) {
+            return Ok(site);
+        }
+        if number >= newest.0 {
+            newest = (number, Some(site));
+        }
+    }
+    newest.1.ok_or_else(|| format!("virtualenv: {lib} has no python*/site-packages"))
 }
 
 /// The numbers in `python3.11` or `pypy3.10`.
-fn version_of(name: &str) -> Option<Vec<u32>> {
+fn version_of(name: &str) -> Option<(u32, u32)> {
     let version = name.strip_prefix("python").or_else(|| name.strip_prefix("pypy"))?;
-    version.split('.').map(|part| part.parse().ok()).collect()
+    let (major, minor) = version.split_once('.').unwrap_or((version, "0"));
+    Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 /// The directories that the `*.pth` files of a directory list and that are there, in the order of the files' names.
 fn listed_in_pth(site: &str) -> Vec<String> {
-    let files = Disk.list(site).unwrap_or_default().into_iter().filter(|name| name.ends_with(".pth"));
     let mut directories: Vec<String> = Vec::new();
-    for name in sort(files.collect()) {
-        let Ok(text) = Disk.read_regular(&join(site, &name)) else { continue };
-        for line in text.lines().filter(|line| !line.starts_with(['#']) && !line.starts_with("import")) {
-            let directory = join(site, line.trim_end());
-            let wanted = !line.trim().is_empty() && Disk.list(&directory).is_ok();
-            if wanted && !directories.contains(&directory) {
+    for name in sort(Disk.list(site).unwrap_or_default()) {
+        if !name.ends_with(".pth") {
+            continue;
+        }
+        let text = Disk.read_regular(&join(site, &name)).unwrap_or_default();
+        for line in text.lines().map(str::trim_end) {
+            let directory = join(site, line);
+            let ignored = line.is_empty() || line.starts_with('#') || line.starts_with("import");
+            if !ignored && Disk.list(&directory).is_ok() && !directories.contains(&directory) {
                 directories.push(directory);
             }
         }

@@ -3,7 +3,6 @@
 use crate::config::expand;
 use crate::config::{Names, WatcherConfig};
 use crate::daemon::sockets::Sockets;
-use crate::sorted::sort;
 
 /// A socket that children inherit.
 pub struct Inherited {
@@ -25,18 +24,22 @@ pub fn inherited(config: &WatcherConfig, env: &Names, sockets: &Sockets) -> Resu
     if !config.options.use_sockets {
         return Ok(Vec::new());
     }
-    let listed = config.options.sockets.as_deref().map(str::to_lowercase);
-    let listed: Vec<&str> = listed.iter().flat_map(|text| text.split_whitespace()).collect();
-    if let Some(unknown) = listed.iter().find(|name| !sockets.has(name)) {
-        return Err(format!("sockets = names {unknown}, and there is no [socket:{unknown}]"));
+    let text = config.options.sockets.as_deref().map(str::to_lowercase).unwrap_or_default();
+    let mut listed = Vec::new();
+    for name in text.split([' ', '\t', '\n', ',']).filter(|name| !name.is_empty()) {
+        if !sockets.has(name) {
+            return Err(format!("sockets = names {name}, and there is no [socket:{name}]"));
+        }
+        listed.push(name);
     }
-    let wanted = |name: &str| match (listed.is_empty(), named.is_empty()) {
-        (false, _) => listed.contains(&name) || named.iter().any(|n| n == name),
-        (true, false) => named.iter().any(|n| n == name),
-        (true, true) => true,
-    };
-    let all = sockets.names().filter(|name| wanted(name));
-    Ok(all.map(|name| Inherited { name: name.into(), named: named.iter().any(|n| n == name) }).collect())
+    let mut inherited = Vec::new();
+    for name in sockets.names() {
+        let is_named = named.iter().any(|named| named == name);
+        if is_named || listed.contains(&name) || (listed.is_empty() && named.is_empty()) {
+            inherited.push(Inherited { name: name.into(), named: is_named });
+        }
+    }
+    Ok(inherited)
 }
 
 /// The sockets that the command line and the environment refer to.
@@ -65,18 +68,21 @@ pub fn on_stdin(config: &WatcherConfig, sockets: &Sockets) -> Result<Option<Stri
 /// There is no socket of one of the names, or none at all.
 pub fn awaited(config: &WatcherConfig, sockets: &Sockets) -> Result<Vec<String>, String> {
     let env = super::environment::environment(config)?;
-    let mut names: Vec<String> = inherited(config, &env, sockets)?.into_iter().map(|i| i.name).collect();
-    names.extend(on_stdin(config, sockets)?);
+    let mut names = Vec::new();
+    for socket in inherited(config, &env, sockets)? {
+        names.push(socket.name);
+    }
+    if let Some(name) = on_stdin(config, sockets)?.filter(|name| !names.contains(name)) {
+        names.push(name);
+    }
     if names.is_empty() {
         names = named(config, &env);
     }
     if names.is_empty() {
-        names = sockets.names().map(str::to_string).collect();
+        sockets.names().for_each(|name| names.push(name.into()));
     }
     if names.is_empty() {
         return Err("on_demand needs a [socket:NAME], and there is none".into());
     }
-    let mut names = sort(names);
-    names.dedup();
     Ok(names)
 }

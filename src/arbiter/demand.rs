@@ -30,7 +30,7 @@ pub(super) enum Look {
 pub(super) struct Demand {
     pub(super) look: Look,
     /// How the processes of the last start fared.
-    pub(super) chain: Chain,
+    chain: Chain,
     /// The sockets are not looked at before.
     not_before: Time,
 }
@@ -106,6 +106,11 @@ impl Watcher {
         };
         let delay = if self.demand.chain.bad > 0 { self.demand.chain.delay() } else { 0.0 };
         self.demand.not_before = ctx.now.plus(delay);
+    }
+
+    /// What comes before a process in an empty slot: with `on_demand`, how those of the last start fared.
+    pub(super) fn first_chain(&self) -> Chain {
+        if self.config.options.on_demand { self.demand.chain } else { Chain::default() }
     }
 
     /// Somebody wants it to wait from now on, whatever has been.

@@ -334,7 +334,7 @@ impl Watcher {
             let retry = self.retries.swap_remove(n);
             self.spawn(retry.chain, None, ctx);
         } else if self.missing() > 0 {
-            self.spawn(self.demand.chain, None, ctx);
+            self.spawn(self.first_chain(), None, ctx);
         }
     }
 

@@ -66,9 +66,15 @@ impl Daemon {
         }
     }
 
+    /// A process of a watcher has ended, or was not spawned after all: its sockets are another's now, or nobody's.
+    pub(super) fn leave_sockets(&mut self, watcher: WatcherId, wid: u32) {
+        self.sockets.leave(watcher, wid);
+        self.unsettled.push(watcher);
+    }
+
     /// Closes the sockets that no process has and none is to come for.
     pub(super) fn settle_sockets(&mut self) {
-        for id in std::mem::take(&mut self.sockets.unsettled) {
+        for id in std::mem::take(&mut self.unsettled) {
             let places = self.arbiter.watcher(id).map_or(0, |watcher| watcher.places());
             for fd in self.sockets.prune(id, places) {
                 self.unwatch(fd.as_raw_fd());

@@ -87,6 +87,8 @@ pub struct Daemon {
     pub(super) pipes: Sorted<Pid, [Option<PipeId>; 2]>,
     /// Watchers with `on_demand` that wait, and the descriptors of their sockets.
     pub(super) waiting: Sorted<WatcherId, Vec<RawFd>>,
+    /// Watchers that may have sockets which no process needs any more.
+    pub(super) unsettled: Vec<WatcherId>,
     /// Spawns that are still to be done.
     pub(super) spawns: VecDeque<(WatcherId, u32)>,
     /// Pipes that have more to read.
@@ -148,6 +150,7 @@ impl Daemon {
             outputs: Sorted::new(),
             pipes: Sorted::new(),
             waiting: Sorted::new(),
+            unsettled: Vec::new(),
             spawns: VecDeque::new(),
             ready_pipes: VecDeque::new(),
             groups: Sorted::new(),

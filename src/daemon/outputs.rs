@@ -80,7 +80,7 @@ impl Daemon {
         match self.try_spawn(id, wid) {
             Ok(pid) => Event::Spawned { watcher: id, pid },
             Err(reason) => {
-                self.sockets.leave(id, wid);
+                self.leave_sockets(id, wid);
                 Event::SpawnFailed { watcher: id, reason }
             }
         }
@@ -168,7 +168,7 @@ impl Daemon {
     /// where it is wanted now.
     pub(super) fn remake(&mut self, id: WatcherId) {
         self.blueprints.remove(&id);
-        self.sockets.unsettled.push(id);
+        self.unsettled.push(id);
         self.look_again(id);
         let Some(outputs) = self.outputs.remove(&id) else { return };
         let mut moved = Outputs::default();
@@ -219,6 +219,7 @@ impl Daemon {
         self.close_outputs(id);
         self.unwatch_sockets(id);
         self.sockets.forget(id);
+        self.unsettled.push(id);
         self.blueprints.remove(&id);
         self.spawns.retain(|(watcher, _)| *watcher != id);
     }

@@ -87,7 +87,7 @@ impl Daemon {
             && let Some(id) = self.arbiter.find(watcher).map(|watcher| watcher.id)
         {
             self.close_outputs(id);
-            self.sockets.unsettled.push(id);
+            self.unsettled.push(id);
         }
         self.tell_subscribers(watcher, what);
     }

@@ -55,7 +55,7 @@ impl Daemon {
     pub(super) fn reap_one(&mut self, pid: Pid) {
         let group = signal::group_of(pid).unwrap_or(pid);
         if let Some((watcher, wid)) = self.arbiter.owner(pid) {
-            self.sockets.leave(watcher, wid);
+            self.leave_sockets(watcher, wid);
         }
         if let Err(error) = wait::reap(pid) {
             let why = sys::io_words(&error);

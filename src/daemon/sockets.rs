@@ -40,11 +40,7 @@ pub struct Bound {
 
 /// All bound sockets, by name.
 #[derive(Default)]
-pub struct Sockets {
-    all: Vec<Bound>,
-    /// Watchers that may have sockets which no process needs any more.
-    pub unsettled: Vec<WatcherId>,
-}
+pub struct Sockets(Vec<Bound>);
 
 impl Sockets {
     /// Binds all of them, or none. One whose options are wrong is left out, as in Circus: the watchers that need it
@@ -59,11 +55,11 @@ impl Sockets {
         let sound = configs.iter().filter(|config| config.broken.is_none());
         let mut bound = sound.map(one).collect::<Result<Vec<_>, _>>()?;
         sort_by(&mut bound, |a, b| a.name < b.name);
-        Ok(Sockets { all: bound, unsettled: Vec::new() })
+        Ok(Sockets(bound))
     }
 
     fn get(&self, name: &str) -> Option<&Bound> {
-        self.all.iter().find(|socket| socket.name == name)
+        self.0.iter().find(|socket| socket.name == name)
     }
 
     /// Whether there is a socket of that name.
@@ -78,7 +74,7 @@ impl Sockets {
 
     /// The names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.all.iter().map(|socket| socket.name.as_str())
+        self.0.iter().map(|socket| socket.name.as_str())
     }
 
     /// The descriptors of a name: one, or several with so_reuseport.
@@ -91,7 +87,7 @@ impl Sockets {
     /// # Errors
     /// A socket of its own cannot be bound.
     pub fn take(&mut self, name: &str, user: User) -> Result<RawFd, String> {
-        let socket = self.all.iter_mut().find(|socket| socket.name == name);
+        let socket = self.0.iter_mut().find(|socket| socket.name == name);
         let socket = socket.ok_or_else(|| format!("there is no [socket:{name}]"))?;
         if !socket.is_shared() {
             return socket.shares.fds().next().ok_or_else(|| format!("[socket:{name}] is closed"));
@@ -102,32 +98,30 @@ impl Sockets {
 
     /// A process has ended, or was not spawned after all.
     pub fn leave(&mut self, watcher: WatcherId, wid: u32) {
-        for socket in self.all.iter_mut().filter(|socket| socket.is_shared()) {
+        for socket in self.0.iter_mut().filter(|socket| socket.is_shared()) {
             socket.shares.leave(watcher, wid);
-            self.unsettled.push(watcher);
         }
     }
 
     /// A watcher is gone, whatever becomes of its processes.
     pub fn forget(&mut self, watcher: WatcherId) {
-        self.all.iter_mut().for_each(|socket| socket.shares.forget(watcher));
-        self.unsettled.push(watcher);
+        self.0.iter_mut().for_each(|socket| socket.shares.forget(watcher));
     }
 
     /// Takes out what a watcher has and does not need with `keep` processes.
     pub fn prune(&mut self, watcher: WatcherId, keep: usize) -> Vec<OwnedFd> {
-        let shared = self.all.iter_mut().filter(|socket| socket.is_shared());
+        let shared = self.0.iter_mut().filter(|socket| socket.is_shared());
         shared.flat_map(|socket| socket.shares.prune(watcher, keep)).collect()
     }
 
     /// The sockets, by name.
     pub fn all(&self) -> &[Bound] {
-        &self.all
+        &self.0
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.all.is_empty()
+        self.0.is_empty()
     }
 }
 

@@ -4,8 +4,10 @@
 //! known here; who stands elsewhere, in a directory service, is reported with that restriction.
 
 use crate::config::include::{join, tidy};
+use crate::config::ini::shorten;
 use crate::config::{
-    Config, Files, Finding, Names, Origins, Severity, SocketConfig, StreamKind, WatcherConfig, words,
+    Config, Files, Finding, Names, Origins, PluginConfig, PluginKind, Severity, SocketConfig, StreamKind,
+    WatcherConfig, plugin, words,
 };
 use crate::sorted::Sorted;
 use std::io::ErrorKind;
@@ -26,6 +28,7 @@ pub fn check(config: &Config, files: &dyn Files, environ: &Names, cwd: &str) -> 
     }
     config.watchers.iter().for_each(|watcher| system.watcher(watcher));
     config.sockets.iter().for_each(|socket| system.socket(socket));
+    config.plugins.iter().for_each(|plugin| system.plugin(plugin, environ));
     system.findings
 }
 
@@ -102,6 +105,25 @@ impl<'a> System<'a> {
     fn socket(&mut self, socket: &SocketConfig) {
         if let Some(path) = socket.options.path.as_ref().filter(|path| !path.starts_with('@')) {
             self.parent((&socket.origins, "path"), path);
+        }
+    }
+
+    /// What runs a plugin.
+    fn plugin(&mut self, plugin: &PluginConfig, environ: &Names) {
+        let runs = |cmd: &str| plugin.watcher(cmd.into(), environ.clone(), false);
+        match plugin.kind() {
+            Some(PluginKind::Program) => {
+                self.watcher(&runs(plugin.options.cmd.as_deref().unwrap_or_default()))
+            }
+            Some(PluginKind::Python) => {
+                let path = environ.get("PATH").map_or(PATH, String::as_str);
+                if !path.split(':').any(|dir| self.exists(&join(&join(self.cwd, dir), plugin::RUNNER))) {
+                    let class = shorten(plugin.options.class.as_deref().unwrap_or_default());
+                    let message = format!("`{class}` is a Python class, and {}", plugin::NO_RUNNER);
+                    self.find(Severity::Error, (&plugin.origins, "use"), message);
+                }
+            }
+            Some(PluginKind::Builtin(_)) | None => {}
         }
     }
 
@@ -226,6 +248,7 @@ mod tests {
         fn list(&self, dir: &str) -> io::Result<Vec<String>> {
             match dir {
                 "/bin" => Ok(vec!["sh".into()]),
+                "/venv/bin" if self.0.contains("# venv") => Ok(vec!["circus-plugin".into()]),
                 "/w" | "/w/sub" => Ok(vec!["run".into()]),
                 "/secret" | "/secret/bin" => Err(ErrorKind::PermissionDenied.into()),
                 _ => Err(ErrorKind::NotFound.into()),
@@ -237,7 +260,8 @@ mod tests {
         let machine = Machine(text);
         let config = load("/c", &machine, &Names::new(), "/w").config.unwrap();
         let show = |f: &Finding| format!("{} {} {}", f.origin.line, f.severity.word(), f.message);
-        check(&config, &machine, &Names::new(), "/w").iter().map(show).collect()
+        let environ = Names::from_iter([("PATH".to_string(), "/bin:/venv/bin".to_string())]);
+        check(&config, &machine, &environ, "/w").iter().map(show).collect()
     }
 
     #[test]
@@ -254,6 +278,8 @@ mod tests {
             "[socket:a]\npath = /w/x",
             "[watcher:a]\ncmd = ls\nenv_file = run",
             "[watcher:a]\ncmd = sh\nenv_file = -none",
+            "[plugin:a]\ncmd = sh -c x\nuid = www",
+            "[plugin:a]\nuse = my.Plugin\n# venv",
         ];
         for text in cases {
             assert_eq!(found(text), [""; 0], "{text}");
@@ -280,6 +306,16 @@ mod tests {
             ("[watcher:a]\ncmd = sh\ncopy_env = 1\nvirtualenv = none", "4 error there is no `/w/none/lib`"),
             ("[circus]\npidfile = /run/x/y", "2 error the directory `/run/x` does not exist"),
             ("[circus]\nendpoint_owner = me", "2 error there is no user `me` in /etc/passwd"),
+            (
+                "[plugin:a]\nuse = my.Plugin",
+                "2 error `my.Plugin` is a Python class, and circus-plugin, which runs it, is not in the PATH of \
+                 circus: pip install circus, or write `cmd = PROGRAM`",
+            ),
+            (
+                "[plugin:a]\ncmd = ls",
+                "2 error there is no program `ls` in the PATH of the processes (/bin:/venv/bin)",
+            ),
+            ("[plugin:a]\ncmd = sh\nuid = nobody", "3 error there is no user `nobody` in /etc/passwd"),
             ("[socket:a]\npath = /run/x/y", "2 error the directory `/run/x` does not exist"),
         ];
         for (text, wanted) in cases {

@@ -102,7 +102,7 @@ impl Daemon {
         (child.stdin, child.stdout, child.stderr) = before;
         let pid = spawned.map_err(|error| say(&error, blueprint))?;
         self.groups.remove(&pid); // a group of this number is over, else the process could not have it
-        self.attach(pid, pipes);
+        self.attach(pid, wid, pipes);
         if let Some((ours, _)) = connection {
             self.take_in_plugin(ours, pid, uid);
         }
@@ -135,12 +135,12 @@ impl Daemon {
     }
 
     /// Reads what the new process writes from now on.
-    fn attach(&mut self, pid: Pid, pipes: [Option<NewPipe>; 2]) {
+    fn attach(&mut self, pid: Pid, wid: u32, pipes: [Option<NewPipe>; 2]) {
         let mut ids = [None, None];
         for (place, pipe) in ids.iter_mut().zip(pipes) {
             let Some(NewPipe { reader, sink, .. }) = pipe else { continue };
             let fd = reader.as_raw_fd();
-            let Some(id) = self.streams.attach(reader, sink, pid) else { continue };
+            let Some(id) = self.streams.attach(reader, sink, (pid, wid)) else { continue };
             if let Err(error) = self.watch_pipe(fd, id) {
                 let why = sys::io_words(&error);
                 self.log.error(format_args!("the output of {pid} cannot be read: {why}"));
@@ -169,6 +169,23 @@ impl Daemon {
                 self.streams.release(sink, self.now, &mut self.log);
             }
         }
+        if let Err(why) = self.redirect_outputs(id) {
+            self.log.log(Level::Error, format_args!("{why}; output goes where it went before"));
+        }
+    }
+
+    /// Leads the pipes of running processes to sinks of their own, or to a common one, where that has changed.
+    fn redirect_outputs(&mut self, id: WatcherId) -> Result<(), String> {
+        for (pipe, old, wid) in self.streams.pipes_of(id) {
+            let Some(watcher) = self.arbiter.watcher(id) else { return Ok(()) };
+            let stream = stream_of(old.channel, &watcher.config);
+            if stream.is_some_and(|stream| owner(id, old.channel, stream, wid) != old)
+                && let Some(sink) = self.sink(id, wid, old.channel)?
+            {
+                self.streams.redirect(pipe, sink, self.now, &mut self.log);
+            }
+        }
+        Ok(())
     }
 
     /// Leads a sink to where the options want it now; false when they want none of its kind.

@@ -32,6 +32,7 @@ pub use self::sink::{Channel, Owner, Source};
 use self::sink::{Sink, Target};
 use self::table::Table;
 use super::log::Log;
+use crate::arbiter::WatcherId;
 use crate::config::StreamConfig;
 use crate::sorted::Sorted;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -153,14 +154,41 @@ impl Streams {
         Ok(())
     }
 
-    /// Takes over the reading end of a pipe, which must be non-blocking; `None`, and the pipe is closed, when
-    /// there is no such sink.
-    pub fn attach(&mut self, fd: OwnedFd, sink: SinkId, pid: i32) -> Option<PipeId> {
+    /// Takes over the reading end of a pipe, which must be non-blocking, of a process with its pid and its number
+    /// within the watcher; `None`, and the pipe is closed, when there is no such sink.
+    pub fn attach(&mut self, fd: OwnedFd, sink: SinkId, process: (i32, u32)) -> Option<PipeId> {
         let feeds = self.sinks.get_mut(sink.0)?;
         feeds.pipes += 1;
         let target = feeds.target;
         self.count(target, 0, 1);
-        Some(PipeId(self.pipes.insert(Pipe::new(fd, pid, sink))))
+        Some(PipeId(self.pipes.insert(Pipe::new(fd, process, sink))))
+    }
+
+    /// The pipes of a watcher's processes, each with the owner of its sink and the number of its process.
+    pub fn pipes_of(&self, watcher: WatcherId) -> Vec<(PipeId, Owner, u32)> {
+        let owner = |pipe: &Pipe| Some(self.sinks.get(pipe.sink.0)?.owner);
+        let pipes = self.pipes.iter().filter_map(|(id, pipe)| Some((PipeId(id), owner(pipe)?, pipe.wid)));
+        pipes.filter(|(_, owner, _)| owner.watcher == watcher).collect()
+    }
+
+    /// Leads a pipe to another sink.
+    pub fn redirect(&mut self, id: PipeId, sink: SinkId, now: Instant, log: &mut Log) {
+        let Some(new) = self.sinks.get_mut(sink.0) else { return };
+        let Some(pipe) = self.pipes.get_mut(id.0) else { return };
+        new.pipes += 1;
+        let target = new.target;
+        let old = std::mem::replace(&mut pipe.sink, sink);
+        self.count(target, 0, 1);
+        self.leave(old, now, log);
+    }
+
+    /// A pipe does not feed a sink any more.
+    fn leave(&mut self, sink: SinkId, now: Instant, log: &mut Log) {
+        let Some(left) = self.sinks.get_mut(sink.0) else { return };
+        left.pipes -= 1;
+        let target = left.target;
+        self.count(target, 0, -1);
+        self.forget_sink(sink, now, log);
     }
 
     /// The descriptor of a pipe.
@@ -178,11 +206,7 @@ impl Streams {
         self.write_tail(id, now, log);
         let Some(pipe) = self.pipes.remove(id.0) else { return };
         self.large -= u32::from(pipe.large);
-        let Some(sink) = self.sinks.get_mut(pipe.sink.0) else { return };
-        sink.pipes -= 1;
-        let target = sink.target;
-        self.count(target, 0, -1);
-        self.forget_sink(pipe.sink, now, log);
+        self.leave(pipe.sink, now, log);
     }
 
     /// Opens all files again, after somebody has moved them away.

@@ -20,6 +20,8 @@ const LARGE: i32 = 256 * 1024;
 pub(super) struct Pipe {
     pub(super) file: File,
     pub(super) pid: i32,
+    /// The number of the process within its watcher.
+    pub(super) wid: u32,
     pub(super) sink: SinkId,
     /// The line that has no end yet, when other processes write to the same place.
     pub(super) tail: Vec<u8>,
@@ -30,8 +32,8 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    pub(super) fn new(fd: OwnedFd, pid: i32, sink: SinkId) -> Self {
-        Pipe { file: fd.into(), pid, sink, tail: Vec::new(), hung_up: false, large: false }
+    pub(super) fn new(fd: OwnedFd, (pid, wid): (i32, u32), sink: SinkId) -> Self {
+        Pipe { file: fd.into(), pid, wid, sink, tail: Vec::new(), hung_up: false, large: false }
     }
 }
 

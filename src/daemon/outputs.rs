@@ -4,6 +4,7 @@ use super::blueprint::Blueprint;
 use super::eventloop::Daemon;
 use super::log::Level;
 use super::streams::SinkId;
+use super::streams::ring::{Channel, LARGEST_RING, RING, Writer};
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::expand::{self, expand};
 use crate::config::{StreamConfig, WatcherConfig};
@@ -16,13 +17,6 @@ use std::os::fd::{AsRawFd, OwnedFd};
 /// some ten microseconds.
 const MOST_BLUEPRINTS: usize = 16;
 
-/// The two outputs of a process.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Channel {
-    Stdout,
-    Stderr,
-}
-
 const CHANNELS: [Channel; 2] = [Channel::Stdout, Channel::Stderr];
 
 impl Channel {
@@ -33,7 +27,8 @@ impl Channel {
         }
     }
 
-    fn config(self, config: &WatcherConfig) -> Option<&StreamConfig> {
+    /// What is to become of it; nothing: circus does not read it.
+    pub(super) fn config(self, config: &WatcherConfig) -> Option<&StreamConfig> {
         match self {
             Channel::Stdout => config.stdout_stream.as_deref().filter(|_| !config.options.close_child_stdout),
             Channel::Stderr => config.stderr_stream.as_deref().filter(|_| !config.options.close_child_stderr),
@@ -53,6 +48,7 @@ struct NewPipe {
     reader: OwnedFd,
     writer: OwnedFd,
     sink: SinkId,
+    channel: Channel,
 }
 
 /// What the sink of a wid is called in the table: all wids share one unless the configuration tells them apart.
@@ -107,7 +103,7 @@ impl Daemon {
         (child.stdout, child.stderr) = before;
         let pid = spawned.map_err(|error| say(&error, blueprint))?;
         self.groups.remove(&pid); // a group of this number is over, else the process could not have it
-        self.attach(pid, pipes);
+        self.attach(id, wid, pid, pipes);
         Ok(pid)
     }
 
@@ -116,7 +112,7 @@ impl Daemon {
         for (place, channel) in pipes.iter_mut().zip(CHANNELS) {
             if let Some(sink) = self.sink(id, wid, channel)? {
                 let (reader, writer) = process::pipe().map_err(|e| format!("pipe: {}", sys::io_words(&e)))?;
-                *place = Some(NewPipe { reader, writer, sink });
+                *place = Some(NewPipe { reader, writer, sink, channel });
             }
         }
         Ok(pipes)
@@ -140,12 +136,15 @@ impl Daemon {
     }
 
     /// Reads what the new process writes from now on.
-    fn attach(&mut self, pid: Pid, pipes: [Option<NewPipe>; 2]) {
+    fn attach(&mut self, watcher: WatcherId, wid: u32, pid: Pid, pipes: [Option<NewPipe>; 2]) {
+        let limit = self.ring_limit(watcher);
         let mut ids = [None, None];
         for (place, pipe) in ids.iter_mut().zip(pipes) {
-            let Some(NewPipe { reader, sink, .. }) = pipe else { continue };
+            let Some(NewPipe { reader, sink, channel, .. }) = pipe else { continue };
             let fd = reader.as_raw_fd();
-            let Some(id) = self.streams.attach(reader, sink, pid) else { continue };
+            let writer = Writer { watcher, pid, wid, channel };
+            let Some(id) = self.streams.attach(reader, sink, writer) else { continue };
+            self.streams.rings.open(watcher, channel, limit);
             if let Err(error) = self.watch_pipe(fd, id) {
                 let why = sys::io_words(&error);
                 self.log.error(format_args!("the output of {pid} cannot be read: {why}"));
@@ -159,10 +158,17 @@ impl Daemon {
         }
     }
 
+    /// How much of the newest output of a watcher is kept in memory.
+    fn ring_limit(&self, id: WatcherId) -> usize {
+        let bytes = self.arbiter.watcher(id).and_then(|watcher| watcher.config.options.ring_bytes);
+        bytes.map_or(RING, |bytes| usize::try_from(bytes).unwrap_or(0).min(LARGEST_RING))
+    }
+
     /// The options of a watcher have changed: what was made from them is made anew, and its processes' output goes
     /// where it is wanted now.
     pub(super) fn remake(&mut self, id: WatcherId) {
         self.blueprints.remove(&id);
+        self.streams.rings.resize(id, self.ring_limit(id));
         let Some(outputs) = self.outputs.remove(&id) else { return };
         let mut moved = Outputs::default();
         for ((channel, wid), sink) in outputs.sinks {
@@ -210,6 +216,7 @@ impl Daemon {
     /// A watcher is gone.
     pub(super) fn forget(&mut self, id: WatcherId) {
         self.close_outputs(id);
+        self.streams.rings.remove(id);
         self.blueprints.remove(&id);
         self.spawns.retain(|(watcher, _)| *watcher != id);
     }

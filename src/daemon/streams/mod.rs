@@ -19,11 +19,13 @@ pub mod file;
 pub mod format;
 pub mod outlet;
 pub mod plan;
+pub mod ring;
 mod sink;
 mod table;
 
 use self::outlet::Place;
 use self::plan::Plan;
+use self::ring::{Rings, Writer};
 use self::sink::{Sink, Target};
 use self::table::Table;
 use super::log::Log;
@@ -65,7 +67,7 @@ pub enum Progress {
 /// The reading end of one output of a process.
 struct Pipe {
     file: File,
-    pid: i32,
+    writer: Writer,
     sink: SinkId,
     /// The line that has no end yet, when other processes write to the same place.
     tail: Vec<u8>,
@@ -83,6 +85,8 @@ pub struct Streams {
     pipes: Table<Pipe>,
     sinks: Table<Sink>,
     targets: Table<Target>,
+    /// The newest output of each watcher.
+    pub rings: Rings,
     /// Room for an unfinished line and, from [`LINE_MAX`] on, for what is read behind it.
     buffer: Box<[u8]>,
     /// Room for lines that get something around them.
@@ -107,6 +111,7 @@ impl Streams {
             pipes: Table::new(),
             sinks: Table::new(),
             targets: Table::new(),
+            rings: Rings::default(),
             buffer: vec![0; LINE_MAX + CHUNK].into(),
             scratch: Vec::new(),
             stalled: Vec::new(),
@@ -169,12 +174,12 @@ impl Streams {
 
     /// Takes over the reading end of a pipe, which must be non-blocking; `None`, and the pipe is closed, when
     /// there is no such sink.
-    pub fn attach(&mut self, fd: OwnedFd, sink: SinkId, pid: i32) -> Option<PipeId> {
+    pub fn attach(&mut self, fd: OwnedFd, sink: SinkId, writer: Writer) -> Option<PipeId> {
         let feeds = self.sinks.get_mut(sink.0)?;
         feeds.pipes += 1;
         let target = feeds.target;
         self.count(target, 0, 1);
-        Some(PipeId(self.pipes.insert(Pipe { file: fd.into(), pid, sink, tail: Vec::new() })))
+        Some(PipeId(self.pipes.insert(Pipe { file: fd.into(), writer, sink, tail: Vec::new() })))
     }
 
     /// The descriptor of a pipe.
@@ -184,7 +189,7 @@ impl Streams {
 
     /// The process whose output a pipe carries.
     pub fn pid(&self, id: PipeId) -> Option<i32> {
-        self.pipes.get(id.0).map(|pipe| pipe.pid)
+        self.pipes.get(id.0).map(|pipe| pipe.writer.pid)
     }
 
     /// Passes on what can be read, until there is nothing or about `budget` bytes are used up, fewer where each
@@ -304,6 +309,7 @@ impl Streams {
         match pipe.file.read(room) {
             Ok(0) => Chunk::End,
             Ok(n) => {
+                self.rings.note(&pipe.writer, room.get(..n).unwrap_or_default());
                 self.deliver(id, n, now, log);
                 Chunk::Bytes(n)
             }
@@ -333,7 +339,7 @@ impl Streams {
             room.copy_from_slice(&tail);
         }
         let bytes = self.buffer.get(start..LINE_MAX + whole).unwrap_or_default();
-        target.write(&mut sink.format, pipe.pid, bytes, false, &mut self.scratch, now);
+        target.write(&mut sink.format, pipe.writer.pid, bytes, false, &mut self.scratch, now);
         let target = sink.target;
         self.settle(target, log);
     }
@@ -341,10 +347,11 @@ impl Streams {
     /// Writes the unfinished line of a pipe as it is.
     fn write_tail(&mut self, id: PipeId, now: Instant, log: &mut Log) {
         let Some(pipe) = self.pipes.get_mut(id.0) else { return };
+        self.rings.ended(&pipe.writer);
         let tail = std::mem::take(&mut pipe.tail);
         let Some(sink) = self.sinks.get_mut(pipe.sink.0) else { return };
         let Some(target) = self.targets.get_mut(sink.target) else { return };
-        target.write(&mut sink.format, pipe.pid, &tail, true, &mut self.scratch, now);
+        target.write(&mut sink.format, pipe.writer.pid, &tail, true, &mut self.scratch, now);
         let target = sink.target;
         self.settle(target, log);
     }

@@ -52,6 +52,11 @@ impl Chance {
     }
 }
 
+/// The standard output of this process.
+pub(super) fn writer_of(pid: i32) -> Writer {
+    Writer { watcher: crate::arbiter::WatcherId(0), pid, wid: 1, channel: ring::Channel::Stdout }
+}
+
 /// Streams with a directory for their files and one for their log.
 struct Stage {
     streams: Streams,
@@ -88,7 +93,7 @@ impl Stage {
 
     fn attach(&mut self, sink: SinkId, pid: i32) -> (PipeId, File) {
         let (reader, writer) = pipe().unwrap();
-        (self.streams.attach(reader, sink, pid).unwrap(), File::from(writer))
+        (self.streams.attach(reader, sink, writer_of(pid)).unwrap(), File::from(writer))
     }
 
     fn read(&mut self, id: PipeId) -> Progress {
@@ -248,7 +253,7 @@ fn outputs_with_one_file_share_it() {
         assert!(stage.streams.sinks.get(sink.0).is_none());
     }
     assert_eq!((stage.streams.targets.ids().len(), stage.streams.pipes.ids().len()), (0, 0));
-    assert!(stage.streams.attach(pipe().unwrap().0, plain, 1).is_none());
+    assert!(stage.streams.attach(pipe().unwrap().0, plain, writer_of(1)).is_none());
 }
 
 #[test]
@@ -322,7 +327,7 @@ fn a_dead_process_has_said_all_and_its_child_goes_on() {
     let mut child = shell.spawn().unwrap();
     drop(shell);
     let mut stdin = child.stdin.take().unwrap();
-    let id = stage.streams.attach(reader, sink, 77).unwrap();
+    let id = stage.streams.attach(reader, sink, writer_of(77)).unwrap();
     // Another pipe into the same place, so that unfinished lines are held back.
     let (_other, _kept) = stage.attach(sink, 78);
     assert!(child.wait().unwrap().success());

@@ -4,6 +4,8 @@
 //! that does not read is not read from either, and a subscriber that does not read loses events and is told how
 //! many. All sockets are non-blocking; writing begins at once and goes on when the kernel says so.
 
+mod followers;
+
 use super::endpoint::Opened;
 use super::eventloop::Daemon;
 use super::log::Level;
@@ -14,6 +16,7 @@ use crate::control::frame::{Lines, TooLong};
 use crate::control::{self, Map, protocol, topics};
 use crate::sorted::{Sorted, sort};
 use crate::sys::{self, clock, socket};
+use followers::Follows;
 use serde_json::Value as Json;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
@@ -50,6 +53,8 @@ struct Client {
     topics: Option<Vec<String>>,
     /// How many events it has missed.
     missed: u64,
+    /// The watcher whose output it wants.
+    follows: Option<Follows>,
     /// There may be more to read.
     readable: bool,
     /// It has ended its side: it is closed when everything is written.
@@ -135,6 +140,7 @@ impl Client {
             written: 0,
             topics: None,
             missed: 0,
+            follows: None,
             readable: true,
             ended: false,
             broken: false,
@@ -278,7 +284,11 @@ impl Daemon {
         client.broken |= client.flush().is_err();
         let waits = self.clients.asked.values().any(|asked| asked.client == id);
         let Some(client) = self.clients.clients.get(&id) else { return };
-        let done = client.ended && client.queued() == 0 && !waits && client.topics.is_none();
+        let done = client.ended
+            && client.queued() == 0
+            && !waits
+            && client.topics.is_none()
+            && client.follows.is_none();
         let gone = client.broken && !client.can_be_read();
         if !alive || gone || done {
             self.close_client(id);
@@ -288,6 +298,9 @@ impl Daemon {
     fn close_client(&mut self, id: u32) {
         if let Some(client) = self.clients.clients.remove(&id) {
             self.unwatch(client.stream.as_raw_fd());
+            if client.follows.is_some() {
+                self.note_followed();
+            }
         }
         self.clients.asked.retain(|_, asked| asked.client != id);
     }
@@ -357,15 +370,16 @@ impl Daemon {
         let protocol::Incoming { id, cast, request } = incoming;
         let line = match request {
             Err(refusal) => protocol::encode_error(&id, refusal.errno, &refusal.reason, time),
-            Ok(Request::Question(question)) => match self.answer(&question) {
-                Ok(map) => protocol::encode_answer(&id, &map, time),
-                Err(refusal) => protocol::encode_error(&id, refusal.errno, &refusal.reason, time),
-            },
+            Ok(Request::Question(question)) => protocol::encode_outcome(&id, self.answer(&question), time),
             Ok(Request::Listen(topics)) => {
                 if let Some(client) = self.clients.clients.get_mut(&client) {
                     client.topics = Some(topics);
                 }
                 protocol::encode_answer(&id, &Map::new(), time)
+            }
+            Ok(Request::Tail(tail)) => protocol::encode_outcome(&id, self.tail(client, &tail), time),
+            Ok(Request::Logs { name, rotate }) => {
+                protocol::encode_outcome(&id, self.tend_logs(name.as_deref(), rotate), time)
             }
             Ok(Request::Order(order)) => return self.take_order(client, id, cast, order),
         };

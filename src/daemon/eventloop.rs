@@ -263,7 +263,9 @@ impl Daemon {
         for _ in 0..self.ready_pipes.len() {
             let Some(id) = self.ready_pipes.pop_front() else { break };
             let pid = self.streams.pid(id);
-            match (self.streams.read(id, PIPE_BUDGET, self.now, &mut self.log), pid) {
+            let progress = self.streams.read(id, PIPE_BUDGET, self.now, &mut self.log);
+            self.tell_followers();
+            match (progress, pid) {
                 (Progress::More, _) => self.pipe_ready(id),
                 (Progress::Closed, Some(pid)) => self.forget_pipe(pid, id),
                 (Progress::Drained | Progress::Closed, _) => {}

@@ -121,10 +121,14 @@ impl Log {
     }
 
     /// Opens the file of the log again, after somebody has moved it away.
-    pub fn reopen(&mut self) {
+    ///
+    /// # Errors
+    /// A sentence that says why it cannot be opened, which is logged too.
+    pub fn reopen(&mut self) -> Result<(), String> {
         let now = Instant::now();
-        self.outlet.reopen(now);
+        let reopened = self.outlet.reopen(now);
         self.say_notices(now);
+        reopened
     }
 
     /// The descriptor on which room is waited for, if messages wait for a reader.

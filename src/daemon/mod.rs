@@ -12,6 +12,7 @@ mod endpoint;
 mod eventloop;
 pub mod files;
 pub mod log;
+mod logs;
 mod matching;
 mod outputs;
 mod perform;

@@ -43,6 +43,13 @@ pub struct Outputs {
     sinks: Sorted<(Channel, u32), SinkId>,
 }
 
+impl Outputs {
+    /// All of them.
+    pub fn sinks(&self) -> Vec<SinkId> {
+        self.sinks.values().copied().collect()
+    }
+}
+
 /// Both ends of a pipe that a process is to write to.
 struct NewPipe {
     reader: OwnedFd,
@@ -217,6 +224,7 @@ impl Daemon {
     pub(super) fn forget(&mut self, id: WatcherId) {
         self.close_outputs(id);
         self.streams.rings.remove(id);
+        self.end_following(id);
         self.blueprints.remove(&id);
         self.spawns.retain(|(watcher, _)| *watcher != id);
     }

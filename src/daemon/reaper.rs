@@ -49,6 +49,7 @@ impl Daemon {
         for id in self.pipes.remove(&pid).into_iter().flatten().flatten() {
             self.streams.drain_dead(id, self.now, &mut self.log);
         }
+        self.tell_followers();
     }
 
     /// Reaps one zombie, and looks at its group.

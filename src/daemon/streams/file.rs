@@ -42,7 +42,8 @@ impl Rotation {
                 backup_count: self.backup_count.max(other.backup_count),
             },
             (true, false) => self,
-            (false, _) => other,
+            (false, true) => other,
+            (false, false) => Rotation { backup_count: self.backup_count.max(other.backup_count), ..self },
         }
     }
 }
@@ -57,6 +58,8 @@ pub struct FileStream {
     /// How many bytes the line at the end of the file has so far; 0: the file ends with a newline or is empty.
     line: usize,
     rotation: Rotation,
+    /// A rotation was asked for and waits for the end of a line.
+    due: bool,
     /// A rotation that failed is not tried again before this moment.
     not_before: Option<Instant>,
     complaint: Option<Box<str>>,
@@ -86,6 +89,7 @@ impl FileStream {
             size: 0,
             line: 0,
             rotation: Rotation::default(),
+            due: false,
             not_before: None,
             complaint: None,
             looked: None,
@@ -126,6 +130,11 @@ impl FileStream {
         self.rotation = rotation;
     }
 
+    /// Whether there is something to rotate to.
+    pub fn keeps_old(&self) -> bool {
+        self.rotation.backup_count > 0
+    }
+
     /// Writes some of the bytes, after a rotation when it is time for one.
     ///
     /// # Errors
@@ -155,6 +164,9 @@ impl FileStream {
 
     /// How many of the bytes go into this file; 0: a rotation comes first.
     fn room(&self, bytes: &[u8], now: Instant) -> usize {
+        if self.due {
+            return if self.line == 0 { 0 } else { self.line_end(bytes) };
+        }
         let put_off = self.not_before.is_some_and(|moment| now < moment);
         // One less: Circus keeps files below max_bytes.
         let free = self.rotation.max_bytes.saturating_sub(1).saturating_sub(self.size);
@@ -169,20 +181,56 @@ impl FileStream {
         if self.line == 0 && self.size > 0 {
             return 0;
         }
-        // A line that was begun here is ended here, within reason.
+        self.line_end(bytes)
+    }
+
+    /// How many of the bytes belong to the line that was begun here; it is ended here, within reason.
+    fn line_end(&self, bytes: &[u8]) -> usize {
         let line = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |newline| newline + 1);
         line.min(LINE_MAX.saturating_sub(self.line))
     }
 
+    /// Rotates now, or, while a line is being written, at its end. An empty file is left alone: false.
+    ///
+    /// # Errors
+    /// No old files are to be kept, or one of them cannot be renamed.
+    pub fn rotate_now(&mut self) -> io::Result<bool> {
+        if !self.keeps_old() {
+            return Err(io::Error::other("backup_count is 0, so that there is nothing to rotate to"));
+        }
+        self.measure();
+        if self.size == 0 {
+            return Ok(false);
+        }
+        self.due = self.line > 0;
+        if !self.due {
+            self.rotate()?;
+            self.not_before = None;
+        }
+        Ok(true)
+    }
+
+    /// Finds out how large the file is: somebody may have truncated it (logrotate's copytruncate).
+    fn measure(&mut self) {
+        if let Some(found) = self.file.as_ref().and_then(|file| file.metadata().ok()) {
+            self.resize(found.len());
+        }
+    }
+
+    fn resize(&mut self, size: u64) {
+        self.size = size;
+        if size == 0 {
+            self.line = 0;
+        }
+    }
+
     /// Rotates. If that fails, the file goes on growing for a while, which is said.
     fn make_room(&mut self, bytes: &[u8], now: Instant) {
-        // Somebody may have truncated the file (logrotate's copytruncate).
-        if let Some(found) = self.file.as_ref().and_then(|file| file.metadata().ok()) {
-            self.size = found.len();
-        }
+        self.measure();
         if self.room(bytes, now) > 0 {
             return;
         }
+        self.due = false;
         match self.rotate() {
             Ok(()) => self.not_before = None,
             Err(error) => {
@@ -228,12 +276,14 @@ impl FileStream {
         };
     }
 
-    /// Finds out, once in a while, whether the file was removed, and then begins a new one.
+    /// Finds out, once in a while, whether the file was truncated, or removed: then it begins a new one.
     fn look(&mut self, now: Instant) -> io::Result<()> {
         let due = self.looked.is_none_or(|looked| now.saturating_duration_since(looked) >= LOOK);
         if due && let Some(file) = &self.file {
             self.looked = Some(now);
-            if file.metadata()?.nlink() == 0 {
+            let found = file.metadata()?;
+            self.resize(found.len());
+            if found.nlink() == 0 {
                 self.file = None;
                 self.recover()?;
             }

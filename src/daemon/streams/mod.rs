@@ -22,6 +22,7 @@ pub mod plan;
 pub mod ring;
 mod sink;
 mod table;
+mod tend;
 
 use self::outlet::Place;
 use self::plan::Plan;
@@ -235,16 +236,6 @@ impl Streams {
         let target = sink.target;
         self.count(target, 0, -1);
         self.forget_sink(pipe.sink, now, log);
-    }
-
-    /// Opens all files again, after somebody has moved them away.
-    pub fn reopen_all(&mut self, now: Instant, log: &mut Log) {
-        for id in self.targets.ids() {
-            if let Some(target) = self.targets.get_mut(id) {
-                target.outlet.reopen(now);
-            }
-            self.settle(id, log);
-        }
     }
 
     /// The places that began to wait for a reader since the last call, to be registered for writing.

@@ -319,16 +319,37 @@ impl Outlet {
     }
 
     /// Opens the file at its path again, after somebody has moved it away. A FIFO or a console stays as it is.
-    pub fn reopen(&mut self, now: Instant) {
-        if let Some(file) = self.file()
-            && file.id().is_some()
-            && let Err(error) = file.reopen()
-        {
-            let text =
-                format!("cannot reopen {}: {}; output goes to the old file", self.place, io_words(&error));
-            self.notices.push(Notice { level: Level::Error, text });
-        }
+    ///
+    /// # Errors
+    /// A sentence that says why it cannot be opened, which is a notice too.
+    pub fn reopen(&mut self, now: Instant) -> Result<(), String> {
+        let reopened = match self.file().filter(|file| file.id().is_some()) {
+            Some(file) => file.reopen(),
+            None => Ok(()),
+        };
+        let reopened = reopened.map_err(|error| {
+            self.complain(format!(
+                "cannot reopen {}: {}; output goes to the old file",
+                self.place,
+                io_words(&error)
+            ))
+        });
         self.flush(now);
+        reopened
+    }
+
+    /// Rotates the file at the end of the line that is being written, now if there is none; false when it is empty.
+    ///
+    /// # Errors
+    /// A sentence that says why not, which is a notice too.
+    pub fn rotate(&mut self) -> Result<bool, String> {
+        let rotated = self.file().map_or(Ok(false), FileStream::rotate_now);
+        rotated.map_err(|error| self.complain(format!("cannot rotate {}: {}", self.place, io_words(&error))))
+    }
+
+    fn complain(&mut self, text: String) -> String {
+        self.notices.push(Notice { level: Level::Error, text: text.clone() });
+        text
     }
 
     /// What is to be said since the last call.

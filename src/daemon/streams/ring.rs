@@ -8,6 +8,7 @@
 //!
 //! Whoever follows the output of a watcher is handed the bytes as they come, by way of [`Rings::take_heard`].
 
+use crate::arbiter::request::Wanted;
 use crate::arbiter::{Pid, WatcherId};
 use crate::sorted::Sorted;
 use std::collections::VecDeque;
@@ -49,26 +50,13 @@ pub struct Writer {
     pub channel: Channel,
 }
 
-/// What of the output of a watcher is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// The standard output.
-    pub stdout: bool,
-    /// The standard error output.
-    pub stderr: bool,
-    /// That of one process alone.
-    pub pid: Option<Pid>,
-}
-
-impl Wanted {
-    /// Whether this is wanted.
-    pub fn wants(self, channel: Channel, pid: Pid) -> bool {
-        let channel = match channel {
-            Channel::Stdout => self.stdout,
-            Channel::Stderr => self.stderr,
-        };
-        channel && self.pid.is_none_or(|wanted| wanted == pid)
-    }
+/// Whether something of this output of this process is wanted.
+pub fn wants(wanted: Wanted, channel: Channel, pid: Pid) -> bool {
+    let channel = match channel {
+        Channel::Stdout => wanted.stdout,
+        Channel::Stderr => wanted.stderr,
+    };
+    channel && wanted.pid.is_none_or(|wanted| wanted == pid)
 }
 
 /// A line that is kept.
@@ -225,7 +213,7 @@ impl Ring {
                 false => (Channel::Stdout, &mut stdout),
             };
             let Some((piece, bytes)) = walk.next() else { break };
-            if wanted.wants(channel, piece.pid) {
+            if wants(wanted, channel, piece.pid) {
                 lines.add(channel, piece, bytes);
             }
         }

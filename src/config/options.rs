@@ -123,7 +123,7 @@ section! {
     "include_dir" => include_dir: Maybe = None, Kind::Text, Global, Fixed, Works, "directories whose *.ini files are read too";
     "debug" => debug: bool = false, Kind::Bool, Global, Fixed, Pending, "output of plugins goes to that of circus, at log level debug";
     "fqdn_prefix" => fqdn_prefix: Maybe = None, Kind::Text, Global, Fixed, Quiet, "a prefix of the name of the host; Circus shows it nowhere";
-    "log_max_bytes" => log_max_bytes: i64 = 0, Kind::Int, Global, Fixed, Pending, "how many bytes all log files may take together";
+    "log_max_bytes" => log_max_bytes: i64 = 0, Kind::Int, Global, Fixed, Works, "how many bytes all log files may take together; 0: any";
     "tombstone" => tombstone: Maybe = None, Kind::Text, Global, Fixed, Pending, "a file that says why circus ended";
     "httpd" => httpd: bool = false, Kind::Bool, Global, Fixed, Useless("there is no web console; circus ctl and the control socket do what it did"), "Circus's web console";
     "httpd_host" => httpd_host: String = "localhost".into(), Kind::Text, Global, Fixed, Quiet, "the address of Circus's web console";
@@ -220,7 +220,7 @@ section! {
     "rotate_interval" => rotate_interval: i64 = 1, Kind::Int, Watcher, Stored, Pending, "how many of those between two rotations";
     "utc" => utc: Maybe = None, Kind::Text, Watcher, Stored, Pending, "rotate by UTC instead of local time";
     "prefix" => prefix: Maybe = None, Kind::Text, Watcher, Stored, Pending, "begin each line with this";
-    "compress" => compress: Maybe = None, Kind::Text, Watcher, Stored, Pending, "compress rotated files: gzip";
+    "compress" => compress: Maybe = None, Kind::Choice(&["gzip", "none"]), Watcher, Stored, Works, "compress rotated files by running gzip";
     "refresh_time" => refresh_time: Maybe = None, Kind::Text, Watcher, Stored, Quiet, "a relic of old versions of Circus";
     }
 }

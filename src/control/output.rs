@@ -24,7 +24,7 @@ pub struct Written {
     pub stream: &'static str,
     /// The text; bytes that are no UTF-8 as [`crate::config::text`] has them.
     pub text: String,
-    /// It is a line that has no end yet.
+    /// It is a line that has no end yet and may get one.
     pub unfinished: bool,
 }
 

@@ -15,7 +15,7 @@ use std::ffi::CString;
 use std::os::fd::RawFd;
 
 /// The PATH of children whose environment has none. Circus gives them none at all.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The first descriptor that a child inherits; sd_listen_fds(3) has it so.
 const FIRST_SOCKET: RawFd = 3;
 
@@ -268,7 +268,7 @@ fn environment(
 }
 
 /// The paths at which a program may be: itself when it has a slash, else in each directory of PATH.
-fn candidates<'a>(program: &'a str, path: &'a str) -> impl Iterator<Item = String> + 'a {
+pub fn candidates<'a>(program: &'a str, path: &'a str) -> impl Iterator<Item = String> + 'a {
     let dirs = (!program.contains('/')).then(|| path.split(':'));
     let in_dir = move |dir: &str| match dir.strip_suffix('/').unwrap_or(dir) {
         "" if dir.is_empty() => format!("./{program}"),

@@ -188,11 +188,19 @@ impl Client {
             self.missed += 1;
             return;
         }
-        if self.missed > 0 {
-            let missed = std::mem::take(&mut self.missed);
-            self.out.extend_from_slice(&missed_line(missed));
-        }
+        self.say_missed();
         self.send(line);
+    }
+
+    /// Tells a client that reads again what it has missed, if anything.
+    fn say_missed(&mut self) {
+        let bytes = self.follows.as_mut().map_or(0, Follows::take_missed);
+        for (what, missed) in [("events", std::mem::take(&mut self.missed)), ("bytes", bytes)] {
+            if missed > 0 {
+                let told = protocol::encode_event("circus.missed", &control::one(what, missed.into()));
+                self.out.extend_from_slice(&told);
+            }
+        }
     }
 }
 
@@ -282,6 +290,10 @@ impl Daemon {
         let alive = self.read_requests(id);
         let Some(client) = self.clients.clients.get_mut(&id) else { return };
         client.broken |= client.flush().is_err();
+        if client.queued() == 0 {
+            client.say_missed();
+            client.broken |= client.flush().is_err();
+        }
         let waits = self.clients.asked.values().any(|asked| asked.client == id);
         let Some(client) = self.clients.clients.get(&id) else { return };
         let done = client.ended
@@ -471,9 +483,4 @@ fn event_of(what: Published, time: f64) -> (&'static str, Map) {
         data.insert("process_pid".into(), pid.into());
     }
     (name, data)
-}
-
-/// What a subscriber is told when it has missed events.
-fn missed_line(missed: u64) -> Vec<u8> {
-    protocol::encode_event("circus.missed", &control::one("events", missed.into()))
 }

@@ -7,7 +7,9 @@
 //! no end: an idle circus makes no system call.
 
 use super::blueprint::Blueprint;
+use super::budget::Budget;
 use super::clients::Clients;
+use super::compress::Compressor;
 use super::log::Log;
 use super::outputs::Outputs;
 use super::query::Samples;
@@ -85,6 +87,9 @@ pub struct Daemon {
     pub(super) groups: Sorted<Pid, ()>,
     /// Not all zombies were reaped in the last turn.
     pub(super) more_zombies: bool,
+    pub(super) compressor: Compressor,
+    /// What all log files may take.
+    pub(super) budget: Budget,
     /// What `stats` saw last.
     pub(super) samples: Samples,
     origin: Instant,
@@ -123,6 +128,7 @@ impl Daemon {
     pub fn new(parts: Parts) -> io::Result<Daemon> {
         let poll = Poll::new()?;
         let now = Instant::now();
+        let budget = Budget::new(parts.options.log_max_bytes);
         let daemon = Daemon {
             arbiter: parts.arbiter,
             options: parts.options,
@@ -141,6 +147,8 @@ impl Daemon {
             ready_pipes: VecDeque::new(),
             groups: Sorted::new(),
             more_zombies: false,
+            compressor: Compressor::default(),
+            budget,
             samples: Samples::new(),
             origin: now,
             now,
@@ -208,6 +216,7 @@ impl Daemon {
             self.now = Instant::now();
             self.turn(&events);
         }
+        self.stop_compressing();
         self.streams.finish(self.now, &mut self.log);
         self.clients.flush_all();
     }
@@ -247,6 +256,7 @@ impl Daemon {
         self.read_pipes();
         self.serve_clients(&clients);
         self.do_what_is_due();
+        self.tend_files();
         self.watch_stalled();
     }
 

@@ -12,7 +12,7 @@ use std::ffi::OsStr;
 use std::fmt::{self, Write};
 use std::os::fd::{AsFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// The most causes that are remembered at once.
@@ -129,6 +129,17 @@ impl Log {
         let reopened = self.outlet.reopen(now);
         self.say_notices(now);
         reopened
+    }
+
+    /// The file of the log and its size, if it is one.
+    pub fn file(&mut self) -> Option<(PathBuf, u64)> {
+        let Place::Path(path) = self.outlet.place().clone() else { return None };
+        Some((path, self.outlet.file()?.size()))
+    }
+
+    /// Finds out how large its file is.
+    pub fn measure(&mut self) {
+        self.outlet.file().into_iter().for_each(super::streams::file::FileStream::measure);
     }
 
     /// The descriptor on which room is waited for, if messages wait for a reader.

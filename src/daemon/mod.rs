@@ -7,7 +7,9 @@
 //! control socket.
 
 mod blueprint;
+mod budget;
 mod clients;
+mod compress;
 mod endpoint;
 mod eventloop;
 pub mod files;

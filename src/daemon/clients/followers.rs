@@ -33,15 +33,11 @@ impl Client {
         }
         wanted && !full
     }
+}
 
-    /// Hands a line on, and before it what was missed.
-    fn hand(&mut self, line: &[u8]) {
-        let missed = self.follows.as_mut().map_or(0, |follows| std::mem::take(&mut follows.missed));
-        if missed > 0 {
-            let told = protocol::encode_event("circus.missed", &control::one("bytes", missed.into()));
-            self.out.extend_from_slice(&told);
-        }
-        self.send(line);
+impl Follows {
+    pub(super) fn take_missed(&mut self) -> u64 {
+        std::mem::take(&mut self.missed)
     }
 }
 
@@ -101,7 +97,8 @@ impl Daemon {
             let mut line = None;
             for (id, client) in self.clients.clients.iter_mut() {
                 if client.overhears(&heard) {
-                    client.hand(line.get_or_insert_with(|| event_of(&watcher.config.name, &heard)));
+                    client.say_missed();
+                    client.send(line.get_or_insert_with(|| event_of(&watcher.config.name, &heard)));
                     if client.broken {
                         self.clients.revisit.push(*id);
                     }
@@ -115,7 +112,8 @@ impl Daemon {
         let line = protocol::encode_event("circus.tail_ended", &Map::new());
         for (id, client) in self.clients.clients.iter_mut() {
             if client.follows.as_ref().is_some_and(|follows| follows.watcher == watcher) {
-                client.hand(&line);
+                client.say_missed();
+                client.send(&line);
                 client.follows = None;
                 self.clients.revisit.push(*id);
             }

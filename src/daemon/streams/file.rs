@@ -4,10 +4,9 @@
 //! `max_bytes`. A line that is longer than `max_bytes` gets a file of its own; one that is longer than
 //! [`LINE_MAX`] is cut there. Without `backup_count` nothing is rotated nor truncated, as in Circus.
 
-use super::LINE_MAX;
+use super::{LINE_MAX, backups};
 use crate::sys::file::NEVER_WAIT;
 use crate::sys::io_words;
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -25,6 +24,8 @@ pub struct Rotation {
     pub max_bytes: u64,
     /// How many old files are kept; 0: no rotation.
     pub backup_count: u32,
+    /// Old files are compressed.
+    pub compress: bool,
 }
 
 impl Rotation {
@@ -36,15 +37,13 @@ impl Rotation {
     /// Of two wishes for one file: the smaller size, and the larger number of old files.
     #[must_use]
     pub fn with(self, other: Self) -> Self {
-        match (self.is_on(), other.is_on()) {
-            (true, true) => Rotation {
-                max_bytes: self.max_bytes.min(other.max_bytes),
-                backup_count: self.backup_count.max(other.backup_count),
-            },
-            (true, false) => self,
-            (false, true) => other,
-            (false, false) => Rotation { backup_count: self.backup_count.max(other.backup_count), ..self },
-        }
+        let (max_bytes, backup_count) = match (self.is_on(), other.is_on()) {
+            (true, false) => (self.max_bytes, self.backup_count),
+            (false, true) => (other.max_bytes, other.backup_count),
+            (true, true) => (self.max_bytes.min(other.max_bytes), self.backup_count.max(other.backup_count)),
+            (false, false) => (0, self.backup_count.max(other.backup_count)),
+        };
+        Rotation { max_bytes, backup_count, compress: self.compress || other.compress }
     }
 }
 
@@ -63,6 +62,7 @@ pub struct FileStream {
     /// A rotation that failed is not tried again before this moment.
     not_before: Option<Instant>,
     complaint: Option<Box<str>>,
+    rotated: bool,
     looked: Option<Instant>,
 }
 
@@ -92,6 +92,7 @@ impl FileStream {
             due: false,
             not_before: None,
             complaint: None,
+            rotated: false,
             looked: None,
         }
     }
@@ -211,7 +212,7 @@ impl FileStream {
     }
 
     /// Finds out how large the file is: somebody may have truncated it (logrotate's copytruncate).
-    fn measure(&mut self) {
+    pub fn measure(&mut self) {
         if let Some(found) = self.file.as_ref().and_then(|file| file.metadata().ok()) {
             self.resize(found.len());
         }
@@ -247,25 +248,26 @@ impl FileStream {
         }
     }
 
-    /// Moves `FILE.n` to `FILE.n+1` from the last one on, then `FILE` to `FILE.1`, and begins a new `FILE`.
+    /// Moves the old files up, the file to `FILE.1`, and begins a new one.
     fn rotate(&mut self) -> io::Result<()> {
-        // Only those up to the first gap have to move, however large backup_count is.
-        let kept = (1..self.rotation.backup_count).find(|n| fs::symlink_metadata(self.old(*n)).is_err());
-        for n in (1..kept.unwrap_or(self.rotation.backup_count)).rev() {
-            fs::rename(self.old(n), self.old(n + 1))?;
-        }
-        match fs::rename(&self.path, self.old(1)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        backups::shift(&self.path, self.rotation.backup_count)?;
+        self.rotated = true;
         self.take(append(&self.path)?)
     }
 
-    /// The name of the nth old file.
-    fn old(&self, n: u32) -> PathBuf {
-        let mut name = OsString::from(&self.path);
-        name.push(format!(".{n}"));
-        name.into()
+    /// Whether it was rotated since the last call.
+    pub fn take_rotated(&mut self) -> bool {
+        std::mem::take(&mut self.rotated)
+    }
+
+    /// Whether old files are to be compressed.
+    pub fn compresses(&self) -> bool {
+        self.rotation.compress
+    }
+
+    /// How large it is.
+    pub fn size(&self) -> u64 {
+        self.size
     }
 
     fn count(&mut self, written: &[u8]) {

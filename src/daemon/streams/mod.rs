@@ -14,6 +14,7 @@
 //! wakes up at [`Streams::next_retry`] to call [`Streams::retry`].
 
 pub mod backlog;
+pub mod backups;
 pub mod console;
 pub mod file;
 pub mod format;
@@ -93,6 +94,10 @@ pub struct Streams {
     /// Room for lines that get something around them.
     scratch: Vec<u8>,
     stalled: Vec<TargetId>,
+    /// Targets whose files were rotated.
+    rotated: Vec<u32>,
+    /// Files were opened or closed.
+    reshuffled: bool,
     /// Some place may have to be written to again at a date.
     troubled: bool,
     /// Instead of the standard output of circus, in tests.
@@ -116,6 +121,8 @@ impl Streams {
             buffer: vec![0; LINE_MAX + CHUNK].into(),
             scratch: Vec::new(),
             stalled: Vec::new(),
+            rotated: Vec::new(),
+            reshuffled: false,
             troubled: false,
             stdout: None,
         }
@@ -361,6 +368,9 @@ impl Streams {
             self.stalled.push(TargetId(id));
         }
         self.troubled |= target.outlet.next_retry().is_some();
+        if target.outlet.take_rotated() {
+            self.rotated.push(id);
+        }
     }
 }
 

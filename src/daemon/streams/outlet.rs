@@ -102,6 +102,7 @@ pub struct Outlet {
     notices: Vec<Notice>,
     /// The last byte written did not end a line.
     torn: bool,
+    rotated: bool,
 }
 
 impl Outlet {
@@ -142,7 +143,7 @@ impl Outlet {
 
     fn new(place: Place, medium: Medium) -> Self {
         let torn = matches!(&medium, Medium::File(file) if file.ends_within_line());
-        Outlet { place, medium, held: None, notices: Vec::new(), torn }
+        Outlet { place, medium, held: None, notices: Vec::new(), torn, rotated: false }
     }
 
     /// Where it writes to.
@@ -209,10 +210,17 @@ impl Outlet {
 
     /// A file that cannot be rotated goes on growing, and that is said once.
     fn notice_rotation(&mut self) {
-        let complaint = self.file().and_then(FileStream::take_complaint);
+        let Some(file) = self.file() else { return };
+        let (rotated, complaint) = (file.take_rotated(), file.take_complaint());
+        self.rotated |= rotated;
         if let Some(text) = complaint {
             self.notices.push(Notice { level: Level::Error, text });
         }
+    }
+
+    /// Whether its file was rotated since the last call.
+    pub fn take_rotated(&mut self) -> bool {
+        std::mem::take(&mut self.rotated)
     }
 
     /// Begins to keep output.
@@ -344,6 +352,7 @@ impl Outlet {
     /// A sentence that says why not, which is a notice too.
     pub fn rotate(&mut self) -> Result<bool, String> {
         let rotated = self.file().map_or(Ok(false), FileStream::rotate_now);
+        self.notice_rotation();
         rotated.map_err(|error| self.complain(format!("cannot rotate {}: {}", self.place, io_words(&error))))
     }
 
@@ -359,6 +368,6 @@ impl Outlet {
 
     /// Whether all is well: nothing held and nothing to be said.
     pub fn is_quiet(&self) -> bool {
-        self.held.is_none() && self.notices.is_empty()
+        self.held.is_none() && self.notices.is_empty() && !self.rotated
     }
 }

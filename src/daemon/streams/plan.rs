@@ -115,6 +115,7 @@ fn rotation(options: &StreamOptions) -> Rotation {
     Rotation {
         max_bytes: u64::try_from(options.max_bytes).unwrap_or(0),
         backup_count: options.backup_count.clamp(0, u32::MAX.into()) as u32,
+        compress: options.compress.as_deref() == Some("gzip"),
     }
 }
 

@@ -70,7 +70,7 @@ pub struct Line {
     pub channel: Channel,
     /// The line without its newline.
     pub text: Vec<u8>,
-    /// It has no newline yet.
+    /// It has no newline yet, and its writer goes on.
     pub unfinished: bool,
 }
 
@@ -90,6 +90,8 @@ struct Piece {
     number: u64,
     pid: Pid,
     wid: u32,
+    /// The process has come to its end.
+    ended: bool,
     length: usize,
 }
 
@@ -133,13 +135,14 @@ impl Half {
         }
         self.bytes.extend(bytes);
         let same = |last: &&mut Piece| {
-            (last.number, last.pid, last.wid) == (number.wrapping_sub(1), writer.pid, writer.wid)
+            let goes_on = last.number.wrapping_add(1) == number && !last.ended;
+            goes_on && (last.pid, last.wid) == (writer.pid, writer.wid)
         };
         match self.pieces.back_mut().filter(same) {
             Some(last) => last.length += bytes.len(),
             None => {
                 let (pid, wid, length) = (writer.pid, writer.wid, bytes.len());
-                self.pieces.push_back(Piece { number, pid, wid, length });
+                self.pieces.push_back(Piece { number, pid, wid, ended: false, length });
             }
         }
     }
@@ -190,6 +193,13 @@ impl Ring {
         half.push(next, writer, bytes, share);
         if half.pieces.back().is_some_and(|last| last.number == next) {
             self.next += 1;
+        }
+    }
+
+    fn ended(&mut self, writer: &Writer) {
+        let mut pieces = self.half(writer.channel).pieces.iter_mut();
+        if let Some(last) = pieces.rfind(|piece| piece.pid == writer.pid) {
+            last.ended = true;
         }
     }
 
@@ -277,8 +287,10 @@ impl Lines {
                 line.get_or_insert_with(begin).text.push(byte);
             }
         }
-        if let Some(line) = line {
-            self.begun.insert(key, line);
+        match line {
+            Some(line) if piece.ended => self.push(Line { unfinished: false, ..line }),
+            Some(line) => drop(self.begun.insert(key, line)),
+            None => {}
         }
     }
 
@@ -349,6 +361,9 @@ impl Rings {
 
     /// The writer has come to its end: a line that it has begun stays as it is.
     pub fn ended(&mut self, writer: &Writer) {
+        if let Some(ring) = self.rings.get_mut(&writer.watcher) {
+            ring.ended(writer);
+        }
         self.hear(writer, &[]);
     }
 

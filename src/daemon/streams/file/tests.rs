@@ -6,7 +6,7 @@ use super::*;
 
 fn open(directory: &Directory, max_bytes: u64, backup_count: u32) -> Outlet {
     let mut outlet = Outlet::open(&directory.path("out"), Instant::now()).unwrap();
-    outlet.file().unwrap().set_rotation(Rotation { max_bytes, backup_count });
+    outlet.file().unwrap().set_rotation(Rotation { max_bytes, backup_count, ..Rotation::default() });
     outlet
 }
 
@@ -36,7 +36,7 @@ fn a_rotation_splits_and_loses_no_line() {
             outlet.write(piece, Instant::now());
             rest = after;
         }
-        assert!(outlet.is_quiet());
+        assert_eq!((outlet.take_rotated(), outlet.is_quiet()), (true, true));
         let files = files(&directory);
         assert_eq!(files.concat(), all, "max_bytes {max_bytes}");
         assert!(files.len() > 1);

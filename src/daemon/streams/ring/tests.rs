@@ -34,6 +34,9 @@ fn lines_come_in_the_order_of_their_ends() {
     }
     assert_eq!(lines(&rings, BOTH, 99), ["one", "bad", "eight", "two", "nine", "three..."]);
     assert_eq!(lines(&rings, BOTH, 2), ["nine", "three..."]);
+    rings.ended(&out);
+    rings.note(&out, b"another\n");
+    assert_eq!(lines(&rings, BOTH, 3), ["three", "nine", "another"]);
     assert_eq!(lines(&rings, BOTH, 0), [""; 0]);
     assert_eq!(lines(&rings, Wanted { stdout: false, ..BOTH }, 99), ["bad"]);
     assert_eq!(lines(&rings, Wanted { pid: Some(8), ..BOTH }, 99), ["eight", "nine"]);

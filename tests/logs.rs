@@ -16,7 +16,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 
 /// A process that copies what comes through the FIFO `in` to its standard output, for as long as it runs.
-const COPY: &str = "while :; do cat \"${0%/*}/in\"; done";
+const COPY: &str = "exec cat <> \"${0%/*}/in\"";
 
 /// Circus with a watcher `w` that writes what it is told into `{dir}/log`.
 struct Told(Circus);

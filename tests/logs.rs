@@ -280,9 +280,11 @@ fn the_end_of_circus_ends_a_compression_and_keeps_the_plain_file() {
         let text = fs::read_to_string(circus.dir.path("bin/pid")).ok()?;
         text.trim().parse::<i32>().ok()
     });
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
-    let nice = stat.rsplit(") ").next().expect("fields").split(' ').nth(16).expect("its niceness");
-    assert_eq!(nice, "19");
+    let niceness = || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+        stat.rsplit(") ").next().expect("fields").split(' ').nth(16).expect("its niceness").to_string()
+    };
+    until("it is nice", || (niceness() == "19").then_some(()));
     circus.end();
     until("it is gone", || (!matches!(common::proc::state(pid), 'S' | 'R' | 'D')).then_some(()));
     assert!(!exists(&circus.dir.path("log.gz.tmp")));

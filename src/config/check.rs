@@ -5,6 +5,8 @@
 use super::expand;
 use super::ini::shorten;
 use super::model::{Config, Finding, Origins, PluginConfig, Severity, SocketConfig, WatcherConfig};
+use super::options::STREAM;
+use super::stream::{StreamConfig, StreamKind};
 use super::words;
 use crate::sorted::Sorted;
 
@@ -235,15 +237,8 @@ impl Checker {
         for (which, stream) in
             [("stdout_stream", &watcher.stdout_stream), ("stderr_stream", &watcher.stderr_stream)]
         {
-            let Some(stream) = stream else { continue };
-            let (class, filename) = (stream.class(), stream.options.filename.as_deref());
-            let key = origins.keys.keys().find(|key| key.starts_with(which)).map_or("", String::as_str);
-            if class.is_none() && filename.is_none() {
-                self.error((origins, key), format!("{which} needs a class or a filename"));
-            } else if class == Some("FileStream") && filename.is_none() {
-                let message =
-                    format!("{which} needs a filename: Circus makes one up, below the temporary directory");
-                self.warn((origins, key), message);
+            if let Some(stream) = stream {
+                self.stream(origins, which, stream);
             }
         }
         for name in watcher.rlimits.keys().filter(|name| !LIMITS.contains(&name.as_str())) {
@@ -252,6 +247,29 @@ impl Checker {
             let message =
                 format!("there is no resource limit `{}`; there are {}", shorten(name), LIMITS.join(" "));
             self.error((origins, key), message);
+        }
+    }
+
+    /// One of the two streams of a watcher.
+    fn stream(&mut self, origins: &Origins, which: &str, stream: &StreamConfig) {
+        let (kind, options) = (stream.kind(), &stream.options);
+        let key = origins.keys.keys().find(|key| key.starts_with(which)).map_or("", String::as_str);
+        let named = options.filename.is_some();
+        if stream.class().is_none() && !named {
+            self.error((origins, key), format!("{which} needs a class or a filename"));
+        } else if kind.heeds("filename") && kind != StreamKind::Json && !named {
+            let message =
+                format!("{which} needs a filename: Circus makes one up, below the temporary directory");
+            self.warn((origins, key), message);
+        }
+        if kind == StreamKind::TimedFile && options.rotate_when.is_none() {
+            self.error((origins, key), format!("{which} needs rotate_when: S M H D MIDNIGHT or W0 to W6"));
+        }
+        let known = stream.class().map_or(named, |class| StreamKind::of(class).is_some());
+        let idle = |key: &str| known && !kind.heeds(key) && stream.get(key).is_some();
+        for row in STREAM.iter().filter(|row| idle(row.key)) {
+            let key = format!("{which}.{}", row.key);
+            self.warn((origins, &key), format!("`{}` has no effect with this class", shorten(&key)));
         }
     }
 
@@ -337,6 +355,10 @@ mod tests {
         );
         one("[watcher:a]\ncmd = x\nrlimit_nofiles = 1", "3 error there is no resource limit `nofiles`");
         one("[watcher:a]\ncmd = x\nstdout_stream.max_bytes = 1", "3 error stdout_stream needs a class");
+        one(
+            "[watcher:a]\ncmd = x\nstdout_stream.class = TimedRotatingFileStream\nstdout_stream.filename = x",
+            "3 error stdout_stream needs rotate_when",
+        );
         one("[watcher:a]\ncmd = x\nstdin_socket = y", "3 error there is no socket `y`");
         let text = "[socket:b]\nport = 1\n[watcher:a]\nuse_sockets = 1\ncmd = x $(circus.sockets.B)\nargs = ((circus.sockets.C))";
         one(text, "6 error there is no socket `c`");
@@ -365,6 +387,10 @@ mod tests {
         one(
             "[watcher:a]\ncmd = x\nstderr_stream.class = FileStream",
             "3 warning stderr_stream needs a filename",
+        );
+        one(
+            "[watcher:a]\ncmd = x\nstderr_stream.class = StdoutStream\nstderr_stream.max_bytes = 1",
+            "4 warning `stderr_stream.max_bytes` has no effect",
         );
     }
 

@@ -16,6 +16,7 @@ pub mod options;
 pub mod pattern;
 pub mod sections;
 pub mod signals;
+pub mod stream;
 pub mod suggest;
 pub mod text;
 pub mod value;
@@ -23,8 +24,8 @@ pub mod words;
 
 pub use load::{Files, Loaded, load};
 pub use model::{
-    Config, Finding, Names, Origin, Origins, PluginConfig, Refused, Severity, SocketConfig, StreamConfig,
-    StreamKind, WatcherConfig,
+    Config, Finding, Names, Origin, Origins, PluginConfig, Refused, Severity, SocketConfig, WatcherConfig,
 };
 pub use options::{CircusOptions, PluginOptions, SocketOptions, StreamOptions, WatcherOptions};
+pub use stream::{StreamConfig, StreamKind};
 pub use value::{Kind, Value};

@@ -207,19 +207,39 @@ section! {
     }
 }
 
+const ROTATE_WHEN: Kind =
+    Kind::Choice(&["S", "M", "H", "D", "MIDNIGHT", "W0", "W1", "W2", "W3", "W4", "W5", "W6"]);
+
+/// The facilities of RFC 5424, in the order of their numbers.
+pub static FACILITY: &[&str] = &[
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
+    "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6",
+    "local7",
+];
+
+/// The severities of RFC 5424, in the order of their numbers.
+pub static SEVERITY: &[&str] = &["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+
+const FACILITIES: Kind = Kind::Choice(FACILITY);
+const SEVERITIES: Kind = Kind::Choice(SEVERITY);
+
 section! {
     /// The options of `stdout_stream.*` and `stderr_stream.*`.
     StreamOptions STREAM {
-    "class" => class: Maybe = None, Kind::Text, Watcher, Stored, Works, "FileStream, StdoutStream or FancyStdoutStream; FileStream when there is only a filename";
-    "filename" => filename: Maybe = None, Kind::Text, Watcher, Stored, Works, "the file to append to";
+    "class" => class: Maybe = None, Kind::Text, Watcher, Stored, Works, "what happens to the output, see above; FileStream when there is only a filename";
+    "filename" => filename: Maybe = None, Kind::Text, Watcher, Stored, Works, "the file to append to; $(circus.wid) in it gives each process its own";
     "max_bytes" => max_bytes: i64 = 0, Kind::Int, Watcher, Stored, Works, "rotate the file before it grows over so many bytes; 0: never";
     "backup_count" => backup_count: i64 = 0, Kind::Int, Watcher, Stored, Works, "how many rotated files to keep";
     "time_format" => time_format: Maybe = None, Kind::Text, Watcher, Stored, Works, "begin each line with the time, in this strftime format, and the pid";
     "color" => color: Maybe = None, Kind::Text, Watcher, Stored, Works, "the colour of FancyStdoutStream: red green yellow blue magenta cyan white";
-    "rotate_when" => rotate_when: Maybe = None, Kind::Text, Watcher, Stored, Pending, "S M H D MIDNIGHT or W0 to W6";
-    "rotate_interval" => rotate_interval: i64 = 1, Kind::Int, Watcher, Stored, Pending, "how many of those between two rotations";
-    "utc" => utc: Maybe = None, Kind::Text, Watcher, Stored, Pending, "rotate by UTC instead of local time";
-    "prefix" => prefix: Maybe = None, Kind::Text, Watcher, Stored, Pending, "begin each line with this";
+    "rotate_when" => rotate_when: Maybe = None, ROTATE_WHEN, Watcher, Stored, Works, "the period of TimedRotatingFileStream: S M H D MIDNIGHT or W0 (Monday) to W6";
+    "rotate_interval" => rotate_interval: i64 = 1, Kind::Int, Watcher, Stored, Works, "how many such periods lie between two rotations";
+    "utc" => utc: Option<bool> = None, Kind::Bool, Watcher, Stored, Works, "TimedRotatingFileStream goes by UTC instead of local time";
+    "prefix" => prefix: Maybe = None, Kind::Text, Watcher, Stored, Works, "begin each line with this and a blank; $(circus.watcher) and $(circus.wid) in it tell who speaks";
+    "address" => address: Maybe = None, Kind::Text, Watcher, Stored, Works, "where SyslogStream sends: the path of a socket, or HOST:PORT for UDP; /dev/log unless set";
+    "facility" => facility: String = "daemon".into(), FACILITIES, Watcher, Stored, Works, "the facility of SyslogStream's messages, such as user, daemon or local0 to local7";
+    "severity" => severity: String = "info".into(), SEVERITIES, Watcher, Stored, Works, "the severity of SyslogStream's messages";
+    "tag" => tag: Maybe = None, Kind::Text, Watcher, Stored, Works, "what SyslogStream calls the program; the name of the watcher unless set";
     "compress" => compress: Maybe = None, Kind::Choice(&["gzip", "none"]), Watcher, Stored, Works, "compress rotated files by running gzip";
     "refresh_time" => refresh_time: Maybe = None, Kind::Text, Watcher, Stored, Quiet, "a relic of old versions of Circus";
     }
@@ -353,7 +373,7 @@ mod tests {
             let default = (row.get)(&options);
             let _ = (row.set)(&mut options, &default);
             assert_eq!((row.get)(&options), default, "{}", row.key);
-            for text in ["1", "red", "AF_INET6", "SOCK_DGRAM", "debug", "process"] {
+            for text in ["1", "red", "AF_INET6", "SOCK_DGRAM", "debug", "process", "w6", "cron"] {
                 if let Ok(value) = row.kind.parse(text) {
                     assert!((row.set)(&mut options, &value), "{} does not store what it takes", row.key);
                     assert_eq!((row.get)(&options), value, "{} does not give back what it took", row.key);

@@ -11,7 +11,6 @@ use super::budget::Budget;
 use super::clients::Clients;
 use super::compress::Compressor;
 use super::log::Log;
-use super::outputs::Outputs;
 use super::query::Samples;
 use super::sockets::Sockets;
 use super::streams::{PipeId, Progress, Streams, TargetId};
@@ -76,7 +75,6 @@ pub struct Daemon {
     pub(super) signals: Signals,
     pub(super) poll: Poll,
     pub(super) blueprints: Sorted<WatcherId, Blueprint>,
-    pub(super) outputs: Sorted<WatcherId, Outputs>,
     /// The pipes of each process.
     pub(super) pipes: Sorted<Pid, [Option<PipeId>; 2]>,
     /// Spawns that are still to be done.
@@ -141,7 +139,6 @@ impl Daemon {
             signals: parts.signals,
             poll,
             blueprints: Sorted::new(),
-            outputs: Sorted::new(),
             pipes: Sorted::new(),
             spawns: VecDeque::new(),
             ready_pipes: VecDeque::new(),

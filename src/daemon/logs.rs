@@ -36,7 +36,7 @@ impl Daemon {
 
     fn sinks_of(&self, name: &str) -> Result<Vec<SinkId>, Refusal> {
         let watcher = self.arbiter.find(name).ok_or_else(|| answers::no_watcher(name))?;
-        Ok(self.outputs.get(&watcher.id).map(super::outputs::Outputs::sinks).unwrap_or_default())
+        Ok(self.streams.sinks_of(watcher.id).into_iter().map(|(_, sink)| sink).collect())
     }
 
     /// SIGUSR1: somebody has moved log files away.

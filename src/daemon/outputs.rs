@@ -3,12 +3,11 @@
 use super::blueprint::Blueprint;
 use super::eventloop::Daemon;
 use super::log::Level;
-use super::streams::SinkId;
-use super::streams::ring::{Channel, LARGEST_RING, RING, Writer};
+use super::streams::ring::{LARGEST_RING, RING, Writer};
+use super::streams::{Channel, Owner, SinkId, Source};
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::expand::{self, expand};
-use crate::config::{StreamConfig, WatcherConfig};
-use crate::sorted::Sorted;
+use crate::config::{StreamConfig, StreamKind, StreamOptions, WatcherConfig};
 use crate::sys::child::{SpawnError, Stdio, Step};
 use crate::sys::{self, process};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -19,34 +18,11 @@ const MOST_BLUEPRINTS: usize = 16;
 
 const CHANNELS: [Channel; 2] = [Channel::Stdout, Channel::Stderr];
 
-impl Channel {
-    fn option(self) -> &'static str {
-        match self {
-            Channel::Stdout => "stdout_stream",
-            Channel::Stderr => "stderr_stream",
-        }
-    }
-
-    /// What is to become of it; nothing: circus does not read it.
-    pub(super) fn config(self, config: &WatcherConfig) -> Option<&StreamConfig> {
-        match self {
-            Channel::Stdout => config.stdout_stream.as_deref().filter(|_| !config.options.close_child_stdout),
-            Channel::Stderr => config.stderr_stream.as_deref().filter(|_| !config.options.close_child_stderr),
-        }
-    }
-}
-
-/// Where the outputs of a watcher's processes go: one sink for each channel, or one for each wid when the file's
-/// name holds it.
-#[derive(Default)]
-pub struct Outputs {
-    sinks: Sorted<(Channel, u32), SinkId>,
-}
-
-impl Outputs {
-    /// All of them.
-    pub fn sinks(&self) -> Vec<SinkId> {
-        self.sinks.values().copied().collect()
+/// What is to become of an output; nothing: circus does not read it.
+pub fn stream_of(channel: Channel, config: &WatcherConfig) -> Option<&StreamConfig> {
+    match channel {
+        Channel::Stdout => config.stdout_stream.as_deref().filter(|_| !config.options.close_child_stdout),
+        Channel::Stderr => config.stderr_stream.as_deref().filter(|_| !config.options.close_child_stderr),
     }
 }
 
@@ -58,21 +34,31 @@ struct NewPipe {
     channel: Channel,
 }
 
-/// What the sink of a wid is called in the table: all wids share one unless the configuration tells them apart.
-fn sink_wid(stream: &StreamConfig, wid: u32) -> u32 {
-    let filename = stream.options.filename.as_deref().unwrap_or_default();
-    let differs = expand::names(filename).any(|name| name.eq_ignore_ascii_case("wid"));
-    if differs { wid } else { 0 }
+/// The options of a stream in which variables are known only when a process is spawned.
+fn spawn_options(stream: &mut StreamOptions) -> [&mut Option<Box<str>>; 3] {
+    [&mut stream.filename, &mut stream.prefix, &mut stream.tag]
 }
 
-/// The configuration of a stream for one process: `$(circus.wid)` and the like in its file name replaced.
+/// Whose the sink of a process is: its own, if the configuration tells processes apart, else one of all.
+fn owner(watcher: WatcherId, channel: Channel, stream: &StreamConfig, wid: u32) -> Owner {
+    let options = &stream.options;
+    let texts = [&options.filename, &options.prefix, &options.tag].into_iter().flatten();
+    let mut names = texts.flat_map(|text| expand::names(text));
+    let own = stream.kind() == StreamKind::Json || names.any(|name| name.eq_ignore_ascii_case("wid"));
+    Owner { watcher, channel, wid: if own { wid } else { 0 } }
+}
+
+/// The configuration of a stream for one process: `$(circus.wid)` and the like replaced.
 fn expanded(stream: &StreamConfig, config: &WatcherConfig, wid: u32) -> StreamConfig {
     let mut stream = stream.clone();
-    let lookup = |name: &str| match name.eq_ignore_ascii_case("wid") {
-        true => Some(wid.to_string()),
-        false => expand::env(&config.env, name),
+    let lookup = |name: &str| match name.to_ascii_lowercase().as_str() {
+        "wid" => Some(wid.to_string()),
+        "watcher" => Some(config.name.clone()),
+        _ => expand::env(&config.env, name),
     };
-    stream.options.filename = stream.options.filename.map(|filename| expand(&filename, &lookup).into());
+    for option in spawn_options(&mut stream.options) {
+        *option = option.take().map(|text| expand(&text, &lookup).into());
+    }
     stream
 }
 
@@ -128,18 +114,15 @@ impl Daemon {
     /// The sink of one channel of a watcher, opened when first needed.
     fn sink(&mut self, id: WatcherId, wid: u32, channel: Channel) -> Result<Option<SinkId>, String> {
         let Some(watcher) = self.arbiter.watcher(id) else { return Ok(None) };
-        let Some(stream) = channel.config(&watcher.config) else { return Ok(None) };
-        let key = (channel, sink_wid(stream, wid));
-        let outputs = self.outputs.get_or_insert_with(id, Outputs::default);
-        if let Some(sink) = outputs.sinks.get(&key) {
-            return Ok(Some(*sink));
+        let Some(stream) = stream_of(channel, &watcher.config) else { return Ok(None) };
+        let owner = owner(id, channel, stream, wid);
+        if let Some(sink) = self.streams.sink_of(&owner) {
+            return Ok(Some(sink));
         }
         let stream = expanded(stream, &watcher.config, wid);
-        let who = format!("{} {}", watcher.config.name, channel.option());
-        let sink = self.streams.sink_for(&who, &stream, self.now, &mut self.log);
-        let sink = sink.map_err(|why| format!("{}: {why}", channel.option()))?;
-        outputs.sinks.insert(key, sink);
-        Ok(Some(sink))
+        let source = Source { watcher: &watcher.config.name, owner };
+        let sink = self.streams.sink_for(&source, &stream, self.now, &mut self.log);
+        sink.map(Some).map_err(|why| format!("{}_stream: {why}", channel.name()))
     }
 
     /// Reads what the new process writes from now on.
@@ -176,46 +159,35 @@ impl Daemon {
     pub(super) fn remake(&mut self, id: WatcherId) {
         self.blueprints.remove(&id);
         self.streams.rings.resize(id, self.ring_limit(id));
-        let Some(outputs) = self.outputs.remove(&id) else { return };
-        let mut moved = Outputs::default();
-        for ((channel, wid), sink) in outputs.sinks {
-            let stays = self.move_output(id, channel, wid, sink).unwrap_or_else(|why| {
+        for (owner, sink) in self.streams.sinks_of(id) {
+            let stays = self.move_output(owner, sink).unwrap_or_else(|why| {
                 self.log.log(Level::Error, format_args!("{why}; the output goes where it went before"));
                 true
             });
-            if stays {
-                moved.sinks.insert((channel, wid), sink);
-            } else {
+            if !stays {
                 self.streams.release(sink, self.now, &mut self.log);
             }
         }
-        self.outputs.insert(id, moved);
     }
 
     /// Leads a sink to where the options want it now; false when they want none of its kind.
-    fn move_output(
-        &mut self,
-        id: WatcherId,
-        channel: Channel,
-        wid: u32,
-        sink: SinkId,
-    ) -> Result<bool, String> {
-        let Some(watcher) = self.arbiter.watcher(id) else { return Ok(false) };
-        let Some(stream) = channel.config(&watcher.config) else { return Ok(false) };
-        if sink_wid(stream, wid) != wid {
+    fn move_output(&mut self, old: Owner, sink: SinkId) -> Result<bool, String> {
+        let Some(watcher) = self.arbiter.watcher(old.watcher) else { return Ok(false) };
+        let Some(stream) = stream_of(old.channel, &watcher.config) else { return Ok(false) };
+        if owner(old.watcher, old.channel, stream, old.wid) != old {
             return Ok(false);
         }
-        let stream = expanded(stream, &watcher.config, wid);
-        let who = format!("{} {}", watcher.config.name, channel.option());
+        let stream = expanded(stream, &watcher.config, old.wid);
+        let source = Source { watcher: &watcher.config.name, owner: old };
         self.streams
-            .reconfigure(sink, &who, &stream, self.now, &mut self.log)
-            .map_err(|why| format!("{who}: {why}"))?;
+            .reconfigure(sink, &source, &stream, self.now, &mut self.log)
+            .map_err(|why| format!("{} {}_stream: {why}", watcher.config.name, old.channel.name()))?;
         Ok(true)
     }
 
     /// A watcher has stopped: its files are closed, as soon as nobody writes to them any more.
     pub(super) fn close_outputs(&mut self, id: WatcherId) {
-        for (_, sink) in self.outputs.remove(&id).unwrap_or_default().sinks {
+        for (_, sink) in self.streams.sinks_of(id) {
             self.streams.release(sink, self.now, &mut self.log);
         }
     }

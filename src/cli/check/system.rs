@@ -4,9 +4,7 @@
 //! known here; who stands elsewhere, in a directory service, is reported with that restriction.
 
 use crate::config::include::{join, tidy};
-use crate::config::{
-    Config, Files, Finding, Origins, Severity, SocketConfig, StreamKind, WatcherConfig, words,
-};
+use crate::config::{Config, Files, Finding, Origins, Severity, SocketConfig, WatcherConfig, words};
 use crate::sorted::Sorted;
 use std::io::ErrorKind;
 
@@ -74,10 +72,7 @@ impl<'a> System<'a> {
         for (which, stream) in
             [("stdout_stream", &watcher.stdout_stream), ("stderr_stream", &watcher.stderr_stream)]
         {
-            let Some(stream) = stream.as_ref().filter(|stream| stream.kind() == StreamKind::File) else {
-                continue;
-            };
-            if let Some(path) = &stream.options.filename {
+            if let Some(path) = stream.as_ref().and_then(|stream| stream.file()) {
                 self.parent((origins, &format!("{which}.filename")), path);
             }
         }

@@ -10,7 +10,9 @@ use crate::arbiter::request::{Errno, Tail, Wanted};
 use crate::config::text;
 use crate::control::output::{self, Written};
 use crate::control::{self, Map, Refusal, answers, protocol, topics};
-use crate::daemon::streams::ring::{Channel, Heard, Line, RING, wants};
+use crate::daemon::outputs::stream_of;
+use crate::daemon::streams::Channel;
+use crate::daemon::streams::ring::{Heard, Line, RING, wants};
 use serde_json::Value as Json;
 
 /// What a client follows.
@@ -46,7 +48,7 @@ impl Daemon {
     pub(super) fn tail(&mut self, client: u32, tail: &Tail) -> Result<Map, Refusal> {
         let watcher = self.arbiter.find(&tail.name).ok_or_else(|| answers::no_watcher(&tail.name))?;
         let config = &watcher.config;
-        let captured = |channel: Channel, wanted: bool| wanted && channel.config(config).is_some();
+        let captured = |channel: Channel, wanted: bool| wanted && stream_of(channel, config).is_some();
         if !captured(Channel::Stdout, tail.wanted.stdout) && !captured(Channel::Stderr, tail.wanted.stderr) {
             return Err(not_kept(&config.name, tail.wanted));
         }

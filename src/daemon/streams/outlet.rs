@@ -4,6 +4,7 @@
 use super::backlog::{Backlog, Lost};
 use super::console::Console;
 use super::file::FileStream;
+use super::syslog::{Address, Syslog};
 use crate::daemon::log::Level;
 use crate::sys::io_words;
 use std::fmt;
@@ -23,6 +24,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
+/// How long output waits to be written when nobody writes to its place any more.
+const ABANDONED: Duration = Duration::from_secs(300);
+
 /// Where an outlet writes to.
 #[derive(Clone, Debug)]
 pub enum Place {
@@ -32,6 +36,8 @@ pub enum Place {
     Stderr,
     /// A path: a file, a FIFO or a device.
     Path(PathBuf),
+    /// A syslog daemon.
+    Syslog(Address),
 }
 
 impl PartialEq for Place {
@@ -39,6 +45,7 @@ impl PartialEq for Place {
         match (self, other) {
             // By bytes: a thousand watchers compare a thousand names each, and Path compares part by part.
             (Place::Path(one), Place::Path(two)) => one.as_os_str() == two.as_os_str(),
+            (Place::Syslog(one), Place::Syslog(two)) => one == two,
             (Place::Stdout, Place::Stdout) | (Place::Stderr, Place::Stderr) => true,
             _ => false,
         }
@@ -51,6 +58,7 @@ impl fmt::Display for Place {
             Place::Stdout => f.write_str("the standard output of circus"),
             Place::Stderr => f.write_str("the standard error output of circus"),
             Place::Path(path) => path.display().fmt(f),
+            Place::Syslog(address) => address.fmt(f),
         }
     }
 }
@@ -69,6 +77,7 @@ pub struct Notice {
 enum Medium {
     File(FileStream),
     Console(Console),
+    Syslog(Syslog),
 }
 
 impl Medium {
@@ -77,8 +86,17 @@ impl Medium {
         let written = match self {
             Medium::File(file) => file.write(bytes, now),
             Medium::Console(console) => console.write(bytes),
+            Medium::Syslog(syslog) => syslog.write(bytes),
         };
         if written.as_ref().is_ok_and(|n| *n == 0) { Err(io::ErrorKind::WriteZero.into()) } else { written }
+    }
+
+    /// How much output is kept while it cannot be written, in bytes.
+    fn backlog(&self) -> usize {
+        match self {
+            Medium::File(_) => FILE_BACKLOG,
+            Medium::Console(_) | Medium::Syslog(_) => CONSOLE_BACKLOG,
+        }
     }
 }
 
@@ -141,6 +159,11 @@ impl Outlet {
         }
     }
 
+    /// A syslog daemon, which need not be there yet.
+    pub fn syslog(address: &Address) -> Self {
+        Self::new(Place::Syslog(address.clone()), Medium::Syslog(Syslog::new(address.clone())))
+    }
+
     fn new(place: Place, medium: Medium) -> Self {
         let torn = matches!(&medium, Medium::File(file) if file.ends_within_line());
         Outlet { place, medium, held: None, notices: Vec::new(), torn, rotated: false }
@@ -155,7 +178,7 @@ impl Outlet {
     pub fn file(&mut self) -> Option<&mut FileStream> {
         match &mut self.medium {
             Medium::File(file) => Some(file),
-            Medium::Console(_) => None,
+            Medium::Console(_) | Medium::Syslog(_) => None,
         }
     }
 
@@ -225,8 +248,7 @@ impl Outlet {
 
     /// Begins to keep output.
     fn hold(&mut self, bytes: &[u8], error: &io::Error, now: Instant) {
-        let limit = if self.file().is_some() { FILE_BACKLOG } else { CONSOLE_BACKLOG };
-        let mut backlog = Backlog::new(limit, self.torn);
+        let mut backlog = Backlog::new(self.medium.backlog(), self.torn);
         backlog.push(bytes);
         let (since, tried, pause) = (now, now, FIRST_PAUSE);
         let mut held = Held { backlog, cause: None, hopeful: true, since, tried, pause };
@@ -243,9 +265,10 @@ impl Outlet {
         let broken = error.kind() == io::ErrorKind::BrokenPipe;
         let words = if broken { "nobody reads it".into() } else { io_words(error) };
         // A reader may open a FIFO at any time. One who has left circus's own standard output does not come back.
-        held.hopeful = matches!(self.place, Place::Path(_)) || super::file::is_full(error);
+        let ours = matches!(self.place, Place::Stdout | Place::Stderr);
+        held.hopeful = !ours || super::file::is_full(error);
         if held.cause.as_ref() != Some(&words) {
-            let kept = if self.file().is_some() { FILE_BACKLOG } else { CONSOLE_BACKLOG } / 1024;
+            let kept = self.medium.backlog() / 1024;
             let text = format!(
                 "cannot write {}: {words}; the newest {kept} KiB of output are kept until it works again",
                 self.place
@@ -308,9 +331,11 @@ impl Outlet {
 
     /// The descriptor on which room is waited for; edge-triggered interest in it is enough.
     pub fn wants_write(&self) -> Option<RawFd> {
-        match (&self.held, &self.medium) {
-            (Some(held), Medium::Console(console)) if held.cause.is_none() => Some(console.fd()),
-            _ => None,
+        self.held.as_ref().filter(|held| held.cause.is_none())?;
+        match &self.medium {
+            Medium::File(_) => None,
+            Medium::Console(console) => Some(console.fd()),
+            Medium::Syslog(syslog) => syslog.fd(),
         }
     }
 
@@ -319,6 +344,12 @@ impl Outlet {
         let held = self.held.as_ref()?;
         let waits = held.cause.is_some() && held.hopeful && !held.backlog.is_empty();
         waits.then(|| held.tried + held.pause)
+    }
+
+    /// Whether output waits that may still be written, though nobody writes here any more.
+    pub fn is_worth_waiting(&self, now: Instant) -> bool {
+        let Some(held) = &self.held else { return false };
+        held.hopeful && !held.backlog.is_empty() && now.saturating_duration_since(held.since) < ABANDONED
     }
 
     /// How many bytes wait to be written.

@@ -8,6 +8,7 @@
 //!
 //! Whoever follows the output of a watcher is handed the bytes as they come, by way of [`Rings::take_heard`].
 
+use super::Channel;
 use crate::arbiter::request::Wanted;
 use crate::arbiter::{Pid, WatcherId};
 use crate::sorted::Sorted;
@@ -17,25 +18,6 @@ use std::collections::VecDeque;
 pub const RING: usize = 16 * 1024;
 /// The most that `ring_bytes` can ask for.
 pub const LARGEST_RING: usize = 1024 * 1024;
-
-/// One of the two outputs of a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Channel {
-    /// The standard output.
-    Stdout,
-    /// The standard error output.
-    Stderr,
-}
-
-impl Channel {
-    /// Its name on the wire.
-    pub fn name(self) -> &'static str {
-        match self {
-            Channel::Stdout => "stdout",
-            Channel::Stderr => "stderr",
-        }
-    }
-}
 
 /// Who writes into a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -380,4 +362,4 @@ impl Rings {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

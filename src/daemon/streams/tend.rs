@@ -25,7 +25,7 @@ impl Streams {
         self.targets.ids().into_iter().filter_map(|id| self.live_file(id)).collect()
     }
 
-    fn live_file(&mut self, id: u32) -> Option<LiveFile> {
+    pub(super) fn live_file(&mut self, id: u32) -> Option<LiveFile> {
         let outlet = &mut self.targets.get_mut(id)?.outlet;
         let Place::Path(path) = outlet.place().clone() else { return None };
         let file = outlet.file()?;
@@ -46,7 +46,7 @@ impl Streams {
 
     /// The files that were rotated since the last call.
     pub fn take_rotated(&mut self) -> Vec<LiveFile> {
-        std::mem::take(&mut self.rotated).into_iter().filter_map(|id| self.live_file(id)).collect()
+        std::mem::take(&mut self.rotated)
     }
 
     /// Whether other files are written than at the last call.

@@ -1,11 +1,13 @@
 //! Pipes into files, with real pipes and files.
 
-use super::*;
+use super::{ring::tests::writer_of, *};
+use crate::arbiter::WatcherId;
 use crate::config::options::StreamOptions;
 use crate::daemon::log::Level;
 use crate::sys::process::{pipe, set_nonblocking};
 use outlet::Outlet;
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -52,11 +54,6 @@ impl Chance {
     }
 }
 
-/// The standard output of this process.
-pub(super) fn writer_of(pid: i32) -> Writer {
-    Writer { watcher: crate::arbiter::WatcherId(0), pid, wid: 1, channel: ring::Channel::Stdout }
-}
-
 /// Streams with a directory for their files and one for their log.
 struct Stage {
     streams: Streams,
@@ -87,8 +84,20 @@ impl Stage {
         File::from(reader)
     }
 
+    /// A sink of a watcher of its own.
     fn open(&mut self, config: &StreamConfig) -> Result<SinkId, String> {
-        self.streams.sink_for("web stdout_stream", config, self.now, &mut self.log)
+        let watcher = WatcherId(self.streams.owners.len() as u32);
+        self.open_for(Owner { watcher, channel: Channel::Stdout, wid: 0 }, config)
+    }
+
+    fn open_for(&mut self, owner: Owner, config: &StreamConfig) -> Result<SinkId, String> {
+        self.streams.sink_for(&Source { watcher: "web", owner }, config, self.now, &mut self.log)
+    }
+
+    fn reconfigure(&mut self, sink: SinkId, config: &StreamConfig) -> Result<(), String> {
+        let owner = Owner { watcher: WatcherId(0), channel: Channel::Stdout, wid: 0 };
+        let source = Source { watcher: "web", owner };
+        self.streams.reconfigure(sink, &source, config, self.now, &mut self.log)
     }
 
     fn attach(&mut self, sink: SinkId, pid: i32) -> (PipeId, File) {
@@ -289,10 +298,10 @@ fn a_sink_changes_its_place_while_pipes_feed_it() {
     one.write_all(b"1\nsplit").unwrap();
     stage.read_all(a);
     let missing = stage.file("no/such");
-    let refused = stage.streams.reconfigure(sink, "web", &missing, stage.now, &mut stage.log);
+    let refused = stage.reconfigure(sink, &missing);
     assert!(refused.unwrap_err().contains("does not exist"));
     let new = stage.file("new");
-    stage.streams.reconfigure(sink, "web", &new, stage.now, &mut stage.log).unwrap();
+    stage.reconfigure(sink, &new).unwrap();
     assert_eq!(stage.streams.targets.ids().len(), 1);
     one.write_all(b" line\n").unwrap();
     stage.read_all(a);
@@ -457,9 +466,8 @@ fn several_classes_share_the_standard_output() {
     assert_eq!((stage.read_all(a), stage.read_all(b)), (Progress::Closed, Progress::Closed));
     let mut got = vec![0; CHUNK];
     let n = reader.read(&mut got).unwrap();
-    let green = "\x1b[0;32;40mT [1] | ";
-    let wanted = format!("{green}one\x1b[0m\nnamed\nTraceback\n{green}two\x1b[0m\n");
-    assert_eq!(String::from_utf8_lossy(&got[..n]), wanted);
+    let wanted = "T [1] | one\nnamed\nTraceback\nT [1] | two\n";
+    assert_eq!(String::from_utf8_lossy(&got[..n]), wanted, "without the colour, since it is no terminal");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::*;
 
 fn open(directory: &Directory, max_bytes: u64, backup_count: u32) -> Outlet {
     let mut outlet = Outlet::open(&directory.path("out"), Instant::now()).unwrap();
-    outlet.file().unwrap().set_rotation(Rotation { max_bytes, backup_count, ..Rotation::default() });
+    outlet.file().unwrap().set_rotation(Rotation { max_bytes, backup_count, ..Default::default() });
     outlet
 }
 

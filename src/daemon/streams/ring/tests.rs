@@ -1,9 +1,16 @@
+//! Tests of `ring`.
+
 use super::*;
 
 const BOTH: Wanted = Wanted { stdout: true, stderr: true, pid: None };
 
 fn writer(pid: Pid, channel: Channel) -> Writer {
     Writer { watcher: WatcherId(3), pid, wid: 1, channel }
+}
+
+/// The standard output of this process.
+pub(in super::super) fn writer_of(pid: Pid) -> Writer {
+    writer(pid, Channel::Stdout)
 }
 
 /// Rings with one watcher, both of whose outputs are read.

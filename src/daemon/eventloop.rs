@@ -240,7 +240,12 @@ impl Daemon {
             match source {
                 Source::Signals => self.take_signals(),
                 Source::Listener => self.clients.accept_more(),
-                Source::Pipe => self.pipe_ready(PipeId(id)),
+                Source::Pipe => {
+                    if event.is_read_closed() {
+                        self.streams.hung_up(PipeId(id));
+                    }
+                    self.pipe_ready(PipeId(id));
+                }
                 Source::Target => self.target_writable(TargetId(id)),
                 Source::Client => clients.push((id, event.is_write_closed() || event.is_error())),
                 Source::Log => self.log_writable(),

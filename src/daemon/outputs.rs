@@ -3,10 +3,11 @@
 use super::blueprint::Blueprint;
 use super::eventloop::Daemon;
 use super::log::Level;
-use super::streams::ring::{LARGEST_RING, RING, Writer};
+use super::streams::ring::{RING, Writer};
 use super::streams::{Channel, Owner, SinkId, Source};
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::expand::{self, expand};
+use crate::config::model::LARGEST_RING;
 use crate::config::{StreamConfig, StreamKind, StreamOptions, WatcherConfig};
 use crate::sys::child::{SpawnError, Stdio, Step};
 use crate::sys::{self, process};
@@ -151,7 +152,7 @@ impl Daemon {
     /// How much of the newest output of a watcher is kept in memory.
     fn ring_limit(&self, id: WatcherId) -> usize {
         let bytes = self.arbiter.watcher(id).and_then(|watcher| watcher.config.options.ring_bytes);
-        bytes.map_or(RING, |bytes| usize::try_from(bytes).unwrap_or(0).min(LARGEST_RING))
+        bytes.map_or(RING, |bytes| bytes.clamp(0, LARGEST_RING) as usize)
     }
 
     /// The options of a watcher have changed: what was made from them is made anew, and its processes' output goes

@@ -113,6 +113,12 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((reader, writer))
 }
 
+/// Makes a pipe hold so many bytes. The kernel may refuse, or limit what all pipes of a user hold.
+pub fn enlarge_pipe(pipe: RawFd, bytes: c_int) -> io::Result<()> {
+    // SAFETY: works on a number.
+    cvt(unsafe { libc::fcntl(pipe, libc::F_SETPIPE_SZ, bytes) }).map(drop)
+}
+
 /// Sets or clears O_NONBLOCK, for everybody who shares the open file.
 pub fn set_nonblocking(fd: RawFd, on: bool) -> io::Result<()> {
     // SAFETY: works on a number.

@@ -88,6 +88,8 @@ pub struct Streams {
     rotated: Vec<LiveFile>,
     /// Files were opened or closed.
     reshuffled: bool,
+    /// How many pipes were made larger.
+    large: u32,
     /// Some place may have to be written to again at a date.
     troubled: bool,
     /// Instead of the standard output of circus, in tests.
@@ -114,6 +116,7 @@ impl Streams {
             stalled: Vec::new(),
             rotated: Vec::new(),
             reshuffled: false,
+            large: 0,
             troubled: false,
             stdout: None,
         }
@@ -171,7 +174,7 @@ impl Streams {
         feeds.pipes += 1;
         let target = feeds.target;
         self.count(target, 0, 1);
-        Some(PipeId(self.pipes.insert(Pipe { file: fd.into(), writer, sink, tail: Vec::new() })))
+        Some(PipeId(self.pipes.insert(Pipe::new(fd, writer, sink))))
     }
 
     /// The descriptor of a pipe.
@@ -188,6 +191,7 @@ impl Streams {
     pub fn detach(&mut self, id: PipeId, now: Instant, log: &mut Log) {
         self.write_tail(id, now, log);
         let Some(pipe) = self.pipes.remove(id.0) else { return };
+        self.large -= u32::from(pipe.large);
         let Some(sink) = self.sinks.get_mut(pipe.sink.0) else { return };
         sink.pipes -= 1;
         let target = sink.target;
@@ -250,9 +254,14 @@ impl Streams {
     /// After a place was written to: says what is to be said, and takes note of what it waits for.
     fn settle(&mut self, id: u32, log: &mut Log) {
         let Some(target) = self.targets.get_mut(id) else { return };
-        if target.outlet.is_quiet() {
-            return;
+        if target.outlet.take_rotated() {
+            // It may be closed before anybody asks.
+            let file = self.live_file(id);
+            self.rotated.extend(file);
         }
+        let Some(target) = self.targets.get_mut(id).filter(|target| !target.outlet.is_quiet()) else {
+            return;
+        };
         for notice in target.outlet.take_notices() {
             log.log(notice.level, format_args!("{}", notice.text));
         }
@@ -261,11 +270,6 @@ impl Streams {
             self.stalled.push(TargetId(id));
         }
         self.troubled |= target.outlet.next_retry().is_some();
-        if target.outlet.take_rotated() {
-            // It may be closed before anybody asks.
-            let file = self.live_file(id);
-            self.rotated.extend(file);
-        }
     }
 }
 

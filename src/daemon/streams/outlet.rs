@@ -174,6 +174,11 @@ impl Outlet {
         &self.place
     }
 
+    /// Whether nothing that is written there can be seen again.
+    pub fn discards(&self) -> bool {
+        matches!(&self.place, Place::Path(path) if path.as_os_str() == "/dev/null")
+    }
+
     /// The file, when it is one that can be rotated.
     pub fn file(&mut self) -> Option<&mut FileStream> {
         match &mut self.medium {
@@ -399,6 +404,6 @@ impl Outlet {
 
     /// Whether all is well: nothing held and nothing to be said.
     pub fn is_quiet(&self) -> bool {
-        self.held.is_none() && self.notices.is_empty() && !self.rotated
+        self.held.is_none() && self.notices.is_empty()
     }
 }

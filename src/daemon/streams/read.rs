@@ -3,10 +3,19 @@
 
 use super::ring::Writer;
 use super::{CHUNK, LINE_MAX, Log, PipeId, Progress, SinkId, Streams};
+use crate::sys::process::enlarge_pipe;
 use crate::sys::socket::pending_bytes;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
+
+/// A pipe from which so many bytes are read at once is written to faster than it is read.
+const BUSY: usize = CHUNK / 2;
+/// How many pipes may be made larger at the same time: their room is memory of the kernel.
+const MOST_LARGE: u32 = 16;
+/// How many bytes such a pipe gets room for, so that its writer need not wait for each turn of the event loop.
+const LARGE: i32 = 1024 * 1024;
 
 /// The reading end of one output of a process.
 pub(super) struct Pipe {
@@ -15,6 +24,16 @@ pub(super) struct Pipe {
     pub(super) sink: SinkId,
     /// The line that has no end yet, when other processes write to the same place.
     pub(super) tail: Vec<u8>,
+    /// Nobody has the other end any more.
+    pub(super) hung_up: bool,
+    /// It was found busy, and was made larger.
+    pub(super) large: bool,
+}
+
+impl Pipe {
+    pub(super) fn new(fd: OwnedFd, writer: Writer, sink: SinkId) -> Self {
+        Pipe { file: fd.into(), writer, sink, tail: Vec::new(), hung_up: false, large: false }
+    }
 }
 
 /// What one read led to.
@@ -25,14 +44,23 @@ enum Chunk {
 }
 
 impl Streams {
+    /// The last process that had the other end of a pipe open has closed it: an event tells that once.
+    pub fn hung_up(&mut self, id: PipeId) {
+        if let Some(pipe) = self.pipes.get_mut(id.0) {
+            pipe.hung_up = true;
+        }
+    }
+
     /// Passes on what can be read, until there is nothing or about `budget` bytes are used up, fewer where each
-    /// makes more work.
+    /// makes more work. A read that gives less than it could have emptied the pipe, and whatever is written into it
+    /// from then on is an event; only the end of a pipe has to be looked for.
     pub fn read(&mut self, id: PipeId, budget: usize, now: Instant, log: &mut Log) -> Progress {
         let chunk = self.chunk(id);
         let mut left = budget / CHUNK * chunk;
         loop {
             match self.read_chunk(id, chunk, now, log) {
                 Chunk::Bytes(n) if n >= left => return Progress::More,
+                Chunk::Bytes(n) if n < chunk && !self.is_hung_up(id) => return Progress::Drained,
                 Chunk::Bytes(n) => left -= n,
                 Chunk::Empty => return Progress::Drained,
                 Chunk::End => {
@@ -59,6 +87,10 @@ impl Streams {
         Progress::Drained
     }
 
+    fn is_hung_up(&self, id: PipeId) -> bool {
+        self.pipes.get(id.0).is_some_and(|pipe| pipe.hung_up)
+    }
+
     /// How many bytes are read at once from a pipe.
     fn chunk(&self, id: PipeId) -> usize {
         let sink = self.pipes.get(id.0).and_then(|pipe| self.sinks.get(pipe.sink.0));
@@ -72,11 +104,17 @@ impl Streams {
             Ok(0) => Chunk::End,
             Ok(n) => {
                 self.rings.note(&pipe.writer, room.get(..n).unwrap_or_default());
+                if n >= BUSY && !pipe.large && self.large < MOST_LARGE {
+                    // It counts where the kernel refuses too, so that it is asked once.
+                    let _ = enlarge_pipe(pipe.file.as_raw_fd(), LARGE);
+                    pipe.large = true;
+                    self.large += 1;
+                }
                 self.deliver(id, n, now, log);
                 Chunk::Bytes(n)
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Chunk::Empty,
-            Err(error) if error.kind() == ErrorKind::Interrupted => Chunk::Bytes(0),
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.read_chunk(id, most, now, log),
             Err(_) => Chunk::End,
         }
     }
@@ -87,6 +125,9 @@ impl Streams {
         let Some(pipe) = self.pipes.get_mut(id.0) else { return };
         let Some(sink) = self.sinks.get_mut(pipe.sink.0) else { return };
         let Some(target) = self.targets.get_mut(sink.target) else { return };
+        if target.outlet.discards() {
+            return; // what is kept in memory is all
+        }
         let fresh = self.buffer.get(LINE_MAX..LINE_MAX + n).unwrap_or_default();
         let whole =
             if target.pipes > 1 || sink.needs_whole_lines() { whole_lines(&pipe.tail, fresh) } else { n };

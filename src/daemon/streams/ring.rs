@@ -16,9 +16,6 @@ use std::collections::VecDeque;
 
 /// How many bytes are kept of a watcher whose `ring_bytes` is not set.
 pub const RING: usize = 16 * 1024;
-/// The most that `ring_bytes` can ask for.
-pub const LARGEST_RING: usize = 1024 * 1024;
-
 /// Who writes into a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Writer {

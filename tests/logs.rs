@@ -235,34 +235,11 @@ fn without_gzip_files_stay_plain_and_that_is_said_once() {
     assert!(names.len() > 5 && all == numbered(2000), "{names:?}");
 }
 
-#[test]
-fn a_gzip_that_fails_leaves_the_plain_file_alone() {
-    let dir = Dir::new();
-    dir.write("bin", "");
-    fs::remove_file(dir.path("bin")).expect("removed");
-    fs::create_dir(dir.path("bin")).expect("made");
-    let script = dir.write("fails", "#!/bin/sh\necho half of it\nexit 1\n");
-    let installed = run(Command::new("install").args(["-m", "755"]).arg(script).arg(dir.path("bin/gzip")));
-    assert_eq!(installed.code, 0);
-    let program = dir.script("program", &(lines(300) + "; exec sleep 1000"));
-    let path = dir.name("bin") + ":/usr/bin:/bin";
-    let ini = format!(
-        "[watcher:w]\ncmd = {program}\nstdout_stream.filename = {{dir}}/log\nstdout_stream.max_bytes = 2000\n\
-         stdout_stream.backup_count = 50\nstdout_stream.compress = gzip"
-    );
-    let circus = Circus::with(dir, &ini, |command| {
-        command.env("PATH", path);
-    });
-    circus.log.line("gzip failed with code 1");
-    until("what was left of it is removed", || (!exists(&circus.dir.path("log.gz.tmp"))).then_some(()));
-    assert_eq!(circus.dir.read("log.1") + &circus.dir.read("log"), numbered(300));
-}
-
-#[test]
-fn the_end_of_circus_ends_a_compression_and_keeps_the_plain_file() {
+/// Circus with this script as gzip, and a watcher that writes 300 lines, which fill one file and a part of another.
+fn with_gzip(script: &str) -> Circus {
     let dir = Dir::new();
     fs::create_dir(dir.path("bin")).expect("made");
-    let script = dir.write("slow", "#!/bin/sh\necho $$ > \"${0%/*}/pid\"\nexec sleep 1000\n");
+    let script = dir.write("script", script);
     assert_eq!(
         run(Command::new("install").args(["-m", "755"]).arg(script).arg(dir.path("bin/gzip"))).code,
         0
@@ -273,9 +250,27 @@ fn the_end_of_circus_ends_a_compression_and_keeps_the_plain_file() {
         "[watcher:w]\ncmd = {program}\nstdout_stream.filename = {{dir}}/log\nstdout_stream.max_bytes = 2000\n\
          stdout_stream.backup_count = 50\nstdout_stream.compress = gzip"
     );
-    let mut circus = Circus::with(dir, &ini, |command| {
+    Circus::with(dir, &ini, |command| {
         command.env("PATH", path);
-    });
+    })
+}
+
+fn until_both_files_are_whole(dir: &Dir) {
+    let read = |name: &str| fs::read_to_string(dir.path(name)).unwrap_or_default();
+    until("all lines are there", || (read("log.1") + &read("log") == numbered(300)).then_some(()));
+}
+
+#[test]
+fn a_gzip_that_fails_leaves_the_plain_file_alone() {
+    let circus = with_gzip("#!/bin/sh\necho half of it\nexit 1\n");
+    circus.log.line("gzip failed with code 1");
+    until("what was left of it is removed", || (!exists(&circus.dir.path("log.gz.tmp"))).then_some(()));
+    until_both_files_are_whole(&circus.dir);
+}
+
+#[test]
+fn the_end_of_circus_ends_a_compression_and_keeps_the_plain_file() {
+    let mut circus = with_gzip("#!/bin/sh\necho $$ > \"${0%/*}/pid\"\nexec sleep 1000\n");
     let pid = until("gzip runs", || {
         let text = fs::read_to_string(circus.dir.path("bin/pid")).ok()?;
         text.trim().parse::<i32>().ok()
@@ -285,10 +280,11 @@ fn the_end_of_circus_ends_a_compression_and_keeps_the_plain_file() {
         stat.rsplit(") ").next().expect("fields").split(' ').nth(16).expect("its niceness").to_string()
     };
     until("it is nice", || (niceness() == "19").then_some(()));
+    until_both_files_are_whole(&circus.dir);
     circus.end();
     until("it is gone", || (!matches!(common::proc::state(pid), 'S' | 'R' | 'D')).then_some(()));
     assert!(!exists(&circus.dir.path("log.gz.tmp")));
-    assert_eq!(circus.dir.read("log.1") + &circus.dir.read("log"), numbered(300));
+    until_both_files_are_whole(&circus.dir);
 }
 
 /// How large all log files are together.
@@ -360,6 +356,7 @@ fn a_log_max_bytes_that_is_too_small_is_said_once_and_stops_nothing() {
     for n in 0..20 {
         told.write(&format!("line {n}\n").repeat(10));
     }
+    told.0.log.line("log_max_bytes is too small");
     assert_eq!(told.0.log.count("log_max_bytes is too small"), 1);
     assert_eq!(told.log().lines().count(), 200);
 }

@@ -13,6 +13,7 @@ use common::{Circus, Dir, SIGUSR1, exists, run, until};
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::process::Command;
 
 /// A process that copies what comes through the FIFO `in` to its standard output, for as long as it runs.
@@ -158,6 +159,55 @@ fn logrotate_may_copy_and_truncate() {
     assert_eq!(logs(&told.0.dir), ["log"]);
     told.write(&("z".repeat(59) + "\n"));
     assert_eq!(told.read("log.1"), "y".repeat(59) + "\n");
+}
+
+/// Runs logrotate with these directives for the log of circus.
+fn logrotate(dir: &Dir, directives: &str) {
+    let program = Path::new("/usr/sbin/logrotate");
+    assert!(exists(program), "there is no logrotate: run tests/tools/setup.sh logrotate");
+    let config = dir.write("logrotate.conf", &format!("{} {{\n{directives}\n}}\n", dir.name("log")));
+    let ended = run(Command::new(program).args(["-f", "-s"]).arg(dir.path("state")).arg(config));
+    assert_eq!((ended.code, ended.err.as_str()), (0, ""));
+}
+
+#[test]
+fn the_real_logrotate_loses_no_line_when_it_renames() {
+    let dir = Dir::new();
+    let script = dir.script(
+        "program",
+        "i=0; until [ -e \"$0.stop\" ]; do echo \"line $i\"; i=$((i+1)); done; exec sleep 1000",
+    );
+    let ini = format!("[watcher:w]\ncmd = {script}\nstdout_stream.filename = {{dir}}/log\n");
+    let circus = Circus::with(dir, &ini, |_| {});
+    let reopen =
+        format!("{} ctl --endpoint {} logs reopen w", env!("CARGO_BIN_EXE_circus"), circus.dir.name("sock"));
+    let directives = format!("rotate 9\ncreate 0640\npostrotate\n{reopen} > /dev/null\nendscript");
+    for _ in 0..3 {
+        let size = || fs::metadata(circus.dir.path("log")).map_or(0, |meta| meta.len());
+        until("something is written", || (size() > 100).then_some(()));
+        logrotate(&circus.dir, &directives);
+    }
+    circus.dir.write("program.stop", "");
+    let names = ["log.3", "log.2", "log.1", "log"];
+    until("every line is there once and in order, over four files", || {
+        let all: String = names.iter().map(|name| circus.dir.read(name)).collect();
+        let last = circus.ctl_ok(&["tail", "w", "-n", "1"]);
+        let count = last.strip_prefix("line ")?.parse::<usize>().ok()? + 1;
+        (all == numbered(count)).then_some(())
+    });
+    assert_eq!(logs(&circus.dir), ["log", "log.1", "log.2", "log.3"]);
+}
+
+#[test]
+fn the_real_logrotate_may_truncate() {
+    let told = Told::with("", "");
+    for text in ["one\n", "two\n", "three\n"] {
+        told.write(text);
+        logrotate(&told.0.dir, "rotate 9\ncopytruncate");
+    }
+    told.write("four\n");
+    let texts = ["log.3", "log.2", "log.1", "log"].map(|name| told.read(name));
+    assert_eq!(texts, ["one\n", "two\n", "three\n", "four\n"]);
 }
 
 #[test]

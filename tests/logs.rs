@@ -165,7 +165,7 @@ fn logrotate_may_copy_and_truncate() {
 fn logrotate(dir: &Dir, directives: &str) {
     let program = Path::new("/usr/sbin/logrotate");
     assert!(exists(program), "there is no logrotate: run tests/tools/setup.sh logrotate");
-    let config = dir.write("logrotate.conf", &format!("{} {{\n{directives}\n}}\n", dir.name("log")));
+    let config = dir.write("rotation.conf", &format!("{} {{\n{directives}\n}}\n", dir.name("log")));
     let ended = run(Command::new(program).args(["-f", "-s"]).arg(dir.path("state")).arg(config));
     assert_eq!((ended.code, ended.err.as_str()), (0, ""));
 }

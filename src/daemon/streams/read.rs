@@ -13,9 +13,9 @@ use std::time::Instant;
 /// A pipe from which so many bytes are read at once is written to faster than it is read.
 const BUSY: usize = CHUNK / 2;
 /// How many pipes may be made larger at the same time: their room is memory of the kernel.
-const MOST_LARGE: u32 = 16;
+const MOST_LARGE: u32 = 64;
 /// How many bytes such a pipe gets room for, so that its writer need not wait for each turn of the event loop.
-const LARGE: i32 = 1024 * 1024;
+const LARGE: i32 = 256 * 1024;
 
 /// The reading end of one output of a process.
 pub(super) struct Pipe {

@@ -118,6 +118,12 @@ impl Stage {
         }
     }
 
+    /// The same after the event that tells of the end.
+    fn read_end(&mut self, id: PipeId) -> Progress {
+        self.streams.hung_up(id);
+        self.read_all(id)
+    }
+
     fn drain_dead(&mut self, id: PipeId) -> Progress {
         self.streams.drain_dead(id, self.now, &mut self.log)
     }
@@ -142,9 +148,9 @@ fn one_writer_passes_straight_through() {
     assert_eq!(std::fs::read(stage.directory.path("out")).unwrap(), b"one\n\xff\xfe\x00 half");
     writer.write_all(b" line").unwrap();
     drop(writer);
-    assert_eq!(stage.read_all(id), Progress::Closed);
+    assert_eq!(stage.read_end(id), Progress::Closed);
     assert_eq!(std::fs::read(stage.directory.path("out")).unwrap(), b"one\n\xff\xfe\x00 half line");
-    assert_eq!(stage.read_all(id), Progress::Closed);
+    assert_eq!(stage.read_end(id), Progress::Closed);
     assert_eq!(stage.directory.read("log"), "", "nothing is said when all is well");
 }
 
@@ -171,7 +177,7 @@ fn lines_of_several_writers_stay_whole() {
         assert_eq!(stage.read_all(id), Progress::Drained);
         if all {
             drop(writers.swap_remove(n));
-            assert_eq!(stage.read_all(id), Progress::Closed);
+            assert_eq!(stage.read_end(id), Progress::Closed);
         }
     }
     let text = stage.directory.read("out");
@@ -193,11 +199,11 @@ fn a_last_line_without_newline_gets_one_only_before_another_process() {
     assert_eq!(stage.read_all(one), Progress::Drained);
     assert_eq!(stage.directory.read("out"), "");
     drop(a);
-    assert_eq!(stage.read_all(one), Progress::Closed);
+    assert_eq!(stage.read_end(one), Progress::Closed);
     assert_eq!(stage.directory.read("out"), "one");
     b.write_all(b" process\nmore").unwrap();
     drop(b);
-    assert_eq!(stage.read_all(two), Progress::Closed);
+    assert_eq!(stage.read_end(two), Progress::Closed);
     assert_eq!(stage.directory.read("out"), "one process\nmore");
     c.write_all(b"other\n").unwrap();
     stage.read_all(three);
@@ -347,7 +353,7 @@ fn a_dead_process_has_said_all_and_its_child_goes_on() {
     drop(stdin);
     // Now reading waits, for the grandchild's end.
     set_nonblocking(stage.streams.fd(id).unwrap(), false).unwrap();
-    assert_eq!(stage.read_all(id), Progress::Closed);
+    assert_eq!(stage.read_end(id), Progress::Closed);
     assert_eq!(stage.directory.read("out"), "a\nlast wordsand mine\n");
 }
 
@@ -362,7 +368,7 @@ fn draining_the_dead_takes_what_is_there_and_no_more() {
     assert_eq!(stage.directory.read("out").len(), CHUNK);
     drop(writer);
     assert_eq!(stage.drain_dead(id), Progress::Drained);
-    assert_eq!(stage.read_all(id), Progress::Closed);
+    assert_eq!(stage.read_end(id), Progress::Closed);
     assert_eq!(stage.drain_dead(id), Progress::Closed);
 }
 
@@ -463,7 +469,7 @@ fn several_classes_share_the_standard_output() {
     stage.read_all(c);
     fancy.write_all(b"o").unwrap();
     drop((plain, fancy));
-    assert_eq!((stage.read_all(a), stage.read_all(b)), (Progress::Closed, Progress::Closed));
+    assert_eq!((stage.read_end(a), stage.read_end(b)), (Progress::Closed, Progress::Closed));
     let mut got = vec![0; CHUNK];
     let n = reader.read(&mut got).unwrap();
     let wanted = "T [1] | one\nnamed\nTraceback\nT [1] | two\n";

@@ -9,7 +9,7 @@
 mod common;
 
 use common::output::Output;
-use common::{Circus, Dir, circus, until};
+use common::{Circus, Dir, circus, run, until};
 use serde_json::{Value as Json, json};
 use std::process::{Child, Command, Stdio};
 
@@ -235,4 +235,33 @@ fn the_status_of_a_watcher_that_was_given_up_has_the_reason() {
     let reply = circus.ask("status", json!({"name": "w"}));
     assert_eq!(reply["reason"], "exec /no/such/program: No such file or directory");
     assert_eq!(reply["last_output"], json!([]));
+}
+
+#[test]
+fn on_a_terminal_status_shows_why_and_the_last_lines() {
+    let circus = kept("printf '\\033[31mno database\\n' >&2; exit 1", "");
+    until("it fails", || circus.ask("status", json!({"name": "w"}))["reason"].is_string().then_some(()));
+    let ctl = format!("{} ctl --endpoint {} status w", env!("CARGO_BIN_EXE_circus"), circus.dir.name("sock"));
+    let shown = run(Command::new("script").args(["-qec", &ctl, "/dev/null"]));
+    let lines: Vec<&str> = shown.out.lines().collect();
+    assert_eq!(lines[0], "active");
+    assert!(lines[1].starts_with("a process ended within a second of its start"), "{shown:?}");
+    assert_eq!(lines[2], "    no database");
+}
+
+#[test]
+fn a_queue_stream_is_kept_and_written_nowhere() {
+    let dir = Dir::new();
+    let script = dir.script("program", "echo to the queue; echo to the queue too >&2");
+    let ini = format!(
+        "[watcher:w]\ncmd = {script}\nrespawn = False\nstdout_stream.class = QueueStream\n\
+         stderr_stream.class = QueueStream\nnumprocesses = 2"
+    );
+    let mut circus = Circus::with(dir, &ini, |_| {});
+    circus.until_status("w", "stopped");
+    let mut lines: Vec<String> = circus.ctl_ok(&["tail", "w"]).lines().map(str::to_string).collect();
+    lines.sort();
+    assert_eq!(lines, ["to the queue", "to the queue", "to the queue too", "to the queue too"]);
+    circus.end();
+    assert_eq!((circus.out.whole().as_str(), circus.log.count("to the queue")), ("", 0));
 }

@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::{Circus, Dir, SIGUSR1, exists, run, until};
+use common::{Circus, Dir, SIGKILL, SIGUSR1, exists, run, until};
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -80,7 +80,12 @@ fn text_of(dir: &Dir, name: &str) -> String {
 
 /// A script that writes so many lines.
 fn lines(count: usize) -> String {
-    format!("i=0; while [ $i -lt {count} ]; do echo \"line $i\"; i=$((i+1)); done")
+    lines_from(0, count)
+}
+
+fn lines_from(first: usize, count: usize) -> String {
+    let end = first + count;
+    format!("i={first}; while [ $i -lt {end} ]; do echo \"line $i\"; i=$((i+1)); done")
 }
 
 fn numbered(count: usize) -> String {
@@ -287,6 +292,11 @@ fn without_gzip_files_stay_plain_and_that_is_said_once() {
 
 /// Circus with this script as gzip, and a watcher that writes 300 lines, which fill one file and a part of another.
 fn with_gzip(script: &str) -> Circus {
+    with_gzip_for(script, 0, "{dir}/log")
+}
+
+/// The same with lines from this one on and another file.
+fn with_gzip_for(script: &str, first: usize, log: &str) -> Circus {
     let dir = Dir::new();
     fs::create_dir(dir.path("bin")).expect("made");
     let script = dir.write("script", script);
@@ -294,10 +304,10 @@ fn with_gzip(script: &str) -> Circus {
         run(Command::new("install").args(["-m", "755"]).arg(script).arg(dir.path("bin/gzip"))).code,
         0
     );
-    let program = dir.script("program", &(lines(300) + "; exec sleep 1000"));
+    let program = dir.script("program", &(lines_from(first, 300) + "; exec sleep 1000"));
     let path = dir.name("bin") + ":/usr/bin:/bin";
     let ini = format!(
-        "[watcher:w]\ncmd = {program}\nstdout_stream.filename = {{dir}}/log\nstdout_stream.max_bytes = 2000\n\
+        "[watcher:w]\ncmd = {program}\nstdout_stream.filename = {log}\nstdout_stream.max_bytes = 2000\n\
          stdout_stream.backup_count = 50\nstdout_stream.compress = gzip"
     );
     Circus::with(dir, &ini, |command| {
@@ -335,6 +345,38 @@ fn the_end_of_circus_ends_a_compression_and_keeps_the_plain_file() {
     until("it is gone", || (!matches!(common::proc::state(pid), 'S' | 'R' | 'D')).then_some(()));
     assert!(!exists(&circus.dir.path("log.gz.tmp")));
     until_both_files_are_whole(&circus.dir);
+}
+
+#[test]
+fn no_line_is_lost_when_circus_is_killed_while_it_compresses() {
+    let kept = Dir::new();
+    let script = "#!/bin/sh\nsleep 0.02\nexec gzip -c\n".to_string();
+    for run in 0..6 {
+        let mut circus = with_gzip_for(&script, run * 1000, &kept.name("log"));
+        // Some are left plain by the run before, so that there is always something to compress.
+        let last = format!("line {}\n", run * 1000 + 299);
+        let log = || fs::read_to_string(kept.path("log")).unwrap_or_default();
+        until("all is written", || log().ends_with(&last).then_some(()));
+        let plain = || logs(&kept).iter().filter(|name| !name.ends_with(".gz")).count();
+        if run < 5 {
+            circus.signal(SIGKILL);
+            until("circus is gone", || {
+                (!matches!(common::proc::state(circus.pid()), 'S' | 'R')).then_some(())
+            });
+        } else {
+            until("all is compressed", || (plain() == 1).then_some(()));
+            circus.end();
+        }
+    }
+    let names = logs(&kept);
+    let all: Vec<usize> = names
+        .iter()
+        .flat_map(|name| text_of(&kept, name).lines().map(str::to_string).collect::<Vec<_>>())
+        .map(|line| line.strip_prefix("line ").expect("a line").parse().expect("a number"))
+        .collect();
+    for first in (0..6).map(|run| run * 1000) {
+        assert!((first..first + 300).all(|n| all.contains(&n)), "from {first} on: {names:?}");
+    }
 }
 
 /// How large all log files are together.

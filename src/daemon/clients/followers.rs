@@ -4,7 +4,7 @@
 //! has read a pipe, and goes into the queues of those who follow. As with events, a client that does not read is
 //! told how much it has missed, and nobody waits for it.
 
-use super::{Client, Daemon, MOST_QUEUED};
+use super::{Client, Daemon};
 use crate::arbiter::WatcherId;
 use crate::arbiter::request::{Errno, Tail, Wanted};
 use crate::config::text;
@@ -16,7 +16,7 @@ use crate::daemon::streams::ring::{Heard, Line, RING, wants};
 use serde_json::Value as Json;
 
 /// What a client follows.
-pub(super) struct Follows {
+pub struct Follows {
     watcher: WatcherId,
     wanted: Wanted,
     /// How many bytes of it the client has missed.
@@ -26,7 +26,7 @@ pub(super) struct Follows {
 impl Client {
     /// Whether what was written goes to this client now. If it does not read, it is only counted.
     fn overhears(&mut self, heard: &Heard) -> bool {
-        let full = self.queued() > MOST_QUEUED;
+        let full = self.is_full();
         let Some(follows) = &mut self.follows else { return false };
         let writer = &heard.writer;
         let wanted = follows.watcher == writer.watcher && wants(follows.wanted, writer.channel, writer.pid);
@@ -38,7 +38,8 @@ impl Client {
 }
 
 impl Follows {
-    pub(super) fn take_missed(&mut self) -> u64 {
+    /// How many bytes it has missed, which is told now.
+    pub fn take_missed(&mut self) -> u64 {
         std::mem::take(&mut self.missed)
     }
 }

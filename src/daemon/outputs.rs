@@ -9,7 +9,7 @@ use super::streams::{Channel, Owner, SinkId, Source};
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::expand::{self, expand};
 use crate::config::model::LARGEST_RING;
-use crate::config::{PluginKind, StreamConfig, StreamKind, StreamOptions, WatcherConfig};
+use crate::config::{PluginKind, StreamConfig, StreamKind, WatcherConfig};
 use crate::sys::child::{SpawnError, Stdio, Step};
 use crate::sys::{self, process};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -36,11 +36,6 @@ struct NewPipe {
     channel: Channel,
 }
 
-/// The options of a stream in which variables are known only when a process is spawned.
-fn spawn_options(stream: &mut StreamOptions) -> [&mut Option<Box<str>>; 3] {
-    [&mut stream.filename, &mut stream.prefix, &mut stream.tag]
-}
-
 /// Whose the sink of a process is: its own, if the configuration tells processes apart, else one of all.
 fn owner(watcher: WatcherId, channel: Channel, stream: &StreamConfig, wid: u32) -> Owner {
     let options = &stream.options;
@@ -58,7 +53,8 @@ fn expanded(stream: &StreamConfig, config: &WatcherConfig, wid: u32) -> StreamCo
         "watcher" => Some(config.name.clone()),
         _ => expand::env(&config.env, name),
     };
-    for option in spawn_options(&mut stream.options) {
+    let options = &mut stream.options;
+    for option in [&mut options.filename, &mut options.prefix, &mut options.tag] {
         *option = option.take().map(|text| expand(&text, &lookup).into());
     }
     stream

@@ -138,6 +138,8 @@ fn class(name: &str) -> StreamConfig {
     StreamConfig { options: StreamOptions { class, ..Default::default() }, ..Default::default() }
 }
 
+mod trouble;
+
 #[test]
 fn one_writer_passes_straight_through() {
     let mut stage = Stage::new();
@@ -373,85 +375,6 @@ fn draining_the_dead_takes_what_is_there_and_no_more() {
 }
 
 #[test]
-fn files_are_reopened_when_asked() {
-    let mut stage = Stage::new();
-    let sink = stage.open(&stage.file("out")).unwrap();
-    let (id, mut writer) = stage.attach(sink, 1);
-    writer.write_all(b"1\n").unwrap();
-    stage.read_all(id);
-    std::fs::rename(stage.directory.path("out"), stage.directory.path("moved")).unwrap();
-    writer.write_all(b"2\n").unwrap();
-    stage.read_all(id);
-    stage.streams.tend(None, false, stage.now, &mut stage.log);
-    writer.write_all(b"3\n").unwrap();
-    stage.read_all(id);
-    assert_eq!((stage.directory.read("moved"), stage.directory.read("out")), ("1\n2\n".into(), "3\n".into()));
-    std::fs::rename(stage.directory.path("out"), stage.directory.path("moved")).unwrap();
-    std::fs::create_dir(stage.directory.path("out")).unwrap();
-    stage.streams.tend(None, false, stage.now, &mut stage.log);
-    assert_eq!(stage.says("cannot reopen"), 1);
-    writer.write_all(b"4\n").unwrap();
-    stage.read_all(id);
-    assert_eq!(stage.directory.read("moved"), "3\n4\n");
-}
-
-#[test]
-fn a_removed_directory_loses_nothing_that_fits_and_heals() {
-    let mut stage = Stage::new();
-    std::fs::create_dir(stage.directory.path("logs")).unwrap();
-    let sink = stage.open(&stage.file("logs/out")).unwrap();
-    let (id, mut writer) = stage.attach(sink, 1);
-    std::fs::remove_dir_all(stage.directory.path("logs")).unwrap();
-    for n in 0..3 {
-        stage.now += Duration::from_secs(1);
-        writeln!(writer, "{n}").unwrap();
-        stage.read_all(id);
-    }
-    assert_eq!(stage.says("[ERROR] cannot write"), 1);
-    std::fs::create_dir(stage.directory.path("logs")).unwrap();
-    stage.now = stage.streams.next_retry().unwrap();
-    stage.streams.retry(stage.now, &mut stage.log);
-    assert_eq!(stage.streams.next_retry(), None);
-    assert_eq!(stage.directory.read("logs/out"), "0\n1\n2\n");
-    assert_eq!(stage.says("nothing was lost"), 1);
-}
-
-#[test]
-fn a_stalled_standard_output_holds_nobody_up() {
-    let mut stage = Stage::new();
-    let mut reader = stage.catch_stdout();
-    let sink = stage.open(&class("StdoutStream")).unwrap();
-    let (id, mut writer) = stage.attach(sink, 1);
-    let line = format!("{}\n", "x".repeat(999));
-    for _ in 0..600 {
-        writer.write_all(line.as_bytes()).unwrap();
-        stage.read_all(id);
-    }
-    let stalled = stage.streams.take_stalled();
-    assert_eq!((stalled.len(), stage.streams.take_stalled().len()), (1, 0));
-    assert_eq!(stage.says("is read too slowly"), 1);
-    assert_eq!(stage.streams.next_retry(), None, "room is an event, not a date");
-    let (target, fd) = stalled[0];
-    let mut got = Vec::new();
-    let freed = loop {
-        let mut room = vec![0; CHUNK];
-        let n = reader.read(&mut room).unwrap();
-        got.extend_from_slice(&room[..n]);
-        if let Some(fd) = stage.streams.writable(target, stage.now, &mut stage.log) {
-            break fd;
-        }
-    };
-    assert_eq!(freed, fd);
-    drop(std::mem::take(&mut stage.streams));
-    reader.read_to_end(&mut got).unwrap();
-    let text = String::from_utf8(got).unwrap();
-    assert!(text.split_inclusive('\n').all(|got| got == line), "no line is torn");
-    let lost = 600 - text.len() / line.len();
-    assert!(lost > 0);
-    assert_eq!(stage.says(&format!("{lost} lines ({} bytes) of output were dropped", lost * line.len())), 1);
-}
-
-#[test]
 fn several_classes_share_the_standard_output() {
     let mut stage = Stage::new();
     let mut reader = stage.catch_stdout();
@@ -474,21 +397,6 @@ fn several_classes_share_the_standard_output() {
     let n = reader.read(&mut got).unwrap();
     let wanted = "T [1] | one\nnamed\nTraceback\nT [1] | two\n";
     assert_eq!(String::from_utf8_lossy(&got[..n]), wanted, "without the colour, since it is no terminal");
-}
-
-#[test]
-fn what_cannot_be_written_at_the_end_is_told() {
-    let mut stage = Stage::new();
-    let mut full = class("FileStream");
-    full.options.filename = Some("/dev/full".into());
-    let sink = stage.open(&full).unwrap();
-    let (id, mut writer) = stage.attach(sink, 1);
-    writer.write_all(b"12345").unwrap();
-    stage.read_all(id);
-    assert_eq!(stage.says("cannot write /dev/full: No space left on device"), 1);
-    stage.streams.finish(stage.now, &mut stage.log);
-    assert_eq!(stage.says("the last 5 bytes of output for /dev/full are lost"), 1);
-    assert_eq!(stage.streams.targets.ids().len(), 0);
 }
 
 #[test]

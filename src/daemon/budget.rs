@@ -7,14 +7,14 @@
 //! read.
 
 use super::eventloop::Daemon;
-use super::streams::backups::{OldFile, cut, old_files};
-use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
-
 use super::log::Level;
+use super::streams::backups::{OldFile, cut, old_files};
 use crate::sorted::Sorted;
 use crate::sys::io_words;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 
 /// How much of a file is kept when it has to be cut, in bytes; of a smaller one the half.
 const KEPT: u64 = 64 * 1024;
@@ -27,7 +27,7 @@ pub struct Budget {
     /// 0: there is none.
     cap: u64,
     /// Every file that was written since the start.
-    files: Sorted<PathBuf, ()>,
+    files: Sorted<OsString, ()>,
     /// How much the files take that are not in use: old ones, and those of watchers that have stopped.
     rest: u64,
     /// Files were opened, closed, rotated or compressed: `rest` is to be found out anew.
@@ -86,18 +86,20 @@ impl Daemon {
 
     /// Finds out how large the files are that are not in use; the answer is the old files, the oldest first.
     fn count_files(&mut self) -> Vec<OldFile> {
-        let live = self.streams.files();
-        for file in &live {
-            self.budget.files.insert(file.path.clone(), ());
+        // By bytes, not as paths, which are compared part by part: there may be a thousand of them.
+        let live = self.streams.files().into_iter().map(|file| (file.path.into_os_string(), ()));
+        let live: Sorted<OsString, ()> = live.collect();
+        for path in live.keys() {
+            self.budget.files.insert(path.clone(), ());
         }
-        let in_use = |path: &Path| live.iter().any(|file| file.path == path);
         let mut rest = 0;
         self.budget.files.retain(|path, ()| {
-            let closed = if in_use(path) { Ok(0) } else { fs::metadata(path).map(|meta| meta.len()) };
+            let size = || fs::metadata(path).map(|meta| meta.len());
+            let closed = if live.contains_key(path) { Ok(0) } else { size() };
             rest += closed.as_ref().map_or(0, |size| *size);
             !closed.is_err_and(|error| error.kind() == ErrorKind::NotFound)
         });
-        let paths: Vec<&Path> = self.budget.files.keys().map(PathBuf::as_path).collect();
+        let paths: Vec<&Path> = self.budget.files.keys().map(Path::new).collect();
         let old = old_files(&paths);
         self.budget.rest = rest + old.iter().map(|old| old.size).sum::<u64>();
         self.budget.stale = false;
@@ -114,6 +116,13 @@ impl Daemon {
             return;
         }
         let goal = self.budget.goal();
+        size = self.remove_old_files(&old, size, goal);
+        self.cut_files(size, goal);
+        self.count_files();
+    }
+
+    /// Removes old files, from the first one on, until the goal is reached; the answer is the size that is left.
+    fn remove_old_files(&mut self, old: &[OldFile], mut size: u64, goal: u64) -> u64 {
         let (mut removed, mut bytes) = (0, 0);
         for old in old {
             if size <= goal {
@@ -124,22 +133,19 @@ impl Daemon {
                     size = size.saturating_sub(old.size);
                     (removed, bytes) = (removed + 1, bytes + old.size);
                 }
-                Err(error) => {
-                    let (path, why) = (old.path.display(), io_words(&error));
-                    self.log.once(
-                        Level::Warning,
-                        &format!("remove {path}"),
-                        format_args!("log_max_bytes: cannot remove {path}: {why}"),
-                    );
-                }
+                Err(error) => self.cannot("remove", &old.path, &error),
             }
         }
         if removed > 0 {
             let text = format_args!("log_max_bytes: removed the {removed} oldest files ({bytes} bytes)");
             self.log.info(text);
         }
-        self.cut_files(size, goal);
-        self.count_files();
+        size
+    }
+
+    fn cannot(&mut self, what: &str, path: &Path, error: &io::Error) {
+        let cause = format!("log_max_bytes: cannot {what} {}", path.display());
+        self.log.once(Level::Warning, &cause, format_args!("{cause}: {}", io_words(error)));
     }
 
     /// Cuts the largest file to its newest lines, then the next one, until the goal is reached.
@@ -147,7 +153,7 @@ impl Daemon {
         let mut files: Vec<(u64, PathBuf)> = Vec::new();
         if size > goal {
             let log = self.log.file().map(|(path, _)| path);
-            let all = self.budget.files.keys().cloned().chain(log);
+            let all = self.budget.files.keys().map(PathBuf::from).chain(log);
             files.extend(all.filter_map(|path| Some((fs::metadata(&path).ok()?.len(), path))));
         }
         while size > goal
@@ -166,14 +172,7 @@ impl Daemon {
                     ));
                     files.push((after, path));
                 }
-                Err(error) => {
-                    let (path, why) = (path.display(), io_words(&error));
-                    self.log.once(
-                        Level::Warning,
-                        &format!("cut {path}"),
-                        format_args!("log_max_bytes: cannot cut {path}: {why}"),
-                    );
-                }
+                Err(error) => self.cannot("cut", &path, &error),
             }
         }
         self.streams.measure();

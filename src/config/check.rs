@@ -74,7 +74,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     let mut checker = Checker { findings: Vec::new() };
     checker.endpoint(config);
     let cap = config.circus.log_max_bytes;
-    checker.out_of_range((&config.origins, "log_max_bytes"), Some(cap), i64::MAX);
+    checker.out_of_range((&config.origins, "log_max_bytes"), cap, i64::MAX);
     checker.ports(config);
     for watcher in &config.watchers {
         checker.command(watcher);
@@ -265,8 +265,8 @@ impl Checker {
     }
 
     /// Numbers that count as another one.
-    fn out_of_range(&mut self, place: (&Origins, &str), value: Option<i64>, most: i64) {
-        if let Some(value) = value.filter(|value| !(0..=most).contains(value)) {
+    fn out_of_range(&mut self, place: (&Origins, &str), value: i64, most: i64) {
+        if !(0..=most).contains(&value) {
             let message = format!("{} = {value} counts as {}", place.1, value.clamp(0, most));
             self.warn(place, message);
         }

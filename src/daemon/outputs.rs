@@ -5,7 +5,7 @@ use super::eventloop::Daemon;
 use super::log::Level;
 use super::plugins;
 use super::sockets::User;
-use super::streams::ring::{RING, Writer};
+use super::streams::ring::Writer;
 use super::streams::{Channel, Owner, SinkId, Source};
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::expand::{self, expand};
@@ -163,8 +163,8 @@ impl Daemon {
 
     /// How much of the newest output of a watcher is kept in memory.
     fn ring_limit(&self, id: WatcherId) -> usize {
-        let bytes = self.arbiter.watcher(id).and_then(|watcher| watcher.config.options.ring_bytes);
-        bytes.map_or(RING, |bytes| bytes.clamp(0, LARGEST_RING) as usize)
+        let options = self.arbiter.watcher(id).map(|watcher| &watcher.config.options);
+        options.map_or(0, |options| options.ring_bytes.clamp(0, LARGEST_RING) as usize)
     }
 
     /// The options of a watcher have changed: what was made from them is made anew, and its processes' output goes

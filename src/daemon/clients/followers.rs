@@ -12,7 +12,7 @@ use crate::control::output::{self, Written};
 use crate::control::{self, Map, Refusal, answers, protocol, topics};
 use crate::daemon::outputs::stream_of;
 use crate::daemon::streams::Channel;
-use crate::daemon::streams::ring::{Heard, Line, RING, wants};
+use crate::daemon::streams::ring::{Heard, Line, wants};
 use serde_json::Value as Json;
 
 /// What a client follows.
@@ -53,7 +53,7 @@ impl Daemon {
         if !captured(Channel::Stdout, tail.wanted.stdout) && !captured(Channel::Stderr, tail.wanted.stderr) {
             return Err(not_kept(&config.name, tail.wanted));
         }
-        if !tail.follow && config.options.ring_bytes.is_some_and(|bytes| bytes <= 0) {
+        if !tail.follow && config.options.ring_bytes <= 0 {
             let reason = format!("nothing of '{}' is kept: its ring_bytes is 0", config.name);
             return Err(Refusal { errno: Errno::Conflict, reason });
         }
@@ -152,8 +152,7 @@ fn not_kept(name: &str, wanted: Wanted) -> Refusal {
     let key = if wanted.stdout { "stdout_stream" } else { "stderr_stream" };
     let reason = format!(
         "'{name}' has no {option}: {output} straight to where that of circus goes; set {key}.class = QueueStream \
-         to keep the newest {} KiB, or any other stream",
-        RING / 1024
+         to keep the newest of it in memory, or any other stream"
     );
     Refusal { errno: Errno::Conflict, reason }
 }

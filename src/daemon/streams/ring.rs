@@ -14,8 +14,6 @@ use crate::arbiter::{Pid, WatcherId};
 use crate::sorted::Sorted;
 use std::collections::VecDeque;
 
-/// How many bytes are kept of a watcher whose `ring_bytes` is not set.
-pub const RING: usize = 16 * 1024;
 /// Who writes into a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Writer {

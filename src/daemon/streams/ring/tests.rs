@@ -126,7 +126,7 @@ fn no_writers_and_no_limits_make_it_larger() {
 
 #[test]
 fn it_takes_no_memory_before_something_is_written() {
-    let mut rings = rings(RING);
+    let mut rings = rings(16_384);
     let capacity = |rings: &Rings| {
         let ring = rings.get(WatcherId(3)).unwrap();
         ring.stdout.bytes.capacity() + ring.stderr.bytes.capacity() + ring.stdout.pieces.capacity()

@@ -5,7 +5,7 @@
 use super::expand;
 use super::ini::shorten;
 use super::model::{
-    Config, Finding, Origins, PluginConfig, PluginKind, Severity, SocketConfig, WatcherConfig,
+    Config, Finding, LARGEST_RING, Origins, PluginConfig, PluginKind, Severity, SocketConfig, WatcherConfig,
 };
 use super::options::STREAM;
 use super::stream::{StreamConfig, StreamKind};
@@ -73,6 +73,8 @@ const VARIABLE_FAMILIES: &[&str] = &["env", "sockets", "rlimits", "stdout_stream
 pub fn check(config: &Config) -> Vec<Finding> {
     let mut checker = Checker { findings: Vec::new() };
     checker.endpoint(config);
+    let cap = config.circus.log_max_bytes;
+    checker.out_of_range((&config.origins, "log_max_bytes"), cap, i64::MAX);
     checker.ports(config);
     for watcher in &config.watchers {
         checker.command(watcher);
@@ -253,11 +255,20 @@ impl Checker {
                 self.warn((origins, key), format!("{key} is negative and counts as 0"));
             }
         }
+        self.out_of_range((origins, "ring_bytes"), options.ring_bytes, LARGEST_RING);
         if options.max_retry < -1 {
             self.warn(
                 (origins, "max_retry"),
                 "max_retry is below -1 and counts as -1, which is for ever".into(),
             );
+        }
+    }
+
+    /// Numbers that count as another one.
+    fn out_of_range(&mut self, place: (&Origins, &str), value: i64, most: i64) {
+        if !(0..=most).contains(&value) {
+            let message = format!("{} = {value} counts as {}", place.1, value.clamp(0, most));
+            self.warn(place, message);
         }
     }
 
@@ -293,6 +304,11 @@ impl Checker {
         }
         if kind == StreamKind::TimedFile && options.rotate_when.is_none() {
             self.error((origins, key), format!("{which} needs rotate_when: S M H D MIDNIGHT or W0 to W6"));
+        }
+        let compresses = options.compress.as_deref() == Some("gzip") && kind.heeds("max_bytes");
+        if compresses && options.backup_count <= 0 {
+            let key = format!("{which}.compress");
+            self.warn((origins, &key), format!("`{}` has no effect without backup_count", shorten(&key)));
         }
         let known = stream.class().map_or(named, |class| StreamKind::of(class).is_some());
         let idle = |key: &str| known && !kind.heeds(key) && stream.get(key).is_some();
@@ -426,6 +442,11 @@ mod tests {
         one("[watcher:a]\ncmd = x\nnumprocesses = 0", "3 warning numprocesses is 0");
         one("[watcher:a]\ncmd = x\ngraceful_timeout = -1", "3 warning graceful_timeout is negative");
         one("[watcher:a]\ncmd = x\nmax_age_variance = -1", "3 warning max_age_variance is negative");
+        one("[watcher:a]\ncmd = x\nring_bytes = -2", "3 warning ring_bytes = -2 counts as 0");
+        one("[watcher:a]\ncmd = x\nring_bytes = 9999999", "3 warning ring_bytes = 9999999 counts as 1048576");
+        one("[circus]\nlog_max_bytes = -1", "2 warning log_max_bytes = -1 counts as 0");
+        let text = "[watcher:a]\ncmd = x\nstdout_stream.filename = y\nstdout_stream.compress = gzip";
+        one(text, "4 warning `stdout_stream.compress` has no effect without backup_count");
         one("[watcher:a]\ncmd = x\nmax_retry = -2", "3 warning max_retry is below -1");
         one("[watcher:a]\ncmd = x\nshell_args = y", "3 warning shell_args has no effect");
         one("[watcher:a]\ncmd = x\nuse_sockets = 1", "3 warning use_sockets has no effect");

@@ -12,6 +12,9 @@ use std::rc::Rc;
 /// The most processes of one watcher.
 pub const MOST_PROCESSES: i64 = 100_000;
 
+/// The most that `ring_bytes` can ask for.
+pub const LARGEST_RING: i64 = 1024 * 1024;
+
 /// The longest name of a watcher, socket or plugin, in characters.
 pub const LONGEST_NAME: usize = 255;
 

@@ -123,7 +123,7 @@ section! {
     "include_dir" => include_dir: Maybe = None, Kind::Text, Global, Fixed, Works, "directories whose *.ini files are read too";
     "debug" => debug: bool = false, Kind::Bool, Global, Fixed, Works, "the output of plugins goes to that of circus, those in Python at log level debug";
     "fqdn_prefix" => fqdn_prefix: Maybe = None, Kind::Text, Global, Fixed, Quiet, "a prefix of the name of the host; Circus shows it nowhere";
-    "log_max_bytes" => log_max_bytes: i64 = 0, Kind::Int, Global, Fixed, Pending, "how many bytes all log files may take together";
+    "log_max_bytes" => log_max_bytes: i64 = 0, Kind::Int, Global, Fixed, Works, "how many bytes all log files may take together; 0: any";
     "tombstone" => tombstone: Maybe = None, Kind::Text, Global, Fixed, Pending, "a file that says why circus ended";
     "httpd" => httpd: bool = false, Kind::Bool, Global, Fixed, Useless("there is no web console; circus ctl and the control socket do what it did"), "Circus's web console";
     "httpd_host" => httpd_host: String = "localhost".into(), Kind::Text, Global, Fixed, Quiet, "the address of Circus's web console";
@@ -202,7 +202,7 @@ section! {
     "clear_groups" => clear_groups: Option<bool> = None, Kind::Bool, Global, Fixed, Pending, "drop supplementary groups";
     "sandbox" => sandbox: Maybe = None, Kind::Text, Global, Fixed, Pending, "what the processes may see of the file system";
     "hook_timeout" => hook_timeout: f64 = 30.0, Kind::Float, Global, Fixed, Pending, "how long a hook may take, in seconds";
-    "ring_bytes" => ring_bytes: Option<i64> = None, Kind::Int, Global, Fixed, Pending, "how much of the newest output to keep in memory";
+    "ring_bytes" => ring_bytes: i64 = 16_384, Kind::Int, Global, Stored, Works, "how many bytes of the newest output to keep in memory, at most 1048576";
     "check_flapping" => check_flapping: Option<bool> = None, Kind::Bool, Global, Fixed, Quiet, "a relic; Circus stores it and does nothing";
     "prereload_fn" => prereload_fn: Maybe = None, Kind::Text, Never, Fixed, Useless("it names a Python function, and Circus itself breaks on it"), "a Python function called before a reload";
     }
@@ -241,7 +241,7 @@ section! {
     "facility" => facility: Maybe = None, FACILITIES, Watcher, Stored, Works, "the facility of SyslogStream's messages, such as user or local0 to local7; daemon unless set";
     "severity" => severity: Maybe = None, SEVERITIES, Watcher, Stored, Works, "the severity of SyslogStream's messages, emerg to debug; info unless set";
     "tag" => tag: Maybe = None, Kind::Text, Watcher, Stored, Works, "what SyslogStream calls the program; the name of the watcher unless set";
-    "compress" => compress: Maybe = None, Kind::Text, Watcher, Stored, Pending, "compress rotated files: gzip";
+    "compress" => compress: Maybe = None, Kind::Choice(&["gzip", "none"]), Watcher, Stored, Works, "compress rotated files by running gzip";
     "refresh_time" => refresh_time: Maybe = None, Kind::Text, Watcher, Stored, Quiet, "a relic of old versions of Circus";
     }
 }

@@ -7,7 +7,9 @@
 //! no end: an idle circus makes no system call.
 
 use super::blueprint::Blueprint;
+use super::budget::Budget;
 use super::clients::Clients;
+use super::compress::Compressor;
 use super::log::Log;
 use super::notify::Notify;
 use super::query::Samples;
@@ -95,6 +97,9 @@ pub struct Daemon {
     pub(super) groups: Sorted<Pid, ()>,
     /// Not all zombies were reaped in the last turn.
     pub(super) more_zombies: bool,
+    pub(super) compressor: Compressor,
+    /// What all log files may take.
+    pub(super) budget: Budget,
     /// What `stats` saw last.
     pub(super) samples: Samples,
     origin: Instant,
@@ -133,6 +138,7 @@ impl Daemon {
     pub fn new(parts: Parts) -> io::Result<Daemon> {
         let poll = Poll::new()?;
         let now = Instant::now();
+        let budget = Budget::new(parts.options.log_max_bytes);
         let daemon = Daemon {
             arbiter: parts.arbiter,
             options: parts.options,
@@ -152,6 +158,8 @@ impl Daemon {
             ready_pipes: VecDeque::new(),
             groups: Sorted::new(),
             more_zombies: false,
+            compressor: Compressor::default(),
+            budget,
             samples: Samples::new(),
             origin: now,
             now,
@@ -224,6 +232,7 @@ impl Daemon {
             self.now = Instant::now();
             self.turn(&events);
         }
+        self.stop_compressing();
         self.streams.finish(self.now, &mut self.log);
         self.clients.flush_all();
     }
@@ -275,6 +284,7 @@ impl Daemon {
         self.read_pipes();
         self.serve_clients(&clients);
         self.do_what_is_due();
+        self.tend_files();
         self.tell_manager();
         self.watch_stalled();
     }
@@ -305,7 +315,9 @@ impl Daemon {
         for _ in 0..self.ready_pipes.len() {
             let Some(id) = self.ready_pipes.pop_front() else { break };
             let pid = self.streams.pid(id);
-            match (self.streams.read(id, PIPE_BUDGET, self.now, &mut self.log), pid) {
+            let progress = self.streams.read(id, PIPE_BUDGET, self.now, &mut self.log);
+            self.tell_followers();
+            match (progress, pid) {
                 (Progress::More, _) => self.pipe_ready(id),
                 (Progress::Closed, Some(pid)) => self.forget_pipe(pid, id),
                 (Progress::Drained | Progress::Closed, _) => {}

@@ -5,9 +5,11 @@ use super::eventloop::Daemon;
 use super::log::Level;
 use super::plugins;
 use super::sockets::User;
+use super::streams::ring::Writer;
 use super::streams::{Channel, Owner, SinkId, Source};
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::expand::{self, expand};
+use crate::config::model::LARGEST_RING;
 use crate::config::{PluginKind, StreamConfig, StreamKind, WatcherConfig};
 use crate::sys::child::{SpawnError, Stdio, Step};
 use crate::sys::{self, process};
@@ -19,7 +21,8 @@ const MOST_BLUEPRINTS: usize = 16;
 
 const CHANNELS: [Channel; 2] = [Channel::Stdout, Channel::Stderr];
 
-fn stream_of(channel: Channel, config: &WatcherConfig) -> Option<&StreamConfig> {
+/// What is to become of an output; nothing: circus does not read it.
+pub fn stream_of(channel: Channel, config: &WatcherConfig) -> Option<&StreamConfig> {
     match channel {
         Channel::Stdout => config.stdout_stream.as_deref().filter(|_| !config.options.close_child_stdout),
         Channel::Stderr => config.stderr_stream.as_deref().filter(|_| !config.options.close_child_stderr),
@@ -31,6 +34,7 @@ struct NewPipe {
     reader: OwnedFd,
     writer: OwnedFd,
     sink: SinkId,
+    channel: Channel,
 }
 
 /// Whose the sink of a process is: its own, if the configuration tells processes apart, else one of all.
@@ -102,7 +106,7 @@ impl Daemon {
         (child.stdin, child.stdout, child.stderr) = before;
         let pid = spawned.map_err(|error| say(&error, blueprint))?;
         self.groups.remove(&pid); // a group of this number is over, else the process could not have it
-        self.attach(pid, wid, pipes);
+        self.attach(id, wid, pid, pipes);
         if let Some((ours, _)) = connection {
             self.take_in_plugin(ours, pid, uid);
         }
@@ -114,7 +118,7 @@ impl Daemon {
         for (place, channel) in pipes.iter_mut().zip(CHANNELS) {
             if let Some(sink) = self.sink(id, wid, channel)? {
                 let (reader, writer) = process::pipe().map_err(|e| format!("pipe: {}", sys::io_words(&e)))?;
-                *place = Some(NewPipe { reader, writer, sink });
+                *place = Some(NewPipe { reader, writer, sink, channel });
             }
         }
         Ok(pipes)
@@ -135,12 +139,15 @@ impl Daemon {
     }
 
     /// Reads what the new process writes from now on.
-    fn attach(&mut self, pid: Pid, wid: u32, pipes: [Option<NewPipe>; 2]) {
+    fn attach(&mut self, watcher: WatcherId, wid: u32, pid: Pid, pipes: [Option<NewPipe>; 2]) {
+        let limit = self.ring_limit(watcher);
         let mut ids = [None, None];
         for (place, pipe) in ids.iter_mut().zip(pipes) {
-            let Some(NewPipe { reader, sink, .. }) = pipe else { continue };
+            let Some(NewPipe { reader, sink, channel, .. }) = pipe else { continue };
             let fd = reader.as_raw_fd();
-            let Some(id) = self.streams.attach(reader, sink, (pid, wid)) else { continue };
+            let writer = Writer { watcher, pid, wid, channel };
+            let Some(id) = self.streams.attach(reader, sink, writer) else { continue };
+            self.streams.rings.open(watcher, channel, limit);
             if let Err(error) = self.watch_pipe(fd, id) {
                 let why = sys::io_words(&error);
                 self.log.error(format_args!("the output of {pid} cannot be read: {why}"));
@@ -154,12 +161,19 @@ impl Daemon {
         }
     }
 
+    /// How much of the newest output of a watcher is kept in memory.
+    fn ring_limit(&self, id: WatcherId) -> usize {
+        let options = self.arbiter.watcher(id).map(|watcher| &watcher.config.options);
+        options.map_or(0, |options| options.ring_bytes.clamp(0, LARGEST_RING) as usize)
+    }
+
     /// The options of a watcher have changed: what was made from them is made anew, and its processes' output goes
     /// where it is wanted now.
     pub(super) fn remake(&mut self, id: WatcherId) {
         self.blueprints.remove(&id);
         self.unsettled.push(id);
         self.look_again(id);
+        self.streams.rings.resize(id, self.ring_limit(id));
         for (owner, sink) in self.streams.sinks_of(id) {
             let stays = self.move_output(owner, sink).unwrap_or_else(|why| {
                 self.log.log(Level::Error, format_args!("{why}; the output goes where it went before"));
@@ -176,11 +190,11 @@ impl Daemon {
 
     /// Leads the pipes of running processes to sinks of their own, or to a common one, where that has changed.
     fn redirect_outputs(&mut self, id: WatcherId) -> Result<(), String> {
-        for (pipe, old, wid) in self.streams.pipes_of(id) {
+        for (pipe, Writer { wid, channel, .. }, old) in self.streams.pipes_of(id) {
             let Some(watcher) = self.arbiter.watcher(id) else { return Ok(()) };
-            let stream = stream_of(old.channel, &watcher.config);
-            if stream.is_some_and(|stream| owner(id, old.channel, stream, wid) != old)
-                && let Some(sink) = self.sink(id, wid, old.channel)?
+            let stream = stream_of(channel, &watcher.config);
+            if stream.is_some_and(|stream| owner(id, channel, stream, wid) != old)
+                && let Some(sink) = self.sink(id, wid, channel)?
             {
                 self.streams.redirect(pipe, sink, self.now, &mut self.log);
             }
@@ -213,6 +227,8 @@ impl Daemon {
     /// A watcher is gone.
     pub(super) fn forget(&mut self, id: WatcherId) {
         self.close_outputs(id);
+        self.streams.rings.remove(id);
+        self.end_following(id);
         self.unwatch_sockets(id);
         self.sockets.forget(id);
         self.unsettled.push(id);

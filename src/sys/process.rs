@@ -29,6 +29,17 @@ pub fn exec(argv: &[CString]) -> io::Error {
     io::Error::last_os_error()
 }
 
+/// Gives a process what nobody else wants of the processors and disks: niceness 19, and the idle class of input and
+/// output.
+pub fn make_modest(pid: Pid) -> io::Result<()> {
+    const WHO_PROCESS: c_int = 1;
+    const IDLE: c_int = 3 << 13;
+    // SAFETY: takes numbers and touches no memory.
+    cvt(unsafe { libc::setpriority(libc::PRIO_PROCESS, pid.cast_unsigned(), 19) })?;
+    // SAFETY: as above; the C library has no name for this call.
+    cvt(unsafe { libc::syscall(libc::SYS_ioprio_set, WHO_PROCESS, pid, IDLE) }).map(drop)
+}
+
 /// Makes orphaned descendants children of circus, whose end it is then told, as PID 1 is.
 pub fn set_subreaper() -> io::Result<()> {
     // SAFETY: takes numbers and touches no memory.

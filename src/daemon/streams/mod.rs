@@ -14,23 +14,28 @@
 //! wakes up at [`Streams::next_retry`] to call [`Streams::retry`].
 
 pub mod backlog;
+pub mod backups;
 pub mod console;
 pub mod file;
 pub mod format;
 pub mod outlet;
 pub mod plan;
 mod read;
+pub mod ring;
 pub mod sink;
 pub mod syslog;
 mod table;
+mod tend;
 pub mod timed;
 
 use self::outlet::Place;
 use self::plan::Plan;
 use self::read::Pipe;
+use self::ring::{Rings, Writer};
 pub use self::sink::{Channel, Owner, Source};
 use self::sink::{Sink, Target};
 use self::table::Table;
+use self::tend::LiveFile;
 use super::log::Log;
 use crate::arbiter::WatcherId;
 use crate::config::StreamConfig;
@@ -73,11 +78,17 @@ pub struct Streams {
     /// The sinks that more pipes may be attached to.
     owners: Sorted<Owner, SinkId>,
     targets: Table<Target>,
+    /// The newest output of each watcher.
+    pub rings: Rings,
     /// Room for an unfinished line and, from [`LINE_MAX`] on, for what is read behind it.
     buffer: Box<[u8]>,
     /// Room for lines that get something around them.
     scratch: Vec<u8>,
     stalled: Vec<TargetId>,
+    /// Files that were rotated.
+    rotated: Vec<LiveFile>,
+    /// Files were opened or closed.
+    reshuffled: bool,
     /// How many pipes were made larger.
     large: u32,
     /// Some place may have to be written to again at a date.
@@ -100,9 +111,12 @@ impl Streams {
             sinks: Table::new(),
             owners: Sorted::new(),
             targets: Table::new(),
+            rings: Rings::default(),
             buffer: vec![0; LINE_MAX + CHUNK].into(),
             scratch: Vec::new(),
             stalled: Vec::new(),
+            rotated: Vec::new(),
+            reshuffled: false,
             large: 0,
             troubled: false,
             stdout: None,
@@ -154,21 +168,21 @@ impl Streams {
         Ok(())
     }
 
-    /// Takes over the reading end of a pipe, which must be non-blocking, of a process with its pid and its number
-    /// within the watcher; `None`, and the pipe is closed, when there is no such sink.
-    pub fn attach(&mut self, fd: OwnedFd, sink: SinkId, process: (i32, u32)) -> Option<PipeId> {
+    /// Takes over the reading end of a pipe, which must be non-blocking; `None`, and the pipe is closed, when
+    /// there is no such sink.
+    pub fn attach(&mut self, fd: OwnedFd, sink: SinkId, writer: Writer) -> Option<PipeId> {
         let feeds = self.sinks.get_mut(sink.0)?;
         feeds.pipes += 1;
         let target = feeds.target;
         self.count(target, 0, 1);
-        Some(PipeId(self.pipes.insert(Pipe::new(fd, process, sink))))
+        Some(PipeId(self.pipes.insert(Pipe::new(fd, writer, sink))))
     }
 
-    /// The pipes of a watcher's processes, each with the owner of its sink and the number of its process.
-    pub fn pipes_of(&self, watcher: WatcherId) -> Vec<(PipeId, Owner, u32)> {
+    /// The pipes of a watcher's processes, each with who writes to it and the owner of its sink.
+    pub fn pipes_of(&self, watcher: WatcherId) -> Vec<(PipeId, Writer, Owner)> {
+        let own = self.pipes.iter().filter(|(_, pipe)| pipe.writer.watcher == watcher);
         let owner = |pipe: &Pipe| Some(self.sinks.get(pipe.sink.0)?.owner);
-        let pipes = self.pipes.iter().filter_map(|(id, pipe)| Some((PipeId(id), owner(pipe)?, pipe.wid)));
-        pipes.filter(|(_, owner, _)| owner.watcher == watcher).collect()
+        own.filter_map(|(id, pipe)| Some((PipeId(id), pipe.writer, owner(pipe)?))).collect()
     }
 
     /// Leads a pipe to another sink.
@@ -198,7 +212,7 @@ impl Streams {
 
     /// The process whose output a pipe carries.
     pub fn pid(&self, id: PipeId) -> Option<i32> {
-        self.pipes.get(id.0).map(|pipe| pipe.pid)
+        self.pipes.get(id.0).map(|pipe| pipe.writer.pid)
     }
 
     /// Closes a pipe; its unfinished line is written.
@@ -207,16 +221,6 @@ impl Streams {
         let Some(pipe) = self.pipes.remove(id.0) else { return };
         self.large -= u32::from(pipe.large);
         self.leave(pipe.sink, now, log);
-    }
-
-    /// Opens all files again, after somebody has moved them away.
-    pub fn reopen_all(&mut self, now: Instant, log: &mut Log) {
-        for id in self.targets.ids() {
-            if let Some(target) = self.targets.get_mut(id) {
-                target.outlet.reopen(now);
-            }
-            self.settle(id, log);
-        }
     }
 
     /// The places that began to wait for a reader since the last call, to be registered for writing.
@@ -274,9 +278,14 @@ impl Streams {
     /// After a place was written to: says what is to be said, and takes note of what it waits for.
     fn settle(&mut self, id: u32, log: &mut Log) {
         let Some(target) = self.targets.get_mut(id) else { return };
-        if target.outlet.is_quiet() {
-            return;
+        if target.outlet.take_rotated() {
+            // It may be closed before anybody asks.
+            let file = self.live_file(id);
+            self.rotated.extend(file);
         }
+        let Some(target) = self.targets.get_mut(id).filter(|target| !target.outlet.is_quiet()) else {
+            return;
+        };
         for notice in target.outlet.take_notices() {
             log.log(notice.level, format_args!("{}", notice.text));
         }

@@ -121,6 +121,7 @@ pub struct Outlet {
     notices: Vec<Notice>,
     /// The last byte written did not end a line.
     torn: bool,
+    rotated: bool,
 }
 
 impl Outlet {
@@ -167,12 +168,17 @@ impl Outlet {
 
     fn new(place: Place, medium: Medium) -> Self {
         let torn = matches!(&medium, Medium::File(file) if file.ends_within_line());
-        Outlet { place, medium, held: None, notices: Vec::new(), torn }
+        Outlet { place, medium, held: None, notices: Vec::new(), torn, rotated: false }
     }
 
     /// Where it writes to.
     pub fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// Whether nothing that is written there can be seen again.
+    pub fn discards(&self) -> bool {
+        matches!(&self.place, Place::Path(path) if path.as_os_str() == "/dev/null")
     }
 
     /// The file, when it is one that can be rotated.
@@ -234,10 +240,17 @@ impl Outlet {
 
     /// A file that cannot be rotated goes on growing, and that is said once.
     fn notice_rotation(&mut self) {
-        let complaint = self.file().and_then(FileStream::take_complaint);
+        let Some(file) = self.file() else { return };
+        let (rotated, complaint) = (file.take_rotated(), file.take_complaint());
+        self.rotated |= rotated;
         if let Some(text) = complaint {
             self.notices.push(Notice { level: Level::Error, text });
         }
+    }
+
+    /// Whether its file was rotated since the last call.
+    pub fn take_rotated(&mut self) -> bool {
+        std::mem::take(&mut self.rotated)
     }
 
     /// Begins to keep output.
@@ -352,16 +365,38 @@ impl Outlet {
     }
 
     /// Opens the file at its path again, after somebody has moved it away. A FIFO or a console stays as it is.
-    pub fn reopen(&mut self, now: Instant) {
-        if let Some(file) = self.file()
-            && file.id().is_some()
-            && let Err(error) = file.reopen()
-        {
-            let text =
-                format!("cannot reopen {}: {}; output goes to the old file", self.place, io_words(&error));
-            self.notices.push(Notice { level: Level::Error, text });
-        }
+    ///
+    /// # Errors
+    /// A sentence that says why it cannot be opened, which is a notice too.
+    pub fn reopen(&mut self, now: Instant) -> Result<(), String> {
+        let reopened = match self.file().filter(|file| file.id().is_some()) {
+            Some(file) => file.reopen(),
+            None => Ok(()),
+        };
+        let reopened = reopened.map_err(|error| {
+            self.complain(format!(
+                "cannot reopen {}: {}; output goes to the old file",
+                self.place,
+                io_words(&error)
+            ))
+        });
         self.flush(now);
+        reopened
+    }
+
+    /// Rotates the file at the end of the line that is being written, now if there is none; false when it is empty.
+    ///
+    /// # Errors
+    /// A sentence that says why not, which is a notice too.
+    pub fn rotate(&mut self) -> Result<bool, String> {
+        let rotated = self.file().map_or(Ok(false), FileStream::rotate_now);
+        self.notice_rotation();
+        rotated.map_err(|error| self.complain(format!("cannot rotate {}: {}", self.place, io_words(&error))))
+    }
+
+    fn complain(&mut self, text: String) -> String {
+        self.notices.push(Notice { level: Level::Error, text: text.clone() });
+        text
     }
 
     /// What is to be said since the last call.

@@ -79,6 +79,7 @@ impl Plan {
                 plan.place = Place::Syslog(syslog::Address::of(options.address.as_deref())?);
             }
         }
+        plan.rotation.compress = kind.heeds("compress") && options.compress.as_deref() == Some("gzip");
         plan.rotation.watched = kind == StreamKind::WatchedFile;
         if kind == StreamKind::TimedFile {
             plan.rotation.schedule = Some(plan.schedule(options)?);

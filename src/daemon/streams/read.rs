@@ -1,6 +1,7 @@
 //! Reading pipes: bytes go from a pipe through one shared buffer to its target, in whole lines where several pipes
 //! lead to the same one.
 
+use super::ring::Writer;
 use super::{CHUNK, LINE_MAX, Log, PipeId, Progress, SinkId, Streams};
 use crate::sys::process::enlarge_pipe;
 use crate::sys::socket::pending_bytes;
@@ -19,9 +20,7 @@ const LARGE: i32 = 256 * 1024;
 /// The reading end of one output of a process.
 pub(super) struct Pipe {
     pub(super) file: File,
-    pub(super) pid: i32,
-    /// The number of the process within its watcher.
-    pub(super) wid: u32,
+    pub(super) writer: Writer,
     pub(super) sink: SinkId,
     /// The line that has no end yet, when other processes write to the same place.
     pub(super) tail: Vec<u8>,
@@ -32,8 +31,8 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    pub(super) fn new(fd: OwnedFd, (pid, wid): (i32, u32), sink: SinkId) -> Self {
-        Pipe { file: fd.into(), pid, wid, sink, tail: Vec::new(), hung_up: false, large: false }
+    pub(super) fn new(fd: OwnedFd, writer: Writer, sink: SinkId) -> Self {
+        Pipe { file: fd.into(), writer, sink, tail: Vec::new(), hung_up: false, large: false }
     }
 }
 
@@ -104,6 +103,7 @@ impl Streams {
         match pipe.file.read(room) {
             Ok(0) => Chunk::End,
             Ok(n) => {
+                self.rings.note(&pipe.writer, room.get(..n).unwrap_or_default());
                 if n >= BUSY && !pipe.large && self.large < MOST_LARGE {
                     // It counts where the kernel refuses too, so that it is asked once.
                     let _ = enlarge_pipe(pipe.file.as_raw_fd(), LARGE);
@@ -125,6 +125,9 @@ impl Streams {
         let Some(pipe) = self.pipes.get_mut(id.0) else { return };
         let Some(sink) = self.sinks.get_mut(pipe.sink.0) else { return };
         let Some(target) = self.targets.get_mut(sink.target) else { return };
+        if target.outlet.discards() {
+            return; // what is kept in memory is all
+        }
         let fresh = self.buffer.get(LINE_MAX..LINE_MAX + n).unwrap_or_default();
         let whole =
             if target.pipes > 1 || sink.needs_whole_lines() { whole_lines(&pipe.tail, fresh) } else { n };
@@ -139,7 +142,7 @@ impl Streams {
             room.copy_from_slice(&tail);
         }
         let bytes = self.buffer.get(start..LINE_MAX + whole).unwrap_or_default();
-        target.write(&mut sink.format, pipe.pid, bytes, false, &mut self.scratch, now);
+        target.write(&mut sink.format, pipe.writer.pid, bytes, false, &mut self.scratch, now);
         let target = sink.target;
         self.settle(target, log);
     }
@@ -147,10 +150,11 @@ impl Streams {
     /// Writes the unfinished line of a pipe as it is.
     pub(super) fn write_tail(&mut self, id: PipeId, now: Instant, log: &mut Log) {
         let Some(pipe) = self.pipes.get_mut(id.0) else { return };
+        self.rings.ended(&pipe.writer);
         let tail = std::mem::take(&mut pipe.tail);
         let Some(sink) = self.sinks.get_mut(pipe.sink.0) else { return };
         let Some(target) = self.targets.get_mut(sink.target) else { return };
-        target.write(&mut sink.format, pipe.pid, &tail, true, &mut self.scratch, now);
+        target.write(&mut sink.format, pipe.writer.pid, &tail, true, &mut self.scratch, now);
         let target = sink.target;
         self.settle(target, log);
     }

@@ -166,6 +166,7 @@ impl Streams {
                 .open_console(place)
                 .map_err(|error| format!("cannot use {place}: {}", crate::sys::io_words(&error)))?,
         };
+        self.reshuffled = true;
         Ok(self.targets.insert(Target::new(outlet)))
     }
 
@@ -249,6 +250,7 @@ impl Streams {
         }
         self.settle(id, log);
         let Some(target) = self.targets.remove(id) else { return };
+        self.reshuffled = true;
         let (held, place) = (target.outlet.held(), target.outlet.place());
         if held > 0 {
             log.log(Level::Warning, format_args!("the last {held} bytes of output for {place} are lost"));

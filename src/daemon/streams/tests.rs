@@ -1,6 +1,6 @@
 //! Pipes into files, with real pipes and files.
 
-use super::*;
+use super::{ring::tests::writer_of, *};
 use crate::arbiter::WatcherId;
 use crate::config::options::StreamOptions;
 use crate::daemon::log::Level;
@@ -102,7 +102,7 @@ impl Stage {
 
     fn attach(&mut self, sink: SinkId, pid: i32) -> (PipeId, File) {
         let (reader, writer) = pipe().unwrap();
-        (self.streams.attach(reader, sink, (pid, 1)).unwrap(), File::from(writer))
+        (self.streams.attach(reader, sink, writer_of(pid)).unwrap(), File::from(writer))
     }
 
     fn read(&mut self, id: PipeId) -> Progress {
@@ -270,7 +270,7 @@ fn outputs_with_one_file_share_it() {
         assert!(stage.streams.sinks.get(sink.0).is_none());
     }
     assert_eq!((stage.streams.targets.ids().len(), stage.streams.pipes.ids().len()), (0, 0));
-    assert!(stage.streams.attach(pipe().unwrap().0, plain, (1, 1)).is_none());
+    assert!(stage.streams.attach(pipe().unwrap().0, plain, writer_of(1)).is_none());
 }
 
 #[test]
@@ -344,7 +344,7 @@ fn a_dead_process_has_said_all_and_its_child_goes_on() {
     let mut child = shell.spawn().unwrap();
     drop(shell);
     let mut stdin = child.stdin.take().unwrap();
-    let id = stage.streams.attach(reader, sink, (77, 1)).unwrap();
+    let id = stage.streams.attach(reader, sink, writer_of(77)).unwrap();
     // Another pipe into the same place, so that unfinished lines are held back.
     let (_other, _kept) = stage.attach(sink, 78);
     assert!(child.wait().unwrap().success());

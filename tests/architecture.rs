@@ -30,6 +30,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "config::Value",
             "config::WatcherConfig",
+            "config::changes",
             "config::model",
             "config::number",
             "config::options",

@@ -5,7 +5,7 @@
 //! does the reload of a singleton, which must never run twice.
 
 use super::process::Phase;
-use super::watcher::{Ctx, Status, Watcher};
+use super::watcher::{Ctx, Goal, Status, Watcher};
 use super::{Level, Pid, Published};
 use crate::sorted::Sorted;
 use std::collections::VecDeque;
@@ -33,6 +33,23 @@ impl Watcher {
             None => self.reload = Some(Reload::Wanted { sequential }),
             Some(_) => self.next_reload = Some(sequential),
         }
+    }
+
+    /// What makes its processes has changed: they are replaced. SIGHUP would leave them as they are.
+    pub(super) fn renew(&mut self, ctx: &mut Ctx) {
+        if self.goal != Goal::Up {
+            return;
+        }
+        if self.config.options.send_hup {
+            return self.restart(ctx);
+        }
+        if self.status == Status::Starting {
+            self.retries.clear();
+            if self.processes.is_empty() {
+                return; // the first one comes with what has changed
+            }
+        }
+        self.want_reload(false);
     }
 
     /// Takes the reload as far as it goes now.

@@ -3,11 +3,12 @@
 use super::orders::{Wait, not_found};
 use super::request::{Errno, Reply};
 use super::time::Time;
-use super::watcher::Goal;
+use super::watcher::{Goal, Watcher};
 use super::{Action, Arbiter, Level, Published, WatcherId};
 use crate::config::model::{MOST_PROCESSES, Refused, check_name};
 use crate::config::options::Live;
 use crate::config::{Value, WatcherConfig};
+use std::rc::Rc;
 
 impl Arbiter {
     pub(super) fn change(
@@ -28,7 +29,9 @@ impl Arbiter {
             let text = format!("{count} processes are too many; the most is {MOST_PROCESSES}");
             return Err(Reply::error(Errno::Message, text));
         }
-        Ok(self.carry_out(&[id], wait, now, actions, &|w, _| w.config.options.numprocesses = count))
+        Ok(self.carry_out(&[id], wait, now, actions, &|w, _| {
+            Rc::make_mut(&mut w.config).options.numprocesses = count;
+        }))
     }
 
     pub(super) fn set(
@@ -41,7 +44,7 @@ impl Arbiter {
     ) -> Result<Option<Reply>, Reply> {
         let id = self.id_of(name)?;
         let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
-        let mut config = watcher.config.clone();
+        let mut config = WatcherConfig::clone(&watcher.config);
         let mut reload = false;
         for (key, value) in options {
             match set_option(&mut config, key, value)? {
@@ -54,16 +57,16 @@ impl Arbiter {
                 Live::Stored | Live::Numprocesses => {}
             }
         }
-        let streams = |c: &WatcherConfig| (c.stdout_stream.is_some(), c.stderr_stream.is_some());
         reload |= streams(&config) != streams(&watcher.config);
         actions.push(Action::Changed(id));
         for _ in options {
             actions.push(Action::Publish { watcher: config.name.clone(), what: Published::Updated });
         }
-        Ok(self.carry_out(&[id], wait, now, actions, &|w, _| {
+        let config = Rc::new(config);
+        Ok(self.carry_out(&[id], wait, now, actions, &|w, ctx| {
             w.config = config.clone();
-            if reload && w.goal == Goal::Up {
-                w.want_reload(false);
+            if reload {
+                w.renew(ctx);
             }
         }))
     }
@@ -84,9 +87,36 @@ impl Arbiter {
         if config.options.cmd.trim().is_empty() {
             return Err(Reply::error(Errno::Message, format!("'{name}' has no command")));
         }
-        let id = self.insert(config);
+        Ok(self.admit(config, actions))
+    }
+
+    /// Takes a watcher in. One of its name that is still being stopped becomes it, so that the two never run side by
+    /// side.
+    pub(super) fn admit(&mut self, config: WatcherConfig, actions: &mut Vec<Action>) -> WatcherId {
+        let (name, key) = (config.name.clone(), config.name.to_lowercase());
+        let leaving = |w: &&Box<Watcher>| w.goal == Goal::Gone && w.config.name.to_lowercase() == key;
+        let leaving = self.watchers.values().find(leaving).map(|watcher| watcher.id);
+        let id = match leaving.and_then(|id| self.watchers.get_mut(&id)) {
+            Some(watcher) => {
+                watcher.goal = Goal::Down;
+                watcher.config = Rc::new(config);
+                watcher.loaded = None;
+                self.names.insert(key, watcher.id);
+                actions.push(Action::Changed(watcher.id));
+                watcher.id
+            }
+            None => self.insert(config),
+        };
         actions.push(Action::Publish { watcher: name, what: Published::Add });
-        Ok(id)
+        id
+    }
+
+    /// A watcher that is to go has no name any more.
+    pub(super) fn leave(&mut self, id: WatcherId, actions: &mut Vec<Action>) {
+        let Some(watcher) = self.watchers.get(&id) else { return };
+        let name = &watcher.config.name;
+        actions.push(Action::Publish { watcher: name.clone(), what: Published::Remove });
+        self.names.remove(&name.to_lowercase());
     }
 
     pub(super) fn rm(
@@ -99,16 +129,9 @@ impl Arbiter {
     ) -> Result<Option<Reply>, Reply> {
         let id = self.id_of(name)?;
         self.unboot(id);
-        let key = name.to_lowercase();
-        if let Some(watcher) = self.watchers.get(&id) {
-            actions.push(Action::Publish { watcher: watcher.config.name.clone(), what: Published::Remove });
-        }
-        self.names.remove(&key);
+        self.leave(id, actions);
         if !nostop {
-            return Ok(self.carry_out(&[id], wait, now, actions, &|w, _| {
-                w.queued = false;
-                w.goal = Goal::Gone;
-            }));
+            return Ok(self.carry_out(&[id], wait, now, actions, &|w, _| w.want_gone()));
         }
         if let Some(watcher) = self.watchers.get(&id) {
             let pids = watcher.pids();
@@ -119,6 +142,11 @@ impl Arbiter {
         self.forget(id, actions);
         Ok(Some(Reply::Ok))
     }
+}
+
+/// Which outputs of a watcher's processes are read by circus.
+pub(super) fn streams(config: &WatcherConfig) -> (bool, bool) {
+    (config.stdout_stream.is_some(), config.stderr_stream.is_some())
 }
 
 /// The properties of [`Order::Add`] that make the watcher.

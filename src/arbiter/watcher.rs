@@ -14,6 +14,7 @@ use super::waiters::Waiter;
 use super::{Action, Level, Pid, Published, WatcherId};
 use crate::config::WatcherConfig;
 use crate::sorted::{Sorted, sort_by};
+use std::rc::Rc;
 
 /// What the last order wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +67,10 @@ pub struct Watcher {
     /// Its number, which is never used again.
     pub id: WatcherId,
     /// Its options.
-    pub config: WatcherConfig,
+    pub config: Rc<WatcherConfig>,
+    /// Its options as its file had them when that was last read; the same unless a command has set one. `None`: a
+    /// command has added it.
+    pub(super) loaded: Option<Rc<WatcherConfig>>,
     pub(super) goal: Goal,
     /// It stands in the queue of watchers that are to be started.
     pub(super) queued: bool,
@@ -130,7 +134,8 @@ impl Watcher {
         let processes = Sorted::with_capacity(config.wanted().min(16));
         Watcher {
             id,
-            config,
+            config: Rc::new(config),
+            loaded: None,
             goal: Goal::Down,
             queued: false,
             status: Status::Stopped,
@@ -276,8 +281,12 @@ impl Watcher {
         self.ask_remnants(ctx);
     }
 
-    /// How many processes are still to be spawned, apart from slots that wait and slots that stay empty.
+    /// How many processes are still to be spawned, apart from slots that wait and slots that stay empty. A singleton
+    /// waits until nothing of it is left.
     pub(super) fn missing(&self) -> usize {
+        if self.config.options.singleton && !self.processes.is_empty() {
+            return 0;
+        }
         self.config.wanted().saturating_sub(self.occupied() + usize::from(self.spawning.is_some()))
     }
 

@@ -117,7 +117,19 @@ impl Blueprint {
     }
 }
 
+/// The sockets that the children of a watcher get, or why they cannot.
+#[derive(PartialEq)]
+pub struct Given(Result<Vec<Inherited>, String>, Result<Stdio, String>);
+
+impl Given {
+    /// What children of a watcher would get now.
+    pub fn to(config: &WatcherConfig, sockets: &Sockets) -> Given {
+        Given(inherited(config, sockets), stdin(config, sockets))
+    }
+}
+
 /// A socket that children inherit.
+#[derive(PartialEq)]
 struct Inherited {
     name: String,
     fd: RawFd,

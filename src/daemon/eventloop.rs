@@ -12,6 +12,7 @@ use super::log::Log;
 use super::outputs::Outputs;
 use super::query::Samples;
 use super::sockets::Sockets;
+use super::start::Options;
 use super::streams::{PipeId, Progress, Streams, TargetId};
 use crate::arbiter::time::Time;
 use crate::arbiter::{Action, Arbiter, Event, Pid, WatcherId};
@@ -63,7 +64,15 @@ fn nap(rest: Duration) -> Duration {
 /// The daemon: the arbiter and everything that it acts with.
 pub struct Daemon {
     pub(super) arbiter: Arbiter,
+    /// What holds of `[circus]`.
     pub(super) options: CircusOptions,
+    /// What stood in `[circus]` when it was last read.
+    pub(super) loaded: CircusOptions,
+    pub(super) command_line: Options,
+    /// The directory that circus was started in, from which its configuration is read.
+    pub(super) cwd: String,
+    /// The umask that circus was started with, if it has another one now.
+    pub(super) first_umask: Option<u32>,
     /// Where the control socket is, as text.
     pub(super) endpoint: String,
     pub(super) log: Log,
@@ -85,6 +94,8 @@ pub struct Daemon {
     pub(super) groups: Sorted<Pid, ()>,
     /// Not all zombies were reaped in the last turn.
     pub(super) more_zombies: bool,
+    /// Something large is done: its memory can go back to the system.
+    pub(super) has_slack: bool,
     /// What `stats` saw last.
     pub(super) samples: Samples,
     origin: Instant,
@@ -101,6 +112,12 @@ pub struct Parts {
     pub arbiter: Arbiter,
     /// `[circus]`.
     pub options: CircusOptions,
+    /// What the command line said.
+    pub command_line: Options,
+    /// The directory that circus was started in.
+    pub cwd: String,
+    /// The umask that circus was started with, if it has another one now.
+    pub first_umask: Option<u32>,
     /// Where the control socket is.
     pub endpoint: String,
     /// The log.
@@ -125,7 +142,11 @@ impl Daemon {
         let now = Instant::now();
         let daemon = Daemon {
             arbiter: parts.arbiter,
+            loaded: parts.options.clone(),
             options: parts.options,
+            command_line: parts.command_line,
+            cwd: parts.cwd,
+            first_umask: parts.first_umask,
             endpoint: parts.endpoint,
             log: parts.log,
             sockets: parts.sockets,
@@ -141,6 +162,7 @@ impl Daemon {
             ready_pipes: VecDeque::new(),
             groups: Sorted::new(),
             more_zombies: false,
+            has_slack: true,
             samples: Samples::new(),
             origin: now,
             now,
@@ -191,13 +213,12 @@ impl Daemon {
     pub fn run(&mut self) {
         let mut events = Events::with_capacity(256);
         self.dispatch(Event::Start);
-        let mut trimmed = false;
         while !self.ended {
             let timeout = self.timeout();
-            if !trimmed && timeout != Some(Duration::ZERO) {
-                // The start is over: the memory that reading the configuration took goes back to the system.
+            if self.has_slack && timeout != Some(Duration::ZERO) {
+                // The memory that reading the configuration took goes back to the system.
                 crate::sys::process::trim_memory();
-                trimmed = true;
+                self.has_slack = false;
             }
             if let Err(error) = self.poll.poll(&mut events, timeout)
                 && error.kind() != io::ErrorKind::Interrupted

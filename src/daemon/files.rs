@@ -1,27 +1,50 @@
 //! The files of a configuration, on disk.
 
 use crate::config::{Files, ini, text};
+use crate::sys::O_NONBLOCK;
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Files on disk.
 pub struct Disk;
 
+/// Regular files on disk: nothing that reading could have to wait for, such as a FIFO, or could be read once only.
+pub struct Regular;
+
 impl Files for Disk {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        let file = File::open(place(&text::to_bytes(path)))?;
-        let mut bytes = Vec::new();
-        file.take(ini::LONGEST as u64 + 1).read_to_end(&mut bytes)?;
-        Ok(bytes)
+        whole(File::open(place(&text::to_bytes(path)))?)
     }
 
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {
         let names = fs::read_dir(place(&text::to_bytes(dir)))?;
         names.map(|entry| Ok(text::from_bytes(entry?.file_name().as_bytes()))).collect()
     }
+}
+
+impl Files for Regular {
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        let bytes = text::to_bytes(path);
+        let file = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(place(&bytes))?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("it is no regular file, and such a one is read at the start only"));
+        }
+        whole(file)
+    }
+
+    fn list(&self, dir: &str) -> io::Result<Vec<String>> {
+        Disk.list(dir)
+    }
+}
+
+fn whole(file: File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(ini::LONGEST as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn place(bytes: &[u8]) -> &Path {

@@ -51,6 +51,13 @@ impl Log {
         Log { level, outlet, causes: Sorted::new(), watched: false }
     }
 
+    /// Goes on in the place of another log, from its level on.
+    pub fn go_on_in(&mut self, log: Log, now: Instant) {
+        self.flush(now);
+        let causes = std::mem::take(&mut self.causes);
+        *self = Log { causes, ..log };
+    }
+
     /// The level from which messages are written.
     pub fn level(&self) -> Level {
         self.level

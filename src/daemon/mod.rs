@@ -3,7 +3,7 @@
 //!
 //! `start` goes from the command line to a daemon that is ready; whatever cannot be had ends the program there.
 //! `eventloop` waits and hands out; `perform` does what the arbiter decides, `reaper` takes in the dead,
-//! `blueprint` and `outputs` make children, `streams` passes their output on, `clients` and `query` answer the
+//! `blueprint` and `outputs` make children, `reconfigure` reads the configuration again, `streams` passes their output on, `clients` and `query` answer the
 //! control socket.
 
 mod blueprint;
@@ -19,6 +19,7 @@ mod pidfile;
 mod procfs;
 mod query;
 mod reaper;
+mod reconfigure;
 mod sockets;
 pub mod start;
 pub mod streams;

@@ -24,6 +24,7 @@ impl Daemon {
             Action::Reply { ticket, reply } => self.reply(ticket, &reply),
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.log.log(level, format_args!("{text}")),
+            Action::Read(reading) => self.read_again(reading),
             Action::Changed(id) => self.remake(id),
             Action::Forgotten(id) => self.forget(id),
             Action::Exit => self.ended = true,

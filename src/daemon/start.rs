@@ -11,8 +11,8 @@ use super::sockets::Sockets;
 use crate::arbiter::{Arbiter, Level};
 use crate::config::check::check;
 use crate::config::load::load;
-use crate::config::{Config, Finding, Names, Origins, Severity, WatcherConfig, text};
-use crate::control::endpoint;
+use crate::config::{CircusOptions, Config, Finding, Names, Origins, Severity, WatcherConfig, text};
+use crate::control::endpoint::{self, Place};
 use crate::sys::child::Spawner;
 use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
@@ -27,7 +27,7 @@ const USER: u8 = 100;
 const SYSTEM: u8 = 111;
 
 /// What the command line says.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The configuration file.
     pub config: String,
@@ -39,6 +39,18 @@ pub struct Options {
     pub pidfile: Option<String>,
     /// Go into the background.
     pub daemon: bool,
+}
+
+impl Options {
+    /// Whether the command line says what an option of `[circus]` says too; then it counts.
+    pub(super) fn has(&self, key: &str) -> bool {
+        match key {
+            "loglevel" => self.log_level.is_some(),
+            "logoutput" => self.log_output.is_some(),
+            "pidfile" => self.pidfile.is_some(),
+            _ => false,
+        }
+    }
 }
 
 /// Why circus could not start.
@@ -67,7 +79,8 @@ pub fn run(options: &Options) -> u8 {
     if let Err(error) = process::ensure_stdio() {
         return report(None, &system(format!("/dev/null: {}", io_words(&error))));
     }
-    let loaded = load(&options.config, &Disk, &environ(), &current_dir());
+    let cwd = current_dir();
+    let loaded = load(&options.config, &Disk, &environ(), &cwd);
     let Some(config) = loaded.config else {
         for finding in loaded.findings.iter().filter(|f| f.severity == Severity::Fatal) {
             let line =
@@ -93,7 +106,7 @@ pub fn run(options: &Options) -> u8 {
             return report(None, &system(format!("going into the background: {}", io_words(&error))));
         }
     };
-    match start(options, config, &loaded.findings) {
+    match start(options, config, &loaded.findings, cwd) {
         Err(failure) => report(notifier, &failure),
         Ok((mut daemon, pidfile)) => {
             if let Some(notifier) = notifier {
@@ -128,19 +141,17 @@ fn start(
     options: &Options,
     config: Config,
     findings: &[Finding],
+    cwd: String,
 ) -> Result<(Daemon, Option<PidFile>), Failure> {
-    let mut log = open_log(options, &config)?;
-    if let Some(mask) = config.circus.umask.and_then(|mask| u32::try_from(mask).ok()) {
-        process::set_umask(mask);
-    }
+    let mut log = open_log(options, &config.circus).map_err(system)?;
+    let umask = config.circus.umask.and_then(|mask| u32::try_from(mask).ok());
+    let first_umask = umask.map(process::set_umask);
     let pidfile = options.pidfile.as_deref().or(config.circus.pidfile.as_deref());
     let pidfile = pidfile.map(PidFile::create).transpose().map_err(system)?;
     let original = raise_descriptors();
     let sockets = Sockets::bind(&config.sockets).map_err(system)?;
-    for finding in findings.iter().chain(&check(&config)) {
-        let level = if finding.severity == Severity::Warning { Level::Warning } else { Level::Error };
-        log.log(level, format_args!("{}: {}", finding.origin, finding.message));
-    }
+    say_findings(&mut log, findings);
+    say_findings(&mut log, &check(&config));
     let clients = open_endpoint(&config, &mut log)?;
     let endpoint = clients.endpoint().to_string();
     let kernel = |what: &str, error: std::io::Error| system(format!("{what}: {}", io_words(&error)));
@@ -157,7 +168,20 @@ fn start(
     let seed = crate::sys::clock::monotonic_ns() ^ u64::from(std::process::id());
     let watchers = compact(config.watchers);
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
-    let parts = Parts { arbiter, options: config.circus, endpoint, log, sockets, spawner, clients, signals };
+    let (options, command_line) = (config.circus, options.clone());
+    let parts = Parts {
+        arbiter,
+        options,
+        command_line,
+        cwd,
+        first_umask,
+        endpoint,
+        log,
+        sockets,
+        spawner,
+        clients,
+        signals,
+    };
     let daemon = Daemon::new(parts).map_err(|e| kernel("event loop", e))?;
     Ok((daemon, pidfile))
 }
@@ -165,18 +189,35 @@ fn start(
 /// The watchers without what the daemon has no use for: where their options stand, about which everything has been
 /// said. They are copied, since between them lies the memory that reading took, which goes back to the system
 /// only by the page.
-fn compact(mut watchers: Vec<WatcherConfig>) -> Vec<WatcherConfig> {
+pub(super) fn compact(mut watchers: Vec<WatcherConfig>) -> Vec<WatcherConfig> {
     watchers.iter_mut().for_each(|watcher| watcher.origins = Origins::default());
     watchers.clone()
 }
 
-fn open_log(options: &Options, config: &Config) -> Result<Log, Failure> {
-    let configured = config.circus.loglevel.as_deref().and_then(Level::from_name);
-    let level = options.log_level.or(configured).unwrap_or(Level::Info);
-    let output = options.log_output.as_deref().or(config.circus.logoutput.as_deref());
+/// Writes down what there is to say about a configuration.
+pub(super) fn say_findings(log: &mut Log, findings: &[Finding]) {
+    for finding in findings {
+        let level = if finding.severity == Severity::Warning { Level::Warning } else { Level::Error };
+        log.log(level, format_args!("{}: {}", finding.origin, finding.message));
+    }
+}
+
+/// From which level on messages are written.
+pub(super) fn log_level(options: &Options, circus: &CircusOptions) -> Level {
+    let configured = circus.loglevel.as_deref().and_then(Level::from_name);
+    options.log_level.or(configured).unwrap_or(Level::Info)
+}
+
+/// Opens the log.
+///
+/// # Errors
+/// A sentence that says why that cannot be.
+pub(super) fn open_log(options: &Options, circus: &CircusOptions) -> Result<Log, String> {
+    let level = log_level(options, circus);
+    let output = options.log_output.as_deref().or(circus.logoutput.as_deref());
     let syslog = output.filter(|output| output.starts_with("syslog://"));
     let output = output.filter(|_| syslog.is_none());
-    let mut log = Log::open(output, level).map_err(|why| system(format!("log output: {why}")))?;
+    let mut log = Log::open(output, level).map_err(|why| format!("log output: {why}"))?;
     if let Some(url) = syslog {
         log.warning(format_args!(
             "log output {url}: syslog is not built yet; the log goes to the standard error output"
@@ -201,14 +242,23 @@ fn raise_descriptors() -> Option<Limit> {
     Some(Limit { resource: limit::NOFILE, soft, hard })
 }
 
+/// The places that the control socket may be at, the best one first.
+///
+/// # Errors
+/// A sentence: the option means none.
+pub(super) fn places(circus: &CircusOptions) -> Result<Vec<Place>, String> {
+    let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
+    endpoint::places(circus.endpoint.as_deref(), user::current_uid(), runtime.as_deref())
+        .map_err(|why| format!("endpoint: {why}"))
+}
+
 /// Opens the control socket. A default directory that cannot be written to is only worth a warning: circus can do
 /// its work without being talked to.
 fn open_endpoint(config: &Config, log: &mut Log) -> Result<Clients, Failure> {
     let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
     let uid = user::current_uid();
     let wanted = config.circus.endpoint.as_deref();
-    let places = endpoint::places(wanted, uid, runtime.as_deref())
-        .map_err(|why| Failure { code: USER, message: format!("endpoint: {why}") })?;
+    let places = places(&config.circus).map_err(|message| Failure { code: USER, message })?;
     let Some(place) = places.first() else { return Ok(Clients::none()) };
     let directory = endpoint::directory(uid, runtime.as_deref());
     match super::endpoint::open(place, &directory, &config.circus) {

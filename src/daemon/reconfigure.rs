@@ -1,0 +1,141 @@
+//! Reads the configuration again while everything runs.
+//!
+//! Everything that can go wrong goes wrong before anything is touched: the files are read and checked, the log and
+//! the new sockets are opened. Only then sockets and the options of `[circus]` change places, and the arbiter is given
+//! the watchers. Nothing here waits: files must be regular ones, and no name of a host is looked up.
+
+use super::blueprint::Given;
+use super::eventloop::Daemon;
+use super::files::Regular;
+use super::log::Log;
+use super::sockets::Prepared;
+use super::start;
+use crate::arbiter::reconfigure::{NewConfig, Reading};
+use crate::arbiter::watcher::Watcher;
+use crate::arbiter::{Event, WatcherId};
+use crate::config::changes::{copy, differing};
+use crate::config::check::check;
+use crate::config::load::load;
+use crate::config::options::{Built, CIRCUS, Live};
+use crate::config::{CircusOptions, Config, Finding, Severity};
+use crate::sys::process;
+
+/// The most problems that a client is told of at once.
+const MOST_LINES: usize = 20;
+
+/// What was read and opened, before anything of it is used.
+struct Fresh {
+    config: Config,
+    findings: Vec<Finding>,
+    /// When it goes somewhere else than before.
+    log: Option<Log>,
+    sockets: Prepared,
+}
+
+impl Daemon {
+    /// Reads and checks the configuration, and uses it if it can be used. The arbiter gets the watchers, or the reason.
+    pub(super) fn read_again(&mut self, reading: Reading) {
+        let found = match self.prepare() {
+            Ok(fresh) => Ok(Box::new(self.take(fresh))),
+            Err(why) => {
+                why.iter().for_each(|line| self.log.error(format_args!("{line}")));
+                let text = "the configuration is not taken, nothing has changed";
+                self.log.error(format_args!("{text}"));
+                let more = why.len().saturating_sub(MOST_LINES);
+                let mut lines: Vec<String> = why.into_iter().take(MOST_LINES).collect();
+                if more > 0 {
+                    lines.push(format!("and {more} more, which the log has"));
+                }
+                Err(format!("{text}:\n{}", lines.join("\n")))
+            }
+        };
+        self.has_slack = true;
+        self.events.push_back(Event::Read { reading, found });
+    }
+
+    /// Everything that may fail.
+    fn prepare(&self) -> Result<Fresh, Vec<String>> {
+        let loaded = load(&self.command_line.config, &Regular, &start::environ(), &self.cwd);
+        let Some(config) = loaded.config else {
+            let fatal = loaded.findings.iter().filter(|finding| finding.severity == Severity::Fatal);
+            return Err(fatal.map(|finding| format!("{}: {}", finding.origin, finding.message)).collect());
+        };
+        let sections = config.watchers.len() + config.sockets.len() + config.plugins.len();
+        if sections == 0 && config.origins.section.is_none() {
+            // A file that is just being written, most likely.
+            return Err(vec![format!("{}: there is nothing in it", self.command_line.config)]);
+        }
+        start::places(&config.circus).map_err(|why| vec![why])?;
+        let moves = config.circus.logoutput != self.loaded.logoutput && !self.command_line.has("logoutput");
+        let log = moves.then(|| start::open_log(&self.command_line, &config.circus)).transpose();
+        let log = log.map_err(|why| vec![why])?;
+        let sockets = self.sockets.prepare(&config.sockets).map_err(|why| vec![why])?;
+        let findings = loaded.findings.into_iter().chain(check(&config)).collect();
+        Ok(Fresh { config, findings, log, sockets })
+    }
+
+    /// Uses what was read.
+    fn take(&mut self, fresh: Fresh) -> NewConfig {
+        let Fresh { config, findings, log, sockets } = fresh;
+        if let Some(log) = log {
+            self.log.go_on_in(log, self.now);
+        }
+        start::say_findings(&mut self.log, &findings);
+        let mut touched = self.take_sockets(sockets);
+        let warmup_delay = config.circus.warmup_delay;
+        touched.extend(self.take_options(config.circus));
+        NewConfig { watchers: start::compact(config.watchers), warmup_delay, touched }
+    }
+
+    /// Changes the sockets. The answer are the watchers whose processes get others now.
+    fn take_sockets(&mut self, prepared: Prepared) -> Vec<WatcherId> {
+        let changes = prepared.changes;
+        let before = if changes { self.given() } else { Vec::new() };
+        let replaced = self.sockets.replace(prepared);
+        replaced.lines.iter().for_each(|line| self.log.info(format_args!("{line}")));
+        replaced.failures.iter().for_each(|line| self.log.error(format_args!("{line}")));
+        if !changes {
+            return Vec::new();
+        }
+        // They hold numbers of descriptors.
+        self.blueprints.clear();
+        let both = before.into_iter().zip(self.given());
+        both.filter(|(before, after)| before != after).map(|(_, (id, _))| id).collect()
+    }
+
+    /// The sockets that the processes of each watcher would get now.
+    fn given(&self) -> Vec<(WatcherId, Given)> {
+        let of = |watcher: &Watcher| (watcher.id, Given::to(&watcher.config, &self.sockets));
+        self.arbiter.watchers().map(of).collect()
+    }
+
+    /// Takes the options of `[circus]` that can change while circus runs. The answer are the watchers whose
+    /// processes get another umask now.
+    fn take_options(&mut self, new: CircusOptions) -> Vec<WatcherId> {
+        let mut late = Vec::new();
+        for row in differing(CIRCUS, &self.loaded, &new) {
+            if row.live != Live::Fixed || row.built != Built::Works {
+                copy(row, &new, &mut self.options);
+            } else if (row.get)(&self.options) != (row.get)(&new) && !self.command_line.has(row.key) {
+                late.push(row.key);
+            }
+        }
+        if !late.is_empty() {
+            let keys = late.join(", ");
+            self.log.warning(format_args!(
+                "[circus]: {keys}: what has changed there needs a new start of circus"
+            ));
+        }
+        self.log.set_level(start::log_level(&self.command_line, &new));
+        let umask_changed = new.umask != self.loaded.umask;
+        self.loaded = new;
+        if !umask_changed {
+            return Vec::new();
+        }
+        let mask = self.loaded.umask.and_then(|mask| u32::try_from(mask).ok()).or(self.first_umask);
+        let before = mask.map(process::set_umask);
+        self.first_umask = self.first_umask.or(before);
+        let theirs = self.arbiter.watchers().filter(|watcher| watcher.config.options.umask.is_none());
+        theirs.map(|watcher| watcher.id).collect()
+    }
+}

@@ -1,0 +1,193 @@
+//! Other sockets while circus runs.
+//!
+//! A socket whose address is as it was keeps its descriptor, whatever it is called now. All others are bound before
+//! anything is closed, so that a failure leaves everything as it was.
+
+use super::{Bound, OwnFile, Sockets, spec};
+use crate::config::changes::differing;
+use crate::config::options::{Built, Live, SOCKET};
+use crate::config::{SocketConfig, SocketOptions};
+use crate::sorted::sort_by;
+use crate::sys::address::Address;
+use crate::sys::{O_NOFOLLOW, O_PATH, io_words, process, socket};
+use std::fs::{OpenOptions, Permissions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+
+/// The sockets of a new configuration. The old ones are still untouched.
+pub struct Prepared {
+    parts: Vec<(SocketConfig, Part)>,
+    /// Processes may get others than before.
+    pub changes: bool,
+}
+
+/// Where a socket comes from.
+enum Part {
+    /// It is there already, at this place.
+    Kept(usize),
+    Fresh(Bound),
+}
+
+/// What became of the sockets.
+#[derive(Default)]
+pub struct Replaced {
+    /// What happened, line by line.
+    pub lines: Vec<String>,
+    /// Options that could not be changed.
+    pub failures: Vec<String>,
+    /// Those that are not wanted any more; they are closed when this is dropped.
+    _closed: Vec<Bound>,
+}
+
+/// Whether a socket can stay when its options change: it would be bound as it is now.
+fn is_same(old: &SocketOptions, new: &SocketOptions) -> bool {
+    differing(SOCKET, old, new).all(|row| row.live != Live::Fixed || row.built != Built::Works)
+}
+
+impl Sockets {
+    /// Binds what is new in a configuration.
+    ///
+    /// # Errors
+    /// A sentence that names the socket and the reason; nothing has changed then.
+    pub fn prepare(&self, configs: &[SocketConfig]) -> Result<Prepared, String> {
+        if let Some((config, why)) = configs.iter().find_map(|c| Some((c, c.broken.as_ref()?))) {
+            return Err(format!("[socket:{}]: {why}", config.name));
+        }
+        let kept = self.keep(configs);
+        let going = |n: &usize| !kept.contains(&Some(*n));
+        let going: Vec<&Bound> =
+            self.0.iter().enumerate().filter(|(n, _)| going(n)).map(|(_, bound)| bound).collect();
+        let mut parts: Vec<(SocketConfig, Option<Part>)> =
+            configs.iter().zip(kept).map(|(config, n)| (config.clone(), n.map(Part::Kept))).collect();
+        // What has to remove a file first comes last, when the others cannot fail any more.
+        for last in [false, true] {
+            for (config, part) in &mut parts {
+                if part.is_none() && is_in_the_way(config) == last {
+                    let bound = bind_beside(config, &going);
+                    let bound = bound.map_err(|why| format!("[socket:{}]: {why}", config.name))?;
+                    *part = Some(Part::Fresh(bound));
+                }
+            }
+        }
+        let parts: Vec<(SocketConfig, Part)> =
+            parts.into_iter().filter_map(|(config, part)| Some((config, part?))).collect();
+        let is_own = |config: &SocketConfig, n: usize| self.0.get(n).is_some_and(|b| b.name == config.name);
+        let stays =
+            |(config, part): &(SocketConfig, Part)| matches!(part, Part::Kept(n) if is_own(config, *n));
+        let changes = !going.is_empty() || !parts.iter().all(stays);
+        Ok(Prepared { parts, changes })
+    }
+
+    /// For each configuration the place of the socket that it can have: its own one, or one that nobody else wants.
+    fn keep(&self, configs: &[SocketConfig]) -> Vec<Option<usize>> {
+        let fits = |n: usize, config: &SocketConfig| {
+            self.0.get(n).is_some_and(|bound| is_same(&bound.config.options, &config.options))
+        };
+        let own = |config: &SocketConfig| self.0.iter().position(|bound| bound.name == config.name);
+        let mut kept: Vec<Option<usize>> =
+            configs.iter().map(|config| own(config).filter(|n| fits(*n, config))).collect();
+        for (at, config) in configs.iter().enumerate() {
+            let free = (0..self.0.len()).find(|n| !kept.contains(&Some(*n)) && fits(*n, config));
+            if let Some(place @ None) = kept.get_mut(at) {
+                *place = free;
+            }
+        }
+        kept
+    }
+
+    /// Puts the new sockets in the place of the old ones.
+    pub fn replace(&mut self, prepared: Prepared) -> Replaced {
+        let mut old: Vec<Option<Bound>> = std::mem::take(&mut self.0).into_iter().map(Some).collect();
+        let mut replaced = Replaced::default();
+        for (config, part) in prepared.parts {
+            match part {
+                Part::Fresh(bound) => {
+                    replaced.lines.push(format!("socket {} is bound to {}", bound.name, bound.address));
+                    self.0.push(bound);
+                }
+                Part::Kept(n) => {
+                    if let Some(mut bound) = old.get_mut(n).and_then(Option::take) {
+                        replaced.failures.extend(bound.adopt(config));
+                        self.0.push(bound);
+                    }
+                }
+            }
+        }
+        sort_by(&mut self.0, |a, b| a.name < b.name);
+        replaced._closed = old.into_iter().flatten().collect();
+        let closed = replaced._closed.iter();
+        replaced.lines.extend(closed.map(|old| format!("socket {} at {} is closed", old.name, old.address)));
+        replaced
+    }
+}
+
+impl Bound {
+    /// Takes the options that do not need another socket. The answer says what did not work.
+    fn adopt(&mut self, config: SocketConfig) -> Option<String> {
+        let (old, new) = (&self.config.options, &config.options);
+        let mut done = Ok(());
+        if old.blocking != new.blocking {
+            done = done.and(process::set_nonblocking(self.fd.as_raw_fd(), !new.blocking));
+        }
+        if old.backlog != new.backlog && matches!(new.kind.as_str(), "SOCK_STREAM" | "SOCK_SEQPACKET") {
+            done = done.and(socket::listen(&self.fd, super::backlog(new)));
+        }
+        if let (Some(file), Ok(mask)) = (&self.file, u32::try_from(new.umask))
+            && old.umask != new.umask
+        {
+            done = done.and(file.set_mode(0o777 & !mask));
+        }
+        self.name.clone_from(&config.name);
+        self.config = config;
+        done.err().map(|error| format!("socket {}: {}", self.name, io_words(&error)))
+    }
+}
+
+impl OwnFile {
+    /// Changes the mode of the file, if it is still the one that circus has made.
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        let file = OpenOptions::new().read(true).custom_flags(O_PATH | O_NOFOLLOW).open(&self.path)?;
+        let meta = file.metadata()?;
+        if (meta.dev(), meta.ino()) != self.id {
+            return Ok(());
+        }
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        std::fs::set_permissions(path, Permissions::from_mode(mode))
+    }
+}
+
+fn is_in_the_way(config: &SocketConfig) -> bool {
+    match spec(config, false).map(|spec| spec.address) {
+        Ok(Address::Unix(path)) => path.symlink_metadata().is_ok(),
+        Ok(Address::Inet(_) | Address::Abstract(_)) | Err(_) => false,
+    }
+}
+
+/// Binds a socket while others, which are about to go, may still be in its way: 0.0.0.0 and 127.0.0.1 cannot have
+/// the same port, unless both sides say that they share it.
+fn bind_beside(config: &SocketConfig, going: &[&Bound]) -> Result<Bound, String> {
+    let mut spec = spec(config, false)?;
+    let own_file =
+        going.iter().any(|bound| matches!(spec.address, Address::Unix(_)) && bound.address == spec.address);
+    let wanted = port(&spec.address).filter(|port| *port != 0);
+    let rivals = || going.iter().filter(|bound| wanted.is_some() && port(&bound.address) == wanted);
+    let share = |on| rivals().for_each(|bound| drop(socket::set_reuseport(&bound.fd, on)));
+    let shared = spec.reuseport;
+    spec.reuseport |= rivals().next().is_some();
+    // Whether they can share is found out by binding.
+    share(true);
+    let bound = Bound::open(config, &spec, config.options.replace || own_file);
+    share(false);
+    if let (Ok(bound), true) = (&bound, spec.reuseport && !shared) {
+        let _ = socket::set_reuseport(&bound.fd, false); // nobody else may join
+    }
+    bound
+}
+
+fn port(address: &Address) -> Option<u16> {
+    match address {
+        Address::Inet(address) => Some(address.port()),
+        Address::Unix(_) | Address::Abstract(_) => None,
+    }
+}

@@ -94,8 +94,8 @@ impl Arbiter {
     /// side.
     pub(super) fn admit(&mut self, config: WatcherConfig, actions: &mut Vec<Action>) -> WatcherId {
         let (name, key) = (config.name.clone(), config.name.to_lowercase());
-        let leaving = |w: &&Box<Watcher>| w.goal == Goal::Gone && w.config.name.to_lowercase() == key;
-        let leaving = self.watchers.values().find(leaving).map(|watcher| watcher.id);
+        let leaving = |w: &Watcher| w.goal == Goal::Gone && w.config.name.to_lowercase() == key;
+        let leaving = self.watchers.values().find(|watcher| leaving(watcher)).map(|watcher| watcher.id);
         let id = match leaving.and_then(|id| self.watchers.get_mut(&id)) {
             Some(watcher) => {
                 watcher.goal = Goal::Down;

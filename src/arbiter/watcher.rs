@@ -364,12 +364,6 @@ impl Watcher {
         }
     }
 
-    fn expiry(&self, ctx: &mut Ctx) -> Option<Time> {
-        let age = self.config.options.max_age;
-        let variance = u64::try_from(self.config.options.max_age_variance).unwrap_or(0);
-        (age > 0).then(|| ctx.now.plus(age as f64 + ctx.random.up_to(variance) as f64))
-    }
-
     /// The spawn under way has failed.
     pub(super) fn spawn_failed(&mut self, reason: &str, ctx: &mut Ctx) {
         let Some(spawning) = self.spawning.take() else { return };

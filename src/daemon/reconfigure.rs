@@ -17,7 +17,7 @@ use crate::config::changes::{copy, differing};
 use crate::config::check::check;
 use crate::config::load::load;
 use crate::config::options::{Built, CIRCUS, Live};
-use crate::config::{CircusOptions, Config, Finding, Severity};
+use crate::config::{CircusOptions, Config, Finding, Severity, SocketConfig};
 use crate::sys::process;
 
 /// The most problems that a client is told of at once.
@@ -58,12 +58,16 @@ impl Daemon {
         let loaded = load(&self.command_line.config, &Regular, &start::environ(), &self.cwd);
         let Some(config) = loaded.config else {
             let fatal = loaded.findings.iter().filter(|finding| finding.severity == Severity::Fatal);
-            return Err(fatal.map(|finding| format!("{}: {}", finding.origin, finding.message)).collect());
+            return Err(fatal.map(say).collect());
         };
         let sections = config.watchers.len() + config.sockets.len() + config.plugins.len();
         if sections == 0 && config.origins.section.is_none() {
             // A file that is just being written, most likely.
             return Err(vec![format!("{}: there is nothing in it", self.command_line.config)]);
+        }
+        let broken = broken_sockets(&config, &loaded.findings);
+        if !broken.is_empty() {
+            return Err(broken);
         }
         start::places(&config.circus).map_err(|why| vec![why])?;
         let moves = config.circus.logoutput != self.loaded.logoutput && !self.command_line.has("logoutput");
@@ -138,4 +142,19 @@ impl Daemon {
         let theirs = self.arbiter.watchers().filter(|watcher| watcher.config.options.umask.is_none());
         theirs.map(|watcher| watcher.id).collect()
     }
+}
+
+/// What is wrong with sockets whose options cannot be used. At the start they are left out; that one which is there
+/// should go for a slip of the pen is nobody's wish.
+fn broken_sockets(config: &Config, findings: &[Finding]) -> Vec<String> {
+    let broken = config.sockets.iter().filter(|socket| socket.broken.is_some());
+    let errors = findings.iter().filter(|finding| finding.severity != Severity::Warning);
+    let about = |socket: &SocketConfig, finding: &Finding| {
+        socket.origins.keys.values().any(|origin| *origin == finding.origin)
+    };
+    broken.flat_map(|socket| errors.clone().filter(move |finding| about(socket, finding))).map(say).collect()
+}
+
+fn say(finding: &Finding) -> String {
+    format!("{}: {}", finding.origin, finding.message)
 }

@@ -26,7 +26,7 @@ pub struct Prepared {
 enum Part {
     /// It is there already, at this place.
     Kept(usize),
-    Fresh(Bound),
+    Fresh(Box<Bound>),
 }
 
 /// What became of the sockets.
@@ -46,14 +46,11 @@ fn is_same(old: &SocketOptions, new: &SocketOptions) -> bool {
 }
 
 impl Sockets {
-    /// Binds what is new in a configuration.
+    /// Binds what is new in a configuration of which no part is broken.
     ///
     /// # Errors
     /// A sentence that names the socket and the reason; nothing has changed then.
     pub fn prepare(&self, configs: &[SocketConfig]) -> Result<Prepared, String> {
-        if let Some((config, why)) = configs.iter().find_map(|c| Some((c, c.broken.as_ref()?))) {
-            return Err(format!("[socket:{}]: {why}", config.name));
-        }
         let kept = self.keep(configs);
         let going = |n: &usize| !kept.contains(&Some(*n));
         let going: Vec<&Bound> =
@@ -66,7 +63,7 @@ impl Sockets {
                 if part.is_none() && is_in_the_way(config) == last {
                     let bound = bind_beside(config, &going);
                     let bound = bound.map_err(|why| format!("[socket:{}]: {why}", config.name))?;
-                    *part = Some(Part::Fresh(bound));
+                    *part = Some(Part::Fresh(Box::new(bound)));
                 }
             }
         }
@@ -104,7 +101,7 @@ impl Sockets {
             match part {
                 Part::Fresh(bound) => {
                     replaced.lines.push(format!("socket {} is bound to {}", bound.name, bound.address));
-                    self.0.push(bound);
+                    self.0.push(*bound);
                 }
                 Part::Kept(n) => {
                     if let Some(mut bound) = old.get_mut(n).and_then(Option::take) {

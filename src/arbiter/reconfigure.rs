@@ -72,14 +72,6 @@ impl Step {
             Step::Stop => Some(Await::Down),
         }
     }
-
-    fn starts(self) -> bool {
-        matches!(self, Step::Start | Step::StopFirst)
-    }
-
-    fn ends(self) -> bool {
-        matches!(self, Step::Remove | Step::Stop)
-    }
 }
 
 /// How many watchers were added, changed and removed.
@@ -128,10 +120,9 @@ impl Arbiter {
         for id in new.touched {
             let up = self.watchers.get(&id).is_some_and(|watcher| watcher.goal == Goal::Up);
             match steps.iter_mut().find(|(other, _)| *other == id) {
-                Some((_, step @ (Step::Settle | Step::Count))) => *step = Step::Renew,
-                Some(_) => {}
+                Some((_, step @ (Step::Settle | Step::Count))) if up => *step = Step::Renew,
                 None if up => steps.push((id, Step::Renew)),
-                None => {}
+                Some(_) | None => {}
             }
         }
         if reading.restart {
@@ -152,7 +143,10 @@ impl Arbiter {
         }
         let is_named = |id: WatcherId| named.get(id.0 as usize).copied().unwrap_or_default();
         let of_file = |id: WatcherId| self.watcher(id).is_some_and(|watcher| watcher.loaded.is_some());
-        self.by_priority().into_iter().rev().filter(|id| of_file(*id) && !is_named(*id)).collect()
+        let mut gone = self.by_priority();
+        gone.retain(|id| of_file(*id) && !is_named(*id));
+        gone.reverse();
+        gone
     }
 
     /// A watcher that is new in the files.
@@ -200,9 +194,12 @@ impl Arbiter {
 
     /// All watchers are stopped, and started again if they start by themselves.
     fn all_anew(&self) -> Vec<(WatcherId, Step)> {
-        let down_first = self.by_priority().into_iter().rev();
-        let autostart = |id: WatcherId| self.watcher(id).is_some_and(|w| w.config.options.autostart);
-        down_first.map(|id| (id, if autostart(id) { Step::StopFirst } else { Step::Stop })).collect()
+        let mut steps = Vec::new();
+        for id in self.by_priority().into_iter().rev() {
+            let autostart = self.watcher(id).is_some_and(|watcher| watcher.config.options.autostart);
+            steps.push((id, if autostart { Step::StopFirst } else { Step::Stop }));
+        }
+        steps
     }
 
     fn take_steps(
@@ -219,11 +216,14 @@ impl Arbiter {
         } else {
             actions.push(Action::Reply { ticket, reply: Reply::Ok });
         }
-        let chosen = |wanted: fn(Step) -> bool| -> Vec<WatcherId> {
-            steps.iter().filter(|(_, step)| wanted(*step)).map(|(id, _)| *id).collect()
-        };
-        let to_start = chosen(Step::starts);
-        chosen(Step::ends).into_iter().for_each(|id| self.unboot(id));
+        let mut to_start = Vec::new();
+        for (id, step) in &steps {
+            match step {
+                Step::Start | Step::StopFirst => to_start.push(*id),
+                Step::Remove | Step::Stop => self.unboot(*id),
+                Step::Settle | Step::Count | Step::Renew | Step::Restart => {}
+            }
+        }
         // Nobody's turn to start comes before everybody has taken the step.
         let boot = self.boot.take();
         for (id, step) in steps {
@@ -236,7 +236,8 @@ impl Arbiter {
             });
         }
         self.boot = boot;
-        let in_order = self.by_priority().into_iter().filter(|id| to_start.contains(id)).collect();
+        let mut in_order = self.by_priority();
+        in_order.retain(|id| to_start.contains(id));
         self.boot_in_order(in_order, now, actions);
     }
 }

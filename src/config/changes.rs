@@ -48,7 +48,7 @@ pub fn differing<S>(rows: &'static [Row<S>], old: &S, new: &S) -> impl Iterator<
 }
 
 /// Stores what `from` has for a row in `to`.
-pub fn copy<S>(row: &Row<S>, from: &S, to: &mut S) {
+fn copy<S>(row: &Row<S>, from: &S, to: &mut S) {
     // A row takes what it gave.
     let _ = (row.set)(to, &(row.get)(from));
 }

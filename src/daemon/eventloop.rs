@@ -16,6 +16,7 @@ use super::start::Options;
 use super::streams::{PipeId, Progress, Streams, TargetId};
 use crate::arbiter::time::Time;
 use crate::arbiter::{Action, Arbiter, Event, Pid, WatcherId};
+use crate::config::Value;
 use crate::config::options::CircusOptions;
 use crate::sorted::Sorted;
 use crate::sys::child::Spawner;
@@ -64,10 +65,10 @@ fn nap(rest: Duration) -> Duration {
 /// The daemon: the arbiter and everything that it acts with.
 pub struct Daemon {
     pub(super) arbiter: Arbiter,
-    /// What holds of `[circus]`.
+    /// `[circus]`, as it was last read.
     pub(super) options: CircusOptions,
-    /// What stood in `[circus]` when it was last read.
-    pub(super) loaded: CircusOptions,
+    /// What holds of it instead until circus is started anew.
+    pub(super) in_effect: Sorted<&'static str, Value>,
     pub(super) command_line: Options,
     /// The directory that circus was started in, from which its configuration is read.
     pub(super) cwd: String,
@@ -142,7 +143,7 @@ impl Daemon {
         let now = Instant::now();
         let daemon = Daemon {
             arbiter: parts.arbiter,
-            loaded: parts.options.clone(),
+            in_effect: Sorted::new(),
             options: parts.options,
             command_line: parts.command_line,
             cwd: parts.cwd,

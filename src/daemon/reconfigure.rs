@@ -13,7 +13,7 @@ use super::start;
 use crate::arbiter::reconfigure::{NewConfig, Reading};
 use crate::arbiter::watcher::Watcher;
 use crate::arbiter::{Event, WatcherId};
-use crate::config::changes::{copy, differing};
+use crate::config::changes::differing;
 use crate::config::check::check;
 use crate::config::load::load;
 use crate::config::options::{Built, CIRCUS, Live};
@@ -56,7 +56,7 @@ impl Daemon {
     /// Everything that may fail.
     fn prepare(&self) -> Result<Fresh, Vec<String>> {
         let loaded = load(&self.command_line.config, &Regular, &start::environ(), &self.cwd);
-        let Some(config) = loaded.config else {
+        let Some(mut config) = loaded.config else {
             let fatal = loaded.findings.iter().filter(|finding| finding.severity == Severity::Fatal);
             return Err(fatal.map(say).collect());
         };
@@ -70,11 +70,12 @@ impl Daemon {
             return Err(broken);
         }
         start::places(&config.circus).map_err(|why| vec![why])?;
-        let moves = config.circus.logoutput != self.loaded.logoutput && !self.command_line.has("logoutput");
+        let moves = config.circus.logoutput != self.options.logoutput && !self.command_line.has("logoutput");
         let log = moves.then(|| start::open_log(&self.command_line, &config.circus)).transpose();
         let log = log.map_err(|why| vec![why])?;
-        let sockets = self.sockets.prepare(&config.sockets).map_err(|why| vec![why])?;
-        let findings = loaded.findings.into_iter().chain(check(&config)).collect();
+        let mut findings = loaded.findings;
+        findings.extend(check(&config));
+        let sockets = self.sockets.prepare(std::mem::take(&mut config.sockets)).map_err(|why| vec![why])?;
         Ok(Fresh { config, findings, log, sockets })
     }
 
@@ -117,10 +118,12 @@ impl Daemon {
     /// processes get another umask now.
     fn take_options(&mut self, new: CircusOptions) -> Vec<WatcherId> {
         let mut late = Vec::new();
-        for row in differing(CIRCUS, &self.loaded, &new) {
-            if row.live != Live::Fixed || row.built != Built::Works {
-                copy(row, &new, &mut self.options);
-            } else if (row.get)(&self.options) != (row.get)(&new) && !self.command_line.has(row.key) {
+        for row in differing(CIRCUS, &self.options, &new) {
+            if row.live != Live::Fixed || row.built != Built::Works || self.command_line.has(row.key) {
+                continue;
+            }
+            let holds = self.in_effect.get_or_insert_with(row.key, || (row.get)(&self.options));
+            if *holds != (row.get)(&new) {
                 late.push(row.key);
             }
         }
@@ -131,12 +134,12 @@ impl Daemon {
             ));
         }
         self.log.set_level(start::log_level(&self.command_line, &new));
-        let umask_changed = new.umask != self.loaded.umask;
-        self.loaded = new;
+        let umask_changed = new.umask != self.options.umask;
+        self.options = new;
         if !umask_changed {
             return Vec::new();
         }
-        let mask = self.loaded.umask.and_then(|mask| u32::try_from(mask).ok()).or(self.first_umask);
+        let mask = self.options.umask.and_then(|mask| u32::try_from(mask).ok()).or(self.first_umask);
         let before = mask.map(process::set_umask);
         self.first_umask = self.first_umask.or(before);
         let theirs = self.arbiter.watchers().filter(|watcher| watcher.config.options.umask.is_none());

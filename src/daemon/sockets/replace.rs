@@ -17,16 +17,18 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 
 /// The sockets of a new configuration. The old ones are still untouched.
 pub struct Prepared {
-    parts: Vec<(SocketConfig, Part)>,
+    sockets: Vec<Next>,
     /// Processes may get others than before.
     pub changes: bool,
 }
 
-/// Where a socket comes from.
-enum Part {
+/// A socket that is to be.
+struct Next {
+    config: SocketConfig,
     /// It is there already, at this place.
-    Kept(usize),
-    Fresh(Box<Bound>),
+    kept: Option<usize>,
+    /// It was bound just now.
+    fresh: Option<Box<Bound>>,
 }
 
 /// What became of the sockets.
@@ -50,71 +52,68 @@ impl Sockets {
     ///
     /// # Errors
     /// A sentence that names the socket and the reason; nothing has changed then.
-    pub fn prepare(&self, configs: &[SocketConfig]) -> Result<Prepared, String> {
-        let kept = self.keep(configs);
-        let going = |n: &usize| !kept.contains(&Some(*n));
+    pub fn prepare(&self, configs: Vec<SocketConfig>) -> Result<Prepared, String> {
+        let next = |config| Next { config, kept: None, fresh: None };
+        let mut sockets: Vec<Next> = configs.into_iter().map(next).collect();
+        let renamed = self.keep(&mut sockets);
+        let is_going = |n: usize| sockets.iter().all(|next| next.kept != Some(n));
         let going: Vec<&Bound> =
-            self.0.iter().enumerate().filter(|(n, _)| going(n)).map(|(_, bound)| bound).collect();
-        let mut parts: Vec<(SocketConfig, Option<Part>)> =
-            configs.iter().zip(kept).map(|(config, n)| (config.clone(), n.map(Part::Kept))).collect();
+            self.0.iter().enumerate().filter(|(n, _)| is_going(*n)).map(|(_, bound)| bound).collect();
+        let mut changes = renamed || !going.is_empty();
         // What has to remove a file first comes last, when the others cannot fail any more.
         for last in [false, true] {
-            for (config, part) in &mut parts {
-                if part.is_none() && is_in_the_way(config) == last {
-                    let bound = bind_beside(config, &going);
-                    let bound = bound.map_err(|why| format!("[socket:{}]: {why}", config.name))?;
-                    *part = Some(Part::Fresh(Box::new(bound)));
+            for next in sockets.iter_mut().filter(|next| next.kept.is_none()) {
+                if is_in_the_way(&next.config) == last && next.fresh.is_none() {
+                    let bound = bind_beside(&next.config, &going);
+                    let bound = bound.map_err(|why| format!("[socket:{}]: {why}", next.config.name))?;
+                    next.fresh = Some(Box::new(bound));
+                    changes = true;
                 }
             }
         }
-        let parts: Vec<(SocketConfig, Part)> =
-            parts.into_iter().filter_map(|(config, part)| Some((config, part?))).collect();
-        let is_own = |config: &SocketConfig, n: usize| self.0.get(n).is_some_and(|b| b.name == config.name);
-        let stays =
-            |(config, part): &(SocketConfig, Part)| matches!(part, Part::Kept(n) if is_own(config, *n));
-        let changes = !going.is_empty() || !parts.iter().all(stays);
-        Ok(Prepared { parts, changes })
+        Ok(Prepared { sockets, changes })
     }
 
-    /// For each configuration the place of the socket that it can have: its own one, or one that nobody else wants.
-    fn keep(&self, configs: &[SocketConfig]) -> Vec<Option<usize>> {
-        let fits = |n: usize, config: &SocketConfig| {
-            self.0.get(n).is_some_and(|bound| is_same(&bound.config.options, &config.options))
-        };
-        let own = |config: &SocketConfig| self.0.iter().position(|bound| bound.name == config.name);
-        let mut kept: Vec<Option<usize>> =
-            configs.iter().map(|config| own(config).filter(|n| fits(*n, config))).collect();
-        for (at, config) in configs.iter().enumerate() {
-            let free = (0..self.0.len()).find(|n| !kept.contains(&Some(*n)) && fits(*n, config));
-            if let Some(place @ None) = kept.get_mut(at) {
-                *place = free;
+    /// Finds out which sockets are there already: first those of the same name, then those that nobody else wants.
+    /// True when one gets another name.
+    fn keep(&self, sockets: &mut [Next]) -> bool {
+        let mut renamed = false;
+        for by_name in [true, false] {
+            for (n, bound) in self.0.iter().enumerate() {
+                let fits = |next: &&mut Next| {
+                    let wanted = !by_name || next.config.name == bound.name;
+                    next.kept.is_none() && wanted && is_same(&bound.config.options, &next.config.options)
+                };
+                if sockets.iter().any(|next| next.kept == Some(n)) {
+                    continue;
+                }
+                if let Some(next) = sockets.iter_mut().find(fits) {
+                    next.kept = Some(n);
+                    renamed |= !by_name;
+                }
             }
         }
-        kept
+        renamed
     }
 
     /// Puts the new sockets in the place of the old ones.
     pub fn replace(&mut self, prepared: Prepared) -> Replaced {
         let mut old: Vec<Option<Bound>> = std::mem::take(&mut self.0).into_iter().map(Some).collect();
         let mut replaced = Replaced::default();
-        for (config, part) in prepared.parts {
-            match part {
-                Part::Fresh(bound) => {
-                    replaced.lines.push(format!("socket {} is bound to {}", bound.name, bound.address));
-                    self.0.push(*bound);
-                }
-                Part::Kept(n) => {
-                    if let Some(mut bound) = old.get_mut(n).and_then(Option::take) {
-                        replaced.failures.extend(bound.adopt(config));
-                        self.0.push(bound);
-                    }
-                }
+        for Next { config, kept, fresh } in prepared.sockets {
+            if let Some(mut bound) = kept.and_then(|n| old.get_mut(n)?.take()) {
+                replaced.failures.extend(bound.adopt(config));
+                self.0.push(bound);
+            } else if let Some(bound) = fresh {
+                replaced.lines.push(format!("socket {} is bound to {}", bound.name, bound.address));
+                self.0.push(*bound);
             }
         }
         sort_by(&mut self.0, |a, b| a.name < b.name);
-        replaced._closed = old.into_iter().flatten().collect();
-        let closed = replaced._closed.iter();
-        replaced.lines.extend(closed.map(|old| format!("socket {} at {} is closed", old.name, old.address)));
+        for bound in old.into_iter().flatten() {
+            replaced.lines.push(format!("socket {} at {} is closed", bound.name, bound.address));
+            replaced._closed.push(bound);
+        }
         replaced
     }
 }

@@ -28,6 +28,8 @@ const UNREAD: usize = 256 * 1024;
 const MOST_QUEUED: usize = 1024 * 1024;
 /// How many requests of one client are looked at in a turn.
 const REQUESTS: usize = 64;
+/// How long requests of one client may take in a turn; the one in hand is finished.
+const LONGEST: Duration = Duration::from_millis(2);
 /// How many connections are accepted in a turn.
 const ACCEPTS: usize = 64;
 /// How long to wait when the kernel has no descriptor left for a connection.
@@ -318,11 +320,12 @@ impl Daemon {
         true
     }
 
-    /// Answers the requests that are there, up to a number; false when there are more.
+    /// Answers the requests that are there, up to a number and for a moment; false when there are more.
     fn take_lines(&mut self, id: u32) -> bool {
-        for _ in 0..REQUESTS {
+        let end = Instant::now() + LONGEST;
+        for n in 0..REQUESTS {
             let Some(client) = self.clients.clients.get_mut(&id) else { return true };
-            if client.queued() >= UNREAD {
+            if client.queued() >= UNREAD || n > 0 && Instant::now() >= end {
                 return false;
             }
             let incoming = match client.lines.next() {

@@ -107,7 +107,11 @@ impl Watcher {
         for wid in &old {
             self.dismiss(*wid, ctx);
         }
-        let pids = old.iter().filter_map(|wid| self.processes.get(wid)).map(|p| (p.pid, ())).collect();
+        let pids: Sorted<Pid, ()> =
+            old.iter().filter_map(|wid| self.processes.get(wid)).map(|p| (p.pid, ())).collect();
+        if pids.is_empty() {
+            return self.end_reload(ctx); // nothing that will happen could end it later
+        }
         self.reload = Some(Reload::Draining { old: pids });
     }
 

@@ -200,13 +200,24 @@ fn processes_that_reload_by_a_signal_are_restarted_when_their_command_changes() 
 }
 
 #[test]
+fn a_reload_with_nothing_to_replace_is_over_at_once() {
+    let mut world = World::booted(vec![watcher("web", 1)]);
+    let none = |args: &str| with("web", 0, |c| c.options.args = args.into());
+    for args in ["x", "y"] {
+        let ticket = world.reload(vec![none(args)]);
+        world.run(0.1);
+        assert_eq!((world.replies.get(&ticket), world.pids("web").len()), (Some(&Reply::Ok), 0), "{args}");
+    }
+}
+
+#[test]
 fn sockets_that_have_changed_reload_their_watchers_alone() {
     let mut world = World::booted(vec![watcher("a", 1), watcher("b", 1), watcher("c", 1)]);
     world.order(Order::Stop { who: only("c"), waiting: false });
     world.run(0.1);
     let (a, b) = (world.pids("a"), world.pids("b"));
     let touched = vec![world.id("b"), world.id("b"), world.id("c")];
-    let watchers = vec![watcher("a", 1), watcher("b", 1), watcher("c", 1)];
+    let watchers = vec![watcher("a", 1), watcher("b", 1), with("c", 1, |c| c.options.priority = 3)];
     world.files = Ok(NewConfig { watchers, warmup_delay: 0.0, touched });
     let ticket = world.order(Order::Reloadconfig { waiting: true });
     world.run(0.1);

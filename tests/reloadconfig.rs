@@ -137,11 +137,11 @@ fn numbers_and_patience_change_live() {
 }
 
 #[test]
-fn what_cannot_change_live_is_stopped_and_started() {
-    let circus = Circus::start(&base(""));
+fn what_reloads_by_a_signal_is_stopped_and_started() {
+    let circus = Circus::start(&base("send_hup = True"));
     circus.up("b");
     let mut events = circus.listen(&["watcher.b."]);
-    reload(&circus, &base("singleton = True"));
+    reload(&circus, &base("send_hup = True\nargs = 7"));
     events.wait("watcher.b.start");
     let order: Vec<&str> = events.topics().iter().filter_map(|topic| topic.rsplit('.').next()).collect();
     assert_eq!(order, ["updated", "kill", "reap", "stop", "spawn", "start"]);

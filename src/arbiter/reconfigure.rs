@@ -51,8 +51,6 @@ enum Step {
     Count,
     /// Replace its processes.
     Renew,
-    /// Stop it, then start it.
-    Restart,
     /// Stop it; it is started in its turn.
     StopFirst,
     /// Stop it.
@@ -68,7 +66,7 @@ impl Step {
             Step::Settle => None,
             Step::Count => Some(Await::Settled),
             Step::Renew => Some(Await::Reloaded),
-            Step::Restart | Step::StopFirst => Some(Await::Restarted),
+            Step::StopFirst => Some(Await::Restarted),
             Step::Stop => Some(Await::Down),
         }
     }
@@ -221,7 +219,7 @@ impl Arbiter {
             match step {
                 Step::Start | Step::StopFirst => to_start.push(*id),
                 Step::Remove | Step::Stop => self.unboot(*id),
-                Step::Settle | Step::Count | Step::Renew | Step::Restart => {}
+                Step::Settle | Step::Count | Step::Renew => {}
             }
         }
         // Nobody's turn to start comes before everybody has taken the step.
@@ -252,12 +250,10 @@ impl Watcher {
             self.config = new.clone(); // one of the two is enough
         }
         let has = |live| changes.iter().any(|change| change.live == live);
-        let anew = has(Live::Fixed);
-        let renew = anew || has(Live::Reload) || before != streams(&self.config) || old.broken != new.broken;
+        let renew = has(Live::Reload) || has(Live::Fixed) || before != streams(&self.config);
+        let renew = renew || old.broken != new.broken;
         let step = if self.goal != Goal::Up {
             if self.is_mended(old, renew) { Step::Start } else { Step::Settle }
-        } else if anew && new.broken.is_none() {
-            Step::Restart
         } else if renew {
             Step::Renew
         } else if has(Live::Numprocesses) {
@@ -282,7 +278,6 @@ impl Watcher {
             Step::Start => self.queued |= self.goal != Goal::Up,
             Step::Settle | Step::Count => {}
             Step::Renew => self.renew(ctx),
-            Step::Restart => self.restart(ctx),
             Step::StopFirst => {
                 self.want_down();
                 self.queued = true;

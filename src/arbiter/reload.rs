@@ -26,7 +26,7 @@ pub(super) enum Reload {
 impl Watcher {
     /// Asks for a reload; one that is under way is finished first.
     pub(super) fn want_reload(&mut self, sequential: bool) {
-        if self.status == Status::Stopping {
+        if matches!(self.status, Status::Stopping | Status::Stopped) {
             return; // it starts anew anyway
         }
         match self.reload {
@@ -64,6 +64,9 @@ impl Watcher {
     fn step_once(&mut self, ctx: &mut Ctx) {
         match self.reload.take() {
             None => {}
+            Some(Reload::Spawning { .. }) if self.config.options.singleton && self.spawning.is_none() => {
+                self.begin_reload(true, ctx); // it has become one meanwhile
+            }
             Some(Reload::Spawning { left: 0 }) if self.spawning.is_none() => self.drain_old(ctx),
             Some(Reload::Draining { old }) if old.is_empty() => self.end_reload(ctx),
             Some(Reload::OneByOne { queue, current }) => self.step_one_by_one(queue, current, ctx),

@@ -29,9 +29,11 @@ impl Arbiter {
             let text = format!("{count} processes are too many; the most is {MOST_PROCESSES}");
             return Err(Reply::error(Errno::Message, text));
         }
-        Ok(self.carry_out(&[id], wait, now, actions, &|w, _| {
+        let reply = self.carry_out(&[id], wait, now, actions, &|w, _| {
             Rc::make_mut(&mut w.config).options.numprocesses = count;
-        }))
+        });
+        actions.push(Action::Changed(id));
+        Ok(reply)
     }
 
     pub(super) fn set(
@@ -57,6 +59,7 @@ impl Arbiter {
                 Live::Stored | Live::Numprocesses => {}
             }
         }
+        consistent(&config)?;
         reload |= streams(&config) != streams(&watcher.config);
         actions.push(Action::Changed(id));
         for _ in options {
@@ -87,6 +90,7 @@ impl Arbiter {
         if config.options.cmd.trim().is_empty() {
             return Err(Reply::error(Errno::Message, format!("'{name}' has no command")));
         }
+        consistent(&config)?;
         Ok(self.admit(config, actions))
     }
 
@@ -155,6 +159,16 @@ pub(super) struct Adding {
     pub(super) cmd: String,
     pub(super) args: Option<String>,
     pub(super) options: Vec<(String, Value)>,
+}
+
+/// Whether the options of a watcher go together, after all of them have been set.
+fn consistent(config: &WatcherConfig) -> Result<(), Reply> {
+    let singleton = config.options.singleton && config.options.numprocesses > 1;
+    let why = singleton.then_some("Singleton watcher has a single process");
+    match why.or(config.contradiction().map(|(_, why)| why)) {
+        Some(why) => Err(Reply::error(Errno::Conflict, why)),
+        None => Ok(()),
+    }
 }
 
 fn set_option(config: &mut WatcherConfig, key: &str, value: &Value) -> Result<Live, Reply> {

@@ -3,8 +3,9 @@
 //! Compared are two readings, row by row of the option tables; the values that hold now are a third thing. One that a
 //! command has set meanwhile stays, unless the file's own value for that key has changed.
 
-use super::model::{StreamConfig, WatcherConfig};
+use super::model::WatcherConfig;
 use super::options::{self, Built, Live, Row};
+use super::stream::StreamConfig;
 use crate::sorted::Sorted;
 
 /// An option whose value in the file has changed.
@@ -19,25 +20,38 @@ pub struct Change {
 impl WatcherConfig {
     /// Takes over what is otherwise in `new` than in `old`, and says what that was.
     pub fn take_over(&mut self, old: &WatcherConfig, new: &WatcherConfig) -> Vec<Change> {
+        // Every member is named, so that one that is added is not forgotten here.
+        let WatcherConfig {
+            name,
+            origins: _,
+            options,
+            rlimits,
+            stdout_stream,
+            stderr_stream,
+            hooks,
+            env,
+            free,
+            broken,
+            plugin,
+        } = new;
         let mut changes = Changes(Vec::new());
-        if old.name != new.name {
-            self.name.clone_from(&new.name);
+        if old.name != *name {
+            self.name.clone_from(name);
             changes.add("name", Live::Stored);
         }
-        changes.rows("", options::WATCHER, (&mut self.options, &old.options, &new.options));
-        if old.env != new.env {
-            self.env = new.env.clone();
+        changes.rows("", options::WATCHER, (&mut self.options, &old.options, options));
+        if old.env != *env {
+            self.env = env.clone();
             changes.add("env", Live::Reload);
         }
-        changes.map("rlimit_", (&mut self.rlimits, &old.rlimits, &new.rlimits));
-        changes.map("hooks.", (&mut self.hooks, &old.hooks, &new.hooks));
-        changes.map("", (&mut self.free, &old.free, &new.free));
-        let stdout = (&mut self.stdout_stream, &old.stdout_stream, &new.stdout_stream);
-        changes.stream("stdout_stream.", stdout);
-        let stderr = (&mut self.stderr_stream, &old.stderr_stream, &new.stderr_stream);
-        changes.stream("stderr_stream.", stderr);
-        // The key whose value cannot be used is among the changes already.
-        self.broken.clone_from(&new.broken);
+        changes.map("rlimit_", (&mut self.rlimits, &old.rlimits, rlimits));
+        changes.map("hooks.", (&mut self.hooks, &old.hooks, hooks));
+        changes.map("", (&mut self.free, &old.free, free));
+        changes.stream("stdout_stream.", (&mut self.stdout_stream, &old.stdout_stream, stdout_stream));
+        changes.stream("stderr_stream.", (&mut self.stderr_stream, &old.stderr_stream, stderr_stream));
+        // The key whose value cannot be used, and what makes another kind of plugin, are among the changes already.
+        self.broken.clone_from(broken);
+        self.plugin = *plugin;
         changes.0
     }
 }
@@ -48,7 +62,7 @@ pub fn differing<S>(rows: &'static [Row<S>], old: &S, new: &S) -> impl Iterator<
 }
 
 /// Stores what `from` has for a row in `to`.
-fn copy<S>(row: &Row<S>, from: &S, to: &mut S) {
+pub fn copy<S>(row: &Row<S>, from: &S, to: &mut S) {
     // A row takes what it gave.
     let _ = (row.set)(to, &(row.get)(from));
 }
@@ -142,7 +156,7 @@ mod tests {
         one("", "rlimit_nofile = 5", "rlimit_nofile", Live::Reload);
         one("rlimit_nofile = 6", "rlimit_nofile = 5", "rlimit_nofile", Live::Reload);
         one("", "free = 1", "free", Live::Stored);
-        one("", "singleton = 1", "singleton", Live::Fixed);
+        one("", "singleton = 1", "singleton", Live::Numprocesses);
         one("", "name = W", "name", Live::Stored);
         one("", "stdout_stream.filename = /x", "stdout_stream.filename", Live::Stored);
         let stream = "stderr_stream.class = FileStream\nstderr_stream.filename = ";

@@ -1,7 +1,7 @@
 //! The files of a configuration, on disk.
 
 use crate::config::{Files, ini, text};
-use crate::sys::O_NONBLOCK;
+use crate::sys::file::NEVER_WAIT;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -12,12 +12,27 @@ use std::path::Path;
 /// Files on disk.
 pub struct Disk;
 
-/// Regular files on disk: nothing that reading could have to wait for, such as a FIFO, or could be read once only.
+/// Regular files on disk, read while circus runs: nothing there can keep it waiting but the disk, and what was read
+/// once can be read again.
 pub struct Regular;
+
+impl Regular {
+    /// The text of a file.
+    ///
+    /// # Errors
+    /// It cannot be read, is no regular file, or is longer than a configuration may be.
+    pub fn text(&self, path: &str) -> io::Result<String> {
+        let bytes = self.read(path)?;
+        if bytes.len() > ini::LONGEST {
+            return Err(io::Error::other("it is too long"));
+        }
+        Ok(text::from_bytes(&bytes))
+    }
+}
 
 impl Files for Disk {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        whole(File::open(place(&text::to_bytes(path)))?)
+        contents(File::open(place(&text::to_bytes(path)))?)
     }
 
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {
@@ -28,12 +43,12 @@ impl Files for Disk {
 
 impl Files for Regular {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        let bytes = text::to_bytes(path);
-        let file = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(place(&bytes))?;
+        let mut options = OpenOptions::new();
+        let file = options.read(true).custom_flags(NEVER_WAIT).open(place(&text::to_bytes(path)))?;
         if !file.metadata()?.is_file() {
-            return Err(io::Error::other("it is no regular file, and such a one is read at the start only"));
+            return Err(io::Error::other("it is no regular file"));
         }
-        whole(file)
+        contents(file)
     }
 
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {
@@ -41,7 +56,8 @@ impl Files for Regular {
     }
 }
 
-fn whole(file: File) -> io::Result<Vec<u8>> {
+/// What is in a file; of a longer one than a configuration may be, enough to see that.
+fn contents(file: File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(ini::LONGEST as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)

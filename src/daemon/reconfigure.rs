@@ -5,6 +5,7 @@
 //! the watchers. Nothing here waits: files must be regular ones, and no name of a host is looked up.
 
 use super::blueprint::Given;
+use super::endpoint;
 use super::eventloop::Daemon;
 use super::files::Regular;
 use super::log::Log;
@@ -13,7 +14,7 @@ use super::start;
 use crate::arbiter::reconfigure::{NewConfig, Reading};
 use crate::arbiter::watcher::Watcher;
 use crate::arbiter::{Event, WatcherId};
-use crate::config::changes::differing;
+use crate::config::changes::copy;
 use crate::config::check::check;
 use crate::config::load::load;
 use crate::config::options::{Built, CIRCUS, Live};
@@ -36,7 +37,10 @@ impl Daemon {
     /// Reads and checks the configuration, and uses it if it can be used. The arbiter gets the watchers, or the reason.
     pub(super) fn read_again(&mut self, reading: Reading) {
         let found = match self.prepare() {
-            Ok(fresh) => Ok(Box::new(self.take(fresh))),
+            Ok(fresh) => {
+                self.notify.reloading("applying another configuration");
+                Ok(Box::new(self.take(fresh)))
+            }
             Err(why) => {
                 why.iter().for_each(|line| self.log.error(format_args!("{line}")));
                 let text = "the configuration is not taken, nothing has changed";
@@ -69,7 +73,7 @@ impl Daemon {
         if !broken.is_empty() {
             return Err(broken);
         }
-        start::places(&config.circus).map_err(|why| vec![why])?;
+        endpoint::check(&config.circus).map_err(|why| vec![why])?;
         let moves = config.circus.logoutput != self.options.logoutput && !self.command_line.has("logoutput");
         let log = moves.then(|| start::open_log(&self.command_line, &config.circus)).transpose();
         let log = log.map_err(|why| vec![why])?;
@@ -81,15 +85,17 @@ impl Daemon {
 
     /// Uses what was read.
     fn take(&mut self, fresh: Fresh) -> NewConfig {
-        let Fresh { config, findings, log, sockets } = fresh;
+        let Fresh { mut config, findings, log, sockets } = fresh;
         if let Some(log) = log {
             self.log.go_on_in(log, self.now);
         }
         start::say_findings(&mut self.log, &findings);
         let mut touched = self.take_sockets(sockets);
+        let endpoint = self.clients.listeners.endpoint();
+        let watchers = start::watchers(&mut config, &self.cwd, endpoint, &mut self.log);
         let warmup_delay = config.circus.warmup_delay;
         touched.extend(self.take_options(config.circus));
-        NewConfig { watchers: start::compact(config.watchers), warmup_delay, touched }
+        NewConfig { watchers, warmup_delay, touched }
     }
 
     /// Changes the sockets. The answer are the watchers whose processes get others now.
@@ -102,8 +108,10 @@ impl Daemon {
         if !changes {
             return Vec::new();
         }
-        // They hold numbers of descriptors.
+        // They hold numbers of descriptors, and so do watchers that wait for a socket to be used.
         self.blueprints.clear();
+        let waiting: Vec<WatcherId> = self.waiting.keys().copied().collect();
+        waiting.into_iter().for_each(|id| self.look_again(id));
         let both = before.into_iter().zip(self.given());
         both.filter(|(before, after)| before != after).map(|(_, (id, _))| id).collect()
     }
@@ -116,16 +124,16 @@ impl Daemon {
 
     /// Takes the options of `[circus]` that can change while circus runs. The answer are the watchers whose
     /// processes get another umask now.
-    fn take_options(&mut self, new: CircusOptions) -> Vec<WatcherId> {
+    fn take_options(&mut self, mut new: CircusOptions) -> Vec<WatcherId> {
         let mut late = Vec::new();
-        for row in differing(CIRCUS, &self.options, &new) {
-            if row.live != Live::Fixed || row.built != Built::Works || self.command_line.has(row.key) {
-                continue;
-            }
-            let holds = self.in_effect.get_or_insert_with(row.key, || (row.get)(&self.options));
-            if *holds != (row.get)(&new) {
+        for row in CIRCUS.iter().filter(|row| row.live == Live::Fixed && row.built == Built::Works) {
+            let wanted = (row.get)(&new);
+            if wanted == (row.get)(&self.options) || self.command_line.has(row.key) {
+                self.late.remove(row.key);
+            } else if self.late.insert(row.key, wanted.clone()) != Some(wanted) {
                 late.push(row.key);
             }
+            copy(row, &self.options, &mut new);
         }
         if !late.is_empty() {
             let keys = late.join(", ");
@@ -134,6 +142,7 @@ impl Daemon {
             ));
         }
         self.log.set_level(start::log_level(&self.command_line, &new));
+        self.budget.set_cap(new.log_max_bytes);
         let umask_changed = new.umask != self.options.umask;
         self.options = new;
         if !umask_changed {

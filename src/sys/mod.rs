@@ -35,14 +35,14 @@ pub const ESRCH: i32 = libc::ESRCH;
 /// There is no such file or directory.
 pub const ENOENT: i32 = libc::ENOENT;
 
+/// A datagram is too long.
+pub const EMSGSIZE: i32 = libc::EMSGSIZE;
+
 /// Sent to whoever writes beyond RLIMIT_FSIZE.
 pub const SIGXFSZ: i32 = libc::SIGXFSZ;
 
 /// Flag of open(2): do not follow a symbolic link at the end of the path.
 pub const O_NOFOLLOW: i32 = libc::O_NOFOLLOW;
-
-/// Flag of open(2): do not wait, for the writer of a FIFO for instance.
-pub const O_NONBLOCK: i32 = libc::O_NONBLOCK;
 
 /// Flag of open(2): the place of a file alone, which may be of any kind.
 pub const O_PATH: i32 = libc::O_PATH;

@@ -145,18 +145,24 @@ fn column(all: &[Facts], live: &[Live]) -> String {
         let same = |facts: &&Facts| facts.built == Built::Works && facts.live == *live;
         all.iter().filter(same).map(|facts| format!(".It\n.Ic {}\n", facts.key)).collect::<String>()
     };
-    let entries: String = live.iter().map(group).collect();
-    format!(".Bl -item -offset indent -compact\n{entries}.El\n")
+    match live.iter().map(group).collect::<String>() {
+        none if none.is_empty() => none,
+        entries => format!(".Bl -item -offset indent -compact\n{entries}.El\n"),
+    }
 }
 
 /// What the command `set` does with each option that works.
 fn settable(all: &[Facts]) -> String {
-    let list = |title: &str, live: &[Live]| format!("{title}\n{}", column(all, live));
-    list("The new value holds from now on:", &[Live::Stored, Live::Numprocesses])
-        + ".Pp\n"
-        + &list("The watcher is reloaded gracefully:", &[Live::Reload])
-        + ".Pp\n"
-        + &list("Refused while circus runs:", &[Live::Fixed])
+    let list = |title: &str, live: &[Live]| match column(all, live) {
+        entries if entries.is_empty() => entries,
+        entries => format!("{title}\n{entries}"),
+    };
+    let lists = [
+        list("The new value holds from now on:", &[Live::Stored, Live::Numprocesses]),
+        list("The watcher is reloaded gracefully:", &[Live::Reload]),
+        list("Refused while circus runs:", &[Live::Fixed]),
+    ];
+    lists.into_iter().filter(|list| !list.is_empty()).collect::<Vec<_>>().join(".Pp\n")
 }
 
 /// `--waiting` is described once for all commands.

@@ -9,7 +9,8 @@ use crate::config::options::{Built, Live, SOCKET};
 use crate::config::{SocketConfig, SocketOptions};
 use crate::sorted::sort_by;
 use crate::sys::address::Address;
-use crate::sys::{O_NOFOLLOW, O_PATH, io_words, process, socket};
+use crate::sys::socket::{self, Kind};
+use crate::sys::{O_NOFOLLOW, O_PATH, io_words, process};
 use std::fs::{OpenOptions, Permissions};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -123,11 +124,14 @@ impl Bound {
     fn adopt(&mut self, config: SocketConfig) -> Option<String> {
         let (old, new) = (&self.config.options, &config.options);
         let mut done = Ok(());
-        if old.blocking != new.blocking {
-            done = done.and(process::set_nonblocking(self.fd.as_raw_fd(), !new.blocking));
-        }
-        if old.backlog != new.backlog && matches!(new.kind.as_str(), "SOCK_STREAM" | "SOCK_SEQPACKET") {
-            done = done.and(socket::listen(&self.fd, super::backlog(new)));
+        (self.spec.backlog, self.spec.blocking) = (super::backlog(new), new.blocking);
+        for fd in self.shares.all() {
+            if old.blocking != new.blocking {
+                done = done.and(process::set_nonblocking(fd.as_raw_fd(), !new.blocking));
+            }
+            if old.backlog != new.backlog && matches!(self.spec.kind, Kind::Stream | Kind::Seqpacket) {
+                done = done.and(socket::listen(fd, self.spec.backlog));
+            }
         }
         if let (Some(file), Ok(mask)) = (&self.file, u32::try_from(new.umask))
             && old.umask != new.umask
@@ -137,6 +141,13 @@ impl Bound {
         self.name.clone_from(&config.name);
         self.config = config;
         done.err().map(|error| format!("socket {}: {}", self.name, io_words(&error)))
+    }
+
+    /// Lets another socket be bound to the same port, or not any more. One of `so_reuseport` always does.
+    fn share(&self, on: bool) {
+        if !self.spec.reuseport {
+            self.shares.all().for_each(|fd| drop(socket::set_reuseport(fd, on)));
+        }
     }
 }
 
@@ -167,18 +178,20 @@ fn bind_beside(config: &SocketConfig, going: &[&Bound]) -> Result<Bound, String>
     let own_file =
         going.iter().any(|bound| matches!(spec.address, Address::Unix(_)) && bound.address == spec.address);
     let wanted = port(&spec.address).filter(|port| *port != 0);
-    let rivals = || going.iter().filter(|bound| wanted.is_some() && port(&bound.address) == wanted);
-    let share = |on| rivals().for_each(|bound| drop(socket::set_reuseport(&bound.fd, on)));
+    let is_rival = |bound: &&&Bound| wanted.is_some() && port(&bound.address) == wanted;
+    let rivals: Vec<&&Bound> = going.iter().filter(is_rival).collect();
     let shared = spec.reuseport;
-    spec.reuseport |= rivals().next().is_some();
+    spec.reuseport |= !rivals.is_empty();
     // Whether they can share is found out by binding.
-    share(true);
-    let bound = Bound::open(config, &spec, config.options.replace || own_file);
-    share(false);
-    if let (Ok(bound), true) = (&bound, spec.reuseport && !shared) {
-        let _ = socket::set_reuseport(&bound.fd, false); // nobody else may join
+    rivals.iter().for_each(|bound| bound.share(true));
+    let bound = Bound::open(config, spec, config.options.replace || own_file);
+    rivals.iter().for_each(|bound| bound.share(false));
+    let mut bound = bound?;
+    if !shared {
+        bound.spec.reuseport = false;
+        bound.share(false); // nobody else may join
     }
-    bound
+    Ok(bound)
 }
 
 fn port(address: &Address) -> Option<u16> {

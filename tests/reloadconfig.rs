@@ -382,6 +382,55 @@ fn a_socket_of_which_all_are_inherited_reloads_their_users() {
 }
 
 #[test]
+fn a_socket_for_each_process_comes_and_goes() {
+    let ini = |more: &str| web(&format!("host = 127.0.0.1\nport = {{port}}\n{more}"), "");
+    let port = free_port();
+    let ini = |more: &str| ini(more).replace("{port}", &port.to_string());
+    let circus = Circus::start(&ini(""));
+    let mut pid = circus.up("web")[0];
+    for more in ["so_reuseport = True", "so_reuseport = True\nbacklog = 5", ""] {
+        reload(&circus, &ini(more));
+        let now = circus.pids("web")[0];
+        assert_eq!(now == pid, more.ends_with('5'), "another backlog needs no other socket");
+        assert_eq!(ask_tcp(("127.0.0.1", port)).expect("an answer"), now);
+        pid = now;
+    }
+}
+
+#[test]
+fn a_watcher_on_demand_waits_for_the_socket_as_it_is_now() {
+    let ini = |port: u16| {
+        web(&format!("host = 127.0.0.1\nport = {port}"), "")
+            .replace("stdin_socket", "on_demand = True\nstdin_socket")
+    };
+    let (one, other) = (free_port(), free_port());
+    let circus = Circus::start(&ini(one));
+    circus.log.line("web waits for its sockets");
+    reload(&circus, &ini(other));
+    assert_eq!(circus.status("web"), "stopped");
+    let pid = ask_tcp(("127.0.0.1", other)).expect("an answer");
+    assert_eq!(circus.pids("web"), [pid]);
+}
+
+#[test]
+fn plugins_are_compared_as_the_watchers_that_they_are() {
+    let plugin = |name: &str, word: &str| {
+        format!("[plugin:{name}]\ncmd = sh -c 'exec 3<&0; while read line <&3; do :; done'\nword = {word}\n")
+    };
+    let circus = Circus::start(&base(&(plugin("one", "x") + &plugin("two", "x"))));
+    let before = ["plugin:one", "plugin:two", "a"].map(|name| circus.up(name));
+    reload(&circus, &base(&(plugin("one", "x") + &plugin("two", "y") + &plugin("new", "x"))));
+    let after = ["plugin:one", "plugin:two", "a"].map(|name| circus.pids(name));
+    assert_eq!((&after[0], &after[2]), (&before[0], &before[2]));
+    assert!(after[1].len() == 1 && after[1] != before[1] && !proc::exists(before[1][0]));
+    assert_eq!(proc::environ(after[1][0])["CIRCUS_PLUGIN_WORD"], "y");
+    assert_eq!(names(&circus), "a,b,plugin:new,plugin:one,plugin:two");
+    reload(&circus, &base(""));
+    assert_eq!((names(&circus).as_str(), circus.pids("a")), ("a,b", before[2].clone()));
+    assert!(!proc::exists(after[0][0]));
+}
+
+#[test]
 fn backlog_mode_and_blocking_change_on_the_same_descriptor() {
     let ini = |more: &str| format!("[socket:s]\npath = {{dir}}/s\n{more}\n[watcher:b]\ncmd = sleep 1000");
     let circus = Circus::start(&ini(""));

@@ -9,10 +9,11 @@
 //!              │  orders: what clients want            orders.rs, tuning.rs
 //!              │  boot: all watchers up, all down      boot.rs
 //!              └─ Watcher: from what is wanted to what is
-//!                   spawns, respawns                   watcher.rs, respawn.rs
+//!                   spawns, respawns                   watcher.rs, spawning.rs, respawn.rs
 //!                   reloads                            reload.rs
 //!                   asks, kills, waits                 stop.rs
 //!                   clients that wait                  waiters.rs
+//!                   programs that are asked            hooks.rs
 //! ```
 //!
 //! The daemon calls [`Arbiter::deadline`] before it sleeps and sends [`Event::Tick`] when that time has come. There
@@ -20,12 +21,14 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod boot;
+pub mod hooks;
 mod orders;
 pub mod process;
 mod random;
 mod reload;
 pub mod request;
 pub mod respawn;
+mod spawning;
 mod stop;
 pub mod time;
 mod tuning;
@@ -36,8 +39,10 @@ pub mod watcher;
 mod sim;
 
 use crate::config::WatcherConfig;
+use crate::config::hooks::Hook;
 use crate::sorted::Sorted;
 use boot::{Boot, Ending};
+use hooks::{About, Answer, HookId};
 use process::Exit;
 use random::Random;
 use request::{Errno, Order, Reply, Ticket};
@@ -88,6 +93,15 @@ pub enum Event {
     GroupEmpty {
         /// The group.
         pgid: Pid,
+    },
+    /// A hook of [`Action::RunHook`] has ended.
+    HookDone {
+        /// Which run of it.
+        id: HookId,
+        /// Of which watcher.
+        watcher: WatcherId,
+        /// What became of it.
+        answer: Answer,
     },
     /// A client's order.
     Order {
@@ -146,6 +160,22 @@ pub enum Action {
         /// Which.
         pid: Pid,
     },
+    /// Run a hook; then [`Event::HookDone`].
+    RunHook {
+        /// Stands for this run.
+        id: HookId,
+        /// Whose hook.
+        watcher: WatcherId,
+        /// Which hook.
+        hook: Hook,
+        /// What it is about.
+        about: About,
+    },
+    /// End a hook whose answer is not needed any more.
+    CancelHook {
+        /// Which run.
+        id: HookId,
+    },
     /// Answer an order.
     Reply {
         /// Whose.
@@ -191,7 +221,7 @@ pub enum Whom {
 }
 
 /// An event of a watcher, as subscribers know it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Published {
     /// A process was spawned.
     Spawn {
@@ -222,6 +252,18 @@ pub enum Published {
     Add,
     /// The watcher is removed.
     Remove,
+    /// A hook has answered, whatever the answer is.
+    HookSuccess {
+        /// Which.
+        hook: Hook,
+    },
+    /// A hook could not answer, or refused as a program refuses.
+    HookFailure {
+        /// Which.
+        hook: Hook,
+        /// Why.
+        error: String,
+    },
 }
 
 /// How important a line of the log is.
@@ -275,6 +317,7 @@ pub struct Arbiter {
     /// Seconds between the starts of two watchers.
     warmup_delay: f64,
     random: Random,
+    last_hook: HookId,
     next_id: u32,
 }
 
@@ -291,6 +334,7 @@ impl Arbiter {
             ending: None,
             warmup_delay,
             random: Random::new(seed),
+            last_hook: HookId(0),
             next_id: 0,
         };
         for config in watchers {
@@ -347,6 +391,9 @@ impl Arbiter {
             },
             Event::Reaped { pid, group_left } => self.reaped(pid, group_left, now, actions),
             Event::GroupEmpty { pgid } => self.group_is_empty(pgid, now, actions),
+            Event::HookDone { id, watcher, answer } => {
+                self.with(watcher, now, actions, |w, ctx| w.hook_done(id, &answer, ctx));
+            }
             Event::Order { ticket, order, targets } => self.obey(ticket, order, targets, now, actions),
             Event::Terminate => self.terminate(None, now, actions),
             Event::Reload => self.reload_what_runs(now, actions),
@@ -387,7 +434,8 @@ impl Arbiter {
         handle: impl FnOnce(&mut Watcher, &mut Ctx),
     ) {
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
-        let mut ctx = Ctx { now, actions, pids: &mut self.pids, random: &mut self.random, done: Vec::new() };
+        let (pids, random, last_hook) = (&mut self.pids, &mut self.random, &mut self.last_hook);
+        let mut ctx = Ctx { now, actions, pids, random, last_hook, done: Vec::new() };
         handle(watcher, &mut ctx);
         watcher.reconcile(&mut ctx);
         let done = ctx.done;
@@ -409,6 +457,7 @@ impl Arbiter {
 
     fn forget(&mut self, id: WatcherId, actions: &mut Vec<Action>) {
         let Some(watcher) = self.watchers.remove(&id) else { return };
+        actions.extend(watcher.calls.keys().map(|id| Action::CancelHook { id: *id }));
         for waiter in watcher.waiters {
             let text = format!("'{}' was removed meanwhile", watcher.config.name);
             self.finish(waiter.ticket, Reply::error(Errno::Failed, text), actions);

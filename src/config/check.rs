@@ -3,6 +3,7 @@
 //! Pure, so it knows nothing of users, programs and directories; `circus check` looks at those itself.
 
 use super::expand;
+use super::hooks;
 use super::ini::shorten;
 use super::model::{Config, Finding, Origins, PluginConfig, Severity, SocketConfig, WatcherConfig};
 use super::words;
@@ -71,6 +72,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     checker.endpoint(config);
     for watcher in &config.watchers {
         checker.command(watcher);
+        checker.hooks(watcher);
         checker.sockets_of(watcher, &config.sockets);
         checker.numbers(watcher);
         checker.streams_and_limits(watcher);
@@ -150,6 +152,21 @@ impl Checker {
         }
     }
 
+    fn hooks(&mut self, watcher: &WatcherConfig) {
+        for (name, (command, _)) in &watcher.hooks {
+            let key = "hooks.".to_string() + name;
+            let place = (&watcher.origins, key.as_str());
+            let script = [".sh", ".py", ".pl", ".rb"].iter().any(|end| command.ends_with(end));
+            if script && hooks::is_python(command) {
+                let command = shorten(command);
+                self.warn(place, format!("`{command}` is the name of a Python function; the program is ./{command}"));
+            }
+            if let Err(why) = words::split(command) {
+                self.error(place, format!("`{}` cannot be split into words: {why}", shorten(&key)));
+            }
+        }
+    }
+
     /// Variables that nobody will know. Those of the environment have been looked at while reading.
     fn variables(&mut self, place: (&Origins, &str), text: &str) {
         for name in expand::names(text) {
@@ -211,7 +228,7 @@ impl Checker {
             self.warn((origins, "numprocesses"), message);
         }
         for (key, value) in
-            [("graceful_timeout", options.graceful_timeout), ("warmup_delay", options.warmup_delay)]
+            [("graceful_timeout", options.graceful_timeout), ("warmup_delay", options.warmup_delay), ("hook_timeout", options.hook_timeout)]
         {
             if value < 0.0 {
                 self.warn((origins, key), format!("{key} is negative and counts as 0"));
@@ -335,6 +352,7 @@ mod tests {
             "[watcher:a]\ncmd = x\nargs = 'y",
             "3 error `args` cannot be split into words: there is no closing",
         );
+        one("[watcher:a]\ncmd = x\nhooks.after_stop = sh 'x", "3 error `hooks.after_stop` cannot be split");
         one("[watcher:a]\ncmd = x\nrlimit_nofiles = 1", "3 error there is no resource limit `nofiles`");
         one("[watcher:a]\ncmd = x\nstdout_stream.max_bytes = 1", "3 error stdout_stream needs a class");
         one("[watcher:a]\ncmd = x\nstdin_socket = y", "3 error there is no socket `y`");
@@ -359,6 +377,8 @@ mod tests {
         one("[watcher:a]\ncmd = x\nmax_retry = -2", "3 warning max_retry is below -1");
         one("[watcher:a]\ncmd = x\nshell_args = y", "3 warning shell_args has no effect");
         one("[watcher:a]\ncmd = x\nuse_sockets = 1", "3 warning use_sockets has no effect");
+        one("[watcher:a]\ncmd = x\nhook_timeout = -1", "3 warning hook_timeout is negative");
+        one("[watcher:a]\ncmd = x\nhooks.after_stop = x.sh", "3 warning `x.sh` is the name of a Python function");
         one("[watcher:a]\ncmd = x $(circus.foo)", "2 warning there is no variable `circus.foo`");
         let text = "[socket:b]\nport = 1\n[watcher:a]\ncmd = x\nargs = $(circus.sockets.b)";
         one(text, "5 warning the command names a socket");

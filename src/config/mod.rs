@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod expand;
+pub mod hooks;
 pub mod include;
 pub mod ini;
 pub mod load;

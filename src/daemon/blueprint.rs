@@ -118,7 +118,7 @@ impl Blueprint {
 }
 
 /// A socket that children inherit.
-struct Inherited {
+pub(super) struct Inherited {
     name: String,
     fd: RawFd,
     /// The command line names it.
@@ -242,7 +242,8 @@ fn arguments(config: &WatcherConfig, lookup: &dyn Fn(&str) -> Option<String>) ->
     Ok(argv)
 }
 
-fn environment(
+/// The environment of the children: what is configured, and what stands for the sockets.
+pub(super) fn environment(
     config: &WatcherConfig,
     sockets: &[Inherited],
     lookup: &dyn Fn(&str) -> Option<String>,
@@ -268,7 +269,7 @@ fn environment(
 }
 
 /// The paths at which a program may be: itself when it has a slash, else in each directory of PATH.
-fn candidates<'a>(program: &'a str, path: &'a str) -> impl Iterator<Item = String> + 'a {
+pub(super) fn candidates<'a>(program: &'a str, path: &'a str) -> impl Iterator<Item = String> + 'a {
     let dirs = (!program.contains('/')).then(|| path.split(':'));
     let in_dir = move |dir: &str| match dir.strip_suffix('/').unwrap_or(dir) {
         "" if dir.is_empty() => format!("./{program}"),
@@ -324,7 +325,11 @@ fn set_ids(config: &WatcherConfig, child: &mut Child) -> Result<(), String> {
     Ok(())
 }
 
-fn c_string(word: &str) -> Result<CString, String> {
+/// Text as the kernel takes it.
+///
+/// # Errors
+/// It holds a null character.
+pub(super) fn c_string(word: &str) -> Result<CString, String> {
     CString::new(text::to_bytes(word).into_owned())
         .map_err(|_| format!("{:?} holds a null character", word.chars().take(40).collect::<String>()))
 }

@@ -11,7 +11,7 @@ use super::sockets::OwnFile;
 use crate::arbiter::request::{Errno, Order, Reply, Request, Select, Ticket};
 use crate::arbiter::{Event, Published, WatcherId};
 use crate::control::frame::{Lines, TooLong};
-use crate::control::{self, Map, protocol, topics};
+use crate::control::{self, Map, Refusal, protocol, topics};
 use crate::sorted::{Sorted, sort};
 use crate::sys::{self, clock, socket};
 use serde_json::Value as Json;
@@ -116,6 +116,37 @@ impl Clients {
     /// When accepting is tried again, after the kernel had no descriptor.
     pub fn next_accept(&self) -> Option<Instant> {
         self.next_accept
+    }
+
+    fn new_ticket(&mut self) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        ticket
+    }
+
+    /// A ticket for a question whose answer comes later.
+    pub fn ticket_for(&mut self, client: u32, id: Json) -> Ticket {
+        let ticket = self.new_ticket();
+        self.asked.insert(ticket, Asked { client, id });
+        ticket
+    }
+
+    /// Sends the answer to a question to whoever asked it, if it is there still.
+    pub fn answer_later(&mut self, ticket: Ticket, answer: &Result<Map, Refusal>) {
+        let time = clock::realtime();
+        self.send_later(ticket, &|id| match answer {
+            Ok(map) => protocol::encode_answer(id, map, time),
+            Err(refusal) => protocol::encode_error(id, refusal.errno, &refusal.reason, time),
+        });
+    }
+
+    fn send_later(&mut self, ticket: Ticket, line: &dyn Fn(&Json) -> Vec<u8>) {
+        let Some(asked) = self.asked.remove(&ticket) else { return };
+        let Some(client) = self.clients.get_mut(&asked.client) else { return };
+        client.send(&line(&asked.id));
+        if client.ended || client.broken {
+            self.revisit.push(asked.client);
+        }
     }
 
     /// Writes what can be written: the end is near.
@@ -357,8 +388,10 @@ impl Daemon {
         let protocol::Incoming { id, cast, request } = incoming;
         let line = match request {
             Err(refusal) => protocol::encode_error(&id, refusal.errno, &refusal.reason, time),
-            Ok(Request::Question(question)) => match self.answer(&question) {
-                Ok(map) => protocol::encode_answer(&id, &map, time),
+            Ok(Request::Question(_)) if cast => return,
+            Ok(Request::Question(question)) => match self.answer_or_extend((client, &id), &question) {
+                Ok(Some(map)) => protocol::encode_answer(&id, &map, time),
+                Ok(None) => return,
                 Err(refusal) => protocol::encode_error(&id, refusal.errno, &refusal.reason, time),
             },
             Ok(Request::Listen(topics)) => {
@@ -386,8 +419,7 @@ impl Daemon {
                 return;
             }
         };
-        let ticket = Ticket(self.clients.next_ticket);
-        self.clients.next_ticket += 1;
+        let ticket = self.clients.new_ticket();
         if !cast {
             self.clients.asked.insert(ticket, Asked { client, id });
         }
@@ -409,12 +441,7 @@ impl Daemon {
 
     /// Sends the reply to an order to whoever gave it, if it is there still.
     pub(super) fn reply(&mut self, ticket: Ticket, reply: &Reply) {
-        let Some(asked) = self.clients.asked.remove(&ticket) else { return };
-        let Some(client) = self.clients.clients.get_mut(&asked.client) else { return };
-        client.send(&protocol::encode_reply(&asked.id, reply, clock::realtime()));
-        if client.ended || client.broken {
-            self.clients.revisit.push(asked.client);
-        }
+        self.clients.send_later(ticket, &|id| protocol::encode_reply(id, reply, clock::realtime()));
     }
 
     /// Tells all who listen to it.
@@ -440,6 +467,15 @@ impl Daemon {
 fn event_of(what: Published, time: f64) -> (&'static str, Map) {
     let mut data = control::one("time", time.into());
     let (name, pid) = match what {
+        Published::HookSuccess { hook } => {
+            data.insert("name".into(), hook.name().into());
+            ("hook_success", None)
+        }
+        Published::HookFailure { hook, error } => {
+            data.insert("name".into(), hook.name().into());
+            data.insert("error".into(), error.into());
+            ("hook_failure", None)
+        }
         Published::Spawn { pid } => ("spawn", Some(pid)),
         Published::Kill { pid } => ("kill", Some(pid)),
         Published::Reap { pid, exit } => {

@@ -8,11 +8,14 @@
 
 use super::blueprint::Blueprint;
 use super::clients::Clients;
+use super::helpers::Helpers;
+use super::hooks::Extended;
 use super::log::Log;
 use super::outputs::Outputs;
 use super::query::Samples;
 use super::sockets::Sockets;
 use super::streams::{PipeId, Progress, Streams, TargetId};
+use crate::arbiter::request::Ticket;
 use crate::arbiter::time::Time;
 use crate::arbiter::{Action, Arbiter, Event, Pid, WatcherId};
 use crate::config::options::CircusOptions;
@@ -40,10 +43,18 @@ enum Source {
     Target,
     Client,
     Log,
+    Helper,
 }
 
-const SOURCES: [Source; 6] =
-    [Source::Signals, Source::Listener, Source::Pipe, Source::Target, Source::Client, Source::Log];
+const SOURCES: [Source; 7] = [
+    Source::Signals,
+    Source::Listener,
+    Source::Pipe,
+    Source::Target,
+    Source::Client,
+    Source::Log,
+    Source::Helper,
+];
 
 fn token(source: Source, id: u32) -> Token {
     Token((id as usize) << 3 | source as usize)
@@ -81,6 +92,10 @@ pub struct Daemon {
     pub(super) spawns: VecDeque<(WatcherId, u32)>,
     /// Pipes that have more to read.
     ready_pipes: VecDeque<PipeId>,
+    /// Programs that run on the side.
+    pub(super) helpers: Helpers,
+    /// Answers that wait for extended_stats.
+    pub(super) extended: Sorted<Ticket, Extended>,
     /// Groups that have outlived their leaders.
     pub(super) groups: Sorted<Pid, ()>,
     /// Not all zombies were reaped in the last turn.
@@ -139,6 +154,8 @@ impl Daemon {
             pipes: Sorted::new(),
             spawns: VecDeque::new(),
             ready_pipes: VecDeque::new(),
+            helpers: Helpers::default(),
+            extended: Sorted::new(),
             groups: Sorted::new(),
             more_zombies: false,
             samples: Samples::new(),
@@ -161,6 +178,10 @@ impl Daemon {
 
     pub(super) fn watch_pipe(&self, fd: RawFd, id: PipeId) -> io::Result<()> {
         self.watch(fd, Source::Pipe, id.0, Interest::READABLE)
+    }
+
+    pub(super) fn watch_helper_pipe(&self, fd: RawFd, id: u32) -> io::Result<()> {
+        self.watch(fd, Source::Helper, id, Interest::READABLE)
     }
 
     pub(super) fn watch_client(&self, fd: RawFd, id: u32) -> io::Result<()> {
@@ -208,6 +229,7 @@ impl Daemon {
             self.now = Instant::now();
             self.turn(&events);
         }
+        self.helpers.kill_all();
         self.streams.finish(self.now, &mut self.log);
         self.clients.flush_all();
     }
@@ -217,12 +239,19 @@ impl Daemon {
         let busy = !self.ready_pipes.is_empty()
             || !self.spawns.is_empty()
             || self.more_zombies
+            || self.helpers.are_busy()
             || self.clients.are_busy();
         if busy {
             return Some(Duration::ZERO);
         }
         let of_arbiter = self.arbiter.deadline().map(|time| self.moment(time));
-        let rest = [of_arbiter, self.streams.next_retry(), self.clients.next_accept(), self.log.next_retry()];
+        let rest = [
+            of_arbiter,
+            self.helpers.next_deadline(),
+            self.streams.next_retry(),
+            self.clients.next_accept(),
+            self.log.next_retry(),
+        ];
         let next = rest.into_iter().flatten().min()?;
         Some(nap(next.saturating_duration_since(Instant::now())))
     }
@@ -238,6 +267,7 @@ impl Daemon {
                 Source::Target => self.target_writable(TargetId(id)),
                 Source::Client => clients.push((id, event.is_write_closed() || event.is_error())),
                 Source::Log => self.log_writable(),
+                Source::Helper => self.helpers.pipe_ready(id),
             }
         }
         if self.more_zombies {
@@ -245,6 +275,7 @@ impl Daemon {
         }
         self.spawn_slice();
         self.read_pipes();
+        self.read_helpers();
         self.serve_clients(&clients);
         self.do_what_is_due();
         self.watch_stalled();
@@ -312,6 +343,9 @@ impl Daemon {
         if self.arbiter.deadline().is_some_and(|time| self.moment(time) <= self.now) {
             self.dispatch(Event::Tick);
         }
+        if self.helpers.next_deadline().is_some_and(|at| at <= self.now) {
+            self.expire_helpers();
+        }
         if self.streams.next_retry().is_some_and(|at| at <= self.now) {
             self.streams.retry(self.now, &mut self.log);
         }
@@ -331,6 +365,7 @@ impl Daemon {
                 break;
             }
         }
+        self.start_helpers(end);
     }
 
     /// Hands an event to the arbiter and performs what it decides, with all that follows from it.

@@ -3,7 +3,7 @@
 //!
 //! `start` goes from the command line to a daemon that is ready; whatever cannot be had ends the program there.
 //! `eventloop` waits and hands out; `perform` does what the arbiter decides, `reaper` takes in the dead,
-//! `blueprint` and `outputs` make children, `streams` passes their output on, `clients` and `query` answer the
+//! `blueprint` and `outputs` make children, `helpers` runs programs on the side for `hooks`, `streams` passes their output on, `clients` and `query` answer the
 //! control socket.
 
 mod blueprint;
@@ -11,6 +11,8 @@ mod clients;
 mod endpoint;
 mod eventloop;
 pub mod files;
+mod helpers;
+mod hooks;
 pub mod log;
 mod matching;
 mod outputs;

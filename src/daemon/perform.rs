@@ -1,6 +1,7 @@
 //! What the daemon does for each of the arbiter's actions, and for each signal that it gets.
 
 use super::eventloop::Daemon;
+use super::helpers::Purpose;
 use super::log::Level;
 use crate::arbiter::{Action, Event, Pid, Published, Whom};
 use crate::config::signals;
@@ -21,6 +22,10 @@ impl Daemon {
             Action::Signal { pid, signum, whom } => self.signal(pid, signum, whom),
             Action::SignalRemnant { pgid, signum } => self.signal_remnant(pgid, signum),
             Action::Reap { pid } => self.reap_one(pid),
+            Action::RunHook { id, watcher, hook, about } => {
+                self.helpers.add(Purpose::Hook { id, watcher, hook, about }, None);
+            }
+            Action::CancelHook { id } => self.helpers.cancel_hook(id, self.now),
             Action::Reply { ticket, reply } => self.reply(ticket, &reply),
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.log.log(level, format_args!("{text}")),

@@ -3,6 +3,8 @@
 
 #![allow(clippy::wildcard_enum_match_arm)]
 
+mod with_hooks;
+
 use super::hooks::{About, Answer, HookId, Then};
 use super::process::{Exit, Phase};
 use super::request::{Errno, Matching, Order, Reply, Select, Ticket};
@@ -42,8 +44,6 @@ type HookScript = (Option<f64>, Answer);
 #[derive(Debug)]
 struct Hooked {
     watcher: WatcherId,
-    hook: Hook,
-    about: About,
     ends: Option<Time>,
     answer: Answer,
 }
@@ -186,7 +186,7 @@ impl World {
         let (after, answer) = script.cloned().unwrap_or((Some(0.0), Answer::Yes));
         let ends = after.map(|seconds| self.now.plus(seconds));
         self.called.push((hook, about));
-        let before = self.hooks.insert(id, Hooked { watcher, hook, about, ends, answer });
+        let before = self.hooks.insert(id, Hooked { watcher, ends, answer });
         assert!(before.is_none(), "{id:?} runs already");
     }
 
@@ -334,7 +334,8 @@ impl World {
             }
             self.check_hooks(watcher);
             let reloading = matches!(watcher.reload, Some(super::reload::Reload::Spawning { .. }));
-            let doubled = watcher.spawning.is_some_and(|s| s.step == Step::Confirming && s.replaces.is_some());
+            let doubled =
+                watcher.spawning.is_some_and(|s| s.step == Step::Confirming && s.replaces.is_some());
             let most = watcher.config.wanted() + usize::from(doubled);
             assert!(
                 reloading || watcher.held + watcher.retries.len() <= most.max(watcher.held),

@@ -269,10 +269,7 @@ impl Watcher {
 
     fn reconcile_stopping(&mut self, ctx: &mut Ctx) {
         let waits_for_group = self.remnants.iter().any(|r| r.fate != Fate::Left);
-        if !self.processes.is_empty()
-            || self.spawning.is_some()
-            || waits_for_group
-            || !self.calls.is_empty()
+        if !self.processes.is_empty() || self.spawning.is_some() || waits_for_group || !self.calls.is_empty()
         {
             return;
         }

@@ -159,7 +159,10 @@ impl Checker {
             let script = [".sh", ".py", ".pl", ".rb"].iter().any(|end| command.ends_with(end));
             if script && hooks::is_python(command) {
                 let command = shorten(command);
-                self.warn(place, format!("`{command}` is the name of a Python function; the program is ./{command}"));
+                self.warn(
+                    place,
+                    format!("`{command}` is the name of a Python function; the program is ./{command}"),
+                );
             }
             if let Err(why) = words::split(command) {
                 self.error(place, format!("`{}` cannot be split into words: {why}", shorten(&key)));
@@ -227,9 +230,11 @@ impl Checker {
             let message = format!("numprocesses is {}, so nothing is started", options.numprocesses);
             self.warn((origins, "numprocesses"), message);
         }
-        for (key, value) in
-            [("graceful_timeout", options.graceful_timeout), ("warmup_delay", options.warmup_delay), ("hook_timeout", options.hook_timeout)]
-        {
+        for (key, value) in [
+            ("graceful_timeout", options.graceful_timeout),
+            ("warmup_delay", options.warmup_delay),
+            ("hook_timeout", options.hook_timeout),
+        ] {
             if value < 0.0 {
                 self.warn((origins, key), format!("{key} is negative and counts as 0"));
             }
@@ -378,7 +383,10 @@ mod tests {
         one("[watcher:a]\ncmd = x\nshell_args = y", "3 warning shell_args has no effect");
         one("[watcher:a]\ncmd = x\nuse_sockets = 1", "3 warning use_sockets has no effect");
         one("[watcher:a]\ncmd = x\nhook_timeout = -1", "3 warning hook_timeout is negative");
-        one("[watcher:a]\ncmd = x\nhooks.after_stop = x.sh", "3 warning `x.sh` is the name of a Python function");
+        one(
+            "[watcher:a]\ncmd = x\nhooks.after_stop = x.sh",
+            "3 warning `x.sh` is the name of a Python function",
+        );
         one("[watcher:a]\ncmd = x $(circus.foo)", "2 warning there is no variable `circus.foo`");
         let text = "[socket:b]\nport = 1\n[watcher:a]\ncmd = x\nargs = $(circus.sockets.b)";
         one(text, "5 warning the command names a socket");

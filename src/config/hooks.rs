@@ -76,9 +76,22 @@ mod tests {
         for name in ["hooks.before", "a.b_1.C", "mod:fn", "a.b:fn", "_x.y", "sch\u{f6}n.x"] {
             assert!(is_python(name), "{name}");
         }
-        for command in
-            ["", "true", "/bin/true", "./x.sh", "x.y z", "a..b", ".a", "a.", "a:b:c", "a:b.c", "1.x", "a.2b", ":f", "m:"]
-        {
+        for command in [
+            "",
+            "true",
+            "/bin/true",
+            "./x.sh",
+            "x.y z",
+            "a..b",
+            ".a",
+            "a.",
+            "a:b:c",
+            "a:b.c",
+            "1.x",
+            "a.2b",
+            ":f",
+            "m:",
+        ] {
             assert!(!is_python(command), "{command}");
         }
     }

@@ -472,8 +472,7 @@ fn event_of(what: Published, time: f64) -> (&'static str, Map) {
             ("hook_success", None)
         }
         Published::HookFailure { hook, error } => {
-            data.insert("name".into(), hook.name().into());
-            data.insert("error".into(), error.into());
+            data.extend([("name".into(), hook.name().into()), ("error".into(), error.into())]);
             ("hook_failure", None)
         }
         Published::Spawn { pid } => ("spawn", Some(pid)),

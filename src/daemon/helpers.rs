@@ -286,7 +286,10 @@ impl Daemon {
         })?;
         self.groups.remove(&pid); // a group of this number is over, else the helper could not have it
         let captured = captured.map(|(reader, _)| reader);
-        let pipes = [self.watch_helper(logged, pid, LOGGED), captured.and_then(|c| self.watch_helper(c, pid, CAPTURED))];
+        let pipes = [
+            self.watch_helper(logged, pid, LOGGED),
+            captured.and_then(|c| self.watch_helper(c, pid, CAPTURED)),
+        ];
         let lines = Lines { who, unfinished: Vec::new(), left: MOST_LOGGED, last: String::new() };
         let helper = Running {
             purpose: None,

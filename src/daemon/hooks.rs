@@ -260,7 +260,10 @@ fn child(config: &WatcherConfig, argv: &[String], env: &Names) -> Result<Child, 
     Ok(Child {
         programs: candidates(program, path).map(|path| c_string(&path)).collect::<Result<_, _>>()?,
         argv: argv.iter().map(|word| c_string(word)).collect::<Result<_, _>>()?,
-        env: env.iter().map(|(name, value)| c_string(&format!("{name}={value}"))).collect::<Result<_, _>>()?,
+        env: env
+            .iter()
+            .map(|(name, value)| c_string(&format!("{name}={value}")))
+            .collect::<Result<_, _>>()?,
         working_dir: config.options.working_dir.as_deref().map(c_string).transpose()?,
         ..Child::default()
     })

@@ -3,8 +3,9 @@
 //!
 //! `start` goes from the command line to a daemon that is ready; whatever cannot be had ends the program there.
 //! `eventloop` waits and hands out; `perform` does what the arbiter decides, `reaper` takes in the dead,
-//! `blueprint` and `outputs` make children, `helpers` runs programs on the side for `hooks`, `streams` passes their output on, `clients` and `query` answer the
-//! control socket.
+//! `blueprint` and `outputs` make children, `helpers` runs programs on the side for `hooks`, `streams` passes their
+//! output on, `clients` and `query` answer the control socket. `init` stands beside all that: the init of
+//! one command.
 
 mod blueprint;
 mod clients;
@@ -13,6 +14,7 @@ mod eventloop;
 pub mod files;
 mod helpers;
 mod hooks;
+pub mod init;
 pub mod log;
 mod matching;
 mod outputs;

@@ -140,7 +140,8 @@ fn rlimit(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {
 /// Variables in hooks are not replaced.
 fn hook(values: &mut Values<'_>, watcher: &mut WatcherConfig, name: &str, entry: &Entry) {
     if !hooks::NAMES.contains(&name) {
-        let hint = suggest::nearest(name, &hooks::NAMES).map(|near| format!(": did you mean `hooks.{near}`?"));
+        let hint =
+            suggest::nearest(name, &hooks::NAMES).map(|near| format!(": did you mean `hooks.{near}`?"));
         let message = format!("there is no hook `{}`{}", shorten(name), hint.unwrap_or_default());
         values.warn(&entry.origin, message);
     }

@@ -128,7 +128,13 @@ impl Watcher {
 
     /// A hook has ended.
     pub(super) fn hook_done(&mut self, id: HookId, answer: &Answer, ctx: &mut Ctx) {
-        let Some(call) = self.calls.remove(&id) else { return };
+        if let Some(call) = self.calls.remove(&id) {
+            self.go_on(&call, answer, ctx);
+        }
+    }
+
+    /// Does what hangs on an answer.
+    fn go_on(&mut self, call: &Call, answer: &Answer, ctx: &mut Ctx) {
         self.report(call.hook, answer, ctx);
         let agreed = call.agrees(answer);
         let refusal = || {
@@ -170,27 +176,41 @@ impl Watcher {
 
     /// Ends the hooks on which something of this kind hangs; it is not decided any more.
     pub(super) fn cancel_hooks(&mut self, which: &dyn Fn(Then) -> bool, ctx: &mut Ctx) {
-        let chosen = self.calls.iter().filter(|(_, call)| which(call.then));
-        let chosen: Vec<(HookId, Hook)> = chosen.map(|(id, call)| (*id, call.hook)).collect();
-        let name = &self.config.name;
-        for (id, hook) in chosen {
-            self.calls.remove(&id);
-            ctx.actions.push(Action::CancelHook { id });
+        for call in self.take_calls(&|call| which(call.then), ctx) {
+            let (name, hook) = (&self.config.name, call.hook);
             ctx.log(Level::Info, format!("{name}: the hook {} is not needed any more: ended", hook.name()));
             ctx.publish(name, Published::HookFailure { hook, error: "cancelled".into() });
         }
     }
 
+    /// Takes calls out of the table, all at once, since there may be thousands, and ends their hooks.
+    fn take_calls(&mut self, which: &dyn Fn(&Call) -> bool, ctx: &mut Ctx) -> Vec<Call> {
+        let mut taken = Vec::new();
+        if !self.calls.values().any(which) {
+            return taken;
+        }
+        for (id, call) in std::mem::take(&mut self.calls) {
+            if which(&call) {
+                ctx.actions.push(Action::CancelHook { id, watcher: self.id });
+                taken.push(call);
+            } else {
+                self.calls.insert(id, call);
+            }
+        }
+        taken
+    }
+
     /// Goes on without the hooks that took too long.
     pub(super) fn expire_hooks(&mut self, ctx: &mut Ctx) {
-        let due = self.calls.iter().filter(|(_, call)| call.deadline <= ctx.now);
-        let due: Vec<HookId> = due.map(|(id, _)| *id).collect();
-        for id in due {
-            ctx.actions.push(Action::CancelHook { id });
-            let seconds = number::fixed(self.config.options.hook_timeout, 1);
-            let seconds = seconds.strip_suffix(".0").unwrap_or(&seconds);
-            self.hook_done(id, &Answer::Failed(format!("it took longer than {seconds} s")), ctx);
+        let now = ctx.now;
+        let due = self.take_calls(&|call| call.deadline <= now, ctx);
+        if due.is_empty() {
+            return;
         }
+        let seconds = number::fixed(self.config.options.hook_timeout, 1);
+        let seconds = seconds.strip_suffix(".0").unwrap_or(&seconds);
+        let answer = Answer::Failed(format!("it took longer than {seconds} s"));
+        due.iter().for_each(|call| self.go_on(call, &answer, ctx));
     }
 
     /// Somebody is in a hurry: hooks are ended, and none is run any more.

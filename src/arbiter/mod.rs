@@ -175,6 +175,8 @@ pub enum Action {
     CancelHook {
         /// Which run.
         id: HookId,
+        /// Whose hook.
+        watcher: WatcherId,
     },
     /// Answer an order.
     Reply {
@@ -457,7 +459,8 @@ impl Arbiter {
 
     fn forget(&mut self, id: WatcherId, actions: &mut Vec<Action>) {
         let Some(watcher) = self.watchers.remove(&id) else { return };
-        actions.extend(watcher.calls.keys().map(|id| Action::CancelHook { id: *id }));
+        let cancel = |hook: &HookId| Action::CancelHook { id: *hook, watcher: id };
+        actions.extend(watcher.calls.keys().map(cancel));
         for waiter in watcher.waiters {
             let text = format!("'{}' was removed meanwhile", watcher.config.name);
             self.finish(waiter.ticket, Reply::error(Errno::Failed, text), actions);

@@ -148,7 +148,7 @@ impl World {
                 assert_eq!(before, None, "two replies to {ticket:?}");
             }
             Action::RunHook { id, watcher, hook, about } => self.run_hook(id, watcher, hook, about),
-            Action::CancelHook { id } => {
+            Action::CancelHook { id, .. } => {
                 let hooked = self.hooks.remove(&id).expect("cancelled, but it does not run");
                 self.cancelled.push((hooked.watcher, id));
             }

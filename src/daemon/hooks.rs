@@ -37,7 +37,8 @@ const VARIABLES: [&str; 6] =
 #[derive(Clone, Copy)]
 pub struct StatsOf {
     ticket: Ticket,
-    watcher: WatcherId,
+    /// Its watcher.
+    pub watcher: WatcherId,
     pid: Pid,
 }
 

@@ -25,7 +25,7 @@ impl Daemon {
             Action::RunHook { id, watcher, hook, about } => {
                 self.helpers.add(Purpose::Hook { id, watcher, hook, about }, None);
             }
-            Action::CancelHook { id } => self.helpers.cancel_hook(id, self.now),
+            Action::CancelHook { id, watcher } => self.helpers.cancel_hook(id, watcher, self.now),
             Action::Reply { ticket, reply } => self.reply(ticket, &reply),
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.log.log(level, format_args!("{text}")),

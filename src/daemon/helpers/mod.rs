@@ -5,6 +5,11 @@
 //! it, and [`Daemon::conclude`] hears what became of that. So whoever needs a helper adds a purpose, and an arm in
 //! both. What a helper leaves running when it ends is left alone, but loses its output.
 
+mod lines;
+mod queue;
+
+use self::lines::Lines;
+use self::queue::{Owner, Queue};
 use super::eventloop::Daemon;
 use super::hooks::StatsOf;
 use super::log::Log;
@@ -22,12 +27,6 @@ use std::io::{ErrorKind, Read};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-/// The most helpers that run at a time.
-const MOST_RUNNING: usize = 256;
-/// The most bytes of one helper's output that go to the log.
-const MOST_LOGGED: usize = 64 * 1024;
-/// A longer line of output is cut, in bytes.
-const LONGEST_LINE: usize = 1024;
 /// The most bytes that are captured.
 const MOST_CAPTURED: usize = 16 * 1024;
 /// Between SIGTERM and SIGKILL.
@@ -55,6 +54,23 @@ pub enum Purpose {
     },
     /// The hook extended_stats of one process.
     Stats(StatsOf),
+}
+
+impl Purpose {
+    /// Whose turn it is when this one goes.
+    fn owner(&self) -> Owner {
+        match self {
+            Purpose::Hook { watcher, .. } => Owner::Watcher(*watcher),
+            Purpose::Stats(of) => Owner::Clients(of.watcher),
+        }
+    }
+
+    fn hook(&self) -> Option<HookId> {
+        match self {
+            Purpose::Hook { id, .. } => Some(*id),
+            Purpose::Stats(_) => None,
+        }
+    }
 }
 
 /// What is to be run.
@@ -87,6 +103,7 @@ const LOGGED: usize = 0;
 const CAPTURED: usize = 1;
 
 struct Running {
+    owner: Owner,
     /// Nothing when nobody wants to know any more.
     purpose: Option<Purpose>,
     pipes: [Option<File>; 2],
@@ -99,10 +116,17 @@ struct Running {
     asked: bool,
 }
 
+/// A program that runs now.
+struct Started {
+    pid: Pid,
+    pipes: [Option<File>; 2],
+    lines: Lines,
+}
+
 /// The helpers that run, and those that wait for their turn.
 #[derive(Default)]
 pub struct Helpers {
-    waiting: VecDeque<Waiting>,
+    queue: Queue<Waiting>,
     running: Sorted<Pid, Running>,
     /// Pipes that have more to read.
     ready: VecDeque<(Pid, usize)>,
@@ -111,21 +135,17 @@ pub struct Helpers {
 impl Helpers {
     /// Adds a helper to the queue. One without a deadline is ended by somebody else if need be.
     pub fn add(&mut self, purpose: Purpose, deadline: Option<Instant>) {
-        self.waiting.push_back(Waiting { purpose, deadline });
+        self.queue.push(purpose.owner(), Waiting { purpose, deadline });
     }
 
     /// How many wait for their turn.
     pub fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.queue.waiting()
     }
 
     /// Whether something can be done without waiting.
     pub fn are_busy(&self) -> bool {
-        !self.ready.is_empty() || self.one_can_start()
-    }
-
-    fn one_can_start(&self) -> bool {
-        !self.waiting.is_empty() && self.running.len() < MOST_RUNNING
+        !self.ready.is_empty() || self.queue.is_ready()
     }
 
     /// A pipe has something; `id` is that of its token.
@@ -142,9 +162,13 @@ impl Helpers {
     }
 
     /// Ends the hook of this number; nobody wants to know how.
-    pub fn cancel_hook(&mut self, hook: HookId, now: Instant) {
-        let is_it = |purpose: &Purpose| matches!(purpose, Purpose::Hook { id, .. } if *id == hook);
-        self.waiting.retain(|waiting| !is_it(&waiting.purpose));
+    pub fn cancel_hook(&mut self, hook: HookId, watcher: WatcherId, now: Instant) {
+        // Numbers of hooks only grow.
+        let order = |waiting: &Waiting| waiting.purpose.hook().cmp(&Some(hook));
+        if self.queue.take_out(Owner::Watcher(watcher), &order) {
+            return;
+        }
+        let is_it = |purpose: &Purpose| purpose.hook() == Some(hook);
         for (pid, helper) in self.running.iter_mut() {
             if helper.purpose.as_ref().is_some_and(is_it) {
                 helper.purpose = None;
@@ -202,51 +226,11 @@ impl Running {
     }
 }
 
-/// Output on its way to the log, line by line.
-struct Lines {
-    who: String,
-    unfinished: Vec<u8>,
-    /// How many bytes may still be logged.
-    left: usize,
-    last: String,
-}
-
-impl Lines {
-    fn take(&mut self, bytes: &[u8], log: &mut Log) {
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let (line, ended) = piece.strip_suffix(b"\n").map_or((piece, false), |line| (line, true));
-            let room = LONGEST_LINE.saturating_sub(self.unfinished.len()).min(line.len());
-            self.unfinished.extend_from_slice(line.get(..room).unwrap_or_default());
-            if ended {
-                self.end_line(log);
-            }
-        }
-    }
-
-    fn end_line(&mut self, log: &mut Log) {
-        let line = std::mem::take(&mut self.unfinished);
-        let line = String::from_utf8_lossy(&line);
-        let line = line.trim_end();
-        if line.is_empty() {
-            return;
-        }
-        self.last = line.chars().take(200).collect();
-        if let Some(left) = self.left.checked_sub(line.len()) {
-            self.left = left;
-            log.info(format_args!("{}: {line}", self.who));
-        } else if std::mem::take(&mut self.left) > 0 {
-            log.warning(format_args!("{}: it writes too much: the rest is left out", self.who));
-        }
-    }
-}
-
 impl Daemon {
     /// Starts helpers that wait, at least one, until it is `end`.
     pub(super) fn start_helpers(&mut self, end: Instant) {
-        while self.helpers.one_can_start()
-            && let Some(waiting) = self.helpers.waiting.pop_front()
-        {
-            self.start_helper(waiting);
+        while let Some((owner, waiting)) = self.helpers.queue.next() {
+            self.start_helper(owner, waiting);
             self.now = Instant::now();
             if self.now >= end {
                 break;
@@ -254,24 +238,34 @@ impl Daemon {
         }
     }
 
-    fn start_helper(&mut self, Waiting { purpose, deadline }: Waiting) {
+    fn start_helper(&mut self, owner: Owner, Waiting { purpose, deadline }: Waiting) {
         let started = match deadline.is_some_and(|at| at <= self.now) {
             true => Err("its turn did not come in time".into()),
             false => self.prepare(&purpose).and_then(|program| self.run_program(program)),
         };
         match started {
-            Ok((pid, helper)) => {
-                let helper = Running { purpose: Some(purpose), deadline, ..helper };
-                self.helpers.running.insert(pid, helper);
+            Ok(started) => {
+                let helper = Running {
+                    owner,
+                    purpose: Some(purpose),
+                    pipes: started.pipes,
+                    lines: started.lines,
+                    captured: Vec::new(),
+                    deadline,
+                    kill_at: None,
+                    asked: false,
+                };
+                self.helpers.running.insert(started.pid, helper);
             }
             Err(why) => {
+                self.helpers.queue.ended(owner);
                 let outcome = Outcome { ended: Err(why), captured: Vec::new(), last_line: String::new() };
                 self.conclude(purpose, outcome);
             }
         }
     }
 
-    fn run_program(&mut self, program: Program) -> Result<(Pid, Running), String> {
+    fn run_program(&mut self, program: Program) -> Result<Started, String> {
         let Program { mut child, who, captures } = program;
         let pipe = || process::pipe().map_err(|error| format!("pipe: {}", sys::io_words(&error)));
         let (logged, writer) = pipe()?;
@@ -290,17 +284,7 @@ impl Daemon {
             self.watch_helper(logged, pid, LOGGED),
             captured.and_then(|c| self.watch_helper(c, pid, CAPTURED)),
         ];
-        let lines = Lines { who, unfinished: Vec::new(), left: MOST_LOGGED, last: String::new() };
-        let helper = Running {
-            purpose: None,
-            pipes,
-            lines,
-            captured: Vec::new(),
-            deadline: None,
-            kill_at: None,
-            asked: false,
-        };
-        Ok((pid, helper))
+        Ok(Started { pid, pipes, lines: Lines::of(who) })
     }
 
     /// Has the loop look at a pipe. One that it cannot look at is closed.
@@ -345,6 +329,7 @@ impl Daemon {
     /// A child is a zombie. If it was a helper, everything that it wrote is passed on, and then what became of it.
     pub(super) fn helper_ended(&mut self, pid: Pid, exit: Exit) {
         let Some(mut helper) = self.helpers.running.remove(&pid) else { return };
+        self.helpers.queue.ended(helper.owner);
         for pipe in [LOGGED, CAPTURED] {
             // Somebody whom it left behind may write for ever.
             helper.read(pipe, 2 * PIECES, &mut self.log);
@@ -354,7 +339,7 @@ impl Daemon {
             kill_group(pid, SIGKILL);
         }
         let ended = if helper.asked { Err("it took too long".into()) } else { Ok(exit) };
-        let outcome = Outcome { ended, captured: helper.captured, last_line: helper.lines.last };
+        let outcome = Outcome { ended, captured: helper.captured, last_line: helper.lines.last() };
         if let Some(purpose) = helper.purpose {
             self.conclude(purpose, outcome);
         }

@@ -120,7 +120,7 @@ fn it_gets_the_watcher_the_arbiter_and_what_circus_gives_besides() {
         (&first["name"], &first["cmd"], &first["numprocesses"]),
         (&json!("w"), &json!("sleep 1000"), &json!(1))
     );
-    assert_eq!(first["endpoint"], json!(circus.dir.name("sock")));
+    assert_eq!(first["endpoint"], json!(format!("ipc://{}", circus.dir.name("sock"))));
     assert_eq!(
         (&first["my_own"], &first["env"]["FACTS"]),
         (&json!("x"), &json!(circus.dir.name("").trim_end_matches('/')))

@@ -5,8 +5,11 @@
 //! no; 111 says that it could not answer, and any other code is a failure that means no.
 
 use super::blueprint::{c_string, candidates, environment};
+use super::clients::Sender;
+use super::endpoint::absolute;
 use super::eventloop::Daemon;
 use super::helpers::{Outcome, Program, Purpose};
+use super::start::current_dir;
 use crate::arbiter::hooks::{About, Answer, HookId};
 use crate::arbiter::process::Exit;
 use crate::arbiter::request::{Errno, Question, Ticket};
@@ -82,7 +85,8 @@ impl Daemon {
     /// What every hook gets to know, in its environment.
     fn tell_facts(&self, config: &WatcherConfig, hook: Hook, about: &About, env: &mut Names) {
         let number = |number: Option<i32>| number.map(|number| number.to_string());
-        let endpoint = Some(self.endpoint.clone()).filter(|endpoint| endpoint != "none");
+        let endpoint = absolute(self.clients.listeners.endpoint(), &current_dir());
+        let endpoint = Some(endpoint).filter(|endpoint| endpoint != "none");
         let values = [
             Some(hook.name().to_string()),
             Some(config.name.clone()),
@@ -103,13 +107,13 @@ impl Daemon {
     fn python_facts(&self, config: &WatcherConfig, hook: Hook, about: &About, stats: Option<&Json>) -> Json {
         let path = std::env::var("PYTHONPATH").unwrap_or_default();
         let path = path.split(':').filter(|dir| !dir.is_empty()).map(str::to_string);
-        let path = std::iter::once(super::start::current_dir()).chain(path);
+        let path = std::iter::once(current_dir()).chain(path);
         let mut facts = answers::options(config);
         let mut put = |key: &str, value: Json| facts.insert(key.into(), value);
         put("function", config.hooks.get(hook.name()).map_or("", |(function, _)| function).into());
         put("hook", hook.name().into());
         put("watcher", config.name.as_str().into());
-        put("endpoint", self.endpoint.as_str().into());
+        put("endpoint", self.clients.listeners.addresses().0.into());
         put("path", path.collect());
         put("own", VARIABLES.into_iter().collect());
         put("more", Json::Object(keywords(hook, about)));
@@ -134,7 +138,8 @@ impl Daemon {
     /// The question has no answer, or too many answers are on their way.
     pub(super) fn answer_or_extend(
         &mut self,
-        (client, id): (u32, &Json),
+        from: &Sender,
+        id: &Json,
         question: &Question,
     ) -> Result<Option<Map>, Refusal> {
         let answer = self.answer(question)?;
@@ -153,7 +158,7 @@ impl Daemon {
         }
         let timeout = Duration::try_from_secs_f64(config.options.hook_timeout).unwrap_or_default();
         let deadline = self.now.checked_add(timeout);
-        let ticket = self.clients.ticket_for(client, id.clone());
+        let ticket = self.clients.ticket_for(from, id);
         self.extended.insert(ticket, Extended { answer, left: pids.len(), failure: None });
         for pid in pids {
             self.helpers.add(Purpose::Stats(StatsOf { ticket, watcher, pid }), deadline);

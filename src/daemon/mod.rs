@@ -3,11 +3,12 @@
 //!
 //! `start` goes from the command line to a daemon that is ready; whatever cannot be had ends the program there.
 //! `eventloop` waits and hands out; `perform` does what the arbiter decides, `reaper` takes in the dead,
-//! `blueprint` and `outputs` make children, `helpers` runs programs on the side for `hooks`, `streams` passes their
-//! output on, `clients` and `query` answer the control socket. `init` stands beside all that: the init of
-//! one command.
+//! `blueprint` and `outputs` make children, `streams` passes their output on, `helpers` runs programs on the side for
+//! `hooks`, `listeners`, `clients` and `query` answer the control socket, `plugins` are processes at its other end.
+//! `init` stands beside all that: the init of one command.
 
 mod blueprint;
+mod client;
 mod clients;
 mod endpoint;
 mod eventloop;
@@ -15,11 +16,14 @@ pub mod files;
 mod helpers;
 mod hooks;
 pub mod init;
+mod listeners;
 pub mod log;
 mod matching;
+mod notify;
 mod outputs;
 mod perform;
 mod pidfile;
+mod plugins;
 mod procfs;
 mod query;
 mod reaper;

@@ -42,6 +42,7 @@ impl Daemon {
         };
         self.drain_pipes(pid);
         self.helper_ended(pid, exit);
+        self.clients.plugin_ended(pid);
         self.dispatch(Event::Exited { pid, exit });
     }
 

@@ -90,12 +90,7 @@ impl Blueprint {
         let program = config.options.executable.as_deref().unwrap_or(first);
         let path = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
         self.looked_for = (!program.contains('/')).then(|| (program.to_string(), path.to_string()));
-        self.child.programs =
-            candidates(program, path).map(|path| c_string(&path)).collect::<Result<_, _>>()?;
-        self.child.argv = argv.iter().map(|word| c_string(word)).collect::<Result<_, _>>()?;
-        let entries = env.iter().map(|(name, value)| c_string(&format!("{name}={value}")));
-        self.child.env = entries.collect::<Result<_, _>>()?;
-        Ok(())
+        set_program(&mut self.child, program, &argv, &env)
     }
 
     /// What was not found, for messages: the bare name and where it was looked for, or else the path.
@@ -115,6 +110,24 @@ impl Blueprint {
         let dir = self.child.working_dir.as_ref();
         dir.map(|path| String::from_utf8_lossy(path.as_bytes()).into_owned()).unwrap_or_default()
     }
+}
+
+/// Fills in the places where the program may be, the arguments and the environment of a child.
+///
+/// # Errors
+/// One of them holds a null character.
+pub(super) fn set_program(
+    child: &mut Child,
+    program: &str,
+    argv: &[String],
+    env: &Names,
+) -> Result<(), String> {
+    let path = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
+    child.programs = candidates(program, path).map(|path| c_string(&path)).collect::<Result<_, _>>()?;
+    child.argv = argv.iter().map(|word| c_string(word)).collect::<Result<_, _>>()?;
+    let entries = env.iter().map(|(name, value)| c_string(&format!("{name}={value}")));
+    child.env = entries.collect::<Result<_, _>>()?;
+    Ok(())
 }
 
 /// A socket that children inherit.

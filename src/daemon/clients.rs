@@ -88,9 +88,9 @@ impl Clients {
     }
 
     /// A ticket for a question whose answer comes later.
-    pub fn ticket_for(&mut self, from: &Sender, id: &Json) -> Ticket {
+    pub fn ticket_for(&mut self, from: &Sender, id: Json) -> Ticket {
         let ticket = self.new_ticket();
-        self.asked.insert(ticket, Asked { from: from.clone(), id: id.clone() });
+        self.asked.insert(ticket, Asked { from: from.clone(), id });
         ticket
     }
 
@@ -257,7 +257,7 @@ impl Daemon {
 
     fn take_request(&mut self, from: Sender, incoming: protocol::Incoming) {
         let time = clock::realtime();
-        let protocol::Incoming { id, cast, request } = incoming;
+        let protocol::Incoming { mut id, cast, request } = incoming;
         let Some(client) = self.clients.clients.get_mut(&from.client) else { return };
         let request = match request {
             Ok(request) => client.may_ask(request),
@@ -266,7 +266,7 @@ impl Daemon {
         let line = match request {
             Err(refusal) => protocol::encode_error(&id, refusal.errno, &refusal.reason, time),
             Ok(Request::Question(_)) if cast => return,
-            Ok(Request::Question(question)) => match self.answer_or_extend(&from, &id, &question) {
+            Ok(Request::Question(question)) => match self.answer_or_extend(&from, &mut id, &question) {
                 Ok(Some(map)) => protocol::encode_answer(&id, &map, time),
                 Ok(None) => return,
                 Err(refusal) => protocol::encode_error(&id, refusal.errno, &refusal.reason, time),

@@ -4,7 +4,7 @@
 //! circus's own user, with the environment and the directory of the watcher's processes. Exit code 0 is yes, 99 is
 //! no; 111 says that it could not answer, and any other code is a failure that means no.
 
-use super::blueprint::{c_string, candidates, environment};
+use super::blueprint::{c_string, environment, set_program};
 use super::clients::Sender;
 use super::endpoint::absolute;
 use super::eventloop::Daemon;
@@ -16,9 +16,8 @@ use crate::arbiter::request::{Errno, Question, Ticket};
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::hooks::{Hook, is_python};
 use crate::config::{Names, WatcherConfig, signals, words};
-use crate::control::{Map, Refusal, answers, object};
+use crate::control::{Map, Refusal, answers};
 use crate::sys::child::Child;
-use crate::sys::clock;
 use serde_json::Value as Json;
 use std::time::Duration;
 
@@ -32,9 +31,8 @@ const FAILED: i32 = 111;
 const UNEXISTING: i32 = 2;
 /// The most runs of extended_stats that wait for their turn.
 const MOST_WAITING: usize = 10_000;
-/// The variables that tell a hook what it is about.
-const VARIABLES: [&str; 6] =
-    ["CIRCUS_HOOK", "CIRCUS_WATCHER", "CIRCUS_ENDPOINT", "CIRCUS_PID", "CIRCUS_SIGNUM", "CIRCUS_EXIT_CODE"];
+/// The variables that tell a hook what it is about, with `CIRCUS_` before them.
+const VARIABLES: [&str; 6] = ["HOOK", "WATCHER", "ENDPOINT", "PID", "SIGNUM", "EXIT_CODE"];
 
 /// One process in an answer to `stats --extended`.
 #[derive(Clone, Copy)]
@@ -69,56 +67,49 @@ impl Daemon {
         self.tell_facts(config, hook, about, &mut env);
         let mut argv = words::split(command).map_err(|why| format!("{command}: {why}"))?;
         if is_python(command) {
-            let facts = self.python_facts(config, hook, about, stats);
-            env.insert("CIRCUS_FACTS".into(), facts.to_string());
-            argv = ["python3", "-c", CALLER].map(str::to_string).into();
-            if !config.env.contains_key("PATH")
-                && let Ok(path) = std::env::var("PATH")
-            {
-                env.insert("PATH".into(), path);
-            }
+            self.tell_python(config, about, stats, &mut env);
+            argv = ["python3", "-c", CALLER, command].map(str::to_string).into();
         }
+        let program = argv.first().ok_or("the command is empty")?;
+        let working_dir = config.options.working_dir.as_deref().map(c_string).transpose()?;
+        let mut child = Child { working_dir, ..Child::default() };
+        set_program(&mut child, program, &argv, &env)?;
         let who = format!("{}: hook {}", config.name, hook.name());
-        Ok(Program { child: child(config, &argv, &env)?, who, captures: stats.is_some() })
+        Ok(Program { child, who, captures: stats.is_some() })
     }
 
     /// What every hook gets to know, in its environment.
     fn tell_facts(&self, config: &WatcherConfig, hook: Hook, about: &About, env: &mut Names) {
-        let number = |number: Option<i32>| number.map(|number| number.to_string());
         let endpoint = absolute(self.clients.listeners.endpoint(), &current_dir());
-        let endpoint = Some(endpoint).filter(|endpoint| endpoint != "none");
-        let values = [
-            Some(hook.name().to_string()),
-            Some(config.name.clone()),
-            endpoint,
-            number(about.pid),
-            number(about.signum),
-            number(about.exit.map(Exit::code)),
-        ];
-        for (name, value) in VARIABLES.into_iter().zip(values) {
-            match value {
-                Some(value) => drop(env.insert(name.into(), value)),
-                None => drop(env.remove(name)),
+        let texts = [hook.name().to_string(), config.name.clone(), endpoint];
+        let numbers = [about.pid, about.signum, about.exit.map(Exit::code)];
+        let numbers = numbers.map(|number| number.map(|number| number.to_string()));
+        let values = texts.map(Some).into_iter().chain(numbers);
+        for (name, value) in VARIABLES.iter().zip(values) {
+            let name = format!("CIRCUS_{name}");
+            match value.filter(|value| value != "none") {
+                Some(value) => drop(env.insert(name, value)),
+                None => drop(env.remove(&name)),
             }
         }
     }
 
-    /// What a Python function gets to know besides, as Circus gives it.
-    fn python_facts(&self, config: &WatcherConfig, hook: Hook, about: &About, stats: Option<&Json>) -> Json {
-        let path = std::env::var("PYTHONPATH").unwrap_or_default();
-        let path = path.split(':').filter(|dir| !dir.is_empty()).map(str::to_string);
-        let path = std::iter::once(current_dir()).chain(path);
+    /// What hook.py has to know besides. python3 is found by circus's own PATH if the watcher has none.
+    fn tell_python(&self, config: &WatcherConfig, about: &About, stats: Option<&Json>, env: &mut Names) {
         let mut facts = answers::options(config);
         let mut put = |key: &str, value: Json| facts.insert(key.into(), value);
-        put("function", config.hooks.get(hook.name()).map_or("", |(function, _)| function).into());
-        put("hook", hook.name().into());
-        put("watcher", config.name.as_str().into());
+        let path = std::env::var("PYTHONPATH").unwrap_or_default();
+        put("path", format!("{}:{path}", current_dir()).trim_end_matches(':').into());
         put("endpoint", self.clients.listeners.addresses().0.into());
-        put("path", path.collect());
         put("own", VARIABLES.into_iter().collect());
-        put("more", Json::Object(keywords(hook, about)));
-        put("stats", stats.cloned().unwrap_or(Json::Null));
-        Json::Object(facts)
+        put("status", (!about.asked).then_some(UNEXISTING).into());
+        env.insert("CIRCUS_FACTS".into(), Json::Object(facts).to_string());
+        env.extend(stats.map(|stats| ("CIRCUS_STATS".into(), stats.to_string())));
+        if !config.env.contains_key("PATH")
+            && let Ok(path) = std::env::var("PATH")
+        {
+            env.insert("PATH".into(), path);
+        }
     }
 
     /// A hook that the arbiter waits for has ended.
@@ -132,14 +123,14 @@ impl Daemon {
         self.dispatch(Event::HookDone { id, watcher, answer });
     }
 
-    /// Answers a question. `None`: the answer comes later, when extended_stats has added to it.
+    /// Answers a question. `None`: the answer comes later, when extended_stats has added to it, and `id` is kept for it.
     ///
     /// # Errors
     /// The question has no answer, or too many answers are on their way.
     pub(super) fn answer_or_extend(
         &mut self,
         from: &Sender,
-        id: &Json,
+        id: &mut Json,
         question: &Question,
     ) -> Result<Option<Map>, Refusal> {
         let answer = self.answer(question)?;
@@ -156,9 +147,10 @@ impl Daemon {
             let reason = "too many hooks wait for their turn; try again later".into();
             return Err(Refusal { errno: Errno::Conflict, reason });
         }
-        let timeout = Duration::try_from_secs_f64(config.options.hook_timeout).unwrap_or_default();
+        // `as` saturates: a negative number becomes 0.
+        let timeout = Duration::from_millis((config.options.hook_timeout * 1e3) as u64);
         let deadline = self.now.checked_add(timeout);
-        let ticket = self.clients.ticket_for(from, id);
+        let ticket = self.clients.ticket_for(from, id.take());
         self.extended.insert(ticket, Extended { answer, left: pids.len(), failure: None });
         for pid in pids {
             self.helpers.add(Purpose::Stats(StatsOf { ticket, watcher, pid }), deadline);
@@ -238,39 +230,4 @@ fn reason(outcome: &Outcome) -> String {
         Ok(Exit::Code(code)) => format!("exited with code {code}: {last}"),
         Ok(Exit::Signal(number)) => format!("was ended by {}", signals::name(*number)),
     }
-}
-
-/// The keyword arguments that Circus gives to a function besides watcher, arbiter and hook_name.
-fn keywords(hook: Hook, about: &About) -> Map {
-    let pid = Json::from(about.pid);
-    let time = || ("time", Json::from(clock::realtime()));
-    let gone = || Json::from((!about.asked).then_some(UNEXISTING));
-    let exit = || Json::from(about.exit.map(Exit::code));
-    let list = match hook {
-        Hook::BeforeStart | Hook::AfterStart | Hook::BeforeSpawn => vec![],
-        Hook::BeforeStop | Hook::AfterStop => vec![],
-        Hook::AfterSpawn | Hook::ExtendedStats => vec![("pid", pid)],
-        Hook::BeforeSignal | Hook::AfterSignal => vec![("pid", pid), ("signum", about.signum.into())],
-        Hook::BeforeReap => vec![("process_pid", pid), time()],
-        Hook::AfterReap => {
-            vec![("process_pid", pid), time(), ("exit_code", exit()), ("process_status", gone())]
-        }
-    };
-    object(&mut list.into_iter().map(|(key, value)| (key.to_string(), value)))
-}
-
-/// A child of circus's own user in the directory of the watcher.
-fn child(config: &WatcherConfig, argv: &[String], env: &Names) -> Result<Child, String> {
-    let program = argv.first().ok_or("the command is empty")?;
-    let path = env.get("PATH").map_or("", String::as_str);
-    Ok(Child {
-        programs: candidates(program, path).map(|path| c_string(&path)).collect::<Result<_, _>>()?,
-        argv: argv.iter().map(|word| c_string(word)).collect::<Result<_, _>>()?,
-        env: env
-            .iter()
-            .map(|(name, value)| c_string(&format!("{name}={value}")))
-            .collect::<Result<_, _>>()?,
-        working_dir: config.options.working_dir.as_deref().map(c_string).transpose()?,
-        ..Child::default()
-    })
 }

@@ -50,7 +50,8 @@ impl Lines {
         if line.is_empty() {
             return;
         }
-        self.last = line.chars().take(REMEMBERED).collect();
+        let end = line.char_indices().nth(REMEMBERED).map_or(line.len(), |(at, _)| at);
+        self.last = line.get(..end).unwrap_or_default().to_string();
         if let Some(left) = self.left.checked_sub(line.len()) {
             self.left = left;
             log.info(format_args!("{}: {line}", self.who));

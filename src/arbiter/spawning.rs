@@ -79,7 +79,7 @@ impl Watcher {
             let retry = self.retries.swap_remove(n);
             self.spawn(retry.chain, None, ctx);
         } else if self.missing() > 0 {
-            self.spawn(Chain::default(), None, ctx);
+            self.spawn(self.first_chain(), None, ctx);
         }
     }
 
@@ -197,7 +197,8 @@ impl Watcher {
             self.goal = Goal::Down;
             self.begin_stop(ctx);
         } else {
-            self.retries.push(Retry { at: ctx.now.plus(chain.delay()), chain });
+            let delay = chain.delay().max(self.config.options.retry_in);
+            self.retries.push(Retry { at: ctx.now.plus(delay), chain });
         }
     }
 

@@ -45,9 +45,10 @@ enum Source {
     Client,
     Log,
     Helper,
+    Socket,
 }
 
-const SOURCES: [Source; 7] = [
+const SOURCES: [Source; 8] = [
     Source::Signals,
     Source::Listener,
     Source::Pipe,
@@ -55,6 +56,7 @@ const SOURCES: [Source; 7] = [
     Source::Client,
     Source::Log,
     Source::Helper,
+    Source::Socket,
 ];
 
 fn token(source: Source, id: u32) -> Token {
@@ -88,6 +90,10 @@ pub struct Daemon {
     pub(super) outputs: Sorted<WatcherId, Outputs>,
     /// The pipes of each process.
     pub(super) pipes: Sorted<Pid, [Option<PipeId>; 2]>,
+    /// Watchers with `on_demand` that wait, and the descriptors of their sockets.
+    pub(super) waiting: Sorted<WatcherId, Vec<RawFd>>,
+    /// Watchers that may have sockets which no process needs any more.
+    pub(super) unsettled: Vec<WatcherId>,
     /// Spawns that are still to be done.
     pub(super) spawns: VecDeque<(WatcherId, u32)>,
     /// Pipes that have more to read.
@@ -152,6 +158,8 @@ impl Daemon {
             blueprints: Sorted::new(),
             outputs: Sorted::new(),
             pipes: Sorted::new(),
+            waiting: Sorted::new(),
+            unsettled: Vec::new(),
             spawns: VecDeque::new(),
             ready_pipes: VecDeque::new(),
             helpers: Helpers::default(),
@@ -182,6 +190,10 @@ impl Daemon {
 
     pub(super) fn watch_helper_pipe(&self, fd: RawFd, id: u32) -> io::Result<()> {
         self.watch(fd, Source::Helper, id, Interest::READABLE)
+    }
+
+    pub(super) fn watch_socket(&self, fd: RawFd) -> io::Result<()> {
+        self.watch(fd, Source::Socket, fd.unsigned_abs(), Interest::READABLE)
     }
 
     pub(super) fn watch_client(&self, fd: RawFd, id: u32) -> io::Result<()> {
@@ -270,6 +282,7 @@ impl Daemon {
                 Source::Client => clients.push((id, event.is_write_closed() || event.is_error())),
                 Source::Log => self.log_writable(),
                 Source::Helper => self.helpers.pipe_ready(id),
+                Source::Socket => self.socket_ready(id),
             }
         }
         if self.more_zombies {
@@ -396,5 +409,6 @@ impl Daemon {
             }
             self.actions = actions;
         }
+        self.settle_sockets();
     }
 }

@@ -4,7 +4,7 @@
 //! circus's own user, with the environment and the directory of the watcher's processes. Exit code 0 is yes, 99 is
 //! no; 111 says that it could not answer, and any other code is a failure that means no.
 
-use super::blueprint::{c_string, environment, set_program};
+use super::blueprint::{DEFAULT_PATH, c_string, common_environment, set_program};
 use super::clients::Sender;
 use super::endpoint::absolute;
 use super::eventloop::Daemon;
@@ -63,7 +63,7 @@ impl Daemon {
         let watcher = self.arbiter.watcher(watcher).ok_or("the watcher is gone")?;
         let config = &watcher.config;
         let (command, _) = config.hooks.get(hook.name()).ok_or("it was taken away meanwhile")?;
-        let mut env = environment(config, &[], &|_| None);
+        let mut env = common_environment(config)?;
         self.tell_facts(config, hook, about, &mut env);
         let mut argv = words::split(command).map_err(|why| format!("{command}: {why}"))?;
         if is_python(command) {
@@ -105,7 +105,7 @@ impl Daemon {
         put("status", (!about.asked).then_some(UNEXISTING).into());
         env.insert("CIRCUS_FACTS".into(), Json::Object(facts).to_string());
         env.extend(stats.map(|stats| ("CIRCUS_STATS".into(), stats.to_string())));
-        if !config.env.contains_key("PATH")
+        if env.get("PATH").is_none_or(|path| path == DEFAULT_PATH)
             && let Ok(path) = std::env::var("PATH")
         {
             env.insert("PATH".into(), path);

@@ -26,6 +26,8 @@ impl Daemon {
                 self.helpers.add(Purpose::Hook { id, watcher, hook, about }, None);
             }
             Action::CancelHook { id, watcher } => self.helpers.cancel_hook(id, watcher, self.now),
+            Action::WatchSockets(id) => self.watch_sockets(id),
+            Action::UnwatchSockets(id) => self.unwatch_sockets(id),
             Action::Reply { ticket, reply } => self.reply(ticket, &reply),
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.log.log(level, format_args!("{text}")),
@@ -90,6 +92,7 @@ impl Daemon {
             && let Some(id) = self.arbiter.find(watcher).map(|watcher| watcher.id)
         {
             self.close_outputs(id);
+            self.unsettled.push(id);
         }
         self.tell_subscribers(watcher, what);
     }

@@ -3,7 +3,7 @@
 //! Everything is looked up by [`Files`], so that the tests need no machine. Only /etc/passwd and /etc/group are
 //! known here; who stands elsewhere, in a directory service, is reported with that restriction.
 
-use crate::config::hooks::is_python;
+use crate::config::hooks::{NAMES, is_python};
 use crate::config::include::{join, tidy};
 use crate::config::ini::shorten;
 use crate::config::{
@@ -18,7 +18,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// Everything that this machine lacks. `environ` is the environment of circus, `cwd` is where relative paths begin.
 pub fn check(config: &Config, files: &dyn Files, environ: &Names, cwd: &str) -> Vec<Finding> {
-    let mut system = System::new(files, cwd);
+    let mut system = System::new(files, environ, cwd);
     let (circus, origins) = (&config.circus, &config.origins);
     system.id(("user", "/etc/passwd"), (origins, "endpoint_owner"), circus.endpoint_owner.as_deref());
     for (key, path) in [("pidfile", &circus.pidfile), ("logoutput", &circus.logoutput)] {
@@ -35,6 +35,7 @@ pub fn check(config: &Config, files: &dyn Files, environ: &Names, cwd: &str) -> 
 
 struct System<'a> {
     files: &'a dyn Files,
+    environ: &'a Names,
     cwd: &'a str,
     /// The names in each directory that was looked at; `None` for one that cannot be read.
     listed: Sorted<String, Listing>,
@@ -51,8 +52,8 @@ enum Listing {
 }
 
 impl<'a> System<'a> {
-    fn new(files: &'a dyn Files, cwd: &'a str) -> System<'a> {
-        System { files, cwd, listed: Sorted::new(), ids: Vec::new(), findings: Vec::new() }
+    fn new(files: &'a dyn Files, environ: &'a Names, cwd: &'a str) -> System<'a> {
+        System { files, environ, cwd, listed: Sorted::new(), ids: Vec::new(), findings: Vec::new() }
     }
 
     fn find(&mut self, severity: Severity, (origins, key): (&Origins, &str), message: String) {
@@ -76,6 +77,7 @@ impl<'a> System<'a> {
             self.program(watcher, &dir);
             self.hooks(watcher, &dir);
         }
+        self.environment(watcher);
         for (which, stream) in
             [("stdout_stream", &watcher.stdout_stream), ("stderr_stream", &watcher.stderr_stream)]
         {
@@ -84,6 +86,20 @@ impl<'a> System<'a> {
             };
             if let Some(path) = &stream.options.filename {
                 self.parent((origins, &format!("{which}.filename")), path);
+            }
+        }
+    }
+
+    /// The file of more variables, and the virtual environment.
+    fn environment(&mut self, watcher: &WatcherConfig) {
+        let wanted = watcher.options.env_file.as_deref().filter(|path| !path.starts_with('-'));
+        let venv = watcher.options.virtualenv.as_deref().map(|venv| join(venv, "lib"));
+        for (key, path) in [("env_file", wanted), ("virtualenv", venv.as_deref())] {
+            let Some(path) = path.filter(|path| is_settled(path)).map(|path| join(self.cwd, path)) else {
+                continue;
+            };
+            if !self.exists(&path) {
+                self.find(Severity::Error, (&watcher.origins, key), format!("there is no `{path}`"));
             }
         }
     }
@@ -146,7 +162,9 @@ impl<'a> System<'a> {
 
     /// The programs of hooks. Those that are Python functions are known to Python alone.
     fn hooks(&mut self, watcher: &WatcherConfig, dir: &str) {
-        for (name, (command, _)) in watcher.hooks.iter().filter(|(_, hook)| !is_python(&hook.0)) {
+        let programs =
+            |(name, hook): &(&String, &(String, bool))| NAMES.contains(&name.as_str()) && !is_python(&hook.0);
+        for (name, (command, _)) in watcher.hooks.iter().filter(programs) {
             let words = words::split(command).unwrap_or_default();
             if let Some(program) = words.first() {
                 self.runs((watcher, &format!("hooks.{name}")), program, dir);
@@ -156,7 +174,8 @@ impl<'a> System<'a> {
 
     /// Whether there is a program, as circus will look for it in the directory and the PATH of a watcher.
     fn runs(&mut self, (watcher, key): (&WatcherConfig, &str), program: &str, dir: &str) {
-        if !is_settled(program) {
+        // A file of variables may hold another PATH.
+        if watcher.options.env_file.is_some() || !is_settled(program) {
             return;
         }
         if program.contains('/') {
@@ -167,7 +186,8 @@ impl<'a> System<'a> {
             }
             return;
         }
-        let path = watcher.env.get("PATH").map_or(PATH, String::as_str);
+        let copied = watcher.options.copy_env.then(|| self.environ.get("PATH")).flatten();
+        let path = watcher.env.get("PATH").or(copied).map_or(PATH, String::as_str);
         let venv = watcher.options.virtualenv.iter().map(|venv| join(venv, "bin"));
         let dirs: Vec<String> =
             venv.chain(path.split(':').map(str::to_string)).map(|d| join(dir, &d)).collect();
@@ -278,6 +298,8 @@ mod tests {
             "[watcher:a]\ncmd = sh\nstdout_stream.filename = x.log\nstderr_stream.filename = /x.log",
             "[circus]\nlogoutput = syslog:///dev/log\npidfile = run.pid\nendpoint_owner = root",
             "[socket:a]\npath = /w/x",
+            "[watcher:a]\ncmd = ls\nenv_file = run",
+            "[watcher:a]\ncmd = sh\nenv_file = -none",
             "[plugin:a]\ncmd = sh -c x\nuid = www",
             "[plugin:a]\nuse = my.Plugin\n# venv",
         ];
@@ -303,6 +325,8 @@ mod tests {
                 "[watcher:a]\ncmd = sh\nstdout_stream.filename = log/x",
                 "3 error the directory `/w/log` does not exist",
             ),
+            ("[watcher:a]\ncmd = sh\nenv_file = none", "3 error there is no `/w/none`"),
+            ("[watcher:a]\ncmd = sh\ncopy_env = 1\nvirtualenv = none", "4 error there is no `/w/none/lib`"),
             ("[circus]\npidfile = /run/x/y", "2 error the directory `/run/x` does not exist"),
             ("[circus]\nendpoint_owner = me", "2 error there is no user `me` in /etc/passwd"),
             (

@@ -6,6 +6,8 @@ use crate::daemon::log::Log;
 const MOST_LOGGED: usize = 64 * 1024;
 /// A longer line of output is cut, in bytes.
 const LONGEST_LINE: usize = 1024;
+/// What a line costs in the log besides.
+const OF_A_LINE: usize = 64;
 /// How many characters of the last line are remembered.
 const REMEMBERED: usize = 200;
 
@@ -52,7 +54,7 @@ impl Lines {
         }
         let end = line.char_indices().nth(REMEMBERED).map_or(line.len(), |(at, _)| at);
         self.last = line.get(..end).unwrap_or_default().to_string();
-        if let Some(left) = self.left.checked_sub(line.len()) {
+        if let Some(left) = self.left.checked_sub(line.len() + OF_A_LINE) {
             self.left = left;
             log.info(format_args!("{}: {line}", self.who));
         } else if std::mem::take(&mut self.left) > 0 {

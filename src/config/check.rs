@@ -6,8 +6,10 @@ use super::expand;
 use super::hooks;
 use super::ini::shorten;
 use super::model::{
-    Config, Finding, Origins, PluginConfig, PluginKind, Severity, SocketConfig, WatcherConfig,
+    Config, Finding, LARGEST_RING, Origins, PluginConfig, PluginKind, Severity, SocketConfig, WatcherConfig,
 };
+use super::options::STREAM;
+use super::stream::{StreamConfig, StreamKind};
 use super::words;
 use crate::sorted::Sorted;
 
@@ -72,6 +74,8 @@ const VARIABLE_FAMILIES: &[&str] = &["env", "sockets", "rlimits", "stdout_stream
 pub fn check(config: &Config) -> Vec<Finding> {
     let mut checker = Checker { findings: Vec::new() };
     checker.endpoint(config);
+    let cap = config.circus.log_max_bytes;
+    checker.out_of_range((&config.origins, "log_max_bytes"), cap, i64::MAX);
     checker.ports(config);
     for watcher in &config.watchers {
         checker.command(watcher);
@@ -273,6 +277,7 @@ impl Checker {
                 self.warn((origins, key), format!("{key} is negative and counts as 0"));
             }
         }
+        self.out_of_range((origins, "ring_bytes"), options.ring_bytes, LARGEST_RING);
         if options.max_retry < -1 {
             self.warn(
                 (origins, "max_retry"),
@@ -281,20 +286,21 @@ impl Checker {
         }
     }
 
+    /// Numbers that count as another one.
+    fn out_of_range(&mut self, place: (&Origins, &str), value: i64, most: i64) {
+        if !(0..=most).contains(&value) {
+            let message = format!("{} = {value} counts as {}", place.1, value.clamp(0, most));
+            self.warn(place, message);
+        }
+    }
+
     fn streams_and_limits(&mut self, watcher: &WatcherConfig) {
         let origins = &watcher.origins;
         for (which, stream) in
             [("stdout_stream", &watcher.stdout_stream), ("stderr_stream", &watcher.stderr_stream)]
         {
-            let Some(stream) = stream else { continue };
-            let (class, filename) = (stream.class(), stream.options.filename.as_deref());
-            let key = origins.keys.keys().find(|key| key.starts_with(which)).map_or("", String::as_str);
-            if class.is_none() && filename.is_none() {
-                self.error((origins, key), format!("{which} needs a class or a filename"));
-            } else if class == Some("FileStream") && filename.is_none() {
-                let message =
-                    format!("{which} needs a filename: Circus makes one up, below the temporary directory");
-                self.warn((origins, key), message);
+            if let Some(stream) = stream {
+                self.stream(origins, which, stream);
             }
         }
         for name in watcher.rlimits.keys().filter(|name| !LIMITS.contains(&name.as_str())) {
@@ -303,6 +309,34 @@ impl Checker {
             let message =
                 format!("there is no resource limit `{}`; there are {}", shorten(name), LIMITS.join(" "));
             self.error((origins, key), message);
+        }
+    }
+
+    /// One of the two streams of a watcher.
+    fn stream(&mut self, origins: &Origins, which: &str, stream: &StreamConfig) {
+        let (kind, options) = (stream.kind(), &stream.options);
+        let key = origins.keys.keys().find(|key| key.starts_with(which)).map_or("", String::as_str);
+        let named = options.filename.is_some();
+        if stream.class().is_none() && !named {
+            self.error((origins, key), format!("{which} needs a class or a filename"));
+        } else if kind.heeds("filename") && kind != StreamKind::Json && !named {
+            let message =
+                format!("{which} needs a filename: Circus makes one up, below the temporary directory");
+            self.warn((origins, key), message);
+        }
+        if kind == StreamKind::TimedFile && options.rotate_when.is_none() {
+            self.error((origins, key), format!("{which} needs rotate_when: S M H D MIDNIGHT or W0 to W6"));
+        }
+        let compresses = options.compress.as_deref() == Some("gzip") && kind.heeds("max_bytes");
+        if compresses && options.backup_count <= 0 {
+            let key = format!("{which}.compress");
+            self.warn((origins, &key), format!("`{}` has no effect without backup_count", shorten(&key)));
+        }
+        let known = stream.class().map_or(named, |class| StreamKind::of(class).is_some());
+        let idle = |key: &str| known && !kind.heeds(key) && stream.get(key).is_some();
+        for row in STREAM.iter().filter(|row| idle(row.key)) {
+            let key = format!("{which}.{}", row.key);
+            self.warn((origins, &key), format!("`{}` has no effect with this class", shorten(&key)));
         }
     }
 
@@ -407,6 +441,10 @@ mod tests {
         one("[watcher:a]\ncmd = x\nhooks.after_stop = sh 'x", "3 error `hooks.after_stop` cannot be split");
         one("[watcher:a]\ncmd = x\nrlimit_nofiles = 1", "3 error there is no resource limit `nofiles`");
         one("[watcher:a]\ncmd = x\nstdout_stream.max_bytes = 1", "3 error stdout_stream needs a class");
+        one(
+            "[watcher:a]\ncmd = x\nstdout_stream.class = TimedRotatingFileStream\nstdout_stream.filename = x",
+            "3 error stdout_stream needs rotate_when",
+        );
         one("[watcher:a]\ncmd = x\nstdin_socket = y", "3 error there is no socket `y`");
         one("[watcher:a]\ncmd = x\non_demand = 1", "3 error on_demand waits for a socket");
         let text = "[socket:b]\nport = 1\n[watcher:a]\nuse_sockets = 1\ncmd = x $(circus.sockets.B)\nargs = ((circus.sockets.C))";
@@ -427,6 +465,11 @@ mod tests {
         one("[watcher:a]\ncmd = x\nnumprocesses = 0", "3 warning numprocesses is 0");
         one("[watcher:a]\ncmd = x\ngraceful_timeout = -1", "3 warning graceful_timeout is negative");
         one("[watcher:a]\ncmd = x\nmax_age_variance = -1", "3 warning max_age_variance is negative");
+        one("[watcher:a]\ncmd = x\nring_bytes = -2", "3 warning ring_bytes = -2 counts as 0");
+        one("[watcher:a]\ncmd = x\nring_bytes = 9999999", "3 warning ring_bytes = 9999999 counts as 1048576");
+        one("[circus]\nlog_max_bytes = -1", "2 warning log_max_bytes = -1 counts as 0");
+        let text = "[watcher:a]\ncmd = x\nstdout_stream.filename = y\nstdout_stream.compress = gzip";
+        one(text, "4 warning `stdout_stream.compress` has no effect without backup_count");
         one("[watcher:a]\ncmd = x\nmax_retry = -2", "3 warning max_retry is below -1");
         one("[watcher:a]\ncmd = x\nshell_args = y", "3 warning shell_args has no effect");
         one("[watcher:a]\ncmd = x\nuse_sockets = 1", "3 warning use_sockets has no effect");
@@ -441,6 +484,10 @@ mod tests {
         one(
             "[watcher:a]\ncmd = x\nstderr_stream.class = FileStream",
             "3 warning stderr_stream needs a filename",
+        );
+        one(
+            "[watcher:a]\ncmd = x\nstderr_stream.class = StdoutStream\nstderr_stream.max_bytes = 1",
+            "4 warning `stderr_stream.max_bytes` has no effect",
         );
     }
 

@@ -4,6 +4,8 @@
 //! that does not read is not read from either, and a subscriber that does not read loses events and is told how
 //! many. All sockets are non-blocking; writing begins at once and goes on when the kernel says so.
 
+mod followers;
+
 use super::client::{Client, UNREAD};
 use super::endpoint::Opened;
 use super::eventloop::Daemon;
@@ -15,6 +17,7 @@ use crate::control::wire::{self, Input};
 use crate::control::{self, Map, Refusal, protocol, topics};
 use crate::sorted::{Sorted, sort};
 use crate::sys::clock;
+pub use followers::Follows;
 use serde_json::Value as Json;
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsRawFd;
@@ -95,20 +98,17 @@ impl Clients {
     }
 
     /// Sends the answer to a question to whoever asked it, if it is there still.
-    pub fn answer_later(&mut self, ticket: Ticket, answer: &Result<Map, Refusal>) {
-        let time = clock::realtime();
-        self.send_later(ticket, &|id| match answer {
-            Ok(map) => protocol::encode_answer(id, map, time),
-            Err(refusal) => protocol::encode_error(id, refusal.errno, &refusal.reason, time),
-        });
+    pub fn answer_later(&mut self, ticket: Ticket, answer: Result<Map, Refusal>) {
+        if let Some(Asked { from, id }) = self.asked.remove(&ticket) {
+            self.send_later(&from, protocol::encode_outcome(&id, answer, clock::realtime()));
+        }
     }
 
-    fn send_later(&mut self, ticket: Ticket, line: &dyn Fn(&Json) -> Vec<u8>) {
-        let Some(asked) = self.asked.remove(&ticket) else { return };
-        let Some(client) = self.clients.get_mut(&asked.from.client) else { return };
-        client.reply(line(&asked.id), &asked.from.envelope);
+    fn send_later(&mut self, to: &Sender, line: Vec<u8>) {
+        let Some(client) = self.clients.get_mut(&to.client) else { return };
+        client.reply(line, &to.envelope);
         if client.ended || client.broken {
-            self.revisit.push(asked.from.client);
+            self.revisit.push(to.client);
         }
     }
 
@@ -157,9 +157,17 @@ impl Daemon {
         let alive = self.read_requests(id);
         let Some(client) = self.clients.clients.get_mut(&id) else { return };
         client.broken |= client.flush().is_err();
+        if client.queued() == 0 {
+            client.say_missed();
+            client.broken |= client.flush().is_err();
+        }
         let waits = self.clients.asked.values().any(|asked| asked.from.client == id);
         let Some(client) = self.clients.clients.get(&id) else { return };
-        let done = client.ended && client.queued() == 0 && !waits && client.topics.is_none();
+        let done = client.ended
+            && client.queued() == 0
+            && !waits
+            && client.topics.is_none()
+            && client.follows.is_none();
         let gone = client.broken && !client.can_be_read();
         if !alive || gone || done {
             self.close_client(id);
@@ -169,6 +177,9 @@ impl Daemon {
     fn close_client(&mut self, id: u32) {
         if let Some(client) = self.clients.clients.remove(&id) {
             self.unwatch(client.stream.as_raw_fd());
+            if client.follows.is_some() {
+                self.note_followed();
+            }
         }
         self.clients.asked.retain(|_, asked| asked.from.client != id);
     }
@@ -266,14 +277,19 @@ impl Daemon {
         let line = match request {
             Err(refusal) => protocol::encode_error(&id, refusal.errno, &refusal.reason, time),
             Ok(Request::Question(_)) if cast => return,
-            Ok(Request::Question(question)) => match self.answer_or_extend(&from, &mut id, &question) {
-                Ok(Some(map)) => protocol::encode_answer(&id, &map, time),
-                Ok(None) => return,
-                Err(refusal) => protocol::encode_error(&id, refusal.errno, &refusal.reason, time),
-            },
+            Ok(Request::Question(question)) => {
+                match self.answer_or_extend(&from, &mut id, &question).transpose() {
+                    None => return,
+                    Some(outcome) => protocol::encode_outcome(&id, outcome, time),
+                }
+            }
             Ok(Request::Listen(topics)) => {
                 client.topics = Some(topics);
                 protocol::encode_answer(&id, &Map::new(), time)
+            }
+            Ok(Request::Tail(tail)) => protocol::encode_outcome(&id, self.tail(from.client, &tail), time),
+            Ok(Request::Logs { name, rotate }) => {
+                protocol::encode_outcome(&id, self.tend_logs(name.as_deref(), rotate), time)
             }
             Ok(Request::Order(order)) => return self.take_order(from, id, cast, order),
         };
@@ -323,7 +339,8 @@ impl Daemon {
 
     /// Sends the reply to an order to whoever gave it, if it is there still.
     pub(super) fn reply(&mut self, ticket: Ticket, reply: &Reply) {
-        self.clients.send_later(ticket, &|id| protocol::encode_reply(id, reply, clock::realtime()));
+        let Some(Asked { from, id }) = self.clients.asked.remove(&ticket) else { return };
+        self.clients.send_later(&from, protocol::encode_reply(&id, reply, clock::realtime()));
     }
 
     /// Tells all who listen to it.

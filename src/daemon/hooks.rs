@@ -190,7 +190,7 @@ impl Daemon {
             None => Ok(answer),
             Some(reason) => Err(Refusal { errno: Errno::Conflict, reason }),
         };
-        self.clients.answer_later(of.ticket, &answer);
+        self.clients.answer_later(of.ticket, answer);
     }
 }
 

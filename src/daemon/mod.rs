@@ -8,8 +8,10 @@
 //! control socket, `plugins` are processes at its other end. `init` stands beside all that: the init of one command.
 
 mod blueprint;
+mod budget;
 mod client;
 mod clients;
+mod compress;
 mod demand;
 mod endpoint;
 mod eventloop;
@@ -19,6 +21,7 @@ mod hooks;
 pub mod init;
 mod listeners;
 pub mod log;
+mod logs;
 mod matching;
 mod notify;
 mod outputs;

@@ -2,7 +2,6 @@
 
 use super::eventloop::Daemon;
 use super::helpers::Purpose;
-use super::log::Level;
 use crate::arbiter::{Action, Event, Pid, Published, Whom};
 use crate::config::signals;
 use crate::sys::{self, signal};
@@ -116,12 +115,5 @@ impl Daemon {
                 _ => {} // SIGUSR2 is reserved, SIGWINCH means nothing here
             }
         }
-    }
-
-    /// SIGUSR1: somebody has moved log files away.
-    fn reopen_logs(&mut self) {
-        self.log.reopen();
-        self.streams.reopen_all(self.now, &mut self.log);
-        self.log.log(Level::Info, format_args!("log files reopened"));
     }
 }

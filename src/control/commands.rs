@@ -371,7 +371,7 @@ pub static COMMANDS: &[Command] = &[
         flags: &[Flag {
             name: "extended",
             value: None,
-            help: "with what the hook extended_stats of the watcher adds; shown with --json",
+            help: "with what the hook extended_stats adds; --json shows it",
         }],
         verbatim: false,
         summary: "show what processes use",

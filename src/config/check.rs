@@ -5,6 +5,7 @@
 use super::expand;
 use super::ini::shorten;
 use super::model::{Config, Finding, Origins, PluginConfig, Severity, SocketConfig, WatcherConfig};
+use super::syslog;
 use super::words;
 use crate::sorted::Sorted;
 
@@ -69,6 +70,7 @@ const VARIABLE_FAMILIES: &[&str] = &["env", "sockets", "rlimits", "stdout_stream
 pub fn check(config: &Config) -> Vec<Finding> {
     let mut checker = Checker { findings: Vec::new() };
     checker.endpoint(config);
+    checker.log_output(config);
     for watcher in &config.watchers {
         checker.command(watcher);
         checker.sockets_of(watcher, &config.sockets);
@@ -111,21 +113,37 @@ impl Checker {
             return;
         };
         let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-        let danger =
-            if is_local(host) { "" } else { ", which anybody on the network could command circus by" };
-        let message = if config.circus.allow_tcp {
-            if danger.is_empty() {
-                return;
+        let shown = shorten(address);
+        let message = match (config.circus.allow_tcp, is_local(host)) {
+            (true, true) => return,
+            (true, false) => format!(
+                "the control port tcp://{shown} is open to the network: whoever reaches it can run any program as \
+                 the user of circus; bind it to 127.0.0.1 and use `circus ctl --ssh`"
+            ),
+            (false, local) => {
+                let danger = if local { "" } else { " (to the network it would be open to anybody)" };
+                format!(
+                    "the control port tcp://{shown} is not opened{danger}: a Unix socket takes its place, and \
+                     `circus ctl --endpoint` finds it by this address"
+                )
             }
-            format!("the control port tcp://{} is open to the network{danger}", shorten(address))
-        } else {
-            format!(
-                "the control port tcp://{}{danger} is not opened: a Unix socket takes its place, and \
-                 `circus ctl --endpoint` finds it by this address",
-                shorten(address)
-            )
         };
         self.warn((&config.origins, "endpoint"), message);
+    }
+
+    fn log_output(&mut self, config: &Config) {
+        let Some(url) = config.circus.logoutput.as_deref().filter(|text| syslog::is_url(text)) else {
+            return;
+        };
+        let place = (&config.origins, "logoutput");
+        match syslog::parse(url) {
+            Err(why) => self.error(place, format!("`logoutput = {}`: {why}", shorten(url))),
+            Ok(found) => {
+                if let Some(name) = found.unknown {
+                    self.warn(place, format!("syslog has no facility `{}`; user is used", shorten(name)));
+                }
+            }
+        }
     }
 
     fn command(&mut self, watcher: &WatcherConfig) {
@@ -306,10 +324,15 @@ mod tests {
     use crate::config::memory::Memory;
     use crate::config::{Names, load};
 
-    /// `line severity message` of all findings of a file.
+    /// `line severity message` of all findings of a file whose single values are right.
     fn found(text: &str) -> Vec<String> {
         let loaded = load("/c", &Memory::new(&[("/c", text)]), &Names::new(), "/");
         assert_eq!(loaded.findings, [], "{text}");
+        found_all(text)
+    }
+
+    fn found_all(text: &str) -> Vec<String> {
+        let loaded = load("/c", &Memory::new(&[("/c", text)]), &Names::new(), "/");
         let config = loaded.config.unwrap_or_default();
         let show = |f: &Finding| format!("{} {} {}", f.origin.line, f.severity.word(), f.message);
         check(&config).iter().map(show).collect()
@@ -381,6 +404,19 @@ mod tests {
             "2 warning the control port tcp://127.0.0.1:5555 is not opened",
         );
         let text = "[circus]\nendpoint = tcp://0.0.0.0:5555";
-        one(text, "2 warning the control port tcp://0.0.0.0:5555, which anybody on the network");
+        one(text, "2 warning the control port tcp://0.0.0.0:5555 is not opened (to the network it would be");
+        let open = format!("{text}\nallow_tcp = 1");
+        let found = found_all(&open);
+        assert!(
+            found
+                .iter()
+                .any(|f| f.starts_with("2 warning the control port tcp://0.0.0.0:5555 is open to the"))
+        );
+        assert!(!found_all(&open.replace("0.0.0.0", "localhost")).iter().any(|f| f.contains("control port")));
+        one(
+            "[circus]\nlogoutput = syslog:///dev/log?mine",
+            "2 warning syslog has no facility `mine`; user is used",
+        );
+        one("[circus]\nlogoutput = syslog://", "2 error `logoutput = syslog://`: it is neither");
     }
 }

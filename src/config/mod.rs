@@ -17,6 +17,7 @@ pub mod pattern;
 pub mod sections;
 pub mod signals;
 pub mod suggest;
+pub mod syslog;
 pub mod text;
 pub mod value;
 pub mod words;

@@ -1,17 +1,20 @@
 //! circus's own log: `2026-11-23 06:51:09 circus[18870] [INFO] Starting master on pid 18870`.
 //!
-//! It goes to the standard error output or to a file, by the same [`Outlet`] as the output of processes: a reader
-//! that is slow and a disk that is full never hold circus up. There is one log, handed around as `&mut Log`.
+//! It goes to the standard error output or to a file, by the same [`Outlet`] as the output of processes, or to a
+//! syslog daemon: a reader that is slow and a disk that is full never hold circus up. There is one log, handed around
+//! as `&mut Log`.
 
 use super::streams::outlet::{Outlet, Place};
+use super::syslog::Syslog;
 pub use crate::arbiter::Level;
-use crate::config::text;
+use crate::config::{syslog, text};
 use crate::sorted::Sorted;
 use crate::sys::clock;
 use std::ffi::OsStr;
 use std::fmt::{self, Write};
 use std::os::fd::{AsFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Instant;
 
@@ -21,16 +24,24 @@ const MOST_CAUSES: usize = 1000;
 /// circus's own log.
 pub struct Log {
     level: Level,
-    outlet: Outlet,
+    sink: Sink,
+    /// The file was moved away, and none could be opened in its place.
+    astray: bool,
     /// Causes that last, with how often they came again.
     causes: Sorted<String, u64>,
     /// The event loop has been told to watch the descriptor for room.
     watched: bool,
 }
 
+/// Where messages go.
+enum Sink {
+    Outlet(Box<Outlet>),
+    Syslog(Box<Syslog>),
+}
+
 impl Log {
-    /// Opens the log at `destination`: a file to append to, or `-`, `stdout` (as Circus has it) or nothing for
-    /// the standard error output. Messages below `level` are left out.
+    /// Opens the log at `destination`: a file to append to, a `syslog://` address, or `-`, `stdout` (as Circus has it)
+    /// or nothing for the standard error output. Messages below `level` are left out.
     ///
     /// # Errors
     /// A sentence that says why that cannot be.
@@ -38,6 +49,10 @@ impl Log {
         let outlet = match destination {
             None | Some("" | "-" | "stdout") => stderr()?,
             Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => stderr()?,
+            Some(url) if syslog::is_url(url) => {
+                let syslog = Syslog::open(url).map_err(|why| format!("{url}: {why}"))?;
+                return Ok(Self::into(Sink::Syslog(Box::new(syslog)), level));
+            }
             Some(path) => {
                 let bytes = text::to_bytes(path);
                 Outlet::open(Path::new(OsStr::from_bytes(&bytes)), Instant::now())?
@@ -48,7 +63,19 @@ impl Log {
 
     /// A log that writes to this outlet.
     pub fn to(outlet: Outlet, level: Level) -> Self {
-        Log { level, outlet, causes: Sorted::new(), watched: false }
+        Self::into(Sink::Outlet(Box::new(outlet)), level)
+    }
+
+    fn into(sink: Sink, level: Level) -> Self {
+        Log { level, sink, astray: false, causes: Sorted::new(), watched: false }
+    }
+
+    /// The file or the standard error output.
+    fn outlet(&mut self) -> Option<&mut Outlet> {
+        match &mut self.sink {
+            Sink::Outlet(outlet) => Some(outlet),
+            Sink::Syslog(_) => None,
+        }
     }
 
     /// The level from which messages are written.
@@ -123,13 +150,18 @@ impl Log {
     /// Opens the file of the log again, after somebody has moved it away.
     pub fn reopen(&mut self) {
         let now = Instant::now();
-        self.outlet.reopen(now);
+        if let Some(outlet) = self.outlet() {
+            outlet.reopen(now);
+        }
         self.say_notices(now);
     }
 
     /// The descriptor on which room is waited for, if messages wait for a reader.
     pub fn wants_write(&self) -> Option<RawFd> {
-        self.outlet.wants_write()
+        match &self.sink {
+            Sink::Outlet(outlet) => outlet.wants_write(),
+            Sink::Syslog(_) => None,
+        }
     }
 
     /// The same descriptor, when it began to be waited for since the last call: it is to be registered for writing.
@@ -141,33 +173,69 @@ impl Log {
 
     /// When writing is to be tried again.
     pub fn next_retry(&self) -> Option<Instant> {
-        self.outlet.next_retry()
+        match &self.sink {
+            Sink::Outlet(outlet) => outlet.next_retry(),
+            Sink::Syslog(_) => None,
+        }
     }
 
     /// Tries to write what waits: at any event of the descriptor, at [`Self::next_retry`], and before the end.
     pub fn flush(&mut self, now: Instant) {
-        self.outlet.flush(now);
+        if let Some(outlet) = self.outlet() {
+            outlet.flush(now);
+        }
         self.say_notices(now);
         // It is not watched any more, and must be when messages wait again, be it in the same turn.
-        self.watched &= self.outlet.wants_write().is_some();
+        self.watched &= self.wants_write().is_some();
     }
 
     /// What happened to the log itself is told by the log, as far as it can be: that it lost messages, and that it
     /// could not be reopened.
     fn say_notices(&mut self, now: Instant) {
-        for notice in self.outlet.take_notices() {
+        let notices = self.outlet().map(Outlet::take_notices).unwrap_or_default();
+        for notice in notices {
             self.write(notice.level, format_args!("log: {}", notice.text), now);
         }
     }
 
     fn write(&mut self, level: Level, message: fmt::Arguments<'_>, now: Instant) {
-        let time = clock::strftime("%Y-%m-%d %H:%M:%S", clock::realtime() as i64);
-        let mut line = format!("{time} circus[{}] [{}] ", std::process::id(), level.name());
+        let time = |format| clock::strftime(format, clock::realtime() as i64);
+        let mut line = format!("circus[{}] [{}] ", std::process::id(), level.name());
         // Writing to a string cannot fail.
         let _ = write!(Escaped(&mut line), "{message}");
-        line.push('\n');
-        self.outlet.write(line.as_bytes(), now);
+        self.follow(now);
+        match &mut self.sink {
+            Sink::Syslog(syslog) => syslog.send(level, &time("%b %d %H:%M:%S"), &line),
+            Sink::Outlet(outlet) => {
+                line = format!("{} {line}\n", time("%Y-%m-%d %H:%M:%S"));
+                outlet.write(line.as_bytes(), now);
+            }
+        }
     }
+
+    /// Opens the file anew if somebody has moved it away, as Circus does. Messages are rare, so each one looks.
+    fn follow(&mut self, now: Instant) {
+        let astray = self.astray;
+        let Some(outlet) = self.outlet() else { return };
+        // What could not be opened yet is tried again by the outlet itself.
+        if outlet.file().is_none_or(|file| file.id().is_none()) || is_in_place(outlet) {
+            self.astray = false;
+            return;
+        }
+        outlet.reopen(now);
+        let found = is_in_place(outlet);
+        if astray {
+            // Said before.
+            outlet.take_notices();
+        }
+        self.astray = !found;
+    }
+}
+
+/// Whether the file that is written to is the one at its path.
+fn is_in_place(outlet: &Outlet) -> bool {
+    let Place::Path(path) = outlet.place() else { return true };
+    std::fs::metadata(path).is_ok_and(|found| outlet.is_file((found.dev(), found.ino())))
 }
 
 fn stderr() -> Result<Outlet, String> {

@@ -22,3 +22,4 @@ mod reaper;
 mod sockets;
 pub mod start;
 pub mod streams;
+mod syslog;

@@ -129,12 +129,11 @@ fn a_file_is_appended_to_and_opened_again() {
     let mut log = Log::open(path.to_str(), Level::Info).unwrap();
     log.info(format_args!("one"));
     std::fs::rename(&path, &moved).unwrap();
-    log.info(format_args!("two"));
     log.reopen();
-    log.info(format_args!("three"));
     let text = |path| std::fs::read_to_string(path).unwrap();
-    assert_eq!((text(&moved).lines().count(), text(&path).lines().count()), (3, 1));
-    assert!(text(&moved).starts_with("before\n") && text(&path).ends_with("three\n"));
+    assert_eq!((text(&moved).lines().count(), text(&path).as_str()), (2, ""));
+    log.info(format_args!("two"));
+    assert!(text(&moved).starts_with("before\n") && text(&path).ends_with("two\n"));
     let refused = Log::open(directory.join("no/log").to_str(), Level::Info).err().unwrap();
     assert!(refused.contains("does not exist"), "{refused}");
     std::fs::remove_dir_all(&directory).unwrap();
@@ -152,7 +151,38 @@ fn a_full_disk_is_tried_again_at_a_date() {
 #[test]
 fn the_standard_error_output_has_many_names() {
     for name in [None, Some("-"), Some("stdout"), Some("/dev/stderr")] {
-        let log = Log::open(name, Level::Info).unwrap();
-        assert_eq!(*log.outlet.place(), Place::Stderr);
+        let mut log = Log::open(name, Level::Info).unwrap();
+        assert_eq!(*log.outlet().unwrap().place(), Place::Stderr);
     }
+}
+
+#[test]
+fn a_file_that_is_moved_away_is_followed_by_the_next_message() {
+    let dir = std::env::temp_dir().join(format!("circus-log-moved-{}", std::process::id()));
+    std::fs::create_dir(&dir).unwrap();
+    let (path, old) = (dir.join("log"), dir.join("log.1"));
+    let mut log = Log::open(path.to_str(), Level::Info).unwrap();
+    let ends = |path: &Path, with: &str| {
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(text.ends_with(&format!("] {with}\n")), "{text}");
+        text.lines().count()
+    };
+    log.info(format_args!("1"));
+    std::fs::rename(&path, &old).unwrap();
+    log.info(format_args!("2"));
+    assert_eq!((ends(&old, "1"), ends(&path, "2")), (1, 1));
+    // Where no file can be, the old one is written to, and that is said once.
+    let mut second = std::fs::File::open(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::rename(&dir, dir.with_extension("moved")).unwrap();
+    log.info(format_args!("3"));
+    log.info(format_args!("4"));
+    let mut text = String::new();
+    second.read_to_string(&mut text).unwrap();
+    assert_eq!((text.matches("] 3\n").count(), text.matches("] 4\n").count()), (1, 1), "{text}");
+    assert_eq!(text.matches("cannot reopen").count(), 1, "{text}");
+    std::fs::rename(dir.with_extension("moved"), &dir).unwrap();
+    log.info(format_args!("5"));
+    assert_eq!(ends(&path, "5"), 1);
+    std::fs::remove_dir_all(&dir).unwrap();
 }

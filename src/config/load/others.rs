@@ -7,7 +7,7 @@ use crate::config::ini::shorten;
 use crate::config::model::{Config, Names, PluginConfig, Severity, SocketConfig};
 use crate::config::options::{self, Built, Expand};
 use crate::config::sections::{Entry, Section};
-use crate::config::suggest::Place;
+use crate::config::suggest::{self, Place};
 
 /// The plugins that Circus brings along, by class.
 const PLUGINS: &[&str] = &[
@@ -113,8 +113,16 @@ fn is_name(values: &mut Values<'_>, entry: &Entry) -> bool {
 fn report_class(values: &mut Values<'_>, class: &str, entry: &Entry) {
     let shown = shorten(class);
     if !PLUGINS.contains(&class) {
-        let message =
-            format!("`{shown}` is a Python class, which circus cannot run; write `cmd = PROGRAM` instead");
+        let name = |class: &'static str| class.rsplit('.').next().unwrap_or_default();
+        let names: Vec<&str> = PLUGINS.iter().map(|class| name(class)).collect();
+        let near = suggest::nearest(class.rsplit('.').next().unwrap_or_default(), &names);
+        let meant = near.and_then(|near| PLUGINS.iter().find(|class| name(class) == near));
+        let message = match meant {
+            Some(meant) => format!("there is no plugin `{shown}`: did you mean `{meant}`?"),
+            None => {
+                format!("`{shown}` is a Python class, which circus cannot run; write `cmd = PROGRAM` instead")
+            }
+        };
         values.find(Severity::Warning, &entry.origin, message);
     } else if options::find(options::PLUGIN, "use").is_some_and(|row| row.built == Built::Pending) {
         values.warn(&entry.origin, pending(&format!("use = {shown}")));

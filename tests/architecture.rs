@@ -21,6 +21,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "arbiter::Pid",
             "arbiter::request",
             "sys::process",
+            "sys::terminal",
         ],
     ),
     ("daemon", &["arbiter", "control", "config", "sys"]),

@@ -17,6 +17,7 @@ pub mod process;
 pub mod regex;
 pub mod signal;
 pub mod socket;
+pub mod terminal;
 #[cfg(all(panic = "abort", target_os = "linux"))]
 mod unwind;
 pub mod user;

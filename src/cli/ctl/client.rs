@@ -4,6 +4,7 @@ use crate::config::text;
 use crate::control::endpoint::{self, Place};
 use std::ffi::OsStr;
 use std::io::{Error, ErrorKind, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::ffi::OsStringExt;
@@ -96,6 +97,11 @@ impl Connection {
             }
         }
         Err(Trouble::Nowhere(tried))
+    }
+
+    /// Its descriptor.
+    pub fn fd(&self) -> RawFd {
+        self.stream.as_raw_fd()
     }
 
     /// Sends a request.

@@ -1,21 +1,23 @@
-//! `--ssh`: the same command, run by ssh on another host. Standard input and output pass through.
+//! `--ssh`: the same command, or the prompt, run by ssh on another host. Standard input and output pass through.
 
-use super::args::Invocation;
+use super::args::{Invocation, Options};
 use crate::config::{number, text};
 use crate::control::shell;
 use crate::sys::process;
 use std::ffi::CString;
 
-/// Becomes ssh; the answer says why that did not work.
-pub fn run(host: &str, invocation: &Invocation) -> String {
+/// Becomes ssh; the answer says why that did not work. Without an invocation the prompt is meant, for which ssh
+/// makes a terminal on the other side if there is one here.
+pub fn run(host: &str, options: &Options, invocation: Option<&Invocation>) -> String {
     let (host, port) = split(host);
     if host.is_empty() || host.starts_with('-') {
         return format!("--ssh {host}: that is no USER@HOST");
     }
     let mut ssh = vec!["ssh"];
     ssh.extend(port.iter().flat_map(|port| ["-p", port]));
-    ssh.extend(invocation.options.ssh_keyfile.iter().flat_map(|file| ["-i", file]));
-    let remote = remote(invocation);
+    ssh.extend(invocation.is_none().then_some("-t"));
+    ssh.extend(options.ssh_keyfile.iter().flat_map(|file| ["-i", file]));
+    let remote = remote(options, invocation);
     ssh.extend([host, &remote]);
     // Arguments of a program hold no null character, and what is made of them here neither.
     let ssh: Vec<CString> =
@@ -34,8 +36,7 @@ fn split(host: &str) -> (&str, Option<&str>) {
 }
 
 /// The command line for the shell on the other side.
-fn remote(invocation: &Invocation) -> String {
-    let options = &invocation.options;
+fn remote(options: &Options, invocation: Option<&Invocation>) -> String {
     let mut words = vec!["circus".to_string(), "ctl".into()];
     let mut option =
         |name: &str, value: Option<&String>| words.extend(value.map(|value| format!("--{name}={value}")));
@@ -43,14 +44,23 @@ fn remote(invocation: &Invocation) -> String {
     option("timeout", options.timeout.map(|timeout| number::fixed(timeout.as_secs_f64(), 3)).as_ref());
     words.extend(options.json.then(|| "--json".into()));
     words.extend(options.prettify.then(|| "--prettify".into()));
-    words.push(invocation.command.name.into());
+    if let Some(invocation) = invocation {
+        words.push(invocation.command.name.into());
+        words.extend(behind(invocation));
+    }
+    shell::join(words.iter().map(String::as_str))
+}
+
+/// What stands behind the command.
+fn behind(invocation: &Invocation) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
     words.extend(invocation.args.flags.iter().map(|(name, value)| match value {
         Some(value) => format!("--{name}={value}"),
         None => format!("--{name}"),
     }));
     words.push("--".into());
     words.extend(invocation.args.words.iter().cloned());
-    shell::join(words.iter().map(String::as_str))
+    words
 }
 
 #[cfg(test)]
@@ -64,7 +74,8 @@ mod tests {
         let Ok(Parsed::Run(invocation)) = parse(args.map(str::to_string).to_vec()) else { panic!() };
         let expected =
             r#"circus ctl --timeout=2.000 --json add --start -- web 'sh -c '"'"'x; y'"'"'' '$HOME' -v"#;
-        assert_eq!(remote(&invocation), expected);
+        assert_eq!(remote(&invocation.options, Some(&invocation)), expected);
+        assert_eq!(remote(&invocation.options, None), "circus ctl --timeout=2.000 --json");
     }
 
     #[test]

@@ -1,0 +1,115 @@
+//! The lines that were typed before, kept in `circus/history` below `$XDG_STATE_HOME` or `~/.local/state`.
+//!
+//! That is a comfort: when the file cannot be read or written, nobody is told.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::PathBuf;
+
+/// How many lines are kept.
+const MOST: usize = 500;
+/// How much of the end of the file is read, in bytes.
+const LONGEST: i64 = 256 << 10;
+
+/// The lines that were typed, the oldest first.
+#[derive(Debug, Default)]
+pub struct History {
+    /// The lines.
+    pub lines: Vec<String>,
+    file: Option<PathBuf>,
+}
+
+impl History {
+    /// What the file holds.
+    pub fn load() -> History {
+        let directory = |name, below: &str| {
+            let path = PathBuf::from(std::env::var_os(name)?);
+            path.is_absolute().then(|| path.join(below).join("circus/history"))
+        };
+        let file = directory("XDG_STATE_HOME", "").or_else(|| directory("HOME", ".local/state"));
+        let mut history = History { lines: Vec::new(), file };
+        history.read();
+        history
+    }
+
+    fn read(&mut self) {
+        let Some(path) = &self.file else { return };
+        let mut bytes = Vec::new();
+        let Ok(mut file) = File::open(path) else { return };
+        // A shorter file has no such place, and is read from its beginning.
+        let _ = file.seek(SeekFrom::End(-LONGEST));
+        if file.take(LONGEST.unsigned_abs()).read_to_end(&mut bytes).is_err() {
+            return;
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+        let old = lines.len().saturating_sub(MOST);
+        self.lines = lines.iter().skip(old).map(|line| line.to_string()).collect();
+        if old > MOST {
+            self.write();
+        }
+    }
+
+    /// Writes the file anew, without what is too old.
+    fn write(&self) {
+        let Some(path) = &self.file else { return };
+        let new = path.with_extension("new");
+        let text = self.lines.join("\n") + "\n";
+        let written =
+            options().truncate(true).open(&new).and_then(|mut file| file.write_all(text.as_bytes()));
+        let _ = written.and_then(|()| fs::rename(&new, path));
+    }
+
+    /// Adds a line, unless it is the one before again or begins with a blank, as what is secret should.
+    pub fn add(&mut self, line: &str) {
+        if line.trim().is_empty()
+            || line.starts_with(' ')
+            || self.lines.last().is_some_and(|last| last == line)
+        {
+            return;
+        }
+        self.lines.push(line.to_string());
+        let Some(path) = &self.file else { return };
+        if let Some(directory) = path.parent() {
+            let _ = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+        }
+        let file = options().append(true).open(path);
+        let _ = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
+    }
+}
+
+/// Commands may hold passwords.
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).mode(0o600);
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn lines_are_kept_and_their_number_has_an_end() {
+        let directory = std::env::temp_dir().join(format!("circus-history-{}", std::process::id()));
+        let file = directory.join("circus/history");
+        let load = || {
+            let mut history = History { lines: Vec::new(), file: Some(file.clone()) };
+            history.read();
+            history
+        };
+        let mut history = load();
+        for line in ["status", "status", " set web env SECRET=1", "", "list", "status"] {
+            history.add(line);
+        }
+        assert_eq!(load().lines, ["status", "list", "status"]);
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        let many: Vec<String> = (0..=2 * MOST).map(|n| n.to_string()).collect();
+        fs::write(&file, many.join("\n")).unwrap();
+        assert_eq!(load().lines, many[MOST + 1..]);
+        assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), MOST);
+        fs::remove_dir_all(&directory).unwrap();
+    }
+}

@@ -20,6 +20,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "arbiter::Level",
             "arbiter::Pid",
             "arbiter::request",
+            "sys::file::make_directory",
             "sys::process",
             "sys::terminal",
         ],

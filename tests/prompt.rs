@@ -128,7 +128,7 @@ fn a_line_is_edited_completed_and_remembered() {
     terminal.prompt(1);
     // TAB: the commands that begin so, then all of "status", then the watcher's name.
     terminal.type_in("sta\t");
-    terminal.out.line("start  stats  status");
+    terminal.out.line("start   stats   status");
     terminal.type_in("tu\tw\t\r");
     terminal.out.line("active");
     terminal.prompt(2);

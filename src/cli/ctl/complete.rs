@@ -2,7 +2,7 @@
 
 use super::args::OPTIONS;
 use super::client::Connection;
-use crate::config::options::{self, Live};
+use crate::config::options::{self, Built, Live};
 use crate::config::{Kind, signals};
 use crate::control::commands::{self, COMMANDS, Command, Flag};
 use crate::control::{Map, protocol};
@@ -12,47 +12,60 @@ use std::time::{Duration, Instant};
 /// How long the daemon may take to name its watchers.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The words that can stand behind `before` (without the name of the program) and begin with `typed`.
-pub fn words(before: &[String], typed: &str, watchers: &dyn Fn() -> Vec<String>) -> Vec<String> {
-    let mut found = candidates(before, typed, watchers);
-    found.retain(|word| word.starts_with(typed));
-    found
-}
+/// Takes a word that may fit.
+type Offer<'a> = &'a mut dyn FnMut(&str);
 
-fn candidates(before: &[String], typed: &str, watchers: &dyn Fn() -> Vec<String>) -> Vec<String> {
+/// The words that can stand behind `before` (without the name of the program) and begin with `typed`. `watchers`
+/// offers the names of all watchers.
+pub fn words(before: &[String], typed: &str, watchers: &dyn Fn(Offer<'_>)) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut offer = |word: &str| {
+        if word.starts_with(typed) {
+            found.push(word.to_string());
+        }
+    };
     let mut command: Option<&'static Command> = None;
     let mut place = 0;
     let mut words = before.iter();
     while let Some(word) = words.next() {
-        let flags = command.map_or(OPTIONS, |command| command.flags);
-        let flag =
-            word.strip_prefix("--").and_then(|name| flags.iter().chain(OPTIONS).find(|f| f.name == name));
-        match flag {
+        match flag(command, word) {
             // The next word is the argument of the option.
-            Some(flag) if flag.value.is_some() && words.next().is_none() => return arguments(flag),
+            Some(flag) if flag.value.is_some() && words.next().is_none() => {
+                arguments(flag, &mut offer);
+                return found;
+            }
             Some(_) => {}
             None if command.is_some() => place += 1,
             None => match commands::find(word) {
-                Some(found) => command = Some(found),
-                None => return Vec::new(),
+                Some(named) => command = Some(named),
+                None => return found,
             },
         }
     }
-    let dashed = |flags: &[Flag]| flags.iter().map(|flag| format!("--{}", flag.name)).collect();
     match command {
-        Some(command) if typed.starts_with('-') => dashed(command.flags),
-        None if typed.starts_with('-') => dashed(OPTIONS),
-        None => texts(COMMANDS.iter().map(|command| command.name)),
-        Some(command) => values(command, place, before, watchers),
+        _ if typed.starts_with('-') => {
+            let flags = command.map_or(OPTIONS, |command| command.flags);
+            flags.iter().for_each(|flag| offer(&format!("--{}", flag.name)));
+        }
+        None => COMMANDS.iter().for_each(|command| offer(command.name)),
+        Some(command) => values(command, place, before, watchers, &mut offer),
     }
+    found
+}
+
+/// The option that a word is, of the command or of all.
+fn flag(command: Option<&Command>, word: &str) -> Option<&'static Flag> {
+    let name = word.strip_prefix("--")?;
+    let own = command.map_or(OPTIONS, |command| command.flags);
+    own.iter().chain(OPTIONS).find(|flag| flag.name == name)
 }
 
 /// What the argument of an option can be.
-fn arguments(flag: &Flag) -> Vec<String> {
+fn arguments(flag: &Flag, offer: Offer<'_>) {
     match flag.value {
-        Some("HOW") => texts(["glob", "regex", "simple"]),
-        Some("SIGNAL") => signals(),
-        _ => Vec::new(),
+        Some("HOW") => ["glob", "regex", "simple"].into_iter().for_each(offer),
+        Some("SIGNAL") => signals(offer),
+        _ => {}
     }
 }
 
@@ -61,70 +74,70 @@ fn values(
     command: &Command,
     place: usize,
     before: &[String],
-    watchers: &dyn Fn() -> Vec<String>,
-) -> Vec<String> {
+    watchers: &dyn Fn(Offer<'_>),
+    offer: Offer<'_>,
+) {
     match command.word(place) {
-        "NAME" if command.name != "add" => watchers(),
-        "KEY" if command.name == "set" => keys(&|live| live != Live::Fixed),
-        "KEY" => keys(&|_| true),
-        "VALUE" => before.last().map(|key| of_key(key)).unwrap_or_default(),
-        "SIGNAL" | "PID" if command.usage.ends_with("SIGNAL") => signals(),
-        _ => Vec::new(),
+        "NAME" if command.name != "add" => watchers(offer),
+        "KEY" => keys(command.name == "set", offer),
+        "VALUE" => of_key(before.last().map_or("", String::as_str), offer),
+        "SIGNAL" | "PID" if command.usage.ends_with("SIGNAL") => signals(offer),
+        _ => {}
     }
 }
 
 /// The options of a watcher that work, and those of its streams.
-fn keys(wanted: &dyn Fn(Live) -> bool) -> Vec<String> {
-    let built = |built| built == options::Built::Works;
-    let rows = options::WATCHER.iter().filter(|row| built(row.built) && wanted(row.live));
-    let mut keys = texts(rows.map(|row| row.key));
-    for stream in ["stdout_stream", "stderr_stream"] {
-        let rows = options::STREAM.iter().filter(|row| built(row.built));
-        keys.extend(rows.map(|row| format!("{stream}.{}", row.key)));
+fn keys(to_set: bool, offer: Offer<'_>) {
+    for row in options::WATCHER {
+        if row.built == Built::Works && !(to_set && row.live == Live::Fixed) {
+            offer(row.key);
+        }
     }
-    keys
+    for row in options::STREAM.iter().filter(|row| row.built == Built::Works) {
+        offer(&format!("stdout_stream.{}", row.key));
+        offer(&format!("stderr_stream.{}", row.key));
+    }
 }
 
 /// What an option can be set to, if that is a choice.
-fn of_key(key: &str) -> Vec<String> {
+fn of_key(key: &str, offer: Offer<'_>) {
     match options::find(options::WATCHER, key).map(|row| row.kind) {
-        Some(Kind::Bool) => texts(["True", "False"]),
-        Some(Kind::Signal) => signals(),
-        Some(Kind::Choice(words)) => texts(words.iter().copied()),
-        _ => Vec::new(),
+        Some(Kind::Bool) => ["True", "False"].into_iter().for_each(offer),
+        Some(Kind::Signal) => signals(offer),
+        Some(Kind::Choice(words)) => words.iter().for_each(|word| offer(word)),
+        _ => {}
     }
 }
 
-fn signals() -> Vec<String> {
-    texts(signals::NAMES.iter().map(|(name, _)| *name))
+fn signals(offer: Offer<'_>) {
+    signals::NAMES.iter().for_each(|(name, _)| offer(name));
 }
 
-fn texts<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    words.into_iter().map(str::to_string).collect()
-}
-
-/// The watchers of a daemon; none when it cannot be asked.
-pub fn watchers(endpoint: Option<&str>) -> Vec<String> {
+/// Offers the watchers of a daemon; none when it cannot be asked.
+pub fn watchers(endpoint: Option<&str>, offer: Offer<'_>) {
     let deadline = Some(Instant::now() + PATIENCE);
     let ask = || {
         let mut connection = Connection::open(endpoint).ok()?;
         connection.send(&protocol::encode_request("status", &Map::new()), deadline).ok()?;
-        let reply: Json = serde_json::from_slice(&connection.line(deadline).ok()?).ok()?;
-        // list has the names in lower case, which nobody may have typed.
-        Some(texts(reply.get("statuses")?.as_object()?.keys().map(String::as_str)))
+        serde_json::from_slice::<Json>(&connection.line(deadline).ok()?).ok()
     };
-    ask().unwrap_or_default()
+    // list has the names in lower case, in which nobody may have typed them.
+    let reply = ask().unwrap_or_default();
+    if let Some(statuses) = reply.get("statuses").and_then(Json::as_object) {
+        statuses.keys().for_each(|name| offer(name));
+    }
 }
 
 /// What all words begin with, in which the case of letters counts.
 pub fn common(words: &[String]) -> &str {
-    let Some((first, rest)) = words.split_first() else { return "" };
-    let mut length = first.len();
-    for word in rest {
-        let same = first.char_indices().zip(word.chars()).take_while(|((_, a), b)| a == b);
-        length = length.min(same.last().map_or(0, |((place, c), _)| place + c.len_utf8()));
+    let mut common = words.first().map_or("", String::as_str);
+    for word in words {
+        while !word.starts_with(common) {
+            let shorter = common.char_indices().next_back().map_or(0, |(place, _)| place);
+            common = common.get(..shorter).unwrap_or_default();
+        }
     }
-    first.get(..length).unwrap_or_default()
+    common
 }
 
 #[cfg(test)]
@@ -134,7 +147,7 @@ mod tests {
     fn completed(line: &str) -> String {
         let mut before: Vec<String> = line.split(' ').map(str::to_string).collect();
         let typed = before.pop().unwrap();
-        words(&before, &typed, &|| vec!["clock".into(), "web".into(), "worker".into()]).join(" ")
+        words(&before, &typed, &|offer| ["clock", "web", "worker"].into_iter().for_each(offer)).join(" ")
     }
 
     #[test]
@@ -165,7 +178,7 @@ mod tests {
         ] {
             assert_eq!(completed(line), wanted, "{line}");
         }
-        assert_eq!(completed(""), texts(COMMANDS.iter().map(|command| command.name)).join(" "));
+        assert_eq!(completed(""), COMMANDS.iter().map(|command| command.name).collect::<Vec<_>>().join(" "));
     }
 
     #[test]
@@ -178,7 +191,8 @@ mod tests {
             (&["a", "ab"], "a"),
             (&[], ""),
         ] {
-            assert_eq!(common(&texts(words.iter().copied())), wanted);
+            let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
+            assert_eq!(common(&words), wanted);
         }
     }
 }

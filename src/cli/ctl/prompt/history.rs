@@ -2,15 +2,16 @@
 //!
 //! That is a comfort: when the file cannot be read or written, nobody is told.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use crate::sys::file::make_directory;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 /// How many lines are kept.
 const MOST: usize = 500;
-/// How much of the end of the file is read, in bytes.
-const LONGEST: i64 = 256 << 10;
+/// A file of more bytes is none of ours and is not read.
+const LONGEST: u64 = 1 << 20;
 
 /// The lines that were typed, the oldest first.
 #[derive(Debug, Default)]
@@ -35,17 +36,15 @@ impl History {
 
     fn read(&mut self) {
         let Some(path) = &self.file else { return };
-        let mut bytes = Vec::new();
-        let Ok(mut file) = File::open(path) else { return };
-        // A shorter file has no such place, and is read from its beginning.
-        let _ = file.seek(SeekFrom::End(-LONGEST));
-        if file.take(LONGEST.unsigned_abs()).read_to_end(&mut bytes).is_err() {
+        if !fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= LONGEST) {
             return;
         }
-        let text = String::from_utf8_lossy(&bytes);
-        let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
-        let old = lines.len().saturating_sub(MOST);
-        self.lines = lines.iter().skip(old).map(|line| line.to_string()).collect();
+        let bytes = fs::read(path).unwrap_or_default();
+        for line in String::from_utf8_lossy(&bytes).lines() {
+            self.lines.push(line.to_string());
+        }
+        let old = self.lines.len().saturating_sub(MOST);
+        self.lines.drain(..old);
         if old > MOST {
             self.write();
         }
@@ -54,7 +53,8 @@ impl History {
     /// Writes the file anew, without what is too old.
     fn write(&self) {
         let Some(path) = &self.file else { return };
-        let new = path.with_extension("new");
+        let mut new = path.clone().into_os_string();
+        new.push(".new");
         let text = self.lines.join("\n") + "\n";
         let written =
             options().truncate(true).open(&new).and_then(|mut file| file.write_all(text.as_bytes()));
@@ -71,9 +71,8 @@ impl History {
         }
         self.lines.push(line.to_string());
         let Some(path) = &self.file else { return };
-        if let Some(directory) = path.parent() {
-            let _ = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
-        }
+        let above: Vec<_> = path.ancestors().skip(1).collect();
+        above.into_iter().rev().for_each(|directory| drop(make_directory(directory, 0o700)));
         let file = options().append(true).open(path);
         let _ = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
     }

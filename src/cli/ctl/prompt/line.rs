@@ -28,10 +28,10 @@ impl Line {
 
     /// Puts a text in at the cursor.
     pub fn insert(&mut self, text: &str) {
-        let added: Vec<char> = text.chars().collect();
-        let length = added.len();
-        self.chars.splice(self.cursor..self.cursor, added);
-        self.cursor += length;
+        for c in text.chars() {
+            self.chars.insert(self.cursor, c);
+            self.cursor += 1;
+        }
     }
 
     /// What a key that edits does; all others do nothing.

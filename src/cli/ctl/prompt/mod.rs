@@ -23,9 +23,6 @@ const PROMPT: &str = "(circusctl) ";
 /// What a line may say besides the commands.
 const OWN: [&str; 2] = ["exit", "help"];
 
-/// The longest line that is read from what is no terminal, in bytes.
-const LONGEST: u64 = 1 << 20;
-
 /// Asked before `quit`: who knows other prompts means to leave this one by it.
 const SURE: &str = "Stop circus and all its processes? (exit leaves the prompt) [y/N] ";
 
@@ -172,9 +169,12 @@ impl Prompt<'_> {
         let before = line.before();
         let (before, typed) = before.rsplit_once(char::is_whitespace).unwrap_or(("", &before));
         let before: Vec<String> = before.split_whitespace().map(str::to_string).collect();
-        let watchers = || complete::watchers(self.options.endpoint.as_deref());
-        let mut found =
-            complete::words(before.strip_prefix(&["help".into()]).unwrap_or(&before), typed, &watchers);
+        let endpoint = self.options.endpoint.as_deref();
+        let behind = match before.as_slice() {
+            [help, rest @ ..] if help == "help" => rest,
+            all => all,
+        };
+        let mut found = complete::words(behind, typed, &|offer| complete::watchers(endpoint, offer));
         if before.is_empty() {
             found.extend(OWN.iter().filter(|own| own.starts_with(typed)).map(|own| own.to_string()));
         }
@@ -202,12 +202,12 @@ impl Prompt<'_> {
 fn read_plain(prompt: &str) -> Option<String> {
     show(prompt);
     let mut line = Vec::new();
-    let read = std::io::stdin().lock().take(LONGEST).read_until(b'\n', &mut line);
+    let read = std::io::stdin().lock().read_until(b'\n', &mut line);
     read.is_ok_and(|length| length > 0).then(|| text::from_bytes(&line))
 }
 
 fn show(text: &str) {
-    crate::cli::print(&mut std::io::stdout().lock(), text);
+    crate::cli::print(&mut std::io::stdout(), text);
 }
 
 /// Draws the line anew, in place, with the cursor where it belongs.
@@ -238,23 +238,15 @@ fn topics() -> String {
     format!("\n{TITLE}\n{}\n{}", "=".repeat(TITLE.len()), in_columns(&names, 79))
 }
 
-/// Words in as few lines of so many columns as they need, sorted downwards. Each line has its newline.
+/// Words in columns of one width, sorted downwards, in so many columns of the terminal. Each line has its newline.
 fn in_columns(words: &[&str], width: usize) -> String {
-    let widest = |rows: usize| -> Vec<usize> {
-        words
-            .chunks(rows)
-            .map(|column| column.iter().map(|word| word.chars().count()).max().unwrap_or(0))
-            .collect()
-    };
-    let fits = |rows: &usize| widest(*rows).iter().map(|column| column + 2).sum::<usize>() <= width + 2;
-    let rows = (1..words.len()).find(fits).unwrap_or(words.len().max(1));
-    let columns = widest(rows);
+    let column = 2 + words.iter().map(|word| word.chars().count()).max().unwrap_or(0);
+    let rows = words.len().div_ceil(((width + 2) / column).max(1));
     let mut text = String::new();
-    for row in 0..rows.min(words.len()) {
+    for row in 0..rows {
         let mut line = String::new();
-        for (column, width) in words.chunks(rows).zip(&columns) {
-            let word = column.get(row).copied().unwrap_or_default();
-            line += &format!("{word:<width$}  ");
+        for word in words.iter().skip(row).step_by(rows) {
+            line += &format!("{word:<column$}");
         }
         text += line.trim_end();
         text.push('\n');
@@ -268,10 +260,10 @@ mod tests {
 
     #[test]
     fn words_are_listed_in_columns() {
-        assert_eq!(in_columns(&["a", "bb", "c"], 79), "a  bb  c\n");
-        assert_eq!(in_columns(&["a", "bb", "c"], 5), "a   c\nbb\n");
+        assert_eq!(in_columns(&["a", "bb", "c"], 79), "a   bb  c\n");
+        assert_eq!(in_columns(&["a", "bb", "c"], 5), "a\nbb\nc\n");
+        assert_eq!(in_columns(&["a", "bb", "c"], 6), "a   c\nbb\n");
         assert_eq!(in_columns(&["a", "bb", "c"], 1), "a\nbb\nc\n");
-        assert_eq!(in_columns(&[], 79), "");
         let topics = topics();
         assert!(topics.lines().all(|line| line.len() < 80));
         assert!(COMMANDS.iter().all(|command| topics.contains(command.name)), "{topics}");

@@ -10,13 +10,16 @@ venv := $(target)/venv
 bindir := $(DESTDIR)$(PREFIX)/bin
 mandir := $(DESTDIR)$(PREFIX)/share/man
 docdir := $(DESTDIR)$(PREFIX)/share/doc/circus
+bashdir := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+zshdir := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+fishdir := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
 links := circusd circusctl
 pages := $(wildcard man/*.[1-8])
 examples := $(filter-out %.rs,$(wildcard examples/*))
 suites := $(sort $(wildcard tests/*/run.py))
 
-.PHONY: all build demo setup test check man corpus bench install uninstall size clean help
+.PHONY: all build demo setup test check man completions corpus bench install uninstall size clean help
 
 all: build
 
@@ -50,6 +53,9 @@ man: ## bring the lists in the man pages up to date, and check the pages
 	tests/tools/setup.sh mandoc
 	mandoc -Tlint -Wwarning $(pages)
 
+completions: ## bring the completions for bash, zsh and fish up to date
+	CIRCUS_WRITE_COMPLETIONS=1 $(CARGO) test --test completions the_scripts_are_those_of_the_tables
+
 corpus: build ## compare with what Circus reads from the files in CORPUS=DIR
 	$(venv)/bin/python -B tests/corpus/compare.py $(circus) $(CORPUS)
 
@@ -64,10 +70,18 @@ install: build ## install below $(DESTDIR)$(PREFIX)
 	    install -D -m 644 $$page $(mandir)/man$${page##*.}/$${page##*/} || exit 1; \
 	done
 	install -m 644 $(examples) $(docdir)/examples
+	install -D -m 644 completions/circus.bash $(bashdir)/circus
+	install -D -m 644 completions/_circus $(zshdir)/_circus
+	install -D -m 644 completions/circus.fish $(fishdir)/circus.fish
+	for link in $(links); do \
+	    ln -sf circus $(bashdir)/$$link && ln -sf circus.fish $(fishdir)/$$link.fish || exit 1; \
+	done
 
 uninstall: ## remove what install put there
 	rm -f $(bindir)/circus $(addprefix $(bindir)/,$(links))
 	rm -f $(foreach page,$(pages),$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
+	rm -f $(addprefix $(bashdir)/,circus $(links)) $(zshdir)/_circus
+	rm -f $(addsuffix .fish,$(addprefix $(fishdir)/,circus $(links)))
 	rm -rf $(docdir)
 
 size: build ## size of the stripped binary, memory of an idle daemon with one child

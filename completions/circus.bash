@@ -33,9 +33,9 @@ _circus_watchers() {
     _circus_offer "${names//,/$'\n'}"
 }
 
-_circus_parts='ctl check'
+_circus_parts='ctl check run'
 _circus_commands='add decr dstats get globaloptions incr kill list listen listsockets numprocesses numwatchers options quit reload restart rm set signal start stats status stop'
-_circus_valued='--log-level --log-output --logger-config --pidfile --endpoint --timeout --ssh --ssh_keyfile --signum --graceful_timeout --match'
+_circus_valued='--log-level --log-output --logger-config --pidfile --endpoint --timeout --ssh --ssh_keyfile --grace --remap --signum --graceful_timeout --match'
 _circus_signals='HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS RTMIN RTMAX'
 
 # The argument of an option.
@@ -70,6 +70,7 @@ _circus_options() {
     ctl-stop) _circus_words --match --waiting ;;
     ctl-) _circus_words --endpoint --timeout --json --prettify --ssh --ssh_keyfile --help --version ;;
     check-*) _circus_words --json --help ;;
+    run-*) _circus_words --grace --group --remap --no-sweep --help ;;
     -*) _circus_words --log-level --log-output --logger-config --pidfile --daemon --check --help --version ;;
     esac
 }

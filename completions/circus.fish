@@ -66,11 +66,12 @@ complete -c circus -n "__circus_at '' ''" -F
 complete -c circus -n "__circus_at check ''" -F
 complete -c circusd -n "__circus_at '' ''" -F
 
-set -g __circus_parts ctl check
-set -g __circus_valued --log-level --log-output --logger-config --pidfile --endpoint --timeout --ssh --ssh_keyfile --signum --graceful_timeout --match
+set -g __circus_parts ctl check run
+set -g __circus_valued --log-level --log-output --logger-config --pidfile --endpoint --timeout --ssh --ssh_keyfile --grace --remap --signum --graceful_timeout --match
 
 complete -c circus -n "__circus_at '' ''" -a ctl -d 'control a running daemon'
 complete -c circus -n "__circus_at '' ''" -a check -d 'read a configuration and say what is wrong with it'
+complete -c circus -n "__circus_at '' ''" -a run -d 'be the init of one command'
 complete -c circus -n "__circus_at '' '*'" -l log-level -x -a 'debug info warning error critical' -d 'debug, info, warning, error or critical'
 complete -c circusd -n "__circus_at '' '*'" -l log-level -x -a 'debug info warning error critical' -d 'debug, info, warning, error or critical'
 complete -c circus -n "__circus_at '' '*'" -l log-output -r -F -d 'where the log goes: a file, syslog:///PATH?FACILITY, syslog://HOST[:PORT]?FACILITY, or - for the standard error output'
@@ -89,6 +90,11 @@ complete -c circus -n "__circus_at '' '*'" -l version -d 'show the version'
 complete -c circusd -n "__circus_at '' '*'" -l version -d 'show the version'
 complete -c circus -n "__circus_at check '*'" -l json -d 'print the configuration as JSON; findings go to the standard error output'
 complete -c circus -n "__circus_at check '*'" -l help -d 'print this help'
+complete -c circus -n "__circus_at run '*'" -l grace -x -d 'how long the rest may take to end after the command, in seconds (10); 0 kills it at once'
+complete -c circus -n "__circus_at run '*'" -l group -d 'pass signals on to the whole process group of the command'
+complete -c circus -n "__circus_at run '*'" -l remap -x -d 'pass the signal FROM on as TO; 0 for TO drops it'
+complete -c circus -n "__circus_at run '*'" -l no-sweep -d 'leave what is left after the command alone'
+complete -c circus -n "__circus_at run '*'" -l help -d 'show this help'
 
 # circus ctl, as circus
 complete -c circus -n "__circus_at ctl ''" -l endpoint -r -F -d 'where circus listens: PATH, ipc://PATH, @NAME, tcp://HOST:PORT'

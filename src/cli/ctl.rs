@@ -12,12 +12,11 @@ mod ssh;
 
 use crate::config::text;
 use crate::control::{Map, protocol, python};
-use crate::sys::terminal::Terminal;
+use crate::sys::keyboard::Terminal;
 use args::{Invocation, Parsed};
 use client::{Connection, Trouble};
 use serde_json::Value as Json;
 use std::io::{ErrorKind, Write};
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 const VERSION: &str = concat!("circusctl ", env!("CARGO_PKG_VERSION"));
@@ -31,8 +30,8 @@ const REFUSED: u8 = 3;
 
 /// Runs `circus ctl` with the arguments that follow it; bytes that are no UTF-8 stand in them as
 /// [`crate::config::text`] says.
-pub fn main(args: Vec<String>) -> ExitCode {
-    let code = match args::parse(args) {
+pub fn main(args: Vec<String>) -> u8 {
+    match args::parse(args) {
         Err(fault) => misused(&fault),
         Ok(_) if std::env::var_os("AUTO_COMPLETE").is_some() => complete_for_a_shell(),
         Ok(Parsed::Help(command)) => print(&help::text(command)),
@@ -42,8 +41,7 @@ pub fn main(args: Vec<String>) -> ExitCode {
             Some(host) => complain(&ssh::run(host, &options, None), FAILED),
             None => prompt::run(&options),
         },
-    };
-    ExitCode::from(code)
+    }
 }
 
 /// Prints what can stand in the place of the word COMP_CWORD of COMP_WORDS, as Circus does for its bash completion,

@@ -9,7 +9,9 @@ pub mod address;
 pub mod child;
 pub mod clock;
 pub mod daemonize;
+pub mod entry;
 pub mod file;
+pub mod keyboard;
 pub mod limit;
 #[cfg(not(target_feature = "crt-static"))]
 mod nss;

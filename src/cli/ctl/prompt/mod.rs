@@ -12,7 +12,7 @@ use super::{complete, help, print};
 use crate::config::{text, words};
 use crate::control::commands::{self, COMMANDS};
 use crate::control::shell;
-use crate::sys::terminal::{Terminal, columns};
+use crate::sys::keyboard::{Terminal, columns};
 use history::History;
 use keys::Key;
 use line::Line;

@@ -149,6 +149,15 @@ fn wrong_command_lines_never_reach_a_daemon() {
     assert_eq!(code, 1);
     assert_eq!(stderr, "Invalid number of arguments\nusage: circusctl rm [--nostop] [--waiting] NAME\n");
     assert_eq!(run(&["set", "web", "zz", "1"]), (1, String::new(), "unknown key 'zz'\n".into()));
+    for (args, what) in [
+        (&["incr", "web", "x"][..], "NB: 'x'"),
+        (&["kill", "web", "1.5"], "PID: '1.5'"),
+        (&["signal", "web", "x", "HUP"], "PID: 'x'"),
+        (&["stats", "web", "x"], "PID: 'x'"),
+    ] {
+        assert_eq!(run(args), (1, String::new(), format!("{what} is not a whole number\n")));
+    }
+    assert!(run(&["--endpoint", "none", "signal", "web", "HUP"]).2.contains("no place to connect to"));
     assert_eq!(run(&["--endpoint", "udp://x", "list"]).0, 1);
     assert_eq!(run(&["--endpoint", "none", "list"]).0, 1);
     let (code, stdout, _) = run(&["--version"]);

@@ -66,6 +66,9 @@ fn run(invocation: &Invocation, terminal: Option<&Terminal>) -> u8 {
             FAILED,
         );
     }
+    if let Some(why) = no_number(invocation) {
+        return complain(&why, FAILED);
+    }
     let properties = match (invocation.command.encode)(&invocation.args) {
         Ok(properties) => properties,
         Err(why) => return complain(&why, FAILED),
@@ -88,6 +91,21 @@ fn run(invocation: &Invocation, terminal: Option<&Terminal>) -> u8 {
         Err(Trouble::Quiet) => 0,
         Err(trouble) => complain(&trouble.to_string(), FAILED),
     }
+}
+
+/// What is wrong with a word that should be a number, if one is: the daemon need not be asked about that.
+fn no_number(invocation: &Invocation) -> Option<String> {
+    let (command, words) = (invocation.command, &invocation.args.words);
+    for (place, word) in words.iter().enumerate() {
+        let what = command.word(place);
+        // A PID may be left out before the last word.
+        let number =
+            what == "NB" || what == "PID" && (command.word(place + 1).is_empty() || place + 1 < words.len());
+        if number && word.parse::<i64>().is_err() {
+            return Some(format!("{what}: {} is not a whole number", python::repr(word)));
+        }
+    }
+    None
 }
 
 /// Sends the request and prints what comes back.

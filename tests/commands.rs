@@ -224,7 +224,7 @@ fn get_options_and_set() {
 #[test]
 fn globaloptions_and_listsockets() {
     let circus = three();
-    let endpoint = circus.dir.name("sock");
+    let endpoint = format!("ipc://{}", circus.dir.name("sock"));
     let all = circus.ctl_ok(&["globaloptions"]);
     assert_eq!(all.lines().next(), Some(format!("endpoint: {endpoint}").as_str()));
     assert!(all.contains("\ncheck_delay: 5"), "{all}");

@@ -59,7 +59,7 @@ fn check(path: &str, as_json: bool) -> bool {
     let (config, mut findings) = load::read(path, &Disk, &environ, &cwd);
     if let Some(config) = &config {
         findings.extend(config::check::check(config));
-        findings.extend(system::check(config, &Disk, &cwd));
+        findings.extend(system::check(config, &Disk, &environ, &cwd));
     }
     // What reading found is in the order of the files; the rest joins it there.
     let files: Vec<_> = findings.iter().map(|finding| finding.origin.file.clone()).collect();

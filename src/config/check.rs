@@ -4,7 +4,9 @@
 
 use super::expand;
 use super::ini::shorten;
-use super::model::{Config, Finding, Origins, PluginConfig, Severity, SocketConfig, WatcherConfig};
+use super::model::{
+    Config, Finding, Origins, PluginConfig, PluginKind, Severity, SocketConfig, WatcherConfig,
+};
 use super::syslog;
 use super::words;
 use crate::sorted::Sorted;
@@ -71,6 +73,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     let mut checker = Checker { findings: Vec::new() };
     checker.endpoint(config);
     checker.log_output(config);
+    checker.ports(config);
     for watcher in &config.watchers {
         checker.command(watcher);
         checker.sockets_of(watcher, &config.sockets);
@@ -83,8 +86,8 @@ pub fn check(config: &Config) -> Vec<Finding> {
     checker.findings
 }
 
-/// Whether the HOST of a `tcp://HOST:PORT` endpoint is this machine only.
-fn is_local(host: &str) -> bool {
+/// Whether the HOST of a `tcp://HOST:PORT` endpoint is this machine, and no other can reach it.
+pub fn is_local(host: &str) -> bool {
     host == "localhost" || host.starts_with("127.") || matches!(host, "[::1]" | "::1")
 }
 
@@ -143,6 +146,28 @@ impl Checker {
                     self.warn(place, format!("syslog has no facility `{}`; user is used", shorten(name)));
                 }
             }
+        }
+    }
+
+    /// What `allow_tcp` opens, besides the control port.
+    fn ports(&mut self, config: &Config) {
+        let (circus, origins) = (&config.circus, &config.origins);
+        let tcp = |endpoint: &Option<Box<str>>| {
+            endpoint.as_deref().and_then(|text| text.strip_prefix("tcp://")).map(str::to_string)
+        };
+        let events = tcp(&circus.pubsub_endpoint);
+        if circus.allow_tcp && events.is_none() && tcp(&circus.endpoint).is_none() {
+            let message = "allow_tcp has no effect: neither endpoint nor pubsub_endpoint is tcp://HOST:PORT";
+            self.warn((origins, "allow_tcp"), message.into());
+        }
+        let Some(address) = events.filter(|_| circus.allow_tcp) else { return };
+        let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
+        if !is_local(host) {
+            let shown = shorten(&address);
+            let message = format!(
+                "the port tcp://{shown} is open to the network: whoever reaches it is told of every event"
+            );
+            self.warn((origins, "pubsub_endpoint"), message);
         }
     }
 
@@ -311,9 +336,23 @@ impl Checker {
     }
 
     fn plugin(&mut self, plugin: &PluginConfig) {
-        if plugin.options.class.is_none() && plugin.options.cmd.is_none() {
-            let message = format!("[{}] needs `use` or `cmd`", shorten(&plugin.name));
-            self.error((&plugin.origins, "use"), message);
+        let origins = &plugin.origins;
+        let Some(kind) = plugin.kind() else {
+            return self.error((origins, "use"), plugin.reason_without_kind());
+        };
+        if plugin.options.class.is_some() && plugin.options.cmd.is_some() {
+            self.warn((origins, "use"), "`use` has no effect beside `cmd`".into());
+        }
+        if let Some(Err(why)) = plugin.options.cmd.as_deref().map(words::split) {
+            self.error((origins, "cmd"), format!("`cmd` cannot be split into words: {why}"));
+        }
+        for (key, why) in plugin.process_options().filter_map(|(key, value)| Some((key, value.err()?))) {
+            self.error((origins, key), why);
+        }
+        let cut = |(_, value): &(&String, &String)| kind == PluginKind::Python && value.contains(":::");
+        for (key, _) in plugin.free.iter().filter(cut) {
+            let message = format!("circus-plugin ends the value of `{}` at its `:::`", shorten(key));
+            self.warn((origins, key), message);
         }
     }
 }
@@ -418,5 +457,23 @@ mod tests {
             "2 warning syslog has no facility `mine`; user is used",
         );
         one("[circus]\nlogoutput = syslog://", "2 error `logoutput = syslog://`: it is neither");
+    }
+
+    #[test]
+    fn plugins_say_what_they_are() {
+        one("[plugin:a]\nx = 1", "1 error [plugin:a] needs `use` or `cmd`");
+        one("[plugin:a]\ncmd = x 'y", "2 error `cmd` cannot be split into words");
+        one("[plugin:a]\ncmd = x\nuse = a.B", "3 warning `use` has no effect beside `cmd`");
+        one("[plugin:a]\ncmd = x\nrespawn = perhaps", "3 error `respawn = perhaps` ");
+        one("[plugin:a]\nuse = a.B\nx = 1:::2", "3 warning circus-plugin ends the value of `x`");
+    }
+
+    #[test]
+    fn open_ports_are_reported() {
+        let tcp = |more: &str| format!("[circus]\nallow_tcp = 1\n{more}");
+        one(&tcp(""), "2 warning allow_tcp has no effect");
+        one(&tcp("pubsub_endpoint = tcp://*:5556"), "3 warning the port tcp://*:5556 is open to the network");
+        assert_eq!(found(&tcp("pubsub_endpoint = tcp://127.0.0.1:5556")), [""; 0]);
+        assert_eq!(found("[circus]\npubsub_endpoint = tcp://*:5556"), [""; 0]);
     }
 }

@@ -14,6 +14,7 @@ pub mod model;
 pub mod number;
 pub mod options;
 pub mod pattern;
+pub mod plugin;
 pub mod sections;
 pub mod signals;
 pub mod suggest;
@@ -24,8 +25,8 @@ pub mod words;
 
 pub use load::{Files, Loaded, load};
 pub use model::{
-    Config, Finding, Names, Origin, Origins, PluginConfig, Refused, Severity, SocketConfig, StreamConfig,
-    StreamKind, WatcherConfig,
+    Config, Finding, Names, Origin, Origins, PluginConfig, PluginKind, Refused, Severity, SocketConfig,
+    StreamConfig, StreamKind, WatcherConfig,
 };
 pub use options::{CircusOptions, PluginOptions, SocketOptions, StreamOptions, WatcherOptions};
 pub use value::{Kind, Value};

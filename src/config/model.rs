@@ -94,6 +94,8 @@ pub struct WatcherConfig {
     pub free: Names,
     /// Why it cannot run, when one of its values cannot be used.
     pub broken: Option<String>,
+    /// It is the watcher of a plugin of this kind.
+    pub plugin: Option<PluginKind>,
 }
 
 /// Where one of the outputs of a watcher goes.
@@ -142,6 +144,19 @@ pub struct PluginConfig {
     pub options: PluginOptions,
     /// The plugin's own options.
     pub free: Names,
+    /// Why it cannot run, when one of its values cannot be used.
+    pub broken: Option<String>,
+}
+
+/// What a plugin is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PluginKind {
+    /// One of those that circus has itself, by the name of its class in Circus.
+    Builtin(&'static str),
+    /// A program that reads events and writes requests.
+    Program,
+    /// A Python class, which the `circus-plugin` of Circus runs.
+    Python,
 }
 
 /// Something that is to be said about a configuration.

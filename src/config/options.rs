@@ -108,8 +108,8 @@ section! {
     "endpoint" => endpoint: Maybe = None, Kind::Text, Global, Fixed, Works, "the control socket: a path, ipc://PATH, unix://PATH, @NAME, or none";
     "endpoint_owner" => endpoint_owner: Maybe = None, Kind::Id, Global, Fixed, Works, "the user that gets the file of the control socket";
     "endpoint_mode" => endpoint_mode: i64 = 0o600, Kind::Octal, Global, Fixed, Works, "the mode of the file of the control socket, octal";
-    "allow_tcp" => allow_tcp: bool = false, Kind::Bool, Global, Fixed, Pending, "also open the port that a tcp:// endpoint names";
-    "pubsub_endpoint" => pubsub_endpoint: Maybe = None, Kind::Text, Global, Fixed, Quiet, "where Circus publishes events; events are on the control socket";
+    "allow_tcp" => allow_tcp: bool = false, Kind::Bool, Global, Fixed, Works, "also open the ports that endpoint and pubsub_endpoint name by tcp://HOST:PORT";
+    "pubsub_endpoint" => pubsub_endpoint: Maybe = None, Kind::Text, Global, Fixed, Works, "one more socket, for subscribers alone; events are on the control socket too";
     "stats_endpoint" => stats_endpoint: Maybe = None, Kind::Text, Global, Fixed, Quiet, "where Circus publishes statistics; stats and dstats answer on the control socket";
     "multicast_endpoint" => multicast_endpoint: Maybe = None, Kind::Text, Global, Fixed, Quiet, "where Circus is discovered; nothing is opened";
     "statsd" => statsd: bool = false, Kind::Bool, Global, Fixed, Quiet, "Circus's statistics daemon; statistics need none here";
@@ -121,7 +121,7 @@ section! {
     "pidfile" => pidfile: Maybe = None, Kind::Text, Global, Fixed, Works, "a file that holds the pid of circus while it runs";
     "include" => include: Maybe = None, Kind::Text, Global, Fixed, Works, "more files to read, by path or pattern";
     "include_dir" => include_dir: Maybe = None, Kind::Text, Global, Fixed, Works, "directories whose *.ini files are read too";
-    "debug" => debug: bool = false, Kind::Bool, Global, Fixed, Pending, "output of plugins goes to that of circus, at log level debug";
+    "debug" => debug: bool = false, Kind::Bool, Global, Fixed, Works, "the output of plugins goes to that of circus, those in Python at log level debug";
     "fqdn_prefix" => fqdn_prefix: Maybe = None, Kind::Text, Global, Fixed, Quiet, "a prefix of the name of the host; Circus shows it nowhere";
     "log_max_bytes" => log_max_bytes: i64 = 0, Kind::Int, Global, Fixed, Pending, "how many bytes all log files may take together";
     "tombstone" => tombstone: Maybe = None, Kind::Text, Global, Fixed, Pending, "a file that says why circus ended";
@@ -248,9 +248,9 @@ section! {
 section! {
     /// The options of `[plugin:NAME]` that are circus's own; all others belong to the plugin.
     PluginOptions PLUGIN {
-    "use" => class: Maybe = None, Kind::Text, Global, Fixed, Pending, "the plugin, by the name of its class in Circus";
-    "cmd" => cmd: Maybe = None, Kind::Text, Global, Fixed, Pending, "a program that is the plugin";
-    "priority" => priority: i64 = 1, Kind::Int, Global, Fixed, Pending, "as of a watcher";
+    "use" => class: Maybe = None, Kind::Text, Global, Fixed, Works, "the plugin, by the name of its class in Circus or of another Python class";
+    "cmd" => cmd: Maybe = None, Kind::Text, Global, Fixed, Works, "a program that is the plugin, and its arguments";
+    "priority" => priority: i64 = 1, Kind::Int, Global, Fixed, Works, "as of a watcher";
     }
 }
 

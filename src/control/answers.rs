@@ -205,9 +205,14 @@ fn stream(stream: Option<&StreamConfig>) -> Json {
 ///
 /// # Errors
 /// `option` is none of them.
-pub fn globaloptions(circus: &CircusOptions, endpoint: &str, option: Option<&str>) -> Result<Map, Refusal> {
+pub fn globaloptions(
+    circus: &CircusOptions,
+    (endpoint, pubsub): (&str, &str),
+    option: Option<&str>,
+) -> Result<Map, Refusal> {
     let value = |key: &str| match key {
         "endpoint" => Json::from(endpoint),
+        "pubsub_endpoint" => Json::from(pubsub),
         _ => options::find(options::CIRCUS, key).map_or(Json::Null, |row| json(&(row.get)(circus))),
     };
     let all = queries::GLOBAL_OPTIONS;

@@ -15,7 +15,7 @@ use std::ffi::CString;
 use std::os::fd::RawFd;
 
 /// The PATH of children whose environment has none. Circus gives them none at all.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(super) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The first descriptor that a child inherits; sd_listen_fds(3) has it so.
 const FIRST_SOCKET: RawFd = 3;
 

@@ -9,6 +9,7 @@
 use super::blueprint::Blueprint;
 use super::clients::Clients;
 use super::log::Log;
+use super::notify::Notify;
 use super::outputs::Outputs;
 use super::query::Samples;
 use super::sockets::Sockets;
@@ -64,14 +65,13 @@ fn nap(rest: Duration) -> Duration {
 pub struct Daemon {
     pub(super) arbiter: Arbiter,
     pub(super) options: CircusOptions,
-    /// Where the control socket is, as text.
-    pub(super) endpoint: String,
     pub(super) log: Log,
     pub(super) sockets: Sockets,
     pub(super) spawner: Spawner,
     pub(super) streams: Streams,
     pub(super) clients: Clients,
     pub(super) signals: Signals,
+    pub(super) notify: Notify,
     pub(super) poll: Poll,
     pub(super) blueprints: Sorted<WatcherId, Blueprint>,
     pub(super) outputs: Sorted<WatcherId, Outputs>,
@@ -101,8 +101,6 @@ pub struct Parts {
     pub arbiter: Arbiter,
     /// `[circus]`.
     pub options: CircusOptions,
-    /// Where the control socket is.
-    pub endpoint: String,
     /// The log.
     pub log: Log,
     /// The bound sockets.
@@ -113,6 +111,8 @@ pub struct Parts {
     pub clients: Clients,
     /// The signals.
     pub signals: Signals,
+    /// The service manager.
+    pub notify: Notify,
 }
 
 impl Daemon {
@@ -126,13 +126,13 @@ impl Daemon {
         let daemon = Daemon {
             arbiter: parts.arbiter,
             options: parts.options,
-            endpoint: parts.endpoint,
             log: parts.log,
             sockets: parts.sockets,
             spawner: parts.spawner,
             streams: Streams::new(),
             clients: parts.clients,
             signals: parts.signals,
+            notify: parts.notify,
             poll,
             blueprints: Sorted::new(),
             outputs: Sorted::new(),
@@ -149,8 +149,8 @@ impl Daemon {
             events: VecDeque::new(),
         };
         daemon.watch(daemon.signals.as_raw_fd(), Source::Signals, 0, Interest::READABLE)?;
-        if let Some(fd) = daemon.clients.listener() {
-            daemon.watch(fd, Source::Listener, 0, Interest::READABLE)?;
+        for (number, fd) in (0..).zip(daemon.clients.listeners.fds()) {
+            daemon.watch(fd, Source::Listener, number, Interest::READABLE)?;
         }
         Ok(daemon)
     }
@@ -191,6 +191,7 @@ impl Daemon {
     pub fn run(&mut self) {
         let mut events = Events::with_capacity(256);
         self.dispatch(Event::Start);
+        self.notify.ready(self.now, "waiting for commands");
         let mut trimmed = false;
         while !self.ended {
             let timeout = self.timeout();
@@ -222,7 +223,13 @@ impl Daemon {
             return Some(Duration::ZERO);
         }
         let of_arbiter = self.arbiter.deadline().map(|time| self.moment(time));
-        let rest = [of_arbiter, self.streams.next_retry(), self.clients.next_accept(), self.log.next_retry()];
+        let rest = [
+            of_arbiter,
+            self.streams.next_retry(),
+            self.clients.listeners.next_accept(),
+            self.log.next_retry(),
+            self.notify.next(),
+        ];
         let next = rest.into_iter().flatten().min()?;
         Some(nap(next.saturating_duration_since(Instant::now())))
     }
@@ -233,7 +240,7 @@ impl Daemon {
             let Some((source, id)) = source(event.token()) else { continue };
             match source {
                 Source::Signals => self.take_signals(),
-                Source::Listener => self.clients.accept_more(),
+                Source::Listener => self.clients.listeners.accept_more(id),
                 Source::Pipe => self.pipe_ready(PipeId(id)),
                 Source::Target => self.target_writable(TargetId(id)),
                 Source::Client => clients.push((id, event.is_write_closed() || event.is_error())),
@@ -247,7 +254,21 @@ impl Daemon {
         self.read_pipes();
         self.serve_clients(&clients);
         self.do_what_is_due();
+        self.tell_manager();
         self.watch_stalled();
+    }
+
+    /// The service manager hears of what this turn has changed.
+    fn tell_manager(&mut self) {
+        if self.arbiter.is_ending() {
+            self.notify.stopping();
+        }
+        if self.notify.reloading && !self.arbiter.is_reloading() {
+            self.notify.ready(self.now, "waiting for commands");
+        }
+        if self.notify.next().is_some_and(|at| at <= self.now) {
+            self.notify.beat(self.now);
+        }
     }
 
     /// A pipe has something. One that is written to faster than it is read has an event in every turn and stands in

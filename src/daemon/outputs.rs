@@ -3,10 +3,11 @@
 use super::blueprint::Blueprint;
 use super::eventloop::Daemon;
 use super::log::Level;
+use super::plugins;
 use super::streams::SinkId;
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::expand::{self, expand};
-use crate::config::{StreamConfig, WatcherConfig};
+use crate::config::{PluginKind, StreamConfig, WatcherConfig};
 use crate::sorted::Sorted;
 use crate::sys::child::{SpawnError, Stdio, Step};
 use crate::sys::{self, process};
@@ -93,9 +94,11 @@ impl Daemon {
         }
         let pipes = self.make_pipes(id, wid)?;
         let watcher = self.arbiter.watcher(id).ok_or("the watcher is gone")?;
+        let is_program = watcher.config.plugin == Some(PluginKind::Program);
+        let connection = is_program.then(plugins::connection).transpose()?;
         let blueprint = self.blueprints.get_mut(&id).ok_or("the watcher is gone")?;
         let child = blueprint.child(&watcher.config, wid, &self.sockets)?;
-        let before = (child.stdout, child.stderr);
+        let before = (child.stdin, child.stdout, child.stderr);
         let [stdout, stderr] = &pipes;
         if let Some(pipe) = stdout {
             child.stdout = Stdio::Fd(pipe.writer.as_raw_fd());
@@ -103,11 +106,18 @@ impl Daemon {
         if let Some(pipe) = stderr {
             child.stderr = Stdio::Fd(pipe.writer.as_raw_fd());
         }
+        if let Some((_, theirs)) = &connection {
+            child.stdin = Stdio::Fd(theirs.as_raw_fd());
+            child.stdout = child.stdin;
+        }
         let spawned = self.spawner.spawn(child);
-        (child.stdout, child.stderr) = before;
+        (child.stdin, child.stdout, child.stderr) = before;
         let pid = spawned.map_err(|error| say(&error, blueprint))?;
         self.groups.remove(&pid); // a group of this number is over, else the process could not have it
         self.attach(pid, pipes);
+        if let Some((ours, _)) = connection {
+            self.take_in_plugin(ours, pid);
+        }
         Ok(pid)
     }
 

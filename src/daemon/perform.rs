@@ -99,7 +99,10 @@ impl Daemon {
             }
             self.log.info(format_args!("Got signal {}", signals::name(signum)));
             match signum {
-                1 => self.dispatch(Event::Reload),
+                1 => {
+                    self.notify.reloading();
+                    self.dispatch(Event::Reload);
+                }
                 2 | 3 | 15 => self.dispatch(Event::Terminate),
                 10 => self.reopen_logs(),
                 _ => {} // SIGUSR2 is reserved, SIGWINCH means nothing here

@@ -70,7 +70,8 @@ impl Daemon {
             Question::Get { name, keys } => answers::get(&self.watcher_named(name)?.config, keys),
             Question::Options(name) => Ok(answers::options(&self.watcher_named(name)?.config)),
             Question::Globaloptions(option) => {
-                answers::globaloptions(&self.options, &self.endpoint, option.as_deref())
+                let (endpoint, pubsub) = self.clients.listeners.addresses();
+                answers::globaloptions(&self.options, (&endpoint, &pubsub), option.as_deref())
             }
             Question::Listsockets => Ok(answers::listsockets(self.socket_facts())),
             Question::Stats { name: None, .. } => Ok(self.stats_of_all()),

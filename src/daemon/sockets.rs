@@ -185,7 +185,7 @@ fn address(config: &SocketConfig) -> Result<Address, String> {
 
 /// The first address of a host in one family. Names are looked up before circus is ready, when waiting harms nobody;
 /// a static binary knows numbers and localhost only.
-pub(super) fn resolve(host: &str, v6: bool) -> Result<IpAddr, String> {
+pub fn resolve(host: &str, v6: bool) -> Result<IpAddr, String> {
     let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     match (bare, v6) {
         ("localhost", false) => return Ok(Ipv4Addr::LOCALHOST.into()),

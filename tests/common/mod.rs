@@ -14,6 +14,7 @@
 pub mod client;
 pub mod output;
 pub mod proc;
+pub mod user;
 pub mod worker;
 
 use circus::sys::signal;

@@ -4,8 +4,10 @@
 //! known here; who stands elsewhere, in a directory service, is reported with that restriction.
 
 use crate::config::include::{join, tidy};
+use crate::config::ini::shorten;
 use crate::config::{
-    Config, Files, Finding, Origins, Severity, SocketConfig, StreamKind, WatcherConfig, words,
+    Config, Files, Finding, Names, Origins, PluginConfig, PluginKind, Severity, SocketConfig, StreamKind,
+    WatcherConfig, plugin, words,
 };
 use crate::sorted::Sorted;
 use std::io::ErrorKind;
@@ -13,8 +15,8 @@ use std::io::ErrorKind;
 /// Where programs are looked for when a watcher's environment has no PATH.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Everything that this machine lacks. `cwd` is where relative paths begin.
-pub fn check(config: &Config, files: &dyn Files, cwd: &str) -> Vec<Finding> {
+/// Everything that this machine lacks. `environ` is the environment of circus, `cwd` is where relative paths begin.
+pub fn check(config: &Config, files: &dyn Files, environ: &Names, cwd: &str) -> Vec<Finding> {
     let mut system = System::new(files, cwd);
     let (circus, origins) = (&config.circus, &config.origins);
     system.id(("user", "/etc/passwd"), (origins, "endpoint_owner"), circus.endpoint_owner.as_deref());
@@ -26,6 +28,7 @@ pub fn check(config: &Config, files: &dyn Files, cwd: &str) -> Vec<Finding> {
     }
     config.watchers.iter().for_each(|watcher| system.watcher(watcher));
     config.sockets.iter().for_each(|socket| system.socket(socket));
+    config.plugins.iter().for_each(|plugin| system.plugin(plugin, environ));
     system.findings
 }
 
@@ -84,6 +87,25 @@ impl<'a> System<'a> {
     fn socket(&mut self, socket: &SocketConfig) {
         if let Some(path) = socket.options.path.as_ref().filter(|path| !path.starts_with('@')) {
             self.parent((&socket.origins, "path"), path);
+        }
+    }
+
+    /// What runs a plugin.
+    fn plugin(&mut self, plugin: &PluginConfig, environ: &Names) {
+        let runs = |cmd: &str| plugin.watcher(cmd.into(), environ.clone(), false);
+        match plugin.kind() {
+            Some(PluginKind::Program) => {
+                self.watcher(&runs(plugin.options.cmd.as_deref().unwrap_or_default()))
+            }
+            Some(PluginKind::Python) => {
+                let path = environ.get("PATH").map_or(PATH, String::as_str);
+                if !path.split(':').any(|dir| self.exists(&join(&join(self.cwd, dir), plugin::RUNNER))) {
+                    let class = shorten(plugin.options.class.as_deref().unwrap_or_default());
+                    let message = format!("`{class}` is a Python class, and {}", plugin::NO_RUNNER);
+                    self.find(Severity::Error, (&plugin.origins, "use"), message);
+                }
+            }
+            Some(PluginKind::Builtin(_)) | None => {}
         }
     }
 
@@ -192,7 +214,7 @@ fn read_ids(files: &dyn Files, file: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Names, load};
+    use crate::config::load;
     use std::io;
 
     /// A machine with a few files; a directory exists when something is in it.
@@ -211,6 +233,7 @@ mod tests {
         fn list(&self, dir: &str) -> io::Result<Vec<String>> {
             match dir {
                 "/bin" => Ok(vec!["sh".into()]),
+                "/venv/bin" if self.0.contains("# venv") => Ok(vec!["circus-plugin".into()]),
                 "/w" | "/w/sub" => Ok(vec!["run".into()]),
                 "/secret" | "/secret/bin" => Err(ErrorKind::PermissionDenied.into()),
                 _ => Err(ErrorKind::NotFound.into()),
@@ -222,7 +245,8 @@ mod tests {
         let machine = Machine(text);
         let config = load("/c", &machine, &Names::new(), "/w").config.unwrap();
         let show = |f: &Finding| format!("{} {} {}", f.origin.line, f.severity.word(), f.message);
-        check(&config, &machine, "/w").iter().map(show).collect()
+        let environ = Names::from_iter([("PATH".to_string(), "/bin:/venv/bin".to_string())]);
+        check(&config, &machine, &environ, "/w").iter().map(show).collect()
     }
 
     #[test]
@@ -237,6 +261,8 @@ mod tests {
             "[watcher:a]\ncmd = sh\nstdout_stream.filename = x.log\nstderr_stream.filename = /x.log",
             "[circus]\nlogoutput = syslog:///dev/log\npidfile = run.pid\nendpoint_owner = root",
             "[socket:a]\npath = /w/x",
+            "[plugin:a]\ncmd = sh -c x\nuid = www",
+            "[plugin:a]\nuse = my.Plugin\n# venv",
         ];
         for text in cases {
             assert_eq!(found(text), [""; 0], "{text}");
@@ -261,6 +287,16 @@ mod tests {
             ),
             ("[circus]\npidfile = /run/x/y", "2 error the directory `/run/x` does not exist"),
             ("[circus]\nendpoint_owner = me", "2 error there is no user `me` in /etc/passwd"),
+            (
+                "[plugin:a]\nuse = my.Plugin",
+                "2 error `my.Plugin` is a Python class, and circus-plugin, which runs it, is not in the PATH of \
+                 circus: pip install circus, or write `cmd = PROGRAM`",
+            ),
+            (
+                "[plugin:a]\ncmd = ls",
+                "2 error there is no program `ls` in the PATH of the processes (/bin:/venv/bin)",
+            ),
+            ("[plugin:a]\ncmd = sh\nuid = nobody", "3 error there is no user `nobody` in /etc/passwd"),
             ("[socket:a]\npath = /run/x/y", "2 error the directory `/run/x` does not exist"),
         ];
         for (text, wanted) in cases {

@@ -4,22 +4,11 @@ use super::is_usable;
 use super::values::{Taken, Values, pending};
 use super::watcher::{origins, report_unknown};
 use crate::config::ini::shorten;
-use crate::config::model::{Config, Names, PluginConfig, Severity, SocketConfig};
-use crate::config::options::{self, Built, Expand};
+use crate::config::model::{Config, Names, PluginConfig, PluginKind, SocketConfig};
+use crate::config::options::{self, Expand};
+use crate::config::plugin::BUILTIN;
 use crate::config::sections::{Entry, Section};
 use crate::config::suggest::{self, Place};
-
-/// The plugins that Circus brings along, by class.
-const PLUGINS: &[&str] = &[
-    "circus.plugins.flapping.Flapping",
-    "circus.plugins.resource_watcher.ResourceWatcher",
-    "circus.plugins.watchdog.WatchDog",
-    "circus.plugins.command_reloader.CommandReloader",
-    "circus.plugins.statsd.StatsdEmitter",
-    "circus.plugins.statsd.FullStats",
-    "circus.plugins.http_observer.HttpObserver",
-    "circus.plugins.redis_observer.RedisObserver",
-];
 
 /// Reads `[circus]`.
 pub fn circus(values: &mut Values<'_>, config: &mut Config, section: &Section) {
@@ -78,7 +67,7 @@ pub fn plugin(values: &mut Values<'_>, section: &Section) -> Option<PluginConfig
             plugin_option(values, &mut plugin, entry);
         }
     }
-    values.take_broken();
+    plugin.broken = values.take_broken();
     Some(plugin)
 }
 
@@ -86,8 +75,8 @@ fn plugin_option(values: &mut Values<'_>, plugin: &mut PluginConfig, entry: &Ent
     let (key, strict) = (entry.key.as_str(), options::STRICT_PLUGIN);
     if key == "use" {
         let class = values.text(entry, Expand::Global, &Names::new());
-        report_class(values, &class, entry);
         plugin.options.class = Some(class).filter(|class| !class.is_empty()).map(Into::into);
+        report_class(values, plugin, entry);
         return;
     }
     match values.take(options::PLUGIN, strict, (&mut plugin.options, key), entry, &Names::new()) {
@@ -109,22 +98,26 @@ fn is_name(values: &mut Values<'_>, entry: &Entry) -> bool {
     is_name
 }
 
-/// The plugins of Circus are circus's own too; every other class is Python's.
-fn report_class(values: &mut Values<'_>, class: &str, entry: &Entry) {
-    let shown = shorten(class);
-    if !PLUGINS.contains(&class) {
-        let name = |class: &'static str| class.rsplit('.').next().unwrap_or_default();
-        let names: Vec<&str> = PLUGINS.iter().map(|class| name(class)).collect();
-        let near = suggest::nearest(class.rsplit('.').next().unwrap_or_default(), &names);
-        let meant = near.and_then(|near| PLUGINS.iter().find(|class| name(class) == near));
-        let message = match meant {
-            Some(meant) => format!("there is no plugin `{shown}`: did you mean `{meant}`?"),
-            None => {
-                format!("`{shown}` is a Python class, which circus cannot run; write `cmd = PROGRAM` instead")
+/// What is to be said of a class. Whether a Python class can be run depends on the machine.
+fn report_class(values: &mut Values<'_>, plugin: &PluginConfig, entry: &Entry) {
+    match plugin.kind() {
+        Some(PluginKind::Builtin(class)) => values.warn(&entry.origin, pending(&format!("use = {class}"))),
+        Some(PluginKind::Python) => {
+            let class = plugin.options.class.as_deref().unwrap_or_default();
+            if let Some(meant) = meant(class) {
+                let message = format!("there is no plugin `{}`: did you mean `{meant}`?", shorten(class));
+                values.warn(&entry.origin, message);
             }
-        };
-        values.find(Severity::Warning, &entry.origin, message);
-    } else if options::find(options::PLUGIN, "use").is_some_and(|row| row.built == Built::Pending) {
-        values.warn(&entry.origin, pending(&format!("use = {shown}")));
+        }
+        Some(PluginKind::Program) | None => {}
     }
+}
+
+/// The plugin of Circus itself that a class may be meant for: one that is said to be Circus's, and is called alike.
+fn meant(class: &str) -> Option<&'static str> {
+    let name = class.strip_prefix("circus.plugins.")?.rsplit('.').next()?;
+    let last = |class: &'static str| class.rsplit('.').next().unwrap_or_default();
+    let names: Vec<&str> = BUILTIN.iter().map(|class| last(class)).collect();
+    let near = suggest::nearest(name, &names)?;
+    BUILTIN.iter().find(|class| last(class) == near).copied()
 }

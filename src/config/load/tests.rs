@@ -172,11 +172,11 @@ fn options_without_effect_say_so_once() {
             "[plugin:a]\nuse = circus.plugins.Flaping",
             "2 Warning there is no plugin `circus.plugins.Flaping`: did you mean `circus.plugins.flapping.Flapping`?",
         ),
-        ("[plugin:a]\nuse = my.Plugin", "2 Warning `my.Plugin` is a Python class, which circus cannot run"),
     ];
     for (text, wanted) in cases {
         one(text, wanted);
     }
+    clean("[plugin:a]\nuse = my.Plugin\nx = y\npriority = 2\n[plugin:b]\ncmd = z");
     clean(
         "[circus]\nstatsd = 1\nstats_endpoint = x\npubsub_endpoint = x\ncheck_delay = 5\nhttpd = 0\ndebug = False",
     );

@@ -1,6 +1,6 @@
 //! The lists in the manual pages come from the tables of options and commands: the pages in `man/` are compared
 //! with what the tables give. `make man` (the environment variable `CIRCUS_WRITE_MANUAL`) writes the pages anew.
-#![allow(clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+#![allow(clippy::indexing_slicing, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 #[path = "manual/lists.rs"]
 mod lists;
@@ -75,8 +75,8 @@ fn every_command_is_in_the_page_of_the_protocol() {
 /// The options of a program, as its help lists them.
 fn options(args: &[&str]) -> Vec<String> {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_circus")).args(args).arg("--help").output();
-    let help = String::from_utf8(output.unwrap().stdout).unwrap();
-    let (_, list) = help.split_once("Options:\n").unwrap();
+    let help = String::from_utf8(output.expect("circus runs").stdout).expect("text");
+    let (_, list) = help.split_once("Options:\n").expect("a list of options");
     let lines = list.lines().take_while(|line| line.starts_with(' '));
     let firsts = lines.map(|line| line.split_whitespace().take_while(|word| word.starts_with('-')));
     firsts.filter_map(|words| words.last()?.strip_prefix("--").map(str::to_string)).collect()

@@ -68,7 +68,7 @@ fn check(path: &str, as_json: bool) -> bool {
     match config.filter(|_| as_json) {
         Some(config) => {
             super::print(&mut std::io::stderr(), &report);
-            json::write(&config, &mut std::io::stdout());
+            json::write(&config, &mut |text| super::print(&mut std::io::stdout(), text));
         }
         None if as_json => super::print(&mut std::io::stderr(), &report),
         None => super::print(&mut std::io::stdout(), &report),

@@ -158,8 +158,12 @@ fn put(line: &[u8]) -> Result<(), Trouble> {
     let mut whole = Vec::with_capacity(line.len() + 1);
     whole.extend_from_slice(line);
     whole.push(b'\n');
+    put_bytes(&whole)
+}
+
+fn put_bytes(bytes: &[u8]) -> Result<(), Trouble> {
     let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(&whole).and_then(|()| stdout.flush()) {
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Trouble::Quiet),
         Err(error) => Err(Trouble::Output(error)),
         Ok(()) => Ok(()),

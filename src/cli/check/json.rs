@@ -4,11 +4,10 @@ use crate::config::options::{self, Row};
 use crate::config::{Config, Names, PluginConfig, SocketConfig, StreamConfig, Value, WatcherConfig};
 use crate::control::{answers, object};
 use serde_json::Value as Json;
-use std::io::Write;
 
-/// Writes the whole configuration: `circus`, and `watchers`, `sockets` and `plugins` by name. Each option has a line.
-pub fn write(config: &Config, to: &mut dyn Write) {
-    let mut page = Page { to, text: Vec::new(), depth: 0, first: true };
+/// Writes, in pieces, the whole configuration: `circus`, and `watchers`, `sockets` and `plugins` by name. Each option has a line.
+pub fn write(config: &Config, put: &mut dyn FnMut(&str)) {
+    let mut page = Page { put, text: Vec::new(), depth: 0, first: true };
     page.open('{');
     page.member("circus");
     page.open('{');
@@ -19,13 +18,13 @@ pub fn write(config: &Config, to: &mut dyn Write) {
     page.list("plugins", &config.plugins, Page::plugin);
     page.close('}');
     page.text.push(b'\n');
-    page.put();
+    page.flush();
 }
 
 /// Text that grows and is written out when there is much of it. A thousand watchers have a hundred thousand options:
 /// to make one large value of them and then text of that would take four times as long.
 struct Page<'a> {
-    to: &'a mut dyn Write,
+    put: &'a mut dyn FnMut(&str),
     text: Vec<u8>,
     depth: usize,
     /// Nothing stands behind the last bracket.
@@ -88,7 +87,7 @@ impl Page<'_> {
             write(self, item);
             self.close('}');
             if self.text.len() > 64 << 10 {
-                self.put();
+                self.flush();
             }
         }
         self.close(']');
@@ -138,9 +137,9 @@ impl Page<'_> {
         self.text.push(bracket as u8);
     }
 
-    fn put(&mut self) {
+    fn flush(&mut self) {
         // All of it is text that came from text.
-        crate::cli::print(self.to, &String::from_utf8_lossy(&self.text));
+        (self.put)(&String::from_utf8_lossy(&self.text));
         self.text.clear();
     }
 }
@@ -183,10 +182,14 @@ mod tests {
             stdout_stream.class = FileStream\nstdout_stream.max_bytes = 7\nmine = 1\n[env:a]\nV = 1\n\
             [socket:S]\nport = $(circus.env.NONE)\n[plugin:p]\ncmd = y\nz = 1\n";
         let read = load::read("/c", &One(text), &Names::new(), "/").0.unwrap();
-        let mut text = Vec::new();
-        write(&read, &mut text);
-        let found: Json = serde_json::from_slice(&text).unwrap();
-        assert!(text.starts_with(b"{\n  \"circus\": {\n    \"endpoint\": null,\n"), "{found}");
+        let written = |config: &Config| {
+            let mut text = String::new();
+            write(config, &mut |more| text += more);
+            text
+        };
+        let text = written(&read);
+        let found: Json = serde_json::from_str(&text).unwrap();
+        assert!(text.starts_with("{\n  \"circus\": {\n    \"endpoint\": null,\n"), "{found}");
         let watcher = &found["watchers"][0];
         assert_eq!(watcher["name"], "a");
         assert_eq!(watcher["stop_signal"], 2);
@@ -204,8 +207,6 @@ mod tests {
             (&json!("plugin:p"), &json!("1"))
         );
         assert_eq!(found["circus"]["check_delay"], 5.0);
-        let mut empty = Vec::new();
-        write(&Config::default(), &mut empty);
-        assert!(empty.ends_with(b"\n  \"plugins\": []\n}\n"));
+        assert!(written(&Config::default()).ends_with("\n  \"plugins\": []\n}\n"));
     }
 }

@@ -19,26 +19,27 @@ type Offer<'a> = &'a mut dyn FnMut(&str);
 /// offers the names of all watchers.
 pub fn words(before: &[String], typed: &str, watchers: &dyn Fn(Offer<'_>)) -> Vec<String> {
     let mut found = Vec::new();
-    let mut offer = |word: &str| {
+    offer_all(before, typed, watchers, &mut |word| {
         if word.starts_with(typed) {
             found.push(word.to_string());
         }
-    };
+    });
+    found
+}
+
+fn offer_all(before: &[String], typed: &str, watchers: &dyn Fn(Offer<'_>), offer: Offer<'_>) {
     let mut command: Option<&'static Command> = None;
     let mut place = 0;
     let mut words = before.iter();
     while let Some(word) = words.next() {
         match flag(command, word) {
             // The next word is the argument of the option.
-            Some(flag) if flag.value.is_some() && words.next().is_none() => {
-                arguments(flag, &mut offer);
-                return found;
-            }
+            Some(flag) if flag.value.is_some() && words.next().is_none() => return arguments(flag, offer),
             Some(_) => {}
             None if command.is_some() => place += 1,
             None => match commands::find(word) {
                 Some(named) => command = Some(named),
-                None => return found,
+                None => return,
             },
         }
     }
@@ -48,9 +49,8 @@ pub fn words(before: &[String], typed: &str, watchers: &dyn Fn(Offer<'_>)) -> Ve
             flags.iter().for_each(|flag| offer(&format!("--{}", flag.name)));
         }
         None => COMMANDS.iter().for_each(|command| offer(command.name)),
-        Some(command) => values(command, place, before, watchers, &mut offer),
+        Some(command) => values(command, place, before, watchers, offer),
     }
-    found
 }
 
 /// The option that a word is, of the command or of all.

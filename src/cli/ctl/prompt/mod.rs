@@ -207,7 +207,8 @@ fn read_plain(prompt: &str) -> Option<String> {
 }
 
 fn show(text: &str) {
-    crate::cli::print(&mut std::io::stdout(), text);
+    // Who reads no more will not type either.
+    let _ = super::put_bytes(&text::to_bytes(text));
 }
 
 /// Draws the line anew, in place, with the cursor where it belongs.

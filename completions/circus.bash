@@ -35,7 +35,7 @@ _circus_watchers() {
 
 _circus_parts='ctl check run'
 _circus_commands='add decr dstats get globaloptions incr kill list listen listsockets numprocesses numwatchers options quit reload restart rm set signal start stats status stop'
-_circus_valued='--log-level --log-output --logger-config --pidfile --endpoint --timeout --ssh --ssh_keyfile --grace --remap --signum --graceful_timeout --match'
+_circus_valued='--log-level --log-output --logger-config --pidfile --endpoint --timeout --ssh --ssh_keyfile --grace --remap --option --signum --graceful_timeout --match'
 _circus_signals='HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS RTMIN RTMAX'
 
 # The argument of an option.
@@ -55,7 +55,7 @@ _circus_argument() {
 # The options that can stand here.
 _circus_options() {
     case $part-$command in
-    ctl-add) _circus_words --start --waiting ;;
+    ctl-add) _circus_words --start --option --waiting ;;
     ctl-decr) _circus_words --waiting ;;
     ctl-incr) _circus_words --waiting ;;
     ctl-kill) _circus_words --signum --graceful_timeout --waiting ;;
@@ -89,13 +89,13 @@ _circus_behind() {
 # The value of an option that is set.
 _circus_value() {
     case $prev in
-    shell | copy_env | autostart | respawn | singleton | use_sockets | close_child_stdin | close_child_stdout | close_child_stderr | stop_children | send_hup) _circus_words True False ;;
+    shell | copy_env | copy_path | autostart | respawn | singleton | use_sockets | close_child_stdin | close_child_stdout | close_child_stderr | on_demand | stop_children | send_hup) _circus_words True False ;;
     stop_signal) _circus_words HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS RTMIN RTMAX ;;
     esac
 }
 
-_circus_keys='cmd args numprocesses shell shell_args executable working_dir uid gid copy_env warmup_delay autostart respawn max_retry priority singleton use_sockets sockets stdin_socket close_child_stdin close_child_stdout close_child_stderr stop_signal stop_children graceful_timeout send_hup max_age max_age_variance umask stdout_stream.class stderr_stream.class stdout_stream.filename stderr_stream.filename stdout_stream.max_bytes stderr_stream.max_bytes stdout_stream.backup_count stderr_stream.backup_count stdout_stream.time_format stderr_stream.time_format stdout_stream.color stderr_stream.color'
-_circus_settable='cmd args numprocesses shell shell_args executable working_dir uid gid warmup_delay autostart respawn max_retry priority use_sockets sockets stdin_socket close_child_stdin close_child_stdout close_child_stderr stop_signal stop_children graceful_timeout send_hup max_age max_age_variance umask stdout_stream.class stderr_stream.class stdout_stream.filename stderr_stream.filename stdout_stream.max_bytes stderr_stream.max_bytes stdout_stream.backup_count stderr_stream.backup_count stdout_stream.time_format stderr_stream.time_format stdout_stream.color stderr_stream.color'
+_circus_keys='cmd args numprocesses shell shell_args executable working_dir uid gid copy_env copy_path virtualenv virtualenv_py_ver env_file warmup_delay autostart respawn retry_in max_retry priority singleton use_sockets sockets stdin_socket close_child_stdin close_child_stdout close_child_stderr on_demand stop_signal stop_children graceful_timeout send_hup max_age max_age_variance umask stdout_stream.class stderr_stream.class stdout_stream.filename stderr_stream.filename stdout_stream.max_bytes stderr_stream.max_bytes stdout_stream.backup_count stderr_stream.backup_count stdout_stream.time_format stderr_stream.time_format stdout_stream.color stderr_stream.color'
+_circus_settable='cmd args numprocesses shell shell_args executable working_dir uid gid copy_env copy_path virtualenv virtualenv_py_ver env_file warmup_delay autostart respawn retry_in max_retry priority singleton use_sockets sockets stdin_socket close_child_stdin close_child_stdout close_child_stderr on_demand stop_signal stop_children graceful_timeout send_hup max_age max_age_variance umask stdout_stream.class stderr_stream.class stdout_stream.filename stderr_stream.filename stdout_stream.max_bytes stderr_stream.max_bytes stdout_stream.backup_count stderr_stream.backup_count stdout_stream.time_format stderr_stream.time_format stdout_stream.color stderr_stream.color'
 
 _circus() {
     local program=$1 cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}

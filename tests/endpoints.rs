@@ -182,3 +182,52 @@ fn a_port_of_an_old_file_is_a_socket_here() {
     circus.end();
     assert!(!exists(&path));
 }
+
+/// The owner of the endpoint may command, but gets no rights of root by it, in whatever way.
+#[test]
+fn the_owner_of_the_endpoint_gains_nothing_by_add_and_set() {
+    needs_root();
+    let circus = Circus::start(&format!(
+        "[circus]\nendpoint_owner = nobody\n{SLEEPER}[watcher:own]\ncmd = sleep 1000\nuid = nobody\n\
+         [watcher:logged]\ncmd = sleep 1000\nuid = nobody\nstdout_stream.filename = {{dir}}/log\n"
+    ));
+    let endpoint = circus.dir.name("sock");
+    let owner = |args: &[&str]| {
+        let ended = ctl_as(NOBODY, None, &circus.dir, &[&["--endpoint", endpoint.as_str()], args].concat());
+        ended.err.strip_prefix("error: ").map_or(ended.out.clone(), str::to_string).trim_end().to_string()
+    };
+    let mismatch = "uid does not match endpoint_owner";
+    for (args, said) in [
+        (&["add", "new", "sleep", "1000"][..], mismatch),
+        (&["add", "--option", "uid=root", "new", "sleep", "1000"], mismatch),
+        (&["add", "--option", "uid=0", "new", "sleep", "1000"], mismatch),
+        (&["set", "w", "cmd", "id"], mismatch),
+        (&["set", "w", "uid", "nobody"], mismatch),
+        (&["set", "w", "env", "LD_PRELOAD=x"], mismatch),
+        (&["set", "own", "uid", "root"], mismatch),
+        (&["set", "own", "uid", "nobody", "cmd", "sleep 1001", "uid", "root"], mismatch),
+        (&["set", "own", "gid", "root"], "'gid' can be set by root only, since there is an endpoint_owner"),
+        (
+            &["set", "own", "stdout_stream.filename", "/etc/x"],
+            "'stdout_stream.filename' can be set by root only, since there is an endpoint_owner",
+        ),
+        (
+            &["add", "--option", "uid=nobody", "--option", "env_file=/etc/shadow", "new", "sleep", "1000"],
+            "'env_file' can be set by root only, since there is an endpoint_owner",
+        ),
+        (
+            &["set", "logged", "env", "A=../../etc/x"],
+            "root only can set that, since circus itself uses it for hooks or streams",
+        ),
+        (&["add", "--option", "uid=65534", "new", "sleep", "1000"], "ok"),
+        (&["set", "own", "cmd", "sleep 1001", "--waiting"], "ok"),
+        (&["set", "w", "numprocesses", "2", "--waiting"], "ok"),
+        (&["stop", "w", "--waiting"], "ok"),
+    ] {
+        assert_eq!(owner(args), said, "{args:?}");
+    }
+    assert_eq!(circus.ctl_ok(&["list"]), "logged,new,own,w");
+    // As in Circus, root too adds what runs as that user alone; but root may set anything.
+    assert_eq!(circus.ctl_refused(&["add", "other", "sleep", "1000"]), mismatch);
+    assert_eq!(circus.ctl_ok(&["set", "w", "cmd", "sleep 1002"]), "ok");
+}

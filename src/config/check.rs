@@ -227,6 +227,10 @@ impl Checker {
             let key = if expand::sockets(&options.cmd).is_empty() { "args" } else { "cmd" };
             self.warn((origins, key), message.into());
         }
+        if options.on_demand && known.is_empty() {
+            let message = "on_demand waits for a socket, and the configuration has no [socket:NAME]";
+            self.error((origins, "on_demand"), message.into());
+        }
         if options.use_sockets && known.is_empty() && by_command.is_empty() {
             let message = "use_sockets has no effect: the configuration has no [socket:NAME]";
             self.warn((origins, "use_sockets"), message.into());
@@ -249,7 +253,7 @@ impl Checker {
             let message = format!("a singleton runs one process, not {}", options.numprocesses);
             self.warn((origins, "numprocesses"), message);
         }
-        if options.numprocesses <= 0 && !options.on_demand {
+        if options.numprocesses <= 0 {
             let message = format!("numprocesses is {}, so nothing is started", options.numprocesses);
             self.warn((origins, "numprocesses"), message);
         }
@@ -310,6 +314,10 @@ impl Checker {
                 self.error((origins, "family"), "a Unix socket needs a path".into());
             }
             Some(_) | None => {}
+        }
+        if options.so_reuseport && options.family == "AF_UNIX" {
+            let message = "so_reuseport has no effect: only addresses with a port can be shared";
+            self.warn((origins, "so_reuseport"), message.into());
         }
         if !(0..=65535).contains(&options.port) {
             self.error((origins, "port"), format!("{} is no port; the last one is 65535", options.port));
@@ -400,6 +408,7 @@ mod tests {
         one("[watcher:a]\ncmd = x\nrlimit_nofiles = 1", "3 error there is no resource limit `nofiles`");
         one("[watcher:a]\ncmd = x\nstdout_stream.max_bytes = 1", "3 error stdout_stream needs a class");
         one("[watcher:a]\ncmd = x\nstdin_socket = y", "3 error there is no socket `y`");
+        one("[watcher:a]\ncmd = x\non_demand = 1", "3 error on_demand waits for a socket");
         let text = "[socket:b]\nport = 1\n[watcher:a]\nuse_sockets = 1\ncmd = x $(circus.sockets.B)\nargs = ((circus.sockets.C))";
         one(text, "6 error there is no socket `c`");
         one(
@@ -433,6 +442,7 @@ mod tests {
     #[test]
     fn sockets_plugins_and_the_endpoint_are_looked_at() {
         one("[socket:a]\nport = 65536", "2 error 65536 is no port");
+        one("[socket:a]\npath = /s\nso_reuseport = 1", "3 warning so_reuseport has no effect");
         one("[socket:a]\nfamily = AF_UNIX", "2 error a Unix socket needs a path");
         one(&format!("[socket:a]\npath = /{}", "x".repeat(107)), "2 error the path is longer");
         one("[socket:a]\nport = 1\n[socket:b]\nport = 1", "4 error the socket `a` has the same address");

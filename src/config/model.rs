@@ -88,7 +88,7 @@ pub struct WatcherConfig {
     pub stderr_stream: Option<Box<StreamConfig>>,
     /// Programs to ask or tell, by the name of the hook, with the flag that ignores failures.
     pub hooks: Sorted<String, (String, bool)>,
-    /// The environment of its processes, `$VAR` expanded.
+    /// What the configuration puts into the environment of its processes, `$VAR` expanded.
     pub env: Rc<Names>,
     /// All other keys, with variables replaced; and the text of values that could not be used.
     pub free: Names,
@@ -277,7 +277,7 @@ impl WatcherConfig {
     /// The value of an option of the table, of a family, or of a free key; `None` when there is no such key.
     pub fn get(&self, key: &str) -> Option<Value> {
         if let Some(row) = options::find(options::WATCHER, key) {
-            return Some((row.get)(&self.options));
+            return Some(self.shown(row));
         }
         match key {
             "env" => Some(Value::Map(Names::clone(&self.env).into_iter().collect())),
@@ -289,6 +289,14 @@ impl WatcherConfig {
         }
     }
 
+    /// The value of a row of the table. Circus reads `warmup_delay` as a whole number, and shows it so.
+    pub fn shown(&self, row: &Row<WatcherOptions>) -> Value {
+        match (row.key, (row.get)(&self.options)) {
+            ("warmup_delay", Value::Float(seconds)) if seconds.fract() == 0.0 => Value::Int(seconds as i64),
+            (_, value) => value,
+        }
+    }
+
     fn get_member(&self, prefix: &str, rest: &str, key: &str) -> Option<Value> {
         let stream = |stream: &Option<Box<StreamConfig>>| stream.as_ref().and_then(|s| s.get(rest));
         match prefix {
@@ -297,6 +305,26 @@ impl WatcherConfig {
             "stderr_stream." => stream(&self.stderr_stream),
             "hooks." => self.hooks.get(rest).map(|(command, _)| Value::Str(command.clone())),
             _ => self.free.get(key).cloned().map(Value::Str),
+        }
+    }
+
+    /// The environment of its processes, when `environ` is that of circus: the configuration's, over that of circus if
+    /// it is copied.
+    pub fn environment(&self, environ: &Names) -> Names {
+        let mut env = if self.options.copy_env { environ.clone() } else { Names::new() };
+        for (name, value) in self.env.iter() {
+            env.insert(name.clone(), value.clone());
+        }
+        env
+    }
+
+    /// An option that cannot be without another, and why.
+    pub fn contradiction(&self) -> Option<(&'static str, &'static str)> {
+        let options = &self.options;
+        match (options.copy_env, options.copy_path, &options.virtualenv) {
+            (false, true, _) => Some(("copy_path", "copy_path needs `copy_env = True`")),
+            (false, false, Some(_)) => Some(("virtualenv", "virtualenv needs `copy_env = True`")),
+            (true, _, _) | (false, false, None) => None,
         }
     }
 

@@ -155,7 +155,7 @@ pub fn options(watcher: &WatcherConfig) -> Map {
     for row in options::WATCHER {
         let value = (row.get)(&watcher.options);
         if ALWAYS.contains(&row.key) || value != (row.get)(&defaults) {
-            map.insert(row.key.into(), json(&value));
+            map.insert(row.key.into(), json(&watcher.shown(row)));
         }
     }
     // The environment may hold secrets: only who asks for it by `get` is sent it.

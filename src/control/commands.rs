@@ -105,11 +105,19 @@ pub static COMMANDS: &[Command] = &[
         name: "add",
         usage: "NAME CMD...",
         words: (2, ANY),
-        flags: &[Flag { name: "start", value: None, help: "start it at once" }, WAITING],
+        flags: &[
+            Flag { name: "start", value: None, help: "start it at once" },
+            Flag {
+                name: "option",
+                value: Some("KEY=VALUE"),
+                help: "an option of the watcher; may be repeated",
+            },
+            WAITING,
+        ],
         verbatim: true,
         summary: "add a watcher",
-        detail: "The words of CMD are joined by blanks; they may begin with dashes. The watcher has the default \
-                 options and is gone when circus ends.",
+        detail: "The words of CMD are joined by blanks; they may begin with dashes. Options that are not given have \
+                 their defaults. The watcher is gone when circus ends.",
         encode: tuning::encode_add,
         decode: tuning::decode_add,
         render: lifecycle::render_ok,
@@ -323,8 +331,8 @@ pub static COMMANDS: &[Command] = &[
         flags: &[WAITING],
         verbatim: true,
         summary: "set options of a watcher while it runs",
-        detail: "Keys are those of the configuration file. env takes A=1,B=2 and hooks takes HOOK:COMMAND with \
-                 commas between. Options that shape a process reload the watcher; nothing is written to the file.",
+        detail: "Keys are those of the configuration file. env takes A=1,B=2 or a JSON object, and hooks takes \
+                 HOOK:COMMAND with commas between. Options that shape a process reload the watcher; nothing is written to the file.",
         encode: tuning::encode_set,
         decode: tuning::decode_set,
         render: lifecycle::render_ok,

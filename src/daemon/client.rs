@@ -17,6 +17,8 @@ const MOST_TOPICS: usize = 1024;
 /// One connection.
 pub struct Client {
     pub stream: UnixStream,
+    /// The user at the other end; the largest number when nobody knows.
+    pub peer: u32,
     pub wire: Wire,
     out: Vec<u8>,
     /// How much of `out` is written.
@@ -39,9 +41,10 @@ pub struct Client {
 
 impl Client {
     /// A client that has just connected.
-    pub fn new(stream: UnixStream, wire: Wire) -> Client {
+    pub fn new(stream: UnixStream, peer: u32, wire: Wire) -> Client {
         Client {
             stream,
+            peer,
             wire,
             out: Vec::new(),
             written: 0,

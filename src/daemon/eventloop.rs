@@ -41,10 +41,18 @@ enum Source {
     Target,
     Client,
     Log,
+    Socket,
 }
 
-const SOURCES: [Source; 6] =
-    [Source::Signals, Source::Listener, Source::Pipe, Source::Target, Source::Client, Source::Log];
+const SOURCES: [Source; 7] = [
+    Source::Signals,
+    Source::Listener,
+    Source::Pipe,
+    Source::Target,
+    Source::Client,
+    Source::Log,
+    Source::Socket,
+];
 
 fn token(source: Source, id: u32) -> Token {
     Token((id as usize) << 3 | source as usize)
@@ -77,6 +85,10 @@ pub struct Daemon {
     pub(super) outputs: Sorted<WatcherId, Outputs>,
     /// The pipes of each process.
     pub(super) pipes: Sorted<Pid, [Option<PipeId>; 2]>,
+    /// Watchers with `on_demand` that wait, and the descriptors of their sockets.
+    pub(super) waiting: Sorted<WatcherId, Vec<RawFd>>,
+    /// Watchers that may have sockets which no process needs any more.
+    pub(super) unsettled: Vec<WatcherId>,
     /// Spawns that are still to be done.
     pub(super) spawns: VecDeque<(WatcherId, u32)>,
     /// Pipes that have more to read.
@@ -137,6 +149,8 @@ impl Daemon {
             blueprints: Sorted::new(),
             outputs: Sorted::new(),
             pipes: Sorted::new(),
+            waiting: Sorted::new(),
+            unsettled: Vec::new(),
             spawns: VecDeque::new(),
             ready_pipes: VecDeque::new(),
             groups: Sorted::new(),
@@ -161,6 +175,10 @@ impl Daemon {
 
     pub(super) fn watch_pipe(&self, fd: RawFd, id: PipeId) -> io::Result<()> {
         self.watch(fd, Source::Pipe, id.0, Interest::READABLE)
+    }
+
+    pub(super) fn watch_socket(&self, fd: RawFd) -> io::Result<()> {
+        self.watch(fd, Source::Socket, fd.unsigned_abs(), Interest::READABLE)
     }
 
     pub(super) fn watch_client(&self, fd: RawFd, id: u32) -> io::Result<()> {
@@ -245,6 +263,7 @@ impl Daemon {
                 Source::Target => self.target_writable(TargetId(id)),
                 Source::Client => clients.push((id, event.is_write_closed() || event.is_error())),
                 Source::Log => self.log_writable(),
+                Source::Socket => self.socket_ready(id),
             }
         }
         if self.more_zombies {
@@ -366,5 +385,6 @@ impl Daemon {
             }
             self.actions = actions;
         }
+        self.settle_sockets();
     }
 }

@@ -138,8 +138,8 @@ impl Daemon {
     fn admit(&mut self, listener: usize, mut stream: UnixStream) {
         self.log.over(Level::Info, "accept", format_args!("control connections are accepted again"));
         let Some(Listener { opened, .. }) = self.clients.listeners.all.get(listener) else { return };
-        let peer = || socket::peer_credentials(stream.as_raw_fd()).map_or(u32::MAX, |(_, uid, _)| uid);
-        let foreign = opened.only_for.is_some_and(|own| ![own, 0].contains(&peer()));
+        let peer = socket::peer_credentials(stream.as_raw_fd()).map_or(u32::MAX, |(_, uid, _)| uid);
+        let foreign = opened.only_for.is_some_and(|own| ![own, 0].contains(&peer));
         let reason = match (foreign, self.clients.count() >= MOST_CLIENTS) {
             (true, _) => "this control socket serves root and the user of circus only",
             (false, true) => "there are too many control connections",
@@ -151,16 +151,16 @@ impl Daemon {
             return;
         }
         let events_only = opened.events_only;
-        let mut client = Client::new(stream, Wire::default());
+        let mut client = Client::new(stream, peer, Wire::default());
         client.events_only = events_only;
         if let Some(id) = self.take_in(client) {
             self.serve(id);
         }
     }
 
-    /// Serves a plugin, which is told of everything, in the next turn.
-    pub(super) fn take_in_plugin(&mut self, stream: UnixStream, pid: Pid) {
-        let mut client = Client::new(stream, Wire::lines());
+    /// Serves a plugin that runs as this user, and which is told of everything, in the next turn.
+    pub(super) fn take_in_plugin(&mut self, stream: UnixStream, pid: Pid, uid: u32) {
+        let mut client = Client::new(stream, uid, Wire::lines());
         client.plugin = Some(pid);
         client.topics = Some(Vec::new());
         let id = self.take_in(client);

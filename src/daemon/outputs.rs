@@ -4,6 +4,7 @@ use super::blueprint::Blueprint;
 use super::eventloop::Daemon;
 use super::log::Level;
 use super::plugins;
+use super::sockets::User;
 use super::streams::SinkId;
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::expand::{self, expand};
@@ -79,13 +80,16 @@ impl Daemon {
     pub(super) fn spawn(&mut self, id: WatcherId, wid: u32) -> Event {
         match self.try_spawn(id, wid) {
             Ok(pid) => Event::Spawned { watcher: id, pid },
-            Err(reason) => Event::SpawnFailed { watcher: id, reason },
+            Err(reason) => {
+                self.leave_sockets(id, wid);
+                Event::SpawnFailed { watcher: id, reason }
+            }
         }
     }
 
     fn try_spawn(&mut self, id: WatcherId, wid: u32) -> Result<Pid, String> {
-        if !self.blueprints.contains_key(&id) {
-            let watcher = self.arbiter.watcher(id).ok_or("the watcher is gone")?;
+        let watcher = self.arbiter.watcher(id).ok_or("the watcher is gone")?;
+        if Blueprint::is_read_from_files(&watcher.config) || !self.blueprints.contains_key(&id) {
             let blueprint = Blueprint::new(&watcher.config, &self.sockets)?;
             if self.blueprints.len() >= MOST_BLUEPRINTS {
                 self.blueprints.pop_first();
@@ -97,8 +101,10 @@ impl Daemon {
         let is_program = watcher.config.plugin == Some(PluginKind::Program);
         let connection = is_program.then(plugins::connection).transpose()?;
         let blueprint = self.blueprints.get_mut(&id).ok_or("the watcher is gone")?;
-        let child = blueprint.child(&watcher.config, wid, &self.sockets)?;
+        let user = User { watcher: id, wid, replaces: watcher.replaces(), most: watcher.config.wanted() };
+        let child = blueprint.child(&watcher.config, user, &mut self.sockets)?;
         let before = (child.stdin, child.stdout, child.stderr);
+        let uid = child.uid.unwrap_or_else(sys::user::current_uid);
         let [stdout, stderr] = &pipes;
         if let Some(pipe) = stdout {
             child.stdout = Stdio::Fd(pipe.writer.as_raw_fd());
@@ -116,7 +122,7 @@ impl Daemon {
         self.groups.remove(&pid); // a group of this number is over, else the process could not have it
         self.attach(pid, pipes);
         if let Some((ours, _)) = connection {
-            self.take_in_plugin(ours, pid);
+            self.take_in_plugin(ours, pid, uid);
         }
         Ok(pid)
     }
@@ -173,6 +179,8 @@ impl Daemon {
     /// where it is wanted now.
     pub(super) fn remake(&mut self, id: WatcherId) {
         self.blueprints.remove(&id);
+        self.unsettled.push(id);
+        self.look_again(id);
         let Some(outputs) = self.outputs.remove(&id) else { return };
         let mut moved = Outputs::default();
         for ((channel, wid), sink) in outputs.sinks {
@@ -220,6 +228,9 @@ impl Daemon {
     /// A watcher is gone.
     pub(super) fn forget(&mut self, id: WatcherId) {
         self.close_outputs(id);
+        self.unwatch_sockets(id);
+        self.sockets.forget(id);
+        self.unsettled.push(id);
         self.blueprints.remove(&id);
         self.spawns.retain(|(watcher, _)| *watcher != id);
     }

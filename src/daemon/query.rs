@@ -2,6 +2,7 @@
 
 use super::eventloop::Daemon;
 use super::procfs;
+use super::start::current_dir;
 use crate::arbiter::Pid;
 use crate::arbiter::process::Process;
 use crate::arbiter::request::Question;
@@ -11,6 +12,7 @@ use crate::control::{Map, Refusal};
 use crate::sorted::Sorted;
 use crate::sys::address::Address;
 use crate::sys::{clock, process, user};
+use serde_json::Value as Json;
 
 /// What is the same for all processes while one question is answered.
 struct Machine {
@@ -67,8 +69,12 @@ impl Daemon {
                 Ok(answers::numprocesses(self.watcher_named(name)?.processes().count(), Some(name)))
             }
             Question::Numwatchers => Ok(answers::numwatchers(self.arbiter.watchers().count())),
-            Question::Get { name, keys } => answers::get(&self.watcher_named(name)?.config, keys),
-            Question::Options(name) => Ok(answers::options(&self.watcher_named(name)?.config)),
+            Question::Get { name, keys } => {
+                answers::get(&self.watcher_named(name)?.config, keys).map(with_directory)
+            }
+            Question::Options(name) => {
+                Ok(with_directory(answers::options(&self.watcher_named(name)?.config)))
+            }
             Question::Globaloptions(option) => {
                 let (endpoint, pubsub) = self.clients.listeners.addresses();
                 answers::globaloptions(&self.options, (&endpoint, &pubsub), option.as_deref())
@@ -89,8 +95,8 @@ impl Daemon {
     }
 
     fn socket_facts(&self) -> Vec<SocketFact> {
-        let fact = |socket: &super::sockets::Bound| SocketFact {
-            fd: socket.fd(),
+        let fact = |socket: &super::sockets::Bound, fd: i32| SocketFact {
+            fd,
             name: socket.name.clone(),
             backlog: socket.config.options.backlog,
             place: match &socket.address {
@@ -98,7 +104,8 @@ impl Daemon {
                 unix @ (Address::Unix(_) | Address::Abstract(_)) => SocketPlace::Path(unix.to_string()),
             },
         };
-        self.sockets.all().iter().map(fact).collect()
+        let each = self.sockets.all().iter().flat_map(|socket| socket.fds().map(move |fd| (socket, fd)));
+        each.map(|(socket, fd)| fact(socket, fd)).collect()
     }
 
     fn stats_of_all(&mut self) -> Map {
@@ -176,6 +183,14 @@ impl Daemon {
             ..ProcessFact::default()
         })
     }
+}
+
+/// Fills in the directory of processes that have none of their own: that of circus.
+fn with_directory(mut answer: Map) -> Map {
+    let options = answer.get_mut("options").and_then(Json::as_object_mut);
+    let directory = options.and_then(|options| options.get_mut("working_dir"));
+    directory.into_iter().filter(|it| it.is_null()).for_each(|it| *it = current_dir().into());
+    answer
 }
 
 /// The number of a process in its watcher, and when it was spawned.

@@ -55,6 +55,9 @@ impl Daemon {
     /// Reaps one zombie, and looks at its group.
     pub(super) fn reap_one(&mut self, pid: Pid) {
         let group = signal::group_of(pid).unwrap_or(pid);
+        if let Some((watcher, wid)) = self.arbiter.owner(pid) {
+            self.leave_sockets(watcher, wid);
+        }
         if let Err(error) = wait::reap(pid) {
             let why = sys::io_words(&error);
             self.log.once(super::log::Level::Error, "waitpid", format_args!("reaping {pid}: {why}"));

@@ -6,8 +6,9 @@ use crate::control::{answers, object};
 use serde_json::Value as Json;
 
 /// Writes, in pieces, the whole configuration: `circus`, and `watchers`, `sockets` and `plugins` by name. Each option has a line.
-pub fn write(config: &Config, put: &mut dyn FnMut(&str)) {
-    let mut page = Page { put, text: Vec::new(), depth: 0, first: true };
+/// `environ` is the environment that watchers with `copy_env` copy.
+pub fn write(config: &Config, environ: &Names, put: &mut dyn FnMut(&str)) {
+    let mut page = Page { put, environ, text: Vec::new(), depth: 0, first: true };
     page.open('{');
     page.member("circus");
     page.open('{');
@@ -25,6 +26,7 @@ pub fn write(config: &Config, put: &mut dyn FnMut(&str)) {
 /// to make one large value of them and then text of that would take four times as long.
 struct Page<'a> {
     put: &'a mut dyn FnMut(&str),
+    environ: &'a Names,
     text: Vec<u8>,
     depth: usize,
     /// Nothing stands behind the last bracket.
@@ -35,7 +37,7 @@ impl Page<'_> {
     fn watcher(&mut self, watcher: &WatcherConfig) {
         self.pair("name", &watcher.name.as_str().into());
         self.rows(options::WATCHER, &watcher.options, &watcher.free);
-        self.pair("env", &names(&watcher.env));
+        self.pair("env", &names(&watcher.environment(self.environ)));
         // Circus shows infinity as -1.
         let limit = |limit: &Option<u64>| limit.map_or(Json::from(-1), Json::from);
         self.pair("rlimits", &mapping(watcher.rlimits.iter().map(|(name, it)| (name.clone(), limit(it)))));
@@ -184,7 +186,7 @@ mod tests {
         let read = load::read("/c", &One(text), &Names::new(), "/").0.unwrap();
         let written = |config: &Config| {
             let mut text = String::new();
-            write(config, &mut |more| text += more);
+            write(config, &Names::new(), &mut |more| text += more);
             text
         };
         let text = written(&read);

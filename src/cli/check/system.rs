@@ -17,7 +17,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// Everything that this machine lacks. `environ` is the environment of circus, `cwd` is where relative paths begin.
 pub fn check(config: &Config, files: &dyn Files, environ: &Names, cwd: &str) -> Vec<Finding> {
-    let mut system = System::new(files, cwd);
+    let mut system = System::new(files, environ, cwd);
     let (circus, origins) = (&config.circus, &config.origins);
     system.id(("user", "/etc/passwd"), (origins, "endpoint_owner"), circus.endpoint_owner.as_deref());
     for (key, path) in [("pidfile", &circus.pidfile), ("logoutput", &circus.logoutput)] {
@@ -34,6 +34,7 @@ pub fn check(config: &Config, files: &dyn Files, environ: &Names, cwd: &str) -> 
 
 struct System<'a> {
     files: &'a dyn Files,
+    environ: &'a Names,
     cwd: &'a str,
     /// The names in each directory that was looked at; `None` for one that cannot be read.
     listed: Sorted<String, Listing>,
@@ -50,8 +51,8 @@ enum Listing {
 }
 
 impl<'a> System<'a> {
-    fn new(files: &'a dyn Files, cwd: &'a str) -> System<'a> {
-        System { files, cwd, listed: Sorted::new(), ids: Vec::new(), findings: Vec::new() }
+    fn new(files: &'a dyn Files, environ: &'a Names, cwd: &'a str) -> System<'a> {
+        System { files, environ, cwd, listed: Sorted::new(), ids: Vec::new(), findings: Vec::new() }
     }
 
     fn find(&mut self, severity: Severity, (origins, key): (&Origins, &str), message: String) {
@@ -72,6 +73,7 @@ impl<'a> System<'a> {
         }
         // What would be looked for in a directory that is missing needs no second line.
         self.program(watcher, Some(&dir).filter(|_| !missing));
+        self.environment(watcher);
         for (which, stream) in
             [("stdout_stream", &watcher.stdout_stream), ("stderr_stream", &watcher.stderr_stream)]
         {
@@ -80,6 +82,20 @@ impl<'a> System<'a> {
             };
             if let Some(path) = &stream.options.filename {
                 self.parent((origins, &format!("{which}.filename")), path);
+            }
+        }
+    }
+
+    /// The file of more variables, and the virtual environment.
+    fn environment(&mut self, watcher: &WatcherConfig) {
+        let wanted = watcher.options.env_file.as_deref().filter(|path| !path.starts_with('-'));
+        let venv = watcher.options.virtualenv.as_deref().map(|venv| join(venv, "lib"));
+        for (key, path) in [("env_file", wanted), ("virtualenv", venv.as_deref())] {
+            let Some(path) = path.filter(|path| is_settled(path)).map(|path| join(self.cwd, path)) else {
+                continue;
+            };
+            if !self.exists(&path) {
+                self.find(Severity::Error, (&watcher.origins, key), format!("there is no `{path}`"));
             }
         }
     }
@@ -136,7 +152,8 @@ impl<'a> System<'a> {
             (None, Some(program)) => ("cmd", program),
             (None, None) => return,
         };
-        if options.shell || !is_settled(program) {
+        // A file of variables may hold another PATH.
+        if options.shell || options.env_file.is_some() || !is_settled(program) {
             return;
         }
         let at = |path: &str| match dir {
@@ -151,7 +168,8 @@ impl<'a> System<'a> {
             }
             return;
         }
-        let path = watcher.env.get("PATH").map_or(PATH, String::as_str);
+        let copied = options.copy_env.then(|| self.environ.get("PATH")).flatten();
+        let path = watcher.env.get("PATH").or(copied).map_or(PATH, String::as_str);
         let venv = options.virtualenv.iter().map(|venv| join(venv, "bin"));
         let all = venv.chain(path.split(':').map(str::to_string)).map(|d| at(&d)).collect::<Option<Vec<_>>>();
         let Some(dirs) = all else { return };
@@ -261,6 +279,8 @@ mod tests {
             "[watcher:a]\ncmd = sh\nstdout_stream.filename = x.log\nstderr_stream.filename = /x.log",
             "[circus]\nlogoutput = syslog:///dev/log\npidfile = run.pid\nendpoint_owner = root",
             "[socket:a]\npath = /w/x",
+            "[watcher:a]\ncmd = ls\nenv_file = run",
+            "[watcher:a]\ncmd = sh\nenv_file = -none",
             "[plugin:a]\ncmd = sh -c x\nuid = www",
             "[plugin:a]\nuse = my.Plugin\n# venv",
         ];
@@ -285,6 +305,8 @@ mod tests {
                 "[watcher:a]\ncmd = sh\nstdout_stream.filename = log/x",
                 "3 error the directory `/w/log` does not exist",
             ),
+            ("[watcher:a]\ncmd = sh\nenv_file = none", "3 error there is no `/w/none`"),
+            ("[watcher:a]\ncmd = sh\ncopy_env = 1\nvirtualenv = none", "4 error there is no `/w/none/lib`"),
             ("[circus]\npidfile = /run/x/y", "2 error the directory `/run/x` does not exist"),
             ("[circus]\nendpoint_owner = me", "2 error there is no user `me` in /etc/passwd"),
             (

@@ -107,7 +107,7 @@ pub fn parse(args: Vec<String>) -> Result<Parsed, String> {
             }
         } else if arg == "--" {
             only_words = true;
-        } else if let Some(flag) = command.and_then(|command| lookup(command.flags, &arg, command.verbatim)) {
+        } else if let Some(flag) = command.and_then(|command| of_command(command, &arg, &behind)) {
             behind.flags.push((flag.name, argument(flag, &arg, &mut args)?));
         } else if command.is_some_and(|command| command.verbatim) {
             behind.words.push(arg);
@@ -145,6 +145,13 @@ fn finish(ours: &CliArgs, command: Option<&'static Command>, behind: CliArgs) ->
 fn is_option(arg: &str) -> bool {
     arg.strip_prefix('-')
         .is_some_and(|rest| !rest.is_empty() && !rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+/// The option of the command that was typed. Behind a word of `add`, an option with an argument is the program's.
+fn of_command(command: &'static Command, arg: &str, behind: &CliArgs) -> Option<&'static Flag> {
+    let flag = lookup(command.flags, arg, command.verbatim)?;
+    let programs = command.verbatim && flag.value.is_some() && !behind.words.is_empty();
+    (!programs).then_some(flag)
 }
 
 /// The option that `arg` means: its name, or, unless `exact`, the beginning of one name only.
@@ -219,6 +226,9 @@ mod tests {
         let add = run("add --start web prog --json -x --startle --waiting");
         assert_eq!(add.args.words, ["web", "prog", "--json", "-x", "--startle"]);
         assert!(add.args.has("start") && add.args.has("waiting") && !add.options.json);
+        let add = run("add --option numprocesses=2 --option env=A=1 web prog --option x");
+        assert_eq!(add.args.words, ["web", "prog", "--option", "x"]);
+        assert_eq!(add.args.flags.len(), 2);
         assert_eq!(run("add web prog -- --start").args.words, ["web", "prog", "--start"]);
         assert_eq!(
             run("set web max_retry -1 args --foo").args.words,

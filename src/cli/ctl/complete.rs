@@ -167,7 +167,7 @@ mod tests {
             ("set web stdout_stream.fil", "stdout_stream.filename"),
             ("set web respawn ", "True False"),
             ("set web stop_signal USR", "USR1 USR2"),
-            ("set web respawn True sing", ""),
+            ("set web respawn True sing", "singleton"),
             ("get web respawn sing", "singleton"),
             ("signal web TE", "TERM"),
             ("signal web 12 TE", "TERM"),

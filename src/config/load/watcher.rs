@@ -34,9 +34,11 @@ const CLASSES: &[&str] = &["FileStream", "StdoutStream", "FancyStdoutStream"];
 /// Reads a watcher; `env` is the environment of its processes.
 pub fn read(values: &mut Values<'_>, name: String, section: &Section, env: Rc<Names>) -> WatcherConfig {
     let mut watcher = WatcherConfig { name, env, origins: origins(section), ..WatcherConfig::default() };
+    values.more_variables = section.entries.contains_key("env_file");
     for entry in section.entries.values() {
         option(values, &mut watcher, entry);
     }
+    values.more_variables = false;
     if watcher.options.numprocesses > MOST_PROCESSES {
         watcher.options.numprocesses = MOST_PROCESSES;
         if let Some(origin) = watcher.origins.of("numprocesses") {
@@ -49,6 +51,11 @@ pub fn read(values: &mut Values<'_>, name: String, section: &Section, env: Rc<Na
         if let Some(stream) = stream {
             report_class(values, &watcher.origins, which, stream);
         }
+    }
+    if let Some((key, why)) = watcher.contradiction()
+        && let Some(origin) = watcher.origins.of(key)
+    {
+        values.find(Severity::Error, origin, why.into());
     }
     watcher.broken = values.take_broken();
     watcher

@@ -286,7 +286,7 @@ fn options_of_the_wrong_type_are_refused() {
         ("env", json!({"A": 1}), "'A' isn't a string"),
         ("env", json!({"A=B": "1"}), "'A=B' isn't a name of a variable"),
         ("cmd", json!("a\0b"), "'cmd' isn't a string without null bytes"),
-        ("cmd", json!(["a"]), "'cmd' isn't a value: it is a list"),
+        ("cmd", json!(["a"]), "'cmd' isn't a string"),
         ("stop_signal", json!(99), "signal invalid"),
         ("umask", json!(0o10000), "'umask' isn't a file mode or umask"),
         ("stdout_stream", json!({"max_bytes": 1}), "'stdout_stream' must have a 'class' key"),
@@ -295,12 +295,14 @@ fn options_of_the_wrong_type_are_refused() {
         ("hooks.zz", json!("x"), "Unknown hook 'zz'"),
         ("hooks", json!({"before_start": ["x"]}), "'before_start' isn't a command with a boolean"),
         ("rlimit_zz", json!(1), "'rlimit_zz' isn't a valid rlimit setting"),
-        ("rlimit_core", json!(1.5), "'rlimit_core' isn't an integer, infinity or empty"),
+        ("rlimit_core", json!(1.5), "1.5 rlimit value isn't a valid int"),
+        ("rlimit_core", json!("x"), "'x' rlimit value isn't a valid int"),
+        ("hooks", json!("a:b"), "'a:b' isn't a valid hook dict"),
         ("zz", json!(1), "unknown key 'zz'"),
         (
-            "singleton",
+            "critical",
             json!(true),
-            "'singleton' can't be set while circus runs; it stands in the configuration",
+            "'critical' can't be set while circus runs; it stands in the configuration",
         ),
     ] {
         let properties = json!({"name": "w", "options": {key: value}});

@@ -118,6 +118,7 @@ const CASES: &[(&str, &[&str])] = &[
     ("circusctl set web respawn Fa", &["False"]),
     ("circusctl set web respawn False max_a", &["max_age", "max_age_variance"]),
     ("circusctl get web cmd singl", &["singleton"]),
+    ("circusctl logs ro", &["rotate"]),
     ("circusctl add we", &[]),
     ("circus ctl --endpoint {sock} restart w", &["web", "worker"]),
     ("circusctl --endpoint={sock} stop --waiting wo", &["worker"]),

@@ -163,6 +163,15 @@ impl Watcher {
         self.status
     }
 
+    /// Why it does not run as it should: it has stopped by itself, or waits before it tries again.
+    pub fn failure(&self) -> Option<String> {
+        if self.status == Status::Stopped || self.status == Status::Stopping {
+            return self.reason.clone();
+        }
+        let worst = self.retries.iter().map(|retry| retry.chain).max_by_key(|chain| chain.bad)?;
+        Some(worst.words())
+    }
+
     /// Its processes, by wid, those on their way out included.
     pub fn processes(&self) -> impl Iterator<Item = &Process> {
         self.processes.values()

@@ -9,14 +9,15 @@ mod complete;
 mod help;
 mod prompt;
 mod ssh;
+mod tail;
 
 use crate::config::text;
-use crate::control::{Map, protocol, python};
+use crate::control::{Map, output, protocol, python};
 use crate::sys::keyboard::Terminal;
 use args::{Invocation, Parsed};
 use client::{Connection, Trouble};
 use serde_json::Value as Json;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 const VERSION: &str = concat!("circusctl ", env!("CARGO_PKG_VERSION"));
@@ -126,14 +127,26 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
     } else if refused {
         let reason = reply.get("reason").map(python::str).unwrap_or_default();
         return Ok(complain(&format!("error: {reason}"), REFUSED));
-    } else if invocation.command.name != "listen" {
-        put(&text::to_bytes(&(invocation.command.render)(properties, &reply)))?;
     }
-    match refused {
-        true => Ok(REFUSED),
-        false if invocation.command.name == "listen" => follow(connection, options.json),
-        false => Ok(0),
+    match (refused, invocation.command.name) {
+        (true, _) => Ok(REFUSED),
+        (false, "listen") => follow(connection, options.json),
+        (false, "tail") if options.json && invocation.args.has("follow") => follow(connection, true),
+        (false, "tail") if invocation.args.has("follow") => tail::follow(connection, &reply),
+        (false, _) if options.json => Ok(0),
+        (false, _) => show(invocation, properties, &reply).map(|()| 0),
     }
+}
+
+/// Prints a reply as text.
+fn show(invocation: &Invocation, properties: &Map, reply: &Map) -> Result<(), Trouble> {
+    let mut text = (invocation.command.render)(properties, reply);
+    // A script reads the one word that Circus answers; a person wants to know more.
+    if invocation.command.name == "status" && std::io::stdout().is_terminal() {
+        text.push_str(&output::render_failure(reply));
+    }
+    let nothing = text.is_empty() && invocation.command.name == "tail";
+    if nothing { Ok(()) } else { put(&text::to_bytes(&text)) }
 }
 
 /// Prints events until the daemon ends or nobody reads them.

@@ -5,8 +5,10 @@
 use super::expand;
 use super::ini::shorten;
 use super::model::{
-    Config, Finding, Origins, PluginConfig, PluginKind, Severity, SocketConfig, WatcherConfig,
+    Config, Finding, LARGEST_RING, Origins, PluginConfig, PluginKind, Severity, SocketConfig, WatcherConfig,
 };
+use super::options::STREAM;
+use super::stream::{StreamConfig, StreamKind};
 use super::syslog;
 use super::words;
 use crate::sorted::Sorted;
@@ -73,6 +75,8 @@ pub fn check(config: &Config) -> Vec<Finding> {
     let mut checker = Checker { findings: Vec::new() };
     checker.endpoint(config);
     checker.log_output(config);
+    let cap = config.circus.log_max_bytes;
+    checker.out_of_range((&config.origins, "log_max_bytes"), cap, i64::MAX);
     checker.ports(config);
     for watcher in &config.watchers {
         checker.command(watcher);
@@ -269,6 +273,7 @@ impl Checker {
                 self.warn((origins, key), format!("{key} is negative and counts as 0"));
             }
         }
+        self.out_of_range((origins, "ring_bytes"), options.ring_bytes, LARGEST_RING);
         if options.max_retry < -1 {
             self.warn(
                 (origins, "max_retry"),
@@ -277,20 +282,21 @@ impl Checker {
         }
     }
 
+    /// Numbers that count as another one.
+    fn out_of_range(&mut self, place: (&Origins, &str), value: i64, most: i64) {
+        if !(0..=most).contains(&value) {
+            let message = format!("{} = {value} counts as {}", place.1, value.clamp(0, most));
+            self.warn(place, message);
+        }
+    }
+
     fn streams_and_limits(&mut self, watcher: &WatcherConfig) {
         let origins = &watcher.origins;
         for (which, stream) in
             [("stdout_stream", &watcher.stdout_stream), ("stderr_stream", &watcher.stderr_stream)]
         {
-            let Some(stream) = stream else { continue };
-            let (class, filename) = (stream.class(), stream.options.filename.as_deref());
-            let key = origins.keys.keys().find(|key| key.starts_with(which)).map_or("", String::as_str);
-            if class.is_none() && filename.is_none() {
-                self.error((origins, key), format!("{which} needs a class or a filename"));
-            } else if class == Some("FileStream") && filename.is_none() {
-                let message =
-                    format!("{which} needs a filename: Circus makes one up, below the temporary directory");
-                self.warn((origins, key), message);
+            if let Some(stream) = stream {
+                self.stream(origins, which, stream);
             }
         }
         for name in watcher.rlimits.keys().filter(|name| !LIMITS.contains(&name.as_str())) {
@@ -299,6 +305,34 @@ impl Checker {
             let message =
                 format!("there is no resource limit `{}`; there are {}", shorten(name), LIMITS.join(" "));
             self.error((origins, key), message);
+        }
+    }
+
+    /// One of the two streams of a watcher.
+    fn stream(&mut self, origins: &Origins, which: &str, stream: &StreamConfig) {
+        let (kind, options) = (stream.kind(), &stream.options);
+        let key = origins.keys.keys().find(|key| key.starts_with(which)).map_or("", String::as_str);
+        let named = options.filename.is_some();
+        if stream.class().is_none() && !named {
+            self.error((origins, key), format!("{which} needs a class or a filename"));
+        } else if kind.heeds("filename") && kind != StreamKind::Json && !named {
+            let message =
+                format!("{which} needs a filename: Circus makes one up, below the temporary directory");
+            self.warn((origins, key), message);
+        }
+        if kind == StreamKind::TimedFile && options.rotate_when.is_none() {
+            self.error((origins, key), format!("{which} needs rotate_when: S M H D MIDNIGHT or W0 to W6"));
+        }
+        let compresses = options.compress.as_deref() == Some("gzip") && kind.heeds("max_bytes");
+        if compresses && options.backup_count <= 0 {
+            let key = format!("{which}.compress");
+            self.warn((origins, &key), format!("`{}` has no effect without backup_count", shorten(&key)));
+        }
+        let known = stream.class().map_or(named, |class| StreamKind::of(class).is_some());
+        let idle = |key: &str| known && !kind.heeds(key) && stream.get(key).is_some();
+        for row in STREAM.iter().filter(|row| idle(row.key)) {
+            let key = format!("{which}.{}", row.key);
+            self.warn((origins, &key), format!("`{}` has no effect with this class", shorten(&key)));
         }
     }
 
@@ -366,124 +400,4 @@ impl Checker {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::memory::Memory;
-    use crate::config::{Names, load};
-
-    /// `line severity message` of all findings of a file whose single values are right.
-    fn found(text: &str) -> Vec<String> {
-        let loaded = load("/c", &Memory::new(&[("/c", text)]), &Names::new(), "/");
-        assert_eq!(loaded.findings, [], "{text}");
-        found_all(text)
-    }
-
-    fn found_all(text: &str) -> Vec<String> {
-        let loaded = load("/c", &Memory::new(&[("/c", text)]), &Names::new(), "/");
-        let config = loaded.config.unwrap_or_default();
-        let show = |f: &Finding| format!("{} {} {}", f.origin.line, f.severity.word(), f.message);
-        check(&config).iter().map(show).collect()
-    }
-
-    #[track_caller]
-    fn one(text: &str, wanted: &str) {
-        let found = found(text);
-        assert!(found.len() == 1 && found[0].starts_with(wanted), "{text}: {found:?}");
-    }
-
-    #[test]
-    fn a_good_configuration_gives_nothing() {
-        let text = "[circus]\nendpoint = /run/x\n[socket:Web]\nport = 1\n[watcher:a]\nuse_sockets = 1\nsingleton = 1\n\
-            cmd = x --fd $(circus.sockets.WEB) $(circus.wid) $(circus.rlimits.core)\nstdin_socket = web\nrlimit_NOFILE =";
-        assert_eq!(found(text), [""; 0]);
-    }
-
-    #[test]
-    fn watchers_that_cannot_work_are_errors() {
-        one("[watcher:a]\nargs = x", "1 error the watcher `a` has no cmd");
-        one(
-            "[watcher:a]\ncmd = x\nargs = 'y",
-            "3 error `args` cannot be split into words: there is no closing",
-        );
-        one("[watcher:a]\ncmd = x\nrlimit_nofiles = 1", "3 error there is no resource limit `nofiles`");
-        one("[watcher:a]\ncmd = x\nstdout_stream.max_bytes = 1", "3 error stdout_stream needs a class");
-        one("[watcher:a]\ncmd = x\nstdin_socket = y", "3 error there is no socket `y`");
-        one("[watcher:a]\ncmd = x\non_demand = 1", "3 error on_demand waits for a socket");
-        let text = "[socket:b]\nport = 1\n[watcher:a]\nuse_sockets = 1\ncmd = x $(circus.sockets.B)\nargs = ((circus.sockets.C))";
-        one(text, "6 error there is no socket `c`");
-        one(
-            "[socket:b]\nport = 1\n[watcher:a]\nuse_sockets = 1\ncmd = x\nsockets = b c",
-            "6 error there is no socket `c`",
-        );
-        assert_eq!(found("[watcher:a]\nshell = 1\ncmd = echo 'x").len(), 0);
-    }
-
-    #[test]
-    fn what_is_hardly_meant_is_a_warning() {
-        one(
-            "[watcher:a]\ncmd = x\nsingleton = 1\nnumprocesses = 2",
-            "4 warning a singleton runs one process, not 2",
-        );
-        one("[watcher:a]\ncmd = x\nnumprocesses = 0", "3 warning numprocesses is 0");
-        one("[watcher:a]\ncmd = x\ngraceful_timeout = -1", "3 warning graceful_timeout is negative");
-        one("[watcher:a]\ncmd = x\nmax_age_variance = -1", "3 warning max_age_variance is negative");
-        one("[watcher:a]\ncmd = x\nmax_retry = -2", "3 warning max_retry is below -1");
-        one("[watcher:a]\ncmd = x\nshell_args = y", "3 warning shell_args has no effect");
-        one("[watcher:a]\ncmd = x\nuse_sockets = 1", "3 warning use_sockets has no effect");
-        one("[watcher:a]\ncmd = x $(circus.foo)", "2 warning there is no variable `circus.foo`");
-        let text = "[socket:b]\nport = 1\n[watcher:a]\ncmd = x\nargs = $(circus.sockets.b)";
-        one(text, "5 warning the command names a socket");
-        one(
-            "[watcher:a]\ncmd = x\nstderr_stream.class = FileStream",
-            "3 warning stderr_stream needs a filename",
-        );
-    }
-
-    #[test]
-    fn sockets_plugins_and_the_endpoint_are_looked_at() {
-        one("[socket:a]\nport = 65536", "2 error 65536 is no port");
-        one("[socket:a]\npath = /s\nso_reuseport = 1", "3 warning so_reuseport has no effect");
-        one("[socket:a]\nfamily = AF_UNIX", "2 error a Unix socket needs a path");
-        one(&format!("[socket:a]\npath = /{}", "x".repeat(107)), "2 error the path is longer");
-        one("[socket:a]\nport = 1\n[socket:b]\nport = 1", "4 error the socket `a` has the same address");
-        assert_eq!(found("[socket:a]\nport = 0\n[socket:b]\nport = 0\n[socket:c]\nport = 1\ntype = SOCK_DGRAM\n[socket:d]\nport = 1").len(), 0);
-        one("[plugin:a]\nx = 1", "1 error [plugin:a] needs `use` or `cmd`");
-        one(
-            "[circus]\nendpoint = tcp://127.0.0.1:5555",
-            "2 warning the control port tcp://127.0.0.1:5555 is not opened",
-        );
-        let text = "[circus]\nendpoint = tcp://0.0.0.0:5555";
-        one(text, "2 warning the control port tcp://0.0.0.0:5555 is not opened (to the network it would be");
-        let open = format!("{text}\nallow_tcp = 1");
-        let found = found_all(&open);
-        assert!(
-            found
-                .iter()
-                .any(|f| f.starts_with("2 warning the control port tcp://0.0.0.0:5555 is open to the"))
-        );
-        assert!(!found_all(&open.replace("0.0.0.0", "localhost")).iter().any(|f| f.contains("control port")));
-        one(
-            "[circus]\nlogoutput = syslog:///dev/log?mine",
-            "2 warning syslog has no facility `mine`; user is used",
-        );
-        one("[circus]\nlogoutput = syslog://", "2 error `logoutput = syslog://`: it is neither");
-    }
-
-    #[test]
-    fn plugins_say_what_they_are() {
-        one("[plugin:a]\nx = 1", "1 error [plugin:a] needs `use` or `cmd`");
-        one("[plugin:a]\ncmd = x 'y", "2 error `cmd` cannot be split into words");
-        one("[plugin:a]\ncmd = x\nuse = a.B", "3 warning `use` has no effect beside `cmd`");
-        one("[plugin:a]\ncmd = x\nrespawn = perhaps", "3 error `respawn = perhaps` ");
-        one("[plugin:a]\nuse = a.B\nx = 1:::2", "3 warning circus-plugin ends the value of `x`");
-    }
-
-    #[test]
-    fn open_ports_are_reported() {
-        let tcp = |more: &str| format!("[circus]\nallow_tcp = 1\n{more}");
-        one(&tcp(""), "2 warning allow_tcp has no effect");
-        one(&tcp("pubsub_endpoint = tcp://*:5556"), "3 warning the port tcp://*:5556 is open to the network");
-        assert_eq!(found(&tcp("pubsub_endpoint = tcp://127.0.0.1:5556")), [""; 0]);
-        assert_eq!(found("[circus]\npubsub_endpoint = tcp://*:5556"), [""; 0]);
-    }
-}
+mod tests;

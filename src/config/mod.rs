@@ -18,6 +18,7 @@ pub mod pattern;
 pub mod plugin;
 pub mod sections;
 pub mod signals;
+pub mod stream;
 pub mod suggest;
 pub mod syslog;
 pub mod text;
@@ -27,7 +28,8 @@ pub mod words;
 pub use load::{Files, Loaded, load};
 pub use model::{
     Config, Finding, Names, Origin, Origins, PluginConfig, PluginKind, Refused, Severity, SocketConfig,
-    StreamConfig, StreamKind, WatcherConfig,
+    WatcherConfig,
 };
 pub use options::{CircusOptions, PluginOptions, SocketOptions, StreamOptions, WatcherOptions};
+pub use stream::{StreamConfig, StreamKind};
 pub use value::{Kind, Value};

@@ -123,7 +123,7 @@ section! {
     "include_dir" => include_dir: Maybe = None, Kind::Text, Global, Fixed, Works, "directories whose *.ini files are read too";
     "debug" => debug: bool = false, Kind::Bool, Global, Fixed, Works, "the output of plugins goes to that of circus, those in Python at log level debug";
     "fqdn_prefix" => fqdn_prefix: Maybe = None, Kind::Text, Global, Fixed, Quiet, "a prefix of the name of the host; Circus shows it nowhere";
-    "log_max_bytes" => log_max_bytes: i64 = 0, Kind::Int, Global, Fixed, Pending, "how many bytes all log files may take together";
+    "log_max_bytes" => log_max_bytes: i64 = 0, Kind::Int, Global, Fixed, Works, "how many bytes all log files may take together; 0: any";
     "tombstone" => tombstone: Maybe = None, Kind::Text, Global, Fixed, Pending, "a file that says why circus ended";
     "httpd" => httpd: bool = false, Kind::Bool, Global, Fixed, Useless("there is no web console; circus ctl and the control socket do what it did"), "Circus's web console";
     "httpd_host" => httpd_host: String = "localhost".into(), Kind::Text, Global, Fixed, Quiet, "the address of Circus's web console";
@@ -202,26 +202,46 @@ section! {
     "clear_groups" => clear_groups: Option<bool> = None, Kind::Bool, Global, Fixed, Pending, "drop supplementary groups";
     "sandbox" => sandbox: Maybe = None, Kind::Text, Global, Fixed, Pending, "what the processes may see of the file system";
     "hook_timeout" => hook_timeout: f64 = 30.0, Kind::Float, Global, Fixed, Pending, "how long a hook may take, in seconds";
-    "ring_bytes" => ring_bytes: Option<i64> = None, Kind::Int, Global, Fixed, Pending, "how much of the newest output to keep in memory";
+    "ring_bytes" => ring_bytes: i64 = 16_384, Kind::Int, Global, Stored, Works, "how many bytes of the newest output to keep in memory, at most 1048576";
     "check_flapping" => check_flapping: Option<bool> = None, Kind::Bool, Global, Fixed, Quiet, "a relic; Circus stores it and does nothing";
     "prereload_fn" => prereload_fn: Maybe = None, Kind::Text, Never, Fixed, Useless("it names a Python function, and Circus itself breaks on it"), "a Python function called before a reload";
     }
 }
 
+const ROTATE_WHEN: Kind =
+    Kind::Choice(&["S", "M", "H", "D", "MIDNIGHT", "W0", "W1", "W2", "W3", "W4", "W5", "W6"]);
+
+/// The facilities of RFC 5424, in the order of their numbers.
+pub static FACILITY: &[&str] = &[
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
+    "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6",
+    "local7",
+];
+
+/// The severities of RFC 5424, in the order of their numbers.
+pub static SEVERITY: &[&str] = &["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+
+const FACILITIES: Kind = Kind::Choice(FACILITY);
+const SEVERITIES: Kind = Kind::Choice(SEVERITY);
+
 section! {
     /// The options of `stdout_stream.*` and `stderr_stream.*`.
     StreamOptions STREAM {
-    "class" => class: Maybe = None, Kind::Text, Watcher, Stored, Works, "FileStream, StdoutStream or FancyStdoutStream; FileStream when there is only a filename";
-    "filename" => filename: Maybe = None, Kind::Text, Watcher, Stored, Works, "the file to append to";
+    "class" => class: Maybe = None, Kind::Text, Watcher, Stored, Works, "what happens to the output, see above; FileStream when there is only a filename";
+    "filename" => filename: Maybe = None, Kind::Text, Watcher, Stored, Works, "the file to append to; $(circus.wid) in it gives each process its own";
     "max_bytes" => max_bytes: i64 = 0, Kind::Int, Watcher, Stored, Works, "rotate the file before it grows over so many bytes; 0: never";
     "backup_count" => backup_count: i64 = 0, Kind::Int, Watcher, Stored, Works, "how many rotated files to keep";
     "time_format" => time_format: Maybe = None, Kind::Text, Watcher, Stored, Works, "begin each line with the time, in this strftime format, and the pid";
     "color" => color: Maybe = None, Kind::Text, Watcher, Stored, Works, "the colour of FancyStdoutStream: red green yellow blue magenta cyan white";
-    "rotate_when" => rotate_when: Maybe = None, Kind::Text, Watcher, Stored, Pending, "S M H D MIDNIGHT or W0 to W6";
-    "rotate_interval" => rotate_interval: i64 = 1, Kind::Int, Watcher, Stored, Pending, "how many of those between two rotations";
-    "utc" => utc: Maybe = None, Kind::Text, Watcher, Stored, Pending, "rotate by UTC instead of local time";
-    "prefix" => prefix: Maybe = None, Kind::Text, Watcher, Stored, Pending, "begin each line with this";
-    "compress" => compress: Maybe = None, Kind::Text, Watcher, Stored, Pending, "compress rotated files: gzip";
+    "rotate_when" => rotate_when: Maybe = None, ROTATE_WHEN, Watcher, Stored, Works, "the period of TimedRotatingFileStream: S M H D MIDNIGHT or W0 (Monday) to W6";
+    "rotate_interval" => rotate_interval: i64 = 1, Kind::Int, Watcher, Stored, Works, "how many such periods lie between two rotations";
+    "utc" => utc: Option<bool> = None, Kind::Bool, Watcher, Stored, Works, "TimedRotatingFileStream goes by UTC instead of local time";
+    "prefix" => prefix: Maybe = None, Kind::Text, Watcher, Stored, Works, "begin each line with this and a blank; $(circus.watcher) and $(circus.wid) in it tell who speaks";
+    "address" => address: Maybe = None, Kind::Text, Watcher, Stored, Works, "where SyslogStream sends: the path of a socket, or HOST:PORT for UDP; /dev/log unless set";
+    "facility" => facility: String = "daemon".into(), FACILITIES, Watcher, Stored, Works, "the facility of SyslogStream's messages, such as user, daemon or local0 to local7";
+    "severity" => severity: String = "info".into(), SEVERITIES, Watcher, Stored, Works, "the severity of SyslogStream's messages";
+    "tag" => tag: Maybe = None, Kind::Text, Watcher, Stored, Works, "what SyslogStream calls the program; the name of the watcher unless set";
+    "compress" => compress: Maybe = None, Kind::Choice(&["gzip", "none"]), Watcher, Stored, Works, "compress rotated files by running gzip";
     "refresh_time" => refresh_time: Maybe = None, Kind::Text, Watcher, Stored, Quiet, "a relic of old versions of Circus";
     }
 }
@@ -354,7 +374,7 @@ mod tests {
             let default = (row.get)(&options);
             let _ = (row.set)(&mut options, &default);
             assert_eq!((row.get)(&options), default, "{}", row.key);
-            for text in ["1", "red", "AF_INET6", "SOCK_DGRAM", "debug", "process"] {
+            for text in ["1", "red", "AF_INET6", "SOCK_DGRAM", "debug", "process", "w6", "cron"] {
                 if let Ok(value) = row.kind.parse(text) {
                     assert!((row.set)(&mut options, &value), "{} does not store what it takes", row.key);
                     assert_eq!((row.get)(&options), value, "{} does not give back what it took", row.key);

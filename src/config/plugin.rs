@@ -4,8 +4,9 @@
 //! and hold for that process; all options but circus's own belong to the plugin, these few too.
 
 use super::ini::shorten;
-use super::model::{Names, PluginConfig, PluginKind, StreamConfig, WatcherConfig};
+use super::model::{Names, PluginConfig, PluginKind, WatcherConfig};
 use super::options;
+use super::stream::StreamConfig;
 use super::value::Value;
 use std::rc::Rc;
 

@@ -1,31 +1,6 @@
 //! Where a syslog daemon is: `syslog://HOST[:PORT]?FACILITY` and `syslog:///PATH?FACILITY`, as Circus writes it.
 
-/// The facilities by number; those without a name here are what no program but the system's own uses.
-const FACILITIES: &[(&str, u8)] = &[
-    ("kern", 0),
-    ("user", 1),
-    ("mail", 2),
-    ("daemon", 3),
-    ("auth", 4),
-    ("security", 4),
-    ("syslog", 5),
-    ("lpr", 6),
-    ("news", 7),
-    ("uucp", 8),
-    ("cron", 9),
-    ("authpriv", 10),
-    ("ftp", 11),
-    ("ntp", 12),
-    ("console", 14),
-    ("local0", 16),
-    ("local1", 17),
-    ("local2", 18),
-    ("local3", 19),
-    ("local4", 20),
-    ("local5", 21),
-    ("local6", 22),
-    ("local7", 23),
-];
+use super::options::FACILITY;
 
 /// The facility `user`, which stands in for one that is missing or unknown.
 const USER: u8 = 1;
@@ -62,7 +37,11 @@ pub fn is_url(text: &str) -> bool {
 pub fn parse(url: &str) -> Result<Syslog<'_>, String> {
     let rest = url.strip_prefix("syslog://").unwrap_or(url);
     let (rest, name) = rest.split_once('?').map_or((rest, None), |(rest, name)| (rest, Some(name)));
-    let facility = name.and_then(|name| FACILITIES.iter().find(|(known, _)| *known == name));
+    // The name that Python has for it besides.
+    let known = |name: &str| {
+        FACILITY.iter().position(|known| *known == if name == "security" { "auth" } else { name })
+    };
+    let facility = name.and_then(known).and_then(|number| u8::try_from(number).ok());
     let unknown = name.filter(|name| facility.is_none() && !name.is_empty());
     let place = if rest.starts_with('/') {
         Place::Path(rest)
@@ -71,7 +50,7 @@ pub fn parse(url: &str) -> Result<Syslog<'_>, String> {
         host(rest.split('/').next().unwrap_or_default())
             .ok_or("it is neither syslog://HOST[:PORT]?FACILITY nor syslog:///PATH?FACILITY")?
     };
-    Ok(Syslog { place, facility: facility.map_or(USER, |(_, number)| *number), unknown })
+    Ok(Syslog { place, facility: facility.unwrap_or(USER), unknown })
 }
 
 /// `HOST`, `HOST:PORT`, `[ADDRESS]`, `[ADDRESS]:PORT`.

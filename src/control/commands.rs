@@ -2,9 +2,10 @@
 //!
 //! A row has all that is to know about a command: how it is typed, its help, how the client makes its properties,
 //! how the server reads them, and how the reply looks as text. What the rows point to stands beside, by family:
-//! `lifecycle` (processes come and go), `queries` (nothing changes), `tuning` (options).
+//! `lifecycle` (processes come and go), `queries` (nothing changes), `tuning` (options), `output` (what processes
+//! write).
 
-use super::{Map, Refusal, lifecycle, queries, tuning};
+use super::{Map, Refusal, lifecycle, output, queries, tuning};
 use crate::arbiter::request::Request;
 
 /// One command.
@@ -236,6 +237,20 @@ pub static COMMANDS: &[Command] = &[
         render: queries::render_listsockets,
     },
     Command {
+        name: "logs",
+        usage: "rotate|reopen [NAME]",
+        words: (1, 2),
+        flags: &[],
+        verbatim: false,
+        summary: "rotate or reopen the files that output goes to",
+        detail: "Those of one watcher, or all; one that others write to as well is rotated for all. rotate needs \
+                 backup_count and leaves empty files alone. reopen is for whoever has moved a file away, as SIGUSR1 \
+                 is; without NAME the log of circus is opened anew too. The files are printed.",
+        encode: output::encode_logs,
+        decode: output::decode_logs,
+        render: output::render_logs,
+    },
+    Command {
         name: "numprocesses",
         usage: "[NAME]",
         words: (0, 1),
@@ -401,6 +416,34 @@ pub static COMMANDS: &[Command] = &[
         encode: lifecycle::encode_select,
         decode: lifecycle::decode_stop,
         render: lifecycle::render_ok,
+    },
+    Command {
+        name: "tail",
+        usage: "NAME",
+        words: (1, 1),
+        flags: &[
+            Flag { name: "lines", value: Some("LINES"), help: "how many; 10 unless given (-n LINES)" },
+            Flag {
+                name: "follow",
+                value: None,
+                help: "go on with what comes, until the watcher is removed (-f)",
+            },
+            Flag {
+                name: "stdout",
+                value: None,
+                help: "only what the processes wrote to their standard output",
+            },
+            Flag { name: "stderr", value: None, help: "only what they wrote to their standard error output" },
+            Flag { name: "pid", value: Some("PID"), help: "only what this process wrote; it may have ended" },
+        ],
+        verbatim: false,
+        summary: "show the last lines that a watcher's processes wrote",
+        detail: "Both outputs of all its processes, in the order in which the lines came. They are kept in memory, \
+                 ring_bytes of them, if the watcher has a stdout_stream or stderr_stream. Escape sequences are left \
+                 out.",
+        encode: output::encode_tail,
+        decode: output::decode_tail,
+        render: output::render_tail,
     },
 ];
 

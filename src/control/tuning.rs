@@ -9,7 +9,7 @@ use super::queries::positional;
 use super::{Map, Refusal, answers, shell};
 use crate::arbiter::request::{Order, Request};
 use crate::config::check;
-use crate::config::model::check_name;
+use crate::config::model::{LARGEST_RING, check_name};
 use crate::config::options::{self, Live};
 use crate::config::{Kind, Refused, Value, WatcherConfig};
 use serde_json::Value as Json;
@@ -196,6 +196,9 @@ fn sensible(key: &str, value: Value) -> Result<Value, Refusal> {
         (Some(Kind::Float), Value::Float(n)) => in_time(key, *n).map(|_| value),
         (Some(Kind::Float), Value::Int(n)) => in_time(key, *n as f64).map(|_| value),
         (Some(Kind::Int), Value::Int(n)) if *n < 0 && key == "numprocesses" => Err(wrong(key, "0 or more")),
+        (Some(Kind::Int), Value::Int(n)) if key == "ring_bytes" && !(0..=LARGEST_RING).contains(n) => {
+            Err(wrong(key, &format!("a number from 0 to {LARGEST_RING}")))
+        }
         _ => Ok(value),
     }
 }

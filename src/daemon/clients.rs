@@ -4,6 +4,8 @@
 //! that does not read is not read from either, and a subscriber that does not read loses events and is told how
 //! many. All sockets are non-blocking; writing begins at once and goes on when the kernel says so.
 
+mod followers;
+
 use super::client::{Client, UNREAD};
 use super::endpoint::Opened;
 use super::eventloop::Daemon;
@@ -15,6 +17,7 @@ use crate::control::wire::{self, Input};
 use crate::control::{self, Map, protocol, topics};
 use crate::sorted::{Sorted, sort};
 use crate::sys::clock;
+pub use followers::Follows;
 use serde_json::Value as Json;
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsRawFd;
@@ -125,9 +128,17 @@ impl Daemon {
         let alive = self.read_requests(id);
         let Some(client) = self.clients.clients.get_mut(&id) else { return };
         client.broken |= client.flush().is_err();
+        if client.queued() == 0 {
+            client.say_missed();
+            client.broken |= client.flush().is_err();
+        }
         let waits = self.clients.asked.values().any(|asked| asked.from.client == id);
         let Some(client) = self.clients.clients.get(&id) else { return };
-        let done = client.ended && client.queued() == 0 && !waits && client.topics.is_none();
+        let done = client.ended
+            && client.queued() == 0
+            && !waits
+            && client.topics.is_none()
+            && client.follows.is_none();
         let gone = client.broken && !client.can_be_read();
         if !alive || gone || done {
             self.close_client(id);
@@ -137,6 +148,9 @@ impl Daemon {
     fn close_client(&mut self, id: u32) {
         if let Some(client) = self.clients.clients.remove(&id) {
             self.unwatch(client.stream.as_raw_fd());
+            if client.follows.is_some() {
+                self.note_followed();
+            }
         }
         self.clients.asked.retain(|_, asked| asked.from.client != id);
     }
@@ -233,13 +247,14 @@ impl Daemon {
         };
         let line = match request {
             Err(refusal) => protocol::encode_error(&id, refusal.errno, &refusal.reason, time),
-            Ok(Request::Question(question)) => match self.answer(&question) {
-                Ok(map) => protocol::encode_answer(&id, &map, time),
-                Err(refusal) => protocol::encode_error(&id, refusal.errno, &refusal.reason, time),
-            },
+            Ok(Request::Question(question)) => protocol::encode_outcome(&id, self.answer(&question), time),
             Ok(Request::Listen(topics)) => {
                 client.topics = Some(topics);
                 protocol::encode_answer(&id, &Map::new(), time)
+            }
+            Ok(Request::Tail(tail)) => protocol::encode_outcome(&id, self.tail(from.client, &tail), time),
+            Ok(Request::Logs { name, rotate }) => {
+                protocol::encode_outcome(&id, self.tend_logs(name.as_deref(), rotate), time)
             }
             Ok(Request::Order(order)) => return self.take_order(from, id, cast, order),
         };

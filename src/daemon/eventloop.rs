@@ -7,10 +7,11 @@
 //! no end: an idle circus makes no system call.
 
 use super::blueprint::Blueprint;
+use super::budget::Budget;
 use super::clients::Clients;
+use super::compress::Compressor;
 use super::log::Log;
 use super::notify::Notify;
-use super::outputs::Outputs;
 use super::query::Samples;
 use super::sockets::Sockets;
 use super::streams::{PipeId, Progress, Streams, TargetId};
@@ -82,7 +83,6 @@ pub struct Daemon {
     pub(super) notify: Notify,
     pub(super) poll: Poll,
     pub(super) blueprints: Sorted<WatcherId, Blueprint>,
-    pub(super) outputs: Sorted<WatcherId, Outputs>,
     /// The pipes of each process.
     pub(super) pipes: Sorted<Pid, [Option<PipeId>; 2]>,
     /// Watchers with `on_demand` that wait, and the descriptors of their sockets.
@@ -97,6 +97,9 @@ pub struct Daemon {
     pub(super) groups: Sorted<Pid, ()>,
     /// Not all zombies were reaped in the last turn.
     pub(super) more_zombies: bool,
+    pub(super) compressor: Compressor,
+    /// What all log files may take.
+    pub(super) budget: Budget,
     /// What `stats` saw last.
     pub(super) samples: Samples,
     origin: Instant,
@@ -135,6 +138,7 @@ impl Daemon {
     pub fn new(parts: Parts) -> io::Result<Daemon> {
         let poll = Poll::new()?;
         let now = Instant::now();
+        let budget = Budget::new(parts.options.log_max_bytes);
         let daemon = Daemon {
             arbiter: parts.arbiter,
             options: parts.options,
@@ -147,7 +151,6 @@ impl Daemon {
             notify: parts.notify,
             poll,
             blueprints: Sorted::new(),
-            outputs: Sorted::new(),
             pipes: Sorted::new(),
             waiting: Sorted::new(),
             unsettled: Vec::new(),
@@ -155,6 +158,8 @@ impl Daemon {
             ready_pipes: VecDeque::new(),
             groups: Sorted::new(),
             more_zombies: false,
+            compressor: Compressor::default(),
+            budget,
             samples: Samples::new(),
             origin: now,
             now,
@@ -227,6 +232,7 @@ impl Daemon {
             self.now = Instant::now();
             self.turn(&events);
         }
+        self.stop_compressing();
         self.streams.finish(self.now, &mut self.log);
         self.clients.flush_all();
     }
@@ -259,7 +265,12 @@ impl Daemon {
             match source {
                 Source::Signals => self.take_signals(),
                 Source::Listener => self.clients.listeners.accept_more(id),
-                Source::Pipe => self.pipe_ready(PipeId(id)),
+                Source::Pipe => {
+                    if event.is_read_closed() {
+                        self.streams.hung_up(PipeId(id));
+                    }
+                    self.pipe_ready(PipeId(id));
+                }
                 Source::Target => self.target_writable(TargetId(id)),
                 Source::Client => clients.push((id, event.is_write_closed() || event.is_error())),
                 Source::Log => self.log_writable(),
@@ -273,6 +284,7 @@ impl Daemon {
         self.read_pipes();
         self.serve_clients(&clients);
         self.do_what_is_due();
+        self.tend_files();
         self.tell_manager();
         self.watch_stalled();
     }
@@ -303,7 +315,9 @@ impl Daemon {
         for _ in 0..self.ready_pipes.len() {
             let Some(id) = self.ready_pipes.pop_front() else { break };
             let pid = self.streams.pid(id);
-            match (self.streams.read(id, PIPE_BUDGET, self.now, &mut self.log), pid) {
+            let progress = self.streams.read(id, PIPE_BUDGET, self.now, &mut self.log);
+            self.tell_followers();
+            match (progress, pid) {
                 (Progress::More, _) => self.pipe_ready(id),
                 (Progress::Closed, Some(pid)) => self.forget_pipe(pid, id),
                 (Progress::Drained | Progress::Closed, _) => {}

@@ -1,11 +1,12 @@
 //! circus's own log: `2026-11-23 06:51:09 circus[18870] [INFO] Starting master on pid 18870`.
 //!
-//! It goes to the standard error output or to a file, by the same [`Outlet`] as the output of processes, or to a
-//! syslog daemon: a reader that is slow and a disk that is full never hold circus up. There is one log, handed around
-//! as `&mut Log`.
+//! It goes to the standard error output, to a file or to a syslog daemon, by the same [`Outlet`] as the output of
+//! processes: a reader that is slow and a disk that is full never hold circus up. There is one log, handed around as
+//! `&mut Log`.
 
+use super::sockets::resolve;
 use super::streams::outlet::{Outlet, Place};
-use super::syslog::Syslog;
+use super::streams::syslog::Address;
 pub use crate::arbiter::Level;
 use crate::config::{syslog, text};
 use crate::sorted::Sorted;
@@ -15,7 +16,7 @@ use std::fmt::{self, Write};
 use std::os::fd::{AsFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// The most causes that are remembered at once.
@@ -24,19 +25,15 @@ const MOST_CAUSES: usize = 1000;
 /// circus's own log.
 pub struct Log {
     level: Level,
-    sink: Sink,
+    outlet: Outlet,
+    /// Of the syslog daemon that it goes to.
+    facility: Option<u8>,
     /// The file was moved away, and none could be opened in its place.
     astray: bool,
     /// Causes that last, with how often they came again.
     causes: Sorted<String, u64>,
     /// The event loop has been told to watch the descriptor for room.
     watched: bool,
-}
-
-/// Where messages go.
-enum Sink {
-    Outlet(Box<Outlet>),
-    Syslog(Box<Syslog>),
 }
 
 impl Log {
@@ -50,8 +47,9 @@ impl Log {
             None | Some("" | "-" | "stdout") => stderr()?,
             Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => stderr()?,
             Some(url) if syslog::is_url(url) => {
-                let syslog = Syslog::open(url).map_err(|why| format!("{url}: {why}"))?;
-                return Ok(Self::into(Sink::Syslog(Box::new(syslog)), level));
+                let (address, facility) = daemon(url).map_err(|why| format!("{url}: {why}"))?;
+                let outlet = Outlet::syslog(&address);
+                return Ok(Log { facility: Some(facility), ..Self::to(outlet, level) });
             }
             Some(path) => {
                 let bytes = text::to_bytes(path);
@@ -63,19 +61,7 @@ impl Log {
 
     /// A log that writes to this outlet.
     pub fn to(outlet: Outlet, level: Level) -> Self {
-        Self::into(Sink::Outlet(Box::new(outlet)), level)
-    }
-
-    fn into(sink: Sink, level: Level) -> Self {
-        Log { level, sink, astray: false, causes: Sorted::new(), watched: false }
-    }
-
-    /// The file or the standard error output.
-    fn outlet(&mut self) -> Option<&mut Outlet> {
-        match &mut self.sink {
-            Sink::Outlet(outlet) => Some(outlet),
-            Sink::Syslog(_) => None,
-        }
+        Log { level, outlet, facility: None, astray: false, causes: Sorted::new(), watched: false }
     }
 
     /// The level from which messages are written.
@@ -148,20 +134,30 @@ impl Log {
     }
 
     /// Opens the file of the log again, after somebody has moved it away.
-    pub fn reopen(&mut self) {
+    ///
+    /// # Errors
+    /// A sentence that says why it cannot be opened, which is logged too.
+    pub fn reopen(&mut self) -> Result<(), String> {
         let now = Instant::now();
-        if let Some(outlet) = self.outlet() {
-            outlet.reopen(now);
-        }
+        let reopened = self.outlet.reopen(now);
         self.say_notices(now);
+        reopened
+    }
+
+    /// The file of the log and its size, if it is one.
+    pub fn file(&mut self) -> Option<(PathBuf, u64)> {
+        let Place::Path(path) = self.outlet.place().clone() else { return None };
+        Some((path, self.outlet.file()?.size()))
+    }
+
+    /// Finds out how large its file is.
+    pub fn measure(&mut self) {
+        self.outlet.file().into_iter().for_each(super::streams::file::FileStream::measure);
     }
 
     /// The descriptor on which room is waited for, if messages wait for a reader.
     pub fn wants_write(&self) -> Option<RawFd> {
-        match &self.sink {
-            Sink::Outlet(outlet) => outlet.wants_write(),
-            Sink::Syslog(_) => None,
-        }
+        self.outlet.wants_write()
     }
 
     /// The same descriptor, when it began to be waited for since the last call: it is to be registered for writing.
@@ -173,69 +169,83 @@ impl Log {
 
     /// When writing is to be tried again.
     pub fn next_retry(&self) -> Option<Instant> {
-        match &self.sink {
-            Sink::Outlet(outlet) => outlet.next_retry(),
-            Sink::Syslog(_) => None,
-        }
+        self.outlet.next_retry()
     }
 
     /// Tries to write what waits: at any event of the descriptor, at [`Self::next_retry`], and before the end.
     pub fn flush(&mut self, now: Instant) {
-        if let Some(outlet) = self.outlet() {
-            outlet.flush(now);
-        }
+        self.outlet.flush(now);
         self.say_notices(now);
         // It is not watched any more, and must be when messages wait again, be it in the same turn.
-        self.watched &= self.wants_write().is_some();
+        self.watched &= self.outlet.wants_write().is_some();
     }
 
     /// What happened to the log itself is told by the log, as far as it can be: that it lost messages, and that it
     /// could not be reopened.
     fn say_notices(&mut self, now: Instant) {
-        let notices = self.outlet().map(Outlet::take_notices).unwrap_or_default();
-        for notice in notices {
+        for notice in self.outlet.take_notices() {
             self.write(notice.level, format_args!("log: {}", notice.text), now);
         }
     }
 
     fn write(&mut self, level: Level, message: fmt::Arguments<'_>, now: Instant) {
         let time = |format| clock::strftime(format, clock::realtime() as i64);
-        let mut line = format!("circus[{}] [{}] ", std::process::id(), level.name());
+        let mut line = match self.facility {
+            None => time("%Y-%m-%d %H:%M:%S"),
+            Some(facility) => format!("<{}>{}", facility * 8 + severity(level), time("%b %d %H:%M:%S")),
+        };
+        line += &format!(" circus[{}] [{}] ", std::process::id(), level.name());
         // Writing to a string cannot fail.
         let _ = write!(Escaped(&mut line), "{message}");
+        line.push('\n');
         self.follow(now);
-        match &mut self.sink {
-            Sink::Syslog(syslog) => syslog.send(level, &time("%b %d %H:%M:%S"), &line),
-            Sink::Outlet(outlet) => {
-                line = format!("{} {line}\n", time("%Y-%m-%d %H:%M:%S"));
-                outlet.write(line.as_bytes(), now);
-            }
-        }
+        self.outlet.write(line.as_bytes(), now);
     }
 
     /// Opens the file anew if somebody has moved it away, as Circus does. Messages are rare, so each one looks.
     fn follow(&mut self, now: Instant) {
-        let astray = self.astray;
-        let Some(outlet) = self.outlet() else { return };
         // What could not be opened yet is tried again by the outlet itself.
-        if outlet.file().is_none_or(|file| file.id().is_none()) || is_in_place(outlet) {
+        if self.outlet.file().is_none_or(|file| file.id().is_none()) || self.is_in_place() {
             self.astray = false;
             return;
         }
-        outlet.reopen(now);
-        let found = is_in_place(outlet);
-        if astray {
-            // Said before.
-            outlet.take_notices();
+        // Why that did not work is a notice, which is said once.
+        let failed = self.outlet.reopen(now).is_err();
+        if failed && self.astray {
+            self.outlet.take_notices();
         }
-        self.astray = !found;
+        self.astray = failed;
+    }
+
+    /// Whether the file that is written to is the one at its path.
+    fn is_in_place(&self) -> bool {
+        let Place::Path(path) = self.outlet.place() else { return true };
+        std::fs::metadata(path).is_ok_and(|found| self.outlet.is_file((found.dev(), found.ino())))
     }
 }
 
-/// Whether the file that is written to is the one at its path.
-fn is_in_place(outlet: &Outlet) -> bool {
-    let Place::Path(path) = outlet.place() else { return true };
-    std::fs::metadata(path).is_ok_and(|found| outlet.is_file((found.dev(), found.ino())))
+/// The syslog daemon that an address means, and the facility. The name of a host is looked up now, and never again.
+fn daemon(url: &str) -> Result<(Address, u8), String> {
+    let found = syslog::parse(url)?;
+    let address = match found.place {
+        syslog::Place::Path(path) => Address::Path(OsStr::from_bytes(&text::to_bytes(path)).into()),
+        syslog::Place::Host(host, port) => {
+            let ip = resolve(host, false).or_else(|why| resolve(host, true).map_err(|_| why))?;
+            Address::Udp((ip, port).into())
+        }
+    };
+    Ok((address, found.facility))
+}
+
+/// The severity that syslog has for a level.
+fn severity(level: Level) -> u8 {
+    match level {
+        Level::Debug => 7,
+        Level::Info => 6,
+        Level::Warning => 4,
+        Level::Error => 3,
+        Level::Critical => 2,
+    }
 }
 
 fn stderr() -> Result<Outlet, String> {

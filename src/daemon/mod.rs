@@ -8,8 +8,10 @@
 //! other end. `init` stands beside all that: the init of one command.
 
 mod blueprint;
+mod budget;
 mod client;
 mod clients;
+mod compress;
 mod demand;
 mod endpoint;
 mod eventloop;
@@ -17,6 +19,7 @@ pub mod files;
 pub mod init;
 mod listeners;
 pub mod log;
+mod logs;
 mod matching;
 mod notify;
 mod outputs;
@@ -30,4 +33,3 @@ mod reaper;
 mod sockets;
 pub mod start;
 pub mod streams;
-mod syslog;

@@ -1,7 +1,6 @@
 //! What the daemon does for each of the arbiter's actions, and for each signal that it gets.
 
 use super::eventloop::Daemon;
-use super::log::Level;
 use crate::arbiter::{Action, Event, Pid, Published, Whom};
 use crate::config::signals;
 use crate::sys::{self, signal};
@@ -111,12 +110,5 @@ impl Daemon {
                 _ => {} // SIGUSR2 is reserved, SIGWINCH means nothing here
             }
         }
-    }
-
-    /// SIGUSR1: somebody has moved log files away.
-    fn reopen_logs(&mut self) {
-        self.log.reopen();
-        self.streams.reopen_all(self.now, &mut self.log);
-        self.log.log(Level::Info, format_args!("log files reopened"));
     }
 }

@@ -217,15 +217,6 @@ pub fn pending_bytes(fd: RawFd) -> io::Result<usize> {
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
-/// A socket of this type connected to an address, non-blocking and CLOEXEC. `WouldBlock` if that cannot be at once.
-pub fn connect(address: &Address, kind: Kind) -> io::Result<OwnedFd> {
-    let raw = RawAddress::new(address)?;
-    let fd = new_socket(address.family(), kind.number() | libc::SOCK_NONBLOCK, 0)?;
-    // SAFETY: the pointer and the length are those of one address.
-    cvt(unsafe { libc::connect(fd.as_raw_fd(), raw.as_ptr(), raw.length()) })?;
-    Ok(fd)
-}
-
 /// The same descriptor under a number that is at least `min`. It is CLOEXEC.
 pub fn move_up(fd: OwnedFd, min: RawFd) -> io::Result<OwnedFd> {
     if fd.as_raw_fd() >= min {
@@ -258,9 +249,11 @@ pub fn path_state(path: &Path) -> io::Result<PathState> {
         Ok(file) if !file.file_type().is_socket() => return Ok(PathState::NotASocket),
         Ok(_) => {}
     }
-    match connect(&Address::Unix(path.to_owned()), Kind::Stream)
-        .map_err(|error| (error.raw_os_error(), error))
-    {
+    let address = RawAddress::new(&Address::Unix(path.to_owned()))?;
+    let fd = new_socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_NONBLOCK, 0)?;
+    // SAFETY: the pointer and the length are those of one address.
+    let connected = cvt(unsafe { libc::connect(fd.as_raw_fd(), address.as_ptr(), address.length()) });
+    match connected.map_err(|error| (error.raw_os_error(), error)) {
         Ok(_) => Ok(PathState::InUse),
         Err((Some(libc::ECONNREFUSED), _)) => Ok(PathState::Stale),
         // A full queue, or a socket of another type: alive either way.

@@ -1,7 +1,9 @@
 //! The completion for bash.
 
 use super::Facts;
-use super::facts::{Argument, Opt, WORDS, Word, argument, flags_of, grouped, keys, places, signal_names};
+use super::facts::{
+    Argument, Opt, WORDS, Word, argument, fixed, flags_of, grouped, keys, places, signal_names,
+};
 use circus::control::commands::COMMANDS;
 
 const HEAD: &str = r#"# bash completion for circus, circusd and circusctl. Made by tests/completions.rs from the tables of commands and
@@ -137,6 +139,9 @@ pub fn script(facts: &Facts) -> String {
         };
         let places: Vec<String> = places(kind).iter().map(|place| format!("'{place}'")).collect();
         text += &format!("    {}) {does} ;;\n", places.join(" | "));
+    }
+    for (place, words) in fixed() {
+        text += &format!("    '{place}') _circus_words {} ;;\n", words.join(" "));
     }
     text += "    esac\n}\n\n# The value of an option that is set.\n_circus_value() {\n    case $prev in\n";
     for (keys, words) in grouped() {

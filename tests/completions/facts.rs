@@ -145,3 +145,14 @@ pub fn grouped() -> Vec<(Vec<&'static str>, Vec<&'static str>)> {
     }
     groups
 }
+
+/// `COMMAND PLACE` of every place where one of a few words stands, with these: those of the usage `rotate|reopen`.
+pub fn fixed() -> Vec<(String, Vec<&'static str>)> {
+    let mut fixed = Vec::new();
+    for command in COMMANDS {
+        for place in (0..PLACES).filter(|place| command.word(*place).contains('|')) {
+            fixed.push((format!("{} {place}", command.name), command.word(place).split('|').collect()));
+        }
+    }
+    fixed
+}

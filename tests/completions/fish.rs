@@ -1,7 +1,9 @@
 //! The completion for fish.
 
 use super::Facts;
-use super::facts::{Argument, Opt, WORDS, Word, argument, flags_of, grouped, keys, places, signal_names};
+use super::facts::{
+    Argument, Opt, WORDS, Word, argument, fixed, flags_of, grouped, keys, places, signal_names,
+};
 use circus::control::commands::COMMANDS;
 
 const HEAD: &str = r#"# fish completion for circus, circusd and circusctl. Made by tests/completions.rs from the tables of commands and
@@ -140,6 +142,10 @@ pub fn script(facts: &Facts) -> String {
                 at(&format!("\"__circus_word {}\"", places.join(" "))),
                 quoted(&words)
             );
+        }
+        for (place, words) in fixed() {
+            text +=
+                &format!("{} -a {}\n", at(&format!("\"__circus_word '{place}'\"")), quoted(&words.join(" ")));
         }
         let places: Vec<String> = places(Word::Value).iter().map(|place| format!("'{place}'")).collect();
         for (keys, words) in grouped() {

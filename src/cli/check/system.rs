@@ -6,8 +6,8 @@
 use crate::config::include::{join, tidy};
 use crate::config::ini::shorten;
 use crate::config::{
-    Config, Files, Finding, Names, Origins, PluginConfig, PluginKind, Severity, SocketConfig, StreamKind,
-    WatcherConfig, plugin, words,
+    Config, Files, Finding, Names, Origins, PluginConfig, PluginKind, Severity, SocketConfig, WatcherConfig,
+    plugin, words,
 };
 use crate::sorted::Sorted;
 use std::io::ErrorKind;
@@ -77,10 +77,7 @@ impl<'a> System<'a> {
         for (which, stream) in
             [("stdout_stream", &watcher.stdout_stream), ("stderr_stream", &watcher.stderr_stream)]
         {
-            let Some(stream) = stream.as_ref().filter(|stream| stream.kind() == StreamKind::File) else {
-                continue;
-            };
-            if let Some(path) = &stream.options.filename {
+            if let Some(path) = stream.as_ref().and_then(|stream| stream.file()) {
                 self.parent((origins, &format!("{which}.filename")), path);
             }
         }

@@ -156,7 +156,12 @@ fn of_command(command: &'static Command, arg: &str, behind: &CliArgs) -> Option<
 
 /// The option that `arg` means: its name, or, unless `exact`, the beginning of one name only.
 fn lookup(flags: &'static [Flag], arg: &str, exact: bool) -> Option<&'static Flag> {
-    let typed = if arg == "-h" { "help" } else { arg.strip_prefix("--")? };
+    let typed = match arg {
+        "-h" => "help",
+        "-n" => "lines",
+        "-f" => "follow",
+        _ => arg.strip_prefix("--")?,
+    };
     let typed = typed.split_once('=').map_or(typed, |(name, _)| name);
     let mut close = flags.iter().filter(|flag| flag.name.starts_with(typed));
     match flags.iter().find(|flag| flag.name == typed) {
@@ -223,6 +228,9 @@ mod tests {
 
     #[test]
     fn words_of_programs_and_values_are_left_alone() {
+        let tail = run("tail web -n 5 -f");
+        assert!(tail.args.value("lines") == Some("5") && tail.args.has("follow"));
+        assert_eq!(line("list -f").unwrap_err(), "unrecognized arguments: -f");
         let add = run("add --start web prog --json -x --startle --waiting");
         assert_eq!(add.args.words, ["web", "prog", "--json", "-x", "--startle"]);
         assert!(add.args.has("start") && add.args.has("waiting") && !add.options.json);

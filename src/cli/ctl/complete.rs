@@ -82,6 +82,7 @@ fn values(
         "KEY" => keys(command.name == "set", offer),
         "VALUE" => of_key(before.last().map_or("", String::as_str), offer),
         "SIGNAL" | "PID" if command.usage.ends_with("SIGNAL") => signals(offer),
+        choice if choice.contains('|') => choice.split('|').for_each(offer),
         _ => {}
     }
 }
@@ -172,6 +173,8 @@ mod tests {
             ("signal web TE", "TERM"),
             ("signal web 12 TE", "TERM"),
             ("kill web --signum HU", "HUP"),
+            ("logs r", "rotate reopen"),
+            ("logs rotate w", "web worker"),
             ("add ", ""),
             ("frob ", ""),
             ("numwatchers ", ""),

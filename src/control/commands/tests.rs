@@ -54,8 +54,8 @@ fn some(text: &str) -> Option<String> {
 
 #[test]
 fn the_table_has_every_command_of_circus() {
-    let circus = "add decr dstats get globaloptions incr kill list listen listsockets numprocesses numwatchers \
-                  options quit reload restart rm set signal start stats status stop";
+    let circus = "add decr dstats get globaloptions incr kill list listen listsockets logs numprocesses \
+                  numwatchers options quit reload restart rm set signal start stats status stop tail";
     let ours: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
     assert_eq!(ours.join(" "), circus);
     for command in COMMANDS {

@@ -129,7 +129,7 @@ fn a_file_is_appended_to_and_opened_again() {
     let mut log = Log::open(path.to_str(), Level::Info).unwrap();
     log.info(format_args!("one"));
     std::fs::rename(&path, &moved).unwrap();
-    log.reopen();
+    log.reopen().unwrap();
     let text = |path| std::fs::read_to_string(path).unwrap();
     assert_eq!((text(&moved).lines().count(), text(&path).as_str()), (2, ""));
     log.info(format_args!("two"));
@@ -151,8 +151,8 @@ fn a_full_disk_is_tried_again_at_a_date() {
 #[test]
 fn the_standard_error_output_has_many_names() {
     for name in [None, Some("-"), Some("stdout"), Some("/dev/stderr")] {
-        let mut log = Log::open(name, Level::Info).unwrap();
-        assert_eq!(*log.outlet().unwrap().place(), Place::Stderr);
+        let log = Log::open(name, Level::Info).unwrap();
+        assert_eq!(*log.outlet.place(), Place::Stderr);
     }
 }
 
@@ -185,4 +185,31 @@ fn a_file_that_is_moved_away_is_followed_by_the_next_message() {
     log.info(format_args!("5"));
     assert_eq!(ends(&path, "5"), 1);
     std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn a_syslog_daemon_gets_each_message_with_its_severity() {
+    let path = std::env::temp_dir().join(format!("circus-log-syslog-{}", std::process::id()));
+    let url = format!("syslog://{}?local7", path.display());
+    let mut log = Log::open(Some(&url), Level::Debug).unwrap();
+    // A daemon that is not there yet misses nothing.
+    log.info(format_args!("early"));
+    let daemon = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    daemon.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    log.flush(Instant::now());
+    log.debug(format_args!("d"));
+    log.critical(format_args!("c"));
+    let mut messages = Vec::new();
+    while messages.last().is_none_or(|last: &String| !last.ends_with("] c")) {
+        let mut room = [0; 1000];
+        let length = daemon.recv(&mut room).unwrap();
+        messages.push(String::from_utf8_lossy(&room[..length]).into_owned());
+    }
+    let pid = std::process::id();
+    for (number, end) in [(190, "[INFO] early"), (191, "[DEBUG] d"), (186, "[CRITICAL] c")] {
+        let (begins, ends) = (format!("<{number}>"), format!(" circus[{pid}] {end}"));
+        let fits = |message: &&String| message.starts_with(&begins) && message.ends_with(&ends);
+        assert_eq!(messages.iter().filter(fits).count(), 1, "{messages:?}");
+    }
+    std::fs::remove_file(&path).unwrap();
 }

@@ -393,6 +393,8 @@ impl Arbiter {
         watcher.reconcile(&mut ctx);
         if hurried {
             watcher.hurry(&mut ctx);
+            // hooks that were waited for are over
+            watcher.reconcile(&mut ctx);
         }
         let done = ctx.done;
         let status = watcher.status;

@@ -112,10 +112,10 @@ impl Watcher {
         }
         let pids: Sorted<Pid, ()> =
             old.iter().filter_map(|wid| self.processes.get(wid)).map(|p| (p.pid, ())).collect();
-        if pids.is_empty() {
-            return self.end_reload(ctx); // nothing that will happen could end it later
+        match pids.is_empty() {
+            true => self.end_reload(ctx),
+            false => self.reload = Some(Reload::Draining { old: pids }),
         }
-        self.reload = Some(Reload::Draining { old: pids });
     }
 
     fn step_one_by_one(&mut self, mut queue: VecDeque<Pid>, current: Option<Pid>, ctx: &mut Ctx) {

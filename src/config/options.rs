@@ -118,7 +118,7 @@ section! {
     "warmup_delay" => warmup_delay: f64 = 0.0, Kind::Float, Global, Stored, Works, "seconds between the starts of two watchers";
     "umask" => umask: Option<i64> = None, Kind::Octal, Global, Reload, Works, "the umask of circus and of its processes, octal";
     "loglevel" => loglevel: Maybe = None, LEVELS, Global, Stored, Works, "debug, info, warning, error or critical";
-    "logoutput" => logoutput: Maybe = None, Kind::Text, Global, Stored, Works, "a file, or - for the standard error output";
+    "logoutput" => logoutput: Maybe = None, Kind::Text, Global, Stored, Works, "a file, syslog:///PATH?FACILITY, syslog://HOST:PORT?FACILITY, or - for the standard error output";
     "pidfile" => pidfile: Maybe = None, Kind::Text, Global, Fixed, Works, "a file that holds the pid of circus while it runs";
     "include" => include: Maybe = None, Kind::Text, Global, Stored, Works, "more files to read, by path or pattern";
     "include_dir" => include_dir: Maybe = None, Kind::Text, Global, Stored, Works, "directories whose *.ini files are read too";
@@ -202,7 +202,7 @@ section! {
     "capabilities" => capabilities: Maybe = None, Kind::Text, Global, Fixed, Pending, "the capabilities that the processes keep";
     "clear_groups" => clear_groups: Option<bool> = None, Kind::Bool, Global, Fixed, Pending, "drop supplementary groups";
     "sandbox" => sandbox: Maybe = None, Kind::Text, Global, Fixed, Pending, "what the processes may see of the file system";
-    "hook_timeout" => hook_timeout: f64 = 30.0, Kind::Float, Global, Fixed, Pending, "how long a hook may take, in seconds";
+    "hook_timeout" => hook_timeout: f64 = 30.0, Kind::Float, Global, Stored, Works, "how long a hook may take, in seconds";
     "ring_bytes" => ring_bytes: i64 = 16_384, Kind::Int, Global, Stored, Works, "how many bytes of the newest output to keep in memory, at most 1048576";
     "check_flapping" => check_flapping: Option<bool> = None, Kind::Bool, Global, Fixed, Quiet, "a relic; Circus stores it and does nothing";
     "prereload_fn" => prereload_fn: Maybe = None, Kind::Text, Never, Fixed, Useless("it names a Python function, and Circus itself breaks on it"), "a Python function called before a reload";
@@ -239,8 +239,8 @@ section! {
     "utc" => utc: Option<bool> = None, Kind::Bool, Watcher, Stored, Works, "TimedRotatingFileStream goes by UTC instead of local time";
     "prefix" => prefix: Maybe = None, Kind::Text, Watcher, Stored, Works, "begin each line with this and a blank; $(circus.watcher) and $(circus.wid) in it tell who speaks";
     "address" => address: Maybe = None, Kind::Text, Watcher, Stored, Works, "where SyslogStream sends: the path of a socket, or HOST:PORT for UDP; /dev/log unless set";
-    "facility" => facility: String = "daemon".into(), FACILITIES, Watcher, Stored, Works, "the facility of SyslogStream's messages, such as user, daemon or local0 to local7";
-    "severity" => severity: String = "info".into(), SEVERITIES, Watcher, Stored, Works, "the severity of SyslogStream's messages";
+    "facility" => facility: Maybe = None, FACILITIES, Watcher, Stored, Works, "the facility of SyslogStream's messages, such as user or local0 to local7; daemon unless set";
+    "severity" => severity: Maybe = None, SEVERITIES, Watcher, Stored, Works, "the severity of SyslogStream's messages, emerg to debug; info unless set";
     "tag" => tag: Maybe = None, Kind::Text, Watcher, Stored, Works, "what SyslogStream calls the program; the name of the watcher unless set";
     "compress" => compress: Maybe = None, Kind::Choice(&["gzip", "none"]), Watcher, Stored, Works, "compress rotated files by running gzip";
     "refresh_time" => refresh_time: Maybe = None, Kind::Text, Watcher, Stored, Quiet, "a relic of old versions of Circus";
@@ -340,7 +340,7 @@ pub static FAMILIES: &[Family] = &[
     },
     Family {
         prefix: "hooks.",
-        built: Pending,
+        built: Works,
         live: Stored,
         help: "a program to ask or tell: COMMAND[, true to ignore its failures]",
     },

@@ -36,7 +36,7 @@ struct Fresh {
 impl Daemon {
     /// Reads and checks the configuration, and uses it if it can be used. The arbiter gets the watchers, or the reason.
     pub(super) fn read_again(&mut self, reading: Reading) {
-        let found = match self.prepare() {
+        let found = match self.read_and_open() {
             Ok(fresh) => {
                 self.notify.reloading("applying another configuration");
                 Ok(Box::new(self.take(fresh)))
@@ -58,7 +58,7 @@ impl Daemon {
     }
 
     /// Everything that may fail.
-    fn prepare(&self) -> Result<Fresh, Vec<String>> {
+    fn read_and_open(&self) -> Result<Fresh, Vec<String>> {
         let loaded = load(&self.command_line.config, &Regular, &start::environ(), &self.cwd);
         let Some(mut config) = loaded.config else {
             let fatal = loaded.findings.iter().filter(|finding| finding.severity == Severity::Fatal);
@@ -75,8 +75,8 @@ impl Daemon {
         }
         endpoint::check(&config.circus).map_err(|why| vec![why])?;
         let moves = config.circus.logoutput != self.options.logoutput && !self.command_line.has("logoutput");
-        let log = moves.then(|| start::open_log(&self.command_line, &config.circus)).transpose();
-        let log = log.map_err(|why| vec![why])?;
+        let log = moves.then(|| start::open_log(&self.command_line, &config.circus, false)).transpose();
+        let log = log.map_err(|failure| vec![failure.message])?;
         let mut findings = loaded.findings;
         findings.extend(check(&config));
         let sockets = self.sockets.prepare(std::mem::take(&mut config.sockets)).map_err(|why| vec![why])?;

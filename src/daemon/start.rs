@@ -14,7 +14,7 @@ use super::sockets::Sockets;
 use crate::arbiter::{Arbiter, Level};
 use crate::config::check::check;
 use crate::config::load::load;
-use crate::config::{CircusOptions, Config, Finding, Names, Origins, Severity, WatcherConfig, text};
+use crate::config::{CircusOptions, Config, Finding, Names, Origins, Severity, WatcherConfig, syslog, text};
 use crate::sys::child::Spawner;
 use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
@@ -37,6 +37,8 @@ pub struct Options {
     pub log_level: Option<Level>,
     /// Where the log goes; else where the file says, else to the standard error output.
     pub log_output: Option<String>,
+    /// A configuration of Python's logging was given.
+    pub logger_config: bool,
     /// The pid file; else that of the configuration.
     pub pidfile: Option<String>,
     /// Go into the background.
@@ -56,9 +58,9 @@ impl Options {
 }
 
 /// Why circus could not start.
-struct Failure {
+pub(super) struct Failure {
     code: u8,
-    message: String,
+    pub(super) message: String,
 }
 
 fn system(message: String) -> Failure {
@@ -149,7 +151,7 @@ fn start(
     findings: &[Finding],
     cwd: String,
 ) -> Result<(Daemon, Option<PidFile>), Failure> {
-    let mut log = open_log(options, &config.circus).map_err(system)?;
+    let mut log = open_log(options, &config.circus, true)?;
     let umask = config.circus.umask.and_then(|mask| u32::try_from(mask).ok());
     let first_umask = umask.map(process::set_umask);
     let pidfile = options.pidfile.as_deref().or(config.circus.pidfile.as_deref());
@@ -224,19 +226,23 @@ pub(super) fn log_level(options: &Options, circus: &CircusOptions) -> Level {
     options.log_level.or(configured).unwrap_or(Level::Info)
 }
 
-/// Opens the log.
+/// Opens the log. `may_wait`: the name of a host may be looked up.
 ///
 /// # Errors
-/// A sentence that says why that cannot be.
-pub(super) fn open_log(options: &Options, circus: &CircusOptions) -> Result<Log, String> {
+/// Why that cannot be.
+pub(super) fn open_log(options: &Options, circus: &CircusOptions, may_wait: bool) -> Result<Log, Failure> {
     let level = log_level(options, circus);
     let output = options.log_output.as_deref().or(circus.logoutput.as_deref());
-    let syslog = output.filter(|output| output.starts_with("syslog://"));
-    let output = output.filter(|_| syslog.is_none());
-    let mut log = Log::open(output, level).map_err(|why| format!("log output: {why}"))?;
-    if let Some(url) = syslog {
+    if let Some(Err(why)) = output.filter(|output| syslog::is_url(output)).map(syslog::parse) {
+        return Err(Failure {
+            code: USER,
+            message: format!("log output {}: {why}", output.unwrap_or_default()),
+        });
+    }
+    let mut log = Log::open(output, level, may_wait).map_err(|why| system(format!("log output: {why}")))?;
+    if options.logger_config {
         log.warning(format_args!(
-            "log output {url}: syslog is not built yet; the log goes to the standard error output"
+            "--logger-config configures Python's logging and has no effect; use --log-level and --log-output"
         ));
     }
     Ok(log)

@@ -173,7 +173,7 @@ impl Arbiter {
     ) -> Option<(WatcherId, Step)> {
         let watcher = self.watchers.get_mut(&id)?;
         let old = watcher.loaded.clone().unwrap_or_else(|| watcher.config.clone());
-        if *old == new {
+        if old.says_the_same(&new) {
             watcher.loaded = Some(old);
             return None;
         }
@@ -242,11 +242,12 @@ impl Arbiter {
 
 impl Watcher {
     /// Takes over what its files say otherwise than before: which keys, and what is to be done.
-    fn take_over(&mut self, old: &WatcherConfig, new: WatcherConfig) -> (Vec<Change>, Step) {
+    fn take_over(&mut self, old: &Rc<WatcherConfig>, new: WatcherConfig) -> (Vec<Change>, Step) {
         let new = Rc::new(new);
         let before = streams(&self.config);
+        let nothing_was_set = Rc::ptr_eq(&self.config, old);
         let changes = Rc::make_mut(&mut self.config).take_over(old, &new);
-        if self.config == new {
+        if nothing_was_set {
             self.config = new.clone(); // one of the two is enough
         }
         let has = |live| changes.iter().any(|change| change.live == live);

@@ -7,6 +7,7 @@
 //! no end: an idle circus makes no system call.
 
 use super::blueprint::Blueprint;
+use super::cgroup::Cgroups;
 use super::budget::Budget;
 use super::clients::Clients;
 use super::compress::Compressor;
@@ -83,6 +84,7 @@ pub struct Daemon {
     pub(super) notify: Notify,
     pub(super) poll: Poll,
     pub(super) blueprints: Sorted<WatcherId, Blueprint>,
+    pub(super) cgroups: Cgroups,
     /// The pipes of each process.
     pub(super) pipes: Sorted<Pid, [Option<PipeId>; 2]>,
     /// Watchers with `on_demand` that wait, and the descriptors of their sockets.
@@ -151,6 +153,7 @@ impl Daemon {
             notify: parts.notify,
             poll,
             blueprints: Sorted::new(),
+            cgroups: Cgroups::default(),
             pipes: Sorted::new(),
             waiting: Sorted::new(),
             unsettled: Vec::new(),

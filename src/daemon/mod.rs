@@ -3,12 +3,13 @@
 //!
 //! `start` goes from the command line to a daemon that is ready; whatever cannot be had ends the program there.
 //! `eventloop` waits and hands out; `perform` does what the arbiter decides, `reaper` takes in the dead,
-//! `blueprint` and `outputs` make children, `demand` waits for the sockets of watchers that start on demand, `streams`
+//! `blueprint`, `outputs` and `cgroup` make children, `demand` waits for the sockets of watchers that start on demand, `streams`
 //! passes their output on, `listeners`, `clients` and `query` answer the control socket, `plugins` are processes at its
 //! other end. `init` stands beside all that: the init of one command.
 
 mod blueprint;
 mod budget;
+mod cgroup;
 mod client;
 mod clients;
 mod compress;

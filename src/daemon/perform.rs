@@ -86,6 +86,7 @@ impl Daemon {
             && let Some(id) = self.arbiter.find(watcher).map(|watcher| watcher.id)
         {
             self.close_outputs(id);
+            self.cgroups.leave(id);
             self.unsettled.push(id);
         }
         self.tell_subscribers(watcher, what);

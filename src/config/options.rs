@@ -201,7 +201,7 @@ section! {
     "capabilities" => capabilities: Maybe = None, Kind::Text, Global, Reload, Works, "the only capabilities that the processes can have, by name, for any user; or none";
     "clear_groups" => clear_groups: Option<bool> = None, Kind::Bool, Global, Reload, Works, "True: no supplementary groups at all; False: keep those of circus where gid stands alone";
     "sandbox" => sandbox: Maybe = None, Kind::Text, Watcher, Reload, Works, "read-only: the processes can write to no file system but below the paths that follow";
-    "hook_timeout" => hook_timeout: f64 = 30.0, Kind::Float, Global, Fixed, Pending, "how long a hook may take, in seconds";
+    "hook_timeout" => hook_timeout: f64 = 30.0, Kind::Float, Global, Stored, Works, "how long a hook may take, in seconds";
     "ring_bytes" => ring_bytes: i64 = 16_384, Kind::Int, Global, Stored, Works, "how many bytes of the newest output to keep in memory, at most 1048576";
     "check_flapping" => check_flapping: Option<bool> = None, Kind::Bool, Global, Fixed, Quiet, "a relic; Circus stores it and does nothing";
     "prereload_fn" => prereload_fn: Maybe = None, Kind::Text, Never, Fixed, Useless("it names a Python function, and Circus itself breaks on it"), "a Python function called before a reload";
@@ -339,7 +339,7 @@ pub static FAMILIES: &[Family] = &[
     },
     Family {
         prefix: "hooks.",
-        built: Pending,
+        built: Works,
         live: Stored,
         help: "a program to ask or tell: COMMAND[, true to ignore its failures]",
     },

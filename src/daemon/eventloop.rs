@@ -11,11 +11,15 @@ use super::cgroup::Cgroups;
 use super::budget::Budget;
 use super::clients::Clients;
 use super::compress::Compressor;
+use super::helpers::Helpers;
+use super::hooks::Extended;
 use super::log::Log;
 use super::notify::Notify;
 use super::query::Samples;
 use super::sockets::Sockets;
 use super::streams::{PipeId, Progress, Streams, TargetId};
+use super::sweep::Sweep;
+use crate::arbiter::request::Ticket;
 use crate::arbiter::time::Time;
 use crate::arbiter::{Action, Arbiter, Event, Pid, WatcherId};
 use crate::config::options::CircusOptions;
@@ -43,16 +47,18 @@ enum Source {
     Target,
     Client,
     Log,
+    Helper,
     Socket,
 }
 
-const SOURCES: [Source; 7] = [
+const SOURCES: [Source; 8] = [
     Source::Signals,
     Source::Listener,
     Source::Pipe,
     Source::Target,
     Source::Client,
     Source::Log,
+    Source::Helper,
     Source::Socket,
 ];
 
@@ -95,6 +101,10 @@ pub struct Daemon {
     pub(super) spawns: VecDeque<(WatcherId, u32)>,
     /// Pipes that have more to read.
     ready_pipes: VecDeque<PipeId>,
+    /// Programs that run on the side.
+    pub(super) helpers: Helpers,
+    /// Answers that wait for extended_stats.
+    pub(super) extended: Sorted<Ticket, Extended>,
     /// Groups that have outlived their leaders.
     pub(super) groups: Sorted<Pid, ()>,
     /// Not all zombies were reaped in the last turn.
@@ -107,6 +117,10 @@ pub struct Daemon {
     origin: Instant,
     pub(super) now: Instant,
     pub(super) ended: bool,
+    /// What is done about what the processes have left, at the end.
+    pub(super) sweep: Option<Sweep>,
+    /// Memory that the start needed was given back.
+    trimmed: bool,
     /// When a SIGCHLD, an exit and so on led to actions; kept to save allocations.
     actions: Vec<Action>,
     pub(super) events: VecDeque<Event>,
@@ -159,6 +173,8 @@ impl Daemon {
             unsettled: Vec::new(),
             spawns: VecDeque::new(),
             ready_pipes: VecDeque::new(),
+            helpers: Helpers::default(),
+            extended: Sorted::new(),
             groups: Sorted::new(),
             more_zombies: false,
             compressor: Compressor::default(),
@@ -167,6 +183,8 @@ impl Daemon {
             origin: now,
             now,
             ended: false,
+            sweep: None,
+            trimmed: false,
             actions: Vec::new(),
             events: VecDeque::new(),
         };
@@ -183,6 +201,10 @@ impl Daemon {
 
     pub(super) fn watch_pipe(&self, fd: RawFd, id: PipeId) -> io::Result<()> {
         self.watch(fd, Source::Pipe, id.0, Interest::READABLE)
+    }
+
+    pub(super) fn watch_helper_pipe(&self, fd: RawFd, id: u32) -> io::Result<()> {
+        self.watch(fd, Source::Helper, id, Interest::READABLE)
     }
 
     pub(super) fn watch_socket(&self, fd: RawFd) -> io::Result<()> {
@@ -218,26 +240,33 @@ impl Daemon {
         let mut events = Events::with_capacity(256);
         self.dispatch(Event::Start);
         self.notify.ready(self.now, "waiting for commands");
-        let mut trimmed = false;
         while !self.ended {
-            let timeout = self.timeout();
-            if !trimmed && timeout != Some(Duration::ZERO) {
-                // The start is over: the memory that reading the configuration took goes back to the system.
-                crate::sys::process::trim_memory();
-                trimmed = true;
-            }
-            if let Err(error) = self.poll.poll(&mut events, timeout)
-                && error.kind() != io::ErrorKind::Interrupted
-            {
-                let text = crate::sys::io_words(&error);
-                self.log.once(super::log::Level::Error, "poll", format_args!("waiting for events: {text}"));
-            }
-            self.now = Instant::now();
-            self.turn(&events);
+            self.wait_and_turn(&mut events);
         }
         self.stop_compressing();
+        self.helpers.kill_all();
+        self.sweep(&mut events);
+        self.cgroups.finish();
         self.streams.finish(self.now, &mut self.log);
         self.clients.flush_all();
+    }
+
+    /// One turn of the loop.
+    pub(super) fn wait_and_turn(&mut self, events: &mut Events) {
+        let timeout = self.timeout();
+        if !self.trimmed && timeout != Some(Duration::ZERO) {
+            // The start is over: the memory that reading the configuration took goes back to the system.
+            crate::sys::process::trim_memory();
+            self.trimmed = true;
+        }
+        if let Err(error) = self.poll.poll(events, timeout)
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            let text = crate::sys::io_words(&error);
+            self.log.once(super::log::Level::Error, "poll", format_args!("waiting for events: {text}"));
+        }
+        self.now = Instant::now();
+        self.turn(events);
     }
 
     /// How long the next wait may be; `None`: for ever.
@@ -245,6 +274,7 @@ impl Daemon {
         let busy = !self.ready_pipes.is_empty()
             || !self.spawns.is_empty()
             || self.more_zombies
+            || self.helpers.are_busy()
             || self.clients.are_busy();
         if busy {
             return Some(Duration::ZERO);
@@ -252,10 +282,12 @@ impl Daemon {
         let of_arbiter = self.arbiter.deadline().map(|time| self.moment(time));
         let rest = [
             of_arbiter,
+            self.helpers.next_deadline(),
             self.streams.next_retry(),
             self.clients.listeners.next_accept(),
             self.log.next_retry(),
             self.notify.next(),
+            self.next_sweep(),
         ];
         let next = rest.into_iter().flatten().min()?;
         Some(nap(next.saturating_duration_since(Instant::now())))
@@ -277,6 +309,7 @@ impl Daemon {
                 Source::Target => self.target_writable(TargetId(id)),
                 Source::Client => clients.push((id, event.is_write_closed() || event.is_error())),
                 Source::Log => self.log_writable(),
+                Source::Helper => self.helpers.pipe_ready(id),
                 Source::Socket => self.socket_ready(id),
             }
         }
@@ -285,6 +318,7 @@ impl Daemon {
         }
         self.spawn_slice();
         self.read_pipes();
+        self.read_helpers();
         self.serve_clients(&clients);
         self.do_what_is_due();
         self.tend_files();
@@ -369,6 +403,9 @@ impl Daemon {
         if self.arbiter.deadline().is_some_and(|time| self.moment(time) <= self.now) {
             self.dispatch(Event::Tick);
         }
+        if self.helpers.next_deadline().is_some_and(|at| at <= self.now) {
+            self.expire_helpers();
+        }
         if self.streams.next_retry().is_some_and(|at| at <= self.now) {
             self.streams.retry(self.now, &mut self.log);
         }
@@ -388,6 +425,7 @@ impl Daemon {
                 break;
             }
         }
+        self.start_helpers(end);
     }
 
     /// Hands an event to the arbiter and performs what it decides, with all that follows from it.

@@ -71,7 +71,7 @@ pub fn current_dir() -> String {
 /// Starts the daemon and runs it to its end. The answer is its exit code.
 pub fn run(options: &Options) -> u8 {
     if let Err(error) = process::ensure_stdio() {
-        return report(None, &system(format!("/dev/null: {}", io_words(&error))));
+        return report(None, &system(format!("standard descriptors: {}", io_words(&error))));
     }
     let loaded = load(&options.config, &Disk, &environ(), &current_dir());
     let Some(config) = loaded.config else {
@@ -82,7 +82,9 @@ pub fn run(options: &Options) -> u8 {
         }
         return USER;
     };
-    let notifier = match options.daemon.then(daemonize).transpose() {
+    // PID 1 must stay: with it ends everything that is in its namespace.
+    let background = options.daemon && process::pid() != 1;
+    let notifier = match background.then(daemonize).transpose() {
         Ok(None) => None,
         Ok(Some(Role::Daemon(notifier))) => {
             // The terminal is given back; what goes wrong from here on is said by the one that waits.
@@ -151,6 +153,9 @@ fn start(
         code: if refused.fault == Fault::User { USER } else { SYSTEM },
         message: refused.message,
     })?;
+    if options.daemon && process::pid() == 1 {
+        log.warning(format_args!("--daemon has no effect: PID 1 stays in the foreground"));
+    }
     let clients = Clients::serve_on(opened);
     let kernel = |what: &str, error: std::io::Error| system(format!("{what}: {}", io_words(&error)));
     // A log that has reached a limit is an error of write(2), not the end.

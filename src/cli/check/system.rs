@@ -3,6 +3,7 @@
 //! Everything is looked up by [`Files`], so that the tests need no machine. Only /etc/passwd and /etc/group are
 //! known here; who stands elsewhere, in a directory service, is reported with that restriction.
 
+use crate::config::hooks::{NAMES, is_python};
 use crate::config::include::{join, tidy};
 use crate::config::ini::shorten;
 use crate::config::{
@@ -74,6 +75,7 @@ impl<'a> System<'a> {
             );
         } else {
             self.program(watcher, &dir);
+            self.hooks(watcher, &dir);
         }
         self.environment(watcher);
         for (which, stream) in
@@ -150,8 +152,27 @@ impl<'a> System<'a> {
             (None, Some(program)) => ("cmd", program),
             (None, None) => return,
         };
+        if !options.shell {
+            self.runs((watcher, key), program, dir);
+        }
+    }
+
+    /// The programs of hooks. Those that are Python functions are known to Python alone.
+    fn hooks(&mut self, watcher: &WatcherConfig, dir: &str) {
+        let programs =
+            |(name, hook): &(&String, &(String, bool))| NAMES.contains(&name.as_str()) && !is_python(&hook.0);
+        for (name, (command, _)) in watcher.hooks.iter().filter(programs) {
+            let words = words::split(command).unwrap_or_default();
+            if let Some(program) = words.first() {
+                self.runs((watcher, &format!("hooks.{name}")), program, dir);
+            }
+        }
+    }
+
+    /// Whether there is a program, as circus will look for it in the directory and the PATH of a watcher.
+    fn runs(&mut self, (watcher, key): (&WatcherConfig, &str), program: &str, dir: &str) {
         // A file of variables may hold another PATH.
-        if options.shell || options.env_file.is_some() || !is_settled(program) {
+        if watcher.options.env_file.is_some() || !is_settled(program) {
             return;
         }
         if program.contains('/') {
@@ -162,9 +183,9 @@ impl<'a> System<'a> {
             }
             return;
         }
-        let copied = options.copy_env.then(|| self.environ.get("PATH")).flatten();
+        let copied = watcher.options.copy_env.then(|| self.environ.get("PATH")).flatten();
         let path = watcher.env.get("PATH").or(copied).map_or(PATH, String::as_str);
-        let venv = options.virtualenv.iter().map(|venv| join(venv, "bin"));
+        let venv = watcher.options.virtualenv.iter().map(|venv| join(venv, "bin"));
         let dirs: Vec<String> =
             venv.chain(path.split(':').map(str::to_string)).map(|d| join(dir, &d)).collect();
         if dirs.iter().all(|d| is_settled(d)) && !dirs.iter().any(|d| self.exists(&join(d, program))) {
@@ -268,6 +289,7 @@ mod tests {
             "[watcher:a]\ncmd = ./run\nworking_dir = sub",
             "[watcher:a]\ncmd = sub/run",
             "[watcher:a]\ncmd = x\nshell = 1",
+            "[watcher:a]\ncmd = sh\nhooks.after_stop = sub/run x, true\nhooks.after_reap = module.function",
             "[watcher:a]\ncmd = /secret/bin/x\nworking_dir = /secret",
             "[watcher:a]\ncmd = $(circus.env.X) y\nuid = $(circus.env.X)\nworking_dir = /$(circus.wid)",
             "[watcher:a]\ncmd = sh\nstdout_stream.filename = x.log\nstderr_stream.filename = /x.log",
@@ -295,6 +317,7 @@ mod tests {
                 "2 error there is no program `ls` in the PATH of the processes (/bin)",
             ),
             ("[watcher:a]\ncmd = ./no", "2 error there is no program `/w/./no`"),
+            ("[watcher:a]\ncmd = sh\nhooks.after_stop = ./no x", "3 error there is no program `/w/./no`"),
             (
                 "[watcher:a]\ncmd = sh\nstdout_stream.filename = log/x",
                 "3 error the directory `/w/log` does not exist",

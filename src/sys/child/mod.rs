@@ -15,12 +15,11 @@ mod tests;
 
 use std::cell::Cell;
 use std::ffi::{CString, c_char, c_int};
-use std::fs::OpenOptions;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::{fmt, io, ptr};
 
 use super::limit::Limit;
-use super::{Pid, errno, errno_words, limit};
+use super::{Pid, errno, errno_words, limit, process};
 use crate::sorted::sort;
 use inside::{Job, ListenPid};
 pub use restrict::{MOST_WRITABLE, Restrictions};
@@ -194,7 +193,7 @@ pub struct Spawner {
     /// [`Child::limits`] names that resource.
     pub original_nofile: Option<Limit>,
     stack: Stack,
-    /// `/dev/null`.
+    /// `/dev/null`, or what comes nearest to it.
     null: Option<OwnedFd>,
     reset: Vec<c_int>,
     /// Whether the kernel has `close_range` with `CLOSE_RANGE_CLOEXEC` (5.11) and no filter forbids it.
@@ -207,7 +206,7 @@ pub struct Spawner {
 impl Spawner {
     /// Notes which signals are handled or ignored now, so make it after the handlers are installed.
     pub fn new() -> io::Result<Self> {
-        let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+        let null = process::open_null()?;
         Ok(Spawner { null: Some(null.into()), reset: mask::not_default(), ..Spawner::passing_on()? })
     }
 

@@ -162,7 +162,7 @@ impl World {
             Action::Publish { watcher, what } => self.published.push((watcher, what)),
             Action::Log { level, text } => self.log.push((level, text)),
             Action::Changed(_) => {}
-            Action::Forgotten(id) => drop(self.looked_at.remove(&id)),
+            Action::Forgotten { watcher, .. } => drop(self.looked_at.remove(&watcher)),
             Action::WatchSockets(watcher) => {
                 let result = if self.no_sockets { Err("no sockets".to_string()) } else { Ok(()) };
                 assert!(

@@ -122,7 +122,9 @@ pub fn capabilities(text: &str) -> Result<u64, String> {
         let name = word.strip_prefix("cap_").unwrap_or(word);
         let number = CAPABILITIES.iter().position(|known| *known == name).ok_or_else(|| {
             let word: String = word.chars().take(40).collect();
-            format!("names the capability `{word}`, which does not exist; write such as net_bind_service, or none")
+            format!(
+                "names the capability `{word}`, which does not exist; write such as net_bind_service, or none"
+            )
         })?;
         set |= 1 << number;
     }
@@ -196,7 +198,8 @@ mod tests {
     fn only_files_of_a_cgroup_can_be_set() {
         let fits = |key: &str| super::fits(key, &Value::Str("1".into())).is_ok();
         assert!(fits("cgroup.memory.max") && fits("cgroup.cgroup.freeze") && fits("cgroup.hugetlb.2MB.max"));
-        for wrong in ["cgroup.", "cgroup.x", "cgroup.../x.y", "cgroup.cgroup.procs", "cgroup..x", "cgroup.x."] {
+        for wrong in ["cgroup.", "cgroup.x", "cgroup.../x.y", "cgroup.cgroup.procs", "cgroup..x", "cgroup.x."]
+        {
             assert!(!fits(wrong), "{wrong}");
         }
     }

@@ -10,7 +10,7 @@ use super::procfs;
 use crate::arbiter::WatcherId;
 use crate::config::{WatcherConfig, text};
 use crate::sorted::Sorted;
-use crate::sys::{self, io_words, process};
+use crate::sys::{io_words, process};
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Write};
@@ -104,12 +104,11 @@ impl Cgroups {
                 Some(Err(_)) | None => Ok(()),
             };
             let Err(error) = written else { continue };
-            let why = io_words(&error);
-            let is_missing =
-                matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied);
-            if !is_missing && error.raw_os_error() != Some(sys::EBUSY) {
-                return Err(format!("cgroup.{file} = {value}: {why}"));
-            }
+            let why = match error.kind() {
+                io::ErrorKind::NotFound => "there is no such file or controller here".into(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ResourceBusy => io_words(&error),
+                _ => return Err(format!("cgroup.{file} = {value}: {}", io_words(&error))),
+            };
             let cause = format!("cgroup {file}");
             log.once(Level::Warning, &cause, format_args!("cgroup.{file} has no effect: {why}"));
         }
@@ -162,13 +161,20 @@ impl Home {
         if controller == "cgroup" || self.enabled.iter().any(|enabled| enabled == controller) {
             return Ok(());
         }
+        let lists = |file: &Path| -> io::Result<bool> {
+            Ok(std::fs::read_to_string(file)?.split_whitespace().any(|listed| listed == controller))
+        };
         let file = self.dir.join("cgroup.subtree_control");
-        if std::fs::read_to_string(&file)?.split_whitespace().any(|enabled| enabled == controller) {
+        if lists(&file)? {
             return Ok(());
+        }
+        if !lists(&self.dir.join("cgroup.controllers"))? {
+            return Err(io::ErrorKind::NotFound.into());
         }
         let command = format!("+{controller}");
         let mut enabled = write(&file, &command);
-        if enabled.as_ref().is_err_and(|error| error.raw_os_error() == Some(sys::EBUSY)) && self.own.is_none() {
+        let is_busy = |error: &io::Error| error.kind() == io::ErrorKind::ResourceBusy;
+        if enabled.as_ref().is_err_and(is_busy) && self.own.is_none() {
             self.move_down()?;
             enabled = write(&file, &command);
         }
@@ -237,10 +243,7 @@ mod tests {
             home_in(mounts, cgroups).map(|path| path.to_str().unwrap().to_string())
         };
         let unit = "12:cpu:/\n0::/system.slice/circus.service\n";
-        assert_eq!(
-            home(&(v1.to_string() + v2), unit).unwrap(),
-            "/sys/fs/cgroup/system.slice/circus.service"
-        );
+        assert_eq!(home(&(v1.to_string() + v2), unit).unwrap(), "/sys/fs/cgroup/system.slice/circus.service");
         assert_eq!(home(part, "0::/docker/1/x\n").unwrap(), "/sys/fs/cgroup/x");
         assert_eq!(home(v2, "0::/\n").unwrap(), "/sys/fs/cgroup/");
         assert_eq!(home(v1, unit), None);

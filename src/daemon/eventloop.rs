@@ -7,8 +7,8 @@
 //! no end: an idle circus makes no system call.
 
 use super::blueprint::Blueprint;
-use super::cgroup::Cgroups;
 use super::budget::Budget;
+use super::cgroup::Cgroups;
 use super::clients::Clients;
 use super::compress::Compressor;
 use super::helpers::Helpers;
@@ -117,6 +117,8 @@ pub struct Daemon {
     origin: Instant,
     pub(super) now: Instant,
     pub(super) ended: bool,
+    /// Processes of watchers that are gone, which were to live on.
+    pub(super) left_alone: Vec<Pid>,
     /// What is done about what the processes have left, at the end.
     pub(super) sweep: Option<Sweep>,
     /// Memory that the start needed was given back.
@@ -183,6 +185,7 @@ impl Daemon {
             origin: now,
             now,
             ended: false,
+            left_alone: Vec::new(),
             sweep: None,
             trimmed: false,
             actions: Vec::new(),

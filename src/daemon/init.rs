@@ -7,8 +7,8 @@
 
 use super::blueprint::candidates;
 use super::start::complain;
-use super::sweep::{self, Sweep};
 pub use super::sweep::GRACE;
+use super::sweep::{Rest, Sweep};
 use crate::arbiter::Pid;
 use crate::config::text;
 use crate::sys::child::{Child, SpawnError, Spawner, Step};
@@ -136,8 +136,7 @@ fn entry(name: &OsStr, value: &OsStr) -> Option<CString> {
 impl Init<'_> {
     fn serve(mut self) -> u8 {
         loop {
-            let rest = |sweep: &Sweep| sweep.deadline().0.saturating_sub(sweep::now().0);
-            if let Some(received) = signal::wait(self.sweep.as_ref().map(rest)) {
+            if let Some(received) = signal::wait(self.sweep.as_ref().map(Sweep::timeout)) {
                 // Of several signals the lowest comes first, and it may be meant for what is left by now.
                 self.look_at_children();
                 if received.signal != SIGCHLD {
@@ -181,9 +180,9 @@ impl Init<'_> {
             // the keys are circus's again
             let _ = terminal::set_foreground(0, terminal::own_group());
         }
-        self.sweep = Some(Sweep::begin(self.options.grace));
+        let sweep = self.sweep.insert(Sweep::begin(Rest::default(), self.options.grace));
         if std::io::stderr().is_terminal() {
-            complain(&format!("circus run: {}", sweep::reason(self.options.grace)));
+            complain(&format!("circus run: {}", sweep.reason()));
         }
     }
 
@@ -195,8 +194,7 @@ impl Init<'_> {
         let has_had = self.has_had(received);
         match &mut self.sweep {
             Some(sweep) if again && is_request_to_end(signum) => sweep.hurry(),
-            Some(Sweep::Told { .. }) => sweep::tell(signum),
-            Some(Sweep::Killed { .. }) => {}
+            Some(sweep) => sweep.tell(signum),
             None if has_had || self.ended => {}
             None if self.options.group => drop(signal::kill_group(self.main, signum)),
             None => drop(signal::kill(self.main, signum)),

@@ -31,7 +31,10 @@ impl Daemon {
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.log.log(level, format_args!("{text}")),
             Action::Changed(id) => self.remake(id),
-            Action::Forgotten(id) => self.forget(id),
+            Action::Forgotten { watcher, left } => {
+                self.left_alone.extend(left);
+                self.forget(watcher);
+            }
             Action::Exit => self.ended = true,
         }
     }

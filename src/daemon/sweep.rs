@@ -23,94 +23,121 @@ pub const GRACE: f64 = 10.0;
 const AGAIN: f64 = 0.05;
 const TIMES: u32 = 40;
 
-/// How far it is.
-#[derive(Clone, Copy, Debug)]
-pub enum Sweep {
-    /// Everybody has been told.
-    Told {
-        /// When patience ends.
-        kill_at: Time,
-    },
-    /// Everybody has been killed.
-    Killed {
-        /// When to look again.
-        again_at: Time,
-        /// How often to look still.
-        left: u32,
-    },
+/// Those that are left, and what has been done about them.
+#[derive(Debug)]
+pub struct Sweep {
+    rest: Rest,
+    stage: Stage,
 }
 
-/// The time on the clock that goes on by itself.
-pub fn now() -> Time {
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// Everybody has been told.
+    Told { kill_at: Time },
+    /// Everybody has been killed.
+    Killed { again_at: Time, left: u32 },
+}
+
+/// Everybody that is left, but for these and what descends from them or is in their groups.
+#[derive(Debug, Default)]
+pub struct Rest {
+    /// Processes that are to live on. The namespace of PID 1 ends with it, and so do they.
+    pub left_alone: Vec<Pid>,
+}
+
+fn now() -> Time {
     Time(clock::monotonic_ns())
 }
 
 impl Sweep {
     /// Tells everybody to end within so many seconds.
-    pub fn begin(grace: f64) -> Sweep {
-        tell(SIGTERM);
-        tell(SIGCONT);
-        Sweep::Told { kill_at: now().plus(grace) }
+    pub fn begin(rest: Rest, grace: f64) -> Sweep {
+        rest.tell(SIGTERM);
+        rest.tell(SIGCONT);
+        Sweep { rest, stage: Stage::Told { kill_at: now().plus(grace) } }
     }
 
-    /// When it wants to go on.
-    pub fn deadline(&self) -> Time {
-        match *self {
-            Sweep::Told { kill_at: at } | Sweep::Killed { again_at: at, .. } => at,
+    /// How long until it wants to go on, in nanoseconds.
+    pub fn timeout(&self) -> u64 {
+        match self.stage {
+            Stage::Told { kill_at: at } | Stage::Killed { again_at: at, .. } => at.0.saturating_sub(now().0),
         }
     }
 
     /// Goes on if it is time: kills, and looks again soon, since somebody may have been born meanwhile.
     pub fn expire(&mut self) {
-        if self.deadline() > now() {
-            return;
+        match self.stage {
+            _ if self.timeout() > 0 => {}
+            Stage::Told { .. } => self.kill(TIMES),
+            Stage::Killed { left, .. } => self.kill(left.saturating_sub(1)),
         }
-        match *self {
-            Sweep::Told { .. } => self.kill(TIMES),
-            Sweep::Killed { left, .. } => self.kill(left.saturating_sub(1)),
+    }
+
+    /// Passes a signal on to everybody, unless they have been killed.
+    pub fn tell(&self, signum: i32) {
+        if let Stage::Told { .. } = self.stage {
+            self.rest.tell(signum);
         }
     }
 
     /// Whoever asked for the end asks again: nobody is waited for any more.
     pub fn hurry(&mut self) {
-        if let Sweep::Told { .. } = self {
+        if let Stage::Told { .. } = self.stage {
             self.kill(TIMES);
         }
     }
 
     fn kill(&mut self, left: u32) {
-        tell(SIGKILL);
-        *self = Sweep::Killed { again_at: now().plus(AGAIN), left };
+        self.rest.tell(SIGKILL);
+        self.stage = Stage::Killed { again_at: now().plus(AGAIN), left };
     }
 
     /// Nobody is left, or nothing helps against those that are.
     pub fn is_over(&self) -> bool {
-        let given_up = match *self {
-            Sweep::Told { .. } => false,
-            Sweep::Killed { left, .. } => left == 0,
+        let given_up = match self.stage {
+            Stage::Told { .. } => false,
+            Stage::Killed { left, .. } => left == 0,
         };
-        given_up || !wait::children_exist()
+        given_up || self.rest.is_empty()
+    }
+
+    /// Why it does not end yet: the first few that it waits for.
+    pub fn reason(&self) -> String {
+        let seconds = number::fixed(self.timeout() as f64 / 1e9, 1);
+        let named = |pid: Pid| Some(format!("{} ({pid})", procfs::program(pid)?));
+        let names: Vec<String> = self.rest.pids().into_iter().filter_map(named).take(8).collect();
+        format!("waiting up to {seconds} s for {}", names.join(", "))
     }
 }
 
-/// A signal for everybody that is left. Without /proc nobody but PID 1 can find them.
-pub fn tell(signum: i32) {
-    if process::pid() == 1 {
-        let _ = signal::kill_everybody(signum);
-        return;
+impl Rest {
+    /// Whether nobody is left. What is not circus's child yet is the child of one that is.
+    pub fn is_empty(&self) -> bool {
+        !wait::children_exist() || (!self.left_alone.is_empty() && self.pids().is_empty())
     }
-    rest().into_iter().for_each(|pid| drop(signal::kill(pid, signum)));
-}
 
-fn rest() -> Vec<Pid> {
-    procfs::descendants(process::pid()).unwrap_or_default()
-}
+    /// A signal for all of them. Without /proc nobody but PID 1 can find them.
+    fn tell(&self, signum: i32) {
+        if process::pid() == 1 {
+            let _ = signal::kill_everybody(signum);
+            return;
+        }
+        self.pids().into_iter().for_each(|pid| drop(signal::kill(pid, signum)));
+    }
 
-/// Why it does not end yet: the first few that it waits for.
-pub fn reason(grace: f64) -> String {
-    let names = rest().into_iter().filter_map(|pid| Some(format!("{} ({pid})", procfs::program(pid)?)));
-    let names: Vec<String> = names.take(8).collect();
-    format!("waiting up to {} s for {}", number::fixed(grace, 1), names.join(", "))
+    fn pids(&self) -> Vec<Pid> {
+        let mut pids = procfs::descendants(process::pid()).unwrap_or_default();
+        if self.left_alone.is_empty() || process::pid() == 1 {
+            return pids;
+        }
+        let below = |pid: &Pid| procfs::descendants(*pid).unwrap_or_default();
+        let alone: Vec<Pid> = self.left_alone.iter().flat_map(below).chain(self.left_alone.clone()).collect();
+        pids.retain(|pid| {
+            let group = signal::group_of(*pid).unwrap_or(*pid);
+            !alone.contains(pid) && !self.left_alone.contains(&group)
+        });
+        pids
+    }
 }
 
 impl Daemon {
@@ -122,25 +149,23 @@ impl Daemon {
         while self.more_zombies {
             self.reap();
         }
-        if !wait::children_exist() {
+        let rest = Rest { left_alone: std::mem::take(&mut self.left_alone) };
+        if rest.is_empty() {
             return;
         }
-        self.log.info(format_args!("{}", reason(GRACE)));
-        self.sweep = Some(Sweep::begin(GRACE));
+        let sweep = self.sweep.insert(Sweep::begin(rest, GRACE));
+        self.log.info(format_args!("{}", sweep.reason()));
         while self.sweep.as_ref().is_some_and(|sweep| !sweep.is_over()) {
             self.wait_and_turn(events);
             if let Some(sweep) = &mut self.sweep {
                 sweep.expire();
             }
         }
-        if wait::children_exist() {
-            self.log.warning(format_args!("some processes could not be ended"));
-        }
     }
 
     /// When the sweep wants to go on.
     pub(super) fn next_sweep(&self) -> Option<Instant> {
-        let rest = self.sweep.as_ref()?.deadline().0.saturating_sub(now().0);
-        Some(Instant::now() + Duration::from_nanos(rest))
+        let timeout = Duration::from_nanos(self.sweep.as_ref()?.timeout());
+        Some(Instant::now() + timeout)
     }
 }

@@ -35,9 +35,6 @@ pub const ESRCH: i32 = libc::ESRCH;
 /// There is no such file or directory.
 pub const ENOENT: i32 = libc::ENOENT;
 
-/// It is in use.
-pub const EBUSY: i32 = libc::EBUSY;
-
 /// A datagram is too long.
 pub const EMSGSIZE: i32 = libc::EMSGSIZE;
 

@@ -10,6 +10,7 @@ use super::model::{
 };
 use super::options::STREAM;
 use super::stream::{StreamConfig, StreamKind};
+use super::syslog;
 use super::words;
 use crate::sorted::Sorted;
 
@@ -74,6 +75,7 @@ const VARIABLE_FAMILIES: &[&str] = &["env", "sockets", "rlimits", "stdout_stream
 pub fn check(config: &Config) -> Vec<Finding> {
     let mut checker = Checker { findings: Vec::new() };
     checker.endpoint(config);
+    checker.log_output(config);
     let cap = config.circus.log_max_bytes;
     checker.out_of_range((&config.origins, "log_max_bytes"), cap, i64::MAX);
     checker.ports(config);
@@ -120,21 +122,37 @@ impl Checker {
             return;
         };
         let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-        let danger =
-            if is_local(host) { "" } else { ", which anybody on the network could command circus by" };
-        let message = if config.circus.allow_tcp {
-            if danger.is_empty() {
-                return;
+        let shown = shorten(address);
+        let message = match (config.circus.allow_tcp, is_local(host)) {
+            (true, true) => return,
+            (true, false) => format!(
+                "the control port tcp://{shown} is open to the network: whoever reaches it can run any program as \
+                 the user of circus; bind it to 127.0.0.1 and use `circus ctl --ssh`"
+            ),
+            (false, local) => {
+                let danger = if local { "" } else { " (to the network it would be open to anybody)" };
+                format!(
+                    "the control port tcp://{shown} is not opened{danger}: a Unix socket takes its place, and \
+                     `circus ctl --endpoint` finds it by this address"
+                )
             }
-            format!("the control port tcp://{} is open to the network{danger}", shorten(address))
-        } else {
-            format!(
-                "the control port tcp://{}{danger} is not opened: a Unix socket takes its place, and \
-                 `circus ctl --endpoint` finds it by this address",
-                shorten(address)
-            )
         };
         self.warn((&config.origins, "endpoint"), message);
+    }
+
+    fn log_output(&mut self, config: &Config) {
+        let Some(url) = config.circus.logoutput.as_deref().filter(|text| syslog::is_url(text)) else {
+            return;
+        };
+        let place = (&config.origins, "logoutput");
+        match syslog::parse(url) {
+            Err(why) => self.error(place, format!("`logoutput = {}`: {why}", shorten(url))),
+            Ok(found) => {
+                if let Some(name) = found.unknown {
+                    self.warn(place, format!("syslog has no facility `{}`; user is used", shorten(name)));
+                }
+            }
+        }
     }
 
     /// What `allow_tcp` opens, besides the control port.

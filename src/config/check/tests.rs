@@ -4,10 +4,15 @@ use super::*;
 use crate::config::memory::Memory;
 use crate::config::{Names, load};
 
-/// `line severity message` of all findings of a file.
+/// `line severity message` of all findings of a file whose single values are right.
 fn found(text: &str) -> Vec<String> {
     let loaded = load("/c", &Memory::new(&[("/c", text)]), &Names::new(), "/");
     assert_eq!(loaded.findings, [], "{text}");
+    found_all(text)
+}
+
+fn found_all(text: &str) -> Vec<String> {
+    let loaded = load("/c", &Memory::new(&[("/c", text)]), &Names::new(), "/");
     let config = loaded.config.unwrap_or_default();
     let show = |f: &Finding| format!("{} {} {}", f.origin.line, f.severity.word(), f.message);
     check(&config).iter().map(show).collect()
@@ -91,7 +96,18 @@ fn sockets_plugins_and_the_endpoint_are_looked_at() {
         "2 warning the control port tcp://127.0.0.1:5555 is not opened",
     );
     let text = "[circus]\nendpoint = tcp://0.0.0.0:5555";
-    one(text, "2 warning the control port tcp://0.0.0.0:5555, which anybody on the network");
+    one(text, "2 warning the control port tcp://0.0.0.0:5555 is not opened (to the network it would be");
+    let open = format!("{text}\nallow_tcp = 1");
+    let found = found_all(&open);
+    assert!(
+        found.iter().any(|f| f.starts_with("2 warning the control port tcp://0.0.0.0:5555 is open to the"))
+    );
+    assert!(!found_all(&open.replace("0.0.0.0", "localhost")).iter().any(|f| f.contains("control port")));
+    one(
+        "[circus]\nlogoutput = syslog:///dev/log?mine",
+        "2 warning syslog has no facility `mine`; user is used",
+    );
+    one("[circus]\nlogoutput = syslog://", "2 error `logoutput = syslog://`: it is neither");
 }
 
 #[test]

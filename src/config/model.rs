@@ -116,6 +116,18 @@ pub struct SocketConfig {
     pub broken: Option<String>,
 }
 
+impl SocketConfig {
+    /// Whether the file gives this option a value.
+    pub fn says(&self, key: &str) -> bool {
+        self.origins.keys.contains_key(key)
+    }
+
+    /// Whether it is known where to bind it: one that is to be inherited needs that only for want of a better.
+    pub fn has_address(&self) -> bool {
+        self.options.inherit.is_none() || ["host", "port", "path"].iter().any(|key| self.says(key))
+    }
+}
+
 /// One plugin.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PluginConfig {

@@ -261,7 +261,7 @@ section! {
     "so_reuseport" => so_reuseport: bool = false, Kind::Bool, Global, Fixed, Works, "a socket of its own for each process, at the same address";
     "interface" => interface: Maybe = None, Kind::Text, Global, Fixed, Works, "the network interface to bind to";
     "blocking" => blocking: bool = false, Kind::Bool, Global, Fixed, Works, "leave the socket in blocking mode";
-    "inherit" => inherit: Maybe = None, Kind::Text, Global, Fixed, Pending, "take the socket of this name that circus's own parent passed";
+    "inherit" => inherit: Maybe = None, Kind::Text, Global, Fixed, Works, "take the socket of this name, or number, that circus's own parent has passed";
     "use_papa" => use_papa: bool = false, Kind::Bool, Global, Fixed, Useless("papa is gone from Circus; remove it"), "a relic of old versions of Circus";
     }
 }

@@ -273,6 +273,12 @@ fn variables(env: &Names, sockets: &[Inherited], lookup: &dyn Fn(&str) -> Option
         env.insert("LISTEN_FDS".into(), sockets.len().to_string());
         let names: Vec<&str> = sockets.iter().map(|socket| socket.name.as_str()).collect();
         env.insert("LISTEN_FDNAMES".into(), names.join(":"));
+        // The same for einhorn's workers.
+        env.insert("EINHORN_FD_COUNT".into(), sockets.len().to_string());
+        for (place, socket) in sockets.iter().enumerate() {
+            env.insert(format!("EINHORN_FD_{place}"), (FIRST_SOCKET as usize + place).to_string());
+            env.insert(format!("EINHORN_FD_FAMILY_{place}"), socket.family.into());
+        }
     }
     env
 }

@@ -10,7 +10,7 @@ use super::notify::{self, Notify};
 use super::perform::HANDLED;
 use super::pidfile::PidFile;
 use super::plugins::{self, Surroundings};
-use super::sockets::Sockets;
+use super::sockets::{self, Passed, Sockets};
 use crate::arbiter::{Arbiter, Level};
 use crate::config::check::check;
 use crate::config::load::load;
@@ -55,9 +55,13 @@ fn system(message: String) -> Failure {
     Failure { code: SYSTEM, message }
 }
 
-/// The environment of circus, as the configuration and so its processes see it.
+/// The environment of circus, as the configuration and so its processes see it: without what those that started
+/// circus say to it alone.
 pub fn environ() -> Names {
-    whole_environ().into_iter().filter(|(name, _)| !notify::OWN.contains(&name.as_str())).collect()
+    let is_own = |name: &str| {
+        notify::OWN.contains(&name) || sockets::OWN.contains(&name) || name.starts_with("EINHORN_")
+    };
+    whole_environ().into_iter().filter(|(name, _)| !is_own(name)).collect()
 }
 
 fn whole_environ() -> Names {
@@ -75,6 +79,7 @@ pub fn run(options: &Options) -> u8 {
     if let Err(error) = process::ensure_stdio() {
         return report(None, &system(format!("standard descriptors: {}", io_words(&error))));
     }
+    let passed = Passed::new(&whole_environ());
     let loaded = load(&options.config, &Disk, &environ(), &current_dir());
     let Some(config) = loaded.config else {
         for finding in loaded.findings.iter().filter(|f| f.severity == Severity::Fatal) {
@@ -103,7 +108,7 @@ pub fn run(options: &Options) -> u8 {
             return report(None, &system(format!("going into the background: {}", io_words(&error))));
         }
     };
-    match start(options, config, &loaded.findings) {
+    match start(options, config, &loaded.findings, passed) {
         Err(failure) => report(notifier, &failure),
         Ok((mut daemon, pidfile)) => {
             if let Some(notifier) = notifier {
@@ -138,6 +143,7 @@ fn start(
     options: &Options,
     config: Config,
     findings: &[Finding],
+    mut passed: Passed,
 ) -> Result<(Daemon, Option<PidFile>), Failure> {
     let mut log = open_log(options, &config)?;
     if let Some(mask) = config.circus.umask.and_then(|mask| u32::try_from(mask).ok()) {
@@ -146,7 +152,14 @@ fn start(
     let pidfile = options.pidfile.as_deref().or(config.circus.pidfile.as_deref());
     let pidfile = pidfile.map(PidFile::create).transpose().map_err(system)?;
     let original = raise_descriptors();
-    let sockets = Sockets::bind(&config.sockets).map_err(system)?;
+    let sockets = Sockets::bind(&config.sockets, &mut passed).map_err(system)?;
+    let rest = passed.rest();
+    if !rest.is_empty() {
+        log.warning(format_args!(
+            "no [socket:NAME] inherits what was passed to circus, and it is closed: {rest}"
+        ));
+    }
+    drop(passed);
     for finding in findings.iter().chain(&check(&config)) {
         let level = if finding.severity == Severity::Warning { Level::Warning } else { Level::Error };
         log.log(level, format_args!("{}: {}", finding.origin, finding.message));

@@ -10,6 +10,8 @@ pub struct Inherited {
     pub name: String,
     /// The command line names it.
     pub named: bool,
+    /// The family of its address, such as `AF_INET`.
+    pub family: &'static str,
 }
 
 /// Which sockets the children inherit: those that `sockets` or the command line names, else all.
@@ -36,7 +38,8 @@ pub fn inherited(config: &WatcherConfig, env: &Names, sockets: &Sockets) -> Resu
     for name in sockets.names() {
         let is_named = named.iter().any(|named| named == name);
         if is_named || listed.contains(&name) || (listed.is_empty() && named.is_empty()) {
-            inherited.push(Inherited { name: name.into(), named: is_named });
+            let family = sockets.family(name);
+            inherited.push(Inherited { name: name.into(), named: is_named, family });
         }
     }
     Ok(inherited)

@@ -258,6 +258,5 @@ fn circus_makes_way_for_controllers() {
             write(&top, "cgroup.subtree_control", &format!("-{controller}"));
         }
     }
-    let removed = until("the cgroup of the test is empty", || std::fs::remove_dir(&delegated).ok());
-    assert_eq!(removed, ());
+    until("the cgroup of the test is empty", || std::fs::remove_dir(&delegated).ok());
 }

@@ -89,7 +89,7 @@ def nothing_is_left(before, name):
         check(f"{name}: what processes have left runs", len(left) > 0)
         check(f"{name}: the exit code with something left", circus.stop(), 0)
         check(f"{name}: what is left may clean up, after the processes",
-              re.search("main has ended.*waiting up to 10.0 s for sh .*cleaned up", circus.text, re.DOTALL) is not None)
+              re.search(r"main has ended.*waiting up to [0-9.]+ s for [^\n]*\bsh .*cleaned up", circus.text, re.DOTALL) is not None)
         check(f"{name}: and is gone", [pid for pid in left if alive(pid)], [])
     with tempfile.TemporaryDirectory() as directory:
         script(directory, "left", STUBBORN)

@@ -71,6 +71,33 @@ fn a_socket_that_is_passed_is_used_kept_and_not_told_of() {
 }
 
 #[test]
+fn reloadconfig_keeps_what_cannot_be_had_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let address = listener.local_addr().expect("an address");
+    let circus = with_socket(listener, OURS, &format!("[socket:web]\ninherit = web\n{}", web("tcp")));
+    let pid = circus.up("web")[0];
+    let socket = || circus.ask("listsockets", json!({}))["sockets"][0].clone();
+    let before = socket();
+    let rewrite = |options: &str| {
+        let ini = format!("[socket:web]\ninherit = web\n{options}{}", web("tcp"));
+        circus.dir.config("circus.ini", &ini);
+        circus.ctl(&["reloadconfig", "--waiting"])
+    };
+    assert_eq!(rewrite("port = 0\nbacklog = 7\n").code, 0);
+    assert_eq!(
+        (socket()["fd"].clone(), socket()["port"].clone()),
+        (before["fd"].clone(), before["port"].clone())
+    );
+    assert_eq!(socket()["backlog"], 7);
+    let ini = format!("[socket:web]\ninherit = web\n[socket:more]\ninherit = other\n{}", web("tcp"));
+    circus.dir.config("circus.ini", &ini);
+    let ended = circus.ctl(&["reloadconfig", "--waiting"]);
+    assert!(ended.err.contains("sockets are passed at the start of circus only"), "{ended:?}");
+    assert_eq!(socket()["fd"], before["fd"], "nothing has changed");
+    assert_eq!(ask_tcp(address).expect("an answer"), pid, "the process is the same");
+}
+
+#[test]
 fn the_file_of_a_socket_that_is_passed_stays() {
     let dir = Dir::new();
     let path = dir.path("web");

@@ -8,7 +8,7 @@ mod environment;
 mod inherit;
 mod rights;
 
-pub use inherit::awaited;
+pub use inherit::{Given, awaited};
 
 use super::sockets::{Sockets, User};
 use super::start::current_dir;

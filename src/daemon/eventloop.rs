@@ -17,11 +17,13 @@ use super::log::Log;
 use super::notify::Notify;
 use super::query::Samples;
 use super::sockets::Sockets;
+use super::start::Options;
 use super::streams::{PipeId, Progress, Streams, TargetId};
 use super::sweep::Sweep;
 use crate::arbiter::request::Ticket;
 use crate::arbiter::time::Time;
 use crate::arbiter::{Action, Arbiter, Event, Pid, WatcherId};
+use crate::config::Value;
 use crate::config::options::CircusOptions;
 use crate::sorted::Sorted;
 use crate::sys::child::Spawner;
@@ -80,7 +82,15 @@ fn nap(rest: Duration) -> Duration {
 /// The daemon: the arbiter and everything that it acts with.
 pub struct Daemon {
     pub(super) arbiter: Arbiter,
+    /// What holds of `[circus]`.
     pub(super) options: CircusOptions,
+    /// What the file says instead, and would need a new start.
+    pub(super) late: Sorted<&'static str, Value>,
+    pub(super) command_line: Options,
+    /// The directory that circus was started in, from which its configuration is read.
+    pub(super) cwd: String,
+    /// The umask that circus was started with, if it has another one now.
+    pub(super) first_umask: Option<u32>,
     pub(super) log: Log,
     pub(super) sockets: Sockets,
     pub(super) spawner: Spawner,
@@ -109,6 +119,8 @@ pub struct Daemon {
     pub(super) groups: Sorted<Pid, ()>,
     /// Not all zombies were reaped in the last turn.
     pub(super) more_zombies: bool,
+    /// Something large is done: its memory can go back to the system.
+    pub(super) has_slack: bool,
     pub(super) compressor: Compressor,
     /// What all log files may take.
     pub(super) budget: Budget,
@@ -121,8 +133,6 @@ pub struct Daemon {
     pub(super) left_alone: Vec<Pid>,
     /// What is done about what the processes have left, at the end.
     pub(super) sweep: Option<Sweep>,
-    /// Memory that the start needed was given back.
-    trimmed: bool,
     /// When a SIGCHLD, an exit and so on led to actions; kept to save allocations.
     actions: Vec<Action>,
     pub(super) events: VecDeque<Event>,
@@ -134,6 +144,12 @@ pub struct Parts {
     pub arbiter: Arbiter,
     /// `[circus]`.
     pub options: CircusOptions,
+    /// What the command line said.
+    pub command_line: Options,
+    /// The directory that circus was started in.
+    pub cwd: String,
+    /// The umask that circus was started with, if it has another one now.
+    pub first_umask: Option<u32>,
     /// The log.
     pub log: Log,
     /// The bound sockets.
@@ -159,7 +175,11 @@ impl Daemon {
         let budget = Budget::new(parts.options.log_max_bytes);
         let daemon = Daemon {
             arbiter: parts.arbiter,
+            late: Sorted::new(),
             options: parts.options,
+            command_line: parts.command_line,
+            cwd: parts.cwd,
+            first_umask: parts.first_umask,
             log: parts.log,
             sockets: parts.sockets,
             spawner: parts.spawner,
@@ -179,6 +199,7 @@ impl Daemon {
             extended: Sorted::new(),
             groups: Sorted::new(),
             more_zombies: false,
+            has_slack: true,
             compressor: Compressor::default(),
             budget,
             samples: Samples::new(),
@@ -187,7 +208,6 @@ impl Daemon {
             ended: false,
             left_alone: Vec::new(),
             sweep: None,
-            trimmed: false,
             actions: Vec::new(),
             events: VecDeque::new(),
         };
@@ -257,10 +277,10 @@ impl Daemon {
     /// One turn of the loop.
     pub(super) fn wait_and_turn(&mut self, events: &mut Events) {
         let timeout = self.timeout();
-        if !self.trimmed && timeout != Some(Duration::ZERO) {
-            // The start is over: the memory that reading the configuration took goes back to the system.
+        if self.has_slack && timeout != Some(Duration::ZERO) {
+            // The memory that reading the configuration took goes back to the system.
             crate::sys::process::trim_memory();
-            self.trimmed = true;
+            self.has_slack = false;
         }
         if let Err(error) = self.poll.poll(events, timeout)
             && error.kind() != io::ErrorKind::Interrupted

@@ -180,10 +180,11 @@ impl Init<'_> {
             // the keys are circus's again
             let _ = terminal::set_foreground(0, terminal::own_group());
         }
-        let sweep = self.sweep.insert(Sweep::begin(Rest::default(), self.options.grace));
+        let (rest, grace) = (Rest::default(), self.options.grace);
         if std::io::stderr().is_terminal() {
-            complain(&format!("circus run: {}", sweep.reason()));
+            complain(&format!("circus run: {}", rest.reason(grace)));
         }
+        self.sweep = Some(Sweep::begin(rest, grace));
     }
 
     /// What comes goes to the command, or after it to the rest. A second request to end is not for waiting.

@@ -100,20 +100,19 @@ impl Sweep {
         };
         given_up || self.rest.is_empty()
     }
-
-    /// Why it does not end yet: the first few that it waits for.
-    pub fn reason(&self) -> String {
-        let seconds = number::fixed(self.timeout() as f64 / 1e9, 1);
-        let named = |pid: Pid| Some(format!("{} ({pid})", procfs::program(pid)?));
-        let names: Vec<String> = self.rest.pids().into_iter().filter_map(named).take(8).collect();
-        format!("waiting up to {seconds} s for {}", names.join(", "))
-    }
 }
 
 impl Rest {
     /// Whether nobody is left. What is not circus's child yet is the child of one that is.
     pub fn is_empty(&self) -> bool {
         !wait::children_exist() || (!self.left_alone.is_empty() && self.pids().is_empty())
+    }
+
+    /// Why circus does not end yet: the first few that it waits for, so many seconds.
+    pub fn reason(&self, grace: f64) -> String {
+        let named = |pid: Pid| Some(format!("{} ({pid})", procfs::program(pid)?));
+        let names: Vec<String> = self.pids().into_iter().filter_map(named).take(8).collect();
+        format!("waiting up to {} s for {}", number::fixed(grace, 1), names.join(", "))
     }
 
     /// A signal for all of them. Without /proc nobody but PID 1 can find them.
@@ -153,8 +152,8 @@ impl Daemon {
         if rest.is_empty() {
             return;
         }
-        let sweep = self.sweep.insert(Sweep::begin(rest, GRACE));
-        self.log.info(format_args!("{}", sweep.reason()));
+        self.log.info(format_args!("{}", rest.reason(GRACE)));
+        self.sweep = Some(Sweep::begin(rest, GRACE));
         while self.sweep.as_ref().is_some_and(|sweep| !sweep.is_over()) {
             self.wait_and_turn(events);
             if let Some(sweep) = &mut self.sweep {

@@ -33,14 +33,18 @@ def sh(text, **more):
 
 
 LISTENER = """
-import signal, sys
+import os, signal
 def got(number, frame):
     print("got", signal.Signals(number).name, flush=True)
-    if number == signal.SIGTERM: sys.exit(7)
+    if number == signal.SIGTERM: os._exit(7)
 for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}:
     signal.signal(number, got)
+# pause() would miss a signal that comes just before it
+seen, told = os.pipe()
+os.set_blocking(told, False)
+signal.set_wakeup_fd(told)
 print("ready", flush=True)
-while True: signal.pause()
+while True: os.read(seen, 64)
 """
 
 
@@ -175,8 +179,8 @@ def pid_one():
     run = sh("echo $$ parent $PPID; exit 9", before=NAMESPACE)
     check("as PID 1: the exit code", run.end(), 9)
     check("as PID 1: the command is its child", "2 parent 1" in run.text or "parent 1" in run.text)
-    run = sh("setsid sh -c 'trap \"echo cleaned up; exit\" TERM; echo up; while :; do sleep 0.02; done' & "
-             "trap 'exit 11' TERM; wait", before=NAMESPACE)
+    run = sh("trap 'exit 11' TERM; "
+             "setsid sh -c 'trap \"echo cleaned up; exit\" TERM; echo up; while :; do sleep 0.02; done' & wait", before=NAMESPACE)
     run.says("up")
     init = child_of(run.process.pid)
     os.kill(init, signal.SIGTERM)
@@ -214,10 +218,14 @@ def humble():
 
 FOREGROUND = "import os, sys; print('fg', os.tcgetpgrp(0) == os.getpgrp(), os.getpgrp() == os.getpid(), flush=True); "
 KEYS = FOREGROUND + """
-import signal
+import select, signal
 def got(number, frame): print("got", signal.Signals(number).name, flush=True)
 for s in (2, 3, 28, 18): signal.signal(s, got)
+seen, told = os.pipe()
+os.set_blocking(told, False)
+signal.set_wakeup_fd(told, warn_on_full_buffer=False)
 print("ready", flush=True)
+while 0 not in select.select([0, seen], [], [])[0]: os.read(seen, 64)
 print("read", input(), flush=True)
 sys.exit(13)
 """

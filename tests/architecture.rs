@@ -20,6 +20,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "arbiter::Level",
             "arbiter::Pid",
             "arbiter::request",
+            "sys::file::make_directory",
+            "sys::keyboard",
             "sys::process",
         ],
     ),

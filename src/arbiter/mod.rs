@@ -112,7 +112,7 @@ pub enum Event {
         /// The watchers that an order's [`request::Select`] names; `None`: all.
         targets: Option<Vec<WatcherId>>,
     },
-    /// A signal asked circus to end.
+    /// A signal asked circus to end. The second time, all that is left is killed.
     Terminate,
     /// A signal asked for a reload of everything that runs.
     Reload,
@@ -376,7 +376,7 @@ impl Arbiter {
             }
             Event::SocketReady { watcher } => self.with(watcher, now, actions, Watcher::socket_ready),
             Event::Order { ticket, order, targets } => self.obey(ticket, order, targets, now, actions),
-            Event::Terminate => self.terminate(None, now, actions),
+            Event::Terminate => self.terminate_by_signal(now, actions),
             Event::Reload => self.reload_what_runs(now, actions),
             Event::Tick => self.tick(now, actions),
         }
@@ -414,10 +414,14 @@ impl Arbiter {
         actions: &mut Vec<Action>,
         handle: impl FnOnce(&mut Watcher, &mut Ctx),
     ) {
+        let hurried = self.is_hurried();
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
         let mut ctx = Ctx { now, actions, pids: &mut self.pids, random: &mut self.random, done: Vec::new() };
         handle(watcher, &mut ctx);
         watcher.reconcile(&mut ctx);
+        if hurried {
+            watcher.hurry(&mut ctx);
+        }
         let done = ctx.done;
         let status = watcher.status;
         let gone = watcher.goal == watcher::Goal::Gone && status == Status::Stopped;

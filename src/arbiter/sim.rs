@@ -785,10 +785,46 @@ fn a_signal_ends_everything_even_during_the_start_and_twice_at_once() {
     world.run(4.0);
     world.send(Event::Terminate);
     world.run(100.0);
-    assert!(!world.exited);
+    assert!(!world.exited && world.signals.iter().all(|(_, signum)| *signum != 9));
     world.send(Event::Terminate);
     world.run(0.1);
     assert!(world.exited && world.procs.is_empty());
+    let said =
+        |(level, text): &&(Level, String)| *level == Level::Warning && text.contains("asked to end again");
+    assert_eq!(world.log.iter().filter(said).count(), 1);
+}
+
+/// A process whose spawn was under way when circus was asked for the second time is not waited for either.
+#[test]
+fn a_hurry_holds_for_whatever_comes_later() {
+    let mut stubborn = watcher("w", 2);
+    stubborn.options.graceful_timeout = 600.0;
+    let id = WatcherId(0);
+    let mut arbiter = Arbiter::new(vec![stubborn], 0.0, 1);
+    let (now, mut actions) = (Time(1), Vec::new());
+    for event in [Event::Start, Event::Terminate, Event::Terminate, Event::Terminate] {
+        arbiter.handle(now, event, &mut actions);
+    }
+    assert!(actions.iter().any(|action| matches!(action, Action::Spawn { .. })));
+    actions.clear();
+    arbiter.handle(now, Event::Spawned { watcher: id, pid: 7 }, &mut actions);
+    let kill = Action::Signal { pid: 7, signum: 9, whom: Whom::Group };
+    assert!(actions.contains(&kill), "{actions:?}");
+}
+
+/// A service manager that runs `circus ctl quit` and sends SIGTERM behind it wants an orderly stop.
+#[test]
+fn a_command_and_a_signal_are_no_hurry() {
+    let mut slow = watcher("slow", 1);
+    slow.options.graceful_timeout = 600.0;
+    let mut world = World::booted(vec![slow]);
+    world.scripts.insert("slow".into(), Script { obeys: Some(60.0), ..GOOD });
+    world.order(Order::Quit { waiting: false });
+    world.order(Order::Quit { waiting: false });
+    world.send(Event::Terminate);
+    world.order(Order::Quit { waiting: true });
+    world.run(61.0);
+    assert!(world.exited && world.signals.iter().all(|(_, signum)| *signum != 9));
 }
 
 fn on_demand() -> World {
@@ -981,9 +1017,16 @@ fn random_life(seed: u64, steps: u32) {
         let most = [0, 10, 1000, 5000][dice.roll(4) as usize];
         world.run(dice.roll(most + 1) as f64 / 1000.0);
     }
-    world.scripts.clear();
+    let hurry = dice.roll(3) == 0;
+    if !hurry {
+        world.scripts.clear();
+    }
     world.send(Event::Terminate);
-    world.run(600.0);
+    if hurry {
+        world.run(dice.roll(2) as f64);
+        world.send(Event::Terminate);
+    }
+    world.run(if hurry { 0.1 } else { 600.0 });
     assert!(world.exited, "it did not end");
     let unanswered: Vec<_> = world.asked.iter().filter(|t| !world.replies.contains_key(t)).collect();
     assert!(unanswered.is_empty(), "no reply to {unanswered:?}");

@@ -20,6 +20,7 @@ pub mod sections;
 pub mod signals;
 pub mod stream;
 pub mod suggest;
+pub mod syslog;
 pub mod text;
 pub mod value;
 pub mod words;

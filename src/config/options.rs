@@ -117,7 +117,7 @@ section! {
     "warmup_delay" => warmup_delay: f64 = 0.0, Kind::Float, Global, Fixed, Works, "seconds between the starts of two watchers";
     "umask" => umask: Option<i64> = None, Kind::Octal, Global, Fixed, Works, "the umask of circus and of its processes, octal";
     "loglevel" => loglevel: Maybe = None, LEVELS, Global, Fixed, Works, "debug, info, warning, error or critical";
-    "logoutput" => logoutput: Maybe = None, Kind::Text, Global, Fixed, Works, "a file, or - for the standard error output";
+    "logoutput" => logoutput: Maybe = None, Kind::Text, Global, Fixed, Works, "a file, syslog:///PATH?FACILITY, syslog://HOST:PORT?FACILITY, or - for the standard error output";
     "pidfile" => pidfile: Maybe = None, Kind::Text, Global, Fixed, Works, "a file that holds the pid of circus while it runs";
     "include" => include: Maybe = None, Kind::Text, Global, Fixed, Works, "more files to read, by path or pattern";
     "include_dir" => include_dir: Maybe = None, Kind::Text, Global, Fixed, Works, "directories whose *.ini files are read too";

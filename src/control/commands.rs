@@ -64,6 +64,21 @@ impl CliArgs {
 }
 
 impl Command {
+    /// What the usage calls the word at this place, from 0: `NAME` of `NAME [PID]`. Words that may be repeated go
+    /// round. Empty: there is none.
+    pub fn word(&self, place: usize) -> &'static str {
+        let words: Vec<&str> = self.usage.split_whitespace().collect();
+        let last = words.len().saturating_sub(1);
+        let again = words.last().is_some_and(|word| word.contains("..."));
+        let place = if again && place > last {
+            let first = words.iter().rposition(|word| word.starts_with('[')).unwrap_or(last);
+            first + (place - first) % (last + 1 - first)
+        } else {
+            place
+        };
+        words.get(place).map_or("", |word| word.trim_matches(['[', ']', '.']))
+    }
+
     /// Whether the reply can wait for the end of the work.
     pub fn waits(&self) -> bool {
         self.flags.iter().any(|flag| flag.name == WAITING.name)

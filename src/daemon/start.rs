@@ -14,7 +14,7 @@ use super::sockets::Sockets;
 use crate::arbiter::{Arbiter, Level};
 use crate::config::check::check;
 use crate::config::load::load;
-use crate::config::{Config, Finding, Names, Origins, Severity, WatcherConfig, text};
+use crate::config::{Config, Finding, Names, Origins, Severity, WatcherConfig, syslog, text};
 use crate::sys::child::Spawner;
 use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
@@ -37,6 +37,8 @@ pub struct Options {
     pub log_level: Option<Level>,
     /// Where the log goes; else where the file says, else to the standard error output.
     pub log_output: Option<String>,
+    /// A configuration of Python's logging was given.
+    pub logger_config: bool,
     /// The pid file; else that of the configuration.
     pub pidfile: Option<String>,
     /// Go into the background.
@@ -187,12 +189,16 @@ fn open_log(options: &Options, config: &Config) -> Result<Log, Failure> {
     let configured = config.circus.loglevel.as_deref().and_then(Level::from_name);
     let level = options.log_level.or(configured).unwrap_or(Level::Info);
     let output = options.log_output.as_deref().or(config.circus.logoutput.as_deref());
-    let syslog = output.filter(|output| output.starts_with("syslog://"));
-    let output = output.filter(|_| syslog.is_none());
+    if let Some(Err(why)) = output.filter(|output| syslog::is_url(output)).map(syslog::parse) {
+        return Err(Failure {
+            code: USER,
+            message: format!("log output {}: {why}", output.unwrap_or_default()),
+        });
+    }
     let mut log = Log::open(output, level).map_err(|why| system(format!("log output: {why}")))?;
-    if let Some(url) = syslog {
+    if options.logger_config {
         log.warning(format_args!(
-            "log output {url}: syslog is not built yet; the log goes to the standard error output"
+            "--logger-config configures Python's logging and has no effect; use --log-level and --log-output"
         ));
     }
     Ok(log)

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod daemonize;
 pub mod entry;
 pub mod file;
+pub mod keyboard;
 pub mod limit;
 #[cfg(not(target_feature = "crt-static"))]
 mod nss;

@@ -66,15 +66,13 @@ impl<'a> System<'a> {
         self.id(("user", "/etc/passwd"), (origins, "uid"), options.uid.as_deref());
         self.id(("group", "/etc/group"), (origins, "gid"), options.gid.as_deref());
         let dir = join(self.cwd, options.working_dir.as_deref().unwrap_or_default());
-        if is_settled(&dir) && matches!(self.list(&dir), Listing::Missing) {
-            self.find(
-                Severity::Error,
-                (origins, "working_dir"),
-                format!("the directory `{dir}` does not exist"),
-            );
-        } else {
-            self.program(watcher, &dir);
+        let missing = is_settled(&dir) && matches!(self.list(&dir), Listing::Missing);
+        if missing {
+            let message = format!("the directory `{dir}` does not exist");
+            self.find(Severity::Error, (origins, "working_dir"), message);
         }
+        // What would be looked for in a directory that is missing needs no second line.
+        self.program(watcher, Some(&dir).filter(|_| !missing));
         self.environment(watcher);
         for (which, stream) in
             [("stdout_stream", &watcher.stdout_stream), ("stderr_stream", &watcher.stderr_stream)]
@@ -141,8 +139,9 @@ impl<'a> System<'a> {
         }
     }
 
-    /// The program of a watcher, as its processes will find it. A shell finds its own.
-    fn program(&mut self, watcher: &WatcherConfig, dir: &str) {
+    /// The program of a watcher, as its processes will find it. A shell finds its own. `dir` is their directory, if
+    /// it exists.
+    fn program(&mut self, watcher: &WatcherConfig, dir: Option<&String>) {
         let options = &watcher.options;
         let Ok(words) = words::split(&options.cmd) else { return };
         let (key, program): (_, &str) = match (&options.executable, words.first()) {
@@ -154,8 +153,12 @@ impl<'a> System<'a> {
         if options.shell || options.env_file.is_some() || !is_settled(program) {
             return;
         }
+        let at = |path: &str| match dir {
+            Some(dir) => Some(join(dir, path)),
+            None => path.starts_with('/').then(|| path.to_string()),
+        };
         if program.contains('/') {
-            let path = join(dir, program);
+            let Some(path) = at(program) else { return };
             if is_settled(&path) && !self.exists(&path) {
                 let place = (&watcher.origins, key);
                 self.find(Severity::Error, place, format!("there is no program `{path}`"));
@@ -165,8 +168,8 @@ impl<'a> System<'a> {
         let copied = options.copy_env.then(|| self.environ.get("PATH")).flatten();
         let path = watcher.env.get("PATH").or(copied).map_or(PATH, String::as_str);
         let venv = options.virtualenv.iter().map(|venv| join(venv, "bin"));
-        let dirs: Vec<String> =
-            venv.chain(path.split(':').map(str::to_string)).map(|d| join(dir, &d)).collect();
+        let all = venv.chain(path.split(':').map(str::to_string)).map(|d| at(&d)).collect::<Option<Vec<_>>>();
+        let Some(dirs) = all else { return };
         if dirs.iter().all(|d| is_settled(d)) && !dirs.iter().any(|d| self.exists(&join(d, program))) {
             let message = format!("there is no program `{program}` in the PATH of the processes ({path})");
             self.find(Severity::Error, (&watcher.origins, key), message);
@@ -317,6 +320,13 @@ mod tests {
         ];
         for (text, wanted) in cases {
             assert_eq!(found(text), [wanted], "{text}");
+        }
+        let (dir, program) =
+            ("3 error the directory `/w/none` does not exist", "2 error there is no program `/bin/no`");
+        assert_eq!(found("[watcher:a]\ncmd = /bin/no\nworking_dir = none"), [dir, program]);
+        for cmd in ["./run", "run\n[env:a]\nPATH = .:/bin"] {
+            let text = format!("[watcher:a]\nworking_dir = none\ncmd = {cmd}");
+            assert_eq!(found(text.leak()), [dir.replacen('3', "2", 1)]);
         }
     }
 }

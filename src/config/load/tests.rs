@@ -177,6 +177,10 @@ fn options_without_effect_say_so_once() {
         ),
         ("[circus]\nhttpd = 1", "2 Warning `httpd` has no effect: there is no web console"),
         ("[plugin:a]\nuse = circus.plugins.flapping.Flapping", "2 Warning `use = circus.plugins"),
+        (
+            "[plugin:a]\nuse = circus.plugins.Flaping",
+            "2 Warning there is no plugin `circus.plugins.Flaping`: did you mean `circus.plugins.flapping.Flapping`?",
+        ),
     ];
     for (text, wanted) in cases {
         one(text, wanted);

@@ -386,3 +386,19 @@ fn statistics_are_shown_as_circus_shows_them() {
     let daemon = shown("dstats", json!({"info": parent}));
     assert_eq!(daemon, format!("Main Process:\n    {}\nChildren:\n    {}", row(9), row(10)));
 }
+
+#[test]
+fn a_usage_says_what_stands_where() {
+    for (name, words) in [
+        ("set", &["NAME", "KEY", "VALUE", "KEY", "VALUE", "KEY"][..]),
+        ("get", &["NAME", "KEY", "KEY"]),
+        ("listen", &["TOPIC", "TOPIC"]),
+        ("stats", &["NAME", "PID", ""]),
+        ("signal", &["NAME", "PID", "SIGNAL", ""]),
+        ("quit", &[""]),
+    ] {
+        let command = find(name).unwrap();
+        let found: Vec<&str> = (0..words.len()).map(|place| command.word(place)).collect();
+        assert_eq!(found, words, "{name}");
+    }
+}

@@ -9,11 +9,12 @@
 //!              │  orders: what clients want            orders.rs, tuning.rs
 //!              │  boot: all watchers up, all down      boot.rs
 //!              └─ Watcher: from what is wanted to what is
-//!                   spawns, respawns                   watcher.rs, respawn.rs
+//!                   spawns, respawns                   watcher.rs, spawning.rs, respawn.rs
 //!                   reloads                            reload.rs
 //!                   sockets that start it              demand.rs
 //!                   asks, kills, waits                 stop.rs
 //!                   clients that wait                  waiters.rs
+//!                   programs that are asked            hooks.rs
 //! ```
 //!
 //! The daemon calls [`Arbiter::deadline`] before it sleeps and sends [`Event::Tick`] when that time has come. There
@@ -22,12 +23,15 @@
 
 mod boot;
 mod demand;
+pub mod hooks;
 mod orders;
 pub mod process;
 mod random;
 mod reload;
+mod report;
 pub mod request;
 pub mod respawn;
+mod spawning;
 mod stop;
 pub mod time;
 mod tuning;
@@ -38,10 +42,13 @@ pub mod watcher;
 mod sim;
 
 use crate::config::WatcherConfig;
+use crate::config::hooks::Hook;
 use crate::sorted::Sorted;
 use boot::{Boot, Ending};
+use hooks::{About, Answer, HookId};
 use process::Exit;
 use random::Random;
+pub use report::{Level, Published};
 use request::{Errno, Order, Reply, Ticket};
 use time::Time;
 use watcher::{Ctx, Status, Watcher};
@@ -90,6 +97,15 @@ pub enum Event {
     GroupEmpty {
         /// The group.
         pgid: Pid,
+    },
+    /// A hook of [`Action::RunHook`] has ended.
+    HookDone {
+        /// Which run of it.
+        id: HookId,
+        /// Of which watcher.
+        watcher: WatcherId,
+        /// What became of it.
+        answer: Answer,
     },
     /// [`Action::WatchSockets`] is done, or cannot be.
     SocketsWatched {
@@ -160,6 +176,24 @@ pub enum Action {
         /// Which.
         pid: Pid,
     },
+    /// Run a hook; then [`Event::HookDone`].
+    RunHook {
+        /// Stands for this run.
+        id: HookId,
+        /// Whose hook.
+        watcher: WatcherId,
+        /// Which hook.
+        hook: Hook,
+        /// What it is about.
+        about: About,
+    },
+    /// End a hook whose answer is not needed any more.
+    CancelHook {
+        /// Which run.
+        id: HookId,
+        /// Whose hook.
+        watcher: WatcherId,
+    },
     /// Look at the sockets of a watcher without taking anything from them; then [`Event::SocketsWatched`], and once
     /// [`Event::SocketReady`].
     WatchSockets(WatcherId),
@@ -209,74 +243,6 @@ pub enum Whom {
     Descendants,
 }
 
-/// An event of a watcher, as subscribers know it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Published {
-    /// A process was spawned.
-    Spawn {
-        /// Which.
-        pid: Pid,
-    },
-    /// A process was asked to end, or killed.
-    Kill {
-        /// Which.
-        pid: Pid,
-    },
-    /// A process has ended.
-    Reap {
-        /// Which.
-        pid: Pid,
-        /// How.
-        exit: Exit,
-    },
-    /// The watcher is active.
-    Start,
-    /// The watcher has stopped.
-    Stop,
-    /// The watcher was reloaded.
-    Reload,
-    /// An option was set.
-    Updated,
-    /// The watcher was added.
-    Add,
-    /// The watcher is removed.
-    Remove,
-}
-
-/// How important a line of the log is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// For whoever looks for a fault.
-    Debug,
-    /// What happens.
-    Info,
-    /// What should not happen.
-    Warning,
-    /// What stops something.
-    Error,
-    /// What stops everything.
-    Critical,
-}
-
-impl Level {
-    /// The level with this name, in any case.
-    pub fn from_name(name: &str) -> Option<Level> {
-        let all = [Level::Debug, Level::Info, Level::Warning, Level::Error, Level::Critical];
-        all.into_iter().find(|level| level.name().eq_ignore_ascii_case(name))
-    }
-
-    /// The name, as it stands in the log.
-    pub fn name(self) -> &'static str {
-        match self {
-            Level::Debug => "DEBUG",
-            Level::Info => "INFO",
-            Level::Warning => "WARNING",
-            Level::Error => "ERROR",
-            Level::Critical => "CRITICAL",
-        }
-    }
-}
-
 /// Decides for all watchers.
 #[derive(Debug)]
 pub struct Arbiter {
@@ -294,6 +260,7 @@ pub struct Arbiter {
     /// Seconds between the starts of two watchers.
     warmup_delay: f64,
     random: Random,
+    last_hook: HookId,
     next_id: u32,
 }
 
@@ -310,6 +277,7 @@ impl Arbiter {
             ending: None,
             warmup_delay,
             random: Random::new(seed),
+            last_hook: HookId(0),
             next_id: 0,
         };
         for config in watchers {
@@ -371,6 +339,9 @@ impl Arbiter {
             },
             Event::Reaped { pid, group_left } => self.reaped(pid, group_left, now, actions),
             Event::GroupEmpty { pgid } => self.group_is_empty(pgid, now, actions),
+            Event::HookDone { id, watcher, answer } => {
+                self.with(watcher, now, actions, |w, ctx| w.hook_done(id, &answer, ctx));
+            }
             Event::SocketsWatched { watcher, result } => {
                 self.with(watcher, now, actions, |w, ctx| w.sockets_watched(result, ctx));
             }
@@ -416,7 +387,8 @@ impl Arbiter {
     ) {
         let hurried = self.is_hurried();
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
-        let mut ctx = Ctx { now, actions, pids: &mut self.pids, random: &mut self.random, done: Vec::new() };
+        let (pids, random, last_hook) = (&mut self.pids, &mut self.random, &mut self.last_hook);
+        let mut ctx = Ctx { now, actions, pids, random, last_hook, done: Vec::new() };
         handle(watcher, &mut ctx);
         watcher.reconcile(&mut ctx);
         if hurried {
@@ -441,6 +413,8 @@ impl Arbiter {
 
     fn forget(&mut self, id: WatcherId, actions: &mut Vec<Action>) {
         let Some(watcher) = self.watchers.remove(&id) else { return };
+        let cancel = |hook: &HookId| Action::CancelHook { id: *hook, watcher: id };
+        actions.extend(watcher.calls.keys().map(cancel));
         for waiter in watcher.waiters {
             let text = format!("'{}' was removed meanwhile", watcher.config.name);
             self.finish(waiter.ticket, Reply::error(Errno::Failed, text), actions);

@@ -4,6 +4,7 @@
 //! of it. Without `waiting` the reply comes at once; with it, it comes from a waiter (waiters.rs). An order for
 //! several watchers is answered when all of them are done.
 
+use super::hooks::MOST_CALLS;
 use super::process::Phase;
 use super::request::{Errno, Order, Reply, Ticket};
 use super::time::Time;
@@ -88,7 +89,7 @@ impl Arbiter {
                     (None, false, true) => Whom::Descendants,
                     (None, false, false) => Whom::Process,
                 };
-                self.signal(&name, pid, whom, signum, actions)
+                self.signal(&name, pid, whom, signum, now, actions)
             }
             Order::Quit { waiting } => {
                 self.terminate(waiting.then_some(ticket), now, actions);
@@ -270,16 +271,23 @@ impl Arbiter {
         pid: Option<Pid>,
         whom: Whom,
         signum: i32,
+        now: Time,
         actions: &mut Vec<Action>,
     ) -> Result<Option<Reply>, Reply> {
         let id = self.id_of(name)?;
         let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
+        if watcher.calls.len() >= MOST_CALLS {
+            let text = format!("too many signals of '{name}' wait for its hooks");
+            return Err(Reply::error(Errno::Conflict, text));
+        }
         let alive = watcher.processes.values().filter(|p| !matches!(p.phase, Phase::Dead { .. }));
         let pids: Vec<Pid> = alive.map(|p| p.pid).filter(|p| pid.is_none_or(|pid| pid == *p)).collect();
         if let (Some(pid), true) = (pid, pids.is_empty()) {
             return Err(no_process(pid, name));
         }
-        actions.extend(pids.into_iter().map(|pid| Action::Signal { pid, signum, whom }));
+        self.with(id, now, actions, |w, ctx| {
+            pids.iter().for_each(|pid| w.send(*pid, signum, whom, ctx));
+        });
         Ok(Some(Reply::Ok))
     }
 }

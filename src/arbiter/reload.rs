@@ -90,8 +90,12 @@ impl Watcher {
         for wid in &old {
             self.dismiss(*wid, ctx);
         }
-        let pids = old.iter().filter_map(|wid| self.processes.get(wid)).map(|p| (p.pid, ())).collect();
-        self.reload = Some(Reload::Draining { old: pids });
+        let pids: Sorted<Pid, ()> =
+            old.iter().filter_map(|wid| self.processes.get(wid)).map(|p| (p.pid, ())).collect();
+        match pids.is_empty() {
+            true => self.end_reload(ctx),
+            false => self.reload = Some(Reload::Draining { old: pids }),
+        }
     }
 
     fn step_one_by_one(&mut self, mut queue: VecDeque<Pid>, current: Option<Pid>, ctx: &mut Ctx) {

@@ -154,6 +154,7 @@ fn set_option(config: &mut WatcherConfig, key: &str, value: &Value) -> Result<Li
         "numprocesses" => !(0..=MOST_PROCESSES).contains(&config.options.numprocesses),
         "graceful_timeout" => config.options.graceful_timeout < 0.0,
         "warmup_delay" => config.options.warmup_delay < 0.0,
+        "hook_timeout" => config.options.hook_timeout < 0.0,
         "stop_signal" => !(1..=64).contains(&config.options.stop_signal),
         _ => false,
     };

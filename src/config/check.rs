@@ -3,6 +3,7 @@
 //! Pure, so it knows nothing of users, programs and directories; `circus check` looks at those itself.
 
 use super::expand;
+use super::hooks;
 use super::ini::shorten;
 use super::model::{
     Config, Finding, LARGEST_RING, Origins, PluginConfig, PluginKind, Severity, SocketConfig, WatcherConfig,
@@ -80,6 +81,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     checker.ports(config);
     for watcher in &config.watchers {
         checker.command(watcher);
+        checker.hooks(watcher);
         checker.sockets_of(watcher, &config.sockets);
         checker.numbers(watcher);
         checker.streams_and_limits(watcher);
@@ -197,6 +199,24 @@ impl Checker {
         }
     }
 
+    fn hooks(&mut self, watcher: &WatcherConfig) {
+        for (name, (command, _)) in &watcher.hooks {
+            let key = "hooks.".to_string() + name;
+            let place = (&watcher.origins, key.as_str());
+            let script = [".sh", ".py", ".pl", ".rb"].iter().any(|end| command.ends_with(end));
+            if script && hooks::is_python(command) {
+                let command = shorten(command);
+                self.warn(
+                    place,
+                    format!("`{command}` is the name of a Python function; the program is ./{command}"),
+                );
+            }
+            if let Err(why) = words::split(command) {
+                self.error(place, format!("`{}` cannot be split into words: {why}", shorten(&key)));
+            }
+        }
+    }
+
     /// Variables that nobody will know. Those of the environment have been looked at while reading.
     fn variables(&mut self, place: (&Origins, &str), text: &str) {
         for name in expand::names(text) {
@@ -261,9 +281,11 @@ impl Checker {
             let message = format!("numprocesses is {}, so nothing is started", options.numprocesses);
             self.warn((origins, "numprocesses"), message);
         }
-        for (key, value) in
-            [("graceful_timeout", options.graceful_timeout), ("warmup_delay", options.warmup_delay)]
-        {
+        for (key, value) in [
+            ("graceful_timeout", options.graceful_timeout),
+            ("warmup_delay", options.warmup_delay),
+            ("hook_timeout", options.hook_timeout),
+        ] {
             if value < 0.0 {
                 self.warn((origins, key), format!("{key} is negative and counts as 0"));
             }

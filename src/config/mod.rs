@@ -6,6 +6,7 @@
 pub mod check;
 pub mod env_file;
 pub mod expand;
+pub mod hooks;
 pub mod include;
 pub mod ini;
 pub mod load;

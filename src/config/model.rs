@@ -243,7 +243,7 @@ impl WatcherConfig {
         Ok(family.live)
     }
 
-    /// Stores `COMMAND[, true]` as the hook `name`.
+    /// Stores `COMMAND[, true]` as the hook `name`; no command removes it.
     fn set_hook(&mut self, name: &str, text: &str) -> Result<(), Refused> {
         let (command, flag) = match text.rsplit_once(',') {
             Some((command, flag)) => match Kind::Bool.parse(flag) {
@@ -252,7 +252,10 @@ impl WatcherConfig {
             },
             None => (text, false),
         };
-        self.hooks.insert(name.into(), (command.trim().into(), flag));
+        match command.trim() {
+            "" => drop(self.hooks.remove(name)),
+            command => drop(self.hooks.insert(name.into(), (command.into(), flag))),
+        }
         Ok(())
     }
 
@@ -285,7 +288,9 @@ impl WatcherConfig {
             "rlimit_" => self.rlimits.get(&rest.to_ascii_lowercase()).map(|limit| rlimit_value(*limit)),
             "stdout_stream." => stream(&self.stdout_stream),
             "stderr_stream." => stream(&self.stderr_stream),
-            "hooks." => self.hooks.get(rest).map(|(command, _)| Value::Str(command.clone())),
+            "hooks." => self.hooks.get(rest).map(|(command, ignored)| {
+                Value::Str(if *ignored { format!("{command}, true") } else { command.clone() })
+            }),
             _ => self.free.get(key).cloned().map(Value::Str),
         }
     }

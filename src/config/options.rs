@@ -201,7 +201,7 @@ section! {
     "capabilities" => capabilities: Maybe = None, Kind::Text, Global, Fixed, Pending, "the capabilities that the processes keep";
     "clear_groups" => clear_groups: Option<bool> = None, Kind::Bool, Global, Fixed, Pending, "drop supplementary groups";
     "sandbox" => sandbox: Maybe = None, Kind::Text, Global, Fixed, Pending, "what the processes may see of the file system";
-    "hook_timeout" => hook_timeout: f64 = 30.0, Kind::Float, Global, Fixed, Pending, "how long a hook may take, in seconds";
+    "hook_timeout" => hook_timeout: f64 = 30.0, Kind::Float, Global, Stored, Works, "how long a hook may take, in seconds";
     "ring_bytes" => ring_bytes: i64 = 16_384, Kind::Int, Global, Stored, Works, "how many bytes of the newest output to keep in memory, at most 1048576";
     "check_flapping" => check_flapping: Option<bool> = None, Kind::Bool, Global, Fixed, Quiet, "a relic; Circus stores it and does nothing";
     "prereload_fn" => prereload_fn: Maybe = None, Kind::Text, Never, Fixed, Useless("it names a Python function, and Circus itself breaks on it"), "a Python function called before a reload";
@@ -339,7 +339,7 @@ pub static FAMILIES: &[Family] = &[
     },
     Family {
         prefix: "hooks.",
-        built: Pending,
+        built: Works,
         live: Stored,
         help: "a program to ask or tell: COMMAND[, true to ignore its failures]",
     },

@@ -383,7 +383,11 @@ pub static COMMANDS: &[Command] = &[
         name: "stats",
         usage: "[NAME [PID]]",
         words: (0, 2),
-        flags: &[Flag { name: "extended", value: None, help: "accepted; no hook adds anything yet" }],
+        flags: &[Flag {
+            name: "extended",
+            value: None,
+            help: "with what the hook extended_stats adds; --json shows it",
+        }],
         verbatim: false,
         summary: "show what processes use",
         detail: "One line a process: pid, program, user, nice, resident and virtual memory, percent of a \

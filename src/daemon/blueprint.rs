@@ -133,12 +133,7 @@ impl Blueprint {
         let program = config.options.executable.as_deref().unwrap_or(first);
         let path = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
         self.looked_for = (!program.contains('/')).then(|| (program.to_string(), path.to_string()));
-        self.child.programs =
-            candidates(program, path).map(|path| c_string(&path)).collect::<Result<_, _>>()?;
-        self.child.argv = argv.iter().map(|word| c_string(word)).collect::<Result<_, _>>()?;
-        let entries = env.iter().map(|(name, value)| c_string(&format!("{name}={value}")));
-        self.child.env = entries.collect::<Result<_, _>>()?;
-        Ok(())
+        set_program(&mut self.child, program, &argv, &env)
     }
 
     /// What was not found, for messages: the bare name and where it was looked for, or else the path.
@@ -158,6 +153,24 @@ impl Blueprint {
         let dir = self.child.working_dir.as_ref();
         dir.map(|path| String::from_utf8_lossy(path.as_bytes()).into_owned()).unwrap_or_default()
     }
+}
+
+/// Fills in the places where the program may be, the arguments and the environment of a child.
+///
+/// # Errors
+/// One of them holds a null character.
+pub(super) fn set_program(
+    child: &mut Child,
+    program: &str,
+    argv: &[String],
+    env: &Names,
+) -> Result<(), String> {
+    let path = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
+    child.programs = candidates(program, path).map(|path| c_string(&path)).collect::<Result<_, _>>()?;
+    child.argv = argv.iter().map(|word| c_string(word)).collect::<Result<_, _>>()?;
+    let entries = env.iter().map(|(name, value)| c_string(&format!("{name}={value}")));
+    child.env = entries.collect::<Result<_, _>>()?;
+    Ok(())
 }
 
 /// The names of the inherited sockets in the order of their numbers: from 3 up as LISTEN_FDS has them, then once more
@@ -233,6 +246,14 @@ fn arguments(config: &WatcherConfig, lookup: &dyn Fn(&str) -> Option<String>) ->
         argv.extend(split("shell_args", &expand(shell_args, lookup))?);
     }
     Ok(argv)
+}
+
+/// The environment of what runs beside the processes of a watcher: theirs, but for what is about one of them.
+///
+/// # Errors
+/// A sentence that names the file or directory that is missing.
+pub(super) fn common_environment(config: &WatcherConfig) -> Result<Names, String> {
+    Ok(variables(&environment::environment(config)?, &[], &|_| None))
 }
 
 /// The environment of one process.
@@ -313,7 +334,11 @@ fn set_ids(config: &WatcherConfig, child: &mut Child) -> Result<(), String> {
     Ok(())
 }
 
-fn c_string(word: &str) -> Result<CString, String> {
+/// Text as the kernel takes it.
+///
+/// # Errors
+/// It holds a null character.
+pub(super) fn c_string(word: &str) -> Result<CString, String> {
     CString::new(text::to_bytes(word).into_owned())
         .map_err(|_| format!("{:?} holds a null character", word.chars().take(40).collect::<String>()))
 }

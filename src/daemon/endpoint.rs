@@ -238,3 +238,11 @@ fn give_to(path: &Path, owner: &str) -> Result<(), String> {
     user::lchown(path, Some(account.uid), None)
         .map_err(|error| format!("endpoint_owner = {owner}: {}", sys::io_words(&error)))
 }
+
+/// The control socket for somebody who may run in another directory than circus, which runs in `cwd`.
+pub fn absolute(endpoint: &str, cwd: &str) -> String {
+    match endpoint {
+        endpoint if endpoint.starts_with(['/', '@']) || endpoint == "none" => endpoint.into(),
+        endpoint => format!("{}/{endpoint}", cwd.trim_end_matches('/')),
+    }
+}

@@ -10,11 +10,14 @@ use super::blueprint::Blueprint;
 use super::budget::Budget;
 use super::clients::Clients;
 use super::compress::Compressor;
+use super::helpers::Helpers;
+use super::hooks::Extended;
 use super::log::Log;
 use super::notify::Notify;
 use super::query::Samples;
 use super::sockets::Sockets;
 use super::streams::{PipeId, Progress, Streams, TargetId};
+use crate::arbiter::request::Ticket;
 use crate::arbiter::time::Time;
 use crate::arbiter::{Action, Arbiter, Event, Pid, WatcherId};
 use crate::config::options::CircusOptions;
@@ -42,16 +45,18 @@ enum Source {
     Target,
     Client,
     Log,
+    Helper,
     Socket,
 }
 
-const SOURCES: [Source; 7] = [
+const SOURCES: [Source; 8] = [
     Source::Signals,
     Source::Listener,
     Source::Pipe,
     Source::Target,
     Source::Client,
     Source::Log,
+    Source::Helper,
     Source::Socket,
 ];
 
@@ -93,6 +98,10 @@ pub struct Daemon {
     pub(super) spawns: VecDeque<(WatcherId, u32)>,
     /// Pipes that have more to read.
     ready_pipes: VecDeque<PipeId>,
+    /// Programs that run on the side.
+    pub(super) helpers: Helpers,
+    /// Answers that wait for extended_stats.
+    pub(super) extended: Sorted<Ticket, Extended>,
     /// Groups that have outlived their leaders.
     pub(super) groups: Sorted<Pid, ()>,
     /// Not all zombies were reaped in the last turn.
@@ -156,6 +165,8 @@ impl Daemon {
             unsettled: Vec::new(),
             spawns: VecDeque::new(),
             ready_pipes: VecDeque::new(),
+            helpers: Helpers::default(),
+            extended: Sorted::new(),
             groups: Sorted::new(),
             more_zombies: false,
             compressor: Compressor::default(),
@@ -180,6 +191,10 @@ impl Daemon {
 
     pub(super) fn watch_pipe(&self, fd: RawFd, id: PipeId) -> io::Result<()> {
         self.watch(fd, Source::Pipe, id.0, Interest::READABLE)
+    }
+
+    pub(super) fn watch_helper_pipe(&self, fd: RawFd, id: u32) -> io::Result<()> {
+        self.watch(fd, Source::Helper, id, Interest::READABLE)
     }
 
     pub(super) fn watch_socket(&self, fd: RawFd) -> io::Result<()> {
@@ -233,6 +248,7 @@ impl Daemon {
             self.turn(&events);
         }
         self.stop_compressing();
+        self.helpers.kill_all();
         self.streams.finish(self.now, &mut self.log);
         self.clients.flush_all();
     }
@@ -242,6 +258,7 @@ impl Daemon {
         let busy = !self.ready_pipes.is_empty()
             || !self.spawns.is_empty()
             || self.more_zombies
+            || self.helpers.are_busy()
             || self.clients.are_busy();
         if busy {
             return Some(Duration::ZERO);
@@ -249,6 +266,7 @@ impl Daemon {
         let of_arbiter = self.arbiter.deadline().map(|time| self.moment(time));
         let rest = [
             of_arbiter,
+            self.helpers.next_deadline(),
             self.streams.next_retry(),
             self.clients.listeners.next_accept(),
             self.log.next_retry(),
@@ -274,6 +292,7 @@ impl Daemon {
                 Source::Target => self.target_writable(TargetId(id)),
                 Source::Client => clients.push((id, event.is_write_closed() || event.is_error())),
                 Source::Log => self.log_writable(),
+                Source::Helper => self.helpers.pipe_ready(id),
                 Source::Socket => self.socket_ready(id),
             }
         }
@@ -282,6 +301,7 @@ impl Daemon {
         }
         self.spawn_slice();
         self.read_pipes();
+        self.read_helpers();
         self.serve_clients(&clients);
         self.do_what_is_due();
         self.tend_files();
@@ -366,6 +386,9 @@ impl Daemon {
         if self.arbiter.deadline().is_some_and(|time| self.moment(time) <= self.now) {
             self.dispatch(Event::Tick);
         }
+        if self.helpers.next_deadline().is_some_and(|at| at <= self.now) {
+            self.expire_helpers();
+        }
         if self.streams.next_retry().is_some_and(|at| at <= self.now) {
             self.streams.retry(self.now, &mut self.log);
         }
@@ -385,6 +408,7 @@ impl Daemon {
                 break;
             }
         }
+        self.start_helpers(end);
     }
 
     /// Hands an event to the arbiter and performs what it decides, with all that follows from it.

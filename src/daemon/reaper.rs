@@ -41,6 +41,7 @@ impl Daemon {
             wait::Exit::Signal { number, .. } => Exit::Signal(number),
         };
         self.drain_pipes(pid);
+        self.helper_ended(pid, exit);
         self.clients.plugin_ended(pid);
         self.dispatch(Event::Exited { pid, exit });
         self.compressor_ended(pid, end);

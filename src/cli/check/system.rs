@@ -3,6 +3,7 @@
 //! Everything is looked up by [`Files`], so that the tests need no machine. Only /etc/passwd and /etc/group are
 //! known here; who stands elsewhere, in a directory service, is reported with that restriction.
 
+use crate::config::hooks::{NAMES, is_python};
 use crate::config::include::{join, tidy};
 use crate::config::ini::shorten;
 use crate::config::{
@@ -72,7 +73,9 @@ impl<'a> System<'a> {
             self.find(Severity::Error, (origins, "working_dir"), message);
         }
         // What would be looked for in a directory that is missing needs no second line.
-        self.program(watcher, Some(&dir).filter(|_| !missing));
+        let dir = (!missing).then_some(dir);
+        self.program(watcher, dir.as_deref());
+        self.hooks(watcher, dir.as_deref());
         self.environment(watcher);
         for (which, stream) in
             [("stdout_stream", &watcher.stdout_stream), ("stderr_stream", &watcher.stderr_stream)]
@@ -141,7 +144,7 @@ impl<'a> System<'a> {
 
     /// The program of a watcher, as its processes will find it. A shell finds its own. `dir` is their directory, if
     /// it exists.
-    fn program(&mut self, watcher: &WatcherConfig, dir: Option<&String>) {
+    fn program(&mut self, watcher: &WatcherConfig, dir: Option<&str>) {
         let options = &watcher.options;
         let Ok(words) = words::split(&options.cmd) else { return };
         let (key, program): (_, &str) = match (&options.executable, words.first()) {
@@ -149,8 +152,27 @@ impl<'a> System<'a> {
             (None, Some(program)) => ("cmd", program),
             (None, None) => return,
         };
+        if !options.shell {
+            self.runs((watcher, key), program, dir);
+        }
+    }
+
+    /// The programs of hooks. Those that are Python functions are known to Python alone.
+    fn hooks(&mut self, watcher: &WatcherConfig, dir: Option<&str>) {
+        let programs =
+            |(name, hook): &(&String, &(String, bool))| NAMES.contains(&name.as_str()) && !is_python(&hook.0);
+        for (name, (command, _)) in watcher.hooks.iter().filter(programs) {
+            let words = words::split(command).unwrap_or_default();
+            if let Some(program) = words.first() {
+                self.runs((watcher, &format!("hooks.{name}")), program, dir);
+            }
+        }
+    }
+
+    /// Whether there is a program, as circus will look for it in the directory and the PATH of a watcher.
+    fn runs(&mut self, (watcher, key): (&WatcherConfig, &str), program: &str, dir: Option<&str>) {
         // A file of variables may hold another PATH.
-        if options.shell || options.env_file.is_some() || !is_settled(program) {
+        if watcher.options.env_file.is_some() || !is_settled(program) {
             return;
         }
         let at = |path: &str| match dir {
@@ -165,9 +187,9 @@ impl<'a> System<'a> {
             }
             return;
         }
-        let copied = options.copy_env.then(|| self.environ.get("PATH")).flatten();
+        let copied = watcher.options.copy_env.then(|| self.environ.get("PATH")).flatten();
         let path = watcher.env.get("PATH").or(copied).map_or(PATH, String::as_str);
-        let venv = options.virtualenv.iter().map(|venv| join(venv, "bin"));
+        let venv = watcher.options.virtualenv.iter().map(|venv| join(venv, "bin"));
         let all = venv.chain(path.split(':').map(str::to_string)).map(|d| at(&d)).collect::<Option<Vec<_>>>();
         let Some(dirs) = all else { return };
         if dirs.iter().all(|d| is_settled(d)) && !dirs.iter().any(|d| self.exists(&join(d, program))) {
@@ -271,6 +293,7 @@ mod tests {
             "[watcher:a]\ncmd = ./run\nworking_dir = sub",
             "[watcher:a]\ncmd = sub/run",
             "[watcher:a]\ncmd = x\nshell = 1",
+            "[watcher:a]\ncmd = sh\nhooks.after_stop = sub/run x, true\nhooks.after_reap = module.function",
             "[watcher:a]\ncmd = /secret/bin/x\nworking_dir = /secret",
             "[watcher:a]\ncmd = $(circus.env.X) y\nuid = $(circus.env.X)\nworking_dir = /$(circus.wid)",
             "[watcher:a]\ncmd = sh\nstdout_stream.filename = x.log\nstderr_stream.filename = /x.log",
@@ -298,6 +321,7 @@ mod tests {
                 "2 error there is no program `ls` in the PATH of the processes (/bin)",
             ),
             ("[watcher:a]\ncmd = ./no", "2 error there is no program `/w/./no`"),
+            ("[watcher:a]\ncmd = sh\nhooks.after_stop = ./no x", "3 error there is no program `/w/./no`"),
             (
                 "[watcher:a]\ncmd = sh\nstdout_stream.filename = log/x",
                 "3 error the directory `/w/log` does not exist",

@@ -35,6 +35,7 @@ fn a_good_configuration_gives_nothing() {
 fn watchers_that_cannot_work_are_errors() {
     one("[watcher:a]\nargs = x", "1 error the watcher `a` has no cmd");
     one("[watcher:a]\ncmd = x\nargs = 'y", "3 error `args` cannot be split into words: there is no closing");
+    one("[watcher:a]\ncmd = x\nhooks.after_stop = sh 'x", "3 error `hooks.after_stop` cannot be split");
     one("[watcher:a]\ncmd = x\nrlimit_nofiles = 1", "3 error there is no resource limit `nofiles`");
     one("[watcher:a]\ncmd = x\nstdout_stream.max_bytes = 1", "3 error stdout_stream needs a class");
     one(
@@ -69,6 +70,8 @@ fn what_is_hardly_meant_is_a_warning() {
     one("[watcher:a]\ncmd = x\nmax_retry = -2", "3 warning max_retry is below -1");
     one("[watcher:a]\ncmd = x\nshell_args = y", "3 warning shell_args has no effect");
     one("[watcher:a]\ncmd = x\nuse_sockets = 1", "3 warning use_sockets has no effect");
+    one("[watcher:a]\ncmd = x\nhook_timeout = -1", "3 warning hook_timeout is negative");
+    one("[watcher:a]\ncmd = x\nhooks.after_stop = x.sh", "3 warning `x.sh` is the name of a Python function");
     one("[watcher:a]\ncmd = x $(circus.foo)", "2 warning there is no variable `circus.foo`");
     let text = "[socket:b]\nport = 1\n[watcher:a]\ncmd = x\nargs = $(circus.sockets.b)";
     one(text, "5 warning the command names a socket");

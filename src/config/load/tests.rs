@@ -166,7 +166,6 @@ fn options_without_effect_say_so_once() {
             "3 Warning `stop_command` is not built yet",
         ),
         ("[watcher:a]\ncmd = x\nflapping.window = 1", "3 Warning `flapping.window` is not built yet"),
-        ("[watcher:a]\ncmd = x\nhooks.before_start = y", "3 Warning `hooks.before_start` is not built yet"),
         (
             "[watcher:a]\ncmd = x\nhooks.befor_start = y",
             "3 Warning there is no hook `befor_start`: did you mean",

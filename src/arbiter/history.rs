@@ -4,7 +4,7 @@
 //! What repeats itself is one change with a count, so that a crash loop does not push out why the watcher runs.
 //! Memory is taken when something happens: a watcher that has only been started has one entry.
 
-use super::Pid;
+use super::{Event, Pid};
 use super::process::Exit;
 use super::time::Time;
 use super::watcher::Status;
@@ -46,13 +46,33 @@ pub enum Cause {
     Ended,
     /// A process could not be executed.
     SpawnFailed,
+    /// A hook has said no.
+    Hook,
 }
 
 impl Cause {
+    /// What an event is the cause of.
+    pub(super) fn of(event: &Event) -> Cause {
+        match event {
+            Event::Start => Cause::Boot,
+            Event::Order { by, .. } => Cause::Order(Rc::clone(by)),
+            Event::Terminate | Event::Reload => Cause::Signal,
+            Event::SocketReady { .. } => Cause::Demand,
+            Event::Exited { .. } | Event::Reaped { .. } => Cause::Ended,
+            Event::SpawnFailed { .. } => Cause::SpawnFailed,
+            Event::HookDone { .. } => Cause::Hook,
+            Event::Spawned { .. }
+            | Event::OutOfMemory { .. }
+            | Event::GroupEmpty { .. }
+            | Event::SocketsWatched { .. }
+            | Event::Tick => Cause::Course,
+        }
+    }
+
     /// It comes from outside, and is why a watcher goes where it goes until another such cause comes.
     fn is_foreign(&self) -> bool {
         match self {
-            Cause::Course | Cause::Ended | Cause::SpawnFailed => false,
+            Cause::Course | Cause::Ended | Cause::SpawnFailed | Cause::Hook => false,
             Cause::Boot | Cause::Order(_) | Cause::Signal | Cause::Demand => true,
         }
     }
@@ -215,6 +235,11 @@ impl History {
         self.counts.as_deref()
     }
 
+    /// Notes that it is to be started in its turn.
+    pub(super) fn expect(&mut self, cause: &Cause) {
+        self.cause = cause.clone();
+    }
+
     /// Notes a change that the course of things has brought.
     pub(super) fn note(&mut self, at: Time, what: What) {
         self.push(at, what, Cause::Course);
@@ -223,7 +248,10 @@ impl History {
     /// Notes what an event has changed: from one `Standing` to another, because of `cause`.
     pub(super) fn compare(&mut self, at: Time, before: Standing, after: Standing, cause: &Cause) {
         let moved = before.status != after.status;
-        if cause.is_foreign() && before != after || moved && after.status == Status::Stopping && *cause != Cause::Course {
+        let ran = matches!(before.status, Status::Starting | Status::Active);
+        let gave_up = ran && moved && matches!(after.status, Status::Stopping | Status::Stopped);
+        let counts = if cause.is_foreign() { before != after } else { gave_up && *cause != Cause::Course };
+        if counts {
             self.cause = cause.clone();
         }
         let began = !before.reloading && after.reloading;
@@ -241,7 +269,7 @@ impl History {
 
     /// A start or a stop is one change when it is over.
     fn status(&mut self, at: Time, status: Status) {
-        let under_way = |change: &mut &mut Change| {
+        let under_way = |change: &&mut Change| {
             matches!(change.what, What::Status(Status::Starting | Status::Stopping)) && change.cause == self.cause
         };
         match self.changes.back_mut().filter(under_way) {
@@ -251,7 +279,7 @@ impl History {
     }
 
     fn push(&mut self, at: Time, what: What, cause: Cause) {
-        let same = |last: &mut &mut Change| what.repeats(&last.what) && cause == last.cause;
+        let same = |last: &&mut Change| what.repeats(&last.what) && cause == last.cause;
         if let Some(last) = self.changes.back_mut().filter(same) {
             (last.at, last.what, last.times) = (at, what, last.times.saturating_add(1));
             return;

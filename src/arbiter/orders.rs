@@ -4,6 +4,7 @@
 //! of it. Without `waiting` the reply comes at once; with it, it comes from a waiter (waiters.rs). An order for
 //! several watchers is answered when all of them are done.
 
+use super::history::Restart;
 use super::hooks::MOST_CALLS;
 use super::process::Phase;
 use super::request::{Errno, Order, Reply, Ticket};
@@ -205,6 +206,7 @@ impl Arbiter {
         }
         let down_first: Vec<WatcherId> = ids.iter().rev().copied().collect();
         let reply = self.carry_out(&down_first, wait, now, actions, &|w, _| {
+            w.history.count_restarts(Restart::Command, w.running);
             w.want_down();
             w.queued = true;
         });
@@ -259,6 +261,7 @@ impl Arbiter {
         Ok(self.carry_out(&[id], &wait, now, actions, &|w, ctx| {
             let own = i32::try_from(w.config.options.stop_signal).unwrap_or(15);
             let timeout = how.graceful_timeout.unwrap_or(w.config.options.graceful_timeout);
+            w.history.count_restarts(Restart::Command, chosen.len());
             for (wid, _) in &chosen {
                 w.ask(*wid, how.signum.unwrap_or(own), timeout, ctx);
             }
@@ -305,9 +308,10 @@ impl Watcher {
         self.forget_demand();
     }
 
-    /// Somebody wants it to stop.
+    /// Somebody wants it to stop. That it had stopped by itself counts no more.
     pub(super) fn want_down(&mut self) {
         self.queued = false;
+        self.reason = None;
         if self.goal == Goal::Up {
             self.goal = Goal::Down;
         }
@@ -316,6 +320,7 @@ impl Watcher {
     /// Stops it and starts it again.
     fn restart(&mut self, ctx: &mut Ctx) {
         let runs = matches!(self.status, Status::Starting | Status::Active);
+        self.history.count_restarts(Restart::Command, self.running);
         self.want_up();
         if runs && self.goal == Goal::Up {
             self.begin_stop(ctx);

@@ -4,6 +4,7 @@
 //! end; when a new one cannot be executed, the old ones stay. A sequential one replaces process by process. So
 //! does the reload of a singleton, which must never run twice.
 
+use super::history::{Restart, What};
 use super::process::Phase;
 use super::watcher::{Ctx, Status, Watcher};
 use super::{Level, Pid, Published};
@@ -63,6 +64,7 @@ impl Watcher {
             return;
         }
         self.generation += 1;
+        self.history.count_restarts(Restart::Reload, self.running);
         self.retries.clear();
         self.unreplaced = 0;
         self.replacing.clear();
@@ -135,6 +137,7 @@ impl Watcher {
         self.reload = None;
         self.next_reload = None; // it would fail for the same reason
         self.reload_failure = Some(reason.to_owned());
+        self.history.note(ctx.now, What::NotReloaded(reason.into()));
         let name = &self.config.name;
         ctx.log(Level::Error, format!("{name}: the reload was given up, the old processes stay: {reason}"));
         if nothing_missing {

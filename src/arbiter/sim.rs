@@ -322,7 +322,7 @@ impl World {
             }
             _ => None,
         };
-        self.send(Event::Order { ticket, order, targets });
+        self.send(Event::Order { ticket, order, targets, by: Rc::default() });
         ticket
     }
 

@@ -400,11 +400,13 @@ pub static COMMANDS: &[Command] = &[
         name: "status",
         usage: "[NAME]",
         words: (0, 1),
-        flags: &[],
+        flags: &[Flag { name: "check", value: None, help: "exit with 3 unless all runs that is to run" }],
         verbatim: false,
         summary: "show the states of the watchers, or of one",
-        detail: "A watcher is starting, active, stopping or stopped.",
-        encode: queries::encode_name,
+        detail: "A watcher is starting, active, stopping or stopped. On a terminal all of them are shown as a table. \
+                 With --check there is a line for each that is to run and is not active, or lacks processes; to run \
+                 is what starts with circus or was started, until a command stops it.",
+        encode: queries::encode_status,
         decode: queries::decode_status,
         render: queries::render_status,
     },

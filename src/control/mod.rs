@@ -11,6 +11,7 @@ pub mod endpoint;
 pub mod frame;
 mod lifecycle;
 pub mod output;
+pub mod overview;
 pub mod plain;
 mod props;
 pub mod protocol;

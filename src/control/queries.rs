@@ -4,7 +4,7 @@
 use super::commands::CliArgs;
 use super::lifecycle::flag;
 use super::props::Props;
-use super::python;
+use super::{overview, python};
 use super::{Map, Refusal, object, one};
 use crate::arbiter::request::{Question, Request};
 use crate::sorted::sort_by;
@@ -28,6 +28,12 @@ pub fn encode_none(_: &CliArgs) -> Encoded {
 
 pub fn encode_name(args: &CliArgs) -> Encoded {
     Ok(positional(args, &["name"]))
+}
+
+pub fn encode_status(args: &CliArgs) -> Encoded {
+    let mut map = positional(args, &["name"]);
+    flag(&mut map, args, "check");
+    Ok(map)
 }
 
 pub fn encode_globaloptions(args: &CliArgs) -> Encoded {
@@ -59,7 +65,9 @@ pub fn decode_list(map: &Map) -> Decoded {
 }
 
 pub fn decode_status(map: &Map) -> Decoded {
-    question(Question::Status(Props(map).text("name")?))
+    let props = Props(map);
+    let (check, details) = (props.flag("check", false)?, props.flag("details", false)?);
+    question(Question::Status { name: props.text("name")?, check, details })
 }
 
 pub fn decode_numprocesses(map: &Map) -> Decoded {
@@ -120,6 +128,9 @@ pub fn render_list(_: &Map, reply: &Map) -> String {
 }
 
 pub fn render_status(_: &Map, reply: &Map) -> String {
+    if let Some(text) = overview::render_check(reply).or_else(|| overview::render_table(reply)) {
+        return text;
+    }
     match reply.get("statuses") {
         Some(Json::Object(statuses)) => {
             lines(statuses.iter().map(|(k, v)| k.clone() + ": " + &python::str(v)))

@@ -25,6 +25,7 @@ mod logs;
 mod matching;
 mod notify;
 mod outputs;
+mod overview;
 mod perform;
 mod permission;
 mod pidfile;

@@ -14,9 +14,6 @@ use crate::sys::address::Address;
 use crate::sys::{clock, process, user};
 use serde_json::Value as Json;
 
-/// How many of its last lines the status of a watcher that fails has.
-const LAST_LINES: usize = 10;
-
 /// What is the same for all processes while one question is answered.
 struct Machine {
     now: f64,
@@ -60,11 +57,7 @@ impl Daemon {
                 Ok(answers::list(self.arbiter.watchers().map(|w| w.config.name.as_str())))
             }
             Question::List(Some(name)) => Ok(answers::pids(self.watcher_named(name)?.pids().into_iter())),
-            Question::Status(None) => {
-                let all = self.arbiter.watchers().map(|w| (w.config.name.as_str(), w.status().word()));
-                Ok(answers::status_all(all))
-            }
-            Question::Status(Some(name)) => self.status_of(name),
+            Question::Status { name, check, details } => self.status(name.as_deref(), *check, *details),
             Question::Numprocesses(None) => {
                 Ok(answers::numprocesses(self.arbiter.watchers().map(|w| w.processes().count()).sum(), None))
             }
@@ -93,18 +86,7 @@ impl Daemon {
         }
     }
 
-    /// The state of a watcher; of one that fails also why, and the last lines that its processes wrote.
-    fn status_of(&self, name: &str) -> Result<Map, Refusal> {
-        let watcher = self.watcher_named(name)?;
-        let mut answer = answers::status(watcher.status().word());
-        if let Some(reason) = watcher.failure() {
-            answer.insert("reason".into(), reason.into());
-            answer.insert("last_output".into(), self.last_output(watcher.id, LAST_LINES));
-        }
-        Ok(answer)
-    }
-
-    fn watcher_named(&self, name: &str) -> Result<&Watcher, Refusal> {
+    pub(super) fn watcher_named(&self, name: &str) -> Result<&Watcher, Refusal> {
         self.arbiter.find(name).ok_or_else(|| answers::no_watcher(name))
     }
 

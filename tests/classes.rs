@@ -103,6 +103,27 @@ fn a_process_can_have_its_own_file_which_closes_with_it() {
 }
 
 #[test]
+fn processes_that_run_can_be_told_apart_from_now_on() {
+    let circus = Circus::start(
+        "
+        [watcher:w]
+        cmd = sh -c 'until [ -e {dir}/go ]; do sleep 0.01; done; echo later; exec sleep 1000'
+        numprocesses = 2
+        stdout_stream.filename = {dir}/all
+        ",
+    );
+    let before = circus.up("w");
+    circus.ctl_ok(&["set", "w", "stdout_stream.filename", &circus.dir.name("of-$(circus.wid)")]);
+    circus.ctl_ok(&["set", "w", "stdout_stream.prefix", "<$(circus.wid)>"]);
+    circus.dir.write("go", "");
+    for wid in 1..3 {
+        let (name, text) = (format!("of-{wid}"), format!("<{wid}> later\n"));
+        until("its own file", || (circus.dir.read(&name) == text).then_some(()));
+    }
+    assert_eq!((circus.pids("w"), circus.dir.read("all").as_str()), (before, ""));
+}
+
+#[test]
 fn json_lines_tell_everything_about_themselves() {
     let stream = |channel: &str| {
         format!("{channel}_stream.class = JsonStream\n{channel}_stream.filename = {{dir}}/log\n")

@@ -418,6 +418,8 @@ impl Arbiter {
         watcher.reconcile(&mut ctx);
         if hurried {
             watcher.hurry(&mut ctx);
+            // hooks that were waited for are over
+            watcher.reconcile(&mut ctx);
         }
         let after = watcher.standing();
         watcher.history.compare(now, before, after, &self.cause);

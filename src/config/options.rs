@@ -238,8 +238,8 @@ section! {
     "utc" => utc: Option<bool> = None, Kind::Bool, Watcher, Stored, Works, "TimedRotatingFileStream goes by UTC instead of local time";
     "prefix" => prefix: Maybe = None, Kind::Text, Watcher, Stored, Works, "begin each line with this and a blank; $(circus.watcher) and $(circus.wid) in it tell who speaks";
     "address" => address: Maybe = None, Kind::Text, Watcher, Stored, Works, "where SyslogStream sends: the path of a socket, or HOST:PORT for UDP; /dev/log unless set";
-    "facility" => facility: String = "daemon".into(), FACILITIES, Watcher, Stored, Works, "the facility of SyslogStream's messages, such as user, daemon or local0 to local7";
-    "severity" => severity: String = "info".into(), SEVERITIES, Watcher, Stored, Works, "the severity of SyslogStream's messages";
+    "facility" => facility: Maybe = None, FACILITIES, Watcher, Stored, Works, "the facility of SyslogStream's messages, such as user or local0 to local7; daemon unless set";
+    "severity" => severity: Maybe = None, SEVERITIES, Watcher, Stored, Works, "the severity of SyslogStream's messages, emerg to debug; info unless set";
     "tag" => tag: Maybe = None, Kind::Text, Watcher, Stored, Works, "what SyslogStream calls the program; the name of the watcher unless set";
     "compress" => compress: Maybe = None, Kind::Choice(&["gzip", "none"]), Watcher, Stored, Works, "compress rotated files by running gzip";
     "refresh_time" => refresh_time: Maybe = None, Kind::Text, Watcher, Stored, Quiet, "a relic of old versions of Circus";

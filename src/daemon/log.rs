@@ -147,7 +147,7 @@ impl Log {
     /// The file of the log and its size, if it is one.
     pub fn file(&mut self) -> Option<(PathBuf, u64)> {
         let Place::Path(path) = self.outlet.place().clone() else { return None };
-        Some((path, self.outlet.file()?.size()))
+        Some((path.to_path_buf(), self.outlet.file()?.size()))
     }
 
     /// Finds out how large its file is.

@@ -183,6 +183,23 @@ impl Daemon {
                 self.streams.release(sink, self.now, &mut self.log);
             }
         }
+        if let Err(why) = self.redirect_outputs(id) {
+            self.log.log(Level::Error, format_args!("{why}; output goes where it went before"));
+        }
+    }
+
+    /// Leads the pipes of running processes to sinks of their own, or to a common one, where that has changed.
+    fn redirect_outputs(&mut self, id: WatcherId) -> Result<(), String> {
+        for (pipe, Writer { wid, channel, .. }, old) in self.streams.pipes_of(id) {
+            let Some(watcher) = self.arbiter.watcher(id) else { return Ok(()) };
+            let stream = stream_of(channel, &watcher.config);
+            if stream.is_some_and(|stream| owner(id, channel, stream, wid) != old)
+                && let Some(sink) = self.sink(id, wid, channel)?
+            {
+                self.streams.redirect(pipe, sink, self.now, &mut self.log);
+            }
+        }
+        Ok(())
     }
 
     /// Leads a sink to where the options want it now; false when they want none of its kind.

@@ -73,9 +73,9 @@ impl<'a> System<'a> {
             self.find(Severity::Error, (origins, "working_dir"), message);
         }
         // What would be looked for in a directory that is missing needs no second line.
-        let dir = (!missing).then_some(dir);
-        self.program(watcher, dir.as_deref());
-        self.hooks(watcher, dir.as_deref());
+        let dir = Some(dir.as_str()).filter(|_| !missing);
+        self.program(watcher, dir);
+        self.hooks(watcher, dir);
         self.environment(watcher);
         for (which, stream) in
             [("stdout_stream", &watcher.stdout_stream), ("stderr_stream", &watcher.stderr_stream)]

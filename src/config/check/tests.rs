@@ -1,4 +1,4 @@
-//! What is found between options, and what is not.
+//! What is found between the options of a configuration, and what is not.
 
 use super::*;
 use crate::config::memory::Memory;

@@ -51,7 +51,7 @@ pub struct Source<'a> {
 
 /// What one stream of a watcher asks for.
 pub(super) struct Sink {
-    owner: Owner,
+    pub(super) owner: Owner,
     /// The number of its target.
     pub(super) target: u32,
     /// How many pipes feed it.

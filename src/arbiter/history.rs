@@ -4,10 +4,10 @@
 //! What repeats itself is one change with a count, so that a crash loop does not push out why the watcher runs.
 //! Memory is taken when something happens: a watcher that has only been started has one entry.
 
-use super::{Event, Pid};
 use super::process::Exit;
 use super::time::Time;
 use super::watcher::Status;
+use super::{Event, Pid};
 use crate::sorted::Sorted;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -178,6 +178,15 @@ pub enum Restart {
 }
 
 impl Restart {
+    /// Why a process is replaced that has ended by itself.
+    pub(super) fn after(exit: Exit, oom: bool) -> Restart {
+        match (exit, oom) {
+            (_, true) => Restart::OutOfMemory,
+            (Exit::Signal(_), false) => Restart::Signal,
+            (Exit::Code(_), false) => Restart::Exit,
+        }
+    }
+
     /// All of them, in the order of [`Counts::restarts`].
     pub const ALL: [(Restart, &'static str); 6] = [
         (Restart::Exit, "exit"),
@@ -260,7 +269,8 @@ impl History {
             self.status(at, after.status);
         } else if began {
             self.push(at, What::Reloading, cause.clone());
-        } else if ended {
+        } else if ended && !self.changes.back().is_some_and(|last| matches!(last.what, What::NotReloaded(_)))
+        {
             self.note(at, What::Reloaded);
         } else if let Cause::Order(_) = cause {
             self.push(at, What::Ordered, cause.clone());
@@ -270,7 +280,8 @@ impl History {
     /// A start or a stop is one change when it is over.
     fn status(&mut self, at: Time, status: Status) {
         let under_way = |change: &&mut Change| {
-            matches!(change.what, What::Status(Status::Starting | Status::Stopping)) && change.cause == self.cause
+            matches!(change.what, What::Status(Status::Starting | Status::Stopping))
+                && change.cause == self.cause
         };
         match self.changes.back_mut().filter(under_way) {
             Some(last) => (last.at, last.what) = (at, What::Status(status)),
@@ -328,4 +339,59 @@ pub(super) struct Standing {
     /// It is to be started in its turn.
     pub(super) queued: bool,
     pub(super) reloading: bool,
+}
+
+#[cfg(test)]
+impl History {
+    /// What must hold at all times.
+    pub(super) fn check(&self, status: Status) {
+        assert!(self.changes.len() <= KEPT);
+        match self.last_status().map(|change| &change.what) {
+            Some(What::Status(last)) => assert_eq!(*last, status, "{:?}", self.changes),
+            _ => assert!(status == Status::Stopped || self.changes.len() == KEPT),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn death(pid: Pid, code: i32) -> What {
+        What::Ended { pid, wid: 1, exit: Exit::Code(code), oom: false, lived: 5 }
+    }
+
+    #[test]
+    fn what_repeats_itself_is_one_change() {
+        let mut history = History::default();
+        for n in 0..100 {
+            history.note(Time(n), death(n as Pid, 1));
+        }
+        history.note(Time(100), death(100, 2));
+        let seen: Vec<_> = history.changes().map(|change| (change.at.0, change.times)).collect();
+        assert_eq!(seen, [(99, 100), (100, 1)]);
+    }
+
+    #[test]
+    fn no_more_than_so_many_are_kept() {
+        let mut history = History::default();
+        for n in 0..1000 {
+            history.note(Time(n), death(1, n as i32 % 2));
+            history.note_failure(Time(n), "no such file");
+        }
+        assert_eq!((history.changes().count(), history.changes.capacity()), (KEPT, KEPT));
+        assert_eq!(history.counts().map(|counts| counts.failures), Some(1000));
+    }
+
+    #[test]
+    fn a_watcher_that_has_only_been_started_takes_little() {
+        let mut history = History::default();
+        let standing = |status| Standing { status, up: true, queued: false, reloading: false };
+        history.expect(&Cause::Boot);
+        history.compare(Time(1), standing(Status::Stopped), standing(Status::Starting), &Cause::Course);
+        history.compare(Time(2), standing(Status::Starting), standing(Status::Active), &Cause::Course);
+        assert_eq!((history.changes.len(), history.changes.capacity()), (1, 1));
+        assert_eq!((history.counts(), &history.cause), (None, &Cause::Boot));
+        assert!(size_of::<History>() + size_of::<Change>() <= 200);
+    }
 }

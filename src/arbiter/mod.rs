@@ -54,8 +54,8 @@ use process::Exit;
 use random::Random;
 pub use report::{Level, Published};
 use request::{Errno, Order, Reply, Ticket};
-use time::Time;
 use std::rc::Rc;
+use time::Time;
 use watcher::{Ctx, Status, Watcher};
 
 /// A process id.

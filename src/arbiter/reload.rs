@@ -64,7 +64,6 @@ impl Watcher {
             return;
         }
         self.generation += 1;
-        self.history.count_restarts(Restart::Reload, self.running);
         self.retries.clear();
         self.unreplaced = 0;
         self.replacing.clear();
@@ -89,6 +88,7 @@ impl Watcher {
         let generation = self.generation;
         let old: Vec<u32> =
             self.processes.values().filter(|p| p.generation < generation).map(|p| p.wid).collect();
+        self.history.count_restarts(Restart::Reload, old.len());
         for wid in &old {
             self.dismiss(*wid, ctx);
         }
@@ -112,6 +112,7 @@ impl Watcher {
         }
         while let Some(pid) = queue.pop_front() {
             if let Some(wid) = self.running_wid(pid) {
+                self.history.count_restarts(Restart::Reload, 1);
                 self.ask_to_end(wid, ctx);
                 self.reload = Some(Reload::OneByOne { queue, current: Some(pid) });
                 return;

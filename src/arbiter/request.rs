@@ -226,6 +226,8 @@ pub enum Question {
         /// With everything that a person wants to see at a glance.
         details: bool,
     },
+    /// Why a watcher is as it is.
+    Why(String),
     /// The number of processes of all watchers, or of one.
     Numprocesses(Option<String>),
     /// The number of watchers.

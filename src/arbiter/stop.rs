@@ -169,25 +169,19 @@ impl Watcher {
         if let Some((signum, _)) = stopping {
             ctx.actions.push(Action::Signal { pid, signum, whom: Whom::Group });
         } else {
-            self.note_death(What::Ended { pid, wid, exit, oom, lived: (lived * 1e3) as u64 }, ctx);
-            self.log_exit(pid, wid, exit, lived, ctx);
+            self.history.count_restarts(Restart::after(exit, oom), usize::from(self.replaces_the_dead()));
+            self.history.note(ctx.now, What::Ended { pid, wid, exit, oom, lived: (lived * 1e3) as u64 });
+            self.log_exit((pid, wid), exit, oom, lived, ctx);
         }
         self.call_reap_hooks(pid, exit, stopping.is_some(), ctx);
         ctx.publish(&self.config.name, Published::Reap { pid, exit });
         ctx.actions.push(Action::Reap { pid });
     }
 
-    /// Remembers that a process has ended that was not asked to, and whether it will be replaced.
-    fn note_death(&mut self, ended: What, ctx: &mut Ctx) {
+    /// Whether what ends by itself is replaced.
+    fn replaces_the_dead(&self) -> bool {
         let options = &self.config.options;
-        let replaced = self.goal == Goal::Up && options.respawn && !options.on_demand;
-        let why = match ended {
-            What::Ended { oom: true, .. } => Restart::OutOfMemory,
-            What::Ended { exit: Exit::Signal(_), .. } => Restart::Signal,
-            _ => Restart::Exit,
-        };
-        self.history.count_restarts(why, usize::from(replaced));
-        self.history.note(ctx.now, ended);
+        self.goal == Goal::Up && options.respawn && !options.on_demand
     }
 
     /// Runs before_reap, then after_reap. Neither the zombie nor its successor waits for them.
@@ -200,7 +194,7 @@ impl Watcher {
         }
     }
 
-    fn log_exit(&self, pid: Pid, wid: u32, exit: Exit, lived: f64, ctx: &mut Ctx) {
+    fn log_exit(&self, (pid, wid): (Pid, u32), exit: Exit, oom: bool, lived: f64, ctx: &mut Ctx) {
         let how = match exit {
             Exit::Code(code) => format!("exited with code {code}"),
             Exit::Signal(number) => format!("was ended by {}", signals::name(number)),
@@ -208,7 +202,8 @@ impl Watcher {
         let lived = number::fixed(lived, 1);
         let level = if exit == Exit::Code(0) { Level::Info } else { Level::Warning };
         let name = &self.config.name;
-        ctx.log(level, format!("{name}: process {pid} (wid {wid}) {how} after {lived} s"));
+        let why = if oom { ", probably because the memory was used up" } else { "" };
+        ctx.log(level, format!("{name}: process {pid} (wid {wid}) {how} after {lived} s{why}"));
     }
 
     /// A process is reaped; `group_left` says whether its group has members still.

@@ -5,7 +5,7 @@
 //! `lifecycle` (processes come and go), `queries` (nothing changes), `tuning` (options), `output` (what processes
 //! write).
 
-use super::{Map, Refusal, lifecycle, output, queries, tuning};
+use super::{Map, Refusal, lifecycle, output, queries, tuning, why};
 use crate::arbiter::request::Request;
 
 /// One command.
@@ -450,6 +450,19 @@ pub static COMMANDS: &[Command] = &[
         encode: output::encode_tail,
         decode: output::decode_tail,
         render: output::render_tail,
+    },
+    Command {
+        name: "why",
+        usage: "NAME",
+        words: (1, 1),
+        flags: &[],
+        verbatim: false,
+        summary: "explain the state of a watcher",
+        detail: "Since when it is in its state and who or what has brought it there, how its processes have ended, \
+                 what they wrote last, and when circus tries again. The last 32 changes are kept.",
+        encode: why::encode,
+        decode: why::decode,
+        render: why::render,
     },
 ];
 

@@ -20,6 +20,7 @@ mod queries;
 pub mod shell;
 pub mod topics;
 mod tuning;
+mod why;
 pub mod wire;
 #[cfg(feature = "zmtp")]
 pub mod zmtp;

@@ -133,7 +133,8 @@ const MOST_PIDS: usize = 4;
 /// The watchers as a table; `None` if the answer has no details.
 pub fn render_table(reply: &Map) -> Option<String> {
     let watchers = reply.get("watchers")?.as_object()?;
-    let mut rows = vec![["WATCHER", "STATE", "PROCESSES", "UPTIME", "RESTARTS", "MEMORY", "PIDS"].map(String::from)];
+    let mut rows =
+        vec![["WATCHER", "STATE", "PROCESSES", "UPTIME", "RESTARTS", "MEMORY", "PIDS"].map(String::from)];
     rows.extend(watchers.iter().filter_map(|(name, watcher)| Some(row(name, watcher.as_object()?))));
     let mut widths = [0; 7];
     for row in &rows {
@@ -143,7 +144,11 @@ pub fn render_table(reply: &Map) -> Option<String> {
         let mut line = String::new();
         for (number, (cell, width)) in row.iter().zip(widths).enumerate() {
             // Numbers stand at the right of their columns.
-            line += &if (2..6).contains(&number) { format!("{cell:>width$}  ") } else { format!("{cell:<width$}  ") };
+            line += &if (2..6).contains(&number) {
+                format!("{cell:>width$}  ")
+            } else {
+                format!("{cell:<width$}  ")
+            };
         }
         line.trim_end().to_string()
     };
@@ -160,9 +165,12 @@ fn row(name: &str, watcher: &Map) -> [String; 7] {
     let number = |key: &str| watcher.get(key).and_then(Json::as_u64).unwrap_or(0);
     let status = watcher.get("status").and_then(Json::as_str).unwrap_or_default();
     let since = watcher.get("since").and_then(Json::as_f64).filter(|_| status == "active");
-    let processes: Vec<&Json> = watcher.get("processes").and_then(Json::as_array).into_iter().flatten().collect();
-    let running = processes.iter().filter(|p| p.get("state").is_some_and(|state| *state == "running")).count();
-    let memory = processes.iter().filter_map(|p| p.get("rss").and_then(Json::as_u64)).reduce(u64::saturating_add);
+    let processes: Vec<&Json> =
+        watcher.get("processes").and_then(Json::as_array).into_iter().flatten().collect();
+    let running =
+        processes.iter().filter(|p| p.get("state").is_some_and(|state| *state == "running")).count();
+    let memory =
+        processes.iter().filter_map(|p| p.get("rss").and_then(Json::as_u64)).reduce(u64::saturating_add);
     let pids = processes.iter().filter_map(|p| p.get("pid").and_then(Json::as_i64));
     let mut shown: Vec<String> = pids.take(MOST_PIDS).map(|pid| pid.to_string()).collect();
     if processes.len() > MOST_PIDS {
@@ -178,6 +186,21 @@ fn row(name: &str, watcher: &Map) -> [String; 7] {
         memory.map_or("-".into(), size),
         shown.join(" "),
     ]
+}
+
+/// What is being waited for while processes end: how many of all have ended, and the process of that watcher, by pid
+/// and wid, which gets SIGKILL in so many seconds; `None`: it has got it.
+pub fn waiting_for(
+    (gone, all): (usize, usize),
+    watcher: &str,
+    (pid, wid): (i64, i64),
+    kill_in: Option<f64>,
+) -> String {
+    let end = match kill_in {
+        Some(seconds) => format!("SIGKILL in {} s", seconds.ceil() as u64),
+        None => "SIGKILL was sent".into(),
+    };
+    format!("{gone} of {all} ended; waiting for {}: process {pid} (wid {wid}), {end}", plain(watcher))
 }
 
 /// A time in the two largest units that it has: `3d04h`, `2h05m`, `1m07s`, `42s`.
@@ -206,10 +229,19 @@ mod tests {
 
     #[test]
     fn times_and_sizes_are_short() {
-        for (seconds, text) in [(0.9, "0s"), (59.9, "59s"), (67.0, "1m07s"), (7500.0, "2h05m"), (273_600.0, "3d04h"), (-1.0, "0s")] {
+        for (seconds, text) in [
+            (0.9, "0s"),
+            (59.9, "59s"),
+            (67.0, "1m07s"),
+            (7500.0, "2h05m"),
+            (273_600.0, "3d04h"),
+            (-1.0, "0s"),
+        ] {
             assert_eq!(duration(seconds), text);
         }
-        for (bytes, text) in [(0, "0K"), (1, "1K"), (524_288, "512K"), (1_572_864, "1.5M"), (25_125_558_681, "23.4G")] {
+        for (bytes, text) in
+            [(0, "0K"), (1, "1K"), (524_288, "512K"), (1_572_864, "1.5M"), (25_125_558_681, "23.4G")]
+        {
             assert_eq!(size(bytes), text);
         }
     }
@@ -228,9 +260,17 @@ mod tests {
                 restarts: 12,
                 wanted: 6,
                 fault: Some("active: 5 of 6 processes run".into()),
-                processes: (101..107).map(|pid| process(pid, if pid == 106 { "stopping" } else { "running" })).collect(),
+                processes: (101..107)
+                    .map(|pid| process(pid, if pid == 106 { "stopping" } else { "running" }))
+                    .collect(),
             },
-            WatcherFact { name: "a b".into(), status: "stopped", since: Some(1.0), wanted: 1, ..WatcherFact::default() },
+            WatcherFact {
+                name: "a b".into(),
+                status: "stopped",
+                since: Some(1.0),
+                wanted: 1,
+                ..WatcherFact::default()
+            },
         ];
         let mut answer = Map::new();
         add(&mut answer, &process(1, "running"), &watchers, &[]);

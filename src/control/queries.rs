@@ -4,8 +4,8 @@
 use super::commands::CliArgs;
 use super::lifecycle::flag;
 use super::props::Props;
-use super::{overview, python};
 use super::{Map, Refusal, object, one};
+use super::{overview, python};
 use crate::arbiter::request::{Question, Request};
 use crate::sorted::sort_by;
 use serde_json::Value as Json;

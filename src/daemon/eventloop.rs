@@ -10,10 +10,12 @@ use super::blueprint::Blueprint;
 use super::budget::Budget;
 use super::clients::Clients;
 use super::compress::Compressor;
+use super::farewell::Farewell;
 use super::helpers::Helpers;
 use super::hooks::Extended;
 use super::log::Log;
 use super::notify::Notify;
+use super::oom::OutOfMemory;
 use super::query::Samples;
 use super::sockets::Sockets;
 use super::streams::{PipeId, Progress, Streams, TargetId};
@@ -109,6 +111,8 @@ pub struct Daemon {
     pub(super) compressor: Compressor,
     /// What all log files may take.
     pub(super) budget: Budget,
+    pub(super) farewell: Farewell,
+    pub(super) oom: OutOfMemory,
     /// What `stats` saw last.
     pub(super) samples: Samples,
     origin: Instant,
@@ -171,6 +175,8 @@ impl Daemon {
             more_zombies: false,
             compressor: Compressor::default(),
             budget,
+            farewell: Farewell::default(),
+            oom: OutOfMemory::new(),
             samples: Samples::new(),
             origin: now,
             now,
@@ -247,6 +253,9 @@ impl Daemon {
             self.now = Instant::now();
             self.turn(&events);
         }
+        if self.farewell.next().is_some() {
+            self.log.show("");
+        }
         self.stop_compressing();
         self.helpers.kill_all();
         self.streams.finish(self.now, &mut self.log);
@@ -271,6 +280,7 @@ impl Daemon {
             self.clients.listeners.next_accept(),
             self.log.next_retry(),
             self.notify.next(),
+            self.farewell.next(),
         ];
         let next = rest.into_iter().flatten().min()?;
         Some(nap(next.saturating_duration_since(Instant::now())))
@@ -320,6 +330,7 @@ impl Daemon {
         if self.notify.next().is_some_and(|at| at <= self.now) {
             self.notify.beat(self.now);
         }
+        self.show_farewell();
     }
 
     /// A pipe has something. One that is written to faster than it is read has an event in every turn and stands in

@@ -58,6 +58,7 @@ impl Daemon {
             }
             Question::List(Some(name)) => Ok(answers::pids(self.watcher_named(name)?.pids().into_iter())),
             Question::Status { name, check, details } => self.status(name.as_deref(), *check, *details),
+            Question::Why(name) => self.why(name),
             Question::Numprocesses(None) => {
                 Ok(answers::numprocesses(self.arbiter.watchers().map(|w| w.processes().count()).sum(), None))
             }

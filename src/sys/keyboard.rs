@@ -130,11 +130,16 @@ fn mode(fd: RawFd) -> io::Result<libc::termios> {
     Ok(mode)
 }
 
-/// How many columns the terminal on the standard output has; 80 when it does not know.
-pub fn columns() -> usize {
+/// How many rows and columns the terminal has; 24 and 80 when it does not know.
+pub fn size() -> (usize, usize) {
+    let sizes = [libc::STDOUT_FILENO, libc::STDERR_FILENO].map(size_of);
+    sizes.into_iter().flatten().next().unwrap_or((24, 80))
+}
+
+fn size_of(fd: RawFd) -> Option<(usize, usize)> {
     // SAFETY: all zeros are a valid winsize.
     let mut size: libc::winsize = unsafe { mem::zeroed() };
     // SAFETY: TIOCGWINSZ writes one winsize.
-    let known = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &mut size) } == 0;
-    if known && size.ws_col > 0 { size.ws_col.into() } else { 80 }
+    let known = unsafe { libc::ioctl(fd, libc::TIOCGWINSZ, &mut size) } == 0;
+    (known && size.ws_row > 0 && size.ws_col > 0).then(|| (size.ws_row.into(), size.ws_col.into()))
 }

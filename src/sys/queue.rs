@@ -27,7 +27,11 @@ pub fn look(fd: RawFd) -> Queue {
     match kind(libc::SO_DOMAIN) {
         libc::AF_UNIX if listens => {
             let lengths = unix_queue(fd).ok();
-            Queue { waiting: lengths.map(|(waiting, _)| waiting), limit: lengths.map(|(_, limit)| limit), drops: None }
+            Queue {
+                waiting: lengths.map(|(waiting, _)| waiting),
+                limit: lengths.map(|(_, limit)| limit),
+                drops: None,
+            }
         }
         libc::AF_UNIX => Queue::default(),
         _ => {

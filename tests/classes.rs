@@ -91,8 +91,7 @@ fn a_process_can_have_its_own_file_which_closes_with_it() {
         });
     }
     let open = || {
-        let targets: Vec<_> =
-            proc::fds(circus.pid()).into_iter().map(|fd| proc::fd(circus.pid(), fd)).collect();
+        let targets = proc::targets(circus.pid());
         (1..4).filter(|wid| targets.contains(&name(*wid))).count()
     };
     assert_eq!(open(), 3);

@@ -65,6 +65,7 @@ impl Cause {
             | Event::OutOfMemory { .. }
             | Event::GroupEmpty { .. }
             | Event::SocketsWatched { .. }
+            | Event::Read { .. }
             | Event::Tick => Cause::Course,
         }
     }

@@ -7,6 +7,7 @@
 //! ```text
 //!   Event ──▶ Arbiter::handle(now, event, &mut actions) ──▶ Action
 //!              │  orders: what clients want            orders.rs, tuning.rs
+//!              │  another configuration                reconfigure.rs
 //!              │  boot: all watchers up, all down      boot.rs
 //!              └─ Watcher: from what is wanted to what is
 //!                   spawns, respawns                   watcher.rs, spawning.rs, respawn.rs
@@ -30,6 +31,7 @@ pub mod hooks;
 mod orders;
 pub mod process;
 mod random;
+pub mod reconfigure;
 mod reload;
 mod report;
 pub mod request;
@@ -52,6 +54,7 @@ use history::{Cause, Origin};
 use hooks::{About, Answer, HookId};
 use process::Exit;
 use random::Random;
+use reconfigure::{NewConfig, Reading};
 pub use report::{Level, Published};
 use request::{Errno, Order, Reply, Ticket};
 use std::rc::Rc;
@@ -139,6 +142,13 @@ pub enum Event {
         targets: Option<Vec<WatcherId>>,
         /// Who gives it.
         by: Rc<Origin>,
+    },
+    /// [`Action::Read`] is done.
+    Read {
+        /// What was asked for.
+        reading: Reading,
+        /// What the files say, or why they cannot be used.
+        found: Result<Box<NewConfig>, String>,
     },
     /// A signal asked circus to end. The second time, all that is left is killed.
     Terminate,
@@ -232,6 +242,8 @@ pub enum Action {
         /// One line.
         text: String,
     },
+    /// Read the configuration again and check it, then [`Event::Read`].
+    Read(Reading),
     /// The options of a watcher have changed: what was made from them must be made anew.
     Changed(WatcherId),
     /// A watcher is gone.
@@ -279,7 +291,7 @@ pub struct Arbiter {
 }
 
 impl Arbiter {
-    /// An arbiter for these watchers. Nothing starts before [`Event::Start`].
+    /// An arbiter for these watchers, which are those of the files. Nothing starts before [`Event::Start`].
     pub fn new(watchers: Vec<WatcherConfig>, warmup_delay: f64, seed: u64) -> Arbiter {
         let mut arbiter = Arbiter {
             watchers: Sorted::new(),
@@ -296,7 +308,10 @@ impl Arbiter {
             cause: Cause::Course,
         };
         for config in watchers {
-            arbiter.insert(config);
+            let id = arbiter.insert(config);
+            if let Some(watcher) = arbiter.watchers.get_mut(&id) {
+                watcher.loaded = Some(watcher.config.clone());
+            }
         }
         arbiter
     }
@@ -338,7 +353,10 @@ impl Arbiter {
 
     /// Takes in an event and says what is to be done.
     pub fn handle(&mut self, now: Time, event: Event, actions: &mut Vec<Action>) {
-        self.cause = Cause::of(&event);
+        // Files are read because of the order that comes right before.
+        if !matches!(event, Event::Read { .. }) {
+            self.cause = Cause::of(&event);
+        }
         match event {
             Event::Start => self.begin_boot(now, actions),
             Event::Spawned { watcher, pid } => {
@@ -364,6 +382,7 @@ impl Arbiter {
             }
             Event::SocketReady { watcher } => self.with(watcher, now, actions, Watcher::socket_ready),
             Event::Order { ticket, order, targets, by: _ } => self.obey(ticket, order, targets, now, actions),
+            Event::Read { reading, found } => self.have_read(reading, found, now, actions),
             Event::Terminate => self.terminate_by_signal(now, actions),
             Event::Reload => self.reload_what_runs(now, actions),
             Event::Tick => self.tick(now, actions),

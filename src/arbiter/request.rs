@@ -262,6 +262,8 @@ pub enum Question {
     },
     /// Statistics of circus itself.
     Dstats,
+    /// Everything that is measured, as OpenMetrics text.
+    Metrics,
 }
 
 /// Circus's error numbers.

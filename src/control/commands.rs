@@ -5,7 +5,7 @@
 //! `lifecycle` (processes come and go), `queries` (nothing changes), `tuning` (options), `output` (what processes
 //! write).
 
-use super::{Map, Refusal, lifecycle, output, queries, tuning, why};
+use super::{Map, Refusal, lifecycle, metrics, output, queries, tuning, why};
 use crate::arbiter::request::Request;
 
 /// One command.
@@ -249,6 +249,18 @@ pub static COMMANDS: &[Command] = &[
         encode: output::encode_logs,
         decode: output::decode_logs,
         render: output::render_logs,
+    },
+    Command {
+        name: "metrics",
+        usage: "",
+        words: (0, 0),
+        flags: &[],
+        verbatim: false,
+        summary: "print what is counted and measured, as OpenMetrics text",
+        detail: "Processes, restarts, exits, what they use, what waits at the sockets, how much they have written.",
+        encode: metrics::encode,
+        decode: metrics::decode,
+        render: metrics::render,
     },
     Command {
         name: "numprocesses",

@@ -217,7 +217,7 @@ fn process(pid: &str, info: &Json, out: &mut Vec<String>) {
     match info {
         Json::Object(facts) => {
             out.push(format!("{pid}: {}", info_line(facts)));
-            out.extend(children(facts).map(|child| "   ".to_string() + &info_line(child)));
+            children(facts).for_each(|child| descend(child, "   ", "   ", out));
         }
         other => out.push(format!("{pid}: {}", python::str(other))),
     }
@@ -226,12 +226,20 @@ fn process(pid: &str, info: &Json, out: &mut Vec<String>) {
 pub fn render_dstats(_: &Map, reply: &Map) -> String {
     let Some(Json::Object(facts)) = reply.get("info") else { return String::new() };
     let mut out = vec!["Main Process:".to_string(), "    ".to_string() + &info_line(facts)];
-    let children: Vec<String> = children(facts).map(|child| "    ".to_string() + &info_line(child)).collect();
-    if !children.is_empty() {
+    let mut below = Vec::new();
+    children(facts).for_each(|child| descend(child, "    ", "   ", &mut below));
+    if !below.is_empty() {
         out.push("Children:".into());
-        out.extend(children);
+        out.extend(below);
     }
     lines(out.into_iter())
+}
+
+/// A process and its descendants, each generation further to the right.
+fn descend(facts: &Map, indent: &str, step: &str, out: &mut Vec<String>) {
+    out.push(indent.to_string() + &info_line(facts));
+    let deeper = indent.to_string() + step;
+    children(facts).for_each(|child| descend(child, &deeper, step, out));
 }
 
 fn children(facts: &Map) -> impl Iterator<Item = &Map> {

@@ -25,6 +25,7 @@ use crate::arbiter::time::Time;
 use crate::arbiter::{Action, Arbiter, Event, Pid, WatcherId};
 use crate::config::Value;
 use crate::config::options::CircusOptions;
+use crate::control::metrics::Durations;
 use crate::sorted::Sorted;
 use crate::sys::child::Spawner;
 use crate::sys::signal::Signals;
@@ -127,6 +128,10 @@ pub struct Daemon {
     pub(super) oom: OutOfMemory,
     /// What `stats` saw last.
     pub(super) samples: Samples,
+    /// What `dstats` saw last.
+    pub(super) own_samples: Samples,
+    /// How long the turns took.
+    pub(super) turns: Durations,
     origin: Instant,
     pub(super) now: Instant,
     pub(super) ended: bool,
@@ -201,6 +206,8 @@ impl Daemon {
             farewell: Farewell::default(),
             oom: OutOfMemory::new(),
             samples: Samples::new(),
+            own_samples: Samples::new(),
+            turns: Durations::default(),
             origin: now,
             now,
             ended: false,
@@ -273,7 +280,9 @@ impl Daemon {
                 self.log.once(super::log::Level::Error, "poll", format_args!("waiting for events: {text}"));
             }
             self.now = Instant::now();
+            let begun = self.now;
             self.turn(&events);
+            self.turns.add(begun.elapsed().as_secs_f64());
         }
         if self.farewell.next().is_some() {
             self.log.show("");

@@ -18,6 +18,7 @@ mod endpoint;
 mod eventloop;
 mod farewell;
 pub mod files;
+mod gauges;
 mod helpers;
 mod hooks;
 pub mod init;

@@ -119,6 +119,17 @@ pub fn program(pid: Pid) -> Option<String> {
     Some(crate::config::text::from_bytes(name))
 }
 
+/// How many descriptors a process has open; `None` where we may not look.
+pub fn open_fds(pid: Pid) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    let path = format!("/proc/{pid}/fd");
+    // Since Linux 6.2 the size of the directory is their number.
+    match std::fs::metadata(&path).ok()?.size() {
+        0 => Some(std::fs::read_dir(&path).ok()?.count() as u64),
+        size => Some(size),
+    }
+}
+
 /// The beginning of the command line of a process, as a shell would take it.
 pub fn command_line(pid: Pid) -> Option<String> {
     const MOST: usize = 200;

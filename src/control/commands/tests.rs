@@ -54,7 +54,7 @@ fn some(text: &str) -> Option<String> {
 
 #[test]
 fn the_table_has_every_command_of_circus() {
-    let circus = "add decr dstats get globaloptions incr kill list listen listsockets logs numprocesses \
+    let circus = "add decr dstats get globaloptions incr kill list listen listsockets logs metrics numprocesses \
                   numwatchers options quit reload reloadconfig restart rm set signal start stats status stop tail why";
     let ours: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
     assert_eq!(ours.join(" "), circus);

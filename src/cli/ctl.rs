@@ -4,7 +4,7 @@
 //! codes. Scripts call this in loops, so it does little: one connection, one write, and the answer in one write.
 
 mod args;
-mod client;
+pub(super) mod client;
 mod complete;
 mod help;
 mod progress;

@@ -47,7 +47,8 @@ impl Daemon {
         if details {
             let units = Units { ticks: process::clock_ticks() as f64, page: process::page_size() as u64 };
             let watchers: Vec<WatcherFact> = watchers().map(|w| self.watcher_fact(w, units)).collect();
-            let own = ProcessFact { pid: process::pid(), state: "running", ..ProcessFact::default() };
+            let age = self.time().since(Time(1));
+            let own = ProcessFact { pid: process::pid(), state: "running", age, ..ProcessFact::default() };
             let own = look(own, units);
             overview::add(&mut answer, &own, &watchers, &self.queue_facts());
         }

@@ -7,22 +7,21 @@ step waits for what it wants to see, up to a deadline.
 """
 
 import os
-import pty
 import re
-import select
 import signal
 import subprocess
 import sys
 import tempfile
 import termios
-import time
 import fcntl
 import struct
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
+from terminal import PATIENCE, Terminal, until
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 TARGET = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
 CIRCUS = os.path.abspath(os.environ.get("CIRCUS_BIN", os.path.join(TARGET, "release", "circus")))
-PATIENCE = 30
 NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
 passed = failed = 0
@@ -36,16 +35,6 @@ def check(name, found, expected=True):
     else:
         failed += 1
         print(f"FAIL {name}: found {found!r}, expected {expected!r}", flush=True)
-
-
-def until(look, what):
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.002)
-    raise AssertionError(f"waited {PATIENCE} s for {what}")
 
 
 class Run:
@@ -278,48 +267,6 @@ def humble():
         check("in a read-only root without /proc, /dev and /tmp", (run.returncode, run.stdout), (0, b""))
 
 
-class Terminal:
-    """A program on a pseudo-terminal of its own."""
-
-    def __init__(self, *argv, **env):
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            try:
-                os.environ.update(env)
-                os.execvp(argv[0], argv)
-            finally:
-                os._exit(127)
-        self.text = ""
-        self.read_to = 0
-
-    def says(self, pattern):
-        """Waits for this in what comes after the last match."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            match = re.compile(pattern).search(self.text, self.read_to)
-            if match:
-                self.read_to = match.end()
-                return match
-            if select.select([self.fd], [], [], 0.05)[0]:
-                try:
-                    self.text += os.read(self.fd, 65536).decode()
-                except OSError:
-                    break
-        raise AssertionError(f"waited for {pattern!r} in {self.text[self.read_to:]!r}")
-
-    def type(self, text):
-        os.write(self.fd, text.encode())
-
-    def end(self):
-        def look():
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            return [os.waitstatus_to_exitcode(status)] if pid else None
-        return until(look, "the end of the program on the terminal")[0]
-
-    def close(self):
-        os.close(self.fd)
-
-
 FOREGROUND = "import os, sys; print('fg', os.tcgetpgrp(0) == os.getpgrp(), os.getpgrp() == os.getpid(), flush=True); "
 KEYS = FOREGROUND + """
 import signal
@@ -340,7 +287,7 @@ def terminals():
     leader.says("got SIGINT")
     leader.type("\x1c")
     leader.says("got SIGQUIT")
-    fcntl.ioctl(leader.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 20, 0, 0))
+    leader.resize(10, 20)
     leader.says("got SIGWINCH")
     check("as a session's leader: keys and the size of the window reach the command", True)
     leader.type("\x1a")

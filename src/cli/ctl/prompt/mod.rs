@@ -4,18 +4,16 @@
 //! as they are, and the prompt is printed all the same.
 
 mod history;
-mod keys;
-mod line;
 
 use super::args::{self, Invocation, Options, Parsed};
 use super::{complete, help, print};
+use crate::cli::keys::{self, Key};
+use crate::cli::line::Line;
 use crate::config::{text, words};
 use crate::control::commands::{self, COMMANDS};
 use crate::control::shell;
 use crate::sys::keyboard::{Terminal, size};
 use history::History;
-use keys::Key;
-use line::Line;
 use std::io::{BufRead, Read};
 
 const PROMPT: &str = "(circusctl) ";

@@ -8,6 +8,7 @@
 
 use super::blueprint::Blueprint;
 use super::budget::Budget;
+use super::cgroup::Cgroups;
 use super::clients::Clients;
 use super::compress::Compressor;
 use super::farewell::Farewell;
@@ -20,6 +21,7 @@ use super::query::Samples;
 use super::sockets::Sockets;
 use super::start::Options;
 use super::streams::{PipeId, Progress, Streams, TargetId};
+use super::sweep::Sweep;
 use crate::arbiter::request::Ticket;
 use crate::arbiter::time::Time;
 use crate::arbiter::{Action, Arbiter, Event, Pid, WatcherId};
@@ -101,6 +103,7 @@ pub struct Daemon {
     pub(super) notify: Notify,
     pub(super) poll: Poll,
     pub(super) blueprints: Sorted<WatcherId, Blueprint>,
+    pub(super) cgroups: Cgroups,
     /// The pipes of each process.
     pub(super) pipes: Sorted<Pid, [Option<PipeId>; 2]>,
     /// Watchers with `on_demand` that wait, and the descriptors of their sockets.
@@ -135,6 +138,10 @@ pub struct Daemon {
     origin: Instant,
     pub(super) now: Instant,
     pub(super) ended: bool,
+    /// Processes of watchers that are gone, which were to live on.
+    pub(super) left_alone: Vec<Pid>,
+    /// What is done about what the processes have left, at the end.
+    pub(super) sweep: Option<Sweep>,
     /// When a SIGCHLD, an exit and so on led to actions; kept to save allocations.
     actions: Vec<Action>,
     pub(super) events: VecDeque<Event>,
@@ -191,6 +198,7 @@ impl Daemon {
             notify: parts.notify,
             poll,
             blueprints: Sorted::new(),
+            cgroups: Cgroups::default(),
             pipes: Sorted::new(),
             waiting: Sorted::new(),
             unsettled: Vec::new(),
@@ -211,6 +219,8 @@ impl Daemon {
             origin: now,
             now,
             ended: false,
+            left_alone: Vec::new(),
+            sweep: None,
             actions: Vec::new(),
             events: VecDeque::new(),
         };
@@ -267,30 +277,37 @@ impl Daemon {
         self.dispatch(Event::Start);
         self.notify.ready(self.now, "waiting for commands");
         while !self.ended {
-            let timeout = self.timeout();
-            if self.has_slack && timeout != Some(Duration::ZERO) {
-                // The memory that reading the configuration took goes back to the system.
-                crate::sys::process::trim_memory();
-                self.has_slack = false;
-            }
-            if let Err(error) = self.poll.poll(&mut events, timeout)
-                && error.kind() != io::ErrorKind::Interrupted
-            {
-                let text = crate::sys::io_words(&error);
-                self.log.once(super::log::Level::Error, "poll", format_args!("waiting for events: {text}"));
-            }
-            self.now = Instant::now();
-            let begun = self.now;
-            self.turn(&events);
-            self.turns.add(begun.elapsed().as_secs_f64());
+            self.wait_and_turn(&mut events);
         }
         if self.farewell.next().is_some() {
             self.log.show("");
         }
         self.stop_compressing();
         self.helpers.kill_all();
+        self.sweep(&mut events);
+        self.cgroups.finish();
         self.streams.finish(self.now, &mut self.log);
         self.clients.flush_all();
+    }
+
+    /// One turn of the loop.
+    pub(super) fn wait_and_turn(&mut self, events: &mut Events) {
+        let timeout = self.timeout();
+        if self.has_slack && timeout != Some(Duration::ZERO) {
+            // The memory that reading the configuration took goes back to the system.
+            crate::sys::process::trim_memory();
+            self.has_slack = false;
+        }
+        if let Err(error) = self.poll.poll(events, timeout)
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            let text = crate::sys::io_words(&error);
+            self.log.once(super::log::Level::Error, "poll", format_args!("waiting for events: {text}"));
+        }
+        self.now = Instant::now();
+        let begun = self.now;
+        self.turn(events);
+        self.turns.add(begun.elapsed().as_secs_f64());
     }
 
     /// How long the next wait may be; `None`: for ever.
@@ -312,6 +329,7 @@ impl Daemon {
             self.log.next_retry(),
             self.notify.next(),
             self.farewell.next(),
+            self.next_sweep(),
         ];
         let next = rest.into_iter().flatten().min()?;
         Some(nap(next.saturating_duration_since(Instant::now())))

@@ -14,30 +14,14 @@ import subprocess
 import sys
 import tempfile
 import termios
-import time
 
 import pyte
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "tools"))
-from terminal import PATIENCE, Terminal, until
+sys.path.insert(0, os.path.join(HERE, "..", "init"))
 
-ROOT = os.path.join(HERE, "..", "..")
-TARGET = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
-CIRCUS = os.path.abspath(os.environ.get("CIRCUS_BIN", os.path.join(TARGET, "release", "circus")))
-
-passed = failed = 0
-
-
-def check(name, found, expected=True):
-    global passed, failed
-    if found == expected:
-        passed += 1
-        print(f"ok {name}", flush=True)
-    else:
-        failed += 1
-        print(f"FAIL {name}: found {found!r}, expected {expected!r}", flush=True)
+from harness import CIRCUS, PATIENCE, Terminal, check, counts, until  # noqa: E402
 
 
 class Circus:
@@ -327,18 +311,24 @@ def metrics(circus):
     check("the loop", found("circus_loop_turn_seconds", le="+Inf")[0] > 0)
 
 
-def main():
+def whole():
     with Circus(INI) as circus:
-        top_on_a_screen(circus)
-        top_ends(circus)
-        top_without_a_screen(circus)
-        status_on_a_terminal(circus)
-        waiting_at_a_terminal(circus)
-    a_stop_at_a_terminal()
+        for part in (top_on_a_screen, top_ends, top_without_a_screen, status_on_a_terminal, waiting_at_a_terminal):
+            yield part, circus
     with Circus(INI + '\n[watcher:say "hi\\"]\ncmd = sh -c "exit 3"\n') as circus:
-        metrics(circus)
-    print(f"{passed} passed, {failed} failed")
-    sys.exit(failed > 0)
+        yield metrics, circus
 
 
-main()
+def main():
+    for part, circus in whole():
+        try:
+            part(circus)
+        except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
+            check(f"{part.__name__} comes to its end", str(error), "")
+    a_stop_at_a_terminal()
+    print(f"{counts['passed']} passed, {counts['failed']} failed")
+    return 1 if counts["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

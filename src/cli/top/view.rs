@@ -279,11 +279,11 @@ mod tests {
         );
         assert_eq!(
             shown[20],
-            "SOCKET           ADDRESS                                WAITING  BACKLOG    DROPS"
+            "SOCKET           ADDRESS                               WAITING  BACKLOG    DROPS"
         );
         assert_eq!(
             shown[21],
-            "b                /run/b                                       7      128        -"
+            "b                /run/b                                      7      128        -"
         );
         assert!(shown[23].starts_with("q quit"));
         let styles: Vec<Style> = lines.iter().map(|(style, _)| *style).collect();

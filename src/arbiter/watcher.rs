@@ -230,9 +230,8 @@ impl Watcher {
             self.begin_stop(ctx);
             return;
         }
-        if self.config.wanted() == 0 && self.processes.is_empty() {
-            let name = &self.config.name;
-            ctx.log(Level::Warning, format!("{name}: numprocesses is 0, there is nothing to start"));
+        if let Some((level, text)) = self.hindrance() {
+            ctx.log(level, text);
             self.goal = Goal::Down;
             self.begin_stop(ctx);
             return;
@@ -245,6 +244,17 @@ impl Watcher {
             ctx.publish(&self.config.name, Published::Start);
             ctx.log(Level::Info, format!("{} started", self.config.name));
         }
+    }
+
+    /// What keeps it from starting at all. A plugin of circus itself is active without a process.
+    fn hindrance(&mut self) -> Option<(Level, String)> {
+        let name = &self.config.name;
+        if self.config.is_builtin() {
+            self.reason = self.config.broken.clone();
+            return self.reason.as_ref().map(|why| (Level::Error, format!("{name} is not started: {why}")));
+        }
+        let empty = self.config.wanted() == 0 && self.processes.is_empty();
+        empty.then(|| (Level::Warning, format!("{name}: numprocesses is 0, there is nothing to start")))
     }
 
     fn reconcile_active(&mut self, ctx: &mut Ctx) {

@@ -2,10 +2,11 @@
 //!
 //! Pure, so it knows nothing of users, programs and directories; `circus check` looks at those itself.
 
+use super::builtin;
 use super::expand;
 use super::ini::shorten;
 use super::model::{
-    Config, Finding, Origins, PluginConfig, PluginKind, Severity, SocketConfig, WatcherConfig,
+    Builtin, Config, Finding, Origins, PluginConfig, PluginKind, Severity, SocketConfig, WatcherConfig,
 };
 use super::words;
 use crate::sorted::Sorted;
@@ -77,10 +78,14 @@ pub fn check(config: &Config) -> Vec<Finding> {
         checker.sockets_of(watcher, &config.sockets);
         checker.numbers(watcher);
         checker.streams_and_limits(watcher);
+        checker.flapping(watcher, &config.plugins);
     }
     config.sockets.iter().for_each(|socket| checker.socket(socket));
     checker.shared_addresses(&config.sockets);
-    config.plugins.iter().for_each(|plugin| checker.plugin(plugin));
+    for plugin in &config.plugins {
+        checker.plugin(plugin);
+        checker.watchers_of(plugin, &config.watchers);
+    }
     checker.findings
 }
 
@@ -325,6 +330,30 @@ impl Checker {
         }
     }
 
+    /// The options that a watcher has for the plugin Flapping.
+    fn flapping(&mut self, watcher: &WatcherConfig, plugins: &[PluginConfig]) {
+        let wanted = Some(PluginKind::Builtin(Builtin::Flapping));
+        let is_there = plugins.iter().any(|plugin| plugin.kind() == wanted);
+        for (key, text) in &watcher.free {
+            let Some(option) = key.strip_prefix("flapping.") else { continue };
+            let nobody = || format!("`{key}` has no effect: there is no plugin Flapping");
+            let why = builtin::flapping_problem(option, text).or_else(|| (!is_there).then(nobody));
+            why.into_iter().for_each(|why| self.warn((&watcher.origins, key), why));
+        }
+    }
+
+    /// The watchers that a plugin names. A command may add one that is not there yet.
+    fn watchers_of(&mut self, plugin: &PluginConfig, known: &[WatcherConfig]) {
+        let Some(PluginKind::Builtin(builtin)) = plugin.kind() else { return };
+        for row in builtin.rows().filter(|row| row.takes == builtin::Takes::Watcher) {
+            let named = plugin.free.get(row.key).map(|name| name.to_lowercase());
+            let is_missing = |name: &String| known.iter().all(|watcher| watcher.name.to_lowercase() != *name);
+            if let Some(name) = named.filter(|name| !name.is_empty()).filter(is_missing) {
+                self.warn((&plugin.origins, row.key), format!("there is no watcher `{}`", shorten(&name)));
+            }
+        }
+    }
+
     fn plugin(&mut self, plugin: &PluginConfig) {
         let origins = &plugin.origins;
         let Some(kind) = plugin.kind() else {
@@ -335,6 +364,11 @@ impl Checker {
         }
         if let Some(Err(why)) = plugin.options.cmd.as_deref().map(words::split) {
             self.error((origins, "cmd"), format!("`cmd` cannot be split into words: {why}"));
+        }
+        if let PluginKind::Builtin(builtin) = kind {
+            for (key, severity, why) in builtin.problems(&plugin.free) {
+                self.find(severity, (origins, &key), why);
+            }
         }
         for (key, why) in plugin.process_options().filter_map(|(key, value)| Some((key, value.err()?))) {
             self.error((origins, key), why);
@@ -439,6 +473,23 @@ mod tests {
         one("[plugin:a]\ncmd = x 'y", "2 error `cmd` cannot be split into words");
         one("[plugin:a]\ncmd = x\nuse = a.B", "3 warning `use` has no effect beside `cmd`");
         one("[plugin:a]\ncmd = x\nrespawn = perhaps", "3 error `respawn = perhaps` ");
+        let flapping = "[plugin:a]\nuse = circus.plugins.flapping.Flapping\n";
+        one(
+            &format!("{flapping}atempts = 3"),
+            "3 warning there is no option `atempts`: did you mean `attempts`?",
+        );
+        one(&format!("{flapping}window = soon"), "3 error `window = soon` is not a number of seconds");
+        one(
+            "[watcher:w]\ncmd = x\nflapping.window = 1",
+            "3 warning `flapping.window` has no effect: there is no plugin",
+        );
+        one(
+            &format!("{flapping}[watcher:w]\ncmd = x\nflapping.window = x"),
+            "5 warning `flapping.window = x` is not",
+        );
+        let resources = "[plugin:a]\nuse = circus.plugins.resource_watcher.ResourceWatcher\n";
+        one(resources, "2 error it needs `watcher = NAME`");
+        one(&format!("{resources}watcher = web"), "3 warning there is no watcher `web`");
         one("[plugin:a]\nuse = a.B\nx = 1:::2", "3 warning circus-plugin ends the value of `x`");
     }
 

@@ -3,6 +3,7 @@
 //! One file's text goes through [`ini`]; [`mod@include`] finds the files and [`sections`] merges them; [`mod@load`] makes
 //! values of them by the tables in [`options`]; [`check`] compares the values with each other.
 
+pub mod builtin;
 pub mod check;
 pub mod env_file;
 pub mod expand;
@@ -20,6 +21,7 @@ pub mod sections;
 pub mod signals;
 pub mod suggest;
 pub mod text;
+pub mod url;
 pub mod value;
 pub mod words;
 

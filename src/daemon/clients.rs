@@ -59,6 +59,12 @@ impl Clients {
             || self.clients.values().any(Client::can_be_read)
     }
 
+    /// Stands for one more order.
+    pub fn new_ticket(&mut self) -> Ticket {
+        self.next_ticket += 1;
+        Ticket(self.next_ticket)
+    }
+
     /// How many connections there are.
     pub fn count(&self) -> usize {
         self.clients.len()
@@ -267,8 +273,8 @@ impl Daemon {
                 return;
             }
         };
-        let ticket = Ticket(self.clients.next_ticket);
-        self.clients.next_ticket += 1;
+        self.tell_of_order(&order, targets.as_deref());
+        let ticket = self.clients.new_ticket();
         if !cast {
             self.clients.asked.insert(ticket, Asked { from, id });
         }
@@ -276,7 +282,7 @@ impl Daemon {
     }
 
     /// The watchers that an order's patterns name; `None` for all.
-    fn targets(&self, order: &Order) -> Result<Option<Vec<WatcherId>>, String> {
+    pub(super) fn targets(&self, order: &Order) -> Result<Option<Vec<WatcherId>>, String> {
         let select = match order {
             Order::Start { who, .. } | Order::Stop { who, .. } | Order::Restart { who, .. } => who,
             _ => return Ok(None),
@@ -290,6 +296,9 @@ impl Daemon {
 
     /// Sends the reply to an order to whoever gave it, if it is there still.
     pub(super) fn reply(&mut self, ticket: Ticket, reply: &Reply) {
+        if self.builtin_is_answered(ticket, reply) {
+            return;
+        }
         let Some(asked) = self.clients.asked.remove(&ticket) else { return };
         self.send_reply(&asked.from, protocol::encode_reply(&asked.id, reply, clock::realtime()));
         let of_client = self.clients.clients.get(&asked.from.client);
@@ -319,7 +328,7 @@ impl Daemon {
 }
 
 /// What subscribers are told of an event: its name and its data, as Circus has them.
-fn event_of(what: Published, time: f64) -> (&'static str, Map) {
+pub(super) fn event_of(what: Published, time: f64) -> (&'static str, Map) {
     let mut data = control::one("time", time.into());
     let (name, pid) = match what {
         Published::Spawn { pid } => ("spawn", Some(pid)),

@@ -11,9 +11,10 @@ use super::clients::Clients;
 use super::log::Log;
 use super::notify::Notify;
 use super::outputs::Outputs;
-use super::query::Samples;
+use super::plugins::run::Builtins;
 use super::sockets::Sockets;
 use super::streams::{PipeId, Progress, Streams, TargetId};
+use super::usage::Samples;
 use crate::arbiter::time::Time;
 use crate::arbiter::{Action, Arbiter, Event, Pid, WatcherId};
 use crate::config::options::CircusOptions;
@@ -42,9 +43,10 @@ enum Source {
     Client,
     Log,
     Socket,
+    Builtin,
 }
 
-const SOURCES: [Source; 7] = [
+const SOURCES: [Source; 8] = [
     Source::Signals,
     Source::Listener,
     Source::Pipe,
@@ -52,14 +54,15 @@ const SOURCES: [Source; 7] = [
     Source::Client,
     Source::Log,
     Source::Socket,
+    Source::Builtin,
 ];
 
 fn token(source: Source, id: u32) -> Token {
-    Token((id as usize) << 3 | source as usize)
+    Token((id as usize) << 4 | source as usize)
 }
 
 fn source(token: Token) -> Option<(Source, u32)> {
-    Some((*SOURCES.get(token.0 & 7)?, u32::try_from(token.0 >> 3).ok()?))
+    Some((*SOURCES.get(token.0 & 15)?, u32::try_from(token.0 >> 4).ok()?))
 }
 
 /// How long to sleep when `rest` is left. The kernel lets a wait last a thousandth longer than asked for, which for
@@ -80,6 +83,7 @@ pub struct Daemon {
     pub(super) clients: Clients,
     pub(super) signals: Signals,
     pub(super) notify: Notify,
+    pub(super) builtins: Builtins,
     pub(super) poll: Poll,
     pub(super) blueprints: Sorted<WatcherId, Blueprint>,
     pub(super) outputs: Sorted<WatcherId, Outputs>,
@@ -145,6 +149,7 @@ impl Daemon {
             clients: parts.clients,
             signals: parts.signals,
             notify: parts.notify,
+            builtins: Builtins::default(),
             poll,
             blueprints: Sorted::new(),
             outputs: Sorted::new(),
@@ -183,6 +188,10 @@ impl Daemon {
 
     pub(super) fn watch_client(&self, fd: RawFd, id: u32) -> io::Result<()> {
         self.watch(fd, Source::Client, id, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    pub(super) fn watch_builtin(&self, fd: RawFd, id: WatcherId) -> io::Result<()> {
+        self.watch(fd, Source::Builtin, id.0, Interest::READABLE | Interest::WRITABLE)
     }
 
     /// Stops waiting for a descriptor that is about to be closed or has nothing to say.
@@ -236,20 +245,25 @@ impl Daemon {
         let busy = !self.ready_pipes.is_empty()
             || !self.spawns.is_empty()
             || self.more_zombies
-            || self.clients.are_busy();
+            || self.clients.are_busy()
+            || self.builtins.are_busy();
         if busy {
             return Some(Duration::ZERO);
         }
         let of_arbiter = self.arbiter.deadline().map(|time| self.moment(time));
-        let rest = [
+        let rest_of = [
             of_arbiter,
             self.streams.next_retry(),
             self.clients.listeners.next_accept(),
             self.log.next_retry(),
             self.notify.next(),
         ];
-        let next = rest.into_iter().flatten().min()?;
-        Some(nap(next.saturating_duration_since(Instant::now())))
+        let now = Instant::now();
+        let rest = |at: Instant| at.saturating_duration_since(now);
+        let exactly = rest_of.into_iter().flatten().min().map(|at| nap(rest(at)));
+        // A look of a plugin may as well come a little late: one wake-up is enough.
+        let about = self.builtins.deadline().map(|time| rest(self.moment(time)));
+        exactly.into_iter().chain(about).min()
     }
 
     fn turn(&mut self, events: &Events) {
@@ -264,6 +278,7 @@ impl Daemon {
                 Source::Client => clients.push((id, event.is_write_closed() || event.is_error())),
                 Source::Log => self.log_writable(),
                 Source::Socket => self.socket_ready(id),
+                Source::Builtin => self.builtin_ready(WatcherId(id)),
             }
         }
         if self.more_zombies {
@@ -272,6 +287,7 @@ impl Daemon {
         self.spawn_slice();
         self.read_pipes();
         self.serve_clients(&clients);
+        self.read_busy_builtins();
         self.do_what_is_due();
         self.tell_manager();
         self.watch_stalled();
@@ -352,6 +368,9 @@ impl Daemon {
         if self.arbiter.deadline().is_some_and(|time| self.moment(time) <= self.now) {
             self.dispatch(Event::Tick);
         }
+        if self.builtins.deadline().is_some_and(|time| self.moment(time) <= self.now) {
+            self.tick_builtins();
+        }
         if self.streams.next_retry().is_some_and(|at| at <= self.now) {
             self.streams.retry(self.now, &mut self.log);
         }
@@ -376,6 +395,11 @@ impl Daemon {
     /// Hands an event to the arbiter and performs what it decides, with all that follows from it.
     pub(super) fn dispatch(&mut self, event: Event) {
         self.events.push_back(event);
+        self.settle();
+    }
+
+    /// Takes care of the events that have come up.
+    pub(super) fn settle(&mut self) {
         while let Some(event) = self.events.pop_front() {
             let time = self.time();
             let mut actions = std::mem::take(&mut self.actions);

@@ -229,6 +229,7 @@ impl Daemon {
     pub(super) fn forget(&mut self, id: WatcherId) {
         self.close_outputs(id);
         self.unwatch_sockets(id);
+        self.forget_builtin(id);
         self.sockets.forget(id);
         self.unsettled.push(id);
         self.blueprints.remove(&id);

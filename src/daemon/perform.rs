@@ -90,6 +90,7 @@ impl Daemon {
             self.unsettled.push(id);
         }
         self.tell_subscribers(watcher, what);
+        self.tell_builtins(watcher, &what);
     }
 
     /// What came by signal since the last turn.

@@ -1,9 +1,9 @@
 //! `[circus]`, `[socket:NAME]` and `[plugin:NAME]`.
 
 use super::is_usable;
-use super::values::{Taken, Values, pending};
+use super::values::{Taken, Values};
 use super::watcher::{origins, report_unknown};
-use crate::config::model::{Config, Names, PluginConfig, PluginKind, SocketConfig};
+use crate::config::model::{Config, Names, PluginConfig, SocketConfig};
 use crate::config::options::{self, Expand};
 use crate::config::sections::{Entry, Section};
 use crate::config::suggest::Place;
@@ -74,7 +74,6 @@ fn plugin_option(values: &mut Values<'_>, plugin: &mut PluginConfig, entry: &Ent
     if key == "use" {
         let class = values.text(entry, Expand::Global, &Names::new());
         plugin.options.class = Some(class).filter(|class| !class.is_empty()).map(Into::into);
-        report_class(values, plugin, entry);
         return;
     }
     match values.take(options::PLUGIN, strict, (&mut plugin.options, key), entry, &Names::new()) {
@@ -94,12 +93,4 @@ fn is_name(values: &mut Values<'_>, entry: &Entry) -> bool {
         values.warn(&entry.origin, "`name` has no effect here: the name is that of the section".into());
     }
     is_name
-}
-
-/// What is to be said of a class. Whether a Python class can be run depends on the machine.
-fn report_class(values: &mut Values<'_>, plugin: &PluginConfig, entry: &Entry) {
-    match plugin.kind() {
-        Some(PluginKind::Builtin(class)) => values.warn(&entry.origin, pending(&format!("use = {class}"))),
-        Some(PluginKind::Program | PluginKind::Python) | None => {}
-    }
 }

@@ -164,7 +164,6 @@ fn options_without_effect_say_so_once() {
             "[watcher:a]\ncmd = x\nstop_command = $(circus.env.NONE)",
             "3 Warning `stop_command` is not built yet",
         ),
-        ("[watcher:a]\ncmd = x\nflapping.window = 1", "3 Warning `flapping.window` is not built yet"),
         ("[watcher:a]\ncmd = x\nhooks.before_start = y", "3 Warning `hooks.before_start` is not built yet"),
         (
             "[watcher:a]\ncmd = x\nhooks.befor_start = y",
@@ -175,7 +174,6 @@ fn options_without_effect_say_so_once() {
             "3 Warning `prereload_fn` has no effect: it names a Python",
         ),
         ("[circus]\nhttpd = 1", "2 Warning `httpd` has no effect: there is no web console"),
-        ("[plugin:a]\nuse = circus.plugins.flapping.Flapping", "2 Warning `use = circus.plugins"),
     ];
     for (text, wanted) in cases {
         one(text, wanted);

@@ -6,21 +6,26 @@
 use super::ini::shorten;
 use super::model::{Builtin, Names, Severity};
 use super::suggest::nearest;
-use super::url;
 use super::value::{Kind, Value};
-use super::{number, plugin};
+use super::{number, plugin, signals, url};
 
 /// What an option of a plugin takes.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takes {
-    /// What options of other sections take too.
-    Plain(Kind),
+    /// True or false.
+    Flag,
+    /// Any text.
+    Text,
+    /// A signal.
+    Signal,
+    /// Seconds.
+    Seconds,
+    /// Seconds, more than none.
+    Rate,
     /// A whole number that is not less than the one and not more than the other.
-    Whole(i64, i64),
-    /// A number that is not less than the one and not more than the other.
-    Number(f64, f64),
-    /// Seconds, at least so many.
-    Seconds(f64),
+    Whole(i32, i32),
+    /// A number from 0 to this.
+    Number(i32),
     /// Percent of the machine's memory, or bytes when it has a unit.
     Memory,
     /// An address, or localhost.
@@ -35,6 +40,10 @@ pub enum Takes {
     Watcher,
 }
 
+use Takes::{
+    Flag, Host, Http, Memory as Amount, Number, Rate, Redis, Regex, Seconds, Signal, Text, Watcher, Whole,
+};
+
 /// An option of a plugin.
 pub struct Row {
     /// The key as it is written.
@@ -43,243 +52,183 @@ pub struct Row {
     pub takes: Takes,
     /// What holds when it is missing, as it would be written; empty: nothing.
     pub default: &'static str,
-    /// One line for the manual.
-    pub help: &'static str,
 }
 
-/// A plugin that circus has itself.
-pub struct Plugin {
-    /// Which.
-    pub builtin: Builtin,
-    /// Its class in Circus.
-    pub class: &'static str,
-    /// Its options. Of two rows of one key the first counts.
-    pub rows: &'static [&'static [Row]],
+/// Options with their help. The help is for the manual alone: what nobody asks for is not in the program.
+macro_rules! rows {
+    ($rows:ident $help:ident { $($key:literal => $takes:expr, $default:literal, $text:literal;)* }) => {
+        const $rows: &[Row] = &[$(Row { key: $key, takes: $takes, default: $default },)*];
+        const $help: &[(&str, &str)] = &[$(($key, $text),)*];
+    };
 }
 
-const fn row(key: &'static str, takes: Takes, default: &'static str, help: &'static str) -> Row {
-    Row { key, takes, default, help }
-}
+rows! { FLAPPING FLAPPING_HELP {
+    "attempts" => Whole(1, 1000), "2", "how many deaths in a row make it look whether they are too many";
+    "window" => Seconds, "1", "they are, when no more seconds lie between the first and the last";
+    "retry_in" => Seconds, "7", "seconds until a watcher that was stopped for it is started again";
+    "max_retry" => Whole(-1, i32::MAX), "5", "how often in a row it is started again; -1: for ever";
+}}
+rows! { ACTIVE ACTIVE_HELP {
+    "active" => Flag, "True", "start with circus";
+}}
+rows! { APP APP_HELP {
+    "application_name" => Text, "app", "the second word of all names that statsd is sent";
+}}
+rows! { STATSD STATSD_HELP {
+    "host" => Host, "localhost", "the address of the statsd server";
+    "port" => Whole(0, 65535), "8125", "its UDP port";
+    "sample_rate" => Number(1), "1", "which part of all counts and times it is sent";
+}}
+rows! { LOOP LOOP_HELP {
+    "loop_rate" => Rate, "60", "seconds between two looks";
+}}
+rows! { RESOURCES RESOURCES_HELP {
+    "watcher" => Watcher, "", "the watcher whose processes are looked at";
+    "service" => Watcher, "", "an old name of watcher";
+    "max_cpu" => Number(1_000_000), "90", "the most percent of one processor; 0: any";
+    "min_cpu" => Number(1_000_000), "", "so many percent, or less, are too little";
+    "max_mem" => Amount, "90", "the most memory, in percent or, with a unit as in 100M, in bytes; 0: any";
+    "min_mem" => Amount, "", "less memory than this is too little";
+    "health_threshold" => Number(1_000_000), "75", "the most that the mean of both percentages may be; 0: any";
+    "max_count" => Whole(0, i32::MAX), "3", "so many looks in a row are let pass";
+    "process_children" => Flag, "False", "look at the direct children of the processes too";
+    "child_signal" => Signal, "TERM", "the signal for such a child";
+}}
+rows! { WATCHDOG WATCHDOG_HELP {
+    "watchers_regex" => Regex, ".*", "the watchers whose processes must be heard of: what their names begin with";
+    "msg_regex" => Regex, "^(?P<pid>.*);(?P<timestamp>.*)$", "what a message begins with; its group pid is the process";
+    "max_count" => Whole(1, i32::MAX), "3", "so many times loop_rate a process may be silent";
+    "ip" => Host, "127.0.0.1", "the address to listen at";
+    "port" => Whole(0, 65535), "1664", "the UDP port to listen at; 0: one that is free, which the log tells";
+    "watchers_stop_signal" => Signal, "", "the signal for a silent process, instead of its watcher's stop_signal";
+    "watchers_graceful_timeout" => Seconds, "", "seconds until it gets SIGKILL, instead of its watcher's graceful_timeout";
+}}
+rows! { RELOADER RELOADER_HELP {
+    "loop_rate" => Rate, "1", "seconds between two looks";
+}}
+rows! { HTTP HTTP_HELP {
+    "check_url" => Http, "http://localhost/", "what to ask for: http://HOST[:PORT][/PATH]";
+    "timeout" => Rate, "10", "how long an answer may take, in seconds";
+    "restart_on_error" => Watcher, "", "the watcher to restart when there is no answer, or an error";
+    "application_name" => Text, "http_observer", "the second word of all names that statsd is sent";
+}}
+rows! { REDIS REDIS_HELP {
+    "redis_url" => Redis, "redis://localhost:6379/0", "where: redis://[USER:PASSWORD@]HOST[:PORT] or unix://PATH";
+    "timeout" => Rate, "5", "how long an answer may take, in seconds";
+    "restart_on_timeout" => Watcher, "", "the watcher to restart when there is no answer";
+    "application_name" => Text, "redis_observer", "the second word of all names that statsd is sent";
+}}
 
-const FLAG: Takes = Takes::Plain(Kind::Bool);
-const TEXT: Takes = Takes::Plain(Kind::Text);
-const SIGNAL: Takes = Takes::Plain(Kind::Signal);
-const PORT: Takes = Takes::Whole(0, 65535);
-const COUNT: Takes = Takes::Whole(0, 1_000_000);
-const PERCENT: Takes = Takes::Number(0.0, 1e6);
-/// No plugin may wake circus more often than a hundred times a second.
-const RATE: Takes = Takes::Seconds(0.01);
-
-/// The options of Flapping, which may stand in a watcher as `flapping.KEY` too.
-pub static FLAPPING: &[Row] = &[
-    row(
-        "attempts",
-        Takes::Whole(1, 1000),
-        "2",
-        "how many deaths in a row make it look whether they are too many",
-    ),
-    row(
-        "window",
-        Takes::Seconds(0.0),
-        "1",
-        "they are, when no more seconds lie between the first and the last",
-    ),
-    row(
-        "retry_in",
-        Takes::Seconds(0.0),
-        "7",
-        "seconds until a watcher that was stopped for it is started again",
-    ),
-    row(
-        "max_retry",
-        Takes::Whole(-1, 1_000_000),
-        "5",
-        "how often in a row it is started again; -1: for ever",
-    ),
-    row("active", FLAG, "True", "start with circus; in a watcher: look at it"),
-];
-const ACTIVE: &[Row] = &[row("active", FLAG, "True", "start with circus")];
-const STATSD: &[Row] = &[
-    row("host", Takes::Host, "localhost", "the address of the statsd server"),
-    row("port", PORT, "8125", "its UDP port"),
-    row("application_name", TEXT, "app", "the second word of all names that it is sent"),
-    row("sample_rate", Takes::Number(0.0001, 1.0), "1", "which part of all counts and times it is sent"),
-];
-const LOOP: &[Row] = &[row("loop_rate", RATE, "60", "seconds between two looks")];
-const RESOURCES: &[Row] = &[
-    row("watcher", Takes::Watcher, "", "the watcher whose processes are looked at"),
-    row("service", Takes::Watcher, "", "an old name of watcher"),
-    row("max_cpu", PERCENT, "90", "the most percent of one processor; 0: any"),
-    row("min_cpu", PERCENT, "", "so many percent, or less, are too little"),
-    row(
-        "max_mem",
-        Takes::Memory,
-        "90",
-        "the most memory, in percent or, with a unit as in 100M, in bytes; 0: any",
-    ),
-    row("min_mem", Takes::Memory, "", "less memory than this is too little"),
-    row("health_threshold", PERCENT, "75", "the most that the mean of both percentages may be; 0: any"),
-    row("max_count", COUNT, "3", "so many looks in a row are let pass"),
-    row("process_children", FLAG, "False", "look at the direct children of the processes too"),
-    row("child_signal", SIGNAL, "TERM", "the signal for such a child"),
-];
-const WATCHDOG: &[Row] = &[
-    row("loop_rate", RATE, "60", "seconds between two looks"),
-    row(
-        "watchers_regex",
-        Takes::Regex,
-        ".*",
-        "the watchers whose processes must be heard of: what their names begin with",
-    ),
-    row(
-        "msg_regex",
-        Takes::Regex,
-        "^(?P<pid>.*);(?P<timestamp>.*)$",
-        "what a message begins with; its group pid is the process",
-    ),
-    row("max_count", Takes::Whole(1, 1_000_000), "3", "so many times loop_rate a process may be silent"),
-    row("ip", Takes::Host, "127.0.0.1", "the address to listen at"),
-    row("port", PORT, "1664", "the UDP port to listen at; 0: one that is free, which the log tells"),
-    row(
-        "watchers_stop_signal",
-        SIGNAL,
-        "",
-        "the signal for a silent process, instead of the stop_signal of its watcher",
-    ),
-    row(
-        "watchers_graceful_timeout",
-        Takes::Seconds(0.0),
-        "",
-        "seconds until it gets SIGKILL, instead of the graceful_timeout of its watcher",
-    ),
-];
-const RELOADER: &[Row] = &[row("loop_rate", RATE, "1", "seconds between two looks")];
-const HTTP: &[Row] = &[
-    row("check_url", Takes::Http, "http://localhost/", "what to ask for"),
-    row("timeout", Takes::Seconds(0.01), "10", "how long an answer may take, in seconds"),
-    row(
-        "restart_on_error",
-        Takes::Watcher,
-        "",
-        "the watcher to restart when there is no answer, or an error",
-    ),
-    row("application_name", TEXT, "http_observer", "the second word of all names that statsd is sent"),
-];
-const REDIS: &[Row] = &[
-    row(
-        "redis_url",
-        Takes::Redis,
-        "redis://localhost:6379/0",
-        "where: redis://[USER:PASSWORD@]HOST[:PORT] or unix://PATH",
-    ),
-    row("timeout", Takes::Seconds(0.01), "5", "how long an answer may take, in seconds"),
-    row("restart_on_timeout", Takes::Watcher, "", "the watcher to restart when there is no answer"),
-    row("application_name", TEXT, "redis_observer", "the second word of all names that statsd is sent"),
-];
-
-/// The plugins.
-pub static PLUGINS: &[Plugin] = &[
-    Plugin { builtin: Builtin::Flapping, class: "circus.plugins.flapping.Flapping", rows: &[FLAPPING] },
-    Plugin {
-        builtin: Builtin::ResourceWatcher,
-        class: "circus.plugins.resource_watcher.ResourceWatcher",
-        rows: &[RESOURCES, LOOP, STATSD, ACTIVE],
-    },
-    Plugin {
-        builtin: Builtin::WatchDog,
-        class: "circus.plugins.watchdog.WatchDog",
-        rows: &[WATCHDOG, ACTIVE],
-    },
-    Plugin {
-        builtin: Builtin::CommandReloader,
-        class: "circus.plugins.command_reloader.CommandReloader",
-        rows: &[RELOADER, ACTIVE],
-    },
-    Plugin {
-        builtin: Builtin::StatsdEmitter,
-        class: "circus.plugins.statsd.StatsdEmitter",
-        rows: &[STATSD, ACTIVE],
-    },
-    Plugin {
-        builtin: Builtin::FullStats,
-        class: "circus.plugins.statsd.FullStats",
-        rows: &[LOOP, STATSD, ACTIVE],
-    },
-    Plugin {
-        builtin: Builtin::HttpObserver,
-        class: "circus.plugins.http_observer.HttpObserver",
-        rows: &[HTTP, LOOP, STATSD, ACTIVE],
-    },
-    Plugin {
-        builtin: Builtin::RedisObserver,
-        class: "circus.plugins.redis_observer.RedisObserver",
-        rows: &[REDIS, LOOP, STATSD, ACTIVE],
-    },
-];
+/// Groups of rows.
+type Groups = &'static [&'static [Row]];
 
 impl Builtin {
-    /// The plugin that has this class in Circus.
-    pub fn of_class(class: &str) -> Option<Builtin> {
-        PLUGINS.iter().find(|plugin| plugin.class == class).map(|plugin| plugin.builtin)
+    /// All of them.
+    pub const ALL: [Builtin; 8] = [
+        Builtin::Flapping,
+        Builtin::ResourceWatcher,
+        Builtin::WatchDog,
+        Builtin::CommandReloader,
+        Builtin::StatsdEmitter,
+        Builtin::FullStats,
+        Builtin::HttpObserver,
+        Builtin::RedisObserver,
+    ];
+
+    /// Its class in Circus.
+    pub fn class(self) -> &'static str {
+        match self {
+            Builtin::Flapping => "circus.plugins.flapping.Flapping",
+            Builtin::ResourceWatcher => "circus.plugins.resource_watcher.ResourceWatcher",
+            Builtin::WatchDog => "circus.plugins.watchdog.WatchDog",
+            Builtin::CommandReloader => "circus.plugins.command_reloader.CommandReloader",
+            Builtin::StatsdEmitter => "circus.plugins.statsd.StatsdEmitter",
+            Builtin::FullStats => "circus.plugins.statsd.FullStats",
+            Builtin::HttpObserver => "circus.plugins.http_observer.HttpObserver",
+            Builtin::RedisObserver => "circus.plugins.redis_observer.RedisObserver",
+        }
     }
 
-    /// Its options, each key once.
-    pub fn rows(self) -> impl Iterator<Item = &'static Row> {
-        let groups =
-            PLUGINS.iter().filter(move |plugin| plugin.builtin == self).flat_map(|plugin| plugin.rows);
-        let rows = groups.flat_map(|group| group.iter());
-        rows.filter(move |row| self.row(row.key).is_some_and(|first| std::ptr::eq(first, *row)))
+    fn groups(self) -> Groups {
+        match self {
+            Builtin::Flapping => &[FLAPPING, ACTIVE],
+            Builtin::ResourceWatcher => &[RESOURCES, LOOP, APP, STATSD, ACTIVE],
+            Builtin::WatchDog => &[WATCHDOG, LOOP, ACTIVE],
+            Builtin::CommandReloader => &[RELOADER, ACTIVE],
+            Builtin::StatsdEmitter => &[APP, STATSD, ACTIVE],
+            Builtin::FullStats => &[LOOP, APP, STATSD, ACTIVE],
+            Builtin::HttpObserver => &[HTTP, LOOP, STATSD, ACTIVE],
+            Builtin::RedisObserver => &[REDIS, LOOP, STATSD, ACTIVE],
+        }
+    }
+
+    /// The plugin that has this class in Circus.
+    pub fn of_class(class: &str) -> Option<Builtin> {
+        Builtin::ALL.into_iter().find(|builtin| builtin.class() == class)
+    }
+
+    /// Its options, for the manual.
+    pub fn rows(self) -> Vec<&'static Row> {
+        self.groups().iter().flat_map(|group| group.iter()).collect()
+    }
+
+    fn keys(self) -> Vec<&'static str> {
+        let mut keys = Vec::new();
+        self.groups().iter().for_each(|group| group.iter().for_each(|row| keys.push(row.key)));
+        keys
+    }
+
+    /// One line of help for an option, for the manual.
+    pub fn help(self, key: &str) -> &'static str {
+        let own = match self {
+            Builtin::Flapping => FLAPPING_HELP,
+            Builtin::ResourceWatcher => RESOURCES_HELP,
+            Builtin::WatchDog => WATCHDOG_HELP,
+            Builtin::CommandReloader => RELOADER_HELP,
+            Builtin::HttpObserver => HTTP_HELP,
+            Builtin::RedisObserver => REDIS_HELP,
+            Builtin::StatsdEmitter | Builtin::FullStats => APP_HELP,
+        };
+        let groups = [own, LOOP_HELP, APP_HELP, STATSD_HELP, ACTIVE_HELP];
+        let mut all = groups.iter().flat_map(|group| group.iter());
+        all.find(|(known, _)| *known == key).map_or("", |(_, help)| help)
     }
 
     fn row(self, key: &str) -> Option<&'static Row> {
-        let plugin = PLUGINS.iter().find(|plugin| plugin.builtin == self)?;
-        plugin.rows.iter().flat_map(|group| group.iter()).find(|row| row.key == key)
+        self.groups().iter().find_map(|group| group.iter().find(|row| row.key == key))
     }
 
-    /// What is wrong with the options of such a plugin: the key, how bad it is, and what to say.
-    pub fn problems(self, options: &Names) -> Vec<(String, Severity, String)> {
-        let mut found = Vec::new();
-        let mut find = |key: &str, severity, text: String| found.push((key.to_string(), severity, text));
-        for (key, text) in options {
-            if let Some(row) = self.row(key) {
-                if let Some(why) = row.refusal(text) {
-                    find(key, Severity::Error, format!("`{key} = {}` {why}", shorten(text)));
-                }
-            } else if plugin::PROCESS.contains(&key.as_str()) {
-                if key != "autostart" {
-                    find(
-                        key,
-                        Severity::Warning,
-                        format!("`{key}` has no effect: this plugin has no process"),
-                    );
-                }
-            } else {
-                find(key, Severity::Warning, self.unknown(key));
-            }
+    /// What is wrong with an option of such a plugin, and how bad it is. `prefix` stands before its keys.
+    pub fn problem(self, prefix: &str, key: &str, text: &str) -> Option<(Severity, String)> {
+        if let Some(row) = self.row(key) {
+            let why = row.refusal(text)?;
+            return Some((Severity::Error, format!("`{prefix}{key} = {}` {why}", shorten(text))));
         }
-        let is_named = |key: &&str| !Settings::new(self, options).text(key).is_empty();
-        if self == Builtin::ResourceWatcher && !["watcher", "service"].iter().any(|key| is_named(key)) {
-            find("use", Severity::Error, "it needs `watcher = NAME`".into());
-        }
-        found
+        let text = if key == "autostart" {
+            return None;
+        } else if plugin::PROCESS.contains(&key) {
+            format!("`{key}` has no effect: this plugin has no process")
+        } else {
+            let keys = self.keys();
+            let hint = match nearest(key, &keys) {
+                Some(near) => format!(": did you mean `{prefix}{near}`?"),
+                None => format!("; there are {}", keys.join(" ")),
+            };
+            format!("there is no option `{prefix}{}`{hint}", shorten(key))
+        };
+        Some((Severity::Warning, text))
     }
 
-    fn unknown(self, key: &str) -> String {
-        let keys: Vec<&'static str> = self.rows().map(|row| row.key).collect();
-        let hint = nearest(key, &keys).map(|near| format!(": did you mean `{near}`?"));
-        let known = || format!("; this plugin has {}", keys.join(" "));
-        format!("there is no option `{}`{}", shorten(key), hint.unwrap_or_else(known))
+    /// Whether the option `key` is the name of a watcher.
+    pub fn is_watcher(self, key: &str) -> bool {
+        self.row(key).is_some_and(|row| row.takes == Takes::Watcher)
     }
-}
 
-/// What is wrong with `flapping.KEY = text` of a watcher, if something is.
-pub fn flapping_problem(key: &str, text: &str) -> Option<String> {
-    let Some(row) = FLAPPING.iter().find(|row| row.key == key) else {
-        let keys: Vec<&'static str> = FLAPPING.iter().map(|row| row.key).collect();
-        let hint = nearest(key, &keys).map(|near| format!(": did you mean `flapping.{near}`?"));
-        return Some(format!("there is no option `flapping.{}`{}", shorten(key), hint.unwrap_or_default()));
-    };
-    row.refusal(text).map(|why| format!("`flapping.{key} = {}` {why}", shorten(text)))
+    /// The key of an option that such a plugin cannot do without, and that is not there.
+    pub fn missing(self, options: &Names) -> Option<&'static str> {
+        let named = |key: &str| options.get(key).is_some_and(|name| !name.trim().is_empty());
+        (self == Builtin::ResourceWatcher && !named("watcher") && !named("service")).then_some("watcher")
+    }
 }
 
 impl Row {
@@ -289,35 +238,30 @@ impl Row {
         if text.is_empty() && self.default.is_empty() {
             return None;
         }
+        let number = |least: i32, most: i32| match Kind::Float.parse(text) {
+            Ok(Value::Float(n)) if n >= f64::from(least) && n <= f64::from(most) => None,
+            _ => Some(format!("is not a number from {least} to {most}")),
+        };
         match self.takes {
-            Takes::Plain(kind) => kind.parse(text).err(),
-            Takes::Whole(least, most) => match Kind::Int.parse(text) {
-                Ok(Value::Int(n)) if (least..=most).contains(&n) => None,
-                _ => Some(format!("is not a whole number from {least} to {most}")),
+            Takes::Flag => Kind::Bool.parse(text).err(),
+            Takes::Signal => Kind::Signal.parse(text).err(),
+            Takes::Seconds => number(0, i32::MAX),
+            Takes::Rate => match Kind::Float.parse(text) {
+                Ok(Value::Float(n)) if n > 0.0 => None,
+                _ => Some("is not a number of seconds greater than 0".into()),
             },
-            Takes::Number(least, most) => match Kind::Float.parse(text) {
-                Ok(Value::Float(n)) if n >= least && n <= most => None,
-                _ => Some(format!("is not a number from {} to {}", shown(least), shown(most))),
-            },
-            Takes::Seconds(least) => match Kind::Float.parse(text) {
-                Ok(Value::Float(n)) if n >= least => None,
-                _ => Some(format!("is not a number of seconds from {} up", shown(least))),
-            },
+            Takes::Whole(least, most) => Kind::Int.parse(text).err().or_else(|| number(least, most)),
+            Takes::Number(most) => number(0, most),
             Takes::Memory => {
                 let why = "is neither a percentage nor a number of bytes with a unit, such as 90 or 100M";
                 Memory::parse(text).is_none().then(|| why.into())
             }
             Takes::Host => url::ip(text).is_none().then(|| url::NO_NAMES.into()),
-            Takes::Http => url::http(text).err(),
-            Takes::Redis => url::redis(text).err(),
-            Takes::Regex | Takes::Watcher => None,
+            Takes::Http => url::parse(text, "http://", 80).err(),
+            Takes::Redis => url::parse(text, "redis://", 6379).err(),
+            Takes::Text | Takes::Regex | Takes::Watcher => None,
         }
     }
-}
-
-fn shown(bound: f64) -> String {
-    let text = number::fixed(bound, 4);
-    text.trim_end_matches('0').trim_end_matches('.').to_string()
 }
 
 /// An amount of memory.
@@ -351,36 +295,50 @@ impl Memory {
 pub struct Settings<'a> {
     builtin: Builtin,
     options: &'a Names,
+    /// Options that go first, and what stands before their keys.
+    over: Option<(&'a Names, &'static str)>,
 }
 
 impl<'a> Settings<'a> {
     /// The options of such a plugin.
     pub fn new(builtin: Builtin, options: &'a Names) -> Settings<'a> {
-        Settings { builtin, options }
+        Settings { builtin, options, over: None }
+    }
+
+    /// The same, but what stands in `over` behind `prefix` goes first.
+    pub fn over(self, over: &'a Names, prefix: &'static str) -> Settings<'a> {
+        Settings { over: Some((over, prefix)), ..self }
     }
 
     /// Text; empty when there is none.
+    #[inline(never)]
     pub fn text(&self, key: &str) -> &'a str {
-        let default = || self.builtin.row(key).map_or("", |row| row.default);
-        self.options.get(key).map(|text| text.trim()).filter(|text| !text.is_empty()).unwrap_or_else(default)
+        let first = self.over.and_then(|(over, prefix)| over.get(&(prefix.to_string() + key)));
+        match first.or_else(|| self.options.get(key)).map(|text| text.trim()) {
+            Some(text) if !text.is_empty() => text,
+            _ => self.builtin.row(key).map_or("", |row| row.default),
+        }
     }
 
     /// A number, unless there is none.
+    #[inline(never)]
     pub fn number(&self, key: &str) -> Option<f64> {
         if let Ok(Value::Float(n)) = Kind::Float.parse(self.text(key)) { Some(n) } else { None }
     }
 
     /// A whole number; 0 when there is none.
+    #[inline(never)]
     pub fn whole(&self, key: &str) -> i64 {
         if let Ok(Value::Int(n)) = Kind::Int.parse(self.text(key)) { n } else { 0 }
     }
 
     /// A signal, unless there is none.
     pub fn signal(&self, key: &str) -> Option<i32> {
-        super::signals::parse(self.text(key))
+        signals::parse(self.text(key))
     }
 
     /// Whether a switch is on.
+    #[inline(never)]
     pub fn flag(&self, key: &str) -> bool {
         Kind::Bool.parse(self.text(key)) == Ok(Value::Bool(true))
     }
@@ -396,23 +354,21 @@ mod tests {
 
     #[test]
     fn every_default_is_a_value_of_its_row() {
-        for plugin in PLUGINS {
-            assert!(plugin.builtin.rows().any(|row| row.key == "active"), "{}", plugin.class);
-            for row in plugin.builtin.rows() {
-                assert_eq!(row.refusal(row.default), None, "{} {}", plugin.class, row.key);
-                assert!(!row.help.is_empty() && !row.help.ends_with('.'), "{}", row.key);
+        for builtin in Builtin::ALL {
+            assert_eq!(Builtin::of_class(builtin.class()), Some(builtin));
+            let rows = builtin.rows();
+            assert!(rows.iter().any(|row| row.key == "active"), "{builtin:?}");
+            for (n, row) in rows.iter().enumerate() {
+                assert!(
+                    rows.iter().skip(n + 1).all(|other| other.key != row.key),
+                    "{} stands twice",
+                    row.key
+                );
+                assert_eq!(row.refusal(row.default), None, "{builtin:?} {}", row.key);
+                let help = builtin.help(row.key);
+                assert!(!help.is_empty() && !help.ends_with('.'), "{builtin:?} {}", row.key);
             }
         }
-    }
-
-    #[test]
-    fn the_first_of_two_rows_counts() {
-        let settings =
-            |builtin| Settings { builtin, options: &Names::new() }.text("application_name").to_string();
-        assert_eq!(settings(Builtin::FullStats), "app");
-        assert_eq!(settings(Builtin::RedisObserver), "redis_observer");
-        let rows = Builtin::HttpObserver.rows().filter(|row| row.key == "application_name");
-        assert_eq!(rows.count(), 1);
     }
 
     #[test]
@@ -424,6 +380,9 @@ mod tests {
         assert_eq!((settings.whole("max_count"), settings.signal("child_signal")), (7, Some(2)));
         assert_eq!((settings.text("watcher"), settings.number("loop_rate")), ("", Some(60.0)));
         assert!(settings.flag("active") && !settings.flag("process_children"));
+        let over = names(&[("own.max_count", "9"), ("max_cpu", "1")]);
+        let settings = settings.over(&over, "own.");
+        assert_eq!((settings.whole("max_count"), settings.number("max_cpu")), (9, Some(70.5)));
     }
 
     #[test]
@@ -453,38 +412,32 @@ mod tests {
                 "1",
                 "there is no option `max_retri`: did you mean `max_retry`?",
             ),
-            (
-                Builtin::Flapping,
-                "colour",
-                "1",
-                "there is no option `colour`; this plugin has attempts window",
-            ),
-            (Builtin::Flapping, "attempts", "0", "`attempts = 0` is not a whole number from 1 to 1000"),
+            (Builtin::Flapping, "colour", "1", "there is no option `colour`; there are attempts window"),
+            (Builtin::Flapping, "attempts", "0", "`attempts = 0` is not a number from 1 to 1000"),
+            (Builtin::Flapping, "attempts", "2.5", "`attempts = 2.5` is not a whole number"),
+            (Builtin::Flapping, "window", "-1", "`window = -1` is not a number from 0 to"),
             (Builtin::Flapping, "uid", "www", "`uid` has no effect: this plugin has no process"),
-            (Builtin::FullStats, "loop_rate", "0", "`loop_rate = 0` is not a number of seconds from 0.01 up"),
-            (Builtin::FullStats, "sample_rate", "2", "`sample_rate = 2` is not a number from 0.0001 to 1"),
+            (
+                Builtin::FullStats,
+                "loop_rate",
+                "0",
+                "`loop_rate = 0` is not a number of seconds greater than 0",
+            ),
+            (Builtin::FullStats, "sample_rate", "2", "`sample_rate = 2` is not a number from 0 to 1"),
             (Builtin::FullStats, "host", "stats", "`host = stats` is no address"),
-            (Builtin::FullStats, "port", "", "`port = ` is not a whole number from 0 to 65535"),
+            (Builtin::FullStats, "port", "", "`port = ` is not a whole number"),
             (Builtin::WatchDog, "watchers_stop_signal", "X", "`watchers_stop_signal = X` is not a signal"),
             (Builtin::HttpObserver, "check_url", "https://localhost/", "`check_url = https://localhost/` is"),
         ];
         for (builtin, key, text, wanted) in cases {
-            let found = builtin.problems(&names(&[(key, text)]));
-            assert!(found.len() == 1 && found[0].2.starts_with(wanted), "{key}: {found:?}");
-            assert_eq!(found[0].0, key);
+            let found = builtin.problem("", key, text).unwrap_or_else(|| panic!("{key} = {text}")).1;
+            assert!(found.starts_with(wanted), "{found}");
         }
-        let found = Builtin::ResourceWatcher.problems(&names(&[("max_mem", "8G"), ("autostart", "no")]));
-        assert_eq!(found, [("use".into(), Severity::Error, "it needs `watcher = NAME`".into())]);
-        assert_eq!(Builtin::ResourceWatcher.problems(&names(&[("service", "web")])), []);
-    }
-
-    #[test]
-    fn a_watcher_may_have_options_of_flapping() {
-        assert_eq!(flapping_problem("max_retry", "-1"), None);
-        assert!(
-            flapping_problem("max_retry", "x").is_some_and(|why| why.starts_with("`flapping.max_retry = x`"))
-        );
+        assert_eq!(Builtin::ResourceWatcher.problem("", "max_mem", "8G"), None);
+        assert_eq!(Builtin::ResourceWatcher.problem("", "autostart", "no"), None);
+        assert_eq!(Builtin::ResourceWatcher.missing(&names(&[("watcher", " ")])), Some("watcher"));
+        assert_eq!(Builtin::ResourceWatcher.missing(&names(&[("service", "web")])), None);
         let hint = "there is no option `flapping.windw`: did you mean `flapping.window`?";
-        assert_eq!(flapping_problem("windw", "1").as_deref(), Some(hint));
+        assert_eq!(Builtin::Flapping.problem("flapping.", "windw", "1").unwrap().1, hint);
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! Pure, so it knows nothing of users, programs and directories; `circus check` looks at those itself.
 
-use super::builtin;
 use super::expand;
 use super::ini::shorten;
 use super::model::{
@@ -336,20 +335,24 @@ impl Checker {
         let is_there = plugins.iter().any(|plugin| plugin.kind() == wanted);
         for (key, text) in &watcher.free {
             let Some(option) = key.strip_prefix("flapping.") else { continue };
-            let nobody = || format!("`{key}` has no effect: there is no plugin Flapping");
-            let why = builtin::flapping_problem(option, text).or_else(|| (!is_there).then(nobody));
-            why.into_iter().for_each(|why| self.warn((&watcher.origins, key), why));
+            let place = (&watcher.origins, key.as_str());
+            if let Some((_, why)) = Builtin::Flapping.problem("flapping.", option, text) {
+                self.warn(place, why);
+            } else if !is_there {
+                self.warn(place, format!("`{key}` has no effect: there is no plugin Flapping"));
+            }
         }
     }
 
     /// The watchers that a plugin names. A command may add one that is not there yet.
     fn watchers_of(&mut self, plugin: &PluginConfig, known: &[WatcherConfig]) {
         let Some(PluginKind::Builtin(builtin)) = plugin.kind() else { return };
-        for row in builtin.rows().filter(|row| row.takes == builtin::Takes::Watcher) {
-            let named = plugin.free.get(row.key).map(|name| name.to_lowercase());
-            let is_missing = |name: &String| known.iter().all(|watcher| watcher.name.to_lowercase() != *name);
-            if let Some(name) = named.filter(|name| !name.is_empty()).filter(is_missing) {
-                self.warn((&plugin.origins, row.key), format!("there is no watcher `{}`", shorten(&name)));
+        for (key, name) in
+            plugin.free.iter().filter(|(key, name)| !name.is_empty() && builtin.is_watcher(key))
+        {
+            let lower = name.trim().to_lowercase();
+            if known.iter().all(|watcher| watcher.name.to_lowercase() != lower) {
+                self.warn((&plugin.origins, key), format!("there is no watcher `{}`", shorten(name)));
             }
         }
     }
@@ -366,8 +369,8 @@ impl Checker {
             self.error((origins, "cmd"), format!("`cmd` cannot be split into words: {why}"));
         }
         if let PluginKind::Builtin(builtin) = kind {
-            for (key, severity, why) in builtin.problems(&plugin.free) {
-                self.find(severity, (origins, &key), why);
+            for (key, severity, why) in plugin.builtin_problems(builtin) {
+                self.find(severity, (origins, key), why);
             }
         }
         for (key, why) in plugin.process_options().filter_map(|(key, value)| Some((key, value.err()?))) {
@@ -478,7 +481,7 @@ mod tests {
             &format!("{flapping}atempts = 3"),
             "3 warning there is no option `atempts`: did you mean `attempts`?",
         );
-        one(&format!("{flapping}window = soon"), "3 error `window = soon` is not a number of seconds");
+        one(&format!("{flapping}window = soon"), "3 error `window = soon` is not a number from 0");
         one(
             "[watcher:w]\ncmd = x\nflapping.window = 1",
             "3 warning `flapping.window` has no effect: there is no plugin",

@@ -53,10 +53,23 @@ impl PluginConfig {
         (options.close_child_stdout, options.close_child_stderr) = (false, false);
         options.autostart &= Settings::new(builtin, &self.free).flag("active");
         watcher.free = self.free.clone();
-        let problems = builtin.problems(&self.free).into_iter();
-        let mut errors = problems.filter(|(_, severity, _)| *severity == Severity::Error);
-        watcher.broken = watcher.broken.or(errors.next().map(|(_, _, why)| why));
+        let errors =
+            self.builtin_problems(builtin).into_iter().filter(|problem| problem.1 == Severity::Error);
+        watcher.broken = watcher.broken.or(errors.map(|problem| problem.2).next());
         watcher
+    }
+
+    /// What is wrong with its options, if it is such a plugin: the key, how bad it is, and what to say.
+    pub fn builtin_problems(&self, builtin: Builtin) -> Vec<(&str, Severity, String)> {
+        let mut problems = Vec::new();
+        for (key, text) in &self.free {
+            let problem = builtin.problem("", key, text);
+            problems.extend(problem.map(|(severity, why)| (key.as_str(), severity, why)));
+        }
+        if let Some(key) = builtin.missing(&self.free) {
+            problems.push(("use", Severity::Error, format!("it needs `{key} = NAME`")));
+        }
+        problems
     }
 
     /// The watcher that runs it by `cmd` in the environment `env`. The output is thrown away unless it is for

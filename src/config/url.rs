@@ -3,6 +3,7 @@
 //! Names of hosts are not looked up: circus has one thread, and an answer may take its time. Of `core::net` only the
 //! types of addresses are used, which touch nothing.
 
+use super::number;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// What is said of a name: the end of a sentence.
@@ -18,24 +19,17 @@ pub enum Place {
     Unix(String),
 }
 
-/// What is asked of a web server.
+/// Something to ask for, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Http {
-    /// Where it is.
+pub struct Url<'a> {
+    /// Where.
     pub place: Place,
-    /// The host, as it is called.
-    pub host: String,
-    /// The path, with what follows a question mark.
-    pub path: String,
-}
-
-/// A Redis server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Redis {
-    /// Where it is.
-    pub place: Place,
-    /// The user, often empty, and the password.
-    pub login: Option<(String, String)>,
+    /// What stands before the `@`: `PASSWORD`, or `USER:PASSWORD`.
+    pub login: Option<&'a str>,
+    /// The host, as it is called, with its port.
+    pub host: &'a str,
+    /// Everything behind it.
+    pub path: &'a str,
 }
 
 /// The address of a host. `[::1]` may have its brackets.
@@ -44,116 +38,82 @@ pub fn ip(host: &str) -> Option<IpAddr> {
     if bare == "localhost" { Some(Ipv4Addr::LOCALHOST.into()) } else { bare.parse().ok() }
 }
 
-/// Reads `http://HOST[:PORT][/PATH]`.
+/// Reads `SCHEME[LOGIN@]HOST[:PORT][/PATH]`, or `unix://[LOGIN@]PATH` if the scheme is not that of a web server.
 ///
 /// # Errors
-/// A phrase that completes "`check_url = text` ...".
-pub fn http(text: &str) -> Result<Http, String> {
-    if text.starts_with("https://") {
-        return Err(
-            "is not possible: circus does not speak TLS; write a plugin `cmd = ...` that runs curl".into()
-        );
+/// A phrase that completes "`key = text` ...".
+pub fn parse<'a>(text: &'a str, scheme: &str, port: u16) -> Result<Url<'a>, String> {
+    let is_web = scheme == "http://";
+    let of_unix = text.strip_prefix("unix://").filter(|_| !is_web);
+    let Some(rest) = of_unix.or_else(|| text.strip_prefix(scheme)) else {
+        let tls = text.starts_with("https://") || text.starts_with("rediss://");
+        let why = "is not possible: circus does not speak TLS; a plugin `cmd = ...` can run curl";
+        return Err(if tls { why.into() } else { format!("does not begin with {scheme}") });
+    };
+    if rest.bytes().any(|byte| byte <= b' ') {
+        return Err("holds a blank".into());
     }
-    let rest = text.strip_prefix("http://").ok_or("does not begin with http://")?;
-    if rest.contains(|c: char| c.is_ascii_control() || c == ' ') {
-        return Err("holds a blank; write %20".into());
-    }
-    let rest = rest.split('#').next().unwrap_or_default();
-    let (host, path) =
-        rest.split_at_checked(rest.find(['/', '?']).unwrap_or(rest.len())).unwrap_or((rest, ""));
-    if host.contains('@') {
+    let (login, rest) = rest.rsplit_once('@').map_or((None, rest), |(login, rest)| (Some(login), rest));
+    if is_web && login.is_some() {
         return Err("holds a user, which is not possible here".into());
     }
-    let slash = if path.starts_with('/') { "" } else { "/" };
-    Ok(Http { place: inet(host, 80)?, host: host.into(), path: format!("{slash}{path}") })
-}
-
-/// Reads `redis://[USER:PASSWORD@]HOST[:PORT][/DB]` or `unix://[USER:PASSWORD@]PATH`. The number of the database is of
-/// no account: INFO is about all of them.
-///
-/// # Errors
-/// A phrase that completes "`redis_url = text` ...".
-pub fn redis(text: &str) -> Result<Redis, String> {
-    if text.starts_with("rediss://") {
-        return Err("is not possible: circus does not speak TLS".into());
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (host, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
+    if of_unix.is_some() {
+        let path = path.split('?').next().unwrap_or_default();
+        return Ok(Url { place: Place::Unix(path.into()), login, host, path });
     }
-    let of_unix = text.strip_prefix("unix://");
-    let rest =
-        of_unix.or(text.strip_prefix("redis://")).ok_or("begins neither with redis:// nor with unix://")?;
-    let (login, rest) = rest.rsplit_once('@').map_or((None, rest), |(login, rest)| (Some(login), rest));
-    let login = login.map(|login| {
-        let (user, password) = login.split_once(':').unwrap_or(("", login));
-        (user.to_string(), password.to_string())
-    });
-    let rest = rest.split('?').next().unwrap_or_default();
-    let place = match of_unix {
-        Some(_) if rest.starts_with('/') => Place::Unix(rest.into()),
-        Some(_) => return Err("needs a path that begins with /".into()),
-        None => inet(rest.split('/').next().unwrap_or_default(), 6379)?,
-    };
-    Ok(Redis { place, login })
-}
-
-/// `HOST[:PORT]`.
-fn inet(text: &str, port: u16) -> Result<Place, String> {
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, digits)) if !digits.ends_with(']') => {
-            (host, digits.parse().map_err(|_| "has a port that is none".to_string())?)
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, digits)) if !digits.ends_with(']') => {
+            let number = number::whole(digits).and_then(|number| u16::try_from(number).ok());
+            (name, number.ok_or("has no port behind its colon")?)
         }
-        _ => (text, port),
+        _ => (host, port),
     };
-    let ip = ip(host).ok_or(NO_NAMES)?;
-    Ok(Place::Inet(SocketAddr::new(ip, port)))
+    let ip = ip(name).ok_or(NO_NAMES)?;
+    Ok(Url { place: Place::Inet(SocketAddr::new(ip, port)), login, host, path })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn at(text: &str) -> Place {
-        Place::Inet(text.parse().unwrap())
+    #[track_caller]
+    fn read(text: &str, scheme: &str, place: &str, login: Option<&str>, host: &str, path: &str) {
+        let place = place.parse().map_or_else(|_| Place::Unix(place.into()), Place::Inet);
+        let port = if scheme == "http://" { 80 } else { 6379 };
+        assert_eq!(parse(text, scheme, port), Ok(Url { place, login, host, path }), "{text}");
     }
 
     #[test]
-    fn web_servers_are_read() {
-        for (text, place, host, path) in [
-            ("http://localhost/", "127.0.0.1:80", "localhost", "/"),
-            ("http://10.0.0.1:8080", "10.0.0.1:8080", "10.0.0.1:8080", "/"),
-            ("http://[::1]:81/a?b=c#d", "[::1]:81", "[::1]:81", "/a?b=c"),
-            ("http://127.0.0.1?x", "127.0.0.1:80", "127.0.0.1", "/?x"),
-        ] {
-            let found = http(text).unwrap();
-            assert_eq!((found.place, found.host.as_str(), found.path.as_str()), (at(place), host, path));
-        }
+    fn urls_are_read() {
+        let web = "http://";
+        read("http://localhost/", web, "127.0.0.1:80", None, "localhost", "/");
+        read("http://10.0.0.1:8080", web, "10.0.0.1:8080", None, "10.0.0.1:8080", "");
+        read("http://[::1]:81/a?b=c", web, "[::1]:81", None, "[::1]:81", "/a?b=c");
+        read("http://127.0.0.1?x", web, "127.0.0.1:80", None, "127.0.0.1", "?x");
+        let redis = "redis://";
+        read("redis://localhost:6379/0", redis, "127.0.0.1:6379", None, "localhost:6379", "/0");
+        read("redis://[::1]", redis, "[::1]:6379", None, "[::1]", "");
+        read("redis://me:a@b@10.0.0.1", redis, "10.0.0.1:6379", Some("me:a@b"), "10.0.0.1", "");
+        read("unix://:pw@/run/r.sock?db=1", redis, "/run/r.sock", Some(":pw"), "", "/run/r.sock");
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_refused() {
         for (text, wanted) in [
             ("https://localhost/", "is not possible: circus does not speak TLS"),
+            ("rediss://localhost/", "is not possible: circus does not speak TLS"),
             ("localhost", "does not begin with http://"),
+            ("unix:///run/x", "does not begin with http://"),
             ("http://example.org/", NO_NAMES),
-            ("http://localhost:http/", "has a port"),
-            ("http://localhost:99999/", "has a port"),
+            ("http://localhost:http/", "has no port"),
+            ("http://localhost:99999/", "has no port"),
             ("http://me:pw@localhost/", "holds a user"),
             ("http://localhost/a b", "holds a blank"),
             ("http:///", NO_NAMES),
         ] {
-            assert!(http(text).unwrap_err().starts_with(wanted), "{text}");
-        }
-    }
-
-    #[test]
-    fn redis_servers_are_read() {
-        let login = |user: &str, password: &str| Some((user.to_string(), password.to_string()));
-        for (text, place, of) in [
-            ("redis://localhost:6379/0", at("127.0.0.1:6379"), None),
-            ("redis://[::1]", at("[::1]:6379"), None),
-            ("redis://:secret@localhost:7/1", at("127.0.0.1:7"), login("", "secret")),
-            ("redis://me:a:b@10.0.0.1", at("10.0.0.1:6379"), login("me", "a:b")),
-            ("unix:///run/redis.sock?db=1", Place::Unix("/run/redis.sock".into()), None),
-            ("unix://:pw@/run/r", Place::Unix("/run/r".into()), login("", "pw")),
-        ] {
-            assert_eq!(redis(text), Ok(Redis { place, login: of }), "{text}");
-        }
-        for text in ["rediss://localhost", "localhost", "redis://redis", "unix://r", "redis://localhost:x"] {
-            assert!(redis(text).is_err(), "{text}");
+            assert!(parse(text, "http://", 80).unwrap_err().starts_with(wanted), "{text}");
         }
     }
 }

@@ -8,9 +8,8 @@ use super::python::{json_repr, quoted};
 use super::queries::positional;
 use super::{Map, Refusal, answers, shell};
 use crate::arbiter::request::{Order, Request};
-use crate::config::builtin;
 use crate::config::check;
-use crate::config::model::check_name;
+use crate::config::model::{Builtin, check_name};
 use crate::config::options::{self, Live};
 use crate::config::{Kind, Refused, Value, WatcherConfig};
 use serde_json::Value as Json;
@@ -185,8 +184,8 @@ fn known_hook(hook: &str) -> Result<(), Refusal> {
 /// An option of the plugin Flapping, as text.
 fn flapping(key: &str, json: &Json) -> Result<Value, Refusal> {
     let text = json.as_str().map_or_else(|| json.to_string(), str::to_string);
-    match builtin::flapping_problem(key, &text) {
-        Some(why) => Err(Refusal::message(why)),
+    match Builtin::Flapping.problem("flapping.", key, &text) {
+        Some((_, why)) => Err(Refusal::message(why)),
         None => Ok(Value::Str(text)),
     }
 }

@@ -59,12 +59,6 @@ impl Clients {
             || self.clients.values().any(Client::can_be_read)
     }
 
-    /// Stands for one more order.
-    pub fn new_ticket(&mut self) -> Ticket {
-        self.next_ticket += 1;
-        Ticket(self.next_ticket)
-    }
-
     /// How many connections there are.
     pub fn count(&self) -> usize {
         self.clients.len()
@@ -274,7 +268,8 @@ impl Daemon {
             }
         };
         self.tell_of_order(&order, targets.as_deref());
-        let ticket = self.clients.new_ticket();
+        let ticket = Ticket(self.clients.next_ticket);
+        self.clients.next_ticket += 1;
         if !cast {
             self.clients.asked.insert(ticket, Asked { from, id });
         }

@@ -7,8 +7,7 @@
 use super::command_reloader::CommandReloader;
 use super::flapping::Flapping;
 use super::full_stats::FullStats;
-use super::http_observer::HttpObserver;
-use super::redis_observer::RedisObserver;
+use super::observer::Observer;
 use super::resource_watcher::ResourceWatcher;
 use super::statsd::StatsdEmitter;
 use super::watchdog::WatchDog;
@@ -19,8 +18,9 @@ use crate::config::builtin::Settings;
 use crate::config::url::Place;
 use crate::config::{PluginKind, WatcherConfig, model};
 use crate::daemon::usage::Usage;
+use std::fmt::Arguments;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Something that a plugin is told.
 pub enum Input<'a> {
@@ -89,7 +89,7 @@ pub enum Wish {
     /// What the cause stands for is over; the text says so.
     Mended(&'static str, String),
     /// Send a datagram.
-    Send(SocketAddr, Vec<u8>),
+    Send(SocketAddr, String),
     /// Listen to datagrams here, then [`Input::Bound`].
     Bind(SocketAddr),
     /// Connect there and send this, then [`Input::Answer`] when [`Builtin::is_complete`], or the other side has closed
@@ -99,10 +99,52 @@ pub enum Wish {
     HangUp,
 }
 
+/// The wishes of a plugin, in their order. The methods are never inlined: it is the many callers that cost.
+#[derive(Default)]
+pub struct Wishes(pub Vec<Wish>);
+
+impl Wishes {
+    /// Adds one.
+    #[inline(never)]
+    pub fn add(&mut self, wish: Wish) {
+        self.0.push(wish);
+    }
+
+    /// Adds [`Wish::Order`].
+    #[inline(never)]
+    pub fn order(&mut self, order: Order) {
+        self.add(Wish::Order(order));
+    }
+
+    /// Adds [`Wish::Restart`].
+    #[inline(never)]
+    pub fn restart(&mut self, watcher: &str) {
+        self.add(Wish::Restart(watcher.into()));
+    }
+
+    /// Adds [`Wish::Log`].
+    #[inline(never)]
+    pub fn log(&mut self, level: Level, text: Arguments<'_>) {
+        self.add(Wish::Log(level, text.to_string()));
+    }
+
+    /// Adds [`Wish::Trouble`].
+    #[inline(never)]
+    pub fn trouble(&mut self, cause: &'static str, text: Arguments<'_>) {
+        self.add(Wish::Trouble(cause, text.to_string()));
+    }
+
+    /// Adds [`Wish::Mended`].
+    #[inline(never)]
+    pub fn mended(&mut self, cause: &'static str, text: Arguments<'_>) {
+        self.add(Wish::Mended(cause, text.to_string()));
+    }
+}
+
 /// A plugin that circus has itself.
 pub trait Builtin {
     /// Takes in something and says what is to be done.
-    fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Vec<Wish>);
+    fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Wishes);
 
     /// When [`Input::Due`] is due.
     fn deadline(&self) -> Option<Time> {
@@ -117,8 +159,8 @@ pub trait Builtin {
 
 /// What plugins can look at.
 pub trait World {
-    /// The watchers that are no plugins, by name, and whether they are active.
-    fn watchers(&self) -> Vec<(String, bool)>;
+    /// The names of the watchers that are no plugins, sorted.
+    fn watchers(&self) -> Vec<String>;
     /// The processes of a watcher that run and were not asked to end; `None`: there is no such watcher.
     fn processes(&self, watcher: &str) -> Option<Vec<Pid>>;
     /// The direct children of a process.
@@ -129,12 +171,12 @@ pub trait World {
     fn config(&self, watcher: &str) -> Option<&WatcherConfig>;
     /// The files that the command of a watcher is made of: its program, and a script that is given to it.
     fn command(&self, watcher: &str) -> Vec<PathBuf>;
-    /// What tells one state of a file from another.
-    fn stamp(&self, file: &Path) -> Option<Stamp>;
+    /// What tells one state of these files from another; `None`: one of them is missing.
+    fn stamp(&self, files: &[PathBuf]) -> Option<Stamp>;
 }
 
-/// What tells one state of a file from another: device, inode, size, seconds and nanoseconds of the last change.
-pub type Stamp = [u64; 5];
+/// What tells one state of files from another.
+pub type Stamp = u64;
 
 /// Why a plugin cannot be made: a key, and what is wrong with its value.
 pub type Wrong = (&'static str, String);
@@ -154,8 +196,8 @@ fn build(builtin: model::Builtin, config: &WatcherConfig) -> Result<Box<dyn Buil
         model::Builtin::CommandReloader => Box::new(CommandReloader::new(settings)),
         model::Builtin::StatsdEmitter => Box::new(StatsdEmitter::new(settings)),
         model::Builtin::FullStats => Box::new(FullStats::new(settings)),
-        model::Builtin::HttpObserver => Box::new(HttpObserver::new(settings)?),
-        model::Builtin::RedisObserver => Box::new(RedisObserver::new(settings)?),
+        model::Builtin::HttpObserver => Box::new(Observer::http(settings)?),
+        model::Builtin::RedisObserver => Box::new(Observer::redis(settings)?),
     })
 }
 
@@ -174,7 +216,8 @@ pub struct Pace {
 impl Pace {
     /// A clock that does not go yet.
     pub fn new(settings: &Settings<'_>) -> Pace {
-        Pace { every: settings.number("loop_rate").unwrap_or(60.0), next: None }
+        // No plugin may wake circus more often than a hundred times a second.
+        Pace { every: settings.number("loop_rate").unwrap_or(60.0).max(0.01), next: None }
     }
 
     /// Seconds between two strokes.
@@ -183,6 +226,7 @@ impl Pace {
     }
 
     /// The next stroke comes after that time.
+    #[inline(never)]
     pub fn wind(&mut self, now: Time) {
         self.next = Some(now.plus(self.every));
     }
@@ -228,8 +272,8 @@ pub(super) mod tests {
     }
 
     impl World for Fake {
-        fn watchers(&self) -> Vec<(String, bool)> {
-            self.processes.iter().map(|(name, pids)| (name.clone(), !pids.is_empty())).collect()
+        fn watchers(&self) -> Vec<String> {
+            self.processes.keys().cloned().collect()
         }
         fn processes(&self, watcher: &str) -> Option<Vec<Pid>> {
             self.processes.get(watcher).cloned()
@@ -246,8 +290,8 @@ pub(super) mod tests {
         fn command(&self, watcher: &str) -> Vec<PathBuf> {
             self.commands.get(watcher).cloned().unwrap_or_default()
         }
-        fn stamp(&self, file: &Path) -> Option<Stamp> {
-            self.stamps.get(file).copied()
+        fn stamp(&self, files: &[PathBuf]) -> Option<Stamp> {
+            files.iter().map(|file| self.stamps.get(file).copied()).sum()
         }
     }
 
@@ -271,9 +315,9 @@ pub(super) mod tests {
         }
 
         pub fn tell(&mut self, input: Input<'_>) -> Vec<Wish> {
-            let mut wishes = Vec::new();
+            let mut wishes = Wishes::default();
             self.plugin.handle(self.now, input, &mut self.world, &mut wishes);
-            wishes
+            wishes.0
         }
 
         pub fn event(&mut self, watcher: &str, event: &'static str, what: What) -> Vec<Wish> {
@@ -304,7 +348,7 @@ pub(super) mod tests {
     /// The datagrams among wishes, as text.
     pub fn sent(wishes: &[Wish]) -> Vec<String> {
         let text = |wish: &Wish| match wish {
-            Wish::Send(_, bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+            Wish::Send(_, text) => Some(text.clone()),
             _ => None,
         };
         wishes.iter().filter_map(text).collect()

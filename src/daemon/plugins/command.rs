@@ -3,11 +3,9 @@
 //!
 //! Other arguments are not looked at: a log file or a data base that is named there changes all the time.
 
-use crate::config::{WatcherConfig, text, words};
-use crate::daemon::blueprint::{self, Blueprint};
+use crate::daemon::blueprint::Blueprint;
 use crate::daemon::plugins::builtin::Stamp;
-use crate::sys::child::Child;
-use std::ffi::{CStr, OsStr};
+use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -16,55 +14,54 @@ use std::path::{Path, PathBuf};
 const INTERPRETERS: [&str; 12] =
     ["python", "pypy", "ruby", "perl", "node", "php", "lua", "sh", "bash", "dash", "zsh", "ksh"];
 
-/// The files of a watcher's command, as the blueprint of its processes has it.
-pub fn files(config: &WatcherConfig, blueprint: &Blueprint) -> Vec<PathBuf> {
+/// The files of the command of which this is the blueprint. What a shell runs behind `-c` is not looked at.
+pub fn files(blueprint: &Blueprint) -> Vec<PathBuf> {
     let child = blueprint.prepared();
-    let argv: Vec<String> = child.argv.iter().map(|word| text::from_bytes(word.to_bytes())).collect();
-    let (programs, argv) = if config.options.shell {
-        // The shell runs the text behind -c, whose first word is taken for the program.
-        let line = argv.get(2).map_or("", String::as_str);
-        let argv = words::split(line).unwrap_or_default();
-        let program = argv.first().map_or("", String::as_str).to_string();
-        (blueprint::candidates(&program, &path(child)).collect(), argv)
-    } else {
-        let programs = child.programs.iter().map(|path| text::from_bytes(path.to_bytes()));
-        (programs.collect::<Vec<String>>(), argv)
+    let place = |word: &CString| {
+        let dir = child.working_dir.as_ref().map_or(&b""[..], |dir| dir.to_bytes());
+        Path::new(OsStr::from_bytes(dir)).join(OsStr::from_bytes(word.to_bytes()))
     };
-    let place = |name: &str| working_dir(child).join(OsStr::from_bytes(&text::to_bytes(name)));
-    let program = programs.iter().map(|path| place(path)).find(|path| path.is_file());
-    let script = program.as_ref().filter(|program| is_interpreter(program)).and(argv.get(1));
-    let script = script.filter(|word| !word.starts_with('-')).map(|word| place(word));
-    program.into_iter().chain(script.filter(|script| script.is_file())).collect()
+    let mut files: Vec<PathBuf> = Vec::new();
+    for program in &child.programs {
+        let program = place(program);
+        if program.is_file() {
+            let script = child
+                .argv
+                .get(1)
+                .filter(|word| is_interpreter(&program) && !word.to_bytes().starts_with(b"-"));
+            files.push(program);
+            files.extend(script.map(place).filter(|script| script.is_file()));
+            break;
+        }
+    }
+    files
 }
 
 fn is_interpreter(program: &Path) -> bool {
-    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    let name = program.file_name().unwrap_or_default().as_bytes();
     // python3.11, but not python-config; sh, but not sha256sum
-    let is = |known: &&str| {
-        let rest = name.strip_prefix(*known);
-        rest.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
-    };
-    INTERPRETERS.iter().any(|known| is(&known))
+    let version = |rest: &[u8]| rest.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
+    INTERPRETERS.iter().any(|known| name.strip_prefix(known.as_bytes()).is_some_and(version))
 }
 
-fn path(child: &Child) -> String {
-    let value = |entry: &CStr| entry.to_bytes().strip_prefix(b"PATH=").map(text::from_bytes);
-    child.env.iter().find_map(|entry| value(entry)).unwrap_or_default()
-}
-
-fn working_dir(child: &Child) -> PathBuf {
-    child.working_dir.as_ref().map(|dir| OsStr::from_bytes(dir.to_bytes()).into()).unwrap_or_default()
-}
-
-/// What tells one state of a file from another.
-pub fn stamp(file: &Path) -> Option<Stamp> {
-    let file = std::fs::metadata(file).ok()?;
-    Some([file.dev(), file.ino(), file.size(), file.mtime().unsigned_abs(), file.mtime_nsec().unsigned_abs()])
+/// What tells one state of files from another: device, inode, size and time of the last change of each, stirred. `None`
+/// when one of them is missing.
+pub fn stamp(files: &[PathBuf]) -> Option<Stamp> {
+    let mut stamp = 0u64;
+    for file in files {
+        let file = std::fs::metadata(file).ok()?;
+        let (seconds, nanoseconds) = (file.mtime().unsigned_abs(), file.mtime_nsec().unsigned_abs());
+        for part in [file.dev(), file.ino(), file.size(), seconds, nanoseconds] {
+            stamp = (stamp ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31);
+        }
+    }
+    Some(stamp)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::WatcherConfig;
     use crate::daemon::sockets::Sockets;
 
     fn found(cmd: &str, args: &str, shell: bool, dir: &Path) -> Vec<PathBuf> {
@@ -73,7 +70,7 @@ mod tests {
         config.options.working_dir = dir.to_str().map(Into::into);
         std::rc::Rc::make_mut(&mut config.env).insert("PATH".into(), "/nonexistent:/usr/bin:/bin".into());
         let blueprint = Blueprint::new(&config, &Sockets::default()).unwrap();
-        files(&config, &blueprint)
+        files(&blueprint)
     }
 
     #[test]
@@ -87,14 +84,17 @@ mod tests {
             ("sh", "run.sh x", false, vec![sh.clone(), run.clone()]),
             ("sh -c run.sh", "", false, vec![sh.clone()]),
             ("sh missing", "", false, vec![sh.clone()]),
-            ("sh run.sh && true", "", true, vec![sh.clone(), run.clone()]),
+            ("run.sh && true", "", true, vec!["/bin/sh".into()]),
             ("./run.sh", "", false, vec![dir.join("./run.sh")]),
             ("cat run.sh", "", false, vec!["/usr/bin/cat".into()]),
             ("no-such-program", "", false, vec![]),
         ] {
             assert_eq!(found(cmd, args, shell, &dir), wanted, "{cmd} {args}");
         }
-        assert!(stamp(&run).is_some() && stamp(&run) == stamp(&run) && stamp(Path::new("/none")).is_none());
+        let stamp_of = |path: &Path| stamp(&[path.to_owned()]);
+        let first = stamp_of(&run);
+        std::fs::write(dir.join("run.sh"), "changed").unwrap();
+        assert!(first.is_some() && first != stamp_of(&run) && stamp_of(Path::new("/none")).is_none());
         std::fs::remove_dir_all(&dir).unwrap();
     }
 

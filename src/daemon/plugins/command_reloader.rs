@@ -4,83 +4,104 @@
 //! look to the next, so that one which is still being written is left alone. The state at the first look is the one
 //! to compare with.
 
-use super::builtin::{Builtin, Input, Notice, Pace, Stamp, What, Wish, World};
+use super::builtin::{Builtin, Input, Notice, Pace, Stamp, What, Wishes, World};
 use crate::arbiter::Level;
 use crate::arbiter::time::Time;
 use crate::config::builtin::Settings;
-use crate::sorted::Sorted;
 use std::path::PathBuf;
 
 /// The plugin.
 pub struct CommandReloader {
     pace: Pace,
-    watchers: Sorted<String, Files>,
+    /// Sorted by name.
+    commands: Vec<Command>,
 }
 
-/// The files of a watcher's command.
+/// What the processes of a watcher are made of.
 #[derive(Default)]
-struct Files {
-    paths: Vec<PathBuf>,
-    /// Where they are is to be found out anew.
+struct Command {
+    watcher: String,
+    files: Vec<PathBuf>,
+    /// Where the files are is to be found out anew.
     stale: bool,
-    /// How they were when the processes started.
-    used: Vec<Option<Stamp>>,
+    /// How the files were when the processes started.
+    used: Option<Stamp>,
     /// How they were at the last look.
-    seen: Vec<Option<Stamp>>,
+    seen: Option<Stamp>,
 }
 
 impl CommandReloader {
     /// The plugin with these options.
     pub fn new(settings: &Settings<'_>) -> CommandReloader {
-        CommandReloader { pace: Pace::new(settings), watchers: Sorted::new() }
+        CommandReloader { pace: Pace::new(settings), commands: Vec::new() }
     }
 
-    fn look(&mut self, world: &dyn World, wishes: &mut Vec<Wish>) {
-        let active: Vec<String> =
-            world.watchers().into_iter().filter(|(_, active)| *active).map(|(name, _)| name).collect();
-        self.watchers.retain(|name, _| active.contains(name));
-        for name in active {
-            let fresh = || Files { stale: true, ..Files::default() };
-            let files = self.watchers.get_or_insert_with(name.clone(), fresh);
-            if let Some(path) = files.look(&name, world) {
-                let text = format!("{name}: {} has changed, restarting", path.display());
-                wishes.push(Wish::Log(Level::Info, text));
-                wishes.push(Wish::Restart(name));
+    fn look(&mut self, world: &dyn World, wishes: &mut Wishes) {
+        for watcher in world.watchers() {
+            let at = self.place(&watcher);
+            if world.processes(&watcher).is_none_or(|pids| pids.is_empty()) {
+                self.forget(&watcher);
+                continue;
+            }
+            if self.commands.get(at).is_none_or(|command| command.watcher != watcher) {
+                self.commands.insert(at, Command { watcher, stale: true, ..Command::default() });
+            }
+            let Some(command) = self.commands.get_mut(at) else { continue };
+            if command.has_changed(world) {
+                let watcher = &command.watcher;
+                wishes.log(Level::Info, format_args!("{watcher}: its program has changed, restarting"));
+                wishes.restart(watcher);
             }
         }
     }
+
+    /// Where the command of a watcher is, or would be.
+    #[inline(never)]
+    fn place(&self, watcher: &str) -> usize {
+        self.commands.partition_point(|command| command.watcher.as_str() < watcher)
+    }
+
+    #[inline(never)]
+    fn forget(&mut self, watcher: &str) {
+        self.commands.retain(|command| command.watcher != watcher);
+    }
 }
 
-impl Files {
-    /// The file that has changed, if one has.
-    fn look(&mut self, name: &str, world: &dyn World) -> Option<&PathBuf> {
-        let paths = if std::mem::take(&mut self.stale) { world.command(name) } else { self.paths.clone() };
-        let now: Vec<Option<Stamp>> = paths.iter().map(|path| world.stamp(path)).collect();
-        if paths != self.paths {
-            (self.paths, self.used, self.seen) = (paths, now.clone(), now);
-            return None;
+impl Command {
+    fn has_changed(&mut self, world: &dyn World) -> bool {
+        let files = if std::mem::take(&mut self.stale) { world.command(&self.watcher) } else { Vec::new() };
+        let moved = !files.is_empty() && files != self.files;
+        if moved {
+            self.files = files;
         }
-        let settled = now == self.seen && now.iter().all(Option::is_some);
+        let now = world.stamp(&self.files);
+        let settled = now == self.seen;
         self.seen = now;
-        if !settled || self.seen == self.used {
-            return None;
+        if moved {
+            self.used = now;
         }
-        let changed = self.used.iter().zip(&self.seen).position(|(used, seen)| used != seen);
-        self.used.clone_from(&self.seen);
-        self.paths.get(changed?)
+        // A file that is missing is about to be replaced.
+        let changed = settled && now.is_some() && now != self.used;
+        if changed {
+            self.used = now;
+        }
+        changed
     }
 }
 
 impl Builtin for CommandReloader {
-    fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Vec<Wish>) {
+    fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Wishes) {
         match input {
             Input::Begin | Input::Due => {
                 self.pace.wind(now);
                 self.look(world, wishes);
             }
             Input::Event(Notice { watcher, what: What::Spawned(_), .. }) => {
-                self.watchers.get_mut(watcher).into_iter().for_each(|files| files.stale = true)
+                let at = self.place(watcher);
+                let command = self.commands.get_mut(at).filter(|command| command.watcher == watcher);
+                command.into_iter().for_each(|command| command.stale = true)
             }
+            Input::Event(Notice { watcher, what: What::Removed, .. }) => self.forget(watcher),
             _ => {}
         }
     }
@@ -92,6 +113,7 @@ impl Builtin for CommandReloader {
 
 #[cfg(test)]
 mod tests {
+    use super::super::builtin::Wish;
     use super::super::builtin::tests::{Fake, Play};
     use super::*;
     use crate::config::model;
@@ -101,8 +123,8 @@ mod tests {
         world.processes.insert("web".into(), vec![1]);
         world.processes.insert("stopped".into(), vec![]);
         world.commands.insert("web".into(), vec!["/bin/sh".into(), "/srv/run".into()]);
-        world.stamps.insert("/bin/sh".into(), [1; 5]);
-        world.stamps.insert("/srv/run".into(), [2; 5]);
+        world.stamps.insert("/bin/sh".into(), 100);
+        world.stamps.insert("/srv/run".into(), 2);
         Play::begin(model::Builtin::CommandReloader, &[], world).0
     }
 
@@ -115,12 +137,12 @@ mod tests {
         let mut play = play();
         assert_eq!(play.pass(5.0), [], "the first look never does");
         for size in 3..6 {
-            play.world.stamps.insert("/srv/run".into(), [size; 5]);
+            play.world.stamps.insert("/srv/run".into(), size);
             assert_eq!(play.pass(1.0), [], "it is still being written");
         }
         let wishes = play.pass(1.0);
         assert!(
-            matches!(&wishes[..], [Wish::Log(_, text), _] if text == "web: /srv/run has changed, restarting")
+            matches!(&wishes[..], [Wish::Log(_, text), _] if text == "web: its program has changed, restarting")
         );
         assert_eq!((restarts(&wishes), play.pass(5.0)), (1, vec![]));
     }
@@ -132,26 +154,26 @@ mod tests {
         assert_eq!(play.pass(5.0), []);
         play.world.stamps.insert("/srv/run".into(), before.unwrap());
         assert_eq!(play.pass(5.0), []);
-        play.world.stamps.insert("/srv/run".into(), [9; 5]);
+        play.world.stamps.insert("/srv/run".into(), 9);
         assert_eq!(restarts(&play.pass(5.0)), 1);
     }
 
     #[test]
     fn another_command_is_another_file() {
         let mut play = play();
-        play.world.stamps.insert("/srv/other".into(), [7; 5]);
+        play.world.stamps.insert("/srv/other".into(), 7);
         play.world.commands.insert("web".into(), vec!["/srv/other".into()]);
         assert_eq!(play.pass(5.0), []);
         play.event("web", "spawn", What::Spawned(2));
         assert_eq!(play.pass(5.0), []);
-        play.world.stamps.insert("/srv/other".into(), [8; 5]);
+        play.world.stamps.insert("/srv/other".into(), 8);
         assert_eq!(restarts(&play.pass(5.0)), 1);
     }
 
     #[test]
     fn a_spawn_does_not_hide_a_change_from_the_others() {
         let mut play = play();
-        play.world.stamps.insert("/srv/run".into(), [3; 5]);
+        play.world.stamps.insert("/srv/run".into(), 3);
         play.event("web", "spawn", What::Spawned(2));
         assert_eq!(restarts(&play.pass(5.0)), 1);
     }

@@ -4,24 +4,24 @@
 //! circus makes before a respawn are left out of the reckoning, since they are not the program's doing. Whoever gives
 //! an order to the watcher meanwhile knows better: everything about it is forgotten.
 
-use super::builtin::{Builtin, Input, Notice, What, Wish, World, only};
+use super::builtin::{Builtin, Input, Notice, What, Wishes, World, only};
 use crate::arbiter::Level;
 use crate::arbiter::request::Order;
 use crate::arbiter::time::Time;
 use crate::config::builtin::Settings;
 use crate::config::{Names, model, number};
-use crate::sorted::Sorted;
 use std::collections::VecDeque;
 
 /// The plugin.
 pub struct Flapping {
     options: Names,
-    watchers: Sorted<String, Record>,
+    watchers: Vec<Record>,
 }
 
 /// What is remembered of a watcher.
 #[derive(Default)]
 struct Record {
+    watcher: String,
     /// The last deaths, on a clock that stands still while none of its processes lives.
     deaths: VecDeque<Time>,
     /// The same of the last death that was looked at.
@@ -44,7 +44,9 @@ struct Rules {
 impl Flapping {
     /// The plugin with these options.
     pub fn new(options: &Names) -> Flapping {
-        Flapping { options: options.clone(), watchers: Sorted::new() }
+        let mut options = options.clone();
+        options.remove("active"); // that is about the plugin itself
+        Flapping { options, watchers: Vec::new() }
     }
 
     /// The rules for a watcher; `None`: it is not looked at.
@@ -53,11 +55,7 @@ impl Flapping {
         if !config.options.respawn || config.options.on_demand {
             return None; // its processes end when they have done their work
         }
-        let mut options = self.options.clone();
-        options.remove("active"); // that is about the plugin
-        let own = config.free.iter().filter_map(|(key, text)| Some((key.strip_prefix("flapping.")?, text)));
-        options.extend(own.map(|(key, text)| (key.to_string(), text.clone())));
-        let settings = Settings::new(model::Builtin::Flapping, &options);
+        let settings = Settings::new(model::Builtin::Flapping, &self.options).over(&config.free, "flapping.");
         settings.flag("active").then(|| Rules {
             attempts: usize::try_from(settings.whole("attempts")).unwrap_or(0).clamp(1, 1000),
             window: settings.number("window").unwrap_or(1.0),
@@ -66,12 +64,24 @@ impl Flapping {
         })
     }
 
-    fn died(&mut self, now: Time, watcher: &str, others: bool, world: &dyn World, wishes: &mut Vec<Wish>) {
+    fn find(&mut self, watcher: &str) -> Option<&mut Record> {
+        self.watchers.iter_mut().find(|record| record.watcher == watcher)
+    }
+
+    #[inline(never)]
+    fn forget(&mut self, watcher: &str) {
+        self.watchers.retain(|record| record.watcher != watcher);
+    }
+
+    fn died(&mut self, now: Time, watcher: &str, others: bool, world: &dyn World, wishes: &mut Wishes) {
         let Some(rules) = self.rules(watcher, world) else {
-            self.watchers.remove(watcher);
+            self.forget(watcher);
             return;
         };
-        let record = self.watchers.get_or_insert_with(watcher.to_string(), Record::default);
+        if self.find(watcher).is_none() {
+            self.watchers.push(Record { watcher: watcher.into(), ..Record::default() });
+        }
+        let Some(record) = self.find(watcher) else { return };
         if record.retry_at.is_some() {
             return; // it is being stopped
         }
@@ -80,7 +90,7 @@ impl Flapping {
             record.idle_since = Some(now);
         }
         if flaps {
-            record.act(now, watcher, &rules, wishes);
+            record.act(now, &rules, wishes);
         }
     }
 }
@@ -101,13 +111,15 @@ impl Record {
         self.deaths.len() == rules.attempts && now.since(first) <= rules.window
     }
 
-    fn act(&mut self, now: Time, watcher: &str, rules: &Rules, wishes: &mut Vec<Wish>) {
+    fn act(&mut self, now: Time, rules: &Rules, wishes: &mut Wishes) {
+        let watcher = &self.watcher;
         self.deaths.clear();
-        wishes.push(Wish::Order(Order::Stop { who: only(watcher), waiting: false }));
+        wishes.order(Order::Stop { who: only(watcher), waiting: false });
         if rules.max_retry >= 0 && self.tries >= rules.max_retry {
-            let text = format!("{watcher}: flapping detected: reached max retry limit, it stays stopped");
-            wishes.push(Wish::Log(Level::Error, text));
-            *self = Record::default();
+            let text =
+                format_args!("{watcher}: flapping detected: reached max retry limit, it stays stopped");
+            wishes.log(Level::Error, text);
+            self.tries = 0;
             return;
         }
         self.tries += 1;
@@ -115,13 +127,13 @@ impl Record {
         let seconds = number::fixed(rules.retry_in, 1);
         let seconds = seconds.strip_suffix(".0").unwrap_or(&seconds);
         let text =
-            format!("{watcher}: flapping detected: retry in {seconds}s (attempt number {})", self.tries);
-        wishes.push(Wish::Log(Level::Warning, text));
+            format_args!("{watcher}: flapping detected: retry in {seconds}s (attempt number {})", self.tries);
+        wishes.log(Level::Warning, text);
     }
 }
 
 impl Builtin for Flapping {
-    fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Vec<Wish>) {
+    fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Wishes) {
         match input {
             Input::Event(Notice { watcher, what, .. }) => match what {
                 What::Died { by_itself, others, .. } => {
@@ -130,33 +142,33 @@ impl Builtin for Flapping {
                     }
                 }
                 What::Spawned(_) => {
-                    if let Some(record) = self.watchers.get_mut(watcher)
+                    if let Some(record) = self.find(watcher)
                         && let Some(since) = record.idle_since.take()
                     {
                         record.idle = record.idle.saturating_add(now.0.saturating_sub(since.0));
                     }
                 }
                 // Somebody was quicker.
-                What::Started => {
-                    self.watchers.get_mut(watcher).into_iter().for_each(|record| record.retry_at = None)
-                }
-                What::Removed => drop(self.watchers.remove(watcher)),
+                What::Started => self.find(watcher).into_iter().for_each(|record| record.retry_at = None),
+                What::Removed => self.forget(watcher),
                 What::Other => {}
             },
-            Input::Ordered(Some(watcher)) => drop(self.watchers.remove(watcher)),
+            Input::Ordered(Some(watcher)) => self.forget(watcher),
             Input::Ordered(None) => self.watchers.clear(),
             Input::Due => {
-                for (watcher, record) in self.watchers.iter_mut() {
+                for record in &mut self.watchers {
                     if record.retry_at.is_some_and(|at| at <= now) {
                         record.retry_at = None;
-                        wishes.push(Wish::Order(Order::Start { who: only(watcher), waiting: false }));
+                        wishes.order(Order::Start { who: only(&record.watcher), waiting: false });
                     }
                 }
             }
             Input::End => {
-                for (watcher, _) in self.watchers.iter().filter(|(_, record)| record.retry_at.is_some()) {
-                    let text = format!("{watcher}: nobody starts it again now that the plugin is stopped");
-                    wishes.push(Wish::Log(Level::Warning, text));
+                for record in self.watchers.iter().filter(|record| record.retry_at.is_some()) {
+                    let watcher = &record.watcher;
+                    let text =
+                        format_args!("{watcher}: nobody starts it again now that the plugin is stopped");
+                    wishes.log(Level::Warning, text);
                 }
             }
             Input::Begin | Input::Bound(_) | Input::Datagram(_) | Input::Answer(_) => {}
@@ -164,12 +176,13 @@ impl Builtin for Flapping {
     }
 
     fn deadline(&self) -> Option<Time> {
-        self.watchers.values().filter_map(|record| record.retry_at).min()
+        self.watchers.iter().filter_map(|record| record.retry_at).min()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::builtin::Wish;
     use super::super::builtin::tests::{Fake, Play, orders};
     use super::*;
     use crate::config::WatcherConfig;

@@ -1,9 +1,10 @@
 //! FullStats: tells statsd again and again how much the processes of each watcher use.
 
-use super::builtin::{Builtin, Input, Pace, Wish, World};
-use super::statsd::{Statsd, decimal, part};
+use super::builtin::{Builtin, Input, Pace, Wishes, World};
+use super::statsd::{Statsd, part};
 use crate::arbiter::time::Time;
 use crate::config::builtin::Settings;
+use crate::config::number;
 
 /// The plugin.
 pub struct FullStats {
@@ -17,37 +18,56 @@ impl FullStats {
         FullStats { statsd: Statsd::new(settings), pace: Pace::new(settings) }
     }
 
-    fn look(&mut self, world: &mut dyn World, wishes: &mut Vec<Wish>) {
-        for (watcher, _) in world.watchers() {
-            let pids = world.processes(&watcher).unwrap_or_default();
-            let usages: Vec<_> = pids.into_iter().filter_map(|pid| world.usage(pid)).collect();
-            let name = format!("_stats.{}", part(&watcher));
-            let mut gauge = |what: &str, value: String| {
-                self.statsd.gauge(&format!("{name}.{what}"), &value, wishes);
+    fn look(&mut self, world: &mut dyn World, wishes: &mut Wishes) {
+        for watcher in world.watchers() {
+            let mut count = 0u32;
+            let mut cpu = Series::default();
+            let (mut mem_pct, mut mem) = (cpu, cpu);
+            for pid in world.processes(&watcher).unwrap_or_default() {
+                let Some(usage) = world.usage(pid) else { continue };
+                count += 1;
+                // Nothing is known of a process that is seen for the first time.
+                cpu.add(usage.cpu.unwrap_or(0.0));
+                mem_pct.add(usage.mem);
+                mem.add(usage.rss as f64);
+            }
+            let watcher = part(&watcher);
+            let mut gauge = |what: &str, value: f64, digits: u32| {
+                let value = number::fixed(value, digits);
+                self.statsd.gauge(format_args!("_stats.{watcher}.{what}"), &value, wishes);
             };
-            gauge("watchers_num", usages.len().to_string());
-            if usages.is_empty() {
+            gauge("watchers_num", f64::from(count), 0);
+            if count == 0 {
                 continue;
             }
-            let highest_and_sum = |values: &mut dyn Iterator<Item = f64>| {
-                values.fold((0.0, 0.0), |(most, sum), value| (value.max(most), sum + value))
-            };
-            let mut both = |what: &str, values: &mut dyn Iterator<Item = f64>, whole: bool| {
-                let (most, sum) = highest_and_sum(values);
-                let text = |value: f64| if whole { (value as u64).to_string() } else { decimal(value) };
-                gauge(&format!("{what}_max"), text(most));
-                gauge(&format!("{what}_sum"), text(sum));
-            };
-            // Nothing is known of a process that is seen for the first time.
-            both("cpu", &mut usages.iter().filter_map(|usage| usage.cpu), false);
-            both("mem_pct", &mut usages.iter().map(|usage| usage.mem), false);
-            both("mem", &mut usages.iter().map(|usage| usage.rss as f64), true);
+            let values = [cpu.most, cpu.sum, mem_pct.most, mem_pct.sum, mem.most, mem.sum];
+            let digits = [2, 2, 2, 2, 0, 0];
+            for ((what, value), digits) in GAUGES.into_iter().zip(values).zip(digits) {
+                gauge(what, value, digits);
+            }
         }
     }
 }
 
+/// What is sent of a watcher that has processes.
+const GAUGES: [&str; 6] = ["cpu_max", "cpu_sum", "mem_pct_max", "mem_pct_sum", "mem_max", "mem_sum"];
+
+/// The highest of some values, and their sum.
+#[derive(Clone, Copy, Default)]
+struct Series {
+    most: f64,
+    sum: f64,
+}
+
+impl Series {
+    fn add(&mut self, value: f64) {
+        self.most = self.most.max(value);
+        self.sum += value;
+    }
+}
+
 impl Builtin for FullStats {
-    fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Vec<Wish>) {
+    fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Wishes) {
         match input {
             Input::Begin => self.pace.wind(now),
             Input::Due => {
@@ -66,7 +86,7 @@ impl Builtin for FullStats {
 #[cfg(test)]
 mod tests {
     use super::super::builtin::tests::{Fake, Play, sent};
-    use super::*;
+
     use crate::config::model;
     use crate::daemon::usage::Usage;
 

@@ -3,14 +3,13 @@
 //! Each process is judged by itself, and it alone is ended, as the watcher ends its processes; circus replaces it. A
 //! child of a process gets a signal.
 
-use super::builtin::{Builtin, Input, Pace, Wish, World};
+use super::builtin::{Builtin, Input, Pace, Wishes, World};
 use super::statsd::{Statsd, part};
 use crate::arbiter::request::Order;
 use crate::arbiter::time::Time;
 use crate::arbiter::{Level, Pid};
 use crate::config::builtin::{Memory, Settings};
 use crate::daemon::usage::Usage;
-use crate::sorted::Sorted;
 
 /// What is judged, as statsd is told of it.
 const JUDGEMENTS: [&str; 5] = ["over_cpu", "under_cpu", "over_memory", "under_memory", "over_health"];
@@ -27,7 +26,7 @@ pub struct ResourceWatcher {
     max_count: u64,
     process_children: bool,
     child_signal: i32,
-    counts: Sorted<Pid, Counts>,
+    counts: Vec<(Pid, Counts)>,
 }
 
 /// What a process may use; `None`: anything.
@@ -83,44 +82,44 @@ impl ResourceWatcher {
             max_count: u64::try_from(settings.whole("max_count")).unwrap_or(0),
             process_children: settings.flag("process_children"),
             child_signal: settings.signal("child_signal").unwrap_or(15),
-            counts: Sorted::new(),
+            counts: Vec::new(),
         }
     }
 
-    fn look(&mut self, world: &mut dyn World, wishes: &mut Vec<Wish>) {
+    fn look(&mut self, world: &mut dyn World, wishes: &mut Wishes) {
         let name = self.watcher.clone();
         let Some(pids) = world.processes(&name) else {
             self.count("error", wishes);
-            wishes.push(Wish::Trouble("watcher", format!("there is no watcher {name} to look at")));
+            wishes.trouble("watcher", format_args!("there is no watcher {name} to look at"));
             return;
         };
-        wishes.push(Wish::Mended("watcher", format!("there is a watcher {name} again")));
-        let mut before = std::mem::take(&mut self.counts);
+        wishes.mended("watcher", format_args!("there is a watcher {name} again"));
+        let before = std::mem::take(&mut self.counts);
         for pid in pids {
-            if let Some(why) = self.judge(pid, &mut before, world, wishes) {
-                wishes.push(Wish::Log(Level::Warning, format!("{name}: process {pid} is ended: {why}")));
-                wishes.push(Wish::Order(Order::Kill {
+            if let Some(why) = self.judge(pid, &before, world, wishes) {
+                wishes.log(Level::Warning, format_args!("{name}: process {pid} is ended: {why}"));
+                wishes.order(Order::Kill {
                     name: name.clone(),
                     pid: Some(pid),
                     signum: None,
                     graceful_timeout: None,
                     waiting: false,
-                }));
+                });
                 continue;
             }
             let children = if self.process_children { world.children(pid) } else { Vec::new() };
             for child in children {
-                let Some(why) = self.judge(child, &mut before, world, wishes) else { continue };
-                let text = format!("{name}: {child}, a child of process {pid}, gets a signal: {why}");
-                wishes.push(Wish::Log(Level::Warning, text));
-                wishes.push(Wish::Order(Order::Signal {
+                let Some(why) = self.judge(child, &before, world, wishes) else { continue };
+                let text = format_args!("{name}: {child}, a child of process {pid}, gets a signal: {why}");
+                wishes.log(Level::Warning, text);
+                wishes.order(Order::Signal {
                     name: name.clone(),
                     pid: Some(pid),
                     childpid: Some(child),
                     children: false,
                     recursive: false,
                     signum: self.child_signal,
-                }));
+                });
             }
         }
     }
@@ -129,12 +128,12 @@ impl ResourceWatcher {
     fn judge(
         &mut self,
         pid: Pid,
-        before: &mut Sorted<Pid, Counts>,
+        before: &[(Pid, Counts)],
         world: &mut dyn World,
-        wishes: &mut Vec<Wish>,
+        wishes: &mut Wishes,
     ) -> Option<&'static str> {
         let usage = world.usage(pid)?;
-        let mut counts = before.remove(&pid).unwrap_or_default();
+        let mut counts = before.iter().find(|(known, _)| *known == pid).map_or([0; 5], |(_, counts)| *counts);
         let mut too_long = None;
         for ((count, is_true), name) in counts.iter_mut().zip(self.limits.judge(&usage)).zip(JUDGEMENTS) {
             *count = if is_true { *count + 1 } else { 0 };
@@ -147,19 +146,19 @@ impl ResourceWatcher {
         }
         match too_long {
             Some(_) => self.count("restarting", wishes),
-            None => drop(self.counts.insert(pid, counts)),
+            None => self.counts.push((pid, counts)),
         }
         too_long
     }
 
-    fn count(&mut self, what: &str, wishes: &mut Vec<Wish>) {
-        let name = format!("_resource_watcher.{}.{what}", part(&self.watcher));
-        self.statsd.count(&name, wishes);
+    fn count(&mut self, what: &str, wishes: &mut Wishes) {
+        let watcher = part(&self.watcher);
+        self.statsd.count(format_args!("_resource_watcher.{watcher}.{what}"), wishes);
     }
 }
 
 impl Builtin for ResourceWatcher {
-    fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Vec<Wish>) {
+    fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Wishes) {
         match input {
             Input::Begin => self.pace.wind(now),
             Input::Due => {
@@ -177,6 +176,7 @@ impl Builtin for ResourceWatcher {
 
 #[cfg(test)]
 mod tests {
+    use super::super::builtin::Wish;
     use super::super::builtin::tests::{Fake, Play, orders, sent};
     use super::*;
     use crate::config::model;

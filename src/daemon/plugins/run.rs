@@ -3,10 +3,10 @@
 //! One lives as long as its watcher is active. Its orders go the way that those of clients go, and so do the replies;
 //! what is refused is written to the log.
 
-use super::builtin::{self, Builtin, Input, Notice, Stamp, What, Wish, World};
+use super::builtin::{self, Builtin, Input, Notice, Stamp, What, Wish, Wishes, World};
 use super::command;
 use super::exchange::Exchange;
-use crate::arbiter::process::{Phase, Process};
+use crate::arbiter::process::Phase;
 use crate::arbiter::request::{Order, Reply, Ticket};
 use crate::arbiter::time::Time;
 use crate::arbiter::watcher::{Status, Watcher};
@@ -18,14 +18,16 @@ use crate::daemon::eventloop::Daemon;
 use crate::daemon::procfs;
 use crate::daemon::sockets::Sockets;
 use crate::daemon::usage::{Samples, Scale, Usage};
-use crate::sorted::Sorted;
 use crate::sys::io_words;
 use mio::net::UdpSocket;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+/// The tickets of plugins are this and the number of the watcher; those of clients are lower. No plugin waits for more
+/// than the first reply, so they need not differ.
+const OWN: u64 = 1 << 63;
 /// How many datagrams are taken in a turn.
 const DATAGRAMS: usize = 64;
 /// The longest datagram, in bytes; of a longer one the rest is lost.
@@ -34,9 +36,7 @@ const LONGEST_DATAGRAM: usize = 1024;
 /// The plugins that circus has itself.
 #[derive(Default)]
 pub struct Builtins {
-    running: Sorted<WatcherId, Running>,
-    /// Orders that are not answered yet.
-    asked: Sorted<Ticket, WatcherId>,
+    running: Vec<Running>,
     /// What datagrams are sent by, over IPv4 and IPv6.
     senders: [Option<UdpSocket>; 2],
     /// Those whose sockets have more to read.
@@ -45,6 +45,7 @@ pub struct Builtins {
 
 /// A plugin that runs.
 struct Running {
+    id: WatcherId,
     name: String,
     plugin: Box<dyn Builtin>,
     samples: Samples,
@@ -60,7 +61,7 @@ enum Line {
 impl Builtins {
     /// When one of them has something to do.
     pub fn deadline(&self) -> Option<Time> {
-        self.running.values().filter_map(|running| running.plugin.deadline()).min()
+        self.running.iter().filter_map(|running| running.plugin.deadline()).min()
     }
 
     /// Whether something can be done without waiting.
@@ -68,8 +69,14 @@ impl Builtins {
         !self.busy.is_empty()
     }
 
-    fn ids(&self) -> Vec<WatcherId> {
-        self.running.keys().copied().collect()
+    fn find(&mut self, id: WatcherId) -> Option<&mut Running> {
+        self.running.iter_mut().find(|running| running.id == id)
+    }
+
+    /// Those that run and of which this is so.
+    #[inline(never)]
+    fn ids(&self, is_so: &dyn Fn(&Running) -> bool) -> Vec<WatcherId> {
+        self.running.iter().filter(|running| is_so(running)).map(|running| running.id).collect()
     }
 }
 
@@ -83,14 +90,22 @@ struct Sight<'a> {
 }
 
 impl World for Sight<'_> {
-    fn watchers(&self) -> Vec<(String, bool)> {
-        let others = self.arbiter.watchers().filter(|watcher| watcher.config.plugin.is_none());
-        others.map(|watcher| (watcher.config.name.clone(), watcher.status() == Status::Active)).collect()
+    fn watchers(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for watcher in self.arbiter.watchers().filter(|watcher| watcher.config.plugin.is_none()) {
+            names.push(watcher.config.name.clone());
+        }
+        names
     }
 
     fn processes(&self, watcher: &str) -> Option<Vec<Pid>> {
-        let runs = |process: &&Process| process.phase == Phase::Running;
-        Some(self.arbiter.find(watcher)?.processes().filter(runs).map(|process| process.pid).collect())
+        let mut pids = Vec::new();
+        for process in
+            self.arbiter.find(watcher)?.processes().filter(|process| process.phase == Phase::Running)
+        {
+            pids.push(process.pid);
+        }
+        Some(pids)
     }
 
     fn children(&self, pid: Pid) -> Vec<Pid> {
@@ -107,16 +122,12 @@ impl World for Sight<'_> {
     }
 
     fn command(&self, watcher: &str) -> Vec<PathBuf> {
-        let found = self.config(watcher).map(|config| (config, Blueprint::new(config, self.sockets)));
-        if let Some((config, Ok(blueprint))) = found {
-            command::files(config, &blueprint)
-        } else {
-            Vec::new()
-        }
+        let blueprint = self.config(watcher).map(|config| Blueprint::new(config, self.sockets));
+        if let Some(Ok(blueprint)) = blueprint { command::files(&blueprint) } else { Vec::new() }
     }
 
-    fn stamp(&self, file: &Path) -> Option<Stamp> {
-        command::stamp(file)
+    fn stamp(&self, files: &[PathBuf]) -> Option<Stamp> {
+        command::stamp(files)
     }
 }
 
@@ -129,7 +140,7 @@ impl Daemon {
         }
         if !self.builtins.running.is_empty() {
             let notice = Notice { watcher, event: event_of(*what, 0.0).0, what: self.meaning(watcher, what) };
-            for id in self.builtins.ids() {
+            for id in self.builtins.ids(&|_| true) {
                 self.tell_builtin(id, Input::Event(notice));
             }
         }
@@ -143,12 +154,15 @@ impl Daemon {
         match what {
             Published::Spawn { pid } => What::Spawned(*pid),
             Published::Reap { pid, .. } => {
-                let processes = self.arbiter.find(watcher).into_iter().flat_map(Watcher::processes);
-                let (own, mut others) =
-                    processes.partition::<Vec<&Process>, _>(|process| process.pid == *pid);
-                others.retain(|process| !matches!(process.phase, Phase::Dead { .. }));
-                let by_itself = own.iter().any(|process| process.phase == Phase::Dead { stopping: None });
-                What::Died { pid: *pid, by_itself, others: !others.is_empty() }
+                let mut known = (false, false);
+                for process in self.arbiter.find(watcher).into_iter().flat_map(Watcher::processes) {
+                    match process.phase {
+                        Phase::Dead { stopping } => known.0 |= process.pid == *pid && stopping.is_none(),
+                        Phase::Running | Phase::Asked { .. } | Phase::Killed => known.1 = true,
+                    }
+                }
+                let (by_itself, others) = known;
+                What::Died { pid: *pid, by_itself, others }
             }
             Published::Start => What::Started,
             Published::Remove => What::Removed,
@@ -161,8 +175,7 @@ impl Daemon {
         let name = watcher.config.name.clone();
         match builtin::make(&watcher.config) {
             Some(Ok(plugin)) => {
-                let running = Running { name, plugin, samples: Samples::new(), line: None };
-                self.builtins.running.insert(id, running);
+                self.builtins.running.push(Running { id, name, plugin, samples: Samples::new(), line: None });
                 self.tell_builtin(id, Input::Begin);
             }
             Some(Err((key, why))) => self.log.error(format_args!("{name}: {key} = {why}")),
@@ -179,8 +192,7 @@ impl Daemon {
 
     /// A watcher is gone; if it is that of a plugin, so is the plugin.
     pub(in crate::daemon) fn forget_builtin(&mut self, id: WatcherId) {
-        self.builtins.running.remove(&id);
-        self.builtins.asked.retain(|_, asker| *asker != id);
+        self.builtins.running.retain(|running| running.id != id);
     }
 
     /// Tells the plugins that a client has given an order: it knows what it wants of these watchers.
@@ -188,22 +200,23 @@ impl Daemon {
         if self.builtins.running.is_empty() {
             return;
         }
-        let name_of = |id: &WatcherId| self.arbiter.watcher(*id).map(|watcher| watcher.config.name.clone());
-        let names: Option<Vec<String>> = match order {
-            Order::Start { .. } | Order::Stop { .. } | Order::Restart { .. } => {
-                targets.map(|ids| ids.iter().filter_map(name_of).collect())
-            }
+        let one;
+        let targets = match order {
+            Order::Start { .. } | Order::Stop { .. } | Order::Restart { .. } => targets,
             Order::Reload { name: Some(name), .. } => {
-                Some(self.arbiter.find(name).map(|watcher| watcher.config.name.clone()).into_iter().collect())
+                one = self.arbiter.find(name).map(|watcher| watcher.id);
+                Some(one.as_slice())
             }
             _ => return,
         };
-        for id in self.builtins.ids() {
-            match &names {
-                None => self.tell_builtin(id, Input::Ordered(None)),
-                Some(names) => {
-                    names.iter().for_each(|name| self.tell_builtin(id, Input::Ordered(Some(name))))
-                }
+        for plugin in self.builtins.ids(&|_| true) {
+            let Some(ids) = targets else {
+                self.tell_builtin(plugin, Input::Ordered(None));
+                continue;
+            };
+            for id in ids {
+                let name = self.arbiter.watcher(*id).map(|watcher| watcher.config.name.clone());
+                self.tell_builtin(plugin, Input::Ordered(Some(&name.unwrap_or_default())));
             }
         }
     }
@@ -212,8 +225,7 @@ impl Daemon {
     pub(in crate::daemon) fn tick_builtins(&mut self) {
         let now = self.time();
         let is_due = |running: &Running| running.plugin.deadline().is_some_and(|at| at <= now);
-        let due = self.builtins.running.iter().filter(|(_, running)| is_due(running));
-        for id in due.map(|(id, _)| *id).collect::<Vec<_>>() {
+        for id in self.builtins.ids(&is_due) {
             self.tell_builtin(id, Input::Due);
         }
         self.settle();
@@ -222,17 +234,17 @@ impl Daemon {
     /// Tells a plugin something, and does what it wishes. Its orders are carried out when what is going on is over.
     fn tell_builtin(&mut self, id: WatcherId, input: Input<'_>) {
         let now = self.time();
-        let Some(running) = self.builtins.running.get_mut(&id) else { return };
+        let Some(running) = self.builtins.find(id) else { return };
         let (arbiter, sockets) = (&self.arbiter, &self.sockets);
         let mut sight = Sight { arbiter, sockets, samples: &mut running.samples, scale: None };
-        let mut wishes = Vec::new();
+        let mut wishes = Wishes::default();
         running.plugin.handle(now, input, &mut sight, &mut wishes);
         if let Some(scale) = sight.scale {
             // Who was not looked at this time is gone.
             running.samples.retain(|_, (at, _)| *at == scale.now);
         }
         let name = running.name.clone();
-        for wish in wishes {
+        for wish in wishes.0 {
             self.fulfil(id, &name, wish);
         }
     }
@@ -246,7 +258,7 @@ impl Daemon {
             Wish::Mended(cause, text) => {
                 self.log.over(Level::Info, &format!("{name} {cause}"), format_args!("{name}: {text}"));
             }
-            Wish::Send(to, bytes) => self.send_datagram(name, to, &bytes),
+            Wish::Send(to, bytes) => self.send_datagram(name, to, bytes.as_bytes()),
             Wish::Bind(address) => {
                 let bound = self.bind(id, address).map_err(|error| io_words(&error));
                 self.tell_builtin(id, Input::Bound(bound));
@@ -267,7 +279,7 @@ impl Daemon {
 
     /// Closing a socket takes it out of the poll.
     fn set_line(&mut self, id: WatcherId, line: Option<Line>) {
-        if let Some(running) = self.builtins.running.get_mut(&id) {
+        if let Some(running) = self.builtins.find(id) {
             running.line = line;
         }
     }
@@ -275,8 +287,7 @@ impl Daemon {
     fn give_order(&mut self, id: WatcherId, name: &str, order: Order) {
         match self.targets(&order) {
             Ok(targets) => {
-                let ticket = self.clients.new_ticket();
-                self.builtins.asked.insert(ticket, id);
+                let ticket = Ticket(OWN | u64::from(id.0));
                 self.events.push_back(Event::Order { ticket, order, targets });
             }
             Err(why) => self.note_trouble(name, &why, &format!("refused: {why}")),
@@ -290,9 +301,12 @@ impl Daemon {
 
     /// A reply to an order of a plugin. False when it is for somebody else.
     pub(in crate::daemon) fn builtin_is_answered(&mut self, ticket: Ticket, reply: &Reply) -> bool {
-        let Some(id) = self.builtins.asked.remove(&ticket) else { return false };
-        let name = self.builtins.running.get(&id).map(|running| running.name.clone());
-        if let (Some(name), Reply::Error { reason, .. }) = (name, reply) {
+        if ticket.0 < OWN {
+            return false;
+        }
+        let asker = self.builtins.running.iter().find(|running| u64::from(running.id.0) == ticket.0 - OWN);
+        if let (Some(asker), Reply::Error { reason, .. }) = (asker, reply) {
+            let name = asker.name.clone();
             self.note_trouble(&name, reason, &format!("refused: {reason}"));
         }
         true
@@ -338,7 +352,7 @@ impl Daemon {
 
     /// The socket of a plugin has something, or had more in the last turn.
     pub(in crate::daemon) fn builtin_ready(&mut self, id: WatcherId) {
-        let Some(running) = self.builtins.running.get_mut(&id) else { return };
+        let Some(running) = self.builtins.find(id) else { return };
         match running.line.take() {
             None => {}
             Some(Line::Datagrams(socket)) => {

@@ -4,14 +4,13 @@
 //! there is somebody to look at; each process has `max_count` such periods since its spawn or its last message.
 //! Plugins are not looked at.
 
-use super::builtin::{Builtin, Input, Notice, Pace, What, Wish, World, Wrong};
+use super::builtin::{Builtin, Input, Notice, Pace, What, Wish, Wishes, World, Wrong};
 use crate::arbiter::request::{Matching, Order};
 use crate::arbiter::time::Time;
 use crate::arbiter::{Level, Pid};
 use crate::config::builtin::Settings;
-use crate::config::url;
+use crate::config::{number, url};
 use crate::daemon::matching::Matcher;
-use crate::sorted::Sorted;
 use crate::sys::regex::Regex;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -25,11 +24,12 @@ pub struct WatchDog {
     signum: Option<i32>,
     graceful_timeout: Option<f64>,
     bound: bool,
-    pids: Sorted<Pid, Watched>,
+    processes: Vec<Watched>,
 }
 
 /// A process that must be heard of.
 struct Watched {
+    pid: Pid,
     watcher: String,
     heard: Time,
 }
@@ -56,7 +56,7 @@ impl WatchDog {
             signum: settings.signal("watchers_stop_signal"),
             graceful_timeout: settings.number("watchers_graceful_timeout"),
             bound: false,
-            pids: Sorted::new(),
+            processes: Vec::new(),
         })
     }
 
@@ -65,50 +65,47 @@ impl WatchDog {
         if is_plugin || !self.watchers.matches(watcher) {
             return;
         }
-        self.pids.insert(pid, Watched { watcher: watcher.into(), heard: now });
+        self.processes.push(Watched { pid, watcher: watcher.into(), heard: now });
         if !self.pace.goes() {
             self.pace.wind(now);
         }
     }
 
-    fn hear(&mut self, now: Time, message: &[u8], wishes: &mut Vec<Wish>) {
-        let pid = self
-            .message
-            .captures(message)
-            .filter(|found| found.get(0).is_some_and(|all| message.starts_with(all)));
-        let pid =
-            pid.and_then(|found| std::str::from_utf8(found.name("pid")?).ok()?.trim().parse::<Pid>().ok());
-        match pid.map(|pid| (pid, self.pids.get_mut(&pid))) {
-            Some((_, Some(watched))) => watched.heard = now,
+    fn hear(&mut self, now: Time, message: &[u8], wishes: &mut Wishes) {
+        let found = self.message.captures(message);
+        let found = found.filter(|found| found.get(0).is_some_and(|all| message.starts_with(all)));
+        let pid = found.and_then(|found| number::whole(std::str::from_utf8(found.name("pid")?).ok()?.trim()));
+        match pid.map(|pid| (pid, self.processes.iter_mut().find(|process| i64::from(process.pid) == pid))) {
+            Some((_, Some(process))) => process.heard = now,
             Some((pid, None)) => {
-                let text = format!("a message about {pid}, which is not looked at");
-                wishes.push(Wish::Log(Level::Debug, text));
+                wishes.log(Level::Debug, format_args!("a message about {pid}, which is not looked at"))
             }
             None => {
-                let text = "a message does not match msg_regex, or has no pid".to_string();
-                wishes.push(Wish::Trouble("message", text));
+                wishes.trouble("message", format_args!("a message does not match msg_regex, or has no pid"))
             }
         }
     }
 
-    fn look(&mut self, now: Time, wishes: &mut Vec<Wish>) {
-        let is_silent = |watched: &Watched| now.since(watched.heard) >= self.patience;
-        let silent: Vec<Pid> =
-            self.pids.iter().filter(|(_, watched)| is_silent(watched)).map(|(pid, _)| *pid).collect();
-        for pid in silent {
-            let Some(Watched { watcher, .. }) = self.pids.remove(&pid) else { continue };
-            let text = format!("{watcher}: process {pid} is ended: nothing was heard of it");
-            wishes.push(Wish::Log(Level::Warning, text));
-            wishes.push(Wish::Order(Order::Kill {
-                name: watcher,
-                pid: Some(pid),
+    fn look(&mut self, now: Time, wishes: &mut Wishes) {
+        let patience = self.patience;
+        for process in &self.processes {
+            if now.since(process.heard) < patience {
+                continue;
+            }
+            let Watched { pid, watcher, .. } = process;
+            let text = format_args!("{watcher}: process {pid} is ended: nothing was heard of it");
+            wishes.log(Level::Warning, text);
+            wishes.order(Order::Kill {
+                name: watcher.clone(),
+                pid: Some(*pid),
                 signum: self.signum,
                 graceful_timeout: self.graceful_timeout,
                 waiting: false,
-            }));
+            });
         }
+        self.processes.retain(|process| now.since(process.heard) < patience);
         if !self.bound {
-            wishes.push(Wish::Bind(self.address));
+            wishes.add(Wish::Bind(self.address));
         }
     }
 }
@@ -120,11 +117,11 @@ fn unquoted(text: &str) -> &str {
 }
 
 impl Builtin for WatchDog {
-    fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Vec<Wish>) {
+    fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Wishes) {
         match input {
             Input::Begin => {
-                wishes.push(Wish::Bind(self.address));
-                for (watcher, _) in world.watchers() {
+                wishes.add(Wish::Bind(self.address));
+                for watcher in world.watchers() {
                     for pid in world.processes(&watcher).unwrap_or_default() {
                         self.watch(now, &watcher, pid, world);
                     }
@@ -132,25 +129,25 @@ impl Builtin for WatchDog {
             }
             Input::Event(Notice { watcher, what, .. }) => match what {
                 What::Spawned(pid) => self.watch(now, watcher, pid, world),
-                What::Died { pid, .. } => drop(self.pids.remove(&pid)),
+                What::Died { pid, .. } => self.processes.retain(|process| process.pid != pid),
                 What::Started | What::Removed | What::Other => {}
             },
             Input::Bound(Ok(address)) => {
                 self.bound = true;
-                wishes.push(Wish::Mended("bind", format!("listens at {address} again")));
-                wishes.push(Wish::Log(Level::Info, format!("listens at UDP {address}")));
+                wishes.mended("bind", format_args!("the address is free now"));
+                wishes.log(Level::Info, format_args!("listens at UDP {address}"));
             }
             Input::Bound(Err(why)) => {
                 // Nobody can be heard of, so nobody is silent.
-                self.pids.values_mut().for_each(|watched| watched.heard = now);
+                self.processes.iter_mut().for_each(|process| process.heard = now);
                 self.pace.wind(now);
-                wishes.push(Wish::Trouble("bind", format!("cannot listen at UDP {}: {why}", self.address)));
+                wishes.trouble("bind", format_args!("cannot listen at UDP {}: {why}", self.address));
             }
             Input::Datagram(message) => self.hear(now, message, wishes),
             Input::Due => {
                 self.pace.wind(now);
                 self.look(now, wishes);
-                if self.pids.is_empty() && self.bound {
+                if self.processes.is_empty() && self.bound {
                     self.pace.stop();
                 }
             }

@@ -69,6 +69,8 @@ pub enum What {
     },
     /// The watcher is active.
     Started,
+    /// The watcher was reloaded.
+    Reloaded,
     /// The watcher is gone.
     Removed,
     /// Anything else.

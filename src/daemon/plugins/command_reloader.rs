@@ -1,8 +1,7 @@
 //! CommandReloader: restarts a watcher when its program has changed, or the script that its interpreter runs.
 //!
-//! The program is the file that a spawn would execute now. A change counts when the file has stayed as it is from one
-//! look to the next, so that one which is still being written is left alone. The state at the first look is the one
-//! to compare with.
+//! The program is the file that a spawn executes; how it is then is what later looks are compared with. A change counts
+//! when the file has stayed as it is from one look to the next, so that one which is still being written is left alone.
 
 use super::builtin::{Builtin, Input, Notice, Pace, Stamp, What, Wishes, World};
 use crate::arbiter::Level;
@@ -13,17 +12,13 @@ use std::path::PathBuf;
 /// The plugin.
 pub struct CommandReloader {
     pace: Pace,
-    /// Sorted by name.
     commands: Vec<Command>,
 }
 
 /// What the processes of a watcher are made of.
-#[derive(Default)]
 struct Command {
     watcher: String,
     files: Vec<PathBuf>,
-    /// Where the files are is to be found out anew.
-    stale: bool,
     /// How the files were when the processes started.
     used: Option<Stamp>,
     /// How they were at the last look.
@@ -36,72 +31,59 @@ impl CommandReloader {
         CommandReloader { pace: Pace::new(settings), commands: Vec::new() }
     }
 
+    /// All processes of a watcher are made of what is there now, unless there are older ones that have to be compared
+    /// with how it was.
+    fn note(&mut self, watcher: &str, older: bool, world: &dyn World) {
+        if world.config(watcher).is_none_or(|config| config.plugin.is_some()) {
+            return;
+        }
+        let files = world.command(watcher);
+        let known = self.commands.iter().position(|command| command.watcher == watcher);
+        if let Some(at) = known {
+            if older && self.commands.get(at).is_some_and(|command| command.files == files) {
+                return;
+            }
+            self.commands.swap_remove(at);
+        }
+        let now = world.stamp(&files);
+        self.commands.push(Command { watcher: watcher.into(), files, used: now, seen: now });
+    }
+
     fn look(&mut self, world: &dyn World, wishes: &mut Wishes) {
-        for watcher in world.watchers() {
-            let at = self.place(&watcher);
-            if world.processes(&watcher).is_none_or(|pids| pids.is_empty()) {
-                self.forget(&watcher);
-                continue;
-            }
-            if self.commands.get(at).is_none_or(|command| command.watcher != watcher) {
-                self.commands.insert(at, Command { watcher, stale: true, ..Command::default() });
-            }
-            let Some(command) = self.commands.get_mut(at) else { continue };
-            if command.has_changed(world) {
-                let watcher = &command.watcher;
+        for command in &mut self.commands {
+            let watcher = &command.watcher;
+            let runs = world.processes(watcher).is_some_and(|pids| !pids.is_empty());
+            let now = world.stamp(&command.files);
+            let settled = std::mem::replace(&mut command.seen, now) == now;
+            // A file that is missing is about to be replaced.
+            if runs && settled && now.is_some() && now != command.used {
+                command.used = now;
                 wishes.log(Level::Info, format_args!("{watcher}: its program has changed, restarting"));
                 wishes.restart(watcher);
             }
         }
-    }
-
-    /// Where the command of a watcher is, or would be.
-    #[inline(never)]
-    fn place(&self, watcher: &str) -> usize {
-        self.commands.partition_point(|command| command.watcher.as_str() < watcher)
-    }
-
-    #[inline(never)]
-    fn forget(&mut self, watcher: &str) {
-        self.commands.retain(|command| command.watcher != watcher);
-    }
-}
-
-impl Command {
-    fn has_changed(&mut self, world: &dyn World) -> bool {
-        let files = if std::mem::take(&mut self.stale) { world.command(&self.watcher) } else { Vec::new() };
-        let moved = !files.is_empty() && files != self.files;
-        if moved {
-            self.files = files;
-        }
-        let now = world.stamp(&self.files);
-        let settled = now == self.seen;
-        self.seen = now;
-        if moved {
-            self.used = now;
-        }
-        // A file that is missing is about to be replaced.
-        let changed = settled && now.is_some() && now != self.used;
-        if changed {
-            self.used = now;
-        }
-        changed
     }
 }
 
 impl Builtin for CommandReloader {
     fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Wishes) {
         match input {
-            Input::Begin | Input::Due => {
+            Input::Begin => {
+                self.pace.wind(now);
+                world.watchers().iter().for_each(|watcher| self.note(watcher, false, world));
+            }
+            Input::Due => {
                 self.pace.wind(now);
                 self.look(world, wishes);
             }
             Input::Event(Notice { watcher, what: What::Spawned(_), .. }) => {
-                let at = self.place(watcher);
-                let command = self.commands.get_mut(at).filter(|command| command.watcher == watcher);
-                command.into_iter().for_each(|command| command.stale = true)
+                let older = world.processes(watcher).is_some_and(|pids| pids.len() > 1);
+                self.note(watcher, older, world);
             }
-            Input::Event(Notice { watcher, what: What::Removed, .. }) => self.forget(watcher),
+            Input::Event(Notice { watcher, what: What::Reloaded, .. }) => self.note(watcher, false, world),
+            Input::Event(Notice { watcher, what: What::Removed, .. }) => {
+                self.commands.retain(|command| command.watcher != watcher)
+            }
             _ => {}
         }
     }
@@ -116,12 +98,13 @@ mod tests {
     use super::super::builtin::Wish;
     use super::super::builtin::tests::{Fake, Play};
     use super::*;
-    use crate::config::model;
+    use crate::config::{WatcherConfig, model};
 
     fn play() -> Play {
         let mut world = Fake::default();
         world.processes.insert("web".into(), vec![1]);
         world.processes.insert("stopped".into(), vec![]);
+        world.configs.insert("web".into(), WatcherConfig::default());
         world.commands.insert("web".into(), vec!["/bin/sh".into(), "/srv/run".into()]);
         world.stamps.insert("/bin/sh".into(), 100);
         world.stamps.insert("/srv/run".into(), 2);
@@ -173,8 +156,27 @@ mod tests {
     #[test]
     fn a_spawn_does_not_hide_a_change_from_the_others() {
         let mut play = play();
+        play.world.processes.insert("web".into(), vec![1, 2]);
         play.world.stamps.insert("/srv/run".into(), 3);
         play.event("web", "spawn", What::Spawned(2));
         assert_eq!(restarts(&play.pass(5.0)), 1);
+    }
+
+    #[test]
+    fn processes_that_are_all_new_have_seen_the_change() {
+        let mut play = play();
+        play.world.stamps.insert("/srv/run".into(), 3);
+        play.event("web", "spawn", What::Spawned(1));
+        play.world.processes.insert("web".into(), vec![1, 2]);
+        assert_eq!(play.pass(5.0), []);
+        play.world.stamps.insert("/srv/run".into(), 4);
+        play.event("web", "reload", What::Reloaded);
+        assert_eq!(play.pass(5.0), []);
+        play.world.processes.insert("web".into(), vec![]);
+        play.world.stamps.insert("/srv/run".into(), 5);
+        assert_eq!(play.pass(5.0), [], "nothing runs");
+        play.event("web", "remove", What::Removed);
+        play.world.processes.insert("web".into(), vec![1]);
+        assert_eq!(play.pass(5.0), []);
     }
 }

@@ -151,7 +151,7 @@ impl Builtin for Flapping {
                 // Somebody was quicker.
                 What::Started => self.find(watcher).into_iter().for_each(|record| record.retry_at = None),
                 What::Removed => self.forget(watcher),
-                What::Other => {}
+                What::Reloaded | What::Other => {}
             },
             Input::Ordered(Some(watcher)) => self.forget(watcher),
             Input::Ordered(None) => self.watchers.clear(),

@@ -165,6 +165,7 @@ impl Daemon {
                 What::Died { pid: *pid, by_itself, others }
             }
             Published::Start => What::Started,
+            Published::Reload => What::Reloaded,
             Published::Remove => What::Removed,
             _ => What::Other,
         }

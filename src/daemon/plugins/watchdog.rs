@@ -130,7 +130,7 @@ impl Builtin for WatchDog {
             Input::Event(Notice { watcher, what, .. }) => match what {
                 What::Spawned(pid) => self.watch(now, watcher, pid, world),
                 What::Died { pid, .. } => self.processes.retain(|process| process.pid != pid),
-                What::Started | What::Removed | What::Other => {}
+                What::Started | What::Reloaded | What::Removed | What::Other => {}
             },
             Input::Bound(Ok(address)) => {
                 self.bound = true;

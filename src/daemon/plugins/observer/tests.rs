@@ -40,9 +40,9 @@ mod http {
     fn an_error_is_counted_and_may_restart() {
         for (answer, status, why) in [
             (Ok(&b"HTTP/1.0 500 Oh\r\n\r\n"[..]), "500", "the status is 500"),
-            (Ok(&b"SSH-2.0-OpenSSH\r\n"[..]), "599", "it does not speak HTTP"),
+            (Ok(&b"SSH-2.0-OpenSSH\r\n"[..]), "599", "the answer is not whole"),
             (Ok(&b"HTTP/1.1 \xff\n\n"[..]), "599", "it does not speak HTTP"),
-            (Ok(&b""[..]), "599", "it does not speak HTTP"),
+            (Ok(&b""[..]), "599", "the answer is not whole"),
             (Err("Connection refused".to_string()), "599", "Connection refused"),
         ] {
             let mut play = play(&[("restart_on_error", "web")]);

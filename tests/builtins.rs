@@ -110,6 +110,33 @@ fn wrong_options_are_findings_and_stop_that_plugin_alone() {
     }
 }
 
+/// A plugin whose options have changed in the file begins anew with them.
+#[test]
+fn reloadconfig_renews_a_plugin() {
+    let dog =
+        |more: &str| format!("{WEB}{}", plugin("dog", "watchdog.WatchDog", &format!("port = 0\n{more}")));
+    let circus = Circus::start(&dog(""));
+    let reload = |ini: &str| {
+        circus.dir.config("circus.ini", ini);
+        circus.ctl_ok(&["reloadconfig", "--waiting"]);
+    };
+    let web = circus.up("web");
+    circus.log.line("listens at UDP 127.0.0.1:");
+    reload(&dog("ip = 127.0.0.2"));
+    circus.log.line("listens at UDP 127.0.0.2:");
+    circus.dir.config("circus.ini", &dog("msg_regex = none"));
+    let reason = circus.ctl_refused(&["reloadconfig", "--waiting"]);
+    assert!(reason.contains("'plugin:dog' did not start: msg_regex = none: it has no group"), "{reason}");
+    assert_eq!(circus.status("plugin:dog"), "stopped");
+    circus.log.line("plugin:dog cannot run: msg_regex = none: it has no group");
+    reload(&dog("ip = 127.0.0.3"));
+    circus.until_status("plugin:dog", "active");
+    circus.log.line("listens at UDP 127.0.0.3:");
+    reload(WEB);
+    assert_eq!(circus.ctl_ok(&["list"]), "web");
+    assert_eq!(circus.pids("web"), web);
+}
+
 #[test]
 fn flapping_stops_a_watcher_starts_it_again_and_gives_up() {
     let circus = Circus::start(&format!(

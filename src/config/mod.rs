@@ -1,12 +1,15 @@
 //! The configuration: text in, values and findings out. Pure: reading files is the caller's part.
 //!
 //! One file's text goes through [`ini`]; [`mod@include`] finds the files and [`sections`] merges them; [`mod@load`] makes
-//! values of them by the tables in [`options`]; [`check`] compares the values with each other.
+//! values of them by the tables in [`options`]; [`check`] compares the values with each other, and
+//! [`changes`] with those that were read before.
 
 pub mod builtin;
+pub mod changes;
 pub mod check;
 pub mod env_file;
 pub mod expand;
+pub mod hooks;
 pub mod include;
 pub mod ini;
 pub mod load;
@@ -17,9 +20,12 @@ pub mod number;
 pub mod options;
 pub mod pattern;
 pub mod plugin;
+pub mod restrict;
 pub mod sections;
 pub mod signals;
+pub mod stream;
 pub mod suggest;
+pub mod syslog;
 pub mod text;
 pub mod url;
 pub mod value;
@@ -28,7 +34,8 @@ pub mod words;
 pub use load::{Files, Loaded, load};
 pub use model::{
     Config, Finding, Names, Origin, Origins, PluginConfig, PluginKind, Refused, Severity, SocketConfig,
-    StreamConfig, StreamKind, WatcherConfig,
+    WatcherConfig,
 };
 pub use options::{CircusOptions, PluginOptions, SocketOptions, StreamOptions, WatcherOptions};
+pub use stream::{StreamConfig, StreamKind};
 pub use value::{Kind, Value};

@@ -3,15 +3,18 @@
 //!
 //! Names are not resolved here: a user is a name, a path is text. That happens just before use.
 
-use super::options::{
-    self, CircusOptions, Live, PluginOptions, Row, SocketOptions, StreamOptions, WatcherOptions,
-};
+use super::options::{self, CircusOptions, Live, PluginOptions, Row, SocketOptions, WatcherOptions};
+use super::restrict;
+use super::stream::StreamConfig;
 use super::value::{Kind, Value};
 use crate::sorted::Sorted;
 use std::rc::Rc;
 
 /// The most processes of one watcher.
 pub const MOST_PROCESSES: i64 = 100_000;
+
+/// The most that `ring_bytes` can ask for.
+pub const LARGEST_RING: i64 = 1024 * 1024;
 
 /// The longest name of a watcher, socket or plugin, in characters.
 pub const LONGEST_NAME: usize = 255;
@@ -98,26 +101,6 @@ pub struct WatcherConfig {
     pub plugin: Option<PluginKind>,
 }
 
-/// Where one of the outputs of a watcher goes.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct StreamConfig {
-    /// The options of the table.
-    pub options: StreamOptions,
-    /// All other keys.
-    pub free: Names,
-}
-
-/// What happens to the bytes of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StreamKind {
-    /// They are appended to a file.
-    File,
-    /// They go to circus's own standard output.
-    Stdout,
-    /// They go there too, in colour, each line with the time and the pid before it.
-    FancyStdout,
-}
-
 /// One socket.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SocketConfig {
@@ -131,6 +114,18 @@ pub struct SocketConfig {
     pub free: Names,
     /// Why it cannot be opened, when one of its values cannot be used.
     pub broken: Option<String>,
+}
+
+impl SocketConfig {
+    /// Whether the file gives this option a value.
+    pub fn says(&self, key: &str) -> bool {
+        self.origins.keys.contains_key(key)
+    }
+
+    /// Whether it is known where to bind it: one that is to be inherited needs that only for want of a better.
+    pub fn has_address(&self) -> bool {
+        self.options.inherit.is_none() || ["host", "port", "path"].iter().any(|key| self.says(key))
+    }
 }
 
 /// One plugin.
@@ -245,6 +240,7 @@ impl WatcherConfig {
     /// # Errors
     /// The key is unknown, or the value does not fit.
     pub fn set(&mut self, key: &str, value: &Value) -> Result<Live, Refused> {
+        restrict::fits(key, value).map_err(|why| Refused::Bad(format!("{key} {why}")))?;
         if let Some(row) = options::find(options::WATCHER, key) {
             return set_row(row, &mut self.options, value).map(|()| row.live);
         }
@@ -271,18 +267,21 @@ impl WatcherConfig {
                 let limit = rlimit(value)?;
                 self.rlimits.insert(rest.to_ascii_lowercase(), limit);
             }
-            ("stdout_stream.", _) => set_stream_key(self.stdout_stream.get_or_insert_default(), rest, value)?,
-            ("stderr_stream.", _) => set_stream_key(self.stderr_stream.get_or_insert_default(), rest, value)?,
+            ("stdout_stream.", _) => self.stdout_stream.get_or_insert_default().set(rest, value)?,
+            ("stderr_stream.", _) => self.stderr_stream.get_or_insert_default().set(rest, value)?,
             ("hooks.", Value::Str(hook)) => self.set_hook(rest, hook)?,
             (_, Value::Str(text)) => {
                 self.free.insert(key.into(), text.clone());
+            }
+            ("cgroup.", Value::Int(number)) => {
+                self.free.insert(key.into(), number.to_string());
             }
             _ => return Err(Refused::Type("a string")),
         }
         Ok(family.live)
     }
 
-    /// Stores `COMMAND[, true]` as the hook `name`.
+    /// Stores `COMMAND[, true]` as the hook `name`; no command removes it.
     fn set_hook(&mut self, name: &str, text: &str) -> Result<(), Refused> {
         let (command, flag) = match text.rsplit_once(',') {
             Some((command, flag)) => match Kind::Bool.parse(flag) {
@@ -291,7 +290,10 @@ impl WatcherConfig {
             },
             None => (text, false),
         };
-        self.hooks.insert(name.into(), (command.trim().into(), flag));
+        match command.trim() {
+            "" => drop(self.hooks.remove(name)),
+            command => drop(self.hooks.insert(name.into(), (command.into(), flag))),
+        }
         Ok(())
     }
 
@@ -324,7 +326,9 @@ impl WatcherConfig {
             "rlimit_" => self.rlimits.get(&rest.to_ascii_lowercase()).map(|limit| rlimit_value(*limit)),
             "stdout_stream." => stream(&self.stdout_stream),
             "stderr_stream." => stream(&self.stderr_stream),
-            "hooks." => self.hooks.get(rest).map(|(command, _)| Value::Str(command.clone())),
+            "hooks." => self.hooks.get(rest).map(|(command, ignored)| {
+                Value::Str(if *ignored { format!("{command}, true") } else { command.clone() })
+            }),
             _ => self.free.get(key).cloned().map(Value::Str),
         }
     }
@@ -364,41 +368,6 @@ impl WatcherConfig {
     }
 }
 
-impl StreamConfig {
-    /// What `class` asks for. Of the classes that are not built, those that have a file append to it; the others, and
-    /// Python's, count as [`StreamKind::Stdout`]. So no output is lost.
-    pub fn kind(&self) -> StreamKind {
-        match (self.class(), &self.options.filename) {
-            (Some("FileStream"), _) | (None, Some(_)) => StreamKind::File,
-            (Some("WatchedFileStream" | "TimedRotatingFileStream"), Some(_)) => StreamKind::File,
-            (Some("FancyStdoutStream"), _) => StreamKind::FancyStdout,
-            _ => StreamKind::Stdout,
-        }
-    }
-
-    /// The class, without the name of the module that Circus has it in.
-    pub fn class(&self) -> Option<&str> {
-        let class = self.options.class.as_deref()?;
-        Some(class.strip_prefix("circus.stream.").unwrap_or(class))
-    }
-
-    /// The value of one option of the stream, when it differs from its default.
-    pub fn get(&self, key: &str) -> Option<Value> {
-        match options::find(options::STREAM, key) {
-            Some(row) => {
-                Some((row.get)(&self.options)).filter(|v| *v != (row.get)(&StreamOptions::default()))
-            }
-            None => self.free.get(key).cloned().map(Value::Str),
-        }
-    }
-
-    /// All options that are set, in the order of the table, then the free ones.
-    pub fn entries(&self) -> Vec<(&str, Value)> {
-        let rows = options::STREAM.iter().filter_map(|row| Some((row.key, self.get(row.key)?)));
-        rows.chain(self.free.iter().map(|(k, v)| (k.as_str(), Value::Str(v.clone())))).collect()
-    }
-}
-
 /// Stores a typed value in a row of a table.
 ///
 /// # Errors
@@ -412,26 +381,10 @@ fn set_stream(stream: &mut Option<Box<StreamConfig>>, value: &Value) -> Result<L
     let Value::Map(entries) = value else { return Err(Refused::Type("a valid object")) };
     let mut fresh = StreamConfig::default();
     for (key, text) in entries {
-        set_stream_key(&mut fresh, key, &Value::Str(text.clone()))?;
+        fresh.set(key, &Value::Str(text.clone()))?;
     }
     *stream = Some(Box::new(fresh));
     Ok(Live::Stored)
-}
-
-/// Stores one option of a stream; text is read as the file reader reads it.
-fn set_stream_key(stream: &mut StreamConfig, key: &str, value: &Value) -> Result<(), Refused> {
-    match (options::find(options::STREAM, key), value) {
-        (Some(row), Value::Str(text)) => {
-            let value = row.kind.parse(text).map_err(|why| Refused::Bad(format!("{key} = {text} {why}")))?;
-            set_row(row, &mut stream.options, &value)
-        }
-        (Some(row), _) => set_row(row, &mut stream.options, value),
-        (None, Value::Str(text)) => {
-            stream.free.insert(key.into(), text.clone());
-            Ok(())
-        }
-        (None, _) => Err(Refused::Type("a string")),
-    }
 }
 
 /// A resource limit: a number, or nothing, `infinity`, `unlimited` or -1 for none.

@@ -5,8 +5,9 @@
 
 use super::builtin::Settings;
 use super::ini::shorten;
-use super::model::{Builtin, Names, PluginConfig, PluginKind, Severity, StreamConfig, WatcherConfig};
+use super::model::{Builtin, Names, PluginConfig, PluginKind, Severity, WatcherConfig};
 use super::options;
+use super::stream::StreamConfig;
 use super::value::Value;
 use std::rc::Rc;
 

@@ -2,9 +2,10 @@
 //!
 //! A row has all that is to know about a command: how it is typed, its help, how the client makes its properties,
 //! how the server reads them, and how the reply looks as text. What the rows point to stands beside, by family:
-//! `lifecycle` (processes come and go), `queries` (nothing changes), `tuning` (options).
+//! `lifecycle` (processes come and go), `queries` (nothing changes), `tuning` (options), `output` (what processes
+//! write).
 
-use super::{Map, Refusal, lifecycle, queries, tuning};
+use super::{Map, Refusal, lifecycle, output, queries, tuning};
 use crate::arbiter::request::Request;
 
 /// One command.
@@ -63,6 +64,21 @@ impl CliArgs {
 }
 
 impl Command {
+    /// What the usage calls the word at this place, from 0: `NAME` of `NAME [PID]`. Words that may be repeated go
+    /// round. Empty: there is none.
+    pub fn word(&self, place: usize) -> &'static str {
+        let words: Vec<&str> = self.usage.split_whitespace().collect();
+        let last = words.len().saturating_sub(1);
+        let again = words.last().is_some_and(|word| word.contains("..."));
+        let place = if again && place > last {
+            let first = words.iter().rposition(|word| word.starts_with('[')).unwrap_or(last);
+            first + (place - first) % (last + 1 - first)
+        } else {
+            place
+        };
+        words.get(place).map_or("", |word| word.trim_matches(['[', ']', '.']))
+    }
+
     /// Whether the reply can wait for the end of the work.
     pub fn waits(&self) -> bool {
         self.flags.iter().any(|flag| flag.name == WAITING.name)
@@ -221,6 +237,20 @@ pub static COMMANDS: &[Command] = &[
         render: queries::render_listsockets,
     },
     Command {
+        name: "logs",
+        usage: "rotate|reopen [NAME]",
+        words: (1, 2),
+        flags: &[],
+        verbatim: false,
+        summary: "rotate or reopen the files that output goes to",
+        detail: "Those of one watcher, or all; one that others write to as well is rotated for all. rotate needs \
+                 backup_count and leaves empty files alone. reopen is for whoever has moved a file away, as SIGUSR1 \
+                 is; without NAME the log of circus is opened anew too. The files are printed.",
+        encode: output::encode_logs,
+        decode: output::decode_logs,
+        render: output::render_logs,
+    },
+    Command {
         name: "numprocesses",
         usage: "[NAME]",
         words: (0, 1),
@@ -264,7 +294,7 @@ pub static COMMANDS: &[Command] = &[
         verbatim: false,
         summary: "stop everything and end circus",
         detail: "With --waiting, the answer comes when all processes are gone.",
-        encode: lifecycle::encode_quit,
+        encode: lifecycle::encode_waiting,
         decode: lifecycle::decode_quit,
         render: lifecycle::render_ok,
     },
@@ -286,13 +316,27 @@ pub static COMMANDS: &[Command] = &[
         render: lifecycle::render_ok,
     },
     Command {
+        name: "reloadconfig",
+        usage: "",
+        words: (0, 0),
+        flags: &[WAITING],
+        verbatim: false,
+        summary: "read the configuration again and apply what has changed",
+        detail: "Everything is checked first: when something is wrong, nothing is changed and the answer says what \
+                 it is. Watchers of which nothing has changed are not touched.",
+        encode: lifecycle::encode_waiting,
+        decode: lifecycle::decode_reloadconfig,
+        render: lifecycle::render_ok,
+    },
+    Command {
         name: "restart",
         usage: "[NAME]",
         words: (0, 1),
         flags: &[MATCH, WAITING],
         verbatim: false,
         summary: "stop watchers, then start them",
-        detail: "Those whose names match, or all.",
+        detail: "Those whose names match, or all. Without NAME the configuration is read again first, as reloadconfig \
+                 does it; when something is wrong with it, nothing is stopped.",
         encode: lifecycle::encode_select,
         decode: lifecycle::decode_restart,
         render: lifecycle::render_ok,
@@ -353,7 +397,11 @@ pub static COMMANDS: &[Command] = &[
         name: "stats",
         usage: "[NAME [PID]]",
         words: (0, 2),
-        flags: &[Flag { name: "extended", value: None, help: "accepted; no hook adds anything yet" }],
+        flags: &[Flag {
+            name: "extended",
+            value: None,
+            help: "with what the hook extended_stats adds; --json shows it",
+        }],
         verbatim: false,
         summary: "show what processes use",
         detail: "One line a process: pid, program, user, nice, resident and virtual memory, percent of a \
@@ -386,6 +434,34 @@ pub static COMMANDS: &[Command] = &[
         encode: lifecycle::encode_select,
         decode: lifecycle::decode_stop,
         render: lifecycle::render_ok,
+    },
+    Command {
+        name: "tail",
+        usage: "NAME",
+        words: (1, 1),
+        flags: &[
+            Flag { name: "lines", value: Some("LINES"), help: "how many; 10 unless given (-n LINES)" },
+            Flag {
+                name: "follow",
+                value: None,
+                help: "go on with what comes, until the watcher is removed (-f)",
+            },
+            Flag {
+                name: "stdout",
+                value: None,
+                help: "only what the processes wrote to their standard output",
+            },
+            Flag { name: "stderr", value: None, help: "only what they wrote to their standard error output" },
+            Flag { name: "pid", value: Some("PID"), help: "only what this process wrote; it may have ended" },
+        ],
+        verbatim: false,
+        summary: "show the last lines that a watcher's processes wrote",
+        detail: "Both outputs of all its processes, in the order in which the lines came. They are kept in memory, \
+                 ring_bytes of them, if the watcher has a stdout_stream or stderr_stream. Escape sequences are left \
+                 out.",
+        encode: output::encode_tail,
+        decode: output::decode_tail,
+        render: output::render_tail,
     },
 ];
 

@@ -10,6 +10,8 @@ pub mod commands;
 pub mod endpoint;
 pub mod frame;
 mod lifecycle;
+pub mod output;
+pub mod plain;
 mod props;
 pub mod protocol;
 pub mod python;

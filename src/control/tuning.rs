@@ -9,25 +9,11 @@ use super::queries::positional;
 use super::{Map, Refusal, answers, shell};
 use crate::arbiter::request::{Order, Request};
 use crate::config::check;
-use crate::config::model::{Builtin, check_name};
+use crate::config::hooks;
+use crate::config::model::{Builtin, LARGEST_RING, check_name};
 use crate::config::options::{self, Live};
 use crate::config::{Kind, Refused, Value, WatcherConfig};
 use serde_json::Value as Json;
-
-/// The hooks that a watcher may have.
-const HOOKS: [&str; 11] = [
-    "before_start",
-    "after_start",
-    "before_stop",
-    "after_stop",
-    "before_spawn",
-    "after_spawn",
-    "before_signal",
-    "after_signal",
-    "before_reap",
-    "after_reap",
-    "extended_stats",
-];
 
 pub fn encode_add(args: &CliArgs) -> Result<Map, String> {
     let mut map = positional(args, &["name"]);
@@ -177,7 +163,7 @@ fn shown(json: &Json) -> String {
 }
 
 fn known_hook(hook: &str) -> Result<(), Refusal> {
-    let known = HOOKS.contains(&hook);
+    let known = hooks::NAMES.contains(&hook);
     if known { Ok(()) } else { Err(Refusal::message(format!("Unknown hook {}", quoted(hook)))) }
 }
 
@@ -208,6 +194,9 @@ fn sensible(key: &str, value: Value) -> Result<Value, Refusal> {
         (Some(Kind::Float), Value::Float(n)) => in_time(key, *n).map(|_| value),
         (Some(Kind::Float), Value::Int(n)) => in_time(key, *n as f64).map(|_| value),
         (Some(Kind::Int), Value::Int(n)) if *n < 0 && key == "numprocesses" => Err(wrong(key, "0 or more")),
+        (Some(Kind::Int), Value::Int(n)) if key == "ring_bytes" && !(0..=LARGEST_RING).contains(n) => {
+            Err(wrong(key, &format!("a number from 0 to {LARGEST_RING}")))
+        }
         _ => Ok(value),
     }
 }

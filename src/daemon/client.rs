@@ -1,5 +1,6 @@
 //! One connection: what came and is to be read, what waits to be written, and the events that it wants.
 
+use super::clients::Follows;
 use crate::arbiter::Pid;
 use crate::arbiter::request::Request;
 use crate::control::wire::Wire;
@@ -27,6 +28,8 @@ pub struct Client {
     pub topics: Option<Vec<String>>,
     /// How many events it has missed.
     missed: u64,
+    /// The watcher whose output it wants.
+    pub follows: Option<Follows>,
     /// It may listen, and no more.
     pub events_only: bool,
     /// The process of circus that is at the other end, if it is a plugin.
@@ -50,6 +53,7 @@ impl Client {
             written: 0,
             topics: None,
             missed: 0,
+            follows: None,
             events_only: false,
             plugin: None,
             readable: true,
@@ -66,8 +70,10 @@ impl Client {
     /// Whether it may ask for this.
     pub fn may_ask(&self, request: Request) -> Result<Request, Refusal> {
         let listens = matches!(request, Request::Listen(_));
+        let follows = matches!(&request, Request::Tail(tail) if tail.follow);
         let reason = match (self.events_only, listens, self.wire.is_zmtp()) {
             (_, true, true) => "invalid message. use a pub/sub socket",
+            (_, _, true) if follows => "invalid message. a ZeroMQ peer cannot follow: leave out follow",
             (true, false, _) => "this is pubsub_endpoint: commands other than listen go to endpoint",
             _ => return Ok(request),
         };
@@ -136,15 +142,27 @@ impl Client {
 
     /// An event, as it is to be sent; when the client does not read, it is only counted.
     pub fn tell(&mut self, event: &[u8]) {
-        if self.queued() > MOST_QUEUED {
+        if self.is_full() {
             self.missed += 1;
             return;
         }
-        if self.missed > 0 {
-            let missed = std::mem::take(&mut self.missed);
-            let data: Map = one("events", missed.into());
-            self.out.extend_from_slice(&wire::event(self.wire.is_zmtp(), "circus.missed", &data));
-        }
+        self.say_missed();
         self.send(event);
+    }
+
+    /// Whether so much waits for it that it gets nothing more but replies.
+    pub fn is_full(&self) -> bool {
+        self.queued() > MOST_QUEUED
+    }
+
+    /// Tells a client that reads again what it has missed, if anything.
+    pub fn say_missed(&mut self) {
+        let bytes = self.follows.as_mut().map_or(0, Follows::take_missed);
+        for (what, missed) in [("events", std::mem::take(&mut self.missed)), ("bytes", bytes)] {
+            if missed > 0 {
+                let data: Map = one(what, missed.into());
+                self.out.extend_from_slice(&wire::event(self.wire.is_zmtp(), "circus.missed", &data));
+            }
+        }
     }
 }

@@ -4,6 +4,8 @@
 //! that does not read is not read from either, and a subscriber that does not read loses events and is told how
 //! many. All sockets are non-blocking; writing begins at once and goes on when the kernel says so.
 
+mod followers;
+
 use super::client::{Client, UNREAD};
 use super::endpoint::Opened;
 use super::eventloop::Daemon;
@@ -12,15 +14,19 @@ use super::log::Level;
 use crate::arbiter::request::{Errno, Order, Reply, Request, Select, Ticket};
 use crate::arbiter::{Event, Pid, Published, WatcherId};
 use crate::control::wire::{self, Input};
-use crate::control::{self, Map, protocol, topics};
+use crate::control::{self, Map, Refusal, protocol, topics};
 use crate::sorted::{Sorted, sort};
 use crate::sys::clock;
+pub use followers::Follows;
 use serde_json::Value as Json;
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
 
 /// How many requests of one client are looked at in a turn.
 const REQUESTS: usize = 64;
+/// How long requests of one client may take in a turn; the one in hand is finished.
+const LONGEST: Duration = Duration::from_millis(2);
 
 /// A request that is not answered yet.
 struct Asked {
@@ -29,7 +35,8 @@ struct Asked {
 }
 
 /// Who has sent a request, and what has to stand before the reply.
-struct Sender {
+#[derive(Clone)]
+pub struct Sender {
     client: u32,
     envelope: Vec<u8>,
 }
@@ -80,6 +87,34 @@ impl Clients {
         }
     }
 
+    fn new_ticket(&mut self) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        ticket
+    }
+
+    /// A ticket for a question whose answer comes later.
+    pub fn ticket_for(&mut self, from: &Sender, id: Json) -> Ticket {
+        let ticket = self.new_ticket();
+        self.asked.insert(ticket, Asked { from: from.clone(), id });
+        ticket
+    }
+
+    /// Sends the answer to a question to whoever asked it, if it is there still.
+    pub fn answer_later(&mut self, ticket: Ticket, answer: Result<Map, Refusal>) {
+        if let Some(Asked { from, id }) = self.asked.remove(&ticket) {
+            self.send_later(&from, protocol::encode_outcome(&id, answer, clock::realtime()));
+        }
+    }
+
+    fn send_later(&mut self, to: &Sender, line: Vec<u8>) {
+        let Some(client) = self.clients.get_mut(&to.client) else { return };
+        client.reply(line, &to.envelope);
+        if client.ended || client.broken {
+            self.revisit.push(to.client);
+        }
+    }
+
     /// Writes what can be written: the end is near.
     pub fn flush_all(&mut self) {
         for client in self.clients.values_mut() {
@@ -125,9 +160,17 @@ impl Daemon {
         let alive = self.read_requests(id);
         let Some(client) = self.clients.clients.get_mut(&id) else { return };
         client.broken |= client.flush().is_err();
+        if client.queued() == 0 {
+            client.say_missed();
+            client.broken |= client.flush().is_err();
+        }
         let waits = self.clients.asked.values().any(|asked| asked.from.client == id);
         let Some(client) = self.clients.clients.get(&id) else { return };
-        let done = client.ended && client.queued() == 0 && !waits && client.topics.is_none();
+        let done = client.ended
+            && client.queued() == 0
+            && !waits
+            && client.topics.is_none()
+            && client.follows.is_none();
         let gone = client.broken && !client.can_be_read();
         if !alive || gone || done {
             self.close_client(id);
@@ -137,6 +180,9 @@ impl Daemon {
     fn close_client(&mut self, id: u32) {
         if let Some(client) = self.clients.clients.remove(&id) {
             self.unwatch(client.stream.as_raw_fd());
+            if client.follows.is_some() {
+                self.note_followed();
+            }
         }
         self.clients.asked.retain(|_, asked| asked.from.client != id);
     }
@@ -167,11 +213,12 @@ impl Daemon {
         true
     }
 
-    /// Answers the requests that are there, up to a number; false when there are more.
+    /// Answers the requests that are there, up to a number and for a moment; false when there are more.
     fn take_inputs(&mut self, id: u32) -> bool {
-        for _ in 0..REQUESTS {
+        let end = Instant::now() + LONGEST;
+        for n in 0..REQUESTS {
             let Some(client) = self.clients.clients.get_mut(&id) else { return true };
-            if client.queued() >= UNREAD {
+            if client.queued() >= UNREAD || n > 0 && Instant::now() >= end {
                 return false;
             }
             match client.wire.next() {
@@ -225,7 +272,7 @@ impl Daemon {
 
     fn take_request(&mut self, from: Sender, incoming: protocol::Incoming) {
         let time = clock::realtime();
-        let protocol::Incoming { id, cast, request } = incoming;
+        let protocol::Incoming { mut id, cast, request } = incoming;
         let Some(client) = self.clients.clients.get_mut(&from.client) else { return };
         let request = match request {
             Ok(request) => client.may_ask(request),
@@ -233,13 +280,20 @@ impl Daemon {
         };
         let line = match request {
             Err(refusal) => protocol::encode_error(&id, refusal.errno, &refusal.reason, time),
-            Ok(Request::Question(question)) => match self.answer(&question) {
-                Ok(map) => protocol::encode_answer(&id, &map, time),
-                Err(refusal) => protocol::encode_error(&id, refusal.errno, &refusal.reason, time),
-            },
+            Ok(Request::Question(_)) if cast => return,
+            Ok(Request::Question(question)) => {
+                match self.answer_or_extend(&from, &mut id, &question).transpose() {
+                    None => return,
+                    Some(outcome) => protocol::encode_outcome(&id, outcome, time),
+                }
+            }
             Ok(Request::Listen(topics)) => {
                 client.topics = Some(topics);
                 protocol::encode_answer(&id, &Map::new(), time)
+            }
+            Ok(Request::Tail(tail)) => protocol::encode_outcome(&id, self.tail(from.client, &tail), time),
+            Ok(Request::Logs { name, rotate }) => {
+                protocol::encode_outcome(&id, self.tend_logs(name.as_deref(), rotate), time)
             }
             Ok(Request::Order(order)) => return self.take_order(from, id, cast, order),
         };
@@ -268,8 +322,7 @@ impl Daemon {
             }
         };
         self.tell_of_order(&order, targets.as_deref());
-        let ticket = Ticket(self.clients.next_ticket);
-        self.clients.next_ticket += 1;
+        let ticket = self.clients.new_ticket();
         if !cast {
             self.clients.asked.insert(ticket, Asked { from, id });
         }
@@ -294,12 +347,8 @@ impl Daemon {
         if self.builtin_is_answered(ticket, reply) {
             return;
         }
-        let Some(asked) = self.clients.asked.remove(&ticket) else { return };
-        self.send_reply(&asked.from, protocol::encode_reply(&asked.id, reply, clock::realtime()));
-        let of_client = self.clients.clients.get(&asked.from.client);
-        if of_client.is_some_and(|client| client.ended || client.broken) {
-            self.clients.revisit.push(asked.from.client);
-        }
+        let Some(Asked { from, id }) = self.clients.asked.remove(&ticket) else { return };
+        self.clients.send_later(&from, protocol::encode_reply(&id, reply, clock::realtime()));
     }
 
     /// Tells all who listen to it.
@@ -307,8 +356,8 @@ impl Daemon {
         if self.clients.clients.values().all(|client| client.topics.is_none()) {
             return;
         }
-        let (event, data) = event_of(what, clock::realtime());
-        let topic = topics::topic(watcher, event);
+        let topic = topics::topic(watcher, what.name());
+        let data = data_of(what, clock::realtime());
         let mut encoded = [None, None];
         for (id, client) in self.clients.clients.iter_mut().filter(|(_, client)| client.wants(&topic)) {
             let by_zmtp = client.wire.is_zmtp();
@@ -322,25 +371,32 @@ impl Daemon {
     }
 }
 
-/// What subscribers are told of an event: its name and its data, as Circus has them.
-pub(super) fn event_of(what: Published, time: f64) -> (&'static str, Map) {
+/// What subscribers are told of an event, as Circus has it.
+fn data_of(what: Published, time: f64) -> Map {
     let mut data = control::one("time", time.into());
-    let (name, pid) = match what {
-        Published::Spawn { pid } => ("spawn", Some(pid)),
-        Published::Kill { pid } => ("kill", Some(pid)),
+    let pid = match what {
+        Published::HookSuccess { hook } => {
+            data.insert("name".into(), hook.name().into());
+            None
+        }
+        Published::HookFailure { hook, error } => {
+            data.extend([("name".into(), hook.name().into()), ("error".into(), error.into())]);
+            None
+        }
+        Published::Spawn { pid } | Published::Kill { pid } => Some(pid),
         Published::Reap { pid, exit } => {
             data.insert("exit_code".into(), exit.code().into());
-            ("reap", Some(pid))
+            Some(pid)
         }
-        Published::Start => ("start", None),
-        Published::Stop => ("stop", None),
-        Published::Reload => ("reload", None),
-        Published::Updated => ("updated", None),
-        Published::Add => ("add", None),
-        Published::Remove => ("remove", None),
+        Published::Start
+        | Published::Stop
+        | Published::Reload
+        | Published::Updated
+        | Published::Add
+        | Published::Remove => None,
     };
     if let Some(pid) = pid {
         data.insert("process_pid".into(), pid.into());
     }
-    (name, data)
+    data
 }

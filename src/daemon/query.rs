@@ -15,6 +15,9 @@ use crate::sys::address::Address;
 use crate::sys::{process, user};
 use serde_json::Value as Json;
 
+/// How many of its last lines the status of a watcher that fails has.
+const LAST_LINES: usize = 10;
+
 /// What is the same for all processes while one question is answered.
 struct Machine {
     scale: Scale,
@@ -49,7 +52,7 @@ impl Daemon {
                 let all = self.arbiter.watchers().map(|w| (w.config.name.as_str(), w.status().word()));
                 Ok(answers::status_all(all))
             }
-            Question::Status(Some(name)) => Ok(answers::status(self.watcher_named(name)?.status().word())),
+            Question::Status(Some(name)) => self.status_of(name),
             Question::Numprocesses(None) => {
                 Ok(answers::numprocesses(self.arbiter.watchers().map(|w| w.processes().count()).sum(), None))
             }
@@ -76,6 +79,17 @@ impl Daemon {
                 Ok(answers::dstats(facts.pop().flatten().unwrap_or_default()))
             }
         }
+    }
+
+    /// The state of a watcher; of one that fails also why, and the last lines that its processes wrote.
+    fn status_of(&self, name: &str) -> Result<Map, Refusal> {
+        let watcher = self.watcher_named(name)?;
+        let mut answer = answers::status(watcher.status().word());
+        if let Some(reason) = watcher.failure() {
+            answer.insert("reason".into(), reason.into());
+            answer.insert("last_output".into(), self.last_output(watcher.id, LAST_LINES));
+        }
+        Ok(answer)
     }
 
     fn watcher_named(&self, name: &str) -> Result<&Watcher, Refusal> {

@@ -203,6 +203,16 @@ impl Circus {
         })
     }
 
+    /// Circus with a watcher `w` that runs this script once, after it has ended.
+    pub fn once(script: &str, options: &str) -> Circus {
+        let dir = Dir::new();
+        let script = dir.script("program", script);
+        let ini = format!("[watcher:w]\ncmd = {script}\nrespawn = False\n{options}");
+        let circus = Circus::with(dir, &ini, |_| {});
+        circus.until_status("w", "stopped");
+        circus
+    }
+
     /// The same without waiting for the control socket.
     pub fn launch(dir: Dir, ini: &str, change: impl FnOnce(&mut Command)) -> Circus {
         let config = dir.config("circus.ini", ini);

@@ -3,10 +3,11 @@
 use super::is_usable;
 use super::values::{Taken, Values};
 use super::watcher::{origins, report_unknown};
-use crate::config::model::{Config, Names, PluginConfig, SocketConfig};
+use crate::config::ini::shorten;
+use crate::config::model::{Builtin, Config, Names, PluginConfig, PluginKind, SocketConfig};
 use crate::config::options::{self, Expand};
 use crate::config::sections::{Entry, Section};
-use crate::config::suggest::Place;
+use crate::config::suggest::{self, Place};
 
 /// Reads `[circus]`.
 pub fn circus(values: &mut Values<'_>, config: &mut Config, section: &Section) {
@@ -74,6 +75,7 @@ fn plugin_option(values: &mut Values<'_>, plugin: &mut PluginConfig, entry: &Ent
     if key == "use" {
         let class = values.text(entry, Expand::Global, &Names::new());
         plugin.options.class = Some(class).filter(|class| !class.is_empty()).map(Into::into);
+        report_class(values, plugin, entry);
         return;
     }
     match values.take(options::PLUGIN, strict, (&mut plugin.options, key), entry, &Names::new()) {
@@ -93,4 +95,23 @@ fn is_name(values: &mut Values<'_>, entry: &Entry) -> bool {
         values.warn(&entry.origin, "`name` has no effect here: the name is that of the section".into());
     }
     is_name
+}
+
+/// What is to be said of a class. Whether a Python class can be run depends on the machine.
+fn report_class(values: &mut Values<'_>, plugin: &PluginConfig, entry: &Entry) {
+    let class = plugin.options.class.as_deref().unwrap_or_default();
+    let meant = if plugin.kind() == Some(PluginKind::Python) { meant(class) } else { None };
+    if let Some(meant) = meant {
+        let message = format!("there is no plugin `{}`: did you mean `{meant}`?", shorten(class));
+        values.warn(&entry.origin, message);
+    }
+}
+
+/// The plugin of Circus itself that a class may be meant for: one that is said to be Circus's, and is called alike.
+fn meant(class: &str) -> Option<&'static str> {
+    let name = class.strip_prefix("circus.plugins.")?.rsplit('.').next()?;
+    let last = |class: &'static str| class.rsplit('.').next().unwrap_or_default();
+    let classes = Builtin::ALL.map(Builtin::class);
+    let near = suggest::nearest(name, &classes.map(last))?;
+    classes.into_iter().find(|class| last(class) == near)
 }

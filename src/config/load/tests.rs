@@ -1,8 +1,9 @@
 //! What files become: the rules of Circus as tables, then hostile input.
 
 use super::*;
+use crate::config::StreamKind;
 use crate::config::memory::Memory;
-use crate::config::model::{StreamKind, WatcherConfig};
+use crate::config::model::WatcherConfig;
 use crate::config::value::Value;
 
 fn environ() -> Names {
@@ -164,7 +165,6 @@ fn options_without_effect_say_so_once() {
             "[watcher:a]\ncmd = x\nstop_command = $(circus.env.NONE)",
             "3 Warning `stop_command` is not built yet",
         ),
-        ("[watcher:a]\ncmd = x\nhooks.before_start = y", "3 Warning `hooks.before_start` is not built yet"),
         (
             "[watcher:a]\ncmd = x\nhooks.befor_start = y",
             "3 Warning there is no hook `befor_start`: did you mean",
@@ -174,6 +174,10 @@ fn options_without_effect_say_so_once() {
             "3 Warning `prereload_fn` has no effect: it names a Python",
         ),
         ("[circus]\nhttpd = 1", "2 Warning `httpd` has no effect: there is no web console"),
+        (
+            "[plugin:a]\nuse = circus.plugins.Flaping",
+            "2 Warning there is no plugin `circus.plugins.Flaping`: did you mean `circus.plugins.flapping.Flapping`?",
+        ),
     ];
     for (text, wanted) in cases {
         one(text, wanted);
@@ -189,18 +193,11 @@ fn options_without_effect_say_so_once() {
 
 #[test]
 fn streams_that_cannot_be_made_lose_no_output() {
-    let file =
-        "4 Warning the class `WatchedFileStream` is not built yet in this version; the output is appended";
     let typo = "4 Warning there is no class `FielStream` (did you mean `FileStream`?); the output goes";
-    for (class, wanted, kind) in [
-        ("WatchedFileStream", file, StreamKind::File),
-        ("circus.stream.QueueStream", "4 Warning the class `QueueStream` is not built", StreamKind::Stdout),
-        ("my.Stream", "4 Warning `my.Stream` is a Python class", StreamKind::Stdout),
-        ("FielStream", typo, StreamKind::Stdout),
-    ] {
+    for (class, wanted) in [("my.Stream", "4 Warning `my.Stream` is a Python class"), ("FielStream", typo)] {
         let text = format!("[watcher:a]\ncmd = x\nstderr_stream.filename = f\nstderr_stream.class = {class}");
         let config = one(&text, wanted);
-        assert_eq!(watcher(&config, "a").stderr_stream.as_ref().unwrap().kind(), kind);
+        assert_eq!(watcher(&config, "a").stderr_stream.as_ref().unwrap().kind(), StreamKind::Stdout);
     }
 }
 

@@ -1,35 +1,15 @@
 //! `[watcher:NAME]`: the options of the table, the families, the streams, and all other keys.
 
 use super::values::{Taken, Values, pending};
+use crate::config::hooks;
 use crate::config::ini::shorten;
-use crate::config::model::{
-    MOST_PROCESSES, Names, Origins, Refused, Severity, StreamConfig, StreamKind, WatcherConfig,
-};
+use crate::config::model::{MOST_PROCESSES, Names, Origins, Refused, Severity, WatcherConfig};
 use crate::config::options::{self, Built, Expand};
 use crate::config::sections::{Entry, Section};
+use crate::config::stream::{CLASSES, StreamConfig, StreamKind};
 use crate::config::suggest::{self, Place};
 use crate::config::value::{Kind, Value};
 use std::rc::Rc;
-
-/// The hooks that Circus calls.
-const HOOKS: &[&str] = &[
-    "before_start",
-    "after_start",
-    "before_spawn",
-    "after_spawn",
-    "before_stop",
-    "after_stop",
-    "before_signal",
-    "after_signal",
-    "before_reap",
-    "after_reap",
-    "extended_stats",
-];
-
-/// The classes of streams that Circus has and this version has not.
-const OTHER_CLASSES: &[&str] =
-    &["WatchedFileStream", "TimedRotatingFileStream", "QueueStream", "SyslogStream", "JsonStream"];
-const CLASSES: &[&str] = &["FileStream", "StdoutStream", "FancyStdoutStream"];
 
 /// Reads a watcher; `env` is the environment of its processes.
 pub fn read(values: &mut Values<'_>, name: String, section: &Section, env: Rc<Names>) -> WatcherConfig {
@@ -94,11 +74,13 @@ fn member(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {
         "rlimit_" => rlimit(values, watcher, entry),
         "hooks." => hook(values, watcher, rest, entry),
         _ => {
-            let text = values.text(entry, Expand::Watcher, &watcher.env);
-            watcher.free.insert(key.into(), text);
+            let text = Value::Str(values.text(entry, Expand::Watcher, &watcher.env));
+            if let Err(Refused::Bad(why)) = watcher.set(key, &text) {
+                values.find(Severity::Error, &entry.origin, why);
+            }
         }
     }
-    let known_hook = family.prefix != "hooks." || HOOKS.contains(&rest);
+    let known_hook = family.prefix != "hooks." || hooks::NAMES.contains(&rest);
     if family.built == Built::Pending && known_hook {
         values.warn(&entry.origin, pending(key));
     }
@@ -160,8 +142,9 @@ fn rlimit(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {
 
 /// Variables in hooks are not replaced.
 fn hook(values: &mut Values<'_>, watcher: &mut WatcherConfig, name: &str, entry: &Entry) {
-    if !HOOKS.contains(&name) {
-        let hint = suggest::nearest(name, HOOKS).map(|near| format!(": did you mean `hooks.{near}`?"));
+    if !hooks::NAMES.contains(&name) {
+        let hint =
+            suggest::nearest(name, &hooks::NAMES).map(|near| format!(": did you mean `hooks.{near}`?"));
         let message = format!("there is no hook `{}`{}", shorten(name), hint.unwrap_or_default());
         values.warn(&entry.origin, message);
     }
@@ -169,23 +152,17 @@ fn hook(values: &mut Values<'_>, watcher: &mut WatcherConfig, name: &str, entry:
     let _ = watcher.set(&entry.key, &Value::Str(entry.value.clone()));
 }
 
-/// A class that is not built, or not known, or Python's: no output may be lost, so it goes to the file that is named,
-/// or to circus's own output.
+/// A class that is not known, or is Python's: no output may be lost, so it goes to circus's own output.
 fn report_class(values: &mut Values<'_>, origins: &Origins, which: &str, stream: &StreamConfig) {
-    let Some(class) = stream.class().filter(|class| !CLASSES.contains(class)) else { return };
+    let Some(class) = stream.class().filter(|class| StreamKind::of(class).is_none()) else { return };
     let Some(origin) = origins.of(&format!("{which}.class")) else { return };
     let shown = shorten(class);
-    let what = if OTHER_CLASSES.contains(&class) {
-        format!("the class `{shown}` is not built yet in this version")
-    } else if class.contains(['.', ':']) {
+    let what = if class.contains(['.', ':']) {
         format!("`{shown}` is a Python class, which circus cannot load (use FileStream or StdoutStream)")
     } else {
-        let hint = suggest::nearest(class, CLASSES).map(|near| format!(" (did you mean `{near}`?)"));
+        let names = CLASSES.map(|(name, _)| name);
+        let hint = suggest::nearest(class, &names).map(|near| format!(" (did you mean `{near}`?)"));
         format!("there is no class `{shown}`{}", hint.unwrap_or_default())
     };
-    let instead = match stream.kind() {
-        StreamKind::File => "the output is appended to the file as by FileStream",
-        StreamKind::Stdout | StreamKind::FancyStdout => "the output goes to circus's own standard output",
-    };
-    values.warn(origin, format!("{what}; {instead}"));
+    values.warn(origin, format!("{what}; the output goes to circus's own standard output"));
 }

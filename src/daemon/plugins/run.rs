@@ -11,9 +11,8 @@ use crate::arbiter::request::{Order, Reply, Ticket};
 use crate::arbiter::time::Time;
 use crate::arbiter::watcher::{Status, Watcher};
 use crate::arbiter::{Arbiter, Event, Level, Pid, Published, WatcherId};
-use crate::config::WatcherConfig;
+use crate::config::{Names, WatcherConfig};
 use crate::daemon::blueprint::Blueprint;
-use crate::daemon::clients::event_of;
 use crate::daemon::eventloop::Daemon;
 use crate::daemon::procfs;
 use crate::daemon::sockets::Sockets;
@@ -47,6 +46,7 @@ pub struct Builtins {
 struct Running {
     id: WatcherId,
     name: String,
+    options: Names,
     plugin: Box<dyn Builtin>,
     samples: Samples,
     line: Option<Line>,
@@ -118,7 +118,7 @@ impl World for Sight<'_> {
     }
 
     fn config(&self, watcher: &str) -> Option<&WatcherConfig> {
-        self.arbiter.find(watcher).map(|watcher| &watcher.config)
+        self.arbiter.find(watcher).map(|watcher| &*watcher.config)
     }
 
     fn command(&self, watcher: &str) -> Vec<PathBuf> {
@@ -139,7 +139,7 @@ impl Daemon {
             self.begin_builtin(id);
         }
         if !self.builtins.running.is_empty() {
-            let notice = Notice { watcher, event: event_of(*what, 0.0).0, what: self.meaning(watcher, what) };
+            let notice = Notice { watcher, event: what.name(), what: self.meaning(watcher, what) };
             for id in self.builtins.ids(&|_| true) {
                 self.tell_builtin(id, Input::Event(notice));
             }
@@ -173,10 +173,17 @@ impl Daemon {
 
     fn begin_builtin(&mut self, id: WatcherId) {
         let Some(watcher) = self.arbiter.watcher(id) else { return };
-        let name = watcher.config.name.clone();
+        let (name, options) = (watcher.config.name.clone(), watcher.config.free.clone());
         match builtin::make(&watcher.config) {
             Some(Ok(plugin)) => {
-                self.builtins.running.push(Running { id, name, plugin, samples: Samples::new(), line: None });
+                self.builtins.running.push(Running {
+                    id,
+                    name,
+                    options,
+                    plugin,
+                    samples: Samples::new(),
+                    line: None,
+                });
                 self.tell_builtin(id, Input::Begin);
             }
             Some(Err((key, why))) => self.log.error(format_args!("{name}: {key} = {why}")),
@@ -189,6 +196,18 @@ impl Daemon {
             self.tell_builtin(id, Input::End);
         }
         self.forget_builtin(id);
+    }
+
+    /// The options of a watcher have changed; if they are those of a plugin that runs, it begins anew with them.
+    pub(in crate::daemon) fn renew_builtin(&mut self, id: WatcherId) {
+        let Some(watcher) = self.arbiter.watcher(id).filter(|watcher| watcher.config.broken.is_none()) else {
+            return; // if it is broken, it is being stopped
+        };
+        let options = &watcher.config.free;
+        if self.builtins.running.iter().any(|running| running.id == id && running.options != *options) {
+            self.end_builtin(id);
+            self.begin_builtin(id);
+        }
     }
 
     /// A watcher is gone; if it is that of a plugin, so is the plugin.

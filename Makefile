@@ -16,7 +16,7 @@ pages := $(wildcard man/*.[1-8])
 examples := $(filter-out %.rs,$(wildcard examples/*))
 suites := $(sort $(wildcard tests/*/run.py))
 
-.PHONY: all build demo setup test check man corpus bench install uninstall size clean help
+.PHONY: all build demo setup test check man corpus fuzz bench install uninstall size clean help
 
 all: build
 
@@ -52,6 +52,12 @@ man: ## bring the lists in the man pages up to date, and check the pages
 
 corpus: build ## compare with what Circus reads from the files in CORPUS=DIR
 	$(venv)/bin/python -B tests/corpus/compare.py $(circus) $(CORPUS)
+
+INPUTS ?= 1000000
+
+fuzz: ## feed INPUTS=N pieces of nonsense to everything that reads; more examples: CORPUS=DIR
+	FUZZ_INPUTS=$(INPUTS) FUZZ_CORPUS=$(abspath $(CORPUS)) \
+	    nice $(CARGO) test --profile fuzz --test fuzz no_input_does_harm -- --nocapture
 
 bench: build ## measure against other supervisors (tests/bench/README.md)
 	CIRCUS_BIN=$(abspath $(circus)) tests/bench/run.sh

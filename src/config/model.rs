@@ -267,21 +267,21 @@ impl WatcherConfig {
         match key {
             "env" => Some(Value::Map(Names::clone(&self.env).into_iter().collect())),
             "name" => Some(Value::Str(self.name.clone())),
-            _ => match options::family(key) {
-                Some((family, rest)) => self.get_member(family.prefix, rest, key),
-                None => self.free.get(key).cloned().map(Value::Str),
-            },
+            _ => options::family(key)
+                .and_then(|(family, rest)| self.get_member(family.prefix, rest))
+                // Free keys, and members of a family whose text could not be used.
+                .or_else(|| self.free.get(key).cloned().map(Value::Str)),
         }
     }
 
-    fn get_member(&self, prefix: &str, rest: &str, key: &str) -> Option<Value> {
+    fn get_member(&self, prefix: &str, rest: &str) -> Option<Value> {
         let stream = |stream: &Option<Box<StreamConfig>>| stream.as_ref().and_then(|s| s.get(rest));
         match prefix {
             "rlimit_" => self.rlimits.get(&rest.to_ascii_lowercase()).map(|limit| rlimit_value(*limit)),
             "stdout_stream." => stream(&self.stdout_stream),
             "stderr_stream." => stream(&self.stderr_stream),
             "hooks." => self.hooks.get(rest).map(|(command, _)| Value::Str(command.clone())),
-            _ => self.free.get(key).cloned().map(Value::Str),
+            _ => None,
         }
     }
 

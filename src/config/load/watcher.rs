@@ -146,7 +146,11 @@ fn rlimit(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {
             Refused::Bad(why) => why,
             Refused::Unknown => "is no option".into(),
         };
-        values.find(severity, &entry.origin, format!("`{} = {}` {why}", entry.key, shorten(&entry.value)));
+        values.find(
+            severity,
+            &entry.origin,
+            format!("`{} = {}` {why}", shorten(&entry.key), shorten(&entry.value)),
+        );
         watcher.free.insert(entry.key.clone(), entry.value.clone());
     }
 }

@@ -262,6 +262,16 @@ fn defaults_reach_every_section() {
 }
 
 #[test]
+fn a_message_is_short_however_long_the_key() {
+    for key in ["flapping.", "tdout_stream.", "rlimit_", "hooks.", "cgroup.", "odd"] {
+        let long = key.to_string() + &"x".repeat(10_000);
+        let (_, findings) = read_text(&format!("[watcher:a]\ncmd = x\n{long} = {long}\n"));
+        assert!(!findings.is_empty(), "{key}");
+        assert!(findings.iter().all(|finding| finding.len() < 1000), "{key}");
+    }
+}
+
+#[test]
 fn growth_is_bounded() {
     let text = format!("[env]\nA = {}\n[watcher:a]\ncmd = x\n", "x".repeat(1_000_000));
     let lines: String = (0..400).map(|n| format!("f{n} = $(circus.env.A)\n")).collect();

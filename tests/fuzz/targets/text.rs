@@ -75,7 +75,8 @@ pub fn values(input: &[u8]) {
             assert!(number.abs() <= 1e9, "{number}");
         }
     }
-    if let Some(number) = signals::parse(text) {
+    // The C library keeps 32 and 33 for itself; they have no name.
+    if let Some(number) = signals::parse(text).filter(|number| !matches!(number, 32 | 33)) {
         assert_eq!(signals::parse(&signals::name(number)), Some(number), "{text} is not its own name");
     }
 }

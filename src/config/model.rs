@@ -235,6 +235,9 @@ impl WatcherConfig {
                 let limit = rlimit(value)?;
                 self.rlimits.insert(rest.to_ascii_lowercase(), limit);
             }
+            ("stdout_stream." | "stderr_stream.", _) if options::find(options::STREAM, rest).is_none() => {
+                return Err(Refused::Unknown);
+            }
             ("stdout_stream.", _) => set_stream_key(self.stdout_stream.get_or_insert_default(), rest, value)?,
             ("stderr_stream.", _) => set_stream_key(self.stderr_stream.get_or_insert_default(), rest, value)?,
             ("hooks.", Value::Str(hook)) => self.set_hook(rest, hook)?,

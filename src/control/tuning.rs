@@ -183,7 +183,7 @@ fn read_value(key: &str, json: &Json) -> Result<Value, Refusal> {
             (None, None) => return Err(wrong(key, "a number")),
         },
         Json::String(_) => Value::Str(text(key, json)?),
-        Json::Array(_) => return Err(wrong(key, "a value: it is a list")),
+        Json::Array(_) => return Err(wrong(key, noun(key))),
         Json::Object(map) => {
             if key.ends_with("_stream") && !map.contains_key("class") && !map.contains_key("filename") {
                 return Err(Refusal::message(format!("{} must have a 'class' key", quoted(key))));
@@ -192,6 +192,15 @@ fn read_value(key: &str, json: &Json) -> Result<Value, Refusal> {
             Value::Map(members.collect::<Result<_, Refusal>>()?)
         }
     })
+}
+
+/// What an option takes.
+fn noun(key: &str) -> &'static str {
+    match options::find(options::WATCHER, key) {
+        Some(row) => row.kind.noun(),
+        None if options::family(key).is_some() => "a string",
+        None => "a valid object",
+    }
 }
 
 /// A member of `env`, of a stream or of `hooks`, as text.

@@ -79,10 +79,13 @@ class Daemon:
     def __init__(self, setup: Setup):
         self.setup = setup
         self.dir = os.path.realpath(tempfile.mkdtemp(prefix=f"circus-{self.side}-"))
+        self.name = os.path.basename(self.dir)
         os.chmod(self.dir, 0o755)  # Processes of other users are to find their way.
         self.process = None
         self.events = None
         self.local = threading.local()
+        os.mkdir(self.path("public"))
+        os.chmod(self.path("public"), 0o777)
         for name, text in setup.files:
             self.write(name, text)
 
@@ -94,7 +97,8 @@ class Daemon:
     def fill(self, text):
         """A text of a case, with what it cannot know."""
         child = f"{PYTHON} -I -S {HERE}/child.py"
-        for key, value in (("dir", self.dir), ("child", child), ("python", PYTHON), ("root", ROOT), ("here", HERE)):
+        ids = f"sh {HERE}/ids.sh"
+        for key, value in (("ids", ids), ("dir", self.dir), ("child", child), ("python", PYTHON), ("name", self.name)):
             text = text.replace("{" + key + "}", value)
         return text
 
@@ -293,6 +297,17 @@ class Daemon:
         """The text of a file, once it is there."""
         wait_until(lambda: self.exists(name), f"the file {name}")
         return self.read(name)
+
+    def made(self, name):
+        """The mode of a file, once it is there, octal."""
+        wait_until(lambda: self.exists(name), f"the file {name}")
+        return oct(os.lstat(self.path(name)).st_mode)
+
+    def ids(self, name):
+        """User, groups and supplementary groups out of a copy of /proc/self/status, once it is whole."""
+        wait_until(lambda: self.exists(name) and "ctxt_switches" in self.read(name), f"the file {name}")
+        lines = dict(line.split(":", 1) for line in self.read(name).splitlines())
+        return {key: lines[key].split() for key in ("Uid", "Gid", "Groups")}
 
     def report(self, name):
         """What a process that runs `child.py report` got, once it has written it down."""

@@ -1,5 +1,4 @@
 //! The `circus` program: everything is in the library, so that tests and fuzzers reach it too.
+#![no_main]
 
-fn main() -> std::process::ExitCode {
-    circus::cli::main()
-}
+circus::entry!(circus::cli::main);

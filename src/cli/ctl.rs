@@ -14,7 +14,6 @@ use args::{Invocation, Parsed};
 use client::{Connection, Trouble};
 use serde_json::Value as Json;
 use std::io::{ErrorKind, Write};
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// No answer, or arguments that cannot be right.
@@ -26,14 +25,13 @@ const REFUSED: u8 = 3;
 
 /// Runs `circus ctl` with the arguments that follow it; bytes that are no UTF-8 stand in them as
 /// [`crate::config::text`] says.
-pub fn main(args: Vec<String>) -> ExitCode {
-    let code = match args::parse(args) {
+pub fn main(args: Vec<String>) -> u8 {
+    match args::parse(args) {
         Ok(Parsed::Help(command)) => print(&help::text(command)),
         Ok(Parsed::Version) => print(concat!("circusctl ", env!("CARGO_PKG_VERSION"))),
         Ok(Parsed::Run(invocation)) => run(&invocation),
         Err(fault) => complain(&format!("{}\ncircusctl: error: {fault}", help::USAGE), USAGE),
-    };
-    ExitCode::from(code)
+    }
 }
 
 fn run(invocation: &Invocation) -> u8 {

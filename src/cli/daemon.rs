@@ -3,7 +3,6 @@
 use crate::arbiter::Level;
 use crate::daemon::start::{self, Options};
 use getopts::{Options as Getopts, ParsingStyle};
-use std::process::ExitCode;
 
 /// The exit code for options that are none.
 const USAGE: u8 = 100;
@@ -13,9 +12,11 @@ const HELP: &str = "\
 usage: circus [OPTIONS] CONFIG
        circus ctl [OPTIONS] COMMAND [ARGS]
        circus check [--json] CONFIG
+       circus run [OPTIONS] -- CMD ARGS
 
 circus binds sockets, starts processes that inherit them, keeps them running and collects their output, as
-CONFIG says. `circus ctl` controls it; `circus check` reads a configuration without running it.
+CONFIG says. `circus ctl` controls it; `circus check` reads a configuration without running it;
+`circus run` is the init of one command, without a configuration.
 
 Options:
         --log-level LEVEL
@@ -44,18 +45,18 @@ fn getopts() -> Getopts {
 }
 
 /// Runs the daemon. The answer is its exit code.
-pub fn main(args: &[String]) -> ExitCode {
+pub fn main(args: &[String]) -> u8 {
     let matches = match getopts().parse(args) {
         Ok(matches) => matches,
         Err(why) => return misused(&why.to_string()),
     };
     if matches.opt_present("help") {
         super::print(&mut std::io::stdout(), HELP);
-        return ExitCode::SUCCESS;
+        return 0;
     }
     if matches.opt_present("version") {
         super::print(&mut std::io::stdout(), concat!("circus ", env!("CARGO_PKG_VERSION"), "\n"));
-        return ExitCode::SUCCESS;
+        return 0;
     }
     let [config] = matches.free.as_slice() else {
         return misused(if matches.free.is_empty() {
@@ -72,18 +73,18 @@ pub fn main(args: &[String]) -> ExitCode {
     if let (Some(level), Some(None)) = (level, log_level) {
         return misused(&format!("--log-level {level}: none of debug, info, warning, error, critical"));
     }
-    ExitCode::from(start::run(&Options {
+    start::run(&Options {
         config: config.clone(),
         log_level: log_level.flatten(),
         log_output: matches.opt_str("log-output"),
         pidfile: matches.opt_str("pidfile"),
         daemon: matches.opt_present("daemon"),
-    }))
+    })
 }
 
-fn misused(why: &str) -> ExitCode {
+fn misused(why: &str) -> u8 {
     super::print(&mut std::io::stderr(), &format!("circus: {why} (try circus --help)\n"));
-    ExitCode::from(USAGE)
+    USAGE
 }
 
 #[cfg(test)]

@@ -3,15 +3,15 @@
 pub mod check;
 pub mod ctl;
 pub mod daemon;
+pub mod run;
 
 use crate::config::text;
 use std::io::Write;
-use std::os::unix::ffi::OsStrExt;
-use std::process::ExitCode;
 
-/// Runs the program that argv names.
-pub fn main() -> ExitCode {
-    let mut args = std::env::args_os().map(|arg| text::from_bytes(arg.as_bytes()));
+/// Runs the program that these arguments name, the first of which is the name it was called by. The answer is the
+/// exit code.
+pub fn main(args: Vec<&[u8]>) -> u8 {
+    let mut args = args.into_iter().map(text::from_bytes);
     let name = args.next().unwrap_or_default();
     let mut args: Vec<String> = args.collect();
     let called = name.rsplit('/').next().unwrap_or_default();
@@ -29,6 +29,10 @@ pub fn main() -> ExitCode {
         "check" => {
             args.remove(0);
             check::main(args)
+        }
+        "run" => {
+            args.remove(0);
+            run::main(&args)
         }
         _ => daemon::main(&args),
     }

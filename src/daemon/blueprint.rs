@@ -268,7 +268,7 @@ fn environment(
 }
 
 /// The paths at which a program may be: itself when it has a slash, else in each directory of PATH.
-fn candidates<'a>(program: &'a str, path: &'a str) -> impl Iterator<Item = String> + 'a {
+pub(super) fn candidates<'a>(program: &'a str, path: &'a str) -> impl Iterator<Item = String> + 'a {
     let dirs = (!program.contains('/')).then(|| path.split(':'));
     let in_dir = move |dir: &str| match dir.strip_suffix('/').unwrap_or(dir) {
         "" if dir.is_empty() => format!("./{program}"),

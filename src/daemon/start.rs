@@ -109,7 +109,7 @@ pub fn run(options: &Options) -> u8 {
 }
 
 /// Writes a line to the standard error output. That nobody reads it is no reason for a panic, as `eprintln!` has it.
-fn complain(line: &str) {
+pub(super) fn complain(line: &str) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 

@@ -9,6 +9,7 @@ pub mod address;
 pub mod child;
 pub mod clock;
 pub mod daemonize;
+pub mod entry;
 pub mod file;
 pub mod limit;
 #[cfg(not(target_feature = "crt-static"))]
@@ -17,6 +18,7 @@ pub mod process;
 pub mod regex;
 pub mod signal;
 pub mod socket;
+pub mod terminal;
 #[cfg(all(panic = "abort", target_os = "linux"))]
 mod unwind;
 pub mod user;

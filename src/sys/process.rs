@@ -44,15 +44,18 @@ pub fn set_umask(mask: u32) -> u32 {
 
 /// Opens /dev/null as 0, 1 and 2 where they are closed, so that no file or socket gets such a number.
 pub fn ensure_stdio() -> io::Result<()> {
-    loop {
+    while (0..=2).any(|fd| !is_open(fd)) {
+        // It takes the lowest free number, and is to keep it for the program's life and for children.
         let null = open_null()?;
-        if null.as_raw_fd() > 2 {
-            return Ok(());
-        }
-        // It has taken the lowest free number, and is to keep it for the program's life and for children.
         inherit_as(&null, null.as_raw_fd())?;
         std::mem::forget(null);
     }
+    Ok(())
+}
+
+fn is_open(fd: RawFd) -> bool {
+    // SAFETY: works on a number.
+    (unsafe { libc::fcntl(fd, libc::F_GETFD) }) != -1
 }
 
 /// Makes 0, 1 and 2 /dev/null, so that circus holds no terminal any more.

@@ -108,6 +108,49 @@ pub fn unblock_all() {
     super::child::mask::unblock_all();
 }
 
+/// Blocks all signals, so that each stays pending until [`wait`] takes it; none can end or stop this thread then,
+/// but SIGKILL and SIGSTOP. SIGCHLD gets its default disposition: ignored, it would hide every death.
+pub fn block_all() {
+    super::child::mask::block_all();
+    super::child::mask::reset(libc::SIGCHLD);
+}
+
+/// A signal that was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Which.
+    pub signal: i32,
+    /// Who sent it; 0 if that was the kernel, as it does for the keys of a terminal, or nobody of this namespace.
+    pub sender: Pid,
+}
+
+/// The next signal of those that are blocked; `None` when `timeout` (nanoseconds) is over, or earlier. Without a
+/// timeout it waits for ever, and makes no system call meanwhile.
+pub fn wait(timeout: Option<u64>) -> Option<Received> {
+    loop {
+        match super::child::mask::wait_for_any(timeout) {
+            Ok(info) => return Some(received(&info)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted && timeout.is_none() => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+fn received(info: &libc::siginfo_t) -> Received {
+    let from_process = info.si_code <= 0;
+    // SAFETY: what processes send carries the sender's number; for the rest it is not looked at.
+    let sender = unsafe { info.si_pid() };
+    Received { signal: info.si_signo, sender: if from_process { sender } else { 0 } }
+}
+
+/// Sends a signal to everybody else that circus may signal. Only for PID 1, to which that is its own namespace.
+pub fn kill_everybody(signal: i32) -> io::Result<()> {
+    if super::process::pid() != 1 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    send_to(-1, signal)
+}
+
 /// Signals that are noted instead of acted upon, and a descriptor that becomes readable when there are any.
 ///
 /// Which ones came is certain, how often is not. Dropping it leaves the signals handled, to no effect.

@@ -51,6 +51,18 @@ pub fn reap(pid: Pid) -> io::Result<()> {
     }
 }
 
+/// The signal that has stopped this child, once for each time that it was stopped.
+pub fn stopped(pid: Pid) -> Option<i32> {
+    // SAFETY: all zeros are a valid siginfo_t.
+    let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
+    let which = libc::id_t::try_from(pid).ok()?;
+    // SAFETY: `info` is ours to be written to.
+    cvt(unsafe { libc::waitid(libc::P_PID, which, &mut info, libc::WSTOPPED | libc::WNOHANG) }).ok()?;
+    // SAFETY: waitid filled the fields that belong to a child's change of state, or left them zero.
+    let signal = unsafe { info.si_status() };
+    (info.si_code == libc::CLD_STOPPED).then_some(signal)
+}
+
 /// Whether any child is left, running or zombie, adopted ones included.
 pub fn children_exist() -> bool {
     match wait_any() {

@@ -103,6 +103,16 @@ fn enter_session(child: &Child) -> Result<(), SpawnError> {
         // SAFETY: takes nothing and touches no memory.
         check(unsafe { libc::setsid() }, Step::Setsid)?;
     }
+    if child.group {
+        // SAFETY: takes numbers and touches no memory; 0 is this child itself.
+        check(unsafe { libc::setpgid(0, 0) }, Step::Setpgid)?;
+    }
+    if let Some(terminal) = child.terminal {
+        // All signals are blocked here, SIGTTOU among them, which would stop a group in the background.
+        let group = own_pid() as libc::pid_t;
+        // SAFETY: takes numbers and touches no memory.
+        check(unsafe { libc::tcsetpgrp(terminal, group) }, Step::Tcsetpgrp)?;
+    }
     Ok(())
 }
 
@@ -120,7 +130,9 @@ fn enter_directory(child: &Child) -> Result<(), SpawnError> {
 
 /// Closes everything above 2 at execve, then puts the descriptors that were asked for in place.
 fn arrange_descriptors(job: &Job<'_>) -> Result<(), SpawnError> {
-    close_on_exec(job.close_range);
+    if !job.child.keep_descriptors {
+        close_on_exec(job.close_range);
+    }
     for planned in job.moves {
         let (source, target) = planned.get();
         // One that stands where another goes would be overwritten before its turn.

@@ -70,6 +70,12 @@ pub struct Child {
     pub sockets: Vec<(RawFd, RawFd)>,
     /// Makes the child the leader of a session and of a process group of its own.
     pub session: bool,
+    /// Makes the child the leader of a process group of its own, in circus's session.
+    pub group: bool,
+    /// Gives the group of the child the foreground of the terminal that is this descriptor of circus.
+    pub terminal: Option<RawFd>,
+    /// Leaves everything open that circus itself has inherited.
+    pub keep_descriptors: bool,
 }
 
 /// What a child was doing when it failed.
@@ -79,6 +85,10 @@ pub enum Step {
     Clone,
     /// Becoming a session leader.
     Setsid,
+    /// Becoming the leader of a process group.
+    Setpgid,
+    /// Taking the foreground of a terminal.
+    Tcsetpgrp,
     /// Entering the working directory.
     Chdir,
     /// Moving this descriptor out of the way, or into its place.
@@ -101,6 +111,8 @@ impl Step {
         match self {
             Step::Clone => "clone",
             Step::Setsid => "setsid",
+            Step::Setpgid => "setpgid",
+            Step::Tcsetpgrp => "tcsetpgrp",
             Step::Chdir => "chdir",
             Step::Dup(_) => "dup2",
             Step::Setrlimit(_) => "setrlimit",
@@ -157,7 +169,8 @@ pub struct Spawner {
     /// [`Child::limits`] names that resource.
     pub original_nofile: Option<Limit>,
     stack: Stack,
-    null: OwnedFd,
+    /// `/dev/null`.
+    null: Option<OwnedFd>,
     reset: Vec<c_int>,
     /// Whether the kernel has `close_range` with `CLOSE_RANGE_CLOEXEC` (5.11) and no filter forbids it.
     close_range: bool,
@@ -169,11 +182,18 @@ pub struct Spawner {
 impl Spawner {
     /// Notes which signals are handled or ignored now, so make it after the handlers are installed.
     pub fn new() -> io::Result<Self> {
+        let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+        Ok(Spawner { null: Some(null.into()), reset: mask::not_default(), ..Spawner::passing_on()? })
+    }
+
+    /// For children that are to inherit everything: signals that are ignored stay so, as `nohup` means it, but for
+    /// SIGPIPE, which circus ignores for itself. No child may ask for [`Stdio::Null`].
+    pub fn passing_on() -> io::Result<Self> {
         Ok(Spawner {
             original_nofile: None,
             stack: Stack::new()?,
-            null: OpenOptions::new().read(true).write(true).open("/dev/null")?.into(),
-            reset: mask::not_default(),
+            null: None,
+            reset: vec![libc::SIGPIPE],
             close_range: inside::close_range_works(),
             argv: Vec::new(),
             envp: Vec::new(),
@@ -223,7 +243,11 @@ impl Spawner {
         for (what, target) in stdio {
             match what {
                 Stdio::Inherit => {}
-                Stdio::Null => self.moves.push(Cell::new((self.null.as_raw_fd(), target))),
+                // -1 is no descriptor: dup2 then says so
+                Stdio::Null => {
+                    let null = self.null.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+                    self.moves.push(Cell::new((null, target)));
+                }
                 Stdio::Fd(source) => self.moves.push(Cell::new((source, target))),
             }
         }

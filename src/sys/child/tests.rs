@@ -366,5 +366,5 @@ fn many_children_leave_nothing_behind() {
         assert_eq!(wait_for(pid), 0);
         assert_eq!(wait::reap(pid).unwrap_err().raw_os_error(), Some(libc::ECHILD));
     }
-    assert!(Path::new("/proc/self/fd").join(spawner.null.as_raw_fd().to_string()).exists());
+    assert!(Path::new("/proc/self/fd").join(spawner.null.as_ref().unwrap().as_raw_fd().to_string()).exists());
 }

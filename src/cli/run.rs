@@ -1,0 +1,116 @@
+//! `circus run [OPTIONS] -- CMD ARGS`: reads the options of the init of one command and runs it.
+
+use crate::config::{number, signals};
+use crate::daemon::init::{self, Options};
+use getopts::{Matches, Options as Getopts, ParsingStyle};
+
+/// The exit code for options that are none: below it are those of the command, above it what shells say of commands
+/// that do not run.
+const USAGE: u8 = 125;
+
+/// How long the rest may take, in seconds, when nobody says anything.
+const GRACE: f64 = 10.0;
+
+const HELP: &str = "\
+usage: circus run [OPTIONS] [--] CMD ARGS
+
+Runs one command as its init, in a container as PID 1 or anywhere else: passes signals on to it, reaps orphans, and
+when it has ended tells the rest of its tree, waits for it, and only then kills it. Ends with the exit code of
+the command: 128 and the signal that ended it, 127 if there is no such command, 126 if it cannot be run, 125 if
+circus itself has failed.
+
+Options:
+        --grace S       how long the rest may take to end after the command, in
+                        seconds (10); 0 kills it at once
+    -g, --group         pass signals on to the whole process group of the command
+        --remap FROM:TO
+                        pass the signal FROM on as TO; 0 for TO drops it
+        --no-sweep      leave what is left after the command alone
+    -h, --help          show this help
+";
+
+fn getopts() -> Getopts {
+    let mut options = Getopts::new();
+    options.parsing_style(ParsingStyle::StopAtFirstFree);
+    options.optopt("", "grace", "", "S");
+    options.optflag("g", "group", "");
+    options.optmulti("", "remap", "", "FROM:TO");
+    options.optflag("", "no-sweep", "");
+    options.optflag("h", "help", "");
+    options
+}
+
+/// Runs the command. The answer is the exit code.
+pub fn main(args: &[String]) -> u8 {
+    let matches = match getopts().parse(args) {
+        Ok(matches) => matches,
+        Err(why) => return misused(&why.to_string()),
+    };
+    if matches.opt_present("help") {
+        super::print(&mut std::io::stdout(), HELP);
+        return 0;
+    }
+    match options(matches) {
+        Ok(options) => init::run(&options),
+        Err(why) => misused(&why),
+    }
+}
+
+fn options(matches: Matches) -> Result<Options, String> {
+    if matches.free.is_empty() {
+        return Err("the command is missing".into());
+    }
+    let grace = match matches.opt_str("grace") {
+        Some(text) => seconds(&text).ok_or_else(|| format!("--grace {text}: not a number of seconds"))?,
+        None => GRACE,
+    };
+    let remap = matches.opt_strs("remap").iter().map(|rule| remap(rule)).collect::<Result<_, _>>()?;
+    let (group, sweep) = (matches.opt_present("group"), !matches.opt_present("no-sweep"));
+    Ok(Options { argv: matches.free, grace, group, remap, sweep })
+}
+
+fn seconds(text: &str) -> Option<f64> {
+    number::parse(text).filter(|seconds| seconds.is_finite() && *seconds >= 0.0)
+}
+
+fn remap(rule: &str) -> Result<(i32, i32), String> {
+    let wrong = || format!("--remap {rule}: write two signals, as TERM:QUIT, or TERM:0 to drop one");
+    let (from, to) = rule.split_once(':').ok_or_else(wrong)?;
+    let from = signals::parse(from).ok_or_else(wrong)?;
+    let to = if to == "0" { Some(0) } else { signals::parse(to) };
+    Ok((from, to.ok_or_else(wrong)?))
+}
+
+fn misused(why: &str) -> u8 {
+    super::print(&mut std::io::stderr(), &format!("circus run: {why} (try circus run --help)\n"));
+    USAGE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_has_every_option() {
+        assert_eq!(crate::cli::options_in(HELP), crate::cli::options_in(&getopts().usage("")));
+    }
+
+    #[test]
+    fn options_end_at_the_command() {
+        let words = ["--grace", "2.5", "--remap", "TERM:3", "--remap", "int:0", "ls", "--no-sweep"];
+        let options = options(getopts().parse(words).unwrap()).unwrap();
+        assert_eq!(options.argv, ["ls", "--no-sweep"]);
+        assert_eq!((options.grace, options.sweep, options.group), (2.5, true, false));
+        assert_eq!(options.remap, [(15, 3), (2, 0)]);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let refused = |words: &[&str]| options(getopts().parse(words).unwrap()).unwrap_err();
+        assert_eq!(refused(&[]), "the command is missing");
+        assert!(refused(&["--grace", "-1", "ls"]).starts_with("--grace -1: "));
+        for rule in ["TERM", "TERM:", "NONE:TERM", "0:TERM", "TERM:99"] {
+            assert!(refused(&["--remap", rule, "ls"]).contains("write two signals"), "{rule}");
+        }
+    }
+}

@@ -1,0 +1,417 @@
+#!/usr/bin/env python3
+"""Runs `circus run`, the init of one command: exit codes, signals, orphans, the sweep, terminals, PID 1.
+
+CIRCUS_BIN is the binary, by default target/release/circus (below CARGO_TARGET_DIR if that is set). Needs root, for
+namespaces of its own. One line a check, then `N passed, N failed`. Nothing sleeps to let something happen: every
+step waits for what it wants to see, up to a deadline.
+"""
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+import fcntl
+import struct
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+TARGET = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
+CIRCUS = os.path.abspath(os.environ.get("CIRCUS_BIN", os.path.join(TARGET, "release", "circus")))
+PATIENCE = 30
+NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+passed = failed = 0
+
+
+def check(name, found, expected=True):
+    global passed, failed
+    if found == expected:
+        passed += 1
+        print(f"ok {name}", flush=True)
+    else:
+        failed += 1
+        print(f"FAIL {name}: found {found!r}, expected {expected!r}", flush=True)
+
+
+def until(look, what):
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.002)
+    raise AssertionError(f"waited {PATIENCE} s for {what}")
+
+
+class Run:
+    """A `circus run` whose output is read."""
+
+    def __init__(self, *words, options=(), before=(), **more):
+        argv = [*before, CIRCUS, "run", *options, "--", *words]
+        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, start_new_session=True, **more)
+        self.text = ""
+        os.set_blocking(self.process.stdout.fileno(), False)
+
+    def read(self):
+        try:
+            self.text += (os.read(self.process.stdout.fileno(), 65536) or b"").decode()
+        except BlockingIOError:
+            pass
+        return self.text
+
+    def says(self, pattern):
+        """Waits for this in the output; the match."""
+        return until(lambda: re.search(pattern, self.read()), f"{pattern!r} in {self.text!r}")
+
+    def send(self, signum):
+        os.kill(self.process.pid, signum)
+
+    def end(self):
+        """The exit code; all output has been read then."""
+        code = self.process.wait(PATIENCE)
+        self.says("")
+        return code
+
+
+def sh(text, **more):
+    return Run("sh", "-c", text, **more)
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+LISTENER = """
+import signal, sys
+def got(number, frame):
+    print("got", signal.Signals(number).name, flush=True)
+    if number == signal.SIGTERM: sys.exit(7)
+for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}:
+    signal.signal(number, got)
+print("ready", flush=True)
+while True: signal.pause()
+"""
+
+
+def exit_codes():
+    check("the exit code is that of the command", sh("exit 42").end(), 42)
+    check("a signal is 128 and its number", sh("kill -9 $$").end(), 137)
+    run = Run("no-such-program")
+    check("no such program is 127", run.end(), 127)
+    check("and says so", "exec no-such-program: No such file or directory" in run.read())
+    run = Run("/etc/passwd")
+    check("what cannot be run is 126", run.end(), 126)
+    check("and says why", "exec /etc/passwd: Permission denied" in run.read())
+    check("no command is 125", subprocess.run([CIRCUS, "run"], stderr=subprocess.PIPE).returncode, 125)
+    check("options of the command are its own", Run("echo", "--grace", "-g").says("--grace -g\n") is not None)
+
+
+def signals():
+    numbers = sorted(set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGTERM})
+    run = Run(sys.executable, "-c", LISTENER)
+    run.says("ready")
+    for number in numbers:
+        run.send(number)
+        run.says(f"got {signal.Signals(number).name}\\b")
+    check(f"{len(numbers)} signals reach the command", True)
+    run.send(signal.SIGTERM)
+    check("SIGTERM too, and its exit code comes back", run.end(), 7)
+
+    run = Run(sys.executable, "-c", LISTENER, options=["--remap", "TERM:QUIT", "--remap", "HUP:0"])
+    run.says("ready")
+    run.send(signal.SIGHUP)
+    run.send(signal.SIGTERM)
+    run.says("got SIGQUIT")
+    check("--remap changes a signal", "SIGTERM" not in run.text)
+    check("--remap drops a signal", "SIGHUP" not in run.text)
+    run.send(signal.SIGKILL)
+    run.process.wait(PATIENCE)
+
+    family = "trap : TERM; sh -c 'trap \"echo grandchild; exit\" TERM; echo ready; while :; do sleep 0.05; done' & wait; wait"
+    run = sh(family, options=["--group"])
+    run.says("ready")
+    run.send(signal.SIGTERM)
+    run.says("grandchild")
+    check("--group signals the whole group", run.end(), 0)
+
+    ignored = subprocess.Popen(["sh", "-c", f"trap '' HUP; exec {CIRCUS} run grep SigIgn /proc/self/status"],
+                               stdout=subprocess.PIPE)
+    mask = int(ignored.communicate()[0].split()[1], 16)
+    check("what is ignored stays ignored, SIGPIPE does not", (mask & 1, mask >> 12 & 1), (1, 0))
+    blocked = Run("grep", "SigBlk", "/proc/self/status")
+    check("nothing is blocked in the command", int(blocked.says(r"SigBlk:\s+(\w+)").group(1), 16), 0)
+
+
+def what_is_inherited():
+    with tempfile.TemporaryFile() as file:
+        os.set_inheritable(file.fileno(), True)
+        text = f"test -e /proc/self/fd/{file.fileno()} && echo there"
+        run = sh(text, pass_fds=[file.fileno()])
+        check("descriptors are inherited", run.says("there") is not None)
+    text = f"LISTEN_PID=$$ LISTEN_FDS=1 exec {CIRCUS} run sh -c 'test $LISTEN_PID = $$ && echo mine'"
+    found = subprocess.run(["sh", "-c", text], stdout=subprocess.PIPE).stdout
+    check("LISTEN_PID follows to the command", found, b"mine\n")
+    check("the working directory stays", Run("pwd", cwd="/usr").says("^/usr\n") is not None)
+
+
+def orphans():
+    run = sh("for i in 1 2 3 4 5 6 7 8 9 10; do (sh -c 'sleep 0.01' &); done; echo $$ ready; read never < /dev/zero & "
+             "trap 'kill $!; exit 3' TERM; wait")
+    main = int(run.says(r"(\d+) ready").group(1))
+
+    def children():
+        with open(f"/proc/{run.process.pid}/task/{run.process.pid}/children", encoding="utf-8") as file:
+            return file.read().split()
+
+    check("orphans are reaped while the command runs", bool(until(lambda: children() == [str(main)], "no orphan")))
+    run.send(signal.SIGTERM)
+    check("and its code comes back", run.end(), 3)
+
+
+# They make the file $UP when they are ready.
+CLEANS_UP = "trap 'echo cleaned up; exit' TERM; echo $$ > $UP.new; mv $UP.new $UP; while :; do sleep 0.02; done"
+STUBBORN = CLEANS_UP.replace("'echo cleaned up; exit' TERM", "'' TERM INT")
+
+
+def leaves(text, code, directory, **more):
+    """A command that leaves this in a session of its own, and ends when that is up; and the pid of it."""
+    up = os.path.join(directory, "up")
+    script = os.path.join(directory, "left.sh")
+    with open(script, "w", encoding="utf-8") as file:
+        file.write(text)
+    run = sh(f"setsid sh {script} & until test -e {up}; do sleep 0.01; done; exit {code}",
+             env={**os.environ, "UP": up}, **more)
+    until(lambda: os.path.exists(up), "what is left to be up")
+    with open(up, encoding="utf-8") as file:
+        return run, int(file.read())
+
+
+def sweep():
+    with tempfile.TemporaryDirectory() as directory:
+        run, left = leaves(CLEANS_UP, 4, directory)
+        check("the exit code is that of the command when something is left", run.end(), 4)
+        check("what is left may clean up", "cleaned up" in run.text)
+        check("and is gone", alive(left), False)
+    with tempfile.TemporaryDirectory() as directory:
+        run, left = leaves(STUBBORN, 5, directory, options=["--grace", "0.1"])
+        check("the exit code is that of the command when something is killed", run.end(), 5)
+        check("what ignores SIGTERM is killed", alive(left), False)
+    with tempfile.TemporaryDirectory() as directory:
+        run, left = leaves(CLEANS_UP.replace("while", "kill -STOP $$; while"), 0, directory)
+        check("what is stopped is told too", (run.end(), alive(left)), (0, False))
+
+    run = sh("sleep 1000 & echo left $!; exit 6", options=["--no-sweep"])
+    check("--no-sweep ends at once", run.process.wait(PATIENCE), 6)
+    left = int(run.says(r"left (\d+)").group(1))
+    check("--no-sweep leaves the rest alone", alive(left))
+    os.kill(left, signal.SIGKILL)
+
+    run = sh("sh -c 'trap \"\" TERM; echo up $$; while :; do sleep 0.02; done' & wait", options=["--grace", "1000"])
+    left = int(run.says(r"up (\d+)").group(1))
+    run.send(signal.SIGTERM)
+    until(lambda: os.path.exists(f"/proc/{left}") and parent(left) == run.process.pid, "the sweep")
+    run.send(signal.SIGTERM)
+    check("a second SIGTERM does not wait", run.end(), 143)
+    check("and kills what is left", alive(left), False)
+
+
+def parent(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
+        return int(stat.read().rsplit(")", 1)[1].split()[1])
+
+
+def pid_one():
+    run = sh("echo $$ parent $PPID; exit 9", before=NAMESPACE)
+    check("as PID 1: the exit code", run.end(), 9)
+    check("as PID 1: the command is its child", "2 parent 1" in run.text or "parent 1" in run.text)
+    run = sh("setsid sh -c 'trap \"echo cleaned up; exit\" TERM; echo up; while :; do sleep 0.02; done' & "
+             "trap 'exit 11' TERM; wait", before=NAMESPACE)
+    run.says("up")
+    init = child_of(run.process.pid)
+    os.kill(init, signal.SIGTERM)
+    check("as PID 1: the code of a command that was asked to end", run.end(), 11)
+    check("as PID 1: others in sessions of their own may clean up", "cleaned up" in run.text)
+
+    run = Run(sys.executable, "-c", LISTENER, before=NAMESPACE)
+    run.says("ready")
+    init = child_of(run.process.pid)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGQUIT, signal.SIGALRM):
+        os.kill(init, number)
+        run.says(f"got {number.name}")
+    os.kill(init, signal.SIGTERM)
+    check("as PID 1: signals reach the command", run.end(), 7)
+
+    run = sh("i=0; while [ $i -lt 50 ]; do (sh -c 'exit 1' &); i=$((i+1)); done; "
+             "until [ $(grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l) = 0 ]; do :; done; echo none",
+             before=NAMESPACE)
+    check("as PID 1: no zombie stays", run.says("none") is not None)
+    run.end()
+
+
+def child_of(pid):
+    def look():
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="utf-8") as file:
+            return file.read().split()
+    return int(until(look, "the child of unshare")[0])
+
+
+def humble():
+    run = Run("id", "-u", user=65534, group=65534, extra_groups=[])
+    check("as another user", (run.end(), run.read()), (0, "65534\n"))
+    with tempfile.TemporaryDirectory() as root:
+        script = (f"mount -t tmpfs none {root} && mkdir {root}/bin && cp {CIRCUS} /bin/true {root}/bin;"
+                  f" for f in $(ldd {CIRCUS} /bin/true | grep -o '/[^ :)]*' | sort -u); do "
+                  f"mkdir -p {root}/$(dirname $f); cp $f {root}/$f; done; mount -o remount,ro {root}; "
+                  f"exec chroot {root} /bin/circus run /bin/true")
+        run = subprocess.run([*NAMESPACE, "--mount", "sh", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             stdin=subprocess.DEVNULL, check=False)
+        check("in a read-only root without /proc, /dev and /tmp", (run.returncode, run.stdout), (0, b""))
+
+
+class Terminal:
+    """A program on a pseudo-terminal of its own."""
+
+    def __init__(self, *argv, **env):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            try:
+                os.environ.update(env)
+                os.execvp(argv[0], argv)
+            finally:
+                os._exit(127)
+        self.text = ""
+        self.read_to = 0
+
+    def says(self, pattern):
+        """Waits for this in what comes after the last match."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            match = re.compile(pattern).search(self.text, self.read_to)
+            if match:
+                self.read_to = match.end()
+                return match
+            if select.select([self.fd], [], [], 0.05)[0]:
+                try:
+                    self.text += os.read(self.fd, 65536).decode()
+                except OSError:
+                    break
+        raise AssertionError(f"waited for {pattern!r} in {self.text[self.read_to:]!r}")
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def end(self):
+        def look():
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            return [os.waitstatus_to_exitcode(status)] if pid else None
+        return until(look, "the end of the program on the terminal")[0]
+
+    def close(self):
+        os.close(self.fd)
+
+
+FOREGROUND = "import os, sys; print('fg', os.tcgetpgrp(0) == os.getpgrp(), os.getpgrp() == os.getpid(), flush=True); "
+KEYS = FOREGROUND + """
+import signal
+def got(number, frame): print("got", signal.Signals(number).name, flush=True)
+for s in (2, 3, 28, 18): signal.signal(s, got)
+print("ready", flush=True)
+print("read", input(), flush=True)
+sys.exit(13)
+"""
+
+
+def terminals():
+    leader = Terminal(CIRCUS, "run", "--", sys.executable, "-c", KEYS)
+    check("as a session's leader: the command gets the foreground, in a group of its own",
+          leader.says(r"fg (\w+) (\w+)").groups(), ("True", "True"))
+    leader.says("ready")
+    leader.type("\x03")
+    leader.says("got SIGINT")
+    leader.type("\x1c")
+    leader.says("got SIGQUIT")
+    fcntl.ioctl(leader.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 20, 0, 0))
+    leader.says("got SIGWINCH")
+    check("as a session's leader: keys and the size of the window reach the command", True)
+    leader.type("\x1a")
+    leader.says("got SIGCONT")
+    check("as a session's leader: what ^Z stops goes on, since nobody could continue it", True)
+    leader.type("hello\n")
+    leader.says("read hello")
+    check("as a session's leader: the command reads from the terminal", leader.end(), 13)
+    check("as a session's leader: no signal came twice", leader.text.count("got SIGINT"), 1)
+    leader.close()
+
+    shell = Terminal("bash", "--norc", "--noprofile", "-i", PS1="[$?]> ")
+    shell.says(r"> ")
+    script = tempfile.NamedTemporaryFile("w", suffix=".py")
+    script.write(FOREGROUND + "print('read', input()); print('read', input())")
+    script.flush()
+    shell.type(f"{CIRCUS} run -- {sys.executable} {script.name}\n")
+    check("as a shell's job: the command is in the foreground", shell.says(r"fg (\w+) (\w+)").group(1), "True")
+    shell.type("one\n")
+    shell.says("read one")
+    shell.type("\x1a")
+    shell.says("Stopped")
+    shell.says(r"> ")
+    check("as a shell's job: ^Z stops the job", True)
+    shell.type("jobs; fg\n")
+    shell.says("fg\r\n")
+    shell.says("circus run")
+    shell.type("two\n")
+    shell.says("read two")
+    shell.says(r"\[0\]> ")
+    check("as a shell's job: fg continues it", True)
+    shell.type(f"{CIRCUS} run sleep 1000\n")
+    shell.says("sleep 1000\r\n")
+    until(lambda: b"sleep" in foreground_command(shell.fd), "sleep in the foreground")
+    shell.type("\x03")
+    shell.says(r"\[130\]> ")
+    check("as a shell's job: ^C ends it, with the code of a signal", True)
+    shell.type(f"echo x | {CIRCUS} run cat | {CIRCUS} run cat | {CIRCUS} run cat; echo $?\n")
+    shell.says(r"[\r\n]x\r\n0\r\n")
+    check("as a shell's job: it works in a pipeline", True)
+    shell.type("exit\n")
+    shell.end()
+    shell.close()
+
+
+def foreground_command(fd):
+    group = struct.unpack("i", fcntl.ioctl(fd, termios.TIOCGPGRP, b"\0\0\0\0"))[0]
+    names = b""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
+                if int(stat.read().rsplit(")", 1)[1].split()[2]) == group:
+                    with open(f"/proc/{pid}/cmdline", "rb") as line:
+                        names += line.read().split(b"\0")[0] + b" "
+        except OSError:
+            pass
+    return names
+
+
+def main():
+    if not os.access(CIRCUS, os.X_OK):
+        sys.exit(f"{CIRCUS} is missing: run `make` first, or set CIRCUS_BIN")
+    parts = (exit_codes, signals, what_is_inherited, orphans, sweep, pid_one, humble, terminals)
+    for part in parts:
+        try:
+            part()
+        except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
+            check(f"{part.__name__} comes to its end", str(error), "")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

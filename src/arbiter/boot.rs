@@ -106,6 +106,9 @@ impl Arbiter {
     /// Stops everything, then ends. The second time it is in a hurry.
     pub(super) fn terminate(&mut self, ticket: Option<Ticket>, now: Time, actions: &mut Vec<Action>) {
         let hurry = self.ending.is_some() && ticket.is_none();
+        if self.ending.is_none() {
+            actions.push(Action::Log { level: Level::Info, text: "Arbiter exiting".into() });
+        }
         self.boot = None;
         let ids: Vec<WatcherId> = self.watchers.keys().copied().collect();
         let mut order = self.by_priority();

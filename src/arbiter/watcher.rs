@@ -222,8 +222,8 @@ impl Watcher {
         }
         self.trim(ctx);
         self.fill(ctx);
-        let failing = self.retries.iter().any(|r| r.chain.failures > 0);
-        if self.missing() == 0 && self.spawning.is_none() && !failing {
+        // As in Circus, warmup_delay lies behind the last process, too: so watchers are started at intervals.
+        if self.is_complete() && self.gate_is_open(ctx.now) {
             self.status = Status::Active;
             ctx.publish(&self.config.name, Published::Start);
             ctx.log(Level::Info, format!("{} started", self.config.name));
@@ -274,6 +274,12 @@ impl Watcher {
             self.ask_to_end(wid, ctx);
         }
         self.ask_remnants(ctx);
+    }
+
+    /// Every slot has had its process.
+    fn is_complete(&self) -> bool {
+        let failing = self.retries.iter().any(|r| r.chain.failures > 0);
+        self.missing() == 0 && self.spawning.is_none() && !failing
     }
 
     /// How many processes are still to be spawned, apart from slots that wait and slots that stay empty.
@@ -476,7 +482,7 @@ impl Watcher {
         of_processes.chain(of_remnants).chain(self.spawn_deadline()).min()
     }
 
-    /// When the next spawn, or the next step of a sequential reload, is due.
+    /// When the next spawn, the next step of a sequential reload, or the end of the start is due.
     fn spawn_deadline(&self) -> Option<Time> {
         if self.spawning.is_some() || !matches!(self.status, Status::Starting | Status::Active) {
             return None;
@@ -485,7 +491,8 @@ impl Watcher {
         let retry = self.retries.iter().map(|r| r.at.max(gate)).min();
         let next_of_reload =
             matches!(self.reload, Some(Reload::OneByOne { current: None, .. })) && self.retries.is_empty();
-        let fresh = self.missing() > 0 || !self.replacing.is_empty() || next_of_reload;
+        let ends_start = self.status == Status::Starting && self.is_complete();
+        let fresh = self.missing() > 0 || !self.replacing.is_empty() || next_of_reload || ends_start;
         retry.into_iter().chain(fresh.then_some(gate)).min()
     }
 }

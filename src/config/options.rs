@@ -154,7 +154,7 @@ section! {
     "virtualenv" => virtualenv: Maybe = None, Kind::Text, Watcher, Fixed, Pending, "a Python virtual environment to run in";
     "virtualenv_py_ver" => virtualenv_py_ver: Maybe = None, Kind::Text, Watcher, Fixed, Pending, "the version of Python of virtualenv";
     "env_file" => env_file: Maybe = None, Kind::Text, Watcher, Fixed, Pending, "a file of NAME=value lines for the environment";
-    "warmup_delay" => warmup_delay: f64 = 0.0, Kind::Float, Global, Stored, Works, "the least time between two spawns, in seconds";
+    "warmup_delay" => warmup_delay: f64 = 0.0, Kind::Float, Global, Stored, Works, "the least time between two spawns, and behind the last one of a start, in seconds";
     "autostart" => autostart: bool = true, Kind::Bool, Global, Stored, Works, "start with circus";
     "respawn" => respawn: bool = true, Kind::Bool, Global, Stored, Works, "replace processes that end";
     "respawn_delay" => respawn_delay: Option<f64> = None, Kind::Float, Global, Fixed, Pending, "the first pause before a respawn, in seconds";

@@ -1,5 +1,6 @@
 """The daemons under test: Circus and circus, with one way to drive both."""
 
+import dataclasses
 import json
 import os
 import re
@@ -150,6 +151,11 @@ class Daemon:
         config = self.configure(self.setup.ini if ini is None else ini)
         with open(self.path("out"), "ab") as out, open(self.path("log"), "ab") as log:
             self.process = self.popen([*self.setup.arguments, config], stdout=out, stderr=log)
+
+    def launch_with(self, *arguments):
+        """Starts it with these arguments besides those of the setup."""
+        self.setup = dataclasses.replace(self.setup, arguments=(*self.setup.arguments, *arguments))
+        self.launch()
 
     def start(self, ini=None):
         """Starts it and waits until every watcher is up, but those that are to be down."""

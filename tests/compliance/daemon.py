@@ -339,14 +339,18 @@ class Daemon:
 
     # Events.
 
-    def story(self, name, action):
-        """The events of a watcher that an action leads to: names with the keys of their data. What the last of them
-        is shows an event that is made on purpose, by setting an option."""
+    def mark(self, name):
+        """The place behind all events of a watcher so far, which an event that is made on purpose shows."""
         start = self.events.position()
-        action()
         self.ok("set", name=name, options={"warmup_delay": 0}, waiting=True)
+        return self.events.wait(lambda topic, _: topic == f"watcher.{name.lower()}.updated", start)[0]
+
+    def story(self, name, action):
+        """The events of a watcher that an action leads to: names and data."""
+        start = self.mark(name) + 1
+        action()
+        end = self.mark(name)
         prefix = f"watcher.{name.lower()}."
-        end, _, _ = self.events.wait(lambda topic, _: topic == prefix + "updated", start)
         seen = self.events.seen[start:end]
         return [(topic.removeprefix(prefix), data) for topic, data in seen if topic.startswith(prefix)]
 

@@ -13,10 +13,15 @@ docdir := $(DESTDIR)$(PREFIX)/share/doc/circus
 
 links := circusd circusctl
 pages := $(wildcard man/*.[1-8])
-examples := $(filter-out %.rs,$(wildcard examples/*))
+examples := $(filter-out %.rs %/plugins,$(wildcard examples/*))
+plugins := $(wildcard examples/plugins/*)
+host := $(shell rustc -vV | sed -n 's/^host: //p')
+version := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+static := $(target)/static/$(host)/release/circus
 suites := $(sort $(wildcard tests/*/run.py))
 
-.PHONY: all build demo setup test check man corpus fuzz bench install uninstall size clean help
+.PHONY: all build demo setup test check man corpus fuzz bench install uninstall static musl aarch64 armv7 dist deb size
+.PHONY: clean help
 
 all: build
 
@@ -63,21 +68,42 @@ bench: build ## measure against other supervisors (tests/bench/README.md)
 	CIRCUS_BIN=$(abspath $(circus)) tests/bench/run.sh
 
 install: build ## install below $(DESTDIR)$(PREFIX)
-	install -d $(bindir) $(docdir)/examples
+	install -d $(bindir) $(docdir)/examples/plugins
 	install -m 755 $(circus) $(bindir)/circus
 	for link in $(links); do ln -sf circus $(bindir)/$$link; done
 	for page in $(pages); do \
 	    install -D -m 644 $$page $(mandir)/man$${page##*.}/$${page##*/} || exit 1; \
 	done
 	install -m 644 $(examples) $(docdir)/examples
+	install -m 644 $(plugins) $(docdir)/examples/plugins
 
 uninstall: ## remove what install put there
 	rm -f $(bindir)/circus $(addprefix $(bindir)/,$(links))
 	rm -f $(foreach page,$(pages),$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 	rm -rf $(docdir)
 
-size: build ## size of the stripped binary, memory of an idle daemon with one child
+# What the flags are given for must not be built anew for `make`: hence a directory of its own.
+static: ## a static binary that needs nothing on the target, not even a C library
+	RUSTFLAGS="$(RUSTFLAGS) -C target-feature=+crt-static" \
+	    $(CARGO) build --release --target $(host) --target-dir $(target)/static
+
+# For those who have the target: rustup target add NAME, and a linker for it.
+musl: cross := x86_64-unknown-linux-musl
+aarch64: cross := aarch64-unknown-linux-musl
+armv7: cross := armv7-unknown-linux-musleabihf
+musl aarch64 armv7: ## the same for x86_64, aarch64 or armv7 with musl
+	RUSTFLAGS="$(RUSTFLAGS) -C target-feature=+crt-static" \
+	    $(CARGO) build --release --target $(cross) --target-dir $(target)/static
+
+dist: ## a tarball of what is committed, with the source of all crates: builds without a network
+	tests/tools/dist.sh circus-$(version) $(target)/dist
+
+deb: build ## a Debian package of the release binary
+	tests/tools/deb.sh $(version) $(target)/deb
+
+size: build static ## sizes of the stripped binaries, memory of an idle daemon with one child
 	tests/tools/size.sh $(circus)
+	tests/tools/size.sh $(static)
 
 clean: ## remove everything that was built
 	$(CARGO) clean

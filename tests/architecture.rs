@@ -271,11 +271,11 @@ fn what_is_allowed_is_not_reported() {
 fn compile_arbiter(name: &str, arbiter: &Path) -> io::Result<Output> {
     let config = root().join("src/config");
     let mut source = String::from("#![allow(dead_code)]\npub mod config {\n");
-    for module in ["model", "number", "options", "signals", "value"] {
+    for module in ["model", "number", "options", "signals", "stream", "value"] {
         let path = config.join(module).with_extension("rs");
         source += &format!("#[path = {path:?}]\npub mod {module};\n");
     }
-    source += "pub use model::*;\npub use value::*;\n}\n";
+    source += "pub use model::*;\npub use stream::*;\npub use value::*;\n}\n";
     let sorted = root().join("src/sorted.rs");
     source += &format!("#[path = {arbiter:?}]\npub mod arbiter;\n#[path = {sorted:?}]\npub mod sorted;\n");
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));

@@ -179,7 +179,7 @@ fn add_takes_options() {
     };
     assert_eq!(refused(json!({"nonsense": 1})), "unknown key 'nonsense'");
     assert_eq!(refused(json!({"numprocesses": "1"})), "'numprocesses' isn't an integer");
-    assert_eq!(refused(json!({"rlimit_nofile": "x"})), "'rlimit_nofile' isn't an integer, infinity or empty");
+    assert_eq!(refused(json!({"rlimit_nofile": "x"})), "'x' rlimit value isn't a valid int");
     assert_eq!(refused(json!([])), "'options' property should be an object");
     assert_eq!(circus.call("add", json!({"name": "y"}))["reason"], "message invalid 'cmd' is missing");
     assert_eq!(circus.call("add", json!({"cmd": "y"}))["reason"], "message invalid 'name' is missing");
@@ -214,7 +214,7 @@ fn get_options_and_set() {
     assert_eq!(circus.ctl_ok(&["get", "web", "env"]), "env: A=1,B=2");
     assert_eq!(circus.ctl_refused(&["set", "none", "cmd", "x"]), "program none not found");
     assert!(
-        circus.ctl_refused(&["set", "web", "singleton", "True"]).contains("can't be set while circus runs")
+        circus.ctl_refused(&["set", "web", "critical", "True"]).contains("can't be set while circus runs")
     );
     let ended = circus.ctl(&["set", "web", "nonsense", "x"]);
     assert_eq!((ended.code, ended.err.as_str()), (1, "unknown key 'nonsense'\n"));
@@ -224,7 +224,7 @@ fn get_options_and_set() {
 #[test]
 fn globaloptions_and_listsockets() {
     let circus = three();
-    let endpoint = circus.dir.name("sock");
+    let endpoint = format!("ipc://{}", circus.dir.name("sock"));
     let all = circus.ctl_ok(&["globaloptions"]);
     assert_eq!(all.lines().next(), Some(format!("endpoint: {endpoint}").as_str()));
     assert!(all.contains("\ncheck_delay: 5"), "{all}");

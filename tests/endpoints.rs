@@ -9,18 +9,16 @@
 mod common;
 
 use common::client::Client;
+use common::user::{NOBODY, as_user, of_user};
 use common::{Circus, Dir, Ended, exists, needs_root, run, until};
 use serde_json::json;
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::{SocketAddr, UnixStream};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 const SLEEPER: &str = "[watcher:w]\ncmd = sleep 1000\n";
-const NOBODY: u32 = 65534;
 
 /// Waits until circus is ready, wherever its control socket may be.
 fn ready(circus: &Circus) {
@@ -29,22 +27,6 @@ fn ready(circus: &Circus) {
 
 fn mode(path: &Path) -> u32 {
     path.symlink_metadata().expect("it is there").permissions().mode() & 0o777
-}
-
-/// The program where every user can run it: the directories that it was built in may be closed to others.
-fn program(dir: &Dir) -> PathBuf {
-    match dir.path("program") {
-        path if exists(&path) => path,
-        _ => dir.program("program", env!("CARGO_BIN_EXE_circus")),
-    }
-}
-
-/// Circus as another user, without the tester's environment but this directory.
-fn as_user(uid: u32, runtime: Option<&str>, dir: &Dir) -> Command {
-    let mut command = Command::new(program(dir));
-    command.uid(uid).gid(uid).env_clear().env("PATH", "/usr/bin:/bin");
-    command.envs(runtime.map(|runtime| ("XDG_RUNTIME_DIR", runtime)));
-    command
 }
 
 /// `circus ctl` of that user.
@@ -137,12 +119,6 @@ fn without_an_endpoint_it_is_in_the_runtime_directory_of_the_user() {
     assert!(!exists(&path));
 }
 
-/// Circus of another user, with a configuration that names no endpoint.
-fn of_user(uid: u32, runtime: Option<&str>, dir: Dir, ini: &str) -> Circus {
-    let command = as_user(uid, runtime, &dir);
-    Circus::launch(dir, &format!("# endpoint = that of the user\n{ini}"), |own| *own = command)
-}
-
 #[test]
 fn the_directory_below_tmp_is_private() {
     needs_root();
@@ -201,7 +177,57 @@ fn a_port_of_an_old_file_is_a_socket_here() {
     let ended = ctl_as(NOBODY, Some(&runtime), &circus.dir, &["--endpoint", &endpoint, "list"]);
     assert_eq!(ended, Ended { code: 0, out: "w\n".into(), err: String::new() });
     let mut client = until("it answers", || Client::connect(&path));
-    assert_eq!(client.call("globaloptions", json!({}))["options"]["endpoint"], path.to_str().expect("UTF-8"));
+    let expected = format!("ipc://{}", path.display());
+    assert_eq!(client.call("globaloptions", json!({}))["options"]["endpoint"], expected);
     circus.end();
     assert!(!exists(&path));
+}
+
+/// The owner of the endpoint may command, but gets no rights of root by it, in whatever way.
+#[test]
+fn the_owner_of_the_endpoint_gains_nothing_by_add_and_set() {
+    needs_root();
+    let circus = Circus::start(&format!(
+        "[circus]\nendpoint_owner = nobody\n{SLEEPER}[watcher:own]\ncmd = sleep 1000\nuid = nobody\n\
+         [watcher:logged]\ncmd = sleep 1000\nuid = nobody\nstdout_stream.filename = {{dir}}/log\n"
+    ));
+    let endpoint = circus.dir.name("sock");
+    let owner = |args: &[&str]| {
+        let ended = ctl_as(NOBODY, None, &circus.dir, &[&["--endpoint", endpoint.as_str()], args].concat());
+        ended.err.strip_prefix("error: ").map_or(ended.out.clone(), str::to_string).trim_end().to_string()
+    };
+    let mismatch = "uid does not match endpoint_owner";
+    for (args, said) in [
+        (&["add", "new", "sleep", "1000"][..], mismatch),
+        (&["add", "--option", "uid=root", "new", "sleep", "1000"], mismatch),
+        (&["add", "--option", "uid=0", "new", "sleep", "1000"], mismatch),
+        (&["set", "w", "cmd", "id"], mismatch),
+        (&["set", "w", "uid", "nobody"], mismatch),
+        (&["set", "w", "env", "LD_PRELOAD=x"], mismatch),
+        (&["set", "own", "uid", "root"], mismatch),
+        (&["set", "own", "uid", "nobody", "cmd", "sleep 1001", "uid", "root"], mismatch),
+        (&["set", "own", "gid", "root"], "'gid' can be set by root only, since there is an endpoint_owner"),
+        (
+            &["set", "own", "stdout_stream.filename", "/etc/x"],
+            "'stdout_stream.filename' can be set by root only, since there is an endpoint_owner",
+        ),
+        (
+            &["add", "--option", "uid=nobody", "--option", "env_file=/etc/shadow", "new", "sleep", "1000"],
+            "'env_file' can be set by root only, since there is an endpoint_owner",
+        ),
+        (
+            &["set", "logged", "env", "A=../../etc/x"],
+            "root only can set that, since circus itself uses it for hooks or streams",
+        ),
+        (&["add", "--option", "uid=65534", "new", "sleep", "1000"], "ok"),
+        (&["set", "own", "cmd", "sleep 1001", "--waiting"], "ok"),
+        (&["set", "w", "numprocesses", "2", "--waiting"], "ok"),
+        (&["stop", "w", "--waiting"], "ok"),
+    ] {
+        assert_eq!(owner(args), said, "{args:?}");
+    }
+    assert_eq!(circus.ctl_ok(&["list"]), "logged,new,own,w");
+    // As in Circus, root too adds what runs as that user alone; but root may set anything.
+    assert_eq!(circus.ctl_refused(&["add", "other", "sleep", "1000"]), mismatch);
+    assert_eq!(circus.ctl_ok(&["set", "w", "cmd", "sleep 1002"]), "ok");
 }

@@ -26,27 +26,19 @@ const TRACEBACK: &str = "Traceback (most recent call last):
     import nothing
 ModuleNotFoundError: No module named 'nothing'";
 
-/// Circus with a watcher `w` that runs this script once, after it has ended.
-fn once(script: &str, options: &str) -> Circus {
-    let dir = Dir::new();
-    let script = dir.script("program", script);
-    let ini = format!("[watcher:w]\ncmd = {script}\nrespawn = False\n{options}");
-    let circus = Circus::with(dir, &ini, |_| {});
-    circus.until_status("w", "stopped");
-    circus
-}
-
 #[test]
 fn without_a_stream_a_process_writes_to_the_output_of_circus() {
-    let circus = once(FAILING, "");
+    let circus = Circus::once(FAILING, "");
     circus.out.line("starting up");
     assert_eq!(circus.out.text(), "starting up\n");
-    until("the traceback is there, whole", || circus.log.text().contains(TRACEBACK).then_some(()));
+    // Lines of circus's log may stand between those of the process.
+    TRACEBACK.lines().for_each(|line| circus.log.times(line, 1));
 }
 
 #[test]
 fn stdout_streams_show_the_whole_traceback_of_an_app_that_fails() {
-    let circus = once(FAILING, "stdout_stream.class = StdoutStream\nstderr_stream.class = StdoutStream");
+    let circus =
+        Circus::once(FAILING, "stdout_stream.class = StdoutStream\nstderr_stream.class = StdoutStream");
     // The second line comes with the end of the process; two pipes have no common order.
     let whole = |text: String| text.contains(TRACEBACK) && text.contains("starting up\n");
     until("the traceback is there, whole", || whole(circus.out.text()).then_some(()));
@@ -54,20 +46,20 @@ fn stdout_streams_show_the_whole_traceback_of_an_app_that_fails() {
 }
 
 #[test]
-fn fancy_lines_have_time_pid_and_colour() {
-    let circus = once(
+fn fancy_lines_have_time_and_pid() {
+    let circus = Circus::once(
         "echo $$ > \"$0.pid\"; printf 'one\\n\\ntwo'",
         "stdout_stream.class = FancyStdoutStream\nstdout_stream.color = green\nstdout_stream.time_format = T%%",
     );
     let pid = circus.dir.read("program.pid");
-    let line = |text: &str| format!("\u{1b}[0;32;40mT% [{}] | {text}\u{1b}[0m\n", pid.trim());
+    let line = |text: &str| format!("T% [{}] | {text}\n", pid.trim());
     circus.out.line("two");
     assert_eq!(circus.out.text(), line("one") + &line("two"));
 }
 
 #[test]
 fn a_file_has_every_line_over_all_rotations() {
-    let circus = once(
+    let circus = Circus::once(
         "i=0; while [ $i -lt 3000 ]; do echo \"line $i\"; i=$((i+1)); done",
         "stdout_stream.class = FileStream\nstdout_stream.filename = {dir}/log\n\
          stdout_stream.max_bytes = 4096\nstdout_stream.backup_count = 20",
@@ -82,7 +74,7 @@ fn a_file_has_every_line_over_all_rotations() {
 
 #[test]
 fn rotation_keeps_as_many_files_as_it_is_told() {
-    let circus = once(
+    let circus = Circus::once(
         "i=0; while [ $i -lt 3000 ]; do echo \"line $i\"; i=$((i+1)); done",
         "stdout_stream.filename = {dir}/log\nstdout_stream.max_bytes = 4096\nstdout_stream.backup_count = 2",
     );
@@ -131,7 +123,7 @@ fn both_outputs_of_all_processes_share_a_file_in_whole_lines() {
 #[test]
 fn a_last_line_without_newline_stays_as_it_is() {
     let options = "stdout_stream.filename = {dir}/log";
-    let circus = once("printf 'first\\nlast'", options);
+    let circus = Circus::once("printf 'first\\nlast'", options);
     assert_eq!(circus.dir.read("log"), "first\nlast");
     // A newline goes in only before what the next process writes.
     circus.ask("start", json!({"name": "w", "waiting": true}));
@@ -141,7 +133,7 @@ fn a_last_line_without_newline_stays_as_it_is() {
 
 #[test]
 fn time_format_begins_each_line() {
-    let circus = once(
+    let circus = Circus::once(
         "echo $$ > \"$0.pid\"; echo one; echo two",
         "stdout_stream.filename = {dir}/log\nstdout_stream.time_format = T",
     );
@@ -286,4 +278,85 @@ fn an_output_that_nobody_reads_stalls_nothing() {
     until("all is written, though nobody reads it", || exists(&circus.dir.path("done")).then_some(()));
     circus.up("quiet");
     circus.end();
+}
+
+/// Twenty writers of lines of any length, up to 60 kB, on both channels, into one file.
+#[test]
+fn lines_of_many_writers_of_any_length_arrive_once_whole_and_in_order() {
+    const LINES: usize = 400;
+    let dir = Dir::new();
+    // awk writes in blocks, which end anywhere.
+    let script = dir.script(
+        "program",
+        "until [ -e \"$0.go\" ]; do sleep 0.01; done
+        exec awk -v wid=$1 'BEGIN {
+            srand(wid)
+            for (long = \"x\"; length(long) < 60000; ) long = long long
+            for (i = 0; i < 400; i++) {
+                n = int(rand() ^ 20 * 60000)
+                line = wid \" \" i \" \" n \" \" substr(long, 1, n)
+                print \"out \" line
+                print \"err \" line > \"/dev/stderr\"
+            }
+        }'",
+    );
+    let ini = format!(
+        "[watcher:w]\ncmd = {script} $(circus.wid)\nnumprocesses = 20\nrespawn = False\n\
+         stdout_stream.filename = {{dir}}/log\nstderr_stream.filename = {{dir}}/log\n\
+         stdout_stream.max_bytes = 2000000\nstdout_stream.backup_count = 10000\n"
+    );
+    let circus = Circus::with(dir, &ini, |_| {});
+    // They all begin at once; and one that has gone would leave its number to the next.
+    circus.up("w");
+    circus.dir.write("program.go", "");
+    circus.until_status("w", "stopped");
+    let old = (1..).map(|n| format!("log.{n}")).take_while(|name| exists(&circus.dir.path(name)));
+    let mut names: Vec<String> = old.collect();
+    assert!(names.len() > 5, "{}", names.len());
+    names.reverse();
+    names.push("log".into());
+    let mut next = std::collections::BTreeMap::new();
+    for line in names.iter().flat_map(|name| {
+        let text = circus.dir.read(name);
+        assert!(text.is_empty() || text.ends_with('\n'), "{name} ends within a line");
+        text.lines().map(str::to_string).collect::<Vec<_>>()
+    }) {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [channel, wid, i, n, text] = words[..] else { panic!("torn: {line:.100}") };
+        let number = |word: &str| word.parse::<usize>().expect("a number");
+        assert!(text.len() == number(n) && text.bytes().all(|byte| byte == b'x'), "torn: {line:.100}");
+        let expected: &mut usize = next.entry((channel.to_string(), number(wid))).or_default();
+        assert_eq!(number(i), *expected, "{channel} {wid}");
+        *expected += 1;
+    }
+    assert_eq!((next.len(), next.values().sum::<usize>()), (40, 40 * LINES));
+}
+
+/// Four writers that never pause keep nobody from being heard.
+#[test]
+fn a_process_that_writes_without_pause_starves_nobody() {
+    let circus = Circus::start(
+        "
+        [watcher:loud]
+        cmd = yes a line that is written again and again
+        numprocesses = 4
+        stdout_stream.filename = /dev/null
+        [watcher:quiet]
+        cmd = sh -c 'echo here; exec sleep 1000'
+        stdout_stream.filename = {dir}/quiet
+        ",
+    );
+    circus.up("loud");
+    let mut events = circus.listen(&["watcher.quiet.spawn"]);
+    let heard = |times: usize| {
+        until("the process is heard", || (circus.dir.read("quiet") == "here\n".repeat(times)).then_some(()));
+    };
+    heard(1);
+    for n in 2..6 {
+        let before = circus.up("quiet");
+        circus::sys::signal::kill(before[0], common::SIGKILL).expect("it runs");
+        assert_ne!(events.pid("watcher.quiet.spawn"), before[0]);
+        heard(n);
+    }
+    assert_eq!(circus.status("loud"), "active");
 }

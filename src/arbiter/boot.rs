@@ -128,8 +128,13 @@ impl Arbiter {
     }
 
     /// Whether circus is about to end.
-    pub(super) fn is_ending(&self) -> bool {
+    pub fn is_ending(&self) -> bool {
         self.ending.is_some()
+    }
+
+    /// Whether a reload of any watcher is under way.
+    pub fn is_reloading(&self) -> bool {
+        self.watchers.values().any(|watcher| watcher.reload.is_some())
     }
 
     /// Ends circus when nothing runs any more.

@@ -11,6 +11,7 @@
 //!              └─ Watcher: from what is wanted to what is
 //!                   spawns, respawns                   watcher.rs, respawn.rs
 //!                   reloads                            reload.rs
+//!                   sockets that start it              demand.rs
 //!                   asks, kills, waits                 stop.rs
 //!                   clients that wait                  waiters.rs
 //! ```
@@ -20,6 +21,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod boot;
+mod demand;
 mod orders;
 pub mod process;
 mod random;
@@ -89,6 +91,18 @@ pub enum Event {
         /// The group.
         pgid: Pid,
     },
+    /// [`Action::WatchSockets`] is done, or cannot be.
+    SocketsWatched {
+        /// Of which watcher.
+        watcher: WatcherId,
+        /// Why not: which socket, and what is wrong with it.
+        result: Result<(), String>,
+    },
+    /// Something has come to a socket of a watcher; nobody looks at its sockets any more.
+    SocketReady {
+        /// Of which watcher.
+        watcher: WatcherId,
+    },
     /// A client's order.
     Order {
         /// To be given back with the reply.
@@ -146,6 +160,11 @@ pub enum Action {
         /// Which.
         pid: Pid,
     },
+    /// Look at the sockets of a watcher without taking anything from them; then [`Event::SocketsWatched`], and once
+    /// [`Event::SocketReady`].
+    WatchSockets(WatcherId),
+    /// Do not look at them any more.
+    UnwatchSockets(WatcherId),
     /// Answer an order.
     Reply {
         /// Whose.
@@ -322,6 +341,11 @@ impl Arbiter {
         self.watchers.get(&id).map(|watcher| &**watcher)
     }
 
+    /// The watcher and the wid of a process, from its spawn until it is reaped.
+    pub fn owner(&self, pid: Pid) -> Option<(WatcherId, u32)> {
+        self.pids.get(&pid).copied()
+    }
+
     /// When [`Event::Tick`] is due.
     pub fn deadline(&mut self) -> Option<Time> {
         let of_watchers = self.watchers.values_mut().filter_map(|watcher| watcher.deadline()).min();
@@ -347,6 +371,10 @@ impl Arbiter {
             },
             Event::Reaped { pid, group_left } => self.reaped(pid, group_left, now, actions),
             Event::GroupEmpty { pgid } => self.group_is_empty(pgid, now, actions),
+            Event::SocketsWatched { watcher, result } => {
+                self.with(watcher, now, actions, |w, ctx| w.sockets_watched(result, ctx));
+            }
+            Event::SocketReady { watcher } => self.with(watcher, now, actions, Watcher::socket_ready),
             Event::Order { ticket, order, targets } => self.obey(ticket, order, targets, now, actions),
             Event::Terminate => self.terminate(None, now, actions),
             Event::Reload => self.reload_what_runs(now, actions),

@@ -294,6 +294,7 @@ impl Watcher {
         self.goal = Goal::Up;
         self.retries.clear();
         self.unreplaced = 0;
+        self.forget_demand();
     }
 
     /// Somebody wants it to stop.

@@ -26,7 +26,7 @@ pub(super) enum Reload {
 impl Watcher {
     /// Asks for a reload; one that is under way is finished first.
     pub(super) fn want_reload(&mut self, sequential: bool) {
-        if self.status == Status::Stopping {
+        if matches!(self.status, Status::Stopping | Status::Stopped) {
             return; // it starts anew anyway
         }
         match self.reload {

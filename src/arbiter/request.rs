@@ -20,6 +20,39 @@ pub enum Request {
     Question(Question),
     /// Turns the connection into a stream of events whose topics begin with one of these; none: all.
     Listen(Vec<String>),
+    /// Shows what processes have written.
+    Tail(Tail),
+    /// Does something with the files that output goes to.
+    Logs {
+        /// Those of this watcher; all when missing.
+        name: Option<String>,
+        /// Rotate them now; else they are opened anew.
+        rotate: bool,
+    },
+}
+
+/// What of the newest output of a watcher is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tail {
+    /// Which watcher.
+    pub name: String,
+    /// How many lines at most.
+    pub lines: usize,
+    /// Go on with what comes.
+    pub follow: bool,
+    /// Whose.
+    pub wanted: Wanted,
+}
+
+/// What of the output of a watcher is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The standard output.
+    pub stdout: bool,
+    /// The standard error output.
+    pub stderr: bool,
+    /// That of one process alone.
+    pub pid: Option<Pid>,
 }
 
 /// Which watchers a start, stop or restart is for, as the client wrote it.

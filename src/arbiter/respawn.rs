@@ -33,6 +33,17 @@ impl Chain {
         Chain { bad: self.bad.saturating_add(1), failures: self.failures.saturating_add(1) }
     }
 
+    /// What happened, in words.
+    pub fn words(self) -> String {
+        let times = |n: u32| if n == 1 { "once".into() } else { format!("{n} times in a row") };
+        match self {
+            Chain { failures: 0, bad } => {
+                format!("a process ended within a second of its start, {}", times(bad))
+            }
+            Chain { failures, .. } => format!("a process could not be executed, {}", times(failures)),
+        }
+    }
+
     /// Seconds until the next attempt.
     pub fn delay(self) -> f64 {
         let doublings = self.bad.saturating_sub(1).min(16);
@@ -63,6 +74,8 @@ mod tests {
         }
         assert_eq!(delays, [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]);
         assert_eq!(chain.after_exit(1.0), None);
+        assert_eq!(chain.words(), "a process ended within a second of its start, 9 times in a row");
+        assert_eq!(Chain::default().after_failure().words(), "a process could not be executed, once");
         assert_eq!(Chain { bad: u32::MAX, failures: 0 }.after_failure().delay(), 10.0);
     }
 }

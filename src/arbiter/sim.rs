@@ -3,6 +3,7 @@
 
 #![allow(clippy::wildcard_enum_match_arm)]
 
+use super::demand::Look;
 use super::process::{Exit, Phase};
 use super::request::{Errno, Matching, Order, Reply, Select, Ticket};
 use super::time::Time;
@@ -48,6 +49,10 @@ struct World {
     signals: Vec<(Pid, i32)>,
     spawns: Vec<(Time, String)>,
     exited: bool,
+    /// Watchers whose sockets are looked at.
+    looked_at: BTreeSet<WatcherId>,
+    /// There are no sockets to look at.
+    no_sockets: bool,
 }
 
 fn watcher(name: &str, numprocesses: i64) -> WatcherConfig {
@@ -75,6 +80,8 @@ impl World {
             signals: Vec::new(),
             spawns: Vec::new(),
             exited: false,
+            looked_at: BTreeSet::new(),
+            no_sockets: false,
         }
     }
 
@@ -122,7 +129,19 @@ impl World {
             }
             Action::Publish { watcher, what } => self.published.push((watcher, what)),
             Action::Log { level, text } => self.log.push((level, text)),
-            Action::Changed(_) | Action::Forgotten(_) => {}
+            Action::Changed(_) => {}
+            Action::Forgotten(id) => drop(self.looked_at.remove(&id)),
+            Action::WatchSockets(watcher) => {
+                let result = if self.no_sockets { Err("no sockets".to_string()) } else { Ok(()) };
+                assert!(
+                    result.is_err() || self.looked_at.insert(watcher),
+                    "{watcher:?} is looked at already"
+                );
+                events.push_back(Event::SocketsWatched { watcher, result });
+            }
+            Action::UnwatchSockets(id) => {
+                assert!(self.looked_at.remove(&id) || self.no_sockets, "{id:?} is not looked at");
+            }
             Action::Exit => self.exited = true,
         }
     }
@@ -206,6 +225,15 @@ impl World {
         self.send(Event::Exited { pid, exit });
     }
 
+    /// Something comes to the sockets of all who wait for it.
+    fn connect(&mut self) {
+        for watcher in self.looked_at.clone() {
+            if self.looked_at.remove(&watcher) {
+                self.send(Event::SocketReady { watcher });
+            }
+        }
+    }
+
     fn kill9(&mut self, pid: Pid) {
         self.procs.get_mut(&pid).unwrap().ends = Some((self.now, Exit::Signal(9)));
         self.exit(pid);
@@ -268,6 +296,9 @@ impl World {
             if watcher.status() == Status::Stopped {
                 assert_eq!(watcher.processes().count(), 0, "{} is stopped", watcher.config.name);
             }
+            let looks = matches!(watcher.demand.look, Look::Asked | Look::Since(_));
+            assert_eq!(looks, self.looked_at.contains(&watcher.id), "{} is looked at", watcher.config.name);
+            assert!(!looks || watcher.status() == Status::Stopped, "{} runs and waits", watcher.config.name);
             let reloading = matches!(watcher.reload, Some(super::reload::Reload::Spawning { .. }));
             let most = watcher.config.wanted() * if reloading { 2 } else { 1 };
             assert!(
@@ -775,6 +806,96 @@ fn a_signal_ends_everything_even_during_the_start_and_twice_at_once() {
     assert!(world.exited && world.procs.is_empty());
 }
 
+fn on_demand() -> World {
+    let mut config = watcher("lazy", 2);
+    config.options.on_demand = true;
+    World::booted(vec![config])
+}
+
+#[test]
+fn on_demand_starts_at_the_first_use_and_waits_again_when_its_processes_have_ended() {
+    let mut world = on_demand();
+    world.run(100.0);
+    assert_eq!((world.status("lazy"), world.spawns.len(), world.arbiter.deadline()), ("stopped", 0, None));
+    world.connect();
+    assert_eq!((world.status("lazy"), world.pids("lazy").len()), ("active", 2));
+    world.run(5.0);
+    let first = world.pids("lazy");
+    world.kill9(first[0]);
+    assert_eq!(world.pids("lazy"), first[1..], "it is not replaced");
+    world.order(Order::Start { who: only("lazy"), waiting: false });
+    assert_eq!(world.pids("lazy").len(), 2, "but a start fills its place");
+    world.pids("lazy").into_iter().for_each(|pid| world.kill9(pid));
+    world.run(1.0);
+    assert_eq!((world.status("lazy"), world.looked_at.len()), ("stopped", 1));
+    assert!(world.published.contains(&("lazy".into(), Published::Stop)));
+    world.connect();
+    assert_eq!(world.status("lazy"), "active");
+}
+
+#[test]
+fn on_demand_obeys_start_stop_and_restart() {
+    let mut world = on_demand();
+    let stop = world.order(Order::Stop { who: only("lazy"), waiting: true });
+    assert_eq!((&world.replies[&stop], world.looked_at.len()), (&Reply::Stopped, 0));
+    let start = world.order(Order::Start { who: only("lazy"), waiting: true });
+    let nothing = |stopped| Reply::Info { started: vec![], stopped, kept: vec![] };
+    assert_eq!((&world.replies[&start], world.looked_at.len()), (&nothing(None), 1));
+    let name = Some("lazy".into());
+    let reload = world.order(Order::Reload { name, graceful: true, sequential: false, waiting: true });
+    assert_eq!(world.replies[&reload], nothing(Some(vec![])));
+    world.connect();
+    let pids = world.pids("lazy");
+    let restart = world.order(Order::Restart { who: only("lazy"), waiting: true });
+    world.run(1.0);
+    assert_eq!(world.replies[&restart], nothing(Some(pids)));
+    assert_eq!((world.status("lazy"), world.looked_at.len()), ("stopped", 1));
+    let set = |on| Order::Set {
+        name: "lazy".into(),
+        options: vec![("on_demand".into(), Value::Bool(on))],
+        waiting: true,
+    };
+    world.order(set(false));
+    assert_eq!((world.status("lazy"), world.looked_at.len()), ("active", 0));
+    world.order(set(true));
+    world.run(1.0);
+    assert_eq!(world.status("lazy"), "active", "until its processes end");
+    world.send(Event::Terminate);
+    world.run(1.0);
+    assert!(world.exited);
+}
+
+#[test]
+fn on_demand_without_sockets_says_so() {
+    let mut config = watcher("lazy", 1);
+    config.options.on_demand = true;
+    let mut world = World::new(vec![config]);
+    world.no_sockets = true;
+    world.send(Event::Start);
+    let start = world.order(Order::Start { who: only("lazy"), waiting: true });
+    assert!(matches!(&world.replies[&start], Reply::Error { reason, .. } if reason.contains("no sockets")));
+    assert!(world.log.iter().any(|(level, text)| *level == Level::Error && text.contains("no sockets")));
+}
+
+/// The sockets are in use again at once after each look, since nobody takes what is there.
+#[test]
+fn on_demand_does_not_spin_when_its_program_ends_at_once() {
+    let mut world = on_demand();
+    world.scripts.insert("lazy".into(), Script { lives: Some(0.001), ..GOOD });
+    for _ in 0..6000 {
+        world.connect();
+        world.run(0.01);
+    }
+    assert!((5..=14).contains(&(world.spawns.len() / 2)), "{} spawns in 60 s", world.spawns.len());
+    // After some time without a connection the next one is served at once.
+    world.run(20.0);
+    let before = world.spawns.len();
+    world.connect();
+    world.run(0.2);
+    world.connect();
+    assert_eq!(world.spawns.len(), before + 4);
+}
+
 struct Dice(super::random::Random);
 impl Dice {
     fn roll(&mut self, sides: u64) -> u64 {
@@ -798,8 +919,11 @@ fn random_order(dice: &mut Dice) -> Order {
         },
         6 | 7 => Order::Change { name, by: dice.roll(7) as i64 - 3, waiting },
         8 => {
-            let key = ["numprocesses", "max_age", "graceful_timeout", "warmup_delay"][dice.roll(4) as usize];
-            Order::Set { name, options: vec![(key.into(), Value::Int(dice.roll(5) as i64))], waiting }
+            let key = ["numprocesses", "max_age", "graceful_timeout", "warmup_delay", "on_demand"]
+                [dice.roll(5) as usize];
+            let number = dice.roll(5) as i64;
+            let value = if key == "on_demand" { Value::Bool(number > 2) } else { Value::Int(number) };
+            Order::Set { name, options: vec![(key.into(), value)], waiting }
         }
         9 => Order::Add {
             name,
@@ -843,13 +967,15 @@ fn random_life(seed: u64, steps: u32) {
         config.options.autostart = dice.roll(4) > 0;
         config.options.max_retry = dice.roll(5) as i64 - 1;
         config.options.send_hup = dice.roll(6) == 0;
+        config.options.on_demand = dice.roll(4) == 0;
     }
     let mut world = World::new(configs);
     world.arbiter.warmup_delay = dice.roll(2) as f64;
     world.send(Event::Start);
     for _ in 0..steps {
         let name = ["a", "b", "c", "d"][dice.roll(4) as usize].to_string();
-        match dice.roll(6) {
+        match dice.roll(7) {
+            6 => world.connect(),
             0 => {
                 let script = random_script(&mut dice);
                 world.scripts.insert(name, script);

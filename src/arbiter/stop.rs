@@ -5,10 +5,12 @@
 //! groups are empty.
 
 use super::process::{Exit, Fate, Phase, Process, Remnant, Stopping};
+use super::reload::Reload;
 use super::time::Time;
 use super::watcher::{Ctx, Status, Watcher};
 use super::{Action, Level, Pid, Published, Whom};
 use crate::config::number;
+use crate::sorted::sort_by;
 
 const SIGKILL: i32 = 9;
 
@@ -129,6 +131,40 @@ impl Watcher {
         for remnant in self.remnants.iter_mut().filter(|r| r.fate == Fate::Left) {
             remnant.fate = Fate::Asked(kill_at);
             ctx.actions.push(Action::SignalRemnant { pgid: remnant.pgid, signum });
+        }
+    }
+
+    /// Ends what is too much: slots that wait first, then processes that are on their way out anyway, then the
+    /// oldest.
+    pub(super) fn trim(&mut self, ctx: &mut Ctx) {
+        if matches!(self.reload, Some(Reload::Spawning { .. })) {
+            return; // two generations are there on purpose
+        }
+        let mut surplus = self.occupied().saturating_sub(self.config.wanted());
+        if surplus == 0 {
+            return;
+        }
+        let waiting = surplus.min(self.retries.len());
+        self.retries.truncate(self.retries.len() - waiting);
+        surplus -= waiting;
+        let empty = surplus.min(self.unreplaced);
+        self.unreplaced -= empty;
+        surplus -= empty;
+        let mut candidates: Vec<_> = self.processes.values().filter(|p| p.holds_slot).collect();
+        let order = |p: &&Process| (p.phase == Phase::Running, p.started, p.pid);
+        sort_by(&mut candidates, |a, b| order(a) < order(b));
+        let surplus: Vec<u32> = candidates.iter().take(surplus).map(|p| p.wid).collect();
+        for wid in surplus {
+            self.dismiss(wid, ctx);
+        }
+    }
+
+    /// Ends a process whose slot is free from now on.
+    pub(super) fn dismiss(&mut self, wid: u32, ctx: &mut Ctx) {
+        let Some(process) = self.processes.get_mut(&wid) else { return };
+        self.held -= usize::from(std::mem::take(&mut process.holds_slot));
+        if process.phase == Phase::Running {
+            self.ask_to_end(wid, ctx);
         }
     }
 

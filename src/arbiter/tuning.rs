@@ -28,7 +28,9 @@ impl Arbiter {
             let text = format!("{count} processes are too many; the most is {MOST_PROCESSES}");
             return Err(Reply::error(Errno::Message, text));
         }
-        Ok(self.carry_out(&[id], wait, now, actions, &|w, _| w.config.options.numprocesses = count))
+        let reply = self.carry_out(&[id], wait, now, actions, &|w, _| w.config.options.numprocesses = count);
+        actions.push(Action::Changed(id));
+        Ok(reply)
     }
 
     pub(super) fn set(
@@ -54,6 +56,7 @@ impl Arbiter {
                 Live::Stored | Live::Numprocesses => {}
             }
         }
+        consistent(&config)?;
         let streams = |c: &WatcherConfig| (c.stdout_stream.is_some(), c.stderr_stream.is_some());
         reload |= streams(&config) != streams(&watcher.config);
         actions.push(Action::Changed(id));
@@ -84,6 +87,7 @@ impl Arbiter {
         if config.options.cmd.trim().is_empty() {
             return Err(Reply::error(Errno::Message, format!("'{name}' has no command")));
         }
+        consistent(&config)?;
         let id = self.insert(config);
         actions.push(Action::Publish { watcher: name, what: Published::Add });
         Ok(id)
@@ -127,6 +131,16 @@ pub(super) struct Adding {
     pub(super) cmd: String,
     pub(super) args: Option<String>,
     pub(super) options: Vec<(String, Value)>,
+}
+
+/// Whether the options of a watcher go together, after all of them have been set.
+fn consistent(config: &WatcherConfig) -> Result<(), Reply> {
+    let singleton = config.options.singleton && config.options.numprocesses > 1;
+    let why = singleton.then_some("Singleton watcher has a single process");
+    match why.or(config.contradiction().map(|(_, why)| why)) {
+        Some(why) => Err(Reply::error(Errno::Conflict, why)),
+        None => Ok(()),
+    }
 }
 
 fn set_option(config: &mut WatcherConfig, key: &str, value: &Value) -> Result<Live, Reply> {

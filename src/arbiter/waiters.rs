@@ -61,8 +61,10 @@ impl Watcher {
     }
 
     fn answer(&self, waiter: &Waiter) -> Option<Reply> {
-        let up = self.status == Status::Active;
-        let down = self.status == Status::Stopped && self.goal != Goal::Up && !self.queued;
+        // Waiting for its sockets is as far as a start by command brings a watcher with on_demand.
+        let waits = self.waits_for_demand();
+        let up = self.status == Status::Active || waits;
+        let down = waits || self.status == Status::Stopped && self.goal != Goal::Up && !self.queued;
         match &waiter.what {
             Await::Up { added: true } if up => Some(self.added(&waiter.before)),
             Await::Up { .. } if up => Some(self.info(&waiter.before, false)),
@@ -77,6 +79,10 @@ impl Watcher {
             }),
             Await::Reloaded if down => Some(self.not_up()),
             Await::Counted if down || up && self.is_settled() => Some(self.numprocesses()),
+            Await::Settled if self.reload_failure.is_some() => self
+                .reload_failure
+                .as_deref()
+                .map(|reason| self.failed(&format!("was not reloaded: {reason}"))),
             Await::Settled if down || up && self.is_settled() => Some(Reply::Ok),
             Await::Reloaded | Await::Counted | Await::Settled => self.still_failing(),
             Await::Ended(pids) => {

@@ -4,6 +4,7 @@
 //! after everything that touches the watcher and may be called at any time: it does nothing when nothing is to be
 //! done. At most one spawn is under way for a watcher, so that a stop can always overtake a start.
 
+use super::demand::Demand;
 use super::process::{Fate, Phase, Process, Remnant};
 use super::random::Random;
 use super::reload::Reload;
@@ -92,6 +93,7 @@ pub struct Watcher {
     /// Another reload (sequential or not) was asked for meanwhile.
     pub(super) next_reload: Option<bool>,
     pub(super) reload_failure: Option<String>,
+    pub(super) demand: Demand,
     /// Why it stopped by itself.
     pub(super) reason: Option<String>,
     pub(super) waiters: Vec<Waiter>,
@@ -148,6 +150,7 @@ impl Watcher {
             reload: None,
             next_reload: None,
             reload_failure: None,
+            demand: Demand::default(),
             reason: None,
             waiters: Vec::new(),
             next: None,
@@ -160,6 +163,15 @@ impl Watcher {
         self.status
     }
 
+    /// Why it does not run as it should: it has stopped by itself, or waits before it tries again.
+    pub fn failure(&self) -> Option<String> {
+        if self.status == Status::Stopped || self.status == Status::Stopping {
+            return self.reason.clone();
+        }
+        let worst = self.retries.iter().map(|retry| retry.chain).max_by_key(|chain| chain.bad)?;
+        Some(worst.words())
+    }
+
     /// Its processes, by wid, those on their way out included.
     pub fn processes(&self) -> impl Iterator<Item = &Process> {
         self.processes.values()
@@ -168,6 +180,18 @@ impl Watcher {
     /// The pids of its processes, by wid.
     pub fn pids(&self) -> Vec<Pid> {
         self.processes.values().map(|p| p.pid).collect()
+    }
+
+    /// The process whose place the spawn under way takes while it still runs, by wid.
+    pub fn replaces(&self) -> Option<u32> {
+        self.spawning?.replaces
+    }
+
+    /// How many processes it is to have at the moment. None when it has stopped for good; places that stay empty
+    /// do not count.
+    pub fn places(&self) -> usize {
+        let rests = self.status == Status::Stopped && self.goal != Goal::Up && !self.queued;
+        if rests { 0 } else { self.config.wanted().saturating_sub(self.unreplaced) }
     }
 
     /// The wid of a process that runs and was not asked to end.
@@ -187,7 +211,7 @@ impl Watcher {
         loop {
             let before = self.status;
             match self.status {
-                Status::Stopped => self.reconcile_stopped(),
+                Status::Stopped => self.reconcile_stopped(ctx),
                 Status::Starting => self.reconcile_starting(ctx),
                 Status::Active => self.reconcile_active(ctx),
                 Status::Stopping => self.reconcile_stopping(ctx),
@@ -200,8 +224,10 @@ impl Watcher {
         self.stale = true;
     }
 
-    fn reconcile_stopped(&mut self) {
-        if self.goal == Goal::Up {
+    fn reconcile_stopped(&mut self, ctx: &mut Ctx) {
+        if self.goal != Goal::Up {
+            self.look_away(ctx);
+        } else if self.may_start(ctx) {
             self.status = Status::Starting;
             self.generation += 1;
             self.reason = None;
@@ -238,13 +264,13 @@ impl Watcher {
         self.step_reload(ctx);
         self.trim(ctx);
         self.fill(ctx);
-        // respawn = False, and the last of its processes is gone
+        // nothing is to be replaced, and the last of its processes is gone
         if self.unreplaced > 0
             && self.processes.is_empty()
             && self.spawning.is_none()
             && self.retries.is_empty()
         {
-            self.goal = Goal::Down;
+            self.goal = if self.config.options.on_demand { Goal::Up } else { Goal::Down };
             self.begin_stop(ctx);
         }
     }
@@ -288,7 +314,7 @@ impl Watcher {
     }
 
     /// How many slots have a process, wait for one, or stay empty.
-    fn occupied(&self) -> usize {
+    pub(super) fn occupied(&self) -> usize {
         self.held + self.retries.len() + self.unreplaced
     }
 
@@ -323,7 +349,7 @@ impl Watcher {
             let retry = self.retries.swap_remove(n);
             self.spawn(retry.chain, None, ctx);
         } else if self.missing() > 0 {
-            self.spawn(Chain::default(), None, ctx);
+            self.spawn(self.first_chain(), None, ctx);
         }
     }
 
@@ -396,7 +422,8 @@ impl Watcher {
             self.goal = Goal::Down;
             self.begin_stop(ctx);
         } else {
-            self.retries.push(Retry { at: ctx.now.plus(chain.delay()), chain });
+            let delay = chain.delay().max(self.config.options.retry_in);
+            self.retries.push(Retry { at: ctx.now.plus(delay), chain });
         }
     }
 
@@ -416,7 +443,10 @@ impl Watcher {
         if self.goal != Goal::Up || self.status == Status::Stopping || being_replaced {
             return;
         }
-        if !self.config.options.respawn {
+        if self.config.options.on_demand {
+            self.note_for_demand(process, ctx);
+            self.unreplaced += 1;
+        } else if !self.config.options.respawn {
             self.unreplaced += 1;
         } else if let Some(chain) = process.chain.after_exit(ctx.now.since(process.started)) {
             if matches!(self.reload, Some(Reload::OneByOne { .. })) {
@@ -424,40 +454,6 @@ impl Watcher {
                 self.reload_cannot_go_on("a new process ended at once", ctx);
             }
             self.retries.push(Retry { at: ctx.now.plus(chain.delay()), chain });
-        }
-    }
-
-    /// Ends what is too much: slots that wait first, then processes that are on their way out anyway, then the
-    /// oldest.
-    fn trim(&mut self, ctx: &mut Ctx) {
-        if matches!(self.reload, Some(Reload::Spawning { .. })) {
-            return; // two generations are there on purpose
-        }
-        let mut surplus = self.occupied().saturating_sub(self.config.wanted());
-        if surplus == 0 {
-            return;
-        }
-        let waiting = surplus.min(self.retries.len());
-        self.retries.truncate(self.retries.len() - waiting);
-        surplus -= waiting;
-        let empty = surplus.min(self.unreplaced);
-        self.unreplaced -= empty;
-        surplus -= empty;
-        let mut candidates: Vec<_> = self.processes.values().filter(|p| p.holds_slot).collect();
-        let order = |p: &&Process| (p.phase == Phase::Running, p.started, p.pid);
-        sort_by(&mut candidates, |a, b| order(a) < order(b));
-        let surplus: Vec<u32> = candidates.iter().take(surplus).map(|p| p.wid).collect();
-        for wid in surplus {
-            self.dismiss(wid, ctx);
-        }
-    }
-
-    /// Ends a process whose slot is free from now on.
-    pub(super) fn dismiss(&mut self, wid: u32, ctx: &mut Ctx) {
-        let Some(process) = self.processes.get_mut(&wid) else { return };
-        self.held -= usize::from(std::mem::take(&mut process.holds_slot));
-        if process.phase == Phase::Running {
-            self.ask_to_end(wid, ctx);
         }
     }
 
@@ -479,7 +475,7 @@ impl Watcher {
             Fate::Left => None,
             Fate::Asked(at) | Fate::Killed(at) => Some(at),
         });
-        of_processes.chain(of_remnants).chain(self.spawn_deadline()).min()
+        of_processes.chain(of_remnants).chain(self.spawn_deadline()).chain(self.demand_deadline()).min()
     }
 
     /// When the next spawn, the next step of a sequential reload, or the end of the start is due.

@@ -3,10 +3,10 @@
 mod json;
 mod system;
 
-use crate::config::{self, Finding, Names, Severity, load, text};
+use crate::config::{self, Finding, Severity, load};
 use crate::daemon::files::Disk;
+use crate::daemon::start::{current_dir, environ};
 use getopts::Options;
-use std::os::unix::ffi::OsStrExt;
 
 /// A wrong option or argument.
 const USAGE: u8 = 2;
@@ -52,14 +52,11 @@ pub fn main(args: Vec<String>) -> u8 {
 
 /// Checks one file and prints the findings. False when there are errors.
 fn check(path: &str, as_json: bool) -> bool {
-    let bytes = |name: std::ffi::OsString| text::from_bytes(name.as_bytes());
-    let mut environ = Names::new();
-    environ.extend(std::env::vars_os().map(|(name, value)| (bytes(name), bytes(value))));
-    let cwd = std::env::current_dir().map(|dir| bytes(dir.into_os_string())).unwrap_or_default();
+    let (environ, cwd) = (environ(), current_dir());
     let (config, mut findings) = load::read(path, &Disk, &environ, &cwd);
     if let Some(config) = &config {
         findings.extend(config::check::check(config));
-        findings.extend(system::check(config, &Disk, &cwd));
+        findings.extend(system::check(config, &Disk, &environ, &cwd));
     }
     // What reading found is in the order of the files; the rest joins it there.
     let files: Vec<_> = findings.iter().map(|finding| finding.origin.file.clone()).collect();
@@ -68,7 +65,7 @@ fn check(path: &str, as_json: bool) -> bool {
     match config.filter(|_| as_json) {
         Some(config) => {
             super::print(&mut std::io::stderr(), &report);
-            super::print(&mut std::io::stdout(), &format!("{:#}\n", json::config(&config)));
+            super::print(&mut std::io::stdout(), &format!("{:#}\n", json::config(&config, &environ)));
         }
         None if as_json => super::print(&mut std::io::stderr(), &report),
         None => super::print(&mut std::io::stdout(), &report),

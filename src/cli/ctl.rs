@@ -7,13 +7,14 @@ mod args;
 mod client;
 mod help;
 mod ssh;
+mod tail;
 
 use crate::config::text;
-use crate::control::{Map, protocol, python};
+use crate::control::{Map, output, protocol, python};
 use args::{Invocation, Parsed};
 use client::{Connection, Trouble};
 use serde_json::Value as Json;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 /// No answer, or arguments that cannot be right.
@@ -75,14 +76,26 @@ fn converse(invocation: &Invocation, properties: &Map) -> Result<u8, Trouble> {
     } else if refused {
         let reason = reply.get("reason").map(python::str).unwrap_or_default();
         return Ok(complain(&format!("error: {reason}"), REFUSED));
-    } else if invocation.command.name != "listen" {
-        put(&text::to_bytes(&(invocation.command.render)(properties, &reply)))?;
     }
-    match refused {
-        true => Ok(REFUSED),
-        false if invocation.command.name == "listen" => follow(&mut connection, options.json),
-        false => Ok(0),
+    match (refused, invocation.command.name) {
+        (true, _) => Ok(REFUSED),
+        (false, "listen") => follow(&mut connection, options.json),
+        (false, "tail") if options.json && invocation.args.has("follow") => follow(&mut connection, true),
+        (false, "tail") if invocation.args.has("follow") => tail::follow(&mut connection, &reply),
+        (false, _) if options.json => Ok(0),
+        (false, _) => show(invocation, properties, &reply).map(|()| 0),
     }
+}
+
+/// Prints a reply as text.
+fn show(invocation: &Invocation, properties: &Map, reply: &Map) -> Result<(), Trouble> {
+    let mut text = (invocation.command.render)(properties, reply);
+    // A script reads the one word that Circus answers; a person wants to know more.
+    if invocation.command.name == "status" && std::io::stdout().is_terminal() {
+        text.push_str(&output::render_failure(reply));
+    }
+    let nothing = text.is_empty() && invocation.command.name == "tail";
+    if nothing { Ok(()) } else { put(&text::to_bytes(&text)) }
 }
 
 /// Prints events until the daemon ends or nobody reads them.

@@ -4,7 +4,11 @@
 
 use super::expand;
 use super::ini::shorten;
-use super::model::{Config, Finding, Origins, PluginConfig, Severity, SocketConfig, WatcherConfig};
+use super::model::{
+    Config, Finding, LARGEST_RING, Origins, PluginConfig, PluginKind, Severity, SocketConfig, WatcherConfig,
+};
+use super::options::STREAM;
+use super::stream::{StreamConfig, StreamKind};
 use super::words;
 use crate::sorted::Sorted;
 
@@ -69,6 +73,9 @@ const VARIABLE_FAMILIES: &[&str] = &["env", "sockets", "rlimits", "stdout_stream
 pub fn check(config: &Config) -> Vec<Finding> {
     let mut checker = Checker { findings: Vec::new() };
     checker.endpoint(config);
+    let cap = config.circus.log_max_bytes;
+    checker.out_of_range((&config.origins, "log_max_bytes"), cap, i64::MAX);
+    checker.ports(config);
     for watcher in &config.watchers {
         checker.command(watcher);
         checker.sockets_of(watcher, &config.sockets);
@@ -81,8 +88,8 @@ pub fn check(config: &Config) -> Vec<Finding> {
     checker.findings
 }
 
-/// Whether the HOST of a `tcp://HOST:PORT` endpoint is this machine only.
-fn is_local(host: &str) -> bool {
+/// Whether the HOST of a `tcp://HOST:PORT` endpoint is this machine, and no other can reach it.
+pub fn is_local(host: &str) -> bool {
     host == "localhost" || host.starts_with("127.") || matches!(host, "[::1]" | "::1")
 }
 
@@ -126,6 +133,28 @@ impl Checker {
             )
         };
         self.warn((&config.origins, "endpoint"), message);
+    }
+
+    /// What `allow_tcp` opens, besides the control port.
+    fn ports(&mut self, config: &Config) {
+        let (circus, origins) = (&config.circus, &config.origins);
+        let tcp = |endpoint: &Option<Box<str>>| {
+            endpoint.as_deref().and_then(|text| text.strip_prefix("tcp://")).map(str::to_string)
+        };
+        let events = tcp(&circus.pubsub_endpoint);
+        if circus.allow_tcp && events.is_none() && tcp(&circus.endpoint).is_none() {
+            let message = "allow_tcp has no effect: neither endpoint nor pubsub_endpoint is tcp://HOST:PORT";
+            self.warn((origins, "allow_tcp"), message.into());
+        }
+        let Some(address) = events.filter(|_| circus.allow_tcp) else { return };
+        let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
+        if !is_local(host) {
+            let shown = shorten(&address);
+            let message = format!(
+                "the port tcp://{shown} is open to the network: whoever reaches it is told of every event"
+            );
+            self.warn((origins, "pubsub_endpoint"), message);
+        }
     }
 
     fn command(&mut self, watcher: &WatcherConfig) {
@@ -184,6 +213,10 @@ impl Checker {
             let key = if expand::sockets(&options.cmd).is_empty() { "args" } else { "cmd" };
             self.warn((origins, key), message.into());
         }
+        if options.on_demand && known.is_empty() {
+            let message = "on_demand waits for a socket, and the configuration has no [socket:NAME]";
+            self.error((origins, "on_demand"), message.into());
+        }
         if options.use_sockets && known.is_empty() && by_command.is_empty() {
             let message = "use_sockets has no effect: the configuration has no [socket:NAME]";
             self.warn((origins, "use_sockets"), message.into());
@@ -206,7 +239,7 @@ impl Checker {
             let message = format!("a singleton runs one process, not {}", options.numprocesses);
             self.warn((origins, "numprocesses"), message);
         }
-        if options.numprocesses <= 0 && !options.on_demand {
+        if options.numprocesses <= 0 {
             let message = format!("numprocesses is {}, so nothing is started", options.numprocesses);
             self.warn((origins, "numprocesses"), message);
         }
@@ -222,6 +255,7 @@ impl Checker {
                 self.warn((origins, key), format!("{key} is negative and counts as 0"));
             }
         }
+        self.out_of_range((origins, "ring_bytes"), options.ring_bytes, LARGEST_RING);
         if options.max_retry < -1 {
             self.warn(
                 (origins, "max_retry"),
@@ -230,20 +264,21 @@ impl Checker {
         }
     }
 
+    /// Numbers that count as another one.
+    fn out_of_range(&mut self, place: (&Origins, &str), value: i64, most: i64) {
+        if !(0..=most).contains(&value) {
+            let message = format!("{} = {value} counts as {}", place.1, value.clamp(0, most));
+            self.warn(place, message);
+        }
+    }
+
     fn streams_and_limits(&mut self, watcher: &WatcherConfig) {
         let origins = &watcher.origins;
         for (which, stream) in
             [("stdout_stream", &watcher.stdout_stream), ("stderr_stream", &watcher.stderr_stream)]
         {
-            let Some(stream) = stream else { continue };
-            let (class, filename) = (stream.class(), stream.options.filename.as_deref());
-            let key = origins.keys.keys().find(|key| key.starts_with(which)).map_or("", String::as_str);
-            if class.is_none() && filename.is_none() {
-                self.error((origins, key), format!("{which} needs a class or a filename"));
-            } else if class == Some("FileStream") && filename.is_none() {
-                let message =
-                    format!("{which} needs a filename: Circus makes one up, below the temporary directory");
-                self.warn((origins, key), message);
+            if let Some(stream) = stream {
+                self.stream(origins, which, stream);
             }
         }
         for name in watcher.rlimits.keys().filter(|name| !LIMITS.contains(&name.as_str())) {
@@ -252,6 +287,34 @@ impl Checker {
             let message =
                 format!("there is no resource limit `{}`; there are {}", shorten(name), LIMITS.join(" "));
             self.error((origins, key), message);
+        }
+    }
+
+    /// One of the two streams of a watcher.
+    fn stream(&mut self, origins: &Origins, which: &str, stream: &StreamConfig) {
+        let (kind, options) = (stream.kind(), &stream.options);
+        let key = origins.keys.keys().find(|key| key.starts_with(which)).map_or("", String::as_str);
+        let named = options.filename.is_some();
+        if stream.class().is_none() && !named {
+            self.error((origins, key), format!("{which} needs a class or a filename"));
+        } else if kind.heeds("filename") && kind != StreamKind::Json && !named {
+            let message =
+                format!("{which} needs a filename: Circus makes one up, below the temporary directory");
+            self.warn((origins, key), message);
+        }
+        if kind == StreamKind::TimedFile && options.rotate_when.is_none() {
+            self.error((origins, key), format!("{which} needs rotate_when: S M H D MIDNIGHT or W0 to W6"));
+        }
+        let compresses = options.compress.as_deref() == Some("gzip") && kind.heeds("max_bytes");
+        if compresses && options.backup_count <= 0 {
+            let key = format!("{which}.compress");
+            self.warn((origins, &key), format!("`{}` has no effect without backup_count", shorten(&key)));
+        }
+        let known = stream.class().map_or(named, |class| StreamKind::of(class).is_some());
+        let idle = |key: &str| known && !kind.heeds(key) && stream.get(key).is_some();
+        for row in STREAM.iter().filter(|row| idle(row.key)) {
+            let key = format!("{which}.{}", row.key);
+            self.warn((origins, &key), format!("`{}` has no effect with this class", shorten(&key)));
         }
     }
 
@@ -267,6 +330,10 @@ impl Checker {
                 self.error((origins, "family"), "a Unix socket needs a path".into());
             }
             Some(_) | None => {}
+        }
+        if options.so_reuseport && options.family == "AF_UNIX" {
+            let message = "so_reuseport has no effect: only addresses with a port can be shared";
+            self.warn((origins, "so_reuseport"), message.into());
         }
         if !(0..=65535).contains(&options.port) {
             self.error((origins, "port"), format!("{} is no port; the last one is 65535", options.port));
@@ -293,9 +360,23 @@ impl Checker {
     }
 
     fn plugin(&mut self, plugin: &PluginConfig) {
-        if plugin.options.class.is_none() && plugin.options.cmd.is_none() {
-            let message = format!("[{}] needs `use` or `cmd`", shorten(&plugin.name));
-            self.error((&plugin.origins, "use"), message);
+        let origins = &plugin.origins;
+        let Some(kind) = plugin.kind() else {
+            return self.error((origins, "use"), plugin.reason_without_kind());
+        };
+        if plugin.options.class.is_some() && plugin.options.cmd.is_some() {
+            self.warn((origins, "use"), "`use` has no effect beside `cmd`".into());
+        }
+        if let Some(Err(why)) = plugin.options.cmd.as_deref().map(words::split) {
+            self.error((origins, "cmd"), format!("`cmd` cannot be split into words: {why}"));
+        }
+        for (key, why) in plugin.process_options().filter_map(|(key, value)| Some((key, value.err()?))) {
+            self.error((origins, key), why);
+        }
+        let cut = |(_, value): &(&String, &String)| kind == PluginKind::Python && value.contains(":::");
+        for (key, _) in plugin.free.iter().filter(cut) {
+            let message = format!("circus-plugin ends the value of `{}` at its `:::`", shorten(key));
+            self.warn((origins, key), message);
         }
     }
 }
@@ -337,7 +418,12 @@ mod tests {
         );
         one("[watcher:a]\ncmd = x\nrlimit_nofiles = 1", "3 error there is no resource limit `nofiles`");
         one("[watcher:a]\ncmd = x\nstdout_stream.max_bytes = 1", "3 error stdout_stream needs a class");
+        one(
+            "[watcher:a]\ncmd = x\nstdout_stream.class = TimedRotatingFileStream\nstdout_stream.filename = x",
+            "3 error stdout_stream needs rotate_when",
+        );
         one("[watcher:a]\ncmd = x\nstdin_socket = y", "3 error there is no socket `y`");
+        one("[watcher:a]\ncmd = x\non_demand = 1", "3 error on_demand waits for a socket");
         let text = "[socket:b]\nport = 1\n[watcher:a]\nuse_sockets = 1\ncmd = x $(circus.sockets.B)\nargs = ((circus.sockets.C))";
         one(text, "6 error there is no socket `c`");
         one(
@@ -356,6 +442,11 @@ mod tests {
         one("[watcher:a]\ncmd = x\nnumprocesses = 0", "3 warning numprocesses is 0");
         one("[watcher:a]\ncmd = x\ngraceful_timeout = -1", "3 warning graceful_timeout is negative");
         one("[watcher:a]\ncmd = x\nmax_age_variance = -1", "3 warning max_age_variance is negative");
+        one("[watcher:a]\ncmd = x\nring_bytes = -2", "3 warning ring_bytes = -2 counts as 0");
+        one("[watcher:a]\ncmd = x\nring_bytes = 9999999", "3 warning ring_bytes = 9999999 counts as 1048576");
+        one("[circus]\nlog_max_bytes = -1", "2 warning log_max_bytes = -1 counts as 0");
+        let text = "[watcher:a]\ncmd = x\nstdout_stream.filename = y\nstdout_stream.compress = gzip";
+        one(text, "4 warning `stdout_stream.compress` has no effect without backup_count");
         one("[watcher:a]\ncmd = x\nmax_retry = -2", "3 warning max_retry is below -1");
         one("[watcher:a]\ncmd = x\nshell_args = y", "3 warning shell_args has no effect");
         one("[watcher:a]\ncmd = x\nuse_sockets = 1", "3 warning use_sockets has no effect");
@@ -366,11 +457,16 @@ mod tests {
             "[watcher:a]\ncmd = x\nstderr_stream.class = FileStream",
             "3 warning stderr_stream needs a filename",
         );
+        one(
+            "[watcher:a]\ncmd = x\nstderr_stream.class = StdoutStream\nstderr_stream.max_bytes = 1",
+            "4 warning `stderr_stream.max_bytes` has no effect",
+        );
     }
 
     #[test]
     fn sockets_plugins_and_the_endpoint_are_looked_at() {
         one("[socket:a]\nport = 65536", "2 error 65536 is no port");
+        one("[socket:a]\npath = /s\nso_reuseport = 1", "3 warning so_reuseport has no effect");
         one("[socket:a]\nfamily = AF_UNIX", "2 error a Unix socket needs a path");
         one(&format!("[socket:a]\npath = /{}", "x".repeat(107)), "2 error the path is longer");
         one("[socket:a]\nport = 1\n[socket:b]\nport = 1", "4 error the socket `a` has the same address");
@@ -382,5 +478,23 @@ mod tests {
         );
         let text = "[circus]\nendpoint = tcp://0.0.0.0:5555";
         one(text, "2 warning the control port tcp://0.0.0.0:5555, which anybody on the network");
+    }
+
+    #[test]
+    fn plugins_say_what_they_are() {
+        one("[plugin:a]\nx = 1", "1 error [plugin:a] needs `use` or `cmd`");
+        one("[plugin:a]\ncmd = x 'y", "2 error `cmd` cannot be split into words");
+        one("[plugin:a]\ncmd = x\nuse = a.B", "3 warning `use` has no effect beside `cmd`");
+        one("[plugin:a]\ncmd = x\nrespawn = perhaps", "3 error `respawn = perhaps` ");
+        one("[plugin:a]\nuse = a.B\nx = 1:::2", "3 warning circus-plugin ends the value of `x`");
+    }
+
+    #[test]
+    fn open_ports_are_reported() {
+        let tcp = |more: &str| format!("[circus]\nallow_tcp = 1\n{more}");
+        one(&tcp(""), "2 warning allow_tcp has no effect");
+        one(&tcp("pubsub_endpoint = tcp://*:5556"), "3 warning the port tcp://*:5556 is open to the network");
+        assert_eq!(found(&tcp("pubsub_endpoint = tcp://127.0.0.1:5556")), [""; 0]);
+        assert_eq!(found("[circus]\npubsub_endpoint = tcp://*:5556"), [""; 0]);
     }
 }

@@ -4,6 +4,7 @@
 //! values of them by the tables in [`options`]; [`check`] compares the values with each other.
 
 pub mod check;
+pub mod env_file;
 pub mod expand;
 pub mod include;
 pub mod ini;
@@ -14,8 +15,10 @@ pub mod model;
 pub mod number;
 pub mod options;
 pub mod pattern;
+pub mod plugin;
 pub mod sections;
 pub mod signals;
+pub mod stream;
 pub mod suggest;
 pub mod text;
 pub mod value;
@@ -23,8 +26,9 @@ pub mod words;
 
 pub use load::{Files, Loaded, load};
 pub use model::{
-    Config, Finding, Names, Origin, Origins, PluginConfig, Refused, Severity, SocketConfig, StreamConfig,
-    StreamKind, WatcherConfig,
+    Config, Finding, Names, Origin, Origins, PluginConfig, PluginKind, Refused, Severity, SocketConfig,
+    WatcherConfig,
 };
 pub use options::{CircusOptions, PluginOptions, SocketOptions, StreamOptions, WatcherOptions};
+pub use stream::{StreamConfig, StreamKind};
 pub use value::{Kind, Value};

@@ -3,15 +3,17 @@
 //!
 //! Names are not resolved here: a user is a name, a path is text. That happens just before use.
 
-use super::options::{
-    self, CircusOptions, Live, PluginOptions, Row, SocketOptions, StreamOptions, WatcherOptions,
-};
+use super::options::{self, CircusOptions, Live, PluginOptions, Row, SocketOptions, WatcherOptions};
+use super::stream::StreamConfig;
 use super::value::{Kind, Value};
 use crate::sorted::Sorted;
 use std::rc::Rc;
 
 /// The most processes of one watcher.
 pub const MOST_PROCESSES: i64 = 100_000;
+
+/// The most that `ring_bytes` can ask for.
+pub const LARGEST_RING: i64 = 1024 * 1024;
 
 /// The longest name of a watcher, socket or plugin, in characters.
 pub const LONGEST_NAME: usize = 255;
@@ -88,32 +90,14 @@ pub struct WatcherConfig {
     pub stderr_stream: Option<Box<StreamConfig>>,
     /// Programs to ask or tell, by the name of the hook, with the flag that ignores failures.
     pub hooks: Sorted<String, (String, bool)>,
-    /// The environment of its processes, `$VAR` expanded.
+    /// What the configuration puts into the environment of its processes, `$VAR` expanded.
     pub env: Rc<Names>,
     /// All other keys, with variables replaced; and the text of values that could not be used.
     pub free: Names,
     /// Why it cannot run, when one of its values cannot be used.
     pub broken: Option<String>,
-}
-
-/// Where one of the outputs of a watcher goes.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct StreamConfig {
-    /// The options of the table.
-    pub options: StreamOptions,
-    /// All other keys.
-    pub free: Names,
-}
-
-/// What happens to the bytes of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StreamKind {
-    /// They are appended to a file.
-    File,
-    /// They go to circus's own standard output.
-    Stdout,
-    /// They go there too, in colour, each line with the time and the pid before it.
-    FancyStdout,
+    /// It is the watcher of a plugin of this kind.
+    pub plugin: Option<PluginKind>,
 }
 
 /// One socket.
@@ -142,6 +126,19 @@ pub struct PluginConfig {
     pub options: PluginOptions,
     /// The plugin's own options.
     pub free: Names,
+    /// Why it cannot run, when one of its values cannot be used.
+    pub broken: Option<String>,
+}
+
+/// What a plugin is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PluginKind {
+    /// One of those that circus has itself, by the name of its class in Circus.
+    Builtin(&'static str),
+    /// A program that reads events and writes requests.
+    Program,
+    /// A Python class, which the `circus-plugin` of Circus runs.
+    Python,
 }
 
 /// Something that is to be said about a configuration.
@@ -238,8 +235,8 @@ impl WatcherConfig {
             ("stdout_stream." | "stderr_stream.", _) if options::find(options::STREAM, rest).is_none() => {
                 return Err(Refused::Unknown);
             }
-            ("stdout_stream.", _) => set_stream_key(self.stdout_stream.get_or_insert_default(), rest, value)?,
-            ("stderr_stream.", _) => set_stream_key(self.stderr_stream.get_or_insert_default(), rest, value)?,
+            ("stdout_stream.", _) => self.stdout_stream.get_or_insert_default().set(rest, value)?,
+            ("stderr_stream.", _) => self.stderr_stream.get_or_insert_default().set(rest, value)?,
             ("hooks.", Value::Str(hook)) => self.set_hook(rest, hook)?,
             (_, Value::Str(text)) => {
                 self.free.insert(key.into(), text.clone());
@@ -265,7 +262,7 @@ impl WatcherConfig {
     /// The value of an option of the table, of a family, or of a free key; `None` when there is no such key.
     pub fn get(&self, key: &str) -> Option<Value> {
         if let Some(row) = options::find(options::WATCHER, key) {
-            return Some((row.get)(&self.options));
+            return Some(self.shown(row));
         }
         match key {
             "env" => Some(Value::Map(Names::clone(&self.env).into_iter().collect())),
@@ -274,6 +271,14 @@ impl WatcherConfig {
                 .and_then(|(family, rest)| self.get_member(family.prefix, rest))
                 // Free keys, and members of a family whose text could not be used.
                 .or_else(|| self.free.get(key).cloned().map(Value::Str)),
+        }
+    }
+
+    /// The value of a row of the table. Circus reads `warmup_delay` as a whole number, and shows it so.
+    pub fn shown(&self, row: &Row<WatcherOptions>) -> Value {
+        match (row.key, (row.get)(&self.options)) {
+            ("warmup_delay", Value::Float(seconds)) if seconds.fract() == 0.0 => Value::Int(seconds as i64),
+            (_, value) => value,
         }
     }
 
@@ -288,45 +293,30 @@ impl WatcherConfig {
         }
     }
 
+    /// The environment of its processes, when `environ` is that of circus: the configuration's, over that of circus if
+    /// it is copied.
+    pub fn environment(&self, environ: &Names) -> Names {
+        let mut env = if self.options.copy_env { environ.clone() } else { Names::new() };
+        for (name, value) in self.env.iter() {
+            env.insert(name.clone(), value.clone());
+        }
+        env
+    }
+
+    /// An option that cannot be without another, and why.
+    pub fn contradiction(&self) -> Option<(&'static str, &'static str)> {
+        let options = &self.options;
+        match (options.copy_env, options.copy_path, &options.virtualenv) {
+            (false, true, _) => Some(("copy_path", "copy_path needs `copy_env = True`")),
+            (false, false, Some(_)) => Some(("virtualenv", "virtualenv needs `copy_env = True`")),
+            (true, _, _) | (false, false, None) => None,
+        }
+    }
+
     /// The most processes that it may run; a singleton has one at most.
     pub fn wanted(&self) -> usize {
         let wanted = usize::try_from(self.options.numprocesses).unwrap_or(0);
         if self.options.singleton { wanted.min(1) } else { wanted }
-    }
-}
-
-impl StreamConfig {
-    /// What `class` asks for. Of the classes that are not built, those that have a file append to it; the others, and
-    /// Python's, count as [`StreamKind::Stdout`]. So no output is lost.
-    pub fn kind(&self) -> StreamKind {
-        match (self.class(), &self.options.filename) {
-            (Some("FileStream"), _) | (None, Some(_)) => StreamKind::File,
-            (Some("WatchedFileStream" | "TimedRotatingFileStream"), Some(_)) => StreamKind::File,
-            (Some("FancyStdoutStream"), _) => StreamKind::FancyStdout,
-            _ => StreamKind::Stdout,
-        }
-    }
-
-    /// The class, without the name of the module that Circus has it in.
-    pub fn class(&self) -> Option<&str> {
-        let class = self.options.class.as_deref()?;
-        Some(class.strip_prefix("circus.stream.").unwrap_or(class))
-    }
-
-    /// The value of one option of the stream, when it differs from its default.
-    pub fn get(&self, key: &str) -> Option<Value> {
-        match options::find(options::STREAM, key) {
-            Some(row) => {
-                Some((row.get)(&self.options)).filter(|v| *v != (row.get)(&StreamOptions::default()))
-            }
-            None => self.free.get(key).cloned().map(Value::Str),
-        }
-    }
-
-    /// All options that are set, in the order of the table, then the free ones.
-    pub fn entries(&self) -> Vec<(&str, Value)> {
-        let rows = options::STREAM.iter().filter_map(|row| Some((row.key, self.get(row.key)?)));
-        rows.chain(self.free.iter().map(|(k, v)| (k.as_str(), Value::Str(v.clone())))).collect()
     }
 }
 
@@ -343,26 +333,10 @@ fn set_stream(stream: &mut Option<Box<StreamConfig>>, value: &Value) -> Result<L
     let Value::Map(entries) = value else { return Err(Refused::Type("a valid object")) };
     let mut fresh = StreamConfig::default();
     for (key, text) in entries {
-        set_stream_key(&mut fresh, key, &Value::Str(text.clone()))?;
+        fresh.set(key, &Value::Str(text.clone()))?;
     }
     *stream = Some(Box::new(fresh));
     Ok(Live::Stored)
-}
-
-/// Stores one option of a stream; text is read as the file reader reads it.
-fn set_stream_key(stream: &mut StreamConfig, key: &str, value: &Value) -> Result<(), Refused> {
-    match (options::find(options::STREAM, key), value) {
-        (Some(row), Value::Str(text)) => {
-            let value = row.kind.parse(text).map_err(|why| Refused::Bad(format!("{key} = {text} {why}")))?;
-            set_row(row, &mut stream.options, &value)
-        }
-        (Some(row), _) => set_row(row, &mut stream.options, value),
-        (None, Value::Str(text)) => {
-            stream.free.insert(key.into(), text.clone());
-            Ok(())
-        }
-        (None, _) => Err(Refused::Type("a string")),
-    }
 }
 
 /// A resource limit: a number, or nothing, `infinity`, `unlimited` or -1 for none.

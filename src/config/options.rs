@@ -108,8 +108,8 @@ section! {
     "endpoint" => endpoint: Maybe = None, Kind::Text, Global, Fixed, Works, "the control socket: a path, ipc://PATH, unix://PATH, @NAME, or none";
     "endpoint_owner" => endpoint_owner: Maybe = None, Kind::Id, Global, Fixed, Works, "the user that gets the file of the control socket";
     "endpoint_mode" => endpoint_mode: i64 = 0o600, Kind::Octal, Global, Fixed, Works, "the mode of the file of the control socket, octal";
-    "allow_tcp" => allow_tcp: bool = false, Kind::Bool, Global, Fixed, Pending, "also open the port that a tcp:// endpoint names";
-    "pubsub_endpoint" => pubsub_endpoint: Maybe = None, Kind::Text, Global, Fixed, Quiet, "where Circus publishes events; events are on the control socket";
+    "allow_tcp" => allow_tcp: bool = false, Kind::Bool, Global, Fixed, Works, "also open the ports that endpoint and pubsub_endpoint name by tcp://HOST:PORT";
+    "pubsub_endpoint" => pubsub_endpoint: Maybe = None, Kind::Text, Global, Fixed, Works, "one more socket, for subscribers alone; events are on the control socket too";
     "stats_endpoint" => stats_endpoint: Maybe = None, Kind::Text, Global, Fixed, Quiet, "where Circus publishes statistics; stats and dstats answer on the control socket";
     "multicast_endpoint" => multicast_endpoint: Maybe = None, Kind::Text, Global, Fixed, Quiet, "where Circus is discovered; nothing is opened";
     "statsd" => statsd: bool = false, Kind::Bool, Global, Fixed, Quiet, "Circus's statistics daemon; statistics need none here";
@@ -121,9 +121,9 @@ section! {
     "pidfile" => pidfile: Maybe = None, Kind::Text, Global, Fixed, Works, "a file that holds the pid of circus while it runs";
     "include" => include: Maybe = None, Kind::Text, Global, Fixed, Works, "more files to read, by path or pattern";
     "include_dir" => include_dir: Maybe = None, Kind::Text, Global, Fixed, Works, "directories whose *.ini files are read too";
-    "debug" => debug: bool = false, Kind::Bool, Global, Fixed, Pending, "output of plugins goes to that of circus, at log level debug";
+    "debug" => debug: bool = false, Kind::Bool, Global, Fixed, Works, "the output of plugins goes to that of circus, those in Python at log level debug";
     "fqdn_prefix" => fqdn_prefix: Maybe = None, Kind::Text, Global, Fixed, Quiet, "a prefix of the name of the host; Circus shows it nowhere";
-    "log_max_bytes" => log_max_bytes: i64 = 0, Kind::Int, Global, Fixed, Pending, "how many bytes all log files may take together";
+    "log_max_bytes" => log_max_bytes: i64 = 0, Kind::Int, Global, Fixed, Works, "how many bytes all log files may take together; 0: any";
     "tombstone" => tombstone: Maybe = None, Kind::Text, Global, Fixed, Pending, "a file that says why circus ended";
     "httpd" => httpd: bool = false, Kind::Bool, Global, Fixed, Useless("there is no web console; circus ctl and the control socket do what it did"), "Circus's web console";
     "httpd_host" => httpd_host: String = "localhost".into(), Kind::Text, Global, Fixed, Quiet, "the address of Circus's web console";
@@ -149,11 +149,11 @@ section! {
     "working_dir" => working_dir: Maybe = None, Kind::Text, Watcher, Reload, Works, "the directory the processes run in; that of circus unless set";
     "uid" => uid: Maybe = None, Kind::Id, Watcher, Reload, Works, "the user to run as, by name or number";
     "gid" => gid: Maybe = None, Kind::Id, Watcher, Reload, Works, "the group to run as, by name or number; the user's own unless set";
-    "copy_env" => copy_env: bool = false, Kind::Bool, Global, Fixed, Works, "give the processes the environment of circus";
-    "copy_path" => copy_path: bool = false, Kind::Bool, Global, Fixed, Pending, "give the processes PYTHONPATH";
-    "virtualenv" => virtualenv: Maybe = None, Kind::Text, Watcher, Fixed, Pending, "a Python virtual environment to run in";
-    "virtualenv_py_ver" => virtualenv_py_ver: Maybe = None, Kind::Text, Watcher, Fixed, Pending, "the version of Python of virtualenv";
-    "env_file" => env_file: Maybe = None, Kind::Text, Watcher, Fixed, Pending, "a file of NAME=value lines for the environment";
+    "copy_env" => copy_env: bool = false, Kind::Bool, Global, Reload, Works, "give the processes the environment of circus";
+    "copy_path" => copy_path: bool = false, Kind::Bool, Global, Reload, Works, "give the processes the PYTHONPATH of circus; copy_env, which it needs, does that already";
+    "virtualenv" => virtualenv: Maybe = None, Kind::Text, Watcher, Reload, Works, "the directory of a Python virtual environment to run in; needs copy_env";
+    "virtualenv_py_ver" => virtualenv_py_ver: Maybe = None, Kind::Text, Watcher, Reload, Works, "the version of Python of virtualenv, such as 3.11, if there are several; else the newest";
+    "env_file" => env_file: Maybe = None, Kind::Text, Watcher, Reload, Works, "a file of NAME=value lines for the environment; with a - before it, it may be missing";
     "warmup_delay" => warmup_delay: f64 = 0.0, Kind::Float, Global, Stored, Works, "the least time between two spawns, and behind the last one of a start, in seconds";
     "autostart" => autostart: bool = true, Kind::Bool, Global, Stored, Works, "start with circus";
     "respawn" => respawn: bool = true, Kind::Bool, Global, Stored, Works, "replace processes that end";
@@ -163,16 +163,17 @@ section! {
     "success_codes" => success_codes: Maybe = None, Kind::Text, Global, Fixed, Pending, "exit codes that are no failure";
     "success_signals" => success_signals: Maybe = None, Kind::Text, Global, Fixed, Pending, "signals that are no failure";
     "critical" => critical: bool = false, Kind::Bool, Global, Fixed, Pending, "when this watcher ends, circus ends";
+    "retry_in" => retry_in: f64 = 0.0, Kind::Float, Global, Stored, Works, "the least pause before a process that could not be executed is tried again, in seconds";
     "max_retry" => max_retry: i64 = 5, Kind::Int, Global, Stored, Works, "how often to try to spawn a process before the watcher is stopped; -1: for ever";
     "priority" => priority: i64 = 0, Kind::Int, Global, Stored, Works, "watchers of a larger number start first and stop last";
-    "singleton" => singleton: bool = false, Kind::Bool, Global, Fixed, Works, "never run more than one process";
+    "singleton" => singleton: bool = false, Kind::Bool, Global, Numprocesses, Works, "never run more than one process";
     "use_sockets" => use_sockets: bool = false, Kind::Bool, Global, Reload, Works, "let the processes inherit sockets";
     "sockets" => sockets: Maybe = None, Kind::Text, Watcher, Reload, Works, "the names of the sockets to inherit; else those that the command names, else all";
     "stdin_socket" => stdin_socket: Maybe = None, Kind::Text, Watcher, Reload, Works, "the name of a socket to put on the standard input";
     "close_child_stdin" => close_child_stdin: bool = true, Kind::Bool, Global, Reload, Works, "put /dev/null on the standard input";
     "close_child_stdout" => close_child_stdout: bool = false, Kind::Bool, Global, Reload, Works, "put /dev/null on the standard output";
     "close_child_stderr" => close_child_stderr: bool = false, Kind::Bool, Global, Reload, Works, "put /dev/null on the standard error output";
-    "on_demand" => on_demand: bool = false, Kind::Bool, Global, Fixed, Pending, "start when one of its sockets is first used";
+    "on_demand" => on_demand: bool = false, Kind::Bool, Global, Stored, Works, "start when one of its sockets is used, and wait for that again when its processes have ended";
     "stop_signal" => stop_signal: i64 = 15, Kind::Signal, Never, Stored, Works, "the signal that asks a process to end";
     "stop_children" => stop_children: bool = false, Kind::Bool, Global, Stored, Works, "send stop_signal to the children of the process too";
     "graceful_timeout" => graceful_timeout: f64 = 30.0, Kind::Float, Global, Stored, Works, "seconds between stop_signal and SIGKILL";
@@ -201,26 +202,46 @@ section! {
     "clear_groups" => clear_groups: Option<bool> = None, Kind::Bool, Global, Fixed, Pending, "drop supplementary groups";
     "sandbox" => sandbox: Maybe = None, Kind::Text, Global, Fixed, Pending, "what the processes may see of the file system";
     "hook_timeout" => hook_timeout: f64 = 30.0, Kind::Float, Global, Fixed, Pending, "how long a hook may take, in seconds";
-    "ring_bytes" => ring_bytes: Option<i64> = None, Kind::Int, Global, Fixed, Pending, "how much of the newest output to keep in memory";
+    "ring_bytes" => ring_bytes: i64 = 16_384, Kind::Int, Global, Stored, Works, "how many bytes of the newest output to keep in memory, at most 1048576";
     "check_flapping" => check_flapping: Option<bool> = None, Kind::Bool, Global, Fixed, Quiet, "a relic; Circus stores it and does nothing";
     "prereload_fn" => prereload_fn: Maybe = None, Kind::Text, Never, Fixed, Useless("it names a Python function, and Circus itself breaks on it"), "a Python function called before a reload";
     }
 }
 
+const ROTATE_WHEN: Kind =
+    Kind::Choice(&["S", "M", "H", "D", "MIDNIGHT", "W0", "W1", "W2", "W3", "W4", "W5", "W6"]);
+
+/// The facilities of RFC 5424, in the order of their numbers.
+pub static FACILITY: &[&str] = &[
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
+    "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6",
+    "local7",
+];
+
+/// The severities of RFC 5424, in the order of their numbers.
+pub static SEVERITY: &[&str] = &["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+
+const FACILITIES: Kind = Kind::Choice(FACILITY);
+const SEVERITIES: Kind = Kind::Choice(SEVERITY);
+
 section! {
     /// The options of `stdout_stream.*` and `stderr_stream.*`.
     StreamOptions STREAM {
-    "class" => class: Maybe = None, Kind::Text, Watcher, Stored, Works, "FileStream, StdoutStream or FancyStdoutStream; FileStream when there is only a filename";
-    "filename" => filename: Maybe = None, Kind::Text, Watcher, Stored, Works, "the file to append to";
+    "class" => class: Maybe = None, Kind::Text, Watcher, Stored, Works, "what happens to the output, see above; FileStream when there is only a filename";
+    "filename" => filename: Maybe = None, Kind::Text, Watcher, Stored, Works, "the file to append to; $(circus.wid) in it gives each process its own";
     "max_bytes" => max_bytes: i64 = 0, Kind::Int, Watcher, Stored, Works, "rotate the file before it grows over so many bytes; 0: never";
     "backup_count" => backup_count: i64 = 0, Kind::Int, Watcher, Stored, Works, "how many rotated files to keep";
     "time_format" => time_format: Maybe = None, Kind::Text, Watcher, Stored, Works, "begin each line with the time, in this strftime format, and the pid";
     "color" => color: Maybe = None, Kind::Text, Watcher, Stored, Works, "the colour of FancyStdoutStream: red green yellow blue magenta cyan white";
-    "rotate_when" => rotate_when: Maybe = None, Kind::Text, Watcher, Stored, Pending, "S M H D MIDNIGHT or W0 to W6";
-    "rotate_interval" => rotate_interval: i64 = 1, Kind::Int, Watcher, Stored, Pending, "how many of those between two rotations";
-    "utc" => utc: Maybe = None, Kind::Text, Watcher, Stored, Pending, "rotate by UTC instead of local time";
-    "prefix" => prefix: Maybe = None, Kind::Text, Watcher, Stored, Pending, "begin each line with this";
-    "compress" => compress: Maybe = None, Kind::Text, Watcher, Stored, Pending, "compress rotated files: gzip";
+    "rotate_when" => rotate_when: Maybe = None, ROTATE_WHEN, Watcher, Stored, Works, "the period of TimedRotatingFileStream: S M H D MIDNIGHT or W0 (Monday) to W6";
+    "rotate_interval" => rotate_interval: i64 = 1, Kind::Int, Watcher, Stored, Works, "how many such periods lie between two rotations";
+    "utc" => utc: Option<bool> = None, Kind::Bool, Watcher, Stored, Works, "TimedRotatingFileStream goes by UTC instead of local time";
+    "prefix" => prefix: Maybe = None, Kind::Text, Watcher, Stored, Works, "begin each line with this and a blank; $(circus.watcher) and $(circus.wid) in it tell who speaks";
+    "address" => address: Maybe = None, Kind::Text, Watcher, Stored, Works, "where SyslogStream sends: the path of a socket, or HOST:PORT for UDP; /dev/log unless set";
+    "facility" => facility: String = "daemon".into(), FACILITIES, Watcher, Stored, Works, "the facility of SyslogStream's messages, such as user, daemon or local0 to local7";
+    "severity" => severity: String = "info".into(), SEVERITIES, Watcher, Stored, Works, "the severity of SyslogStream's messages";
+    "tag" => tag: Maybe = None, Kind::Text, Watcher, Stored, Works, "what SyslogStream calls the program; the name of the watcher unless set";
+    "compress" => compress: Maybe = None, Kind::Choice(&["gzip", "none"]), Watcher, Stored, Works, "compress rotated files by running gzip";
     "refresh_time" => refresh_time: Maybe = None, Kind::Text, Watcher, Stored, Quiet, "a relic of old versions of Circus";
     }
 }
@@ -237,7 +258,7 @@ section! {
     "path" => path: Maybe = None, Kind::Text, Global, Fixed, Works, "the path of a Unix socket";
     "umask" => umask: i64 = 0o010, Kind::Octal, Global, Fixed, Works, "the umask while a Unix socket is bound, octal";
     "replace" => replace: bool = false, Kind::Bool, Global, Fixed, Works, "remove a socket that is in the way at path";
-    "so_reuseport" => so_reuseport: bool = false, Kind::Bool, Global, Fixed, Pending, "a socket of its own for each process";
+    "so_reuseport" => so_reuseport: bool = false, Kind::Bool, Global, Fixed, Works, "a socket of its own for each process, at the same address";
     "interface" => interface: Maybe = None, Kind::Text, Global, Fixed, Works, "the network interface to bind to";
     "blocking" => blocking: bool = false, Kind::Bool, Global, Fixed, Works, "leave the socket in blocking mode";
     "inherit" => inherit: Maybe = None, Kind::Text, Global, Fixed, Pending, "take the socket of this name that circus's own parent passed";
@@ -248,9 +269,9 @@ section! {
 section! {
     /// The options of `[plugin:NAME]` that are circus's own; all others belong to the plugin.
     PluginOptions PLUGIN {
-    "use" => class: Maybe = None, Kind::Text, Global, Fixed, Pending, "the plugin, by the name of its class in Circus";
-    "cmd" => cmd: Maybe = None, Kind::Text, Global, Fixed, Pending, "a program that is the plugin";
-    "priority" => priority: i64 = 1, Kind::Int, Global, Fixed, Pending, "as of a watcher";
+    "use" => class: Maybe = None, Kind::Text, Global, Fixed, Works, "the plugin, by the name of its class in Circus or of another Python class";
+    "cmd" => cmd: Maybe = None, Kind::Text, Global, Fixed, Works, "a program that is the plugin, and its arguments";
+    "priority" => priority: i64 = 1, Kind::Int, Global, Fixed, Works, "as of a watcher";
     }
 }
 
@@ -353,7 +374,7 @@ mod tests {
             let default = (row.get)(&options);
             let _ = (row.set)(&mut options, &default);
             assert_eq!((row.get)(&options), default, "{}", row.key);
-            for text in ["1", "red", "AF_INET6", "SOCK_DGRAM", "debug", "process"] {
+            for text in ["1", "red", "AF_INET6", "SOCK_DGRAM", "debug", "process", "w6", "cron"] {
                 if let Ok(value) = row.kind.parse(text) {
                     assert!((row.set)(&mut options, &value), "{} does not store what it takes", row.key);
                     assert_eq!((row.get)(&options), value, "{} does not give back what it took", row.key);

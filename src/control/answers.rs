@@ -155,7 +155,7 @@ pub fn options(watcher: &WatcherConfig) -> Map {
     for row in options::WATCHER {
         let value = (row.get)(&watcher.options);
         if ALWAYS.contains(&row.key) || value != (row.get)(&defaults) {
-            map.insert(row.key.into(), json(&value));
+            map.insert(row.key.into(), json(&watcher.shown(row)));
         }
     }
     // The environment may hold secrets: only who asks for it by `get` is sent it.
@@ -205,9 +205,14 @@ fn stream(stream: Option<&StreamConfig>) -> Json {
 ///
 /// # Errors
 /// `option` is none of them.
-pub fn globaloptions(circus: &CircusOptions, endpoint: &str, option: Option<&str>) -> Result<Map, Refusal> {
+pub fn globaloptions(
+    circus: &CircusOptions,
+    (endpoint, pubsub): (&str, &str),
+    option: Option<&str>,
+) -> Result<Map, Refusal> {
     let value = |key: &str| match key {
         "endpoint" => Json::from(endpoint),
+        "pubsub_endpoint" => Json::from(pubsub),
         _ => options::find(options::CIRCUS, key).map_or(Json::Null, |row| json(&(row.get)(circus))),
     };
     let all = queries::GLOBAL_OPTIONS;

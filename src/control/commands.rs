@@ -2,9 +2,10 @@
 //!
 //! A row has all that is to know about a command: how it is typed, its help, how the client makes its properties,
 //! how the server reads them, and how the reply looks as text. What the rows point to stands beside, by family:
-//! `lifecycle` (processes come and go), `queries` (nothing changes), `tuning` (options).
+//! `lifecycle` (processes come and go), `queries` (nothing changes), `tuning` (options), `output` (what processes
+//! write).
 
-use super::{Map, Refusal, lifecycle, queries, tuning};
+use super::{Map, Refusal, lifecycle, output, queries, tuning};
 use crate::arbiter::request::Request;
 
 /// One command.
@@ -90,11 +91,19 @@ pub static COMMANDS: &[Command] = &[
         name: "add",
         usage: "NAME CMD...",
         words: (2, ANY),
-        flags: &[Flag { name: "start", value: None, help: "start it at once" }, WAITING],
+        flags: &[
+            Flag { name: "start", value: None, help: "start it at once" },
+            Flag {
+                name: "option",
+                value: Some("KEY=VALUE"),
+                help: "an option of the watcher; may be repeated",
+            },
+            WAITING,
+        ],
         verbatim: true,
         summary: "add a watcher",
-        detail: "The words of CMD are joined by blanks; they may begin with dashes. The watcher has the default \
-                 options and is gone when circus ends.",
+        detail: "The words of CMD are joined by blanks; they may begin with dashes. Options that are not given have \
+                 their defaults. The watcher is gone when circus ends.",
         encode: tuning::encode_add,
         decode: tuning::decode_add,
         render: lifecycle::render_ok,
@@ -213,6 +222,20 @@ pub static COMMANDS: &[Command] = &[
         render: queries::render_listsockets,
     },
     Command {
+        name: "logs",
+        usage: "rotate|reopen [NAME]",
+        words: (1, 2),
+        flags: &[],
+        verbatim: false,
+        summary: "rotate or reopen the files that output goes to",
+        detail: "Those of one watcher, or all; one that others write to as well is rotated for all. rotate needs \
+                 backup_count and leaves empty files alone. reopen is for whoever has moved a file away, as SIGUSR1 \
+                 is; without NAME the log of circus is opened anew too. The files are printed.",
+        encode: output::encode_logs,
+        decode: output::decode_logs,
+        render: output::render_logs,
+    },
+    Command {
         name: "numprocesses",
         usage: "[NAME]",
         words: (0, 1),
@@ -308,8 +331,8 @@ pub static COMMANDS: &[Command] = &[
         flags: &[WAITING],
         verbatim: true,
         summary: "set options of a watcher while it runs",
-        detail: "Keys are those of the configuration file. env takes A=1,B=2 and hooks takes HOOK:COMMAND with \
-                 commas between. Options that shape a process reload the watcher; nothing is written to the file.",
+        detail: "Keys are those of the configuration file. env takes A=1,B=2 or a JSON object, and hooks takes \
+                 HOOK:COMMAND with commas between. Options that shape a process reload the watcher; nothing is written to the file.",
         encode: tuning::encode_set,
         decode: tuning::decode_set,
         render: lifecycle::render_ok,
@@ -378,6 +401,34 @@ pub static COMMANDS: &[Command] = &[
         encode: lifecycle::encode_select,
         decode: lifecycle::decode_stop,
         render: lifecycle::render_ok,
+    },
+    Command {
+        name: "tail",
+        usage: "NAME",
+        words: (1, 1),
+        flags: &[
+            Flag { name: "lines", value: Some("LINES"), help: "how many; 10 unless given (-n LINES)" },
+            Flag {
+                name: "follow",
+                value: None,
+                help: "go on with what comes, until the watcher is removed (-f)",
+            },
+            Flag {
+                name: "stdout",
+                value: None,
+                help: "only what the processes wrote to their standard output",
+            },
+            Flag { name: "stderr", value: None, help: "only what they wrote to their standard error output" },
+            Flag { name: "pid", value: Some("PID"), help: "only what this process wrote; it may have ended" },
+        ],
+        verbatim: false,
+        summary: "show the last lines that a watcher's processes wrote",
+        detail: "Both outputs of all its processes, in the order in which the lines came. They are kept in memory, \
+                 ring_bytes of them, if the watcher has a stdout_stream or stderr_stream. Escape sequences are left \
+                 out.",
+        encode: output::encode_tail,
+        decode: output::decode_tail,
+        render: output::render_tail,
     },
 ];
 

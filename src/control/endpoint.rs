@@ -57,8 +57,9 @@ pub fn places(endpoint: Option<&str>, uid: u32, runtime: Option<&str>) -> Result
     if text.eq_ignore_ascii_case("none") {
         return Ok(Vec::new());
     }
-    if let Some(address) = text.strip_prefix("tcp://") {
-        return by_port(text, address).map(|file| by_default(&file, uid, runtime));
+    if let Some(port) = port(text)? {
+        let file = if port.number == PORT { "circus.sock" } else { &format!("circus-{}.sock", port.number) };
+        return Ok(by_default(file, uid, runtime));
     }
     let place = text.strip_prefix("ipc://").or_else(|| text.strip_prefix("unix://")).unwrap_or(text);
     if place.contains("://") {
@@ -77,13 +78,24 @@ pub fn places(endpoint: Option<&str>, uid: u32, runtime: Option<&str>) -> Result
     }
 }
 
-/// The file that stands for a port.
-fn by_port(text: &str, address: &str) -> Result<String, String> {
-    match address.rsplit_once(':').and_then(|(_, port)| port.trim_end_matches('/').parse().ok()) {
-        Some(PORT) => Ok("circus.sock".into()),
-        Some(port) => Ok(format!("circus-{port}.sock")),
-        None => Err(format!("the endpoint {text} has no port (tcp://HOST:PORT)")),
-    }
+/// A TCP port and the host that it is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port<'a> {
+    /// A name, an address, in brackets if it is one of IPv6, or `*`.
+    pub host: &'a str,
+    /// The number.
+    pub number: u16,
+}
+
+/// The port that an endpoint names, if it is one that begins with `tcp://`.
+///
+/// # Errors
+/// A sentence, when it names none.
+pub fn port(endpoint: &str) -> Result<Option<Port<'_>>, String> {
+    let Some(address) = endpoint.trim().strip_prefix("tcp://") else { return Ok(None) };
+    let parts = address.trim_end_matches('/').rsplit_once(':');
+    let port = parts.and_then(|(host, number)| Some(Port { host, number: number.parse().ok()? }));
+    port.map(Some).ok_or_else(|| format!("the endpoint {endpoint} has no port (tcp://HOST:PORT)"))
 }
 
 /// A file in the user's directory, then in root's.

@@ -18,7 +18,7 @@ pub fn flag(map: &mut Map, args: &CliArgs, name: &str) {
 }
 
 /// Sets a property to the argument of the option of that name.
-fn value(map: &mut Map, args: &CliArgs, name: &str) {
+pub fn value(map: &mut Map, args: &CliArgs, name: &str) {
     if let Some(text) = args.value(name) {
         map.insert(name.into(), text.into());
     }

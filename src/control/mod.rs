@@ -3,13 +3,15 @@
 //!
 //! [`commands`] is THE command table. The client encodes with it and prints with it, the server decodes with it, and
 //! the help comes from it. [`protocol`] has the envelopes around it, [`answers`] turns what the daemon knows into
-//! Circus's objects, [`endpoint`] says where the two meet.
+//! Circus's objects, [`endpoint`] says where the two meet, and [`wire`] finds out which language is spoken there.
 
 pub mod answers;
 pub mod commands;
 pub mod endpoint;
 pub mod frame;
 mod lifecycle;
+pub mod output;
+pub mod plain;
 mod props;
 pub mod protocol;
 pub mod python;
@@ -17,6 +19,9 @@ mod queries;
 pub mod shell;
 pub mod topics;
 mod tuning;
+pub mod wire;
+#[cfg(feature = "zmtp")]
+pub mod zmtp;
 
 pub use props::Refusal;
 

@@ -104,6 +104,14 @@ pub fn encode_answer(id: &Json, keys: &Map, time: f64) -> Vec<u8> {
     line.end()
 }
 
+/// The line that answers with one of the two.
+pub fn encode_outcome(id: &Json, outcome: Result<Map, Refusal>, time: f64) -> Vec<u8> {
+    match outcome {
+        Ok(keys) => encode_answer(id, &keys, time),
+        Err(refusal) => encode_error(id, refusal.errno, &refusal.reason, time),
+    }
+}
+
 /// The line that tells an event.
 pub fn encode_event(topic: &str, data: &Map) -> Vec<u8> {
     let mut line = Line::new();

@@ -37,20 +37,20 @@ pub fn repr(text: &str) -> String {
 pub fn str(value: &Json) -> String {
     match value {
         Json::String(text) => text.clone(),
-        other => nested(other),
+        other => json_repr(other),
     }
 }
 
 /// Python's `repr()` of a value that came as JSON.
-fn nested(value: &Json) -> String {
+pub fn json_repr(value: &Json) -> String {
     match value {
         Json::Null => "None".into(),
         Json::Bool(true) => "True".into(),
         Json::Bool(false) => "False".into(),
         Json::Number(number) => number.to_string(),
         Json::String(text) => repr(text),
-        Json::Array(items) => format!("[{}]", join(items.iter().map(nested))),
-        Json::Object(map) => format!("{{{}}}", join(map.iter().map(|(k, v)| repr(k) + ": " + &nested(v)))),
+        Json::Array(items) => format!("[{}]", join(items.iter().map(json_repr))),
+        Json::Object(map) => format!("{{{}}}", join(map.iter().map(|(k, v)| repr(k) + ": " + &json_repr(v)))),
     }
 }
 

@@ -4,12 +4,12 @@
 use super::commands::CliArgs;
 use super::lifecycle::flag;
 use super::props::{Props, in_time, signal_number, text, wrong};
-use super::python::quoted;
+use super::python::{json_repr, quoted};
 use super::queries::positional;
 use super::{Map, Refusal, answers, shell};
 use crate::arbiter::request::{Order, Request};
 use crate::config::check;
-use crate::config::model::check_name;
+use crate::config::model::{LARGEST_RING, check_name};
 use crate::config::options::{self, Live};
 use crate::config::{Kind, Refused, Value, WatcherConfig};
 use serde_json::Value as Json;
@@ -33,6 +33,18 @@ pub fn encode_add(args: &CliArgs) -> Result<Map, String> {
     let mut map = positional(args, &["name"]);
     let words: Vec<&str> = args.words.iter().skip(1).map(String::as_str).collect();
     map.insert("cmd".into(), words.join(" ").into());
+    let mut options = Map::new();
+    for (_, option) in args.flags.iter().filter(|(flag, _)| *flag == "option") {
+        let option = option.as_deref().unwrap_or_default();
+        let (key, value) =
+            option.split_once('=').ok_or_else(|| format!("{} is no KEY=VALUE", quoted(option)))?;
+        let key = key.trim().to_lowercase();
+        let value = typed(&key, value.trim())?;
+        options.insert(key, value);
+    }
+    if !options.is_empty() {
+        map.insert("options".into(), Json::Object(options));
+    }
     flag(&mut map, args, "start");
     flag(&mut map, args, "waiting");
     Ok(map)
@@ -69,8 +81,13 @@ fn typed(key: &str, text: &str) -> Result<Json, String> {
     }
 }
 
-/// `A=1,B=2` as an object.
+/// `A=1,B=2` as an object; an object in JSON as itself, for values with commas.
 fn members(text: &str, between: char, form: &str) -> Result<Json, String> {
+    if text.trim_start().starts_with('{') {
+        // Read as bytes, as everything else is: a reader of text would be code of its own.
+        let json = serde_json::from_slice(text.as_bytes());
+        return json.map_err(|_| format!("{} is no JSON object", quoted(text)));
+    }
     let mut map = Map::new();
     for member in text.split(',').filter(|member| !member.trim().is_empty()) {
         let Some((key, value)) = member.split_once(between) else {
@@ -139,10 +156,21 @@ fn read_option(key: &str, json: &Json) -> Result<Value, Refusal> {
     // A watcher that nobody has takes the value as the real one will: one place decides what fits.
     match WatcherConfig::default().set(key, &value) {
         Ok(_) => sensible(key, value),
+        Err(Refused::Type(_)) if key.starts_with("rlimit_") => {
+            Err(Refusal::message(shown(json) + " rlimit value isn't a valid int"))
+        }
+        Err(Refused::Unknown) if key == "hooks" => {
+            Err(Refusal::message(shown(json) + " isn't a valid hook dict"))
+        }
         Err(Refused::Unknown) => Err(Refusal::message(format!("unknown key {}", quoted(key)))),
         Err(Refused::Type(noun)) => Err(wrong(key, noun)),
         Err(Refused::Bad(why)) => Err(Refusal::message(why)),
     }
+}
+
+/// A client's value inside a reason, as Python shows it, cut when it is long.
+fn shown(json: &Json) -> String {
+    json_repr(json).chars().take(200).collect()
 }
 
 fn known_hook(hook: &str) -> Result<(), Refusal> {
@@ -168,6 +196,9 @@ fn sensible(key: &str, value: Value) -> Result<Value, Refusal> {
         (Some(Kind::Float), Value::Float(n)) => in_time(key, *n).map(|_| value),
         (Some(Kind::Float), Value::Int(n)) => in_time(key, *n as f64).map(|_| value),
         (Some(Kind::Int), Value::Int(n)) if *n < 0 && key == "numprocesses" => Err(wrong(key, "0 or more")),
+        (Some(Kind::Int), Value::Int(n)) if key == "ring_bytes" && !(0..=LARGEST_RING).contains(n) => {
+            Err(wrong(key, &format!("a number from 0 to {LARGEST_RING}")))
+        }
         _ => Ok(value),
     }
 }
@@ -183,7 +214,14 @@ fn read_value(key: &str, json: &Json) -> Result<Value, Refusal> {
             (None, None) => return Err(wrong(key, "a number")),
         },
         Json::String(_) => Value::Str(text(key, json)?),
-        Json::Array(_) => return Err(wrong(key, noun(key))),
+        Json::Array(items) if key == "args" => {
+            let words = items.iter().map(|item| text(key, item)).collect::<Result<Vec<_>, _>>()?;
+            Value::Str(shell::join(words.iter().map(String::as_str)))
+        }
+        Json::Array(_) => {
+            let noun = options::find(options::WATCHER, key).map_or("a valid object", |row| row.kind.noun());
+            return Err(wrong(key, noun));
+        }
         Json::Object(map) => {
             if key.ends_with("_stream") && !map.contains_key("class") && !map.contains_key("filename") {
                 return Err(Refusal::message(format!("{} must have a 'class' key", quoted(key))));
@@ -192,15 +230,6 @@ fn read_value(key: &str, json: &Json) -> Result<Value, Refusal> {
             Value::Map(members.collect::<Result<_, Refusal>>()?)
         }
     })
-}
-
-/// What an option takes.
-fn noun(key: &str) -> &'static str {
-    match options::find(options::WATCHER, key) {
-        Some(row) => row.kind.noun(),
-        None if options::family(key).is_some() => "a string",
-        None => "a valid object",
-    }
 }
 
 /// A member of `env`, of a stream or of `hooks`, as text.

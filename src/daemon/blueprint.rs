@@ -4,24 +4,38 @@
 //! options change. Users, limits and sockets are looked up here, so that a name that does not exist stops this
 //! watcher with its reason and nobody else.
 
-use super::sockets::Sockets;
+mod environment;
+mod inherit;
+
+pub use inherit::awaited;
+
+use super::sockets::{Sockets, User};
+use super::start::current_dir;
 use crate::config::expand::{self, expand, member};
 use crate::config::{Names, Value, WatcherConfig, text, words};
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, Stdio};
 use crate::sys::limit::{self, Limit};
 use crate::sys::user;
+use inherit::{Inherited, inherited, on_stdin};
 use std::ffi::CString;
 use std::os::fd::RawFd;
 
 /// The PATH of children whose environment has none. Circus gives them none at all.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(super) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The first descriptor that a child inherits; sd_listen_fds(3) has it so.
 const FIRST_SOCKET: RawFd = 3;
 
 /// Everything about the children of a watcher but their arguments and output pipes.
 pub struct Blueprint {
     child: Child,
+    /// The environment, before what differs from process to process is replaced.
+    env: Names,
+    inherited: Vec<Inherited>,
+    /// The names of the sockets at each of the child's numbers, and of that on its standard input.
+    names: (Vec<String>, Option<String>),
+    /// One of them is another for each process.
+    shared: bool,
     /// The numbers that `$(circus.sockets.NAME)` stands for.
     numbers: Sorted<String, RawFd>,
     /// The arguments or the environment differ from process to process.
@@ -30,11 +44,11 @@ pub struct Blueprint {
     looked_for: Option<(String, String)>,
 }
 
-/// The options of the watcher whose text may hold variables until a process is spawned.
-fn texts(config: &WatcherConfig) -> impl Iterator<Item = &str> {
+/// The texts of a watcher that may hold variables until a process is spawned.
+fn texts<'a>(config: &'a WatcherConfig, env: &'a Names) -> impl Iterator<Item = &'a str> {
     let options = &config.options;
     let command = [Some(options.cmd.as_str()), Some(options.args.as_str()), options.shell_args.as_deref()];
-    command.into_iter().flatten().chain(config.env.values().map(String::as_str))
+    command.into_iter().flatten().chain(env.values().map(String::as_str))
 }
 
 impl Blueprint {
@@ -52,40 +66,69 @@ impl Blueprint {
         child.umask = options.umask.and_then(|mask| u32::try_from(mask).ok());
         child.limits = limits(config)?;
         set_ids(config, &mut child)?;
-        child.stdin = stdin(config, sockets)?;
+        child.stdin = if options.close_child_stdin { Stdio::Null } else { Stdio::Inherit };
         let null = |closed: bool| if closed { Stdio::Null } else { Stdio::Inherit };
         child.stdout = null(options.close_child_stdout);
         child.stderr = null(options.close_child_stderr);
-        let inherited = inherited(config, sockets)?;
-        let numbers = number(&inherited, config, &mut child);
-        let varies = texts(config).any(|text| expand::names(text).any(|n| n.eq_ignore_ascii_case("wid")));
-        let mut blueprint = Blueprint { child, numbers, varies, looked_for: None };
-        blueprint.set_command(config, 1, &inherited)?;
+        let env = environment::environment(config)?;
+        let inherited = inherited(config, &env, sockets)?;
+        child.listen_pid = !inherited.is_empty();
+        let (places, numbers) = number(&inherited);
+        let names = (places, on_stdin(config, sockets)?);
+        let shared = names.0.iter().chain(&names.1).any(|name| sockets.is_shared(name));
+        let is_wid = |name: &str| name.eq_ignore_ascii_case("wid");
+        let varies = texts(config, &env).any(|text| expand::names(text).any(is_wid));
+        let mut blueprint =
+            Blueprint { child, env, inherited, names, shared, numbers, varies, looked_for: None };
+        blueprint
+            .place_sockets(&mut |name| sockets.fds(name).next().ok_or_else(|| format!("{name} is closed")))?;
+        blueprint.set_command(config, 1)?;
         Ok(blueprint)
     }
 
-    /// The child for the process `wid`, its outputs those of the watcher unless a pipe takes them.
+    /// The child for a process, its outputs those of the watcher unless a pipe takes them.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with the command.
+    /// A sentence that says what is wrong with the command or with a socket.
     pub fn child(
         &mut self,
         config: &WatcherConfig,
-        wid: u32,
-        sockets: &Sockets,
+        user: User,
+        sockets: &mut Sockets,
     ) -> Result<&mut Child, String> {
+        if self.shared {
+            self.place_sockets(&mut |name| sockets.take(name, user))?;
+        }
         if self.varies {
-            let inherited = inherited(config, sockets)?;
-            self.set_command(config, wid, &inherited)?;
+            self.set_command(config, user.wid)?;
         }
         Ok(&mut self.child)
     }
 
+    /// Puts the sockets at their numbers.
+    fn place_sockets(&mut self, fd: &mut dyn FnMut(&str) -> Result<RawFd, String>) -> Result<(), String> {
+        let (names, on_stdin) = &self.names;
+        let place = |(name, number): (&String, RawFd)| Ok((fd(name)?, number));
+        self.child.sockets = names.iter().zip(FIRST_SOCKET..).map(place).collect::<Result<_, String>>()?;
+        if let Some(name) = on_stdin {
+            self.child.stdin = Stdio::Fd(fd(name)?);
+        }
+        Ok(())
+    }
+
+    /// Whether it was made from files that may have changed since.
+    pub fn is_read_from_files(config: &WatcherConfig) -> bool {
+        environment::is_read_from_files(config)
+    }
+
     /// Fills in the program, the arguments and the environment.
-    fn set_command(&mut self, config: &WatcherConfig, wid: u32, sockets: &[Inherited]) -> Result<(), String> {
-        let lookup = |name: &str| variable(name, config, wid, &self.numbers);
+    fn set_command(&mut self, config: &WatcherConfig, wid: u32) -> Result<(), String> {
+        let lookup = |name: &str| match member(name, "env") {
+            Some(_) => expand::env(&self.env, name),
+            None => variable(name, config, wid, &self.numbers),
+        };
         let argv = arguments(config, &lookup)?;
-        let env = environment(config, sockets, &lookup);
+        let env = variables(&self.env, &self.inherited, &lookup);
         let first = argv.first().ok_or("cmd is empty: say what to run")?;
         let program = config.options.executable.as_deref().unwrap_or(first);
         let path = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
@@ -117,66 +160,16 @@ impl Blueprint {
     }
 }
 
-/// A socket that children inherit.
-struct Inherited {
-    name: String,
-    fd: RawFd,
-    /// The command line names it.
-    named: bool,
-}
-
-/// Which sockets the children inherit: those that `sockets` or the command line names, else all.
-fn inherited(config: &WatcherConfig, sockets: &Sockets) -> Result<Vec<Inherited>, String> {
-    let named: Vec<String> = texts(config).flat_map(expand::sockets).collect();
-    if let Some(unknown) = named.iter().find(|name| sockets.fd(name).is_none()) {
-        return Err(format!("the command names the socket {unknown}, and there is no [socket:{unknown}]"));
-    }
-    if !config.options.use_sockets {
-        return Ok(Vec::new());
-    }
-    let listed = config.options.sockets.as_deref().map(str::to_lowercase);
-    let listed: Vec<&str> = listed.iter().flat_map(|text| text.split_whitespace()).collect();
-    if let Some(unknown) = listed.iter().find(|name| sockets.fd(name).is_none()) {
-        return Err(format!("sockets = names {unknown}, and there is no [socket:{unknown}]"));
-    }
-    let wanted = |name: &str| match (listed.is_empty(), named.is_empty()) {
-        (false, _) => listed.contains(&name) || named.iter().any(|n| n == name),
-        (true, false) => named.iter().any(|n| n == name),
-        (true, true) => true,
-    };
-    let all = sockets.iter().filter(|(name, _)| wanted(name));
-    Ok(all
-        .map(|(name, fd)| Inherited { name: name.into(), fd, named: named.iter().any(|n| n == name) })
-        .collect())
-}
-
-/// Gives the inherited sockets their numbers: 3 and up as LISTEN_FDS has them, then once more those that the
-/// command line names. (gunicorn fails when the number in its `--bind` is one of LISTEN_FDS.)
-fn number(inherited: &[Inherited], config: &WatcherConfig, child: &mut Child) -> Sorted<String, RawFd> {
-    let mut next = FIRST_SOCKET;
-    let mut place = |fd: RawFd, child: &mut Child| {
-        child.sockets.push((fd, next));
-        next += 1;
-        next - 1
-    };
-    for socket in inherited {
-        place(socket.fd, child);
-    }
-    let named = inherited.iter().filter(|socket| socket.named);
-    let numbers = named.map(|socket| (socket.name.clone(), place(socket.fd, child))).collect();
-    child.listen_pid = config.options.use_sockets && !inherited.is_empty();
-    numbers
-}
-
-fn stdin(config: &WatcherConfig, sockets: &Sockets) -> Result<Stdio, String> {
-    match &config.options.stdin_socket {
-        Some(name) => match sockets.fd(&name.to_lowercase()) {
-            Some(fd) => Ok(Stdio::Fd(fd)),
-            None => Err(format!("stdin_socket = {name}: there is no [socket:{name}]")),
-        },
-        None if config.options.close_child_stdin => Ok(Stdio::Null),
-        None => Ok(Stdio::Inherit),
-    }
+/// The names of the inherited sockets in the order of their numbers: from 3 up as LISTEN_FDS has them, then once more
+/// those that the command line names, with these second numbers. (gunicorn fails when the number in its `--bind` is
+/// one of LISTEN_FDS.)
+fn number(inherited: &[Inherited]) -> (Vec<String>, Sorted<String, RawFd>) {
+    let mut places: Vec<String> = inherited.iter().map(|socket| socket.name.clone()).collect();
+    let named = inherited.iter().filter(|socket| socket.named).map(|socket| socket.name.clone());
+    places.extend(named);
+    let numbered = places.iter().cloned().zip(FIRST_SOCKET..).skip(inherited.len());
+    let numbers = numbered.collect();
+    (places, numbers)
 }
 
 /// The value of a variable `$(circus.NAME)` at spawn; `None` leaves it as it is.
@@ -188,16 +181,16 @@ fn variable(name: &str, config: &WatcherConfig, wid: u32, numbers: &Sorted<Strin
     if let Some(socket) = member(&lower, "sockets") {
         return numbers.get(socket).map(ToString::to_string);
     }
-    if member(name, "env").is_some() {
-        return expand::env(&config.env, name);
+    if let Some(limit) = member(&lower, "rlimits").and_then(|limit| config.rlimits.get(limit)) {
+        return Some(limit.map_or("-1".into(), |limit| limit.to_string()));
     }
     let of_family = |family: &str, prefix: &str| {
         member(&lower, family).and_then(|key| config.get(&format!("{prefix}{key}")))
     };
-    let value = of_family("rlimits", "rlimit_")
-        .or_else(|| of_family("stdout_stream_conf", "stdout_stream."))
+    let value = of_family("stdout_stream_conf", "stdout_stream.")
         .or_else(|| of_family("stderr_stream_conf", "stderr_stream."))
         .or_else(|| match lower.as_str() {
+            "working_dir" if config.options.working_dir.is_none() => Some(Value::Str(current_dir())),
             "use_fds" => Some(Value::Bool(config.options.use_sockets)),
             // Circus does not know these two here, nor keys of one's own.
             "name" | "autostart" => None,
@@ -242,18 +235,14 @@ fn arguments(config: &WatcherConfig, lookup: &dyn Fn(&str) -> Option<String>) ->
     Ok(argv)
 }
 
-fn environment(
-    config: &WatcherConfig,
-    sockets: &[Inherited],
-    lookup: &dyn Fn(&str) -> Option<String>,
-) -> Names {
+/// The environment of one process.
+fn variables(env: &Names, sockets: &[Inherited], lookup: &dyn Fn(&str) -> Option<String>) -> Names {
     // Of all variables only these two are replaced in the environment at this stage.
     let late = |name: &str| {
         let known = name.eq_ignore_ascii_case("wid") || member(name, "sockets").is_some();
         known.then(|| lookup(name)).flatten()
     };
-    let mut env: Names =
-        config.env.iter().map(|(name, value)| (name.clone(), expand(value, &late))).collect();
+    let mut env: Names = env.iter().map(|(name, value)| (name.clone(), expand(value, &late))).collect();
     env.get_or_insert_with("PATH".into(), || DEFAULT_PATH.into());
     // What circus's own parent said about descriptors is not about those of the child.
     for name in ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET"] {
@@ -330,73 +319,4 @@ fn c_string(word: &str) -> Result<CString, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn words(child: &[CString]) -> Vec<&str> {
-        child.iter().map(|word| word.to_str().unwrap()).collect()
-    }
-
-    fn config(cmd: &str) -> WatcherConfig {
-        let mut config = WatcherConfig { name: "w".into(), ..WatcherConfig::default() };
-        config.options.cmd = cmd.into();
-        config
-    }
-
-    #[test]
-    fn the_command_line_is_expanded_then_split() {
-        let mut c = config("prog --id $(circus.wid) '$(circus.env.X)' ((CIRCUS.numprocesses)) $(circus.foo)");
-        c.options.args = "-n \"$(circus.wid) b\"".into();
-        std::rc::Rc::make_mut(&mut c.env).insert("X".into(), "a b".into());
-        c.free.insert("foo".into(), "bar".into());
-        let mut blueprint = Blueprint::new(&c, &Sockets::default()).unwrap();
-        let child = blueprint.child(&c, 7, &Sockets::default()).unwrap();
-        assert_eq!(words(&child.argv), ["prog", "--id", "7", "a b", "1", "$(circus.foo)", "-n", "7 b"]);
-    }
-
-    #[test]
-    fn a_shell_gets_the_text_unquoted() {
-        let mut c = config("echo $HOME | cat; exit 3");
-        c.options.shell = true;
-        c.options.shell_args = Some("zero one".into());
-        let mut blueprint = Blueprint::new(&c, &Sockets::default()).unwrap();
-        let child = blueprint.child(&c, 1, &Sockets::default()).unwrap();
-        assert_eq!(words(&child.argv), ["/bin/sh", "-c", "echo $HOME | cat; exit 3", "zero", "one"]);
-        assert_eq!(words(&child.programs), ["/bin/sh"]);
-    }
-
-    #[test]
-    fn a_bare_program_is_looked_for_in_the_childs_path() {
-        let mut c = config("prog");
-        std::rc::Rc::make_mut(&mut c.env).insert("PATH".into(), "/a:/b/::rel".into());
-        let mut blueprint = Blueprint::new(&c, &Sockets::default()).unwrap();
-        let child = blueprint.child(&c, 1, &Sockets::default()).unwrap();
-        assert_eq!(words(&child.programs), ["/a/prog", "/b/prog", "./prog", "rel/prog"]);
-        let c = config("./bin/prog x");
-        assert_eq!(Blueprint::new(&c, &Sockets::default()).unwrap().program(0), "./bin/prog");
-    }
-
-    #[test]
-    fn what_does_not_exist_is_said_with_its_name() {
-        let reason = |c: &WatcherConfig| Blueprint::new(c, &Sockets::default()).err().unwrap();
-        let mut c = config("true");
-        c.options.uid = Some("no-such-user".into());
-        assert_eq!(reason(&c), "uid = no-such-user: there is no such user");
-        let mut c = config("true");
-        c.rlimits.insert("nonsense".into(), Some(1));
-        assert!(reason(&c).starts_with("rlimit_nonsense: there is no such limit"));
-        assert!(reason(&config("")).contains("cmd is empty"));
-        assert!(reason(&config("run '")).contains("cmd = run '"));
-        assert!(reason(&config("run $(circus.sockets.web)")).contains("[socket:web]"));
-    }
-
-    #[test]
-    fn children_have_a_path_and_nothing_of_circuss_own_sockets() {
-        let mut c = config("true");
-        std::rc::Rc::make_mut(&mut c.env).insert("LISTEN_FDS".into(), "4".into());
-        let mut blueprint = Blueprint::new(&c, &Sockets::default()).unwrap();
-        let child = blueprint.child(&c, 1, &Sockets::default()).unwrap();
-        assert_eq!(words(&child.env), [format!("PATH={DEFAULT_PATH}")]);
-        assert!(!child.listen_pid);
-    }
-}
+mod tests;

@@ -4,118 +4,83 @@
 //! that does not read is not read from either, and a subscriber that does not read loses events and is told how
 //! many. All sockets are non-blocking; writing begins at once and goes on when the kernel says so.
 
+mod followers;
+
+use super::client::{Client, UNREAD};
 use super::endpoint::Opened;
 use super::eventloop::Daemon;
+use super::listeners::Listeners;
 use super::log::Level;
-use super::sockets::OwnFile;
 use crate::arbiter::request::{Errno, Order, Reply, Request, Select, Ticket};
-use crate::arbiter::{Event, Published, WatcherId};
-use crate::control::frame::{Lines, TooLong};
+use crate::arbiter::{Event, Pid, Published, WatcherId};
+use crate::control::wire::{self, Input};
 use crate::control::{self, Map, protocol, topics};
 use crate::sorted::{Sorted, sort};
-use crate::sys::{self, clock, socket};
+use crate::sys::clock;
+pub use followers::Follows;
 use serde_json::Value as Json;
-use std::io::{ErrorKind, Read, Write};
-use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::time::{Duration, Instant};
+use std::io::{ErrorKind, Read};
+use std::os::fd::AsRawFd;
 
-/// The most connections at a time.
-const MOST_CLIENTS: usize = 4096;
-/// A client that has so many bytes to read is not read from.
-const UNREAD: usize = 256 * 1024;
-/// A subscriber that has so many bytes to read gets no more events until it has read some.
-const MOST_QUEUED: usize = 1024 * 1024;
 /// How many requests of one client are looked at in a turn.
 const REQUESTS: usize = 64;
-/// How many connections are accepted in a turn.
-const ACCEPTS: usize = 64;
-/// How long to wait when the kernel has no descriptor left for a connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// A request that is not answered yet.
 struct Asked {
-    client: u32,
+    from: Sender,
     id: Json,
 }
 
-/// One connection.
-struct Client {
-    stream: UnixStream,
-    lines: Lines,
-    out: Vec<u8>,
-    /// How much of `out` is written.
-    written: usize,
-    /// Prefixes of the topics that it listens to.
-    topics: Option<Vec<String>>,
-    /// How many events it has missed.
-    missed: u64,
-    /// There may be more to read.
-    readable: bool,
-    /// It has ended its side: it is closed when everything is written.
-    ended: bool,
-    /// Nobody is there any more.
-    broken: bool,
+/// Who has sent a request, and what has to stand before the reply.
+struct Sender {
+    client: u32,
+    envelope: Vec<u8>,
 }
 
 /// The control socket and its connections.
 #[derive(Default)]
 pub struct Clients {
-    listener: Option<UnixListener>,
-    endpoint: String,
-    _file: Option<OwnFile>,
+    pub listeners: Listeners,
     clients: Sorted<u32, Client>,
     asked: Sorted<Ticket, Asked>,
     next_client: u32,
     next_ticket: u64,
-    accepting: bool,
-    next_accept: Option<Instant>,
     /// Connections to look at in the next turn: they have got the last reply that they waited for, or are broken.
     revisit: Vec<u32>,
-    abstract_only_for: Option<u32>,
 }
 
 impl Clients {
-    /// No control socket.
-    pub fn none() -> Clients {
-        Clients { endpoint: "none".into(), ..Clients::default() }
-    }
-
-    /// Serves an open control socket.
-    pub fn serve_on(opened: Opened) -> Clients {
-        Clients {
-            listener: Some(opened.listener),
-            endpoint: opened.endpoint,
-            _file: opened.file,
-            abstract_only_for: opened.only_for,
-            ..Clients::default()
-        }
-    }
-
-    /// Where the control socket is, or `none`.
-    pub fn endpoint(&self) -> &str {
-        &self.endpoint
-    }
-
-    /// The descriptor of the control socket.
-    pub fn listener(&self) -> Option<RawFd> {
-        self.listener.as_ref().map(AsRawFd::as_raw_fd)
-    }
-
-    /// There may be connections to accept.
-    pub fn accept_more(&mut self) {
-        self.accepting = true;
-        self.next_accept = None;
+    /// Serves open sockets.
+    pub fn serve_on(opened: Vec<Opened>) -> Clients {
+        Clients { listeners: Listeners::new(opened), ..Clients::default() }
     }
 
     /// Whether something can be done without waiting.
     pub fn are_busy(&self) -> bool {
-        self.accepting || !self.revisit.is_empty() || self.clients.values().any(Client::can_be_read)
+        self.listeners.are_busy()
+            || !self.revisit.is_empty()
+            || self.clients.values().any(Client::can_be_read)
     }
 
-    /// When accepting is tried again, after the kernel had no descriptor.
-    pub fn next_accept(&self) -> Option<Instant> {
-        self.next_accept
+    /// How many connections there are.
+    pub fn count(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Has a connection looked at in the next turn.
+    pub fn visit_again(&mut self, id: Option<u32>) {
+        self.revisit.extend(id);
+    }
+
+    /// The process of a plugin has ended: what it has sent is still read, and whoever else has its connection open is
+    /// served no more.
+    pub fn plugin_ended(&mut self, pid: Pid) {
+        let Self { clients, revisit, .. } = self;
+        for (id, client) in clients.iter_mut().filter(|(_, client)| client.plugin == Some(pid)) {
+            client.readable = true;
+            client.broken = true;
+            revisit.push(*id);
+        }
     }
 
     /// Writes what can be written: the end is near.
@@ -123,70 +88,6 @@ impl Clients {
         for client in self.clients.values_mut() {
             let _ = client.flush();
         }
-    }
-}
-
-impl Client {
-    fn new(stream: UnixStream) -> Client {
-        Client {
-            stream,
-            lines: Lines::default(),
-            out: Vec::new(),
-            written: 0,
-            topics: None,
-            missed: 0,
-            readable: true,
-            ended: false,
-            broken: false,
-        }
-    }
-
-    fn queued(&self) -> usize {
-        self.out.len() - self.written
-    }
-
-    fn can_be_read(&self) -> bool {
-        self.readable && !self.ended && self.queued() < UNREAD
-    }
-
-    /// Queues a line and writes what goes.
-    fn send(&mut self, line: &[u8]) {
-        self.out.extend_from_slice(line);
-        self.broken |= self.flush().is_err();
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        while let Some(rest) = self.out.get(self.written..).filter(|rest| !rest.is_empty()) {
-            match self.stream.write(rest) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(n) => self.written += n,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-        }
-        if self.written == self.out.len() {
-            self.out = if self.out.capacity() > UNREAD { Vec::new() } else { std::mem::take(&mut self.out) };
-            self.out.clear();
-            self.written = 0;
-        } else if self.written > UNREAD {
-            self.out.drain(..self.written);
-            self.written = 0;
-        }
-        Ok(())
-    }
-
-    /// An event for a subscriber; when it does not read, it is only counted.
-    fn tell(&mut self, line: &[u8]) {
-        if self.queued() > MOST_QUEUED {
-            self.missed += 1;
-            return;
-        }
-        if self.missed > 0 {
-            let missed = std::mem::take(&mut self.missed);
-            self.out.extend_from_slice(&missed_line(missed));
-        }
-        self.send(line);
     }
 }
 
@@ -210,75 +111,34 @@ impl Daemon {
         for id in with_events {
             self.serve(id);
         }
-        if self.clients.next_accept.is_some_and(|at| at <= self.now) {
-            self.clients.accept_more();
-        }
-        if self.clients.accepting {
-            self.accept();
-        }
+        self.accept();
     }
 
-    fn accept(&mut self) {
-        for _ in 0..ACCEPTS {
-            let Some(listener) = &self.clients.listener else { break };
-            match listener.accept() {
-                Ok((stream, _)) => self.admit(stream),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.clients.accepting = false;
-                    return;
-                }
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
-                Err(error) => {
-                    // No descriptor is left, most likely, and no event will come when there is one again.
-                    let why = sys::io_words(&error);
-                    self.log.once(
-                        Level::Error,
-                        "accept",
-                        format_args!("accepting a control connection: {why}"),
-                    );
-                    self.clients.accepting = false;
-                    self.clients.next_accept = Some(self.now + ACCEPT_PAUSE);
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Takes a new connection in, or says why not.
-    fn admit(&mut self, mut stream: UnixStream) {
-        self.log.over(Level::Info, "accept", format_args!("control connections are accepted again"));
-        let peer = socket::peer_credentials(stream.as_raw_fd()).map_or(u32::MAX, |(_, uid, _)| uid);
-        let foreign = self.clients.abstract_only_for.is_some_and(|own| peer != own && peer != 0);
-        let reason = match (foreign, self.clients.clients.len() >= MOST_CLIENTS) {
-            (true, _) => "this control socket serves root and the user of circus only",
-            (false, true) => "there are too many control connections",
-            (false, false) => "",
-        };
-        if stream.set_nonblocking(true).is_err() {
-            return;
-        }
-        if !reason.is_empty() {
-            let line = protocol::encode_error(&Json::Null, Errno::Conflict, reason, clock::realtime());
-            let _ = stream.write(&line);
-            return;
-        }
+    /// Has a connection looked after from now on.
+    pub(super) fn take_in(&mut self, client: Client) -> Option<u32> {
         let id = self.clients.next_client;
         self.clients.next_client = id.wrapping_add(1);
-        if self.watch_client(stream.as_raw_fd(), id).is_ok() {
-            self.clients.clients.insert(id, Client::new(stream));
-            self.serve(id);
-        }
+        self.watch_client(client.stream.as_raw_fd(), id).ok()?;
+        self.clients.clients.insert(id, client);
+        Some(id)
     }
 
     /// Reads and answers what one client asks, within its budget, and writes what it can take.
-    fn serve(&mut self, id: u32) {
+    pub(super) fn serve(&mut self, id: u32) {
         let alive = self.read_requests(id);
         let Some(client) = self.clients.clients.get_mut(&id) else { return };
         client.broken |= client.flush().is_err();
-        let waits = self.clients.asked.values().any(|asked| asked.client == id);
+        if client.queued() == 0 {
+            client.say_missed();
+            client.broken |= client.flush().is_err();
+        }
+        let waits = self.clients.asked.values().any(|asked| asked.from.client == id);
         let Some(client) = self.clients.clients.get(&id) else { return };
-        let done = client.ended && client.queued() == 0 && !waits && client.topics.is_none();
+        let done = client.ended
+            && client.queued() == 0
+            && !waits
+            && client.topics.is_none()
+            && client.follows.is_none();
         let gone = client.broken && !client.can_be_read();
         if !alive || gone || done {
             self.close_client(id);
@@ -288,15 +148,18 @@ impl Daemon {
     fn close_client(&mut self, id: u32) {
         if let Some(client) = self.clients.clients.remove(&id) {
             self.unwatch(client.stream.as_raw_fd());
+            if client.follows.is_some() {
+                self.note_followed();
+            }
         }
-        self.clients.asked.retain(|_, asked| asked.client != id);
+        self.clients.asked.retain(|_, asked| asked.from.client != id);
     }
 
     /// False when the connection is broken.
     fn read_requests(&mut self, id: u32) -> bool {
         let mut buffer = [0; 16 * 1024];
         for _ in 0..4 {
-            if !self.take_lines(id) {
+            if !self.take_inputs(id) {
                 return true; // more is to be looked at in the next turn
             }
             let Some(client) = self.clients.clients.get_mut(&id) else { return false };
@@ -305,7 +168,7 @@ impl Daemon {
             }
             match client.stream.read(&mut buffer) {
                 Ok(0) => return self.end_of_requests(id),
-                Ok(n) => client.lines.push(buffer.get(..n).unwrap_or_default()),
+                Ok(n) => client.wire.push(buffer.get(..n).unwrap_or_default()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     client.readable = false;
@@ -314,74 +177,107 @@ impl Daemon {
                 Err(_) => return false,
             }
         }
-        self.take_lines(id);
+        self.take_inputs(id);
         true
     }
 
     /// Answers the requests that are there, up to a number; false when there are more.
-    fn take_lines(&mut self, id: u32) -> bool {
+    fn take_inputs(&mut self, id: u32) -> bool {
         for _ in 0..REQUESTS {
             let Some(client) = self.clients.clients.get_mut(&id) else { return true };
             if client.queued() >= UNREAD {
                 return false;
             }
-            let incoming = match client.lines.next() {
+            match client.wire.next() {
                 None => return true,
-                Some(Ok([])) => continue,
-                Some(Ok(line)) => {
-                    let incoming = protocol::decode(line);
+                Some(Input::Request { json: [], .. }) => {}
+                Some(Input::Request { json, envelope }) => {
+                    let incoming = protocol::decode(json);
                     if let Ok(Request::Order(_)) = incoming.request {
-                        self.log.debug(format_args!("control: {}", String::from_utf8_lossy(line)));
+                        self.log.debug(format_args!("control: {}", String::from_utf8_lossy(json)));
                     }
-                    incoming
+                    self.take_request(Sender { client: id, envelope }, incoming);
                 }
-                Some(Err(TooLong)) => protocol::too_long(),
-            };
-            self.take_request(id, incoming);
+                Some(Input::TooLong { envelope }) => {
+                    self.take_request(Sender { client: id, envelope }, protocol::too_long());
+                }
+                Some(Input::Send(bytes)) => client.send(&bytes),
+                Some(Input::Subscribe(topic)) => {
+                    if !client.subscribe(topic) {
+                        self.refuse(id, "it subscribes to too many topics", &[]);
+                    }
+                }
+                Some(Input::Cancel(topic)) => client.cancel(&topic),
+                Some(Input::Refused { why, farewell }) => self.refuse(id, why, &farewell),
+            }
         }
         false
+    }
+
+    /// Hangs up on a ZeroMQ peer that cannot be served. It comes again and again, as ZeroMQ does: one line is enough.
+    fn refuse(&mut self, id: u32, why: &str, farewell: &[u8]) {
+        let text = format_args!("control: a ZeroMQ peer is not served: {why}");
+        self.log.once(Level::Warning, why, text);
+        if let Some(client) = self.clients.clients.get_mut(&id) {
+            client.send(farewell);
+            client.topics = None;
+            client.ended = true;
+        }
     }
 
     /// The client has ended its side. What it sent without a newline is no request; it is told so.
     fn end_of_requests(&mut self, id: u32) -> bool {
         let Some(client) = self.clients.clients.get_mut(&id) else { return false };
         client.ended = true;
-        if client.lines.finish().is_some() {
-            self.take_request(id, protocol::cut_off());
+        // A ZeroMQ peer does not end one side alone, and by TCP nothing else says that it has gone.
+        client.broken |= client.wire.is_zmtp();
+        if client.wire.is_cut_off() {
+            self.take_request(Sender { client: id, envelope: Vec::new() }, protocol::cut_off());
         }
         true
     }
 
-    fn take_request(&mut self, client: u32, incoming: protocol::Incoming) {
+    fn take_request(&mut self, from: Sender, incoming: protocol::Incoming) {
         let time = clock::realtime();
         let protocol::Incoming { id, cast, request } = incoming;
+        let Some(client) = self.clients.clients.get_mut(&from.client) else { return };
+        let request = match request {
+            Ok(request) => client.may_ask(request),
+            Err(refusal) => Err(refusal),
+        };
         let line = match request {
             Err(refusal) => protocol::encode_error(&id, refusal.errno, &refusal.reason, time),
-            Ok(Request::Question(question)) => match self.answer(&question) {
-                Ok(map) => protocol::encode_answer(&id, &map, time),
-                Err(refusal) => protocol::encode_error(&id, refusal.errno, &refusal.reason, time),
-            },
+            Ok(Request::Question(question)) => protocol::encode_outcome(&id, self.answer(&question), time),
             Ok(Request::Listen(topics)) => {
-                if let Some(client) = self.clients.clients.get_mut(&client) {
-                    client.topics = Some(topics);
-                }
+                client.topics = Some(topics);
                 protocol::encode_answer(&id, &Map::new(), time)
             }
-            Ok(Request::Order(order)) => return self.take_order(client, id, cast, order),
+            Ok(Request::Tail(tail)) => protocol::encode_outcome(&id, self.tail(from.client, &tail), time),
+            Ok(Request::Logs { name, rotate }) => {
+                protocol::encode_outcome(&id, self.tend_logs(name.as_deref(), rotate), time)
+            }
+            Ok(Request::Order(order)) => return self.take_order(from, id, cast, order),
         };
-        if !cast && let Some(client) = self.clients.clients.get_mut(&client) {
-            client.send(&line);
+        if !cast {
+            self.send_reply(&from, line);
+        }
+    }
+
+    fn send_reply(&mut self, to: &Sender, line: Vec<u8>) {
+        if let Some(client) = self.clients.clients.get_mut(&to.client) {
+            client.reply(line, &to.envelope);
         }
     }
 
     /// Gives an order to the arbiter. The reply comes now or later.
-    fn take_order(&mut self, client: u32, id: Json, cast: bool, order: Order) {
-        let targets = match self.targets(&order) {
+    fn take_order(&mut self, from: Sender, id: Json, cast: bool, order: Order) {
+        let peer = self.clients.clients.get(&from.client).map_or(u32::MAX, |client| client.peer);
+        let targets = match self.permit(peer, &order).and_then(|()| self.targets(&order)) {
             Ok(targets) => targets,
             Err(reason) => {
-                let line = protocol::encode_error(&id, Errno::Message, &reason, clock::realtime());
-                if let (false, Some(client)) = (cast, self.clients.clients.get_mut(&client)) {
-                    client.send(&line);
+                if !cast {
+                    let line = protocol::encode_error(&id, Errno::Message, &reason, clock::realtime());
+                    self.send_reply(&from, line);
                 }
                 return;
             }
@@ -389,7 +285,7 @@ impl Daemon {
         let ticket = Ticket(self.clients.next_ticket);
         self.clients.next_ticket += 1;
         if !cast {
-            self.clients.asked.insert(ticket, Asked { client, id });
+            self.clients.asked.insert(ticket, Asked { from, id });
         }
         self.dispatch(Event::Order { ticket, order, targets });
     }
@@ -410,10 +306,10 @@ impl Daemon {
     /// Sends the reply to an order to whoever gave it, if it is there still.
     pub(super) fn reply(&mut self, ticket: Ticket, reply: &Reply) {
         let Some(asked) = self.clients.asked.remove(&ticket) else { return };
-        let Some(client) = self.clients.clients.get_mut(&asked.client) else { return };
-        client.send(&protocol::encode_reply(&asked.id, reply, clock::realtime()));
-        if client.ended || client.broken {
-            self.clients.revisit.push(asked.client);
+        self.send_reply(&asked.from, protocol::encode_reply(&asked.id, reply, clock::realtime()));
+        let of_client = self.clients.clients.get(&asked.from.client);
+        if of_client.is_some_and(|client| client.ended || client.broken) {
+            self.clients.revisit.push(asked.from.client);
         }
     }
 
@@ -424,13 +320,14 @@ impl Daemon {
         }
         let (event, data) = event_of(what, clock::realtime());
         let topic = topics::topic(watcher, event);
-        let line = protocol::encode_event(&topic, &data);
-        for (id, client) in self.clients.clients.iter_mut() {
-            if client.topics.as_ref().is_some_and(|prefixes| topics::wanted(prefixes, &topic)) {
-                client.tell(&line);
-                if client.broken {
-                    self.clients.revisit.push(*id);
-                }
+        let mut encoded = [None, None];
+        for (id, client) in self.clients.clients.iter_mut().filter(|(_, client)| client.wants(&topic)) {
+            let by_zmtp = client.wire.is_zmtp();
+            if let Some(event) = encoded.get_mut(usize::from(by_zmtp)) {
+                client.tell(event.get_or_insert_with(|| wire::event(by_zmtp, &topic, &data)));
+            }
+            if client.broken {
+                self.clients.revisit.push(*id);
             }
         }
     }
@@ -457,9 +354,4 @@ fn event_of(what: Published, time: f64) -> (&'static str, Map) {
         data.insert("process_pid".into(), pid.into());
     }
     (name, data)
-}
-
-/// What a subscriber is told when it has missed events.
-fn missed_line(missed: u64) -> Vec<u8> {
-    protocol::encode_event("circus.missed", &control::one("events", missed.into()))
 }

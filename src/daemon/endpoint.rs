@@ -1,45 +1,153 @@
-//! Opens the control socket: where it may be, whose file it is, and what may be in its way.
+//! Opens the sockets on which clients and subscribers are served: where they may be, whose files they are, what may
+//! be in their way, and what is opened for an address of the old kind.
 
-use super::sockets::OwnFile;
+use super::log::Log;
+use super::sockets::{self, OwnFile};
 use crate::config::options::CircusOptions;
 use crate::config::text;
-use crate::control::endpoint::{Directory, Place};
+use crate::control::endpoint::{self, Directory, Place, Port};
 use crate::sys::address::Address;
-use crate::sys::socket::{self, PathState};
+use crate::sys::socket::{self, PathState, SocketSpec};
 use crate::sys::{self, user};
 use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-/// Why the control socket cannot be opened.
+/// Whose fault it is that a socket is not open.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The configuration says something impossible.
+    User,
+    /// The system refuses.
+    System,
+    /// The same, for a reason without which circus can do its work.
+    Harmless,
+}
+
+/// Why a socket cannot be opened.
 pub struct Refused {
     /// A sentence.
     pub message: String,
-    /// circus can do without it.
-    pub only_a_warning: bool,
+    /// Whose fault it is.
+    pub fault: Fault,
 }
 
-/// An open control socket.
+/// Where connections come in.
+pub enum Acceptor {
+    /// By a path, or a name in the abstract namespace.
+    Unix(UnixListener),
+    /// By a port.
+    Tcp(TcpListener),
+}
+
+impl Acceptor {
+    /// The next connection that waits. What comes by TCP has the standard library's other type from here on: the
+    /// calls are the same.
+    pub fn accept(&self) -> std::io::Result<UnixStream> {
+        let stream = match self {
+            Acceptor::Unix(listener) => listener.accept()?.0,
+            Acceptor::Tcp(listener) => {
+                let (stream, _) = listener.accept()?;
+                // Replies are small and wanted at once. Without either option the connection works too.
+                let _ = stream.set_nodelay(true);
+                let _ = socket::keep_alive(stream.as_fd());
+                OwnedFd::from(stream).into()
+            }
+        };
+        stream.set_nonblocking(true)?;
+        Ok(stream)
+    }
+
+    /// Its descriptor.
+    pub fn fd(&self) -> RawFd {
+        match self {
+            Acceptor::Unix(listener) => listener.as_raw_fd(),
+            Acceptor::Tcp(listener) => listener.as_raw_fd(),
+        }
+    }
+}
+
+/// An open socket.
 pub struct Opened {
     /// Where connections come in.
-    pub listener: UnixListener,
+    pub acceptor: Acceptor,
     /// Where it is, as text.
     pub endpoint: String,
     /// Its file, which goes with it.
-    pub file: Option<OwnFile>,
+    pub _file: Option<OwnFile>,
     /// An abstract socket has no file whose mode could guard it: only this user and root are served.
     pub only_for: Option<u32>,
+    /// Events are published here, and commands refused.
+    pub events_only: bool,
 }
 
-/// Opens the control socket.
+impl Opened {
+    /// Where it is, as ZeroMQ and Circus write it.
+    pub fn address(&self) -> String {
+        match self.acceptor {
+            Acceptor::Unix(_) => format!("ipc://{}", self.endpoint),
+            Acceptor::Tcp(_) => self.endpoint.clone(),
+        }
+    }
+}
+
+/// Opens what `endpoint` and `pubsub_endpoint` say. A default directory that cannot be written to is only worth a
+/// warning: circus can do its work without being talked to.
 ///
 /// # Errors
-/// Why that cannot be.
-pub fn open(place: &Place, directory: &Directory, options: &CircusOptions) -> Result<Opened, Refused> {
-    let refuse = |why: &dyn std::fmt::Display, only_a_warning| Refused {
-        message: format!("control socket {place}: {why}"),
-        only_a_warning,
+/// What was asked for cannot be had.
+pub fn open_all(options: &CircusOptions, log: &mut Log) -> Result<Vec<Opened>, Refused> {
+    let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
+    let uid = user::current_uid();
+    let directory = endpoint::directory(uid, runtime.as_deref());
+    let place_of = |wanted| -> Result<Option<Place>, String> {
+        Ok(endpoint::places(wanted, uid, runtime.as_deref())?.into_iter().next())
+    };
+    let mut opened = Vec::new();
+    let wanted = options.endpoint.as_deref();
+    let wrong = |why| Refused { message: format!("endpoint: {why}"), fault: Fault::User };
+    let control = place_of(wanted).map_err(wrong)?;
+    if let Some(place) = &control {
+        match open(place, "control socket", &directory, options) {
+            Ok(socket) => opened.push(socket),
+            Err(refused) if refused.fault == Fault::Harmless && wanted.is_none() => {
+                log.warning(format_args!("{}; circus ctl will not work", refused.message));
+            }
+            Err(refused) => return Err(refused),
+        }
+        opened.extend(open_port(wanted, "control port", options)?);
+    }
+    let Some(wanted) = options.pubsub_endpoint.as_deref() else { return Ok(opened) };
+    let mut events = Vec::new();
+    match place_of(Some(wanted)) {
+        Ok(place) if place == control => {}
+        Ok(None) => {}
+        Ok(Some(place)) => match open(&place, "pubsub socket", &directory, options) {
+            Ok(socket) => events.push(socket),
+            // It would only have stood for a port that old files name and nobody may ever have used.
+            Err(refused) if wanted.starts_with("tcp://") => log.debug(format_args!("{}", refused.message)),
+            Err(refused) => return Err(refused),
+        },
+        Err(why) => log.warning(format_args!("pubsub_endpoint: {why}; events are on the control socket")),
+    }
+    events.extend(open_port(Some(wanted), "pubsub port", options)?);
+    opened.extend(events.into_iter().map(|socket| Opened { events_only: true, ..socket }));
+    Ok(opened)
+}
+
+/// Opens a Unix socket.
+fn open(
+    place: &Place,
+    what: &str,
+    directory: &Directory,
+    options: &CircusOptions,
+) -> Result<Opened, Refused> {
+    let refuse = |why: &dyn std::fmt::Display, harmless| Refused {
+        message: format!("{what} {place}: {why}"),
+        fault: if harmless { Fault::Harmless } else { Fault::System },
     };
     let address = match place {
         Place::Abstract(name) => Address::Abstract(text::to_bytes(name).into_owned()),
@@ -62,7 +170,31 @@ pub fn open(place: &Place, directory: &Directory, options: &CircusOptions) -> Re
         give_to(path, owner).map_err(|why| refuse(&why, false))?;
     }
     let only_for = matches!(address, Address::Abstract(_)).then(user::current_uid);
-    Ok(Opened { listener: fd.into(), endpoint: place.to_string(), file, only_for })
+    let acceptor = Acceptor::Unix(fd.into());
+    Ok(Opened { acceptor, endpoint: place.to_string(), _file: file, only_for, events_only: false })
+}
+
+/// Opens the port of a `tcp://` address, if that is allowed.
+fn open_port(wanted: Option<&str>, what: &str, options: &CircusOptions) -> Result<Option<Opened>, Refused> {
+    // What is no port has been reported.
+    let port = wanted.and_then(|wanted| endpoint::port(wanted).ok().flatten());
+    let Some(Port { host, number }) = port.filter(|_| options.allow_tcp) else { return Ok(None) };
+    let refuse = |why: String| Refused {
+        message: format!("{what} tcp://{host}:{number}: {why}"),
+        fault: Fault::System,
+    };
+    let ip = sockets::resolve(host, host.contains(':')).map_err(refuse)?;
+    let spec = SocketSpec::new(Address::Inet(SocketAddr::new(ip, number)));
+    let listener = TcpListener::from(socket::bind(&spec).map_err(|error| refuse(error.to_string()))?);
+    let number = listener.local_addr().map_or(number, |address| address.port());
+    let endpoint = format!("tcp://{host}:{number}");
+    Ok(Some(Opened {
+        acceptor: Acceptor::Tcp(listener),
+        endpoint,
+        _file: None,
+        only_for: None,
+        events_only: false,
+    }))
 }
 
 /// Makes sure that a control socket can be made at `path`.

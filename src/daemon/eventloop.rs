@@ -7,9 +7,11 @@
 //! no end: an idle circus makes no system call.
 
 use super::blueprint::Blueprint;
+use super::budget::Budget;
 use super::clients::Clients;
+use super::compress::Compressor;
 use super::log::Log;
-use super::outputs::Outputs;
+use super::notify::Notify;
 use super::query::Samples;
 use super::sockets::Sockets;
 use super::streams::{PipeId, Progress, Streams, TargetId};
@@ -40,10 +42,18 @@ enum Source {
     Target,
     Client,
     Log,
+    Socket,
 }
 
-const SOURCES: [Source; 6] =
-    [Source::Signals, Source::Listener, Source::Pipe, Source::Target, Source::Client, Source::Log];
+const SOURCES: [Source; 7] = [
+    Source::Signals,
+    Source::Listener,
+    Source::Pipe,
+    Source::Target,
+    Source::Client,
+    Source::Log,
+    Source::Socket,
+];
 
 fn token(source: Source, id: u32) -> Token {
     Token((id as usize) << 3 | source as usize)
@@ -64,19 +74,21 @@ fn nap(rest: Duration) -> Duration {
 pub struct Daemon {
     pub(super) arbiter: Arbiter,
     pub(super) options: CircusOptions,
-    /// Where the control socket is, as text.
-    pub(super) endpoint: String,
     pub(super) log: Log,
     pub(super) sockets: Sockets,
     pub(super) spawner: Spawner,
     pub(super) streams: Streams,
     pub(super) clients: Clients,
     pub(super) signals: Signals,
+    pub(super) notify: Notify,
     pub(super) poll: Poll,
     pub(super) blueprints: Sorted<WatcherId, Blueprint>,
-    pub(super) outputs: Sorted<WatcherId, Outputs>,
     /// The pipes of each process.
     pub(super) pipes: Sorted<Pid, [Option<PipeId>; 2]>,
+    /// Watchers with `on_demand` that wait, and the descriptors of their sockets.
+    pub(super) waiting: Sorted<WatcherId, Vec<RawFd>>,
+    /// Watchers that may have sockets which no process needs any more.
+    pub(super) unsettled: Vec<WatcherId>,
     /// Spawns that are still to be done.
     pub(super) spawns: VecDeque<(WatcherId, u32)>,
     /// Pipes that have more to read.
@@ -85,6 +97,9 @@ pub struct Daemon {
     pub(super) groups: Sorted<Pid, ()>,
     /// Not all zombies were reaped in the last turn.
     pub(super) more_zombies: bool,
+    pub(super) compressor: Compressor,
+    /// What all log files may take.
+    pub(super) budget: Budget,
     /// What `stats` saw last.
     pub(super) samples: Samples,
     origin: Instant,
@@ -101,8 +116,6 @@ pub struct Parts {
     pub arbiter: Arbiter,
     /// `[circus]`.
     pub options: CircusOptions,
-    /// Where the control socket is.
-    pub endpoint: String,
     /// The log.
     pub log: Log,
     /// The bound sockets.
@@ -113,6 +126,8 @@ pub struct Parts {
     pub clients: Clients,
     /// The signals.
     pub signals: Signals,
+    /// The service manager.
+    pub notify: Notify,
 }
 
 impl Daemon {
@@ -123,24 +138,28 @@ impl Daemon {
     pub fn new(parts: Parts) -> io::Result<Daemon> {
         let poll = Poll::new()?;
         let now = Instant::now();
+        let budget = Budget::new(parts.options.log_max_bytes);
         let daemon = Daemon {
             arbiter: parts.arbiter,
             options: parts.options,
-            endpoint: parts.endpoint,
             log: parts.log,
             sockets: parts.sockets,
             spawner: parts.spawner,
             streams: Streams::new(),
             clients: parts.clients,
             signals: parts.signals,
+            notify: parts.notify,
             poll,
             blueprints: Sorted::new(),
-            outputs: Sorted::new(),
             pipes: Sorted::new(),
+            waiting: Sorted::new(),
+            unsettled: Vec::new(),
             spawns: VecDeque::new(),
             ready_pipes: VecDeque::new(),
             groups: Sorted::new(),
             more_zombies: false,
+            compressor: Compressor::default(),
+            budget,
             samples: Samples::new(),
             origin: now,
             now,
@@ -149,8 +168,8 @@ impl Daemon {
             events: VecDeque::new(),
         };
         daemon.watch(daemon.signals.as_raw_fd(), Source::Signals, 0, Interest::READABLE)?;
-        if let Some(fd) = daemon.clients.listener() {
-            daemon.watch(fd, Source::Listener, 0, Interest::READABLE)?;
+        for (number, fd) in (0..).zip(daemon.clients.listeners.fds()) {
+            daemon.watch(fd, Source::Listener, number, Interest::READABLE)?;
         }
         Ok(daemon)
     }
@@ -161,6 +180,10 @@ impl Daemon {
 
     pub(super) fn watch_pipe(&self, fd: RawFd, id: PipeId) -> io::Result<()> {
         self.watch(fd, Source::Pipe, id.0, Interest::READABLE)
+    }
+
+    pub(super) fn watch_socket(&self, fd: RawFd) -> io::Result<()> {
+        self.watch(fd, Source::Socket, fd.unsigned_abs(), Interest::READABLE)
     }
 
     pub(super) fn watch_client(&self, fd: RawFd, id: u32) -> io::Result<()> {
@@ -191,6 +214,7 @@ impl Daemon {
     pub fn run(&mut self) {
         let mut events = Events::with_capacity(256);
         self.dispatch(Event::Start);
+        self.notify.ready(self.now, "waiting for commands");
         let mut trimmed = false;
         while !self.ended {
             let timeout = self.timeout();
@@ -208,6 +232,7 @@ impl Daemon {
             self.now = Instant::now();
             self.turn(&events);
         }
+        self.stop_compressing();
         self.streams.finish(self.now, &mut self.log);
         self.clients.flush_all();
     }
@@ -222,7 +247,13 @@ impl Daemon {
             return Some(Duration::ZERO);
         }
         let of_arbiter = self.arbiter.deadline().map(|time| self.moment(time));
-        let rest = [of_arbiter, self.streams.next_retry(), self.clients.next_accept(), self.log.next_retry()];
+        let rest = [
+            of_arbiter,
+            self.streams.next_retry(),
+            self.clients.listeners.next_accept(),
+            self.log.next_retry(),
+            self.notify.next(),
+        ];
         let next = rest.into_iter().flatten().min()?;
         Some(nap(next.saturating_duration_since(Instant::now())))
     }
@@ -233,11 +264,17 @@ impl Daemon {
             let Some((source, id)) = source(event.token()) else { continue };
             match source {
                 Source::Signals => self.take_signals(),
-                Source::Listener => self.clients.accept_more(),
-                Source::Pipe => self.pipe_ready(PipeId(id)),
+                Source::Listener => self.clients.listeners.accept_more(id),
+                Source::Pipe => {
+                    if event.is_read_closed() {
+                        self.streams.hung_up(PipeId(id));
+                    }
+                    self.pipe_ready(PipeId(id));
+                }
                 Source::Target => self.target_writable(TargetId(id)),
                 Source::Client => clients.push((id, event.is_write_closed() || event.is_error())),
                 Source::Log => self.log_writable(),
+                Source::Socket => self.socket_ready(id),
             }
         }
         if self.more_zombies {
@@ -247,7 +284,22 @@ impl Daemon {
         self.read_pipes();
         self.serve_clients(&clients);
         self.do_what_is_due();
+        self.tend_files();
+        self.tell_manager();
         self.watch_stalled();
+    }
+
+    /// The service manager hears of what this turn has changed.
+    fn tell_manager(&mut self) {
+        if self.arbiter.is_ending() {
+            self.notify.stopping();
+        }
+        if self.notify.reloading && !self.arbiter.is_reloading() {
+            self.notify.ready(self.now, "waiting for commands");
+        }
+        if self.notify.next().is_some_and(|at| at <= self.now) {
+            self.notify.beat(self.now);
+        }
     }
 
     /// A pipe has something. One that is written to faster than it is read has an event in every turn and stands in
@@ -263,7 +315,9 @@ impl Daemon {
         for _ in 0..self.ready_pipes.len() {
             let Some(id) = self.ready_pipes.pop_front() else { break };
             let pid = self.streams.pid(id);
-            match (self.streams.read(id, PIPE_BUDGET, self.now, &mut self.log), pid) {
+            let progress = self.streams.read(id, PIPE_BUDGET, self.now, &mut self.log);
+            self.tell_followers();
+            match (progress, pid) {
                 (Progress::More, _) => self.pipe_ready(id),
                 (Progress::Closed, Some(pid)) => self.forget_pipe(pid, id),
                 (Progress::Drained | Progress::Closed, _) => {}
@@ -345,5 +399,6 @@ impl Daemon {
             }
             self.actions = actions;
         }
+        self.settle_sockets();
     }
 }

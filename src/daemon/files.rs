@@ -1,27 +1,52 @@
 //! The files of a configuration, on disk.
 
 use crate::config::{Files, ini, text};
+use crate::sys::file::NEVER_WAIT;
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Files on disk.
 pub struct Disk;
 
+impl Disk {
+    /// The text of a regular file, which is read while circus runs: nothing there can keep it waiting but the disk.
+    ///
+    /// # Errors
+    /// It cannot be read, is no regular file, or is longer than a configuration may be.
+    pub fn read_regular(&self, path: &str) -> io::Result<String> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).custom_flags(NEVER_WAIT).open(place(&text::to_bytes(path)))?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
+        let bytes = contents(file)?;
+        if bytes.len() > ini::LONGEST {
+            return Err(io::Error::other("it is too long"));
+        }
+        Ok(text::from_bytes(&bytes))
+    }
+}
+
 impl Files for Disk {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        let file = File::open(place(&text::to_bytes(path)))?;
-        let mut bytes = Vec::new();
-        file.take(ini::LONGEST as u64 + 1).read_to_end(&mut bytes)?;
-        Ok(bytes)
+        contents(File::open(place(&text::to_bytes(path)))?)
     }
 
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {
         let names = fs::read_dir(place(&text::to_bytes(dir)))?;
         names.map(|entry| Ok(text::from_bytes(entry?.file_name().as_bytes()))).collect()
     }
+}
+
+/// What is in a file; of a longer one than a configuration may be, enough to see that.
+fn contents(file: File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(ini::LONGEST as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn place(bytes: &[u8]) -> &Path {

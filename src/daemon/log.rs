@@ -12,7 +12,7 @@ use std::ffi::OsStr;
 use std::fmt::{self, Write};
 use std::os::fd::{AsFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// The most causes that are remembered at once.
@@ -121,10 +121,25 @@ impl Log {
     }
 
     /// Opens the file of the log again, after somebody has moved it away.
-    pub fn reopen(&mut self) {
+    ///
+    /// # Errors
+    /// A sentence that says why it cannot be opened, which is logged too.
+    pub fn reopen(&mut self) -> Result<(), String> {
         let now = Instant::now();
-        self.outlet.reopen(now);
+        let reopened = self.outlet.reopen(now);
         self.say_notices(now);
+        reopened
+    }
+
+    /// The file of the log and its size, if it is one.
+    pub fn file(&mut self) -> Option<(PathBuf, u64)> {
+        let Place::Path(path) = self.outlet.place().clone() else { return None };
+        Some((path, self.outlet.file()?.size()))
+    }
+
+    /// Finds out how large its file is.
+    pub fn measure(&mut self) {
+        self.outlet.file().into_iter().for_each(super::streams::file::FileStream::measure);
     }
 
     /// The descriptor on which room is waited for, if messages wait for a reader.

@@ -3,20 +3,30 @@
 //!
 //! `start` goes from the command line to a daemon that is ready; whatever cannot be had ends the program there.
 //! `eventloop` waits and hands out; `perform` does what the arbiter decides, `reaper` takes in the dead,
-//! `blueprint` and `outputs` make children, `streams` passes their output on, `clients` and `query` answer the
-//! control socket. `init` stands beside all that: the init of one command.
+//! `blueprint` and `outputs` make children, `demand` waits for the sockets of watchers that start on demand, `streams`
+//! passes their output on, `listeners`, `clients` and `query` answer the control socket, `plugins` are processes at its
+//! other end. `init` stands beside all that: the init of one command.
 
 mod blueprint;
+mod budget;
+mod client;
 mod clients;
+mod compress;
+mod demand;
 mod endpoint;
 mod eventloop;
 pub mod files;
 pub mod init;
+mod listeners;
 pub mod log;
+mod logs;
 mod matching;
+mod notify;
 mod outputs;
 mod perform;
+mod permission;
 mod pidfile;
+mod plugins;
 mod procfs;
 mod query;
 mod reaper;

@@ -3,11 +3,14 @@
 use super::blueprint::Blueprint;
 use super::eventloop::Daemon;
 use super::log::Level;
-use super::streams::SinkId;
+use super::plugins;
+use super::sockets::User;
+use super::streams::ring::Writer;
+use super::streams::{Channel, Owner, SinkId, Source};
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::expand::{self, expand};
-use crate::config::{StreamConfig, WatcherConfig};
-use crate::sorted::Sorted;
+use crate::config::model::LARGEST_RING;
+use crate::config::{PluginKind, StreamConfig, StreamKind, WatcherConfig};
 use crate::sys::child::{SpawnError, Stdio, Step};
 use crate::sys::{self, process};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -16,36 +19,14 @@ use std::os::fd::{AsRawFd, OwnedFd};
 /// some ten microseconds.
 const MOST_BLUEPRINTS: usize = 16;
 
-/// The two outputs of a process.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Channel {
-    Stdout,
-    Stderr,
-}
-
 const CHANNELS: [Channel; 2] = [Channel::Stdout, Channel::Stderr];
 
-impl Channel {
-    fn option(self) -> &'static str {
-        match self {
-            Channel::Stdout => "stdout_stream",
-            Channel::Stderr => "stderr_stream",
-        }
+/// What is to become of an output; nothing: circus does not read it.
+pub fn stream_of(channel: Channel, config: &WatcherConfig) -> Option<&StreamConfig> {
+    match channel {
+        Channel::Stdout => config.stdout_stream.as_deref().filter(|_| !config.options.close_child_stdout),
+        Channel::Stderr => config.stderr_stream.as_deref().filter(|_| !config.options.close_child_stderr),
     }
-
-    fn config(self, config: &WatcherConfig) -> Option<&StreamConfig> {
-        match self {
-            Channel::Stdout => config.stdout_stream.as_deref().filter(|_| !config.options.close_child_stdout),
-            Channel::Stderr => config.stderr_stream.as_deref().filter(|_| !config.options.close_child_stderr),
-        }
-    }
-}
-
-/// Where the outputs of a watcher's processes go: one sink for each channel, or one for each wid when the file's
-/// name holds it.
-#[derive(Default)]
-pub struct Outputs {
-    sinks: Sorted<(Channel, u32), SinkId>,
 }
 
 /// Both ends of a pipe that a process is to write to.
@@ -53,23 +34,30 @@ struct NewPipe {
     reader: OwnedFd,
     writer: OwnedFd,
     sink: SinkId,
+    channel: Channel,
 }
 
-/// What the sink of a wid is called in the table: all wids share one unless the configuration tells them apart.
-fn sink_wid(stream: &StreamConfig, wid: u32) -> u32 {
-    let filename = stream.options.filename.as_deref().unwrap_or_default();
-    let differs = expand::names(filename).any(|name| name.eq_ignore_ascii_case("wid"));
-    if differs { wid } else { 0 }
+/// Whose the sink of a process is: its own, if the configuration tells processes apart, else one of all.
+fn owner(watcher: WatcherId, channel: Channel, stream: &StreamConfig, wid: u32) -> Owner {
+    let options = &stream.options;
+    let texts = [&options.filename, &options.prefix, &options.tag].into_iter().flatten();
+    let mut names = texts.flat_map(|text| expand::names(text));
+    let own = stream.kind() == StreamKind::Json || names.any(|name| name.eq_ignore_ascii_case("wid"));
+    Owner { watcher, channel, wid: if own { wid } else { 0 } }
 }
 
-/// The configuration of a stream for one process: `$(circus.wid)` and the like in its file name replaced.
+/// The configuration of a stream for one process: `$(circus.wid)` and the like replaced.
 fn expanded(stream: &StreamConfig, config: &WatcherConfig, wid: u32) -> StreamConfig {
     let mut stream = stream.clone();
-    let lookup = |name: &str| match name.eq_ignore_ascii_case("wid") {
-        true => Some(wid.to_string()),
-        false => expand::env(&config.env, name),
+    let lookup = |name: &str| match name.to_ascii_lowercase().as_str() {
+        "wid" => Some(wid.to_string()),
+        "watcher" => Some(config.name.clone()),
+        _ => expand::env(&config.env, name),
     };
-    stream.options.filename = stream.options.filename.map(|filename| expand(&filename, &lookup).into());
+    let options = &mut stream.options;
+    for option in [&mut options.filename, &mut options.prefix, &mut options.tag] {
+        *option = option.take().map(|text| expand(&text, &lookup).into());
+    }
     stream
 }
 
@@ -78,13 +66,16 @@ impl Daemon {
     pub(super) fn spawn(&mut self, id: WatcherId, wid: u32) -> Event {
         match self.try_spawn(id, wid) {
             Ok(pid) => Event::Spawned { watcher: id, pid },
-            Err(reason) => Event::SpawnFailed { watcher: id, reason },
+            Err(reason) => {
+                self.leave_sockets(id, wid);
+                Event::SpawnFailed { watcher: id, reason }
+            }
         }
     }
 
     fn try_spawn(&mut self, id: WatcherId, wid: u32) -> Result<Pid, String> {
-        if !self.blueprints.contains_key(&id) {
-            let watcher = self.arbiter.watcher(id).ok_or("the watcher is gone")?;
+        let watcher = self.arbiter.watcher(id).ok_or("the watcher is gone")?;
+        if Blueprint::is_read_from_files(&watcher.config) || !self.blueprints.contains_key(&id) {
             let blueprint = Blueprint::new(&watcher.config, &self.sockets)?;
             if self.blueprints.len() >= MOST_BLUEPRINTS {
                 self.blueprints.pop_first();
@@ -93,9 +84,13 @@ impl Daemon {
         }
         let pipes = self.make_pipes(id, wid)?;
         let watcher = self.arbiter.watcher(id).ok_or("the watcher is gone")?;
+        let is_program = watcher.config.plugin == Some(PluginKind::Program);
+        let connection = is_program.then(plugins::connection).transpose()?;
         let blueprint = self.blueprints.get_mut(&id).ok_or("the watcher is gone")?;
-        let child = blueprint.child(&watcher.config, wid, &self.sockets)?;
-        let before = (child.stdout, child.stderr);
+        let user = User { watcher: id, wid, replaces: watcher.replaces(), most: watcher.config.wanted() };
+        let child = blueprint.child(&watcher.config, user, &mut self.sockets)?;
+        let before = (child.stdin, child.stdout, child.stderr);
+        let uid = child.uid.unwrap_or_else(sys::user::current_uid);
         let [stdout, stderr] = &pipes;
         if let Some(pipe) = stdout {
             child.stdout = Stdio::Fd(pipe.writer.as_raw_fd());
@@ -103,11 +98,18 @@ impl Daemon {
         if let Some(pipe) = stderr {
             child.stderr = Stdio::Fd(pipe.writer.as_raw_fd());
         }
+        if let Some((_, theirs)) = &connection {
+            child.stdin = Stdio::Fd(theirs.as_raw_fd());
+            child.stdout = child.stdin;
+        }
         let spawned = self.spawner.spawn(child);
-        (child.stdout, child.stderr) = before;
+        (child.stdin, child.stdout, child.stderr) = before;
         let pid = spawned.map_err(|error| say(&error, blueprint))?;
         self.groups.remove(&pid); // a group of this number is over, else the process could not have it
-        self.attach(pid, pipes);
+        self.attach(id, wid, pid, pipes);
+        if let Some((ours, _)) = connection {
+            self.take_in_plugin(ours, pid, uid);
+        }
         Ok(pid)
     }
 
@@ -116,7 +118,7 @@ impl Daemon {
         for (place, channel) in pipes.iter_mut().zip(CHANNELS) {
             if let Some(sink) = self.sink(id, wid, channel)? {
                 let (reader, writer) = process::pipe().map_err(|e| format!("pipe: {}", sys::io_words(&e)))?;
-                *place = Some(NewPipe { reader, writer, sink });
+                *place = Some(NewPipe { reader, writer, sink, channel });
             }
         }
         Ok(pipes)
@@ -125,27 +127,27 @@ impl Daemon {
     /// The sink of one channel of a watcher, opened when first needed.
     fn sink(&mut self, id: WatcherId, wid: u32, channel: Channel) -> Result<Option<SinkId>, String> {
         let Some(watcher) = self.arbiter.watcher(id) else { return Ok(None) };
-        let Some(stream) = channel.config(&watcher.config) else { return Ok(None) };
-        let key = (channel, sink_wid(stream, wid));
-        let outputs = self.outputs.get_or_insert_with(id, Outputs::default);
-        if let Some(sink) = outputs.sinks.get(&key) {
-            return Ok(Some(*sink));
+        let Some(stream) = stream_of(channel, &watcher.config) else { return Ok(None) };
+        let owner = owner(id, channel, stream, wid);
+        if let Some(sink) = self.streams.sink_of(&owner) {
+            return Ok(Some(sink));
         }
         let stream = expanded(stream, &watcher.config, wid);
-        let who = format!("{} {}", watcher.config.name, channel.option());
-        let sink = self.streams.sink_for(&who, &stream, self.now, &mut self.log);
-        let sink = sink.map_err(|why| format!("{}: {why}", channel.option()))?;
-        outputs.sinks.insert(key, sink);
-        Ok(Some(sink))
+        let source = Source { watcher: &watcher.config.name, owner };
+        let sink = self.streams.sink_for(&source, &stream, self.now, &mut self.log);
+        sink.map(Some).map_err(|why| format!("{}_stream: {why}", channel.name()))
     }
 
     /// Reads what the new process writes from now on.
-    fn attach(&mut self, pid: Pid, pipes: [Option<NewPipe>; 2]) {
+    fn attach(&mut self, watcher: WatcherId, wid: u32, pid: Pid, pipes: [Option<NewPipe>; 2]) {
+        let limit = self.ring_limit(watcher);
         let mut ids = [None, None];
         for (place, pipe) in ids.iter_mut().zip(pipes) {
-            let Some(NewPipe { reader, sink, .. }) = pipe else { continue };
+            let Some(NewPipe { reader, sink, channel, .. }) = pipe else { continue };
             let fd = reader.as_raw_fd();
-            let Some(id) = self.streams.attach(reader, sink, pid) else { continue };
+            let writer = Writer { watcher, pid, wid, channel };
+            let Some(id) = self.streams.attach(reader, sink, writer) else { continue };
+            self.streams.rings.open(watcher, channel, limit);
             if let Err(error) = self.watch_pipe(fd, id) {
                 let why = sys::io_words(&error);
                 self.log.error(format_args!("the output of {pid} cannot be read: {why}"));
@@ -159,50 +161,48 @@ impl Daemon {
         }
     }
 
+    /// How much of the newest output of a watcher is kept in memory.
+    fn ring_limit(&self, id: WatcherId) -> usize {
+        let options = self.arbiter.watcher(id).map(|watcher| &watcher.config.options);
+        options.map_or(0, |options| options.ring_bytes.clamp(0, LARGEST_RING) as usize)
+    }
+
     /// The options of a watcher have changed: what was made from them is made anew, and its processes' output goes
     /// where it is wanted now.
     pub(super) fn remake(&mut self, id: WatcherId) {
         self.blueprints.remove(&id);
-        let Some(outputs) = self.outputs.remove(&id) else { return };
-        let mut moved = Outputs::default();
-        for ((channel, wid), sink) in outputs.sinks {
-            let stays = self.move_output(id, channel, wid, sink).unwrap_or_else(|why| {
+        self.unsettled.push(id);
+        self.look_again(id);
+        self.streams.rings.resize(id, self.ring_limit(id));
+        for (owner, sink) in self.streams.sinks_of(id) {
+            let stays = self.move_output(owner, sink).unwrap_or_else(|why| {
                 self.log.log(Level::Error, format_args!("{why}; the output goes where it went before"));
                 true
             });
-            if stays {
-                moved.sinks.insert((channel, wid), sink);
-            } else {
+            if !stays {
                 self.streams.release(sink, self.now, &mut self.log);
             }
         }
-        self.outputs.insert(id, moved);
     }
 
     /// Leads a sink to where the options want it now; false when they want none of its kind.
-    fn move_output(
-        &mut self,
-        id: WatcherId,
-        channel: Channel,
-        wid: u32,
-        sink: SinkId,
-    ) -> Result<bool, String> {
-        let Some(watcher) = self.arbiter.watcher(id) else { return Ok(false) };
-        let Some(stream) = channel.config(&watcher.config) else { return Ok(false) };
-        if sink_wid(stream, wid) != wid {
+    fn move_output(&mut self, old: Owner, sink: SinkId) -> Result<bool, String> {
+        let Some(watcher) = self.arbiter.watcher(old.watcher) else { return Ok(false) };
+        let Some(stream) = stream_of(old.channel, &watcher.config) else { return Ok(false) };
+        if owner(old.watcher, old.channel, stream, old.wid) != old {
             return Ok(false);
         }
-        let stream = expanded(stream, &watcher.config, wid);
-        let who = format!("{} {}", watcher.config.name, channel.option());
+        let stream = expanded(stream, &watcher.config, old.wid);
+        let source = Source { watcher: &watcher.config.name, owner: old };
         self.streams
-            .reconfigure(sink, &who, &stream, self.now, &mut self.log)
-            .map_err(|why| format!("{who}: {why}"))?;
+            .reconfigure(sink, &source, &stream, self.now, &mut self.log)
+            .map_err(|why| format!("{} {}_stream: {why}", watcher.config.name, old.channel.name()))?;
         Ok(true)
     }
 
     /// A watcher has stopped: its files are closed, as soon as nobody writes to them any more.
     pub(super) fn close_outputs(&mut self, id: WatcherId) {
-        for (_, sink) in self.outputs.remove(&id).unwrap_or_default().sinks {
+        for (_, sink) in self.streams.sinks_of(id) {
             self.streams.release(sink, self.now, &mut self.log);
         }
     }
@@ -210,6 +210,11 @@ impl Daemon {
     /// A watcher is gone.
     pub(super) fn forget(&mut self, id: WatcherId) {
         self.close_outputs(id);
+        self.streams.rings.remove(id);
+        self.end_following(id);
+        self.unwatch_sockets(id);
+        self.sockets.forget(id);
+        self.unsettled.push(id);
         self.blueprints.remove(&id);
         self.spawns.retain(|(watcher, _)| *watcher != id);
     }

@@ -1,7 +1,6 @@
 //! What the daemon does for each of the arbiter's actions, and for each signal that it gets.
 
 use super::eventloop::Daemon;
-use super::log::Level;
 use crate::arbiter::{Action, Event, Pid, Published, Whom};
 use crate::config::signals;
 use crate::sys::{self, signal};
@@ -21,6 +20,8 @@ impl Daemon {
             Action::Signal { pid, signum, whom } => self.signal(pid, signum, whom),
             Action::SignalRemnant { pgid, signum } => self.signal_remnant(pgid, signum),
             Action::Reap { pid } => self.reap_one(pid),
+            Action::WatchSockets(id) => self.watch_sockets(id),
+            Action::UnwatchSockets(id) => self.unwatch_sockets(id),
             Action::Reply { ticket, reply } => self.reply(ticket, &reply),
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.log.log(level, format_args!("{text}")),
@@ -85,6 +86,7 @@ impl Daemon {
             && let Some(id) = self.arbiter.find(watcher).map(|watcher| watcher.id)
         {
             self.close_outputs(id);
+            self.unsettled.push(id);
         }
         self.tell_subscribers(watcher, what);
     }
@@ -99,18 +101,14 @@ impl Daemon {
             }
             self.log.info(format_args!("Got signal {}", signals::name(signum)));
             match signum {
-                1 => self.dispatch(Event::Reload),
+                1 => {
+                    self.notify.reloading();
+                    self.dispatch(Event::Reload);
+                }
                 2 | 3 | 15 => self.dispatch(Event::Terminate),
                 10 => self.reopen_logs(),
                 _ => {} // SIGUSR2 is reserved, SIGWINCH means nothing here
             }
         }
-    }
-
-    /// SIGUSR1: somebody has moved log files away.
-    fn reopen_logs(&mut self) {
-        self.log.reopen();
-        self.streams.reopen_all(self.now, &mut self.log);
-        self.log.log(Level::Info, format_args!("log files reopened"));
     }
 }

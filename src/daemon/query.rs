@@ -2,6 +2,7 @@
 
 use super::eventloop::Daemon;
 use super::procfs;
+use super::start::current_dir;
 use crate::arbiter::Pid;
 use crate::arbiter::process::Process;
 use crate::arbiter::request::Question;
@@ -11,6 +12,10 @@ use crate::control::{Map, Refusal};
 use crate::sorted::Sorted;
 use crate::sys::address::Address;
 use crate::sys::{clock, process, user};
+use serde_json::Value as Json;
+
+/// How many of its last lines the status of a watcher that fails has.
+const LAST_LINES: usize = 10;
 
 /// What is the same for all processes while one question is answered.
 struct Machine {
@@ -59,7 +64,7 @@ impl Daemon {
                 let all = self.arbiter.watchers().map(|w| (w.config.name.as_str(), w.status().word()));
                 Ok(answers::status_all(all))
             }
-            Question::Status(Some(name)) => Ok(answers::status(self.watcher_named(name)?.status().word())),
+            Question::Status(Some(name)) => self.status_of(name),
             Question::Numprocesses(None) => {
                 Ok(answers::numprocesses(self.arbiter.watchers().map(|w| w.processes().count()).sum(), None))
             }
@@ -67,10 +72,15 @@ impl Daemon {
                 Ok(answers::numprocesses(self.watcher_named(name)?.processes().count(), Some(name)))
             }
             Question::Numwatchers => Ok(answers::numwatchers(self.arbiter.watchers().count())),
-            Question::Get { name, keys } => answers::get(&self.watcher_named(name)?.config, keys),
-            Question::Options(name) => Ok(answers::options(&self.watcher_named(name)?.config)),
+            Question::Get { name, keys } => {
+                answers::get(&self.watcher_named(name)?.config, keys).map(with_directory)
+            }
+            Question::Options(name) => {
+                Ok(with_directory(answers::options(&self.watcher_named(name)?.config)))
+            }
             Question::Globaloptions(option) => {
-                answers::globaloptions(&self.options, &self.endpoint, option.as_deref())
+                let (endpoint, pubsub) = self.clients.listeners.addresses();
+                answers::globaloptions(&self.options, (&endpoint, &pubsub), option.as_deref())
             }
             Question::Listsockets => Ok(answers::listsockets(self.socket_facts())),
             Question::Stats { name: None, .. } => Ok(self.stats_of_all()),
@@ -83,13 +93,24 @@ impl Daemon {
         }
     }
 
+    /// The state of a watcher; of one that fails also why, and the last lines that its processes wrote.
+    fn status_of(&self, name: &str) -> Result<Map, Refusal> {
+        let watcher = self.watcher_named(name)?;
+        let mut answer = answers::status(watcher.status().word());
+        if let Some(reason) = watcher.failure() {
+            answer.insert("reason".into(), reason.into());
+            answer.insert("last_output".into(), self.last_output(watcher.id, LAST_LINES));
+        }
+        Ok(answer)
+    }
+
     fn watcher_named(&self, name: &str) -> Result<&Watcher, Refusal> {
         self.arbiter.find(name).ok_or_else(|| answers::no_watcher(name))
     }
 
     fn socket_facts(&self) -> Vec<SocketFact> {
-        let fact = |socket: &super::sockets::Bound| SocketFact {
-            fd: socket.fd(),
+        let fact = |socket: &super::sockets::Bound, fd: i32| SocketFact {
+            fd,
             name: socket.name.clone(),
             backlog: socket.config.options.backlog,
             place: match &socket.address {
@@ -97,7 +118,8 @@ impl Daemon {
                 unix @ (Address::Unix(_) | Address::Abstract(_)) => SocketPlace::Path(unix.to_string()),
             },
         };
-        self.sockets.all().iter().map(fact).collect()
+        let each = self.sockets.all().iter().flat_map(|socket| socket.fds().map(move |fd| (socket, fd)));
+        each.map(|(socket, fd)| fact(socket, fd)).collect()
     }
 
     fn stats_of_all(&mut self) -> Map {
@@ -175,6 +197,14 @@ impl Daemon {
             ..ProcessFact::default()
         })
     }
+}
+
+/// Fills in the directory of processes that have none of their own: that of circus.
+fn with_directory(mut answer: Map) -> Map {
+    let options = answer.get_mut("options").and_then(Json::as_object_mut);
+    let directory = options.and_then(|options| options.get_mut("working_dir"));
+    directory.into_iter().filter(|it| it.is_null()).for_each(|it| *it = current_dir().into());
+    answer
 }
 
 /// The number of a process in its watcher, and when it was spawned.

@@ -35,13 +35,15 @@ impl Daemon {
         self.more_zombies = true;
     }
 
-    fn take_zombie(&mut self, pid: Pid, exit: wait::Exit) {
-        let exit = match exit {
+    fn take_zombie(&mut self, pid: Pid, end: wait::Exit) {
+        let exit = match end {
             wait::Exit::Code(code) => Exit::Code(code),
             wait::Exit::Signal { number, .. } => Exit::Signal(number),
         };
         self.drain_pipes(pid);
+        self.clients.plugin_ended(pid);
         self.dispatch(Event::Exited { pid, exit });
+        self.compressor_ended(pid, end);
     }
 
     /// Everything that a process has written is in its pipes when it is dead: it goes out before anybody is told.
@@ -49,11 +51,15 @@ impl Daemon {
         for id in self.pipes.remove(&pid).into_iter().flatten().flatten() {
             self.streams.drain_dead(id, self.now, &mut self.log);
         }
+        self.tell_followers();
     }
 
     /// Reaps one zombie, and looks at its group.
     pub(super) fn reap_one(&mut self, pid: Pid) {
         let group = signal::group_of(pid).unwrap_or(pid);
+        if let Some((watcher, wid)) = self.arbiter.owner(pid) {
+            self.leave_sockets(watcher, wid);
+        }
         if let Err(error) = wait::reap(pid) {
             let why = sys::io_words(&error);
             self.log.once(super::log::Level::Error, "waitpid", format_args!("reaping {pid}: {why}"));

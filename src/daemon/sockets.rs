@@ -3,11 +3,17 @@
 //! They stand on high descriptors, above those that children get, and are closed on exec: only children that are
 //! to inherit them do. The file of a Unix socket is removed at the end if it is still the one that circus made.
 
+mod shares;
+
+pub use shares::User;
+
+use crate::arbiter::WatcherId;
 use crate::config::{SocketConfig, text};
 use crate::sorted::sort_by;
 use crate::sys::address::Address;
 use crate::sys::io_words;
 use crate::sys::socket::{self, Kind, PathState, SocketSpec};
+use shares::Shares;
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -18,7 +24,7 @@ use std::path::{Path, PathBuf};
 /// Descriptors below this are left to what children get.
 const LOWEST_FD: RawFd = 64;
 
-/// A bound socket.
+/// A bound socket; with so_reuseport, all those at its address.
 pub struct Bound {
     /// Its name, lower-case.
     pub name: String,
@@ -26,7 +32,9 @@ pub struct Bound {
     pub config: SocketConfig,
     /// Where it is bound, with the real port.
     pub address: Address,
-    fd: OwnedFd,
+    /// The same, with all that a further socket at this address is made of.
+    spec: SocketSpec,
+    shares: Shares,
     _file: Option<OwnFile>,
 }
 
@@ -50,14 +58,60 @@ impl Sockets {
         Ok(Sockets(bound))
     }
 
-    /// The descriptor of a socket.
-    pub fn fd(&self, name: &str) -> Option<RawFd> {
-        self.0.iter().find(|socket| socket.name == name).map(|socket| socket.fd.as_raw_fd())
+    fn get(&self, name: &str) -> Option<&Bound> {
+        self.0.iter().find(|socket| socket.name == name)
     }
 
-    /// Names and descriptors, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, RawFd)> {
-        self.0.iter().map(|socket| (socket.name.as_str(), socket.fd.as_raw_fd()))
+    /// Whether there is a socket of that name.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Whether each process gets a socket of its own under that name.
+    pub fn is_shared(&self, name: &str) -> bool {
+        self.get(name).is_some_and(Bound::is_shared)
+    }
+
+    /// The names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|socket| socket.name.as_str())
+    }
+
+    /// The descriptors of a name: one, or several with so_reuseport.
+    pub fn fds(&self, name: &str) -> impl Iterator<Item = RawFd> {
+        self.get(name).into_iter().flat_map(|socket| socket.shares.fds())
+    }
+
+    /// The descriptor of a socket for a process.
+    ///
+    /// # Errors
+    /// A socket of its own cannot be bound.
+    pub fn take(&mut self, name: &str, user: User) -> Result<RawFd, String> {
+        let socket = self.0.iter_mut().find(|socket| socket.name == name);
+        let socket = socket.ok_or_else(|| format!("there is no [socket:{name}]"))?;
+        if !socket.is_shared() {
+            return socket.shares.fds().next().ok_or_else(|| format!("[socket:{name}] is closed"));
+        }
+        let spec = &socket.spec;
+        socket.shares.take(user, &|| bind(spec).map_err(|why| format!("[socket:{name}]: {why}")))
+    }
+
+    /// A process has ended, or was not spawned after all.
+    pub fn leave(&mut self, watcher: WatcherId, wid: u32) {
+        for socket in self.0.iter_mut().filter(|socket| socket.is_shared()) {
+            socket.shares.leave(watcher, wid);
+        }
+    }
+
+    /// A watcher is gone, whatever becomes of its processes.
+    pub fn forget(&mut self, watcher: WatcherId) {
+        self.0.iter_mut().for_each(|socket| socket.shares.forget(watcher));
+    }
+
+    /// Takes out what a watcher has and does not need with `keep` processes.
+    pub fn prune(&mut self, watcher: WatcherId, keep: usize) -> Vec<OwnedFd> {
+        let shared = self.0.iter_mut().filter(|socket| socket.is_shared());
+        shared.flat_map(|socket| socket.shares.prune(watcher, keep)).collect()
     }
 
     /// The sockets, by name.
@@ -72,26 +126,38 @@ impl Sockets {
 }
 
 impl Bound {
-    /// Its descriptor in circus.
-    pub fn fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
+    /// Its descriptors in circus: one, or several with so_reuseport.
+    pub fn fds(&self) -> impl Iterator<Item = RawFd> {
+        self.shares.fds()
+    }
+
+    /// Each process gets a socket of its own. The kernel has that for addresses with a port only.
+    fn is_shared(&self) -> bool {
+        self.config.options.so_reuseport && matches!(self.address, Address::Inet(_))
     }
 
     fn new(config: &SocketConfig) -> Result<Bound, String> {
-        let spec = spec(config)?;
-        let cannot = |why: &dyn std::fmt::Display| format!("cannot bind {}: {why}", spec.address);
+        let mut spec = spec(config)?;
         if let Address::Unix(path) = &spec.address {
-            make_way(path, config.options.replace).map_err(|why| cannot(&why))?;
+            make_way(path, config.options.replace)
+                .map_err(|why| format!("cannot bind {}: {why}", spec.address))?;
         }
-        let fd = socket::bind(&spec).map_err(|error| cannot(&error))?;
+        let fd = bind(&spec)?;
         let file = match &spec.address {
             Address::Unix(path) => OwnFile::new(path),
             Address::Inet(_) | Address::Abstract(_) => None,
         };
-        let fd = socket::move_up(fd, LOWEST_FD).map_err(|error| cannot(&io_words(&error)))?;
-        let address = socket::local_addr(fd.as_raw_fd()).unwrap_or_else(|_| spec.address.clone());
-        Ok(Bound { name: config.name.clone(), config: config.clone(), address, fd, _file: file })
+        spec.address = socket::local_addr(fd.as_raw_fd()).unwrap_or(spec.address);
+        let (name, address, shares) = (config.name.clone(), spec.address.clone(), Shares::new(fd));
+        Ok(Bound { name, config: config.clone(), address, spec, shares, _file: file })
     }
+}
+
+/// Binds a socket, above the descriptors that children get.
+fn bind(spec: &SocketSpec) -> Result<OwnedFd, String> {
+    let cannot = |why: &dyn std::fmt::Display| format!("cannot bind {}: {why}", spec.address);
+    let fd = socket::bind(spec).map_err(|error| cannot(&error))?;
+    socket::move_up(fd, LOWEST_FD).map_err(|error| cannot(&io_words(&error)))
 }
 
 /// A file that circus has made and removes again, unless somebody has put another one in its place.
@@ -138,6 +204,7 @@ fn spec(config: &SocketConfig) -> Result<SocketSpec, String> {
         kind: kind(&options.kind),
         proto: options.proto.as_deref().map_or(Ok(0), protocol)?,
         backlog: i32::try_from(options.backlog).unwrap_or(i32::MAX),
+        reuseport: options.so_reuseport && options.path.is_none(),
         interface: options.interface.as_deref().map(str::to_string),
         blocking: options.blocking,
         umask: u32::try_from(options.umask).ok(),
@@ -185,7 +252,7 @@ fn address(config: &SocketConfig) -> Result<Address, String> {
 
 /// The first address of a host in one family. Names are looked up before circus is ready, when waiting harms nobody;
 /// a static binary knows numbers and localhost only.
-fn resolve(host: &str, v6: bool) -> Result<IpAddr, String> {
+pub fn resolve(host: &str, v6: bool) -> Result<IpAddr, String> {
     let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     match (bare, v6) {
         ("localhost", false) => return Ok(Ipv4Addr::LOCALHOST.into()),
@@ -237,9 +304,8 @@ mod tests {
         let mut configs = configs.to_vec();
         configs[1].options.host = "::1".into();
         let sockets = Sockets::bind(&configs).unwrap();
-        let names: Vec<&str> = sockets.iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["api", "web"]);
-        assert!(sockets.iter().all(|(_, fd)| fd >= LOWEST_FD));
+        assert_eq!(sockets.names().collect::<Vec<_>>(), ["api", "web"]);
+        assert!(sockets.all().iter().flat_map(Bound::fds).all(|fd| fd >= LOWEST_FD));
         let Address::Inet(address) = &sockets.all()[1].address else { panic!() };
         assert_ne!(address.port(), 0);
         std::net::TcpStream::connect(address).unwrap();

@@ -2,22 +2,24 @@
 //! here, with exit code 100 for what the user can mend in the configuration and 111 for what the system refuses.
 
 use super::clients::Clients;
+use super::endpoint::{self, Fault};
 use super::eventloop::{Daemon, Parts};
 use super::files::Disk;
 use super::log::Log;
+use super::notify::{self, Notify};
 use super::perform::HANDLED;
 use super::pidfile::PidFile;
+use super::plugins::{self, Surroundings};
 use super::sockets::Sockets;
 use crate::arbiter::{Arbiter, Level};
 use crate::config::check::check;
 use crate::config::load::load;
 use crate::config::{Config, Finding, Names, Origins, Severity, WatcherConfig, text};
-use crate::control::endpoint;
 use crate::sys::child::Spawner;
 use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
 use crate::sys::signal::{self, Signals};
-use crate::sys::{self, io_words, process, user};
+use crate::sys::{self, io_words, process};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 
@@ -51,8 +53,12 @@ fn system(message: String) -> Failure {
     Failure { code: SYSTEM, message }
 }
 
-/// The environment of circus, as the configuration sees it.
+/// The environment of circus, as the configuration and so its processes see it.
 pub fn environ() -> Names {
+    whole_environ().into_iter().filter(|(name, _)| !notify::OWN.contains(&name.as_str())).collect()
+}
+
+fn whole_environ() -> Names {
     let text = |value: &std::ffi::OsStr| text::from_bytes(value.as_bytes());
     std::env::vars_os().map(|(name, value)| (text(&name), text(&value))).collect()
 }
@@ -141,8 +147,11 @@ fn start(
         let level = if finding.severity == Severity::Warning { Level::Warning } else { Level::Error };
         log.log(level, format_args!("{}: {}", finding.origin, finding.message));
     }
-    let clients = open_endpoint(&config, &mut log)?;
-    let endpoint = clients.endpoint().to_string();
+    let opened = endpoint::open_all(&config.circus, &mut log).map_err(|refused| Failure {
+        code: if refused.fault == Fault::User { USER } else { SYSTEM },
+        message: refused.message,
+    })?;
+    let clients = Clients::serve_on(opened);
     let kernel = |what: &str, error: std::io::Error| system(format!("{what}: {}", io_words(&error)));
     // A log that has reached a limit is an error of write(2), not the end.
     signal::ignore(sys::SIGXFSZ);
@@ -153,11 +162,15 @@ fn start(
     if let Err(error) = process::set_subreaper() {
         log.warning(format_args!("orphans will not come to circus: {}", io_words(&error)));
     }
-    say_start(&mut log, &sockets, &endpoint);
+    say_start(&mut log, &sockets, &clients);
     let seed = crate::sys::clock::monotonic_ns() ^ u64::from(std::process::id());
-    let watchers = compact(config.watchers);
+    let around =
+        Surroundings { environ: &environ(), cwd: &current_dir(), endpoint: clients.listeners.endpoint() };
+    let plugins = plugins::watchers(&config, &around, &mut log);
+    let watchers = compact(config.watchers.into_iter().chain(plugins).collect());
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
-    let parts = Parts { arbiter, options: config.circus, endpoint, log, sockets, spawner, clients, signals };
+    let notify = Notify::new(&whole_environ());
+    let parts = Parts { arbiter, options: config.circus, log, sockets, spawner, clients, signals, notify };
     let daemon = Daemon::new(parts).map_err(|e| kernel("event loop", e))?;
     Ok((daemon, pidfile))
 }
@@ -186,12 +199,14 @@ fn open_log(options: &Options, config: &Config) -> Result<Log, Failure> {
 }
 
 /// The lines that scripts wait for, as Circus writes them.
-fn say_start(log: &mut Log, sockets: &Sockets, endpoint: &str) {
+fn say_start(log: &mut Log, sockets: &Sockets, clients: &Clients) {
     log.info(format_args!("Starting master on pid {}", std::process::id()));
     if !sockets.is_empty() {
         log.info(format_args!("sockets started"));
     }
-    log.info(format_args!("control socket: {endpoint}"));
+    for line in clients.listeners.places() {
+        log.info(format_args!("{line}"));
+    }
     log.info(format_args!("Arbiter now waiting for commands"));
 }
 
@@ -199,24 +214,4 @@ fn say_start(log: &mut Log, sockets: &Sockets, endpoint: &str) {
 fn raise_descriptors() -> Option<Limit> {
     let (soft, hard) = limit::raise_nofile().ok()?;
     Some(Limit { resource: limit::NOFILE, soft, hard })
-}
-
-/// Opens the control socket. A default directory that cannot be written to is only worth a warning: circus can do
-/// its work without being talked to.
-fn open_endpoint(config: &Config, log: &mut Log) -> Result<Clients, Failure> {
-    let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
-    let uid = user::current_uid();
-    let wanted = config.circus.endpoint.as_deref();
-    let places = endpoint::places(wanted, uid, runtime.as_deref())
-        .map_err(|why| Failure { code: USER, message: format!("endpoint: {why}") })?;
-    let Some(place) = places.first() else { return Ok(Clients::none()) };
-    let directory = endpoint::directory(uid, runtime.as_deref());
-    match super::endpoint::open(place, &directory, &config.circus) {
-        Ok(opened) => Ok(Clients::serve_on(opened)),
-        Err(refused) if refused.only_a_warning && wanted.is_none() => {
-            log.warning(format_args!("{}; circus ctl will not work", refused.message));
-            Ok(Clients::none())
-        }
-        Err(refused) => Err(system(refused.message)),
-    }
 }

@@ -20,13 +20,34 @@ pub fn realtime() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
+/// Milliseconds since 1970.
+pub fn realtime_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Whose days and hours are meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Zone {
+    /// Those of the place where circus runs, as TZ or /etc/localtime say.
+    #[default]
+    Local,
+    /// UTC.
+    Utc,
+}
+
 /// A moment, given in seconds since 1970, as local time in the format of strftime(3), in English.
 ///
 /// A format that yields more than 4 KiB, or has a null in it, yields nothing.
 pub fn strftime(format: &str, epoch: i64) -> String {
+    strftime_in(Zone::Local, format, epoch)
+}
+
+/// The same in another zone.
+pub fn strftime_in(zone: Zone, format: &str, epoch: i64) -> String {
     // strftime returns 0 both for "too long" and for "empty": with a space in front, 0 means too long.
     let Ok(format) = CString::new(format!(" {format}")) else { return String::new() };
-    let tm = broken_down(epoch);
+    let tm = broken_down(zone, epoch);
     let mut text: Vec<u8> = vec![0; 128];
     loop {
         let place = text.as_mut_ptr().cast();
@@ -42,13 +63,37 @@ pub fn strftime(format: &str, epoch: i64) -> String {
     }
 }
 
+/// The midnight that begins the day of a moment, or that of so many `days` later, in seconds since 1970. Days have
+/// 23 or 25 hours where clocks are changed.
+pub fn midnight(zone: Zone, epoch: i64, days: i32) -> i64 {
+    let mut tm = broken_down(zone, epoch);
+    (tm.tm_hour, tm.tm_min, tm.tm_sec, tm.tm_isdst) = (0, 0, 0, -1);
+    tm.tm_mday = tm.tm_mday.saturating_add(days);
+    let seconds = match zone {
+        // SAFETY: reads and writes `tm`, whose fields may lie outside their usual ranges.
+        Zone::Local => unsafe { libc::mktime(&mut tm) },
+        // SAFETY: as above.
+        Zone::Utc => unsafe { libc::timegm(&mut tm) },
+    };
+    seconds as i64
+}
+
+/// The day of the week of a moment; 0 is Monday.
+pub fn weekday(zone: Zone, epoch: i64) -> i32 {
+    (broken_down(zone, epoch).tm_wday + 6) % 7
+}
+
 /// All zeros where the moment is beyond what the C library can tell.
-fn broken_down(epoch: i64) -> libc::tm {
+fn broken_down(zone: Zone, epoch: i64) -> libc::tm {
     // SAFETY: all zeros are a valid tm; its zone pointer may be null.
     let mut tm: libc::tm = unsafe { mem::zeroed() };
     let epoch = epoch as libc::time_t;
-    // SAFETY: reads `epoch` and writes `tm`.
-    unsafe { libc::localtime_r(&epoch, &mut tm) };
+    match zone {
+        // SAFETY: reads `epoch` and writes `tm`.
+        Zone::Local => unsafe { libc::localtime_r(&epoch, &mut tm) },
+        // SAFETY: as above.
+        Zone::Utc => unsafe { libc::gmtime_r(&epoch, &mut tm) },
+    };
     tm
 }
 
@@ -66,7 +111,44 @@ mod tests {
     }
 
     #[test]
+    fn days_begin_at_midnight() {
+        let noon = 1_700_000_000 / 86_400 * 86_400 + 43_200; // a Tuesday
+        assert_eq!(
+            (midnight(Zone::Utc, noon, 0), midnight(Zone::Utc, noon, 3)),
+            (noon - 43_200, noon + 216_000)
+        );
+        assert_eq!((weekday(Zone::Utc, noon), weekday(Zone::Utc, noon + 5 * 86_400)), (1, 6));
+        assert_eq!(strftime_in(Zone::Utc, "%H:%M", noon), "12:00");
+        let local = midnight(Zone::Local, noon, 0);
+        assert_eq!(strftime("%H:%M", local), "00:00");
+    }
+
+    /// Runs itself where clocks are changed: the zone of a process is set by its environment.
+    #[test]
+    fn a_day_may_have_23_or_25_hours() {
+        let name = "sys::clock::tests::a_day_may_have_23_or_25_hours";
+        if std::env::var_os("CIRCUS_TEST_ZONE").is_none() {
+            let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+            again.args(["--exact", name]).env("CIRCUS_TEST_ZONE", "").env("TZ", "CET-1CEST,M3.5.0,M10.5.0/3");
+            let _children = crate::sys::children_lock();
+            let ended = again.output().unwrap();
+            let said = String::from_utf8_lossy(&ended.stdout);
+            assert!(ended.status.success() && said.contains("1 passed"), "{said}");
+            return;
+        }
+        let (march, october) = (1_774_738_800, 1_792_879_200); // 2026-03-29 and 2026-10-25, 00:00 there
+        assert_eq!(
+            (midnight(Zone::Local, march + 50_000, 0), strftime("%d %H", march)),
+            (march, "29 00".into())
+        );
+        assert_eq!(midnight(Zone::Local, march, 1) - march, 23 * 3600);
+        assert_eq!(midnight(Zone::Local, october, 1) - october, 25 * 3600);
+        assert_eq!(midnight(Zone::Local, october + 25 * 3600, -1), october);
+    }
+
+    #[test]
     fn clocks_run_forward() {
+        assert!(realtime_ms() > 1_700_000_000_000);
         let before = monotonic_ns();
         assert!(monotonic_ns() >= before && before > 0);
         assert!(realtime() > 1_700_000_000.0);

@@ -35,6 +35,9 @@ pub const ESRCH: i32 = libc::ESRCH;
 /// There is no such file or directory.
 pub const ENOENT: i32 = libc::ENOENT;
 
+/// A datagram is too long.
+pub const EMSGSIZE: i32 = libc::EMSGSIZE;
+
 /// Sent to whoever writes beyond RLIMIT_FSIZE.
 pub const SIGXFSZ: i32 = libc::SIGXFSZ;
 

@@ -29,6 +29,17 @@ pub fn exec(argv: &[CString]) -> io::Error {
     io::Error::last_os_error()
 }
 
+/// Gives a process what nobody else wants of the processors and disks: niceness 19, and the idle class of input and
+/// output.
+pub fn make_modest(pid: Pid) -> io::Result<()> {
+    const WHO_PROCESS: c_int = 1;
+    const IDLE: c_int = 3 << 13;
+    // SAFETY: takes numbers and touches no memory.
+    cvt(unsafe { libc::setpriority(libc::PRIO_PROCESS, pid.cast_unsigned(), 19) })?;
+    // SAFETY: as above; the C library has no name for this call.
+    cvt(unsafe { libc::syscall(libc::SYS_ioprio_set, WHO_PROCESS, pid, IDLE) }).map(drop)
+}
+
 /// Makes orphaned descendants children of circus, whose end it is then told, as PID 1 is.
 pub fn set_subreaper() -> io::Result<()> {
     // SAFETY: takes numbers and touches no memory.
@@ -100,6 +111,12 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let writer = unsafe { OwnedFd::from_raw_fd(writer) };
     set_nonblocking(reader.as_raw_fd(), true)?;
     Ok((reader, writer))
+}
+
+/// Makes a pipe hold so many bytes. The kernel may refuse, or limit what all pipes of a user hold.
+pub fn enlarge_pipe(pipe: RawFd, bytes: c_int) -> io::Result<()> {
+    // SAFETY: works on a number.
+    cvt(unsafe { libc::fcntl(pipe, libc::F_SETPIPE_SZ, bytes) }).map(drop)
 }
 
 /// Sets or clears O_NONBLOCK, for everybody who shares the open file.

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_int, c_void};
 use std::mem;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::{fmt, fs, io, ptr};
@@ -110,16 +110,17 @@ pub fn bind(spec: &SocketSpec) -> Result<OwnedFd, BindError> {
     let address = RawAddress::new(&spec.address).map_err(at("address"))?;
     let fd = open(spec).map_err(at("socket"))?;
     if spec.address.family() != libc::AF_UNIX {
-        set_flag(&fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, true).map_err(at("SO_REUSEADDR"))?;
+        set_flag(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, true).map_err(at("SO_REUSEADDR"))?;
     }
     if spec.address.family() == libc::AF_INET6 {
-        set_flag(&fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, spec.v6only).map_err(at("IPV6_V6ONLY"))?;
+        set_flag(fd.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, spec.v6only)
+            .map_err(at("IPV6_V6ONLY"))?;
     }
     if spec.reuseport {
-        set_flag(&fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, true).map_err(at("SO_REUSEPORT"))?;
+        set_flag(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEPORT, true).map_err(at("SO_REUSEPORT"))?;
     }
     if let Some(name) = &spec.interface {
-        bind_to_interface(&fd, name).map_err(at("SO_BINDTODEVICE"))?;
+        bind_to_interface(fd.as_fd(), name).map_err(at("SO_BINDTODEVICE"))?;
     }
     bind_address(&fd, &address, spec).map_err(at("bind"))?;
     if spec.kind.listens() {
@@ -158,11 +159,16 @@ fn bind_address(fd: &OwnedFd, address: &RawAddress, spec: &SocketSpec) -> io::Re
     bound.map(drop)
 }
 
-fn set_flag(fd: &OwnedFd, level: c_int, option: c_int, on: bool) -> io::Result<()> {
+/// SO_KEEPALIVE: the kernel finds out when the machine at the other end is gone.
+pub fn keep_alive(fd: BorrowedFd<'_>) -> io::Result<()> {
+    set_flag(fd, libc::SOL_SOCKET, libc::SO_KEEPALIVE, true)
+}
+
+fn set_flag(fd: BorrowedFd<'_>, level: c_int, option: c_int, on: bool) -> io::Result<()> {
     set_option(fd, level, option, &c_int::from(on).to_ne_bytes())
 }
 
-fn bind_to_interface(fd: &OwnedFd, name: &str) -> io::Result<()> {
+fn bind_to_interface(fd: BorrowedFd<'_>, name: &str) -> io::Result<()> {
     // The kernel would cut a longer name and might find another interface.
     if name.is_empty() || name.len() >= libc::IFNAMSIZ {
         return Err(io::Error::from_raw_os_error(libc::ENODEV));
@@ -170,7 +176,7 @@ fn bind_to_interface(fd: &OwnedFd, name: &str) -> io::Result<()> {
     set_option(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, name.as_bytes())
 }
 
-fn set_option(fd: &OwnedFd, level: c_int, option: c_int, value: &[u8]) -> io::Result<()> {
+fn set_option(fd: BorrowedFd<'_>, level: c_int, option: c_int, value: &[u8]) -> io::Result<()> {
     let (start, length) = (value.as_ptr().cast::<c_void>(), value.len() as libc::socklen_t);
     // SAFETY: the pointer and the length are those of one slice.
     cvt(unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, start, length) }).map(drop)

@@ -2,7 +2,7 @@
 
 use super::PATIENCE;
 use serde_json::{Value as Json, json};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -16,6 +16,20 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
         Some(Client(BufReader::new(stream)))
+    }
+
+    /// The same over TCP.
+    pub fn connect_port(port: u16) -> Client {
+        let stream = std::net::TcpStream::connect(("127.0.0.1", port)).expect("circus listens there");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        Client(BufReader::new(std::os::fd::OwnedFd::from(stream).into()))
+    }
+
+    /// Exactly so many bytes.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.0.read_exact(&mut bytes).expect("circus sends that much");
+        bytes
     }
 
     pub fn stream(&self) -> &UnixStream {

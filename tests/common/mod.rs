@@ -14,6 +14,7 @@
 pub mod client;
 pub mod output;
 pub mod proc;
+pub mod user;
 pub mod worker;
 
 use circus::sys::signal;
@@ -200,6 +201,16 @@ impl Circus {
             *command = bare("sh");
             command.args(wrapper.strip_prefix("sh ")).arg(program);
         })
+    }
+
+    /// Circus with a watcher `w` that runs this script once, after it has ended.
+    pub fn once(script: &str, options: &str) -> Circus {
+        let dir = Dir::new();
+        let script = dir.script("program", script);
+        let ini = format!("[watcher:w]\ncmd = {script}\nrespawn = False\n{options}");
+        let circus = Circus::with(dir, &ini, |_| {});
+        circus.until_status("w", "stopped");
+        circus
     }
 
     /// The same without waiting for the control socket.

@@ -143,13 +143,18 @@ fn settable(all: &[Facts]) -> String {
     };
     let list = |title: &str, live: &[Live]| {
         let entries: String = live.iter().map(|live| group(*live)).collect();
-        format!("{title}\n.Bl -item -offset indent -compact\n{}.El\n", entries.replace(".It Ic", ".It\n.Ic"))
+        let entries = entries.replace(".It Ic", ".It\n.Ic");
+        match entries.is_empty() {
+            true => String::new(),
+            false => format!("{title}\n.Bl -item -offset indent -compact\n{entries}.El\n"),
+        }
     };
-    list("The new value holds from now on:", &[Live::Stored, Live::Numprocesses])
-        + ".Pp\n"
-        + &list("The watcher is reloaded gracefully:", &[Live::Reload])
-        + ".Pp\n"
-        + &list("Refused while circus runs:", &[Live::Fixed])
+    let lists = [
+        list("The new value holds from now on:", &[Live::Stored, Live::Numprocesses]),
+        list("The watcher is reloaded gracefully:", &[Live::Reload]),
+        list("Refused while circus runs:", &[Live::Fixed]),
+    ];
+    lists.into_iter().filter(|list| !list.is_empty()).collect::<Vec<_>>().join(".Pp\n")
 }
 
 /// `--waiting` is described once for all commands.

@@ -5,21 +5,22 @@ use crate::config::{Config, Names, PluginConfig, SocketConfig, StreamConfig, Wat
 use crate::control::{Map, answers, object};
 use serde_json::Value as Json;
 
-/// The whole configuration: `circus`, and `watchers`, `sockets` and `plugins` by name.
-pub fn config(config: &Config) -> Json {
+/// The whole configuration: `circus`, and `watchers`, `sockets` and `plugins` by name. `environ` is the environment
+/// that watchers with `copy_env` copy.
+pub fn config(config: &Config, environ: &Names) -> Json {
     let parts = [
         ("circus", Json::Object(rows(options::CIRCUS, &config.circus))),
-        ("watchers", config.watchers.iter().map(watcher).collect()),
+        ("watchers", config.watchers.iter().map(|one| watcher(one, environ)).collect()),
         ("sockets", config.sockets.iter().map(socket).collect()),
         ("plugins", config.plugins.iter().map(plugin).collect()),
     ];
     mapping(parts.into_iter().map(|(name, part)| (name.to_string(), part)))
 }
 
-fn watcher(watcher: &WatcherConfig) -> Json {
+fn watcher(watcher: &WatcherConfig, environ: &Names) -> Json {
     let mut object = rows(options::WATCHER, &watcher.options);
     object.insert("name".into(), watcher.name.as_str().into());
-    object.insert("env".into(), names(&watcher.env));
+    object.insert("env".into(), names(&watcher.environment(environ)));
     // Circus shows infinity as -1.
     let limit = |limit: &Option<u64>| limit.map_or(Json::from(-1), Json::from);
     object.insert(
@@ -99,7 +100,7 @@ mod tests {
             stdout_stream.class = FileStream\nstdout_stream.max_bytes = 7\nmine = 1\n[env:a]\nV = 1\n\
             [socket:S]\nport = $(circus.env.NONE)\n[plugin:p]\ncmd = y\nz = 1\n";
         let read = load::read("/c", &One(text), &Names::new(), "/").0.unwrap();
-        let found = config(&read);
+        let found = config(&read, &Names::new());
         let watcher = &found["watchers"][0];
         assert_eq!(watcher["name"], "a");
         assert_eq!(watcher["stop_signal"], 2);

@@ -4,8 +4,10 @@
 //! known here; who stands elsewhere, in a directory service, is reported with that restriction.
 
 use crate::config::include::{join, tidy};
+use crate::config::ini::shorten;
 use crate::config::{
-    Config, Files, Finding, Origins, Severity, SocketConfig, StreamKind, WatcherConfig, words,
+    Config, Files, Finding, Names, Origins, PluginConfig, PluginKind, Severity, SocketConfig, WatcherConfig,
+    plugin, words,
 };
 use crate::sorted::Sorted;
 use std::io::ErrorKind;
@@ -13,9 +15,9 @@ use std::io::ErrorKind;
 /// Where programs are looked for when a watcher's environment has no PATH.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Everything that this machine lacks. `cwd` is where relative paths begin.
-pub fn check(config: &Config, files: &dyn Files, cwd: &str) -> Vec<Finding> {
-    let mut system = System::new(files, cwd);
+/// Everything that this machine lacks. `environ` is the environment of circus, `cwd` is where relative paths begin.
+pub fn check(config: &Config, files: &dyn Files, environ: &Names, cwd: &str) -> Vec<Finding> {
+    let mut system = System::new(files, environ, cwd);
     let (circus, origins) = (&config.circus, &config.origins);
     system.id(("user", "/etc/passwd"), (origins, "endpoint_owner"), circus.endpoint_owner.as_deref());
     for (key, path) in [("pidfile", &circus.pidfile), ("logoutput", &circus.logoutput)] {
@@ -26,11 +28,13 @@ pub fn check(config: &Config, files: &dyn Files, cwd: &str) -> Vec<Finding> {
     }
     config.watchers.iter().for_each(|watcher| system.watcher(watcher));
     config.sockets.iter().for_each(|socket| system.socket(socket));
+    config.plugins.iter().for_each(|plugin| system.plugin(plugin, environ));
     system.findings
 }
 
 struct System<'a> {
     files: &'a dyn Files,
+    environ: &'a Names,
     cwd: &'a str,
     /// The names in each directory that was looked at; `None` for one that cannot be read.
     listed: Sorted<String, Listing>,
@@ -47,8 +51,8 @@ enum Listing {
 }
 
 impl<'a> System<'a> {
-    fn new(files: &'a dyn Files, cwd: &'a str) -> System<'a> {
-        System { files, cwd, listed: Sorted::new(), ids: Vec::new(), findings: Vec::new() }
+    fn new(files: &'a dyn Files, environ: &'a Names, cwd: &'a str) -> System<'a> {
+        System { files, environ, cwd, listed: Sorted::new(), ids: Vec::new(), findings: Vec::new() }
     }
 
     fn find(&mut self, severity: Severity, (origins, key): (&Origins, &str), message: String) {
@@ -71,14 +75,26 @@ impl<'a> System<'a> {
         } else {
             self.program(watcher, &dir);
         }
+        self.environment(watcher);
         for (which, stream) in
             [("stdout_stream", &watcher.stdout_stream), ("stderr_stream", &watcher.stderr_stream)]
         {
-            let Some(stream) = stream.as_ref().filter(|stream| stream.kind() == StreamKind::File) else {
+            if let Some(path) = stream.as_ref().and_then(|stream| stream.file()) {
+                self.parent((origins, &format!("{which}.filename")), path);
+            }
+        }
+    }
+
+    /// The file of more variables, and the virtual environment.
+    fn environment(&mut self, watcher: &WatcherConfig) {
+        let wanted = watcher.options.env_file.as_deref().filter(|path| !path.starts_with('-'));
+        let venv = watcher.options.virtualenv.as_deref().map(|venv| join(venv, "lib"));
+        for (key, path) in [("env_file", wanted), ("virtualenv", venv.as_deref())] {
+            let Some(path) = path.filter(|path| is_settled(path)).map(|path| join(self.cwd, path)) else {
                 continue;
             };
-            if let Some(path) = &stream.options.filename {
-                self.parent((origins, &format!("{which}.filename")), path);
+            if !self.exists(&path) {
+                self.find(Severity::Error, (&watcher.origins, key), format!("there is no `{path}`"));
             }
         }
     }
@@ -86,6 +102,25 @@ impl<'a> System<'a> {
     fn socket(&mut self, socket: &SocketConfig) {
         if let Some(path) = socket.options.path.as_ref().filter(|path| !path.starts_with('@')) {
             self.parent((&socket.origins, "path"), path);
+        }
+    }
+
+    /// What runs a plugin.
+    fn plugin(&mut self, plugin: &PluginConfig, environ: &Names) {
+        let runs = |cmd: &str| plugin.watcher(cmd.into(), environ.clone(), false);
+        match plugin.kind() {
+            Some(PluginKind::Program) => {
+                self.watcher(&runs(plugin.options.cmd.as_deref().unwrap_or_default()))
+            }
+            Some(PluginKind::Python) => {
+                let path = environ.get("PATH").map_or(PATH, String::as_str);
+                if !path.split(':').any(|dir| self.exists(&join(&join(self.cwd, dir), plugin::RUNNER))) {
+                    let class = shorten(plugin.options.class.as_deref().unwrap_or_default());
+                    let message = format!("`{class}` is a Python class, and {}", plugin::NO_RUNNER);
+                    self.find(Severity::Error, (&plugin.origins, "use"), message);
+                }
+            }
+            Some(PluginKind::Builtin(_)) | None => {}
         }
     }
 
@@ -115,7 +150,8 @@ impl<'a> System<'a> {
             (None, Some(program)) => ("cmd", program),
             (None, None) => return,
         };
-        if options.shell || !is_settled(program) {
+        // A file of variables may hold another PATH.
+        if options.shell || options.env_file.is_some() || !is_settled(program) {
             return;
         }
         if program.contains('/') {
@@ -126,7 +162,8 @@ impl<'a> System<'a> {
             }
             return;
         }
-        let path = watcher.env.get("PATH").map_or(PATH, String::as_str);
+        let copied = options.copy_env.then(|| self.environ.get("PATH")).flatten();
+        let path = watcher.env.get("PATH").or(copied).map_or(PATH, String::as_str);
         let venv = options.virtualenv.iter().map(|venv| join(venv, "bin"));
         let dirs: Vec<String> =
             venv.chain(path.split(':').map(str::to_string)).map(|d| join(dir, &d)).collect();
@@ -189,7 +226,7 @@ fn read_ids(files: &dyn Files, file: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Names, load};
+    use crate::config::load;
     use std::io;
 
     /// A machine with a few files; a directory exists when something is in it.
@@ -208,6 +245,7 @@ mod tests {
         fn list(&self, dir: &str) -> io::Result<Vec<String>> {
             match dir {
                 "/bin" => Ok(vec!["sh".into()]),
+                "/venv/bin" if self.0.contains("# venv") => Ok(vec!["circus-plugin".into()]),
                 "/w" | "/w/sub" => Ok(vec!["run".into()]),
                 "/secret" | "/secret/bin" => Err(ErrorKind::PermissionDenied.into()),
                 _ => Err(ErrorKind::NotFound.into()),
@@ -219,7 +257,8 @@ mod tests {
         let machine = Machine(text);
         let config = load("/c", &machine, &Names::new(), "/w").config.unwrap();
         let show = |f: &Finding| format!("{} {} {}", f.origin.line, f.severity.word(), f.message);
-        check(&config, &machine, "/w").iter().map(show).collect()
+        let environ = Names::from_iter([("PATH".to_string(), "/bin:/venv/bin".to_string())]);
+        check(&config, &machine, &environ, "/w").iter().map(show).collect()
     }
 
     #[test]
@@ -234,6 +273,10 @@ mod tests {
             "[watcher:a]\ncmd = sh\nstdout_stream.filename = x.log\nstderr_stream.filename = /x.log",
             "[circus]\nlogoutput = syslog:///dev/log\npidfile = run.pid\nendpoint_owner = root",
             "[socket:a]\npath = /w/x",
+            "[watcher:a]\ncmd = ls\nenv_file = run",
+            "[watcher:a]\ncmd = sh\nenv_file = -none",
+            "[plugin:a]\ncmd = sh -c x\nuid = www",
+            "[plugin:a]\nuse = my.Plugin\n# venv",
         ];
         for text in cases {
             assert_eq!(found(text), [""; 0], "{text}");
@@ -256,8 +299,20 @@ mod tests {
                 "[watcher:a]\ncmd = sh\nstdout_stream.filename = log/x",
                 "3 error the directory `/w/log` does not exist",
             ),
+            ("[watcher:a]\ncmd = sh\nenv_file = none", "3 error there is no `/w/none`"),
+            ("[watcher:a]\ncmd = sh\ncopy_env = 1\nvirtualenv = none", "4 error there is no `/w/none/lib`"),
             ("[circus]\npidfile = /run/x/y", "2 error the directory `/run/x` does not exist"),
             ("[circus]\nendpoint_owner = me", "2 error there is no user `me` in /etc/passwd"),
+            (
+                "[plugin:a]\nuse = my.Plugin",
+                "2 error `my.Plugin` is a Python class, and circus-plugin, which runs it, is not in the PATH of \
+                 circus: pip install circus, or write `cmd = PROGRAM`",
+            ),
+            (
+                "[plugin:a]\ncmd = ls",
+                "2 error there is no program `ls` in the PATH of the processes (/bin:/venv/bin)",
+            ),
+            ("[plugin:a]\ncmd = sh\nuid = nobody", "3 error there is no user `nobody` in /etc/passwd"),
             ("[socket:a]\npath = /run/x/y", "2 error the directory `/run/x` does not exist"),
         ];
         for (text, wanted) in cases {

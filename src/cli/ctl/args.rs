@@ -91,7 +91,7 @@ pub fn parse(args: Vec<String>) -> Result<Parsed, String> {
             }
         } else if arg == "--" {
             only_words = true;
-        } else if let Some(flag) = command.and_then(|command| lookup(command.flags, &arg, command.verbatim)) {
+        } else if let Some(flag) = command.and_then(|command| of_command(command, &arg, &behind)) {
             behind.flags.push((flag.name, argument(flag, &arg, &mut args)?));
         } else if command.is_some_and(|command| command.verbatim) {
             behind.words.push(arg);
@@ -129,9 +129,21 @@ fn is_option(arg: &str) -> bool {
         .is_some_and(|rest| !rest.is_empty() && !rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
+/// The option of the command that was typed. Behind a word of `add`, an option with an argument is the program's.
+fn of_command(command: &'static Command, arg: &str, behind: &CliArgs) -> Option<&'static Flag> {
+    let flag = lookup(command.flags, arg, command.verbatim)?;
+    let programs = command.verbatim && flag.value.is_some() && !behind.words.is_empty();
+    (!programs).then_some(flag)
+}
+
 /// The option that `arg` means: its name, or, unless `exact`, the beginning of one name only.
 fn lookup(flags: &'static [Flag], arg: &str, exact: bool) -> Option<&'static Flag> {
-    let typed = if arg == "-h" { "help" } else { arg.strip_prefix("--")? };
+    let typed = match arg {
+        "-h" => "help",
+        "-n" => "lines",
+        "-f" => "follow",
+        _ => arg.strip_prefix("--")?,
+    };
     let typed = typed.split_once('=').map_or(typed, |(name, _)| name);
     let mut close = flags.iter().filter(|flag| flag.name.starts_with(typed));
     match flags.iter().find(|flag| flag.name == typed) {
@@ -198,9 +210,15 @@ mod tests {
 
     #[test]
     fn words_of_programs_and_values_are_left_alone() {
+        let tail = run("tail web -n 5 -f");
+        assert!(tail.args.value("lines") == Some("5") && tail.args.has("follow"));
+        assert_eq!(line("list -f").unwrap_err(), "unrecognized arguments: -f");
         let add = run("add --start web prog --json -x --startle --waiting");
         assert_eq!(add.args.words, ["web", "prog", "--json", "-x", "--startle"]);
         assert!(add.args.has("start") && add.args.has("waiting") && !add.options.json);
+        let add = run("add --option numprocesses=2 --option env=A=1 web prog --option x");
+        assert_eq!(add.args.words, ["web", "prog", "--option", "x"]);
+        assert_eq!(add.args.flags.len(), 2);
         assert_eq!(run("add web prog -- --start").args.words, ["web", "prog", "--start"]);
         assert_eq!(
             run("set web max_retry -1 args --foo").args.words,

@@ -1,9 +1,12 @@
 //! The connection of `circus ctl` to the daemon.
 
+use crate::config::check::is_local;
 use crate::config::text;
-use crate::control::endpoint::{self, Place};
+use crate::control::endpoint::{self, Place, Port};
 use std::ffi::OsStr;
 use std::io::{Error, ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream, ToSocketAddrs};
+use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::ffi::OsStringExt;
@@ -11,6 +14,9 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+/// How long to wait for another machine to take a connection.
+const CONNECT: Duration = Duration::from_secs(5);
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -22,7 +28,7 @@ pub enum Trouble {
     /// The endpoint cannot be one; a sentence.
     Endpoint(String),
     /// Nobody answers at these places.
-    Nowhere(Vec<(Place, String)>),
+    Nowhere(Vec<(String, String)>),
     /// It took too long.
     Timeout,
     /// The daemon hung up.
@@ -88,11 +94,19 @@ impl Connection {
         if places.is_empty() {
             return Err(Trouble::Endpoint("the endpoint none is no place to connect to".into()));
         }
+        let port = endpoint.as_deref().map_or(Ok(None), endpoint::port).map_err(Trouble::Endpoint)?;
         let mut tried = Vec::new();
-        for place in places {
+        // The socket that stands for a port is never that of another machine's circus.
+        for place in places.into_iter().filter(|_| port.is_none_or(is_own)) {
             match safe(&place, &directory, uid).and_then(|()| connect(&place)) {
                 Ok(stream) => return Ok(Connection { stream, rest: Vec::new() }),
-                Err(error) => tried.push((place, words(&error))),
+                Err(error) => tried.push((place.to_string(), words(&error))),
+            }
+        }
+        if let Some(port) = port {
+            match connect_port(port) {
+                Ok(stream) => return Ok(Connection { stream, rest: Vec::new() }),
+                Err(error) => tried.push((format!("tcp://{}:{}", port.host, port.number), words(&error))),
             }
         }
         Err(Trouble::Nowhere(tried))
@@ -170,6 +184,29 @@ fn safe(place: &Place, directory: &endpoint::Directory, uid: u32) -> std::io::Re
         return Ok(());
     }
     Err(Error::other("its directory is not ours alone (mode 0700); not used"))
+}
+
+/// What a port is bound to when it is that of all addresses.
+const ANY: [&str; 4] = ["", "*", "0.0.0.0", "[::]"];
+
+/// Whether a port is of this machine: only then can a socket be bound to its address.
+fn is_own(port: Port<'_>) -> bool {
+    let host = port.host.trim_matches(['[', ']']);
+    ANY.contains(&port.host) || is_local(port.host) || TcpListener::bind((host, 0)).is_ok()
+}
+
+/// Connects to a port, which a circus with `allow_tcp` has open. The stream has the type of the others from here on:
+/// the calls are the same.
+fn connect_port(port: Port<'_>) -> std::io::Result<UnixStream> {
+    let host = if ANY.contains(&port.host) { "localhost" } else { port.host.trim_matches(['[', ']']) };
+    let mut result = Err(Error::other("the host has no address"));
+    for address in (host, port.number).to_socket_addrs()? {
+        result = TcpStream::connect_timeout(&address, CONNECT);
+        if result.is_ok() {
+            break;
+        }
+    }
+    result.map(|stream| OwnedFd::from(stream).into())
 }
 
 fn connect(place: &Place) -> std::io::Result<UnixStream> {

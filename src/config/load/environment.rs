@@ -7,7 +7,6 @@ use crate::config::model::{Names, Origin};
 use crate::config::options::Expand;
 use crate::config::pattern::Pattern;
 use crate::config::sections::{Entry, Section};
-use crate::config::value::{Kind, Value};
 use std::rc::Rc;
 
 /// A section of a watcher, before its options are read.
@@ -16,7 +15,6 @@ pub struct Found<'s> {
     pub name: String,
     /// Its section.
     pub section: &'s Section,
-    copy_env: bool,
 }
 
 impl<'s> Found<'s> {
@@ -26,12 +24,7 @@ impl<'s> Found<'s> {
         if !is_usable(values, section, name) {
             return None;
         }
-        // A wrong value is reported when all options are read.
-        let copy_env = section.entries.get("copy_env").is_some_and(|entry| {
-            let text = values.expanded(entry, Expand::Global, &Names::new());
-            Kind::Bool.parse(&text) == Ok(Value::Bool(true))
-        });
-        Some(Found { name: name.into(), section, copy_env })
+        Some(Found { name: name.into(), section })
     }
 }
 
@@ -46,21 +39,17 @@ pub fn of_all(values: &mut Values<'_>, sections: &[Section]) -> Names {
     env
 }
 
-/// The watchers with their environments: that of circus if they copy it, then `[env]`, then each `[env:PATTERNS]`
-/// that matches, in order.
+/// The watchers with their environments: `[env]`, then each `[env:PATTERNS]` that matches, in order. What `copy_env`
+/// adds below is that of circus when a process is spawned.
 pub fn of_each<'s>(
     values: &mut Values<'_>,
     found: Vec<Found<'s>>,
     sections: &[Section],
     local: &Names,
 ) -> Vec<(Found<'s>, Rc<Names>)> {
-    let mut copied = values.environ.clone();
-    copied.extend(local.clone());
     // Watchers without variables of their own share one environment.
-    let (copied, plain) = (Rc::new(copied), Rc::new(local.clone()));
-    let base = |found: &Found| Rc::clone(if found.copy_env { &copied } else { &plain });
-    let mut watchers: Vec<_> =
-        found.into_iter().map(|found| (base(&found), found)).map(|(e, f)| (f, e)).collect();
+    let shared = Rc::new(local.clone());
+    let mut watchers: Vec<_> = found.into_iter().map(|found| (found, Rc::clone(&shared))).collect();
     for section in sections {
         if let Some(patterns) = section.name.strip_prefix("env:") {
             let env = of_some(values, section);

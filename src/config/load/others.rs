@@ -3,23 +3,10 @@
 use super::is_usable;
 use super::values::{Taken, Values, pending};
 use super::watcher::{origins, report_unknown};
-use crate::config::ini::shorten;
-use crate::config::model::{Config, Names, PluginConfig, Severity, SocketConfig};
-use crate::config::options::{self, Built, Expand};
+use crate::config::model::{Config, Names, PluginConfig, PluginKind, SocketConfig};
+use crate::config::options::{self, Expand};
 use crate::config::sections::{Entry, Section};
 use crate::config::suggest::Place;
-
-/// The plugins that Circus brings along, by class.
-const PLUGINS: &[&str] = &[
-    "circus.plugins.flapping.Flapping",
-    "circus.plugins.resource_watcher.ResourceWatcher",
-    "circus.plugins.watchdog.WatchDog",
-    "circus.plugins.command_reloader.CommandReloader",
-    "circus.plugins.statsd.StatsdEmitter",
-    "circus.plugins.statsd.FullStats",
-    "circus.plugins.http_observer.HttpObserver",
-    "circus.plugins.redis_observer.RedisObserver",
-];
 
 /// Reads `[circus]`.
 pub fn circus(values: &mut Values<'_>, config: &mut Config, section: &Section) {
@@ -78,7 +65,7 @@ pub fn plugin(values: &mut Values<'_>, section: &Section) -> Option<PluginConfig
             plugin_option(values, &mut plugin, entry);
         }
     }
-    values.take_broken();
+    plugin.broken = values.take_broken();
     Some(plugin)
 }
 
@@ -86,8 +73,8 @@ fn plugin_option(values: &mut Values<'_>, plugin: &mut PluginConfig, entry: &Ent
     let (key, strict) = (entry.key.as_str(), options::STRICT_PLUGIN);
     if key == "use" {
         let class = values.text(entry, Expand::Global, &Names::new());
-        report_class(values, &class, entry);
         plugin.options.class = Some(class).filter(|class| !class.is_empty()).map(Into::into);
+        report_class(values, plugin, entry);
         return;
     }
     match values.take(options::PLUGIN, strict, (&mut plugin.options, key), entry, &Names::new()) {
@@ -109,14 +96,10 @@ fn is_name(values: &mut Values<'_>, entry: &Entry) -> bool {
     is_name
 }
 
-/// The plugins of Circus are circus's own too; every other class is Python's.
-fn report_class(values: &mut Values<'_>, class: &str, entry: &Entry) {
-    let shown = shorten(class);
-    if !PLUGINS.contains(&class) {
-        let message =
-            format!("`{shown}` is a Python class, which circus cannot run; write `cmd = PROGRAM` instead");
-        values.find(Severity::Warning, &entry.origin, message);
-    } else if options::find(options::PLUGIN, "use").is_some_and(|row| row.built == Built::Pending) {
-        values.warn(&entry.origin, pending(&format!("use = {shown}")));
+/// What is to be said of a class. Whether a Python class can be run depends on the machine.
+fn report_class(values: &mut Values<'_>, plugin: &PluginConfig, entry: &Entry) {
+    match plugin.kind() {
+        Some(PluginKind::Builtin(class)) => values.warn(&entry.origin, pending(&format!("use = {class}"))),
+        Some(PluginKind::Program | PluginKind::Python) | None => {}
     }
 }

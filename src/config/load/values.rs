@@ -22,6 +22,8 @@ pub struct Values<'a> {
     /// Why the section that is being read cannot be used.
     broken: Option<String>,
     growth: usize,
+    /// Variables that are not known yet may stand in a file that is read later.
+    pub more_variables: bool,
 }
 
 /// What became of an option.
@@ -48,7 +50,7 @@ struct Facts {
 impl<'a> Values<'a> {
     /// Nothing read yet. `global` is the environment of circus until `[env]` has been read.
     pub fn new(environ: &'a Names, findings: Vec<Finding>) -> Values<'a> {
-        Values { environ, global: environ.clone(), findings, broken: None, growth: 0 }
+        Values { environ, global: environ.clone(), findings, broken: None, growth: 0, more_variables: false }
     }
 
     /// Adds a finding. An error is also why the section cannot be used.
@@ -201,7 +203,7 @@ impl<'a> Values<'a> {
 
     fn report_unset(&mut self, entry: &Entry, when: Expand, own: &Names) {
         let unset = self.unset(&entry.value, own);
-        if !unset.is_empty() && when != Expand::Never {
+        if !unset.is_empty() && when != Expand::Never && !self.more_variables {
             let message =
                 format!("the variable {} is not set, so its name stays in the value", unset.join(", "));
             self.warn(&entry.origin, message);

@@ -2,11 +2,10 @@
 
 use super::values::{Taken, Values, pending};
 use crate::config::ini::shorten;
-use crate::config::model::{
-    MOST_PROCESSES, Names, Origins, Refused, Severity, StreamConfig, StreamKind, WatcherConfig,
-};
+use crate::config::model::{MOST_PROCESSES, Names, Origins, Refused, Severity, WatcherConfig};
 use crate::config::options::{self, Built, Expand};
 use crate::config::sections::{Entry, Section};
+use crate::config::stream::{CLASSES, StreamConfig, StreamKind};
 use crate::config::suggest::{self, Place};
 use crate::config::value::{Kind, Value};
 use std::rc::Rc;
@@ -26,17 +25,14 @@ const HOOKS: &[&str] = &[
     "extended_stats",
 ];
 
-/// The classes of streams that Circus has and this version has not.
-const OTHER_CLASSES: &[&str] =
-    &["WatchedFileStream", "TimedRotatingFileStream", "QueueStream", "SyslogStream", "JsonStream"];
-const CLASSES: &[&str] = &["FileStream", "StdoutStream", "FancyStdoutStream"];
-
 /// Reads a watcher; `env` is the environment of its processes.
 pub fn read(values: &mut Values<'_>, name: String, section: &Section, env: Rc<Names>) -> WatcherConfig {
     let mut watcher = WatcherConfig { name, env, origins: origins(section), ..WatcherConfig::default() };
+    values.more_variables = section.entries.contains_key("env_file");
     for entry in section.entries.values() {
         option(values, &mut watcher, entry);
     }
+    values.more_variables = false;
     if watcher.options.numprocesses > MOST_PROCESSES {
         watcher.options.numprocesses = MOST_PROCESSES;
         if let Some(origin) = watcher.origins.of("numprocesses") {
@@ -49,6 +45,11 @@ pub fn read(values: &mut Values<'_>, name: String, section: &Section, env: Rc<Na
         if let Some(stream) = stream {
             report_class(values, &watcher.origins, which, stream);
         }
+    }
+    if let Some((key, why)) = watcher.contradiction()
+        && let Some(origin) = watcher.origins.of(key)
+    {
+        values.find(Severity::Error, origin, why.into());
     }
     watcher.broken = values.take_broken();
     watcher
@@ -166,23 +167,17 @@ fn hook(values: &mut Values<'_>, watcher: &mut WatcherConfig, name: &str, entry:
     let _ = watcher.set(&entry.key, &Value::Str(entry.value.clone()));
 }
 
-/// A class that is not built, or not known, or Python's: no output may be lost, so it goes to the file that is named,
-/// or to circus's own output.
+/// A class that is not known, or is Python's: no output may be lost, so it goes to circus's own output.
 fn report_class(values: &mut Values<'_>, origins: &Origins, which: &str, stream: &StreamConfig) {
-    let Some(class) = stream.class().filter(|class| !CLASSES.contains(class)) else { return };
+    let Some(class) = stream.class().filter(|class| StreamKind::of(class).is_none()) else { return };
     let Some(origin) = origins.of(&format!("{which}.class")) else { return };
     let shown = shorten(class);
-    let what = if OTHER_CLASSES.contains(&class) {
-        format!("the class `{shown}` is not built yet in this version")
-    } else if class.contains(['.', ':']) {
+    let what = if class.contains(['.', ':']) {
         format!("`{shown}` is a Python class, which circus cannot load (use FileStream or StdoutStream)")
     } else {
-        let hint = suggest::nearest(class, CLASSES).map(|near| format!(" (did you mean `{near}`?)"));
+        let names = CLASSES.map(|(name, _)| name);
+        let hint = suggest::nearest(class, &names).map(|near| format!(" (did you mean `{near}`?)"));
         format!("there is no class `{shown}`{}", hint.unwrap_or_default())
     };
-    let instead = match stream.kind() {
-        StreamKind::File => "the output is appended to the file as by FileStream",
-        StreamKind::Stdout | StreamKind::FancyStdout => "the output goes to circus's own standard output",
-    };
-    values.warn(origin, format!("{what}; {instead}"));
+    values.warn(origin, format!("{what}; the output goes to circus's own standard output"));
 }

@@ -19,21 +19,6 @@ fn options_are_set_and_read_by_key() {
 }
 
 #[test]
-fn a_class_of_a_stream_is_known_by_both_of_its_names() {
-    let kind = |class: Option<&str>, filename: Option<&str>| {
-        let mut stream = StreamConfig::default();
-        stream.options.class = class.map(Into::into);
-        stream.options.filename = filename.map(Into::into);
-        stream.kind()
-    };
-    assert_eq!(kind(None, Some("x")), StreamKind::File);
-    assert_eq!(kind(Some("circus.stream.FileStream"), None), StreamKind::File);
-    assert_eq!(kind(Some("FancyStdoutStream"), None), StreamKind::FancyStdout);
-    assert_eq!(kind(Some("StdoutStream"), Some("x")), StreamKind::Stdout);
-    assert_eq!(kind(Some("my.Stream"), Some("x")), StreamKind::Stdout);
-}
-
-#[test]
 fn names_are_bounded() {
     assert_eq!(check_name("my app.1"), Ok(()));
     assert_eq!(check_name(&"\u{e9}".repeat(255)), Ok(()));

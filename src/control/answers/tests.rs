@@ -74,13 +74,14 @@ fn get_knows_all_of_them_and_no_others() {
 #[test]
 fn globaloptions_tells_the_place_that_is_served() {
     let circus = CircusOptions::default();
-    let all = globaloptions(&circus, "/run/x", None).map(Json::Object);
-    let expected = json!({"options": {"endpoint": "/run/x", "stats_endpoint": null, "pubsub_endpoint": null,
+    let all = globaloptions(&circus, ("ipc:///run/x", "ipc:///run/y"), None).map(Json::Object);
+    let expected = json!({"options": {"endpoint": "ipc:///run/x", "stats_endpoint": null, "pubsub_endpoint": "ipc:///run/y",
                                       "check_delay": 5.0, "multicast_endpoint": null}});
     assert_eq!(all, Ok(expected));
-    let one = globaloptions(&circus, "/run/x", Some("endpoint")).map(Json::Object);
-    assert_eq!(one, Ok(json!({"options": {"endpoint": "/run/x"}})));
-    let none = globaloptions(&circus, "/run/x", Some("pidfile")).expect_err("not one of them");
+    let one = globaloptions(&circus, ("ipc:///run/x", "ipc:///run/y"), Some("endpoint")).map(Json::Object);
+    assert_eq!(one, Ok(json!({"options": {"endpoint": "ipc:///run/x"}})));
+    let none = globaloptions(&circus, ("ipc:///run/x", "ipc:///run/y"), Some("pidfile"))
+        .expect_err("not one of them");
     assert_eq!(none.reason, "'pidfile' not an existing option");
 }
 

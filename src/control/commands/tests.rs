@@ -54,8 +54,8 @@ fn some(text: &str) -> Option<String> {
 
 #[test]
 fn the_table_has_every_command_of_circus() {
-    let circus = "add decr dstats get globaloptions incr kill list listen listsockets numprocesses numwatchers \
-                  options quit reload restart rm set signal start stats status stop";
+    let circus = "add decr dstats get globaloptions incr kill list listen listsockets logs numprocesses \
+                  numwatchers options quit reload restart rm set signal start stats status stop tail";
     let ours: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
     assert_eq!(ours.join(" "), circus);
     for command in COMMANDS {
@@ -289,7 +289,6 @@ fn options_of_the_wrong_type_are_refused() {
         ("cmd", json!(["a"]), "'cmd' isn't a string"),
         ("env", json!(["a"]), "'env' isn't a valid object"),
         ("uid", json!([]), "'uid' isn't an integer or string"),
-        ("rlimit_core", json!([]), "'rlimit_core' isn't a string"),
         ("stdout_stream.zz", json!("1"), "unknown key 'stdout_stream.zz'"),
         ("stop_signal", json!(99), "signal invalid"),
         ("umask", json!(0o10000), "'umask' isn't a file mode or umask"),
@@ -299,12 +298,14 @@ fn options_of_the_wrong_type_are_refused() {
         ("hooks.zz", json!("x"), "Unknown hook 'zz'"),
         ("hooks", json!({"before_start": ["x"]}), "'before_start' isn't a command with a boolean"),
         ("rlimit_zz", json!(1), "'rlimit_zz' isn't a valid rlimit setting"),
-        ("rlimit_core", json!(1.5), "'rlimit_core' isn't an integer, infinity or empty"),
+        ("rlimit_core", json!(1.5), "1.5 rlimit value isn't a valid int"),
+        ("rlimit_core", json!("x"), "'x' rlimit value isn't a valid int"),
+        ("hooks", json!("a:b"), "'a:b' isn't a valid hook dict"),
         ("zz", json!(1), "unknown key 'zz'"),
         (
-            "singleton",
+            "critical",
             json!(true),
-            "'singleton' can't be set while circus runs; it stands in the configuration",
+            "'critical' can't be set while circus runs; it stands in the configuration",
         ),
     ] {
         let properties = json!({"name": "w", "options": {key: value}});

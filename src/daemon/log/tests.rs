@@ -130,7 +130,7 @@ fn a_file_is_appended_to_and_opened_again() {
     log.info(format_args!("one"));
     std::fs::rename(&path, &moved).unwrap();
     log.info(format_args!("two"));
-    log.reopen();
+    log.reopen().unwrap();
     log.info(format_args!("three"));
     let text = |path| std::fs::read_to_string(path).unwrap();
     assert_eq!((text(&moved).lines().count(), text(&path).lines().count()), (3, 1));

@@ -56,9 +56,9 @@ impl Backlog {
         rest.into_iter().position(|byte| *byte == b'\n').map(|n| from + n + 1)
     }
 
-    /// The next bytes to write; empty when there are none.
-    pub fn front(&self) -> &[u8] {
-        self.bytes.as_slices().0
+    /// The next bytes to write, in whole lines; empty when there are none.
+    pub fn front(&mut self) -> &[u8] {
+        self.bytes.make_contiguous()
     }
 
     /// Forgets the first `n` bytes of [`Self::front`]: they have been written.

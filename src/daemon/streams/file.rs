@@ -2,17 +2,18 @@
 //!
 //! `FILE` becomes `FILE.1`, `FILE.1` becomes `FILE.2` and so on up to `backup_count`, before `FILE` reaches
 //! `max_bytes`. A line that is longer than `max_bytes` gets a file of its own; one that is longer than
-//! [`LINE_MAX`] is cut there. Without `backup_count` nothing is rotated nor truncated, as in Circus.
+//! [`LINE_MAX`] is cut there. Without `backup_count` nothing is rotated nor truncated, as in Circus. The clock may
+//! ask for a rotation too ([`super::timed`]), and a file that is watched is opened anew when somebody has moved it.
 
-use super::LINE_MAX;
+use super::timed::{Schedule, Timer};
+use super::{LINE_MAX, backups};
 use crate::sys::file::NEVER_WAIT;
-use crate::sys::io_words;
-use std::ffi::OsString;
+use crate::sys::{clock, io_words};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often a file that is written is looked at for having been removed, and the least time between two attempts
 /// to rotate that fail.
@@ -25,10 +26,16 @@ pub struct Rotation {
     pub max_bytes: u64,
     /// How many old files are kept; 0: no rotation.
     pub backup_count: u32,
+    /// Old files are compressed.
+    pub compress: bool,
+    /// By the clock.
+    pub schedule: Option<Schedule>,
+    /// By somebody else, whom circus follows at once.
+    pub watched: bool,
 }
 
 impl Rotation {
-    /// Whether there is any.
+    /// Whether the size of the file matters.
     pub fn is_on(self) -> bool {
         self.max_bytes > 0 && self.backup_count > 0
     }
@@ -36,14 +43,15 @@ impl Rotation {
     /// Of two wishes for one file: the smaller size, and the larger number of old files.
     #[must_use]
     pub fn with(self, other: Self) -> Self {
-        match (self.is_on(), other.is_on()) {
-            (true, true) => Rotation {
-                max_bytes: self.max_bytes.min(other.max_bytes),
-                backup_count: self.backup_count.max(other.backup_count),
-            },
-            (true, false) => self,
-            (false, _) => other,
-        }
+        let (max_bytes, backup_count) = match (self.is_on(), other.is_on()) {
+            (true, true) => (self.max_bytes.min(other.max_bytes), self.backup_count.max(other.backup_count)),
+            (true, false) => (self.max_bytes, self.backup_count),
+            (false, true) => (other.max_bytes, other.backup_count),
+            (false, false) => (0, self.backup_count.max(other.backup_count)),
+        };
+        let schedule = self.schedule.or(other.schedule);
+        let (compress, watched) = (self.compress || other.compress, self.watched || other.watched);
+        Rotation { max_bytes, backup_count, compress, schedule, watched }
     }
 }
 
@@ -57,10 +65,17 @@ pub struct FileStream {
     /// How many bytes the line at the end of the file has so far; 0: the file ends with a newline or is empty.
     line: usize,
     rotation: Rotation,
+    /// A rotation was asked for and waits for the end of a line.
+    due: bool,
+    /// The clock that its schedule goes by.
+    timer: Option<Box<Timer>>,
     /// A rotation that failed is not tried again before this moment.
     not_before: Option<Instant>,
     complaint: Option<Box<str>>,
+    rotated: bool,
     looked: Option<Instant>,
+    /// Another file has its name, and could not be opened.
+    left_behind: bool,
 }
 
 impl FileStream {
@@ -86,9 +101,13 @@ impl FileStream {
             size: 0,
             line: 0,
             rotation: Rotation::default(),
+            due: false,
+            timer: None,
             not_before: None,
             complaint: None,
+            rotated: false,
             looked: None,
+            left_behind: false,
         }
     }
 
@@ -124,6 +143,28 @@ impl FileStream {
     /// Sets when it is rotated.
     pub fn set_rotation(&mut self, rotation: Rotation) {
         self.rotation = rotation;
+        let schedule = rotation.schedule;
+        if self.timer.as_ref().map(|timer| timer.schedule()) != schedule {
+            self.timer = schedule.map(|schedule| Box::new(Timer::new(schedule, self.since())));
+        }
+    }
+
+    /// Since when the file has been written, in seconds since 1970, as far as the file system knows.
+    fn since(&self) -> i64 {
+        let now = clock::realtime_ms() / 1000;
+        let Some(found) = self.file.as_ref().and_then(|file| file.metadata().ok()) else { return now };
+        let seconds = |time: SystemTime| {
+            let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+            i64::try_from(since.as_secs()).unwrap_or(now)
+        };
+        // Where the birth of files is not known, as in Circus: since it was last written.
+        let written = found.modified().map_or(now, seconds);
+        found.created().map_or(written, |created| seconds(created).min(written))
+    }
+
+    /// Whether there is something to rotate to.
+    pub fn keeps_old(&self) -> bool {
+        self.rotation.backup_count > 0 || self.timer.is_some()
     }
 
     /// Writes some of the bytes, after a rotation when it is time for one.
@@ -132,6 +173,7 @@ impl FileStream {
     /// Those of write(2), and those of opening a file again that was removed.
     pub fn write(&mut self, bytes: &[u8], now: Instant) -> io::Result<usize> {
         self.look(now)?;
+        let bytes = self.before_rotation(bytes);
         let mut room = self.room(bytes, now);
         if room == 0 {
             self.make_room(bytes, now);
@@ -153,6 +195,43 @@ impl FileStream {
         }
     }
 
+    /// When the clock or somebody asks for a rotation: the bytes that go into the old file, which are those that end a
+    /// line; else all of them, after the rotation. If that fails, the file goes on growing, which is said.
+    fn before_rotation<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        if !self.due && !self.timer.as_mut().is_some_and(|timer| timer.is_over()) {
+            return bytes;
+        }
+        if self.line > 0 && self.line < LINE_MAX {
+            return bytes.get(..line_end(bytes)).unwrap_or(bytes);
+        }
+        if let Err(error) = self.rotate_by_clock() {
+            let text = format!(
+                "cannot rotate {} and remove the oldest: {}; it goes on growing",
+                self.path.display(),
+                io_words(&error)
+            );
+            self.complaint = Some(text.into());
+        }
+        bytes
+    }
+
+    /// Rotates at the end of a period, or when somebody asks for it, unless there is nothing in the file. After a
+    /// failure the clock asks again at the end of the next period.
+    fn rotate_by_clock(&mut self) -> io::Result<()> {
+        self.due = false;
+        let Some(mut timer) = self.timer.take() else { return self.rotate() };
+        let rotated = match self.size {
+            0 => Ok(()),
+            _ => timer
+                .rename(&self.path)
+                .and_then(|()| self.begin_anew())
+                .and_then(|()| timer.prune(&self.path)),
+        };
+        timer.begin_period();
+        self.timer = Some(timer);
+        rotated
+    }
+
     /// How many of the bytes go into this file; 0: a rotation comes first.
     fn room(&self, bytes: &[u8], now: Instant) -> usize {
         let put_off = self.not_before.is_some_and(|moment| now < moment);
@@ -170,16 +249,45 @@ impl FileStream {
             return 0;
         }
         // A line that was begun here is ended here, within reason.
-        let line = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |newline| newline + 1);
-        line.min(LINE_MAX.saturating_sub(self.line))
+        line_end(bytes).min(LINE_MAX.saturating_sub(self.line))
+    }
+
+    /// Rotates now, or, while a line is being written, at its end. An empty file is left alone: false.
+    ///
+    /// # Errors
+    /// No old files are to be kept, or one of them cannot be renamed.
+    pub fn rotate_now(&mut self) -> io::Result<bool> {
+        if !self.keeps_old() {
+            return Err(io::Error::other("backup_count is 0, so that there is nothing to rotate to"));
+        }
+        self.measure();
+        if self.size == 0 {
+            return Ok(false);
+        }
+        self.due = self.line > 0;
+        if !self.due {
+            self.rotate_by_clock()?;
+        }
+        Ok(true)
+    }
+
+    /// Finds out how large the file is: somebody may have truncated it (logrotate's copytruncate).
+    pub fn measure(&mut self) {
+        if let Some(found) = self.file.as_ref().and_then(|file| file.metadata().ok()) {
+            self.resize(found.len());
+        }
+    }
+
+    fn resize(&mut self, size: u64) {
+        self.size = size;
+        if size == 0 {
+            self.line = 0;
+        }
     }
 
     /// Rotates. If that fails, the file goes on growing for a while, which is said.
     fn make_room(&mut self, bytes: &[u8], now: Instant) {
-        // Somebody may have truncated the file (logrotate's copytruncate).
-        if let Some(found) = self.file.as_ref().and_then(|file| file.metadata().ok()) {
-            self.size = found.len();
-        }
+        self.measure();
         if self.room(bytes, now) > 0 {
             return;
         }
@@ -199,25 +307,31 @@ impl FileStream {
         }
     }
 
-    /// Moves `FILE.n` to `FILE.n+1` from the last one on, then `FILE` to `FILE.1`, and begins a new `FILE`.
+    /// Moves the old files up, the file to `FILE.1`, and begins a new one.
     fn rotate(&mut self) -> io::Result<()> {
-        // Only those up to the first gap have to move, however large backup_count is.
-        let kept = (1..self.rotation.backup_count).find(|n| fs::symlink_metadata(self.old(*n)).is_err());
-        for n in (1..kept.unwrap_or(self.rotation.backup_count)).rev() {
-            fs::rename(self.old(n), self.old(n + 1))?;
-        }
-        match fs::rename(&self.path, self.old(1)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        backups::shift(&self.path, self.rotation.backup_count)?;
+        self.begin_anew()
+    }
+
+    /// Goes on with a new file, now that the old one has another name.
+    fn begin_anew(&mut self) -> io::Result<()> {
+        self.rotated = true;
         self.take(append(&self.path)?)
     }
 
-    /// The name of the nth old file.
-    fn old(&self, n: u32) -> PathBuf {
-        let mut name = OsString::from(&self.path);
-        name.push(format!(".{n}"));
-        name.into()
+    /// Whether it was rotated since the last call.
+    pub fn take_rotated(&mut self) -> bool {
+        std::mem::take(&mut self.rotated)
+    }
+
+    /// Whether old files are to be compressed.
+    pub fn compresses(&self) -> bool {
+        self.rotation.compress
+    }
+
+    /// How large it is.
+    pub fn size(&self) -> u64 {
+        self.size
     }
 
     fn count(&mut self, written: &[u8]) {
@@ -228,17 +342,43 @@ impl FileStream {
         };
     }
 
-    /// Finds out, once in a while, whether the file was removed, and then begins a new one.
+    /// Finds out whether the file was truncated, or removed, and then begins a new one: once in a while, or, for a file
+    /// that is watched, once for all that is read in one turn of the event loop, which has one `now`.
     fn look(&mut self, now: Instant) -> io::Result<()> {
-        let due = self.looked.is_none_or(|looked| now.saturating_duration_since(looked) >= LOOK);
+        let pause = if self.rotation.watched { Duration::from_nanos(1) } else { LOOK };
+        let due = self.looked.is_none_or(|looked| now.saturating_duration_since(looked) >= pause);
         if due && let Some(file) = &self.file {
             self.looked = Some(now);
-            if file.metadata()?.nlink() == 0 {
+            let found = file.metadata()?;
+            self.resize(found.len());
+            if found.nlink() == 0 {
                 self.file = None;
                 self.recover()?;
+            } else if self.rotation.watched && self.line == 0 && self.is_elsewhere() {
+                self.follow();
             }
         }
         Ok(())
+    }
+
+    /// Whether the file has another name by now.
+    fn is_elsewhere(&self) -> bool {
+        match fs::metadata(&self.path) {
+            Ok(found) => (found.dev(), found.ino()) != self.id,
+            Err(error) => error.kind() == ErrorKind::NotFound,
+        }
+    }
+
+    /// Goes on with what is at the path now. While that is not possible, the old file serves.
+    fn follow(&mut self) {
+        let failed = self.reopen().err();
+        if let Some(error) = &failed
+            && !self.left_behind
+        {
+            let (path, why) = (self.path.display(), io_words(error));
+            self.complaint = Some(format!("cannot reopen {path}: {why}; output goes to the old file").into());
+        }
+        self.left_behind = failed.is_some();
     }
 
     /// Opens the file if it is not open.
@@ -261,6 +401,11 @@ impl FileStream {
     pub fn take_complaint(&mut self) -> Option<String> {
         self.complaint.take().map(String::from)
     }
+}
+
+/// How many of the bytes belong to their first line.
+fn line_end(bytes: &[u8]) -> usize {
+    bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |newline| newline + 1)
 }
 
 /// Opens a path to append to, and creates a file when there is nothing.

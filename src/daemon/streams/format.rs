@@ -1,61 +1,103 @@
-//! What is put around the lines of a process: the time and its pid, and colours.
+//! What is put around the lines of a process: a prefix, the time and its pid, colours; or what makes a JSON object or
+//! a syslog message of a line.
 
-use crate::sys::clock;
+use crate::config::text::to_bytes;
+use crate::sys::clock::{self, Zone};
+use std::fmt::Write;
 use std::io::BufRead;
 
 /// The colours of FancyStdoutStream. Their codes count from 1.
 pub const COLORS: [&str; 7] = ["red", "green", "yellow", "blue", "magenta", "cyan", "white"];
+
+/// The longest text of one syslog message, in bytes: what usual daemons take.
+const SYSLOG_MAX: usize = 8000;
 
 /// How the lines of a sink are written.
 pub enum Format {
     /// As they are.
     Plain,
     /// With something around them.
-    Stamped(Box<Stamp>),
+    Lines(Box<Lines>),
 }
 
-/// `TIME [PID] | ` before each line, and what Circus's FancyStdoutStream adds to that.
-pub struct Stamp {
+/// What becomes of each line.
+pub enum Style {
+    /// A line with `TIME [PID] | ` before it, if a format of the time is given.
+    Text,
+    /// The same in a colour, a place in [`COLORS`]. Empty lines are left out; a last line without newline gets one.
+    Fancy(Option<usize>),
+    /// An object; the two texts stand before and behind the number of the process.
+    Json(Box<(String, String)>),
+    /// A message of RFC 5424; its beginning up to the time, and the rest up to the number of the process.
+    Syslog(Box<(String, String)>),
+}
+
+/// Puts something around lines.
+pub struct Lines {
+    style: Style,
+    /// It begins the text of each line; with a blank behind it, or empty.
+    prefix: String,
     /// As in strftime(3).
-    time_format: String,
+    time_format: Option<String>,
     /// What `time` shows, in seconds since 1970.
     second: i64,
     time: String,
-    fancy: bool,
-    color: Option<usize>,
+    /// What stands before the lines that are being written.
+    head: Vec<u8>,
 }
 
-impl Stamp {
-    /// The stamp of a file: `TIME [PID] | ` before every line, also an empty one.
-    pub fn new(time_format: String) -> Self {
-        Stamp { time_format, second: i64::MIN, time: String::new(), fancy: false, color: None }
-    }
-
-    /// The stamp of FancyStdoutStream: empty lines are left out, a last line without newline gets one. `color`
-    /// is a place in [`COLORS`].
-    pub fn fancy(time_format: String, color: Option<usize>) -> Self {
-        Stamp { fancy: true, color, ..Self::new(time_format) }
+impl Lines {
+    /// `prefix` and a blank begin each line.
+    pub fn new(style: Style, prefix: Option<&str>, time_format: Option<String>) -> Self {
+        let prefix = prefix.map(|prefix| format!("{prefix} ")).unwrap_or_default();
+        Lines { style, prefix, time_format, second: i64::MIN, time: String::new(), head: Vec::new() }
     }
 
     /// Whether only whole lines can be written.
     pub fn needs_whole_lines(&self) -> bool {
-        self.fancy
+        !matches!(self.style, Style::Text)
     }
 
-    /// What stands before a line of a process that is written now.
-    fn prefix(&mut self, pid: i32) -> String {
-        let second = clock::realtime() as i64;
-        if second != self.second {
-            self.second = second;
-            self.time = clock::strftime(&self.time_format, second);
+    /// The time in the format that was asked for.
+    fn time(&mut self, now: i64) -> Option<&str> {
+        let format = self.time_format.as_deref()?;
+        if now / 1000 != self.second {
+            self.second = now / 1000;
+            self.time = clock::strftime(format, self.second);
         }
-        let color = self.color.map_or(String::new(), |color| format!("\x1b[0;3{};40m", color + 1));
-        format!("{color}{} [{pid}] | ", self.time)
+        Some(&self.time)
     }
 
-    /// Writes lines with their stamps into `write`, in pieces of about `piece` bytes, by way of `room`.
-    /// `within`: a line of this process has been begun. Answers the same for the end of the lines. `last`: what
-    /// follows is no part of the last line.
+    /// What stands before each line of a process that is written now, in milliseconds since 1970.
+    fn make_head(&mut self, pid: i32, now: i64) {
+        let time = self.time(now).map(str::to_string);
+        let mut head = String::new();
+        // Writing to a String cannot fail.
+        let _ = match (&self.style, time) {
+            (Style::Text | Style::Fancy(_), time) => {
+                if let Style::Fancy(Some(color)) = self.style {
+                    let _ = write!(head, "\x1b[0;3{};40m", color + 1);
+                }
+                head.push_str(&self.prefix);
+                time.map_or(Ok(()), |time| write!(head, "{time} [{pid}] | "))
+            }
+            (Style::Json(around), time) => {
+                let time = escaped(time.unwrap_or_else(|| timestamp(now)).as_bytes());
+                let prefix = escaped(&to_bytes(&self.prefix));
+                let (before, behind) = &**around;
+                write!(head, "{{\"time\": \"{time}\"{before}{pid}{behind}{prefix}")
+            }
+            (Style::Syslog(around), _) => {
+                let (before, behind) = &**around;
+                write!(head, "{before}{}{behind}{pid} - - {}", timestamp(now), self.prefix)
+            }
+        };
+        // A prefix may hold bytes that are no UTF-8.
+        self.head = to_bytes(&head).into_owned();
+    }
+
+    /// Writes lines with what belongs around them into `room`. `within`: a line of this process has been begun.
+    /// Answers the same for the end of the lines. `last`: what follows is no part of the last line.
     pub fn lines(
         &mut self,
         pid: i32,
@@ -64,30 +106,81 @@ impl Stamp {
         last: bool,
         room: &mut Room<'_>,
     ) -> bool {
-        let prefix = self.prefix(pid);
-        let end: &[u8] = if self.color.is_some() { b"\x1b[0m\n" } else { b"\n" };
+        self.make_head(pid, clock::realtime_ms());
         let mut rest = lines;
         while let Some(line) = next_line(&mut rest) {
             let text = line.strip_suffix(b"\n");
-            let ends = text.is_some() || (last && self.fancy);
-            let text = text.unwrap_or(line);
-            if !within {
-                if self.fancy && text.is_empty() {
-                    continue;
-                }
-                room.add(prefix.as_bytes());
-            }
-            room.add(text);
-            if ends {
-                room.add(end);
-            }
-            within = !ends;
+            let whole = text.is_some() || (last && matches!(self.style, Style::Fancy(_)));
+            within = match self.style {
+                Style::Text | Style::Fancy(_) => self.text(text.unwrap_or(line), within, whole, room),
+                Style::Json(_) | Style::Syslog(_) => self.record(text.unwrap_or(line), room),
+            };
+            room.end_line();
         }
         within
     }
+
+    /// Writes a line, or a part of one, for people.
+    fn text(&self, text: &[u8], within: bool, whole: bool, room: &mut Room<'_>) -> bool {
+        if !within {
+            if matches!(self.style, Style::Fancy(_)) && text.is_empty() {
+                return false;
+            }
+            room.bytes.extend_from_slice(&self.head);
+        }
+        room.bytes.extend_from_slice(text);
+        if whole {
+            let end: &[u8] = if matches!(self.style, Style::Fancy(Some(_))) { b"\x1b[0m\n" } else { b"\n" };
+            room.bytes.extend_from_slice(end);
+        }
+        !whole
+    }
+
+    /// Writes a line, or a part of one that was too long, as something complete. An empty line is no message.
+    fn record(&self, text: &[u8], room: &mut Room<'_>) -> bool {
+        if matches!(self.style, Style::Json(_)) {
+            room.bytes.extend_from_slice(&self.head);
+            room.bytes.extend_from_slice(escaped(text).as_bytes());
+            room.bytes.extend_from_slice(b"\"}\n");
+            return false;
+        }
+        for part in text.chunks(SYSLOG_MAX) {
+            room.bytes.extend_from_slice(&self.head);
+            room.bytes.extend_from_slice(part);
+            room.bytes.push(b'\n');
+        }
+        false
+    }
 }
 
-/// Where lines are put together before they are written: a reused buffer that is written whenever it is full.
+/// A moment in milliseconds since 1970 as RFC 3339 has it.
+fn timestamp(now: i64) -> String {
+    let seconds = clock::strftime_in(Zone::Utc, "%Y-%m-%dT%H:%M:%S", now.div_euclid(1000));
+    format!("{seconds}.{:03}Z", now.rem_euclid(1000))
+}
+
+/// Bytes as the inside of a JSON string; what is no UTF-8 becomes U+FFFD.
+pub fn escaped(text: &[u8]) -> String {
+    let mut out = String::with_capacity(text.len());
+    for chunk in text.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '"' | '\\' => out.extend(['\\', c]),
+                '\t' => out.push_str("\\t"),
+                // Writing to a String cannot fail.
+                '\0'..='\x1f' | '\x7f' => drop(write!(out, "\\u{:04x}", u32::from(c))),
+                _ => out.push(c),
+            }
+        }
+        if !chunk.invalid().is_empty() {
+            out.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    out
+}
+
+/// Where lines are put together before they are written: a reused buffer that is written whenever it is full, always
+/// between two lines.
 pub struct Room<'a> {
     /// The buffer.
     pub bytes: &'a mut Vec<u8>,
@@ -98,9 +191,8 @@ pub struct Room<'a> {
 }
 
 impl Room<'_> {
-    /// Adds bytes.
-    pub fn add(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
+    /// A line has been added.
+    fn end_line(&mut self) {
         if self.bytes.len() >= self.piece {
             self.flush();
         }
@@ -127,18 +219,29 @@ fn next_line<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 mod tests {
     use super::*;
 
-    fn write(stamp: &mut Stamp, lines: &[u8], within: bool, last: bool) -> (String, bool) {
-        let (mut out, mut bytes) = (Vec::new(), Vec::new());
-        let mut add = |piece: &[u8]| out.extend_from_slice(piece);
-        let mut room = Room { bytes: &mut bytes, piece: 10, write: &mut add };
-        let within = stamp.lines(7, lines, within, last, &mut room);
+    fn write(lines: &mut Lines, bytes: &[u8], within: bool, last: bool) -> (String, bool) {
+        let (mut out, mut room) = (Vec::new(), Vec::new());
+        let mut add = |piece: &[u8]| {
+            assert!(lines_only(piece) || !bytes.ends_with(b"\n"));
+            out.extend_from_slice(piece);
+        };
+        let mut room = Room { bytes: &mut room, piece: 10, write: &mut add };
+        let within = lines.lines(7, bytes, within, last, &mut room);
         room.flush();
         (String::from_utf8(out).unwrap(), within)
     }
 
+    fn lines_only(piece: &[u8]) -> bool {
+        piece.ends_with(b"\n")
+    }
+
+    fn text(prefix: Option<&str>, time_format: &str) -> Lines {
+        Lines::new(Style::Text, prefix, Some(time_format.into()).filter(|format: &String| !format.is_empty()))
+    }
+
     #[test]
     fn a_stamp_begins_each_line_once() {
-        let mut stamp = Stamp::new("T".into());
+        let mut stamp = text(None, "T");
         assert_eq!(
             write(&mut stamp, b"a\n\nb", false, false),
             ("T [7] | a\nT [7] | \nT [7] | b".into(), true)
@@ -149,24 +252,57 @@ mod tests {
     }
 
     #[test]
+    fn a_prefix_stands_before_everything_else() {
+        assert_eq!(write(&mut text(Some("web[1]"), ""), b"a\nb\n", false, false).0, "web[1] a\nweb[1] b\n");
+        assert_eq!(write(&mut text(Some("w"), "T"), b"a\n", false, false).0, "w T [7] | a\n");
+        let mut fancy = Lines::new(Style::Fancy(None), Some("w"), Some("T".into()));
+        assert_eq!(write(&mut fancy, b"a\n", false, false).0, "w T [7] | a\n");
+    }
+
+    #[test]
     fn the_time_is_the_local_one() {
-        let mut stamp = Stamp::new("%Y-%m-%d %H".into());
-        let before = clock::strftime("%Y-%m-%d %H [7] | x", clock::realtime() as i64);
-        let (text, _) = write(&mut stamp, b"x", false, false);
-        let after = clock::strftime("%Y-%m-%d %H [7] | x", clock::realtime() as i64);
-        assert!(text == before || text == after, "{text}");
+        let mut stamp = text(None, "%Y-%m-%d %H");
+        let now = || clock::strftime("%Y-%m-%d %H [7] | x", clock::realtime_ms() / 1000);
+        let (before, (written, _), after) = (now(), write(&mut stamp, b"x", false, false), now());
+        assert!(written == before || written == after, "{written}");
+        assert_eq!(timestamp(1_795_392_000_042), "2026-11-23T00:00:00.042Z");
     }
 
     #[test]
     fn fancy_lines_have_a_colour_an_end_and_some_text() {
-        let mut stamp = Stamp::fancy("T".into(), Some(2));
+        let mut stamp = Lines::new(Style::Fancy(Some(2)), None, Some("T".into()));
         let yellow = "\x1b[0;33;40mT [7] | ";
         let expected = format!("{yellow}a\x1b[0m\n{yellow}b\x1b[0m\n");
         assert_eq!(write(&mut stamp, b"a\n\n\nb\n", false, false), (expected, false));
         assert_eq!(write(&mut stamp, b"end", false, true), (format!("{yellow}end\x1b[0m\n"), false));
         assert_eq!(write(&mut stamp, b"cut", false, false), (format!("{yellow}cut"), true));
         assert_eq!(write(&mut stamp, b" off\n", true, false), (" off\x1b[0m\n".into(), false));
-        let mut plain = Stamp::fancy("T".into(), None);
+        let mut plain = Lines::new(Style::Fancy(None), None, Some("T".into()));
         assert_eq!(write(&mut plain, b"a\n\nb", false, true), ("T [7] | a\nT [7] | b\n".into(), false));
+    }
+
+    #[test]
+    fn a_line_becomes_a_json_object() {
+        let around = (r#", "wid": 1, "pid": "#.to_string(), r#", "text": ""#.to_string());
+        let mut lines = Lines::new(Style::Json(around.into()), Some("\"p\""), Some("T\"".into()));
+        let (out, within) = write(&mut lines, b"a \"b\" \\ \x1b\t\xc3\xa9\xff\n\ncut", false, false);
+        assert!(!within, "the rest of a line that was cut is an object of its own");
+        let texts: Vec<serde_json::Value> = out.lines().map(|line| line.parse().unwrap()).collect();
+        let texts: Vec<&str> = texts.iter().map(|object| object["text"].as_str().unwrap()).collect();
+        assert_eq!(texts, ["\"p\" a \"b\" \\ \u{1b}\t\u{e9}\u{fffd}", "\"p\" ", "\"p\" cut"]);
+        let first = out.lines().next().unwrap();
+        assert!(first.starts_with(r#"{"time": "T\"", "wid": 1, "pid": 7, "text": ""#), "{first}");
+    }
+
+    #[test]
+    fn a_line_becomes_a_syslog_message() {
+        let around = ("<30>1 ".to_string(), " host web ".to_string());
+        let mut lines = Lines::new(Style::Syslog(around.into()), None, None);
+        let (out, _) = write(&mut lines, b"one\n\ntwo\n", false, false);
+        let messages: Vec<&str> = out.lines().collect();
+        assert_eq!(messages.len(), 2, "an empty line is no message");
+        assert!(messages[0].starts_with("<30>1 2") && messages[0].ends_with("Z host web 7 - - one"), "{out}");
+        let (out, _) = write(&mut lines, &[b'x'; SYSLOG_MAX + 5], false, false);
+        assert!(out.ends_with(" - - xxxxx\n") && out.lines().count() == 2);
     }
 }

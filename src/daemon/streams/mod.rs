@@ -14,23 +14,31 @@
 //! wakes up at [`Streams::next_retry`] to call [`Streams::retry`].
 
 pub mod backlog;
+pub mod backups;
 pub mod console;
 pub mod file;
 pub mod format;
 pub mod outlet;
 pub mod plan;
-mod sink;
+mod read;
+pub mod ring;
+pub mod sink;
+pub mod syslog;
 mod table;
+mod tend;
+pub mod timed;
 
 use self::outlet::Place;
 use self::plan::Plan;
+use self::read::Pipe;
+use self::ring::{Rings, Writer};
+pub use self::sink::{Channel, Owner, Source};
 use self::sink::{Sink, Target};
 use self::table::Table;
+use self::tend::LiveFile;
 use super::log::Log;
 use crate::config::StreamConfig;
-use crate::sys::socket::pending_bytes;
-use std::fs::File;
-use std::io::{ErrorKind, Read};
+use crate::sorted::Sorted;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Instant;
 
@@ -62,32 +70,26 @@ pub enum Progress {
     Closed,
 }
 
-/// The reading end of one output of a process.
-struct Pipe {
-    file: File,
-    pid: i32,
-    sink: SinkId,
-    /// The line that has no end yet, when other processes write to the same place.
-    tail: Vec<u8>,
-}
-
-/// What one read led to.
-enum Chunk {
-    Bytes(usize),
-    Empty,
-    End,
-}
-
 /// All pipes, and all places that they lead to.
 pub struct Streams {
     pipes: Table<Pipe>,
     sinks: Table<Sink>,
+    /// The sinks that more pipes may be attached to.
+    owners: Sorted<Owner, SinkId>,
     targets: Table<Target>,
+    /// The newest output of each watcher.
+    pub rings: Rings,
     /// Room for an unfinished line and, from [`LINE_MAX`] on, for what is read behind it.
     buffer: Box<[u8]>,
     /// Room for lines that get something around them.
     scratch: Vec<u8>,
     stalled: Vec<TargetId>,
+    /// Files that were rotated.
+    rotated: Vec<LiveFile>,
+    /// Files were opened or closed.
+    reshuffled: bool,
+    /// How many pipes were made larger.
+    large: u32,
     /// Some place may have to be written to again at a date.
     troubled: bool,
     /// Instead of the standard output of circus, in tests.
@@ -106,30 +108,36 @@ impl Streams {
         Streams {
             pipes: Table::new(),
             sinks: Table::new(),
+            owners: Sorted::new(),
             targets: Table::new(),
+            rings: Rings::default(),
             buffer: vec![0; LINE_MAX + CHUNK].into(),
             scratch: Vec::new(),
             stalled: Vec::new(),
+            rotated: Vec::new(),
+            reshuffled: false,
+            large: 0,
             troubled: false,
             stdout: None,
         }
     }
 
-    /// Opens what a stream's configuration asks for, its variables expanded. `who` is named in warnings, such as
-    /// "web stdout_stream".
+    /// Opens what a stream's configuration asks for, its variables expanded. A sink of one process alone goes with
+    /// its last pipe, others when they are released.
     ///
     /// # Errors
-    /// A sentence that says why that cannot be, without `who`.
+    /// A sentence that says why that cannot be.
     pub fn sink_for(
         &mut self,
-        who: &str,
+        source: &Source<'_>,
         config: &StreamConfig,
         now: Instant,
         log: &mut Log,
     ) -> Result<SinkId, String> {
-        let sink = self.open_sink(who, config, now, log)?;
+        let sink = self.open_sink(source, config, now, log)?;
         let target = sink.target;
         let id = SinkId(self.sinks.insert(sink));
+        self.owners.insert(source.owner, id);
         self.count(target, 1, 0);
         Ok(id)
     }
@@ -141,16 +149,16 @@ impl Streams {
     pub fn reconfigure(
         &mut self,
         id: SinkId,
-        who: &str,
+        source: &Source<'_>,
         config: &StreamConfig,
         now: Instant,
         log: &mut Log,
     ) -> Result<(), String> {
         let gone = || String::from("the stream is gone");
         self.sinks.get(id.0).ok_or_else(gone)?;
-        let mut sink = self.open_sink(who, config, now, log)?;
+        let mut sink = self.open_sink(source, config, now, log)?;
         let place = self.sinks.get_mut(id.0).ok_or_else(gone)?;
-        (sink.pipes, sink.released) = (place.pipes, place.released);
+        (sink.pipes, sink.passing) = (place.pipes, place.passing);
         let (new, pipes) = (sink.target, sink.pipes);
         let old = std::mem::replace(place, sink).target;
         self.count(new, 1, pipes);
@@ -159,22 +167,14 @@ impl Streams {
         Ok(())
     }
 
-    /// The last user of a sink has gone. It goes with its last pipe, its file with its last sink.
-    pub fn release(&mut self, id: SinkId, now: Instant, log: &mut Log) {
-        if let Some(sink) = self.sinks.get_mut(id.0) {
-            sink.released = true;
-            self.forget_sink(id, now, log);
-        }
-    }
-
     /// Takes over the reading end of a pipe, which must be non-blocking; `None`, and the pipe is closed, when
     /// there is no such sink.
-    pub fn attach(&mut self, fd: OwnedFd, sink: SinkId, pid: i32) -> Option<PipeId> {
+    pub fn attach(&mut self, fd: OwnedFd, sink: SinkId, writer: Writer) -> Option<PipeId> {
         let feeds = self.sinks.get_mut(sink.0)?;
         feeds.pipes += 1;
         let target = feeds.target;
         self.count(target, 0, 1);
-        Some(PipeId(self.pipes.insert(Pipe { file: fd.into(), pid, sink, tail: Vec::new() })))
+        Some(PipeId(self.pipes.insert(Pipe::new(fd, writer, sink))))
     }
 
     /// The descriptor of a pipe.
@@ -184,62 +184,19 @@ impl Streams {
 
     /// The process whose output a pipe carries.
     pub fn pid(&self, id: PipeId) -> Option<i32> {
-        self.pipes.get(id.0).map(|pipe| pipe.pid)
-    }
-
-    /// Passes on what can be read, until there is nothing or about `budget` bytes are used up, fewer where each
-    /// makes more work.
-    pub fn read(&mut self, id: PipeId, budget: usize, now: Instant, log: &mut Log) -> Progress {
-        let chunk = self.chunk(id);
-        let mut left = budget / CHUNK * chunk;
-        loop {
-            match self.read_chunk(id, chunk, now, log) {
-                Chunk::Bytes(n) if n >= left => return Progress::More,
-                Chunk::Bytes(n) => left -= n,
-                Chunk::Empty => return Progress::Drained,
-                Chunk::End => {
-                    self.detach(id, now, log);
-                    return Progress::Closed;
-                }
-            }
-        }
-    }
-
-    /// Passes on exactly what a process that has died left in its pipe, an unfinished line too. The pipe stays
-    /// for children of the process that still hold it: go on reading until it is `Closed`.
-    pub fn drain_dead(&mut self, id: PipeId, now: Instant, log: &mut Log) -> Progress {
-        let Some(fd) = self.fd(id) else { return Progress::Closed };
-        let mut left = pending_bytes(fd).unwrap_or(0);
-        let chunk = self.chunk(id);
-        while left > 0 {
-            match self.read_chunk(id, left.min(chunk), now, log) {
-                Chunk::Bytes(n) => left = left.saturating_sub(n),
-                Chunk::Empty | Chunk::End => break,
-            }
-        }
-        self.write_tail(id, now, log);
-        Progress::Drained
+        self.pipes.get(id.0).map(|pipe| pipe.writer.pid)
     }
 
     /// Closes a pipe; its unfinished line is written.
     pub fn detach(&mut self, id: PipeId, now: Instant, log: &mut Log) {
         self.write_tail(id, now, log);
         let Some(pipe) = self.pipes.remove(id.0) else { return };
+        self.large -= u32::from(pipe.large);
         let Some(sink) = self.sinks.get_mut(pipe.sink.0) else { return };
         sink.pipes -= 1;
         let target = sink.target;
         self.count(target, 0, -1);
         self.forget_sink(pipe.sink, now, log);
-    }
-
-    /// Opens all files again, after somebody has moved them away.
-    pub fn reopen_all(&mut self, now: Instant, log: &mut Log) {
-        for id in self.targets.ids() {
-            if let Some(target) = self.targets.get_mut(id) {
-                target.outlet.reopen(now);
-            }
-            self.settle(id, log);
-        }
     }
 
     /// The places that began to wait for a reader since the last call, to be registered for writing.
@@ -257,6 +214,7 @@ impl Streams {
         let waits = target.outlet.wants_write().is_some();
         target.stalled = waits;
         self.settle(id.0, log);
+        self.forget_target(id.0, now, log);
         (!waits).then_some(fd)
     }
 
@@ -279,6 +237,7 @@ impl Streams {
                 target.outlet.flush(now);
             }
             self.settle(id, log);
+            self.forget_target(id, now, log);
         }
     }
 
@@ -292,69 +251,17 @@ impl Streams {
         }
     }
 
-    /// How many bytes are read at once from a pipe.
-    fn chunk(&self, id: PipeId) -> usize {
-        let sink = self.pipes.get(id.0).and_then(|pipe| self.sinks.get(pipe.sink.0));
-        sink.and_then(|sink| self.targets.get(sink.target)).map_or(CHUNK, |target| target.chunk)
-    }
-
-    fn read_chunk(&mut self, id: PipeId, most: usize, now: Instant, log: &mut Log) -> Chunk {
-        let Some(pipe) = self.pipes.get_mut(id.0) else { return Chunk::End };
-        let room = self.buffer.get_mut(LINE_MAX..LINE_MAX + most).unwrap_or_default();
-        match pipe.file.read(room) {
-            Ok(0) => Chunk::End,
-            Ok(n) => {
-                self.deliver(id, n, now, log);
-                Chunk::Bytes(n)
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Chunk::Empty,
-            Err(error) if error.kind() == ErrorKind::Interrupted => Chunk::Bytes(0),
-            Err(_) => Chunk::End,
-        }
-    }
-
-    /// Passes on `n` bytes that were read behind [`LINE_MAX`] in the buffer, or keeps them as the pipe's
-    /// unfinished line.
-    fn deliver(&mut self, id: PipeId, n: usize, now: Instant, log: &mut Log) {
-        let Some(pipe) = self.pipes.get_mut(id.0) else { return };
-        let Some(sink) = self.sinks.get_mut(pipe.sink.0) else { return };
-        let Some(target) = self.targets.get_mut(sink.target) else { return };
-        let fresh = self.buffer.get(LINE_MAX..LINE_MAX + n).unwrap_or_default();
-        let whole =
-            if target.pipes > 1 || sink.needs_whole_lines() { whole_lines(&pipe.tail, fresh) } else { n };
-        if whole == 0 {
-            pipe.tail.extend_from_slice(fresh);
-            return;
-        }
-        let rest = fresh.get(whole..).unwrap_or_default().to_vec();
-        let tail = std::mem::replace(&mut pipe.tail, rest);
-        let start = LINE_MAX.saturating_sub(tail.len());
-        if let Some(room) = self.buffer.get_mut(start..LINE_MAX) {
-            room.copy_from_slice(&tail);
-        }
-        let bytes = self.buffer.get(start..LINE_MAX + whole).unwrap_or_default();
-        target.write(&mut sink.format, pipe.pid, bytes, false, &mut self.scratch, now);
-        let target = sink.target;
-        self.settle(target, log);
-    }
-
-    /// Writes the unfinished line of a pipe as it is.
-    fn write_tail(&mut self, id: PipeId, now: Instant, log: &mut Log) {
-        let Some(pipe) = self.pipes.get_mut(id.0) else { return };
-        let tail = std::mem::take(&mut pipe.tail);
-        let Some(sink) = self.sinks.get_mut(pipe.sink.0) else { return };
-        let Some(target) = self.targets.get_mut(sink.target) else { return };
-        target.write(&mut sink.format, pipe.pid, &tail, true, &mut self.scratch, now);
-        let target = sink.target;
-        self.settle(target, log);
-    }
-
     /// After a place was written to: says what is to be said, and takes note of what it waits for.
     fn settle(&mut self, id: u32, log: &mut Log) {
         let Some(target) = self.targets.get_mut(id) else { return };
-        if target.outlet.is_quiet() {
-            return;
+        if target.outlet.take_rotated() {
+            // It may be closed before anybody asks.
+            let file = self.live_file(id);
+            self.rotated.extend(file);
         }
+        let Some(target) = self.targets.get_mut(id).filter(|target| !target.outlet.is_quiet()) else {
+            return;
+        };
         for notice in target.outlet.take_notices() {
             log.log(notice.level, format_args!("{}", notice.text));
         }
@@ -364,13 +271,6 @@ impl Streams {
         }
         self.troubled |= target.outlet.next_retry().is_some();
     }
-}
-
-/// How many of the bytes behind `tail` complete lines; all, when the line that is left would be too long to keep.
-fn whole_lines(tail: &[u8], fresh: &[u8]) -> usize {
-    let whole = fresh.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
-    let left = fresh.len() - whole + if whole == 0 { tail.len() } else { 0 };
-    if left < LINE_MAX { whole } else { fresh.len() }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use super::backlog::{Backlog, Lost};
 use super::console::Console;
 use super::file::FileStream;
+use super::syslog::{Address, Syslog};
 use crate::daemon::log::Level;
 use crate::sys::io_words;
 use std::fmt;
@@ -23,6 +24,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
+/// How long output waits to be written when nobody writes to its place any more.
+const ABANDONED: Duration = Duration::from_secs(300);
+
 /// Where an outlet writes to.
 #[derive(Clone, Debug)]
 pub enum Place {
@@ -32,6 +36,8 @@ pub enum Place {
     Stderr,
     /// A path: a file, a FIFO or a device.
     Path(PathBuf),
+    /// A syslog daemon.
+    Syslog(Address),
 }
 
 impl PartialEq for Place {
@@ -39,6 +45,7 @@ impl PartialEq for Place {
         match (self, other) {
             // By bytes: a thousand watchers compare a thousand names each, and Path compares part by part.
             (Place::Path(one), Place::Path(two)) => one.as_os_str() == two.as_os_str(),
+            (Place::Syslog(one), Place::Syslog(two)) => one == two,
             (Place::Stdout, Place::Stdout) | (Place::Stderr, Place::Stderr) => true,
             _ => false,
         }
@@ -51,6 +58,7 @@ impl fmt::Display for Place {
             Place::Stdout => f.write_str("the standard output of circus"),
             Place::Stderr => f.write_str("the standard error output of circus"),
             Place::Path(path) => path.display().fmt(f),
+            Place::Syslog(address) => address.fmt(f),
         }
     }
 }
@@ -69,6 +77,7 @@ pub struct Notice {
 enum Medium {
     File(FileStream),
     Console(Console),
+    Syslog(Syslog),
 }
 
 impl Medium {
@@ -77,8 +86,17 @@ impl Medium {
         let written = match self {
             Medium::File(file) => file.write(bytes, now),
             Medium::Console(console) => console.write(bytes),
+            Medium::Syslog(syslog) => syslog.write(bytes),
         };
         if written.as_ref().is_ok_and(|n| *n == 0) { Err(io::ErrorKind::WriteZero.into()) } else { written }
+    }
+
+    /// How much output is kept while it cannot be written, in bytes.
+    fn backlog(&self) -> usize {
+        match self {
+            Medium::File(_) => FILE_BACKLOG,
+            Medium::Console(_) | Medium::Syslog(_) => CONSOLE_BACKLOG,
+        }
     }
 }
 
@@ -102,6 +120,7 @@ pub struct Outlet {
     notices: Vec<Notice>,
     /// The last byte written did not end a line.
     torn: bool,
+    rotated: bool,
 }
 
 impl Outlet {
@@ -140,9 +159,14 @@ impl Outlet {
         }
     }
 
+    /// A syslog daemon, which need not be there yet.
+    pub fn syslog(address: &Address) -> Self {
+        Self::new(Place::Syslog(address.clone()), Medium::Syslog(Syslog::new(address.clone())))
+    }
+
     fn new(place: Place, medium: Medium) -> Self {
         let torn = matches!(&medium, Medium::File(file) if file.ends_within_line());
-        Outlet { place, medium, held: None, notices: Vec::new(), torn }
+        Outlet { place, medium, held: None, notices: Vec::new(), torn, rotated: false }
     }
 
     /// Where it writes to.
@@ -150,11 +174,16 @@ impl Outlet {
         &self.place
     }
 
+    /// Whether nothing that is written there can be seen again.
+    pub fn discards(&self) -> bool {
+        matches!(&self.place, Place::Path(path) if path.as_os_str() == "/dev/null")
+    }
+
     /// The file, when it is one that can be rotated.
     pub fn file(&mut self) -> Option<&mut FileStream> {
         match &mut self.medium {
             Medium::File(file) => Some(file),
-            Medium::Console(_) => None,
+            Medium::Console(_) | Medium::Syslog(_) => None,
         }
     }
 
@@ -209,16 +238,22 @@ impl Outlet {
 
     /// A file that cannot be rotated goes on growing, and that is said once.
     fn notice_rotation(&mut self) {
-        let complaint = self.file().and_then(FileStream::take_complaint);
+        let Some(file) = self.file() else { return };
+        let (rotated, complaint) = (file.take_rotated(), file.take_complaint());
+        self.rotated |= rotated;
         if let Some(text) = complaint {
             self.notices.push(Notice { level: Level::Error, text });
         }
     }
 
+    /// Whether its file was rotated since the last call.
+    pub fn take_rotated(&mut self) -> bool {
+        std::mem::take(&mut self.rotated)
+    }
+
     /// Begins to keep output.
     fn hold(&mut self, bytes: &[u8], error: &io::Error, now: Instant) {
-        let limit = if self.file().is_some() { FILE_BACKLOG } else { CONSOLE_BACKLOG };
-        let mut backlog = Backlog::new(limit, self.torn);
+        let mut backlog = Backlog::new(self.medium.backlog(), self.torn);
         backlog.push(bytes);
         let (since, tried, pause) = (now, now, FIRST_PAUSE);
         let mut held = Held { backlog, cause: None, hopeful: true, since, tried, pause };
@@ -235,9 +270,10 @@ impl Outlet {
         let broken = error.kind() == io::ErrorKind::BrokenPipe;
         let words = if broken { "nobody reads it".into() } else { io_words(error) };
         // A reader may open a FIFO at any time. One who has left circus's own standard output does not come back.
-        held.hopeful = matches!(self.place, Place::Path(_)) || super::file::is_full(error);
+        let ours = matches!(self.place, Place::Stdout | Place::Stderr);
+        held.hopeful = !ours || super::file::is_full(error);
         if held.cause.as_ref() != Some(&words) {
-            let kept = if self.file().is_some() { FILE_BACKLOG } else { CONSOLE_BACKLOG } / 1024;
+            let kept = self.medium.backlog() / 1024;
             let text = format!(
                 "cannot write {}: {words}; the newest {kept} KiB of output are kept until it works again",
                 self.place
@@ -300,9 +336,11 @@ impl Outlet {
 
     /// The descriptor on which room is waited for; edge-triggered interest in it is enough.
     pub fn wants_write(&self) -> Option<RawFd> {
-        match (&self.held, &self.medium) {
-            (Some(held), Medium::Console(console)) if held.cause.is_none() => Some(console.fd()),
-            _ => None,
+        self.held.as_ref().filter(|held| held.cause.is_none())?;
+        match &self.medium {
+            Medium::File(_) => None,
+            Medium::Console(console) => Some(console.fd()),
+            Medium::Syslog(syslog) => syslog.fd(),
         }
     }
 
@@ -313,22 +351,50 @@ impl Outlet {
         waits.then(|| held.tried + held.pause)
     }
 
+    /// Whether output waits that may still be written, though nobody writes here any more.
+    pub fn is_worth_waiting(&self, now: Instant) -> bool {
+        let Some(held) = &self.held else { return false };
+        held.hopeful && !held.backlog.is_empty() && now.saturating_duration_since(held.since) < ABANDONED
+    }
+
     /// How many bytes wait to be written.
     pub fn held(&self) -> usize {
         self.held.as_ref().map_or(0, |held| held.backlog.len())
     }
 
     /// Opens the file at its path again, after somebody has moved it away. A FIFO or a console stays as it is.
-    pub fn reopen(&mut self, now: Instant) {
-        if let Some(file) = self.file()
-            && file.id().is_some()
-            && let Err(error) = file.reopen()
-        {
-            let text =
-                format!("cannot reopen {}: {}; output goes to the old file", self.place, io_words(&error));
-            self.notices.push(Notice { level: Level::Error, text });
-        }
+    ///
+    /// # Errors
+    /// A sentence that says why it cannot be opened, which is a notice too.
+    pub fn reopen(&mut self, now: Instant) -> Result<(), String> {
+        let reopened = match self.file().filter(|file| file.id().is_some()) {
+            Some(file) => file.reopen(),
+            None => Ok(()),
+        };
+        let reopened = reopened.map_err(|error| {
+            self.complain(format!(
+                "cannot reopen {}: {}; output goes to the old file",
+                self.place,
+                io_words(&error)
+            ))
+        });
         self.flush(now);
+        reopened
+    }
+
+    /// Rotates the file at the end of the line that is being written, now if there is none; false when it is empty.
+    ///
+    /// # Errors
+    /// A sentence that says why not, which is a notice too.
+    pub fn rotate(&mut self) -> Result<bool, String> {
+        let rotated = self.file().map_or(Ok(false), FileStream::rotate_now);
+        self.notice_rotation();
+        rotated.map_err(|error| self.complain(format!("cannot rotate {}: {}", self.place, io_words(&error))))
+    }
+
+    fn complain(&mut self, text: String) -> String {
+        self.notices.push(Notice { level: Level::Error, text: text.clone() });
+        text
     }
 
     /// What is to be said since the last call.

@@ -4,20 +4,60 @@ use super::file::Rotation;
 use super::format::{Format, Room};
 use super::outlet::Outlet;
 use super::{CHUNK, Log, Place, Plan, SinkId, StreamConfig, Streams};
+use crate::arbiter::WatcherId;
 use crate::daemon::log::Level;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::time::Instant;
 
+/// The two outputs of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Channel {
+    /// The standard output.
+    Stdout,
+    /// The standard error output.
+    Stderr,
+}
+
+impl Channel {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Channel::Stdout => "stdout",
+            Channel::Stderr => "stderr",
+        }
+    }
+}
+
+/// Whose output a sink takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner {
+    /// The watcher.
+    pub watcher: WatcherId,
+    /// Which of its outputs.
+    pub channel: Channel,
+    /// Of which process; 0: of all.
+    pub wid: u32,
+}
+
+/// Who asks for a sink.
+pub struct Source<'a> {
+    /// The name of the watcher.
+    pub watcher: &'a str,
+    /// Whose output it is.
+    pub owner: Owner,
+}
+
 /// What one stream of a watcher asks for.
 pub(super) struct Sink {
+    owner: Owner,
     /// The number of its target.
     pub(super) target: u32,
     /// How many pipes feed it.
     pub(super) pipes: i32,
-    /// Nobody will attach to it any more.
-    pub(super) released: bool,
+    /// It goes with its last pipe: it is that of one process, or its watcher has stopped.
+    pub(super) passing: bool,
     pub(super) format: Format,
     rotation: Rotation,
 }
@@ -25,7 +65,7 @@ pub(super) struct Sink {
 impl Sink {
     /// Whether lines without an end have to wait for it.
     pub(super) fn needs_whole_lines(&self) -> bool {
-        matches!(&self.format, Format::Stamped(stamp) if stamp.needs_whole_lines())
+        matches!(&self.format, Format::Lines(lines) if lines.needs_whole_lines())
     }
 }
 
@@ -69,10 +109,10 @@ impl Target {
                 self.outlet.write(bytes, now);
                 *final_byte != b'\n'
             }
-            Format::Stamped(stamp) => {
+            Format::Lines(lines) => {
                 let write = &mut |piece: &[u8]| self.outlet.write(piece, now);
                 let mut room = Room { bytes: scratch, piece: CHUNK, write };
-                let within = stamp.lines(pid, bytes, within, last, &mut room);
+                let within = lines.lines(pid, bytes, within, last, &mut room);
                 room.flush();
                 within
             }
@@ -85,14 +125,15 @@ impl Streams {
     /// A sink that is in no table yet, with its target, which is.
     pub(super) fn open_sink(
         &mut self,
-        who: &str,
+        source: &Source<'_>,
         config: &StreamConfig,
         now: Instant,
         log: &mut Log,
     ) -> Result<Sink, String> {
         let plan = Plan::of(config)?;
         for warning in &plan.warnings {
-            log.warning(format_args!("{who}: {warning}"));
+            let channel = source.owner.channel.name();
+            log.warning(format_args!("{} {channel}_stream: {warning}", source.watcher));
         }
         let target = match self.find_target(&plan.place) {
             Some(target) => target,
@@ -100,9 +141,10 @@ impl Streams {
         };
         let terminal = self.targets.get(target).is_some_and(|target| target.outlet.is_terminal());
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let format = plan.format(terminal, no_color);
+        let format = plan.format(config, source, terminal, no_color);
         self.settle(target, log);
-        Ok(Sink { target, pipes: 0, released: false, format, rotation: plan.rotation })
+        let owner = source.owner;
+        Ok(Sink { owner, target, pipes: 0, passing: owner.wid != 0, format, rotation: plan.rotation })
     }
 
     /// The target of a place that is in use, under this name or another one.
@@ -119,10 +161,12 @@ impl Streams {
     fn open_target(&mut self, place: &Place, now: Instant) -> Result<u32, String> {
         let outlet = match place {
             Place::Path(path) => Outlet::open(path, now)?,
+            Place::Syslog(address) => Outlet::syslog(address),
             Place::Stdout | Place::Stderr => self
                 .open_console(place)
                 .map_err(|error| format!("cannot use {place}: {}", crate::sys::io_words(&error)))?,
         };
+        self.reshuffled = true;
         Ok(self.targets.insert(Target::new(outlet)))
     }
 
@@ -150,21 +194,51 @@ impl Streams {
         }
     }
 
+    /// The sink of an owner.
+    pub fn sink_of(&self, owner: &Owner) -> Option<SinkId> {
+        self.owners.get(owner).copied()
+    }
+
+    /// The sinks of a watcher.
+    pub fn sinks_of(&self, watcher: WatcherId) -> Vec<(Owner, SinkId)> {
+        self.owners.iter().filter(|(owner, _)| owner.watcher == watcher).map(|(o, id)| (*o, *id)).collect()
+    }
+
+    /// Nobody will attach to a sink any more. It goes with its last pipe, its file with its last sink.
+    pub fn release(&mut self, id: SinkId, now: Instant, log: &mut Log) {
+        if let Some(sink) = self.sinks.get_mut(id.0) {
+            sink.passing = true;
+            let owner = sink.owner;
+            self.disown(&owner, id);
+            self.forget_sink(id, now, log);
+        }
+    }
+
+    fn disown(&mut self, owner: &Owner, id: SinkId) {
+        if self.owners.get(owner) == Some(&id) {
+            self.owners.remove(owner);
+        }
+    }
+
     /// Drops a sink that nobody uses any more.
     pub(super) fn forget_sink(&mut self, id: SinkId, now: Instant, log: &mut Log) {
-        if self.sinks.get(id.0).is_some_and(|sink| sink.released && sink.pipes == 0)
+        if self.sinks.get(id.0).is_some_and(|sink| sink.passing && sink.pipes == 0)
             && let Some(sink) = self.sinks.remove(id.0)
         {
+            self.disown(&sink.owner, id);
             self.count(sink.target, -1, 0);
             self.forget_target(sink.target, now, log);
         }
     }
 
-    /// Closes a place that nobody uses any more. Circus's own outputs stay: they may have something to say yet.
+    /// Closes a place that nobody uses any more, unless output waits there for better times. Circus's own outputs
+    /// stay: they may have something to say yet.
     pub(super) fn forget_target(&mut self, id: u32, now: Instant, log: &mut Log) {
-        let unused =
-            |target: &super::Target| target.sinks == 0 && matches!(target.outlet.place(), Place::Path(_));
-        if self.targets.get(id).is_some_and(unused) {
+        let Some(target) = self.targets.get(id) else { return };
+        if target.sinks > 0 || matches!(target.outlet.place(), Place::Stdout | Place::Stderr) {
+            return;
+        }
+        if !target.outlet.is_worth_waiting(now) {
             self.drop_target(id, now, log);
         }
     }
@@ -176,6 +250,7 @@ impl Streams {
         }
         self.settle(id, log);
         let Some(target) = self.targets.remove(id) else { return };
+        self.reshuffled = true;
         let (held, place) = (target.outlet.held(), target.outlet.place());
         if held > 0 {
             log.log(Level::Warning, format_args!("the last {held} bytes of output for {place} are lost"));

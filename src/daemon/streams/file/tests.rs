@@ -6,7 +6,7 @@ use super::*;
 
 fn open(directory: &Directory, max_bytes: u64, backup_count: u32) -> Outlet {
     let mut outlet = Outlet::open(&directory.path("out"), Instant::now()).unwrap();
-    outlet.file().unwrap().set_rotation(Rotation { max_bytes, backup_count });
+    outlet.file().unwrap().set_rotation(Rotation { max_bytes, backup_count, ..Default::default() });
     outlet
 }
 
@@ -215,4 +215,144 @@ fn files_are_made_for_others_to_read_and_left_to_no_child() {
     let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap().trim();
     let flags = i32::from_str_radix(flags, 8).unwrap();
     assert_eq!(flags & 0o2_002_000, 0o2_002_000, "O_CLOEXEC and O_APPEND");
+}
+
+mod by_clock {
+    use super::super::super::timed::tests::{MONDAY, schedule, set_clock, timer};
+    use super::*;
+
+    fn open(directory: &Directory, when: &str, keep: usize) -> Outlet {
+        set_clock(MONDAY);
+        let mut outlet = Outlet::open(&directory.path("out"), Instant::now()).unwrap();
+        let file = outlet.file().unwrap();
+        file.timer = Some(Box::new(timer(schedule(when, 1, keep), MONDAY)));
+        outlet
+    }
+
+    fn write(outlet: &mut Outlet, text: &str) {
+        outlet.write(text.as_bytes(), Instant::now());
+    }
+
+    fn names(directory: &Directory) -> Vec<String> {
+        let entries = std::fs::read_dir(&directory.0).unwrap();
+        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_period_that_is_over_ends_its_file_between_two_lines() {
+        let directory = Directory::new();
+        let mut outlet = open(&directory, "H", 2);
+        write(&mut outlet, "one\nhal");
+        set_clock(MONDAY + 3600);
+        write(&mut outlet, "f\ntwo\n");
+        assert_eq!(directory.read("out.2026112300"), "one\nhalf\n");
+        assert_eq!(directory.read("out"), "two\n");
+        for hour in 2..5 {
+            set_clock(MONDAY + hour * 3600);
+            write(&mut outlet, &format!("hour {hour}\n"));
+        }
+        assert_eq!(names(&directory), ["out", "out.2026112302", "out.2026112303"], "the two newest are kept");
+        assert_eq!(directory.read("out"), "hour 4\n");
+        set_clock(MONDAY + 90_000);
+        write(&mut outlet, "much later\n");
+        assert_eq!(directory.read("out.2026112304"), "hour 4\n", "named after when it began");
+        assert!(outlet.is_quiet());
+    }
+
+    #[test]
+    fn an_empty_file_is_not_put_aside() {
+        let directory = Directory::new();
+        let mut outlet = open(&directory, "S", 0);
+        set_clock(MONDAY + 10);
+        write(&mut outlet, "first\n");
+        assert_eq!(names(&directory), ["out"]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_loses_nothing_and_rotates_no_more_often() {
+        let directory = Directory::new();
+        let mut outlet = open(&directory, "MIDNIGHT", 0);
+        write(&mut outlet, "monday\n");
+        set_clock(MONDAY + 86_400);
+        write(&mut outlet, "tuesday\n");
+        // A second back, over the midnight, and on again: the name of monday's file is taken.
+        set_clock(MONDAY + 86_399);
+        write(&mut outlet, "monday again\n");
+        assert!(outlet.is_quiet());
+        set_clock(MONDAY + 86_401);
+        for n in 0..100 {
+            write(&mut outlet, &format!("tuesday {n}\n"));
+        }
+        assert_eq!(names(&directory), ["out", "out.20261123"]);
+        assert_eq!(directory.read("out.20261123"), "monday\n");
+        assert_eq!(directory.read("out").lines().count(), 102);
+        let notices = outlet.take_notices();
+        assert_eq!(notices.len(), 1, "{notices:?}");
+        assert!(notices[0].text.contains("out.20261123 already"), "{notices:?}");
+        set_clock(MONDAY + 2 * 86_400);
+        write(&mut outlet, "wednesday\n");
+        assert_eq!(directory.read("out.20261124").lines().count(), 102);
+    }
+
+    #[test]
+    fn a_file_from_before_counts_from_when_it_was_written() {
+        let directory = Directory::new();
+        let path = directory.path("out");
+        std::fs::write(&path, "old\n").unwrap();
+        let written = SystemTime::now() - Duration::from_secs(7200);
+        File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
+        let mut outlet = Outlet::open(&path, Instant::now()).unwrap();
+        let rotation = Rotation { schedule: Some(schedule("H", 1, 0)), ..Rotation::default() };
+        outlet.file().unwrap().set_rotation(rotation);
+        write(&mut outlet, "new\n");
+        let names = names(&directory);
+        assert_eq!((names.len(), directory.read(&names[1]).as_str()), (2, "old\n"));
+        assert_eq!(directory.read("out"), "new\n");
+    }
+}
+
+#[test]
+fn a_watched_file_is_followed_in_the_next_turn_between_two_lines() {
+    let directory = Directory::new();
+    let mut now = Instant::now();
+    let mut outlet = open(&directory, 0, 0);
+    outlet.file().unwrap().set_rotation(Rotation { watched: true, ..Rotation::default() });
+    outlet.write(b"one\nhal", now);
+    std::fs::rename(directory.path("out"), directory.path("moved")).unwrap();
+    now += Duration::from_micros(10);
+    outlet.write(b"f\n", now);
+    outlet.write(b"same turn\n", now);
+    now += Duration::from_micros(10);
+    outlet.write(b"two\n", now);
+    assert_eq!(directory.read("moved"), "one\nhalf\nsame turn\n");
+    assert_eq!(directory.read("out"), "two\n");
+    // Another file of the same name.
+    std::fs::write(directory.path("other"), "theirs\n").unwrap();
+    std::fs::rename(directory.path("other"), directory.path("out")).unwrap();
+    outlet.write(b"three\n", now + Duration::from_micros(10));
+    assert_eq!(directory.read("out"), "theirs\nthree\n");
+    assert!(outlet.is_quiet());
+}
+
+#[test]
+fn a_watched_file_that_cannot_be_followed_is_written_where_it_is() {
+    let directory = Directory::new();
+    let mut now = Instant::now();
+    let mut outlet = open(&directory, 0, 0);
+    outlet.file().unwrap().set_rotation(Rotation { watched: true, ..Rotation::default() });
+    std::fs::rename(directory.path("out"), directory.path("moved")).unwrap();
+    std::fs::create_dir(directory.path("out")).unwrap();
+    for _ in 0..3 {
+        now += Duration::from_micros(10);
+        outlet.write(b"line\n", now);
+    }
+    let notices = outlet.take_notices();
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    assert!(notices[0].text.contains("cannot reopen"), "{notices:?}");
+    assert_eq!(directory.read("moved"), "line\n".repeat(3));
+    std::fs::remove_dir(directory.path("out")).unwrap();
+    outlet.write(b"back\n", now + LOOK);
+    assert_eq!(directory.read("out"), "back\n");
 }

@@ -1,0 +1,42 @@
+# A Nomad job, for those who have outgrown one machine: Nomad places the group, circus is the init of its task.
+job "app" {
+  group "app" {
+    network {
+      port "http" {}
+    }
+    task "circus" {
+      driver       = "exec"
+      kill_timeout = "60s"
+      config {
+        command = "/usr/bin/circus"
+        args    = ["local/circus.ini"]
+      }
+      template {
+        destination = "local/circus.ini"
+        data        = <<INI
+[circus]
+endpoint = @circus-{{ env "NOMAD_ALLOC_ID" }}
+
+[socket:http]
+host = 0.0.0.0
+port = {{ env "NOMAD_PORT_http" }}
+
+[watcher:app]
+cmd = /usr/local/bin/app --fd $(circus.sockets.http)
+use_sockets = True
+numprocesses = 2
+INI
+      }
+      service {
+        port = "http"
+        check {
+          type     = "script"
+          command  = "/usr/bin/circus"
+          args     = ["ctl", "--endpoint", "@circus-${NOMAD_ALLOC_ID}", "status", "--check"]
+          interval = "10s"
+          timeout  = "2s"
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,140 @@
+//! `on_demand`: a watcher that starts when one of its sockets is used.
+//!
+//! Such a watcher is stopped while its goal is up: the daemon looks at its sockets, accepts nothing, and says once
+//! that there is something to do. When its processes have ended by themselves it waits again. A connection that nobody
+//! accepts would start it again at once, for ever: when the processes did not live long, the next wait begins later
+//! and later, as it is with the respawns of other watchers.
+
+use super::process::Process;
+use super::respawn::{Chain, STABLE};
+use super::time::Time;
+use super::watcher::{Ctx, Goal, Status, Watcher};
+use super::{Action, Level};
+
+/// Where a watcher with `on_demand` is between two starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Nobody looks at its sockets.
+    #[default]
+    Away,
+    /// The daemon was asked to look.
+    Asked,
+    /// It looks, since then.
+    Since(Time),
+    /// One of the sockets is used.
+    Seen,
+}
+
+/// What `on_demand` needs to remember.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Demand {
+    pub(super) look: Look,
+    /// How the processes of the last start fared.
+    chain: Chain,
+    /// The sockets are not looked at before.
+    not_before: Time,
+}
+
+impl Watcher {
+    /// Whether a watcher that is to run may start now, or has to wait for its sockets first.
+    pub(super) fn may_start(&mut self, ctx: &mut Ctx) -> bool {
+        if !self.config.options.on_demand {
+            self.look_away(ctx);
+            return true;
+        }
+        match self.demand.look {
+            Look::Seen => {
+                self.demand.look = Look::Away;
+                true
+            }
+            Look::Away if self.demand.not_before <= ctx.now => {
+                self.demand.look = Look::Asked;
+                ctx.actions.push(Action::WatchSockets(self.id));
+                false
+            }
+            Look::Away | Look::Asked | Look::Since(_) => false,
+        }
+    }
+
+    /// It is not to start any more, whatever comes to its sockets.
+    pub(super) fn look_away(&mut self, ctx: &mut Ctx) {
+        match std::mem::take(&mut self.demand.look) {
+            Look::Asked | Look::Since(_) => ctx.actions.push(Action::UnwatchSockets(self.id)),
+            Look::Away | Look::Seen => {}
+        }
+    }
+
+    /// The daemon looks at the sockets, or says why it cannot.
+    pub(super) fn sockets_watched(&mut self, result: Result<(), String>, ctx: &mut Ctx) {
+        match self.demand.look {
+            Look::Asked => {}
+            // Its options have changed meanwhile, and it waits for other sockets now.
+            Look::Since(_) if result.is_err() => {}
+            Look::Since(_) | Look::Away | Look::Seen => return,
+        }
+        let name = &self.config.name;
+        match result {
+            Ok(()) => {
+                self.demand.look = Look::Since(ctx.now);
+                ctx.log(Level::Info, format!("{name} waits for its sockets"));
+            }
+            Err(reason) => {
+                self.demand.look = Look::Away;
+                ctx.log(Level::Error, format!("{name}: cannot wait for its sockets: {reason}"));
+                self.reason = Some(reason);
+                self.goal = Goal::Down;
+            }
+        }
+    }
+
+    /// Something has come to one of the sockets. The daemon does not look any more.
+    pub(super) fn socket_ready(&mut self, ctx: &mut Ctx) {
+        match self.demand.look {
+            Look::Since(since) if ctx.now.since(since) >= STABLE => self.demand.chain = Chain::default(),
+            Look::Asked | Look::Since(_) => {}
+            Look::Away | Look::Seen => return,
+        }
+        self.demand.look = Look::Seen;
+    }
+
+    /// A process has ended by itself. It is not replaced; its life says how soon the sockets are looked at again.
+    pub(super) fn note_for_demand(&mut self, process: &Process, ctx: &Ctx) {
+        self.demand.chain = match process.chain.after_exit(ctx.now.since(process.started)) {
+            Some(chain) if chain.bad < self.demand.chain.bad => self.demand.chain,
+            Some(chain) => chain,
+            None => Chain::default(),
+        };
+        let delay = if self.demand.chain.bad > 0 { self.demand.chain.delay() } else { 0.0 };
+        self.demand.not_before = ctx.now.plus(delay);
+    }
+
+    /// What comes before a process in an empty slot: with `on_demand`, how those of the last start fared.
+    pub(super) fn first_chain(&self) -> Chain {
+        if self.config.options.on_demand { self.demand.chain } else { Chain::default() }
+    }
+
+    /// Somebody wants it to wait from now on, whatever has been.
+    pub(super) fn forget_demand(&mut self) {
+        self.demand.chain = Chain::default();
+        self.demand.not_before = Time(0);
+    }
+
+    /// It has stopped and waits for its sockets, or will in a moment.
+    pub(super) fn waits_for_demand(&self) -> bool {
+        let settled = match self.demand.look {
+            Look::Since(_) => true,
+            Look::Away => self.demand.not_before > Time(0),
+            Look::Asked | Look::Seen => false,
+        };
+        self.config.options.on_demand && self.status == Status::Stopped && self.goal == Goal::Up && settled
+    }
+
+    /// When the sockets are to be looked at again.
+    pub(super) fn demand_deadline(&self) -> Option<Time> {
+        let rests = self.config.options.on_demand
+            && self.status == Status::Stopped
+            && self.goal == Goal::Up
+            && self.demand.look == Look::Away;
+        rests.then_some(self.demand.not_before)
+    }
+}

@@ -1,0 +1,144 @@
+//! What a `[plugin:NAME]` is, and the watcher that runs it.
+//!
+//! As in Circus a plugin is a watcher `plugin:NAME` of one process. A few options of watchers may stand in the section
+//! and hold for that process; all options but circus's own belong to the plugin, these few too.
+
+use super::ini::shorten;
+use super::model::{Names, PluginConfig, PluginKind, WatcherConfig};
+use super::options;
+use super::stream::StreamConfig;
+use super::value::Value;
+use std::rc::Rc;
+
+/// The program of Circus that runs a plugin written in Python.
+pub const RUNNER: &str = "circus-plugin";
+
+/// What is said where it is missing: the end of a sentence.
+pub const NO_RUNNER: &str = "circus-plugin, which runs it, is not in the PATH of circus: pip install circus, or write `cmd = PROGRAM`";
+
+/// The plugins that Circus brings along, by class.
+pub const BUILTIN: &[&str] = &[
+    "circus.plugins.flapping.Flapping",
+    "circus.plugins.resource_watcher.ResourceWatcher",
+    "circus.plugins.watchdog.WatchDog",
+    "circus.plugins.command_reloader.CommandReloader",
+    "circus.plugins.statsd.StatsdEmitter",
+    "circus.plugins.statsd.FullStats",
+    "circus.plugins.http_observer.HttpObserver",
+    "circus.plugins.redis_observer.RedisObserver",
+];
+
+/// The options of a watcher that hold for the process of a plugin. Others, such as `max_retry`, are names of options
+/// that plugins have.
+const PROCESS: &[&str] =
+    &["autostart", "gid", "graceful_timeout", "respawn", "stop_signal", "uid", "warmup_delay", "working_dir"];
+
+impl PluginConfig {
+    /// What it is; `None` when it says neither `use` nor `cmd`.
+    pub fn kind(&self) -> Option<PluginKind> {
+        if self.options.cmd.is_some() {
+            return Some(PluginKind::Program);
+        }
+        let class = self.options.class.as_deref()?;
+        let builtin = BUILTIN.iter().find(|builtin| **builtin == class);
+        Some(builtin.map_or(PluginKind::Python, |class| PluginKind::Builtin(class)))
+    }
+
+    /// Why it is nothing, for one without a kind.
+    pub fn reason_without_kind(&self) -> String {
+        format!("[{}] needs `use` or `cmd`", shorten(&self.name))
+    }
+
+    /// The options of watchers among its own, each with its value or what is wrong with it.
+    pub fn process_options(&self) -> impl Iterator<Item = (&'static str, Result<Value, String>)> {
+        PROCESS.iter().filter_map(|key| {
+            let text = self.free.get(*key)?;
+            let row = options::find(options::WATCHER, key)?;
+            Some((*key, row.kind.parse(text).map_err(|why| format!("`{key} = {}` {why}", shorten(text)))))
+        })
+    }
+
+    /// The watcher that runs it by `cmd` in the environment `env`. The output is thrown away unless it is for
+    /// debugging.
+    pub fn watcher(&self, cmd: String, env: Names, debug: bool) -> WatcherConfig {
+        let mut watcher = WatcherConfig {
+            name: self.name.clone(),
+            origins: self.origins.clone(),
+            env: Rc::new(env),
+            broken: self.broken.clone(),
+            plugin: self.kind(),
+            ..WatcherConfig::default()
+        };
+        let options = &mut watcher.options;
+        options.cmd = cmd;
+        options.singleton = true;
+        options.priority = self.options.priority;
+        options.copy_env = true;
+        options.copy_path = true;
+        options.close_child_stdout = !debug;
+        options.close_child_stderr = !debug;
+        if debug {
+            let mut stream = StreamConfig::default();
+            stream.options.class = Some("StdoutStream".into());
+            watcher.stderr_stream = Some(Box::new(stream.clone()));
+            watcher.stdout_stream = Some(Box::new(stream));
+        }
+        if watcher.plugin == Some(PluginKind::Program) {
+            // Its output is requests.
+            watcher.stdout_stream = None;
+        }
+        for (key, value) in self.process_options() {
+            // The type is that of the row.
+            let set = value.map(|value| drop(watcher.set(key, &value)));
+            watcher.broken = watcher.broken.or(set.err());
+        }
+        watcher
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plugin(options: &[(&str, &str)]) -> PluginConfig {
+        let mut plugin = PluginConfig { name: "plugin:x".into(), ..PluginConfig::default() };
+        for (key, value) in options {
+            match *key {
+                "use" => plugin.options.class = Some((*value).into()),
+                "cmd" => plugin.options.cmd = Some((*value).into()),
+                _ => drop(plugin.free.insert(key.to_string(), value.to_string())),
+            }
+        }
+        plugin
+    }
+
+    #[test]
+    fn every_plugin_has_a_kind_but_one_that_says_nothing() {
+        assert_eq!(plugin(&[("active", "1")]).kind(), None);
+        let flapping = "circus.plugins.flapping.Flapping";
+        assert_eq!(plugin(&[("use", flapping)]).kind(), Some(PluginKind::Builtin(flapping)));
+        assert_eq!(plugin(&[("use", "my.Plugin")]).kind(), Some(PluginKind::Python));
+        assert_eq!(plugin(&[("use", "my.Plugin"), ("cmd", "x")]).kind(), Some(PluginKind::Program));
+    }
+
+    #[test]
+    fn a_plugin_is_a_watcher_of_one_process() {
+        let options = [("cmd", "x"), ("uid", "www"), ("graceful_timeout", "3"), ("max_retry", "9")];
+        let watcher = plugin(&options).watcher("x".into(), Names::new(), false);
+        let o = &watcher.options;
+        assert_eq!((watcher.name.as_str(), o.cmd.as_str(), o.singleton), ("plugin:x", "x", true));
+        assert_eq!((o.uid.as_deref(), o.graceful_timeout, o.max_retry), (Some("www"), 3.0, 5));
+        assert!(o.close_child_stdout && o.close_child_stderr && watcher.stderr_stream.is_none());
+        assert_eq!((watcher.plugin, watcher.broken), (Some(PluginKind::Program), None));
+        let watcher = plugin(&[("use", "a.B")]).watcher("x".into(), Names::new(), true);
+        assert!(!watcher.options.close_child_stdout && watcher.stdout_stream.is_some());
+        assert!(watcher.stderr_stream.is_some());
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_used_breaks_it() {
+        let watcher =
+            plugin(&[("cmd", "x"), ("respawn", "perhaps")]).watcher("x".into(), Names::new(), false);
+        assert!(watcher.broken.is_some_and(|why| why.starts_with("`respawn = perhaps` ")));
+    }
+}

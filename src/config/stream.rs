@@ -1,0 +1,159 @@
+//! Where one of the outputs of a watcher goes: the options of `stdout_stream.*` or `stderr_stream.*`, and the classes
+//! that they may ask for.
+
+use super::model::{Names, Refused, set_row};
+use super::options::{self, StreamOptions};
+use super::value::Value;
+
+/// Where one of the outputs of a watcher goes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StreamConfig {
+    /// The options of the table.
+    pub options: StreamOptions,
+    /// All other keys.
+    pub free: Names,
+}
+
+/// What happens to the bytes of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamKind {
+    /// They are appended to a file.
+    File,
+    /// The same, and the file is opened anew when somebody has moved it.
+    WatchedFile,
+    /// The same, and the file is rotated by the clock.
+    TimedFile,
+    /// They go to circus's own standard output.
+    Stdout,
+    /// They go there too, in colour, each line with the time and the pid before it.
+    FancyStdout,
+    /// They go nowhere but to what circus keeps of each output.
+    Queue,
+    /// Each line becomes a message for a syslog daemon.
+    Syslog,
+    /// Each line becomes a JSON object, in a file or on circus's own standard output.
+    Json,
+}
+
+/// The classes by name.
+pub const CLASSES: [(&str, StreamKind); 8] = [
+    ("FileStream", StreamKind::File),
+    ("WatchedFileStream", StreamKind::WatchedFile),
+    ("TimedRotatingFileStream", StreamKind::TimedFile),
+    ("StdoutStream", StreamKind::Stdout),
+    ("FancyStdoutStream", StreamKind::FancyStdout),
+    ("QueueStream", StreamKind::Queue),
+    ("SyslogStream", StreamKind::Syslog),
+    ("JsonStream", StreamKind::Json),
+];
+
+impl StreamKind {
+    /// The class that `name` names.
+    pub fn of(name: &str) -> Option<Self> {
+        CLASSES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
+    }
+
+    /// Whether an option means something to it.
+    pub fn heeds(self, key: &str) -> bool {
+        use StreamKind::{FancyStdout, File, Json, Queue, Stdout, Syslog, TimedFile, WatchedFile};
+        let file = matches!(self, File | WatchedFile | TimedFile | Json);
+        match key {
+            "filename" => file,
+            "max_bytes" => matches!(self, File | Json),
+            "backup_count" | "compress" => matches!(self, File | TimedFile | Json),
+            "rotate_when" | "rotate_interval" | "utc" => self == TimedFile,
+            "color" => self == FancyStdout,
+            "address" | "facility" | "severity" | "tag" => self == Syslog,
+            "time_format" => file || matches!(self, FancyStdout | Stdout),
+            "prefix" => self != Queue,
+            _ => true,
+        }
+    }
+}
+
+impl StreamConfig {
+    /// What `class` asks for, or `filename` alone. Classes that are not known, Python's among them, count as
+    /// [`StreamKind::Stdout`], so that no output is lost.
+    pub fn kind(&self) -> StreamKind {
+        match self.class() {
+            Some(class) => StreamKind::of(class).unwrap_or(StreamKind::Stdout),
+            None if self.options.filename.is_some() => StreamKind::File,
+            None => StreamKind::Stdout,
+        }
+    }
+
+    /// The class, without the name of the module that Circus has it in.
+    pub fn class(&self) -> Option<&str> {
+        let class = self.options.class.as_deref()?;
+        Some(class.strip_prefix("circus.stream.").unwrap_or(class))
+    }
+
+    /// The file that it names, when its class writes to one.
+    pub fn file(&self) -> Option<&str> {
+        self.options.filename.as_deref().filter(|name| !name.is_empty() && self.kind().heeds("filename"))
+    }
+
+    /// The value of one option of the stream, when it differs from its default.
+    pub fn get(&self, key: &str) -> Option<Value> {
+        match options::find(options::STREAM, key) {
+            Some(row) => {
+                Some((row.get)(&self.options)).filter(|v| *v != (row.get)(&StreamOptions::default()))
+            }
+            None => self.free.get(key).cloned().map(Value::Str),
+        }
+    }
+
+    /// Stores one option of the stream; text is read as the file reader reads it.
+    ///
+    /// # Errors
+    /// The value does not fit.
+    pub fn set(&mut self, key: &str, value: &Value) -> Result<(), Refused> {
+        match (options::find(options::STREAM, key), value) {
+            (Some(row), Value::Str(text)) => {
+                let value =
+                    row.kind.parse(text).map_err(|why| Refused::Bad(format!("{key} = {text} {why}")))?;
+                set_row(row, &mut self.options, &value)
+            }
+            (Some(row), _) => set_row(row, &mut self.options, value),
+            (None, Value::Str(text)) => {
+                self.free.insert(key.into(), text.clone());
+                Ok(())
+            }
+            (None, _) => Err(Refused::Type("a string")),
+        }
+    }
+
+    /// All options that are set, in the order of the table, then the free ones.
+    pub fn entries(&self) -> Vec<(&str, Value)> {
+        let rows = options::STREAM.iter().filter_map(|row| Some((row.key, self.get(row.key)?)));
+        rows.chain(self.free.iter().map(|(k, v)| (k.as_str(), Value::Str(v.clone())))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_is_known_by_both_of_its_names() {
+        let kind = |class: Option<&str>, filename: Option<&str>| {
+            let mut stream = StreamConfig::default();
+            stream.options.class = class.map(Into::into);
+            stream.options.filename = filename.map(Into::into);
+            stream.kind()
+        };
+        assert_eq!(kind(None, Some("x")), StreamKind::File);
+        assert_eq!(kind(Some("circus.stream.FileStream"), None), StreamKind::File);
+        assert_eq!(kind(Some("FancyStdoutStream"), None), StreamKind::FancyStdout);
+        assert_eq!(kind(Some("StdoutStream"), Some("x")), StreamKind::Stdout);
+        assert_eq!(kind(Some("my.Stream"), Some("x")), StreamKind::Stdout);
+    }
+
+    #[test]
+    fn every_option_of_the_table_means_something_to_some_class() {
+        for row in options::STREAM {
+            assert!(CLASSES.iter().any(|(_, kind)| kind.heeds(row.key)), "{}", row.key);
+        }
+        assert!(StreamKind::Json.heeds("filename") && !StreamKind::Syslog.heeds("filename"));
+    }
+}

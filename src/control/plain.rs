@@ -1,0 +1,108 @@
+//! What a process has written, fit to be shown: without what would command the terminal.
+//!
+//! A child may write anything, and whoever looks at its output must not have a terminal recoloured, retitled or made
+//! to type. Escape sequences and control characters go, in a pipe as well, where they would only wait for the next
+//! terminal. Tabs stay. Of a line that was written over itself, as progress bars do it, the last state is left.
+
+/// Where in an escape sequence a character stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// In none.
+    Text,
+    /// Behind an escape character.
+    Escape,
+    /// In a control sequence, which ends with a letter or the like.
+    Control,
+    /// In a string for the terminal (a title, for example), which ends with BEL or ESC \.
+    String,
+    /// The same, behind an escape character.
+    StringEscape,
+}
+
+/// The visible part of a line. Bytes that are no UTF-8 stand in it as [`crate::config::text`] has them.
+pub fn plain(line: &str) -> String {
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    let mut shown = String::with_capacity(line.len());
+    let mut state = State::Text;
+    for c in line.chars() {
+        state = match (state, c) {
+            (State::Text | State::Escape | State::Control, '\x1b') => State::Escape,
+            (State::String, '\x1b') => State::StringEscape,
+            (State::String, '\x07' | '\u{9c}') | (State::StringEscape, '\\') => State::Text,
+            (State::String | State::StringEscape, _) => State::String,
+            (State::Escape, '[') => State::Control,
+            (State::Escape, ']' | 'P' | 'X' | '^' | '_') => State::String,
+            // Some sequences have a character more: ESC ( B.
+            (State::Escape, ' '..='/') => State::Escape,
+            (State::Control, ' '..='?') => State::Control,
+            (State::Escape | State::Control, _) if !c.is_control() => State::Text,
+            (_, '\u{9b}') => State::Control,
+            (_, '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}') => State::String,
+            (_, '\r') => {
+                shown.clear();
+                State::Text
+            }
+            (_, '\t') => {
+                shown.push(c);
+                State::Text
+            }
+            // A byte that is no UTF-8 may be a control character to a terminal that knows no UTF-8.
+            (_, '\u{10f880}'..='\u{10f89f}') => State::Text,
+            _ if c.is_control() => State::Text,
+            _ => {
+                shown.push(c);
+                State::Text
+            }
+        };
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::text;
+
+    #[test]
+    fn nothing_that_commands_a_terminal_is_left() {
+        for (line, shown) in [
+            ("plain text, h\u{e9}", "plain text, h\u{e9}"),
+            ("\x1b[0;31mred\x1b[m and\x1b[1;1H more", "red and more"),
+            ("\x1b]0;title\x07a\x1b]8;;http://x\x1b\\b\x1bPq...\x1b\\c", "abc"),
+            ("\x1b]0;never ended", ""),
+            ("\x1b(Ba\x1b7b\x1b=c\x1bcd", "abcd"),
+            ("\u{9b}31mred\u{9d}title\u{9c}x", "redx"),
+            ("bell\x07 back\x08 del\x7f nul\0 tab\t.", "bell back del nul tab\t."),
+            ("10%\r20%\r100%", "100%"),
+            ("dos\r", "dos"),
+            ("cut\x1b[", "cut"),
+            ("cut\x1b", "cut"),
+            ("\x1b[31\x1b[32mx", "x"),
+        ] {
+            assert_eq!(plain(line), shown, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_stay_but_for_those_that_some_terminals_obey() {
+        let line = text::from_bytes(b"caf\xe9 \x9b31m.\xff");
+        assert_eq!(&*text::to_bytes(&plain(&line)), b"caf\xe9 31m.\xff");
+    }
+
+    #[test]
+    fn no_bytes_give_a_control_character() {
+        let mut seed = 3_u64;
+        for _ in 0..20_000 {
+            let mut bytes = Vec::new();
+            for _ in 0..12 {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let n = (seed >> 33) as usize;
+                bytes.push(b"\x1b\x1b[]\\;m\x07\x9b\xc2\r\nax\0"[n % 15]);
+            }
+            let shown = plain(&text::from_bytes(&bytes));
+            assert!(!shown.chars().any(|c| c.is_control() && c != '\t'), "{bytes:?}");
+            let raw = text::to_bytes(&shown);
+            assert!(!raw.contains(&0x1b) && (!raw.contains(&0x9b) || std::str::from_utf8(&raw).is_ok()));
+        }
+    }
+}

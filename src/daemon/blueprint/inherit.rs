@@ -1,0 +1,88 @@
+//! Which sockets the processes of a watcher have to do with.
+
+use crate::config::expand;
+use crate::config::{Names, WatcherConfig};
+use crate::daemon::sockets::Sockets;
+
+/// A socket that children inherit.
+pub struct Inherited {
+    /// Its name.
+    pub name: String,
+    /// The command line names it.
+    pub named: bool,
+}
+
+/// Which sockets the children inherit: those that `sockets` or the command line names, else all.
+///
+/// # Errors
+/// There is no socket of one of the names.
+pub fn inherited(config: &WatcherConfig, env: &Names, sockets: &Sockets) -> Result<Vec<Inherited>, String> {
+    let named = named(config, env);
+    if let Some(unknown) = named.iter().find(|name| !sockets.has(name)) {
+        return Err(format!("the command names the socket {unknown}, and there is no [socket:{unknown}]"));
+    }
+    if !config.options.use_sockets {
+        return Ok(Vec::new());
+    }
+    let text = config.options.sockets.as_deref().map(str::to_lowercase).unwrap_or_default();
+    let mut listed = Vec::new();
+    for name in text.split([' ', '\t', '\n', ',']).filter(|name| !name.is_empty()) {
+        if !sockets.has(name) {
+            return Err(format!("sockets = names {name}, and there is no [socket:{name}]"));
+        }
+        listed.push(name);
+    }
+    let mut inherited = Vec::new();
+    for name in sockets.names() {
+        let is_named = named.iter().any(|named| named == name);
+        if is_named || listed.contains(&name) || (listed.is_empty() && named.is_empty()) {
+            inherited.push(Inherited { name: name.into(), named: is_named });
+        }
+    }
+    Ok(inherited)
+}
+
+/// The sockets that the command line and the environment refer to.
+fn named(config: &WatcherConfig, env: &Names) -> Vec<String> {
+    super::texts(config, env).flat_map(expand::sockets).collect()
+}
+
+/// The socket that stands on the standard input, in lower case.
+///
+/// # Errors
+/// There is no socket of that name.
+pub fn on_stdin(config: &WatcherConfig, sockets: &Sockets) -> Result<Option<String>, String> {
+    let Some(name) = config.options.stdin_socket.as_deref() else { return Ok(None) };
+    let lower = name.to_lowercase();
+    if sockets.has(&lower) {
+        Ok(Some(lower))
+    } else {
+        Err(format!("stdin_socket = {name}: there is no [socket:{name}]"))
+    }
+}
+
+/// The sockets whose use starts a watcher with `on_demand`: those that its processes get; if they get none, those
+/// that it names; if it names none, all, as Circus has it.
+///
+/// # Errors
+/// There is no socket of one of the names, or none at all.
+pub fn awaited(config: &WatcherConfig, sockets: &Sockets) -> Result<Vec<String>, String> {
+    let env = super::environment::environment(config)?;
+    let mut names = Vec::new();
+    for socket in inherited(config, &env, sockets)? {
+        names.push(socket.name);
+    }
+    if let Some(name) = on_stdin(config, sockets)?.filter(|name| !names.contains(name)) {
+        names.push(name);
+    }
+    if names.is_empty() {
+        names = named(config, &env);
+    }
+    if names.is_empty() {
+        sockets.names().for_each(|name| names.push(name.into()));
+    }
+    if names.is_empty() {
+        return Err("on_demand needs a [socket:NAME], and there is none".into());
+    }
+    Ok(names)
+}

@@ -1,0 +1,173 @@
+//! Compresses rotated files: `gzip` is run for one file after the other, with the lowest priority, while everything
+//! else goes on.
+//!
+//! The old file stays until the compressed one is whole: gzip writes to `FILE.gz.tmp`, through to the disk; when it
+//! has ended well, that gets the owner, the mode and the time of the old file, then its name with `.gz`, and only then
+//! the old file goes. Meanwhile further rotations may rename the old file, or remove it, so it is known by its inode.
+//! Whatever ends circus or gzip in between leaves the old file, which is compressed after the next rotation.
+
+use super::blueprint::{DEFAULT_PATH, candidates};
+use super::eventloop::Daemon;
+use super::log::Level;
+use super::streams::backups::{COMPRESSED, OldFile, longer, old_files};
+use crate::arbiter::Pid;
+use crate::sys::child::{Child, Stdio, Step};
+use crate::sys::{self, file, io_words, process, signal, wait};
+use std::ffi::CString;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+const SIGKILL: i32 = 9;
+
+/// The files whose old ones are to be compressed, and the one that is in work.
+#[derive(Default)]
+pub struct Compressor {
+    waiting: Vec<PathBuf>,
+    job: Option<Job>,
+}
+
+/// A file that is being compressed.
+struct Job {
+    pid: Pid,
+    /// The file that it is an old one of.
+    live: PathBuf,
+    /// What it was when gzip opened it.
+    old: Metadata,
+    temporary: PathBuf,
+    output: File,
+}
+
+impl Daemon {
+    /// The old files of this one are to be compressed.
+    pub(super) fn compress_old_files_of(&mut self, live: PathBuf) {
+        if !self.compressor.waiting.contains(&live) {
+            self.compressor.waiting.push(live);
+        }
+        self.compress_next();
+    }
+
+    /// Begins with the next old file, if none is in work.
+    fn compress_next(&mut self) {
+        while self.compressor.job.is_none()
+            && let Some(live) = self.compressor.waiting.first().cloned()
+        {
+            let in_use = self.streams.files();
+            let mut old = old_files(&[&live]).into_iter();
+            let next =
+                old.find(|old| !old.is_compressed() && in_use.iter().all(|file| file.path != old.path));
+            let Some(next) = next else {
+                self.compressor.waiting.remove(0);
+                continue;
+            };
+            match self.begin(&live, &next) {
+                Ok(job) => self.compressor.job = Some(job),
+                Err(why) => self.give_up(&live, &why),
+            }
+        }
+    }
+
+    /// The old files of this one stay as they are until the next rotation.
+    fn give_up(&mut self, live: &Path, why: &str) {
+        self.compressor.waiting.retain(|waiting| waiting != live);
+        let text = format_args!("the old files of {} are not compressed: {why}", live.display());
+        self.log.once(Level::Warning, &format!("gzip {}", live.display()), text);
+    }
+
+    fn begin(&mut self, live: &Path, old: &OldFile) -> Result<Job, String> {
+        let failed = |path: &Path, error: &io::Error| format!("{}: {}", path.display(), io_words(error));
+        let temporary = longer(live, ".gz.tmp");
+        let input = open_old(&old.path).map_err(|error| failed(&old.path, &error))?;
+        let meta = input.metadata().map_err(|error| failed(&old.path, &error))?;
+        // One that an earlier circus left.
+        let _ = fs::remove_file(&temporary);
+        let output = create(&temporary).map_err(|error| failed(&temporary, &error))?;
+        let spawned = self.spawn_gzip(&input, &output);
+        if spawned.is_err() {
+            let _ = fs::remove_file(&temporary);
+        }
+        let pid = spawned?;
+        self.log.debug(format_args!("compressing {}, process {pid}", old.path.display()));
+        Ok(Job { pid, live: live.to_path_buf(), old: meta, temporary, output })
+    }
+
+    fn spawn_gzip(&mut self, input: &File, output: &File) -> Result<Pid, String> {
+        let path = std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.into());
+        let programs: Vec<CString> = candidates("gzip", &path).filter_map(|p| CString::new(p).ok()).collect();
+        let child = Child {
+            programs,
+            argv: vec![c"gzip".into(), c"-c".into()],
+            stdin: Stdio::Fd(input.as_raw_fd()),
+            stdout: Stdio::Fd(output.as_raw_fd()),
+            // Where the kernel shares the processors out among sessions, one of its own would be worth as much as
+            // that of the busiest process, whatever its niceness.
+            session: false,
+            ..Child::default()
+        };
+        let pid = self.spawner.spawn(&child).map_err(|error| match error.step {
+            Step::Exec if error.errno == sys::ENOENT => {
+                format!("there is no gzip in PATH={path}; install it, or take compress out")
+            }
+            _ => format!("gzip: {error}"),
+        })?;
+        // It works all the same when it is not allowed to be so modest.
+        let _ = process::make_modest(pid);
+        Ok(pid)
+    }
+
+    /// A child has ended: was it the one that compresses?
+    pub(super) fn compressor_ended(&mut self, pid: Pid, exit: wait::Exit) {
+        let Some(job) = self.compressor.job.take_if(|job| job.pid == pid) else { return };
+        let done = match exit {
+            wait::Exit::Code(0) => job.put_in_place().map_err(|error| io_words(&error)),
+            wait::Exit::Code(code) => Err(format!("gzip failed with code {code}")),
+            wait::Exit::Signal { number, .. } => Err(format!("gzip was ended by signal {number}")),
+        };
+        match done {
+            Ok(()) => {
+                let cause = format!("gzip {}", job.live.display());
+                let text = format_args!("the old files of {} are compressed again", job.live.display());
+                self.log.over(Level::Info, &cause, text);
+            }
+            Err(why) => {
+                let _ = fs::remove_file(&job.temporary);
+                self.give_up(&job.live, &why);
+            }
+        }
+        self.budget.look_again();
+        self.compress_next();
+    }
+
+    /// The end of circus: what is being compressed stays as it was.
+    pub(super) fn stop_compressing(&mut self) {
+        if let Some(job) = self.compressor.job.take() {
+            let _ = signal::kill(job.pid, SIGKILL);
+            let _ = fs::remove_file(&job.temporary);
+        }
+    }
+}
+
+impl Job {
+    /// Puts the compressed file in the place that the old one has by now. If that was removed meanwhile, so is this.
+    fn put_in_place(&self) -> io::Result<()> {
+        let id = (self.old.dev(), self.old.ino());
+        let Some(old) = old_files(&[&self.live]).into_iter().find(|old| old.id == id) else {
+            return fs::remove_file(&self.temporary);
+        };
+        fchown(&self.output, Some(self.old.uid()), Some(self.old.gid()))?;
+        self.output.set_permissions(self.old.permissions())?;
+        self.output.set_modified(self.old.modified()?)?;
+        fs::rename(&self.temporary, longer(&old.path, COMPRESSED))?;
+        fs::remove_file(&old.path)
+    }
+}
+
+fn open_old(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(file::NEVER_WAIT | sys::O_NOFOLLOW).open(path)
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(file::WRITE_THROUGH).open(path)
+}

@@ -1,0 +1,169 @@
+//! What `endpoint_owner` may have done: he may command circus, but not make it run his commands, or write his files,
+//! with rights that he has not.
+//!
+//! As in Circus, every watcher that is added has to run as that user, whoever adds it. Besides, whoever is neither
+//! root nor the user of circus sets only what cannot lead to more rights.
+//!
+//! A user or group that does not exist is refused here too, since only the daemon can look it up.
+
+use super::eventloop::Daemon;
+use crate::arbiter::request::Order;
+use crate::config::{Value, WatcherConfig};
+use crate::control;
+use crate::sys::user;
+
+/// What may be set for any watcher: how many processes there are, and when they come and go.
+const HARMLESS: &[&str] = &[
+    "numprocesses",
+    "warmup_delay",
+    "autostart",
+    "respawn",
+    "max_retry",
+    "retry_in",
+    "priority",
+    "singleton",
+    "on_demand",
+    "stop_signal",
+    "stop_children",
+    "graceful_timeout",
+    "send_hup",
+    "max_age",
+    "max_age_variance",
+];
+
+/// What may be set for watchers that run as the owner of the endpoint: what only their own processes do.
+const THEIR_OWN: &[&str] = &[
+    "cmd",
+    "args",
+    "shell",
+    "shell_args",
+    "executable",
+    "working_dir",
+    "umask",
+    "env",
+    "close_child_stdin",
+    "close_child_stdout",
+    "close_child_stderr",
+];
+
+const MISMATCH: &str = "uid does not match endpoint_owner";
+
+impl Daemon {
+    /// Whether the user `peer` may give an order.
+    ///
+    /// # Errors
+    /// The reason why not, as Circus gives it.
+    pub(super) fn permit(&self, peer: u32, order: &Order) -> Result<(), String> {
+        if let Order::Add { options, .. } | Order::Set { options, .. } = order {
+            options.iter().try_for_each(|(key, value)| known_id(key, value))?;
+        }
+        let Some(owner) = self.options.endpoint_owner.as_deref() else { return Ok(()) };
+        let trusted = peer == 0 || peer == user::current_uid();
+        match order {
+            Order::Add { options, .. } => {
+                if !options.iter().any(|(key, value)| key == "uid" && is_owner(value, owner)) {
+                    return Err(MISMATCH.into());
+                }
+                if trusted { Ok(()) } else { permit_keys(options, true, owner) }
+            }
+            Order::Set { name, options, .. } if !trusted => {
+                let config = self.arbiter.find(name).map(|watcher| &watcher.config);
+                let theirs = config.and_then(|config| config.options.uid.as_deref());
+                let theirs = theirs.is_some_and(|uid| is_same_user(uid, owner));
+                let used = config.is_some_and(circus_uses_environment);
+                if used && options.iter().any(|(key, _)| matches!(key.as_str(), "env" | "working_dir")) {
+                    return Err(
+                        "root only can set that, since circus itself uses it for hooks or streams".into()
+                    );
+                }
+                permit_keys(options, theirs, owner)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether circus itself does something in the environment or the directory of a watcher, with its own rights.
+fn circus_uses_environment(config: &WatcherConfig) -> bool {
+    !config.hooks.is_empty() || config.stdout_stream.is_some() || config.stderr_stream.is_some()
+}
+
+/// Whether the user or group exists, if the option is one. A number needs no name.
+fn known_id(key: &str, value: &Value) -> Result<(), String> {
+    let Value::Str(name) = value else { return Ok(()) };
+    let shown = || control::python::quoted(name);
+    match key {
+        "uid" if !user::find_user(name).is_ok_and(|found| found.is_some()) => {
+            Err(format!("{} isn't a valid user name", shown()))
+        }
+        "gid" if !user::gid_of(name).is_ok_and(|found| found.is_some()) => {
+            Err(format!("No such group: {}", shown()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether these options may be set by the owner of the endpoint, for a watcher that runs as that user or not.
+fn permit_keys(options: &[(String, Value)], theirs: bool, owner: &str) -> Result<(), String> {
+    for (key, value) in options {
+        match key.as_str() {
+            key if HARMLESS.contains(&key) => {}
+            key if THEIR_OWN.contains(&key) && theirs => {}
+            key if THEIR_OWN.contains(&key) => return Err(MISMATCH.into()),
+            "uid" if theirs && is_owner(value, owner) => {}
+            "uid" => return Err(MISMATCH.into()),
+            key => {
+                let key: String = key.chars().take(80).collect();
+                return Err(format!("'{key}' can be set by root only, since there is an endpoint_owner"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_owner(value: &Value, owner: &str) -> bool {
+    match value {
+        Value::Str(uid) => is_same_user(uid, owner),
+        Value::Int(uid) => is_same_user(&uid.to_string(), owner),
+        Value::None | Value::Bool(_) | Value::Float(_) | Value::Map(_) => false,
+    }
+}
+
+/// Whether two names or numbers mean one user.
+fn is_same_user(one: &str, other: &str) -> bool {
+    let uid = |name: &str| user::find_user(name).ok().flatten().map(|account| account.uid);
+    one == other || uid(one).is_some_and(|one| uid(other) == Some(one))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_gives_no_more_rights_is_permitted() {
+        let permit = |key: &str, value: Value, theirs| permit_keys(&[(key.into(), value)], theirs, "root");
+        let text = |text: &str| Value::Str(text.into());
+        for theirs in [true, false] {
+            assert_eq!(permit("numprocesses", Value::Int(1), theirs), Ok(()));
+            for key in [
+                "stdout_stream.filename",
+                "hooks.before_start",
+                "env_file",
+                "gid",
+                "rlimit_nofile",
+                "copy_env",
+            ] {
+                assert!(permit(key, text("x"), theirs).is_err(), "{key}");
+            }
+            assert_eq!(permit("uid", text("nobody"), theirs), Err(MISMATCH.into()));
+        }
+        assert_eq!(permit("cmd", text("x"), true), Ok(()));
+        assert_eq!(permit("cmd", text("x"), false), Err(MISMATCH.into()));
+        assert_eq!(permit("uid", Value::Int(0), true), Ok(()));
+        assert_eq!(permit("uid", text("root"), false), Err(MISMATCH.into()));
+        let known = |key, name: &str| known_id(key, &text(name));
+        assert_eq!((known("uid", "root"), known("gid", "0"), known("cmd", "x")), (Ok(()), Ok(()), Ok(())));
+        assert_eq!(known("uid", "no-such"), Err("'no-such' isn't a valid user name".into()));
+        assert_eq!(known("gid", "no-such"), Err("No such group: 'no-such'".into()));
+    }
+}

@@ -1,0 +1,360 @@
+//! The newest output of each watcher, kept in memory: what `tail` shows, and what a failed watcher said last.
+//!
+//! Every byte that is read from a pipe passes by here, so little is done with it: of a large read only the end that
+//! fits is copied, and lines are put together when somebody asks. Each of a watcher's outputs that circus reads has
+//! an equal share of `ring_bytes`, so that a talkative standard output does not push out what stderr said. The
+//! marks that say who wrote what count too. Memory is taken when the first bytes come and lives as long as the
+//! watcher.
+//!
+//! Whoever follows the output of a watcher is handed the bytes as they come, by way of [`Rings::take_heard`].
+
+use super::Channel;
+use crate::arbiter::request::Wanted;
+use crate::arbiter::{Pid, WatcherId};
+use crate::sorted::Sorted;
+use std::collections::VecDeque;
+
+/// Who writes into a pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Writer {
+    /// Of which watcher.
+    pub watcher: WatcherId,
+    /// The process.
+    pub pid: Pid,
+    /// Its number in the watcher.
+    pub wid: u32,
+    /// Which of its outputs.
+    pub channel: Channel,
+}
+
+/// Whether something of this output of this process is wanted.
+pub fn wants(wanted: Wanted, channel: Channel, pid: Pid) -> bool {
+    let channel = match channel {
+        Channel::Stdout => wanted.stdout,
+        Channel::Stderr => wanted.stderr,
+    };
+    channel && wanted.pid.is_none_or(|wanted| wanted == pid)
+}
+
+/// A line that is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Who wrote it.
+    pub pid: Pid,
+    /// Its number in the watcher.
+    pub wid: u32,
+    /// To which output.
+    pub channel: Channel,
+    /// The line without its newline.
+    pub text: Vec<u8>,
+    /// It has no newline yet, and its writer goes on.
+    pub unfinished: bool,
+}
+
+/// What somebody who follows a watcher is to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// Who wrote it.
+    pub writer: Writer,
+    /// What; nothing: the writer has come to its end.
+    pub bytes: Vec<u8>,
+}
+
+/// A stretch of bytes of one process.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    /// Its place among the pieces of both outputs.
+    number: u64,
+    pid: Pid,
+    wid: u32,
+    /// The process has come to its end.
+    ended: bool,
+    length: usize,
+}
+
+/// What a piece costs besides its bytes.
+const MARK: usize = size_of::<Piece>();
+
+/// The newest of one output.
+#[derive(Debug, Default)]
+struct Half {
+    captured: bool,
+    bytes: VecDeque<u8>,
+    pieces: VecDeque<Piece>,
+}
+
+impl Half {
+    /// Drops the oldest until what is left takes no more than `room`: whole lines where there are some.
+    fn shrink(&mut self, room: usize) {
+        loop {
+            let excess = (self.bytes.len() + self.pieces.len() * MARK).saturating_sub(room);
+            let Some(front) = self.pieces.front_mut().filter(|_| excess > 0) else { return };
+            let gone = if excess < front.length {
+                let mut rest = self.bytes.range(excess - 1..front.length);
+                rest.position(|byte| *byte == b'\n').map_or(excess, |newline| excess + newline)
+            } else {
+                front.length
+            };
+            front.length -= gone;
+            self.bytes.drain(..gone);
+            if front.length == 0 {
+                self.pieces.pop_front();
+            }
+        }
+    }
+
+    /// Adds bytes; there is room for them within `share`.
+    fn push(&mut self, number: u64, writer: &Writer, bytes: &[u8], share: usize) {
+        let length = self.bytes.len() + bytes.len();
+        if length > self.bytes.capacity() {
+            let capacity = length.max(self.bytes.capacity() * 2).min(share);
+            self.bytes.reserve_exact(capacity.saturating_sub(self.bytes.len()));
+        }
+        self.bytes.extend(bytes);
+        let same = |last: &&mut Piece| {
+            let goes_on = last.number.wrapping_add(1) == number && !last.ended;
+            goes_on && (last.pid, last.wid) == (writer.pid, writer.wid)
+        };
+        match self.pieces.back_mut().filter(same) {
+            Some(last) => last.length += bytes.len(),
+            None => {
+                let (pid, wid, length) = (writer.pid, writer.wid, bytes.len());
+                self.pieces.push_back(Piece { number, pid, wid, ended: false, length });
+            }
+        }
+    }
+}
+
+/// The newest output of one watcher.
+#[derive(Debug)]
+pub struct Ring {
+    limit: usize,
+    stdout: Half,
+    stderr: Half,
+    /// The number of the next piece.
+    next: u64,
+}
+
+impl Ring {
+    fn new(limit: usize) -> Self {
+        Ring { limit, stdout: Half::default(), stderr: Half::default(), next: 1 }
+    }
+
+    fn half(&mut self, channel: Channel) -> &mut Half {
+        match channel {
+            Channel::Stdout => &mut self.stdout,
+            Channel::Stderr => &mut self.stderr,
+        }
+    }
+
+    /// How much each output may take.
+    fn share(&self) -> usize {
+        if self.stdout.captured && self.stderr.captured { self.limit / 2 } else { self.limit }
+    }
+
+    fn fit(&mut self) {
+        let share = self.share();
+        for half in [&mut self.stdout, &mut self.stderr] {
+            half.shrink(share);
+            half.bytes.shrink_to(share);
+        }
+    }
+
+    fn note(&mut self, writer: &Writer, bytes: &[u8]) {
+        let share = self.share();
+        let Some(most) = share.checked_sub(MARK).filter(|most| *most > 0) else { return };
+        let bytes = newest(bytes, most);
+        let next = self.next;
+        let half = self.half(writer.channel);
+        half.shrink(most - bytes.len());
+        half.push(next, writer, bytes, share);
+        if half.pieces.back().is_some_and(|last| last.number == next) {
+            self.next += 1;
+        }
+    }
+
+    fn ended(&mut self, writer: &Writer) {
+        let mut pieces = self.half(writer.channel).pieces.iter_mut();
+        if let Some(last) = pieces.rfind(|piece| piece.pid == writer.pid) {
+            last.ended = true;
+        }
+    }
+
+    /// Whether anything of this process is kept.
+    pub fn knows(&self, pid: Pid) -> bool {
+        self.stdout.pieces.iter().chain(&self.stderr.pieces).any(|piece| piece.pid == pid)
+    }
+
+    /// The last lines that are wanted, at most so many, in the order in which they were ended. Those that have no end
+    /// yet stand last.
+    pub fn lines(&self, wanted: Wanted, most: usize) -> Vec<Line> {
+        let mut lines = Lines { most, found: VecDeque::new(), begun: Sorted::new() };
+        let (mut stdout, mut stderr) = (Walk::of(&self.stdout), Walk::of(&self.stderr));
+        loop {
+            let stderr_is_next = match (stdout.number(), stderr.number()) {
+                (Some(one), Some(two)) => two < one,
+                (one, _) => one.is_none(),
+            };
+            let (channel, walk) = match stderr_is_next {
+                true => (Channel::Stderr, &mut stderr),
+                false => (Channel::Stdout, &mut stdout),
+            };
+            let Some((piece, bytes)) = walk.next() else { break };
+            if wants(wanted, channel, piece.pid) {
+                lines.add(channel, piece, bytes);
+            }
+        }
+        lines.end()
+    }
+}
+
+/// The end of `bytes`, at most so many of them, from the beginning of a line if there is one.
+fn newest(bytes: &[u8], most: usize) -> &[u8] {
+    let Some(end) = bytes.len().checked_sub(most).filter(|cut| *cut > 0).and_then(|cut| bytes.get(cut..))
+    else {
+        return bytes;
+    };
+    let line = end.iter().position(|byte| *byte == b'\n').and_then(|newline| end.get(newline + 1..));
+    line.filter(|line| !line.is_empty()).unwrap_or(end)
+}
+
+/// Goes through the pieces of one output, from the oldest on.
+struct Walk<'a> {
+    half: &'a Half,
+    piece: usize,
+    at: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn of(half: &'a Half) -> Self {
+        Walk { half, piece: 0, at: 0 }
+    }
+
+    fn number(&self) -> Option<u64> {
+        self.half.pieces.get(self.piece).map(|piece| piece.number)
+    }
+
+    fn next(&mut self) -> Option<(&'a Piece, impl Iterator<Item = u8>)> {
+        let piece = self.half.pieces.get(self.piece)?;
+        let from = self.at;
+        self.piece += 1;
+        self.at += piece.length;
+        Some((piece, self.half.bytes.range(from..self.at).copied()))
+    }
+}
+
+/// Lines that are being put together: the pieces of several processes may lie between each other.
+struct Lines {
+    most: usize,
+    found: VecDeque<Line>,
+    begun: Sorted<(Pid, Channel), Line>,
+}
+
+impl Lines {
+    fn add(&mut self, channel: Channel, piece: &Piece, bytes: impl Iterator<Item = u8>) {
+        let key = (piece.pid, channel);
+        let (pid, wid) = (piece.pid, piece.wid);
+        let begin = || Line { pid, wid, channel, text: Vec::new(), unfinished: true };
+        let mut line = self.begun.remove(&key);
+        for byte in bytes {
+            if byte == b'\n' {
+                let whole = line.take().unwrap_or_else(begin);
+                self.push(Line { unfinished: false, ..whole });
+            } else {
+                line.get_or_insert_with(begin).text.push(byte);
+            }
+        }
+        match line {
+            Some(line) if piece.ended => self.push(Line { unfinished: false, ..line }),
+            Some(line) => drop(self.begun.insert(key, line)),
+            None => {}
+        }
+    }
+
+    fn push(&mut self, line: Line) {
+        self.found.push_back(line);
+        if self.found.len() > self.most {
+            self.found.pop_front();
+        }
+    }
+
+    fn end(mut self) -> Vec<Line> {
+        for (_, line) in std::mem::take(&mut self.begun) {
+            self.push(line);
+        }
+        self.found.into()
+    }
+}
+
+/// The rings of all watchers whose output circus reads, and who follows them.
+#[derive(Debug, Default)]
+pub struct Rings {
+    rings: Sorted<WatcherId, Box<Ring>>,
+    followed: Vec<WatcherId>,
+    heard: Vec<Heard>,
+}
+
+impl Rings {
+    /// Circus begins to read an output of a watcher. The ring is made if there is none, and keeps `limit` bytes.
+    pub fn open(&mut self, watcher: WatcherId, channel: Channel, limit: usize) {
+        let ring = self.rings.get_or_insert_with(watcher, || Box::new(Ring::new(limit)));
+        let known = std::mem::replace(&mut ring.half(channel).captured, true);
+        if !known || ring.limit != limit {
+            ring.limit = limit;
+            ring.fit();
+        }
+    }
+
+    /// Keeps so many bytes of a watcher from now on.
+    pub fn resize(&mut self, watcher: WatcherId, limit: usize) {
+        if let Some(ring) = self.rings.get_mut(&watcher) {
+            ring.limit = limit;
+            ring.fit();
+        }
+    }
+
+    /// A watcher is gone.
+    pub fn remove(&mut self, watcher: WatcherId) {
+        self.rings.remove(&watcher);
+    }
+
+    /// The ring of a watcher.
+    pub fn get(&self, watcher: WatcherId) -> Option<&Ring> {
+        self.rings.get(&watcher).map(|ring| &**ring)
+    }
+
+    /// The watchers that somebody follows.
+    pub fn follow(&mut self, watchers: Vec<WatcherId>) {
+        self.followed = watchers;
+    }
+
+    /// Something was read.
+    pub fn note(&mut self, writer: &Writer, bytes: &[u8]) {
+        if let Some(ring) = self.rings.get_mut(&writer.watcher) {
+            ring.note(writer, bytes);
+        }
+        self.hear(writer, bytes);
+    }
+
+    /// The writer has come to its end: a line that it has begun stays as it is.
+    pub fn ended(&mut self, writer: &Writer) {
+        if let Some(ring) = self.rings.get_mut(&writer.watcher) {
+            ring.ended(writer);
+        }
+        self.hear(writer, &[]);
+    }
+
+    fn hear(&mut self, writer: &Writer, bytes: &[u8]) {
+        if self.followed.contains(&writer.watcher) {
+            self.heard.push(Heard { writer: *writer, bytes: bytes.to_vec() });
+        }
+    }
+
+    /// What those who follow are to be told since the last call.
+    pub fn take_heard(&mut self) -> Vec<Heard> {
+        std::mem::take(&mut self.heard)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

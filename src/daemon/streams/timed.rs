@@ -1,0 +1,241 @@
+//! TimedRotatingFileStream: when a file is rotated by the clock, and what the old one is called then.
+//!
+//! A period ends after so many seconds, at a midnight, or at the midnight that ends a day of the week. `FILE` is then
+//! renamed to `FILE.SUFFIX`, which tells when the period began. That is looked at when there is something to write.
+//! A clock that is set back begins a new period and rotates nothing; a name that is taken is never overwritten.
+
+use crate::sys::clock::{self, Zone};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// What ends a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    /// That so many seconds have gone by.
+    Seconds(i64),
+    /// The end of a day.
+    Midnight,
+    /// The end of this day of the week; 0 is Monday.
+    Weekday(i32),
+}
+
+/// How a file is rotated by the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    when: When,
+    /// How many such ends make a period.
+    interval: i32,
+    zone: Zone,
+    /// How many old files are kept; 0: all.
+    keep: usize,
+    /// The suffix, for strftime.
+    suffix: &'static str,
+}
+
+impl Schedule {
+    /// The schedule of `rotate_when`, one of the words of the option table.
+    pub fn new(rotate_when: &str, interval: i32, zone: Zone, keep: usize) -> Option<Self> {
+        let (when, suffix) = match rotate_when {
+            "S" => (When::Seconds(1), "%Y%m%d%H%M%S"),
+            "M" => (When::Seconds(60), "%Y%m%d%H%M"),
+            "H" => (When::Seconds(3600), "%Y%m%d%H"),
+            "D" => (When::Seconds(86_400), "%Y%m%d"),
+            "MIDNIGHT" => (When::Midnight, "%Y%m%d"),
+            day => (When::Weekday(day.strip_prefix('W')?.parse().ok()?), "%Y%m%d"),
+        };
+        Some(Schedule { when, interval, zone, keep, suffix })
+    }
+
+    /// The period that `from` lies in, as its two ends.
+    fn period(self, from: i64) -> (i64, i64) {
+        let (days, first) = match self.when {
+            When::Seconds(unit) => return (from, from.saturating_add(unit * i64::from(self.interval))),
+            When::Midnight => (1, 0),
+            When::Weekday(day) => (7, (day - clock::weekday(self.zone, from)).rem_euclid(7)),
+        };
+        let end = clock::midnight(self.zone, from, first + 1 + days * (self.interval - 1));
+        let begin = clock::midnight(self.zone, end, -days * self.interval);
+        (begin.min(from), end.max(from + 1))
+    }
+
+    /// How many digits the suffix has.
+    fn digits(self) -> usize {
+        self.suffix.len() + 2 // "%Y" stands for four, the others for two
+    }
+}
+
+/// The clock of one file.
+pub struct Timer {
+    schedule: Schedule,
+    begin: i64,
+    end: i64,
+    /// The time in seconds since 1970; another one in tests.
+    wall: fn() -> i64,
+}
+
+impl Timer {
+    /// A timer for a file that exists since `since`.
+    pub fn new(schedule: Schedule, since: i64) -> Self {
+        let (begin, end) = schedule.period(since);
+        Timer { schedule, begin, end, wall: || clock::realtime_ms() / 1000 }
+    }
+
+    /// What it goes by.
+    pub fn schedule(&self) -> Schedule {
+        self.schedule
+    }
+
+    /// Whether the period is over. If the clock was set back before its beginning, another one begins.
+    pub fn is_over(&mut self) -> bool {
+        let now = (self.wall)();
+        if now < self.begin {
+            self.begin_period();
+        }
+        now >= self.end
+    }
+
+    /// Begins a new period.
+    pub fn begin_period(&mut self) {
+        (self.begin, self.end) = self.schedule.period((self.wall)());
+    }
+
+    /// Renames `path` to what it is to be called after the period, and removes the oldest such files.
+    ///
+    /// # Errors
+    /// There is something of that name, or the system refuses.
+    pub fn rename(&self, path: &Path) -> io::Result<()> {
+        let suffix = clock::strftime_in(self.schedule.zone, self.schedule.suffix, self.begin);
+        let old = with_suffix(path, &suffix);
+        let compressed = with_suffix(&old, "gz");
+        if [&old, &compressed].into_iter().any(|name| fs::symlink_metadata(name).is_ok()) {
+            return Err(io::Error::other(format!("there is {} already", old.display())));
+        }
+        match fs::rename(path, old) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes the oldest files that a rotation left, but for those that are to be kept.
+    ///
+    /// # Errors
+    /// The directory cannot be read, or a file not be removed.
+    pub fn prune(&self, path: &Path) -> io::Result<()> {
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+        if self.schedule.keep == 0 {
+            return Ok(());
+        }
+        let mut old = Vec::new();
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?.file_name();
+            if self.is_old(name, &entry) {
+                old.push(entry);
+            }
+        }
+        let old = crate::sorted::sort(old);
+        let excess = old.len().saturating_sub(self.schedule.keep);
+        old.iter().take(excess).try_for_each(|name| fs::remove_file(directory.join(name)))
+    }
+
+    /// Whether `entry` is what a rotation made of the file `name`, compressed or not.
+    fn is_old(&self, name: &OsStr, entry: &OsStr) -> bool {
+        let rest = entry.as_bytes().strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"."));
+        let date = rest.map(|rest| rest.strip_suffix(b".gz").unwrap_or(rest)).unwrap_or_default();
+        date.len() == self.schedule.digits() && date.iter().all(u8::is_ascii_digit)
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".");
+    name.push(suffix);
+    name.into()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::tests::Directory;
+    use super::*;
+    use std::cell::Cell;
+
+    thread_local! { static NOW: Cell<i64> = const { Cell::new(0) }; }
+
+    /// 2026-11-23 00:00 UTC, a Monday.
+    pub(in super::super) const MONDAY: i64 = 1_795_392_000;
+
+    pub(in super::super) fn set_clock(now: i64) {
+        NOW.set(now);
+    }
+
+    pub(in super::super) fn schedule(when: &str, interval: i32, keep: usize) -> Schedule {
+        Schedule::new(when, interval, Zone::Utc, keep).unwrap()
+    }
+
+    /// A timer that goes by [`set_clock`].
+    pub(in super::super) fn timer(schedule: Schedule, since: i64) -> Timer {
+        Timer { wall: || NOW.get(), ..Timer::new(schedule, since) }
+    }
+
+    #[test]
+    fn periods_end_when_they_should() {
+        let (day, hour) = (86_400, 3600);
+        let now = MONDAY + 10 * hour;
+        for (when, interval, begin, end) in [
+            ("S", 5, now, now + 5),
+            ("M", 1, now, now + 60),
+            ("H", 2, now, now + 2 * hour),
+            ("D", 1, now, now + day),
+            ("MIDNIGHT", 1, MONDAY, MONDAY + day),
+            ("MIDNIGHT", 3, MONDAY, MONDAY + 3 * day),
+            ("W0", 1, MONDAY - 6 * day, MONDAY + day),
+            ("W2", 1, MONDAY - 4 * day, MONDAY + 3 * day),
+            ("W6", 1, MONDAY, MONDAY + 7 * day),
+            ("W6", 2, MONDAY, MONDAY + 14 * day),
+        ] {
+            assert_eq!(schedule(when, interval, 0).period(now), (begin, end), "{when} {interval}");
+        }
+        assert_eq!(schedule("MIDNIGHT", 1, 0).period(MONDAY + day), (MONDAY + day, MONDAY + 2 * day));
+        assert!(Schedule::new("W7x", 1, Zone::Utc, 0).is_none());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_begins_a_new_period() {
+        let mut timer = timer(schedule("H", 1, 0), MONDAY);
+        set_clock(MONDAY + 3599);
+        assert!(!timer.is_over());
+        set_clock(MONDAY - 86_400);
+        assert!(!timer.is_over());
+        assert_eq!((timer.begin, timer.end), (MONDAY - 86_400, MONDAY - 82_800));
+        set_clock(MONDAY - 82_800);
+        assert!(timer.is_over());
+    }
+
+    #[test]
+    fn the_newest_old_files_are_kept() {
+        let directory = Directory::new();
+        let path = directory.path("out");
+        let others = ["out", "out.1", "out.2026112", "out.20261101x", "xout.20261101", "out.20261101.gz.gz"];
+        let old = ["out.20261101.gz", "out.20261102", "out.20261103", "out.20261104.gz"];
+        for name in others.iter().chain(&old) {
+            fs::write(directory.path(name), "").unwrap();
+        }
+        timer(schedule("D", 1, 0), MONDAY).prune(&path).unwrap();
+        assert!(directory.path(old[0]).exists(), "0 keeps all");
+        timer(schedule("D", 1, 2), MONDAY).prune(&path).unwrap();
+        let left = |name: &&&str| directory.path(name).exists();
+        assert_eq!(others.iter().filter(left).count(), others.len());
+        assert_eq!(old.iter().filter(left).collect::<Vec<_>>(), [&old[2], &old[3]]);
+    }
+
+    #[test]
+    fn suffixes_have_the_digits_that_they_are_known_by() {
+        for when in ["S", "M", "H", "D", "MIDNIGHT", "W3"] {
+            let schedule = schedule(when, 1, 0);
+            let suffix = clock::strftime_in(Zone::Utc, schedule.suffix, MONDAY);
+            assert_eq!(suffix.len(), schedule.digits(), "{when}: {suffix}");
+        }
+    }
+}

@@ -82,7 +82,7 @@ fn what_is_planted_is_found() {
     let examples = vec![b"harmless".to_vec()];
     let words = vec!["needle".to_string()];
     let mutator = Mutator::new(examples, &words);
-    let found = |run: fn(&[u8])| Guard::new(run, 8 << 20, SHORT).play(3000, &|n| mutator.input(1, n));
+    let found = |run: fn(&[u8])| Guard::new(run, 24 << 20, SHORT).play(3000, &|n| mutator.input(1, n));
     assert!(found(|_| {}).is_none());
     fn has(input: &[u8]) -> bool {
         input.starts_with(b"needle")
@@ -94,8 +94,9 @@ fn what_is_planted_is_found() {
         }
         other => panic!("{other:?}"),
     }
-    match found(|input| drop(has(input).then(|| std::hint::black_box(vec![1_u8; 16 << 20])))) {
-        Some(Fault::Memory { input, bytes }) => assert!(has(&input) && bytes > 8 << 20, "{bytes}"),
+    // So large that the C library takes it from the kernel each time.
+    match found(|input| drop(has(input).then(|| std::hint::black_box(vec![1_u8; 40 << 20])))) {
+        Some(Fault::Memory { input, bytes }) => assert!(has(&input) && bytes > 24 << 20, "{bytes}"),
         other => panic!("{other:?}"),
     }
     fn slow(input: &[u8]) {

@@ -149,7 +149,7 @@ pub fn requests(input: &[u8]) {
                 assert!(refusal.reason.len() < line.len() + 4096, "the reason is longer than the request");
             }
             Ok(Request::Order(order)) => world.order(n, order),
-            Ok(Request::Question(_) | Request::Listen(_)) => {}
+            Ok(Request::Question(_) | Request::Listen(_) | Request::Tail(_) | Request::Logs { .. }) => {}
         }
     }
     for watcher in world.arbiter.watchers() {

@@ -16,6 +16,7 @@ pub mod number;
 pub mod options;
 pub mod pattern;
 pub mod plugin;
+pub mod protocols;
 pub mod sections;
 pub mod signals;
 pub mod stream;

@@ -99,7 +99,7 @@ class Daemon:
         """A text of a case, with what it cannot know."""
         child = f"{PYTHON} -I -S {HERE}/child.py"
         ids = f"sh {HERE}/ids.sh"
-        for key, value in (("ids", ids), ("dir", self.dir), ("child", child), ("python", PYTHON), ("name", self.name)):
+        for key, value in (("ids", ids), ("dir", self.dir), ("child", child), ("python", PYTHON), ("venv", VENV), ("name", self.name)):
             text = text.replace("{" + key + "}", value)
         return text
 

@@ -20,6 +20,7 @@ import fnmatch
 import importlib
 import os
 import pkgutil
+import signal
 import sys
 import threading
 import traceback
@@ -149,6 +150,12 @@ def choose(patterns):
     return [case for case in every if any(fnmatch.fnmatchcase(case.name, name) for name in names)]
 
 
+def give_up(number, _):
+    """Told to end: nothing that was started stays."""
+    processes.end_all_children()
+    os._exit(128 + number)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("-v", action="store_true", dest="verbose")
@@ -169,6 +176,8 @@ def main():
     if missing:
         raise SystemExit(f"missing: {', '.join(missing)}; run `make build` and `tests/tools/setup.sh` first")
     processes.become_subreaper()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, give_up)
     results = Results(options.verbose)
     try:
         with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -224,6 +224,10 @@ fn what_is_odd_is_pointed_out() {
         ("[watcher:a]\n  cmd = x", "2 Warning the key is indented, so it is not `cmd`"),
         ("[socket:s]", "1 Warning the section is empty"),
         ("[socket:s]\nport = 1\nname = t", "3 Warning `name` has no effect here"),
+        (
+            "[socket:s]\nproto = nonsense",
+            "2 Error `proto = nonsense` is not a protocol that is known; give its number",
+        ),
         ("[socket:s]\nhots = y", "2 Warning there is no option `hots`: did you mean `host`?"),
         ("[watcher:a]\ncmd = x\nvirtualenv = y", "3 Error virtualenv needs `copy_env = True`"),
         ("[watcher:a]\ncmd = x\ncopy_path = 1", "3 Error copy_path needs `copy_env = True`"),

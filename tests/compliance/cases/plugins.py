@@ -1,7 +1,9 @@
 """test_plugin_*: what the plugins do. Programs that speak to the daemon, and Circus's own."""
 
+import os
 import socket
 
+from processes import wait_until
 from suite import Group, differs
 
 PLUGIN = r'''
@@ -15,14 +17,16 @@ class Watch(CircusPlugin):
         self.file = open(config["file"], "a", buffering=1)
 
     def handle_init(self):
-        self.file.write("init " + ",".join(self.call("list")["watchers"]) + "\\n")
+        self.file.write("init\n")
 
     def handle_recv(self, data):
         watcher, action, msg = self.split_data(data)
-        self.file.write(" ".join([watcher, action, ",".join(sorted(self.load_message(msg)))]) + "\\n")
+        if action == "updated":
+            self.file.write("list " + ",".join(sorted(self.call("list")["watchers"])) + "\n")
+        self.file.write(" ".join([watcher, action, ",".join(sorted(self.load_message(msg)))]) + "\n")
 
     def handle_stop(self):
-        self.file.write("stop\\n")
+        self.file.write("stop\n")
 '''
 
 plugins = Group("plugins")
@@ -34,14 +38,18 @@ plugins = Group("plugins")
     [plugin:watch]
     use = compliance_plugin.Watch
     file = {dir}/events
-    """, files=(("lib/compliance_plugin.py", PLUGIN),), environment=(("PYTHONPATH", "{dir}/lib"),))
+    """, files=(("lib/compliance_plugin.py", PLUGIN),), environment=(("PYTHONPATH", "{dir}/lib"), ("PATH", "{venv}/bin:/usr/bin:/bin")))
 def python_class(d):
     first = d.lines("events", 1)[0]
-    pid, = d.pids("w")
+
+    def told(lines):
+        d.ok("set", name="w", options={"warmup_delay": 0}, waiting=True)
+        return any(line.startswith("list ") for line in lines)
+
+    answer = next(line for line in d.lines("events", told) if line.startswith("list "))
     d.ok("restart", name="w", waiting=True)
-    lines = d.lines("events", lambda lines: sum(line.startswith("w start") for line in lines) >= 1)
-    of_w = [line for line in lines if line.startswith("w ")]
-    return "w" in first.split(" ")[1].split(","), of_w, d.gone(pid), d.ok("list")["watchers"]
+    lines = d.lines("events", lambda lines: any(line.startswith("w start") for line in lines))
+    return first, answer, [line for line in lines if line.startswith("w ") and "updated" not in line]
 
 
 @plugins.alone("""
@@ -58,6 +66,7 @@ def python_class(d):
          theirs=False, ours=True)
 def flapping(d):
     d.launch()
+    wait_until(d.answers, "an answer")
     if d.side == "theirs":
         d.lines("runs", 10)
         return {"stopped": d.status("w") == "stopped"}
@@ -72,10 +81,14 @@ def statsd_server():
 
 
 def received(server, wanted):
-    """The datagrams up to the one with this beginning."""
+    """The lines of the datagrams up to the first one with this beginning."""
     seen = []
-    while not seen or not seen[-1].startswith(wanted):
-        seen.append(server.recv(4096).decode())
+
+    def look():
+        seen.extend(server.recv(4096).decode().splitlines())
+        return any(line.startswith(wanted) for line in seen)
+
+    wait_until(look, f"{wanted} at the statsd server")
     return seen
 
 
@@ -91,15 +104,20 @@ def received(server, wanted):
 def statsd_emitter(d):
     with statsd_server() as server:
         d.start(d.setup.ini.replace("{port}", str(server.getsockname()[1])))
-        server.settimeout(0.5)
+        server.settimeout(0.2)
         seen = []
-        while not any("w.stop" in datagram for datagram in seen):
+
+        def look():
             d.ok("restart", name="w", waiting=True)
             try:
-                seen += received(server, "circus.compliance.watcher.w.stop")
+                seen.append(server.recv(4096).decode())
             except TimeoutError:
                 pass
-    return seen[-1], all(datagram.startswith("circus.compliance.watcher.") for datagram in seen)
+            return any("w.stop" in line for line in seen)
+
+        wait_until(look, "a stop at the statsd server")
+    stop = next(line for line in seen if "w.stop" in line)
+    return stop, all(line.startswith("circus.compliance.watcher.") for line in seen)
 
 
 @plugins.alone("""
@@ -116,10 +134,9 @@ def statsd_emitter(d):
 def full_stats(d):
     with statsd_server() as server:
         d.start(d.setup.ini.replace("{port}", str(server.getsockname()[1])))
-        seen = received(server, "circus.compliance._stats.w.mem_sum") + [""]
-    names = sorted({line.split(":")[0] for datagram in seen for line in datagram.splitlines()})
-    counted = [line for datagram in seen for line in datagram.splitlines() if "watchers_num" in line]
-    return [name for name in names if "._stats.w." in name], counted[-1:]
+        seen = received(server, "circus.compliance.watcher._stats.w.mem_sum")
+    names = sorted({line.split(":")[0] for line in seen})
+    return [name for name in names if "._stats.w." in name], [line for line in seen if "w.watchers_num" in line][:1]
 
 
 @plugins.alone("""
@@ -145,7 +162,6 @@ def resource_watcher(d):
     loop_rate = 1
     """, files=(("program", "#!/bin/sh\nexec sleep 1000\n"),), manual=True)
 def command_reloader(d):
-    import os  # pylint: disable=import-outside-toplevel
     os.chmod(d.path("program"), 0o755)
     d.start()
     before = d.pids("w")
@@ -165,8 +181,9 @@ def command_reloader(d):
     cmd = /bin/sleep 1000
     [plugin:dog]
     use = circus.plugins.watchdog.WatchDog
-    loop_rate = 0.2
+    loop_rate = 1
     max_count = 2
+    watchers_regex = w
     port = {port}
     """, manual=True)
 def watchdog(d):

@@ -14,47 +14,47 @@ streams = Group("streams", """
     stderr_stream.class = FileStream
     stderr_stream.filename = {dir}/both.err
     [watcher:by-filename]
-    cmd = {child} say only\\\\n x
+    cmd = {child} say only\\\\n ''
     stdout_stream.filename = {dir}/filename.out
     [watcher:dotted]
-    cmd = {child} say dotted\\\\n x
+    cmd = {child} say dotted\\\\n ''
     stdout_stream.class = circus.stream.FileStream
     stdout_stream.filename = {dir}/dotted.out
     [watcher:bytes]
-    cmd = {child} say a\\\\x00\\\\xc3\\\\xa9b x
+    cmd = {child} say a\\\\x00\\\\xc3\\\\xa9b ''
     stdout_stream.class = FileStream
     stdout_stream.filename = {dir}/bytes.out
     [watcher:stamped]
-    cmd = {child} say one\\\\n\\\\ntwo\\\\n x
+    cmd = {child} say one\\\\n\\\\ntwo\\\\n ''
     stdout_stream.class = FileStream
     stdout_stream.filename = {dir}/stamped.out
     stdout_stream.time_format = %Y-%m-%d
     [watcher:console]
-    cmd = {child} say to-console\\\\n x
+    cmd = {child} say to-console\\\\n ''
     stdout_stream.class = StdoutStream
     [watcher:fancy]
-    cmd = {child} say fancy\\\\nlines\\\\n x
+    cmd = {child} say fancy\\\\nlines\\\\n ''
     stdout_stream.class = FancyStdoutStream
     stdout_stream.color = green
     stdout_stream.time_format = T
     [watcher:none]
     cmd = {child} say direct-out\\\\n direct-err\\\\n
     [watcher:large]
-    cmd = {child} say 0123456789abcdef\\\\n x 3000
+    cmd = {child} say 0123456789abcdef\\\\n '' 3000
     stdout_stream.class = FileStream
     stdout_stream.filename = {dir}/large.out
     stdout_stream.max_bytes = 20000
     stdout_stream.backup_count = 3
     [watcher:invalid]
-    cmd = {child} say \\\\xff\\\\xfe x
+    cmd = {child} say \\\\xff\\\\xfe ''
     stdout_stream.class = FileStream
     stdout_stream.filename = {dir}/invalid.out
     [watcher:watched]
-    cmd = {child} say before\\\\n x
+    cmd = {child} say before\\\\n ''
     stdout_stream.class = WatchedFileStream
     stdout_stream.filename = {dir}/watched.out
     [watcher:timed]
-    cmd = {child} say timed\\\\n x
+    cmd = {child} say timed\\\\n ''
     stdout_stream.class = TimedRotatingFileStream
     stdout_stream.filename = {dir}/timed.out
     stdout_stream.rotate_when = H
@@ -112,6 +112,8 @@ def without_a_stream(d):
 
 
 @streams
+@differs("colours are for terminals", theirs=["\x1b[0;32;40mT [PID] | fancy\x1b[0m", "\x1b[0;32;40mT [PID] | lines\x1b[0m"],
+         ours=["T [PID] | fancy", "T [PID] | lines"])
 def fancy(d):
     lines = d.lines("out", lambda lines: sum("| " in line for line in lines) >= 2)
     pid, = d.pids("fancy")
@@ -134,7 +136,7 @@ def rotation_by_size(d):
 
 @streams
 def after_a_restart(d):
-    d.add("restarted", "{child} say again\\\\n x", stdout_stream={"class": "FileStream", "filename": d.path("again.out")})
+    d.add("restarted", "{child} say again\\\\n ''", stdout_stream={"class": "FileStream", "filename": d.path("again.out")})
     content(d, "again.out", "again\n")
     d.ok("restart", name="restarted", waiting=True)
     content(d, "again.out", "again\n" * 2)
@@ -148,13 +150,13 @@ def after_a_restart(d):
 @streams
 def appended(d):
     d.write("old.out", "old\n")
-    d.add("appends", "{child} say new\\\\n x", stdout_stream={"class": "FileStream", "filename": d.path("old.out")})
+    d.add("appends", "{child} say new\\\\n ''", stdout_stream={"class": "FileStream", "filename": d.path("old.out")})
     return content(d, "old.out", "old\nnew\n")
 
 
 @streams
 def changed_while_it_runs(d):
-    d.add("moves", "{child} say text\\\\n x", stdout_stream={"class": "FileStream", "filename": d.path("moves.1")})
+    d.add("moves", "{child} say text\\\\n ''", stdout_stream={"class": "FileStream", "filename": d.path("moves.1")})
     content(d, "moves.1", "text\n")
     d.ok("set", name="moves", options={"stdout_stream.filename": d.path("moves.2")}, waiting=True)
     d.ok("restart", name="moves", waiting=True)
@@ -184,7 +186,7 @@ def timed_rotation_begins_with_the_plain_name(d):
 
 @streams.alone("""
     [watcher:w]
-    cmd = {child} say x\\\\n x
+    cmd = {child} say x\\\\n ''
     stdout_stream.class = TimedRotatingFileStream
     stdout_stream.filename = {dir}/files/timed.out
     stdout_stream.rotate_when = S
@@ -202,7 +204,7 @@ def timed_rotation(d):
 
 @streams.alone("""
     [watcher:w]
-    cmd = {child} say x x
+    cmd = {child} say x ''
     stdout_stream.class = no.such.Class
     [watcher:x]
     cmd = sleep 1000

@@ -2,7 +2,7 @@
 
   child.py report FILE [ANYTHING...]    writes what it got to FILE as JSON; then waits for signals
   child.py signals FILE [IGNORED...]    adds the name of each signal to FILE; ends at TERM, INT and QUIT unless IGNORED
-  child.py family FILE                  does that together with a child and a grandchild: FILE.1, FILE.2
+  child.py family FILE [IGNORED...]     does that together with a child and a grandchild: FILE.1, FILE.2
   child.py say OUT ERR [TIMES]          writes these texts to its outputs (with \\n, \\xHH), then waits
   child.py once FILE CODE               adds its pid to FILE and ends with CODE (below 0: by that signal)
   child.py mkdir DIR                    makes a directory, then waits
@@ -110,12 +110,12 @@ def wait():
         signal.pause()
 
 
-def family(path, generation=0):
+def family(path, ignored=(), generation=0):
     """A process, its child and its grandchild, each with its own file. The first is ready last."""
     if generation < 2 and os.fork() == 0:
-        return family(path, generation + 1)
+        return family(path, (), generation + 1)
     own = f"{path}.{generation}" if generation else path
-    watch_signals(own)
+    watch_signals(own, ignored)
     while generation < 2 and not os.path.exists(f"{path}.{generation + 1}.pid"):
         time.sleep(0.005)
     write_whole(own + ".pid", str(os.getpid()))
@@ -137,7 +137,7 @@ def main():
         watch_signals(arguments[0], arguments[1:])
         write_whole(arguments[0] + ".pid", str(os.getpid()))
     elif what == "family":
-        family(arguments[0])
+        family(arguments[0], arguments[1:])
     elif what == "say":
         say(arguments[0], arguments[1], int(arguments[2]) if len(arguments) > 2 else 1)
     elif what == "mkdir":

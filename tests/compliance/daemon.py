@@ -370,15 +370,10 @@ def finish(process):
     return process.returncode, out, err
 
 
-class Theirs(Daemon):
-    """Circus 0.19."""
+class ByZeroMQ(Daemon):
+    """Driven by Circus's own clients."""
 
-    side = "theirs"
-    daemon_command = (f"{VENV}/bin/circusd",)
     ctl_command = (f"{VENV}/bin/circusctl",)
-
-    def answers(self):
-        return self.exists("circus.sock")
 
     def client(self):
         """The client of this thread."""
@@ -422,6 +417,16 @@ class Theirs(Daemon):
         while True:
             topic, data = sub.recv_multipart()
             yield topic.decode(), json.loads(data)
+
+
+class Theirs(ByZeroMQ):
+    """Circus 0.19."""
+
+    side = "theirs"
+    daemon_command = (f"{VENV}/bin/circusd",)
+
+    def answers(self):
+        return self.exists("circus.sock")
 
 
 class Ours(Daemon):
@@ -469,3 +474,16 @@ class Ours(Daemon):
         for line in lines:
             event = json.loads(line)
             yield event["topic"], event["data"]
+
+
+class Mixed(ByZeroMQ):
+    """circus, driven by Circus's own clients."""
+
+    side = "mixed"
+    daemon_command = Ours.daemon_command
+
+    def answers(self):
+        return self.exists("circus.sock") and self.exists("pubsub.sock")
+
+
+SIDES = (Theirs, Ours, Mixed)

@@ -1,6 +1,7 @@
 """Cases of what is not built yet, with what they wait for. Names may be shell patterns; `run.py -a` runs them."""
 
 PENDING = {
+    "circusctl.prompt*": "ctl",
     "hooks.*": "hooks",
     "logging.file_that_is_moved_away": "ctl",
     "logging.syslog_by_udp": "ctl",

@@ -28,9 +28,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import cases
 import processes
-from daemon import BINARY, Ours, Theirs, missing_programs
+from daemon import BINARY, SIDES, missing_programs
 from pending import PENDING
-from suite import GROUPS, Case
+from suite import GROUPS
 
 # Processes mostly wait for each other: more of them than processors keep these busy.
 AT_ONCE = 8
@@ -64,25 +64,25 @@ class Results:
         with self.lock:
             self.seen.setdefault(case.name, {})[side] = observation
             self.logs[case.name, side] = log
-            if len(self.seen[case.name]) == 2:
-                self.judge(case)
+            if len(self.seen[case.name]) == len(case.sides):
+                self.judge(case, self.seen[case.name])
 
-    def judge(self, case: Case):
-        theirs, ours = self.seen[case.name]["theirs"], self.seen[case.name]["ours"]
-        wrong = case.compare(theirs, ours)
+    def judge(self, case, seen):
+        wrong = case.judge(seen)
         if wrong:
             self.failed += 1
             print(f"FAIL {case.name}")
             for line in wrong:
                 print(f"     {line}")
-            for side in ("theirs", "ours"):
-                if isinstance(self.seen[case.name][side], Failure):
+            for side in case.sides:
+                if isinstance(seen[side], Failure):
                     print(f"     --- log of {side}:\n{self.logs[case.name, side]}")
         else:
             self.passed += 1
             print(f"ok {case.name}{' (differs)' if case.differences else ''}")
         if self.verbose:
-            print(f"     theirs: {theirs}\n     ours:   {ours}")
+            for side in case.sides:
+                print(f"     {side}: {seen[side]}")
         sys.stdout.flush()
 
 
@@ -182,7 +182,7 @@ def main():
     try:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             jobs = [pool.submit(run_group, group, part, side, results)
-                    for group, part in units(chosen) for side in (Theirs, Ours)]
+                    for group, part in units(chosen) for side in SIDES if side.side in group.sides]
             for job in jobs:
                 job.result()
     finally:

@@ -37,6 +37,7 @@ class Difference:
 class Case:
     name: str
     function: Callable
+    sides: tuple
     setup: Setup | None
     differences: list
 
@@ -44,8 +45,16 @@ class Case:
     def alone(self):
         return self.setup is not None
 
-    def compare(self, theirs, ours):
-        """One line for each thing that is not as it should be."""
+    def judge(self, seen):
+        """One line for each thing that is not as it should be, given what was seen by side."""
+        wrong = self._compare(seen["theirs"], seen["ours"])
+        if "mixed" in seen and seen["mixed"] != seen["ours"]:
+            wrong.append(f"circus gives {seen['mixed']!r} to Circus's clients")
+            if not wrong[:-1]:
+                wrong.append(f"circus gives {seen['ours']!r} to its own")
+        return wrong
+
+    def _compare(self, theirs, ours):
         wrong = []
         for difference in self.differences:
             for side, seen, expected in (("Circus", theirs, difference.theirs), ("circus", ours, difference.ours)):
@@ -73,10 +82,12 @@ def part(observation, key):
 
 
 class Group:
-    """Cases that share a daemon, where they do not ask for one of their own."""
+    """Cases that share a daemon, where they do not ask for one of their own. With `mixed`, circus must give the same
+    to Circus's own clients."""
 
-    def __init__(self, name, ini="", **setup):
+    def __init__(self, name, ini="", mixed=False, **setup):
         self.name = name
+        self.sides = ("theirs", "ours", "mixed") if mixed else ("theirs", "ours")
         self.setup = Setup(ini, **setup)
         self.cases = []
         GROUPS.append(self)
@@ -93,7 +104,7 @@ class Group:
         differences = getattr(function, "differences", [])
         for difference in differences:
             assert difference.theirs != difference.ours, f"{function.__name__}: no difference in {difference.key}"
-        self.cases.append(Case(f"{self.name}.{function.__name__}", function, setup, differences))
+        self.cases.append(Case(f"{self.name}.{function.__name__}", function, self.sides, setup, differences))
         return function
 
 

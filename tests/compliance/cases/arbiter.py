@@ -23,7 +23,7 @@ arbiter = Group("arbiter", """
     numprocesses = 4
     [env:wids]
     TAG = x
-    """, down=("late",))
+    """, mixed=True, down=("late",))
 
 
 @arbiter

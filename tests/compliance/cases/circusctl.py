@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 
 from processes import wait_until
 from suite import Group, differs
@@ -259,6 +260,8 @@ def set_options(d):
     seen += [d.ctl("set", "tuned", "stop_signal", "int"), d.ctl("get", "tuned", "stop_signal")]
     seen += [d.ctl("set", "tuned", "send_hup", "true"), d.ctl("get", "tuned", "send_hup")]
     seen += [d.ctl("set", "tuned", "numprocesses", "x")[0], d.ctl("set", "tuned", "numprocesses")[0]]
+    seen += [d.ctl("set", "tuned", "args", "1"), d.ctl("get", "tuned", "args")]
+    seen += [d.ctl("set", "tuned", "cmd", "/bin/sleep 1001"), d.ctl("get", "tuned", "cmd")]
     return [*seen, d.ctl("set", "tuned", "zz", "1"), d.ctl("set", "none", "numprocesses", "2")]
 
 
@@ -339,3 +342,30 @@ def listen(d):
     listener.wait()
     first = first.replace(".remove", ".add")
     return {"event": re.sub(r"[0-9.]*[0-9][0-9.]*", "N", first)}
+
+
+def typed(d, text):
+    """What the interactive client says to these lines."""
+    process = d.popen_ctl("--endpoint", "ipc://{dir}/circus.sock", stdin=subprocess.PIPE, text=True)
+    out, err = process.communicate(text, timeout=30)
+    return process.returncode, out, err
+
+
+@ctl
+def prompt_begins_with_version_and_status(d):
+    code, out, _ = typed(d, "")
+    lines = out.splitlines()
+    return code, bool(re.match(r"circusctl \d", lines[0]) or re.match(r"\d", lines[0])), "test: active" in lines
+
+
+@ctl
+def prompt_help(d):
+    _, out, _ = typed(d, "help\n")
+    return "Documented commands (type help <topic>):" in out, "listsockets" in out
+
+
+@ctl
+def prompt_runs_commands(d):
+    code, out, _ = typed(d, "numprocesses test\nstatus none\nfoo\nstatus TEST\nEOF\n")
+    said = [line.replace("(circusctl) ", "").strip() for line in out.splitlines()]
+    return code, "*** Unknown syntax: foo" in said, said.count("active") >= 1, "1" in said

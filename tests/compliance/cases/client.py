@@ -9,7 +9,7 @@ SLEEP = "/bin/sleep 1000"
 client = Group("client", """
     [watcher:test]
     cmd = /bin/sleep 1000
-    """)
+    """, mixed=True)
 
 
 @client
@@ -175,7 +175,7 @@ def accepted_options(d):
 controller = Group("controller", """
     [watcher:test]
     cmd = /bin/sleep 1000
-    """)
+    """, mixed=True)
 
 
 @controller

@@ -118,3 +118,27 @@ def missing_function(d):
     wait_until(d.answers, "an answer")
     d.until("z", "active")
     return "nothing_of_that_name" in d.log()
+
+
+SLOW = """
+import time
+
+def slow(watcher, arbiter, hook_name, **kwargs):
+    time.sleep(0.3)
+    return True
+"""
+
+
+@group.alone("""
+    [watcher:w]
+    cmd = /bin/sleep 1000
+    copy_env = True
+    hooks.before_stop = slow_hooks.slow
+    [env:w]
+    PYTHONPATH = {dir}/lib
+    """, files=(("lib/slow_hooks.py", SLOW),))
+def slow_hook_and_replies(d):
+    """Each reply is that of its request."""
+    stop = d.send({"id": "stop", "command": "stop", "properties": {"name": "w", "waiting": True}})
+    listed = d.send({"id": "list", "command": "list"})
+    return stop["id"], stop["status"], listed["id"], listed["watchers"], d.until("w", "stopped")

@@ -10,6 +10,9 @@ venv := $(target)/venv
 bindir := $(DESTDIR)$(PREFIX)/bin
 mandir := $(DESTDIR)$(PREFIX)/share/man
 docdir := $(DESTDIR)$(PREFIX)/share/doc/circus
+bashdir := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+zshdir := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+fishdir := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
 links := circusd circusctl
 pages := $(wildcard man/*.[1-8])
@@ -20,7 +23,7 @@ version := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 static := $(target)/static/$(host)/release/circus
 suites := $(sort $(wildcard tests/*/run.py))
 
-.PHONY: all build demo setup test check man corpus fuzz bench install uninstall static musl aarch64 armv7 dist deb size
+.PHONY: all build demo setup test check man completions corpus fuzz bench install uninstall static musl aarch64 armv7 dist deb size
 .PHONY: clean help
 
 all: build
@@ -55,6 +58,9 @@ man: ## bring the lists in the man pages up to date, and check the pages
 	tests/tools/setup.sh mandoc
 	mandoc -Tlint -Wwarning $(pages)
 
+completions: ## bring the completions for bash, zsh and fish up to date
+	CIRCUS_WRITE_COMPLETIONS=1 $(CARGO) test --test completions the_scripts_are_those_of_the_tables
+
 corpus: build ## compare with what Circus reads from the files in CORPUS=DIR
 	$(venv)/bin/python -B tests/corpus/compare.py $(circus) $(CORPUS)
 
@@ -75,11 +81,19 @@ install: build ## install below $(DESTDIR)$(PREFIX)
 	    install -D -m 644 $$page $(mandir)/man$${page##*.}/$${page##*/} || exit 1; \
 	done
 	install -m 644 $(examples) $(docdir)/examples
+	install -D -m 644 completions/circus.bash $(bashdir)/circus
+	install -D -m 644 completions/_circus $(zshdir)/_circus
+	install -D -m 644 completions/circus.fish $(fishdir)/circus.fish
+	for link in $(links); do \
+	    ln -sf circus $(bashdir)/$$link && ln -sf circus.fish $(fishdir)/$$link.fish || exit 1; \
+	done
 	install -m 644 $(plugins) $(docdir)/examples/plugins
 
 uninstall: ## remove what install put there
 	rm -f $(bindir)/circus $(addprefix $(bindir)/,$(links))
 	rm -f $(foreach page,$(pages),$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
+	rm -f $(addprefix $(bashdir)/,circus $(links)) $(zshdir)/_circus
+	rm -f $(addsuffix .fish,$(addprefix $(fishdir)/,circus $(links)))
 	rm -rf $(docdir)
 
 # What the flags are given for must not be built anew for `make`: hence a directory of its own.

@@ -20,6 +20,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "arbiter::Level",
             "arbiter::Pid",
             "arbiter::request",
+            "sys::file::make_directory",
+            "sys::keyboard",
             "sys::process",
         ],
     ),
@@ -30,6 +32,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "config::Value",
             "config::WatcherConfig",
+            "config::changes",
+            "config::hooks",
             "config::model",
             "config::number",
             "config::options",
@@ -271,7 +275,8 @@ fn what_is_allowed_is_not_reported() {
 fn compile_arbiter(name: &str, arbiter: &Path) -> io::Result<Output> {
     let config = root().join("src/config");
     let mut source = String::from("#![allow(dead_code)]\npub mod config {\n");
-    for module in ["model", "number", "options", "signals", "stream", "value"] {
+    for module in ["changes", "hooks", "model", "number", "options", "restrict", "signals", "stream", "value"]
+    {
         let path = config.join(module).with_extension("rs");
         source += &format!("#[path = {path:?}]\npub mod {module};\n");
     }

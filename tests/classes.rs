@@ -91,8 +91,7 @@ fn a_process_can_have_its_own_file_which_closes_with_it() {
         });
     }
     let open = || {
-        let targets: Vec<_> =
-            proc::fds(circus.pid()).into_iter().map(|fd| proc::fd(circus.pid(), fd)).collect();
+        let targets = proc::targets(circus.pid());
         (1..4).filter(|wid| targets.contains(&name(*wid))).count()
     };
     assert_eq!(open(), 3);
@@ -100,6 +99,27 @@ fn a_process_can_have_its_own_file_which_closes_with_it() {
     until("two files are closed", || (open() == 1).then_some(()));
     circus.ask("stop", json!({"name": "w", "waiting": true}));
     until("all are closed", || (open() == 0).then_some(()));
+}
+
+#[test]
+fn processes_that_run_can_be_told_apart_from_now_on() {
+    let circus = Circus::start(
+        "
+        [watcher:w]
+        cmd = sh -c 'until [ -e {dir}/go ]; do sleep 0.01; done; echo later; exec sleep 1000'
+        numprocesses = 2
+        stdout_stream.filename = {dir}/all
+        ",
+    );
+    let before = circus.up("w");
+    circus.ctl_ok(&["set", "w", "stdout_stream.filename", &circus.dir.name("of-$(circus.wid)")]);
+    circus.ctl_ok(&["set", "w", "stdout_stream.prefix", "<$(circus.wid)>"]);
+    circus.dir.write("go", "");
+    for wid in 1..3 {
+        let (name, text) = (format!("of-{wid}"), format!("<{wid}> later\n"));
+        until("its own file", || (circus.dir.read(&name) == text).then_some(()));
+    }
+    assert_eq!((circus.pids("w"), circus.dir.read("all").as_str()), (before, ""));
 }
 
 #[test]

@@ -145,11 +145,19 @@ fn wrong_command_lines_never_reach_a_daemon() {
     let usage = |what: &str| format!("usage: circusctl [options] command [args]\ncircusctl: error: {what}\n");
     assert_eq!(run(&["frob"]), (2, String::new(), usage("unrecognized arguments: frob")));
     assert_eq!(run(&["list", "--foo"]), (2, String::new(), usage("unrecognized arguments: --foo")));
-    assert_eq!(run(&[]).0, 2);
     let (code, _, stderr) = run(&["rm"]);
     assert_eq!(code, 1);
     assert_eq!(stderr, "Invalid number of arguments\nusage: circusctl rm [--nostop] [--waiting] NAME\n");
     assert_eq!(run(&["set", "web", "zz", "1"]), (1, String::new(), "unknown key 'zz'\n".into()));
+    for (args, what) in [
+        (&["incr", "web", "x"][..], "NB: 'x'"),
+        (&["kill", "web", "1.5"], "PID: '1.5'"),
+        (&["signal", "web", "x", "HUP"], "PID: 'x'"),
+        (&["stats", "web", "x"], "PID: 'x'"),
+    ] {
+        assert_eq!(run(args), (1, String::new(), format!("{what} is not a whole number\n")));
+    }
+    assert!(run(&["--endpoint", "none", "signal", "web", "HUP"]).2.contains("no place to connect to"));
     assert_eq!(run(&["--endpoint", "udp://x", "list"]).0, 1);
     assert_eq!(run(&["--endpoint", "none", "list"]).0, 1);
     let (code, stdout, _) = run(&["--version"]);
@@ -202,4 +210,25 @@ fn a_closed_output_ends_it_quietly() {
         .expect("the daemon's part");
     let (code, _, stderr) = texts(&child.wait_with_output().expect("ended"));
     assert_eq!((code, stderr), (0, String::new()));
+}
+
+/// What Circus's own bash completion calls; its exit code is 1.
+#[test]
+fn a_shell_asks_for_completions() {
+    let dir = Dir::new("complete");
+    let ask = |words: &str, place: &str| {
+        let mut command = ctl();
+        command.env("AUTO_COMPLETE", "1").env("COMP_WORDS", words).env("COMP_CWORD", place);
+        texts(&command.env("CIRCUSCTL_ENDPOINT", dir.socket()).output().expect("ctl runs"))
+    };
+    assert_eq!(ask("circusctl sta", "1"), (1, "start stats status\n".into(), String::new()));
+    assert_eq!(ask("circusctl stop --", "2"), (1, "--match --waiting\n".into(), String::new()));
+    assert_eq!(ask("circusctl stop ", "2"), (1, "\n".into(), String::new()), "nobody can be asked for names");
+    let daemon = play(
+        UnixListener::bind(dir.socket()).expect("bound"),
+        "{\"statuses\":{\"web\":\"active\",\"Work\":\"stopped\"}}\n",
+    );
+    assert_eq!(ask("circusctl stop ", "2"), (1, "Work web\n".into(), String::new()));
+    daemon.join().expect("the daemon's part");
+    assert_eq!(ask("circusctl", "nonsense").0, 1);
 }

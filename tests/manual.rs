@@ -1,6 +1,6 @@
 //! The lists in the manual pages come from the tables of options and commands: the pages in `man/` are compared
 //! with what the tables give. `make man` (the environment variable `CIRCUS_WRITE_MANUAL`) writes the pages anew.
-#![allow(clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+#![allow(clippy::indexing_slicing, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 #[path = "manual/lists.rs"]
 mod lists;
@@ -70,6 +70,34 @@ fn every_command_is_in_the_page_of_the_protocol() {
     let missing: Vec<&str> = COMMANDS.iter().map(|row| row.name).filter(|name| !entry(name)).collect();
     assert_eq!(missing, [""; 0]);
     assert!(!entry("no_such_command"));
+}
+
+/// The options of a program, as its help lists them.
+fn options(args: &[&str]) -> Vec<String> {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_circus")).args(args).arg("--help").output();
+    let help = String::from_utf8(output.expect("circus runs").stdout).expect("text");
+    let (_, list) = help.split_once("Options:\n").expect("a list of options");
+    let lines = list.lines().take_while(|line| line.starts_with(' '));
+    let firsts = lines.map(|line| line.split_whitespace().take_while(|word| word.starts_with('-')));
+    firsts.filter_map(|words| words.last()?.strip_prefix("--").map(str::to_string)).collect()
+}
+
+#[test]
+fn every_option_of_the_programs_is_in_its_page() {
+    for (args, page) in
+        [(&[][..], "circus.1"), (&["check"], "circus.1"), (&["run"], "circus.1"), (&["ctl"], "circusctl.1")]
+    {
+        let text = fs::read_to_string(path(page)).unwrap();
+        let entries: Vec<&str> = text.lines().filter(|line| line.starts_with(".It Fl ")).collect();
+        let entry = |name: &String| {
+            let flag = format!("-{name}");
+            entries.iter().any(|line| line.split_whitespace().any(|word| word == flag))
+        };
+        let options = options(args);
+        assert!(options.contains(&"help".to_string()), "{options:?}");
+        let missing: Vec<&String> = options.iter().filter(|name| !entry(name)).collect();
+        assert!(missing.is_empty(), "man/{page} has no .It Fl for {missing:?} of {args:?}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@
 
 mod common;
 
-use common::{Circus, Dir, PATIENCE, SIGHUP, SIGTERM};
+use common::{Circus, Dir, PATIENCE, SIGHUP, SIGTERM, until};
 use std::os::unix::net::UnixDatagram;
 
 const INI: &str = "[watcher:w]\ncmd = sleep 1000\ncopy_env = True\n";
@@ -64,7 +64,10 @@ fn the_watchdog_is_fed_where_it_asks_circus() {
 fn the_processes_do_not_speak_for_circus() {
     let (_manager, circus) = managed(&[("WATCHDOG_USEC", "60000000")]);
     let pid = circus.up("w")[0];
-    let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap();
-    let environ = String::from_utf8_lossy(&environ);
-    assert!(environ.contains("PATH=") && !environ.contains("NOTIFY_SOCKET") && !environ.contains("WATCHDOG"));
+    // Circus goes on a moment before the kernel has put the environment of the new program in place.
+    let environ = until("its environment", || {
+        let bytes = std::fs::read(format!("/proc/{pid}/environ")).unwrap();
+        Some(String::from_utf8_lossy(&bytes).into_owned()).filter(|environ| environ.contains("PATH="))
+    });
+    assert!(!environ.contains("NOTIFY_SOCKET") && !environ.contains("WATCHDOG"), "{environ}");
 }

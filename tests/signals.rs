@@ -46,7 +46,8 @@ fn the_second_one_does_not_wait() {
     assert_eq!(circus.status("w"), "stopping");
     let refused = circus.call("start", json!({"name": "w"}));
     assert_eq!((&refused["errno"], &refused["reason"]), (&json!(5), &json!("circus is stopping")));
-    circus.signal(SIGTERM);
+    circus.signal(SIGINT);
+    circus.log.line("[WARNING] asked to end again: SIGKILL for all that is left");
     assert_eq!(events.wait("watcher.w.reap")["exit_code"], -9);
     assert_eq!(circus.wait(), 0);
     assert!(proc::group(pid).is_empty());

@@ -102,7 +102,7 @@ fn what_is_merely_unknown_is_a_warning_with_its_place() {
         [watcher:w]
         cmd = sleep 1000
         numproceses = 3
-        nice = 5
+        watchdog = 5
         [wotcher:x]
         cmd = sleep 1000
         ",
@@ -110,7 +110,7 @@ fn what_is_merely_unknown_is_a_warning_with_its_place() {
     circus.up("w");
     let place = |line: u32| format!("circus.ini:{line}: ");
     for (line, said) in
-        [(9, "`nonsense`"), (12, "numprocesses"), (13, "`nice` is not built yet"), (14, "[wotcher:x]")]
+        [(9, "`nonsense`"), (12, "numprocesses"), (13, "`watchdog` is not built yet"), (14, "[wotcher:x]")]
     {
         let found = circus.log.line(&place(line));
         assert!(found.contains("[WARNING]") && found.contains(said), "{found}");
@@ -324,7 +324,15 @@ fn version_and_help() {
     for help in ["--help", "-h"] {
         let ended = circus(&[help]);
         assert_eq!((ended.code, ended.err.as_str()), (0, ""));
-        for option in ["--log-level", "--log-output", "--daemon", "--pidfile", "--check", "--version"] {
+        for option in [
+            "--log-level",
+            "--log-output",
+            "--daemon",
+            "--pidfile",
+            "--check",
+            "--version",
+            "--logger-config",
+        ] {
             assert!(ended.out.contains(option), "{option}: {}", ended.out);
         }
     }
@@ -363,8 +371,38 @@ fn an_output_that_nobody_takes_is_no_panic() {
 }
 
 #[test]
-fn a_log_to_syslog_goes_to_stderr_until_it_is_built() {
-    let mut circus = Circus::start("[circus]\nlogoutput = syslog://localhost:514?daemon\n");
-    circus.log.line("syslog is not built yet; the log goes to the standard error output");
+fn the_log_may_go_to_a_syslog_daemon() {
+    let daemon = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    daemon.set_read_timeout(Some(common::PATIENCE)).expect("a timeout");
+    let url = format!("syslog://localhost:{}?local0", daemon.local_addr().expect("an address").port());
+    let mut circus = Circus::start(&format!("[circus]\nlogoutput = {url}\n{SLEEPER}"));
+    let mut packet = [0; 10_000];
+    let mut wait = |what: &str| loop {
+        let length = daemon.recv(&mut packet).expect("a message");
+        let text = String::from_utf8_lossy(&packet[..length]);
+        if text.contains(what) {
+            return text.into_owned();
+        }
+    };
+    let said = wait("Arbiter now waiting");
+    let end = format!(" circus[{}] [INFO] Arbiter now waiting for commands", circus.pid());
+    let date = said.strip_prefix("<134>").and_then(|said| said.strip_suffix(end.as_str()));
+    let parts: Vec<usize> = date.unwrap_or(&said).split(' ').map(str::len).collect();
+    assert_eq!(parts, [3, 2, 8], "Nov 23 06:51:09: {said}");
+    circus.end();
+    assert!(wait("circus has ended").starts_with("<134>"));
+    assert_eq!(circus.log.whole(), "");
+    let dir = Dir::new();
+    let config = dir.config("c.ini", SLEEPER);
+    fails(&["--log-output", "syslog://", &config], 100, &["log output syslog://", "syslog://HOST"]);
+}
+
+#[test]
+fn a_configuration_of_pythons_logging_is_a_warning() {
+    let mut circus = Circus::with(Dir::new(), SLEEPER, |command| {
+        command.args(["--logger-config", "logging.yaml"]);
+    });
+    let said = circus.log.line("--logger-config");
+    assert!(said.contains("[WARNING]") && said.contains("--log-level"), "{said}");
     circus.end();
 }

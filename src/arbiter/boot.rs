@@ -36,6 +36,10 @@ impl Boot {
 #[derive(Debug, Default)]
 pub(super) struct Ending {
     tickets: Vec<Ticket>,
+    /// A signal asked for it.
+    signalled: bool,
+    /// Another signal did: nothing is waited for any more.
+    hurried: bool,
     done: bool,
 }
 
@@ -103,9 +107,20 @@ impl Arbiter {
         self.boot = Some(boot);
     }
 
-    /// Stops everything, then ends. The second time it is in a hurry.
+    /// A signal asks circus to end; the second one waits for nobody. A command does not count: what ends a service
+    /// may well ask in both ways.
+    pub(super) fn terminate_by_signal(&mut self, now: Time, actions: &mut Vec<Action>) {
+        if let Some(ending) = self.ending.as_mut().filter(|ending| ending.signalled && !ending.hurried) {
+            ending.hurried = true;
+            let text = "asked to end again: SIGKILL for all that is left".into();
+            actions.push(Action::Log { level: Level::Warning, text });
+        }
+        self.terminate(None, now, actions);
+        self.ending.get_or_insert_default().signalled = true;
+    }
+
+    /// Stops everything, then ends.
     pub(super) fn terminate(&mut self, ticket: Option<Ticket>, now: Time, actions: &mut Vec<Action>) {
-        let hurry = self.ending.is_some() && ticket.is_none();
         if self.ending.is_none() {
             actions.push(Action::Log { level: Level::Info, text: "Arbiter exiting".into() });
         }
@@ -115,16 +130,16 @@ impl Arbiter {
         order.reverse();
         order.extend(ids.into_iter().filter(|id| !self.names.values().any(|named| named == id)));
         for id in order {
-            self.with(id, now, actions, |w, ctx| {
-                w.want_down();
-                if hurry {
-                    w.hurry(ctx);
-                }
-            });
+            self.with(id, now, actions, |w, _| w.want_down());
         }
         // Only now: the last watcher must not end circus before all clients that wait have their answer.
         self.ending.get_or_insert_default().tickets.extend(ticket);
         self.end_when_stopped(actions);
+    }
+
+    /// Whether nothing is waited for any more.
+    pub(super) fn is_hurried(&self) -> bool {
+        self.ending.as_ref().is_some_and(|ending| ending.hurried)
     }
 
     /// Whether circus is about to end.

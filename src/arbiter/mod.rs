@@ -7,13 +7,15 @@
 //! ```text
 //!   Event ──▶ Arbiter::handle(now, event, &mut actions) ──▶ Action
 //!              │  orders: what clients want            orders.rs, tuning.rs
+//!              │  another configuration                reconfigure.rs
 //!              │  boot: all watchers up, all down      boot.rs
 //!              └─ Watcher: from what is wanted to what is
-//!                   spawns, respawns                   watcher.rs, respawn.rs
+//!                   spawns, respawns                   watcher.rs, spawning.rs, respawn.rs
 //!                   reloads                            reload.rs
 //!                   sockets that start it              demand.rs
 //!                   asks, kills, waits                 stop.rs
 //!                   clients that wait                  waiters.rs
+//!                   programs that are asked            hooks.rs
 //! ```
 //!
 //! The daemon calls [`Arbiter::deadline`] before it sleeps and sends [`Event::Tick`] when that time has come. There
@@ -22,12 +24,16 @@
 
 mod boot;
 mod demand;
+pub mod hooks;
 mod orders;
 pub mod process;
 mod random;
+pub mod reconfigure;
 mod reload;
+mod report;
 pub mod request;
 pub mod respawn;
+mod spawning;
 mod stop;
 pub mod time;
 mod tuning;
@@ -38,10 +44,14 @@ pub mod watcher;
 mod sim;
 
 use crate::config::WatcherConfig;
+use crate::config::hooks::Hook;
 use crate::sorted::Sorted;
 use boot::{Boot, Ending};
+use hooks::{About, Answer, HookId};
 use process::Exit;
 use random::Random;
+use reconfigure::{NewConfig, Reading};
+pub use report::{Level, Published};
 use request::{Errno, Order, Reply, Ticket};
 use time::Time;
 use watcher::{Ctx, Status, Watcher};
@@ -91,6 +101,15 @@ pub enum Event {
         /// The group.
         pgid: Pid,
     },
+    /// A hook of [`Action::RunHook`] has ended.
+    HookDone {
+        /// Which run of it.
+        id: HookId,
+        /// Of which watcher.
+        watcher: WatcherId,
+        /// What became of it.
+        answer: Answer,
+    },
     /// [`Action::WatchSockets`] is done, or cannot be.
     SocketsWatched {
         /// Of which watcher.
@@ -112,7 +131,14 @@ pub enum Event {
         /// The watchers that an order's [`request::Select`] names; `None`: all.
         targets: Option<Vec<WatcherId>>,
     },
-    /// A signal asked circus to end.
+    /// [`Action::Read`] is done.
+    Read {
+        /// What was asked for.
+        reading: Reading,
+        /// What the files say, or why they cannot be used.
+        found: Result<Box<NewConfig>, String>,
+    },
+    /// A signal asked circus to end. The second time, all that is left is killed.
     Terminate,
     /// A signal asked for a reload of everything that runs.
     Reload,
@@ -160,6 +186,24 @@ pub enum Action {
         /// Which.
         pid: Pid,
     },
+    /// Run a hook; then [`Event::HookDone`].
+    RunHook {
+        /// Stands for this run.
+        id: HookId,
+        /// Whose hook.
+        watcher: WatcherId,
+        /// Which hook.
+        hook: Hook,
+        /// What it is about.
+        about: About,
+    },
+    /// End a hook whose answer is not needed any more.
+    CancelHook {
+        /// Which run.
+        id: HookId,
+        /// Whose hook.
+        watcher: WatcherId,
+    },
     /// Look at the sockets of a watcher without taking anything from them; then [`Event::SocketsWatched`], and once
     /// [`Event::SocketReady`].
     WatchSockets(WatcherId),
@@ -186,10 +230,17 @@ pub enum Action {
         /// One line.
         text: String,
     },
+    /// Read the configuration again and check it, then [`Event::Read`].
+    Read(Reading),
     /// The options of a watcher have changed: what was made from them must be made anew.
     Changed(WatcherId),
     /// A watcher is gone.
-    Forgotten(WatcherId),
+    Forgotten {
+        /// Which.
+        watcher: WatcherId,
+        /// Its processes, which are to live on.
+        left: Vec<Pid>,
+    },
     /// Everything has stopped: end.
     Exit,
 }
@@ -209,74 +260,6 @@ pub enum Whom {
     Descendants,
 }
 
-/// An event of a watcher, as subscribers know it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Published {
-    /// A process was spawned.
-    Spawn {
-        /// Which.
-        pid: Pid,
-    },
-    /// A process was asked to end, or killed.
-    Kill {
-        /// Which.
-        pid: Pid,
-    },
-    /// A process has ended.
-    Reap {
-        /// Which.
-        pid: Pid,
-        /// How.
-        exit: Exit,
-    },
-    /// The watcher is active.
-    Start,
-    /// The watcher has stopped.
-    Stop,
-    /// The watcher was reloaded.
-    Reload,
-    /// An option was set.
-    Updated,
-    /// The watcher was added.
-    Add,
-    /// The watcher is removed.
-    Remove,
-}
-
-/// How important a line of the log is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// For whoever looks for a fault.
-    Debug,
-    /// What happens.
-    Info,
-    /// What should not happen.
-    Warning,
-    /// What stops something.
-    Error,
-    /// What stops everything.
-    Critical,
-}
-
-impl Level {
-    /// The level with this name, in any case.
-    pub fn from_name(name: &str) -> Option<Level> {
-        let all = [Level::Debug, Level::Info, Level::Warning, Level::Error, Level::Critical];
-        all.into_iter().find(|level| level.name().eq_ignore_ascii_case(name))
-    }
-
-    /// The name, as it stands in the log.
-    pub fn name(self) -> &'static str {
-        match self {
-            Level::Debug => "DEBUG",
-            Level::Info => "INFO",
-            Level::Warning => "WARNING",
-            Level::Error => "ERROR",
-            Level::Critical => "CRITICAL",
-        }
-    }
-}
-
 /// Decides for all watchers.
 #[derive(Debug)]
 pub struct Arbiter {
@@ -294,11 +277,12 @@ pub struct Arbiter {
     /// Seconds between the starts of two watchers.
     warmup_delay: f64,
     random: Random,
+    last_hook: HookId,
     next_id: u32,
 }
 
 impl Arbiter {
-    /// An arbiter for these watchers. Nothing starts before [`Event::Start`].
+    /// An arbiter for these watchers, which are those of the files. Nothing starts before [`Event::Start`].
     pub fn new(watchers: Vec<WatcherConfig>, warmup_delay: f64, seed: u64) -> Arbiter {
         let mut arbiter = Arbiter {
             watchers: Sorted::new(),
@@ -310,10 +294,14 @@ impl Arbiter {
             ending: None,
             warmup_delay,
             random: Random::new(seed),
+            last_hook: HookId(0),
             next_id: 0,
         };
         for config in watchers {
-            arbiter.insert(config);
+            let id = arbiter.insert(config);
+            if let Some(watcher) = arbiter.watchers.get_mut(&id) {
+                watcher.loaded = Some(watcher.config.clone());
+            }
         }
         arbiter
     }
@@ -371,12 +359,16 @@ impl Arbiter {
             },
             Event::Reaped { pid, group_left } => self.reaped(pid, group_left, now, actions),
             Event::GroupEmpty { pgid } => self.group_is_empty(pgid, now, actions),
+            Event::HookDone { id, watcher, answer } => {
+                self.with(watcher, now, actions, |w, ctx| w.hook_done(id, &answer, ctx));
+            }
             Event::SocketsWatched { watcher, result } => {
                 self.with(watcher, now, actions, |w, ctx| w.sockets_watched(result, ctx));
             }
             Event::SocketReady { watcher } => self.with(watcher, now, actions, Watcher::socket_ready),
             Event::Order { ticket, order, targets } => self.obey(ticket, order, targets, now, actions),
-            Event::Terminate => self.terminate(None, now, actions),
+            Event::Read { reading, found } => self.have_read(reading, found, now, actions),
+            Event::Terminate => self.terminate_by_signal(now, actions),
             Event::Reload => self.reload_what_runs(now, actions),
             Event::Tick => self.tick(now, actions),
         }
@@ -414,10 +406,17 @@ impl Arbiter {
         actions: &mut Vec<Action>,
         handle: impl FnOnce(&mut Watcher, &mut Ctx),
     ) {
+        let hurried = self.is_hurried();
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
-        let mut ctx = Ctx { now, actions, pids: &mut self.pids, random: &mut self.random, done: Vec::new() };
+        let (pids, random, last_hook) = (&mut self.pids, &mut self.random, &mut self.last_hook);
+        let mut ctx = Ctx { now, actions, pids, random, last_hook, done: Vec::new() };
         handle(watcher, &mut ctx);
         watcher.reconcile(&mut ctx);
+        if hurried {
+            watcher.hurry(&mut ctx);
+            // hooks that were waited for are over
+            watcher.reconcile(&mut ctx);
+        }
         let done = ctx.done;
         let status = watcher.status;
         let gone = watcher.goal == watcher::Goal::Gone && status == Status::Stopped;
@@ -437,12 +436,19 @@ impl Arbiter {
 
     fn forget(&mut self, id: WatcherId, actions: &mut Vec<Action>) {
         let Some(watcher) = self.watchers.remove(&id) else { return };
+        let cancel = |hook: &HookId| Action::CancelHook { id: *hook, watcher: id };
+        actions.extend(watcher.calls.keys().map(cancel));
         for waiter in watcher.waiters {
             let text = format!("'{}' was removed meanwhile", watcher.config.name);
             self.finish(waiter.ticket, Reply::error(Errno::Failed, text), actions);
         }
-        self.pids.retain(|_, (watcher, _)| *watcher != id);
+        let mut left = Vec::new();
+        self.pids.retain(|pid, (watcher, _)| {
+            let is_left = *watcher == id;
+            left.extend(is_left.then_some(*pid));
+            !is_left
+        });
         self.groups.retain(|_, watcher| *watcher != id);
-        actions.push(Action::Forgotten(id));
+        actions.push(Action::Forgotten { watcher: id, left });
     }
 }

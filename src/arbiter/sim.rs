@@ -3,12 +3,19 @@
 
 #![allow(clippy::wildcard_enum_match_arm)]
 
+mod reconfigure;
+mod with_hooks;
+
 use super::demand::Look;
+use super::hooks::{About, Answer, HookId, Then};
 use super::process::{Exit, Phase};
+use super::reconfigure::NewConfig;
 use super::request::{Errno, Matching, Order, Reply, Select, Ticket};
+use super::spawning::Step;
 use super::time::Time;
 use super::watcher::Status;
 use super::{Action, Arbiter, Event, Level, Pid, Published, WatcherId, Whom};
+use crate::config::hooks::{self, Hook};
 use crate::config::{Value, WatcherConfig};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -33,6 +40,17 @@ struct Proc {
     zombie: bool,
 }
 
+/// What a hook answers, and after how many seconds; never, when missing.
+type HookScript = (Option<f64>, Answer);
+
+/// A hook that runs.
+#[derive(Debug)]
+struct Hooked {
+    watcher: WatcherId,
+    ends: Option<Time>,
+    answer: Answer,
+}
+
 struct World {
     arbiter: Arbiter,
     now: Time,
@@ -40,6 +58,13 @@ struct World {
     scripts: BTreeMap<String, Script>,
     procs: BTreeMap<Pid, Proc>,
     groups: BTreeSet<Pid>,
+    /// By name of the watcher and of the hook; at once and yes when missing.
+    hook_scripts: BTreeMap<(String, &'static str), HookScript>,
+    hooks: BTreeMap<HookId, Hooked>,
+    /// Hooks that were cancelled: their answers may come late.
+    cancelled: Vec<(WatcherId, HookId)>,
+    /// What hooks were run, and for which process.
+    called: Vec<(Hook, About)>,
     next_pid: Pid,
     next_ticket: u64,
     asked: BTreeSet<Ticket>,
@@ -49,6 +74,10 @@ struct World {
     signals: Vec<(Pid, i32)>,
     spawns: Vec<(Time, String)>,
     exited: bool,
+    /// What is found when the configuration is read again.
+    files: Result<NewConfig, String>,
+    /// Watchers that became singletons with more than one process, which are on their way out.
+    excused: BTreeSet<WatcherId>,
     /// Watchers whose sockets are looked at.
     looked_at: BTreeSet<WatcherId>,
     /// There are no sockets to look at.
@@ -65,12 +94,19 @@ fn watcher(name: &str, numprocesses: i64) -> WatcherConfig {
 
 impl World {
     fn new(watchers: Vec<WatcherConfig>) -> World {
+        let files = NewConfig { watchers: watchers.clone(), warmup_delay: 0.0, touched: Vec::new() };
         World {
             arbiter: Arbiter::new(watchers, 0.0, 1),
+            files: Ok(files),
+            excused: BTreeSet::new(),
             now: Time(1_000_000_000),
             scripts: BTreeMap::new(),
             procs: BTreeMap::new(),
             groups: BTreeSet::new(),
+            hook_scripts: BTreeMap::new(),
+            hooks: BTreeMap::new(),
+            cancelled: Vec::new(),
+            called: Vec::new(),
             next_pid: 100,
             next_ticket: 0,
             asked: BTreeSet::new(),
@@ -89,6 +125,14 @@ impl World {
         let mut world = World::new(watchers);
         world.send(Event::Start);
         world
+    }
+
+    /// That of `[circus]`.
+    fn set_warmup_delay(&mut self, delay: f64) {
+        self.arbiter.warmup_delay = delay;
+        if let Ok(files) = &mut self.files {
+            files.warmup_delay = delay;
+        }
     }
 
     fn send(&mut self, event: Event) {
@@ -127,10 +171,19 @@ impl World {
                 let before = self.replies.insert(ticket, reply);
                 assert_eq!(before, None, "two replies to {ticket:?}");
             }
+            Action::RunHook { id, watcher, hook, about } => self.run_hook(id, watcher, hook, about),
+            Action::CancelHook { id, .. } => {
+                let hooked = self.hooks.remove(&id).expect("cancelled, but it does not run");
+                self.cancelled.push((hooked.watcher, id));
+            }
             Action::Publish { watcher, what } => self.published.push((watcher, what)),
             Action::Log { level, text } => self.log.push((level, text)),
-            Action::Changed(_) => {}
-            Action::Forgotten(id) => drop(self.looked_at.remove(&id)),
+            Action::Read(reading) => {
+                let found = self.files.clone().map(Box::new);
+                events.push_back(Event::Read { reading, found });
+            }
+            Action::Changed(id) => self.excuse(id),
+            Action::Forgotten { watcher, .. } => drop(self.looked_at.remove(&watcher)),
             Action::WatchSockets(watcher) => {
                 let result = if self.no_sockets { Err("no sockets".to_string()) } else { Ok(()) };
                 assert!(
@@ -143,6 +196,13 @@ impl World {
                 assert!(self.looked_at.remove(&id) || self.no_sockets, "{id:?} is not looked at");
             }
             Action::Exit => self.exited = true,
+        }
+    }
+
+    fn excuse(&mut self, id: WatcherId) {
+        let watcher = self.arbiter.watcher(id).expect("a change of a watcher that is gone");
+        if watcher.config.options.singleton && watcher.processes().count() > 1 {
+            self.excused.insert(id);
         }
     }
 
@@ -164,6 +224,36 @@ impl World {
             self.groups.insert(pid);
         }
         events.push_back(Event::Spawned { watcher: id, pid });
+    }
+
+    fn run_hook(&mut self, id: HookId, watcher: WatcherId, hook: Hook, about: About) {
+        let config = &self.arbiter.watcher(watcher).expect("a hook of a watcher that is gone").config;
+        assert!(config.hooks.contains_key(hook.name()), "{} has no such hook", config.name);
+        let script = self.hook_scripts.get(&(config.name.clone(), hook.name()));
+        let (after, answer) = script.cloned().unwrap_or((Some(0.0), Answer::Yes));
+        let ends = after.map(|seconds| self.now.plus(seconds));
+        self.called.push((hook, about));
+        let before = self.hooks.insert(id, Hooked { watcher, ends, answer });
+        assert!(before.is_none(), "{id:?} runs already");
+    }
+
+    /// The first hook that has ended answers.
+    fn answer_hook(&mut self) -> bool {
+        let due = self.hooks.iter().find(|(_, hooked)| hooked.ends.is_some_and(|at| at <= self.now));
+        let Some(id) = due.map(|(id, _)| *id) else { return false };
+        let Hooked { watcher, answer, .. } = self.hooks.remove(&id).unwrap();
+        self.send(Event::HookDone { id, watcher, answer });
+        true
+    }
+
+    /// Answers of hooks that nobody waits for any more change nothing.
+    fn answer_late(&mut self, answer: &Answer) {
+        for (watcher, id) in std::mem::take(&mut self.cancelled) {
+            let mut actions = Vec::new();
+            let answer = answer.clone();
+            self.arbiter.handle(self.now, Event::HookDone { id, watcher, answer }, &mut actions);
+            assert_eq!(actions, [], "a late answer did something");
+        }
     }
 
     fn deliver(&mut self, pid: Pid, signum: i32, group: bool) {
@@ -191,7 +281,8 @@ impl World {
     /// The next time that something happens by itself.
     fn next(&mut self) -> Option<Time> {
         let exit = self.procs.values().filter(|p| !p.zombie).filter_map(|p| p.ends).map(|(at, _)| at).min();
-        exit.into_iter().chain(self.arbiter.deadline()).min()
+        let hook = self.hooks.values().filter_map(|hooked| hooked.ends).min();
+        exit.into_iter().chain(hook).chain(self.arbiter.deadline()).min()
     }
 
     /// Goes to `until`, letting everything happen on the way.
@@ -206,6 +297,7 @@ impl World {
             for pid in ended {
                 self.exit(pid);
             }
+            while self.answer_hook() {}
             // What becomes due because of a tick gets a tick of its own, and that must be the end of it.
             for _ in 0..3 {
                 if self.arbiter.deadline().is_some_and(|at| at <= self.now) {
@@ -279,7 +371,12 @@ impl World {
             let held = watcher.processes().filter(|p| p.holds_slot).count();
             assert_eq!(held, watcher.held, "{}: held", watcher.config.name);
             let alive = watcher.processes().filter(|p| !matches!(p.phase, Phase::Dead { .. })).count();
-            assert!(!watcher.config.options.singleton || alive <= 1, "{} runs twice", watcher.config.name);
+            let excused = alive > 1 && self.excused.contains(&watcher.id);
+            if !excused {
+                self.excused.remove(&watcher.id);
+            }
+            let singleton = watcher.config.options.singleton;
+            assert!(!singleton || alive <= 1 || excused, "{} runs twice", watcher.config.name);
             for process in watcher.processes() {
                 assert!(seen.insert(process.pid), "{} is in two places", process.pid);
                 let zombie = self
@@ -296,18 +393,53 @@ impl World {
             if watcher.status() == Status::Stopped {
                 assert_eq!(watcher.processes().count(), 0, "{} is stopped", watcher.config.name);
             }
+            self.check_hooks(watcher);
             let looks = matches!(watcher.demand.look, Look::Asked | Look::Since(_));
             assert_eq!(looks, self.looked_at.contains(&watcher.id), "{} is looked at", watcher.config.name);
             assert!(!looks || watcher.status() == Status::Stopped, "{} runs and waits", watcher.config.name);
             let reloading = matches!(watcher.reload, Some(super::reload::Reload::Spawning { .. }));
-            let most = watcher.config.wanted() * if reloading { 2 } else { 1 };
+            let doubled =
+                watcher.spawning.is_some_and(|s| s.step == Step::Confirming && s.replaces.is_some());
+            let most = watcher.config.wanted() + usize::from(doubled);
             assert!(
-                watcher.held + watcher.retries.len() <= most.max(watcher.held),
+                reloading || watcher.held + watcher.retries.len() <= most.max(watcher.held),
                 "{}: slots",
                 watcher.config.name
             );
         }
         assert_eq!(seen, self.arbiter.pids.keys().copied().collect(), "the table of pids");
+        let called = self.arbiter.watchers.values().flat_map(|w| w.calls.keys().copied());
+        let called: BTreeSet<HookId> = called.collect();
+        assert_eq!(called, self.hooks.keys().copied().collect(), "a hook without a watcher, or the reverse");
+    }
+
+    /// What hangs on a hook is there, and what waits for one has one.
+    fn check_hooks(&self, watcher: &super::Watcher) {
+        let name = &watcher.config.name;
+        for call in watcher.calls.values() {
+            let fits = match call.then {
+                Then::Begin => watcher.status() == Status::Starting && watcher.processes().count() == 0,
+                Then::Activate => watcher.status() == Status::Starting,
+                Then::Spawn => watcher.spawning.is_some_and(|s| s.step == Step::Asking),
+                Then::Keep => watcher.spawning.is_some_and(|s| s.step == Step::Confirming),
+                Then::Stop | Then::Rest => watcher.status() == Status::Stopping,
+                Then::Ask { .. } | Then::Signal { .. } | Then::Reaped(_) | Then::Nothing => {
+                    watcher.status() != Status::Stopped
+                }
+            };
+            assert!(fits, "{name}: {:?} while it is {}", call.then, watcher.status().word());
+        }
+        let waits = |then| watcher.calls.values().filter(|call| call.then == then).count();
+        match watcher.spawning.map(|spawning| spawning.step) {
+            Some(Step::Asking) => assert_eq!(waits(Then::Spawn), 1, "{name}"),
+            Some(Step::Confirming) => assert_eq!(waits(Then::Keep), 1, "{name}"),
+            Some(Step::Making) | None => {}
+        }
+        let before_stop = waits(Then::Stop) > 0;
+        for process in watcher.processes() {
+            let runs = process.phase == Phase::Running;
+            assert!(!runs || watcher.status() != Status::Stopping || before_stop, "{name}: not asked to end");
+        }
     }
 }
 
@@ -318,6 +450,12 @@ impl MinByTime for (Time, Exit) {
     fn min_by_time(self, other: Self) -> Self {
         if other.0 < self.0 { other } else { self }
     }
+}
+
+fn hooked(name: &str, numprocesses: i64, hooks: &[&str]) -> WatcherConfig {
+    let mut config = watcher(name, numprocesses);
+    config.hooks.extend(hooks.iter().map(|hook| (hook.to_string(), ("/hook".to_string(), false))));
+    config
 }
 
 fn only(name: &str) -> Select {
@@ -670,8 +808,16 @@ fn max_age_replaces_processes_by_and_by() {
     config.options.use_sockets = true;
     let mut world = World::booted(vec![config]);
     let old = world.pids("aging");
-    world.run(9.9);
-    assert_eq!(world.pids("aging"), old);
+    let limits = |world: &World| -> Vec<Option<Time>> {
+        world.arbiter.find("aging").expect("it").processes().map(|process| process.expires).collect()
+    };
+    let drawn = limits(&world);
+    assert!(drawn.iter().any(|limit| *limit != drawn[0]), "each process has a limit of its own");
+    for _ in 0..10 {
+        world.run(0.99);
+        world.send(Event::Tick);
+    }
+    assert_eq!((world.pids("aging"), limits(&world)), (old.clone(), drawn), "drawn once");
     world.run(5.6);
     assert_eq!(world.pids("aging").len(), 15);
     assert!(world.pids("aging").iter().all(|pid| !old.contains(pid)));
@@ -762,7 +908,7 @@ fn start_order_is_by_priority_with_the_pause_between() {
     config[1].options.priority = 10;
     config[2].options.autostart = false;
     let mut world = World::new(config.to_vec());
-    world.arbiter.warmup_delay = 2.0;
+    world.set_warmup_delay(2.0);
     world.send(Event::Start);
     assert_eq!((world.status("a"), world.status("b")), ("stopped", "active"));
     world.run(2.1);
@@ -800,10 +946,46 @@ fn a_signal_ends_everything_even_during_the_start_and_twice_at_once() {
     world.run(4.0);
     world.send(Event::Terminate);
     world.run(100.0);
-    assert!(!world.exited);
+    assert!(!world.exited && world.signals.iter().all(|(_, signum)| *signum != 9));
     world.send(Event::Terminate);
     world.run(0.1);
     assert!(world.exited && world.procs.is_empty());
+    let said =
+        |(level, text): &&(Level, String)| *level == Level::Warning && text.contains("asked to end again");
+    assert_eq!(world.log.iter().filter(said).count(), 1);
+}
+
+/// A process whose spawn was under way when circus was asked for the second time is not waited for either.
+#[test]
+fn a_hurry_holds_for_whatever_comes_later() {
+    let mut stubborn = watcher("w", 2);
+    stubborn.options.graceful_timeout = 600.0;
+    let id = WatcherId(0);
+    let mut arbiter = Arbiter::new(vec![stubborn], 0.0, 1);
+    let (now, mut actions) = (Time(1), Vec::new());
+    for event in [Event::Start, Event::Terminate, Event::Terminate, Event::Terminate] {
+        arbiter.handle(now, event, &mut actions);
+    }
+    assert!(actions.iter().any(|action| matches!(action, Action::Spawn { .. })));
+    actions.clear();
+    arbiter.handle(now, Event::Spawned { watcher: id, pid: 7 }, &mut actions);
+    let kill = Action::Signal { pid: 7, signum: 9, whom: Whom::Group };
+    assert!(actions.contains(&kill), "{actions:?}");
+}
+
+/// A service manager that runs `circus ctl quit` and sends SIGTERM behind it wants an orderly stop.
+#[test]
+fn a_command_and_a_signal_are_no_hurry() {
+    let mut slow = watcher("slow", 1);
+    slow.options.graceful_timeout = 600.0;
+    let mut world = World::booted(vec![slow]);
+    world.scripts.insert("slow".into(), Script { obeys: Some(60.0), ..GOOD });
+    world.order(Order::Quit { waiting: false });
+    world.order(Order::Quit { waiting: false });
+    world.send(Event::Terminate);
+    world.order(Order::Quit { waiting: true });
+    world.run(61.0);
+    assert!(world.exited && world.signals.iter().all(|(_, signum)| *signum != 9));
 }
 
 fn on_demand() -> World {
@@ -907,7 +1089,15 @@ fn random_order(dice: &mut Dice) -> Order {
     let name = ["a", "b", "c", "d", "ghost"][dice.roll(5) as usize].to_string();
     let waiting = dice.roll(2) == 0;
     let who = if dice.roll(4) == 0 { Select::All } else { only(&name) };
-    match dice.roll(12) {
+    match dice.roll(13) {
+        12 => Order::Signal {
+            name,
+            pid: None,
+            childpid: None,
+            children: dice.roll(4) == 0,
+            recursive: dice.roll(4) == 0,
+            signum: [9, 10, 15][dice.roll(3) as usize],
+        },
         0 | 1 => Order::Start { who, waiting },
         2 => Order::Stop { who, waiting },
         3 => Order::Restart { who, waiting },
@@ -919,6 +1109,11 @@ fn random_order(dice: &mut Dice) -> Order {
         },
         6 | 7 => Order::Change { name, by: dice.roll(7) as i64 - 3, waiting },
         8 => {
+            if dice.roll(4) == 0 {
+                let key = "hooks.".to_string() + hooks::NAMES[dice.roll(10) as usize];
+                let hook = ["/hook", "/hook, true", ""][dice.roll(3) as usize];
+                return Order::Set { name, options: vec![(key, Value::Str(hook.into()))], waiting };
+            }
             let key = ["numprocesses", "max_age", "graceful_timeout", "warmup_delay", "on_demand"]
                 [dice.roll(5) as usize];
             let number = dice.roll(5) as i64;
@@ -953,6 +1148,12 @@ fn random_script(dice: &mut Dice) -> Script {
     }
 }
 
+fn random_hook(dice: &mut Dice) -> HookScript {
+    let answers = [Answer::Yes, Answer::No, Answer::Refused("code 1".into()), Answer::Failed("boom".into())];
+    let after = [Some(0.0), Some(0.01), Some(dice.roll(4000) as f64 / 1000.0), None];
+    (after[dice.roll(4) as usize], answers[dice.roll(4) as usize].clone())
+}
+
 fn random_life(seed: u64, steps: u32) {
     let mut dice = Dice(super::random::Random::new(seed));
     let mut configs: Vec<WatcherConfig> =
@@ -967,19 +1168,31 @@ fn random_life(seed: u64, steps: u32) {
         config.options.autostart = dice.roll(4) > 0;
         config.options.max_retry = dice.roll(5) as i64 - 1;
         config.options.send_hup = dice.roll(6) == 0;
+        config.options.hook_timeout = 0.5 + dice.roll(4) as f64;
+        for hook in hooks::NAMES.iter().take(10) {
+            if dice.roll(4) > 0 {
+                continue;
+            }
+            config.hooks.insert(hook.to_string(), ("/hook".into(), dice.roll(3) == 0));
+        }
         config.options.on_demand = dice.roll(4) == 0;
     }
     let mut world = World::new(configs);
-    world.arbiter.warmup_delay = dice.roll(2) as f64;
+    world.set_warmup_delay(dice.roll(2) as f64);
     world.send(Event::Start);
     for _ in 0..steps {
         let name = ["a", "b", "c", "d"][dice.roll(4) as usize].to_string();
-        match dice.roll(7) {
-            6 => world.connect(),
+        match dice.roll(9) {
+            8 => world.connect(),
             0 => {
                 let script = random_script(&mut dice);
                 world.scripts.insert(name, script);
             }
+            6 => {
+                let hook = hooks::NAMES[dice.roll(10) as usize];
+                world.hook_scripts.insert((name, hook), random_hook(&mut dice));
+            }
+            7 => world.answer_late(&random_hook(&mut dice).1),
             1 => {
                 let alive: Vec<Pid> =
                     world.procs.iter().filter(|(_, p)| !p.zombie).map(|(pid, _)| *pid).collect();
@@ -988,6 +1201,12 @@ fn random_life(seed: u64, steps: u32) {
                 }
             }
             2 => world.send(Event::Reload),
+            3 => {
+                if dice.roll(3) > 0 {
+                    reconfigure::random_files(&mut world, &mut dice);
+                }
+                reconfigure::reconfigure(&mut world, &mut dice);
+            }
             _ => {
                 let order = random_order(&mut dice);
                 world.order(order);
@@ -996,9 +1215,16 @@ fn random_life(seed: u64, steps: u32) {
         let most = [0, 10, 1000, 5000][dice.roll(4) as usize];
         world.run(dice.roll(most + 1) as f64 / 1000.0);
     }
-    world.scripts.clear();
+    let hurry = dice.roll(3) == 0;
+    if !hurry {
+        world.scripts.clear();
+    }
     world.send(Event::Terminate);
-    world.run(600.0);
+    if hurry {
+        world.run(dice.roll(2) as f64);
+        world.send(Event::Terminate);
+    }
+    world.run(if hurry { 0.1 } else { 600.0 });
     assert!(world.exited, "it did not end");
     let unanswered: Vec<_> = world.asked.iter().filter(|t| !world.replies.contains_key(t)).collect();
     assert!(unanswered.is_empty(), "no reply to {unanswered:?}");

@@ -4,12 +4,15 @@
 //! over, whatever is left of the group is killed. A watcher has stopped when its processes are reaped and their
 //! groups are empty.
 
+use super::hooks::{About, MOST_CALLS, Then};
 use super::process::{Exit, Fate, Phase, Process, Remnant, Stopping};
 use super::reload::Reload;
+use super::spawning::Step;
 use super::time::Time;
 use super::watcher::{Ctx, Status, Watcher};
 use super::{Action, Level, Pid, Published, Whom};
-use crate::config::number;
+use crate::config::hooks::Hook;
+use crate::config::{number, signals};
 use crate::sorted::sort_by;
 
 const SIGKILL: i32 = 9;
@@ -26,9 +29,14 @@ impl Watcher {
 
     /// Asks a process to end by `signum`; it gets SIGKILL `timeout` seconds later, or at the time that an earlier
     /// order has set, whichever comes first.
+    ///
+    /// If before_signal is to be asked first, the timeout begins with its answer.
     pub(super) fn ask(&mut self, wid: u32, signum: i32, timeout: f64, ctx: &mut Ctx) {
+        self.end_spawn_of(wid, ctx);
+        let asks = signum != SIGKILL && self.has_hook(Hook::BeforeSignal);
+        let patience = if asks { self.config.options.hook_timeout + timeout } else { timeout };
         let Some(process) = self.processes.get_mut(&wid) else { return };
-        let mut kill_at = ctx.now.plus(timeout);
+        let mut kill_at = ctx.now.plus(patience);
         match process.phase {
             Phase::Running => self.running -= 1,
             Phase::Asked { kill_at: earlier, .. } => kill_at = kill_at.min(earlier),
@@ -36,24 +44,99 @@ impl Watcher {
         }
         process.phase = Phase::Asked { signum, kill_at };
         let pid = process.pid;
-        ctx.actions.push(Action::Ask { pid, signum, children: self.config.options.stop_children });
-        ctx.publish(&self.config.name, Published::Kill { pid });
-        if kill_at <= ctx.now {
+        self.cancel_asking(pid, ctx);
+        let then = Then::Ask { wid, pid, signum, timeout };
+        if !(asks && self.call(Hook::BeforeSignal, about_signal(pid, signum), then, ctx)) {
+            if signum == SIGKILL {
+                self.tell(Hook::BeforeSignal, about_signal(pid, signum), ctx);
+            }
+            self.ask_now((wid, pid), signum, timeout, true, ctx);
+        }
+    }
+
+    /// Ends the before_signal that is being asked about the end of a process.
+    fn cancel_asking(&mut self, pid: Pid, ctx: &mut Ctx) {
+        self.cancel_hooks(&|then| matches!(then, Then::Ask { pid: asked, .. } if asked == pid), ctx);
+    }
+
+    /// Sends the signal that asks a process to end, if it is there still and `agreed`, which is before_signal's answer.
+    pub(super) fn ask_now(
+        &mut self,
+        (wid, pid): (u32, Pid),
+        signum: i32,
+        timeout: f64,
+        agreed: bool,
+        ctx: &mut Ctx,
+    ) {
+        let Some(process) = self.processes.get_mut(&wid).filter(|process| process.pid == pid) else { return };
+        let Phase::Asked { kill_at, .. } = &mut process.phase else { return };
+        *kill_at = ctx.now.plus(timeout).min(*kill_at);
+        let at_once = *kill_at <= ctx.now;
+        if agreed {
+            ctx.actions.push(Action::Ask { pid, signum, children: self.config.options.stop_children });
+            ctx.publish(&self.config.name, Published::Kill { pid });
+        } else {
+            self.log_veto(pid, signum, ctx);
+        }
+        self.tell(Hook::AfterSignal, about_signal(pid, signum), ctx);
+        if at_once {
             self.kill(wid, ctx);
         }
     }
 
-    /// Sends SIGKILL to a process and its group, which the process itself keeps from being another's.
+    /// Sends the signal of a client to a process, after before_signal was asked.
+    pub(super) fn send(&mut self, pid: Pid, signum: i32, whom: Whom, ctx: &mut Ctx) {
+        let about = about_signal(pid, signum);
+        match whom {
+            Whom::Process | Whom::Descendants => {}
+            // Circus asks about the processes themselves only.
+            Whom::Group | Whom::Children | Whom::Child(_) => {
+                return ctx.actions.push(Action::Signal { pid, signum, whom });
+            }
+        }
+        if signum == SIGKILL {
+            self.tell(Hook::BeforeSignal, about, ctx);
+            self.signal_now(pid, signum, whom, true, ctx);
+        } else if !self.call(Hook::BeforeSignal, about, Then::Signal { pid, signum, whom }, ctx) {
+            self.signal_now(pid, signum, whom, true, ctx);
+        }
+    }
+
+    /// Sends the signal of a client, if the process is there still and before_signal has agreed.
+    pub(super) fn signal_now(&mut self, pid: Pid, signum: i32, whom: Whom, agreed: bool, ctx: &mut Ctx) {
+        let is_it = |p: &Process| p.pid == pid && !matches!(p.phase, Phase::Dead { .. });
+        if !self.processes.values().any(is_it) {
+            return;
+        }
+        if agreed {
+            ctx.actions.push(Action::Signal { pid, signum, whom });
+        } else {
+            self.log_veto(pid, signum, ctx);
+        }
+        self.tell(Hook::AfterSignal, about_signal(pid, signum), ctx);
+    }
+
+    fn log_veto(&self, pid: Pid, signum: i32, ctx: &mut Ctx) {
+        let (name, signal) = (&self.config.name, signals::name(signum));
+        ctx.log(Level::Info, format!("{name}: before_signal said no: {signal} is not sent to {pid}"));
+    }
+
+    /// Sends SIGKILL to a process and its group, which the process itself keeps from being another's. No hook can
+    /// hold it back.
     fn kill(&mut self, wid: u32, ctx: &mut Ctx) {
         let Some(process) = self.processes.get_mut(&wid) else { return };
         process.phase = Phase::Killed;
         let pid = process.pid;
+        self.cancel_asking(pid, ctx);
+        self.tell(Hook::BeforeSignal, about_signal(pid, SIGKILL), ctx);
         ctx.actions.push(Action::Signal { pid, signum: SIGKILL, whom: Whom::Group });
         ctx.publish(&self.config.name, Published::Kill { pid });
+        self.tell(Hook::AfterSignal, about_signal(pid, SIGKILL), ctx);
     }
 
     /// Sends SIGKILL to all that were asked to end: somebody is in a hurry.
     pub(super) fn hurry(&mut self, ctx: &mut Ctx) {
+        self.end_hooks(ctx);
         let asked: Vec<u32> = self.processes.values().filter(|p| is_asked(p)).map(|p| p.wid).collect();
         for wid in asked {
             self.kill(wid, ctx);
@@ -67,6 +150,7 @@ impl Watcher {
 
     /// A process is a zombie. While it is, its group's number is its own: the rest of the group is asked now.
     pub(super) fn exited(&mut self, wid: u32, exit: Exit, ctx: &mut Ctx) {
+        self.end_spawn_of(wid, ctx);
         let Some(process) = self.processes.get_mut(&wid) else { return };
         let pid = process.pid;
         let stopping = match process.phase {
@@ -85,14 +169,25 @@ impl Watcher {
         } else {
             self.log_exit(pid, wid, exit, lived, ctx);
         }
+        self.call_reap_hooks(pid, exit, stopping.is_some(), ctx);
         ctx.publish(&self.config.name, Published::Reap { pid, exit });
         ctx.actions.push(Action::Reap { pid });
+    }
+
+    /// Runs before_reap, then after_reap. Neither the zombie nor its successor waits for them.
+    fn call_reap_hooks(&mut self, pid: Pid, exit: Exit, asked: bool, ctx: &mut Ctx) {
+        let about = About { pid: Some(pid), asked, ..About::default() };
+        let after = About { exit: Some(exit), ..about };
+        let full = self.calls.len() >= MOST_CALLS;
+        if full || !self.call(Hook::BeforeReap, about, Then::Reaped(after), ctx) {
+            self.tell(Hook::AfterReap, after, ctx);
+        }
     }
 
     fn log_exit(&self, pid: Pid, wid: u32, exit: Exit, lived: f64, ctx: &mut Ctx) {
         let how = match exit {
             Exit::Code(code) => format!("exited with code {code}"),
-            Exit::Signal(number) => format!("was ended by {}", crate::config::signals::name(number)),
+            Exit::Signal(number) => format!("was ended by {}", signals::name(number)),
         };
         let lived = number::fixed(lived, 1);
         let level = if exit == Exit::Code(0) { Level::Info } else { Level::Warning };
@@ -118,7 +213,7 @@ impl Watcher {
     fn keep_remnant(&mut self, pgid: Pid, stopping: Option<Stopping>, ctx: &mut Ctx) {
         let fate = stopping.map_or(Fate::Left, |s| Fate::Asked(s.kill_at));
         self.remnants.push(Remnant { pgid, fate });
-        if self.status == Status::Stopping && fate == Fate::Left {
+        if self.status == Status::Stopping && fate == Fate::Left && !self.waits_for(Then::Stop) {
             self.ask_remnants(ctx);
         }
         self.expire_remnants(ctx);
@@ -140,7 +235,9 @@ impl Watcher {
         if matches!(self.reload, Some(Reload::Spawning { .. })) {
             return; // two generations are there on purpose
         }
-        let mut surplus = self.occupied().saturating_sub(self.config.wanted());
+        // So are an old process and the successor that is being confirmed.
+        let doubled = self.spawning.is_some_and(|s| s.step == Step::Confirming && s.replaces.is_some());
+        let mut surplus = self.occupied().saturating_sub(self.config.wanted() + usize::from(doubled));
         if surplus == 0 {
             return;
         }
@@ -175,6 +272,7 @@ impl Watcher {
 
     /// Does what is due now by itself.
     pub(super) fn expire(&mut self, ctx: &mut Ctx) {
+        self.expire_hooks(ctx);
         let due: Vec<u32> =
             self.processes.values().filter(|p| patience_ended(p, ctx.now)).map(|p| p.wid).collect();
         for wid in due {
@@ -184,6 +282,13 @@ impl Watcher {
         if self.status == Status::Active && self.reload.is_none() {
             self.expire_old(ctx);
         }
+    }
+
+    /// When a new process will be too old. The part that is left to chance is drawn once.
+    pub(super) fn expiry(&self, ctx: &mut Ctx) -> Option<Time> {
+        let age = self.config.options.max_age;
+        let variance = u64::try_from(self.config.options.max_age_variance).unwrap_or(0);
+        (age > 0).then(|| ctx.now.plus(age as f64 + ctx.random.up_to(variance) as f64))
     }
 
     /// Replaces the processes that are too old: with inherited sockets the successor starts first, else two could
@@ -226,6 +331,10 @@ impl Watcher {
         });
         self.remnants = remnants;
     }
+}
+
+fn about_signal(pid: Pid, signum: i32) -> About {
+    About { pid: Some(pid), signum: Some(signum), ..About::default() }
 }
 
 fn is_asked(process: &Process) -> bool {

@@ -5,16 +5,20 @@
 //! done. At most one spawn is under way for a watcher, so that a stop can always overtake a start.
 
 use super::demand::Demand;
+use super::hooks::{About, Call, HookId, Then};
 use super::process::{Fate, Phase, Process, Remnant};
 use super::random::Random;
 use super::reload::Reload;
 use super::request::{Reply, Ticket};
-use super::respawn::{Chain, LONGEST_DELAY, Retry};
+use super::respawn::Retry;
+use super::spawning::{Spawning, Step};
 use super::time::Time;
 use super::waiters::Waiter;
 use super::{Action, Level, Pid, Published, WatcherId};
 use crate::config::WatcherConfig;
+use crate::config::hooks::Hook;
 use crate::sorted::{Sorted, sort_by};
+use std::rc::Rc;
 
 /// What the last order wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,22 +56,16 @@ impl Status {
     }
 }
 
-/// A spawn under way.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Spawning {
-    pub(super) wid: u32,
-    pub(super) chain: Chain,
-    /// The process that ends when this one runs, because it is too old.
-    pub(super) replaces: Option<u32>,
-}
-
 /// One watcher.
 #[derive(Debug)]
 pub struct Watcher {
     /// Its number, which is never used again.
     pub id: WatcherId,
     /// Its options.
-    pub config: WatcherConfig,
+    pub config: Rc<WatcherConfig>,
+    /// Its options as its file had them when that was last read; the same unless a command has set one. `None`: a
+    /// command has added it.
+    pub(super) loaded: Option<Rc<WatcherConfig>>,
     pub(super) goal: Goal,
     /// It stands in the queue of watchers that are to be started.
     pub(super) queued: bool,
@@ -85,10 +83,10 @@ pub struct Watcher {
     /// Processes that are too old and wait for their successor.
     pub(super) replacing: Vec<u32>,
     pub(super) remnants: Vec<Remnant>,
-    last_spawn: Option<Time>,
+    pub(super) last_spawn: Option<Time>,
     pub(super) generation: u32,
     /// No number below this is free.
-    lowest_wid: u32,
+    pub(super) lowest_wid: u32,
     pub(super) reload: Option<Reload>,
     /// Another reload (sequential or not) was asked for meanwhile.
     pub(super) next_reload: Option<bool>,
@@ -97,6 +95,10 @@ pub struct Watcher {
     /// Why it stopped by itself.
     pub(super) reason: Option<String>,
     pub(super) waiters: Vec<Waiter>,
+    /// The hooks that run.
+    pub(super) calls: Sorted<HookId, Call>,
+    /// No hook is run any more.
+    pub(super) hurried: bool,
     /// When it next has something to do by itself; found anew when stale.
     next: Option<Time>,
     stale: bool,
@@ -108,6 +110,7 @@ pub(super) struct Ctx<'a> {
     pub(super) actions: &'a mut Vec<Action>,
     pub(super) pids: &'a mut Sorted<Pid, (WatcherId, u32)>,
     pub(super) random: &'a mut Random,
+    pub(super) last_hook: &'a mut HookId,
     /// Replies of this watcher to what it was asked.
     pub(super) done: Vec<(Ticket, Reply)>,
 }
@@ -121,6 +124,11 @@ impl Ctx<'_> {
         self.actions.push(Action::Publish { watcher: watcher.to_owned(), what });
     }
 
+    pub(super) fn new_hook(&mut self) -> HookId {
+        self.last_hook.0 += 1;
+        *self.last_hook
+    }
+
     pub(super) fn signal(&mut self, pid: Pid, signum: i32) {
         self.actions.push(Action::Signal { pid, signum, whom: super::Whom::Process });
     }
@@ -132,7 +140,8 @@ impl Watcher {
         let processes = Sorted::with_capacity(config.wanted().min(16));
         Watcher {
             id,
-            config,
+            config: Rc::new(config),
+            loaded: None,
             goal: Goal::Down,
             queued: false,
             status: Status::Stopped,
@@ -153,6 +162,8 @@ impl Watcher {
             demand: Demand::default(),
             reason: None,
             waiters: Vec::new(),
+            calls: Sorted::new(),
+            hurried: false,
             next: None,
             stale: false,
         }
@@ -231,12 +242,16 @@ impl Watcher {
             self.status = Status::Starting;
             self.generation += 1;
             self.reason = None;
+            self.call(Hook::BeforeStart, About::default(), Then::Begin, ctx);
         }
     }
 
     fn reconcile_starting(&mut self, ctx: &mut Ctx) {
         if self.goal != Goal::Up {
             self.begin_stop(ctx);
+            return;
+        }
+        if self.waits_for(Then::Begin) {
             return;
         }
         if self.config.wanted() == 0 && self.processes.is_empty() {
@@ -249,11 +264,19 @@ impl Watcher {
         self.trim(ctx);
         self.fill(ctx);
         // As in Circus, warmup_delay lies behind the last process, too: so watchers are started at intervals.
-        if self.is_complete() && self.gate_is_open(ctx.now) {
-            self.status = Status::Active;
-            ctx.publish(&self.config.name, Published::Start);
-            ctx.log(Level::Info, format!("{} started", self.config.name));
+        let complete = self.is_complete() && self.gate_is_open(ctx.now);
+        let asks = complete
+            && (self.waits_for(Then::Activate)
+                || self.call(Hook::AfterStart, About::default(), Then::Activate, ctx));
+        if complete && !asks {
+            self.become_active(ctx);
         }
+    }
+
+    pub(super) fn become_active(&mut self, ctx: &mut Ctx) {
+        self.status = Status::Active;
+        ctx.publish(&self.config.name, Published::Start);
+        ctx.log(Level::Info, format!("{} started", self.config.name));
     }
 
     fn reconcile_active(&mut self, ctx: &mut Ctx) {
@@ -277,154 +300,62 @@ impl Watcher {
 
     fn reconcile_stopping(&mut self, ctx: &mut Ctx) {
         let waits_for_group = self.remnants.iter().any(|r| r.fate != Fate::Left);
-        if !self.processes.is_empty() || self.spawning.is_some() || waits_for_group {
+        if !self.processes.is_empty() || self.spawning.is_some() || waits_for_group || !self.calls.is_empty()
+        {
             return;
         }
-        self.status = Status::Stopped;
         ctx.publish(&self.config.name, Published::Stop);
+        if !self.call(Hook::AfterStop, About::default(), Then::Rest, ctx) {
+            self.rest(ctx);
+        }
+    }
+
+    /// It has stopped.
+    pub(super) fn rest(&mut self, ctx: &mut Ctx) {
+        self.status = Status::Stopped;
         ctx.log(Level::Info, format!("{} stopped", self.config.name));
         self.answer_waiters(ctx);
     }
 
     /// Asks everything to end and forgets what was planned.
     pub(super) fn begin_stop(&mut self, ctx: &mut Ctx) {
-        self.status = Status::Stopping;
+        self.status = match self.waits_for(Then::Begin) {
+            true => Status::Stopped, // it has not begun to start
+            false => Status::Stopping,
+        };
+        self.end_start_hooks(ctx);
         self.retries.clear();
         self.unreplaced = 0;
         self.replacing.clear();
         self.reload = None;
         self.next_reload = None;
+        let stops = self.status == Status::Stopping;
+        if stops && !self.call(Hook::BeforeStop, About::default(), Then::Stop, ctx) {
+            self.ask_all(ctx);
+        }
+    }
+
+    /// A stop overtakes the hooks of a start.
+    fn end_start_hooks(&mut self, ctx: &mut Ctx) {
+        let of_start = |then| match then {
+            Then::Begin | Then::Activate | Then::Spawn | Then::Keep => true,
+            Then::Stop | Then::Rest | Then::Ask { .. } | Then::Signal { .. } => false,
+            Then::Reaped(_) | Then::Nothing => false,
+        };
+        self.cancel_hooks(&of_start, ctx);
+        if self.spawning.is_some_and(|spawning| spawning.step != Step::Making) {
+            self.end_spawn(ctx);
+        }
+    }
+
+    /// Asks all processes to end.
+    pub(super) fn ask_all(&mut self, ctx: &mut Ctx) {
         let running: Vec<u32> =
             self.processes.values().filter(|p| p.phase == Phase::Running).map(|p| p.wid).collect();
         for wid in running {
             self.ask_to_end(wid, ctx);
         }
         self.ask_remnants(ctx);
-    }
-
-    /// Every slot has had its process.
-    fn is_complete(&self) -> bool {
-        let failing = self.retries.iter().any(|r| r.chain.failures > 0);
-        self.missing() == 0 && self.spawning.is_none() && !failing
-    }
-
-    /// How many processes are still to be spawned, apart from slots that wait and slots that stay empty.
-    pub(super) fn missing(&self) -> usize {
-        self.config.wanted().saturating_sub(self.occupied() + usize::from(self.spawning.is_some()))
-    }
-
-    /// How many slots have a process, wait for one, or stay empty.
-    pub(super) fn occupied(&self) -> usize {
-        self.held + self.retries.len() + self.unreplaced
-    }
-
-    /// When warmup_delay lets the next process be spawned.
-    fn gate(&self) -> Time {
-        self.last_spawn.map_or(Time(0), |t| t.plus(self.config.options.warmup_delay))
-    }
-
-    pub(super) fn gate_is_open(&self, now: Time) -> bool {
-        self.gate() <= now
-    }
-
-    /// Begins the next spawn that is due, if any.
-    fn fill(&mut self, ctx: &mut Ctx) {
-        if self.spawning.is_some() {
-            return;
-        }
-        if let Some(Reload::Spawning { left }) = &mut self.reload {
-            // warmup_delay does not hold within a reload
-            if let Some(rest) = left.checked_sub(1) {
-                *left = rest;
-                self.spawn(Chain::default(), None, ctx);
-            }
-            return;
-        }
-        if !self.gate_is_open(ctx.now) {
-            return;
-        }
-        if let Some(old) = self.replacing.pop() {
-            self.spawn(Chain::default(), Some(old), ctx);
-        } else if let Some(n) = self.retries.iter().position(|r| r.at <= ctx.now) {
-            let retry = self.retries.swap_remove(n);
-            self.spawn(retry.chain, None, ctx);
-        } else if self.missing() > 0 {
-            self.spawn(self.first_chain(), None, ctx);
-        }
-    }
-
-    fn spawn(&mut self, chain: Chain, replaces: Option<u32>, ctx: &mut Ctx) {
-        let wid = (self.lowest_wid..).find(|wid| !self.processes.contains_key(wid)).unwrap_or(u32::MAX);
-        self.lowest_wid = wid;
-        self.spawning = Some(Spawning { wid, chain, replaces });
-        self.last_spawn = Some(ctx.now);
-        ctx.actions.push(Action::Spawn { watcher: self.id, wid });
-    }
-
-    /// The spawn under way has given a process.
-    pub(super) fn spawned(&mut self, pid: Pid, ctx: &mut Ctx) {
-        let Some(spawning) = self.spawning.take() else { return };
-        let wid = spawning.wid;
-        let process = Process {
-            wid,
-            pid,
-            started: ctx.now,
-            generation: self.generation,
-            phase: Phase::Running,
-            holds_slot: true,
-            chain: spawning.chain,
-            expires: self.expiry(ctx),
-        };
-        self.processes.insert(wid, process);
-        self.running += 1;
-        self.held += 1;
-        ctx.pids.insert(pid, (self.id, wid));
-        ctx.publish(&self.config.name, Published::Spawn { pid });
-        if self.goal != Goal::Up || self.status == Status::Stopping {
-            self.ask_to_end(wid, ctx);
-        } else if let Some(old) = spawning.replaces {
-            self.dismiss(old, ctx);
-        }
-    }
-
-    fn expiry(&self, ctx: &mut Ctx) -> Option<Time> {
-        let age = self.config.options.max_age;
-        let variance = u64::try_from(self.config.options.max_age_variance).unwrap_or(0);
-        (age > 0).then(|| ctx.now.plus(age as f64 + ctx.random.up_to(variance) as f64))
-    }
-
-    /// The spawn under way has failed.
-    pub(super) fn spawn_failed(&mut self, reason: &str, ctx: &mut Ctx) {
-        let Some(spawning) = self.spawning.take() else { return };
-        let chain = spawning.chain.after_failure();
-        let name = &self.config.name;
-        ctx.log(Level::Warning, format!("error in '{name}': {reason}"));
-        if self.status == Status::Stopping || self.goal != Goal::Up {
-            return;
-        }
-        if let Some(old) = spawning.replaces {
-            // the old process stays, and is too old again a little later
-            let again = ctx.now.plus(LONGEST_DELAY);
-            if let Some(process) = self.processes.get_mut(&old) {
-                process.expires = Some(again);
-            }
-            return;
-        }
-        if self.reload_cannot_go_on(reason, ctx) {
-            return;
-        }
-        let tries = u32::try_from(self.config.options.max_retry).ok();
-        if tries.is_some_and(|most| chain.failures >= most.max(1)) && self.processes.is_empty() {
-            let (name, failed) = (&self.config.name, chain.failures);
-            let plural = if failed == 1 { "" } else { "s" };
-            ctx.log(Level::Error, format!("{name}: given up after {failed} failed start{plural}: {reason}"));
-            self.reason = Some(reason.to_owned());
-            self.goal = Goal::Down;
-            self.begin_stop(ctx);
-        } else {
-            let delay = chain.delay().max(self.config.options.retry_in);
-            self.retries.push(Retry { at: ctx.now.plus(delay), chain });
-        }
     }
 
     /// Takes a process out of the table.
@@ -475,20 +406,7 @@ impl Watcher {
             Fate::Left => None,
             Fate::Asked(at) | Fate::Killed(at) => Some(at),
         });
-        of_processes.chain(of_remnants).chain(self.spawn_deadline()).chain(self.demand_deadline()).min()
-    }
-
-    /// When the next spawn, the next step of a sequential reload, or the end of the start is due.
-    fn spawn_deadline(&self) -> Option<Time> {
-        if self.spawning.is_some() || !matches!(self.status, Status::Starting | Status::Active) {
-            return None;
-        }
-        let gate = self.gate();
-        let retry = self.retries.iter().map(|r| r.at.max(gate)).min();
-        let next_of_reload =
-            matches!(self.reload, Some(Reload::OneByOne { current: None, .. })) && self.retries.is_empty();
-        let ends_start = self.status == Status::Starting && self.is_complete();
-        let fresh = self.missing() > 0 || !self.replacing.is_empty() || next_of_reload || ends_start;
-        retry.into_iter().chain(fresh.then_some(gate)).min()
+        let of_processes = of_processes.chain(of_remnants).chain(self.spawn_deadline());
+        of_processes.chain(self.demand_deadline()).chain(self.hook_deadline()).min()
     }
 }

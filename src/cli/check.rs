@@ -65,7 +65,7 @@ fn check(path: &str, as_json: bool) -> bool {
     match config.filter(|_| as_json) {
         Some(config) => {
             super::print(&mut std::io::stderr(), &report);
-            super::print(&mut std::io::stdout(), &format!("{:#}\n", json::config(&config, &environ)));
+            json::write(&config, &environ, &mut |text| super::print(&mut std::io::stdout(), text));
         }
         None if as_json => super::print(&mut std::io::stderr(), &report),
         None => super::print(&mut std::io::stdout(), &report),

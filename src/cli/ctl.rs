@@ -1,21 +1,26 @@
-//! `circus ctl`: one request to a running daemon, and its answer as text or JSON.
+//! `circus ctl`: one request to a running daemon, and its answer as text or JSON; without a command, a prompt.
 //!
 //! What a command is, is written in the command table; here are the options around it, the connection and the exit
 //! codes. Scripts call this in loops, so it does little: one connection, one write, and the answer in one write.
 
 mod args;
 mod client;
+mod complete;
 mod help;
+mod prompt;
 mod ssh;
 mod tail;
 
 use crate::config::text;
 use crate::control::{Map, output, protocol, python};
+use crate::sys::keyboard::Terminal;
 use args::{Invocation, Parsed};
 use client::{Connection, Trouble};
 use serde_json::Value as Json;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::time::{Duration, Instant};
+
+const VERSION: &str = concat!("circusctl ", env!("CARGO_PKG_VERSION"));
 
 /// No answer, or arguments that cannot be right.
 const FAILED: u8 = 1;
@@ -28,14 +33,33 @@ const REFUSED: u8 = 3;
 /// [`crate::config::text`] says.
 pub fn main(args: Vec<String>) -> u8 {
     match args::parse(args) {
+        Err(fault) => misused(&fault),
+        Ok(_) if std::env::var_os("AUTO_COMPLETE").is_some() => complete_for_a_shell(),
         Ok(Parsed::Help(command)) => print(&help::text(command)),
-        Ok(Parsed::Version) => print(concat!("circusctl ", env!("CARGO_PKG_VERSION"))),
-        Ok(Parsed::Run(invocation)) => run(&invocation),
-        Err(fault) => complain(&format!("{}\ncircusctl: error: {fault}", help::USAGE), USAGE),
+        Ok(Parsed::Version) => print(VERSION),
+        Ok(Parsed::Run(invocation)) => run(&invocation, None),
+        Ok(Parsed::Prompt(options)) => match &options.ssh {
+            Some(host) => complain(&ssh::run(host, &options, None), FAILED),
+            None => prompt::run(&options),
+        },
     }
 }
 
-fn run(invocation: &Invocation) -> u8 {
+/// Prints what can stand in the place of the word COMP_CWORD of COMP_WORDS, as Circus does for its bash completion,
+/// whose exit code is 1.
+fn complete_for_a_shell() -> u8 {
+    let variable = |name| std::env::var(name).unwrap_or_default();
+    let place: usize = variable("COMP_CWORD").parse().unwrap_or(0);
+    let line = variable("COMP_WORDS");
+    let words: Vec<String> = line.split_whitespace().skip(1).map(str::to_string).collect();
+    let before = words.get(..place.saturating_sub(1)).unwrap_or(&words);
+    let typed = words.get(before.len()).map_or("", String::as_str);
+    print(&complete::words(before, typed, &|offer| complete::watchers(None, offer)).join(" "));
+    FAILED
+}
+
+/// Carries out one command. At the terminal of a prompt Ctrl-C ends the command alone.
+fn run(invocation: &Invocation, terminal: Option<&Terminal>) -> u8 {
     let (least, most) = invocation.command.words;
     if !(least..=most).contains(&invocation.args.words.len()) {
         return complain(
@@ -43,27 +67,54 @@ fn run(invocation: &Invocation) -> u8 {
             FAILED,
         );
     }
+    if let Some(why) = no_number(invocation) {
+        return complain(&why, FAILED);
+    }
     let properties = match (invocation.command.encode)(&invocation.args) {
         Ok(properties) => properties,
         Err(why) => return complain(&why, FAILED),
     };
-    if let Some(host) = &invocation.options.ssh {
-        return complain(&ssh::run(host, invocation), FAILED);
+    let options = &invocation.options;
+    if let Some(host) = &options.ssh {
+        return complain(&ssh::run(host, options, Some(invocation)), FAILED);
     }
-    match converse(invocation, &properties) {
+    let mut connection = match Connection::open(options.endpoint.as_deref()) {
+        Ok(connection) => connection,
+        Err(trouble) => return complain(&trouble.to_string(), FAILED),
+    };
+    let on_interrupt = |fd| terminal.iter().for_each(|terminal| terminal.on_interrupt(fd));
+    on_interrupt(Some(connection.fd()));
+    let result = converse(&mut connection, invocation, &properties);
+    on_interrupt(None);
+    match result {
+        _ if terminal.is_some_and(Terminal::take_interrupted) => complain("", FAILED),
         Ok(code) => code,
         Err(Trouble::Quiet) => 0,
         Err(trouble) => complain(&trouble.to_string(), FAILED),
     }
 }
 
+/// What is wrong with a word that should be a number, if one is: the daemon need not be asked about that.
+fn no_number(invocation: &Invocation) -> Option<String> {
+    let (command, words) = (invocation.command, &invocation.args.words);
+    for (place, word) in words.iter().enumerate() {
+        let what = command.word(place);
+        // A PID may be left out before the last word.
+        let number =
+            what == "NB" || what == "PID" && (command.word(place + 1).is_empty() || place + 1 < words.len());
+        if number && word.parse::<i64>().is_err() {
+            return Some(format!("{what}: {} is not a whole number", python::repr(word)));
+        }
+    }
+    None
+}
+
 /// Sends the request and prints what comes back.
-fn converse(invocation: &Invocation, properties: &Map) -> Result<u8, Trouble> {
+fn converse(connection: &mut Connection, invocation: &Invocation, properties: &Map) -> Result<u8, Trouble> {
     let options = &invocation.options;
     let waits = properties.contains_key("waiting");
     let timeout = options.timeout.or((!waits).then_some(Duration::from_secs(5)));
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let mut connection = Connection::open(options.endpoint.as_deref())?;
     connection.send(&protocol::encode_request(invocation.command.name, properties), deadline)?;
     let line = connection.line(deadline)?;
     let Ok(Json::Object(reply)) = serde_json::from_slice::<Json>(&line) else {
@@ -79,9 +130,9 @@ fn converse(invocation: &Invocation, properties: &Map) -> Result<u8, Trouble> {
     }
     match (refused, invocation.command.name) {
         (true, _) => Ok(REFUSED),
-        (false, "listen") => follow(&mut connection, options.json),
-        (false, "tail") if options.json && invocation.args.has("follow") => follow(&mut connection, true),
-        (false, "tail") if invocation.args.has("follow") => tail::follow(&mut connection, &reply),
+        (false, "listen") => follow(connection, options.json),
+        (false, "tail") if options.json && invocation.args.has("follow") => follow(connection, true),
+        (false, "tail") if invocation.args.has("follow") => tail::follow(connection, &reply),
         (false, _) if options.json => Ok(0),
         (false, _) => show(invocation, properties, &reply).map(|()| 0),
     }
@@ -120,8 +171,12 @@ fn put(line: &[u8]) -> Result<(), Trouble> {
     let mut whole = Vec::with_capacity(line.len() + 1);
     whole.extend_from_slice(line);
     whole.push(b'\n');
+    put_bytes(&whole)
+}
+
+fn put_bytes(bytes: &[u8]) -> Result<(), Trouble> {
     let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(&whole).and_then(|()| stdout.flush()) {
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Trouble::Quiet),
         Err(error) => Err(Trouble::Output(error)),
         Ok(()) => Ok(()),
@@ -134,6 +189,11 @@ fn print(text: &str) -> u8 {
         Ok(()) | Err(Trouble::Quiet) => 0,
         Err(trouble) => complain(&trouble.to_string(), FAILED),
     }
+}
+
+/// Says what is wrong with a command line.
+fn misused(fault: &str) -> u8 {
+    complain(&format!("{}\ncircusctl: error: {fault}", help::USAGE), USAGE)
 }
 
 /// Says on the standard error output what is wrong; nobody may be listening there.

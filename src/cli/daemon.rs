@@ -22,7 +22,11 @@ Options:
         --log-level LEVEL
                         debug, info, warning, error or critical
         --log-output DEST
-                        a file for the log, or - for the standard error output
+                        where the log goes: a file, syslog:///PATH?FACILITY,
+                        syslog://HOST[:PORT]?FACILITY, or - for the standard
+                        error output
+        --logger-config FILE
+                        accepted and ignored: it is for Python's logging
         --pidfile FILE  write the pid to this file
         --daemon        go into the background when everything is ready
         --check         read the configuration, say what is wrong with it, and
@@ -36,6 +40,7 @@ fn getopts() -> Getopts {
     options.parsing_style(ParsingStyle::FloatingFrees);
     options.optopt("", "log-level", "", "LEVEL");
     options.optopt("", "log-output", "", "DEST");
+    options.optopt("", "logger-config", "", "FILE");
     options.optopt("", "pidfile", "", "FILE");
     options.optflag("", "daemon", "");
     options.optflag("", "check", "");
@@ -77,6 +82,7 @@ pub fn main(args: &[String]) -> u8 {
         config: config.clone(),
         log_level: log_level.flatten(),
         log_output: matches.opt_str("log-output"),
+        logger_config: matches.opt_present("logger-config"),
         pidfile: matches.opt_str("pidfile"),
         daemon: matches.opt_present("daemon"),
     })

@@ -3,12 +3,14 @@
 //! Pure, so it knows nothing of users, programs and directories; `circus check` looks at those itself.
 
 use super::expand;
+use super::hooks;
 use super::ini::shorten;
 use super::model::{
     Config, Finding, LARGEST_RING, Origins, PluginConfig, PluginKind, Severity, SocketConfig, WatcherConfig,
 };
 use super::options::STREAM;
 use super::stream::{StreamConfig, StreamKind};
+use super::syslog;
 use super::words;
 use crate::sorted::Sorted;
 
@@ -73,11 +75,13 @@ const VARIABLE_FAMILIES: &[&str] = &["env", "sockets", "rlimits", "stdout_stream
 pub fn check(config: &Config) -> Vec<Finding> {
     let mut checker = Checker { findings: Vec::new() };
     checker.endpoint(config);
+    checker.log_output(config);
     let cap = config.circus.log_max_bytes;
     checker.out_of_range((&config.origins, "log_max_bytes"), cap, i64::MAX);
     checker.ports(config);
     for watcher in &config.watchers {
         checker.command(watcher);
+        checker.hooks(watcher);
         checker.sockets_of(watcher, &config.sockets);
         checker.numbers(watcher);
         checker.streams_and_limits(watcher);
@@ -118,21 +122,37 @@ impl Checker {
             return;
         };
         let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-        let danger =
-            if is_local(host) { "" } else { ", which anybody on the network could command circus by" };
-        let message = if config.circus.allow_tcp {
-            if danger.is_empty() {
-                return;
+        let shown = shorten(address);
+        let message = match (config.circus.allow_tcp, is_local(host)) {
+            (true, true) => return,
+            (true, false) => format!(
+                "the control port tcp://{shown} is open to the network: whoever reaches it can run any program as \
+                 the user of circus; bind it to 127.0.0.1 and use `circus ctl --ssh`"
+            ),
+            (false, local) => {
+                let danger = if local { "" } else { " (to the network it would be open to anybody)" };
+                format!(
+                    "the control port tcp://{shown} is not opened{danger}: a Unix socket takes its place, and \
+                     `circus ctl --endpoint` finds it by this address"
+                )
             }
-            format!("the control port tcp://{} is open to the network{danger}", shorten(address))
-        } else {
-            format!(
-                "the control port tcp://{}{danger} is not opened: a Unix socket takes its place, and \
-                 `circus ctl --endpoint` finds it by this address",
-                shorten(address)
-            )
         };
         self.warn((&config.origins, "endpoint"), message);
+    }
+
+    fn log_output(&mut self, config: &Config) {
+        let Some(url) = config.circus.logoutput.as_deref().filter(|text| syslog::is_url(text)) else {
+            return;
+        };
+        let place = (&config.origins, "logoutput");
+        match syslog::parse(url) {
+            Err(why) => self.error(place, format!("`logoutput = {}`: {why}", shorten(url))),
+            Ok(found) => {
+                if let Some(name) = found.unknown {
+                    self.warn(place, format!("syslog has no facility `{}`; user is used", shorten(name)));
+                }
+            }
+        }
     }
 
     /// What `allow_tcp` opens, besides the control port.
@@ -176,6 +196,24 @@ impl Checker {
         }
         if let Some(text) = &options.shell_args {
             self.variables((origins, "shell_args"), text);
+        }
+    }
+
+    fn hooks(&mut self, watcher: &WatcherConfig) {
+        for (name, (command, _)) in &watcher.hooks {
+            let key = "hooks.".to_string() + name;
+            let place = (&watcher.origins, key.as_str());
+            let script = [".sh", ".py", ".pl", ".rb"].iter().any(|end| command.ends_with(end));
+            if script && hooks::is_python(command) {
+                let command = shorten(command);
+                self.warn(
+                    place,
+                    format!("`{command}` is the name of a Python function; the program is ./{command}"),
+                );
+            }
+            if let Err(why) = words::split(command) {
+                self.error(place, format!("`{}` cannot be split into words: {why}", shorten(&key)));
+            }
         }
     }
 
@@ -243,9 +281,11 @@ impl Checker {
             let message = format!("numprocesses is {}, so nothing is started", options.numprocesses);
             self.warn((origins, "numprocesses"), message);
         }
-        for (key, value) in
-            [("graceful_timeout", options.graceful_timeout), ("warmup_delay", options.warmup_delay)]
-        {
+        for (key, value) in [
+            ("graceful_timeout", options.graceful_timeout),
+            ("warmup_delay", options.warmup_delay),
+            ("hook_timeout", options.hook_timeout),
+        ] {
             if value < 0.0 {
                 self.warn((origins, key), format!("{key} is negative and counts as 0"));
             }
@@ -326,13 +366,17 @@ impl Checker {
                     format!("the path is longer than the {LONGEST_PATH} bytes that a Unix socket may have");
                 self.error((origins, "path"), message);
             }
-            None if options.family == "AF_UNIX" => {
+            None if options.family == "AF_UNIX" && socket.has_address() => {
                 self.error((origins, "family"), "a Unix socket needs a path".into());
             }
             Some(_) | None => {}
         }
         if options.so_reuseport && options.family == "AF_UNIX" {
             let message = "so_reuseport has no effect: only addresses with a port can be shared";
+            self.warn((origins, "so_reuseport"), message.into());
+        }
+        if options.so_reuseport && options.inherit.is_some() {
+            let message = "so_reuseport has no effect on a socket that is inherited: there is only the one";
             self.warn((origins, "so_reuseport"), message.into());
         }
         if !(0..=65535).contains(&options.port) {
@@ -343,7 +387,7 @@ impl Checker {
     /// Two sockets cannot be bound to one address, unless both share it.
     fn shared_addresses(&mut self, sockets: &[SocketConfig]) {
         let mut taken: Sorted<String, u64> = Sorted::new();
-        for (n, socket) in (0..).zip(sockets) {
+        for (n, socket) in (0..).zip(sockets).filter(|(_, socket)| socket.has_address()) {
             let o = &socket.options;
             let address = match &o.path {
                 Some(path) => path.to_string(),
@@ -382,119 +426,4 @@ impl Checker {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::memory::Memory;
-    use crate::config::{Names, load};
-
-    /// `line severity message` of all findings of a file.
-    fn found(text: &str) -> Vec<String> {
-        let loaded = load("/c", &Memory::new(&[("/c", text)]), &Names::new(), "/");
-        assert_eq!(loaded.findings, [], "{text}");
-        let config = loaded.config.unwrap_or_default();
-        let show = |f: &Finding| format!("{} {} {}", f.origin.line, f.severity.word(), f.message);
-        check(&config).iter().map(show).collect()
-    }
-
-    #[track_caller]
-    fn one(text: &str, wanted: &str) {
-        let found = found(text);
-        assert!(found.len() == 1 && found[0].starts_with(wanted), "{text}: {found:?}");
-    }
-
-    #[test]
-    fn a_good_configuration_gives_nothing() {
-        let text = "[circus]\nendpoint = /run/x\n[socket:Web]\nport = 1\n[watcher:a]\nuse_sockets = 1\nsingleton = 1\n\
-            cmd = x --fd $(circus.sockets.WEB) $(circus.wid) $(circus.rlimits.core)\nstdin_socket = web\nrlimit_NOFILE =";
-        assert_eq!(found(text), [""; 0]);
-    }
-
-    #[test]
-    fn watchers_that_cannot_work_are_errors() {
-        one("[watcher:a]\nargs = x", "1 error the watcher `a` has no cmd");
-        one(
-            "[watcher:a]\ncmd = x\nargs = 'y",
-            "3 error `args` cannot be split into words: there is no closing",
-        );
-        one("[watcher:a]\ncmd = x\nrlimit_nofiles = 1", "3 error there is no resource limit `nofiles`");
-        one("[watcher:a]\ncmd = x\nstdout_stream.max_bytes = 1", "3 error stdout_stream needs a class");
-        one(
-            "[watcher:a]\ncmd = x\nstdout_stream.class = TimedRotatingFileStream\nstdout_stream.filename = x",
-            "3 error stdout_stream needs rotate_when",
-        );
-        one("[watcher:a]\ncmd = x\nstdin_socket = y", "3 error there is no socket `y`");
-        one("[watcher:a]\ncmd = x\non_demand = 1", "3 error on_demand waits for a socket");
-        let text = "[socket:b]\nport = 1\n[watcher:a]\nuse_sockets = 1\ncmd = x $(circus.sockets.B)\nargs = ((circus.sockets.C))";
-        one(text, "6 error there is no socket `c`");
-        one(
-            "[socket:b]\nport = 1\n[watcher:a]\nuse_sockets = 1\ncmd = x\nsockets = b c",
-            "6 error there is no socket `c`",
-        );
-        assert_eq!(found("[watcher:a]\nshell = 1\ncmd = echo 'x").len(), 0);
-    }
-
-    #[test]
-    fn what_is_hardly_meant_is_a_warning() {
-        one(
-            "[watcher:a]\ncmd = x\nsingleton = 1\nnumprocesses = 2",
-            "4 warning a singleton runs one process, not 2",
-        );
-        one("[watcher:a]\ncmd = x\nnumprocesses = 0", "3 warning numprocesses is 0");
-        one("[watcher:a]\ncmd = x\ngraceful_timeout = -1", "3 warning graceful_timeout is negative");
-        one("[watcher:a]\ncmd = x\nmax_age_variance = -1", "3 warning max_age_variance is negative");
-        one("[watcher:a]\ncmd = x\nring_bytes = -2", "3 warning ring_bytes = -2 counts as 0");
-        one("[watcher:a]\ncmd = x\nring_bytes = 9999999", "3 warning ring_bytes = 9999999 counts as 1048576");
-        one("[circus]\nlog_max_bytes = -1", "2 warning log_max_bytes = -1 counts as 0");
-        let text = "[watcher:a]\ncmd = x\nstdout_stream.filename = y\nstdout_stream.compress = gzip";
-        one(text, "4 warning `stdout_stream.compress` has no effect without backup_count");
-        one("[watcher:a]\ncmd = x\nmax_retry = -2", "3 warning max_retry is below -1");
-        one("[watcher:a]\ncmd = x\nshell_args = y", "3 warning shell_args has no effect");
-        one("[watcher:a]\ncmd = x\nuse_sockets = 1", "3 warning use_sockets has no effect");
-        one("[watcher:a]\ncmd = x $(circus.foo)", "2 warning there is no variable `circus.foo`");
-        let text = "[socket:b]\nport = 1\n[watcher:a]\ncmd = x\nargs = $(circus.sockets.b)";
-        one(text, "5 warning the command names a socket");
-        one(
-            "[watcher:a]\ncmd = x\nstderr_stream.class = FileStream",
-            "3 warning stderr_stream needs a filename",
-        );
-        one(
-            "[watcher:a]\ncmd = x\nstderr_stream.class = StdoutStream\nstderr_stream.max_bytes = 1",
-            "4 warning `stderr_stream.max_bytes` has no effect",
-        );
-    }
-
-    #[test]
-    fn sockets_plugins_and_the_endpoint_are_looked_at() {
-        one("[socket:a]\nport = 65536", "2 error 65536 is no port");
-        one("[socket:a]\npath = /s\nso_reuseport = 1", "3 warning so_reuseport has no effect");
-        one("[socket:a]\nfamily = AF_UNIX", "2 error a Unix socket needs a path");
-        one(&format!("[socket:a]\npath = /{}", "x".repeat(107)), "2 error the path is longer");
-        one("[socket:a]\nport = 1\n[socket:b]\nport = 1", "4 error the socket `a` has the same address");
-        assert_eq!(found("[socket:a]\nport = 0\n[socket:b]\nport = 0\n[socket:c]\nport = 1\ntype = SOCK_DGRAM\n[socket:d]\nport = 1").len(), 0);
-        one("[plugin:a]\nx = 1", "1 error [plugin:a] needs `use` or `cmd`");
-        one(
-            "[circus]\nendpoint = tcp://127.0.0.1:5555",
-            "2 warning the control port tcp://127.0.0.1:5555 is not opened",
-        );
-        let text = "[circus]\nendpoint = tcp://0.0.0.0:5555";
-        one(text, "2 warning the control port tcp://0.0.0.0:5555, which anybody on the network");
-    }
-
-    #[test]
-    fn plugins_say_what_they_are() {
-        one("[plugin:a]\nx = 1", "1 error [plugin:a] needs `use` or `cmd`");
-        one("[plugin:a]\ncmd = x 'y", "2 error `cmd` cannot be split into words");
-        one("[plugin:a]\ncmd = x\nuse = a.B", "3 warning `use` has no effect beside `cmd`");
-        one("[plugin:a]\ncmd = x\nrespawn = perhaps", "3 error `respawn = perhaps` ");
-        one("[plugin:a]\nuse = a.B\nx = 1:::2", "3 warning circus-plugin ends the value of `x`");
-    }
-
-    #[test]
-    fn open_ports_are_reported() {
-        let tcp = |more: &str| format!("[circus]\nallow_tcp = 1\n{more}");
-        one(&tcp(""), "2 warning allow_tcp has no effect");
-        one(&tcp("pubsub_endpoint = tcp://*:5556"), "3 warning the port tcp://*:5556 is open to the network");
-        assert_eq!(found(&tcp("pubsub_endpoint = tcp://127.0.0.1:5556")), [""; 0]);
-        assert_eq!(found("[circus]\npubsub_endpoint = tcp://*:5556"), [""; 0]);
-    }
-}
+mod tests;

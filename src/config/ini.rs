@@ -18,6 +18,9 @@ pub const LONGEST: usize = 16 << 20;
 /// It may have so many section headers.
 pub const MOST_SECTIONS: u32 = 10_000;
 
+/// So many lines of a file are complained of.
+const MOST_NOTES: usize = 1000;
+
 /// A section as it stands in the file; one that stands there twice is here twice.
 #[derive(Debug, PartialEq)]
 pub struct Section {
@@ -86,7 +89,6 @@ struct Lines {
     notes: Vec<Note>,
     continued: Vec<(u32, String)>,
     sections: u32,
-    orphans: bool,
     option: Option<Entry>,
 }
 
@@ -152,16 +154,13 @@ impl Lines {
         self.tagged.push_str("|]\n");
     }
 
-    /// Only the first line above all sections is reported: the cause is one missing header.
     fn orphan(&mut self, number: u32, trimmed: &str) {
-        if !std::mem::replace(&mut self.orphans, true) {
-            let what = if trimmed.starts_with('[') {
-                what_is_missing(trimmed)
-            } else {
-                "stands above the first [section]"
-            };
-            self.note(number, Severity::Fatal, format!("`{}` {what}", shorten(trimmed)));
-        }
+        let what = if trimmed.starts_with('[') {
+            what_is_missing(trimmed)
+        } else {
+            "stands above the first [section]"
+        };
+        self.note(number, Severity::Fatal, format!("`{}` {what}", shorten(trimmed)));
     }
 
     fn option(&mut self, number: u32, key: &str, value: &str) {
@@ -197,8 +196,17 @@ impl Lines {
         self.tagged.extend(name.chars().map(protect));
     }
 
+    /// A file that is something else altogether has something wrong in every line: the list of that has an end.
     fn note(&mut self, line: u32, severity: Severity, message: String) {
-        self.notes.push(Note { line, severity, message });
+        if self.notes.len() < MOST_NOTES {
+            return self.notes.push(Note { line, severity, message });
+        }
+        let said = self.notes.get(MOST_NOTES).map(|note| note.severity);
+        if said.is_none() || (severity == Severity::Fatal && said != Some(Severity::Fatal)) {
+            let message = format!("so many lines are wrong that only the first {MOST_NOTES} are listed");
+            self.notes.truncate(MOST_NOTES);
+            self.notes.push(Note { line, severity, message });
+        }
     }
 }
 

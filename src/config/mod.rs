@@ -1,11 +1,14 @@
 //! The configuration: text in, values and findings out. Pure: reading files is the caller's part.
 //!
 //! One file's text goes through [`ini`]; [`mod@include`] finds the files and [`sections`] merges them; [`mod@load`] makes
-//! values of them by the tables in [`options`]; [`check`] compares the values with each other.
+//! values of them by the tables in [`options`]; [`check`] compares the values with each other, and
+//! [`changes`] with those that were read before.
 
+pub mod changes;
 pub mod check;
 pub mod env_file;
 pub mod expand;
+pub mod hooks;
 pub mod include;
 pub mod ini;
 pub mod load;
@@ -17,10 +20,12 @@ pub mod options;
 pub mod pattern;
 pub mod plugin;
 pub mod protocols;
+pub mod restrict;
 pub mod sections;
 pub mod signals;
 pub mod stream;
 pub mod suggest;
+pub mod syslog;
 pub mod text;
 pub mod value;
 pub mod words;

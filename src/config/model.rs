@@ -4,6 +4,7 @@
 //! Names are not resolved here: a user is a name, a path is text. That happens just before use.
 
 use super::options::{self, CircusOptions, Live, PluginOptions, Row, SocketOptions, WatcherOptions};
+use super::restrict;
 use super::stream::StreamConfig;
 use super::value::{Kind, Value};
 use crate::sorted::Sorted;
@@ -115,6 +116,18 @@ pub struct SocketConfig {
     pub broken: Option<String>,
 }
 
+impl SocketConfig {
+    /// Whether the file gives this option a value.
+    pub fn says(&self, key: &str) -> bool {
+        self.origins.keys.contains_key(key)
+    }
+
+    /// Whether it is known where to bind it: one that is to be inherited needs that only for want of a better.
+    pub fn has_address(&self) -> bool {
+        self.options.inherit.is_none() || ["host", "port", "path"].iter().any(|key| self.says(key))
+    }
+}
+
 /// One plugin.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PluginConfig {
@@ -206,6 +219,7 @@ impl WatcherConfig {
     /// # Errors
     /// The key is unknown, or the value does not fit.
     pub fn set(&mut self, key: &str, value: &Value) -> Result<Live, Refused> {
+        restrict::fits(key, value).map_err(|why| Refused::Bad(format!("{key} {why}")))?;
         if let Some(row) = options::find(options::WATCHER, key) {
             return set_row(row, &mut self.options, value).map(|()| row.live);
         }
@@ -241,12 +255,15 @@ impl WatcherConfig {
             (_, Value::Str(text)) => {
                 self.free.insert(key.into(), text.clone());
             }
+            ("cgroup.", Value::Int(number)) => {
+                self.free.insert(key.into(), number.to_string());
+            }
             _ => return Err(Refused::Type("a string")),
         }
         Ok(family.live)
     }
 
-    /// Stores `COMMAND[, true]` as the hook `name`.
+    /// Stores `COMMAND[, true]` as the hook `name`; no command removes it.
     fn set_hook(&mut self, name: &str, text: &str) -> Result<(), Refused> {
         let (command, flag) = match text.rsplit_once(',') {
             Some((command, flag)) => match Kind::Bool.parse(flag) {
@@ -255,7 +272,10 @@ impl WatcherConfig {
             },
             None => (text, false),
         };
-        self.hooks.insert(name.into(), (command.trim().into(), flag));
+        match command.trim() {
+            "" => drop(self.hooks.remove(name)),
+            command => drop(self.hooks.insert(name.into(), (command.into(), flag))),
+        }
         Ok(())
     }
 
@@ -288,7 +308,9 @@ impl WatcherConfig {
             "rlimit_" => self.rlimits.get(&rest.to_ascii_lowercase()).map(|limit| rlimit_value(*limit)),
             "stdout_stream." => stream(&self.stdout_stream),
             "stderr_stream." => stream(&self.stderr_stream),
-            "hooks." => self.hooks.get(rest).map(|(command, _)| Value::Str(command.clone())),
+            "hooks." => self.hooks.get(rest).map(|(command, ignored)| {
+                Value::Str(if *ignored { format!("{command}, true") } else { command.clone() })
+            }),
             _ => None,
         }
     }

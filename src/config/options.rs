@@ -21,16 +21,17 @@ pub enum Expand {
     Never,
 }
 
-/// What the command `set` does with an option.
+/// What follows when an option changes while circus runs: by the command `set`, or in a file that is read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Live {
     /// Stored; the next time that circus looks at it, it holds. No process is touched.
     Stored,
-    /// Stored, then the watcher is gracefully reloaded.
+    /// Stored, then the watcher is gracefully reloaded; in `[circus]`, the watchers that have it from there.
     Reload,
     /// Stored, then processes are started or stopped.
     Numprocesses,
-    /// Cannot be set while circus runs.
+    /// `set` refuses it. A file that is read again reloads the watcher, or makes another socket; in `[circus]` it
+    /// needs a new start.
     Fixed,
 }
 
@@ -55,7 +56,7 @@ pub struct Row<S: 'static> {
     pub kind: Kind,
     /// When variables in it are expanded.
     pub expand: Expand,
-    /// What `set` does with it.
+    /// What follows when it changes.
     pub live: Live,
     /// How far it is built.
     pub built: Built,
@@ -114,16 +115,16 @@ section! {
     "multicast_endpoint" => multicast_endpoint: Maybe = None, Kind::Text, Global, Fixed, Quiet, "where Circus is discovered; nothing is opened";
     "statsd" => statsd: bool = false, Kind::Bool, Global, Fixed, Quiet, "Circus's statistics daemon; statistics need none here";
     "check_delay" => check_delay: f64 = 5.0, Kind::Float, Global, Fixed, Quiet, "the period at which Circus looks for dead processes; deaths are known at once here";
-    "warmup_delay" => warmup_delay: f64 = 0.0, Kind::Float, Global, Fixed, Works, "seconds between the starts of two watchers";
-    "umask" => umask: Option<i64> = None, Kind::Octal, Global, Fixed, Works, "the umask of circus and of its processes, octal";
-    "loglevel" => loglevel: Maybe = None, LEVELS, Global, Fixed, Works, "debug, info, warning, error or critical";
-    "logoutput" => logoutput: Maybe = None, Kind::Text, Global, Fixed, Works, "a file, or - for the standard error output";
+    "warmup_delay" => warmup_delay: f64 = 0.0, Kind::Float, Global, Stored, Works, "seconds between the starts of two watchers";
+    "umask" => umask: Option<i64> = None, Kind::Octal, Global, Reload, Works, "the umask of circus and of its processes, octal";
+    "loglevel" => loglevel: Maybe = None, LEVELS, Global, Stored, Works, "debug, info, warning, error or critical";
+    "logoutput" => logoutput: Maybe = None, Kind::Text, Global, Stored, Works, "a file, syslog:///PATH?FACILITY, syslog://HOST:PORT?FACILITY, or - for the standard error output";
     "pidfile" => pidfile: Maybe = None, Kind::Text, Global, Fixed, Works, "a file that holds the pid of circus while it runs";
-    "include" => include: Maybe = None, Kind::Text, Global, Fixed, Works, "more files to read, by path or pattern";
-    "include_dir" => include_dir: Maybe = None, Kind::Text, Global, Fixed, Works, "directories whose *.ini files are read too";
-    "debug" => debug: bool = false, Kind::Bool, Global, Fixed, Works, "the output of plugins goes to that of circus, those in Python at log level debug";
+    "include" => include: Maybe = None, Kind::Text, Global, Stored, Works, "more files to read, by path or pattern";
+    "include_dir" => include_dir: Maybe = None, Kind::Text, Global, Stored, Works, "directories whose *.ini files are read too";
+    "debug" => debug: bool = false, Kind::Bool, Global, Stored, Works, "the output of plugins goes to that of circus, those in Python at log level debug";
     "fqdn_prefix" => fqdn_prefix: Maybe = None, Kind::Text, Global, Fixed, Quiet, "a prefix of the name of the host; Circus shows it nowhere";
-    "log_max_bytes" => log_max_bytes: i64 = 0, Kind::Int, Global, Fixed, Works, "how many bytes all log files may take together; 0: any";
+    "log_max_bytes" => log_max_bytes: i64 = 0, Kind::Int, Global, Stored, Works, "how many bytes all log files may take together; 0: any";
     "tombstone" => tombstone: Maybe = None, Kind::Text, Global, Fixed, Pending, "a file that says why circus ended";
     "httpd" => httpd: bool = false, Kind::Bool, Global, Fixed, Useless("there is no web console; circus ctl and the control socket do what it did"), "Circus's web console";
     "httpd_host" => httpd_host: String = "localhost".into(), Kind::Text, Global, Fixed, Quiet, "the address of Circus's web console";
@@ -193,15 +194,15 @@ section! {
     "health_timeout" => health_timeout: Option<f64> = None, Kind::Float, Global, Fixed, Pending, "how long an answer may take, in seconds";
     "health_retries" => health_retries: Option<i64> = None, Kind::Int, Global, Fixed, Pending, "how many failures in a row count";
     "watchdog" => watchdog: Option<f64> = None, Kind::Float, Global, Fixed, Pending, "seconds within which a process must say WATCHDOG=1";
-    "nice" => nice: Option<i64> = None, Kind::Int, Global, Fixed, Pending, "the scheduling priority, -20 to 19";
-    "ionice" => ionice: Maybe = None, Kind::Text, Global, Fixed, Pending, "the input/output scheduling class";
-    "oom_score_adj" => oom_score_adj: Option<i64> = None, Kind::Int, Global, Fixed, Pending, "how likely the kernel's OOM killer takes it, -1000 to 1000";
+    "nice" => nice: Option<i64> = None, Kind::Int, Global, Reload, Works, "the niceness, -20 (first) to 19 (last); that of circus unless set";
+    "ionice" => ionice: Maybe = None, Kind::Text, Global, Reload, Works, "the class of input and output, and its level 0 to 7: realtime:N, best-effort:N, idle or none";
+    "oom_score_adj" => oom_score_adj: Option<i64> = None, Kind::Int, Global, Reload, Works, "how likely the kernel kills it when memory is short, -1000 to 1000; as circus unless set";
     "umask" => umask: Option<i64> = None, Kind::Octal, Global, Reload, Works, "the umask of the processes, octal; that of circus unless set";
-    "no_new_privs" => no_new_privs: bool = false, Kind::Bool, Global, Fixed, Pending, "no program that the processes run may gain privileges";
-    "capabilities" => capabilities: Maybe = None, Kind::Text, Global, Fixed, Pending, "the capabilities that the processes keep";
-    "clear_groups" => clear_groups: Option<bool> = None, Kind::Bool, Global, Fixed, Pending, "drop supplementary groups";
-    "sandbox" => sandbox: Maybe = None, Kind::Text, Global, Fixed, Pending, "what the processes may see of the file system";
-    "hook_timeout" => hook_timeout: f64 = 30.0, Kind::Float, Global, Fixed, Pending, "how long a hook may take, in seconds";
+    "no_new_privs" => no_new_privs: bool = false, Kind::Bool, Global, Reload, Works, "no program that the processes run may gain privileges";
+    "capabilities" => capabilities: Maybe = None, Kind::Text, Global, Reload, Works, "the only capabilities that the processes can have, by name, for any user; or none";
+    "clear_groups" => clear_groups: Option<bool> = None, Kind::Bool, Global, Reload, Works, "True: no supplementary groups at all; False: keep those of circus where gid stands alone";
+    "sandbox" => sandbox: Maybe = None, Kind::Text, Watcher, Reload, Works, "read-only: the processes can write to no file system but below the paths that follow";
+    "hook_timeout" => hook_timeout: f64 = 30.0, Kind::Float, Global, Stored, Works, "how long a hook may take, in seconds";
     "ring_bytes" => ring_bytes: i64 = 16_384, Kind::Int, Global, Stored, Works, "how many bytes of the newest output to keep in memory, at most 1048576";
     "check_flapping" => check_flapping: Option<bool> = None, Kind::Bool, Global, Fixed, Quiet, "a relic; Circus stores it and does nothing";
     "prereload_fn" => prereload_fn: Maybe = None, Kind::Text, Never, Fixed, Useless("it names a Python function, and Circus itself breaks on it"), "a Python function called before a reload";
@@ -238,8 +239,8 @@ section! {
     "utc" => utc: Option<bool> = None, Kind::Bool, Watcher, Stored, Works, "TimedRotatingFileStream goes by UTC instead of local time";
     "prefix" => prefix: Maybe = None, Kind::Text, Watcher, Stored, Works, "begin each line with this and a blank; $(circus.watcher) and $(circus.wid) in it tell who speaks";
     "address" => address: Maybe = None, Kind::Text, Watcher, Stored, Works, "where SyslogStream sends: the path of a socket, or HOST:PORT for UDP; /dev/log unless set";
-    "facility" => facility: String = "daemon".into(), FACILITIES, Watcher, Stored, Works, "the facility of SyslogStream's messages, such as user, daemon or local0 to local7";
-    "severity" => severity: String = "info".into(), SEVERITIES, Watcher, Stored, Works, "the severity of SyslogStream's messages";
+    "facility" => facility: Maybe = None, FACILITIES, Watcher, Stored, Works, "the facility of SyslogStream's messages, such as user or local0 to local7; daemon unless set";
+    "severity" => severity: Maybe = None, SEVERITIES, Watcher, Stored, Works, "the severity of SyslogStream's messages, emerg to debug; info unless set";
     "tag" => tag: Maybe = None, Kind::Text, Watcher, Stored, Works, "what SyslogStream calls the program; the name of the watcher unless set";
     "compress" => compress: Maybe = None, Kind::Choice(&["gzip", "none"]), Watcher, Stored, Works, "compress rotated files by running gzip";
     "refresh_time" => refresh_time: Maybe = None, Kind::Text, Watcher, Stored, Quiet, "a relic of old versions of Circus";
@@ -254,14 +255,14 @@ section! {
     "family" => family: String = "AF_INET".into(), Kind::Choice(&["AF_INET", "AF_INET6", "AF_UNIX"]), Global, Fixed, Works, "AF_INET, AF_INET6 or AF_UNIX";
     "type" => kind: String = "SOCK_STREAM".into(), Kind::Choice(&["SOCK_STREAM", "SOCK_DGRAM", "SOCK_SEQPACKET", "SOCK_RAW", "SOCK_RDM"]), Global, Fixed, Works, "SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_RAW or SOCK_RDM";
     "proto" => proto: Maybe = None, Kind::Text, Global, Fixed, Works, "the protocol, by name or number";
-    "backlog" => backlog: i64 = 2048, Kind::Int, Global, Fixed, Works, "how many connections may wait to be accepted";
+    "backlog" => backlog: i64 = 2048, Kind::Int, Global, Stored, Works, "how many connections may wait to be accepted";
     "path" => path: Maybe = None, Kind::Text, Global, Fixed, Works, "the path of a Unix socket";
-    "umask" => umask: i64 = 0o010, Kind::Octal, Global, Fixed, Works, "the umask while a Unix socket is bound, octal";
-    "replace" => replace: bool = false, Kind::Bool, Global, Fixed, Works, "remove a socket that is in the way at path";
+    "umask" => umask: i64 = 0o010, Kind::Octal, Global, Stored, Works, "the umask while a Unix socket is bound, octal";
+    "replace" => replace: bool = false, Kind::Bool, Global, Stored, Works, "remove a socket that is in the way at path";
     "so_reuseport" => so_reuseport: bool = false, Kind::Bool, Global, Fixed, Works, "a socket of its own for each process, at the same address";
     "interface" => interface: Maybe = None, Kind::Text, Global, Fixed, Works, "the network interface to bind to";
-    "blocking" => blocking: bool = false, Kind::Bool, Global, Fixed, Works, "leave the socket in blocking mode";
-    "inherit" => inherit: Maybe = None, Kind::Text, Global, Fixed, Pending, "take the socket of this name that circus's own parent passed";
+    "blocking" => blocking: bool = false, Kind::Bool, Global, Stored, Works, "leave the socket in blocking mode";
+    "inherit" => inherit: Maybe = None, Kind::Text, Global, Fixed, Works, "take the socket of this name, or number, that circus's own parent has passed";
     "use_papa" => use_papa: bool = false, Kind::Bool, Global, Fixed, Useless("papa is gone from Circus; remove it"), "a relic of old versions of Circus";
     }
 }
@@ -316,7 +317,7 @@ pub struct Family {
     pub prefix: &'static str,
     /// How far it is built.
     pub built: Built,
-    /// What `set` does with it.
+    /// What follows when one of them changes.
     pub live: Live,
     /// One line for the manual.
     pub help: &'static str,
@@ -339,7 +340,7 @@ pub static FAMILIES: &[Family] = &[
     },
     Family {
         prefix: "hooks.",
-        built: Pending,
+        built: Works,
         live: Stored,
         help: "a program to ask or tell: COMMAND[, true to ignore its failures]",
     },
@@ -349,7 +350,12 @@ pub static FAMILIES: &[Family] = &[
         live: Fixed,
         help: "options of the Flapping plugin for this watcher",
     },
-    Family { prefix: "cgroup.", built: Pending, live: Fixed, help: "a key of the cgroup of the processes" },
+    Family {
+        prefix: "cgroup.",
+        built: Works,
+        live: Reload,
+        help: "a file of the processes' own cgroup (v2) and what to write to it, such as cgroup.memory.max",
+    },
 ];
 
 /// The row of `key` in a table.

@@ -166,9 +166,9 @@ pub fn options(watcher: &WatcherConfig) -> Map {
         let key = "rlimit_".to_string() + name;
         watcher.get(&key).map(|value| (key, json(&value)))
     }));
-    map.extend(watcher.hooks.iter().map(|(name, (command, ignored))| {
-        let text = if *ignored { format!("{command}, true") } else { command.clone() };
-        ("hooks.".to_string() + name, text.into())
+    map.extend(watcher.hooks.keys().filter_map(|name| {
+        let key = "hooks.".to_string() + name;
+        watcher.get(&key).map(|value| (key, json(&value)))
     }));
     map.extend(watcher.free.iter().map(|(key, value)| (key.clone(), value.as_str().into())));
     one("options", Json::Object(map))

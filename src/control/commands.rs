@@ -64,6 +64,21 @@ impl CliArgs {
 }
 
 impl Command {
+    /// What the usage calls the word at this place, from 0: `NAME` of `NAME [PID]`. Words that may be repeated go
+    /// round. Empty: there is none.
+    pub fn word(&self, place: usize) -> &'static str {
+        let words: Vec<&str> = self.usage.split_whitespace().collect();
+        let last = words.len().saturating_sub(1);
+        let again = words.last().is_some_and(|word| word.contains("..."));
+        let place = if again && place > last {
+            let first = words.iter().rposition(|word| word.starts_with('[')).unwrap_or(last);
+            first + (place - first) % (last + 1 - first)
+        } else {
+            place
+        };
+        words.get(place).map_or("", |word| word.trim_matches(['[', ']', '.']))
+    }
+
     /// Whether the reply can wait for the end of the work.
     pub fn waits(&self) -> bool {
         self.flags.iter().any(|flag| flag.name == WAITING.name)
@@ -279,7 +294,7 @@ pub static COMMANDS: &[Command] = &[
         verbatim: false,
         summary: "stop everything and end circus",
         detail: "With --waiting, the answer comes when all processes are gone.",
-        encode: lifecycle::encode_quit,
+        encode: lifecycle::encode_waiting,
         decode: lifecycle::decode_quit,
         render: lifecycle::render_ok,
     },
@@ -301,13 +316,27 @@ pub static COMMANDS: &[Command] = &[
         render: lifecycle::render_ok,
     },
     Command {
+        name: "reloadconfig",
+        usage: "",
+        words: (0, 0),
+        flags: &[WAITING],
+        verbatim: false,
+        summary: "read the configuration again and apply what has changed",
+        detail: "Everything is checked first: when something is wrong, nothing is changed and the answer says what \
+                 it is. Watchers of which nothing has changed are not touched.",
+        encode: lifecycle::encode_waiting,
+        decode: lifecycle::decode_reloadconfig,
+        render: lifecycle::render_ok,
+    },
+    Command {
         name: "restart",
         usage: "[NAME]",
         words: (0, 1),
         flags: &[MATCH, WAITING],
         verbatim: false,
         summary: "stop watchers, then start them",
-        detail: "Those whose names match, or all.",
+        detail: "Those whose names match, or all. Without NAME the configuration is read again first, as reloadconfig \
+                 does it; when something is wrong with it, nothing is stopped.",
         encode: lifecycle::encode_select,
         decode: lifecycle::decode_restart,
         render: lifecycle::render_ok,
@@ -368,7 +397,11 @@ pub static COMMANDS: &[Command] = &[
         name: "stats",
         usage: "[NAME [PID]]",
         words: (0, 2),
-        flags: &[Flag { name: "extended", value: None, help: "accepted; no hook adds anything yet" }],
+        flags: &[Flag {
+            name: "extended",
+            value: None,
+            help: "with what the hook extended_stats adds; --json shows it",
+        }],
         verbatim: false,
         summary: "show what processes use",
         detail: "One line a process: pid, program, user, nice, resident and virtual memory, percent of a \

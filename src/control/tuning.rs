@@ -9,25 +9,11 @@ use super::queries::positional;
 use super::{Map, Refusal, answers, shell};
 use crate::arbiter::request::{Order, Request};
 use crate::config::check;
+use crate::config::hooks;
 use crate::config::model::{LARGEST_RING, check_name};
 use crate::config::options::{self, Live};
 use crate::config::{Kind, Refused, Value, WatcherConfig};
 use serde_json::Value as Json;
-
-/// The hooks that a watcher may have.
-const HOOKS: [&str; 11] = [
-    "before_start",
-    "after_start",
-    "before_stop",
-    "after_stop",
-    "before_spawn",
-    "after_spawn",
-    "before_signal",
-    "after_signal",
-    "before_reap",
-    "after_reap",
-    "extended_stats",
-];
 
 pub fn encode_add(args: &CliArgs) -> Result<Map, String> {
     let mut map = positional(args, &["name"]);
@@ -174,7 +160,7 @@ fn shown(json: &Json) -> String {
 }
 
 fn known_hook(hook: &str) -> Result<(), Refusal> {
-    let known = HOOKS.contains(&hook);
+    let known = hooks::NAMES.contains(&hook);
     if known { Ok(()) } else { Err(Refusal::message(format!("Unknown hook {}", quoted(hook)))) }
 }
 

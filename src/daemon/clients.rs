@@ -14,16 +14,19 @@ use super::log::Level;
 use crate::arbiter::request::{Errno, Order, Reply, Request, Select, Ticket};
 use crate::arbiter::{Event, Pid, Published, WatcherId};
 use crate::control::wire::{self, Input};
-use crate::control::{self, Map, protocol, topics};
+use crate::control::{self, Map, Refusal, protocol, topics};
 use crate::sorted::{Sorted, sort};
 use crate::sys::clock;
 pub use followers::Follows;
 use serde_json::Value as Json;
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
 
 /// How many requests of one client are looked at in a turn.
 const REQUESTS: usize = 64;
+/// How long requests of one client may take in a turn; the one in hand is finished.
+const LONGEST: Duration = Duration::from_millis(2);
 
 /// A request that is not answered yet.
 struct Asked {
@@ -32,7 +35,8 @@ struct Asked {
 }
 
 /// Who has sent a request, and what has to stand before the reply.
-struct Sender {
+#[derive(Clone)]
+pub struct Sender {
     client: u32,
     envelope: Vec<u8>,
 }
@@ -80,6 +84,34 @@ impl Clients {
             client.readable = true;
             client.broken = true;
             revisit.push(*id);
+        }
+    }
+
+    fn new_ticket(&mut self) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        ticket
+    }
+
+    /// A ticket for a question whose answer comes later.
+    pub fn ticket_for(&mut self, from: &Sender, id: Json) -> Ticket {
+        let ticket = self.new_ticket();
+        self.asked.insert(ticket, Asked { from: from.clone(), id });
+        ticket
+    }
+
+    /// Sends the answer to a question to whoever asked it, if it is there still.
+    pub fn answer_later(&mut self, ticket: Ticket, answer: Result<Map, Refusal>) {
+        if let Some(Asked { from, id }) = self.asked.remove(&ticket) {
+            self.send_later(&from, protocol::encode_outcome(&id, answer, clock::realtime()));
+        }
+    }
+
+    fn send_later(&mut self, to: &Sender, line: Vec<u8>) {
+        let Some(client) = self.clients.get_mut(&to.client) else { return };
+        client.reply(line, &to.envelope);
+        if client.ended || client.broken {
+            self.revisit.push(to.client);
         }
     }
 
@@ -181,11 +213,12 @@ impl Daemon {
         true
     }
 
-    /// Answers the requests that are there, up to a number; false when there are more.
+    /// Answers the requests that are there, up to a number and for a moment; false when there are more.
     fn take_inputs(&mut self, id: u32) -> bool {
-        for _ in 0..REQUESTS {
+        let end = Instant::now() + LONGEST;
+        for n in 0..REQUESTS {
             let Some(client) = self.clients.clients.get_mut(&id) else { return true };
-            if client.queued() >= UNREAD {
+            if client.queued() >= UNREAD || n > 0 && Instant::now() >= end {
                 return false;
             }
             match client.wire.next() {
@@ -239,7 +272,7 @@ impl Daemon {
 
     fn take_request(&mut self, from: Sender, incoming: protocol::Incoming) {
         let time = clock::realtime();
-        let protocol::Incoming { id, cast, request } = incoming;
+        let protocol::Incoming { mut id, cast, request } = incoming;
         let Some(client) = self.clients.clients.get_mut(&from.client) else { return };
         let request = match request {
             Ok(request) => client.may_ask(request),
@@ -247,7 +280,13 @@ impl Daemon {
         };
         let line = match request {
             Err(refusal) => protocol::encode_error(&id, refusal.errno, &refusal.reason, time),
-            Ok(Request::Question(question)) => protocol::encode_outcome(&id, self.answer(&question), time),
+            Ok(Request::Question(_)) if cast => return,
+            Ok(Request::Question(question)) => {
+                match self.answer_or_extend(&from, &mut id, &question).transpose() {
+                    None => return,
+                    Some(outcome) => protocol::encode_outcome(&id, outcome, time),
+                }
+            }
             Ok(Request::Listen(topics)) => {
                 client.topics = Some(topics);
                 protocol::encode_answer(&id, &Map::new(), time)
@@ -282,8 +321,7 @@ impl Daemon {
                 return;
             }
         };
-        let ticket = Ticket(self.clients.next_ticket);
-        self.clients.next_ticket += 1;
+        let ticket = self.clients.new_ticket();
         if !cast {
             self.clients.asked.insert(ticket, Asked { from, id });
         }
@@ -305,12 +343,8 @@ impl Daemon {
 
     /// Sends the reply to an order to whoever gave it, if it is there still.
     pub(super) fn reply(&mut self, ticket: Ticket, reply: &Reply) {
-        let Some(asked) = self.clients.asked.remove(&ticket) else { return };
-        self.send_reply(&asked.from, protocol::encode_reply(&asked.id, reply, clock::realtime()));
-        let of_client = self.clients.clients.get(&asked.from.client);
-        if of_client.is_some_and(|client| client.ended || client.broken) {
-            self.clients.revisit.push(asked.from.client);
-        }
+        let Some(Asked { from, id }) = self.clients.asked.remove(&ticket) else { return };
+        self.clients.send_later(&from, protocol::encode_reply(&id, reply, clock::realtime()));
     }
 
     /// Tells all who listen to it.
@@ -337,6 +371,14 @@ impl Daemon {
 fn event_of(what: Published, time: f64) -> (&'static str, Map) {
     let mut data = control::one("time", time.into());
     let (name, pid) = match what {
+        Published::HookSuccess { hook } => {
+            data.insert("name".into(), hook.name().into());
+            ("hook_success", None)
+        }
+        Published::HookFailure { hook, error } => {
+            data.extend([("name".into(), hook.name().into()), ("error".into(), error.into())]);
+            ("hook_failure", None)
+        }
         Published::Spawn { pid } => ("spawn", Some(pid)),
         Published::Kill { pid } => ("kill", Some(pid)),
         Published::Reap { pid, exit } => {

@@ -8,15 +8,22 @@
 
 use super::blueprint::Blueprint;
 use super::budget::Budget;
+use super::cgroup::Cgroups;
 use super::clients::Clients;
 use super::compress::Compressor;
+use super::helpers::Helpers;
+use super::hooks::Extended;
 use super::log::Log;
 use super::notify::Notify;
 use super::query::Samples;
 use super::sockets::Sockets;
+use super::start::Options;
 use super::streams::{PipeId, Progress, Streams, TargetId};
+use super::sweep::Sweep;
+use crate::arbiter::request::Ticket;
 use crate::arbiter::time::Time;
 use crate::arbiter::{Action, Arbiter, Event, Pid, WatcherId};
+use crate::config::Value;
 use crate::config::options::CircusOptions;
 use crate::sorted::Sorted;
 use crate::sys::child::Spawner;
@@ -42,16 +49,18 @@ enum Source {
     Target,
     Client,
     Log,
+    Helper,
     Socket,
 }
 
-const SOURCES: [Source; 7] = [
+const SOURCES: [Source; 8] = [
     Source::Signals,
     Source::Listener,
     Source::Pipe,
     Source::Target,
     Source::Client,
     Source::Log,
+    Source::Helper,
     Source::Socket,
 ];
 
@@ -73,7 +82,15 @@ fn nap(rest: Duration) -> Duration {
 /// The daemon: the arbiter and everything that it acts with.
 pub struct Daemon {
     pub(super) arbiter: Arbiter,
+    /// What holds of `[circus]`.
     pub(super) options: CircusOptions,
+    /// What the file says instead, and would need a new start.
+    pub(super) late: Sorted<&'static str, Value>,
+    pub(super) command_line: Options,
+    /// The directory that circus was started in, from which its configuration is read.
+    pub(super) cwd: String,
+    /// The umask that circus was started with, if it has another one now.
+    pub(super) first_umask: Option<u32>,
     pub(super) log: Log,
     pub(super) sockets: Sockets,
     pub(super) spawner: Spawner,
@@ -83,6 +100,7 @@ pub struct Daemon {
     pub(super) notify: Notify,
     pub(super) poll: Poll,
     pub(super) blueprints: Sorted<WatcherId, Blueprint>,
+    pub(super) cgroups: Cgroups,
     /// The pipes of each process.
     pub(super) pipes: Sorted<Pid, [Option<PipeId>; 2]>,
     /// Watchers with `on_demand` that wait, and the descriptors of their sockets.
@@ -93,10 +111,16 @@ pub struct Daemon {
     pub(super) spawns: VecDeque<(WatcherId, u32)>,
     /// Pipes that have more to read.
     ready_pipes: VecDeque<PipeId>,
+    /// Programs that run on the side.
+    pub(super) helpers: Helpers,
+    /// Answers that wait for extended_stats.
+    pub(super) extended: Sorted<Ticket, Extended>,
     /// Groups that have outlived their leaders.
     pub(super) groups: Sorted<Pid, ()>,
     /// Not all zombies were reaped in the last turn.
     pub(super) more_zombies: bool,
+    /// Something large is done: its memory can go back to the system.
+    pub(super) has_slack: bool,
     pub(super) compressor: Compressor,
     /// What all log files may take.
     pub(super) budget: Budget,
@@ -105,6 +129,10 @@ pub struct Daemon {
     origin: Instant,
     pub(super) now: Instant,
     pub(super) ended: bool,
+    /// Processes of watchers that are gone, which were to live on.
+    pub(super) left_alone: Vec<Pid>,
+    /// What is done about what the processes have left, at the end.
+    pub(super) sweep: Option<Sweep>,
     /// When a SIGCHLD, an exit and so on led to actions; kept to save allocations.
     actions: Vec<Action>,
     pub(super) events: VecDeque<Event>,
@@ -116,6 +144,12 @@ pub struct Parts {
     pub arbiter: Arbiter,
     /// `[circus]`.
     pub options: CircusOptions,
+    /// What the command line said.
+    pub command_line: Options,
+    /// The directory that circus was started in.
+    pub cwd: String,
+    /// The umask that circus was started with, if it has another one now.
+    pub first_umask: Option<u32>,
     /// The log.
     pub log: Log,
     /// The bound sockets.
@@ -141,7 +175,11 @@ impl Daemon {
         let budget = Budget::new(parts.options.log_max_bytes);
         let daemon = Daemon {
             arbiter: parts.arbiter,
+            late: Sorted::new(),
             options: parts.options,
+            command_line: parts.command_line,
+            cwd: parts.cwd,
+            first_umask: parts.first_umask,
             log: parts.log,
             sockets: parts.sockets,
             spawner: parts.spawner,
@@ -151,19 +189,25 @@ impl Daemon {
             notify: parts.notify,
             poll,
             blueprints: Sorted::new(),
+            cgroups: Cgroups::default(),
             pipes: Sorted::new(),
             waiting: Sorted::new(),
             unsettled: Vec::new(),
             spawns: VecDeque::new(),
             ready_pipes: VecDeque::new(),
+            helpers: Helpers::default(),
+            extended: Sorted::new(),
             groups: Sorted::new(),
             more_zombies: false,
+            has_slack: true,
             compressor: Compressor::default(),
             budget,
             samples: Samples::new(),
             origin: now,
             now,
             ended: false,
+            left_alone: Vec::new(),
+            sweep: None,
             actions: Vec::new(),
             events: VecDeque::new(),
         };
@@ -180,6 +224,10 @@ impl Daemon {
 
     pub(super) fn watch_pipe(&self, fd: RawFd, id: PipeId) -> io::Result<()> {
         self.watch(fd, Source::Pipe, id.0, Interest::READABLE)
+    }
+
+    pub(super) fn watch_helper_pipe(&self, fd: RawFd, id: u32) -> io::Result<()> {
+        self.watch(fd, Source::Helper, id, Interest::READABLE)
     }
 
     pub(super) fn watch_socket(&self, fd: RawFd) -> io::Result<()> {
@@ -215,26 +263,33 @@ impl Daemon {
         let mut events = Events::with_capacity(256);
         self.dispatch(Event::Start);
         self.notify.ready(self.now, "waiting for commands");
-        let mut trimmed = false;
         while !self.ended {
-            let timeout = self.timeout();
-            if !trimmed && timeout != Some(Duration::ZERO) {
-                // The start is over: the memory that reading the configuration took goes back to the system.
-                crate::sys::process::trim_memory();
-                trimmed = true;
-            }
-            if let Err(error) = self.poll.poll(&mut events, timeout)
-                && error.kind() != io::ErrorKind::Interrupted
-            {
-                let text = crate::sys::io_words(&error);
-                self.log.once(super::log::Level::Error, "poll", format_args!("waiting for events: {text}"));
-            }
-            self.now = Instant::now();
-            self.turn(&events);
+            self.wait_and_turn(&mut events);
         }
         self.stop_compressing();
+        self.helpers.kill_all();
+        self.sweep(&mut events);
+        self.cgroups.finish();
         self.streams.finish(self.now, &mut self.log);
         self.clients.flush_all();
+    }
+
+    /// One turn of the loop.
+    pub(super) fn wait_and_turn(&mut self, events: &mut Events) {
+        let timeout = self.timeout();
+        if self.has_slack && timeout != Some(Duration::ZERO) {
+            // The memory that reading the configuration took goes back to the system.
+            crate::sys::process::trim_memory();
+            self.has_slack = false;
+        }
+        if let Err(error) = self.poll.poll(events, timeout)
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            let text = crate::sys::io_words(&error);
+            self.log.once(super::log::Level::Error, "poll", format_args!("waiting for events: {text}"));
+        }
+        self.now = Instant::now();
+        self.turn(events);
     }
 
     /// How long the next wait may be; `None`: for ever.
@@ -242,6 +297,7 @@ impl Daemon {
         let busy = !self.ready_pipes.is_empty()
             || !self.spawns.is_empty()
             || self.more_zombies
+            || self.helpers.are_busy()
             || self.clients.are_busy();
         if busy {
             return Some(Duration::ZERO);
@@ -249,10 +305,12 @@ impl Daemon {
         let of_arbiter = self.arbiter.deadline().map(|time| self.moment(time));
         let rest = [
             of_arbiter,
+            self.helpers.next_deadline(),
             self.streams.next_retry(),
             self.clients.listeners.next_accept(),
             self.log.next_retry(),
             self.notify.next(),
+            self.next_sweep(),
         ];
         let next = rest.into_iter().flatten().min()?;
         Some(nap(next.saturating_duration_since(Instant::now())))
@@ -274,6 +332,7 @@ impl Daemon {
                 Source::Target => self.target_writable(TargetId(id)),
                 Source::Client => clients.push((id, event.is_write_closed() || event.is_error())),
                 Source::Log => self.log_writable(),
+                Source::Helper => self.helpers.pipe_ready(id),
                 Source::Socket => self.socket_ready(id),
             }
         }
@@ -282,6 +341,7 @@ impl Daemon {
         }
         self.spawn_slice();
         self.read_pipes();
+        self.read_helpers();
         self.serve_clients(&clients);
         self.do_what_is_due();
         self.tend_files();
@@ -366,6 +426,9 @@ impl Daemon {
         if self.arbiter.deadline().is_some_and(|time| self.moment(time) <= self.now) {
             self.dispatch(Event::Tick);
         }
+        if self.helpers.next_deadline().is_some_and(|at| at <= self.now) {
+            self.expire_helpers();
+        }
         if self.streams.next_retry().is_some_and(|at| at <= self.now) {
             self.streams.retry(self.now, &mut self.log);
         }
@@ -385,6 +448,7 @@ impl Daemon {
                 break;
             }
         }
+        self.start_helpers(end);
     }
 
     /// Hands an event to the arbiter and performs what it decides, with all that follows from it.

@@ -1,17 +1,21 @@
 //! circus's own log: `2026-11-23 06:51:09 circus[18870] [INFO] Starting master on pid 18870`.
 //!
-//! It goes to the standard error output or to a file, by the same [`Outlet`] as the output of processes: a reader
-//! that is slow and a disk that is full never hold circus up. There is one log, handed around as `&mut Log`.
+//! It goes to the standard error output, to a file or to a syslog daemon, by the same [`Outlet`] as the output of
+//! processes: a reader that is slow and a disk that is full never hold circus up. There is one log, handed around as
+//! `&mut Log`.
 
+use super::sockets::resolve;
 use super::streams::outlet::{Outlet, Place};
+use super::streams::syslog::Address;
 pub use crate::arbiter::Level;
-use crate::config::text;
+use crate::config::{syslog, text};
 use crate::sorted::Sorted;
 use crate::sys::clock;
 use std::ffi::OsStr;
 use std::fmt::{self, Write};
 use std::os::fd::{AsFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -22,6 +26,10 @@ const MOST_CAUSES: usize = 1000;
 pub struct Log {
     level: Level,
     outlet: Outlet,
+    /// Of the syslog daemon that it goes to.
+    facility: Option<u8>,
+    /// The file was moved away, and none could be opened in its place.
+    astray: bool,
     /// Causes that last, with how often they came again.
     causes: Sorted<String, u64>,
     /// The event loop has been told to watch the descriptor for room.
@@ -29,15 +37,21 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the log at `destination`: a file to append to, or `-`, `stdout` (as Circus has it) or nothing for
-    /// the standard error output. Messages below `level` are left out.
+    /// Opens the log at `destination`: a file to append to, a `syslog://` address, or `-`, `stdout` (as Circus has it)
+    /// or nothing for the standard error output. Messages below `level` are left out. `may_wait`: the name of a host
+    /// may be looked up.
     ///
     /// # Errors
     /// A sentence that says why that cannot be.
-    pub fn open(destination: Option<&str>, level: Level) -> Result<Self, String> {
+    pub fn open(destination: Option<&str>, level: Level, may_wait: bool) -> Result<Self, String> {
         let outlet = match destination {
             None | Some("" | "-" | "stdout") => stderr()?,
             Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => stderr()?,
+            Some(url) if syslog::is_url(url) => {
+                let (address, facility) = daemon(url, may_wait).map_err(|why| format!("{url}: {why}"))?;
+                let outlet = Outlet::syslog(&address);
+                return Ok(Log { facility: Some(facility), ..Self::to(outlet, level) });
+            }
             Some(path) => {
                 let bytes = text::to_bytes(path);
                 Outlet::open(Path::new(OsStr::from_bytes(&bytes)), Instant::now())?
@@ -48,7 +62,14 @@ impl Log {
 
     /// A log that writes to this outlet.
     pub fn to(outlet: Outlet, level: Level) -> Self {
-        Log { level, outlet, causes: Sorted::new(), watched: false }
+        Log { level, outlet, facility: None, astray: false, causes: Sorted::new(), watched: false }
+    }
+
+    /// Goes on in the place of another log, from its level on.
+    pub fn go_on_in(&mut self, log: Log, now: Instant) {
+        self.flush(now);
+        let causes = std::mem::take(&mut self.causes);
+        *self = Log { causes, ..log };
     }
 
     /// The level from which messages are written.
@@ -134,7 +155,7 @@ impl Log {
     /// The file of the log and its size, if it is one.
     pub fn file(&mut self) -> Option<(PathBuf, u64)> {
         let Place::Path(path) = self.outlet.place().clone() else { return None };
-        Some((path, self.outlet.file()?.size()))
+        Some((path.to_path_buf(), self.outlet.file()?.size()))
     }
 
     /// Finds out how large its file is.
@@ -176,12 +197,63 @@ impl Log {
     }
 
     fn write(&mut self, level: Level, message: fmt::Arguments<'_>, now: Instant) {
-        let time = clock::strftime("%Y-%m-%d %H:%M:%S", clock::realtime() as i64);
-        let mut line = format!("{time} circus[{}] [{}] ", std::process::id(), level.name());
+        let time = |format| clock::strftime(format, clock::realtime() as i64);
+        let mut line = match self.facility {
+            None => time("%Y-%m-%d %H:%M:%S"),
+            Some(facility) => format!("<{}>{}", facility * 8 + severity(level), time("%b %d %H:%M:%S")),
+        };
+        line += &format!(" circus[{}] [{}] ", std::process::id(), level.name());
         // Writing to a string cannot fail.
         let _ = write!(Escaped(&mut line), "{message}");
         line.push('\n');
+        self.follow(now);
         self.outlet.write(line.as_bytes(), now);
+    }
+
+    /// Opens the file anew if somebody has moved it away, as Circus does. Messages are rare, so each one looks.
+    fn follow(&mut self, now: Instant) {
+        // What could not be opened yet is tried again by the outlet itself.
+        if self.outlet.file().is_none_or(|file| file.id().is_none()) || self.is_in_place() {
+            self.astray = false;
+            return;
+        }
+        // Why that did not work is a notice, which is said once.
+        let failed = self.outlet.reopen(now).is_err();
+        if failed && self.astray {
+            self.outlet.take_notices();
+        }
+        self.astray = failed;
+    }
+
+    /// Whether the file that is written to is the one at its path.
+    fn is_in_place(&self) -> bool {
+        let Place::Path(path) = self.outlet.place() else { return true };
+        std::fs::metadata(path).is_ok_and(|found| self.outlet.is_file((found.dev(), found.ino())))
+    }
+}
+
+/// The syslog daemon that an address means, and the facility. The name of a host is looked up now, and never again.
+fn daemon(url: &str, may_wait: bool) -> Result<(Address, u8), String> {
+    let found = syslog::parse(url)?;
+    let address = match found.place {
+        syslog::Place::Path(path) => Address::Path(OsStr::from_bytes(&text::to_bytes(path)).into()),
+        syslog::Place::Host(host, port) => {
+            let resolve = |v6| resolve(host, v6, may_wait);
+            let ip = resolve(false).or_else(|why| resolve(true).map_err(|_| why))?;
+            Address::Udp((ip, port).into())
+        }
+    };
+    Ok((address, found.facility))
+}
+
+/// The severity that syslog has for a level.
+fn severity(level: Level) -> u8 {
+    match level {
+        Level::Debug => 7,
+        Level::Info => 6,
+        Level::Warning => 4,
+        Level::Error => 3,
+        Level::Critical => 2,
     }
 }
 

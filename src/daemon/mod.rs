@@ -3,12 +3,14 @@
 //!
 //! `start` goes from the command line to a daemon that is ready; whatever cannot be had ends the program there.
 //! `eventloop` waits and hands out; `perform` does what the arbiter decides, `reaper` takes in the dead,
-//! `blueprint` and `outputs` make children, `demand` waits for the sockets of watchers that start on demand, `streams`
-//! passes their output on, `listeners`, `clients` and `query` answer the control socket, `plugins` are processes at its
-//! other end. `init` stands beside all that: the init of one command.
+//! `reconfigure` reads the configuration again; `blueprint`, `outputs` and `cgroup` make children, `demand` waits for the
+//! sockets of watchers that start on demand, `streams` passes their output on, `helpers` runs programs on the side for
+//! `hooks`, `listeners`, `clients` and `query` answer the control socket, `plugins` are processes at its other end.
+//! `init` stands beside all that: the init of one command; both of them use `sweep` at their end.
 
 mod blueprint;
 mod budget;
+mod cgroup;
 mod client;
 mod clients;
 mod compress;
@@ -16,6 +18,8 @@ mod demand;
 mod endpoint;
 mod eventloop;
 pub mod files;
+mod helpers;
+mod hooks;
 pub mod init;
 mod listeners;
 pub mod log;
@@ -30,6 +34,8 @@ mod plugins;
 mod procfs;
 mod query;
 mod reaper;
+mod reconfigure;
 mod sockets;
 pub mod start;
 pub mod streams;
+mod sweep;

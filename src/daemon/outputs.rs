@@ -88,7 +88,9 @@ impl Daemon {
         let connection = is_program.then(plugins::connection).transpose()?;
         let blueprint = self.blueprints.get_mut(&id).ok_or("the watcher is gone")?;
         let user = User { watcher: id, wid, replaces: watcher.replaces(), most: watcher.config.wanted() };
+        let cgroup = self.cgroups.enter(id, &watcher.config, &mut self.log)?;
         let child = blueprint.child(&watcher.config, user, &mut self.sockets)?;
+        child.restrictions.cgroup = cgroup;
         let before = (child.stdin, child.stdout, child.stderr);
         let uid = child.uid.unwrap_or_else(sys::user::current_uid);
         let [stdout, stderr] = &pipes;
@@ -183,6 +185,23 @@ impl Daemon {
                 self.streams.release(sink, self.now, &mut self.log);
             }
         }
+        if let Err(why) = self.redirect_outputs(id) {
+            self.log.log(Level::Error, format_args!("{why}; output goes where it went before"));
+        }
+    }
+
+    /// Leads the pipes of running processes to sinks of their own, or to a common one, where that has changed.
+    fn redirect_outputs(&mut self, id: WatcherId) -> Result<(), String> {
+        for (pipe, Writer { wid, channel, .. }, old) in self.streams.pipes_of(id) {
+            let Some(watcher) = self.arbiter.watcher(id) else { return Ok(()) };
+            let stream = stream_of(channel, &watcher.config);
+            if stream.is_some_and(|stream| owner(id, channel, stream, wid) != old)
+                && let Some(sink) = self.sink(id, wid, channel)?
+            {
+                self.streams.redirect(pipe, sink, self.now, &mut self.log);
+            }
+        }
+        Ok(())
     }
 
     /// Leads a sink to where the options want it now; false when they want none of its kind.
@@ -212,6 +231,7 @@ impl Daemon {
         self.close_outputs(id);
         self.streams.rings.remove(id);
         self.end_following(id);
+        self.cgroups.leave(id);
         self.unwatch_sockets(id);
         self.sockets.forget(id);
         self.unsettled.push(id);

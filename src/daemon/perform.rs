@@ -1,6 +1,7 @@
 //! What the daemon does for each of the arbiter's actions, and for each signal that it gets.
 
 use super::eventloop::Daemon;
+use super::helpers::Purpose;
 use crate::arbiter::{Action, Event, Pid, Published, Whom};
 use crate::config::signals;
 use crate::sys::{self, signal};
@@ -20,13 +21,21 @@ impl Daemon {
             Action::Signal { pid, signum, whom } => self.signal(pid, signum, whom),
             Action::SignalRemnant { pgid, signum } => self.signal_remnant(pgid, signum),
             Action::Reap { pid } => self.reap_one(pid),
+            Action::RunHook { id, watcher, hook, about } => {
+                self.helpers.add(Purpose::Hook { id, watcher, hook, about }, None);
+            }
+            Action::CancelHook { id, watcher } => self.helpers.cancel_hook(id, watcher, self.now),
             Action::WatchSockets(id) => self.watch_sockets(id),
             Action::UnwatchSockets(id) => self.unwatch_sockets(id),
             Action::Reply { ticket, reply } => self.reply(ticket, &reply),
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.log.log(level, format_args!("{text}")),
+            Action::Read(reading) => self.read_again(reading),
             Action::Changed(id) => self.remake(id),
-            Action::Forgotten(id) => self.forget(id),
+            Action::Forgotten { watcher, left } => {
+                self.left_alone.extend(left);
+                self.forget(watcher);
+            }
             Action::Exit => self.ended = true,
         }
     }
@@ -86,6 +95,7 @@ impl Daemon {
             && let Some(id) = self.arbiter.find(watcher).map(|watcher| watcher.id)
         {
             self.close_outputs(id);
+            self.cgroups.leave(id);
             self.unsettled.push(id);
         }
         self.tell_subscribers(watcher, what);
@@ -102,10 +112,13 @@ impl Daemon {
             self.log.info(format_args!("Got signal {}", signals::name(signum)));
             match signum {
                 1 => {
-                    self.notify.reloading();
+                    self.notify.reloading("reloading all watchers");
                     self.dispatch(Event::Reload);
                 }
-                2 | 3 | 15 => self.dispatch(Event::Terminate),
+                2 | 3 | 15 => match &mut self.sweep {
+                    Some(sweep) => sweep.hurry(),
+                    None => self.dispatch(Event::Terminate),
+                },
                 10 => self.reopen_logs(),
                 _ => {} // SIGUSR2 is reserved, SIGWINCH means nothing here
             }

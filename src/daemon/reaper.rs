@@ -41,6 +41,7 @@ impl Daemon {
             wait::Exit::Signal { number, .. } => Exit::Signal(number),
         };
         self.drain_pipes(pid);
+        self.helper_ended(pid, exit);
         self.clients.plugin_ended(pid);
         self.dispatch(Event::Exited { pid, exit });
         self.compressor_ended(pid, end);
@@ -57,6 +58,7 @@ impl Daemon {
     /// Reaps one zombie, and looks at its group.
     pub(super) fn reap_one(&mut self, pid: Pid) {
         let group = signal::group_of(pid).unwrap_or(pid);
+        self.left_alone.retain(|left| *left != pid);
         if let Some((watcher, wid)) = self.arbiter.owner(pid) {
             self.leave_sockets(watcher, wid);
         }

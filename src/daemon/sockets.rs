@@ -3,12 +3,16 @@
 //! They stand on high descriptors, above those that children get, and are closed on exec: only children that are
 //! to inherit them do. The file of a Unix socket is removed at the end if it is still the one that circus made.
 
+mod passed;
+mod replace;
 mod shares;
 
+pub use passed::{OWN, Passed};
+pub use replace::Prepared;
 pub use shares::User;
 
 use crate::arbiter::WatcherId;
-use crate::config::{SocketConfig, protocols, text};
+use crate::config::{SocketConfig, SocketOptions, protocols, text};
 use crate::sorted::sort_by;
 use crate::sys::address::Address;
 use crate::sys::io_words;
@@ -35,7 +39,9 @@ pub struct Bound {
     /// The same, with all that a further socket at this address is made of.
     spec: SocketSpec,
     shares: Shares,
-    _file: Option<OwnFile>,
+    file: Option<OwnFile>,
+    /// It was passed to circus.
+    inherited: bool,
 }
 
 /// All bound sockets, by name.
@@ -43,14 +49,14 @@ pub struct Bound {
 pub struct Sockets(Vec<Bound>);
 
 impl Sockets {
-    /// Binds all of them, or none. One whose options are wrong is left out, as in Circus: the watchers that need it
+    /// Binds all of them that are not passed to circus, or none. One whose options are wrong is left out, as in Circus: the watchers that need it
     /// say so when they start.
     ///
     /// # Errors
     /// A sentence that names the socket, the address and the reason.
-    pub fn bind(configs: &[SocketConfig]) -> Result<Sockets, String> {
+    pub fn bind(configs: &[SocketConfig], passed: &mut Passed) -> Result<Sockets, String> {
         let one = |config: &SocketConfig| {
-            Bound::new(config).map_err(|why| format!("[socket:{}]: {why}", config.name))
+            Bound::new(config, passed).map_err(|why| format!("[socket:{}]: {why}", config.name))
         };
         let sound = configs.iter().filter(|config| config.broken.is_none());
         let mut bound = sound.map(one).collect::<Result<Vec<_>, _>>()?;
@@ -70,6 +76,11 @@ impl Sockets {
     /// Whether each process gets a socket of its own under that name.
     pub fn is_shared(&self, name: &str) -> bool {
         self.get(name).is_some_and(Bound::is_shared)
+    }
+
+    /// The family of a name's address, as the configuration calls it.
+    pub fn family(&self, name: &str) -> &'static str {
+        self.get(name).map_or("", |socket| family(&socket.address))
     }
 
     /// The names, sorted.
@@ -133,14 +144,21 @@ impl Bound {
 
     /// Each process gets a socket of its own. The kernel has that for addresses with a port only.
     fn is_shared(&self) -> bool {
-        self.config.options.so_reuseport && matches!(self.address, Address::Inet(_))
+        self.config.options.so_reuseport && !self.inherited && matches!(self.address, Address::Inet(_))
     }
 
-    fn new(config: &SocketConfig) -> Result<Bound, String> {
-        let mut spec = spec(config)?;
+    fn new(config: &SocketConfig, passed: &mut Passed) -> Result<Bound, String> {
+        if let Some((fd, kind, address)) = passed.take(config)? {
+            let spec = SocketSpec { kind, ..SocketSpec::new(address.clone()) };
+            let (name, config, shares) = (config.name.clone(), config.clone(), Shares::new(fd));
+            return Ok(Bound { name, config, address, spec, shares, file: None, inherited: true });
+        }
+        Bound::open(config, spec(config, true)?, config.options.replace)
+    }
+
+    fn open(config: &SocketConfig, mut spec: SocketSpec, replace: bool) -> Result<Bound, String> {
         if let Address::Unix(path) = &spec.address {
-            make_way(path, config.options.replace)
-                .map_err(|why| format!("cannot bind {}: {why}", spec.address))?;
+            make_way(path, replace).map_err(|why| format!("cannot bind {}: {why}", spec.address))?;
         }
         let fd = bind(&spec)?;
         let file = match &spec.address {
@@ -149,7 +167,7 @@ impl Bound {
         };
         spec.address = socket::local_addr(fd.as_raw_fd()).unwrap_or(spec.address);
         let (name, address, shares) = (config.name.clone(), spec.address.clone(), Shares::new(fd));
-        Ok(Bound { name, config: config.clone(), address, spec, shares, _file: file })
+        Ok(Bound { name, config: config.clone(), address, spec, shares, file, inherited: false })
     }
 }
 
@@ -198,18 +216,32 @@ fn make_way(path: &Path, replace: bool) -> Result<(), String> {
     }
 }
 
-fn spec(config: &SocketConfig) -> Result<SocketSpec, String> {
+/// What is to be bound; `may_wait`: names of hosts may be looked up.
+fn spec(config: &SocketConfig, may_wait: bool) -> Result<SocketSpec, String> {
     let options = &config.options;
     Ok(SocketSpec {
         kind: kind(&options.kind),
         proto: options.proto.as_deref().and_then(protocols::parse).unwrap_or(0),
-        backlog: i32::try_from(options.backlog).unwrap_or(i32::MAX),
+        backlog: backlog(options),
         reuseport: options.so_reuseport && options.path.is_none(),
         interface: options.interface.as_deref().map(str::to_string),
         blocking: options.blocking,
         umask: u32::try_from(options.umask).ok(),
-        ..SocketSpec::new(address(config)?)
+        ..SocketSpec::new(address(config, may_wait)?)
     })
+}
+
+/// The family of an address, as the configuration calls it.
+fn family(address: &Address) -> &'static str {
+    match address {
+        Address::Inet(SocketAddr::V4(_)) => "AF_INET",
+        Address::Inet(SocketAddr::V6(_)) => "AF_INET6",
+        Address::Unix(_) | Address::Abstract(_) => "AF_UNIX",
+    }
+}
+
+fn backlog(options: &SocketOptions) -> i32 {
+    i32::try_from(options.backlog).unwrap_or(i32::MAX)
 }
 
 fn kind(word: &str) -> Kind {
@@ -222,8 +254,11 @@ fn kind(word: &str) -> Kind {
     }
 }
 
-fn address(config: &SocketConfig) -> Result<Address, String> {
+fn address(config: &SocketConfig, may_wait: bool) -> Result<Address, String> {
     let options = &config.options;
+    if let Some(name) = options.inherit.as_deref().filter(|_| !config.has_address()) {
+        return Err(format!("inherit = {name}: sockets are passed at the start of circus only"));
+    }
     if let Some(path) = &options.path {
         return Ok(Address::unix(&OsString::from_vec(text::to_bytes(path).into_owned())));
     }
@@ -231,13 +266,13 @@ fn address(config: &SocketConfig) -> Result<Address, String> {
         return Err("a Unix socket needs a path".into());
     }
     let port = u16::try_from(options.port).map_err(|_| format!("port = {}: 0 to 65535", options.port))?;
-    let ip = resolve(options.host.trim(), options.family == "AF_INET6")?;
+    let ip = resolve(options.host.trim(), options.family == "AF_INET6", may_wait)?;
     Ok(Address::Inet(SocketAddr::new(ip, port)))
 }
 
 /// The first address of a host in one family. Names are looked up before circus is ready, when waiting harms nobody;
 /// a static binary knows numbers and localhost only.
-pub fn resolve(host: &str, v6: bool) -> Result<IpAddr, String> {
+pub fn resolve(host: &str, v6: bool, may_wait: bool) -> Result<IpAddr, String> {
     let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     match (bare, v6) {
         ("localhost", false) => return Ok(Ipv4Addr::LOCALHOST.into()),
@@ -253,6 +288,11 @@ pub fn resolve(host: &str, v6: bool) -> Result<IpAddr, String> {
             false => Err(format!("host = {host} is no address of family = {family}")),
         };
     }
+    if !may_wait {
+        return Err(format!(
+            "host = {host}: names are looked up at the start of circus only; give the address, or start it anew"
+        ));
+    }
     if cfg!(target_feature = "crt-static") {
         return Err(format!("host = {host}: a static circus takes addresses and localhost only"));
     }
@@ -265,6 +305,10 @@ pub fn resolve(host: &str, v6: bool) -> Result<IpAddr, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn bind_all(configs: &[SocketConfig]) -> Result<Sockets, String> {
+        Sockets::bind(configs, &mut Passed::default())
+    }
 
     fn socket(name: &str, change: impl FnOnce(&mut SocketConfig)) -> SocketConfig {
         let mut config = SocketConfig { name: name.into(), ..SocketConfig::default() };
@@ -288,7 +332,7 @@ mod tests {
         let configs = [socket("web", |_| ()), socket("api", |c| c.options.family = "AF_INET6".into())];
         let mut configs = configs.to_vec();
         configs[1].options.host = "::1".into();
-        let sockets = Sockets::bind(&configs).unwrap();
+        let sockets = bind_all(&configs).unwrap();
         assert_eq!(sockets.names().collect::<Vec<_>>(), ["api", "web"]);
         assert!(sockets.all().iter().flat_map(Bound::fds).all(|fd| fd >= LOWEST_FD));
         let Address::Inet(address) = &sockets.all()[1].address else { panic!() };
@@ -306,16 +350,16 @@ mod tests {
                 c.options.replace = replace;
             })
         };
-        let first = Sockets::bind(&[config(false)]).unwrap();
-        let error = Sockets::bind(&[config(false)]).err().unwrap();
+        let first = bind_all(&[config(false)]).unwrap();
+        let error = bind_all(&[config(false)]).err().unwrap();
         assert!(error.contains("[socket:u]") && error.contains("replace = True"), "{error}");
-        let second = Sockets::bind(&[config(true)]).unwrap();
+        let second = bind_all(&[config(true)]).unwrap();
         drop(first);
         assert!(path.exists(), "the file of the second is not the first one's to remove");
         drop(second);
         assert!(!path.exists());
         std::fs::write(&path, "precious").unwrap();
-        assert!(Sockets::bind(&[config(true)]).is_err());
+        assert!(bind_all(&[config(true)]).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"precious");
         std::fs::remove_dir_all(dir).unwrap();
     }
@@ -324,12 +368,12 @@ mod tests {
     fn errors_say_which_socket_where_and_why() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
-        let error = Sockets::bind(&[socket("web", |c| c.options.port = port.into())]).err().unwrap();
+        let error = bind_all(&[socket("web", |c| c.options.port = port.into())]).err().unwrap();
         assert_eq!(
             error,
             format!("[socket:web]: cannot bind 127.0.0.1:{port}: bind: Address already in use")
         );
-        let error = |change: fn(&mut SocketConfig)| Sockets::bind(&[socket("x", change)]).err().unwrap();
+        let error = |change: fn(&mut SocketConfig)| bind_all(&[socket("x", change)]).err().unwrap();
         assert!(error(|c| c.options.port = 70_000).contains("port = 70000"));
         assert!(error(|c| c.options.family = "AF_UNIX".into()).contains("needs a path"));
         assert!(error(|c| c.options.family = "AF_INET6".into()).contains("no address of family"));
@@ -337,7 +381,7 @@ mod tests {
 
     #[test]
     fn udp_needs_no_listen() {
-        let sockets = Sockets::bind(&[socket("dns", |c| c.options.kind = "SOCK_DGRAM".into())]).unwrap();
+        let sockets = bind_all(&[socket("dns", |c| c.options.kind = "SOCK_DGRAM".into())]).unwrap();
         assert!(!sockets.is_empty());
     }
 }

@@ -10,11 +10,11 @@ use super::notify::{self, Notify};
 use super::perform::HANDLED;
 use super::pidfile::PidFile;
 use super::plugins::{self, Surroundings};
-use super::sockets::Sockets;
+use super::sockets::{self, Passed, Sockets};
 use crate::arbiter::{Arbiter, Level};
 use crate::config::check::check;
 use crate::config::load::load;
-use crate::config::{Config, Finding, Names, Origins, Severity, WatcherConfig, text};
+use crate::config::{CircusOptions, Config, Finding, Names, Origins, Severity, WatcherConfig, syslog, text};
 use crate::sys::child::Spawner;
 use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
@@ -29,7 +29,7 @@ const USER: u8 = 100;
 const SYSTEM: u8 = 111;
 
 /// What the command line says.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The configuration file.
     pub config: String,
@@ -37,25 +37,43 @@ pub struct Options {
     pub log_level: Option<Level>,
     /// Where the log goes; else where the file says, else to the standard error output.
     pub log_output: Option<String>,
+    /// A configuration of Python's logging was given.
+    pub logger_config: bool,
     /// The pid file; else that of the configuration.
     pub pidfile: Option<String>,
     /// Go into the background.
     pub daemon: bool,
 }
 
+impl Options {
+    /// Whether the command line says what an option of `[circus]` says too; then it counts.
+    pub(super) fn has(&self, key: &str) -> bool {
+        match key {
+            "loglevel" => self.log_level.is_some(),
+            "logoutput" => self.log_output.is_some(),
+            "pidfile" => self.pidfile.is_some(),
+            _ => false,
+        }
+    }
+}
+
 /// Why circus could not start.
-struct Failure {
+pub(super) struct Failure {
     code: u8,
-    message: String,
+    pub(super) message: String,
 }
 
 fn system(message: String) -> Failure {
     Failure { code: SYSTEM, message }
 }
 
-/// The environment of circus, as the configuration and so its processes see it.
+/// The environment of circus, as the configuration and so its processes see it: without what those that started
+/// circus say to it alone.
 pub fn environ() -> Names {
-    whole_environ().into_iter().filter(|(name, _)| !notify::OWN.contains(&name.as_str())).collect()
+    let is_own = |name: &str| {
+        notify::OWN.contains(&name) || sockets::OWN.contains(&name) || name.starts_with("EINHORN_")
+    };
+    whole_environ().into_iter().filter(|(name, _)| !is_own(name)).collect()
 }
 
 fn whole_environ() -> Names {
@@ -71,9 +89,11 @@ pub fn current_dir() -> String {
 /// Starts the daemon and runs it to its end. The answer is its exit code.
 pub fn run(options: &Options) -> u8 {
     if let Err(error) = process::ensure_stdio() {
-        return report(None, &system(format!("/dev/null: {}", io_words(&error))));
+        return report(None, &system(format!("standard descriptors: {}", io_words(&error))));
     }
-    let loaded = load(&options.config, &Disk, &environ(), &current_dir());
+    let passed = Passed::new(&whole_environ());
+    let cwd = current_dir();
+    let loaded = load(&options.config, &Disk, &environ(), &cwd);
     let Some(config) = loaded.config else {
         for finding in loaded.findings.iter().filter(|f| f.severity == Severity::Fatal) {
             let line =
@@ -82,7 +102,9 @@ pub fn run(options: &Options) -> u8 {
         }
         return USER;
     };
-    let notifier = match options.daemon.then(daemonize).transpose() {
+    // PID 1 must stay: with it ends everything that is in its namespace.
+    let background = options.daemon && process::pid() != 1;
+    let notifier = match background.then(daemonize).transpose() {
         Ok(None) => None,
         Ok(Some(Role::Daemon(notifier))) => {
             // The terminal is given back; what goes wrong from here on is said by the one that waits.
@@ -99,7 +121,7 @@ pub fn run(options: &Options) -> u8 {
             return report(None, &system(format!("going into the background: {}", io_words(&error))));
         }
     };
-    match start(options, config, &loaded.findings) {
+    match start(options, config, &loaded.findings, cwd, passed) {
         Err(failure) => report(notifier, &failure),
         Ok((mut daemon, pidfile)) => {
             if let Some(notifier) = notifier {
@@ -132,25 +154,34 @@ fn report(notifier: Option<Notifier>, failure: &Failure) -> u8 {
 
 fn start(
     options: &Options,
-    config: Config,
+    mut config: Config,
     findings: &[Finding],
+    cwd: String,
+    mut passed: Passed,
 ) -> Result<(Daemon, Option<PidFile>), Failure> {
-    let mut log = open_log(options, &config)?;
-    if let Some(mask) = config.circus.umask.and_then(|mask| u32::try_from(mask).ok()) {
-        process::set_umask(mask);
-    }
+    let mut log = open_log(options, &config.circus, true)?;
+    let umask = config.circus.umask.and_then(|mask| u32::try_from(mask).ok());
+    let first_umask = umask.map(process::set_umask);
     let pidfile = options.pidfile.as_deref().or(config.circus.pidfile.as_deref());
     let pidfile = pidfile.map(PidFile::create).transpose().map_err(system)?;
     let original = raise_descriptors();
-    let sockets = Sockets::bind(&config.sockets).map_err(system)?;
-    for finding in findings.iter().chain(&check(&config)) {
-        let level = if finding.severity == Severity::Warning { Level::Warning } else { Level::Error };
-        log.log(level, format_args!("{}: {}", finding.origin, finding.message));
+    let sockets = Sockets::bind(&config.sockets, &mut passed).map_err(system)?;
+    let rest = passed.rest();
+    if !rest.is_empty() {
+        log.warning(format_args!(
+            "no [socket:NAME] inherits what was passed to circus, and it is closed: {rest}"
+        ));
     }
+    drop(passed);
+    say_findings(&mut log, findings);
+    say_findings(&mut log, &check(&config));
     let opened = endpoint::open_all(&config.circus, &mut log).map_err(|refused| Failure {
         code: if refused.fault == Fault::User { USER } else { SYSTEM },
         message: refused.message,
     })?;
+    if options.daemon && process::pid() == 1 {
+        log.warning(format_args!("--daemon has no effect: PID 1 stays in the foreground"));
+    }
     let clients = Clients::serve_on(opened);
     let kernel = |what: &str, error: std::io::Error| system(format!("{what}: {}", io_words(&error)));
     // A log that has reached a limit is an error of write(2), not the end.
@@ -164,35 +195,72 @@ fn start(
     }
     say_start(&mut log, &sockets, &clients);
     let seed = crate::sys::clock::monotonic_ns() ^ u64::from(std::process::id());
-    let around =
-        Surroundings { environ: &environ(), cwd: &current_dir(), endpoint: clients.listeners.endpoint() };
-    let plugins = plugins::watchers(&config, &around, &mut log);
-    let watchers = compact(config.watchers.into_iter().chain(plugins).collect());
+    let watchers = watchers(&mut config, &cwd, clients.listeners.endpoint(), &mut log);
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
     let notify = Notify::new(&whole_environ());
-    let parts = Parts { arbiter, options: config.circus, log, sockets, spawner, clients, signals, notify };
+    let (options, command_line) = (config.circus, options.clone());
+    let parts = Parts {
+        arbiter,
+        options,
+        command_line,
+        cwd,
+        first_umask,
+        log,
+        sockets,
+        spawner,
+        clients,
+        signals,
+        notify,
+    };
     let daemon = Daemon::new(parts).map_err(|e| kernel("event loop", e))?;
     Ok((daemon, pidfile))
 }
 
-/// The watchers without what the daemon has no use for: where their options stand, about which everything has been
-/// said. They are copied, since between them lies the memory that reading took, which goes back to the system
-/// only by the page.
-fn compact(mut watchers: Vec<WatcherConfig>) -> Vec<WatcherConfig> {
+/// The watchers of a configuration, those of its plugins too. `endpoint` is where the control socket is.
+///
+/// They come without what the daemon has no use for: where their options stand, about which everything has been said.
+/// They are copied, since between them lies the memory that reading took, which goes back to the system only by the
+/// page.
+pub(super) fn watchers(config: &mut Config, cwd: &str, endpoint: &str, log: &mut Log) -> Vec<WatcherConfig> {
+    let around = Surroundings { environ: &environ(), cwd, endpoint };
+    let plugins = plugins::watchers(config, &around, log);
+    let mut watchers = std::mem::take(&mut config.watchers);
+    watchers.extend(plugins);
     watchers.iter_mut().for_each(|watcher| watcher.origins = Origins::default());
     watchers.clone()
 }
 
-fn open_log(options: &Options, config: &Config) -> Result<Log, Failure> {
-    let configured = config.circus.loglevel.as_deref().and_then(Level::from_name);
-    let level = options.log_level.or(configured).unwrap_or(Level::Info);
-    let output = options.log_output.as_deref().or(config.circus.logoutput.as_deref());
-    let syslog = output.filter(|output| output.starts_with("syslog://"));
-    let output = output.filter(|_| syslog.is_none());
-    let mut log = Log::open(output, level).map_err(|why| system(format!("log output: {why}")))?;
-    if let Some(url) = syslog {
+/// Writes down what there is to say about a configuration.
+pub(super) fn say_findings(log: &mut Log, findings: &[Finding]) {
+    for finding in findings {
+        let level = if finding.severity == Severity::Warning { Level::Warning } else { Level::Error };
+        log.log(level, format_args!("{}: {}", finding.origin, finding.message));
+    }
+}
+
+/// From which level on messages are written.
+pub(super) fn log_level(options: &Options, circus: &CircusOptions) -> Level {
+    let configured = circus.loglevel.as_deref().and_then(Level::from_name);
+    options.log_level.or(configured).unwrap_or(Level::Info)
+}
+
+/// Opens the log. `may_wait`: the name of a host may be looked up.
+///
+/// # Errors
+/// Why that cannot be.
+pub(super) fn open_log(options: &Options, circus: &CircusOptions, may_wait: bool) -> Result<Log, Failure> {
+    let level = log_level(options, circus);
+    let output = options.log_output.as_deref().or(circus.logoutput.as_deref());
+    if let Some(Err(why)) = output.filter(|output| syslog::is_url(output)).map(syslog::parse) {
+        return Err(Failure {
+            code: USER,
+            message: format!("log output {}: {why}", output.unwrap_or_default()),
+        });
+    }
+    let mut log = Log::open(output, level, may_wait).map_err(|why| system(format!("log output: {why}")))?;
+    if options.logger_config {
         log.warning(format_args!(
-            "log output {url}: syslog is not built yet; the log goes to the standard error output"
+            "--logger-config configures Python's logging and has no effect; use --log-level and --log-output"
         ));
     }
     Ok(log)

@@ -77,6 +77,12 @@ pub fn fd(pid: i32, number: i32) -> String {
     link(pid, &format!("fd/{number}"))
 }
 
+/// What all its descriptors stand for, but for those that are closed meanwhile.
+pub fn targets(pid: i32) -> Vec<String> {
+    let target = |fd: i32| std::fs::read_link(format!("/proc/{pid}/fd/{fd}")).ok();
+    fds(pid).into_iter().filter_map(target).map(|path| path.to_string_lossy().into_owned()).collect()
+}
+
 /// The numbers of its descriptors.
 pub fn fds(pid: i32) -> BTreeSet<i32> {
     let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();

@@ -10,7 +10,8 @@ trap 'rm -rf "$stage"' EXIT
 chmod 755 "$stage"
 
 cd "$root"
-make --no-print-directory install DESTDIR="$stage" PREFIX=/usr > /dev/null
+make --no-print-directory install DESTDIR="$stage" PREFIX=/usr \
+    zshdir="$stage/usr/share/zsh/vendor-completions" > /dev/null
 find "$stage/usr/share/man" -type f -exec gzip -9n {} +
 install -D -m 644 examples/circus.service "$stage/usr/lib/systemd/system/circus.service"
 install -D -m 644 examples/minimal.ini "$stage/etc/circus/circus.ini"

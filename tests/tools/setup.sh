@@ -14,7 +14,7 @@ requirements=$here/requirements.txt
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 # program:Debian package
-table="nginx:nginx redis-server:redis-server wrk:wrk mandoc:mandoc strace:strace logrotate:logrotate"
+table="nginx:nginx redis-server:redis-server wrk:wrk mandoc:mandoc strace:strace logrotate:logrotate zsh:zsh fish:fish"
 
 cd "$root"
 venv=${CARGO_TARGET_DIR:-target}/venv

@@ -1,71 +1,155 @@
 //! A configuration as one JSON object, with Circus's names and shapes.
 
 use crate::config::options::{self, Row};
-use crate::config::{Config, Names, PluginConfig, SocketConfig, StreamConfig, WatcherConfig};
-use crate::control::{Map, answers, object};
+use crate::config::{Config, Names, PluginConfig, SocketConfig, StreamConfig, Value, WatcherConfig};
+use crate::control::{answers, object};
 use serde_json::Value as Json;
 
-/// The whole configuration: `circus`, and `watchers`, `sockets` and `plugins` by name. `environ` is the environment
-/// that watchers with `copy_env` copy.
-pub fn config(config: &Config, environ: &Names) -> Json {
-    let parts = [
-        ("circus", Json::Object(rows(options::CIRCUS, &config.circus))),
-        ("watchers", config.watchers.iter().map(|one| watcher(one, environ)).collect()),
-        ("sockets", config.sockets.iter().map(socket).collect()),
-        ("plugins", config.plugins.iter().map(plugin).collect()),
-    ];
-    mapping(parts.into_iter().map(|(name, part)| (name.to_string(), part)))
+/// Writes, in pieces, the whole configuration: `circus`, and `watchers`, `sockets` and `plugins` by name. Each option has a line.
+/// `environ` is the environment that watchers with `copy_env` copy.
+pub fn write(config: &Config, environ: &Names, put: &mut dyn FnMut(&str)) {
+    let mut page = Page { put, environ, text: Vec::new(), depth: 0, first: true };
+    page.open('{');
+    page.member("circus");
+    page.open('{');
+    page.rows(options::CIRCUS, &config.circus, &Names::new());
+    page.close('}');
+    page.list("watchers", &config.watchers, Page::watcher);
+    page.list("sockets", &config.sockets, Page::socket);
+    page.list("plugins", &config.plugins, Page::plugin);
+    page.close('}');
+    page.text.push(b'\n');
+    page.flush();
 }
 
-fn watcher(watcher: &WatcherConfig, environ: &Names) -> Json {
-    let mut object = rows(options::WATCHER, &watcher.options);
-    object.insert("name".into(), watcher.name.as_str().into());
-    object.insert("env".into(), names(&watcher.environment(environ)));
-    // Circus shows infinity as -1.
-    let limit = |limit: &Option<u64>| limit.map_or(Json::from(-1), Json::from);
-    object.insert(
-        "rlimits".into(),
-        mapping(watcher.rlimits.iter().map(|(name, it)| (name.clone(), limit(it)))),
-    );
-    let hook = |(command, flag): &(String, bool)| Json::Array(vec![command.as_str().into(), (*flag).into()]);
-    object.insert("hooks".into(), mapping(watcher.hooks.iter().map(|(name, it)| (name.clone(), hook(it)))));
-    object.insert("stdout_stream".into(), stream(watcher.stdout_stream.as_deref()));
-    object.insert("stderr_stream".into(), stream(watcher.stderr_stream.as_deref()));
-    free(object, &watcher.free)
+/// Text that grows and is written out when there is much of it. A thousand watchers have a hundred thousand options:
+/// to make one large value of them and then text of that would take four times as long.
+struct Page<'a> {
+    put: &'a mut dyn FnMut(&str),
+    environ: &'a Names,
+    text: Vec<u8>,
+    depth: usize,
+    /// Nothing stands behind the last bracket.
+    first: bool,
+}
+
+impl Page<'_> {
+    fn watcher(&mut self, watcher: &WatcherConfig) {
+        self.pair("name", &watcher.name.as_str().into());
+        self.rows(options::WATCHER, &watcher.options, &watcher.free);
+        self.pair("env", &names(&watcher.environment(self.environ)));
+        // Circus shows infinity as -1.
+        let limit = |limit: &Option<u64>| limit.map_or(Json::from(-1), Json::from);
+        self.pair("rlimits", &mapping(watcher.rlimits.iter().map(|(name, it)| (name.clone(), limit(it)))));
+        let hook =
+            |(command, flag): &(String, bool)| Json::Array(vec![command.as_str().into(), (*flag).into()]);
+        self.pair("hooks", &mapping(watcher.hooks.iter().map(|(name, it)| (name.clone(), hook(it)))));
+        self.pair("stdout_stream", &stream(watcher.stdout_stream.as_deref()));
+        self.pair("stderr_stream", &stream(watcher.stderr_stream.as_deref()));
+        // A free option that is called like one of these is not shown.
+        let taken = ["name", "env", "rlimits", "hooks", "stdout_stream", "stderr_stream"];
+        self.free(options::WATCHER, &watcher.free, &taken);
+    }
+
+    fn socket(&mut self, socket: &SocketConfig) {
+        self.pair("name", &socket.name.as_str().into());
+        self.rows(options::SOCKET, &socket.options, &socket.free);
+        self.free(options::SOCKET, &socket.free, &["name"]);
+    }
+
+    fn plugin(&mut self, plugin: &PluginConfig) {
+        self.pair("name", &plugin.name.as_str().into());
+        self.rows(options::PLUGIN, &plugin.options, &plugin.free);
+        self.free(options::PLUGIN, &plugin.free, &["name"]);
+    }
+
+    /// The options of a table with their values; where a value could not be used, its text.
+    fn rows<S>(&mut self, rows: &'static [Row<S>], options: &S, free: &Names) {
+        for row in rows {
+            let text = free.get(row.key).map(|text| Value::Str(text.clone()));
+            self.pair(row.key, &answers::json(&text.unwrap_or_else(|| (row.get)(options))));
+        }
+    }
+
+    /// The options that no table has.
+    fn free<S>(&mut self, rows: &'static [Row<S>], free: &Names, taken: &[&str]) {
+        for (key, value) in free {
+            if !taken.contains(&key.as_str()) && options::find(rows, key).is_none() {
+                self.pair(key, &value.as_str().into());
+            }
+        }
+    }
+
+    fn list<T>(&mut self, name: &str, items: &[T], write: fn(&mut Self, &T)) {
+        self.member(name);
+        self.open('[');
+        for item in items {
+            self.line();
+            self.open('{');
+            write(self, item);
+            self.close('}');
+            if self.text.len() > 64 << 10 {
+                self.flush();
+            }
+        }
+        self.close(']');
+    }
+
+    fn pair(&mut self, key: &str, value: &Json) {
+        self.member(key);
+        self.value(value);
+    }
+
+    /// The beginning of a member: its value comes next.
+    fn member(&mut self, key: &str) {
+        self.line();
+        self.value(&key.into());
+        self.text.extend_from_slice(b": ");
+    }
+
+    fn value(&mut self, value: &Json) {
+        // Writing to memory cannot fail, and what is written has text for keys.
+        let _ = serde_json::to_writer(&mut self.text, value);
+    }
+
+    /// The beginning of a member or item: it has a line of its own.
+    fn line(&mut self) {
+        if !std::mem::replace(&mut self.first, false) {
+            self.text.push(b',');
+        }
+        self.indent();
+    }
+
+    fn indent(&mut self) {
+        self.text.push(b'\n');
+        self.text.resize(self.text.len() + 2 * self.depth, b' ');
+    }
+
+    fn open(&mut self, bracket: char) {
+        self.text.push(bracket as u8);
+        self.depth += 1;
+        self.first = true;
+    }
+
+    fn close(&mut self, bracket: char) {
+        self.depth -= 1;
+        if !std::mem::replace(&mut self.first, false) {
+            self.indent();
+        }
+        self.text.push(bracket as u8);
+    }
+
+    fn flush(&mut self) {
+        // All of it is text that came from text.
+        (self.put)(&String::from_utf8_lossy(&self.text));
+        self.text.clear();
+    }
 }
 
 /// The options that are set; an empty object when there is no stream.
 fn stream(stream: Option<&StreamConfig>) -> Json {
     let entries = stream.map(StreamConfig::entries).unwrap_or_default();
     mapping(entries.into_iter().map(|(key, value)| (key.to_string(), answers::json(&value))))
-}
-
-fn socket(socket: &SocketConfig) -> Json {
-    let mut object = rows(options::SOCKET, &socket.options);
-    object.insert("name".into(), socket.name.as_str().into());
-    free(object, &socket.free)
-}
-
-fn plugin(plugin: &PluginConfig) -> Json {
-    let mut object = rows(options::PLUGIN, &plugin.options);
-    object.insert("name".into(), plugin.name.as_str().into());
-    free(object, &plugin.free)
-}
-
-/// The options of a table with their values.
-fn rows<S>(rows: &'static [Row<S>], options: &S) -> Map {
-    object(&mut rows.iter().map(|row| (row.key.to_string(), answers::json(&(row.get)(options)))))
-}
-
-/// Adds the free options; the text of a value that could not be used stands in place of the default. A free option
-/// that is called like a part with an object of its own, such as `hooks`, is not shown.
-fn free(mut object: Map, free: &Names) -> Json {
-    for (key, value) in free {
-        if !object.get(key).is_some_and(Json::is_object) {
-            object.insert(key.clone(), value.as_str().into());
-        }
-    }
-    Json::Object(object)
 }
 
 fn names(names: &Names) -> Json {
@@ -100,7 +184,14 @@ mod tests {
             stdout_stream.class = FileStream\nstdout_stream.max_bytes = 7\nmine = 1\n[env:a]\nV = 1\n\
             [socket:S]\nport = $(circus.env.NONE)\n[plugin:p]\ncmd = y\nz = 1\n";
         let read = load::read("/c", &One(text), &Names::new(), "/").0.unwrap();
-        let found = config(&read, &Names::new());
+        let written = |config: &Config| {
+            let mut text = String::new();
+            write(config, &Names::new(), &mut |more| text += more);
+            text
+        };
+        let text = written(&read);
+        let found: Json = serde_json::from_str(&text).unwrap();
+        assert!(text.starts_with("{\n  \"circus\": {\n    \"endpoint\": null,\n"), "{found}");
         let watcher = &found["watchers"][0];
         assert_eq!(watcher["name"], "a");
         assert_eq!(watcher["stop_signal"], 2);
@@ -118,5 +209,6 @@ mod tests {
             (&json!("plugin:p"), &json!("1"))
         );
         assert_eq!(found["circus"]["check_delay"], 5.0);
+        assert!(written(&Config::default()).ends_with("\n  \"plugins\": []\n}\n"));
     }
 }

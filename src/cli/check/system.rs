@@ -3,6 +3,7 @@
 //! Everything is looked up by [`Files`], so that the tests need no machine. Only /etc/passwd and /etc/group are
 //! known here; who stands elsewhere, in a directory service, is reported with that restriction.
 
+use crate::config::hooks::{NAMES, is_python};
 use crate::config::include::{join, tidy};
 use crate::config::ini::shorten;
 use crate::config::{
@@ -66,15 +67,15 @@ impl<'a> System<'a> {
         self.id(("user", "/etc/passwd"), (origins, "uid"), options.uid.as_deref());
         self.id(("group", "/etc/group"), (origins, "gid"), options.gid.as_deref());
         let dir = join(self.cwd, options.working_dir.as_deref().unwrap_or_default());
-        if is_settled(&dir) && matches!(self.list(&dir), Listing::Missing) {
-            self.find(
-                Severity::Error,
-                (origins, "working_dir"),
-                format!("the directory `{dir}` does not exist"),
-            );
-        } else {
-            self.program(watcher, &dir);
+        let missing = is_settled(&dir) && matches!(self.list(&dir), Listing::Missing);
+        if missing {
+            let message = format!("the directory `{dir}` does not exist");
+            self.find(Severity::Error, (origins, "working_dir"), message);
         }
+        // What would be looked for in a directory that is missing needs no second line.
+        let dir = Some(dir.as_str()).filter(|_| !missing);
+        self.program(watcher, dir);
+        self.hooks(watcher, dir);
         self.environment(watcher);
         for (which, stream) in
             [("stdout_stream", &watcher.stdout_stream), ("stderr_stream", &watcher.stderr_stream)]
@@ -141,8 +142,9 @@ impl<'a> System<'a> {
         }
     }
 
-    /// The program of a watcher, as its processes will find it. A shell finds its own.
-    fn program(&mut self, watcher: &WatcherConfig, dir: &str) {
+    /// The program of a watcher, as its processes will find it. A shell finds its own. `dir` is their directory, if
+    /// it exists.
+    fn program(&mut self, watcher: &WatcherConfig, dir: Option<&str>) {
         let options = &watcher.options;
         let Ok(words) = words::split(&options.cmd) else { return };
         let (key, program): (_, &str) = match (&options.executable, words.first()) {
@@ -150,23 +152,46 @@ impl<'a> System<'a> {
             (None, Some(program)) => ("cmd", program),
             (None, None) => return,
         };
+        if !options.shell {
+            self.runs((watcher, key), program, dir);
+        }
+    }
+
+    /// The programs of hooks. Those that are Python functions are known to Python alone.
+    fn hooks(&mut self, watcher: &WatcherConfig, dir: Option<&str>) {
+        let programs =
+            |(name, hook): &(&String, &(String, bool))| NAMES.contains(&name.as_str()) && !is_python(&hook.0);
+        for (name, (command, _)) in watcher.hooks.iter().filter(programs) {
+            let words = words::split(command).unwrap_or_default();
+            if let Some(program) = words.first() {
+                self.runs((watcher, &format!("hooks.{name}")), program, dir);
+            }
+        }
+    }
+
+    /// Whether there is a program, as circus will look for it in the directory and the PATH of a watcher.
+    fn runs(&mut self, (watcher, key): (&WatcherConfig, &str), program: &str, dir: Option<&str>) {
         // A file of variables may hold another PATH.
-        if options.shell || options.env_file.is_some() || !is_settled(program) {
+        if watcher.options.env_file.is_some() || !is_settled(program) {
             return;
         }
+        let at = |path: &str| match dir {
+            Some(dir) => Some(join(dir, path)),
+            None => path.starts_with('/').then(|| path.to_string()),
+        };
         if program.contains('/') {
-            let path = join(dir, program);
+            let Some(path) = at(program) else { return };
             if is_settled(&path) && !self.exists(&path) {
                 let place = (&watcher.origins, key);
                 self.find(Severity::Error, place, format!("there is no program `{path}`"));
             }
             return;
         }
-        let copied = options.copy_env.then(|| self.environ.get("PATH")).flatten();
+        let copied = watcher.options.copy_env.then(|| self.environ.get("PATH")).flatten();
         let path = watcher.env.get("PATH").or(copied).map_or(PATH, String::as_str);
-        let venv = options.virtualenv.iter().map(|venv| join(venv, "bin"));
-        let dirs: Vec<String> =
-            venv.chain(path.split(':').map(str::to_string)).map(|d| join(dir, &d)).collect();
+        let venv = watcher.options.virtualenv.iter().map(|venv| join(venv, "bin"));
+        let all = venv.chain(path.split(':').map(str::to_string)).map(|d| at(&d)).collect::<Option<Vec<_>>>();
+        let Some(dirs) = all else { return };
         if dirs.iter().all(|d| is_settled(d)) && !dirs.iter().any(|d| self.exists(&join(d, program))) {
             let message = format!("there is no program `{program}` in the PATH of the processes ({path})");
             self.find(Severity::Error, (&watcher.origins, key), message);
@@ -268,6 +293,7 @@ mod tests {
             "[watcher:a]\ncmd = ./run\nworking_dir = sub",
             "[watcher:a]\ncmd = sub/run",
             "[watcher:a]\ncmd = x\nshell = 1",
+            "[watcher:a]\ncmd = sh\nhooks.after_stop = sub/run x, true\nhooks.after_reap = module.function",
             "[watcher:a]\ncmd = /secret/bin/x\nworking_dir = /secret",
             "[watcher:a]\ncmd = $(circus.env.X) y\nuid = $(circus.env.X)\nworking_dir = /$(circus.wid)",
             "[watcher:a]\ncmd = sh\nstdout_stream.filename = x.log\nstderr_stream.filename = /x.log",
@@ -295,6 +321,7 @@ mod tests {
                 "2 error there is no program `ls` in the PATH of the processes (/bin)",
             ),
             ("[watcher:a]\ncmd = ./no", "2 error there is no program `/w/./no`"),
+            ("[watcher:a]\ncmd = sh\nhooks.after_stop = ./no x", "3 error there is no program `/w/./no`"),
             (
                 "[watcher:a]\ncmd = sh\nstdout_stream.filename = log/x",
                 "3 error the directory `/w/log` does not exist",
@@ -317,6 +344,13 @@ mod tests {
         ];
         for (text, wanted) in cases {
             assert_eq!(found(text), [wanted], "{text}");
+        }
+        let (dir, program) =
+            ("3 error the directory `/w/none` does not exist", "2 error there is no program `/bin/no`");
+        assert_eq!(found("[watcher:a]\ncmd = /bin/no\nworking_dir = none"), [dir, program]);
+        for cmd in ["./run", "run\n[env:a]\nPATH = .:/bin"] {
+            let text = format!("[watcher:a]\nworking_dir = none\ncmd = {cmd}");
+            assert_eq!(found(text.leak()), [dir.replacen('3', "2", 1)]);
         }
     }
 }

@@ -37,6 +37,8 @@ pub enum Parsed {
     Version,
     /// A request.
     Run(Invocation),
+    /// No command: the prompt, in which these options hold.
+    Prompt(Options),
 }
 
 /// A request as it was typed.
@@ -71,6 +73,20 @@ pub struct Options {
     pub ssh: Option<String>,
     /// `--ssh_keyfile`.
     pub ssh_keyfile: Option<String>,
+}
+
+impl Options {
+    /// These options, and others where they say nothing.
+    pub fn or(self, others: &Options) -> Options {
+        Options {
+            endpoint: self.endpoint.or_else(|| others.endpoint.clone()),
+            timeout: self.timeout.or(others.timeout),
+            json: self.json || others.json,
+            prettify: self.prettify || others.prettify,
+            ssh: self.ssh.or_else(|| others.ssh.clone()),
+            ssh_keyfile: self.ssh_keyfile.or_else(|| others.ssh_keyfile.clone()),
+        }
+    }
 }
 
 /// Reads a command line.
@@ -119,8 +135,10 @@ fn finish(ours: &CliArgs, command: Option<&'static Command>, behind: CliArgs) ->
         ssh: text("ssh"),
         ssh_keyfile: text("ssh_keyfile"),
     };
-    let command = command.ok_or("a command is missing; circusctl --help lists them")?;
-    Ok(Parsed::Run(Invocation { options, command, args: behind }))
+    Ok(match command {
+        Some(command) => Parsed::Run(Invocation { options, command, args: behind }),
+        None => Parsed::Prompt(options),
+    })
 }
 
 /// Whether an argument is an option by its looks: `-5` and `-` are words.
@@ -248,7 +266,6 @@ mod tests {
             ("--timeout x list", "argument --timeout: 'x' is no number of seconds above 0"),
             ("--timeout 0 list", "argument --timeout: '0' is no number of seconds above 0"),
             ("--timeout nan list", "argument --timeout: 'nan' is no number of seconds above 0"),
-            ("--json", "a command is missing; circusctl --help lists them"),
         ] {
             assert_eq!(line(text).unwrap_err(), fault, "{text}");
         }
@@ -260,6 +277,7 @@ mod tests {
         assert!(matches!(line("list --help"), Ok(Parsed::Help(Some(_)))));
         assert!(matches!(line("-h"), Ok(Parsed::Help(None))));
         assert!(matches!(line("--version"), Ok(Parsed::Version)));
+        assert!(matches!(line("--json"), Ok(Parsed::Prompt(options)) if options.json));
         assert_eq!(run("LIST").command.name, "list");
     }
 }

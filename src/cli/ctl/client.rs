@@ -6,7 +6,7 @@ use crate::control::endpoint::{self, Place, Port};
 use std::ffi::OsStr;
 use std::io::{Error, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::ffi::OsStringExt;
@@ -110,6 +110,11 @@ impl Connection {
             }
         }
         Err(Trouble::Nowhere(tried))
+    }
+
+    /// Its descriptor.
+    pub fn fd(&self) -> RawFd {
+        self.stream.as_raw_fd()
     }
 
     /// Sends a request.

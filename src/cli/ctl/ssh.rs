@@ -1,25 +1,35 @@
-//! `--ssh`: the same command, run by ssh on another host. Standard input and output pass through.
+//! `--ssh`: the same command, or the prompt, run by ssh on another host. Standard input and output pass through.
 
-use super::args::Invocation;
+use super::args::{Invocation, Options};
 use crate::config::{number, text};
 use crate::control::shell;
 use crate::sys::process;
 use std::ffi::CString;
 
-/// Becomes ssh; the answer says why that did not work.
-pub fn run(host: &str, invocation: &Invocation) -> String {
+/// Becomes ssh; the answer says why that did not work. Without an invocation the prompt is meant, for which ssh
+/// makes a terminal on the other side if there is one here.
+pub fn run(host: &str, options: &Options, invocation: Option<&Invocation>) -> String {
     let (host, port) = split(host);
     if host.is_empty() || host.starts_with('-') {
         return format!("--ssh {host}: that is no USER@HOST");
     }
-    let mut ssh = vec!["ssh"];
-    ssh.extend(port.iter().flat_map(|port| ["-p", port]));
-    ssh.extend(invocation.options.ssh_keyfile.iter().flat_map(|file| ["-i", file]));
-    let remote = remote(invocation);
-    ssh.extend([host, &remote]);
-    // Arguments of a program hold no null character, and what is made of them here neither.
-    let ssh: Vec<CString> =
-        ssh.iter().filter_map(|word| CString::new(text::to_bytes(word).into_owned()).ok()).collect();
+    let mut words = vec!["ssh".to_string()];
+    let mut add = |texts: &[&str]| texts.iter().for_each(|text| words.push(text.to_string()));
+    if let Some(port) = port {
+        add(&["-p", port]);
+    }
+    if let Some(file) = &options.ssh_keyfile {
+        add(&["-i", file]);
+    }
+    if invocation.is_none() {
+        add(&["-t"]);
+    }
+    add(&[host, &remote(options, invocation)]);
+    let mut ssh = Vec::new();
+    for word in words {
+        // Arguments of a program hold no null character, and what is made of them here neither.
+        ssh.extend(CString::new(text::to_bytes(&word).into_owned()).ok());
+    }
     format!("cannot run ssh: {}", super::client::words(&process::exec(&ssh)))
 }
 
@@ -34,23 +44,35 @@ fn split(host: &str) -> (&str, Option<&str>) {
 }
 
 /// The command line for the shell on the other side.
-fn remote(invocation: &Invocation) -> String {
-    let options = &invocation.options;
-    let mut words = vec!["circus".to_string(), "ctl".into()];
-    let mut option =
-        |name: &str, value: Option<&String>| words.extend(value.map(|value| format!("--{name}={value}")));
-    option("endpoint", options.endpoint.as_ref());
-    option("timeout", options.timeout.map(|timeout| number::fixed(timeout.as_secs_f64(), 3)).as_ref());
-    words.extend(options.json.then(|| "--json".into()));
-    words.extend(options.prettify.then(|| "--prettify".into()));
-    words.push(invocation.command.name.into());
-    words.extend(invocation.args.flags.iter().map(|(name, value)| match value {
-        Some(value) => format!("--{name}={value}"),
-        None => format!("--{name}"),
-    }));
-    words.push("--".into());
-    words.extend(invocation.args.words.iter().cloned());
-    shell::join(words.iter().map(String::as_str))
+fn remote(options: &Options, invocation: Option<&Invocation>) -> String {
+    let mut line = "circus ctl".to_string();
+    let mut add = |option: &str, value: Option<&str>| {
+        let word = value.map_or_else(|| format!("--{option}"), |value| format!("--{option}={value}"));
+        line += " ";
+        line += &shell::quote(&word);
+    };
+    if let Some(endpoint) = &options.endpoint {
+        add("endpoint", Some(endpoint));
+    }
+    if let Some(timeout) = options.timeout {
+        add("timeout", Some(&number::fixed(timeout.as_secs_f64(), 3)));
+    }
+    if options.json {
+        add("json", None);
+    }
+    if options.prettify {
+        add("prettify", None);
+    }
+    let Some(invocation) = invocation else { return line };
+    let args = &invocation.args;
+    // Our own options stand before the command, for whom those behind it may be words.
+    let mut behind = String::new();
+    for (name, value) in &args.flags {
+        let word = value.as_ref().map_or_else(|| format!("--{name}"), |value| format!("--{name}={value}"));
+        behind += &format!(" {}", shell::quote(&word));
+    }
+    let words = shell::join(args.words.iter().map(String::as_str));
+    format!("{line} {}{behind} -- {words}", invocation.command.name)
 }
 
 #[cfg(test)]
@@ -64,7 +86,8 @@ mod tests {
         let Ok(Parsed::Run(invocation)) = parse(args.map(str::to_string).to_vec()) else { panic!() };
         let expected =
             r#"circus ctl --timeout=2.000 --json add --start -- web 'sh -c '"'"'x; y'"'"'' '$HOME' -v"#;
-        assert_eq!(remote(&invocation), expected);
+        assert_eq!(remote(&invocation.options, Some(&invocation)), expected);
+        assert_eq!(remote(&invocation.options, None), "circus ctl --timeout=2.000 --json");
     }
 
     #[test]

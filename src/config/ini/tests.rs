@@ -69,10 +69,10 @@ fn sections_are_kept_in_order_and_may_be_empty() {
 
 #[test]
 fn every_bad_line_is_reported() {
-    assert_eq!(fatal_lines("k = v\nmore\n[a]\nword\nk = v\n[b\nother"), [1, 4, 6, 7]);
+    assert_eq!(fatal_lines("k = v\nmore\n[a]\nword\nk = v\n[b\nother"), [1, 2, 4, 6, 7]);
     assert_eq!(fatal_lines("[a]\nword\n indented"), [2, 3]);
     assert_eq!(fatal_lines("[a]\nk = v\n continued\nword"), [4]);
-    assert_eq!(fatal_lines(" [a]\nk = v"), [1]);
+    assert_eq!(fatal_lines(" [a]\nk = v"), [1, 2]);
     assert_eq!(fatal_lines("[]"), [1]);
     assert_eq!(fatal_lines("[a]\n[]"), [2]);
 }
@@ -102,4 +102,19 @@ fn files_of_another_kind_are_refused_with_one_note() {
         assert_eq!((document.notes[0].line, document.notes[0].severity), (0, Severity::Fatal));
     }
     assert_eq!(fatal_lines(&"[a]\n".repeat(10_010)), [10_001]);
+}
+
+#[test]
+fn every_line_above_the_first_section_is_reported() {
+    assert_eq!(fatal_lines("a\n\n# b\nc = d\n[e\n[f]\ng = h\ni"), [1, 4, 5, 8]);
+}
+
+#[test]
+fn the_list_of_what_is_wrong_has_an_end() {
+    let warnings = "k = ;x\n".repeat(5000);
+    let notes = read(format!("[a]\n{warnings}").as_bytes()).notes;
+    assert_eq!((notes.len(), notes[MOST_NOTES].severity), (MOST_NOTES + 1, Severity::Warning));
+    let notes = read(format!("[a]\n{warnings}word\nword").as_bytes()).notes;
+    let last = &notes[MOST_NOTES];
+    assert_eq!((notes.len(), last.line, last.severity), (MOST_NOTES + 1, 5002, Severity::Fatal));
 }

@@ -6,9 +6,10 @@ use super::watcher::{origins, report_unknown};
 use crate::config::ini::shorten;
 use crate::config::model::{Config, Names, PluginConfig, PluginKind, Severity, SocketConfig};
 use crate::config::options::{self, Expand};
+use crate::config::plugin::BUILTIN;
 use crate::config::protocols;
 use crate::config::sections::{Entry, Section};
-use crate::config::suggest::Place;
+use crate::config::suggest::{self, Place};
 
 /// Reads `[circus]`.
 pub fn circus(values: &mut Values<'_>, config: &mut Config, section: &Section) {
@@ -109,6 +110,22 @@ fn is_name(values: &mut Values<'_>, entry: &Entry) -> bool {
 fn report_class(values: &mut Values<'_>, plugin: &PluginConfig, entry: &Entry) {
     match plugin.kind() {
         Some(PluginKind::Builtin(class)) => values.warn(&entry.origin, pending(&format!("use = {class}"))),
-        Some(PluginKind::Program | PluginKind::Python) | None => {}
+        Some(PluginKind::Python) => {
+            let class = plugin.options.class.as_deref().unwrap_or_default();
+            if let Some(meant) = meant(class) {
+                let message = format!("there is no plugin `{}`: did you mean `{meant}`?", shorten(class));
+                values.warn(&entry.origin, message);
+            }
+        }
+        Some(PluginKind::Program) | None => {}
     }
+}
+
+/// The plugin of Circus itself that a class may be meant for: one that is said to be Circus's, and is called alike.
+fn meant(class: &str) -> Option<&'static str> {
+    let name = class.strip_prefix("circus.plugins.")?.rsplit('.').next()?;
+    let last = |class: &'static str| class.rsplit('.').next().unwrap_or_default();
+    let names: Vec<&str> = BUILTIN.iter().map(|class| last(class)).collect();
+    let near = suggest::nearest(name, &names)?;
+    BUILTIN.iter().find(|class| last(class) == near).copied()
 }

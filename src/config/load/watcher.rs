@@ -1,6 +1,7 @@
 //! `[watcher:NAME]`: the options of the table, the families, the streams, and all other keys.
 
 use super::values::{Taken, Values, pending};
+use crate::config::hooks;
 use crate::config::ini::shorten;
 use crate::config::model::{MOST_PROCESSES, Names, Origins, Refused, Severity, WatcherConfig};
 use crate::config::options::{self, Built, Expand};
@@ -9,21 +10,6 @@ use crate::config::stream::{CLASSES, StreamConfig, StreamKind};
 use crate::config::suggest::{self, Place};
 use crate::config::value::{Kind, Value};
 use std::rc::Rc;
-
-/// The hooks that Circus calls.
-const HOOKS: &[&str] = &[
-    "before_start",
-    "after_start",
-    "before_spawn",
-    "after_spawn",
-    "before_stop",
-    "after_stop",
-    "before_signal",
-    "after_signal",
-    "before_reap",
-    "after_reap",
-    "extended_stats",
-];
 
 /// Reads a watcher; `env` is the environment of its processes.
 pub fn read(values: &mut Values<'_>, name: String, section: &Section, env: Rc<Names>) -> WatcherConfig {
@@ -88,11 +74,13 @@ fn member(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {
         "rlimit_" => rlimit(values, watcher, entry),
         "hooks." => hook(values, watcher, rest, entry),
         _ => {
-            let text = values.text(entry, Expand::Watcher, &watcher.env);
-            watcher.free.insert(key.into(), text);
+            let text = Value::Str(values.text(entry, Expand::Watcher, &watcher.env));
+            if let Err(Refused::Bad(why)) = watcher.set(key, &text) {
+                values.find(Severity::Error, &entry.origin, why);
+            }
         }
     }
-    let known_hook = family.prefix != "hooks." || HOOKS.contains(&rest);
+    let known_hook = family.prefix != "hooks." || hooks::NAMES.contains(&rest);
     if family.built == Built::Pending && known_hook {
         values.warn(&entry.origin, pending(key));
     }
@@ -158,8 +146,9 @@ fn rlimit(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {
 
 /// Variables in hooks are not replaced.
 fn hook(values: &mut Values<'_>, watcher: &mut WatcherConfig, name: &str, entry: &Entry) {
-    if !HOOKS.contains(&name) {
-        let hint = suggest::nearest(name, HOOKS).map(|near| format!(": did you mean `hooks.{near}`?"));
+    if !hooks::NAMES.contains(&name) {
+        let hint =
+            suggest::nearest(name, &hooks::NAMES).map(|near| format!(": did you mean `hooks.{near}`?"));
         let message = format!("there is no hook `{}`{}", shorten(name), hint.unwrap_or_default());
         values.warn(&entry.origin, message);
     }

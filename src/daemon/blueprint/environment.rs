@@ -1,12 +1,16 @@
-//! The environment of a watcher's processes: that of circus if they copy it, the configuration's, `env_file`, and
-//! what a Python virtual environment needs.
+//! The environment of a watcher's processes: that of circus if they copy it, what a login of their user would set, the
+//! configuration's, `env_file`, and what a Python virtual environment needs.
 
+use super::rights;
 use crate::config::include::join;
-use crate::config::{Files, Names, WatcherConfig, env_file};
-use crate::daemon::files::Disk;
+use crate::config::{Files, Names, WatcherConfig, env_file, text};
+use crate::daemon::files::Regular;
 use crate::daemon::start::{current_dir, environ};
 use crate::sorted::sort;
 use crate::sys::io_words;
+use crate::sys::user::User;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Whether it has to be put together anew for each process, since files may have changed.
 pub fn is_read_from_files(config: &WatcherConfig) -> bool {
@@ -20,6 +24,13 @@ pub fn is_read_from_files(config: &WatcherConfig) -> bool {
 pub fn environment(config: &WatcherConfig) -> Result<Names, String> {
     let options = &config.options;
     let mut env = config.environment(&if options.copy_env { environ() } else { Names::new() });
+    if let Some(name) = &options.uid {
+        for (name, value) in of_user(&rights::account(name)?) {
+            if !config.env.contains_key(name) {
+                env.insert(name.into(), value);
+            }
+        }
+    }
     if let Some(path) = &options.env_file {
         for (name, value) in from_file(path)? {
             env.insert(name, value);
@@ -32,13 +43,27 @@ pub fn environment(config: &WatcherConfig) -> Result<Names, String> {
     Ok(env)
 }
 
+/// What a login would set. Those of circus, even where they are copied, are another user's; those that the
+/// configuration sets are meant. Who cannot log in gets the usual shell all the same, for programs that start one.
+fn of_user(user: &User) -> [(&'static str, String); 4] {
+    let text = |path: &Path| text::from_bytes(path.as_os_str().as_bytes());
+    let (home, shell) = (text(&user.home), text(&user.shell));
+    let none = shell.is_empty() || shell.ends_with("/nologin") || shell.ends_with("/false");
+    [
+        ("HOME", if home.is_empty() { "/".into() } else { home }),
+        ("USER", user.name.clone()),
+        ("LOGNAME", user.name.clone()),
+        ("SHELL", if none { "/bin/sh".into() } else { shell }),
+    ]
+}
+
 /// The variables of `env_file`; a `-` before its path says that it may be missing.
 fn from_file(text: &str) -> Result<Vec<(String, String)>, String> {
     let (path, optional) = match text.strip_prefix('-') {
         Some(path) => (path.trim_start(), true),
         None => (text, false),
     };
-    match Disk.read_regular(path) {
+    match Regular.text(path) {
         Ok(text) => env_file::parse(&text).map_err(|why| format!("env_file = {path}: {why}")),
         Err(error) if optional && error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(format!("env_file = {path}: {}", io_words(&error))),
@@ -66,11 +91,11 @@ fn activate(env: &mut Names, directory: &str, version: Option<&str>) -> Result<(
 /// `lib/pythonX.Y/site-packages`: that of the version that is asked for, else that of the newest Python.
 fn site_packages(directory: &str, version: Option<&str>) -> Result<String, String> {
     let lib = join(directory, "lib");
-    let listed = Disk.list(&lib).map_err(|error| format!("virtualenv: {lib}: {}", io_words(&error)))?;
+    let listed = Regular.list(&lib).map_err(|error| format!("virtualenv: {lib}: {}", io_words(&error)))?;
     let mut newest = ((0, 0), None);
     for name in listed {
         let site = format!("{lib}/{name}/site-packages");
-        let Some(number) = version_of(&name).filter(|_| Disk.list(&site).is_ok()) else { continue };
+        let Some(number) = version_of(&name).filter(|_| Regular.list(&site).is_ok()) else { continue };
         if version.is_some_and(|version| name.ends_with(version.trim())) {
             return Ok(site);
         }
@@ -91,15 +116,15 @@ fn version_of(name: &str) -> Option<(u32, u32)> {
 /// The directories that the `*.pth` files of a directory list and that are there, in the order of the files' names.
 fn listed_in_pth(site: &str) -> Vec<String> {
     let mut directories: Vec<String> = Vec::new();
-    for name in sort(Disk.list(site).unwrap_or_default()) {
+    for name in sort(Regular.list(site).unwrap_or_default()) {
         if !name.ends_with(".pth") {
             continue;
         }
-        let text = Disk.read_regular(&join(site, &name)).unwrap_or_default();
+        let text = Regular.text(&join(site, &name)).unwrap_or_default();
         for line in text.lines().map(str::trim_end) {
             let directory = join(site, line);
             let ignored = line.is_empty() || line.starts_with('#') || line.starts_with("import");
-            if !ignored && Disk.list(&directory).is_ok() && !directories.contains(&directory) {
+            if !ignored && Regular.list(&directory).is_ok() && !directories.contains(&directory) {
                 directories.push(directory);
             }
         }

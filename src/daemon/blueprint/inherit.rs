@@ -3,13 +3,40 @@
 use crate::config::expand;
 use crate::config::{Names, WatcherConfig};
 use crate::daemon::sockets::Sockets;
+use std::os::fd::RawFd;
+
+/// The sockets that the children of a watcher get, with the descriptors behind each name; or why they cannot.
+#[derive(PartialEq)]
+pub struct Given(Result<Vec<(Inherited, Vec<RawFd>)>, String>);
+
+impl Given {
+    /// What children of a watcher would get now.
+    pub fn to(config: &WatcherConfig, sockets: &Sockets) -> Given {
+        Given(given(config, sockets))
+    }
+}
+
+fn given(config: &WatcherConfig, sockets: &Sockets) -> Result<Vec<(Inherited, Vec<RawFd>)>, String> {
+    let env = super::environment::environment(config)?;
+    let mut names = inherited(config, &env, sockets)?;
+    let on_stdin = on_stdin(config, sockets)?;
+    names.extend(on_stdin.map(|name| Inherited { family: sockets.family(&name), name, named: false }));
+    let with_fds = |socket: Inherited| {
+        let fds = sockets.fds(&socket.name).collect();
+        (socket, fds)
+    };
+    Ok(names.into_iter().map(with_fds).collect())
+}
 
 /// A socket that children inherit.
+#[derive(PartialEq)]
 pub struct Inherited {
     /// Its name.
     pub name: String,
     /// The command line names it.
     pub named: bool,
+    /// The family of its address, such as `AF_INET`.
+    pub family: &'static str,
 }
 
 /// Which sockets the children inherit: those that `sockets` or the command line names, else all.
@@ -36,7 +63,8 @@ pub fn inherited(config: &WatcherConfig, env: &Names, sockets: &Sockets) -> Resu
     for name in sockets.names() {
         let is_named = named.iter().any(|named| named == name);
         if is_named || listed.contains(&name) || (listed.is_empty() && named.is_empty()) {
-            inherited.push(Inherited { name: name.into(), named: is_named });
+            let family = sockets.family(name);
+            inherited.push(Inherited { name: name.into(), named: is_named, family });
         }
     }
     Ok(inherited)

@@ -126,23 +126,22 @@ fn a_file_is_appended_to_and_opened_again() {
     std::fs::create_dir(&directory).unwrap();
     let (path, moved) = (directory.join("log"), directory.join("moved"));
     std::fs::write(&path, "before\n").unwrap();
-    let mut log = Log::open(path.to_str(), Level::Info).unwrap();
+    let mut log = Log::open(path.to_str(), Level::Info, true).unwrap();
     log.info(format_args!("one"));
     std::fs::rename(&path, &moved).unwrap();
-    log.info(format_args!("two"));
     log.reopen().unwrap();
-    log.info(format_args!("three"));
     let text = |path| std::fs::read_to_string(path).unwrap();
-    assert_eq!((text(&moved).lines().count(), text(&path).lines().count()), (3, 1));
-    assert!(text(&moved).starts_with("before\n") && text(&path).ends_with("three\n"));
-    let refused = Log::open(directory.join("no/log").to_str(), Level::Info).err().unwrap();
+    assert_eq!((text(&moved).lines().count(), text(&path).as_str()), (2, ""));
+    log.info(format_args!("two"));
+    assert!(text(&moved).starts_with("before\n") && text(&path).ends_with("two\n"));
+    let refused = Log::open(directory.join("no/log").to_str(), Level::Info, true).err().unwrap();
     assert!(refused.contains("does not exist"), "{refused}");
     std::fs::remove_dir_all(&directory).unwrap();
 }
 
 #[test]
 fn a_full_disk_is_tried_again_at_a_date() {
-    let mut log = Log::open(Some("/dev/full"), Level::Info).unwrap();
+    let mut log = Log::open(Some("/dev/full"), Level::Info, true).unwrap();
     log.info(format_args!("one"));
     let retry = log.next_retry().unwrap();
     log.flush(retry);
@@ -152,7 +151,65 @@ fn a_full_disk_is_tried_again_at_a_date() {
 #[test]
 fn the_standard_error_output_has_many_names() {
     for name in [None, Some("-"), Some("stdout"), Some("/dev/stderr")] {
-        let log = Log::open(name, Level::Info).unwrap();
+        let log = Log::open(name, Level::Info, true).unwrap();
         assert_eq!(*log.outlet.place(), Place::Stderr);
     }
+}
+
+#[test]
+fn a_file_that_is_moved_away_is_followed_by_the_next_message() {
+    let dir = std::env::temp_dir().join(format!("circus-log-moved-{}", std::process::id()));
+    std::fs::create_dir(&dir).unwrap();
+    let (path, old) = (dir.join("log"), dir.join("log.1"));
+    let mut log = Log::open(path.to_str(), Level::Info, true).unwrap();
+    let ends = |path: &Path, with: &str| {
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(text.ends_with(&format!("] {with}\n")), "{text}");
+        text.lines().count()
+    };
+    log.info(format_args!("1"));
+    std::fs::rename(&path, &old).unwrap();
+    log.info(format_args!("2"));
+    assert_eq!((ends(&old, "1"), ends(&path, "2")), (1, 1));
+    // Where no file can be, the old one is written to, and that is said once.
+    let mut second = std::fs::File::open(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::rename(&dir, dir.with_extension("moved")).unwrap();
+    log.info(format_args!("3"));
+    log.info(format_args!("4"));
+    let mut text = String::new();
+    second.read_to_string(&mut text).unwrap();
+    assert_eq!((text.matches("] 3\n").count(), text.matches("] 4\n").count()), (1, 1), "{text}");
+    assert_eq!(text.matches("cannot reopen").count(), 1, "{text}");
+    std::fs::rename(dir.with_extension("moved"), &dir).unwrap();
+    log.info(format_args!("5"));
+    assert_eq!(ends(&path, "5"), 1);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn a_syslog_daemon_gets_each_message_with_its_severity() {
+    let path = std::env::temp_dir().join(format!("circus-log-syslog-{}", std::process::id()));
+    let url = format!("syslog://{}?local7", path.display());
+    let mut log = Log::open(Some(&url), Level::Debug, true).unwrap();
+    // A daemon that is not there yet misses nothing.
+    log.info(format_args!("early"));
+    let daemon = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    daemon.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    log.flush(Instant::now());
+    log.debug(format_args!("d"));
+    log.critical(format_args!("c"));
+    let mut messages = Vec::new();
+    while messages.last().is_none_or(|last: &String| !last.ends_with("] c")) {
+        let mut room = [0; 1000];
+        let length = daemon.recv(&mut room).unwrap();
+        messages.push(String::from_utf8_lossy(&room[..length]).into_owned());
+    }
+    let pid = std::process::id();
+    for (number, end) in [(190, "[INFO] early"), (191, "[DEBUG] d"), (186, "[CRITICAL] c")] {
+        let (begins, ends) = (format!("<{number}>"), format!(" circus[{pid}] {end}"));
+        let fits = |message: &&String| message.starts_with(&begins) && message.ends_with(&ends);
+        assert_eq!(messages.iter().filter(fits).count(), 1, "{messages:?}");
+    }
+    std::fs::remove_file(&path).unwrap();
 }

@@ -5,6 +5,7 @@
 //! `circus-plugin` that belongs to Circus, which talks to the control socket.
 
 use super::blueprint;
+use super::endpoint::absolute;
 use super::log::Log;
 use crate::config::{Config, Names, PluginConfig, PluginKind, WatcherConfig, plugin};
 use crate::control::shell;
@@ -137,12 +138,8 @@ fn python_path(config: &Config, environ: &Names) -> Option<String> {
 }
 
 impl Surroundings<'_> {
-    /// The control socket for somebody who may run in another directory.
     fn absolute_endpoint(&self) -> String {
-        match self.endpoint {
-            endpoint if endpoint.starts_with(['/', '@']) || endpoint == "none" => endpoint.into(),
-            endpoint => format!("{}/{endpoint}", self.cwd.trim_end_matches('/')),
-        }
+        absolute(self.endpoint, self.cwd)
     }
 }
 

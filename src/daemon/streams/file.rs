@@ -12,7 +12,8 @@ use crate::sys::{clock, io_words};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often a file that is written is looked at for having been removed, and the least time between two attempts
@@ -57,7 +58,7 @@ impl Rotation {
 
 /// A file that is appended to.
 pub struct FileStream {
-    path: PathBuf,
+    path: Rc<Path>,
     /// `None`: it could not be opened (again) yet.
     file: Option<File>,
     id: (u64, u64),
@@ -83,7 +84,7 @@ impl FileStream {
     ///
     /// # Errors
     /// It cannot be opened; [`refusal`] puts the reason in a sentence.
-    pub fn open(path: &Path) -> io::Result<Option<Self>> {
+    pub fn open(path: &Rc<Path>) -> io::Result<Option<Self>> {
         // Asked before it is opened: who reads a FIFO would take our coming and going for the end of it.
         if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
             return Ok(None);
@@ -93,9 +94,9 @@ impl FileStream {
     }
 
     /// A file that cannot be opened yet; [`Self::recover`] tries.
-    pub fn missing(path: &Path) -> Self {
+    pub fn missing(path: &Rc<Path>) -> Self {
         FileStream {
-            path: path.to_path_buf(),
+            path: path.clone(),
             file: None,
             id: (0, 0),
             size: 0,

@@ -37,6 +37,7 @@ use self::sink::{Sink, Target};
 use self::table::Table;
 use self::tend::LiveFile;
 use super::log::Log;
+use crate::arbiter::WatcherId;
 use crate::config::StreamConfig;
 use crate::sorted::Sorted;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -177,6 +178,33 @@ impl Streams {
         Some(PipeId(self.pipes.insert(Pipe::new(fd, writer, sink))))
     }
 
+    /// The pipes of a watcher's processes, each with who writes to it and the owner of its sink.
+    pub fn pipes_of(&self, watcher: WatcherId) -> Vec<(PipeId, Writer, Owner)> {
+        let own = self.pipes.iter().filter(|(_, pipe)| pipe.writer.watcher == watcher);
+        let owner = |pipe: &Pipe| Some(self.sinks.get(pipe.sink.0)?.owner);
+        own.filter_map(|(id, pipe)| Some((PipeId(id), pipe.writer, owner(pipe)?))).collect()
+    }
+
+    /// Leads a pipe to another sink.
+    pub fn redirect(&mut self, id: PipeId, sink: SinkId, now: Instant, log: &mut Log) {
+        let Some(new) = self.sinks.get_mut(sink.0) else { return };
+        let Some(pipe) = self.pipes.get_mut(id.0) else { return };
+        new.pipes += 1;
+        let target = new.target;
+        let old = std::mem::replace(&mut pipe.sink, sink);
+        self.count(target, 0, 1);
+        self.leave(old, now, log);
+    }
+
+    /// A pipe does not feed a sink any more.
+    fn leave(&mut self, sink: SinkId, now: Instant, log: &mut Log) {
+        let Some(left) = self.sinks.get_mut(sink.0) else { return };
+        left.pipes -= 1;
+        let target = left.target;
+        self.count(target, 0, -1);
+        self.forget_sink(sink, now, log);
+    }
+
     /// The descriptor of a pipe.
     pub fn fd(&self, id: PipeId) -> Option<RawFd> {
         self.pipes.get(id.0).map(|pipe| pipe.file.as_raw_fd())
@@ -192,11 +220,7 @@ impl Streams {
         self.write_tail(id, now, log);
         let Some(pipe) = self.pipes.remove(id.0) else { return };
         self.large -= u32::from(pipe.large);
-        let Some(sink) = self.sinks.get_mut(pipe.sink.0) else { return };
-        sink.pipes -= 1;
-        let target = sink.target;
-        self.count(target, 0, -1);
-        self.forget_sink(pipe.sink, now, log);
+        self.leave(pipe.sink, now, log);
     }
 
     /// The places that began to wait for a reader since the last call, to be registered for writing.

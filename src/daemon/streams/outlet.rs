@@ -10,7 +10,8 @@ use crate::sys::io_words;
 use std::fmt;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// How much output is kept for a file that cannot be written, in bytes.
@@ -35,9 +36,9 @@ pub enum Place {
     /// The standard error output of circus.
     Stderr,
     /// A path: a file, a FIFO or a device.
-    Path(PathBuf),
+    Path(Rc<Path>),
     /// A syslog daemon.
-    Syslog(Address),
+    Syslog(Box<Address>),
 }
 
 impl PartialEq for Place {
@@ -143,25 +144,26 @@ impl Outlet {
     /// # Errors
     /// A sentence that says why it cannot be opened and what to do.
     pub fn open(path: &Path, now: Instant) -> Result<Self, String> {
-        let place = Place::Path(path.to_path_buf());
-        match FileStream::open(path) {
+        let path: Rc<Path> = path.into();
+        let place = Place::Path(path.clone());
+        match FileStream::open(&path) {
             Ok(Some(file)) => Ok(Self::new(place, Medium::File(file))),
-            Ok(None) => match Console::open(path) {
+            Ok(None) => match Console::open(&path) {
                 Ok(console) => Ok(Self::around(place, console)),
-                Err(error) => Err(super::file::refusal(path, &error)),
+                Err(error) => Err(super::file::refusal(&path, &error)),
             },
             Err(error) if super::file::is_full(&error) => {
-                let mut outlet = Self::new(place, Medium::File(FileStream::missing(path)));
+                let mut outlet = Self::new(place, Medium::File(FileStream::missing(&path)));
                 outlet.hold(&[], &error, now);
                 Ok(outlet)
             }
-            Err(error) => Err(super::file::refusal(path, &error)),
+            Err(error) => Err(super::file::refusal(&path, &error)),
         }
     }
 
     /// A syslog daemon, which need not be there yet.
     pub fn syslog(address: &Address) -> Self {
-        Self::new(Place::Syslog(address.clone()), Medium::Syslog(Syslog::new(address.clone())))
+        Self::new(Place::Syslog(address.clone().into()), Medium::Syslog(Syslog::new(address.clone())))
     }
 
     fn new(place: Place, medium: Medium) -> Self {

@@ -74,9 +74,10 @@ impl Plan {
             StreamKind::Json if config.file().is_some() => plan.place = file(config.file())?,
             StreamKind::Stdout | StreamKind::Json => {}
             StreamKind::FancyStdout => plan.color = plan.color(options.color.as_deref()),
-            StreamKind::Queue => plan.place = Place::Path("/dev/null".into()),
+            StreamKind::Queue => plan.place = Place::Path(Path::new("/dev/null").into()),
             StreamKind::Syslog => {
-                plan.place = Place::Syslog(syslog::Address::of(options.address.as_deref())?);
+                let address = syslog::Address::of(options.address.as_deref())?;
+                plan.place = Place::Syslog(address.into());
             }
         }
         plan.rotation.compress = kind.heeds("compress") && options.compress.as_deref() == Some("gzip");
@@ -107,7 +108,7 @@ impl Plan {
                 .push(format!("rotate_interval = {} is taken as {interval}", options.rotate_interval));
         }
         let zone = if options.utc == Some(true) { Zone::Utc } else { Zone::Local };
-        let keep = usize::try_from(options.backup_count).unwrap_or(0);
+        let keep = options.backup_count.clamp(0, u32::MAX.into()) as u32;
         let when = options.rotate_when.as_deref().unwrap_or_default();
         Schedule::new(when, interval as i32, zone, keep)
             .ok_or_else(|| "there is no rotate_when: S, M, H, D, MIDNIGHT, or W0 (Monday) to W6".into())
@@ -152,7 +153,7 @@ fn file(filename: Option<&str>) -> Result<Place, String> {
         None => Err("there is no filename: name the file to append to, or class = StdoutStream".into()),
         Some("/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1") => Ok(Place::Stdout),
         Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => Ok(Place::Stderr),
-        Some(name) => absolute(name).map(Place::Path),
+        Some(name) => absolute(name).map(|path| Place::Path(path.into())),
     }
 }
 
@@ -204,12 +205,15 @@ mod tests {
         for class in ["", "FileStream", "circus.stream.FileStream", "WatchedFileStream"] {
             let config = options(class, "/a/b.log", "");
             let plan = Plan::of(&config).unwrap();
-            assert_eq!(plan.place, Place::Path("/a/b.log".into()));
+            assert_eq!(plan.place, Place::Path(Path::new("/a/b.log").into()));
             assert_eq!(plan.rotation.watched, class == "WatchedFileStream");
             assert!(matches!(format(&config, true, false), Format::Plain));
         }
         let here = std::env::current_dir().unwrap();
-        assert_eq!(Plan::of(&options("", "b.log", "")).unwrap().place, Place::Path(here.join("b.log")));
+        assert_eq!(
+            Plan::of(&options("", "b.log", "")).unwrap().place,
+            Place::Path(here.join("b.log").into())
+        );
         let refusal = Plan::of(&options("FileStream", "", "")).err().unwrap();
         assert!(refusal.contains("no filename"), "{refusal}");
     }
@@ -225,10 +229,10 @@ mod tests {
     #[test]
     fn each_class_has_its_place() {
         let place = |class| Plan::of(&options(class, "/x", "")).unwrap().place;
-        assert_eq!(place("JsonStream"), Place::Path("/x".into()));
-        assert_eq!(place("QueueStream"), Place::Path("/dev/null".into()));
+        assert_eq!(place("JsonStream"), Place::Path(Path::new("/x").into()));
+        assert_eq!(place("QueueStream"), Place::Path(Path::new("/dev/null").into()));
         assert_eq!(place("tsuru.stream.Stream"), Place::Stdout, "no output is lost");
-        assert_eq!(place("SyslogStream"), Place::Syslog(syslog::Address::Path("/dev/log".into())));
+        assert_eq!(place("SyslogStream"), Place::Syslog(syslog::Address::Path("/dev/log".into()).into()));
     }
 
     #[test]

@@ -69,8 +69,12 @@ impl std::fmt::Display for Address {
 /// What a message begins with, up to its time, and what follows up to the number of the process.
 pub fn around(config: &StreamConfig, watcher: &str) -> (String, String) {
     let options = &config.options;
-    let number = |words: &[&str], word: &str| words.iter().position(|known| *known == word).unwrap_or(0);
-    let priority = number(FACILITY, &options.facility) * 8 + number(SEVERITY, &options.severity);
+    let number = |words: &[&str], word: &Option<Box<str>>, default: &str| {
+        let word = word.as_deref().unwrap_or(default);
+        words.iter().position(|known| *known == word).unwrap_or(0)
+    };
+    let facility = number(FACILITY, &options.facility, "daemon");
+    let priority = facility * 8 + number(SEVERITY, &options.severity, "info");
     let tag = word(options.tag.as_deref().filter(|tag| !tag.is_empty()).unwrap_or(watcher), 48);
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     (format!("<{priority}>1 "), format!(" {} {tag} ", word(host.trim(), 255)))
@@ -187,8 +191,8 @@ mod tests {
     #[test]
     fn facility_and_severity_make_a_number() {
         let mut config = StreamConfig::default();
-        config.options.facility = "local7".into();
-        config.options.severity = "err".into();
+        config.options.facility = Some("local7".into());
+        config.options.severity = Some("err".into());
         let (before, behind) = around(&config, "my web");
         assert_eq!(before, "<187>1 ");
         assert!(behind.ends_with(" my_web ") && behind.starts_with(' '), "{behind}");

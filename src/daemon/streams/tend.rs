@@ -29,7 +29,7 @@ impl Streams {
         let outlet = &mut self.targets.get_mut(id)?.outlet;
         let Place::Path(path) = outlet.place().clone() else { return None };
         let file = outlet.file()?;
-        Some(LiveFile { path, size: file.size(), compress: file.compresses() })
+        Some(LiveFile { path: path.to_path_buf(), size: file.size(), compress: file.compresses() })
     }
 
     /// How large all of them are together.
@@ -78,7 +78,7 @@ impl Streams {
             }
             let outcome =
                 if rotate { target.outlet.rotate() } else { target.outlet.reopen(now).map(|()| true) };
-            tended.push((path, outcome));
+            tended.push((path.to_path_buf(), outcome));
             self.settle(id, log);
         }
         tended

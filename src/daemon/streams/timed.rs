@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum When {
     /// That so many seconds have gone by.
-    Seconds(i64),
+    Seconds(i32),
     /// The end of a day.
     Midnight,
     /// The end of this day of the week; 0 is Monday.
@@ -30,29 +30,39 @@ pub struct Schedule {
     interval: i32,
     zone: Zone,
     /// How many old files are kept; 0: all.
-    keep: usize,
-    /// The suffix, for strftime.
-    suffix: &'static str,
+    keep: u32,
 }
 
 impl Schedule {
     /// The schedule of `rotate_when`, one of the words of the option table.
-    pub fn new(rotate_when: &str, interval: i32, zone: Zone, keep: usize) -> Option<Self> {
-        let (when, suffix) = match rotate_when {
-            "S" => (When::Seconds(1), "%Y%m%d%H%M%S"),
-            "M" => (When::Seconds(60), "%Y%m%d%H%M"),
-            "H" => (When::Seconds(3600), "%Y%m%d%H"),
-            "D" => (When::Seconds(86_400), "%Y%m%d"),
-            "MIDNIGHT" => (When::Midnight, "%Y%m%d"),
-            day => (When::Weekday(day.strip_prefix('W')?.parse().ok()?), "%Y%m%d"),
+    pub fn new(rotate_when: &str, interval: i32, zone: Zone, keep: u32) -> Option<Self> {
+        let when = match rotate_when {
+            "S" => When::Seconds(1),
+            "M" => When::Seconds(60),
+            "H" => When::Seconds(3600),
+            "D" => When::Seconds(86_400),
+            "MIDNIGHT" => When::Midnight,
+            day => When::Weekday(day.strip_prefix('W')?.parse().ok()?),
         };
-        Some(Schedule { when, interval, zone, keep, suffix })
+        Some(Schedule { when, interval, zone, keep })
+    }
+
+    /// What follows the name of an old file, for strftime.
+    fn suffix(self) -> &'static str {
+        match self.when {
+            When::Seconds(1) => "%Y%m%d%H%M%S",
+            When::Seconds(60) => "%Y%m%d%H%M",
+            When::Seconds(3600) => "%Y%m%d%H",
+            When::Seconds(_) | When::Midnight | When::Weekday(_) => "%Y%m%d",
+        }
     }
 
     /// The period that `from` lies in, as its two ends.
     fn period(self, from: i64) -> (i64, i64) {
         let (days, first) = match self.when {
-            When::Seconds(unit) => return (from, from.saturating_add(unit * i64::from(self.interval))),
+            When::Seconds(unit) => {
+                return (from, from.saturating_add(i64::from(unit) * i64::from(self.interval)));
+            }
             When::Midnight => (1, 0),
             When::Weekday(day) => (7, (day - clock::weekday(self.zone, from)).rem_euclid(7)),
         };
@@ -63,7 +73,7 @@ impl Schedule {
 
     /// How many digits the suffix has.
     fn digits(self) -> usize {
-        self.suffix.len() + 2 // "%Y" stands for four, the others for two
+        self.suffix().len() + 2 // "%Y" stands for four, the others for two
     }
 }
 
@@ -107,7 +117,7 @@ impl Timer {
     /// # Errors
     /// There is something of that name, or the system refuses.
     pub fn rename(&self, path: &Path) -> io::Result<()> {
-        let suffix = clock::strftime_in(self.schedule.zone, self.schedule.suffix, self.begin);
+        let suffix = clock::strftime_in(self.schedule.zone, self.schedule.suffix(), self.begin);
         let old = with_suffix(path, &suffix);
         let compressed = with_suffix(&old, "gz");
         if [&old, &compressed].into_iter().any(|name| fs::symlink_metadata(name).is_ok()) {
@@ -125,7 +135,8 @@ impl Timer {
     /// The directory cannot be read, or a file not be removed.
     pub fn prune(&self, path: &Path) -> io::Result<()> {
         let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
-        if self.schedule.keep == 0 {
+        let keep = self.schedule.keep as usize;
+        if keep == 0 {
             return Ok(());
         }
         let mut old = Vec::new();
@@ -136,7 +147,7 @@ impl Timer {
             }
         }
         let old = crate::sorted::sort(old);
-        let excess = old.len().saturating_sub(self.schedule.keep);
+        let excess = old.len().saturating_sub(keep);
         old.iter().take(excess).try_for_each(|name| fs::remove_file(directory.join(name)))
     }
 
@@ -170,7 +181,7 @@ pub(super) mod tests {
         NOW.set(now);
     }
 
-    pub(in super::super) fn schedule(when: &str, interval: i32, keep: usize) -> Schedule {
+    pub(in super::super) fn schedule(when: &str, interval: i32, keep: u32) -> Schedule {
         Schedule::new(when, interval, Zone::Utc, keep).unwrap()
     }
 
@@ -234,7 +245,7 @@ pub(super) mod tests {
     fn suffixes_have_the_digits_that_they_are_known_by() {
         for when in ["S", "M", "H", "D", "MIDNIGHT", "W3"] {
             let schedule = schedule(when, 1, 0);
-            let suffix = clock::strftime_in(Zone::Utc, schedule.suffix, MONDAY);
+            let suffix = clock::strftime_in(Zone::Utc, schedule.suffix(), MONDAY);
             assert_eq!(suffix.len(), schedule.digits(), "{when}: {suffix}");
         }
     }

@@ -221,7 +221,7 @@ mod by_clock {
     use super::super::super::timed::tests::{MONDAY, schedule, set_clock, timer};
     use super::*;
 
-    fn open(directory: &Directory, when: &str, keep: usize) -> Outlet {
+    fn open(directory: &Directory, when: &str, keep: u32) -> Outlet {
         set_clock(MONDAY);
         let mut outlet = Outlet::open(&directory.path("out"), Instant::now()).unwrap();
         let file = outlet.file().unwrap();

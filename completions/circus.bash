@@ -1,0 +1,146 @@
+# bash completion for circus, circusd and circusctl. Made by tests/completions.rs from the tables of commands and
+# options; `make completions` makes it anew.
+
+# Takes the lines that begin as the word that is typed.
+_circus_offer() {
+    local word
+    while IFS= read -r word; do
+        if [[ -n $word && $word == "$cur"* ]]; then
+            printf -v word '%q' "$word"
+            COMPREPLY+=("$word")
+        fi
+    done <<< "$1"
+}
+
+_circus_words() {
+    local IFS=$'\n'
+    _circus_offer "$*"
+}
+
+_circus_files() {
+    local name
+    compopt -o filenames 2> /dev/null
+    while IFS= read -r name; do
+        COMPREPLY+=("$name")
+    done < <(compgen -f -- "$cur")
+}
+
+# The names of the watchers, from the daemon that the line is for.
+_circus_watchers() {
+    local ctl=("$program") names
+    [[ ${program##*/} == circusctl ]] || ctl+=(ctl)
+    names=$("${ctl[@]}" ${endpoint:+"--endpoint=$endpoint"} --timeout=1 list 2> /dev/null) || return
+    _circus_offer "${names//,/$'\n'}"
+}
+
+_circus_parts='ctl check run'
+_circus_commands='add decr dstats get globaloptions incr kill list listen listsockets logs numprocesses numwatchers options quit reload reloadconfig restart rm set signal start stats status stop tail'
+_circus_valued='--log-level --log-output --logger-config --pidfile --endpoint --timeout --ssh --ssh_keyfile --grace --remap --option --signum --graceful_timeout --match --lines --pid'
+_circus_signals='HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS RTMIN RTMAX'
+
+# The argument of an option.
+_circus_argument() {
+    case $1 in
+    --log-level) _circus_words debug info warning error critical ;;
+    --log-output) _circus_files ;;
+    --logger-config) _circus_files ;;
+    --pidfile) _circus_files ;;
+    --endpoint) _circus_files ;;
+    --ssh_keyfile) _circus_files ;;
+    --signum) _circus_words $_circus_signals ;;
+    --match) _circus_words glob regex simple ;;
+    esac
+}
+
+# The options that can stand here.
+_circus_options() {
+    case $part-$command in
+    ctl-add) _circus_words --start --option --waiting ;;
+    ctl-decr) _circus_words --waiting ;;
+    ctl-incr) _circus_words --waiting ;;
+    ctl-kill) _circus_words --signum --graceful_timeout --waiting ;;
+    ctl-quit) _circus_words --waiting ;;
+    ctl-reload) _circus_words --sequential --terminate --waiting ;;
+    ctl-reloadconfig) _circus_words --waiting ;;
+    ctl-restart) _circus_words --match --waiting ;;
+    ctl-rm) _circus_words --nostop --waiting ;;
+    ctl-set) _circus_words --waiting ;;
+    ctl-signal) _circus_words --children --recursive ;;
+    ctl-start) _circus_words --match --waiting ;;
+    ctl-stats) _circus_words --extended ;;
+    ctl-stop) _circus_words --match --waiting ;;
+    ctl-tail) _circus_words --lines --follow --stdout --stderr --pid ;;
+    ctl-) _circus_words --endpoint --timeout --json --prettify --ssh --ssh_keyfile --help --version ;;
+    check-*) _circus_words --json --help ;;
+    run-*) _circus_words --grace --group --remap --no-sweep --help ;;
+    -*) _circus_words --log-level --log-output --logger-config --pidfile --daemon --check --help --version ;;
+    esac
+}
+
+# The word behind a command.
+_circus_behind() {
+    case "$command $place" in
+    'decr 0' | 'get 0' | 'incr 0' | 'kill 0' | 'list 0' | 'logs 1' | 'numprocesses 0' | 'options 0' | 'reload 0' | 'restart 0' | 'rm 0' | 'set 0' | 'signal 0' | 'start 0' | 'stats 0' | 'status 0' | 'stop 0' | 'tail 0') _circus_watchers ;;
+    'get 1' | 'get 2' | 'get 3' | 'get 4' | 'get 5' | 'get 6' | 'get 7' | 'get 8' | 'get 9') _circus_words $_circus_keys ;;
+    'set 1' | 'set 3' | 'set 5' | 'set 7' | 'set 9') _circus_words $_circus_settable ;;
+    'set 2' | 'set 4' | 'set 6' | 'set 8') _circus_value ;;
+    'signal 1' | 'signal 2') _circus_words $_circus_signals ;;
+    'logs 0') _circus_words rotate reopen ;;
+    esac
+}
+
+# The value of an option that is set.
+_circus_value() {
+    case $prev in
+    shell | copy_env | copy_path | autostart | respawn | singleton | use_sockets | close_child_stdin | close_child_stdout | close_child_stderr | on_demand | stop_children | send_hup) _circus_words True False ;;
+    stop_signal) _circus_words HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS RTMIN RTMAX ;;
+    esac
+}
+
+_circus_keys='cmd args numprocesses shell shell_args executable working_dir uid gid copy_env copy_path virtualenv virtualenv_py_ver env_file warmup_delay autostart respawn retry_in max_retry priority singleton use_sockets sockets stdin_socket close_child_stdin close_child_stdout close_child_stderr on_demand stop_signal stop_children graceful_timeout send_hup max_age max_age_variance umask hook_timeout ring_bytes stdout_stream.class stderr_stream.class stdout_stream.filename stderr_stream.filename stdout_stream.max_bytes stderr_stream.max_bytes stdout_stream.backup_count stderr_stream.backup_count stdout_stream.time_format stderr_stream.time_format stdout_stream.color stderr_stream.color stdout_stream.rotate_when stderr_stream.rotate_when stdout_stream.rotate_interval stderr_stream.rotate_interval stdout_stream.utc stderr_stream.utc stdout_stream.prefix stderr_stream.prefix stdout_stream.address stderr_stream.address stdout_stream.facility stderr_stream.facility stdout_stream.severity stderr_stream.severity stdout_stream.tag stderr_stream.tag stdout_stream.compress stderr_stream.compress'
+_circus_settable='cmd args numprocesses shell shell_args executable working_dir uid gid copy_env copy_path virtualenv virtualenv_py_ver env_file warmup_delay autostart respawn retry_in max_retry priority singleton use_sockets sockets stdin_socket close_child_stdin close_child_stdout close_child_stderr on_demand stop_signal stop_children graceful_timeout send_hup max_age max_age_variance umask hook_timeout ring_bytes stdout_stream.class stderr_stream.class stdout_stream.filename stderr_stream.filename stdout_stream.max_bytes stderr_stream.max_bytes stdout_stream.backup_count stderr_stream.backup_count stdout_stream.time_format stderr_stream.time_format stdout_stream.color stderr_stream.color stdout_stream.rotate_when stderr_stream.rotate_when stdout_stream.rotate_interval stderr_stream.rotate_interval stdout_stream.utc stderr_stream.utc stdout_stream.prefix stderr_stream.prefix stdout_stream.address stderr_stream.address stdout_stream.facility stderr_stream.facility stdout_stream.severity stderr_stream.severity stdout_stream.tag stderr_stream.tag stdout_stream.compress stderr_stream.compress'
+
+_circus() {
+    local program=$1 cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+    local first=1 part= command= place=0 endpoint= word i
+    COMPREPLY=()
+    # bash takes --endpoint=/x apart at the =.
+    if [[ $cur == '=' ]]; then
+        cur=
+    elif [[ $prev == '=' ]]; then
+        prev=${COMP_WORDS[COMP_CWORD - 2]}
+    fi
+    if [[ ${program##*/} == circusctl ]]; then
+        part=ctl
+    elif [[ ${program##*/} != circusd && $COMP_CWORD -gt 1 && " $_circus_parts " == *" ${COMP_WORDS[1]} "* ]]; then
+        part=${COMP_WORDS[1]} first=2
+    fi
+    for ((i = first; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        if [[ $word == --* && " $_circus_valued " == *" $word "* ]]; then
+            [[ ${COMP_WORDS[i + 1]} == '=' ]] && ((i++))
+            ((i++))
+            [[ $word == --endpoint && $i -lt $COMP_CWORD ]] && endpoint=${COMP_WORDS[i]}
+        elif [[ $word == -?* ]]; then
+            :
+        elif [[ -z $command ]]; then
+            command=$word
+        else
+            ((place++))
+        fi
+    done
+    if [[ " $_circus_valued " == *" $prev "* ]]; then
+        _circus_argument "$prev"
+    elif [[ $cur == -* ]]; then
+        _circus_options
+    elif [[ $part == ctl && -z $command ]]; then
+        _circus_words $_circus_commands
+    elif [[ $part == ctl ]]; then
+        _circus_behind
+    else
+        [[ -z $part && $first -eq $COMP_CWORD && ${program##*/} != circusd ]] && _circus_words $_circus_parts
+        [[ -z $command ]] && _circus_files
+    fi
+}
+
+complete -F _circus circus circusd circusctl

@@ -1,0 +1,262 @@
+//! Hooks: programs of the user that are asked before something is done, or told that it was.
+//!
+//! The daemon runs them; nobody waits for one longer than hook_timeout. Which hooks of a watcher run, and what hangs
+//! on each answer ([`Then`]), is the table of its [`Call`]s. A call has a number of its own: an answer that comes
+//! after the call was given up finds nothing to decide, least of all about another process.
+
+use super::process::Exit;
+use super::time::Time;
+use super::watcher::{Ctx, Goal, Status, Watcher};
+use super::{Action, Level, Pid, Published, Whom};
+use crate::config::hooks::Hook;
+use crate::config::number;
+
+/// The most hooks of one watcher that run, or wait for their turn, when nothing hangs on their answers.
+pub(super) const MOST_CALLS: usize = 10_000;
+
+/// Stands for one run of a hook; never used again for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HookId(pub u64);
+
+/// What a hook is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// The process.
+    pub pid: Option<Pid>,
+    /// The signal.
+    pub signum: Option<i32>,
+    /// How the process ended.
+    pub exit: Option<Exit>,
+    /// circus had asked the process to end.
+    pub asked: bool,
+}
+
+/// What became of a hook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It agrees.
+    Yes,
+    /// It does not: a Python function returned something that is not true.
+    No,
+    /// It does not, or could not do its work: a program exited with another code than 0.
+    Refused(String),
+    /// It could not answer: it could not be run, crashed, raised an exception, or took too long.
+    Failed(String),
+}
+
+/// What hangs on the answer of a hook.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Then {
+    /// before_start: whether processes are spawned.
+    Begin,
+    /// after_start: whether the watcher is active.
+    Activate,
+    /// before_spawn: whether the process is spawned.
+    Spawn,
+    /// after_spawn: whether the process stays.
+    Keep,
+    /// before_stop: then the processes are asked to end.
+    Stop,
+    /// after_stop: then the watcher has stopped.
+    Rest,
+    /// before_signal: whether a process is asked to end; it gets SIGKILL `timeout` seconds after the answer.
+    Ask { wid: u32, pid: Pid, signum: i32, timeout: f64 },
+    /// before_signal: whether a client's signal is sent.
+    Signal { pid: Pid, signum: i32, whom: Whom },
+    /// before_reap: then after_reap is told.
+    Reaped(About),
+    /// Nothing.
+    Nothing,
+}
+
+/// A hook that runs.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    hook: Hook,
+    /// Its failures count as agreement.
+    lenient: bool,
+    deadline: Time,
+    pub(super) then: Then,
+}
+
+impl Call {
+    /// Whether the answer agrees.
+    fn agrees(&self, answer: &Answer) -> bool {
+        match answer {
+            Answer::Yes => true,
+            Answer::No => false,
+            Answer::Refused(_) => self.lenient,
+            // A signal is not held back by a hook that is broken.
+            Answer::Failed(_) => self.lenient || self.hook == Hook::BeforeSignal,
+        }
+    }
+}
+
+impl Watcher {
+    /// Runs a hook, if there is one: true, and later [`Then`].
+    pub(super) fn call(&mut self, hook: Hook, about: About, then: Then, ctx: &mut Ctx) -> bool {
+        if self.config.hooks.is_empty() || self.hurried {
+            return false;
+        }
+        let Some((_, lenient)) = self.config.hooks.get(hook.name()) else { return false };
+        let id = ctx.new_hook();
+        let deadline = ctx.now.plus(self.config.options.hook_timeout);
+        self.calls.insert(id, Call { hook, lenient: *lenient, deadline, then });
+        ctx.actions.push(Action::RunHook { id, watcher: self.id, hook, about });
+        true
+    }
+
+    /// Runs a hook, if there is one, whose answer decides nothing.
+    pub(super) fn tell(&mut self, hook: Hook, about: About, ctx: &mut Ctx) {
+        if self.calls.len() < MOST_CALLS {
+            self.call(hook, about, Then::Nothing, ctx);
+        } else {
+            let (name, hook) = (&self.config.name, hook.name());
+            ctx.log(Level::Error, format!("{name}: too many hooks run already: {hook} is left out"));
+        }
+    }
+
+    /// Whether a hook runs on which this hangs.
+    pub(super) fn waits_for(&self, then: Then) -> bool {
+        self.calls.values().any(|call| call.then == then)
+    }
+
+    /// Whether the watcher has this hook.
+    pub(super) fn has_hook(&self, hook: Hook) -> bool {
+        !self.hurried && self.config.hooks.contains_key(hook.name())
+    }
+
+    /// A hook has ended.
+    pub(super) fn hook_done(&mut self, id: HookId, answer: &Answer, ctx: &mut Ctx) {
+        if let Some(call) = self.calls.remove(&id) {
+            self.go_on(&call, answer, ctx);
+        }
+    }
+
+    /// Does what hangs on an answer.
+    fn go_on(&mut self, call: &Call, answer: &Answer, ctx: &mut Ctx) {
+        self.report(call.hook, answer, ctx);
+        let agreed = call.agrees(answer);
+        let refusal = || {
+            let hook = call.hook.name();
+            match answer {
+                Answer::Yes | Answer::No => format!("its hook {hook} said no"),
+                Answer::Refused(why) | Answer::Failed(why) => format!("its hook {hook} failed: {why}"),
+            }
+        };
+        match call.then {
+            Then::Begin if !agreed => self.stay_stopped(refusal(), ctx),
+            Then::Activate if !agreed => self.give_up(refusal(), ctx),
+            Then::Spawn | Then::Keep if !agreed => self.spawn_refused(refusal(), ctx),
+            Then::Begin | Then::Nothing => {}
+            Then::Activate => self.become_active(ctx),
+            Then::Spawn => self.make(ctx),
+            Then::Keep => self.settle(ctx),
+            Then::Stop => self.ask_all(ctx),
+            Then::Rest => self.rest(ctx),
+            Then::Ask { wid, pid, signum, timeout } => {
+                self.ask_now((wid, pid), signum, timeout, agreed, ctx);
+            }
+            Then::Signal { pid, signum, whom } => self.signal_now(pid, signum, whom, agreed, ctx),
+            Then::Reaped(about) => self.tell(Hook::AfterReap, about, ctx),
+        }
+    }
+
+    /// Tells subscribers and the log how a hook ended.
+    fn report(&self, hook: Hook, answer: &Answer, ctx: &mut Ctx) {
+        let name = &self.config.name;
+        let (level, error) = match answer {
+            Answer::Yes | Answer::No => return ctx.publish(name, Published::HookSuccess { hook }),
+            Answer::Refused(why) => (Level::Warning, why),
+            Answer::Failed(why) => (Level::Error, why),
+        };
+        ctx.log(level, format!("{name}: Hook '{}' failed: {error}", hook.name()));
+        ctx.publish(name, Published::HookFailure { hook, error: error.clone() });
+    }
+
+    /// Ends the hooks on which something of this kind hangs; it is not decided any more.
+    pub(super) fn cancel_hooks(&mut self, which: &dyn Fn(Then) -> bool, ctx: &mut Ctx) {
+        for call in self.take_calls(&|call| which(call.then), ctx) {
+            let (name, hook) = (&self.config.name, call.hook);
+            ctx.log(Level::Info, format!("{name}: the hook {} is not needed any more: ended", hook.name()));
+            ctx.publish(name, Published::HookFailure { hook, error: "cancelled".into() });
+        }
+    }
+
+    /// Takes calls out of the table, all at once, since there may be thousands, and ends their hooks.
+    fn take_calls(&mut self, which: &dyn Fn(&Call) -> bool, ctx: &mut Ctx) -> Vec<Call> {
+        let mut taken = Vec::new();
+        if !self.calls.values().any(which) {
+            return taken;
+        }
+        for (id, call) in std::mem::take(&mut self.calls) {
+            if which(&call) {
+                ctx.actions.push(Action::CancelHook { id, watcher: self.id });
+                taken.push(call);
+            } else {
+                self.calls.insert(id, call);
+            }
+        }
+        taken
+    }
+
+    /// Goes on without the hooks that took too long.
+    pub(super) fn expire_hooks(&mut self, ctx: &mut Ctx) {
+        let now = ctx.now;
+        let due = self.take_calls(&|call| call.deadline <= now, ctx);
+        if due.is_empty() {
+            return;
+        }
+        let seconds = number::fixed(self.config.options.hook_timeout, 1);
+        let seconds = seconds.strip_suffix(".0").unwrap_or(&seconds);
+        let answer = Answer::Failed(format!("it took longer than {seconds} s"));
+        due.iter().for_each(|call| self.go_on(call, &answer, ctx));
+    }
+
+    /// Somebody is in a hurry: hooks are ended, and none is run any more.
+    pub(super) fn end_hooks(&mut self, ctx: &mut Ctx) {
+        self.hurried = true;
+        let (stop, rest) = (self.waits_for(Then::Stop), self.waits_for(Then::Rest));
+        self.cancel_hooks(&|_| true, ctx);
+        if stop {
+            self.ask_all(ctx);
+        }
+        if rest {
+            self.rest(ctx);
+        }
+    }
+
+    /// When the first hook has taken too long.
+    pub(super) fn hook_deadline(&self) -> Option<Time> {
+        self.calls.values().map(|call| call.deadline).min()
+    }
+
+    /// before_start does not want it to start: it has not been anything but stopped.
+    fn stay_stopped(&mut self, refusal: String, ctx: &mut Ctx) {
+        ctx.log(Level::Warning, format!("{} does not start: {refusal}", self.config.name));
+        self.reason = Some(refusal);
+        self.status = Status::Stopped;
+        if self.goal == Goal::Up {
+            self.goal = Goal::Down;
+        }
+    }
+
+    /// A hook does not want it to run.
+    pub(super) fn give_up(&mut self, refusal: String, ctx: &mut Ctx) {
+        ctx.log(Level::Warning, format!("{} is being stopped: {refusal}", self.config.name));
+        self.reason = Some(refusal);
+        if self.goal == Goal::Up {
+            self.goal = Goal::Down;
+        }
+        self.begin_stop(ctx);
+    }
+
+    /// before_spawn does not want a process, or after_spawn this one. In a reload the old ones stay; else the
+    /// watcher stops.
+    fn spawn_refused(&mut self, refusal: String, ctx: &mut Ctx) {
+        self.end_spawn(ctx);
+        if !self.reload_cannot_go_on(&refusal, ctx) {
+            self.give_up(refusal, ctx);
+        }
+    }
+}

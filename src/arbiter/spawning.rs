@@ -1,0 +1,237 @@
+//! How a watcher comes to its processes: one spawn at a time, each with its number, its pause and its hooks.
+//!
+//! A spawn goes through up to three steps: before_spawn is asked, the process is made, after_spawn is asked about it.
+//! While it is under way, no other one begins.
+
+use super::hooks::{About, Then};
+use super::process::{Phase, Process};
+use super::reload::Reload;
+use super::respawn::{Chain, LONGEST_DELAY, Retry};
+use super::time::Time;
+use super::watcher::{Ctx, Goal, Status, Watcher};
+use super::{Action, Level, Pid, Published};
+use crate::config::hooks::Hook;
+
+/// How far a spawn has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// before_spawn is being asked.
+    Asking,
+    /// The process is being made.
+    Making,
+    /// The process runs, and after_spawn is being asked whether it stays.
+    Confirming,
+}
+
+/// A spawn under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spawning {
+    pub(super) wid: u32,
+    pub(super) step: Step,
+    pub(super) chain: Chain,
+    /// The process that ends when this one runs, because it is too old.
+    pub(super) replaces: Option<u32>,
+}
+
+impl Watcher {
+    /// A singleton of which something is left, be it on its way out: whatever is to be spawned waits for its end.
+    fn is_taken(&self) -> bool {
+        self.config.options.singleton && !self.processes.is_empty()
+    }
+
+    /// Every slot has had its process.
+    pub(super) fn is_complete(&self) -> bool {
+        let failing = self.retries.iter().any(|r| r.chain.failures > 0);
+        self.missing() == 0 && self.spawning.is_none() && !failing
+    }
+
+    /// How many processes are still to be spawned, apart from slots that wait and slots that stay empty.
+    pub(super) fn missing(&self) -> usize {
+        if self.is_taken() {
+            return 0;
+        }
+        let to_come = self.spawning.is_some_and(|spawning| spawning.step != Step::Confirming);
+        self.config.wanted().saturating_sub(self.occupied() + usize::from(to_come))
+    }
+
+    /// How many slots have a process, wait for one, or stay empty.
+    pub(super) fn occupied(&self) -> usize {
+        self.held + self.retries.len() + self.unreplaced
+    }
+
+    /// When warmup_delay lets the next process be spawned.
+    fn gate(&self) -> Time {
+        self.last_spawn.map_or(Time(0), |t| t.plus(self.config.options.warmup_delay))
+    }
+
+    pub(super) fn gate_is_open(&self, now: Time) -> bool {
+        self.gate() <= now
+    }
+
+    /// Begins the next spawn that is due, if any.
+    pub(super) fn fill(&mut self, ctx: &mut Ctx) {
+        if self.spawning.is_some() {
+            return;
+        }
+        if let Some(Reload::Spawning { left }) = &mut self.reload {
+            // warmup_delay does not hold within a reload
+            if let Some(rest) = left.checked_sub(1) {
+                *left = rest;
+                self.spawn(Chain::default(), None, ctx);
+            }
+            return;
+        }
+        if self.is_taken() {
+            // No successor can come first, as it was meant before this became a singleton.
+            for old in std::mem::take(&mut self.replacing) {
+                self.ask_to_end(old, ctx);
+            }
+            return;
+        }
+        if !self.gate_is_open(ctx.now) {
+            return;
+        }
+        if let Some(old) = self.replacing.pop() {
+            self.spawn(Chain::default(), Some(old), ctx);
+        } else if let Some(n) = self.retries.iter().position(|r| r.at <= ctx.now) {
+            let retry = self.retries.swap_remove(n);
+            self.spawn(retry.chain, None, ctx);
+        } else if self.missing() > 0 {
+            self.spawn(self.first_chain(), None, ctx);
+        }
+    }
+
+    fn spawn(&mut self, chain: Chain, replaces: Option<u32>, ctx: &mut Ctx) {
+        let wid = (self.lowest_wid..).find(|wid| !self.processes.contains_key(wid)).unwrap_or(u32::MAX);
+        self.lowest_wid = wid;
+        self.spawning = Some(Spawning { wid, step: Step::Asking, chain, replaces });
+        if !self.call(Hook::BeforeSpawn, About::default(), Then::Spawn, ctx) {
+            self.make(ctx);
+        }
+    }
+
+    /// Makes the process, which nothing holds back.
+    pub(super) fn make(&mut self, ctx: &mut Ctx) {
+        if self.is_taken() {
+            // It has become a singleton while a hook was asked.
+            let old = self.spawning.take().and_then(|spawning| spawning.replaces);
+            return old.into_iter().for_each(|old| self.postpone(old, ctx));
+        }
+        let Some(spawning) = &mut self.spawning else { return };
+        spawning.step = Step::Making;
+        self.last_spawn = Some(ctx.now);
+        ctx.actions.push(Action::Spawn { watcher: self.id, wid: spawning.wid });
+    }
+
+    /// The spawn under way has given a process.
+    pub(super) fn spawned(&mut self, pid: Pid, ctx: &mut Ctx) {
+        let Some(Spawning { wid, chain, .. }) = self.spawning else { return };
+        let process = Process {
+            wid,
+            pid,
+            started: ctx.now,
+            generation: self.generation,
+            phase: Phase::Running,
+            holds_slot: true,
+            chain,
+            expires: self.expiry(ctx),
+        };
+        self.processes.insert(wid, process);
+        self.running += 1;
+        self.held += 1;
+        ctx.pids.insert(pid, (self.id, wid));
+        if self.goal != Goal::Up || self.status == Status::Stopping {
+            self.end_spawn(ctx);
+            if !self.waits_for(Then::Stop) {
+                self.ask_to_end(wid, ctx);
+            }
+            return;
+        }
+        let about = About { pid: Some(pid), ..About::default() };
+        if !self.call(Hook::AfterSpawn, about, Then::Keep, ctx) {
+            self.settle(ctx);
+        } else if let Some(spawning) = &mut self.spawning {
+            spawning.step = Step::Confirming;
+        }
+    }
+
+    /// The new process stays.
+    pub(super) fn settle(&mut self, ctx: &mut Ctx) {
+        if let Some(Spawning { replaces: Some(old), .. }) = self.end_spawn(ctx) {
+            self.dismiss(old, ctx);
+        }
+    }
+
+    /// The spawn under way is over. If it gave a process, subscribers hear of it now, as in Circus: when after_spawn
+    /// has answered, or need not any more.
+    pub(super) fn end_spawn(&mut self, ctx: &mut Ctx) -> Option<Spawning> {
+        let spawning = self.spawning.take()?;
+        if let Some(process) = self.processes.get(&spawning.wid) {
+            ctx.publish(&self.config.name, Published::Spawn { pid: process.pid });
+        }
+        Some(spawning)
+    }
+
+    /// The process is about to end, or has ended: what after_spawn has to say about it is not needed any more.
+    pub(super) fn end_spawn_of(&mut self, wid: u32, ctx: &mut Ctx) {
+        if !self.spawning.is_some_and(|s| s.wid == wid && s.step == Step::Confirming) {
+            return;
+        }
+        self.cancel_hooks(&|then| then == Then::Keep, ctx);
+        if let Some(Spawning { replaces: Some(old), .. }) = self.end_spawn(ctx) {
+            self.postpone(old, ctx);
+        }
+    }
+
+    /// A process that is too old stays, since it could not be replaced, and is too old again a little later.
+    fn postpone(&mut self, old: u32, ctx: &mut Ctx) {
+        if let Some(process) = self.processes.get_mut(&old) {
+            process.expires = Some(ctx.now.plus(LONGEST_DELAY));
+        }
+    }
+
+    /// The spawn under way has failed.
+    pub(super) fn spawn_failed(&mut self, reason: &str, ctx: &mut Ctx) {
+        let Some(spawning) = self.spawning.take() else { return };
+        let chain = spawning.chain.after_failure();
+        let name = &self.config.name;
+        ctx.log(Level::Warning, format!("error in '{name}': {reason}"));
+        if self.status == Status::Stopping || self.goal != Goal::Up {
+            return;
+        }
+        if let Some(old) = spawning.replaces {
+            return self.postpone(old, ctx);
+        }
+        if self.reload_cannot_go_on(reason, ctx) {
+            return;
+        }
+        let tries = u32::try_from(self.config.options.max_retry).ok();
+        if tries.is_some_and(|most| chain.failures >= most.max(1)) && self.processes.is_empty() {
+            let (name, failed) = (&self.config.name, chain.failures);
+            let plural = if failed == 1 { "" } else { "s" };
+            ctx.log(Level::Error, format!("{name}: given up after {failed} failed start{plural}: {reason}"));
+            self.reason = Some(reason.to_owned());
+            self.goal = Goal::Down;
+            self.begin_stop(ctx);
+        } else {
+            let delay = chain.delay().max(self.config.options.retry_in);
+            self.retries.push(Retry { at: ctx.now.plus(delay), chain });
+        }
+    }
+
+    /// When the next spawn, the next step of a sequential reload, or the end of the start is due.
+    pub(super) fn spawn_deadline(&self) -> Option<Time> {
+        let may_spawn = matches!(self.status, Status::Starting | Status::Active);
+        if self.spawning.is_some() || !may_spawn || self.waits_for(Then::Begin) {
+            return None;
+        }
+        let gate = self.gate();
+        let retry = self.retries.iter().map(|r| r.at.max(gate)).min().filter(|_| !self.is_taken());
+        let next_of_reload =
+            matches!(self.reload, Some(Reload::OneByOne { current: None, .. })) && self.retries.is_empty();
+        let ends_start =
+            self.status == Status::Starting && self.is_complete() && !self.waits_for(Then::Activate);
+        let fresh = self.missing() > 0 || !self.replacing.is_empty() || next_of_reload || ends_start;
+        retry.into_iter().chain(fresh.then_some(gate)).min()
+    }
+}

@@ -1,0 +1,129 @@
+//! What is found between the options of a configuration, and what is not.
+
+use super::*;
+use crate::config::memory::Memory;
+use crate::config::{Names, load};
+
+/// `line severity message` of all findings of a file whose single values are right.
+fn found(text: &str) -> Vec<String> {
+    let loaded = load("/c", &Memory::new(&[("/c", text)]), &Names::new(), "/");
+    assert_eq!(loaded.findings, [], "{text}");
+    found_all(text)
+}
+
+fn found_all(text: &str) -> Vec<String> {
+    let loaded = load("/c", &Memory::new(&[("/c", text)]), &Names::new(), "/");
+    let config = loaded.config.unwrap_or_default();
+    let show = |f: &Finding| format!("{} {} {}", f.origin.line, f.severity.word(), f.message);
+    check(&config).iter().map(show).collect()
+}
+
+#[track_caller]
+fn one(text: &str, wanted: &str) {
+    let found = found(text);
+    assert!(found.len() == 1 && found[0].starts_with(wanted), "{text}: {found:?}");
+}
+
+#[test]
+fn a_good_configuration_gives_nothing() {
+    let text = "[circus]\nendpoint = /run/x\n[socket:Web]\nport = 1\n[watcher:a]\nuse_sockets = 1\nsingleton = 1\n\
+        cmd = x --fd $(circus.sockets.WEB) $(circus.wid) $(circus.rlimits.core)\nstdin_socket = web\nrlimit_NOFILE =";
+    assert_eq!(found(text), [""; 0]);
+}
+
+#[test]
+fn watchers_that_cannot_work_are_errors() {
+    one("[watcher:a]\nargs = x", "1 error the watcher `a` has no cmd");
+    one("[watcher:a]\ncmd = x\nargs = 'y", "3 error `args` cannot be split into words: there is no closing");
+    one("[watcher:a]\ncmd = x\nhooks.after_stop = sh 'x", "3 error `hooks.after_stop` cannot be split");
+    one("[watcher:a]\ncmd = x\nrlimit_nofiles = 1", "3 error there is no resource limit `nofiles`");
+    one("[watcher:a]\ncmd = x\nstdout_stream.max_bytes = 1", "3 error stdout_stream needs a class");
+    one(
+        "[watcher:a]\ncmd = x\nstdout_stream.class = TimedRotatingFileStream\nstdout_stream.filename = x",
+        "3 error stdout_stream needs rotate_when",
+    );
+    one("[watcher:a]\ncmd = x\nstdin_socket = y", "3 error there is no socket `y`");
+    one("[watcher:a]\ncmd = x\non_demand = 1", "3 error on_demand waits for a socket");
+    let text = "[socket:b]\nport = 1\n[watcher:a]\nuse_sockets = 1\ncmd = x $(circus.sockets.B)\nargs = ((circus.sockets.C))";
+    one(text, "6 error there is no socket `c`");
+    one(
+        "[socket:b]\nport = 1\n[watcher:a]\nuse_sockets = 1\ncmd = x\nsockets = b c",
+        "6 error there is no socket `c`",
+    );
+    assert_eq!(found("[watcher:a]\nshell = 1\ncmd = echo 'x").len(), 0);
+}
+
+#[test]
+fn what_is_hardly_meant_is_a_warning() {
+    one(
+        "[watcher:a]\ncmd = x\nsingleton = 1\nnumprocesses = 2",
+        "4 warning a singleton runs one process, not 2",
+    );
+    one("[watcher:a]\ncmd = x\nnumprocesses = 0", "3 warning numprocesses is 0");
+    one("[watcher:a]\ncmd = x\ngraceful_timeout = -1", "3 warning graceful_timeout is negative");
+    one("[watcher:a]\ncmd = x\nmax_age_variance = -1", "3 warning max_age_variance is negative");
+    one("[watcher:a]\ncmd = x\nring_bytes = -2", "3 warning ring_bytes = -2 counts as 0");
+    one("[watcher:a]\ncmd = x\nring_bytes = 9999999", "3 warning ring_bytes = 9999999 counts as 1048576");
+    one("[circus]\nlog_max_bytes = -1", "2 warning log_max_bytes = -1 counts as 0");
+    let text = "[watcher:a]\ncmd = x\nstdout_stream.filename = y\nstdout_stream.compress = gzip";
+    one(text, "4 warning `stdout_stream.compress` has no effect without backup_count");
+    one("[watcher:a]\ncmd = x\nmax_retry = -2", "3 warning max_retry is below -1");
+    one("[watcher:a]\ncmd = x\nshell_args = y", "3 warning shell_args has no effect");
+    one("[watcher:a]\ncmd = x\nuse_sockets = 1", "3 warning use_sockets has no effect");
+    one("[watcher:a]\ncmd = x\nhook_timeout = -1", "3 warning hook_timeout is negative");
+    one("[watcher:a]\ncmd = x\nhooks.after_stop = x.sh", "3 warning `x.sh` is the name of a Python function");
+    one("[watcher:a]\ncmd = x $(circus.foo)", "2 warning there is no variable `circus.foo`");
+    let text = "[socket:b]\nport = 1\n[watcher:a]\ncmd = x\nargs = $(circus.sockets.b)";
+    one(text, "5 warning the command names a socket");
+    one("[watcher:a]\ncmd = x\nstderr_stream.class = FileStream", "3 warning stderr_stream needs a filename");
+    one(
+        "[watcher:a]\ncmd = x\nstderr_stream.class = StdoutStream\nstderr_stream.max_bytes = 1",
+        "4 warning `stderr_stream.max_bytes` has no effect",
+    );
+}
+
+#[test]
+fn sockets_plugins_and_the_endpoint_are_looked_at() {
+    one("[socket:a]\nport = 65536", "2 error 65536 is no port");
+    one("[socket:a]\npath = /s\nso_reuseport = 1", "3 warning so_reuseport has no effect");
+    one("[socket:a]\nfamily = AF_UNIX", "2 error a Unix socket needs a path");
+    one(&format!("[socket:a]\npath = /{}", "x".repeat(107)), "2 error the path is longer");
+    one("[socket:a]\nport = 1\n[socket:b]\nport = 1", "4 error the socket `a` has the same address");
+    assert_eq!(found("[socket:a]\nport = 0\n[socket:b]\nport = 0\n[socket:c]\nport = 1\ntype = SOCK_DGRAM\n[socket:d]\nport = 1").len(), 0);
+    one("[plugin:a]\nx = 1", "1 error [plugin:a] needs `use` or `cmd`");
+    one(
+        "[circus]\nendpoint = tcp://127.0.0.1:5555",
+        "2 warning the control port tcp://127.0.0.1:5555 is not opened",
+    );
+    let text = "[circus]\nendpoint = tcp://0.0.0.0:5555";
+    one(text, "2 warning the control port tcp://0.0.0.0:5555 is not opened (to the network it would be");
+    let open = format!("{text}\nallow_tcp = 1");
+    let found = found_all(&open);
+    assert!(
+        found.iter().any(|f| f.starts_with("2 warning the control port tcp://0.0.0.0:5555 is open to the"))
+    );
+    assert!(!found_all(&open.replace("0.0.0.0", "localhost")).iter().any(|f| f.contains("control port")));
+    one(
+        "[circus]\nlogoutput = syslog:///dev/log?mine",
+        "2 warning syslog has no facility `mine`; user is used",
+    );
+    one("[circus]\nlogoutput = syslog://", "2 error `logoutput = syslog://`: it is neither");
+}
+
+#[test]
+fn plugins_say_what_they_are() {
+    one("[plugin:a]\nx = 1", "1 error [plugin:a] needs `use` or `cmd`");
+    one("[plugin:a]\ncmd = x 'y", "2 error `cmd` cannot be split into words");
+    one("[plugin:a]\ncmd = x\nuse = a.B", "3 warning `use` has no effect beside `cmd`");
+    one("[plugin:a]\ncmd = x\nrespawn = perhaps", "3 error `respawn = perhaps` ");
+    one("[plugin:a]\nuse = a.B\nx = 1:::2", "3 warning circus-plugin ends the value of `x`");
+}
+
+#[test]
+fn open_ports_are_reported() {
+    let tcp = |more: &str| format!("[circus]\nallow_tcp = 1\n{more}");
+    one(&tcp(""), "2 warning allow_tcp has no effect");
+    one(&tcp("pubsub_endpoint = tcp://*:5556"), "3 warning the port tcp://*:5556 is open to the network");
+    assert_eq!(found(&tcp("pubsub_endpoint = tcp://127.0.0.1:5556")), [""; 0]);
+    assert_eq!(found("[circus]\npubsub_endpoint = tcp://*:5556"), [""; 0]);
+}

@@ -1,0 +1,233 @@
+//! Hooks as programs: what one gets to know, and what its end means.
+//!
+//! A hook is a command line, or the name of a Python function, which a small program calls (hook.py). It runs as
+//! circus's own user, with the environment and the directory of the watcher's processes. Exit code 0 is yes, 99 is
+//! no; 111 says that it could not answer, and any other code is a failure that means no.
+
+use super::blueprint::{DEFAULT_PATH, c_string, common_environment, set_program};
+use super::clients::Sender;
+use super::endpoint::absolute;
+use super::eventloop::Daemon;
+use super::helpers::{Outcome, Program, Purpose};
+use super::start::current_dir;
+use crate::arbiter::hooks::{About, Answer, HookId};
+use crate::arbiter::process::Exit;
+use crate::arbiter::request::{Errno, Question, Ticket};
+use crate::arbiter::{Event, Pid, WatcherId};
+use crate::config::hooks::{Hook, is_python};
+use crate::config::{Names, WatcherConfig, signals, words};
+use crate::control::{Map, Refusal, answers};
+use crate::sys::child::Child;
+use serde_json::Value as Json;
+use std::time::Duration;
+
+/// What calls a Python function.
+const CALLER: &str = include_str!("hook.py");
+/// It exits so when the function has returned something that is not true.
+const NO: i32 = 99;
+/// And so when the function has raised an exception.
+const FAILED: i32 = 111;
+/// psutil's word for a process that is gone, as a number of Circus's own.
+const UNEXISTING: i32 = 2;
+/// The most runs of extended_stats that wait for their turn.
+const MOST_WAITING: usize = 10_000;
+/// The variables that tell a hook what it is about, with `CIRCUS_` before them.
+const VARIABLES: [&str; 6] = ["HOOK", "WATCHER", "ENDPOINT", "PID", "SIGNUM", "EXIT_CODE"];
+
+/// One process in an answer to `stats --extended`.
+#[derive(Clone, Copy)]
+pub struct StatsOf {
+    ticket: Ticket,
+    /// Its watcher.
+    pub watcher: WatcherId,
+    pid: Pid,
+}
+
+/// An answer to `stats --extended` on its way.
+pub struct Extended {
+    answer: Map,
+    /// How many hooks are still to end.
+    left: usize,
+    failure: Option<String>,
+}
+
+impl Daemon {
+    /// The program of a hook; `stats` are those that extended_stats may change.
+    pub(super) fn hook_program(
+        &self,
+        watcher: WatcherId,
+        hook: Hook,
+        about: &About,
+        stats: Option<&Json>,
+    ) -> Result<Program, String> {
+        let watcher = self.arbiter.watcher(watcher).ok_or("the watcher is gone")?;
+        let config = &watcher.config;
+        let (command, _) = config.hooks.get(hook.name()).ok_or("it was taken away meanwhile")?;
+        let mut env = common_environment(config)?;
+        self.tell_facts(config, hook, about, &mut env);
+        let mut argv = words::split(command).map_err(|why| format!("{command}: {why}"))?;
+        if is_python(command) {
+            self.tell_python(config, about, stats, &mut env);
+            argv = ["python3", "-c", CALLER, command].map(str::to_string).into();
+        }
+        let program = argv.first().ok_or("the command is empty")?;
+        let working_dir = config.options.working_dir.as_deref().map(c_string).transpose()?;
+        let mut child = Child { working_dir, ..Child::default() };
+        set_program(&mut child, program, &argv, &env)?;
+        let who = format!("{}: hook {}", config.name, hook.name());
+        Ok(Program { child, who, captures: stats.is_some() })
+    }
+
+    /// What every hook gets to know, in its environment.
+    fn tell_facts(&self, config: &WatcherConfig, hook: Hook, about: &About, env: &mut Names) {
+        let endpoint = absolute(self.clients.listeners.endpoint(), &current_dir());
+        let texts = [hook.name().to_string(), config.name.clone(), endpoint];
+        let numbers = [about.pid, about.signum, about.exit.map(Exit::code)];
+        let numbers = numbers.map(|number| number.map(|number| number.to_string()));
+        let values = texts.map(Some).into_iter().chain(numbers);
+        for (name, value) in VARIABLES.iter().zip(values) {
+            let name = format!("CIRCUS_{name}");
+            match value.filter(|value| value != "none") {
+                Some(value) => drop(env.insert(name, value)),
+                None => drop(env.remove(&name)),
+            }
+        }
+    }
+
+    /// What hook.py has to know besides. python3 is found by circus's own PATH if the watcher has none.
+    fn tell_python(&self, config: &WatcherConfig, about: &About, stats: Option<&Json>, env: &mut Names) {
+        let mut facts = answers::options(config);
+        let mut put = |key: &str, value: Json| facts.insert(key.into(), value);
+        let path = std::env::var("PYTHONPATH").unwrap_or_default();
+        put("path", format!("{}:{path}", current_dir()).trim_end_matches(':').into());
+        put("endpoint", self.clients.listeners.addresses().0.into());
+        put("own", VARIABLES.into_iter().collect());
+        put("status", (!about.asked).then_some(UNEXISTING).into());
+        env.insert("CIRCUS_FACTS".into(), Json::Object(facts).to_string());
+        env.extend(stats.map(|stats| ("CIRCUS_STATS".into(), stats.to_string())));
+        if env.get("PATH").is_none_or(|path| path == DEFAULT_PATH)
+            && let Ok(path) = std::env::var("PATH")
+        {
+            env.insert("PATH".into(), path);
+        }
+    }
+
+    /// A hook that the arbiter waits for has ended.
+    pub(super) fn hook_ended(&mut self, id: HookId, watcher: WatcherId, outcome: &Outcome) {
+        let answer = match &outcome.ended {
+            Ok(Exit::Code(0)) => Answer::Yes,
+            Ok(Exit::Code(NO)) => Answer::No,
+            Ok(Exit::Code(FAILED)) | Ok(Exit::Signal(_)) | Err(_) => Answer::Failed(reason(outcome)),
+            Ok(Exit::Code(_)) => Answer::Refused(reason(outcome)),
+        };
+        self.dispatch(Event::HookDone { id, watcher, answer });
+    }
+
+    /// Answers a question. `None`: the answer comes later, when extended_stats has added to it, and `id` is kept for it.
+    ///
+    /// # Errors
+    /// The question has no answer, or too many answers are on their way.
+    pub(super) fn answer_or_extend(
+        &mut self,
+        from: &Sender,
+        id: &mut Json,
+        question: &Question,
+    ) -> Result<Option<Map>, Refusal> {
+        let answer = self.answer(question)?;
+        let Question::Stats { name: Some(name), process, extended: true } = question else {
+            return Ok(Some(answer));
+        };
+        let Some(watcher) = self.arbiter.find(name) else { return Ok(Some(answer)) };
+        let pids = process.map_or_else(|| watcher.pids(), |pid| vec![pid]);
+        let (watcher, config) = (watcher.id, &watcher.config);
+        if !config.hooks.contains_key(Hook::ExtendedStats.name()) || pids.is_empty() {
+            return Ok(Some(answer));
+        }
+        if self.helpers.waiting() + pids.len() > MOST_WAITING {
+            let reason = "too many hooks wait for their turn; try again later".into();
+            return Err(Refusal { errno: Errno::Conflict, reason });
+        }
+        // `as` saturates: a negative number becomes 0.
+        let timeout = Duration::from_millis((config.options.hook_timeout * 1e3) as u64);
+        let deadline = self.now.checked_add(timeout);
+        let ticket = self.clients.ticket_for(from, id.take());
+        self.extended.insert(ticket, Extended { answer, left: pids.len(), failure: None });
+        for pid in pids {
+            self.helpers.add(Purpose::Stats(StatsOf { ticket, watcher, pid }), deadline);
+        }
+        Ok(None)
+    }
+
+    /// The program that extends the statistics of one process.
+    pub(super) fn stats_program(&self, of: &StatsOf) -> Result<Program, String> {
+        let extended = self.extended.get(&of.ticket).ok_or("nobody waits for it")?;
+        let stats = extended.answer.get("info").ok_or("there are no statistics")?;
+        let stats = stats.get(of.pid.to_string()).unwrap_or(stats);
+        let about = About { pid: Some(of.pid), ..About::default() };
+        self.hook_program(of.watcher, Hook::ExtendedStats, &about, Some(stats))
+    }
+
+    /// extended_stats has ended for one process; the last one completes the answer.
+    pub(super) fn stats_ended(&mut self, of: StatsOf, outcome: &Outcome) {
+        let config = self.arbiter.watcher(of.watcher).map(|watcher| &watcher.config);
+        let lenient = config.and_then(|c| c.hooks.get(Hook::ExtendedStats.name())).is_none_or(|hook| hook.1);
+        let more = more_stats(outcome);
+        if let (Err(why), Some(config)) = (&more, config) {
+            self.log.error(format_args!("{}: Hook 'extended_stats' failed: {why}", config.name));
+        }
+        let Some(extended) = self.extended.get_mut(&of.ticket) else { return };
+        match more {
+            Ok(more) => extended.merge(of.pid, more),
+            Err(_) if lenient => {}
+            Err(why) => extended.failure = Some(format!("the hook extended_stats failed: {why}")),
+        }
+        extended.left -= 1;
+        if extended.left > 0 {
+            return;
+        }
+        let Some(Extended { answer, failure, .. }) = self.extended.remove(&of.ticket) else { return };
+        let answer = match failure {
+            None => Ok(answer),
+            Some(reason) => Err(Refusal { errno: Errno::Conflict, reason }),
+        };
+        self.clients.answer_later(of.ticket, answer);
+    }
+}
+
+impl Extended {
+    fn merge(&mut self, pid: Pid, more: Map) {
+        let Some(Json::Object(info)) = self.answer.get_mut("info") else { return };
+        let one = pid.to_string();
+        let info = match info.get_mut(&one) {
+            Some(Json::Object(info)) => info,
+            Some(_) => return, // it is gone
+            None => info,
+        };
+        for (key, value) in more {
+            info.insert(key, value);
+        }
+    }
+}
+
+/// What extended_stats has printed.
+fn more_stats(outcome: &Outcome) -> Result<Map, String> {
+    if !matches!(outcome.ended, Ok(Exit::Code(0))) {
+        return Err(reason(outcome));
+    }
+    match serde_json::from_slice(outcome.captured()?) {
+        Ok(Json::Object(more)) => Ok(more),
+        Ok(_) | Err(_) => Err("it did not print a JSON object".into()),
+    }
+}
+
+/// Why a hook that has ended did not say yes.
+fn reason(outcome: &Outcome) -> String {
+    let last = &outcome.last_line;
+    match &outcome.ended {
+        Err(why) => why.clone(),
+        Ok(Exit::Code(FAILED)) if !last.is_empty() => last.clone(),
+        Ok(Exit::Code(code)) if last.is_empty() => format!("exited with code {code}"),
+        Ok(Exit::Code(code)) => format!("exited with code {code}: {last}"),
+        Ok(Exit::Signal(number)) => format!("was ended by {}", signals::name(*number)),
+    }
+}

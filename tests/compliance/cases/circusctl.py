@@ -100,7 +100,7 @@ def add_and_start(d):
 @ctl.alone("""
     [watcher:stubborn]
     cmd = {child} signals {dir}/signals TERM
-    graceful_timeout = 2
+    graceful_timeout = 20
     """)
 @differs("no command is refused because another is being carried out", theirs=(3, "", "error: arbiter is already running "
          "watcher_stop command\n"), ours=(0, "ok\n", ""))
@@ -149,7 +149,7 @@ def incr_and_decr(d):
 
 
 @ctl
-@differs("the daemon says what is wrong; Circus's client ends with a traceback", theirs=(1, True), ours=(3, False))
+@differs("it is said in a line; Circus's client ends with a traceback", theirs=(1, True), ours=(1, False))
 def incr_by_nonsense(d):
     code, _, err = d.ctl("incr", "test", "x")
     return code, "Traceback" in err

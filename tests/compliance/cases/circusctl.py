@@ -78,7 +78,7 @@ def unknown_option(d):
 
 
 @ctl
-@differs("Circus's argument parser wants the options behind a known command too; the message is the same",
+@differs("the versions of two programs",
          key="version", theirs="circusctl 0.19.0", ours="circusctl 0.1.0")
 def version(d):
     code, out, _ = d.ctl("--version", endpoint=False)

@@ -4,7 +4,7 @@
   child.py signals FILE [IGNORED...]    adds the name of each signal to FILE; ends at TERM, INT and QUIT unless IGNORED
   child.py family FILE [IGNORED...]     does that together with a child and a grandchild: FILE.1, FILE.2
   child.py say OUT ERR [TIMES]          writes these texts to its outputs (with \\n, \\xHH), then waits
-  child.py once FILE CODE               adds its pid to FILE and ends with CODE (below 0: by that signal)
+  child.py once FILE CODE [SECONDS]     adds its pid to FILE and, after a while, ends with CODE (below 0: by that signal)
   child.py mkdir DIR                    makes a directory, then waits
 """
 
@@ -145,6 +145,7 @@ def main():
     elif what == "once":
         add_line(arguments[0], str(os.getpid()))
         code = int(arguments[1])
+        time.sleep(float(arguments[2]) if len(arguments) > 2 else 0)
         if code < 0:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             os.kill(os.getpid(), -code)

@@ -21,7 +21,7 @@ class Watch(CircusPlugin):
 
     def handle_recv(self, data):
         watcher, action, msg = self.split_data(data)
-        if action == "updated":
+        if (watcher, action) == ("w", "updated"):
             self.file.write("list " + ",".join(sorted(self.call("list")["watchers"])) + "\n")
         self.file.write(" ".join([watcher, action, ",".join(sorted(self.load_message(msg)))]) + "\n")
 

@@ -435,7 +435,8 @@ def exit_codes(d):
     for code in (0, 3, -15, -9):
         start = d.events.position()
         name = f"code{code}"
-        d.add(name, f"{{child}} once {{dir}}/{name} {code}", respawn=False)
+        # Circus forgets the event of a process that ends while its watcher is being started.
+        d.add(name, f"{{child}} once {{dir}}/{name} {code} 0.5", respawn=False)
         seen.append(d.wait_event(f"watcher.{name}.reap", start)["exit_code"])
     return seen
 

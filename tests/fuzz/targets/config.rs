@@ -1,7 +1,7 @@
 //! Whole configurations: read, compared with themselves, checked, and turned into what clients are told.
 
 use crate::seeds::Examples;
-use circus::config::{self, Files, Names, Severity, check, load};
+use circus::config::{self, Config, Files, Names, Severity, check, load};
 use circus::control::answers;
 use std::io;
 
@@ -82,11 +82,28 @@ pub fn run(input: &[u8]) {
     names.sort();
     names.dedup();
     assert_eq!(names.len(), config.watchers.len(), "two watchers of one name");
+    if !fatal {
+        take_over(&config, input, &environ);
+    }
     for watcher in &config.watchers {
         config::model::check_name(&watcher.name).expect("a name");
         let options = answers::options(watcher);
         let listed = options["options"].as_object().expect("an object");
         let keys: Vec<String> = listed.keys().cloned().collect();
         answers::get(watcher, &keys).expect("what `options` lists can be asked for");
+    }
+}
+
+/// What has changed in a file is taken over whole: without its last lines it is another file.
+fn take_over(config: &Config, input: &[u8], environ: &Names) {
+    let shorter = input.len() - input.len() / 3;
+    let files = Memory::of(input.get(..shorter).unwrap_or_default());
+    let Some(other) = config::load("/etc/circus.ini", &files, environ, "/").config else { return };
+    for old in &config.watchers {
+        let Some(new) = other.watchers.iter().find(|new| new.name == old.name) else { continue };
+        let mut watcher = old.clone();
+        let changes = watcher.take_over(old, new);
+        assert!(watcher.says_the_same(new), "{changes:?} is not all");
+        assert_eq!(changes.is_empty(), old.says_the_same(new), "{changes:?}");
     }
 }

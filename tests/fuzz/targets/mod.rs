@@ -39,6 +39,7 @@ pub static ALL: &[Target] = &[
     Target { name: "words", share: 10, memory: SMALL, run: text::words, examples: texts },
     Target { name: "patterns", share: 10, memory: SMALL, run: text::patterns, examples: texts },
     Target { name: "values", share: 10, memory: SMALL, run: text::values, examples: texts },
+    Target { name: "grammars", share: 5, memory: SMALL, run: text::grammars, examples: texts },
     Target { name: "names", share: 5, memory: SMALL, run: text::names, examples: texts },
     Target { name: "regex", share: 5, memory: SMALL, run: text::regex, examples: texts },
     Target { name: "requests", share: 10, memory: SMALL, run: control::requests, examples: control::lines },

@@ -3,7 +3,10 @@
 use crate::seeds::Examples;
 use circus::config::expand::{self, LONGEST};
 use circus::config::pattern::{self, Pattern};
-use circus::config::{Kind, Names, Value, model, number, signals, suggest, text, words};
+use circus::config::{
+    Kind, Names, Value, env_file, hooks, model, number, protocols, restrict, signals, suggest, syslog, text,
+    words,
+};
 use circus::control::{endpoint, shell, topics};
 use circus::sys::regex::Regex;
 
@@ -135,4 +138,30 @@ pub fn regex(input: &[u8]) {
 fn two_bytes(input: &[u8]) -> (&[u8], &[u8]) {
     let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
     (&input[..end], input.get(end + 1..).unwrap_or_default())
+}
+
+/// Values with a grammar of their own, and the file of `env_file`.
+pub fn grammars(input: &[u8]) {
+    let text = text::from_bytes(input);
+    if let Ok(variables) = env_file::parse(&text) {
+        let sound = |name: &str| !name.is_empty() && !name.contains(['=', '\0']);
+        assert!(variables.iter().all(|(name, value)| sound(name) && !value.contains('\0')), "{variables:?}");
+    }
+    if let Ok(class) = restrict::ionice(&text) {
+        assert!((0..4 << 13).contains(&class), "{class}");
+    }
+    assert!(
+        restrict::capabilities(&text).is_ok_and(|set| set >> 41 == 0)
+            || restrict::capabilities(&text).is_err()
+    );
+    restrict::writable(&text).ok();
+    if syslog::is_url(&text)
+        && let Ok(found) = syslog::parse(&text)
+    {
+        assert!(found.facility < 24, "{}", found.facility);
+    }
+    if let Some(number) = protocols::parse(&text) {
+        assert!(number >= 0);
+    }
+    hooks::is_python(&text);
 }

@@ -26,11 +26,14 @@ import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
-import cases
-import processes
-from daemon import BINARY, SIDES, missing_programs
-from pending import PENDING
-from suite import GROUPS
+try:
+    import cases
+    import processes
+    from daemon import BINARY, SIDES, missing_programs
+    from pending import PENDING
+    from suite import GROUPS
+except ModuleNotFoundError as error:
+    raise SystemExit(f"{error}: run this by the python of the venv that tests/tools/setup.sh makes") from error
 
 # Processes mostly wait for each other: more of them than processors keep these busy.
 AT_ONCE = 8

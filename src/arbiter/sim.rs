@@ -4,6 +4,7 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 
 mod reconfigure;
+mod with_history;
 mod with_hooks;
 
 use super::demand::Look;
@@ -18,6 +19,7 @@ use super::{Action, Arbiter, Event, Level, Pid, Published, WatcherId, Whom};
 use crate::config::hooks::{self, Hook};
 use crate::config::{Value, WatcherConfig};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
 
 /// What a process does.
 #[derive(Clone, Copy, Debug)]
@@ -350,7 +352,7 @@ impl World {
             }
             _ => None,
         };
-        self.send(Event::Order { ticket, order, targets });
+        self.send(Event::Order { ticket, order, targets, by: Rc::default() });
         ticket
     }
 
@@ -394,6 +396,7 @@ impl World {
                 assert_eq!(watcher.processes().count(), 0, "{} is stopped", watcher.config.name);
             }
             self.check_hooks(watcher);
+            watcher.history().check(watcher.status());
             let looks = matches!(watcher.demand.look, Look::Asked | Look::Since(_));
             assert_eq!(looks, self.looked_at.contains(&watcher.id), "{} is looked at", watcher.config.name);
             assert!(!looks || watcher.status() == Status::Stopped, "{} runs and waits", watcher.config.name);

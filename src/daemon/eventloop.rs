@@ -11,10 +11,12 @@ use super::budget::Budget;
 use super::cgroup::Cgroups;
 use super::clients::Clients;
 use super::compress::Compressor;
+use super::farewell::Farewell;
 use super::helpers::Helpers;
 use super::hooks::Extended;
 use super::log::Log;
 use super::notify::Notify;
+use super::oom::OutOfMemory;
 use super::query::Samples;
 use super::sockets::Sockets;
 use super::start::Options;
@@ -25,6 +27,7 @@ use crate::arbiter::time::Time;
 use crate::arbiter::{Action, Arbiter, Event, Pid, WatcherId};
 use crate::config::Value;
 use crate::config::options::CircusOptions;
+use crate::control::metrics::Durations;
 use crate::sorted::Sorted;
 use crate::sys::child::Spawner;
 use crate::sys::signal::Signals;
@@ -124,8 +127,14 @@ pub struct Daemon {
     pub(super) compressor: Compressor,
     /// What all log files may take.
     pub(super) budget: Budget,
+    pub(super) farewell: Farewell,
+    pub(super) oom: OutOfMemory,
     /// What `stats` saw last.
     pub(super) samples: Samples,
+    /// What `dstats` saw last.
+    pub(super) own_samples: Samples,
+    /// How long the turns took.
+    pub(super) turns: Durations,
     origin: Instant,
     pub(super) now: Instant,
     pub(super) ended: bool,
@@ -202,7 +211,11 @@ impl Daemon {
             has_slack: true,
             compressor: Compressor::default(),
             budget,
+            farewell: Farewell::default(),
+            oom: OutOfMemory::new(),
             samples: Samples::new(),
+            own_samples: Samples::new(),
+            turns: Durations::default(),
             origin: now,
             now,
             ended: false,
@@ -266,6 +279,9 @@ impl Daemon {
         while !self.ended {
             self.wait_and_turn(&mut events);
         }
+        if self.farewell.next().is_some() {
+            self.log.show("");
+        }
         self.stop_compressing();
         self.helpers.kill_all();
         self.sweep(&mut events);
@@ -289,7 +305,9 @@ impl Daemon {
             self.log.once(super::log::Level::Error, "poll", format_args!("waiting for events: {text}"));
         }
         self.now = Instant::now();
+        let begun = self.now;
         self.turn(events);
+        self.turns.add(begun.elapsed().as_secs_f64());
     }
 
     /// How long the next wait may be; `None`: for ever.
@@ -310,6 +328,7 @@ impl Daemon {
             self.clients.listeners.next_accept(),
             self.log.next_retry(),
             self.notify.next(),
+            self.farewell.next(),
             self.next_sweep(),
         ];
         let next = rest.into_iter().flatten().min()?;
@@ -360,6 +379,7 @@ impl Daemon {
         if self.notify.next().is_some_and(|at| at <= self.now) {
             self.notify.beat(self.now);
         }
+        self.show_farewell();
     }
 
     /// A pipe has something. One that is written to faster than it is read has an event in every turn and stands in

@@ -12,6 +12,7 @@ use circus::control::commands::{COMMANDS, CliArgs};
 use circus::control::frame::{LIMIT, Lines};
 use circus::control::{Map, answers, protocol};
 use serde_json::Value as Json;
+use std::rc::Rc;
 
 /// So many events at most follow a request: a life of circus in which processes end as soon as they may.
 const EVENTS: usize = 300;
@@ -127,7 +128,7 @@ impl World {
         let by_name = matches!(order, Order::Start { .. } | Order::Stop { .. } | Order::Restart { .. });
         let some = by_name && self.random.below(2) == 0;
         let targets = some.then(|| (0..self.random.below(5) as u32).map(WatcherId).collect());
-        self.happen(Event::Order { ticket: Ticket(n), order, targets });
+        self.happen(Event::Order { ticket: Ticket(n), order, targets, by: Rc::default() });
     }
 }
 

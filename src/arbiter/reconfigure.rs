@@ -280,10 +280,7 @@ impl Watcher {
             Step::Start => self.queued |= self.goal != Goal::Up,
             Step::Settle | Step::Count => {}
             Step::Renew => self.renew(ctx),
-            Step::StopFirst => {
-                self.want_down();
-                self.queued = true;
-            }
+            Step::StopFirst => self.stop_first(),
             Step::Stop => self.want_down(),
         }
     }

@@ -4,6 +4,7 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 
 mod reconfigure;
+mod with_history;
 mod with_hooks;
 
 use super::demand::Look;
@@ -19,6 +20,7 @@ use crate::config::hooks::{self, Hook};
 use crate::config::model::{Builtin, PluginKind};
 use crate::config::{Value, WatcherConfig};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
 
 /// What a process does.
 #[derive(Clone, Copy, Debug)]
@@ -351,7 +353,7 @@ impl World {
             }
             _ => None,
         };
-        self.send(Event::Order { ticket, order, targets });
+        self.send(Event::Order { ticket, order, targets, by: Rc::default() });
         ticket
     }
 
@@ -395,6 +397,7 @@ impl World {
                 assert_eq!(watcher.processes().count(), 0, "{} is stopped", watcher.config.name);
             }
             self.check_hooks(watcher);
+            watcher.history().check(watcher.status());
             let looks = matches!(watcher.demand.look, Look::Asked | Look::Since(_));
             assert_eq!(looks, self.looked_at.contains(&watcher.id), "{} is looked at", watcher.config.name);
             assert!(!looks || watcher.status() == Status::Stopped, "{} runs and waits", watcher.config.name);
@@ -919,6 +922,21 @@ fn start_order_is_by_priority_with_the_pause_between() {
     assert_eq!((world.status("a"), world.status("b")), ("stopped", "active"));
     world.run(3.0);
     assert_eq!((world.status("a"), world.replies.get(&t)), ("active", Some(&Reply::Ok)));
+}
+
+#[test]
+fn a_start_is_over_when_the_last_process_has_warmed_up() {
+    let mut first = watcher("first", 2);
+    first.options.warmup_delay = 5.0;
+    let mut world = World::new(vec![first, watcher("second", 1)]);
+    world.send(Event::Start);
+    let ticket = world.order(Order::Start { who: only("first"), waiting: true });
+    world.run(9.9);
+    assert_eq!((world.pids("first").len(), world.status("first")), (2, "starting"));
+    assert_eq!((world.status("second"), world.replies.get(&ticket)), ("stopped", None));
+    world.run(0.2);
+    assert_eq!((world.status("first"), world.status("second")), ("active", "active"));
+    assert!(matches!(world.replies[&ticket], Reply::Info { .. }));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! done. At most one spawn is under way for a watcher, so that a stop can always overtake a start.
 
 use super::demand::Demand;
+use super::history::History;
 use super::hooks::{About, Call, HookId, Then};
 use super::process::{Fate, Phase, Process, Remnant};
 use super::random::Random;
@@ -99,6 +100,7 @@ pub struct Watcher {
     pub(super) calls: Sorted<HookId, Call>,
     /// No hook is run any more.
     pub(super) hurried: bool,
+    pub(super) history: History,
     /// When it next has something to do by itself; found anew when stale.
     next: Option<Time>,
     stale: bool,
@@ -164,6 +166,7 @@ impl Watcher {
             waiters: Vec::new(),
             calls: Sorted::new(),
             hurried: false,
+            history: History::default(),
             next: None,
             stale: false,
         }
@@ -259,8 +262,8 @@ impl Watcher {
         }
         self.trim(ctx);
         self.fill(ctx);
-        let failing = self.retries.iter().any(|r| r.chain.failures > 0);
-        let complete = self.missing() == 0 && self.spawning.is_none() && !failing;
+        // As in Circus, warmup_delay lies behind the last process, too: so watchers are started at intervals.
+        let complete = self.is_complete() && self.gate_is_open(ctx.now);
         let asks = complete
             && (self.waits_for(Then::Activate)
                 || self.call(Hook::AfterStart, About::default(), Then::Activate, ctx));

@@ -11,6 +11,8 @@ use super::endpoint::Opened;
 use super::eventloop::Daemon;
 use super::listeners::Listeners;
 use super::log::Level;
+use super::procfs;
+use crate::arbiter::history::Origin;
 use crate::arbiter::request::{Errno, Order, Reply, Request, Select, Ticket};
 use crate::arbiter::{Event, Pid, Published, WatcherId};
 use crate::control::wire::{self, Input};
@@ -21,6 +23,7 @@ pub use followers::Follows;
 use serde_json::Value as Json;
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsRawFd;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// How many requests of one client are looked at in a turn.
@@ -322,11 +325,26 @@ impl Daemon {
             }
         };
         self.tell_of_order(&order, targets.as_deref());
-        let ticket = self.clients.new_ticket();
+        let (client, ticket) = (from.client, self.clients.new_ticket());
         if !cast {
             self.clients.asked.insert(ticket, Asked { from, id });
         }
-        self.dispatch(Event::Order { ticket, order, targets });
+        let by = Rc::new(self.origin(client, order.word()));
+        self.dispatch(Event::Order { ticket, order, targets, by });
+    }
+
+    /// Who gives an order, as far as that can be told.
+    fn origin(&self, client: u32, order: &'static str) -> Origin {
+        let Some(client) = self.clients.clients.get(&client) else { return Origin::default() };
+        let plugin = client.plugin.and_then(|pid| self.arbiter.watcher(self.arbiter.owner(pid)?.0));
+        let pid = client.plugin.or(client.pid);
+        let line = || pid.and_then(procfs::command_line).unwrap_or_default();
+        Origin {
+            order,
+            uid: (client.peer != u32::MAX).then_some(client.peer),
+            pid,
+            client: plugin.map_or_else(line, |plugin| plugin.config.name.clone()),
+        }
     }
 
     /// The watchers that an order's patterns name; `None` for all.

@@ -11,26 +11,29 @@ use super::budget::Budget;
 use super::cgroup::Cgroups;
 use super::clients::Clients;
 use super::compress::Compressor;
+use super::farewell::Farewell;
 use super::helpers::Helpers;
 use super::hooks::Extended;
 use super::log::Log;
 use super::notify::Notify;
+use super::oom::OutOfMemory;
 use super::plugins::run::Builtins;
 use super::sockets::Sockets;
 use super::start::Options;
 use super::streams::{PipeId, Progress, Streams, TargetId};
 use super::sweep::Sweep;
 use super::usage::Samples;
+use super::waits::{Source, source};
 use crate::arbiter::request::Ticket;
 use crate::arbiter::time::Time;
 use crate::arbiter::{Action, Arbiter, Event, Pid, WatcherId};
 use crate::config::Value;
 use crate::config::options::CircusOptions;
+use crate::control::metrics::Durations;
 use crate::sorted::Sorted;
 use crate::sys::child::Spawner;
 use crate::sys::signal::Signals;
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -40,40 +43,6 @@ use std::time::{Duration, Instant};
 const SPAWN_SLICE: Duration = Duration::from_millis(1);
 /// How many bytes of one pipe are passed on in a turn.
 const PIPE_BUDGET: usize = 256 * 1024;
-
-/// What a descriptor is to the loop; the lowest bits of its token.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Source {
-    Signals,
-    Listener,
-    Pipe,
-    Target,
-    Client,
-    Log,
-    Helper,
-    Socket,
-    Builtin,
-}
-
-const SOURCES: [Source; 9] = [
-    Source::Signals,
-    Source::Listener,
-    Source::Pipe,
-    Source::Target,
-    Source::Client,
-    Source::Log,
-    Source::Helper,
-    Source::Socket,
-    Source::Builtin,
-];
-
-fn token(source: Source, id: u32) -> Token {
-    Token((id as usize) << 4 | source as usize)
-}
-
-fn source(token: Token) -> Option<(Source, u32)> {
-    Some((*SOURCES.get(token.0 & 15)?, u32::try_from(token.0 >> 4).ok()?))
-}
 
 /// How long to sleep when `rest` is left. The kernel lets a wait last a thousandth longer than asked for, which for
 /// half a minute of patience is noticed: a long wait ends a little early, and a short one makes up the rest.
@@ -128,8 +97,14 @@ pub struct Daemon {
     pub(super) compressor: Compressor,
     /// What all log files may take.
     pub(super) budget: Budget,
+    pub(super) farewell: Farewell,
+    pub(super) oom: OutOfMemory,
     /// What `stats` saw last.
     pub(super) samples: Samples,
+    /// What `dstats` saw last.
+    pub(super) own_samples: Samples,
+    /// How long the turns took.
+    pub(super) turns: Durations,
     origin: Instant,
     pub(super) now: Instant,
     pub(super) ended: bool,
@@ -207,7 +182,11 @@ impl Daemon {
             has_slack: true,
             compressor: Compressor::default(),
             budget,
+            farewell: Farewell::default(),
+            oom: OutOfMemory::new(),
             samples: Samples::new(),
+            own_samples: Samples::new(),
+            turns: Durations::default(),
             origin: now,
             now,
             ended: false,
@@ -221,36 +200,6 @@ impl Daemon {
             daemon.watch(fd, Source::Listener, number, Interest::READABLE)?;
         }
         Ok(daemon)
-    }
-
-    fn watch(&self, fd: RawFd, source: Source, id: u32, interest: Interest) -> io::Result<()> {
-        self.poll.registry().register(&mut SourceFd(&fd), token(source, id), interest)
-    }
-
-    pub(super) fn watch_pipe(&self, fd: RawFd, id: PipeId) -> io::Result<()> {
-        self.watch(fd, Source::Pipe, id.0, Interest::READABLE)
-    }
-
-    pub(super) fn watch_helper_pipe(&self, fd: RawFd, id: u32) -> io::Result<()> {
-        self.watch(fd, Source::Helper, id, Interest::READABLE)
-    }
-
-    pub(super) fn watch_socket(&self, fd: RawFd) -> io::Result<()> {
-        self.watch(fd, Source::Socket, fd.unsigned_abs(), Interest::READABLE)
-    }
-
-    pub(super) fn watch_client(&self, fd: RawFd, id: u32) -> io::Result<()> {
-        self.watch(fd, Source::Client, id, Interest::READABLE | Interest::WRITABLE)
-    }
-
-    pub(super) fn watch_builtin(&self, fd: RawFd, id: WatcherId) -> io::Result<()> {
-        self.watch(fd, Source::Builtin, id.0, Interest::READABLE | Interest::WRITABLE)
-    }
-
-    /// Stops waiting for a descriptor that is about to be closed or has nothing to say.
-    pub(super) fn unwatch(&self, fd: RawFd) {
-        // It fails only when the descriptor was not registered, and then there is nothing to undo.
-        let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
     }
 
     /// The time as the arbiter counts it.
@@ -275,6 +224,9 @@ impl Daemon {
         while !self.ended {
             self.wait_and_turn(&mut events);
         }
+        if self.farewell.next().is_some() {
+            self.log.show("");
+        }
         self.stop_compressing();
         self.helpers.kill_all();
         self.sweep(&mut events);
@@ -298,7 +250,9 @@ impl Daemon {
             self.log.once(super::log::Level::Error, "poll", format_args!("waiting for events: {text}"));
         }
         self.now = Instant::now();
+        let begun = self.now;
         self.turn(events);
+        self.turns.add(begun.elapsed().as_secs_f64());
     }
 
     /// How long the next wait may be; `None`: for ever.
@@ -320,6 +274,7 @@ impl Daemon {
             self.clients.listeners.next_accept(),
             self.log.next_retry(),
             self.notify.next(),
+            self.farewell.next(),
             self.next_sweep(),
         ];
         let now = Instant::now();
@@ -376,6 +331,7 @@ impl Daemon {
         if self.notify.next().is_some_and(|at| at <= self.now) {
             self.notify.beat(self.now);
         }
+        self.show_farewell();
     }
 
     /// A pipe has something. One that is written to faster than it is read has an event in every turn and stands in
@@ -423,17 +379,6 @@ impl Daemon {
         self.log.flush(self.now);
         if let (Some(fd), None) = (fd, self.log.wants_write()) {
             self.unwatch(fd);
-        }
-    }
-
-    /// Waits for places that cannot take more output at the moment.
-    fn watch_stalled(&mut self) {
-        for (id, fd) in self.streams.take_stalled() {
-            // A descriptor that cannot be waited for is tried again by next_retry.
-            let _ = self.watch(fd, Source::Target, id.0, Interest::WRITABLE);
-        }
-        if let Some(fd) = self.log.take_stalled() {
-            let _ = self.watch(fd, Source::Log, 0, Interest::WRITABLE);
         }
     }
 

@@ -9,14 +9,14 @@ use crate::arbiter::process::Process;
 use crate::arbiter::request::Question;
 use crate::arbiter::watcher::Watcher;
 use crate::control::answers::{self, ProcessFact, SocketFact, SocketPlace};
-use crate::control::{Map, Refusal};
+use crate::control::{Map, Refusal, metrics};
 use crate::sorted::Sorted;
 use crate::sys::address::Address;
 use crate::sys::{process, user};
 use serde_json::Value as Json;
 
-/// How many of its last lines the status of a watcher that fails has.
-const LAST_LINES: usize = 10;
+/// How many generations of descendants `stats` tells: readers of JSON give up when objects are nested too deeply.
+const DEEPEST: u32 = 32;
 
 /// What is the same for all processes while one question is answered.
 struct Machine {
@@ -48,11 +48,8 @@ impl Daemon {
                 Ok(answers::list(self.arbiter.watchers().map(|w| w.config.name.as_str())))
             }
             Question::List(Some(name)) => Ok(answers::pids(self.watcher_named(name)?.pids().into_iter())),
-            Question::Status(None) => {
-                let all = self.arbiter.watchers().map(|w| (w.config.name.as_str(), w.status().word()));
-                Ok(answers::status_all(all))
-            }
-            Question::Status(Some(name)) => self.status_of(name),
+            Question::Status { name, check, details } => self.status(name.as_deref(), *check, *details),
+            Question::Why(name) => self.why(name),
             Question::Numprocesses(None) => {
                 Ok(answers::numprocesses(self.arbiter.watchers().map(|w| w.processes().count()).sum(), None))
             }
@@ -74,25 +71,17 @@ impl Daemon {
             Question::Stats { name: None, .. } => Ok(self.stats_of_all()),
             Question::Stats { name: Some(name), process, .. } => self.stats_of(name, *process),
             Question::Dstats => {
-                let own = process::pid();
-                let mut facts = self.facts(&[(own, None)]);
+                // Those who ask for stats do not notice: their percentages are about the time since they last asked.
+                std::mem::swap(&mut self.samples, &mut self.own_samples);
+                let mut facts = self.facts(&[(process::pid(), None)]);
+                std::mem::swap(&mut self.samples, &mut self.own_samples);
                 Ok(answers::dstats(facts.pop().flatten().unwrap_or_default()))
             }
+            Question::Metrics => Ok(metrics::answer(&self.metrics())),
         }
     }
 
-    /// The state of a watcher; of one that fails also why, and the last lines that its processes wrote.
-    fn status_of(&self, name: &str) -> Result<Map, Refusal> {
-        let watcher = self.watcher_named(name)?;
-        let mut answer = answers::status(watcher.status().word());
-        if let Some(reason) = watcher.failure() {
-            answer.insert("reason".into(), reason.into());
-            answer.insert("last_output".into(), self.last_output(watcher.id, LAST_LINES));
-        }
-        Ok(answer)
-    }
-
-    fn watcher_named(&self, name: &str) -> Result<&Watcher, Refusal> {
+    pub(super) fn watcher_named(&self, name: &str) -> Result<&Watcher, Refusal> {
         self.arbiter.find(name).ok_or_else(|| answers::no_watcher(name))
     }
 
@@ -143,9 +132,7 @@ impl Daemon {
         let mut machine = Machine::new();
         let since = self.time();
         let mut one = |(pid, managed): &(Pid, Option<Managed>)| {
-            let mut fact = self.fact(*pid, &mut machine)?;
-            let children = procfs::children(*pid);
-            fact.children = children.into_iter().filter_map(|child| self.fact(child, &mut machine)).collect();
+            let mut fact = self.family(*pid, DEEPEST, &mut machine)?;
             if let Some((wid, started)) = managed {
                 let age = since.since(*started);
                 fact.wid = Some(u64::from(*wid));
@@ -157,6 +144,16 @@ impl Daemon {
         let facts = wanted.iter().map(&mut one).collect();
         self.samples.retain(|_, (at, _)| machine.scale.now - *at < 3600.0);
         facts
+    }
+
+    /// A process with its descendants, so many generations of them.
+    fn family(&mut self, pid: Pid, generations: u32, machine: &mut Machine) -> Option<ProcessFact> {
+        let mut fact = self.fact(pid, machine)?;
+        if let Some(left) = generations.checked_sub(1) {
+            let children = procfs::children(pid).into_iter();
+            fact.children = children.filter_map(|child| self.family(child, left, machine)).collect();
+        }
+        Some(fact)
     }
 
     fn fact(&mut self, pid: Pid, machine: &mut Machine) -> Option<ProcessFact> {

@@ -6,6 +6,7 @@
 use super::builtin::{self, Builtin, Input, Notice, Stamp, What, Wish, Wishes, World};
 use super::command;
 use super::exchange::Exchange;
+use crate::arbiter::history::Origin;
 use crate::arbiter::process::Phase;
 use crate::arbiter::request::{Order, Reply, Ticket};
 use crate::arbiter::time::Time;
@@ -308,7 +309,8 @@ impl Daemon {
         match self.targets(&order) {
             Ok(targets) => {
                 let ticket = Ticket(OWN | u64::from(id.0));
-                self.events.push_back(Event::Order { ticket, order, targets });
+                let by = Origin { order: order.word(), client: name.to_string(), ..Origin::default() };
+                self.events.push_back(Event::Order { ticket, order, targets, by: by.into() });
             }
             Err(why) => self.note_trouble(name, &why, &format!("refused: {why}")),
         }

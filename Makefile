@@ -14,7 +14,7 @@ bashdir := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 zshdir := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 fishdir := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
-links := circusd circusctl
+links := circusd circusctl circus-top
 pages := $(wildcard man/*.[1-8])
 examples := $(filter-out %.rs %/plugins,$(wildcard examples/*))
 plugins := $(wildcard examples/plugins/*)

@@ -129,6 +129,7 @@ impl Watcher {
             holds_slot: true,
             chain,
             expires: self.expiry(ctx),
+            oom: false,
         };
         self.processes.insert(wid, process);
         self.running += 1;
@@ -188,6 +189,7 @@ impl Watcher {
     pub(super) fn spawn_failed(&mut self, reason: &str, ctx: &mut Ctx) {
         let Some(spawning) = self.spawning.take() else { return };
         let chain = spawning.chain.after_failure();
+        self.history.note_failure(ctx.now, reason);
         let name = &self.config.name;
         ctx.log(Level::Warning, format!("error in '{name}': {reason}"));
         if self.status == Status::Stopping || self.goal != Goal::Up {

@@ -96,7 +96,7 @@ pub struct ProcessFact {
     pub started: Option<f64>,
     /// For how long it has run, in seconds.
     pub age: Option<f64>,
-    /// Its direct children; theirs are not told.
+    /// Its direct children.
     pub children: Vec<ProcessFact>,
 }
 

@@ -54,8 +54,8 @@ fn some(text: &str) -> Option<String> {
 
 #[test]
 fn the_table_has_every_command_of_circus() {
-    let circus = "add decr dstats get globaloptions incr kill list listen listsockets logs numprocesses \
-                  numwatchers options quit reload reloadconfig restart rm set signal start stats status stop tail";
+    let circus = "add decr dstats get globaloptions incr kill list listen listsockets logs metrics numprocesses \
+                  numwatchers options quit reload reloadconfig restart rm set signal start stats status stop tail why";
     let ours: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
     assert_eq!(ours.join(" "), circus);
     for command in COMMANDS {
@@ -135,8 +135,8 @@ fn questions_make_the_round() {
     for (line, expected) in [
         ("list", Question::List(None)),
         ("list web", Question::List(name())),
-        ("status", Question::Status(None)),
-        ("status web", Question::Status(name())),
+        ("status", Question::Status { name: None, check: false, details: false }),
+        ("status web --check", Question::Status { name: name(), check: true, details: false }),
         ("numprocesses", Question::Numprocesses(None)),
         ("numprocesses web", Question::Numprocesses(name())),
         ("numwatchers", Question::Numwatchers),

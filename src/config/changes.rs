@@ -176,6 +176,7 @@ mod tests {
 
     #[test]
     fn added_changed_and_removed_keys_are_alike() {
+        one("", "cgroup./x = 1", "cgroup./x", Live::Reload);
         one("", "numprocesses = 2", "numprocesses", Live::Numprocesses);
         one("args = a", "args = b", "args", Live::Reload);
         one("", "graceful_timeout = 1", "graceful_timeout", Live::Stored);

@@ -267,6 +267,9 @@ impl WatcherConfig {
                 let limit = rlimit(value)?;
                 self.rlimits.insert(rest.to_ascii_lowercase(), limit);
             }
+            ("stdout_stream." | "stderr_stream.", _) if options::find(options::STREAM, rest).is_none() => {
+                return Err(Refused::Unknown);
+            }
             ("stdout_stream.", _) => self.stdout_stream.get_or_insert_default().set(rest, value)?,
             ("stderr_stream.", _) => self.stderr_stream.get_or_insert_default().set(rest, value)?,
             ("hooks.", Value::Str(hook)) => self.set_hook(rest, hook)?,
@@ -305,10 +308,10 @@ impl WatcherConfig {
         match key {
             "env" => Some(Value::Map(Names::clone(&self.env).into_iter().collect())),
             "name" => Some(Value::Str(self.name.clone())),
-            _ => match options::family(key) {
-                Some((family, rest)) => self.get_member(family.prefix, rest, key),
-                None => self.free.get(key).cloned().map(Value::Str),
-            },
+            _ => options::family(key)
+                .and_then(|(family, rest)| self.get_member(family.prefix, rest))
+                // Free keys, and members of a family whose text could not be used.
+                .or_else(|| self.free.get(key).cloned().map(Value::Str)),
         }
     }
 
@@ -320,7 +323,7 @@ impl WatcherConfig {
         }
     }
 
-    fn get_member(&self, prefix: &str, rest: &str, key: &str) -> Option<Value> {
+    fn get_member(&self, prefix: &str, rest: &str) -> Option<Value> {
         let stream = |stream: &Option<Box<StreamConfig>>| stream.as_ref().and_then(|s| s.get(rest));
         match prefix {
             "rlimit_" => self.rlimits.get(&rest.to_ascii_lowercase()).map(|limit| rlimit_value(*limit)),
@@ -329,7 +332,7 @@ impl WatcherConfig {
             "hooks." => self.hooks.get(rest).map(|(command, ignored)| {
                 Value::Str(if *ignored { format!("{command}, true") } else { command.clone() })
             }),
-            _ => self.free.get(key).cloned().map(Value::Str),
+            _ => None,
         }
     }
 

@@ -155,7 +155,7 @@ section! {
     "virtualenv" => virtualenv: Maybe = None, Kind::Text, Watcher, Reload, Works, "the directory of a Python virtual environment to run in; needs copy_env";
     "virtualenv_py_ver" => virtualenv_py_ver: Maybe = None, Kind::Text, Watcher, Reload, Works, "the version of Python of virtualenv, such as 3.11, if there are several; else the newest";
     "env_file" => env_file: Maybe = None, Kind::Text, Watcher, Reload, Works, "a file of NAME=value lines for the environment; with a - before it, it may be missing";
-    "warmup_delay" => warmup_delay: f64 = 0.0, Kind::Float, Global, Stored, Works, "the least time between two spawns, in seconds";
+    "warmup_delay" => warmup_delay: f64 = 0.0, Kind::Float, Global, Stored, Works, "the least time between two spawns, and behind the last one of a start, in seconds";
     "autostart" => autostart: bool = true, Kind::Bool, Global, Stored, Works, "start with circus";
     "respawn" => respawn: bool = true, Kind::Bool, Global, Stored, Works, "replace processes that end";
     "respawn_delay" => respawn_delay: Option<f64> = None, Kind::Float, Global, Fixed, Pending, "the first pause before a respawn, in seconds";

@@ -44,4 +44,5 @@ pub mod start;
 pub mod streams;
 mod sweep;
 mod usage;
+mod waits;
 mod why;

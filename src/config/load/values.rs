@@ -232,7 +232,7 @@ impl<'a> Values<'a> {
 
 /// What is said of an option that this version accepts only.
 pub fn pending(key: &str) -> String {
-    format!("`{key}` is not built yet in this version and has no effect")
+    format!("`{}` is not built yet in this version and has no effect", shorten(key))
 }
 
 /// Options for which Circus takes an empty value as none.

@@ -132,6 +132,13 @@ fn without_underscores(text: &str) -> Option<String> {
     (!misplaced).then(|| text.replace('_', ""))
 }
 
+/// The words of a list, between blanks or commas.
+pub fn listed(text: &str) -> Vec<&str> {
+    let mut words: Vec<&str> = text.split([' ', '\t', '\n', ',']).collect();
+    words.retain(|word| !word.is_empty());
+    words
+}
+
 /// A type that a row of the option table stores.
 pub trait Field: Sized {
     /// From a value that [`Kind::parse`] or [`Kind::accept`] gave; `None` when the kinds do not meet.

@@ -401,11 +401,20 @@ impl Arbiter {
         actions: &mut Vec<Action>,
         handle: impl FnOnce(&mut Watcher, &mut Ctx),
     ) {
-        let hurried = self.is_hurried();
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
         let (pids, random, last_hook) = (&mut self.pids, &mut self.random, &mut self.last_hook);
         let mut ctx = Ctx { now, actions, pids, random, last_hook, done: Vec::new() };
         handle(watcher, &mut ctx);
+        let done = ctx.done;
+        self.settle(id, now, actions, done);
+    }
+
+    /// Lets a watcher act on what is different now. `done`: who has an answer already.
+    fn settle(&mut self, id: WatcherId, now: Time, actions: &mut Vec<Action>, done: Vec<(Ticket, Reply)>) {
+        let hurried = self.is_hurried();
+        let Some(watcher) = self.watchers.get_mut(&id) else { return };
+        let (pids, random, last_hook) = (&mut self.pids, &mut self.random, &mut self.last_hook);
+        let mut ctx = Ctx { now, actions, pids, random, last_hook, done };
         watcher.reconcile(&mut ctx);
         if hurried {
             watcher.hurry(&mut ctx);

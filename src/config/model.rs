@@ -317,7 +317,7 @@ impl WatcherConfig {
 
     /// The value of a row of the table. Circus reads `warmup_delay` as a whole number, and shows it so.
     pub fn shown(&self, row: &Row<WatcherOptions>) -> Value {
-        match (row.key, (row.get)(&self.options)) {
+        match (row.key, row.get(&self.options)) {
             ("warmup_delay", Value::Float(seconds)) if seconds.fract() == 0.0 => Value::Int(seconds as i64),
             (_, value) => value,
         }
@@ -377,7 +377,7 @@ impl WatcherConfig {
 /// The value has the wrong type.
 pub fn set_row<S>(row: &Row<S>, options: &mut S, value: &Value) -> Result<(), Refused> {
     let accepted = row.kind.accept(value).ok_or(Refused::Type(row.kind.noun()))?;
-    if (row.set)(options, &accepted) { Ok(()) } else { Err(Refused::Type(row.kind.noun())) }
+    if row.set(options, &accepted) { Ok(()) } else { Err(Refused::Type(row.kind.noun())) }
 }
 
 fn set_stream(stream: &mut Option<Box<StreamConfig>>, value: &Value) -> Result<Live, Refused> {

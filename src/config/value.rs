@@ -186,6 +186,24 @@ impl<T: Field> Field for Option<T> {
     }
 }
 
+/// The place of such a value, whatever its type.
+pub trait Slot {
+    /// What is there.
+    fn get(&self) -> Value;
+    /// Stores a value; false when the value is of another type.
+    fn set(&mut self, value: &Value) -> bool;
+}
+
+impl<T: Field> Slot for T {
+    fn get(&self) -> Value {
+        self.to_value()
+    }
+
+    fn set(&mut self, value: &Value) -> bool {
+        T::from_value(value).map(|value| *self = value).is_some()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

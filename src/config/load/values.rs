@@ -87,14 +87,14 @@ impl<'a> Values<'a> {
             kind: row.kind,
             expand: row.expand,
             built: row.built,
-            default: (row.get)(&S::default()),
+            default: row.get(&S::default()),
             strict: strict.contains(&row.key),
         };
         let value = match self.convert(&facts, entry, own) {
             Ok(value) => value,
             Err(text) => return Taken::Unusable(text),
         };
-        (row.set)(target, &value);
+        row.set(target, &value);
         Taken::Known
     }
 

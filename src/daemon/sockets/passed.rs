@@ -130,7 +130,7 @@ mod tests {
         config.options.inherit = Some(inherit.into());
         for (key, value) in others {
             let row = options::find(options::SOCKET, key).unwrap();
-            assert!((row.set)(&mut config.options, &row.kind.parse(value).unwrap()));
+            assert!(row.set(&mut config.options, &row.kind.parse(value).unwrap()));
             config.origins.keys.insert(key.to_string(), Origin { file: "x".into(), line: 1 });
         }
         config

@@ -257,11 +257,7 @@ impl Watcher {
         if self.waits_for(Then::Begin) {
             return;
         }
-        if self.config.wanted() == 0 && self.processes.is_empty() {
-            let name = &self.config.name;
-            ctx.log(Level::Warning, format!("{name}: numprocesses is 0, there is nothing to start"));
-            self.goal = Goal::Down;
-            self.begin_stop(ctx);
+        if self.is_hindered(ctx) {
             return;
         }
         self.trim(ctx);
@@ -276,6 +272,23 @@ impl Watcher {
         }
     }
 
+    /// It cannot start at all, and stops. A plugin of circus itself is active without a process.
+    fn is_hindered(&mut self, ctx: &mut Ctx) -> bool {
+        let name = &self.config.name;
+        if self.config.is_builtin() {
+            let Some(reason) = &self.config.broken else { return false };
+            ctx.log(Level::Error, format!("{name} cannot run: {reason}"));
+            self.reason = Some(reason.clone());
+        } else if self.config.wanted() == 0 && self.processes.is_empty() {
+            ctx.log(Level::Warning, format!("{name}: numprocesses is 0, there is nothing to start"));
+        } else {
+            return false;
+        }
+        self.goal = Goal::Down;
+        self.begin_stop(ctx);
+        true
+    }
+
     pub(super) fn become_active(&mut self, ctx: &mut Ctx) {
         self.status = Status::Active;
         ctx.publish(&self.config.name, Published::Start);
@@ -286,6 +299,9 @@ impl Watcher {
         if self.goal != Goal::Up {
             self.begin_stop(ctx);
             return;
+        }
+        if self.config.is_builtin() && self.is_hindered(ctx) {
+            return; // its options have changed
         }
         self.step_reload(ctx);
         self.trim(ctx);

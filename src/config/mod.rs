@@ -4,6 +4,7 @@
 //! values of them by the tables in [`options`]; [`check`] compares the values with each other, and
 //! [`changes`] with those that were read before.
 
+pub mod builtin;
 pub mod changes;
 pub mod check;
 pub mod env_file;
@@ -26,6 +27,7 @@ pub mod stream;
 pub mod suggest;
 pub mod syslog;
 pub mod text;
+pub mod url;
 pub mod value;
 pub mod words;
 

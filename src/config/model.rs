@@ -143,11 +143,32 @@ pub struct PluginConfig {
     pub broken: Option<String>,
 }
 
+/// One of the plugins that circus has itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Builtin {
+    /// Stops watchers whose processes end again and again.
+    Flapping,
+    /// Replaces processes that use too much, or too little.
+    ResourceWatcher,
+    /// Ends processes that have not been heard of for too long.
+    WatchDog,
+    /// Restarts watchers whose program has changed.
+    CommandReloader,
+    /// Counts events.
+    StatsdEmitter,
+    /// Sends statistics of all watchers.
+    FullStats,
+    /// Asks a web server.
+    HttpObserver,
+    /// Asks a Redis server.
+    RedisObserver,
+}
+
 /// What a plugin is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PluginKind {
-    /// One of those that circus has itself, by the name of its class in Circus.
-    Builtin(&'static str),
+    /// One of those that circus has itself.
+    Builtin(Builtin),
     /// A program that reads events and writes requests.
     Program,
     /// A Python class, which the `circus-plugin` of Circus runs.
@@ -332,8 +353,16 @@ impl WatcherConfig {
         }
     }
 
+    /// Whether circus itself does its work, and it has no process.
+    pub fn is_builtin(&self) -> bool {
+        matches!(self.plugin, Some(PluginKind::Builtin(_)))
+    }
+
     /// The most processes that it may run; a singleton has one at most.
     pub fn wanted(&self) -> usize {
+        if self.is_builtin() {
+            return 0;
+        }
         let wanted = usize::try_from(self.options.numprocesses).unwrap_or(0);
         if self.options.singleton { wanted.min(1) } else { wanted }
     }

@@ -32,6 +32,12 @@ pub fn parse(text: &str) -> Option<f64> {
     Some(sign * if scale < 0 { number / power } else { number * power })
 }
 
+/// The whole number that `text` stands for. One reader for many callers: each one of its own would be large.
+#[inline(never)]
+pub fn whole(text: &str) -> Option<i64> {
+    text.parse().ok()
+}
+
 /// `number` with so many digits behind the point, rounded: `fixed(1.26, 1)` is `1.3`.
 pub fn fixed(number: f64, digits: u32) -> String {
     let scale = 10u64.saturating_pow(digits);

@@ -346,9 +346,9 @@ pub static FAMILIES: &[Family] = &[
     },
     Family {
         prefix: "flapping.",
-        built: Pending,
-        live: Fixed,
-        help: "options of the Flapping plugin for this watcher",
+        built: Works,
+        live: Stored,
+        help: "an option of the plugin Flapping for this watcher",
     },
     Family {
         prefix: "cgroup.",

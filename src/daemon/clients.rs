@@ -324,6 +324,7 @@ impl Daemon {
                 return;
             }
         };
+        self.tell_of_order(&order, targets.as_deref());
         let (client, ticket) = (from.client, self.clients.new_ticket());
         if !cast {
             self.clients.asked.insert(ticket, Asked { from, id });
@@ -347,7 +348,7 @@ impl Daemon {
     }
 
     /// The watchers that an order's patterns name; `None` for all.
-    fn targets(&self, order: &Order) -> Result<Option<Vec<WatcherId>>, String> {
+    pub(super) fn targets(&self, order: &Order) -> Result<Option<Vec<WatcherId>>, String> {
         let select = match order {
             Order::Start { who, .. } | Order::Stop { who, .. } | Order::Restart { who, .. } => who,
             _ => return Ok(None),
@@ -361,6 +362,9 @@ impl Daemon {
 
     /// Sends the reply to an order to whoever gave it, if it is there still.
     pub(super) fn reply(&mut self, ticket: Ticket, reply: &Reply) {
+        if self.builtin_is_answered(ticket, reply) {
+            return;
+        }
         let Some(Asked { from, id }) = self.clients.asked.remove(&ticket) else { return };
         self.clients.send_later(&from, protocol::encode_reply(&id, reply, clock::realtime()));
     }
@@ -370,8 +374,8 @@ impl Daemon {
         if self.clients.clients.values().all(|client| client.topics.is_none()) {
             return;
         }
-        let (event, data) = event_of(what, clock::realtime());
-        let topic = topics::topic(watcher, event);
+        let topic = topics::topic(watcher, what.name());
+        let data = data_of(what, clock::realtime());
         let mut encoded = [None, None];
         for (id, client) in self.clients.clients.iter_mut().filter(|(_, client)| client.wants(&topic)) {
             let by_zmtp = client.wire.is_zmtp();
@@ -385,33 +389,32 @@ impl Daemon {
     }
 }
 
-/// What subscribers are told of an event: its name and its data, as Circus has them.
-fn event_of(what: Published, time: f64) -> (&'static str, Map) {
+/// What subscribers are told of an event, as Circus has it.
+fn data_of(what: Published, time: f64) -> Map {
     let mut data = control::one("time", time.into());
-    let (name, pid) = match what {
+    let pid = match what {
         Published::HookSuccess { hook } => {
             data.insert("name".into(), hook.name().into());
-            ("hook_success", None)
+            None
         }
         Published::HookFailure { hook, error } => {
             data.extend([("name".into(), hook.name().into()), ("error".into(), error.into())]);
-            ("hook_failure", None)
+            None
         }
-        Published::Spawn { pid } => ("spawn", Some(pid)),
-        Published::Kill { pid } => ("kill", Some(pid)),
+        Published::Spawn { pid } | Published::Kill { pid } => Some(pid),
         Published::Reap { pid, exit } => {
             data.insert("exit_code".into(), exit.code().into());
-            ("reap", Some(pid))
+            Some(pid)
         }
-        Published::Start => ("start", None),
-        Published::Stop => ("stop", None),
-        Published::Reload => ("reload", None),
-        Published::Updated => ("updated", None),
-        Published::Add => ("add", None),
-        Published::Remove => ("remove", None),
+        Published::Start
+        | Published::Stop
+        | Published::Reload
+        | Published::Updated
+        | Published::Add
+        | Published::Remove => None,
     };
     if let Some(pid) = pid {
         data.insert("process_pid".into(), pid.into());
     }
-    (name, data)
+    data
 }

@@ -17,11 +17,12 @@ use super::hooks::Extended;
 use super::log::Log;
 use super::notify::Notify;
 use super::oom::OutOfMemory;
-use super::query::Samples;
+use super::plugins::run::Builtins;
 use super::sockets::Sockets;
 use super::start::Options;
 use super::streams::{PipeId, Progress, Streams, TargetId};
 use super::sweep::Sweep;
+use super::usage::Samples;
 use crate::arbiter::request::Ticket;
 use crate::arbiter::time::Time;
 use crate::arbiter::{Action, Arbiter, Event, Pid, WatcherId};
@@ -54,9 +55,10 @@ enum Source {
     Log,
     Helper,
     Socket,
+    Builtin,
 }
 
-const SOURCES: [Source; 8] = [
+const SOURCES: [Source; 9] = [
     Source::Signals,
     Source::Listener,
     Source::Pipe,
@@ -65,14 +67,15 @@ const SOURCES: [Source; 8] = [
     Source::Log,
     Source::Helper,
     Source::Socket,
+    Source::Builtin,
 ];
 
 fn token(source: Source, id: u32) -> Token {
-    Token((id as usize) << 3 | source as usize)
+    Token((id as usize) << 4 | source as usize)
 }
 
 fn source(token: Token) -> Option<(Source, u32)> {
-    Some((*SOURCES.get(token.0 & 7)?, u32::try_from(token.0 >> 3).ok()?))
+    Some((*SOURCES.get(token.0 & 15)?, u32::try_from(token.0 >> 4).ok()?))
 }
 
 /// How long to sleep when `rest` is left. The kernel lets a wait last a thousandth longer than asked for, which for
@@ -101,6 +104,7 @@ pub struct Daemon {
     pub(super) clients: Clients,
     pub(super) signals: Signals,
     pub(super) notify: Notify,
+    pub(super) builtins: Builtins,
     pub(super) poll: Poll,
     pub(super) blueprints: Sorted<WatcherId, Blueprint>,
     pub(super) cgroups: Cgroups,
@@ -196,6 +200,7 @@ impl Daemon {
             clients: parts.clients,
             signals: parts.signals,
             notify: parts.notify,
+            builtins: Builtins::default(),
             poll,
             blueprints: Sorted::new(),
             cgroups: Cgroups::default(),
@@ -249,6 +254,10 @@ impl Daemon {
 
     pub(super) fn watch_client(&self, fd: RawFd, id: u32) -> io::Result<()> {
         self.watch(fd, Source::Client, id, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    pub(super) fn watch_builtin(&self, fd: RawFd, id: WatcherId) -> io::Result<()> {
+        self.watch(fd, Source::Builtin, id.0, Interest::READABLE | Interest::WRITABLE)
     }
 
     /// Stops waiting for a descriptor that is about to be closed or has nothing to say.
@@ -316,12 +325,13 @@ impl Daemon {
             || !self.spawns.is_empty()
             || self.more_zombies
             || self.helpers.are_busy()
-            || self.clients.are_busy();
+            || self.clients.are_busy()
+            || self.builtins.are_busy();
         if busy {
             return Some(Duration::ZERO);
         }
         let of_arbiter = self.arbiter.deadline().map(|time| self.moment(time));
-        let rest = [
+        let rest_of = [
             of_arbiter,
             self.helpers.next_deadline(),
             self.streams.next_retry(),
@@ -331,8 +341,12 @@ impl Daemon {
             self.farewell.next(),
             self.next_sweep(),
         ];
-        let next = rest.into_iter().flatten().min()?;
-        Some(nap(next.saturating_duration_since(Instant::now())))
+        let now = Instant::now();
+        let rest = |at: Instant| at.saturating_duration_since(now);
+        let exactly = rest_of.into_iter().flatten().min().map(|at| nap(rest(at)));
+        // A look of a plugin may as well come a little late: one wake-up is enough.
+        let about = self.builtins.deadline().map(|time| rest(self.moment(time)));
+        exactly.into_iter().chain(about).min()
     }
 
     fn turn(&mut self, events: &Events) {
@@ -353,6 +367,7 @@ impl Daemon {
                 Source::Log => self.log_writable(),
                 Source::Helper => self.helpers.pipe_ready(id),
                 Source::Socket => self.socket_ready(id),
+                Source::Builtin => self.builtin_ready(WatcherId(id)),
             }
         }
         if self.more_zombies {
@@ -362,6 +377,7 @@ impl Daemon {
         self.read_pipes();
         self.read_helpers();
         self.serve_clients(&clients);
+        self.read_busy_builtins();
         self.do_what_is_due();
         self.tend_files();
         self.tell_manager();
@@ -446,6 +462,9 @@ impl Daemon {
         if self.arbiter.deadline().is_some_and(|time| self.moment(time) <= self.now) {
             self.dispatch(Event::Tick);
         }
+        if self.builtins.deadline().is_some_and(|time| self.moment(time) <= self.now) {
+            self.tick_builtins();
+        }
         if self.helpers.next_deadline().is_some_and(|at| at <= self.now) {
             self.expire_helpers();
         }
@@ -474,6 +493,11 @@ impl Daemon {
     /// Hands an event to the arbiter and performs what it decides, with all that follows from it.
     pub(super) fn dispatch(&mut self, event: Event) {
         self.events.push_back(event);
+        self.settle();
+    }
+
+    /// Takes care of the events that have come up.
+    pub(super) fn settle(&mut self) {
         while let Some(event) = self.events.pop_front() {
             let time = self.time();
             let mut actions = std::mem::take(&mut self.actions);

@@ -3,6 +3,7 @@
 use super::eventloop::Daemon;
 use super::procfs;
 use super::start::current_dir;
+use super::usage::Scale;
 use crate::arbiter::Pid;
 use crate::arbiter::process::Process;
 use crate::arbiter::request::Question;
@@ -11,7 +12,7 @@ use crate::control::answers::{self, ProcessFact, SocketFact, SocketPlace};
 use crate::control::{Map, Refusal, metrics};
 use crate::sorted::Sorted;
 use crate::sys::address::Address;
-use crate::sys::{clock, process, user};
+use crate::sys::{process, user};
 use serde_json::Value as Json;
 
 /// How many generations of descendants `stats` tells: readers of JSON give up when objects are nested too deeply.
@@ -19,25 +20,15 @@ const DEEPEST: u32 = 32;
 
 /// What is the same for all processes while one question is answered.
 struct Machine {
-    now: f64,
+    scale: Scale,
     boot: f64,
-    ticks: f64,
-    page: u64,
-    memory: u64,
     /// Names of users by id: /etc/passwd is read once for each.
     users: Sorted<u32, String>,
 }
 
 impl Machine {
     fn new() -> Machine {
-        Machine {
-            now: clock::realtime(),
-            boot: procfs::boot_time(),
-            ticks: process::clock_ticks() as f64,
-            page: process::page_size() as u64,
-            memory: procfs::memory(),
-            users: Sorted::new(),
-        }
+        Machine { scale: Scale::new(), boot: procfs::boot_time(), users: Sorted::new() }
     }
 
     fn user(&mut self, uid: u32) -> String {
@@ -45,9 +36,6 @@ impl Machine {
         self.users.get_or_insert_with(uid, find).clone()
     }
 }
-
-/// The CPU time of a process when `stats` last looked: the percentage is about the time since then.
-pub type Samples = Sorted<Pid, (f64, f64)>;
 
 impl Daemon {
     /// Answers a question.
@@ -149,12 +137,12 @@ impl Daemon {
                 let age = since.since(*started);
                 fact.wid = Some(u64::from(*wid));
                 fact.age = Some(age);
-                fact.started = Some(machine.now - age);
+                fact.started = Some(machine.scale.now - age);
             }
             Some(fact)
         };
         let facts = wanted.iter().map(&mut one).collect();
-        self.samples.retain(|_, (at, _)| machine.now - *at < 3600.0);
+        self.samples.retain(|_, (at, _)| machine.scale.now - *at < 3600.0);
         facts
     }
 
@@ -170,13 +158,10 @@ impl Daemon {
 
     fn fact(&mut self, pid: Pid, machine: &mut Machine) -> Option<ProcessFact> {
         let stat = procfs::stat(pid)?;
-        let cpu_time = stat.ticks as f64 / machine.ticks;
-        let before = self.samples.insert(pid, (machine.now, cpu_time));
-        let cpu = before
-            .filter(|(at, _)| machine.now > *at)
-            .map_or(0.0, |(at, used)| 100.0 * (cpu_time - used).max(0.0) / (machine.now - at));
-        let rss = stat.rss.saturating_mul(machine.page);
-        let created = machine.boot + stat.start as f64 / machine.ticks;
+        let scale = &machine.scale;
+        let usage = scale.usage(pid, &stat, &mut self.samples);
+        let created = machine.boot + stat.start as f64 / scale.ticks;
+        let age = (scale.now - created).max(0.0);
         let zombie = stat.state == 'Z';
         Some(ProcessFact {
             pid,
@@ -184,13 +169,13 @@ impl Daemon {
             username: procfs::uid(pid).map(|uid| machine.user(uid)),
             nice: (!zombie).then(|| i32::try_from(stat.nice).ok()).flatten(),
             zombie,
-            cpu: Some(cpu),
-            mem: Some(100.0 * rss as f64 / machine.memory.max(1) as f64),
-            rss: Some(rss),
+            cpu: Some(usage.cpu.unwrap_or(0.0)),
+            mem: Some(usage.mem),
+            rss: Some(usage.rss),
             vms: Some(stat.vsize),
-            ctime: Some(cpu_time),
+            ctime: Some(usage.cpu_time),
             create_time: Some(created),
-            age: Some((machine.now - created).max(0.0)),
+            age: Some(age),
             ..ProcessFact::default()
         })
     }

@@ -165,7 +165,6 @@ fn options_without_effect_say_so_once() {
             "[watcher:a]\ncmd = x\nstop_command = $(circus.env.NONE)",
             "3 Warning `stop_command` is not built yet",
         ),
-        ("[watcher:a]\ncmd = x\nflapping.window = 1", "3 Warning `flapping.window` is not built yet"),
         (
             "[watcher:a]\ncmd = x\nhooks.befor_start = y",
             "3 Warning there is no hook `befor_start`: did you mean",
@@ -175,7 +174,6 @@ fn options_without_effect_say_so_once() {
             "3 Warning `prereload_fn` has no effect: it names a Python",
         ),
         ("[circus]\nhttpd = 1", "2 Warning `httpd` has no effect: there is no web console"),
-        ("[plugin:a]\nuse = circus.plugins.flapping.Flapping", "2 Warning `use = circus.plugins"),
         (
             "[plugin:a]\nuse = circus.plugins.Flaping",
             "2 Warning there is no plugin `circus.plugins.Flaping`: did you mean `circus.plugins.flapping.Flapping`?",

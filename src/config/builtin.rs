@@ -34,6 +34,8 @@ pub enum Takes {
     Http,
     /// Where to ask a Redis server.
     Redis,
+    /// Where to listen.
+    Listen,
     /// A regular expression. Only the C library can say whether it is one.
     Regex,
     /// The name of a watcher.
@@ -41,7 +43,8 @@ pub enum Takes {
 }
 
 use Takes::{
-    Flag, Host, Http, Memory as Amount, Number, Rate, Redis, Regex, Seconds, Signal, Text, Watcher, Whole,
+    Flag, Host, Http, Listen, Memory as Amount, Number, Rate, Redis, Regex, Seconds, Signal, Text, Watcher,
+    Whole,
 };
 
 /// An option of a plugin.
@@ -119,12 +122,16 @@ rows! { REDIS REDIS_HELP {
     "application_name" => Text, "redis_observer", "the second word of all names that statsd is sent";
 }}
 
+rows! { METRICS METRICS_HELP {
+    "listen" => Listen, "127.0.0.1:9100", "where to listen: ADDRESS:PORT, or the path of a Unix socket";
+}}
+
 /// Groups of rows.
 type Groups = &'static [&'static [Row]];
 
 impl Builtin {
     /// All of them.
-    pub const ALL: [Builtin; 8] = [
+    pub const ALL: [Builtin; 9] = [
         Builtin::Flapping,
         Builtin::ResourceWatcher,
         Builtin::WatchDog,
@@ -133,6 +140,7 @@ impl Builtin {
         Builtin::FullStats,
         Builtin::HttpObserver,
         Builtin::RedisObserver,
+        Builtin::Metrics,
     ];
 
     /// Its class in Circus.
@@ -146,6 +154,7 @@ impl Builtin {
             Builtin::FullStats => "circus.plugins.statsd.FullStats",
             Builtin::HttpObserver => "circus.plugins.http_observer.HttpObserver",
             Builtin::RedisObserver => "circus.plugins.redis_observer.RedisObserver",
+            Builtin::Metrics => "circus.plugins.Metrics",
         }
     }
 
@@ -159,6 +168,7 @@ impl Builtin {
             Builtin::FullStats => &[LOOP, APP, STATSD, ACTIVE],
             Builtin::HttpObserver => &[HTTP, LOOP, STATSD, ACTIVE],
             Builtin::RedisObserver => &[REDIS, LOOP, STATSD, ACTIVE],
+            Builtin::Metrics => &[METRICS, ACTIVE],
         }
     }
 
@@ -187,6 +197,7 @@ impl Builtin {
             Builtin::CommandReloader => RELOADER_HELP,
             Builtin::HttpObserver => HTTP_HELP,
             Builtin::RedisObserver => REDIS_HELP,
+            Builtin::Metrics => METRICS_HELP,
             Builtin::StatsdEmitter | Builtin::FullStats => APP_HELP,
         };
         let groups = [own, LOOP_HELP, APP_HELP, STATSD_HELP, ACTIVE_HELP];
@@ -259,6 +270,7 @@ impl Row {
             Takes::Host => url::ip(text).is_none().then(|| url::NO_NAMES.into()),
             Takes::Http => url::parse(text, "http://", 80).err(),
             Takes::Redis => url::parse(text, "redis://", 6379).err(),
+            Takes::Listen => url::listen(text).err(),
             Takes::Text | Takes::Regex | Takes::Watcher => None,
         }
     }

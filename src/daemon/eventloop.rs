@@ -19,6 +19,7 @@ use super::notify::Notify;
 use super::oom::OutOfMemory;
 use super::plugins::run::Builtins;
 use super::sockets::Sockets;
+use super::sources::{Source, source, token};
 use super::start::Options;
 use super::streams::{PipeId, Progress, Streams, TargetId};
 use super::sweep::Sweep;
@@ -33,7 +34,7 @@ use crate::sorted::Sorted;
 use crate::sys::child::Spawner;
 use crate::sys::signal::Signals;
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -43,40 +44,6 @@ use std::time::{Duration, Instant};
 const SPAWN_SLICE: Duration = Duration::from_millis(1);
 /// How many bytes of one pipe are passed on in a turn.
 const PIPE_BUDGET: usize = 256 * 1024;
-
-/// What a descriptor is to the loop; the lowest bits of its token.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Source {
-    Signals,
-    Listener,
-    Pipe,
-    Target,
-    Client,
-    Log,
-    Helper,
-    Socket,
-    Builtin,
-}
-
-const SOURCES: [Source; 9] = [
-    Source::Signals,
-    Source::Listener,
-    Source::Pipe,
-    Source::Target,
-    Source::Client,
-    Source::Log,
-    Source::Helper,
-    Source::Socket,
-    Source::Builtin,
-];
-
-fn token(source: Source, id: u32) -> Token {
-    Token((id as usize) << 4 | source as usize)
-}
-
-fn source(token: Token) -> Option<(Source, u32)> {
-    Some((*SOURCES.get(token.0 & 15)?, u32::try_from(token.0 >> 4).ok()?))
-}
 
 /// How long to sleep when `rest` is left. The kernel lets a wait last a thousandth longer than asked for, which for
 /// half a minute of patience is noticed: a long wait ends a little early, and a short one makes up the rest.

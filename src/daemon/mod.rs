@@ -40,6 +40,7 @@ mod query;
 mod reaper;
 mod reconfigure;
 mod sockets;
+mod sources;
 pub mod start;
 pub mod streams;
 mod sweep;

@@ -33,9 +33,9 @@ _circus_watchers() {
     _circus_offer "${names//,/$'\n'}"
 }
 
-_circus_parts='ctl check run'
-_circus_commands='add decr dstats get globaloptions incr kill list listen listsockets logs numprocesses numwatchers options quit reload reloadconfig restart rm set signal start stats status stop tail'
-_circus_valued='--log-level --log-output --logger-config --pidfile --endpoint --timeout --ssh --ssh_keyfile --grace --remap --option --signum --graceful_timeout --match --lines --pid'
+_circus_parts='ctl check top run'
+_circus_commands='add decr dstats get globaloptions incr kill list listen listsockets logs metrics numprocesses numwatchers options quit reload reloadconfig restart rm set signal start stats status stop tail why'
+_circus_valued='--log-level --log-output --logger-config --pidfile --endpoint --timeout --ssh --ssh_keyfile --sort --filter --grace --remap --option --signum --graceful_timeout --match --lines --pid'
 _circus_signals='HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS RTMIN RTMAX'
 
 # The argument of an option.
@@ -68,10 +68,12 @@ _circus_options() {
     ctl-signal) _circus_words --children --recursive ;;
     ctl-start) _circus_words --match --waiting ;;
     ctl-stats) _circus_words --extended ;;
+    ctl-status) _circus_words --check ;;
     ctl-stop) _circus_words --match --waiting ;;
     ctl-tail) _circus_words --lines --follow --stdout --stderr --pid ;;
     ctl-) _circus_words --endpoint --timeout --json --prettify --ssh --ssh_keyfile --help --version ;;
     check-*) _circus_words --json --help ;;
+    top-*) _circus_words --endpoint --once --sort --filter --help --version ;;
     run-*) _circus_words --grace --group --remap --no-sweep --help ;;
     -*) _circus_words --log-level --log-output --logger-config --pidfile --daemon --check --help --version ;;
     esac
@@ -80,7 +82,7 @@ _circus_options() {
 # The word behind a command.
 _circus_behind() {
     case "$command $place" in
-    'decr 0' | 'get 0' | 'incr 0' | 'kill 0' | 'list 0' | 'logs 1' | 'numprocesses 0' | 'options 0' | 'reload 0' | 'restart 0' | 'rm 0' | 'set 0' | 'signal 0' | 'start 0' | 'stats 0' | 'status 0' | 'stop 0' | 'tail 0') _circus_watchers ;;
+    'decr 0' | 'get 0' | 'incr 0' | 'kill 0' | 'list 0' | 'logs 1' | 'numprocesses 0' | 'options 0' | 'reload 0' | 'restart 0' | 'rm 0' | 'set 0' | 'signal 0' | 'start 0' | 'stats 0' | 'status 0' | 'stop 0' | 'tail 0' | 'why 0') _circus_watchers ;;
     'get 1' | 'get 2' | 'get 3' | 'get 4' | 'get 5' | 'get 6' | 'get 7' | 'get 8' | 'get 9') _circus_words $_circus_keys ;;
     'set 1' | 'set 3' | 'set 5' | 'set 7' | 'set 9') _circus_words $_circus_settable ;;
     'set 2' | 'set 4' | 'set 6' | 'set 8') _circus_value ;;

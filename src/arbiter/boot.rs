@@ -129,6 +129,9 @@ impl Arbiter {
 
     /// Stops everything, then ends.
     pub(super) fn terminate(&mut self, ticket: Option<Ticket>, now: Time, actions: &mut Vec<Action>) {
+        if self.ending.is_none() {
+            actions.push(Action::Log { level: Level::Info, text: "Arbiter exiting".into() });
+        }
         self.boot = None;
         let ids: Vec<WatcherId> = self.watchers.keys().copied().collect();
         let mut order = self.by_priority();

@@ -433,12 +433,27 @@ impl Arbiter {
         actions: &mut Vec<Action>,
         handle: impl FnOnce(&mut Watcher, &mut Ctx),
     ) {
-        let hurried = self.is_hurried();
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
         let (pids, random, last_hook) = (&mut self.pids, &mut self.random, &mut self.last_hook);
         let mut ctx = Ctx { now, actions, pids, random, last_hook, done: Vec::new() };
         let before = watcher.standing();
         handle(watcher, &mut ctx);
+        let done = ctx.done;
+        self.settle(id, now, actions, (before, done));
+    }
+
+    /// Lets a watcher act on what is different now, given where it stood before and who has an answer already.
+    fn settle(
+        &mut self,
+        id: WatcherId,
+        now: Time,
+        actions: &mut Vec<Action>,
+        (before, done): (history::Standing, Vec<(Ticket, Reply)>),
+    ) {
+        let hurried = self.is_hurried();
+        let Some(watcher) = self.watchers.get_mut(&id) else { return };
+        let (pids, random, last_hook) = (&mut self.pids, &mut self.random, &mut self.last_hook);
+        let mut ctx = Ctx { now, actions, pids, random, last_hook, done };
         watcher.reconcile(&mut ctx);
         if hurried {
             watcher.hurry(&mut ctx);

@@ -925,6 +925,21 @@ fn start_order_is_by_priority_with_the_pause_between() {
 }
 
 #[test]
+fn a_start_is_over_when_the_last_process_has_warmed_up() {
+    let mut first = watcher("first", 2);
+    first.options.warmup_delay = 5.0;
+    let mut world = World::new(vec![first, watcher("second", 1)]);
+    world.send(Event::Start);
+    let ticket = world.order(Order::Start { who: only("first"), waiting: true });
+    world.run(9.9);
+    assert_eq!((world.pids("first").len(), world.status("first")), (2, "starting"));
+    assert_eq!((world.status("second"), world.replies.get(&ticket)), ("stopped", None));
+    world.run(0.2);
+    assert_eq!((world.status("first"), world.status("second")), ("active", "active"));
+    assert!(matches!(world.replies[&ticket], Reply::Info { .. }));
+}
+
+#[test]
 fn a_signal_ends_everything_even_during_the_start_and_twice_at_once() {
     let mut slow = watcher("slow", 5);
     slow.options.warmup_delay = 3.0;

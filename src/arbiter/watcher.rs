@@ -262,8 +262,8 @@ impl Watcher {
         }
         self.trim(ctx);
         self.fill(ctx);
-        let failing = self.retries.iter().any(|r| r.chain.failures > 0);
-        let complete = self.missing() == 0 && self.spawning.is_none() && !failing;
+        // As in Circus, warmup_delay lies behind the last process, too: so watchers are started at intervals.
+        let complete = self.is_complete() && self.gate_is_open(ctx.now);
         let asks = complete
             && (self.waits_for(Then::Activate)
                 || self.call(Hook::AfterStart, About::default(), Then::Activate, ctx));

@@ -1,7 +1,8 @@
 //! THE table of the plugins that circus has itself: their classes in Circus, and their options, one row each.
 //!
-//! A row names an option once: its key, what it takes, its default as it would be written, and one line of help. What
-//! `check` says, what the plugins read and the lists in the manual come from the rows.
+//! A row names an option once: its key, whose it is, what it takes, its default as it would be written, and one line of
+//! help. What `check` says, what the plugins read and the lists in the manual come from the rows. In the program they are
+//! one text, without the help: as structs they would be three times as large.
 
 use super::ini::shorten;
 use super::model::{Builtin, Names, Severity};
@@ -42,11 +43,6 @@ pub enum Takes {
     Watcher,
 }
 
-use Takes::{
-    Flag, Host, Http, Listen, Memory as Amount, Number, Rate, Redis, Regex, Seconds, Signal, Text, Watcher,
-    Whole,
-};
-
 /// An option of a plugin.
 pub struct Row {
     /// The key as it is written.
@@ -57,77 +53,54 @@ pub struct Row {
     pub default: &'static str,
 }
 
-/// Options with their help. The help is for the manual alone: what nobody asks for is not in the program.
+/// Makes the text of the rows, and the help, which the manual alone reads.
 macro_rules! rows {
-    ($rows:ident $help:ident { $($key:literal => $takes:expr, $default:literal, $text:literal;)* }) => {
-        const $rows: &[Row] = &[$(Row { key: $key, takes: $takes, default: $default },)*];
-        const $help: &[(&str, &str)] = &[$(($key, $text),)*];
+    ($($key:literal, $whose:literal, $takes:literal, $default:literal, $help:literal;)*) => {
+        const ROWS: &str = concat!($($key, "\t", $whose, "\t", $takes, "\t", $default, "\n",)*);
+        const HELP: &[(&str, &str, &str)] = &[$(($key, $whose, $help),)*];
     };
 }
 
-rows! { FLAPPING FLAPPING_HELP {
-    "attempts" => Whole(1, 1000), "2", "how many deaths in a row make it look whether they are too many";
-    "window" => Seconds, "1", "they are, when no more seconds lie between the first and the last";
-    "retry_in" => Seconds, "7", "seconds until a watcher that was stopped for it is started again";
-    "max_retry" => Whole(-1, i32::MAX), "5", "how often in a row it is started again; -1: for ever";
-}}
-rows! { ACTIVE ACTIVE_HELP {
-    "active" => Flag, "True", "start with circus";
-}}
-rows! { APP APP_HELP {
-    "application_name" => Text, "app", "the second word of all names that statsd is sent";
-}}
-rows! { STATSD STATSD_HELP {
-    "host" => Host, "localhost", "the address of the statsd server";
-    "port" => Whole(0, 65535), "8125", "its UDP port";
-    "sample_rate" => Number(1), "1", "which part of all counts and times it is sent";
-}}
-rows! { LOOP LOOP_HELP {
-    "loop_rate" => Rate, "60", "seconds between two looks";
-}}
-rows! { RESOURCES RESOURCES_HELP {
-    "watcher" => Watcher, "", "the watcher whose processes are looked at";
-    "service" => Watcher, "", "an old name of watcher";
-    "max_cpu" => Number(1_000_000), "90", "the most percent of one processor; 0: any";
-    "min_cpu" => Number(1_000_000), "", "so many percent, or less, are too little";
-    "max_mem" => Amount, "90", "the most memory, in percent or, with a unit as in 100M, in bytes; 0: any";
-    "min_mem" => Amount, "", "less memory than this is too little";
-    "health_threshold" => Number(1_000_000), "75", "the most that the mean of both percentages may be; 0: any";
-    "max_count" => Whole(0, i32::MAX), "3", "so many looks in a row are let pass";
-    "process_children" => Flag, "False", "look at the direct children of the processes too";
-    "child_signal" => Signal, "TERM", "the signal for such a child";
-}}
-rows! { WATCHDOG WATCHDOG_HELP {
-    "watchers_regex" => Regex, ".*", "the watchers whose processes must be heard of: what their names begin with";
-    "msg_regex" => Regex, "^(?P<pid>.*);(?P<timestamp>.*)$", "what a message begins with; its group pid is the process";
-    "max_count" => Whole(1, i32::MAX), "3", "so many times loop_rate a process may be silent";
-    "ip" => Host, "127.0.0.1", "the address to listen at";
-    "port" => Whole(0, 65535), "1664", "the UDP port to listen at; 0: one that is free, which the log tells";
-    "watchers_stop_signal" => Signal, "", "the signal for a silent process, instead of its watcher's stop_signal";
-    "watchers_graceful_timeout" => Seconds, "", "seconds until it gets SIGKILL, instead of its watcher's graceful_timeout";
-}}
-rows! { RELOADER RELOADER_HELP {
-    "loop_rate" => Rate, "1", "seconds between two looks";
-}}
-rows! { HTTP HTTP_HELP {
-    "check_url" => Http, "http://localhost/", "what to ask for: http://HOST[:PORT][/PATH]";
-    "timeout" => Rate, "10", "how long an answer may take, in seconds";
-    "restart_on_error" => Watcher, "", "the watcher to restart when there is no answer, or an error";
-    "application_name" => Text, "http_observer", "the second word of all names that statsd is sent";
-}}
-rows! { REDIS REDIS_HELP {
-    "redis_url" => Redis, "redis://localhost:6379/0", "where: redis://[USER:PASSWORD@]HOST[:PORT] or unix://PATH";
-    "timeout" => Rate, "5", "how long an answer may take, in seconds";
-    "restart_on_timeout" => Watcher, "", "the watcher to restart when there is no answer";
-    "application_name" => Text, "redis_observer", "the second word of all names that statsd is sent";
-}}
-
-rows! { METRICS METRICS_HELP {
-    "listen" => Listen, "127.0.0.1:9100", "where to listen: ADDRESS:PORT, or the path of a Unix socket";
-}}
-
-/// Groups of rows.
-type Groups = &'static [&'static [Row]];
+// Whose an option is, is told by the letters of Builtin::letter.
+rows! {
+    "attempts", "F", "whole 1 1000", "2", "how many deaths in a row make it look whether they are too many";
+    "window", "F", "seconds", "1", "they are, when no more seconds lie between the first and the last";
+    "retry_in", "F", "seconds", "7", "seconds until a watcher that was stopped for it is started again";
+    "max_retry", "F", "whole -1 1000000000", "5", "how often in a row it is started again; -1: for ever";
+    "watcher", "R", "watcher", "", "the watcher whose processes are looked at";
+    "service", "R", "watcher", "", "an old name of watcher";
+    "max_cpu", "R", "number 1000000", "90", "the most percent of one processor; 0: any";
+    "min_cpu", "R", "number 1000000", "", "so many percent, or less, are too little";
+    "max_mem", "R", "memory", "90", "the most memory, in percent or, with a unit as in 100M, in bytes; 0: any";
+    "min_mem", "R", "memory", "", "less memory than this is too little";
+    "health_threshold", "R", "number 1000000", "75", "the most that the mean of both percentages may be; 0: any";
+    "max_count", "R", "whole 0 1000000000", "3", "so many looks in a row are let pass";
+    "process_children", "R", "flag", "False", "look at the direct children of the processes too";
+    "child_signal", "R", "signal", "TERM", "the signal for such a child";
+    "watchers_regex", "W", "regex", ".*", "the watchers whose processes must be heard of: what their names begin with";
+    "msg_regex", "W", "regex", "^(?P<pid>.*);(?P<timestamp>.*)$", "what a message begins with; its group pid is the process";
+    "max_count", "W", "whole 1 1000000000", "3", "so many times loop_rate a process may be silent";
+    "ip", "W", "host", "127.0.0.1", "the address to listen at";
+    "port", "W", "whole 0 65535", "1664", "the UDP port to listen at; 0: one that is free, which the log tells";
+    "watchers_stop_signal", "W", "signal", "", "the signal for a silent process, instead of its watcher's stop_signal";
+    "watchers_graceful_timeout", "W", "seconds", "", "seconds until it gets SIGKILL, instead of its watcher's graceful_timeout";
+    "check_url", "H", "http", "http://localhost/", "what to ask for: http://HOST[:PORT][/PATH]";
+    "timeout", "H", "rate", "10", "how long an answer may take, in seconds";
+    "restart_on_error", "H", "watcher", "", "the watcher to restart when there is no answer, or an error";
+    "redis_url", "D", "redis", "redis://localhost:6379/0", "where: redis://[USER:PASSWORD@]HOST[:PORT] or unix://PATH";
+    "timeout", "D", "rate", "5", "how long an answer may take, in seconds";
+    "restart_on_timeout", "D", "watcher", "", "the watcher to restart when there is no answer";
+    "listen", "M", "listen", "127.0.0.1:9100", "where to listen: ADDRESS:PORT, or the path of a Unix socket";
+    "loop_rate", "RWSHD", "rate", "60", "seconds between two looks";
+    "loop_rate", "C", "rate", "1", "seconds between two looks";
+    "application_name", "RES", "text", "app", "the second word of all names that statsd is sent";
+    "application_name", "H", "text", "http_observer", "the second word of all names that statsd is sent";
+    "application_name", "D", "text", "redis_observer", "the second word of all names that statsd is sent";
+    "host", "RESHD", "host", "localhost", "the address of the statsd server";
+    "port", "RESHD", "whole 0 65535", "8125", "its UDP port";
+    "sample_rate", "RESHD", "number 1", "1", "which part of all counts and times it is sent";
+    "active", "FRWCESHDM", "flag", "True", "start with circus";
+}
 
 impl Builtin {
     /// All of them.
@@ -158,17 +131,17 @@ impl Builtin {
         }
     }
 
-    fn groups(self) -> Groups {
+    fn letter(self) -> char {
         match self {
-            Builtin::Flapping => &[FLAPPING, ACTIVE],
-            Builtin::ResourceWatcher => &[RESOURCES, LOOP, APP, STATSD, ACTIVE],
-            Builtin::WatchDog => &[WATCHDOG, LOOP, ACTIVE],
-            Builtin::CommandReloader => &[RELOADER, ACTIVE],
-            Builtin::StatsdEmitter => &[APP, STATSD, ACTIVE],
-            Builtin::FullStats => &[LOOP, APP, STATSD, ACTIVE],
-            Builtin::HttpObserver => &[HTTP, LOOP, STATSD, ACTIVE],
-            Builtin::RedisObserver => &[REDIS, LOOP, STATSD, ACTIVE],
-            Builtin::Metrics => &[METRICS, ACTIVE],
+            Builtin::Flapping => 'F',
+            Builtin::ResourceWatcher => 'R',
+            Builtin::WatchDog => 'W',
+            Builtin::CommandReloader => 'C',
+            Builtin::StatsdEmitter => 'E',
+            Builtin::FullStats => 'S',
+            Builtin::HttpObserver => 'H',
+            Builtin::RedisObserver => 'D',
+            Builtin::Metrics => 'M',
         }
     }
 
@@ -177,36 +150,29 @@ impl Builtin {
         Builtin::ALL.into_iter().find(|builtin| builtin.class() == class)
     }
 
-    /// Its options, for the manual.
-    pub fn rows(self) -> Vec<&'static Row> {
-        self.groups().iter().flat_map(|group| group.iter()).collect()
-    }
-
-    fn keys(self) -> Vec<&'static str> {
-        let mut keys = Vec::new();
-        self.groups().iter().for_each(|group| group.iter().for_each(|row| keys.push(row.key)));
-        keys
+    /// Its options.
+    #[inline(never)]
+    pub fn rows(self) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for line in ROWS.lines() {
+            let mut cells = line.split('\t');
+            let mut cell = || cells.next().unwrap_or_default();
+            let (key, whose, takes, default) = (cell(), cell(), cell(), cell());
+            if whose.contains(self.letter()) {
+                rows.push(Row { key, takes: Takes::read(takes), default });
+            }
+        }
+        rows
     }
 
     /// One line of help for an option, for the manual.
     pub fn help(self, key: &str) -> &'static str {
-        let own = match self {
-            Builtin::Flapping => FLAPPING_HELP,
-            Builtin::ResourceWatcher => RESOURCES_HELP,
-            Builtin::WatchDog => WATCHDOG_HELP,
-            Builtin::CommandReloader => RELOADER_HELP,
-            Builtin::HttpObserver => HTTP_HELP,
-            Builtin::RedisObserver => REDIS_HELP,
-            Builtin::Metrics => METRICS_HELP,
-            Builtin::StatsdEmitter | Builtin::FullStats => APP_HELP,
-        };
-        let groups = [own, LOOP_HELP, APP_HELP, STATSD_HELP, ACTIVE_HELP];
-        let mut all = groups.iter().flat_map(|group| group.iter());
-        all.find(|(known, _)| *known == key).map_or("", |(_, help)| help)
+        let mut own = HELP.iter().filter(|(_, whose, _)| whose.contains(self.letter()));
+        own.find(|(known, _, _)| *known == key).map_or("", |(_, _, help)| help)
     }
 
-    fn row(self, key: &str) -> Option<&'static Row> {
-        self.groups().iter().find_map(|group| group.iter().find(|row| row.key == key))
+    fn row(self, key: &str) -> Option<Row> {
+        self.rows().into_iter().find(|row| row.key == key)
     }
 
     /// What is wrong with an option of such a plugin, and how bad it is. `prefix` stands before its keys.
@@ -220,7 +186,7 @@ impl Builtin {
         } else if plugin::PROCESS.contains(&key) {
             format!("`{key}` has no effect: this plugin has no process")
         } else {
-            let keys = self.keys();
+            let keys: Vec<&'static str> = self.rows().iter().map(|row| row.key).collect();
             let hint = match nearest(key, &keys) {
                 Some(near) => format!(": did you mean `{prefix}{near}`?"),
                 None => format!("; there are {}", keys.join(" ")),
@@ -239,6 +205,32 @@ impl Builtin {
     pub fn missing(self, options: &Names) -> Option<&'static str> {
         let named = |key: &str| options.get(key).is_some_and(|name| !name.trim().is_empty());
         (self == Builtin::ResourceWatcher && !named("watcher") && !named("service")).then_some("watcher")
+    }
+}
+
+impl Takes {
+    /// A cell of the table; what is none of the words is a watcher, and a test sees to it.
+    fn read(cell: &str) -> Takes {
+        let mut words = cell.split(' ');
+        let word = words.next().unwrap_or_default();
+        let mut bound =
+            || words.next().and_then(number::whole).and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
+        match word {
+            "flag" => Takes::Flag,
+            "text" => Takes::Text,
+            "signal" => Takes::Signal,
+            "seconds" => Takes::Seconds,
+            "rate" => Takes::Rate,
+            "whole" => Takes::Whole(bound(), bound()),
+            "number" => Takes::Number(bound()),
+            "memory" => Takes::Memory,
+            "host" => Takes::Host,
+            "http" => Takes::Http,
+            "redis" => Takes::Redis,
+            "listen" => Takes::Listen,
+            "regex" => Takes::Regex,
+            _ => Takes::Watcher,
+        }
     }
 }
 
@@ -370,6 +362,7 @@ mod tests {
             assert_eq!(Builtin::of_class(builtin.class()), Some(builtin));
             let rows = builtin.rows();
             assert!(rows.iter().any(|row| row.key == "active"), "{builtin:?}");
+            assert!(Builtin::ALL.iter().filter(|other| other.letter() == builtin.letter()).count() == 1);
             for (n, row) in rows.iter().enumerate() {
                 assert!(
                     rows.iter().skip(n + 1).all(|other| other.key != row.key),
@@ -379,6 +372,9 @@ mod tests {
                 assert_eq!(row.refusal(row.default), None, "{builtin:?} {}", row.key);
                 let help = builtin.help(row.key);
                 assert!(!help.is_empty() && !help.ends_with('.'), "{builtin:?} {}", row.key);
+                let is_named =
+                    ["watcher", "service", "restart_on_error", "restart_on_timeout"].contains(&row.key);
+                assert_eq!(row.takes == Takes::Watcher, is_named, "{}", row.key);
             }
         }
     }

@@ -11,6 +11,7 @@ use super::model::{Config, Finding, LARGEST_RING, Origins, Severity, SocketConfi
 use super::options::STREAM;
 use super::stream::{StreamConfig, StreamKind};
 use super::syslog;
+use super::value::listed;
 use super::words;
 use crate::sorted::Sorted;
 
@@ -244,8 +245,8 @@ impl Checker {
             by_command.extend(named);
         }
         let list = |text: &Option<Box<str>>| -> Vec<String> {
-            let words = text.iter().flat_map(|text| text.split([' ', '\t', '\n', ',']));
-            words.filter(|word| !word.is_empty() && !word.contains('(')).map(str::to_lowercase).collect()
+            let words = listed(text.as_deref().unwrap_or_default());
+            words.into_iter().filter(|word| !word.contains('(')).map(str::to_lowercase).collect()
         };
         self.unknown_sockets((origins, "sockets"), &list(&options.sockets), known);
         self.unknown_sockets((origins, "stdin_socket"), &list(&options.stdin_socket), known);

@@ -269,6 +269,9 @@ impl WatcherConfig {
                 let limit = rlimit(value)?;
                 self.rlimits.insert(rest.to_ascii_lowercase(), limit);
             }
+            ("stdout_stream." | "stderr_stream.", _) if options::find(options::STREAM, rest).is_none() => {
+                return Err(Refused::Unknown);
+            }
             ("stdout_stream.", _) => self.stdout_stream.get_or_insert_default().set(rest, value)?,
             ("stderr_stream.", _) => self.stderr_stream.get_or_insert_default().set(rest, value)?,
             ("hooks.", Value::Str(hook)) => self.set_hook(rest, hook)?,
@@ -307,22 +310,22 @@ impl WatcherConfig {
         match key {
             "env" => Some(Value::Map(Names::clone(&self.env).into_iter().collect())),
             "name" => Some(Value::Str(self.name.clone())),
-            _ => match options::family(key) {
-                Some((family, rest)) => self.get_member(family.prefix, rest, key),
-                None => self.free.get(key).cloned().map(Value::Str),
-            },
+            _ => options::family(key)
+                .and_then(|(family, rest)| self.get_member(family.prefix, rest))
+                // Free keys, and members of a family whose text could not be used.
+                .or_else(|| self.free.get(key).cloned().map(Value::Str)),
         }
     }
 
     /// The value of a row of the table. Circus reads `warmup_delay` as a whole number, and shows it so.
     pub fn shown(&self, row: &Row<WatcherOptions>) -> Value {
-        match (row.key, (row.get)(&self.options)) {
+        match (row.key, row.get(&self.options)) {
             ("warmup_delay", Value::Float(seconds)) if seconds.fract() == 0.0 => Value::Int(seconds as i64),
             (_, value) => value,
         }
     }
 
-    fn get_member(&self, prefix: &str, rest: &str, key: &str) -> Option<Value> {
+    fn get_member(&self, prefix: &str, rest: &str) -> Option<Value> {
         let stream = |stream: &Option<Box<StreamConfig>>| stream.as_ref().and_then(|s| s.get(rest));
         match prefix {
             "rlimit_" => self.rlimits.get(&rest.to_ascii_lowercase()).map(|limit| rlimit_value(*limit)),
@@ -331,7 +334,7 @@ impl WatcherConfig {
             "hooks." => self.hooks.get(rest).map(|(command, ignored)| {
                 Value::Str(if *ignored { format!("{command}, true") } else { command.clone() })
             }),
-            _ => self.free.get(key).cloned().map(Value::Str),
+            _ => None,
         }
     }
 
@@ -376,7 +379,7 @@ impl WatcherConfig {
 /// The value has the wrong type.
 pub fn set_row<S>(row: &Row<S>, options: &mut S, value: &Value) -> Result<(), Refused> {
     let accepted = row.kind.accept(value).ok_or(Refused::Type(row.kind.noun()))?;
-    if (row.set)(options, &accepted) { Ok(()) } else { Err(Refused::Type(row.kind.noun())) }
+    if row.set(options, &accepted) { Ok(()) } else { Err(Refused::Type(row.kind.noun())) }
 }
 
 fn set_stream(stream: &mut Option<Box<StreamConfig>>, value: &Value) -> Result<Live, Refused> {

@@ -19,11 +19,11 @@ use super::notify::Notify;
 use super::oom::OutOfMemory;
 use super::plugins::run::Builtins;
 use super::sockets::Sockets;
-use super::sources::{Source, source, token};
 use super::start::Options;
 use super::streams::{PipeId, Progress, Streams, TargetId};
 use super::sweep::Sweep;
 use super::usage::Samples;
+use super::waits::{Source, source};
 use crate::arbiter::request::Ticket;
 use crate::arbiter::time::Time;
 use crate::arbiter::{Action, Arbiter, Event, Pid, WatcherId};
@@ -33,7 +33,6 @@ use crate::control::metrics::Durations;
 use crate::sorted::Sorted;
 use crate::sys::child::Spawner;
 use crate::sys::signal::Signals;
-use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll};
 use std::collections::VecDeque;
 use std::io;
@@ -201,36 +200,6 @@ impl Daemon {
             daemon.watch(fd, Source::Listener, number, Interest::READABLE)?;
         }
         Ok(daemon)
-    }
-
-    fn watch(&self, fd: RawFd, source: Source, id: u32, interest: Interest) -> io::Result<()> {
-        self.poll.registry().register(&mut SourceFd(&fd), token(source, id), interest)
-    }
-
-    pub(super) fn watch_pipe(&self, fd: RawFd, id: PipeId) -> io::Result<()> {
-        self.watch(fd, Source::Pipe, id.0, Interest::READABLE)
-    }
-
-    pub(super) fn watch_helper_pipe(&self, fd: RawFd, id: u32) -> io::Result<()> {
-        self.watch(fd, Source::Helper, id, Interest::READABLE)
-    }
-
-    pub(super) fn watch_socket(&self, fd: RawFd) -> io::Result<()> {
-        self.watch(fd, Source::Socket, fd.unsigned_abs(), Interest::READABLE)
-    }
-
-    pub(super) fn watch_client(&self, fd: RawFd, id: u32) -> io::Result<()> {
-        self.watch(fd, Source::Client, id, Interest::READABLE | Interest::WRITABLE)
-    }
-
-    pub(super) fn watch_builtin(&self, fd: RawFd, id: WatcherId) -> io::Result<()> {
-        self.watch(fd, Source::Builtin, id.0, Interest::READABLE | Interest::WRITABLE)
-    }
-
-    /// Stops waiting for a descriptor that is about to be closed or has nothing to say.
-    pub(super) fn unwatch(&self, fd: RawFd) {
-        // It fails only when the descriptor was not registered, and then there is nothing to undo.
-        let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
     }
 
     /// The time as the arbiter counts it.
@@ -410,17 +379,6 @@ impl Daemon {
         self.log.flush(self.now);
         if let (Some(fd), None) = (fd, self.log.wants_write()) {
             self.unwatch(fd);
-        }
-    }
-
-    /// Waits for places that cannot take more output at the moment.
-    fn watch_stalled(&mut self) {
-        for (id, fd) in self.streams.take_stalled() {
-            // A descriptor that cannot be waited for is tried again by next_retry.
-            let _ = self.watch(fd, Source::Target, id.0, Interest::WRITABLE);
-        }
-        if let Some(fd) = self.log.take_stalled() {
-            let _ = self.watch(fd, Source::Log, 0, Interest::WRITABLE);
         }
     }
 

@@ -32,14 +32,14 @@ pub const NAMES: &[&str] = &[
 /// The list of this name.
 pub fn list(name: &str) -> Option<String> {
     Some(match name {
-        "circus options" => options(of(options::CIRCUS)),
+        "circus options" => options(of(options::CIRCUS, options::CIRCUS_HELP)),
         "watcher options" => options(watcher()),
-        "stream options" => options(of(options::STREAM)),
-        "socket options" => options(of(options::SOCKET)),
-        "plugin options" => options(of(options::PLUGIN)),
+        "stream options" => options(of(options::STREAM, options::STREAM_HELP)),
+        "socket options" => options(of(options::SOCKET, options::SOCKET_HELP)),
+        "plugin options" => options(of(options::PLUGIN, options::PLUGIN_HELP)),
         "settable options" => settable(&watcher()),
-        "late options" => column(&of(options::CIRCUS), &[Live::Fixed]),
-        "kept sockets" => column(&of(options::SOCKET), &[Live::Stored]),
+        "late options" => column(&of(options::CIRCUS, options::CIRCUS_HELP), &[Live::Fixed]),
+        "kept sockets" => column(&of(options::SOCKET, options::SOCKET_HELP), &[Live::Stored]),
         "commands" => COMMANDS.iter().fold(begin("Ds"), |list, row| list + &command(row)) + ".El\n",
         _ => return builtin(name.strip_prefix("options of ")?),
     })
@@ -48,7 +48,7 @@ pub fn list(name: &str) -> Option<String> {
 /// The options of a plugin that circus has itself.
 fn builtin(name: &str) -> Option<String> {
     let builtin = Builtin::ALL.into_iter().find(|builtin| format!("{builtin:?}") == name)?;
-    let entry = |row: &&Row| {
+    let entry = |row: &Row| {
         let default = text(&format!("Default: {}.", row.default));
         let default = if row.default.is_empty() { "" } else { &default };
         let (key, help) = (argument(row.key), text(&sentence(builtin.help(row.key))));
@@ -87,16 +87,16 @@ struct Facts {
     help: &'static str,
 }
 
-fn of<S: Default>(rows: &'static [options::Row<S>]) -> Vec<Facts> {
-    let facts = |row: &options::Row<S>| Facts {
+fn of<S: Default>(rows: &'static [options::Row<S>], help: &[&'static str]) -> Vec<Facts> {
+    let facts = |(row, &help): (&options::Row<S>, &&'static str)| Facts {
         key: argument(row.key),
         takes: takes(row.kind),
-        default: default(row.kind, &(row.get)(&S::default())),
+        default: default(row.kind, &row.get(&S::default())),
         built: row.built,
         live: row.live,
-        help: row.help,
+        help,
     };
-    rows.iter().map(facts).collect()
+    rows.iter().zip(help).map(facts).collect()
 }
 
 /// The options of a watcher: the table, then the families.
@@ -109,7 +109,7 @@ fn watcher() -> Vec<Facts> {
         live: family.live,
         help: family.help,
     };
-    let mut facts = of(options::WATCHER);
+    let mut facts = of(options::WATCHER, options::WATCHER_HELP);
     facts.extend(options::FAMILIES.iter().map(family));
     facts
 }

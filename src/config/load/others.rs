@@ -4,8 +4,9 @@ use super::is_usable;
 use super::values::{Taken, Values};
 use super::watcher::{origins, report_unknown};
 use crate::config::ini::shorten;
-use crate::config::model::{Builtin, Config, Names, PluginConfig, PluginKind, SocketConfig};
+use crate::config::model::{Builtin, Config, Names, PluginConfig, PluginKind, Severity, SocketConfig};
 use crate::config::options::{self, Expand};
+use crate::config::protocols;
 use crate::config::sections::{Entry, Section};
 use crate::config::suggest::{self, Place};
 
@@ -49,6 +50,13 @@ pub fn socket(values: &mut Values<'_>, section: &Section) -> Option<SocketConfig
     }
     if socket.options.path.is_some() {
         socket.options.family = "AF_UNIX".into();
+    }
+    if let Some(proto) = socket.options.proto.as_deref().filter(|proto| protocols::parse(proto).is_none())
+        && let Some(origin) = socket.origins.of("proto")
+    {
+        let message =
+            format!("`proto = {}` is not a protocol that is known; give its number", shorten(proto));
+        values.find(Severity::Error, origin, message);
     }
     socket.broken = values.take_broken();
     Some(socket)

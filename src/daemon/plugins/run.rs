@@ -27,7 +27,6 @@ use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
-use std::rc::Rc;
 
 /// The tickets of plugins are this and the number of the watcher; those of clients are lower. No plugin waits for more
 /// than the first reply, so they need not differ.
@@ -318,8 +317,8 @@ impl Daemon {
         match self.targets(&order) {
             Ok(targets) => {
                 let ticket = Ticket(OWN | u64::from(id.0));
-                let origin = Origin { order: order.word(), client: name.into(), ..Origin::default() };
-                self.events.push_back(Event::Order { ticket, order, targets, by: Rc::new(origin) });
+                let by = Origin { order: order.word(), client: name.to_string(), ..Origin::default() };
+                self.events.push_back(Event::Order { ticket, order, targets, by: by.into() });
             }
             Err(why) => self.note_trouble(name, &why, &format!("refused: {why}")),
         }

@@ -82,7 +82,7 @@ impl Lines {
                 time.map_or(Ok(()), |time| write!(head, "{time} [{pid}] | "))
             }
             (Style::Json(around), time) => {
-                let time = escaped(time.unwrap_or_else(|| timestamp(now)).as_bytes());
+                let time = escaped(&to_bytes(&time.unwrap_or_else(|| timestamp(now))));
                 let prefix = escaped(&to_bytes(&self.prefix));
                 let (before, behind) = &**around;
                 write!(head, "{{\"time\": \"{time}\"{before}{pid}{behind}{prefix}")
@@ -92,8 +92,11 @@ impl Lines {
                 write!(head, "{before}{}{behind}{pid} - - {}", timestamp(now), self.prefix)
             }
         };
-        // A prefix may hold bytes that are no UTF-8.
-        self.head = to_bytes(&head).into_owned();
+        // A prefix may hold bytes that are no UTF-8; an object may not, and has been freed of them.
+        self.head = match self.style {
+            Style::Json(_) => head.into_bytes(),
+            Style::Text | Style::Fancy(_) | Style::Syslog(_) => to_bytes(&head).into_owned(),
+        };
     }
 
     /// Writes lines with what belongs around them into `room`. `within`: a line of this process has been begun.
@@ -308,6 +311,13 @@ mod tests {
         assert_eq!(texts, ["\"p\" a \"b\" \\ \u{1b}\t\u{e9}\u{fffd}", "\"p\" ", "\"p\" cut"]);
         let first = out.lines().next().unwrap();
         assert!(first.starts_with(r#"{"time": "T\"", "wid": 1, "pid": 7, "text": ""#), "{first}");
+        // Whatever stands in the options, it is an object in UTF-8.
+        for odd in [&b"\x87"[..], "\u{10f887}".as_bytes()].map(crate::config::text::from_bytes) {
+            let around = (r#", "pid": "#.to_string(), r#", "text": ""#.to_string());
+            let mut lines = Lines::new(Style::Json(around.into()), Some(&odd), Some(odd.clone()));
+            let (out, _) = write(&mut lines, b"x\n", false, false);
+            assert!(out.parse::<serde_json::Value>().is_ok(), "{out}");
+        }
     }
 
     #[test]

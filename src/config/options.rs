@@ -1,7 +1,7 @@
 //! THE option table: every option that a configuration may hold, one row each.
 //!
 //! A row names the option once: its key, its type, its default, what it takes, when its `$(circus...)` are
-//! expanded, what `set` does with it, how far it is built, and one line of help. The structs below, the file
+//! expanded, what `set` does with it, how far it is built, and one line for the manual. The structs below, the file
 //! reader, `set`, `get`, `options`, the suggestions of `check` and the lists in the manual all come from the rows.
 //! Options that are a family of names (`rlimit_*`, `hooks.*`, `stdout_stream.*`) stand in [`FAMILIES`].
 

@@ -14,7 +14,8 @@
 //!                   sockets that start it              demand.rs
 //!                   asks, kills, waits                 stop.rs
 //!                   clients that wait                  waiters.rs
-//!                   programs that are asked            hooks.rs
+//!                   programs that are asked            hooks.rs, errands.rs
+//!                   what an end means                  fate.rs
 //! ```
 //!
 //! The daemon calls [`Arbiter::deadline`] before it sleeps and sends [`Event::Tick`] when that time has come. There
@@ -23,6 +24,8 @@
 
 mod boot;
 mod demand;
+mod errands;
+pub mod fate;
 pub mod hooks;
 mod orders;
 pub mod process;
@@ -45,6 +48,7 @@ use crate::config::WatcherConfig;
 use crate::config::hooks::Hook;
 use crate::sorted::Sorted;
 use boot::{Boot, Ending};
+use fate::Fall;
 use hooks::{About, Answer, HookId};
 use process::Exit;
 use random::Random;
@@ -224,8 +228,8 @@ pub enum Action {
     Changed(WatcherId),
     /// A watcher is gone.
     Forgotten(WatcherId),
-    /// Everything has stopped: end.
-    Exit,
+    /// Everything has stopped: end; because of this, if nobody has ordered it.
+    Exit(Option<Fall>),
 }
 
 /// To whom of a process a signal goes.
@@ -235,6 +239,8 @@ pub enum Whom {
     Process,
     /// To its group. It is a child that was not reaped, so that the number is its own.
     Group,
+    /// To its group, and to all that come from it, wherever they have gone. As for [`Whom::Group`].
+    Tree,
     /// To its direct children.
     Children,
     /// To one of its direct children.
@@ -257,6 +263,7 @@ pub struct Arbiter {
     pending: Sorted<Ticket, orders::Pending>,
     boot: Option<Boot>,
     ending: Option<Ending>,
+    fallen: Option<Fall>,
     /// Seconds between the starts of two watchers.
     warmup_delay: f64,
     random: Random,
@@ -275,6 +282,7 @@ impl Arbiter {
             pending: Sorted::new(),
             boot: None,
             ending: None,
+            fallen: None,
             warmup_delay,
             random: Random::new(seed),
             last_hook: HookId(0),
@@ -398,12 +406,16 @@ impl Arbiter {
         }
         let done = ctx.done;
         let status = watcher.status;
+        let over = watcher.over.take().filter(|_| watcher.config.options.critical);
         let gone = watcher.goal == watcher::Goal::Gone && status == Status::Stopped;
         for (ticket, reply) in done {
             self.finish(ticket, reply, actions);
         }
         if gone {
             self.forget(id, actions);
+        }
+        if let Some(reason) = over {
+            self.fall(id, reason, now, actions);
         }
         if self.boot.is_some() {
             self.advance_boot(now, actions);

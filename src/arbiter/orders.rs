@@ -257,10 +257,9 @@ impl Arbiter {
         }
         wait.what = Await::Ended(chosen.iter().map(|(_, pid)| *pid).collect());
         Ok(self.carry_out(&[id], &wait, now, actions, &|w, ctx| {
-            let own = i32::try_from(w.config.options.stop_signal).unwrap_or(15);
             let timeout = how.graceful_timeout.unwrap_or(w.config.options.graceful_timeout);
             for (wid, _) in &chosen {
-                w.ask(*wid, how.signum.unwrap_or(own), timeout, ctx);
+                w.ask(*wid, how.signum, timeout, ctx);
             }
         }))
     }
@@ -302,6 +301,7 @@ impl Watcher {
         self.goal = Goal::Up;
         self.retries.clear();
         self.unreplaced = 0;
+        self.death = None;
         self.forget_demand();
     }
 

@@ -2,8 +2,9 @@
 //!
 //! Pure, so it knows nothing of users, programs and directories; `circus check` looks at those itself.
 
+use super::ends;
 use super::expand;
-use super::hooks;
+use super::hooks::{self, Hook};
 use super::ini::shorten;
 use super::model::{
     Config, Finding, LARGEST_RING, Origins, PluginConfig, PluginKind, Severity, SocketConfig, WatcherConfig,
@@ -82,6 +83,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     for watcher in &config.watchers {
         checker.command(watcher);
         checker.hooks(watcher);
+        checker.commands(watcher);
         checker.sockets_of(watcher, &config.sockets);
         checker.numbers(watcher);
         checker.streams_and_limits(watcher);
@@ -217,6 +219,28 @@ impl Checker {
         }
     }
 
+    /// The commands that stop and reload.
+    fn commands(&mut self, watcher: &WatcherConfig) {
+        let (options, origins) = (&watcher.options, &watcher.origins);
+        for hook in [Hook::StopCommand, Hook::ReloadCommand] {
+            let Some((command, _)) = watcher.program_of(hook) else { continue };
+            if let Err(why) = words::split(command) {
+                self.error((origins, hook.name()), format!("`{}` cannot be split into words: {why}", hook.name()));
+            }
+        }
+        let reloads = [
+            ("send_hup", options.send_hup),
+            ("reload_signal", options.reload_signal.is_some()),
+            ("reload_command", options.reload_command.is_some()),
+        ];
+        let mut set = reloads.iter().rev().filter(|(_, is_set)| *is_set);
+        if let Some((first, _)) = set.next() {
+            for (key, _) in set {
+                self.warn((origins, key), format!("`{key}` has no effect beside `{first}`"));
+            }
+        }
+    }
+
     /// Variables that nobody will know. Those of the environment have been looked at while reading.
     fn variables(&mut self, place: (&Origins, &str), text: &str) {
         for name in expand::names(text) {
@@ -240,8 +264,8 @@ impl Checker {
             by_command.extend(named);
         }
         let list = |text: &Option<Box<str>>| -> Vec<String> {
-            let words = text.iter().flat_map(|text| text.split([' ', '\t', '\n', ',']));
-            words.filter(|word| !word.is_empty() && !word.contains('(')).map(str::to_lowercase).collect()
+            let words = text.iter().flat_map(|text| ends::list(text));
+            words.filter(|word| !word.contains('(')).map(str::to_lowercase).collect()
         };
         self.unknown_sockets((origins, "sockets"), &list(&options.sockets), known);
         self.unknown_sockets((origins, "stdin_socket"), &list(&options.stdin_socket), known);
@@ -285,6 +309,9 @@ impl Checker {
             ("graceful_timeout", options.graceful_timeout),
             ("warmup_delay", options.warmup_delay),
             ("hook_timeout", options.hook_timeout),
+            ("respawn_delay", options.respawn_delay.unwrap_or_default()),
+            ("respawn_delay_max", options.respawn_delay_max.unwrap_or_default()),
+            ("respawn_window", options.respawn_window.unwrap_or_default()),
         ] {
             if value < 0.0 {
                 self.warn((origins, key), format!("{key} is negative and counts as 0"));
@@ -296,6 +323,12 @@ impl Checker {
             }
         }
         self.out_of_range((origins, "ring_bytes"), options.ring_bytes, LARGEST_RING);
+        if let (Some(first), Some(most)) = (options.respawn_delay, options.respawn_delay_max)
+            && first > most
+        {
+            let message = "respawn_delay is longer than respawn_delay_max, which holds";
+            self.warn((origins, "respawn_delay"), message.into());
+        }
         if options.max_retry < -1 {
             self.warn(
                 (origins, "max_retry"),

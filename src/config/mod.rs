@@ -4,6 +4,7 @@
 //! values of them by the tables in [`options`]; [`check`] compares the values with each other.
 
 pub mod check;
+pub mod ends;
 pub mod env_file;
 pub mod expand;
 pub mod hooks;

@@ -32,6 +32,12 @@ pub fn parse(text: &str) -> Option<f64> {
     Some(sign * if scale < 0 { number / power } else { number * power })
 }
 
+/// `number` rounded to a tenth, without a fraction that is none: `30`, `2.5`.
+pub fn short(number: f64) -> String {
+    let text = fixed(number, 1);
+    text.strip_suffix(".0").map(str::to_string).unwrap_or(text)
+}
+
 /// `number` with so many digits behind the point, rounded: `fixed(1.26, 1)` is `1.3`.
 pub fn fixed(number: f64, digits: u32) -> String {
     let scale = 10u64.saturating_pow(digits);

@@ -226,8 +226,8 @@ fn reason(outcome: &Outcome) -> String {
     match &outcome.ended {
         Err(why) => why.clone(),
         Ok(Exit::Code(FAILED)) if !last.is_empty() => last.clone(),
-        Ok(Exit::Code(code)) if last.is_empty() => format!("exited with code {code}"),
+        Ok(exit) if last.is_empty() => exit.words(),
         Ok(Exit::Code(code)) => format!("exited with code {code}: {last}"),
-        Ok(Exit::Signal(number)) => format!("was ended by {}", signals::name(*number)),
+        Ok(exit) => exit.words(),
     }
 }

@@ -1,7 +1,6 @@
 //! Which sockets the processes of a watcher have to do with.
 
-use crate::config::expand;
-use crate::config::{Names, WatcherConfig};
+use crate::config::{Names, WatcherConfig, ends, expand};
 use crate::daemon::sockets::Sockets;
 
 /// A socket that children inherit.
@@ -26,7 +25,7 @@ pub fn inherited(config: &WatcherConfig, env: &Names, sockets: &Sockets) -> Resu
     }
     let text = config.options.sockets.as_deref().map(str::to_lowercase).unwrap_or_default();
     let mut listed = Vec::new();
-    for name in text.split([' ', '\t', '\n', ',']).filter(|name| !name.is_empty()) {
+    for name in ends::list(&text) {
         if !sockets.has(name) {
             return Err(format!("sockets = names {name}, and there is no [socket:{name}]"));
         }

@@ -34,7 +34,7 @@ _circus_watchers() {
 }
 
 _circus_parts='ctl check run'
-_circus_commands='add decr dstats get globaloptions incr kill list listen listsockets logs numprocesses numwatchers options quit reload restart rm set signal start stats status stop tail'
+_circus_commands='add decr dstats get globaloptions incr kill list listen listsockets logs numprocesses numwatchers options quit reload reloadconfig restart rm set signal start stats status stop tail'
 _circus_valued='--log-level --log-output --logger-config --pidfile --endpoint --timeout --ssh --ssh_keyfile --grace --remap --option --signum --graceful_timeout --match --lines --pid'
 _circus_signals='HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS RTMIN RTMAX'
 
@@ -61,6 +61,7 @@ _circus_options() {
     ctl-kill) _circus_words --signum --graceful_timeout --waiting ;;
     ctl-quit) _circus_words --waiting ;;
     ctl-reload) _circus_words --sequential --terminate --waiting ;;
+    ctl-reloadconfig) _circus_words --waiting ;;
     ctl-restart) _circus_words --match --waiting ;;
     ctl-rm) _circus_words --nostop --waiting ;;
     ctl-set) _circus_words --waiting ;;

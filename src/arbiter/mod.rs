@@ -7,6 +7,7 @@
 //! ```text
 //!   Event ──▶ Arbiter::handle(now, event, &mut actions) ──▶ Action
 //!              │  orders: what clients want            orders.rs, tuning.rs
+//!              │  another configuration                reconfigure.rs
 //!              │  boot: all watchers up, all down      boot.rs
 //!              └─ Watcher: from what is wanted to what is
 //!                   spawns, respawns                   watcher.rs, spawning.rs, respawn.rs
@@ -30,6 +31,7 @@ pub mod hooks;
 mod orders;
 pub mod process;
 mod random;
+pub mod reconfigure;
 mod reload;
 mod report;
 pub mod request;
@@ -52,6 +54,7 @@ use fate::Fall;
 use hooks::{About, Answer, HookId};
 use process::Exit;
 use random::Random;
+use reconfigure::{NewConfig, Reading};
 pub use report::{Level, Published};
 use request::{Errno, Order, Reply, Ticket};
 use time::Time;
@@ -131,6 +134,13 @@ pub enum Event {
         order: Order,
         /// The watchers that an order's [`request::Select`] names; `None`: all.
         targets: Option<Vec<WatcherId>>,
+    },
+    /// [`Action::Read`] is done.
+    Read {
+        /// What was asked for.
+        reading: Reading,
+        /// What the files say, or why they cannot be used.
+        found: Result<Box<NewConfig>, String>,
     },
     /// A signal asked circus to end. The second time, all that is left is killed.
     Terminate,
@@ -224,6 +234,8 @@ pub enum Action {
         /// One line.
         text: String,
     },
+    /// Read the configuration again and check it, then [`Event::Read`].
+    Read(Reading),
     /// The options of a watcher have changed: what was made from them must be made anew.
     Changed(WatcherId),
     /// A watcher is gone.
@@ -272,7 +284,7 @@ pub struct Arbiter {
 }
 
 impl Arbiter {
-    /// An arbiter for these watchers. Nothing starts before [`Event::Start`].
+    /// An arbiter for these watchers, which are those of the files. Nothing starts before [`Event::Start`].
     pub fn new(watchers: Vec<WatcherConfig>, warmup_delay: f64, seed: u64) -> Arbiter {
         let mut arbiter = Arbiter {
             watchers: Sorted::new(),
@@ -289,7 +301,10 @@ impl Arbiter {
             next_id: 0,
         };
         for config in watchers {
-            arbiter.insert(config);
+            let id = arbiter.insert(config);
+            if let Some(watcher) = arbiter.watchers.get_mut(&id) {
+                watcher.loaded = Some(watcher.config.clone());
+            }
         }
         arbiter
     }
@@ -355,6 +370,7 @@ impl Arbiter {
             }
             Event::SocketReady { watcher } => self.with(watcher, now, actions, Watcher::socket_ready),
             Event::Order { ticket, order, targets } => self.obey(ticket, order, targets, now, actions),
+            Event::Read { reading, found } => self.have_read(reading, found, now, actions),
             Event::Terminate => self.terminate_by_signal(now, actions),
             Event::Reload => self.reload_what_runs(now, actions),
             Event::Tick => self.tick(now, actions),

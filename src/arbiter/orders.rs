@@ -6,12 +6,16 @@
 
 use super::hooks::MOST_CALLS;
 use super::process::Phase;
+use super::reconfigure::Reading;
 use super::request::{Errno, Order, Reply, Ticket};
 use super::time::Time;
 use super::tuning::Adding;
 use super::waiters::{Await, Waiter};
 use super::watcher::{Ctx, Goal, Status, Watcher};
 use super::{Action, Arbiter, Pid, WatcherId, Whom};
+
+/// The answer to an order that could keep circus from ending.
+pub(super) const STOPPING: &str = "circus is stopping";
 
 /// An order that waits for several watchers.
 #[derive(Debug)]
@@ -47,15 +51,21 @@ impl Arbiter {
     ) -> Result<Option<Reply>, Reply> {
         let wait = |what: Await, waiting: bool| Wait { ticket, what, waiting };
         if self.is_ending() && starts_something(&order) {
-            return Err(Reply::error(Errno::Conflict, "circus is stopping"));
+            return Err(Reply::error(Errno::Conflict, STOPPING));
         }
         match order {
             Order::Start { waiting, .. } => {
                 Ok(self.start_many(targets, &wait(Await::Up { added: false }, waiting), now, actions))
             }
             Order::Stop { waiting, .. } => Ok(self.stop(targets, &wait(Await::Down, waiting), now, actions)),
-            Order::Restart { waiting, .. } => {
-                Ok(self.restart_many(targets, &wait(Await::Restarted, waiting), now, actions))
+            Order::Restart { waiting, .. } => match targets {
+                Some(targets) => {
+                    Ok(self.restart_many(targets, &wait(Await::Restarted, waiting), now, actions))
+                }
+                None => Ok(read_again(Reading { ticket, waiting, restart: true }, actions)),
+            },
+            Order::Reloadconfig { waiting } => {
+                Ok(read_again(Reading { ticket, waiting, restart: false }, actions))
             }
             Order::Reload { name, graceful, sequential, waiting } => {
                 let what = if graceful { Await::Reloaded } else { Await::Restarted };
@@ -119,6 +129,11 @@ impl Arbiter {
         actions.push(Action::Reply { ticket, reply });
     }
 
+    /// An order that a client waits for is done when so many parts are.
+    pub(super) fn await_parts(&mut self, ticket: Ticket, left: usize) {
+        self.pending.insert(ticket, Pending { left, failures: Vec::new() });
+    }
+
     pub(super) fn id_of(&self, name: &str) -> Result<WatcherId, Reply> {
         self.names.get(&name.to_lowercase()).copied().ok_or_else(|| not_found(name))
     }
@@ -134,7 +149,7 @@ impl Arbiter {
         act: &dyn Fn(&mut Watcher, &mut Ctx),
     ) -> Option<Reply> {
         if wait.waiting && ids.len() > 1 {
-            self.pending.insert(wait.ticket, Pending { left: ids.len(), failures: Vec::new() });
+            self.await_parts(wait.ticket, ids.len());
         }
         for id in ids {
             self.with(*id, now, actions, |watcher, ctx| {
@@ -193,12 +208,12 @@ impl Arbiter {
 
     fn restart_many(
         &mut self,
-        targets: Option<Vec<WatcherId>>,
+        targets: Vec<WatcherId>,
         wait: &Wait,
         now: Time,
         actions: &mut Vec<Action>,
     ) -> Option<Reply> {
-        let ids = self.to_start(targets);
+        let ids = self.to_start(Some(targets));
         if ids.len() == 1 {
             ids.iter().for_each(|id| self.unboot(*id));
             return self.carry_out(&ids, wait, now, actions, &Watcher::restart);
@@ -305,16 +320,23 @@ impl Watcher {
         self.forget_demand();
     }
 
-    /// Somebody wants it to stop.
+    /// Somebody wants it to stop. That it had stopped by itself counts no more.
     pub(super) fn want_down(&mut self) {
         self.queued = false;
+        self.reason = None;
         if self.goal == Goal::Up {
             self.goal = Goal::Down;
         }
     }
 
+    /// Somebody wants it to be forgotten.
+    pub(super) fn want_gone(&mut self) {
+        self.want_down();
+        self.goal = Goal::Gone;
+    }
+
     /// Stops it and starts it again.
-    fn restart(&mut self, ctx: &mut Ctx) {
+    pub(super) fn restart(&mut self, ctx: &mut Ctx) {
         let runs = matches!(self.status, Status::Starting | Status::Active);
         self.want_up();
         if runs && self.goal == Goal::Up {
@@ -329,6 +351,7 @@ fn starts_something(order: &Order) -> bool {
         Order::Start { .. }
         | Order::Restart { .. }
         | Order::Reload { .. }
+        | Order::Reloadconfig { .. }
         | Order::Change { .. }
         | Order::Set { .. }
         | Order::Add { .. } => true,
@@ -338,6 +361,12 @@ fn starts_something(order: &Order) -> bool {
         | Order::Signal { .. }
         | Order::Quit { .. } => false,
     }
+}
+
+/// Has the configuration read again; the answer comes with what is found.
+fn read_again(reading: Reading, actions: &mut Vec<Action>) -> Option<Reply> {
+    actions.push(Action::Read(reading));
+    None
 }
 
 /// The properties of [`Order::Kill`] that say how.

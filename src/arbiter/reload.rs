@@ -5,7 +5,7 @@
 //! does the reload of a singleton, which must never run twice.
 
 use super::process::Phase;
-use super::watcher::{Ctx, Status, Watcher};
+use super::watcher::{Ctx, Goal, Status, Watcher};
 use super::{Level, Pid, Published};
 use crate::sorted::Sorted;
 use std::collections::VecDeque;
@@ -37,6 +37,23 @@ impl Watcher {
         }
     }
 
+    /// What makes its processes has changed: they are replaced. SIGHUP would leave them as they are.
+    pub(super) fn renew(&mut self, ctx: &mut Ctx) {
+        if self.goal != Goal::Up {
+            return;
+        }
+        if self.config.options.send_hup {
+            return self.restart(ctx);
+        }
+        if self.status == Status::Starting {
+            self.retries.clear();
+            if self.processes.is_empty() {
+                return; // the first one comes with what has changed
+            }
+        }
+        self.want_reload(false);
+    }
+
     /// Takes the reload as far as it goes now.
     pub(super) fn step_reload(&mut self, ctx: &mut Ctx) {
         self.step_once(ctx);
@@ -49,6 +66,9 @@ impl Watcher {
     fn step_once(&mut self, ctx: &mut Ctx) {
         match self.reload.take() {
             None => {}
+            Some(Reload::Spawning { .. }) if self.config.options.singleton && self.spawning.is_none() => {
+                self.begin_reload(true, ctx); // it has become one meanwhile
+            }
             Some(Reload::Spawning { left: 0 }) if self.spawning.is_none() => self.drain_old(ctx),
             Some(Reload::Draining { old }) if old.is_empty() => self.end_reload(ctx),
             Some(Reload::OneByOne { queue, current }) => self.step_one_by_one(queue, current, ctx),

@@ -185,6 +185,11 @@ pub enum Order {
         /// The signal.
         signum: i32,
     },
+    /// Read the configuration again and apply what has changed.
+    Reloadconfig {
+        /// Answer when it is done.
+        waiting: bool,
+    },
     /// Stop everything and end.
     Quit {
         /// Answer when everything has stopped.

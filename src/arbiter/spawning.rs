@@ -34,10 +34,15 @@ pub(super) struct Spawning {
 }
 
 impl Watcher {
+    /// A singleton of which something is left, be it on its way out: whatever is to be spawned waits for its end.
+    fn is_taken(&self) -> bool {
+        self.config.options.singleton && !self.processes.is_empty()
+    }
+
     /// How many processes are still to be spawned, apart from slots that wait and slots that stay empty.
     pub(super) fn missing(&self) -> usize {
-        if self.config.options.singleton && !self.processes.is_empty() {
-            return 0; // one that has lost its slot may be on its way out still
+        if self.is_taken() {
+            return 0;
         }
         let to_come = self.spawning.is_some_and(|spawning| spawning.step != Step::Confirming);
         self.config.wanted().saturating_sub(self.occupied() + usize::from(to_come))
@@ -70,6 +75,13 @@ impl Watcher {
             }
             return;
         }
+        if self.is_taken() {
+            // No successor can come first, as it was meant before this became a singleton.
+            for old in std::mem::take(&mut self.replacing) {
+                self.ask_to_end(old, ctx);
+            }
+            return;
+        }
         if !self.gate_is_open(ctx.now) {
             return;
         }
@@ -94,6 +106,11 @@ impl Watcher {
 
     /// Makes the process, which nothing holds back.
     pub(super) fn make(&mut self, ctx: &mut Ctx) {
+        if self.is_taken() {
+            // It has become a singleton while a hook was asked.
+            let old = self.spawning.take().and_then(|spawning| spawning.replaces);
+            return old.into_iter().for_each(|old| self.postpone(old, ctx));
+        }
         let Some(spawning) = &mut self.spawning else { return };
         spawning.step = Step::Making;
         self.last_spawn = Some(ctx.now);
@@ -167,12 +184,6 @@ impl Watcher {
         }
     }
 
-    fn expiry(&self, ctx: &mut Ctx) -> Option<Time> {
-        let age = self.config.options.max_age;
-        let variance = u64::try_from(self.config.options.max_age_variance).unwrap_or(0);
-        (age > 0).then(|| ctx.now.plus(age as f64 + ctx.random.up_to(variance) as f64))
-    }
-
     /// The spawn under way has failed.
     pub(super) fn spawn_failed(&mut self, reason: &str, ctx: &mut Ctx) {
         let Some(spawning) = self.spawning.take() else { return };
@@ -211,7 +222,7 @@ impl Watcher {
             return None;
         }
         let gate = self.gate();
-        let retry = self.retries.iter().map(|r| r.at.max(gate)).min();
+        let retry = self.retries.iter().map(|r| r.at.max(gate)).min().filter(|_| !self.is_taken());
         let next_of_reload =
             matches!(self.reload, Some(Reload::OneByOne { current: None, .. })) && self.retries.is_empty();
         let fresh = self.missing() > 0 || !self.replacing.is_empty() || next_of_reload;

@@ -300,6 +300,13 @@ impl Watcher {
         }
     }
 
+    /// When a new process will be too old. The part that is left to chance is drawn once.
+    pub(super) fn expiry(&self, ctx: &mut Ctx) -> Option<Time> {
+        let age = self.config.options.max_age;
+        let variance = u64::try_from(self.config.options.max_age_variance).unwrap_or(0);
+        (age > 0).then(|| ctx.now.plus(age as f64 + ctx.random.up_to(variance) as f64))
+    }
+
     /// Replaces the processes that are too old: with inherited sockets the successor starts first, else two could
     /// want the same port.
     fn expire_old(&mut self, ctx: &mut Ctx) {

@@ -3,11 +3,12 @@
 use super::orders::{Wait, not_found};
 use super::request::{Errno, Reply};
 use super::time::Time;
-use super::watcher::Goal;
+use super::watcher::{Goal, Watcher};
 use super::{Action, Arbiter, Level, Published, WatcherId};
 use crate::config::model::{MOST_PROCESSES, Refused, check_name};
 use crate::config::options::Live;
 use crate::config::{Value, WatcherConfig};
+use std::rc::Rc;
 
 impl Arbiter {
     pub(super) fn change(
@@ -28,7 +29,9 @@ impl Arbiter {
             let text = format!("{count} processes are too many; the most is {MOST_PROCESSES}");
             return Err(Reply::error(Errno::Message, text));
         }
-        let reply = self.carry_out(&[id], wait, now, actions, &|w, _| w.config.options.numprocesses = count);
+        let reply = self.carry_out(&[id], wait, now, actions, &|w, _| {
+            Rc::make_mut(&mut w.config).options.numprocesses = count;
+        });
         actions.push(Action::Changed(id));
         Ok(reply)
     }
@@ -43,7 +46,7 @@ impl Arbiter {
     ) -> Result<Option<Reply>, Reply> {
         let id = self.id_of(name)?;
         let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
-        let mut config = watcher.config.clone();
+        let mut config = WatcherConfig::clone(&watcher.config);
         let mut reload = false;
         for (key, value) in options {
             match set_option(&mut config, key, value)? {
@@ -57,16 +60,16 @@ impl Arbiter {
             }
         }
         consistent(&config)?;
-        let streams = |c: &WatcherConfig| (c.stdout_stream.is_some(), c.stderr_stream.is_some());
         reload |= streams(&config) != streams(&watcher.config);
         actions.push(Action::Changed(id));
         for _ in options {
             actions.push(Action::Publish { watcher: config.name.clone(), what: Published::Updated });
         }
-        Ok(self.carry_out(&[id], wait, now, actions, &|w, _| {
+        let config = Rc::new(config);
+        Ok(self.carry_out(&[id], wait, now, actions, &|w, ctx| {
             w.config = config.clone();
-            if reload && w.goal == Goal::Up {
-                w.want_reload(false);
+            if reload {
+                w.renew(ctx);
             }
         }))
     }
@@ -88,9 +91,36 @@ impl Arbiter {
             return Err(Reply::error(Errno::Message, format!("'{name}' has no command")));
         }
         consistent(&config)?;
-        let id = self.insert(config);
+        Ok(self.admit(config, actions))
+    }
+
+    /// Takes a watcher in. One of its name that is still being stopped becomes it, so that the two never run side by
+    /// side.
+    pub(super) fn admit(&mut self, config: WatcherConfig, actions: &mut Vec<Action>) -> WatcherId {
+        let (name, key) = (config.name.clone(), config.name.to_lowercase());
+        let leaving = |w: &Watcher| w.goal == Goal::Gone && w.config.name.to_lowercase() == key;
+        let leaving = self.watchers.values().find(|watcher| leaving(watcher)).map(|watcher| watcher.id);
+        let id = match leaving.and_then(|id| self.watchers.get_mut(&id)) {
+            Some(watcher) => {
+                watcher.goal = Goal::Down;
+                watcher.config = Rc::new(config);
+                watcher.loaded = None;
+                self.names.insert(key, watcher.id);
+                actions.push(Action::Changed(watcher.id));
+                watcher.id
+            }
+            None => self.insert(config),
+        };
         actions.push(Action::Publish { watcher: name, what: Published::Add });
-        Ok(id)
+        id
+    }
+
+    /// A watcher that is to go has no name any more.
+    pub(super) fn leave(&mut self, id: WatcherId, actions: &mut Vec<Action>) {
+        let Some(watcher) = self.watchers.get(&id) else { return };
+        let name = &watcher.config.name;
+        actions.push(Action::Publish { watcher: name.clone(), what: Published::Remove });
+        self.names.remove(&name.to_lowercase());
     }
 
     pub(super) fn rm(
@@ -103,16 +133,9 @@ impl Arbiter {
     ) -> Result<Option<Reply>, Reply> {
         let id = self.id_of(name)?;
         self.unboot(id);
-        let key = name.to_lowercase();
-        if let Some(watcher) = self.watchers.get(&id) {
-            actions.push(Action::Publish { watcher: watcher.config.name.clone(), what: Published::Remove });
-        }
-        self.names.remove(&key);
+        self.leave(id, actions);
         if !nostop {
-            return Ok(self.carry_out(&[id], wait, now, actions, &|w, _| {
-                w.queued = false;
-                w.goal = Goal::Gone;
-            }));
+            return Ok(self.carry_out(&[id], wait, now, actions, &|w, _| w.want_gone()));
         }
         if let Some(watcher) = self.watchers.get(&id) {
             let pids = watcher.pids();
@@ -123,6 +146,11 @@ impl Arbiter {
         self.forget(id, actions);
         Ok(Some(Reply::Ok))
     }
+}
+
+/// Which outputs of a watcher's processes are read by circus.
+pub(super) fn streams(config: &WatcherConfig) -> (bool, bool) {
+    (config.stdout_stream.is_some(), config.stderr_stream.is_some())
 }
 
 /// The properties of [`Order::Add`] that make the watcher.

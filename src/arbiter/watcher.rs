@@ -19,6 +19,7 @@ use super::{Action, Level, Pid, Published, WatcherId};
 use crate::config::WatcherConfig;
 use crate::config::hooks::Hook;
 use crate::sorted::{Sorted, sort_by};
+use std::rc::Rc;
 
 /// What the last order wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +63,10 @@ pub struct Watcher {
     /// Its number, which is never used again.
     pub id: WatcherId,
     /// Its options.
-    pub config: WatcherConfig,
+    pub config: Rc<WatcherConfig>,
+    /// Its options as its file had them when that was last read; the same unless a command has set one. `None`: a
+    /// command has added it.
+    pub(super) loaded: Option<Rc<WatcherConfig>>,
     pub(super) goal: Goal,
     /// It stands in the queue of watchers that are to be started.
     pub(super) queued: bool,
@@ -141,7 +145,8 @@ impl Watcher {
         let processes = Sorted::with_capacity(config.wanted().min(16));
         Watcher {
             id,
-            config,
+            config: Rc::new(config),
+            loaded: None,
             goal: Goal::Down,
             queued: false,
             status: Status::Stopped,

@@ -1,8 +1,10 @@
 //! The configuration: text in, values and findings out. Pure: reading files is the caller's part.
 //!
 //! One file's text goes through [`ini`]; [`mod@include`] finds the files and [`sections`] merges them; [`mod@load`] makes
-//! values of them by the tables in [`options`]; [`check`] compares the values with each other.
+//! values of them by the tables in [`options`]; [`check`] compares the values with each other, and
+//! [`changes`] with those that were read before.
 
+pub mod changes;
 pub mod check;
 pub mod ends;
 pub mod env_file;

@@ -22,16 +22,17 @@ pub enum Expand {
     Never,
 }
 
-/// What the command `set` does with an option.
+/// What follows when an option changes while circus runs: by the command `set`, or in a file that is read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Live {
     /// Stored; the next time that circus looks at it, it holds. No process is touched.
     Stored,
-    /// Stored, then the watcher is gracefully reloaded.
+    /// Stored, then the watcher is gracefully reloaded; in `[circus]`, the watchers that have it from there.
     Reload,
     /// Stored, then processes are started or stopped.
     Numprocesses,
-    /// Cannot be set while circus runs.
+    /// `set` refuses it. A file that is read again reloads the watcher, or makes another socket; in `[circus]` it
+    /// needs a new start.
     Fixed,
 }
 
@@ -56,7 +57,7 @@ pub struct Row<S: 'static> {
     pub kind: Kind,
     /// When variables in it are expanded.
     pub expand: Expand,
-    /// What `set` does with it.
+    /// What follows when it changes.
     pub live: Live,
     /// How far it is built.
     pub built: Built,
@@ -115,17 +116,17 @@ section! {
     "multicast_endpoint" => multicast_endpoint: Maybe = None, Kind::Text, Global, Fixed, Quiet, "where Circus is discovered; nothing is opened";
     "statsd" => statsd: bool = false, Kind::Bool, Global, Fixed, Quiet, "Circus's statistics daemon; statistics need none here";
     "check_delay" => check_delay: f64 = 5.0, Kind::Float, Global, Fixed, Quiet, "the period at which Circus looks for dead processes; deaths are known at once here";
-    "warmup_delay" => warmup_delay: f64 = 0.0, Kind::Float, Global, Fixed, Works, "seconds between the starts of two watchers";
-    "umask" => umask: Option<i64> = None, Kind::Octal, Global, Fixed, Works, "the umask of circus and of its processes, octal";
-    "loglevel" => loglevel: Maybe = None, LEVELS, Global, Fixed, Works, "debug, info, warning, error or critical";
-    "logoutput" => logoutput: Maybe = None, Kind::Text, Global, Fixed, Works, "a file, syslog:///PATH?FACILITY, syslog://HOST:PORT?FACILITY, or - for the standard error output";
+    "warmup_delay" => warmup_delay: f64 = 0.0, Kind::Float, Global, Stored, Works, "seconds between the starts of two watchers";
+    "umask" => umask: Option<i64> = None, Kind::Octal, Global, Reload, Works, "the umask of circus and of its processes, octal";
+    "loglevel" => loglevel: Maybe = None, LEVELS, Global, Stored, Works, "debug, info, warning, error or critical";
+    "logoutput" => logoutput: Maybe = None, Kind::Text, Global, Stored, Works, "a file, syslog:///PATH?FACILITY, syslog://HOST:PORT?FACILITY, or - for the standard error output";
     "pidfile" => pidfile: Maybe = None, Kind::Text, Global, Fixed, Works, "a file that holds the pid of circus while it runs";
-    "include" => include: Maybe = None, Kind::Text, Global, Fixed, Works, "more files to read, by path or pattern";
-    "include_dir" => include_dir: Maybe = None, Kind::Text, Global, Fixed, Works, "directories whose *.ini files are read too";
-    "debug" => debug: bool = false, Kind::Bool, Global, Fixed, Works, "the output of plugins goes to that of circus, those in Python at log level debug";
+    "include" => include: Maybe = None, Kind::Text, Global, Stored, Works, "more files to read, by path or pattern";
+    "include_dir" => include_dir: Maybe = None, Kind::Text, Global, Stored, Works, "directories whose *.ini files are read too";
+    "debug" => debug: bool = false, Kind::Bool, Global, Stored, Works, "the output of plugins goes to that of circus, those in Python at log level debug";
     "fqdn_prefix" => fqdn_prefix: Maybe = None, Kind::Text, Global, Fixed, Quiet, "a prefix of the name of the host; Circus shows it nowhere";
-    "log_max_bytes" => log_max_bytes: i64 = 0, Kind::Int, Global, Fixed, Works, "how many bytes all log files may take together; 0: any";
-    "tombstone" => tombstone: Maybe = None, Kind::Text, Global, Fixed, Works, "the file that gets one line of JSON when circus ends by itself: why, and the last output";
+    "log_max_bytes" => log_max_bytes: i64 = 0, Kind::Int, Global, Stored, Works, "how many bytes all log files may take together; 0: any";
+    "tombstone" => tombstone: Maybe = None, Kind::Text, Global, Stored, Works, "the file that gets one line of JSON when circus ends by itself: why, and the last output";
     "httpd" => httpd: bool = false, Kind::Bool, Global, Fixed, Useless("there is no web console; circus ctl and the control socket do what it did"), "Circus's web console";
     "httpd_host" => httpd_host: String = "localhost".into(), Kind::Text, Global, Fixed, Quiet, "the address of Circus's web console";
     "httpd_port" => httpd_port: i64 = 8080, Kind::Int, Global, Fixed, Quiet, "the port of Circus's web console";
@@ -255,13 +256,13 @@ section! {
     "family" => family: String = "AF_INET".into(), Kind::Choice(&["AF_INET", "AF_INET6", "AF_UNIX"]), Global, Fixed, Works, "AF_INET, AF_INET6 or AF_UNIX";
     "type" => kind: String = "SOCK_STREAM".into(), Kind::Choice(&["SOCK_STREAM", "SOCK_DGRAM", "SOCK_SEQPACKET", "SOCK_RAW", "SOCK_RDM"]), Global, Fixed, Works, "SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_RAW or SOCK_RDM";
     "proto" => proto: Maybe = None, Kind::Text, Global, Fixed, Works, "the protocol, by name or number";
-    "backlog" => backlog: i64 = 2048, Kind::Int, Global, Fixed, Works, "how many connections may wait to be accepted";
+    "backlog" => backlog: i64 = 2048, Kind::Int, Global, Stored, Works, "how many connections may wait to be accepted";
     "path" => path: Maybe = None, Kind::Text, Global, Fixed, Works, "the path of a Unix socket";
-    "umask" => umask: i64 = 0o010, Kind::Octal, Global, Fixed, Works, "the umask while a Unix socket is bound, octal";
-    "replace" => replace: bool = false, Kind::Bool, Global, Fixed, Works, "remove a socket that is in the way at path";
+    "umask" => umask: i64 = 0o010, Kind::Octal, Global, Stored, Works, "the umask while a Unix socket is bound, octal";
+    "replace" => replace: bool = false, Kind::Bool, Global, Stored, Works, "remove a socket that is in the way at path";
     "so_reuseport" => so_reuseport: bool = false, Kind::Bool, Global, Fixed, Works, "a socket of its own for each process, at the same address";
     "interface" => interface: Maybe = None, Kind::Text, Global, Fixed, Works, "the network interface to bind to";
-    "blocking" => blocking: bool = false, Kind::Bool, Global, Fixed, Works, "leave the socket in blocking mode";
+    "blocking" => blocking: bool = false, Kind::Bool, Global, Stored, Works, "leave the socket in blocking mode";
     "inherit" => inherit: Maybe = None, Kind::Text, Global, Fixed, Pending, "take the socket of this name that circus's own parent passed";
     "use_papa" => use_papa: bool = false, Kind::Bool, Global, Fixed, Useless("papa is gone from Circus; remove it"), "a relic of old versions of Circus";
     }
@@ -317,7 +318,7 @@ pub struct Family {
     pub prefix: &'static str,
     /// How far it is built.
     pub built: Built,
-    /// What `set` does with it.
+    /// What follows when one of them changes.
     pub live: Live,
     /// One line for the manual.
     pub help: &'static str,

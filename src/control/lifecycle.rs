@@ -1,4 +1,5 @@
-//! The commands by which processes come and go: start stop restart reload incr decr rm kill signal quit.
+//! The commands by which processes come and go: start stop restart reload reloadconfig incr decr
+//! rm kill signal quit.
 
 use super::commands::CliArgs;
 use super::props::Props;
@@ -68,7 +69,8 @@ pub fn encode_signal(args: &CliArgs) -> Encoded {
     Ok(map)
 }
 
-pub fn encode_quit(args: &CliArgs) -> Encoded {
+/// For commands that take nothing but `--waiting`.
+pub fn encode_waiting(args: &CliArgs) -> Encoded {
     let mut map = Map::new();
     flag(&mut map, args, "waiting");
     Ok(map)
@@ -153,6 +155,10 @@ pub fn decode_signal(map: &Map) -> Decoded {
     let Some(signum) = props.signal("signum")? else { return Err(Refusal::message("signal invalid")) };
     let (children, recursive) = (props.flag("children", false)?, props.flag("recursive", false)?);
     Ok(Request::Order(Order::Signal { name, pid, childpid, children, recursive, signum }))
+}
+
+pub fn decode_reloadconfig(map: &Map) -> Decoded {
+    Ok(Request::Order(Order::Reloadconfig { waiting: Props(map).waiting()? }))
 }
 
 pub fn decode_quit(map: &Map) -> Decoded {

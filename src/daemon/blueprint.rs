@@ -7,7 +7,7 @@
 mod environment;
 mod inherit;
 
-pub use inherit::awaited;
+pub use inherit::{Given, awaited};
 
 use super::sockets::{Sockets, User};
 use super::start::current_dir;

@@ -42,6 +42,12 @@ impl Budget {
         Budget { cap: u64::try_from(cap).unwrap_or(0), stale: true, ..Budget::default() }
     }
 
+    /// Sets another cap; what is known of the files stays.
+    pub fn set_cap(&mut self, cap: i64) {
+        self.cap = u64::try_from(cap).unwrap_or(0);
+        self.hopeless = 0;
+    }
+
     /// The files that are not in use have changed.
     pub fn look_again(&mut self) {
         self.stale = true;

@@ -21,9 +21,12 @@ pub use followers::Follows;
 use serde_json::Value as Json;
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
 
 /// How many requests of one client are looked at in a turn.
 const REQUESTS: usize = 64;
+/// How long requests of one client may take in a turn; the one in hand is finished.
+const LONGEST: Duration = Duration::from_millis(2);
 
 /// A request that is not answered yet.
 struct Asked {
@@ -210,11 +213,12 @@ impl Daemon {
         true
     }
 
-    /// Answers the requests that are there, up to a number; false when there are more.
+    /// Answers the requests that are there, up to a number and for a moment; false when there are more.
     fn take_inputs(&mut self, id: u32) -> bool {
-        for _ in 0..REQUESTS {
+        let end = Instant::now() + LONGEST;
+        for n in 0..REQUESTS {
             let Some(client) = self.clients.clients.get_mut(&id) else { return true };
-            if client.queued() >= UNREAD {
+            if client.queued() >= UNREAD || n > 0 && Instant::now() >= end {
                 return false;
             }
             match client.wire.next() {

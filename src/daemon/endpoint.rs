@@ -94,6 +94,19 @@ impl Opened {
     }
 }
 
+fn place_of(wanted: Option<&str>) -> Result<Option<Place>, String> {
+    let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
+    Ok(endpoint::places(wanted, user::current_uid(), runtime.as_deref())?.into_iter().next())
+}
+
+/// Where the control socket is to be, if there is to be one.
+///
+/// # Errors
+/// A sentence: the option is no endpoint.
+pub fn check(options: &CircusOptions) -> Result<Option<Place>, String> {
+    place_of(options.endpoint.as_deref()).map_err(|why| format!("endpoint: {why}"))
+}
+
 /// Opens what `endpoint` and `pubsub_endpoint` say. A default directory that cannot be written to is only worth a
 /// warning: circus can do its work without being talked to.
 ///
@@ -101,15 +114,10 @@ impl Opened {
 /// What was asked for cannot be had.
 pub fn open_all(options: &CircusOptions, log: &mut Log) -> Result<Vec<Opened>, Refused> {
     let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
-    let uid = user::current_uid();
-    let directory = endpoint::directory(uid, runtime.as_deref());
-    let place_of = |wanted| -> Result<Option<Place>, String> {
-        Ok(endpoint::places(wanted, uid, runtime.as_deref())?.into_iter().next())
-    };
+    let directory = endpoint::directory(user::current_uid(), runtime.as_deref());
     let mut opened = Vec::new();
     let wanted = options.endpoint.as_deref();
-    let wrong = |why| Refused { message: format!("endpoint: {why}"), fault: Fault::User };
-    let control = place_of(wanted).map_err(wrong)?;
+    let control = check(options).map_err(|message| Refused { message, fault: Fault::User })?;
     if let Some(place) = &control {
         match open(place, "control socket", &directory, options) {
             Ok(socket) => opened.push(socket),
@@ -183,7 +191,7 @@ fn open_port(wanted: Option<&str>, what: &str, options: &CircusOptions) -> Resul
         message: format!("{what} tcp://{host}:{number}: {why}"),
         fault: Fault::System,
     };
-    let ip = sockets::resolve(host, host.contains(':')).map_err(refuse)?;
+    let ip = sockets::resolve(host, host.contains(':'), true).map_err(refuse)?;
     let spec = SocketSpec::new(Address::Inet(SocketAddr::new(ip, number)));
     let listener = TcpListener::from(socket::bind(&spec).map_err(|error| refuse(error.to_string()))?);
     let number = listener.local_addr().map_or(number, |address| address.port());

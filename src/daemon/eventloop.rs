@@ -16,10 +16,12 @@ use super::log::Log;
 use super::notify::Notify;
 use super::query::Samples;
 use super::sockets::Sockets;
+use super::start::Options;
 use super::streams::{PipeId, Progress, Streams, TargetId};
 use crate::arbiter::request::Ticket;
 use crate::arbiter::time::Time;
 use crate::arbiter::{Action, Arbiter, Event, Pid, WatcherId};
+use crate::config::Value;
 use crate::config::options::CircusOptions;
 use crate::sorted::Sorted;
 use crate::sys::child::Spawner;
@@ -78,7 +80,15 @@ fn nap(rest: Duration) -> Duration {
 /// The daemon: the arbiter and everything that it acts with.
 pub struct Daemon {
     pub(super) arbiter: Arbiter,
+    /// What holds of `[circus]`.
     pub(super) options: CircusOptions,
+    /// What the file says instead, and would need a new start.
+    pub(super) late: Sorted<&'static str, Value>,
+    pub(super) command_line: Options,
+    /// The directory that circus was started in, from which its configuration is read.
+    pub(super) cwd: String,
+    /// The umask that circus was started with, if it has another one now.
+    pub(super) first_umask: Option<u32>,
     pub(super) log: Log,
     pub(super) sockets: Sockets,
     pub(super) spawner: Spawner,
@@ -106,6 +116,8 @@ pub struct Daemon {
     pub(super) groups: Sorted<Pid, ()>,
     /// Not all zombies were reaped in the last turn.
     pub(super) more_zombies: bool,
+    /// Something large is done: its memory can go back to the system.
+    pub(super) has_slack: bool,
     pub(super) compressor: Compressor,
     /// What all log files may take.
     pub(super) budget: Budget,
@@ -125,6 +137,12 @@ pub struct Parts {
     pub arbiter: Arbiter,
     /// `[circus]`.
     pub options: CircusOptions,
+    /// What the command line said.
+    pub command_line: Options,
+    /// The directory that circus was started in.
+    pub cwd: String,
+    /// The umask that circus was started with, if it has another one now.
+    pub first_umask: Option<u32>,
     /// The log.
     pub log: Log,
     /// The bound sockets.
@@ -150,7 +168,11 @@ impl Daemon {
         let budget = Budget::new(parts.options.log_max_bytes);
         let daemon = Daemon {
             arbiter: parts.arbiter,
+            late: Sorted::new(),
             options: parts.options,
+            command_line: parts.command_line,
+            cwd: parts.cwd,
+            first_umask: parts.first_umask,
             log: parts.log,
             sockets: parts.sockets,
             spawner: parts.spawner,
@@ -169,6 +191,7 @@ impl Daemon {
             extended: Sorted::new(),
             groups: Sorted::new(),
             more_zombies: false,
+            has_slack: true,
             compressor: Compressor::default(),
             budget,
             samples: Samples::new(),
@@ -230,13 +253,12 @@ impl Daemon {
         let mut events = Events::with_capacity(256);
         self.dispatch(Event::Start);
         self.notify.ready(self.now, "waiting for commands");
-        let mut trimmed = false;
         while !self.ended {
             let timeout = self.timeout();
-            if !trimmed && timeout != Some(Duration::ZERO) {
-                // The start is over: the memory that reading the configuration took goes back to the system.
+            if self.has_slack && timeout != Some(Duration::ZERO) {
+                // The memory that reading the configuration took goes back to the system.
                 crate::sys::process::trim_memory();
-                trimmed = true;
+                self.has_slack = false;
             }
             if let Err(error) = self.poll.poll(&mut events, timeout)
                 && error.kind() != io::ErrorKind::Interrupted

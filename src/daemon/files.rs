@@ -12,18 +12,17 @@ use std::path::Path;
 /// Files on disk.
 pub struct Disk;
 
-impl Disk {
-    /// The text of a regular file, which is read while circus runs: nothing there can keep it waiting but the disk.
+/// Regular files on disk, read while circus runs: nothing there can keep it waiting but the disk, and what was read
+/// once can be read again.
+pub struct Regular;
+
+impl Regular {
+    /// The text of a file.
     ///
     /// # Errors
     /// It cannot be read, is no regular file, or is longer than a configuration may be.
-    pub fn read_regular(&self, path: &str) -> io::Result<String> {
-        let mut options = OpenOptions::new();
-        let file = options.read(true).custom_flags(NEVER_WAIT).open(place(&text::to_bytes(path)))?;
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::other("it is no regular file"));
-        }
-        let bytes = contents(file)?;
+    pub fn text(&self, path: &str) -> io::Result<String> {
+        let bytes = self.read(path)?;
         if bytes.len() > ini::LONGEST {
             return Err(io::Error::other("it is too long"));
         }
@@ -39,6 +38,21 @@ impl Files for Disk {
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {
         let names = fs::read_dir(place(&text::to_bytes(dir)))?;
         names.map(|entry| Ok(text::from_bytes(entry?.file_name().as_bytes()))).collect()
+    }
+}
+
+impl Files for Regular {
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).custom_flags(NEVER_WAIT).open(place(&text::to_bytes(path)))?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
+        contents(file)
+    }
+
+    fn list(&self, dir: &str) -> io::Result<Vec<String>> {
+        Disk.list(dir)
     }
 }
 

@@ -38,16 +38,17 @@ pub struct Log {
 
 impl Log {
     /// Opens the log at `destination`: a file to append to, a `syslog://` address, or `-`, `stdout` (as Circus has it)
-    /// or nothing for the standard error output. Messages below `level` are left out.
+    /// or nothing for the standard error output. Messages below `level` are left out. `may_wait`: the name of a host
+    /// may be looked up.
     ///
     /// # Errors
     /// A sentence that says why that cannot be.
-    pub fn open(destination: Option<&str>, level: Level) -> Result<Self, String> {
+    pub fn open(destination: Option<&str>, level: Level, may_wait: bool) -> Result<Self, String> {
         let outlet = match destination {
             None | Some("" | "-" | "stdout") => stderr()?,
             Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => stderr()?,
             Some(url) if syslog::is_url(url) => {
-                let (address, facility) = daemon(url).map_err(|why| format!("{url}: {why}"))?;
+                let (address, facility) = daemon(url, may_wait).map_err(|why| format!("{url}: {why}"))?;
                 let outlet = Outlet::syslog(&address);
                 return Ok(Log { facility: Some(facility), ..Self::to(outlet, level) });
             }
@@ -62,6 +63,13 @@ impl Log {
     /// A log that writes to this outlet.
     pub fn to(outlet: Outlet, level: Level) -> Self {
         Log { level, outlet, facility: None, astray: false, causes: Sorted::new(), watched: false }
+    }
+
+    /// Goes on in the place of another log, from its level on.
+    pub fn go_on_in(&mut self, log: Log, now: Instant) {
+        self.flush(now);
+        let causes = std::mem::take(&mut self.causes);
+        *self = Log { causes, ..log };
     }
 
     /// The level from which messages are written.
@@ -225,12 +233,13 @@ impl Log {
 }
 
 /// The syslog daemon that an address means, and the facility. The name of a host is looked up now, and never again.
-fn daemon(url: &str) -> Result<(Address, u8), String> {
+fn daemon(url: &str, may_wait: bool) -> Result<(Address, u8), String> {
     let found = syslog::parse(url)?;
     let address = match found.place {
         syslog::Place::Path(path) => Address::Path(OsStr::from_bytes(&text::to_bytes(path)).into()),
         syslog::Place::Host(host, port) => {
-            let ip = resolve(host, false).or_else(|why| resolve(host, true).map_err(|_| why))?;
+            let resolve = |v6| resolve(host, v6, may_wait);
+            let ip = resolve(false).or_else(|why| resolve(true).map_err(|_| why))?;
             Address::Udp((ip, port).into())
         }
     };

@@ -49,12 +49,12 @@ impl Notify {
         self.send(&format!("READY=1\nSTATUS={status}"));
     }
 
-    /// A signal asked for a reload.
-    pub fn reloading(&mut self) {
+    /// Something is reloaded: what, the manager is told.
+    pub fn reloading(&mut self, status: &str) {
         if self.socket.is_some() && !self.stopping {
             self.reloading = true;
             let micros = clock::monotonic_ns() / 1000;
-            self.send(&format!("RELOADING=1\nMONOTONIC_USEC={micros}\nSTATUS=reloading all watchers"));
+            self.send(&format!("RELOADING=1\nMONOTONIC_USEC={micros}\nSTATUS={status}"));
         }
     }
 

@@ -30,6 +30,7 @@ impl Daemon {
             Action::Reply { ticket, reply } => self.reply(ticket, &reply),
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.log.log(level, format_args!("{text}")),
+            Action::Read(reading) => self.read_again(reading),
             Action::Changed(id) => self.remake(id),
             Action::Forgotten(id) => self.forget(id),
             Action::Exit => self.ended = true,
@@ -107,7 +108,7 @@ impl Daemon {
             self.log.info(format_args!("Got signal {}", signals::name(signum)));
             match signum {
                 1 => {
-                    self.notify.reloading();
+                    self.notify.reloading("reloading all watchers");
                     self.dispatch(Event::Reload);
                 }
                 2 | 3 | 15 => self.dispatch(Event::Terminate),

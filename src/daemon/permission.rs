@@ -67,7 +67,7 @@ impl Daemon {
                 if trusted { Ok(()) } else { permit_keys(options, true, owner) }
             }
             Order::Set { name, options, .. } if !trusted => {
-                let config = self.arbiter.find(name).map(|watcher| &watcher.config);
+                let config = self.arbiter.find(name).map(|watcher| &*watcher.config);
                 let theirs = config.and_then(|config| config.options.uid.as_deref());
                 let theirs = theirs.is_some_and(|uid| is_same_user(uid, owner));
                 let used = config.is_some_and(circus_uses_environment);

@@ -3,12 +3,14 @@
 //! They stand on high descriptors, above those that children get, and are closed on exec: only children that are
 //! to inherit them do. The file of a Unix socket is removed at the end if it is still the one that circus made.
 
+mod replace;
 mod shares;
 
+pub use replace::Prepared;
 pub use shares::User;
 
 use crate::arbiter::WatcherId;
-use crate::config::{SocketConfig, text};
+use crate::config::{SocketConfig, SocketOptions, text};
 use crate::sorted::sort_by;
 use crate::sys::address::Address;
 use crate::sys::io_words;
@@ -35,7 +37,7 @@ pub struct Bound {
     /// The same, with all that a further socket at this address is made of.
     spec: SocketSpec,
     shares: Shares,
-    _file: Option<OwnFile>,
+    file: Option<OwnFile>,
 }
 
 /// All bound sockets, by name.
@@ -137,10 +139,12 @@ impl Bound {
     }
 
     fn new(config: &SocketConfig) -> Result<Bound, String> {
-        let mut spec = spec(config)?;
+        Bound::open(config, spec(config, true)?, config.options.replace)
+    }
+
+    fn open(config: &SocketConfig, mut spec: SocketSpec, replace: bool) -> Result<Bound, String> {
         if let Address::Unix(path) = &spec.address {
-            make_way(path, config.options.replace)
-                .map_err(|why| format!("cannot bind {}: {why}", spec.address))?;
+            make_way(path, replace).map_err(|why| format!("cannot bind {}: {why}", spec.address))?;
         }
         let fd = bind(&spec)?;
         let file = match &spec.address {
@@ -149,7 +153,7 @@ impl Bound {
         };
         spec.address = socket::local_addr(fd.as_raw_fd()).unwrap_or(spec.address);
         let (name, address, shares) = (config.name.clone(), spec.address.clone(), Shares::new(fd));
-        Ok(Bound { name, config: config.clone(), address, spec, shares, _file: file })
+        Ok(Bound { name, config: config.clone(), address, spec, shares, file })
     }
 }
 
@@ -198,18 +202,23 @@ fn make_way(path: &Path, replace: bool) -> Result<(), String> {
     }
 }
 
-fn spec(config: &SocketConfig) -> Result<SocketSpec, String> {
+/// What is to be bound; `may_wait`: names of hosts may be looked up.
+fn spec(config: &SocketConfig, may_wait: bool) -> Result<SocketSpec, String> {
     let options = &config.options;
     Ok(SocketSpec {
         kind: kind(&options.kind),
         proto: options.proto.as_deref().map_or(Ok(0), protocol)?,
-        backlog: i32::try_from(options.backlog).unwrap_or(i32::MAX),
+        backlog: backlog(options),
         reuseport: options.so_reuseport && options.path.is_none(),
         interface: options.interface.as_deref().map(str::to_string),
         blocking: options.blocking,
         umask: u32::try_from(options.umask).ok(),
-        ..SocketSpec::new(address(config)?)
+        ..SocketSpec::new(address(config, may_wait)?)
     })
+}
+
+fn backlog(options: &SocketOptions) -> i32 {
+    i32::try_from(options.backlog).unwrap_or(i32::MAX)
 }
 
 fn kind(word: &str) -> Kind {
@@ -237,7 +246,7 @@ fn protocol(name: &str) -> Result<i32, String> {
     }
 }
 
-fn address(config: &SocketConfig) -> Result<Address, String> {
+fn address(config: &SocketConfig, may_wait: bool) -> Result<Address, String> {
     let options = &config.options;
     if let Some(path) = &options.path {
         return Ok(Address::unix(&OsString::from_vec(text::to_bytes(path).into_owned())));
@@ -246,13 +255,13 @@ fn address(config: &SocketConfig) -> Result<Address, String> {
         return Err("a Unix socket needs a path".into());
     }
     let port = u16::try_from(options.port).map_err(|_| format!("port = {}: 0 to 65535", options.port))?;
-    let ip = resolve(options.host.trim(), options.family == "AF_INET6")?;
+    let ip = resolve(options.host.trim(), options.family == "AF_INET6", may_wait)?;
     Ok(Address::Inet(SocketAddr::new(ip, port)))
 }
 
 /// The first address of a host in one family. Names are looked up before circus is ready, when waiting harms nobody;
 /// a static binary knows numbers and localhost only.
-pub fn resolve(host: &str, v6: bool) -> Result<IpAddr, String> {
+pub fn resolve(host: &str, v6: bool, may_wait: bool) -> Result<IpAddr, String> {
     let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     match (bare, v6) {
         ("localhost", false) => return Ok(Ipv4Addr::LOCALHOST.into()),
@@ -267,6 +276,11 @@ pub fn resolve(host: &str, v6: bool) -> Result<IpAddr, String> {
             true => Ok(ip),
             false => Err(format!("host = {host} is no address of family = {family}")),
         };
+    }
+    if !may_wait {
+        return Err(format!(
+            "host = {host}: names are looked up at the start of circus only; give the address, or start it anew"
+        ));
     }
     if cfg!(target_feature = "crt-static") {
         return Err(format!("host = {host}: a static circus takes addresses and localhost only"));

@@ -14,7 +14,7 @@ use super::sockets::Sockets;
 use crate::arbiter::{Arbiter, Level};
 use crate::config::check::check;
 use crate::config::load::load;
-use crate::config::{Config, Finding, Names, Origins, Severity, WatcherConfig, syslog, text};
+use crate::config::{CircusOptions, Config, Finding, Names, Origins, Severity, WatcherConfig, syslog, text};
 use crate::sys::child::Spawner;
 use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
@@ -29,7 +29,7 @@ const USER: u8 = 100;
 const SYSTEM: u8 = 111;
 
 /// What the command line says.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The configuration file.
     pub config: String,
@@ -45,10 +45,22 @@ pub struct Options {
     pub daemon: bool,
 }
 
+impl Options {
+    /// Whether the command line says what an option of `[circus]` says too; then it counts.
+    pub(super) fn has(&self, key: &str) -> bool {
+        match key {
+            "loglevel" => self.log_level.is_some(),
+            "logoutput" => self.log_output.is_some(),
+            "pidfile" => self.pidfile.is_some(),
+            _ => false,
+        }
+    }
+}
+
 /// Why circus could not start.
-struct Failure {
+pub(super) struct Failure {
     code: u8,
-    message: String,
+    pub(super) message: String,
 }
 
 fn system(message: String) -> Failure {
@@ -75,7 +87,8 @@ pub fn run(options: &Options) -> u8 {
     if let Err(error) = process::ensure_stdio() {
         return report(None, &system(format!("/dev/null: {}", io_words(&error))));
     }
-    let loaded = load(&options.config, &Disk, &environ(), &current_dir());
+    let cwd = current_dir();
+    let loaded = load(&options.config, &Disk, &environ(), &cwd);
     let Some(config) = loaded.config else {
         for finding in loaded.findings.iter().filter(|f| f.severity == Severity::Fatal) {
             let line =
@@ -101,7 +114,7 @@ pub fn run(options: &Options) -> u8 {
             return report(None, &system(format!("going into the background: {}", io_words(&error))));
         }
     };
-    match start(options, config, &loaded.findings) {
+    match start(options, config, &loaded.findings, cwd) {
         Err(failure) => report(notifier, &failure),
         Ok((mut daemon, pidfile)) => {
             if let Some(notifier) = notifier {
@@ -134,21 +147,19 @@ fn report(notifier: Option<Notifier>, failure: &Failure) -> u8 {
 
 fn start(
     options: &Options,
-    config: Config,
+    mut config: Config,
     findings: &[Finding],
+    cwd: String,
 ) -> Result<(Daemon, Option<PidFile>), Failure> {
-    let mut log = open_log(options, &config)?;
-    if let Some(mask) = config.circus.umask.and_then(|mask| u32::try_from(mask).ok()) {
-        process::set_umask(mask);
-    }
+    let mut log = open_log(options, &config.circus, true)?;
+    let umask = config.circus.umask.and_then(|mask| u32::try_from(mask).ok());
+    let first_umask = umask.map(process::set_umask);
     let pidfile = options.pidfile.as_deref().or(config.circus.pidfile.as_deref());
     let pidfile = pidfile.map(PidFile::create).transpose().map_err(system)?;
     let original = raise_descriptors();
     let sockets = Sockets::bind(&config.sockets).map_err(system)?;
-    for finding in findings.iter().chain(&check(&config)) {
-        let level = if finding.severity == Severity::Warning { Level::Warning } else { Level::Error };
-        log.log(level, format_args!("{}: {}", finding.origin, finding.message));
-    }
+    say_findings(&mut log, findings);
+    say_findings(&mut log, &check(&config));
     let opened = endpoint::open_all(&config.circus, &mut log).map_err(|refused| Failure {
         code: if refused.fault == Fault::User { USER } else { SYSTEM },
         message: refused.message,
@@ -166,36 +177,69 @@ fn start(
     }
     say_start(&mut log, &sockets, &clients);
     let seed = crate::sys::clock::monotonic_ns() ^ u64::from(std::process::id());
-    let around =
-        Surroundings { environ: &environ(), cwd: &current_dir(), endpoint: clients.listeners.endpoint() };
-    let plugins = plugins::watchers(&config, &around, &mut log);
-    let watchers = compact(config.watchers.into_iter().chain(plugins).collect());
+    let watchers = watchers(&mut config, &cwd, clients.listeners.endpoint(), &mut log);
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
     let notify = Notify::new(&whole_environ());
-    let parts = Parts { arbiter, options: config.circus, log, sockets, spawner, clients, signals, notify };
+    let (options, command_line) = (config.circus, options.clone());
+    let parts = Parts {
+        arbiter,
+        options,
+        command_line,
+        cwd,
+        first_umask,
+        log,
+        sockets,
+        spawner,
+        clients,
+        signals,
+        notify,
+    };
     let daemon = Daemon::new(parts).map_err(|e| kernel("event loop", e))?;
     Ok((daemon, pidfile))
 }
 
-/// The watchers without what the daemon has no use for: where their options stand, about which everything has been
-/// said. They are copied, since between them lies the memory that reading took, which goes back to the system
-/// only by the page.
-fn compact(mut watchers: Vec<WatcherConfig>) -> Vec<WatcherConfig> {
+/// The watchers of a configuration, those of its plugins too. `endpoint` is where the control socket is.
+///
+/// They come without what the daemon has no use for: where their options stand, about which everything has been said.
+/// They are copied, since between them lies the memory that reading took, which goes back to the system only by the
+/// page.
+pub(super) fn watchers(config: &mut Config, cwd: &str, endpoint: &str, log: &mut Log) -> Vec<WatcherConfig> {
+    let around = Surroundings { environ: &environ(), cwd, endpoint };
+    let plugins = plugins::watchers(config, &around, log);
+    let mut watchers = std::mem::take(&mut config.watchers);
+    watchers.extend(plugins);
     watchers.iter_mut().for_each(|watcher| watcher.origins = Origins::default());
     watchers.clone()
 }
 
-fn open_log(options: &Options, config: &Config) -> Result<Log, Failure> {
-    let configured = config.circus.loglevel.as_deref().and_then(Level::from_name);
-    let level = options.log_level.or(configured).unwrap_or(Level::Info);
-    let output = options.log_output.as_deref().or(config.circus.logoutput.as_deref());
+/// Writes down what there is to say about a configuration.
+pub(super) fn say_findings(log: &mut Log, findings: &[Finding]) {
+    for finding in findings {
+        let level = if finding.severity == Severity::Warning { Level::Warning } else { Level::Error };
+        log.log(level, format_args!("{}: {}", finding.origin, finding.message));
+    }
+}
+
+/// From which level on messages are written.
+pub(super) fn log_level(options: &Options, circus: &CircusOptions) -> Level {
+    let configured = circus.loglevel.as_deref().and_then(Level::from_name);
+    options.log_level.or(configured).unwrap_or(Level::Info)
+}
+
+/// Opens the log. `may_wait`: the name of a host may be looked up.
+///
+/// # Errors
+/// Why that cannot be.
+pub(super) fn open_log(options: &Options, circus: &CircusOptions, may_wait: bool) -> Result<Log, Failure> {
+    let level = log_level(options, circus);
+    let output = options.log_output.as_deref().or(circus.logoutput.as_deref());
     if let Some(Err(why)) = output.filter(|output| syslog::is_url(output)).map(syslog::parse) {
         return Err(Failure {
             code: USER,
             message: format!("log output {}: {why}", output.unwrap_or_default()),
         });
     }
-    let mut log = Log::open(output, level).map_err(|why| system(format!("log output: {why}")))?;
+    let mut log = Log::open(output, level, may_wait).map_err(|why| system(format!("log output: {why}")))?;
     if options.logger_config {
         log.warning(format_args!(
             "--logger-config configures Python's logging and has no effect; use --log-level and --log-output"

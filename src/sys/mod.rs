@@ -45,6 +45,9 @@ pub const SIGXFSZ: i32 = libc::SIGXFSZ;
 /// Flag of open(2): do not follow a symbolic link at the end of the path.
 pub const O_NOFOLLOW: i32 = libc::O_NOFOLLOW;
 
+/// Flag of open(2): the place of a file alone, which may be of any kind.
+pub const O_PATH: i32 = libc::O_PATH;
+
 /// Turns the -1 of a system call into the error that errno names.
 fn cvt<T: PartialEq + From<i8>>(returned: T) -> io::Result<T> {
     if returned == T::from(-1) { Err(io::Error::last_os_error()) } else { Ok(returned) }

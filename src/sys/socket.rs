@@ -117,17 +117,27 @@ pub fn bind(spec: &SocketSpec) -> Result<OwnedFd, BindError> {
             .map_err(at("IPV6_V6ONLY"))?;
     }
     if spec.reuseport {
-        set_flag(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEPORT, true).map_err(at("SO_REUSEPORT"))?;
+        set_reuseport(fd.as_fd(), true).map_err(at("SO_REUSEPORT"))?;
     }
     if let Some(name) = &spec.interface {
         bind_to_interface(fd.as_fd(), name).map_err(at("SO_BINDTODEVICE"))?;
     }
     bind_address(&fd, &address, spec).map_err(at("bind"))?;
     if spec.kind.listens() {
-        // SAFETY: works on a number and touches no memory.
-        cvt(unsafe { libc::listen(fd.as_raw_fd(), spec.backlog) }).map_err(at("listen"))?;
+        listen(fd.as_fd(), spec.backlog).map_err(at("listen"))?;
     }
     Ok(fd)
+}
+
+/// Listens; on a socket that does already, lets so many connections wait from now on.
+pub fn listen(fd: BorrowedFd<'_>, backlog: i32) -> io::Result<()> {
+    // SAFETY: works on a number and touches no memory.
+    cvt(unsafe { libc::listen(fd.as_raw_fd(), backlog) }).map(drop)
+}
+
+/// SO_REUSEPORT: another socket of this user's that has it too may be bound to the same port.
+pub fn set_reuseport(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    set_flag(fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, on)
 }
 
 /// A listening Unix stream socket, non-blocking, whose file has exactly this mode from the first moment on.

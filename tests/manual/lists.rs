@@ -13,6 +13,8 @@ pub const NAMES: &[&str] = &[
     "socket options",
     "plugin options",
     "settable options",
+    "late options",
+    "kept sockets",
     "commands",
 ];
 
@@ -25,6 +27,8 @@ pub fn list(name: &str) -> Option<String> {
         "socket options" => options(of(options::SOCKET)),
         "plugin options" => options(of(options::PLUGIN)),
         "settable options" => settable(&watcher()),
+        "late options" => column(&of(options::CIRCUS), &[Live::Fixed]),
+        "kept sockets" => column(&of(options::SOCKET), &[Live::Stored]),
         "commands" => COMMANDS.iter().fold(begin("Ds"), |list, row| list + &command(row)) + ".El\n",
         _ => return None,
     })
@@ -138,19 +142,23 @@ fn without_effect(facts: &Facts) -> String {
     format!(".It Ic {}\n{}", facts.key, text(&why))
 }
 
+/// The options that work and of which a change leads to the same, one below the other.
+fn column(all: &[Facts], live: &[Live]) -> String {
+    let group = |live: &Live| {
+        let same = |facts: &&Facts| facts.built == Built::Works && facts.live == *live;
+        all.iter().filter(same).map(|facts| format!(".It\n.Ic {}\n", facts.key)).collect::<String>()
+    };
+    match live.iter().map(group).collect::<String>() {
+        none if none.is_empty() => none,
+        entries => format!(".Bl -item -offset indent -compact\n{entries}.El\n"),
+    }
+}
+
 /// What the command `set` does with each option that works.
 fn settable(all: &[Facts]) -> String {
-    let group = |live: Live| {
-        let same = |facts: &&Facts| facts.built == Built::Works && facts.live == live;
-        all.iter().filter(same).map(|facts| format!(".It Ic {}\n", facts.key)).collect::<String>()
-    };
-    let list = |title: &str, live: &[Live]| {
-        let entries: String = live.iter().map(|live| group(*live)).collect();
-        let entries = entries.replace(".It Ic", ".It\n.Ic");
-        match entries.is_empty() {
-            true => String::new(),
-            false => format!("{title}\n.Bl -item -offset indent -compact\n{entries}.El\n"),
-        }
+    let list = |title: &str, live: &[Live]| match column(all, live) {
+        entries if entries.is_empty() => entries,
+        entries => format!("{title}\n{entries}"),
     };
     let lists = [
         list("The new value holds from now on:", &[Live::Stored, Live::Numprocesses]),

@@ -55,7 +55,7 @@ fn some(text: &str) -> Option<String> {
 #[test]
 fn the_table_has_every_command_of_circus() {
     let circus = "add decr dstats get globaloptions incr kill list listen listsockets logs numprocesses \
-                  numwatchers options quit reload restart rm set signal start stats status stop tail";
+                  numwatchers options quit reload reloadconfig restart rm set signal start stats status stop tail";
     let ours: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
     assert_eq!(ours.join(" "), circus);
     for command in COMMANDS {
@@ -63,7 +63,7 @@ fn the_table_has_every_command_of_circus() {
         assert!(!command.summary.ends_with('.') && command.detail.ends_with('.'), "{}", command.name);
     }
     let waiting: Vec<&str> = COMMANDS.iter().filter(|c| c.waits()).map(|c| c.name).collect();
-    assert_eq!(waiting.join(" "), "add decr incr kill quit reload restart rm set start stop");
+    assert_eq!(waiting.join(" "), "add decr incr kill quit reload reloadconfig restart rm set start stop");
     assert!(find("STATUS").is_some() && find("nonsense").is_none());
 }
 
@@ -96,6 +96,8 @@ fn orders_about_processes_make_the_round() {
         ("decr web 2", Order::Change { name: name(), by: -2, waiting: false }),
         ("rm web", Order::Rm { name: name(), nostop: false, waiting: false }),
         ("rm web --nostop --waiting", Order::Rm { name: name(), nostop: true, waiting: true }),
+        ("reloadconfig", Order::Reloadconfig { waiting: false }),
+        ("reloadconfig --waiting", Order::Reloadconfig { waiting: true }),
         ("quit", Order::Quit { waiting: false }),
         ("quit --waiting", Order::Quit { waiting: true }),
     ] {

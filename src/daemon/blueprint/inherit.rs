@@ -2,8 +2,32 @@
 
 use crate::config::{Names, WatcherConfig, ends, expand};
 use crate::daemon::sockets::Sockets;
+use std::os::fd::RawFd;
+
+/// The sockets that the children of a watcher get, with the descriptors behind each name; or why they cannot.
+#[derive(PartialEq)]
+pub struct Given(Result<Vec<(Inherited, Vec<RawFd>)>, String>);
+
+impl Given {
+    /// What children of a watcher would get now.
+    pub fn to(config: &WatcherConfig, sockets: &Sockets) -> Given {
+        Given(given(config, sockets))
+    }
+}
+
+fn given(config: &WatcherConfig, sockets: &Sockets) -> Result<Vec<(Inherited, Vec<RawFd>)>, String> {
+    let env = super::environment::environment(config)?;
+    let mut names = inherited(config, &env, sockets)?;
+    names.extend(on_stdin(config, sockets)?.map(|name| Inherited { name, named: false }));
+    let with_fds = |socket: Inherited| {
+        let fds = sockets.fds(&socket.name).collect();
+        (socket, fds)
+    };
+    Ok(names.into_iter().map(with_fds).collect())
+}
 
 /// A socket that children inherit.
+#[derive(PartialEq)]
 pub struct Inherited {
     /// Its name.
     pub name: String,

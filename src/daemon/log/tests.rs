@@ -126,7 +126,7 @@ fn a_file_is_appended_to_and_opened_again() {
     std::fs::create_dir(&directory).unwrap();
     let (path, moved) = (directory.join("log"), directory.join("moved"));
     std::fs::write(&path, "before\n").unwrap();
-    let mut log = Log::open(path.to_str(), Level::Info).unwrap();
+    let mut log = Log::open(path.to_str(), Level::Info, true).unwrap();
     log.info(format_args!("one"));
     std::fs::rename(&path, &moved).unwrap();
     log.reopen().unwrap();
@@ -134,14 +134,14 @@ fn a_file_is_appended_to_and_opened_again() {
     assert_eq!((text(&moved).lines().count(), text(&path).as_str()), (2, ""));
     log.info(format_args!("two"));
     assert!(text(&moved).starts_with("before\n") && text(&path).ends_with("two\n"));
-    let refused = Log::open(directory.join("no/log").to_str(), Level::Info).err().unwrap();
+    let refused = Log::open(directory.join("no/log").to_str(), Level::Info, true).err().unwrap();
     assert!(refused.contains("does not exist"), "{refused}");
     std::fs::remove_dir_all(&directory).unwrap();
 }
 
 #[test]
 fn a_full_disk_is_tried_again_at_a_date() {
-    let mut log = Log::open(Some("/dev/full"), Level::Info).unwrap();
+    let mut log = Log::open(Some("/dev/full"), Level::Info, true).unwrap();
     log.info(format_args!("one"));
     let retry = log.next_retry().unwrap();
     log.flush(retry);
@@ -151,7 +151,7 @@ fn a_full_disk_is_tried_again_at_a_date() {
 #[test]
 fn the_standard_error_output_has_many_names() {
     for name in [None, Some("-"), Some("stdout"), Some("/dev/stderr")] {
-        let log = Log::open(name, Level::Info).unwrap();
+        let log = Log::open(name, Level::Info, true).unwrap();
         assert_eq!(*log.outlet.place(), Place::Stderr);
     }
 }
@@ -161,7 +161,7 @@ fn a_file_that_is_moved_away_is_followed_by_the_next_message() {
     let dir = std::env::temp_dir().join(format!("circus-log-moved-{}", std::process::id()));
     std::fs::create_dir(&dir).unwrap();
     let (path, old) = (dir.join("log"), dir.join("log.1"));
-    let mut log = Log::open(path.to_str(), Level::Info).unwrap();
+    let mut log = Log::open(path.to_str(), Level::Info, true).unwrap();
     let ends = |path: &Path, with: &str| {
         let text = std::fs::read_to_string(path).unwrap();
         assert!(text.ends_with(&format!("] {with}\n")), "{text}");
@@ -191,7 +191,7 @@ fn a_file_that_is_moved_away_is_followed_by_the_next_message() {
 fn a_syslog_daemon_gets_each_message_with_its_severity() {
     let path = std::env::temp_dir().join(format!("circus-log-syslog-{}", std::process::id()));
     let url = format!("syslog://{}?local7", path.display());
-    let mut log = Log::open(Some(&url), Level::Debug).unwrap();
+    let mut log = Log::open(Some(&url), Level::Debug, true).unwrap();
     // A daemon that is not there yet misses nothing.
     log.info(format_args!("early"));
     let daemon = std::os::unix::net::UnixDatagram::bind(&path).unwrap();

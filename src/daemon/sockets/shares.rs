@@ -6,7 +6,7 @@
 //! socket at an address always stays, so that clients wait instead of being refused.
 
 use crate::arbiter::WatcherId;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// One socket at an address, and whose it is.
 pub struct Share {
@@ -54,6 +54,11 @@ impl Shares {
     /// The descriptors.
     pub fn fds(&self) -> impl Iterator<Item = RawFd> {
         self.0.iter().map(Share::fd)
+    }
+
+    /// The sockets themselves.
+    pub fn all(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.0.iter().map(|share| share.fd.as_fd())
     }
 
     /// The socket for a process, which it has from now on: that of the process it replaces; else one that nobody has;

@@ -275,6 +275,8 @@ pub struct Arbiter {
     pending: Sorted<Ticket, orders::Pending>,
     boot: Option<Boot>,
     ending: Option<Ending>,
+    /// A critical watcher has ended for good, for this reason.
+    over: Option<(WatcherId, String)>,
     fallen: Option<Fall>,
     /// Seconds between the starts of two watchers.
     warmup_delay: f64,
@@ -294,6 +296,7 @@ impl Arbiter {
             pending: Sorted::new(),
             boot: None,
             ending: None,
+            over: None,
             fallen: None,
             warmup_delay,
             random: Random::new(seed),
@@ -375,6 +378,9 @@ impl Arbiter {
             Event::Reload => self.reload_what_runs(now, actions),
             Event::Tick => self.tick(now, actions),
         }
+        if let Some((watcher, reason)) = self.over.take() {
+            self.fall(watcher, reason, now, actions);
+        }
     }
 
     fn group_is_empty(&mut self, pgid: Pid, now: Time, actions: &mut Vec<Action>) {
@@ -430,8 +436,8 @@ impl Arbiter {
         if gone {
             self.forget(id, actions);
         }
-        if let Some(reason) = over {
-            self.fall(id, reason, now, actions);
+        if self.over.is_none() {
+            self.over = over.map(|reason| (id, reason));
         }
         if self.boot.is_some() {
             self.advance_boot(now, actions);

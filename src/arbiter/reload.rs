@@ -37,12 +37,12 @@ impl Watcher {
         }
     }
 
-    /// What makes its processes has changed: they are replaced. SIGHUP would leave them as they are.
+    /// What makes its processes has changed: they are replaced. A signal or a command would leave them as they are.
     pub(super) fn renew(&mut self, ctx: &mut Ctx) {
         if self.goal != Goal::Up {
             return;
         }
-        if self.config.options.send_hup {
+        if self.reloads_in_place() {
             return self.restart(ctx);
         }
         if self.status == Status::Starting {

@@ -18,6 +18,8 @@ use super::query::Samples;
 use super::sockets::Sockets;
 use super::start::Options;
 use super::streams::{PipeId, Progress, Streams, TargetId};
+use super::trees::Trees;
+use crate::arbiter::fate::Fall;
 use crate::arbiter::request::Ticket;
 use crate::arbiter::time::Time;
 use crate::arbiter::{Action, Arbiter, Event, Pid, WatcherId};
@@ -114,6 +116,8 @@ pub struct Daemon {
     pub(super) extended: Sorted<Ticket, Extended>,
     /// Groups that have outlived their leaders.
     pub(super) groups: Sorted<Pid, ()>,
+    /// Processes with `kill_mode = tree`, and what has become of those that come from them.
+    pub(super) trees: Trees,
     /// Not all zombies were reaped in the last turn.
     pub(super) more_zombies: bool,
     /// Something large is done: its memory can go back to the system.
@@ -126,6 +130,8 @@ pub struct Daemon {
     origin: Instant,
     pub(super) now: Instant,
     pub(super) ended: bool,
+    /// Why it has ended, if nobody has ordered it.
+    pub(super) fall: Option<Fall>,
     /// When a SIGCHLD, an exit and so on led to actions; kept to save allocations.
     actions: Vec<Action>,
     pub(super) events: VecDeque<Event>,
@@ -190,6 +196,7 @@ impl Daemon {
             helpers: Helpers::default(),
             extended: Sorted::new(),
             groups: Sorted::new(),
+            trees: Trees::new(),
             more_zombies: false,
             has_slack: true,
             compressor: Compressor::default(),
@@ -198,6 +205,7 @@ impl Daemon {
             origin: now,
             now,
             ended: false,
+            fall: None,
             actions: Vec::new(),
             events: VecDeque::new(),
         };
@@ -281,6 +289,7 @@ impl Daemon {
             || !self.spawns.is_empty()
             || self.more_zombies
             || self.helpers.are_busy()
+            || self.trees.are_due()
             || self.clients.are_busy();
         if busy {
             return Some(Duration::ZERO);
@@ -326,6 +335,7 @@ impl Daemon {
         self.read_helpers();
         self.serve_clients(&clients);
         self.do_what_is_due();
+        self.look_for_strays();
         self.tend_files();
         self.tell_manager();
         self.watch_stalled();

@@ -37,3 +37,5 @@ mod reconfigure;
 mod sockets;
 pub mod start;
 pub mod streams;
+mod tombstone;
+mod trees;

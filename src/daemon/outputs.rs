@@ -89,6 +89,7 @@ impl Daemon {
         let blueprint = self.blueprints.get_mut(&id).ok_or("the watcher is gone")?;
         let user = User { watcher: id, wid, replaces: watcher.replaces(), most: watcher.config.wanted() };
         let child = blueprint.child(&watcher.config, user, &mut self.sockets)?;
+        let tree = (watcher.config.options.kill_mode == "tree").then(|| self.trees.mark(child));
         let before = (child.stdin, child.stdout, child.stderr);
         let uid = child.uid.unwrap_or_else(sys::user::current_uid);
         let [stdout, stderr] = &pipes;
@@ -106,6 +107,9 @@ impl Daemon {
         (child.stdin, child.stdout, child.stderr) = before;
         let pid = spawned.map_err(|error| say(&error, blueprint))?;
         self.groups.remove(&pid); // a group of this number is over, else the process could not have it
+        if let Some(mark) = tree {
+            self.trees.plant(pid, mark);
+        }
         self.attach(id, wid, pid, pipes);
         if let Some((ours, _)) = connection {
             self.take_in_plugin(ours, pid, uid);

@@ -33,7 +33,10 @@ impl Daemon {
             Action::Read(reading) => self.read_again(reading),
             Action::Changed(id) => self.remake(id),
             Action::Forgotten(id) => self.forget(id),
-            Action::Exit => self.ended = true,
+            Action::Exit(fall) => {
+                self.ended = true;
+                self.fall = fall;
+            }
         }
     }
 
@@ -52,6 +55,10 @@ impl Daemon {
         match whom {
             Whom::Process => self.send(pid, signum),
             Whom::Group => self.note(pid, signum, signal::kill_group(pid, signum)),
+            Whom::Tree => {
+                self.trees.signal(pid, signum);
+                self.note(pid, signum, signal::kill_group(pid, signum));
+            }
             Whom::Children => {
                 super::procfs::children(pid).into_iter().for_each(|child| self.send(child, signum))
             }

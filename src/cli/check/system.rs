@@ -21,7 +21,9 @@ pub fn check(config: &Config, files: &dyn Files, environ: &Names, cwd: &str) -> 
     let mut system = System::new(files, environ, cwd);
     let (circus, origins) = (&config.circus, &config.origins);
     system.id(("user", "/etc/passwd"), (origins, "endpoint_owner"), circus.endpoint_owner.as_deref());
-    for (key, path) in [("pidfile", &circus.pidfile), ("logoutput", &circus.logoutput)] {
+    let files =
+        [("pidfile", &circus.pidfile), ("logoutput", &circus.logoutput), ("tombstone", &circus.tombstone)];
+    for (key, path) in files {
         let is_file = |path: &&str| !matches!(*path, "-" | "stdout") && !path.starts_with("syslog:");
         if let Some(path) = path.as_deref().filter(is_file) {
             system.parent((origins, key), path);

@@ -81,7 +81,8 @@ impl Watcher {
 
     /// All its places are empty now, and stay so.
     pub(super) fn ended_for_good(&mut self) {
-        let words = |death: Death| format!("its process {} (wid {}) {}", death.pid, death.wid, death.exit.words());
+        let words =
+            |death: Death| format!("its process {} (wid {}) {}", death.pid, death.wid, death.exit.words());
         self.over = Some(self.death.map_or("its processes have ended".into(), words));
     }
 

@@ -1,8 +1,8 @@
 //! One process of a watcher, and what is left of one that has ended.
 
-use super::Pid;
 use super::respawn::Chain;
 use super::time::Time;
+use super::{Pid, Whom};
 use crate::config::signals;
 
 /// How a process ended.
@@ -81,6 +81,8 @@ pub struct Process {
     pub chain: Chain,
     /// When it is too old.
     pub expires: Option<Time>,
+    /// Who is ended together with it; `None`: nobody.
+    pub followers: Option<Whom>,
 }
 
 /// Members of the group of a process that has ended.

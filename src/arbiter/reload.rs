@@ -148,7 +148,9 @@ impl Watcher {
         let nothing_missing = match self.reload {
             Some(Reload::Spawning { .. }) => true,
             Some(Reload::OneByOne { .. }) => false,
-            None | Some(Reload::Wanted { .. } | Reload::Draining { .. } | Reload::Commands { .. }) => return false,
+            None | Some(Reload::Wanted { .. } | Reload::Draining { .. } | Reload::Commands { .. }) => {
+                return false;
+            }
         };
         self.give_reload_up(reason);
         let name = &self.config.name;

@@ -131,10 +131,15 @@ mod tests {
             assert_eq!(delays(&backoff, 9), [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]);
             assert_eq!(Chain::default().after_exit(1.0, &backoff), None);
             let chain = Chain { bad: 8, failures: 3 }.after_exit(0.9, &backoff).unwrap();
-            assert_eq!(chain.words(&backoff), "a process ended within a second of its start, 9 times in a row");
+            assert_eq!(
+                chain.words(&backoff),
+                "a process ended within a second of its start, 9 times in a row"
+            );
         }
         let backoff = backoff(&[("respawn_window", 2.5)], 1);
-        assert!(Chain::default().after_exit(2.4, &backoff).unwrap().words(&backoff).contains("within 2.5 s of"));
+        assert!(
+            Chain::default().after_exit(2.4, &backoff).unwrap().words(&backoff).contains("within 2.5 s of")
+        );
         assert_eq!(Chain::default().after_failure().words(&backoff), "a process could not be executed, once");
         assert_eq!(delays(&backoff, u32::MAX.min(40)).last(), Some(&10.0));
     }
@@ -144,7 +149,10 @@ mod tests {
         let backoff = backoff(&[("respawn_delay", 3.0), ("respawn_delay_max", 60.0)], 1);
         let wanted = [3.0, 6.0, 12.0, 24.0, 48.0, 60.0, 60.0, 60.0];
         let found = delays(&backoff, 8);
-        assert!(found.iter().zip(wanted).all(|(found, most)| (most * 0.75..=most).contains(found)), "{found:?}");
+        assert!(
+            found.iter().zip(wanted).all(|(found, most)| (most * 0.75..=most).contains(found)),
+            "{found:?}"
+        );
         assert!(found[5] != found[6] && found[6] != found[7]);
         assert!(delays(&super::Backoff { varies: false, ..backoff }, 40).ends_with(&[60.0]));
     }
@@ -160,7 +168,10 @@ mod tests {
             assert!(delays(&many, 20).iter().skip(7).all(|delay| *delay >= 7.5) && many.stable == 1.0);
         }
         let long = backoff(&[("respawn_delay", 30.0)], 1);
-        assert!(delays(&long, 4).iter().all(|delay| (22.5..=30.0).contains(delay)), "the first is the longest");
+        assert!(
+            delays(&long, 4).iter().all(|delay| (22.5..=30.0).contains(delay)),
+            "the first is the longest"
+        );
         let contrary = backoff(&[("respawn_delay", 30.0), ("respawn_delay_max", 5.0)], 1);
         assert!(delays(&contrary, 4).iter().all(|delay| *delay <= 5.0));
     }

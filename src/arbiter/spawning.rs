@@ -129,6 +129,7 @@ impl Watcher {
             holds_slot: true,
             chain,
             expires: self.expiry(ctx),
+            followers: self.followers(),
         };
         self.processes.insert(wid, process);
         self.running += 1;

@@ -4,8 +4,8 @@
 //! over, whatever is left of the group is killed. A watcher has stopped when its processes are reaped and their
 //! groups are empty.
 
-use super::hooks::{About, MOST_CALLS, Then};
 use super::fate::succeeded;
+use super::hooks::{About, MOST_CALLS, Then};
 use super::process::{Exit, Fate, Phase, Process, Remnant, Stopping};
 use super::reload::Reload;
 use super::spawning::Step;
@@ -131,8 +131,8 @@ impl Watcher {
         ctx.log(Level::Info, format!("{name}: before_signal said no: {signal} is not sent to {pid}"));
     }
 
-    /// Who is ended together with a process; `None`: nobody.
-    fn followers(&self) -> Option<Whom> {
+    /// Who is to be ended together with a new process.
+    pub(super) fn followers(&self) -> Option<Whom> {
         match self.config.options.kill_mode.as_str() {
             "process" => None,
             "tree" => Some(Whom::Tree),
@@ -145,10 +145,9 @@ impl Watcher {
     fn kill(&mut self, wid: u32, ctx: &mut Ctx) {
         let Some(process) = self.processes.get_mut(&wid) else { return };
         process.phase = Phase::Killed;
-        let pid = process.pid;
+        let (pid, whom) = (process.pid, process.followers.unwrap_or(Whom::Process));
         self.cancel_asking(pid, ctx);
         self.tell(Hook::BeforeSignal, about_signal(pid, SIGKILL), ctx);
-        let whom = self.followers().unwrap_or(Whom::Process);
         ctx.actions.push(Action::Signal { pid, signum: SIGKILL, whom });
         ctx.publish(&self.config.name, Published::Kill { pid });
         self.tell(Hook::AfterSignal, about_signal(pid, SIGKILL), ctx);
@@ -184,7 +183,7 @@ impl Watcher {
         };
         process.phase = Phase::Dead { stopping: stopping.map(|(_, stopping)| stopping), exit };
         let lived = ctx.now.since(process.started);
-        match (stopping, self.followers()) {
+        match (stopping, process.followers) {
             (Some((signum, _)), Some(whom)) => ctx.actions.push(Action::Signal { pid, signum, whom }),
             (Some(_), None) => {}
             (None, _) => self.log_exit(pid, wid, exit, lived, ctx),
@@ -218,7 +217,7 @@ impl Watcher {
             Phase::Dead { stopping, .. } => stopping,
             Phase::Running | Phase::Asked { .. } | Phase::Killed => None,
         };
-        if group_left && self.followers().is_some() {
+        if group_left && process.followers.is_some() {
             self.keep_remnant(process.pid, stopping, ctx);
         }
         if stopping.is_none() {
@@ -338,8 +337,10 @@ impl Watcher {
                 true
             }
             Fate::Killed(until) if until <= ctx.now => {
-                let text =
-                    format!("{name}: what process {} has left behind survives SIGKILL; it is left alone", remnant.pgid);
+                let text = format!(
+                    "{name}: what process {} has left behind survives SIGKILL; it is left alone",
+                    remnant.pgid
+                );
                 ctx.log(Level::Error, text);
                 false
             }

@@ -225,7 +225,10 @@ impl Checker {
         for hook in [Hook::StopCommand, Hook::ReloadCommand] {
             let Some((command, _)) = watcher.program_of(hook) else { continue };
             if let Err(why) = words::split(command) {
-                self.error((origins, hook.name()), format!("`{}` cannot be split into words: {why}", hook.name()));
+                self.error(
+                    (origins, hook.name()),
+                    format!("`{}` cannot be split into words: {why}", hook.name()),
+                );
             }
         }
         let reloads = [

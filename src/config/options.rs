@@ -376,7 +376,8 @@ mod tests {
             let default = (row.get)(&options);
             let _ = (row.set)(&mut options, &default);
             assert_eq!((row.get)(&options), default, "{}", row.key);
-            for text in ["1", "red", "AF_INET6", "SOCK_DGRAM", "debug", "process", "w6", "cron", "on-failure"] {
+            for text in ["1", "red", "AF_INET6", "SOCK_DGRAM", "debug", "process", "w6", "cron", "on-failure"]
+            {
                 if let Ok(value) = row.kind.parse(text) {
                     assert!((row.set)(&mut options, &value), "{} does not store what it takes", row.key);
                     assert_eq!((row.get)(&options), value, "{} does not give back what it took", row.key);

@@ -87,7 +87,9 @@ impl Kind {
     /// A typed value from a request, brought to what the option stores; `None` when the type is wrong.
     pub fn accept(self, value: &Value) -> Option<Value> {
         match (self, value) {
-            (Kind::Bool | Kind::BoolOr(_), Value::Bool(_)) | (Kind::Text, Value::Str(_)) => Some(value.clone()),
+            (Kind::Bool | Kind::BoolOr(_), Value::Bool(_)) | (Kind::Text, Value::Str(_)) => {
+                Some(value.clone())
+            }
             (Kind::Int | Kind::Signal | Kind::Octal, Value::Int(_)) => Some(value.clone()),
             (Kind::Float, Value::Float(n)) => Some(Value::Float(bounded(*n))),
             (Kind::Float, Value::Int(n)) => Some(Value::Float(bounded(*n as f64))),

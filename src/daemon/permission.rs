@@ -80,7 +80,8 @@ impl Daemon {
                 let used = config.is_some_and(circus_uses_environment);
                 if used && options.iter().any(|(key, _)| matches!(key.as_str(), "env" | "working_dir")) {
                     return Err(
-                        "root only can set that, since circus itself uses it for hooks, commands or streams".into()
+                        "root only can set that, since circus itself uses it for hooks, commands or streams"
+                            .into(),
                     );
                 }
                 permit_keys(options, theirs, owner)

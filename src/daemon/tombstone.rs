@@ -28,7 +28,13 @@ const LONGEST: usize = 500;
 ///
 /// # Errors
 /// A sentence: the file cannot be written, or is none.
-pub fn write(path: &str, code: u8, reason: &str, fall: Option<&Fall>, output: &[String]) -> Result<(), String> {
+pub fn write(
+    path: &str,
+    code: u8,
+    reason: &str,
+    fall: Option<&Fall>,
+    output: &[String],
+) -> Result<(), String> {
     let inscription = inscription(code, reason, fall, output);
     put(path, &inscription).map_err(|error| format!("tombstone {path}: {}", io_words(&error)))
 }

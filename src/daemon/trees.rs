@@ -117,7 +117,8 @@ impl Daemon {
         let lost = self.trees.trees.iter().filter(|(_, tree)| tree.lost).map(|(pid, _)| *pid);
         for root in lost.collect::<Vec<Pid>>() {
             let Some(tree) = self.trees.trees.get(&root) else { continue };
-            let tops: Vec<Pid> = strays.iter().filter(|(_, mark)| *mark == tree.mark).map(|(pid, _)| *pid).collect();
+            let tops: Vec<Pid> =
+                strays.iter().filter(|(_, mark)| *mark == tree.mark).map(|(pid, _)| *pid).collect();
             if !tops.is_empty() {
                 self.tell_strays(root, &tops);
             } else if !self.groups.contains_key(&root) {

@@ -166,7 +166,8 @@ impl<'a> System<'a> {
         let hooks = watcher.hooks.iter().filter(programs);
         let hooks = hooks.map(|(name, (command, _))| (format!("hooks.{name}"), command.as_str()));
         let commands = [Hook::StopCommand, Hook::ReloadCommand].into_iter();
-        let commands = commands.filter_map(|hook| Some((hook.name().to_string(), watcher.program_of(hook)?.0)));
+        let commands =
+            commands.filter_map(|hook| Some((hook.name().to_string(), watcher.program_of(hook)?.0)));
         for (key, command) in hooks.chain(commands) {
             let words = words::split(command).unwrap_or_default();
             if let Some(program) = words.first() {

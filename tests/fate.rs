@@ -229,13 +229,13 @@ fn who_does_not_listen_in_a_tree_is_killed_at_the_deadline() {
 #[test]
 fn a_tree_that_is_replaced_takes_nobody_of_its_successor_along() {
     let circus = ready(
-        "setsid sh -c 'sleep 1000' &
-        echo $! > stray.$$
+        "setsid sh -c 'echo $$ > '$$.new'; mv '$$.new' stray.'$$'; while :; do sleep 1000; done' &
+        until [ -s stray.$$ ]; do sleep 0.01; done
         echo ready
         exec sleep 1000",
         "kill_mode = tree\nnumprocesses = 2",
     );
-    circus.out.times("ready", 1);
+    circus.out.times("ready", 2);
     let pids = circus.pids("w");
     let stray = |pid: &i32| written(&circus, &format!("stray.{pid}"));
     let [kept, ended] = [stray(&pids[0]), stray(&pids[1])];

@@ -8,7 +8,8 @@ use super::time::Time;
 use super::watcher::Watcher;
 use super::{Action, Arbiter, Level, Pid, WatcherId};
 use crate::config::ends::{self, Respawn};
-use crate::config::{WatcherOptions, signals};
+use crate::config::options::WatcherOptions;
+use crate::config::signals;
 
 /// The exit code when no process could be started; a shell says it of a command that cannot be executed.
 const NOTHING_RAN: u8 = 126;

@@ -9,8 +9,9 @@
 mod common;
 
 use circus::config::options::{Built, Live, WATCHER};
-use common::{Circus, Dir, SIGKILL, needs_root, proc, until};
+use common::{Circus, Dir, SIGKILL, needs_root, proc, run, until};
 use serde_json::{Value as Json, json};
+use std::process::Command;
 
 const SLEEPER: &str = "[socket:web]\nport = 0\n[watcher:w]\ncmd = sleep 1000\n";
 
@@ -39,6 +40,28 @@ fn fd(pid: i32, number: i32) -> String {
         .to_string()
 }
 
+fn file(pid: i32, name: &str) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/{name}")).expect("a file of /proc").trim_end().to_string()
+}
+
+/// Its niceness, and that of its session, which is the one that counts where the kernel groups by sessions.
+fn niceness(pid: i32) -> String {
+    let own = &proc::stat(pid).expect("it runs")[16];
+    let group = std::fs::read_to_string(format!("/proc/{pid}/autogroup")).unwrap_or_default();
+    format!("{own} {}", group.trim_end().rsplit(' ').next().filter(|nice| !nice.is_empty()).unwrap_or(own))
+}
+
+fn ionice(pid: i32) -> String {
+    run(Command::new("ionice").arg("-p").arg(pid.to_string())).out.trim_end().to_string()
+}
+
+/// Whether the file system at its root can be written to.
+fn root(pid: i32) -> String {
+    let mounts = file(pid, "mountinfo");
+    let line = mounts.lines().find(|line| line.split(' ').nth(4) == Some("/")).expect("a root");
+    line.split(' ').nth(5).and_then(|options| options.split(',').next()).expect("an option").to_string()
+}
+
 const fn shape(
     key: &'static str,
     typed: &'static str,
@@ -63,6 +86,22 @@ const SHAPES: &[Shape] = &[
     shape("env", "{\"OWN\": \"1,2\"}", || json!({"OWN": "1,2"}), variable, "1,2"),
     shape("copy_env", "yes", || json!(true), variable, "of circus"),
     shape("env_file", "{dir}/env", || json!("{dir}/env"), variable, "of the file"),
+    shape("nice", "7", || json!(7), niceness, "7 7"),
+    shape("nice", "-3", || json!(-3), niceness, "-3 -3"),
+    shape("ionice", "best-effort:6", || json!("best-effort:6"), ionice, "best-effort: prio 6"),
+    shape("ionice", "idle", || json!("idle"), ionice, "idle"),
+    shape("oom_score_adj", "500", || json!(500), |pid| file(pid, "oom_score_adj"), "500"),
+    shape("no_new_privs", "yes", || json!(true), |pid| proc::status(pid, "NoNewPrivs"), "1"),
+    shape("capabilities", "none", || json!("none"), |pid| proc::status(pid, "CapEff"), "0000000000000000"),
+    shape(
+        "capabilities",
+        "kill",
+        || json!("CAP_KILL"),
+        |pid| proc::status(pid, "CapBnd"),
+        "0000000000000020",
+    ),
+    shape("clear_groups", "yes", || json!(true), |pid| proc::status(pid, "Groups"), ""),
+    shape("sandbox", "read-only", || json!("read-only"), root, "ro"),
     shape("rlimit_nofile", "99", || json!(99), |pid| proc::limit(pid, "Max open files").1, "99"),
     shape("rlimit_cpu", "infinity", || json!(null), |pid| proc::limit(pid, "Max cpu time").1, "unlimited"),
     shape("close_child_stdin", "False", || json!(false), |pid| proc::fd(pid, 0), "{in}"),
@@ -168,6 +207,11 @@ fn the_table_says_what_set_does() {
         ("success_codes" | "success_signals", _) => json!("1, 2"),
         ("stop_command" | "reload_command", _) => json!("kill $(circus.pid)"),
         ("respawn_delay" | "respawn_delay_max" | "respawn_window", _) => json!(2.5),
+        ("nice" | "oom_score_adj", _) => json!(7),
+        ("ionice", _) => json!("idle"),
+        ("capabilities", _) => json!("none"),
+        ("clear_groups", _) => json!(true),
+        ("sandbox", _) => json!("read-only"),
         (_, Json::Bool(flag)) => json!(!flag),
         (_, Json::Number(number)) if number.is_i64() => json!(number.as_i64().expect("whole") + 1),
         (_, Json::Number(_)) => json!(1.5),
@@ -250,6 +294,13 @@ fn several_options_are_set_together_or_not_at_all() {
         (json!({"uid": "no-such-user"}), "'no-such-user' isn't a valid user name"),
         (json!({"gid": "no-such-group"}), "No such group: 'no-such-group'"),
         (json!({"copy_path": true}), "copy_path needs `copy_env = True`"),
+        (json!({"nice": 20}), "nice is not between -20 and 19"),
+        (json!({"ionice": "idle:1"}), "ionice has a level, and only realtime and best-effort have one"),
+        (
+            json!({"sandbox": "/tmp"}),
+            "sandbox does not begin with `read-only`; the paths that stay writable follow",
+        ),
+        (json!({"cgroup.cgroup.procs": "1"}), "cgroup.cgroup.procs is circus's own to write"),
         (json!({"virtualenv": "/x"}), "virtualenv needs `copy_env = True`"),
         (
             json!({"prereload_fn": "x"}),

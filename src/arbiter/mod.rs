@@ -239,7 +239,12 @@ pub enum Action {
     /// The options of a watcher have changed: what was made from them must be made anew.
     Changed(WatcherId),
     /// A watcher is gone.
-    Forgotten(WatcherId),
+    Forgotten {
+        /// Which.
+        watcher: WatcherId,
+        /// Its processes, which are to live on.
+        left: Vec<Pid>,
+    },
     /// Everything has stopped: end; because of this, if nobody has ordered it.
     Exit(Option<Fall>),
 }
@@ -455,8 +460,13 @@ impl Arbiter {
             let text = format!("'{}' was removed meanwhile", watcher.config.name);
             self.finish(waiter.ticket, Reply::error(Errno::Failed, text), actions);
         }
-        self.pids.retain(|_, (watcher, _)| *watcher != id);
+        let mut left = Vec::new();
+        self.pids.retain(|pid, (watcher, _)| {
+            let is_left = *watcher == id;
+            left.extend(is_left.then_some(*pid));
+            !is_left
+        });
         self.groups.retain(|_, watcher| *watcher != id);
-        actions.push(Action::Forgotten(id));
+        actions.push(Action::Forgotten { watcher: id, left });
     }
 }

@@ -217,7 +217,7 @@ impl World {
                 events.push_back(Event::Read { reading, found });
             }
             Action::Changed(id) => self.excuse(id),
-            Action::Forgotten(id) => drop(self.looked_at.remove(&id)),
+            Action::Forgotten { watcher, .. } => drop(self.looked_at.remove(&watcher)),
             Action::WatchSockets(watcher) => {
                 let result = if self.no_sockets { Err("no sockets".to_string()) } else { Ok(()) };
                 assert!(

@@ -1,15 +1,12 @@
 //! `circus run [OPTIONS] -- CMD ARGS`: reads the options of the init of one command and runs it.
 
 use crate::config::{number, signals};
-use crate::daemon::init::{self, Options};
+use crate::daemon::init::{self, GRACE, Options};
 use getopts::{Matches, Options as Getopts, ParsingStyle};
 
 /// The exit code for options that are none: below it are those of the command, above it what shells say of commands
 /// that do not run.
 const USAGE: u8 = 125;
-
-/// How long the rest may take, in seconds, when nobody says anything.
-const GRACE: f64 = 10.0;
 
 const HELP: &str = "\
 usage: circus run [OPTIONS] [--] CMD ARGS

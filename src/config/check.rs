@@ -402,13 +402,17 @@ impl Checker {
                     format!("the path is longer than the {LONGEST_PATH} bytes that a Unix socket may have");
                 self.error((origins, "path"), message);
             }
-            None if options.family == "AF_UNIX" => {
+            None if options.family == "AF_UNIX" && socket.has_address() => {
                 self.error((origins, "family"), "a Unix socket needs a path".into());
             }
             Some(_) | None => {}
         }
         if options.so_reuseport && options.family == "AF_UNIX" {
             let message = "so_reuseport has no effect: only addresses with a port can be shared";
+            self.warn((origins, "so_reuseport"), message.into());
+        }
+        if options.so_reuseport && options.inherit.is_some() {
+            let message = "so_reuseport has no effect on a socket that is inherited: there is only the one";
             self.warn((origins, "so_reuseport"), message.into());
         }
         if !(0..=65535).contains(&options.port) {
@@ -419,7 +423,7 @@ impl Checker {
     /// Two sockets cannot be bound to one address, unless both share it.
     fn shared_addresses(&mut self, sockets: &[SocketConfig]) {
         let mut taken: Sorted<String, u64> = Sorted::new();
-        for (n, socket) in (0..).zip(sockets) {
+        for (n, socket) in (0..).zip(sockets).filter(|(_, socket)| socket.has_address()) {
             let o = &socket.options;
             let address = match &o.path {
                 Some(path) => path.to_string(),

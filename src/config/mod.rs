@@ -20,6 +20,7 @@ pub mod number;
 pub mod options;
 pub mod pattern;
 pub mod plugin;
+pub mod restrict;
 pub mod sections;
 pub mod signals;
 pub mod stream;

@@ -5,6 +5,7 @@
 
 use super::hooks::Hook;
 use super::options::{self, CircusOptions, Live, PluginOptions, Row, SocketOptions, WatcherOptions};
+use super::restrict;
 use super::stream::StreamConfig;
 use super::value::{Kind, Value};
 use crate::sorted::Sorted;
@@ -116,6 +117,18 @@ pub struct SocketConfig {
     pub broken: Option<String>,
 }
 
+impl SocketConfig {
+    /// Whether the file gives this option a value.
+    pub fn says(&self, key: &str) -> bool {
+        self.origins.keys.contains_key(key)
+    }
+
+    /// Whether it is known where to bind it: one that is to be inherited needs that only for want of a better.
+    pub fn has_address(&self) -> bool {
+        self.options.inherit.is_none() || ["host", "port", "path"].iter().any(|key| self.says(key))
+    }
+}
+
 /// One plugin.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PluginConfig {
@@ -207,6 +220,7 @@ impl WatcherConfig {
     /// # Errors
     /// The key is unknown, or the value does not fit.
     pub fn set(&mut self, key: &str, value: &Value) -> Result<Live, Refused> {
+        restrict::fits(key, value).map_err(|why| Refused::Bad(format!("{key} {why}")))?;
         if let Some(row) = options::find(options::WATCHER, key) {
             return set_row(row, &mut self.options, value).map(|()| row.live);
         }
@@ -238,6 +252,9 @@ impl WatcherConfig {
             ("hooks.", Value::Str(hook)) => self.set_hook(rest, hook)?,
             (_, Value::Str(text)) => {
                 self.free.insert(key.into(), text.clone());
+            }
+            ("cgroup.", Value::Int(number)) => {
+                self.free.insert(key.into(), number.to_string());
             }
             _ => return Err(Refused::Type("a string")),
         }

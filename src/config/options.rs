@@ -195,14 +195,14 @@ section! {
     "health_timeout" => health_timeout: Option<f64> = None, Kind::Float, Global, Fixed, Pending, "how long an answer may take, in seconds";
     "health_retries" => health_retries: Option<i64> = None, Kind::Int, Global, Fixed, Pending, "how many failures in a row count";
     "watchdog" => watchdog: Option<f64> = None, Kind::Float, Global, Fixed, Pending, "seconds within which a process must say WATCHDOG=1";
-    "nice" => nice: Option<i64> = None, Kind::Int, Global, Fixed, Pending, "the scheduling priority, -20 to 19";
-    "ionice" => ionice: Maybe = None, Kind::Text, Global, Fixed, Pending, "the input/output scheduling class";
-    "oom_score_adj" => oom_score_adj: Option<i64> = None, Kind::Int, Global, Fixed, Pending, "how likely the kernel's OOM killer takes it, -1000 to 1000";
+    "nice" => nice: Option<i64> = None, Kind::Int, Global, Reload, Works, "the niceness, -20 (first) to 19 (last); that of circus unless set";
+    "ionice" => ionice: Maybe = None, Kind::Text, Global, Reload, Works, "the class of input and output, and its level 0 to 7: realtime:N, best-effort:N, idle or none";
+    "oom_score_adj" => oom_score_adj: Option<i64> = None, Kind::Int, Global, Reload, Works, "how likely the kernel kills it when memory is short, -1000 to 1000; as circus unless set";
     "umask" => umask: Option<i64> = None, Kind::Octal, Global, Reload, Works, "the umask of the processes, octal; that of circus unless set";
-    "no_new_privs" => no_new_privs: bool = false, Kind::Bool, Global, Fixed, Pending, "no program that the processes run may gain privileges";
-    "capabilities" => capabilities: Maybe = None, Kind::Text, Global, Fixed, Pending, "the capabilities that the processes keep";
-    "clear_groups" => clear_groups: Option<bool> = None, Kind::Bool, Global, Fixed, Pending, "drop supplementary groups";
-    "sandbox" => sandbox: Maybe = None, Kind::Text, Global, Fixed, Pending, "what the processes may see of the file system";
+    "no_new_privs" => no_new_privs: bool = false, Kind::Bool, Global, Reload, Works, "no program that the processes run may gain privileges";
+    "capabilities" => capabilities: Maybe = None, Kind::Text, Global, Reload, Works, "the only capabilities that the processes can have, by name, for any user; or none";
+    "clear_groups" => clear_groups: Option<bool> = None, Kind::Bool, Global, Reload, Works, "True: no supplementary groups at all; False: keep those of circus where gid stands alone";
+    "sandbox" => sandbox: Maybe = None, Kind::Text, Watcher, Reload, Works, "read-only: the processes can write to no file system but below the paths that follow";
     "hook_timeout" => hook_timeout: f64 = 30.0, Kind::Float, Global, Stored, Works, "how long a hook may take, in seconds";
     "ring_bytes" => ring_bytes: i64 = 16_384, Kind::Int, Global, Stored, Works, "how many bytes of the newest output to keep in memory, at most 1048576";
     "check_flapping" => check_flapping: Option<bool> = None, Kind::Bool, Global, Fixed, Quiet, "a relic; Circus stores it and does nothing";
@@ -263,7 +263,7 @@ section! {
     "so_reuseport" => so_reuseport: bool = false, Kind::Bool, Global, Fixed, Works, "a socket of its own for each process, at the same address";
     "interface" => interface: Maybe = None, Kind::Text, Global, Fixed, Works, "the network interface to bind to";
     "blocking" => blocking: bool = false, Kind::Bool, Global, Stored, Works, "leave the socket in blocking mode";
-    "inherit" => inherit: Maybe = None, Kind::Text, Global, Fixed, Pending, "take the socket of this name that circus's own parent passed";
+    "inherit" => inherit: Maybe = None, Kind::Text, Global, Fixed, Works, "take the socket of this name, or number, that circus's own parent has passed";
     "use_papa" => use_papa: bool = false, Kind::Bool, Global, Fixed, Useless("papa is gone from Circus; remove it"), "a relic of old versions of Circus";
     }
 }
@@ -351,7 +351,12 @@ pub static FAMILIES: &[Family] = &[
         live: Fixed,
         help: "options of the Flapping plugin for this watcher",
     },
-    Family { prefix: "cgroup.", built: Pending, live: Fixed, help: "a key of the cgroup of the processes" },
+    Family {
+        prefix: "cgroup.",
+        built: Works,
+        live: Reload,
+        help: "a file of the processes' own cgroup (v2) and what to write to it, such as cgroup.memory.max",
+    },
 ];
 
 /// The row of `key` in a table.

@@ -6,6 +6,7 @@
 
 mod environment;
 mod inherit;
+mod rights;
 
 pub use inherit::{Given, awaited};
 
@@ -15,8 +16,6 @@ use crate::config::expand::{self, expand, member};
 use crate::config::{Names, Value, WatcherConfig, text, words};
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, Stdio};
-use crate::sys::limit::{self, Limit};
-use crate::sys::user;
 use inherit::{Inherited, inherited, on_stdin};
 use std::ffi::CString;
 use std::os::fd::RawFd;
@@ -64,8 +63,9 @@ impl Blueprint {
         let mut child = Child { session: true, ..Child::default() };
         child.working_dir = options.working_dir.as_deref().map(c_string).transpose()?;
         child.umask = options.umask.and_then(|mask| u32::try_from(mask).ok());
-        child.limits = limits(config)?;
-        set_ids(config, &mut child)?;
+        child.limits = rights::limits(config)?;
+        rights::set_ids(config, &mut child)?;
+        child.restrictions = rights::restrictions(config)?;
         child.stdin = if options.close_child_stdin { Stdio::Null } else { Stdio::Inherit };
         let null = |closed: bool| if closed { Stdio::Null } else { Stdio::Inherit };
         child.stdout = null(options.close_child_stdout);
@@ -273,6 +273,12 @@ fn variables(env: &Names, sockets: &[Inherited], lookup: &dyn Fn(&str) -> Option
         env.insert("LISTEN_FDS".into(), sockets.len().to_string());
         let names: Vec<&str> = sockets.iter().map(|socket| socket.name.as_str()).collect();
         env.insert("LISTEN_FDNAMES".into(), names.join(":"));
+        // The same for einhorn's workers.
+        env.insert("EINHORN_FD_COUNT".into(), sockets.len().to_string());
+        for (place, socket) in sockets.iter().enumerate() {
+            env.insert(format!("EINHORN_FD_{place}"), (FIRST_SOCKET as usize + place).to_string());
+            env.insert(format!("EINHORN_FD_FAMILY_{place}"), socket.family.into());
+        }
     }
     env
 }
@@ -286,52 +292,6 @@ pub(super) fn candidates<'a>(program: &'a str, path: &'a str) -> impl Iterator<I
     };
     let itself = program.contains('/').then(|| program.to_string());
     itself.into_iter().chain(dirs.into_iter().flatten().map(in_dir))
-}
-
-fn limits(config: &WatcherConfig) -> Result<Vec<Limit>, String> {
-    let one = |(name, value): (&String, &Option<u64>)| {
-        let resource = limit::resource(name).ok_or_else(|| {
-            let known: Vec<&str> = limit::names().collect();
-            format!("rlimit_{name}: there is no such limit; known are {}", known.join(" "))
-        })?;
-        let most = value.or_else(|| highest(resource)).unwrap_or(limit::UNLIMITED);
-        Ok(Limit { resource, soft: most, hard: most })
-    };
-    config.rlimits.iter().map(one).collect()
-}
-
-/// "No limit" for the number of descriptors is the hard limit, since the kernel has none higher.
-fn highest(resource: i32) -> Option<u64> {
-    let limit = (resource == limit::NOFILE).then(|| limit::get(resource).ok()).flatten()?;
-    Some(limit.hard)
-}
-
-/// Sets whom the children run as. What circus is already is not set, since that would need privileges.
-fn set_ids(config: &WatcherConfig, child: &mut Child) -> Result<(), String> {
-    let failed = |what: &str, error: std::io::Error| format!("{what}: {}", crate::sys::io_words(&error));
-    let gid = match &config.options.gid {
-        None => None,
-        Some(name) => match user::gid_of(name).map_err(|e| failed("/etc/group", e))? {
-            Some(gid) => Some(gid),
-            None => return Err(format!("gid = {name}: there is no such group")),
-        },
-    };
-    let Some(name) = &config.options.uid else {
-        child.gid = gid.filter(|gid| *gid != user::current_gid());
-        child.groups = child.gid.map(|gid| vec![gid]);
-        return Ok(());
-    };
-    let account = user::find_user(name).map_err(|e| failed("/etc/passwd", e))?;
-    let account = account.ok_or_else(|| format!("uid = {name}: there is no such user"))?;
-    let gid = gid.unwrap_or(account.gid);
-    if account.uid == user::current_uid() && gid == user::current_gid() {
-        return Ok(());
-    }
-    let groups = user::supplementary_groups(&account.name, gid).map_err(|e| failed("/etc/group", e))?;
-    child.uid = Some(account.uid);
-    child.gid = Some(gid);
-    child.groups = Some(groups);
-    Ok(())
 }
 
 /// Text as the kernel takes it.

@@ -8,6 +8,7 @@
 
 use super::blueprint::Blueprint;
 use super::budget::Budget;
+use super::cgroup::Cgroups;
 use super::clients::Clients;
 use super::compress::Compressor;
 use super::helpers::Helpers;
@@ -18,6 +19,7 @@ use super::query::Samples;
 use super::sockets::Sockets;
 use super::start::Options;
 use super::streams::{PipeId, Progress, Streams, TargetId};
+use super::sweep::Sweep;
 use super::trees::Trees;
 use crate::arbiter::fate::Fall;
 use crate::arbiter::request::Ticket;
@@ -100,6 +102,7 @@ pub struct Daemon {
     pub(super) notify: Notify,
     pub(super) poll: Poll,
     pub(super) blueprints: Sorted<WatcherId, Blueprint>,
+    pub(super) cgroups: Cgroups,
     /// The pipes of each process.
     pub(super) pipes: Sorted<Pid, [Option<PipeId>; 2]>,
     /// Watchers with `on_demand` that wait, and the descriptors of their sockets.
@@ -132,6 +135,10 @@ pub struct Daemon {
     pub(super) ended: bool,
     /// Why it has ended, if nobody has ordered it.
     pub(super) fall: Option<Fall>,
+    /// Processes of watchers that are gone, which were to live on.
+    pub(super) left_alone: Vec<Pid>,
+    /// What is done about what the processes have left, at the end.
+    pub(super) sweep: Option<Sweep>,
     /// When a SIGCHLD, an exit and so on led to actions; kept to save allocations.
     actions: Vec<Action>,
     pub(super) events: VecDeque<Event>,
@@ -188,6 +195,7 @@ impl Daemon {
             notify: parts.notify,
             poll,
             blueprints: Sorted::new(),
+            cgroups: Cgroups::default(),
             pipes: Sorted::new(),
             waiting: Sorted::new(),
             unsettled: Vec::new(),
@@ -206,6 +214,8 @@ impl Daemon {
             now,
             ended: false,
             fall: None,
+            left_alone: Vec::new(),
+            sweep: None,
             actions: Vec::new(),
             events: VecDeque::new(),
         };
@@ -262,25 +272,32 @@ impl Daemon {
         self.dispatch(Event::Start);
         self.notify.ready(self.now, "waiting for commands");
         while !self.ended {
-            let timeout = self.timeout();
-            if self.has_slack && timeout != Some(Duration::ZERO) {
-                // The memory that reading the configuration took goes back to the system.
-                crate::sys::process::trim_memory();
-                self.has_slack = false;
-            }
-            if let Err(error) = self.poll.poll(&mut events, timeout)
-                && error.kind() != io::ErrorKind::Interrupted
-            {
-                let text = crate::sys::io_words(&error);
-                self.log.once(super::log::Level::Error, "poll", format_args!("waiting for events: {text}"));
-            }
-            self.now = Instant::now();
-            self.turn(&events);
+            self.wait_and_turn(&mut events);
         }
         self.stop_compressing();
         self.helpers.kill_all();
+        self.sweep(&mut events);
+        self.cgroups.finish();
         self.streams.finish(self.now, &mut self.log);
         self.clients.flush_all();
+    }
+
+    /// One turn of the loop.
+    pub(super) fn wait_and_turn(&mut self, events: &mut Events) {
+        let timeout = self.timeout();
+        if self.has_slack && timeout != Some(Duration::ZERO) {
+            // The memory that reading the configuration took goes back to the system.
+            crate::sys::process::trim_memory();
+            self.has_slack = false;
+        }
+        if let Err(error) = self.poll.poll(events, timeout)
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            let text = crate::sys::io_words(&error);
+            self.log.once(super::log::Level::Error, "poll", format_args!("waiting for events: {text}"));
+        }
+        self.now = Instant::now();
+        self.turn(events);
     }
 
     /// How long the next wait may be; `None`: for ever.
@@ -302,6 +319,7 @@ impl Daemon {
             self.clients.listeners.next_accept(),
             self.log.next_retry(),
             self.notify.next(),
+            self.next_sweep(),
         ];
         let next = rest.into_iter().flatten().min()?;
         Some(nap(next.saturating_duration_since(Instant::now())))

@@ -6,22 +6,21 @@
 //! tree, which has come to circus as orphans, is told so, waited for, and only then killed.
 
 use super::blueprint::candidates;
-use super::procfs;
 use super::start::complain;
+pub use super::sweep::GRACE;
+use super::sweep::{Rest, Sweep};
 use crate::arbiter::Pid;
-use crate::arbiter::time::Time;
-use crate::config::{number, text};
+use crate::config::text;
 use crate::sys::child::{Child, SpawnError, Spawner, Step};
 use crate::sys::signal::{self, Received};
 use crate::sys::wait::{self, Exit};
-use crate::sys::{self, clock, process, terminal};
+use crate::sys::{self, process, terminal};
 use std::ffi::{CString, OsStr};
 use std::io::IsTerminal;
 use std::os::unix::ffi::OsStrExt;
 
 const SIGINT: i32 = 2;
 const SIGQUIT: i32 = 3;
-const SIGKILL: i32 = 9;
 const SIGTERM: i32 = 15;
 const SIGCHLD: i32 = 17;
 const SIGCONT: i32 = 18;
@@ -33,10 +32,6 @@ const SIGTSTP: i32 = 20;
 const NOT_FOUND: u8 = 127;
 const CANNOT_RUN: u8 = 126;
 const FAILED: u8 = 125;
-
-/// How long after a SIGKILL it looks whether there is anybody new, in seconds, and how often.
-const AGAIN: f64 = 0.05;
-const TIMES: u32 = 40;
 
 /// What the command line says.
 #[derive(Debug)]
@@ -53,17 +48,6 @@ pub struct Options {
     pub sweep: bool,
 }
 
-/// How far it is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Phase {
-    /// The command runs.
-    Runs,
-    /// The command has ended, and the rest has been told.
-    Told { kill_at: Time },
-    /// The rest was killed.
-    Killed { again_at: Time, left: u32 },
-}
-
 struct Init<'a> {
     options: &'a Options,
     main: Pid,
@@ -71,7 +55,10 @@ struct Init<'a> {
     shares_group: bool,
     /// The command's group was put into the foreground of the terminal on descriptor 0.
     gave_terminal: bool,
-    phase: Phase,
+    /// The command has ended.
+    ended: bool,
+    /// What is done about the rest then.
+    sweep: Option<Sweep>,
     /// SIGTERM, SIGINT or SIGQUIT has come.
     asked: bool,
     code: u8,
@@ -97,8 +84,8 @@ pub fn run(options: &Options) -> u8 {
     };
     match spawner.spawn(&child) {
         Ok(main) => {
-            let (phase, code) = (Phase::Runs, 0);
-            Init { options, main, shares_group, gave_terminal, phase, asked: false, code }.serve()
+            let (ended, sweep, asked, code) = (false, None, false, 0);
+            Init { options, main, shares_group, gave_terminal, ended, sweep, asked, code }.serve()
         }
         Err(error) => refused(options, &error),
     }
@@ -146,25 +133,18 @@ fn entry(name: &OsStr, value: &OsStr) -> Option<CString> {
     CString::new([name.as_bytes(), value.as_bytes()].join(&b'=')).ok()
 }
 
-fn now() -> Time {
-    Time(clock::monotonic_ns())
-}
-
 impl Init<'_> {
     fn serve(mut self) -> u8 {
         loop {
-            let deadline = match self.phase {
-                Phase::Runs => None,
-                Phase::Told { kill_at: at } | Phase::Killed { again_at: at, .. } => Some(at),
-            };
-            let timeout = deadline.map(|at| at.0.saturating_sub(now().0));
-            match signal::wait(timeout) {
-                Some(received) if received.signal == SIGCHLD => self.look_at_children(),
-                Some(received) => self.pass_on(received),
-                None => {}
+            if let Some(received) = signal::wait(self.sweep.as_ref().map(Sweep::timeout)) {
+                // Of several signals the lowest comes first, and it may be meant for what is left by now.
+                self.look_at_children();
+                if received.signal != SIGCHLD {
+                    self.pass_on(received);
+                }
             }
-            if deadline.is_some_and(|at| at <= now()) {
-                self.expire();
+            if let Some(sweep) = &mut self.sweep {
+                sweep.expire();
             }
             if self.is_over() {
                 return self.code;
@@ -178,13 +158,13 @@ impl Init<'_> {
             let _ = wait::reap(pid);
             if pid == self.main {
                 self.code = code(exit);
-                self.phase = Phase::Told { kill_at: now().plus(self.options.grace) };
+                self.ended = true;
                 if self.options.sweep && wait::children_exist() {
                     self.begin_sweep();
                 }
             }
         }
-        if self.phase == Phase::Runs
+        if !self.ended
             && let Some(signal) = wait::stopped(self.main)
         {
             self.main_has_stopped(signal);
@@ -192,11 +172,7 @@ impl Init<'_> {
     }
 
     fn is_over(&self) -> bool {
-        match self.phase {
-            Phase::Runs => false,
-            Phase::Told { .. } => !self.options.sweep || !wait::children_exist(),
-            Phase::Killed { left, .. } => left == 0 || !wait::children_exist(),
-        }
+        self.ended && self.sweep.as_ref().is_none_or(Sweep::is_over)
     }
 
     fn begin_sweep(&mut self) {
@@ -204,45 +180,11 @@ impl Init<'_> {
             // the keys are circus's again
             let _ = terminal::set_foreground(0, terminal::own_group());
         }
-        self.tell_the_rest(SIGTERM);
-        self.tell_the_rest(SIGCONT);
+        let (rest, grace) = (Rest::default(), self.options.grace);
         if std::io::stderr().is_terminal() {
-            self.say_who_is_left();
+            complain(&format!("circus run: {}", rest.reason(grace)));
         }
-    }
-
-    /// Why it does not end yet.
-    fn say_who_is_left(&self) {
-        let left = procfs::descendants(process::pid()).unwrap_or_default();
-        let names = left.iter().filter_map(|pid| Some(format!("{} ({pid})", procfs::program(*pid)?)));
-        let names: Vec<String> = names.take(8).collect();
-        let seconds = number::fixed(self.options.grace, 1);
-        complain(&format!("circus run: waiting up to {seconds} s for {}", names.join(", ")));
-    }
-
-    fn expire(&mut self) {
-        let left = match self.phase {
-            Phase::Runs => return,
-            Phase::Told { .. } => TIMES,
-            Phase::Killed { left, .. } => left.saturating_sub(1),
-        };
-        self.kill(left);
-    }
-
-    /// Kills, and looks again soon: somebody may have been born meanwhile.
-    fn kill(&mut self, left: u32) {
-        self.tell_the_rest(SIGKILL);
-        self.phase = Phase::Killed { again_at: now().plus(AGAIN), left };
-    }
-
-    /// A signal for everything that is left of the command's tree. Without /proc nobody but PID 1 can find it.
-    fn tell_the_rest(&self, signum: i32) {
-        if process::pid() == 1 {
-            let _ = signal::kill_everybody(signum);
-            return;
-        }
-        let rest = procfs::descendants(process::pid()).unwrap_or_default();
-        rest.into_iter().for_each(|pid| drop(signal::kill(pid, signum)));
+        self.sweep = Some(Sweep::begin(rest, grace));
     }
 
     /// What comes goes to the command, or after it to the rest. A second request to end is not for waiting.
@@ -250,13 +192,13 @@ impl Init<'_> {
         let Some(signum) = self.remapped(received.signal) else { return };
         let again = self.asked;
         self.asked |= is_request_to_end(signum);
-        match self.phase {
-            Phase::Runs if self.has_had(received) => {}
-            Phase::Runs if self.options.group => drop(signal::kill_group(self.main, signum)),
-            Phase::Runs => drop(signal::kill(self.main, signum)),
-            Phase::Told { .. } if again && is_request_to_end(signum) => self.kill(TIMES),
-            Phase::Told { .. } => self.tell_the_rest(signum),
-            Phase::Killed { .. } => {}
+        let has_had = self.has_had(received);
+        match &mut self.sweep {
+            Some(sweep) if again && is_request_to_end(signum) => sweep.hurry(),
+            Some(sweep) => sweep.tell(signum),
+            None if has_had || self.ended => {}
+            None if self.options.group => drop(signal::kill_group(self.main, signum)),
+            None => drop(signal::kill(self.main, signum)),
         }
     }
 

@@ -3,13 +3,14 @@
 //!
 //! `start` goes from the command line to a daemon that is ready; whatever cannot be had ends the program there.
 //! `eventloop` waits and hands out; `perform` does what the arbiter decides, `reaper` takes in the dead,
-//! `reconfigure` reads the configuration again; `blueprint` and `outputs` make children, `demand` waits for the sockets
-//! of watchers that start on demand, `streams` passes their output on, `helpers` runs programs on the side for `hooks`,
-//! `listeners`, `clients` and `query` answer the control socket, `plugins` are processes at its other end. `init` stands
-//! beside all that: the init of one command.
+//! `reconfigure` reads the configuration again; `blueprint`, `outputs` and `cgroup` make children, `demand` waits for the
+//! sockets of watchers that start on demand, `streams` passes their output on, `helpers` runs programs on the side for
+//! `hooks`, `listeners`, `clients` and `query` answer the control socket, `plugins` are processes at its other end.
+//! `init` stands beside all that: the init of one command; both of them use `sweep` at their end.
 
 mod blueprint;
 mod budget;
+mod cgroup;
 mod client;
 mod clients;
 mod compress;
@@ -37,5 +38,6 @@ mod reconfigure;
 mod sockets;
 pub mod start;
 pub mod streams;
+mod sweep;
 mod tombstone;
 mod trees;

@@ -88,7 +88,9 @@ impl Daemon {
         let connection = is_program.then(plugins::connection).transpose()?;
         let blueprint = self.blueprints.get_mut(&id).ok_or("the watcher is gone")?;
         let user = User { watcher: id, wid, replaces: watcher.replaces(), most: watcher.config.wanted() };
+        let cgroup = self.cgroups.enter(id, &watcher.config, &mut self.log)?;
         let child = blueprint.child(&watcher.config, user, &mut self.sockets)?;
+        child.restrictions.cgroup = cgroup;
         let tree = (watcher.config.options.kill_mode == "tree").then(|| self.trees.mark(child));
         let before = (child.stdin, child.stdout, child.stderr);
         let uid = child.uid.unwrap_or_else(sys::user::current_uid);
@@ -233,6 +235,7 @@ impl Daemon {
         self.close_outputs(id);
         self.streams.rings.remove(id);
         self.end_following(id);
+        self.cgroups.leave(id);
         self.unwatch_sockets(id);
         self.sockets.forget(id);
         self.unsettled.push(id);

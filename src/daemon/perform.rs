@@ -32,7 +32,10 @@ impl Daemon {
             Action::Log { level, text } => self.log.log(level, format_args!("{text}")),
             Action::Read(reading) => self.read_again(reading),
             Action::Changed(id) => self.remake(id),
-            Action::Forgotten(id) => self.forget(id),
+            Action::Forgotten { watcher, left } => {
+                self.left_alone.extend(left);
+                self.forget(watcher);
+            }
             Action::Exit(fall) => {
                 self.ended = true;
                 self.fall = fall;
@@ -99,6 +102,7 @@ impl Daemon {
             && let Some(id) = self.arbiter.find(watcher).map(|watcher| watcher.id)
         {
             self.close_outputs(id);
+            self.cgroups.leave(id);
             self.unsettled.push(id);
         }
         self.tell_subscribers(watcher, what);
@@ -118,7 +122,10 @@ impl Daemon {
                     self.notify.reloading("reloading all watchers");
                     self.dispatch(Event::Reload);
                 }
-                2 | 3 | 15 => self.dispatch(Event::Terminate),
+                2 | 3 | 15 => match &mut self.sweep {
+                    Some(sweep) => sweep.hurry(),
+                    None => self.dispatch(Event::Terminate),
+                },
                 10 => self.reopen_logs(),
                 _ => {} // SIGUSR2 is reserved, SIGWINCH means nothing here
             }

@@ -58,6 +58,7 @@ impl Daemon {
     /// Reaps one zombie, and looks at its group.
     pub(super) fn reap_one(&mut self, pid: Pid) {
         let group = signal::group_of(pid).unwrap_or(pid);
+        self.left_alone.retain(|left| *left != pid);
         if let Some((watcher, wid)) = self.arbiter.owner(pid) {
             self.leave_sockets(watcher, wid);
         }

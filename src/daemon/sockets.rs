@@ -3,9 +3,11 @@
 //! They stand on high descriptors, above those that children get, and are closed on exec: only children that are
 //! to inherit them do. The file of a Unix socket is removed at the end if it is still the one that circus made.
 
+mod passed;
 mod replace;
 mod shares;
 
+pub use passed::{OWN, Passed};
 pub use replace::Prepared;
 pub use shares::User;
 
@@ -38,6 +40,8 @@ pub struct Bound {
     spec: SocketSpec,
     shares: Shares,
     file: Option<OwnFile>,
+    /// It was passed to circus.
+    inherited: bool,
 }
 
 /// All bound sockets, by name.
@@ -45,14 +49,14 @@ pub struct Bound {
 pub struct Sockets(Vec<Bound>);
 
 impl Sockets {
-    /// Binds all of them, or none. One whose options are wrong is left out, as in Circus: the watchers that need it
+    /// Binds all of them that are not passed to circus, or none. One whose options are wrong is left out, as in Circus: the watchers that need it
     /// say so when they start.
     ///
     /// # Errors
     /// A sentence that names the socket, the address and the reason.
-    pub fn bind(configs: &[SocketConfig]) -> Result<Sockets, String> {
+    pub fn bind(configs: &[SocketConfig], passed: &mut Passed) -> Result<Sockets, String> {
         let one = |config: &SocketConfig| {
-            Bound::new(config).map_err(|why| format!("[socket:{}]: {why}", config.name))
+            Bound::new(config, passed).map_err(|why| format!("[socket:{}]: {why}", config.name))
         };
         let sound = configs.iter().filter(|config| config.broken.is_none());
         let mut bound = sound.map(one).collect::<Result<Vec<_>, _>>()?;
@@ -72,6 +76,11 @@ impl Sockets {
     /// Whether each process gets a socket of its own under that name.
     pub fn is_shared(&self, name: &str) -> bool {
         self.get(name).is_some_and(Bound::is_shared)
+    }
+
+    /// The family of a name's address, as the configuration calls it.
+    pub fn family(&self, name: &str) -> &'static str {
+        self.get(name).map_or("", |socket| family(&socket.address))
     }
 
     /// The names, sorted.
@@ -135,10 +144,15 @@ impl Bound {
 
     /// Each process gets a socket of its own. The kernel has that for addresses with a port only.
     fn is_shared(&self) -> bool {
-        self.config.options.so_reuseport && matches!(self.address, Address::Inet(_))
+        self.config.options.so_reuseport && !self.inherited && matches!(self.address, Address::Inet(_))
     }
 
-    fn new(config: &SocketConfig) -> Result<Bound, String> {
+    fn new(config: &SocketConfig, passed: &mut Passed) -> Result<Bound, String> {
+        if let Some((fd, kind, address)) = passed.take(config)? {
+            let spec = SocketSpec { kind, ..SocketSpec::new(address.clone()) };
+            let (name, config, shares) = (config.name.clone(), config.clone(), Shares::new(fd));
+            return Ok(Bound { name, config, address, spec, shares, file: None, inherited: true });
+        }
         Bound::open(config, spec(config, true)?, config.options.replace)
     }
 
@@ -153,7 +167,7 @@ impl Bound {
         };
         spec.address = socket::local_addr(fd.as_raw_fd()).unwrap_or(spec.address);
         let (name, address, shares) = (config.name.clone(), spec.address.clone(), Shares::new(fd));
-        Ok(Bound { name, config: config.clone(), address, spec, shares, file })
+        Ok(Bound { name, config: config.clone(), address, spec, shares, file, inherited: false })
     }
 }
 
@@ -217,6 +231,15 @@ fn spec(config: &SocketConfig, may_wait: bool) -> Result<SocketSpec, String> {
     })
 }
 
+/// The family of an address, as the configuration calls it.
+fn family(address: &Address) -> &'static str {
+    match address {
+        Address::Inet(SocketAddr::V4(_)) => "AF_INET",
+        Address::Inet(SocketAddr::V6(_)) => "AF_INET6",
+        Address::Unix(_) | Address::Abstract(_) => "AF_UNIX",
+    }
+}
+
 fn backlog(options: &SocketOptions) -> i32 {
     i32::try_from(options.backlog).unwrap_or(i32::MAX)
 }
@@ -248,6 +271,9 @@ fn protocol(name: &str) -> Result<i32, String> {
 
 fn address(config: &SocketConfig, may_wait: bool) -> Result<Address, String> {
     let options = &config.options;
+    if let Some(name) = options.inherit.as_deref().filter(|_| !config.has_address()) {
+        return Err(format!("inherit = {name}: sockets are passed at the start of circus only"));
+    }
     if let Some(path) = &options.path {
         return Ok(Address::unix(&OsString::from_vec(text::to_bytes(path).into_owned())));
     }
@@ -295,6 +321,10 @@ pub fn resolve(host: &str, v6: bool, may_wait: bool) -> Result<IpAddr, String> {
 mod tests {
     use super::*;
 
+    fn bind_all(configs: &[SocketConfig]) -> Result<Sockets, String> {
+        Sockets::bind(configs, &mut Passed::default())
+    }
+
     fn socket(name: &str, change: impl FnOnce(&mut SocketConfig)) -> SocketConfig {
         let mut config = SocketConfig { name: name.into(), ..SocketConfig::default() };
         config.options.host = "127.0.0.1".into();
@@ -317,7 +347,7 @@ mod tests {
         let configs = [socket("web", |_| ()), socket("api", |c| c.options.family = "AF_INET6".into())];
         let mut configs = configs.to_vec();
         configs[1].options.host = "::1".into();
-        let sockets = Sockets::bind(&configs).unwrap();
+        let sockets = bind_all(&configs).unwrap();
         assert_eq!(sockets.names().collect::<Vec<_>>(), ["api", "web"]);
         assert!(sockets.all().iter().flat_map(Bound::fds).all(|fd| fd >= LOWEST_FD));
         let Address::Inet(address) = &sockets.all()[1].address else { panic!() };
@@ -335,16 +365,16 @@ mod tests {
                 c.options.replace = replace;
             })
         };
-        let first = Sockets::bind(&[config(false)]).unwrap();
-        let error = Sockets::bind(&[config(false)]).err().unwrap();
+        let first = bind_all(&[config(false)]).unwrap();
+        let error = bind_all(&[config(false)]).err().unwrap();
         assert!(error.contains("[socket:u]") && error.contains("replace = True"), "{error}");
-        let second = Sockets::bind(&[config(true)]).unwrap();
+        let second = bind_all(&[config(true)]).unwrap();
         drop(first);
         assert!(path.exists(), "the file of the second is not the first one's to remove");
         drop(second);
         assert!(!path.exists());
         std::fs::write(&path, "precious").unwrap();
-        assert!(Sockets::bind(&[config(true)]).is_err());
+        assert!(bind_all(&[config(true)]).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"precious");
         std::fs::remove_dir_all(dir).unwrap();
     }
@@ -353,12 +383,12 @@ mod tests {
     fn errors_say_which_socket_where_and_why() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
-        let error = Sockets::bind(&[socket("web", |c| c.options.port = port.into())]).err().unwrap();
+        let error = bind_all(&[socket("web", |c| c.options.port = port.into())]).err().unwrap();
         assert_eq!(
             error,
             format!("[socket:web]: cannot bind 127.0.0.1:{port}: bind: Address already in use")
         );
-        let error = |change: fn(&mut SocketConfig)| Sockets::bind(&[socket("x", change)]).err().unwrap();
+        let error = |change: fn(&mut SocketConfig)| bind_all(&[socket("x", change)]).err().unwrap();
         assert!(error(|c| c.options.port = 70_000).contains("port = 70000"));
         assert!(error(|c| c.options.family = "AF_UNIX".into()).contains("needs a path"));
         assert!(error(|c| c.options.family = "AF_INET6".into()).contains("no address of family"));
@@ -367,7 +397,7 @@ mod tests {
 
     #[test]
     fn udp_needs_no_listen() {
-        let sockets = Sockets::bind(&[socket("dns", |c| c.options.kind = "SOCK_DGRAM".into())]).unwrap();
+        let sockets = bind_all(&[socket("dns", |c| c.options.kind = "SOCK_DGRAM".into())]).unwrap();
         assert!(!sockets.is_empty());
     }
 }

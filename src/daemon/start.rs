@@ -10,7 +10,7 @@ use super::notify::{self, Notify};
 use super::perform::HANDLED;
 use super::pidfile::PidFile;
 use super::plugins::{self, Surroundings};
-use super::sockets::Sockets;
+use super::sockets::{self, Passed, Sockets};
 use super::tombstone;
 use crate::arbiter::{Arbiter, Level};
 use crate::config::check::check;
@@ -68,9 +68,13 @@ fn system(message: String) -> Failure {
     Failure { code: SYSTEM, message }
 }
 
-/// The environment of circus, as the configuration and so its processes see it.
+/// The environment of circus, as the configuration and so its processes see it: without what those that started
+/// circus say to it alone.
 pub fn environ() -> Names {
-    whole_environ().into_iter().filter(|(name, _)| !notify::OWN.contains(&name.as_str())).collect()
+    let is_own = |name: &str| {
+        notify::OWN.contains(&name) || sockets::OWN.contains(&name) || name.starts_with("EINHORN_")
+    };
+    whole_environ().into_iter().filter(|(name, _)| !is_own(name)).collect()
 }
 
 fn whole_environ() -> Names {
@@ -86,8 +90,9 @@ pub fn current_dir() -> String {
 /// Starts the daemon and runs it to its end. The answer is its exit code.
 pub fn run(options: &Options) -> u8 {
     if let Err(error) = process::ensure_stdio() {
-        return report(None, &system(format!("/dev/null: {}", io_words(&error))));
+        return report(None, &system(format!("standard descriptors: {}", io_words(&error))));
     }
+    let passed = Passed::new(&whole_environ());
     let cwd = current_dir();
     let (config, findings) = read(&options.config, &Disk, &environ(), &cwd);
     let stone = config.as_ref().and_then(|config| config.circus.tombstone.clone());
@@ -98,7 +103,9 @@ pub fn run(options: &Options) -> u8 {
         bury(stone.as_deref(), USER, &fatal.join("; "));
         return USER;
     };
-    let notifier = match options.daemon.then(daemonize).transpose() {
+    // PID 1 must stay: with it ends everything that is in its namespace.
+    let background = options.daemon && process::pid() != 1;
+    let notifier = match background.then(daemonize).transpose() {
         Ok(None) => None,
         Ok(Some(Role::Daemon(notifier))) => {
             // The terminal is given back; what goes wrong from here on is said by the one that waits.
@@ -115,7 +122,7 @@ pub fn run(options: &Options) -> u8 {
             return report(None, &system(format!("going into the background: {}", io_words(&error))));
         }
     };
-    match start(options, config, &findings, cwd) {
+    match start(options, config, &findings, cwd, passed) {
         Err(failure) => {
             bury(stone.as_deref(), failure.code, &failure.message);
             report(notifier, &failure)
@@ -163,6 +170,7 @@ fn start(
     mut config: Config,
     findings: &[Finding],
     cwd: String,
+    mut passed: Passed,
 ) -> Result<(Daemon, Option<PidFile>), Failure> {
     let mut log = open_log(options, &config.circus, true)?;
     let umask = config.circus.umask.and_then(|mask| u32::try_from(mask).ok());
@@ -170,13 +178,23 @@ fn start(
     let pidfile = options.pidfile.as_deref().or(config.circus.pidfile.as_deref());
     let pidfile = pidfile.map(PidFile::create).transpose().map_err(system)?;
     let original = raise_descriptors();
-    let sockets = Sockets::bind(&config.sockets).map_err(system)?;
+    let sockets = Sockets::bind(&config.sockets, &mut passed).map_err(system)?;
+    let rest = passed.rest();
+    if !rest.is_empty() {
+        log.warning(format_args!(
+            "no [socket:NAME] inherits what was passed to circus, and it is closed: {rest}"
+        ));
+    }
+    drop(passed);
     say_findings(&mut log, findings);
     say_findings(&mut log, &check(&config));
     let opened = endpoint::open_all(&config.circus, &mut log).map_err(|refused| Failure {
         code: if refused.fault == Fault::User { USER } else { SYSTEM },
         message: refused.message,
     })?;
+    if options.daemon && process::pid() == 1 {
+        log.warning(format_args!("--daemon has no effect: PID 1 stays in the foreground"));
+    }
     let clients = Clients::serve_on(opened);
     let kernel = |what: &str, error: std::io::Error| system(format!("{what}: {}", io_words(&error)));
     // A log that has reached a limit is an error of write(2), not the end.

@@ -25,7 +25,7 @@ macro_rules! entry {
     };
 }
 
-/// Makes the process what the program expects. That /dev/null is missing concerns those alone who need it.
+/// Makes the process what the program expects.
 pub fn prepare() {
     super::signal::ignore(libc::SIGPIPE);
     let _ = super::process::ensure_stdio();

@@ -53,7 +53,8 @@ pub fn set_umask(mask: u32) -> u32 {
     before as u32
 }
 
-/// Opens /dev/null as 0, 1 and 2 where they are closed, so that no file or socket gets such a number.
+/// Opens /dev/null as 0, 1 and 2 where they are closed, so that no file or socket gets such a number. Fails only when
+/// no descriptor can be had.
 pub fn ensure_stdio() -> io::Result<()> {
     while (0..=2).any(|fd| !is_open(fd)) {
         // It takes the lowest free number, and is to keep it for the program's life and for children.
@@ -76,8 +77,11 @@ pub fn detach_stdio() -> io::Result<()> {
     (0..=2).try_for_each(|fd| inherit_as(&null, fd))
 }
 
-fn open_null() -> io::Result<File> {
-    File::options().read(true).write(true).open("/dev/null")
+/// Where there is no /dev/null, what comes nearest to it: a pipe without a writer, which is always at its end and
+/// cannot be written to.
+pub(super) fn open_null() -> io::Result<File> {
+    let null = File::options().read(true).write(true).open("/dev/null");
+    null.or_else(|_| pipe().map(|(reader, _)| reader.into()))
 }
 
 /// Makes `target` a duplicate that children inherit.

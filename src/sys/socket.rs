@@ -39,6 +39,11 @@ impl Kind {
         }
     }
 
+    fn of(number: c_int) -> Option<Kind> {
+        let all = [Kind::Stream, Kind::Dgram, Kind::Seqpacket, Kind::Raw, Kind::Rdm];
+        all.into_iter().find(|kind| kind.number() == number)
+    }
+
     fn listens(self) -> bool {
         matches!(self, Kind::Stream | Kind::Seqpacket)
     }
@@ -201,6 +206,21 @@ pub fn local_addr(fd: RawFd) -> io::Result<Address> {
     address.address()
 }
 
+/// The type of a socket, and whether it listens.
+pub fn kind_of(fd: &OwnedFd) -> io::Result<(Kind, bool)> {
+    let kind = Kind::of(option(fd, libc::SO_TYPE)?).ok_or(io::ErrorKind::Unsupported)?;
+    Ok((kind, option(fd, libc::SO_ACCEPTCONN)? != 0))
+}
+
+fn option(fd: &OwnedFd, option: c_int) -> io::Result<c_int> {
+    let mut value: c_int = 0;
+    let mut length = mem::size_of::<c_int>() as libc::socklen_t;
+    let place = ptr::from_mut(&mut value).cast();
+    // SAFETY: `length` says how much room there is at `place`.
+    cvt(unsafe { libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, option, place, &mut length) })?;
+    Ok(value)
+}
+
 /// Who was at the other end of a Unix connection when it was made: process, user and group.
 pub fn peer_credentials(fd: RawFd) -> io::Result<(Pid, u32, u32)> {
     let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
@@ -234,6 +254,17 @@ pub fn move_up(fd: OwnedFd, min: RawFd) -> io::Result<OwnedFd> {
     }
     // SAFETY: works on numbers and touches no memory.
     let moved = cvt(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, min) })?;
+    // SAFETY: the kernel has just returned this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(moved) })
+}
+
+/// Takes over a descriptor that circus was started with, under a number that is at least `min`; the old number is
+/// free then. It must be one that nothing in circus owns.
+pub fn adopt(fd: RawFd, min: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: works on numbers and touches no memory; fails where nothing is open.
+    let moved = cvt(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, min) })?;
+    // SAFETY: it is open, as has just been seen, and the caller says that nobody owns it.
+    drop(unsafe { OwnedFd::from_raw_fd(fd) });
     // SAFETY: the kernel has just returned this descriptor, and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(moved) })
 }

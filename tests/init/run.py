@@ -1,105 +1,50 @@
 #!/usr/bin/env python3
-"""Runs `circus run`, the init of one command: exit codes, signals, orphans, the sweep, terminals, PID 1.
+"""Runs `circus run`, the init of one command: exit codes, signals, orphans, the sweep, terminals, PID 1. Then the
+daemon in the same places (daemon.py).
 
 CIRCUS_BIN is the binary, by default target/release/circus (below CARGO_TARGET_DIR if that is set). Needs root, for
 namespaces of its own. One line a check, then `N passed, N failed`. Nothing sleeps to let something happen: every
 step waits for what it wants to see, up to a deadline.
 """
 
+import fcntl
 import os
-import pty
 import re
-import select
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
 import termios
-import time
-import fcntl
-import struct
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-TARGET = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
-CIRCUS = os.path.abspath(os.environ.get("CIRCUS_BIN", os.path.join(TARGET, "release", "circus")))
-PATIENCE = 30
-NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
-
-passed = failed = 0
+import daemon
+from harness import CIRCUS, NAMESPACE, PATIENCE, Process, Terminal, alive, check, child_of, counts, until
 
 
-def check(name, found, expected=True):
-    global passed, failed
-    if found == expected:
-        passed += 1
-        print(f"ok {name}", flush=True)
-    else:
-        failed += 1
-        print(f"FAIL {name}: found {found!r}, expected {expected!r}", flush=True)
-
-
-def until(look, what):
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.002)
-    raise AssertionError(f"waited {PATIENCE} s for {what}")
-
-
-class Run:
+class Run(Process):
     """A `circus run` whose output is read."""
 
     def __init__(self, *words, options=(), before=(), **more):
-        argv = [*before, CIRCUS, "run", *options, "--", *words]
-        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, start_new_session=True, **more)
-        self.text = ""
-        os.set_blocking(self.process.stdout.fileno(), False)
-
-    def read(self):
-        try:
-            self.text += (os.read(self.process.stdout.fileno(), 65536) or b"").decode()
-        except BlockingIOError:
-            pass
-        return self.text
-
-    def says(self, pattern):
-        """Waits for this in the output; the match."""
-        return until(lambda: re.search(pattern, self.read()), f"{pattern!r} in {self.text!r}")
-
-    def send(self, signum):
-        os.kill(self.process.pid, signum)
-
-    def end(self):
-        """The exit code; all output has been read then."""
-        code = self.process.wait(PATIENCE)
-        self.says("")
-        return code
+        super().__init__([*before, CIRCUS, "run", *options, "--", *words], **more)
 
 
 def sh(text, **more):
     return Run("sh", "-c", text, **more)
 
 
-def alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 LISTENER = """
-import signal, sys
+import os, signal
 def got(number, frame):
     print("got", signal.Signals(number).name, flush=True)
-    if number == signal.SIGTERM: sys.exit(7)
+    if number == signal.SIGTERM: os._exit(7)
 for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}:
     signal.signal(number, got)
+# pause() would miss a signal that comes just before it
+seen, told = os.pipe()
+os.set_blocking(told, False)
+signal.set_wakeup_fd(told)
 print("ready", flush=True)
-while True: signal.pause()
+while True: os.read(seen, 64)
 """
 
 
@@ -234,8 +179,8 @@ def pid_one():
     run = sh("echo $$ parent $PPID; exit 9", before=NAMESPACE)
     check("as PID 1: the exit code", run.end(), 9)
     check("as PID 1: the command is its child", "2 parent 1" in run.text or "parent 1" in run.text)
-    run = sh("setsid sh -c 'trap \"echo cleaned up; exit\" TERM; echo up; while :; do sleep 0.02; done' & "
-             "trap 'exit 11' TERM; wait", before=NAMESPACE)
+    run = sh("trap 'exit 11' TERM; "
+             "setsid sh -c 'trap \"echo cleaned up; exit\" TERM; echo up; while :; do sleep 0.02; done' & wait", before=NAMESPACE)
     run.says("up")
     init = child_of(run.process.pid)
     os.kill(init, signal.SIGTERM)
@@ -258,13 +203,6 @@ def pid_one():
     run.end()
 
 
-def child_of(pid):
-    def look():
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="utf-8") as file:
-            return file.read().split()
-    return int(until(look, "the child of unshare")[0])
-
-
 def humble():
     run = Run("id", "-u", user=65534, group=65534, extra_groups=[])
     check("as another user", (run.end(), run.read()), (0, "65534\n"))
@@ -278,54 +216,16 @@ def humble():
         check("in a read-only root without /proc, /dev and /tmp", (run.returncode, run.stdout), (0, b""))
 
 
-class Terminal:
-    """A program on a pseudo-terminal of its own."""
-
-    def __init__(self, *argv, **env):
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            try:
-                os.environ.update(env)
-                os.execvp(argv[0], argv)
-            finally:
-                os._exit(127)
-        self.text = ""
-        self.read_to = 0
-
-    def says(self, pattern):
-        """Waits for this in what comes after the last match."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            match = re.compile(pattern).search(self.text, self.read_to)
-            if match:
-                self.read_to = match.end()
-                return match
-            if select.select([self.fd], [], [], 0.05)[0]:
-                try:
-                    self.text += os.read(self.fd, 65536).decode()
-                except OSError:
-                    break
-        raise AssertionError(f"waited for {pattern!r} in {self.text[self.read_to:]!r}")
-
-    def type(self, text):
-        os.write(self.fd, text.encode())
-
-    def end(self):
-        def look():
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            return [os.waitstatus_to_exitcode(status)] if pid else None
-        return until(look, "the end of the program on the terminal")[0]
-
-    def close(self):
-        os.close(self.fd)
-
-
 FOREGROUND = "import os, sys; print('fg', os.tcgetpgrp(0) == os.getpgrp(), os.getpgrp() == os.getpid(), flush=True); "
 KEYS = FOREGROUND + """
-import signal
+import select, signal
 def got(number, frame): print("got", signal.Signals(number).name, flush=True)
 for s in (2, 3, 28, 18): signal.signal(s, got)
+seen, told = os.pipe()
+os.set_blocking(told, False)
+signal.set_wakeup_fd(told, warn_on_full_buffer=False)
 print("ready", flush=True)
+while 0 not in select.select([0, seen], [], [])[0]: os.read(seen, 64)
 print("read", input(), flush=True)
 sys.exit(13)
 """
@@ -403,14 +303,14 @@ def foreground_command(fd):
 def main():
     if not os.access(CIRCUS, os.X_OK):
         sys.exit(f"{CIRCUS} is missing: run `make` first, or set CIRCUS_BIN")
-    parts = (exit_codes, signals, what_is_inherited, orphans, sweep, pid_one, humble, terminals)
+    parts = (exit_codes, signals, what_is_inherited, orphans, sweep, pid_one, humble, terminals, *daemon.PARTS)
     for part in parts:
         try:
             part()
         except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
             check(f"{part.__name__} comes to its end", str(error), "")
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    print(f"{counts['passed']} passed, {counts['failed']} failed")
+    return 1 if counts["failed"] else 0
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ use crate::config::expand;
 use crate::config::ini::shorten;
 use crate::config::model::{Finding, Names, Origin, Severity};
 use crate::config::options::{self, Built, Expand, Row};
+use crate::config::restrict;
 use crate::config::sections::Entry;
 use crate::config::value::{Kind, Value};
 
@@ -104,7 +105,8 @@ impl<'a> Values<'a> {
             self.report_built(facts, &Value::None, entry);
             return Ok(Value::None);
         }
-        match facts.kind.parse(&text) {
+        let fits = |value: Value| restrict::fits(facts.key, &value).map(|()| value);
+        match facts.kind.parse(&text).and_then(fits) {
             Ok(value) => {
                 self.report_built(facts, &value, entry);
                 if facts.built == Built::Works {

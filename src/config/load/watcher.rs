@@ -74,8 +74,10 @@ fn member(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {
         "rlimit_" => rlimit(values, watcher, entry),
         "hooks." => hook(values, watcher, rest, entry),
         _ => {
-            let text = values.text(entry, Expand::Watcher, &watcher.env);
-            watcher.free.insert(key.into(), text);
+            let text = Value::Str(values.text(entry, Expand::Watcher, &watcher.env));
+            if let Err(Refused::Bad(why)) = watcher.set(key, &text) {
+                values.find(Severity::Error, &entry.origin, why);
+            }
         }
     }
     let known_hook = family.prefix != "hooks." || hooks::NAMES.contains(&rest);

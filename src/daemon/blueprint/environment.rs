@@ -1,12 +1,16 @@
-//! The environment of a watcher's processes: that of circus if they copy it, the configuration's, `env_file`, and
-//! what a Python virtual environment needs.
+//! The environment of a watcher's processes: that of circus if they copy it, what a login of their user would set, the
+//! configuration's, `env_file`, and what a Python virtual environment needs.
 
+use super::rights;
 use crate::config::include::join;
-use crate::config::{Files, Names, WatcherConfig, env_file};
+use crate::config::{Files, Names, WatcherConfig, env_file, text};
 use crate::daemon::files::Regular;
 use crate::daemon::start::{current_dir, environ};
 use crate::sorted::sort;
 use crate::sys::io_words;
+use crate::sys::user::User;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Whether it has to be put together anew for each process, since files may have changed.
 pub fn is_read_from_files(config: &WatcherConfig) -> bool {
@@ -20,6 +24,13 @@ pub fn is_read_from_files(config: &WatcherConfig) -> bool {
 pub fn environment(config: &WatcherConfig) -> Result<Names, String> {
     let options = &config.options;
     let mut env = config.environment(&if options.copy_env { environ() } else { Names::new() });
+    if let Some(name) = &options.uid {
+        for (name, value) in of_user(&rights::account(name)?) {
+            if !config.env.contains_key(name) {
+                env.insert(name.into(), value);
+            }
+        }
+    }
     if let Some(path) = &options.env_file {
         for (name, value) in from_file(path)? {
             env.insert(name, value);
@@ -30,6 +41,20 @@ pub fn environment(config: &WatcherConfig) -> Result<Names, String> {
         activate(&mut env, &directory, options.virtualenv_py_ver.as_deref())?;
     }
     Ok(env)
+}
+
+/// What a login would set. Those of circus, even where they are copied, are another user's; those that the
+/// configuration sets are meant. Who cannot log in gets the usual shell all the same, for programs that start one.
+fn of_user(user: &User) -> [(&'static str, String); 4] {
+    let text = |path: &Path| text::from_bytes(path.as_os_str().as_bytes());
+    let (home, shell) = (text(&user.home), text(&user.shell));
+    let none = shell.is_empty() || shell.ends_with("/nologin") || shell.ends_with("/false");
+    [
+        ("HOME", if home.is_empty() { "/".into() } else { home }),
+        ("USER", user.name.clone()),
+        ("LOGNAME", user.name.clone()),
+        ("SHELL", if none { "/bin/sh".into() } else { shell }),
+    ]
 }
 
 /// The variables of `env_file`; a `-` before its path says that it may be missing.

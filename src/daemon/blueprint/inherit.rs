@@ -18,7 +18,8 @@ impl Given {
 fn given(config: &WatcherConfig, sockets: &Sockets) -> Result<Vec<(Inherited, Vec<RawFd>)>, String> {
     let env = super::environment::environment(config)?;
     let mut names = inherited(config, &env, sockets)?;
-    names.extend(on_stdin(config, sockets)?.map(|name| Inherited { name, named: false }));
+    let on_stdin = on_stdin(config, sockets)?;
+    names.extend(on_stdin.map(|name| Inherited { family: sockets.family(&name), name, named: false }));
     let with_fds = |socket: Inherited| {
         let fds = sockets.fds(&socket.name).collect();
         (socket, fds)
@@ -33,6 +34,8 @@ pub struct Inherited {
     pub name: String,
     /// The command line names it.
     pub named: bool,
+    /// The family of its address, such as `AF_INET`.
+    pub family: &'static str,
 }
 
 /// Which sockets the children inherit: those that `sockets` or the command line names, else all.
@@ -59,7 +62,8 @@ pub fn inherited(config: &WatcherConfig, env: &Names, sockets: &Sockets) -> Resu
     for name in sockets.names() {
         let is_named = named.iter().any(|named| named == name);
         if is_named || listed.contains(&name) || (listed.is_empty() && named.is_empty()) {
-            inherited.push(Inherited { name: name.into(), named: is_named });
+            let family = sockets.family(name);
+            inherited.push(Inherited { name: name.into(), named: is_named, family });
         }
     }
     Ok(inherited)

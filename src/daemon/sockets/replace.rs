@@ -83,7 +83,7 @@ impl Sockets {
             for (n, bound) in self.0.iter().enumerate() {
                 let fits = |next: &&mut Next| {
                     let wanted = !by_name || next.config.name == bound.name;
-                    next.kept.is_none() && wanted && is_same(&bound.config.options, &next.config.options)
+                    next.kept.is_none() && wanted && bound.serves(&next.config.options)
                 };
                 if sockets.iter().any(|next| next.kept == Some(n)) {
                     continue;
@@ -120,6 +120,13 @@ impl Sockets {
 }
 
 impl Bound {
+    /// Whether it can stay with these options. One that was passed to circus cannot be had again, so it stays as long
+    /// as it is wanted.
+    fn serves(&self, options: &SocketOptions) -> bool {
+        let old = &self.config.options;
+        is_same(old, options) || (self.inherited && old.inherit == options.inherit)
+    }
+
     /// Takes the options that do not need another socket. The answer says what did not work.
     fn adopt(&mut self, config: SocketConfig) -> Option<String> {
         let (old, new) = (&self.config.options, &config.options);

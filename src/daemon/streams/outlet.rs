@@ -38,7 +38,7 @@ pub enum Place {
     /// A path: a file, a FIFO or a device.
     Path(Rc<Path>),
     /// A syslog daemon.
-    Syslog(Address),
+    Syslog(Box<Address>),
 }
 
 impl PartialEq for Place {
@@ -163,7 +163,7 @@ impl Outlet {
 
     /// A syslog daemon, which need not be there yet.
     pub fn syslog(address: &Address) -> Self {
-        Self::new(Place::Syslog(address.clone()), Medium::Syslog(Syslog::new(address.clone())))
+        Self::new(Place::Syslog(address.clone().into()), Medium::Syslog(Syslog::new(address.clone())))
     }
 
     fn new(place: Place, medium: Medium) -> Self {

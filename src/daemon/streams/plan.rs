@@ -76,7 +76,8 @@ impl Plan {
             StreamKind::FancyStdout => plan.color = plan.color(options.color.as_deref()),
             StreamKind::Queue => plan.place = Place::Path(Path::new("/dev/null").into()),
             StreamKind::Syslog => {
-                plan.place = Place::Syslog(syslog::Address::of(options.address.as_deref())?);
+                let address = syslog::Address::of(options.address.as_deref())?;
+                plan.place = Place::Syslog(address.into());
             }
         }
         plan.rotation.compress = kind.heeds("compress") && options.compress.as_deref() == Some("gzip");
@@ -231,7 +232,7 @@ mod tests {
         assert_eq!(place("JsonStream"), Place::Path(Path::new("/x").into()));
         assert_eq!(place("QueueStream"), Place::Path(Path::new("/dev/null").into()));
         assert_eq!(place("tsuru.stream.Stream"), Place::Stdout, "no output is lost");
-        assert_eq!(place("SyslogStream"), Place::Syslog(syslog::Address::Path("/dev/log".into())));
+        assert_eq!(place("SyslogStream"), Place::Syslog(syslog::Address::Path("/dev/log".into()).into()));
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl Streams {
     /// How many bytes are read at once from a pipe.
     fn chunk(&self, id: PipeId) -> usize {
         let sink = self.pipes.get(id.0).and_then(|pipe| self.sinks.get(pipe.sink.0));
-        sink.and_then(|sink| self.targets.get(sink.target)).map_or(CHUNK, |target| target.chunk)
+        sink.and_then(|sink| self.targets.get(sink.target)).map_or(CHUNK, |target| target.chunk as usize)
     }
 
     fn read_chunk(&mut self, id: PipeId, most: usize, now: Instant, log: &mut Log) -> Chunk {

@@ -80,13 +80,13 @@ pub(super) struct Target {
     /// The event loop has been told to watch it for room.
     pub(super) stalled: bool,
     /// How many bytes are read at once for it.
-    pub(super) chunk: usize,
+    pub(super) chunk: u32,
 }
 
 impl Target {
     fn new(outlet: Outlet) -> Self {
         let open_line = outlet.ends_within_line().then_some(0);
-        Target { outlet, sinks: 0, pipes: 0, open_line, stalled: false, chunk: CHUNK }
+        Target { outlet, sinks: 0, pipes: 0, open_line, stalled: false, chunk: CHUNK as u32 }
     }
 
     /// Writes bytes of a process. `last`: an unfinished line at their end stays unfinished.
@@ -190,7 +190,7 @@ impl Streams {
             let wishes =
                 self.sinks.iter().filter(|(_, sink)| sink.target == id).map(|(_, sink)| sink.rotation);
             file.set_rotation(wishes.fold(Rotation::default(), Rotation::with));
-            target.chunk = file.chunk(CHUNK);
+            target.chunk = file.chunk(CHUNK) as u32;
         }
     }
 

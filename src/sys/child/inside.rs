@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
 use std::os::fd::RawFd;
 
-use super::{Child, SpawnError, Step, mask};
+use super::{Child, SpawnError, Step, mask, restrict};
 use crate::sys::errno;
 use crate::sys::limit::{self, Limit};
 
@@ -77,16 +77,19 @@ pub(super) extern "C" fn child_main(job: *mut c_void) -> c_int {
 }
 
 /// The order counts: dispositions before anything is unblocked, limits after the descriptors are in place (a low
-/// RLIMIT_NOFILE would forbid it) and before the ids are dropped (only root may raise them), ids last.
+/// RLIMIT_NOFILE would forbid it) and before the ids are dropped (only root may raise them), ids nearly last.
 fn run(job: &Job<'_>) -> Result<Infallible, SpawnError> {
     for &signal in job.reset {
         mask::reset(signal);
     }
     enter_session(job.child)?;
+    restrict::before_directory(job.child)?;
     enter_directory(job.child)?;
     arrange_descriptors(job)?;
     set_limits(job)?;
+    restrict::before_ids(job.child)?;
     drop_ids(job.child)?;
+    restrict::after_ids(job.child)?;
     if job.child.listen_pid {
         job.listen_pid.fill(own_pid());
     }
@@ -94,7 +97,7 @@ fn run(job: &Job<'_>) -> Result<Infallible, SpawnError> {
     Err(exec(job))
 }
 
-fn check(returned: impl Into<i64>, step: Step) -> Result<(), SpawnError> {
+pub(super) fn check(returned: impl Into<i64>, step: Step) -> Result<(), SpawnError> {
     if returned.into() == -1 { Err(SpawnError::last(step)) } else { Ok(()) }
 }
 

@@ -8,20 +8,21 @@
 
 mod inside;
 pub(super) mod mask;
+mod restrict;
 mod stack;
 #[cfg(test)]
 mod tests;
 
 use std::cell::Cell;
 use std::ffi::{CString, c_char, c_int};
-use std::fs::OpenOptions;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::{fmt, io, ptr};
 
 use super::limit::Limit;
-use super::{Pid, errno, errno_words, limit};
+use super::{Pid, errno, errno_words, limit, process};
 use crate::sorted::sort;
 use inside::{Job, ListenPid};
+pub use restrict::{MOST_WRITABLE, Restrictions};
 use stack::Stack;
 
 /// What one of the first three descriptors of a child is.
@@ -76,6 +77,8 @@ pub struct Child {
     pub terminal: Option<RawFd>,
     /// Leaves everything open that circus itself has inherited.
     pub keep_descriptors: bool,
+    /// What it is kept from.
+    pub restrictions: Restrictions,
 }
 
 /// What a child was doing when it failed.
@@ -89,6 +92,16 @@ pub enum Step {
     Setpgid,
     /// Taking the foreground of a terminal.
     Tcsetpgrp,
+    /// Entering the cgroup.
+    Cgroup,
+    /// Writing the OOM killer's score.
+    OomScoreAdj,
+    /// Setting the niceness.
+    Nice,
+    /// Setting the class and level of input and output.
+    Ionice,
+    /// Making file systems read-only.
+    Sandbox,
     /// Entering the working directory.
     Chdir,
     /// Moving this descriptor out of the way, or into its place.
@@ -101,6 +114,10 @@ pub enum Step {
     Setgid,
     /// Setting the user id.
     Setuid,
+    /// Giving up capabilities, or keeping them.
+    Capabilities,
+    /// Giving up what programs could add.
+    NoNewPrivs,
     /// Becoming the program.
     Exec,
 }
@@ -113,12 +130,19 @@ impl Step {
             Step::Setsid => "setsid",
             Step::Setpgid => "setpgid",
             Step::Tcsetpgrp => "tcsetpgrp",
+            Step::Cgroup => "cgroup",
+            Step::OomScoreAdj => "oom_score_adj",
+            Step::Nice => "nice",
+            Step::Ionice => "ionice",
+            Step::Sandbox => "sandbox",
             Step::Chdir => "chdir",
             Step::Dup(_) => "dup2",
             Step::Setrlimit(_) => "setrlimit",
             Step::Setgroups => "setgroups",
             Step::Setgid => "setgid",
             Step::Setuid => "setuid",
+            Step::Capabilities => "capabilities",
+            Step::NoNewPrivs => "no_new_privs",
             Step::Exec => "exec",
         }
     }
@@ -169,7 +193,7 @@ pub struct Spawner {
     /// [`Child::limits`] names that resource.
     pub original_nofile: Option<Limit>,
     stack: Stack,
-    /// `/dev/null`.
+    /// `/dev/null`, or what comes nearest to it.
     null: Option<OwnedFd>,
     reset: Vec<c_int>,
     /// Whether the kernel has `close_range` with `CLOSE_RANGE_CLOEXEC` (5.11) and no filter forbids it.
@@ -182,7 +206,7 @@ pub struct Spawner {
 impl Spawner {
     /// Notes which signals are handled or ignored now, so make it after the handlers are installed.
     pub fn new() -> io::Result<Self> {
-        let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+        let null = process::open_null()?;
         Ok(Spawner { null: Some(null.into()), reset: mask::not_default(), ..Spawner::passing_on()? })
     }
 

@@ -1,0 +1,213 @@
+//! The options that say what the processes of a watcher may do and how they rank among others: from text to numbers.
+//!
+//! The file reader, `set` and the daemon all ask here, so that a value which one of them takes means the same to
+//! the others.
+
+use super::value::Value;
+
+/// Capabilities by number, without the `CAP_` before their names.
+const CAPABILITIES: [&str; 41] = [
+    "chown",
+    "dac_override",
+    "dac_read_search",
+    "fowner",
+    "fsetid",
+    "kill",
+    "setgid",
+    "setuid",
+    "setpcap",
+    "linux_immutable",
+    "net_bind_service",
+    "net_broadcast",
+    "net_admin",
+    "net_raw",
+    "ipc_lock",
+    "ipc_owner",
+    "sys_module",
+    "sys_rawio",
+    "sys_chroot",
+    "sys_ptrace",
+    "sys_pacct",
+    "sys_admin",
+    "sys_boot",
+    "sys_nice",
+    "sys_resource",
+    "sys_time",
+    "sys_tty_config",
+    "mknod",
+    "lease",
+    "audit_write",
+    "audit_control",
+    "setfcap",
+    "mac_override",
+    "mac_admin",
+    "syslog",
+    "wake_alarm",
+    "block_suspend",
+    "audit_read",
+    "perfmon",
+    "bpf",
+    "checkpoint_restore",
+];
+
+/// How many paths `sandbox` may name.
+const MOST_PATHS: usize = 16;
+
+/// Files of a cgroup that are circus's to write.
+const OWN_FILES: [&str; 5] =
+    ["cgroup.procs", "cgroup.threads", "cgroup.type", "cgroup.subtree_control", "cgroup.kill"];
+
+/// Whether an option may have this value; any other option than those of this file may.
+///
+/// # Errors
+/// A phrase that completes "`key = value` ...".
+pub fn fits(key: &str, value: &Value) -> Result<(), String> {
+    match (key, value) {
+        ("nice", Value::Int(n)) => within(*n, -20, 19),
+        ("oom_score_adj", Value::Int(n)) => within(*n, -1000, 1000),
+        ("ionice", Value::Str(text)) => ionice(text).map(drop),
+        ("capabilities", Value::Str(text)) => capabilities(text).map(drop),
+        ("sandbox", Value::Str(text)) => writable(text).map(drop),
+        _ => match key.strip_prefix("cgroup.") {
+            Some(file) => is_cgroup_file(file),
+            None => Ok(()),
+        },
+    }
+}
+
+fn within(n: i64, lowest: i64, highest: i64) -> Result<(), String> {
+    if (lowest..=highest).contains(&n) {
+        Ok(())
+    } else {
+        Err(format!("is not between {lowest} and {highest}"))
+    }
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split([' ', '\t', '\n', ',']).filter(|word| !word.is_empty())
+}
+
+/// `CLASS[:LEVEL]` as the number that ioprio_set(2) takes: the class from bit 13 on, the level below.
+///
+/// # Errors
+/// As [`fits`].
+pub fn ionice(text: &str) -> Result<i32, String> {
+    let (class, level) = text.split_once(':').map_or((text, None), |(class, level)| (class, Some(level)));
+    let class = match class.trim().to_ascii_lowercase().as_str() {
+        "none" | "0" => 0,
+        "realtime" | "1" => 1,
+        "best-effort" | "2" => 2,
+        "idle" | "3" => 3,
+        _ => return Err("is neither realtime, best-effort, idle nor none".into()),
+    };
+    match level.map(|level| level.trim().parse::<i32>()) {
+        // The kernel's own level when nobody says anything.
+        None if class == 1 || class == 2 => Ok(class << 13 | 4),
+        None => Ok(class << 13),
+        Some(Ok(level)) if (0..=7).contains(&level) && (class == 1 || class == 2) => Ok(class << 13 | level),
+        Some(Ok(0)) => Ok(class << 13),
+        Some(_) if class == 1 || class == 2 => Err("has a level that is not between 0 and 7".into()),
+        Some(_) => Err("has a level, and only realtime and best-effort have one".into()),
+    }
+}
+
+/// A list of capabilities as a bit for each.
+///
+/// # Errors
+/// As [`fits`].
+pub fn capabilities(text: &str) -> Result<u64, String> {
+    let mut set = 0;
+    let lower = text.to_ascii_lowercase();
+    for word in words(&lower).filter(|word| *word != "none") {
+        let name = word.strip_prefix("cap_").unwrap_or(word);
+        let number = CAPABILITIES.iter().position(|known| *known == name).ok_or_else(|| {
+            let word: String = word.chars().take(40).collect();
+            format!(
+                "names the capability `{word}`, which does not exist; write such as net_bind_service, or none"
+            )
+        })?;
+        set |= 1 << number;
+    }
+    Ok(set)
+}
+
+/// The paths that stay writable in a sandbox.
+///
+/// # Errors
+/// As [`fits`].
+pub fn writable(text: &str) -> Result<Vec<&str>, String> {
+    let mut words = words(text);
+    if words.next() != Some("read-only") {
+        return Err("does not begin with `read-only`; the paths that stay writable follow".into());
+    }
+    let paths: Vec<&str> = words.collect();
+    if let Some(path) = paths.iter().find(|path| !path.starts_with('/')) {
+        let path: String = path.chars().take(40).collect();
+        return Err(format!("names `{path}`, which is no path from the root on"));
+    }
+    if paths.len() > MOST_PATHS { Err(format!("names more than {MOST_PATHS} paths")) } else { Ok(paths) }
+}
+
+/// Whether a watcher may set this file of its cgroup.
+fn is_cgroup_file(name: &str) -> Result<(), String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let (controller, rest) = name.split_once('.').unwrap_or_default();
+    if controller.is_empty() || rest.is_empty() || !name.bytes().all(plain) {
+        Err("names no file of a cgroup; write such as cgroup.memory.max".into())
+    } else if OWN_FILES.contains(&name) {
+        Err("is circus's own to write".into())
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_has_a_level_where_it_can_have_one() {
+        assert_eq!(ionice("idle"), Ok(3 << 13));
+        assert_eq!(ionice("best-effort:7"), Ok(2 << 13 | 7));
+        assert_eq!(ionice("Realtime"), Ok(1 << 13 | 4));
+        assert_eq!(ionice("2:0"), Ok(2 << 13));
+        for wrong in ["", "idle:1", "best-effort:8", "best-effort:-1", "best-effort:x", "batch", "none:3"] {
+            assert!(ionice(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn capabilities_are_a_set_of_bits() {
+        assert_eq!(capabilities("none"), Ok(0));
+        assert_eq!(capabilities("CAP_CHOWN, kill net_bind_service"), Ok(1 | 1 << 5 | 1 << 10));
+        assert_eq!(capabilities("checkpoint_restore"), Ok(1 << 40));
+        assert!(capabilities("net_bind_servise").unwrap_err().contains("`net_bind_servise`"));
+    }
+
+    #[test]
+    fn a_sandbox_is_read_only_and_has_whole_paths() {
+        assert_eq!(writable("read-only"), Ok(vec![]));
+        assert_eq!(writable("read-only /tmp, /var/lib/x"), Ok(vec!["/tmp", "/var/lib/x"]));
+        assert!(writable("").is_err());
+        assert!(writable("/tmp").is_err());
+        assert!(writable("read-only tmp").unwrap_err().contains("`tmp`"));
+        assert!(writable(&format!("read-only{}", " /x".repeat(17))).is_err());
+    }
+
+    #[test]
+    fn only_files_of_a_cgroup_can_be_set() {
+        let fits = |key: &str| super::fits(key, &Value::Str("1".into())).is_ok();
+        assert!(fits("cgroup.memory.max") && fits("cgroup.cgroup.freeze") && fits("cgroup.hugetlb.2MB.max"));
+        for wrong in ["cgroup.", "cgroup.x", "cgroup.../x.y", "cgroup.cgroup.procs", "cgroup..x", "cgroup.x."]
+        {
+            assert!(!fits(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_bounds() {
+        let fits = |key, n| super::fits(key, &Value::Int(n)).is_ok();
+        assert_eq!([-21, -20, 19, 20].map(|n| fits("nice", n)), [false, true, true, false]);
+        assert_eq!([-1001, -1000, 1000, 1001].map(|n| fits("oom_score_adj", n)), [false, true, true, false]);
+    }
+}

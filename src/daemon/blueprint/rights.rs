@@ -1,0 +1,103 @@
+//! Whom the processes of a watcher run as, and what they may do: from names and numbers to what the kernel takes.
+
+use super::c_string;
+use crate::config::{WatcherConfig, restrict};
+use crate::sys::child::{Child, Restrictions};
+use crate::sys::limit::{self, Limit};
+use crate::sys::user::{self, User};
+
+/// The resource limits.
+///
+/// # Errors
+/// There is no limit of one of the names.
+pub fn limits(config: &WatcherConfig) -> Result<Vec<Limit>, String> {
+    let one = |(name, value): (&String, &Option<u64>)| {
+        let resource = limit::resource(name).ok_or_else(|| {
+            let known: Vec<&str> = limit::names().collect();
+            format!("rlimit_{name}: there is no such limit; known are {}", known.join(" "))
+        })?;
+        let most = value.or_else(|| highest(resource)).unwrap_or(limit::UNLIMITED);
+        Ok(Limit { resource, soft: most, hard: most })
+    };
+    config.rlimits.iter().map(one).collect()
+}
+
+/// "No limit" for the number of descriptors is the hard limit, since the kernel has none higher.
+fn highest(resource: i32) -> Option<u64> {
+    let limit = (resource == limit::NOFILE).then(|| limit::get(resource).ok()).flatten()?;
+    Some(limit.hard)
+}
+
+/// Sets whom the children run as. What circus is already is not set, since that would need privileges.
+///
+/// # Errors
+/// There is no such user or group.
+pub fn set_ids(config: &WatcherConfig, child: &mut Child) -> Result<(), String> {
+    let clear = config.options.clear_groups;
+    child.groups = (clear == Some(true)).then(Vec::new);
+    let gid = match &config.options.gid {
+        None => None,
+        Some(name) => match user::gid_of(name).map_err(|e| failed("/etc/group", e))? {
+            Some(gid) => Some(gid),
+            None => return Err(format!("gid = {name}: there is no such group")),
+        },
+    };
+    let Some(name) = &config.options.uid else {
+        child.gid = gid.filter(|gid| *gid != user::current_gid());
+        if clear.is_none() {
+            child.groups = child.gid.map(|gid| vec![gid]);
+        }
+        return Ok(());
+    };
+    let account = account(name)?;
+    let gid = gid.unwrap_or(account.gid);
+    if account.uid == user::current_uid() && gid == user::current_gid() {
+        return Ok(());
+    }
+    child.uid = Some(account.uid);
+    child.gid = Some(gid);
+    if child.groups.is_none() {
+        let groups = user::supplementary_groups(&account.name, gid).map_err(|e| failed("/etc/group", e))?;
+        child.groups = Some(groups);
+    }
+    Ok(())
+}
+
+fn failed(what: &str, error: std::io::Error) -> String {
+    format!("{what}: {}", crate::sys::io_words(&error))
+}
+
+/// The user of this name or number.
+///
+/// # Errors
+/// There is none.
+pub fn account(name: &str) -> Result<User, String> {
+    let account = user::find_user(name).map_err(|error| failed("/etc/passwd", error))?;
+    account.ok_or_else(|| format!("uid = {name}: there is no such user"))
+}
+
+/// What is to be set besides ids and limits.
+///
+/// # Errors
+/// A value cannot be used.
+pub fn restrictions(config: &WatcherConfig) -> Result<Restrictions, String> {
+    let options = &config.options;
+    let said = |key: &'static str| move |why: String| format!("{key} {why}");
+    let digits = |n: i64| c_string(&n.to_string());
+    let nice = options.nice.and_then(|nice| i32::try_from(nice).ok());
+    let mut restrictions = Restrictions {
+        nice: nice.map(|nice| Ok::<_, String>((nice, digits(nice.into())?))).transpose()?,
+        oom_score_adj: options.oom_score_adj.map(digits).transpose()?,
+        ionice: options.ionice.as_deref().map(restrict::ionice).transpose().map_err(said("ionice"))?,
+        no_new_privs: options.no_new_privs,
+        ..Restrictions::default()
+    };
+    let kept = options.capabilities.as_deref().map(restrict::capabilities).transpose();
+    restrictions.capabilities = kept.map_err(said("capabilities"))?;
+    let writable = options.sandbox.as_deref().map(restrict::writable).transpose();
+    if let Some(paths) = writable.map_err(said("sandbox"))? {
+        let paths: Result<_, String> = paths.into_iter().map(c_string).collect();
+        restrictions.sandbox = Some(paths?);
+    }
+    Ok(restrictions)
+}

@@ -1,0 +1,170 @@
+//! What is left when the work is done: told to end, waited for, and only then killed.
+//!
+//! What a process has left behind comes to circus as an orphan, whatever session it is in: circus is PID 1, to which all
+//! belong that are in its namespace, or a subreaper. Its other descendants are still others' children.
+
+use super::eventloop::Daemon;
+use super::procfs;
+use crate::arbiter::Pid;
+use crate::arbiter::time::Time;
+use crate::config::number;
+use crate::sys::{clock, process, signal, wait};
+use mio::Events;
+use std::time::{Duration, Instant};
+
+const SIGKILL: i32 = 9;
+const SIGTERM: i32 = 15;
+const SIGCONT: i32 = 18;
+
+/// How long the rest may take, in seconds, when nobody says anything.
+pub const GRACE: f64 = 10.0;
+
+/// How long after a SIGKILL it looks whether there is anybody new, in seconds, and how often.
+const AGAIN: f64 = 0.05;
+const TIMES: u32 = 40;
+
+/// Those that are left, and what has been done about them.
+#[derive(Debug)]
+pub struct Sweep {
+    rest: Rest,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// Everybody has been told.
+    Told { kill_at: Time },
+    /// Everybody has been killed.
+    Killed { again_at: Time, left: u32 },
+}
+
+/// Everybody that is left, but for these and what descends from them or is in their groups.
+#[derive(Debug, Default)]
+pub struct Rest {
+    /// Processes that are to live on. The namespace of PID 1 ends with it, and so do they.
+    pub left_alone: Vec<Pid>,
+}
+
+fn now() -> Time {
+    Time(clock::monotonic_ns())
+}
+
+impl Sweep {
+    /// Tells everybody to end within so many seconds.
+    pub fn begin(rest: Rest, grace: f64) -> Sweep {
+        rest.tell(SIGTERM);
+        rest.tell(SIGCONT);
+        Sweep { rest, stage: Stage::Told { kill_at: now().plus(grace) } }
+    }
+
+    /// How long until it wants to go on, in nanoseconds.
+    pub fn timeout(&self) -> u64 {
+        match self.stage {
+            Stage::Told { kill_at: at } | Stage::Killed { again_at: at, .. } => at.0.saturating_sub(now().0),
+        }
+    }
+
+    /// Goes on if it is time: kills, and looks again soon, since somebody may have been born meanwhile.
+    pub fn expire(&mut self) {
+        match self.stage {
+            _ if self.timeout() > 0 => {}
+            Stage::Told { .. } => self.kill(TIMES),
+            Stage::Killed { left, .. } => self.kill(left.saturating_sub(1)),
+        }
+    }
+
+    /// Passes a signal on to everybody, unless they have been killed.
+    pub fn tell(&self, signum: i32) {
+        if let Stage::Told { .. } = self.stage {
+            self.rest.tell(signum);
+        }
+    }
+
+    /// Whoever asked for the end asks again: nobody is waited for any more.
+    pub fn hurry(&mut self) {
+        if let Stage::Told { .. } = self.stage {
+            self.kill(TIMES);
+        }
+    }
+
+    fn kill(&mut self, left: u32) {
+        self.rest.tell(SIGKILL);
+        self.stage = Stage::Killed { again_at: now().plus(AGAIN), left };
+    }
+
+    /// Nobody is left, or nothing helps against those that are.
+    pub fn is_over(&self) -> bool {
+        let given_up = match self.stage {
+            Stage::Told { .. } => false,
+            Stage::Killed { left, .. } => left == 0,
+        };
+        given_up || self.rest.is_empty()
+    }
+}
+
+impl Rest {
+    /// Whether nobody is left. What is not circus's child yet is the child of one that is.
+    pub fn is_empty(&self) -> bool {
+        !wait::children_exist() || (!self.left_alone.is_empty() && self.pids().is_empty())
+    }
+
+    /// Why circus does not end yet: the first few that it waits for, so many seconds.
+    pub fn reason(&self, grace: f64) -> String {
+        let named = |pid: Pid| Some(format!("{} ({pid})", procfs::program(pid)?));
+        let names: Vec<String> = self.pids().into_iter().filter_map(named).take(8).collect();
+        format!("waiting up to {} s for {}", number::fixed(grace, 1), names.join(", "))
+    }
+
+    /// A signal for all of them. Without /proc nobody but PID 1 can find them.
+    fn tell(&self, signum: i32) {
+        if process::pid() == 1 {
+            let _ = signal::kill_everybody(signum);
+            return;
+        }
+        self.pids().into_iter().for_each(|pid| drop(signal::kill(pid, signum)));
+    }
+
+    fn pids(&self) -> Vec<Pid> {
+        let mut pids = procfs::descendants(process::pid()).unwrap_or_default();
+        if self.left_alone.is_empty() || process::pid() == 1 {
+            return pids;
+        }
+        let below = |pid: &Pid| procfs::descendants(*pid).unwrap_or_default();
+        let alone: Vec<Pid> = self.left_alone.iter().flat_map(below).chain(self.left_alone.clone()).collect();
+        pids.retain(|pid| {
+            let group = signal::group_of(*pid).unwrap_or(*pid);
+            !alone.contains(pid) && !self.left_alone.contains(&group)
+        });
+        pids
+    }
+}
+
+impl Daemon {
+    /// Ends what the processes have left, after the last of them. The loop goes on meanwhile: output is passed on,
+    /// and clients have their answers.
+    pub(super) fn sweep(&mut self, events: &mut Events) {
+        // Who has ended already is none of them.
+        self.reap();
+        while self.more_zombies {
+            self.reap();
+        }
+        let rest = Rest { left_alone: std::mem::take(&mut self.left_alone) };
+        if rest.is_empty() {
+            return;
+        }
+        self.log.info(format_args!("{}", rest.reason(GRACE)));
+        self.sweep = Some(Sweep::begin(rest, GRACE));
+        while self.sweep.as_ref().is_some_and(|sweep| !sweep.is_over()) {
+            self.wait_and_turn(events);
+            if let Some(sweep) = &mut self.sweep {
+                sweep.expire();
+            }
+        }
+    }
+
+    /// When the sweep wants to go on.
+    pub(super) fn next_sweep(&self) -> Option<Instant> {
+        let timeout = Duration::from_nanos(self.sweep.as_ref()?.timeout());
+        Some(Instant::now() + timeout)
+    }
+}

@@ -1,0 +1,122 @@
+"""What the parts of this suite share: checks that are counted, patience, namespaces, terminals."""
+
+import os
+import pty
+import re
+import select
+import subprocess
+import time
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+TARGET = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
+CIRCUS = os.path.abspath(os.environ.get("CIRCUS_BIN", os.path.join(TARGET, "release", "circus")))
+PATIENCE = 30
+NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+counts = {"passed": 0, "failed": 0}
+
+
+def check(name, found, expected=True):
+    if found == expected:
+        counts["passed"] += 1
+        print(f"ok {name}", flush=True)
+    else:
+        counts["failed"] += 1
+        print(f"FAIL {name}: found {found!r}, expected {expected!r}", flush=True)
+
+
+def until(look, what):
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.002)
+    raise AssertionError(f"waited {PATIENCE} s for {what}")
+
+
+class Process:
+    """A program whose output is read."""
+
+    def __init__(self, argv, **more):
+        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, start_new_session=True, **more)
+        self.text = ""
+        os.set_blocking(self.process.stdout.fileno(), False)
+
+    def read(self):
+        try:
+            self.text += (os.read(self.process.stdout.fileno(), 65536) or b"").decode()
+        except BlockingIOError:
+            pass
+        return self.text
+
+    def says(self, pattern):
+        """Waits for this in the output; the match."""
+        return until(lambda: re.search(pattern, self.read()), f"{pattern!r} in {self.text!r}")
+
+    def send(self, signum):
+        os.kill(self.process.pid, signum)
+
+    def end(self):
+        """The exit code; all output has been read then."""
+        code = self.process.wait(PATIENCE)
+        self.says("")
+        return code
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def child_of(pid):
+    def look():
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="utf-8") as file:
+            return file.read().split()
+    return int(until(look, "the child of unshare")[0])
+
+
+class Terminal:
+    """A program on a pseudo-terminal of its own."""
+
+    def __init__(self, *argv, **env):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            try:
+                os.environ.update(env)
+                os.execvp(argv[0], argv)
+            finally:
+                os._exit(127)
+        self.text = ""
+        self.read_to = 0
+
+    def says(self, pattern):
+        """Waits for this in what comes after the last match."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            match = re.compile(pattern).search(self.text, self.read_to)
+            if match:
+                self.read_to = match.end()
+                return match
+            if select.select([self.fd], [], [], 0.05)[0]:
+                try:
+                    self.text += os.read(self.fd, 65536).decode()
+                except OSError:
+                    break
+        raise AssertionError(f"waited for {pattern!r} in {self.text[self.read_to:]!r}")
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def end(self):
+        def look():
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            return [os.waitstatus_to_exitcode(status)] if pid else None
+        return until(look, "the end of the program on the terminal")[0]
+
+    def close(self):
+        os.close(self.fd)

@@ -153,32 +153,24 @@ impl Watcher {
     fn go_on(&mut self, call: &Call, answer: &Answer, ctx: &mut Ctx) {
         self.report(call.hook, answer, ctx);
         let agreed = call.agrees(answer);
-        let refusal = || {
-            let hook = title(call.hook);
-            match answer {
-                Answer::Yes | Answer::No => format!("its {hook} said no"),
-                Answer::Refused(why) | Answer::Failed(why) => format!("its {hook} failed: {why}"),
-            }
-        };
-        match call.then {
-            Then::Begin if !agreed => self.stay_stopped(refusal(), ctx),
-            Then::Activate if !agreed => self.give_up(refusal(), ctx),
-            Then::Spawn | Then::Keep if !agreed => self.spawn_refused(refusal(), ctx),
-            Then::Stopped { wid, pid } if !agreed => self.stop_command_failed(wid, pid, ctx),
-            Then::Begin | Then::Stopped { .. } | Then::Nothing => {}
-            Then::Activate => self.become_active(ctx),
-            Then::Spawn => self.make(ctx),
-            Then::Keep => self.settle(ctx),
-            Then::Stop => self.ask_all(ctx),
-            Then::Rest => self.rest(ctx),
-            Then::Ask { wid, pid, signum, timeout } => {
+        let refusal = (!agreed).then(|| refusal(call.hook, answer));
+        match (call.then, refusal) {
+            (Then::Begin, Some(why)) => self.stay_stopped(why, ctx),
+            (Then::Activate, Some(why)) => self.give_up(why, ctx),
+            (Then::Spawn | Then::Keep, Some(why)) => self.spawn_refused(why, ctx),
+            (Then::Stopped { wid, pid }, Some(_)) => self.stop_command_failed(wid, pid, ctx),
+            (Then::Begin | Then::Stopped { .. } | Then::Nothing, _) => {}
+            (Then::Activate, None) => self.become_active(ctx),
+            (Then::Spawn, None) => self.make(ctx),
+            (Then::Keep, None) => self.settle(ctx),
+            (Then::Stop, _) => self.ask_all(ctx),
+            (Then::Rest, _) => self.rest(ctx),
+            (Then::Ask { wid, pid, signum, timeout }, _) => {
                 self.ask_now((wid, pid), signum, timeout, agreed, ctx);
             }
-            Then::Signal { pid, signum, whom } => self.signal_now(pid, signum, whom, agreed, ctx),
-            Then::Reloaded { pid } => {
-                self.reload_command_done(pid, (!agreed).then(refusal), ctx);
-            }
-            Then::Reaped(about) => self.tell(Hook::AfterReap, about, ctx),
+            (Then::Signal { pid, signum, whom }, _) => self.signal_now(pid, signum, whom, agreed, ctx),
+            (Then::Reloaded { pid }, failure) => self.reload_command_done(pid, failure, ctx),
+            (Then::Reaped(about), _) => self.tell(Hook::AfterReap, about, ctx),
         }
     }
 
@@ -295,5 +287,15 @@ impl Watcher {
 
 /// What a hook or command is called in a sentence.
 fn title(hook: Hook) -> String {
-    if hook.is_command() { hook.name().into() } else { format!("hook {}", hook.name()) }
+    let kind = if hook.is_command() { "" } else { "hook " };
+    format!("{kind}{}", hook.name())
+}
+
+/// That it does not agree, and why.
+fn refusal(hook: Hook, answer: &Answer) -> String {
+    let hook = title(hook);
+    match answer {
+        Answer::Yes | Answer::No => format!("its {hook} said no"),
+        Answer::Refused(why) | Answer::Failed(why) => format!("its {hook} failed: {why}"),
+    }
 }

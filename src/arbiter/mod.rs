@@ -420,11 +420,21 @@ impl Arbiter {
         actions: &mut Vec<Action>,
         handle: impl FnOnce(&mut Watcher, &mut Ctx),
     ) {
-        let hurried = self.is_hurried();
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
         let (pids, random, last_hook) = (&mut self.pids, &mut self.random, &mut self.last_hook);
         let mut ctx = Ctx { now, actions, pids, random, last_hook, done: Vec::new() };
         handle(watcher, &mut ctx);
+        let done = ctx.done;
+        self.go_on(id, done, now, actions);
+    }
+
+    /// Lets a watcher act on what is different now, and acts on that. (A part of [`Arbiter::with`] that there need not
+    /// be for each thing to handle.)
+    fn go_on(&mut self, id: WatcherId, done: Vec<(Ticket, Reply)>, now: Time, actions: &mut Vec<Action>) {
+        let hurried = self.is_hurried();
+        let Some(watcher) = self.watchers.get_mut(&id) else { return };
+        let (pids, random, last_hook) = (&mut self.pids, &mut self.random, &mut self.last_hook);
+        let mut ctx = Ctx { now, actions, pids, random, last_hook, done };
         watcher.reconcile(&mut ctx);
         if hurried {
             watcher.hurry(&mut ctx);

@@ -213,9 +213,7 @@ impl Checker {
                     format!("`{command}` is the name of a Python function; the program is ./{command}"),
                 );
             }
-            if let Err(why) = words::split(command) {
-                self.error(place, format!("`{}` cannot be split into words: {why}", shorten(&key)));
-            }
+            self.command_line(place, command);
         }
     }
 
@@ -224,23 +222,23 @@ impl Checker {
         let (options, origins) = (&watcher.options, &watcher.origins);
         for hook in [Hook::StopCommand, Hook::ReloadCommand] {
             let Some((command, _)) = watcher.program_of(hook) else { continue };
-            if let Err(why) = words::split(command) {
-                self.error(
-                    (origins, hook.name()),
-                    format!("`{}` cannot be split into words: {why}", hook.name()),
-                );
+            self.command_line((origins, hook.name()), command);
+        }
+        let (signal, command) = (options.reload_signal.is_some(), options.reload_command.is_some());
+        for (key, is_set) in
+            [("send_hup", options.send_hup && (signal || command)), ("reload_signal", signal && command)]
+        {
+            if is_set {
+                let better = if command { "reload_command" } else { "reload_signal" };
+                self.warn((origins, key), format!("`{key}` has no effect beside `{better}`"));
             }
         }
-        let reloads = [
-            ("send_hup", options.send_hup),
-            ("reload_signal", options.reload_signal.is_some()),
-            ("reload_command", options.reload_command.is_some()),
-        ];
-        let mut set = reloads.iter().rev().filter(|(_, is_set)| *is_set);
-        if let Some((first, _)) = set.next() {
-            for (key, _) in set {
-                self.warn((origins, key), format!("`{key}` has no effect beside `{first}`"));
-            }
+    }
+
+    /// A command line that circus itself runs.
+    fn command_line(&mut self, place: (&Origins, &str), text: &str) {
+        if let Err(why) = words::split(text) {
+            self.error(place, format!("`{}` cannot be split into words: {why}", shorten(place.1)));
         }
     }
 
@@ -326,12 +324,6 @@ impl Checker {
             }
         }
         self.out_of_range((origins, "ring_bytes"), options.ring_bytes, LARGEST_RING);
-        if let (Some(first), Some(most)) = (options.respawn_delay, options.respawn_delay_max)
-            && first > most
-        {
-            let message = "respawn_delay is longer than respawn_delay_max, which holds";
-            self.warn((origins, "respawn_delay"), message.into());
-        }
         if options.max_retry < -1 {
             self.warn(
                 (origins, "max_retry"),
@@ -447,8 +439,8 @@ impl Checker {
         if plugin.options.class.is_some() && plugin.options.cmd.is_some() {
             self.warn((origins, "use"), "`use` has no effect beside `cmd`".into());
         }
-        if let Some(Err(why)) = plugin.options.cmd.as_deref().map(words::split) {
-            self.error((origins, "cmd"), format!("`cmd` cannot be split into words: {why}"));
+        if let Some(command) = &plugin.options.cmd {
+            self.command_line((origins, "cmd"), command);
         }
         for (key, why) in plugin.process_options().filter_map(|(key, value)| Some((key, value.err()?))) {
             self.error((origins, key), why);

@@ -129,14 +129,8 @@ fn listed(text: &str, parse: fn(&str) -> Option<i32>, what: &str) -> Result<Valu
 }
 
 fn parse_bool(text: &str) -> Option<bool> {
-    let is = |words: [&str; 4]| words.iter().any(|w| w.eq_ignore_ascii_case(text));
-    if is(["yes", "true", "on", "1"]) {
-        Some(true)
-    } else if is(["no", "false", "off", "0"]) {
-        Some(false)
-    } else {
-        None
-    }
+    let words = ["yes", "true", "on", "1", "no", "false", "off", "0"];
+    words.iter().position(|word| word.eq_ignore_ascii_case(text)).map(|place| place < 4)
 }
 
 /// Python's `int()`: blanks around, a sign, single underscores between digits.

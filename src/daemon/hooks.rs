@@ -82,10 +82,11 @@ impl Daemon {
 
     /// The command line of an option, which may name the process that it is about.
     fn told_of_process(&self, hook: Hook, about: &About, command: &str) -> String {
-        let lookup = |name: &str| match (name.to_ascii_lowercase().as_str(), about.pid) {
-            ("pid", Some(pid)) => Some(pid.to_string()),
-            ("wid", Some(pid)) => self.arbiter.owner(pid).map(|(_, wid)| wid.to_string()),
-            _ => None,
+        let wid = about.pid.and_then(|pid| self.arbiter.owner(pid)).map(|(_, wid)| wid.cast_signed());
+        let lookup = |name: &str| {
+            let facts = [("pid", about.pid), ("wid", wid)];
+            let (_, fact) = facts.into_iter().find(|(fact, _)| name.eq_ignore_ascii_case(fact))?;
+            fact.map(|fact| fact.to_string())
         };
         if hook.is_command() { expand::expand(command, &lookup) } else { command.to_string() }
     }

@@ -100,7 +100,7 @@ pub fn run(options: &Options) -> u8 {
     let fatal: Vec<String> = findings.iter().filter(|f| f.severity == Severity::Fatal).map(say).collect();
     let Some(config) = config.filter(|_| fatal.is_empty()) else {
         fatal.iter().for_each(|line| complain(&format!("circus: {line}")));
-        bury(stone.as_deref(), USER, &fatal.join("; "));
+        bury(stone.as_deref(), USER, fatal.first().map_or("", String::as_str));
         return USER;
     };
     // PID 1 must stay: with it ends everything that is in its namespace.

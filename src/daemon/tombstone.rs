@@ -4,8 +4,7 @@
 //! termination log, which is a file mounted there, with room for 4096 bytes: it is written in place.
 
 use super::eventloop::Daemon;
-use crate::arbiter::fate::Fall;
-use crate::arbiter::process::Exit;
+use crate::arbiter::fate::{Death, Fall};
 use crate::config::text;
 use crate::control::one;
 use crate::sys::file::NEVER_WAIT;
@@ -53,26 +52,35 @@ fn put(path: &str, line: &[u8]) -> io::Result<()> {
 
 /// The line. If it is too long, the oldest of the output is left out.
 fn inscription(code: u8, reason: &str, fall: Option<&Fall>, mut output: &[String]) -> Vec<u8> {
-    let cut = |text: &str| Json::from(text.chars().take(LONGEST).collect::<String>());
+    let mut map = one("time", clock::realtime().into());
+    let mut put = |key: &str, value: Json| drop(map.insert(key.into(), value));
+    put("code", code.into());
+    put("reason", cut(reason).into());
+    if let Some(fall) = fall {
+        put("watcher", fall.name.as_str().into());
+        put("output", Json::Null);
+    }
+    if let Some(Death { pid, wid, exit }) = fall.and_then(|fall| fall.death) {
+        put("pid", pid.into());
+        put("wid", wid.into());
+        put("exit_code", exit.code().into());
+    }
+    let mut json = Json::Object(map);
     loop {
-        let mut map = one("time", clock::realtime().into());
-        map.insert("code".into(), code.into());
-        map.insert("reason".into(), cut(reason));
-        if let Some(fall) = fall {
-            map.insert("watcher".into(), fall.name.as_str().into());
-            map.insert("output".into(), output.iter().map(|line| cut(line)).collect());
+        if let Some(place) = json.get_mut("output") {
+            *place = output.iter().map(|line| cut(line)).collect();
         }
-        if let Some(death) = fall.and_then(|fall| fall.death) {
-            map.insert("pid".into(), death.pid.into());
-            map.insert("wid".into(), death.wid.into());
-            map.insert("exit_code".into(), Exit::code(death.exit).into());
-        }
-        let line = Json::Object(map).to_string() + "\n";
+        let line = json.to_string() + "\n";
         match output.split_first() {
             Some((_, rest)) if line.len() > ROOM => output = rest,
             _ => return line.into_bytes(),
         }
     }
+}
+
+/// The beginning of a text.
+fn cut(text: &str) -> &str {
+    text.char_indices().nth(LONGEST).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
 impl Daemon {
@@ -92,7 +100,7 @@ impl Daemon {
 mod tests {
     use super::*;
     use crate::arbiter::WatcherId;
-    use crate::arbiter::fate::Death;
+    use crate::arbiter::process::Exit;
 
     fn fall() -> Fall {
         let death = Some(Death { pid: 7, wid: 2, exit: Exit::Signal(9) });

@@ -10,6 +10,7 @@
 //! circus gets whoever it has left. Then, and when a stray dies, there is one look for all trees at the end of the turn.
 
 use super::eventloop::Daemon;
+use super::log::Log;
 use super::procfs;
 use crate::arbiter::{Event, Pid};
 use crate::config::signals;
@@ -37,7 +38,7 @@ struct Tree {
 
 /// The number of a tree, of which no other one has the same, and none of another circus.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark(String);
+pub struct Mark(Vec<u8>);
 
 /// All trees, by the pid of their first process.
 pub struct Trees {
@@ -53,15 +54,21 @@ pub struct Trees {
 impl Trees {
     /// None yet.
     pub fn new() -> Trees {
-        Trees { trees: Sorted::new(), lost: 0, due: false, seed: clock::monotonic_ns(), last: 0 }
+        let seed = clock::monotonic_ns() ^ u64::from(process::pid().cast_unsigned()) << 40;
+        Trees { trees: Sorted::new(), lost: 0, due: false, seed, last: 0 }
     }
 
     /// Marks a child that is about to be spawned.
     pub fn mark(&mut self, child: &mut Child) -> Mark {
         self.last += 1;
-        let mark = format!("{:x}-{:x}-{:x}", process::pid(), self.seed, self.last);
-        child.env.retain(|variable| !variable.as_bytes().starts_with(MARK.as_bytes()));
-        child.env.extend(CString::new(format!("{MARK}{mark}")));
+        let mark = format!("{MARK}{}-{}", self.seed, self.last).into_bytes();
+        // Without a null character in it, it always is one.
+        let variable = CString::new(mark.as_slice()).unwrap_or_default();
+        // It takes the place of the mark of the process before, or of that of a circus that has started this one.
+        match child.env.iter_mut().find(|variable| variable.as_bytes().starts_with(MARK.as_bytes())) {
+            Some(before) => *before = variable,
+            None => child.env.push(variable),
+        }
         Mark(mark)
     }
 
@@ -116,12 +123,14 @@ impl Daemon {
         let strays = self.strays();
         let lost = self.trees.trees.iter().filter(|(_, tree)| tree.lost).map(|(pid, _)| *pid);
         for root in lost.collect::<Vec<Pid>>() {
-            let Some(tree) = self.trees.trees.get(&root) else { continue };
-            let tops: Vec<Pid> =
-                strays.iter().filter(|(_, mark)| *mark == tree.mark).map(|(pid, _)| *pid).collect();
-            if !tops.is_empty() {
-                self.tell_strays(root, &tops);
-            } else if !self.groups.contains_key(&root) {
+            let mut left = self.groups.contains_key(&root);
+            for (pid, mark) in &strays {
+                if let Some(tree) = self.trees.trees.get_mut(&root).filter(|tree| tree.mark == *mark) {
+                    left = true;
+                    tree.tell(*pid, root, &mut self.log);
+                }
+            }
+            if !left {
                 self.trees.remove(root);
                 self.dispatch(Event::GroupEmpty { pgid: root });
             }
@@ -133,61 +142,53 @@ impl Daemon {
     /// Where a tree has a cgroup of its own, its members could be had from there, whatever they did to themselves; this
     /// is the place for it.
     fn strays(&self) -> Vec<(Pid, Mark)> {
-        let children = procfs::children(process::pid()).into_iter();
-        let orphans = children.filter(|pid| self.arbiter.owner(*pid).is_none());
-        orphans.filter_map(|pid| Some((pid, mark_of(pid)?))).collect()
+        let mut strays = Vec::new();
+        for pid in procfs::children(process::pid()) {
+            if self.arbiter.owner(pid).is_none()
+                && let Some(mark) = mark_of(pid)
+            {
+                strays.push((pid, mark));
+            }
+        }
+        strays
     }
+}
 
-    /// Sends the signal of a tree to these strays and to all that come from them, each one once.
-    fn tell_strays(&mut self, root: Pid, tops: &[Pid]) {
-        let Some(tree) = self.trees.trees.get_mut(&root) else { return };
-        let Some(signum) = tree.signum else { return };
-        for top in tops {
-            // Held before it is looked at again, so that nobody else can get the signal.
-            let Ok(handle) = PidFd::open(*top) else { continue };
-            if mark_of(*top).as_ref() != Some(&tree.mark) {
+impl Tree {
+    /// Sends the signal of the tree to a stray and to all that come from that, each one once.
+    fn tell(&mut self, top: Pid, root: Pid, log: &mut Log) {
+        let Some(signum) = self.signum else { return };
+        // Held before it is looked at again, so that nobody else can get the signal.
+        let Ok(handle) = PidFd::open(top) else { return };
+        if mark_of(top).as_ref() != Some(&self.mark) {
+            return;
+        }
+        // All are found before the first one ends and leaves its children to circus.
+        for (pid, handle) in with_all_below(top, handle) {
+            if self.told.contains(&pid) {
                 continue;
             }
-            let below = below(*top);
-            // Whoever forks while it is being killed may have the number of one that is dead.
-            if signum == SIGKILL {
-                tree.told.clear();
+            if signum != SIGKILL {
+                self.told.push(pid); // who forks while it is being killed may have the number of one that is dead
             }
-            if note_told(&mut tree.told, *top) {
-                let name = procfs::program(*top).unwrap_or_default();
-                let signal = signals::name(signum);
-                self.log.info(format_args!("{name} ({top}), which came from process {root}, gets {signal}"));
-                let _ = handle.send(signum); // it may have ended meanwhile
-            }
-            for (pid, handle) in below {
-                if note_told(&mut tree.told, pid) {
-                    let _ = handle.send(signum);
-                }
-            }
+            let (name, signal) = (procfs::program(pid).unwrap_or_default(), signals::name(signum));
+            log.info(format_args!("{name} ({pid}), which came from process {root}, gets {signal}"));
+            let _ = handle.send(signum); // it may have ended meanwhile
         }
     }
 }
 
-/// Notes that a process gets the signal; false when it got it already.
-fn note_told(told: &mut Vec<Pid>, pid: Pid) -> bool {
-    let is_new = !told.contains(&pid);
-    if is_new {
-        told.push(pid);
-    }
-    is_new
-}
-
-/// The descendants of a process, each held by a descriptor.
-fn below(top: Pid) -> Vec<(Pid, PidFd)> {
-    let mut found: Vec<(Pid, PidFd)> = Vec::new();
-    let mut next = vec![top];
-    while let Some(parent) = next.pop() {
+/// A process and its descendants, each held by a descriptor.
+fn with_all_below(top: Pid, handle: PidFd) -> Vec<(Pid, PidFd)> {
+    let mut found = vec![(top, handle)];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).map(|(pid, _)| *pid) {
+        next += 1;
         for child in procfs::children(parent) {
             let Ok(handle) = PidFd::open(child) else { continue };
             // Its number could have become another's before it was held.
             if procfs::stat(child).is_some_and(|stat| stat.ppid == parent) {
                 found.push((child, handle));
-                next.push(child);
             }
         }
     }
@@ -198,6 +199,5 @@ fn below(top: Pid) -> Vec<(Pid, PidFd)> {
 fn mark_of(pid: Pid) -> Option<Mark> {
     let environ = procfs::environ(pid)?;
     let mut variables = environ.split(|byte| *byte == 0);
-    let mark = variables.find_map(|variable| variable.strip_prefix(MARK.as_bytes()))?;
-    Some(Mark(String::from_utf8(mark.to_vec()).ok()?))
+    variables.find(|variable| variable.starts_with(MARK.as_bytes())).map(|mark| Mark(mark.to_vec()))
 }

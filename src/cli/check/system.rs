@@ -329,6 +329,7 @@ mod tests {
             ),
             ("[watcher:a]\ncmd = ./no", "2 error there is no program `/w/./no`"),
             ("[watcher:a]\ncmd = sh\nhooks.after_stop = ./no x", "3 error there is no program `/w/./no`"),
+            ("[watcher:a]\ncmd = sh\nstop_command = ./no x", "3 error there is no program `/w/./no`"),
             (
                 "[watcher:a]\ncmd = sh\nstdout_stream.filename = log/x",
                 "3 error the directory `/w/log` does not exist",

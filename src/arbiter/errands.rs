@@ -92,7 +92,7 @@ impl Watcher {
         let Some(Reload::Commands { current, .. }) = &mut self.reload else { return };
         *current = None;
         if let Some(why) = failure {
-            self.give_reload_up(&why);
+            self.give_reload_up(&why, ctx);
             let name = &self.config.name;
             ctx.log(Level::Error, format!("{name}: the reload was given up at process {pid}: {why}"));
         }

@@ -3,13 +3,15 @@
 //! A `critical` watcher takes circus along when it has ended for good and nobody has ordered it: everything is
 //! stopped in order, and then circus exits as the process did.
 
+use super::history::Cause;
 use super::process::{Exit, Phase, Process};
 use super::time::Time;
-use super::watcher::Watcher;
+use super::watcher::{Goal, Watcher};
 use super::{Action, Arbiter, Level, Pid, WatcherId};
 use crate::config::ends::{self, Respawn};
 use crate::config::options::WatcherOptions;
 use crate::config::signals;
+use crate::config::value::listed;
 
 /// The exit code when no process could be started; a shell says it of a command that cannot be executed.
 const NOTHING_RAN: u8 = 126;
@@ -43,7 +45,7 @@ pub struct Fall {
 /// Whether a process has ended as its watcher wants it.
 pub(super) fn succeeded(exit: Exit, options: &WatcherOptions) -> bool {
     let among = |list: &Option<Box<str>>, parse: fn(&str) -> Option<i32>, number: i32| {
-        list.as_deref().is_some_and(|list| ends::list(list).any(|word| parse(word) == Some(number)))
+        list.as_deref().is_some_and(|list| listed(list).into_iter().any(|word| parse(word) == Some(number)))
     };
     match exit {
         Exit::Code(0) => true,
@@ -65,7 +67,7 @@ impl Watcher {
     /// Whether another process takes the place of one that has ended so.
     pub(super) fn replaces_after(&self, exit: Exit) -> bool {
         match self.config.options.respawn {
-            _ if self.config.options.on_demand => false,
+            _ if self.config.options.on_demand || self.goal != Goal::Up => false,
             Respawn::Always => true,
             Respawn::OnFailure => !succeeded(exit, &self.config.options),
             Respawn::Never => false,
@@ -111,6 +113,7 @@ impl Arbiter {
         let name = config.name.clone();
         let text = format!("{name} is critical and has ended: {reason}; circus ends with exit code {code}");
         actions.push(Action::Log { level: Level::Critical, text });
+        self.cause = Cause::Critical;
         self.fallen = Some(Fall { watcher: id, name, reason, death, code });
         self.terminate(None, now, actions);
     }

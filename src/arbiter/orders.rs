@@ -4,6 +4,7 @@
 //! of it. Without `waiting` the reply comes at once; with it, it comes from a waiter (waiters.rs). An order for
 //! several watchers is answered when all of them are done.
 
+use super::history::Restart;
 use super::hooks::MOST_CALLS;
 use super::process::Phase;
 use super::reconfigure::Reading;
@@ -52,6 +53,13 @@ impl Arbiter {
         let wait = |what: Await, waiting: bool| Wait { ticket, what, waiting };
         if self.is_ending() && starts_something(&order) {
             return Err(Reply::error(Errno::Conflict, STOPPING));
+        }
+        if let Err(refusal) = self.admit_waiter(&order) {
+            // Nothing is done then, but circus ends when it is told to.
+            if matches!(order, Order::Quit { .. }) {
+                self.terminate(None, now, actions);
+            }
+            return Err(refusal);
         }
         match order {
             Order::Start { waiting, .. } => {
@@ -219,10 +227,7 @@ impl Arbiter {
             return self.carry_out(&ids, wait, now, actions, &Watcher::restart);
         }
         let down_first: Vec<WatcherId> = ids.iter().rev().copied().collect();
-        let reply = self.carry_out(&down_first, wait, now, actions, &|w, _| {
-            w.want_down();
-            w.queued = true;
-        });
+        let reply = self.carry_out(&down_first, wait, now, actions, &|w, _| w.stop_first());
         self.boot_in_order(ids, now, actions);
         reply
     }
@@ -273,6 +278,7 @@ impl Arbiter {
         wait.what = Await::Ended(chosen.iter().map(|(_, pid)| *pid).collect());
         Ok(self.carry_out(&[id], &wait, now, actions, &|w, ctx| {
             let timeout = how.graceful_timeout.unwrap_or(w.config.options.graceful_timeout);
+            w.history.count_restarts(Restart::Command, chosen.len());
             for (wid, _) in &chosen {
                 w.ask(*wid, how.signum, timeout, ctx);
             }
@@ -335,9 +341,17 @@ impl Watcher {
         self.goal = Goal::Gone;
     }
 
+    /// Somebody wants it to stop, and to be started again in its turn.
+    pub(super) fn stop_first(&mut self) {
+        self.history.count_restarts(Restart::Command, self.running);
+        self.want_down();
+        self.queued = true;
+    }
+
     /// Stops it and starts it again.
     pub(super) fn restart(&mut self, ctx: &mut Ctx) {
         let runs = matches!(self.status, Status::Starting | Status::Active);
+        self.history.count_restarts(Restart::Command, self.running);
         self.want_up();
         if runs && self.goal == Goal::Up {
             self.begin_stop(ctx);

@@ -81,6 +81,8 @@ pub struct Process {
     pub chain: Chain,
     /// When it is too old.
     pub expires: Option<Time>,
+    /// The kernel has probably ended it for want of memory.
+    pub oom: bool,
     /// Who is ended together with it; `None`: nobody.
     pub followers: Option<Whom>,
 }

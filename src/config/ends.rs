@@ -36,11 +36,6 @@ impl Field for Respawn {
     }
 }
 
-/// The words of a list, between blanks or commas.
-pub fn list(text: &str) -> impl Iterator<Item = &str> {
-    text.split([' ', '\t', '\n', ',']).filter(|word| !word.is_empty())
-}
-
 /// The exit code that a word of `success_codes` is.
 pub fn code(word: &str) -> Option<i32> {
     word.parse::<u8>().ok().map(i32::from)

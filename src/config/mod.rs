@@ -4,6 +4,7 @@
 //! values of them by the tables in [`options`]; [`check`] compares the values with each other, and
 //! [`changes`] with those that were read before.
 
+pub mod builtin;
 pub mod changes;
 pub mod check;
 pub mod ends;
@@ -20,6 +21,7 @@ pub mod number;
 pub mod options;
 pub mod pattern;
 pub mod plugin;
+pub mod protocols;
 pub mod restrict;
 pub mod sections;
 pub mod signals;
@@ -27,6 +29,7 @@ pub mod stream;
 pub mod suggest;
 pub mod syslog;
 pub mod text;
+pub mod url;
 pub mod value;
 pub mod words;
 

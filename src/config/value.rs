@@ -68,8 +68,8 @@ impl Kind {
             Kind::Signal => signals::parse(text).map(|n| Value::Int(n.into())).ok_or_else(|| {
                 "is not a signal (a number, or a name such as TERM, SIGINT or SIGRTMIN+3)".into()
             }),
-            Kind::Signals => listed(text, signals::parse, "signals, such as TERM, SIGINT or 15"),
-            Kind::Codes => listed(text, ends::code, "exit codes, 0 to 255"),
+            Kind::Signals => list_of(text, signals::parse, "signals, such as TERM, SIGINT or 15"),
+            Kind::Codes => list_of(text, ends::code, "exit codes, 0 to 255"),
             Kind::Octal => i64::from_str_radix(text.strip_prefix("0o").unwrap_or(text), 8)
                 .ok()
                 .filter(|n| (0..=0o7777).contains(n))
@@ -121,8 +121,8 @@ impl Kind {
 const BOOLEANS: &str = "true (yes, true, on, 1) nor false (no, false, off, 0)";
 
 /// A list of what `parse` knows.
-fn listed(text: &str, parse: fn(&str) -> Option<i32>, what: &str) -> Result<Value, String> {
-    match ends::list(text).all(|word| parse(word).is_some()) {
+fn list_of(text: &str, parse: fn(&str) -> Option<i32>, what: &str) -> Result<Value, String> {
+    match listed(text).into_iter().all(|word| parse(word).is_some()) {
         true => Ok(Value::Str(text.into())),
         false => Err(format!("is no list of {what}")),
     }
@@ -152,6 +152,13 @@ fn bounded(seconds: f64) -> f64 {
 fn without_underscores(text: &str) -> Option<String> {
     let misplaced = text.starts_with('_') || text.ends_with('_') || text.contains("__");
     (!misplaced).then(|| text.replace('_', ""))
+}
+
+/// The words of a list, between blanks or commas.
+pub fn listed(text: &str) -> Vec<&str> {
+    let mut words: Vec<&str> = text.split([' ', '\t', '\n', ',']).collect();
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 /// A type that a row of the option table stores.
@@ -198,6 +205,24 @@ impl<T: Field> Field for Option<T> {
     }
     fn to_value(&self) -> Value {
         self.as_ref().map_or(Value::None, Field::to_value)
+    }
+}
+
+/// The place of such a value, whatever its type.
+pub trait Slot {
+    /// What is there.
+    fn get(&self) -> Value;
+    /// Stores a value; false when the value is of another type.
+    fn set(&mut self, value: &Value) -> bool;
+}
+
+impl<T: Field> Slot for T {
+    fn get(&self) -> Value {
+        self.to_value()
+    }
+
+    fn set(&mut self, value: &Value) -> bool {
+        T::from_value(value).map(|value| *self = value).is_some()
     }
 }
 

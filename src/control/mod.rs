@@ -10,7 +10,9 @@ pub mod commands;
 pub mod endpoint;
 pub mod frame;
 mod lifecycle;
+pub mod metrics;
 pub mod output;
+pub mod overview;
 pub mod plain;
 mod props;
 pub mod protocol;
@@ -19,6 +21,7 @@ mod queries;
 pub mod shell;
 pub mod topics;
 mod tuning;
+mod why;
 pub mod wire;
 #[cfg(feature = "zmtp")]
 pub mod zmtp;

@@ -105,6 +105,7 @@ impl Daemon {
             self.cgroups.leave(id);
             self.unsettled.push(id);
         }
+        self.tell_builtins(watcher, &what);
         self.tell_subscribers(watcher, what);
     }
 

@@ -135,6 +135,27 @@ pub fn program(pid: Pid) -> Option<String> {
     Some(crate::config::text::from_bytes(name))
 }
 
+/// How many descriptors a process has open; `None` where we may not look.
+pub fn open_fds(pid: Pid) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    let path = format!("/proc/{pid}/fd");
+    // Since Linux 6.2 the size of the directory is their number.
+    match std::fs::metadata(&path).ok()?.size() {
+        0 => Some(std::fs::read_dir(&path).ok()?.count() as u64),
+        size => Some(size),
+    }
+}
+
+/// The beginning of the command line of a process, as a shell would take it.
+pub fn command_line(pid: Pid) -> Option<String> {
+    const MOST: usize = 200;
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let line = line.strip_suffix(&[0]).unwrap_or(&line);
+    let words: Vec<String> = line.split(|byte| *byte == 0).map(crate::config::text::from_bytes).collect();
+    let line = crate::control::shell::join(words.iter().map(String::as_str));
+    Some(line.chars().take(MOST).collect())
+}
+
 /// The machine's memory, in bytes.
 pub fn memory() -> u64 {
     let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();

@@ -15,7 +15,8 @@
 //!                   sockets that start it              demand.rs
 //!                   asks, kills, waits                 stop.rs
 //!                   clients that wait                  waiters.rs
-//!                   programs that are asked            hooks.rs
+//!                   programs that are asked            hooks.rs, errands.rs
+//!                   what an end means                  fate.rs
 //!                   what has happened to it            history.rs, health.rs
 //! ```
 //!
@@ -25,6 +26,8 @@
 
 mod boot;
 mod demand;
+mod errands;
+pub mod fate;
 mod health;
 pub mod history;
 pub mod hooks;
@@ -50,6 +53,7 @@ use crate::config::WatcherConfig;
 use crate::config::hooks::Hook;
 use crate::sorted::Sorted;
 use boot::{Boot, Ending};
+use fate::Fall;
 use history::{Cause, Origin};
 use hooks::{About, Answer, HookId};
 use process::Exit;
@@ -253,8 +257,8 @@ pub enum Action {
         /// Its processes, which are to live on.
         left: Vec<Pid>,
     },
-    /// Everything has stopped: end.
-    Exit,
+    /// Everything has stopped: end; because of this, if nobody has ordered it.
+    Exit(Option<Fall>),
 }
 
 /// To whom of a process a signal goes.
@@ -264,6 +268,8 @@ pub enum Whom {
     Process,
     /// To its group. It is a child that was not reaped, so that the number is its own.
     Group,
+    /// To its group, and to all that come from it, wherever they have gone. As for [`Whom::Group`].
+    Tree,
     /// To its direct children.
     Children,
     /// To one of its direct children.
@@ -286,6 +292,9 @@ pub struct Arbiter {
     pending: Sorted<Ticket, orders::Pending>,
     boot: Option<Boot>,
     ending: Option<Ending>,
+    /// A critical watcher has ended for good, for this reason.
+    over: Option<(WatcherId, String)>,
+    fallen: Option<Fall>,
     /// Seconds between the starts of two watchers.
     warmup_delay: f64,
     random: Random,
@@ -306,6 +315,8 @@ impl Arbiter {
             pending: Sorted::new(),
             boot: None,
             ending: None,
+            over: None,
+            fallen: None,
             warmup_delay,
             random: Random::new(seed),
             last_hook: HookId(0),
@@ -392,6 +403,9 @@ impl Arbiter {
             Event::Reload => self.reload_what_runs(now, actions),
             Event::Tick => self.tick(now, actions),
         }
+        if let Some((watcher, reason)) = self.over.take() {
+            self.fall(watcher, reason, now, actions);
+        }
     }
 
     fn group_is_empty(&mut self, pgid: Pid, now: Time, actions: &mut Vec<Action>) {
@@ -464,12 +478,16 @@ impl Arbiter {
         watcher.history.compare(now, before, after, &self.cause);
         let done = ctx.done;
         let status = watcher.status;
+        let over = watcher.over.take().filter(|_| watcher.config.options.critical);
         let gone = watcher.goal == watcher::Goal::Gone && status == Status::Stopped;
         for (ticket, reply) in done {
             self.finish(ticket, reply, actions);
         }
         if gone {
             self.forget(id, actions);
+        }
+        if self.over.is_none() {
+            self.over = over.map(|reason| (id, reason));
         }
         if self.boot.is_some() {
             self.advance_boot(now, actions);

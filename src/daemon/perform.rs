@@ -36,7 +36,10 @@ impl Daemon {
                 self.left_alone.extend(left);
                 self.forget(watcher);
             }
-            Action::Exit => self.ended = true,
+            Action::Exit(fall) => {
+                self.ended = true;
+                self.fall = fall;
+            }
         }
     }
 
@@ -58,6 +61,10 @@ impl Daemon {
         match whom {
             Whom::Process => self.send(pid, signum),
             Whom::Group => self.note(pid, signum, signal::kill_group(pid, signum)),
+            Whom::Tree => {
+                self.trees.signal(pid, signum);
+                self.note(pid, signum, signal::kill_group(pid, signum));
+            }
             Whom::Children => {
                 super::procfs::children(pid).into_iter().for_each(|child| self.send(child, signum))
             }

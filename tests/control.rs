@@ -11,6 +11,7 @@ mod common;
 use common::client::Client;
 use common::{Circus, until};
 use serde_json::{Value as Json, json};
+use std::io::Write;
 use std::net::Shutdown;
 
 fn keys(reply: &Json) -> Vec<&str> {
@@ -317,4 +318,25 @@ fn a_client_that_never_reads_is_no_longer_read() {
     common::proc::at_rest(circus.pid());
     // It may change its mind.
     assert_eq!(greedy.reply()["options"]["cmd"], "sleep 1000");
+}
+
+#[test]
+fn clients_leave_some_descriptors_to_the_processes() {
+    let circus = Circus::wrapped(
+        "ulimit -n 64\nexec \"$@\"",
+        "[watcher:w]\ncmd = sleep 1000\nstdout_stream.class = QueueStream",
+    );
+    let pid = circus.up("w")[0];
+    let mut many: Vec<Client> = (0..64).map(|_| circus.client()).collect();
+    let mut refused = 0;
+    for client in &mut many {
+        let _ = client.stream().write_all(b"{\"command\": \"numwatchers\"}\n"); // it may be closed already
+        refused += i32::from(client.reply()["errno"] == 5);
+    }
+    assert!((1..50).contains(&refused), "{refused} of 64");
+    // Those that are served go on, and so does the respawn, which needs a pipe.
+    let first = &mut many[0];
+    first.call("kill", json!({"name": "w", "signum": 9, "waiting": true}));
+    let pids = first.call("list", json!({"name": "w"}))["pids"].clone();
+    assert!(pids[0].is_number() && pids != json!([pid]), "{pids}");
 }

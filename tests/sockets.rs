@@ -13,7 +13,7 @@ use common::{Circus, Dir, exists, proc, run, until};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{TcpListener, UdpSocket};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -100,6 +100,24 @@ fn a_path_that_is_taken_is_replaced_only_when_the_file_says_so() {
     circus.dir.write("web", "precious");
     circus.end();
     assert_eq!(circus.dir.read("web"), "precious");
+}
+
+#[test]
+fn a_path_that_has_vanished_is_bound_anew_when_the_file_is_read_again() {
+    for command in ["reloadconfig", "restart"] {
+        let circus = Circus::start(&format!("[socket:web]\npath = {{dir}}/web\n{}", web("unix", "")));
+        let old = circus.up("web");
+        let path = circus.dir.path("web");
+        let inode = |path: &Path| std::fs::metadata(path).expect("a socket").ino();
+        let before = inode(&path);
+        circus.ask(command, json!({"waiting": true}));
+        assert_eq!(inode(&path), before, "one that is there stays");
+        std::fs::remove_file(&path).expect("it was there");
+        circus.ask(command, json!({"waiting": true}));
+        let pids = circus.pids("web");
+        assert_ne!(pids, old);
+        assert_eq!(UnixStream::connect(&path).and_then(ask).expect("an answer"), pids[0]);
+    }
 }
 
 #[test]

@@ -374,3 +374,30 @@ fn processes_left_behind_live_on_and_are_reaped() {
     assert!(proc::exists(left));
     circus::sys::signal::kill(left, SIGKILL).expect("it runs");
 }
+
+#[test]
+fn a_stream_that_cannot_work_is_refused() {
+    let circus = Circus::start("[watcher:w]\ncmd = sleep 1000\nstdout_stream.class = QueueStream");
+    circus.up("w");
+    let nowhere = circus.dir.name("no/log");
+    for (options, why) in [
+        (json!({"stdout_stream.class": "FileStream"}), "there is no filename"),
+        (json!({"stdout_stream": {"class": "TimedRotatingFileStream", "filename": "/x"}}), "no rotate_when"),
+        (json!({"stderr_stream": {"filename": nowhere}}), "does not exist; create it"),
+        (json!({"stderr_stream.filename": "/tmp"}), "it is a directory"),
+        (json!({"stderr_stream": {"class": "SyslogStream", "address": "example.com:514"}}), "address"),
+    ] {
+        let reply = circus.call("set", json!({"name": "w", "options": options}));
+        let reason = reply["reason"].as_str().unwrap_or_default();
+        assert!(reply["errno"] == 3 && reason.contains(why), "{options}: {reply}");
+        let add = json!({"name": "new", "cmd": "sleep 1000", "options": options});
+        assert_eq!(circus.call("add", add)["errno"], 3, "{options}");
+    }
+    // What is wrong already is in nobody's way.
+    let fine = circus.dir.name("w.log");
+    std::fs::create_dir(circus.dir.path("no")).expect("a directory");
+    circus.ask("set", json!({"name": "w", "options": {"stderr_stream": {"filename": nowhere}}}));
+    std::fs::remove_dir_all(circus.dir.path("no")).expect("it is removed");
+    circus.ask("set", json!({"name": "w", "options": {"graceful_timeout": 1}}));
+    circus.ask("set", json!({"name": "w", "options": {"stderr_stream": {"filename": fine}}}));
+}

@@ -145,6 +145,11 @@ impl Arbiter {
         self.end_when_stopped(actions);
     }
 
+    /// How many clients wait for the end.
+    pub(super) fn waiting_for_the_end(&self) -> usize {
+        self.ending.as_ref().map_or(0, |ending| ending.tickets.len())
+    }
+
     /// Whether nothing is waited for any more.
     pub(super) fn is_hurried(&self) -> bool {
         self.ending.as_ref().is_some_and(|ending| ending.hurried)

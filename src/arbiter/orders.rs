@@ -54,6 +54,13 @@ impl Arbiter {
         if self.is_ending() && starts_something(&order) {
             return Err(Reply::error(Errno::Conflict, STOPPING));
         }
+        if let Err(refusal) = self.admit_waiter(&order) {
+            // Nothing is done then, but circus ends when it is told to.
+            if matches!(order, Order::Quit { .. }) {
+                self.terminate(None, now, actions);
+            }
+            return Err(refusal);
+        }
         match order {
             Order::Start { waiting, .. } => {
                 Ok(self.start_many(targets, &wait(Await::Up { added: false }, waiting), now, actions))

@@ -323,6 +323,26 @@ pub enum Reply {
     },
 }
 
+impl Order {
+    /// Whether the client wants its answer when the work is done.
+    pub fn waits(&self) -> bool {
+        match self {
+            Order::Start { waiting, .. }
+            | Order::Stop { waiting, .. }
+            | Order::Restart { waiting, .. }
+            | Order::Reload { waiting, .. }
+            | Order::Change { waiting, .. }
+            | Order::Set { waiting, .. }
+            | Order::Add { waiting, .. }
+            | Order::Rm { waiting, .. }
+            | Order::Kill { waiting, .. }
+            | Order::Reloadconfig { waiting }
+            | Order::Quit { waiting } => *waiting,
+            Order::Signal { .. } => false,
+        }
+    }
+}
+
 impl Reply {
     /// An error reply.
     pub fn error(errno: Errno, reason: impl Into<String>) -> Reply {

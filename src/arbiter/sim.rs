@@ -588,6 +588,27 @@ fn stop_asks_waits_and_kills_the_group() {
 }
 
 #[test]
+fn so_many_clients_wait_and_no_more() {
+    let mut world = World::new(vec![watcher("deaf", 1)]);
+    world.scripts.insert("deaf".into(), Script { obeys: None, ..GOOD });
+    world.send(Event::Start);
+    let stop = |waiting| Order::Stop { who: only("deaf"), waiting };
+    for _ in 0..super::waiters::MOST_WAITING {
+        world.order(stop(true));
+    }
+    assert_eq!(world.replies.len(), 0, "all of them wait");
+    let one_more = world.order(stop(true));
+    assert!(matches!(&world.replies[&one_more], Reply::Error { errno: Errno::Conflict, .. }));
+    let no_waiting = world.order(stop(false));
+    assert_eq!(world.replies[&no_waiting], Reply::Ok);
+    // Circus ends when it is told to, whoever waits for that.
+    let quit = world.order(Order::Quit { waiting: true });
+    assert!(matches!(&world.replies[&quit], Reply::Error { errno: Errno::Conflict, .. }));
+    world.run(5.1);
+    assert!(world.exited);
+}
+
+#[test]
 fn a_group_that_outlives_its_leader_is_killed_at_the_deadline() {
     let mut world = World::new(vec![watcher("parent", 1)]);
     world.scripts.insert("parent".into(), Script { leaves: true, ..GOOD });

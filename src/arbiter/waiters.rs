@@ -3,12 +3,15 @@
 //! A waiter belongs to a watcher and is answered when the watcher is where the order wanted it, or when it can no
 //! longer get there since another order or a failure came between: then it is told what happened instead.
 
-use super::Pid;
-use super::request::{Errno, Reply, Ticket};
+use super::request::{Errno, Order, Reply, Ticket};
 use super::watcher::{Ctx, Goal, Status, Watcher};
+use super::{Arbiter, Pid};
 
 /// How many failures to start in a row are enough to tell a client that waits.
 const ENOUGH: u32 = 5;
+
+/// How many may wait: as many as there may be connections. Whoever sends orders without end has its errors.
+pub(super) const MOST_WAITING: usize = 4096;
 
 /// What a waiter waits for.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +41,20 @@ pub(super) struct Waiter {
     pub(super) what: Await,
     /// The pids when the order came.
     pub(super) before: Vec<Pid>,
+}
+
+impl Arbiter {
+    /// Whether one more client may wait, if this order's wants to.
+    ///
+    /// # Errors
+    /// The answer to one that is too many.
+    pub(super) fn admit_waiter(&self, order: &Order) -> Result<(), Reply> {
+        let all = || self.watchers.values().map(|watcher| watcher.waiters.len()).sum::<usize>();
+        match order.waits() && all() + self.waiting_for_the_end() >= MOST_WAITING {
+            true => Err(Reply::error(Errno::Conflict, "too many clients wait already: ask without waiting")),
+            false => Ok(()),
+        }
+    }
 }
 
 impl Watcher {

@@ -314,7 +314,11 @@ impl Daemon {
     /// Gives an order to the arbiter. The reply comes now or later.
     fn take_order(&mut self, from: Sender, id: Json, cast: bool, order: Order) {
         let peer = self.clients.clients.get(&from.client).map_or(u32::MAX, |client| client.peer);
-        let targets = match self.permit(peer, &order).and_then(|()| self.targets(&order)) {
+        let targets = match self
+            .permit(peer, &order)
+            .and_then(|()| self.try_streams(&order))
+            .and_then(|()| self.targets(&order))
+        {
             Ok(targets) => targets,
             Err(reason) => {
                 if !cast {

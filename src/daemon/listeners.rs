@@ -8,7 +8,7 @@ use crate::arbiter::Pid;
 use crate::arbiter::request::Errno;
 use crate::control::protocol;
 use crate::control::wire::Wire;
-use crate::sys::{self, clock, socket};
+use crate::sys::{self, clock, limit, socket};
 use serde_json::Value as Json;
 use std::io::{ErrorKind, Write};
 use std::os::fd::{AsRawFd, RawFd};
@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 /// The most connections at a time.
 const MOST_CLIENTS: usize = 4096;
+/// So many are let in whatever the limit of open files is; what is more leaves an eighth of that to processes.
+const FEW_CLIENTS: usize = 16;
 /// How many connections are accepted in a turn, on each socket.
 const ACCEPTS: usize = 64;
 /// How long to wait when the kernel has no descriptor left for a connection.
@@ -141,7 +143,9 @@ impl Daemon {
         let peer = socket::peer_credentials(stream.as_raw_fd()).ok();
         let (pid, peer) = peer.map_or((None, u32::MAX), |(pid, uid, _)| (Some(pid), uid));
         let foreign = opened.only_for.is_some_and(|own| ![own, 0].contains(&peer));
-        let reason = match (foreign, self.clients.count() >= MOST_CLIENTS) {
+        let count = self.clients.count();
+        let too_many = count >= MOST_CLIENTS || count >= FEW_CLIENTS && is_high(stream.as_raw_fd());
+        let reason = match (foreign, too_many) {
             (true, _) => "this control socket serves root and the user of circus only",
             (false, true) => "there are too many control connections",
             (false, false) => "",
@@ -168,4 +172,10 @@ impl Daemon {
         let id = self.take_in(client);
         self.clients.visit_again(id);
     }
+}
+
+/// Whether a new descriptor, which is the lowest that was free, is one of those that are left to processes.
+fn is_high(fd: RawFd) -> bool {
+    let most = limit::get(limit::NOFILE).map_or(u64::MAX, |limit| limit.soft);
+    u64::try_from(fd).is_ok_and(|fd| fd >= most - most / 8)
 }

@@ -5,8 +5,10 @@ use super::eventloop::Daemon;
 use super::log::Level;
 use super::plugins;
 use super::sockets::User;
+use super::streams::plan::Plan;
 use super::streams::ring::Writer;
 use super::streams::{Channel, Owner, SinkId, Source};
+use crate::arbiter::request::Order;
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::expand::{self, expand};
 use crate::config::model::LARGEST_RING;
@@ -62,6 +64,36 @@ fn expanded(stream: &StreamConfig, config: &WatcherConfig, wid: u32) -> StreamCo
 }
 
 impl Daemon {
+    /// Whether the streams that an order asks for can work, as far as that can be known without opening anything.
+    ///
+    /// # Errors
+    /// The reason why not.
+    pub(super) fn try_streams(&self, order: &Order) -> Result<(), String> {
+        let (Order::Set { name, options, .. } | Order::Add { name, options, .. }) = order else {
+            return Ok(());
+        };
+        let is_of = |key: &str, channel: Channel| {
+            key.strip_prefix(channel.name()).is_some_and(|rest| rest.starts_with("_stream"))
+        };
+        if !options.iter().any(|(key, _)| CHANNELS.iter().any(|channel| is_of(key, *channel))) {
+            return Ok(());
+        }
+        let watcher = self.arbiter.find(name);
+        let mut config = watcher.map_or_else(WatcherConfig::default, |watcher| (*watcher.config).clone());
+        if options.iter().any(|(key, value)| config.set(key, value).is_err()) {
+            return Ok(()); // the arbiter says what is wrong
+        }
+        for channel in CHANNELS {
+            if options.iter().any(|(key, _)| is_of(key, channel))
+                && let Some(stream) = stream_of(channel, &config)
+            {
+                let tried = Plan::try_place(&expanded(stream, &config, 1));
+                tried.map_err(|why| format!("{}_stream: {why}", channel.name()))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Spawns a process; the answer is the event that the arbiter waits for.
     pub(super) fn spawn(&mut self, id: WatcherId, wid: u32) -> Event {
         match self.try_spawn(id, wid) {

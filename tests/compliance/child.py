@@ -4,7 +4,7 @@
   child.py signals FILE [IGNORED...]    adds the name of each signal to FILE; ends at TERM, INT and QUIT unless IGNORED
   child.py family FILE [IGNORED...]     does that together with a child and a grandchild: FILE.1, FILE.2
   child.py say OUT ERR [TIMES]          writes these texts to its outputs (with \\n, \\xHH), then waits
-  child.py once FILE CODE [SECONDS]     adds its pid to FILE and, after a while, ends with CODE (below 0: by that signal)
+  child.py once FILE CODE [SECONDS]     adds its pid to FILE, then ends with CODE (below 0: by that signal)
   child.py mkdir DIR                    makes a directory, then waits
 """
 

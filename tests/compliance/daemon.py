@@ -99,7 +99,8 @@ class Daemon:
         """A text of a case, with what it cannot know."""
         child = f"{PYTHON} -I -S {HERE}/child.py"
         ids = f"sh {HERE}/ids.sh"
-        for key, value in (("ids", ids), ("dir", self.dir), ("child", child), ("python", PYTHON), ("venv", VENV), ("name", self.name)):
+        words = {"ids": ids, "dir": self.dir, "child": child, "venv": VENV}
+        for key, value in words.items():
             text = text.replace("{" + key + "}", value)
         return text
 

@@ -120,11 +120,13 @@ impl Sockets {
 }
 
 impl Bound {
-    /// Whether it can stay with these options. One that was passed to circus cannot be had again, so it stays as long
+    /// Whether it can stay with these options, and can still be reached: what tidies directories up may have removed
+    /// its file. A file of somebody else's at its path is left in peace. One that was passed to circus cannot be had again, so it stays as long
     /// as it is wanted.
     fn serves(&self, options: &SocketOptions) -> bool {
         let old = &self.config.options;
-        is_same(old, options) || (self.inherited && old.inherit == options.inherit)
+        let vanished = self.file.as_ref().is_some_and(OwnFile::has_vanished);
+        !vanished && is_same(old, options) || (self.inherited && old.inherit == options.inherit)
     }
 
     /// Takes the options that do not need another socket. The answer says what did not work.
@@ -159,6 +161,11 @@ impl Bound {
 }
 
 impl OwnFile {
+    /// Whether nothing is at the path any more.
+    fn has_vanished(&self) -> bool {
+        self.path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    }
+
     /// Changes the mode of the file, if it is still the one that circus has made.
     fn set_mode(&self, mode: u32) -> io::Result<()> {
         let file = OpenOptions::new().read(true).custom_flags(O_PATH | O_NOFOLLOW).open(&self.path)?;

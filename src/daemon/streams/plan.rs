@@ -26,7 +26,7 @@
 //! file that alone was removed is begun anew. A FIFO needs no reader; while there is none, or a slow one, and
 //! while nobody reads circus's standard output, the newest 256 KiB are kept in the same way.
 
-use super::file::Rotation;
+use super::file::{Rotation, refusal};
 use super::format::{COLORS, Format, Lines, Style, escaped};
 use super::outlet::Place;
 use super::sink::Source;
@@ -37,6 +37,7 @@ use crate::config::{StreamConfig, StreamKind, text};
 use crate::sys::clock::Zone;
 use std::ffi::OsStr;
 use std::hash::{BuildHasher, RandomState};
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -89,6 +90,21 @@ impl Plan {
             plan.rotation.backup_count = options.backup_count.clamp(0, u32::MAX.into()) as u32;
         }
         Ok(plan)
+    }
+
+    /// Looks whether a stream can work, without opening or creating anything.
+    ///
+    /// # Errors
+    /// As [`Self::of`]; a directory at the path, or no directory that it could be in.
+    pub fn try_place(config: &StreamConfig) -> Result<(), String> {
+        let Place::Path(path) = Plan::of(config)?.place else { return Ok(()) };
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let kind = match parent.is_none_or(Path::exists) {
+            false => ErrorKind::NotFound,
+            true if path.is_dir() => ErrorKind::IsADirectory,
+            true => return Ok(()),
+        };
+        Err(refusal(&path, &kind.into()))
     }
 
     fn color(&mut self, name: Option<&str>) -> Option<usize> {

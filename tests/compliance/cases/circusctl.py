@@ -62,7 +62,8 @@ KNOWN = """add decr dstats get globaloptions incr kill list listen listsockets n
          ours="usage: circusctl add")
 def help_of_a_command(d):
     code, out, err = d.ctl("--help", "add", endpoint=False)
-    return {"code": code, "first line": out.splitlines()[0].split(" [")[0], "says what it does": "Add a watcher" in out, "err": err}
+    first = out.splitlines()[0].split(" [")[0]
+    return {"code": code, "first line": first, "says what it does": "Add a watcher" in out, "err": err}
 
 
 @ctl
@@ -102,8 +103,8 @@ def add_and_start(d):
     cmd = {child} signals {dir}/signals TERM
     graceful_timeout = 20
     """)
-@differs("no command is refused because another is being carried out", theirs=(3, "", "error: arbiter is already running "
-         "watcher_stop command\n"), ours=(0, "ok\n", ""))
+@differs("no command is refused because another is being carried out", ours=(0, "ok\n", ""),
+         theirs=(3, "", "error: arbiter is already running watcher_stop command\n"))
 def conflict(d):
     d.watched("signals")
     d.ok("stop", name="stubborn")
@@ -176,8 +177,8 @@ def options(d):
     lines = dict(line.split(":", 1) for line in out.splitlines())
     shared = ["args", "close_child_stderr", "close_child_stdin", "cmd", "copy_env", "flapping.window", "gid",
               "graceful_timeout", "max_age", "max_age_variance", "max_retry", "numprocesses", "on_demand", "priority",
-              "respawn", "rlimit_nofile", "send_hup", "shell", "shell_args", "singleton", "stop_children", "stop_signal",
-              "uid", "use_sockets", "warmup_delay"]
+              "respawn", "rlimit_nofile", "send_hup", "shell", "shell_args", "singleton", "stop_children",
+              "stop_signal", "uid", "use_sockets", "warmup_delay"]
     seen = {key: lines.get(key) for key in shared}
     return seen | {"code": code, "err": err, "none": d.ctl("options", "none")}
 
@@ -247,7 +248,7 @@ def kill(d):
 def start_stop_restart_reload(d):
     d.add("cycled", SLEEP)
     seen = [d.ctl(command, "cycled", "--waiting") for command in ("stop", "start", "restart", "reload")]
-    seen += [d.ctl("reload", "cycled", "--waiting", "--terminate"), d.ctl("reload", "cycled", "--sequential", "--waiting")]
+    seen += [d.ctl("reload", "cycled", "--waiting", how) for how in ("--terminate", "--sequential")]
     seen += [d.ctl("stop", "cycl*", "--match", "glob", "--waiting"), d.ctl("status", "cycled")]
     return [*seen, *(d.ctl(command, "none", "--waiting") for command in ("stop", "start", "restart", "reload", "rm"))]
 
@@ -256,7 +257,8 @@ def start_stop_restart_reload(d):
 def set_options(d):
     d.add("tuned", SLEEP)
     seen = [d.ctl("set", "tuned", "numprocesses", "2", "--waiting"), d.ctl("numprocesses", "tuned")]
-    seen += [d.ctl("set", "tuned", "graceful_timeout", "7", "warmup_delay", "0.1"), d.ctl("get", "tuned", "graceful_timeout")]
+    seen += [d.ctl("set", "tuned", "graceful_timeout", "7", "warmup_delay", "0.1")]
+    seen += [d.ctl("get", "tuned", "graceful_timeout")]
     seen += [d.ctl("set", "tuned", "stop_signal", "int"), d.ctl("get", "tuned", "stop_signal")]
     seen += [d.ctl("set", "tuned", "send_hup", "true"), d.ctl("get", "tuned", "send_hup")]
     seen += [d.ctl("set", "tuned", "numprocesses", "x")[0], d.ctl("set", "tuned", "numprocesses")[0]]

@@ -165,8 +165,8 @@ def lines(d):
     d.ok("quit", waiting=True)
     d.end()
     found = re.findall(f"^{LINE}(.*)$", d.log(), re.M)
-    wanted = (f"Starting master on pid {d.process.pid}", "Arbiter now waiting for commands", "w started", "Arbiter exiting",
-              "w stopped")
+    wanted = (f"Starting master on pid {d.process.pid}", "Arbiter now waiting for commands", "w started",
+              "Arbiter exiting", "w stopped")
     order = [text for pid, text in found if text in wanted and pid == str(d.process.pid)]
     return [text.replace(str(d.process.pid), "PID") for text in order]
 
@@ -261,7 +261,8 @@ qualname = circus
 """
 
 
-@logging.alone(SLEEPER, arguments=("--logger-config", "{dir}/logger.ini"), manual=True, files=(("logger.ini", LOGGERS),))
+@logging.alone(SLEEPER, arguments=("--logger-config", "{dir}/logger.ini"), manual=True,
+               files=(("logger.ini", LOGGERS),))
 @differs("Python's logging configuration is not read, with a warning", theirs="configured", ours="warned")
 def configuration_of_python(d):
     d.launch()

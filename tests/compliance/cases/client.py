@@ -14,7 +14,8 @@ client = Group("client", """
 
 @client
 def numbers(d):
-    return d.ok("numwatchers"), d.ok("numprocesses"), d.ok("numprocesses", name="TEST"), d.ok("list"), len(d.pids("test"))
+    one = d.ok("numprocesses", name="TEST")
+    return d.ok("numwatchers"), d.ok("numprocesses"), one, d.ok("list"), len(d.pids("test"))
 
 
 @client
@@ -89,8 +90,8 @@ def globaloptions(d):
 def envelope(d):
     reply = d.call("numwatchers")
     error = d.call("zz")
-    return (sorted(reply), reply["id"], isinstance(reply["time"], float), sorted(error), error["errno"], error["reason"],
-            error["tb"], d.call("status", name="test")["status"])
+    return (sorted(reply), reply["id"], isinstance(reply["time"], float), sorted(error), error["errno"],
+            error["reason"], error["tb"], d.call("status", name="test")["status"])
 
 
 @client
@@ -163,8 +164,8 @@ def hooks_that_are_none(d):
 def accepted_options(d):
     d.add("taken", SLEEP)
     tried = {"numprocesses": 1, "warmup_delay": 0.5, "working_dir": "/tmp", "uid": 0, "send_hup": True,
-             "stop_signal": 2, "stop_children": True, "shell": False, "cmd": "/bin/sleep 1001", "args": "", "max_age": 1000,
-             "max_age_variance": 5, "graceful_timeout": 2.5}
+             "stop_signal": 2, "stop_children": True, "shell": False, "cmd": "/bin/sleep 1001", "args": "",
+             "max_age": 1000, "max_age_variance": 5, "graceful_timeout": 2.5}
     seen = {}
     for key, value in tried.items():
         reply = d.ok("set", name="taken", options={key: value}, waiting=True)

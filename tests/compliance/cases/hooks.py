@@ -30,8 +30,8 @@ def facts(watcher, arbiter, hook_name, **kwargs):
     return True
 '''
 
-ALL = ("before_start after_start before_stop after_stop before_spawn after_spawn before_signal after_signal before_reap "
-       "after_reap").split()
+ALL = ("before_start after_start before_stop after_stop before_spawn after_spawn before_signal after_signal "
+       "before_reap after_reap").split()
 FILES = (("lib/compliance_hooks.py", HOOKS),)
 
 
@@ -41,7 +41,7 @@ WATCHERS = {
     "facts": {"before_start": "facts"},
     "set": {},
     **{f"{hook}-{function}": {hook: function} for hook in ALL for function in ("no", "fails", "none")},
-    **{f"{hook}-ignored": {hook: "fails, true"} for hook in ("before_start", "after_start", "before_spawn", "after_spawn")},
+    **{f"{hook}-ignored": {hook: "fails, true"} for hook in ALL if hook.endswith(("start", "spawn"))},
 }
 
 
@@ -51,7 +51,8 @@ def section(name, hooks):
                       "graceful_timeout = 0.5", *lines])
 
 
-group = Group("hooks", "\n".join(section(*watcher) for watcher in WATCHERS.items()) + "\n[env:*]\nPYTHONPATH = {dir}/lib\n",
+SECTIONS = [section(*watcher) for watcher in WATCHERS.items()]
+group = Group("hooks", "\n".join([*SECTIONS, "[env:*]", "PYTHONPATH = {dir}/lib"]),
               down=tuple(WATCHERS), files=FILES)
 
 

@@ -105,8 +105,8 @@ def signal_to_all_descendants(d):
 
 
 @kills
-@differs("when the process has gone, the rest of its group gets the signal too; in Circus it stays", theirs=[[], [], True],
-         ours=[["TERM"], ["TERM"], False])
+@differs("when the process has gone, the rest of its group gets the signal too; in Circus it stays",
+         theirs=[[], [], True], ours=[["TERM"], ["TERM"], False])
 def stop_of_a_family(d):
     pids = family(d, "fam5")
     d.ok("stop", name="fam5", waiting=True)

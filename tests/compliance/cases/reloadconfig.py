@@ -53,6 +53,10 @@ def case(name, text, look=None, differences=()):
     return reload.alone(BASE, down=("late",))(function)
 
 
+def names_of_sockets(d):
+    return sorted(sock["name"] for sock in d.ok("listsockets")["sockets"])
+
+
 case("nothing_changed", BASE)
 case("blanks_in_a_variable", changed(("X = 1", "X =   1   ")))
 case("added_watcher", changed(more="[watcher:new]\ncmd = sleep 1000"), lambda d: {"new": d.until("new", "active")})
@@ -64,9 +68,9 @@ case("changed_command", changed(("sleep 1001", "sleep 1002")),
 case("changed_variable", changed(("X = 1", "X = 2")), lambda d: {"env": d.ok("get", name="same", keys=["env"])
                                                               ["options"]["env"]["X"]})
 case("added_socket", changed(more="[socket:new]\nhost = 127.0.0.1\nport = 0"),
-     lambda d: {"sockets": sorted(sock["name"] for sock in d.ok("listsockets")["sockets"])})
+     lambda d: {"sockets": names_of_sockets(d)})
 case("removed_socket", changed(("[socket:un]\n    path = {dir}/un.sock\n", "")),
-     lambda d: {"sockets": sorted(sock["name"] for sock in d.ok("listsockets")["sockets"]), "file": d.exists("un.sock")})
+     lambda d: {"sockets": names_of_sockets(d), "file": d.exists("un.sock")})
 case("changed_socket", changed(("un.sock", "deux.sock")),
      lambda d: {"files": (d.exists("un.sock"), d.exists("deux.sock"))})
 
@@ -112,8 +116,8 @@ def removed_option(d):
 
 @reload.alone(BASE, down=("late",))
 @differs("the error says what is wrong, and where", key="reason", theirs="server error",
-         ours="the configuration is not taken, nothing has changed:\n{dir}/circus.ini:15: `numprocesses = many` is not a "
-              "whole number")
+         ours="the configuration is not taken, nothing has changed:\n"
+              "{dir}/circus.ini:15: `numprocesses = many` is not a whole number")
 def broken_file(d):
     seen = take(d, changed(("numprocesses = 2", "numprocesses = many")))
     errno, reason = seen.pop("reply")

@@ -83,8 +83,9 @@ def in_args(d):
          ours=["EINHORN_FD_*", "LISTEN_FDNAMES", "LISTEN_FDS", "LISTEN_PID"])
 def all_of_them(d):
     seen = d.report("two")
+    names = {re.sub("^EINHORN_FD_.*", "EINHORN_FD_*", name) for name in seen["environment"]}
     return {"sockets": len([number for number in seen["sockets"] if int(number) > 2]),
-            "environment": sorted({re.sub("^EINHORN_FD_.*", "EINHORN_FD_*", name) for name in seen["environment"]} - {"PATH"})}
+            "environment": sorted(names - {"PATH"})}
 
 
 @sockets

@@ -102,7 +102,7 @@ def time_and_pid_before_each_line(d):
 
 @streams
 def to_the_output_of_the_daemon(d):
-    return "to-console" in d.lines("out", lambda lines: "to-console" in lines), "direct-out" in d.read("out").split("\n")
+    return "to-console" in d.lines("out", lambda lines: "to-console" in lines and "direct-out" in lines)
 
 
 @streams
@@ -112,7 +112,8 @@ def without_a_stream(d):
 
 
 @streams
-@differs("colours are for terminals", theirs=["\x1b[0;32;40mT [PID] | fancy\x1b[0m", "\x1b[0;32;40mT [PID] | lines\x1b[0m"],
+@differs("colours are for terminals",
+         theirs=["\x1b[0;32;40mT [PID] | fancy\x1b[0m", "\x1b[0;32;40mT [PID] | lines\x1b[0m"],
          ours=["T [PID] | fancy", "T [PID] | lines"])
 def fancy(d):
     lines = d.lines("out", lambda lines: sum("| " in line for line in lines) >= 2)
@@ -136,7 +137,8 @@ def rotation_by_size(d):
 
 @streams
 def after_a_restart(d):
-    d.add("restarted", "{child} say again\\\\n ''", stdout_stream={"class": "FileStream", "filename": d.path("again.out")})
+    stream = {"class": "FileStream", "filename": d.path("again.out")}
+    d.add("restarted", "{child} say again\\\\n ''", stdout_stream=stream)
     content(d, "again.out", "again\n")
     d.ok("restart", name="restarted", waiting=True)
     content(d, "again.out", "again\n" * 2)

@@ -138,7 +138,8 @@ def zero_processes(d):
     [watcher:z]
     cmd = sleep 1000
     """, manual=True)
-@differs("only the watcher that cannot be started stays down", theirs=("starting", "stopped"), ours=("stopped", "active"))
+@differs("only the watcher that cannot be started stays down", theirs=("starting", "stopped"),
+         ours=("stopped", "active"))
 def empty_command(d):
     d.launch()
     wait_until(d.answers, "an answer")
@@ -207,7 +208,8 @@ def new_processes_come_before_old_ones_go(d):
     d.ok("reload", name="graceful", waiting=True)
     d.wait_event("watcher.graceful.reload", start)
     topics = [topic.split(".")[-1] for topic, _ in d.events.seen[start:] if topic.startswith("watcher.graceful.")]
-    return topics.index("kill") > topics.index("spawn") + 1, len(d.pids("graceful")), all(not runs(pid) for pid in before)
+    gone = all(not runs(pid) for pid in before)
+    return topics.index("kill") > topics.index("spawn") + 1, len(d.pids("graceful")), gone
 
 
 @watcher
@@ -235,6 +237,7 @@ def set_that_replaces_processes(d):
     d.add("changed", "{child} report {dir}/changed a")
     d.report("changed")
     os.remove(d.path("changed"))
-    d.ok("set", name="changed", options={"cmd": d.fill("{child} report {dir}/changed b"), "env": {"X": "y"}}, waiting=True)
+    options = {"cmd": d.fill("{child} report {dir}/changed b"), "env": {"X": "y"}}
+    d.ok("set", name="changed", options=options, waiting=True)
     wait_until(lambda: d.report("changed")["environment"].get("X"), "the new environment")
     return d.report("changed")["argv"], d.report("changed")["environment"]["X"]

@@ -213,13 +213,17 @@ impl Daemon {
         };
         daemon.watch(daemon.signals.as_raw_fd(), Source::Signals, 0, Interest::READABLE)?;
         for (number, fd) in (0..).zip(daemon.clients.listeners.fds()) {
-            daemon.watch(fd, Source::Listener, number, Interest::READABLE)?;
+            daemon.watch_listener(fd, number)?;
         }
         Ok(daemon)
     }
 
     fn watch(&self, fd: RawFd, source: Source, id: u32, interest: Interest) -> io::Result<()> {
         self.poll.registry().register(&mut SourceFd(&fd), token(source, id), interest)
+    }
+
+    pub(super) fn watch_listener(&self, fd: RawFd, number: u32) -> io::Result<()> {
+        self.watch(fd, Source::Listener, number, Interest::READABLE)
     }
 
     pub(super) fn watch_pipe(&self, fd: RawFd, id: PipeId) -> io::Result<()> {

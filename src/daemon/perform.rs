@@ -119,7 +119,10 @@ impl Daemon {
                     Some(sweep) => sweep.hurry(),
                     None => self.dispatch(Event::Terminate),
                 },
-                10 => self.reopen_logs(),
+                10 => {
+                    self.reopen_logs();
+                    self.restore_listeners();
+                }
                 _ => {} // SIGUSR2 is reserved, SIGWINCH means nothing here
             }
         }

@@ -14,7 +14,7 @@ bashdir := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 zshdir := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 fishdir := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
-links := circusd circusctl
+links := circusd circusctl circus-top
 pages := $(wildcard man/*.[1-8])
 examples := $(filter-out %.rs %/plugins,$(wildcard examples/*))
 plugins := $(wildcard examples/plugins/*)
@@ -23,7 +23,7 @@ version := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 static := $(target)/static/$(host)/release/circus
 suites := $(sort $(wildcard tests/*/run.py))
 
-.PHONY: all build demo setup test check man completions corpus bench install uninstall static musl aarch64 armv7 dist deb size
+.PHONY: all build demo setup test check man completions corpus fuzz bench install uninstall static musl aarch64 armv7 dist deb size
 .PHONY: clean help
 
 all: build
@@ -39,7 +39,7 @@ setup: ## install what the tests need: Debian packages as root, Python ones in a
 	tests/tools/setup.sh
 
 # Every suite runs, even when an earlier one failed, so that the totals are whole.
-test: build setup ## cargo's tests, then the real stack
+test: build setup ## cargo's tests, then those in Python: compliance, clients, the real stack
 	status=0; \
 	$(CARGO) test --no-fail-fast || status=1; \
 	for suite in $(suites); do $(venv)/bin/python -B $$suite || status=1; done; \
@@ -63,6 +63,12 @@ completions: ## bring the completions for bash, zsh and fish up to date
 
 corpus: build ## compare with what Circus reads from the files in CORPUS=DIR
 	$(venv)/bin/python -B tests/corpus/compare.py $(circus) $(CORPUS)
+
+INPUTS ?= 1000000
+
+fuzz: ## feed INPUTS=N pieces of nonsense to everything that reads; more examples: CORPUS=DIR
+	FUZZ_INPUTS=$(INPUTS) FUZZ_CORPUS=$(abspath $(CORPUS)) \
+	    nice $(CARGO) test --profile fuzz --test fuzz no_input_does_harm -- --nocapture
 
 bench: build ## measure against other supervisors (tests/bench/README.md)
 	CIRCUS_BIN=$(abspath $(circus)) tests/bench/run.sh

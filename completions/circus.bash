@@ -33,9 +33,9 @@ _circus_watchers() {
     _circus_offer "${names//,/$'\n'}"
 }
 
-_circus_parts='ctl check run'
-_circus_commands='add decr dstats get globaloptions incr kill list listen listsockets logs numprocesses numwatchers options quit reload reloadconfig restart rm set signal start stats status stop tail'
-_circus_valued='--log-level --log-output --logger-config --pidfile --endpoint --timeout --ssh --ssh_keyfile --grace --remap --option --signum --graceful_timeout --match --lines --pid'
+_circus_parts='ctl check top run'
+_circus_commands='add decr dstats get globaloptions incr kill list listen listsockets logs metrics numprocesses numwatchers options quit reload reloadconfig restart rm set signal start stats status stop tail why'
+_circus_valued='--log-level --log-output --logger-config --pidfile --endpoint --timeout --ssh --ssh_keyfile --sort --filter --grace --remap --option --signum --graceful_timeout --match --lines --pid'
 _circus_signals='HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS RTMIN RTMAX'
 
 # The argument of an option.
@@ -68,10 +68,12 @@ _circus_options() {
     ctl-signal) _circus_words --children --recursive ;;
     ctl-start) _circus_words --match --waiting ;;
     ctl-stats) _circus_words --extended ;;
+    ctl-status) _circus_words --check ;;
     ctl-stop) _circus_words --match --waiting ;;
     ctl-tail) _circus_words --lines --follow --stdout --stderr --pid ;;
     ctl-) _circus_words --endpoint --timeout --json --prettify --ssh --ssh_keyfile --help --version ;;
     check-*) _circus_words --json --help ;;
+    top-*) _circus_words --endpoint --once --sort --filter --help --version ;;
     run-*) _circus_words --grace --group --remap --no-sweep --help ;;
     -*) _circus_words --log-level --log-output --logger-config --pidfile --daemon --check --help --version ;;
     esac
@@ -80,7 +82,7 @@ _circus_options() {
 # The word behind a command.
 _circus_behind() {
     case "$command $place" in
-    'decr 0' | 'get 0' | 'incr 0' | 'kill 0' | 'list 0' | 'logs 1' | 'numprocesses 0' | 'options 0' | 'reload 0' | 'restart 0' | 'rm 0' | 'set 0' | 'signal 0' | 'start 0' | 'stats 0' | 'status 0' | 'stop 0' | 'tail 0') _circus_watchers ;;
+    'decr 0' | 'get 0' | 'incr 0' | 'kill 0' | 'list 0' | 'logs 1' | 'numprocesses 0' | 'options 0' | 'reload 0' | 'restart 0' | 'rm 0' | 'set 0' | 'signal 0' | 'start 0' | 'stats 0' | 'status 0' | 'stop 0' | 'tail 0' | 'why 0') _circus_watchers ;;
     'get 1' | 'get 2' | 'get 3' | 'get 4' | 'get 5' | 'get 6' | 'get 7' | 'get 8' | 'get 9') _circus_words $_circus_keys ;;
     'set 1' | 'set 3' | 'set 5' | 'set 7' | 'set 9') _circus_words $_circus_settable ;;
     'set 2' | 'set 4' | 'set 6' | 'set 8') _circus_value ;;
@@ -92,13 +94,13 @@ _circus_behind() {
 # The value of an option that is set.
 _circus_value() {
     case $prev in
-    shell | copy_env | copy_path | autostart | respawn | singleton | use_sockets | close_child_stdin | close_child_stdout | close_child_stderr | on_demand | stop_children | send_hup) _circus_words True False ;;
+    shell | copy_env | copy_path | autostart | respawn | singleton | use_sockets | close_child_stdin | close_child_stdout | close_child_stderr | on_demand | stop_children | send_hup | no_new_privs | clear_groups) _circus_words True False ;;
     stop_signal) _circus_words HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS RTMIN RTMAX ;;
     esac
 }
 
-_circus_keys='cmd args numprocesses shell shell_args executable working_dir uid gid copy_env copy_path virtualenv virtualenv_py_ver env_file warmup_delay autostart respawn retry_in max_retry priority singleton use_sockets sockets stdin_socket close_child_stdin close_child_stdout close_child_stderr on_demand stop_signal stop_children graceful_timeout send_hup max_age max_age_variance umask hook_timeout ring_bytes stdout_stream.class stderr_stream.class stdout_stream.filename stderr_stream.filename stdout_stream.max_bytes stderr_stream.max_bytes stdout_stream.backup_count stderr_stream.backup_count stdout_stream.time_format stderr_stream.time_format stdout_stream.color stderr_stream.color stdout_stream.rotate_when stderr_stream.rotate_when stdout_stream.rotate_interval stderr_stream.rotate_interval stdout_stream.utc stderr_stream.utc stdout_stream.prefix stderr_stream.prefix stdout_stream.address stderr_stream.address stdout_stream.facility stderr_stream.facility stdout_stream.severity stderr_stream.severity stdout_stream.tag stderr_stream.tag stdout_stream.compress stderr_stream.compress'
-_circus_settable='cmd args numprocesses shell shell_args executable working_dir uid gid copy_env copy_path virtualenv virtualenv_py_ver env_file warmup_delay autostart respawn retry_in max_retry priority singleton use_sockets sockets stdin_socket close_child_stdin close_child_stdout close_child_stderr on_demand stop_signal stop_children graceful_timeout send_hup max_age max_age_variance umask hook_timeout ring_bytes stdout_stream.class stderr_stream.class stdout_stream.filename stderr_stream.filename stdout_stream.max_bytes stderr_stream.max_bytes stdout_stream.backup_count stderr_stream.backup_count stdout_stream.time_format stderr_stream.time_format stdout_stream.color stderr_stream.color stdout_stream.rotate_when stderr_stream.rotate_when stdout_stream.rotate_interval stderr_stream.rotate_interval stdout_stream.utc stderr_stream.utc stdout_stream.prefix stderr_stream.prefix stdout_stream.address stderr_stream.address stdout_stream.facility stderr_stream.facility stdout_stream.severity stderr_stream.severity stdout_stream.tag stderr_stream.tag stdout_stream.compress stderr_stream.compress'
+_circus_keys='cmd args numprocesses shell shell_args executable working_dir uid gid copy_env copy_path virtualenv virtualenv_py_ver env_file warmup_delay autostart respawn retry_in max_retry priority singleton use_sockets sockets stdin_socket close_child_stdin close_child_stdout close_child_stderr on_demand stop_signal stop_children graceful_timeout send_hup max_age max_age_variance nice ionice oom_score_adj umask no_new_privs capabilities clear_groups sandbox hook_timeout ring_bytes stdout_stream.class stderr_stream.class stdout_stream.filename stderr_stream.filename stdout_stream.max_bytes stderr_stream.max_bytes stdout_stream.backup_count stderr_stream.backup_count stdout_stream.time_format stderr_stream.time_format stdout_stream.color stderr_stream.color stdout_stream.rotate_when stderr_stream.rotate_when stdout_stream.rotate_interval stderr_stream.rotate_interval stdout_stream.utc stderr_stream.utc stdout_stream.prefix stderr_stream.prefix stdout_stream.address stderr_stream.address stdout_stream.facility stderr_stream.facility stdout_stream.severity stderr_stream.severity stdout_stream.tag stderr_stream.tag stdout_stream.compress stderr_stream.compress'
+_circus_settable='cmd args numprocesses shell shell_args executable working_dir uid gid copy_env copy_path virtualenv virtualenv_py_ver env_file warmup_delay autostart respawn retry_in max_retry priority singleton use_sockets sockets stdin_socket close_child_stdin close_child_stdout close_child_stderr on_demand stop_signal stop_children graceful_timeout send_hup max_age max_age_variance nice ionice oom_score_adj umask no_new_privs capabilities clear_groups sandbox hook_timeout ring_bytes stdout_stream.class stderr_stream.class stdout_stream.filename stderr_stream.filename stdout_stream.max_bytes stderr_stream.max_bytes stdout_stream.backup_count stderr_stream.backup_count stdout_stream.time_format stderr_stream.time_format stdout_stream.color stderr_stream.color stdout_stream.rotate_when stderr_stream.rotate_when stdout_stream.rotate_interval stderr_stream.rotate_interval stdout_stream.utc stderr_stream.utc stdout_stream.prefix stderr_stream.prefix stdout_stream.address stderr_stream.address stdout_stream.facility stderr_stream.facility stdout_stream.severity stderr_stream.severity stdout_stream.tag stderr_stream.tag stdout_stream.compress stderr_stream.compress'
 
 _circus() {
     local program=$1 cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}

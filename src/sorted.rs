@@ -5,6 +5,8 @@
 //! what lies behind, which for the few thousand entries of the largest tables is a microsecond or two, and nothing
 //! at all for keys that only grow.
 
+use std::cmp::Ordering;
+
 /// A map from `K` to `V`, sorted by key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sorted<K, V>(Vec<(K, V)>);
@@ -30,10 +32,9 @@ impl<K: Ord, V> Sorted<K, V> {
     where
         K: std::borrow::Borrow<Q>,
     {
-        match self.0.last() {
-            Some((last, _)) if last.borrow() < key => Err(self.0.len()),
-            _ => self.0.binary_search_by(|(other, _)| other.borrow().cmp(key)),
-        }
+        search(self.0.len(), &|at| {
+            self.0.get(at).map_or(Ordering::Greater, |(other, _)| other.borrow().cmp(key))
+        })
     }
 
     /// The value of `key`.
@@ -153,6 +154,25 @@ impl<K: Ord, V> Sorted<K, V> {
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.0.iter_mut().map(|(_, value)| value)
     }
+}
+
+/// Where a key is among so many, or where it would have to be. `compare` tells how the one at a place compares with it.
+/// One search for all types: the standard library's takes 200 bytes of code for each.
+fn search(len: usize, compare: &dyn Fn(usize) -> Ordering) -> Result<usize, usize> {
+    let (mut low, mut high) = (0, len);
+    // Keys that only grow are found to be the last ones at once.
+    if len > 0 && compare(len - 1) == Ordering::Less {
+        low = len;
+    }
+    while low < high {
+        let middle = low.midpoint(high);
+        match compare(middle) {
+            Ordering::Less => low = middle + 1,
+            Ordering::Equal => return Ok(middle),
+            Ordering::Greater => high = middle,
+        }
+    }
+    Err(low)
 }
 
 /// The entries of a [`Sorted`], by key.

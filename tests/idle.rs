@@ -62,6 +62,29 @@ fn with_ten_children() {
     drop(listener);
 }
 
+/// A plugin wakes circus when it looks, and at no other time.
+#[test]
+fn with_all_plugins_between_their_looks() {
+    let classes = [
+        "resource_watcher.ResourceWatcher\nwatcher = web",
+        "watchdog.WatchDog\nport = 0",
+        "command_reloader.CommandReloader",
+        "statsd.FullStats",
+        "http_observer.HttpObserver",
+        "redis_observer.RedisObserver",
+    ];
+    let mut ini = "[watcher:web]\ncmd = sleep 1000\nnumprocesses = 3\n".to_string();
+    for (n, class) in classes.iter().enumerate() {
+        ini += &format!("[plugin:{n}]\nuse = circus.plugins.{class}\nloop_rate = 1000\n");
+    }
+    ini += "[plugin:m]\nuse = circus.plugins.Metrics\nlisten = 127.0.0.1:0\n";
+    ini += "[plugin:f]\nuse = circus.plugins.flapping.Flapping\n[plugin:e]\nuse = circus.plugins.statsd.StatsdEmitter\n";
+    let circus = Circus::start(&ini);
+    circus.up("web");
+    assert_eq!(circus.ask("status", json!({}))["statuses"]["plugin:5"], "active");
+    does_nothing(&circus);
+}
+
 /// The kernel tells what system call a process is in: the wait for events, with no end.
 #[test]
 fn the_wait_has_no_end() {

@@ -65,6 +65,7 @@ impl Arbiter {
         for id in &order {
             if let Some(watcher) = self.watchers.get_mut(id) {
                 watcher.queued = true;
+                watcher.history.expect(&self.cause);
             }
         }
         let boot = self.boot.get_or_insert_with(|| Boot::new(now));
@@ -82,6 +83,13 @@ impl Arbiter {
 
     /// Starts the next watchers when their turn has come.
     pub(super) fn advance_boot(&mut self, now: Time, actions: &mut Vec<Action>) {
+        // They start because somebody wanted that before, whatever is being handled now.
+        let cause = std::mem::take(&mut self.cause);
+        self.start_next(now, actions);
+        self.cause = cause;
+    }
+
+    fn start_next(&mut self, now: Time, actions: &mut Vec<Action>) {
         // Taken out meanwhile, so that a watcher that is up at once does not come back here.
         let Some(mut boot) = self.boot.take() else { return };
         loop {
@@ -121,6 +129,9 @@ impl Arbiter {
 
     /// Stops everything, then ends.
     pub(super) fn terminate(&mut self, ticket: Option<Ticket>, now: Time, actions: &mut Vec<Action>) {
+        if self.ending.is_none() {
+            actions.push(Action::Log { level: Level::Info, text: "Arbiter exiting".into() });
+        }
         self.boot = None;
         let ids: Vec<WatcherId> = self.watchers.keys().copied().collect();
         let mut order = self.by_priority();

@@ -120,7 +120,7 @@ impl Watcher {
     }
 
     /// It has stopped and waits for its sockets, or will in a moment.
-    pub(super) fn waits_for_demand(&self) -> bool {
+    pub fn waits_for_demand(&self) -> bool {
         let settled = match self.demand.look {
             Look::Since(_) => true,
             Look::Away => self.demand.not_before > Time(0),

@@ -16,6 +16,7 @@
 //!                   asks, kills, waits                 stop.rs
 //!                   clients that wait                  waiters.rs
 //!                   programs that are asked            hooks.rs
+//!                   what has happened to it            history.rs, health.rs
 //! ```
 //!
 //! The daemon calls [`Arbiter::deadline`] before it sleeps and sends [`Event::Tick`] when that time has come. There
@@ -24,6 +25,8 @@
 
 mod boot;
 mod demand;
+mod health;
+pub mod history;
 pub mod hooks;
 mod orders;
 pub mod process;
@@ -47,12 +50,14 @@ use crate::config::WatcherConfig;
 use crate::config::hooks::Hook;
 use crate::sorted::Sorted;
 use boot::{Boot, Ending};
+use history::{Cause, Origin};
 use hooks::{About, Answer, HookId};
 use process::Exit;
 use random::Random;
 use reconfigure::{NewConfig, Reading};
 pub use report::{Level, Published};
 use request::{Errno, Order, Reply, Ticket};
+use std::rc::Rc;
 use time::Time;
 use watcher::{Ctx, Status, Watcher};
 
@@ -88,6 +93,11 @@ pub enum Event {
         pid: Pid,
         /// How it ended.
         exit: Exit,
+    },
+    /// The kernel has probably ended a process for want of memory; its [`Event::Exited`] follows.
+    OutOfMemory {
+        /// Which.
+        pid: Pid,
     },
     /// [`Action::Reap`] is done.
     Reaped {
@@ -130,6 +140,8 @@ pub enum Event {
         order: Order,
         /// The watchers that an order's [`request::Select`] names; `None`: all.
         targets: Option<Vec<WatcherId>>,
+        /// Who gives it.
+        by: Rc<Origin>,
     },
     /// [`Action::Read`] is done.
     Read {
@@ -279,6 +291,8 @@ pub struct Arbiter {
     random: Random,
     last_hook: HookId,
     next_id: u32,
+    /// What the event is that is being handled.
+    cause: Cause,
 }
 
 impl Arbiter {
@@ -296,6 +310,7 @@ impl Arbiter {
             random: Random::new(seed),
             last_hook: HookId(0),
             next_id: 0,
+            cause: Cause::Course,
         };
         for config in watchers {
             let id = arbiter.insert(config);
@@ -343,6 +358,10 @@ impl Arbiter {
 
     /// Takes in an event and says what is to be done.
     pub fn handle(&mut self, now: Time, event: Event, actions: &mut Vec<Action>) {
+        // Files are read because of the order that comes right before.
+        if !matches!(event, Event::Read { .. }) {
+            self.cause = Cause::of(&event);
+        }
         match event {
             Event::Start => self.begin_boot(now, actions),
             Event::Spawned { watcher, pid } => {
@@ -357,6 +376,7 @@ impl Arbiter {
                 Some((watcher, wid)) => self.with(watcher, now, actions, |w, ctx| w.exited(wid, exit, ctx)),
                 None => actions.push(Action::Reap { pid }),
             },
+            Event::OutOfMemory { pid } => self.out_of_memory(pid),
             Event::Reaped { pid, group_left } => self.reaped(pid, group_left, now, actions),
             Event::GroupEmpty { pgid } => self.group_is_empty(pgid, now, actions),
             Event::HookDone { id, watcher, answer } => {
@@ -366,7 +386,7 @@ impl Arbiter {
                 self.with(watcher, now, actions, |w, ctx| w.sockets_watched(result, ctx));
             }
             Event::SocketReady { watcher } => self.with(watcher, now, actions, Watcher::socket_ready),
-            Event::Order { ticket, order, targets } => self.obey(ticket, order, targets, now, actions),
+            Event::Order { ticket, order, targets, by: _ } => self.obey(ticket, order, targets, now, actions),
             Event::Read { reading, found } => self.have_read(reading, found, now, actions),
             Event::Terminate => self.terminate_by_signal(now, actions),
             Event::Reload => self.reload_what_runs(now, actions),
@@ -388,6 +408,13 @@ impl Arbiter {
         self.with(watcher, now, actions, |w, ctx| w.reaped(wid, group_left, ctx));
     }
 
+    fn out_of_memory(&mut self, pid: Pid) {
+        let Some((watcher, wid)) = self.pids.get(&pid) else { return };
+        let watcher = self.watchers.get_mut(watcher);
+        let process = watcher.and_then(|watcher| watcher.processes.get_mut(wid));
+        process.into_iter().for_each(|process| process.oom = true);
+    }
+
     fn tick(&mut self, now: Time, actions: &mut Vec<Action>) {
         let due = |w: &mut Watcher| w.deadline().is_some_and(|at| at <= now);
         let due: Vec<WatcherId> =
@@ -406,17 +433,35 @@ impl Arbiter {
         actions: &mut Vec<Action>,
         handle: impl FnOnce(&mut Watcher, &mut Ctx),
     ) {
-        let hurried = self.is_hurried();
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
         let (pids, random, last_hook) = (&mut self.pids, &mut self.random, &mut self.last_hook);
         let mut ctx = Ctx { now, actions, pids, random, last_hook, done: Vec::new() };
+        let before = watcher.standing();
         handle(watcher, &mut ctx);
+        let done = ctx.done;
+        self.settle(id, now, actions, (before, done));
+    }
+
+    /// Lets a watcher act on what is different now, given where it stood before and who has an answer already.
+    fn settle(
+        &mut self,
+        id: WatcherId,
+        now: Time,
+        actions: &mut Vec<Action>,
+        (before, done): (history::Standing, Vec<(Ticket, Reply)>),
+    ) {
+        let hurried = self.is_hurried();
+        let Some(watcher) = self.watchers.get_mut(&id) else { return };
+        let (pids, random, last_hook) = (&mut self.pids, &mut self.random, &mut self.last_hook);
+        let mut ctx = Ctx { now, actions, pids, random, last_hook, done };
         watcher.reconcile(&mut ctx);
         if hurried {
             watcher.hurry(&mut ctx);
             // hooks that were waited for are over
             watcher.reconcile(&mut ctx);
         }
+        let after = watcher.standing();
+        watcher.history.compare(now, before, after, &self.cause);
         let done = ctx.done;
         let status = watcher.status;
         let gone = watcher.goal == watcher::Goal::Gone && status == Status::Stopped;

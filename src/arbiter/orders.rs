@@ -4,6 +4,7 @@
 //! of it. Without `waiting` the reply comes at once; with it, it comes from a waiter (waiters.rs). An order for
 //! several watchers is answered when all of them are done.
 
+use super::history::Restart;
 use super::hooks::MOST_CALLS;
 use super::process::Phase;
 use super::reconfigure::Reading;
@@ -226,10 +227,7 @@ impl Arbiter {
             return self.carry_out(&ids, wait, now, actions, &Watcher::restart);
         }
         let down_first: Vec<WatcherId> = ids.iter().rev().copied().collect();
-        let reply = self.carry_out(&down_first, wait, now, actions, &|w, _| {
-            w.want_down();
-            w.queued = true;
-        });
+        let reply = self.carry_out(&down_first, wait, now, actions, &|w, _| w.stop_first());
         self.boot_in_order(ids, now, actions);
         reply
     }
@@ -281,6 +279,7 @@ impl Arbiter {
         Ok(self.carry_out(&[id], &wait, now, actions, &|w, ctx| {
             let own = i32::try_from(w.config.options.stop_signal).unwrap_or(15);
             let timeout = how.graceful_timeout.unwrap_or(w.config.options.graceful_timeout);
+            w.history.count_restarts(Restart::Command, chosen.len());
             for (wid, _) in &chosen {
                 w.ask(*wid, how.signum.unwrap_or(own), timeout, ctx);
             }
@@ -342,9 +341,17 @@ impl Watcher {
         self.goal = Goal::Gone;
     }
 
+    /// Somebody wants it to stop, and to be started again in its turn.
+    pub(super) fn stop_first(&mut self) {
+        self.history.count_restarts(Restart::Command, self.running);
+        self.want_down();
+        self.queued = true;
+    }
+
     /// Stops it and starts it again.
     pub(super) fn restart(&mut self, ctx: &mut Ctx) {
         let runs = matches!(self.status, Status::Starting | Status::Active);
+        self.history.count_restarts(Restart::Command, self.running);
         self.want_up();
         if runs && self.goal == Goal::Up {
             self.begin_stop(ctx);

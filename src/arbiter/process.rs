@@ -70,6 +70,8 @@ pub struct Process {
     pub chain: Chain,
     /// When it is too old.
     pub expires: Option<Time>,
+    /// The kernel has probably ended it for want of memory.
+    pub oom: bool,
 }
 
 /// Members of the group of a process that has ended.

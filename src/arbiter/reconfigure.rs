@@ -268,7 +268,8 @@ impl Watcher {
 
     /// It is down for a reason that the files had given and do not give any more. What somebody has stopped stays so.
     fn is_mended(&self, old: &WatcherConfig, renew: bool) -> bool {
-        let starts = |config: &WatcherConfig| config.options.autostart && config.wanted() > 0;
+        let starts =
+            |config: &WatcherConfig| config.options.autostart && (config.wanted() > 0 || config.is_builtin());
         let gave_up = self.reason.is_some() && renew;
         self.goal == Goal::Down && !self.queued && (gave_up || starts(&self.config) && !starts(old))
     }
@@ -279,10 +280,7 @@ impl Watcher {
             Step::Start => self.queued |= self.goal != Goal::Up,
             Step::Settle | Step::Count => {}
             Step::Renew => self.renew(ctx),
-            Step::StopFirst => {
-                self.want_down();
-                self.queued = true;
-            }
+            Step::StopFirst => self.stop_first(),
             Step::Stop => self.want_down(),
         }
     }

@@ -4,6 +4,7 @@
 //! end; when a new one cannot be executed, the old ones stay. A sequential one replaces process by process. So
 //! does the reload of a singleton, which must never run twice.
 
+use super::history::{Restart, What};
 use super::process::Phase;
 use super::watcher::{Ctx, Goal, Status, Watcher};
 use super::{Level, Pid, Published};
@@ -107,6 +108,7 @@ impl Watcher {
         let generation = self.generation;
         let old: Vec<u32> =
             self.processes.values().filter(|p| p.generation < generation).map(|p| p.wid).collect();
+        self.history.count_restarts(Restart::Reload, old.len());
         for wid in &old {
             self.dismiss(*wid, ctx);
         }
@@ -130,6 +132,7 @@ impl Watcher {
         }
         while let Some(pid) = queue.pop_front() {
             if let Some(wid) = self.running_wid(pid) {
+                self.history.count_restarts(Restart::Reload, 1);
                 self.ask_to_end(wid, ctx);
                 self.reload = Some(Reload::OneByOne { queue, current: Some(pid) });
                 return;
@@ -155,6 +158,7 @@ impl Watcher {
         self.reload = None;
         self.next_reload = None; // it would fail for the same reason
         self.reload_failure = Some(reason.to_owned());
+        self.history.note(ctx.now, What::NotReloaded(reason.into()));
         let name = &self.config.name;
         ctx.log(Level::Error, format!("{name}: the reload was given up, the old processes stay: {reason}"));
         if nothing_missing {

@@ -50,6 +50,25 @@ pub enum Published {
     },
 }
 
+impl Published {
+    /// Circus's name of the event.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Published::Spawn { .. } => "spawn",
+            Published::Kill { .. } => "kill",
+            Published::Reap { .. } => "reap",
+            Published::Start => "start",
+            Published::Stop => "stop",
+            Published::Reload => "reload",
+            Published::Updated => "updated",
+            Published::Add => "add",
+            Published::Remove => "remove",
+            Published::HookSuccess { .. } => "hook_success",
+            Published::HookFailure { .. } => "hook_failure",
+        }
+    }
+}
+
 /// How important a line of the log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {

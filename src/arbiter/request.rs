@@ -197,13 +197,43 @@ pub enum Order {
     },
 }
 
+impl Order {
+    /// The name of its command.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Order::Start { .. } => "start",
+            Order::Stop { .. } => "stop",
+            Order::Restart { .. } => "restart",
+            Order::Reload { .. } => "reload",
+            Order::Change { by, .. } if *by < 0 => "decr",
+            Order::Change { .. } => "incr",
+            Order::Set { .. } => "set",
+            Order::Add { .. } => "add",
+            Order::Rm { .. } => "rm",
+            Order::Kill { .. } => "kill",
+            Order::Signal { .. } => "signal",
+            Order::Reloadconfig { .. } => "reloadconfig",
+            Order::Quit { .. } => "quit",
+        }
+    }
+}
+
 /// A question. It changes nothing and is answered at once.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Question {
     /// The names of all watchers, or the pids of one.
     List(Option<String>),
     /// The states of all watchers, or of one.
-    Status(Option<String>),
+    Status {
+        /// Which watcher; all when missing.
+        name: Option<String>,
+        /// Whether all runs that is to run, and what does not.
+        check: bool,
+        /// With everything that a person wants to see at a glance.
+        details: bool,
+    },
+    /// Why a watcher is as it is.
+    Why(String),
     /// The number of processes of all watchers, or of one.
     Numprocesses(Option<String>),
     /// The number of watchers.
@@ -232,6 +262,8 @@ pub enum Question {
     },
     /// Statistics of circus itself.
     Dstats,
+    /// Everything that is measured, as OpenMetrics text.
+    Metrics,
 }
 
 /// Circus's error numbers.

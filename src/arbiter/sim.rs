@@ -4,6 +4,7 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 
 mod reconfigure;
+mod with_history;
 mod with_hooks;
 
 use super::demand::Look;
@@ -16,8 +17,10 @@ use super::time::Time;
 use super::watcher::Status;
 use super::{Action, Arbiter, Event, Level, Pid, Published, WatcherId, Whom};
 use crate::config::hooks::{self, Hook};
+use crate::config::model::{Builtin, PluginKind};
 use crate::config::{Value, WatcherConfig};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
 
 /// What a process does.
 #[derive(Clone, Copy, Debug)]
@@ -350,7 +353,7 @@ impl World {
             }
             _ => None,
         };
-        self.send(Event::Order { ticket, order, targets });
+        self.send(Event::Order { ticket, order, targets, by: Rc::default() });
         ticket
     }
 
@@ -394,6 +397,7 @@ impl World {
                 assert_eq!(watcher.processes().count(), 0, "{} is stopped", watcher.config.name);
             }
             self.check_hooks(watcher);
+            watcher.history().check(watcher.status());
             let looks = matches!(watcher.demand.look, Look::Asked | Look::Since(_));
             assert_eq!(looks, self.looked_at.contains(&watcher.id), "{} is looked at", watcher.config.name);
             assert!(!looks || watcher.status() == Status::Stopped, "{} runs and waits", watcher.config.name);
@@ -942,6 +946,21 @@ fn start_order_is_by_priority_with_the_pause_between() {
 }
 
 #[test]
+fn a_start_is_over_when_the_last_process_has_warmed_up() {
+    let mut first = watcher("first", 2);
+    first.options.warmup_delay = 5.0;
+    let mut world = World::new(vec![first, watcher("second", 1)]);
+    world.send(Event::Start);
+    let ticket = world.order(Order::Start { who: only("first"), waiting: true });
+    world.run(9.9);
+    assert_eq!((world.pids("first").len(), world.status("first")), (2, "starting"));
+    assert_eq!((world.status("second"), world.replies.get(&ticket)), ("stopped", None));
+    world.run(0.2);
+    assert_eq!((world.status("first"), world.status("second")), ("active", "active"));
+    assert!(matches!(world.replies[&ticket], Reply::Info { .. }));
+}
+
+#[test]
 fn a_signal_ends_everything_even_during_the_start_and_twice_at_once() {
     let mut slow = watcher("slow", 5);
     slow.options.warmup_delay = 3.0;
@@ -1084,6 +1103,40 @@ fn on_demand_does_not_spin_when_its_program_ends_at_once() {
     assert_eq!(world.spawns.len(), before + 4);
 }
 
+/// A plugin that circus has itself.
+fn builtin(name: &str) -> WatcherConfig {
+    WatcherConfig { plugin: Some(PluginKind::Builtin(Builtin::Flapping)), ..watcher(name, 1) }
+}
+
+#[test]
+fn a_plugin_of_circus_itself_is_active_without_a_process() {
+    let mut world = World::booted(vec![builtin("p"), watcher("web", 1)]);
+    assert_eq!((world.status("p"), world.pids("p").len(), world.status("web")), ("active", 0, "active"));
+    let restart = world.order(Order::Restart { who: only("p"), waiting: true });
+    let nothing = Reply::Info { started: vec![], stopped: Some(vec![]), kept: vec![] };
+    assert_eq!(world.replies[&restart], nothing);
+    let stop = world.order(Order::Stop { who: only("p"), waiting: true });
+    assert_eq!((&world.replies[&stop], world.status("p")), (&Reply::Stopped, "stopped"));
+    let what: Vec<Published> =
+        world.published.iter().filter(|(name, _)| name == "p").map(|(_, what)| what.clone()).collect();
+    assert_eq!(what, [Published::Start, Published::Stop, Published::Start, Published::Stop]);
+    world.order(Order::Start { who: only("p"), waiting: false });
+    world.send(Event::Terminate);
+    world.run(1.0);
+    assert!(world.exited);
+}
+
+#[test]
+fn a_plugin_of_circus_itself_whose_options_cannot_be_used_does_not_start() {
+    let mut config = builtin("p");
+    config.broken = Some("no such port".into());
+    let mut world = World::booted(vec![config]);
+    assert_eq!(world.status("p"), "stopped");
+    let start = world.order(Order::Start { who: only("p"), waiting: true });
+    assert!(matches!(&world.replies[&start], Reply::Error { reason, .. } if reason.contains("no such port")));
+    assert!(world.log.iter().any(|(level, text)| *level == Level::Error && text.contains("no such port")));
+}
+
 struct Dice(super::random::Random);
 impl Dice {
     fn roll(&mut self, sides: u64) -> u64 {
@@ -1182,6 +1235,8 @@ fn random_life(seed: u64, steps: u32) {
             config.hooks.insert(hook.to_string(), ("/hook".into(), dice.roll(3) == 0));
         }
         config.options.on_demand = dice.roll(4) == 0;
+        let is_builtin = dice.roll(8) == 0;
+        config.plugin = is_builtin.then_some(PluginKind::Builtin(Builtin::WatchDog));
     }
     let mut world = World::new(configs);
     world.set_warmup_delay(dice.roll(2) as f64);

@@ -39,6 +39,12 @@ impl Watcher {
         self.config.options.singleton && !self.processes.is_empty()
     }
 
+    /// Every slot has had its process.
+    pub(super) fn is_complete(&self) -> bool {
+        let failing = self.retries.iter().any(|r| r.chain.failures > 0);
+        self.missing() == 0 && self.spawning.is_none() && !failing
+    }
+
     /// How many processes are still to be spawned, apart from slots that wait and slots that stay empty.
     pub(super) fn missing(&self) -> usize {
         if self.is_taken() {
@@ -129,6 +135,7 @@ impl Watcher {
             holds_slot: true,
             chain,
             expires: self.expiry(ctx),
+            oom: false,
         };
         self.processes.insert(wid, process);
         self.running += 1;
@@ -188,6 +195,7 @@ impl Watcher {
     pub(super) fn spawn_failed(&mut self, reason: &str, ctx: &mut Ctx) {
         let Some(spawning) = self.spawning.take() else { return };
         let chain = spawning.chain.after_failure();
+        self.history.note_failure(ctx.now, reason);
         let name = &self.config.name;
         ctx.log(Level::Warning, format!("error in '{name}': {reason}"));
         if self.status == Status::Stopping || self.goal != Goal::Up {
@@ -213,7 +221,7 @@ impl Watcher {
         }
     }
 
-    /// When the next spawn, or the next step of a sequential reload, is due.
+    /// When the next spawn, the next step of a sequential reload, or the end of the start is due.
     pub(super) fn spawn_deadline(&self) -> Option<Time> {
         let may_spawn = matches!(self.status, Status::Starting | Status::Active);
         if self.spawning.is_some() || !may_spawn || self.waits_for(Then::Begin) {
@@ -223,7 +231,9 @@ impl Watcher {
         let retry = self.retries.iter().map(|r| r.at.max(gate)).min().filter(|_| !self.is_taken());
         let next_of_reload =
             matches!(self.reload, Some(Reload::OneByOne { current: None, .. })) && self.retries.is_empty();
-        let fresh = self.missing() > 0 || !self.replacing.is_empty() || next_of_reload;
+        let ends_start =
+            self.status == Status::Starting && self.is_complete() && !self.waits_for(Then::Activate);
+        let fresh = self.missing() > 0 || !self.replacing.is_empty() || next_of_reload || ends_start;
         retry.into_iter().chain(fresh.then_some(gate)).min()
     }
 }

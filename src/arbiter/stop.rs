@@ -4,12 +4,13 @@
 //! over, whatever is left of the group is killed. A watcher has stopped when its processes are reaped and their
 //! groups are empty.
 
+use super::history::{Restart, What};
 use super::hooks::{About, MOST_CALLS, Then};
 use super::process::{Exit, Fate, Phase, Process, Remnant, Stopping};
 use super::reload::Reload;
 use super::spawning::Step;
 use super::time::Time;
-use super::watcher::{Ctx, Status, Watcher};
+use super::watcher::{Ctx, Goal, Status, Watcher};
 use super::{Action, Level, Pid, Published, Whom};
 use crate::config::hooks::Hook;
 use crate::config::{number, signals};
@@ -163,15 +164,24 @@ impl Watcher {
             Phase::Dead { .. } => return,
         };
         process.phase = Phase::Dead { stopping: stopping.map(|(_, stopping)| stopping) };
-        let lived = ctx.now.since(process.started);
+        let (oom, lived) = (process.oom, ctx.now.since(process.started));
+        self.history.count_exit(exit);
         if let Some((signum, _)) = stopping {
             ctx.actions.push(Action::Signal { pid, signum, whom: Whom::Group });
         } else {
-            self.log_exit(pid, wid, exit, lived, ctx);
+            self.history.count_restarts(Restart::after(exit, oom), usize::from(self.replaces_the_dead()));
+            self.history.note(ctx.now, What::Ended { pid, wid, exit, oom, lived: (lived * 1e3) as u64 });
+            self.log_exit((pid, wid), exit, oom, lived, ctx);
         }
         self.call_reap_hooks(pid, exit, stopping.is_some(), ctx);
         ctx.publish(&self.config.name, Published::Reap { pid, exit });
         ctx.actions.push(Action::Reap { pid });
+    }
+
+    /// Whether what ends by itself is replaced.
+    fn replaces_the_dead(&self) -> bool {
+        let options = &self.config.options;
+        self.goal == Goal::Up && options.respawn && !options.on_demand
     }
 
     /// Runs before_reap, then after_reap. Neither the zombie nor its successor waits for them.
@@ -184,7 +194,7 @@ impl Watcher {
         }
     }
 
-    fn log_exit(&self, pid: Pid, wid: u32, exit: Exit, lived: f64, ctx: &mut Ctx) {
+    fn log_exit(&self, (pid, wid): (Pid, u32), exit: Exit, oom: bool, lived: f64, ctx: &mut Ctx) {
         let how = match exit {
             Exit::Code(code) => format!("exited with code {code}"),
             Exit::Signal(number) => format!("was ended by {}", signals::name(number)),
@@ -192,7 +202,8 @@ impl Watcher {
         let lived = number::fixed(lived, 1);
         let level = if exit == Exit::Code(0) { Level::Info } else { Level::Warning };
         let name = &self.config.name;
-        ctx.log(level, format!("{name}: process {pid} (wid {wid}) {how} after {lived} s"));
+        let why = if oom { ", probably because the memory was used up" } else { "" };
+        ctx.log(level, format!("{name}: process {pid} (wid {wid}) {how} after {lived} s{why}"));
     }
 
     /// A process is reaped; `group_left` says whether its group has members still.
@@ -273,9 +284,10 @@ impl Watcher {
     /// Does what is due now by itself.
     pub(super) fn expire(&mut self, ctx: &mut Ctx) {
         self.expire_hooks(ctx);
-        let due: Vec<u32> =
-            self.processes.values().filter(|p| patience_ended(p, ctx.now)).map(|p| p.wid).collect();
-        for wid in due {
+        let due = self.processes.values().filter(|p| patience_ended(p, ctx.now)).map(|p| (p.wid, p.pid));
+        let due: Vec<(u32, Pid)> = due.collect();
+        for (wid, pid) in due {
+            self.history.note(ctx.now, What::Killed { pid, wid });
             self.kill(wid, ctx);
         }
         self.expire_remnants(ctx);
@@ -295,16 +307,18 @@ impl Watcher {
     /// want the same port.
     fn expire_old(&mut self, ctx: &mut Ctx) {
         let now = ctx.now;
-        let old: Vec<u32> = self
+        let old: Vec<(u32, Pid)> = self
             .processes
             .values_mut()
             .filter(|p| p.phase == Phase::Running && p.expires.is_some_and(|at| at <= now))
             .map(|p| {
                 p.expires = None;
-                p.wid
+                (p.wid, p.pid)
             })
             .collect();
-        for wid in old {
+        for (wid, pid) in old {
+            self.history.note(now, What::TooOld { pid, wid });
+            self.history.count_restarts(Restart::MaxAge, 1);
             if self.config.options.use_sockets && !self.config.options.singleton {
                 self.replacing.push(wid);
             } else {

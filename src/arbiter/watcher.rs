@@ -5,6 +5,7 @@
 //! done. At most one spawn is under way for a watcher, so that a stop can always overtake a start.
 
 use super::demand::Demand;
+use super::history::History;
 use super::hooks::{About, Call, HookId, Then};
 use super::process::{Fate, Phase, Process, Remnant};
 use super::random::Random;
@@ -99,6 +100,7 @@ pub struct Watcher {
     pub(super) calls: Sorted<HookId, Call>,
     /// No hook is run any more.
     pub(super) hurried: bool,
+    pub(super) history: History,
     /// When it next has something to do by itself; found anew when stale.
     next: Option<Time>,
     stale: bool,
@@ -164,6 +166,7 @@ impl Watcher {
             waiters: Vec::new(),
             calls: Sorted::new(),
             hurried: false,
+            history: History::default(),
             next: None,
             stale: false,
         }
@@ -254,23 +257,36 @@ impl Watcher {
         if self.waits_for(Then::Begin) {
             return;
         }
-        if self.config.wanted() == 0 && self.processes.is_empty() {
-            let name = &self.config.name;
-            ctx.log(Level::Warning, format!("{name}: numprocesses is 0, there is nothing to start"));
-            self.goal = Goal::Down;
-            self.begin_stop(ctx);
+        if self.is_hindered(ctx) {
             return;
         }
         self.trim(ctx);
         self.fill(ctx);
-        let failing = self.retries.iter().any(|r| r.chain.failures > 0);
-        let complete = self.missing() == 0 && self.spawning.is_none() && !failing;
+        // As in Circus, warmup_delay lies behind the last process, too: so watchers are started at intervals.
+        let complete = self.is_complete() && self.gate_is_open(ctx.now);
         let asks = complete
             && (self.waits_for(Then::Activate)
                 || self.call(Hook::AfterStart, About::default(), Then::Activate, ctx));
         if complete && !asks {
             self.become_active(ctx);
         }
+    }
+
+    /// It cannot start at all, and stops. A plugin of circus itself is active without a process.
+    fn is_hindered(&mut self, ctx: &mut Ctx) -> bool {
+        let name = &self.config.name;
+        if self.config.is_builtin() {
+            let Some(reason) = &self.config.broken else { return false };
+            ctx.log(Level::Error, format!("{name} cannot run: {reason}"));
+            self.reason = Some(reason.clone());
+        } else if self.config.wanted() == 0 && self.processes.is_empty() {
+            ctx.log(Level::Warning, format!("{name}: numprocesses is 0, there is nothing to start"));
+        } else {
+            return false;
+        }
+        self.goal = Goal::Down;
+        self.begin_stop(ctx);
+        true
     }
 
     pub(super) fn become_active(&mut self, ctx: &mut Ctx) {
@@ -283,6 +299,9 @@ impl Watcher {
         if self.goal != Goal::Up {
             self.begin_stop(ctx);
             return;
+        }
+        if self.config.is_builtin() && self.is_hindered(ctx) {
+            return; // its options have changed
         }
         self.step_reload(ctx);
         self.trim(ctx);

@@ -4,18 +4,20 @@
 //! codes. Scripts call this in loops, so it does little: one connection, one write, and the answer in one write.
 
 mod args;
-mod client;
+pub(super) mod client;
 mod complete;
 mod help;
+mod progress;
 mod prompt;
 mod ssh;
 mod tail;
 
 use crate::config::text;
-use crate::control::{Map, output, protocol, python};
+use crate::control::{Map, output, overview, protocol, python};
 use crate::sys::keyboard::Terminal;
 use args::{Invocation, Parsed};
 use client::{Connection, Trouble};
+use progress::Progress;
 use serde_json::Value as Json;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -71,7 +73,7 @@ fn run(invocation: &Invocation, terminal: Option<&Terminal>) -> u8 {
         return complain(&why, FAILED);
     }
     let properties = match (invocation.command.encode)(&invocation.args) {
-        Ok(properties) => properties,
+        Ok(properties) => for_eyes(invocation, properties),
         Err(why) => return complain(&why, FAILED),
     };
     let options = &invocation.options;
@@ -92,6 +94,15 @@ fn run(invocation: &Invocation, terminal: Option<&Terminal>) -> u8 {
         Err(Trouble::Quiet) => 0,
         Err(trouble) => complain(&trouble.to_string(), FAILED),
     }
+}
+
+/// On a terminal `status` of all watchers is a table, for which the daemon is asked to tell more.
+fn for_eyes(invocation: &Invocation, mut properties: Map) -> Map {
+    let all = invocation.command.name == "status" && properties.is_empty();
+    if all && !invocation.options.json && std::io::stdout().is_terminal() {
+        properties.insert("details".into(), true.into());
+    }
+    properties
 }
 
 /// What is wrong with a word that should be a number, if one is: the daemon need not be asked about that.
@@ -115,8 +126,12 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
     let waits = properties.contains_key("waiting");
     let timeout = options.timeout.or((!waits).then_some(Duration::from_secs(5)));
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let mut progress = waits.then(|| Progress::begin(options.endpoint.as_deref())).flatten();
     connection.send(&protocol::encode_request(invocation.command.name, properties), deadline)?;
-    let line = connection.line(deadline)?;
+    let line = match &mut progress {
+        Some(progress) => progress.wait(connection, deadline),
+        None => connection.line(deadline),
+    }?;
     let Ok(Json::Object(reply)) = serde_json::from_slice::<Json>(&line) else {
         return Err(Trouble::Nonsense);
     };
@@ -133,9 +148,14 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
         (false, "listen") => follow(connection, options.json),
         (false, "tail") if options.json && invocation.args.has("follow") => follow(connection, true),
         (false, "tail") if invocation.args.has("follow") => tail::follow(connection, &reply),
-        (false, _) if options.json => Ok(0),
-        (false, _) => show(invocation, properties, &reply).map(|()| 0),
+        (false, _) if options.json => Ok(code_of(&reply)),
+        (false, _) => show(invocation, properties, &reply).map(|()| code_of(&reply)),
     }
+}
+
+/// The exit code that goes with an answer: a check may find that not all is well.
+fn code_of(reply: &Map) -> u8 {
+    if overview::is_healthy(reply) { 0 } else { REFUSED }
 }
 
 /// Prints a reply as text.

@@ -12,11 +12,12 @@ const HELP: &str = "\
 usage: circus [OPTIONS] CONFIG
        circus ctl [OPTIONS] COMMAND [ARGS]
        circus check [--json] CONFIG
+       circus top [OPTIONS]
        circus run [OPTIONS] -- CMD ARGS
 
 circus binds sockets, starts processes that inherit them, keeps them running and collects their output, as
 CONFIG says. `circus ctl` controls it; `circus check` reads a configuration without running it;
-`circus run` is the init of one command, without a configuration.
+`circus top` shows what it does; `circus run` is the init of one command, without a configuration.
 
 Options:
         --log-level LEVEL

@@ -3,7 +3,10 @@
 pub mod check;
 pub mod ctl;
 pub mod daemon;
+mod keys;
+mod line;
 pub mod run;
+pub mod top;
 
 use crate::config::text;
 use std::io::Write;
@@ -17,6 +20,7 @@ pub fn main(args: Vec<&[u8]>) -> u8 {
     let called = name.rsplit('/').next().unwrap_or_default();
     let command = match called {
         "circusctl" => "ctl".to_string(),
+        "circus-top" => "top".to_string(),
         "circusd" => String::new(),
         _ => args.first().cloned().unwrap_or_default(),
     };
@@ -25,6 +29,11 @@ pub fn main(args: Vec<&[u8]>) -> u8 {
         "ctl" => {
             args.remove(0);
             ctl::main(args)
+        }
+        "top" if called == "circus-top" => top::main(&args),
+        "top" => {
+            args.remove(0);
+            top::main(&args)
         }
         "check" => {
             args.remove(0);

@@ -83,13 +83,13 @@ fn is_same_stream(one: &Option<Box<StreamConfig>>, other: &Option<Box<StreamConf
 
 /// The rows whose values differ.
 pub fn differing<S>(rows: &'static [Row<S>], old: &S, new: &S) -> impl Iterator<Item = &'static Row<S>> {
-    rows.iter().filter(move |row| (row.get)(old) != (row.get)(new))
+    rows.iter().filter(move |row| row.get(old) != row.get(new))
 }
 
 /// Stores what `from` has for a row in `to`.
 pub fn copy<S>(row: &Row<S>, from: &S, to: &mut S) {
     // A row takes what it gave.
-    let _ = (row.set)(to, &(row.get)(from));
+    let _ = row.set(to, &row.get(from));
 }
 
 /// What holds now, what the file said, what it says now.
@@ -176,6 +176,7 @@ mod tests {
 
     #[test]
     fn added_changed_and_removed_keys_are_alike() {
+        one("", "cgroup./x = 1", "cgroup./x", Live::Reload);
         one("", "numprocesses = 2", "numprocesses", Live::Numprocesses);
         one("args = a", "args = b", "args", Live::Reload);
         one("", "graceful_timeout = 1", "graceful_timeout", Live::Stored);
@@ -198,9 +199,9 @@ mod tests {
             let texts = ["1", "0", "tree", "x", "TERM", "2"];
             let values = texts.into_iter().filter_map(|text| row.kind.parse(text).ok());
             let mut new = old.clone();
-            let default = (row.get)(&old.options);
+            let default = row.get(&old.options);
             let value = values.into_iter().find(|value| *value != default).expect("another value");
-            assert!((row.set)(&mut new.options, &value), "{}", row.key);
+            assert!(row.set(&mut new.options, &value), "{}", row.key);
             let mut current = old.clone();
             let changes = current.take_over(&old, &new);
             let keys: Vec<&str> = changes.iter().map(|change| change.key.as_str()).collect();

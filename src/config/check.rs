@@ -2,15 +2,16 @@
 //!
 //! Pure, so it knows nothing of users, programs and directories; `circus check` looks at those itself.
 
+mod plugins;
+
 use super::expand;
 use super::hooks;
 use super::ini::shorten;
-use super::model::{
-    Config, Finding, LARGEST_RING, Origins, PluginConfig, PluginKind, Severity, SocketConfig, WatcherConfig,
-};
+use super::model::{Config, Finding, LARGEST_RING, Origins, Severity, SocketConfig, WatcherConfig};
 use super::options::STREAM;
 use super::stream::{StreamConfig, StreamKind};
 use super::syslog;
+use super::value::listed;
 use super::words;
 use crate::sorted::Sorted;
 
@@ -85,10 +86,14 @@ pub fn check(config: &Config) -> Vec<Finding> {
         checker.sockets_of(watcher, &config.sockets);
         checker.numbers(watcher);
         checker.streams_and_limits(watcher);
+        checker.flapping(watcher, &config.plugins);
     }
     config.sockets.iter().for_each(|socket| checker.socket(socket));
     checker.shared_addresses(&config.sockets);
-    config.plugins.iter().for_each(|plugin| checker.plugin(plugin));
+    for plugin in &config.plugins {
+        checker.plugin(plugin);
+        checker.watchers_of(plugin, &config.watchers);
+    }
     checker.findings
 }
 
@@ -240,8 +245,8 @@ impl Checker {
             by_command.extend(named);
         }
         let list = |text: &Option<Box<str>>| -> Vec<String> {
-            let words = text.iter().flat_map(|text| text.split([' ', '\t', '\n', ',']));
-            words.filter(|word| !word.is_empty() && !word.contains('(')).map(str::to_lowercase).collect()
+            let words = listed(text.as_deref().unwrap_or_default());
+            words.into_iter().filter(|word| !word.contains('(')).map(str::to_lowercase).collect()
         };
         self.unknown_sockets((origins, "sockets"), &list(&options.sockets), known);
         self.unknown_sockets((origins, "stdin_socket"), &list(&options.stdin_socket), known);
@@ -400,27 +405,6 @@ impl Checker {
                 let message = format!("the socket `{}` has the same address", shorten(&other.name));
                 self.error((&socket.origins, if o.path.is_some() { "path" } else { "port" }), message);
             }
-        }
-    }
-
-    fn plugin(&mut self, plugin: &PluginConfig) {
-        let origins = &plugin.origins;
-        let Some(kind) = plugin.kind() else {
-            return self.error((origins, "use"), plugin.reason_without_kind());
-        };
-        if plugin.options.class.is_some() && plugin.options.cmd.is_some() {
-            self.warn((origins, "use"), "`use` has no effect beside `cmd`".into());
-        }
-        if let Some(Err(why)) = plugin.options.cmd.as_deref().map(words::split) {
-            self.error((origins, "cmd"), format!("`cmd` cannot be split into words: {why}"));
-        }
-        for (key, why) in plugin.process_options().filter_map(|(key, value)| Some((key, value.err()?))) {
-            self.error((origins, key), why);
-        }
-        let cut = |(_, value): &(&String, &String)| kind == PluginKind::Python && value.contains(":::");
-        for (key, _) in plugin.free.iter().filter(cut) {
-            let message = format!("circus-plugin ends the value of `{}` at its `:::`", shorten(key));
-            self.warn((origins, key), message);
         }
     }
 }

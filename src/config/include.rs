@@ -1,7 +1,7 @@
 //! Finds and reads the files of a configuration: the main file, then what its `include` and `include_dir` name.
 
 use super::expand;
-use super::ini;
+use super::ini::{self, cut};
 use super::model::{Finding, Names, Origin, Severity};
 use super::pattern::{self, Pattern};
 use super::sections::{Entry, Sections};
@@ -11,6 +11,9 @@ use std::rc::Rc;
 
 /// A configuration may consist of so many files.
 const MOST_FILES: usize = 10_000;
+
+/// Of a path, messages show so many characters; one of a file that exists is seldom longer.
+const LONGEST_SHOWN: usize = 300;
 
 /// Where files come from.
 pub trait Files {
@@ -100,8 +103,9 @@ impl Reader<'_> {
         let paths = self.glob(path);
         let mut found = false;
         for path in paths {
+            let shown = cut(&path, LONGEST_SHOWN);
             if self.gathered.files.len() >= MOST_FILES {
-                let message = format!("there are more than {MOST_FILES} files; `{path}` is not read");
+                let message = format!("there are more than {MOST_FILES} files; `{shown}` is not read");
                 return self.find(Severity::Error, entry.origin.clone(), message);
             }
             match self.add(&path) {
@@ -110,12 +114,13 @@ impl Reader<'_> {
                 Err(why) => {
                     found = true;
                     let message =
-                        format!("`{path}` is left out, since it cannot be read: {}", describe(&why));
+                        format!("`{shown}` is left out, since it cannot be read: {}", describe(&why));
                     self.find(Severity::Warning, entry.origin.clone(), message);
                 }
             }
         }
         if !found {
+            let path = cut(path, LONGEST_SHOWN);
             let message =
                 format!("`{path}` leads to no file (paths are relative to the main file's directory)");
             self.find(Severity::Warning, entry.origin.clone(), message);
@@ -211,11 +216,13 @@ mod tests {
     }
 
     #[test]
-    fn what_leads_nowhere_is_a_warning() {
+    fn what_leads_nowhere_is_a_short_warning() {
+        let long = format!("[circus]\ninclude = {}", "x".repeat(100_000));
         let (files, findings) =
             included(&[("/w/conf/main.ini", "[circus]\ninclude = no.ini n*\ninclude_dir = none")]);
         assert_eq!(files.len(), 1);
         assert_eq!(findings.len(), 3);
+        assert!(included(&[("/w/conf/main.ini", &long)]).1[0].len() < 1000);
         assert!(findings[0].starts_with("conf/main.ini:2: `conf/no.ini` leads to no file"), "{findings:?}");
         assert!(
             findings[2].starts_with("conf/main.ini:3: `conf/none/*.ini` leads to no file"),

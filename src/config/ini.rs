@@ -286,8 +286,13 @@ fn what_is_missing(line: &str) -> &'static str {
 
 /// As much of a text from the file as a message needs.
 pub fn shorten(text: &str) -> String {
+    cut(text, 60)
+}
+
+/// At most so many characters of a text, on one line.
+pub fn cut(text: &str, most: usize) -> String {
     let clean = |c: char| if c.is_control() { '?' } else { c };
-    match text.char_indices().nth(60) {
+    match text.char_indices().nth(most) {
         Some((end, _)) => {
             text.get(..end).unwrap_or_default().chars().map(clean).chain("...".chars()).collect()
         }

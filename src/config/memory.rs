@@ -12,11 +12,6 @@ impl Memory {
     pub fn new(files: &[(&str, &str)]) -> Memory {
         Memory(files.iter().map(|(path, text)| (path.to_string(), text.as_bytes().to_vec())).collect())
     }
-
-    /// One file with these bytes.
-    pub fn one(path: &str, bytes: &[u8]) -> Memory {
-        Memory(Sorted::from_iter([(path.to_string(), bytes.to_vec())]))
-    }
 }
 
 impl Files for Memory {

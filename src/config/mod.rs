@@ -4,6 +4,7 @@
 //! values of them by the tables in [`options`]; [`check`] compares the values with each other, and
 //! [`changes`] with those that were read before.
 
+pub mod builtin;
 pub mod changes;
 pub mod check;
 pub mod env_file;
@@ -19,6 +20,7 @@ pub mod number;
 pub mod options;
 pub mod pattern;
 pub mod plugin;
+pub mod protocols;
 pub mod restrict;
 pub mod sections;
 pub mod signals;
@@ -26,6 +28,7 @@ pub mod stream;
 pub mod suggest;
 pub mod syslog;
 pub mod text;
+pub mod url;
 pub mod value;
 pub mod words;
 

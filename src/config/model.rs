@@ -143,11 +143,34 @@ pub struct PluginConfig {
     pub broken: Option<String>,
 }
 
+/// One of the plugins that circus has itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Builtin {
+    /// Stops watchers whose processes end again and again.
+    Flapping,
+    /// Replaces processes that use too much, or too little.
+    ResourceWatcher,
+    /// Ends processes that have not been heard of for too long.
+    WatchDog,
+    /// Restarts watchers whose program has changed.
+    CommandReloader,
+    /// Counts events.
+    StatsdEmitter,
+    /// Sends statistics of all watchers.
+    FullStats,
+    /// Asks a web server.
+    HttpObserver,
+    /// Asks a Redis server.
+    RedisObserver,
+    /// Serves what circus measures. Circus has none.
+    Metrics,
+}
+
 /// What a plugin is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PluginKind {
-    /// One of those that circus has itself, by the name of its class in Circus.
-    Builtin(&'static str),
+    /// One of those that circus has itself.
+    Builtin(Builtin),
     /// A program that reads events and writes requests.
     Program,
     /// A Python class, which the `circus-plugin` of Circus runs.
@@ -246,6 +269,9 @@ impl WatcherConfig {
                 let limit = rlimit(value)?;
                 self.rlimits.insert(rest.to_ascii_lowercase(), limit);
             }
+            ("stdout_stream." | "stderr_stream.", _) if options::find(options::STREAM, rest).is_none() => {
+                return Err(Refused::Unknown);
+            }
             ("stdout_stream.", _) => self.stdout_stream.get_or_insert_default().set(rest, value)?,
             ("stderr_stream.", _) => self.stderr_stream.get_or_insert_default().set(rest, value)?,
             ("hooks.", Value::Str(hook)) => self.set_hook(rest, hook)?,
@@ -284,22 +310,22 @@ impl WatcherConfig {
         match key {
             "env" => Some(Value::Map(Names::clone(&self.env).into_iter().collect())),
             "name" => Some(Value::Str(self.name.clone())),
-            _ => match options::family(key) {
-                Some((family, rest)) => self.get_member(family.prefix, rest, key),
-                None => self.free.get(key).cloned().map(Value::Str),
-            },
+            _ => options::family(key)
+                .and_then(|(family, rest)| self.get_member(family.prefix, rest))
+                // Free keys, and members of a family whose text could not be used.
+                .or_else(|| self.free.get(key).cloned().map(Value::Str)),
         }
     }
 
     /// The value of a row of the table. Circus reads `warmup_delay` as a whole number, and shows it so.
     pub fn shown(&self, row: &Row<WatcherOptions>) -> Value {
-        match (row.key, (row.get)(&self.options)) {
+        match (row.key, row.get(&self.options)) {
             ("warmup_delay", Value::Float(seconds)) if seconds.fract() == 0.0 => Value::Int(seconds as i64),
             (_, value) => value,
         }
     }
 
-    fn get_member(&self, prefix: &str, rest: &str, key: &str) -> Option<Value> {
+    fn get_member(&self, prefix: &str, rest: &str) -> Option<Value> {
         let stream = |stream: &Option<Box<StreamConfig>>| stream.as_ref().and_then(|s| s.get(rest));
         match prefix {
             "rlimit_" => self.rlimits.get(&rest.to_ascii_lowercase()).map(|limit| rlimit_value(*limit)),
@@ -308,7 +334,7 @@ impl WatcherConfig {
             "hooks." => self.hooks.get(rest).map(|(command, ignored)| {
                 Value::Str(if *ignored { format!("{command}, true") } else { command.clone() })
             }),
-            _ => self.free.get(key).cloned().map(Value::Str),
+            _ => None,
         }
     }
 
@@ -332,8 +358,16 @@ impl WatcherConfig {
         }
     }
 
+    /// Whether circus itself does its work, and it has no process.
+    pub fn is_builtin(&self) -> bool {
+        matches!(self.plugin, Some(PluginKind::Builtin(_)))
+    }
+
     /// The most processes that it may run; a singleton has one at most.
     pub fn wanted(&self) -> usize {
+        if self.is_builtin() {
+            return 0;
+        }
         let wanted = usize::try_from(self.options.numprocesses).unwrap_or(0);
         if self.options.singleton { wanted.min(1) } else { wanted }
     }
@@ -345,7 +379,7 @@ impl WatcherConfig {
 /// The value has the wrong type.
 pub fn set_row<S>(row: &Row<S>, options: &mut S, value: &Value) -> Result<(), Refused> {
     let accepted = row.kind.accept(value).ok_or(Refused::Type(row.kind.noun()))?;
-    if (row.set)(options, &accepted) { Ok(()) } else { Err(Refused::Type(row.kind.noun())) }
+    if row.set(options, &accepted) { Ok(()) } else { Err(Refused::Type(row.kind.noun())) }
 }
 
 fn set_stream(stream: &mut Option<Box<StreamConfig>>, value: &Value) -> Result<Live, Refused> {

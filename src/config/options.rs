@@ -5,7 +5,7 @@
 //! reader, `set`, `get`, `options`, the suggestions of `check` and the lists in the manual all come from the rows.
 //! Options that are a family of names (`rlimit_*`, `hooks.*`, `stdout_stream.*`) stand in [`FAMILIES`].
 
-use super::value::{Field, Kind, Value};
+use super::value::{Kind, Slot, Value};
 use Built::{Pending, Quiet, Useless, Works};
 use Expand::{Global, Never, Watcher};
 use Live::{Fixed, Numprocesses, Reload, Stored};
@@ -60,16 +60,26 @@ pub struct Row<S: 'static> {
     pub live: Live,
     /// How far it is built.
     pub built: Built,
-    /// One line for the manual.
-    pub help: &'static str,
+    /// The field that keeps its value.
+    field: fn(&S) -> &dyn Slot,
+    /// The same, to be changed.
+    field_mut: fn(&mut S) -> &mut dyn Slot,
+}
+
+impl<S> Row<S> {
     /// Its value.
-    pub get: fn(&S) -> Value,
+    pub fn get(&self, options: &S) -> Value {
+        (self.field)(options).get()
+    }
+
     /// Stores a value; false when the value is of another type.
-    pub set: fn(&mut S, &Value) -> bool,
+    pub fn set(&self, options: &mut S, value: &Value) -> bool {
+        (self.field_mut)(options).set(value)
+    }
 }
 
 macro_rules! section {
-    ($(#[$doc:meta])* $name:ident $rows:ident { $(
+    ($(#[$doc:meta])* $name:ident $rows:ident $help_of:ident { $(
         $key:literal => $field:ident: $type:ty = $default:expr, $kind:expr, $expand:expr, $live:expr, $built:expr, $help:literal;
     )* }) => {
         $(#[$doc])*
@@ -89,12 +99,12 @@ macro_rules! section {
             expand: $expand,
             live: $live,
             built: $built,
-            help: $help,
-            get: |options| Field::to_value(&options.$field),
-            set: |options, value| {
-                Field::from_value(value).map(|value| options.$field = value).is_some()
-            },
+            field: |options| &options.$field,
+            field_mut: |options| &mut options.$field,
         }, )* ];
+
+        /// One line about each of these options, in order. Only the manual needs it: here it stays out of the program.
+        pub static $help_of: &[&str] = &[ $( $help, )* ];
     };
 }
 
@@ -105,7 +115,7 @@ const LEVELS: Kind = Kind::Choice(&["debug", "info", "warning", "error", "critic
 
 section! {
     /// The options of `[circus]`.
-    CircusOptions CIRCUS {
+    CircusOptions CIRCUS CIRCUS_HELP {
     "endpoint" => endpoint: Maybe = None, Kind::Text, Global, Fixed, Works, "the control socket: a path, ipc://PATH, unix://PATH, @NAME, or none";
     "endpoint_owner" => endpoint_owner: Maybe = None, Kind::Id, Global, Fixed, Works, "the user that gets the file of the control socket";
     "endpoint_mode" => endpoint_mode: i64 = 0o600, Kind::Octal, Global, Fixed, Works, "the mode of the file of the control socket, octal";
@@ -140,7 +150,7 @@ section! {
 
 section! {
     /// The options of `[watcher:NAME]`.
-    WatcherOptions WATCHER {
+    WatcherOptions WATCHER WATCHER_HELP {
     "cmd" => cmd: String = String::new(), Kind::Text, Watcher, Reload, Works, "the program and its arguments, with quotes as in a shell";
     "args" => args: String = String::new(), Kind::Text, Watcher, Reload, Works, "more arguments, put behind those of cmd";
     "numprocesses" => numprocesses: i64 = 1, Kind::Int, Global, Numprocesses, Works, "how many processes to run";
@@ -155,7 +165,7 @@ section! {
     "virtualenv" => virtualenv: Maybe = None, Kind::Text, Watcher, Reload, Works, "the directory of a Python virtual environment to run in; needs copy_env";
     "virtualenv_py_ver" => virtualenv_py_ver: Maybe = None, Kind::Text, Watcher, Reload, Works, "the version of Python of virtualenv, such as 3.11, if there are several; else the newest";
     "env_file" => env_file: Maybe = None, Kind::Text, Watcher, Reload, Works, "a file of NAME=value lines for the environment; with a - before it, it may be missing";
-    "warmup_delay" => warmup_delay: f64 = 0.0, Kind::Float, Global, Stored, Works, "the least time between two spawns, in seconds";
+    "warmup_delay" => warmup_delay: f64 = 0.0, Kind::Float, Global, Stored, Works, "the least time between two spawns, and behind the last one of a start, in seconds";
     "autostart" => autostart: bool = true, Kind::Bool, Global, Stored, Works, "start with circus";
     "respawn" => respawn: bool = true, Kind::Bool, Global, Stored, Works, "replace processes that end";
     "respawn_delay" => respawn_delay: Option<f64> = None, Kind::Float, Global, Fixed, Pending, "the first pause before a respawn, in seconds";
@@ -227,7 +237,7 @@ const SEVERITIES: Kind = Kind::Choice(SEVERITY);
 
 section! {
     /// The options of `stdout_stream.*` and `stderr_stream.*`.
-    StreamOptions STREAM {
+    StreamOptions STREAM STREAM_HELP {
     "class" => class: Maybe = None, Kind::Text, Watcher, Stored, Works, "what happens to the output, see above; FileStream when there is only a filename";
     "filename" => filename: Maybe = None, Kind::Text, Watcher, Stored, Works, "the file to append to; $(circus.wid) in it gives each process its own";
     "max_bytes" => max_bytes: i64 = 0, Kind::Int, Watcher, Stored, Works, "rotate the file before it grows over so many bytes; 0: never";
@@ -249,7 +259,7 @@ section! {
 
 section! {
     /// The options of `[socket:NAME]`.
-    SocketOptions SOCKET {
+    SocketOptions SOCKET SOCKET_HELP {
     "host" => host: String = "localhost".into(), Kind::Text, Global, Fixed, Works, "the address or host to bind to";
     "port" => port: i64 = 8080, Kind::Int, Global, Fixed, Works, "the port; 0: one that is free";
     "family" => family: String = "AF_INET".into(), Kind::Choice(&["AF_INET", "AF_INET6", "AF_UNIX"]), Global, Fixed, Works, "AF_INET, AF_INET6 or AF_UNIX";
@@ -269,7 +279,7 @@ section! {
 
 section! {
     /// The options of `[plugin:NAME]` that are circus's own; all others belong to the plugin.
-    PluginOptions PLUGIN {
+    PluginOptions PLUGIN PLUGIN_HELP {
     "use" => class: Maybe = None, Kind::Text, Global, Fixed, Works, "the plugin, by the name of its class in Circus or of another Python class";
     "cmd" => cmd: Maybe = None, Kind::Text, Global, Fixed, Works, "a program that is the plugin, and its arguments";
     "priority" => priority: i64 = 1, Kind::Int, Global, Fixed, Works, "as of a watcher";
@@ -346,9 +356,9 @@ pub static FAMILIES: &[Family] = &[
     },
     Family {
         prefix: "flapping.",
-        built: Pending,
-        live: Fixed,
-        help: "options of the Flapping plugin for this watcher",
+        built: Works,
+        live: Stored,
+        help: "an option of the plugin Flapping for this watcher",
     },
     Family {
         prefix: "cgroup.",
@@ -372,18 +382,18 @@ pub fn family(key: &str) -> Option<(&'static Family, &str)> {
 mod tests {
     use super::*;
 
-    fn check<S: Default + Clone + PartialEq + std::fmt::Debug>(rows: &'static [Row<S>]) {
-        for (n, row) in rows.iter().enumerate() {
+    fn check<S: Default + Clone + PartialEq + std::fmt::Debug>(rows: &'static [Row<S>], help: &[&str]) {
+        for ((n, row), help) in rows.iter().enumerate().zip(help) {
             assert!(rows.iter().skip(n + 1).all(|r| r.key != row.key), "{} stands twice", row.key);
-            assert!(!row.help.is_empty() && !row.help.ends_with('.'), "help of {}", row.key);
+            assert!(!help.is_empty() && !help.ends_with('.'), "help of {}", row.key);
             let mut options = S::default();
-            let default = (row.get)(&options);
-            let _ = (row.set)(&mut options, &default);
-            assert_eq!((row.get)(&options), default, "{}", row.key);
+            let default = row.get(&options);
+            let _ = row.set(&mut options, &default);
+            assert_eq!(row.get(&options), default, "{}", row.key);
             for text in ["1", "red", "AF_INET6", "SOCK_DGRAM", "debug", "process", "w6", "cron"] {
                 if let Ok(value) = row.kind.parse(text) {
-                    assert!((row.set)(&mut options, &value), "{} does not store what it takes", row.key);
-                    assert_eq!((row.get)(&options), value, "{} does not give back what it took", row.key);
+                    assert!(row.set(&mut options, &value), "{} does not store what it takes", row.key);
+                    assert_eq!(row.get(&options), value, "{} does not give back what it took", row.key);
                 }
             }
         }
@@ -399,10 +409,10 @@ mod tests {
 
     #[test]
     fn every_row_stores_what_it_takes() {
-        check(CIRCUS);
-        check(WATCHER);
-        check(STREAM);
-        check(SOCKET);
-        check(PLUGIN);
+        check(CIRCUS, CIRCUS_HELP);
+        check(WATCHER, WATCHER_HELP);
+        check(STREAM, STREAM_HELP);
+        check(SOCKET, SOCKET_HELP);
+        check(PLUGIN, PLUGIN_HELP);
     }
 }

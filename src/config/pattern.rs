@@ -4,7 +4,13 @@
 //! time is at most the length of the pattern times the length of the name.
 
 /// A pattern that has been read.
-pub struct Pattern(Vec<Token>);
+pub struct Pattern(Kind);
+
+enum Kind {
+    /// A mere name, which is compared as a whole.
+    Name(String),
+    Tokens(Vec<Token>),
+}
 
 enum Token {
     Star,
@@ -21,47 +27,59 @@ pub fn is_pattern(text: &str) -> bool {
 impl Pattern {
     /// Reads a pattern. Every text is one.
     pub fn new(text: &str) -> Pattern {
-        let mut tokens = Vec::new();
-        let mut rest = text;
-        // Behind the last closing bracket no set needs to be looked for, which would take quadratic time.
-        let unclosed = text.rfind(']').map_or(text.len(), |last| text.len() - last);
-        while let Some(c) = rest.chars().next() {
-            let after = rest.get(c.len_utf8()..).unwrap_or_default();
-            let (token, after) = match c {
-                '*' => (Token::Star, after),
-                '?' => (Token::Any, after),
-                '[' if after.len() >= unclosed => set(after).unwrap_or((Token::One('['), after)),
-                _ => (Token::One(c), after),
-            };
-            if !matches!((&token, tokens.last()), (Token::Star, Some(Token::Star))) {
-                tokens.push(token);
-            }
-            rest = after;
-        }
-        Pattern(tokens)
+        Pattern(if is_pattern(text) { Kind::Tokens(tokens(text)) } else { Kind::Name(text.into()) })
     }
 
     /// Whether the whole of `name` matches.
     pub fn matches(&self, name: &str) -> bool {
-        let (mut tokens, mut chars) = (self.0.as_slice(), name.chars());
-        // Only the last star needs another try: what an earlier one could take, the last one can take too.
-        let mut retry: Option<(&[Token], std::str::Chars<'_>)> = None;
-        loop {
-            let ahead = chars.clone();
-            match (tokens.split_first(), chars.next()) {
-                (None, None) => return true,
-                (Some((Token::Star, rest)), _) => {
-                    (tokens, chars) = (rest, ahead.clone());
-                    retry = Some((rest, ahead));
+        match &self.0 {
+            Kind::Name(own) => own == name,
+            Kind::Tokens(tokens) => all_match(tokens, name),
+        }
+    }
+}
+
+fn tokens(text: &str) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    let mut rest = text;
+    // Behind the last closing bracket no set needs to be looked for, which would take quadratic time.
+    let unclosed = text.rfind(']').map_or(text.len(), |last| text.len() - last);
+    while let Some(c) = rest.chars().next() {
+        let after = rest.get(c.len_utf8()..).unwrap_or_default();
+        let (token, after) = match c {
+            '*' => (Token::Star, after),
+            '?' => (Token::Any, after),
+            '[' if after.len() >= unclosed => set(after).unwrap_or((Token::One('['), after)),
+            _ => (Token::One(c), after),
+        };
+        if !matches!((&token, tokens.last()), (Token::Star, Some(Token::Star))) {
+            tokens.push(token);
+        }
+        rest = after;
+    }
+    tokens
+}
+
+/// Whether the whole of `name` matches.
+fn all_match(mut tokens: &[Token], name: &str) -> bool {
+    let mut chars = name.chars();
+    // Only the last star needs another try: what an earlier one could take, the last one can take too.
+    let mut retry: Option<(&[Token], std::str::Chars<'_>)> = None;
+    loop {
+        let ahead = chars.clone();
+        match (tokens.split_first(), chars.next()) {
+            (None, None) => return true,
+            (Some((Token::Star, rest)), _) => {
+                (tokens, chars) = (rest, ahead.clone());
+                retry = Some((rest, ahead));
+            }
+            (Some((token, rest)), Some(c)) if token.takes(c) => tokens = rest,
+            _ => {
+                let Some((rest, from)) = retry.as_mut() else { return false };
+                if from.next().is_none() {
+                    return false;
                 }
-                (Some((token, rest)), Some(c)) if token.takes(c) => tokens = rest,
-                _ => {
-                    let Some((rest, from)) = retry.as_mut() else { return false };
-                    if from.next().is_none() {
-                        return false;
-                    }
-                    (tokens, chars) = (*rest, from.clone());
-                }
+                (tokens, chars) = (*rest, from.clone());
             }
         }
     }

@@ -3,8 +3,9 @@
 //! As in Circus a plugin is a watcher `plugin:NAME` of one process. A few options of watchers may stand in the section
 //! and hold for that process; all options but circus's own belong to the plugin, these few too.
 
+use super::builtin::Settings;
 use super::ini::shorten;
-use super::model::{Names, PluginConfig, PluginKind, WatcherConfig};
+use super::model::{Builtin, Names, PluginConfig, PluginKind, Severity, WatcherConfig};
 use super::options;
 use super::stream::StreamConfig;
 use super::value::Value;
@@ -16,21 +17,9 @@ pub const RUNNER: &str = "circus-plugin";
 /// What is said where it is missing: the end of a sentence.
 pub const NO_RUNNER: &str = "circus-plugin, which runs it, is not in the PATH of circus: pip install circus, or write `cmd = PROGRAM`";
 
-/// The plugins that Circus brings along, by class.
-pub const BUILTIN: &[&str] = &[
-    "circus.plugins.flapping.Flapping",
-    "circus.plugins.resource_watcher.ResourceWatcher",
-    "circus.plugins.watchdog.WatchDog",
-    "circus.plugins.command_reloader.CommandReloader",
-    "circus.plugins.statsd.StatsdEmitter",
-    "circus.plugins.statsd.FullStats",
-    "circus.plugins.http_observer.HttpObserver",
-    "circus.plugins.redis_observer.RedisObserver",
-];
-
 /// The options of a watcher that hold for the process of a plugin. Others, such as `max_retry`, are names of options
 /// that plugins have.
-const PROCESS: &[&str] =
+pub const PROCESS: &[&str] =
     &["autostart", "gid", "graceful_timeout", "respawn", "stop_signal", "uid", "warmup_delay", "working_dir"];
 
 impl PluginConfig {
@@ -40,8 +29,7 @@ impl PluginConfig {
             return Some(PluginKind::Program);
         }
         let class = self.options.class.as_deref()?;
-        let builtin = BUILTIN.iter().find(|builtin| **builtin == class);
-        Some(builtin.map_or(PluginKind::Python, |class| PluginKind::Builtin(class)))
+        Some(Builtin::of_class(class).map_or(PluginKind::Python, PluginKind::Builtin))
     }
 
     /// Why it is nothing, for one without a kind.
@@ -56,6 +44,33 @@ impl PluginConfig {
             let row = options::find(options::WATCHER, key)?;
             Some((*key, row.kind.parse(text).map_err(|why| format!("`{key} = {}` {why}", shorten(text)))))
         })
+    }
+
+    /// The watcher of a plugin that circus has itself. It has no process, and is active while circus does its work.
+    pub fn builtin_watcher(&self, builtin: Builtin) -> WatcherConfig {
+        let mut watcher = self.watcher(String::new(), Names::new(), false);
+        let options = &mut watcher.options;
+        (options.copy_env, options.copy_path) = (false, false);
+        (options.close_child_stdout, options.close_child_stderr) = (false, false);
+        options.autostart &= Settings::new(builtin, &self.free).flag("active");
+        watcher.free = self.free.clone();
+        let errors =
+            self.builtin_problems(builtin).into_iter().filter(|problem| problem.1 == Severity::Error);
+        watcher.broken = watcher.broken.or(errors.map(|problem| problem.2).next());
+        watcher
+    }
+
+    /// What is wrong with its options, if it is such a plugin: the key, how bad it is, and what to say.
+    pub fn builtin_problems(&self, builtin: Builtin) -> Vec<(&str, Severity, String)> {
+        let mut problems = Vec::new();
+        for (key, text) in &self.free {
+            let problem = builtin.problem("", key, text);
+            problems.extend(problem.map(|(severity, why)| (key.as_str(), severity, why)));
+        }
+        if let Some(key) = builtin.missing(&self.free) {
+            problems.push(("use", Severity::Error, format!("it needs `{key} = NAME`")));
+        }
+        problems
     }
 
     /// The watcher that runs it by `cmd` in the environment `env`. The output is thrown away unless it is for
@@ -115,8 +130,8 @@ mod tests {
     #[test]
     fn every_plugin_has_a_kind_but_one_that_says_nothing() {
         assert_eq!(plugin(&[("active", "1")]).kind(), None);
-        let flapping = "circus.plugins.flapping.Flapping";
-        assert_eq!(plugin(&[("use", flapping)]).kind(), Some(PluginKind::Builtin(flapping)));
+        let flapping = plugin(&[("use", "circus.plugins.flapping.Flapping")]);
+        assert_eq!(flapping.kind(), Some(PluginKind::Builtin(Builtin::Flapping)));
         assert_eq!(plugin(&[("use", "my.Plugin")]).kind(), Some(PluginKind::Python));
         assert_eq!(plugin(&[("use", "my.Plugin"), ("cmd", "x")]).kind(), Some(PluginKind::Program));
     }

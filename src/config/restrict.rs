@@ -3,7 +3,7 @@
 //! The file reader, `set` and the daemon all ask here, so that a value which one of them takes means the same to
 //! the others.
 
-use super::value::Value;
+use super::value::{Value, listed};
 
 /// Capabilities by number, without the `CAP_` before their names.
 const CAPABILITIES: [&str; 41] = [
@@ -83,8 +83,9 @@ fn within(n: i64, lowest: i64, highest: i64) -> Result<(), String> {
     }
 }
 
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split([' ', '\t', '\n', ',']).filter(|word| !word.is_empty())
+/// A word inside a message.
+fn shown(word: &str) -> String {
+    word.chars().take(40).collect()
 }
 
 /// `CLASS[:LEVEL]` as the number that ioprio_set(2) takes: the class from bit 13 on, the level below.
@@ -118,15 +119,18 @@ pub fn ionice(text: &str) -> Result<i32, String> {
 pub fn capabilities(text: &str) -> Result<u64, String> {
     let mut set = 0;
     let lower = text.to_ascii_lowercase();
-    for word in words(&lower).filter(|word| *word != "none") {
+    for word in listed(&lower) {
         let name = word.strip_prefix("cap_").unwrap_or(word);
-        let number = CAPABILITIES.iter().position(|known| *known == name).ok_or_else(|| {
-            let word: String = word.chars().take(40).collect();
-            format!(
-                "names the capability `{word}`, which does not exist; write such as net_bind_service, or none"
-            )
-        })?;
-        set |= 1 << number;
+        match CAPABILITIES.iter().position(|known| *known == name) {
+            Some(number) => set |= 1 << number,
+            None if word == "none" => {}
+            None => {
+                let word = shown(word);
+                return Err(format!(
+                    "names the capability `{word}`, which does not exist; write such as net_bind_service, or none"
+                ));
+            }
+        }
     }
     Ok(set)
 }
@@ -136,14 +140,13 @@ pub fn capabilities(text: &str) -> Result<u64, String> {
 /// # Errors
 /// As [`fits`].
 pub fn writable(text: &str) -> Result<Vec<&str>, String> {
-    let mut words = words(text);
-    if words.next() != Some("read-only") {
+    let mut paths = listed(text);
+    if paths.first() != Some(&"read-only") {
         return Err("does not begin with `read-only`; the paths that stay writable follow".into());
     }
-    let paths: Vec<&str> = words.collect();
+    paths.remove(0);
     if let Some(path) = paths.iter().find(|path| !path.starts_with('/')) {
-        let path: String = path.chars().take(40).collect();
-        return Err(format!("names `{path}`, which is no path from the root on"));
+        return Err(format!("names `{}`, which is no path from the root on", shown(path)));
     }
     if paths.len() > MOST_PATHS { Err(format!("names more than {MOST_PATHS} paths")) } else { Ok(paths) }
 }

@@ -96,9 +96,7 @@ impl StreamConfig {
     /// The value of one option of the stream, when it differs from its default.
     pub fn get(&self, key: &str) -> Option<Value> {
         match options::find(options::STREAM, key) {
-            Some(row) => {
-                Some((row.get)(&self.options)).filter(|v| *v != (row.get)(&StreamOptions::default()))
-            }
+            Some(row) => Some(row.get(&self.options)).filter(|v| *v != row.get(&StreamOptions::default())),
             None => self.free.get(key).cloned().map(Value::Str),
         }
     }

@@ -1,5 +1,6 @@
 //! What somebody may have meant by a key or a section that there is not.
 
+use super::ini::shorten;
 use super::options::{self, Row};
 
 /// The kinds of sections, for suggestions.
@@ -72,7 +73,7 @@ pub fn key(place: Place, key: &str) -> Option<String> {
         return Some(format!("did you mean `{meant}`?"));
     }
     if let Some(name) = key.strip_prefix("env.") {
-        return Some(format!("did you mean `{name}` in a section [env:NAME]?"));
+        return Some(format!("did you mean `{}` in a section [env:NAME]?", shorten(name)));
     }
     if let Some(nearest) = nearest(key, &keys(place)) {
         return Some(format!("did you mean `{nearest}`?"));
@@ -80,7 +81,7 @@ pub fn key(place: Place, key: &str) -> Option<String> {
     if let Some((head, rest)) = key.split_once('.').filter(|_| place == Place::Watcher)
         && let Some(family) = nearest(head, FAMILIES)
     {
-        return Some(format!("did you mean `{family}.{rest}`?"));
+        return Some(format!("did you mean `{family}.{}`?", shorten(rest)));
     }
     belongs(place, key).map(|section| format!("it belongs in {section}"))
 }
@@ -97,9 +98,7 @@ pub fn section(name: &str) -> Option<String> {
     let head = nearest(&head, &heads)?;
     let tail = SECTIONS.iter().find(|(known, _)| *known == head).map_or("", |(_, tail)| tail);
     match rest {
-        Some(rest) if !tail.is_empty() => {
-            Some(format!("did you mean [{head}:{}]?", super::ini::shorten(rest.trim())))
-        }
+        Some(rest) if !tail.is_empty() => Some(format!("did you mean [{head}:{}]?", shorten(rest.trim()))),
         _ => Some(format!("did you mean [{head}{tail}]?")),
     }
 }
@@ -203,6 +202,9 @@ mod tests {
             assert_eq!(key(place, wrong).as_deref(), Some(hint), "{wrong}");
         }
         assert_eq!(key(Place::Watcher, "RUBY_GC_MALLOC_LIMIT"), None);
+        for long in ["env.", "tdout_stream."].map(|head| head.to_string() + &"x".repeat(10_000)) {
+            assert!(key(Place::Watcher, &long).unwrap().len() < 200, "{}", &long[..20]);
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ const BASE: u32 = 0x10_F800;
 pub fn from_bytes(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        if chunk.valid().chars().any(is_private) {
+        if !chunk.valid().is_ascii() && chunk.valid().chars().any(is_private) {
             chunk.valid().chars().for_each(|c| push_valid(&mut text, c));
         } else {
             text.push_str(chunk.valid());
@@ -52,7 +52,7 @@ pub fn unhide(text: &str) -> String {
 
 /// The bytes that `text` stands for.
 pub fn to_bytes(text: &str) -> Cow<'_, [u8]> {
-    if text.chars().all(|c| byte_of(c).is_none()) {
+    if text.is_ascii() || text.chars().all(|c| byte_of(c).is_none()) {
         return Cow::Borrowed(text.as_bytes());
     }
     let mut bytes = Vec::with_capacity(text.len());

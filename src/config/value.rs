@@ -132,6 +132,13 @@ fn without_underscores(text: &str) -> Option<String> {
     (!misplaced).then(|| text.replace('_', ""))
 }
 
+/// The words of a list, between blanks or commas.
+pub fn listed(text: &str) -> Vec<&str> {
+    let mut words: Vec<&str> = text.split([' ', '\t', '\n', ',']).collect();
+    words.retain(|word| !word.is_empty());
+    words
+}
+
 /// A type that a row of the option table stores.
 pub trait Field: Sized {
     /// From a value that [`Kind::parse`] or [`Kind::accept`] gave; `None` when the kinds do not meet.
@@ -176,6 +183,24 @@ impl<T: Field> Field for Option<T> {
     }
     fn to_value(&self) -> Value {
         self.as_ref().map_or(Value::None, Field::to_value)
+    }
+}
+
+/// The place of such a value, whatever its type.
+pub trait Slot {
+    /// What is there.
+    fn get(&self) -> Value;
+    /// Stores a value; false when the value is of another type.
+    fn set(&mut self, value: &Value) -> bool;
+}
+
+impl<T: Field> Slot for T {
+    fn get(&self) -> Value {
+        self.to_value()
+    }
+
+    fn set(&mut self, value: &Value) -> bool {
+        T::from_value(value).map(|value| *self = value).is_some()
     }
 }
 

@@ -96,7 +96,7 @@ pub struct ProcessFact {
     pub started: Option<f64>,
     /// For how long it has run, in seconds.
     pub age: Option<f64>,
-    /// Its direct children; theirs are not told.
+    /// Its direct children.
     pub children: Vec<ProcessFact>,
 }
 
@@ -153,8 +153,8 @@ pub fn options(watcher: &WatcherConfig) -> Map {
     let defaults = WatcherOptions::default();
     let mut map = Map::new();
     for row in options::WATCHER {
-        let value = (row.get)(&watcher.options);
-        if ALWAYS.contains(&row.key) || value != (row.get)(&defaults) {
+        let value = row.get(&watcher.options);
+        if ALWAYS.contains(&row.key) || value != row.get(&defaults) {
             map.insert(row.key.into(), json(&watcher.shown(row)));
         }
     }
@@ -213,7 +213,7 @@ pub fn globaloptions(
     let value = |key: &str| match key {
         "endpoint" => Json::from(endpoint),
         "pubsub_endpoint" => Json::from(pubsub),
-        _ => options::find(options::CIRCUS, key).map_or(Json::Null, |row| json(&(row.get)(circus))),
+        _ => options::find(options::CIRCUS, key).map_or(Json::Null, |row| json(&row.get(circus))),
     };
     let all = queries::GLOBAL_OPTIONS;
     match option {

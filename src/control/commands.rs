@@ -5,7 +5,7 @@
 //! `lifecycle` (processes come and go), `queries` (nothing changes), `tuning` (options), `output` (what processes
 //! write).
 
-use super::{Map, Refusal, lifecycle, output, queries, tuning};
+use super::{Map, Refusal, lifecycle, metrics, output, queries, tuning, why};
 use crate::arbiter::request::Request;
 
 /// One command.
@@ -251,6 +251,18 @@ pub static COMMANDS: &[Command] = &[
         render: output::render_logs,
     },
     Command {
+        name: "metrics",
+        usage: "",
+        words: (0, 0),
+        flags: &[],
+        verbatim: false,
+        summary: "print what is counted and measured, as OpenMetrics text",
+        detail: "Processes, restarts, exits, what they use, what waits at the sockets, how much they have written.",
+        encode: metrics::encode,
+        decode: metrics::decode,
+        render: metrics::render,
+    },
+    Command {
         name: "numprocesses",
         usage: "[NAME]",
         words: (0, 1),
@@ -414,11 +426,13 @@ pub static COMMANDS: &[Command] = &[
         name: "status",
         usage: "[NAME]",
         words: (0, 1),
-        flags: &[],
+        flags: &[Flag { name: "check", value: None, help: "exit with 3 unless all runs that is to run" }],
         verbatim: false,
         summary: "show the states of the watchers, or of one",
-        detail: "A watcher is starting, active, stopping or stopped.",
-        encode: queries::encode_name,
+        detail: "A watcher is starting, active, stopping or stopped. On a terminal all of them are shown as a table. \
+                 With --check there is a line for each that is to run and is not active, or lacks processes; to run \
+                 is what starts with circus or was started, until a command stops it.",
+        encode: queries::encode_status,
         decode: queries::decode_status,
         render: queries::render_status,
     },
@@ -462,6 +476,19 @@ pub static COMMANDS: &[Command] = &[
         encode: output::encode_tail,
         decode: output::decode_tail,
         render: output::render_tail,
+    },
+    Command {
+        name: "why",
+        usage: "NAME",
+        words: (1, 1),
+        flags: &[],
+        verbatim: false,
+        summary: "explain the state of a watcher",
+        detail: "Since when it is in its state and who or what has brought it there, how its processes have ended, \
+                 what they wrote last, and when circus tries again. The last 32 changes are kept.",
+        encode: why::encode,
+        decode: why::decode,
+        render: why::render,
     },
 ];
 

@@ -10,7 +10,9 @@ pub mod commands;
 pub mod endpoint;
 pub mod frame;
 mod lifecycle;
+pub mod metrics;
 pub mod output;
+pub mod overview;
 pub mod plain;
 mod props;
 pub mod protocol;
@@ -19,6 +21,7 @@ mod queries;
 pub mod shell;
 pub mod topics;
 mod tuning;
+mod why;
 pub mod wire;
 #[cfg(feature = "zmtp")]
 pub mod zmtp;
@@ -35,6 +38,12 @@ pub fn object(members: &mut dyn Iterator<Item = (String, serde_json::Value)>) ->
         map.insert(key, value);
     }
     map
+}
+
+/// Sets a member. Never inlined: it is the many callers that cost.
+#[inline(never)]
+pub fn put(map: &mut Map, key: &str, value: serde_json::Value) {
+    map.insert(key.to_string(), value);
 }
 
 /// An object of one member.

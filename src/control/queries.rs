@@ -4,8 +4,8 @@
 use super::commands::CliArgs;
 use super::lifecycle::flag;
 use super::props::Props;
-use super::python;
 use super::{Map, Refusal, object, one};
+use super::{overview, python};
 use crate::arbiter::request::{Question, Request};
 use crate::sorted::sort_by;
 use serde_json::Value as Json;
@@ -28,6 +28,12 @@ pub fn encode_none(_: &CliArgs) -> Encoded {
 
 pub fn encode_name(args: &CliArgs) -> Encoded {
     Ok(positional(args, &["name"]))
+}
+
+pub fn encode_status(args: &CliArgs) -> Encoded {
+    let mut map = positional(args, &["name"]);
+    flag(&mut map, args, "check");
+    Ok(map)
 }
 
 pub fn encode_globaloptions(args: &CliArgs) -> Encoded {
@@ -59,7 +65,9 @@ pub fn decode_list(map: &Map) -> Decoded {
 }
 
 pub fn decode_status(map: &Map) -> Decoded {
-    question(Question::Status(Props(map).text("name")?))
+    let props = Props(map);
+    let (check, details) = (props.flag("check", false)?, props.flag("details", false)?);
+    question(Question::Status { name: props.text("name")?, check, details })
 }
 
 pub fn decode_numprocesses(map: &Map) -> Decoded {
@@ -120,6 +128,9 @@ pub fn render_list(_: &Map, reply: &Map) -> String {
 }
 
 pub fn render_status(_: &Map, reply: &Map) -> String {
+    if let Some(text) = overview::render_check(reply).or_else(|| overview::render_table(reply)) {
+        return text;
+    }
     match reply.get("statuses") {
         Some(Json::Object(statuses)) => {
             lines(statuses.iter().map(|(k, v)| k.clone() + ": " + &python::str(v)))
@@ -206,7 +217,7 @@ fn process(pid: &str, info: &Json, out: &mut Vec<String>) {
     match info {
         Json::Object(facts) => {
             out.push(format!("{pid}: {}", info_line(facts)));
-            out.extend(children(facts).map(|child| "   ".to_string() + &info_line(child)));
+            children(facts).for_each(|child| descend(child, "   ", "   ", out));
         }
         other => out.push(format!("{pid}: {}", python::str(other))),
     }
@@ -215,12 +226,20 @@ fn process(pid: &str, info: &Json, out: &mut Vec<String>) {
 pub fn render_dstats(_: &Map, reply: &Map) -> String {
     let Some(Json::Object(facts)) = reply.get("info") else { return String::new() };
     let mut out = vec!["Main Process:".to_string(), "    ".to_string() + &info_line(facts)];
-    let children: Vec<String> = children(facts).map(|child| "    ".to_string() + &info_line(child)).collect();
-    if !children.is_empty() {
+    let mut below = Vec::new();
+    children(facts).for_each(|child| descend(child, "    ", "   ", &mut below));
+    if !below.is_empty() {
         out.push("Children:".into());
-        out.extend(children);
+        out.extend(below);
     }
     lines(out.into_iter())
+}
+
+/// A process and its descendants, each generation further to the right.
+fn descend(facts: &Map, indent: &str, step: &str, out: &mut Vec<String>) {
+    out.push(indent.to_string() + &info_line(facts));
+    let deeper = indent.to_string() + step;
+    children(facts).for_each(|child| descend(child, &deeper, step, out));
 }
 
 fn children(facts: &Map) -> impl Iterator<Item = &Map> {

@@ -10,7 +10,7 @@ use super::{Map, Refusal, answers, shell};
 use crate::arbiter::request::{Order, Request};
 use crate::config::check;
 use crate::config::hooks;
-use crate::config::model::{LARGEST_RING, check_name};
+use crate::config::model::{Builtin, LARGEST_RING, check_name};
 use crate::config::options::{self, Live};
 use crate::config::{Kind, Refused, Value, WatcherConfig};
 use serde_json::Value as Json;
@@ -138,7 +138,10 @@ fn read_option(key: &str, json: &Json) -> Result<Value, Refusal> {
     if let Some(("rlimit_", limit)) = settable_family(key).map(|(family, rest)| (family.prefix, rest)) {
         known_limit(key, limit)?;
     }
-    let value = read_value(key, json)?;
+    let value = match settable_family(key).filter(|(family, _)| family.prefix == "flapping.") {
+        Some((_, option)) => flapping(option, json)?,
+        None => read_value(key, json)?,
+    };
     // A watcher that nobody has takes the value as the real one will: one place decides what fits.
     match WatcherConfig::default().set(key, &value) {
         Ok(_) => sensible(key, value),
@@ -162,6 +165,15 @@ fn shown(json: &Json) -> String {
 fn known_hook(hook: &str) -> Result<(), Refusal> {
     let known = hooks::NAMES.contains(&hook);
     if known { Ok(()) } else { Err(Refusal::message(format!("Unknown hook {}", quoted(hook)))) }
+}
+
+/// An option of the plugin Flapping, as text.
+fn flapping(key: &str, json: &Json) -> Result<Value, Refusal> {
+    let text = json.as_str().map_or_else(|| json.to_string(), str::to_string);
+    match Builtin::Flapping.problem("flapping.", key, &text) {
+        Some((_, why)) => Err(Refusal::message(why)),
+        None => Ok(Value::Str(text)),
+    }
 }
 
 fn known_limit(key: &str, limit: &str) -> Result<(), Refusal> {

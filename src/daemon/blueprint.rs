@@ -136,6 +136,11 @@ impl Blueprint {
         set_program(&mut self.child, program, &argv, &env)
     }
 
+    /// The child as it was prepared last.
+    pub fn prepared(&self) -> &Child {
+        &self.child
+    }
+
     /// What was not found, for messages: the bare name and where it was looked for, or else the path.
     pub fn not_found(&self, number: usize) -> String {
         let Some((name, path)) = &self.looked_for else { return format!("exec {}", self.program(number)) };

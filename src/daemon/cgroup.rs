@@ -161,14 +161,11 @@ impl Home {
         if controller == "cgroup" || self.enabled.iter().any(|enabled| enabled == controller) {
             return Ok(());
         }
-        let lists = |file: &Path| -> io::Result<bool> {
-            Ok(std::fs::read_to_string(file)?.split_whitespace().any(|listed| listed == controller))
-        };
         let file = self.dir.join("cgroup.subtree_control");
-        if lists(&file)? {
+        if lists(&file, controller)? {
             return Ok(());
         }
-        if !lists(&self.dir.join("cgroup.controllers"))? {
+        if !lists(&self.dir.join("cgroup.controllers"), controller)? {
             return Err(io::ErrorKind::NotFound.into());
         }
         let command = format!("+{controller}");
@@ -206,6 +203,11 @@ impl Home {
             let _ = std::fs::remove_dir(own);
         }
     }
+}
+
+/// Whether a file of the kernel has this word.
+fn lists(path: &Path, word: &str) -> io::Result<bool> {
+    Ok(std::fs::read_to_string(path)?.trim_end().split(' ').any(|listed| listed == word))
 }
 
 /// Files of the kernel take a value in one piece or not at all, and cannot be made.

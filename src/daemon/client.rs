@@ -20,6 +20,8 @@ pub struct Client {
     pub stream: UnixStream,
     /// The user at the other end; the largest number when nobody knows.
     pub peer: u32,
+    /// The process that has connected, if it is known.
+    pub pid: Option<Pid>,
     pub wire: Wire,
     out: Vec<u8>,
     /// How much of `out` is written.
@@ -48,6 +50,7 @@ impl Client {
         Client {
             stream,
             peer,
+            pid: None,
             wire,
             out: Vec::new(),
             written: 0,

@@ -11,6 +11,8 @@ use super::endpoint::Opened;
 use super::eventloop::Daemon;
 use super::listeners::Listeners;
 use super::log::Level;
+use super::procfs;
+use crate::arbiter::history::Origin;
 use crate::arbiter::request::{Errno, Order, Reply, Request, Select, Ticket};
 use crate::arbiter::{Event, Pid, Published, WatcherId};
 use crate::control::wire::{self, Input};
@@ -21,6 +23,7 @@ pub use followers::Follows;
 use serde_json::Value as Json;
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsRawFd;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// How many requests of one client are looked at in a turn.
@@ -325,15 +328,31 @@ impl Daemon {
                 return;
             }
         };
-        let ticket = self.clients.new_ticket();
+        self.tell_of_order(&order, targets.as_deref());
+        let (client, ticket) = (from.client, self.clients.new_ticket());
         if !cast {
             self.clients.asked.insert(ticket, Asked { from, id });
         }
-        self.dispatch(Event::Order { ticket, order, targets });
+        let by = Rc::new(self.origin(client, order.word()));
+        self.dispatch(Event::Order { ticket, order, targets, by });
+    }
+
+    /// Who gives an order, as far as that can be told.
+    fn origin(&self, client: u32, order: &'static str) -> Origin {
+        let Some(client) = self.clients.clients.get(&client) else { return Origin::default() };
+        let plugin = client.plugin.and_then(|pid| self.arbiter.watcher(self.arbiter.owner(pid)?.0));
+        let pid = client.plugin.or(client.pid);
+        let line = || pid.and_then(procfs::command_line).unwrap_or_default();
+        Origin {
+            order,
+            uid: (client.peer != u32::MAX).then_some(client.peer),
+            pid,
+            client: plugin.map_or_else(line, |plugin| plugin.config.name.clone()),
+        }
     }
 
     /// The watchers that an order's patterns name; `None` for all.
-    fn targets(&self, order: &Order) -> Result<Option<Vec<WatcherId>>, String> {
+    pub(super) fn targets(&self, order: &Order) -> Result<Option<Vec<WatcherId>>, String> {
         let select = match order {
             Order::Start { who, .. } | Order::Stop { who, .. } | Order::Restart { who, .. } => who,
             _ => return Ok(None),
@@ -347,6 +366,9 @@ impl Daemon {
 
     /// Sends the reply to an order to whoever gave it, if it is there still.
     pub(super) fn reply(&mut self, ticket: Ticket, reply: &Reply) {
+        if self.builtin_is_answered(ticket, reply) {
+            return;
+        }
         let Some(Asked { from, id }) = self.clients.asked.remove(&ticket) else { return };
         self.clients.send_later(&from, protocol::encode_reply(&id, reply, clock::realtime()));
     }
@@ -356,8 +378,8 @@ impl Daemon {
         if self.clients.clients.values().all(|client| client.topics.is_none()) {
             return;
         }
-        let (event, data) = event_of(what, clock::realtime());
-        let topic = topics::topic(watcher, event);
+        let topic = topics::topic(watcher, what.name());
+        let data = data_of(what, clock::realtime());
         let mut encoded = [None, None];
         for (id, client) in self.clients.clients.iter_mut().filter(|(_, client)| client.wants(&topic)) {
             let by_zmtp = client.wire.is_zmtp();
@@ -371,33 +393,32 @@ impl Daemon {
     }
 }
 
-/// What subscribers are told of an event: its name and its data, as Circus has them.
-fn event_of(what: Published, time: f64) -> (&'static str, Map) {
+/// What subscribers are told of an event, as Circus has it.
+fn data_of(what: Published, time: f64) -> Map {
     let mut data = control::one("time", time.into());
-    let (name, pid) = match what {
+    let pid = match what {
         Published::HookSuccess { hook } => {
             data.insert("name".into(), hook.name().into());
-            ("hook_success", None)
+            None
         }
         Published::HookFailure { hook, error } => {
             data.extend([("name".into(), hook.name().into()), ("error".into(), error.into())]);
-            ("hook_failure", None)
+            None
         }
-        Published::Spawn { pid } => ("spawn", Some(pid)),
-        Published::Kill { pid } => ("kill", Some(pid)),
+        Published::Spawn { pid } | Published::Kill { pid } => Some(pid),
         Published::Reap { pid, exit } => {
             data.insert("exit_code".into(), exit.code().into());
-            ("reap", Some(pid))
+            Some(pid)
         }
-        Published::Start => ("start", None),
-        Published::Stop => ("stop", None),
-        Published::Reload => ("reload", None),
-        Published::Updated => ("updated", None),
-        Published::Add => ("add", None),
-        Published::Remove => ("remove", None),
+        Published::Start
+        | Published::Stop
+        | Published::Reload
+        | Published::Updated
+        | Published::Add
+        | Published::Remove => None,
     };
     if let Some(pid) = pid {
         data.insert("process_pid".into(), pid.into());
     }
-    (name, data)
+    data
 }

@@ -11,25 +11,29 @@ use super::budget::Budget;
 use super::cgroup::Cgroups;
 use super::clients::Clients;
 use super::compress::Compressor;
+use super::farewell::Farewell;
 use super::helpers::Helpers;
 use super::hooks::Extended;
 use super::log::Log;
 use super::notify::Notify;
-use super::query::Samples;
+use super::oom::OutOfMemory;
+use super::plugins::run::Builtins;
 use super::sockets::Sockets;
 use super::start::Options;
 use super::streams::{PipeId, Progress, Streams, TargetId};
 use super::sweep::Sweep;
+use super::usage::Samples;
+use super::waits::{Source, source};
 use crate::arbiter::request::Ticket;
 use crate::arbiter::time::Time;
 use crate::arbiter::{Action, Arbiter, Event, Pid, WatcherId};
 use crate::config::Value;
 use crate::config::options::CircusOptions;
+use crate::control::metrics::Durations;
 use crate::sorted::Sorted;
 use crate::sys::child::Spawner;
 use crate::sys::signal::Signals;
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -39,38 +43,6 @@ use std::time::{Duration, Instant};
 const SPAWN_SLICE: Duration = Duration::from_millis(1);
 /// How many bytes of one pipe are passed on in a turn.
 const PIPE_BUDGET: usize = 256 * 1024;
-
-/// What a descriptor is to the loop; the lowest bits of its token.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Source {
-    Signals,
-    Listener,
-    Pipe,
-    Target,
-    Client,
-    Log,
-    Helper,
-    Socket,
-}
-
-const SOURCES: [Source; 8] = [
-    Source::Signals,
-    Source::Listener,
-    Source::Pipe,
-    Source::Target,
-    Source::Client,
-    Source::Log,
-    Source::Helper,
-    Source::Socket,
-];
-
-fn token(source: Source, id: u32) -> Token {
-    Token((id as usize) << 3 | source as usize)
-}
-
-fn source(token: Token) -> Option<(Source, u32)> {
-    Some((*SOURCES.get(token.0 & 7)?, u32::try_from(token.0 >> 3).ok()?))
-}
 
 /// How long to sleep when `rest` is left. The kernel lets a wait last a thousandth longer than asked for, which for
 /// half a minute of patience is noticed: a long wait ends a little early, and a short one makes up the rest.
@@ -98,6 +70,7 @@ pub struct Daemon {
     pub(super) clients: Clients,
     pub(super) signals: Signals,
     pub(super) notify: Notify,
+    pub(super) builtins: Builtins,
     pub(super) poll: Poll,
     pub(super) blueprints: Sorted<WatcherId, Blueprint>,
     pub(super) cgroups: Cgroups,
@@ -124,8 +97,14 @@ pub struct Daemon {
     pub(super) compressor: Compressor,
     /// What all log files may take.
     pub(super) budget: Budget,
+    pub(super) farewell: Farewell,
+    pub(super) oom: OutOfMemory,
     /// What `stats` saw last.
     pub(super) samples: Samples,
+    /// What `dstats` saw last.
+    pub(super) own_samples: Samples,
+    /// How long the turns took.
+    pub(super) turns: Durations,
     origin: Instant,
     pub(super) now: Instant,
     pub(super) ended: bool,
@@ -187,6 +166,7 @@ impl Daemon {
             clients: parts.clients,
             signals: parts.signals,
             notify: parts.notify,
+            builtins: Builtins::default(),
             poll,
             blueprints: Sorted::new(),
             cgroups: Cgroups::default(),
@@ -202,7 +182,11 @@ impl Daemon {
             has_slack: true,
             compressor: Compressor::default(),
             budget,
+            farewell: Farewell::default(),
+            oom: OutOfMemory::new(),
             samples: Samples::new(),
+            own_samples: Samples::new(),
+            turns: Durations::default(),
             origin: now,
             now,
             ended: false,
@@ -216,36 +200,6 @@ impl Daemon {
             daemon.watch_listener(fd, number)?;
         }
         Ok(daemon)
-    }
-
-    fn watch(&self, fd: RawFd, source: Source, id: u32, interest: Interest) -> io::Result<()> {
-        self.poll.registry().register(&mut SourceFd(&fd), token(source, id), interest)
-    }
-
-    pub(super) fn watch_listener(&self, fd: RawFd, number: u32) -> io::Result<()> {
-        self.watch(fd, Source::Listener, number, Interest::READABLE)
-    }
-
-    pub(super) fn watch_pipe(&self, fd: RawFd, id: PipeId) -> io::Result<()> {
-        self.watch(fd, Source::Pipe, id.0, Interest::READABLE)
-    }
-
-    pub(super) fn watch_helper_pipe(&self, fd: RawFd, id: u32) -> io::Result<()> {
-        self.watch(fd, Source::Helper, id, Interest::READABLE)
-    }
-
-    pub(super) fn watch_socket(&self, fd: RawFd) -> io::Result<()> {
-        self.watch(fd, Source::Socket, fd.unsigned_abs(), Interest::READABLE)
-    }
-
-    pub(super) fn watch_client(&self, fd: RawFd, id: u32) -> io::Result<()> {
-        self.watch(fd, Source::Client, id, Interest::READABLE | Interest::WRITABLE)
-    }
-
-    /// Stops waiting for a descriptor that is about to be closed or has nothing to say.
-    pub(super) fn unwatch(&self, fd: RawFd) {
-        // It fails only when the descriptor was not registered, and then there is nothing to undo.
-        let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
     }
 
     /// The time as the arbiter counts it.
@@ -270,6 +224,9 @@ impl Daemon {
         while !self.ended {
             self.wait_and_turn(&mut events);
         }
+        if self.farewell.next().is_some() {
+            self.log.show("");
+        }
         self.stop_compressing();
         self.helpers.kill_all();
         self.sweep(&mut events);
@@ -293,7 +250,9 @@ impl Daemon {
             self.log.once(super::log::Level::Error, "poll", format_args!("waiting for events: {text}"));
         }
         self.now = Instant::now();
+        let begun = self.now;
         self.turn(events);
+        self.turns.add(begun.elapsed().as_secs_f64());
     }
 
     /// How long the next wait may be; `None`: for ever.
@@ -302,22 +261,28 @@ impl Daemon {
             || !self.spawns.is_empty()
             || self.more_zombies
             || self.helpers.are_busy()
-            || self.clients.are_busy();
+            || self.clients.are_busy()
+            || self.builtins.are_busy();
         if busy {
             return Some(Duration::ZERO);
         }
         let of_arbiter = self.arbiter.deadline().map(|time| self.moment(time));
-        let rest = [
+        let rest_of = [
             of_arbiter,
             self.helpers.next_deadline(),
             self.streams.next_retry(),
             self.clients.listeners.next_accept(),
             self.log.next_retry(),
             self.notify.next(),
+            self.farewell.next(),
             self.next_sweep(),
         ];
-        let next = rest.into_iter().flatten().min()?;
-        Some(nap(next.saturating_duration_since(Instant::now())))
+        let now = Instant::now();
+        let rest = |at: Instant| at.saturating_duration_since(now);
+        let exactly = rest_of.into_iter().flatten().min().map(|at| nap(rest(at)));
+        // A look of a plugin may as well come a little late: one wake-up is enough.
+        let about = self.builtins.deadline().map(|time| rest(self.moment(time)));
+        exactly.into_iter().chain(about).min()
     }
 
     fn turn(&mut self, events: &Events) {
@@ -338,6 +303,7 @@ impl Daemon {
                 Source::Log => self.log_writable(),
                 Source::Helper => self.helpers.pipe_ready(id),
                 Source::Socket => self.socket_ready(id),
+                Source::Builtin => self.builtin_ready(WatcherId(id)),
             }
         }
         if self.more_zombies {
@@ -347,6 +313,7 @@ impl Daemon {
         self.read_pipes();
         self.read_helpers();
         self.serve_clients(&clients);
+        self.read_busy_builtins();
         self.do_what_is_due();
         self.tend_files();
         self.tell_manager();
@@ -364,6 +331,7 @@ impl Daemon {
         if self.notify.next().is_some_and(|at| at <= self.now) {
             self.notify.beat(self.now);
         }
+        self.show_farewell();
     }
 
     /// A pipe has something. One that is written to faster than it is read has an event in every turn and stands in
@@ -414,21 +382,13 @@ impl Daemon {
         }
     }
 
-    /// Waits for places that cannot take more output at the moment.
-    fn watch_stalled(&mut self) {
-        for (id, fd) in self.streams.take_stalled() {
-            // A descriptor that cannot be waited for is tried again by next_retry.
-            let _ = self.watch(fd, Source::Target, id.0, Interest::WRITABLE);
-        }
-        if let Some(fd) = self.log.take_stalled() {
-            let _ = self.watch(fd, Source::Log, 0, Interest::WRITABLE);
-        }
-    }
-
     fn do_what_is_due(&mut self) {
         self.now = Instant::now();
         if self.arbiter.deadline().is_some_and(|time| self.moment(time) <= self.now) {
             self.dispatch(Event::Tick);
+        }
+        if self.builtins.deadline().is_some_and(|time| self.moment(time) <= self.now) {
+            self.tick_builtins();
         }
         if self.helpers.next_deadline().is_some_and(|at| at <= self.now) {
             self.expire_helpers();
@@ -458,6 +418,11 @@ impl Daemon {
     /// Hands an event to the arbiter and performs what it decides, with all that follows from it.
     pub(super) fn dispatch(&mut self, event: Event) {
         self.events.push_back(event);
+        self.settle();
+    }
+
+    /// Takes care of the events that have come up.
+    pub(super) fn settle(&mut self) {
         while let Some(event) = self.events.pop_front() {
             let time = self.time();
             let mut actions = std::mem::take(&mut self.actions);

@@ -170,7 +170,8 @@ impl Daemon {
     fn admit(&mut self, listener: usize, mut stream: UnixStream) {
         self.log.over(Level::Info, "accept", format_args!("control connections are accepted again"));
         let Some(Listener { opened, .. }) = self.clients.listeners.all.get(listener) else { return };
-        let peer = socket::peer_credentials(stream.as_raw_fd()).map_or(u32::MAX, |(_, uid, _)| uid);
+        let peer = socket::peer_credentials(stream.as_raw_fd()).ok();
+        let (pid, peer) = peer.map_or((None, u32::MAX), |(pid, uid, _)| (Some(pid), uid));
         let foreign = opened.only_for.is_some_and(|own| ![own, 0].contains(&peer));
         let count = self.clients.count();
         let too_many = count >= MOST_CLIENTS || count >= FEW_CLIENTS && is_high(stream.as_raw_fd());
@@ -187,6 +188,7 @@ impl Daemon {
         let events_only = opened.events_only;
         let mut client = Client::new(stream, peer, Wire::default());
         client.events_only = events_only;
+        client.pid = pid.filter(|pid| *pid > 0); // 0 is one of another pid namespace
         if let Some(id) = self.take_in(client) {
             self.serve(id);
         }

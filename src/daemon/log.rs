@@ -11,8 +11,10 @@ pub use crate::arbiter::Level;
 use crate::config::{syslog, text};
 use crate::sorted::Sorted;
 use crate::sys::clock;
+use crate::sys::keyboard::size;
 use std::ffi::OsStr;
 use std::fmt::{self, Write};
+use std::io::IsTerminal;
 use std::os::fd::{AsFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -21,6 +23,8 @@ use std::time::Instant;
 
 /// The most causes that are remembered at once.
 const MOST_CAUSES: usize = 1000;
+/// Takes away the line of a terminal that the cursor is in.
+const CLEAR: &str = "\r\x1b[K";
 
 /// circus's own log.
 pub struct Log {
@@ -34,6 +38,8 @@ pub struct Log {
     causes: Sorted<String, u64>,
     /// The event loop has been told to watch the descriptor for room.
     watched: bool,
+    /// A line stands at the terminal that the next one takes the place of.
+    shown: bool,
 }
 
 impl Log {
@@ -62,7 +68,15 @@ impl Log {
 
     /// A log that writes to this outlet.
     pub fn to(outlet: Outlet, level: Level) -> Self {
-        Log { level, outlet, facility: None, astray: false, causes: Sorted::new(), watched: false }
+        Log {
+            level,
+            outlet,
+            facility: None,
+            astray: false,
+            causes: Sorted::new(),
+            watched: false,
+            shown: false,
+        }
     }
 
     /// Goes on in the place of another log, from its level on.
@@ -141,6 +155,21 @@ impl Log {
         }
     }
 
+    /// Whether somebody may be reading it at a terminal now.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self.outlet.place(), Place::Stderr) && std::io::stderr().is_terminal()
+    }
+
+    /// Shows a line at the terminal in the place of the last one; a message, or nothing at all, takes its place.
+    pub fn show(&mut self, line: &str) {
+        let mut text = String::from(CLEAR);
+        let mut shown = line.chars().take(size().1.saturating_sub(1));
+        // Writing to a string cannot fail.
+        let _ = shown.try_for_each(|c| Escaped(&mut text).write_char(c));
+        self.shown = !line.is_empty();
+        self.outlet.write(text.as_bytes(), Instant::now());
+    }
+
     /// Opens the file of the log again, after somebody has moved it away.
     ///
     /// # Errors
@@ -206,6 +235,9 @@ impl Log {
         // Writing to a string cannot fail.
         let _ = write!(Escaped(&mut line), "{message}");
         line.push('\n');
+        if std::mem::take(&mut self.shown) {
+            line.insert_str(0, CLEAR);
+        }
         self.follow(now);
         self.outlet.write(line.as_bytes(), now);
     }

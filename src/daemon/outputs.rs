@@ -207,6 +207,7 @@ impl Daemon {
         self.blueprints.remove(&id);
         self.unsettled.push(id);
         self.look_again(id);
+        self.renew_builtin(id);
         self.streams.rings.resize(id, self.ring_limit(id));
         for (owner, sink) in self.streams.sinks_of(id) {
             let stays = self.move_output(owner, sink).unwrap_or_else(|why| {
@@ -265,6 +266,7 @@ impl Daemon {
         self.end_following(id);
         self.cgroups.leave(id);
         self.unwatch_sockets(id);
+        self.forget_builtin(id);
         self.sockets.forget(id);
         self.unsettled.push(id);
         self.blueprints.remove(&id);

@@ -43,8 +43,11 @@ impl Daemon {
     /// Asks a process to end. SIGCONT follows, since a process that is stopped would not hear of it.
     fn ask(&mut self, pid: Pid, signum: i32, children: bool) {
         if children {
+            let owner = self.arbiter.owner(pid).and_then(|(id, _)| self.arbiter.watcher(id));
+            let watcher = owner.map(|watcher| watcher.config.name.clone());
             for child in super::procfs::children(pid) {
                 self.send(child, signum);
+                watcher.iter().for_each(|watcher| self.publish(watcher, Published::Kill { pid: child }));
             }
         }
         self.send(pid, signum);
@@ -98,6 +101,7 @@ impl Daemon {
             self.cgroups.leave(id);
             self.unsettled.push(id);
         }
+        self.tell_builtins(watcher, &what);
         self.tell_subscribers(watcher, what);
     }
 

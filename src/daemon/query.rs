@@ -3,41 +3,32 @@
 use super::eventloop::Daemon;
 use super::procfs;
 use super::start::current_dir;
+use super::usage::Scale;
 use crate::arbiter::Pid;
 use crate::arbiter::process::Process;
 use crate::arbiter::request::Question;
 use crate::arbiter::watcher::Watcher;
 use crate::control::answers::{self, ProcessFact, SocketFact, SocketPlace};
-use crate::control::{Map, Refusal};
+use crate::control::{Map, Refusal, metrics};
 use crate::sorted::Sorted;
 use crate::sys::address::Address;
-use crate::sys::{clock, process, user};
+use crate::sys::{process, user};
 use serde_json::Value as Json;
 
-/// How many of its last lines the status of a watcher that fails has.
-const LAST_LINES: usize = 10;
+/// How many generations of descendants `stats` tells: readers of JSON give up when objects are nested too deeply.
+const DEEPEST: u32 = 32;
 
 /// What is the same for all processes while one question is answered.
 struct Machine {
-    now: f64,
+    scale: Scale,
     boot: f64,
-    ticks: f64,
-    page: u64,
-    memory: u64,
     /// Names of users by id: /etc/passwd is read once for each.
     users: Sorted<u32, String>,
 }
 
 impl Machine {
     fn new() -> Machine {
-        Machine {
-            now: clock::realtime(),
-            boot: procfs::boot_time(),
-            ticks: process::clock_ticks() as f64,
-            page: process::page_size() as u64,
-            memory: procfs::memory(),
-            users: Sorted::new(),
-        }
+        Machine { scale: Scale::new(), boot: procfs::boot_time(), users: Sorted::new() }
     }
 
     fn user(&mut self, uid: u32) -> String {
@@ -45,9 +36,6 @@ impl Machine {
         self.users.get_or_insert_with(uid, find).clone()
     }
 }
-
-/// The CPU time of a process when `stats` last looked: the percentage is about the time since then.
-pub type Samples = Sorted<Pid, (f64, f64)>;
 
 impl Daemon {
     /// Answers a question.
@@ -60,11 +48,8 @@ impl Daemon {
                 Ok(answers::list(self.arbiter.watchers().map(|w| w.config.name.as_str())))
             }
             Question::List(Some(name)) => Ok(answers::pids(self.watcher_named(name)?.pids().into_iter())),
-            Question::Status(None) => {
-                let all = self.arbiter.watchers().map(|w| (w.config.name.as_str(), w.status().word()));
-                Ok(answers::status_all(all))
-            }
-            Question::Status(Some(name)) => self.status_of(name),
+            Question::Status { name, check, details } => self.status(name.as_deref(), *check, *details),
+            Question::Why(name) => self.why(name),
             Question::Numprocesses(None) => {
                 Ok(answers::numprocesses(self.arbiter.watchers().map(|w| w.processes().count()).sum(), None))
             }
@@ -86,25 +71,17 @@ impl Daemon {
             Question::Stats { name: None, .. } => Ok(self.stats_of_all()),
             Question::Stats { name: Some(name), process, .. } => self.stats_of(name, *process),
             Question::Dstats => {
-                let own = process::pid();
-                let mut facts = self.facts(&[(own, None)]);
+                // Those who ask for stats do not notice: their percentages are about the time since they last asked.
+                std::mem::swap(&mut self.samples, &mut self.own_samples);
+                let mut facts = self.facts(&[(process::pid(), None)]);
+                std::mem::swap(&mut self.samples, &mut self.own_samples);
                 Ok(answers::dstats(facts.pop().flatten().unwrap_or_default()))
             }
+            Question::Metrics => Ok(metrics::answer(&self.metrics())),
         }
     }
 
-    /// The state of a watcher; of one that fails also why, and the last lines that its processes wrote.
-    fn status_of(&self, name: &str) -> Result<Map, Refusal> {
-        let watcher = self.watcher_named(name)?;
-        let mut answer = answers::status(watcher.status().word());
-        if let Some(reason) = watcher.failure() {
-            answer.insert("reason".into(), reason.into());
-            answer.insert("last_output".into(), self.last_output(watcher.id, LAST_LINES));
-        }
-        Ok(answer)
-    }
-
-    fn watcher_named(&self, name: &str) -> Result<&Watcher, Refusal> {
+    pub(super) fn watcher_named(&self, name: &str) -> Result<&Watcher, Refusal> {
         self.arbiter.find(name).ok_or_else(|| answers::no_watcher(name))
     }
 
@@ -155,31 +132,36 @@ impl Daemon {
         let mut machine = Machine::new();
         let since = self.time();
         let mut one = |(pid, managed): &(Pid, Option<Managed>)| {
-            let mut fact = self.fact(*pid, &mut machine)?;
-            let children = procfs::children(*pid);
-            fact.children = children.into_iter().filter_map(|child| self.fact(child, &mut machine)).collect();
+            let mut fact = self.family(*pid, DEEPEST, &mut machine)?;
             if let Some((wid, started)) = managed {
                 let age = since.since(*started);
                 fact.wid = Some(u64::from(*wid));
                 fact.age = Some(age);
-                fact.started = Some(machine.now - age);
+                fact.started = Some(machine.scale.now - age);
             }
             Some(fact)
         };
         let facts = wanted.iter().map(&mut one).collect();
-        self.samples.retain(|_, (at, _)| machine.now - *at < 3600.0);
+        self.samples.retain(|_, (at, _)| machine.scale.now - *at < 3600.0);
         facts
+    }
+
+    /// A process with its descendants, so many generations of them.
+    fn family(&mut self, pid: Pid, generations: u32, machine: &mut Machine) -> Option<ProcessFact> {
+        let mut fact = self.fact(pid, machine)?;
+        if let Some(left) = generations.checked_sub(1) {
+            let children = procfs::children(pid).into_iter();
+            fact.children = children.filter_map(|child| self.family(child, left, machine)).collect();
+        }
+        Some(fact)
     }
 
     fn fact(&mut self, pid: Pid, machine: &mut Machine) -> Option<ProcessFact> {
         let stat = procfs::stat(pid)?;
-        let cpu_time = stat.ticks as f64 / machine.ticks;
-        let before = self.samples.insert(pid, (machine.now, cpu_time));
-        let cpu = before
-            .filter(|(at, _)| machine.now > *at)
-            .map_or(0.0, |(at, used)| 100.0 * (cpu_time - used).max(0.0) / (machine.now - at));
-        let rss = stat.rss.saturating_mul(machine.page);
-        let created = machine.boot + stat.start as f64 / machine.ticks;
+        let scale = &machine.scale;
+        let usage = scale.usage(pid, &stat, &mut self.samples);
+        let created = machine.boot + stat.start as f64 / scale.ticks;
+        let age = (scale.now - created).max(0.0);
         let zombie = stat.state == 'Z';
         Some(ProcessFact {
             pid,
@@ -187,13 +169,13 @@ impl Daemon {
             username: procfs::uid(pid).map(|uid| machine.user(uid)),
             nice: (!zombie).then(|| i32::try_from(stat.nice).ok()).flatten(),
             zombie,
-            cpu: Some(cpu),
-            mem: Some(100.0 * rss as f64 / machine.memory.max(1) as f64),
-            rss: Some(rss),
+            cpu: Some(usage.cpu.unwrap_or(0.0)),
+            mem: Some(usage.mem),
+            rss: Some(usage.rss),
             vms: Some(stat.vsize),
-            ctime: Some(cpu_time),
+            ctime: Some(usage.cpu_time),
             create_time: Some(created),
-            age: Some((machine.now - created).max(0.0)),
+            age: Some(age),
             ..ProcessFact::default()
         })
     }

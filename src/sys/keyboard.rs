@@ -7,6 +7,7 @@ use std::mem;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::time::Duration;
 
 use signal_hook::low_level;
 
@@ -15,12 +16,25 @@ use super::cvt;
 /// Signals that end the program.
 const ENDING: [i32; 5] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGABRT, libc::SIGTERM];
 
+/// Keeps what is on the screen, shows an empty one, and hides the cursor.
+const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[2J";
+/// The reverse.
+const LEAVE: &[u8] = b"\x1b[0m\x1b[?25h\x1b[?1049l";
+
+/// Writes to the terminal, in a signal handler too.
+fn put(bytes: &[u8]) {
+    // SAFETY: the pointer and the length are those of one slice.
+    unsafe { libc::write(libc::STDOUT_FILENO, bytes.as_ptr().cast(), bytes.len()) };
+}
+
 /// What the signal handlers look at.
 struct Shared {
     fd: RawFd,
     /// The mode that the terminal had at first.
     before: libc::termios,
     raw: AtomicBool,
+    /// The whole screen is in use.
+    screen: AtomicBool,
     /// The connection that SIGINT ends; -1: none.
     connection: AtomicI32,
     interrupted: AtomicBool,
@@ -28,6 +42,9 @@ struct Shared {
 
 impl Shared {
     fn restore(&self) {
+        if self.screen.swap(false, Ordering::SeqCst) {
+            put(LEAVE);
+        }
         if self.raw.swap(false, Ordering::SeqCst) {
             // SAFETY: `before` is a mode that the kernel gave. The call may be made in a signal handler.
             unsafe { libc::tcsetattr(self.fd, libc::TCSANOW, &self.before) };
@@ -66,6 +83,7 @@ impl Terminal {
             fd: stdin.as_fd().as_raw_fd(),
             before: mode(stdin.as_fd().as_raw_fd()).ok()?,
             raw: AtomicBool::new(false),
+            screen: AtomicBool::new(false),
             connection: AtomicI32::new(-1),
             interrupted: AtomicBool::new(false),
         });
@@ -91,6 +109,38 @@ impl Terminal {
         self.0.raw.store(true, Ordering::SeqCst);
         // SAFETY: `mode` is one that the kernel gave, with flags of its own kind changed.
         cvt(unsafe { libc::tcsetattr(self.0.fd, libc::TCSANOW, &mode) }).map(drop)
+    }
+
+    /// Takes the whole screen, which is empty then, until [`Self::cooked`]; keys come as with [`Self::raw`]. What
+    /// was on it comes back.
+    ///
+    /// # Errors
+    /// The terminal has gone away.
+    pub fn screen(&self) -> io::Result<()> {
+        self.raw()?;
+        self.0.screen.store(true, Ordering::SeqCst);
+        put(ENTER);
+        Ok(())
+    }
+
+    /// From now on a change of the terminal's size wakes up [`Self::wait`].
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn watch_size(&self) -> io::Result<()> {
+        // SAFETY: the action does nothing at all. That there is one makes the signal interrupt a wait.
+        unsafe { low_level::register(libc::SIGWINCH, || {}) }.map(drop)
+    }
+
+    /// Waits for keys or for something on a connection, at most so long. Which of the two there is; neither when the
+    /// time is over or the terminal has another size.
+    pub fn wait(&self, connection: RawFd, most: Duration) -> (bool, bool) {
+        let of = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+        let mut fds = [of(self.0.fd), of(connection)];
+        let most = i32::try_from(most.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: the pointer and the number are those of one array.
+        let found = unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, most) };
+        (found > 0 && fds[0].revents != 0, found > 0 && fds[1].revents != 0)
     }
 
     /// The mode that the terminal had at first.
@@ -130,11 +180,16 @@ fn mode(fd: RawFd) -> io::Result<libc::termios> {
     Ok(mode)
 }
 
-/// How many columns the terminal on the standard output has; 80 when it does not know.
-pub fn columns() -> usize {
+/// How many rows and columns the terminal has; 24 and 80 when it does not know.
+pub fn size() -> (usize, usize) {
+    let sizes = [libc::STDOUT_FILENO, libc::STDERR_FILENO].map(size_of);
+    sizes.into_iter().flatten().next().unwrap_or((24, 80))
+}
+
+fn size_of(fd: RawFd) -> Option<(usize, usize)> {
     // SAFETY: all zeros are a valid winsize.
     let mut size: libc::winsize = unsafe { mem::zeroed() };
     // SAFETY: TIOCGWINSZ writes one winsize.
-    let known = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &mut size) } == 0;
-    if known && size.ws_col > 0 { size.ws_col.into() } else { 80 }
+    let known = unsafe { libc::ioctl(fd, libc::TIOCGWINSZ, &mut size) } == 0;
+    (known && size.ws_row > 0 && size.ws_col > 0).then(|| (size.ws_row.into(), size.ws_col.into()))
 }

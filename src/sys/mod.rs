@@ -16,6 +16,7 @@ pub mod limit;
 #[cfg(not(target_feature = "crt-static"))]
 mod nss;
 pub mod process;
+pub mod queue;
 pub mod regex;
 pub mod signal;
 pub mod socket;

@@ -1,10 +1,13 @@
 """What the parts of this suite share: checks that are counted, patience, namespaces, terminals."""
 
+import fcntl
 import os
 import pty
 import re
 import select
+import struct
 import subprocess
+import termios
 import time
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
@@ -117,6 +120,9 @@ class Terminal:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             return [os.waitstatus_to_exitcode(status)] if pid else None
         return until(look, "the end of the program on the terminal")[0]
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def close(self):
         os.close(self.fd)

@@ -240,7 +240,7 @@ def terminals():
     leader.says("got SIGINT")
     leader.type("\x1c")
     leader.says("got SIGQUIT")
-    fcntl.ioctl(leader.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 20, 0, 0))
+    leader.resize(10, 20)
     leader.says("got SIGWINCH")
     check("as a session's leader: keys and the size of the window reach the command", True)
     leader.type("\x1a")

@@ -1,7 +1,9 @@
 //! The lists of the manual that come from the tables of options and commands.
 
 use super::mdoc::{argument, sentence, text};
-use circus::config::options::{self, Built, Family, Live, Row};
+use circus::config::builtin::{Row, Takes};
+use circus::config::model::Builtin;
+use circus::config::options::{self, Built, Family, Live};
 use circus::config::{Kind, Value, signals};
 use circus::control::commands::{COMMANDS, Command, Flag};
 
@@ -12,6 +14,15 @@ pub const NAMES: &[&str] = &[
     "stream options",
     "socket options",
     "plugin options",
+    "options of Flapping",
+    "options of ResourceWatcher",
+    "options of WatchDog",
+    "options of CommandReloader",
+    "options of StatsdEmitter",
+    "options of FullStats",
+    "options of HttpObserver",
+    "options of RedisObserver",
+    "options of Metrics",
     "settable options",
     "late options",
     "kept sockets",
@@ -21,17 +32,46 @@ pub const NAMES: &[&str] = &[
 /// The list of this name.
 pub fn list(name: &str) -> Option<String> {
     Some(match name {
-        "circus options" => options(of(options::CIRCUS)),
+        "circus options" => options(of(options::CIRCUS, options::CIRCUS_HELP)),
         "watcher options" => options(watcher()),
-        "stream options" => options(of(options::STREAM)),
-        "socket options" => options(of(options::SOCKET)),
-        "plugin options" => options(of(options::PLUGIN)),
+        "stream options" => options(of(options::STREAM, options::STREAM_HELP)),
+        "socket options" => options(of(options::SOCKET, options::SOCKET_HELP)),
+        "plugin options" => options(of(options::PLUGIN, options::PLUGIN_HELP)),
         "settable options" => settable(&watcher()),
-        "late options" => column(&of(options::CIRCUS), &[Live::Fixed]),
-        "kept sockets" => column(&of(options::SOCKET), &[Live::Stored]),
+        "late options" => column(&of(options::CIRCUS, options::CIRCUS_HELP), &[Live::Fixed]),
+        "kept sockets" => column(&of(options::SOCKET, options::SOCKET_HELP), &[Live::Stored]),
         "commands" => COMMANDS.iter().fold(begin("Ds"), |list, row| list + &command(row)) + ".El\n",
-        _ => return None,
+        _ => return builtin(name.strip_prefix("options of ")?),
     })
+}
+
+/// The options of a plugin that circus has itself.
+fn builtin(name: &str) -> Option<String> {
+    let builtin = Builtin::ALL.into_iter().find(|builtin| format!("{builtin:?}") == name)?;
+    let entry = |row: &Row| {
+        let default = text(&format!("Default: {}.", row.default));
+        let default = if row.default.is_empty() { "" } else { &default };
+        let (key, help) = (argument(row.key), text(&sentence(builtin.help(row.key))));
+        format!(".It Ic {key} No = {}\n{help}{default}", taken(row.takes))
+    };
+    let entries: String = builtin.rows().iter().map(entry).collect();
+    Some(format!("{}{entries}.El\n", begin("Ds")))
+}
+
+fn taken(takes: Takes) -> String {
+    match takes {
+        Takes::Flag => "Ar True | False".into(),
+        Takes::Text => "Ar text".into(),
+        Takes::Signal => "Ar signal".into(),
+        Takes::Seconds | Takes::Rate => "Ar seconds".into(),
+        Takes::Whole(..) | Takes::Number(_) => "Ar number".into(),
+        Takes::Memory => "Ar memory".into(),
+        Takes::Host => "Ar address".into(),
+        Takes::Http | Takes::Redis => "Ar url".into(),
+        Takes::Listen => "Ar place".into(),
+        Takes::Regex => "Ar expression".into(),
+        Takes::Watcher => "Ar watcher".into(),
+    }
 }
 
 /// An option or a family of options, whatever its section.
@@ -47,16 +87,16 @@ struct Facts {
     help: &'static str,
 }
 
-fn of<S: Default>(rows: &'static [Row<S>]) -> Vec<Facts> {
-    let facts = |row: &Row<S>| Facts {
+fn of<S: Default>(rows: &'static [options::Row<S>], help: &[&'static str]) -> Vec<Facts> {
+    let facts = |(row, &help): (&options::Row<S>, &&'static str)| Facts {
         key: argument(row.key),
         takes: takes(row.kind),
-        default: default(row.kind, &(row.get)(&S::default())),
+        default: default(row.kind, &row.get(&S::default())),
         built: row.built,
         live: row.live,
-        help: row.help,
+        help,
     };
-    rows.iter().map(facts).collect()
+    rows.iter().zip(help).map(facts).collect()
 }
 
 /// The options of a watcher: the table, then the families.
@@ -69,7 +109,7 @@ fn watcher() -> Vec<Facts> {
         live: family.live,
         help: family.help,
     };
-    let mut facts = of(options::WATCHER);
+    let mut facts = of(options::WATCHER, options::WATCHER_HELP);
     facts.extend(options::FAMILIES.iter().map(family));
     facts
 }

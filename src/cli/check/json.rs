@@ -67,7 +67,7 @@ impl Page<'_> {
     fn rows<S>(&mut self, rows: &'static [Row<S>], options: &S, free: &Names) {
         for row in rows {
             let text = free.get(row.key).map(|text| Value::Str(text.clone()));
-            self.pair(row.key, &answers::json(&text.unwrap_or_else(|| (row.get)(options))));
+            self.pair(row.key, &answers::json(&text.unwrap_or_else(|| row.get(options))));
         }
     }
 

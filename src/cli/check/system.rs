@@ -10,6 +10,7 @@ use crate::config::{
     Config, Files, Finding, Names, Origins, PluginConfig, PluginKind, Severity, SocketConfig, WatcherConfig,
     plugin, words,
 };
+use crate::daemon::plugins::wrong_expression;
 use crate::sorted::Sorted;
 use std::io::ErrorKind;
 
@@ -121,7 +122,12 @@ impl<'a> System<'a> {
                     self.find(Severity::Error, (&plugin.origins, "use"), message);
                 }
             }
-            Some(PluginKind::Builtin(_)) | None => {}
+            Some(PluginKind::Builtin(_)) => {
+                if let Some((key, why)) = wrong_expression(plugin) {
+                    self.find(Severity::Error, (&plugin.origins, key), format!("{key} = {why}"));
+                }
+            }
+            None => {}
         }
     }
 

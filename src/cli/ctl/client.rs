@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 /// How long to wait for another machine to take a connection.
 const CONNECT: Duration = Duration::from_secs(5);
+/// How long to wait for the rest of a line that has begun to come.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -140,6 +142,16 @@ impl Connection {
             }
             searched = self.rest.len();
             self.read(deadline)?;
+        }
+    }
+
+    /// The next line, if it is there or can be read at once; to be asked when there is something to read, and again until
+    /// there is none.
+    pub fn ready_line(&mut self) -> Result<Option<Vec<u8>>, Trouble> {
+        match self.line(Some(Instant::now() + MOMENT)) {
+            Ok(line) => Ok(Some(line)),
+            Err(Trouble::Timeout) => Ok(None),
+            Err(trouble) => Err(trouble),
         }
     }
 

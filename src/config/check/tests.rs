@@ -116,6 +116,16 @@ fn plugins_say_what_they_are() {
     one("[plugin:a]\ncmd = x 'y", "2 error `cmd` cannot be split into words");
     one("[plugin:a]\ncmd = x\nuse = a.B", "3 warning `use` has no effect beside `cmd`");
     one("[plugin:a]\ncmd = x\nrespawn = perhaps", "3 error `respawn = perhaps` ");
+    let flapping = "[plugin:a]\nuse = circus.plugins.flapping.Flapping\n";
+    let hint = "3 warning there is no option `atempts`: did you mean `attempts`?";
+    one(&format!("{flapping}atempts = 3"), hint);
+    one(&format!("{flapping}window = soon"), "3 error `window = soon` is not a number from 0");
+    let watcher = "[watcher:w]\ncmd = x\nflapping.window =";
+    one(&format!("{watcher} 1"), "3 warning `flapping.window` has no effect: there is no plugin");
+    one(&format!("{flapping}{watcher} x"), "5 warning `flapping.window = x` is not");
+    let resources = "[plugin:a]\nuse = circus.plugins.resource_watcher.ResourceWatcher\n";
+    one(resources, "2 error it needs `watcher = NAME`");
+    one(&format!("{resources}watcher = web"), "3 warning there is no watcher `web`");
     one("[plugin:a]\nuse = a.B\nx = 1:::2", "3 warning circus-plugin ends the value of `x`");
 }
 

@@ -1,12 +1,12 @@
 //! `[circus]`, `[socket:NAME]` and `[plugin:NAME]`.
 
 use super::is_usable;
-use super::values::{Taken, Values, pending};
+use super::values::{Taken, Values};
 use super::watcher::{origins, report_unknown};
 use crate::config::ini::shorten;
-use crate::config::model::{Config, Names, PluginConfig, PluginKind, SocketConfig};
+use crate::config::model::{Builtin, Config, Names, PluginConfig, PluginKind, Severity, SocketConfig};
 use crate::config::options::{self, Expand};
-use crate::config::plugin::BUILTIN;
+use crate::config::protocols;
 use crate::config::sections::{Entry, Section};
 use crate::config::suggest::{self, Place};
 
@@ -50,6 +50,13 @@ pub fn socket(values: &mut Values<'_>, section: &Section) -> Option<SocketConfig
     }
     if socket.options.path.is_some() {
         socket.options.family = "AF_UNIX".into();
+    }
+    if let Some(proto) = socket.options.proto.as_deref().filter(|proto| protocols::parse(proto).is_none())
+        && let Some(origin) = socket.origins.of("proto")
+    {
+        let message =
+            format!("`proto = {}` is not a protocol that is known; give its number", shorten(proto));
+        values.find(Severity::Error, origin, message);
     }
     socket.broken = values.take_broken();
     Some(socket)
@@ -100,16 +107,11 @@ fn is_name(values: &mut Values<'_>, entry: &Entry) -> bool {
 
 /// What is to be said of a class. Whether a Python class can be run depends on the machine.
 fn report_class(values: &mut Values<'_>, plugin: &PluginConfig, entry: &Entry) {
-    match plugin.kind() {
-        Some(PluginKind::Builtin(class)) => values.warn(&entry.origin, pending(&format!("use = {class}"))),
-        Some(PluginKind::Python) => {
-            let class = plugin.options.class.as_deref().unwrap_or_default();
-            if let Some(meant) = meant(class) {
-                let message = format!("there is no plugin `{}`: did you mean `{meant}`?", shorten(class));
-                values.warn(&entry.origin, message);
-            }
-        }
-        Some(PluginKind::Program) | None => {}
+    let class = plugin.options.class.as_deref().unwrap_or_default();
+    let meant = if plugin.kind() == Some(PluginKind::Python) { meant(class) } else { None };
+    if let Some(meant) = meant {
+        let message = format!("there is no plugin `{}`: did you mean `{meant}`?", shorten(class));
+        values.warn(&entry.origin, message);
     }
 }
 
@@ -117,7 +119,7 @@ fn report_class(values: &mut Values<'_>, plugin: &PluginConfig, entry: &Entry) {
 fn meant(class: &str) -> Option<&'static str> {
     let name = class.strip_prefix("circus.plugins.")?.rsplit('.').next()?;
     let last = |class: &'static str| class.rsplit('.').next().unwrap_or_default();
-    let names: Vec<&str> = BUILTIN.iter().map(|class| last(class)).collect();
-    let near = suggest::nearest(name, &names)?;
-    BUILTIN.iter().find(|class| last(class) == near).copied()
+    let classes = Builtin::ALL.map(Builtin::class);
+    let near = suggest::nearest(name, &classes.map(last))?;
+    classes.into_iter().find(|class| last(class) == near)
 }

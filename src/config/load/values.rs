@@ -87,14 +87,14 @@ impl<'a> Values<'a> {
             kind: row.kind,
             expand: row.expand,
             built: row.built,
-            default: (row.get)(&S::default()),
+            default: row.get(&S::default()),
             strict: strict.contains(&row.key),
         };
         let value = match self.convert(&facts, entry, own) {
             Ok(value) => value,
             Err(text) => return Taken::Unusable(text),
         };
-        (row.set)(target, &value);
+        row.set(target, &value);
         Taken::Known
     }
 
@@ -232,7 +232,7 @@ impl<'a> Values<'a> {
 
 /// What is said of an option that this version accepts only.
 pub fn pending(key: &str) -> String {
-    format!("`{key}` is not built yet in this version and has no effect")
+    format!("`{}` is not built yet in this version and has no effect", shorten(key))
 }
 
 /// Options for which Circus takes an empty value as none.

@@ -74,9 +74,10 @@ fn member(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {
         "rlimit_" => rlimit(values, watcher, entry),
         "hooks." => hook(values, watcher, rest, entry),
         _ => {
-            let text = Value::Str(values.text(entry, Expand::Watcher, &watcher.env));
-            if let Err(Refused::Bad(why)) = watcher.set(key, &text) {
+            let text = values.text(entry, Expand::Watcher, &watcher.env);
+            if let Err(Refused::Bad(why)) = watcher.set(key, &Value::Str(text.clone())) {
                 values.find(Severity::Error, &entry.origin, why);
+                watcher.free.insert(key.into(), text);
             }
         }
     }
@@ -135,7 +136,11 @@ fn rlimit(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {
             Refused::Bad(why) => why,
             Refused::Unknown => "is no option".into(),
         };
-        values.find(severity, &entry.origin, format!("`{} = {}` {why}", entry.key, shorten(&entry.value)));
+        values.find(
+            severity,
+            &entry.origin,
+            format!("`{} = {}` {why}", shorten(&entry.key), shorten(&entry.value)),
+        );
         watcher.free.insert(entry.key.clone(), entry.value.clone());
     }
 }

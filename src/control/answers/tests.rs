@@ -19,6 +19,8 @@ fn watcher() -> WatcherConfig {
         watcher.set(key, &value).expect(key);
     }
     watcher.free.insert("foo".into(), "bar".into());
+    // A limit whose text could not be used is kept as that text.
+    watcher.free.insert("rlimit_stack".into(), "lots".into());
     watcher
 }
 
@@ -34,7 +36,7 @@ fn options_has_circus_keys_and_what_is_set() {
     }
     let more: Vec<&str> =
         all.keys().map(String::as_str).filter(|key| !circus.split_whitespace().any(|k| k == *key)).collect();
-    assert_eq!(more, ["foo", "hooks.before_start", "rlimit_core", "rlimit_nofile", "umask"]);
+    assert_eq!(more, ["foo", "hooks.before_start", "rlimit_core", "rlimit_nofile", "rlimit_stack", "umask"]);
     for (key, value) in [
         ("cmd", json!("sleep 1")),
         ("stop_signal", json!(2)),
@@ -44,6 +46,7 @@ fn options_has_circus_keys_and_what_is_set() {
         ("stderr_stream_conf", json!({})),
         ("rlimit_core", json!(null)),
         ("rlimit_nofile", json!(500)),
+        ("rlimit_stack", json!("lots")),
         ("hooks.before_start", json!("/bin/x, true")),
         ("foo", json!("bar")),
     ] {

@@ -54,8 +54,8 @@ fn some(text: &str) -> Option<String> {
 
 #[test]
 fn the_table_has_every_command_of_circus() {
-    let circus = "add decr dstats get globaloptions incr kill list listen listsockets logs numprocesses \
-                  numwatchers options quit reload reloadconfig restart rm set signal start stats status stop tail";
+    let circus = "add decr dstats get globaloptions incr kill list listen listsockets logs metrics numprocesses \
+                  numwatchers options quit reload reloadconfig restart rm set signal start stats status stop tail why";
     let ours: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
     assert_eq!(ours.join(" "), circus);
     for command in COMMANDS {
@@ -135,8 +135,8 @@ fn questions_make_the_round() {
     for (line, expected) in [
         ("list", Question::List(None)),
         ("list web", Question::List(name())),
-        ("status", Question::Status(None)),
-        ("status web", Question::Status(name())),
+        ("status", Question::Status { name: None, check: false, details: false }),
+        ("status web --check", Question::Status { name: name(), check: true, details: false }),
         ("numprocesses", Question::Numprocesses(None)),
         ("numprocesses web", Question::Numprocesses(name())),
         ("numwatchers", Question::Numwatchers),
@@ -289,6 +289,9 @@ fn options_of_the_wrong_type_are_refused() {
         ("env", json!({"A=B": "1"}), "'A=B' isn't a name of a variable"),
         ("cmd", json!("a\0b"), "'cmd' isn't a string without null bytes"),
         ("cmd", json!(["a"]), "'cmd' isn't a string"),
+        ("env", json!(["a"]), "'env' isn't a valid object"),
+        ("uid", json!([]), "'uid' isn't an integer or string"),
+        ("stdout_stream.zz", json!("1"), "unknown key 'stdout_stream.zz'"),
         ("stop_signal", json!(99), "signal invalid"),
         ("umask", json!(0o10000), "'umask' isn't a file mode or umask"),
         ("stdout_stream", json!({"max_bytes": 1}), "'stdout_stream' must have a 'class' key"),

@@ -1,6 +1,7 @@
 //! Which sockets the processes of a watcher have to do with.
 
 use crate::config::expand;
+use crate::config::value::listed;
 use crate::config::{Names, WatcherConfig};
 use crate::daemon::sockets::Sockets;
 use std::os::fd::RawFd;
@@ -52,12 +53,9 @@ pub fn inherited(config: &WatcherConfig, env: &Names, sockets: &Sockets) -> Resu
         return Ok(Vec::new());
     }
     let text = config.options.sockets.as_deref().map(str::to_lowercase).unwrap_or_default();
-    let mut listed = Vec::new();
-    for name in text.split([' ', '\t', '\n', ',']).filter(|name| !name.is_empty()) {
-        if !sockets.has(name) {
-            return Err(format!("sockets = names {name}, and there is no [socket:{name}]"));
-        }
-        listed.push(name);
+    let listed = listed(&text);
+    if let Some(name) = listed.iter().find(|name| !sockets.has(name)) {
+        return Err(format!("sockets = names {name}, and there is no [socket:{name}]"));
     }
     let mut inherited = Vec::new();
     for name in sockets.names() {

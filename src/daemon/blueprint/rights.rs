@@ -82,22 +82,25 @@ pub fn account(name: &str) -> Result<User, String> {
 /// A value cannot be used.
 pub fn restrictions(config: &WatcherConfig) -> Result<Restrictions, String> {
     let options = &config.options;
-    let said = |key: &'static str| move |why: String| format!("{key} {why}");
-    let digits = |n: i64| c_string(&n.to_string());
-    let nice = options.nice.and_then(|nice| i32::try_from(nice).ok());
-    let mut restrictions = Restrictions {
-        nice: nice.map(|nice| Ok::<_, String>((nice, digits(nice.into())?))).transpose()?,
-        oom_score_adj: options.oom_score_adj.map(digits).transpose()?,
-        ionice: options.ionice.as_deref().map(restrict::ionice).transpose().map_err(said("ionice"))?,
-        no_new_privs: options.no_new_privs,
-        ..Restrictions::default()
-    };
-    let kept = options.capabilities.as_deref().map(restrict::capabilities).transpose();
-    restrictions.capabilities = kept.map_err(said("capabilities"))?;
-    let writable = options.sandbox.as_deref().map(restrict::writable).transpose();
-    if let Some(paths) = writable.map_err(said("sandbox"))? {
-        let paths: Result<_, String> = paths.into_iter().map(c_string).collect();
-        restrictions.sandbox = Some(paths?);
+    let mut restrictions = Restrictions { no_new_privs: options.no_new_privs, ..Restrictions::default() };
+    if let Some(nice) = options.nice {
+        restrictions.nice = Some((nice as i32, c_string(&nice.to_string())?));
+    }
+    if let Some(score) = options.oom_score_adj {
+        restrictions.oom_score_adj = Some(c_string(&score.to_string())?);
+    }
+    if let Some(text) = &options.ionice {
+        restrictions.ionice = Some(restrict::ionice(text)?);
+    }
+    if let Some(text) = &options.capabilities {
+        restrictions.capabilities = Some(restrict::capabilities(text)?);
+    }
+    if let Some(text) = &options.sandbox {
+        let mut paths = Vec::new();
+        for path in restrict::writable(text)? {
+            paths.push(c_string(path)?);
+        }
+        restrictions.sandbox = Some(paths);
     }
     Ok(restrictions)
 }

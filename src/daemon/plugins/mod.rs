@@ -2,11 +2,27 @@
 //!
 //! A program is at the other end of a socket that is its standard input and output, and a client like any other: it
 //! is told every event, as if it had asked to listen, and what it writes are requests. A Python class is run by the
-//! `circus-plugin` that belongs to Circus, which talks to the control socket.
+//! `circus-plugin` that belongs to Circus, which talks to the control socket. Those that Circus brings along are part
+//! of circus: `builtin` says what they have in common, `run` is their place in the loop.
+
+pub mod builtin;
+mod command;
+mod command_reloader;
+mod exchange;
+mod flapping;
+mod full_stats;
+mod metrics;
+mod observer;
+mod resource_watcher;
+pub mod run;
+mod server;
+mod statsd;
+mod watchdog;
 
 use super::blueprint;
 use super::endpoint::absolute;
 use super::log::Log;
+use crate::config::model::Builtin;
 use crate::config::{Config, Names, PluginConfig, PluginKind, WatcherConfig, plugin};
 use crate::control::shell;
 use serde_json::Value as Json;
@@ -48,7 +64,7 @@ fn watcher(
     env.insert("CIRCUS_ENDPOINT".into(), around.absolute_endpoint());
     let debug = config.circus.debug;
     match plugin.kind() {
-        Some(PluginKind::Builtin(_)) => None,
+        Some(PluginKind::Builtin(builtin)) => Some(builtin_watcher(plugin, builtin)),
         Some(PluginKind::Program) => {
             env.insert("CIRCUS_PLUGIN".into(), plugin.name.clone());
             env.extend(plugin.free.iter().map(|(key, value)| (variable(key), value.clone())));
@@ -73,6 +89,24 @@ fn watcher(
             Some(watcher)
         }
     }
+}
+
+/// The watcher of a plugin that circus has itself.
+fn builtin_watcher(plugin: &PluginConfig, builtin: Builtin) -> WatcherConfig {
+    let mut watcher = plugin.builtin_watcher(builtin);
+    if let Some(Err((key, why))) = builtin::make(&watcher) {
+        watcher.broken.get_or_insert_with(|| format!("{key} = {why}"));
+    }
+    watcher
+}
+
+/// What only the C library knows of the options of a plugin that circus has itself: the key of a regular expression
+/// that is none, and why.
+pub fn wrong_expression(plugin: &PluginConfig) -> Option<builtin::Wrong> {
+    let Some(PluginKind::Builtin(builtin)) = plugin.kind() else { return None };
+    let watcher = plugin.builtin_watcher(builtin);
+    // Everything else has been said already.
+    if watcher.broken.is_some() { None } else { builtin::make(&watcher)?.err() }
 }
 
 /// The environment variable that hands an option of a plugin to its program.

@@ -52,26 +52,20 @@ impl Passed {
     /// A sentence without the name of the section.
     pub fn take(&mut self, config: &SocketConfig) -> Result<Option<(OwnedFd, Kind, Address)>, String> {
         let Some(wanted) = config.options.inherit.as_deref().map(str::trim) else { return Ok(None) };
-        let named = self.find(|socket| socket.name == wanted);
-        let found =
-            if named.is_empty() { self.find(|socket| wanted.parse() == Ok(socket.number)) } else { named };
-        let place = match found.as_slice() {
-            [place] => *place,
-            [] if config.has_address() => return Ok(None),
-            [] => return Err(self.none(wanted)),
-            [..] => {
-                return Err(format!("inherit = {wanted}: several descriptors have this name; give a number"));
-            }
+        let mut named = self.0.iter().filter(|socket| socket.name == wanted);
+        let (first, second) = (named.next(), named.next());
+        if second.is_some() {
+            return Err(format!("inherit = {wanted}: several descriptors have this name; give a number"));
+        }
+        let number = first.map(|socket| socket.number).or_else(|| wanted.parse().ok());
+        let Some(place) = self.0.iter().position(|socket| Some(socket.number) == number) else {
+            return if config.has_address() { Ok(None) } else { Err(self.none(wanted)) };
         };
         let Socket { fd, number, .. } = self.0.remove(place);
         let what = examine(&fd, config);
         let (kind, address) =
             what.map_err(|why| format!("inherit = {wanted}: descriptor {number}, passed to circus, {why}"))?;
         Ok(Some((fd, kind, address)))
-    }
-
-    fn find(&self, is_it: impl Fn(&Socket) -> bool) -> Vec<usize> {
-        self.0.iter().enumerate().filter(|(_, socket)| is_it(socket)).map(|(place, _)| place).collect()
     }
 
     fn none(&self, wanted: &str) -> String {
@@ -85,8 +79,13 @@ impl Passed {
 
     /// Those that nobody has taken, by number and name.
     pub fn rest(&self) -> String {
-        let one = |socket: &Socket| format!("{} {}", socket.number, socket.name).trim_end().to_string();
-        self.0.iter().map(one).collect::<Vec<_>>().join(", ")
+        let mut rest = String::new();
+        for Socket { number, name, .. } in &self.0 {
+            let between = if rest.is_empty() { "" } else { ", " };
+            let blank = if name.is_empty() { "" } else { " " };
+            rest += &format!("{between}{number}{blank}{name}");
+        }
+        rest
     }
 }
 
@@ -131,7 +130,7 @@ mod tests {
         config.options.inherit = Some(inherit.into());
         for (key, value) in others {
             let row = options::find(options::SOCKET, key).unwrap();
-            assert!((row.set)(&mut config.options, &row.kind.parse(value).unwrap()));
+            assert!(row.set(&mut config.options, &row.kind.parse(value).unwrap()));
             config.origins.keys.insert(key.to_string(), Origin { file: "x".into(), line: 1 });
         }
         config

@@ -82,7 +82,7 @@ impl Lines {
                 time.map_or(Ok(()), |time| write!(head, "{time} [{pid}] | "))
             }
             (Style::Json(around), time) => {
-                let time = escaped(time.unwrap_or_else(|| timestamp(now)).as_bytes());
+                let time = escaped(&to_bytes(&time.unwrap_or_else(|| timestamp(now))));
                 let prefix = escaped(&to_bytes(&self.prefix));
                 let (before, behind) = &**around;
                 write!(head, "{{\"time\": \"{time}\"{before}{pid}{behind}{prefix}")
@@ -92,8 +92,11 @@ impl Lines {
                 write!(head, "{before}{}{behind}{pid} - - {}", timestamp(now), self.prefix)
             }
         };
-        // A prefix may hold bytes that are no UTF-8.
-        self.head = to_bytes(&head).into_owned();
+        // A prefix may hold bytes that are no UTF-8; an object may not, and has been freed of them.
+        self.head = match self.style {
+            Style::Json(_) => head.into_bytes(),
+            Style::Text | Style::Fancy(_) | Style::Syslog(_) => to_bytes(&head).into_owned(),
+        };
     }
 
     /// Writes lines with what belongs around them into `room`. `within`: a line of this process has been begun.
@@ -109,11 +112,13 @@ impl Lines {
         self.make_head(pid, clock::realtime_ms());
         let mut rest = lines;
         while let Some(line) = next_line(&mut rest) {
-            let text = line.strip_suffix(b"\n");
-            let whole = text.is_some() || (last && matches!(self.style, Style::Fancy(_)));
+            let (text, ended) = match line {
+                [text @ .., b'\n'] => (text, true),
+                _ => (line, last && matches!(self.style, Style::Fancy(_))),
+            };
             within = match self.style {
-                Style::Text | Style::Fancy(_) => self.text(text.unwrap_or(line), within, whole, room),
-                Style::Json(_) | Style::Syslog(_) => self.record(text.unwrap_or(line), room),
+                Style::Text | Style::Fancy(_) => self.text(text, within, ended, room),
+                Style::Json(_) | Style::Syslog(_) => self.record(text, room),
             };
             room.end_line();
         }
@@ -130,8 +135,10 @@ impl Lines {
         }
         room.bytes.extend_from_slice(text);
         if whole {
-            let end: &[u8] = if matches!(self.style, Style::Fancy(Some(_))) { b"\x1b[0m\n" } else { b"\n" };
-            room.bytes.extend_from_slice(end);
+            if matches!(self.style, Style::Fancy(Some(_))) {
+                room.bytes.extend_from_slice(b"\x1b[0m");
+            }
+            room.bytes.push(b'\n');
         }
         !whole
     }
@@ -163,20 +170,32 @@ fn timestamp(now: i64) -> String {
 pub fn escaped(text: &[u8]) -> String {
     let mut out = String::with_capacity(text.len());
     for chunk in text.utf8_chunks() {
-        for c in chunk.valid().chars() {
+        let mut rest = chunk.valid();
+        // What needs no escape is copied at once.
+        while let Some((plain, c, after)) = split_at_escape(rest) {
+            out.push_str(plain);
             match c {
-                '"' | '\\' => out.extend(['\\', c]),
                 '\t' => out.push_str("\\t"),
+                '"' | '\\' => out.extend(['\\', c]),
                 // Writing to a String cannot fail.
-                '\0'..='\x1f' | '\x7f' => drop(write!(out, "\\u{:04x}", u32::from(c))),
-                _ => out.push(c),
+                _ => drop(write!(out, "\\u{:04x}", u32::from(c))),
             }
+            rest = after;
         }
+        out.push_str(rest);
         if !chunk.invalid().is_empty() {
             out.push(char::REPLACEMENT_CHARACTER);
         }
     }
     out
+}
+
+/// The first character that a JSON string cannot hold as it is, with what stands before and behind it.
+fn split_at_escape(text: &str) -> Option<(&str, char, &str)> {
+    let at = text.bytes().position(|b| matches!(b, b'"' | b'\\' | ..=0x1f | 0x7f))?;
+    let (plain, rest) = text.split_at_checked(at)?;
+    let mut chars = rest.chars();
+    Some((plain, chars.next()?, chars.as_str()))
 }
 
 /// Where lines are put together before they are written: a reused buffer that is written whenever it is full, always
@@ -292,6 +311,13 @@ mod tests {
         assert_eq!(texts, ["\"p\" a \"b\" \\ \u{1b}\t\u{e9}\u{fffd}", "\"p\" ", "\"p\" cut"]);
         let first = out.lines().next().unwrap();
         assert!(first.starts_with(r#"{"time": "T\"", "wid": 1, "pid": 7, "text": ""#), "{first}");
+        // Whatever stands in the options, it is an object in UTF-8.
+        for odd in [&b"\x87"[..], "\u{10f887}".as_bytes()].map(crate::config::text::from_bytes) {
+            let around = (r#", "pid": "#.to_string(), r#", "text": ""#.to_string());
+            let mut lines = Lines::new(Style::Json(around.into()), Some(&odd), Some(odd.clone()));
+            let (out, _) = write(&mut lines, b"x\n", false, false);
+            assert!(out.parse::<serde_json::Value>().is_ok(), "{out}");
+        }
     }
 
     #[test]

@@ -79,6 +79,8 @@ const MARK: usize = size_of::<Piece>();
 #[derive(Debug, Default)]
 struct Half {
     captured: bool,
+    /// How many bytes were read from it in all.
+    total: u64,
     bytes: VecDeque<u8>,
     pieces: VecDeque<Piece>,
 }
@@ -178,6 +180,15 @@ impl Ring {
         if let Some(last) = pieces.rfind(|piece| piece.pid == writer.pid) {
             last.ended = true;
         }
+    }
+
+    /// How many bytes were read from an output in all; `None` if circus does not read it.
+    pub fn total(&self, channel: Channel) -> Option<u64> {
+        let half = match channel {
+            Channel::Stdout => &self.stdout,
+            Channel::Stderr => &self.stderr,
+        };
+        half.captured.then_some(half.total)
     }
 
     /// Whether anything of this process is kept.
@@ -331,6 +342,7 @@ impl Rings {
     /// Something was read.
     pub fn note(&mut self, writer: &Writer, bytes: &[u8]) {
         if let Some(ring) = self.rings.get_mut(&writer.watcher) {
+            ring.half(writer.channel).total += bytes.len() as u64;
             ring.note(writer, bytes);
         }
         self.hear(writer, bytes);

@@ -4,18 +4,16 @@
 //! as they are, and the prompt is printed all the same.
 
 mod history;
-mod keys;
-mod line;
 
 use super::args::{self, Invocation, Options, Parsed};
 use super::{complete, help, print};
+use crate::cli::keys::{self, Key};
+use crate::cli::line::Line;
 use crate::config::{text, words};
 use crate::control::commands::{self, COMMANDS};
 use crate::control::shell;
-use crate::sys::keyboard::{Terminal, columns};
+use crate::sys::keyboard::{Terminal, size};
 use history::History;
-use keys::Key;
-use line::Line;
 use std::io::{BufRead, Read};
 
 const PROMPT: &str = "(circusctl) ";
@@ -191,7 +189,7 @@ impl Prompt<'_> {
                 line.insert(more);
                 if more.is_empty() {
                     let words: Vec<&str> = several.iter().map(String::as_str).collect();
-                    show(&format!("\n{}", in_columns(&words, columns())));
+                    show(&format!("\n{}", in_columns(&words, size().1)));
                 }
             }
         }
@@ -213,7 +211,7 @@ fn show(text: &str) {
 
 /// Draws the line anew, in place, with the cursor where it belongs.
 fn draw(prompt: &str, line: &Line) {
-    let (shown, cursor) = line.view(columns().saturating_sub(prompt.len()));
+    let (shown, cursor) = line.view(size().1.saturating_sub(prompt.len()));
     let cursor = prompt.len() + cursor;
     show(&format!("\r{prompt}{shown}\x1b[K\r\x1b[{cursor}C"));
 }

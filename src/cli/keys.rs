@@ -29,6 +29,10 @@ pub enum Key {
     Home,
     /// To the end.
     End,
+    /// A screen up.
+    PageUp,
+    /// A screen down.
+    PageDown,
     /// Nothing that is known here.
     Other,
 }
@@ -65,6 +69,8 @@ fn sequence(bytes: &[u8]) -> Option<(Key, usize)> {
         (b'H', _) | (b'~', b'1' | b'7') => Key::Home,
         (b'F', _) | (b'~', b'4' | b'8') => Key::End,
         (b'~', b'3') => Key::Delete,
+        (b'~', b'5') => Key::PageUp,
+        (b'~', b'6') => Key::PageDown,
         _ => Key::Other,
     };
     Some((key, end + 1))
@@ -109,7 +115,7 @@ mod tests {
             (b"\x1b[A\x1b[B\x1b[C\x1b[D\x1bOA", &[Up, Down, Right, Left, Up]),
             (b"\x1b[1;5C\x1b[1;3D", &[WordRight, WordLeft]),
             (b"\x1b[H\x1b[F\x1b[1~\x1b[4~\x1bOH\x1b[8~", &[Home, End, Home, End, Home, End]),
-            (b"\x1b[3~\x1b[5~\x1bb", &[Delete, Other, Alt('b')]),
+            (b"\x1b[3~\x1b[5~\x1b[6~\x1b[9~\x1bb", &[Delete, PageUp, PageDown, Other, Alt('b')]),
             (b"a\xffb", &[Char('a'), Other, Char('b')]),
         ];
         for (bytes, wanted) in cases {

@@ -1,0 +1,77 @@
+//! How a watcher fares: whether it runs as it should, since when, and what comes next.
+
+use super::history::{History, Standing};
+use super::process::Phase;
+use super::time::Time;
+use super::watcher::{Goal, Status, Watcher};
+
+impl Watcher {
+    /// What has happened to it.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        Standing {
+            status: self.status,
+            up: self.goal == Goal::Up,
+            queued: self.queued,
+            reloading: self.is_reloading(),
+        }
+    }
+
+    /// Whether its processes are being replaced by a reload.
+    pub fn is_reloading(&self) -> bool {
+        self.reload.is_some()
+    }
+
+    /// How many of its processes run and were not asked to end.
+    pub fn running(&self) -> usize {
+        self.running
+    }
+
+    /// Since when it is in its state; `None` if it has never been in another.
+    pub fn since(&self) -> Option<Time> {
+        self.history.last_status().map(|change| change.at)
+    }
+
+    /// When a process is spawned next in the place of one that ended too soon or could not be executed.
+    pub fn next_attempt(&self) -> Option<Time> {
+        let runs = matches!(self.status, Status::Starting | Status::Active);
+        self.retries.iter().map(|retry| retry.at).min().filter(|_| runs)
+    }
+
+    /// When the next of its processes that were asked to end gets SIGKILL.
+    pub fn next_kill(&self) -> Option<Time> {
+        let patience = |phase: Phase| match phase {
+            Phase::Asked { kill_at, .. } => Some(kill_at),
+            Phase::Running | Phase::Killed | Phase::Dead { .. } => None,
+        };
+        self.processes.values().filter_map(|process| patience(process.phase)).min()
+    }
+
+    /// What is wrong with it, if it is to run and does not run as it should.
+    ///
+    /// It is to run if it starts with circus or was started, until a command stops it. It is not to run any more when
+    /// its processes have ended and `respawn` is off. With `on_demand`, waiting for its sockets is as good as running.
+    pub fn fault(&self) -> Option<String> {
+        if self.goal != Goal::Up && !self.queued {
+            let reason = self.reason.as_ref()?;
+            return Some(format!("{}: {reason}", self.status.word()));
+        }
+        match self.status {
+            Status::Stopped if self.waits_for_demand() => None,
+            Status::Stopped if self.queued => Some("stopped: it waits for its turn to start".into()),
+            Status::Stopped | Status::Starting | Status::Stopping => {
+                let why = self.failure().map(|why| format!(": {why}")).unwrap_or_default();
+                Some(self.status.word().to_string() + &why)
+            }
+            Status::Active => {
+                let wanted = self.config.wanted().saturating_sub(self.unreplaced);
+                let missing = self.running < wanted && !self.is_reloading();
+                let why = self.failure().map(|why| format!(": {why}")).unwrap_or_default();
+                missing.then(|| format!("active: {} of {wanted} processes run{why}", self.running))
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What is remembered of the simulated lives.
+
+use super::super::history::{Cause, Origin, Restart, What};
+use super::*;
+
+impl World {
+    /// The changes of a watcher in words, the oldest first.
+    fn told(&self, name: &str) -> Vec<String> {
+        let history = self.arbiter.find(name).expect("a watcher").history();
+        let cause = |cause: &Cause| match cause {
+            Cause::Course => String::new(),
+            Cause::Order(by) => format!(" by {}", by.order),
+            other => format!(" by {other:?}"),
+        };
+        let what = |what: &What| match what {
+            What::Status(status) => status.word().to_string(),
+            What::Ended { exit, oom, .. } => format!("{exit:?}{}", if *oom { " oom" } else { "" }),
+            What::SpawnFailed(why) => format!("failed: {why}"),
+            What::NotReloaded(why) => format!("not reloaded: {why}"),
+            What::Killed { .. } => "killed".into(),
+            What::TooOld { .. } => "too old".into(),
+            What::Reloading | What::Reloaded | What::Ordered => format!("{what:?}"),
+        };
+        let times = |times: u32| if times > 1 { format!(" x{times}") } else { String::new() };
+        history.changes().map(|c| what(&c.what) + &times(c.times) + &cause(&c.cause)).collect()
+    }
+
+    fn order_by(&mut self, order: Order) {
+        let by = Rc::new(Origin { order: order.word(), ..Origin::default() });
+        let targets = None;
+        self.asked.insert(Ticket(self.next_ticket));
+        self.send(Event::Order { ticket: Ticket(self.next_ticket), order, targets, by });
+        self.next_ticket += 1;
+    }
+
+    fn restarts(&self, name: &str) -> Vec<u32> {
+        let history = self.arbiter.find(name).expect("a watcher").history();
+        Restart::ALL.iter().map(|(why, _)| history.restarts(*why)).collect()
+    }
+}
+
+fn all(waiting: bool) -> (Select, bool) {
+    (Select::All, waiting)
+}
+
+#[test]
+fn a_start_a_stop_and_a_restart_are_one_change_each_with_who_ordered_it() {
+    let mut world = World::booted(vec![watcher("a", 2)]);
+    assert_eq!(world.told("a"), ["active by Boot"]);
+    let (who, waiting) = all(false);
+    world.order_by(Order::Stop { who, waiting });
+    assert_eq!(world.told("a"), ["active by Boot", "stopping by stop"]);
+    world.run(1.0);
+    let (who, waiting) = all(false);
+    world.order_by(Order::Start { who, waiting });
+    world.run(1.0);
+    let (who, waiting) = all(false);
+    world.order_by(Order::Restart { who, waiting });
+    world.run(1.0);
+    assert_eq!(world.told("a")[1..], ["stopped by stop", "active by start", "active by restart"]);
+    assert_eq!(world.restarts("a"), [0, 0, 0, 0, 0, 2]);
+    world.send(Event::Terminate);
+    assert_eq!(world.told("a")[4..], ["stopping by Signal"]);
+}
+
+#[test]
+fn deaths_are_counted_and_told_apart() {
+    let mut world = World::booted(vec![watcher("a", 1)]);
+    world.run(5.0);
+    let pid = world.pids("a")[0];
+    world.send(Event::OutOfMemory { pid });
+    world.kill9(pid);
+    world.run(5.0);
+    let pid = world.pids("a")[0];
+    world.kill9(pid);
+    world.scripts.insert("a".into(), Script { lives: Some(2.0), ..GOOD });
+    world.run(5.0);
+    let pid = world.pids("a")[0];
+    world.kill9(pid);
+    world.run(7.0);
+    let told = world.told("a");
+    assert_eq!(told[1..3], ["Signal(9) oom", "Signal(9) x2"]);
+    assert!(told[3].starts_with("Code(1) x"), "{told:?}");
+    let restarts = world.restarts("a");
+    assert_eq!((restarts[1], restarts[2]), (2, 1));
+    let exits = &world.arbiter.find("a").unwrap().history().counts().unwrap().exits;
+    assert_eq!((exits.get(&-9), exits.get(&1)), (Some(&3), Some(&restarts[0])));
+}
+
+#[test]
+fn a_reload_and_what_becomes_of_it() {
+    let mut world = World::booted(vec![watcher("a", 2)]);
+    let reload = || Order::Reload { name: None, graceful: true, sequential: false, waiting: false };
+    world.order_by(reload());
+    assert_eq!(world.told("a")[1..], ["Reloading by reload"]);
+    world.run(1.0);
+    assert_eq!(world.told("a")[2..], ["Reloaded"]);
+    world.scripts.insert("a".into(), Script { broken: true, ..GOOD });
+    world.order_by(reload());
+    let told = world.told("a");
+    assert!(told[4].starts_with("failed: ") && told[5].starts_with("not reloaded: "), "{told:?}");
+    assert_eq!(world.restarts("a")[4], 2, "of the first one only");
+    world.order_by(Order::Change { name: "a".into(), by: 0, waiting: false });
+    assert!(world.told("a").last().unwrap().starts_with("Ordered"), "{:?}", world.told("a"));
+}
+
+#[test]
+fn giving_up_is_told_with_its_reason_until_somebody_stops_it() {
+    let mut config = watcher("a", 1);
+    config.options.max_retry = 3;
+    let mut world = World::new(vec![config]);
+    world.scripts.insert("a".into(), Script { broken: true, ..GOOD });
+    world.send(Event::Start);
+    world.run(0.05);
+    let next = world.arbiter.find("a").unwrap().next_attempt();
+    assert!(next.is_some_and(|at| at > world.now));
+    world.run(20.0);
+    let told = world.told("a");
+    assert_eq!(told.last().map(String::as_str), Some("stopped by SpawnFailed"), "{told:?}");
+    let fault = world.arbiter.find("a").unwrap().fault().unwrap();
+    assert!(fault.starts_with("stopped: "), "{fault}");
+    let (who, waiting) = all(false);
+    world.order_by(Order::Stop { who, waiting });
+    assert_eq!(world.arbiter.find("a").unwrap().fault(), None);
+}
+
+#[test]
+fn what_is_to_run_and_does_not_is_a_fault() {
+    let mut configs = ["once", "down", "two"].map(|name| watcher(name, 1));
+    configs[0].options.respawn = false;
+    configs[1].options.autostart = false;
+    configs[2].options.numprocesses = 2;
+    let mut world = World::new(configs.to_vec());
+    world.scripts.insert("once".into(), Script { lives: Some(2.0), ..GOOD });
+    let faults = |world: &World| -> Vec<Option<String>> {
+        ["once", "down", "two"].iter().map(|name| world.arbiter.find(name).unwrap().fault()).collect()
+    };
+    world.send(Event::Start);
+    assert_eq!(faults(&world), [None, None, None]);
+    world.run(3.0);
+    assert_eq!((world.status("once"), faults(&world)), ("stopped", vec![None, None, None]));
+    world.scripts.insert("two".into(), Script { lives: Some(0.01), ..GOOD });
+    let pid = world.pids("two")[0];
+    world.kill9(pid);
+    world.run(0.05);
+    let fault = faults(&world)[2].clone().unwrap();
+    assert!(fault.starts_with("active: 1 of 2 processes run: a process ended within a second"), "{fault}");
+}
+
+#[test]
+fn a_process_that_has_to_be_killed_or_is_too_old_is_remembered() {
+    let mut config = watcher("a", 1);
+    config.options.max_age = 5;
+    config.options.max_age_variance = 0;
+    config.options.graceful_timeout = 2.0;
+    let mut world = World::new(vec![config]);
+    world.scripts.insert("a".into(), Script { obeys: None, ..GOOD });
+    world.send(Event::Start);
+    world.run(8.0);
+    assert_eq!(world.told("a")[1..], ["too old", "killed"]);
+    assert_eq!(world.restarts("a")[3], 1);
+}

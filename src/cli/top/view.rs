@@ -1,0 +1,349 @@
+//! What `circus top` shows, as lines for a screen of a given size, or for no screen at all. Pure.
+
+use super::model::{Choice, Key, Model, Row, Socket, Subject};
+use crate::cli::line::width;
+use crate::config::number;
+use crate::control::overview::{duration, size};
+use crate::control::plain::plain;
+
+/// How a line stands out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Style {
+    /// Not at all.
+    #[default]
+    Plain,
+    /// The headings.
+    Heading,
+    /// What the keys act on.
+    Selected,
+    /// Something is wrong.
+    Bad,
+    /// Both.
+    SelectedBad,
+}
+
+/// A line of the screen.
+pub type Line = (Style, String);
+
+/// The narrowest column for names, and all others together.
+const NARROWEST: usize = 16;
+const OTHERS: usize = 9 + 9 + 10 + 8 + 9;
+/// From here on there is room for what is wrong.
+const WIDE: usize = 110;
+
+const HELP: &str =
+    "q quit  </> sort  i invert  x fold  / filter  r restart  s stop  a start  Enter output  w why";
+
+/// What the screen shows besides the model.
+#[derive(Debug, Default)]
+pub struct Screen {
+    /// How rows are chosen.
+    pub choice: Choice,
+    /// What the keys act on.
+    pub selected: Option<Subject>,
+    /// The first row that is shown.
+    pub first: usize,
+    /// What stands in the last line: a question, a message, what is being typed.
+    pub bottom: Option<String>,
+}
+
+impl Screen {
+    /// All lines of a screen with so many rows and columns.
+    pub fn draw(&mut self, model: &Model, (rows, columns): (usize, usize)) -> Vec<Line> {
+        let mut lines = vec![(Style::Plain, summary(model)), (Style::Plain, self.chosen())];
+        lines.push((Style::Heading, heading(columns, self.choice.key)));
+        let sockets = model.sockets.len().min(rows / 4);
+        let below = if sockets > 0 { sockets + 1 } else { 0 };
+        let room = rows.saturating_sub(lines.len() + below + 1).max(1);
+        let shown = model.rows(&self.choice);
+        self.keep_in_sight(&shown, room);
+        let end = lines.len() + room;
+        for row in shown.iter().skip(self.first).take(room) {
+            let style = match (self.selected.as_ref() == Some(&row.subject), row.fault.is_some()) {
+                (false, false) => Style::Plain,
+                (false, true) => Style::Bad,
+                (true, false) => Style::Selected,
+                (true, true) => Style::SelectedBad,
+            };
+            lines.push((style, line(row, columns)));
+        }
+        lines.resize(end, Line::default());
+        if sockets > 0 {
+            lines.push((Style::Heading, socket_heading(columns)));
+            lines.extend(model.sockets.iter().take(sockets).map(|s| (Style::Plain, socket_line(s, columns))));
+        }
+        lines.push((Style::Plain, self.bottom.clone().unwrap_or_else(|| HELP.into())));
+        let mut fitted: Vec<Line> =
+            lines.into_iter().map(|(style, line)| (style, fit(&line, columns))).collect();
+        // The last line is the one for questions, however small the screen is.
+        let bottom = fitted.pop();
+        fitted.truncate(rows.saturating_sub(1));
+        fitted.extend(bottom);
+        fitted
+    }
+
+    /// Moves the selection by so many rows; to the first row if there is none.
+    pub fn go(&mut self, model: &Model, by: isize) {
+        let rows = model.rows(&self.choice);
+        let here = self.place(&rows).map_or(0, |here| here.saturating_add_signed(by));
+        self.selected = rows.get(here.min(rows.len().saturating_sub(1))).map(|row| row.subject.clone());
+    }
+
+    fn place(&self, rows: &[&Row]) -> Option<usize> {
+        rows.iter().position(|row| Some(&row.subject) == self.selected.as_ref())
+    }
+
+    /// Keeps something selected, and where it can be seen.
+    fn keep_in_sight(&mut self, rows: &[&Row], room: usize) {
+        let here = match self.place(rows) {
+            Some(here) => here,
+            None => {
+                // A process that was replaced leaves the selection to its watcher.
+                let watcher = self.selected.take().map(|subject| subject.watcher);
+                let of_watcher = |row: &&Row| Some(&row.subject.watcher) == watcher.as_ref();
+                let here = rows.iter().position(of_watcher).unwrap_or(0);
+                self.selected = rows.get(here).map(|row| row.subject.clone());
+                here
+            }
+        };
+        self.first =
+            self.first.clamp((here + 1).saturating_sub(room), here).min(rows.len().saturating_sub(room));
+    }
+
+    fn chosen(&self) -> String {
+        let Choice { key, inverted, filter, folded } = &self.choice;
+        let name = Key::ALL.get(*key as usize).map_or("", |(_, name)| name);
+        let mut text = format!("sorted by {name}{}", if *inverted { ", inverted" } else { "" });
+        text.push_str(if *folded { ", watchers only" } else { "" });
+        if !filter.is_empty() {
+            text.push_str(&format!(", watchers with \"{filter}\""));
+        }
+        text
+    }
+}
+
+/// Everything, as lines without a screen.
+pub fn once(model: &Model, choice: &Choice) -> String {
+    let longest = model.rows(choice).iter().map(|row| label(row).chars().map(width).sum()).max().unwrap_or(0);
+    let columns = longest.max(NARROWEST) + OTHERS;
+    let mut lines = vec![summary(model), heading(columns, choice.key)];
+    for row in model.rows(choice) {
+        lines.push(line(row, columns) + &fault(row));
+    }
+    if !model.sockets.is_empty() {
+        lines.push(socket_heading(80));
+        lines.extend(model.sockets.iter().map(|socket| socket_line(socket, 80)));
+    }
+    let trimmed: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
+    trimmed.join("\n")
+}
+
+fn summary(model: &Model) -> String {
+    let Some(own) = &model.own else { return "waiting for circus".into() };
+    let (watchers, failing, processes) = model.counts();
+    let pid = own.subject.pid.unwrap_or(0);
+    let fails = if failing > 0 { format!(", {failing} failing") } else { String::new() };
+    format!(
+        "circus {pid}  up {}  cpu {}%  memory {}   {processes} processes of {watchers} watchers{fails}",
+        duration(own.uptime.unwrap_or(0.0)),
+        number::fixed(own.cpu, 1),
+        size(own.memory)
+    )
+}
+
+fn names(columns: usize) -> usize {
+    let rest = if columns >= WIDE { (columns - OTHERS) / 3 } else { columns.saturating_sub(OTHERS) };
+    rest.max(NARROWEST)
+}
+
+fn heading(columns: usize, key: Key) -> String {
+    let mark = |own: Key, text: &str| if own == key { format!("{text}*") } else { text.to_string() };
+    let cells = [
+        mark(Key::State, "STATE"),
+        mark(Key::Uptime, "UPTIME"),
+        mark(Key::Restarts, "RESTARTS"),
+        mark(Key::Cpu, "CPU%"),
+        mark(Key::Memory, "MEMORY"),
+    ];
+    let line = in_columns(&mark(Key::Name, "WATCHER"), &cells, names(columns));
+    fit(&line, columns)
+}
+
+fn label(row: &Row) -> String {
+    match row.subject.pid {
+        None => plain(&row.subject.watcher),
+        Some(pid) => format!("  {} pid {pid}", row.wid),
+    }
+}
+
+fn line(row: &Row, columns: usize) -> String {
+    let of_watcher = row.subject.pid.is_none();
+    let uptime = row.uptime.filter(|_| !of_watcher || row.state == "active");
+    let rests = of_watcher && row.running.0 == 0;
+    let cells = [
+        row.state.clone(),
+        uptime.map_or("-".into(), duration),
+        if of_watcher { row.restarts.to_string() } else { String::new() },
+        if rests { "-".into() } else { number::fixed(row.cpu, 1) },
+        if rests { "-".into() } else { size(row.memory) },
+    ];
+    let mut line = in_columns(&label(row), &cells, names(columns));
+    if columns >= WIDE {
+        line.push_str(&fault(row));
+    }
+    line
+}
+
+/// What is wrong with a watcher, behind its columns; the state stands in one of them.
+fn fault(row: &Row) -> String {
+    let Some(fault) = &row.fault else { return String::new() };
+    let fault = fault.strip_prefix(&row.state).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(fault);
+    format!("  {}", plain(fault))
+}
+
+fn in_columns(name: &str, [state, uptime, restarts, cpu, memory]: &[String; 5], room: usize) -> String {
+    format!("{} {state:<8}{uptime:>9}{restarts:>10}{cpu:>8}{memory:>9}", fit(name, room))
+}
+
+fn socket_heading(columns: usize) -> String {
+    socket_columns("SOCKET", "ADDRESS", ["WAITING", "BACKLOG", "DROPS"].map(String::from), columns)
+}
+
+fn socket_line(socket: &Socket, columns: usize) -> String {
+    let number = |value: Option<i64>| value.map_or("-".into(), |value| value.to_string());
+    let numbers = [number(socket.waiting), number(socket.limit), number(socket.drops)];
+    socket_columns(&plain(&socket.name), &plain(&socket.address), numbers, columns)
+}
+
+fn socket_columns(name: &str, address: &str, [waiting, limit, drops]: [String; 3], columns: usize) -> String {
+    let room = columns.saturating_sub(NARROWEST + 1 + 27).max(NARROWEST);
+    format!("{} {}{waiting:>9}{limit:>9}{drops:>9}", fit(name, NARROWEST), fit(address, room))
+}
+
+/// A text in exactly so many columns.
+pub fn fit(text: &str, columns: usize) -> String {
+    let mut used = 0;
+    let mut fitted: String = text
+        .chars()
+        .take_while(|c| {
+            used += width(*c);
+            used <= columns
+        })
+        .collect();
+    let taken: usize = fitted.chars().map(width).sum();
+    fitted.extend(std::iter::repeat_n(' ', columns.saturating_sub(taken)));
+    fitted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::tests::look;
+    use super::*;
+
+    fn model() -> Model {
+        let mut model = Model::default();
+        model.take(&look(1.0), 100.0);
+        model.take(&look(2.0), 101.0);
+        model
+    }
+
+    fn text(lines: &[Line]) -> Vec<&str> {
+        lines.iter().map(|(_, line)| line.trim_end()).collect()
+    }
+
+    #[test]
+    fn a_screen_of_80_columns_has_everything() {
+        let mut screen = Screen::default();
+        let lines = screen.draw(&model(), (24, 80));
+        assert!(lines.len() == 24 && lines.iter().all(|(_, line)| line.chars().count() == 80));
+        let shown = text(&lines);
+        assert_eq!(
+            shown[0],
+            "circus 1  up 1m02s  cpu 0.0%  memory 1.0M   2 processes of 2 watchers, 1 failing"
+        );
+        assert_eq!(
+            shown[2],
+            "WATCHER*                            STATE      UPTIME  RESTARTS    CPU%   MEMORY"
+        );
+        assert_eq!(
+            shown[3],
+            "clock                               stopped         -         0       -        -"
+        );
+        assert_eq!(
+            shown[4],
+            "web                                 active      1m07s         3   150.0     9.0M"
+        );
+        assert_eq!(
+            shown[5],
+            "  1 pid 11                          running     1m02s             100.0     4.0M"
+        );
+        assert_eq!(
+            shown[20],
+            "SOCKET           ADDRESS                               WAITING  BACKLOG    DROPS"
+        );
+        assert_eq!(
+            shown[21],
+            "b                /run/b                                      7      128        -"
+        );
+        assert!(shown[23].starts_with("q quit"));
+        let styles: Vec<Style> = lines.iter().map(|(style, _)| *style).collect();
+        assert_eq!(styles[2..5], [Style::Heading, Style::Selected, Style::Bad]);
+    }
+
+    #[test]
+    fn a_wide_screen_says_what_is_wrong_and_a_tiny_one_harms_nobody() {
+        let mut screen = Screen::default();
+        let lines = screen.draw(&model(), (30, 140));
+        assert!(text(&lines)[4].ends_with("9.0M  2 of 3 processes run"), "{}", lines[4].1);
+        for size in [(0, 0), (1, 1), (2, 5), (3, 200), (5, 30)] {
+            let lines = screen.draw(&model(), size);
+            assert!(lines.len() <= size.0.max(1), "{size:?}");
+        }
+    }
+
+    #[test]
+    fn the_selection_moves_stays_in_sight_and_follows_its_row() {
+        let model = model();
+        let mut screen = Screen::default();
+        screen.draw(&model, (24, 80));
+        screen.go(&model, 2);
+        assert_eq!(screen.selected, Some(Subject { watcher: "web".into(), pid: Some(11) }));
+        screen.choice.key = Key::Cpu;
+        let lines = screen.draw(&model, (6, 80));
+        let selected = lines.iter().find(|(style, _)| *style == Style::Selected).unwrap();
+        assert!(selected.1.contains("pid 11"), "{lines:?}");
+        screen.go(&model, 100);
+        assert_eq!(screen.selected.as_ref().unwrap().watcher, "clock");
+        screen.go(&model, -100);
+        assert_eq!(screen.selected.as_ref().unwrap().pid, None);
+        screen.selected = Some(Subject { watcher: "web".into(), pid: Some(99) });
+        screen.draw(&model, (24, 80));
+        assert_eq!(
+            screen.selected,
+            Some(Subject { watcher: "web".into(), pid: None }),
+            "its process has gone"
+        );
+        screen.choice.filter = "nothing".into();
+        screen.draw(&model, (24, 80));
+        assert_eq!(screen.selected, None);
+    }
+
+    #[test]
+    fn without_a_screen_all_rows_are_there() {
+        let text = once(&model(), &Choice::default());
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 9);
+        assert_eq!(
+            lines[3],
+            "web              active      1m07s         3   150.0     9.0M  2 of 3 processes run"
+        );
+    }
+
+    #[test]
+    fn a_text_is_cut_and_filled_by_the_width_of_its_characters() {
+        assert_eq!(fit("abc", 5), "abc  ");
+        assert_eq!(fit("abcdef", 5), "abcde");
+        assert_eq!(fit("\u{4f60}\u{597d}x", 4), "\u{4f60}\u{597d}");
+        assert_eq!(fit("\u{4f60}\u{597d}x", 3), "\u{4f60} ");
+    }
+}

@@ -1,0 +1,451 @@
+//! THE table of the plugins that circus has itself: their classes in Circus, and their options, one row each.
+//!
+//! A row names an option once: its key, whose it is, what it takes, its default as it would be written, and one line of
+//! help. What `check` says, what the plugins read and the lists in the manual come from the rows. In the program they are
+//! one text, without the help: as structs they would be three times as large.
+
+use super::ini::shorten;
+use super::model::{Builtin, Names, Severity};
+use super::suggest::nearest;
+use super::value::{Kind, Value};
+use super::{number, plugin, signals, url};
+
+/// What an option of a plugin takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// True or false.
+    Flag,
+    /// Any text.
+    Text,
+    /// A signal.
+    Signal,
+    /// Seconds.
+    Seconds,
+    /// Seconds, more than none.
+    Rate,
+    /// A whole number that is not less than the one and not more than the other.
+    Whole(i32, i32),
+    /// A number from 0 to this.
+    Number(i32),
+    /// Percent of the machine's memory, or bytes when it has a unit.
+    Memory,
+    /// An address, or localhost.
+    Host,
+    /// Where to ask a web server.
+    Http,
+    /// Where to ask a Redis server.
+    Redis,
+    /// Where to listen.
+    Listen,
+    /// A regular expression. Only the C library can say whether it is one.
+    Regex,
+    /// The name of a watcher.
+    Watcher,
+}
+
+/// An option of a plugin.
+pub struct Row {
+    /// The key as it is written.
+    pub key: &'static str,
+    /// What it takes.
+    pub takes: Takes,
+    /// What holds when it is missing, as it would be written; empty: nothing.
+    pub default: &'static str,
+}
+
+/// Makes the text of the rows, and the help, which the manual alone reads.
+macro_rules! rows {
+    ($($key:literal, $whose:literal, $takes:literal, $default:literal, $help:literal;)*) => {
+        const ROWS: &str = concat!($($key, "\t", $whose, "\t", $takes, "\t", $default, "\n",)*);
+        const HELP: &[(&str, &str, &str)] = &[$(($key, $whose, $help),)*];
+    };
+}
+
+// Whose an option is, is told by the letters of Builtin::letter.
+rows! {
+    "attempts", "F", "whole 1 1000", "2", "how many deaths in a row make it look whether they are too many";
+    "window", "F", "seconds", "1", "they are, when no more seconds lie between the first and the last";
+    "retry_in", "F", "seconds", "7", "seconds until a watcher that was stopped for it is started again";
+    "max_retry", "F", "whole -1 1000000000", "5", "how often in a row it is started again; -1: for ever";
+    "watcher", "R", "watcher", "", "the watcher whose processes are looked at";
+    "service", "R", "watcher", "", "an old name of watcher";
+    "max_cpu", "R", "number 1000000", "90", "the most percent of one processor; 0: any";
+    "min_cpu", "R", "number 1000000", "", "so many percent, or less, are too little";
+    "max_mem", "R", "memory", "90", "the most memory, in percent or, with a unit as in 100M, in bytes; 0: any";
+    "min_mem", "R", "memory", "", "less memory than this is too little";
+    "health_threshold", "R", "number 1000000", "75", "the most that the mean of both percentages may be; 0: any";
+    "max_count", "R", "whole 0 1000000000", "3", "so many looks in a row are let pass";
+    "process_children", "R", "flag", "False", "look at the direct children of the processes too";
+    "child_signal", "R", "signal", "TERM", "the signal for such a child";
+    "watchers_regex", "W", "regex", ".*", "the watchers whose processes must be heard of: what their names begin with";
+    "msg_regex", "W", "regex", "^(?P<pid>.*);(?P<timestamp>.*)$", "what a message begins with; its group pid is the process";
+    "max_count", "W", "whole 1 1000000000", "3", "so many times loop_rate a process may be silent";
+    "ip", "W", "host", "127.0.0.1", "the address to listen at";
+    "port", "W", "whole 0 65535", "1664", "the UDP port to listen at; 0: one that is free, which the log tells";
+    "watchers_stop_signal", "W", "signal", "", "the signal for a silent process, instead of its watcher's stop_signal";
+    "watchers_graceful_timeout", "W", "seconds", "", "seconds until it gets SIGKILL, instead of its watcher's graceful_timeout";
+    "check_url", "H", "http", "http://localhost/", "what to ask for: http://HOST[:PORT][/PATH]";
+    "timeout", "H", "rate", "10", "how long an answer may take, in seconds";
+    "restart_on_error", "H", "watcher", "", "the watcher to restart when there is no answer, or an error";
+    "redis_url", "D", "redis", "redis://localhost:6379/0", "where: redis://[USER:PASSWORD@]HOST[:PORT] or unix://PATH";
+    "timeout", "D", "rate", "5", "how long an answer may take, in seconds";
+    "restart_on_timeout", "D", "watcher", "", "the watcher to restart when there is no answer";
+    "listen", "M", "listen", "127.0.0.1:9100", "where to listen: ADDRESS:PORT, or the path of a Unix socket";
+    "loop_rate", "RWSHD", "rate", "60", "seconds between two looks";
+    "loop_rate", "C", "rate", "1", "seconds between two looks";
+    "application_name", "RES", "text", "app", "the second word of all names that statsd is sent";
+    "application_name", "H", "text", "http_observer", "the second word of all names that statsd is sent";
+    "application_name", "D", "text", "redis_observer", "the second word of all names that statsd is sent";
+    "host", "RESHD", "host", "localhost", "the address of the statsd server";
+    "port", "RESHD", "whole 0 65535", "8125", "its UDP port";
+    "sample_rate", "RESHD", "number 1", "1", "which part of all counts and times it is sent";
+    "active", "FRWCESHDM", "flag", "True", "start with circus";
+}
+
+impl Builtin {
+    /// All of them.
+    pub const ALL: [Builtin; 9] = [
+        Builtin::Flapping,
+        Builtin::ResourceWatcher,
+        Builtin::WatchDog,
+        Builtin::CommandReloader,
+        Builtin::StatsdEmitter,
+        Builtin::FullStats,
+        Builtin::HttpObserver,
+        Builtin::RedisObserver,
+        Builtin::Metrics,
+    ];
+
+    /// Its class in Circus.
+    pub fn class(self) -> &'static str {
+        match self {
+            Builtin::Flapping => "circus.plugins.flapping.Flapping",
+            Builtin::ResourceWatcher => "circus.plugins.resource_watcher.ResourceWatcher",
+            Builtin::WatchDog => "circus.plugins.watchdog.WatchDog",
+            Builtin::CommandReloader => "circus.plugins.command_reloader.CommandReloader",
+            Builtin::StatsdEmitter => "circus.plugins.statsd.StatsdEmitter",
+            Builtin::FullStats => "circus.plugins.statsd.FullStats",
+            Builtin::HttpObserver => "circus.plugins.http_observer.HttpObserver",
+            Builtin::RedisObserver => "circus.plugins.redis_observer.RedisObserver",
+            Builtin::Metrics => "circus.plugins.Metrics",
+        }
+    }
+
+    fn letter(self) -> char {
+        match self {
+            Builtin::Flapping => 'F',
+            Builtin::ResourceWatcher => 'R',
+            Builtin::WatchDog => 'W',
+            Builtin::CommandReloader => 'C',
+            Builtin::StatsdEmitter => 'E',
+            Builtin::FullStats => 'S',
+            Builtin::HttpObserver => 'H',
+            Builtin::RedisObserver => 'D',
+            Builtin::Metrics => 'M',
+        }
+    }
+
+    /// The plugin that has this class in Circus.
+    pub fn of_class(class: &str) -> Option<Builtin> {
+        Builtin::ALL.into_iter().find(|builtin| builtin.class() == class)
+    }
+
+    /// Its options.
+    #[inline(never)]
+    pub fn rows(self) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for line in ROWS.lines() {
+            let mut cells = line.split('\t');
+            let mut cell = || cells.next().unwrap_or_default();
+            let (key, whose, takes, default) = (cell(), cell(), cell(), cell());
+            if whose.contains(self.letter()) {
+                rows.push(Row { key, takes: Takes::read(takes), default });
+            }
+        }
+        rows
+    }
+
+    /// One line of help for an option, for the manual.
+    pub fn help(self, key: &str) -> &'static str {
+        let mut own = HELP.iter().filter(|(_, whose, _)| whose.contains(self.letter()));
+        own.find(|(known, _, _)| *known == key).map_or("", |(_, _, help)| help)
+    }
+
+    fn row(self, key: &str) -> Option<Row> {
+        self.rows().into_iter().find(|row| row.key == key)
+    }
+
+    /// What is wrong with an option of such a plugin, and how bad it is. `prefix` stands before its keys.
+    pub fn problem(self, prefix: &str, key: &str, text: &str) -> Option<(Severity, String)> {
+        if let Some(row) = self.row(key) {
+            let why = row.refusal(text)?;
+            return Some((Severity::Error, format!("`{prefix}{key} = {}` {why}", shorten(text))));
+        }
+        let text = if key == "autostart" {
+            return None;
+        } else if plugin::PROCESS.contains(&key) {
+            format!("`{key}` has no effect: this plugin has no process")
+        } else {
+            let keys: Vec<&'static str> = self.rows().iter().map(|row| row.key).collect();
+            let hint = match nearest(key, &keys) {
+                Some(near) => format!(": did you mean `{prefix}{near}`?"),
+                None => format!("; there are {}", keys.join(" ")),
+            };
+            format!("there is no option `{prefix}{}`{hint}", shorten(key))
+        };
+        Some((Severity::Warning, text))
+    }
+
+    /// Whether the option `key` is the name of a watcher.
+    pub fn is_watcher(self, key: &str) -> bool {
+        self.row(key).is_some_and(|row| row.takes == Takes::Watcher)
+    }
+
+    /// The key of an option that such a plugin cannot do without, and that is not there.
+    pub fn missing(self, options: &Names) -> Option<&'static str> {
+        let named = |key: &str| options.get(key).is_some_and(|name| !name.trim().is_empty());
+        (self == Builtin::ResourceWatcher && !named("watcher") && !named("service")).then_some("watcher")
+    }
+}
+
+impl Takes {
+    /// A cell of the table; what is none of the words is a watcher, and a test sees to it.
+    fn read(cell: &str) -> Takes {
+        let mut words = cell.split(' ');
+        let word = words.next().unwrap_or_default();
+        let mut bound =
+            || words.next().and_then(number::whole).and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
+        match word {
+            "flag" => Takes::Flag,
+            "text" => Takes::Text,
+            "signal" => Takes::Signal,
+            "seconds" => Takes::Seconds,
+            "rate" => Takes::Rate,
+            "whole" => Takes::Whole(bound(), bound()),
+            "number" => Takes::Number(bound()),
+            "memory" => Takes::Memory,
+            "host" => Takes::Host,
+            "http" => Takes::Http,
+            "redis" => Takes::Redis,
+            "listen" => Takes::Listen,
+            "regex" => Takes::Regex,
+            _ => Takes::Watcher,
+        }
+    }
+}
+
+impl Row {
+    /// Why `text` is no value of it: a phrase that completes "`key = text` ...".
+    pub fn refusal(&self, text: &str) -> Option<String> {
+        let text = text.trim();
+        if text.is_empty() && self.default.is_empty() {
+            return None;
+        }
+        let number = |least: i32, most: i32| match Kind::Float.parse(text) {
+            Ok(Value::Float(n)) if n >= f64::from(least) && n <= f64::from(most) => None,
+            _ => Some(format!("is not a number from {least} to {most}")),
+        };
+        match self.takes {
+            Takes::Flag => Kind::Bool.parse(text).err(),
+            Takes::Signal => Kind::Signal.parse(text).err(),
+            Takes::Seconds => number(0, i32::MAX),
+            Takes::Rate => match Kind::Float.parse(text) {
+                Ok(Value::Float(n)) if n > 0.0 => None,
+                _ => Some("is not a number of seconds greater than 0".into()),
+            },
+            Takes::Whole(least, most) => Kind::Int.parse(text).err().or_else(|| number(least, most)),
+            Takes::Number(most) => number(0, most),
+            Takes::Memory => {
+                let why = "is neither a percentage nor a number of bytes with a unit, such as 90 or 100M";
+                Memory::parse(text).is_none().then(|| why.into())
+            }
+            Takes::Host => url::ip(text).is_none().then(|| url::NO_NAMES.into()),
+            Takes::Http => url::parse(text, "http://", 80).err(),
+            Takes::Redis => url::parse(text, "redis://", 6379).err(),
+            Takes::Listen => url::listen(text).err(),
+            Takes::Text | Takes::Regex | Takes::Watcher => None,
+        }
+    }
+}
+
+/// An amount of memory.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Memory {
+    /// Percent of that of the machine.
+    Percent(f64),
+    /// Bytes.
+    Bytes(f64),
+}
+
+impl Memory {
+    /// A plain number is percent, one with a unit is bytes, as Circus has it.
+    pub fn parse(text: &str) -> Option<Memory> {
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let (digits, unit) = text.split_at_checked(end)?;
+        let amount = number::parse(digits)?;
+        let unit = unit.trim().to_ascii_uppercase();
+        if matches!(unit.as_str(), "" | "%") {
+            return Some(Memory::Percent(amount));
+        }
+        let letter = unit.strip_suffix('B').unwrap_or(&unit);
+        let letter = letter.strip_suffix('I').unwrap_or(letter);
+        let power = ["", "K", "M", "G", "T", "P"].iter().position(|known| *known == letter)?;
+        Some(Memory::Bytes(amount * (1u64 << (10 * power)) as f64))
+    }
+}
+
+/// The options of a plugin, as it reads them: what was written, or else the default.
+#[derive(Clone, Copy)]
+pub struct Settings<'a> {
+    builtin: Builtin,
+    options: &'a Names,
+    /// Options that go first, and what stands before their keys.
+    over: Option<(&'a Names, &'static str)>,
+}
+
+impl<'a> Settings<'a> {
+    /// The options of such a plugin.
+    pub fn new(builtin: Builtin, options: &'a Names) -> Settings<'a> {
+        Settings { builtin, options, over: None }
+    }
+
+    /// The same, but what stands in `over` behind `prefix` goes first.
+    pub fn over(self, over: &'a Names, prefix: &'static str) -> Settings<'a> {
+        Settings { over: Some((over, prefix)), ..self }
+    }
+
+    /// Text; empty when there is none.
+    #[inline(never)]
+    pub fn text(&self, key: &str) -> &'a str {
+        let first = self.over.and_then(|(over, prefix)| over.get(&(prefix.to_string() + key)));
+        match first.or_else(|| self.options.get(key)).map(|text| text.trim()) {
+            Some(text) if !text.is_empty() => text,
+            _ => self.builtin.row(key).map_or("", |row| row.default),
+        }
+    }
+
+    /// A number, unless there is none.
+    #[inline(never)]
+    pub fn number(&self, key: &str) -> Option<f64> {
+        if let Ok(Value::Float(n)) = Kind::Float.parse(self.text(key)) { Some(n) } else { None }
+    }
+
+    /// A whole number; 0 when there is none.
+    #[inline(never)]
+    pub fn whole(&self, key: &str) -> i64 {
+        if let Ok(Value::Int(n)) = Kind::Int.parse(self.text(key)) { n } else { 0 }
+    }
+
+    /// A signal, unless there is none.
+    pub fn signal(&self, key: &str) -> Option<i32> {
+        signals::parse(self.text(key))
+    }
+
+    /// Whether a switch is on.
+    #[inline(never)]
+    pub fn flag(&self, key: &str) -> bool {
+        Kind::Bool.parse(self.text(key)) == Ok(Value::Bool(true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(pairs: &[(&str, &str)]) -> Names {
+        pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+    }
+
+    #[test]
+    fn every_default_is_a_value_of_its_row() {
+        for builtin in Builtin::ALL {
+            assert_eq!(Builtin::of_class(builtin.class()), Some(builtin));
+            let rows = builtin.rows();
+            assert!(rows.iter().any(|row| row.key == "active"), "{builtin:?}");
+            assert!(Builtin::ALL.iter().filter(|other| other.letter() == builtin.letter()).count() == 1);
+            for (n, row) in rows.iter().enumerate() {
+                assert!(
+                    rows.iter().skip(n + 1).all(|other| other.key != row.key),
+                    "{} stands twice",
+                    row.key
+                );
+                assert_eq!(row.refusal(row.default), None, "{builtin:?} {}", row.key);
+                let help = builtin.help(row.key);
+                assert!(!help.is_empty() && !help.ends_with('.'), "{builtin:?} {}", row.key);
+                let is_named =
+                    ["watcher", "service", "restart_on_error", "restart_on_timeout"].contains(&row.key);
+                assert_eq!(row.takes == Takes::Watcher, is_named, "{}", row.key);
+            }
+        }
+    }
+
+    #[test]
+    fn settings_are_what_was_written_or_the_default() {
+        let options =
+            names(&[("max_cpu", "70.5"), ("child_signal", "int"), ("max_count", " 7 "), ("min_cpu", "")]);
+        let settings = Settings::new(Builtin::ResourceWatcher, &options);
+        assert_eq!((settings.number("max_cpu"), settings.number("min_cpu")), (Some(70.5), None));
+        assert_eq!((settings.whole("max_count"), settings.signal("child_signal")), (7, Some(2)));
+        assert_eq!((settings.text("watcher"), settings.number("loop_rate")), ("", Some(60.0)));
+        assert!(settings.flag("active") && !settings.flag("process_children"));
+        let over = names(&[("own.max_count", "9"), ("max_cpu", "1")]);
+        let settings = settings.over(&over, "own.");
+        assert_eq!((settings.whole("max_count"), settings.number("max_cpu")), (9, Some(70.5)));
+    }
+
+    #[test]
+    fn memory_is_percent_or_has_a_unit() {
+        for (text, wanted) in [
+            ("90", Some(Memory::Percent(90.0))),
+            ("12.5 %", Some(Memory::Percent(12.5))),
+            ("100M", Some(Memory::Bytes(104_857_600.0))),
+            ("1.5g", Some(Memory::Bytes(1_610_612_736.0))),
+            ("2 KiB", Some(Memory::Bytes(2048.0))),
+            ("7B", Some(Memory::Bytes(7.0))),
+            ("M", None),
+            ("1X", None),
+            ("-1", None),
+            ("", None),
+        ] {
+            assert_eq!(Memory::parse(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn wrong_options_are_found() {
+        let cases = [
+            (
+                Builtin::Flapping,
+                "max_retri",
+                "1",
+                "there is no option `max_retri`: did you mean `max_retry`?",
+            ),
+            (Builtin::Flapping, "colour", "1", "there is no option `colour`; there are attempts window"),
+            (Builtin::Flapping, "attempts", "0", "`attempts = 0` is not a number from 1 to 1000"),
+            (Builtin::Flapping, "attempts", "2.5", "`attempts = 2.5` is not a whole number"),
+            (Builtin::Flapping, "window", "-1", "`window = -1` is not a number from 0 to"),
+            (Builtin::Flapping, "uid", "www", "`uid` has no effect: this plugin has no process"),
+            (
+                Builtin::FullStats,
+                "loop_rate",
+                "0",
+                "`loop_rate = 0` is not a number of seconds greater than 0",
+            ),
+            (Builtin::FullStats, "sample_rate", "2", "`sample_rate = 2` is not a number from 0 to 1"),
+            (Builtin::FullStats, "host", "stats", "`host = stats` is no address"),
+            (Builtin::FullStats, "port", "", "`port = ` is not a whole number"),
+            (Builtin::WatchDog, "watchers_stop_signal", "X", "`watchers_stop_signal = X` is not a signal"),
+            (Builtin::HttpObserver, "check_url", "https://localhost/", "`check_url = https://localhost/` is"),
+        ];
+        for (builtin, key, text, wanted) in cases {
+            let found = builtin.problem("", key, text).unwrap_or_else(|| panic!("{key} = {text}")).1;
+            assert!(found.starts_with(wanted), "{found}");
+        }
+        assert_eq!(Builtin::ResourceWatcher.problem("", "max_mem", "8G"), None);
+        assert_eq!(Builtin::ResourceWatcher.problem("", "autostart", "no"), None);
+        assert_eq!(Builtin::ResourceWatcher.missing(&names(&[("watcher", " ")])), Some("watcher"));
+        assert_eq!(Builtin::ResourceWatcher.missing(&names(&[("service", "web")])), None);
+        let hint = "there is no option `flapping.windw`: did you mean `flapping.window`?";
+        assert_eq!(Builtin::Flapping.problem("flapping.", "windw", "1").unwrap().1, hint);
+    }
+}

@@ -1,0 +1,133 @@
+//! The addresses that plugins are given: hosts, and what stands in `check_url` and `redis_url`.
+//!
+//! Names of hosts are not looked up: circus has one thread, and an answer may take its time. Of `core::net` only the
+//! types of addresses are used, which touch nothing.
+
+use super::number;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// What is said of a name: the end of a sentence.
+pub const NO_NAMES: &str =
+    "is no address: circus looks up no names but localhost, since that could hold it up";
+
+/// Where something is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// An address and a port.
+    Inet(SocketAddr),
+    /// The path of a Unix socket.
+    Unix(String),
+}
+
+/// Something to ask for, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url<'a> {
+    /// Where.
+    pub place: Place,
+    /// What stands before the `@`: `PASSWORD`, or `USER:PASSWORD`.
+    pub login: Option<&'a str>,
+    /// The host, as it is called, with its port.
+    pub host: &'a str,
+    /// Everything behind it.
+    pub path: &'a str,
+}
+
+/// The address of a host. `[::1]` may have its brackets.
+pub fn ip(host: &str) -> Option<IpAddr> {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    if bare == "localhost" { Some(Ipv4Addr::LOCALHOST.into()) } else { bare.parse().ok() }
+}
+
+/// Reads `SCHEME[LOGIN@]HOST[:PORT][/PATH]`, or `unix://[LOGIN@]PATH` if the scheme is not that of a web server.
+///
+/// # Errors
+/// A phrase that completes "`key = text` ...".
+pub fn parse<'a>(text: &'a str, scheme: &str, port: u16) -> Result<Url<'a>, String> {
+    let is_web = scheme == "http://";
+    let of_unix = text.strip_prefix("unix://").filter(|_| !is_web);
+    let Some(rest) = of_unix.or_else(|| text.strip_prefix(scheme)) else {
+        let tls = text.starts_with("https://") || text.starts_with("rediss://");
+        let why = "is not possible: circus does not speak TLS; a plugin `cmd = ...` can run curl";
+        return Err(if tls { why.into() } else { format!("does not begin with {scheme}") });
+    };
+    if rest.bytes().any(|byte| byte <= b' ') {
+        return Err("holds a blank".into());
+    }
+    let (login, rest) = rest.rsplit_once('@').map_or((None, rest), |(login, rest)| (Some(login), rest));
+    if is_web && login.is_some() {
+        return Err("holds a user, which is not possible here".into());
+    }
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (host, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
+    if of_unix.is_some() {
+        let path = path.split('?').next().unwrap_or_default();
+        return Ok(Url { place: Place::Unix(path.into()), login, host, path });
+    }
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, digits)) if !digits.ends_with(']') => {
+            let number = number::whole(digits).and_then(|number| u16::try_from(number).ok());
+            (name, number.ok_or("has no port behind its colon")?)
+        }
+        _ => (host, port),
+    };
+    let ip = ip(name).ok_or(NO_NAMES)?;
+    Ok(Url { place: Place::Inet(SocketAddr::new(ip, port)), login, host, path })
+}
+
+/// Reads a place to listen at: `ADDRESS:PORT`, or a path.
+///
+/// # Errors
+/// A phrase that completes "`key = text` ...".
+pub fn listen(text: &str) -> Result<Place, String> {
+    if text.starts_with('/') {
+        return Ok(Place::Unix(text.into()));
+    }
+    let (host, port) =
+        text.rsplit_once(':').ok_or("is neither ADDRESS:PORT nor a path that begins with /")?;
+    let port = number::whole(port).and_then(|number| u16::try_from(number).ok());
+    Ok(Place::Inet(SocketAddr::new(ip(host).ok_or(NO_NAMES)?, port.ok_or("has no port behind its colon")?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn read(text: &str, scheme: &str, place: &str, login: Option<&str>, host: &str, path: &str) {
+        let place = place.parse().map_or_else(|_| Place::Unix(place.into()), Place::Inet);
+        let port = if scheme == "http://" { 80 } else { 6379 };
+        assert_eq!(parse(text, scheme, port), Ok(Url { place, login, host, path }), "{text}");
+    }
+
+    #[test]
+    fn urls_are_read() {
+        let web = "http://";
+        read("http://localhost/", web, "127.0.0.1:80", None, "localhost", "/");
+        read("http://10.0.0.1:8080", web, "10.0.0.1:8080", None, "10.0.0.1:8080", "");
+        read("http://[::1]:81/a?b=c", web, "[::1]:81", None, "[::1]:81", "/a?b=c");
+        read("http://127.0.0.1?x", web, "127.0.0.1:80", None, "127.0.0.1", "?x");
+        let redis = "redis://";
+        read("redis://localhost:6379/0", redis, "127.0.0.1:6379", None, "localhost:6379", "/0");
+        read("redis://[::1]", redis, "[::1]:6379", None, "[::1]", "");
+        read("redis://me:a@b@10.0.0.1", redis, "10.0.0.1:6379", Some("me:a@b"), "10.0.0.1", "");
+        read("unix://:pw@/run/r.sock?db=1", redis, "/run/r.sock", Some(":pw"), "", "/run/r.sock");
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_refused() {
+        for (text, wanted) in [
+            ("https://localhost/", "is not possible: circus does not speak TLS"),
+            ("rediss://localhost/", "is not possible: circus does not speak TLS"),
+            ("localhost", "does not begin with http://"),
+            ("unix:///run/x", "does not begin with http://"),
+            ("http://example.org/", NO_NAMES),
+            ("http://localhost:http/", "has no port"),
+            ("http://localhost:99999/", "has no port"),
+            ("http://me:pw@localhost/", "holds a user"),
+            ("http://localhost/a b", "holds a blank"),
+            ("http:///", NO_NAMES),
+        ] {
+            assert!(parse(text, "http://", 80).unwrap_err().starts_with(wanted), "{text}");
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! `status` with everything that a person wants to see at a glance: what the daemon adds to the states for a terminal
+//! and for `top`, and the table that is made of it.
+
+use super::plain::plain;
+use super::{Map, object, one, put};
+use crate::arbiter::Pid;
+use crate::config::number;
+use serde_json::Value as Json;
+
+/// What is seen of a watcher.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WatcherFact {
+    /// Its name.
+    pub name: String,
+    /// Circus's word for its state.
+    pub status: &'static str,
+    /// For how many seconds it has been in that state.
+    pub since: Option<f64>,
+    /// How often processes were replaced that had ended by themselves.
+    pub restarts: u32,
+    /// How many processes it is to have.
+    pub wanted: usize,
+    /// What is wrong with it.
+    pub fault: Option<String>,
+    /// Its processes, by wid.
+    pub processes: Vec<ProcessFact>,
+}
+
+/// What is seen of a process; `None` where /proc does not tell.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProcessFact {
+    /// Its id.
+    pub pid: Pid,
+    /// Its number in the watcher.
+    pub wid: u32,
+    /// `running`, `stopping`, `killed` or `ended`.
+    pub state: &'static str,
+    /// For how many seconds it has run.
+    pub age: f64,
+    /// In how many seconds it gets SIGKILL.
+    pub kill_in: Option<f64>,
+    /// Processor time, in seconds.
+    pub cpu: Option<f64>,
+    /// Resident memory, in bytes.
+    pub rss: Option<u64>,
+}
+
+/// What is seen of a socket; `None` where the kernel does not tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueueFact {
+    /// Its name.
+    pub name: String,
+    /// Where it is bound.
+    pub place: String,
+    /// How many connections wait to be accepted.
+    pub waiting: Option<u32>,
+    /// How many may wait.
+    pub limit: Option<u32>,
+    /// How many connections or datagrams were dropped.
+    pub drops: Option<u32>,
+}
+
+/// Adds to an answer what the property `details` asks for. `own` is circus itself.
+pub fn add(answer: &mut Map, own: &ProcessFact, watchers: &[WatcherFact], sockets: &[QueueFact]) {
+    put(answer, "circus", Json::Object(process(own)));
+    let mut members = watchers.iter().map(|w| (w.name.clone(), Json::Object(watcher(w))));
+    put(answer, "watchers", Json::Object(object(&mut members)));
+    put(answer, "sockets", sockets.iter().map(|s| Json::Object(socket(s))).collect());
+}
+
+fn watcher(fact: &WatcherFact) -> Map {
+    let mut map = one("status", fact.status.into());
+    put(&mut map, "since", fact.since.map(tenths).into());
+    put(&mut map, "restarts", fact.restarts.into());
+    put(&mut map, "wanted", fact.wanted.into());
+    if let Some(fault) = &fact.fault {
+        put(&mut map, "fault", fault.as_str().into());
+    }
+    put(&mut map, "processes", fact.processes.iter().map(|p| Json::Object(process(p))).collect());
+    map
+}
+
+fn process(fact: &ProcessFact) -> Map {
+    let mut map = one("pid", fact.pid.into());
+    put(&mut map, "wid", fact.wid.into());
+    put(&mut map, "state", fact.state.into());
+    put(&mut map, "age", tenths(fact.age).into());
+    put(&mut map, "cpu", fact.cpu.into());
+    put(&mut map, "rss", fact.rss.into());
+    if let Some(seconds) = fact.kill_in {
+        put(&mut map, "kill_in", tenths(seconds).into());
+    }
+    map
+}
+
+fn socket(fact: &QueueFact) -> Map {
+    let mut map = one("name", fact.name.as_str().into());
+    put(&mut map, "address", fact.place.as_str().into());
+    put(&mut map, "waiting", fact.waiting.into());
+    put(&mut map, "limit", fact.limit.into());
+    put(&mut map, "drops", fact.drops.into());
+    map
+}
+
+/// Rounded: nobody needs more, and the answers of a thousand processes are shorter.
+fn tenths(seconds: f64) -> f64 {
+    (seconds * 10.0).round() / 10.0
+}
+
+/// Adds whether all is well to an answer: what is wrong, by watcher.
+pub fn add_check<'a>(answer: &mut Map, faults: impl Iterator<Item = (&'a str, String)>) {
+    let failing = object(&mut faults.map(|(name, fault)| (name.to_string(), fault.into())));
+    put(answer, "healthy", failing.is_empty().into());
+    put(answer, "failing", Json::Object(failing));
+}
+
+/// Whether the answer to a check says that all is well; true for other answers.
+pub fn is_healthy(reply: &Map) -> bool {
+    reply.get("healthy").and_then(Json::as_bool).unwrap_or(true)
+}
+
+/// A line for each watcher that fails, or `ok`; `None` if the answer is not that to a check.
+pub fn render_check(reply: &Map) -> Option<String> {
+    let failing = reply.get("failing")?.as_object()?;
+    let line = |(name, why): (&String, &Json)| format!("{name}: {}", plain(why.as_str().unwrap_or_default()));
+    let lines: Vec<String> = failing.iter().map(line).collect();
+    Some(if lines.is_empty() { "ok".into() } else { lines.join("\n") })
+}
+
+/// How many pids of a watcher the table has room for.
+const MOST_PIDS: usize = 4;
+
+/// The watchers as a table; `None` if the answer has no details.
+pub fn render_table(reply: &Map) -> Option<String> {
+    let watchers = reply.get("watchers")?.as_object()?;
+    let mut rows =
+        vec![["WATCHER", "STATE", "PROCESSES", "UPTIME", "RESTARTS", "MEMORY", "PIDS"].map(String::from)];
+    rows.extend(watchers.iter().filter_map(|(name, watcher)| Some(row(name, watcher.as_object()?))));
+    let mut widths = [0; 7];
+    for row in &rows {
+        widths.iter_mut().zip(row).for_each(|(width, cell)| *width = cell.chars().count().max(*width));
+    }
+    let line = |row: &[String; 7]| {
+        let mut line = String::new();
+        for (number, (cell, width)) in row.iter().zip(widths).enumerate() {
+            // Numbers stand at the right of their columns.
+            line += &if (2..6).contains(&number) {
+                format!("{cell:>width$}  ")
+            } else {
+                format!("{cell:<width$}  ")
+            };
+        }
+        line.trim_end().to_string()
+    };
+    let mut lines: Vec<String> = rows.iter().map(line).collect();
+    let fault = |(name, watcher): (&String, &Json)| {
+        let fault = watcher.get("fault").and_then(Json::as_str)?;
+        Some(format!("{}: {}", plain(name), plain(fault)))
+    };
+    lines.extend(watchers.iter().filter_map(fault));
+    Some(lines.join("\n"))
+}
+
+fn row(name: &str, watcher: &Map) -> [String; 7] {
+    let number = |key: &str| watcher.get(key).and_then(Json::as_u64).unwrap_or(0);
+    let status = watcher.get("status").and_then(Json::as_str).unwrap_or_default();
+    let since = watcher.get("since").and_then(Json::as_f64).filter(|_| status == "active");
+    let processes: Vec<&Json> =
+        watcher.get("processes").and_then(Json::as_array).into_iter().flatten().collect();
+    let running =
+        processes.iter().filter(|p| p.get("state").is_some_and(|state| *state == "running")).count();
+    let memory =
+        processes.iter().filter_map(|p| p.get("rss").and_then(Json::as_u64)).reduce(u64::saturating_add);
+    let pids = processes.iter().filter_map(|p| p.get("pid").and_then(Json::as_i64));
+    let mut shown: Vec<String> = pids.take(MOST_PIDS).map(|pid| pid.to_string()).collect();
+    if processes.len() > MOST_PIDS {
+        shown.push(format!("and {} more", processes.len() - MOST_PIDS));
+    }
+    let rests = status == "stopped" && processes.is_empty();
+    [
+        plain(name),
+        status.to_string(),
+        if rests { "-".into() } else { format!("{running}/{}", number("wanted")) },
+        since.map_or("-".into(), duration),
+        number("restarts").to_string(),
+        memory.map_or("-".into(), size),
+        shown.join(" "),
+    ]
+}
+
+/// What is being waited for while processes end: how many of all have ended, and the process of that watcher, by pid
+/// and wid, which gets SIGKILL in so many seconds; `None`: it has got it.
+pub fn waiting_for(
+    (gone, all): (usize, usize),
+    watcher: &str,
+    (pid, wid): (i64, i64),
+    kill_in: Option<f64>,
+) -> String {
+    let end = match kill_in {
+        Some(seconds) => format!("SIGKILL in {} s", seconds.ceil() as u64),
+        None => "SIGKILL was sent".into(),
+    };
+    format!("{gone} of {all} ended; waiting for {}: process {pid} (wid {wid}), {end}", plain(watcher))
+}
+
+/// A time in the two largest units that it has: `3d04h`, `2h05m`, `1m07s`, `42s`.
+pub fn duration(seconds: f64) -> String {
+    let seconds = seconds.max(0.0) as u64;
+    match (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0, s) => format!("{s}s"),
+        (0, 0, m, s) => format!("{m}m{s:02}s"),
+        (0, h, m, _) => format!("{h}h{m:02}m"),
+        (d, h, _, _) => format!("{d}d{h:02}h"),
+    }
+}
+
+/// A size with a unit and at most four digits: `512K`, `1.5M`, `23.4G`.
+pub fn size(bytes: u64) -> String {
+    let units = [("T", 40), ("G", 30), ("M", 20)];
+    match units.into_iter().find(|(_, power)| bytes >> power > 0) {
+        Some((unit, power)) => number::fixed(bytes as f64 / (1_u64 << power) as f64, 1) + unit,
+        None => format!("{}K", bytes.div_ceil(1024)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_sizes_are_short() {
+        for (seconds, text) in [
+            (0.9, "0s"),
+            (59.9, "59s"),
+            (67.0, "1m07s"),
+            (7500.0, "2h05m"),
+            (273_600.0, "3d04h"),
+            (-1.0, "0s"),
+        ] {
+            assert_eq!(duration(seconds), text);
+        }
+        for (bytes, text) in
+            [(0, "0K"), (1, "1K"), (524_288, "512K"), (1_572_864, "1.5M"), (25_125_558_681, "23.4G")]
+        {
+            assert_eq!(size(bytes), text);
+        }
+    }
+
+    fn process(pid: Pid, state: &'static str) -> ProcessFact {
+        ProcessFact { pid, wid: 1, state, age: 3.0, cpu: Some(0.5), rss: Some(2 << 20), kill_in: None }
+    }
+
+    #[test]
+    fn the_table_is_aligned_and_says_what_is_wrong() {
+        let watchers = [
+            WatcherFact {
+                name: "web".into(),
+                status: "active",
+                since: Some(67.0),
+                restarts: 12,
+                wanted: 6,
+                fault: Some("active: 5 of 6 processes run".into()),
+                processes: (101..107)
+                    .map(|pid| process(pid, if pid == 106 { "stopping" } else { "running" }))
+                    .collect(),
+            },
+            WatcherFact {
+                name: "a b".into(),
+                status: "stopped",
+                since: Some(1.0),
+                wanted: 1,
+                ..WatcherFact::default()
+            },
+        ];
+        let mut answer = Map::new();
+        add(&mut answer, &process(1, "running"), &watchers, &[]);
+        let table = render_table(&answer).unwrap();
+        let expected = "\
+WATCHER  STATE    PROCESSES  UPTIME  RESTARTS  MEMORY  PIDS
+a b      stopped          -       -         0       -
+web      active         5/6   1m07s        12   12.0M  101 102 103 104 and 2 more
+web: active: 5 of 6 processes run";
+        assert_eq!(table, expected);
+        assert_eq!(render_table(&Map::new()), None);
+    }
+
+    #[test]
+    fn a_check_names_what_fails() {
+        let mut answer = Map::new();
+        assert!(is_healthy(&answer));
+        add_check(&mut answer, [("web", "stopped: no\x1b[31m such file".to_string())].into_iter());
+        assert!(!is_healthy(&answer));
+        assert_eq!(render_check(&answer).as_deref(), Some("web: stopped: no such file"));
+        add_check(&mut answer, std::iter::empty());
+        assert_eq!((is_healthy(&answer), render_check(&answer).as_deref()), (true, Some("ok")));
+    }
+}

@@ -1,0 +1,271 @@
+//! `why`: why a watcher is as it is, told as somebody would tell it who has been watching all the time.
+
+use super::commands::CliArgs;
+use super::overview::duration;
+use super::plain::plain;
+use super::props::Props;
+use super::queries::positional;
+use super::{Map, Refusal};
+use crate::arbiter::request::{Question, Request};
+use crate::config::{number, signals};
+use serde_json::Value as Json;
+
+/// How many changes the text has; JSON has all.
+const MOST_CHANGES: usize = 12;
+
+pub(super) fn encode(args: &CliArgs) -> Result<Map, String> {
+    Ok(positional(args, &["name"]))
+}
+
+pub(super) fn decode(map: &Map) -> Result<Request, Refusal> {
+    Ok(Request::Question(Question::Why(Props(map).name()?)))
+}
+
+pub(super) fn render(_: &Map, reply: &Map) -> String {
+    let mut text = state(reply);
+    text.push_str(&processes(reply));
+    text.push_str(&plans(reply));
+    let changes: Vec<&Map> = objects(reply, "changes").collect();
+    if changes.len() > 1 || changes.iter().any(|change| word(change, "what") == "ended") {
+        text.push_str("\nWhat has happened:");
+        let skipped = changes.len().saturating_sub(MOST_CHANGES);
+        for change in changes.into_iter().skip(skipped) {
+            text.push_str(&format!("\n  {}  {}", word(change, "at"), happened(change)));
+        }
+    }
+    let mut lines = objects(reply, "last_output").peekable();
+    if lines.peek().is_some() {
+        text.push_str("\nIts last lines of output:");
+        lines.for_each(|line| text.push_str(&format!("\n  {}", plain(word(line, "text")))));
+    }
+    text
+}
+
+/// The state, since when, and by whom.
+fn state(reply: &Map) -> String {
+    let (name, state) = (plain(word(reply, "name")), word(reply, "state"));
+    let Some(since) = reply.get("since").and_then(Json::as_object) else {
+        let autostart = reply.get("autostart").and_then(Json::as_bool).unwrap_or(true);
+        let why = match (reply.get("waits"), autostart) {
+            (Some(Json::Bool(true)), _) => "it waits until one of its sockets is used (on_demand)",
+            (_, true) => "its turn to start has not come yet",
+            (_, false) => "it does not start with circus (autostart = False), and nobody has started it",
+        };
+        return format!("{name} is {state}: {why}.");
+    };
+    let ago = duration(seconds(since, "ago").unwrap_or(0.0));
+    let because = cause(since).map(|cause| format!(": {cause}")).unwrap_or_default();
+    let waits = reply.get("waits") == Some(&Json::Bool(true));
+    let waits = if waits { " It waits until one of its sockets is used (on_demand)." } else { "" };
+    format!("{name} is {state} since {} ({ago} ago){because}.{waits}", word(since, "at"))
+}
+
+fn processes(reply: &Map) -> String {
+    let number = |key: &str| reply.get(key).and_then(Json::as_u64).unwrap_or(0);
+    let mut text = String::new();
+    if word(reply, "state") != "stopped" {
+        text = format!(" {} of {} processes run", number("running"), number("wanted"));
+        text.push_str(if reply.get("reloading") == Some(&Json::Bool(true)) {
+            ", and a reload is under way."
+        } else {
+            "."
+        });
+    }
+    match number("restarts") {
+        0 => {}
+        1 => text.push_str(" A process was replaced once that had ended by itself."),
+        times => {
+            text.push_str(&format!(" Processes were replaced {times} times that had ended by themselves."))
+        }
+    }
+    if let Some(fault) = reply.get("fault").and_then(Json::as_str) {
+        text.push_str(&format!("\nIt does not run as it should: {}.", plain(fault)));
+    }
+    text
+}
+
+/// What comes next by itself.
+fn plans(reply: &Map) -> String {
+    let mut text = String::new();
+    if let Some(wait) = seconds(reply, "next_attempt") {
+        text.push_str(&format!("\nThe next attempt is in {} s.", number::fixed(wait, 1)));
+    }
+    if let Some(wait) = seconds(reply, "next_kill") {
+        text.push_str(&format!("\nWhat has been asked to end gets SIGKILL in {} s.", number::fixed(wait, 1)));
+    }
+    text
+}
+
+/// A change as part of a sentence.
+fn happened(change: &Map) -> String {
+    let process = || {
+        let number = |key: &str| change.get(key).and_then(Json::as_i64).unwrap_or(0);
+        format!("process {} (wid {})", number("pid"), number("wid"))
+    };
+    let reason = plain(word(change, "reason"));
+    let what = match word(change, "what") {
+        "ended" => process() + " " + &end(change),
+        "killed" => process() + " did not end when it was asked to, and got SIGKILL",
+        "too_old" => process() + " has reached its max_age and is replaced",
+        "spawn_failed" => format!("a process could not be executed: {reason}"),
+        "reloading" => "a reload began".into(),
+        "reloaded" => "the reload was over".into(),
+        "not_reloaded" => format!("the reload was given up, the old processes stay: {reason}"),
+        "ordered" => return cause(change).unwrap_or_default() + &times(change),
+        state => state.to_string(),
+    };
+    let because = cause(change).map(|cause| format!(": {cause}")).unwrap_or_default();
+    what + &because + &times(change)
+}
+
+fn times(change: &Map) -> String {
+    match change.get("times").and_then(Json::as_u64).unwrap_or(1) {
+        0 | 1 => String::new(),
+        times => format!(" ({times} times in a row)"),
+    }
+}
+
+/// How a process has ended.
+fn end(change: &Map) -> String {
+    let code = change.get("exit_code").and_then(Json::as_i64).unwrap_or(0);
+    let after = number::fixed(seconds(change, "lived").unwrap_or(0.0), 1);
+    let how = match i32::try_from(code).unwrap_or(0) {
+        signal @ ..0 => format!("was ended by {}", signals::name(-signal)),
+        code => format!("exited with code {code}"),
+    };
+    let oom = change.get("oom") == Some(&Json::Bool(true));
+    let meaning =
+        if oom { "; probably the kernel ended it because the memory was used up" } else { meaning(code) };
+    format!("{how} after {after} s{meaning}")
+}
+
+/// What an end means to somebody who does not know the numbers by heart.
+fn meaning(code: i64) -> &'static str {
+    match code {
+        126 => "; shells say so when a file cannot be executed",
+        127 => "; shells say so when there is no such command",
+        -4 => "; it ran into an instruction that the processor does not know",
+        -6 => "; it gave up itself (abort)",
+        -7 | -11 => "; it used memory that it does not have, which is a fault of the program",
+        -8 => "; its arithmetic failed, a division by zero for example",
+        -9 => "; somebody has killed it, and it was not circus",
+        -13 => "; it wrote into a pipe or connection that nobody reads any more",
+        -1 | -2 | -3 | -15 => "; somebody has asked it to end, and it was not circus",
+        -24 => "; it used up its processor time (rlimit_cpu)",
+        -25 => "; it wrote a file larger than it may (rlimit_fsize)",
+        -31 => "; it made a system call that is forbidden to it",
+        _ => "",
+    }
+}
+
+/// Who or what was the cause of a change; a sentence without its end.
+fn cause(change: &Map) -> Option<String> {
+    let cause = change.get("cause")?.as_object()?;
+    if let Some(command) = cause.get("command").and_then(Json::as_str) {
+        return Some(ordered(command, cause));
+    }
+    let text = match word(cause, "event") {
+        "boot" => "circus was started",
+        "signal" => "a signal to circus asked for it",
+        "on_demand" => "something came to one of its sockets (on_demand)",
+        "ended" => "its processes have ended and are not replaced",
+        "spawn_failed" => "its processes could not be executed",
+        "hook" => "a hook said no",
+        _ => return None,
+    };
+    Some(text.into())
+}
+
+/// `the command "stop" of root (uid 0): circusctl stop web (pid 12)`.
+fn ordered(command: &str, cause: &Map) -> String {
+    let id = |key: &str| cause.get(key).and_then(Json::as_i64);
+    let user = plain(word(cause, "user"));
+    let who = match (id("uid"), user.is_empty()) {
+        (Some(uid), false) => format!(" of {user} (uid {uid})"),
+        (Some(uid), true) => format!(" of uid {uid}"),
+        (None, _) => String::new(),
+    };
+    let client = plain(word(cause, "client"));
+    let by = match (client.is_empty(), id("pid")) {
+        (false, Some(pid)) => format!(", given by \"{client}\" (pid {pid})"),
+        (false, None) => format!(", given by \"{client}\""),
+        (true, Some(pid)) => format!(", given by process {pid}, which has ended"),
+        (true, None) => String::new(),
+    };
+    format!("the command \"{command}\"{who}{by}")
+}
+
+fn objects<'a>(map: &'a Map, key: &str) -> impl Iterator<Item = &'a Map> {
+    map.get(key).and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_object)
+}
+
+fn word<'a>(map: &'a Map, key: &str) -> &'a str {
+    map.get(key).and_then(Json::as_str).unwrap_or_default()
+}
+
+fn seconds(map: &Map, key: &str) -> Option<f64> {
+    map.get(key).and_then(Json::as_f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn told(reply: Json) -> String {
+        render(&Map::new(), reply.as_object().unwrap())
+    }
+
+    #[test]
+    fn a_watcher_that_fails_is_explained() {
+        let at = |seconds: u32| format!("2026-11-23 06:51:{seconds:02}");
+        let reply = json!({
+            "name": "web", "state": "active", "running": 1, "wanted": 2, "restarts": 5,
+            "fault": "active: 1 of 2 processes run: a process ended within a second of its start, once",
+            "since": {"at": at(1), "ago": 67.0, "cause": {"command": "start", "uid": 0, "user": "root",
+                      "pid": 12, "client": "circusctl start web"}},
+            "next_attempt": 4.25, "next_kill": null,
+            "changes": [
+                {"at": at(1), "times": 1, "what": "active", "cause": {"event": "boot"}},
+                {"at": at(2), "times": 4, "what": "ended", "pid": 20, "wid": 1, "exit_code": -9, "oom": true,
+                 "lived": 0.25, "cause": null},
+                {"at": at(3), "times": 1, "what": "ordered", "cause": {"command": "incr", "uid": 7, "user": null,
+                 "pid": 13, "client": ""}},
+            ],
+            "last_output": [{"text": "out of \u{1b}[31mluck"}],
+        });
+        let expected = "\
+web is active since 2026-11-23 06:51:01 (1m07s ago): the command \"start\" of root (uid 0), given by \"circusctl start web\" (pid 12). \
+1 of 2 processes run. Processes were replaced 5 times that had ended by themselves.
+It does not run as it should: active: 1 of 2 processes run: a process ended within a second of its start, once.
+The next attempt is in 4.3 s.
+What has happened:
+  2026-11-23 06:51:01  active: circus was started
+  2026-11-23 06:51:02  process 20 (wid 1) was ended by SIGKILL after 0.3 s; probably the kernel ended it because the memory was used up (4 times in a row)
+  2026-11-23 06:51:03  the command \"incr\" of uid 7, given by process 13, which has ended
+Its last lines of output:
+  out of luck";
+        assert_eq!(told(reply), expected);
+    }
+
+    #[test]
+    fn one_that_was_never_started_says_so() {
+        let reply = |autostart, waits| json!({"name": "a", "state": "stopped", "autostart": autostart, "waits": waits, "since": null});
+        assert_eq!(
+            told(reply(false, false)),
+            "a is stopped: it does not start with circus (autostart = False), and nobody has started it."
+        );
+        assert_eq!(
+            told(reply(true, true)),
+            "a is stopped: it waits until one of its sockets is used (on_demand)."
+        );
+    }
+
+    #[test]
+    fn a_reply_that_is_none_does_no_harm() {
+        assert_eq!(
+            told(json!({"changes": [1, {}], "since": {}, "last_output": 3, "next_kill": "x"})),
+            " is  since  (0s ago). 0 of 0 processes run."
+        );
+    }
+}

@@ -1,0 +1,57 @@
+//! What a person sees at the terminal while circus stops: how many processes have ended, and which one is being waited
+//! for. It is one line of the terminal that is written over, and only where the log goes there too.
+
+use super::eventloop::Daemon;
+use crate::arbiter::process::{Phase, Process};
+use crate::control::overview;
+use std::time::{Duration, Instant};
+
+/// A stop that takes no longer needs no line.
+const FIRST: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The line and when it is next due.
+#[derive(Default)]
+pub struct Farewell {
+    /// How many processes there were at first, and when the line is due.
+    begun: Option<(usize, Instant)>,
+}
+
+impl Farewell {
+    /// When the line is due.
+    pub fn next(&self) -> Option<Instant> {
+        self.begun.map(|(_, next)| next)
+    }
+}
+
+impl Daemon {
+    /// Shows how far the end has come, if it is time.
+    pub(super) fn show_farewell(&mut self) {
+        if !self.arbiter.is_ending() || !self.log.is_terminal() {
+            return;
+        }
+        let left: Vec<(&str, &Process)> = self
+            .arbiter
+            .watchers()
+            .flat_map(|w| w.processes().map(|process| (w.config.name.as_str(), process)))
+            .collect();
+        let (all, next) = *self.farewell.begun.get_or_insert((left.len(), self.now + FIRST));
+        if next > self.now {
+            return;
+        }
+        let kill_at = |process: &Process| match process.phase {
+            Phase::Asked { kill_at, .. } => Some(kill_at),
+            Phase::Running | Phase::Killed | Phase::Dead { .. } => None,
+        };
+        let now = self.time();
+        let line = left.iter().min_by_key(|(_, process)| kill_at(process)).map(|(name, process)| {
+            let kill_in = kill_at(process).map(|at| at.since(now));
+            let gone = all.saturating_sub(left.len());
+            overview::waiting_for((gone, all), name, (process.pid.into(), process.wid.into()), kill_in)
+        });
+        self.farewell.begun = Some((all, self.now + PAUSE));
+        if let Some(line) = line {
+            self.log.show(&line);
+        }
+    }
+}

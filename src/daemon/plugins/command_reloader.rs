@@ -1,0 +1,182 @@
+//! CommandReloader: restarts a watcher when its program has changed, or the script that its interpreter runs.
+//!
+//! The program is the file that a spawn executes; how it is then is what later looks are compared with. A change counts
+//! when the file has stayed as it is from one look to the next, so that one which is still being written is left alone.
+
+use super::builtin::{Builtin, Input, Notice, Pace, Stamp, What, Wishes, World};
+use crate::arbiter::Level;
+use crate::arbiter::time::Time;
+use crate::config::builtin::Settings;
+use std::path::PathBuf;
+
+/// The plugin.
+pub struct CommandReloader {
+    pace: Pace,
+    commands: Vec<Command>,
+}
+
+/// What the processes of a watcher are made of.
+struct Command {
+    watcher: String,
+    files: Vec<PathBuf>,
+    /// How the files were when the processes started.
+    used: Option<Stamp>,
+    /// How they were at the last look.
+    seen: Option<Stamp>,
+}
+
+impl CommandReloader {
+    /// The plugin with these options.
+    pub fn new(settings: &Settings<'_>) -> CommandReloader {
+        CommandReloader { pace: Pace::new(settings), commands: Vec::new() }
+    }
+
+    /// All processes of a watcher are made of what is there now, unless there are older ones that have to be compared
+    /// with how it was.
+    fn note(&mut self, watcher: &str, older: bool, world: &dyn World) {
+        if world.config(watcher).is_none_or(|config| config.plugin.is_some()) {
+            return;
+        }
+        let files = world.command(watcher);
+        let known = self.commands.iter().position(|command| command.watcher == watcher);
+        if let Some(at) = known {
+            if older && self.commands.get(at).is_some_and(|command| command.files == files) {
+                return;
+            }
+            self.commands.swap_remove(at);
+        }
+        let now = world.stamp(&files);
+        self.commands.push(Command { watcher: watcher.into(), files, used: now, seen: now });
+    }
+
+    fn look(&mut self, world: &dyn World, wishes: &mut Wishes) {
+        for command in &mut self.commands {
+            let watcher = &command.watcher;
+            let runs = world.processes(watcher).is_some_and(|pids| !pids.is_empty());
+            let now = world.stamp(&command.files);
+            let settled = std::mem::replace(&mut command.seen, now) == now;
+            // A file that is missing is about to be replaced.
+            if runs && settled && now.is_some() && now != command.used {
+                command.used = now;
+                wishes.log(Level::Info, format_args!("{watcher}: its program has changed, restarting"));
+                wishes.restart(watcher);
+            }
+        }
+    }
+}
+
+impl Builtin for CommandReloader {
+    fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Wishes) {
+        match input {
+            Input::Begin => {
+                self.pace.wind(now);
+                world.watchers().iter().for_each(|watcher| self.note(watcher, false, world));
+            }
+            Input::Due => {
+                self.pace.wind(now);
+                self.look(world, wishes);
+            }
+            Input::Event(Notice { watcher, what: What::Spawned(_), .. }) => {
+                let older = world.processes(watcher).is_some_and(|pids| pids.len() > 1);
+                self.note(watcher, older, world);
+            }
+            Input::Event(Notice { watcher, what: What::Reloaded, .. }) => self.note(watcher, false, world),
+            Input::Event(Notice { watcher, what: What::Removed, .. }) => {
+                self.commands.retain(|command| command.watcher != watcher)
+            }
+            _ => {}
+        }
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.pace.next()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::builtin::Wish;
+    use super::super::builtin::tests::{Fake, Play};
+    use super::*;
+    use crate::config::{WatcherConfig, model};
+
+    fn play() -> Play {
+        let mut world = Fake::default();
+        world.processes.insert("web".into(), vec![1]);
+        world.processes.insert("stopped".into(), vec![]);
+        world.configs.insert("web".into(), WatcherConfig::default());
+        world.commands.insert("web".into(), vec!["/bin/sh".into(), "/srv/run".into()]);
+        world.stamps.insert("/bin/sh".into(), 100);
+        world.stamps.insert("/srv/run".into(), 2);
+        Play::begin(model::Builtin::CommandReloader, &[], world).0
+    }
+
+    fn restarts(wishes: &[Wish]) -> usize {
+        wishes.iter().filter(|wish| **wish == Wish::Restart("web".into())).count()
+    }
+
+    #[test]
+    fn a_change_restarts_once_when_it_is_over() {
+        let mut play = play();
+        assert_eq!(play.pass(5.0), [], "the first look never does");
+        for size in 3..6 {
+            play.world.stamps.insert("/srv/run".into(), size);
+            assert_eq!(play.pass(1.0), [], "it is still being written");
+        }
+        let wishes = play.pass(1.0);
+        assert!(
+            matches!(&wishes[..], [Wish::Log(_, text), _] if text == "web: its program has changed, restarting")
+        );
+        assert_eq!((restarts(&wishes), play.pass(5.0)), (1, vec![]));
+    }
+
+    #[test]
+    fn a_file_that_is_missing_for_a_while_is_no_change() {
+        let mut play = play();
+        let before = play.world.stamps.remove("/srv/run".as_ref() as &std::path::Path);
+        assert_eq!(play.pass(5.0), []);
+        play.world.stamps.insert("/srv/run".into(), before.unwrap());
+        assert_eq!(play.pass(5.0), []);
+        play.world.stamps.insert("/srv/run".into(), 9);
+        assert_eq!(restarts(&play.pass(5.0)), 1);
+    }
+
+    #[test]
+    fn another_command_is_another_file() {
+        let mut play = play();
+        play.world.stamps.insert("/srv/other".into(), 7);
+        play.world.commands.insert("web".into(), vec!["/srv/other".into()]);
+        assert_eq!(play.pass(5.0), []);
+        play.event("web", "spawn", What::Spawned(2));
+        assert_eq!(play.pass(5.0), []);
+        play.world.stamps.insert("/srv/other".into(), 8);
+        assert_eq!(restarts(&play.pass(5.0)), 1);
+    }
+
+    #[test]
+    fn a_spawn_does_not_hide_a_change_from_the_others() {
+        let mut play = play();
+        play.world.processes.insert("web".into(), vec![1, 2]);
+        play.world.stamps.insert("/srv/run".into(), 3);
+        play.event("web", "spawn", What::Spawned(2));
+        assert_eq!(restarts(&play.pass(5.0)), 1);
+    }
+
+    #[test]
+    fn processes_that_are_all_new_have_seen_the_change() {
+        let mut play = play();
+        play.world.stamps.insert("/srv/run".into(), 3);
+        play.event("web", "spawn", What::Spawned(1));
+        play.world.processes.insert("web".into(), vec![1, 2]);
+        assert_eq!(play.pass(5.0), []);
+        play.world.stamps.insert("/srv/run".into(), 4);
+        play.event("web", "reload", What::Reloaded);
+        assert_eq!(play.pass(5.0), []);
+        play.world.processes.insert("web".into(), vec![]);
+        play.world.stamps.insert("/srv/run".into(), 5);
+        assert_eq!(play.pass(5.0), [], "nothing runs");
+        play.event("web", "remove", What::Removed);
+        play.world.processes.insert("web".into(), vec![1]);
+        assert_eq!(play.pass(5.0), []);
+    }
+}

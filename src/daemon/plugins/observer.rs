@@ -1,0 +1,211 @@
+//! HttpObserver and RedisObserver: ask a server again and again, tell statsd what they learn, and may restart a watcher
+//! when there is no answer.
+//!
+//! Of a web server the head of the answer is enough: a status from 200 to 399 is a success, and redirections are not
+//! followed. A Redis server is sent PING and INFO in its own protocol; one that answers with an error is alive, and
+//! nothing is restarted for it.
+
+use super::builtin::{Builtin, Input, Pace, Wish, Wishes, World, Wrong};
+use super::statsd::Statsd;
+use crate::arbiter::time::Time;
+use crate::config::builtin::Settings;
+use crate::config::number;
+use crate::config::url::{self, Place};
+
+/// What Circus calls the status when there was no answer at all.
+const NO_ANSWER: i64 = 599;
+
+/// The fields of INFO that are sent, if the server has them.
+const FIELDS: &str = " blocked_clients client_biggest_input_buf client_longest_output_list connected_clients \
+    connected_slaves evicted_keys expired_keys keyspace_hits keyspace_misses lru_clock mem_fragmentation_ratio \
+    pubsub_channels pubsub_patterns total_commands_processed total_connections_received uptime_in_seconds used_cpu_sys \
+    used_cpu_sys_children used_cpu_user used_memory used_memory_peak used_memory_rss ";
+
+/// The plugin.
+pub struct Observer {
+    statsd: Statsd,
+    pace: Pace,
+    place: Place,
+    question: Vec<u8>,
+    /// How many replies of Redis the answer has; 0: it is one of HTTP.
+    replies: usize,
+    timeout: f64,
+    restart: String,
+    /// When the question was asked that is not answered yet.
+    asked: Option<Time>,
+}
+
+/// What an answer means.
+#[derive(Debug, PartialEq)]
+enum Verdict {
+    /// All is well; what INFO has told.
+    Fine(String),
+    /// The server says that something is wrong.
+    Alive(String),
+    /// Something is wrong, with this status of HTTP.
+    Dead(i64, String),
+}
+
+impl Observer {
+    fn new(settings: &Settings<'_>, place: Place, question: Vec<u8>, replies: usize) -> Observer {
+        let restart = settings.text(if replies == 0 { "restart_on_error" } else { "restart_on_timeout" });
+        Observer {
+            statsd: Statsd::new(settings),
+            pace: Pace::new(settings),
+            place,
+            question,
+            replies,
+            timeout: settings.number("timeout").unwrap_or(5.0),
+            restart: restart.into(),
+            asked: None,
+        }
+    }
+
+    /// HttpObserver with these options.
+    ///
+    /// # Errors
+    /// The URL cannot be used.
+    pub fn http(settings: &Settings<'_>) -> Result<Observer, Wrong> {
+        let url = url::parse(settings.text("check_url"), "http://", 80).map_err(|why| ("check_url", why))?;
+        let path = url.path.split('#').next().unwrap_or_default();
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        let question = format!(
+            "GET {slash}{path} HTTP/1.0\r\nHost: {}\r\nUser-Agent: circus\r\nConnection: close\r\n\r\n",
+            url.host
+        );
+        Ok(Observer::new(settings, url.place, question.into_bytes(), 0))
+    }
+
+    /// RedisObserver with these options.
+    ///
+    /// # Errors
+    /// The URL cannot be used.
+    pub fn redis(settings: &Settings<'_>) -> Result<Observer, Wrong> {
+        let url =
+            url::parse(settings.text("redis_url"), "redis://", 6379).map_err(|why| ("redis_url", why))?;
+        let mut question = String::new();
+        if let Some(login) = url.login {
+            let (user, password) = login.split_once(':').unwrap_or(("", login));
+            let words = ["AUTH", user, password].into_iter().filter(|word| !word.is_empty());
+            question += &format!("*{}\r\n", words.clone().count());
+            words.for_each(|word| question += &format!("${}\r\n{word}\r\n", word.len()));
+        }
+        question += "*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nINFO\r\n";
+        let replies = 2 + usize::from(url.login.is_some());
+        Ok(Observer::new(settings, url.place, question.into_bytes(), replies))
+    }
+
+    /// What an answer means; `None` when it is not there as a whole.
+    fn judge(&self, answer: &str) -> Option<Verdict> {
+        if self.replies > 0 {
+            return redis(answer, self.replies);
+        }
+        (answer.contains("\n\r\n") || answer.contains("\n\n")).then(|| http(answer))
+    }
+
+    fn answered(&mut self, now: Time, answer: Result<&[u8], String>, wishes: &mut Wishes) {
+        let Some(asked) = self.asked.take() else { return };
+        let verdict = match answer.map(|answer| self.judge(&String::from_utf8_lossy(answer))) {
+            Ok(Some(verdict)) => verdict,
+            Ok(None) => Verdict::Dead(NO_ANSWER, "the answer is not whole".into()),
+            Err(why) => Verdict::Dead(NO_ANSWER, why),
+        };
+        let of = if self.replies == 0 { "http_stats" } else { "redis_stats" };
+        let (status, why) = match verdict {
+            Verdict::Fine(info) => {
+                wishes.mended("answer", format_args!("the server answers again"));
+                if self.replies == 0 {
+                    let milliseconds = (now.since(asked) * 1000.0) as u64;
+                    self.statsd.time(format_args!("{of}.request_time"), milliseconds, wishes);
+                }
+                self.send_info(&info, wishes);
+                return;
+            }
+            Verdict::Alive(why) => (None, why),
+            Verdict::Dead(status, why) => (Some(status), why),
+        };
+        wishes.trouble("answer", format_args!("the server: {why}"));
+        self.statsd.count(format_args!("{of}.error"), wishes);
+        if let Some(status) = status.filter(|_| self.replies == 0) {
+            self.statsd.count(format_args!("{of}.error.{status}"), wishes);
+        }
+        if status.is_some() && !self.restart.is_empty() {
+            wishes.restart(&self.restart);
+            self.statsd.count(format_args!("{of}.restart_on_error"), wishes);
+        }
+    }
+
+    fn send_info(&self, info: &str, wishes: &mut Wishes) {
+        for (field, value) in info.lines().filter_map(|line| line.split_once(':')) {
+            let is_number =
+                value.len() < 30 && value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+            if is_number && FIELDS.contains(&format!(" {field} ")) {
+                self.statsd.gauge(format_args!("redis_stats.{field}"), value, wishes);
+            }
+        }
+    }
+}
+
+/// The first line has the status.
+fn http(answer: &str) -> Verdict {
+    let mut words = answer.split_whitespace();
+    let version = words.next().filter(|version| version.starts_with("HTTP/"));
+    match version.and(words.next()).and_then(number::whole) {
+        Some(200..400) => Verdict::Fine(String::new()),
+        Some(status) => Verdict::Dead(status, format!("the status is {status}")),
+        None => Verdict::Dead(NO_ANSWER, "it does not speak HTTP".into()),
+    }
+}
+
+/// So many replies, the last one that to INFO: `+TEXT`, `-ERROR`, or `$LENGTH` with text on the next line.
+fn redis(mut answer: &str, replies: usize) -> Option<Verdict> {
+    let mut error = None;
+    let mut last = "";
+    for _ in 0..replies {
+        let (line, mut rest) = answer.split_once("\r\n")?;
+        if let Some(why) = line.strip_prefix('-') {
+            error = error.or(Some(why));
+        } else if let Some(length) = line.strip_prefix('$').and_then(number::whole) {
+            let Some(length) = usize::try_from(length).ok() else {
+                return Some(Verdict::Dead(NO_ANSWER, "it has nothing to tell".into()));
+            };
+            last = rest.get(..length)?;
+            rest = rest.get(length.saturating_add(2)..)?;
+        } else if !line.starts_with('+') {
+            return Some(Verdict::Dead(NO_ANSWER, "it does not speak the protocol of Redis".into()));
+        }
+        answer = rest;
+    }
+    Some(error.map_or_else(|| Verdict::Fine(last.into()), |why| Verdict::Alive(why.into())))
+}
+
+impl Builtin for Observer {
+    fn handle(&mut self, now: Time, input: Input<'_>, _: &mut dyn World, wishes: &mut Wishes) {
+        match input {
+            Input::Begin => self.pace.wind(now),
+            Input::Due if self.asked.is_some() => {
+                wishes.add(Wish::HangUp);
+                self.pace.catch_up(now);
+                self.answered(now, Err("no answer in time".into()), wishes);
+            }
+            Input::Due => {
+                self.pace.wind(now);
+                self.asked = Some(now);
+                wishes.add(Wish::Ask(self.place.clone(), self.question.clone()));
+            }
+            Input::Answer(answer) => self.answered(now, answer, wishes),
+            _ => {}
+        }
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.asked.map(|asked| asked.plus(self.timeout)).or(self.pace.next())
+    }
+
+    fn is_complete(&self, answer: &[u8]) -> bool {
+        self.judge(&String::from_utf8_lossy(answer)).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests;

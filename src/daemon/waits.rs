@@ -1,0 +1,90 @@
+//! What the loop waits for: descriptors, and the tokens by which the kernel names them.
+
+use super::eventloop::Daemon;
+use super::streams::PipeId;
+use crate::arbiter::WatcherId;
+use mio::unix::SourceFd;
+use mio::{Interest, Token};
+use std::io;
+use std::os::fd::RawFd;
+
+/// What a descriptor is to the loop; the lowest bits of its token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    Signals,
+    Listener,
+    Pipe,
+    Target,
+    Client,
+    Log,
+    Helper,
+    Socket,
+    Builtin,
+}
+
+const SOURCES: [Source; 9] = [
+    Source::Signals,
+    Source::Listener,
+    Source::Pipe,
+    Source::Target,
+    Source::Client,
+    Source::Log,
+    Source::Helper,
+    Source::Socket,
+    Source::Builtin,
+];
+
+fn token(source: Source, id: u32) -> Token {
+    Token((id as usize) << 4 | source as usize)
+}
+
+pub(super) fn source(token: Token) -> Option<(Source, u32)> {
+    Some((*SOURCES.get(token.0 & 15)?, u32::try_from(token.0 >> 4).ok()?))
+}
+
+impl Daemon {
+    pub(super) fn watch(&self, fd: RawFd, source: Source, id: u32, interest: Interest) -> io::Result<()> {
+        self.poll.registry().register(&mut SourceFd(&fd), token(source, id), interest)
+    }
+
+    pub(super) fn watch_listener(&self, fd: RawFd, number: u32) -> io::Result<()> {
+        self.watch(fd, Source::Listener, number, Interest::READABLE)
+    }
+
+    pub(super) fn watch_pipe(&self, fd: RawFd, id: PipeId) -> io::Result<()> {
+        self.watch(fd, Source::Pipe, id.0, Interest::READABLE)
+    }
+
+    pub(super) fn watch_helper_pipe(&self, fd: RawFd, id: u32) -> io::Result<()> {
+        self.watch(fd, Source::Helper, id, Interest::READABLE)
+    }
+
+    pub(super) fn watch_socket(&self, fd: RawFd) -> io::Result<()> {
+        self.watch(fd, Source::Socket, fd.unsigned_abs(), Interest::READABLE)
+    }
+
+    pub(super) fn watch_client(&self, fd: RawFd, id: u32) -> io::Result<()> {
+        self.watch(fd, Source::Client, id, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    pub(super) fn watch_builtin(&self, fd: RawFd, id: WatcherId) -> io::Result<()> {
+        self.watch(fd, Source::Builtin, id.0, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    /// Stops waiting for a descriptor that is about to be closed or has nothing to say.
+    pub(super) fn unwatch(&self, fd: RawFd) {
+        // It fails only when the descriptor was not registered, and then there is nothing to undo.
+        let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
+    }
+
+    /// Waits for places that cannot take more output at the moment.
+    pub(super) fn watch_stalled(&mut self) {
+        for (id, fd) in self.streams.take_stalled() {
+            // A descriptor that cannot be waited for is tried again by next_retry.
+            let _ = self.watch(fd, Source::Target, id.0, Interest::WRITABLE);
+        }
+        if let Some(fd) = self.log.take_stalled() {
+            let _ = self.watch(fd, Source::Log, 0, Interest::WRITABLE);
+        }
+    }
+}

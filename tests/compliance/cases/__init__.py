@@ -1,0 +1,1 @@
+"""The cases, by the files of Circus's own tests."""

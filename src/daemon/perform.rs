@@ -89,7 +89,7 @@ impl Daemon {
     }
 
     /// A process that is gone already needs no signal; anything else is worth a line.
-    fn note(&mut self, pid: Pid, signum: i32, sent: io::Result<()>) {
+    pub(super) fn note(&mut self, pid: Pid, signum: i32, sent: io::Result<()>) {
         match sent {
             Ok(()) => self.log.debug(format_args!("sent {} to {pid}", signals::name(signum))),
             Err(error) if error.raw_os_error() == Some(sys::ESRCH) => {}
@@ -130,7 +130,10 @@ impl Daemon {
                     Some(sweep) => sweep.hurry(),
                     None => self.dispatch(Event::Terminate),
                 },
-                10 => self.reopen_logs(),
+                10 => {
+                    self.reopen_logs();
+                    self.restore_listeners();
+                }
                 _ => {} // SIGUSR2 is reserved, SIGWINCH means nothing here
             }
         }

@@ -161,11 +161,6 @@ impl Bound {
 }
 
 impl OwnFile {
-    /// Whether nothing is at the path any more.
-    fn has_vanished(&self) -> bool {
-        self.path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-    }
-
     /// Changes the mode of the file, if it is still the one that circus has made.
     fn set_mode(&self, mode: u32) -> io::Result<()> {
         let file = OpenOptions::new().read(true).custom_flags(O_PATH | O_NOFOLLOW).open(&self.path)?;

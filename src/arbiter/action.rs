@@ -11,7 +11,7 @@ use crate::config::hooks::Hook;
 /// Something that is to be done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Spawn a process; then [`Event::Spawned`] or [`Event::SpawnFailed`].
+    /// Spawn a process; then `Event::Spawned` or `Event::SpawnFailed`.
     Spawn {
         /// Of which watcher.
         watcher: WatcherId,
@@ -43,12 +43,12 @@ pub enum Action {
         /// The signal.
         signum: i32,
     },
-    /// Reap a zombie; then [`Event::Reaped`].
+    /// Reap a zombie; then `Event::Reaped`.
     Reap {
         /// Which.
         pid: Pid,
     },
-    /// Run a hook; then [`Event::HookDone`].
+    /// Run a hook; then `Event::HookDone`.
     RunHook {
         /// Stands for this run.
         id: HookId,
@@ -66,8 +66,8 @@ pub enum Action {
         /// Whose hook.
         watcher: WatcherId,
     },
-    /// Look at the sockets of a watcher without taking anything from them; then [`Event::SocketsWatched`], and once
-    /// [`Event::SocketReady`].
+    /// Look at the sockets of a watcher without taking anything from them; then `Event::SocketsWatched`, and once
+    /// `Event::SocketReady`.
     WatchSockets(WatcherId),
     /// Do not look at them any more.
     UnwatchSockets(WatcherId),
@@ -92,7 +92,7 @@ pub enum Action {
         /// One line.
         text: String,
     },
-    /// Read the configuration again and check it, then [`Event::Read`].
+    /// Read the configuration again and check it, then `Event::Read`.
     Read(Reading),
     /// The options of a watcher have changed: what was made from them must be made anew.
     Changed(WatcherId),

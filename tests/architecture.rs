@@ -33,11 +33,13 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "config::Value",
             "config::WatcherConfig",
             "config::changes",
+            "config::ends",
             "config::hooks",
             "config::model",
             "config::number",
             "config::options",
             "config::signals",
+            "config::value::listed",
         ],
     ),
     ("config", &[]),
@@ -275,8 +277,9 @@ fn what_is_allowed_is_not_reported() {
 fn compile_arbiter(name: &str, arbiter: &Path) -> io::Result<Output> {
     let config = root().join("src/config");
     let mut source = String::from("#![allow(dead_code)]\npub mod config {\n");
-    for module in ["changes", "hooks", "model", "number", "options", "restrict", "signals", "stream", "value"]
-    {
+    let modules =
+        ["changes", "ends", "hooks", "model", "number", "options", "restrict", "signals", "stream", "value"];
+    for module in modules {
         let path = config.join(module).with_extension("rs");
         source += &format!("#[path = {path:?}]\npub mod {module};\n");
     }

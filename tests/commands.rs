@@ -214,7 +214,7 @@ fn get_options_and_set() {
     assert_eq!(circus.ctl_ok(&["get", "web", "env"]), "env: A=1,B=2");
     assert_eq!(circus.ctl_refused(&["set", "none", "cmd", "x"]), "program none not found");
     assert!(
-        circus.ctl_refused(&["set", "web", "critical", "True"]).contains("can't be set while circus runs")
+        circus.ctl_refused(&["set", "web", "prereload_fn", "x"]).contains("can't be set while circus runs")
     );
     let ended = circus.ctl(&["set", "web", "nonsense", "x"]);
     assert_eq!((ended.code, ended.err.as_str()), (1, "unknown key 'nonsense'\n"));

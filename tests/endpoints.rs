@@ -217,7 +217,7 @@ fn the_owner_of_the_endpoint_gains_nothing_by_add_and_set() {
         ),
         (
             &["set", "logged", "env", "A=../../etc/x"],
-            "root only can set that, since circus itself uses it for hooks or streams",
+            "root only can set that, since circus itself uses it for hooks, commands or streams",
         ),
         (&["add", "--option", "uid=65534", "new", "sleep", "1000"], "ok"),
         (&["set", "own", "cmd", "sleep 1001", "--waiting"], "ok"),

@@ -202,6 +202,11 @@ fn the_table_says_what_set_does() {
         ("stdin_socket" | "sockets", _) => json!("web"),
         ("env_file", _) => json!("-/no/such/file"),
         ("umask", _) => json!(0o77),
+        ("kill_mode", _) => json!("tree"),
+        ("reload_signal", _) => json!(12),
+        ("success_codes" | "success_signals", _) => json!("1, 2"),
+        ("stop_command" | "reload_command", _) => json!("kill $(circus.pid)"),
+        ("respawn_delay" | "respawn_delay_max" | "respawn_window", _) => json!(2.5),
         ("nice" | "oom_score_adj", _) => json!(7),
         ("ionice", _) => json!("idle"),
         ("capabilities", _) => json!("none"),
@@ -298,8 +303,8 @@ fn several_options_are_set_together_or_not_at_all() {
         (json!({"cgroup.cgroup.procs": "1"}), "cgroup.cgroup.procs is circus's own to write"),
         (json!({"virtualenv": "/x"}), "virtualenv needs `copy_env = True`"),
         (
-            json!({"critical": true}),
-            "'critical' can't be set while circus runs; it stands in the configuration",
+            json!({"prereload_fn": "x"}),
+            "'prereload_fn' can't be set while circus runs; it stands in the configuration",
         ),
     ] {
         let mut options = bad;

@@ -174,7 +174,7 @@ impl Arbiter {
         let tickets = std::mem::take(&mut ending.tickets);
         actions.extend(tickets.into_iter().map(|ticket| Action::Reply { ticket, reply: Reply::Ok }));
         if !std::mem::replace(&mut ending.done, true) {
-            actions.push(Action::Exit);
+            actions.push(Action::Exit(self.fallen.take()));
         }
     }
 

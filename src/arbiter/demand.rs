@@ -6,7 +6,7 @@
 //! and later, as it is with the respawns of other watchers.
 
 use super::process::Process;
-use super::respawn::{Chain, STABLE};
+use super::respawn::{Backoff, Chain};
 use super::time::Time;
 use super::watcher::{Ctx, Goal, Status, Watcher};
 use super::{Action, Level};
@@ -81,6 +81,7 @@ impl Watcher {
             Err(reason) => {
                 self.demand.look = Look::Away;
                 ctx.log(Level::Error, format!("{name}: cannot wait for its sockets: {reason}"));
+                self.failed_for_good(&reason);
                 self.reason = Some(reason);
                 self.goal = Goal::Down;
             }
@@ -89,8 +90,9 @@ impl Watcher {
 
     /// Something has come to one of the sockets. The daemon does not look any more.
     pub(super) fn socket_ready(&mut self, ctx: &mut Ctx) {
+        let stable = Backoff::of(&self.config).stable;
         match self.demand.look {
-            Look::Since(since) if ctx.now.since(since) >= STABLE => self.demand.chain = Chain::default(),
+            Look::Since(since) if ctx.now.since(since) >= stable => self.demand.chain = Chain::default(),
             Look::Asked | Look::Since(_) => {}
             Look::Away | Look::Seen => return,
         }
@@ -98,13 +100,15 @@ impl Watcher {
     }
 
     /// A process has ended by itself. It is not replaced; its life says how soon the sockets are looked at again.
-    pub(super) fn note_for_demand(&mut self, process: &Process, ctx: &Ctx) {
-        self.demand.chain = match process.chain.after_exit(ctx.now.since(process.started)) {
+    pub(super) fn note_for_demand(&mut self, process: &Process, ctx: &mut Ctx) {
+        let backoff = Backoff::of(&self.config);
+        self.demand.chain = match process.chain.after_exit(ctx.now.since(process.started), &backoff) {
             Some(chain) if chain.bad < self.demand.chain.bad => self.demand.chain,
             Some(chain) => chain,
             None => Chain::default(),
         };
-        let delay = if self.demand.chain.bad > 0 { self.demand.chain.delay() } else { 0.0 };
+        let chain = self.demand.chain;
+        let delay = if chain.bad > 0 { backoff.delay(chain, ctx.random) } else { 0.0 };
         self.demand.not_before = ctx.now.plus(delay);
     }
 

@@ -48,6 +48,8 @@ pub enum Cause {
     SpawnFailed,
     /// A hook has said no.
     Hook,
+    /// A critical watcher has ended, and circus ends with it.
+    Critical,
 }
 
 impl Cause {
@@ -74,7 +76,7 @@ impl Cause {
     fn is_foreign(&self) -> bool {
         match self {
             Cause::Course | Cause::Ended | Cause::SpawnFailed | Cause::Hook => false,
-            Cause::Boot | Cause::Order(_) | Cause::Signal | Cause::Demand => true,
+            Cause::Boot | Cause::Order(_) | Cause::Signal | Cause::Demand | Cause::Critical => true,
         }
     }
 }

@@ -65,6 +65,10 @@ pub(super) enum Then {
     Signal { pid: Pid, signum: i32, whom: Whom },
     /// before_reap: then after_reap is told.
     Reaped(About),
+    /// stop_command: whether the process needs no signal.
+    Stopped { wid: u32, pid: Pid },
+    /// reload_command: then that of the next process.
+    Reloaded { pid: Pid },
     /// Nothing.
     Nothing,
 }
@@ -95,13 +99,25 @@ impl Call {
 impl Watcher {
     /// Runs a hook, if there is one: true, and later [`Then`].
     pub(super) fn call(&mut self, hook: Hook, about: About, then: Then, ctx: &mut Ctx) -> bool {
-        if self.config.hooks.is_empty() || self.hurried {
+        let deadline = ctx.now.plus(self.config.options.hook_timeout);
+        self.call_until(deadline, hook, about, then, ctx)
+    }
+
+    /// The same with a deadline of its own.
+    pub(super) fn call_until(
+        &mut self,
+        deadline: Time,
+        hook: Hook,
+        about: About,
+        then: Then,
+        ctx: &mut Ctx,
+    ) -> bool {
+        if self.hurried {
             return false;
         }
-        let Some((_, lenient)) = self.config.hooks.get(hook.name()) else { return false };
+        let Some((_, lenient)) = self.config.program_of(hook) else { return false };
         let id = ctx.new_hook();
-        let deadline = ctx.now.plus(self.config.options.hook_timeout);
-        self.calls.insert(id, Call { hook, lenient: *lenient, deadline, then });
+        self.calls.insert(id, Call { hook, lenient, deadline, then });
         ctx.actions.push(Action::RunHook { id, watcher: self.id, hook, about });
         true
     }
@@ -123,7 +139,7 @@ impl Watcher {
 
     /// Whether the watcher has this hook.
     pub(super) fn has_hook(&self, hook: Hook) -> bool {
-        !self.hurried && self.config.hooks.contains_key(hook.name())
+        !self.hurried && self.config.program_of(hook).is_some()
     }
 
     /// A hook has ended.
@@ -137,28 +153,24 @@ impl Watcher {
     fn go_on(&mut self, call: &Call, answer: &Answer, ctx: &mut Ctx) {
         self.report(call.hook, answer, ctx);
         let agreed = call.agrees(answer);
-        let refusal = || {
-            let hook = call.hook.name();
-            match answer {
-                Answer::Yes | Answer::No => format!("its hook {hook} said no"),
-                Answer::Refused(why) | Answer::Failed(why) => format!("its hook {hook} failed: {why}"),
-            }
-        };
-        match call.then {
-            Then::Begin if !agreed => self.stay_stopped(refusal(), ctx),
-            Then::Activate if !agreed => self.give_up(refusal(), ctx),
-            Then::Spawn | Then::Keep if !agreed => self.spawn_refused(refusal(), ctx),
-            Then::Begin | Then::Nothing => {}
-            Then::Activate => self.become_active(ctx),
-            Then::Spawn => self.make(ctx),
-            Then::Keep => self.settle(ctx),
-            Then::Stop => self.ask_all(ctx),
-            Then::Rest => self.rest(ctx),
-            Then::Ask { wid, pid, signum, timeout } => {
+        let refusal = (!agreed).then(|| refusal(call.hook, answer));
+        match (call.then, refusal) {
+            (Then::Begin, Some(why)) => self.stay_stopped(why, ctx),
+            (Then::Activate, Some(why)) => self.give_up(why, ctx),
+            (Then::Spawn | Then::Keep, Some(why)) => self.spawn_refused(why, ctx),
+            (Then::Stopped { wid, pid }, Some(_)) => self.stop_command_failed(wid, pid, ctx),
+            (Then::Begin | Then::Stopped { .. } | Then::Nothing, _) => {}
+            (Then::Activate, None) => self.become_active(ctx),
+            (Then::Spawn, None) => self.make(ctx),
+            (Then::Keep, None) => self.settle(ctx),
+            (Then::Stop, _) => self.ask_all(ctx),
+            (Then::Rest, _) => self.rest(ctx),
+            (Then::Ask { wid, pid, signum, timeout }, _) => {
                 self.ask_now((wid, pid), signum, timeout, agreed, ctx);
             }
-            Then::Signal { pid, signum, whom } => self.signal_now(pid, signum, whom, agreed, ctx),
-            Then::Reaped(about) => self.tell(Hook::AfterReap, about, ctx),
+            (Then::Signal { pid, signum, whom }, _) => self.signal_now(pid, signum, whom, agreed, ctx),
+            (Then::Reloaded { pid }, failure) => self.reload_command_done(pid, failure, ctx),
+            (Then::Reaped(about), _) => self.tell(Hook::AfterReap, about, ctx),
         }
     }
 
@@ -166,10 +178,14 @@ impl Watcher {
     fn report(&self, hook: Hook, answer: &Answer, ctx: &mut Ctx) {
         let name = &self.config.name;
         let (level, error) = match answer {
+            Answer::Yes if hook.is_command() => return,
             Answer::Yes | Answer::No => return ctx.publish(name, Published::HookSuccess { hook }),
             Answer::Refused(why) => (Level::Warning, why),
             Answer::Failed(why) => (Level::Error, why),
         };
+        if hook.is_command() {
+            return ctx.log(level, format!("{name}: {} failed: {error}", hook.name()));
+        }
         ctx.log(level, format!("{name}: Hook '{}' failed: {error}", hook.name()));
         ctx.publish(name, Published::HookFailure { hook, error: error.clone() });
     }
@@ -178,7 +194,10 @@ impl Watcher {
     pub(super) fn cancel_hooks(&mut self, which: &dyn Fn(Then) -> bool, ctx: &mut Ctx) {
         for call in self.take_calls(&|call| which(call.then), ctx) {
             let (name, hook) = (&self.config.name, call.hook);
-            ctx.log(Level::Info, format!("{name}: the hook {} is not needed any more: ended", hook.name()));
+            ctx.log(Level::Info, format!("{name}: the {} is not needed any more: ended", title(hook)));
+            if hook.is_command() {
+                continue;
+            }
             ctx.publish(name, Published::HookFailure { hook, error: "cancelled".into() });
         }
     }
@@ -207,10 +226,13 @@ impl Watcher {
         if due.is_empty() {
             return;
         }
-        let seconds = number::fixed(self.config.options.hook_timeout, 1);
-        let seconds = seconds.strip_suffix(".0").unwrap_or(&seconds);
-        let answer = Answer::Failed(format!("it took longer than {seconds} s"));
-        due.iter().for_each(|call| self.go_on(call, &answer, ctx));
+        let options = &self.config.options;
+        let [hook, stop] = [options.hook_timeout, options.graceful_timeout]
+            .map(|seconds| Answer::Failed(format!("it took longer than {} s", number::short(seconds))));
+        for call in due {
+            let answer = if call.hook == Hook::StopCommand { &stop } else { &hook };
+            self.go_on(&call, answer, ctx);
+        }
     }
 
     /// Somebody is in a hurry: hooks are ended, and none is run any more.
@@ -234,6 +256,7 @@ impl Watcher {
     /// before_start does not want it to start: it has not been anything but stopped.
     fn stay_stopped(&mut self, refusal: String, ctx: &mut Ctx) {
         ctx.log(Level::Warning, format!("{} does not start: {refusal}", self.config.name));
+        self.failed_for_good(&refusal);
         self.reason = Some(refusal);
         self.status = Status::Stopped;
         if self.goal == Goal::Up {
@@ -244,6 +267,7 @@ impl Watcher {
     /// A hook does not want it to run.
     pub(super) fn give_up(&mut self, refusal: String, ctx: &mut Ctx) {
         ctx.log(Level::Warning, format!("{} is being stopped: {refusal}", self.config.name));
+        self.failed_for_good(&refusal);
         self.reason = Some(refusal);
         if self.goal == Goal::Up {
             self.goal = Goal::Down;
@@ -258,5 +282,20 @@ impl Watcher {
         if !self.reload_cannot_go_on(&refusal, ctx) {
             self.give_up(refusal, ctx);
         }
+    }
+}
+
+/// What a hook or command is called in a sentence.
+fn title(hook: Hook) -> String {
+    let kind = if hook.is_command() { "" } else { "hook " };
+    format!("{kind}{}", hook.name())
+}
+
+/// That it does not agree, and why.
+fn refusal(hook: Hook, answer: &Answer) -> String {
+    let hook = title(hook);
+    match answer {
+        Answer::Yes | Answer::No => format!("its {hook} said no"),
+        Answer::Refused(why) | Answer::Failed(why) => format!("its {hook} failed: {why}"),
     }
 }

@@ -15,7 +15,8 @@
 //!                   sockets that start it              demand.rs
 //!                   asks, kills, waits                 stop.rs
 //!                   clients that wait                  waiters.rs
-//!                   programs that are asked            hooks.rs
+//!                   programs that are asked            hooks.rs, errands.rs
+//!                   what an end means                  fate.rs
 //!                   what has happened to it            history.rs, health.rs
 //! ```
 //!
@@ -23,8 +24,11 @@
 //! are no timers to cancel: each deadline is a field of the state that it belongs to.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+mod action;
 mod boot;
 mod demand;
+mod errands;
+pub mod fate;
 mod health;
 pub mod history;
 pub mod hooks;
@@ -47,11 +51,12 @@ pub mod watcher;
 mod sim;
 
 use crate::config::WatcherConfig;
-use crate::config::hooks::Hook;
 use crate::sorted::Sorted;
+pub use action::{Action, Whom};
 use boot::{Boot, Ending};
+use fate::Fall;
 use history::{Cause, Origin};
-use hooks::{About, Answer, HookId};
+use hooks::{Answer, HookId};
 use process::Exit;
 use random::Random;
 use reconfigure::{NewConfig, Reading};
@@ -158,120 +163,6 @@ pub enum Event {
     Tick,
 }
 
-/// Something that is to be done.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Action {
-    /// Spawn a process; then [`Event::Spawned`] or [`Event::SpawnFailed`].
-    Spawn {
-        /// Of which watcher.
-        watcher: WatcherId,
-        /// Its number in the watcher.
-        wid: u32,
-    },
-    /// Ask a process to end: the signal, then SIGCONT, in case it is stopped.
-    Ask {
-        /// Which.
-        pid: Pid,
-        /// The signal.
-        signum: i32,
-        /// Its direct children too.
-        children: bool,
-    },
-    /// Send a signal.
-    Signal {
-        /// Whose.
-        pid: Pid,
-        /// The signal.
-        signum: i32,
-        /// To whom of that process.
-        whom: Whom,
-    },
-    /// Send a signal to a group whose leader was reaped, if the number still is that group's.
-    SignalRemnant {
-        /// The group.
-        pgid: Pid,
-        /// The signal.
-        signum: i32,
-    },
-    /// Reap a zombie; then [`Event::Reaped`].
-    Reap {
-        /// Which.
-        pid: Pid,
-    },
-    /// Run a hook; then [`Event::HookDone`].
-    RunHook {
-        /// Stands for this run.
-        id: HookId,
-        /// Whose hook.
-        watcher: WatcherId,
-        /// Which hook.
-        hook: Hook,
-        /// What it is about.
-        about: About,
-    },
-    /// End a hook whose answer is not needed any more.
-    CancelHook {
-        /// Which run.
-        id: HookId,
-        /// Whose hook.
-        watcher: WatcherId,
-    },
-    /// Look at the sockets of a watcher without taking anything from them; then [`Event::SocketsWatched`], and once
-    /// [`Event::SocketReady`].
-    WatchSockets(WatcherId),
-    /// Do not look at them any more.
-    UnwatchSockets(WatcherId),
-    /// Answer an order.
-    Reply {
-        /// Whose.
-        ticket: Ticket,
-        /// The answer.
-        reply: Reply,
-    },
-    /// Tell subscribers.
-    Publish {
-        /// The watcher's name.
-        watcher: String,
-        /// What happened to it.
-        what: Published,
-    },
-    /// Write to the log.
-    Log {
-        /// How important it is.
-        level: Level,
-        /// One line.
-        text: String,
-    },
-    /// Read the configuration again and check it, then [`Event::Read`].
-    Read(Reading),
-    /// The options of a watcher have changed: what was made from them must be made anew.
-    Changed(WatcherId),
-    /// A watcher is gone.
-    Forgotten {
-        /// Which.
-        watcher: WatcherId,
-        /// Its processes, which are to live on.
-        left: Vec<Pid>,
-    },
-    /// Everything has stopped: end.
-    Exit,
-}
-
-/// To whom of a process a signal goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whom {
-    /// To itself.
-    Process,
-    /// To its group. It is a child that was not reaped, so that the number is its own.
-    Group,
-    /// To its direct children.
-    Children,
-    /// To one of its direct children.
-    Child(Pid),
-    /// To itself and all its descendants.
-    Descendants,
-}
-
 /// Decides for all watchers.
 #[derive(Debug)]
 pub struct Arbiter {
@@ -286,6 +177,9 @@ pub struct Arbiter {
     pending: Sorted<Ticket, orders::Pending>,
     boot: Option<Boot>,
     ending: Option<Ending>,
+    /// A critical watcher has ended for good, for this reason.
+    over: Option<(WatcherId, String)>,
+    fallen: Option<Fall>,
     /// Seconds between the starts of two watchers.
     warmup_delay: f64,
     random: Random,
@@ -306,6 +200,8 @@ impl Arbiter {
             pending: Sorted::new(),
             boot: None,
             ending: None,
+            over: None,
+            fallen: None,
             warmup_delay,
             random: Random::new(seed),
             last_hook: HookId(0),
@@ -392,6 +288,9 @@ impl Arbiter {
             Event::Reload => self.reload_what_runs(now, actions),
             Event::Tick => self.tick(now, actions),
         }
+        if let Some((watcher, reason)) = self.over.take() {
+            self.fall(watcher, reason, now, actions);
+        }
     }
 
     fn group_is_empty(&mut self, pgid: Pid, now: Time, actions: &mut Vec<Action>) {
@@ -464,12 +363,16 @@ impl Arbiter {
         watcher.history.compare(now, before, after, &self.cause);
         let done = ctx.done;
         let status = watcher.status;
+        let over = watcher.over.take().filter(|_| watcher.config.options.critical);
         let gone = watcher.goal == watcher::Goal::Gone && status == Status::Stopped;
         for (ticket, reply) in done {
             self.finish(ticket, reply, actions);
         }
         if gone {
             self.forget(id, actions);
+        }
+        if self.over.is_none() {
+            self.over = over.map(|reason| (id, reason));
         }
         if self.boot.is_some() {
             self.advance_boot(now, actions);

@@ -277,11 +277,10 @@ impl Arbiter {
         }
         wait.what = Await::Ended(chosen.iter().map(|(_, pid)| *pid).collect());
         Ok(self.carry_out(&[id], &wait, now, actions, &|w, ctx| {
-            let own = i32::try_from(w.config.options.stop_signal).unwrap_or(15);
             let timeout = how.graceful_timeout.unwrap_or(w.config.options.graceful_timeout);
             w.history.count_restarts(Restart::Command, chosen.len());
             for (wid, _) in &chosen {
-                w.ask(*wid, how.signum.unwrap_or(own), timeout, ctx);
+                w.ask(*wid, how.signum, timeout, ctx);
             }
         }))
     }
@@ -323,6 +322,7 @@ impl Watcher {
         self.goal = Goal::Up;
         self.retries.clear();
         self.unreplaced = 0;
+        self.death = None;
         self.forget_demand();
     }
 

@@ -1,8 +1,9 @@
 //! One process of a watcher, and what is left of one that has ended.
 
-use super::Pid;
 use super::respawn::Chain;
 use super::time::Time;
+use super::{Pid, Whom};
+use crate::config::signals;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,14 @@ impl Exit {
         match self {
             Exit::Code(code) => code,
             Exit::Signal(number) => -number,
+        }
+    }
+
+    /// In words that go on behind the name of the process.
+    pub fn words(self) -> String {
+        match self {
+            Exit::Code(code) => format!("exited with code {code}"),
+            Exit::Signal(number) => format!("was ended by {}", signals::name(number)),
         }
     }
 }
@@ -41,6 +50,8 @@ pub enum Phase {
     Dead {
         /// How it was being stopped; `None` when it ended by itself.
         stopping: Option<Stopping>,
+        /// How it ended.
+        exit: Exit,
     },
 }
 
@@ -72,6 +83,8 @@ pub struct Process {
     pub expires: Option<Time>,
     /// The kernel has probably ended it for want of memory.
     pub oom: bool,
+    /// Who is ended together with it; `None`: nobody.
+    pub followers: Option<Whom>,
 }
 
 /// Members of the group of a process that has ended.

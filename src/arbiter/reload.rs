@@ -22,6 +22,8 @@ pub(super) enum Reload {
     Draining { old: Sorted<Pid, ()> },
     /// One by one: these are left to replace, this one is on its way out.
     OneByOne { queue: VecDeque<Pid>, current: Option<Pid> },
+    /// reload_command is run for one process after the other: these are left, it runs for this one.
+    Commands { queue: VecDeque<Pid>, current: Option<Pid> },
 }
 
 impl Watcher {
@@ -36,12 +38,12 @@ impl Watcher {
         }
     }
 
-    /// What makes its processes has changed: they are replaced. SIGHUP would leave them as they are.
+    /// What makes its processes has changed: they are replaced. A signal or a command would leave them as they are.
     pub(super) fn renew(&mut self, ctx: &mut Ctx) {
         if self.goal != Goal::Up {
             return;
         }
-        if self.config.options.send_hup {
+        if self.reloads_in_place() {
             return self.restart(ctx);
         }
         if self.status == Status::Starting {
@@ -71,36 +73,32 @@ impl Watcher {
             Some(Reload::Spawning { left: 0 }) if self.spawning.is_none() => self.drain_old(ctx),
             Some(Reload::Draining { old }) if old.is_empty() => self.end_reload(ctx),
             Some(Reload::OneByOne { queue, current }) => self.step_one_by_one(queue, current, ctx),
-            Some(state @ (Reload::Wanted { .. } | Reload::Spawning { .. } | Reload::Draining { .. })) => {
-                self.reload = Some(state)
-            }
+            Some(Reload::Commands { queue, current: None }) => self.step_commands(queue, ctx),
+            Some(
+                state @ (Reload::Wanted { .. }
+                | Reload::Spawning { .. }
+                | Reload::Draining { .. }
+                | Reload::Commands { .. }),
+            ) => self.reload = Some(state),
         }
     }
 
     fn begin_reload(&mut self, sequential: bool, ctx: &mut Ctx) {
         self.reload = None;
-        if self.config.options.send_hup {
-            self.send_hup(ctx);
+        if self.reloads_in_place() {
+            self.reload_in_place(ctx);
             return;
         }
         self.generation += 1;
         self.retries.clear();
         self.unreplaced = 0;
+        self.death = None;
         self.replacing.clear();
         self.reload = Some(if sequential || self.config.options.singleton {
             Reload::OneByOne { queue: self.oldest_first().into(), current: None }
         } else {
             Reload::Spawning { left: self.config.wanted() }
         });
-    }
-
-    fn send_hup(&mut self, ctx: &mut Ctx) {
-        const SIGHUP: i32 = 1;
-        for pid in self.oldest_first() {
-            ctx.log(Level::Info, format!("SENDING HUP to {pid}"));
-            ctx.signal(pid, SIGHUP);
-        }
-        self.end_reload(ctx);
     }
 
     /// The new processes are there: asks those of older generations to end.
@@ -141,7 +139,7 @@ impl Watcher {
         self.end_reload(ctx);
     }
 
-    fn end_reload(&mut self, ctx: &mut Ctx) {
+    pub(super) fn end_reload(&mut self, ctx: &mut Ctx) {
         self.reload = self.next_reload.take().map(|sequential| Reload::Wanted { sequential });
         ctx.publish(&self.config.name, Published::Reload);
         ctx.log(Level::Info, format!("{} reloaded", self.config.name));
@@ -153,12 +151,11 @@ impl Watcher {
         let nothing_missing = match self.reload {
             Some(Reload::Spawning { .. }) => true,
             Some(Reload::OneByOne { .. }) => false,
-            None | Some(Reload::Wanted { .. } | Reload::Draining { .. }) => return false,
+            None | Some(Reload::Wanted { .. } | Reload::Draining { .. } | Reload::Commands { .. }) => {
+                return false;
+            }
         };
-        self.reload = None;
-        self.next_reload = None; // it would fail for the same reason
-        self.reload_failure = Some(reason.to_owned());
-        self.history.note(ctx.now, What::NotReloaded(reason.into()));
+        self.give_reload_up(reason, ctx);
         let name = &self.config.name;
         ctx.log(Level::Error, format!("{name}: the reload was given up, the old processes stay: {reason}"));
         if nothing_missing {
@@ -172,6 +169,14 @@ impl Watcher {
         nothing_missing
     }
 
+    /// The reload ends here, and whoever waits for it is told why.
+    pub(super) fn give_reload_up(&mut self, reason: &str, ctx: &Ctx) {
+        self.reload = None;
+        self.next_reload = None; // it would fail for the same reason
+        self.reload_failure = Some(reason.to_owned());
+        self.history.note(ctx.now, What::NotReloaded(reason.into()));
+    }
+
     /// A process of this pid is gone.
     pub(super) fn note_gone(&mut self, pid: Pid) {
         match &mut self.reload {
@@ -179,7 +184,13 @@ impl Watcher {
                 old.remove(&pid);
             }
             Some(Reload::OneByOne { current, .. }) if *current == Some(pid) => *current = None,
-            None | Some(Reload::Wanted { .. } | Reload::Spawning { .. } | Reload::OneByOne { .. }) => {}
+            None
+            | Some(
+                Reload::Wanted { .. }
+                | Reload::Spawning { .. }
+                | Reload::OneByOne { .. }
+                | Reload::Commands { .. },
+            ) => {}
         }
     }
 }

@@ -1,17 +1,64 @@
 //! When a process that ended, or could not be started, is tried again.
 //!
-//! A process that lived at least [`STABLE`] seconds is replaced at once. One that ended sooner, or could not be
-//! executed, leaves a [`Chain`] behind, and its successor waits: 0.1 s, doubling to 10 s. So no program and no
-//! configuration can make circus spin.
+//! A process that lived for the watcher's `respawn_window` is replaced at once. One that ended sooner, or could not be
+//! executed, leaves a [`Chain`] behind, and its successor waits: `respawn_delay`, doubling to `respawn_delay_max`. What
+//! is configured is kept from being too short ([`Backoff::of`]), so that no program and no configuration can make
+//! circus spin.
 
+use super::random::Random;
 use super::time::Time;
+use crate::config::{WatcherConfig, number};
 
 /// Seconds that a process must live for its successor to start at once.
-pub const STABLE: f64 = 1.0;
+const STABLE: f64 = 1.0;
 /// The first pause, in seconds.
-pub const FIRST_DELAY: f64 = 0.1;
+const FIRST_DELAY: f64 = 0.1;
 /// The longest pause, in seconds.
 pub const LONGEST_DELAY: f64 = 10.0;
+/// How many respawns a second of one watcher a configuration can ask for, when its processes keep ending too soon.
+const MOST_A_SECOND: f64 = 100.0;
+
+/// How long the pauses of a watcher are, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Backoff {
+    first: f64,
+    longest: f64,
+    /// How long a process must live for its successor to start at once.
+    pub stable: f64,
+    /// A part of each pause is left to chance, so that many who fail at once do not try again at once.
+    varies: bool,
+}
+
+impl Backoff {
+    /// What the options of a watcher say. Not shorter than a tenth of a second, nor than what a watcher of many
+    /// processes needs to stay below a hundred respawns a second; but that never asks for more than is the default.
+    pub fn of(config: &WatcherConfig) -> Backoff {
+        let options = &config.options;
+        let least = (config.wanted() as f64 / MOST_A_SECOND).max(FIRST_DELAY);
+        let at_least = |seconds: f64, default: f64| seconds.max(least.min(default));
+        let first = options.respawn_delay.map_or(FIRST_DELAY, |delay| at_least(delay, FIRST_DELAY));
+        let longest = match options.respawn_delay_max {
+            Some(delay) => at_least(delay, LONGEST_DELAY),
+            None => LONGEST_DELAY.max(first),
+        };
+        Backoff {
+            first: first.min(longest),
+            longest,
+            stable: options.respawn_window.map_or(STABLE, |window| at_least(window, STABLE)),
+            varies: options.respawn_delay.or(options.respawn_delay_max).is_some(),
+        }
+    }
+
+    /// Seconds until the next attempt; up to a quarter less by chance, where the pauses are configured.
+    pub fn delay(&self, chain: Chain, random: &mut Random) -> f64 {
+        let doublings = chain.bad.saturating_sub(1).min(31);
+        let delay = (self.first * f64::from(1u32 << doublings)).min(self.longest);
+        match self.varies {
+            true => (delay - delay * random.up_to(250) as f64 / 1000.0).max(FIRST_DELAY),
+            false => delay,
+        }
+    }
+}
 
 /// How the predecessors of a process in its slot have ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,8 +71,8 @@ pub struct Chain {
 
 impl Chain {
     /// The chain after a process that ran for so many seconds; none when it was stable.
-    pub fn after_exit(self, lived: f64) -> Option<Chain> {
-        (lived < STABLE).then_some(Chain { bad: self.bad.saturating_add(1), failures: 0 })
+    pub fn after_exit(self, lived: f64, backoff: &Backoff) -> Option<Chain> {
+        (lived < backoff.stable).then_some(Chain { bad: self.bad.saturating_add(1), failures: 0 })
     }
 
     /// The chain after a failure to execute.
@@ -34,20 +81,18 @@ impl Chain {
     }
 
     /// What happened, in words.
-    pub fn words(self) -> String {
+    pub fn words(self, backoff: &Backoff) -> String {
         let times = |n: u32| if n == 1 { "once".into() } else { format!("{n} times in a row") };
         match self {
             Chain { failures: 0, bad } => {
-                format!("a process ended within a second of its start, {}", times(bad))
+                let within = match backoff.stable == STABLE {
+                    true => "a second".into(),
+                    false => number::short(backoff.stable) + " s",
+                };
+                format!("a process ended within {within} of its start, {}", times(bad))
             }
             Chain { failures, .. } => format!("a process could not be executed, {}", times(failures)),
         }
-    }
-
-    /// Seconds until the next attempt.
-    pub fn delay(self) -> f64 {
-        let doublings = self.bad.saturating_sub(1).min(16);
-        (FIRST_DELAY * f64::from(1u32 << doublings)).min(LONGEST_DELAY)
     }
 }
 
@@ -63,19 +108,71 @@ pub struct Retry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Value;
+
+    fn backoff(options: &[(&str, f64)], processes: i64) -> Backoff {
+        let mut config = WatcherConfig::default();
+        for (key, seconds) in options {
+            config.set(key, &Value::Float(*seconds)).unwrap();
+        }
+        config.options.numprocesses = processes;
+        Backoff::of(&config)
+    }
+
+    fn delays(backoff: &Backoff, count: u32) -> Vec<f64> {
+        let mut random = Random::new(1);
+        (1..=count).map(|bad| backoff.delay(Chain { bad, failures: 0 }, &mut random)).collect()
+    }
 
     #[test]
     fn the_pause_doubles_from_a_tenth_to_ten_seconds() {
-        let mut chain = Chain::default();
-        let mut delays = Vec::new();
-        for _ in 0..9 {
-            chain = chain.after_exit(0.0).unwrap();
-            delays.push(chain.delay());
+        for processes in [1, 5000] {
+            let backoff = backoff(&[], processes);
+            assert_eq!(delays(&backoff, 9), [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]);
+            assert_eq!(Chain::default().after_exit(1.0, &backoff), None);
+            let chain = Chain { bad: 8, failures: 3 }.after_exit(0.9, &backoff).unwrap();
+            assert_eq!(
+                chain.words(&backoff),
+                "a process ended within a second of its start, 9 times in a row"
+            );
         }
-        assert_eq!(delays, [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]);
-        assert_eq!(chain.after_exit(1.0), None);
-        assert_eq!(chain.words(), "a process ended within a second of its start, 9 times in a row");
-        assert_eq!(Chain::default().after_failure().words(), "a process could not be executed, once");
-        assert_eq!(Chain { bad: u32::MAX, failures: 0 }.after_failure().delay(), 10.0);
+        let backoff = backoff(&[("respawn_window", 2.5)], 1);
+        assert!(
+            Chain::default().after_exit(2.4, &backoff).unwrap().words(&backoff).contains("within 2.5 s of")
+        );
+        assert_eq!(Chain::default().after_failure().words(&backoff), "a process could not be executed, once");
+        assert_eq!(delays(&backoff, 40).last(), Some(&10.0));
+    }
+
+    #[test]
+    fn what_is_configured_holds_less_a_part_that_is_left_to_chance() {
+        let backoff = backoff(&[("respawn_delay", 3.0), ("respawn_delay_max", 60.0)], 1);
+        let wanted = [3.0, 6.0, 12.0, 24.0, 48.0, 60.0, 60.0, 60.0];
+        let found = delays(&backoff, 8);
+        assert!(
+            found.iter().zip(wanted).all(|(found, most)| (most * 0.75..=most).contains(found)),
+            "{found:?}"
+        );
+        assert!(found[5] != found[6] && found[6] != found[7]);
+        assert!(delays(&super::Backoff { varies: false, ..backoff }, 40).ends_with(&[60.0]));
+    }
+
+    #[test]
+    fn no_configuration_is_too_quick() {
+        let keys = ["respawn_delay", "respawn_delay_max", "respawn_window"];
+        for seconds in [0.0, -5.0, 1e-9] {
+            let options = keys.map(|key| (key, seconds));
+            let one = backoff(&options, 1);
+            assert_eq!((delays(&one, 3), one.stable), (vec![0.1; 3], 0.1));
+            let many = backoff(&options, 1000);
+            assert!(delays(&many, 20).iter().skip(7).all(|delay| *delay >= 7.5) && many.stable == 1.0);
+        }
+        let long = backoff(&[("respawn_delay", 30.0)], 1);
+        assert!(
+            delays(&long, 4).iter().all(|delay| (22.5..=30.0).contains(delay)),
+            "the first is the longest"
+        );
+        let contrary = backoff(&[("respawn_delay", 30.0), ("respawn_delay_max", 5.0)], 1);
+        assert!(delays(&contrary, 4).iter().all(|delay| *delay <= 5.0));
     }
 }

@@ -3,19 +3,23 @@
 
 #![allow(clippy::wildcard_enum_match_arm)]
 
+mod fate;
 mod reconfigure;
 mod with_history;
 mod with_hooks;
 
 use super::demand::Look;
+use super::fate::Fall;
 use super::hooks::{About, Answer, HookId, Then};
 use super::process::{Exit, Phase};
 use super::reconfigure::NewConfig;
+use super::reload::Reload;
 use super::request::{Errno, Matching, Order, Reply, Select, Ticket};
 use super::spawning::Step;
 use super::time::Time;
 use super::watcher::Status;
 use super::{Action, Arbiter, Event, Level, Pid, Published, WatcherId, Whom};
+use crate::config::ends::Respawn;
 use crate::config::hooks::{self, Hook};
 use crate::config::model::{Builtin, PluginKind};
 use crate::config::{Value, WatcherConfig};
@@ -25,17 +29,22 @@ use std::rc::Rc;
 /// What a process does.
 #[derive(Clone, Copy, Debug)]
 struct Script {
-    /// Seconds until it exits by itself with code 1.
+    /// Seconds until it exits by itself.
     lives: Option<f64>,
+    /// With this code.
+    code: i32,
     /// It ends so many seconds after a signal asks it to; never, when missing.
     obeys: Option<f64>,
     /// It leaves a member of its group behind that only SIGKILL ends.
     leaves: bool,
+    /// It leaves somebody behind who has gone out of its group, and whom only SIGKILL ends.
+    strays: bool,
     /// It cannot be executed.
     broken: bool,
 }
 
-const GOOD: Script = Script { lives: None, obeys: Some(0.01), leaves: false, broken: false };
+const GOOD: Script =
+    Script { lives: None, code: 1, obeys: Some(0.01), leaves: false, strays: false, broken: false };
 
 struct Proc {
     script: Script,
@@ -61,6 +70,12 @@ struct World {
     scripts: BTreeMap<String, Script>,
     procs: BTreeMap<Pid, Proc>,
     groups: BTreeSet<Pid>,
+    /// Processes that have left somebody behind out of their groups.
+    strays: BTreeSet<Pid>,
+    /// The watcher of each process that ever was, with its kill_mode.
+    modes: BTreeMap<Pid, (WatcherId, String)>,
+    /// How each process that has ended did so.
+    exits: BTreeMap<Pid, Exit>,
     /// By name of the watcher and of the hook; at once and yes when missing.
     hook_scripts: BTreeMap<(String, &'static str), HookScript>,
     hooks: BTreeMap<HookId, Hooked>,
@@ -77,6 +92,8 @@ struct World {
     signals: Vec<(Pid, i32)>,
     spawns: Vec<(Time, String)>,
     exited: bool,
+    /// Why, when nobody has ordered it.
+    fall: Option<Fall>,
     /// What is found when the configuration is read again.
     files: Result<NewConfig, String>,
     /// Watchers that became singletons with more than one process, which are on their way out.
@@ -106,6 +123,9 @@ impl World {
             scripts: BTreeMap::new(),
             procs: BTreeMap::new(),
             groups: BTreeSet::new(),
+            strays: BTreeSet::new(),
+            modes: BTreeMap::new(),
+            exits: BTreeMap::new(),
             hook_scripts: BTreeMap::new(),
             hooks: BTreeMap::new(),
             cancelled: Vec::new(),
@@ -119,6 +139,7 @@ impl World {
             signals: Vec::new(),
             spawns: Vec::new(),
             exited: false,
+            fall: None,
             looked_at: BTreeSet::new(),
             no_sockets: false,
         }
@@ -157,17 +178,30 @@ impl World {
         match action {
             Action::Spawn { watcher, wid } => self.spawn(watcher, wid, events),
             Action::Ask { pid, signum, .. } => self.deliver(pid, signum, false),
-            Action::Signal { pid, signum, whom } => self.deliver(pid, signum, whom == Whom::Group),
+            Action::Signal { pid, signum, whom } => {
+                let group = matches!(whom, Whom::Group | Whom::Tree);
+                let mode = self.modes.get(&pid).map(|(_, mode)| mode.as_str());
+                assert!(
+                    mode.is_none_or(|mode| !group || (whom == Whom::Tree) == (mode == "tree")),
+                    "{action:?}"
+                );
+                self.deliver(pid, signum, group);
+            }
             Action::SignalRemnant { pgid, signum } => {
                 assert!(!self.procs.contains_key(&pgid), "the leader of {pgid} is there still");
-                if signum == 9 && self.groups.remove(&pgid) {
+                let mode = self.modes.get(&pgid).map(|(_, mode)| mode.as_str());
+                assert_ne!(mode, Some("process"), "a group that is to be left alone");
+                if signum == 9 {
+                    self.clear(pgid);
+                }
+                if !self.is_left(pgid) {
                     events.push_back(Event::GroupEmpty { pgid });
                 }
             }
             Action::Reap { pid } => {
                 let proc = self.procs.remove(&pid).expect("reaped twice, or never there");
                 assert!(proc.zombie, "{pid} was reaped alive");
-                events.push_back(Event::Reaped { pid, group_left: self.groups.contains(&pid) });
+                events.push_back(Event::Reaped { pid, group_left: self.is_left(pid) });
             }
             Action::Reply { ticket, reply } => {
                 assert!(self.asked.contains(&ticket), "nobody asked {ticket:?}");
@@ -198,7 +232,10 @@ impl World {
             Action::UnwatchSockets(id) => {
                 assert!(self.looked_at.remove(&id) || self.no_sockets, "{id:?} is not looked at");
             }
-            Action::Exit => self.exited = true,
+            Action::Exit(fall) => {
+                self.exited = true;
+                self.fall = fall;
+            }
         }
     }
 
@@ -212,7 +249,7 @@ impl World {
     fn spawn(&mut self, id: WatcherId, wid: u32, events: &mut VecDeque<Event>) {
         let watcher = self.arbiter.watcher(id).expect("a spawn for a watcher that is gone");
         assert!(watcher.processes().all(|p| p.wid != wid), "wid {wid} is taken");
-        let name = watcher.config.name.clone();
+        let (name, mode) = (watcher.config.name.clone(), watcher.config.options.kill_mode.clone());
         let script = self.scripts.get(&name).copied().unwrap_or(GOOD);
         self.spawns.push((self.now, name));
         if script.broken {
@@ -221,17 +258,21 @@ impl World {
         }
         let pid = self.next_pid;
         self.next_pid += 1;
-        let ends = script.lives.map(|s| (self.now.plus(s), Exit::Code(1)));
+        let ends = script.lives.map(|s| (self.now.plus(s), Exit::Code(script.code)));
+        self.modes.insert(pid, (id, mode));
         self.procs.insert(pid, Proc { script, ends, zombie: false });
         if script.leaves {
             self.groups.insert(pid);
+        }
+        if script.strays {
+            self.strays.insert(pid);
         }
         events.push_back(Event::Spawned { watcher: id, pid });
     }
 
     fn run_hook(&mut self, id: HookId, watcher: WatcherId, hook: Hook, about: About) {
         let config = &self.arbiter.watcher(watcher).expect("a hook of a watcher that is gone").config;
-        assert!(config.hooks.contains_key(hook.name()), "{} has no such hook", config.name);
+        assert!(config.program_of(hook).is_some(), "{} has no such hook", config.name);
         let script = self.hook_scripts.get(&(config.name.clone(), hook.name()));
         let (after, answer) = script.cloned().unwrap_or((Some(0.0), Answer::Yes));
         let ends = after.map(|seconds| self.now.plus(seconds));
@@ -259,17 +300,35 @@ impl World {
         }
     }
 
+    /// Ends all that a process has left behind and that SIGKILL for it reaches.
+    fn clear(&mut self, pid: Pid) {
+        self.groups.remove(&pid);
+        if self.modes.get(&pid).is_some_and(|(_, mode)| mode == "tree") {
+            self.strays.remove(&pid);
+        }
+    }
+
+    /// Whether something is left of the group or the tree of a process.
+    fn is_left(&self, pid: Pid) -> bool {
+        let tree = self.modes.get(&pid).is_some_and(|(_, mode)| mode == "tree");
+        self.groups.contains(&pid) || tree && self.strays.contains(&pid)
+    }
+
     fn deliver(&mut self, pid: Pid, signum: i32, group: bool) {
         let now = self.now;
         let proc =
             self.procs.get_mut(&pid).unwrap_or_else(|| panic!("signal {signum} to {pid}, which is no child"));
         self.signals.push((pid, signum));
-        if group && signum == 9 {
-            self.groups.remove(&pid);
-        }
         if proc.zombie {
             assert!(group, "a signal to a zombie");
+            if signum == 9 {
+                self.clear(pid);
+            }
             return;
+        }
+        if group && signum == 9 {
+            // Who has left is looked for when the process itself is dead.
+            self.groups.remove(&pid);
         }
         let ends = match (signum, proc.script.obeys) {
             (9, _) => Some((now, Exit::Signal(9))),
@@ -317,6 +376,7 @@ impl World {
         let proc = self.procs.get_mut(&pid).unwrap();
         proc.zombie = true;
         let exit = proc.ends.unwrap().1;
+        self.exits.insert(pid, exit);
         self.send(Event::Exited { pid, exit });
     }
 
@@ -395,13 +455,17 @@ impl World {
             }
             if watcher.status() == Status::Stopped {
                 assert_eq!(watcher.processes().count(), 0, "{} is stopped", watcher.config.name);
+                let left = |pid: &Pid| self.modes[pid].0 == watcher.id && self.modes[pid].1 != "process";
+                let left =
+                    self.groups.iter().chain(&self.strays).find(|pid| left(pid) && self.is_left(**pid));
+                assert_eq!(left, None, "{} is stopped, but something is left", watcher.config.name);
             }
             self.check_hooks(watcher);
             watcher.history().check(watcher.status());
             let looks = matches!(watcher.demand.look, Look::Asked | Look::Since(_));
             assert_eq!(looks, self.looked_at.contains(&watcher.id), "{} is looked at", watcher.config.name);
             assert!(!looks || watcher.status() == Status::Stopped, "{} runs and waits", watcher.config.name);
-            let reloading = matches!(watcher.reload, Some(super::reload::Reload::Spawning { .. }));
+            let reloading = matches!(watcher.reload, Some(Reload::Spawning { .. }));
             let doubled =
                 watcher.spawning.is_some_and(|s| s.step == Step::Confirming && s.replaces.is_some());
             let most = watcher.config.wanted() + usize::from(doubled);
@@ -427,9 +491,14 @@ impl World {
                 Then::Spawn => watcher.spawning.is_some_and(|s| s.step == Step::Asking),
                 Then::Keep => watcher.spawning.is_some_and(|s| s.step == Step::Confirming),
                 Then::Stop | Then::Rest => watcher.status() == Status::Stopping,
-                Then::Ask { .. } | Then::Signal { .. } | Then::Reaped(_) | Then::Nothing => {
-                    watcher.status() != Status::Stopped
+                Then::Reloaded { pid } => {
+                    matches!(&watcher.reload, Some(Reload::Commands { current, .. }) if *current == Some(pid))
                 }
+                Then::Ask { .. }
+                | Then::Signal { .. }
+                | Then::Stopped { .. }
+                | Then::Reaped(_)
+                | Then::Nothing => watcher.status() != Status::Stopped,
             };
             assert!(fits, "{name}: {:?} while it is {}", call.then, watcher.status().word());
         }
@@ -438,6 +507,10 @@ impl World {
             Some(Step::Asking) => assert_eq!(waits(Then::Spawn), 1, "{name}"),
             Some(Step::Confirming) => assert_eq!(waits(Then::Keep), 1, "{name}"),
             Some(Step::Making) | None => {}
+        }
+        if let Some(Reload::Commands { current, .. }) = &watcher.reload {
+            let waits = current.map(|pid| waits(Then::Reloaded { pid }));
+            assert!(waits.is_none_or(|calls| calls == 1), "{name}: reload_command");
         }
         let before_stop = waits(Then::Stop) > 0;
         for process in watcher.processes() {
@@ -811,7 +884,7 @@ fn incr_and_decr_change_the_number_and_end_the_oldest() {
 #[test]
 fn without_respawn_the_watcher_ends_with_its_last_process() {
     let mut config = watcher("job", 2);
-    config.options.respawn = false;
+    config.options.respawn = Respawn::Never;
     let mut world = World::booted(vec![config]);
     world.run(0.1);
     let pids = world.pids("job");
@@ -1202,7 +1275,9 @@ fn random_script(dice: &mut Dice) -> Script {
     Script {
         lives: (dice.roll(3) == 0).then(|| dice.roll(3000) as f64 / 1000.0),
         obeys: (dice.roll(3) > 0).then(|| dice.roll(2000) as f64 / 1000.0),
+        code: dice.roll(5) as i32,
         leaves: dice.roll(4) == 0,
+        strays: dice.roll(4) == 0,
         broken: dice.roll(6) == 0,
     }
 }
@@ -1219,7 +1294,7 @@ fn random_life(seed: u64, steps: u32) {
         ["a", "b", "c", "d"].iter().map(|n| watcher(n, dice.roll(4) as i64)).collect();
     for config in &mut configs {
         config.options.warmup_delay = dice.roll(3) as f64 / 2.0;
-        config.options.respawn = dice.roll(4) > 0;
+        fate::random_options(config, &mut dice);
         config.options.singleton = dice.roll(5) == 0;
         config.options.use_sockets = dice.roll(2) == 0;
         config.options.max_age = if dice.roll(3) == 0 { 3 } else { 0 };
@@ -1242,6 +1317,9 @@ fn random_life(seed: u64, steps: u32) {
     world.set_warmup_delay(dice.roll(2) as f64);
     world.send(Event::Start);
     for _ in 0..steps {
+        if world.arbiter.is_ending() {
+            break; // it has lost a critical watcher
+        }
         let name = ["a", "b", "c", "d"][dice.roll(4) as usize].to_string();
         match dice.roll(9) {
             8 => world.connect(),
@@ -1250,7 +1328,9 @@ fn random_life(seed: u64, steps: u32) {
                 world.scripts.insert(name, script);
             }
             6 => {
-                let hook = hooks::NAMES[dice.roll(10) as usize];
+                let commands = [Hook::StopCommand.name(), Hook::ReloadCommand.name()];
+                let names: Vec<&str> = hooks::NAMES.into_iter().take(10).chain(commands).collect();
+                let hook = names[dice.roll(names.len() as u64) as usize];
                 world.hook_scripts.insert((name, hook), random_hook(&mut dice));
             }
             7 => world.answer_late(&random_hook(&mut dice).1),
@@ -1280,13 +1360,18 @@ fn random_life(seed: u64, steps: u32) {
     if !hurry {
         world.scripts.clear();
     }
-    world.send(Event::Terminate);
-    if hurry {
+    let fallen = world.arbiter.is_ending();
+    if !world.exited {
+        world.send(Event::Terminate);
+    }
+    if hurry && !world.exited {
         world.run(dice.roll(2) as f64);
         world.send(Event::Terminate);
     }
     world.run(if hurry { 0.1 } else { 600.0 });
     assert!(world.exited, "it did not end");
+    assert_eq!(fallen, world.fall.is_some(), "who has ended it");
+    fate::check_fall(&world);
     let unanswered: Vec<_> = world.asked.iter().filter(|t| !world.replies.contains_key(t)).collect();
     assert!(unanswered.is_empty(), "no reply to {unanswered:?}");
 }

@@ -6,7 +6,7 @@
 use super::hooks::{About, Then};
 use super::process::{Phase, Process};
 use super::reload::Reload;
-use super::respawn::{Chain, LONGEST_DELAY, Retry};
+use super::respawn::{Backoff, Chain, LONGEST_DELAY, Retry};
 use super::time::Time;
 use super::watcher::{Ctx, Goal, Status, Watcher};
 use super::{Action, Level, Pid, Published};
@@ -136,6 +136,7 @@ impl Watcher {
             chain,
             expires: self.expiry(ctx),
             oom: false,
+            followers: self.followers(),
         };
         self.processes.insert(wid, process);
         self.running += 1;
@@ -211,12 +212,14 @@ impl Watcher {
         if tries.is_some_and(|most| chain.failures >= most.max(1)) && self.processes.is_empty() {
             let (name, failed) = (&self.config.name, chain.failures);
             let plural = if failed == 1 { "" } else { "s" };
-            ctx.log(Level::Error, format!("{name}: given up after {failed} failed start{plural}: {reason}"));
+            let text = format!("given up after {failed} failed start{plural}: {reason}");
+            ctx.log(Level::Error, format!("{name}: {text}"));
+            self.failed_for_good(&text);
             self.reason = Some(reason.to_owned());
             self.goal = Goal::Down;
             self.begin_stop(ctx);
         } else {
-            let delay = chain.delay().max(self.config.options.retry_in);
+            let delay = Backoff::of(&self.config).delay(chain, ctx.random).max(self.config.options.retry_in);
             self.retries.push(Retry { at: ctx.now.plus(delay), chain });
         }
     }

@@ -4,13 +4,14 @@
 //! over, whatever is left of the group is killed. A watcher has stopped when its processes are reaped and their
 //! groups are empty.
 
+use super::fate::succeeded;
 use super::history::{Restart, What};
 use super::hooks::{About, MOST_CALLS, Then};
 use super::process::{Exit, Fate, Phase, Process, Remnant, Stopping};
 use super::reload::Reload;
 use super::spawning::Step;
 use super::time::Time;
-use super::watcher::{Ctx, Goal, Status, Watcher};
+use super::watcher::{Ctx, Status, Watcher};
 use super::{Action, Level, Pid, Published, Whom};
 use crate::config::hooks::Hook;
 use crate::config::{number, signals};
@@ -22,19 +23,20 @@ const SIGKILL: i32 = 9;
 const AFTER_KILL: f64 = 2.0;
 
 impl Watcher {
-    /// Asks a process to end, by the watcher's own signal and timeout.
+    /// Asks a process to end, in the watcher's own way and time.
     pub(super) fn ask_to_end(&mut self, wid: u32, ctx: &mut Ctx) {
-        let signum = i32::try_from(self.config.options.stop_signal).unwrap_or(15);
-        self.ask(wid, signum, self.config.options.graceful_timeout, ctx);
+        self.ask(wid, None, self.config.options.graceful_timeout, ctx);
     }
 
-    /// Asks a process to end by `signum`; it gets SIGKILL `timeout` seconds later, or at the time that an earlier
+    /// Asks a process to end by `signum`, or in the watcher's own way; it gets SIGKILL `timeout` seconds later, or at the time that an earlier
     /// order has set, whichever comes first.
     ///
     /// If before_signal is to be asked first, the timeout begins with its answer.
-    pub(super) fn ask(&mut self, wid: u32, signum: i32, timeout: f64, ctx: &mut Ctx) {
+    pub(super) fn ask(&mut self, wid: u32, signum: Option<i32>, timeout: f64, ctx: &mut Ctx) {
         self.end_spawn_of(wid, ctx);
-        let asks = signum != SIGKILL && self.has_hook(Hook::BeforeSignal);
+        let command = signum.is_none() && timeout > 0.0 && self.has_hook(Hook::StopCommand);
+        let signum = signum.unwrap_or_else(|| self.stop_signal());
+        let asks = !command && signum != SIGKILL && self.has_hook(Hook::BeforeSignal);
         let patience = if asks { self.config.options.hook_timeout + timeout } else { timeout };
         let Some(process) = self.processes.get_mut(&wid) else { return };
         let mut kill_at = ctx.now.plus(patience);
@@ -46,6 +48,14 @@ impl Watcher {
         process.phase = Phase::Asked { signum, kill_at };
         let pid = process.pid;
         self.cancel_asking(pid, ctx);
+        if !(command && self.run_stop_command(wid, pid, kill_at, ctx)) {
+            self.ask_by_signal((wid, pid), signum, timeout, ctx);
+        }
+    }
+
+    /// Asks a process to end by a signal, after before_signal was asked.
+    pub(super) fn ask_by_signal(&mut self, (wid, pid): (u32, Pid), signum: i32, timeout: f64, ctx: &mut Ctx) {
+        let asks = signum != SIGKILL;
         let then = Then::Ask { wid, pid, signum, timeout };
         if !(asks && self.call(Hook::BeforeSignal, about_signal(pid, signum), then, ctx)) {
             if signum == SIGKILL {
@@ -91,7 +101,7 @@ impl Watcher {
         match whom {
             Whom::Process | Whom::Descendants => {}
             // Circus asks about the processes themselves only.
-            Whom::Group | Whom::Children | Whom::Child(_) => {
+            Whom::Group | Whom::Tree | Whom::Children | Whom::Child(_) => {
                 return ctx.actions.push(Action::Signal { pid, signum, whom });
             }
         }
@@ -122,15 +132,24 @@ impl Watcher {
         ctx.log(Level::Info, format!("{name}: before_signal said no: {signal} is not sent to {pid}"));
     }
 
+    /// Who is to be ended together with a new process.
+    pub(super) fn followers(&self) -> Option<Whom> {
+        match self.config.options.kill_mode.as_str() {
+            "process" => None,
+            "tree" => Some(Whom::Tree),
+            _ => Some(Whom::Group),
+        }
+    }
+
     /// Sends SIGKILL to a process and its group, which the process itself keeps from being another's. No hook can
     /// hold it back.
     fn kill(&mut self, wid: u32, ctx: &mut Ctx) {
         let Some(process) = self.processes.get_mut(&wid) else { return };
         process.phase = Phase::Killed;
-        let pid = process.pid;
+        let (pid, whom) = (process.pid, process.followers.unwrap_or(Whom::Process));
         self.cancel_asking(pid, ctx);
         self.tell(Hook::BeforeSignal, about_signal(pid, SIGKILL), ctx);
-        ctx.actions.push(Action::Signal { pid, signum: SIGKILL, whom: Whom::Group });
+        ctx.actions.push(Action::Signal { pid, signum: SIGKILL, whom });
         ctx.publish(&self.config.name, Published::Kill { pid });
         self.tell(Hook::AfterSignal, about_signal(pid, SIGKILL), ctx);
     }
@@ -163,25 +182,19 @@ impl Watcher {
             Phase::Killed => Some((SIGKILL, Stopping { kill_at: ctx.now })),
             Phase::Dead { .. } => return,
         };
-        process.phase = Phase::Dead { stopping: stopping.map(|(_, stopping)| stopping) };
-        let (oom, lived) = (process.oom, ctx.now.since(process.started));
+        process.phase = Phase::Dead { stopping: stopping.map(|(_, stopping)| stopping), exit };
+        let (oom, lived, followers) = (process.oom, ctx.now.since(process.started), process.followers);
         self.history.count_exit(exit);
         if let Some((signum, _)) = stopping {
-            ctx.actions.push(Action::Signal { pid, signum, whom: Whom::Group });
+            ctx.actions.extend(followers.map(|whom| Action::Signal { pid, signum, whom }));
         } else {
-            self.history.count_restarts(Restart::after(exit, oom), usize::from(self.replaces_the_dead()));
+            self.history.count_restarts(Restart::after(exit, oom), usize::from(self.replaces_after(exit)));
             self.history.note(ctx.now, What::Ended { pid, wid, exit, oom, lived: (lived * 1e3) as u64 });
             self.log_exit((pid, wid), exit, oom, lived, ctx);
         }
         self.call_reap_hooks(pid, exit, stopping.is_some(), ctx);
         ctx.publish(&self.config.name, Published::Reap { pid, exit });
         ctx.actions.push(Action::Reap { pid });
-    }
-
-    /// Whether what ends by itself is replaced.
-    fn replaces_the_dead(&self) -> bool {
-        let options = &self.config.options;
-        self.goal == Goal::Up && options.respawn && !options.on_demand
     }
 
     /// Runs before_reap, then after_reap. Neither the zombie nor its successor waits for them.
@@ -195,12 +208,8 @@ impl Watcher {
     }
 
     fn log_exit(&self, (pid, wid): (Pid, u32), exit: Exit, oom: bool, lived: f64, ctx: &mut Ctx) {
-        let how = match exit {
-            Exit::Code(code) => format!("exited with code {code}"),
-            Exit::Signal(number) => format!("was ended by {}", signals::name(number)),
-        };
-        let lived = number::fixed(lived, 1);
-        let level = if exit == Exit::Code(0) { Level::Info } else { Level::Warning };
+        let (how, lived) = (exit.words(), number::fixed(lived, 1));
+        let level = if succeeded(exit, &self.config.options) { Level::Info } else { Level::Warning };
         let name = &self.config.name;
         let why = if oom { ", probably because the memory was used up" } else { "" };
         ctx.log(level, format!("{name}: process {pid} (wid {wid}) {how} after {lived} s{why}"));
@@ -210,10 +219,10 @@ impl Watcher {
     pub(super) fn reaped(&mut self, wid: u32, group_left: bool, ctx: &mut Ctx) {
         let Some(process) = self.forget_process(wid, ctx) else { return };
         let stopping = match process.phase {
-            Phase::Dead { stopping } => stopping,
+            Phase::Dead { stopping, .. } => stopping,
             Phase::Running | Phase::Asked { .. } | Phase::Killed => None,
         };
-        if group_left {
+        if group_left && process.followers.is_some() {
             self.keep_remnant(process.pid, stopping, ctx);
         }
         if stopping.is_none() {
@@ -232,7 +241,7 @@ impl Watcher {
 
     /// Asks the groups of processes that ended by themselves to end too: the watcher stops.
     pub(super) fn ask_remnants(&mut self, ctx: &mut Ctx) {
-        let signum = i32::try_from(self.config.options.stop_signal).unwrap_or(15);
+        let signum = self.stop_signal();
         let kill_at = ctx.now.plus(self.config.options.graceful_timeout);
         for remnant in self.remnants.iter_mut().filter(|r| r.fate == Fate::Left) {
             remnant.fate = Fate::Asked(kill_at);
@@ -336,8 +345,10 @@ impl Watcher {
                 true
             }
             Fate::Killed(until) if until <= ctx.now => {
-                let text =
-                    format!("{name}: members of process group {} survive SIGKILL; left behind", remnant.pgid);
+                let text = format!(
+                    "{name}: what process {} has left behind survives SIGKILL; it is left alone",
+                    remnant.pgid
+                );
                 ctx.log(Level::Error, text);
                 false
             }

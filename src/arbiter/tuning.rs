@@ -183,7 +183,11 @@ fn set_option(config: &mut WatcherConfig, key: &str, value: &Value) -> Result<Li
         "graceful_timeout" => config.options.graceful_timeout < 0.0,
         "warmup_delay" => config.options.warmup_delay < 0.0,
         "hook_timeout" => config.options.hook_timeout < 0.0,
+        "respawn_delay" => config.options.respawn_delay < Some(0.0),
+        "respawn_delay_max" => config.options.respawn_delay_max < Some(0.0),
+        "respawn_window" => config.options.respawn_window < Some(0.0),
         "stop_signal" => !(1..=64).contains(&config.options.stop_signal),
+        "reload_signal" => config.options.reload_signal.is_none_or(|signum| !(1..=64).contains(&signum)),
         _ => false,
     };
     if bad { Err(refuse(format!("'{key}' is out of range"))) } else { Ok(live) }

@@ -5,13 +5,14 @@
 //! done. At most one spawn is under way for a watcher, so that a stop can always overtake a start.
 
 use super::demand::Demand;
+use super::fate::{Death, exit_of};
 use super::history::History;
 use super::hooks::{About, Call, HookId, Then};
 use super::process::{Fate, Phase, Process, Remnant};
 use super::random::Random;
 use super::reload::Reload;
 use super::request::{Reply, Ticket};
-use super::respawn::Retry;
+use super::respawn::{Backoff, Retry};
 use super::spawning::{Spawning, Step};
 use super::time::Time;
 use super::waiters::Waiter;
@@ -81,6 +82,10 @@ pub struct Watcher {
     pub(super) retries: Vec<Retry>,
     /// Slots that stay empty, since respawn is off.
     pub(super) unreplaced: usize,
+    /// How the processes of these slots ended.
+    pub(super) death: Option<Death>,
+    /// It has just ended for good without an order, for this reason.
+    pub(super) over: Option<String>,
     /// Processes that are too old and wait for their successor.
     pub(super) replacing: Vec<u32>,
     pub(super) remnants: Vec<Remnant>,
@@ -153,6 +158,8 @@ impl Watcher {
             spawning: None,
             retries: Vec::new(),
             unreplaced: 0,
+            death: None,
+            over: None,
             replacing: Vec::new(),
             remnants: Vec::new(),
             last_spawn: None,
@@ -183,7 +190,7 @@ impl Watcher {
             return self.reason.clone();
         }
         let worst = self.retries.iter().map(|retry| retry.chain).max_by_key(|chain| chain.bad)?;
-        Some(worst.words())
+        Some(worst.words(&Backoff::of(&self.config)))
     }
 
     /// Its processes, by wid, those on their way out included.
@@ -245,6 +252,7 @@ impl Watcher {
             self.status = Status::Starting;
             self.generation += 1;
             self.reason = None;
+            self.death = None;
             self.call(Hook::BeforeStart, About::default(), Then::Begin, ctx);
         }
     }
@@ -312,7 +320,10 @@ impl Watcher {
             && self.spawning.is_none()
             && self.retries.is_empty()
         {
-            self.goal = if self.config.options.on_demand { Goal::Up } else { Goal::Down };
+            if !self.config.options.on_demand {
+                self.goal = Goal::Down;
+                self.ended_for_good();
+            }
             self.begin_stop(ctx);
         }
     }
@@ -354,11 +365,11 @@ impl Watcher {
         }
     }
 
-    /// A stop overtakes the hooks of a start.
+    /// A stop overtakes the hooks of a start, and a command that reloads.
     fn end_start_hooks(&mut self, ctx: &mut Ctx) {
         let of_start = |then| match then {
-            Then::Begin | Then::Activate | Then::Spawn | Then::Keep => true,
-            Then::Stop | Then::Rest | Then::Ask { .. } | Then::Signal { .. } => false,
+            Then::Begin | Then::Activate | Then::Spawn | Then::Keep | Then::Reloaded { .. } => true,
+            Then::Stop | Then::Rest | Then::Ask { .. } | Then::Signal { .. } | Then::Stopped { .. } => false,
             Then::Reaped(_) | Then::Nothing => false,
         };
         self.cancel_hooks(&of_start, ctx);
@@ -393,17 +404,19 @@ impl Watcher {
         if self.goal != Goal::Up || self.status == Status::Stopping || being_replaced {
             return;
         }
+        let Some(exit) = exit_of(process) else { return };
+        let backoff = Backoff::of(&self.config);
         if self.config.options.on_demand {
             self.note_for_demand(process, ctx);
-            self.unreplaced += 1;
-        } else if !self.config.options.respawn {
-            self.unreplaced += 1;
-        } else if let Some(chain) = process.chain.after_exit(ctx.now.since(process.started)) {
+        }
+        if !self.replaces_after(exit) {
+            self.leave_empty(process, exit);
+        } else if let Some(chain) = process.chain.after_exit(ctx.now.since(process.started), &backoff) {
             if matches!(self.reload, Some(Reload::OneByOne { .. })) {
                 // The next ones would fare no better: the old processes that are left stay.
                 self.reload_cannot_go_on("a new process ended at once", ctx);
             }
-            self.retries.push(Retry { at: ctx.now.plus(chain.delay()), chain });
+            self.retries.push(Retry { at: ctx.now.plus(backoff.delay(chain, ctx.random)), chain });
         }
     }
 

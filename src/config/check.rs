@@ -5,7 +5,7 @@
 mod plugins;
 
 use super::expand;
-use super::hooks;
+use super::hooks::{self, Hook};
 use super::ini::shorten;
 use super::model::{Config, Finding, LARGEST_RING, Origins, Severity, SocketConfig, WatcherConfig};
 use super::options::STREAM;
@@ -83,6 +83,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     for watcher in &config.watchers {
         checker.command(watcher);
         checker.hooks(watcher);
+        checker.commands(watcher);
         checker.sockets_of(watcher, &config.sockets);
         checker.numbers(watcher);
         checker.streams_and_limits(watcher);
@@ -216,9 +217,32 @@ impl Checker {
                     format!("`{command}` is the name of a Python function; the program is ./{command}"),
                 );
             }
-            if let Err(why) = words::split(command) {
-                self.error(place, format!("`{}` cannot be split into words: {why}", shorten(&key)));
+            self.command_line(place, command);
+        }
+    }
+
+    /// The commands that stop and reload.
+    fn commands(&mut self, watcher: &WatcherConfig) {
+        let (options, origins) = (&watcher.options, &watcher.origins);
+        for hook in [Hook::StopCommand, Hook::ReloadCommand] {
+            let Some((command, _)) = watcher.program_of(hook) else { continue };
+            self.command_line((origins, hook.name()), command);
+        }
+        let (signal, command) = (options.reload_signal.is_some(), options.reload_command.is_some());
+        for (key, is_set) in
+            [("send_hup", options.send_hup && (signal || command)), ("reload_signal", signal && command)]
+        {
+            if is_set {
+                let better = if command { "reload_command" } else { "reload_signal" };
+                self.warn((origins, key), format!("`{key}` has no effect beside `{better}`"));
             }
+        }
+    }
+
+    /// A command line that circus itself runs.
+    fn command_line(&mut self, place: (&Origins, &str), text: &str) {
+        if let Err(why) = words::split(text) {
+            self.error(place, format!("`{}` cannot be split into words: {why}", shorten(place.1)));
         }
     }
 
@@ -290,6 +314,9 @@ impl Checker {
             ("graceful_timeout", options.graceful_timeout),
             ("warmup_delay", options.warmup_delay),
             ("hook_timeout", options.hook_timeout),
+            ("respawn_delay", options.respawn_delay.unwrap_or_default()),
+            ("respawn_delay_max", options.respawn_delay_max.unwrap_or_default()),
+            ("respawn_window", options.respawn_window.unwrap_or_default()),
         ] {
             if value < 0.0 {
                 self.warn((origins, key), format!("{key} is negative and counts as 0"));

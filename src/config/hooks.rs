@@ -25,9 +25,13 @@ pub enum Hook {
     AfterReap,
     /// What to add to the statistics of a process.
     ExtendedStats,
+    /// No hook, but run like one: the option `stop_command`.
+    StopCommand,
+    /// Likewise: the option `reload_command`.
+    ReloadCommand,
 }
 
-/// The names of all hooks, in the order of [`Hook`].
+/// The names of all hooks, in the order of [`Hook`]; its commands stand behind them.
 pub const NAMES: [&str; 11] = [
     "before_start",
     "after_start",
@@ -43,9 +47,18 @@ pub const NAMES: [&str; 11] = [
 ];
 
 impl Hook {
-    /// Its name, as it stands behind `hooks.`.
+    /// Its name, as it stands behind `hooks.`; that of the option for a command.
     pub fn name(self) -> &'static str {
-        NAMES.get(self as usize).copied().unwrap_or_default()
+        match self {
+            Hook::StopCommand => "stop_command",
+            Hook::ReloadCommand => "reload_command",
+            hook => NAMES.get(hook as usize).copied().unwrap_or_default(),
+        }
+    }
+
+    /// Whether it is the command of an option: a command line in any case, whose failure is never ignored.
+    pub fn is_command(self) -> bool {
+        matches!(self, Hook::StopCommand | Hook::ReloadCommand)
     }
 }
 
@@ -69,6 +82,7 @@ mod tests {
         assert_eq!(Hook::BeforeStart.name(), "before_start");
         assert_eq!(Hook::AfterSignal.name(), "after_signal");
         assert_eq!(Hook::ExtendedStats.name(), NAMES[10]);
+        assert!(Hook::StopCommand.is_command() && !NAMES.contains(&Hook::StopCommand.name()));
     }
 
     #[test]

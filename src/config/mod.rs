@@ -7,6 +7,7 @@
 pub mod builtin;
 pub mod changes;
 pub mod check;
+pub mod ends;
 pub mod env_file;
 pub mod expand;
 pub mod hooks;

@@ -3,6 +3,7 @@
 //!
 //! Names are not resolved here: a user is a name, a path is text. That happens just before use.
 
+use super::hooks::Hook;
 use super::options::{self, CircusOptions, Live, PluginOptions, Row, SocketOptions, WatcherOptions};
 use super::restrict;
 use super::stream::StreamConfig;
@@ -336,6 +337,16 @@ impl WatcherConfig {
             }),
             _ => None,
         }
+    }
+
+    /// The command line of a hook or command, if there is one, and whether its failures are ignored.
+    pub fn program_of(&self, hook: Hook) -> Option<(&str, bool)> {
+        let command = match hook {
+            Hook::StopCommand => &self.options.stop_command,
+            Hook::ReloadCommand => &self.options.reload_command,
+            _ => return self.hooks.get(hook.name()).map(|(command, lenient)| (command.as_str(), *lenient)),
+        };
+        command.as_deref().filter(|command| !command.trim().is_empty()).map(|command| (command, false))
     }
 
     /// The environment of its processes, when `environ` is that of circus: the configuration's, over that of circus if

@@ -40,6 +40,12 @@ pub fn parse(text: &str) -> Option<f64> {
     Some(sign * if scale < 0 { number / power } else { number * power })
 }
 
+/// `number` rounded to a tenth, without a fraction that is none: `30`, `2.5`.
+pub fn short(number: f64) -> String {
+    let text = fixed(number, 1);
+    text.strip_suffix(".0").map(str::to_string).unwrap_or(text)
+}
+
 /// The whole number that `text` stands for. One reader for many callers: each one of its own would be large.
 #[inline(never)]
 pub fn whole(text: &str) -> Option<i64> {

@@ -5,6 +5,7 @@
 //! reader, `set`, `get`, `options`, the suggestions of `check` and the lists in the manual all come from the rows.
 //! Options that are a family of names (`rlimit_*`, `hooks.*`, `stdout_stream.*`) stand in [`FAMILIES`].
 
+use super::ends::{ON_FAILURE, Respawn};
 use super::value::{Kind, Slot, Value};
 use Built::{Pending, Quiet, Useless, Works};
 use Expand::{Global, Never, Watcher};
@@ -135,7 +136,7 @@ section! {
     "debug" => debug: bool = false, Kind::Bool, Global, Stored, Works, "the output of plugins goes to that of circus, those in Python at log level debug";
     "fqdn_prefix" => fqdn_prefix: Maybe = None, Kind::Text, Global, Fixed, Quiet, "a prefix of the name of the host; Circus shows it nowhere";
     "log_max_bytes" => log_max_bytes: i64 = 0, Kind::Int, Global, Stored, Works, "how many bytes all log files may take together; 0: any";
-    "tombstone" => tombstone: Maybe = None, Kind::Text, Global, Fixed, Pending, "a file that says why circus ended";
+    "tombstone" => tombstone: Maybe = None, Kind::Text, Global, Stored, Works, "the file that gets one line of JSON when circus ends by itself: why, and the last output";
     "httpd" => httpd: bool = false, Kind::Bool, Global, Fixed, Useless("there is no web console; circus ctl and the control socket do what it did"), "Circus's web console";
     "httpd_host" => httpd_host: String = "localhost".into(), Kind::Text, Global, Fixed, Quiet, "the address of Circus's web console";
     "httpd_port" => httpd_port: i64 = 8080, Kind::Int, Global, Fixed, Quiet, "the port of Circus's web console";
@@ -167,13 +168,13 @@ section! {
     "env_file" => env_file: Maybe = None, Kind::Text, Watcher, Reload, Works, "a file of NAME=value lines for the environment; with a - before it, it may be missing";
     "warmup_delay" => warmup_delay: f64 = 0.0, Kind::Float, Global, Stored, Works, "the least time between two spawns, and behind the last one of a start, in seconds";
     "autostart" => autostart: bool = true, Kind::Bool, Global, Stored, Works, "start with circus";
-    "respawn" => respawn: bool = true, Kind::Bool, Global, Stored, Works, "replace processes that end";
-    "respawn_delay" => respawn_delay: Option<f64> = None, Kind::Float, Global, Fixed, Pending, "the first pause before a respawn, in seconds";
-    "respawn_delay_max" => respawn_delay_max: Option<f64> = None, Kind::Float, Global, Fixed, Pending, "the longest pause before a respawn, in seconds";
-    "respawn_window" => respawn_window: Option<f64> = None, Kind::Float, Global, Fixed, Pending, "how long a process must live for the pause to be forgotten, in seconds";
-    "success_codes" => success_codes: Maybe = None, Kind::Text, Global, Fixed, Pending, "exit codes that are no failure";
-    "success_signals" => success_signals: Maybe = None, Kind::Text, Global, Fixed, Pending, "signals that are no failure";
-    "critical" => critical: bool = false, Kind::Bool, Global, Fixed, Pending, "when this watcher ends, circus ends";
+    "respawn" => respawn: Respawn = Respawn::Always, Kind::BoolOr(ON_FAILURE), Global, Stored, Works, "replace processes that end: all, none, or those that fail";
+    "respawn_delay" => respawn_delay: Option<f64> = None, Kind::Float, Global, Stored, Works, "the first pause before a respawn, in seconds; 0.1 unless set, and never less";
+    "respawn_delay_max" => respawn_delay_max: Option<f64> = None, Kind::Float, Global, Stored, Works, "the longest pause before a respawn, in seconds; 10 unless set";
+    "respawn_window" => respawn_window: Option<f64> = None, Kind::Float, Global, Stored, Works, "how long a process must live for its successor to start without a pause, in seconds; 1 unless set";
+    "success_codes" => success_codes: Maybe = None, Kind::Codes, Global, Stored, Works, "exit codes that are no failure, besides 0";
+    "success_signals" => success_signals: Maybe = None, Kind::Signals, Global, Stored, Works, "signals by which to end is no failure";
+    "critical" => critical: bool = false, Kind::Bool, Global, Stored, Works, "when this watcher ends by itself for good, everything is stopped and circus exits as its process did";
     "retry_in" => retry_in: f64 = 0.0, Kind::Float, Global, Stored, Works, "the least pause before a process that could not be executed is tried again, in seconds";
     "max_retry" => max_retry: i64 = 5, Kind::Int, Global, Stored, Works, "how often to try to spawn a process before the watcher is stopped; -1: for ever";
     "priority" => priority: i64 = 0, Kind::Int, Global, Stored, Works, "watchers of a larger number start first and stop last";
@@ -188,11 +189,11 @@ section! {
     "stop_signal" => stop_signal: i64 = 15, Kind::Signal, Never, Stored, Works, "the signal that asks a process to end";
     "stop_children" => stop_children: bool = false, Kind::Bool, Global, Stored, Works, "send stop_signal to the children of the process too";
     "graceful_timeout" => graceful_timeout: f64 = 30.0, Kind::Float, Global, Stored, Works, "seconds between stop_signal and SIGKILL";
-    "kill_mode" => kill_mode: String = "group".into(), Kind::Choice(&["group", "process", "tree"]), Global, Fixed, Pending, "whom SIGKILL reaches: group, process or tree";
-    "stop_command" => stop_command: Maybe = None, Kind::Text, Watcher, Fixed, Pending, "a command that stops a process, instead of stop_signal";
+    "kill_mode" => kill_mode: String = "group".into(), Kind::Choice(&["group", "process", "tree"]), Global, Reload, Works, "who is ended with a process: its group, nobody, or all that come from it";
+    "stop_command" => stop_command: Maybe = None, Kind::Text, Watcher, Stored, Works, "a command that makes a process end, instead of stop_signal";
     "send_hup" => send_hup: bool = false, Kind::Bool, Global, Stored, Works, "reload by sending SIGHUP";
-    "reload_signal" => reload_signal: Option<i64> = None, Kind::Signal, Never, Fixed, Pending, "reload by sending this signal";
-    "reload_command" => reload_command: Maybe = None, Kind::Text, Watcher, Fixed, Pending, "reload by running this command";
+    "reload_signal" => reload_signal: Option<i64> = None, Kind::Signal, Never, Stored, Works, "reload by sending this signal";
+    "reload_command" => reload_command: Maybe = None, Kind::Text, Watcher, Stored, Works, "reload by running this command for each process";
     "max_age" => max_age: i64 = 0, Kind::Int, Watcher, Reload, Works, "replace processes older than this, in seconds; 0: never";
     "max_age_variance" => max_age_variance: i64 = 30, Kind::Int, Watcher, Reload, Works, "up to so many seconds more, by chance, for each process";
     "ready" => ready: Maybe = None, Kind::Text, Watcher, Fixed, Pending, "what tells that a process is ready";
@@ -390,7 +391,8 @@ mod tests {
             let default = row.get(&options);
             let _ = row.set(&mut options, &default);
             assert_eq!(row.get(&options), default, "{}", row.key);
-            for text in ["1", "red", "AF_INET6", "SOCK_DGRAM", "debug", "process", "w6", "cron"] {
+            for text in ["1", "red", "AF_INET6", "SOCK_DGRAM", "debug", "process", "w6", "cron", "on-failure"]
+            {
                 if let Ok(value) = row.kind.parse(text) {
                     assert!(row.set(&mut options, &value), "{} does not store what it takes", row.key);
                     assert_eq!(row.get(&options), value, "{} does not give back what it took", row.key);

@@ -3,7 +3,7 @@
 //! A [`Kind`] is one column of the option table. Both readers of values use it: the file reader, which has text,
 //! and the control commands `set` and `add`, which have typed JSON.
 
-use super::{number, signals};
+use super::{ends, number, signals};
 
 /// One typed value of an option.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +27,8 @@ pub enum Value {
 pub enum Kind {
     /// `yes true on 1` or `no false off 0`, in any case.
     Bool,
+    /// The same, or this word.
+    BoolOr(&'static str),
     /// A whole number.
     Int,
     /// Seconds, or another number with an optional fraction; at most 1e9 either way.
@@ -35,6 +37,10 @@ pub enum Kind {
     Text,
     /// A signal: a number, or a name with or without `SIG`, with an optional `+N`.
     Signal,
+    /// Several of them, between blanks or commas; kept as they were written.
+    Signals,
+    /// Exit codes, 0 to 255, likewise.
+    Codes,
     /// An octal number such as a umask.
     Octal,
     /// A user or group: a number or a name.
@@ -51,13 +57,19 @@ impl Kind {
     pub fn parse(self, text: &str) -> Result<Value, String> {
         let text = text.trim();
         match self {
-            Kind::Bool => parse_bool(text).map(Value::Bool),
+            Kind::Bool => parse_bool(text).map(Value::Bool).ok_or_else(|| format!("is neither {BOOLEANS}")),
+            Kind::BoolOr(word) if word.eq_ignore_ascii_case(text) => Ok(Value::Str(word.into())),
+            Kind::BoolOr(word) => {
+                parse_bool(text).map(Value::Bool).ok_or_else(|| format!("is neither {BOOLEANS}, nor {word}"))
+            }
             Kind::Int => parse_int(text).map(Value::Int).ok_or_else(|| "is not a whole number".into()),
             Kind::Float => parse_float(text).map(Value::Float).ok_or_else(|| "is not a number".into()),
             Kind::Text => Ok(Value::Str(text.into())),
             Kind::Signal => signals::parse(text).map(|n| Value::Int(n.into())).ok_or_else(|| {
                 "is not a signal (a number, or a name such as TERM, SIGINT or SIGRTMIN+3)".into()
             }),
+            Kind::Signals => list_of(text, signals::parse, "signals, such as TERM, SIGINT or 15"),
+            Kind::Codes => list_of(text, ends::code, "exit codes, 0 to 255"),
             Kind::Octal => i64::from_str_radix(text.strip_prefix("0o").unwrap_or(text), 8)
                 .ok()
                 .filter(|n| (0..=0o7777).contains(n))
@@ -75,14 +87,18 @@ impl Kind {
     /// A typed value from a request, brought to what the option stores; `None` when the type is wrong.
     pub fn accept(self, value: &Value) -> Option<Value> {
         match (self, value) {
-            (Kind::Bool, Value::Bool(_)) | (Kind::Text, Value::Str(_)) => Some(value.clone()),
+            (Kind::Bool | Kind::BoolOr(_), Value::Bool(_)) | (Kind::Text, Value::Str(_)) => {
+                Some(value.clone())
+            }
             (Kind::Int | Kind::Signal | Kind::Octal, Value::Int(_)) => Some(value.clone()),
             (Kind::Float, Value::Float(n)) => Some(Value::Float(bounded(*n))),
             (Kind::Float, Value::Int(n)) => Some(Value::Float(bounded(*n as f64))),
             (Kind::Signal | Kind::Octal | Kind::Choice(_), Value::Str(text)) => self.parse(text).ok(),
+            (Kind::BoolOr(_) | Kind::Signals | Kind::Codes, Value::Str(text)) => self.parse(text).ok(),
+            (Kind::Signals | Kind::Codes, Value::Int(n)) => self.parse(&n.to_string()).ok(),
             (Kind::Id, Value::Int(n)) => Some(Value::Str(n.to_string())),
             (Kind::Id, Value::Str(_)) => Some(value.clone()),
-            (Kind::Text | Kind::Id, Value::None) => Some(Value::None),
+            (Kind::Text | Kind::Id | Kind::Signals | Kind::Codes, Value::None) => Some(Value::None),
             _ => None,
         }
     }
@@ -90,25 +106,31 @@ impl Kind {
     /// How Circus names the type in "'key' isn't ...".
     pub fn noun(self) -> &'static str {
         match self {
-            Kind::Bool => "a valid boolean",
+            Kind::Bool | Kind::BoolOr(_) => "a valid boolean",
             Kind::Int | Kind::Octal => "an integer",
             Kind::Float => "a number",
             Kind::Text | Kind::Choice(_) => "a string",
             Kind::Signal => "a signal",
+            Kind::Signals => "a list of signals",
+            Kind::Codes => "a list of exit codes",
             Kind::Id => "an integer or string",
         }
     }
 }
 
-fn parse_bool(text: &str) -> Result<bool, String> {
-    let is = |words: [&str; 4]| words.iter().any(|w| w.eq_ignore_ascii_case(text));
-    if is(["yes", "true", "on", "1"]) {
-        Ok(true)
-    } else if is(["no", "false", "off", "0"]) {
-        Ok(false)
-    } else {
-        Err("is neither true (yes, true, on, 1) nor false (no, false, off, 0)".into())
+const BOOLEANS: &str = "true (yes, true, on, 1) nor false (no, false, off, 0)";
+
+/// A list of what `parse` knows.
+fn list_of(text: &str, parse: fn(&str) -> Option<i32>, what: &str) -> Result<Value, String> {
+    match listed(text).into_iter().all(|word| parse(word).is_some()) {
+        true => Ok(Value::Str(text.into())),
+        false => Err(format!("is no list of {what}")),
     }
+}
+
+fn parse_bool(text: &str) -> Option<bool> {
+    let words = ["yes", "true", "on", "1", "no", "false", "off", "0"];
+    words.iter().position(|word| word.eq_ignore_ascii_case(text)).map(|place| place < 4)
 }
 
 /// Python's `int()`: blanks around, a sign, single underscores between digits.
@@ -230,5 +252,32 @@ mod tests {
         assert_eq!(Kind::Float.accept(&Value::Int(3)), Some(Value::Float(3.0)));
         assert_eq!(Kind::Int.accept(&Value::Str("3".into())), None);
         assert_eq!(Kind::Id.accept(&Value::Int(0)), Some(Value::Str("0".into())));
+    }
+
+    #[test]
+    fn a_boolean_may_have_one_word_besides() {
+        let kind = Kind::BoolOr(ends::ON_FAILURE);
+        let word = Value::Str("on-failure".into());
+        for (text, value) in [("On-Failure", &word), ("no", &Value::Bool(false)), ("1", &Value::Bool(true))] {
+            assert_eq!(kind.parse(text).as_ref(), Ok(value));
+            assert_eq!(ends::Respawn::from_value(value).unwrap().to_value(), *value);
+        }
+        let why = kind.parse("on_failure").unwrap_err();
+        assert!(why.starts_with("is neither true") && why.ends_with(", nor on-failure"), "{why}");
+        assert_eq!(kind.accept(&Value::Int(1)), None);
+        assert_eq!(ends::Respawn::from_value(&Value::Str("never".into())), None);
+    }
+
+    #[test]
+    fn lists_stand_between_blanks_or_commas() {
+        for text in ["0 3,7", "255", "", "1,, 2\n3"] {
+            assert_eq!(Kind::Codes.parse(text), Ok(Value::Str(text.into())));
+        }
+        for text in ["256", "-1", "1;2", "TERM"] {
+            assert!(Kind::Codes.parse(text).is_err(), "{text}");
+        }
+        assert!(Kind::Signals.parse("TERM, 2 sigkill").is_ok() && Kind::Signals.parse("TERM NOPE").is_err());
+        assert_eq!(Kind::Codes.accept(&Value::Int(3)), Some(Value::Str("3".into())));
+        assert_eq!(Kind::Codes.accept(&Value::Int(300)), None);
     }
 }

@@ -171,6 +171,7 @@ fn cause(change: &Map) -> Option<String> {
         "ended" => "its processes have ended and are not replaced",
         "spawn_failed" => "its processes could not be executed",
         "hook" => "a hook said no",
+        "critical" => "a critical watcher has ended, and circus with it",
         _ => return None,
     };
     Some(text.into())

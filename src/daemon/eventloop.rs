@@ -22,8 +22,10 @@ use super::sockets::Sockets;
 use super::start::Options;
 use super::streams::{PipeId, Progress, Streams, TargetId};
 use super::sweep::Sweep;
+use super::trees::Trees;
 use super::usage::Samples;
 use super::waits::{Source, source};
+use crate::arbiter::fate::Fall;
 use crate::arbiter::request::Ticket;
 use crate::arbiter::time::Time;
 use crate::arbiter::{Action, Arbiter, Event, Pid, WatcherId};
@@ -90,6 +92,8 @@ pub struct Daemon {
     pub(super) extended: Sorted<Ticket, Extended>,
     /// Groups that have outlived their leaders.
     pub(super) groups: Sorted<Pid, ()>,
+    /// Processes with `kill_mode = tree`, and what has become of those that come from them.
+    pub(super) trees: Trees,
     /// Not all zombies were reaped in the last turn.
     pub(super) more_zombies: bool,
     /// Something large is done: its memory can go back to the system.
@@ -108,6 +112,8 @@ pub struct Daemon {
     origin: Instant,
     pub(super) now: Instant,
     pub(super) ended: bool,
+    /// Why it has ended, if nobody has ordered it.
+    pub(super) fall: Option<Fall>,
     /// Processes of watchers that are gone, which were to live on.
     pub(super) left_alone: Vec<Pid>,
     /// What is done about what the processes have left, at the end.
@@ -178,6 +184,7 @@ impl Daemon {
             helpers: Helpers::default(),
             extended: Sorted::new(),
             groups: Sorted::new(),
+            trees: Trees::new(),
             more_zombies: false,
             has_slack: true,
             compressor: Compressor::default(),
@@ -190,6 +197,7 @@ impl Daemon {
             origin: now,
             now,
             ended: false,
+            fall: None,
             left_alone: Vec::new(),
             sweep: None,
             actions: Vec::new(),
@@ -197,7 +205,7 @@ impl Daemon {
         };
         daemon.watch(daemon.signals.as_raw_fd(), Source::Signals, 0, Interest::READABLE)?;
         for (number, fd) in (0..).zip(daemon.clients.listeners.fds()) {
-            daemon.watch(fd, Source::Listener, number, Interest::READABLE)?;
+            daemon.watch_listener(fd, number)?;
         }
         Ok(daemon)
     }
@@ -261,6 +269,7 @@ impl Daemon {
             || !self.spawns.is_empty()
             || self.more_zombies
             || self.helpers.are_busy()
+            || self.trees.are_due()
             || self.clients.are_busy()
             || self.builtins.are_busy();
         if busy {
@@ -315,6 +324,7 @@ impl Daemon {
         self.serve_clients(&clients);
         self.read_busy_builtins();
         self.do_what_is_due();
+        self.look_for_strays();
         self.tend_files();
         self.tell_manager();
         self.watch_stalled();

@@ -15,7 +15,7 @@ use crate::arbiter::process::Exit;
 use crate::arbiter::request::{Errno, Question, Ticket};
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::hooks::{Hook, is_python};
-use crate::config::{Names, WatcherConfig, signals, words};
+use crate::config::{Names, WatcherConfig, expand, words};
 use crate::control::{Map, Refusal, answers};
 use crate::sys::child::Child;
 use serde_json::Value as Json;
@@ -62,11 +62,12 @@ impl Daemon {
     ) -> Result<Program, String> {
         let watcher = self.arbiter.watcher(watcher).ok_or("the watcher is gone")?;
         let config = &watcher.config;
-        let (command, _) = config.hooks.get(hook.name()).ok_or("it was taken away meanwhile")?;
+        let (command, _) = config.program_of(hook).ok_or("it was taken away meanwhile")?;
         let mut env = common_environment(config)?;
         self.tell_facts(config, hook, about, &mut env);
+        let command = &self.told_of_process(hook, about, command);
         let mut argv = words::split(command).map_err(|why| format!("{command}: {why}"))?;
-        if is_python(command) {
+        if is_python(command) && !hook.is_command() {
             self.tell_python(config, about, stats, &mut env);
             argv = ["python3", "-c", CALLER, command].map(str::to_string).into();
         }
@@ -74,8 +75,20 @@ impl Daemon {
         let working_dir = config.options.working_dir.as_deref().map(c_string).transpose()?;
         let mut child = Child { working_dir, ..Child::default() };
         set_program(&mut child, program, &argv, &env)?;
-        let who = format!("{}: hook {}", config.name, hook.name());
+        let who = if hook.is_command() { "" } else { "hook " };
+        let who = format!("{}: {who}{}", config.name, hook.name());
         Ok(Program { child, who, captures: stats.is_some() })
+    }
+
+    /// The command line of an option, which may name the process that it is about.
+    fn told_of_process(&self, hook: Hook, about: &About, command: &str) -> String {
+        let wid = about.pid.and_then(|pid| self.arbiter.owner(pid)).map(|(_, wid)| wid.cast_signed());
+        let lookup = |name: &str| {
+            let facts = [("pid", about.pid), ("wid", wid)];
+            let (_, fact) = facts.into_iter().find(|(fact, _)| name.eq_ignore_ascii_case(fact))?;
+            fact.map(|fact| fact.to_string())
+        };
+        if hook.is_command() { expand::expand(command, &lookup) } else { command.to_string() }
     }
 
     /// What every hook gets to know, in its environment.
@@ -113,10 +126,10 @@ impl Daemon {
     }
 
     /// A hook that the arbiter waits for has ended.
-    pub(super) fn hook_ended(&mut self, id: HookId, watcher: WatcherId, outcome: &Outcome) {
+    pub(super) fn hook_ended(&mut self, id: HookId, watcher: WatcherId, hook: Hook, outcome: &Outcome) {
         let answer = match &outcome.ended {
             Ok(Exit::Code(0)) => Answer::Yes,
-            Ok(Exit::Code(NO)) => Answer::No,
+            Ok(Exit::Code(NO)) if !hook.is_command() => Answer::No,
             Ok(Exit::Code(FAILED)) | Ok(Exit::Signal(_)) | Err(_) => Answer::Failed(reason(outcome)),
             Ok(Exit::Code(_)) => Answer::Refused(reason(outcome)),
         };
@@ -226,8 +239,8 @@ fn reason(outcome: &Outcome) -> String {
     match &outcome.ended {
         Err(why) => why.clone(),
         Ok(Exit::Code(FAILED)) if !last.is_empty() => last.clone(),
-        Ok(Exit::Code(code)) if last.is_empty() => format!("exited with code {code}"),
+        Ok(exit) if last.is_empty() => exit.words(),
         Ok(Exit::Code(code)) => format!("exited with code {code}: {last}"),
-        Ok(Exit::Signal(number)) => format!("was ended by {}", signals::name(*number)),
+        Ok(exit) => exit.words(),
     }
 }

@@ -43,6 +43,8 @@ mod sockets;
 pub mod start;
 pub mod streams;
 mod sweep;
+mod tombstone;
+mod trees;
 mod usage;
 mod waits;
 mod why;

@@ -123,6 +123,7 @@ impl Daemon {
         let cgroup = self.cgroups.enter(id, &watcher.config, &mut self.log)?;
         let child = blueprint.child(&watcher.config, user, &mut self.sockets)?;
         child.restrictions.cgroup = cgroup;
+        let tree = (watcher.config.options.kill_mode == "tree").then(|| self.trees.mark(child));
         let before = (child.stdin, child.stdout, child.stderr);
         let uid = child.uid.unwrap_or_else(sys::user::current_uid);
         let [stdout, stderr] = &pipes;
@@ -140,6 +141,9 @@ impl Daemon {
         (child.stdin, child.stdout, child.stderr) = before;
         let pid = spawned.map_err(|error| say(&error, blueprint))?;
         self.groups.remove(&pid); // a group of this number is over, else the process could not have it
+        if let Some(mark) = tree {
+            self.trees.plant(pid, mark);
+        }
         self.attach(id, wid, pid, pipes);
         if let Some((ours, _)) = connection {
             self.take_in_plugin(ours, pid, uid);

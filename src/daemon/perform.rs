@@ -36,7 +36,10 @@ impl Daemon {
                 self.left_alone.extend(left);
                 self.forget(watcher);
             }
-            Action::Exit => self.ended = true,
+            Action::Exit(fall) => {
+                self.ended = true;
+                self.fall = fall;
+            }
         }
     }
 
@@ -58,6 +61,10 @@ impl Daemon {
         match whom {
             Whom::Process => self.send(pid, signum),
             Whom::Group => self.note(pid, signum, signal::kill_group(pid, signum)),
+            Whom::Tree => {
+                self.trees.signal(pid, signum);
+                self.note(pid, signum, signal::kill_group(pid, signum));
+            }
             Whom::Children => {
                 super::procfs::children(pid).into_iter().for_each(|child| self.send(child, signum))
             }
@@ -82,7 +89,7 @@ impl Daemon {
     }
 
     /// A process that is gone already needs no signal; anything else is worth a line.
-    fn note(&mut self, pid: Pid, signum: i32, sent: io::Result<()>) {
+    pub(super) fn note(&mut self, pid: Pid, signum: i32, sent: io::Result<()>) {
         match sent {
             Ok(()) => self.log.debug(format_args!("sent {} to {pid}", signals::name(signum))),
             Err(error) if error.raw_os_error() == Some(sys::ESRCH) => {}
@@ -123,7 +130,10 @@ impl Daemon {
                     Some(sweep) => sweep.hurry(),
                     None => self.dispatch(Event::Terminate),
                 },
-                10 => self.reopen_logs(),
+                10 => {
+                    self.reopen_logs();
+                    self.restore_listeners();
+                }
                 _ => {} // SIGUSR2 is reserved, SIGWINCH means nothing here
             }
         }

@@ -8,6 +8,7 @@
 
 use super::eventloop::Daemon;
 use crate::arbiter::request::Order;
+use crate::config::hooks::Hook;
 use crate::config::{Value, WatcherConfig};
 use crate::control;
 use crate::sys::user;
@@ -18,6 +19,11 @@ const HARMLESS: &[&str] = &[
     "warmup_delay",
     "autostart",
     "respawn",
+    "respawn_delay",
+    "respawn_delay_max",
+    "respawn_window",
+    "success_codes",
+    "success_signals",
     "max_retry",
     "retry_in",
     "priority",
@@ -27,6 +33,7 @@ const HARMLESS: &[&str] = &[
     "stop_children",
     "graceful_timeout",
     "send_hup",
+    "reload_signal",
     "max_age",
     "max_age_variance",
 ];
@@ -73,7 +80,8 @@ impl Daemon {
                 let used = config.is_some_and(circus_uses_environment);
                 if used && options.iter().any(|(key, _)| matches!(key.as_str(), "env" | "working_dir")) {
                     return Err(
-                        "root only can set that, since circus itself uses it for hooks or streams".into()
+                        "root only can set that, since circus itself uses it for hooks, commands or streams"
+                            .into(),
                     );
                 }
                 permit_keys(options, theirs, owner)
@@ -85,7 +93,9 @@ impl Daemon {
 
 /// Whether circus itself does something in the environment or the directory of a watcher, with its own rights.
 fn circus_uses_environment(config: &WatcherConfig) -> bool {
-    !config.hooks.is_empty() || config.stdout_stream.is_some() || config.stderr_stream.is_some()
+    let runs = |hook| config.program_of(hook).is_some();
+    let commands = runs(Hook::StopCommand) || runs(Hook::ReloadCommand);
+    commands || !config.hooks.is_empty() || config.stdout_stream.is_some() || config.stderr_stream.is_some()
 }
 
 /// Whether the user or group exists, if the option is one. A number needs no name.
@@ -148,6 +158,9 @@ mod tests {
             for key in [
                 "stdout_stream.filename",
                 "hooks.before_start",
+                "stop_command",
+                "reload_command",
+                "critical",
                 "env_file",
                 "gid",
                 "rlimit_nofile",

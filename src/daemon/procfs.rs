@@ -6,6 +6,7 @@
 use crate::arbiter::Pid;
 use crate::config::number;
 use crate::sorted::Sorted;
+use crate::sys::user;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 
@@ -121,6 +122,21 @@ pub fn descendants(pid: Pid) -> Option<Vec<Pid>> {
         next.extend(children);
     }
     Some(found)
+}
+
+/// The environment that a process was started with, each variable with a null character behind it, as far as the
+/// process has left it there. What another user's process has can be read as that user, even by a root that may not
+/// trace processes, as in a container.
+pub fn environ(pid: Pid) -> Option<Vec<u8>> {
+    use std::os::unix::fs::MetadataExt;
+    let path = format!("/proc/{pid}/environ");
+    match std::fs::read(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            let owner = std::fs::metadata(format!("/proc/{pid}")).ok()?;
+            user::as_to_files(owner.uid(), owner.gid(), || std::fs::read(&path)).ok()
+        }
+        read => read.ok(),
+    }
 }
 
 /// The user id of a process: that of its directory in /proc.

@@ -75,10 +75,12 @@ impl Daemon {
             if group_left {
                 self.groups.insert(pid, ());
             }
-            self.events.push_back(Event::Reaped { pid, group_left });
+            let tree_left = self.trees.lost_its_root(pid);
+            self.events.push_back(Event::Reaped { pid, group_left: group_left || tree_left });
         } else {
             self.check_group(group);
         }
+        self.trees.look_again();
     }
 
     /// A member of a group has gone: was it the last one?
@@ -90,17 +92,22 @@ impl Daemon {
 
     fn group_is_gone(&mut self, pgid: Pid) {
         self.groups.remove(&pgid);
-        self.events.push_back(Event::GroupEmpty { pgid });
+        if !self.trees.knows(pgid) {
+            self.events.push_back(Event::GroupEmpty { pgid });
+        }
     }
 
     /// Signals a group without its leader. Its number could be another's by now, unless a child of circus is in it,
     /// which nobody else can reap. Members that are deeper down are signalled one by one, through descriptors
     /// that cannot come to mean another process.
     pub(super) fn signal_remnant(&mut self, pgid: Pid, signum: i32) {
+        if self.trees.signal(pgid, signum) && !self.groups.contains_key(&pgid) {
+            return; // its members have all left the group
+        }
         let pinned = procfs::children(sys::process::pid()).into_iter();
         if pinned.filter_map(|child| signal::group_of(child).ok()).any(|group| group == pgid) {
             // ESRCH cannot be: the child is a member at least until it is reaped.
-            let _ = signal::kill_group(pgid, signum);
+            self.note(pgid, signum, signal::kill_group(pgid, signum));
             return;
         }
         let Some(members) = procfs::descendants(sys::process::pid()) else {
@@ -118,7 +125,7 @@ impl Daemon {
         for pid in members {
             let Ok(handle) = signal::PidFd::open(pid) else { continue };
             if signal::group_of(pid).is_ok_and(|group| group == pgid) {
-                let _ = handle.send(signum); // it may have ended meanwhile
+                self.note(pid, signum, handle.send(signum)); // it may have ended meanwhile
             }
         }
     }

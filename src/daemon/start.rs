@@ -11,9 +11,10 @@ use super::perform::HANDLED;
 use super::pidfile::PidFile;
 use super::plugins::{self, Surroundings};
 use super::sockets::{self, Passed, Sockets};
+use super::tombstone;
 use crate::arbiter::{Arbiter, Level};
 use crate::config::check::check;
-use crate::config::load::load;
+use crate::config::load::read;
 use crate::config::{CircusOptions, Config, Finding, Names, Origins, Severity, WatcherConfig, syslog, text};
 use crate::sys::child::Spawner;
 use crate::sys::daemonize::{Notifier, Role, daemonize};
@@ -93,13 +94,13 @@ pub fn run(options: &Options) -> u8 {
     }
     let passed = Passed::new(&whole_environ());
     let cwd = current_dir();
-    let loaded = load(&options.config, &Disk, &environ(), &cwd);
-    let Some(config) = loaded.config else {
-        for finding in loaded.findings.iter().filter(|f| f.severity == Severity::Fatal) {
-            let line =
-                format!("circus: {}: {}: {}", finding.origin, finding.severity.word(), finding.message);
-            complain(&line);
-        }
+    let (config, findings) = read(&options.config, &Disk, &environ(), &cwd);
+    let stone = config.as_ref().and_then(|config| config.circus.tombstone.clone());
+    let say = |f: &Finding| format!("{}: {}: {}", f.origin, f.severity.word(), f.message);
+    let fatal: Vec<String> = findings.iter().filter(|f| f.severity == Severity::Fatal).map(say).collect();
+    let Some(config) = config.filter(|_| fatal.is_empty()) else {
+        fatal.iter().for_each(|line| complain(&format!("circus: {line}")));
+        bury(stone.as_deref(), USER, fatal.first().map_or("", String::as_str));
         return USER;
     };
     // PID 1 must stay: with it ends everything that is in its namespace.
@@ -121,18 +122,30 @@ pub fn run(options: &Options) -> u8 {
             return report(None, &system(format!("going into the background: {}", io_words(&error))));
         }
     };
-    match start(options, config, &loaded.findings, cwd, passed) {
-        Err(failure) => report(notifier, &failure),
+    match start(options, config, &findings, cwd, passed) {
+        Err(failure) => {
+            bury(stone.as_deref(), failure.code, &failure.message);
+            report(notifier, &failure)
+        }
         Ok((mut daemon, pidfile)) => {
             if let Some(notifier) = notifier {
                 // The one that waits may have been killed; the daemon runs all the same.
                 let _ = notifier.ready();
             }
             daemon.run();
+            let fall = daemon.fall.take();
+            fall.iter().for_each(|fall| daemon.bury(fall));
             daemon.log.info(format_args!("circus has ended"));
             drop(pidfile);
-            0
+            fall.map_or(0, |fall| fall.code)
         }
+    }
+}
+
+/// Writes down why circus cannot start, if somebody wants to know.
+fn bury(tombstone: Option<&str>, code: u8, reason: &str) {
+    if let Some(Err(why)) = tombstone.map(|path| tombstone::write(path, code, reason, None, &[])) {
+        complain(&format!("circus: {why}"));
     }
 }
 

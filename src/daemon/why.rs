@@ -101,6 +101,7 @@ fn cause_of(cause: &Cause) -> Json {
         Cause::Ended => "ended",
         Cause::SpawnFailed => "spawn_failed",
         Cause::Hook => "hook",
+        Cause::Critical => "critical",
     };
     Json::Object(one("event", word.into()))
 }

@@ -44,6 +44,21 @@ pub fn current_gid() -> u32 {
     unsafe { libc::getegid() }
 }
 
+/// Does something with the rights that another user and group have to files. Without the privilege for that, with
+/// circus's own.
+pub fn as_to_files<T>(uid: u32, gid: u32, act: impl FnOnce() -> T) -> T {
+    // SAFETY: takes a number, and sets one of this thread alone.
+    let own_gid = unsafe { libc::setfsgid(gid) };
+    // SAFETY: as above.
+    let own_uid = unsafe { libc::setfsuid(uid) };
+    let done = act();
+    // SAFETY: as above; to go back to one's own needs no privilege.
+    unsafe { libc::setfsuid(own_uid.cast_unsigned()) };
+    // SAFETY: as above.
+    unsafe { libc::setfsgid(own_gid.cast_unsigned()) };
+    done
+}
+
 /// The entry of a user given by name or by number; a name of digits alone counts as a number.
 pub fn find_user(name_or_uid: &str) -> io::Result<Option<User>> {
     match number(name_or_uid) {

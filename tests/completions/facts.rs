@@ -127,6 +127,7 @@ pub fn choices() -> Vec<(&'static str, Vec<&'static str>)> {
     let works = options::WATCHER.iter().filter(|row| row.built == Built::Works);
     let choice = works.filter_map(|row| match row.kind {
         Kind::Bool => Some((row.key, vec!["True", "False"])),
+        Kind::BoolOr(word) => Some((row.key, vec!["True", "False", word])),
         Kind::Signal => Some((row.key, signal_names())),
         Kind::Choice(words) => Some((row.key, words.to_vec())),
         _ => None,

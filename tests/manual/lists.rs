@@ -117,10 +117,13 @@ fn watcher() -> Vec<Facts> {
 fn takes(kind: Kind) -> String {
     match kind {
         Kind::Bool => "Ar True | False".into(),
+        Kind::BoolOr(word) => format!("Ar True | False | Cm {word}"),
         Kind::Int => "Ar number".into(),
         Kind::Float => "Ar seconds".into(),
         Kind::Text => "Ar text".into(),
         Kind::Signal => "Ar signal".into(),
+        Kind::Signals => "Ar signals".into(),
+        Kind::Codes => "Ar codes".into(),
         Kind::Octal => "Ar octal".into(),
         Kind::Id => "Ar id".into(),
         Kind::Choice(words) => format!("Cm {}", words.join(" | ")),

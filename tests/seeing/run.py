@@ -296,6 +296,7 @@ def a_stop_at_a_terminal():
 
 def metrics(circus):
     until(lambda: "code" in circus.ctl("metrics").stdout, "an exit is counted")
+    until(lambda: "line from" in circus.ctl("tail", "web").stdout, "a line of output")
     ended = circus.ctl("metrics")
     families = {family.name: family for family in text_string_to_metric_families(ended.stdout)}
     check("prometheus-client reads it", ended.returncode, 0)

@@ -318,7 +318,7 @@ fn change(config: &mut WatcherConfig, dice: &mut Dice) {
         2 => options.singleton = !options.singleton,
         3 => options.autostart = !options.autostart,
         4 => options.send_hup = !options.send_hup,
-        5 => options.respawn = !options.respawn,
+        5 => options.respawn = [Respawn::Never, Respawn::OnFailure, Respawn::Always][dice.roll(3) as usize],
         6 => options.warmup_delay = dice.roll(3) as f64 / 2.0,
         7 => options.max_age = dice.roll(3) as i64,
         8 => options.on_demand = !options.on_demand,

@@ -127,7 +127,7 @@ fn giving_up_is_told_with_its_reason_until_somebody_stops_it() {
 #[test]
 fn what_is_to_run_and_does_not_is_a_fault() {
     let mut configs = ["once", "down", "two"].map(|name| watcher(name, 1));
-    configs[0].options.respawn = false;
+    configs[0].options.respawn = Respawn::Never;
     configs[1].options.autostart = false;
     configs[2].options.numprocesses = 2;
     let mut world = World::new(configs.to_vec());

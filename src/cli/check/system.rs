@@ -3,7 +3,7 @@
 //! Everything is looked up by [`Files`], so that the tests need no machine. Only /etc/passwd and /etc/group are
 //! known here; who stands elsewhere, in a directory service, is reported with that restriction.
 
-use crate::config::hooks::{NAMES, is_python};
+use crate::config::hooks::{Hook, NAMES, is_python};
 use crate::config::include::{join, tidy};
 use crate::config::ini::shorten;
 use crate::config::{
@@ -22,7 +22,9 @@ pub fn check(config: &Config, files: &dyn Files, environ: &Names, cwd: &str) -> 
     let mut system = System::new(files, environ, cwd);
     let (circus, origins) = (&config.circus, &config.origins);
     system.id(("user", "/etc/passwd"), (origins, "endpoint_owner"), circus.endpoint_owner.as_deref());
-    for (key, path) in [("pidfile", &circus.pidfile), ("logoutput", &circus.logoutput)] {
+    let files =
+        [("pidfile", &circus.pidfile), ("logoutput", &circus.logoutput), ("tombstone", &circus.tombstone)];
+    for (key, path) in files {
         let is_file = |path: &&str| !matches!(*path, "-" | "stdout") && !path.starts_with("syslog:");
         if let Some(path) = path.as_deref().filter(is_file) {
             system.parent((origins, key), path);
@@ -163,14 +165,19 @@ impl<'a> System<'a> {
         }
     }
 
-    /// The programs of hooks. Those that are Python functions are known to Python alone.
+    /// The programs of hooks and commands. Those that are Python functions are known to Python alone.
     fn hooks(&mut self, watcher: &WatcherConfig, dir: Option<&str>) {
         let programs =
             |(name, hook): &(&String, &(String, bool))| NAMES.contains(&name.as_str()) && !is_python(&hook.0);
-        for (name, (command, _)) in watcher.hooks.iter().filter(programs) {
+        let hooks = watcher.hooks.iter().filter(programs);
+        let hooks = hooks.map(|(name, (command, _))| (format!("hooks.{name}"), command.as_str()));
+        let commands = [Hook::StopCommand, Hook::ReloadCommand].into_iter();
+        let commands =
+            commands.filter_map(|hook| Some((hook.name().to_string(), watcher.program_of(hook)?.0)));
+        for (key, command) in hooks.chain(commands) {
             let words = words::split(command).unwrap_or_default();
             if let Some(program) = words.first() {
-                self.runs((watcher, &format!("hooks.{name}")), program, dir);
+                self.runs((watcher, &key), program, dir);
             }
         }
     }
@@ -328,6 +335,7 @@ mod tests {
             ),
             ("[watcher:a]\ncmd = ./no", "2 error there is no program `/w/./no`"),
             ("[watcher:a]\ncmd = sh\nhooks.after_stop = ./no x", "3 error there is no program `/w/./no`"),
+            ("[watcher:a]\ncmd = sh\nstop_command = ./no x", "3 error there is no program `/w/./no`"),
             (
                 "[watcher:a]\ncmd = sh\nstdout_stream.filename = log/x",
                 "3 error the directory `/w/log` does not exist",

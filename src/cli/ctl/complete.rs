@@ -104,6 +104,7 @@ fn keys(to_set: bool, offer: Offer<'_>) {
 fn of_key(key: &str, offer: Offer<'_>) {
     match options::find(options::WATCHER, key).map(|row| row.kind) {
         Some(Kind::Bool) => ["True", "False"].into_iter().for_each(offer),
+        Some(Kind::BoolOr(word)) => ["True", "False", word].into_iter().for_each(offer),
         Some(Kind::Signal) => signals(offer),
         Some(Kind::Choice(words)) => words.iter().for_each(|word| offer(word)),
         _ => {}
@@ -166,7 +167,8 @@ mod tests {
             ("status web ", ""),
             ("set web graceful", "graceful_timeout"),
             ("set web stdout_stream.fil", "stdout_stream.filename"),
-            ("set web respawn ", "True False"),
+            ("set web respawn ", "True False on-failure"),
+            ("set web singleton ", "True False"),
             ("set web stop_signal USR", "USR1 USR2"),
             ("set web respawn True sing", "singleton"),
             ("get web respawn sing", "singleton"),

@@ -71,6 +71,16 @@ fn what_is_hardly_meant_is_a_warning() {
     one("[watcher:a]\ncmd = x\nshell_args = y", "3 warning shell_args has no effect");
     one("[watcher:a]\ncmd = x\nuse_sockets = 1", "3 warning use_sockets has no effect");
     one("[watcher:a]\ncmd = x\nhook_timeout = -1", "3 warning hook_timeout is negative");
+    one("[watcher:a]\ncmd = x\nrespawn_window = -1", "3 warning respawn_window is negative");
+    one("[watcher:a]\ncmd = x\nstop_command = a 'b", "3 error `stop_command` cannot be split into words");
+    one(
+        "[watcher:a]\ncmd = x\nsend_hup = 1\nreload_command = y",
+        "3 warning `send_hup` has no effect beside `reload_command`",
+    );
+    one(
+        "[watcher:a]\ncmd = x\nreload_signal = USR1\nsend_hup = 1",
+        "4 warning `send_hup` has no effect beside `reload_signal`",
+    );
     one("[watcher:a]\ncmd = x\nhooks.after_stop = x.sh", "3 warning `x.sh` is the name of a Python function");
     one("[watcher:a]\ncmd = x $(circus.foo)", "2 warning there is no variable `circus.foo`");
     let text = "[socket:b]\nport = 1\n[watcher:a]\ncmd = x\nargs = $(circus.sockets.b)";

@@ -239,7 +239,10 @@ pub fn pending(key: &str) -> String {
 fn may_be_empty(facts: &Facts) -> bool {
     match facts.kind {
         Kind::Text | Kind::Id | Kind::Octal => true,
-        Kind::Bool | Kind::Int | Kind::Float | Kind::Signal | Kind::Choice(_) => !facts.strict,
+        Kind::Signals | Kind::Codes => true,
+        Kind::Bool | Kind::BoolOr(_) | Kind::Int | Kind::Float | Kind::Signal | Kind::Choice(_) => {
+            !facts.strict
+        }
     }
 }
 

@@ -305,9 +305,9 @@ fn options_of_the_wrong_type_are_refused() {
         ("hooks", json!("a:b"), "'a:b' isn't a valid hook dict"),
         ("zz", json!(1), "unknown key 'zz'"),
         (
-            "critical",
-            json!(true),
-            "'critical' can't be set while circus runs; it stands in the configuration",
+            "prereload_fn",
+            json!("x"),
+            "'prereload_fn' can't be set while circus runs; it stands in the configuration",
         ),
     ] {
         let properties = json!({"name": "w", "options": {key: value}});

@@ -356,7 +356,7 @@ impl Daemon {
     /// Does what follows from what became of a helper.
     fn conclude(&mut self, purpose: Purpose, outcome: Outcome) {
         match purpose {
-            Purpose::Hook { id, watcher, .. } => self.hook_ended(id, watcher, &outcome),
+            Purpose::Hook { id, watcher, hook, .. } => self.hook_ended(id, watcher, hook, &outcome),
             Purpose::Stats(of) => self.stats_ended(of, &outcome),
         }
     }

@@ -9,6 +9,7 @@ use crate::arbiter::Level;
 use crate::arbiter::request::Order;
 use crate::arbiter::time::Time;
 use crate::config::builtin::Settings;
+use crate::config::ends::Respawn;
 use crate::config::{Names, model, number};
 use std::collections::VecDeque;
 
@@ -52,7 +53,7 @@ impl Flapping {
     /// The rules for a watcher; `None`: it is not looked at.
     fn rules(&self, watcher: &str, world: &dyn World) -> Option<Rules> {
         let config = world.config(watcher)?;
-        if !config.options.respawn || config.options.on_demand {
+        if config.options.respawn == Respawn::Never || config.options.on_demand {
             return None; // its processes end when they have done their work
         }
         let settings = Settings::new(model::Builtin::Flapping, &self.options).over(&config.free, "flapping.");
@@ -292,7 +293,7 @@ mod tests {
     #[test]
     fn it_leaves_alone_what_is_not_replaced_or_not_to_be_looked_at() {
         let changes: [fn(&mut WatcherConfig); 3] = [
-            |config| config.options.respawn = false,
+            |config| config.options.respawn = Respawn::Never,
             |config| config.options.on_demand = true,
             |config| drop(config.free.insert("flapping.active".into(), "False".into())),
         ];

@@ -162,7 +162,7 @@ impl Daemon {
                 let mut known = (false, false);
                 for process in self.arbiter.find(watcher).into_iter().flat_map(Watcher::processes) {
                     match process.phase {
-                        Phase::Dead { stopping } => known.0 |= process.pid == *pid && stopping.is_none(),
+                        Phase::Dead { stopping, .. } => known.0 |= process.pid == *pid && stopping.is_none(),
                         Phase::Running | Phase::Asked { .. } | Phase::Killed => known.1 = true,
                     }
                 }

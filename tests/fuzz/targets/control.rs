@@ -115,7 +115,7 @@ impl World {
                 self.answered.push(ticket.0);
                 whole_line(&protocol::encode_reply(&Json::Null, &reply, 1.5));
             }
-            Action::Exit => self.over = true,
+            Action::Exit(_) => self.over = true,
             _ => {}
         }
     }

@@ -1,0 +1,120 @@
+//! What the end of a process means for its watcher, and what the end of a watcher means for circus.
+//!
+//! A `critical` watcher takes circus along when it has ended for good and nobody has ordered it: everything is
+//! stopped in order, and then circus exits as the process did.
+
+use super::history::Cause;
+use super::process::{Exit, Phase, Process};
+use super::time::Time;
+use super::watcher::{Goal, Watcher};
+use super::{Action, Arbiter, Level, Pid, WatcherId};
+use crate::config::ends::{self, Respawn};
+use crate::config::options::WatcherOptions;
+use crate::config::signals;
+use crate::config::value::listed;
+
+/// The exit code when no process could be started; a shell says it of a command that cannot be executed.
+const NOTHING_RAN: u8 = 126;
+
+/// The end of a process that is not replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Death {
+    /// Which process.
+    pub pid: Pid,
+    /// Its number in the watcher.
+    pub wid: u32,
+    /// How it ended.
+    pub exit: Exit,
+}
+
+/// Why circus ends by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fall {
+    /// The critical watcher.
+    pub watcher: WatcherId,
+    /// Its name.
+    pub name: String,
+    /// What has become of it.
+    pub reason: String,
+    /// The process that has decided it; none when no process could be started.
+    pub death: Option<Death>,
+    /// The exit code of circus.
+    pub code: u8,
+}
+
+/// Whether a process has ended as its watcher wants it.
+pub(super) fn succeeded(exit: Exit, options: &WatcherOptions) -> bool {
+    let among = |list: &Option<Box<str>>, parse: fn(&str) -> Option<i32>, number: i32| {
+        list.as_deref().is_some_and(|list| listed(list).into_iter().any(|word| parse(word) == Some(number)))
+    };
+    match exit {
+        Exit::Code(0) => true,
+        Exit::Code(code) => among(&options.success_codes, ends::code, code),
+        Exit::Signal(number) => among(&options.success_signals, signals::parse, number),
+    }
+}
+
+/// The exit code of circus when a process with this end has decided it.
+fn code_of(exit: Exit, options: &WatcherOptions) -> u8 {
+    match exit {
+        exit if succeeded(exit, options) => 0,
+        Exit::Code(code) => code as u8,
+        Exit::Signal(number) => 128 + number as u8,
+    }
+}
+
+impl Watcher {
+    /// Whether another process takes the place of one that has ended so.
+    pub(super) fn replaces_after(&self, exit: Exit) -> bool {
+        match self.config.options.respawn {
+            _ if self.config.options.on_demand || self.goal != Goal::Up => false,
+            Respawn::Always => true,
+            Respawn::OnFailure => !succeeded(exit, &self.config.options),
+            Respawn::Never => false,
+        }
+    }
+
+    /// The place of a process that has ended stays empty. Of several, the first that has failed speaks for all.
+    pub(super) fn leave_empty(&mut self, process: &Process, exit: Exit) {
+        self.unreplaced += 1;
+        if self.death.is_none_or(|death| succeeded(death.exit, &self.config.options)) {
+            self.death = Some(Death { pid: process.pid, wid: process.wid, exit });
+        }
+    }
+
+    /// All its places are empty now, and stay so.
+    pub(super) fn ended_for_good(&mut self) {
+        let words =
+            |death: Death| format!("its process {} (wid {}) {}", death.pid, death.wid, death.exit.words());
+        self.over = Some(self.death.map_or("its processes have ended".into(), words));
+    }
+
+    /// It cannot run, for this reason, and is not tried again.
+    pub(super) fn failed_for_good(&mut self, reason: &str) {
+        self.death = None;
+        self.over = Some(reason.to_owned());
+    }
+}
+
+/// How a process that is being reaped ended.
+pub(super) fn exit_of(process: &Process) -> Option<Exit> {
+    match process.phase {
+        Phase::Dead { exit, .. } => Some(exit),
+        Phase::Running | Phase::Asked { .. } | Phase::Killed => None,
+    }
+}
+
+impl Arbiter {
+    /// A critical watcher has ended for good by itself. Unless circus is ending anyway, it ends now.
+    pub(super) fn fall(&mut self, id: WatcherId, reason: String, now: Time, actions: &mut Vec<Action>) {
+        let Some(watcher) = self.watchers.get(&id).filter(|_| self.ending.is_none()) else { return };
+        let (config, death) = (&watcher.config, watcher.death);
+        let code = death.map_or(NOTHING_RAN, |death| code_of(death.exit, &config.options));
+        let name = config.name.clone();
+        let text = format!("{name} is critical and has ended: {reason}; circus ends with exit code {code}");
+        actions.push(Action::Log { level: Level::Critical, text });
+        self.cause = Cause::Critical;
+        self.fallen = Some(Fall { watcher: id, name, reason, death, code });
+        self.terminate(None, now, actions);
+    }
+}

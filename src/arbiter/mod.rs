@@ -57,10 +57,11 @@ use fate::Fall;
 use history::{Cause, Origin};
 use hooks::{About, Answer, HookId};
 use process::Exit;
+pub use process::Whom;
 use random::Random;
 use reconfigure::{NewConfig, Reading};
 pub use report::{Level, Published};
-use request::{Errno, Order, Reply, Ticket};
+use request::{Order, Reply, Ticket};
 use std::rc::Rc;
 use time::Time;
 use watcher::{Ctx, Status, Watcher};
@@ -259,23 +260,6 @@ pub enum Action {
     },
     /// Everything has stopped: end; because of this, if nobody has ordered it.
     Exit(Option<Fall>),
-}
-
-/// To whom of a process a signal goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whom {
-    /// To itself.
-    Process,
-    /// To its group. It is a child that was not reaped, so that the number is its own.
-    Group,
-    /// To its group, and to all that come from it, wherever they have gone. As for [`Whom::Group`].
-    Tree,
-    /// To its direct children.
-    Children,
-    /// To one of its direct children.
-    Child(Pid),
-    /// To itself and all its descendants.
-    Descendants,
 }
 
 /// Decides for all watchers.
@@ -495,23 +479,5 @@ impl Arbiter {
         if status == Status::Stopped && self.ending.is_some() {
             self.end_when_stopped(actions);
         }
-    }
-
-    fn forget(&mut self, id: WatcherId, actions: &mut Vec<Action>) {
-        let Some(watcher) = self.watchers.remove(&id) else { return };
-        let cancel = |hook: &HookId| Action::CancelHook { id: *hook, watcher: id };
-        actions.extend(watcher.calls.keys().map(cancel));
-        for waiter in watcher.waiters {
-            let text = format!("'{}' was removed meanwhile", watcher.config.name);
-            self.finish(waiter.ticket, Reply::error(Errno::Failed, text), actions);
-        }
-        let mut left = Vec::new();
-        self.pids.retain(|pid, (watcher, _)| {
-            let is_left = *watcher == id;
-            left.extend(is_left.then_some(*pid));
-            !is_left
-        });
-        self.groups.retain(|_, watcher| *watcher != id);
-        actions.push(Action::Forgotten { watcher: id, left });
     }
 }

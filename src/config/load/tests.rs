@@ -162,7 +162,6 @@ fn a_fatal_finding_leaves_no_configuration() {
 fn options_without_effect_say_so_once() {
     let cases = [
         ("[watcher:a]\ncmd = x\nready = $(circus.env.NONE)", "3 Warning `ready` is not built yet"),
-        ("[watcher:a]\ncmd = x\nflapping.window = 1", "3 Warning `flapping.window` is not built yet"),
         (
             "[watcher:a]\ncmd = x\nhooks.befor_start = y",
             "3 Warning there is no hook `befor_start`: did you mean",

@@ -39,6 +39,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "config::number",
             "config::options",
             "config::signals",
+            "config::value::listed",
         ],
     ),
     ("config", &[]),

@@ -101,7 +101,7 @@ fn a_listener_that_does_not_read_is_told_what_it_missed() {
 /// Connections that the kernel has no descriptor for wait until there is one; nobody else is disturbed.
 #[test]
 fn without_descriptors_circus_goes_on() {
-    let circus = Circus::wrapped("ulimit -n 100; exec \"$@\"", "[watcher:w]\ncmd = sleep 1000");
+    let circus = Circus::wrapped("ulimit -n 24; exec \"$@\"", "[watcher:w]\ncmd = sleep 1000");
     let before = circus.up("w");
     let mut first = circus.client();
     let crowd: Vec<Client> = (0..150).map(|_| circus.client()).collect();

@@ -77,6 +77,7 @@ fn with_all_plugins_between_their_looks() {
     for (n, class) in classes.iter().enumerate() {
         ini += &format!("[plugin:{n}]\nuse = circus.plugins.{class}\nloop_rate = 1000\n");
     }
+    ini += "[plugin:m]\nuse = circus.plugins.Metrics\nlisten = 127.0.0.1:0\n";
     ini += "[plugin:f]\nuse = circus.plugins.flapping.Flapping\n[plugin:e]\nuse = circus.plugins.statsd.StatsdEmitter\n";
     let circus = Circus::start(&ini);
     circus.up("web");

@@ -311,6 +311,22 @@ fn a_socket_that_cannot_be_bound_leaves_everything_as_it_was() {
     assert!(!exists(&circus.dir.path("new")) && exists(&circus.dir.path("u")));
 }
 
+#[test]
+fn two_sockets_that_take_the_place_of_one_may_not_share_its_port() {
+    let number = free_port();
+    let one = |name: &str, host: &str| format!("[socket:{name}]\nhost = {host}\nport = {number}\n");
+    let circus = Circus::start(&base(&one("old", "0.0.0.0")));
+    for other in ["127.0.0.1", "0.0.0.0"] {
+        write(&circus, &base(&(one("web", "127.0.0.1") + &one("also", other))));
+        let said = circus.ctl_refused(&["reloadconfig"]);
+        assert!(said.contains("nothing has changed"), "{said}");
+        assert!(fd(&circus, "old").is_some() && fd(&circus, "web").is_none());
+    }
+    reload(&circus, &base(&one("web", "127.0.0.1")));
+    let shared = |name| one(name, "0.0.0.0") + "so_reuseport = True\n";
+    reload(&circus, &base(&(shared("web") + &shared("also"))));
+}
+
 /// A watcher of workers on the socket `web`.
 fn web(socket: &str, more: &str) -> String {
     let command = worker::command();

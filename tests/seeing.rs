@@ -159,3 +159,47 @@ fn the_changes_of_a_watcher_are_bounded() {
     let changes = circus.ask("why", json!({"name": "web"}))["changes"].as_array().unwrap().len();
     assert_eq!(changes, 32);
 }
+
+#[test]
+fn stats_has_all_descendants_and_the_processor_time_since_the_last_request_of_its_kind() {
+    let circus = Circus::start(
+        "[watcher:family]
+        cmd = sh -c \"sh -c 'sleep 1000 & wait' & wait\"
+        [watcher:busy]
+        cmd = sh -c 'while :; do :; done'",
+    );
+    let pid = circus.up("family")[0];
+    let busy = circus.up("busy")[0].to_string();
+    let child = until("a child", || proc::children(pid).first().copied());
+    let grandchild = until("a grandchild", || proc::children(child).first().copied());
+    until("it sleeps", || (proc::argv(grandchild)[0] == "sleep").then_some(()));
+    let info = circus.ask("stats", json!({"name": "family", "process": pid}))["info"].clone();
+    let below = &info["children"][0]["children"][0];
+    assert_eq!(
+        (&info["wid"], &below["pid"], &below["cmdline"]),
+        (&json!(1), &json!(grandchild), &json!("sleep"))
+    );
+    assert_eq!((&below["children"], &below["wid"]), (&json!([]), &Json::Null));
+    let text = circus.ctl_ok(&["stats", "family"]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!((lines[0], lines.len()), ("family:", 4), "{text}");
+    assert!(lines[1].starts_with(&format!("{pid}: {pid}  sh ")), "{text}");
+    assert!(lines[2].starts_with(&format!("   {child}  sh ")), "{text}");
+    assert!(lines[3].starts_with(&format!("      {grandchild}  sleep ")), "{text}");
+    let cpu = || circus.ask("stats", json!({"name": "busy"}))["info"][&busy]["cpu"].as_f64().unwrap();
+    assert_eq!(cpu(), 0.0, "nobody has asked before");
+    until("it is busy", || {
+        circus.ask("dstats", json!({}));
+        (cpu() > 1.0).then_some(())
+    });
+    let text = circus.ctl_ok(&["dstats"]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(
+        lines[0] == "Main Process:" && lines[1].starts_with(&format!("    {}  ", circus.pid())),
+        "{text}"
+    );
+    assert!(
+        lines[2] == "Children:" && lines.iter().any(|l| l.starts_with(&format!("          {grandchild}  "))),
+        "{text}"
+    );
+}

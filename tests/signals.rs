@@ -9,8 +9,9 @@
 mod common;
 
 use circus::sys::signal::kill;
-use common::{Circus, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR2, SIGWINCH, proc};
+use common::{Circus, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH, exists, proc};
 use serde_json::json;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 #[test]
 fn three_signals_end_it_in_order() {
@@ -79,4 +80,33 @@ fn it_hears_signals_that_its_parent_had_blocked_or_ignored() {
     assert_eq!(events.wait("watcher.w.reap")["exit_code"], -9);
     circus.signal(SIGTERM);
     assert_eq!(circus.wait(), 0);
+}
+
+#[test]
+fn a_control_socket_that_was_removed_comes_back() {
+    let mut circus = Circus::start(
+        "[circus]\nendpoint = {dir}/sock\npubsub_endpoint = ipc://{dir}/pubsub\nendpoint_mode = 0660\n\
+         [watcher:w]\ncmd = sleep 1000",
+    );
+    let mut early = circus.client();
+    for name in ["sock", "pubsub"] {
+        std::fs::remove_file(circus.dir.path(name)).expect("it was there");
+    }
+    circus.signal(SIGUSR1);
+    for name in ["pubsub", "sock"] {
+        circus.log.line(&format!("{name} had been removed; it is there again"));
+        let mode = std::fs::metadata(circus.dir.path(name)).expect("a socket").permissions().mode();
+        assert_eq!(mode & 0o777, 0o660, "{name}");
+    }
+    assert_eq!(circus.status("w"), "active");
+    assert_eq!(early.call("numwatchers", json!({}))["numwatchers"], 1);
+    // One that is there is left alone.
+    let inode = || std::fs::metadata(circus.dir.path("sock")).expect("a socket").ino();
+    let before = inode();
+    circus.signal(SIGUSR1);
+    circus.log.line("log files reopened");
+    assert_eq!((circus.status("w").as_str(), inode()), ("active", before));
+    circus.signal(SIGTERM);
+    assert_eq!(circus.wait(), 0);
+    assert!(!exists(&circus.dir.path("sock")) && !exists(&circus.dir.path("pubsub")));
 }

@@ -118,9 +118,10 @@ fn what_a_dead_process_has_left_behind_is_ended_with_its_watcher() {
         echo $! > child
         echo ready
         exit 0",
-        "respawn = False\nnumprocesses = 2\ngraceful_timeout = 1000",
+        "respawn = False\nnumprocesses = 2\ngraceful_timeout = 1000\n[circus]\nloglevel = debug",
     );
     circus.until_status("w", "stopped");
+    circus.log.line("[DEBUG] sent SIGTERM to ");
     assert!(!proc::exists(written(&circus, "child")));
 }
 

@@ -190,7 +190,7 @@ impl Restart {
         }
     }
 
-    /// All of them, in the order of [`Counts::restarts`].
+    /// All of them, in the order of `Counts::restarts`.
     pub const ALL: [(Restart, &'static str); 6] = [
         (Restart::Exit, "exit"),
         (Restart::Signal, "signal"),

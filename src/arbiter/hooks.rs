@@ -1,7 +1,7 @@
 //! Hooks: programs of the user that are asked before something is done, or told that it was.
 //!
 //! The daemon runs them; nobody waits for one longer than hook_timeout. Which hooks of a watcher run, and what hangs
-//! on each answer ([`Then`]), is the table of its [`Call`]s. A call has a number of its own: an answer that comes
+//! on each answer (`Then`), is the table of its `Call`s. A call has a number of its own: an answer that comes
 //! after the call was given up finds nothing to decide, least of all about another process.
 
 use super::process::Exit;

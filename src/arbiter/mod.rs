@@ -24,6 +24,7 @@
 //! are no timers to cancel: each deadline is a field of the state that it belongs to.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+mod action;
 mod boot;
 mod demand;
 mod errands;
@@ -50,14 +51,13 @@ pub mod watcher;
 mod sim;
 
 use crate::config::WatcherConfig;
-use crate::config::hooks::Hook;
 use crate::sorted::Sorted;
+pub use action::{Action, Whom};
 use boot::{Boot, Ending};
 use fate::Fall;
 use history::{Cause, Origin};
-use hooks::{About, Answer, HookId};
+use hooks::{Answer, HookId};
 use process::Exit;
-pub use process::Whom;
 use random::Random;
 use reconfigure::{NewConfig, Reading};
 pub use report::{Level, Published};
@@ -161,105 +161,6 @@ pub enum Event {
     Reload,
     /// The time of [`Arbiter::deadline`] has come.
     Tick,
-}
-
-/// Something that is to be done.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Action {
-    /// Spawn a process; then [`Event::Spawned`] or [`Event::SpawnFailed`].
-    Spawn {
-        /// Of which watcher.
-        watcher: WatcherId,
-        /// Its number in the watcher.
-        wid: u32,
-    },
-    /// Ask a process to end: the signal, then SIGCONT, in case it is stopped.
-    Ask {
-        /// Which.
-        pid: Pid,
-        /// The signal.
-        signum: i32,
-        /// Its direct children too.
-        children: bool,
-    },
-    /// Send a signal.
-    Signal {
-        /// Whose.
-        pid: Pid,
-        /// The signal.
-        signum: i32,
-        /// To whom of that process.
-        whom: Whom,
-    },
-    /// Send a signal to a group whose leader was reaped, if the number still is that group's.
-    SignalRemnant {
-        /// The group.
-        pgid: Pid,
-        /// The signal.
-        signum: i32,
-    },
-    /// Reap a zombie; then [`Event::Reaped`].
-    Reap {
-        /// Which.
-        pid: Pid,
-    },
-    /// Run a hook; then [`Event::HookDone`].
-    RunHook {
-        /// Stands for this run.
-        id: HookId,
-        /// Whose hook.
-        watcher: WatcherId,
-        /// Which hook.
-        hook: Hook,
-        /// What it is about.
-        about: About,
-    },
-    /// End a hook whose answer is not needed any more.
-    CancelHook {
-        /// Which run.
-        id: HookId,
-        /// Whose hook.
-        watcher: WatcherId,
-    },
-    /// Look at the sockets of a watcher without taking anything from them; then [`Event::SocketsWatched`], and once
-    /// [`Event::SocketReady`].
-    WatchSockets(WatcherId),
-    /// Do not look at them any more.
-    UnwatchSockets(WatcherId),
-    /// Answer an order.
-    Reply {
-        /// Whose.
-        ticket: Ticket,
-        /// The answer.
-        reply: Reply,
-    },
-    /// Tell subscribers.
-    Publish {
-        /// The watcher's name.
-        watcher: String,
-        /// What happened to it.
-        what: Published,
-    },
-    /// Write to the log.
-    Log {
-        /// How important it is.
-        level: Level,
-        /// One line.
-        text: String,
-    },
-    /// Read the configuration again and check it, then [`Event::Read`].
-    Read(Reading),
-    /// The options of a watcher have changed: what was made from them must be made anew.
-    Changed(WatcherId),
-    /// A watcher is gone.
-    Forgotten {
-        /// Which.
-        watcher: WatcherId,
-        /// Its processes, which are to live on.
-        left: Vec<Pid>,
-    },
-    /// Everything has stopped: end; because of this, if nobody has ordered it.
-    Exit(Option<Fall>),
 }
 
 /// Decides for all watchers.

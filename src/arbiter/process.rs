@@ -1,8 +1,8 @@
 //! One process of a watcher, and what is left of one that has ended.
 
-use super::Pid;
 use super::respawn::Chain;
 use super::time::Time;
+use super::{Pid, Whom};
 use crate::config::signals;
 
 /// How a process ended.
@@ -30,23 +30,6 @@ impl Exit {
             Exit::Signal(number) => format!("was ended by {}", signals::name(number)),
         }
     }
-}
-
-/// To whom of a process a signal goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whom {
-    /// To itself.
-    Process,
-    /// To its group. It is a child that was not reaped, so that the number is its own.
-    Group,
-    /// To its group, and to all that come from it, wherever they have gone. As for [`Whom::Group`].
-    Tree,
-    /// To its direct children.
-    Children,
-    /// To one of its direct children.
-    Child(Pid),
-    /// To itself and all its descendants.
-    Descendants,
 }
 
 /// Where a process is in its life. It is in the table from its spawn until it is reaped.

@@ -35,6 +35,8 @@ pub enum Takes {
     Http,
     /// Where to ask a Redis server.
     Redis,
+    /// Where to listen.
+    Listen,
     /// A regular expression. Only the C library can say whether it is one.
     Regex,
     /// The name of a watcher.
@@ -88,6 +90,7 @@ rows! {
     "redis_url", "D", "redis", "redis://localhost:6379/0", "where: redis://[USER:PASSWORD@]HOST[:PORT] or unix://PATH";
     "timeout", "D", "rate", "5", "how long an answer may take, in seconds";
     "restart_on_timeout", "D", "watcher", "", "the watcher to restart when there is no answer";
+    "listen", "M", "listen", "127.0.0.1:9100", "where to listen: ADDRESS:PORT, or the path of a Unix socket";
     "loop_rate", "RWSHD", "rate", "60", "seconds between two looks";
     "loop_rate", "C", "rate", "1", "seconds between two looks";
     "application_name", "RES", "text", "app", "the second word of all names that statsd is sent";
@@ -96,12 +99,12 @@ rows! {
     "host", "RESHD", "host", "localhost", "the address of the statsd server";
     "port", "RESHD", "whole 0 65535", "8125", "its UDP port";
     "sample_rate", "RESHD", "number 1", "1", "which part of all counts and times it is sent";
-    "active", "FRWCESHD", "flag", "True", "start with circus";
+    "active", "FRWCESHDM", "flag", "True", "start with circus";
 }
 
 impl Builtin {
     /// All of them.
-    pub const ALL: [Builtin; 8] = [
+    pub const ALL: [Builtin; 9] = [
         Builtin::Flapping,
         Builtin::ResourceWatcher,
         Builtin::WatchDog,
@@ -110,6 +113,7 @@ impl Builtin {
         Builtin::FullStats,
         Builtin::HttpObserver,
         Builtin::RedisObserver,
+        Builtin::Metrics,
     ];
 
     /// Its class in Circus.
@@ -123,6 +127,7 @@ impl Builtin {
             Builtin::FullStats => "circus.plugins.statsd.FullStats",
             Builtin::HttpObserver => "circus.plugins.http_observer.HttpObserver",
             Builtin::RedisObserver => "circus.plugins.redis_observer.RedisObserver",
+            Builtin::Metrics => "circus.plugins.Metrics",
         }
     }
 
@@ -136,6 +141,7 @@ impl Builtin {
             Builtin::FullStats => 'S',
             Builtin::HttpObserver => 'H',
             Builtin::RedisObserver => 'D',
+            Builtin::Metrics => 'M',
         }
     }
 
@@ -221,6 +227,7 @@ impl Takes {
             "host" => Takes::Host,
             "http" => Takes::Http,
             "redis" => Takes::Redis,
+            "listen" => Takes::Listen,
             "regex" => Takes::Regex,
             _ => Takes::Watcher,
         }
@@ -255,6 +262,7 @@ impl Row {
             Takes::Host => url::ip(text).is_none().then(|| url::NO_NAMES.into()),
             Takes::Http => url::parse(text, "http://", 80).err(),
             Takes::Redis => url::parse(text, "redis://", 6379).err(),
+            Takes::Listen => url::listen(text).err(),
             Takes::Text | Takes::Regex | Takes::Watcher => None,
         }
     }

@@ -136,11 +136,16 @@ impl Changes {
         if is_same_stream(old, new) {
             return;
         }
+        let known = self.0.len();
         let stream = current.get_or_insert_default();
         self.rows(prefix, options::STREAM, (&mut stream.options, &before.options, &after.options));
         self.map(prefix, (&mut stream.free, &before.free, &after.free));
         if new.is_none() {
             *current = None;
+        }
+        // A stream whose options all have their defaults is more than none.
+        if self.0.len() == known {
+            self.add(&format!("{prefix}class"), Live::Stored);
         }
     }
 }
@@ -177,6 +182,7 @@ mod tests {
     #[test]
     fn added_changed_and_removed_keys_are_alike() {
         one("", "cgroup./x = 1", "cgroup./x", Live::Reload);
+        one("", "stderr_stream.class =", "stderr_stream.class", Live::Stored);
         one("", "numprocesses = 2", "numprocesses", Live::Numprocesses);
         one("args = a", "args = b", "args", Live::Reload);
         one("", "graceful_timeout = 1", "graceful_timeout", Live::Stored);

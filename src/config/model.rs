@@ -163,6 +163,8 @@ pub enum Builtin {
     HttpObserver,
     /// Asks a Redis server.
     RedisObserver,
+    /// Serves what circus measures. Circus has none.
+    Metrics,
 }
 
 /// What a plugin is.

@@ -74,6 +74,20 @@ pub fn parse<'a>(text: &'a str, scheme: &str, port: u16) -> Result<Url<'a>, Stri
     Ok(Url { place: Place::Inet(SocketAddr::new(ip, port)), login, host, path })
 }
 
+/// Reads a place to listen at: `ADDRESS:PORT`, or a path.
+///
+/// # Errors
+/// A phrase that completes "`key = text` ...".
+pub fn listen(text: &str) -> Result<Place, String> {
+    if text.starts_with('/') {
+        return Ok(Place::Unix(text.into()));
+    }
+    let (host, port) =
+        text.rsplit_once(':').ok_or("is neither ADDRESS:PORT nor a path that begins with /")?;
+    let port = number::whole(port).and_then(|number| u16::try_from(number).ok());
+    Ok(Place::Inet(SocketAddr::new(ip(host).ok_or(NO_NAMES)?, port.ok_or("has no port behind its colon")?)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

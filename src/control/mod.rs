@@ -40,6 +40,12 @@ pub fn object(members: &mut dyn Iterator<Item = (String, serde_json::Value)>) ->
     map
 }
 
+/// Sets a member. Never inlined: it is the many callers that cost.
+#[inline(never)]
+pub fn put(map: &mut Map, key: &str, value: serde_json::Value) {
+    map.insert(key.to_string(), value);
+}
+
 /// An object of one member.
 pub fn one(key: &str, value: serde_json::Value) -> Map {
     object(&mut std::iter::once((key.to_string(), value)))

@@ -2,7 +2,7 @@
 //! and for `top`, and the table that is made of it.
 
 use super::plain::plain;
-use super::{Map, object, one};
+use super::{Map, object, one, put};
 use crate::arbiter::Pid;
 use crate::config::number;
 use serde_json::Value as Json;
@@ -62,43 +62,43 @@ pub struct QueueFact {
 
 /// Adds to an answer what the property `details` asks for. `own` is circus itself.
 pub fn add(answer: &mut Map, own: &ProcessFact, watchers: &[WatcherFact], sockets: &[QueueFact]) {
-    answer.insert("circus".into(), Json::Object(process(own)));
+    put(answer, "circus", Json::Object(process(own)));
     let mut members = watchers.iter().map(|w| (w.name.clone(), Json::Object(watcher(w))));
-    answer.insert("watchers".into(), Json::Object(object(&mut members)));
-    answer.insert("sockets".into(), sockets.iter().map(|s| Json::Object(socket(s))).collect());
+    put(answer, "watchers", Json::Object(object(&mut members)));
+    put(answer, "sockets", sockets.iter().map(|s| Json::Object(socket(s))).collect());
 }
 
 fn watcher(fact: &WatcherFact) -> Map {
     let mut map = one("status", fact.status.into());
-    map.insert("since".into(), fact.since.map(tenths).into());
-    map.insert("restarts".into(), fact.restarts.into());
-    map.insert("wanted".into(), fact.wanted.into());
+    put(&mut map, "since", fact.since.map(tenths).into());
+    put(&mut map, "restarts", fact.restarts.into());
+    put(&mut map, "wanted", fact.wanted.into());
     if let Some(fault) = &fact.fault {
-        map.insert("fault".into(), fault.as_str().into());
+        put(&mut map, "fault", fault.as_str().into());
     }
-    map.insert("processes".into(), fact.processes.iter().map(|p| Json::Object(process(p))).collect());
+    put(&mut map, "processes", fact.processes.iter().map(|p| Json::Object(process(p))).collect());
     map
 }
 
 fn process(fact: &ProcessFact) -> Map {
     let mut map = one("pid", fact.pid.into());
-    map.insert("wid".into(), fact.wid.into());
-    map.insert("state".into(), fact.state.into());
-    map.insert("age".into(), tenths(fact.age).into());
-    map.insert("cpu".into(), fact.cpu.into());
-    map.insert("rss".into(), fact.rss.into());
+    put(&mut map, "wid", fact.wid.into());
+    put(&mut map, "state", fact.state.into());
+    put(&mut map, "age", tenths(fact.age).into());
+    put(&mut map, "cpu", fact.cpu.into());
+    put(&mut map, "rss", fact.rss.into());
     if let Some(seconds) = fact.kill_in {
-        map.insert("kill_in".into(), tenths(seconds).into());
+        put(&mut map, "kill_in", tenths(seconds).into());
     }
     map
 }
 
 fn socket(fact: &QueueFact) -> Map {
     let mut map = one("name", fact.name.as_str().into());
-    map.insert("address".into(), fact.place.as_str().into());
-    map.insert("waiting".into(), fact.waiting.into());
-    map.insert("limit".into(), fact.limit.into());
-    map.insert("drops".into(), fact.drops.into());
+    put(&mut map, "address", fact.place.as_str().into());
+    put(&mut map, "waiting", fact.waiting.into());
+    put(&mut map, "limit", fact.limit.into());
+    put(&mut map, "drops", fact.drops.into());
     map
 }
 
@@ -110,8 +110,8 @@ fn tenths(seconds: f64) -> f64 {
 /// Adds whether all is well to an answer: what is wrong, by watcher.
 pub fn add_check<'a>(answer: &mut Map, faults: impl Iterator<Item = (&'a str, String)>) {
     let failing = object(&mut faults.map(|(name, fault)| (name.to_string(), fault.into())));
-    answer.insert("healthy".into(), failing.is_empty().into());
-    answer.insert("failing".into(), Json::Object(failing));
+    put(answer, "healthy", failing.is_empty().into());
+    put(answer, "failing", Json::Object(failing));
 }
 
 /// Whether the answer to a check says that all is well; true for other answers.

@@ -77,7 +77,7 @@ pub struct Opened {
     /// Where it is, as text.
     pub endpoint: String,
     /// Its file, which goes with it.
-    pub _file: Option<OwnFile>,
+    pub file: Option<OwnFile>,
     /// An abstract socket has no file whose mode could guard it: only this user and root are served.
     pub only_for: Option<u32>,
     /// Events are published here, and commands refused.
@@ -146,6 +146,17 @@ pub fn open_all(options: &CircusOptions, log: &mut Log) -> Result<Vec<Opened>, R
     Ok(opened)
 }
 
+/// Opens a socket anew whose file somebody has removed; `None` if nobody has.
+pub fn restore(opened: &Opened, options: &CircusOptions) -> Option<Result<Opened, String>> {
+    opened.file.as_ref().filter(|file| file.has_vanished())?;
+    let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
+    let directory = endpoint::directory(user::current_uid(), runtime.as_deref());
+    let what = if opened.events_only { "pubsub socket" } else { "control socket" };
+    let fresh = open(&Place::Path(opened.endpoint.clone()), what, &directory, options);
+    let fresh = fresh.map(|socket| Opened { events_only: opened.events_only, ..socket });
+    Some(fresh.map_err(|refused| refused.message))
+}
+
 /// Opens a Unix socket.
 fn open(
     place: &Place,
@@ -179,7 +190,7 @@ fn open(
     }
     let only_for = matches!(address, Address::Abstract(_)).then(user::current_uid);
     let acceptor = Acceptor::Unix(fd.into());
-    Ok(Opened { acceptor, endpoint: place.to_string(), _file: file, only_for, events_only: false })
+    Ok(Opened { acceptor, endpoint: place.to_string(), file, only_for, events_only: false })
 }
 
 /// Opens the port of a `tcp://` address, if that is allowed.
@@ -199,7 +210,7 @@ fn open_port(wanted: Option<&str>, what: &str, options: &CircusOptions) -> Resul
     Ok(Some(Opened {
         acceptor: Acceptor::Tcp(listener),
         endpoint,
-        _file: None,
+        file: None,
         only_for: None,
         events_only: false,
     }))

@@ -205,7 +205,7 @@ impl Daemon {
         };
         daemon.watch(daemon.signals.as_raw_fd(), Source::Signals, 0, Interest::READABLE)?;
         for (number, fd) in (0..).zip(daemon.clients.listeners.fds()) {
-            daemon.watch(fd, Source::Listener, number, Interest::READABLE)?;
+            daemon.watch_listener(fd, number)?;
         }
         Ok(daemon)
     }

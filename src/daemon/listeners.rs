@@ -1,7 +1,7 @@
 //! The sockets on which clients come in, and who is let in.
 
 use super::client::Client;
-use super::endpoint::Opened;
+use super::endpoint::{self, Opened};
 use super::eventloop::Daemon;
 use super::log::Level;
 use crate::arbiter::Pid;
@@ -113,6 +113,36 @@ impl Daemon {
                 }
             }
         }
+    }
+
+    /// Opens the sockets anew whose files somebody has removed. Who is connected stays so.
+    pub(super) fn restore_listeners(&mut self) {
+        for number in 0..self.clients.listeners.all.len() {
+            match self.restore(number) {
+                Some(Ok(endpoint)) => {
+                    self.log.warning(format_args!("{endpoint} had been removed; it is there again"));
+                }
+                Some(Err(why)) => self.log.error(format_args!("{why}")),
+                None => {}
+            }
+        }
+    }
+
+    fn restore(&mut self, number: usize) -> Option<Result<String, String>> {
+        let old = &self.clients.listeners.all.get(number)?.opened;
+        let opened = match endpoint::restore(old, &self.options)? {
+            Ok(opened) => opened,
+            Err(why) => return Some(Err(why)),
+        };
+        if let Err(error) = self.watch_listener(opened.acceptor.fd(), number as u32) {
+            return Some(Err(sys::io_words(&error)));
+        }
+        // Who waits at the old one is not forgotten. Nobody can come after them.
+        self.clients.listeners.accept_more(number as u32);
+        while self.accept_one(number) {}
+        let endpoint = opened.endpoint.clone();
+        self.clients.listeners.all.get_mut(number)?.opened = opened;
+        Some(Ok(endpoint))
     }
 
     /// Accepts a connection; false when there is none, or none can be had.

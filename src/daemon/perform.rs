@@ -46,8 +46,11 @@ impl Daemon {
     /// Asks a process to end. SIGCONT follows, since a process that is stopped would not hear of it.
     fn ask(&mut self, pid: Pid, signum: i32, children: bool) {
         if children {
+            let owner = self.arbiter.owner(pid).and_then(|(id, _)| self.arbiter.watcher(id));
+            let watcher = owner.map(|watcher| watcher.config.name.clone());
             for child in super::procfs::children(pid) {
                 self.send(child, signum);
+                watcher.iter().for_each(|watcher| self.publish(watcher, Published::Kill { pid: child }));
             }
         }
         self.send(pid, signum);
@@ -86,7 +89,7 @@ impl Daemon {
     }
 
     /// A process that is gone already needs no signal; anything else is worth a line.
-    fn note(&mut self, pid: Pid, signum: i32, sent: io::Result<()>) {
+    pub(super) fn note(&mut self, pid: Pid, signum: i32, sent: io::Result<()>) {
         match sent {
             Ok(()) => self.log.debug(format_args!("sent {} to {pid}", signals::name(signum))),
             Err(error) if error.raw_os_error() == Some(sys::ESRCH) => {}
@@ -127,7 +130,10 @@ impl Daemon {
                     Some(sweep) => sweep.hurry(),
                     None => self.dispatch(Event::Terminate),
                 },
-                10 => self.reopen_logs(),
+                10 => {
+                    self.reopen_logs();
+                    self.restore_listeners();
+                }
                 _ => {} // SIGUSR2 is reserved, SIGWINCH means nothing here
             }
         }

@@ -7,6 +7,8 @@ use crate::arbiter::Pid;
 use crate::config::number;
 use crate::sorted::Sorted;
 use crate::sys::user;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 
 /// A process as `/proc/PID/stat` has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,9 +36,17 @@ pub fn stat(pid: Pid) -> Option<Stat> {
     parse_stat(&read(&format!("/proc/{pid}/stat"))?)
 }
 
-/// A file of /proc, in which a process may have put any bytes by its name.
+/// A small file of /proc, in which a process may have put any bytes by its name.
 fn read(path: &str) -> Option<String> {
-    Some(String::from_utf8_lossy(&std::fs::read(path).ok()?).into_owned())
+    Some(String::from_utf8_lossy(&head(path)?).into_owned())
+}
+
+/// The beginning of a file of /proc. One read is enough: the kernel gives as much as there is room for, and thousands
+/// of such files are read for one answer.
+fn head(path: &str) -> Option<Vec<u8>> {
+    let mut bytes = [0; 4096];
+    let length = std::fs::File::open(path).ok()?.read(&mut bytes).ok()?;
+    bytes.get(..length).map(<[u8]>::to_vec)
 }
 
 /// The name of the program stands in parentheses and may hold anything, so the fields are counted from the last
@@ -61,16 +71,27 @@ fn parse_stat(text: &str) -> Option<Stat> {
 
 /// The direct children of a process.
 pub fn children(pid: Pid) -> Vec<Pid> {
-    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    // The directory has two links and one for each thread.
+    let path = format!("/proc/{pid}/task");
+    if std::fs::metadata(&path).is_ok_and(|tasks| tasks.nlink() == 3)
+        && let Ok(text) = std::fs::read_to_string(format!("{path}/{pid}/children"))
+    {
+        return pids_in(&text).collect();
+    }
+    let Ok(threads) = std::fs::read_dir(path) else { return Vec::new() };
     let mut children = Vec::new();
     for thread in threads.flatten() {
         match std::fs::read_to_string(thread.path().join("children")) {
-            Ok(text) => children.extend(text.split_whitespace().filter_map(|pid| pid.parse::<Pid>().ok())),
+            Ok(text) => children.extend(pids_in(&text)),
             // a kernel without CONFIG_PROC_CHILDREN, or a thread that has ended
             Err(_) => return children_by_scan(pid),
         }
     }
     children
+}
+
+fn pids_in(text: &str) -> impl Iterator<Item = Pid> {
+    text.split_whitespace().filter_map(|pid| pid.parse().ok())
 }
 
 fn children_by_scan(pid: Pid) -> Vec<Pid> {
@@ -120,13 +141,12 @@ pub fn environ(pid: Pid) -> Option<Vec<u8>> {
 
 /// The user id of a process: that of its directory in /proc.
 pub fn uid(pid: Pid) -> Option<u32> {
-    use std::os::unix::fs::MetadataExt;
     Some(std::fs::metadata(format!("/proc/{pid}")).ok()?.uid())
 }
 
 /// The last part of the path in argv[0], as Circus shows it; the kernel's name when there are no arguments.
 pub fn program(pid: Pid) -> Option<String> {
-    let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let line = head(&format!("/proc/{pid}/cmdline"))?;
     let first = line.split(|byte| *byte == 0).next().unwrap_or_default();
     let name = first.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     if name.is_empty() {
@@ -137,7 +157,6 @@ pub fn program(pid: Pid) -> Option<String> {
 
 /// How many descriptors a process has open; `None` where we may not look.
 pub fn open_fds(pid: Pid) -> Option<u64> {
-    use std::os::unix::fs::MetadataExt;
     let path = format!("/proc/{pid}/fd");
     // Since Linux 6.2 the size of the directory is their number.
     match std::fs::metadata(&path).ok()?.size() {
@@ -149,7 +168,7 @@ pub fn open_fds(pid: Pid) -> Option<u64> {
 /// The beginning of the command line of a process, as a shell would take it.
 pub fn command_line(pid: Pid) -> Option<String> {
     const MOST: usize = 200;
-    let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let line = head(&format!("/proc/{pid}/cmdline"))?;
     let line = line.strip_suffix(&[0]).unwrap_or(&line);
     let words: Vec<String> = line.split(|byte| *byte == 0).map(crate::config::text::from_bytes).collect();
     let line = crate::control::shell::join(words.iter().map(String::as_str));

@@ -107,7 +107,7 @@ impl Daemon {
         let pinned = procfs::children(sys::process::pid()).into_iter();
         if pinned.filter_map(|child| signal::group_of(child).ok()).any(|group| group == pgid) {
             // ESRCH cannot be: the child is a member at least until it is reaped.
-            let _ = signal::kill_group(pgid, signum);
+            self.note(pgid, signum, signal::kill_group(pgid, signum));
             return;
         }
         let Some(members) = procfs::descendants(sys::process::pid()) else {
@@ -125,7 +125,7 @@ impl Daemon {
         for pid in members {
             let Ok(handle) = signal::PidFd::open(pid) else { continue };
             if signal::group_of(pid).is_ok_and(|group| group == pgid) {
-                let _ = handle.send(signum); // it may have ended meanwhile
+                self.note(pid, signum, handle.send(signum)); // it may have ended meanwhile
             }
         }
     }

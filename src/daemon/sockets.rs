@@ -19,6 +19,7 @@ use crate::sys::io_words;
 use crate::sys::socket::{self, Kind, PathState, SocketSpec};
 use shares::Shares;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
@@ -189,6 +190,11 @@ impl OwnFile {
     pub fn new(path: &Path) -> Option<OwnFile> {
         let meta = path.symlink_metadata().ok()?;
         Some(OwnFile { path: path.to_owned(), id: (meta.dev(), meta.ino()) })
+    }
+
+    /// Whether nothing is at the path any more.
+    pub fn has_vanished(&self) -> bool {
+        self.path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound)
     }
 }
 

@@ -47,6 +47,10 @@ impl Daemon {
         self.poll.registry().register(&mut SourceFd(&fd), token(source, id), interest)
     }
 
+    pub(super) fn watch_listener(&self, fd: RawFd, number: u32) -> io::Result<()> {
+        self.watch(fd, Source::Listener, number, Interest::READABLE)
+    }
+
     pub(super) fn watch_pipe(&self, fd: RawFd, id: PipeId) -> io::Result<()> {
         self.watch(fd, Source::Pipe, id.0, Interest::READABLE)
     }

@@ -3,7 +3,7 @@
 use super::eventloop::Daemon;
 use crate::arbiter::history::{Cause, Change, Origin, What};
 use crate::arbiter::time::Time;
-use crate::control::{Map, Refusal, one};
+use crate::control::{self, Map, Refusal, one, put};
 use crate::sys::{clock, user};
 use serde_json::Value as Json;
 
@@ -22,9 +22,9 @@ impl Clocks {
     fn enter(self, at: Time, map: &mut Map) {
         let ago = self.now.since(at);
         let epoch = self.epoch - ago;
-        map.insert("time".into(), epoch.into());
-        map.insert("at".into(), clock::strftime("%Y-%m-%d %H:%M:%S", epoch.floor() as i64).into());
-        map.insert("ago".into(), ago.into());
+        put(map, "time", epoch.into());
+        put(map, "at", clock::strftime("%Y-%m-%d %H:%M:%S", epoch.floor() as i64).into());
+        put(map, "ago", ago.into());
     }
 
     /// In how many seconds something comes.
@@ -42,7 +42,7 @@ impl Daemon {
         let watcher = self.watcher_named(name)?;
         let clocks = Clocks { now: self.time(), epoch: clock::realtime() };
         let mut answer = one("name", watcher.config.name.as_str().into());
-        let mut put = |key: &str, value: Json| answer.insert(key.into(), value);
+        let mut put = |key: &str, value: Json| control::put(&mut answer, key, value);
         put("state", watcher.status().word().into());
         put("running", watcher.running().into());
         put("wanted", watcher.config.wanted().into());
@@ -63,31 +63,31 @@ impl Daemon {
 fn change_of(change: &Change, clocks: Clocks) -> Json {
     let mut map = Map::new();
     clocks.enter(change.at, &mut map);
-    map.insert("times".into(), change.times.into());
+    put(&mut map, "times", change.times.into());
     let (what, of) = match &change.what {
         What::Status(status) => (status.word(), None),
         What::Reloading => ("reloading", None),
         What::Reloaded => ("reloaded", None),
         What::Ordered => ("ordered", None),
         What::NotReloaded(reason) | What::SpawnFailed(reason) => {
-            map.insert("reason".into(), (&**reason).into());
+            put(&mut map, "reason", (&**reason).into());
             (if matches!(change.what, What::SpawnFailed(_)) { "spawn_failed" } else { "not_reloaded" }, None)
         }
         What::Killed { pid, wid } => ("killed", Some((pid, wid))),
         What::TooOld { pid, wid } => ("too_old", Some((pid, wid))),
         What::Ended { pid, wid, exit, oom, lived } => {
-            map.insert("exit_code".into(), exit.code().into());
-            map.insert("oom".into(), (*oom).into());
-            map.insert("lived".into(), (*lived as f64 / 1e3).into());
+            put(&mut map, "exit_code", exit.code().into());
+            put(&mut map, "oom", (*oom).into());
+            put(&mut map, "lived", (*lived as f64 / 1e3).into());
             ("ended", Some((pid, wid)))
         }
     };
-    map.insert("what".into(), what.into());
+    put(&mut map, "what", what.into());
     if let Some((pid, wid)) = of {
-        map.insert("pid".into(), (*pid).into());
-        map.insert("wid".into(), (*wid).into());
+        put(&mut map, "pid", (*pid).into());
+        put(&mut map, "wid", (*wid).into());
     }
-    map.insert("cause".into(), cause_of(&change.cause));
+    put(&mut map, "cause", cause_of(&change.cause));
     Json::Object(map)
 }
 
@@ -109,9 +109,9 @@ fn cause_of(cause: &Cause) -> Json {
 fn origin_of(origin: &Origin) -> Map {
     let name = origin.uid.and_then(|uid| user::user_by_uid(uid).ok().flatten()).map(|user| user.name);
     let mut map = one("command", origin.order.into());
-    map.insert("uid".into(), origin.uid.into());
-    map.insert("user".into(), name.into());
-    map.insert("pid".into(), origin.pid.into());
-    map.insert("client".into(), origin.client.as_str().into());
+    put(&mut map, "uid", origin.uid.into());
+    put(&mut map, "user", name.into());
+    put(&mut map, "pid", origin.pid.into());
+    put(&mut map, "client", origin.client.as_str().into());
     map
 }

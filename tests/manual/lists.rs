@@ -22,6 +22,7 @@ pub const NAMES: &[&str] = &[
     "options of FullStats",
     "options of HttpObserver",
     "options of RedisObserver",
+    "options of Metrics",
     "settable options",
     "late options",
     "kept sockets",
@@ -67,6 +68,7 @@ fn taken(takes: Takes) -> String {
         Takes::Memory => "Ar memory".into(),
         Takes::Host => "Ar address".into(),
         Takes::Http | Takes::Redis => "Ar url".into(),
+        Takes::Listen => "Ar place".into(),
         Takes::Regex => "Ar expression".into(),
         Takes::Watcher => "Ar watcher".into(),
     }

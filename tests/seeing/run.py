@@ -10,10 +10,13 @@ import os
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import termios
+import urllib.error
+import urllib.request
 
 import pyte
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -293,6 +296,7 @@ def a_stop_at_a_terminal():
 
 def metrics(circus):
     until(lambda: "code" in circus.ctl("metrics").stdout, "an exit is counted")
+    until(lambda: "line from" in circus.ctl("tail", "web").stdout, "a line of output")
     ended = circus.ctl("metrics")
     families = {family.name: family for family in text_string_to_metric_families(ended.stdout)}
     check("prometheus-client reads it", ended.returncode, 0)
@@ -311,12 +315,50 @@ def metrics(circus):
     check("the loop", found("circus_loop_turn_seconds", le="+Inf")[0] > 0)
 
 
+def served(_):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    ini = (f"[plugin:metrics]\nuse = circus.plugins.Metrics\nlisten = 127.0.0.1:{port}\n"
+           "[plugin:local]\nuse = circus.plugins.Metrics\nlisten = DIR/metrics\n[watcher:web]\ncmd = sleep 1000\n")
+    url = f"http://127.0.0.1:{port}/metrics"
+    with Circus(ini) as circus:
+        until(lambda: circus.ask("status")["statuses"].get("plugin:metrics") == "active", "the plugin")
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+            kind, text = answer.headers["Content-Type"], answer.read().decode()
+        check("Prometheus gets its type", kind, "application/openmetrics-text; version=1.0.0; charset=utf-8")
+        names = [family.name for family in text_string_to_metric_families(text)]
+        check("and its text", "circus_watcher_processes" in names)
+        with socket.socket(socket.AF_UNIX) as local:
+            local.connect(os.path.join(circus.dir.name, "metrics"))
+            local.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            text = b"".join(iter(lambda: local.recv(65536), b""))
+        check("by a Unix socket too", (text.startswith(b"HTTP/1.1 200 OK\r\n"), text.endswith(b"# EOF\n")), (True, True))
+        try:
+            urllib.request.urlopen(url.replace("/metrics", "/"), timeout=PATIENCE)
+            check("there is nothing else", False)
+        except urllib.error.HTTPError as error:
+            check("there is nothing else", error.code, 404)
+        silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(50)]
+        silent[0].sendall(b"GET /met")
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+            check("connections that say nothing hold nobody up", answer.status, 200)
+        for connection in silent:
+            connection.close()
+        circus.ctl("stop", "plugin:metrics", "--waiting")
+        with socket.socket() as refused:
+            check("stopped, it does not listen", refused.connect_ex(("127.0.0.1", port)) != 0)
+        check("nor is its file there, once it is stopped",
+              (circus.ctl("stop", "plugin:local", "--waiting").returncode, os.path.exists(os.path.join(circus.dir.name, "metrics"))), (0, False))
+
+
 def whole():
     with Circus(INI) as circus:
         for part in (top_on_a_screen, top_ends, top_without_a_screen, status_on_a_terminal, waiting_at_a_terminal):
             yield part, circus
     with Circus(INI + '\n[watcher:say "hi\\"]\ncmd = sh -c "exit 3"\n') as circus:
         yield metrics, circus
+    yield served, None
 
 
 def main():

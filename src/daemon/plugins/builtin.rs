@@ -7,6 +7,7 @@
 use super::command_reloader::CommandReloader;
 use super::flapping::Flapping;
 use super::full_stats::FullStats;
+use super::metrics::Metrics;
 use super::observer::Observer;
 use super::resource_watcher::ResourceWatcher;
 use super::statsd::StatsdEmitter;
@@ -36,6 +37,8 @@ pub enum Input<'a> {
     Due,
     /// [`Wish::Bind`] is done: where the socket is, or why there is none.
     Bound(Result<SocketAddr, String>),
+    /// [`Wish::Serve`] is done, or why it cannot be.
+    Served(Result<(), String>),
     /// A datagram has come to it.
     Datagram(&'a [u8]),
     /// What came as an answer to [`Wish::Ask`], or why none came.
@@ -97,6 +100,8 @@ pub enum Wish {
     /// Connect there and send this, then [`Input::Answer`] when [`Builtin::is_complete`], or the other side has closed
     /// the connection.
     Ask(Place, Vec<u8>),
+    /// Serve what circus measures there, then [`Input::Served`].
+    Serve(Place),
     /// Forget about that: no answer is wanted any more.
     HangUp,
 }
@@ -200,6 +205,7 @@ fn build(builtin: model::Builtin, config: &WatcherConfig) -> Result<Box<dyn Buil
         model::Builtin::FullStats => Box::new(FullStats::new(settings)),
         model::Builtin::HttpObserver => Box::new(Observer::http(settings)?),
         model::Builtin::RedisObserver => Box::new(Observer::redis(settings)?),
+        model::Builtin::Metrics => Box::new(Metrics::new(settings)?),
     })
 }
 
@@ -219,7 +225,12 @@ impl Pace {
     /// A clock that does not go yet.
     pub fn new(settings: &Settings<'_>) -> Pace {
         // No plugin may wake circus more often than a hundred times a second.
-        Pace { every: settings.number("loop_rate").unwrap_or(60.0).max(0.01), next: None }
+        Pace::of(settings.number("loop_rate").unwrap_or(60.0).max(0.01))
+    }
+
+    /// A clock for so many seconds that does not go yet.
+    pub fn of(every: f64) -> Pace {
+        Pace { every, next: None }
     }
 
     /// Seconds between two strokes.

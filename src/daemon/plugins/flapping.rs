@@ -172,7 +172,7 @@ impl Builtin for Flapping {
                     wishes.log(Level::Warning, text);
                 }
             }
-            Input::Begin | Input::Bound(_) | Input::Datagram(_) | Input::Answer(_) => {}
+            Input::Begin | Input::Bound(_) | Input::Served(_) | Input::Datagram(_) | Input::Answer(_) => {}
         }
     }
 

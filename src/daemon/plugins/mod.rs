@@ -11,9 +11,11 @@ mod command_reloader;
 mod exchange;
 mod flapping;
 mod full_stats;
+mod metrics;
 mod observer;
 mod resource_watcher;
 pub mod run;
+mod server;
 mod statsd;
 mod watchdog;
 

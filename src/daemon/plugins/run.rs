@@ -6,13 +6,16 @@
 use super::builtin::{self, Builtin, Input, Notice, Stamp, What, Wish, Wishes, World};
 use super::command;
 use super::exchange::Exchange;
+use super::server::Server;
 use crate::arbiter::history::Origin;
 use crate::arbiter::process::Phase;
 use crate::arbiter::request::{Order, Reply, Ticket};
 use crate::arbiter::time::Time;
 use crate::arbiter::watcher::{Status, Watcher};
 use crate::arbiter::{Arbiter, Event, Level, Pid, Published, WatcherId};
+use crate::config::url::Place;
 use crate::config::{Names, WatcherConfig};
+use crate::control::metrics;
 use crate::daemon::blueprint::Blueprint;
 use crate::daemon::eventloop::Daemon;
 use crate::daemon::procfs;
@@ -57,6 +60,7 @@ struct Running {
 enum Line {
     Datagrams(UdpSocket),
     Exchange(Exchange),
+    Server(Server),
 }
 
 impl Builtins {
@@ -295,6 +299,10 @@ impl Daemon {
                 }
             }
             Wish::HangUp => self.set_line(id, None),
+            Wish::Serve(place) => {
+                let served = self.begin_serving(id, &place);
+                self.tell_builtin(id, Input::Served(served));
+            }
         }
     }
 
@@ -372,6 +380,13 @@ impl Daemon {
         Ok(bound)
     }
 
+    fn begin_serving(&mut self, id: WatcherId, place: &Place) -> Result<(), String> {
+        let server = Server::open(place)?;
+        self.watch_builtin(server.fd(), id).map_err(|error| io_words(&error))?;
+        self.set_line(id, Some(Line::Server(server)));
+        Ok(())
+    }
+
     /// The socket of a plugin has something, or had more in the last turn.
     pub(in crate::daemon) fn builtin_ready(&mut self, id: WatcherId) {
         let Some(running) = self.builtins.find(id) else { return };
@@ -380,6 +395,13 @@ impl Daemon {
             Some(Line::Datagrams(socket)) => {
                 self.take_datagrams(id, &socket);
                 self.set_line(id, Some(Line::Datagrams(socket)));
+            }
+            Some(Line::Server(mut server)) => {
+                let page = || metrics::text(&self.metrics());
+                if !server.go_on(&|fd| self.watch_builtin(fd, id), &page) {
+                    self.builtins.busy.push(id);
+                }
+                self.set_line(id, Some(Line::Server(server)));
             }
             Some(Line::Exchange(mut exchange)) => {
                 let plugin = &running.plugin;

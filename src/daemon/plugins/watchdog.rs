@@ -151,7 +151,7 @@ impl Builtin for WatchDog {
                     self.pace.stop();
                 }
             }
-            Input::End | Input::Ordered(_) | Input::Answer(_) => {}
+            Input::End | Input::Ordered(_) | Input::Answer(_) | Input::Served(_) => {}
         }
     }
 

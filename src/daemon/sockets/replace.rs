@@ -71,6 +71,7 @@ impl Sockets {
                     changes = true;
                 }
             }
+            agree(&sockets)?;
         }
         Ok(Prepared { sockets, changes })
     }
@@ -152,6 +153,17 @@ impl Bound {
         done.err().map(|error| format!("socket {}: {}", self.name, io_words(&error)))
     }
 
+    /// Whether only one of the two may be bound. Those that were bound beside a socket that goes share its port with
+    /// it, and so the kernel lets them share it with each other.
+    fn clashes_with(&self, other: &Bound) -> bool {
+        let beside =
+            self.spec.reuseport && other.spec.reuseport || self.spec.interface != other.spec.interface;
+        port(&self.address).is_some()
+            && self.address == other.address
+            && self.spec.kind == other.spec.kind
+            && !beside
+    }
+
     /// Lets another socket be bound to the same port, or not any more. One of `so_reuseport` always does.
     fn share(&self, on: bool) {
         if !self.spec.reuseport {
@@ -161,11 +173,6 @@ impl Bound {
 }
 
 impl OwnFile {
-    /// Whether nothing is at the path any more.
-    fn has_vanished(&self) -> bool {
-        self.path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-    }
-
     /// Changes the mode of the file, if it is still the one that circus has made.
     fn set_mode(&self, mode: u32) -> io::Result<()> {
         let file = OpenOptions::new().read(true).custom_flags(O_PATH | O_NOFOLLOW).open(&self.path)?;
@@ -176,6 +183,21 @@ impl OwnFile {
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
         std::fs::set_permissions(path, Permissions::from_mode(mode))
     }
+}
+
+/// Whether no two sockets that were bound just now clash.
+fn agree(sockets: &[Next]) -> Result<(), String> {
+    let mut earlier: Vec<&Bound> = Vec::new();
+    for bound in sockets.iter().filter_map(|next| next.fresh.as_deref()) {
+        if let Some(other) = earlier.iter().find(|other| bound.clashes_with(other)) {
+            return Err(format!(
+                "[socket:{}]: {} is taken by [socket:{}]",
+                bound.name, bound.address, other.name
+            ));
+        }
+        earlier.push(bound);
+    }
+    Ok(())
 }
 
 fn is_in_the_way(config: &SocketConfig) -> bool {

@@ -260,7 +260,7 @@ fn what_a_crash_has_left_of_a_tree_is_ended_with_its_watcher() {
 fn a_tree_of_another_user_is_found_without_the_right_to_trace() {
     needs_root();
     let circus = Circus::wrapped(
-        "exec setpriv --bounding-set=-sys_ptrace \"$@\"",
+        "exec setpriv --bounding-set=-sys_ptrace,-perfmon,-sys_admin \"$@\"",
         "[watcher:w]
         cmd = sh -c 'setsid sleep 1001 & echo stray $!; exec sleep 1000'
         uid = 65534

@@ -11,7 +11,6 @@ use super::{Action, Arbiter, Level, Pid, WatcherId};
 use crate::config::ends::{self, Respawn};
 use crate::config::options::WatcherOptions;
 use crate::config::signals;
-use crate::config::value::listed;
 
 /// The exit code when no process could be started; a shell says it of a command that cannot be executed.
 const NOTHING_RAN: u8 = 126;
@@ -44,13 +43,10 @@ pub struct Fall {
 
 /// Whether a process has ended as its watcher wants it.
 pub(super) fn succeeded(exit: Exit, options: &WatcherOptions) -> bool {
-    let among = |list: &Option<Box<str>>, parse: fn(&str) -> Option<i32>, number: i32| {
-        list.as_deref().is_some_and(|list| listed(list).into_iter().any(|word| parse(word) == Some(number)))
-    };
     match exit {
         Exit::Code(0) => true,
-        Exit::Code(code) => among(&options.success_codes, ends::code, code),
-        Exit::Signal(number) => among(&options.success_signals, signals::parse, number),
+        Exit::Code(code) => ends::has(options.success_codes.as_deref(), ends::code, code),
+        Exit::Signal(number) => ends::has(options.success_signals.as_deref(), signals::parse, number),
     }
 }
 

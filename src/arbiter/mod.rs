@@ -61,7 +61,7 @@ use process::Exit;
 use random::Random;
 use reconfigure::{NewConfig, Reading};
 pub use report::{Level, Published};
-use request::{Errno, Order, Reply, Ticket};
+use request::{Order, Reply, Ticket};
 use std::rc::Rc;
 use time::Time;
 use watcher::{Ctx, Status, Watcher};
@@ -380,23 +380,5 @@ impl Arbiter {
         if status == Status::Stopped && self.ending.is_some() {
             self.end_when_stopped(actions);
         }
-    }
-
-    fn forget(&mut self, id: WatcherId, actions: &mut Vec<Action>) {
-        let Some(watcher) = self.watchers.remove(&id) else { return };
-        let cancel = |hook: &HookId| Action::CancelHook { id: *hook, watcher: id };
-        actions.extend(watcher.calls.keys().map(cancel));
-        for waiter in watcher.waiters {
-            let text = format!("'{}' was removed meanwhile", watcher.config.name);
-            self.finish(waiter.ticket, Reply::error(Errno::Failed, text), actions);
-        }
-        let mut left = Vec::new();
-        self.pids.retain(|pid, (watcher, _)| {
-            let is_left = *watcher == id;
-            left.extend(is_left.then_some(*pid));
-            !is_left
-        });
-        self.groups.retain(|_, watcher| *watcher != id);
-        actions.push(Action::Forgotten { watcher: id, left });
     }
 }

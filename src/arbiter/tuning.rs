@@ -1,5 +1,6 @@
 //! Orders that change what a watcher is: how many processes it has, its options, and whether it is there at all.
 
+use super::hooks::HookId;
 use super::orders::{Wait, not_found};
 use super::request::{Errno, Reply};
 use super::time::Time;
@@ -121,6 +122,25 @@ impl Arbiter {
         let name = &watcher.config.name;
         actions.push(Action::Publish { watcher: name.clone(), what: Published::Remove });
         self.names.remove(&name.to_lowercase());
+    }
+
+    /// A watcher is gone.
+    pub(super) fn forget(&mut self, id: WatcherId, actions: &mut Vec<Action>) {
+        let Some(watcher) = self.watchers.remove(&id) else { return };
+        let cancel = |hook: &HookId| Action::CancelHook { id: *hook, watcher: id };
+        actions.extend(watcher.calls.keys().map(cancel));
+        for waiter in watcher.waiters {
+            let text = format!("'{}' was removed meanwhile", watcher.config.name);
+            self.finish(waiter.ticket, Reply::error(Errno::Failed, text), actions);
+        }
+        let mut left = Vec::new();
+        self.pids.retain(|pid, (watcher, _)| {
+            let is_left = *watcher == id;
+            left.extend(is_left.then_some(*pid));
+            !is_left
+        });
+        self.groups.retain(|_, watcher| *watcher != id);
+        actions.push(Action::Forgotten { watcher: id, left });
     }
 
     pub(super) fn rm(

@@ -1,6 +1,6 @@
 //! What the end of a process means: whether it is a failure, and whether another process takes its place.
 
-use super::value::{Field, Value};
+use super::value::{Field, Value, listed};
 
 /// The word that `respawn` takes besides booleans.
 pub const ON_FAILURE: &str = "on-failure";
@@ -34,6 +34,11 @@ impl Field for Respawn {
             Respawn::Always => Value::Bool(true),
         }
     }
+}
+
+/// Whether a list of what `parse` reads has this number.
+pub fn has(list: Option<&str>, parse: fn(&str) -> Option<i32>, number: i32) -> bool {
+    list.is_some_and(|list| listed(list).into_iter().any(|word| parse(word) == Some(number)))
 }
 
 /// The exit code that a word of `success_codes` is.

@@ -38,6 +38,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "config::model",
             "config::number",
             "config::options",
+            "config::probe",
             "config::signals",
             "config::value::listed",
         ],
@@ -278,7 +279,7 @@ fn compile_arbiter(name: &str, arbiter: &Path) -> io::Result<Output> {
     let config = root().join("src/config");
     let mut source = String::from("#![allow(dead_code)]\npub mod config {\n");
     let modules =
-        ["changes", "ends", "hooks", "model", "number", "options", "restrict", "signals", "stream", "value"];
+        "changes ends expand hooks model number options probe restrict signals stream url value".split(' ');
     for module in modules {
         let path = config.join(module).with_extension("rs");
         source += &format!("#[path = {path:?}]\npub mod {module};\n");

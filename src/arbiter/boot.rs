@@ -1,7 +1,7 @@
 //! All watchers: started one after the other in the order of their priority, stopped together, and the end.
 //!
 //! The next watcher starts when the one before is active, has failed, or is in trouble: nobody's trouble delays
-//! another. Between two starts lies the `warmup_delay` of `[circus]`.
+//! another. For processes to become ready (`ready`) only watchers of a lower priority wait. Between two starts lies the `warmup_delay` of `[circus]`.
 
 use super::request::{Reply, Ticket};
 use super::time::Time;
@@ -16,6 +16,8 @@ pub(super) struct Boot {
     queue: VecDeque<WatcherId>,
     /// The one that is being started.
     current: Option<WatcherId>,
+    /// Those that have been started, but for their processes to become ready.
+    unready: Vec<WatcherId>,
     /// When the next may start.
     gate: Time,
     waits: bool,
@@ -23,7 +25,7 @@ pub(super) struct Boot {
 
 impl Boot {
     fn new(now: Time) -> Boot {
-        Boot { queue: VecDeque::new(), current: None, gate: now, waits: false }
+        Boot { queue: VecDeque::new(), current: None, unready: Vec::new(), gate: now, waits: false }
     }
 
     /// When the gate opens, if that is what it waits for.
@@ -94,14 +96,23 @@ impl Arbiter {
         let Some(mut boot) = self.boot.take() else { return };
         loop {
             if let Some(current) = boot.current {
-                if self.watcher(current).is_some_and(is_on_its_way) {
+                if self.watcher(current).is_some_and(|w| is_on_its_way(w) && !is_all_but_ready(w)) {
                     break;
                 }
+                boot.unready.push(current);
                 boot.current = None;
-                boot.gate = now.plus(self.warmup_delay);
+                let own_gate = self.watcher(current).map_or(now, Watcher::gate);
+                boot.gate = now.plus(self.warmup_delay).max(own_gate);
             }
             if boot.queue.is_empty() {
                 return;
+            }
+            boot.unready.retain(|id| self.watcher(*id).is_some_and(is_on_its_way));
+            let priority = |id: &WatcherId| self.watcher(*id).map(|watcher| watcher.config.options.priority);
+            let next = boot.queue.front().and_then(priority);
+            if boot.unready.iter().any(|id| priority(id) > next) {
+                boot.waits = false;
+                break;
             }
             boot.waits = boot.gate > now;
             if boot.waits {
@@ -192,6 +203,14 @@ impl Arbiter {
             });
         }
     }
+}
+
+/// All its processes are there, and it waits for them to be ready.
+fn is_all_but_ready(watcher: &Watcher) -> bool {
+    watcher.status == Status::Starting
+        && watcher.missing() == 0
+        && watcher.spawning.is_none()
+        && !watcher.are_ready(&|_| true)
 }
 
 /// It is starting and not in trouble.

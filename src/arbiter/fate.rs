@@ -5,6 +5,7 @@
 
 use super::history::Cause;
 use super::process::{Exit, Phase, Process};
+use super::pulse::Ailment;
 use super::time::Time;
 use super::watcher::{Goal, Watcher};
 use super::{Action, Arbiter, Level, Pid, WatcherId};
@@ -60,12 +61,12 @@ fn code_of(exit: Exit, options: &WatcherOptions) -> u8 {
 }
 
 impl Watcher {
-    /// Whether another process takes the place of one that has ended so.
-    pub(super) fn replaces_after(&self, exit: Exit) -> bool {
+    /// Whether another process takes the place of one that has ended so, or was ended since it did not do its work.
+    pub(super) fn replaces_after(&self, exit: Exit, ailment: Option<Ailment>) -> bool {
         match self.config.options.respawn {
             _ if self.config.options.on_demand || self.goal != Goal::Up => false,
             Respawn::Always => true,
-            Respawn::OnFailure => !succeeded(exit, &self.config.options),
+            Respawn::OnFailure => ailment.is_some() || !succeeded(exit, &self.config.options),
             Respawn::Never => false,
         }
     }

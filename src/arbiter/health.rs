@@ -62,15 +62,26 @@ impl Watcher {
         match self.status {
             Status::Stopped if self.waits_for_demand() => None,
             Status::Stopped if self.queued => Some("stopped: it waits for its turn to start".into()),
+            Status::Starting if self.failure().is_none() && self.running > self.ready() => {
+                Some(format!("starting: {} of {} processes are ready", self.ready(), self.config.wanted()))
+            }
             Status::Stopped | Status::Starting | Status::Stopping => {
                 let why = self.failure().map(|why| format!(": {why}")).unwrap_or_default();
                 Some(self.status.word().to_string() + &why)
             }
             Status::Active => {
                 let wanted = self.config.wanted().saturating_sub(self.unreplaced);
-                let missing = self.running < wanted && !self.is_reloading();
+                let reloading = self.is_reloading();
+                let missing = self.running < wanted && !reloading;
                 let why = self.failure().map(|why| format!(": {why}")).unwrap_or_default();
-                missing.then(|| format!("active: {} of {wanted} processes run{why}", self.running))
+                let ready = self.ready();
+                match missing {
+                    true => Some(format!("active: {} of {wanted} processes run{why}", self.running)),
+                    false if ready < wanted && !reloading => {
+                        Some(format!("active: {ready} of {wanted} processes are ready{why}"))
+                    }
+                    false => None,
+                }
             }
         }
     }

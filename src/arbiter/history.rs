@@ -65,6 +65,7 @@ impl Cause {
             Event::HookDone { .. } => Cause::Hook,
             Event::Spawned { .. }
             | Event::OutOfMemory { .. }
+            | Event::Noticed { .. }
             | Event::GroupEmpty { .. }
             | Event::SocketsWatched { .. }
             | Event::Read { .. }
@@ -121,6 +122,15 @@ pub enum What {
         /// Its number in the watcher.
         wid: u32,
     },
+    /// A process does not do its work and is ended, because of this.
+    Ailing {
+        /// Which.
+        pid: Pid,
+        /// Its number in the watcher.
+        wid: u32,
+        /// What it does or does not; the rest of a sentence about it.
+        why: Box<str>,
+    },
     /// A process could not be executed, because of this.
     SpawnFailed(Box<str>),
 }
@@ -133,6 +143,7 @@ impl What {
                 (one, oom) == (two, other)
             }
             (What::SpawnFailed(one), What::SpawnFailed(two)) => one == two,
+            (What::Ailing { why: one, .. }, What::Ailing { why: two, .. }) => one == two,
             (What::TooOld { .. }, What::TooOld { .. }) | (What::Ordered, What::Ordered) => true,
             (
                 What::Status(_)
@@ -143,6 +154,7 @@ impl What {
                 | What::Ended { .. }
                 | What::Killed { .. }
                 | What::TooOld { .. }
+                | What::Ailing { .. }
                 | What::SpawnFailed(_),
                 _,
             ) => false,
@@ -178,6 +190,12 @@ pub enum Restart {
     Reload,
     /// An order to restart or to kill.
     Command,
+    /// It was not ready in time.
+    Unready,
+    /// It has failed too many health probes.
+    Health,
+    /// It has been silent for too long.
+    Watchdog,
 }
 
 impl Restart {
@@ -191,13 +209,16 @@ impl Restart {
     }
 
     /// All of them, in the order of `Counts::restarts`.
-    pub const ALL: [(Restart, &'static str); 6] = [
+    pub const ALL: [(Restart, &'static str); 9] = [
         (Restart::Exit, "exit"),
         (Restart::Signal, "signal"),
         (Restart::OutOfMemory, "oom"),
         (Restart::MaxAge, "max_age"),
         (Restart::Reload, "reload"),
         (Restart::Command, "command"),
+        (Restart::Unready, "ready"),
+        (Restart::Health, "health"),
+        (Restart::Watchdog, "watchdog"),
     ];
 }
 

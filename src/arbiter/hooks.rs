@@ -44,6 +44,16 @@ pub enum Answer {
     Failed(String),
 }
 
+impl Answer {
+    fn failure(&self) -> Option<&str> {
+        match self {
+            Answer::Yes => None,
+            Answer::No => Some("it said no"),
+            Answer::Refused(why) | Answer::Failed(why) => Some(why),
+        }
+    }
+}
+
 /// What hangs on the answer of a hook.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Then {
@@ -69,6 +79,8 @@ pub(super) enum Then {
     Stopped { wid: u32, pid: Pid },
     /// reload_command: then that of the next process.
     Reloaded { pid: Pid },
+    /// A question about how a process does its work.
+    Probed { wid: u32, pid: Pid },
     /// Nothing.
     Nothing,
 }
@@ -151,6 +163,9 @@ impl Watcher {
 
     /// Does what hangs on an answer.
     fn go_on(&mut self, call: &Call, answer: &Answer, ctx: &mut Ctx) {
+        if let Then::Probed { wid, pid } = call.then {
+            return self.probed(wid, pid, answer.failure(), ctx);
+        }
         self.report(call.hook, answer, ctx);
         let agreed = call.agrees(answer);
         let refusal = (!agreed).then(|| refusal(call.hook, answer));
@@ -159,7 +174,7 @@ impl Watcher {
             (Then::Activate, Some(why)) => self.give_up(why, ctx),
             (Then::Spawn | Then::Keep, Some(why)) => self.spawn_refused(why, ctx),
             (Then::Stopped { wid, pid }, Some(_)) => self.stop_command_failed(wid, pid, ctx),
-            (Then::Begin | Then::Stopped { .. } | Then::Nothing, _) => {}
+            (Then::Begin | Then::Stopped { .. } | Then::Probed { .. } | Then::Nothing, _) => {}
             (Then::Activate, None) => self.become_active(ctx),
             (Then::Spawn, None) => self.make(ctx),
             (Then::Keep, None) => self.settle(ctx),
@@ -202,6 +217,11 @@ impl Watcher {
         }
     }
 
+    /// The same without a word.
+    pub(super) fn drop_calls(&mut self, which: &dyn Fn(Then) -> bool, ctx: &mut Ctx) {
+        self.take_calls(&|call| which(call.then), ctx);
+    }
+
     /// Takes calls out of the table, all at once, since there may be thousands, and ends their hooks.
     fn take_calls(&mut self, which: &dyn Fn(&Call) -> bool, ctx: &mut Ctx) -> Vec<Call> {
         let mut taken = Vec::new();
@@ -226,12 +246,14 @@ impl Watcher {
         if due.is_empty() {
             return;
         }
-        let options = &self.config.options;
-        let [hook, stop] = [options.hook_timeout, options.graceful_timeout]
-            .map(|seconds| Answer::Failed(format!("it took longer than {} s", number::short(seconds))));
         for call in due {
-            let answer = if call.hook == Hook::StopCommand { &stop } else { &hook };
-            self.go_on(&call, answer, ctx);
+            let options = &self.config.options;
+            let why = match call.hook {
+                Hook::Ready | Hook::Health => "no answer in time".into(),
+                Hook::StopCommand => too_long(options.graceful_timeout),
+                _ => too_long(options.hook_timeout),
+            };
+            self.go_on(&call, &Answer::Failed(why), ctx);
         }
     }
 
@@ -283,6 +305,10 @@ impl Watcher {
             self.give_up(refusal, ctx);
         }
     }
+}
+
+fn too_long(seconds: f64) -> String {
+    format!("it took longer than {} s", number::short(seconds))
 }
 
 /// What a hook or command is called in a sentence.

@@ -16,6 +16,7 @@
 //!                   asks, kills, waits                 stop.rs
 //!                   clients that wait                  waiters.rs
 //!                   programs that are asked            hooks.rs, errands.rs
+//!                   who does its work                  pulse.rs
 //!                   what an end means                  fate.rs
 //!                   what has happened to it            history.rs, health.rs
 //! ```
@@ -34,6 +35,7 @@ pub mod history;
 pub mod hooks;
 mod orders;
 pub mod process;
+pub mod pulse;
 mod random;
 pub mod reconfigure;
 mod reload;
@@ -58,6 +60,7 @@ use fate::Fall;
 use history::{Cause, Origin};
 use hooks::{Answer, HookId};
 use process::Exit;
+use pulse::Notice;
 use random::Random;
 use reconfigure::{NewConfig, Reading};
 pub use report::{Level, Published};
@@ -136,6 +139,13 @@ pub enum Event {
     SocketReady {
         /// Of which watcher.
         watcher: WatcherId,
+    },
+    /// A process has told something of itself.
+    Noticed {
+        /// Which.
+        pid: Pid,
+        /// What.
+        notice: Notice,
     },
     /// A client's order.
     Order {
@@ -272,6 +282,11 @@ impl Arbiter {
                 Some((watcher, wid)) => self.with(watcher, now, actions, |w, ctx| w.exited(wid, exit, ctx)),
                 None => actions.push(Action::Reap { pid }),
             },
+            Event::Noticed { pid, notice } => {
+                if let Some((watcher, wid)) = self.owner(pid) {
+                    self.with(watcher, now, actions, |w, ctx| w.noticed(wid, notice, ctx));
+                }
+            }
             Event::OutOfMemory { pid } => self.out_of_memory(pid),
             Event::Reaped { pid, group_left } => self.reaped(pid, group_left, now, actions),
             Event::GroupEmpty { pgid } => self.group_is_empty(pgid, now, actions),

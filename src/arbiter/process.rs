@@ -1,5 +1,6 @@
 //! One process of a watcher, and what is left of one that has ended.
 
+use super::pulse::Pulse;
 use super::respawn::Chain;
 use super::time::Time;
 use super::{Pid, Whom};
@@ -85,6 +86,8 @@ pub struct Process {
     pub oom: bool,
     /// Who is ended together with it; `None`: nobody.
     pub followers: Option<Whom>,
+    /// How it does its work, if somebody looks after that.
+    pub(super) pulse: Option<Box<Pulse>>,
 }
 
 /// Members of the group of a process that has ended.

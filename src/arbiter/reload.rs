@@ -70,7 +70,11 @@ impl Watcher {
             Some(Reload::Spawning { .. }) if self.config.options.singleton && self.spawning.is_none() => {
                 self.begin_reload(true, ctx); // it has become one meanwhile
             }
-            Some(Reload::Spawning { left: 0 }) if self.spawning.is_none() => self.drain_old(ctx),
+            Some(Reload::Spawning { left: 0 })
+                if self.spawning.is_none() && self.are_ready(&|p| p.generation == self.generation) =>
+            {
+                self.drain_old(ctx);
+            }
             Some(Reload::Draining { old }) if old.is_empty() => self.end_reload(ctx),
             Some(Reload::OneByOne { queue, current }) => self.step_one_by_one(queue, current, ctx),
             Some(Reload::Commands { queue, current: None }) => self.step_commands(queue, ctx),
@@ -123,7 +127,8 @@ impl Watcher {
             || self.spawning.is_some()
             || self.missing() > 0
             || !self.retries.is_empty()
-            || !self.gate_is_open(ctx.now);
+            || !self.gate_is_open(ctx.now)
+            || !self.are_ready(&|_| true);
         if busy {
             self.reload = Some(Reload::OneByOne { queue, current });
             return;

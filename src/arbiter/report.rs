@@ -24,6 +24,18 @@ pub enum Published {
         /// How.
         exit: Exit,
     },
+    /// A process is ready, in a watcher that has `ready`.
+    Ready {
+        /// Which.
+        pid: Pid,
+    },
+    /// A process does not do its work and is ended.
+    Unhealthy {
+        /// Which.
+        pid: Pid,
+        /// Why.
+        reason: String,
+    },
     /// The watcher is active.
     Start,
     /// The watcher has stopped.
@@ -57,6 +69,8 @@ impl Published {
             Published::Spawn { .. } => "spawn",
             Published::Kill { .. } => "kill",
             Published::Reap { .. } => "reap",
+            Published::Ready { .. } => "ready",
+            Published::Unhealthy { .. } => "unhealthy",
             Published::Start => "start",
             Published::Stop => "stop",
             Published::Reload => "reload",

@@ -4,6 +4,7 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 
 mod fate;
+mod pulse;
 mod reconfigure;
 mod with_history;
 mod with_hooks;
@@ -12,6 +13,7 @@ use super::demand::Look;
 use super::fate::Fall;
 use super::hooks::{About, Answer, HookId, Then};
 use super::process::{Exit, Phase};
+use super::pulse::Notice;
 use super::reconfigure::NewConfig;
 use super::reload::Reload;
 use super::request::{Errno, Matching, Order, Reply, Select, Ticket};
@@ -41,15 +43,29 @@ struct Script {
     strays: bool,
     /// It cannot be executed.
     broken: bool,
+    /// It says that it is ready after so many seconds; never, when missing.
+    ready: Option<f64>,
+    /// From then on it says every so many seconds that it is alive.
+    beats: Option<f64>,
 }
 
-const GOOD: Script =
-    Script { lives: None, code: 1, obeys: Some(0.01), leaves: false, strays: false, broken: false };
+const GOOD: Script = Script {
+    lives: None,
+    code: 1,
+    obeys: Some(0.01),
+    leaves: false,
+    strays: false,
+    broken: false,
+    ready: Some(0.0),
+    beats: None,
+};
 
 struct Proc {
     script: Script,
     ends: Option<(Time, Exit)>,
     zombie: bool,
+    /// When it says something of itself next, and what.
+    speaks: Option<(Time, Notice)>,
 }
 
 /// What a hook answers, and after how many seconds; never, when missing.
@@ -259,8 +275,9 @@ impl World {
         let pid = self.next_pid;
         self.next_pid += 1;
         let ends = script.lives.map(|s| (self.now.plus(s), Exit::Code(script.code)));
+        let speaks = script.ready.map(|s| (self.now.plus(s), Notice::Ready));
         self.modes.insert(pid, (id, mode));
-        self.procs.insert(pid, Proc { script, ends, zombie: false });
+        self.procs.insert(pid, Proc { script, ends, zombie: false, speaks });
         if script.leaves {
             self.groups.insert(pid);
         }
@@ -344,7 +361,8 @@ impl World {
     fn next(&mut self) -> Option<Time> {
         let exit = self.procs.values().filter(|p| !p.zombie).filter_map(|p| p.ends).map(|(at, _)| at).min();
         let hook = self.hooks.values().filter_map(|hooked| hooked.ends).min();
-        exit.into_iter().chain(hook).chain(self.arbiter.deadline()).min()
+        let says = self.procs.values().filter(|p| !p.zombie).filter_map(|p| p.speaks).map(|(at, _)| at).min();
+        exit.into_iter().chain(hook).chain(says).chain(self.arbiter.deadline()).min()
     }
 
     /// Goes to `until`, letting everything happen on the way.
@@ -360,6 +378,7 @@ impl World {
                 self.exit(pid);
             }
             while self.answer_hook() {}
+            self.let_speak();
             // What becomes due because of a tick gets a tick of its own, and that must be the end of it.
             for _ in 0..3 {
                 if self.arbiter.deadline().is_some_and(|at| at <= self.now) {
@@ -461,14 +480,13 @@ impl World {
                 assert_eq!(left, None, "{} is stopped, but something is left", watcher.config.name);
             }
             self.check_hooks(watcher);
+            pulse::check(watcher);
             watcher.history().check(watcher.status());
             let looks = matches!(watcher.demand.look, Look::Asked | Look::Since(_));
             assert_eq!(looks, self.looked_at.contains(&watcher.id), "{} is looked at", watcher.config.name);
             assert!(!looks || watcher.status() == Status::Stopped, "{} runs and waits", watcher.config.name);
             let reloading = matches!(watcher.reload, Some(Reload::Spawning { .. }));
-            let doubled =
-                watcher.spawning.is_some_and(|s| s.step == Step::Confirming && s.replaces.is_some());
-            let most = watcher.config.wanted() + usize::from(doubled);
+            let most = watcher.config.wanted() + watcher.doubled();
             assert!(
                 reloading || watcher.held + watcher.retries.len() <= most.max(watcher.held),
                 "{}: slots",
@@ -499,6 +517,9 @@ impl World {
                 | Then::Stopped { .. }
                 | Then::Reaped(_)
                 | Then::Nothing => watcher.status() != Status::Stopped,
+                Then::Probed { wid, pid } => {
+                    watcher.processes().any(|p| (p.wid, p.pid, p.phase) == (wid, pid, Phase::Running))
+                }
             };
             assert!(fits, "{name}: {:?} while it is {}", call.then, watcher.status().word());
         }
@@ -1246,6 +1267,9 @@ fn random_order(dice: &mut Dice) -> Order {
                 let hook = ["/hook", "/hook, true", ""][dice.roll(3) as usize];
                 return Order::Set { name, options: vec![(key, Value::Str(hook.into()))], waiting };
             }
+            if dice.roll(5) == 0 {
+                return Order::Set { name, options: vec![pulse::random_option(dice)], waiting };
+            }
             let key = ["numprocesses", "max_age", "graceful_timeout", "warmup_delay", "on_demand"]
                 [dice.roll(5) as usize];
             let number = dice.roll(5) as i64;
@@ -1279,6 +1303,8 @@ fn random_script(dice: &mut Dice) -> Script {
         leaves: dice.roll(4) == 0,
         strays: dice.roll(4) == 0,
         broken: dice.roll(6) == 0,
+        ready: (dice.roll(4) > 0).then(|| dice.roll(3000) as f64 / 1000.0),
+        beats: (dice.roll(4) > 0).then(|| 0.2 + dice.roll(2000) as f64 / 1000.0),
     }
 }
 
@@ -1295,6 +1321,7 @@ fn random_life(seed: u64, steps: u32) {
     for config in &mut configs {
         config.options.warmup_delay = dice.roll(3) as f64 / 2.0;
         fate::random_options(config, &mut dice);
+        pulse::random_options(config, &mut dice);
         config.options.singleton = dice.roll(5) == 0;
         config.options.use_sockets = dice.roll(2) == 0;
         config.options.max_age = if dice.roll(3) == 0 { 3 } else { 0 };
@@ -1328,7 +1355,8 @@ fn random_life(seed: u64, steps: u32) {
                 world.scripts.insert(name, script);
             }
             6 => {
-                let commands = [Hook::StopCommand.name(), Hook::ReloadCommand.name()];
+                let commands = [Hook::StopCommand, Hook::ReloadCommand, Hook::Ready, Hook::Health];
+                let commands = commands.map(Hook::name);
                 let names: Vec<&str> = hooks::NAMES.into_iter().take(10).chain(commands).collect();
                 let hook = names[dice.roll(names.len() as u64) as usize];
                 world.hook_scripts.insert((name, hook), random_hook(&mut dice));

@@ -4,9 +4,9 @@
 //! While it is under way, no other one begins.
 
 use super::hooks::{About, Then};
-use super::process::{Phase, Process};
+use super::process::{Exit, Phase, Process};
 use super::reload::Reload;
-use super::respawn::{Backoff, Chain, LONGEST_DELAY, Retry};
+use super::respawn::{Backoff, Chain, Failure, LONGEST_DELAY, Retry};
 use super::time::Time;
 use super::watcher::{Ctx, Goal, Status, Watcher};
 use super::{Action, Level, Pid, Published};
@@ -39,10 +39,10 @@ impl Watcher {
         self.config.options.singleton && !self.processes.is_empty()
     }
 
-    /// Every slot has had its process.
+    /// Every slot has had its process, and all of them are ready.
     pub(super) fn is_complete(&self) -> bool {
         let failing = self.retries.iter().any(|r| r.chain.failures > 0);
-        self.missing() == 0 && self.spawning.is_none() && !failing
+        self.missing() == 0 && self.spawning.is_none() && !failing && self.are_ready(&|_| true)
     }
 
     /// How many processes are still to be spawned, apart from slots that wait and slots that stay empty.
@@ -60,7 +60,7 @@ impl Watcher {
     }
 
     /// When warmup_delay lets the next process be spawned.
-    fn gate(&self) -> Time {
+    pub(super) fn gate(&self) -> Time {
         self.last_spawn.map_or(Time(0), |t| t.plus(self.config.options.warmup_delay))
     }
 
@@ -137,6 +137,7 @@ impl Watcher {
             expires: self.expiry(ctx),
             oom: false,
             followers: self.followers(),
+            pulse: self.first_pulse(wid, pid, ctx.now),
         };
         self.processes.insert(wid, process);
         self.running += 1;
@@ -159,8 +160,8 @@ impl Watcher {
 
     /// The new process stays.
     pub(super) fn settle(&mut self, ctx: &mut Ctx) {
-        if let Some(Spawning { replaces: Some(old), .. }) = self.end_spawn(ctx) {
-            self.dismiss(old, ctx);
+        if let Some(Spawning { wid, replaces: Some(old), .. }) = self.end_spawn(ctx) {
+            self.succeed(wid, old, ctx);
         }
     }
 
@@ -186,7 +187,7 @@ impl Watcher {
     }
 
     /// A process that is too old stays, since it could not be replaced, and is too old again a little later.
-    fn postpone(&mut self, old: u32, ctx: &mut Ctx) {
+    pub(super) fn postpone(&mut self, old: u32, ctx: &mut Ctx) {
         if let Some(process) = self.processes.get_mut(&old) {
             process.expires = Some(ctx.now.plus(LONGEST_DELAY));
         }
@@ -195,7 +196,6 @@ impl Watcher {
     /// The spawn under way has failed.
     pub(super) fn spawn_failed(&mut self, reason: &str, ctx: &mut Ctx) {
         let Some(spawning) = self.spawning.take() else { return };
-        let chain = spawning.chain.after_failure();
         self.history.note_failure(ctx.now, reason);
         let name = &self.config.name;
         ctx.log(Level::Warning, format!("error in '{name}': {reason}"));
@@ -205,9 +205,24 @@ impl Watcher {
         if let Some(old) = spawning.replaces {
             return self.postpone(old, ctx);
         }
-        if self.reload_cannot_go_on(reason, ctx) {
-            return;
+        if !self.reload_cannot_go_on(reason, ctx) {
+            self.try_again(spawning.chain.after_failure(Failure::Exec), reason, ctx);
         }
+    }
+
+    /// A process has ended before it was ready, or was ended since it was late.
+    pub(super) fn start_failed(&mut self, process: &Process, exit: Exit, ctx: &mut Ctx) {
+        let (why, reason) = match process.ailment() {
+            Some(_) => (Failure::Late, "a process was not ready in time".to_string()),
+            None => (Failure::Ended, format!("a process {} before it was ready", exit.words())),
+        };
+        if !self.reload_cannot_go_on(&reason, ctx) {
+            self.try_again(process.chain.after_failure(why), &reason, ctx);
+        }
+    }
+
+    /// A start has failed: plans the next attempt, or gives up.
+    fn try_again(&mut self, chain: Chain, reason: &str, ctx: &mut Ctx) {
         let tries = u32::try_from(self.config.options.max_retry).ok();
         if tries.is_some_and(|most| chain.failures >= most.max(1)) && self.processes.is_empty() {
             let (name, failed) = (&self.config.name, chain.failures);
@@ -227,13 +242,16 @@ impl Watcher {
     /// When the next spawn, the next step of a sequential reload, or the end of the start is due.
     pub(super) fn spawn_deadline(&self) -> Option<Time> {
         let may_spawn = matches!(self.status, Status::Starting | Status::Active);
-        if self.spawning.is_some() || !may_spawn || self.waits_for(Then::Begin) {
+        // Within a reload there is no pause between the new processes, and nothing else is spawned.
+        let reloads = matches!(self.reload, Some(Reload::Spawning { .. }));
+        if self.spawning.is_some() || !may_spawn || reloads || self.waits_for(Then::Begin) {
             return None;
         }
         let gate = self.gate();
         let retry = self.retries.iter().map(|r| r.at.max(gate)).min().filter(|_| !self.is_taken());
-        let next_of_reload =
-            matches!(self.reload, Some(Reload::OneByOne { current: None, .. })) && self.retries.is_empty();
+        let next_of_reload = matches!(self.reload, Some(Reload::OneByOne { current: None, .. }))
+            && self.retries.is_empty()
+            && self.are_ready(&|_| true);
         let ends_start =
             self.status == Status::Starting && self.is_complete() && !self.waits_for(Then::Activate);
         let fresh = self.missing() > 0 || !self.replacing.is_empty() || next_of_reload || ends_start;

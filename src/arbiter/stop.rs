@@ -34,6 +34,7 @@ impl Watcher {
     /// If before_signal is to be asked first, the timeout begins with its answer.
     pub(super) fn ask(&mut self, wid: u32, signum: Option<i32>, timeout: f64, ctx: &mut Ctx) {
         self.end_spawn_of(wid, ctx);
+        self.end_pulse(wid, ctx);
         let command = signum.is_none() && timeout > 0.0 && self.has_hook(Hook::StopCommand);
         let signum = signum.unwrap_or_else(|| self.stop_signal());
         let asks = !command && signum != SIGKILL && self.has_hook(Hook::BeforeSignal);
@@ -171,6 +172,7 @@ impl Watcher {
     /// A process is a zombie. While it is, its group's number is its own: the rest of the group is asked now.
     pub(super) fn exited(&mut self, wid: u32, exit: Exit, ctx: &mut Ctx) {
         self.end_spawn_of(wid, ctx);
+        self.end_pulse(wid, ctx);
         let Some(process) = self.processes.get_mut(&wid) else { return };
         let pid = process.pid;
         let stopping = match process.phase {
@@ -188,7 +190,8 @@ impl Watcher {
         if let Some((signum, _)) = stopping {
             ctx.actions.extend(followers.map(|whom| Action::Signal { pid, signum, whom }));
         } else {
-            self.history.count_restarts(Restart::after(exit, oom), usize::from(self.replaces_after(exit)));
+            self.history
+                .count_restarts(Restart::after(exit, oom), usize::from(self.replaces_after(exit, None)));
             self.history.note(ctx.now, What::Ended { pid, wid, exit, oom, lived: (lived * 1e3) as u64 });
             self.log_exit((pid, wid), exit, oom, lived, ctx);
         }
@@ -225,7 +228,7 @@ impl Watcher {
         if group_left && process.followers.is_some() {
             self.keep_remnant(process.pid, stopping, ctx);
         }
-        if stopping.is_none() {
+        if stopping.is_none() || process.ailment().is_some() && process.holds_slot {
             self.decide_respawn(&process, ctx);
         }
     }
@@ -255,9 +258,10 @@ impl Watcher {
         if matches!(self.reload, Some(Reload::Spawning { .. })) {
             return; // two generations are there on purpose
         }
-        // So are an old process and the successor that is being confirmed.
-        let doubled = self.spawning.is_some_and(|s| s.step == Step::Confirming && s.replaces.is_some());
-        let mut surplus = self.occupied().saturating_sub(self.config.wanted() + usize::from(doubled));
+        let mut surplus = self.occupied().saturating_sub(self.config.wanted());
+        if surplus > 0 {
+            surplus = surplus.saturating_sub(self.doubled());
+        }
         if surplus == 0 {
             return;
         }
@@ -274,6 +278,13 @@ impl Watcher {
         for wid in surplus {
             self.dismiss(wid, ctx);
         }
+    }
+
+    /// How many old processes are there beside a successor that is being confirmed, or is not ready yet.
+    pub(super) fn doubled(&self) -> usize {
+        let confirming = self.spawning.is_some_and(|s| s.step == Step::Confirming && s.replaces.is_some());
+        let old = self.processes.values().filter_map(Process::replaces);
+        usize::from(confirming) + old.filter(|old| self.running_wid(*old).is_some()).count()
     }
 
     /// Ends a process whose slot is free from now on.
@@ -300,6 +311,7 @@ impl Watcher {
             self.kill(wid, ctx);
         }
         self.expire_remnants(ctx);
+        self.expire_pulses(ctx);
         if self.status == Status::Active && self.reload.is_none() {
             self.expire_old(ctx);
         }

@@ -4,6 +4,7 @@
 //! longer get there since another order or a failure came between: then it is told what happened instead.
 
 use super::request::{Errno, Order, Reply, Ticket};
+use super::respawn::{Chain, Failure};
 use super::watcher::{Ctx, Goal, Status, Watcher};
 use super::{Arbiter, Pid};
 
@@ -115,6 +116,7 @@ impl Watcher {
             && self.reload.is_none()
             && self.missing() == 0
             && self.processes.len() == self.running
+            && self.are_ready(&|_| true)
     }
 
     fn info(&self, before: &[Pid], with_stopped: bool) -> Reply {
@@ -151,8 +153,11 @@ impl Watcher {
 
     /// With max_retry = -1 a start that cannot succeed never ends; the client is told all the same.
     fn still_failing(&self) -> Option<Reply> {
-        let failures = self.retries.iter().map(|r| r.chain.failures).max().unwrap_or(0);
-        (failures >= ENOUGH)
+        let hopeless =
+            |chain: Chain| chain.failures >= ENOUGH || chain.failures > 0 && chain.last == Failure::Late;
+        self.retries
+            .iter()
+            .any(|retry| hopeless(retry.chain))
             .then(|| self.failed("cannot be started yet; circus goes on trying, the log says why"))
     }
 }

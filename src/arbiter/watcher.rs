@@ -241,6 +241,7 @@ impl Watcher {
                 break;
             }
         }
+        self.look_after(ctx);
         self.answer_waiters(ctx);
         self.stale = true;
     }
@@ -370,7 +371,7 @@ impl Watcher {
         let of_start = |then| match then {
             Then::Begin | Then::Activate | Then::Spawn | Then::Keep | Then::Reloaded { .. } => true,
             Then::Stop | Then::Rest | Then::Ask { .. } | Then::Signal { .. } | Then::Stopped { .. } => false,
-            Then::Reaped(_) | Then::Nothing => false,
+            Then::Reaped(_) | Then::Probed { .. } | Then::Nothing => false,
         };
         self.cancel_hooks(&of_start, ctx);
         if self.spawning.is_some_and(|spawning| spawning.step != Step::Making) {
@@ -409,8 +410,10 @@ impl Watcher {
         if self.config.options.on_demand {
             self.note_for_demand(process, ctx);
         }
-        if !self.replaces_after(exit) {
+        if !self.replaces_after(exit, process.ailment()) {
             self.leave_empty(process, exit);
+        } else if !process.is_ready() {
+            self.start_failed(process, exit, ctx);
         } else if let Some(chain) = process.chain.after_exit(ctx.now.since(process.started), &backoff) {
             if matches!(self.reload, Some(Reload::OneByOne { .. })) {
                 // The next ones would fare no better: the old processes that are left stay.
@@ -439,6 +442,7 @@ impl Watcher {
             Fate::Asked(at) | Fate::Killed(at) => Some(at),
         });
         let of_processes = of_processes.chain(of_remnants).chain(self.spawn_deadline());
+        let of_processes = of_processes.chain(self.pulse_deadline());
         of_processes.chain(self.demand_deadline()).chain(self.hook_deadline()).min()
     }
 }

@@ -5,7 +5,7 @@
 mod plugins;
 
 use super::expand;
-use super::hooks::{self, Hook};
+use super::hooks;
 use super::ini::shorten;
 use super::model::{Config, Finding, LARGEST_RING, Origins, Severity, SocketConfig, WatcherConfig};
 use super::options::STREAM;
@@ -224,8 +224,7 @@ impl Checker {
     /// The commands that stop and reload.
     fn commands(&mut self, watcher: &WatcherConfig) {
         let (options, origins) = (&watcher.options, &watcher.origins);
-        for hook in [Hook::StopCommand, Hook::ReloadCommand] {
-            let Some((command, _)) = watcher.program_of(hook) else { continue };
+        for (hook, command) in watcher.commands() {
             self.command_line((origins, hook.name()), command);
         }
         let (signal, command) = (options.reload_signal.is_some(), options.reload_command.is_some());

@@ -29,6 +29,10 @@ pub enum Hook {
     StopCommand,
     /// Likewise: the option `reload_command`.
     ReloadCommand,
+    /// Likewise, though it need not be a command: the question of the option `ready`.
+    Ready,
+    /// Likewise: that of the option `health`.
+    Health,
 }
 
 /// The names of all hooks, in the order of [`Hook`]; its commands stand behind them.
@@ -52,13 +56,20 @@ impl Hook {
         match self {
             Hook::StopCommand => "stop_command",
             Hook::ReloadCommand => "reload_command",
+            Hook::Ready => "ready",
+            Hook::Health => "health",
             hook => NAMES.get(hook as usize).copied().unwrap_or_default(),
         }
     }
 
     /// Whether it is the command of an option: a command line in any case, whose failure is never ignored.
     pub fn is_command(self) -> bool {
-        matches!(self, Hook::StopCommand | Hook::ReloadCommand)
+        matches!(self, Hook::StopCommand | Hook::ReloadCommand) || self.is_probe()
+    }
+
+    /// Whether it is a question about how a process does its work, asked again and again.
+    pub fn is_probe(self) -> bool {
+        matches!(self, Hook::Ready | Hook::Health)
     }
 }
 

@@ -21,6 +21,7 @@ pub mod number;
 pub mod options;
 pub mod pattern;
 pub mod plugin;
+pub mod probe;
 pub mod protocols;
 pub mod restrict;
 pub mod sections;

@@ -5,9 +5,9 @@
 
 use super::hooks::Hook;
 use super::options::{self, CircusOptions, Live, PluginOptions, Row, SocketOptions, WatcherOptions};
-use super::restrict;
 use super::stream::StreamConfig;
 use super::value::{Kind, Value};
+use super::{probe, restrict};
 use crate::sorted::Sorted;
 use std::rc::Rc;
 
@@ -339,14 +339,27 @@ impl WatcherConfig {
         }
     }
 
-    /// The command line of a hook or command, if there is one, and whether its failures are ignored.
+    /// The command line of a hook or command, if there is one, and whether its failures are ignored. What is asked in
+    /// another way than by a command is given as it stands.
     pub fn program_of(&self, hook: Hook) -> Option<(&str, bool)> {
         let command = match hook {
             Hook::StopCommand => &self.options.stop_command,
             Hook::ReloadCommand => &self.options.reload_command,
+            Hook::Ready => &self.options.ready,
+            Hook::Health => &self.options.health,
             _ => return self.hooks.get(hook.name()).map(|(command, lenient)| (command.as_str(), *lenient)),
         };
-        command.as_deref().filter(|command| !command.trim().is_empty()).map(|command| (command, false))
+        let command = command.as_deref().filter(|command| !command.trim().is_empty());
+        command.map(|command| (probe::command(command).filter(|_| hook.is_probe()).unwrap_or(command), false))
+    }
+
+    /// The command lines of options that circus itself runs, with the options.
+    pub fn commands(&self) -> impl Iterator<Item = (Hook, &str)> {
+        let probes = [(Hook::Ready, &self.options.ready), (Hook::Health, &self.options.health)];
+        let probes =
+            probes.into_iter().filter_map(|(hook, text)| Some((hook, probe::command(text.as_deref()?)?)));
+        let others = [Hook::StopCommand, Hook::ReloadCommand].into_iter();
+        others.filter_map(|hook| Some((hook, self.program_of(hook)?.0))).chain(probes)
     }
 
     /// The environment of its processes, when `environ` is that of circus: the configuration's, over that of circus if

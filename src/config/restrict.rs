@@ -3,6 +3,7 @@
 //! The file reader, `set` and the daemon all ask here, so that a value which one of them takes means the same to
 //! the others.
 
+use super::probe::{self, Probe};
 use super::value::{Value, listed};
 
 /// Capabilities by number, without the `CAP_` before their names.
@@ -68,6 +69,8 @@ pub fn fits(key: &str, value: &Value) -> Result<(), String> {
         ("ionice", Value::Str(text)) => ionice(text).map(drop),
         ("capabilities", Value::Str(text)) => capabilities(text).map(drop),
         ("sandbox", Value::Str(text)) => writable(text).map(drop),
+        ("ready", Value::Str(text)) => Probe::of_any(text).map(drop),
+        ("health", Value::Str(text)) => probe::health(text),
         _ => match key.strip_prefix("cgroup.") {
             Some(file) => is_cgroup_file(file),
             None => Ok(()),

@@ -32,6 +32,16 @@ pub struct Url<'a> {
     pub path: &'a str,
 }
 
+impl Url<'_> {
+    /// The request for it, as a client of HTTP sends it that wants one answer.
+    pub fn request(&self) -> String {
+        let path = self.path.split('#').next().unwrap_or_default();
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        let (host, end) = (self.host, "User-Agent: circus\r\nConnection: close\r\n\r\n");
+        format!("GET {slash}{path} HTTP/1.0\r\nHost: {host}\r\n{end}")
+    }
+}
+
 /// The address of a host. `[::1]` may have its brackets.
 pub fn ip(host: &str) -> Option<IpAddr> {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);

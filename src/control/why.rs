@@ -106,6 +106,7 @@ fn happened(change: &Map) -> String {
     let what = match word(change, "what") {
         "ended" => process() + " " + &end(change),
         "killed" => process() + " did not end when it was asked to, and got SIGKILL",
+        "ailing" => process() + " " + &reason + "; it was ended",
         "too_old" => process() + " has reached its max_age and is replaced",
         "spawn_failed" => format!("a process could not be executed: {reason}"),
         "reloading" => "a reload began".into(),

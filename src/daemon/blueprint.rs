@@ -13,6 +13,7 @@ pub use inherit::{Given, awaited};
 use super::sockets::{Sockets, User};
 use super::start::current_dir;
 use crate::config::expand::{self, expand, member};
+use crate::config::probe::Probe;
 use crate::config::{Names, Value, WatcherConfig, text, words};
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, Stdio};
@@ -22,6 +23,9 @@ use std::os::fd::RawFd;
 
 /// The PATH of children whose environment has none. Circus gives them none at all.
 pub(super) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Said where `ready = log:REGEX` finds no output.
+pub(super) const NOTHING_TO_READ: &str =
+    "`ready = log:REGEX` reads the output of the processes: it needs a stdout_stream or a stderr_stream";
 /// The first descriptor that a child inherits; sd_listen_fds(3) has it so.
 const FIRST_SOCKET: RawFd = 3;
 
@@ -39,6 +43,8 @@ pub struct Blueprint {
     numbers: Sorted<String, RawFd>,
     /// The arguments or the environment differ from process to process.
     varies: bool,
+    /// What they are told of the socket by which they tell of themselves.
+    told: Vec<(&'static str, String)>,
     /// The program is a bare name, looked for in this PATH.
     looked_for: Option<(String, String)>,
 }
@@ -56,6 +62,18 @@ impl Blueprint {
     /// # Errors
     /// A sentence that says what is missing.
     pub fn new(config: &WatcherConfig, sockets: &Sockets) -> Result<Blueprint, String> {
+        Blueprint::telling(config, sockets, None)
+    }
+
+    /// The same, with the address at which they tell of themselves.
+    ///
+    /// # Errors
+    /// A sentence that says what is missing.
+    pub fn telling(
+        config: &WatcherConfig,
+        sockets: &Sockets,
+        notify: Option<String>,
+    ) -> Result<Blueprint, String> {
         if let Some(reason) = &config.broken {
             return Err(reason.clone());
         }
@@ -74,12 +92,17 @@ impl Blueprint {
         let inherited = inherited(config, &env, sockets)?;
         child.listen_pid = !inherited.is_empty();
         let (places, numbers) = number(&inherited);
+        if let Some(Ok(Probe::Fd(fd))) = options.ready.as_deref().map(Probe::of_any) {
+            is_free(fd, places.len())?;
+        }
+        let told = told(config, notify);
+        child.watchdog_pid = told.len() > 1;
         let names = (places, on_stdin(config, sockets)?);
         let shared = names.0.iter().chain(&names.1).any(|name| sockets.is_shared(name));
         let is_wid = |name: &str| name.eq_ignore_ascii_case("wid");
         let varies = texts(config, &env).any(|text| expand::names(text).any(is_wid));
         let mut blueprint =
-            Blueprint { child, env, inherited, names, shared, numbers, varies, looked_for: None };
+            Blueprint { child, env, inherited, names, shared, numbers, varies, told, looked_for: None };
         blueprint
             .place_sockets(&mut |name| sockets.fds(name).next().ok_or_else(|| format!("{name} is closed")))?;
         blueprint.set_command(config, 1)?;
@@ -128,7 +151,10 @@ impl Blueprint {
             None => variable(name, config, wid, &self.numbers),
         };
         let argv = arguments(config, &lookup)?;
-        let env = variables(&self.env, &self.inherited, &lookup);
+        let mut env = variables(&self.env, &self.inherited, &lookup);
+        for (name, value) in &self.told {
+            env.insert((*name).into(), value.clone());
+        }
         let first = argv.first().ok_or("cmd is empty: say what to run")?;
         let program = config.options.executable.as_deref().unwrap_or(first);
         let path = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
@@ -157,6 +183,24 @@ impl Blueprint {
     pub fn working_dir(&self) -> String {
         let dir = self.child.working_dir.as_ref();
         dir.map(|path| String::from_utf8_lossy(path.as_bytes()).into_owned()).unwrap_or_default()
+    }
+}
+
+/// What processes are told of the socket by which they tell of themselves.
+fn told(config: &WatcherConfig, notify: Option<String>) -> Vec<(&'static str, String)> {
+    let Some(address) = notify else { return Vec::new() };
+    let micros =
+        config.options.watchdog.filter(|seconds| *seconds > 0.0).map(|seconds| (seconds * 1e6) as u64);
+    let watchdog = micros.map(|micros| ("WATCHDOG_USEC", micros.to_string()));
+    [("NOTIFY_SOCKET", address)].into_iter().chain(watchdog).collect()
+}
+
+/// Whether `ready = fd:N` can be, when so many sockets stand from 3 on.
+fn is_free(fd: RawFd, sockets: usize) -> Result<(), String> {
+    let end = FIRST_SOCKET as usize + sockets;
+    match (fd as usize) < end {
+        true => Err(format!("`ready = fd:{fd}` is the number of a socket: they stand at 3 to {}", end - 1)),
+        false => Ok(()),
     }
 }
 
@@ -271,7 +315,7 @@ fn variables(env: &Names, sockets: &[Inherited], lookup: &dyn Fn(&str) -> Option
     let mut env: Names = env.iter().map(|(name, value)| (name.clone(), expand(value, &late))).collect();
     env.get_or_insert_with("PATH".into(), || DEFAULT_PATH.into());
     // What circus's own parent said about descriptors is not about those of the child.
-    for name in ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET"] {
+    for name in ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_PID"] {
         env.remove(name);
     }
     if !sockets.is_empty() {

@@ -405,7 +405,11 @@ fn data_of(what: Published, time: f64) -> Map {
             data.extend([("name".into(), hook.name().into()), ("error".into(), error.into())]);
             None
         }
-        Published::Spawn { pid } | Published::Kill { pid } => Some(pid),
+        Published::Spawn { pid } | Published::Kill { pid } | Published::Ready { pid } => Some(pid),
+        Published::Unhealthy { pid, reason } => {
+            data.insert("reason".into(), reason.into());
+            Some(pid)
+        }
         Published::Reap { pid, exit } => {
             data.insert("exit_code".into(), exit.code().into());
             Some(pid)

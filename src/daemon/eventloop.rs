@@ -15,9 +15,11 @@ use super::farewell::Farewell;
 use super::helpers::Helpers;
 use super::hooks::Extended;
 use super::log::Log;
+use super::notices::Notices;
 use super::notify::Notify;
 use super::oom::OutOfMemory;
 use super::plugins::run::Builtins;
+use super::probes::Probes;
 use super::sockets::Sockets;
 use super::start::Options;
 use super::streams::{PipeId, Progress, Streams, TargetId};
@@ -88,6 +90,8 @@ pub struct Daemon {
     ready_pipes: VecDeque<PipeId>,
     /// Programs that run on the side.
     pub(super) helpers: Helpers,
+    pub(super) notices: Notices,
+    pub(super) probes: Probes,
     /// Answers that wait for extended_stats.
     pub(super) extended: Sorted<Ticket, Extended>,
     /// Groups that have outlived their leaders.
@@ -182,6 +186,8 @@ impl Daemon {
             spawns: VecDeque::new(),
             ready_pipes: VecDeque::new(),
             helpers: Helpers::default(),
+            notices: Notices::default(),
+            probes: Probes::default(),
             extended: Sorted::new(),
             groups: Sorted::new(),
             trees: Trees::new(),
@@ -269,6 +275,7 @@ impl Daemon {
             || !self.spawns.is_empty()
             || self.more_zombies
             || self.helpers.are_busy()
+            || self.notices.are_busy()
             || self.trees.are_due()
             || self.clients.are_busy()
             || self.builtins.are_busy();
@@ -313,7 +320,13 @@ impl Daemon {
                 Source::Helper => self.helpers.pipe_ready(id),
                 Source::Socket => self.socket_ready(id),
                 Source::Builtin => self.builtin_ready(WatcherId(id)),
+                Source::Notices => self.read_notices(),
+                Source::Newline => self.newline_ready(id.cast_signed()),
+                Source::Probe => self.probe_ready(id),
             }
+        }
+        if self.notices.are_busy() {
+            self.read_notices();
         }
         if self.more_zombies {
             self.reap();
@@ -365,6 +378,7 @@ impl Daemon {
                 (Progress::Drained | Progress::Closed, _) => {}
             }
         }
+        self.tell_of_phrases();
     }
 
     /// A process has closed one of its outputs. Closing the pipe took it out of the poll already.

@@ -77,7 +77,8 @@ impl Daemon {
         set_program(&mut child, program, &argv, &env)?;
         let who = if hook.is_command() { "" } else { "hook " };
         let who = format!("{}: {who}{}", config.name, hook.name());
-        Ok(Program { child, who, captures: stats.is_some() })
+        let quiet = hook.is_probe();
+        Ok(Program { child, who, captures: quiet || stats.is_some(), quiet })
     }
 
     /// The command line of an option, which may name the process that it is about.

@@ -3,6 +3,7 @@
 use super::blueprint::Blueprint;
 use super::eventloop::Daemon;
 use super::log::Level;
+use super::notices::Ear;
 use super::plugins;
 use super::sockets::User;
 use super::streams::plan::Plan;
@@ -16,6 +17,7 @@ use crate::config::{PluginKind, StreamConfig, StreamKind, WatcherConfig};
 use crate::sys::child::{SpawnError, Stdio, Step};
 use crate::sys::{self, process};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::rc::Rc;
 
 /// How many watchers' blueprints are kept: enough for those whose processes come and go just now. Making one takes
 /// some ten microseconds.
@@ -108,7 +110,9 @@ impl Daemon {
     fn try_spawn(&mut self, id: WatcherId, wid: u32) -> Result<Pid, String> {
         let watcher = self.arbiter.watcher(id).ok_or("the watcher is gone")?;
         if Blueprint::is_read_from_files(&watcher.config) || !self.blueprints.contains_key(&id) {
-            let blueprint = Blueprint::new(&watcher.config, &self.sockets)?;
+            let config = Rc::clone(&watcher.config);
+            let notify = self.notify_address(&config)?;
+            let blueprint = Blueprint::telling(&config, &self.sockets, notify)?;
             if self.blueprints.len() >= MOST_BLUEPRINTS {
                 self.blueprints.pop_first();
             }
@@ -116,6 +120,7 @@ impl Daemon {
         }
         let pipes = self.make_pipes(id, wid)?;
         let watcher = self.arbiter.watcher(id).ok_or("the watcher is gone")?;
+        let ear = Daemon::prepare_ear(&watcher.config, wid)?;
         let is_program = watcher.config.plugin == Some(PluginKind::Program);
         let connection = is_program.then(plugins::connection).transpose()?;
         let blueprint = self.blueprints.get_mut(&id).ok_or("the watcher is gone")?;
@@ -137,7 +142,12 @@ impl Daemon {
             child.stdin = Stdio::Fd(theirs.as_raw_fd());
             child.stdout = child.stdin;
         }
+        let places = child.sockets.len();
+        if let Ear::Newline(_, theirs, number) = &ear {
+            child.sockets.push((theirs.as_raw_fd(), *number));
+        }
         let spawned = self.spawner.spawn(child);
+        child.sockets.truncate(places);
         (child.stdin, child.stdout, child.stderr) = before;
         let pid = spawned.map_err(|error| say(&error, blueprint))?;
         self.groups.remove(&pid); // a group of this number is over, else the process could not have it
@@ -145,6 +155,7 @@ impl Daemon {
             self.trees.plant(pid, mark);
         }
         self.attach(id, wid, pid, pipes);
+        self.lend_ear(pid, ear);
         if let Some((ours, _)) = connection {
             self.take_in_plugin(ours, pid, uid);
         }

@@ -1,7 +1,6 @@
 //! What the daemon does for each of the arbiter's actions, and for each signal that it gets.
 
 use super::eventloop::Daemon;
-use super::helpers::Purpose;
 use crate::arbiter::{Action, Event, Pid, Published, Whom};
 use crate::config::signals;
 use crate::sys::{self, signal};
@@ -21,10 +20,8 @@ impl Daemon {
             Action::Signal { pid, signum, whom } => self.signal(pid, signum, whom),
             Action::SignalRemnant { pgid, signum } => self.signal_remnant(pgid, signum),
             Action::Reap { pid } => self.reap_one(pid),
-            Action::RunHook { id, watcher, hook, about } => {
-                self.helpers.add(Purpose::Hook { id, watcher, hook, about }, None);
-            }
-            Action::CancelHook { id, watcher } => self.helpers.cancel_hook(id, watcher, self.now),
+            Action::RunHook { id, watcher, hook, about } => self.run_hook(id, watcher, hook, about),
+            Action::CancelHook { id, watcher } => self.cancel_hook(id, watcher),
             Action::WatchSockets(id) => self.watch_sockets(id),
             Action::UnwatchSockets(id) => self.unwatch_sockets(id),
             Action::Reply { ticket, reply } => self.reply(ticket, &reply),

@@ -8,7 +8,6 @@
 
 use super::eventloop::Daemon;
 use crate::arbiter::request::Order;
-use crate::config::hooks::Hook;
 use crate::config::{Value, WatcherConfig};
 use crate::control;
 use crate::sys::user;
@@ -93,9 +92,10 @@ impl Daemon {
 
 /// Whether circus itself does something in the environment or the directory of a watcher, with its own rights.
 fn circus_uses_environment(config: &WatcherConfig) -> bool {
-    let runs = |hook| config.program_of(hook).is_some();
-    let commands = runs(Hook::StopCommand) || runs(Hook::ReloadCommand);
-    commands || !config.hooks.is_empty() || config.stdout_stream.is_some() || config.stderr_stream.is_some()
+    config.commands().next().is_some()
+        || !config.hooks.is_empty()
+        || config.stdout_stream.is_some()
+        || config.stderr_stream.is_some()
 }
 
 /// Whether the user or group exists, if the option is one. A number needs no name.

@@ -17,6 +17,8 @@ impl Daemon {
     /// Reaps what has ended. SIGCHLD does not say how many there are.
     pub(super) fn reap(&mut self) {
         self.more_zombies = false;
+        // What a process says right before it ends counts while it is known.
+        self.read_notices();
         for _ in 0..MOST {
             match wait::peek() {
                 Ok(Some((pid, exit))) => self.take_zombie(pid, exit),
@@ -63,6 +65,7 @@ impl Daemon {
     pub(super) fn reap_one(&mut self, pid: Pid) {
         let group = signal::group_of(pid).unwrap_or(pid);
         self.left_alone.retain(|left| *left != pid);
+        self.forget_ear(pid);
         if let Some((watcher, wid)) = self.arbiter.owner(pid) {
             self.leave_sockets(watcher, wid);
         }

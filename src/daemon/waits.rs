@@ -2,7 +2,7 @@
 
 use super::eventloop::Daemon;
 use super::streams::PipeId;
-use crate::arbiter::WatcherId;
+use crate::arbiter::{Pid, WatcherId};
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
 use std::io;
@@ -20,9 +20,12 @@ pub(super) enum Source {
     Helper,
     Socket,
     Builtin,
+    Notices,
+    Newline,
+    Probe,
 }
 
-const SOURCES: [Source; 9] = [
+const SOURCES: [Source; 12] = [
     Source::Signals,
     Source::Listener,
     Source::Pipe,
@@ -32,6 +35,9 @@ const SOURCES: [Source; 9] = [
     Source::Helper,
     Source::Socket,
     Source::Builtin,
+    Source::Notices,
+    Source::Newline,
+    Source::Probe,
 ];
 
 fn token(source: Source, id: u32) -> Token {
@@ -69,6 +75,18 @@ impl Daemon {
 
     pub(super) fn watch_builtin(&self, fd: RawFd, id: WatcherId) -> io::Result<()> {
         self.watch(fd, Source::Builtin, id.0, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    pub(super) fn watch_notices(&self, fd: RawFd) -> io::Result<()> {
+        self.watch(fd, Source::Notices, 0, Interest::READABLE)
+    }
+
+    pub(super) fn watch_newline(&self, fd: RawFd, pid: Pid) -> io::Result<()> {
+        self.watch(fd, Source::Newline, pid.unsigned_abs(), Interest::READABLE)
+    }
+
+    pub(super) fn watch_probe(&self, fd: RawFd, id: u32) -> io::Result<()> {
+        self.watch(fd, Source::Probe, id, Interest::READABLE | Interest::WRITABLE)
     }
 
     /// Stops waiting for a descriptor that is about to be closed or has nothing to say.

@@ -74,6 +74,10 @@ fn change_of(change: &Change, clocks: Clocks) -> Json {
             (if matches!(change.what, What::SpawnFailed(_)) { "spawn_failed" } else { "not_reloaded" }, None)
         }
         What::Killed { pid, wid } => ("killed", Some((pid, wid))),
+        What::Ailing { pid, wid, why } => {
+            put(&mut map, "reason", (&**why).into());
+            ("ailing", Some((pid, wid)))
+        }
         What::TooOld { pid, wid } => ("too_old", Some((pid, wid))),
         What::Ended { pid, wid, exit, oom, lived } => {
             put(&mut map, "exit_code", exit.code().into());

@@ -13,6 +13,7 @@ pub mod entry;
 pub mod file;
 pub mod keyboard;
 pub mod limit;
+pub mod message;
 #[cfg(not(target_feature = "crt-static"))]
 mod nss;
 pub mod process;

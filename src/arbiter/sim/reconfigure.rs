@@ -346,8 +346,13 @@ pub(super) fn reconfigure(world: &mut World, dice: &mut Dice) {
     world.order(Order::Reloadconfig { waiting });
     for (id, pids, status) in unchanged {
         let watcher = world.arbiter.watcher(id).expect("nothing has changed of it");
-        // Its turn to be started may have come with those that are new.
-        assert!(starting || (watcher.pids(), watcher.status()) == (pids, status), "{}", watcher.config.name);
+        // Its turn to be started may have come with those that are new, and one of these may take all along.
+        let now = (watcher.pids(), watcher.status());
+        assert!(
+            starting || now == (pids.clone(), status),
+            "{}: {pids:?} {status:?} {now:?}",
+            watcher.config.name
+        );
     }
     let Ok(files) = &world.files else { return };
     for config in &files.watchers {

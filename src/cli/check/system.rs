@@ -3,7 +3,7 @@
 //! Everything is looked up by [`Files`], so that the tests need no machine. Only /etc/passwd and /etc/group are
 //! known here; who stands elsewhere, in a directory service, is reported with that restriction.
 
-use crate::config::hooks::{Hook, NAMES, is_python};
+use crate::config::hooks::{NAMES, is_python};
 use crate::config::include::{join, tidy};
 use crate::config::ini::shorten;
 use crate::config::{
@@ -171,9 +171,7 @@ impl<'a> System<'a> {
             |(name, hook): &(&String, &(String, bool))| NAMES.contains(&name.as_str()) && !is_python(&hook.0);
         let hooks = watcher.hooks.iter().filter(programs);
         let hooks = hooks.map(|(name, (command, _))| (format!("hooks.{name}"), command.as_str()));
-        let commands = [Hook::StopCommand, Hook::ReloadCommand].into_iter();
-        let commands =
-            commands.filter_map(|hook| Some((hook.name().to_string(), watcher.program_of(hook)?.0)));
+        let commands = watcher.commands().map(|(hook, command)| (hook.name().to_string(), command));
         for (key, command) in hooks.chain(commands) {
             let words = words::split(command).unwrap_or_default();
             if let Some(program) = words.first() {

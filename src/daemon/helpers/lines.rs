@@ -19,12 +19,13 @@ pub struct Lines {
     left: usize,
     /// Its first characters.
     last: String,
+    quiet: bool,
 }
 
 impl Lines {
-    /// The lines of whoever is called so in the log.
-    pub fn of(who: String) -> Lines {
-        Lines { who, unfinished: Vec::new(), left: MOST_LOGGED, last: String::new() }
+    /// The lines of whoever is called so in the log, where they do not go if it is to be quiet.
+    pub fn of(who: String, quiet: bool) -> Lines {
+        Lines { who, unfinished: Vec::new(), left: MOST_LOGGED, last: String::new(), quiet }
     }
 
     /// Passes on what lines there are in these bytes and those before.
@@ -54,6 +55,9 @@ impl Lines {
         }
         let end = line.char_indices().nth(REMEMBERED).map_or(line.len(), |(at, _)| at);
         self.last = line.get(..end).unwrap_or_default().to_string();
+        if self.quiet {
+            return;
+        }
         if let Some(left) = self.left.checked_sub(line.len() + OF_A_LINE) {
             self.left = left;
             log.info(format_args!("{}: {line}", self.who));

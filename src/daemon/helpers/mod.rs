@@ -81,6 +81,8 @@ pub struct Program {
     pub who: String,
     /// Its standard output is captured and does not go to the log.
     pub captures: bool,
+    /// Nothing else does, either.
+    pub quiet: bool,
 }
 
 /// What became of a helper.
@@ -266,7 +268,7 @@ impl Daemon {
     }
 
     fn run_program(&mut self, program: Program) -> Result<Started, String> {
-        let Program { mut child, who, captures } = program;
+        let Program { mut child, who, captures, quiet } = program;
         let pipe = || process::pipe().map_err(|error| format!("pipe: {}", sys::io_words(&error)));
         let (logged, writer) = pipe()?;
         let captured = captures.then(pipe).transpose()?;
@@ -284,7 +286,7 @@ impl Daemon {
             self.watch_helper(logged, pid, LOGGED),
             captured.and_then(|c| self.watch_helper(c, pid, CAPTURED)),
         ];
-        Ok(Started { pid, pipes, lines: Lines::of(who) })
+        Ok(Started { pid, pipes, lines: Lines::of(who, quiet) })
     }
 
     /// Has the loop look at a pipe. One that it cannot look at is closed.

@@ -8,11 +8,10 @@
 pub mod builtin;
 mod command;
 mod command_reloader;
-mod exchange;
 mod flapping;
 mod full_stats;
 mod metrics;
-mod observer;
+pub mod observer;
 mod resource_watcher;
 pub mod run;
 mod server;

@@ -67,13 +67,8 @@ impl Observer {
     /// The URL cannot be used.
     pub fn http(settings: &Settings<'_>) -> Result<Observer, Wrong> {
         let url = url::parse(settings.text("check_url"), "http://", 80).map_err(|why| ("check_url", why))?;
-        let path = url.path.split('#').next().unwrap_or_default();
-        let slash = if path.starts_with('/') { "" } else { "/" };
-        let question = format!(
-            "GET {slash}{path} HTTP/1.0\r\nHost: {}\r\nUser-Agent: circus\r\nConnection: close\r\n\r\n",
-            url.host
-        );
-        Ok(Observer::new(settings, url.place, question.into_bytes(), 0))
+        let question = url.request().into_bytes();
+        Ok(Observer::new(settings, url.place, question, 0))
     }
 
     /// RedisObserver with these options.
@@ -154,6 +149,14 @@ fn http(answer: &str) -> Verdict {
         Some(200..400) => Verdict::Fine(String::new()),
         Some(status) => Verdict::Dead(status, format!("the status is {status}")),
         None => Verdict::Dead(NO_ANSWER, "it does not speak HTTP".into()),
+    }
+}
+
+/// What is wrong with the answer of a web server, if it is no success.
+pub fn http_trouble(answer: &str) -> Option<String> {
+    match http(answer) {
+        Verdict::Fine(_) => None,
+        Verdict::Alive(why) | Verdict::Dead(_, why) => Some(why),
     }
 }
 

@@ -5,7 +5,6 @@
 
 use super::builtin::{self, Builtin, Input, Notice, Stamp, What, Wish, Wishes, World};
 use super::command;
-use super::exchange::Exchange;
 use super::server::Server;
 use crate::arbiter::history::Origin;
 use crate::arbiter::process::Phase;
@@ -18,6 +17,7 @@ use crate::config::{Names, WatcherConfig};
 use crate::control::metrics;
 use crate::daemon::blueprint::Blueprint;
 use crate::daemon::eventloop::Daemon;
+use crate::daemon::exchange::Exchange;
 use crate::daemon::procfs;
 use crate::daemon::sockets::Sockets;
 use crate::daemon::usage::{Samples, Scale, Usage};

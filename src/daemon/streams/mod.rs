@@ -19,6 +19,7 @@ pub mod console;
 pub mod file;
 pub mod format;
 pub mod outlet;
+pub mod phrases;
 pub mod plan;
 mod read;
 pub mod ring;
@@ -29,6 +30,7 @@ mod tend;
 pub mod timed;
 
 use self::outlet::Place;
+use self::phrases::Phrases;
 use self::plan::Plan;
 use self::read::Pipe;
 use self::ring::{Rings, Writer};
@@ -80,6 +82,8 @@ pub struct Streams {
     targets: Table<Target>,
     /// The newest output of each watcher.
     pub rings: Rings,
+    /// Processes whose lines are looked at.
+    pub phrases: Phrases,
     /// Room for an unfinished line and, from [`LINE_MAX`] on, for what is read behind it.
     buffer: Box<[u8]>,
     /// Room for lines that get something around them.
@@ -112,6 +116,7 @@ impl Streams {
             owners: Sorted::new(),
             targets: Table::new(),
             rings: Rings::default(),
+            phrases: Phrases::default(),
             buffer: vec![0; LINE_MAX + CHUNK].into(),
             scratch: Vec::new(),
             stalled: Vec::new(),

@@ -104,6 +104,7 @@ impl Streams {
             Ok(0) => Chunk::End,
             Ok(n) => {
                 self.rings.note(&pipe.writer, room.get(..n).unwrap_or_default());
+                self.phrases.note(&pipe.writer, room.get(..n).unwrap_or_default());
                 if n >= BUSY && !pipe.large && self.large < MOST_LARGE {
                     // It counts where the kernel refuses too, so that it is asked once.
                     let _ = enlarge_pipe(pipe.file.as_raw_fd(), LARGE);

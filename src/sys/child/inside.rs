@@ -26,7 +26,7 @@ pub(super) struct Job<'a> {
     pub(super) child: &'a Child,
     pub(super) argv: *const *const c_char,
     pub(super) envp: *const *const c_char,
-    pub(super) listen_pid: &'a ListenPid,
+    pub(super) own_pid: &'a [OwnPid; 2],
     /// (source, target); the child moves sources.
     pub(super) moves: &'a [Cell<(RawFd, RawFd)>],
     /// The lowest number above 2 and all targets.
@@ -37,29 +37,30 @@ pub(super) struct Job<'a> {
     pub(super) failure: Cell<Option<SpawnError>>,
 }
 
-/// "LISTEN_PID=" with room for ten digits and the null, which the child fills in.
-pub(super) struct ListenPid([Cell<u8>; 22]);
+/// "NAME=" with room for ten digits and the null, which the child fills in: its own number.
+pub(super) struct OwnPid {
+    text: [Cell<u8>; 24],
+    name: usize,
+}
 
-const LISTEN_PID: &[u8; 11] = b"LISTEN_PID=";
-
-impl ListenPid {
-    pub(super) fn new() -> Self {
-        let slot = ListenPid([const { Cell::new(0) }; 22]);
-        for (cell, &byte) in slot.0.iter().zip(LISTEN_PID) {
+impl OwnPid {
+    pub(super) fn new(name: &[u8]) -> Self {
+        let slot = OwnPid { text: [const { Cell::new(0) }; 24], name: name.len() };
+        for (cell, &byte) in slot.text.iter().zip(name) {
             cell.set(byte);
         }
         slot
     }
 
     pub(super) fn as_ptr(&self) -> *const c_char {
-        self.0.as_ptr().cast()
+        self.text.as_ptr().cast()
     }
 
     /// Writes the digits, the last one first; what lies behind them is zero already.
     pub(super) fn fill(&self, pid: u32) {
         let digits = pid.checked_ilog10().map_or(1, |log| log as usize + 1);
         let mut rest = pid;
-        for cell in self.0.iter().skip(LISTEN_PID.len()).take(digits).rev() {
+        for cell in self.text.iter().skip(self.name).take(digits).rev() {
             cell.set(b'0' + (rest % 10) as u8);
             rest /= 10;
         }
@@ -90,8 +91,9 @@ fn run(job: &Job<'_>) -> Result<Infallible, SpawnError> {
     restrict::before_ids(job.child)?;
     drop_ids(job.child)?;
     restrict::after_ids(job.child)?;
-    if job.child.listen_pid {
-        job.listen_pid.fill(own_pid());
+    if job.child.listen_pid || job.child.watchdog_pid {
+        let pid = own_pid();
+        job.own_pid.iter().for_each(|slot| slot.fill(pid));
     }
     mask::unblock_all();
     Err(exec(job))

@@ -21,7 +21,7 @@ use std::{fmt, io, ptr};
 use super::limit::Limit;
 use super::{Pid, errno, errno_words, limit, process};
 use crate::sorted::sort;
-use inside::{Job, ListenPid};
+use inside::{Job, OwnPid};
 pub use restrict::{MOST_WRITABLE, Restrictions};
 use stack::Stack;
 
@@ -48,6 +48,8 @@ pub struct Child {
     pub env: Vec<CString>,
     /// Adds LISTEN_PID, with the child's own number. `env` must not name it too.
     pub listen_pid: bool,
+    /// Adds WATCHDOG_PID likewise.
+    pub watchdog_pid: bool,
     /// Entered before the ids are dropped, as Circus does.
     pub working_dir: Option<CString>,
     /// The file mode creation mask; circus's own if none.
@@ -236,17 +238,17 @@ impl Spawner {
     ///
     /// Blocks as long as its chdir and execve do: for ever on a dead network mount.
     pub fn spawn(&mut self, child: &Child) -> Result<Pid, SpawnError> {
-        let listen_pid = ListenPid::new();
-        let slot = child.listen_pid.then(|| listen_pid.as_ptr());
-        fill_pointers(&mut self.argv, None, &child.argv);
-        fill_pointers(&mut self.envp, slot, &child.env);
+        let own_pid = [OwnPid::new(b"LISTEN_PID="), OwnPid::new(b"WATCHDOG_PID=")];
+        let wanted = own_pid.iter().zip([child.listen_pid, child.watchdog_pid]).filter(|(_, wanted)| *wanted);
+        fill_pointers(&mut self.argv, &mut std::iter::empty(), &child.argv);
+        fill_pointers(&mut self.envp, &mut wanted.map(|(slot, _)| slot.as_ptr()), &child.env);
         let first_free = self.plan_moves(child);
         let names_nofile = child.limits.iter().any(|limit| limit.resource == limit::NOFILE);
         let job = Job {
             child,
             argv: self.argv.as_ptr(),
             envp: self.envp.as_ptr(),
-            listen_pid: &listen_pid,
+            own_pid: &own_pid,
             moves: &self.moves,
             first_free,
             reset: &self.reset,
@@ -293,9 +295,13 @@ impl Spawner {
 }
 
 /// Fills `pointers` with those to `first` and `strings` and the null at the end that execve wants.
-fn fill_pointers(pointers: &mut Vec<*const c_char>, first: Option<*const c_char>, strings: &[CString]) {
+fn fill_pointers(
+    pointers: &mut Vec<*const c_char>,
+    first: &mut dyn Iterator<Item = *const c_char>,
+    strings: &[CString],
+) {
     pointers.clear();
-    pointers.reserve(strings.len().saturating_add(2));
+    pointers.reserve(strings.len().saturating_add(3));
     pointers.extend(first);
     pointers.extend(strings.iter().map(|string| string.as_ptr()));
     pointers.push(ptr::null());

@@ -247,23 +247,28 @@ fn a_descriptor_that_is_not_open_is_reported() {
 }
 
 #[test]
-fn listen_pid_is_the_childs_own() {
+fn pids_in_the_environment_are_the_childs_own() {
     let _children = children_lock();
-    let child = Child { listen_pid: true, ..shell("echo $LISTEN_PID $$; env | grep -c LISTEN") };
-    let text = output(child);
-    let words: Vec<_> = text.split_whitespace().collect();
-    assert_eq!(words[0], words[1]);
-    assert_eq!(words[2], "1");
+    let script = "echo $LISTEN_PID $WATCHDOG_PID $$; env | grep -c _PID=";
+    for (listen_pid, watchdog_pid) in [(true, false), (false, true), (true, true)] {
+        let text = output(Child { listen_pid, watchdog_pid, ..shell(script) });
+        let words: Vec<_> = text.split_whitespace().collect();
+        let own = words[words.len() - 2];
+        let wanted = 1 + usize::from(listen_pid && watchdog_pid);
+        assert_eq!(words.len(), wanted + 2, "{text}");
+        assert!(words[..wanted].iter().all(|word| *word == own), "{text}");
+        assert_eq!(words.last(), Some(&wanted.to_string().as_str()), "{text}");
+    }
 }
 
 #[test]
-fn listen_pid_writes_any_number() {
+fn the_own_pid_may_be_any_number() {
     for pid in [0, 7, 10, 4711, 4_194_304, u32::MAX] {
-        let slot = ListenPid::new();
+        let slot = OwnPid::new(b"WATCHDOG_PID=");
         slot.fill(pid);
         // SAFETY: the slot ends with a null.
         let text = unsafe { std::ffi::CStr::from_ptr(slot.as_ptr()) };
-        assert_eq!(text.to_str().unwrap(), format!("LISTEN_PID={pid}"));
+        assert_eq!(text.to_str().unwrap(), format!("WATCHDOG_PID={pid}"));
     }
 }
 

@@ -47,6 +47,17 @@ impl Exchange {
         &self.answer
     }
 
+    /// Whether the other side has accepted the connection. To be asked when it can be written to.
+    ///
+    /// # Errors
+    /// A phrase: why not.
+    pub fn is_accepted(&self) -> Result<bool, String> {
+        match self.stream.take_error() {
+            Ok(None) => Ok(true),
+            Ok(Some(error)) | Err(error) => Err(io_words(&error)),
+        }
+    }
+
     /// Writes and reads what can be written and read. True when the answer is there, which is so at the latest when the
     /// other side has nothing more to say.
     ///

@@ -1,0 +1,344 @@
+//! Whether processes do their work: `ready`, `health` and `watchdog`.
+//!
+//! A process whose watcher has `ready` counts as started when it is: it says so, or circus asks it until it answers.
+//! From then on `health` asks it again and again, and `watchdog` wants to hear from it. One that is not ready in time,
+//! fails too many questions in a row or is silent is ended, and its place goes the way of one that has ended by itself.
+//!
+//! Questions are asked as hooks are (hooks.rs), one at a time for each process.
+
+use super::history::{Restart, What};
+use super::hooks::{About, Then};
+use super::process::{Phase, Process};
+use super::time::Time;
+use super::watcher::{Ctx, Status, Watcher};
+use super::{Level, Pid, Published};
+use crate::config::hooks::Hook;
+use crate::config::number;
+use crate::config::options::WatcherOptions;
+use crate::config::probe::Probe;
+
+/// Seconds that a process has to become ready, unless `ready_timeout` is set.
+const READY_TIMEOUT: f64 = 60.0;
+/// Seconds from a spawn to the first question whether the process is ready; the pauses between the next ones double.
+const FIRST_PAUSE: f64 = 0.1;
+const LONGEST_PAUSE: f64 = 1.0;
+/// What holds unless `health_interval`, `health_timeout` and `health_retries` are set.
+const INTERVAL: f64 = 10.0;
+const TIMEOUT: f64 = 5.0;
+const RETRIES: i64 = 3;
+/// No interval and no timeout is shorter, in seconds.
+const SHORTEST: f64 = 0.1;
+
+/// The signal for a process that is silent: it leaves a core behind, if it may.
+const SIGABRT: i32 = 6;
+
+/// What a process tells of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// It is ready.
+    Ready,
+    /// It is alive.
+    Alive,
+    /// It is not well and is to be ended, as if it had been silent.
+    Trigger,
+}
+
+/// Why a process is ended because of how it does its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ailment {
+    /// It was not ready in time.
+    Late,
+    /// It has failed too many questions in a row.
+    Unhealthy,
+    /// It has been silent for too long.
+    Silent,
+}
+
+/// What is known of how a process does its work. One that nobody looks after has none.
+#[derive(Clone, Debug, Default)]
+pub struct Pulse {
+    /// Since when it is ready.
+    ready: Option<Time>,
+    /// When it is ready by itself.
+    ready_at: Option<Time>,
+    /// When it has to be ready.
+    ready_by: Option<Time>,
+    /// When it is asked next.
+    next: Option<Time>,
+    /// A question is under way.
+    asking: bool,
+    /// How many questions in a row it has failed, and why the last one.
+    failures: u32,
+    why: Box<str>,
+    /// How long it may be silent, in seconds.
+    watchdog: Option<f64>,
+    /// When it was heard last.
+    heard: Time,
+    ailment: Option<Ailment>,
+    /// The process that ends when this one is ready.
+    replaces: Option<Pid>,
+}
+
+impl Pulse {
+    fn is_silent_at(&self) -> Option<Time> {
+        let patience = self.watchdog.filter(|_| self.ready.is_some());
+        patience.map(|seconds| self.heard.plus(seconds))
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        [self.ready_at, self.ready_by, self.next, self.is_silent_at()].into_iter().flatten().min()
+    }
+
+    fn begin_work(&mut self, now: Time) {
+        let (ailment, watchdog) = (self.ailment, self.watchdog);
+        *self = Pulse { ready: Some(now), heard: now, ailment, watchdog, ..Pulse::default() };
+    }
+}
+
+impl Process {
+    /// Whether it does its work.
+    pub fn is_ready(&self) -> bool {
+        self.pulse.as_ref().is_none_or(|pulse| pulse.ready.is_some())
+    }
+
+    /// How many questions in a row it has failed since it was ready, and why the last one.
+    pub fn failed_questions(&self) -> Option<(u32, &str)> {
+        let pulse = self.pulse.as_ref().filter(|pulse| pulse.ready.is_some() && pulse.failures > 0)?;
+        Some((pulse.failures, &pulse.why))
+    }
+
+    /// Why it is being ended, if it is because of how it does its work.
+    pub(super) fn ailment(&self) -> Option<Ailment> {
+        self.pulse.as_ref().and_then(|pulse| pulse.ailment)
+    }
+
+    /// The process that ends when this one is ready.
+    pub(super) fn replaces(&self) -> Option<Pid> {
+        self.pulse.as_ref().and_then(|pulse| pulse.replaces)
+    }
+
+    fn pulse_deadline(&self) -> Option<Time> {
+        self.pulse.as_ref().filter(|_| self.phase == Phase::Running)?.deadline()
+    }
+}
+
+impl Watcher {
+    /// The pulse of a new process, if somebody looks after it.
+    pub(super) fn first_pulse(&self, wid: u32, pid: Pid, now: Time) -> Option<Box<Pulse>> {
+        let options = &self.config.options;
+        let ready = options.ready.as_deref().and_then(|text| Probe::parse(text, wid, pid).ok());
+        let watchdog = options.watchdog.filter(|seconds| *seconds > 0.0);
+        if ready.is_none() && watchdog.is_none() {
+            return None;
+        }
+        let mut pulse = Pulse { watchdog, heard: now, ..Pulse::default() };
+        match ready {
+            None => pulse.begin_work(now),
+            Some(Probe::After(seconds)) => pulse.ready_at = Some(now.plus(seconds)),
+            Some(probe) => {
+                let patience = options.ready_timeout.unwrap_or(READY_TIMEOUT);
+                pulse.ready_by = (patience > 0.0).then(|| now.plus(patience));
+                pulse.next = probe.is_asked().then(|| now.plus(FIRST_PAUSE));
+            }
+        }
+        Some(Box::new(pulse))
+    }
+
+    /// Whether all of these processes that hold a slot are ready, or were until they were asked to end.
+    pub(super) fn are_ready(&self, which: &dyn Fn(&Process) -> bool) -> bool {
+        self.processes.values().all(|p| !p.holds_slot || p.is_ready() || !which(p))
+    }
+
+    /// How many of its processes run and are ready.
+    pub(super) fn ready(&self) -> usize {
+        self.processes.values().filter(|p| p.phase == Phase::Running && p.is_ready()).count()
+    }
+
+    /// A process takes the place of an old one, which ends when it is ready.
+    pub(super) fn succeed(&mut self, wid: u32, old: u32, ctx: &mut Ctx) {
+        let pid = self.processes.get(&old).map(|old| old.pid);
+        let process = self.processes.get_mut(&wid).filter(|process| !process.is_ready());
+        match process.and_then(|process| process.pulse.as_mut()) {
+            Some(pulse) => pulse.replaces = pid,
+            None => self.dismiss(old, ctx),
+        }
+    }
+
+    /// Plans the first question to each process that is ready, if there is one to ask.
+    pub(super) fn look_after(&mut self, ctx: &Ctx) {
+        if self.config.options.health.is_none() {
+            return;
+        }
+        let next = ctx.now.plus(interval(&self.config.options));
+        for process in self.processes.values_mut().filter(|p| p.phase == Phase::Running) {
+            let new = || Box::new(Pulse { ready: Some(ctx.now), ..Pulse::default() });
+            let pulse = process.pulse.get_or_insert_with(new);
+            if pulse.ready.is_some() && !pulse.asking {
+                pulse.next.get_or_insert(next);
+            }
+        }
+    }
+
+    /// A process has told something of itself.
+    pub(super) fn noticed(&mut self, wid: u32, notice: Notice, ctx: &mut Ctx) {
+        let Some(process) = self.processes.get_mut(&wid) else { return };
+        let runs = process.phase == Phase::Running;
+        let Some(pulse) = process.pulse.as_mut().filter(|_| runs) else { return };
+        match notice {
+            Notice::Ready if pulse.ready.is_none() => self.became_ready(wid, ctx),
+            Notice::Alive => pulse.heard = ctx.now,
+            Notice::Trigger if pulse.watchdog.is_some() => {
+                self.fail(wid, Ailment::Silent, "says that it is not well (WATCHDOG=trigger)".into(), ctx);
+            }
+            Notice::Ready | Notice::Trigger => {}
+        }
+    }
+
+    fn became_ready(&mut self, wid: u32, ctx: &mut Ctx) {
+        let Some(process) = self.processes.get_mut(&wid) else { return };
+        let (pid, took) = (process.pid, ctx.now.since(process.started));
+        let Some(pulse) = process.pulse.as_mut() else { return };
+        let old = pulse.replaces;
+        pulse.begin_work(ctx.now);
+        let (name, took) = (&self.config.name, number::fixed(took, 1));
+        ctx.log(Level::Info, format!("{name}: process {pid} (wid {wid}) is ready after {took} s"));
+        ctx.publish(name, Published::Ready { pid });
+        if let Some(old) = old.and_then(|old| self.running_wid(old)) {
+            self.dismiss(old, ctx);
+        }
+    }
+
+    /// Does what is due about its processes.
+    pub(super) fn expire_pulses(&mut self, ctx: &mut Ctx) {
+        if !matches!(self.status, Status::Starting | Status::Active) {
+            return;
+        }
+        let is_due = |p: &&Process| p.pulse_deadline().is_some_and(|at| at <= ctx.now);
+        let due: Vec<u32> = self.processes.values().filter(is_due).map(|p| p.wid).collect();
+        for wid in due {
+            self.tend(wid, ctx);
+        }
+    }
+
+    fn tend(&mut self, wid: u32, ctx: &mut Ctx) {
+        let Some(process) = self.processes.get(&wid) else { return };
+        let Some(pulse) = process.pulse.as_ref().filter(|_| process.phase == Phase::Running) else { return };
+        let due = |at: Option<Time>| at.is_some_and(|at| at <= ctx.now);
+        if due(pulse.ready_at) {
+            self.became_ready(wid, ctx);
+        } else if due(pulse.ready_by) {
+            let mut why = format!("was not ready within {} s", number::short(ctx.now.since(process.started)));
+            if !pulse.why.is_empty() {
+                why = format!("{why}: {}", pulse.why);
+            }
+            self.fail(wid, Ailment::Late, why, ctx);
+        } else if due(pulse.is_silent_at()) {
+            let seconds = number::short(pulse.watchdog.unwrap_or_default());
+            self.fail(wid, Ailment::Silent, format!("has not said WATCHDOG=1 for {seconds} s"), ctx);
+        } else {
+            self.ask_question(wid, ctx);
+        }
+    }
+
+    fn ask_question(&mut self, wid: u32, ctx: &mut Ctx) {
+        let options = &self.config.options;
+        let patience = options.health_timeout.unwrap_or(TIMEOUT).max(SHORTEST);
+        let Some(process) = self.processes.get_mut(&wid) else { return };
+        let pid = process.pid;
+        let Some(pulse) = &mut process.pulse else { return };
+        let hook = if pulse.ready.is_some() { Hook::Health } else { Hook::Ready };
+        let until = ctx.now.plus(patience);
+        let until = pulse.ready_by.map_or(until, |by| by.min(until));
+        pulse.next = None;
+        let about = About { pid: Some(pid), ..About::default() };
+        let asking = self.call_until(until, hook, about, Then::Probed { wid, pid }, ctx);
+        if let Some(pulse) = self.processes.get_mut(&wid).and_then(|process| process.pulse.as_mut()) {
+            pulse.asking = asking;
+        }
+    }
+
+    /// A question was answered: well, or with this failure.
+    pub(super) fn probed(&mut self, wid: u32, pid: Pid, failure: Option<&str>, ctx: &mut Ctx) {
+        let options = &self.config.options;
+        let Some(process) = self.processes.get_mut(&wid).filter(|p| p.pid == pid) else { return };
+        let runs = process.phase == Phase::Running;
+        let Some(pulse) = process.pulse.as_mut().filter(|_| runs) else { return };
+        pulse.asking = false;
+        let pause = FIRST_PAUSE * f64::from(1u32 << pulse.failures.min(5));
+        pulse.failures = if failure.is_some() { pulse.failures.saturating_add(1) } else { 0 };
+        let failed_before = !pulse.why.is_empty();
+        pulse.why = failure.unwrap_or_default().into();
+        let (ready, failures) = (pulse.ready.is_some(), pulse.failures);
+        pulse.next = Some(ctx.now.plus(if ready { interval(options) } else { pause.min(LONGEST_PAUSE) }));
+        let most = options.health_retries.unwrap_or(RETRIES).max(1);
+        let name = &self.config.name;
+        match failure {
+            None if !ready => self.became_ready(wid, ctx),
+            None if failed_before => {
+                ctx.log(Level::Info, format!("{name}: process {pid} (wid {wid}) answers again"));
+            }
+            Some(why) if ready && i64::from(failures) >= most => {
+                let times = if failures == 1 { String::new() } else { format!(" {failures} times in a row") };
+                self.fail(wid, Ailment::Unhealthy, format!("has failed its health probe{times}: {why}"), ctx);
+            }
+            Some(why) if ready => {
+                let text = format!("health probe failed ({failures} of {most}): {why}");
+                ctx.log(Level::Warning, format!("{name}: process {pid} (wid {wid}): {text}"));
+            }
+            None | Some(_) => {}
+        }
+    }
+
+    /// A process does not do its work: it is ended. A reload that has made it ends, too.
+    fn fail(&mut self, wid: u32, ailment: Ailment, why: String, ctx: &mut Ctx) {
+        let Some(process) = self.processes.get_mut(&wid) else { return };
+        let (pid, is_new) = (process.pid, process.generation == self.generation);
+        if let Some(pulse) = &mut process.pulse {
+            pulse.ailment = Some(ailment);
+        }
+        let name = &self.config.name;
+        let text = format!("process {pid} (wid {wid}) {why}");
+        ctx.log(Level::Error, format!("{name}: {text}; it is ended"));
+        ctx.publish(name, Published::Unhealthy { pid, reason: why.clone() });
+        let restart = match ailment {
+            Ailment::Late => Restart::Unready,
+            Ailment::Unhealthy => Restart::Health,
+            Ailment::Silent => Restart::Watchdog,
+        };
+        self.history.count_restarts(restart, 1);
+        self.history.note(ctx.now, What::Ailing { pid, wid, why: why.into() });
+        if ailment == Ailment::Late && is_new {
+            self.reload_cannot_go_on(&text, ctx);
+        }
+        // It may be among those that were dismissed with the reload.
+        let signum = (ailment == Ailment::Silent).then_some(SIGABRT);
+        if self.running_wid(pid).is_some() {
+            self.ask(wid, signum, self.config.options.graceful_timeout, ctx);
+        }
+    }
+
+    /// Nobody looks after a process any more: it is about to end, or has ended.
+    pub(super) fn end_pulse(&mut self, wid: u32, ctx: &mut Ctx) {
+        let Some(process) = self.processes.get_mut(&wid) else { return };
+        let pid = process.pid;
+        let Some(pulse) = &mut process.pulse else { return };
+        let old = pulse.replaces.take();
+        if std::mem::take(&mut pulse.asking) {
+            self.drop_calls(&|then| then == Then::Probed { wid, pid }, ctx);
+        }
+        if let Some(old) = old.and_then(|old| self.running_wid(old)) {
+            self.postpone(old, ctx);
+        }
+    }
+
+    /// When something is due about its processes.
+    pub(super) fn pulse_deadline(&self) -> Option<Time> {
+        let looks = matches!(self.status, Status::Starting | Status::Active);
+        let deadlines = self.processes.values().filter(|_| looks).filter_map(Process::pulse_deadline);
+        deadlines.min()
+    }
+}
+
+fn interval(options: &WatcherOptions) -> f64 {
+    options.health_interval.unwrap_or(INTERVAL).max(SHORTEST)
+}

@@ -1,0 +1,233 @@
+//! What processes tell of themselves: READY=1 and WATCHDOG=1 by NOTIFY_SOCKET, as sd_notify(3) says, a newline on a
+//! descriptor, or a line of their output.
+//!
+//! The socket is one for all, with an abstract name, so that there need be no place for a file and any user's process
+//! reaches it. Anybody else may as well, so a datagram counts only if the kernel says that it comes from a process of a
+//! watcher, or from one that this one has started.
+
+use super::blueprint;
+use super::eventloop::Daemon;
+use super::log::Level;
+use super::outputs::stream_of;
+use super::procfs;
+use super::streams::Channel;
+use crate::arbiter::pulse::Notice;
+use crate::arbiter::{Event, Pid};
+use crate::config::WatcherConfig;
+use crate::config::probe::Probe;
+use crate::sorted::Sorted;
+use crate::sys::regex::Regex;
+use crate::sys::{io_words, message, process};
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+/// How many datagrams are taken in a turn.
+const DATAGRAMS: usize = 64;
+/// The longest datagram; of a longer one the rest is lost.
+const LONGEST: usize = 4096;
+/// How many pieces are read while looking for the newline; all that a pipe holds.
+const PIECES: usize = 64;
+/// How many names are tried for the socket.
+const NAMES: u32 = 16;
+/// How many parents of a sender are looked at.
+const GENERATIONS: usize = 64;
+
+/// The ears of circus.
+#[derive(Default)]
+pub struct Notices {
+    socket: Option<(UnixDatagram, String)>,
+    /// There may be more datagrams.
+    busy: bool,
+    /// Where processes are to write a newline.
+    pipes: Sorted<Pid, File>,
+}
+
+impl Notices {
+    /// Whether something can be read without waiting.
+    pub fn are_busy(&self) -> bool {
+        self.busy
+    }
+}
+
+/// How a process that is about to be made tells that it is ready, where it does not use the socket.
+pub enum Ear {
+    /// Not at all.
+    None,
+    /// By a newline: the two ends of a pipe, and the number that the process has for its own.
+    Newline(OwnedFd, OwnedFd, i32),
+    /// By a line of output.
+    Line(Regex),
+}
+
+/// What the processes of a watcher need to reach the socket; nothing if they have nothing to tell.
+fn wants_socket(config: &WatcherConfig) -> bool {
+    config.options.watchdog.is_some_and(|seconds| seconds > 0.0)
+        || config.options.ready.as_deref().is_some_and(|text| text.trim() == "notify")
+}
+
+impl Daemon {
+    /// The address at which the processes of a watcher tell of themselves, if they are to.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub(super) fn notify_address(&mut self, config: &WatcherConfig) -> Result<Option<String>, String> {
+        if !wants_socket(config) {
+            return Ok(None);
+        }
+        if self.notices.socket.is_none() {
+            let opened = open().and_then(|(socket, name)| {
+                message::pass_credentials(&socket)?;
+                self.watch_notices(socket.as_raw_fd())?;
+                Ok((socket, name))
+            });
+            let opened = opened.map_err(|error| format!("the notification socket: {}", io_words(&error)))?;
+            self.notices.socket = Some(opened);
+        }
+        Ok(self.notices.socket.as_ref().map(|(_, name)| format!("@{name}")))
+    }
+
+    /// Takes what processes have sent, within a budget.
+    pub(super) fn read_notices(&mut self) {
+        let Some(fd) = self.notices.socket.as_ref().map(|(socket, _)| socket.as_raw_fd()) else { return };
+        self.notices.busy = false;
+        let mut buffer = [0; LONGEST];
+        for _ in 0..DATAGRAMS {
+            match message::receive(fd, &mut buffer) {
+                Ok((length, sender)) => self.take_notice(buffer.get(..length).unwrap_or_default(), sender),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return,
+            }
+        }
+        self.notices.busy = true;
+    }
+
+    fn take_notice(&mut self, text: &[u8], sender: Pid) {
+        let Some(pid) = self.speaks_for(sender) else {
+            let why = "it belongs to no watcher, or has ended";
+            let text = format_args!("what process {sender} says by NOTIFY_SOCKET is ignored: {why}");
+            self.log.once(Level::Warning, "notices", text);
+            return;
+        };
+        for line in text.split(|byte| *byte == b'\n') {
+            let notice = match line {
+                b"READY=1" if self.awaits_notify(pid) => Notice::Ready,
+                b"WATCHDOG=1" => Notice::Alive,
+                b"WATCHDOG=trigger" => Notice::Trigger,
+                _ => continue,
+            };
+            self.dispatch(Event::Noticed { pid, notice });
+        }
+    }
+
+    fn awaits_notify(&self, pid: Pid) -> bool {
+        let watcher = self.arbiter.owner(pid).and_then(|(id, _)| self.arbiter.watcher(id));
+        let ready = watcher.and_then(|watcher| watcher.config.options.ready.as_deref());
+        ready.is_some_and(|text| text.trim() == "notify")
+    }
+
+    /// The process of a watcher that a sender is, or comes from.
+    fn speaks_for(&self, sender: Pid) -> Option<Pid> {
+        let is_known = |pid: Pid| self.arbiter.owner(pid).is_some();
+        let mut pid = sender;
+        for _ in 0..GENERATIONS {
+            if is_known(pid) {
+                return Some(pid);
+            }
+            let stat = procfs::stat(pid).filter(|_| pid > 0)?;
+            if stat.ppid == process::pid() {
+                // An orphan. Its group is that of a process of circus if it has not left it, and no other can join it.
+                return Some(stat.pgrp).filter(|group| is_known(*group));
+            }
+            pid = stat.ppid;
+        }
+        None
+    }
+
+    /// Prepares what a new process of a watcher tells its readiness by.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub(super) fn prepare_ear(config: &WatcherConfig, wid: u32) -> Result<Ear, String> {
+        let Some(text) = config.options.ready.as_deref() else { return Ok(Ear::None) };
+        match Probe::parse(text, wid, 0).map_err(|why| format!("`ready = {text}` {why}"))? {
+            Probe::Fd(number) => {
+                let (reader, writer) =
+                    process::pipe().map_err(|error| format!("pipe: {}", io_words(&error)))?;
+                Ok(Ear::Newline(reader, writer, number))
+            }
+            Probe::Log(expression) => {
+                let read = [Channel::Stdout, Channel::Stderr].map(|channel| stream_of(channel, config));
+                if read.iter().all(Option::is_none) {
+                    return Err(blueprint::NOTHING_TO_READ.into());
+                }
+                let compiled = Regex::new(&expression);
+                compiled.map(Ear::Line).map_err(|why| format!("`ready = {text}`: {why}"))
+            }
+            _ => Ok(Ear::None),
+        }
+    }
+
+    /// Listens to a new process.
+    pub(super) fn lend_ear(&mut self, pid: Pid, ear: Ear) {
+        match ear {
+            Ear::None => {}
+            Ear::Line(expression) => self.streams.phrases.add(pid, expression),
+            Ear::Newline(reader, _, _) => match self.watch_newline(reader.as_raw_fd(), pid) {
+                Ok(()) => drop(self.notices.pipes.insert(pid, reader.into())),
+                Err(error) => {
+                    let why = io_words(&error);
+                    self.log.error(format_args!("whether {pid} is ready cannot be read: {why}"));
+                }
+            },
+        }
+    }
+
+    /// A process has written to the descriptor by which it tells that it is ready, or has closed it.
+    pub(super) fn newline_ready(&mut self, pid: Pid) {
+        let Some(pipe) = self.notices.pipes.get_mut(&pid) else { return };
+        let mut buffer = [0; 1024];
+        for _ in 0..PIECES {
+            match pipe.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(length) if buffer.get(..length).unwrap_or_default().contains(&b'\n') => {
+                    self.notices.pipes.remove(&pid);
+                    return self.dispatch(Event::Noticed { pid, notice: Notice::Ready });
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return,
+            }
+        }
+        // It has closed it without a newline, or writes something else without end.
+        self.notices.pipes.remove(&pid);
+    }
+
+    /// Tells the arbiter who has written the line that says that it is ready.
+    pub(super) fn tell_of_phrases(&mut self) {
+        for pid in self.streams.phrases.take_found() {
+            self.dispatch(Event::Noticed { pid, notice: Notice::Ready });
+        }
+    }
+
+    /// A process has ended.
+    pub(super) fn forget_ear(&mut self, pid: Pid) {
+        self.notices.pipes.remove(&pid);
+        self.streams.phrases.remove(pid);
+    }
+}
+
+/// A socket of a name that nobody has.
+fn open() -> std::io::Result<(UnixDatagram, String)> {
+    let mut last = ErrorKind::AddrInUse.into();
+    for number in 0..NAMES {
+        let name = format!("circus/{}/notify-{number}", process::pid());
+        match SocketAddr::from_abstract_name(&name).and_then(|address| UnixDatagram::bind_addr(&address)) {
+            Ok(socket) => return Ok((socket, name)),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}

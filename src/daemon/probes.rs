@@ -1,0 +1,111 @@
+//! The questions of `ready` and `health` that are asked over a connection: whether somebody accepts it, and what a web
+//! server answers. Those that are commands are run as hooks are.
+
+use super::eventloop::Daemon;
+use super::exchange::Exchange;
+use super::helpers::Purpose;
+use super::plugins::observer::http_trouble;
+use crate::arbiter::hooks::{About, Answer, HookId};
+use crate::arbiter::{Event, WatcherId};
+use crate::config::hooks::Hook;
+use crate::config::probe::Probe;
+use crate::config::url::Place;
+use crate::sorted::Sorted;
+use crate::sys::io_words;
+
+/// The questions that are under way.
+#[derive(Default)]
+pub struct Probes(Sorted<HookId, Asked>);
+
+struct Asked {
+    watcher: WatcherId,
+    exchange: Exchange,
+    /// Something is asked; else it is enough that somebody accepts the connection.
+    speaks_http: bool,
+}
+
+impl Asked {
+    /// Whether there is an answer.
+    fn go_on(&mut self) -> Result<bool, String> {
+        if !self.speaks_http {
+            return self.exchange.is_accepted();
+        }
+        let has_head = |answer: &[u8]| String::from_utf8_lossy(answer).contains("\n\r\n");
+        if !self.exchange.go_on(&has_head)? {
+            return Ok(false);
+        }
+        http_trouble(&String::from_utf8_lossy(self.exchange.answer())).map_or(Ok(true), Err)
+    }
+}
+
+/// The bits of a number that a token has room for.
+fn token(id: HookId) -> u32 {
+    id.0 as u32
+}
+
+impl Daemon {
+    /// Runs a hook or a command, or asks a question.
+    pub(super) fn run_hook(&mut self, id: HookId, watcher: WatcherId, hook: Hook, about: About) {
+        let asked = match self.question(watcher, hook, &about) {
+            None | Some(Ok(Probe::Exec(_))) => {
+                return self.helpers.add(Purpose::Hook { id, watcher, hook, about }, None);
+            }
+            Some(Ok(Probe::Connect(place))) => self.ask_server(id, watcher, &place, None),
+            Some(Ok(Probe::Http(place, request))) => self.ask_server(id, watcher, &place, Some(request)),
+            Some(Ok(_)) => Err("there is nothing to ask any more".into()),
+            Some(Err(why)) => Err(why),
+        };
+        if let Err(why) = asked {
+            self.events.push_back(Event::HookDone { id, watcher, answer: Answer::Failed(why) });
+        }
+    }
+
+    /// What is to be asked about a process; nothing for hooks.
+    fn question(&self, watcher: WatcherId, hook: Hook, about: &About) -> Option<Result<Probe, String>> {
+        let options = &self.arbiter.watcher(watcher)?.config.options;
+        let text = match hook {
+            Hook::Ready => &options.ready,
+            Hook::Health => &options.health,
+            _ => return None,
+        };
+        let pid = about.pid?;
+        let (_, wid) = self.arbiter.owner(pid)?;
+        Some(Probe::parse(text.as_deref()?, wid, pid))
+    }
+
+    fn ask_server(
+        &mut self,
+        id: HookId,
+        watcher: WatcherId,
+        place: &Place,
+        request: Option<String>,
+    ) -> Result<(), String> {
+        let speaks_http = request.is_some();
+        let exchange = Exchange::begin(place, request.unwrap_or_default().into_bytes())?;
+        self.watch_probe(exchange.fd(), token(id)).map_err(|error| io_words(&error))?;
+        self.probes.0.insert(id, Asked { watcher, exchange, speaks_http });
+        Ok(())
+    }
+
+    /// A connection has something to say.
+    pub(super) fn probe_ready(&mut self, number: u32) {
+        let found = self.probes.0.iter_mut().find(|(id, _)| token(**id) == number);
+        let Some((id, asked)) = found else { return };
+        let answer = match asked.go_on() {
+            Ok(false) => return,
+            Ok(true) => Answer::Yes,
+            Err(why) => Answer::Failed(why),
+        };
+        let (id, watcher) = (*id, asked.watcher);
+        self.probes.0.remove(&id);
+        self.dispatch(Event::HookDone { id, watcher, answer });
+    }
+
+    /// Ends a hook or a question whose answer is not needed any more.
+    pub(super) fn cancel_hook(&mut self, id: HookId, watcher: WatcherId) {
+        // Closing the connection takes it out of the poll.
+        if self.probes.0.remove(&id).is_none() {
+            self.helpers.cancel_hook(id, watcher, self.now);
+        }
+    }
+}

@@ -46,17 +46,18 @@ pub(super) struct Ending {
 }
 
 impl Arbiter {
-    /// The watchers, those of the highest priority first, then by name.
+    /// The watchers, those of the highest priority first, then by name; but none before those that it depends on.
     pub(super) fn by_priority(&self) -> Vec<WatcherId> {
         let mut order: Vec<&Watcher> = self.watchers().collect();
         sort_by(&mut order, |a, b| {
             let (one, other) = (&a.config, &b.config);
             (other.options.priority, &one.name) < (one.options.priority, &other.name)
         });
-        order.iter().map(|w| w.id).collect()
+        self.relations.in_order(order.iter().map(|w| w.id).collect())
     }
 
     pub(super) fn begin_boot(&mut self, now: Time, actions: &mut Vec<Action>) {
+        self.relate(actions);
         let starts = |id: &WatcherId| self.watchers.get(id).is_some_and(|w| w.config.options.autostart);
         let order: Vec<WatcherId> = self.by_priority().into_iter().filter(starts).collect();
         self.boot_in_order(order, now, actions);

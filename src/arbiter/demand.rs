@@ -138,7 +138,8 @@ impl Watcher {
         let rests = self.config.options.on_demand
             && self.status == Status::Stopped
             && self.goal == Goal::Up
-            && self.demand.look == Look::Away;
+            && self.demand.look == Look::Away
+            && self.ties.waits.is_none();
         rests.then_some(self.demand.not_before)
     }
 }

@@ -50,6 +50,8 @@ pub enum Cause {
     Hook,
     /// A critical watcher has ended, and circus ends with it.
     Critical,
+    /// A watcher that it requires does not run.
+    Requirement,
 }
 
 impl Cause {
@@ -76,7 +78,7 @@ impl Cause {
     /// It comes from outside, and is why a watcher goes where it goes until another such cause comes.
     fn is_foreign(&self) -> bool {
         match self {
-            Cause::Course | Cause::Ended | Cause::SpawnFailed | Cause::Hook => false,
+            Cause::Course | Cause::Ended | Cause::SpawnFailed | Cause::Hook | Cause::Requirement => false,
             Cause::Boot | Cause::Order(_) | Cause::Signal | Cause::Demand | Cause::Critical => true,
         }
     }

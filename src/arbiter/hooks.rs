@@ -260,7 +260,8 @@ impl Watcher {
     /// Somebody is in a hurry: hooks are ended, and none is run any more.
     pub(super) fn end_hooks(&mut self, ctx: &mut Ctx) {
         self.hurried = true;
-        let (stop, rest) = (self.waits_for(Then::Stop), self.waits_for(Then::Rest));
+        let (stop, rest) = (self.spares_processes(), self.waits_for(Then::Rest));
+        self.held_back = false;
         self.cancel_hooks(&|_| true, ctx);
         if stop {
             self.ask_all(ctx);

@@ -17,6 +17,7 @@
 //!                   clients that wait                  waiters.rs
 //!                   programs that are asked            hooks.rs, errands.rs
 //!                   who does its work                  pulse.rs
+//!                   who depends on whom                relations.rs
 //!                   what an end means                  fate.rs
 //!                   what has happened to it            history.rs, health.rs
 //! ```
@@ -38,6 +39,7 @@ pub mod process;
 pub mod pulse;
 mod random;
 pub mod reconfigure;
+mod relations;
 mod reload;
 mod report;
 pub mod request;
@@ -63,6 +65,7 @@ use process::Exit;
 use pulse::Notice;
 use random::Random;
 use reconfigure::{NewConfig, Reading};
+use relations::Relations;
 pub use report::{Level, Published};
 use request::{Order, Reply, Ticket};
 use std::rc::Rc;
@@ -185,6 +188,7 @@ pub struct Arbiter {
     groups: Sorted<Pid, WatcherId>,
     /// Orders with several watchers that are not all done.
     pending: Sorted<Ticket, orders::Pending>,
+    relations: Relations,
     boot: Option<Boot>,
     ending: Option<Ending>,
     /// A critical watcher has ended for good, for this reason.
@@ -208,6 +212,7 @@ impl Arbiter {
             pids: Sorted::new(),
             groups: Sorted::new(),
             pending: Sorted::new(),
+            relations: Relations::default(),
             boot: None,
             ending: None,
             over: None,
@@ -231,6 +236,7 @@ impl Arbiter {
         let id = WatcherId(self.next_id);
         self.next_id += 1;
         self.names.insert(config.name.to_lowercase(), id);
+        self.relations.have_changed(&config);
         self.watchers.insert(id, Box::new(Watcher::new(id, config)));
         id
     }
@@ -303,8 +309,10 @@ impl Arbiter {
             Event::Reload => self.reload_what_runs(now, actions),
             Event::Tick => self.tick(now, actions),
         }
+        self.calm(now, actions);
         if let Some((watcher, reason)) = self.over.take() {
             self.fall(watcher, reason, now, actions);
+            self.calm(now, actions);
         }
     }
 
@@ -347,13 +355,19 @@ impl Arbiter {
         actions: &mut Vec<Action>,
         handle: impl FnOnce(&mut Watcher, &mut Ctx),
     ) {
+        self.relate(actions);
+        let vain = self.watchers.get(&id).is_some_and(|watcher| watcher.ties.in_vain);
+        self.tie(id);
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
         let (pids, random, last_hook) = (&mut self.pids, &mut self.random, &mut self.last_hook);
         let mut ctx = Ctx { now, actions, pids, random, last_hook, done: Vec::new() };
         let before = watcher.standing();
         handle(watcher, &mut ctx);
         let done = ctx.done;
+        self.bring_along(id, now, actions);
+        self.tie(id);
         self.settle(id, now, actions, (before, done));
+        self.stir(id, (before, vain));
     }
 
     /// Lets a watcher act on what is different now, given where it stood before and who has an answer already.

@@ -209,6 +209,7 @@ impl Arbiter {
         actions: &mut Vec<Action>,
     ) -> Option<Reply> {
         let mut ids = targets.unwrap_or_else(|| self.by_priority());
+        ids = self.relations.in_order(ids);
         ids.reverse();
         ids.iter().for_each(|id| self.unboot(*id));
         self.carry_out(&ids, wait, now, actions, &|w, _| w.want_down())
@@ -320,6 +321,7 @@ impl Watcher {
             return;
         }
         self.goal = Goal::Up;
+        self.brings_along = true;
         self.retries.clear();
         self.unreplaced = 0;
         self.death = None;

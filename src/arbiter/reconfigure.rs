@@ -178,7 +178,9 @@ impl Arbiter {
             return None;
         }
         tally.changed += 1;
+        self.relations.have_changed(&watcher.config);
         let (changes, step) = watcher.take_over(&old, new);
+        self.relations.have_changed(&watcher.config);
         let name = &watcher.config.name;
         let keys: Vec<&str> = changes.iter().map(|change| change.key.as_str()).collect();
         let text = format!("{name}: changed in the configuration: {}", keys.join(" "));

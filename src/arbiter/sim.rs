@@ -6,6 +6,7 @@
 mod fate;
 mod pulse;
 mod reconfigure;
+mod relations;
 mod with_history;
 mod with_hooks;
 
@@ -481,6 +482,7 @@ impl World {
             }
             self.check_hooks(watcher);
             pulse::check(watcher);
+            relations::check(&self.arbiter, watcher);
             watcher.history().check(watcher.status());
             let looks = matches!(watcher.demand.look, Look::Asked | Look::Since(_));
             assert_eq!(looks, self.looked_at.contains(&watcher.id), "{} is looked at", watcher.config.name);
@@ -533,7 +535,7 @@ impl World {
             let waits = current.map(|pid| waits(Then::Reloaded { pid }));
             assert!(waits.is_none_or(|calls| calls == 1), "{name}: reload_command");
         }
-        let before_stop = waits(Then::Stop) > 0;
+        let before_stop = watcher.spares_processes();
         for process in watcher.processes() {
             let runs = process.phase == Phase::Running;
             assert!(!runs || watcher.status() != Status::Stopping || before_stop, "{name}: not asked to end");
@@ -1270,6 +1272,9 @@ fn random_order(dice: &mut Dice) -> Order {
             if dice.roll(5) == 0 {
                 return Order::Set { name, options: vec![pulse::random_option(dice)], waiting };
             }
+            if dice.roll(6) == 0 {
+                return Order::Set { name, options: vec![relations::random_option(dice)], waiting };
+            }
             let key = ["numprocesses", "max_age", "graceful_timeout", "warmup_delay", "on_demand"]
                 [dice.roll(5) as usize];
             let number = dice.roll(5) as i64;
@@ -1316,12 +1321,16 @@ fn random_hook(dice: &mut Dice) -> HookScript {
 
 fn random_life(seed: u64, steps: u32) {
     let mut dice = Dice(super::random::Random::new(seed));
+    let related = dice.roll(2) == 0;
     let mut configs: Vec<WatcherConfig> =
         ["a", "b", "c", "d"].iter().map(|n| watcher(n, dice.roll(4) as i64)).collect();
     for config in &mut configs {
         config.options.warmup_delay = dice.roll(3) as f64 / 2.0;
         fate::random_options(config, &mut dice);
         pulse::random_options(config, &mut dice);
+        if related {
+            relations::random_options(config, &mut dice);
+        }
         config.options.singleton = dice.roll(5) == 0;
         config.options.use_sockets = dice.roll(2) == 0;
         config.options.max_age = if dice.roll(3) == 0 { 3 } else { 0 };

@@ -145,7 +145,7 @@ impl Watcher {
         ctx.pids.insert(pid, (self.id, wid));
         if self.goal != Goal::Up || self.status == Status::Stopping {
             self.end_spawn(ctx);
-            if !self.waits_for(Then::Stop) {
+            if !self.spares_processes() {
                 self.ask_to_end(wid, ctx);
             }
             return;

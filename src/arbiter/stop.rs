@@ -236,7 +236,7 @@ impl Watcher {
     fn keep_remnant(&mut self, pgid: Pid, stopping: Option<Stopping>, ctx: &mut Ctx) {
         let fate = stopping.map_or(Fate::Left, |s| Fate::Asked(s.kill_at));
         self.remnants.push(Remnant { pgid, fate });
-        if self.status == Status::Stopping && fate == Fate::Left && !self.waits_for(Then::Stop) {
+        if self.status == Status::Stopping && fate == Fate::Left && !self.spares_processes() {
             self.ask_remnants(ctx);
         }
         self.expire_remnants(ctx);

@@ -66,9 +66,11 @@ impl Arbiter {
         for _ in options {
             actions.push(Action::Publish { watcher: config.name.clone(), what: Published::Updated });
         }
-        let config = Rc::new(config);
+        self.relations.have_changed(&config);
+        if let Some(watcher) = self.watchers.get_mut(&id) {
+            watcher.config = Rc::new(config);
+        }
         Ok(self.carry_out(&[id], wait, now, actions, &|w, ctx| {
-            w.config = config.clone();
             if reload {
                 w.renew(ctx);
             }
@@ -101,6 +103,7 @@ impl Arbiter {
         let (name, key) = (config.name.clone(), config.name.to_lowercase());
         let leaving = |w: &Watcher| w.goal == Goal::Gone && w.config.name.to_lowercase() == key;
         let leaving = self.watchers.values().find(|watcher| leaving(watcher)).map(|watcher| watcher.id);
+        self.relations.have_changed(&config);
         let id = match leaving.and_then(|id| self.watchers.get_mut(&id)) {
             Some(watcher) => {
                 watcher.goal = Goal::Down;
@@ -122,11 +125,13 @@ impl Arbiter {
         let name = &watcher.config.name;
         actions.push(Action::Publish { watcher: name.clone(), what: Published::Remove });
         self.names.remove(&name.to_lowercase());
+        self.relations.have_changed(&watcher.config);
     }
 
     /// A watcher is gone.
     pub(super) fn forget(&mut self, id: WatcherId, actions: &mut Vec<Action>) {
         let Some(watcher) = self.watchers.remove(&id) else { return };
+        self.relations.have_changed(&watcher.config);
         let cancel = |hook: &HookId| Action::CancelHook { id: *hook, watcher: id };
         actions.extend(watcher.calls.keys().map(cancel));
         for waiter in watcher.waiters {

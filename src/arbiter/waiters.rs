@@ -82,7 +82,8 @@ impl Watcher {
         // Waiting for its sockets is as far as a start by command brings a watcher with on_demand.
         let waits = self.waits_for_demand();
         let up = self.status == Status::Active || waits;
-        let down = waits || self.status == Status::Stopped && self.goal != Goal::Up && !self.queued;
+        let rests = self.goal != Goal::Up && !self.queued || self.ties.in_vain;
+        let down = waits || self.status == Status::Stopped && rests;
         match &waiter.what {
             Await::Up { added: true } if up => Some(self.added(&waiter.before)),
             Await::Up { .. } if up => Some(self.info(&waiter.before, false)),
@@ -144,7 +145,7 @@ impl Watcher {
     }
 
     fn not_up(&self) -> Reply {
-        match &self.reason {
+        match &self.failure() {
             Some(reason) => self.failed(&format!("did not start: {reason}")),
             None if self.config.wanted() == 0 => self.info(&[], false),
             None => self.failed("was stopped meanwhile"),

@@ -10,6 +10,7 @@ use super::history::History;
 use super::hooks::{About, Call, HookId, Then};
 use super::process::{Fate, Phase, Process, Remnant};
 use super::random::Random;
+use super::relations::Ties;
 use super::reload::Reload;
 use super::request::{Reply, Ticket};
 use super::respawn::{Backoff, Retry};
@@ -98,6 +99,14 @@ pub struct Watcher {
     pub(super) next_reload: Option<bool>,
     pub(super) reload_failure: Option<String>,
     pub(super) demand: Demand,
+    /// What others mean for it.
+    pub(super) ties: Ties,
+    /// Somebody wants it to run, and so what it requires.
+    pub(super) brings_along: bool,
+    /// It is being stopped, but others have to stop first.
+    pub(super) held_back: bool,
+    /// What was said last of why it does not start.
+    pub(super) told_why: Option<Box<str>>,
     /// Why it stopped by itself.
     pub(super) reason: Option<String>,
     pub(super) waiters: Vec<Waiter>,
@@ -169,6 +178,10 @@ impl Watcher {
             next_reload: None,
             reload_failure: None,
             demand: Demand::default(),
+            ties: Ties::default(),
+            brings_along: false,
+            held_back: false,
+            told_why: None,
             reason: None,
             waiters: Vec::new(),
             calls: Sorted::new(),
@@ -187,7 +200,8 @@ impl Watcher {
     /// Why it does not run as it should: it has stopped by itself, or waits before it tries again.
     pub fn failure(&self) -> Option<String> {
         if self.status == Status::Stopped || self.status == Status::Stopping {
-            return self.reason.clone();
+            let waits = self.ties.waits.as_ref().filter(|_| self.goal == Goal::Up).map(ToString::to_string);
+            return self.reason.clone().or(waits);
         }
         let worst = self.retries.iter().map(|retry| retry.chain).max_by_key(|chain| chain.bad)?;
         Some(worst.words(&Backoff::of(&self.config)))
@@ -247,9 +261,10 @@ impl Watcher {
     }
 
     fn reconcile_stopped(&mut self, ctx: &mut Ctx) {
-        if self.goal != Goal::Up {
+        if self.goal != Goal::Up || self.is_held(ctx) {
             self.look_away(ctx);
         } else if self.may_start(ctx) {
+            self.told_why = None;
             self.status = Status::Starting;
             self.generation += 1;
             self.reason = None;
@@ -260,8 +275,10 @@ impl Watcher {
 
     fn reconcile_starting(&mut self, ctx: &mut Ctx) {
         if self.goal != Goal::Up {
-            self.begin_stop(ctx);
-            return;
+            return self.begin_stop(ctx);
+        }
+        if self.ties.must_stop {
+            return self.lose(ctx);
         }
         if self.waits_for(Then::Begin) {
             return;
@@ -306,8 +323,10 @@ impl Watcher {
 
     fn reconcile_active(&mut self, ctx: &mut Ctx) {
         if self.goal != Goal::Up {
-            self.begin_stop(ctx);
-            return;
+            return self.begin_stop(ctx);
+        }
+        if self.ties.must_stop {
+            return self.lose(ctx);
         }
         if self.config.is_builtin() && self.is_hindered(ctx) {
             return; // its options have changed
@@ -330,9 +349,13 @@ impl Watcher {
     }
 
     fn reconcile_stopping(&mut self, ctx: &mut Ctx) {
+        if self.held_back && !self.ties.followed {
+            self.held_back = false;
+            self.stop_now(ctx);
+        }
         let waits_for_group = self.remnants.iter().any(|r| r.fate != Fate::Left);
-        if !self.processes.is_empty() || self.spawning.is_some() || waits_for_group || !self.calls.is_empty()
-        {
+        let ends = !self.processes.is_empty() || self.spawning.is_some() || !self.calls.is_empty();
+        if ends || waits_for_group || self.held_back {
             return;
         }
         ctx.publish(&self.config.name, Published::Stop);
@@ -360,10 +383,21 @@ impl Watcher {
         self.replacing.clear();
         self.reload = None;
         self.next_reload = None;
-        let stops = self.status == Status::Stopping;
-        if stops && !self.call(Hook::BeforeStop, About::default(), Then::Stop, ctx) {
+        self.held_back = self.status == Status::Stopping && self.ties.followed && !self.hurried;
+        if self.status == Status::Stopping && !self.held_back {
+            self.stop_now(ctx);
+        }
+    }
+
+    fn stop_now(&mut self, ctx: &mut Ctx) {
+        if !self.call(Hook::BeforeStop, About::default(), Then::Stop, ctx) {
             self.ask_all(ctx);
         }
+    }
+
+    /// It is being stopped, but its processes are not to be asked to end yet.
+    pub(super) fn spares_processes(&self) -> bool {
+        self.held_back || self.waits_for(Then::Stop)
     }
 
     /// A stop overtakes the hooks of a start, and a command that reloads.

@@ -7,7 +7,7 @@
 
 use super::ends::{ON_FAILURE, Respawn};
 use super::value::{Kind, Slot, Value};
-use Built::{Pending, Quiet, Useless, Works};
+use Built::{Quiet, Useless, Works};
 use Expand::{Global, Never, Watcher};
 use Live::{Fixed, Numprocesses, Reload, Stored};
 
@@ -198,8 +198,8 @@ section! {
     "max_age_variance" => max_age_variance: i64 = 30, Kind::Int, Watcher, Reload, Works, "up to so many seconds more, by chance, for each process";
     "ready" => ready: Maybe = None, Kind::Text, Watcher, Stored, Works, "what tells that a process is ready, see below; the watcher is active only then";
     "ready_timeout" => ready_timeout: Option<f64> = None, Kind::Float, Global, Stored, Works, "how long a process may take to be ready, in seconds; 60 unless set, 0: for ever";
-    "after" => after: Maybe = None, Kind::Text, Global, Fixed, Pending, "watchers to start before this one";
-    "requires" => requires: Maybe = None, Kind::Text, Global, Fixed, Pending, "watchers that this one needs";
+    "after" => after: Maybe = None, Kind::Text, Global, Stored, Works, "the names of watchers: while they are on their way it waits, and it stops before them";
+    "requires" => requires: Maybe = None, Kind::Text, Global, Stored, Works, "the names of watchers that it needs: it runs only while they are active";
     "health" => health: Maybe = None, Kind::Text, Watcher, Stored, Works, "a question to each process again and again, see below; one that fails is replaced";
     "health_interval" => health_interval: Option<f64> = None, Kind::Float, Global, Stored, Works, "seconds between two such questions; 10 unless set";
     "health_timeout" => health_timeout: Option<f64> = None, Kind::Float, Global, Stored, Works, "how long an answer may take, in seconds, also where ready asks; 5 unless set";

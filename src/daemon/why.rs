@@ -102,6 +102,7 @@ fn cause_of(cause: &Cause) -> Json {
         Cause::Boot => "boot",
         Cause::Signal => "signal",
         Cause::Demand => "on_demand",
+        Cause::Requirement => "requires",
         Cause::Ended => "ended",
         Cause::SpawnFailed => "spawn_failed",
         Cause::Hook => "hook",

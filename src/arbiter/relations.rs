@@ -1,0 +1,326 @@
+//! How watchers depend on each other: `after` is an order alone, `requires` needs the other one.
+//!
+//! A watcher that requires another one runs only while that is there: it waits until the other is active, and it is
+//! stopped, before the other is, when that stops; its goal stays, so that it comes back with the other. Who starts it
+//! starts what it requires. `after` waits for those that are on their way, and no longer than that. Whatever depends on
+//! a watcher, in either way, has stopped before the watcher is asked to, when both are to stop.
+//!
+//! What the others mean for a watcher are its [`Ties`]. They are found anew before it acts; a change of one watcher
+//! makes its neighbours look.
+
+use super::history::{Cause, Standing};
+use super::time::Time;
+use super::watcher::{Ctx, Goal, Status, Watcher};
+use super::{Action, Arbiter, Level, WatcherId};
+use crate::config::WatcherConfig;
+use crate::config::value::listed;
+use crate::sorted::Sorted;
+
+/// What the watchers that it depends on, and that depend on it, mean for a watcher.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ties {
+    /// Why it cannot start now.
+    pub(super) waits: Option<Box<str>>,
+    /// It requires a watcher that is not there.
+    pub(super) must_stop: bool,
+    /// It waits, and nobody starts what it requires.
+    pub(super) in_vain: bool,
+    /// Others have to stop before it does.
+    pub(super) followed: bool,
+}
+
+/// A watcher that another one depends on.
+#[derive(Clone, Debug)]
+struct Need {
+    name: String,
+    id: Option<WatcherId>,
+    required: bool,
+}
+
+/// Who depends on whom.
+#[derive(Debug, Default)]
+pub(super) struct Relations {
+    needs: Sorted<WatcherId, Vec<Need>>,
+    /// Those that depend on a watcher, and whether they require it.
+    dependents: Sorted<WatcherId, Vec<(WatcherId, bool)>>,
+    /// Something has changed of who depends on whom.
+    stale: bool,
+    /// Watchers that have to look at their ties.
+    stirred: Vec<WatcherId>,
+}
+
+impl Relations {
+    /// A watcher has come, has gone or has other options.
+    pub(super) fn have_changed(&mut self, config: &WatcherConfig) {
+        let options = &config.options;
+        self.stale |= !self.needs.is_empty() || options.after.is_some() || options.requires.is_some();
+    }
+
+    /// All who depend on somebody, or on whom somebody depends.
+    fn members(&self) -> Vec<WatcherId> {
+        self.needs.keys().chain(self.dependents.keys()).copied().collect()
+    }
+
+    fn needs_of(&self, id: WatcherId) -> &[Need] {
+        self.needs.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The same watchers, each behind those of them that it depends on.
+    pub(super) fn in_order(&self, ids: Vec<WatcherId>) -> Vec<WatcherId> {
+        if self.needs.is_empty() {
+            return ids;
+        }
+        let mut is_done: Sorted<WatcherId, bool> = ids.iter().map(|id| (*id, false)).collect();
+        let mut order = Vec::with_capacity(ids.len());
+        for id in ids {
+            let mut path = vec![id];
+            while let Some(top) = path.last().copied() {
+                let is_open = |id: &WatcherId| is_done.get(id) == Some(&false);
+                let before = self.needed_by(top).into_iter().find(is_open);
+                if let Some(before) = before.filter(|_| is_open(&top)) {
+                    path.push(before);
+                    continue;
+                }
+                path.pop();
+                if is_done.insert(top, true) == Some(false) {
+                    order.push(top);
+                }
+            }
+        }
+        order
+    }
+
+    /// What a watcher requires, and what that requires, and so on; what is required stands first.
+    fn required(&self, id: WatcherId) -> Vec<WatcherId> {
+        let mut found = vec![id];
+        let mut at = 0;
+        while let Some(next) = found.get(at).copied() {
+            for id in self.needs_of(next).iter().filter(|need| need.required).filter_map(|need| need.id) {
+                if !found.contains(&id) {
+                    found.push(id);
+                }
+            }
+            at += 1;
+        }
+        let mut found = self.in_order(found);
+        found.retain(|other| *other != id);
+        found
+    }
+
+    fn needed_by(&self, id: WatcherId) -> Vec<WatcherId> {
+        self.needs_of(id).iter().filter_map(|need| need.id).collect()
+    }
+
+    fn dependents_of(&self, id: WatcherId) -> Vec<WatcherId> {
+        self.dependents.get(&id).into_iter().flatten().map(|(id, _)| *id).collect()
+    }
+
+    /// Leaves out what goes in a circle, since nobody can wait for himself, and says who was in one.
+    fn cut_circles(&mut self) -> Vec<WatcherId> {
+        let (before, behind) = (|id| self.needed_by(id), |id| self.dependents_of(id));
+        let left = peel(self.members(), &before, &behind);
+        let left = peel(left, &behind, &before);
+        let is_left = |id: &WatcherId| left.contains(id);
+        for id in &left {
+            if let Some(needs) = self.needs.get_mut(id) {
+                needs.retain(|need| !need.id.as_ref().is_some_and(is_left));
+            }
+            if let Some(dependents) = self.dependents.get_mut(id) {
+                dependents.retain(|(dependent, _)| !is_left(dependent));
+            }
+        }
+        left
+    }
+}
+
+/// Takes away those that have nobody before them, again and again: who is left stands in a circle, or behind one.
+fn peel(
+    ids: Vec<WatcherId>,
+    before: &dyn Fn(WatcherId) -> Vec<WatcherId>,
+    behind: &dyn Fn(WatcherId) -> Vec<WatcherId>,
+) -> Vec<WatcherId> {
+    let mut counts: Sorted<WatcherId, usize> = ids.iter().map(|id| (*id, 0)).collect();
+    for id in &ids {
+        let count = before(*id).iter().filter(|other| counts.contains_key(*other)).count();
+        counts.insert(*id, count);
+    }
+    let mut free: Vec<WatcherId> =
+        counts.iter().filter(|(_, count)| **count == 0).map(|(id, _)| *id).collect();
+    while let Some(id) = free.pop() {
+        for other in behind(id) {
+            let Some(count) = counts.get_mut(&other).filter(|count| **count > 0) else { continue };
+            *count -= 1;
+            if *count == 0 {
+                free.push(other);
+            }
+        }
+    }
+    counts.iter().filter(|(_, count)| **count > 0).map(|(id, _)| *id).collect()
+}
+
+impl Arbiter {
+    /// Finds out who depends on whom, if that has changed.
+    pub(super) fn relate(&mut self, actions: &mut Vec<Action>) {
+        if !std::mem::take(&mut self.relations.stale) {
+            return;
+        }
+        let mut known = self.relations.members();
+        let mut names: Sorted<String, WatcherId> = self.names.clone();
+        for (id, watcher) in self.watchers.iter() {
+            // One that is on its way out still has to wait for those that require it.
+            names.get_or_insert_with(watcher.config.name.to_lowercase(), || *id);
+        }
+        self.relations.needs.clear();
+        for (id, watcher) in self.watchers.iter() {
+            let needs = needs(&watcher.config, &names);
+            if !needs.is_empty() {
+                self.relations.needs.insert(*id, needs);
+            }
+        }
+        self.relations.dependents.clear();
+        for (id, needs) in self.relations.needs.iter() {
+            for need in needs {
+                let Some(other) = need.id else { continue };
+                let dependents = self.relations.dependents.get_or_insert_with(other, Vec::new);
+                dependents.push((*id, need.required));
+            }
+        }
+        for id in self.relations.cut_circles() {
+            let Some(watcher) = self.watchers.get(&id) else { continue };
+            let text =
+                format!("{}: after and requires go in a circle, and do not count", watcher.config.name);
+            actions.push(Action::Log { level: Level::Error, text });
+        }
+        known.extend(self.relations.members());
+        self.relations.stirred.extend(known);
+    }
+
+    /// Finds the ties of a watcher.
+    pub(super) fn tie(&mut self, id: WatcherId) {
+        let ties = self.ties_of(id);
+        if let Some(watcher) = self.watchers.get_mut(&id) {
+            watcher.ties = ties;
+        }
+    }
+
+    pub(super) fn ties_of(&self, id: WatcherId) -> Ties {
+        let mut ties = Ties::default();
+        for need in self.relations.needs_of(id) {
+            let other = need.id.and_then(|id| self.watcher(id));
+            let name = &need.name;
+            match other {
+                Some(other) if other.is_there() => {}
+                Some(other) if other.is_coming() => {
+                    ties.must_stop |= need.required;
+                    ties.waits.get_or_insert_with(|| format!("it waits for {name}").into());
+                }
+                _ if !need.required => {}
+                other => {
+                    let reason = other.and_then(Watcher::failure).map(|why| format!(": {why}"));
+                    let what =
+                        if other.is_some() { "which does not run" } else { "and there is no such watcher" };
+                    let why = format!("it requires {name}, {what}{}", reason.unwrap_or_default());
+                    (ties.must_stop, ties.in_vain, ties.waits) = (true, true, Some(why.into()));
+                    break;
+                }
+            }
+        }
+        let dependents = self.relations.dependents.get(&id).map_or(&[][..], Vec::as_slice);
+        ties.followed = dependents.iter().any(|(dependent, required)| {
+            let status = self.watcher(*dependent).map_or(Status::Stopped, Watcher::status);
+            match status {
+                Status::Stopped => false,
+                Status::Stopping => true,
+                Status::Starting | Status::Active => *required,
+            }
+        });
+        ties
+    }
+
+    /// Somebody wants a watcher to run: so he wants what it requires.
+    pub(super) fn bring_along(&mut self, id: WatcherId, now: Time, actions: &mut Vec<Action>) {
+        let called = self.watchers.get_mut(&id).is_some_and(|w| std::mem::take(&mut w.brings_along));
+        if !called || self.is_ending() {
+            return;
+        }
+        for other in self.relations.required(id) {
+            if self.watchers.get(&other).is_some_and(|w| w.goal == Goal::Down && !w.queued) {
+                self.with(other, now, actions, |w, _| w.want_up());
+            }
+        }
+    }
+
+    /// What has changed of a watcher lets its neighbours look at their ties.
+    pub(super) fn stir(&mut self, id: WatcherId, before: (Standing, bool)) {
+        let Some(watcher) = self.watchers.get(&id).filter(|_| !self.relations.needs.is_empty()) else {
+            return;
+        };
+        let what = |standing: Standing| (standing.status, standing.up, standing.queued);
+        if (what(before.0), before.1) == (what(watcher.standing()), watcher.ties.in_vain) {
+            return;
+        }
+        let (needs, dependents) = (self.relations.needed_by(id), self.relations.dependents_of(id));
+        self.relations.stirred.extend(needs.into_iter().chain(dependents));
+    }
+
+    /// Lets all who have to look at their ties do so, until nothing changes any more.
+    pub(super) fn calm(&mut self, now: Time, actions: &mut Vec<Action>) {
+        self.relate(actions);
+        if self.relations.stirred.is_empty() {
+            return;
+        }
+        let cause = std::mem::replace(&mut self.cause, Cause::Requirement);
+        while let Some(id) = self.relations.stirred.pop() {
+            self.with(id, now, actions, |_, _| {});
+            self.relate(actions); // one that was on its way out may be gone
+        }
+        self.cause = cause;
+    }
+}
+
+impl Watcher {
+    /// Whether those that depend on it can run. A start by its sockets is as good as one that is over.
+    fn is_there(&self) -> bool {
+        self.status == Status::Active || self.config.options.on_demand && self.goal == Goal::Up
+    }
+
+    /// Whether it is on its way there.
+    fn is_coming(&self) -> bool {
+        (self.goal == Goal::Up || self.queued) && !self.ties.in_vain
+    }
+
+    /// Whether it has to wait for others before it starts; the log hears of it once.
+    pub(super) fn is_held(&mut self, ctx: &mut Ctx) -> bool {
+        let Some(why) = &self.ties.waits else { return false };
+        if self.told_why.as_ref() != Some(why) {
+            ctx.log(Level::Info, format!("{} does not start yet: {why}", self.config.name));
+            self.told_why = Some(why.clone());
+        }
+        true
+    }
+
+    /// It requires somebody who is not there any more.
+    pub(super) fn lose(&mut self, ctx: &mut Ctx) {
+        let why = self.ties.waits.as_deref().unwrap_or_default();
+        ctx.log(Level::Info, format!("{} is being stopped: {why}", self.config.name));
+        self.told_why = self.ties.waits.clone();
+        self.begin_stop(ctx);
+    }
+}
+
+/// Whom a watcher depends on, each once. Those that `after` alone names and that there are not do not count.
+fn needs(config: &WatcherConfig, names: &Sorted<String, WatcherId>) -> Vec<Need> {
+    let options = &config.options;
+    let mut needs: Vec<Need> = Vec::new();
+    for (text, required) in [(&options.requires, true), (&options.after, false)] {
+        for name in listed(text.as_deref().unwrap_or_default()) {
+            let lower = name.to_lowercase();
+            let is_new = needs.iter().all(|need| need.name.to_lowercase() != lower);
+            let id = names.get(&lower).copied();
+            if is_new && (required || id.is_some()) && config.name.to_lowercase() != lower {
+                needs.push(Need { name: name.into(), id, required });
+            }
+        }
+    }
+    needs
+}

@@ -1,0 +1,251 @@
+//! Watchers that depend on each other in the simulated world.
+
+use super::super::watcher::{Goal, Watcher};
+use super::*;
+
+/// What must hold at all times: who runs has what it requires, and who waits has a reason. What goes in a circle does
+/// not count.
+pub(super) fn check(arbiter: &Arbiter, watcher: &Watcher) {
+    let name = &watcher.config.name;
+    let runs = matches!(watcher.status(), Status::Starting | Status::Active);
+    assert!(!runs || !watcher.ties.must_stop, "{name} runs: {:?}", watcher.ties);
+    assert!(
+        !watcher.held_back || watcher.status() == Status::Stopping && watcher.ties.followed,
+        "{name} waits"
+    );
+    let fresh = arbiter.ties_of(watcher.id);
+    let old = &watcher.ties;
+    let (a, b) =
+        ((fresh.must_stop, fresh.in_vain, fresh.followed), (old.must_stop, old.in_vain, old.followed));
+    let idle = watcher.status() == Status::Stopped && watcher.goal != Goal::Up && !watcher.queued;
+    assert!(idle || a == b, "{name}: {fresh:?} and not {old:?}");
+}
+
+pub(super) fn random_options(config: &mut WatcherConfig, dice: &mut Dice) {
+    if dice.roll(2) == 0 {
+        return;
+    }
+    let names = ["a", "b", "c", "d", "a, c", "ghost", ""];
+    let mut any = || Some(names[dice.roll(7) as usize].into());
+    (config.options.after, config.options.requires) = (any(), any());
+}
+
+pub(super) fn random_option(dice: &mut Dice) -> (String, Value) {
+    let key = ["after", "requires"][dice.roll(2) as usize];
+    (key.into(), Value::Str(["a", "b d", "c", "", "ghost"][dice.roll(5) as usize].into()))
+}
+
+fn requiring(name: &str, requires: &str) -> WatcherConfig {
+    let mut config = watcher(name, 1);
+    config.options.requires = Some(requires.into());
+    config
+}
+
+fn following(name: &str, after: &str) -> WatcherConfig {
+    let mut config = watcher(name, 1);
+    config.options.after = Some(after.into());
+    config
+}
+
+fn slow(mut config: WatcherConfig) -> WatcherConfig {
+    config.options.ready = Some("after:2".into());
+    config
+}
+
+fn statuses(world: &World, names: &[&str]) -> Vec<&'static str> {
+    names.iter().map(|name| world.status(name)).collect()
+}
+
+fn order(world: &mut World, word: &str, name: &str) -> Ticket {
+    let (who, waiting) = (if name.is_empty() { Select::All } else { only(name) }, true);
+    world.order(match word {
+        "start" => Order::Start { who, waiting },
+        "stop" => Order::Stop { who, waiting },
+        _ => Order::Restart { who, waiting },
+    })
+}
+
+/// Who was asked to end, in this order.
+fn asked(world: &World) -> Vec<String> {
+    let killed = world.published.iter().filter(|(_, what)| matches!(what, Published::Kill { .. }));
+    killed.map(|(name, _)| name.clone()).collect()
+}
+
+fn fault(world: &World, name: &str) -> String {
+    world.arbiter.find(name).unwrap().fault().unwrap_or_default()
+}
+
+#[test]
+fn they_start_in_order_and_stop_in_the_reverse_order() {
+    for with in [requiring, following] {
+        let mut world = World::new(vec![with("a", "B"), slow(with("b", "c")), slow(watcher("c", 1))]);
+        let all = ["a", "b", "c"];
+        world.send(Event::Start);
+        assert_eq!(statuses(&world, &all), ["stopped", "stopped", "starting"]);
+        assert_eq!(fault(&world, "a"), "stopped: it waits for B");
+        world.run(2.1);
+        assert_eq!(statuses(&world, &all), ["stopped", "starting", "active"]);
+        world.run(2.1);
+        assert_eq!(statuses(&world, &all), ["active"; 3]);
+        world.scripts.insert("a".into(), Script { obeys: Some(1.0), ..GOOD });
+        let pid = world.pids("a")[0];
+        world.procs.get_mut(&pid).unwrap().script.obeys = Some(1.0);
+        let ticket = order(&mut world, "stop", "");
+        assert_eq!((statuses(&world, &all), asked(&world)), (vec!["stopping"; 3], vec!["a".into()]));
+        world.run(1.5);
+        assert_eq!((asked(&world), &world.replies[&ticket]), (all.map(String::from).to_vec(), &Reply::Ok));
+        let ticket = order(&mut world, "start", "");
+        world.run(5.0);
+        assert_eq!((statuses(&world, &all), &world.replies[&ticket]), (vec!["active"; 3], &Reply::Ok));
+        world.published.clear();
+        world.send(Event::Terminate);
+        world.run(2.0);
+        assert!(world.exited && asked(&world) == ["a", "b", "c"], "{:?}", asked(&world));
+    }
+}
+
+#[test]
+fn who_requires_a_watcher_stops_before_it_and_comes_back_with_it() {
+    let mut world = World::booted(vec![requiring("app", "db"), watcher("db", 1), watcher("other", 1)]);
+    let names = ["app", "db", "other"];
+    let kept = world.pids("other");
+    let stopped = order(&mut world, "stop", "db");
+    assert_eq!(asked(&world), ["app"]);
+    world.run(1.0);
+    assert_eq!((asked(&world), &world.replies[&stopped]), (vec!["app".into(), "db".into()], &Reply::Stopped));
+    assert_eq!(statuses(&world, &names), ["stopped", "stopped", "active"]);
+    assert_eq!(fault(&world, "app"), "stopped: it requires db, which does not run");
+    order(&mut world, "start", "db");
+    assert_eq!(statuses(&world, &names), ["active"; 3]);
+    world.published.clear();
+    let restarted = order(&mut world, "restart", "db");
+    world.run(1.0);
+    assert_eq!(
+        (statuses(&world, &names), asked(&world)),
+        (vec!["active"; 3], vec!["app".into(), "db".into()])
+    );
+    assert!(matches!(&world.replies[&restarted], Reply::Info { .. }));
+    assert_eq!(world.pids("other"), kept);
+}
+
+#[test]
+fn who_starts_a_watcher_starts_what_it_requires() {
+    let manual = |mut config: WatcherConfig| {
+        config.options.autostart = false;
+        config
+    };
+    let configs =
+        [requiring("a", "b"), requiring("b", "c"), watcher("c", 1), following("x", "c")].map(manual);
+    let mut world = World::booted(configs.to_vec());
+    let ticket = order(&mut world, "start", "x");
+    assert_eq!((world.status("x"), world.status("c")), ("active", "stopped"), "an order alone");
+    assert!(matches!(&world.replies[&ticket], Reply::Info { .. }));
+    order(&mut world, "start", "a");
+    assert_eq!(statuses(&world, &["a", "b", "c"]), ["active"; 3]);
+}
+
+#[test]
+fn who_requires_a_watcher_that_fails_is_stopped_and_told_why() {
+    let mut db = watcher("db", 1);
+    db.options.respawn = Respawn::Never;
+    let mut world = World::booted(vec![requiring("app", "db"), db, following("x", "db")]);
+    let pid = world.pids("db")[0];
+    world.kill9(pid);
+    world.run(1.0);
+    assert_eq!(statuses(&world, &["app", "db", "x"]), ["stopped", "stopped", "active"]);
+    world.scripts.insert("db".into(), Script { broken: true, ..GOOD });
+    let ticket = order(&mut world, "start", "app");
+    world.run(20.0);
+    let Reply::Error { reason, .. } = &world.replies[&ticket] else { panic!("it did not start") };
+    assert_eq!(reason, "'app' did not start: it requires db, which does not run: exec: No such file");
+    world.scripts.clear();
+    order(&mut world, "start", "app");
+    assert_eq!(statuses(&world, &["app", "db"]), ["active"; 2]);
+}
+
+#[test]
+fn a_crash_that_is_mended_stops_nobody() {
+    let mut world = World::booted(vec![requiring("app", "db"), watcher("db", 1)]);
+    world.run(5.0);
+    let (app, db) = (world.pids("app"), world.pids("db")[0]);
+    world.kill9(db);
+    world.run(1.0);
+    assert_eq!((world.pids("app"), world.status("db")), (app, "active"));
+}
+
+#[test]
+fn what_is_not_there_is_waited_for_in_vain_until_it_comes() {
+    let mut world = World::booted(vec![requiring("app", "db"), following("x", "db")]);
+    assert_eq!((world.status("x"), world.status("app")), ("active", "stopped"));
+    assert_eq!(fault(&world, "app"), "stopped: it requires db, and there is no such watcher");
+    let ticket = order(&mut world, "start", "app");
+    assert!(matches!(&world.replies[&ticket], Reply::Error { .. }), "nobody waits for ever");
+    let add = |start| Order::Add {
+        name: "DB".into(),
+        cmd: "x".into(),
+        args: None,
+        options: vec![],
+        start,
+        waiting: false,
+    };
+    world.order(add(true));
+    assert_eq!((world.status("DB"), world.status("app")), ("active", "active"));
+    world.order(Order::Rm { name: "db".into(), nostop: false, waiting: false });
+    assert_eq!(asked(&world), ["app"], "even who is forgotten goes last");
+    world.run(1.0);
+    assert_eq!((world.status("db"), world.status("app")), ("gone", "stopped"));
+}
+
+#[test]
+fn a_circle_does_not_count_and_is_told() {
+    let configs = vec![requiring("a", "b"), requiring("b", "c"), requiring("c", "a"), requiring("d", "a")];
+    let world = World::booted(configs);
+    assert_eq!(statuses(&world, &["a", "b", "c", "d"]), ["active"; 4]);
+    let said = |name: &str| {
+        let text = format!("{name}: after and requires go in a circle, and do not count");
+        world.log.iter().any(|(level, line)| *level == Level::Error && *line == text)
+    };
+    assert_eq!(["a", "b", "c", "d"].map(said), [true, true, true, false]);
+}
+
+#[test]
+fn a_set_holds_at_once() {
+    let mut world = World::booted(vec![watcher("app", 1), watcher("db", 1)]);
+    order(&mut world, "stop", "db");
+    world.run(1.0);
+    let set = |text: &str| Order::Set {
+        name: "app".into(),
+        options: vec![("requires".into(), Value::Str(text.into()))],
+        waiting: true,
+    };
+    let ticket = world.order(set("db"));
+    world.run(1.0);
+    assert_eq!((world.status("app"), world.replies.contains_key(&ticket)), ("stopped", true));
+    world.order(set(""));
+    assert_eq!(world.status("app"), "active");
+}
+
+#[test]
+fn one_that_starts_on_demand_is_there_while_it_waits() {
+    let mut lazy = watcher("db", 1);
+    lazy.options.on_demand = true;
+    let mut world = World::booted(vec![requiring("app", "db"), lazy]);
+    assert_eq!((world.status("db"), world.status("app")), ("stopped", "active"));
+    world.connect();
+    assert_eq!((world.status("db"), world.status("app")), ("active", "active"));
+}
+
+#[test]
+fn a_second_signal_waits_for_nobody() {
+    let mut world = World::booted(vec![requiring("app", "db"), watcher("db", 1)]);
+    for name in ["app", "db"] {
+        let pid = world.pids(name)[0];
+        world.procs.get_mut(&pid).unwrap().script.obeys = None;
+    }
+    world.send(Event::Terminate);
+    world.run(1.0);
+    assert!(!world.exited && asked(&world) == ["app"]);
+    world.send(Event::Terminate);
+    world.run(0.1);
+    assert!(world.exited);
+}

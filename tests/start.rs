@@ -102,7 +102,7 @@ fn what_is_merely_unknown_is_a_warning_with_its_place() {
         [watcher:w]
         cmd = sleep 1000
         numproceses = 3
-        watchdog = 5
+        prereload_fn = y
         [wotcher:x]
         cmd = sleep 1000
         ",
@@ -110,7 +110,7 @@ fn what_is_merely_unknown_is_a_warning_with_its_place() {
     circus.up("w");
     let place = |line: u32| format!("circus.ini:{line}: ");
     for (line, said) in
-        [(9, "`nonsense`"), (12, "numprocesses"), (13, "`watchdog` is not built yet"), (14, "[wotcher:x]")]
+        [(9, "`nonsense`"), (12, "numprocesses"), (13, "`prereload_fn` has no effect"), (14, "[wotcher:x]")]
     {
         let found = circus.log.line(&place(line));
         assert!(found.contains("[WARNING]") && found.contains(said), "{found}");

@@ -248,10 +248,12 @@ impl Watcher {
         }
         for call in due {
             let options = &self.config.options;
-            let why = match call.hook {
-                Hook::Ready | Hook::Health => "no answer in time".into(),
-                Hook::StopCommand => too_long(options.graceful_timeout),
-                _ => too_long(options.hook_timeout),
+            let why = if call.hook.is_probe() {
+                "no answer in time".into()
+            } else if call.hook == Hook::StopCommand {
+                too_long(options.graceful_timeout)
+            } else {
+                too_long(options.hook_timeout)
             };
             self.go_on(&call, &Answer::Failed(why), ctx);
         }

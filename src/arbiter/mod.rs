@@ -355,19 +355,14 @@ impl Arbiter {
         actions: &mut Vec<Action>,
         handle: impl FnOnce(&mut Watcher, &mut Ctx),
     ) {
-        self.relate(actions);
-        let vain = self.watchers.get(&id).is_some_and(|watcher| watcher.ties.in_vain);
-        self.tie(id);
+        let vain = self.prepare(id, actions);
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
         let (pids, random, last_hook) = (&mut self.pids, &mut self.random, &mut self.last_hook);
         let mut ctx = Ctx { now, actions, pids, random, last_hook, done: Vec::new() };
-        let before = watcher.standing();
+        let before = (watcher.standing(), vain);
         handle(watcher, &mut ctx);
         let done = ctx.done;
-        self.bring_along(id, now, actions);
-        self.tie(id);
         self.settle(id, now, actions, (before, done));
-        self.stir(id, (before, vain));
     }
 
     /// Lets a watcher act on what is different now, given where it stood before and who has an answer already.
@@ -376,8 +371,10 @@ impl Arbiter {
         id: WatcherId,
         now: Time,
         actions: &mut Vec<Action>,
-        (before, done): (history::Standing, Vec<(Ticket, Reply)>),
+        (before, done): ((history::Standing, bool), Vec<(Ticket, Reply)>),
     ) {
+        self.bring_along(id, now, actions);
+        self.tie(id);
         let hurried = self.is_hurried();
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
         let (pids, random, last_hook) = (&mut self.pids, &mut self.random, &mut self.last_hook);
@@ -389,11 +386,12 @@ impl Arbiter {
             watcher.reconcile(&mut ctx);
         }
         let after = watcher.standing();
-        watcher.history.compare(now, before, after, &self.cause);
+        watcher.history.compare(now, before.0, after, &self.cause);
         let done = ctx.done;
         let status = watcher.status;
         let over = watcher.over.take().filter(|_| watcher.config.options.critical);
         let gone = watcher.goal == watcher::Goal::Gone && status == Status::Stopped;
+        self.stir(id, before);
         for (ticket, reply) in done {
             self.finish(ticket, reply, actions);
         }

@@ -107,6 +107,12 @@ impl Process {
         Some((pulse.failures, &pulse.why))
     }
 
+    /// Why the last question to it has failed, behind a colon.
+    pub(super) fn last_failure(&self) -> String {
+        let why = self.pulse.as_ref().map_or("", |pulse| &pulse.why);
+        if why.is_empty() { String::new() } else { format!(": {why}") }
+    }
+
     /// Why it is being ended, if it is because of how it does its work.
     pub(super) fn ailment(&self) -> Option<Ailment> {
         self.pulse.as_ref().and_then(|pulse| pulse.ailment)
@@ -166,7 +172,7 @@ impl Watcher {
 
     /// Plans the first question to each process that is ready, if there is one to ask.
     pub(super) fn look_after(&mut self, ctx: &Ctx) {
-        if self.config.options.health.is_none() {
+        if !self.has_hook(Hook::Health) {
             return;
         }
         let next = ctx.now.plus(interval(&self.config.options));
@@ -227,10 +233,8 @@ impl Watcher {
         if due(pulse.ready_at) {
             self.became_ready(wid, ctx);
         } else if due(pulse.ready_by) {
-            let mut why = format!("was not ready within {} s", number::short(ctx.now.since(process.started)));
-            if !pulse.why.is_empty() {
-                why = format!("{why}: {}", pulse.why);
-            }
+            let seconds = number::short(pulse.ready_by.unwrap_or_default().since(process.started));
+            let why = format!("was not ready within {seconds} s{}", process.last_failure());
             self.fail(wid, Ailment::Late, why, ctx);
         } else if due(pulse.is_silent_at()) {
             let seconds = number::short(pulse.watchdog.unwrap_or_default());

@@ -70,19 +70,20 @@ impl Relations {
         if self.needs.is_empty() {
             return ids;
         }
-        let mut is_done: Sorted<WatcherId, bool> = ids.iter().map(|id| (*id, false)).collect();
+        let mut open = numbered(&ids, 1);
         let mut order = Vec::with_capacity(ids.len());
         for id in ids {
             let mut path = vec![id];
             while let Some(top) = path.last().copied() {
-                let is_open = |id: &WatcherId| is_done.get(id) == Some(&false);
+                let is_open = |id: &WatcherId| open.get(id) == Some(&1);
                 let before = self.needed_by(top).into_iter().find(is_open);
                 if let Some(before) = before.filter(|_| is_open(&top)) {
                     path.push(before);
                     continue;
                 }
                 path.pop();
-                if is_done.insert(top, true) == Some(false) {
+                if let Some(open) = open.get_mut(&top).filter(|open| **open > 0) {
+                    *open = 0;
                     order.push(top);
                 }
             }
@@ -133,16 +134,25 @@ impl Relations {
     }
 }
 
+/// These watchers, each with this number.
+fn numbered(ids: &[WatcherId], number: usize) -> Sorted<WatcherId, usize> {
+    let mut numbered = Sorted::with_capacity(ids.len());
+    for id in ids {
+        numbered.insert(*id, number);
+    }
+    numbered
+}
+
 /// Takes away those that have nobody before them, again and again: who is left stands in a circle, or behind one.
 fn peel(
     ids: Vec<WatcherId>,
     before: &dyn Fn(WatcherId) -> Vec<WatcherId>,
     behind: &dyn Fn(WatcherId) -> Vec<WatcherId>,
 ) -> Vec<WatcherId> {
-    let mut counts: Sorted<WatcherId, usize> = ids.iter().map(|id| (*id, 0)).collect();
+    let mut counts = numbered(&ids, 0);
     for id in &ids {
         let count = before(*id).iter().filter(|other| counts.contains_key(*other)).count();
-        counts.insert(*id, count);
+        counts.get_mut(id).into_iter().for_each(|place| *place = count);
     }
     let mut free: Vec<WatcherId> =
         counts.iter().filter(|(_, count)| **count == 0).map(|(id, _)| *id).collect();
@@ -193,6 +203,15 @@ impl Arbiter {
         }
         known.extend(self.relations.members());
         self.relations.stirred.extend(known);
+    }
+
+    /// Gives a watcher that is about to handle something its ties, and says whether it has waited in vain so far.
+    #[inline(never)]
+    pub(super) fn prepare(&mut self, id: WatcherId, actions: &mut Vec<Action>) -> bool {
+        self.relate(actions);
+        let vain = self.watchers.get(&id).is_some_and(|watcher| watcher.ties.in_vain);
+        self.tie(id);
+        vain
     }
 
     /// Finds the ties of a watcher.

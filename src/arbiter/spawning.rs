@@ -213,7 +213,7 @@ impl Watcher {
     /// A process has ended before it was ready, or was ended since it was late.
     pub(super) fn start_failed(&mut self, process: &Process, exit: Exit, ctx: &mut Ctx) {
         let (why, reason) = match process.ailment() {
-            Some(_) => (Failure::Late, "a process was not ready in time".to_string()),
+            Some(_) => (Failure::Late, format!("a process was not ready in time{}", process.last_failure())),
             None => (Failure::Ended, format!("a process {} before it was ready", exit.words())),
         };
         if !self.reload_cannot_go_on(&reason, ctx) {

@@ -3,6 +3,7 @@
 //! Pure, so it knows nothing of users, programs and directories; `circus check` looks at those itself.
 
 mod plugins;
+mod work;
 
 use super::expand;
 use super::hooks;
@@ -88,7 +89,9 @@ pub fn check(config: &Config) -> Vec<Finding> {
         checker.numbers(watcher);
         checker.streams_and_limits(watcher);
         checker.flapping(watcher, &config.plugins);
+        checker.work(watcher, &config.sockets);
     }
+    checker.relations(&config.watchers);
     config.sockets.iter().for_each(|socket| checker.socket(socket));
     checker.shared_addresses(&config.sockets);
     for plugin in &config.plugins {
@@ -316,6 +319,8 @@ impl Checker {
             ("respawn_delay", options.respawn_delay.unwrap_or_default()),
             ("respawn_delay_max", options.respawn_delay_max.unwrap_or_default()),
             ("respawn_window", options.respawn_window.unwrap_or_default()),
+            ("ready_timeout", options.ready_timeout.unwrap_or_default()),
+            ("watchdog", options.watchdog.unwrap_or_default()),
         ] {
             if value < 0.0 {
                 self.warn((origins, key), format!("{key} is negative and counts as 0"));
@@ -325,6 +330,16 @@ impl Checker {
             if value < 0 {
                 self.warn((origins, key), format!("{key} is negative and counts as 0"));
             }
+        }
+        for (key, value) in
+            [("health_interval", options.health_interval), ("health_timeout", options.health_timeout)]
+        {
+            if value.is_some_and(|value| value < 0.1) {
+                self.warn((origins, key), format!("{key} is less than 0.1 s and counts as that"));
+            }
+        }
+        if options.health_retries.is_some_and(|retries| retries < 1) {
+            self.warn((origins, "health_retries"), "health_retries is less than 1 and counts as that".into());
         }
         self.out_of_range((origins, "ring_bytes"), options.ring_bytes, LARGEST_RING);
         if options.max_retry < -1 {

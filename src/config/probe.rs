@@ -10,6 +10,10 @@ use super::url::{self, Place};
 /// The numbers of descriptors that `fd:N` may name.
 const DESCRIPTORS: core::ops::RangeInclusive<i64> = 3..=1023;
 
+/// Said where `log:REGEX` finds no output.
+pub const NOTHING_TO_READ: &str =
+    "`ready = log:REGEX` reads the output of the processes: it needs a stdout_stream or a stderr_stream";
+
 /// How one learns that a process does its work.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Probe {

@@ -69,6 +69,7 @@ pub fn fits(key: &str, value: &Value) -> Result<(), String> {
         ("ionice", Value::Str(text)) => ionice(text).map(drop),
         ("capabilities", Value::Str(text)) => capabilities(text).map(drop),
         ("sandbox", Value::Str(text)) => writable(text).map(drop),
+        ("ready" | "health", Value::Str(text)) if text.trim().is_empty() => Ok(()),
         ("ready", Value::Str(text)) => Probe::of_any(text).map(drop),
         ("health", Value::Str(text)) => probe::health(text),
         _ => match key.strip_prefix("cgroup.") {

@@ -41,6 +41,13 @@ const WATCHER_GUESSES: &[(&str, &str)] = &[
     ("startretries", "max_retry"),
     ("stopwaitsecs", "graceful_timeout"),
     ("stop_timeout", "graceful_timeout"),
+    ("depends_on", "requires"),
+    ("depends", "requires"),
+    ("wants", "after"),
+    ("startsecs", "ready = after:SECONDS"),
+    ("start_timeout", "ready_timeout"),
+    ("healthcheck", "health"),
+    ("watchdog_sec", "watchdog"),
     ("stopasgroup", "stop_children"),
     ("killasgroup", "kill_mode"),
     ("stdout_logfile", "stdout_stream.filename"),
@@ -105,16 +112,21 @@ pub fn section(name: &str) -> Option<String> {
 
 /// The word that differs least from `word`, whatever its case, if it differs little enough.
 pub fn nearest(word: &str, words: &[&'static str]) -> Option<&'static str> {
+    nearest_name(word, words.iter().copied())
+}
+
+/// The same among names that are known only now.
+pub fn nearest_name<'w>(word: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
     if word.len() > 40 {
         return None;
     }
     let limit = if word.len() < 5 { 1 } else { 2 };
     let mut rows = Rows::default();
     let mut best = None;
-    for known in words.iter().filter(|known| known.len().abs_diff(word.len()) <= limit) {
+    for known in words.filter(|known| known.len().abs_diff(word.len()) <= limit) {
         let distance = rows.distance(word.as_bytes(), known.as_bytes());
         if distance <= limit && best.is_none_or(|(least, _)| distance < least) {
-            best = Some((distance, *known));
+            best = Some((distance, known));
         }
     }
     best.map(|(_, known)| known)

@@ -23,9 +23,6 @@ use std::os::fd::RawFd;
 
 /// The PATH of children whose environment has none. Circus gives them none at all.
 pub(super) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// Said where `ready = log:REGEX` finds no output.
-pub(super) const NOTHING_TO_READ: &str =
-    "`ready = log:REGEX` reads the output of the processes: it needs a stdout_stream or a stderr_stream";
 /// The first descriptor that a child inherits; sd_listen_fds(3) has it so.
 const FIRST_SOCKET: RawFd = 3;
 

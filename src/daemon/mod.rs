@@ -28,7 +28,7 @@ mod listeners;
 pub mod log;
 mod logs;
 mod matching;
-mod notices;
+pub mod notices;
 mod notify;
 mod oom;
 mod outputs;

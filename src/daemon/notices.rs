@@ -5,7 +5,6 @@
 //! reaches it. Anybody else may as well, so a datagram counts only if the kernel says that it comes from a process of a
 //! watcher, or from one that this one has started.
 
-use super::blueprint;
 use super::eventloop::Daemon;
 use super::log::Level;
 use super::outputs::stream_of;
@@ -13,8 +12,8 @@ use super::procfs;
 use super::streams::Channel;
 use crate::arbiter::pulse::Notice;
 use crate::arbiter::{Event, Pid};
-use crate::config::WatcherConfig;
-use crate::config::probe::Probe;
+use crate::config::probe::{NOTHING_TO_READ, Probe};
+use crate::config::{WatcherConfig, WatcherOptions};
 use crate::sorted::Sorted;
 use crate::sys::regex::Regex;
 use crate::sys::{io_words, message, process};
@@ -151,7 +150,10 @@ impl Daemon {
     /// # Errors
     /// A sentence.
     pub(super) fn prepare_ear(config: &WatcherConfig, wid: u32) -> Result<Ear, String> {
-        let Some(text) = config.options.ready.as_deref() else { return Ok(Ear::None) };
+        let text = config.options.ready.as_deref().unwrap_or_default();
+        if text.trim().is_empty() {
+            return Ok(Ear::None);
+        }
         match Probe::parse(text, wid, 0).map_err(|why| format!("`ready = {text}` {why}"))? {
             Probe::Fd(number) => {
                 let (reader, writer) =
@@ -161,10 +163,9 @@ impl Daemon {
             Probe::Log(expression) => {
                 let read = [Channel::Stdout, Channel::Stderr].map(|channel| stream_of(channel, config));
                 if read.iter().all(Option::is_none) {
-                    return Err(blueprint::NOTHING_TO_READ.into());
+                    return Err(NOTHING_TO_READ.into());
                 }
-                let compiled = Regex::new(&expression);
-                compiled.map(Ear::Line).map_err(|why| format!("`ready = {text}`: {why}"))
+                phrase(&expression).map(Ear::Line)
             }
             _ => Ok(Ear::None),
         }
@@ -216,6 +217,18 @@ impl Daemon {
     pub(super) fn forget_ear(&mut self, pid: Pid) {
         self.notices.pipes.remove(&pid);
         self.streams.phrases.remove(pid);
+    }
+}
+
+fn phrase(expression: &str) -> Result<Regex, String> {
+    Regex::new(expression).map_err(|why| format!("`ready = log:{expression}`: {why}"))
+}
+
+/// What is wrong with the regular expression of `ready`, if it has one.
+pub fn wrong_phrase(options: &WatcherOptions) -> Option<String> {
+    match Probe::of_any(options.ready.as_deref()?) {
+        Ok(Probe::Log(expression)) => phrase(&expression).err(),
+        _ => None,
     }
 }
 

@@ -44,8 +44,10 @@ fn sender(header: &libc::msghdr) -> Option<Pid> {
     if (message.cmsg_level, message.cmsg_type) != (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) {
         return None;
     }
-    // SAFETY: a message of this type is followed by a `ucred`; there is room for a whole one only.
-    let credentials = unsafe { libc::CMSG_DATA(first).cast::<libc::ucred>().read_unaligned() };
+    // SAFETY: computes the address behind the head of a message.
+    let data = unsafe { libc::CMSG_DATA(first) }.cast::<libc::ucred>();
+    // SAFETY: a message of this type has a `ucred` there, for which there is room.
+    let credentials = unsafe { data.read_unaligned() };
     Some(credentials.pid)
 }
 

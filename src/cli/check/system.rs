@@ -10,7 +10,9 @@ use crate::config::{
     Config, Files, Finding, Names, Origins, PluginConfig, PluginKind, Severity, SocketConfig, WatcherConfig,
     plugin, words,
 };
+use crate::daemon::notices::wrong_phrase;
 use crate::daemon::plugins::wrong_expression;
+
 use crate::sorted::Sorted;
 use std::io::ErrorKind;
 
@@ -79,6 +81,9 @@ impl<'a> System<'a> {
         let dir = Some(dir.as_str()).filter(|_| !missing);
         self.program(watcher, dir);
         self.hooks(watcher, dir);
+        if let Some(why) = wrong_phrase(&watcher.options) {
+            self.find(Severity::Error, (origins, "ready"), why);
+        }
         self.environment(watcher);
         for (which, stream) in
             [("stdout_stream", &watcher.stdout_stream), ("stderr_stream", &watcher.stderr_stream)]
@@ -338,6 +343,8 @@ mod tests {
                 "[watcher:a]\ncmd = sh\nstdout_stream.filename = log/x",
                 "3 error the directory `/w/log` does not exist",
             ),
+            ("[watcher:a]\ncmd = sh\nhealth = exec:./no x", "3 error there is no program `/w/./no`"),
+            ("[watcher:a]\ncmd = sh\nready = log:[x", "3 error `ready = log:[x`: a [ is never closed"),
             ("[watcher:a]\ncmd = sh\nenv_file = none", "3 error there is no `/w/none`"),
             ("[watcher:a]\ncmd = sh\ncopy_env = 1\nvirtualenv = none", "4 error there is no `/w/none/lib`"),
             ("[circus]\npidfile = /run/x/y", "2 error the directory `/run/x` does not exist"),

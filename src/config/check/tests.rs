@@ -147,3 +147,59 @@ fn open_ports_are_reported() {
     assert_eq!(found(&tcp("pubsub_endpoint = tcp://127.0.0.1:5556")), [""; 0]);
     assert_eq!(found("[circus]\npubsub_endpoint = tcp://*:5556"), [""; 0]);
 }
+
+#[test]
+fn what_tells_that_a_process_works_is_looked_at() {
+    one("[watcher:a]\ncmd = x\nready = log:up", "3 error `ready = log:REGEX` reads the output");
+    assert_eq!(found("[watcher:a]\ncmd = x\nready = log:up\nstderr_stream.class = StdoutStream"), [""; 0]);
+    let two = "[socket:x]\nport = 1\n[socket:y]\nport = 2\n[watcher:a]\nuse_sockets = 1\n";
+    let fd = |options: &str, number: u32| format!("{two}cmd = x {options}\nready = fd:{number}");
+    one(&fd("", 4), "8 error `ready = fd:4` is the number of a socket: they stand at 3 to 4");
+    one(
+        &fd("$(circus.sockets.x)", 4),
+        "8 error `ready = fd:4` is the number of a socket: they stand at 3 to 4",
+    );
+    one(&fd("\nsockets = x", 3), "9 error `ready = fd:3` is the number of a socket: they stand at 3 to 3");
+    for text in [fd("", 5), fd("$(circus.sockets.x)", 5), fd("\nsockets = x", 4)] {
+        assert_eq!(found(&text), [""; 0], "{text}");
+    }
+    one("[watcher:a]\ncmd = x\nready_timeout = 3", "3 warning `ready_timeout` has no effect without `ready`");
+    one("[watcher:a]\ncmd = x\nhealth_retries = 3", "3 warning `health_retries` has no effect without");
+    one("[watcher:a]\ncmd = x\nhealth = exec:x\nhealth_interval = 0", "4 warning health_interval is less");
+    one("[watcher:a]\ncmd = x\nhealth = exec:x\nhealth_retries = 0", "4 warning health_retries is less");
+    one("[watcher:a]\ncmd = x\nwatchdog = -1", "3 warning watchdog is negative and counts as 0");
+    one("[watcher:a]\ncmd = x\nhealth = exec:'x", "3 error `health` cannot be split into words");
+    assert_eq!(found("[watcher:a]\ncmd = x\nready = tcp:localhost:1\nhealth_timeout = 3"), [""; 0]);
+    let bad = |line: &str| {
+        load("/c", &Memory::new(&[("/c", &format!("[watcher:a]\ncmd = x\n{line}"))]), &Names::new(), "/")
+    };
+    for (line, wanted) in [
+        ("ready = soon", "`ready = soon` is none of notify"),
+        ("ready = https://x/", "`ready = https://x/` is not possible: circus does not speak TLS; `exec:curl"),
+        ("health = notify", "`health = notify` is no question that can be asked again; `watchdog"),
+    ] {
+        let loaded = bad(line);
+        let finding = &loaded.findings[0];
+        assert!(finding.message.starts_with(wanted) && finding.severity == Severity::Error, "{finding:?}");
+        assert!(loaded.config.unwrap().watchers[0].broken.is_some());
+    }
+}
+
+#[test]
+fn watchers_that_depend_on_each_other_are_looked_at() {
+    let file = |a: &str, b: &str, c: &str| {
+        format!("[watcher:aaa]\ncmd = x\n{a}\n[watcher:bbb]\ncmd = x\n{b}\n[watcher:ccc]\ncmd = x\n{c}")
+    };
+    assert_eq!(found(&file("after = BBB ccc", "requires = ccc", "")), [""; 0]);
+    one(&file("after = bbc", "", ""), "3 warning there is no watcher `bbc`; did you mean `bbb`?");
+    one(&file("", "", "requires = database"), "9 error there is no watcher `database`");
+    one(
+        &file("after = bbb", "requires = ccc", "after = aaa"),
+        "3 error these watchers wait for each other: aaa, bbb, ccc",
+    );
+    one(
+        &file("requires = bbb", "requires = ccc", "after = bbb"),
+        "6 error these watchers wait for each other: bbb, ccc",
+    );
+    one(&file("", "", "requires = ccc"), "9 error these watchers wait for each other: ccc");
+}

@@ -161,7 +161,6 @@ fn a_fatal_finding_leaves_no_configuration() {
 #[test]
 fn options_without_effect_say_so_once() {
     let cases = [
-        ("[watcher:a]\ncmd = x\nready = $(circus.env.NONE)", "3 Warning `ready` is not built yet"),
         (
             "[watcher:a]\ncmd = x\nhooks.befor_start = y",
             "3 Warning there is no hook `befor_start`: did you mean",

@@ -1,0 +1,151 @@
+//! What is wrong with `ready`, `health` and `watchdog`, and with what watchers depend on.
+
+use super::Checker;
+use crate::config::ini::shorten;
+use crate::config::model::{SocketConfig, WatcherConfig};
+use crate::config::probe::{self, Probe};
+use crate::config::value::listed;
+use crate::config::{expand, suggest};
+use crate::sorted::{Sorted, sort};
+
+/// The first descriptor of a process that is a socket.
+const FIRST_SOCKET: usize = 3;
+
+impl Checker {
+    /// What tells how a watcher's processes do their work.
+    pub(super) fn work(&mut self, watcher: &WatcherConfig, known: &[SocketConfig]) {
+        let (options, origins) = (&watcher.options, &watcher.origins);
+        let ready = options.ready.as_deref().and_then(|text| Probe::of_any(text).ok());
+        let place = (origins, "ready");
+        match &ready {
+            Some(Probe::Log(_)) if watcher.stdout_stream.is_none() && watcher.stderr_stream.is_none() => {
+                self.error(place, probe::NOTHING_TO_READ.into());
+            }
+            Some(Probe::Fd(fd)) => {
+                let end = FIRST_SOCKET + inherited(watcher, known);
+                if (*fd as usize) < end {
+                    let message = format!(
+                        "`ready = fd:{fd}` is the number of a socket: they stand at 3 to {}",
+                        end - 1
+                    );
+                    self.error(place, message);
+                }
+            }
+            Some(_) | None => {}
+        }
+        let (asks, health) = (ready.as_ref().is_some_and(Probe::is_asked), options.health.is_some());
+        for (key, is_set, heeded, other) in [
+            ("ready_timeout", options.ready_timeout.is_some(), ready.is_some(), "ready"),
+            ("health_interval", options.health_interval.is_some(), health, "health"),
+            ("health_retries", options.health_retries.is_some(), health, "health"),
+            ("health_timeout", options.health_timeout.is_some(), health || asks, "health"),
+        ] {
+            if is_set && !heeded {
+                self.warn((origins, key), format!("`{key}` has no effect without `{other}`"));
+            }
+        }
+    }
+
+    /// The watchers that others depend on.
+    pub(super) fn relations(&mut self, watchers: &[WatcherConfig]) {
+        if watchers.iter().all(|watcher| named(watcher).is_empty()) {
+            return;
+        }
+        let mut names: Sorted<String, u64> = Sorted::new();
+        for (n, watcher) in (0..).zip(watchers) {
+            names.get_or_insert_with(watcher.name.to_lowercase(), || n);
+        }
+        let mut needs: Vec<Vec<usize>> = Vec::new();
+        for watcher in watchers {
+            let mut found = Vec::new();
+            for (key, name) in named(watcher) {
+                match names.get(&name.to_lowercase()) {
+                    Some(other) => found.push(*other as usize),
+                    None => self.unknown_watcher(watcher, key, name, watchers),
+                }
+            }
+            needs.push(found);
+        }
+        for (n, watcher) in (0..).zip(watchers) {
+            let Some(circle) = circle(n, &needs) else { continue };
+            let name = |n: &usize| watchers.get(*n).map(|w| shorten(&w.name)).unwrap_or_default();
+            let names: Vec<String> = circle.iter().map(name).collect();
+            let key = if watcher.options.requires.is_some() { "requires" } else { "after" };
+            let text = format!("these watchers wait for each other: {}", names.join(", "));
+            self.error((&watcher.origins, key), text);
+        }
+    }
+
+    /// A command may add it later; but until then nothing that requires it runs.
+    fn unknown_watcher(
+        &mut self,
+        watcher: &WatcherConfig,
+        key: &str,
+        name: &str,
+        watchers: &[WatcherConfig],
+    ) {
+        let names = watchers.iter().map(|watcher| watcher.name.as_str());
+        let meant =
+            suggest::nearest_name(name, names).map(|name| format!("; did you mean `{}`?", shorten(name)));
+        let message = format!("there is no watcher `{}`{}", shorten(name), meant.unwrap_or_default());
+        match key {
+            "requires" => self.error((&watcher.origins, key), message),
+            _ => self.warn((&watcher.origins, key), message),
+        }
+    }
+}
+
+/// Whom a watcher names, and by which option.
+fn named(watcher: &WatcherConfig) -> Vec<(&'static str, &str)> {
+    let mut found = Vec::new();
+    for (key, text) in [("after", &watcher.options.after), ("requires", &watcher.options.requires)] {
+        for name in listed(text.as_deref().unwrap_or_default()) {
+            found.push((key, name));
+        }
+    }
+    found
+}
+
+/// The way from a watcher back to itself, if there is one and no watcher before it stands on it.
+fn circle(from: usize, needs: &[Vec<usize>]) -> Option<Vec<usize>> {
+    needs.get(from).filter(|needs| !needs.is_empty())?;
+    let mut seen = vec![false; needs.len()];
+    let mut path = vec![(from, 0)];
+    while let Some((at, tried)) = path.last_mut() {
+        let next = needs.get(*at).and_then(|needs| needs.get(*tried)).copied();
+        *tried += 1;
+        match next {
+            None => drop(path.pop()),
+            Some(next) if next == from => return Some(path.iter().map(|(n, _)| *n).collect()),
+            Some(next) if next < from => {} // it has been said there
+            Some(next) => {
+                if seen.get_mut(next).is_some_and(|seen| !std::mem::replace(seen, true)) {
+                    path.push((next, 0));
+                }
+            }
+        }
+    }
+    None
+}
+
+/// How many sockets the processes of a watcher inherit: those that are listed or named, else all, and the named ones
+/// once more.
+fn inherited(watcher: &WatcherConfig, known: &[SocketConfig]) -> usize {
+    let options = &watcher.options;
+    if !options.use_sockets {
+        return 0;
+    }
+    let mut named: Vec<String> = Vec::new();
+    for text in [&options.cmd, &options.args] {
+        named.extend(expand::sockets(text));
+    }
+    let mut named = sort(named);
+    named.dedup();
+    let again = named.len();
+    for name in listed(options.sockets.as_deref().unwrap_or_default()).into_iter().map(str::to_lowercase) {
+        if !named.contains(&name) {
+            named.push(name);
+        }
+    }
+    if named.is_empty() { known.len() } else { named.len() + again }
+}

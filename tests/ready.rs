@@ -245,7 +245,7 @@ fn a_process_that_fails_its_health_probes_is_replaced() {
     circus.dir.write("flag", "");
     assert_eq!(events.pid("watcher.w.kill"), pid);
     assert_ne!(events.pid("watcher.w.spawn"), pid);
-    circus.log.line(&format!("w: process {pid} (wid 1): health probe failed (1 of 2): {reason}"));
+    circus.log.line(&format!("w: process {pid} (wid 1) has failed its health probe (1 of 2): {reason}"));
     let why = circus.ctl_ok(&["why", "w"]);
     assert!(why.contains("has failed its health probe 2 times in a row"), "{why}");
     let metrics = circus.ctl_ok(&["metrics"]);

@@ -101,10 +101,9 @@ impl Process {
         self.pulse.as_ref().is_none_or(|pulse| pulse.ready.is_some())
     }
 
-    /// How many questions in a row it has failed since it was ready, and why the last one.
-    pub fn failed_questions(&self) -> Option<(u32, &str)> {
-        let pulse = self.pulse.as_ref().filter(|pulse| pulse.ready.is_some() && pulse.failures > 0)?;
-        Some((pulse.failures, &pulse.why))
+    /// How many health probes in a row it has failed, if somebody looks after it and it is ready.
+    pub fn failed_probes(&self) -> Option<u32> {
+        self.pulse.as_ref().filter(|pulse| pulse.ready.is_some()).map(|pulse| pulse.failures)
     }
 
     /// Why the last question to it has failed, behind a colon.
@@ -206,12 +205,17 @@ impl Watcher {
         let Some(pulse) = process.pulse.as_mut() else { return };
         let old = pulse.replaces;
         pulse.begin_work(ctx.now);
-        let (name, took) = (&self.config.name, number::fixed(took, 1));
-        ctx.log(Level::Info, format!("{name}: process {pid} (wid {wid}) is ready after {took} s"));
-        ctx.publish(name, Published::Ready { pid });
+        let took = number::fixed(took, 1);
+        self.say_of(Level::Info, (pid, wid), &format!("is ready after {took} s"), ctx);
+        ctx.publish(&self.config.name, Published::Ready { pid });
         if let Some(old) = old.and_then(|old| self.running_wid(old)) {
             self.dismiss(old, ctx);
         }
+    }
+
+    /// Writes something about a process to the log.
+    pub(super) fn say_of(&self, level: Level, (pid, wid): (Pid, u32), what: &str, ctx: &mut Ctx) {
+        ctx.log(level, format!("{}: process {pid} (wid {wid}) {what}", self.config.name));
     }
 
     /// Does what is due about its processes.
@@ -275,19 +279,18 @@ impl Watcher {
         let (ready, failures) = (pulse.ready.is_some(), pulse.failures);
         pulse.next = Some(ctx.now.plus(if ready { interval(options) } else { pause.min(LONGEST_PAUSE) }));
         let most = options.health_retries.unwrap_or(RETRIES).max(1);
-        let name = &self.config.name;
         match failure {
             None if !ready => self.became_ready(wid, ctx),
             None if failed_before => {
-                ctx.log(Level::Info, format!("{name}: process {pid} (wid {wid}) answers again"));
+                self.say_of(Level::Info, (pid, wid), "answers again", ctx);
             }
             Some(why) if ready && i64::from(failures) >= most => {
                 let times = if failures == 1 { String::new() } else { format!(" {failures} times in a row") };
                 self.fail(wid, Ailment::Unhealthy, format!("has failed its health probe{times}: {why}"), ctx);
             }
             Some(why) if ready => {
-                let text = format!("health probe failed ({failures} of {most}): {why}");
-                ctx.log(Level::Warning, format!("{name}: process {pid} (wid {wid}): {text}"));
+                let text = format!("has failed its health probe ({failures} of {most}): {why}");
+                self.say_of(Level::Warning, (pid, wid), &text, ctx);
             }
             None | Some(_) => {}
         }
@@ -300,19 +303,17 @@ impl Watcher {
         if let Some(pulse) = &mut process.pulse {
             pulse.ailment = Some(ailment);
         }
-        let name = &self.config.name;
-        let text = format!("process {pid} (wid {wid}) {why}");
-        ctx.log(Level::Error, format!("{name}: {text}; it is ended"));
-        ctx.publish(name, Published::Unhealthy { pid, reason: why.clone() });
+        self.say_of(Level::Error, (pid, wid), &format!("{why}; it is ended"), ctx);
+        ctx.publish(&self.config.name, Published::Unhealthy { pid, reason: why.clone() });
         let restart = match ailment {
             Ailment::Late => Restart::Unready,
             Ailment::Unhealthy => Restart::Health,
             Ailment::Silent => Restart::Watchdog,
         };
         self.history.count_restarts(restart, 1);
-        self.history.note(ctx.now, What::Ailing { pid, wid, why: why.into() });
+        self.history.note(ctx.now, What::Ailing { pid, wid, why: why.as_str().into() });
         if ailment == Ailment::Late && is_new {
-            self.reload_cannot_go_on(&text, ctx);
+            self.reload_cannot_go_on(&format!("process {pid} (wid {wid}) {why}"), ctx);
         }
         // It may be among those that were dismissed with the reload.
         let signum = (ailment == Ailment::Silent).then_some(SIGABRT);

@@ -175,14 +175,9 @@ impl Arbiter {
             return;
         }
         let mut known = self.relations.members();
-        let mut names: Sorted<String, WatcherId> = self.names.clone();
-        for (id, watcher) in self.watchers.iter() {
-            // One that is on its way out still has to wait for those that require it.
-            names.get_or_insert_with(watcher.config.name.to_lowercase(), || *id);
-        }
         self.relations.needs.clear();
         for (id, watcher) in self.watchers.iter() {
-            let needs = needs(&watcher.config, &names);
+            let needs = self.needs_now(&watcher.config);
             if !needs.is_empty() {
                 self.relations.needs.insert(*id, needs);
             }
@@ -203,6 +198,26 @@ impl Arbiter {
         }
         known.extend(self.relations.members());
         self.relations.stirred.extend(known);
+    }
+
+    /// Whom a watcher depends on, each once. Those that `after` alone names and that there are not do not count.
+    fn needs_now(&self, config: &WatcherConfig) -> Vec<Need> {
+        let options = &config.options;
+        let mut needs: Vec<Need> = Vec::new();
+        for (text, required) in [(&options.requires, true), (&options.after, false)] {
+            for name in listed(text.as_deref().unwrap_or_default()) {
+                let lower = name.to_lowercase();
+                let is_it = |other: &str| other.to_lowercase() == lower;
+                // One that is on its way out still has to wait for those that require it.
+                let leaves = || self.watchers.values().find(|w| is_it(&w.config.name)).map(|w| w.id);
+                let id = self.names.get(&lower).copied().or_else(leaves);
+                let is_new = !needs.iter().any(|need| is_it(&need.name));
+                if is_new && (required || id.is_some()) && !is_it(&config.name) {
+                    needs.push(Need { name: name.into(), id, required });
+                }
+            }
+        }
+        needs
     }
 
     /// Gives a watcher that is about to handle something its ties, and says whether it has waited in vain so far.
@@ -325,21 +340,4 @@ impl Watcher {
         self.told_why = self.ties.waits.clone();
         self.begin_stop(ctx);
     }
-}
-
-/// Whom a watcher depends on, each once. Those that `after` alone names and that there are not do not count.
-fn needs(config: &WatcherConfig, names: &Sorted<String, WatcherId>) -> Vec<Need> {
-    let options = &config.options;
-    let mut needs: Vec<Need> = Vec::new();
-    for (text, required) in [(&options.requires, true), (&options.after, false)] {
-        for name in listed(text.as_deref().unwrap_or_default()) {
-            let lower = name.to_lowercase();
-            let is_new = needs.iter().all(|need| need.name.to_lowercase() != lower);
-            let id = names.get(&lower).copied();
-            if is_new && (required || id.is_some()) && config.name.to_lowercase() != lower {
-                needs.push(Need { name: name.into(), id, required });
-            }
-        }
-    }
-    needs
 }

@@ -213,9 +213,8 @@ impl Watcher {
     fn log_exit(&self, (pid, wid): (Pid, u32), exit: Exit, oom: bool, lived: f64, ctx: &mut Ctx) {
         let (how, lived) = (exit.words(), number::fixed(lived, 1));
         let level = if succeeded(exit, &self.config.options) { Level::Info } else { Level::Warning };
-        let name = &self.config.name;
         let why = if oom { ", probably because the memory was used up" } else { "" };
-        ctx.log(level, format!("{name}: process {pid} (wid {wid}) {how} after {lived} s{why}"));
+        self.say_of(level, (pid, wid), &format!("{how} after {lived} s{why}"), ctx);
     }
 
     /// A process is reaped; `group_left` says whether its group has members still.

@@ -43,8 +43,6 @@ pub enum Built {
     Works,
     /// It is accepted, without a word, and opens nothing: old files have it everywhere.
     Quiet,
-    /// It is accepted with one warning: this version does not do it yet.
-    Pending,
     /// It can have no meaning in a native program; the text says what to do instead.
     Useless(&'static str),
 }

@@ -44,6 +44,8 @@ pub struct ProcessMetrics {
     pub stopping: bool,
     /// For how many seconds it has run.
     pub age: f64,
+    /// How many health probes in a row it has failed.
+    pub failed_probes: Option<u32>,
     /// Processor time, in seconds.
     pub cpu: Option<f64>,
     /// Resident memory, in bytes.
@@ -224,7 +226,11 @@ fn processes(watchers: &[WatcherMetrics], page: &mut Page) {
         ("circus_process_uptime_seconds".into(), "gauge", "For how long a process has run.".into(), |p| {
             Some(seconds(p.age))
         });
-    for (name, kind, help, value) in usage("circus_process", "a process").into_iter().chain([uptime]) {
+    let help = "Health probes in a row that a process has failed.".into();
+    let failed: Usage =
+        ("circus_process_failed_probes".into(), "gauge", help, |p| p.failed_probes.map(|n| n.to_string()));
+    let more = [uptime, failed];
+    for (name, kind, help, value) in usage("circus_process", "a process").into_iter().chain(more) {
         page.family(&name, kind, &help);
         let sample = if kind == "counter" { name + "_total" } else { name };
         for watcher in watchers {
@@ -322,8 +328,15 @@ mod tests {
 
     #[test]
     fn every_family_stands_once_and_labels_are_escaped() {
-        let process =
-            ProcessMetrics { wid: 2, stopping: false, age: 1.5, cpu: Some(0.25), rss: Some(4096), fds: None };
+        let (cpu, rss) = (Some(0.25), Some(4096));
+        let process = ProcessMetrics {
+            wid: 2,
+            age: 1.5,
+            cpu,
+            rss,
+            failed_probes: Some(1),
+            ..ProcessMetrics::default()
+        };
         let watcher = WatcherMetrics {
             name: "a\"b\\c\n\u{10f8ff}".into(),
             status: "active",
@@ -357,6 +370,7 @@ mod tests {
             "circus_loop_turn_seconds_bucket{le=\"+Inf\"} 4",
             "circus_socket_waiting{socket=\"web\",address=\"[::1]:80\"} 4",
             "# UNIT circus_process_cpu_seconds seconds",
+            "circus_process_failed_probes{watcher=\"a\\\"b\\\\c\\n\u{fffd}\",wid=\"2\"} 1",
             "# EOF",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");

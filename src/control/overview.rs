@@ -37,6 +37,8 @@ pub struct ProcessFact {
     pub state: &'static str,
     /// For how many seconds it has run.
     pub age: f64,
+    /// How many health probes in a row it has failed.
+    pub failed_probes: Option<u32>,
     /// In how many seconds it gets SIGKILL.
     pub kill_in: Option<f64>,
     /// Processor time, in seconds.
@@ -89,6 +91,9 @@ fn process(fact: &ProcessFact) -> Map {
     put(&mut map, "rss", fact.rss.into());
     if let Some(seconds) = fact.kill_in {
         put(&mut map, "kill_in", tenths(seconds).into());
+    }
+    if let Some(count) = fact.failed_probes {
+        put(&mut map, "failed_probes", count.into());
     }
     map
 }
@@ -247,7 +252,15 @@ mod tests {
     }
 
     fn process(pid: Pid, state: &'static str) -> ProcessFact {
-        ProcessFact { pid, wid: 1, state, age: 3.0, cpu: Some(0.5), rss: Some(2 << 20), kill_in: None }
+        ProcessFact {
+            pid,
+            wid: 1,
+            state,
+            age: 3.0,
+            cpu: Some(0.5),
+            rss: Some(2 << 20),
+            ..ProcessFact::default()
+        }
     }
 
     #[test]

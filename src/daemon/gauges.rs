@@ -49,7 +49,11 @@ impl Daemon {
 fn process_metrics(process: &Process, now: Time) -> ProcessMetrics {
     let stopping = process.phase != Phase::Running;
     let age = now.since(process.started);
-    look(process.pid, ProcessMetrics { wid: process.wid, stopping, age, ..ProcessMetrics::default() })
+    let failed_probes = process.failed_probes();
+    look(
+        process.pid,
+        ProcessMetrics { wid: process.wid, stopping, age, failed_probes, ..ProcessMetrics::default() },
+    )
 }
 
 /// Adds what /proc says.

@@ -109,6 +109,7 @@ fn process_fact(process: &Process, now: Time) -> ProcessFact {
         state,
         age: now.since(process.started),
         kill_in: kill_at.map(|at| at.since(now)),
+        failed_probes: process.failed_probes(),
         ..ProcessFact::default()
     }
 }

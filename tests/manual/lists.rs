@@ -148,19 +148,17 @@ fn begin(width: &str) -> String {
     format!(".Bl -tag -width {width}\n")
 }
 
-/// The options that work, then those that do not do anything yet, then those that never will.
+/// The options that work, then those that never will.
 fn options(all: Vec<Facts>) -> String {
     let group = |lead: &str, wanted: fn(Built) -> bool, entry: fn(&Facts) -> String| {
         let entries: String = all.iter().filter(|facts| wanted(facts.built)).map(entry).collect();
         if entries.is_empty() { entries } else { format!("{lead}{}{entries}.El\n", begin("Ds")) }
     };
     let works = group("", |built| built == Built::Works, described);
-    let lead = "Accepted with a warning, not built yet in this version:\n";
-    let pending = group(&after(&works, lead), |built| built == Built::Pending, described);
     let lead = "Accepted, so that old files load, without any effect:\n";
     let idle = |built| matches!(built, Built::Quiet | Built::Useless(_));
-    let idle = group(&after(&pending, lead), idle, without_effect);
-    works + &pending + &idle
+    let idle = group(&after(&works, lead), idle, without_effect);
+    works + &idle
 }
 
 /// A paragraph of its own, unless it is the first.
@@ -177,7 +175,7 @@ fn described(facts: &Facts) -> String {
 fn without_effect(facts: &Facts) -> String {
     let why = match facts.built {
         Built::Useless(advice) => format!("A warning: {advice}."),
-        Built::Quiet | Built::Pending | Built::Works => sentence(facts.help),
+        Built::Quiet | Built::Works => sentence(facts.help),
     };
     format!(".It Ic {}\n{}", facts.key, text(&why))
 }
@@ -249,17 +247,17 @@ mod tests {
     fn an_option_stands_in_the_list_of_what_it_does() {
         let list = options(vec![
             row("a", Built::Works, Live::Stored),
-            row("b", Built::Pending, Live::Fixed),
             row("c", Built::Quiet, Live::Fixed),
             row("d", Built::Useless("use e"), Live::Fixed),
         ]);
         let lines: Vec<&str> = list.lines().collect();
         assert_eq!(lines[..4], [".Bl -tag -width Ds", ".It Ic a No = Ar number", "How many.", "Default: 7."]);
-        assert_eq!(lines[5..8], [".Pp", "Accepted with a warning, not built yet in this version:", lines[0]]);
+        let lead = "Accepted, so that old files load, without any effect:";
+        assert_eq!(lines[5..8], [".Pp", lead, lines[0]]);
         assert_eq!(lines.iter().rev().nth(1), Some(&"A warning: use e."));
-        assert_eq!(lines.iter().filter(|line| **line == ".El").count(), 3);
-        let only_pending = options(vec![row("b", Built::Pending, Live::Fixed)]);
-        assert!(only_pending.starts_with("Accepted with a warning"), "{only_pending}");
+        assert_eq!(lines.iter().filter(|line| **line == ".El").count(), 2);
+        let only_quiet = options(vec![row("c", Built::Quiet, Live::Fixed)]);
+        assert!(only_quiet.starts_with("Accepted, so that"), "{only_quiet}");
     }
 
     #[test]
@@ -268,7 +266,7 @@ mod tests {
             row("a", Built::Works, Live::Stored),
             row("b", Built::Works, Live::Reload),
             row("c", Built::Works, Live::Fixed),
-            row("d", Built::Pending, Live::Stored),
+            row("d", Built::Quiet, Live::Stored),
         ]);
         let place = |what: &str| list.find(what).unwrap_or(list.len());
         assert!(place("from now on") < place(".Ic a") && place(".Ic a") < place("gracefully"), "{list}");

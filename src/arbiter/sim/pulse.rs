@@ -288,7 +288,7 @@ fn health_ends_a_process_after_so_many_failures_in_a_row() {
     assert_eq!(world.called.len(), 2);
     world.hook_scripts.insert(("web".into(), "health"), down());
     world.run(10.0);
-    assert_eq!((world.pids("web"), world.said("health probe failed")), (vec![pid], 2));
+    assert_eq!((world.pids("web"), world.said("has failed its health probe (")), (vec![pid], 2));
     world.hook_scripts.clear();
     world.run(5.0);
     assert_eq!(world.said("answers again"), 1);

@@ -34,13 +34,13 @@ impl Checker {
             Some(_) | None => {}
         }
         let (asks, health) = (ready.as_ref().is_some_and(Probe::is_asked), options.health.is_some());
-        for (key, is_set, heeded, other) in [
-            ("ready_timeout", options.ready_timeout.is_some(), ready.is_some(), "ready"),
-            ("health_interval", options.health_interval.is_some(), health, "health"),
-            ("health_retries", options.health_retries.is_some(), health, "health"),
-            ("health_timeout", options.health_timeout.is_some(), health || asks, "health"),
+        for (key, heeded, other) in [
+            ("ready_timeout", ready.is_some(), "ready"),
+            ("health_interval", health, "health"),
+            ("health_retries", health, "health"),
+            ("health_timeout", health || asks, "health"),
         ] {
-            if is_set && !heeded {
+            if origins.keys.contains_key(key) && !heeded {
                 self.warn((origins, key), format!("`{key}` has no effect without `{other}`"));
             }
         }

@@ -195,7 +195,6 @@ impl<'a> Values<'a> {
             return;
         }
         match facts.built {
-            Built::Pending => self.warn(&entry.origin, pending(facts.key)),
             Built::Useless(advice) => {
                 self.warn(&entry.origin, format!("`{}` has no effect: {advice}", facts.key))
             }
@@ -228,11 +227,6 @@ impl<'a> Values<'a> {
             self.warn(&entry.origin, message);
         }
     }
-}
-
-/// What is said of an option that this version accepts only.
-pub fn pending(key: &str) -> String {
-    format!("`{}` is not built yet in this version and has no effect", shorten(key))
 }
 
 /// Options for which Circus takes an empty value as none.

@@ -1,10 +1,10 @@
 //! `[watcher:NAME]`: the options of the table, the families, the streams, and all other keys.
 
-use super::values::{Taken, Values, pending};
+use super::values::{Taken, Values};
 use crate::config::hooks;
 use crate::config::ini::shorten;
 use crate::config::model::{MOST_PROCESSES, Names, Origins, Refused, Severity, WatcherConfig};
-use crate::config::options::{self, Built, Expand};
+use crate::config::options::{self, Expand};
 use crate::config::sections::{Entry, Section};
 use crate::config::stream::{CLASSES, StreamConfig, StreamKind};
 use crate::config::suggest::{self, Place};
@@ -80,10 +80,6 @@ fn member(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {
                 watcher.free.insert(key.into(), text);
             }
         }
-    }
-    let known_hook = family.prefix != "hooks." || hooks::NAMES.contains(&rest);
-    if family.built == Built::Pending && known_hook {
-        values.warn(&entry.origin, pending(key));
     }
 }
 

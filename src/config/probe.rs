@@ -99,6 +99,13 @@ pub fn health(text: &str) -> Result<(), String> {
     }
 }
 
+/// Why a process cannot tell by this descriptor that it is ready, when so many sockets stand from 3 on.
+pub fn collision(fd: i32, sockets: usize) -> Option<String> {
+    let last = sockets + 2;
+    let text = || format!("`ready = fd:{fd}` is the number of a socket: they stand at 3 to {last}");
+    (fd as usize <= last).then(text)
+}
+
 /// The command of a probe, if it is one. Its variables are replaced when it is run.
 pub fn command(text: &str) -> Option<&str> {
     text.trim().strip_prefix("exec:").map(str::trim)

@@ -112,11 +112,11 @@ pub fn section(name: &str) -> Option<String> {
 
 /// The word that differs least from `word`, whatever its case, if it differs little enough.
 pub fn nearest(word: &str, words: &[&'static str]) -> Option<&'static str> {
-    nearest_name(word, words.iter().copied())
+    nearest_name(word, &mut words.iter().copied())
 }
 
 /// The same among names that are known only now.
-pub fn nearest_name<'w>(word: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+pub fn nearest_name<'w>(word: &str, words: &mut dyn Iterator<Item = &'w str>) -> Option<&'w str> {
     if word.len() > 40 {
         return None;
     }

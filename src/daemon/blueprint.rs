@@ -13,7 +13,6 @@ pub use inherit::{Given, awaited};
 use super::sockets::{Sockets, User};
 use super::start::current_dir;
 use crate::config::expand::{self, expand, member};
-use crate::config::probe::Probe;
 use crate::config::{Names, Value, WatcherConfig, text, words};
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, Stdio};
@@ -89,9 +88,6 @@ impl Blueprint {
         let inherited = inherited(config, &env, sockets)?;
         child.listen_pid = !inherited.is_empty();
         let (places, numbers) = number(&inherited);
-        if let Some(Ok(Probe::Fd(fd))) = options.ready.as_deref().map(Probe::of_any) {
-            is_free(fd, places.len())?;
-        }
         let told = told(config, notify);
         child.watchdog_pid = told.len() > 1;
         let names = (places, on_stdin(config, sockets)?);
@@ -190,15 +186,6 @@ fn told(config: &WatcherConfig, notify: Option<String>) -> Vec<(&'static str, St
         config.options.watchdog.filter(|seconds| *seconds > 0.0).map(|seconds| (seconds * 1e6) as u64);
     let watchdog = micros.map(|micros| ("WATCHDOG_USEC", micros.to_string()));
     [("NOTIFY_SOCKET", address)].into_iter().chain(watchdog).collect()
-}
-
-/// Whether `ready = fd:N` can be, when so many sockets stand from 3 on.
-fn is_free(fd: RawFd, sockets: usize) -> Result<(), String> {
-    let end = FIRST_SOCKET as usize + sockets;
-    match (fd as usize) < end {
-        true => Err(format!("`ready = fd:{fd}` is the number of a socket: they stand at 3 to {}", end - 1)),
-        false => Ok(()),
-    }
 }
 
 /// Fills in the places where the program may be, the arguments and the environment of a child.

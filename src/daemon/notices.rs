@@ -7,14 +7,13 @@
 
 use super::eventloop::Daemon;
 use super::log::Level;
-use super::outputs::stream_of;
+use super::outputs::{pipe, stream_of};
 use super::procfs;
 use super::streams::Channel;
 use crate::arbiter::pulse::Notice;
 use crate::arbiter::{Event, Pid};
 use crate::config::probe::{NOTHING_TO_READ, Probe};
 use crate::config::{WatcherConfig, WatcherOptions};
-use crate::sorted::Sorted;
 use crate::sys::regex::Regex;
 use crate::sys::{io_words, message, process};
 use std::fs::File;
@@ -41,7 +40,7 @@ pub struct Notices {
     /// There may be more datagrams.
     busy: bool,
     /// Where processes are to write a newline.
-    pipes: Sorted<Pid, File>,
+    pipes: Vec<(Pid, File)>,
 }
 
 impl Notices {
@@ -156,8 +155,7 @@ impl Daemon {
         }
         match Probe::parse(text, wid, 0).map_err(|why| format!("`ready = {text}` {why}"))? {
             Probe::Fd(number) => {
-                let (reader, writer) =
-                    process::pipe().map_err(|error| format!("pipe: {}", io_words(&error)))?;
+                let (reader, writer) = pipe()?;
                 Ok(Ear::Newline(reader, writer, number))
             }
             Probe::Log(expression) => {
@@ -177,7 +175,7 @@ impl Daemon {
             Ear::None => {}
             Ear::Line(expression) => self.streams.phrases.add(pid, expression),
             Ear::Newline(reader, _, _) => match self.watch_newline(reader.as_raw_fd(), pid) {
-                Ok(()) => drop(self.notices.pipes.insert(pid, reader.into())),
+                Ok(()) => self.notices.pipes.push((pid, reader.into())),
                 Err(error) => {
                     let why = io_words(&error);
                     self.log.error(format_args!("whether {pid} is ready cannot be read: {why}"));
@@ -188,13 +186,14 @@ impl Daemon {
 
     /// A process has written to the descriptor by which it tells that it is ready, or has closed it.
     pub(super) fn newline_ready(&mut self, pid: Pid) {
-        let Some(pipe) = self.notices.pipes.get_mut(&pid) else { return };
+        let found = self.notices.pipes.iter_mut().find(|(other, _)| *other == pid);
+        let Some((_, pipe)) = found else { return };
         let mut buffer = [0; 1024];
         for _ in 0..PIECES {
             match pipe.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(length) if buffer.get(..length).unwrap_or_default().contains(&b'\n') => {
-                    self.notices.pipes.remove(&pid);
+                    self.forget_ear(pid);
                     return self.dispatch(Event::Noticed { pid, notice: Notice::Ready });
                 }
                 Ok(_) => {}
@@ -203,7 +202,7 @@ impl Daemon {
             }
         }
         // It has closed it without a newline, or writes something else without end.
-        self.notices.pipes.remove(&pid);
+        self.forget_ear(pid);
     }
 
     /// Tells the arbiter who has written the line that says that it is ready.
@@ -213,9 +212,9 @@ impl Daemon {
         }
     }
 
-    /// A process has ended.
+    /// Nobody listens to a process any more.
     pub(super) fn forget_ear(&mut self, pid: Pid) {
-        self.notices.pipes.remove(&pid);
+        self.notices.pipes.retain(|(other, _)| *other != pid);
         self.streams.phrases.remove(pid);
     }
 }

@@ -13,6 +13,7 @@ use crate::arbiter::request::Order;
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::expand::{self, expand};
 use crate::config::model::LARGEST_RING;
+use crate::config::probe;
 use crate::config::{PluginKind, StreamConfig, StreamKind, WatcherConfig};
 use crate::sys::child::{SpawnError, Stdio, Step};
 use crate::sys::{self, process};
@@ -31,6 +32,14 @@ pub fn stream_of(channel: Channel, config: &WatcherConfig) -> Option<&StreamConf
         Channel::Stdout => config.stdout_stream.as_deref().filter(|_| !config.options.close_child_stdout),
         Channel::Stderr => config.stderr_stream.as_deref().filter(|_| !config.options.close_child_stderr),
     }
+}
+
+/// The two ends of a pipe: circus's own, and that of a process.
+///
+/// # Errors
+/// A sentence.
+pub fn pipe() -> Result<(OwnedFd, OwnedFd), String> {
+    process::pipe().map_err(|error| format!("pipe: {}", sys::io_words(&error)))
 }
 
 /// Both ends of a pipe that a process is to write to.
@@ -127,6 +136,11 @@ impl Daemon {
         let user = User { watcher: id, wid, replaces: watcher.replaces(), most: watcher.config.wanted() };
         let cgroup = self.cgroups.enter(id, &watcher.config, &mut self.log)?;
         let child = blueprint.child(&watcher.config, user, &mut self.sockets)?;
+        let places = child.sockets.len();
+        if let Ear::Newline(_, theirs, number) = &ear {
+            probe::collision(*number, places).map_or(Ok(()), Err)?;
+            child.sockets.push((theirs.as_raw_fd(), *number));
+        }
         child.restrictions.cgroup = cgroup;
         let tree = (watcher.config.options.kill_mode == "tree").then(|| self.trees.mark(child));
         let before = (child.stdin, child.stdout, child.stderr);
@@ -141,10 +155,6 @@ impl Daemon {
         if let Some((_, theirs)) = &connection {
             child.stdin = Stdio::Fd(theirs.as_raw_fd());
             child.stdout = child.stdin;
-        }
-        let places = child.sockets.len();
-        if let Ear::Newline(_, theirs, number) = &ear {
-            child.sockets.push((theirs.as_raw_fd(), *number));
         }
         let spawned = self.spawner.spawn(child);
         child.sockets.truncate(places);
@@ -166,7 +176,7 @@ impl Daemon {
         let mut pipes = [None, None];
         for (place, channel) in pipes.iter_mut().zip(CHANNELS) {
             if let Some(sink) = self.sink(id, wid, channel)? {
-                let (reader, writer) = process::pipe().map_err(|e| format!("pipe: {}", sys::io_words(&e)))?;
+                let (reader, writer) = pipe()?;
                 *place = Some(NewPipe { reader, writer, sink, channel });
             }
         }

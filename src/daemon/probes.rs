@@ -10,14 +10,14 @@ use crate::arbiter::{Event, WatcherId};
 use crate::config::hooks::Hook;
 use crate::config::probe::Probe;
 use crate::config::url::Place;
-use crate::sorted::Sorted;
 use crate::sys::io_words;
 
 /// The questions that are under way.
 #[derive(Default)]
-pub struct Probes(Sorted<HookId, Asked>);
+pub struct Probes(Vec<Asked>);
 
 struct Asked {
+    id: HookId,
     watcher: WatcherId,
     exchange: Exchange,
     /// Something is asked; else it is enough that somebody accepts the connection.
@@ -83,29 +83,35 @@ impl Daemon {
         let speaks_http = request.is_some();
         let exchange = Exchange::begin(place, request.unwrap_or_default().into_bytes())?;
         self.watch_probe(exchange.fd(), token(id)).map_err(|error| io_words(&error))?;
-        self.probes.0.insert(id, Asked { watcher, exchange, speaks_http });
+        self.probes.0.push(Asked { id, watcher, exchange, speaks_http });
         Ok(())
     }
 
     /// A connection has something to say.
     pub(super) fn probe_ready(&mut self, number: u32) {
-        let found = self.probes.0.iter_mut().find(|(id, _)| token(**id) == number);
-        let Some((id, asked)) = found else { return };
+        let found = self.probes.0.iter_mut().find(|asked| token(asked.id) == number);
+        let Some(asked) = found else { return };
         let answer = match asked.go_on() {
             Ok(false) => return,
             Ok(true) => Answer::Yes,
             Err(why) => Answer::Failed(why),
         };
-        let (id, watcher) = (*id, asked.watcher);
-        self.probes.0.remove(&id);
+        let (id, watcher) = (asked.id, asked.watcher);
+        self.end_question(id);
         self.dispatch(Event::HookDone { id, watcher, answer });
     }
 
     /// Ends a hook or a question whose answer is not needed any more.
     pub(super) fn cancel_hook(&mut self, id: HookId, watcher: WatcherId) {
-        // Closing the connection takes it out of the poll.
-        if self.probes.0.remove(&id).is_none() {
+        if !self.end_question(id) {
             self.helpers.cancel_hook(id, watcher, self.now);
         }
+    }
+
+    /// Closes a connection, which takes it out of the poll; false when there is none.
+    fn end_question(&mut self, id: HookId) -> bool {
+        let before = self.probes.0.len();
+        self.probes.0.retain(|asked| asked.id != id);
+        self.probes.0.len() < before
     }
 }

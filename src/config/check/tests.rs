@@ -195,11 +195,11 @@ fn watchers_that_depend_on_each_other_are_looked_at() {
     one(&file("", "", "requires = database"), "9 error there is no watcher `database`");
     one(
         &file("after = bbb", "requires = ccc", "after = aaa"),
-        "3 error these watchers wait for each other: aaa, bbb, ccc",
+        "3 error these watchers wait for each other: aaa bbb ccc",
     );
     one(
         &file("requires = bbb", "requires = ccc", "after = bbb"),
-        "6 error these watchers wait for each other: bbb, ccc",
+        "6 error these watchers wait for each other: bbb ccc",
     );
     one(&file("", "", "requires = ccc"), "9 error these watchers wait for each other: ccc");
 }

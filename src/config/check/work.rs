@@ -8,9 +8,6 @@ use crate::config::value::listed;
 use crate::config::{expand, suggest};
 use crate::sorted::{Sorted, sort};
 
-/// The first descriptor of a process that is a socket.
-const FIRST_SOCKET: usize = 3;
-
 impl Checker {
     /// What tells how a watcher's processes do their work.
     pub(super) fn work(&mut self, watcher: &WatcherConfig, known: &[SocketConfig]) {
@@ -22,13 +19,8 @@ impl Checker {
                 self.error(place, probe::NOTHING_TO_READ.into());
             }
             Some(Probe::Fd(fd)) => {
-                let end = FIRST_SOCKET + inherited(watcher, known);
-                if (*fd as usize) < end {
-                    let message = format!(
-                        "`ready = fd:{fd}` is the number of a socket: they stand at 3 to {}",
-                        end - 1
-                    );
-                    self.error(place, message);
+                if let Some(why) = probe::collision(*fd, inherited(watcher, known)) {
+                    self.error(place, why);
                 }
             }
             Some(_) | None => {}
@@ -68,10 +60,12 @@ impl Checker {
         }
         for (n, watcher) in (0..).zip(watchers) {
             let Some(circle) = circle(n, &needs) else { continue };
-            let name = |n: &usize| watchers.get(*n).map(|w| shorten(&w.name)).unwrap_or_default();
-            let names: Vec<String> = circle.iter().map(name).collect();
+            let mut text = String::from("these watchers wait for each other:");
+            for watcher in circle.iter().filter_map(|n| watchers.get(*n)) {
+                text.push(' ');
+                text.push_str(&shorten(&watcher.name));
+            }
             let key = if watcher.options.requires.is_some() { "requires" } else { "after" };
-            let text = format!("these watchers wait for each other: {}", names.join(", "));
             self.error((&watcher.origins, key), text);
         }
     }
@@ -84,9 +78,9 @@ impl Checker {
         name: &str,
         watchers: &[WatcherConfig],
     ) {
-        let names = watchers.iter().map(|watcher| watcher.name.as_str());
-        let meant =
-            suggest::nearest_name(name, names).map(|name| format!("; did you mean `{}`?", shorten(name)));
+        let mut names = watchers.iter().map(|watcher| watcher.name.as_str());
+        let meant = suggest::nearest_name(name, &mut names)
+            .map(|name| format!("; did you mean `{}`?", shorten(name)));
         let message = format!("there is no watcher `{}`{}", shorten(name), meant.unwrap_or_default());
         match key {
             "requires" => self.error((&watcher.origins, key), message),

@@ -1,7 +1,6 @@
 //! Looks in the output of new processes for the line by which each says that it is ready (`ready = log:REGEX`).
 
 use super::ring::Writer;
-use crate::sorted::Sorted;
 use crate::sys::regex::Regex;
 
 /// A longer line is looked at up to here, in bytes.
@@ -10,11 +9,12 @@ const LONGEST: usize = 4096;
 /// The processes that have not written their line yet, and those that just have.
 #[derive(Default)]
 pub struct Phrases {
-    awaited: Sorted<i32, Awaited>,
+    awaited: Vec<Awaited>,
     found: Vec<i32>,
 }
 
 struct Awaited {
+    pid: i32,
     expression: Regex,
     /// The beginning of a line, by output.
     unfinished: [Vec<u8>; 2],
@@ -23,12 +23,12 @@ struct Awaited {
 impl Phrases {
     /// From now on the lines of a process are looked at.
     pub fn add(&mut self, pid: i32, expression: Regex) {
-        self.awaited.insert(pid, Awaited { expression, unfinished: [Vec::new(), Vec::new()] });
+        self.awaited.push(Awaited { pid, expression, unfinished: [Vec::new(), Vec::new()] });
     }
 
     /// They are not any more.
     pub fn remove(&mut self, pid: i32) {
-        self.awaited.remove(&pid);
+        self.awaited.retain(|awaited| awaited.pid != pid);
     }
 
     /// The processes that have written their line since the last call.
@@ -38,7 +38,8 @@ impl Phrases {
 
     /// A process has written something.
     pub(super) fn note(&mut self, writer: &Writer, bytes: &[u8]) {
-        let Some(Awaited { expression, unfinished }) = self.awaited.get_mut(&writer.pid) else { return };
+        let awaited = self.awaited.iter_mut().find(|awaited| awaited.pid == writer.pid);
+        let Some(Awaited { expression, unfinished, .. }) = awaited else { return };
         let Some(unfinished) = unfinished.get_mut(writer.channel as usize) else { return };
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let (line, ended) = piece.strip_suffix(b"\n").map_or((piece, false), |line| (line, true));

@@ -44,7 +44,8 @@ impl Daemon {
         self.helper_ended(pid, exit);
         self.clients.plugin_ended(pid);
         // The kernel says of what it ended for want of memory only that it was killed.
-        if exit == Exit::Signal(9) && self.arbiter.owner(pid).is_some() && self.oom.has_grown(pid) {
+        let killed = exit == Exit::Signal(9) && self.arbiter.owner(pid).is_some();
+        if killed && self.oom.has_ended(pid, self.now) {
             self.dispatch(Event::OutOfMemory { pid });
         }
         self.dispatch(Event::Exited { pid, exit });

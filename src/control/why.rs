@@ -148,9 +148,11 @@ fn meaning(code: i64) -> &'static str {
         -6 => "; it gave up itself (abort)",
         -7 | -11 => "; it used memory that it does not have, which is a fault of the program",
         -8 => "; its arithmetic failed, a division by zero for example",
-        -9 => "; somebody has killed it, and it was not circus",
+        -9 => "; somebody has killed it: circus has not, unless by the command \"signal\"",
         -13 => "; it wrote into a pipe or connection that nobody reads any more",
-        -1 | -2 | -3 | -15 => "; somebody has asked it to end, and it was not circus",
+        -1 | -2 | -3 | -15 => {
+            "; somebody has asked it to end: circus has not, unless by the command \"signal\""
+        }
         -24 => "; it used up its processor time (rlimit_cpu)",
         -25 => "; it wrote a file larger than it may (rlimit_fsize)",
         -31 => "; it made a system call that is forbidden to it",
@@ -247,6 +249,15 @@ What has happened:
 Its last lines of output:
   out of luck";
         assert_eq!(told(reply), expected);
+    }
+
+    #[test]
+    fn a_signal_that_somebody_had_circus_send_is_not_denied() {
+        for code in [-9, -15] {
+            let change = json!({"what": "ended", "pid": 20, "wid": 1, "exit_code": code, "lived": 2.0});
+            let text = happened(change.as_object().unwrap());
+            assert!(text.ends_with(": circus has not, unless by the command \"signal\""), "{text}");
+        }
     }
 
     #[test]

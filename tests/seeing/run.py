@@ -234,6 +234,25 @@ def top_ends(circus):
     top.close()
 
 
+def top_waits_for_a_silent_circus(circus):
+    top = Screen(CIRCUS, "top", "--endpoint", circus.endpoint)
+    top.shows("^WATCHER")
+    sleeps = lambda: int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", open(f"/proc/{top.pid}/status").read(), re.M)[1])
+    circus.process.send_signal(signal.SIGSTOP)
+    try:
+        top.shows(r"^circus has not answered for 3 s")
+        before = sleeps()
+        top.shows(r"^circus has not answered for 5 s")
+        check("a circus that does not answer is no reason to spin", sleeps() - before < 20)
+    finally:
+        circus.process.send_signal(signal.SIGCONT)
+    top.hides("has not answered")
+    check("and when it answers again, it goes on", top.lines()[23].startswith("q quit"))
+    top.type("q")
+    top.end()
+    top.close()
+
+
 def top_without_a_screen(circus):
     ended = subprocess.run([CIRCUS, "top", "--endpoint", circus.endpoint, "--sort", "cpu"], capture_output=True, text=True)
     check("without a terminal it prints once", (ended.returncode, ended.stderr, "\x1b" in ended.stdout), (0, "", False))
@@ -354,7 +373,8 @@ def served(_):
 
 def whole():
     with Circus(INI) as circus:
-        for part in (top_on_a_screen, top_ends, top_without_a_screen, status_on_a_terminal, waiting_at_a_terminal):
+        for part in (top_on_a_screen, top_ends, top_waits_for_a_silent_circus, top_without_a_screen,
+                     status_on_a_terminal, waiting_at_a_terminal):
             yield part, circus
     with Circus(INI + '\n[watcher:say "hi\\"]\ncmd = sh -c "exit 3"\n') as circus:
         yield metrics, circus

@@ -48,9 +48,14 @@ fn a_process_that_the_kernel_ends_for_want_of_memory_is_told_from_one_that_someb
         cmd = sleep 1000"
     );
     let circus = Circus::start(&ini);
+    let mut events = circus.listen(&["watcher.eater.reap", "watcher.other.reap"]);
     circus.ask("start", json!({"name": "eater"}));
     for _ in 0..2 {
         circus.log.line("was ended by SIGKILL after ");
+    }
+    for _ in 0..2 {
+        let data = events.wait("watcher.eater.reap");
+        assert_eq!((&data["exit_code"], &data["oom"]), (&json!(-9), &json!(true)));
     }
     circus.until_status("eater", "stopped");
     let changes = |name: &str| circus.ask("why", json!({"name": name}))["changes"].clone();
@@ -69,6 +74,7 @@ fn a_process_that_the_kernel_ends_for_want_of_memory_is_told_from_one_that_someb
     circus::sys::signal::kill(pid, SIGKILL).expect("it runs");
     until("it is replaced", || circus.pids("other").first().filter(|now| **now != pid).copied());
     assert_eq!(ends("other"), [(Some(false), Some(1))]);
+    assert_eq!(events.wait("watcher.other.reap").get("oom"), None, "what Circus's events have not is rare");
     let metrics = circus.ctl_ok(&["metrics"]);
     assert!(metrics.contains("watcher=\"other\",reason=\"oom\"} 0"), "{metrics}");
 }

@@ -406,8 +406,11 @@ fn data_of(what: Published, time: f64) -> Map {
             None
         }
         Published::Spawn { pid } | Published::Kill { pid } => Some(pid),
-        Published::Reap { pid, exit } => {
+        Published::Reap { pid, exit, oom } => {
             data.insert("exit_code".into(), exit.code().into());
+            if oom {
+                data.insert("oom".into(), true.into());
+            }
             Some(pid)
         }
         Published::Start

@@ -71,6 +71,8 @@ fn a_plugin_is_a_watcher_without_a_process() {
         "loop_rate: 1000\npriority: 1"
     );
     assert_eq!((circus.pids("plugin:stats").len(), circus.ctl_ok(&["numprocesses"]).as_str()), (0, "1"));
+    let why = circus.ctl_ok(&["why", "plugin:stats"]);
+    assert!(why.ends_with(": circus was started. It has no process of its own."), "{why}");
     let mut events = circus.listen(&["watcher.plugin:stats"]);
     circus.ctl_ok(&["restart", "plugin:stats", "--waiting"]);
     events.wait("watcher.plugin:stats.stop");

@@ -46,6 +46,10 @@ fn state(reply: &Map) -> String {
     let (name, state) = (plain(word(reply, "name")), word(reply, "state"));
     let Some(since) = reply.get("since").and_then(Json::as_object) else {
         let autostart = reply.get("autostart").and_then(Json::as_bool).unwrap_or(true);
+        if let Some(fault) = reply.get("fault").and_then(Json::as_str) {
+            let fault = fault.strip_prefix(state).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(fault);
+            return format!("{name} is {state}: {}.", plain(fault));
+        }
         let why = match (reply.get("waits"), autostart) {
             (Some(Json::Bool(true)), _) => "it waits until one of its sockets is used (on_demand)",
             (_, true) => "its turn to start has not come yet",
@@ -62,15 +66,15 @@ fn state(reply: &Map) -> String {
 
 fn processes(reply: &Map) -> String {
     let number = |key: &str| reply.get(key).and_then(Json::as_u64).unwrap_or(0);
-    let mut text = String::new();
-    if word(reply, "state") != "stopped" {
-        text = format!(" {} of {} processes run", number("running"), number("wanted"));
-        text.push_str(if reply.get("reloading") == Some(&Json::Bool(true)) {
-            ", and a reload is under way."
-        } else {
-            "."
-        });
-    }
+    let mut text = match (word(reply, "state"), number("running"), number("wanted")) {
+        ("stopped", ..) => String::new(),
+        (_, 0, 0) => " It has no process of its own.".into(),
+        (_, running, wanted) => {
+            let reloads = reply.get("reloading") == Some(&Json::Bool(true));
+            let reload = if reloads { ", and a reload is under way" } else { "" };
+            format!(" {running} of {wanted} processes run{reload}.")
+        }
+    };
     match number("restarts") {
         0 => {}
         1 => text.push_str(" A process was replaced once that had ended by itself."),
@@ -78,7 +82,8 @@ fn processes(reply: &Map) -> String {
             text.push_str(&format!(" Processes were replaced {times} times that had ended by themselves."))
         }
     }
-    if let Some(fault) = reply.get("fault").and_then(Json::as_str) {
+    let fault = reply.get("fault").and_then(Json::as_str);
+    if let Some(fault) = fault.filter(|_| reply.get("since").is_some_and(Json::is_object)) {
         text.push_str(&format!("\nIt does not run as it should: {}.", plain(fault)));
     }
     text
@@ -271,13 +276,15 @@ Its last lines of output:
             told(reply(true, true)),
             "a is stopped: it waits until one of its sockets is used (on_demand)."
         );
+        let broken = json!({"name": "a", "state": "stopped", "fault": "stopped: `window = soon` is no number", "since": null});
+        assert_eq!(told(broken), "a is stopped: `window = soon` is no number.");
     }
 
     #[test]
     fn a_reply_that_is_none_does_no_harm() {
         assert_eq!(
             told(json!({"changes": [1, {}], "since": {}, "last_output": 3, "next_kill": "x"})),
-            " is  since  (0s ago). 0 of 0 processes run."
+            " is  since  (0s ago). It has no process of its own."
         );
     }
 }

@@ -297,6 +297,30 @@ def waiting_at_a_terminal(circus):
     stop.close()
 
 
+LOOPING = """
+[watcher:a-loop]
+cmd = sh -c "exit 1"
+
+[watcher:b-loop]
+cmd = sh -c "exit 1"
+
+[watcher:slow]
+cmd = sleep 100000
+numprocesses = 2
+warmup_delay = 2
+autostart = False
+"""
+
+
+def waiting_for_one_of_many(_):
+    with Circus(LOOPING) as circus:
+        start = Screen(CIRCUS, "ctl", "--endpoint", circus.endpoint, "start", "slow", "--waiting")
+        start.shows(r"^\d of \d started; waiting for ")
+        check("--waiting looks at what was ordered alone", "1 of 2 started; waiting for slow, " in start.lines()[0])
+        check("and ends well", start.end(), 0)
+        start.close()
+
+
 def a_stop_at_a_terminal():
     with tempfile.TemporaryDirectory() as home:
         config = os.path.join(home, "circus.ini")
@@ -379,6 +403,7 @@ def whole():
     with Circus(INI + '\n[watcher:say "hi\\"]\ncmd = sh -c "exit 3"\n') as circus:
         yield metrics, circus
     yield served, None
+    yield waiting_for_one_of_many, None
 
 
 def main():

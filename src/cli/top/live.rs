@@ -7,7 +7,7 @@ use crate::cli::ctl::client::Connection;
 use crate::cli::keys::{self, Key};
 use crate::cli::line;
 use crate::control::commands;
-use crate::control::plain::plain;
+use crate::control::plain::{plain, width};
 use crate::control::{Map, one, protocol};
 use crate::sys::keyboard::{Terminal, size};
 use serde_json::Value as Json;
@@ -405,7 +405,7 @@ fn wrap(lines: &[String], columns: usize) -> Vec<String> {
         loop {
             let mut used = 0;
             let fits = rest.iter().take_while(|c| {
-                used += line::width(**c);
+                used += width(**c);
                 used <= columns
             });
             let count = fits.count().max(1).min(rest.len());

@@ -1,10 +1,9 @@
 //! What `circus top` shows, as lines for a screen of a given size, or for no screen at all. Pure.
 
 use super::model::{Choice, Key, Model, Row, Socket, Subject};
-use crate::cli::line::width;
 use crate::config::number;
 use crate::control::overview::{duration, size};
-use crate::control::plain::plain;
+use crate::control::plain::{cut, plain, width};
 
 /// How a line stands out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -233,14 +232,7 @@ fn socket_columns(name: &str, address: &str, [waiting, limit, drops]: [String; 3
 
 /// A text in exactly so many columns.
 pub fn fit(text: &str, columns: usize) -> String {
-    let mut used = 0;
-    let mut fitted: String = text
-        .chars()
-        .take_while(|c| {
-            used += width(*c);
-            used <= columns
-        })
-        .collect();
+    let mut fitted = cut(text, columns);
     let taken: usize = fitted.chars().map(width).sum();
     fitted.extend(std::iter::repeat_n(' ', columns.saturating_sub(taken)));
     fitted

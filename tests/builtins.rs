@@ -86,6 +86,19 @@ fn a_plugin_is_a_watcher_without_a_process() {
 }
 
 #[test]
+fn what_keeps_a_plugin_from_its_work_is_told_as_long_as_it_lasts() {
+    let rate = "watcher = later\nloop_rate = 0.05";
+    let circus =
+        Circus::start(&format!("{WEB}{}", plugin("looker", "resource_watcher.ResourceWatcher", rate)));
+    circus.log.line("there is no watcher later to look at");
+    let why = || circus.ctl_ok(&["why", "plugin:looker"]);
+    assert!(why().contains("\nIt has trouble: there is no watcher later to look at."), "{}", why());
+    circus.ask("add", json!({"name": "later", "cmd": "sleep 1000"}));
+    circus.log.line("there is a watcher later again");
+    assert!(!why().contains("trouble"), "{}", why());
+}
+
+#[test]
 fn wrong_options_are_findings_and_stop_that_plugin_alone() {
     let ini = format!(
         "{WEB}{}{}",

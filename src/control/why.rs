@@ -89,9 +89,12 @@ fn processes(reply: &Map) -> String {
     text
 }
 
-/// What comes next by itself.
+/// What keeps a plugin from its work, and what comes next by itself.
 fn plans(reply: &Map) -> String {
     let mut text = String::new();
+    if let Some(trouble) = reply.get("trouble").and_then(Json::as_str) {
+        text.push_str(&format!("\nIt has trouble: {}.", plain(trouble)));
+    }
     if let Some(wait) = seconds(reply, "next_attempt") {
         text.push_str(&format!("\nThe next attempt is in {} s.", number::fixed(wait, 1)));
     }

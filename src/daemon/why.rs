@@ -49,6 +49,7 @@ impl Daemon {
         put("autostart", watcher.config.options.autostart.into());
         let broken = watcher.config.broken.as_ref().filter(|_| watcher.history().last_status().is_none());
         put("fault", watcher.fault().or_else(|| broken.map(|why| format!("stopped: {why}"))).into());
+        put("trouble", self.builtins.trouble(watcher.id).into());
         put("waits", watcher.waits_for_demand().into());
         put("reloading", watcher.is_reloading().into());
         put("since", watcher.history().last_status().map_or(Json::Null, |change| change_of(change, clocks)));

@@ -401,7 +401,7 @@ fn a_redis_server_is_asked_over_its_socket() {
     let server = UnixListener::bind(dir.path("redis")).expect("a socket");
     let statsd = Statsd::new();
     let options = format!(
-        "redis_url = unix://:secret@{}\nloop_rate = 0.1\nrestart_on_timeout = web\n{}",
+        "redis_url = unix://:s%65cret@{}\nloop_rate = 0.1\nrestart_on_timeout = web\n{}",
         dir.name("redis"),
         statsd.options()
     );

@@ -37,11 +37,15 @@ impl Drop for Small {
 fn a_process_that_the_kernel_ends_for_want_of_memory_is_told_from_one_that_somebody_kills() {
     needs_root();
     let Some(small) = Small::new() else { return };
-    let enter = format!("echo $$ > {}/cgroup.procs; exec", small.0.display());
+    let enter = format!("echo $$ > {}/cgroup.procs;", small.0.display());
     let ini = format!(
         "[watcher:eater]
-        cmd = sh -c \"{enter} tail /dev/zero\"
+        cmd = sh -c \"{enter} exec tail /dev/zero\"
         numprocesses = 2
+        autostart = False
+        respawn = False
+        [watcher:wrapped]
+        cmd = sh -c \"{enter} tail /dev/zero; exit $?\"
         autostart = False
         respawn = False
         [watcher:other]
@@ -69,6 +73,13 @@ fn a_process_that_the_kernel_ends_for_want_of_memory_is_told_from_one_that_someb
     let why = circus.ctl_ok(&["why", "eater"]);
     assert!(why.contains(told) && why.contains("the memory was used up"), "{why}");
     assert!(circus.log.text().contains("probably because the memory was used up"));
+
+    // A shell ends as the program that it ran, in its way.
+    circus.ask("start", json!({"name": "wrapped"}));
+    circus.until_status("wrapped", "stopped");
+    assert_eq!(ends("wrapped"), [(Some(true), Some(1))], "{}", circus.log.text());
+    let why = circus.ctl_ok(&["why", "wrapped"]);
+    assert!(why.contains("exited with code 137") && why.contains("the memory was used up"), "{why}");
 
     let pid = circus.pids("other")[0];
     circus::sys::signal::kill(pid, SIGKILL).expect("it runs");

@@ -142,8 +142,15 @@ fn end(change: &Map) -> String {
         code => format!("exited with code {code}"),
     };
     let oom = change.get("oom") == Some(&Json::Bool(true));
-    let meaning =
-        if oom { "; probably the kernel ended it because the memory was used up" } else { meaning(code) };
+    let meaning = match (oom, code) {
+        (true, ..0) => "; probably the kernel ended it because the memory was used up".into(),
+        (true, 0..) => "; probably the kernel ended what it ran because the memory was used up".into(),
+        (false, 129..=192) => {
+            let signal = signals::name((code - 128) as i32);
+            format!("; shells say so when what they ran was ended by {signal}")
+        }
+        (false, _) => meaning(code).into(),
+    };
     format!("{how} after {after} s{meaning}")
 }
 
@@ -257,6 +264,21 @@ What has happened:
 Its last lines of output:
   out of luck";
         assert_eq!(told(reply), expected);
+    }
+
+    #[test]
+    fn the_exit_of_a_shell_is_explained() {
+        let told = |oom: bool| {
+            let change =
+                json!({"what": "ended", "pid": 2, "wid": 1, "exit_code": 137, "lived": 2.0, "oom": oom});
+            happened(change.as_object().unwrap())
+        };
+        let end = "process 2 (wid 1) exited with code 137 after 2.0 s; ";
+        assert_eq!(told(false), format!("{end}shells say so when what they ran was ended by SIGKILL"));
+        assert_eq!(
+            told(true),
+            format!("{end}probably the kernel ended what it ran because the memory was used up")
+        );
     }
 
     #[test]

@@ -27,8 +27,12 @@ pub(super) fn render(_: &Map, reply: &Map) -> String {
     text.push_str(&plans(reply));
     let changes: Vec<&Map> = objects(reply, "changes").collect();
     if changes.len() > 1 || changes.iter().any(|change| word(change, "what") == "ended") {
-        text.push_str("\nWhat has happened:");
         let skipped = changes.len().saturating_sub(MOST_CHANGES);
+        text.push_str("\nWhat has happened");
+        if skipped > 0 {
+            text.push_str(&format!(" (--json tells {skipped} more)"));
+        }
+        text.push(':');
         for change in changes.into_iter().skip(skipped) {
             text.push_str(&format!("\n  {}  {}", word(change, "at"), happened(change)));
         }
@@ -288,6 +292,14 @@ Its last lines of output:
             let text = happened(change.as_object().unwrap());
             assert!(text.ends_with(": circus has not, unless by the command \"signal\""), "{text}");
         }
+    }
+
+    #[test]
+    fn only_the_last_changes_are_told_and_that_there_are_more() {
+        let changes: Vec<Json> =
+            (0..32).map(|n| json!({"at": format!("at {n}"), "what": "active"})).collect();
+        let text = told(json!({"name": "a", "state": "active", "since": {}, "changes": changes}));
+        assert!(text.contains("\nWhat has happened (--json tells 20 more):\n  at 20  active\n"), "{text}");
     }
 
     #[test]

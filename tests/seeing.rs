@@ -46,11 +46,10 @@ fn a_check_fails_with_a_line_for_each_watcher_that_does_not_run() {
     circus.up("web");
     circus.up("slow");
     circus.until_status("gone", "stopped");
-    until("a crash", || {
-        let failing = circus.call("status", json!({"check": true}))["failing"].clone();
-        failing["crashes"].as_str().is_some_and(|why| why.contains("0 of 1 processes run")).then_some(())
+    // For a moment after each new start it looks well.
+    let ended = until("a check that finds the crash", || {
+        Some(circus.ctl(&["status", "--check"])).filter(|ended| ended.out.contains("0 of 1 processes run"))
     });
-    let ended = circus.ctl(&["status", "--check"]);
     let lines: Vec<&str> = ended.out.lines().collect();
     assert_eq!((ended.code, lines.len()), (3, 2), "{ended:?}");
     assert!(lines[0].starts_with("crashes: active: 0 of 1 processes run: a process ended within a second"));
@@ -80,7 +79,12 @@ fn details_tell_what_a_person_wants_to_see() {
     );
     let pids = circus.up("web");
     let _waits = std::os::unix::net::UnixStream::connect(circus.dir.path("unix")).unwrap();
-    let reply = circus.ask("status", json!({"details": true}));
+    // A process that has only just become its program may have no page of it yet.
+    let reply = until("it has some memory", || {
+        let reply = circus.ask("status", json!({"details": true}));
+        let rss = reply["watchers"]["web"]["processes"][0]["rss"].as_u64();
+        (rss > Some(4096)).then_some(reply)
+    });
     let web = &reply["watchers"]["web"];
     assert_eq!((&web["status"], &web["wanted"], &web["restarts"]), (&json!("active"), &json!(1), &json!(0)));
     let process = &web["processes"][0];
@@ -88,7 +92,7 @@ fn details_tell_what_a_person_wants_to_see() {
         (&process["pid"], &process["state"], &process["wid"]),
         (&json!(pids[0]), &json!("running"), &json!(1))
     );
-    assert!(process["rss"].as_u64().unwrap() > 4096 && process["cpu"].is_number());
+    assert!(process["cpu"].is_number());
     assert_eq!(reply["circus"]["pid"], circus.pid());
     let queues: Vec<_> =
         reply["sockets"].as_array().unwrap().iter().map(|s| (&s["name"], &s["waiting"])).collect();

@@ -217,9 +217,9 @@ impl Watcher {
         }
     }
 
-    /// The same without a word.
-    pub(super) fn drop_calls(&mut self, which: &dyn Fn(Then) -> bool, ctx: &mut Ctx) {
-        self.take_calls(&|call| which(call.then), ctx);
+    /// Ends the question about a process, without a word.
+    pub(super) fn drop_question(&mut self, wid: u32, pid: Pid, ctx: &mut Ctx) {
+        self.take_calls(&|call| call.then == Then::Probed { wid, pid }, ctx);
     }
 
     /// Takes calls out of the table, all at once, since there may be thousands, and ends their hooks.

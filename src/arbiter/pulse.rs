@@ -132,7 +132,7 @@ impl Watcher {
     pub(super) fn first_pulse(&self, wid: u32, pid: Pid, now: Time) -> Option<Box<Pulse>> {
         let options = &self.config.options;
         let ready = options.ready.as_deref().and_then(|text| Probe::parse(text, wid, pid).ok());
-        let watchdog = options.watchdog.filter(|seconds| *seconds > 0.0);
+        let watchdog = self.config.watchdog();
         if ready.is_none() && watchdog.is_none() {
             return None;
         }
@@ -169,8 +169,14 @@ impl Watcher {
         }
     }
 
-    /// Plans the first question to each process that is ready, if there is one to ask.
-    pub(super) fn look_after(&mut self, ctx: &Ctx) {
+    /// Plans the first question to each process that is ready, if there is one to ask. Where `ready` was taken away
+    /// meanwhile, nobody waits for it any more.
+    pub(super) fn look_after(&mut self, ctx: &mut Ctx) {
+        if self.config.program_of(Hook::Ready).is_none() && self.ready() < self.running {
+            let unready = self.processes.values().filter(|p| p.phase == Phase::Running && !p.is_ready());
+            let unready: Vec<u32> = unready.map(|p| p.wid).collect();
+            unready.into_iter().for_each(|wid| self.became_ready(wid, ctx));
+        }
         if !self.has_hook(Hook::Health) {
             return;
         }
@@ -203,8 +209,11 @@ impl Watcher {
         let Some(process) = self.processes.get_mut(&wid) else { return };
         let (pid, took) = (process.pid, ctx.now.since(process.started));
         let Some(pulse) = process.pulse.as_mut() else { return };
-        let old = pulse.replaces;
+        let (old, asking) = (pulse.replaces, pulse.asking);
         pulse.begin_work(ctx.now);
+        if asking {
+            self.drop_question(wid, pid, ctx);
+        }
         let took = number::fixed(took, 1);
         self.say_of(Level::Info, (pid, wid), &format!("is ready after {took} s"), ctx);
         ctx.publish(&self.config.name, Published::Ready { pid });
@@ -329,7 +338,7 @@ impl Watcher {
         let Some(pulse) = &mut process.pulse else { return };
         let old = pulse.replaces.take();
         if std::mem::take(&mut pulse.asking) {
-            self.drop_calls(&|then| then == Then::Probed { wid, pid }, ctx);
+            self.drop_question(wid, pid, ctx);
         }
         if let Some(old) = old.and_then(|old| self.running_wid(old)) {
             self.postpone(old, ctx);

@@ -243,6 +243,7 @@ impl Watcher {
 
     /// Compares what is wanted with what is, and acts.
     pub(super) fn reconcile(&mut self, ctx: &mut Ctx) {
+        self.look_after(ctx);
         loop {
             let before = self.status;
             match self.status {
@@ -255,7 +256,6 @@ impl Watcher {
                 break;
             }
         }
-        self.look_after(ctx);
         self.answer_waiters(ctx);
         self.stale = true;
     }

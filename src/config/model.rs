@@ -362,6 +362,11 @@ impl WatcherConfig {
         others.filter_map(|hook| Some((hook, self.program_of(hook)?.0))).chain(probes)
     }
 
+    /// How long a process may be silent, in seconds, if that counts.
+    pub fn watchdog(&self) -> Option<f64> {
+        self.options.watchdog.filter(|seconds| *seconds > 0.0)
+    }
+
     /// The environment of its processes, when `environ` is that of circus: the configuration's, over that of circus if
     /// it is copied.
     pub fn environment(&self, environ: &Names) -> Names {

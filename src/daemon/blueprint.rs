@@ -39,8 +39,6 @@ pub struct Blueprint {
     numbers: Sorted<String, RawFd>,
     /// The arguments or the environment differ from process to process.
     varies: bool,
-    /// What they are told of the socket by which they tell of themselves.
-    told: Vec<(&'static str, String)>,
     /// The program is a bare name, looked for in this PATH.
     looked_for: Option<(String, String)>,
 }
@@ -84,18 +82,22 @@ impl Blueprint {
         let null = |closed: bool| if closed { Stdio::Null } else { Stdio::Inherit };
         child.stdout = null(options.close_child_stdout);
         child.stderr = null(options.close_child_stderr);
-        let env = environment::environment(config)?;
+        let mut env = environment::environment(config)?;
+        if let Some(address) = notify {
+            env.insert("NOTIFY_SOCKET".into(), address);
+            let micros = config.watchdog().map(|seconds| ((seconds * 1e6) as u64).to_string());
+            child.watchdog_pid = micros.is_some();
+            env.extend(micros.map(|micros| ("WATCHDOG_USEC".into(), micros)));
+        }
         let inherited = inherited(config, &env, sockets)?;
         child.listen_pid = !inherited.is_empty();
         let (places, numbers) = number(&inherited);
-        let told = told(config, notify);
-        child.watchdog_pid = told.len() > 1;
         let names = (places, on_stdin(config, sockets)?);
         let shared = names.0.iter().chain(&names.1).any(|name| sockets.is_shared(name));
         let is_wid = |name: &str| name.eq_ignore_ascii_case("wid");
         let varies = texts(config, &env).any(|text| expand::names(text).any(is_wid));
         let mut blueprint =
-            Blueprint { child, env, inherited, names, shared, numbers, varies, told, looked_for: None };
+            Blueprint { child, env, inherited, names, shared, numbers, varies, looked_for: None };
         blueprint
             .place_sockets(&mut |name| sockets.fds(name).next().ok_or_else(|| format!("{name} is closed")))?;
         blueprint.set_command(config, 1)?;
@@ -144,10 +146,7 @@ impl Blueprint {
             None => variable(name, config, wid, &self.numbers),
         };
         let argv = arguments(config, &lookup)?;
-        let mut env = variables(&self.env, &self.inherited, &lookup);
-        for (name, value) in &self.told {
-            env.insert((*name).into(), value.clone());
-        }
+        let env = variables(&self.env, &self.inherited, &lookup);
         let first = argv.first().ok_or("cmd is empty: say what to run")?;
         let program = config.options.executable.as_deref().unwrap_or(first);
         let path = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
@@ -177,15 +176,6 @@ impl Blueprint {
         let dir = self.child.working_dir.as_ref();
         dir.map(|path| String::from_utf8_lossy(path.as_bytes()).into_owned()).unwrap_or_default()
     }
-}
-
-/// What processes are told of the socket by which they tell of themselves.
-fn told(config: &WatcherConfig, notify: Option<String>) -> Vec<(&'static str, String)> {
-    let Some(address) = notify else { return Vec::new() };
-    let micros =
-        config.options.watchdog.filter(|seconds| *seconds > 0.0).map(|seconds| (seconds * 1e6) as u64);
-    let watchdog = micros.map(|micros| ("WATCHDOG_USEC", micros.to_string()));
-    [("NOTIFY_SOCKET", address)].into_iter().chain(watchdog).collect()
 }
 
 /// Fills in the places where the program may be, the arguments and the environment of a child.
@@ -298,10 +288,6 @@ fn variables(env: &Names, sockets: &[Inherited], lookup: &dyn Fn(&str) -> Option
     };
     let mut env: Names = env.iter().map(|(name, value)| (name.clone(), expand(value, &late))).collect();
     env.get_or_insert_with("PATH".into(), || DEFAULT_PATH.into());
-    // What circus's own parent said about descriptors is not about those of the child.
-    for name in ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_PID"] {
-        env.remove(name);
-    }
     if !sockets.is_empty() {
         env.insert("LISTEN_FDS".into(), sockets.len().to_string());
         let names: Vec<&str> = sockets.iter().map(|socket| socket.name.as_str()).collect();

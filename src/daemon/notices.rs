@@ -62,8 +62,7 @@ pub enum Ear {
 
 /// What the processes of a watcher need to reach the socket; nothing if they have nothing to tell.
 fn wants_socket(config: &WatcherConfig) -> bool {
-    config.options.watchdog.is_some_and(|seconds| seconds > 0.0)
-        || config.options.ready.as_deref().is_some_and(|text| text.trim() == "notify")
+    config.watchdog().is_some() || config.options.ready.as_deref().is_some_and(|text| text.trim() == "notify")
 }
 
 impl Daemon {

@@ -388,3 +388,17 @@ fn a_stop_overtakes_questions() {
     assert!(matches!(&world.replies[&started], Reply::Error { .. }));
     world.answer_late(&Answer::Yes);
 }
+
+#[test]
+fn nobody_waits_for_what_is_not_wanted_any_more() {
+    let config = with("web", 2, |c| {
+        c.options.ready = Some("notify".into());
+        c.options.ready_timeout = Some(0.0);
+    });
+    let mut world = scripted(config, Script { ready: None, ..GOOD });
+    world.run(1000.0);
+    assert_eq!((world.status("web"), world.arbiter.deadline()), ("starting", None));
+    let options = vec![("ready".to_string(), Value::Str(String::new()))];
+    world.order(Order::Set { name: "web".into(), options, waiting: false });
+    assert_eq!(world.status("web"), "active");
+}

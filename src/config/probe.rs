@@ -54,9 +54,6 @@ impl Probe {
             "unix" => unix(rest.strip_prefix("//").unwrap_or(rest)).map(Probe::Connect),
             "http" | "https" => http(kind, rest),
             "exec" if !rest.is_empty() => Ok(Probe::Exec(rest.clone())),
-            "notify" => Err("has something behind `notify`".into()),
-            "log" => Err("has no regular expression behind `log:`".into()),
-            "exec" => Err("has no command behind `exec:`".into()),
             _ => {
                 Err("is none of notify, fd:N, tcp:HOST:PORT, unix:PATH, http:URL, log:REGEX, exec:COMMAND, \
                       after:SECONDS"
@@ -87,15 +84,11 @@ impl Probe {
 /// # Errors
 /// As [`Probe::parse`].
 pub fn health(text: &str) -> Result<(), String> {
-    match Probe::of_any(text)? {
-        Probe::Notify => Err("is no question that can be asked again; `watchdog = SECONDS` is what hears \
-                              from a process again and again"
+    match Probe::of_any(text)?.is_asked() {
+        true => Ok(()),
+        false => Err("is no question that can be asked again, as tcp:HOST:PORT, unix:PATH, http:URL and \
+                      exec:COMMAND are; `watchdog` is for what a process says itself"
             .into()),
-        probe if probe.is_asked() => Ok(()),
-        _ => {
-            Err("is no question that can be asked again: tcp:HOST:PORT, unix:PATH, http:URL, exec:COMMAND"
-                .into())
-        }
     }
 }
 
@@ -185,10 +178,10 @@ mod tests {
     fn what_is_wrong_is_said() {
         for (text, wanted) in [
             ("yes", "is none of notify, fd:N"),
-            ("notify:1", "has something behind"),
+            ("notify:1", "is none of"),
             ("fd:2", "has no number from 3 to 1023"),
             ("fd:x", "has no number from 3 to 1023"),
-            ("log:", "has no regular expression"),
+            ("log:", "is none of"),
             ("after:soon", "has no number of seconds"),
             ("after:-1", "has no number of seconds"),
             ("tcp:80", "is neither ADDRESS:PORT"),
@@ -198,7 +191,7 @@ mod tests {
             ("https://localhost/", "is not possible: circus does not speak TLS; `exec:curl"),
             ("http:https://localhost/", "is not possible"),
             ("http:example.org", url::NO_NAMES),
-            ("exec:", "has no command"),
+            ("exec:", "is none of"),
         ] {
             assert!(Probe::of_any(text).unwrap_err().starts_with(wanted), "{text}");
         }

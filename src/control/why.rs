@@ -193,7 +193,7 @@ fn cause(change: &Map) -> Option<String> {
         "ended" => "its processes have ended and are not replaced",
         "spawn_failed" => "its processes could not be executed",
         "hook" => "a hook said no",
-        "requires" => "a watcher that it requires does not run",
+        "requires" => "because of a watcher that it requires",
         "critical" => "a critical watcher has ended, and circus with it",
         _ => return None,
     };

@@ -176,7 +176,7 @@ fn what_tells_that_a_process_works_is_looked_at() {
     for (line, wanted) in [
         ("ready = soon", "`ready = soon` is none of notify"),
         ("ready = https://x/", "`ready = https://x/` is not possible: circus does not speak TLS; `exec:curl"),
-        ("health = notify", "`health = notify` is no question that can be asked again; `watchdog"),
+        ("health = notify", "`health = notify` is no question that can be asked again, as tcp"),
     ] {
         let loaded = bad(line);
         let finding = &loaded.findings[0];

@@ -2,7 +2,7 @@
 
 use super::Checker;
 use crate::config::ini::shorten;
-use crate::config::model::{SocketConfig, WatcherConfig};
+use crate::config::model::{Severity, SocketConfig, WatcherConfig};
 use crate::config::probe::{self, Probe};
 use crate::config::value::listed;
 use crate::config::{expand, suggest};
@@ -79,13 +79,12 @@ impl Checker {
         watchers: &[WatcherConfig],
     ) {
         let mut names = watchers.iter().map(|watcher| watcher.name.as_str());
-        let meant = suggest::nearest_name(name, &mut names)
-            .map(|name| format!("; did you mean `{}`?", shorten(name)));
-        let message = format!("there is no watcher `{}`{}", shorten(name), meant.unwrap_or_default());
-        match key {
-            "requires" => self.error((&watcher.origins, key), message),
-            _ => self.warn((&watcher.origins, key), message),
+        let mut message = format!("there is no watcher `{}`", shorten(name));
+        if let Some(nearest) = suggest::nearest_name(name, &mut names) {
+            message += &format!("; did you mean `{}`?", shorten(nearest));
         }
+        let severity = if key == "requires" { Severity::Error } else { Severity::Warning };
+        self.find(severity, (&watcher.origins, key), message);
     }
 }
 

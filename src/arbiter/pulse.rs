@@ -169,14 +169,17 @@ impl Watcher {
         }
     }
 
-    /// Plans the first question to each process that is ready, if there is one to ask. Where `ready` was taken away
-    /// meanwhile, nobody waits for it any more.
-    pub(super) fn look_after(&mut self, ctx: &mut Ctx) {
-        if self.config.program_of(Hook::Ready).is_none() && self.ready() < self.running {
+    /// Its options may have changed: where there is no `ready` any more, nobody waits for it.
+    pub(super) fn ready_by_options(&mut self, ctx: &mut Ctx) {
+        if self.config.program_of(Hook::Ready).is_none() {
             let unready = self.processes.values().filter(|p| p.phase == Phase::Running && !p.is_ready());
             let unready: Vec<u32> = unready.map(|p| p.wid).collect();
             unready.into_iter().for_each(|wid| self.became_ready(wid, ctx));
         }
+    }
+
+    /// Plans the first question to each process that is ready, if there is one to ask.
+    pub(super) fn look_after(&mut self, ctx: &Ctx) {
         if !self.has_hook(Hook::Health) {
             return;
         }

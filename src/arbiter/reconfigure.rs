@@ -277,6 +277,7 @@ impl Watcher {
     }
 
     fn take_step(&mut self, step: Step, ctx: &mut Ctx) {
+        self.ready_by_options(ctx);
         match step {
             Step::Remove => self.want_gone(),
             Step::Start => self.queued |= self.goal != Goal::Up,

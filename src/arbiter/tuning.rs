@@ -71,6 +71,7 @@ impl Arbiter {
             watcher.config = Rc::new(config);
         }
         Ok(self.carry_out(&[id], wait, now, actions, &|w, ctx| {
+            w.ready_by_options(ctx);
             if reload {
                 w.renew(ctx);
             }

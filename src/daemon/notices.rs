@@ -213,7 +213,9 @@ impl Daemon {
 
     /// Nobody listens to a process any more.
     pub(super) fn forget_ear(&mut self, pid: Pid) {
-        self.notices.pipes.retain(|(other, _)| *other != pid);
+        if let Some(at) = self.notices.pipes.iter().position(|(other, _)| *other == pid) {
+            self.notices.pipes.swap_remove(at);
+        }
         self.streams.phrases.remove(pid);
     }
 }

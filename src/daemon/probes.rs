@@ -110,8 +110,7 @@ impl Daemon {
 
     /// Closes a connection, which takes it out of the poll; false when there is none.
     fn end_question(&mut self, id: HookId) -> bool {
-        let before = self.probes.0.len();
-        self.probes.0.retain(|asked| asked.id != id);
-        self.probes.0.len() < before
+        let at = self.probes.0.iter().position(|asked| asked.id == id);
+        at.map(|at| self.probes.0.swap_remove(at)).is_some()
     }
 }

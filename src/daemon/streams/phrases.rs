@@ -28,7 +28,9 @@ impl Phrases {
 
     /// They are not any more.
     pub fn remove(&mut self, pid: i32) {
-        self.awaited.retain(|awaited| awaited.pid != pid);
+        if let Some(at) = self.awaited.iter().position(|awaited| awaited.pid == pid) {
+            self.awaited.swap_remove(at);
+        }
     }
 
     /// The processes that have written their line since the last call.

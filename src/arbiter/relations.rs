@@ -91,13 +91,14 @@ impl Relations {
         order
     }
 
-    /// What a watcher requires, and what that requires, and so on; what is required stands first.
-    fn required(&self, id: WatcherId) -> Vec<WatcherId> {
+    /// What a watcher requires, and what that requires, and so on, as far as it is missing; what is required stands
+    /// first.
+    fn required(&self, id: WatcherId, is_missing: &dyn Fn(WatcherId) -> bool) -> Vec<WatcherId> {
         let mut found = vec![id];
         let mut at = 0;
         while let Some(next) = found.get(at).copied() {
             for id in self.needs_of(next).iter().filter(|need| need.required).filter_map(|need| need.id) {
-                if !found.contains(&id) {
+                if is_missing(id) && !found.contains(&id) {
                     found.push(id);
                 }
             }
@@ -250,7 +251,7 @@ impl Arbiter {
                 }
                 _ if !need.required => {}
                 other => {
-                    let reason = other.and_then(Watcher::failure).map(|why| format!(": {why}"));
+                    let reason = other.and_then(|other| other.reason.as_ref()).map(|why| format!(": {why}"));
                     let what =
                         if other.is_some() { "which does not run" } else { "and there is no such watcher" };
                     let why = format!("it requires {name}, {what}{}", reason.unwrap_or_default());
@@ -277,10 +278,14 @@ impl Arbiter {
         if !called || self.is_ending() {
             return;
         }
-        for other in self.relations.required(id) {
-            if self.watchers.get(&other).is_some_and(|w| w.goal == Goal::Down && !w.queued) {
-                self.with(other, now, actions, |w, _| w.want_up());
-            }
+        let is_missing = |id| self.watcher(id).is_some_and(|watcher| !watcher.is_coming());
+        for other in self.relations.required(id, &is_missing) {
+            // Those that wait in vain for one of these do not any more.
+            self.with(other, now, actions, |w, _| {
+                if w.goal == Goal::Down && !w.queued {
+                    w.want_up();
+                }
+            });
         }
     }
 

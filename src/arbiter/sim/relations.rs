@@ -142,6 +142,12 @@ fn who_starts_a_watcher_starts_what_it_requires() {
     assert!(matches!(&world.replies[&ticket], Reply::Info { .. }));
     order(&mut world, "start", "a");
     assert_eq!(statuses(&world, &["a", "b", "c"]), ["active"; 3]);
+    order(&mut world, "stop", "c");
+    world.run(1.0);
+    assert_eq!(fault(&world, "a"), "stopped: it requires b, which does not run");
+    let ticket = order(&mut world, "start", "a");
+    assert_eq!(statuses(&world, &["a", "b", "c"]), ["active"; 3]);
+    assert!(matches!(&world.replies[&ticket], Reply::Info { .. }), "{:?}", world.replies[&ticket]);
 }
 
 #[test]

@@ -96,9 +96,13 @@ uninstall: ## remove what install put there
 	rm -f $(addsuffix .fish,$(addprefix $(fishdir)/,circus $(links)))
 	rm -rf $(docdir)
 
+# The loader that a static binary has in it understands relative relocations in packed form from glibc 2.36 on.
+packed := $(shell getconf GNU_LIBC_VERSION 2> /dev/null | awk '{ split($$2, v, "."); new = v[1] > 2 || v[2] >= 36 } \
+    END { if (new) print "-C link-arg=-Wl,-z,pack-relative-relocs" }')
+
 # What the flags are given for must not be built anew for `make`: hence a directory of its own.
 static: ## a static binary that needs nothing on the target, not even a C library
-	RUSTFLAGS="$(RUSTFLAGS) -C target-feature=+crt-static" \
+	RUSTFLAGS="$(RUSTFLAGS) -C target-feature=+crt-static $(packed)" \
 	    $(CARGO) build --release --target $(host) --target-dir $(target)/static
 
 # For those who have the target: rustup target add NAME, and a linker for it.

@@ -5,6 +5,7 @@
 
 use crate::arbiter::Pid;
 use crate::sorted::Sorted;
+use std::path::Path;
 
 /// The count of the whole machine.
 const MACHINE: &str = "/proc/vmstat";
@@ -39,19 +40,27 @@ impl OutOfMemory {
 /// The count that tells most about a process: that of its cgroup, or of the machine.
 fn nearest(pid: Pid) -> Option<(String, u64)> {
     let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-    let of_groups = groups.lines().filter_map(file).find_map(|path| Some((count(&path)?, path)));
+    let of_groups = groups.lines().filter_map(file).find_map(|(dir, name)| counted(Path::new(&dir), name));
     let (count, path) = of_groups.or_else(|| Some((count(MACHINE)?, MACHINE.into())))?;
     Some((path, count))
 }
 
-/// The file with the count of a cgroup, from a line of /proc/PID/cgroup.
-fn file(line: &str) -> Option<String> {
+/// The count of a cgroup, and the file that it stands in. One that has no controller for memory is counted above.
+fn counted(dir: &Path, name: &str) -> Option<(u64, String)> {
+    dir.ancestors().find_map(|dir| {
+        let path = dir.join(name).to_str()?.to_string();
+        Some((count(&path)?, path))
+    })
+}
+
+/// The directory of a cgroup and its file with the count, from a line of /proc/PID/cgroup.
+fn file(line: &str) -> Option<(String, &'static str)> {
     let (_, rest) = line.split_once(':')?;
     let (controllers, path) = rest.split_once(':')?;
     let path = path.trim_end_matches('/');
     match controllers {
-        "" => Some(format!("/sys/fs/cgroup{path}/memory.events")),
-        "memory" => Some(format!("/sys/fs/cgroup/memory{path}/memory.oom_control")),
+        "" => Some((format!("/sys/fs/cgroup{path}"), "memory.events")),
+        "memory" => Some((format!("/sys/fs/cgroup/memory{path}"), "memory.oom_control")),
         _ => None,
     }
 }
@@ -67,10 +76,22 @@ mod tests {
 
     #[test]
     fn the_file_of_a_cgroup_is_found() {
-        assert_eq!(file("0::/a.slice/b").as_deref(), Some("/sys/fs/cgroup/a.slice/b/memory.events"));
-        assert_eq!(file("4:memory:/").as_deref(), Some("/sys/fs/cgroup/memory/memory.oom_control"));
+        assert_eq!(file("0::/a.slice/b").unwrap(), ("/sys/fs/cgroup/a.slice/b".into(), "memory.events"));
+        assert_eq!(file("4:memory:/").unwrap(), ("/sys/fs/cgroup/memory".into(), "memory.oom_control"));
         assert_eq!(file("3:cpu,cpuacct:/x"), None);
         assert_eq!(file("nonsense"), None);
+    }
+
+    #[test]
+    fn a_cgroup_without_a_count_is_counted_above() {
+        let top = std::env::temp_dir().join(format!("circus-oom-{}", crate::sys::process::pid()));
+        let below = top.join("w/tree");
+        std::fs::create_dir_all(&below).unwrap();
+        assert_eq!(counted(&below, "memory.events"), None);
+        let events = top.join("memory.events");
+        std::fs::write(&events, "oom 4\noom_kill 3\n").unwrap();
+        assert_eq!(counted(&below, "memory.events"), Some((3, events.to_str().unwrap().into())));
+        std::fs::remove_dir_all(top).unwrap();
     }
 
     #[test]

@@ -123,7 +123,8 @@ impl Daemon {
         let cgroup = self.cgroups.enter(id, &watcher.config, &mut self.log)?;
         let child = blueprint.child(&watcher.config, user, &mut self.sockets)?;
         child.restrictions.cgroup = cgroup;
-        let tree = (watcher.config.options.kill_mode == "tree").then(|| self.trees.mark(child));
+        let is_tree = watcher.config.options.kill_mode == "tree";
+        let mut tree = is_tree.then(|| self.trees.begin(child, id, &mut self.cgroups));
         let before = (child.stdin, child.stdout, child.stderr);
         let uid = child.uid.unwrap_or_else(sys::user::current_uid);
         let [stdout, stderr] = &pipes;
@@ -137,12 +138,15 @@ impl Daemon {
             child.stdin = Stdio::Fd(theirs.as_raw_fd());
             child.stdout = child.stdin;
         }
-        let spawned = self.spawner.spawn(child);
+        let spawned = match &mut tree {
+            Some(tree) => tree.spawn(&mut self.spawner, child),
+            None => self.spawner.spawn(child),
+        };
         (child.stdin, child.stdout, child.stderr) = before;
         let pid = spawned.map_err(|error| say(&error, blueprint))?;
         self.groups.remove(&pid); // a group of this number is over, else the process could not have it
-        if let Some(mark) = tree {
-            self.trees.plant(pid, mark);
+        if let Some(tree) = tree {
+            self.trees.plant(pid, tree);
         }
         self.attach(id, wid, pid, pipes);
         if let Some((ours, _)) = connection {

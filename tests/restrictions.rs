@@ -9,8 +9,9 @@
 
 mod common;
 
-use common::user::{NOBODY, of_user};
+use common::user::{NOBODY, as_user, of_user};
 use common::{Circus, Dir, SIGTERM, needs_root, proc, until};
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 /// What a process writes into the file `out` of the test's directory, once it has written a line `end`.
@@ -178,4 +179,25 @@ fn without_rights_a_process_can_still_be_kept_from_more() {
     circus.signal(SIGTERM);
     assert_eq!(circus.wait(), 0);
     assert!(!circus.log.text().contains("WARNING"), "{}", circus.log.text());
+}
+
+/// A shortage that passes: however long it lasts, the watcher comes up when it is over.
+#[test]
+fn what_circus_may_have_too_little_of_for_a_while_uses_up_no_max_retry() {
+    needs_root();
+    // Nobody else has this user, whose processes are counted: one that gets in the way, and circus itself.
+    let (user, dir) = (61_903, Dir::new());
+    let program = as_user(user, None, &dir).get_program().to_owned();
+    let ini = "[circus]\nendpoint = none\n[watcher:w]\ncmd = sleep 1000\nmax_retry = 1";
+    let mut other = Command::new("sleep").arg("1000").uid(user).spawn().expect("sleep");
+    let mut circus = Circus::launch(dir, ini, |command| {
+        *command = Command::new("prlimit");
+        command.uid(user).gid(user).arg("--nproc=2").arg(program);
+    });
+    circus.log.times("error in 'w': clone: Resource temporarily unavailable", 3);
+    other.kill().and_then(|()| other.wait()).expect("it runs");
+    until("w runs", || proc::children(circus.pid()).first().copied());
+    circus.signal(SIGTERM);
+    assert_eq!(circus.wait(), 0);
+    assert!(!circus.log.text().contains("given up"), "{}", circus.log.text());
 }

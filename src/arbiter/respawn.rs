@@ -67,24 +67,30 @@ pub struct Chain {
     pub bad: u32,
     /// How many in a row could not be executed.
     pub failures: u32,
+    /// How many of these count for max_retry.
+    pub charged: u32,
 }
 
 impl Chain {
     /// The chain after a process that ran for so many seconds; none when it was stable.
     pub fn after_exit(self, lived: f64, backoff: &Backoff) -> Option<Chain> {
-        (lived < backoff.stable).then_some(Chain { bad: self.bad.saturating_add(1), failures: 0 })
+        (lived < backoff.stable).then_some(Chain { bad: self.bad.saturating_add(1), ..Chain::default() })
     }
 
-    /// The chain after a failure to execute.
-    pub fn after_failure(self) -> Chain {
-        Chain { bad: self.bad.saturating_add(1), failures: self.failures.saturating_add(1) }
+    /// The chain after a failure to execute, of which a shortage of the machine may be the cause.
+    pub fn after_failure(self, shortage: bool) -> Chain {
+        Chain {
+            bad: self.bad.saturating_add(1),
+            failures: self.failures.saturating_add(1),
+            charged: self.charged.saturating_add(u32::from(!shortage)),
+        }
     }
 
     /// What happened, in words.
     pub fn words(self, backoff: &Backoff) -> String {
         let times = |n: u32| if n == 1 { "once".into() } else { format!("{n} times in a row") };
         match self {
-            Chain { failures: 0, bad } => {
+            Chain { failures: 0, bad, .. } => {
                 let within = match backoff.stable == STABLE {
                     true => "a second".into(),
                     false => number::short(backoff.stable) + " s",
@@ -121,7 +127,7 @@ mod tests {
 
     fn delays(backoff: &Backoff, count: u32) -> Vec<f64> {
         let mut random = Random::new(1);
-        (1..=count).map(|bad| backoff.delay(Chain { bad, failures: 0 }, &mut random)).collect()
+        (1..=count).map(|bad| backoff.delay(Chain { bad, ..Chain::default() }, &mut random)).collect()
     }
 
     #[test]
@@ -130,7 +136,7 @@ mod tests {
             let backoff = backoff(&[], processes);
             assert_eq!(delays(&backoff, 9), [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]);
             assert_eq!(Chain::default().after_exit(1.0, &backoff), None);
-            let chain = Chain { bad: 8, failures: 3 }.after_exit(0.9, &backoff).unwrap();
+            let chain = Chain { bad: 8, failures: 3, charged: 3 }.after_exit(0.9, &backoff).unwrap();
             assert_eq!(
                 chain.words(&backoff),
                 "a process ended within a second of its start, 9 times in a row"
@@ -140,7 +146,10 @@ mod tests {
         assert!(
             Chain::default().after_exit(2.4, &backoff).unwrap().words(&backoff).contains("within 2.5 s of")
         );
-        assert_eq!(Chain::default().after_failure().words(&backoff), "a process could not be executed, once");
+        assert_eq!(
+            Chain::default().after_failure(false).words(&backoff),
+            "a process could not be executed, once"
+        );
         assert_eq!(delays(&backoff, 40).last(), Some(&10.0));
     }
 

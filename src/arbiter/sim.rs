@@ -41,10 +41,19 @@ struct Script {
     strays: bool,
     /// It cannot be executed.
     broken: bool,
+    /// Not for a fault of its own.
+    shortage: bool,
 }
 
-const GOOD: Script =
-    Script { lives: None, code: 1, obeys: Some(0.01), leaves: false, strays: false, broken: false };
+const GOOD: Script = Script {
+    lives: None,
+    code: 1,
+    obeys: Some(0.01),
+    leaves: false,
+    strays: false,
+    broken: false,
+    shortage: false,
+};
 
 struct Proc {
     script: Script,
@@ -253,7 +262,11 @@ impl World {
         let script = self.scripts.get(&name).copied().unwrap_or(GOOD);
         self.spawns.push((self.now, name));
         if script.broken {
-            events.push_back(Event::SpawnFailed { watcher: id, reason: "exec: No such file".into() });
+            events.push_back(Event::SpawnFailed {
+                watcher: id,
+                reason: "exec: No such file".into(),
+                shortage: script.shortage,
+            });
             return;
         }
         let pid = self.next_pid;
@@ -591,6 +604,26 @@ fn what_cannot_be_executed_stops_its_watcher_alone_after_max_retry() {
         matches!(&world.replies[&ticket], Reply::Error { errno: Errno::Failed, reason } if reason.contains("No such file"))
     );
     assert_eq!(world.status("good"), "active");
+}
+
+#[test]
+fn what_the_machine_is_short_of_uses_up_no_max_retry() {
+    let mut world = World::new(vec![watcher("web", 1)]);
+    world.scripts.insert("web".into(), Script { broken: true, shortage: true, ..GOOD });
+    world.send(Event::Start);
+    let ticket = world.order(Order::Start { who: only("web"), waiting: true });
+    world.run(600.0);
+    assert!((60..=70).contains(&world.spawns.len()), "{} tries", world.spawns.len());
+    assert!(matches!(&world.replies[&ticket], Reply::Error { .. }), "who waits is told so");
+    world.scripts.clear();
+    world.run(11.0);
+    assert_eq!((world.status("web"), world.procs.len()), ("active", 1));
+    // A fault of its own counts as if nothing had been before.
+    world.scripts.insert("web".into(), Script { broken: true, ..GOOD });
+    let before = world.spawns.len();
+    world.order(Order::Restart { who: only("web"), waiting: false });
+    world.run(20.0);
+    assert_eq!((world.status("web"), world.spawns.len() - before), ("stopped", 5));
 }
 
 #[test]
@@ -1279,6 +1312,7 @@ fn random_script(dice: &mut Dice) -> Script {
         leaves: dice.roll(4) == 0,
         strays: dice.roll(4) == 0,
         broken: dice.roll(6) == 0,
+        shortage: dice.roll(4) == 0,
     }
 }
 

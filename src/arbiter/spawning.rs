@@ -192,10 +192,10 @@ impl Watcher {
         }
     }
 
-    /// The spawn under way has failed.
-    pub(super) fn spawn_failed(&mut self, reason: &str, ctx: &mut Ctx) {
+    /// The spawn under way has failed. What the machine is short of for a while uses up no max_retry.
+    pub(super) fn spawn_failed(&mut self, reason: &str, shortage: bool, ctx: &mut Ctx) {
         let Some(spawning) = self.spawning.take() else { return };
-        let chain = spawning.chain.after_failure();
+        let chain = spawning.chain.after_failure(shortage);
         self.history.note_failure(ctx.now, reason);
         let name = &self.config.name;
         ctx.log(Level::Warning, format!("error in '{name}': {reason}"));
@@ -209,7 +209,7 @@ impl Watcher {
             return;
         }
         let tries = u32::try_from(self.config.options.max_retry).ok();
-        if tries.is_some_and(|most| chain.failures >= most.max(1)) && self.processes.is_empty() {
+        if !shortage && tries.is_some_and(|most| chain.charged >= most.max(1)) && self.processes.is_empty() {
             let (name, failed) = (&self.config.name, chain.failures);
             let plural = if failed == 1 { "" } else { "s" };
             let text = format!("given up after {failed} failed start{plural}: {reason}");

@@ -141,6 +141,21 @@ fn the_variables_of_a_login_are_those_of_the_user() {
     assert_eq!(of("uid = root", "")[..3], ["/root", "root", "root"]);
     assert_eq!(of("uid = nobody", "HOME = /mine"), ["/mine", "nobody", "nobody", "/bin/sh"]);
     assert_eq!(of("gid = daemon", ""), ["", "", "", ""]);
+    assert_eq!(of("uid = 61904\ngid = 61905", ""), ["/", "61904", "61904", "/bin/sh"]);
+}
+
+#[test]
+fn a_number_needs_no_entry_where_the_group_is_said_too() {
+    needs_root();
+    let mut circus = Circus::start(
+        "[watcher:both]\ncmd = sleep 1000\nuid = 61904\ngid = 61905\n[watcher:one]\ncmd = sleep 1000\nuid = 61904\nmax_retry = 1",
+    );
+    let pid = circus.up("both")[0];
+    let of = |key: &str| proc::status(pid, key).split_whitespace().next().map(str::to_string);
+    assert_eq!((of("Uid").as_deref(), of("Gid").as_deref()), (Some("61904"), Some("61905")));
+    assert_eq!(proc::status(pid, "Groups").trim(), "61905");
+    circus.log.line("error in 'one': uid = 61904: there is no such user, and no gid that says its group");
+    circus.end();
 }
 
 /// What only root may have, asked for by another user.

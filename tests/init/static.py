@@ -28,6 +28,11 @@ PATH = /
 cmd = /circus --version
 uid = nobody
 max_retry = 1
+[watcher:number]
+cmd = /circus /inner.ini
+uid = 1234
+gid = 5678
+max_retry = 1
 [socket:local]
 host = localhost
 port = 0
@@ -75,16 +80,27 @@ def daemon(root, user, abstract):
     circus.says("version started")
     circus.says("(?m)^circus [0-9.]+$")
     circus.says("error in 'nobody': uid = nobody: there is no such user")
+    if user == "0:0":
+        circus.says("number started")
+    else:
+        circus.says("error in 'number': setgroups: Operation not permitted")
     argv = [STATIC, "ctl", "--endpoint", abstract, "status", "inner"]
     status = subprocess.run(argv, stdout=subprocess.PIPE, check=False).stdout
     check(f"static, user {user}: it answers at an abstract address", status, b"active\n")
     init = child_of(circus.process.pid)
     with open(f"/proc/{init}/task/{init}/children", encoding="utf-8") as file:
         below = [int(pid) for pid in file.read().split()]
+    if user == "0:0":
+        check("static: users and groups need no entries if they are numbers", {owner(pid) for pid in below}, {(0, 0), (1234, 5678)})
     os.kill(init, signal.SIGTERM)
     check(f"static, user {user}: SIGTERM ends it", circus.end(), 0)
     until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in below), "everything to be gone")
     check(f"static, user {user}: and all that it has started", True)
+
+
+def owner(pid):
+    status = os.stat(f"/proc/{pid}")
+    return status.st_uid, status.st_gid
 
 
 PARTS = (alone,)

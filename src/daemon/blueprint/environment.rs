@@ -24,8 +24,8 @@ pub fn is_read_from_files(config: &WatcherConfig) -> bool {
 pub fn environment(config: &WatcherConfig) -> Result<Names, String> {
     let options = &config.options;
     let mut env = config.environment(&if options.copy_env { environ() } else { Names::new() });
-    if let Some(name) = &options.uid {
-        for (name, value) in of_user(&rights::account(name)?) {
+    if let Some(account) = rights::account(config)? {
+        for (name, value) in of_user(&account) {
             if !config.env.contains_key(name) {
                 env.insert(name.into(), value);
             }

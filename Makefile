@@ -119,7 +119,7 @@ dist: ## a tarball of what is committed, with the source of all crates: builds w
 deb: build ## a Debian package of the release binary
 	tests/tools/deb.sh $(version) $(target)/deb
 
-size: build static ## sizes of the stripped binaries, memory of an idle daemon with one child
+size: build static ## sizes of the stripped binaries, memory of an idle daemon and of the init of a command
 	tests/tools/size.sh $(circus)
 	tests/tools/size.sh $(static)
 

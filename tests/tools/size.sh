@@ -16,7 +16,10 @@ clean() {
 }
 trap clean EXIT
 
-strip -o "$work/circus" "$binary"
+# Written in small pieces, as files are installed: of one that was written at once the kernel maps more than is used.
+strip -o "$work/stripped" "$binary"
+cat "$work/stripped" > "$work/circus"
+chmod 755 "$work/circus"
 printf 'binary, stripped  %d bytes\n' "$(stat -c %s "$work/circus")"
 
 cat > "$work/circus.ini" <<INI

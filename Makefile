@@ -39,7 +39,7 @@ setup: ## install what the tests need: Debian packages as root, Python ones in a
 	tests/tools/setup.sh
 
 # Every suite runs, even when an earlier one failed, so that the totals are whole.
-test: build setup ## cargo's tests, then those in Python: compliance, clients, the real stack
+test: build static setup ## cargo's tests, then those in Python: compliance, clients, the real stack
 	status=0; \
 	$(CARGO) test --no-fail-fast || status=1; \
 	for suite in $(suites); do $(venv)/bin/python -B $$suite || status=1; done; \

@@ -165,7 +165,8 @@ fn circus_makes_way_for_controllers() {
     let candidates = [("pids", "pids.max", "99"), ("hugetlb", "hugetlb.2MB.max", "2097152")];
     let ini = |file: &str, value: &str| {
         format!(
-            "[watcher:first]\ncmd = sleep 1000\n[watcher:w]\ncmd = sleep 1000\nautostart = False\ncgroup.{file} = {value}"
+            "[watcher:first]\ncmd = sleep 1000\n[watcher:tree]\ncmd = sleep 1000\nkill_mode = tree
+            [watcher:deep]\ncmd = sleep 1000\ncgroup.cgroup.max.depth = 3\n[watcher:w]\ncmd = sleep 1000\nautostart = False\ncgroup.{file} = {value}"
         )
     };
     let mut missing = String::new();
@@ -179,11 +180,13 @@ fn circus_makes_way_for_controllers() {
             }
         };
         let home = circus.of(circus.pid()).expect("a cgroup");
-        let first = circus.up("first")[0];
+        let [first, tree, deep] = ["first", "tree", "deep"].map(|name| circus.up(name)[0]);
+        let theirs = [circus.of(tree), circus.of(deep)];
         assert_eq!(circus.of(first).as_ref(), Some(&home));
         let w = circus.of(circus.up("w")[0]).expect("a cgroup");
         let moved = Some(home.join(format!("circus-{}.own", circus.pid())));
         assert_eq!([circus.of(circus.pid()), circus.of(first)], [moved.clone(), moved]);
+        assert_eq!([circus.of(tree), circus.of(deep)], theirs, "who has a cgroup of its own stays there");
         assert_eq!((w.parent(), file(&w, key).as_str()), (Some(home.as_path()), value));
         circus.end_with_nothing_left();
         // It stays where others use it too.

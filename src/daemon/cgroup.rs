@@ -192,10 +192,12 @@ impl Home {
         let own = self.add("own").map_err(io::Error::other)?;
         let procs = own.join("cgroup.procs");
         self.own = Some(own);
+        let home = procfs::cgroup(process::pid());
+        let below = procfs::descendants(process::pid()).unwrap_or_default();
         write(&procs, &process::pid().to_string())?;
-        for pid in procfs::descendants(process::pid()).unwrap_or_default() {
-            // It may have ended, or be in a cgroup of its own.
-            let _ = write(&procs, &pid.to_string());
+        // Others are in the cgroups of their watchers, or of their own.
+        for pid in below.into_iter().filter(|pid| procfs::cgroup(*pid) == home) {
+            let _ = write(&procs, &pid.to_string()); // it may have ended
         }
         Ok(())
     }

@@ -50,6 +50,7 @@ impl Delegated {
         if delegated.of(delegated.pid()).is_some_and(|own| own.ends_with(&delegated.name)) {
             return Ok(delegated);
         }
+        delegated.remove(); // it may be there, with nobody in it
         let said = delegated.log.text();
         Err(format!(
             "no such cgroup of version 2 can be made here: {}",

@@ -46,11 +46,13 @@ impl Delegated {
             "{OWN}\nhere=$own/{name}\nmkdir $here && {prepare} && echo $$ > $here/cgroup.procs\nexec \"$@\""
         );
         let circus = Circus::wrapped(&format!("exec unshare --mount sh -c '{inner}' sh \"$@\""), ini);
-        let delegated = Delegated { circus, name };
+        let mut delegated = Delegated { circus, name };
         if delegated.of(delegated.pid()).is_some_and(|own| own.ends_with(&delegated.name)) {
             return Ok(delegated);
         }
-        delegated.remove(); // it may be there, with nobody in it
+        // It may be there, with nobody in it, and circus may have made others elsewhere.
+        delegated.remove();
+        delegated.circus.end();
         let said = delegated.log.text();
         Err(format!(
             "no such cgroup of version 2 can be made here: {}",

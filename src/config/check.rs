@@ -11,6 +11,7 @@ use super::model::{Config, Finding, LARGEST_RING, Origins, Severity, SocketConfi
 use super::options::STREAM;
 use super::stream::{StreamConfig, StreamKind};
 use super::syslog;
+use super::thin::Thin;
 use super::value::listed;
 use super::words;
 use crate::sorted::Sorted;
@@ -164,7 +165,7 @@ impl Checker {
     /// What `allow_tcp` opens, besides the control port.
     fn ports(&mut self, config: &Config) {
         let (circus, origins) = (&config.circus, &config.origins);
-        let tcp = |endpoint: &Option<Box<str>>| {
+        let tcp = |endpoint: &Option<Thin>| {
             endpoint.as_deref().and_then(|text| text.strip_prefix("tcp://")).map(str::to_string)
         };
         let events = tcp(&circus.pubsub_endpoint);
@@ -268,7 +269,7 @@ impl Checker {
             self.unknown_sockets((origins, key), &named, known);
             by_command.extend(named);
         }
-        let list = |text: &Option<Box<str>>| -> Vec<String> {
+        let list = |text: &Option<Thin>| -> Vec<String> {
             let words = listed(text.as_deref().unwrap_or_default());
             words.into_iter().filter(|word| !word.contains('(')).map(str::to_lowercase).collect()
         };

@@ -3,6 +3,7 @@
 //! A [`Kind`] is one column of the option table. Both readers of values use it: the file reader, which has text,
 //! and the control commands `set` and `add`, which have typed JSON.
 
+use super::thin::Thin;
 use super::{ends, number, signals};
 
 /// One typed value of an option.
@@ -187,7 +188,7 @@ field!(f64, Float);
 field!(String, Str);
 
 /// Text that is seldom there, which takes less room so.
-impl Field for Box<str> {
+impl Field for Thin {
     fn from_value(value: &Value) -> Option<Self> {
         if let Value::Str(text) = value { Some(text.as_str().into()) } else { None }
     }

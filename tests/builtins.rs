@@ -194,8 +194,10 @@ fn a_process_that_eats_memory_is_replaced_alone() {
     let dir = Dir::new();
     let cmd = dir.script("eater", &EATER.replace("{dir}", &dir.name("")));
     let statsd = Statsd::new();
-    let options =
-        format!("watcher = eater\nloop_rate = 0.1\nmax_mem = 40M\nmax_count = 1\nmax_cpu = 0\n{}", statsd.options());
+    let options = format!(
+        "watcher = eater\nloop_rate = 0.1\nmax_mem = 40M\nmax_count = 1\nmax_cpu = 0\n{}",
+        statsd.options()
+    );
     let ini = format!(
         "{}[watcher:eater]\ncmd = {cmd} $(circus.wid)\nnumprocesses = 2\nautostart = False\n",
         plugin("res", "resource_watcher.ResourceWatcher", &options)

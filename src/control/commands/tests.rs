@@ -182,6 +182,7 @@ fn options_make_the_round_with_their_types() {
         ("rlimit_nofile 500", "rlimit_nofile", Value::Str("500".into())),
         ("rlimit_core infinity", "rlimit_core", Value::Str("infinity".into())),
         ("stdout_stream.max_bytes 10", "stdout_stream.max_bytes", Value::Str("10".into())),
+        ("Cgroup.hugetlb.2MB.max 0", "cgroup.hugetlb.2MB.max", Value::Str("0".into())),
     ] {
         assert_eq!(set(&format!("set web {line} --waiting")), [(key.to_string(), value)], "{line}");
     }

@@ -74,7 +74,11 @@ def life(d, name):
 @group
 def every(d):
     seen = life(d, "every")
-    return seen["up"], seen["notes"], [name for what, name in seen["events"] if what == "hook_success"]
+    # What is only told runs besides, so that one may end before another that began sooner.
+    told = ("after_signal", "before_reap", "after_reap")
+    notes = sorted(seen["notes"], key=lambda note: note.startswith(told))
+    notes[-3:] = sorted(notes[-3:])
+    return seen["up"], notes, [name for what, name in seen["events"] if what == "hook_success"]
 
 
 def answers(name, hook):

@@ -69,7 +69,8 @@ def numwatchers_after_add_and_rm(d):
 
 @arbiter
 @differs("a taken name is a conflict in both; Circus sends the request and the traceback of its error along",
-         key="reason", theirs="command", ours="'TWICE' already exist")
+         manual="An error holds neither the request nor a traceback", key="reason", theirs="command",
+         ours="'TWICE' already exist")
 def add_twice(d):
     d.ok("add", name="twice", cmd=SLEEP)
     errno, reason = d.refused("add", name="TWICE", cmd=SLEEP)
@@ -255,7 +256,8 @@ def stop_and_start(d):
 
 
 @all_watchers
-@differs("what was stopped stays stopped", key="late", theirs="active", ours="stopped")
+@differs("what was stopped stays stopped", manual="what was stopped stays stopped", key="late", theirs="active",
+         ours="stopped")
 def reload_of_everything(d):
     before = d.pids("first"), d.pids("second")
     reply = d.ok("reload", waiting=True)

@@ -204,7 +204,8 @@ def watchdog(d):
     [plugin:none]
     use = no.such.Plugin
     """, manual=True)
-@differs("a plugin that does not exist stops nobody else", key="code", theirs=1, ours=None)
+@differs("a plugin that does not exist stops nobody else", manual="A class that cannot be run stops that plugin alone",
+         key="code", theirs=1, ours=None)
 def unknown_class(d):
     d.launch()
     if d.side == "theirs":

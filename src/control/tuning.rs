@@ -152,8 +152,15 @@ fn read_option(key: &str, json: &Json) -> Result<Value, Refusal> {
         None => read_value(key, json)?,
     };
     // A watcher that nobody has takes the value as the real one will: one place decides what fits.
-    match WatcherConfig::default().set(key, &value) {
-        Ok(_) => sensible(key, value),
+    let mut watcher = WatcherConfig::default();
+    match watcher.set(key, &value) {
+        Ok(_) => {
+            let mut streams = [&watcher.stdout_stream, &watcher.stderr_stream].into_iter().flatten();
+            match streams.find_map(|stream| stream.unknown_class()) {
+                Some(why) => Err(Refusal::message(why)),
+                None => sensible(key, value),
+            }
+        }
         Err(Refused::Type(_)) if key.starts_with("rlimit_") => {
             Err(Refusal::message(shown(json) + " rlimit value isn't a valid int"))
         }

@@ -11,8 +11,8 @@ const MACROS: &[&str] = &["Ar", "Ic", "Cm", "Fl", "No", "Ns", "Oo", "Oc", "Pa", 
 
 /// Those that stand in running text, and around it.
 const ALL_MACROS: &[&str] = &[
-    "Ar", "Ic", "Cm", "Fl", "No", "Ns", "Oo", "Oc", "Pa", "Sy", "Em", "Li", "Ql", "Nm", "It", "Pp", "Sh", "Ss", "Bl",
-    "El", "Bd", "Ed", "Dl", "Xr", "Sx", "Ev", "Fa", "Pq",
+    "Ar", "Ic", "Cm", "Fl", "No", "Ns", "Oo", "Oc", "Pa", "Sy", "Em", "Li", "Ql", "Nm", "It", "Pp", "Sh",
+    "Ss", "Bl", "El", "Bd", "Ed", "Dl", "Xr", "Sx", "Ev", "Fa", "Pq",
 ];
 
 /// Text as lines of a page.

@@ -164,7 +164,7 @@ def hooks_that_are_none(d):
 
 
 @client
-@differs("ids are text, as they stand in a file", manual="users and groups are told as text", key="uid",
+@differs("ids are text, as they stand in a file", manual="are told as text", key="uid",
          theirs=({}, 0), ours=({}, "0"))
 def accepted_options(d):
     d.add("taken", SLEEP)

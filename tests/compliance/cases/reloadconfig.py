@@ -43,14 +43,14 @@ def take(d, text):
     return {"reply": seen, "kept": kept, "watchers": names}
 
 
-def case(name, text, look=None, differences=()):
+def case(name, text, look=None, differences=(), base=BASE):
     def function(d):
         seen = take(d, text)
         return seen | (look(d) if look else {})
 
     function.__name__ = name
     function.differences = list(differences)
-    return reload.alone(BASE, down=("late",))(function)
+    return reload.alone(base, down=("late",))(function)
 
 
 def names_of_sockets(d):
@@ -71,6 +71,11 @@ case("added_socket", changed(more="[socket:new]\nhost = 127.0.0.1\nport = 0"),
      lambda d: {"sockets": names_of_sockets(d)})
 case("removed_socket", changed(("[socket:un]\n    path = {dir}/un.sock\n", "")),
      lambda d: {"sockets": names_of_sockets(d), "file": d.exists("un.sock")})
+PLUGIN = "[plugin:p]\nuse = circus.plugins.statsd.StatsdEmitter\nport = "
+case("added_plugin", changed(more=PLUGIN + "9"), lambda d: {"plugin": d.until("plugin:p", "active")})
+case("removed_plugin", BASE, base=changed(more=PLUGIN + "9"))
+case("changed_plugin", changed(more=PLUGIN + "10"), lambda d: {"plugin": d.until("plugin:p", "active")},
+     base=changed(more=PLUGIN + "9"))
 case("changed_socket", changed(("un.sock", "deux.sock")),
      lambda d: {"files": (d.exists("un.sock"), d.exists("deux.sock"))})
 

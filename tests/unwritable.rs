@@ -93,6 +93,9 @@ fn a_fifo_without_a_reader_gets_the_newest_output_when_one_comes() {
     );
     let circus = Circus::with(dir, &ini, |_| {});
     until("the process has written everything", || exists(&circus.dir.path("done")).then_some(()));
+    until("circus has read everything", || {
+        circus.ctl_ok(&["tail", "loud", "-n", "1"]).contains("line 100000").then_some(())
+    });
     let line = circus.log.line("cannot write");
     assert!(line.contains("fifo: nobody reads it; the newest 256 KiB of output are kept"), "{line}");
     let mut fifo = std::fs::File::open(circus.dir.path("fifo")).expect("a FIFO");

@@ -107,42 +107,53 @@ pub fn check(options: &CircusOptions) -> Result<Option<Place>, String> {
     place_of(options.endpoint.as_deref()).map_err(|why| format!("endpoint: {why}"))
 }
 
-/// Opens what `endpoint` and `pubsub_endpoint` say. A default directory that cannot be written to is only worth a
-/// warning: circus can do its work without being talked to.
+/// Opens what `endpoint` and `pubsub_endpoint` say, the control socket last: where it is, the others are. A default
+/// directory that cannot be written to is only worth a warning: circus can do its work without being talked to.
 ///
 /// # Errors
 /// What was asked for cannot be had.
 pub fn open_all(options: &CircusOptions, log: &mut Log) -> Result<Vec<Opened>, Refused> {
     let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
     let directory = endpoint::directory(user::current_uid(), runtime.as_deref());
+    let control = check(options).map_err(|message| Refused { message, fault: Fault::User })?;
+    let events = open_events(options, control.as_ref(), &directory, log)?;
     let mut opened = Vec::new();
     let wanted = options.endpoint.as_deref();
-    let control = check(options).map_err(|message| Refused { message, fault: Fault::User })?;
     if let Some(place) = &control {
+        opened.extend(open_port(wanted, "control port", options)?);
         match open(place, "control socket", &directory, options) {
-            Ok(socket) => opened.push(socket),
+            Ok(socket) => opened.insert(0, socket),
             Err(refused) if refused.fault == Fault::Harmless && wanted.is_none() => {
                 log.warning(format_args!("{}; circus ctl will not work", refused.message));
             }
             Err(refused) => return Err(refused),
         }
-        opened.extend(open_port(wanted, "control port", options)?);
     }
+    opened.extend(events.into_iter().map(|socket| Opened { events_only: true, ..socket }));
+    Ok(opened)
+}
+
+/// Opens what `pubsub_endpoint` says, unless that is the control socket.
+fn open_events(
+    options: &CircusOptions,
+    control: Option<&Place>,
+    directory: &Directory,
+    log: &mut Log,
+) -> Result<Vec<Opened>, Refused> {
+    let mut opened = Vec::new();
     let Some(wanted) = options.pubsub_endpoint.as_deref() else { return Ok(opened) };
-    let mut events = Vec::new();
     match place_of(Some(wanted)) {
-        Ok(place) if place == control => {}
+        Ok(place) if place.as_ref() == control => {}
         Ok(None) => {}
-        Ok(Some(place)) => match open(&place, "pubsub socket", &directory, options) {
-            Ok(socket) => events.push(socket),
+        Ok(Some(place)) => match open(&place, "pubsub socket", directory, options) {
+            Ok(socket) => opened.push(socket),
             // It would only have stood for a port that old files name and nobody may ever have used.
             Err(refused) if wanted.starts_with("tcp://") => log.debug(format_args!("{}", refused.message)),
             Err(refused) => return Err(refused),
         },
         Err(why) => log.warning(format_args!("pubsub_endpoint: {why}; events are on the control socket")),
     }
-    events.extend(open_port(Some(wanted), "pubsub port", options)?);
-    opened.extend(events.into_iter().map(|socket| Opened { events_only: true, ..socket }));
+    opened.extend(open_port(Some(wanted), "pubsub port", options)?);
     Ok(opened)
 }
 

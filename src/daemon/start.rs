@@ -92,6 +92,10 @@ pub fn run(options: &Options) -> u8 {
     if let Err(error) = process::ensure_stdio() {
         return report(None, &system(format!("standard descriptors: {}", io_words(&error))));
     }
+    if process::pid() == 1 {
+        // It gets no signal that it does not handle yet; one that is blocked waits.
+        signal::block_all();
+    }
     let passed = Passed::new(&whole_environ());
     let cwd = current_dir();
     let (config, findings) = read(&options.config, &Disk, &environ(), &cwd);
@@ -172,7 +176,13 @@ fn start(
     cwd: String,
     mut passed: Passed,
 ) -> Result<(Daemon, Option<PidFile>), Failure> {
+    let kernel = |what: &str, error: std::io::Error| system(format!("{what}: {}", io_words(&error)));
     let mut log = open_log(options, &config.circus, true)?;
+    // A log that has reached a limit is an error of write(2), not the end.
+    signal::ignore(sys::SIGXFSZ);
+    // Before there is anything that a signal could leave behind.
+    let signals = Signals::new(&HANDLED).map_err(|e| kernel("signals", e))?;
+    signal::unblock_all();
     let umask = config.circus.umask.and_then(|mask| u32::try_from(mask).ok());
     let first_umask = umask.map(process::set_umask);
     let pidfile = options.pidfile.as_deref().or(config.circus.pidfile.as_deref());
@@ -196,11 +206,6 @@ fn start(
         log.warning(format_args!("--daemon has no effect: PID 1 stays in the foreground"));
     }
     let clients = Clients::serve_on(opened);
-    let kernel = |what: &str, error: std::io::Error| system(format!("{what}: {}", io_words(&error)));
-    // A log that has reached a limit is an error of write(2), not the end.
-    signal::ignore(sys::SIGXFSZ);
-    let signals = Signals::new(&HANDLED).map_err(|e| kernel("signals", e))?;
-    signal::unblock_all();
     let mut spawner = Spawner::new().map_err(|e| kernel("memory for children", e))?;
     spawner.original_nofile = original;
     if let Err(error) = process::set_subreaper() {

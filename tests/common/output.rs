@@ -1,45 +1,63 @@
 //! What a program writes, read by a thread, so that the program never waits and the test can wait for a text.
 
 use super::PATIENCE;
-use std::io::Read;
+use mio::unix::pipe::Receiver;
+use mio::{Events, Interest, Poll, Token};
+use std::io::{ErrorKind, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
 #[derive(Default)]
 struct State {
+    pipe: Option<Receiver>,
     bytes: Vec<u8>,
     ended: bool,
 }
 
-/// The output so far.
+impl State {
+    /// Takes what the pipe has.
+    fn read(&mut self) {
+        let mut buffer = [0; 16 << 10];
+        while let Some(pipe) = &mut self.pipe {
+            match pipe.read(&mut buffer) {
+                Ok(n) if n > 0 => self.bytes.extend_from_slice(&buffer[..n]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Ok(_) | Err(_) => (self.pipe, self.ended) = (None, true),
+            }
+        }
+    }
+}
+
+/// The output so far: whoever looks sees all that was written before.
 #[derive(Clone, Default)]
 pub struct Output(Arc<(Mutex<State>, Condvar)>);
 
 impl Output {
     /// Reads `pipe` to its end.
-    pub fn of(pipe: Option<impl Read + Send + 'static>) -> Output {
-        let mut pipe = pipe.expect("a pipe");
+    pub fn of(pipe: Option<impl Into<Receiver>>) -> Output {
+        let mut pipe: Receiver = pipe.expect("a pipe").into();
+        pipe.set_nonblocking(true).expect("possible with a pipe");
+        let mut poll = Poll::new().expect("a poll");
+        poll.registry().register(&mut pipe, Token(0), Interest::READABLE).expect("possible with a pipe");
         let output = Output::default();
+        output.0.0.lock().expect("nobody panics with it").pipe = Some(pipe);
         let shared = output.clone();
         std::thread::spawn(move || {
-            let mut buffer = [0; 16 << 10];
-            loop {
-                let read = pipe.read(&mut buffer).unwrap_or(0);
-                let (state, changed) = &*shared.0;
-                let mut state = state.lock().expect("nobody panics with it");
-                state.bytes.extend_from_slice(&buffer[..read]);
-                state.ended = read == 0;
-                changed.notify_all();
-                if state.ended {
-                    return;
-                }
+            while !shared.lock().ended {
+                shared.0.1.notify_all();
+                // Interrupted or not, it looks again.
+                let _ = poll.poll(&mut Events::with_capacity(1), None);
             }
+            shared.0.1.notify_all();
         });
         output
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.0.lock().expect("nobody panics with it")
+        let mut state = self.0.0.lock().expect("nobody panics with it");
+        state.read();
+        state
     }
 
     pub fn text(&self) -> String {

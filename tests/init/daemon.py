@@ -3,6 +3,7 @@
 A part of run.py, which runs it.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -173,7 +174,8 @@ def programs(parent):
     names = []
     with open(f"/proc/{parent}/task/{parent}/children", encoding="utf-8") as file:
         for pid in file.read().split():
-            with open(f"/proc/{pid}/comm", encoding="utf-8") as comm:
+            # It may have ended meanwhile.
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", encoding="utf-8") as comm:
                 names.append(comm.read())
     return names
 

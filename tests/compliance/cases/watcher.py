@@ -204,7 +204,7 @@ def new_processes_come_before_old_ones_go(d):
     before = d.add("graceful", "{child} signals {dir}/graceful-$(circus.wid)", numprocesses=2)
     for wid in (1, 2):
         d.watched(f"graceful-{wid}")
-    start = d.events.position()
+    start = d.mark("graceful") + 1
     d.ok("reload", name="graceful", waiting=True)
     d.wait_event("watcher.graceful.reload", start)
     topics = [topic.split(".")[-1] for topic, _ in d.events.seen[start:] if topic.startswith("watcher.graceful.")]

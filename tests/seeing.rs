@@ -79,7 +79,12 @@ fn details_tell_what_a_person_wants_to_see() {
     );
     let pids = circus.up("web");
     let _waits = std::os::unix::net::UnixStream::connect(circus.dir.path("unix")).unwrap();
-    let reply = circus.ask("status", json!({"details": true}));
+    // A process that has only just become its program may have no page of it yet.
+    let reply = until("it has some memory", || {
+        let reply = circus.ask("status", json!({"details": true}));
+        let rss = reply["watchers"]["web"]["processes"][0]["rss"].as_u64();
+        (rss > Some(4096)).then_some(reply)
+    });
     let web = &reply["watchers"]["web"];
     assert_eq!((&web["status"], &web["wanted"], &web["restarts"]), (&json!("active"), &json!(1), &json!(0)));
     let process = &web["processes"][0];
@@ -87,7 +92,7 @@ fn details_tell_what_a_person_wants_to_see() {
         (&process["pid"], &process["state"], &process["wid"]),
         (&json!(pids[0]), &json!("running"), &json!(1))
     );
-    assert!(process["rss"].as_u64().unwrap() > 4096 && process["cpu"].is_number());
+    assert!(process["cpu"].is_number());
     assert_eq!(reply["circus"]["pid"], circus.pid());
     let queues: Vec<_> =
         reply["sockets"].as_array().unwrap().iter().map(|s| (&s["name"], &s["waiting"])).collect();

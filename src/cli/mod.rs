@@ -9,7 +9,6 @@ pub mod run;
 pub mod top;
 
 use crate::config::text;
-use crate::sys::io_words;
 use std::io::{ErrorKind, Write};
 
 /// Runs the program that these arguments name, the first of which is the name it was called by. The answer is the
@@ -61,7 +60,8 @@ pub(crate) fn answer(text: &str) -> bool {
     let mut stdout = std::io::stdout();
     match stdout.write_all(&text::to_bytes(text)).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            let why = format!("circus: cannot write to the standard output: {}\n", io_words(&error));
+            let why =
+                format!("circus: cannot write to the standard output: {}\n", ctl::client::words(&error));
             print(&mut std::io::stderr(), &why);
             false
         }

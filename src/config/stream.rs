@@ -1,10 +1,8 @@
 //! Where one of the outputs of a watcher goes: the options of `stdout_stream.*` or `stderr_stream.*`, and the classes
 //! that they may ask for.
 
-use super::ini::shorten;
 use super::model::{Names, Refused, set_row};
 use super::options::{self, StreamOptions};
-use super::suggest;
 use super::value::Value;
 
 /// Where one of the outputs of a watcher goes.
@@ -88,19 +86,6 @@ impl StreamConfig {
     pub fn class(&self) -> Option<&str> {
         let class = self.options.class.as_deref()?;
         Some(class.strip_prefix("circus.stream.").unwrap_or(class))
-    }
-
-    /// What is wrong with the class, if circus does not have it.
-    pub fn unknown_class(&self) -> Option<String> {
-        let class = self.class().filter(|class| StreamKind::of(class).is_none())?;
-        let shown = shorten(class);
-        if class.contains(['.', ':']) {
-            let advice = "which circus cannot load (use FileStream or StdoutStream)";
-            return Some(format!("`{shown}` is a Python class, {advice}"));
-        }
-        let names = CLASSES.map(|(name, _)| name);
-        let hint = suggest::nearest(class, &names).map(|near| format!(" (did you mean `{near}`?)"));
-        Some(format!("there is no class `{shown}`{}", hint.unwrap_or_default()))
     }
 
     /// The file that it names, when its class writes to one.

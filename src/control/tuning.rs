@@ -12,6 +12,7 @@ use crate::config::check;
 use crate::config::hooks;
 use crate::config::model::{Builtin, LARGEST_RING, check_name};
 use crate::config::options::{self, Live};
+use crate::config::suggest;
 use crate::config::{Kind, Refused, Value, WatcherConfig};
 use serde_json::Value as Json;
 
@@ -156,7 +157,7 @@ fn read_option(key: &str, json: &Json) -> Result<Value, Refusal> {
     match watcher.set(key, &value) {
         Ok(_) => {
             let mut streams = [&watcher.stdout_stream, &watcher.stderr_stream].into_iter().flatten();
-            match streams.find_map(|stream| stream.unknown_class()) {
+            match streams.find_map(|stream| suggest::unknown_class(stream)) {
                 Some(why) => Err(Refusal::message(why)),
                 None => sensible(key, value),
             }

@@ -159,7 +159,7 @@ fn hook(values: &mut Values<'_>, watcher: &mut WatcherConfig, name: &str, entry:
 
 /// A class that is not known, or is Python's: no output may be lost, so it goes to circus's own output.
 fn report_class(values: &mut Values<'_>, origins: &Origins, which: &str, stream: &StreamConfig) {
-    let Some(what) = stream.unknown_class() else { return };
+    let Some(what) = suggest::unknown_class(stream) else { return };
     let Some(origin) = origins.of(&format!("{which}.class")) else { return };
     values.warn(origin, format!("{what}; the output goes to circus's own standard output"));
 }

@@ -71,6 +71,8 @@ fn a_plugin_is_a_watcher_without_a_process() {
         "loop_rate: 1000\npriority: 1"
     );
     assert_eq!((circus.pids("plugin:stats").len(), circus.ctl_ok(&["numprocesses"]).as_str()), (0, "1"));
+    let why = circus.ctl_ok(&["why", "plugin:stats"]);
+    assert!(why.ends_with(": circus was started. It has no process of its own."), "{why}");
     let mut events = circus.listen(&["watcher.plugin:stats"]);
     circus.ctl_ok(&["restart", "plugin:stats", "--waiting"]);
     events.wait("watcher.plugin:stats.stop");
@@ -81,6 +83,19 @@ fn a_plugin_is_a_watcher_without_a_process() {
     assert_eq!(circus.status("plugin:off"), "active");
     assert_eq!(circus.ctl_ok(&["rm", "plugin:stats"]), "ok");
     assert_eq!(circus.ctl_ok(&["numwatchers"]), "2");
+}
+
+#[test]
+fn what_keeps_a_plugin_from_its_work_is_told_as_long_as_it_lasts() {
+    let rate = "watcher = later\nloop_rate = 0.05";
+    let circus =
+        Circus::start(&format!("{WEB}{}", plugin("looker", "resource_watcher.ResourceWatcher", rate)));
+    circus.log.line("there is no watcher later to look at");
+    let why = || circus.ctl_ok(&["why", "plugin:looker"]);
+    assert!(why().contains("\nIt has trouble: there is no watcher later to look at."), "{}", why());
+    circus.ask("add", json!({"name": "later", "cmd": "sleep 1000"}));
+    circus.log.line("there is a watcher later again");
+    assert!(!why().contains("trouble"), "{}", why());
 }
 
 #[test]
@@ -296,10 +311,13 @@ fn a_program_that_has_changed_is_started_anew() {
     std::fs::rename(circus.dir.path("new"), &program).expect("renamed");
     assert_eq!(events.pid("watcher.program.kill"), before[1]);
     events.wait("watcher.program.start");
-    circus.dir.write("run", "exec sleep 1001\n");
+    // In one step: on a busy machine a file that is written in place may be empty for two looks.
+    circus.dir.write("new", "exec sleep 1001\n");
+    std::fs::rename(circus.dir.path("new"), circus.dir.path("run")).expect("renamed");
     assert_eq!(events.pid("watcher.script.kill"), before[0]);
     events.wait("watcher.script.start");
     assert_eq!(circus.status("stopped"), "stopped");
+    circus.log.times("has changed, restarting", 2);
     assert_eq!(circus.log.count("has changed, restarting"), 2);
 }
 
@@ -383,7 +401,7 @@ fn a_redis_server_is_asked_over_its_socket() {
     let server = UnixListener::bind(dir.path("redis")).expect("a socket");
     let statsd = Statsd::new();
     let options = format!(
-        "redis_url = unix://:secret@{}\nloop_rate = 0.1\nrestart_on_timeout = web\n{}",
+        "redis_url = unix://:s%65cret@{}\nloop_rate = 0.1\nrestart_on_timeout = web\n{}",
         dir.name("redis"),
         statsd.options()
     );

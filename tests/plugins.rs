@@ -217,6 +217,11 @@ fn a_python_class_without_circus_plugin_is_one_warning() {
     let warning = circus.log.line("[WARNING] plugin:p is not started");
     assert!(warning.contains("my.Plugin") && warning.contains("circus-plugin"), "{warning}");
     assert!(warning.contains("pip install circus") && warning.contains("cmd = PROGRAM"), "{warning}");
+    let why = circus.ctl_ok(&["why", "plugin:p"]);
+    assert!(
+        why.starts_with("plugin:p is stopped: `my.Plugin` is a Python class, and circus-plugin"),
+        "{why}"
+    );
     let reason = circus.ctl_refused(&["start", "plugin:p", "--waiting"]);
     assert!(reason.contains("circus-plugin"), "{reason}");
     let ended = common::run(common::circus().arg("check").arg(circus.dir.path("circus.ini")));

@@ -117,6 +117,12 @@ fn ports_are_opened_when_that_is_allowed() {
     let ended = common::run(common::circus().args(["ctl", "--endpoint", &endpoint, "restart", "w"]));
     assert_eq!((ended.code, ended.out.as_str(), ended.err.as_str()), (0, "ok\n", ""));
     told.wait("watcher.w.reap");
+    let changes = client.call("why", json!({"name": "w"}))["changes"].clone();
+    let ordered =
+        changes.as_array().expect("changes").iter().find(|change| !change["cause"]["command"].is_null());
+    let cause = ordered.expect("the restart")["cause"].clone();
+    assert!(cause["client"].as_str().expect("an address").starts_with("tcp://127.0.0.1:"), "{cause}");
+    assert_eq!((&cause["uid"], &cause["pid"]), (&json!(null), &json!(null)));
     circus.signal(SIGTERM);
     assert_eq!(circus.wait(), 0);
     assert_eq!(circus.log.count("[WARNING]"), 0, "nobody else can reach them");

@@ -319,8 +319,12 @@ impl Arbiter {
         let due: Vec<WatcherId> =
             self.watchers.iter_mut().filter_map(|(id, w)| due(w).then_some(*id)).collect();
         for id in due {
+            // A hook that has taken too long is a cause as one that has answered is.
+            let late = self.watchers.get(&id).and_then(|w| w.hook_deadline()).is_some_and(|at| at <= now);
+            self.cause = if late { Cause::Hook } else { Cause::Course };
             self.with(id, now, actions, |w, ctx| w.expire(ctx));
         }
+        self.cause = Cause::Course;
         self.advance_boot(now, actions);
     }
 

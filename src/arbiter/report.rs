@@ -23,6 +23,8 @@ pub enum Published {
         pid: Pid,
         /// How.
         exit: Exit,
+        /// The kernel has probably ended it for want of memory.
+        oom: bool,
     },
     /// The watcher is active.
     Start,

@@ -549,7 +549,9 @@ fn watchers_start_and_dead_processes_are_replaced_at_once() {
     assert_eq!(world.pids("web").len(), 3, "replaced in the same instant");
     assert!(!world.pids("web").contains(&victim));
     assert!(
-        world.published.contains(&("web".into(), Published::Reap { pid: victim, exit: Exit::Signal(9) }))
+        world
+            .published
+            .contains(&("web".into(), Published::Reap { pid: victim, exit: Exit::Signal(9), oom: false }))
     );
 }
 

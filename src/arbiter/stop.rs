@@ -193,7 +193,7 @@ impl Watcher {
             self.log_exit((pid, wid), exit, oom, lived, ctx);
         }
         self.call_reap_hooks(pid, exit, stopping.is_some(), ctx);
-        ctx.publish(&self.config.name, Published::Reap { pid, exit });
+        ctx.publish(&self.config.name, Published::Reap { pid, exit, oom });
         ctx.actions.push(Action::Reap { pid });
     }
 

@@ -126,7 +126,7 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
     let waits = properties.contains_key("waiting");
     let timeout = options.timeout.or((!waits).then_some(Duration::from_secs(5)));
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let mut progress = waits.then(|| Progress::begin(options.endpoint.as_deref())).flatten();
+    let mut progress = waits.then(|| Progress::begin(options.endpoint.as_deref(), properties)).flatten();
     connection.send(&protocol::encode_request(invocation.command.name, properties), deadline)?;
     let line = match &mut progress {
         Some(progress) => progress.wait(connection, deadline),

@@ -1,6 +1,7 @@
 //! A line that is being edited: its text, where the cursor is, and what of it is shown. Pure.
 
 use super::keys::Key;
+use crate::control::plain::width;
 
 /// A line and the cursor in it.
 #[derive(Debug, Default)]
@@ -108,23 +109,6 @@ impl Line {
 /// A control character, which only history could bring in, is no business of the terminal.
 fn visible(c: char) -> char {
     if c.is_control() { '\u{fffd}' } else { c }
-}
-
-/// How many columns a character takes: none for marks upon another, two for those of East Asia and pictures.
-pub fn width(c: char) -> usize {
-    match u32::from(c) {
-        0x300..=0x36f | 0x200b..=0x200f | 0x20d0..=0x20ff | 0xfe00..=0xfe0f => 0,
-        0x1100..=0x115f
-        | 0x2e80..=0xa4cf
-        | 0xac00..=0xd7a3
-        | 0xf900..=0xfaff
-        | 0xfe30..=0xfe6f
-        | 0xff00..=0xff60
-        | 0xffe0..=0xffe6
-        | 0x1f300..=0x1faff
-        | 0x20000..=0x3fffd => 2,
-        _ => 1,
-    }
 }
 
 #[cfg(test)]

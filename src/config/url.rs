@@ -24,7 +24,7 @@ pub enum Place {
 pub struct Url<'a> {
     /// Where.
     pub place: Place,
-    /// What stands before the `@`: `PASSWORD`, or `USER:PASSWORD`.
+    /// What stands before the `@`: `PASSWORD`, or `USER:PASSWORD`, each to be [`decoded`].
     pub login: Option<&'a str>,
     /// The host, as it is called, with its port.
     pub host: &'a str,
@@ -88,6 +88,25 @@ pub fn listen(text: &str) -> Result<Place, String> {
     Ok(Place::Inet(SocketAddr::new(ip(host).ok_or(NO_NAMES)?, port.ok_or("has no port behind its colon")?)))
 }
 
+/// The bytes of a part of a URL, in which `%` and two hexadecimal digits stand for one of them.
+pub fn decoded(part: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = part.as_bytes();
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    while let [first, behind @ ..] = rest {
+        let (byte, left) = match behind {
+            [high, low, left @ ..] if *first == b'%' => match digit(*high).zip(digit(*low)) {
+                Some((high, low)) => ((high << 4 | low) as u8, left),
+                None => (*first, behind),
+            },
+            _ => (*first, behind),
+        };
+        bytes.push(byte);
+        rest = left;
+    }
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +130,19 @@ mod tests {
         read("redis://[::1]", redis, "[::1]:6379", None, "[::1]", "");
         read("redis://me:a@b@10.0.0.1", redis, "10.0.0.1:6379", Some("me:a@b"), "10.0.0.1", "");
         read("unix://:pw@/run/r.sock?db=1", redis, "/run/r.sock", Some(":pw"), "", "/run/r.sock");
+    }
+
+    #[test]
+    fn a_password_may_have_any_byte() {
+        for (part, bytes) in [
+            ("a%3Ab%2f%40", &b"a:b/@"[..]),
+            ("%ff%", b"\xff%"),
+            ("100%", b"100%"),
+            ("%4x%%41", b"%4x%A"),
+            ("", b""),
+        ] {
+            assert_eq!(decoded(part), bytes, "{part}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `status` with everything that a person wants to see at a glance: what the daemon adds to the states for a terminal
 //! and for `top`, and the table that is made of it.
 
-use super::plain::plain;
+use super::plain::{cut, plain, width};
 use super::{Map, object, one, put};
 use crate::arbiter::Pid;
 use crate::config::number;
@@ -188,9 +188,14 @@ fn row(name: &str, watcher: &Map) -> [String; 7] {
     ]
 }
 
+/// No name is cut to less than this.
+const SHORTEST: usize = 8;
+
 /// What is being waited for while processes end: how many of all have ended, and the process of that watcher, by pid
-/// and wid, which gets SIGKILL in so many seconds; `None`: it has got it.
+/// and wid, which gets SIGKILL in so many seconds; `None`: it has got it. A long name is cut so that all else is seen
+/// in so many columns.
 pub fn waiting_for(
+    columns: usize,
     (gone, all): (usize, usize),
     watcher: &str,
     (pid, wid): (i64, i64),
@@ -200,7 +205,12 @@ pub fn waiting_for(
         Some(seconds) => format!("SIGKILL in {} s", seconds.ceil() as u64),
         None => "SIGKILL was sent".into(),
     };
-    format!("{gone} of {all} ended; waiting for {}: process {pid} (wid {wid}), {end}", plain(watcher))
+    let around =
+        |name: &str| format!("{gone} of {all} ended; waiting for {name}: process {pid} (wid {wid}), {end}");
+    let name = plain(watcher);
+    let room = columns.saturating_sub(around("").len()).max(SHORTEST);
+    let fits = name.chars().map(width).sum::<usize>() <= room;
+    around(&if fits { name } else { cut(&name, room - 2) + ".." })
 }
 
 /// A time in the two largest units that it has: `3d04h`, `2h05m`, `1m07s`, `42s`.
@@ -282,6 +292,17 @@ web      active         5/6   1m07s        12   12.0M  101 102 103 104 and 2 mor
 web: active: 5 of 6 processes run";
         assert_eq!(table, expected);
         assert_eq!(render_table(&Map::new()), None);
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_hides_nothing_else() {
+        let line = |columns, name| waiting_for(columns, (0, 4), name, (28_769, 1), Some(2.5));
+        let end = ": process 28769 (wid 1), SIGKILL in 3 s";
+        let name = "a-rather-long-name-for-a-watcher";
+        assert_eq!(line(99, name), format!("0 of 4 ended; waiting for {name}{end}"));
+        assert_eq!(line(79, name), format!("0 of 4 ended; waiting for a-rather-lon..{end}"));
+        assert_eq!(line(20, name), format!("0 of 4 ended; waiting for a-rath..{end}"));
+        assert_eq!(line(20, "web"), format!("0 of 4 ended; waiting for web{end}"));
     }
 
     #[test]

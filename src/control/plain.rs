@@ -58,6 +58,33 @@ pub fn plain(line: &str) -> String {
     shown
 }
 
+/// How many columns a character takes: none for marks upon another, two for those of East Asia and pictures.
+pub fn width(c: char) -> usize {
+    match u32::from(c) {
+        0x300..=0x36f | 0x200b..=0x200f | 0x20d0..=0x20ff | 0xfe00..=0xfe0f => 0,
+        0x1100..=0x115f
+        | 0x2e80..=0xa4cf
+        | 0xac00..=0xd7a3
+        | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f
+        | 0xff00..=0xff60
+        | 0xffe0..=0xffe6
+        | 0x1f300..=0x1faff
+        | 0x20000..=0x3fffd => 2,
+        _ => 1,
+    }
+}
+
+/// The beginning of a text, in so many columns at most.
+pub fn cut(text: &str, columns: usize) -> String {
+    let mut used = 0;
+    let fits = |c: &char| {
+        used += width(*c);
+        used <= columns
+    };
+    text.chars().take_while(fits).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +114,13 @@ mod tests {
     fn bytes_stay_but_for_those_that_some_terminals_obey() {
         let line = text::from_bytes(b"caf\xe9 \x9b31m.\xff");
         assert_eq!(&*text::to_bytes(&plain(&line)), b"caf\xe9 31m.\xff");
+    }
+
+    #[test]
+    fn a_text_is_cut_by_the_width_of_its_characters() {
+        assert_eq!(cut("abcdef", 5), "abcde");
+        assert_eq!(cut("\u{4f60}\u{597d}x", 4), "\u{4f60}\u{597d}");
+        assert_eq!(cut("\u{4f60}\u{597d}x", 3), "\u{4f60}");
     }
 
     #[test]

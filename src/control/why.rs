@@ -27,8 +27,12 @@ pub(super) fn render(_: &Map, reply: &Map) -> String {
     text.push_str(&plans(reply));
     let changes: Vec<&Map> = objects(reply, "changes").collect();
     if changes.len() > 1 || changes.iter().any(|change| word(change, "what") == "ended") {
-        text.push_str("\nWhat has happened:");
         let skipped = changes.len().saturating_sub(MOST_CHANGES);
+        text.push_str("\nWhat has happened");
+        if skipped > 0 {
+            text.push_str(&format!(" (--json tells {skipped} more)"));
+        }
+        text.push(':');
         for change in changes.into_iter().skip(skipped) {
             text.push_str(&format!("\n  {}  {}", word(change, "at"), happened(change)));
         }
@@ -46,6 +50,10 @@ fn state(reply: &Map) -> String {
     let (name, state) = (plain(word(reply, "name")), word(reply, "state"));
     let Some(since) = reply.get("since").and_then(Json::as_object) else {
         let autostart = reply.get("autostart").and_then(Json::as_bool).unwrap_or(true);
+        if let Some(fault) = reply.get("fault").and_then(Json::as_str) {
+            let fault = fault.strip_prefix(state).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(fault);
+            return format!("{name} is {state}: {}.", plain(fault));
+        }
         let why = match (reply.get("waits"), autostart) {
             (Some(Json::Bool(true)), _) => "it waits until one of its sockets is used (on_demand)",
             (_, true) => "its turn to start has not come yet",
@@ -62,15 +70,15 @@ fn state(reply: &Map) -> String {
 
 fn processes(reply: &Map) -> String {
     let number = |key: &str| reply.get(key).and_then(Json::as_u64).unwrap_or(0);
-    let mut text = String::new();
-    if word(reply, "state") != "stopped" {
-        text = format!(" {} of {} processes run", number("running"), number("wanted"));
-        text.push_str(if reply.get("reloading") == Some(&Json::Bool(true)) {
-            ", and a reload is under way."
-        } else {
-            "."
-        });
-    }
+    let mut text = match (word(reply, "state"), number("running"), number("wanted")) {
+        ("stopped", ..) => String::new(),
+        (_, 0, 0) => " It has no process of its own.".into(),
+        (_, running, wanted) => {
+            let reloads = reply.get("reloading") == Some(&Json::Bool(true));
+            let reload = if reloads { ", and a reload is under way" } else { "" };
+            format!(" {running} of {wanted} processes run{reload}.")
+        }
+    };
     match number("restarts") {
         0 => {}
         1 => text.push_str(" A process was replaced once that had ended by itself."),
@@ -78,15 +86,19 @@ fn processes(reply: &Map) -> String {
             text.push_str(&format!(" Processes were replaced {times} times that had ended by themselves."))
         }
     }
-    if let Some(fault) = reply.get("fault").and_then(Json::as_str) {
+    let fault = reply.get("fault").and_then(Json::as_str);
+    if let Some(fault) = fault.filter(|_| reply.get("since").is_some_and(Json::is_object)) {
         text.push_str(&format!("\nIt does not run as it should: {}.", plain(fault)));
     }
     text
 }
 
-/// What comes next by itself.
+/// What keeps a plugin from its work, and what comes next by itself.
 fn plans(reply: &Map) -> String {
     let mut text = String::new();
+    if let Some(trouble) = reply.get("trouble").and_then(Json::as_str) {
+        text.push_str(&format!("\nIt has trouble: {}.", plain(trouble)));
+    }
     if let Some(wait) = seconds(reply, "next_attempt") {
         text.push_str(&format!("\nThe next attempt is in {} s.", number::fixed(wait, 1)));
     }
@@ -134,8 +146,15 @@ fn end(change: &Map) -> String {
         code => format!("exited with code {code}"),
     };
     let oom = change.get("oom") == Some(&Json::Bool(true));
-    let meaning =
-        if oom { "; probably the kernel ended it because the memory was used up" } else { meaning(code) };
+    let meaning = match (oom, code) {
+        (true, ..0) => "; probably the kernel ended it because the memory was used up".into(),
+        (true, 0..) => "; probably the kernel ended what it ran because the memory was used up".into(),
+        (false, 129..=192) => {
+            let signal = signals::name((code - 128) as i32);
+            format!("; shells say so when what they ran was ended by {signal}")
+        }
+        (false, _) => meaning(code).into(),
+    };
     format!("{how} after {after} s{meaning}")
 }
 
@@ -148,9 +167,11 @@ fn meaning(code: i64) -> &'static str {
         -6 => "; it gave up itself (abort)",
         -7 | -11 => "; it used memory that it does not have, which is a fault of the program",
         -8 => "; its arithmetic failed, a division by zero for example",
-        -9 => "; somebody has killed it, and it was not circus",
+        -9 => "; somebody has killed it: circus has not, unless by the command \"signal\"",
         -13 => "; it wrote into a pipe or connection that nobody reads any more",
-        -1 | -2 | -3 | -15 => "; somebody has asked it to end, and it was not circus",
+        -1 | -2 | -3 | -15 => {
+            "; somebody has asked it to end: circus has not, unless by the command \"signal\""
+        }
         -24 => "; it used up its processor time (rlimit_cpu)",
         -25 => "; it wrote a file larger than it may (rlimit_fsize)",
         -31 => "; it made a system call that is forbidden to it",
@@ -250,6 +271,38 @@ Its last lines of output:
     }
 
     #[test]
+    fn the_exit_of_a_shell_is_explained() {
+        let told = |oom: bool| {
+            let change =
+                json!({"what": "ended", "pid": 2, "wid": 1, "exit_code": 137, "lived": 2.0, "oom": oom});
+            happened(change.as_object().unwrap())
+        };
+        let end = "process 2 (wid 1) exited with code 137 after 2.0 s; ";
+        assert_eq!(told(false), format!("{end}shells say so when what they ran was ended by SIGKILL"));
+        assert_eq!(
+            told(true),
+            format!("{end}probably the kernel ended what it ran because the memory was used up")
+        );
+    }
+
+    #[test]
+    fn a_signal_that_somebody_had_circus_send_is_not_denied() {
+        for code in [-9, -15] {
+            let change = json!({"what": "ended", "pid": 20, "wid": 1, "exit_code": code, "lived": 2.0});
+            let text = happened(change.as_object().unwrap());
+            assert!(text.ends_with(": circus has not, unless by the command \"signal\""), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_last_changes_are_told_and_that_there_are_more() {
+        let changes: Vec<Json> =
+            (0..32).map(|n| json!({"at": format!("at {n}"), "what": "active"})).collect();
+        let text = told(json!({"name": "a", "state": "active", "since": {}, "changes": changes}));
+        assert!(text.contains("\nWhat has happened (--json tells 20 more):\n  at 20  active\n"), "{text}");
+    }
+
+    #[test]
     fn one_that_was_never_started_says_so() {
         let reply = |autostart, waits| json!({"name": "a", "state": "stopped", "autostart": autostart, "waits": waits, "since": null});
         assert_eq!(
@@ -260,13 +313,15 @@ Its last lines of output:
             told(reply(true, true)),
             "a is stopped: it waits until one of its sockets is used (on_demand)."
         );
+        let broken = json!({"name": "a", "state": "stopped", "fault": "stopped: `window = soon` is no number", "since": null});
+        assert_eq!(told(broken), "a is stopped: `window = soon` is no number.");
     }
 
     #[test]
     fn a_reply_that_is_none_does_no_harm() {
         assert_eq!(
             told(json!({"changes": [1, {}], "since": {}, "last_output": 3, "next_kill": "x"})),
-            " is  since  (0s ago). 0 of 0 processes run."
+            " is  since  (0s ago). It has no process of its own."
         );
     }
 }

@@ -5,7 +5,9 @@ use crate::arbiter::Pid;
 use crate::arbiter::request::Request;
 use crate::control::wire::Wire;
 use crate::control::{Map, Refusal, one, topics, wire};
+use crate::sys::socket::{self, Address};
 use std::io::{ErrorKind, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 
 /// A client that has so many bytes to read is not read from.
@@ -62,6 +64,14 @@ impl Client {
             readable: true,
             ended: false,
             broken: false,
+        }
+    }
+
+    /// Where it is, if it has come by TCP.
+    pub fn address(&self) -> Option<String> {
+        match socket::peer_addr(self.stream.as_raw_fd()) {
+            Ok(address @ Address::Inet(_)) => Some(format!("tcp://{address}")),
+            Ok(Address::Unix(_) | Address::Abstract(_)) | Err(_) => None,
         }
     }
 

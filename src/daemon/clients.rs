@@ -342,7 +342,7 @@ impl Daemon {
         let Some(client) = self.clients.clients.get(&client) else { return Origin::default() };
         let plugin = client.plugin.and_then(|pid| self.arbiter.watcher(self.arbiter.owner(pid)?.0));
         let pid = client.plugin.or(client.pid);
-        let line = || pid.and_then(procfs::command_line).unwrap_or_default();
+        let line = || pid.map_or_else(|| client.address(), procfs::command_line).unwrap_or_default();
         Origin {
             order,
             uid: (client.peer != u32::MAX).then_some(client.peer),
@@ -406,8 +406,11 @@ fn data_of(what: Published, time: f64) -> Map {
             None
         }
         Published::Spawn { pid } | Published::Kill { pid } => Some(pid),
-        Published::Reap { pid, exit } => {
+        Published::Reap { pid, exit, oom } => {
             data.insert("exit_code".into(), exit.code().into());
+            if oom {
+                data.insert("oom".into(), true.into());
+            }
             Some(pid)
         }
         Published::Start

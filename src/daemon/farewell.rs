@@ -4,6 +4,7 @@
 use super::eventloop::Daemon;
 use crate::arbiter::process::{Phase, Process};
 use crate::control::overview;
+use crate::sys::keyboard::columns;
 use std::time::{Duration, Instant};
 
 /// A stop that takes no longer needs no line.
@@ -47,7 +48,13 @@ impl Daemon {
         let line = left.iter().min_by_key(|(_, process)| kill_at(process)).map(|(name, process)| {
             let kill_in = kill_at(process).map(|at| at.since(now));
             let gone = all.saturating_sub(left.len());
-            overview::waiting_for((gone, all), name, (process.pid.into(), process.wid.into()), kill_in)
+            overview::waiting_for(
+                columns(),
+                (gone, all),
+                name,
+                (process.pid.into(), process.wid.into()),
+                kill_in,
+            )
         });
         self.farewell.begun = Some((all, self.now + PAUSE));
         if let Some(line) = line {

@@ -9,9 +9,10 @@ use super::streams::outlet::{Outlet, Place};
 use super::streams::syslog::Address;
 pub use crate::arbiter::Level;
 use crate::config::{syslog, text};
+use crate::control::plain::cut;
 use crate::sorted::Sorted;
 use crate::sys::clock;
-use crate::sys::keyboard::size;
+use crate::sys::keyboard::columns;
 use std::ffi::OsStr;
 use std::fmt::{self, Write};
 use std::io::IsTerminal;
@@ -163,7 +164,8 @@ impl Log {
     /// Shows a line at the terminal in the place of the last one; a message, or nothing at all, takes its place.
     pub fn show(&mut self, line: &str) {
         let mut text = String::from(CLEAR);
-        let mut shown = line.chars().take(size().1.saturating_sub(1));
+        let line = cut(line, columns());
+        let mut shown = line.chars();
         // Writing to a string cannot fail.
         let _ = shown.try_for_each(|c| Escaped(&mut text).write_char(c));
         self.shown = !line.is_empty();

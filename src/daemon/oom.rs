@@ -5,55 +5,75 @@
 
 use crate::arbiter::Pid;
 use crate::sorted::Sorted;
+use std::time::{Duration, Instant};
 
-/// The count of the whole machine.
+/// The count of the whole machine, which is all there is for cgroups of version 1: a zombie is in none of them any more.
 const MACHINE: &str = "/proc/vmstat";
 /// How many counts are remembered at most.
 const MOST: usize = 1000;
+/// For how long a count that has grown by several may speak for the next process that is found dead.
+const TOGETHER: Duration = Duration::from_secs(2);
+
+/// A count when it was last read.
+#[derive(Debug, Default)]
+struct Seen {
+    count: u64,
+    /// Ends that were counted and are not yet known to be those of processes of circus, and when they were counted.
+    unclaimed: Option<(u64, Instant)>,
+}
+
+impl Seen {
+    /// Whether there is an end in the count that may be that of a process just found dead.
+    fn claim(&mut self, count: u64, now: Instant) -> bool {
+        let grown = count.saturating_sub(std::mem::replace(&mut self.count, count));
+        let fresh = |(_, at): &(u64, Instant)| now.saturating_duration_since(*at) < TOGETHER;
+        let before = self.unclaimed.take().filter(fresh);
+        let left = grown + before.map_or(0, |(left, _)| left);
+        let at = before.filter(|_| grown == 0).map_or(now, |(_, at)| at);
+        self.unclaimed = left.checked_sub(1).map(|left| (left, at));
+        left > 0
+    }
+}
 
 /// The counts when they were last read.
 #[derive(Default)]
 pub struct OutOfMemory {
-    seen: Sorted<String, u64>,
+    seen: Sorted<String, Seen>,
 }
 
 impl OutOfMemory {
     /// Reads those that concern circus itself: what they count already is none of its processes.
     pub fn new() -> OutOfMemory {
         let mut counts = OutOfMemory::default();
-        counts.has_grown(crate::sys::process::pid());
-        counts.seen.insert(MACHINE.into(), count(MACHINE).unwrap_or(0));
+        let own = nearest(crate::sys::process::pid());
+        let machine = count(MACHINE).map(|count| (count, MACHINE.into()));
+        for (count, path) in own.into_iter().chain(machine) {
+            counts.seen.insert(path, Seen { count, unclaimed: None });
+        }
         counts
     }
 
-    /// Whether it was probably for want of memory that this process, a zombie, was ended by SIGKILL.
-    pub fn has_grown(&mut self, pid: Pid) -> bool {
-        let Some((path, now)) = nearest(pid) else { return false };
+    /// Whether it was probably for want of memory that this process, a zombie, was ended by SIGKILL, or what it ran was.
+    pub fn has_ended(&mut self, pid: Pid, now: Instant) -> bool {
+        let Some((count, path)) = nearest(pid) else { return false };
         if self.seen.len() >= MOST {
             self.seen.pop_first();
         }
-        now > self.seen.insert(path, now).unwrap_or(0)
+        self.seen.get_or_insert_with(path, Seen::default).claim(count, now)
     }
 }
 
-/// The count that tells most about a process: that of its cgroup, or of the machine.
-fn nearest(pid: Pid) -> Option<(String, u64)> {
+/// The count that tells most about a process, that of its cgroup or of the machine, and its file.
+fn nearest(pid: Pid) -> Option<(u64, String)> {
     let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-    let of_groups = groups.lines().filter_map(file).find_map(|path| Some((count(&path)?, path)));
-    let (count, path) = of_groups.or_else(|| Some((count(MACHINE)?, MACHINE.into())))?;
-    Some((path, count))
+    let of_group = groups.lines().find_map(file).and_then(|path| Some((count(&path)?, path)));
+    of_group.or_else(|| Some((count(MACHINE)?, MACHINE.into())))
 }
 
-/// The file with the count of a cgroup, from a line of /proc/PID/cgroup.
+/// The file with the count of a cgroup of version 2, from a line of /proc/PID/cgroup.
 fn file(line: &str) -> Option<String> {
-    let (_, rest) = line.split_once(':')?;
-    let (controllers, path) = rest.split_once(':')?;
-    let path = path.trim_end_matches('/');
-    match controllers {
-        "" => Some(format!("/sys/fs/cgroup{path}/memory.events")),
-        "memory" => Some(format!("/sys/fs/cgroup/memory{path}/memory.oom_control")),
-        _ => None,
-    }
+    let path = line.strip_prefix("0::")?.trim_end_matches('/');
+    Some(format!("/sys/fs/cgroup{path}/memory.events"))
 }
 
 fn count(path: &str) -> Option<u64> {
@@ -68,18 +88,25 @@ mod tests {
     #[test]
     fn the_file_of_a_cgroup_is_found() {
         assert_eq!(file("0::/a.slice/b").as_deref(), Some("/sys/fs/cgroup/a.slice/b/memory.events"));
-        assert_eq!(file("4:memory:/").as_deref(), Some("/sys/fs/cgroup/memory/memory.oom_control"));
-        assert_eq!(file("3:cpu,cpuacct:/x"), None);
+        assert_eq!(file("0::/").as_deref(), Some("/sys/fs/cgroup/memory.events"));
+        assert_eq!(file("4:memory:/a"), None);
         assert_eq!(file("nonsense"), None);
     }
 
     #[test]
-    fn only_a_count_that_has_grown_says_so() {
+    fn a_count_speaks_for_as_many_as_it_has_grown_by() {
+        let now = Instant::now();
+        let mut seen = Seen { count: 5, unclaimed: None };
+        assert!(!seen.claim(5, now));
+        assert!(seen.claim(8, now) && seen.claim(8, now));
+        let later = now + TOGETHER;
+        assert!(seen.claim(9, now) && seen.claim(9, now) && !seen.claim(9, now));
+        assert!(seen.claim(11, now) && !seen.claim(11, later), "the other one was somebody else's");
+    }
+
+    #[test]
+    fn what_was_counted_before_circus_began_is_not_its_own() {
         let own = crate::sys::process::pid();
-        let mut counts = OutOfMemory::new();
-        assert!(!counts.has_grown(own));
-        let Some((path, now)) = nearest(own).filter(|(_, now)| *now > 0) else { return };
-        counts.seen.insert(path, now - 1);
-        assert!(counts.has_grown(own) && !counts.has_grown(own));
+        assert!(!OutOfMemory::new().has_ended(own, Instant::now()));
     }
 }

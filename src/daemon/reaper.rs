@@ -43,8 +43,9 @@ impl Daemon {
         self.drain_pipes(pid);
         self.helper_ended(pid, exit);
         self.clients.plugin_ended(pid);
-        // The kernel says of what it ended for want of memory only that it was killed.
-        if exit == Exit::Signal(9) && self.arbiter.owner(pid).is_some() && self.oom.has_grown(pid) {
+        // The kernel says of what it ended for want of memory only that it was killed, and a shell that ran it exits so.
+        let killed = matches!(exit, Exit::Signal(9) | Exit::Code(137)) && self.arbiter.owner(pid).is_some();
+        if killed && self.oom.has_ended(pid, self.now) {
             self.dispatch(Event::OutOfMemory { pid });
         }
         self.dispatch(Event::Exited { pid, exit });

@@ -47,7 +47,9 @@ impl Daemon {
         put("running", watcher.running().into());
         put("wanted", watcher.config.wanted().into());
         put("autostart", watcher.config.options.autostart.into());
-        put("fault", watcher.fault().into());
+        let broken = watcher.config.broken.as_ref().filter(|_| watcher.history().last_status().is_none());
+        put("fault", watcher.fault().or_else(|| broken.map(|why| format!("stopped: {why}"))).into());
+        put("trouble", self.builtins.trouble(watcher.id).into());
         put("waits", watcher.waits_for_demand().into());
         put("reloading", watcher.is_reloading().into());
         put("since", watcher.history().last_status().map_or(Json::Null, |change| change_of(change, clocks)));

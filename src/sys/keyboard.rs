@@ -186,6 +186,11 @@ pub fn size() -> (usize, usize) {
     sizes.into_iter().flatten().next().unwrap_or((24, 80))
 }
 
+/// How many columns a line may fill that is to be written over: one that fills the last of them begins another.
+pub fn columns() -> usize {
+    size().1.saturating_sub(1)
+}
+
 fn size_of(fd: RawFd) -> Option<(usize, usize)> {
     // SAFETY: all zeros are a valid winsize.
     let mut size: libc::winsize = unsafe { mem::zeroed() };

@@ -206,6 +206,15 @@ pub fn local_addr(fd: RawFd) -> io::Result<Address> {
     address.address()
 }
 
+/// Where the other end of a connection is.
+pub fn peer_addr(fd: RawFd) -> io::Result<Address> {
+    let mut address = RawAddress::empty();
+    let (place, length) = address.as_mut_ptrs();
+    // SAFETY: `length` says how much room there is at `place`.
+    cvt(unsafe { libc::getpeername(fd, place, length) })?;
+    address.address()
+}
+
 /// The type of a socket, and whether it listens.
 pub fn kind_of(fd: &OwnedFd) -> io::Result<(Kind, bool)> {
     let kind = Kind::of(option(fd, libc::SO_TYPE)?).ok_or(io::ErrorKind::Unsupported)?;

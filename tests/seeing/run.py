@@ -234,6 +234,25 @@ def top_ends(circus):
     top.close()
 
 
+def top_waits_for_a_silent_circus(circus):
+    top = Screen(CIRCUS, "top", "--endpoint", circus.endpoint)
+    top.shows("^WATCHER")
+    sleeps = lambda: int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", open(f"/proc/{top.pid}/status").read(), re.M)[1])
+    circus.process.send_signal(signal.SIGSTOP)
+    try:
+        top.shows(r"^circus has not answered for 3 s")
+        before = sleeps()
+        top.shows(r"^circus has not answered for 5 s")
+        check("a circus that does not answer is no reason to spin", sleeps() - before < 20)
+    finally:
+        circus.process.send_signal(signal.SIGCONT)
+    top.hides("has not answered")
+    check("and when it answers again, it goes on", top.lines()[23].startswith("q quit"))
+    top.type("q")
+    top.end()
+    top.close()
+
+
 def top_without_a_screen(circus):
     ended = subprocess.run([CIRCUS, "top", "--endpoint", circus.endpoint, "--sort", "cpu"], capture_output=True, text=True)
     check("without a terminal it prints once", (ended.returncode, ended.stderr, "\x1b" in ended.stdout), (0, "", False))
@@ -276,6 +295,30 @@ def waiting_at_a_terminal(circus):
     stop.shows("^ok$")
     check("and leaves nothing behind", [line for line in stop.lines() if line.strip()], ["ok"])
     stop.close()
+
+
+LOOPING = """
+[watcher:a-loop]
+cmd = sh -c "exit 1"
+
+[watcher:b-loop]
+cmd = sh -c "exit 1"
+
+[watcher:slow]
+cmd = sleep 100000
+numprocesses = 2
+warmup_delay = 2
+autostart = False
+"""
+
+
+def waiting_for_one_of_many(_):
+    with Circus(LOOPING) as circus:
+        start = Screen(CIRCUS, "ctl", "--endpoint", circus.endpoint, "start", "slow", "--waiting")
+        start.shows(r"^\d of \d started; waiting for ")
+        check("--waiting looks at what was ordered alone", "1 of 2 started; waiting for slow, " in start.lines()[0])
+        check("and ends well", start.end(), 0)
+        start.close()
 
 
 def a_stop_at_a_terminal():
@@ -354,11 +397,13 @@ def served(_):
 
 def whole():
     with Circus(INI) as circus:
-        for part in (top_on_a_screen, top_ends, top_without_a_screen, status_on_a_terminal, waiting_at_a_terminal):
+        for part in (top_on_a_screen, top_ends, top_waits_for_a_silent_circus, top_without_a_screen,
+                     status_on_a_terminal, waiting_at_a_terminal):
             yield part, circus
     with Circus(INI + '\n[watcher:say "hi\\"]\ncmd = sh -c "exit 3"\n') as circus:
         yield metrics, circus
     yield served, None
+    yield waiting_for_one_of_many, None
 
 
 def main():

@@ -125,6 +125,17 @@ fn giving_up_is_told_with_its_reason_until_somebody_stops_it() {
 }
 
 #[test]
+fn a_hook_that_takes_too_long_is_the_cause_as_one_that_says_no() {
+    for script in [(None, Answer::Yes), (Some(0.1), Answer::No)] {
+        let mut world = World::new(vec![hooked("a", 1, &["after_start"])]);
+        world.hook_scripts.insert(("a".into(), "after_start"), script);
+        world.send(Event::Start);
+        world.run(60.0);
+        assert_eq!(world.told("a"), ["starting by Boot", "stopped by Hook"]);
+    }
+}
+
+#[test]
 fn what_is_to_run_and_does_not_is_a_fault() {
     let mut configs = ["once", "down", "two"].map(|name| watcher(name, 1));
     configs[0].options.respawn = Respawn::Never;

@@ -4,9 +4,9 @@
 use super::client::{Connection, Trouble};
 use crate::config::text;
 use crate::control::overview::waiting_for;
-use crate::control::plain::plain;
+use crate::control::plain::{cut, plain};
 use crate::control::{Map, one, protocol};
-use crate::sys::keyboard::size;
+use crate::sys::keyboard::columns;
 use serde_json::Value as Json;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -19,6 +19,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Looks at the daemon by a connection of its own.
 pub struct Progress {
     connection: Connection,
+    /// What it asks.
+    question: Map,
     /// The processes that were there at first.
     first: Vec<i64>,
     shown: bool,
@@ -27,12 +29,16 @@ pub struct Progress {
 impl Progress {
     /// Takes the first look, before the order is given. None without a terminal, or when the daemon cannot be looked
     /// at: nobody is told of that, since the order itself will say it.
-    pub fn begin(endpoint: Option<&str>) -> Option<Progress> {
+    pub fn begin(endpoint: Option<&str>, order: &Map) -> Option<Progress> {
         if !std::io::stderr().is_terminal() {
             return None;
         }
         let connection = Connection::open(endpoint).ok()?;
-        let mut progress = Progress { connection, first: Vec::new(), shown: false };
+        let mut question = one("details", true.into());
+        if let Some(name) = order.get("name") {
+            question.insert("name".into(), name.clone());
+        }
+        let mut progress = Progress { connection, question, first: Vec::new(), shown: false };
         let seen = progress.look()?;
         progress.first = processes(&seen).filter_map(|(_, process)| number(process, "pid")).collect();
         Some(progress)
@@ -63,19 +69,21 @@ impl Progress {
         result
     }
 
+    /// What is seen of the watcher that the order is about; of all of them if it is none, but a pattern or yet to come.
     fn look(&mut self) -> Option<Map> {
-        let deadline = Instant::now().checked_add(PAUSE);
-        self.connection
-            .send(&protocol::encode_request("status", &one("details", true.into())), deadline)
-            .ok()?;
-        match serde_json::from_slice(&self.connection.line(deadline).ok()?) {
-            Ok(Json::Object(seen)) => Some(seen),
-            _ => None,
+        loop {
+            let deadline = Instant::now().checked_add(PAUSE);
+            self.connection.send(&protocol::encode_request("status", &self.question), deadline).ok()?;
+            match serde_json::from_slice(&self.connection.line(deadline).ok()?) {
+                Ok(Json::Object(seen)) if seen.contains_key("watchers") => return Some(seen),
+                Ok(Json::Object(_)) => self.question.remove("name")?,
+                _ => return None,
+            };
         }
     }
 
     fn show(&mut self, line: &str) {
-        let line: String = line.chars().take(size().1.saturating_sub(1)).collect();
+        let line = cut(line, columns());
         write(&format!("\r\x1b[K{line}"));
         self.shown = true;
     }
@@ -114,7 +122,7 @@ fn line(seen: &Map, first: &[i64]) -> Option<String> {
         let gone = first.iter().filter(|pid| !here.contains(pid)).count();
         let ids = (number(process, "pid")?, number(process, "wid")?);
         let kill_in = process.get("kill_in").and_then(Json::as_f64);
-        return Some(waiting_for((gone, gone + leaving.len()), name, ids, kill_in));
+        return Some(waiting_for(columns(), (gone, gone + leaving.len()), name, ids, kill_in));
     }
     let missing = |watcher: &Json| {
         let own = watcher.get("processes").and_then(Json::as_array).into_iter().flatten();

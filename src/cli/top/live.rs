@@ -7,7 +7,7 @@ use crate::cli::ctl::client::Connection;
 use crate::cli::keys::{self, Key};
 use crate::cli::line;
 use crate::control::commands;
-use crate::control::plain::plain;
+use crate::control::plain::{plain, width};
 use crate::control::{Map, one, protocol};
 use crate::sys::keyboard::{Terminal, size};
 use serde_json::Value as Json;
@@ -21,6 +21,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_millis(100);
 /// After a look that took so long, so many times as long nobody looks.
 const REST: u32 = 25;
+/// After so many seconds without an answer it is said that there is none.
+const SILENCE: u64 = 3;
 /// How long after Escape what follows it may come.
 const KEY: Duration = Duration::from_millis(50);
 /// The daemon is asked for so many lines of output.
@@ -112,14 +114,15 @@ impl Live<'_> {
         self.ask("listen", &Map::new(), Asked::Listen)?;
         loop {
             let now = Instant::now();
-            if now >= self.next.max(self.rest)
-                && !self.asked.iter().any(|asked| matches!(asked, Asked::Look(_)))
-            {
+            if now >= self.next.max(self.rest) && self.silence().is_none() {
                 self.look(now)?;
             }
             self.draw();
-            let wait =
-                self.next.max(self.rest).saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+            let wait = match self.silence() {
+                Some(_) => PAUSE,
+                None => self.next.max(self.rest).saturating_duration_since(Instant::now()),
+            };
+            let wait = wait + Duration::from_millis(1);
             let (keys, lines) = self.terminal.wait(self.connection.fd(), wait);
             if lines {
                 self.read_lines()?;
@@ -128,6 +131,14 @@ impl Live<'_> {
                 return Ok(());
             }
         }
+    }
+
+    /// For how long a look has been waited for, if one is.
+    fn silence(&self) -> Option<Duration> {
+        self.asked.iter().find_map(|asked| match asked {
+            Asked::Look(begun) => Some(begun.elapsed()),
+            Asked::Order(_) | Asked::Text(_) | Asked::Listen => None,
+        })
     }
 
     fn ask(&mut self, command: &str, properties: &Map, what: Asked) -> Result<(), String> {
@@ -332,7 +343,11 @@ impl Live<'_> {
         self.screen.bottom = match &self.mode {
             Mode::Filter(line) => Some(format!("filter: {}_", line.text())),
             Mode::Sure(what, ..) => Some(format!("{what}? [y/N]")),
-            Mode::Rows | Mode::Pane(..) => self.message.clone(),
+            Mode::Rows | Mode::Pane(..) => {
+                let seconds = self.silence().map_or(0, |silence| silence.as_secs());
+                let silent = (seconds >= SILENCE).then(|| format!("circus has not answered for {seconds} s"));
+                silent.or_else(|| self.message.clone())
+            }
         };
         let lines = match &self.mode {
             Mode::Pane(pane, lines, from_end) => pane_lines(pane, lines, *from_end, size),
@@ -390,7 +405,7 @@ fn wrap(lines: &[String], columns: usize) -> Vec<String> {
         loop {
             let mut used = 0;
             let fits = rest.iter().take_while(|c| {
-                used += line::width(**c);
+                used += width(**c);
                 used <= columns
             });
             let count = fits.count().max(1).min(rest.len());

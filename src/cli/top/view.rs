@@ -1,10 +1,9 @@
 //! What `circus top` shows, as lines for a screen of a given size, or for no screen at all. Pure.
 
 use super::model::{Choice, Key, Model, Row, Socket, Subject};
-use crate::cli::line::width;
 use crate::config::number;
 use crate::control::overview::{duration, size};
-use crate::control::plain::plain;
+use crate::control::plain::{cut, plain, width};
 
 /// How a line stands out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +32,8 @@ const WIDE: usize = 110;
 
 const HELP: &str =
     "q quit  </> sort  i invert  x fold  / filter  r restart  s stop  a start  Enter output  w why";
+/// The same in 80 columns.
+const SHORT_HELP: &str = "q quit <> sort i invert x fold / filter r restart s stop a start Ret tail w why";
 
 /// What the screen shows besides the model.
 #[derive(Debug, Default)]
@@ -50,7 +51,8 @@ pub struct Screen {
 impl Screen {
     /// All lines of a screen with so many rows and columns.
     pub fn draw(&mut self, model: &Model, (rows, columns): (usize, usize)) -> Vec<Line> {
-        let mut lines = vec![(Style::Plain, summary(model)), (Style::Plain, self.chosen())];
+        let chosen = format!("{}   {}", counts(model), self.chosen());
+        let mut lines = vec![(Style::Plain, summary(model)), (Style::Plain, chosen)];
         lines.push((Style::Heading, heading(columns, self.choice.key)));
         let sockets = model.sockets.len().min(rows / 4);
         let below = if sockets > 0 { sockets + 1 } else { 0 };
@@ -69,10 +71,13 @@ impl Screen {
         }
         lines.resize(end, Line::default());
         if sockets > 0 {
-            lines.push((Style::Heading, socket_heading(columns)));
+            // No wider than what stands above them, so that eyes need not wander.
+            let columns = names(columns) + OTHERS;
+            lines.push((Style::Heading, socket_heading(sockets, model.sockets.len(), columns)));
             lines.extend(model.sockets.iter().take(sockets).map(|s| (Style::Plain, socket_line(s, columns))));
         }
-        lines.push((Style::Plain, self.bottom.clone().unwrap_or_else(|| HELP.into())));
+        let help = if columns < HELP.len() { SHORT_HELP } else { HELP };
+        lines.push((Style::Plain, self.bottom.clone().unwrap_or_else(|| help.into())));
         let mut fitted: Vec<Line> =
             lines.into_iter().map(|(style, line)| (style, fit(&line, columns))).collect();
         // The last line is the one for questions, however small the screen is.
@@ -126,12 +131,12 @@ impl Screen {
 pub fn once(model: &Model, choice: &Choice) -> String {
     let longest = model.rows(choice).iter().map(|row| label(row).chars().map(width).sum()).max().unwrap_or(0);
     let columns = longest.max(NARROWEST) + OTHERS;
-    let mut lines = vec![summary(model), heading(columns, choice.key)];
+    let mut lines = vec![format!("{}   {}", summary(model), counts(model)), heading(columns, choice.key)];
     for row in model.rows(choice) {
         lines.push(line(row, columns) + &fault(row));
     }
     if !model.sockets.is_empty() {
-        lines.push(socket_heading(80));
+        lines.push(socket_heading(model.sockets.len(), model.sockets.len(), 80));
         lines.extend(model.sockets.iter().map(|socket| socket_line(socket, 80)));
     }
     let trimmed: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
@@ -140,15 +145,19 @@ pub fn once(model: &Model, choice: &Choice) -> String {
 
 fn summary(model: &Model) -> String {
     let Some(own) = &model.own else { return "waiting for circus".into() };
-    let (watchers, failing, processes) = model.counts();
-    let pid = own.subject.pid.unwrap_or(0);
-    let fails = if failing > 0 { format!(", {failing} failing") } else { String::new() };
     format!(
-        "circus {pid}  up {}  cpu {}%  memory {}   {processes} processes of {watchers} watchers{fails}",
+        "circus {}  up {}  cpu {}%  memory {}",
+        own.subject.pid.unwrap_or(0),
         duration(own.uptime.unwrap_or(0.0)),
         number::fixed(own.cpu, 1),
         size(own.memory)
     )
+}
+
+fn counts(model: &Model) -> String {
+    let (watchers, failing, processes) = model.counts();
+    let fails = if failing > 0 { format!(", {failing} failing") } else { String::new() };
+    format!("{processes} processes of {watchers} watchers{fails}")
 }
 
 fn names(columns: usize) -> usize {
@@ -205,8 +214,9 @@ fn in_columns(name: &str, [state, uptime, restarts, cpu, memory]: &[String; 5], 
     format!("{} {state:<8}{uptime:>9}{restarts:>10}{cpu:>8}{memory:>9}", fit(name, room))
 }
 
-fn socket_heading(columns: usize) -> String {
-    socket_columns("SOCKET", "ADDRESS", ["WAITING", "BACKLOG", "DROPS"].map(String::from), columns)
+fn socket_heading(shown: usize, all: usize, columns: usize) -> String {
+    let name = if shown < all { format!("SOCKET {shown} of {all}") } else { "SOCKET".into() };
+    socket_columns(&name, "ADDRESS", ["WAITING", "BACKLOG", "DROPS"].map(String::from), columns)
 }
 
 fn socket_line(socket: &Socket, columns: usize) -> String {
@@ -222,14 +232,7 @@ fn socket_columns(name: &str, address: &str, [waiting, limit, drops]: [String; 3
 
 /// A text in exactly so many columns.
 pub fn fit(text: &str, columns: usize) -> String {
-    let mut used = 0;
-    let mut fitted: String = text
-        .chars()
-        .take_while(|c| {
-            used += width(*c);
-            used <= columns
-        })
-        .collect();
+    let mut fitted = cut(text, columns);
     let taken: usize = fitted.chars().map(width).sum();
     fitted.extend(std::iter::repeat_n(' ', columns.saturating_sub(taken)));
     fitted
@@ -257,10 +260,8 @@ mod tests {
         let lines = screen.draw(&model(), (24, 80));
         assert!(lines.len() == 24 && lines.iter().all(|(_, line)| line.chars().count() == 80));
         let shown = text(&lines);
-        assert_eq!(
-            shown[0],
-            "circus 1  up 1m02s  cpu 0.0%  memory 1.0M   2 processes of 2 watchers, 1 failing"
-        );
+        assert_eq!(shown[0], "circus 1  up 1m02s  cpu 0.0%  memory 1.0M");
+        assert_eq!(shown[1], "2 processes of 2 watchers, 1 failing   sorted by name");
         assert_eq!(
             shown[2],
             "WATCHER*                            STATE      UPTIME  RESTARTS    CPU%   MEMORY"
@@ -285,7 +286,7 @@ mod tests {
             shown[21],
             "b                /run/b                                      7      128        -"
         );
-        assert!(shown[23].starts_with("q quit"));
+        assert!(shown[23].starts_with("q quit") && shown[23].ends_with("w why"));
         let styles: Vec<Style> = lines.iter().map(|(style, _)| *style).collect();
         assert_eq!(styles[2..5], [Style::Heading, Style::Selected, Style::Bad]);
     }
@@ -294,7 +295,12 @@ mod tests {
     fn a_wide_screen_says_what_is_wrong_and_a_tiny_one_harms_nobody() {
         let mut screen = Screen::default();
         let lines = screen.draw(&model(), (30, 140));
-        assert!(text(&lines)[4].ends_with("9.0M  2 of 3 processes run"), "{}", lines[4].1);
+        let shown = text(&lines);
+        assert!(shown[4].ends_with("9.0M  2 of 3 processes run"), "{}", shown[4]);
+        assert_eq!(shown[26].len(), shown[2].len(), "sockets end where watchers do");
+        assert!(shown[29].ends_with("Enter output  w why"));
+        let lines = screen.draw(&model(), (7, 80));
+        assert!(text(&lines)[4].starts_with("SOCKET 1 of 2    ADDRESS"), "{lines:?}");
         for size in [(0, 0), (1, 1), (2, 5), (3, 200), (5, 30)] {
             let lines = screen.draw(&model(), size);
             assert!(lines.len() <= size.0.max(1), "{size:?}");

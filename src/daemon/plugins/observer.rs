@@ -83,16 +83,21 @@ impl Observer {
     pub fn redis(settings: &Settings<'_>) -> Result<Observer, Wrong> {
         let url =
             url::parse(settings.text("redis_url"), "redis://", 6379).map_err(|why| ("redis_url", why))?;
-        let mut question = String::new();
+        let mut question = Vec::new();
         if let Some(login) = url.login {
             let (user, password) = login.split_once(':').unwrap_or(("", login));
-            let words = ["AUTH", user, password].into_iter().filter(|word| !word.is_empty());
-            question += &format!("*{}\r\n", words.clone().count());
-            words.for_each(|word| question += &format!("${}\r\n{word}\r\n", word.len()));
+            let words = ["AUTH", user, password].map(url::decoded);
+            let words = words.iter().filter(|word| !word.is_empty());
+            question.extend(format!("*{}\r\n", words.clone().count()).into_bytes());
+            for word in words {
+                question.extend(format!("${}\r\n", word.len()).into_bytes());
+                question.extend_from_slice(word);
+                question.extend_from_slice(b"\r\n");
+            }
         }
-        question += "*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nINFO\r\n";
+        question.extend_from_slice(b"*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nINFO\r\n");
         let replies = 2 + usize::from(url.login.is_some());
-        Ok(Observer::new(settings, url.place, question.into_bytes(), replies))
+        Ok(Observer::new(settings, url.place, question, replies))
     }
 
     /// What an answer means; `None` when it is not there as a whole.

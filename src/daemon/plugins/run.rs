@@ -54,6 +54,8 @@ struct Running {
     plugin: Box<dyn Builtin>,
     samples: Samples,
     line: Option<Line>,
+    /// What keeps it from its work, and the text about it.
+    trouble: Option<(&'static str, String)>,
 }
 
 /// A socket of a plugin.
@@ -72,6 +74,12 @@ impl Builtins {
     /// Whether something can be done without waiting.
     pub fn are_busy(&self) -> bool {
         !self.busy.is_empty()
+    }
+
+    /// What keeps a plugin from its work.
+    pub fn trouble(&self, id: WatcherId) -> Option<&str> {
+        let running = self.running.iter().find(|running| running.id == id)?;
+        running.trouble.as_ref().map(|(_, text)| text.as_str())
     }
 
     fn find(&mut self, id: WatcherId) -> Option<&mut Running> {
@@ -188,6 +196,7 @@ impl Daemon {
                     plugin,
                     samples: Samples::new(),
                     line: None,
+                    trouble: None,
                 });
                 self.tell_builtin(id, Input::Begin);
             }
@@ -279,8 +288,13 @@ impl Daemon {
             Wish::Order(order) => self.give_order(id, name, order),
             Wish::Restart(watcher) => self.restart_for(id, name, &watcher),
             Wish::Log(level, text) => self.log.log(level, format_args!("{name}: {text}")),
-            Wish::Trouble(cause, text) => self.note_trouble(name, cause, &text),
+            Wish::Trouble(cause, text) => {
+                self.note_trouble(name, cause, &text);
+                self.builtins.find(id).into_iter().for_each(|one| one.trouble = Some((cause, text.clone())));
+            }
             Wish::Mended(cause, text) => {
+                let running = self.builtins.find(id).into_iter();
+                running.for_each(|one| one.trouble = one.trouble.take().filter(|(other, _)| *other != cause));
                 self.log.over(Level::Info, &format!("{name} {cause}"), format_args!("{name}: {text}"));
             }
             Wish::Send(to, bytes) => self.send_datagram(name, to, bytes.as_bytes()),

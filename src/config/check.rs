@@ -378,10 +378,14 @@ impl Checker {
         if kind == StreamKind::TimedFile && options.rotate_when.is_none() {
             self.error((origins, key), format!("{which} needs rotate_when: S M H D MIDNIGHT or W0 to W6"));
         }
-        let compresses = options.compress.as_deref() == Some("gzip") && kind.heeds("max_bytes");
-        if compresses && options.backup_count <= 0 {
-            let key = format!("{which}.compress");
-            self.warn((origins, &key), format!("`{}` has no effect without backup_count", shorten(&key)));
+        let compresses = options.compress.as_deref() == Some("gzip");
+        for (key, is_set) in [("compress", compresses), ("max_bytes", options.max_bytes > 0)] {
+            if is_set && kind.heeds("max_bytes") && options.backup_count <= 0 {
+                let key = format!("{which}.{key}");
+                let message =
+                    format!("`{}` has no effect without backup_count: the file just grows", shorten(&key));
+                self.warn((origins, &key), message);
+            }
         }
         let known = stream.class().map_or(named, |class| StreamKind::of(class).is_some());
         let idle = |key: &str| known && !kind.heeds(key) && stream.get(key).is_some();

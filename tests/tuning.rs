@@ -201,7 +201,7 @@ fn the_table_says_what_set_does() {
         ("copy_path", _) => json!(false),
         ("stdin_socket" | "sockets", _) => json!("web"),
         ("env_file", _) => json!("-/no/such/file"),
-        ("umask", _) => json!(0o77),
+        ("umask", _) => json!("077"),
         ("kill_mode", _) => json!("tree"),
         ("reload_signal", _) => json!(12),
         ("success_codes" | "success_signals", _) => json!("1, 2"),

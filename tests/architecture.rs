@@ -277,8 +277,10 @@ fn what_is_allowed_is_not_reported() {
 fn compile_arbiter(name: &str, arbiter: &Path) -> io::Result<Output> {
     let config = root().join("src/config");
     let mut source = String::from("#![allow(dead_code)]\npub mod config {\n");
-    let modules =
-        ["changes", "ends", "hooks", "model", "number", "options", "restrict", "signals", "stream", "value"];
+    let modules = [
+        "changes", "ends", "hooks", "model", "number", "options", "restrict", "signals", "stream", "thin",
+        "value",
+    ];
     for module in modules {
         let path = config.join(module).with_extension("rs");
         source += &format!("#[path = {path:?}]\npub mod {module};\n");

@@ -181,7 +181,7 @@ fn add_makes_watchers_with_any_option() {
     ] {
         let request = json!({"name": "says", "cmd": "sh -c 'echo said; exec sleep 1000'", "options": options, "start": true, "waiting": true});
         circus.ask("add", request);
-        until("it has written", || (circus.dir.read("o") == "said\n").then_some(()));
+        until("it has written", || circus.dir.has("o", "said\n"));
         circus.ask("rm", json!({"name": "says", "waiting": true}));
         std::fs::remove_file(circus.dir.path("o")).expect("it was there");
     }

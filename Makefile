@@ -39,7 +39,7 @@ setup: ## install what the tests need: Debian packages as root, Python ones in a
 	tests/tools/setup.sh
 
 # Every suite runs, even when an earlier one failed, so that the totals are whole.
-test: build setup ## cargo's tests, then those in Python: compliance, clients, the real stack
+test: build static setup ## cargo's tests, then those in Python: compliance, clients, the real stack
 	status=0; \
 	$(CARGO) test --no-fail-fast || status=1; \
 	for suite in $(suites); do $(venv)/bin/python -B $$suite || status=1; done; \
@@ -96,9 +96,13 @@ uninstall: ## remove what install put there
 	rm -f $(addsuffix .fish,$(addprefix $(fishdir)/,circus $(links)))
 	rm -rf $(docdir)
 
+# The loader that a static binary has in it understands relative relocations in packed form from glibc 2.36 on.
+packed := $(shell getconf GNU_LIBC_VERSION 2> /dev/null | awk '{ split($$2, v, "."); new = v[1] > 2 || v[2] >= 36 } \
+    END { if (new) print "-C link-arg=-Wl,-z,pack-relative-relocs" }')
+
 # What the flags are given for must not be built anew for `make`: hence a directory of its own.
 static: ## a static binary that needs nothing on the target, not even a C library
-	RUSTFLAGS="$(RUSTFLAGS) -C target-feature=+crt-static" \
+	RUSTFLAGS="$(RUSTFLAGS) -C target-feature=+crt-static $(packed)" \
 	    $(CARGO) build --release --target $(host) --target-dir $(target)/static
 
 # For those who have the target: rustup target add NAME, and a linker for it.
@@ -115,7 +119,7 @@ dist: ## a tarball of what is committed, with the source of all crates: builds w
 deb: build ## a Debian package of the release binary
 	tests/tools/deb.sh $(version) $(target)/deb
 
-size: build static ## sizes of the stripped binaries, memory of an idle daemon with one child
+size: build static ## sizes of the stripped binaries, memory of an idle daemon and of the init of a command
 	tests/tools/size.sh $(circus)
 	tests/tools/size.sh $(static)
 

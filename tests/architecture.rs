@@ -279,7 +279,8 @@ fn compile_arbiter(name: &str, arbiter: &Path) -> io::Result<Output> {
     let config = root().join("src/config");
     let mut source = String::from("#![allow(dead_code)]\npub mod config {\n");
     let modules =
-        "changes ends expand hooks model number options probe restrict signals stream url value".split(' ');
+        "changes ends expand hooks model number options probe restrict signals stream thin url value"
+            .split(' ');
     for module in modules {
         let path = config.join(module).with_extension("rs");
         source += &format!("#[path = {path:?}]\npub mod {module};\n");

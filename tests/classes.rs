@@ -68,7 +68,7 @@ fn a_prefix_tells_who_spoke() {
     }
     until("the empty lines too", || (circus.out.text().lines().count() == 4).then_some(()));
     let pid = circus.pids("db")[0];
-    until("the other watcher", || (circus.dir.read("db") == format!("me: T [{pid}] | two\n")).then_some(()));
+    until("the other watcher", || circus.dir.has("db", format!("me: T [{pid}] | two\n")));
 }
 
 #[test]
@@ -86,9 +86,7 @@ fn a_process_can_have_its_own_file_which_closes_with_it() {
     circus.up("w");
     let name = |wid: u32| circus.dir.name(&format!("out.{wid}.log"));
     for wid in 1..4 {
-        until("it has written", || {
-            (circus.dir.read(&format!("out.{wid}.log")) == format!("{wid}\n")).then_some(())
-        });
+        until("it has written", || circus.dir.has(&format!("out.{wid}.log"), format!("{wid}\n")));
     }
     let open = || {
         let targets = proc::targets(circus.pid());
@@ -117,7 +115,7 @@ fn processes_that_run_can_be_told_apart_from_now_on() {
     circus.dir.write("go", "");
     for wid in 1..3 {
         let (name, text) = (format!("of-{wid}"), format!("<{wid}> later\n"));
-        until("its own file", || (circus.dir.read(&name) == text).then_some(()));
+        until("its own file", || circus.dir.has(&name, &text));
     }
     assert_eq!((circus.pids("w"), circus.dir.read("all").as_str()), (before, ""));
 }
@@ -237,7 +235,7 @@ fn a_file_is_rotated_when_its_time_has_come() {
         let circus = Circus::with(dir, &ini, |command| {
             command.env("TZ", "Asia/Kolkata");
         });
-        until("the new file", || (circus.dir.read("log") == "new\nmore\n").then_some(()));
+        until("the new file", || circus.dir.has("log", "new\nmore\n"));
         assert_eq!(circus.dir.read(&format!("log.{suffix}")), "old\n", "{when}");
     }
 }

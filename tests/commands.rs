@@ -171,7 +171,7 @@ fn add_takes_options() {
     assert_eq!((reply["started"].clone(), reply["kept"].clone()), (json!(pids), json!([])));
     assert_eq!(proc::cwd(pids[0]), "/tmp");
     assert_eq!(proc::limit(pids[0], "Max open files").0, "99");
-    until("both have written", || (circus.dir.read("out") == "b\nb\n").then_some(()));
+    until("both have written", || circus.dir.has("out", "b\nb\n"));
     let refused = |options: Json| {
         let reply = circus.call("add", json!({"name": "y", "cmd": "sleep 1", "options": options}));
         assert_eq!(reply["errno"], 3, "{reply}");

@@ -63,6 +63,32 @@ fn every_list_stands_in_one_place() {
     assert_eq!(found, names);
 }
 
+/// What `tests/compliance` knows to be other than in Circus has an entry in the manual, whose words it names.
+#[test]
+fn every_difference_from_circus_is_in_the_manual() {
+    let page = fs::read_to_string(path("circus.ini.5")).unwrap();
+    let (_, section) = page.split_once(".Sh DIFFERENCES FROM PYTHON CIRCUS").expect("the section");
+    let (section, _) = section.split_once("\n.Sh ").expect("another section behind it");
+    let said = mdoc::words(section);
+    let mut count = 0;
+    for entry in fs::read_dir(path("../tests/compliance/cases")).unwrap() {
+        let file = entry.unwrap().path();
+        if file.extension().is_none_or(|end| end != "py") {
+            continue;
+        }
+        let text = fs::read_to_string(&file).unwrap();
+        let differences = text.matches("@differs(").count() + text.matches("[Difference(").count();
+        let named: Vec<&str> =
+            text.split("manual=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert_eq!(named.len(), differences, "{}: a difference names no entry", file.display());
+        for words in &named {
+            assert!(said.contains(words), "{}: the manual does not say: {words}", file.display());
+        }
+        count += named.len();
+    }
+    assert!(count > 80, "{count}");
+}
+
 #[test]
 fn every_command_is_in_the_page_of_the_protocol() {
     let page = fs::read_to_string(path("circus-protocol.7")).unwrap();

@@ -9,9 +9,10 @@
 
 mod common;
 
-use common::user::{NOBODY, of_user};
+use common::user::{NOBODY, as_user, of_user};
 use common::{Circus, Dir, SIGTERM, needs_root, proc, until};
-use std::path::PathBuf;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 /// What a process writes into the file `out` of the test's directory, once it has written a line `end`.
 fn said(circus: &Circus) -> String {
@@ -82,7 +83,7 @@ fn groups_are_cleared_or_kept_as_asked() {
         let ini = format!("[watcher:w]\ncmd = sleep 1000\n{options}");
         let circus = Circus::with(dir, &ini, |command| {
             let program = command.get_program().to_owned();
-            *command = std::process::Command::new("setpriv");
+            *command = Command::new("setpriv");
             command.args(["--groups", "24,4"]).arg(program);
         });
         assert_eq!(proc::status(circus.up("w")[0], "Groups"), groups, "{options}");
@@ -140,6 +141,21 @@ fn the_variables_of_a_login_are_those_of_the_user() {
     assert_eq!(of("uid = root", "")[..3], ["/root", "root", "root"]);
     assert_eq!(of("uid = nobody", "HOME = /mine"), ["/mine", "nobody", "nobody", "/bin/sh"]);
     assert_eq!(of("gid = daemon", ""), ["", "", "", ""]);
+    assert_eq!(of("uid = 61904\ngid = 61905", ""), ["/", "61904", "61904", "/bin/sh"]);
+}
+
+#[test]
+fn a_number_needs_no_entry_where_the_group_is_said_too() {
+    needs_root();
+    let mut circus = Circus::start(
+        "[watcher:both]\ncmd = sleep 1000\nuid = 61904\ngid = 61905\n[watcher:one]\ncmd = sleep 1000\nuid = 61904\nmax_retry = 1",
+    );
+    let pid = circus.up("both")[0];
+    let of = |key: &str| proc::status(pid, key).split_whitespace().next().map(str::to_string);
+    assert_eq!((of("Uid").as_deref(), of("Gid").as_deref()), (Some("61904"), Some("61905")));
+    assert_eq!(proc::status(pid, "Groups").trim(), "61905");
+    circus.log.line("error in 'one': uid = 61904: there is no such user, and no gid that says its group");
+    circus.end();
 }
 
 /// What only root may have, asked for by another user.
@@ -180,83 +196,23 @@ fn without_rights_a_process_can_still_be_kept_from_more() {
     assert!(!circus.log.text().contains("WARNING"), "{}", circus.log.text());
 }
 
-/// The cgroup of a process, below where cgroups of version 2 are mounted; none where there are none.
-fn cgroup(pid: i32) -> Option<PathBuf> {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("/proc");
-    let line = mounts.lines().find(|line| line.contains(" - cgroup2 "))?;
-    let path = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("it runs");
-    let path = path.lines().find_map(|line| line.strip_prefix("0::/"))?.to_string();
-    Some(PathBuf::from(line.split(' ').nth(4)?).join(path))
-}
-
+/// A shortage that passes: however long it lasts, the watcher comes up when it is over.
 #[test]
-fn a_watcher_has_a_cgroup_of_its_own_where_circus_may_make_one() {
+fn what_circus_may_have_too_little_of_for_a_while_uses_up_no_max_retry() {
     needs_root();
-    let ini = "[watcher:a/b]\ncmd = sleep 1000\ncgroup.cgroup.max.depth = 3\ncgroup.nonsense.max = 1\nnumprocesses = 2
-        [watcher:other]\ncmd = sleep 1000";
-    let mut circus = Circus::start(ini);
-    let pids = circus.up("a/b");
-    let (own, home) = (cgroup(pids[0]), cgroup(circus.pid()));
-    let Some((own, home)) = own.zip(home).filter(|(own, home)| own != home) else {
-        circus.log.line("cgroup.* has no effect: ");
-        return;
-    };
-    assert_eq!(own.parent(), Some(home.as_path()));
-    assert!(own.ends_with(format!("circus-{}.a_b.0", circus.pid())), "{}", own.display());
-    assert_eq!(cgroup(pids[1]).as_ref(), Some(&own), "all processes of a watcher are in one");
-    assert_eq!(cgroup(circus.up("other")[0]), Some(home), "others are in none");
-    let depth = || std::fs::read_to_string(own.join("cgroup.max.depth")).expect("a file of a cgroup");
-    assert_eq!(depth(), "3\n");
-    circus.log.line("cgroup.nonsense.max has no effect: there is no such file or controller here");
-    assert_eq!(circus.ctl_ok(&["set", "a/b", "cgroup.cgroup.max.depth", "5", "--waiting"]), "ok");
-    assert_eq!(depth(), "5\n");
-    let reason = circus.ctl_refused(&["set", "a/b", "cgroup.cgroup.max.depth", "many", "--waiting"]);
-    assert!(reason.contains("cgroup.cgroup.max.depth = many: Invalid argument"), "{reason}");
-    assert_eq!(circus.pids("a/b").len(), 2, "the processes that run go on");
-    assert_eq!(circus.ctl_ok(&["stop", "a/b", "--waiting"]), "ok");
-    assert!(!own.exists(), "an empty one is removed");
-    assert_eq!(circus.ctl_ok(&["set", "a/b", "cgroup.cgroup.max.depth", "7"]), "ok");
-    assert_eq!(cgroup(circus.up("a/b")[0]).as_ref(), Some(&own));
-    circus.end();
-    assert!(!own.exists(), "and nothing is left at the end");
-}
-
-/// A cgroup that hands controllers down may hold no processes: circus goes into one of its own below it.
-#[test]
-fn circus_makes_way_for_controllers() {
-    needs_root();
-    let own = i32::try_from(std::process::id()).expect("a pid");
-    let Some(top) = cgroup(own).filter(|top| std::fs::metadata(top).is_ok()) else { return };
-    let delegated = top.join(format!("circus-test-{own}"));
-    if std::fs::create_dir(&delegated).is_err() {
-        return; // that circus says so is tested elsewhere
-    }
-    let write = |dir: &PathBuf, file: &str, text: &str| std::fs::write(dir.join(file), text).is_ok();
-    let before = std::fs::read_to_string(top.join("cgroup.subtree_control")).expect("a file of a cgroup");
-    let candidates = [("pids", "pids.max", "99"), ("hugetlb", "hugetlb.2MB.max", "2097152")];
-    let handed_down = |(name, ..): &&(&str, _, _)| write(&top, "cgroup.subtree_control", &format!("+{name}"));
-    if let Some((controller, file, value)) = candidates.iter().find(handed_down) {
-        let ini = format!(
-            "[watcher:first]\ncmd = sleep 1000\n[watcher:w]\ncmd = sleep 1000\nautostart = False\ncgroup.{file} = {value}"
-        );
-        let script = format!("echo $$ > {}/cgroup.procs\nexec \"$@\"", delegated.display());
-        let mut circus = Circus::wrapped(&script, &ini);
-        let first = circus.up("first")[0];
-        assert_eq!(cgroup(first).as_ref(), Some(&delegated));
-        let w = cgroup(circus.up("w")[0]).expect("a cgroup");
-        let moved = delegated.join(format!("circus-{}.own", circus.pid()));
-        assert_eq!([cgroup(circus.pid()), cgroup(first)], [Some(moved.clone()), Some(moved.clone())]);
-        assert_eq!(w.parent(), Some(delegated.as_path()));
-        assert_eq!(
-            std::fs::read_to_string(w.join(file)).expect("a file of a cgroup").trim_end(),
-            *value,
-            "{controller}"
-        );
-        circus.end();
-        assert!(!w.exists() && !moved.exists(), "all are removed");
-        if !before.split_whitespace().any(|enabled| enabled == *controller) {
-            write(&top, "cgroup.subtree_control", &format!("-{controller}"));
-        }
-    }
-    until("the cgroup of the test is empty", || std::fs::remove_dir(&delegated).ok());
+    // Nobody else has this user, whose processes are counted: one that gets in the way, and circus itself.
+    let (user, dir) = (61_903, Dir::new());
+    let program = as_user(user, None, &dir).get_program().to_owned();
+    let ini = "[circus]\nendpoint = none\n[watcher:w]\ncmd = sleep 1000\nmax_retry = 1";
+    let mut other = Command::new("sleep").arg("1000").uid(user).spawn().expect("sleep");
+    let mut circus = Circus::launch(dir, ini, |command| {
+        *command = Command::new("prlimit");
+        command.uid(user).gid(user).arg("--nproc=2").arg(program);
+    });
+    circus.log.times("error in 'w': clone: Resource temporarily unavailable", 3);
+    other.kill().and_then(|()| other.wait()).expect("it runs");
+    until("w runs", || proc::children(circus.pid()).first().copied());
+    circus.signal(SIGTERM);
+    assert_eq!(circus.wait(), 0);
+    assert!(!circus.log.text().contains("given up"), "{}", circus.log.text());
 }

@@ -44,7 +44,8 @@ fn wrong_arguments_are_the_fault_of_the_user() {
 fn a_configuration_that_cannot_be_read_is_the_fault_of_the_user() {
     let dir = Dir::new();
     fails(&[&dir.name("none.ini")], 100, &["none.ini", "No such file or directory"]);
-    fails(&[&dir.name("")], 100, &["Is a directory"]);
+    fails(&[&dir.name("")], 100, &["it is no regular file"]);
+    fails(&["/proc/kmsg"], 100, &["/proc/kmsg", "it is no regular file"]);
     fails(&[&dir.write("stray.ini", "stray\n")], 100, &["stray.ini:1: error: ", "stray"]);
     let wrong = dir.config("wrong.ini", "[watcher:w]\ncmd = sleep 1\nnumprocesses = many");
     fails(&[&wrong], 100, &["wrong.ini:5: error: ", "numprocesses = many"]);
@@ -359,15 +360,58 @@ fn links_are_the_programs_of_circus() {
 }
 
 #[test]
-fn an_output_that_nobody_takes_is_no_panic() {
-    for (args, stdout) in [(["--help"], true), (["--version"], true), (["--nonsense"], false)] {
-        let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_circus"));
-        let ended =
-            if stdout { command.args(args).stdout(full()) } else { command.args(args).stderr(full()) };
-        let code = ended.status().expect("circus runs").code();
-        assert_eq!(code, Some(if stdout { 0 } else { 100 }), "{args:?}");
+fn an_answer_that_cannot_be_written_is_a_failure() {
+    let dir = Dir::new();
+    let good = dir.config("good.ini", SLEEPER);
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+    for (args, code) in [
+        (&["--help"][..], 111),
+        (&["--version"], 111),
+        (&["check", &good], 1),
+        (&["check", "--json", &good], 1),
+        (&["check", "--help"], 1),
+        (&["ctl", "--version"], 1),
+        (&["top", "--help"], 1),
+        (&["run", "--help"], 125),
+    ] {
+        let ended = Command::new(env!("CARGO_BIN_EXE_circus")).args(args).stdout(full()).output();
+        let ended = ended.expect("circus runs");
+        assert_eq!(ended.status.code(), Some(code), "{args:?}");
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(said.ends_with("No space left on device\n"), "{args:?}: {said}");
     }
+    let ended = Command::new(env!("CARGO_BIN_EXE_circus")).arg("--nonsense").stderr(full()).status();
+    assert_eq!(ended.expect("circus runs").code(), Some(100));
+    // That nobody reads any more is no failure.
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let ended = Command::new(env!("CARGO_BIN_EXE_circus")).args(["check", &good]).stdout(writer).output();
+    let ended = ended.expect("circus runs");
+    assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+#[test]
+fn a_fifo_is_no_configuration_and_no_pid_file() {
+    let dir = Dir::new();
+    let fifo = dir.name("fifo");
+    run(Command::new("mkfifo").arg(&fifo));
+    fails(&[&fifo], 100, &["fifo", "it is no regular file"]);
+    let ended = circus(&["check", &fifo]);
+    assert_eq!(ended.code, 1);
+    assert!(
+        ended.out.contains("fifo: error: ") && ended.out.contains("it is no regular file"),
+        "{}",
+        ended.out
+    );
+    let ini = dir.config("circus.ini", &format!("[circus]\ninclude = fifo\n{SLEEPER}"));
+    let ended = circus(&["check", &ini]);
+    assert_eq!(ended.code, 0);
+    assert!(
+        ended.out.contains("circus.ini:4: warning: ") && ended.out.contains("it is no regular file"),
+        "{}",
+        ended.out
+    );
+    fails(&["--pidfile", &fifo, &dir.config("w.ini", SLEEPER)], 111, &["pidfile", "it is no regular file"]);
 }
 
 #[test]

@@ -188,7 +188,7 @@ fn what_a_grandchild_writes_later_arrives_too() {
     circus.until_status("w", "stopped");
     assert_eq!(circus.dir.read("log"), "now\n");
     circus.dir.write("go", "");
-    until("the grandchild has written", || (circus.dir.read("log") == "now\nlater\nmore\n").then_some(()));
+    until("the grandchild has written", || circus.dir.has("log", "now\nlater\nmore\n"));
     until("and was not ended by SIGPIPE", || exists(&circus.dir.path("done")).then_some(()));
 }
 
@@ -209,9 +209,7 @@ fn the_signal_to_reopen_logs_follows_a_file_that_was_moved() {
     let mut input = std::fs::OpenOptions::new().write(true).open(circus.dir.path("input")).expect("a FIFO");
     let mut say = |text: &str| std::io::Write::write_all(&mut input, text.as_bytes()).expect("written");
     say("before\n");
-    until("it is in the file", || {
-        (circus.dir.path("log").exists() && circus.dir.read("log") == "before\n").then_some(())
-    });
+    until("it is in the file", || circus.dir.has("log", "before\n"));
     for name in ["log", "circus.log"] {
         std::fs::rename(circus.dir.path(name), circus.dir.path(&format!("{name}.old"))).expect("moved");
     }
@@ -221,9 +219,7 @@ fn the_signal_to_reopen_logs_follows_a_file_that_was_moved() {
         (exists(&log) && circus.dir.read("circus.log").contains("log files reopened")).then_some(())
     });
     say("after\n");
-    until("it is in the new file", || {
-        (exists(&circus.dir.path("log")) && circus.dir.read("log") == "after\n").then_some(())
-    });
+    until("it is in the new file", || circus.dir.has("log", "after\n"));
     assert_eq!(circus.dir.read("log.old"), "before\n");
 }
 
@@ -250,9 +246,7 @@ fn a_stream_can_be_given_while_circus_runs() {
     circus.out.line("hello");
     let log = circus.dir.name("log");
     assert_eq!(circus.ctl_ok(&["set", "w", "stdout_stream.filename", &log, "--waiting"]), "ok");
-    until("the new process writes there", || {
-        (exists(&circus.dir.path("log")) && circus.dir.read("log") == "hello\n").then_some(())
-    });
+    until("the new process writes there", || circus.dir.has("log", "hello\n"));
     assert_eq!(circus.out.count("hello"), 1);
     // The process stays; what it writes from now on goes elsewhere.
     let before = circus.pids("w");
@@ -349,7 +343,7 @@ fn a_process_that_writes_without_pause_starves_nobody() {
     circus.up("loud");
     let mut events = circus.listen(&["watcher.quiet.spawn"]);
     let heard = |times: usize| {
-        until("the process is heard", || (circus.dir.read("quiet") == "here\n".repeat(times)).then_some(()));
+        until("the process is heard", || circus.dir.has("quiet", "here\n".repeat(times)));
     };
     heard(1);
     for n in 2..6 {

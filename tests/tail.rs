@@ -9,7 +9,7 @@
 mod common;
 
 use common::output::Output;
-use common::{Circus, Dir, circus, run, until};
+use common::{Circus, Dir, circus, exists, run, until};
 use serde_json::{Value as Json, json};
 use std::process::{Child, Command, Stdio};
 
@@ -199,7 +199,9 @@ fn who_does_not_read_is_told_how_much_was_missed_and_holds_nobody_up() {
     let mut lazy = circus.client();
     lazy.call("tail", json!({"name": "w", "follow": true}));
     circus.dir.write("program.go", "");
-    until("all is written", || circus.dir.read("log").ends_with("end\n").then_some(()));
+    until("all is written", || {
+        (exists(&circus.dir.path("log")) && circus.dir.read("log").ends_with("end\n")).then_some(())
+    });
     let (mut seen, mut missed) = (0, 0);
     while missed == 0 {
         let event = lazy.reply();

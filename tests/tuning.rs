@@ -181,7 +181,7 @@ fn add_makes_watchers_with_any_option() {
     ] {
         let request = json!({"name": "says", "cmd": "sh -c 'echo said; exec sleep 1000'", "options": options, "start": true, "waiting": true});
         circus.ask("add", request);
-        until("it has written", || (circus.dir.read("o") == "said\n").then_some(()));
+        until("it has written", || circus.dir.has("o", "said\n"));
         circus.ask("rm", json!({"name": "says", "waiting": true}));
         std::fs::remove_file(circus.dir.path("o")).expect("it was there");
     }
@@ -201,7 +201,7 @@ fn the_table_says_what_set_does() {
         ("copy_path", _) => json!(false),
         ("stdin_socket" | "sockets", _) => json!("web"),
         ("env_file", _) => json!("-/no/such/file"),
-        ("umask", _) => json!(0o77),
+        ("umask", _) => json!("077"),
         ("kill_mode", _) => json!("tree"),
         ("reload_signal", _) => json!(12),
         ("success_codes" | "success_signals", _) => json!("1, 2"),

@@ -97,6 +97,8 @@ pub enum Event {
         watcher: WatcherId,
         /// Why: step, path, errno in words.
         reason: String,
+        /// The machine was short of something, which may pass: the configuration is not to blame.
+        shortage: bool,
     },
     /// A child is a zombie. It stays one until [`Action::Reap`].
     Exited {
@@ -281,8 +283,8 @@ impl Arbiter {
                 self.group_is_empty(pid, now, actions);
                 self.with(watcher, now, actions, |w, ctx| w.spawned(pid, ctx));
             }
-            Event::SpawnFailed { watcher, reason } => {
-                self.with(watcher, now, actions, |w, ctx| w.spawn_failed(&reason, ctx));
+            Event::SpawnFailed { watcher, reason, shortage } => {
+                self.with(watcher, now, actions, |w, ctx| w.spawn_failed(&reason, shortage, ctx));
             }
             Event::Exited { pid, exit } => match self.pids.get(&pid).copied() {
                 Some((watcher, wid)) => self.with(watcher, now, actions, |w, ctx| w.exited(wid, exit, ctx)),

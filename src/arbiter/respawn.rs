@@ -67,6 +67,8 @@ pub struct Chain {
     pub bad: u32,
     /// How many in a row could not be started.
     pub failures: u32,
+    /// How many of these count for max_retry.
+    pub charged: u32,
     /// Why the last of these could not.
     pub last: Failure,
 }
@@ -89,9 +91,14 @@ impl Chain {
         (lived < backoff.stable).then_some(Chain { bad: self.bad.saturating_add(1), ..Chain::default() })
     }
 
-    /// The chain after a failed start.
-    pub fn after_failure(self, last: Failure) -> Chain {
-        Chain { bad: self.bad.saturating_add(1), failures: self.failures.saturating_add(1), last }
+    /// The chain after a failed start, of which a shortage of the machine may be the cause.
+    pub fn after_failure(self, last: Failure, shortage: bool) -> Chain {
+        Chain {
+            bad: self.bad.saturating_add(1),
+            failures: self.failures.saturating_add(1),
+            charged: self.charged.saturating_add(u32::from(!shortage)),
+            last,
+        }
     }
 
     /// What happened, in words.
@@ -151,7 +158,9 @@ mod tests {
             let backoff = backoff(&[], processes);
             assert_eq!(delays(&backoff, 9), [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]);
             assert_eq!(Chain::default().after_exit(1.0, &backoff), None);
-            let chain = Chain { bad: 8, failures: 3, last: Failure::Late }.after_exit(0.9, &backoff).unwrap();
+            let chain = Chain { bad: 8, failures: 3, charged: 3, last: Failure::Late }
+                .after_exit(0.9, &backoff)
+                .unwrap();
             assert_eq!(
                 chain.words(&backoff),
                 "a process ended within a second of its start, 9 times in a row"
@@ -162,7 +171,7 @@ mod tests {
             Chain::default().after_exit(2.4, &backoff).unwrap().words(&backoff).contains("within 2.5 s of")
         );
         assert_eq!(
-            Chain::default().after_failure(Failure::Exec).words(&backoff),
+            Chain::default().after_failure(Failure::Exec, false).words(&backoff),
             "a process could not be executed, once"
         );
         assert_eq!(delays(&backoff, 40).last(), Some(&10.0));

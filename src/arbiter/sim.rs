@@ -48,6 +48,8 @@ struct Script {
     ready: Option<f64>,
     /// From then on it says every so many seconds that it is alive.
     beats: Option<f64>,
+    /// Not for a fault of its own.
+    shortage: bool,
 }
 
 const GOOD: Script = Script {
@@ -59,6 +61,7 @@ const GOOD: Script = Script {
     broken: false,
     ready: Some(0.0),
     beats: None,
+    shortage: false,
 };
 
 struct Proc {
@@ -270,7 +273,11 @@ impl World {
         let script = self.scripts.get(&name).copied().unwrap_or(GOOD);
         self.spawns.push((self.now, name));
         if script.broken {
-            events.push_back(Event::SpawnFailed { watcher: id, reason: "exec: No such file".into() });
+            events.push_back(Event::SpawnFailed {
+                watcher: id,
+                reason: "exec: No such file".into(),
+                shortage: script.shortage,
+            });
             return;
         }
         let pid = self.next_pid;
@@ -616,6 +623,26 @@ fn what_cannot_be_executed_stops_its_watcher_alone_after_max_retry() {
         matches!(&world.replies[&ticket], Reply::Error { errno: Errno::Failed, reason } if reason.contains("No such file"))
     );
     assert_eq!(world.status("good"), "active");
+}
+
+#[test]
+fn what_the_machine_is_short_of_uses_up_no_max_retry() {
+    let mut world = World::new(vec![watcher("web", 1)]);
+    world.scripts.insert("web".into(), Script { broken: true, shortage: true, ..GOOD });
+    world.send(Event::Start);
+    let ticket = world.order(Order::Start { who: only("web"), waiting: true });
+    world.run(600.0);
+    assert!((60..=70).contains(&world.spawns.len()), "{} tries", world.spawns.len());
+    assert!(matches!(&world.replies[&ticket], Reply::Error { .. }), "who waits is told so");
+    world.scripts.clear();
+    world.run(11.0);
+    assert_eq!((world.status("web"), world.procs.len()), ("active", 1));
+    // A fault of its own counts as if nothing had been before.
+    world.scripts.insert("web".into(), Script { broken: true, ..GOOD });
+    let before = world.spawns.len();
+    world.order(Order::Restart { who: only("web"), waiting: false });
+    world.run(20.0);
+    assert_eq!((world.status("web"), world.spawns.len() - before), ("stopped", 5));
 }
 
 #[test]
@@ -1312,6 +1339,7 @@ fn random_script(dice: &mut Dice) -> Script {
         broken: dice.roll(6) == 0,
         ready: (dice.roll(4) > 0).then(|| dice.roll(3000) as f64 / 1000.0),
         beats: (dice.roll(4) > 0).then(|| 0.2 + dice.roll(2000) as f64 / 1000.0),
+        shortage: dice.roll(4) == 0,
     }
 }
 

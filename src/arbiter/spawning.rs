@@ -193,8 +193,8 @@ impl Watcher {
         }
     }
 
-    /// The spawn under way has failed.
-    pub(super) fn spawn_failed(&mut self, reason: &str, ctx: &mut Ctx) {
+    /// The spawn under way has failed. What the machine is short of for a while uses up no max_retry.
+    pub(super) fn spawn_failed(&mut self, reason: &str, shortage: bool, ctx: &mut Ctx) {
         let Some(spawning) = self.spawning.take() else { return };
         self.history.note_failure(ctx.now, reason);
         let name = &self.config.name;
@@ -206,7 +206,7 @@ impl Watcher {
             return self.postpone(old, ctx);
         }
         if !self.reload_cannot_go_on(reason, ctx) {
-            self.try_again(spawning.chain.after_failure(Failure::Exec), reason, ctx);
+            self.try_again(spawning.chain.after_failure(Failure::Exec, shortage), reason, shortage, ctx);
         }
     }
 
@@ -217,14 +217,14 @@ impl Watcher {
             None => (Failure::Ended, format!("a process {} before it was ready", exit.words())),
         };
         if !self.reload_cannot_go_on(&reason, ctx) {
-            self.try_again(process.chain.after_failure(why), &reason, ctx);
+            self.try_again(process.chain.after_failure(why, false), &reason, false, ctx);
         }
     }
 
     /// A start has failed: plans the next attempt, or gives up.
-    fn try_again(&mut self, chain: Chain, reason: &str, ctx: &mut Ctx) {
+    fn try_again(&mut self, chain: Chain, reason: &str, shortage: bool, ctx: &mut Ctx) {
         let tries = u32::try_from(self.config.options.max_retry).ok();
-        if tries.is_some_and(|most| chain.failures >= most.max(1)) && self.processes.is_empty() {
+        if !shortage && tries.is_some_and(|most| chain.charged >= most.max(1)) && self.processes.is_empty() {
             let (name, failed) = (&self.config.name, chain.failures);
             let plural = if failed == 1 { "" } else { "s" };
             let text = format!("given up after {failed} failed start{plural}: {reason}");

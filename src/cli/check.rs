@@ -3,6 +3,7 @@
 mod json;
 mod system;
 
+use super::answer;
 use crate::config::{self, Finding, Severity, load};
 use crate::daemon::files::Disk;
 use crate::daemon::start::{current_dir, environ};
@@ -10,7 +11,7 @@ use getopts::Options;
 
 /// A wrong option or argument.
 const USAGE: u8 = 2;
-/// The configuration has errors.
+/// The configuration has errors, or what was asked for cannot be printed.
 const ERRORS: u8 = 1;
 
 /// The help, as a text: making it from the options would cost ten kilobytes of code.
@@ -40,8 +41,7 @@ pub fn main(args: Vec<String>) -> u8 {
         Err(why) => return refuse(&format!("circus check: {why}\n{HELP}")),
     };
     if matches.opt_present("help") {
-        super::print(&mut std::io::stdout(), HELP);
-        return 0;
+        return if answer(HELP) { 0 } else { ERRORS };
     }
     let [path] = matches.free.as_slice() else {
         return refuse(&format!("circus check: one configuration file is needed\n{HELP}"));
@@ -50,7 +50,7 @@ pub fn main(args: Vec<String>) -> u8 {
     if ok { 0 } else { ERRORS }
 }
 
-/// Checks one file and prints the findings. False when there are errors.
+/// Checks one file and prints the findings. False when there are errors, or what was asked for cannot be printed.
 fn check(path: &str, as_json: bool) -> bool {
     let (environ, cwd) = (environ(), current_dir());
     let (config, mut findings) = load::read(path, &Disk, &environ, &cwd);
@@ -62,15 +62,16 @@ fn check(path: &str, as_json: bool) -> bool {
     let files: Vec<_> = findings.iter().map(|finding| finding.origin.file.clone()).collect();
     let findings = load::in_order(findings, &files);
     let report = report(path, &findings);
-    match config.filter(|_| as_json) {
-        Some(config) => {
-            super::print(&mut std::io::stderr(), &report);
-            json::write(&config, &environ, &mut |text| super::print(&mut std::io::stdout(), text));
-        }
-        None if as_json => super::print(&mut std::io::stderr(), &report),
-        None => super::print(&mut std::io::stdout(), &report),
+    let mut printed = true;
+    if as_json {
+        super::print(&mut std::io::stderr(), &report);
+    } else {
+        printed = answer(&report);
     }
-    findings.iter().all(|finding| finding.severity == Severity::Warning)
+    if let Some(config) = config.filter(|_| as_json) {
+        json::write(&config, &environ, &mut |text| printed = printed && answer(text));
+    }
+    printed && findings.iter().all(|finding| finding.severity == Severity::Warning)
 }
 
 /// `FILE:LINE: error|warning: MESSAGE` for each finding, then a line that counts them.

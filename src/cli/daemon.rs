@@ -6,6 +6,8 @@ use getopts::{Options as Getopts, ParsingStyle};
 
 /// The exit code for options that are none.
 const USAGE: u8 = 100;
+/// The exit code when the system refuses.
+const SYSTEM: u8 = 111;
 
 /// The help, as a text: making it from the options would cost ten kilobytes of code.
 const HELP: &str = "\
@@ -57,12 +59,10 @@ pub fn main(args: &[String]) -> u8 {
         Err(why) => return misused(&why.to_string()),
     };
     if matches.opt_present("help") {
-        super::print(&mut std::io::stdout(), HELP);
-        return 0;
+        return answer(HELP);
     }
     if matches.opt_present("version") {
-        super::print(&mut std::io::stdout(), concat!("circus ", env!("CARGO_PKG_VERSION"), "\n"));
-        return 0;
+        return answer(concat!("circus ", env!("CARGO_PKG_VERSION"), "\n"));
     }
     let [config] = matches.free.as_slice() else {
         return misused(if matches.free.is_empty() {
@@ -87,6 +87,11 @@ pub fn main(args: &[String]) -> u8 {
         pidfile: matches.opt_str("pidfile"),
         daemon: matches.opt_present("daemon"),
     })
+}
+
+/// Prints what was asked for; the exit code.
+fn answer(text: &str) -> u8 {
+    if super::answer(text) { 0 } else { SYSTEM }
 }
 
 fn misused(why: &str) -> u8 {

@@ -9,7 +9,7 @@ pub mod run;
 pub mod top;
 
 use crate::config::text;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 /// Runs the program that these arguments name, the first of which is the name it was called by. The answer is the
 /// exit code.
@@ -54,7 +54,22 @@ fn options_in(help: &str) -> Vec<&str> {
     list.split_whitespace().filter(|word| word.starts_with("--")).collect()
 }
 
-/// Writes text; a reader that has gone away is no concern of ours.
+/// Prints text that was asked for on the standard output. False, and a line that says why, when that cannot be done; that
+/// nobody reads any more is no failure.
+pub(crate) fn answer(text: &str) -> bool {
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(&text::to_bytes(text)).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let why =
+                format!("circus: cannot write to the standard output: {}\n", ctl::client::words(&error));
+            print(&mut std::io::stderr(), &why);
+            false
+        }
+        _ => true,
+    }
+}
+
+/// Writes text, a reader of which is no concern of ours.
 pub(crate) fn print(to: &mut dyn Write, text: &str) {
     let _ = to.write_all(&text::to_bytes(text)).and_then(|()| to.flush());
 }

@@ -44,8 +44,7 @@ pub fn main(args: &[String]) -> u8 {
         Err(why) => return misused(&why.to_string()),
     };
     if matches.opt_present("help") {
-        super::print(&mut std::io::stdout(), HELP);
-        return 0;
+        return if super::answer(HELP) { 0 } else { USAGE };
     }
     match options(matches) {
         Ok(options) => init::run(&options),

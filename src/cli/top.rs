@@ -9,7 +9,7 @@ mod model;
 mod view;
 
 use super::ctl::client::Connection;
-use super::print;
+use super::{answer, print};
 use crate::config::text;
 use crate::control::{Map, one, protocol};
 use crate::sys::keyboard::Terminal;
@@ -61,12 +61,11 @@ pub fn main(args: &[String]) -> u8 {
         Err(why) => return misused(&why.to_string()),
     };
     if matches.opt_present("help") {
-        print(&mut std::io::stdout(), HELP);
-        return 0;
+        return if answer(HELP) { 0 } else { FAILED };
     }
     if matches.opt_present("version") {
-        print(&mut std::io::stdout(), concat!("circus-top ", env!("CARGO_PKG_VERSION"), "\n"));
-        return 0;
+        let version = concat!("circus-top ", env!("CARGO_PKG_VERSION"), "\n");
+        return if answer(version) { 0 } else { FAILED };
     }
     let key = match matches.opt_str("sort") {
         None => Key::default(),

@@ -12,6 +12,7 @@ use super::model::{Config, Finding, LARGEST_RING, Origins, Severity, SocketConfi
 use super::options::STREAM;
 use super::stream::{StreamConfig, StreamKind};
 use super::syslog;
+use super::thin::Thin;
 use super::value::listed;
 use super::words;
 use crate::sorted::Sorted;
@@ -167,7 +168,7 @@ impl Checker {
     /// What `allow_tcp` opens, besides the control port.
     fn ports(&mut self, config: &Config) {
         let (circus, origins) = (&config.circus, &config.origins);
-        let tcp = |endpoint: &Option<Box<str>>| {
+        let tcp = |endpoint: &Option<Thin>| {
             endpoint.as_deref().and_then(|text| text.strip_prefix("tcp://")).map(str::to_string)
         };
         let events = tcp(&circus.pubsub_endpoint);
@@ -270,7 +271,7 @@ impl Checker {
             self.unknown_sockets((origins, key), &named, known);
             by_command.extend(named);
         }
-        let list = |text: &Option<Box<str>>| -> Vec<String> {
+        let list = |text: &Option<Thin>| -> Vec<String> {
             let words = listed(text.as_deref().unwrap_or_default());
             words.into_iter().filter(|word| !word.contains('(')).map(str::to_lowercase).collect()
         };
@@ -391,10 +392,14 @@ impl Checker {
         if kind == StreamKind::TimedFile && options.rotate_when.is_none() {
             self.error((origins, key), format!("{which} needs rotate_when: S M H D MIDNIGHT or W0 to W6"));
         }
-        let compresses = options.compress.as_deref() == Some("gzip") && kind.heeds("max_bytes");
-        if compresses && options.backup_count <= 0 {
-            let key = format!("{which}.compress");
-            self.warn((origins, &key), format!("`{}` has no effect without backup_count", shorten(&key)));
+        let compresses = options.compress.as_deref() == Some("gzip");
+        for (key, is_set) in [("compress", compresses), ("max_bytes", options.max_bytes > 0)] {
+            if is_set && kind.heeds("max_bytes") && options.backup_count <= 0 {
+                let key = format!("{which}.{key}");
+                let message =
+                    format!("`{}` has no effect without backup_count: the file just grows", shorten(&key));
+                self.warn((origins, &key), message);
+            }
         }
         let known = stream.class().map_or(named, |class| StreamKind::of(class).is_some());
         let idle = |key: &str| known && !kind.heeds(key) && stream.get(key).is_some();

@@ -52,9 +52,9 @@ pub fn sockets(text: &str) -> Vec<String> {
     sockets
 }
 
-/// An environment value with each `$NAME` replaced from `environ`, by nothing when it has none. NAME is upper case;
-/// `${NAME}` stays as it is.
-pub fn dollar(text: &str, environ: &Names) -> String {
+/// An environment value with each `$NAME` replaced from `environ`, by nothing when it has none, which `unset` is told.
+/// NAME is upper case; `${NAME}` stays as it is.
+pub fn dollar(text: &str, environ: &Names, unset: &mut dyn FnMut(&str)) -> String {
     let mut out = String::new();
     let mut parts = text.split('$');
     out.push_str(parts.next().unwrap_or_default());
@@ -66,7 +66,13 @@ pub fn dollar(text: &str, environ: &Names) -> String {
             out.push_str(part);
             continue;
         }
-        let value = environ.get(name).map(String::as_str).unwrap_or_default();
+        let value = environ.get(name).map_or_else(
+            || {
+                unset(name);
+                ""
+            },
+            String::as_str,
+        );
         if out.len() + value.len() <= LONGEST {
             out.push_str(value);
         }
@@ -154,7 +160,7 @@ mod tests {
         let out = expand(&text, &|_| Some("x".repeat(1000)));
         assert!(out.len() <= LONGEST + text.len());
         let environ = env_of(&[("X", &"x".repeat(1000))]);
-        assert!(dollar(&"$X".repeat(3000), &environ).len() <= LONGEST + 6000);
+        assert!(dollar(&"$X".repeat(3000), &environ, &mut |_| ()).len() <= LONGEST + 6000);
     }
 
     #[test]
@@ -178,7 +184,7 @@ mod tests {
             ("", ""),
         ];
         for (text, wanted) in cases {
-            assert_eq!(dollar(text, &environ), wanted, "{text}");
+            assert_eq!(dollar(text, &environ, &mut |_| ()), wanted, "{text}");
         }
     }
 }

@@ -30,6 +30,7 @@ pub mod stream;
 pub mod suggest;
 pub mod syslog;
 pub mod text;
+pub mod thin;
 pub mod url;
 pub mod value;
 pub mod words;

@@ -318,11 +318,15 @@ impl WatcherConfig {
         }
     }
 
-    /// The value of a row of the table. Circus reads `warmup_delay` as a whole number, and shows it so.
+    /// The value of a row of the table, as clients are told it. Circus reads `warmup_delay` as a whole number, and shows
+    /// it so; a umask is what stands in the file, since as a number it would be decimal.
     pub fn shown(&self, row: &Row<WatcherOptions>) -> Value {
-        match (row.key, row.get(&self.options)) {
-            ("warmup_delay", Value::Float(seconds)) if seconds.fract() == 0.0 => Value::Int(seconds as i64),
-            (_, value) => value,
+        match (row.key, row.kind, row.get(&self.options)) {
+            ("warmup_delay", _, Value::Float(seconds)) if seconds.fract() == 0.0 => {
+                Value::Int(seconds as i64)
+            }
+            (_, Kind::Octal, Value::Int(mask)) => Value::Str(format!("{mask:03o}")),
+            (_, _, value) => value,
         }
     }
 

@@ -6,6 +6,7 @@
 //! Options that are a family of names (`rlimit_*`, `hooks.*`, `stdout_stream.*`) stand in [`FAMILIES`].
 
 use super::ends::{ON_FAILURE, Respawn};
+use super::thin::Thin;
 use super::value::{Kind, Slot, Value};
 use Built::{Quiet, Useless, Works};
 use Expand::{Global, Never, Watcher};
@@ -108,7 +109,7 @@ macro_rules! section {
 }
 
 /// Text that may be missing.
-type Maybe = Option<Box<str>>;
+type Maybe = Option<Thin>;
 
 const LEVELS: Kind = Kind::Choice(&["debug", "info", "warning", "error", "critical"]);
 

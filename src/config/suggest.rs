@@ -1,7 +1,8 @@
-//! What somebody may have meant by a key or a section that there is not.
+//! What somebody may have meant by a key, a section or a class that there is not.
 
 use super::ini::shorten;
 use super::options::{self, Row};
+use super::stream::{CLASSES, StreamConfig, StreamKind};
 
 /// The kinds of sections, for suggestions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,6 +190,19 @@ impl Rows {
         }
         self.last.last().copied().unwrap_or(0)
     }
+}
+
+/// What is wrong with the class of a stream, if circus does not have it.
+pub fn unknown_class(stream: &StreamConfig) -> Option<String> {
+    let class = stream.class().filter(|class| StreamKind::of(class).is_none())?;
+    let shown = shorten(class);
+    if class.contains(['.', ':']) {
+        let advice = "which circus cannot load (use FileStream or StdoutStream)";
+        return Some(format!("`{shown}` is a Python class, {advice}"));
+    }
+    let names = CLASSES.map(|(name, _)| name);
+    let hint = nearest(class, &names).map(|near| format!(" (did you mean `{near}`?)"));
+    Some(format!("there is no class `{shown}`{}", hint.unwrap_or_default()))
 }
 
 #[cfg(test)]

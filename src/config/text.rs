@@ -46,6 +46,9 @@ pub fn hide(c: char) -> char {
 
 /// The text with each stand-in of [`hide`] replaced by what it stands for.
 pub fn unhide(text: &str) -> String {
+    if text.is_ascii() {
+        return text.into();
+    }
     let ascii = |c| u32::from(c).checked_sub(BASE).filter(|n| *n < 0x80).and_then(char::from_u32);
     text.chars().map(|c| ascii(c).unwrap_or(c)).collect()
 }

@@ -3,6 +3,7 @@
 //! A [`Kind`] is one column of the option table. Both readers of values use it: the file reader, which has text,
 //! and the control commands `set` and `add`, which have typed JSON.
 
+use super::thin::Thin;
 use super::{ends, number, signals};
 
 /// One typed value of an option.
@@ -70,8 +71,8 @@ impl Kind {
             }),
             Kind::Signals => list_of(text, signals::parse, "signals, such as TERM, SIGINT or 15"),
             Kind::Codes => list_of(text, ends::code, "exit codes, 0 to 255"),
-            Kind::Octal => i64::from_str_radix(text.strip_prefix("0o").unwrap_or(text), 8)
-                .ok()
+            Kind::Octal => without_underscores(text.strip_prefix("0o").unwrap_or(text))
+                .and_then(|digits| i64::from_str_radix(&digits, 8).ok())
                 .filter(|n| (0..=0o7777).contains(n))
                 .map(Value::Int)
                 .ok_or_else(|| "is not an octal number such as 022".into()),
@@ -187,7 +188,7 @@ field!(f64, Float);
 field!(String, Str);
 
 /// Text that is seldom there, which takes less room so.
-impl Field for Box<str> {
+impl Field for Thin {
     fn from_value(value: &Value) -> Option<Self> {
         if let Value::Str(text) = value { Some(text.as_str().into()) } else { None }
     }
@@ -243,7 +244,8 @@ mod tests {
         assert_eq!(Kind::Float.parse("inf"), Ok(Value::Float(1e9)));
         assert!(Kind::Float.parse("nan").is_err());
         assert_eq!(Kind::Octal.parse("022"), Ok(Value::Int(0o22)));
-        assert!(Kind::Octal.parse("9").is_err());
+        assert_eq!(Kind::Octal.parse("0_22"), Ok(Value::Int(0o22)));
+        assert!(Kind::Octal.parse("9").is_err() && Kind::Octal.parse("_7").is_err());
         assert_eq!(Kind::Signal.parse("sigint"), Ok(Value::Int(2)));
     }
 

@@ -26,7 +26,22 @@ pub fn decode(line: &[u8]) -> Incoming {
     let Json::Object(mut message) = json else { return nobody(Refusal::json(": it is no object")) };
     let id = message.remove("id").unwrap_or(Json::Null);
     let cast = message.get("msg_type").and_then(Json::as_str) == Some("cast");
+    if !is_exact(&id) {
+        let reason =
+            "'id' holds a number of more than 64 bits, which would not come back as it is; send it as text";
+        return Incoming { id: Json::Null, cast, request: Err(Refusal::message(reason)) };
+    }
     Incoming { id, cast, request: request(&message) }
+}
+
+/// Whether a value can be sent back as it came: integers of more than 64 bits have become rounded numbers.
+fn is_exact(id: &Json) -> bool {
+    match id {
+        Json::Number(number) => !number.is_f64() || number.as_f64().is_some_and(|n| n.abs() < 1e18),
+        Json::Array(items) => items.iter().all(is_exact),
+        Json::Object(members) => members.values().all(is_exact),
+        Json::Null | Json::Bool(_) | Json::String(_) => true,
+    }
 }
 
 /// The answer to a line that was too long to be read.

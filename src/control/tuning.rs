@@ -12,6 +12,7 @@ use crate::config::check;
 use crate::config::hooks;
 use crate::config::model::{Builtin, LARGEST_RING, check_name};
 use crate::config::options::{self, Live};
+use crate::config::suggest;
 use crate::config::{Kind, Refused, Value, WatcherConfig};
 use serde_json::Value as Json;
 
@@ -24,7 +25,7 @@ pub fn encode_add(args: &CliArgs) -> Result<Map, String> {
         let option = option.as_deref().unwrap_or_default();
         let (key, value) =
             option.split_once('=').ok_or_else(|| format!("{} is no KEY=VALUE", quoted(option)))?;
-        let key = key.trim().to_lowercase();
+        let key = key_of(key.trim());
         let value = typed(&key, value.trim())?;
         options.insert(key, value);
     }
@@ -41,13 +42,22 @@ pub fn encode_set(args: &CliArgs) -> Result<Map, String> {
     let mut options = Map::new();
     for pair in args.words.get(1..).unwrap_or_default().chunks(2) {
         let [key, value] = pair else { return Err("List of key/values is invalid".into()) };
-        let key = key.to_lowercase();
+        let key = key_of(key);
         let value = typed(&key, value)?;
         options.insert(key, value);
     }
     map.insert("options".into(), Json::Object(options));
     flag(&mut map, args, "waiting");
     Ok(map)
+}
+
+/// The key that was typed, in lower case as Circus's client has it; a file of a cgroup has its own case.
+fn key_of(typed: &str) -> String {
+    let key = typed.to_lowercase();
+    match typed.get("cgroup.".len()..).filter(|_| key.starts_with("cgroup.")) {
+        Some(file) => "cgroup.".to_string() + file,
+        None => key,
+    }
 }
 
 /// The value of an option as the server wants it, from what was typed.
@@ -143,8 +153,15 @@ fn read_option(key: &str, json: &Json) -> Result<Value, Refusal> {
         None => read_value(key, json)?,
     };
     // A watcher that nobody has takes the value as the real one will: one place decides what fits.
-    match WatcherConfig::default().set(key, &value) {
-        Ok(_) => sensible(key, value),
+    let mut watcher = WatcherConfig::default();
+    match watcher.set(key, &value) {
+        Ok(_) => {
+            let mut streams = [&watcher.stdout_stream, &watcher.stderr_stream].into_iter().flatten();
+            match streams.find_map(|stream| suggest::unknown_class(stream)) {
+                Some(why) => Err(Refusal::message(why)),
+                None => sensible(key, value),
+            }
+        }
         Err(Refused::Type(_)) if key.starts_with("rlimit_") => {
             Err(Refusal::message(shown(json) + " rlimit value isn't a valid int"))
         }

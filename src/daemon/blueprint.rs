@@ -233,20 +233,20 @@ fn variable(name: &str, config: &WatcherConfig, wid: u32, numbers: &Sorted<Strin
             key if config.free.contains_key(key) => None,
             key => config.get(key),
         });
-    value.map(|value| python_text(&value))
+    python_text(&value?)
 }
 
-/// A value as Python's `str()` gives it.
-fn python_text(value: &Value) -> String {
-    match value {
+/// A value as Python's `str()` gives it. What consists of several values is no variable, its members are.
+fn python_text(value: &Value) -> Option<String> {
+    Some(match value {
         Value::None => "None".into(),
         Value::Bool(true) => "True".into(),
         Value::Bool(false) => "False".into(),
         Value::Int(n) => n.to_string(),
         Value::Float(n) => serde_json::Value::from(*n).to_string(),
         Value::Str(text) => text.clone(),
-        Value::Map(_) => String::new(),
-    }
+        Value::Map(_) => return None,
+    })
 }
 
 /// The words of the command line.

@@ -3,7 +3,7 @@
 //! circus can make them where its own cgroup is delegated to it, as by `Delegate=yes` in a unit of systemd. Where it is
 //! not, or there is no version 2, the options have no effect and one warning says so. A cgroup that hands controllers
 //! down may hold no processes itself, so circus moves into one of its own below it when it must. All of them are
-//! removed when they are empty, at the latest when circus ends.
+//! removed when they are empty, at the latest when circus ends. Those of `kill_mode = tree` (trees.rs) are below them.
 
 use super::log::{Level, Log};
 use super::procfs;
@@ -80,8 +80,7 @@ impl Cgroups {
                 }
             }
         }
-        let path = self.made.get(&id).map(|made| made.dir.join("cgroup.procs"));
-        Ok(path.and_then(|path| CString::new(path.as_os_str().as_bytes()).ok()))
+        Ok(self.made.get(&id).and_then(|made| entrance(&made.dir)))
     }
 
     /// Makes the cgroup of a watcher, unless it is there.
@@ -113,6 +112,14 @@ impl Cgroups {
             log.once(Level::Warning, &cause, format_args!("cgroup.{file} has no effect: {why}"));
         }
         Ok(())
+    }
+
+    /// Makes a cgroup for one process of a watcher and all that comes from it, below that of the watcher or of circus.
+    /// `None` where that cannot be: nobody has asked for it.
+    pub fn make_below(&mut self, id: WatcherId, name: &str) -> Option<PathBuf> {
+        let home = self.home.get_or_insert_with(Home::find).as_ref().ok()?;
+        let dir = self.made.get(&id).map_or(&home.dir, |made| &made.dir).join(name);
+        std::fs::create_dir(&dir).is_ok().then_some(dir)
     }
 
     /// A watcher has stopped. Its cgroup stays if it is not empty, or if there is none.
@@ -185,10 +192,12 @@ impl Home {
         let own = self.add("own").map_err(io::Error::other)?;
         let procs = own.join("cgroup.procs");
         self.own = Some(own);
+        let home = procfs::cgroup(process::pid());
+        let below = procfs::descendants(process::pid()).unwrap_or_default();
         write(&procs, &process::pid().to_string())?;
-        for pid in procfs::descendants(process::pid()).unwrap_or_default() {
-            // It may have ended, or be in a cgroup of its own.
-            let _ = write(&procs, &pid.to_string());
+        // Others are in the cgroups of their watchers, or of their own.
+        for pid in below.into_iter().filter(|pid| procfs::cgroup(*pid) == home) {
+            let _ = write(&procs, &pid.to_string()); // it may have ended
         }
         Ok(())
     }
@@ -205,6 +214,11 @@ impl Home {
     }
 }
 
+/// The file by which a process enters a cgroup.
+pub fn entrance(dir: &Path) -> Option<CString> {
+    CString::new(dir.join("cgroup.procs").as_os_str().as_bytes()).ok()
+}
+
 /// Whether a file of the kernel has this word.
 fn lists(path: &Path, word: &str) -> io::Result<bool> {
     Ok(std::fs::read_to_string(path)?.trim_end().split(' ').any(|listed| listed == word))
@@ -217,7 +231,7 @@ fn write(path: &Path, value: &str) -> io::Result<()> {
 
 /// The directory of a process's cgroup, from what /proc says about mounts and about the process.
 fn home_in(mounts: &str, cgroups: &str) -> Option<PathBuf> {
-    let path = cgroups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let path = procfs::cgroup_in(cgroups)?;
     let place = |line: &str| {
         let (mount, kind) = line.split_once(" - ")?;
         if kind.split(' ').next() != Some("cgroup2") {
@@ -235,6 +249,9 @@ fn home_in(mounts: &str, cgroups: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::daemon::streams::outlet::{Outlet, Place};
+    use std::io::Read;
+    use std::os::fd::AsFd;
 
     #[test]
     fn the_cgroup_of_circus_is_found() {
@@ -251,6 +268,48 @@ mod tests {
         assert_eq!(home(v1, unit), None);
         assert_eq!(home(v2, "3:cpu:/\n"), None);
         assert_eq!(home(part, "0::/other\n"), None);
+    }
+
+    /// What any directory can play: which files are written, where, and what is said of those that are not there.
+    #[test]
+    fn a_watcher_gets_a_directory_of_its_own_and_its_values_are_written_there() {
+        let home = std::env::temp_dir().join(format!("circus-cgroup-{}", process::pid()));
+        let own = home.join(format!("circus-{}.w", process::pid()));
+        std::fs::create_dir_all(&own).unwrap();
+        std::fs::write(home.join("cgroup.controllers"), "cpu memory\n").unwrap();
+        for file in [home.join("cgroup.subtree_control"), own.join("memory.max")] {
+            std::fs::write(file, "").unwrap();
+        }
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let outlet = Outlet::console(Place::Stderr, writer.as_fd()).unwrap();
+        let mut log = Log::to(outlet, Level::Info);
+        let mut config = WatcherConfig { name: "w".into(), ..WatcherConfig::default() };
+        for (key, value) in [("cgroup.memory.max", "1G"), ("cgroup.memory.high", "5"), ("cgroup.io.max", "9")]
+        {
+            config.free.insert(key.into(), value.into());
+        }
+        let here = Home { dir: home.clone(), own: None, enabled: Vec::new() };
+        let mut cgroups = Cgroups { home: Some(Ok(here)), made: Sorted::new() };
+        for _ in 0..2 {
+            let entrance = cgroups.enter(WatcherId(7), &config, &mut log).unwrap().unwrap();
+            assert_eq!(entrance.as_bytes(), own.join("cgroup.procs").as_os_str().as_bytes());
+        }
+        let read = |file: PathBuf| std::fs::read_to_string(file).unwrap();
+        assert_eq!(read(own.join("memory.max")), "1G");
+        assert_eq!(read(home.join("cgroup.subtree_control")), "+memory");
+        let below = cgroups.make_below(WatcherId(7), "tree").unwrap();
+        assert_eq!((below.parent(), below.exists()), (Some(own.as_path()), true));
+        assert_eq!(cgroups.make_below(WatcherId(8), "tree"), Some(home.join("tree")));
+        assert_eq!(cgroups.make_below(WatcherId(8), "tree"), None, "what cannot be made is done without");
+        drop(log);
+        drop(writer);
+        let mut said = String::new();
+        reader.read_to_string(&mut said).unwrap();
+        for key in ["memory.high", "io.max"] {
+            let warning = format!("cgroup.{key} has no effect: there is no such file or controller here");
+            assert_eq!(said.matches(&warning).count(), 1, "{said}");
+        }
+        std::fs::remove_dir_all(home).unwrap();
     }
 
     #[test]

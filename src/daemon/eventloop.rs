@@ -244,6 +244,7 @@ impl Daemon {
         self.stop_compressing();
         self.helpers.kill_all();
         self.sweep(&mut events);
+        self.trees.finish();
         self.cgroups.finish();
         self.streams.finish(self.now, &mut self.log);
         self.clients.flush_all();

@@ -1,22 +1,18 @@
 //! The files of a configuration, on disk.
 
 use crate::config::{Files, ini, text};
-use crate::sys::file::NEVER_WAIT;
+use crate::sys::file::{self, NEVER_WAIT};
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Files on disk.
+/// Regular files on disk: nothing there can keep circus waiting but the disk, and what was read once can be read again.
 pub struct Disk;
 
-/// Regular files on disk, read while circus runs: nothing there can keep it waiting but the disk, and what was read
-/// once can be read again.
-pub struct Regular;
-
-impl Regular {
+impl Disk {
     /// The text of a file.
     ///
     /// # Errors
@@ -32,35 +28,22 @@ impl Regular {
 
 impl Files for Disk {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        contents(File::open(place(&text::to_bytes(path)))?)
+        let mut options = OpenOptions::new();
+        let file = options.read(true).custom_flags(NEVER_WAIT).open(place(&text::to_bytes(path)))?;
+        file::must_be_regular(&file)?;
+        // Of a longer one than a configuration may be, enough to see that.
+        let mut bytes = Vec::new();
+        match file.take(ini::LONGEST as u64 + 1).read_to_end(&mut bytes) {
+            // Some files of /proc say that they are regular, and have no end.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(file::not_regular()),
+            result => result.map(|_| bytes),
+        }
     }
 
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {
         let names = fs::read_dir(place(&text::to_bytes(dir)))?;
         names.map(|entry| Ok(text::from_bytes(entry?.file_name().as_bytes()))).collect()
     }
-}
-
-impl Files for Regular {
-    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        let mut options = OpenOptions::new();
-        let file = options.read(true).custom_flags(NEVER_WAIT).open(place(&text::to_bytes(path)))?;
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::other("it is no regular file"));
-        }
-        contents(file)
-    }
-
-    fn list(&self, dir: &str) -> io::Result<Vec<String>> {
-        Disk.list(dir)
-    }
-}
-
-/// What is in a file; of a longer one than a configuration may be, enough to see that.
-fn contents(file: File) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.take(ini::LONGEST as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn place(bytes: &[u8]) -> &Path {

@@ -15,7 +15,7 @@ use crate::sys::child::{Child, SpawnError, Spawner, Step};
 use crate::sys::signal::{self, Received};
 use crate::sys::wait::{self, Exit};
 use crate::sys::{self, process, terminal};
-use std::ffi::{CString, OsStr};
+use std::ffi::CString;
 use std::io::IsTerminal;
 use std::os::unix::ffi::OsStrExt;
 
@@ -82,7 +82,9 @@ pub fn run(options: &Options) -> u8 {
         Ok(spawner) => spawner,
         Err(error) => return fail(&format!("memory for a child: {}", sys::io_words(&error)), FAILED),
     };
-    match spawner.spawn(&child) {
+    let spawned = spawner.spawn(&child);
+    drop(spawner);
+    match spawned {
         Ok(main) => {
             let (ended, sweep, asked, code) = (false, None, false, 0);
             Init { options, main, shares_group, gave_terminal, ended, sweep, asked, code }.serve()
@@ -111,13 +113,15 @@ fn child(options: &Options, shares_group: bool, gave_terminal: bool) -> Result<C
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
     let path = text::from_bytes(path.as_bytes());
     let Some(program) = options.argv.first() else { return Err("the command is missing".into()) };
-    let listen_pid = std::env::var("LISTEN_PID").is_ok_and(|pid| pid == process::pid().to_string());
-    let env = std::env::vars_os().filter(|(name, _)| !(listen_pid && name == "LISTEN_PID"));
+    let mut env = process::environment();
+    let own = format!("LISTEN_PID={}", process::pid());
+    let all = env.len();
+    env.retain(|variable| variable.as_bytes() != own.as_bytes());
     Ok(Child {
         programs: candidates(program, &path).map(|path| words(&path)).collect::<Result<_, _>>()?,
         argv: options.argv.iter().map(|word| words(word)).collect::<Result<_, _>>()?,
-        env: env.filter_map(|(name, value)| entry(&name, &value)).collect(),
-        listen_pid,
+        listen_pid: env.len() < all,
+        env,
         group: !shares_group,
         terminal: gave_terminal.then_some(0),
         keep_descriptors: true,
@@ -127,10 +131,6 @@ fn child(options: &Options, shares_group: bool, gave_terminal: bool) -> Result<C
 
 fn words(word: &str) -> Result<CString, String> {
     CString::new(text::to_bytes(word)).map_err(|_| format!("{word:?} holds a null character"))
-}
-
-fn entry(name: &OsStr, value: &OsStr) -> Option<CString> {
-    CString::new([name.as_bytes(), value.as_bytes()].join(&b'=')).ok()
 }
 
 impl Init<'_> {

@@ -23,6 +23,7 @@ pub mod files;
 mod gauges;
 mod helpers;
 mod hooks;
+pub mod hosts;
 pub mod init;
 mod listeners;
 pub mod log;

@@ -7,7 +7,7 @@
 
 use super::eventloop::Daemon;
 use super::log::Level;
-use super::outputs::{pipe, stream_of};
+use super::outputs::{NotSpawned, no_pipe, stream_of};
 use super::procfs;
 use super::streams::Channel;
 use crate::arbiter::pulse::Notice;
@@ -147,22 +147,22 @@ impl Daemon {
     ///
     /// # Errors
     /// A sentence.
-    pub(super) fn prepare_ear(config: &WatcherConfig, wid: u32) -> Result<Ear, String> {
+    pub(super) fn prepare_ear(config: &WatcherConfig, wid: u32) -> Result<Ear, NotSpawned> {
         let text = config.options.ready.as_deref().unwrap_or_default();
         if text.trim().is_empty() {
             return Ok(Ear::None);
         }
         match Probe::parse(text, wid, 0).map_err(|why| format!("`ready = {text}` {why}"))? {
             Probe::Fd(number) => {
-                let (reader, writer) = pipe()?;
+                let (reader, writer) = process::pipe().map_err(no_pipe)?;
                 Ok(Ear::Newline(reader, writer, number))
             }
             Probe::Log(expression) => {
                 let read = [Channel::Stdout, Channel::Stderr].map(|channel| stream_of(channel, config));
                 if read.iter().all(Option::is_none) {
-                    return Err(NOTHING_TO_READ.into());
+                    return Err(NOTHING_TO_READ.to_string().into());
                 }
-                phrase(&expression).map(Ear::Line)
+                Ok(Ear::Line(phrase(&expression)?))
             }
             _ => Ok(Ear::None),
         }

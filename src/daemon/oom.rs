@@ -5,6 +5,7 @@
 
 use crate::arbiter::Pid;
 use crate::sorted::Sorted;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The count of the whole machine, which is all there is for cgroups of version 1: a zombie is in none of them any more.
@@ -66,14 +67,22 @@ impl OutOfMemory {
 /// The count that tells most about a process, that of its cgroup or of the machine, and its file.
 fn nearest(pid: Pid) -> Option<(u64, String)> {
     let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-    let of_group = groups.lines().find_map(file).and_then(|path| Some((count(&path)?, path)));
+    let of_group = groups.lines().find_map(directory).and_then(|dir| counted(&dir));
     of_group.or_else(|| Some((count(MACHINE)?, MACHINE.into())))
 }
 
-/// The file with the count of a cgroup of version 2, from a line of /proc/PID/cgroup.
-fn file(line: &str) -> Option<String> {
+/// The directory of a cgroup of version 2, from a line of /proc/PID/cgroup.
+fn directory(line: &str) -> Option<PathBuf> {
     let path = line.strip_prefix("0::")?.trim_end_matches('/');
-    Some(format!("/sys/fs/cgroup{path}/memory.events"))
+    Some(format!("/sys/fs/cgroup{path}").into())
+}
+
+/// The count of a cgroup, and its file. One without a controller for memory, as that of a tree, is counted above.
+fn counted(dir: &Path) -> Option<(u64, String)> {
+    dir.ancestors().find_map(|dir| {
+        let path = dir.join("memory.events").to_str()?.to_string();
+        Some((count(&path)?, path))
+    })
 }
 
 fn count(path: &str) -> Option<u64> {
@@ -86,11 +95,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_of_a_cgroup_is_found() {
-        assert_eq!(file("0::/a.slice/b").as_deref(), Some("/sys/fs/cgroup/a.slice/b/memory.events"));
-        assert_eq!(file("0::/").as_deref(), Some("/sys/fs/cgroup/memory.events"));
-        assert_eq!(file("4:memory:/a"), None);
-        assert_eq!(file("nonsense"), None);
+    fn the_directory_of_a_cgroup_is_found() {
+        assert_eq!(directory("0::/a.slice/b").unwrap(), Path::new("/sys/fs/cgroup/a.slice/b"));
+        assert_eq!(directory("0::/").unwrap(), Path::new("/sys/fs/cgroup"));
+        assert_eq!(directory("4:memory:/a"), None);
+        assert_eq!(directory("nonsense"), None);
+    }
+
+    #[test]
+    fn a_cgroup_without_a_count_is_counted_above() {
+        let top = std::env::temp_dir().join(format!("circus-oom-{}", crate::sys::process::pid()));
+        let below = top.join("w/tree");
+        std::fs::create_dir_all(&below).unwrap();
+        assert_eq!(counted(&below), None);
+        let events = top.join("memory.events");
+        std::fs::write(&events, "oom 4\noom_kill 3\n").unwrap();
+        assert_eq!(counted(&below), Some((3, events.to_str().unwrap().into())));
+        std::fs::remove_dir_all(top).unwrap();
     }
 
     #[test]

@@ -34,14 +34,6 @@ pub fn stream_of(channel: Channel, config: &WatcherConfig) -> Option<&StreamConf
     }
 }
 
-/// The two ends of a pipe: circus's own, and that of a process.
-///
-/// # Errors
-/// A sentence.
-pub fn pipe() -> Result<(OwnedFd, OwnedFd), String> {
-    process::pipe().map_err(|error| format!("pipe: {}", sys::io_words(&error)))
-}
-
 /// Both ends of a pipe that a process is to write to.
 struct NewPipe {
     reader: OwnedFd,
@@ -109,15 +101,15 @@ impl Daemon {
     pub(super) fn spawn(&mut self, id: WatcherId, wid: u32) -> Event {
         match self.try_spawn(id, wid) {
             Ok(pid) => Event::Spawned { watcher: id, pid },
-            Err(reason) => {
+            Err(NotSpawned { reason, shortage }) => {
                 self.leave_sockets(id, wid);
-                Event::SpawnFailed { watcher: id, reason }
+                Event::SpawnFailed { watcher: id, reason, shortage }
             }
         }
     }
 
-    fn try_spawn(&mut self, id: WatcherId, wid: u32) -> Result<Pid, String> {
-        let watcher = self.arbiter.watcher(id).ok_or("the watcher is gone")?;
+    fn try_spawn(&mut self, id: WatcherId, wid: u32) -> Result<Pid, NotSpawned> {
+        let watcher = self.arbiter.watcher(id).ok_or_else(gone)?;
         if Blueprint::is_read_from_files(&watcher.config) || !self.blueprints.contains_key(&id) {
             let config = Rc::clone(&watcher.config);
             let notify = self.notify_address(&config)?;
@@ -128,11 +120,11 @@ impl Daemon {
             self.blueprints.insert(id, blueprint);
         }
         let pipes = self.make_pipes(id, wid)?;
-        let watcher = self.arbiter.watcher(id).ok_or("the watcher is gone")?;
+        let watcher = self.arbiter.watcher(id).ok_or_else(gone)?;
         let ear = Daemon::prepare_ear(&watcher.config, wid)?;
         let is_program = watcher.config.plugin == Some(PluginKind::Program);
         let connection = is_program.then(plugins::connection).transpose()?;
-        let blueprint = self.blueprints.get_mut(&id).ok_or("the watcher is gone")?;
+        let blueprint = self.blueprints.get_mut(&id).ok_or_else(gone)?;
         let user = User { watcher: id, wid, replaces: watcher.replaces(), most: watcher.config.wanted() };
         let cgroup = self.cgroups.enter(id, &watcher.config, &mut self.log)?;
         let child = blueprint.child(&watcher.config, user, &mut self.sockets)?;
@@ -142,7 +134,8 @@ impl Daemon {
             child.sockets.push((theirs.as_raw_fd(), *number));
         }
         child.restrictions.cgroup = cgroup;
-        let tree = (watcher.config.options.kill_mode == "tree").then(|| self.trees.mark(child));
+        let is_tree = watcher.config.options.kill_mode == "tree";
+        let mut tree = is_tree.then(|| self.trees.begin(child, id, &mut self.cgroups));
         let before = (child.stdin, child.stdout, child.stderr);
         let uid = child.uid.unwrap_or_else(sys::user::current_uid);
         let [stdout, stderr] = &pipes;
@@ -156,13 +149,16 @@ impl Daemon {
             child.stdin = Stdio::Fd(theirs.as_raw_fd());
             child.stdout = child.stdin;
         }
-        let spawned = self.spawner.spawn(child);
+        let spawned = match &mut tree {
+            Some(tree) => tree.spawn(&mut self.spawner, child),
+            None => self.spawner.spawn(child),
+        };
         child.sockets.truncate(places);
         (child.stdin, child.stdout, child.stderr) = before;
-        let pid = spawned.map_err(|error| say(&error, blueprint))?;
+        let pid = spawned.map_err(|error| NotSpawned::by(error.errno, say(&error, blueprint)))?;
         self.groups.remove(&pid); // a group of this number is over, else the process could not have it
-        if let Some(mark) = tree {
-            self.trees.plant(pid, mark);
+        if let Some(tree) = tree {
+            self.trees.plant(pid, tree);
         }
         self.attach(id, wid, pid, pipes);
         self.lend_ear(pid, ear);
@@ -172,11 +168,11 @@ impl Daemon {
         Ok(pid)
     }
 
-    fn make_pipes(&mut self, id: WatcherId, wid: u32) -> Result<[Option<NewPipe>; 2], String> {
+    fn make_pipes(&mut self, id: WatcherId, wid: u32) -> Result<[Option<NewPipe>; 2], NotSpawned> {
         let mut pipes = [None, None];
         for (place, channel) in pipes.iter_mut().zip(CHANNELS) {
             if let Some(sink) = self.sink(id, wid, channel)? {
-                let (reader, writer) = pipe()?;
+                let (reader, writer) = process::pipe().map_err(no_pipe)?;
                 *place = Some(NewPipe { reader, writer, sink, channel });
             }
         }
@@ -297,6 +293,34 @@ impl Daemon {
         self.blueprints.remove(&id);
         self.spawns.retain(|(watcher, _)| *watcher != id);
     }
+}
+
+/// Why there is no process.
+pub struct NotSpawned {
+    reason: String,
+    /// The machine was short of something.
+    shortage: bool,
+}
+
+impl NotSpawned {
+    fn by(errno: i32, reason: String) -> NotSpawned {
+        NotSpawned { reason, shortage: sys::is_shortage(errno) }
+    }
+}
+
+impl From<String> for NotSpawned {
+    fn from(reason: String) -> NotSpawned {
+        NotSpawned { reason, shortage: false }
+    }
+}
+
+fn gone() -> NotSpawned {
+    "the watcher is gone".to_string().into()
+}
+
+/// Why there is no pipe.
+pub fn no_pipe(error: std::io::Error) -> NotSpawned {
+    NotSpawned::by(error.raw_os_error().unwrap_or(0), format!("pipe: {}", sys::io_words(&error)))
 }
 
 /// What went wrong, with the path it is about.

@@ -4,6 +4,7 @@
 //! program has by now, stops nobody.
 
 use super::sockets::OwnFile;
+use crate::sys::file::{NEVER_WAIT, must_be_regular};
 use crate::sys::{O_NOFOLLOW, io_words, process};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -26,8 +27,9 @@ impl PidFile {
         let cannot = |error: std::io::Error| format!("pidfile {path}: {}", io_words(&error));
         // A symbolic link is not followed: as root that could overwrite any file.
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o644).custom_flags(O_NOFOLLOW);
-        let mut file = options.open(path).map_err(cannot)?;
+        options.read(true).write(true).create(true).truncate(false).mode(0o644);
+        let mut file = options.custom_flags(NEVER_WAIT | O_NOFOLLOW).open(path).map_err(cannot)?;
+        must_be_regular(&file).map_err(cannot)?;
         if !process::lock_exclusive(&file).map_err(cannot)? {
             let mut pid = String::new();
             let _ = file.read_to_string(&mut pid); // only for the message
@@ -59,5 +61,8 @@ mod tests {
         std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
         assert!(PidFile::create(text).is_err());
         std::fs::remove_file(&path).unwrap();
+        assert!(
+            PidFile::create("/dev/null").err().unwrap().contains("pidfile /dev/null: it is no regular file")
+        );
     }
 }

@@ -139,6 +139,16 @@ pub fn environ(pid: Pid) -> Option<Vec<u8>> {
     }
 }
 
+/// The cgroup of version 2 that a process is in, as a path from the root of what circus can see of them.
+pub fn cgroup(pid: Pid) -> Option<String> {
+    cgroup_in(&read(&format!("/proc/{pid}/cgroup"))?).map(str::to_string)
+}
+
+/// The cgroup of version 2 in a file like /proc/PID/cgroup.
+pub fn cgroup_in(text: &str) -> Option<&str> {
+    text.lines().find_map(|line| line.strip_prefix("0::"))
+}
+
 /// The user id of a process: that of its directory in /proc.
 pub fn uid(pid: Pid) -> Option<u32> {
     Some(std::fs::metadata(format!("/proc/{pid}")).ok()?.uid())

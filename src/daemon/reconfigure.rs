@@ -7,7 +7,7 @@
 use super::blueprint::Given;
 use super::endpoint;
 use super::eventloop::Daemon;
-use super::files::Regular;
+use super::files::Disk;
 use super::log::Log;
 use super::sockets::Prepared;
 use super::start;
@@ -59,7 +59,7 @@ impl Daemon {
 
     /// Everything that may fail.
     fn read_and_open(&self) -> Result<Fresh, Vec<String>> {
-        let loaded = load(&self.command_line.config, &Regular, &start::environ(), &self.cwd);
+        let loaded = load(&self.command_line.config, &Disk, &start::environ(), &self.cwd);
         let Some(mut config) = loaded.config else {
             let fatal = loaded.findings.iter().filter(|finding| finding.severity == Severity::Fatal);
             return Err(fatal.map(say).collect());

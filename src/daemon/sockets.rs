@@ -11,6 +11,7 @@ pub use passed::{OWN, Passed};
 pub use replace::Prepared;
 pub use shares::User;
 
+use super::hosts;
 use crate::arbiter::WatcherId;
 use crate::config::{SocketConfig, SocketOptions, protocols, text};
 use crate::sorted::sort_by;
@@ -20,7 +21,7 @@ use crate::sys::socket::{self, Kind, PathState, SocketSpec};
 use shares::Shares;
 use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
@@ -277,7 +278,7 @@ fn address(config: &SocketConfig, may_wait: bool) -> Result<Address, String> {
 }
 
 /// The first address of a host in one family. Names are looked up before circus is ready, when waiting harms nobody;
-/// a static binary knows numbers and localhost only.
+/// a static binary knows numbers and what is in /etc/hosts.
 pub fn resolve(host: &str, v6: bool, may_wait: bool) -> Result<IpAddr, String> {
     let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     match (bare, v6) {
@@ -299,12 +300,8 @@ pub fn resolve(host: &str, v6: bool, may_wait: bool) -> Result<IpAddr, String> {
             "host = {host}: names are looked up at the start of circus only; give the address, or start it anew"
         ));
     }
-    if cfg!(target_feature = "crt-static") {
-        return Err(format!("host = {host}: a static circus takes addresses and localhost only"));
-    }
-    let found =
-        (bare, 0).to_socket_addrs().map_err(|error| format!("host = {host}: {}", io_words(&error)))?;
-    let ip = found.map(|address| address.ip()).find(|ip| ip.is_ipv6() == v6);
+    let found = hosts::addresses(bare).map_err(|error| format!("host = {host}: {}", io_words(&error)))?;
+    let ip = found.into_iter().find(|ip| ip.is_ipv6() == v6);
     ip.ok_or_else(|| format!("host = {host} has no address of family = {family}"))
 }
 

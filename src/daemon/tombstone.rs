@@ -7,7 +7,7 @@ use super::eventloop::Daemon;
 use crate::arbiter::fate::{Death, Fall};
 use crate::config::text;
 use crate::control::one;
-use crate::sys::file::NEVER_WAIT;
+use crate::sys::file::{NEVER_WAIT, must_be_regular};
 use crate::sys::{O_NOFOLLOW, clock, io_words};
 use serde_json::Value as Json;
 use std::ffi::OsStr;
@@ -43,9 +43,7 @@ fn put(path: &str, line: &[u8]) -> io::Result<()> {
     // A symbolic link is not followed: as root that could overwrite any file.
     options.write(true).create(true).truncate(false).mode(0o644).custom_flags(NEVER_WAIT | O_NOFOLLOW);
     let mut file = options.open(OsStr::from_bytes(&text::to_bytes(path)))?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
+    must_be_regular(&file)?;
     file.set_len(0)?;
     file.write_all(line)
 }

@@ -1,33 +1,38 @@
 //! `kill_mode = tree`: the processes that come from one, wherever they have gone.
 //!
 //! A process can leave its group by setsid, and its parent by a double fork; then it becomes a child of circus, which is
-//! a subreaper, and names no watcher. So each process with this mode gets a mark in its environment, which those that
-//! come from it inherit. Looked for are strays: children of circus that it has not started itself. One that bears a
-//! mark belongs to that tree, with all its descendants. Who threw the mark away, as by `env -i`, and lost its parent,
-//! is not found.
+//! a subreaper, and names no watcher. So each process with this mode gets a mark, which those that come from it
+//! inherit: the name of a cgroup of its own where circus can make one, and a variable in its environment. Looked for are
+//! strays: children of circus that it has not started itself. One that bears a mark belongs to that tree, with all its
+//! descendants. Nobody leaves a cgroup unasked; where there is none, who threw the variable away, as by `env -i`, and
+//! lost its parent, is not found.
 //!
 //! Nothing is looked for while the first process of a tree lives: the stop begins with that one, and at its death
 //! circus gets whoever it has left. Then, and when a stray dies, there is one look for all trees at the end of the turn.
 
+use super::cgroup::{Cgroups, entrance};
 use super::eventloop::Daemon;
 use super::log::Log;
 use super::procfs;
-use crate::arbiter::{Event, Pid};
+use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::signals;
 use crate::sorted::Sorted;
-use crate::sys::child::Child;
+use crate::sys::child::{Child, SpawnError, Spawner, Step};
 use crate::sys::signal::PidFd;
 use crate::sys::{clock, process};
 use std::ffi::CString;
+use std::path::{Path, PathBuf};
 
 const SIGKILL: i32 = 9;
 
-/// The variable that holds the mark.
+/// The variable that holds the mark, and the cgroup that has it in its name.
 const MARK: &str = "CIRCUS_ID=";
+const CGROUP: &str = "circus-tree.";
 
 /// The processes that come from one.
 struct Tree {
     mark: Mark,
+    cgroup: Option<PathBuf>,
     /// Its first process is gone.
     lost: bool,
     /// The signal that all are to get.
@@ -36,9 +41,17 @@ struct Tree {
     told: Vec<Pid>,
 }
 
-/// The number of a tree, of which no other one has the same, and none of another circus.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark(Vec<u8>);
+/// The number of a tree: that of this circus, of which no other has the same, and its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mark(u64, u64);
+
+/// A tree whose first process is about to be spawned.
+pub struct NewTree {
+    mark: Mark,
+    cgroup: Option<PathBuf>,
+    /// The cgroup that the process enters where it cannot have its own.
+    instead: Option<CString>,
+}
 
 /// All trees, by the pid of their first process.
 pub struct Trees {
@@ -58,24 +71,29 @@ impl Trees {
         Trees { trees: Sorted::new(), lost: 0, due: false, seed, last: 0 }
     }
 
-    /// Marks a child that is about to be spawned.
-    pub fn mark(&mut self, child: &mut Child) -> Mark {
+    /// Marks a child that is about to be spawned, and would enter the cgroup of its watcher, if that has one.
+    pub fn begin(&mut self, child: &mut Child, watcher: WatcherId, cgroups: &mut Cgroups) -> NewTree {
         self.last += 1;
-        let mark = format!("{MARK}{}-{}", self.seed, self.last).into_bytes();
+        let mark = Mark(self.seed, self.last);
         // Without a null character in it, it always is one.
-        let variable = CString::new(mark.as_slice()).unwrap_or_default();
+        let variable = CString::new(format!("{MARK}{mark}")).unwrap_or_default();
         // It takes the place of the mark of the process before, or of that of a circus that has started this one.
         match child.env.iter_mut().find(|variable| variable.as_bytes().starts_with(MARK.as_bytes())) {
             Some(before) => *before = variable,
             None => child.env.push(variable),
         }
-        Mark(mark)
+        let cgroup = cgroups.make_below(watcher, &format!("{CGROUP}{mark}"));
+        let own = cgroup.as_deref().and_then(entrance);
+        let instead = child.restrictions.cgroup.clone();
+        child.restrictions.cgroup = own.or(instead.clone());
+        NewTree { mark, cgroup, instead }
     }
 
-    /// The child with this mark is there.
-    pub fn plant(&mut self, pid: Pid, mark: Mark) {
+    /// The first process of a tree is there.
+    pub fn plant(&mut self, pid: Pid, new: NewTree) {
         self.remove(pid); // of an earlier process that had the same number
-        self.trees.insert(pid, Tree { mark, lost: false, signum: None, told: Vec::new() });
+        let NewTree { mark, cgroup, .. } = new;
+        self.trees.insert(pid, Tree { mark, cgroup, lost: false, signum: None, told: Vec::new() });
     }
 
     /// Whether this process is, or was, the first of a tree of which something may be left.
@@ -109,9 +127,42 @@ impl Trees {
         self.due
     }
 
-    fn remove(&mut self, pid: Pid) {
-        self.lost -= usize::from(self.trees.remove(&pid).is_some_and(|tree| tree.lost));
+    /// Removes the cgroups that are left.
+    pub fn finish(&self) {
+        self.trees.values().filter_map(|tree| tree.cgroup.as_deref()).for_each(clear);
     }
+
+    fn remove(&mut self, pid: Pid) {
+        let Some(tree) = self.trees.remove(&pid) else { return };
+        self.lost -= usize::from(tree.lost);
+        tree.cgroup.as_deref().map(clear);
+    }
+}
+
+impl NewTree {
+    /// Spawns its first process, outside of its cgroup where that takes nobody in.
+    pub fn spawn(&mut self, spawner: &mut Spawner, child: &mut Child) -> Result<Pid, SpawnError> {
+        let spawned = spawner.spawn(child);
+        let Err(error) = &spawned else { return spawned };
+        let Some(cgroup) = self.cgroup.take() else { return spawned };
+        clear(&cgroup);
+        if error.step != Step::Cgroup {
+            return spawned;
+        }
+        child.restrictions.cgroup = self.instead.take();
+        spawner.spawn(child)
+    }
+}
+
+impl std::fmt::Display for Mark {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}-{}", self.0, self.1)
+    }
+}
+
+/// Removes the cgroup of a tree. One that is not empty belongs to those who are in it.
+fn clear(cgroup: &Path) {
+    let _ = std::fs::remove_dir(cgroup);
 }
 
 impl Daemon {
@@ -138,14 +189,11 @@ impl Daemon {
     }
 
     /// The children of circus that it has not started itself and that bear a mark.
-    ///
-    /// Where a tree has a cgroup of its own, its members could be had from there, whatever they did to themselves; this
-    /// is the place for it.
     fn strays(&self) -> Vec<(Pid, Mark)> {
         let mut strays = Vec::new();
         for pid in procfs::children(process::pid()) {
             if self.arbiter.owner(pid).is_none()
-                && let Some(mark) = mark_of(pid)
+                && let Some(mark) = mark_of(pid, self.trees.seed)
             {
                 strays.push((pid, mark));
             }
@@ -160,7 +208,7 @@ impl Tree {
         let Some(signum) = self.signum else { return };
         // Held before it is looked at again, so that nobody else can get the signal.
         let Ok(handle) = PidFd::open(top) else { return };
-        if mark_of(top).as_ref() != Some(&self.mark) {
+        if mark_of(top, self.mark.0) != Some(self.mark) {
             return;
         }
         // All are found before the first one ends and leaves its children to circus.
@@ -195,9 +243,15 @@ fn with_all_below(top: Pid, handle: PidFd) -> Vec<(Pid, PidFd)> {
     found
 }
 
-/// The mark in the environment of a process. A zombie has none.
-fn mark_of(pid: Pid) -> Option<Mark> {
-    let environ = procfs::environ(pid)?;
-    let mut variables = environ.split(|byte| *byte == 0);
-    variables.find(|variable| variable.starts_with(MARK.as_bytes())).map(|mark| Mark(mark.to_vec()))
+/// The mark of a process, of those that this circus has made. A zombie has none.
+fn mark_of(pid: Pid, seed: u64) -> Option<Mark> {
+    let own = |number: &str| Some(Mark(seed, number.strip_prefix(&format!("{seed}-"))?.parse().ok()?));
+    let cgroup = procfs::cgroup(pid).unwrap_or_default();
+    let mut cgroups = cgroup.split('/').filter_map(|name| own(name.strip_prefix(CGROUP)?));
+    cgroups.next().or_else(|| {
+        let environ = procfs::environ(pid)?;
+        let variables = environ.split(|byte| *byte == 0);
+        let texts = variables.filter_map(|variable| std::str::from_utf8(variable).ok());
+        texts.filter_map(|text| own(text.strip_prefix(MARK)?)).next()
+    })
 }

@@ -20,7 +20,7 @@ macro_rules! entry {
             $crate::sys::entry::prepare();
             // SAFETY: these are the arguments of a C program's main.
             let args = unsafe { $crate::sys::entry::arguments(argc, argv) };
-            ::std::ffi::c_int::from($main(args))
+            $crate::sys::entry::leave($main(args))
         }
     };
 }
@@ -29,6 +29,12 @@ macro_rules! entry {
 pub fn prepare() {
     super::signal::ignore(libc::SIGPIPE);
     let _ = super::process::ensure_stdio();
+}
+
+/// Ends the program at once: nothing is left to be done, since whoever prints also flushes.
+pub fn leave(code: u8) -> ! {
+    // SAFETY: ends the process; nothing of it is used afterwards.
+    unsafe { libc::_exit(code.into()) }
 }
 
 /// The arguments of a program, its name first.

@@ -2,6 +2,7 @@
 
 use super::cvt;
 use std::ffi::CString;
+use std::fs::File;
 use std::io;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -31,6 +32,19 @@ pub fn is_writable(fd: RawFd) -> io::Result<bool> {
     // SAFETY: one entry, which is ours to be written to; a timeout of 0 does not wait.
     let ready = cvt(unsafe { libc::poll(&mut asked, 1, 0) })?;
     Ok(ready == 1)
+}
+
+/// Refuses a file that is something else: a FIFO, a device, a directory.
+///
+/// # Errors
+/// It is no regular file, or the kernel does not tell.
+pub fn must_be_regular(file: &File) -> io::Result<()> {
+    if file.metadata()?.is_file() { Ok(()) } else { Err(not_regular()) }
+}
+
+/// The error for what is no regular file.
+pub fn not_regular() -> io::Error {
+    io::Error::other("it is no regular file")
 }
 
 #[cfg(test)]

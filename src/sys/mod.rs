@@ -50,6 +50,12 @@ pub const O_NOFOLLOW: i32 = libc::O_NOFOLLOW;
 /// Flag of open(2): the place of a file alone, which may be of any kind.
 pub const O_PATH: i32 = libc::O_PATH;
 
+/// Whether an errno says that the machine, or what circus may have of it, is short of processes, memory or descriptors.
+/// That may pass.
+pub fn is_shortage(errno: i32) -> bool {
+    matches!(errno, libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE)
+}
+
 /// Turns the -1 of a system call into the error that errno names.
 fn cvt<T: PartialEq + From<i8>>(returned: T) -> io::Result<T> {
     if returned == T::from(-1) { Err(io::Error::last_os_error()) } else { Ok(returned) }

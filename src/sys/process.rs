@@ -1,6 +1,6 @@
 //! Circus's own process: its number, its descriptors, its machine.
 
-use std::ffi::{CString, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -13,6 +13,28 @@ pub use super::daemonize::{Notifier, Outcome, Role, daemonize};
 /// The number of this process.
 pub fn pid() -> Pid {
     std::process::id().cast_signed()
+}
+
+/// The environment as circus was given it, each "NAME=value"; `std` would take each one apart and check it.
+pub fn environment() -> Vec<CString> {
+    unsafe extern "C" {
+        #[allow(non_upper_case_globals)]
+        static environ: *const *const c_char;
+    }
+    // SAFETY: the C library has set it, and nobody in circus changes the environment.
+    let mut next = unsafe { environ };
+    let mut found = Vec::new();
+    while !next.is_null() {
+        // SAFETY: an array that ends with a null pointer, which is not passed.
+        let variable = unsafe { *next };
+        if variable.is_null() {
+            break;
+        }
+        // SAFETY: each is a string that ends with a null character.
+        found.push(unsafe { CStr::from_ptr(variable) }.into());
+        next = next.wrapping_add(1);
+    }
+    found
 }
 
 /// Becomes another program, which is looked for in PATH; `argv` begins with its name. The answer says why that did

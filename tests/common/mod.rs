@@ -111,6 +111,11 @@ impl Dir {
         std::fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
+    /// Whether a file is there already and holds exactly this, for [`until`].
+    pub fn has(&self, name: &str, text: impl AsRef<str>) -> Option<()> {
+        (std::fs::read_to_string(self.path(name)).ok()? == text.as_ref()).then_some(())
+    }
+
     /// Writes a configuration. It may be indented in the source, and `{dir}` in it is this directory. Unless
     /// it names an `endpoint`, or a comment does, the control socket is `sock`.
     pub fn config(&self, name: &str, ini: &str) -> String {

@@ -29,6 +29,8 @@ class Difference:
 
     key: Any
     why: str
+    # Words of the entry below DIFFERENCES FROM PYTHON CIRCUS in circus.ini(5); tests/manual.rs looks for them.
+    manual: str
     theirs: Any
     ours: Any
 
@@ -108,11 +110,12 @@ class Group:
         return function
 
 
-def differs(why, *, theirs, ours, key=None):
-    """Decorator below that of the group: says what is other in circus, and why. `key` names a part of what is seen."""
+def differs(why, *, manual, theirs, ours, key=None):
+    """Decorator below that of the group: says what is other in circus, and why. `manual` is where the manual says so, in its
+    words; `key` names a part of what is seen."""
 
     def decorate(function):
-        function.differences = [*getattr(function, "differences", []), Difference(key, why, theirs, ours)]
+        function.differences = [*getattr(function, "differences", []), Difference(key, why, manual, theirs, ours)]
         return function
 
     return decorate

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Runs `circus run`, the init of one command: exit codes, signals, orphans, the sweep, terminals, PID 1. Then the
-daemon in the same places (daemon.py).
+daemon in the same places (daemon.py), and the static binary where nothing else is (static.py).
 
 CIRCUS_BIN is the binary, by default target/release/circus (below CARGO_TARGET_DIR if that is set). Needs root, for
 namespaces of its own. One line a check, then `N passed, N failed`. Nothing sleeps to let something happen: every
@@ -18,6 +18,7 @@ import tempfile
 import termios
 
 import daemon
+import static
 from harness import CIRCUS, NAMESPACE, PATIENCE, Process, Terminal, alive, check, child_of, counts, until
 
 
@@ -32,12 +33,15 @@ def sh(text, **more):
     return Run("sh", "-c", text, **more)
 
 
-LISTENER = """
+# 32 and 33 are the C library's: a program that uses it cannot receive them.
+NUMBERS = sorted(set(range(1, 65)) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, 32, 33})
+
+LISTENER = f"""
 import os, signal
 def got(number, frame):
-    print("got", signal.Signals(number).name, flush=True)
+    print("got", number, flush=True)
     if number == signal.SIGTERM: os._exit(7)
-for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}:
+for number in {NUMBERS}:
     signal.signal(number, got)
 # pause() would miss a signal that comes just before it
 seen, told = os.pipe()
@@ -61,14 +65,19 @@ def exit_codes():
     check("options of the command are its own", Run("echo", "--grace", "-g").says("--grace -g\n") is not None)
 
 
+def every_signal(run, pid):
+    """Sends a circus all signals that a command can get, but for the one that ends it."""
+    for number in NUMBERS:
+        if number != signal.SIGTERM:
+            os.kill(pid, number)
+            run.says(f"got {number}\\b")
+
+
 def signals():
-    numbers = sorted(set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGTERM})
     run = Run(sys.executable, "-c", LISTENER)
     run.says("ready")
-    for number in numbers:
-        run.send(number)
-        run.says(f"got {signal.Signals(number).name}\\b")
-    check(f"{len(numbers)} signals reach the command", True)
+    every_signal(run, run.process.pid)
+    check(f"{len(NUMBERS)} signals reach the command", True)
     run.send(signal.SIGTERM)
     check("SIGTERM too, and its exit code comes back", run.end(), 7)
 
@@ -76,9 +85,9 @@ def signals():
     run.says("ready")
     run.send(signal.SIGHUP)
     run.send(signal.SIGTERM)
-    run.says("got SIGQUIT")
-    check("--remap changes a signal", "SIGTERM" not in run.text)
-    check("--remap drops a signal", "SIGHUP" not in run.text)
+    run.says(f"got {signal.SIGQUIT}")
+    check("--remap changes a signal", f"got {signal.SIGTERM}\n" not in run.text)
+    check("--remap drops a signal", f"got {signal.SIGHUP}\n" not in run.text)
     run.send(signal.SIGKILL)
     run.process.wait(PATIENCE)
 
@@ -106,6 +115,10 @@ def what_is_inherited():
     text = f"LISTEN_PID=$$ LISTEN_FDS=1 exec {CIRCUS} run sh -c 'test $LISTEN_PID = $$ && echo mine'"
     found = subprocess.run(["sh", "-c", text], stdout=subprocess.PIPE).stdout
     check("LISTEN_PID follows to the command", found, b"mine\n")
+    odd = {b"PATH": os.environb[b"PATH"], b"B\xff": b"=\xfe=", b"lower case": b""}
+    found = subprocess.run([CIRCUS, "run", "env", "-0"], env=odd, stdout=subprocess.PIPE).stdout
+    check("the environment is inherited as it is", sorted(found.split(b"\0")[:-1]),
+          sorted(name + b"=" + value for name, value in odd.items()))
     check("the working directory stays", Run("pwd", cwd="/usr").says("^/usr\n") is not None)
 
 
@@ -190,11 +203,17 @@ def pid_one():
     run = Run(sys.executable, "-c", LISTENER, before=NAMESPACE)
     run.says("ready")
     init = child_of(run.process.pid)
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGQUIT, signal.SIGALRM):
+    every_signal(run, init)
+    for number in (signal.SIGSTOP, signal.SIGCHLD):
         os.kill(init, number)
-        run.says(f"got {number.name}")
+    os.kill(init, signal.SIGCONT)
     os.kill(init, signal.SIGTERM)
-    check("as PID 1: signals reach the command", run.end(), 7)
+    check(f"as PID 1: {len(NUMBERS)} signals reach the command", run.end(), 7)
+
+    # bash, since dash knows no signal above 31; 32 and 33 would end any command that uses the C library
+    run = Run("bash", "-c", f"trap : {' '.join(map(str, NUMBERS))}; "
+              "for s in {1..64}; do case $s in 32|33) ;; *) kill -$s 1;; esac; done; echo all sent; exit 3", before=NAMESPACE)
+    check("as PID 1: what its own command sends it does not end it", (run.end(), "all sent" in run.text), (3, True))
 
     run = sh("i=0; while [ $i -lt 50 ]; do (sh -c 'exit 1' &); i=$((i+1)); done; "
              "until [ $(grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l) = 0 ]; do :; done; echo none",
@@ -303,7 +322,7 @@ def foreground_command(fd):
 def main():
     if not os.access(CIRCUS, os.X_OK):
         sys.exit(f"{CIRCUS} is missing: run `make` first, or set CIRCUS_BIN")
-    parts = (exit_codes, signals, what_is_inherited, orphans, sweep, pid_one, humble, terminals, *daemon.PARTS)
+    parts = (exit_codes, signals, what_is_inherited, orphans, sweep, pid_one, humble, terminals, *daemon.PARTS, *static.PARTS)
     for part in parts:
         try:
             part()

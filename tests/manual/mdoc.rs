@@ -9,6 +9,12 @@ const END: &str = ".\\\" END generated";
 /// Words that would be read as macros behind another macro.
 const MACROS: &[&str] = &["Ar", "Ic", "Cm", "Fl", "No", "Ns", "Oo", "Oc", "Pa", "Sy", "Em", "Li", "Ql", "Nm"];
 
+/// Those that stand in running text, and around it.
+const ALL_MACROS: &[&str] = &[
+    "Ar", "Ic", "Cm", "Fl", "No", "Ns", "Oo", "Oc", "Pa", "Sy", "Em", "Li", "Ql", "Nm", "It", "Pp", "Sh",
+    "Ss", "Bl", "El", "Bd", "Ed", "Dl", "Xr", "Sx", "Ev", "Fa", "Pq",
+];
+
 /// Text as lines of a page.
 pub fn text(text: &str) -> String {
     let mut lines = String::new();
@@ -33,6 +39,20 @@ pub fn text(text: &str) -> String {
         }
     }
     if line.is_empty() { lines } else { format!("{lines}{line}\n") }
+}
+
+/// The words of a page, without its macros.
+pub fn words(page: &str) -> String {
+    let mut words = String::new();
+    for line in page.lines() {
+        let is_macro = |word: &&str| line.starts_with('.') && ALL_MACROS.contains(word);
+        for word in line.trim_start_matches('.').split_whitespace().filter(|word| !is_macro(word)) {
+            let closes = word.len() == 1 && word.starts_with([',', '.', ';', ':', ')']);
+            words += if closes { "" } else { " " };
+            words += &word.replace("\\&", "");
+        }
+    }
+    words
 }
 
 /// A word as an argument of a macro.

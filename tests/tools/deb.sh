@@ -60,7 +60,7 @@ script postrm << 'SH'
 #!/bin/sh
 set -e
 if [ "$1" = purge ]; then
-    rmdir --ignore-fail-on-non-empty /etc/circus 2> /dev/null || true
+    rmdir --ignore-fail-on-non-empty /etc/circus /run/circus 2> /dev/null || true
 fi
 if [ -d /run/systemd/system ]; then
     systemctl daemon-reload

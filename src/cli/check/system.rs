@@ -10,6 +10,7 @@ use crate::config::{
     Config, Files, Finding, Names, Origins, PluginConfig, PluginKind, Severity, SocketConfig, WatcherConfig,
     plugin, words,
 };
+use crate::control::endpoint::{self, Place};
 use crate::daemon::notices::wrong_phrase;
 use crate::daemon::plugins::wrong_expression;
 
@@ -31,6 +32,9 @@ pub fn check(config: &Config, files: &dyn Files, environ: &Names, cwd: &str) -> 
         if let Some(path) = path.as_deref().filter(is_file) {
             system.parent((origins, key), path);
         }
+    }
+    for (key, text) in [("endpoint", &circus.endpoint), ("pubsub_endpoint", &circus.pubsub_endpoint)] {
+        system.endpoint((origins, key), text.as_deref().unwrap_or_default());
     }
     config.watchers.iter().for_each(|watcher| system.watcher(watcher));
     config.sockets.iter().for_each(|socket| system.socket(socket));
@@ -64,6 +68,19 @@ impl<'a> System<'a> {
     fn find(&mut self, severity: Severity, (origins, key): (&Origins, &str), message: String) {
         if let Some(origin) = origins.of(key) {
             self.findings.push(Finding { severity, origin: origin.clone(), message });
+        }
+    }
+
+    /// A socket for clients or subscribers. The directory that stands for a port is made by circus.
+    fn endpoint(&mut self, place: (&Origins, &str), text: &str) {
+        match endpoint::places(Some(text), 0, None) {
+            Ok(places) if !text.trim().is_empty() && !text.contains("tcp://") => {
+                if let Some(Place::Path(path)) = places.first() {
+                    self.parent(place, path);
+                }
+            }
+            Ok(_) => {}
+            Err(why) => self.find(Severity::Error, place, why),
         }
     }
 
@@ -111,6 +128,14 @@ impl<'a> System<'a> {
     fn socket(&mut self, socket: &SocketConfig) {
         if let Some(path) = socket.options.path.as_ref().filter(|path| !path.starts_with('@')) {
             self.parent((&socket.origins, "path"), path);
+        }
+        let interface = socket.options.interface.as_deref().unwrap_or_default();
+        if let Listing::Names(known) = self.list("/sys/class/net")
+            && !interface.is_empty()
+            && known.iter().all(|name| name != interface)
+        {
+            let message = format!("there is no network interface `{}`", shorten(interface));
+            self.find(Severity::Error, (&socket.origins, "interface"), message);
         }
     }
 
@@ -286,6 +311,7 @@ mod tests {
         fn list(&self, dir: &str) -> io::Result<Vec<String>> {
             match dir {
                 "/bin" => Ok(vec!["sh".into()]),
+                "/sys/class/net" => Ok(vec!["lo".into()]),
                 "/venv/bin" if self.0.contains("# venv") => Ok(vec!["circus-plugin".into()]),
                 "/w" | "/w/sub" => Ok(vec!["run".into()]),
                 "/secret" | "/secret/bin" => Err(ErrorKind::PermissionDenied.into()),
@@ -314,7 +340,11 @@ mod tests {
             "[watcher:a]\ncmd = $(circus.env.X) y\nuid = $(circus.env.X)\nworking_dir = /$(circus.wid)",
             "[watcher:a]\ncmd = sh\nstdout_stream.filename = x.log\nstderr_stream.filename = /x.log",
             "[circus]\nlogoutput = syslog:///dev/log\npidfile = run.pid\nendpoint_owner = root",
+            "[circus]\nendpoint = ipc:///w/c.sock\npubsub_endpoint = sub/p.sock",
+            "[circus]\nendpoint = tcp://127.0.0.1:5555\npubsub_endpoint = @name",
+            "[circus]\nendpoint = none\npubsub_endpoint =",
             "[socket:a]\npath = /w/x",
+            "[socket:a]\ninterface = lo",
             "[watcher:a]\ncmd = ls\nenv_file = run",
             "[watcher:a]\ncmd = sh\nenv_file = -none",
             "[plugin:a]\ncmd = sh -c x\nuid = www",
@@ -348,6 +378,13 @@ mod tests {
             ("[watcher:a]\ncmd = sh\nenv_file = none", "3 error there is no `/w/none`"),
             ("[watcher:a]\ncmd = sh\ncopy_env = 1\nvirtualenv = none", "4 error there is no `/w/none/lib`"),
             ("[circus]\npidfile = /run/x/y", "2 error the directory `/run/x` does not exist"),
+            ("[circus]\nendpoint = ipc:///run/x/y", "2 error the directory `/run/x` does not exist"),
+            ("[circus]\npubsub_endpoint = no/y", "2 error the directory `/w/no` does not exist"),
+            (
+                "[circus]\npubsub_endpoint = udp://x:1",
+                "2 error the endpoint udp://x:1 is none of ipc://PATH, unix://PATH, PATH, @NAME, tcp://HOST:PORT",
+            ),
+            ("[socket:a]\ninterface = nodev", "2 error there is no network interface `nodev`"),
             ("[circus]\nendpoint_owner = me", "2 error there is no user `me` in /etc/passwd"),
             (
                 "[plugin:a]\nuse = my.Plugin",

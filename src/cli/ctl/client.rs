@@ -3,9 +3,10 @@
 use crate::config::check::is_local;
 use crate::config::text;
 use crate::control::endpoint::{self, Place, Port};
+use crate::daemon::hosts;
 use std::ffi::OsStr;
 use std::io::{Error, ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
@@ -209,7 +210,9 @@ const ANY: [&str; 4] = ["", "*", "0.0.0.0", "[::]"];
 /// Whether a port is of this machine: only then can a socket be bound to its address.
 fn is_own(port: Port<'_>) -> bool {
     let host = port.host.trim_matches(['[', ']']);
-    ANY.contains(&port.host) || is_local(port.host) || TcpListener::bind((host, 0)).is_ok()
+    ANY.contains(&port.host)
+        || is_local(port.host)
+        || hosts::addresses(host).is_ok_and(|ips| ips.iter().any(|ip| TcpListener::bind((*ip, 0)).is_ok()))
 }
 
 /// Connects to a port, which a circus with `allow_tcp` has open. The stream has the type of the others from here on:
@@ -217,8 +220,8 @@ fn is_own(port: Port<'_>) -> bool {
 fn connect_port(port: Port<'_>) -> std::io::Result<UnixStream> {
     let host = if ANY.contains(&port.host) { "localhost" } else { port.host.trim_matches(['[', ']']) };
     let mut result = Err(Error::other("the host has no address"));
-    for address in (host, port.number).to_socket_addrs()? {
-        result = TcpStream::connect_timeout(&address, CONNECT);
+    for ip in hosts::addresses(host)? {
+        result = TcpStream::connect_timeout(&(ip, port.number).into(), CONNECT);
         if result.is_ok() {
             break;
         }

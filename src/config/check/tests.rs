@@ -67,6 +67,9 @@ fn what_is_hardly_meant_is_a_warning() {
     one("[circus]\nlog_max_bytes = -1", "2 warning log_max_bytes = -1 counts as 0");
     let text = "[watcher:a]\ncmd = x\nstdout_stream.filename = y\nstdout_stream.compress = gzip";
     one(text, "4 warning `stdout_stream.compress` has no effect without backup_count");
+    let text = "[watcher:a]\ncmd = x\nstderr_stream.filename = y\nstderr_stream.max_bytes = 5";
+    one(text, "4 warning `stderr_stream.max_bytes` has no effect without backup_count: the file just grows");
+    assert_eq!(found(&format!("{text}\nstderr_stream.backup_count = 1")), [""; 0]);
     one("[watcher:a]\ncmd = x\nmax_retry = -2", "3 warning max_retry is below -1");
     one("[watcher:a]\ncmd = x\nshell_args = y", "3 warning shell_args has no effect");
     one("[watcher:a]\ncmd = x\nuse_sockets = 1", "3 warning use_sockets has no effect");
@@ -146,6 +149,12 @@ fn open_ports_are_reported() {
     one(&tcp("pubsub_endpoint = tcp://*:5556"), "3 warning the port tcp://*:5556 is open to the network");
     assert_eq!(found(&tcp("pubsub_endpoint = tcp://127.0.0.1:5556")), [""; 0]);
     assert_eq!(found("[circus]\npubsub_endpoint = tcp://*:5556"), [""; 0]);
+    let metrics = |listen: &str| format!("[plugin:m]\nuse = circus.plugins.Metrics\nlisten = {listen}");
+    one(&metrics("0.0.0.0:9100"), "3 warning the port 0.0.0.0:9100 is open to the network");
+    one(&metrics("[::]:9100"), "3 warning the port [::]:9100 is open to the network");
+    for safe in ["127.0.0.1:9100", "[::1]:9100", "localhost:9100", "/run/metrics.sock"] {
+        assert_eq!(found(&metrics(safe)), [""; 0], "{safe}");
+    }
 }
 
 #[test]

@@ -79,7 +79,17 @@ fn add(values: &mut Values<'_>, env: &mut Names, entry: &Entry, text: &str) {
     if key.is_empty() {
         return values.warn(&entry.origin, "a variable needs a name; this one is left out".into());
     }
-    let text = expand::dollar(text, values.environ);
+    let environ = values.environ;
+    let text = expand::dollar(text, environ, &mut |name| {
+        // `PATH = $PATH:/more` adds to what may well be empty.
+        if name != key {
+            let name = crate::config::ini::shorten(name);
+            values.warn(
+                &entry.origin,
+                format!("the variable {name} is not set, so `${name}` stands for nothing"),
+            );
+        }
+    });
     if values.may_grow(text.len().saturating_sub(entry.value.len()), &entry.origin) {
         env.insert(key.into(), text.trim().into());
     }

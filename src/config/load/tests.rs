@@ -65,7 +65,7 @@ fn options_are_typed() {
 #[test]
 fn variables_are_replaced_in_their_time() {
     let config = clean(
-        "[env]\nX = $(circus.env.MIXED)\nPATH = $PATH:/x:$NONE\n[env:a]\nY = y\nPATH = /own\n[socket:s]\n\
+        "[env]\nX = $(circus.env.MIXED)\nPATH = $PATH:/x:$PATH\n[env:a]\nY = y\nPATH = /own\n[socket:s]\n\
          path = /run/$(circus.env.X)\n[watcher:a]\n\
          cmd = run $(circus.env.X) $(circus.env.Y) $(circus.wid) $(circus.sockets.s) $(circus.env.PATH)\n\
          working_dir = /$(circus.env.y)/$(circus.wid)\nnumprocesses = $(circus.env.N)\n",
@@ -212,6 +212,8 @@ fn what_is_odd_is_pointed_out() {
         ),
         ("[watcher:a]\ncmd = x\nenv = A=1", "3 Warning `env` has no effect here"),
         ("[watcher:a]\ncmd = $(circus.env.NONE)", "2 Warning the variable NONE is not set"),
+        ("[watcher:a]\ncmd = x\n[env]\nA = 1$NONE", "4 Warning the variable NONE is not set, so `$NONE`"),
+        ("[watcher:a]\ncmd = x\n[env:a]\nNONE = $NONE:1 $OTHER", "4 Warning the variable OTHER is not set"),
         ("[watcher:a]\ncmd = x # y", "2 Warning a `#` behind a value"),
         (
             "[watcher:a]\ncmd = x\nstop_signal = TERM # y",

@@ -6,7 +6,7 @@ use crate::config::ini::shorten;
 use crate::config::model::{MOST_PROCESSES, Names, Origins, Refused, Severity, WatcherConfig};
 use crate::config::options::{self, Expand};
 use crate::config::sections::{Entry, Section};
-use crate::config::stream::{CLASSES, StreamConfig, StreamKind};
+use crate::config::stream::StreamConfig;
 use crate::config::suggest::{self, Place};
 use crate::config::value::{Kind, Value};
 use std::rc::Rc;
@@ -155,15 +155,7 @@ fn hook(values: &mut Values<'_>, watcher: &mut WatcherConfig, name: &str, entry:
 
 /// A class that is not known, or is Python's: no output may be lost, so it goes to circus's own output.
 fn report_class(values: &mut Values<'_>, origins: &Origins, which: &str, stream: &StreamConfig) {
-    let Some(class) = stream.class().filter(|class| StreamKind::of(class).is_none()) else { return };
+    let Some(what) = suggest::unknown_class(stream) else { return };
     let Some(origin) = origins.of(&format!("{which}.class")) else { return };
-    let shown = shorten(class);
-    let what = if class.contains(['.', ':']) {
-        format!("`{shown}` is a Python class, which circus cannot load (use FileStream or StdoutStream)")
-    } else {
-        let names = CLASSES.map(|(name, _)| name);
-        let hint = suggest::nearest(class, &names).map(|near| format!(" (did you mean `{near}`?)"));
-        format!("there is no class `{shown}`{}", hint.unwrap_or_default())
-    };
     values.warn(origin, format!("{what}; the output goes to circus's own standard output"));
 }

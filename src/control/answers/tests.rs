@@ -44,6 +44,7 @@ fn options_has_circus_keys_and_what_is_set() {
         ("uid", json!(null)),
         ("stdout_stream_conf", json!({"filename": "/x", "max_bytes": 100})),
         ("stderr_stream_conf", json!({})),
+        ("umask", json!("022")),
         ("rlimit_core", json!(null)),
         ("rlimit_nofile", json!(500)),
         ("rlimit_stack", json!("lots")),

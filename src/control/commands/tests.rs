@@ -182,6 +182,7 @@ fn options_make_the_round_with_their_types() {
         ("rlimit_nofile 500", "rlimit_nofile", Value::Str("500".into())),
         ("rlimit_core infinity", "rlimit_core", Value::Str("infinity".into())),
         ("stdout_stream.max_bytes 10", "stdout_stream.max_bytes", Value::Str("10".into())),
+        ("Cgroup.hugetlb.2MB.max 0", "cgroup.hugetlb.2MB.max", Value::Str("0".into())),
     ] {
         assert_eq!(set(&format!("set web {line} --waiting")), [(key.to_string(), value)], "{line}");
     }
@@ -292,6 +293,16 @@ fn options_of_the_wrong_type_are_refused() {
         ("env", json!(["a"]), "'env' isn't a valid object"),
         ("uid", json!([]), "'uid' isn't an integer or string"),
         ("stdout_stream.zz", json!("1"), "unknown key 'stdout_stream.zz'"),
+        (
+            "stdout_stream.class",
+            json!("FielStream"),
+            "there is no class `FielStream` (did you mean `FileStream`?)",
+        ),
+        (
+            "stderr_stream",
+            json!({"class": "my.Stream"}),
+            "`my.Stream` is a Python class, which circus cannot load (use FileStream or StdoutStream)",
+        ),
         ("stop_signal", json!(99), "signal invalid"),
         ("umask", json!(0o10000), "'umask' isn't a file mode or umask"),
         ("stdout_stream", json!({"max_bytes": 1}), "'stdout_stream' must have a 'class' key"),

@@ -27,6 +27,26 @@ fn a_line_is_a_request_with_its_envelope() {
 }
 
 #[test]
+fn an_id_comes_back_as_it_came_or_is_refused() {
+    for id in
+        ["18446744073709551615", "-9223372036854775808", "1.5", "0.1e3", r#"{"a":[1,"x"]}"#, "true", "1e15"]
+    {
+        let line = format!(r#"{{"command": "list", "id": {id}}}"#);
+        let incoming = decode(line.as_bytes());
+        assert_eq!(
+            (incoming.request.is_ok(), &incoming.id),
+            (true, &parsed(format!("{id}\n").as_bytes())),
+            "{id}"
+        );
+    }
+    for id in ["18446744073709551616", "-9223372036854775809", r#"{"a":[1,100000000000000000001]}"#, "1e30"] {
+        let (back, cast, errno, reason) = refusal(&format!(r#"{{"command": "list", "id": {id}}}"#));
+        assert_eq!((back, cast, errno), (Json::Null, false, Errno::Message), "{id}");
+        assert!(reason.starts_with("'id' holds a number of more than 64 bits"), "{reason}");
+    }
+}
+
+#[test]
 fn a_bad_line_is_answered_too() {
     let deep = "[".repeat(100_000);
     for (line, errno, reason) in [

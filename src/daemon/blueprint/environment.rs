@@ -4,7 +4,7 @@
 use super::rights;
 use crate::config::include::join;
 use crate::config::{Files, Names, WatcherConfig, env_file, text};
-use crate::daemon::files::Regular;
+use crate::daemon::files::Disk;
 use crate::daemon::start::{current_dir, environ};
 use crate::sorted::sort;
 use crate::sys::io_words;
@@ -24,8 +24,8 @@ pub fn is_read_from_files(config: &WatcherConfig) -> bool {
 pub fn environment(config: &WatcherConfig) -> Result<Names, String> {
     let options = &config.options;
     let mut env = config.environment(&if options.copy_env { environ() } else { Names::new() });
-    if let Some(name) = &options.uid {
-        for (name, value) in of_user(&rights::account(name)?) {
+    if let Some(account) = rights::account(config)? {
+        for (name, value) in of_user(&account) {
             if !config.env.contains_key(name) {
                 env.insert(name.into(), value);
             }
@@ -67,7 +67,7 @@ fn from_file(text: &str) -> Result<Vec<(String, String)>, String> {
         Some(path) => (path.trim_start(), true),
         None => (text, false),
     };
-    match Regular.text(path) {
+    match Disk.text(path) {
         Ok(text) => env_file::parse(&text).map_err(|why| format!("env_file = {path}: {why}")),
         Err(error) if optional && error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(format!("env_file = {path}: {}", io_words(&error))),
@@ -95,11 +95,11 @@ fn activate(env: &mut Names, directory: &str, version: Option<&str>) -> Result<(
 /// `lib/pythonX.Y/site-packages`: that of the version that is asked for, else that of the newest Python.
 fn site_packages(directory: &str, version: Option<&str>) -> Result<String, String> {
     let lib = join(directory, "lib");
-    let listed = Regular.list(&lib).map_err(|error| format!("virtualenv: {lib}: {}", io_words(&error)))?;
+    let listed = Disk.list(&lib).map_err(|error| format!("virtualenv: {lib}: {}", io_words(&error)))?;
     let mut newest = ((0, 0), None);
     for name in listed {
         let site = format!("{lib}/{name}/site-packages");
-        let Some(number) = version_of(&name).filter(|_| Regular.list(&site).is_ok()) else { continue };
+        let Some(number) = version_of(&name).filter(|_| Disk.list(&site).is_ok()) else { continue };
         if version.is_some_and(|version| name.ends_with(version.trim())) {
             return Ok(site);
         }
@@ -120,15 +120,15 @@ fn version_of(name: &str) -> Option<(u32, u32)> {
 /// The directories that the `*.pth` files of a directory list and that are there, in the order of the files' names.
 fn listed_in_pth(site: &str) -> Vec<String> {
     let mut directories: Vec<String> = Vec::new();
-    for name in sort(Regular.list(site).unwrap_or_default()) {
+    for name in sort(Disk.list(site).unwrap_or_default()) {
         if !name.ends_with(".pth") {
             continue;
         }
-        let text = Regular.text(&join(site, &name)).unwrap_or_default();
+        let text = Disk.text(&join(site, &name)).unwrap_or_default();
         for line in text.lines().map(str::trim_end) {
             let directory = join(site, line);
             let ignored = line.is_empty() || line.starts_with('#') || line.starts_with("import");
-            if !ignored && Regular.list(&directory).is_ok() && !directories.contains(&directory) {
+            if !ignored && Disk.list(&directory).is_ok() && !directories.contains(&directory) {
                 directories.push(directory);
             }
         }

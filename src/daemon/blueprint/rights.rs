@@ -42,14 +42,13 @@ pub fn set_ids(config: &WatcherConfig, child: &mut Child) -> Result<(), String> 
             None => return Err(format!("gid = {name}: there is no such group")),
         },
     };
-    let Some(name) = &config.options.uid else {
+    let Some(account) = account(config)? else {
         child.gid = gid.filter(|gid| *gid != user::current_gid());
         if clear.is_none() {
             child.groups = child.gid.map(|gid| vec![gid]);
         }
         return Ok(());
     };
-    let account = account(name)?;
     let gid = gid.unwrap_or(account.gid);
     if account.uid == user::current_uid() && gid == user::current_gid() {
         return Ok(());
@@ -67,13 +66,27 @@ fn failed(what: &str, error: std::io::Error) -> String {
     format!("{what}: {}", crate::sys::io_words(&error))
 }
 
-/// The user of this name or number.
+/// The user that the processes run as, if the configuration names one. A number needs no entry where the group is
+/// said too: a container may have no /etc/passwd.
 ///
 /// # Errors
-/// There is none.
-pub fn account(name: &str) -> Result<User, String> {
-    let account = user::find_user(name).map_err(|error| failed("/etc/passwd", error))?;
-    account.ok_or_else(|| format!("uid = {name}: there is no such user"))
+/// There is no such user.
+pub fn account(config: &WatcherConfig) -> Result<Option<User>, String> {
+    let Some(name) = &config.options.uid else { return Ok(None) };
+    let known = user::find_user(name).map_err(|error| failed("/etc/passwd", error))?;
+    if known.is_some() {
+        return Ok(known);
+    }
+    match (user::uid_of(name), &config.options.gid) {
+        (Ok(Some(uid)), Some(_)) => {
+            // Its own group is not asked for.
+            Ok(Some(User { name: name.to_string(), uid, gid: uid, home: "/".into(), shell: "".into() }))
+        }
+        (Ok(Some(_)), None) => {
+            Err(format!("uid = {name}: there is no such user, and no gid that says its group"))
+        }
+        (Ok(None) | Err(_), _) => Err(format!("uid = {name}: there is no such user")),
+    }
 }
 
 /// What is to be set besides ids and limits.

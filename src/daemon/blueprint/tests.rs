@@ -18,13 +18,18 @@ fn config(cmd: &str) -> WatcherConfig {
 
 #[test]
 fn the_command_line_is_expanded_then_split() {
-    let mut c = config("prog --id $(circus.wid) '$(circus.env.X)' ((CIRCUS.numprocesses)) $(circus.foo)");
+    let mut c = config(
+        "prog --id $(circus.wid) '$(circus.env.X)' ((CIRCUS.numprocesses)) $(circus.foo)$(circus.env)",
+    );
     c.options.args = "-n \"$(circus.wid) b\"".into();
     std::rc::Rc::make_mut(&mut c.env).insert("X".into(), "a b".into());
     c.free.insert("foo".into(), "bar".into());
     let mut blueprint = Blueprint::new(&c, &Sockets::default()).unwrap();
     let child = blueprint.child(&c, user(7), &mut Sockets::default()).unwrap();
-    assert_eq!(words(&child.argv), ["prog", "--id", "7", "a b", "1", "$(circus.foo)", "-n", "7 b"]);
+    assert_eq!(
+        words(&child.argv),
+        ["prog", "--id", "7", "a b", "1", "$(circus.foo)$(circus.env)", "-n", "7 b"]
+    );
 }
 
 #[test]

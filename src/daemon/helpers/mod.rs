@@ -13,7 +13,6 @@ use self::queue::{Owner, Queue};
 use super::eventloop::Daemon;
 use super::hooks::StatsOf;
 use super::log::Log;
-use super::outputs::pipe;
 use super::streams::Progress;
 use crate::arbiter::hooks::{About, HookId};
 use crate::arbiter::process::Exit;
@@ -21,7 +20,7 @@ use crate::arbiter::{Pid, WatcherId};
 use crate::config::hooks::Hook;
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, Stdio};
-use crate::sys::{self, signal};
+use crate::sys::{self, process, signal};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -270,6 +269,7 @@ impl Daemon {
 
     fn run_program(&mut self, program: Program) -> Result<Started, String> {
         let Program { mut child, who, captures, quiet } = program;
+        let pipe = || process::pipe().map_err(|error| format!("pipe: {}", sys::io_words(&error)));
         let (logged, writer) = pipe()?;
         let captured = captures.then(pipe).transpose()?;
         child.session = true;

@@ -6,6 +6,7 @@
 use crate::config::StreamConfig;
 use crate::config::options::{FACILITY, SEVERITY};
 use crate::config::text;
+use crate::config::thin::Thin;
 use std::ffi::OsStr;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -69,7 +70,7 @@ impl std::fmt::Display for Address {
 /// What a message begins with, up to its time, and what follows up to the number of the process.
 pub fn around(config: &StreamConfig, watcher: &str) -> (String, String) {
     let options = &config.options;
-    let number = |words: &[&str], word: &Option<Box<str>>, default: &str| {
+    let number = |words: &[&str], word: &Option<Thin>, default: &str| {
         let word = word.as_deref().unwrap_or(default);
         words.iter().position(|known| *known == word).unwrap_or(0)
     };

@@ -69,7 +69,8 @@ def numwatchers_after_add_and_rm(d):
 
 @arbiter
 @differs("a taken name is a conflict in both; Circus sends the request and the traceback of its error along",
-         key="reason", theirs="command", ours="'TWICE' already exist")
+         manual="An error holds neither the request nor a traceback", key="reason", theirs="command",
+         ours="'TWICE' already exist")
 def add_twice(d):
     d.ok("add", name="twice", cmd=SLEEP)
     errno, reason = d.refused("add", name="TWICE", cmd=SLEEP)
@@ -234,6 +235,34 @@ def match_by_pattern(d):
     return [*seen, d.refused("stop", name="match-a", match="magic")]
 
 
+@arbiter
+@differs("an expression means what it says; Circus makes lower case of it", manual="keeps its case",
+         theirs=("stopped", "active"), ours=("active", "stopped"))
+def match_by_an_expression_with_a_capital(d):
+    for name in ("case-1", "case-x"):
+        d.add(name, SLEEP)
+    d.ok("stop", name=r"case-\D", match="regex", waiting=True)
+    return d.status("case-1"), d.status("case-x")
+
+
+@arbiter.alone("""
+    [watcher:late-a]
+    cmd = /bin/sleep 1000
+    autostart = False
+    [watcher:late-b]
+    cmd = /bin/sleep 1000
+    autostart = False
+    """, down=("late-a", "late-b"))
+@differs("several watchers are restarted without those that do not start with circus",
+         manual="those that do not start with circus", theirs=(False, "stopped", "stopped"),
+         ours=(True, "active", "stopped"))
+def restart_by_pattern_without_autostart(d):
+    d.ok("start", name="late-a", waiting=True)
+    pid, = d.pids("late-a")
+    d.ok("restart", name="late-*", waiting=True)
+    return runs(pid), d.status("late-a"), d.status("late-b")
+
+
 all_watchers = Group("arbiter_all", """
     [watcher:first]
     cmd = sleep 1000
@@ -255,7 +284,8 @@ def stop_and_start(d):
 
 
 @all_watchers
-@differs("what was stopped stays stopped", key="late", theirs="active", ours="stopped")
+@differs("what was stopped stays stopped", manual="what was stopped stays stopped", key="late", theirs="active",
+         ours="stopped")
 def reload_of_everything(d):
     before = d.pids("first"), d.pids("second")
     reply = d.ok("reload", waiting=True)

@@ -58,8 +58,8 @@ KNOWN = """add decr dstats get globaloptions incr kill list listen listsockets n
 
 
 @ctl
-@differs("the usage comes first, then what the command does", key="first line", theirs="Add a watcher",
-         ours="usage: circusctl add")
+@differs("the usage comes first, then what the command does", manual="prints the usage first", key="first line",
+         theirs="Add a watcher", ours="usage: circusctl add")
 def help_of_a_command(d):
     code, out, err = d.ctl("--help", "add", endpoint=False)
     first = out.splitlines()[0].split(" [")[0]
@@ -79,8 +79,8 @@ def unknown_option(d):
 
 
 @ctl
-@differs("the versions of two programs",
-         key="version", theirs="circusctl 0.19.0", ours="circusctl 0.1.0")
+@differs("the versions of two programs", manual="the versions are those of circus", key="version",
+         theirs="circusctl 0.19.0", ours="circusctl 0.1.0")
 def version(d):
     code, out, _ = d.ctl("--version", endpoint=False)
     return {"code": code, "version": out.strip()}
@@ -103,7 +103,8 @@ def add_and_start(d):
     cmd = {child} signals {dir}/signals TERM
     graceful_timeout = 20
     """)
-@differs("no command is refused because another is being carried out", ours=(0, "ok\n", ""),
+@differs("no command is refused because another is being carried out",
+         manual="No command is refused because another one is being carried out", ours=(0, "ok\n", ""),
          theirs=(3, "", "error: arbiter is already running watcher_stop command\n"))
 def conflict(d):
     d.watched("signals")
@@ -129,7 +130,8 @@ def status(d):
 
 
 @ctl
-@differs("Circus loses the text of this error", key="err", theirs="error\n", ours="error: program none not found\n")
+@differs("Circus loses the text of this error", manual="and has its text", key="err", theirs="error\n",
+         ours="error: program none not found\n")
 def status_of_nothing(d):
     code, out, err = d.ctl("status", "none")
     return {"code": code, "out": out, "err": err}
@@ -150,7 +152,8 @@ def incr_and_decr(d):
 
 
 @ctl
-@differs("it is said in a line; Circus's client ends with a traceback", theirs=(1, True), ours=(1, False))
+@differs("it is said in a line; Circus's client ends with a traceback",
+         manual="a wrong argument is an error of one line", theirs=(1, True), ours=(1, False))
 def incr_by_nonsense(d):
     code, _, err = d.ctl("incr", "test", "x")
     return code, "Traceback" in err
@@ -162,7 +165,8 @@ def incr_of_a_singleton(d):
 
 
 @ctl
-@differs("the name of the section is no variable", key="env", theirs="A=1,B=2,__name__=env:options", ours="A=1,B=2")
+@differs("the name of the section is no variable", manual="hands to processes and plugins, is nowhere", key="env",
+         theirs="A=1,B=2,__name__=env:options", ours="A=1,B=2")
 def get(d):
     keys = ["cmd", "args", "stop_signal", "graceful_timeout", "numprocesses", "uid", "respawn", "max_retry"]
     env = d.ctl("get", "options", "env")[1].strip().removeprefix("env: ")
@@ -171,7 +175,7 @@ def get(d):
 
 
 @ctl
-@differs("limits are options, too", key="rlimit_nofile", theirs=None, ours=" 100")
+@differs("limits are options, too", manual="lists limits too", key="rlimit_nofile", theirs=None, ours=" 100")
 def options(d):
     code, out, err = d.ctl("options", "options")
     lines = dict(line.split(":", 1) for line in out.splitlines())
@@ -184,10 +188,10 @@ def options(d):
 
 
 @ctl
-@differs("an error begins as all others", key="none", theirs=(3, "", "'zz' not an existing option\n"),
-         ours=(3, "", "error: 'zz' not an existing option\n"))
-@differs("the default is not shown as an address that nothing listens at", key="stats",
-         theirs=(0, "stats_endpoint: tcp://127.0.0.1:5557\n", ""), ours=(0, "stats_endpoint: \n", ""))
+@differs("an error begins as all others", manual="every error begins with", key="none",
+         theirs=(3, "", "'zz' not an existing option\n"), ours=(3, "", "error: 'zz' not an existing option\n"))
+@differs("the default is not shown as an address that nothing listens at", manual="and nothing for those that are not",
+         key="stats", theirs=(0, "stats_endpoint: tcp://127.0.0.1:5557\n", ""), ours=(0, "stats_endpoint: \n", ""))
 def globaloptions(d):
     code, out, err = d.ctl("globaloptions")
     return {"code": code, "err": err, "keys": sorted(line.split(":")[0] for line in out.splitlines()),
@@ -235,8 +239,8 @@ def signal_and_kill(d):
 
 
 @ctl
-@differs("Circus says ok and does nothing", key="none", theirs=(0, "ok\n", ""),
-         ours=(3, "", "error: program none not found\n"))
+@differs("Circus says ok and does nothing", manual="refuse a watcher or process that there is not", key="none",
+         theirs=(0, "ok\n", ""), ours=(3, "", "error: program none not found\n"))
 def kill(d):
     before = d.add("killed", SLEEP)
     seen = d.ctl("kill", "killed")
@@ -274,7 +278,8 @@ def wrong_arguments(d):
 
 
 @ctl
-@differs("an error is an error with --json too", key="code of an error", theirs=0, ours=3)
+@differs("an error is an error with --json too", manual="when the daemon answers with an error",
+         key="code of an error", theirs=0, ours=3)
 def as_json(d):
     code, out, err = d.ctl("--json", "status", "test")
     refused, reason, _ = d.ctl("--json", "status", "none")
@@ -285,7 +290,8 @@ def as_json(d):
 
 
 @ctl
-@differs("the time that it waited is said", key="err", theirs="Timed out.", ours="no circus")
+@differs("where it has looked is said", manual="it says at once where it has looked", key="err",
+         theirs="Timed out.", ours="no circus")
 def nobody_answers(d):
     code, out, err = d.raw_ctl("--endpoint", "ipc://{dir}/nobody.sock", "--timeout", "1", "list", endpoint=False)
     return {"code": code, "out": out, "err": err[:10].rstrip()}
@@ -323,8 +329,8 @@ def quit_and_wait(d):
 
 
 @ctl
-@differs("an event is printed as text, not as what Python thinks of bytes", key="event",
-         theirs="b'watcher.heard.add': b'{\"time\": N}'", ours="watcher.heard.add: {\"time\":N}")
+@differs("an event is printed as text, not as what Python thinks of bytes", manual="prints events as text",
+         key="event", theirs="b'watcher.heard.add': b'{\"time\": N}'", ours="watcher.heard.add: {\"time\":N}")
 def listen(d):
     endpoint = d.path("pubsub.sock" if d.side == "theirs" else "circus.sock")
     listener = d.popen_ctl("--endpoint", f"ipc://{endpoint}", "listen", "watcher.heard")

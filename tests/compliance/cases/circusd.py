@@ -22,7 +22,8 @@ program = Group("circusd")
 
 
 @program.alone(manual=True)
-@differs("the versions of two programs", key="out", theirs="0.19.0\n", ours="circus 0.1.0\n")
+@differs("the versions of two programs", manual="the versions are those of circus", key="out", theirs="0.19.0\n",
+         ours="circus 0.1.0\n")
 def version(d):
     code, out, err = d.run("--version")
     return {"code": code, "out": out, "err": err}
@@ -36,20 +37,23 @@ def help_names_the_options(d):
 
 
 @program.alone(manual=True)
-@differs("a missing argument is an error", key="code", theirs=0, ours=100)
+@differs("a missing argument is an error", manual="exits with 100 for what is wrong in the file or the arguments",
+         key="code", theirs=0, ours=100)
 def no_argument(d):
     code, out, err = d.run()
     return {"code": code, "told": bool(out + err)}
 
 
 @program.alone(manual=True)
-@differs("wrong arguments are the user's fault, as a wrong file is", theirs=2, ours=100)
+@differs("wrong arguments are the user's fault, as a wrong file is",
+         manual="exits with 100 for what is wrong in the file or the arguments", theirs=2, ours=100)
 def wrong_option(d):
     return d.run("--nonsense", d.configure(SLEEPER))[0]
 
 
 @program.alone(manual=True)
-@differs("wrong arguments are the user's fault, as a wrong file is", theirs=2, ours=100)
+@differs("wrong arguments are the user's fault, as a wrong file is",
+         manual="exits with 100 for what is wrong in the file or the arguments", theirs=2, ours=100)
 def wrong_log_level(d):
     return d.run("--log-level", "loud", d.configure(SLEEPER))[0]
 
@@ -81,8 +85,9 @@ def daemon(d):
 
 
 @program.alone(manual=True)
-@differs("the caller learns that the start failed; Circus says that all is well", key="code", theirs=0, ours=100)
-@differs("and why", key="said", theirs="", ours="circus.ini")
+@differs("the caller learns that the start failed; Circus says that all is well",
+         manual="the caller learns how the start went", key="code", theirs=0, ours=100)
+@differs("and why", manual="the caller learns how the start went", key="said", theirs="", ours="circus.ini")
 def daemon_that_fails(d):
     code, out, err = d.run("--daemon", d.configure("[watcher:w]\ncmd = sleep 1000\nnumprocesses = x"))
     return {"code": code, "out": out, "said": "circus.ini" if "circus.ini" in err else err}
@@ -130,8 +135,9 @@ def dead_process_is_replaced(d):
 
 
 @pidfile.alone(SLEEPER, arguments=("--pidfile", "{dir}/pid"))
-@differs("a file that cannot be had is 111", key="code", theirs=1, ours=111)
-@differs("the message is about the file", key="named", theirs=False, ours=True)
+@differs("a file that cannot be had is 111", manual="with 111 for what the system refuses", key="code", theirs=1,
+         ours=111)
+@differs("the message is about the file", manual="a message about it names it", key="named", theirs=False, ours=True)
 def second_daemon(d):
     text = d.read("circus.ini").replace("circus.sock", "second.sock").replace("pubsub.sock", "second-pubsub.sock")
     code, _, err = d.run("--pidfile", "{dir}/pid", d.write("second.ini", text))
@@ -139,7 +145,8 @@ def second_daemon(d):
 
 
 @pidfile.alone(SLEEPER, arguments=("--pidfile", "{dir}/pid"), manual=True)
-@differs("the file is locked: a number that is another program's stops nobody", theirs=1, ours="started")
+@differs("the file is locked: a number that is another program's stops nobody",
+         manual="one that is left over stops nobody", theirs=1, ours="started")
 def live_pid_of_another_program(d):
     d.write("pid", f"{os.getpid()}\n")
     d.launch()
@@ -148,8 +155,9 @@ def live_pid_of_another_program(d):
 
 
 @pidfile.alone(manual=True)
-@differs("a file that cannot be made is 111", key="code", theirs=1, ours=111)
-@differs("the message is about the file", key="named", theirs=False, ours=True)
+@differs("a file that cannot be made is 111", manual="with 111 for what the system refuses", key="code", theirs=1,
+         ours=111)
+@differs("the message is about the file", manual="a message about it names it", key="named", theirs=False, ours=True)
 def missing_directory(d):
     code, _, err = d.run("--pidfile", "{dir}/none/pid", d.configure(SLEEPER))
     return {"code": code, "named": d.path("none") in err}
@@ -263,7 +271,8 @@ qualname = circus
 
 @logging.alone(SLEEPER, arguments=("--logger-config", "{dir}/logger.ini"), manual=True,
                files=(("logger.ini", LOGGERS),))
-@differs("Python's logging configuration is not read, with a warning", theirs="configured", ours="warned")
+@differs("Python's logging configuration is not read, with a warning",
+         manual="are warnings that say what to do instead", theirs="configured", ours="warned")
 def configuration_of_python(d):
     d.launch()
     if d.side == "ours":
@@ -283,21 +292,21 @@ def ended_by(d, number):
 
 
 @signals.alone(STUBBORN)
-@differs("the name of the signal", key="said", theirs=True, ours=False)
+@differs("the name of the signal", manual="without Circus's further underscore", key="said", theirs=True, ours=False)
 def sigterm(d):
     *seen, said = ended_by(d, signal.SIGTERM)
     return {"seen": seen, "said": said}
 
 
 @signals.alone(STUBBORN)
-@differs("the name of the signal", key="said", theirs=True, ours=False)
+@differs("the name of the signal", manual="without Circus's further underscore", key="said", theirs=True, ours=False)
 def sigint(d):
     *seen, said = ended_by(d, signal.SIGINT)
     return {"seen": seen, "said": said}
 
 
 @signals.alone(STUBBORN)
-@differs("the name of the signal", key="said", theirs=True, ours=False)
+@differs("the name of the signal", manual="without Circus's further underscore", key="said", theirs=True, ours=False)
 def sigquit(d):
     *seen, said = ended_by(d, signal.SIGQUIT)
     return {"seen": seen, "said": said}
@@ -310,7 +319,8 @@ def sigquit(d):
     cmd = sleep 1000
     autostart = False
     """, down=("late",))
-@differs("what was stopped stays stopped", key="late", theirs="active", ours="stopped")
+@differs("what was stopped stays stopped", manual="what was stopped stays stopped", key="late", theirs="active",
+         ours="stopped")
 def hup(d):
     before = d.pids("w")
     d.process.send_signal(signal.SIGHUP)
@@ -328,7 +338,8 @@ def winch(d):
 
 
 @signals.alone(SLEEPER)
-@differs("USR1 reopens files; it ends Circus, and its processes stay", theirs=("ended", True), ours=("runs", True))
+@differs("USR1 reopens files; it ends Circus, and its processes stay", manual="reopens files, where it ends Circus",
+         theirs=("ended", True), ours=("runs", True))
 def usr1(d):
     before, = d.pids("w")
     d.process.send_signal(signal.SIGUSR1)
@@ -357,7 +368,8 @@ def stop_signal_and_then_kill(d):
     cmd = {child} signals {dir}/signals TERM
     graceful_timeout = 300
     """)
-@differs("a second signal hurries the stop; Circus waits on", key="hurried", theirs=False, ours=True)
+@differs("a second signal hurries the stop; Circus waits on", manual="A second signal to end kills what is left",
+         key="hurried", theirs=False, ours=True)
 def second_term(d):
     worker = d.watched("signals")
     d.process.send_signal(signal.SIGTERM)
@@ -380,7 +392,8 @@ def second_term(d):
     [watcher:second]
     cmd = sleep 1000
     """, manual=True)
-@differs("a signal is obeyed during the start, too; Circus loses it", theirs="lost", ours=0)
+@differs("a signal is obeyed during the start, too; Circus loses it",
+         manual="Signals that end circus are obeyed at any time", theirs="lost", ours=0)
 def term_during_the_start(d):
     d.launch()
     wait_until(d.answers, "an answer")

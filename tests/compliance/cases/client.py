@@ -71,7 +71,8 @@ def stats_of_nobody(d):
 
 
 @client
-@differs("the processes of circus are its children", key="children", theirs=[], ours=["sleep"])
+@differs("the processes of circus are its children", manual="the processes of circus as its children", key="children",
+         theirs=[], ours=["sleep"])
 def dstats(d):
     info = d.ok("dstats")["info"]
     return {"keys": sorted(info), "pid": info["pid"] == d.process.pid,
@@ -132,20 +133,23 @@ def validated_options(d):
 
 
 @client
-@differs("text is text", key="cmd=5", theirs="ok", ours=(3, "'cmd' isn't a string"))
-@differs("text is text", key="args=5", theirs="ok", ours=(3, "'args' isn't a string"))
-@differs("text is text", key="working_dir=5", theirs="ok", ours=(3, "'working_dir' isn't a string"))
-@differs("a signal may have its name", key='stop_signal="zz"', theirs=(3, "'stop_signal' isn't an integer"),
-         ours=(3, "'stop_signal' isn't a signal"))
+@differs("text is text", manual="Options that are text take no numbers", key="cmd=5", theirs="ok",
+         ours=(3, "'cmd' isn't a string"))
+@differs("text is text", manual="Options that are text take no numbers", key="args=5", theirs="ok",
+         ours=(3, "'args' isn't a string"))
+@differs("text is text", manual="Options that are text take no numbers", key="working_dir=5", theirs="ok",
+         ours=(3, "'working_dir' isn't a string"))
+@differs("a signal may have its name", manual="signals may be names", key='stop_signal="zz"',
+         theirs=(3, "'stop_signal' isn't an integer"), ours=(3, "'stop_signal' isn't a signal"))
 def validated_by_the_table(d):
     return set_each(d, "table", {"cmd": 5, "args": 5, "working_dir": 5, "stop_signal": "zz", "rlimit_nofile": "x"})
 
 
 @client
-@differs("no request and no traceback is sent to clients", key="hook", theirs=(5, "command"),
-         ours=(3, "Unknown hook 'zz'"))
-@differs("no request and no traceback is sent to clients", key="stream", theirs=(5, "command"),
-         ours=(3, "unknown key 'stdout_stream.zz'"))
+@differs("no request and no traceback is sent to clients", manual="An error holds neither the request nor a traceback",
+         key="hook", theirs=(5, "command"), ours=(3, "Unknown hook 'zz'"))
+@differs("no request and no traceback is sent to clients", manual="An error holds neither the request nor a traceback",
+         key="stream", theirs=(5, "command"), ours=(3, "unknown key 'stdout_stream.zz'"))
 def validated_with_a_traceback(d):
     d.add("traced", SLEEP)
     hook = d.refused("set", name="traced", options={"hooks.zz": "a.b"})
@@ -160,7 +164,8 @@ def hooks_that_are_none(d):
 
 
 @client
-@differs("ids are text, as they stand in a file", key="uid", theirs=({}, 0), ours=({}, "0"))
+@differs("ids are text, as they stand in a file", manual="are told as text", key="uid",
+         theirs=({}, 0), ours=({}, "0"))
 def accepted_options(d):
     d.add("taken", SLEEP)
     tried = {"numprocesses": 1, "warmup_delay": 0.5, "working_dir": "/tmp", "uid": 0, "send_hup": True,
@@ -196,12 +201,13 @@ def no_json(d):
     [watcher:test]
     cmd = /bin/sleep 1000
     """)
-@differs("everything gets an answer; Circus's client waits in vain", key="empty object", theirs=None,
-         ours=(3, "message invalid 'command' is missing"))
-@differs("everything gets an answer, also what follows; Circus answers nobody any more", key="no object", theirs=None,
+@differs("everything gets an answer; Circus's client waits in vain", manual="Every request gets an answer",
+         key="empty object", theirs=None, ours=(3, "message invalid 'command' is missing"))
+@differs("everything gets an answer, also what follows; Circus answers nobody any more",
+         manual="Every request gets an answer", key="no object", theirs=None,
          ours=(1, "json invalid: it is no object"))
-@differs("everything gets an answer, also what follows; Circus answers nobody any more", key="then", theirs=None,
-         ours="ok")
+@differs("everything gets an answer, also what follows; Circus answers nobody any more",
+         manual="Every request gets an answer", key="then", theirs=None, ours="ok")
 def no_request(d):
     seen = {}
     for what, line in (("empty object", b"{}"), ("no object", b"[1]"), ("then", b'{"command": "list"}')):

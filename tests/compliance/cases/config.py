@@ -168,8 +168,10 @@ WRONG = {
 
 
 @config.alone(manual=True)
-@differs("a wrong file is the user's fault", key="codes", theirs=[1] * 6, ours=[100] * 6)
-@differs("and is said in a line or two that name the place", key="tracebacks", theirs=6, ours=0)
+@differs("a wrong file is the user's fault", manual="exits with 100 for what is wrong in the file or the arguments",
+         key="codes", theirs=[1] * 6, ours=[100] * 6)
+@differs("and is said in a line or two that name the place", manual="never by a traceback", key="tracebacks", theirs=6,
+         ours=0)
 def wrong_files(d):
     codes, tracebacks = [], 0
     for text in WRONG.values():
@@ -181,7 +183,8 @@ def wrong_files(d):
 
 
 @config.alone(manual=True)
-@differs("a missing file is the user's fault", key="code", theirs=1, ours=100)
+@differs("a missing file is the user's fault", manual="exits with 100 for what is wrong in the file or the arguments",
+         key="code", theirs=1, ours=100)
 def missing_file(d):
     code, out, err = d.run(d.path("none.ini"))
     return {"code": code, "out": out, "named": "none.ini" in err}
@@ -275,7 +278,7 @@ def carriage_returns(d):
 
 
 @config.alone(manual=True)
-@differs("a byte order mark is skipped", theirs=1, ours="active")
+@differs("a byte order mark is skipped", manual="A byte order mark is skipped", theirs=1, ours="active")
 def byte_order_mark(d):
     text = "\ufeff[circus]\nendpoint = ipc://{dir}/circus.sock\n[watcher:w]\ncmd = sleep 1000\n"
     with open(d.path("log"), "wb") as log:

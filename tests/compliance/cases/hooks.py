@@ -24,6 +24,10 @@ def fails(watcher, arbiter, hook_name, **kwargs):
     note(watcher, hook_name, kwargs)
     raise ValueError("the hook has failed")
 
+def adds(watcher, arbiter, hook_name, pid, stats, **kwargs):
+    note(watcher, hook_name, {})
+    stats["added"] = [hook_name, watcher.name, pid == stats["pid"]]
+
 def facts(watcher, arbiter, hook_name, **kwargs):
     with open("{dir}/facts", "w") as file:
         file.write(repr((watcher.name, watcher.numprocesses, watcher.cmd, hook_name)))
@@ -39,6 +43,7 @@ FILES = (("lib/compliance_hooks.py", HOOKS),)
 WATCHERS = {
     "every": dict.fromkeys(ALL, "yes"),
     "facts": {"before_start": "facts"},
+    "adds": {"extended_stats": "adds"},
     "set": {},
     **{f"{hook}-{function}": {hook: function} for hook in ALL for function in ("no", "fails", "none")},
     **{f"{hook}-ignored": {hook: "fails, true"} for hook in ALL if hook.endswith(("start", "spawn"))},
@@ -96,7 +101,7 @@ def answers(name, hook):
 
 
 for _name, _hooks in WATCHERS.items():
-    if len(_hooks) == 1 and _name != "facts":
+    if len(_hooks) == 1 and _name not in ("facts", "adds"):
         answers(_name, *_hooks)
 
 
@@ -104,6 +109,15 @@ for _name, _hooks in WATCHERS.items():
 def facts_of_the_watcher(d):
     d.call("start", name="facts", waiting=True)
     return d.file("facts")
+
+
+@group
+def extended_stats(d):
+    d.call("start", name="adds", waiting=True)
+    pid, = d.pids("adds")
+    forms = ({"name": "adds"}, {"name": "adds", "extended": True}, {"name": "adds", "process": pid, "extended": True})
+    seen = [d.ok("stats", **form)["info"] for form in forms]
+    return [(info if "pid" in info else info[str(pid)]).get("added") for info in seen], d.read("notes-adds")
 
 
 @group

@@ -48,11 +48,12 @@ def signal_to_all(d):
 
 
 @kills
-@differs("an unknown process is an error; Circus says ok", key="unknown", theirs=("no error", "ok"),
-         ours=(3, "process 1 not found in 'single'"))
-@differs("an unknown signal is an error that is said", key="bad", theirs=(5, "command"), ours=(3, "signal invalid"))
-@differs("an unknown process is an error that is said", key="its child", theirs=(5, "command"),
-         ours=(3, "process 1 not found in 'single'"))
+@differs("an unknown process is an error; Circus says ok", manual="refuse a watcher or process that there is not",
+         key="unknown", theirs=("no error", "ok"), ours=(3, "process 1 not found in 'single'"))
+@differs("an unknown signal is an error that is said", manual="An error holds neither the request nor a traceback",
+         key="bad", theirs=(5, "command"), ours=(3, "signal invalid"))
+@differs("an unknown process is an error that is said", manual="refuse a watcher or process that there is not",
+         key="its child", theirs=(5, "command"), ours=(3, "process 1 not found in 'single'"))
 def signal_to_nobody(d):
     def short(errno, reason):
         return errno, reason["status"] if isinstance(reason, dict) else reason.split(" ")[0] if errno == 5 else reason
@@ -106,7 +107,7 @@ def signal_to_all_descendants(d):
 
 @kills
 @differs("when the process has gone, the rest of its group gets the signal too; in Circus it stays",
-         theirs=[[], [], True], ours=[["TERM"], ["TERM"], False])
+         manual="the rest of its group gets", theirs=[[], [], True], ours=[["TERM"], ["TERM"], False])
 def stop_of_a_family(d):
     pids = family(d, "fam5")
     d.ok("stop", name="fam5", waiting=True)

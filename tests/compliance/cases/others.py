@@ -43,8 +43,8 @@ def starts_at_a_connection(d):
     use_sockets = True
     on_demand = True
     """, down=("first", "second"))
-@differs("a watcher starts by its own sockets; in Circus the first one does, by any", theirs=("active", "stopped"),
-         ours=("stopped", "active"))
+@differs("a watcher starts by its own sockets; in Circus the first one does, by any",
+         manual="looks at its own sockets and at no others", theirs=("active", "stopped"), ours=("stopped", "active"))
 def starts_by_its_own_socket(d):
     place = next(found for found in d.ok("listsockets")["sockets"] if found["name"] == "two")
     with socket.create_connection((place["host"], place["port"])):
@@ -82,7 +82,8 @@ def virtualenv(d):
     [watcher:z]
     cmd = sleep 1000
     """, files=((f"venv/{SITE}/module.py", ""), ("venv/bin/x", "")), manual=True)
-@differs("a watcher that cannot run is there, and stopped", theirs=["z"], ours=["none", "w", "z"])
+@differs("a watcher that cannot run is there, and stopped", manual="concern that watcher alone", theirs=["z"],
+         ours=["none", "w", "z"])
 def virtualenv_that_cannot_be(d):
     """Without copy_env, and without the directory."""
     d.launch()
@@ -112,7 +113,8 @@ others = Group("others")
     [watcher:w]
     cmd = sleep 1000
     """)
-@differs("statistics are on the control socket; no process makes them", theirs=["circusd-stats", "w"], ours=["w"])
+@differs("statistics are on the control socket; no process makes them", manual="There is no watcher",
+         theirs=["circusd-stats", "w"], ours=["w"])
 def statsd(d):
     return d.ok("list")["watchers"]
 

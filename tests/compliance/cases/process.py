@@ -55,7 +55,7 @@ process = Group("process", """
 
 
 @process
-@differs("there is a PATH in any case", key="environment", theirs={},
+@differs("there is a PATH in any case", manual="Processes have a PATH in any case", key="environment", theirs={},
          ours={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"})
 def what_it_gets(d):
     """With no option at all. The limits are those of the daemon."""
@@ -96,8 +96,8 @@ def user_and_primary_group(d):
 
 
 @process
-@differs("without a user, too, only that group is left", key="Groups", theirs=[str(gid) for gid in os.getgroups()],
-         ours=["1"])
+@differs("without a user, too, only that group is left", manual="drops supplementary groups", key="Groups",
+         theirs=[str(gid) for gid in os.getgroups()], ours=["1"])
 def group_alone(d):
     return d.ids("public/group")
 
@@ -152,8 +152,8 @@ def quoted(d):
 
 
 @shells
-@differs("the shell sees the command as it is written; Circus quotes every word", key="argv",
-         theirs=["$0", "$1", "$2"], ours=["zero", "one two", ""])
+@differs("the shell sees the command as it is written; Circus quotes every word", manual="Circus quotes every word",
+         key="argv", theirs=["$0", "$1", "$2"], ours=["zero", "one two", ""])
 def shell_args(d):
     return {"argv": d.report("words")["argv"]}
 
@@ -164,7 +164,7 @@ def shell_args_without_a_shell(d):
 
 
 @shells
-@differs("the features of the shell are there", theirs="nothing", ours=["shell"])
+@differs("the features of the shell are there", manual="Circus quotes every word", theirs="nothing", ours=["shell"])
 def features(d):
     if d.side == "theirs":
         return "nothing" if not d.exists("features") else d.report("features")["argv"]
@@ -202,21 +202,26 @@ def without(environment, *names):
 
 
 @inherited
-@differs("the name of the section is no variable", key="__name__", theirs="env", ours="nothing")
-@differs("there is a PATH in any case", key="PATH", theirs="nothing",
+@differs("the name of the section is no variable",
+         manual="hands to processes and plugins, is nowhere", key="__name__", theirs="env", ours="nothing")
+@differs("there is a PATH in any case", manual="Processes have a PATH in any case", key="PATH", theirs="nothing",
          ours="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 def without_copy_env(d):
     return d.report("none")["environment"]
 
 
 @inherited
-@differs("the name of the section is no variable", key="__name__", theirs="env:over,copied", ours="nothing")
+@differs("the name of the section is no variable",
+         manual="hands to processes and plugins, is nowhere", key="__name__", theirs="env:over,copied",
+         ours="nothing")
 def with_copy_env(d):
     return d.report("copied")["environment"]
 
 
 @inherited
-@differs("the name of the section is no variable", key="__name__", theirs="env:o*", ours="nothing")
+@differs("the name of the section is no variable",
+         manual="hands to processes and plugins, is nowhere", key="__name__", theirs="env:o*",
+         ours="nothing")
 def in_the_order_of_the_sections(d):
     return d.report("over")["environment"]
 

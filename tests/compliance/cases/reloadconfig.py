@@ -43,14 +43,14 @@ def take(d, text):
     return {"reply": seen, "kept": kept, "watchers": names}
 
 
-def case(name, text, look=None, differences=()):
+def case(name, text, look=None, differences=(), base=BASE):
     def function(d):
         seen = take(d, text)
         return seen | (look(d) if look else {})
 
     function.__name__ = name
     function.differences = list(differences)
-    return reload.alone(BASE, down=("late",))(function)
+    return reload.alone(base, down=("late",))(function)
 
 
 def names_of_sockets(d):
@@ -71,6 +71,11 @@ case("added_socket", changed(more="[socket:new]\nhost = 127.0.0.1\nport = 0"),
      lambda d: {"sockets": names_of_sockets(d)})
 case("removed_socket", changed(("[socket:un]\n    path = {dir}/un.sock\n", "")),
      lambda d: {"sockets": names_of_sockets(d), "file": d.exists("un.sock")})
+PLUGIN = "[plugin:p]\nuse = circus.plugins.statsd.StatsdEmitter\nport = "
+case("added_plugin", changed(more=PLUGIN + "9"), lambda d: {"plugin": d.until("plugin:p", "active")})
+case("removed_plugin", BASE, base=changed(more=PLUGIN + "9"))
+case("changed_plugin", changed(more=PLUGIN + "10"), lambda d: {"plugin": d.until("plugin:p", "active")},
+     base=changed(more=PLUGIN + "9"))
 case("changed_socket", changed(("un.sock", "deux.sock")),
      lambda d: {"files": (d.exists("un.sock"), d.exists("deux.sock"))})
 
@@ -84,7 +89,7 @@ def only_numprocesses(d):
 
 
 @reload.alone(BASE, down=("late",))
-@differs("going back is a change, too", theirs=3, ours=2)
+@differs("going back is a change, too", manual="a number of processes that goes back to what it was", theirs=3, ours=2)
 def numprocesses_and_back(d):
     take(d, changed(("numprocesses = 2", "numprocesses = 3")))
     d.until_pids("other", lambda pids: len(pids) == 3)
@@ -94,28 +99,31 @@ def numprocesses_and_back(d):
 
 case("added_option_with_a_default", changed(("sleep 1001", "sleep 1001\n    graceful_timeout = 7")),
      lambda d: d.ok("get", name="other", keys=["graceful_timeout"]),
-     [Difference("kept", "what does not concern a running process replaces none", {"same": True, "other": False},
-                 {"same": True, "other": True})])
+     [Difference("kept", "what does not concern a running process replaces none",
+                 manual="replaces no process that a change does not concern",
+                 theirs={"same": True, "other": False}, ours={"same": True, "other": True})])
 case("removed_option_with_a_default", changed(("    numprocesses = 2\n", "")),
      lambda d: d.ok("get", name="other", keys=["numprocesses"]))
 
 
 @reload.alone(BASE, down=("late",))
-@differs("an option that is added is a change", key="window", theirs=None, ours="7")
+@differs("an option that is added is a change", manual="notices keys that were added or removed", key="window",
+         theirs=None, ours="7")
 def added_option(d):
     take(d, changed(("sleep 1001", "sleep 1001\n    flapping.window = 7")))
     return {"window": d.ok("options", name="other")["options"].get("flapping.window")}
 
 
 @reload.alone(BASE.replace("sleep 1001", "sleep 1001\n    flapping.window = 7"), down=("late",))
-@differs("an option that is removed is a change", key="window", theirs="7", ours=None)
+@differs("an option that is removed is a change", manual="notices keys that were added or removed", key="window",
+         theirs="7", ours=None)
 def removed_option(d):
     take(d, BASE)
     return {"window": d.ok("options", name="other")["options"].get("flapping.window")}
 
 
 @reload.alone(BASE, down=("late",))
-@differs("the error says what is wrong, and where", key="reason", theirs="server error",
+@differs("the error says what is wrong, and where", manual="Its errors are told", key="reason", theirs="server error",
          ours="the configuration is not taken, nothing has changed:\n"
               "{dir}/circus.ini:15: `numprocesses = many` is not a whole number")
 def broken_file(d):
@@ -133,7 +141,8 @@ def not_waiting(d):
 
 
 @reload.alone(BASE, down=("late",))
-@differs("what a client has added stays", theirs=["late", "other", "same"], ours=["late", "mine", "other", "same"])
+@differs("what a client has added stays", manual="keeps watchers that a command has added",
+         theirs=["late", "other", "same"], ours=["late", "mine", "other", "same"])
 def watcher_that_a_client_added(d):
     d.add("mine", "sleep 1000")
     return take(d, BASE)["watchers"]

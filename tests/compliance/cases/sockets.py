@@ -78,9 +78,10 @@ def in_args(d):
 
 
 @sockets
-@differs("only the sockets that the command names are there; Circus leaves all open", key="sockets", theirs=6, ours=4)
-@differs("sockets are described by LISTEN_FDS and EINHORN_FD", key="environment", theirs=[],
-         ours=["EINHORN_FD_*", "LISTEN_FDNAMES", "LISTEN_FDS", "LISTEN_PID"])
+@differs("only the sockets that the command names are there; Circus leaves all open",
+         manual="only those that are wanted are inherited", key="sockets", theirs=6, ours=4)
+@differs("sockets are described by LISTEN_FDS and EINHORN_FD", manual="are described by LISTEN_FDS and EINHORN_FD_*",
+         key="environment", theirs=[], ours=["EINHORN_FD_*", "LISTEN_FDNAMES", "LISTEN_FDS", "LISTEN_PID"])
 def all_of_them(d):
     seen = d.report("two")
     names = {re.sub("^EINHORN_FD_.*", "EINHORN_FD_*", name) for name in seen["environment"]}
@@ -149,7 +150,7 @@ def file_is_removed_at_the_end(d):
     [watcher:w]
     cmd = sleep 1000
     """)
-@differs("the umask is octal", theirs="0o140751", ours="0o140755")
+@differs("the umask is octal", manual="of a socket is octal", theirs="0o140751", ours="0o140755")
 def umask(d):
     return oct(os.stat(d.path("un.sock")).st_mode)
 
@@ -181,8 +182,10 @@ def replace(d):
 
 
 @sockets.alone(REPLACE, manual=True, files=(("un.sock", "in the way"),))
-@differs("what is no socket is somebody's file, and stays", key="file", theirs=False, ours=True)
-@differs("what cannot be bound is 111", key="code", theirs=None, ours=111)
+@differs("what is no socket is somebody's file, and stays", manual="removes sockets only", key="file", theirs=False,
+         ours=True)
+@differs("what cannot be bound is 111", manual="A socket that cannot be bound is exit code 111", key="code",
+         theirs=None, ours=111)
 def replace_of_another_file(d):
     d.launch()
     wait_until(lambda: d.process.poll() is not None or "Arbiter now waiting" in d.log(), "a start")
@@ -190,7 +193,8 @@ def replace_of_another_file(d):
 
 
 @sockets.alone(REPLACE.replace("replace = True", ""), manual=True)
-@differs("what cannot be bound is 111; Circus says 0", key="code", theirs=0, ours=111)
+@differs("what cannot be bound is 111; Circus says 0", manual="A socket that cannot be bound is exit code 111",
+         key="code", theirs=0, ours=111)
 def no_replace(d):
     socket_in_the_way(d)
     d.launch()
@@ -204,7 +208,8 @@ def no_replace(d):
     [watcher:w]
     cmd = {child} once {dir}/never 0
     """, manual=True)
-@differs("what cannot be bound is 111; Circus says 0", key="code", theirs=0, ours=111)
+@differs("what cannot be bound is 111; Circus says 0", manual="A socket that cannot be bound is exit code 111",
+         key="code", theirs=0, ours=111)
 def port_in_use(d):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         d.launch(d.setup.ini.replace("{port}", str(taken.getsockname()[1])))
@@ -242,8 +247,10 @@ def known_proto(d):
     [watcher:x]
     cmd = sleep 1000
     """, manual=True)
-@differs("only the watcher that cannot be started stays down", key="w", theirs="starting", ours="stopped")
-@differs("only the watcher that cannot be started stays down", key="x", theirs="stopped", ours="active")
+@differs("only the watcher that cannot be started stays down", manual="concern that watcher alone", key="w",
+         theirs="starting", ours="stopped")
+@differs("only the watcher that cannot be started stays down", manual="concern that watcher alone", key="x",
+         theirs="stopped", ours="active")
 def missing_stdin_socket(d):
     d.launch()
     d.logged("preexec_fn" if d.side == "theirs" else "there is no [socket:none]")
@@ -258,7 +265,8 @@ def missing_stdin_socket(d):
     cmd = {child} report {dir}/report $(circus.sockets.none)
     max_retry = 1
     """, manual=True)
-@differs("a socket that there is not is an error, not an argument", theirs=["$(circus.sockets.none)"], ours="stopped")
+@differs("a socket that there is not is an error, not an argument", manual="is an argument like any other",
+         theirs=["$(circus.sockets.none)"], ours="stopped")
 def unknown_socket(d):
     d.launch()
     if d.side == "theirs":
@@ -275,7 +283,7 @@ def unknown_socket(d):
     [watcher:w]
     cmd = sleep 1000
     """, manual=True)
-@differs("interface works; Circus ends", theirs=0, ours="active")
+@differs("interface works; Circus ends", manual="interface works", theirs=0, ours="active")
 def interface(d):
     d.launch()
     if d.side == "theirs":

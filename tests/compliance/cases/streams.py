@@ -84,7 +84,8 @@ def without_a_newline(d):
 
 
 @streams
-@differs("bytes that are no text pass unchanged", theirs=b"\xef\xbf\xbd\xef\xbf\xbd", ours=b"\xff\xfe")
+@differs("bytes that are no text pass unchanged", manual="bytes that are no UTF-8 pass unchanged",
+         theirs=b"\xef\xbf\xbd\xef\xbf\xbd", ours=b"\xff\xfe")
 def invalid_utf8(d):
     def read():
         with open(d.path("invalid.out"), "rb") as file:
@@ -112,7 +113,7 @@ def without_a_stream(d):
 
 
 @streams
-@differs("colours are for terminals",
+@differs("colours are for terminals", manual="Colours are shown on terminals only",
          theirs=["\x1b[0;32;40mT [PID] | fancy\x1b[0m", "\x1b[0;32;40mT [PID] | lines\x1b[0m"],
          ours=["T [PID] | fancy", "T [PID] | lines"])
 def fancy(d):
@@ -122,7 +123,7 @@ def fancy(d):
 
 
 @streams
-@differs("no rotation lies within a line", key="torn", theirs=True, ours=False)
+@differs("no rotation lies within a line", manual="Lines are never torn", key="torn", theirs=True, ours=False)
 def rotation_by_size(d):
     names = ["large.out.3", "large.out.2", "large.out.1", "large.out"]
 
@@ -211,8 +212,9 @@ def timed_rotation(d):
     [watcher:x]
     cmd = sleep 1000
     """, manual=True)
-@differs("output goes to circus's own when the class is unknown; Circus leaves the watcher out", key="statuses",
-         theirs={"x": "active"}, ours={"w": "active", "x": "active"})
+@differs("output goes to circus's own when the class is unknown; Circus leaves the watcher out",
+         manual="The output of a stream with an unknown class", key="statuses", theirs={"x": "active"},
+         ours={"w": "active", "x": "active"})
 def unknown_class(d):
     d.launch()
     wait_until(d.answers, "an answer")

@@ -109,7 +109,7 @@ def missing_program(d):
 
 
 @watcher
-@differs("one line says which file is missing", key="said",
+@differs("one line says which file is missing", manual="the errors of the system are told in words", key="said",
          theirs="[WARNING] error in 'missing2': [Errno 2] No such file or directory: '/no/such/program'",
          ours="[WARNING] error in 'missing2': exec /no/such/program: No such file or directory")
 def missing_program_in_the_log(d):
@@ -138,8 +138,8 @@ def zero_processes(d):
     [watcher:z]
     cmd = sleep 1000
     """, manual=True)
-@differs("only the watcher that cannot be started stays down", theirs=("starting", "stopped"),
-         ours=("stopped", "active"))
+@differs("only the watcher that cannot be started stays down", manual="concern that watcher alone",
+         theirs=("starting", "stopped"), ours=("stopped", "active"))
 def empty_command(d):
     d.launch()
     wait_until(d.answers, "an answer")
@@ -173,8 +173,8 @@ def unknown_user(d):
     [watcher:z]
     cmd = sleep 1000
     """, manual=True)
-@differs("one process runs, with a warning; Circus leaves the watcher out", key="statuses", theirs={"z": "active"},
-         ours={"many": "active", "z": "active"})
+@differs("one process runs, with a warning; Circus leaves the watcher out", manual="runs one process, with a warning",
+         key="statuses", theirs={"z": "active"}, ours={"many": "active", "z": "active"})
 def singleton_with_two_processes(d):
     d.launch()
     wait_until(d.answers, "an answer")

@@ -96,8 +96,8 @@ impl World {
             Action::Spawn { watcher, .. } => {
                 self.pid += 1;
                 let pid = self.pid;
-                self.events.push(match self.random.below(8) {
-                    0 => Event::SpawnFailed { watcher, reason: "no".into() },
+                self.events.push(match self.random.below(16) {
+                    n @ 0..=1 => Event::SpawnFailed { watcher, reason: "no".into(), shortage: n == 1 },
                     _ => Event::Spawned { watcher, pid },
                 });
             }

@@ -33,7 +33,7 @@ pub fn expand(input: &[u8]) {
     let names: usize = expand::names(rest).map(|name| name.len() + "$(circus.)".len()).sum();
     assert!(nothing.len() + names <= rest.len(), "more was replaced than there are variables");
     assert!(expand::sockets(rest).len() <= expand::names(rest).count());
-    let dollars = expand::dollar(rest, &environ);
+    let dollars = expand::dollar(rest, &environ, &mut |_| ());
     assert!(dollars.len() <= LONGEST + rest.len(), "{} bytes", dollars.len());
     assert!(rest.contains('$') || dollars == rest, "something else than $NAME was replaced");
 }

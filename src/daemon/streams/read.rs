@@ -11,11 +11,11 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
 
 /// A pipe from which so many bytes are read at once is written to faster than it is read.
-const BUSY: usize = CHUNK / 2;
+const BUSY: usize = 32 * 1024;
 /// How many pipes may be made larger at the same time: their room is memory of the kernel.
 const MOST_LARGE: u32 = 64;
 /// How many bytes such a pipe gets room for, so that its writer need not wait for each turn of the event loop.
-const LARGE: i32 = 256 * 1024;
+const LARGE: i32 = CHUNK as i32;
 
 /// The reading end of one output of a process.
 pub(super) struct Pipe {

@@ -11,6 +11,9 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::time::Instant;
 
+/// How many bytes of lines that get something around them are written at once.
+const PIECE: usize = 64 * 1024;
+
 /// The two outputs of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Channel {
@@ -111,7 +114,7 @@ impl Target {
             }
             Format::Lines(lines) => {
                 let write = &mut |piece: &[u8]| self.outlet.write(piece, now);
-                let mut room = Room { bytes: scratch, piece: CHUNK, write };
+                let mut room = Room { bytes: scratch, piece: PIECE, write };
                 let within = lines.lines(pid, bytes, within, last, &mut room);
                 room.flush();
                 within

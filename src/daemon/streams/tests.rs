@@ -4,7 +4,7 @@ use super::{ring::tests::writer_of, *};
 use crate::arbiter::WatcherId;
 use crate::config::options::StreamOptions;
 use crate::daemon::log::Level;
-use crate::sys::process::{pipe, set_nonblocking};
+use crate::sys::process::{enlarge_pipe, pipe, set_nonblocking};
 use outlet::Outlet;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -102,6 +102,7 @@ impl Stage {
 
     fn attach(&mut self, sink: SinkId, pid: i32) -> (PipeId, File) {
         let (reader, writer) = pipe().unwrap();
+        enlarge_pipe(reader.as_raw_fd(), CHUNK as i32).unwrap();
         (self.streams.attach(reader, sink, writer_of(pid)).unwrap(), File::from(writer))
     }
 

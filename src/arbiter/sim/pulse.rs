@@ -253,6 +253,29 @@ fn a_reload_whose_new_processes_are_not_ready_keeps_the_old_ones() {
 }
 
 #[test]
+fn a_reload_does_not_wait_for_an_old_process_to_be_ready() {
+    for sequential in [false, true] {
+        let config = with("web", 2, |c| {
+            c.options.ready = Some("notify".into());
+            c.options.ready_timeout = Some(0.0);
+        });
+        let mut world = scripted(config, Script { ready: Some(1.0), ..GOOD });
+        world.run(5.0);
+        world.scripts.insert("web".into(), Script { ready: None, ..GOOD });
+        let pid = world.pids("web")[0];
+        world.kill9(pid);
+        world.run(1.0);
+        let old = world.pids("web");
+        world.scripts.insert("web".into(), Script { ready: Some(1.0), ..GOOD });
+        let ticket = reload(&mut world, sequential);
+        world.run(20.0);
+        assert!(matches!(world.replies.get(&ticket), Some(Reply::Info { .. })), "sequential: {sequential}");
+        assert!(world.pids("web").len() == 2 && world.pids("web").iter().all(|pid| !old.contains(pid)));
+        assert_eq!((world.status("web"), world.fault("web")), ("active", None));
+    }
+}
+
+#[test]
 fn a_sequential_reload_stops_at_the_first_that_is_not_ready() {
     let config = with("web", 3, |c| {
         c.options.ready = Some("notify".into());

@@ -27,7 +27,7 @@ pub(super) struct Ties {
     pub(super) in_vain: bool,
     /// Others have to stop before it does.
     pub(super) followed: bool,
-    /// What it requires cannot be started, for now.
+    /// One that it waits for cannot be started, for now.
     pub(super) hopeless: bool,
 }
 
@@ -252,7 +252,7 @@ impl Arbiter {
                 Some(other) if other.is_there() => {}
                 Some(other) if other.is_coming() => {
                     ties.must_stop |= need.required;
-                    ties.hopeless |= need.required && other.is_hopeless();
+                    ties.hopeless |= other.is_hopeless();
                     ties.waits.get_or_insert_with(|| format!("it waits for {name}").into());
                 }
                 _ if !need.required => {}

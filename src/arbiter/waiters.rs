@@ -158,10 +158,11 @@ impl Watcher {
             .then(|| self.failed("cannot be started yet; circus goes on trying, the log says why"))
     }
 
-    /// Whether nobody need wait any longer for its start, or for that of what it requires.
+    /// Whether nobody need wait any longer for its start, or for that of what it waits for.
     pub(super) fn is_hopeless(&self) -> bool {
         let hopeless =
             |chain: Chain| chain.failures >= ENOUGH || chain.failures > 0 && chain.last == Failure::Late;
-        self.ties.hopeless || self.retries.iter().any(|retry| hopeless(retry.chain))
+        let waits_so = self.status == Status::Stopped && self.ties.hopeless;
+        waits_so || self.retries.iter().any(|retry| hopeless(retry.chain))
     }
 }

@@ -279,19 +279,22 @@ fn one_that_rests_until_its_sockets_are_used_is_no_loss_but_one_that_cannot_star
 fn who_waits_for_one_that_goes_on_failing_is_told() {
     let mut db = watcher("db", 1);
     db.options.max_retry = -1;
-    let configs = [requiring("x", "app"), requiring("app", "db"), db].map(|mut config| {
+    let after = following("after", "db");
+    let configs = [requiring("x", "app"), requiring("app", "db"), db, after].map(|mut config| {
         config.options.autostart = false;
         config
     });
     let mut world = World::booted(configs.to_vec());
     world.scripts.insert("db".into(), Script { broken: true, ..GOOD });
-    let ticket = order(&mut world, "start", "x");
+    let tickets = ["x", "after"].map(|name| order(&mut world, "start", name));
     world.run(30.0);
-    assert!(matches!(&world.replies[&ticket], Reply::Error { errno: Errno::Failed, .. }));
-    assert_eq!(statuses(&world, &["x", "app", "db"]), ["stopped", "stopped", "starting"]);
+    for ticket in tickets {
+        assert!(matches!(world.replies.get(&ticket), Some(Reply::Error { errno: Errno::Failed, .. })));
+    }
+    assert_eq!(statuses(&world, &["x", "app", "after", "db"]), ["stopped", "stopped", "stopped", "starting"]);
     world.scripts.clear();
     world.run(30.0);
-    assert_eq!(statuses(&world, &["x", "app", "db"]), ["active"; 3]);
+    assert_eq!(statuses(&world, &["x", "app", "after", "db"]), ["active"; 4]);
 }
 
 #[test]

@@ -118,7 +118,7 @@ impl Relations {
         self.needs_of(id).iter().filter_map(|need| need.id).collect()
     }
 
-    fn dependents_of(&self, id: WatcherId) -> Vec<WatcherId> {
+    pub(super) fn dependents_of(&self, id: WatcherId) -> Vec<WatcherId> {
         self.dependents.get(&id).into_iter().flatten().map(|(id, _)| *id).collect()
     }
 

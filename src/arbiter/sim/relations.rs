@@ -14,6 +14,9 @@ pub(super) fn check(arbiter: &Arbiter, watcher: &Watcher) {
         !watcher.held_back || watcher.status() == Status::Stopping && watcher.ties.followed,
         "{name} waits"
     );
+    let stops = |id| arbiter.watcher(id).is_some_and(|other| other.status() == Status::Stopping);
+    let dependents = arbiter.relations.dependents_of(watcher.id);
+    assert!(!watcher.held_back || dependents.into_iter().any(stops), "{name} waits for ever");
     let fresh = arbiter.ties_of(watcher.id);
     let old = &watcher.ties;
     let what = |ties: &Ties| (ties.must_stop, ties.in_vain, ties.followed, ties.hopeless);

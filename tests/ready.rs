@@ -131,6 +131,31 @@ fn a_newline_on_a_descriptor_and_a_line_of_output_say_it_too() {
     assert_eq!(proc::at_rest(circus.pid()), proc::at_rest(circus.pid()));
 }
 
+#[test]
+fn what_a_process_says_right_before_its_end_counts() {
+    for (ready, say_it) in [("fd:7", "echo >&7"), ("log:^up", "echo up")] {
+        let ini = format!(
+            "
+            [watcher:w]
+            cmd = sh -c 'read x < {{dir}}/fifo; {say_it}'
+            ready = {ready}
+            respawn = False
+            stdout_stream.class = StdoutStream
+            "
+        );
+        let circus = Circus::with(with_fifo(), &ini, |_| {});
+        let pid = circus.pids("w")[0];
+        // Circus hears of the word and of the end at the same time.
+        circus.signal(common::SIGSTOP);
+        until("circus stands still", || (proc::state(circus.pid()) == 'T').then_some(()));
+        say(&circus, "go\n");
+        until("its end", || (proc::state(pid) == 'Z').then_some(()));
+        circus.signal(common::SIGCONT);
+        circus.log.line(&format!("w: process {pid} (wid 1) exited"));
+        assert_eq!(circus.log.count(&format!("w: process {pid} (wid 1) is ready after")), 1, "{ready}");
+    }
+}
+
 /// Answers one connection after the other with these statuses, the last one for ever.
 fn web_server(statuses: &'static [&'static str]) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

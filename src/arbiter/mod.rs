@@ -65,7 +65,7 @@ use process::Exit;
 use pulse::Notice;
 use random::Random;
 use reconfigure::{NewConfig, Reading};
-use relations::Relations;
+use relations::{Outlook, Relations};
 pub use report::{Level, Published};
 use request::{Order, Reply, Ticket};
 use std::rc::Rc;
@@ -361,11 +361,11 @@ impl Arbiter {
         actions: &mut Vec<Action>,
         handle: impl FnOnce(&mut Watcher, &mut Ctx),
     ) {
-        let vain = self.prepare(id, actions);
+        let outlook = self.prepare(id, actions);
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
         let (pids, random, last_hook) = (&mut self.pids, &mut self.random, &mut self.last_hook);
         let mut ctx = Ctx { now, actions, pids, random, last_hook, done: Vec::new() };
-        let before = (watcher.standing(), vain);
+        let before = (watcher.standing(), outlook);
         handle(watcher, &mut ctx);
         let done = ctx.done;
         self.settle(id, now, actions, (before, done));
@@ -377,7 +377,7 @@ impl Arbiter {
         id: WatcherId,
         now: Time,
         actions: &mut Vec<Action>,
-        (before, done): ((history::Standing, bool), Vec<(Ticket, Reply)>),
+        (before, done): ((history::Standing, Outlook), Vec<(Ticket, Reply)>),
     ) {
         self.bring_along(id, now, actions);
         self.tie(id);

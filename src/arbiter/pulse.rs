@@ -89,6 +89,18 @@ impl Pulse {
         [self.ready_at, self.ready_by, self.next, self.is_silent_at()].into_iter().flatten().min()
     }
 
+    /// It is not ready; when that is to change.
+    fn await_readiness(&mut self, probe: &Probe, started: Time, options: &WatcherOptions) {
+        let after = if let Probe::After(seconds) = probe { Some(*seconds) } else { None };
+        let patience = Some(options.ready_timeout.unwrap_or(READY_TIMEOUT));
+        self.ready_at = after.map(|seconds| started.plus(seconds));
+        self.ready_by = patience
+            .filter(|patience| *patience > 0.0 && after.is_none())
+            .map(|patience| started.plus(patience));
+        let next = self.next.unwrap_or(started.plus(FIRST_PAUSE));
+        self.next = (probe.is_asked() && !self.asking).then_some(next);
+    }
+
     fn begin_work(&mut self, now: Time) {
         let (ailment, watchdog) = (self.ailment, self.watchdog);
         *self = Pulse { ready: Some(now), heard: now, ailment, watchdog, ..Pulse::default() };
@@ -139,12 +151,7 @@ impl Watcher {
         let mut pulse = Pulse { watchdog, heard: now, ..Pulse::default() };
         match ready {
             None => pulse.begin_work(now),
-            Some(Probe::After(seconds)) => pulse.ready_at = Some(now.plus(seconds)),
-            Some(probe) => {
-                let patience = options.ready_timeout.unwrap_or(READY_TIMEOUT);
-                pulse.ready_by = (patience > 0.0).then(|| now.plus(patience));
-                pulse.next = probe.is_asked().then(|| now.plus(FIRST_PAUSE));
-            }
+            Some(probe) => pulse.await_readiness(&probe, now, options),
         }
         Some(Box::new(pulse))
     }
@@ -169,13 +176,20 @@ impl Watcher {
         }
     }
 
-    /// Its options may have changed: where there is no `ready` any more, nobody waits for it.
+    /// Its options may have changed: where there is no `ready` any more, nobody waits for it, and where there is another
+    /// one, that holds.
     pub(super) fn ready_by_options(&mut self, ctx: &mut Ctx) {
-        if self.config.program_of(Hook::Ready).is_none() {
-            let unready = self.processes.values().filter(|p| p.phase == Phase::Running && !p.is_ready());
-            let unready: Vec<u32> = unready.map(|p| p.wid).collect();
-            unready.into_iter().for_each(|wid| self.became_ready(wid, ctx));
+        let options = &self.config.options;
+        let mut ready = Vec::new();
+        for process in self.processes.values_mut().filter(|p| p.phase == Phase::Running && !p.is_ready()) {
+            let (wid, started) = (process.wid, process.started);
+            let probe = options.ready.as_deref().and_then(|text| Probe::parse(text, wid, process.pid).ok());
+            match (probe, &mut process.pulse) {
+                (Some(probe), Some(pulse)) => pulse.await_readiness(&probe, started, options),
+                _ => ready.push(wid),
+            }
         }
+        ready.into_iter().for_each(|wid| self.became_ready(wid, ctx));
     }
 
     /// Plans the first question to each process that is ready, if there is one to ask.
@@ -188,7 +202,8 @@ impl Watcher {
             let new = || Box::new(Pulse { ready: Some(ctx.now), ..Pulse::default() });
             let pulse = process.pulse.get_or_insert_with(new);
             if pulse.ready.is_some() && !pulse.asking {
-                pulse.next.get_or_insert(next);
+                // The interval may have become shorter.
+                pulse.next = Some(pulse.next.map_or(next, |at| at.min(next)));
             }
         }
     }

@@ -27,7 +27,12 @@ pub(super) struct Ties {
     pub(super) in_vain: bool,
     /// Others have to stop before it does.
     pub(super) followed: bool,
+    /// One that it waits for cannot be started, for now.
+    pub(super) hopeless: bool,
 }
+
+/// What others look at in a watcher, besides its standing: whether it waits in vain, is there, can be started at all.
+pub(super) type Outlook = (bool, bool, bool);
 
 /// A watcher that another one depends on.
 #[derive(Clone, Debug)]
@@ -113,7 +118,7 @@ impl Relations {
         self.needs_of(id).iter().filter_map(|need| need.id).collect()
     }
 
-    fn dependents_of(&self, id: WatcherId) -> Vec<WatcherId> {
+    pub(super) fn dependents_of(&self, id: WatcherId) -> Vec<WatcherId> {
         self.dependents.get(&id).into_iter().flatten().map(|(id, _)| *id).collect()
     }
 
@@ -221,13 +226,13 @@ impl Arbiter {
         needs
     }
 
-    /// Gives a watcher that is about to handle something its ties, and says whether it has waited in vain so far.
+    /// Gives a watcher that is about to handle something its ties, and says what the others have seen in it so far.
     #[inline(never)]
-    pub(super) fn prepare(&mut self, id: WatcherId, actions: &mut Vec<Action>) -> bool {
+    pub(super) fn prepare(&mut self, id: WatcherId, actions: &mut Vec<Action>) -> Outlook {
         self.relate(actions);
-        let vain = self.watchers.get(&id).is_some_and(|watcher| watcher.ties.in_vain);
+        let outlook = self.watchers.get(&id).map(|watcher| watcher.outlook());
         self.tie(id);
-        vain
+        outlook.unwrap_or_default()
     }
 
     /// Finds the ties of a watcher.
@@ -247,6 +252,7 @@ impl Arbiter {
                 Some(other) if other.is_there() => {}
                 Some(other) if other.is_coming() => {
                     ties.must_stop |= need.required;
+                    ties.hopeless |= other.is_hopeless();
                     ties.waits.get_or_insert_with(|| format!("it waits for {name}").into());
                 }
                 _ if !need.required => {}
@@ -260,13 +266,15 @@ impl Arbiter {
                 }
             }
         }
+        // One that goes on waiting for its sockets is no loss to those that require it.
+        let stays = ties.waits.is_none() && self.watcher(id).is_some_and(Watcher::starts_itself);
         let dependents = self.relations.dependents.get(&id).map_or(&[][..], Vec::as_slice);
         ties.followed = dependents.iter().any(|(dependent, required)| {
             let status = self.watcher(*dependent).map_or(Status::Stopped, Watcher::status);
             match status {
                 Status::Stopped => false,
                 Status::Stopping => true,
-                Status::Starting | Status::Active => *required,
+                Status::Starting | Status::Active => *required && !stays,
             }
         });
         ties
@@ -290,12 +298,12 @@ impl Arbiter {
     }
 
     /// What has changed of a watcher lets its neighbours look at their ties.
-    pub(super) fn stir(&mut self, id: WatcherId, before: (Standing, bool)) {
+    pub(super) fn stir(&mut self, id: WatcherId, before: (Standing, Outlook)) {
         let Some(watcher) = self.watchers.get(&id).filter(|_| !self.relations.needs.is_empty()) else {
             return;
         };
         let what = |standing: Standing| (standing.status, standing.up, standing.queued);
-        if (what(before.0), before.1) == (what(watcher.standing()), watcher.ties.in_vain) {
+        if (what(before.0), before.1) == (what(watcher.standing()), watcher.outlook()) {
             return;
         }
         let (needs, dependents) = (self.relations.needed_by(id), self.relations.dependents_of(id));
@@ -320,7 +328,16 @@ impl Arbiter {
 impl Watcher {
     /// Whether those that depend on it can run. A start by its sockets is as good as one that is over.
     fn is_there(&self) -> bool {
-        self.status == Status::Active || self.config.options.on_demand && self.goal == Goal::Up
+        self.status == Status::Active || self.starts_itself() && self.ties.waits.is_none()
+    }
+
+    /// Its sockets start it, as far as it may start.
+    fn starts_itself(&self) -> bool {
+        self.config.options.on_demand && self.goal == Goal::Up
+    }
+
+    fn outlook(&self) -> Outlook {
+        (self.ties.in_vain, self.is_there(), self.is_hopeless())
     }
 
     /// Whether it is on its way there.

@@ -70,9 +70,7 @@ impl Watcher {
             Some(Reload::Spawning { .. }) if self.config.options.singleton && self.spawning.is_none() => {
                 self.begin_reload(true, ctx); // it has become one meanwhile
             }
-            Some(Reload::Spawning { left: 0 })
-                if self.spawning.is_none() && self.are_ready(&|p| p.generation == self.generation) =>
-            {
+            Some(Reload::Spawning { left: 0 }) if self.spawning.is_none() && self.new_ones_are_ready() => {
                 self.drain_old(ctx);
             }
             Some(Reload::Draining { old }) if old.is_empty() => self.end_reload(ctx),
@@ -85,6 +83,11 @@ impl Watcher {
                 | Reload::Commands { .. }),
             ) => self.reload = Some(state),
         }
+    }
+
+    /// The processes that a reload has made are ready. Old ones are replaced however they fare.
+    pub(super) fn new_ones_are_ready(&self) -> bool {
+        self.are_ready(&|p| p.generation == self.generation)
     }
 
     fn begin_reload(&mut self, sequential: bool, ctx: &mut Ctx) {
@@ -128,7 +131,7 @@ impl Watcher {
             || self.missing() > 0
             || !self.retries.is_empty()
             || !self.gate_is_open(ctx.now)
-            || !self.are_ready(&|_| true);
+            || !self.new_ones_are_ready();
         if busy {
             self.reload = Some(Reload::OneByOne { queue, current });
             return;

@@ -251,7 +251,7 @@ impl Watcher {
         let retry = self.retries.iter().map(|r| r.at.max(gate)).min().filter(|_| !self.is_taken());
         let next_of_reload = matches!(self.reload, Some(Reload::OneByOne { current: None, .. }))
             && self.retries.is_empty()
-            && self.are_ready(&|_| true);
+            && self.new_ones_are_ready();
         let ends_start =
             self.status == Status::Starting && self.is_complete() && !self.waits_for(Then::Activate);
         let fresh = self.missing() > 0 || !self.replacing.is_empty() || next_of_reload || ends_start;

@@ -154,11 +154,15 @@ impl Watcher {
 
     /// With max_retry = -1 a start that cannot succeed never ends; the client is told all the same.
     fn still_failing(&self) -> Option<Reply> {
+        self.is_hopeless()
+            .then(|| self.failed("cannot be started yet; circus goes on trying, the log says why"))
+    }
+
+    /// Whether nobody need wait any longer for its start, or for that of what it waits for.
+    pub(super) fn is_hopeless(&self) -> bool {
         let hopeless =
             |chain: Chain| chain.failures >= ENOUGH || chain.failures > 0 && chain.last == Failure::Late;
-        self.retries
-            .iter()
-            .any(|retry| hopeless(retry.chain))
-            .then(|| self.failed("cannot be started yet; circus goes on trying, the log says why"))
+        let waits_so = self.status == Status::Stopped && self.ties.hopeless;
+        waits_so || self.retries.iter().any(|retry| hopeless(retry.chain))
     }
 }

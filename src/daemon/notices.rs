@@ -33,6 +33,10 @@ const NAMES: u32 = 16;
 /// How many parents of a sender are looked at.
 const GENERATIONS: usize = 64;
 
+/// What counts of a datagram, once each: the lines in it may be many.
+const WORDS: [(&str, Notice); 3] =
+    [("READY=1", Notice::Ready), ("WATCHDOG=1", Notice::Alive), ("WATCHDOG=trigger", Notice::Trigger)];
+
 /// The ears of circus.
 #[derive(Default)]
 pub struct Notices {
@@ -108,14 +112,11 @@ impl Daemon {
             self.log.once(Level::Warning, "notices", text);
             return;
         };
-        for line in text.split(|byte| *byte == b'\n') {
-            let notice = match line {
-                b"READY=1" if self.awaits_notify(pid) => Notice::Ready,
-                b"WATCHDOG=1" => Notice::Alive,
-                b"WATCHDOG=trigger" => Notice::Trigger,
-                _ => continue,
-            };
-            self.dispatch(Event::Noticed { pid, notice });
+        for (wanted, notice) in WORDS {
+            let said = text.split(|byte| *byte == b'\n').any(|line| line == wanted.as_bytes());
+            if said && (notice != Notice::Ready || self.awaits_notify(pid)) {
+                self.dispatch(Event::Noticed { pid, notice });
+            }
         }
     }
 
@@ -202,6 +203,12 @@ impl Daemon {
         }
         // It has closed it without a newline, or writes something else without end.
         self.forget_ear(pid);
+    }
+
+    /// What a process has said right before its end counts while it is known.
+    pub(super) fn hear_last_words(&mut self, pid: Pid) {
+        self.newline_ready(pid);
+        self.tell_of_phrases();
     }
 
     /// Tells the arbiter who has written the line that says that it is ready.

@@ -15,9 +15,10 @@ use crate::config::expand::{self, expand};
 use crate::config::model::LARGEST_RING;
 use crate::config::probe;
 use crate::config::{PluginKind, StreamConfig, StreamKind, WatcherConfig};
-use crate::sys::child::{SpawnError, Stdio, Step};
+use crate::sys::child::{Child, SpawnError, Stdio, Step};
 use crate::sys::{self, process};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
 /// How many watchers' blueprints are kept: enough for those whose processes come and go just now. Making one takes
@@ -109,16 +110,7 @@ impl Daemon {
     }
 
     fn try_spawn(&mut self, id: WatcherId, wid: u32) -> Result<Pid, NotSpawned> {
-        let watcher = self.arbiter.watcher(id).ok_or_else(gone)?;
-        if Blueprint::is_read_from_files(&watcher.config) || !self.blueprints.contains_key(&id) {
-            let config = Rc::clone(&watcher.config);
-            let notify = self.notify_address(&config)?;
-            let blueprint = Blueprint::telling(&config, &self.sockets, notify)?;
-            if self.blueprints.len() >= MOST_BLUEPRINTS {
-                self.blueprints.pop_first();
-            }
-            self.blueprints.insert(id, blueprint);
-        }
+        self.prepare_blueprint(id)?;
         let pipes = self.make_pipes(id, wid)?;
         let watcher = self.arbiter.watcher(id).ok_or_else(gone)?;
         let ear = Daemon::prepare_ear(&watcher.config, wid)?;
@@ -128,33 +120,16 @@ impl Daemon {
         let user = User { watcher: id, wid, replaces: watcher.replaces(), most: watcher.config.wanted() };
         let cgroup = self.cgroups.enter(id, &watcher.config, &mut self.log)?;
         let child = blueprint.child(&watcher.config, user, &mut self.sockets)?;
-        let places = child.sockets.len();
-        if let Ear::Newline(_, theirs, number) = &ear {
-            probe::collision(*number, places).map_or(Ok(()), Err)?;
-            child.sockets.push((theirs.as_raw_fd(), *number));
-        }
+        let loan = Loan::begin(child, &pipes, &ear, connection.as_ref().map(|(_, theirs)| theirs))?;
         child.restrictions.cgroup = cgroup;
         let is_tree = watcher.config.options.kill_mode == "tree";
         let mut tree = is_tree.then(|| self.trees.begin(child, id, &mut self.cgroups));
-        let before = (child.stdin, child.stdout, child.stderr);
         let uid = child.uid.unwrap_or_else(sys::user::current_uid);
-        let [stdout, stderr] = &pipes;
-        if let Some(pipe) = stdout {
-            child.stdout = Stdio::Fd(pipe.writer.as_raw_fd());
-        }
-        if let Some(pipe) = stderr {
-            child.stderr = Stdio::Fd(pipe.writer.as_raw_fd());
-        }
-        if let Some((_, theirs)) = &connection {
-            child.stdin = Stdio::Fd(theirs.as_raw_fd());
-            child.stdout = child.stdin;
-        }
         let spawned = match &mut tree {
             Some(tree) => tree.spawn(&mut self.spawner, child),
             None => self.spawner.spawn(child),
         };
-        child.sockets.truncate(places);
-        (child.stdin, child.stdout, child.stderr) = before;
+        loan.end(child);
         let pid = spawned.map_err(|error| NotSpawned::by(error.errno, say(&error, blueprint)))?;
         self.groups.remove(&pid); // a group of this number is over, else the process could not have it
         if let Some(tree) = tree {
@@ -166,6 +141,20 @@ impl Daemon {
             self.take_in_plugin(ours, pid, uid);
         }
         Ok(pid)
+    }
+
+    /// Makes the blueprint of a watcher, unless it is there.
+    fn prepare_blueprint(&mut self, id: WatcherId) -> Result<(), NotSpawned> {
+        let config = Rc::clone(&self.arbiter.watcher(id).ok_or_else(gone)?.config);
+        if Blueprint::is_read_from_files(&config) || !self.blueprints.contains_key(&id) {
+            let notify = self.notify_address(&config)?;
+            let blueprint = Blueprint::telling(&config, &self.sockets, notify)?;
+            if self.blueprints.len() >= MOST_BLUEPRINTS {
+                self.blueprints.pop_first();
+            }
+            self.blueprints.insert(id, blueprint);
+        }
+        Ok(())
     }
 
     fn make_pipes(&mut self, id: WatcherId, wid: u32) -> Result<[Option<NewPipe>; 2], NotSpawned> {
@@ -292,6 +281,45 @@ impl Daemon {
         self.unsettled.push(id);
         self.blueprints.remove(&id);
         self.spawns.retain(|(watcher, _)| *watcher != id);
+    }
+}
+
+/// What the blueprint of a watcher has where one process gets descriptors of its own.
+struct Loan {
+    sockets: usize,
+    stdio: (Stdio, Stdio, Stdio),
+}
+
+impl Loan {
+    /// Gives a process that is about to be made its ends of what circus reads from it or speaks with it by.
+    fn begin(
+        child: &mut Child,
+        [stdout, stderr]: &[Option<NewPipe>; 2],
+        ear: &Ear,
+        connection: Option<&UnixStream>,
+    ) -> Result<Loan, String> {
+        let loan = Loan { sockets: child.sockets.len(), stdio: (child.stdin, child.stdout, child.stderr) };
+        if let Ear::Newline(_, theirs, number) = ear {
+            probe::collision(*number, loan.sockets).map_or(Ok(()), Err)?;
+            child.sockets.push((theirs.as_raw_fd(), *number));
+        }
+        if let Some(pipe) = stdout {
+            child.stdout = Stdio::Fd(pipe.writer.as_raw_fd());
+        }
+        if let Some(pipe) = stderr {
+            child.stderr = Stdio::Fd(pipe.writer.as_raw_fd());
+        }
+        if let Some(theirs) = connection {
+            child.stdin = Stdio::Fd(theirs.as_raw_fd());
+            child.stdout = child.stdin;
+        }
+        Ok(loan)
+    }
+
+    /// Takes them back.
+    fn end(self, child: &mut Child) {
+        child.sockets.truncate(self.sockets);
+        (child.stdin, child.stdout, child.stderr) = self.stdio;
     }
 }
 

@@ -43,6 +43,7 @@ impl Daemon {
             wait::Exit::Signal { number, .. } => Exit::Signal(number),
         };
         self.drain_pipes(pid);
+        self.hear_last_words(pid);
         self.helper_ended(pid, exit);
         self.clients.plugin_ended(pid);
         // The kernel says of what it ended for want of memory only that it was killed, and a shell that ran it exits so.

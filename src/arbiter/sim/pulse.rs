@@ -142,6 +142,41 @@ fn after_seconds_and_questions_make_ready_too() {
     assert_eq!(world.said("Connection refused"), 0);
 }
 
+fn set(world: &mut World, key: &str, value: Value) {
+    let options = vec![(key.into(), value)];
+    let ticket = world.order(Order::Set { name: "web".into(), options, waiting: false });
+    assert!(!matches!(world.replies[&ticket], Reply::Error { .. }), "{key}");
+}
+
+#[test]
+fn options_that_are_set_hold_for_processes_that_are_there() {
+    for (key, value) in [
+        ("ready", Value::Str("after:3".into())),
+        ("ready", Value::Str("exec:/ready".into())),
+        ("ready_timeout", Value::Float(3.0)),
+    ] {
+        let mut config = notifying("web", 1);
+        config.options.ready_timeout = Some(0.0);
+        let mut world = scripted(config, Script { ready: None, ..GOOD });
+        world.run(2.0);
+        assert_eq!((world.status("web"), world.arbiter.deadline()), ("starting", None));
+        set(&mut world, key, value);
+        world.run(1.5);
+        let (status, late) = if key == "ready" { ("active", 0) } else { ("starting", 1) };
+        assert_eq!((world.status("web"), world.restarts_for("web", Restart::Unready)), (status, late));
+    }
+    let config = with("web", 1, |c| {
+        c.options.health = Some("exec:/health".into());
+        c.options.health_interval = Some(1000.0);
+    });
+    let mut world = World::booted(vec![config]);
+    world.run(5.0);
+    assert!(world.called.is_empty());
+    set(&mut world, "health_interval", Value::Float(2.0));
+    world.run(5.0);
+    assert_eq!(world.called.len(), 2);
+}
+
 #[test]
 fn one_that_is_not_ready_in_time_is_replaced_until_max_retry() {
     let config = with("web", 1, |c| {
@@ -214,6 +249,29 @@ fn a_reload_whose_new_processes_are_not_ready_keeps_the_old_ones() {
         let Reply::Error { reason, .. } = &world.replies[&ticket] else { panic!("it was no success") };
         assert!(reason.contains("was not reloaded: ") && reason.contains("ready"), "{reason}");
         assert_eq!(world.spawns.len(), 4, "nothing is tried again");
+    }
+}
+
+#[test]
+fn a_reload_does_not_wait_for_an_old_process_to_be_ready() {
+    for sequential in [false, true] {
+        let config = with("web", 2, |c| {
+            c.options.ready = Some("notify".into());
+            c.options.ready_timeout = Some(0.0);
+        });
+        let mut world = scripted(config, Script { ready: Some(1.0), ..GOOD });
+        world.run(5.0);
+        world.scripts.insert("web".into(), Script { ready: None, ..GOOD });
+        let pid = world.pids("web")[0];
+        world.kill9(pid);
+        world.run(1.0);
+        let old = world.pids("web");
+        world.scripts.insert("web".into(), Script { ready: Some(1.0), ..GOOD });
+        let ticket = reload(&mut world, sequential);
+        world.run(20.0);
+        assert!(matches!(world.replies.get(&ticket), Some(Reply::Info { .. })), "sequential: {sequential}");
+        assert!(world.pids("web").len() == 2 && world.pids("web").iter().all(|pid| !old.contains(pid)));
+        assert_eq!((world.status("web"), world.fault("web")), ("active", None));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Watchers that depend on each other in the simulated world.
 
+use super::super::relations::Ties;
 use super::super::watcher::{Goal, Watcher};
 use super::*;
 
@@ -13,10 +14,13 @@ pub(super) fn check(arbiter: &Arbiter, watcher: &Watcher) {
         !watcher.held_back || watcher.status() == Status::Stopping && watcher.ties.followed,
         "{name} waits"
     );
+    let stops = |id| arbiter.watcher(id).is_some_and(|other| other.status() == Status::Stopping);
+    let dependents = arbiter.relations.dependents_of(watcher.id);
+    assert!(!watcher.held_back || dependents.into_iter().any(stops), "{name} waits for ever");
     let fresh = arbiter.ties_of(watcher.id);
     let old = &watcher.ties;
-    let (a, b) =
-        ((fresh.must_stop, fresh.in_vain, fresh.followed), (old.must_stop, old.in_vain, old.followed));
+    let what = |ties: &Ties| (ties.must_stop, ties.in_vain, ties.followed, ties.hopeless);
+    let (a, b) = (what(&fresh), what(old));
     let idle = watcher.status() == Status::Stopped && watcher.goal != Goal::Up && !watcher.queued;
     assert!(idle || a == b, "{name}: {fresh:?} and not {old:?}");
 }
@@ -239,6 +243,61 @@ fn one_that_starts_on_demand_is_there_while_it_waits() {
     assert_eq!((world.status("db"), world.status("app")), ("stopped", "active"));
     world.connect();
     assert_eq!((world.status("db"), world.status("app")), ("active", "active"));
+}
+
+#[test]
+fn one_that_rests_until_its_sockets_are_used_is_no_loss_but_one_that_cannot_start_is() {
+    let mut lazy = requiring("db", "net");
+    lazy.options.on_demand = true;
+    let mut world = World::booted(vec![requiring("app", "db"), lazy, watcher("net", 1)]);
+    let names = ["app", "db", "net"];
+    let app = world.pids("app");
+    for end in ["by itself", "restart"] {
+        world.connect();
+        world.run(5.0);
+        assert_eq!((statuses(&world, &names), world.pids("app")), (vec!["active"; 3], app.clone()));
+        if end == "restart" {
+            order(&mut world, "restart", "db");
+        } else {
+            let pid = world.pids("db")[0];
+            world.kill9(pid);
+        }
+        world.run(5.0);
+        assert_eq!((world.status("db"), world.pids("app")), ("stopped", app.clone()), "{end}");
+    }
+    world.connect();
+    world.published.clear();
+    let stopped = order(&mut world, "stop", "net");
+    world.run(2.0);
+    assert_eq!(
+        (statuses(&world, &names), asked(&world)),
+        (vec!["stopped"; 3], names.map(String::from).to_vec())
+    );
+    assert_eq!(world.replies[&stopped], Reply::Stopped);
+    order(&mut world, "start", "net");
+    assert_eq!(statuses(&world, &names), ["active", "stopped", "active"]);
+}
+
+#[test]
+fn who_waits_for_one_that_goes_on_failing_is_told() {
+    let mut db = watcher("db", 1);
+    db.options.max_retry = -1;
+    let after = following("after", "db");
+    let configs = [requiring("x", "app"), requiring("app", "db"), db, after].map(|mut config| {
+        config.options.autostart = false;
+        config
+    });
+    let mut world = World::booted(configs.to_vec());
+    world.scripts.insert("db".into(), Script { broken: true, ..GOOD });
+    let tickets = ["x", "after"].map(|name| order(&mut world, "start", name));
+    world.run(30.0);
+    for ticket in tickets {
+        assert!(matches!(world.replies.get(&ticket), Some(Reply::Error { errno: Errno::Failed, .. })));
+    }
+    assert_eq!(statuses(&world, &["x", "app", "after", "db"]), ["stopped", "stopped", "stopped", "starting"]);
+    world.scripts.clear();
+    world.run(30.0);
+    assert_eq!(statuses(&world, &["x", "app", "after", "db"]), ["active"; 4]);
 }
 
 #[test]

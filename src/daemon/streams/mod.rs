@@ -84,7 +84,7 @@ pub struct Streams {
     pub rings: Rings,
     /// Processes whose lines are looked at.
     pub phrases: Phrases,
-    /// Room for an unfinished line and, from [`LINE_MAX`] on, for what is read behind it.
+    /// Room for an unfinished line and, from [`LINE_MAX`] on, for what is read behind it; none before the first read.
     buffer: Box<[u8]>,
     /// Room for lines that get something around them.
     scratch: Vec<u8>,
@@ -117,7 +117,7 @@ impl Streams {
             targets: Table::new(),
             rings: Rings::default(),
             phrases: Phrases::default(),
-            buffer: vec![0; LINE_MAX + CHUNK].into(),
+            buffer: Box::default(),
             scratch: Vec::new(),
             stalled: Vec::new(),
             rotated: Vec::new(),

@@ -99,6 +99,9 @@ impl Streams {
 
     fn read_chunk(&mut self, id: PipeId, most: usize, now: Instant, log: &mut Log) -> Chunk {
         let Some(pipe) = self.pipes.get_mut(id.0) else { return Chunk::End };
+        if self.buffer.is_empty() {
+            self.buffer = vec![0; LINE_MAX + CHUNK].into();
+        }
         let room = self.buffer.get_mut(LINE_MAX..LINE_MAX + most).unwrap_or_default();
         match pipe.file.read(room) {
             Ok(0) => Chunk::End,

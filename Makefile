@@ -23,7 +23,7 @@ version := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 static := $(target)/static/$(host)/release/circus
 suites := $(sort $(wildcard tests/*/run.py))
 
-.PHONY: all build demo setup test check man completions corpus fuzz bench install uninstall static musl aarch64 armv7 dist deb size
+.PHONY: all build demo setup test check man ledger completions corpus fuzz bench install uninstall static musl aarch64 armv7 dist deb size
 .PHONY: clean help
 
 all: build
@@ -57,6 +57,9 @@ man: ## bring the lists in the man pages up to date, and check the pages
 	    $(CARGO) test --test manual the_lists_are_those_of_the_tables
 	tests/tools/setup.sh mandoc
 	mandoc -Tlint -Wwarning $(pages)
+
+ledger: ## bring docs/unsafe.md, the ledger of unsafe code, up to date
+	CIRCUS_WRITE_LEDGER=1 $(CARGO) test --test architecture the_ledger_of_unsafe_code
 
 completions: ## bring the completions for bash, zsh and fish up to date
 	CIRCUS_WRITE_COMPLETIONS=1 $(CARGO) test --test completions the_scripts_are_those_of_the_tables

@@ -1,6 +1,8 @@
 //! Who may import whom, and what else ARCHITECTURE.md says about the source: read from the source itself.
 #![allow(clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
+#[path = "architecture/ledger.rs"]
+mod ledger;
 #[path = "architecture/source.rs"]
 mod source;
 
@@ -193,6 +195,22 @@ fn the_source_keeps_the_rules() {
     found.extend(gone.map(|(path, _)| format!("src/{path} is on LONG_FILES and does not exist")));
     found.sort();
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+}
+
+#[test]
+fn the_ledger_of_unsafe_code_is_that_of_the_source() {
+    let new = ledger::page(&files(&root().join("src")).unwrap());
+    let path = root().join("docs/unsafe.md");
+    let old = fs::read_to_string(&path).unwrap_or_default();
+    if std::env::var_os("CIRCUS_WRITE_LEDGER").is_some() && new != old {
+        fs::create_dir_all(root().join("docs")).unwrap();
+        fs::write(path, &new).unwrap();
+    } else {
+        let differs = (1..).zip(old.lines().zip(new.lines())).find(|(_, (old, new))| old != new);
+        assert!(new == old, "docs/unsafe.md is not up to date, run `make ledger`: {differs:?}");
+    }
+    let unexplained: Vec<&str> = new.lines().filter(|line| line.ends_with("|  |")).collect();
+    assert!(unexplained.is_empty(), "no reason is given for\n{}", unexplained.join("\n"));
 }
 
 /// What the rules say of a made-up file.

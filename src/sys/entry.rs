@@ -11,6 +11,7 @@ use std::ffi::{CStr, c_char, c_int};
 #[macro_export]
 macro_rules! entry {
     ($main:path) => {
+        // SAFETY: a program has one `main`, with the signature that the C library calls; main.rs uses this once.
         #[allow(unsafe_code, missing_docs)]
         #[unsafe(no_mangle)]
         extern "C" fn main(

@@ -17,6 +17,7 @@ pub fn pid() -> Pid {
 
 /// The environment as circus was given it, each "NAME=value"; `std` would take each one apart and check it.
 pub fn environment() -> Vec<CString> {
+    // SAFETY: the C library defines `environ` with this type.
     unsafe extern "C" {
         #[allow(non_upper_case_globals)]
         static environ: *const *const c_char;

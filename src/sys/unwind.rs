@@ -15,6 +15,7 @@ use std::ffi::{c_int, c_void};
 const END_OF_STACK: c_int = 5;
 
 /// Calls `trace` for each frame of the stack: there are none.
+// SAFETY: nothing else that is linked defines this name, and the signature is that of the unwinder's interface.
 #[unsafe(no_mangle)]
 extern "C" fn _Unwind_Backtrace(_trace: *const c_void, _data: *mut c_void) -> c_int {
     END_OF_STACK
@@ -24,6 +25,7 @@ extern "C" fn _Unwind_Backtrace(_trace: *const c_void, _data: *mut c_void) -> c_
 macro_rules! never_called {
     ($($name:ident)*) => {
         $(
+            // SAFETY: as above.
             #[unsafe(no_mangle)]
             extern "C" fn $name() -> usize {
                 std::process::abort()

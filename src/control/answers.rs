@@ -277,7 +277,7 @@ pub fn no_process(pid: Pid, name: &str) -> Refusal {
 
 /// The refusal when there is no watcher of that name.
 pub fn no_watcher(name: &str) -> Refusal {
-    Refusal::message(format!("program {name} not found"))
+    Refusal::message(format!("program {} not found", python::cut(name)))
 }
 
 /// Statistics of circus itself.

@@ -15,6 +15,7 @@ use super::procfs;
 use crate::arbiter::history::Origin;
 use crate::arbiter::request::{Errno, Order, Reply, Request, Select, Ticket};
 use crate::arbiter::{Event, Pid, Published, WatcherId};
+use crate::control::python::cut;
 use crate::control::wire::{self, Input};
 use crate::control::{self, Map, Refusal, protocol, topics};
 use crate::sorted::{Sorted, sort};
@@ -30,6 +31,8 @@ use std::time::{Duration, Instant};
 const REQUESTS: usize = 64;
 /// How long requests of one client may take in a turn; the one in hand is finished.
 const LONGEST: Duration = Duration::from_millis(2);
+/// How many nanoseconds of a processor it may take to compare a pattern with the names of all watchers.
+const LONGEST_MATCHING: u64 = 20_000_000;
 
 /// A request that is not answered yet.
 struct Asked {
@@ -359,9 +362,17 @@ impl Daemon {
         };
         let Select::Match { pattern, how } = select else { return Ok(None) };
         let matcher = super::matching::Matcher::new(pattern, *how)?;
-        let names = self.arbiter.watchers().filter(|w| matcher.matches(&w.config.name));
-        let found: Vec<WatcherId> = names.map(|w| w.id).collect();
-        if found.is_empty() { Err(format!("program {pattern} not found")) } else { Ok(Some(found)) }
+        let end = clock::cpu_ns() + LONGEST_MATCHING;
+        let mut found = Vec::new();
+        for watcher in self.arbiter.watchers() {
+            if matcher.matches(&watcher.config.name) {
+                found.push(watcher.id);
+            }
+            if clock::cpu_ns() > end {
+                return Err(format!("{}: it takes too long with so many watchers", cut(pattern)));
+            }
+        }
+        if found.is_empty() { Err(format!("program {} not found", cut(pattern))) } else { Ok(Some(found)) }
     }
 
     /// Sends the reply to an order to whoever gave it, if it is there still.

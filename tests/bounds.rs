@@ -8,7 +8,7 @@
 
 mod common;
 
-use common::Circus;
+use common::{Circus, proc};
 use serde_json::json;
 
 #[test]
@@ -22,4 +22,56 @@ fn a_pattern_of_any_size_is_answered_in_few_words() {
         assert!(reply["reason"].as_str().expect("a reason").len() < 500, "{how}");
     }
     assert_eq!(circus.ctl_ok(&["status", "a"]), "active");
+}
+
+/// A watcher that does not stop when it is asked to, so that whoever waits for that waits long.
+const STUBBORN: &str = "
+    [watcher:w]
+    cmd = sh -c 'trap \"\" TERM; while :; do sleep 1000; done'
+    graceful_timeout = 1000
+    ";
+
+#[test]
+fn what_a_waiting_client_calls_its_request_is_kept_in_little_memory() {
+    let circus = Circus::start(STUBBORN);
+    circus.up("w");
+    let mut client = circus.client();
+    for (before, value, behind) in [("[", "0,", "0]"), ("[", "{},", "0]"), ("\"", "xy", "\"")] {
+        let id = format!("{before}{}{behind}", value.repeat(1_000_000 / value.len()));
+        for _ in 0..20 {
+            client.send(format!(
+                r#"{{"id":{id},"command":"stop","properties":{{"name":"w","waiting":true}}}}"#
+            ));
+            client.send("\n");
+            let reply = client.reply();
+            assert_eq!((&reply["status"], &reply["id"]), (&json!("error"), &json!(null)));
+        }
+    }
+    let most = proc::most_memory(circus.pid());
+    assert!(most < 48 << 20, "{most} bytes");
+    client.send_request(&json!({"id": "short", "command": "numwatchers"}));
+    assert_eq!(client.reply()["id"], "short");
+}
+
+#[test]
+fn many_keys_and_topics_are_refused() {
+    let circus = Circus::start("[watcher:w]\ncmd = sleep 1000\n");
+    for (command, list) in [("get", "keys"), ("listen", "topics")] {
+        for count in [2_000, 125_000] {
+            let reply = circus.call(command, json!({"name": "w", list: vec!["cmd"; count]}));
+            assert_eq!(reply["status"], "error", "{command} with {count}");
+        }
+        let reply = circus.call(command, json!({"name": "w", list: vec!["cmd"; 1_000]}));
+        assert_eq!(reply["status"], "ok", "{command}: {reply}");
+    }
+    let reply = circus.call("listen", json!({"topics": ["x".repeat(2_000)]}));
+    assert_eq!(reply["reason"], "'topics' has one of more than 1024 bytes");
+}
+
+#[test]
+fn an_option_of_a_stream_that_is_set_to_its_default_can_be_asked_for() {
+    let circus = Circus::start(
+        "[watcher:w]\ncmd = sleep 1000\nstdout_stream.filename = {dir}/out\nstdout_stream.backup_count = 0\n",
+    );
+    assert_eq!(circus.ctl_ok(&["get", "w", "stdout_stream.backup_count"]), "stdout_stream.backup_count: 0");
 }

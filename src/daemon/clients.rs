@@ -15,13 +15,13 @@ use super::procfs;
 use crate::arbiter::history::Origin;
 use crate::arbiter::request::{Errno, Order, Reply, Request, Select, Ticket};
 use crate::arbiter::{Event, Pid, Published, WatcherId};
+use crate::control::protocol::Id;
 use crate::control::python::cut;
 use crate::control::wire::{self, Input};
 use crate::control::{self, Map, Refusal, protocol, topics};
 use crate::sorted::{Sorted, sort};
 use crate::sys::clock;
 pub use followers::Follows;
-use serde_json::Value as Json;
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
@@ -37,7 +37,7 @@ const LONGEST_MATCHING: u64 = 20_000_000;
 /// A request that is not answered yet.
 struct Asked {
     from: Sender,
-    id: Json,
+    id: Id,
 }
 
 /// Who has sent a request, and what has to stand before the reply.
@@ -100,7 +100,7 @@ impl Clients {
     }
 
     /// A ticket for a question whose answer comes later.
-    pub fn ticket_for(&mut self, from: &Sender, id: Json) -> Ticket {
+    pub fn ticket_for(&mut self, from: &Sender, id: Id) -> Ticket {
         let ticket = self.new_ticket();
         self.asked.insert(ticket, Asked { from: from.clone(), id });
         ticket
@@ -315,7 +315,7 @@ impl Daemon {
     }
 
     /// Gives an order to the arbiter. The reply comes now or later.
-    fn take_order(&mut self, from: Sender, id: Json, cast: bool, order: Order) {
+    fn take_order(&mut self, from: Sender, id: Id, cast: bool, order: Order) {
         let peer = self.clients.clients.get(&from.client).map_or(u32::MAX, |client| client.peer);
         let targets = match self
             .permit(peer, &order)

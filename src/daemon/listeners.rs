@@ -6,10 +6,9 @@ use super::eventloop::Daemon;
 use super::log::Level;
 use crate::arbiter::Pid;
 use crate::arbiter::request::Errno;
-use crate::control::protocol;
+use crate::control::protocol::{self, Id};
 use crate::control::wire::Wire;
 use crate::sys::{self, clock, limit, socket};
-use serde_json::Value as Json;
 use std::io::{ErrorKind, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -181,7 +180,7 @@ impl Daemon {
             (false, false) => "",
         };
         if !reason.is_empty() {
-            let line = protocol::encode_error(&Json::Null, Errno::Conflict, reason, clock::realtime());
+            let line = protocol::encode_error(&Id::default(), Errno::Conflict, reason, clock::realtime());
             let _ = stream.write(&line);
             return;
         }

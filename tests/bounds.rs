@@ -10,6 +10,7 @@ mod common;
 
 use common::{Circus, proc};
 use serde_json::json;
+use std::io::Write;
 
 #[test]
 fn a_pattern_of_any_size_is_answered_in_few_words() {
@@ -74,4 +75,59 @@ fn an_option_of_a_stream_that_is_set_to_its_default_can_be_asked_for() {
         "[watcher:w]\ncmd = sleep 1000\nstdout_stream.filename = {dir}/out\nstdout_stream.backup_count = 0\n",
     );
     assert_eq!(circus.ctl_ok(&["get", "w", "stdout_stream.backup_count"]), "stdout_stream.backup_count: 0");
+}
+
+#[test]
+fn half_lines_of_many_clients_together_have_a_bound() {
+    let circus = Circus::start("[watcher:w]\ncmd = sleep 1000\n");
+    let half = vec![b'x'; 1_000_000];
+    let mut clients = Vec::new();
+    for _ in 0..150 {
+        let client = circus.client();
+        // Who takes too much is hung up on.
+        let _ = (&mut client.stream()).write_all(&half);
+        clients.push(client);
+        assert_eq!(circus.ask("numwatchers", json!({}))["numwatchers"], 1);
+    }
+    let most = proc::most_memory(circus.pid());
+    assert!(most < 100 << 20, "{most} bytes");
+    assert_eq!(circus.log.count("clients take too much memory"), 1);
+}
+
+#[test]
+fn what_was_answered_takes_no_memory() {
+    let circus = Circus::start("[watcher:w]\ncmd = sleep 1000\n");
+    let name = "x".repeat(1_000_000);
+    let mut clients = Vec::new();
+    for _ in 0..150 {
+        let mut client = circus.client();
+        assert_eq!(client.call("status", json!({"name": name}))["status"], "error");
+        clients.push(client);
+    }
+    let most = proc::most_memory(circus.pid());
+    assert!(most < 48 << 20, "{most} bytes");
+    assert!(clients.iter_mut().all(|client| client.call("numwatchers", json!({}))["status"] == "ok"));
+}
+
+/// Circus with places for some hundred connections.
+fn with_few_places(ini: &str) -> Circus {
+    Circus::wrapped("ulimit -n 256\nexec \"$@\"", ini)
+}
+
+#[test]
+fn a_client_that_takes_all_the_places_it_can_leaves_some_to_others() {
+    let circus = with_few_places("[watcher:w]\ncmd = sleep 1000\n");
+    let mut clients = Vec::new();
+    let refused = loop {
+        let mut client = circus.client();
+        client.send_request(&json!({"command": "listen"}));
+        let reply = client.reply();
+        if reply["status"] == "error" {
+            break reply;
+        }
+        clients.push(client);
+    };
+    assert!((100..220).contains(&clients.len()), "{}", clients.len());
+    assert_eq!(refused["reason"], "there are too many control connections of one user or process");
+    assert_eq!(circus.ctl_ok(&["numwatchers"]), "1", "another process has a place");
 }

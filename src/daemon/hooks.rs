@@ -17,7 +17,7 @@ use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::hooks::{Hook, is_python};
 use crate::config::{Names, WatcherConfig, expand, words};
 use crate::control::protocol::Id;
-use crate::control::{Map, Refusal, answers};
+use crate::control::{Map, Refusal, answers, secrets};
 use crate::sys::child::Child;
 use serde_json::Value as Json;
 use std::time::Duration;
@@ -148,7 +148,10 @@ impl Daemon {
         id: &mut Id,
         question: &Question,
     ) -> Result<Option<Map>, Refusal> {
-        let answer = self.answer(question)?;
+        let mut answer = self.answer(question)?;
+        if !self.clients.is_trusted(from) {
+            secrets::hide(&mut answer);
+        }
         let Question::Stats { name: Some(name), process, extended: true } = question else {
             return Ok(Some(answer));
         };

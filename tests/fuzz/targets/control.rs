@@ -4,7 +4,7 @@
 use crate::mutator::Random;
 use crate::seeds::Examples;
 use circus::arbiter::process::Exit;
-use circus::arbiter::request::{Errno, Order, Reply, Request, Ticket};
+use circus::arbiter::request::{Errno, Order, Request, Ticket};
 use circus::arbiter::time::Time;
 use circus::arbiter::{Action, Arbiter, Event, WatcherId, Whom};
 use circus::config::WatcherConfig;

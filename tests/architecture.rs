@@ -60,6 +60,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("signal_hook", &["sys"]),
     ("ini", &["config::ini"]),
     ("getopts", &["cli"]),
+    ("regex_lite", &["config::regex"]),
     ("serde_json", &["cli", "control", "daemon"]),
 ];
 

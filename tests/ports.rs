@@ -13,6 +13,7 @@ use common::output::Output;
 use common::user::{NOBODY, as_user, of_user};
 use common::{Circus, Dir, SIGTERM, exists, needs_root, until};
 use serde_json::json;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::Stdio;
@@ -125,7 +126,8 @@ fn ports_are_opened_when_that_is_allowed() {
     assert_eq!((&cause["uid"], &cause["pid"]), (&json!(null), &json!(null)));
     circus.signal(SIGTERM);
     assert_eq!(circus.wait(), 0);
-    assert_eq!(circus.log.count("[WARNING]"), 0, "nobody else can reach them");
+    assert_eq!(circus.log.count("[WARNING]"), 1);
+    assert_eq!(circus.log.count("is open to every user of this machine"), 1);
 }
 
 #[test]
@@ -139,6 +141,32 @@ fn ports_that_are_open_to_the_network_are_warnings() {
     let warnings: Vec<&str> = log.lines().filter(|line| line.contains("[WARNING]")).collect();
     assert_eq!(warnings.len(), 2, "{log}");
     assert!(warnings.iter().all(|line| line.contains("open to the network")), "{log}");
+}
+
+/// A web page can have a browser send anything to a port, but not as the first line.
+#[test]
+fn by_tcp_nothing_is_obeyed_after_a_line_that_is_no_object() {
+    let ini = format!("[circus]\nendpoint = tcp://127.0.0.1:0\nallow_tcp = True\n{SLEEPER}");
+    let circus = start(Dir::new(), &ini);
+    let number = port(&circus, "control socket");
+    let stop = r#"{"command": "quit", "id": "obeyed"}"#;
+    for rubbish in [
+        "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".to_string(),
+        "[]\n".into(),
+        "x".repeat(3 << 20) + "\n",
+        format!("{}\n", json!({"more": vec![0; 20_000]})),
+    ] {
+        let client = Client::connect_port(number);
+        // It may be hung up on while it still sends.
+        let _ = (&mut client.stream()).write_all(format!("{rubbish}{stop}\n{stop}\n").as_bytes());
+        let mut answers = String::new();
+        let _ = (&mut client.stream()).read_to_string(&mut answers);
+        assert!(!answers.contains("obeyed"), "{answers}");
+    }
+    let mut client = Client::connect_port(number);
+    client.send("\n\n");
+    assert_eq!(client.call("list", json!({}))["watchers"], json!(["w"]), "empty lines are nothing");
+    assert_eq!(circus.log.count("sent no JSON object is closed"), 1);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use super::tuning::Adding;
 use super::waiters::{Await, Waiter};
 use super::watcher::{Ctx, Goal, Status, Watcher};
 use super::{Action, Arbiter, Pid, WatcherId, Whom};
+use crate::config::model::LONGEST_NAME;
 
 /// The answer to an order that could keep circus from ending.
 pub(super) const STOPPING: &str = "circus is stopping";
@@ -400,6 +401,7 @@ pub(super) struct Wait {
 }
 
 pub(super) fn not_found(name: &str) -> Reply {
+    let name: String = name.chars().take(LONGEST_NAME).collect();
     Reply::error(Errno::Message, format!("program {name} not found"))
 }
 

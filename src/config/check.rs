@@ -134,7 +134,10 @@ impl Checker {
         let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
         let shown = shorten(address);
         let message = match (config.circus.allow_tcp, is_local(host)) {
-            (true, true) => return,
+            (true, true) => format!(
+                "the control port tcp://{shown} is open to every user of this machine, who can run any program as \
+                 the user of circus by it; a Unix socket is open to those who may open its file"
+            ),
             (true, false) => format!(
                 "the control port tcp://{shown} is open to the network: whoever reaches it can run any program as \
                  the user of circus; bind it to 127.0.0.1 and use `circus ctl --ssh`"

@@ -23,6 +23,7 @@ pub mod pattern;
 pub mod plugin;
 pub mod probe;
 pub mod protocols;
+pub mod regex;
 pub mod restrict;
 pub mod sections;
 pub mod signals;

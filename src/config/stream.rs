@@ -93,12 +93,19 @@ impl StreamConfig {
         self.options.filename.as_deref().filter(|name| !name.is_empty() && self.kind().heeds("filename"))
     }
 
-    /// The value of one option of the stream, when it differs from its default.
+    /// The value of one option of the stream. One that means nothing to its class is told only when it differs from its
+    /// default.
     pub fn get(&self, key: &str) -> Option<Value> {
         match options::find(options::STREAM, key) {
-            Some(row) => Some(row.get(&self.options)).filter(|v| *v != row.get(&StreamOptions::default())),
+            Some(row) if self.kind().heeds(key) => Some(row.get(&self.options)),
+            Some(_) => self.differing(key),
             None => self.free.get(key).cloned().map(Value::Str),
         }
+    }
+
+    fn differing(&self, key: &str) -> Option<Value> {
+        let row = options::find(options::STREAM, key)?;
+        Some(row.get(&self.options)).filter(|value| *value != row.get(&StreamOptions::default()))
     }
 
     /// Stores one option of the stream; text is read as the file reader reads it.
@@ -123,7 +130,7 @@ impl StreamConfig {
 
     /// All options that are set, in the order of the table, then the free ones.
     pub fn entries(&self) -> Vec<(&str, Value)> {
-        let rows = options::STREAM.iter().filter_map(|row| Some((row.key, self.get(row.key)?)));
+        let rows = options::STREAM.iter().filter_map(|row| Some((row.key, self.differing(row.key)?)));
         rows.chain(self.free.iter().map(|(k, v)| (k.as_str(), Value::Str(v.clone())))).collect()
     }
 }
@@ -145,6 +152,20 @@ mod tests {
         assert_eq!(kind(Some("FancyStdoutStream"), None), StreamKind::FancyStdout);
         assert_eq!(kind(Some("StdoutStream"), Some("x")), StreamKind::Stdout);
         assert_eq!(kind(Some("my.Stream"), Some("x")), StreamKind::Stdout);
+    }
+
+    #[test]
+    fn an_option_that_is_set_to_its_default_is_there() {
+        let mut stream = StreamConfig::default();
+        for (key, value) in
+            [("class", "FileStream"), ("filename", "x"), ("max_bytes", "0"), ("backup_count", "0")]
+        {
+            stream.set(key, &Value::Str(value.into())).unwrap();
+            assert!(stream.get(key).is_some(), "{key}");
+        }
+        assert_eq!((stream.get("utc"), stream.get("none")), (None, None));
+        let entries: Vec<&str> = stream.entries().iter().map(|(key, _)| *key).collect();
+        assert_eq!(entries, ["class", "filename"]);
     }
 
     #[test]

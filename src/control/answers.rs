@@ -182,7 +182,9 @@ pub fn get(watcher: &WatcherConfig, keys: &[String]) -> Result<Map, Refusal> {
     let unknown = |key: &str| Refusal::message(format!("{} option not found", python::quoted(key)));
     let mut options = Map::new();
     for key in keys {
-        options.insert(key.clone(), member(watcher, key).ok_or_else(|| unknown(key))?);
+        if !options.contains_key(key) {
+            options.insert(key.clone(), member(watcher, key).ok_or_else(|| unknown(key))?);
+        }
     }
     Ok(one("options", Json::Object(options)))
 }
@@ -201,7 +203,8 @@ fn stream(stream: Option<&StreamConfig>) -> Json {
     Json::Object(object(&mut entries.iter().map(|(key, value)| (key.to_string(), json(value)))))
 }
 
-/// The options of circus, or one of them. `endpoint` is the place that is really served.
+/// The options of circus, or one of them. The endpoints are the places that are really served; nothing is published at
+/// the other two.
 ///
 /// # Errors
 /// `option` is none of them.
@@ -213,6 +216,7 @@ pub fn globaloptions(
     let value = |key: &str| match key {
         "endpoint" => Json::from(endpoint),
         "pubsub_endpoint" => Json::from(pubsub),
+        "stats_endpoint" | "multicast_endpoint" => Json::Null,
         _ => options::find(options::CIRCUS, key).map_or(Json::Null, |row| json(&row.get(circus))),
     };
     let all = queries::GLOBAL_OPTIONS;
@@ -277,7 +281,7 @@ pub fn no_process(pid: Pid, name: &str) -> Refusal {
 
 /// The refusal when there is no watcher of that name.
 pub fn no_watcher(name: &str) -> Refusal {
-    Refusal::message(format!("program {name} not found"))
+    Refusal::message(format!("program {} not found", python::cut(name)))
 }
 
 /// Statistics of circus itself.

@@ -6,8 +6,8 @@
 /// The longest line, in bytes, without its newline.
 pub const LIMIT: usize = 1 << 20;
 
-/// An empty buffer larger than this is given back.
-const KEEP: usize = 64 << 10;
+/// A buffer that is larger than this, and than what it holds, is given back.
+const KEEP: usize = 4096;
 
 /// A line was longer than [`LIMIT`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,15 +29,19 @@ impl Lines {
     /// Takes what was read. Take the lines out with [`Lines::next`] until there is none before the next call.
     pub fn push(&mut self, bytes: &[u8]) {
         let bytes = if self.skipping { self.after_skipped(bytes) } else { bytes };
-        if self.start > 0 {
-            self.bytes.drain(..self.start);
-            self.searched = self.searched.saturating_sub(self.start);
-            self.start = 0;
-        }
-        if self.bytes.is_empty() && self.bytes.capacity() > KEEP {
-            self.bytes = Vec::new();
-        }
+        self.tidy();
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// How much memory is kept.
+    pub fn held(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Gives back the memory of the lines that were taken out.
+    pub fn tidy(&mut self) {
+        self.searched = self.searched.saturating_sub(self.start);
+        drop_front(&mut self.bytes, &mut self.start);
     }
 
     /// What follows the line that is being skipped.
@@ -76,6 +80,15 @@ impl Lines {
     /// At the end of the stream: the bytes of a last line that has no newline, if there are any.
     pub fn finish(&self) -> Option<&[u8]> {
         self.bytes.get(self.start..).filter(|rest| !rest.is_empty())
+    }
+}
+
+/// Throws away the bytes in front of `start`, and the room for them if it is large.
+pub(super) fn drop_front(bytes: &mut Vec<u8>, start: &mut usize) {
+    bytes.drain(..*start);
+    *start = 0;
+    if bytes.capacity() > KEEP && bytes.len() < bytes.capacity() / 4 {
+        bytes.shrink_to(KEEP);
     }
 }
 
@@ -128,12 +141,12 @@ mod tests {
     #[test]
     fn a_long_line_is_reported_once_and_never_kept() {
         let mut all = Lines::default();
-        let chunk = vec![b'x'; KEEP];
+        let chunk = vec![b'x'; 64 << 10];
         let mut found = Vec::new();
         for _ in 0..160 {
             all.push(&chunk);
             found.extend(lines(&mut all));
-            assert!(all.bytes.capacity() <= 2 * (LIMIT + KEEP));
+            assert!(all.bytes.capacity() <= 2 * LIMIT + (128 << 10));
         }
         assert_eq!(found, [Err(TooLong)]);
         assert_eq!(all.finish(), None);

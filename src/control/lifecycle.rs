@@ -3,6 +3,7 @@
 
 use super::commands::CliArgs;
 use super::props::Props;
+use super::python::cut;
 use super::queries::positional;
 use super::{Map, Refusal};
 use crate::arbiter::request::{Matching, Order, Request, Select};
@@ -82,7 +83,7 @@ fn select(props: &Props) -> Result<Select, Refusal> {
         None | Some("glob") => Matching::Glob,
         Some("regex") => Matching::Regex,
         Some("simple") => Matching::Simple,
-        Some(other) => return Err(Refusal::message(format!("unknown match method {other}"))),
+        Some(other) => return Err(Refusal::message(format!("unknown match method {}", cut(other)))),
     };
     Ok(Select::Match { pattern, how })
 }

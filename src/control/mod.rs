@@ -18,6 +18,7 @@ mod props;
 pub mod protocol;
 pub mod python;
 mod queries;
+pub mod secrets;
 pub mod shell;
 pub mod topics;
 mod tuning;

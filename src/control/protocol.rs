@@ -9,11 +9,41 @@ use crate::arbiter::Pid;
 use crate::arbiter::request::{Errno, Reply, Request};
 use serde_json::Value as Json;
 
+/// The most values of a request. As objects of their own they would take 600 bytes each.
+const MOST_VALUES: usize = 10_000;
+/// The longest `id`, in bytes: it is kept until the request is answered.
+const LONGEST_ID: usize = 1024;
+
+/// What a client calls its request: the JSON text that goes back with the reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Id(Box<str>);
+
+impl Default for Id {
+    fn default() -> Self {
+        Id("null".into())
+    }
+}
+
+impl Id {
+    fn new(id: &Json) -> Result<Id, Refusal> {
+        if !is_exact(id) {
+            return Err(Refusal::message(
+                "'id' holds a number of more than 64 bits, which would not come back as it is; send it as text",
+            ));
+        }
+        let text = id.to_string();
+        if text.len() > LONGEST_ID {
+            return Err(Refusal::message(format!("'id' is longer than {LONGEST_ID} bytes")));
+        }
+        Ok(Id(text.into()))
+    }
+}
+
 /// What a line says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Incoming {
     /// What the reply has to carry as its `id`.
-    pub id: Json,
+    pub id: Id,
     /// The client wants no reply, not even an error.
     pub cast: bool,
     /// The request, or why it is none.
@@ -22,16 +52,31 @@ pub struct Incoming {
 
 /// Reads a line.
 pub fn decode(line: &[u8]) -> Incoming {
+    if line.len() > MOST_VALUES && values(line) > MOST_VALUES {
+        return nobody(Refusal::json(&format!(": it holds more than {MOST_VALUES} values")));
+    }
     let Ok(json) = serde_json::from_slice::<Json>(line) else { return nobody(Refusal::json("")) };
     let Json::Object(mut message) = json else { return nobody(Refusal::json(": it is no object")) };
-    let id = message.remove("id").unwrap_or(Json::Null);
     let cast = message.get("msg_type").and_then(Json::as_str) == Some("cast");
-    if !is_exact(&id) {
-        let reason =
-            "'id' holds a number of more than 64 bits, which would not come back as it is; send it as text";
-        return Incoming { id: Json::Null, cast, request: Err(Refusal::message(reason)) };
+    match message.remove("id").map_or_else(|| Ok(Id::default()), |id| Id::new(&id)) {
+        Ok(id) => Incoming { id, cast, request: request(&message) },
+        Err(refusal) => Incoming { cast, ..nobody(refusal) },
     }
-    Incoming { id, cast, request: request(&message) }
+}
+
+/// How many values a text of JSON has, or more: each one stands before a comma, a closing bracket or the end.
+fn values(text: &[u8]) -> usize {
+    let (mut count, mut quoted, mut escaped) = (1, false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            b',' | b']' | b'}' if !quoted => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 /// Whether a value can be sent back as it came: integers of more than 64 bits have become rounded numbers.
@@ -55,7 +100,7 @@ pub fn cut_off() -> Incoming {
 }
 
 fn nobody(refusal: Refusal) -> Incoming {
-    Incoming { id: Json::Null, cast: false, request: Err(refusal) }
+    Incoming { id: Id::default(), cast: false, request: Err(refusal) }
 }
 
 impl Refusal {
@@ -89,7 +134,7 @@ pub fn encode_request(command: &str, properties: &Map) -> Vec<u8> {
 }
 
 /// The line that answers an order. `time` is in seconds since 1970.
-pub fn encode_reply(id: &Json, reply: &Reply, time: f64) -> Vec<u8> {
+pub fn encode_reply(id: &Id, reply: &Reply, time: f64) -> Vec<u8> {
     match reply {
         Reply::Error { errno, reason } => encode_error(id, *errno, reason, time),
         other => encode_answer(id, &keys(other), time),
@@ -97,30 +142,30 @@ pub fn encode_reply(id: &Json, reply: &Reply, time: f64) -> Vec<u8> {
 }
 
 /// The line that refuses a request.
-pub fn encode_error(id: &Json, errno: Errno, reason: &str, time: f64) -> Vec<u8> {
+pub fn encode_error(id: &Id, errno: Errno, reason: &str, time: f64) -> Vec<u8> {
     let mut line = Line::new();
     line.key("status", &"error".into());
     line.key("reason", &reason.into());
     line.key("tb", &Json::Null);
     line.key("time", &time.into());
     line.key("errno", &(errno as u8).into());
-    line.key("id", id);
+    line.id(id);
     line.end()
 }
 
 /// The line that answers a question: `keys` stand in Circus's envelope, and replace what they have in common with
 /// it (`status NAME` answers with a `status` of its own).
-pub fn encode_answer(id: &Json, keys: &Map, time: f64) -> Vec<u8> {
+pub fn encode_answer(id: &Id, keys: &Map, time: f64) -> Vec<u8> {
     let mut line = Line::new();
     line.key("status", keys.get("status").unwrap_or(&"ok".into()));
     line.key("time", &time.into());
     keys.iter().filter(|(key, _)| key.as_str() != "status").for_each(|(key, value)| line.key(key, value));
-    line.key("id", id);
+    line.id(id);
     line.end()
 }
 
 /// The line that answers with one of the two.
-pub fn encode_outcome(id: &Json, outcome: Result<Map, Refusal>, time: f64) -> Vec<u8> {
+pub fn encode_outcome(id: &Id, outcome: Result<Map, Refusal>, time: f64) -> Vec<u8> {
     match outcome {
         Ok(keys) => encode_answer(id, &keys, time),
         Err(refusal) => encode_error(id, refusal.errno, &refusal.reason, time),
@@ -187,6 +232,11 @@ impl Line {
     fn key(&mut self, key: &str, value: &Json) {
         self.open_key(key);
         let _ = serde_json::to_writer(&mut self.0, value);
+    }
+
+    fn id(&mut self, id: &Id) {
+        self.open_key("id");
+        self.0.extend_from_slice(id.0.as_bytes());
     }
 
     fn object(&mut self, map: &Map) {

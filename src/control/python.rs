@@ -1,15 +1,21 @@
 //! Values as Python prints them: Circus's reasons and its plain output are made of `%r` and `str()`.
 
 use serde_json::Value as Json;
+use std::borrow::Cow;
 
 /// The most characters of a client's text that a reason repeats.
 const SHOWN: usize = 200;
 
 /// Text from a client inside a reason: as [`repr`], cut when it is very long.
 pub fn quoted(text: &str) -> String {
+    repr(&cut(text))
+}
+
+/// Text from a client inside a reason that has no quotes there, cut when it is very long.
+pub fn cut(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => repr(&format!("{}...", text.get(..end).unwrap_or_default())),
-        None => repr(text),
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()).into(),
+        None => text.into(),
     }
 }
 

@@ -17,6 +17,11 @@ type Decoded = Result<Request, Refusal>;
 pub const GLOBAL_OPTIONS: [&str; 5] =
     ["endpoint", "stats_endpoint", "pubsub_endpoint", "check_delay", "multicast_endpoint"];
 
+/// The most keys or topics of one request.
+const MOST_TEXTS: usize = 1024;
+/// The longest topic, in bytes.
+const LONGEST_TOPIC: usize = 1024;
+
 /// The words that were typed as properties of these names.
 pub fn positional(args: &CliArgs, keys: &[&str]) -> Map {
     object(&mut keys.iter().zip(&args.words).map(|(key, word)| (key.to_string(), word.clone().into())))
@@ -82,7 +87,7 @@ pub fn decode_get(map: &Map) -> Decoded {
     let props = Props(map);
     let name = props.name()?;
     props.required("keys")?;
-    question(Question::Get { name, keys: props.texts("keys")? })
+    question(Question::Get { name, keys: few("keys", props.texts("keys")?)? })
 }
 
 pub fn decode_options(map: &Map) -> Decoded {
@@ -117,7 +122,20 @@ pub fn decode_dstats(_: &Map) -> Decoded {
 }
 
 pub fn decode_listen(map: &Map) -> Decoded {
-    Ok(Request::Listen(Props(map).texts("topics")?))
+    let topics = few("topics", Props(map).texts("topics")?)?;
+    let longest = topics.iter().map(String::len).max().unwrap_or(0);
+    if longest > LONGEST_TOPIC {
+        return Err(Refusal::message(format!("'topics' has one of more than {LONGEST_TOPIC} bytes")));
+    }
+    Ok(Request::Listen(topics))
+}
+
+/// A list that is not too long for one request.
+fn few(key: &str, texts: Vec<String>) -> Result<Vec<String>, Refusal> {
+    if texts.len() <= MOST_TEXTS {
+        return Ok(texts);
+    }
+    Err(Refusal::message(format!("'{key}' has more than {MOST_TEXTS} members")))
 }
 
 pub fn render_list(_: &Map, reply: &Map) -> String {

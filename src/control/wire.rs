@@ -95,6 +95,26 @@ impl Wire {
         }
     }
 
+    /// How much memory is kept.
+    pub fn held(&self) -> usize {
+        match self {
+            Wire::Fresh => 0,
+            Wire::Lines(lines) => lines.held(),
+            #[cfg(feature = "zmtp")]
+            Wire::Zmtp(peer) => peer.held(),
+        }
+    }
+
+    /// Gives back the memory of what was taken out.
+    pub fn tidy(&mut self) {
+        match self {
+            Wire::Fresh => {}
+            Wire::Lines(lines) => lines.tidy(),
+            #[cfg(feature = "zmtp")]
+            Wire::Zmtp(peer) => peer.tidy(),
+        }
+    }
+
     /// At the end of what comes in: whether a line was begun and not ended.
     pub fn is_cut_off(&self) -> bool {
         matches!(self, Wire::Lines(lines) if lines.finish().is_some())

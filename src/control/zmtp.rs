@@ -9,7 +9,7 @@
 //! [`Peer::push`]. A longer message is thrown away as it comes, and reported once. The first violation of the
 //! protocol ends it.
 
-use super::frame::LIMIT;
+use super::frame::{LIMIT, drop_front};
 use super::wire::Input;
 use std::ops::Range;
 
@@ -32,8 +32,6 @@ const LONGEST_ENVELOPE: usize = 255;
 const LONGEST_TOPIC: usize = 1024;
 /// How much of a PING goes back, in bytes.
 const CONTEXT: usize = 16;
-/// An empty buffer larger than this is given back.
-const KEEP: usize = 64 << 10;
 
 /// How far the conversation is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,12 +93,18 @@ impl Peer {
         if self.stage == Stage::Closed {
             return;
         }
-        self.bytes.drain(..self.start);
-        self.start = 0;
-        if self.bytes.is_empty() && self.bytes.capacity() > KEEP {
-            self.bytes = Vec::new();
-        }
+        self.tidy();
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// How much memory is kept.
+    pub fn held(&self) -> usize {
+        self.bytes.capacity() + self.envelope.capacity()
+    }
+
+    /// Gives back the memory of what was taken out.
+    pub fn tidy(&mut self) {
+        drop_front(&mut self.bytes, &mut self.start);
     }
 
     /// The next thing that the peer has said; `None` when more has to be read first.

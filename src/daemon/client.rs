@@ -9,11 +9,14 @@ use crate::sys::socket::{self, Address};
 use std::io::{ErrorKind, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::time::Instant;
 
 /// A client that has so many bytes to read is not read from.
 pub const UNREAD: usize = 256 * 1024;
 /// A subscriber that has so many bytes to read gets no more events until it has read some.
 const MOST_QUEUED: usize = 1024 * 1024;
+/// An empty buffer larger than this is given back.
+const KEEP: usize = 4096;
 /// How many topics a subscriber may name one by one.
 const MOST_TOPICS: usize = 1024;
 
@@ -34,6 +37,12 @@ pub struct Client {
     missed: u64,
     /// The watcher whose output it wants.
     pub follows: Option<Follows>,
+    /// When it came; `None` for plugins.
+    pub since: Option<Instant>,
+    /// It has asked for something that circus knows.
+    pub has_asked: bool,
+    /// It has come by a port.
+    pub by_port: bool,
     /// It may listen, and no more.
     pub events_only: bool,
     /// The process of circus that is at the other end, if it is a plugin.
@@ -44,6 +53,8 @@ pub struct Client {
     pub ended: bool,
     /// Nobody is there any more.
     pub broken: bool,
+    /// How many of the bytes that all clients take were counted for this one.
+    counted: usize,
 }
 
 impl Client {
@@ -59,12 +70,43 @@ impl Client {
             topics: None,
             missed: 0,
             follows: None,
+            since: None,
+            has_asked: false,
+            by_port: false,
             events_only: false,
             plugin: None,
             readable: true,
             ended: false,
             broken: false,
+            counted: 0,
         }
+    }
+
+    /// How much memory it takes.
+    pub fn held(&self) -> usize {
+        self.wire.held() + self.out.capacity()
+    }
+
+    /// What it had when the sum was corrected last.
+    pub fn counted(&self) -> usize {
+        self.counted
+    }
+
+    /// Corrects the sum of all clients by what has changed with this one.
+    pub fn weigh(&mut self, all: &mut usize) {
+        self.wire.tidy();
+        let held = self.held();
+        *all = (*all + held).saturating_sub(self.counted);
+        self.counted = held;
+    }
+
+    /// Ends it at once, with this as the last line if there is place for one.
+    pub fn give_up(&mut self, last: &[u8]) {
+        if self.queued() == 0 && !self.wire.is_zmtp() {
+            let _ = self.stream.write(last);
+        }
+        (self.out, self.written, self.wire) = (Vec::new(), 0, Wire::default());
+        (self.ended, self.broken) = (true, true);
     }
 
     /// Where it is, if it has come by TCP.
@@ -122,7 +164,7 @@ impl Client {
             }
         }
         if self.written == self.out.len() {
-            self.out = if self.out.capacity() > UNREAD { Vec::new() } else { std::mem::take(&mut self.out) };
+            self.out = if self.out.capacity() > KEEP { Vec::new() } else { std::mem::take(&mut self.out) };
             self.out.clear();
             self.written = 0;
         } else if self.written > UNREAD {
@@ -134,6 +176,7 @@ impl Client {
 
     /// One more topic; false when there are too many.
     pub fn subscribe(&mut self, topic: String) -> bool {
+        self.has_asked = true;
         let topics = self.topics.get_or_insert_default();
         topics.push(topic);
         topics.len() <= MOST_TOPICS
@@ -153,9 +196,9 @@ impl Client {
         self.topics.as_ref().is_some_and(|prefixes| topics::wanted(prefixes, topic))
     }
 
-    /// An event, as it is to be sent; when the client does not read, it is only counted.
-    pub fn tell(&mut self, event: &[u8]) {
-        if self.is_full() {
+    /// An event, as it is to be sent; when the client does not read, or there is no room, it is only counted.
+    pub fn tell(&mut self, event: &[u8], room: bool) {
+        if self.is_full() || !room {
             self.missed += 1;
             return;
         }

@@ -5,6 +5,7 @@
 //! many. All sockets are non-blocking; writing begins at once and goes on when the kernel says so.
 
 mod followers;
+mod places;
 
 use super::client::{Client, UNREAD};
 use super::endpoint::Opened;
@@ -15,12 +16,15 @@ use super::procfs;
 use crate::arbiter::history::Origin;
 use crate::arbiter::request::{Errno, Order, Reply, Request, Select, Ticket};
 use crate::arbiter::{Event, Pid, Published, WatcherId};
+use crate::control::protocol::Id;
+use crate::control::python::cut;
+use crate::control::secrets::Sketch;
 use crate::control::wire::{self, Input};
 use crate::control::{self, Map, Refusal, protocol, topics};
 use crate::sorted::{Sorted, sort};
 use crate::sys::clock;
 pub use followers::Follows;
-use serde_json::Value as Json;
+use places::MOST_HELD;
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
@@ -30,11 +34,13 @@ use std::time::{Duration, Instant};
 const REQUESTS: usize = 64;
 /// How long requests of one client may take in a turn; the one in hand is finished.
 const LONGEST: Duration = Duration::from_millis(2);
+/// How many nanoseconds of a processor it may take to compare a pattern with the names of all watchers.
+const LONGEST_MATCHING: u64 = 20_000_000;
 
 /// A request that is not answered yet.
 struct Asked {
     from: Sender,
-    id: Json,
+    id: Id,
 }
 
 /// Who has sent a request, and what has to stand before the reply.
@@ -52,6 +58,8 @@ pub struct Clients {
     asked: Sorted<Ticket, Asked>,
     next_client: u32,
     next_ticket: u64,
+    /// How much memory all connections take.
+    held: usize,
     /// Connections to look at in the next turn: they have got the last reply that they waited for, or are broken.
     revisit: Vec<u32>,
 }
@@ -97,7 +105,7 @@ impl Clients {
     }
 
     /// A ticket for a question whose answer comes later.
-    pub fn ticket_for(&mut self, from: &Sender, id: Json) -> Ticket {
+    pub fn ticket_for(&mut self, from: &Sender, id: Id) -> Ticket {
         let ticket = self.new_ticket();
         self.asked.insert(ticket, Asked { from: from.clone(), id });
         ticket
@@ -110,12 +118,19 @@ impl Clients {
         }
     }
 
+    /// Whether somebody who asks is root or the user of circus.
+    pub fn is_trusted(&self, asker: &Sender) -> bool {
+        self.clients.get(&asker.client).is_some_and(Client::is_trusted)
+    }
+
     fn send_later(&mut self, to: &Sender, line: Vec<u8>) {
         let Some(client) = self.clients.get_mut(&to.client) else { return };
         client.reply(line, &to.envelope);
+        client.weigh(&mut self.held);
         if client.ended || client.broken {
             self.revisit.push(to.client);
         }
+        self.shed();
     }
 
     /// Writes what can be written: the end is near.
@@ -149,15 +164,6 @@ impl Daemon {
         self.accept();
     }
 
-    /// Has a connection looked after from now on.
-    pub(super) fn take_in(&mut self, client: Client) -> Option<u32> {
-        let id = self.clients.next_client;
-        self.clients.next_client = id.wrapping_add(1);
-        self.watch_client(client.stream.as_raw_fd(), id).ok()?;
-        self.clients.clients.insert(id, client);
-        Some(id)
-    }
-
     /// Reads and answers what one client asks, within its budget, and writes what it can take.
     pub(super) fn serve(&mut self, id: u32) {
         let alive = self.read_requests(id);
@@ -166,6 +172,11 @@ impl Daemon {
         if client.queued() == 0 {
             client.say_missed();
             client.broken |= client.flush().is_err();
+        }
+        client.weigh(&mut self.clients.held);
+        if self.clients.shed() {
+            let text = format_args!("control: clients take too much memory; connections are closed");
+            self.log.once(Level::Warning, "held", text);
         }
         let waits = self.clients.asked.values().any(|asked| asked.from.client == id);
         let Some(client) = self.clients.clients.get(&id) else { return };
@@ -182,6 +193,7 @@ impl Daemon {
 
     fn close_client(&mut self, id: u32) {
         if let Some(client) = self.clients.clients.remove(&id) {
+            self.clients.held = self.clients.held.saturating_sub(client.counted());
             self.unwatch(client.stream.as_raw_fd());
             if client.follows.is_some() {
                 self.note_followed();
@@ -221,6 +233,9 @@ impl Daemon {
         let end = Instant::now() + LONGEST;
         for n in 0..REQUESTS {
             let Some(client) = self.clients.clients.get_mut(&id) else { return true };
+            if client.ended {
+                return true;
+            }
             if client.queued() >= UNREAD || n > 0 && Instant::now() >= end {
                 return false;
             }
@@ -229,13 +244,22 @@ impl Daemon {
                 Some(Input::Request { json: [], .. }) => {}
                 Some(Input::Request { json, envelope }) => {
                     let incoming = protocol::decode(json);
-                    if let Ok(Request::Order(_)) = incoming.request {
-                        self.log.debug(format_args!("control: {}", String::from_utf8_lossy(json)));
+                    if let Ok(Request::Order(order)) = &incoming.request {
+                        self.log.debug(format_args!("control: {}", Sketch(order, json)));
                     }
+                    let rubbish = matches!(&incoming.request, Err(why) if why.errno == Errno::NotJson);
+                    let hang_up = client.by_port && rubbish;
                     self.take_request(Sender { client: id, envelope }, incoming);
+                    if hang_up {
+                        return self.hang_up(id);
+                    }
                 }
                 Some(Input::TooLong { envelope }) => {
+                    let by_port = client.by_port;
                     self.take_request(Sender { client: id, envelope }, protocol::too_long());
+                    if by_port {
+                        return self.hang_up(id);
+                    }
                 }
                 Some(Input::Send(bytes)) => client.send(&bytes),
                 Some(Input::Subscribe(topic)) => {
@@ -248,6 +272,17 @@ impl Daemon {
             }
         }
         false
+    }
+
+    /// Listens no more to somebody who has come by a port and speaks another language: it may be a browser, whose page
+    /// has our requests in the body of its own.
+    fn hang_up(&mut self, id: u32) -> bool {
+        let text = format_args!("control: a connection by TCP that sent no JSON object is closed");
+        self.log.once(Level::Warning, "no request", text);
+        if let Some(client) = self.clients.clients.get_mut(&id) {
+            (client.ended, client.broken) = (true, true);
+        }
+        true
     }
 
     /// Hangs up on a ZeroMQ peer that cannot be served. It comes again and again, as ZeroMQ does: one line is enough.
@@ -278,7 +313,10 @@ impl Daemon {
         let protocol::Incoming { mut id, cast, request } = incoming;
         let Some(client) = self.clients.clients.get_mut(&from.client) else { return };
         let request = match request {
-            Ok(request) => client.may_ask(request),
+            Ok(request) => {
+                client.has_asked = true;
+                client.may_ask(request)
+            }
             Err(refusal) => Err(refusal),
         };
         let line = match request {
@@ -312,7 +350,7 @@ impl Daemon {
     }
 
     /// Gives an order to the arbiter. The reply comes now or later.
-    fn take_order(&mut self, from: Sender, id: Json, cast: bool, order: Order) {
+    fn take_order(&mut self, from: Sender, id: Id, cast: bool, order: Order) {
         let peer = self.clients.clients.get(&from.client).map_or(u32::MAX, |client| client.peer);
         let targets = match self
             .permit(peer, &order)
@@ -359,9 +397,17 @@ impl Daemon {
         };
         let Select::Match { pattern, how } = select else { return Ok(None) };
         let matcher = super::matching::Matcher::new(pattern, *how)?;
-        let names = self.arbiter.watchers().filter(|w| matcher.matches(&w.config.name));
-        let found: Vec<WatcherId> = names.map(|w| w.id).collect();
-        if found.is_empty() { Err(format!("program {pattern} not found")) } else { Ok(Some(found)) }
+        let end = clock::cpu_ns() + LONGEST_MATCHING;
+        let mut found = Vec::new();
+        for watcher in self.arbiter.watchers() {
+            if matcher.matches(&watcher.config.name) {
+                found.push(watcher.id);
+            }
+            if clock::cpu_ns() > end {
+                return Err(format!("{}: it takes too long with so many watchers", cut(pattern)));
+            }
+        }
+        if found.is_empty() { Err(format!("program {} not found", cut(pattern))) } else { Ok(Some(found)) }
     }
 
     /// Sends the reply to an order to whoever gave it, if it is there still.
@@ -381,13 +427,16 @@ impl Daemon {
         let topic = topics::topic(watcher, what.name());
         let data = data_of(what, clock::realtime());
         let mut encoded = [None, None];
-        for (id, client) in self.clients.clients.iter_mut().filter(|(_, client)| client.wants(&topic)) {
+        let Clients { clients, revisit, held, .. } = &mut self.clients;
+        for (id, client) in clients.iter_mut().filter(|(_, client)| client.wants(&topic)) {
             let by_zmtp = client.wire.is_zmtp();
             if let Some(event) = encoded.get_mut(usize::from(by_zmtp)) {
-                client.tell(event.get_or_insert_with(|| wire::event(by_zmtp, &topic, &data)));
+                let event = event.get_or_insert_with(|| wire::event(by_zmtp, &topic, &data));
+                client.tell(event, *held < MOST_HELD);
+                client.weigh(held);
             }
             if client.broken {
-                self.clients.revisit.push(*id);
+                revisit.push(*id);
             }
         }
     }

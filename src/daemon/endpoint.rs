@@ -85,6 +85,11 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// Whether it is a port.
+    pub fn is_port(&self) -> bool {
+        matches!(self.acceptor, Acceptor::Tcp(_))
+    }
+
     /// Where it is, as ZeroMQ and Circus write it.
     pub fn address(&self) -> String {
         match self.acceptor {

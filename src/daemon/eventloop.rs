@@ -303,6 +303,7 @@ impl Daemon {
     }
 
     fn turn(&mut self, events: &Events) {
+        self.streams.phrases.begin_turn();
         let mut clients = Vec::new();
         for event in events {
             let Some((source, id)) = source(event.token()) else { continue };
@@ -371,6 +372,10 @@ impl Daemon {
         for _ in 0..self.ready_pipes.len() {
             let Some(id) = self.ready_pipes.pop_front() else { break };
             let pid = self.streams.pid(id);
+            if pid.is_some_and(|pid| self.streams.phrases.hold_back(pid)) {
+                self.pipe_ready(id);
+                continue;
+            }
             let progress = self.streams.read(id, PIPE_BUDGET, self.now, &mut self.log);
             self.tell_followers();
             match (progress, pid) {

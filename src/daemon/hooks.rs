@@ -16,7 +16,8 @@ use crate::arbiter::request::{Errno, Question, Ticket};
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::hooks::{Hook, is_python};
 use crate::config::{Names, WatcherConfig, expand, words};
-use crate::control::{Map, Refusal, answers};
+use crate::control::protocol::Id;
+use crate::control::{Map, Refusal, answers, secrets};
 use crate::sys::child::Child;
 use serde_json::Value as Json;
 use std::time::Duration;
@@ -144,10 +145,13 @@ impl Daemon {
     pub(super) fn answer_or_extend(
         &mut self,
         from: &Sender,
-        id: &mut Json,
+        id: &mut Id,
         question: &Question,
     ) -> Result<Option<Map>, Refusal> {
-        let answer = self.answer(question)?;
+        let mut answer = self.answer(question)?;
+        if !self.clients.is_trusted(from) {
+            secrets::hide(&mut answer);
+        }
         let Question::Stats { name: Some(name), process, extended: true } = question else {
             return Ok(Some(answer));
         };
@@ -164,7 +168,7 @@ impl Daemon {
         // `as` saturates: a negative number becomes 0.
         let timeout = Duration::from_millis((config.options.hook_timeout * 1e3) as u64);
         let deadline = self.now.checked_add(timeout);
-        let ticket = self.clients.ticket_for(from, id.take());
+        let ticket = self.clients.ticket_for(from, std::mem::take(id));
         self.extended.insert(ticket, Extended { answer, left: pids.len(), failure: None });
         for pid in pids {
             self.helpers.add(Purpose::Stats(StatsOf { ticket, watcher, pid }), deadline);

@@ -1,24 +1,13 @@
-//! The sockets on which clients come in, and who is let in.
+//! The sockets on which clients come in. Who is let in is decided in `clients/places.rs`.
 
-use super::client::Client;
 use super::endpoint::{self, Opened};
 use super::eventloop::Daemon;
 use super::log::Level;
-use crate::arbiter::Pid;
-use crate::arbiter::request::Errno;
-use crate::control::protocol;
-use crate::control::wire::Wire;
-use crate::sys::{self, clock, limit, socket};
-use serde_json::Value as Json;
-use std::io::{ErrorKind, Write};
-use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::net::UnixStream;
+use crate::sys;
+use std::io::ErrorKind;
+use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
-/// The most connections at a time.
-const MOST_CLIENTS: usize = 4096;
-/// So many are let in whatever the limit of open files is; what is more leaves an eighth of that to processes.
-const FEW_CLIENTS: usize = 16;
 /// How many connections are accepted in a turn, on each socket.
 const ACCEPTS: usize = 64;
 /// How long to wait when the kernel has no descriptor left for a connection.
@@ -49,6 +38,11 @@ impl Listeners {
     fn sockets(&self, events_only: bool) -> impl DoubleEndedIterator<Item = &Opened> {
         let all = self.all.iter().map(|listener| &listener.opened);
         all.filter(move |opened| opened.events_only == events_only)
+    }
+
+    /// The socket of this number.
+    pub fn opened(&self, number: usize) -> Option<&Opened> {
+        self.all.get(number).map(|listener| &listener.opened)
     }
 
     /// Where the control socket is, or `none`.
@@ -165,47 +159,4 @@ impl Daemon {
         }
         true
     }
-
-    /// Takes a new connection in, or says why not.
-    fn admit(&mut self, listener: usize, mut stream: UnixStream) {
-        self.log.over(Level::Info, "accept", format_args!("control connections are accepted again"));
-        let Some(Listener { opened, .. }) = self.clients.listeners.all.get(listener) else { return };
-        let peer = socket::peer_credentials(stream.as_raw_fd()).ok();
-        let (pid, peer) = peer.map_or((None, u32::MAX), |(pid, uid, _)| (Some(pid), uid));
-        let foreign = opened.only_for.is_some_and(|own| ![own, 0].contains(&peer));
-        let count = self.clients.count();
-        let too_many = count >= MOST_CLIENTS || count >= FEW_CLIENTS && is_high(stream.as_raw_fd());
-        let reason = match (foreign, too_many) {
-            (true, _) => "this control socket serves root and the user of circus only",
-            (false, true) => "there are too many control connections",
-            (false, false) => "",
-        };
-        if !reason.is_empty() {
-            let line = protocol::encode_error(&Json::Null, Errno::Conflict, reason, clock::realtime());
-            let _ = stream.write(&line);
-            return;
-        }
-        let events_only = opened.events_only;
-        let mut client = Client::new(stream, peer, Wire::default());
-        client.events_only = events_only;
-        client.pid = pid.filter(|pid| *pid > 0); // 0 is one of another pid namespace
-        if let Some(id) = self.take_in(client) {
-            self.serve(id);
-        }
-    }
-
-    /// Serves a plugin that runs as this user, and which is told of everything, in the next turn.
-    pub(super) fn take_in_plugin(&mut self, stream: UnixStream, pid: Pid, uid: u32) {
-        let mut client = Client::new(stream, uid, Wire::lines());
-        client.plugin = Some(pid);
-        client.topics = Some(Vec::new());
-        let id = self.take_in(client);
-        self.clients.visit_again(id);
-    }
-}
-
-/// Whether a new descriptor, which is the lowest that was free, is one of those that are left to processes.
-fn is_high(fd: RawFd) -> bool {
-    let most = limit::get(limit::NOFILE).map_or(u64::MAX, |limit| limit.soft);
-    u64::try_from(fd).is_ok_and(|fd| fd >= most - most / 8)
 }

@@ -2,7 +2,11 @@
 
 use crate::arbiter::request::Matching;
 use crate::config::pattern::Pattern;
-use crate::sys::regex::Regex;
+use crate::config::regex::Regex;
+use crate::control::python::{cut, quoted};
+
+/// The longest shell pattern, in bytes.
+const LONGEST: usize = 1024;
 
 /// A pattern, ready to be compared with names.
 pub enum Matcher {
@@ -18,14 +22,17 @@ impl Matcher {
     /// Reads a pattern.
     ///
     /// # Errors
-    /// The regular expression is none; a sentence.
+    /// The regular expression is none, or the pattern is too long; a sentence.
     pub fn new(pattern: &str, how: Matching) -> Result<Matcher, String> {
         Ok(match how {
+            Matching::Glob if pattern.len() > LONGEST => {
+                return Err(format!("{}: the pattern is longer than {LONGEST} bytes", quoted(pattern)));
+            }
             Matching::Glob => Matcher::Glob(Pattern::new(&pattern.to_lowercase())),
             // Lower-casing the expression, as Circus does, would turn \D into \d.
             Matching::Regex => {
                 let any_case = format!("(?i){}", pattern.strip_prefix("(?i)").unwrap_or(pattern));
-                Matcher::Regex(Regex::new(&any_case).map_err(|why| format!("{pattern}: {why}"))?)
+                Matcher::Regex(Regex::new(&any_case).map_err(|why| format!("{}: {why}", cut(pattern)))?)
             }
             Matching::Simple => Matcher::Simple(pattern.to_lowercase()),
         })
@@ -37,7 +44,7 @@ impl Matcher {
         match self {
             Matcher::Glob(pattern) => pattern.matches(&lower),
             Matcher::Regex(regex) => {
-                regex.is_match_at_start(lower.as_bytes()) || regex.is_match_at_start(name.as_bytes())
+                regex.is_match_at_start(name) || lower != name && regex.is_match_at_start(&lower)
             }
             Matcher::Simple(simple) => *simple == lower,
         }
@@ -61,5 +68,14 @@ mod tests {
         assert!(hits("Web-1", Matching::Simple, "wEB-1"));
         assert!(!hits("web*", Matching::Simple, "web-1"));
         assert!(Matcher::new("(", Matching::Regex).is_err());
+    }
+
+    #[test]
+    fn a_pattern_that_is_too_long_is_refused_in_few_words() {
+        for how in [Matching::Glob, Matching::Regex] {
+            let refused = Matcher::new(&"[ab]".repeat(250_000), how).err().unwrap();
+            assert!(refused.len() < 400 && refused.contains("is longer than"), "{refused}");
+        }
+        assert!(!Matcher::new(&"x".repeat(1 << 20), Matching::Simple).unwrap().matches("x"));
     }
 }

@@ -6,10 +6,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Nanoseconds on a clock that nobody sets (CLOCK_MONOTONIC).
 pub fn monotonic_ns() -> u64 {
+    nanoseconds_of(libc::CLOCK_MONOTONIC)
+}
+
+/// Nanoseconds that this thread has had of a processor, whatever else the machine does.
+pub fn cpu_ns() -> u64 {
+    nanoseconds_of(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+fn nanoseconds_of(clock: libc::clockid_t) -> u64 {
     // SAFETY: all zeros are a valid timespec.
     let mut now: libc::timespec = unsafe { mem::zeroed() };
-    // SAFETY: `now` is ours to be written to. This clock is on every Linux, so it cannot fail.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
+    // SAFETY: `now` is ours to be written to. These clocks are on every Linux, so it cannot fail.
+    unsafe { libc::clock_gettime(clock, &mut now) };
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
     let nanoseconds = u64::try_from(now.tv_nsec).unwrap_or(0);
     seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds)

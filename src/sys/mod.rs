@@ -18,7 +18,6 @@ pub mod message;
 mod nss;
 pub mod process;
 pub mod queue;
-pub mod regex;
 pub mod signal;
 pub mod socket;
 pub mod terminal;

@@ -40,6 +40,13 @@ pub fn status(pid: i32, key: &str) -> String {
     line.unwrap_or_else(|| panic!("no {key}")).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// The most memory that it ever had, in bytes.
+pub fn most_memory(pid: i32) -> u64 {
+    let line = status(pid, "VmHWM");
+    let kilobytes: u64 = line.strip_suffix(" kB").and_then(|kb| kb.parse().ok()).expect("kilobytes");
+    kilobytes * 1024
+}
+
 /// There are none for a moment during an execve, when vfork(2) has let the parent go on already.
 fn strings(pid: i32, name: &str) -> Vec<String> {
     let text = until(&format!("process {pid} has a {name}"), || {

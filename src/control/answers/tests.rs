@@ -74,7 +74,11 @@ fn get_knows_all_of_them_and_no_others() {
 
 #[test]
 fn globaloptions_tells_the_place_that_is_served() {
-    let circus = CircusOptions::default();
+    let circus = CircusOptions {
+        stats_endpoint: Some("tcp://127.0.0.1:5557".into()),
+        multicast_endpoint: Some("udp://237.219.251.97:12027".into()),
+        ..CircusOptions::default()
+    };
     let all = globaloptions(&circus, ("ipc:///run/x", "ipc:///run/y"), None).map(Json::Object);
     let expected = json!({"options": {"endpoint": "ipc:///run/x", "stats_endpoint": null, "pubsub_endpoint": "ipc:///run/y",
                                       "check_delay": 5.0, "multicast_endpoint": null}});

@@ -4,7 +4,11 @@ use super::*;
 use crate::arbiter::request::Question;
 use serde_json::json;
 
-fn refusal(line: &str) -> (Json, bool, Errno, String) {
+fn id(json: Json) -> Id {
+    Id::new(&json).expect("an id")
+}
+
+fn refusal(line: &str) -> (Id, bool, Errno, String) {
     let incoming = decode(line.as_bytes());
     let refusal = incoming.request.expect_err(line);
     (incoming.id, incoming.cast, refusal.errno, refusal.reason)
@@ -20,9 +24,9 @@ fn parsed(line: &[u8]) -> Json {
 fn a_line_is_a_request_with_its_envelope() {
     let incoming = decode(br#"{"command": "List", "id": [1, "x"], "msg_type": "cast", "properties": {}}"#);
     assert_eq!(incoming.request, Ok(Request::Question(Question::List(None))));
-    assert_eq!((incoming.id, incoming.cast), (json!([1, "x"]), true));
+    assert_eq!((incoming.id, incoming.cast), (id(json!([1, "x"])), true));
     let short = decode(b" {\"command\": \"list\", \"properties\": null}\r");
-    assert_eq!((short.id, short.cast), (Json::Null, false));
+    assert_eq!((short.id, short.cast), (Id::default(), false));
     assert!(short.request.is_ok());
 }
 
@@ -34,16 +38,46 @@ fn an_id_comes_back_as_it_came_or_is_refused() {
         let line = format!(r#"{{"command": "list", "id": {id}}}"#);
         let incoming = decode(line.as_bytes());
         assert_eq!(
-            (incoming.request.is_ok(), &incoming.id),
-            (true, &parsed(format!("{id}\n").as_bytes())),
+            (incoming.request.is_ok(), parsed(format!("{}\n", incoming.id.0).as_bytes())),
+            (true, parsed(format!("{id}\n").as_bytes())),
             "{id}"
         );
     }
     for id in ["18446744073709551616", "-9223372036854775809", r#"{"a":[1,100000000000000000001]}"#, "1e30"] {
         let (back, cast, errno, reason) = refusal(&format!(r#"{{"command": "list", "id": {id}}}"#));
-        assert_eq!((back, cast, errno), (Json::Null, false, Errno::Message), "{id}");
+        assert_eq!((back, cast, errno), (Id::default(), false, Errno::Message), "{id}");
         assert!(reason.starts_with("'id' holds a number of more than 64 bits"), "{reason}");
     }
+}
+
+#[test]
+fn an_id_is_kept_as_text_and_has_a_largest_size() {
+    let line = |id: String| format!(r#"{{"command": "quit", "id": {id}}}"#);
+    for (id, taken) in [
+        (format!("\"{}\"", "x".repeat(1022)), true),
+        (format!("\"{}\"", "x".repeat(1023)), false),
+        (format!("[{}0]", "0,".repeat(5_000)), false),
+        (format!("[{}0]", "{},".repeat(5_000)), false),
+    ] {
+        assert_eq!(decode(line(id).as_bytes()).request.is_ok(), taken);
+    }
+    assert_eq!(refusal(&line(format!("\"{}\"", "x".repeat(2000)))).3, "'id' is longer than 1024 bytes");
+}
+
+#[test]
+fn a_line_of_too_many_values_is_not_read() {
+    for (before, value, behind) in [("[", "0,", "0]"), ("[", "{\"\":0},", "0]"), ("{", "\"\":0,", "\"\":0}")]
+    {
+        for place in ["id", "properties", "more"] {
+            let line =
+                format!(r#"{{"command": "list", "{place}": {before}{}{behind}}}"#, value.repeat(20_000));
+            assert_eq!(refusal(&line).3, "json invalid: it holds more than 10000 values");
+        }
+    }
+    let text = format!(r#"{{"command": "list", "more": "{}"}}"#, ",[{\\\"".repeat(20_000));
+    assert!(decode(text.as_bytes()).request.is_ok(), "what stands within a text is no value");
+    let many = format!(r#"{{"command": "list", "more": [{}0]}}"#, "0, ".repeat(9_900));
+    assert!(decode(many.as_bytes()).request.is_ok());
 }
 
 #[test]
@@ -62,17 +96,17 @@ fn a_bad_line_is_answered_too() {
         (r#"{"command": "zz"}"#, Errno::UnknownCommand, "unknown command: 'zz'"),
         (r#"{"command": "list", "properties": []}"#, Errno::Message, "'properties' isn't a valid object"),
     ] {
-        assert_eq!(refusal(line), (Json::Null, false, errno, reason.into()));
+        assert_eq!(refusal(line), (Id::default(), false, errno, reason.into()));
     }
     assert_eq!(decode(b"\xff\xfe").request.map_err(|r| r.reason), Err("json invalid".into()));
-    assert_eq!(refusal(r#"{"id": 7, "command": "zz", "msg_type": "cast"}"#).0, json!(7));
+    assert_eq!(refusal(r#"{"id": 7, "command": "zz", "msg_type": "cast"}"#).0, id(json!(7)));
     assert_eq!(too_long().request.map_err(|r| r.errno), Err(Errno::NotJson));
     assert_eq!(cut_off().request.map_err(|r| r.errno), Err(Errno::NotJson));
 }
 
 #[test]
 fn replies_have_the_shapes_of_circus() {
-    let reply = |reply: Reply| String::from_utf8(encode_reply(&json!("i"), &reply, 1.5)).expect("UTF-8");
+    let reply = |reply: Reply| String::from_utf8(encode_reply(&id(json!("i")), &reply, 1.5)).expect("UTF-8");
     assert_eq!(reply(Reply::Ok), "{\"status\":\"ok\",\"time\":1.5,\"id\":\"i\"}\n");
     assert_eq!(
         reply(Reply::error(Errno::Message, "program \"zz\" not\nfound")),
@@ -96,13 +130,13 @@ fn replies_have_the_shapes_of_circus() {
         let mut expected = json!({"status": "ok", "time": 1795433620.2180812, "id": null});
         let Json::Object(map) = &mut expected else { panic!() };
         map.extend(keys.as_object().cloned().unwrap_or_default());
-        assert_eq!(parsed(&encode_reply(&Json::Null, &given, 1795433620.2180812)), expected);
+        assert_eq!(parsed(&encode_reply(&Id::default(), &given, 1795433620.2180812)), expected);
     }
 }
 
 #[test]
 fn an_answer_may_replace_the_status() {
-    let answer = encode_answer(&Json::Null, &super::super::answers::status("active"), 2.0);
+    let answer = encode_answer(&Id::default(), &super::super::answers::status("active"), 2.0);
     assert_eq!(answer, b"{\"status\":\"active\",\"time\":2.0,\"id\":null}\n");
 }
 
@@ -204,6 +238,11 @@ fn whatever_comes_gets_one_reply() {
             }
         };
         let answer = parsed(&encode_reply(&incoming.id, &reply, 1.0));
-        assert_eq!(answer.get("id"), Some(&incoming.id), "{}", String::from_utf8_lossy(&line));
+        assert_eq!(
+            answer.get("id").cloned().map(id),
+            Some(incoming.id),
+            "{}",
+            String::from_utf8_lossy(&line)
+        );
     }
 }

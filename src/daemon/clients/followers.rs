@@ -4,7 +4,8 @@
 //! has read a pipe, and goes into the queues of those who follow. As with events, a client that does not read is
 //! told how much it has missed, and nobody waits for it.
 
-use super::{Client, Daemon};
+use super::places::MOST_HELD;
+use super::{Client, Clients, Daemon};
 use crate::arbiter::WatcherId;
 use crate::arbiter::request::{Errno, Tail, Wanted};
 use crate::config::text;
@@ -24,9 +25,9 @@ pub struct Follows {
 }
 
 impl Client {
-    /// Whether what was written goes to this client now. If it does not read, it is only counted.
-    fn overhears(&mut self, heard: &Heard) -> bool {
-        let full = self.is_full();
+    /// Whether what was written goes to this client now. If it does not read, or there is no room, it is only counted.
+    fn overhears(&mut self, heard: &Heard, room: bool) -> bool {
+        let full = self.is_full() || !room;
         let Some(follows) = &mut self.follows else { return false };
         let writer = &heard.writer;
         let wanted = follows.watcher == writer.watcher && wants(follows.wanted, writer.channel, writer.pid);
@@ -98,12 +99,14 @@ impl Daemon {
         for heard in self.streams.rings.take_heard() {
             let Some(watcher) = self.arbiter.watcher(heard.writer.watcher) else { continue };
             let mut line = None;
-            for (id, client) in self.clients.clients.iter_mut() {
-                if client.overhears(&heard) {
+            let Clients { clients, revisit, held, .. } = &mut self.clients;
+            for (id, client) in clients.iter_mut() {
+                if client.overhears(&heard, *held < MOST_HELD) {
                     client.say_missed();
                     client.send(line.get_or_insert_with(|| event_of(&watcher.config.name, &heard)));
+                    client.weigh(held);
                     if client.broken {
-                        self.clients.revisit.push(*id);
+                        revisit.push(*id);
                     }
                 }
             }

@@ -9,9 +9,9 @@ use crate::arbiter::request::{Matching, Order};
 use crate::arbiter::time::Time;
 use crate::arbiter::{Level, Pid};
 use crate::config::builtin::Settings;
+use crate::config::regex::Regex;
 use crate::config::{number, url};
 use crate::daemon::matching::Matcher;
-use crate::sys::regex::Regex;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The plugin.
@@ -72,9 +72,8 @@ impl WatchDog {
     }
 
     fn hear(&mut self, now: Time, message: &[u8], wishes: &mut Wishes) {
-        let found = self.message.captures(message);
-        let found = found.filter(|found| found.get(0).is_some_and(|all| message.starts_with(all)));
-        let pid = found.and_then(|found| number::whole(std::str::from_utf8(found.name("pid")?).ok()?.trim()));
+        let message = String::from_utf8_lossy(message);
+        let pid = self.message.group_at_start(&message, "pid").and_then(|pid| number::whole(pid.trim()));
         match pid.map(|pid| (pid, self.processes.iter_mut().find(|process| i64::from(process.pid) == pid))) {
             Some((_, Some(process))) => process.heard = now,
             Some((pid, None)) => {

@@ -93,8 +93,9 @@ impl Streams {
 
     /// How many bytes are read at once from a pipe.
     fn chunk(&self, id: PipeId) -> usize {
-        let sink = self.pipes.get(id.0).and_then(|pipe| self.sinks.get(pipe.sink.0));
-        sink.and_then(|sink| self.targets.get(sink.target)).map_or(CHUNK, |target| target.chunk as usize)
+        let Some(pipe) = self.pipes.get(id.0) else { return CHUNK };
+        let target = self.sinks.get(pipe.sink.0).and_then(|sink| self.targets.get(sink.target));
+        self.phrases.chunk(pipe.writer.pid, target.map_or(CHUNK, |target| target.chunk as usize))
     }
 
     fn read_chunk(&mut self, id: PipeId, most: usize, now: Instant, log: &mut Log) -> Chunk {

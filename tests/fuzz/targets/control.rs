@@ -4,13 +4,14 @@
 use crate::mutator::Random;
 use crate::seeds::Examples;
 use circus::arbiter::process::Exit;
-use circus::arbiter::request::{Errno, Order, Reply, Request, Ticket};
+use circus::arbiter::request::{Errno, Order, Request, Ticket};
 use circus::arbiter::time::Time;
 use circus::arbiter::{Action, Arbiter, Event, WatcherId, Whom};
 use circus::config::WatcherConfig;
 use circus::control::commands::{COMMANDS, CliArgs};
 use circus::control::frame::{LIMIT, Lines};
-use circus::control::{Map, answers, protocol};
+use circus::control::protocol::{self, Id};
+use circus::control::{Map, answers};
 use serde_json::Value as Json;
 use std::rc::Rc;
 
@@ -113,7 +114,7 @@ impl World {
             Action::Reply { ticket, reply } => {
                 assert!(!self.answered.contains(&ticket.0), "two answers to one request");
                 self.answered.push(ticket.0);
-                whole_line(&protocol::encode_reply(&Json::Null, &reply, 1.5));
+                whole_line(&protocol::encode_reply(&Id::default(), &reply, 1.5));
             }
             Action::Exit(_) => self.over = true,
             _ => {}
@@ -190,7 +191,7 @@ pub fn replies(input: &[u8]) {
         let unknown = matches!(&incoming.request, Err(refusal) if refusal.errno == Errno::UnknownCommand);
         assert!(!unknown, "the client sends {} and the server does not know it", command.name);
     }
-    whole_line(&protocol::encode_reply(&Json::Object(reply), &Reply::Ok, 0.5));
+    whole_line(&protocol::encode_outcome(&Id::default(), Ok(reply), 0.5));
 }
 
 /// However the bytes come, the lines are the same.

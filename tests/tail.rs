@@ -267,3 +267,15 @@ fn a_queue_stream_is_kept_and_written_nowhere() {
     circus.end();
     assert_eq!((circus.out.whole().as_str(), circus.log.count("to the queue")), ("", 0));
 }
+
+#[test]
+fn behind_a_line_that_is_too_long_to_be_kept_the_next_one_stands_alone() {
+    let circus = once("echo begun; for n in 1 2 3; do printf '%0100000d\\n' 7; echo next $n; done >&2", "");
+    let lines = circus.ctl_ok(&["tail", "w", "-n", "1000", "--stderr"]);
+    let short: Vec<&str> =
+        lines.lines().filter(|line| !line.trim_end_matches('7').trim_matches('0').is_empty()).collect();
+    assert!(lines.ends_with("next 3") && short.iter().all(|line| line.starts_with("next ")), "{short:?}");
+    let why = circus.ask("why", json!({"name": "w"}));
+    let last = why["last_output"].as_array().and_then(|lines| lines.last()).map(|line| line["text"].clone());
+    assert!(last.is_none_or(|text| text == "next 3"), "{why}");
+}

@@ -6,7 +6,7 @@
 
 use super::sockets::resolve;
 use super::streams::outlet::{Outlet, Place};
-use super::streams::syslog::Address;
+use super::streams::syslog::{Address, local_time};
 pub use crate::arbiter::Level;
 use crate::config::{syslog, text};
 use crate::control::plain::cut;
@@ -228,12 +228,19 @@ impl Log {
     }
 
     fn write(&mut self, level: Level, message: fmt::Arguments<'_>, now: Instant) {
-        let time = |format| clock::strftime(format, clock::realtime() as i64);
-        let mut line = match self.facility {
-            None => time("%Y-%m-%d %H:%M:%S"),
-            Some(facility) => format!("<{}>{}", facility * 8 + severity(level), time("%b %d %H:%M:%S")),
+        let seconds = clock::realtime() as i64;
+        let pid = std::process::id();
+        let mut line = match self.facility.map(|facility| facility * 8 + severity(level)) {
+            None => format!("{} circus[{pid}]", clock::strftime("%Y-%m-%d %H:%M:%S", seconds)),
+            Some(priority) if matches!(self.outlet.place(), Place::Syslog(address) if address.is_local()) => {
+                format!("<{priority}>{} circus[{pid}]:", local_time(seconds))
+            }
+            // As Circus has it.
+            Some(priority) => {
+                format!("<{priority}>{} circus[{pid}]", clock::strftime("%b %d %H:%M:%S", seconds))
+            }
         };
-        line += &format!(" circus[{}] [{}] ", std::process::id(), level.name());
+        line += &format!(" [{}] ", level.name());
         // Writing to a string cannot fail.
         let _ = write!(Escaped(&mut line), "{message}");
         line.push('\n');

@@ -123,7 +123,8 @@ impl Daemon {
                     self.notify.reloading("reloading all watchers");
                     self.dispatch(Event::Reload);
                 }
-                2 | 3 | 15 => match &mut self.sweep {
+                // The last three come only to PID 1 (`init::HALTS`).
+                2 | 3 | 15 | 30 | 37 | 38 => match &mut self.sweep {
                     Some(sweep) => sweep.hurry(),
                     None => self.dispatch(Event::Terminate),
                 },

@@ -5,6 +5,7 @@ use super::clients::Clients;
 use super::endpoint::{self, Fault};
 use super::eventloop::{Daemon, Parts};
 use super::files::Disk;
+use super::init::HALTS;
 use super::log::Log;
 use super::notify::{self, Notify};
 use super::perform::HANDLED;
@@ -181,7 +182,8 @@ fn start(
     // A log that has reached a limit is an error of write(2), not the end.
     signal::ignore(sys::SIGXFSZ);
     // Before there is anything that a signal could leave behind.
-    let signals = Signals::new(&HANDLED).map_err(|e| kernel("signals", e))?;
+    let halts: &[i32] = if process::pid() == 1 { &HALTS } else { &[] };
+    let signals = Signals::new(&[&HANDLED, halts].concat()).map_err(|e| kernel("signals", e))?;
     signal::unblock_all();
     let umask = config.circus.umask.and_then(|mask| u32::try_from(mask).ok());
     let first_umask = umask.map(process::set_umask);

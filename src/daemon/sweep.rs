@@ -19,6 +19,10 @@ const SIGCONT: i32 = 18;
 /// How long the rest may take, in seconds, when nobody says anything.
 pub const GRACE: f64 = 10.0;
 
+/// A second request to end that comes so long after the first one, in seconds, is one to hurry; an earlier one is the
+/// same request.
+pub const HURRY_AFTER: f64 = 1.0;
+
 /// How long after a SIGKILL it looks whether there is anybody new, in seconds, and how often.
 const AGAIN: f64 = 0.05;
 const TIMES: u32 = 40;

@@ -28,7 +28,7 @@ macro_rules! entry {
 
 /// Makes the process what the program expects.
 pub fn prepare() {
-    super::signal::ignore(libc::SIGPIPE);
+    super::signal::ignore_pipe();
     let _ = super::process::ensure_stdio();
 }
 

@@ -11,6 +11,7 @@ use signal_hook::SigId;
 use signal_hook::consts::FORBIDDEN;
 use signal_hook::low_level;
 
+pub use super::child::mask::Inherited;
 use super::{Pid, cvt};
 
 /// Sends a signal to one process; 0 only asks whether it may be sent. ESRCH if there is no such process.
@@ -98,8 +99,18 @@ impl Seen {
 
 /// Ignores a signal from now on. Children get it back at its default (see `child::Spawner`).
 pub fn ignore(signal: i32) {
-    // SAFETY: SIG_IGN is a valid disposition and runs no code. It fails only for numbers that are no signal's.
-    unsafe { libc::signal(signal, libc::SIG_IGN) };
+    super::child::mask::ignore(signal);
+}
+
+/// Whoever started circus had ignored SIGPIPE.
+static PIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
+
+/// Ignores SIGPIPE, and remembers for [`block_all`] what was before. To be called once.
+pub(super) fn ignore_pipe() {
+    // Not written without need: that would be a page of memory more.
+    if super::child::mask::ignore(libc::SIGPIPE) {
+        PIPE_WAS_IGNORED.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Unblocks all signals in this thread. Whoever started circus may have blocked some, and a blocked SIGCHLD would
@@ -110,9 +121,18 @@ pub fn unblock_all() {
 
 /// Blocks all signals, so that each stays pending until [`wait`] takes it; none can end or stop this thread then,
 /// but SIGKILL and SIGSTOP. SIGCHLD gets its default disposition: ignored, it would hide every death.
-pub fn block_all() {
-    super::child::mask::block_all();
-    super::child::mask::reset(libc::SIGCHLD);
+///
+/// The answer is what circus was started with, for a program that is to inherit the same.
+pub fn block_all() -> Inherited {
+    let blocked = super::child::mask::block_all();
+    let mut ignored = Vec::new();
+    if !super::child::mask::reset(libc::SIGCHLD) {
+        ignored.push(libc::SIGCHLD);
+    }
+    if PIPE_WAS_IGNORED.load(Ordering::Relaxed) {
+        ignored.push(libc::SIGPIPE);
+    }
+    Inherited { blocked, ignored }
 }
 
 /// A signal that was waited for.
@@ -120,8 +140,9 @@ pub fn block_all() {
 pub struct Received {
     /// Which.
     pub signal: i32,
-    /// Who sent it; 0 if that was the kernel, as it does for the keys of a terminal, or nobody of this namespace.
-    pub sender: Pid,
+    /// Who sent it: `None` if that was the kernel, as it does for the keys of a terminal; 0 if it was a process of
+    /// another pid namespace.
+    pub sender: Option<Pid>,
 }
 
 /// The next signal of those that are blocked; `None` when `timeout` (nanoseconds) is over, or earlier. Without a
@@ -140,7 +161,7 @@ fn received(info: &libc::siginfo_t) -> Received {
     let from_process = info.si_code <= 0;
     // SAFETY: what processes send carries the sender's number; for the rest it is not looked at.
     let sender = unsafe { info.si_pid() };
-    Received { signal: info.si_signo, sender: if from_process { sender } else { 0 } }
+    Received { signal: info.si_signo, sender: from_process.then_some(sender) }
 }
 
 /// Sends a signal to everybody else that circus may signal. Only for PID 1, to which that is its own namespace.

@@ -12,7 +12,8 @@ import tempfile
 
 from harness import CIRCUS, NAMESPACE, Process, Terminal, alive, check, child_of, until
 
-ENDS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+# What ends a daemon that is PID 1.
+ENDS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPWR, 37, 38)
 
 # What a watcher's process leaves in a session of its own; it says its number when it is up.
 CLEANS_UP = "trap 'echo cleaned up; exit' TERM; echo up $$; while :; do sleep 0.02; done"
@@ -78,6 +79,12 @@ def any_signal():
                 os.kill(circus.pid, number)
         check("daemon as PID 1: and from outside of its namespace", circus.ctl("status", "w"), "active")
         check("daemon as PID 1: it ends in order after that", circus.stop(signal.SIGINT), 0)
+    for number in ENDS:
+        with tempfile.TemporaryDirectory() as directory:
+            script(directory, "w", "trap 'echo asked to end; exit' TERM; echo up; while :; do sleep 0.02; done")
+            circus = Daemon(directory, ini("cmd = sh {0}/w"), before=NAMESPACE)
+            circus.says("(?m)^up$")
+            check(f"daemon as PID 1: signal {int(number)} ends it in order", (circus.stop(number), "asked to end" in circus.text), (0, True))
 
 
 def nothing_is_left(before, name):

@@ -36,6 +36,9 @@ def sh(text, **more):
 # 32 and 33 are the C library's: a program that uses it cannot receive them.
 NUMBERS = sorted(set(range(1, 65)) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, 32, 33})
 
+# SIGPWR, SIGRTMIN+3, SIGRTMIN+4: what container managers send to PID 1.
+HALTS = (30, 37, 38)
+
 LISTENER = f"""
 import os, signal
 def got(number, frame):
@@ -98,12 +101,23 @@ def signals():
     run.says("grandchild")
     check("--group signals the whole group", run.end(), 0)
 
-    ignored = subprocess.Popen(["sh", "-c", f"trap '' HUP; exec {CIRCUS} run grep SigIgn /proc/self/status"],
-                               stdout=subprocess.PIPE)
-    mask = int(ignored.communicate()[0].split()[1], 16)
-    check("what is ignored stays ignored, SIGPIPE does not", (mask & 1, mask >> 12 & 1), (1, 0))
-    blocked = Run("grep", "SigBlk", "/proc/self/status")
-    check("nothing is blocked in the command", int(blocked.says(r"SigBlk:\s+(\w+)").group(1), 16), 0)
+    check("nothing is blocked or ignored in the command", signals_of_command((), ()), (set(), set()))
+    blocked = {signal.SIGUSR1, signal.SIGTERM, signal.SIGCHLD, signal.SIGRTMAX}
+    ignored = {signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE}
+    check("what is blocked or ignored stays so in the command", signals_of_command(blocked, ignored), (blocked, ignored))
+
+
+def signals_of_command(blocked, ignored):
+    """The signals that are blocked and ignored in the command of a circus that was started with these."""
+    def prepare():
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+    run = Run("grep", "Sig", "/proc/self/status", preexec_fn=prepare, restore_signals=True)
+    check("the end of the command is seen whatever is ignored", run.end(), 0)
+    return tuple({number for number in range(1, 65) if int(re.search(f"{name}:\\s+(\\w+)", run.text).group(1), 16) >> number - 1 & 1}
+                 for name in ("SigBlk", "SigIgn"))
 
 
 def what_is_inherited():
@@ -115,11 +129,25 @@ def what_is_inherited():
     text = f"LISTEN_PID=$$ LISTEN_FDS=1 exec {CIRCUS} run sh -c 'test $LISTEN_PID = $$ && echo mine'"
     found = subprocess.run(["sh", "-c", text], stdout=subprocess.PIPE).stdout
     check("LISTEN_PID follows to the command", found, b"mine\n")
+    text = f"LISTEN_PID=$$ LISTEN_PIDFDID=1 WATCHDOG_PID=$$ WATCHDOG_USEC=7 exec {CIRCUS} run sh -c "
+    text += "'test $WATCHDOG_PID = $$ && echo ${LISTEN_PIDFDID-none} $WATCHDOG_USEC'"
+    found = subprocess.run(["sh", "-c", text], stdout=subprocess.PIPE).stdout
+    check("WATCHDOG_PID too, and no other number of circus is left", found, b"none 7\n")
+    env = {"PATH": os.environ["PATH"], "LISTEN_PID": "1", "LISTEN_PIDFDID": "1", "WATCHDOG_PID": "1"}
+    found = subprocess.run([CIRCUS, "run", "env"], env=env, stdout=subprocess.PIPE).stdout.decode().split()
+    check("what is meant for others is left as it is", sorted(found), sorted("=".join(pair) for pair in env.items()))
     odd = {b"PATH": os.environb[b"PATH"], b"B\xff": b"=\xfe=", b"lower case": b""}
     found = subprocess.run([CIRCUS, "run", "env", "-0"], env=odd, stdout=subprocess.PIPE).stdout
     check("the environment is inherited as it is", sorted(found.split(b"\0")[:-1]),
           sorted(name + b"=" + value for name, value in odd.items()))
-    check("the working directory stays", Run("pwd", cwd="/usr").says("^/usr\n") is not None)
+    with tempfile.TemporaryDirectory() as directory:
+        os.symlink("/bin/sh", os.path.join(directory, "tool"))
+        run = Run("./tool", "-c", "pwd; exec sleep 1000", cwd=directory)
+        check("the working directory stays", run.says(f"^{directory}\n") is not None)
+        until(lambda: os.readlink(f"/proc/{run.process.pid}/cwd") == "/", "circus to leave the directory")
+        check("but circus itself keeps no directory busy", True)
+        run.send(signal.SIGTERM)
+        run.end()
 
 
 def orphans():
@@ -174,13 +202,37 @@ def sweep():
     check("--no-sweep leaves the rest alone", alive(left))
     os.kill(left, signal.SIGKILL)
 
+    with tempfile.TemporaryDirectory() as directory:
+        go = os.path.join(directory, "go")
+        text = CLEANS_UP.replace("echo cleaned up", f"echo asked; until test -e {go}; do sleep 0.01; done; echo cleaned up")
+        run, left = leaves(text.replace("exit'", "echo asked; exit'"), 8, directory, options=["--grace", "1000"])
+        run.says("asked")
+        at_once(run, signal.SIGTERM, signal.SIGINT)
+        with open(go, "w", encoding="utf-8"):
+            pass
+        check("two requests to end at once are one, and no hurry", (run.end(), "cleaned up" in run.text), (8, True))
+
     run = sh("sh -c 'trap \"\" TERM; echo up $$; while :; do sleep 0.02; done' & wait", options=["--grace", "1000"])
     left = int(run.says(r"up (\d+)").group(1))
     run.send(signal.SIGTERM)
     until(lambda: os.path.exists(f"/proc/{left}") and parent(left) == run.process.pid, "the sweep")
-    run.send(signal.SIGTERM)
-    check("a second SIGTERM does not wait", run.end(), 143)
+    until(lambda: run.send(signal.SIGTERM) or run.process.poll() is not None, "the end")
+    check("a SIGTERM a second after the first does not wait", run.end(), 143)
     check("and kills what is left", alive(left), False)
+
+
+def at_once(run, *numbers):
+    """Lets a circus find these signals together, and waits until it has taken them."""
+    run.send(signal.SIGSTOP)
+    for number in numbers:
+        run.send(number)
+    run.send(signal.SIGCONT)
+
+    def taken():
+        with open(f"/proc/{run.process.pid}/status", encoding="utf-8") as status:
+            waits = int(re.search(r"ShdPnd:\s+(\w+)", status.read()).group(1), 16)
+        return not any(waits >> number - 1 & 1 for number in numbers)
+    until(taken, "signals to be taken")
 
 
 def parent(pid):
@@ -200,7 +252,14 @@ def pid_one():
     check("as PID 1: the code of a command that was asked to end", run.end(), 11)
     check("as PID 1: others in sessions of their own may clean up", "cleaned up" in run.text)
 
-    run = Run(sys.executable, "-c", LISTENER, before=NAMESPACE)
+    for number in HALTS:
+        run = sh("trap 'exit 11' TERM; echo up; while :; do sleep 0.02; done", before=NAMESPACE)
+        run.says("up")
+        os.kill(child_of(run.process.pid), number)
+        check(f"as PID 1: signal {number} is a request to end", run.end(), 11)
+
+    as_it_is = [word for number in HALTS for word in ("--remap", f"{number}:{number}")]
+    run = Run(sys.executable, "-c", LISTENER, options=as_it_is, before=NAMESPACE)
     run.says("ready")
     init = child_of(run.process.pid)
     every_signal(run, init)
@@ -212,7 +271,7 @@ def pid_one():
 
     # bash, since dash knows no signal above 31; 32 and 33 would end any command that uses the C library
     run = Run("bash", "-c", f"trap : {' '.join(map(str, NUMBERS))}; "
-              "for s in {1..64}; do case $s in 32|33) ;; *) kill -$s 1;; esac; done; echo all sent; exit 3", before=NAMESPACE)
+              "for s in {1..64}; do case $s in 32|33|30|37|38) ;; *) kill -$s 1;; esac; done; echo all sent; exit 3", before=NAMESPACE)
     check("as PID 1: what its own command sends it does not end it", (run.end(), "all sent" in run.text), (3, True))
 
     run = sh("i=0; while [ $i -lt 50 ]; do (sh -c 'exit 1' &); i=$((i+1)); done; "
@@ -303,6 +362,43 @@ def terminals():
     shell.type("exit\n")
     shell.end()
     shell.close()
+
+    for key, number in (("\x03", signal.SIGINT), ("\x1c", signal.SIGQUIT), ("\x1a", signal.SIGTSTP)):
+        job = Terminal(sys.executable, "-c", EARLY_KEY, str(int(number)), CIRCUS)
+        job.says("ready")
+        job.type(key)
+        check(f"as a shell's job: {number.name} of a key that came before the command did reaches it, and nothing else",
+              job.says(r"got (\d+), then (\S+)").groups(), (str(int(number)), "set()"))
+        check(f"as a shell's job: and after that {number.name} comes once", job.end(), 0)
+        job.close()
+
+    shell = Terminal(*NAMESPACE, "bash", "--norc", "--noprofile", "-i", PS1="[$?]> ")
+    shell.says(r"> ")
+    shell.type(f"{CIRCUS} run sh -c 'echo runs; exec sleep 1000'\n")
+    shell.says(r"runs\r\n")
+    os.kill(child_of(child_of(shell.pid)), signal.SIGTERM)
+    check("as a shell's job: what another pid namespace sends reaches the command", shell.says(r"\[(\d+)\]> ").group(1), "143")
+    shell.type("exit\n")
+    shell.end()
+    shell.close()
+
+
+# The key is pressed before circus starts; it is blocked, and so it waits for circus, and stays blocked in the command.
+COMMAND = "import signal; print(f'got {signal.sigwait({%s}):d}, then {signal.sigpending()}', flush=True)"
+EARLY_KEY = f"""
+import os, signal, sys, time
+number = int(sys.argv[1])
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, [number])
+job = os.fork()
+if job == 0:
+    os.setpgid(0, 0)
+    os.tcsetpgrp(0, os.getpid())
+    print("ready", flush=True)
+    while number not in signal.sigpending(): time.sleep(0.002)
+    os.execv(sys.argv[2], [sys.argv[2], "run", sys.executable, "-c", {COMMAND!r} % number])
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(job, 0)[1]))
+"""
 
 
 def foreground_command(fd):

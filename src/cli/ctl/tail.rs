@@ -37,6 +37,11 @@ impl Begun {
         }
         lines
     }
+
+    /// The lines that have no end, as far as they have come: what comes now belongs to others.
+    fn end(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.0).values().map(|line| plain(line)).collect()
+    }
 }
 
 /// Prints the lines of the reply, then what comes until the watcher is removed or the daemon ends.
@@ -60,6 +65,7 @@ pub(super) fn follow(connection: &mut Connection, reply: &Map) -> Result<u8, Tro
         match (event.get("topic").and_then(Json::as_str), data) {
             (Some("circus.tail_ended"), _) => break,
             (Some("circus.missed"), Some(data)) => {
+                print(begun.end())?;
                 let bytes = data.get("bytes").and_then(Json::as_u64).unwrap_or(0);
                 super::complain(&format!("circusctl: {bytes} bytes were missed here"), 0);
             }
@@ -67,7 +73,7 @@ pub(super) fn follow(connection: &mut Connection, reply: &Map) -> Result<u8, Tro
             _ => {}
         }
     }
-    print(begun.0.values().map(|line| plain(line)).collect())?;
+    print(begun.end())?;
     Ok(0)
 }
 
@@ -96,5 +102,15 @@ mod tests {
         assert_eq!(feed(1, "stderr", "\n"), "bad");
         assert_eq!(feed(2, "stdout", &"x".repeat(LONGEST + 1)).len(), LONGEST + 1);
         assert_eq!(feed(2, "stdout", "y\n"), "y");
+    }
+
+    #[test]
+    fn what_comes_after_a_gap_is_not_joined_to_what_came_before() {
+        let mut begun = Begun::default();
+        let piece =
+            |text: &str| json!({"pid": 1, "stream": "stdout", "text": text}).as_object().unwrap().clone();
+        assert_eq!(begun.complete(&piece("one\ntw")), ["one"]);
+        assert_eq!(begun.end(), ["tw"]);
+        assert_eq!(begun.complete(&piece("ree\nfour\n")), ["ree", "four"]);
     }
 }

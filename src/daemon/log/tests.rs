@@ -207,7 +207,7 @@ fn a_syslog_daemon_gets_each_message_with_its_severity() {
     }
     let pid = std::process::id();
     for (number, end) in [(190, "[INFO] early"), (191, "[DEBUG] d"), (186, "[CRITICAL] c")] {
-        let (begins, ends) = (format!("<{number}>"), format!(" circus[{pid}] {end}"));
+        let (begins, ends) = (format!("<{number}>"), format!(" circus[{pid}]: {end}"));
         let fits = |message: &&String| message.starts_with(&begins) && message.ends_with(&ends);
         assert_eq!(messages.iter().filter(fits).count(), 1, "{messages:?}");
     }

@@ -1,6 +1,7 @@
 //! What is put around the lines of a process: a prefix, the time and its pid, colours; or what makes a JSON object or
 //! a syslog message of a line.
 
+use super::syslog::Header;
 use crate::config::text::to_bytes;
 use crate::sys::clock::{self, Zone};
 use std::fmt::Write;
@@ -28,8 +29,8 @@ pub enum Style {
     Fancy(Option<usize>),
     /// An object; the two texts stand before and behind the number of the process.
     Json(Box<(String, String)>),
-    /// A message of RFC 5424; its beginning up to the time, and the rest up to the number of the process.
-    Syslog(Box<(String, String)>),
+    /// A message to a syslog daemon.
+    Syslog(Box<Header>),
 }
 
 /// Puts something around lines.
@@ -87,10 +88,7 @@ impl Lines {
                 let (before, behind) = &**around;
                 write!(head, "{{\"time\": \"{time}\"{before}{pid}{behind}{prefix}")
             }
-            (Style::Syslog(around), _) => {
-                let (before, behind) = &**around;
-                write!(head, "{before}{}{behind}{pid} - - {}", timestamp(now), self.prefix)
-            }
+            (Style::Syslog(header), _) => write!(head, "{}{}", header.text(pid, now), self.prefix),
         };
         // A prefix may hold bytes that are no UTF-8; an object may not, and has been freed of them.
         self.head = match self.style {
@@ -161,7 +159,7 @@ impl Lines {
 }
 
 /// A moment in milliseconds since 1970 as RFC 3339 has it.
-fn timestamp(now: i64) -> String {
+pub fn timestamp(now: i64) -> String {
     let seconds = clock::strftime_in(Zone::Utc, "%Y-%m-%dT%H:%M:%S", now.div_euclid(1000));
     format!("{seconds}.{:03}Z", now.rem_euclid(1000))
 }
@@ -322,12 +320,12 @@ mod tests {
 
     #[test]
     fn a_line_becomes_a_syslog_message() {
-        let around = ("<30>1 ".to_string(), " host web ".to_string());
-        let mut lines = Lines::new(Style::Syslog(around.into()), None, None);
+        let header = super::super::syslog::header(&crate::config::StreamConfig::default(), "web", false);
+        let mut lines = Lines::new(Style::Syslog(header.into()), None, None);
         let (out, _) = write(&mut lines, b"one\n\ntwo\n", false, false);
         let messages: Vec<&str> = out.lines().collect();
         assert_eq!(messages.len(), 2, "an empty line is no message");
-        assert!(messages[0].starts_with("<30>1 2") && messages[0].ends_with("Z host web 7 - - one"), "{out}");
+        assert!(messages[0].starts_with("<30>1 2") && messages[0].ends_with(" web 7 - - one"), "{out}");
         let (out, _) = write(&mut lines, &[b'x'; SYSLOG_MAX + 5], false, false);
         assert!(out.ends_with(" - - xxxxx\n") && out.lines().count() == 2);
     }

@@ -142,7 +142,10 @@ impl Plan {
         let prefix = config.options.prefix.as_deref().filter(not_empty);
         let mut time_format = config.options.time_format.as_deref().filter(not_empty).map(str::to_string);
         let style = match config.kind() {
-            StreamKind::Syslog => Style::Syslog(syslog::around(config, source.watcher).into()),
+            StreamKind::Syslog => {
+                let local = matches!(&self.place, Place::Syslog(address) if address.is_local());
+                Style::Syslog(syslog::header(config, source.watcher, local).into())
+            }
             StreamKind::Json => Style::Json(around_json(source).into()),
             StreamKind::FancyStdout => {
                 time_format.get_or_insert_with(|| FANCY_TIME.into());

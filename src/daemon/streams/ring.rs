@@ -165,10 +165,13 @@ impl Ring {
     fn note(&mut self, writer: &Writer, bytes: &[u8]) {
         let share = self.share();
         let Some(most) = share.checked_sub(MARK).filter(|most| *most > 0) else { return };
+        let all = bytes.len();
         let bytes = newest(bytes, most);
+        // Behind a gap, what is older would be taken for the beginning of the line.
+        let room = if bytes.len() < all { 0 } else { most - bytes.len() };
         let next = self.next;
         let half = self.half(writer.channel);
-        half.shrink(most - bytes.len());
+        half.shrink(room);
         half.push(next, writer, bytes, share);
         if half.pieces.back().is_some_and(|last| last.number == next) {
             self.next += 1;

@@ -1,12 +1,15 @@
-//! SyslogStream: messages to a syslog daemon, by its local socket or by UDP, one datagram each, as RFC 5424 says.
+//! SyslogStream: messages to a syslog daemon, one datagram each: by its local socket as syslog(3) writes them, by UDP as
+//! RFC 5424 says, which daemons expect from the network only.
 //!
 //! A datagram is sent at once or not at all. A local daemon that is slow or gone is waited for as any other reader: the
 //! newest messages are kept, and what is dropped is counted. What the network loses nobody knows.
 
+use super::format::timestamp;
 use crate::config::StreamConfig;
 use crate::config::options::{FACILITY, SEVERITY};
 use crate::config::text;
 use crate::config::thin::Thin;
+use crate::sys::clock;
 use std::ffi::OsStr;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -58,6 +61,13 @@ impl Address {
     }
 }
 
+impl Address {
+    /// Whether it is the socket of a daemon on this machine.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Address::Path(_))
+    }
+}
+
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -67,8 +77,32 @@ impl std::fmt::Display for Address {
     }
 }
 
-/// What a message begins with, up to its time, and what follows up to the number of the process.
-pub fn around(config: &StreamConfig, watcher: &str) -> (String, String) {
+/// What the messages of a stream begin with.
+pub struct Header {
+    priority: usize,
+    /// The name of this machine; none towards a local daemon, which knows it.
+    host: Option<String>,
+    tag: String,
+}
+
+impl Header {
+    /// The beginning of a message of a process, up to its text; the time in milliseconds since 1970.
+    pub fn text(&self, pid: i32, now: i64) -> String {
+        let Header { priority, host, tag } = self;
+        match host {
+            None => format!("<{priority}>{} {tag}[{pid}]: ", local_time(now.div_euclid(1000))),
+            Some(host) => format!("<{priority}>1 {} {host} {tag} {pid} - - ", timestamp(now)),
+        }
+    }
+}
+
+/// A moment in seconds since 1970 as local messages have it: that of this machine's zone.
+pub fn local_time(now: i64) -> String {
+    clock::strftime("%b %e %H:%M:%S", now)
+}
+
+/// What the messages of a watcher's stream begin with.
+pub fn header(config: &StreamConfig, watcher: &str, local: bool) -> Header {
     let options = &config.options;
     let number = |words: &[&str], word: &Option<Thin>, default: &str| {
         let word = word.as_deref().unwrap_or(default);
@@ -76,9 +110,13 @@ pub fn around(config: &StreamConfig, watcher: &str) -> (String, String) {
     };
     let facility = number(FACILITY, &options.facility, "daemon");
     let priority = facility * 8 + number(SEVERITY, &options.severity, "info");
-    let tag = word(options.tag.as_deref().filter(|tag| !tag.is_empty()).unwrap_or(watcher), 48);
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    (format!("<{priority}>1 "), format!(" {} {tag} ", word(host.trim(), 255)))
+    let mut tag = word(options.tag.as_deref().filter(|tag| !tag.is_empty()).unwrap_or(watcher), 48);
+    if local {
+        // They end a tag there.
+        tag = tag.replace([':', '[', ']'], "_");
+    }
+    let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    Header { priority, host: (!local).then(|| word(host().trim(), 255)), tag }
 }
 
 /// Text as a field of a message: printable ASCII without blanks, `-` for nothing.
@@ -194,12 +232,27 @@ mod tests {
         let mut config = StreamConfig::default();
         config.options.facility = Some("local7".into());
         config.options.severity = Some("err".into());
-        let (before, behind) = around(&config, "my web");
-        assert_eq!(before, "<187>1 ");
-        assert!(behind.ends_with(" my_web ") && behind.starts_with(' '), "{behind}");
+        let text = header(&config, "my web", false).text(7, 0);
+        assert!(
+            text.starts_with("<187>1 1970-01-01T00:00:00.000Z ") && text.ends_with(" my_web 7 - - "),
+            "{text}"
+        );
         config.options.tag = Some("t".into());
-        assert!(around(&config, "").1.ends_with(" t "));
+        assert!(header(&config, "", false).text(7, 0).ends_with(" t 7 - - "));
         assert_eq!(word("", 9), "-");
+    }
+
+    #[test]
+    fn a_local_daemon_gets_what_syslog_3_writes() {
+        let mut config = StreamConfig::default();
+        // A day of one digit in every zone.
+        let text = |config: &StreamConfig| header(config, "my web", true).text(7, 1_762_600_000_000);
+        let plain = text(&config);
+        let (time, rest) = plain.split_at(19);
+        assert!(time.starts_with("<30>Nov  ") && time.matches(':').count() == 2, "{time}");
+        assert_eq!(rest, " my_web[7]: ");
+        config.options.tag = Some("a:b[1]".into());
+        assert!(text(&config).ends_with(" a_b_1_[7]: "));
     }
 
     #[test]

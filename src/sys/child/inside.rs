@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
 use std::os::fd::RawFd;
 
-use super::{Child, SpawnError, Step, mask, restrict};
+use super::{Child, Mask, SpawnError, Step, mask, restrict};
 use crate::sys::errno;
 use crate::sys::limit::{self, Limit};
 
@@ -34,6 +34,7 @@ pub(super) struct Job<'a> {
     pub(super) reset: &'a [c_int],
     pub(super) original_nofile: Option<Limit>,
     pub(super) close_range: bool,
+    pub(super) had: Cell<Mask>,
     pub(super) failure: Cell<Option<SpawnError>>,
 }
 
@@ -83,6 +84,10 @@ fn run(job: &Job<'_>) -> Result<Infallible, SpawnError> {
     for &signal in job.reset {
         mask::reset(signal);
     }
+    for &signal in &job.child.signals.ignored {
+        mask::ignore(signal);
+    }
+    send_marks(job);
     enter_session(job.child)?;
     restrict::before_directory(job.child)?;
     enter_directory(job.child)?;
@@ -95,12 +100,26 @@ fn run(job: &Job<'_>) -> Result<Infallible, SpawnError> {
         let pid = own_pid();
         job.own_pid.iter().for_each(|slot| slot.fill(pid));
     }
-    mask::unblock_all();
+    mask::block(&job.child.signals.blocked);
     Err(exec(job))
 }
 
 pub(super) fn check(returned: impl Into<i64>, step: Step) -> Result<(), SpawnError> {
     if returned.into() == -1 { Err(SpawnError::last(step)) } else { Ok(()) }
+}
+
+/// Lets circus tell signals that its group got before this child was in it from those that both got.
+fn send_marks(job: &Job<'_>) {
+    if job.child.marks.is_empty() {
+        return;
+    }
+    // SAFETY: takes nothing, touches no memory and cannot fail.
+    let circus = unsafe { libc::getppid() };
+    for &signal in job.child.marks {
+        // SAFETY: takes numbers and touches no memory; circus stands still in clone, so it is the parent.
+        unsafe { libc::kill(circus, signal) };
+    }
+    job.had.set(mask::pending());
 }
 
 fn enter_session(child: &Child) -> Result<(), SpawnError> {

@@ -3,7 +3,7 @@
 //! The C library's wrappers leave out the two or three signals that it keeps for itself, and some take locks;
 //! the kernel's own calls do neither.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_ulong};
 use std::{io, mem, ptr};
 
 use crate::sys::cvt;
@@ -11,42 +11,79 @@ use crate::sys::cvt;
 /// The size of the kernel's signal set, which it insists on.
 const SET_BYTES: usize = if cfg!(any(target_arch = "mips", target_arch = "mips64")) { 16 } else { 8 };
 
-/// Room for the kernel's signal set.
-type Set = [u64; 2];
+/// The kernel's signal set, and room for the largest one.
+type Set = [c_ulong; 16 / size_of::<c_ulong>()];
+
+const NONE: Set = [0; 16 / size_of::<c_ulong>()];
+const ALL: Set = [c_ulong::MAX; 16 / size_of::<c_ulong>()];
+
+/// Some signals; by default none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mask(Set);
+
+impl Mask {
+    /// Whether a signal is one of them.
+    pub fn has(&self, signal: i32) -> bool {
+        let bit = signal.cast_unsigned().wrapping_sub(1);
+        let word = self.0.get((bit / c_ulong::BITS) as usize);
+        word.is_some_and(|word| (word >> (bit % c_ulong::BITS)) & 1 == 1)
+    }
+}
+
+/// What a program inherits: the signals that are blocked, and some that are ignored.
+#[derive(Clone, Debug, Default)]
+pub struct Inherited {
+    /// Blocked in the program too.
+    pub blocked: Mask,
+    /// Ignored by the program, whatever circus does with them.
+    pub ignored: Vec<c_int>,
+}
 
 /// Blocks every signal in this thread until it is dropped.
 pub(super) struct BlockAll {
-    before: Set,
+    before: Mask,
 }
 
 impl BlockAll {
     pub(super) fn new() -> Self {
-        let mut before: Set = [0; 2];
-        set_mask(&[u64::MAX; 2], Some(&mut before));
-        BlockAll { before }
+        BlockAll { before: block_all() }
     }
 }
 
 impl Drop for BlockAll {
     fn drop(&mut self) {
-        set_mask(&self.before, None);
+        block(&self.before);
     }
 }
 
 /// Unblocks every signal in this thread.
 pub(in crate::sys) fn unblock_all() {
-    set_mask(&[0; 2], None);
+    set_mask(&NONE, None);
 }
 
-/// Blocks every signal in this thread for good.
-pub(in crate::sys) fn block_all() {
-    set_mask(&[u64::MAX; 2], None);
+/// Blocks every signal in this thread for good. The answer is those that were blocked.
+pub(in crate::sys) fn block_all() -> Mask {
+    let mut before = Mask::default();
+    set_mask(&ALL, Some(&mut before.0));
+    before
+}
+
+/// Blocks these signals in this thread, and no others.
+pub(super) fn block(mask: &Mask) {
+    set_mask(&mask.0, None);
+}
+
+/// The signals that wait for this process.
+pub(super) fn pending() -> Mask {
+    let mut pending = Mask::default();
+    // SAFETY: the set is at least SET_BYTES long and ours to be written to.
+    unsafe { libc::syscall(libc::SYS_rt_sigpending, ptr::from_mut(&mut pending.0), SET_BYTES) };
+    pending
 }
 
 /// Takes one signal that is pending, or waits for one until `timeout` nanoseconds are over; for ever without. The
 /// kernel's own set, so that none of the signals that the C library keeps for itself is missing.
 pub(in crate::sys) fn wait_for_any(timeout: Option<u64>) -> io::Result<libc::siginfo_t> {
-    let all: Set = [u64::MAX; 2];
     let time = timeout.map(|ns| libc::timespec {
         tv_sec: (ns / 1_000_000_000) as libc::time_t,
         tv_nsec: (ns % 1_000_000_000) as _,
@@ -56,7 +93,7 @@ pub(in crate::sys) fn wait_for_any(timeout: Option<u64>) -> io::Result<libc::sig
     let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
     let to = ptr::from_mut(&mut info);
     // SAFETY: the set is at least SET_BYTES long, `time` is null or a timespec, and `info` is ours to be written to.
-    cvt(unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, ptr::from_ref(&all), to, time, SET_BYTES) })?;
+    cvt(unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, ptr::from_ref(&ALL), to, time, SET_BYTES) })?;
     Ok(info)
 }
 
@@ -73,12 +110,21 @@ fn set_mask(mask: &Set, before: Option<&mut Set>) {
 /// and an empty mask everywhere, and nowhere is it larger than this.
 type Action = [u64; 8];
 
-/// Gives a signal its default disposition. Fails only for numbers that are no signal or cannot be handled.
-pub(in crate::sys) fn reset(signal: c_int) {
+/// Gives a signal its default disposition; the answer is whether it had it. Fails only for numbers that are no signal
+/// or cannot be handled.
+pub(in crate::sys) fn reset(signal: c_int) -> bool {
     let default: Action = [0; 8];
-    let none: *mut Action = ptr::null_mut();
-    // SAFETY: the kernel reads its struct from `default` and writes nothing.
-    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, ptr::from_ref(&default), none, SET_BYTES) };
+    let mut before: Action = [0; 8];
+    let to = ptr::from_mut(&mut before);
+    // SAFETY: the kernel reads its struct from `default` and writes the old one to `before`.
+    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, ptr::from_ref(&default), to, SET_BYTES) };
+    before == default
+}
+
+/// Ignores a signal; the answer is whether it was ignored before.
+pub(in crate::sys) fn ignore(signal: c_int) -> bool {
+    // SAFETY: SIG_IGN is a valid disposition and runs no code. It fails only for numbers that are no signal's.
+    (unsafe { libc::signal(signal, libc::SIG_IGN) }) == libc::SIG_IGN
 }
 
 /// The signals of this process that are handled or ignored.

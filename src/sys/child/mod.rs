@@ -22,6 +22,7 @@ use super::limit::Limit;
 use super::{Pid, errno, errno_words, limit, process};
 use crate::sorted::sort;
 use inside::{Job, OwnPid};
+pub use mask::{Inherited, Mask};
 pub use restrict::{MOST_WRITABLE, Restrictions};
 use stack::Stack;
 
@@ -79,6 +80,10 @@ pub struct Child {
     pub terminal: Option<RawFd>,
     /// Leaves everything open that circus itself has inherited.
     pub keep_descriptors: bool,
+    /// Signals that are blocked or ignored in the program.
+    pub signals: Inherited,
+    /// Signals that the child sends to circus at its start, for [`Spawner::had`].
+    pub marks: &'static [c_int],
     /// What it is kept from.
     pub restrictions: Restrictions,
 }
@@ -203,6 +208,7 @@ pub struct Spawner {
     argv: Vec<*const c_char>,
     envp: Vec<*const c_char>,
     moves: Vec<Cell<(RawFd, RawFd)>>,
+    had: Mask,
 }
 
 impl Spawner {
@@ -224,6 +230,7 @@ impl Spawner {
             argv: Vec::new(),
             envp: Vec::new(),
             moves: Vec::new(),
+            had: Mask::default(),
         })
     }
 
@@ -254,12 +261,24 @@ impl Spawner {
             reset: &self.reset,
             original_nofile: self.original_nofile.filter(|_| !names_nofile),
             close_range: self.close_range,
+            had: Cell::new(Mask::default()),
             failure: Cell::new(None),
         };
         let pid = self.clone_and_wait(&job)?;
-        let Some(failure) = job.failure.get() else { return Ok(pid) };
+        let (had, failure) = (job.had.get(), job.failure.get());
+        self.had = had;
+        let Some(failure) = failure else { return Ok(pid) };
         reap_failed(pid);
         Err(failure)
+    }
+
+    /// The signals that had reached the last child itself when it had sent its [`Child::marks`].
+    ///
+    /// They are blocked in both processes until then, and a signal that waits already is not queued again. So what
+    /// waits for circus with another sender than the child came before the mark; and unless it is one of these, it was sent
+    /// to their group before the child was in it.
+    pub fn had(&self) -> Mask {
+        self.had
     }
 
     /// Writes down which descriptor goes where; returns the lowest number above all targets.

@@ -373,3 +373,18 @@ fn many_children_leave_nothing_behind() {
     }
     assert!(Path::new("/proc/self/fd").join(spawner.null.as_ref().unwrap().as_raw_fd().to_string()).exists());
 }
+
+#[test]
+fn a_mask_has_what_was_blocked() {
+    let _children = crate::sys::children_lock();
+    let before = mask::block_all();
+    let all = mask::block_all();
+    mask::block(&before);
+    assert!(
+        (1..=64)
+            .filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal))
+            .all(|signal| all.has(signal))
+    );
+    assert!(![libc::SIGKILL, libc::SIGSTOP, 0, -1, 65, i32::MAX].into_iter().any(|signal| all.has(signal)));
+    assert!(!Mask::default().has(1));
+}

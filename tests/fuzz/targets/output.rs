@@ -1,8 +1,9 @@
 //! What is put around the lines of processes, and what is left of them for people to look at.
 
-use circus::config::text;
+use circus::config::{StreamConfig, text};
 use circus::control::plain::plain;
 use circus::daemon::streams::format::{Lines, Room, Style};
+use circus::daemon::streams::syslog::header;
 use serde_json::Value as Json;
 
 /// The first line is the format of the time and the prefix; what follows comes in portions of different sizes.
@@ -17,8 +18,8 @@ pub fn formats(input: &[u8]) {
     let texts: Vec<&[u8]> = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
     assert_eq!(without(&fancy, b"T [7] | "), with_newlines(&texts), "lines were changed");
     json(&format, lines);
-    let around = ("<30>1 ".to_string(), " host web ".to_string());
-    for style in [Style::Text, Style::Fancy(Some(3)), Style::Syslog(around.into())] {
+    let syslog = |local| Style::Syslog(header(&StreamConfig::default(), &format, local).into());
+    for style in [Style::Text, Style::Fancy(Some(3)), syslog(true), syslog(false)] {
         written(Lines::new(style, Some(&format), Some(format.clone())), lines);
     }
 }

@@ -89,6 +89,30 @@ fn without_lines_the_newest_bytes_stay() {
 }
 
 #[test]
+fn the_end_of_a_line_that_is_dropped_is_not_joined_to_what_came_before_it() {
+    let all = |rings: &Rings| lines(rings, BOTH, 99);
+    for begun in [&b"begun "[..], &[b'x'; 190], &[b'x'; 65_536]] {
+        let mut rings = rings(400);
+        rings.note(&writer(7, Channel::Stdout), begun);
+        rings.note(&writer(7, Channel::Stdout), &[&[b'x'; 34_464][..], b"\nnext\n"].concat());
+        assert_eq!(all(&rings), ["next"]);
+    }
+    // The same line in pieces of any size, with what another process writes in between.
+    for size in [1, 7, 100, 190, 300, 4096] {
+        let mut rings = rings(400);
+        rings.note(&writer(8, Channel::Stdout), b"other");
+        for piece in [&b"abc\n"[..], &[b'x'; 9999], b"\nnext\n"].concat().chunks(size) {
+            rings.note(&writer(7, Channel::Stdout), piece);
+        }
+        rings.note(&writer(8, Channel::Stdout), b" line\n");
+        let kept = all(&rings);
+        let whole =
+            |line: &str| ["next", "other line", " line"].contains(&line) || line.chars().all(|c| c == 'x');
+        assert!(kept.contains(&"next".into()) && kept.iter().all(|line| whole(line)), "{size}: {kept:?}");
+    }
+}
+
+#[test]
 fn no_writers_and_no_limits_make_it_larger() {
     let mut seed = 9_u64;
     let mut below = |n: u64| {

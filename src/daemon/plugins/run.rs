@@ -122,11 +122,12 @@ impl World for Sight<'_> {
     }
 
     fn children(&self, pid: Pid) -> Vec<Pid> {
-        procfs::children(pid)
+        // Who cannot be looked at is not judged.
+        procfs::children(pid).unwrap_or_default()
     }
 
     fn usage(&mut self, pid: Pid) -> Option<Usage> {
-        let stat = procfs::stat(pid)?;
+        let stat = procfs::stat(pid).ok()?;
         Some(self.scale.get_or_insert_with(Scale::new).usage(pid, &stat, self.samples))
     }
 

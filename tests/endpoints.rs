@@ -206,18 +206,18 @@ fn the_owner_of_the_endpoint_gains_nothing_by_add_and_set() {
         (&["set", "w", "env", "LD_PRELOAD=x"], mismatch),
         (&["set", "own", "uid", "root"], mismatch),
         (&["set", "own", "uid", "nobody", "cmd", "sleep 1001", "uid", "root"], mismatch),
-        (&["set", "own", "gid", "root"], "'gid' can be set by root only, since there is an endpoint_owner"),
+        (&["set", "own", "gid", "root"], "'gid' can be set by root only, not by user nobody"),
         (
             &["set", "own", "stdout_stream.filename", "/etc/x"],
-            "'stdout_stream.filename' can be set by root only, since there is an endpoint_owner",
+            "'stdout_stream.filename' can be set by root only, not by user nobody",
         ),
         (
             &["add", "--option", "uid=nobody", "--option", "env_file=/etc/shadow", "new", "sleep", "1000"],
-            "'env_file' can be set by root only, since there is an endpoint_owner",
+            "'env_file' can be set by root only, not by user nobody",
         ),
         (
             &["set", "logged", "env", "A=../../etc/x"],
-            "root only can set that, since circus itself uses it for hooks, commands or streams",
+            "root only can set that, since circus itself uses it for hooks or streams",
         ),
         (&["add", "--option", "uid=65534", "new", "sleep", "1000"], "ok"),
         (&["set", "own", "cmd", "sleep 1001", "--waiting"], "ok"),

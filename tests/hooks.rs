@@ -14,10 +14,15 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::process::Command;
 
-/// A watcher `w` that is not started by itself, with these options more.
+/// A watcher `w` that is not started by itself, with these options more, and the directory of the test for both its
+/// processes and circus.
 fn with(options: &str) -> Circus {
+    let dir = Dir::new();
+    let place = dir.path("");
     let more = "autostart = False\ngraceful_timeout = 1000\nworking_dir = {dir}";
-    Circus::start(&format!("[watcher:w]\ncmd = sleep 1000\n{more}\n{options}"))
+    Circus::with(dir, &format!("[watcher:w]\ncmd = sleep 1000\n{more}\n{options}"), |command| {
+        command.current_dir(place);
+    })
 }
 
 /// Starts the watcher; the reason when that fails.
@@ -41,7 +46,7 @@ fn written(circus: &Circus, name: &str) -> i32 {
 }
 
 #[test]
-fn a_hook_knows_what_it_is_about_and_runs_where_the_processes_do() {
+fn a_hook_knows_what_it_is_about_and_runs_where_circus_does() {
     let dir = Dir::new();
     let script = dir.script(
         "hook",
@@ -51,9 +56,12 @@ fn a_hook_knows_what_it_is_about_and_runs_where_the_processes_do() {
     let names = circus::config::hooks::NAMES;
     let hooks: String = names.iter().map(|name| format!("hooks.{name} = {script}\n")).collect();
     let ini = format!(
-        "[watcher:w]\ncmd = sleep 1000\nworking_dir = {{dir}}\nstop_signal = USR1\n{hooks}[env:w]\nFOO = bar"
+        "[watcher:w]\ncmd = sleep 1000\nworking_dir = /\nstop_signal = USR1\n{hooks}[env:w]\nFOO = bar"
     );
-    let circus = Circus::with(dir, &ini, |_| {});
+    let place = dir.path("");
+    let circus = Circus::with(dir, &ini, |command| {
+        command.current_dir(place);
+    });
     let pid = circus.up("w")[0];
     stop(&circus);
     let place = circus.dir.name("");

@@ -53,8 +53,9 @@ fn with(options: &str) -> Circus {
          FACTS = {{dir}}"
     );
     let path = std::env::var_os("PATH").expect("a PATH");
+    let place = dir.path("");
     Circus::with(dir, &ini, |command| {
-        command.env("PATH", path);
+        command.env("PATH", path).current_dir(place);
     })
 }
 
@@ -136,10 +137,22 @@ fn it_gets_the_watcher_the_arbiter_and_what_circus_gives_besides() {
 }
 
 #[test]
-fn it_is_found_in_the_directory_of_the_watcher_too() {
+fn it_is_found_in_the_directory_of_circus_and_not_in_that_of_the_watcher() {
     let circus = with("working_dir = {dir}\nhooks.before_start = here.fine");
     circus.dir.write("here.py", "def fine(**kwargs):\n    return 'so'\n");
     assert_eq!(start(&circus), "it starts");
+    let circus = with("working_dir = {dir}/lib/inner\nhooks.before_start = there.fine");
+    std::fs::create_dir(circus.dir.path("lib/inner")).expect("a directory");
+    circus.dir.write("lib/inner/there.py", "def fine(**kwargs):\n    return 'so'\n");
+    let why = "'w' did not start: its hook before_start failed: ModuleNotFoundError: No module named 'there'";
+    assert_eq!(start(&circus), why);
+}
+
+#[test]
+fn its_module_takes_no_place_of_pythons_own() {
+    let circus = with("hooks.before_start = json.dumps");
+    circus.dir.write("lib/json.py", "def dumps(**kwargs):\n    return True\n");
+    assert!(start(&circus).contains("TypeError"), "json is Python's");
 }
 
 #[test]

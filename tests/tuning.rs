@@ -197,7 +197,7 @@ fn the_table_says_what_set_does() {
         ("shell_args" | "args" | "virtualenv_py_ver", _) => json!("7"),
         ("executable", _) => json!("/bin/sleep"),
         ("working_dir", _) => json!("/"),
-        ("uid" | "gid", _) => json!("0"),
+        ("uid" | "gid" | "hooks_uid", _) => json!("0"),
         ("copy_path", _) => json!(false),
         ("stdin_socket" | "sockets", _) => json!("web"),
         ("env_file", _) => json!("-/no/such/file"),

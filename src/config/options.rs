@@ -213,6 +213,7 @@ section! {
     "clear_groups" => clear_groups: Option<bool> = None, Kind::Bool, Global, Reload, Works, "True: no supplementary groups at all; False: keep those of circus where gid stands alone";
     "sandbox" => sandbox: Maybe = None, Kind::Text, Watcher, Reload, Works, "read-only: the processes can write to no file system but below the paths that follow";
     "hook_timeout" => hook_timeout: f64 = 30.0, Kind::Float, Global, Stored, Works, "how long a hook may take, in seconds";
+    "hooks_uid" => hooks_uid: Maybe = None, Kind::Id, Watcher, Stored, Works, "the user that hooks run as, by name or number; that of circus unless set";
     "ring_bytes" => ring_bytes: i64 = 16_384, Kind::Int, Global, Stored, Works, "how many bytes of the newest output to keep in memory, at most 1048576";
     "check_flapping" => check_flapping: Option<bool> = None, Kind::Bool, Global, Fixed, Quiet, "a relic; Circus stores it and does nothing";
     "prereload_fn" => prereload_fn: Maybe = None, Kind::Text, Never, Fixed, Useless("it names a Python function, and Circus itself breaks on it"), "a Python function called before a reload";

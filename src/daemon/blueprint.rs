@@ -13,12 +13,14 @@ pub use inherit::{Given, awaited};
 use super::sockets::{Sockets, User};
 use super::start::current_dir;
 use crate::config::expand::{self, expand, member};
+use crate::config::options::WatcherOptions;
 use crate::config::{Names, Value, WatcherConfig, text, words};
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, Stdio};
 use inherit::{Inherited, inherited, on_stdin};
 use std::ffi::CString;
 use std::os::fd::RawFd;
+use std::rc::Rc;
 
 /// The PATH of children whose environment has none. Circus gives them none at all.
 pub(super) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -72,12 +74,7 @@ impl Blueprint {
             return Err(reason.clone());
         }
         let options = &config.options;
-        let mut child = Child { session: true, ..Child::default() };
-        child.working_dir = options.working_dir.as_deref().map(c_string).transpose()?;
-        child.umask = options.umask.and_then(|mask| u32::try_from(mask).ok());
-        child.limits = rights::limits(config)?;
-        rights::set_ids(config, &mut child)?;
-        child.restrictions = rights::restrictions(config)?;
+        let mut child = rightful(config)?;
         child.stdin = if options.close_child_stdin { Stdio::Null } else { Stdio::Inherit };
         let null = |closed: bool| if closed { Stdio::Null } else { Stdio::Inherit };
         child.stdout = null(options.close_child_stdout);
@@ -271,12 +268,46 @@ fn arguments(config: &WatcherConfig, lookup: &dyn Fn(&str) -> Option<String>) ->
     Ok(argv)
 }
 
-/// The environment of what runs beside the processes of a watcher: theirs, but for what is about one of them.
+/// A child with the directory, the ids and the limits of the processes of a watcher, and no program yet.
 ///
 /// # Errors
-/// A sentence that names the file or directory that is missing.
-pub(super) fn common_environment(config: &WatcherConfig) -> Result<Names, String> {
-    Ok(variables(&environment::environment(config)?, &[], &|_| None))
+/// A sentence that says what is missing.
+fn rightful(config: &WatcherConfig) -> Result<Child, String> {
+    let options = &config.options;
+    let mut child = Child { session: true, ..Child::default() };
+    child.working_dir = options.working_dir.as_deref().map(c_string).transpose()?;
+    child.umask = options.umask.and_then(|mask| u32::try_from(mask).ok());
+    child.limits = rights::limits(config)?;
+    rights::set_ids(config, &mut child)?;
+    child.restrictions = rights::restrictions(config)?;
+    Ok(child)
+}
+
+/// What runs beside the processes of a watcher as one of them would, without a program yet, and its environment.
+///
+/// # Errors
+/// A sentence that says what is missing.
+pub(super) fn beside(config: &WatcherConfig, wid: Option<u32>) -> Result<(Child, Names), String> {
+    let lookup = |name: &str| wid.filter(|_| name.eq_ignore_ascii_case("wid")).map(|wid| wid.to_string());
+    Ok((rightful(config)?, variables(&environment::environment(config)?, &[], &lookup)))
+}
+
+/// The same for what runs with the rights of circus, or of the user `uid`, and only on behalf of a watcher: nothing
+/// that the watcher's user may write (its directory, `env_file`, `virtualenv`) has a say in it. The variables are those
+/// of the configuration, without any by which the loader takes in other code, and programs are found as circus finds
+/// its own.
+///
+/// # Errors
+/// A sentence that says what is missing.
+pub(super) fn apart_from(config: &WatcherConfig, uid: Option<&str>) -> Result<(Child, Names), String> {
+    let copy_env = config.options.copy_env;
+    let options = WatcherOptions { uid: uid.map(Into::into), copy_env, ..WatcherOptions::default() };
+    let own = WatcherConfig { env: Rc::clone(&config.env), options, ..WatcherConfig::default() };
+    let of_hooks = |why: String| why.replacen("uid =", "hooks_uid =", 1);
+    let (child, mut env) = beside(&own, None).map_err(of_hooks)?;
+    env.retain(|name, _| !name.starts_with("LD_"));
+    env.insert("PATH".into(), std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.into()));
+    Ok((child, env))
 }
 
 /// The environment of one process.

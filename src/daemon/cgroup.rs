@@ -189,14 +189,14 @@ impl Home {
 
     /// Moves circus, and what has come from it so far, out of the cgroup that it was started in.
     fn move_down(&mut self) -> io::Result<()> {
+        let home = procfs::cgroup(process::pid())?;
+        let below = procfs::descendants(process::pid())?;
         let own = self.add("own").map_err(io::Error::other)?;
         let procs = own.join("cgroup.procs");
         self.own = Some(own);
-        let home = procfs::cgroup(process::pid());
-        let below = procfs::descendants(process::pid()).unwrap_or_default();
         write(&procs, &process::pid().to_string())?;
         // Others are in the cgroups of their watchers, or of their own.
-        for pid in below.into_iter().filter(|pid| procfs::cgroup(*pid) == home) {
+        for pid in below.into_iter().filter(|pid| procfs::cgroup(*pid).is_ok_and(|its| its == home)) {
             let _ = write(&procs, &pid.to_string()); // it may have ended
         }
         Ok(())

@@ -351,9 +351,11 @@ impl Daemon {
 
     /// Gives an order to the arbiter. The reply comes now or later.
     fn take_order(&mut self, from: Sender, id: Id, cast: bool, order: Order) {
-        let peer = self.clients.clients.get(&from.client).map_or(u32::MAX, |client| client.peer);
+        let client = self.clients.clients.get(&from.client);
+        let (peer, is_plugin) =
+            client.map_or((u32::MAX, false), |client| (client.peer, client.plugin.is_some()));
         let targets = match self
-            .permit(peer, &order)
+            .permit(peer, is_plugin, &order)
             .and_then(|()| self.try_streams(&order))
             .and_then(|()| self.targets(&order))
         {

@@ -15,6 +15,7 @@ use super::farewell::Farewell;
 use super::helpers::Helpers;
 use super::hooks::Extended;
 use super::log::Log;
+use super::looks::Looks;
 use super::notices::Notices;
 use super::notify::Notify;
 use super::oom::OutOfMemory;
@@ -98,6 +99,8 @@ pub struct Daemon {
     pub(super) groups: Sorted<Pid, ()>,
     /// Processes with `kill_mode = tree`, and what has become of those that come from them.
     pub(super) trees: Trees,
+    /// What could not be looked at.
+    pub(super) looks: Looks,
     /// Not all zombies were reaped in the last turn.
     pub(super) more_zombies: bool,
     /// Something large is done: its memory can go back to the system.
@@ -191,6 +194,7 @@ impl Daemon {
             extended: Sorted::new(),
             groups: Sorted::new(),
             trees: Trees::new(),
+            looks: Looks::new(),
             more_zombies: false,
             has_slack: true,
             compressor: Compressor::default(),
@@ -292,6 +296,7 @@ impl Daemon {
             self.log.next_retry(),
             self.notify.next(),
             self.farewell.next(),
+            self.looks.next(),
             self.next_sweep(),
         ];
         let now = Instant::now();
@@ -428,6 +433,9 @@ impl Daemon {
         }
         if self.log.next_retry().is_some_and(|at| at <= self.now) {
             self.log.flush(self.now);
+        }
+        if self.looks.next().is_some_and(|at| at <= self.now) {
+            self.look_again_now();
         }
     }
 

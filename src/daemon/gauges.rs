@@ -58,7 +58,7 @@ fn process_metrics(process: &Process, now: Time) -> ProcessMetrics {
 
 /// Adds what /proc says.
 fn look(pid: Pid, mut metrics: ProcessMetrics) -> ProcessMetrics {
-    if let Some(stat) = procfs::stat(pid) {
+    if let Ok(stat) = procfs::stat(pid) {
         metrics.cpu = Some(stat.ticks as f64 / process::clock_ticks() as f64);
         metrics.rss = Some(stat.rss.saturating_mul(process::page_size() as u64));
         metrics.fds = procfs::open_fds(pid);

@@ -1,10 +1,11 @@
 //! Hooks as programs: what one gets to know, and what its end means.
 //!
 //! A hook is a command line, or the name of a Python function, which a small program calls (hook.py). It runs as
-//! circus's own user, with the environment and the directory of the watcher's processes. Exit code 0 is yes, 99 is
-//! no; 111 says that it could not answer, and any other code is a failure that means no.
+//! circus's own user or as `hooks_uid`, in circus's directory, with the environment that the configuration alone gives
+//! the watcher. Exit code 0 is yes, 99 is no; 111 says that it could not answer, and any other code is a failure that
+//! means no. The commands of options (`stop_command`, `health = exec:` and so on) run as the watcher's processes do.
 
-use super::blueprint::{DEFAULT_PATH, c_string, common_environment, set_program};
+use super::blueprint::{apart_from, beside, set_program};
 use super::clients::Sender;
 use super::endpoint::absolute;
 use super::eventloop::Daemon;
@@ -17,8 +18,7 @@ use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::hooks::{Hook, is_python};
 use crate::config::{Names, WatcherConfig, expand, words};
 use crate::control::protocol::Id;
-use crate::control::{Map, Refusal, answers, secrets};
-use crate::sys::child::Child;
+use crate::control::{self, Map, Refusal, answers, secrets};
 use serde_json::Value as Json;
 use std::time::Duration;
 
@@ -64,17 +64,19 @@ impl Daemon {
         let watcher = self.arbiter.watcher(watcher).ok_or("the watcher is gone")?;
         let config = &watcher.config;
         let (command, _) = config.program_of(hook).ok_or("it was taken away meanwhile")?;
-        let mut env = common_environment(config)?;
+        let (mut child, mut env) = match hook.is_command() {
+            true => beside(config, self.wid_of(about))?,
+            false => apart_from(config, config.options.hooks_uid.as_deref())?,
+        };
         self.tell_facts(config, hook, about, &mut env);
         let command = &self.told_of_process(hook, about, command);
         let mut argv = words::split(command).map_err(|why| format!("{command}: {why}"))?;
         if is_python(command) && !hook.is_command() {
             self.tell_python(config, about, stats, &mut env);
-            argv = ["python3", "-c", CALLER, command].map(str::to_string).into();
+            // -I: no module, and no option of Python, comes from the directory, the user or the environment.
+            argv = ["python3", "-I", "-c", CALLER, command].map(str::to_string).into();
         }
         let program = argv.first().ok_or("the command is empty")?;
-        let working_dir = config.options.working_dir.as_deref().map(c_string).transpose()?;
-        let mut child = Child { working_dir, ..Child::default() };
         set_program(&mut child, program, &argv, &env)?;
         let who = if hook.is_command() { "" } else { "hook " };
         let who = format!("{}: {who}{}", config.name, hook.name());
@@ -82,9 +84,13 @@ impl Daemon {
         Ok(Program { child, who, captures: quiet || stats.is_some(), quiet })
     }
 
+    fn wid_of(&self, about: &About) -> Option<u32> {
+        about.pid.and_then(|pid| self.arbiter.owner(pid)).map(|(_, wid)| wid)
+    }
+
     /// The command line of an option, which may name the process that it is about.
     fn told_of_process(&self, hook: Hook, about: &About, command: &str) -> String {
-        let wid = about.pid.and_then(|pid| self.arbiter.owner(pid)).map(|(_, wid)| wid.cast_signed());
+        let wid = self.wid_of(about).map(u32::cast_signed);
         let lookup = |name: &str| {
             let facts = [("pid", about.pid), ("wid", wid)];
             let (_, fact) = facts.into_iter().find(|(fact, _)| name.eq_ignore_ascii_case(fact))?;
@@ -109,22 +115,24 @@ impl Daemon {
         }
     }
 
-    /// What hook.py has to know besides. python3 is found by circus's own PATH if the watcher has none.
+    /// What hook.py has to know besides. Modules come from where the configuration says, circus's own PYTHONPATH, and
+    /// circus's directory.
     fn tell_python(&self, config: &WatcherConfig, about: &About, stats: Option<&Json>, env: &mut Names) {
         let mut facts = answers::options(config);
         let mut put = |key: &str, value: Json| facts.insert(key.into(), value);
-        let path = std::env::var("PYTHONPATH").unwrap_or_default();
-        put("path", format!("{}:{path}", current_dir()).trim_end_matches(':').into());
+        let own = std::env::var("PYTHONPATH").ok();
+        let path = [env.get("PYTHONPATH"), own.as_ref(), Some(&current_dir())];
+        let path = path.into_iter().flatten().flat_map(|path| path.split(':'));
+        put("path", path.filter(|path| !path.is_empty()).collect());
         put("endpoint", self.clients.listeners.addresses().0.into());
+        let differs = |(name, value): &(&String, &String)| env.get(name.as_str()) != Some(value);
+        let differing = config.env.iter().filter(differs);
+        let mut differing = differing.map(|(name, value)| (name.clone(), value.as_str().into()));
+        put("env", control::object(&mut differing).into());
         put("own", VARIABLES.into_iter().collect());
         put("status", (!about.asked).then_some(UNEXISTING).into());
         env.insert("CIRCUS_FACTS".into(), Json::Object(facts).to_string());
         env.extend(stats.map(|stats| ("CIRCUS_STATS".into(), stats.to_string())));
-        if env.get("PATH").is_none_or(|path| path == DEFAULT_PATH)
-            && let Ok(path) = std::env::var("PATH")
-        {
-            env.insert("PATH".into(), path);
-        }
     }
 
     /// A hook that the arbiter waits for has ended.

@@ -28,6 +28,7 @@ pub mod init;
 mod listeners;
 pub mod log;
 mod logs;
+mod looks;
 mod matching;
 pub mod notices;
 mod notify;

@@ -15,7 +15,7 @@ use crate::arbiter::{Event, Pid};
 use crate::config::probe::{NOTHING_TO_READ, Probe};
 use crate::config::regex::Regex;
 use crate::config::{WatcherConfig, WatcherOptions};
-use crate::sys::{io_words, message, process};
+use crate::sys::{io_words, is_gone, message, process, signal};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -134,7 +134,15 @@ impl Daemon {
             if is_known(pid) {
                 return Some(pid);
             }
-            let stat = procfs::stat(pid).filter(|_| pid > 0)?;
+            if pid <= 0 {
+                return None;
+            }
+            let stat = match procfs::stat(pid) {
+                Ok(stat) => stat,
+                Err(error) if is_gone(&error) => return None,
+                // It cannot be looked at now, but its group is known without that.
+                Err(_) => return signal::group_of(pid).ok().filter(|group| is_known(*group)),
+            };
             if stat.ppid == process::pid() {
                 // An orphan. Its group is that of a process of circus if it has not left it, and no other can join it.
                 return Some(stat.pgrp).filter(|group| is_known(*group));

@@ -116,7 +116,7 @@ fn process_fact(process: &Process, now: Time) -> ProcessFact {
 
 /// Adds what /proc says.
 fn look(mut fact: ProcessFact, units: Units) -> ProcessFact {
-    if let Some(stat) = procfs::stat(fact.pid) {
+    if let Ok(stat) = procfs::stat(fact.pid) {
         fact.cpu = Some(stat.ticks as f64 / units.ticks);
         fact.rss = Some(stat.rss.saturating_mul(units.page));
     }

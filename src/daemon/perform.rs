@@ -1,6 +1,7 @@
 //! What the daemon does for each of the arbiter's actions, and for each signal that it gets.
 
 use super::eventloop::Daemon;
+use super::procfs;
 use crate::arbiter::{Action, Event, Pid, Published, Whom};
 use crate::config::signals;
 use crate::sys::{self, signal};
@@ -45,7 +46,7 @@ impl Daemon {
         if children {
             let owner = self.arbiter.owner(pid).and_then(|(id, _)| self.arbiter.watcher(id));
             let watcher = owner.map(|watcher| watcher.config.name.clone());
-            for child in super::procfs::children(pid) {
+            for child in self.children_of(pid) {
                 self.send(child, signum);
                 watcher.iter().for_each(|watcher| self.publish(watcher, Published::Kill { pid: child }));
             }
@@ -63,21 +64,36 @@ impl Daemon {
                 self.note(pid, signum, signal::kill_group(pid, signum));
             }
             Whom::Children => {
-                super::procfs::children(pid).into_iter().for_each(|child| self.send(child, signum))
+                self.children_of(pid).into_iter().for_each(|child| self.send(child, signum));
             }
             Whom::Child(child) => {
-                if super::procfs::children(pid).contains(&child) {
+                if self.children_of(pid).contains(&child) {
                     self.send(child, signum);
                 } else {
                     self.log.debug(format_args!("{child} is no child of {pid}: no signal sent"));
                 }
             }
             Whom::Descendants => {
-                let descendants = super::procfs::descendants(pid).unwrap_or_default();
+                let descendants = procfs::descendants(pid);
+                let descendants = descendants.unwrap_or_else(|error| self.not_seen(pid, &error));
                 self.send(pid, signum);
                 descendants.into_iter().for_each(|descendant| self.send(descendant, signum));
             }
         }
+    }
+
+    fn children_of(&mut self, pid: Pid) -> Vec<Pid> {
+        procfs::children(pid).unwrap_or_else(|error| self.not_seen(pid, &error))
+    }
+
+    /// Those who come from a process cannot be looked at, and so get no signal.
+    fn not_seen(&mut self, pid: Pid, error: &io::Error) -> Vec<Pid> {
+        if !sys::is_gone(error) {
+            let why = sys::io_words(error);
+            self.log
+                .error(format_args!("what comes from {pid} gets no signal: it cannot be looked at: {why}"));
+        }
+        Vec::new()
     }
 
     fn send(&mut self, pid: Pid, signum: i32) {

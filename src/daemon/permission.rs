@@ -1,5 +1,5 @@
-//! What `endpoint_owner` may have done: he may command circus, but not make it run his commands, or write his files,
-//! with rights that he has not.
+//! What `endpoint_owner` may have done, and a plugin that runs as another user than circus: they may command circus,
+//! but not make it run their commands, or write their files, with rights that they do not have.
 //!
 //! As in Circus, every watcher that is added has to run as that user, whoever adds it. Besides, whoever is neither
 //! root nor the user of circus sets only what cannot lead to more rights.
@@ -55,16 +55,19 @@ const THEIR_OWN: &[&str] = &[
 const MISMATCH: &str = "uid does not match endpoint_owner";
 
 impl Daemon {
-    /// Whether the user `peer` may give an order.
+    /// Whether the user `peer`, or a plugin that runs as that user, may give an order. Whoever connects was let in by the
+    /// file of the socket; a plugin was not, and has never more than the lower right where its user is another one.
     ///
     /// # Errors
     /// The reason why not, as Circus gives it.
-    pub(super) fn permit(&self, peer: u32, order: &Order) -> Result<(), String> {
+    pub(super) fn permit(&self, peer: u32, is_plugin: bool, order: &Order) -> Result<(), String> {
         if let Order::Add { options, .. } | Order::Set { options, .. } = order {
             options.iter().try_for_each(|(key, value)| known_id(key, value))?;
         }
-        let Some(owner) = self.options.endpoint_owner.as_deref() else { return Ok(()) };
         let trusted = peer == 0 || peer == user::current_uid();
+        let of_plugin = (is_plugin && !trusted).then(|| peer.to_string());
+        let owner = of_plugin.as_deref().or(self.options.endpoint_owner.as_deref());
+        let Some(owner) = owner else { return Ok(()) };
         match order {
             Order::Add { options, .. } => {
                 if !options.iter().any(|(key, value)| key == "uid" && is_owner(value, owner)) {
@@ -79,8 +82,7 @@ impl Daemon {
                 let used = config.is_some_and(circus_uses_environment);
                 if used && options.iter().any(|(key, _)| matches!(key.as_str(), "env" | "working_dir")) {
                     return Err(
-                        "root only can set that, since circus itself uses it for hooks, commands or streams"
-                            .into(),
+                        "root only can set that, since circus itself uses it for hooks or streams".into()
                     );
                 }
                 permit_keys(options, theirs, owner)
@@ -90,12 +92,9 @@ impl Daemon {
     }
 }
 
-/// Whether circus itself does something in the environment or the directory of a watcher, with its own rights.
+/// Whether circus itself does something with the environment of a watcher, with its own rights or those of others.
 fn circus_uses_environment(config: &WatcherConfig) -> bool {
-    config.commands().next().is_some()
-        || !config.hooks.is_empty()
-        || config.stdout_stream.is_some()
-        || config.stderr_stream.is_some()
+    !config.hooks.is_empty() || config.stdout_stream.is_some() || config.stderr_stream.is_some()
 }
 
 /// Whether the user or group exists, if the option is one. A number needs no name.
@@ -103,7 +102,7 @@ fn known_id(key: &str, value: &Value) -> Result<(), String> {
     let Value::Str(name) = value else { return Ok(()) };
     let shown = || control::python::quoted(name);
     match key {
-        "uid" if !user::find_user(name).is_ok_and(|found| found.is_some()) => {
+        "uid" | "hooks_uid" if !user::find_user(name).is_ok_and(|found| found.is_some()) => {
             Err(format!("{} isn't a valid user name", shown()))
         }
         "gid" if !user::gid_of(name).is_ok_and(|found| found.is_some()) => {
@@ -124,7 +123,7 @@ fn permit_keys(options: &[(String, Value)], theirs: bool, owner: &str) -> Result
             "uid" => return Err(MISMATCH.into()),
             key => {
                 let key: String = key.chars().take(80).collect();
-                return Err(format!("'{key}' can be set by root only, since there is an endpoint_owner"));
+                return Err(format!("'{key}' can be set by root only, not by user {owner}"));
             }
         }
     }

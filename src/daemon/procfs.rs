@@ -1,13 +1,16 @@
 //! What /proc says about processes: who is whose child, and what `stats` reports.
 //!
 //! Everything is read when somebody asks; nothing is polled. A process that has ended meanwhile is simply not
-//! there.
+//! there. What cannot be looked at, for want of a descriptor or of memory, is an error, and never nothing: whoever
+//! decides by it has to look again.
 
+use super::looks::with_spare;
 use crate::arbiter::Pid;
 use crate::config::number;
 use crate::sorted::Sorted;
-use crate::sys::user;
-use std::io::Read;
+use crate::sys::{is_gone, user};
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 
 /// A process as `/proc/PID/stat` has it.
@@ -32,21 +35,27 @@ pub struct Stat {
 }
 
 /// Reads `/proc/PID/stat`.
-pub fn stat(pid: Pid) -> Option<Stat> {
-    parse_stat(&read(&format!("/proc/{pid}/stat"))?)
+///
+/// # Errors
+/// There is no such process, or it cannot be looked at.
+pub fn stat(pid: Pid) -> io::Result<Stat> {
+    let stat = parse_stat(&read(&format!("/proc/{pid}/stat"))?);
+    stat.ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// A small file of /proc, in which a process may have put any bytes by its name.
-fn read(path: &str) -> Option<String> {
-    Some(String::from_utf8_lossy(&head(path)?).into_owned())
+fn read(path: &str) -> io::Result<String> {
+    Ok(String::from_utf8_lossy(&head(path)?).into_owned())
 }
 
 /// The beginning of a file of /proc. One read is enough: the kernel gives as much as there is room for, and thousands
 /// of such files are read for one answer.
-fn head(path: &str) -> Option<Vec<u8>> {
-    let mut bytes = [0; 4096];
-    let length = std::fs::File::open(path).ok()?.read(&mut bytes).ok()?;
-    bytes.get(..length).map(<[u8]>::to_vec)
+fn head(path: &str) -> io::Result<Vec<u8>> {
+    with_spare(&|| {
+        let mut bytes = [0; 4096];
+        let length = File::open(path)?.read(&mut bytes)?;
+        Ok(bytes.get(..length).unwrap_or_default().to_vec())
+    })
 }
 
 /// The name of the program stands in parentheses and may hold anything, so the fields are counted from the last
@@ -69,47 +78,77 @@ fn parse_stat(text: &str) -> Option<Stat> {
     })
 }
 
-/// The direct children of a process.
-pub fn children(pid: Pid) -> Vec<Pid> {
+/// The direct children of a process; one that is gone has none.
+///
+/// # Errors
+/// They cannot be looked at.
+pub fn children(pid: Pid) -> io::Result<Vec<Pid>> {
+    match listed_children(pid) {
+        // Nobody is there to be seen if not even circus is.
+        Err(error) if is_gone(&error) && std::fs::metadata("/proc/self").is_ok() => Ok(Vec::new()),
+        listed => listed,
+    }
+}
+
+fn listed_children(pid: Pid) -> io::Result<Vec<Pid>> {
     // The directory has two links and one for each thread.
     let path = format!("/proc/{pid}/task");
-    if std::fs::metadata(&path).is_ok_and(|tasks| tasks.nlink() == 3)
-        && let Ok(text) = std::fs::read_to_string(format!("{path}/{pid}/children"))
-    {
-        return pids_in(&text).collect();
-    }
-    let Ok(threads) = std::fs::read_dir(path) else { return Vec::new() };
+    let is_alone = std::fs::metadata(&path)?.nlink() == 3;
+    let threads = if is_alone { vec![pid] } else { numbers_in(&path)? };
     let mut children = Vec::new();
-    for thread in threads.flatten() {
-        match std::fs::read_to_string(thread.path().join("children")) {
+    for thread in threads {
+        let file = format!("{path}/{thread}/children");
+        match with_spare(&|| std::fs::read_to_string(&file)) {
             Ok(text) => children.extend(pids_in(&text)),
             // a kernel without CONFIG_PROC_CHILDREN, or a thread that has ended
-            Err(_) => return children_by_scan(pid),
+            Err(error) if is_gone(&error) => return children_by_scan(pid),
+            Err(error) => return Err(error),
         }
     }
-    children
+    Ok(children)
+}
+
+/// The numbers among the names in a directory, which is closed again before one of them is looked at.
+fn numbers_in(path: &str) -> io::Result<Vec<Pid>> {
+    with_spare(&|| {
+        let mut numbers = Vec::new();
+        for entry in std::fs::read_dir(path)? {
+            numbers.extend(entry?.file_name().to_str().and_then(|name| name.parse::<Pid>().ok()));
+        }
+        Ok(numbers)
+    })
 }
 
 fn pids_in(text: &str) -> impl Iterator<Item = Pid> {
     text.split_whitespace().filter_map(|pid| pid.parse().ok())
 }
 
-fn children_by_scan(pid: Pid) -> Vec<Pid> {
-    parents().into_iter().filter(|(_, parent)| *parent == pid).map(|(child, _)| child).collect()
+fn children_by_scan(pid: Pid) -> io::Result<Vec<Pid>> {
+    let mut children = parents()?;
+    children.retain(|_, parent| *parent == pid);
+    Ok(children.keys().copied().collect())
 }
 
 /// All processes with their parents.
-fn parents() -> Sorted<Pid, Pid> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Sorted::new() };
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<Pid>().ok());
-    pids.filter_map(|pid| Some((pid, stat(pid)?.ppid))).collect()
+fn parents() -> io::Result<Sorted<Pid, Pid>> {
+    let mut parents = Vec::new();
+    for pid in numbers_in("/proc")? {
+        match stat(pid) {
+            Ok(stat) => parents.push((pid, stat.ppid)),
+            Err(error) if is_gone(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(parents.into_iter().collect())
 }
 
-/// All descendants of a process, parents before their children; `None` when /proc does not even show the process
-/// itself, as when no descriptor is left to read it with.
-pub fn descendants(pid: Pid) -> Option<Vec<Pid>> {
-    let parents = parents();
-    parents.get(&pid)?;
+/// All descendants of a process, parents before their children.
+///
+/// # Errors
+/// There is no such process, or they cannot be looked at.
+pub fn descendants(pid: Pid) -> io::Result<Vec<Pid>> {
+    let parents = parents()?;
+    parents.get(&pid).ok_or(io::ErrorKind::NotFound)?;
     let mut children: Sorted<Pid, Vec<Pid>> = Sorted::new();
     for (child, parent) in parents {
         children.get_or_insert_with(parent, Vec::new).push(child);
@@ -121,27 +160,45 @@ pub fn descendants(pid: Pid) -> Option<Vec<Pid>> {
         found.extend(&children);
         next.extend(children);
     }
-    Some(found)
+    Ok(found)
 }
+
+/// The most bytes of an environment that are looked at: a process can make the kernel take any of its memory for it.
+const MOST_OF_ENVIRONMENT: u64 = 256 * 1024;
 
 /// The environment that a process was started with, each variable with a null character behind it, as far as the
 /// process has left it there. What another user's process has can be read as that user, even by a root that may not
-/// trace processes, as in a container.
-pub fn environ(pid: Pid) -> Option<Vec<u8>> {
-    use std::os::unix::fs::MetadataExt;
+/// trace processes, as in a container. Of a very large one only the beginning is there.
+///
+/// # Errors
+/// There is no such process, or it cannot be looked at.
+pub fn environ(pid: Pid) -> io::Result<Vec<u8>> {
     let path = format!("/proc/{pid}/environ");
-    match std::fs::read(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            let owner = std::fs::metadata(format!("/proc/{pid}")).ok()?;
-            user::as_to_files(owner.uid(), owner.gid(), || std::fs::read(&path)).ok()
+    let read = || {
+        let mut bytes = Vec::new();
+        File::open(&path)?.take(MOST_OF_ENVIRONMENT).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 == MOST_OF_ENVIRONMENT {
+            // The last one may go on.
+            let whole = bytes.iter().rposition(|byte| *byte == 0).map_or(0, |last| last + 1);
+            bytes.truncate(whole);
         }
-        read => read.ok(),
+        Ok(bytes)
+    };
+    match with_spare(&read) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let owner = std::fs::metadata(format!("/proc/{pid}"))?;
+            user::as_to_files(owner.uid(), owner.gid(), || with_spare(&read))
+        }
+        read => read,
     }
 }
 
 /// The cgroup of version 2 that a process is in, as a path from the root of what circus can see of them.
-pub fn cgroup(pid: Pid) -> Option<String> {
-    cgroup_in(&read(&format!("/proc/{pid}/cgroup"))?).map(str::to_string)
+///
+/// # Errors
+/// There is no such process, or it cannot be looked at.
+pub fn cgroup(pid: Pid) -> io::Result<Option<String>> {
+    Ok(cgroup_in(&read(&format!("/proc/{pid}/cgroup"))?).map(str::to_string))
 }
 
 /// The cgroup of version 2 in a file like /proc/PID/cgroup.
@@ -156,11 +213,11 @@ pub fn uid(pid: Pid) -> Option<u32> {
 
 /// The last part of the path in argv[0], as Circus shows it; the kernel's name when there are no arguments.
 pub fn program(pid: Pid) -> Option<String> {
-    let line = head(&format!("/proc/{pid}/cmdline"))?;
+    let line = head(&format!("/proc/{pid}/cmdline")).ok()?;
     let first = line.split(|byte| *byte == 0).next().unwrap_or_default();
     let name = first.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     if name.is_empty() {
-        return read(&format!("/proc/{pid}/comm")).map(|name| name.trim_end().to_string());
+        return read(&format!("/proc/{pid}/comm")).ok().map(|name| name.trim_end().to_string());
     }
     Some(crate::config::text::from_bytes(name))
 }
@@ -178,7 +235,7 @@ pub fn open_fds(pid: Pid) -> Option<u64> {
 /// The beginning of the command line of a process, as a shell would take it.
 pub fn command_line(pid: Pid) -> Option<String> {
     const MOST: usize = 200;
-    let line = head(&format!("/proc/{pid}/cmdline"))?;
+    let line = head(&format!("/proc/{pid}/cmdline")).ok()?;
     let line = line.strip_suffix(&[0]).unwrap_or(&line);
     let words: Vec<String> = line.split(|byte| *byte == 0).map(crate::config::text::from_bytes).collect();
     let line = crate::control::shell::join(words.iter().map(String::as_str));
@@ -217,13 +274,16 @@ mod tests {
     fn children_and_descendants_are_found() {
         let mut child = std::process::Command::new("sh").args(["-c", "sleep 60 & wait"]).spawn().unwrap();
         let pid = child.id() as Pid;
+        let children = |pid: Pid| children(pid).unwrap();
         while children(pid).is_empty() {
             std::thread::yield_now();
         }
         assert!(children(std::process::id() as Pid).contains(&pid));
-        assert_eq!(children_by_scan(pid), children(pid));
-        assert_eq!(descendants(pid), Some(children(pid)));
-        assert_eq!(descendants(Pid::MAX), None);
+        assert_eq!(children_by_scan(pid).unwrap(), children(pid));
+        assert_eq!(descendants(pid).unwrap(), children(pid));
+        assert!(children(Pid::MAX).is_empty());
+        assert!(descendants(Pid::MAX).is_err_and(|error| error.kind() == io::ErrorKind::NotFound));
+        assert!(stat(Pid::MAX).is_err_and(|error| is_gone(&error)));
         assert_eq!(stat(pid).unwrap().ppid, std::process::id() as Pid);
         for pid in children(pid) {
             crate::sys::signal::kill(pid, 9).unwrap();
@@ -244,6 +304,19 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         std::fs::remove_dir_all(&dir).unwrap();
-        assert_eq!(parent, Some(std::process::id() as Pid));
+        assert_eq!(parent.unwrap(), std::process::id() as Pid);
+    }
+
+    #[test]
+    fn of_an_environment_without_end_the_whole_variables_at_its_beginning_are_read() {
+        let value = "x".repeat(100_000);
+        let mut child = std::process::Command::new("sleep");
+        child.arg("60").env_clear();
+        child.envs(["A", "B", "C", "D"].map(|name| (name, &value)));
+        let mut child = child.spawn().unwrap();
+        let environ = environ(child.id() as Pid);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(environ.unwrap(), format!("A={value}\0B={value}\0").into_bytes());
     }
 }

@@ -150,14 +150,14 @@ impl Daemon {
     fn family(&mut self, pid: Pid, generations: u32, machine: &mut Machine) -> Option<ProcessFact> {
         let mut fact = self.fact(pid, machine)?;
         if let Some(left) = generations.checked_sub(1) {
-            let children = procfs::children(pid).into_iter();
+            let children = procfs::children(pid).unwrap_or_default().into_iter();
             fact.children = children.filter_map(|child| self.family(child, left, machine)).collect();
         }
         Some(fact)
     }
 
     fn fact(&mut self, pid: Pid, machine: &mut Machine) -> Option<ProcessFact> {
-        let stat = procfs::stat(pid)?;
+        let stat = procfs::stat(pid).ok()?;
         let scale = &machine.scale;
         let usage = scale.usage(pid, &stat, &mut self.samples);
         let created = machine.boot + stat.start as f64 / scale.ticks;

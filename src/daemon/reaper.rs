@@ -6,9 +6,11 @@
 
 use super::eventloop::Daemon;
 use super::procfs;
+use super::trees::hold;
 use crate::arbiter::process::Exit;
 use crate::arbiter::{Event, Pid};
 use crate::sys::{self, signal, wait};
+use std::io;
 
 /// How many zombies are taken in one turn: the others want to be looked at too.
 const MOST: usize = 256;
@@ -109,18 +111,20 @@ impl Daemon {
         if self.trees.signal(pgid, signum) && !self.groups.contains_key(&pgid) {
             return; // its members have all left the group
         }
-        let pinned = procfs::children(sys::process::pid()).into_iter();
+        if let Err(error) = self.find_remnant(pgid, signum) {
+            self.looks.remnant(pgid, signum);
+            self.look_later(&error);
+        }
+    }
+
+    fn find_remnant(&mut self, pgid: Pid, signum: i32) -> io::Result<()> {
+        let pinned = procfs::children(sys::process::pid())?.into_iter();
         if pinned.filter_map(|child| signal::group_of(child).ok()).any(|group| group == pgid) {
             // ESRCH cannot be: the child is a member at least until it is reaped.
             self.note(pgid, signum, signal::kill_group(pgid, signum));
-            return;
+            return Ok(());
         }
-        let Some(members) = procfs::descendants(sys::process::pid()) else {
-            let text = format_args!("/proc cannot be read: no signal for process group {pgid}");
-            self.log.once(super::log::Level::Error, "proc", text);
-            return;
-        };
-        let members: Vec<Pid> = members
+        let members: Vec<Pid> = procfs::descendants(sys::process::pid())?
             .into_iter()
             .filter(|pid| signal::group_of(*pid).is_ok_and(|group| group == pgid))
             .collect();
@@ -128,10 +132,11 @@ impl Daemon {
             self.group_is_gone(pgid);
         }
         for pid in members {
-            let Ok(handle) = signal::PidFd::open(pid) else { continue };
+            let Some(handle) = hold(pid)? else { continue };
             if signal::group_of(pid).is_ok_and(|group| group == pgid) {
                 self.note(pid, signum, handle.send(signum)); // it may have ended meanwhile
             }
         }
+        Ok(())
     }
 }

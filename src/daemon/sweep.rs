@@ -8,8 +8,9 @@ use super::procfs;
 use crate::arbiter::Pid;
 use crate::arbiter::time::Time;
 use crate::config::number;
-use crate::sys::{clock, process, signal, wait};
+use crate::sys::{clock, is_gone, process, signal, wait};
 use mio::Events;
+use std::io;
 use std::time::{Duration, Instant};
 
 const SIGKILL: i32 = 9;
@@ -109,13 +110,15 @@ impl Sweep {
 impl Rest {
     /// Whether nobody is left. What is not circus's child yet is the child of one that is.
     pub fn is_empty(&self) -> bool {
-        !wait::children_exist() || (!self.left_alone.is_empty() && self.pids().is_empty())
+        !wait::children_exist()
+            || (!self.left_alone.is_empty() && self.pids().is_ok_and(|pids| pids.is_empty()))
     }
 
     /// Why circus does not end yet: the first few that it waits for, so many seconds.
     pub fn reason(&self, grace: f64) -> String {
         let named = |pid: Pid| Some(format!("{} ({pid})", procfs::program(pid)?));
-        let names: Vec<String> = self.pids().into_iter().filter_map(named).take(8).collect();
+        let names: Vec<String> =
+            self.pids().unwrap_or_default().into_iter().filter_map(named).take(8).collect();
         format!("waiting up to {} s for {}", number::fixed(grace, 1), names.join(", "))
     }
 
@@ -125,21 +128,27 @@ impl Rest {
             let _ = signal::kill_everybody(signum);
             return;
         }
-        self.pids().into_iter().for_each(|pid| drop(signal::kill(pid, signum)));
+        self.pids().into_iter().flatten().for_each(|pid| drop(signal::kill(pid, signum)));
     }
 
-    fn pids(&self) -> Vec<Pid> {
-        let mut pids = procfs::descendants(process::pid()).unwrap_or_default();
+    fn pids(&self) -> io::Result<Vec<Pid>> {
+        let mut pids = procfs::descendants(process::pid())?;
         if self.left_alone.is_empty() || process::pid() == 1 {
-            return pids;
+            return Ok(pids);
         }
         let mut alone = self.left_alone.clone();
-        self.left_alone.iter().for_each(|pid| alone.extend(procfs::descendants(*pid).unwrap_or_default()));
+        for pid in &self.left_alone {
+            match procfs::descendants(*pid) {
+                Ok(below) => alone.extend(below),
+                Err(error) if is_gone(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
         pids.retain(|pid| {
             let group = signal::group_of(*pid).unwrap_or(*pid);
             !alone.contains(pid) && !self.left_alone.contains(&group)
         });
-        pids
+        Ok(pids)
     }
 }
 

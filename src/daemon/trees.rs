@@ -13,14 +13,16 @@
 use super::cgroup::{Cgroups, entrance};
 use super::eventloop::Daemon;
 use super::log::Log;
+use super::looks::with_spare;
 use super::procfs;
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::signals;
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, SpawnError, Spawner, Step};
-use crate::sys::signal::PidFd;
-use crate::sys::{clock, process};
+use crate::sys::signal::{self, PidFd};
+use crate::sys::{self, clock, process};
 use std::ffi::CString;
+use std::io;
 use std::path::{Path, PathBuf};
 
 const SIGKILL: i32 = 9;
@@ -77,11 +79,10 @@ impl Trees {
         let mark = Mark(self.seed, self.last);
         // Without a null character in it, it always is one.
         let variable = CString::new(format!("{MARK}{mark}")).unwrap_or_default();
-        // It takes the place of the mark of the process before, or of that of a circus that has started this one.
-        match child.env.iter_mut().find(|variable| variable.as_bytes().starts_with(MARK.as_bytes())) {
-            Some(before) => *before = variable,
-            None => child.env.push(variable),
-        }
+        // It takes the place of the mark of the process before, or of that of a circus that has started this one. At
+        // the beginning it is found however large the environment is.
+        child.env.retain(|variable| !variable.as_bytes().starts_with(MARK.as_bytes()));
+        child.env.insert(0, variable);
         let cgroup = cgroups.make_below(watcher, &format!("{CGROUP}{mark}"));
         let own = cgroup.as_deref().and_then(entrance);
         let instead = child.restrictions.cgroup.clone();
@@ -171,14 +172,23 @@ impl Daemon {
         if !std::mem::take(&mut self.trees.due) {
             return;
         }
-        let strays = self.strays();
+        let strays = match self.strays() {
+            Ok(strays) => strays,
+            Err(error) => {
+                self.looks.strays();
+                return self.look_later(&error);
+            }
+        };
         let lost = self.trees.trees.iter().filter(|(_, tree)| tree.lost).map(|(pid, _)| *pid);
         for root in lost.collect::<Vec<Pid>>() {
             let mut left = self.groups.contains_key(&root);
             for (pid, mark) in &strays {
                 if let Some(tree) = self.trees.trees.get_mut(&root).filter(|tree| tree.mark == *mark) {
                     left = true;
-                    tree.tell(*pid, root, &mut self.log);
+                    if let Err(error) = tree.tell(*pid, root, &mut self.log) {
+                        self.looks.strays();
+                        self.look_later(&error);
+                    }
                 }
             }
             if !left {
@@ -189,30 +199,26 @@ impl Daemon {
     }
 
     /// The children of circus that it has not started itself and that bear a mark.
-    fn strays(&self) -> Vec<(Pid, Mark)> {
+    fn strays(&self) -> io::Result<Vec<(Pid, Mark)>> {
         let mut strays = Vec::new();
-        for pid in procfs::children(process::pid()) {
+        for pid in procfs::children(process::pid())? {
             if self.arbiter.owner(pid).is_none()
-                && let Some(mark) = mark_of(pid, self.trees.seed)
+                && let Some(mark) = mark_of(pid, self.trees.seed)?
             {
                 strays.push((pid, mark));
             }
         }
-        strays
+        Ok(strays)
     }
 }
 
 impl Tree {
     /// Sends the signal of the tree to a stray and to all that come from that, each one once.
-    fn tell(&mut self, top: Pid, root: Pid, log: &mut Log) {
-        let Some(signum) = self.signum else { return };
-        // Held before it is looked at again, so that nobody else can get the signal.
-        let Ok(handle) = PidFd::open(top) else { return };
-        if mark_of(top, self.mark.0) != Some(self.mark) {
-            return;
-        }
-        // All are found before the first one ends and leaves its children to circus.
-        for (pid, handle) in with_all_below(top, handle) {
+    fn tell(&mut self, top: Pid, root: Pid, log: &mut Log) -> io::Result<()> {
+        let Some(signum) = self.signum else { return Ok(()) };
+        // All are found before the first one ends and leaves its children to circus; or as many as can be held.
+        let (found, outcome) = with_all_below(top);
+        for (pid, handle) in found {
             if self.told.contains(&pid) {
                 continue;
             }
@@ -221,37 +227,65 @@ impl Tree {
             }
             let (name, signal) = (procfs::program(pid).unwrap_or_default(), signals::name(signum));
             log.info(format_args!("{name} ({pid}), which came from process {root}, gets {signal}"));
-            let _ = handle.send(signum); // it may have ended meanwhile
+            // The first one is circus's own child, whose number stays its own until circus reaps it.
+            let _ = handle.map_or_else(|| signal::kill(pid, signum), |held| held.send(signum)); // it may have ended
         }
+        outcome
     }
 }
 
-/// A process and its descendants, each held by a descriptor.
-fn with_all_below(top: Pid, handle: PidFd) -> Vec<(Pid, PidFd)> {
-    let mut found = vec![(top, handle)];
+/// Holds a process by a descriptor; `None` when it is gone, or can never be held.
+pub fn hold(pid: Pid) -> io::Result<Option<PidFd>> {
+    match with_spare(&|| PidFd::open(pid)) {
+        Err(error) if error.raw_os_error().is_some_and(sys::is_shortage) => Err(error),
+        held => Ok(held.ok()),
+    }
+}
+
+/// A child of circus and its descendants, these held by descriptors, and whether that is all of them.
+fn with_all_below(top: Pid) -> (Vec<(Pid, Option<PidFd>)>, io::Result<()>) {
+    let mut found = vec![(top, None)];
     let mut next = 0;
     while let Some(parent) = found.get(next).map(|(pid, _)| *pid) {
         next += 1;
-        for child in procfs::children(parent) {
-            let Ok(handle) = PidFd::open(child) else { continue };
-            // Its number could have become another's before it was held.
-            if procfs::stat(child).is_some_and(|stat| stat.ppid == parent) {
-                found.push((child, handle));
-            }
+        if let Err(error) = hold_children(parent, &mut found) {
+            return (found, Err(error));
         }
     }
-    found
+    (found, Ok(()))
 }
 
-/// The mark of a process, of those that this circus has made. A zombie has none.
-fn mark_of(pid: Pid, seed: u64) -> Option<Mark> {
+fn hold_children(parent: Pid, found: &mut Vec<(Pid, Option<PidFd>)>) -> io::Result<()> {
+    for child in procfs::children(parent)? {
+        let Some(handle) = hold(child)? else { continue };
+        // Its number could have become another's before it was held.
+        match procfs::stat(child) {
+            Ok(stat) if stat.ppid == parent => found.push((child, Some(handle))),
+            Err(error) if !sys::is_gone(&error) => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// The mark of a process, of those that this circus has made. A zombie has none, nor has one that circus may not look
+/// at.
+fn mark_of(pid: Pid, seed: u64) -> io::Result<Option<Mark>> {
+    match look_for_mark(pid, seed) {
+        Err(error) if sys::is_gone(&error) || error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
+        found => found,
+    }
+}
+
+fn look_for_mark(pid: Pid, seed: u64) -> io::Result<Option<Mark>> {
     let own = |number: &str| Some(Mark(seed, number.strip_prefix(&format!("{seed}-"))?.parse().ok()?));
-    let cgroup = procfs::cgroup(pid).unwrap_or_default();
+    let cgroup = procfs::cgroup(pid)?.unwrap_or_default();
     let mut cgroups = cgroup.split('/').filter_map(|name| own(name.strip_prefix(CGROUP)?));
-    cgroups.next().or_else(|| {
-        let environ = procfs::environ(pid)?;
-        let variables = environ.split(|byte| *byte == 0);
-        let texts = variables.filter_map(|variable| std::str::from_utf8(variable).ok());
-        texts.filter_map(|text| own(text.strip_prefix(MARK)?)).next()
-    })
+    if let Some(mark) = cgroups.next() {
+        return Ok(Some(mark));
+    }
+    let environ = procfs::environ(pid)?;
+    let variables = environ.split(|byte| *byte == 0);
+    let texts = variables.filter_map(|variable| std::str::from_utf8(variable).ok());
+    Ok(texts.filter_map(|text| own(text.strip_prefix(MARK)?)).next())
 }

@@ -52,7 +52,17 @@ pub const O_PATH: i32 = libc::O_PATH;
 /// Whether an errno says that the machine, or what circus may have of it, is short of processes, memory or descriptors.
 /// That may pass.
 pub fn is_shortage(errno: i32) -> bool {
-    matches!(errno, libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE)
+    matches!(errno, libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::ENOBUFS)
+}
+
+/// Whether an error says that there is no descriptor left, for circus or for the machine.
+pub fn wants_descriptor(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+/// Whether an error about a process says that there is none of that number.
+pub fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
 }
 
 /// Turns the -1 of a system call into the error that errno names.

@@ -88,6 +88,7 @@ impl<'a> System<'a> {
         let (options, origins) = (&watcher.options, &watcher.origins);
         self.id(("user", "/etc/passwd"), (origins, "uid"), options.uid.as_deref());
         self.id(("group", "/etc/group"), (origins, "gid"), options.gid.as_deref());
+        self.id(("user", "/etc/passwd"), (origins, "hooks_uid"), options.hooks_uid.as_deref());
         let dir = join(self.cwd, options.working_dir.as_deref().unwrap_or_default());
         let missing = is_settled(&dir) && matches!(self.list(&dir), Listing::Missing);
         if missing {
@@ -97,7 +98,8 @@ impl<'a> System<'a> {
         // What would be looked for in a directory that is missing needs no second line.
         let dir = Some(dir.as_str()).filter(|_| !missing);
         self.program(watcher, dir);
-        self.hooks(watcher, dir);
+        self.commands(watcher, dir);
+        self.hooks(watcher);
         if let Some(why) = wrong_phrase(&watcher.options) {
             self.find(Severity::Error, (origins, "ready"), why);
         }
@@ -191,27 +193,36 @@ impl<'a> System<'a> {
             (None, None) => return,
         };
         if !options.shell {
-            self.runs((watcher, key), program, dir);
+            self.runs((watcher, key), program, dir, "the processes");
         }
     }
 
-    /// The programs of hooks and commands. Those that are Python functions are known to Python alone.
-    fn hooks(&mut self, watcher: &WatcherConfig, dir: Option<&str>) {
-        let programs =
-            |(name, hook): &(&String, &(String, bool))| NAMES.contains(&name.as_str()) && !is_python(&hook.0);
-        let hooks = watcher.hooks.iter().filter(programs);
-        let hooks = hooks.map(|(name, (command, _))| (format!("hooks.{name}"), command.as_str()));
-        let commands = watcher.commands().map(|(hook, command)| (hook.name().to_string(), command));
-        for (key, command) in hooks.chain(commands) {
+    /// The programs of commands, which are found as the processes are.
+    fn commands(&mut self, watcher: &WatcherConfig, dir: Option<&str>) {
+        for (hook, command) in watcher.commands() {
             let words = words::split(command).unwrap_or_default();
             if let Some(program) = words.first() {
-                self.runs((watcher, &key), program, dir);
+                self.runs((watcher, hook.name()), program, dir, "the processes");
             }
         }
     }
 
-    /// Whether there is a program, as circus will look for it in the directory and the PATH of a watcher.
-    fn runs(&mut self, (watcher, key): (&WatcherConfig, &str), program: &str, dir: Option<&str>) {
+    /// The programs of hooks, which are found as circus finds its own. Python alone knows its functions.
+    fn hooks(&mut self, watcher: &WatcherConfig) {
+        let mut own = WatcherConfig { origins: watcher.origins.clone(), ..WatcherConfig::default() };
+        own.options.copy_env = true;
+        let programs =
+            |(name, hook): &(&String, &(String, bool))| NAMES.contains(&name.as_str()) && !is_python(&hook.0);
+        for (name, (command, _)) in watcher.hooks.iter().filter(programs) {
+            let words = words::split(command).unwrap_or_default();
+            if let Some(program) = words.first() {
+                self.runs((&own, &format!("hooks.{name}")), program, Some(self.cwd), "circus");
+            }
+        }
+    }
+
+    /// Whether there is a program, as it is looked for in a directory, and in the PATH of whoever `of` is.
+    fn runs(&mut self, (watcher, key): (&WatcherConfig, &str), program: &str, dir: Option<&str>, of: &str) {
         // A file of variables may hold another PATH.
         if watcher.options.env_file.is_some() || !is_settled(program) {
             return;
@@ -234,7 +245,7 @@ impl<'a> System<'a> {
         let all = venv.chain(path.split(':').map(str::to_string)).map(|d| at(&d)).collect::<Option<Vec<_>>>();
         let Some(dirs) = all else { return };
         if dirs.iter().all(|d| is_settled(d)) && !dirs.iter().any(|d| self.exists(&join(d, program))) {
-            let message = format!("there is no program `{program}` in the PATH of the processes ({path})");
+            let message = format!("there is no program `{program}` in the PATH of {of} ({path})");
             self.find(Severity::Error, (&watcher.origins, key), message);
         }
     }
@@ -332,7 +343,7 @@ mod tests {
     fn what_is_there_is_not_reported() {
         let cases = [
             "[watcher:a]\ncmd = sh -c x\nuid = www\ngid = 33",
-            "[watcher:a]\ncmd = ./run\nworking_dir = sub",
+            "[watcher:a]\ncmd = ./run\nworking_dir = sub\nhooks.after_stop = sub/run\nhooks_uid = www",
             "[watcher:a]\ncmd = sub/run",
             "[watcher:a]\ncmd = x\nshell = 1",
             "[watcher:a]\ncmd = sh\nhooks.after_stop = sub/run x, true\nhooks.after_reap = module.function",
@@ -368,6 +379,11 @@ mod tests {
             ),
             ("[watcher:a]\ncmd = ./no", "2 error there is no program `/w/./no`"),
             ("[watcher:a]\ncmd = sh\nhooks.after_stop = ./no x", "3 error there is no program `/w/./no`"),
+            (
+                "[watcher:a]\ncmd = /bin/sh\nhooks.after_stop = none\n[env:a]\nPATH = /sub",
+                "3 error there is no program `none` in the PATH of circus (/bin:/venv/bin)",
+            ),
+            ("[watcher:a]\ncmd = sh\nhooks_uid = me", "3 error there is no user `me` in /etc/passwd"),
             ("[watcher:a]\ncmd = sh\nstop_command = ./no x", "3 error there is no program `/w/./no`"),
             (
                 "[watcher:a]\ncmd = sh\nstdout_stream.filename = log/x",

@@ -57,7 +57,7 @@ pub struct Notice<'a> {
 }
 
 /// What an event means to plugins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum What {
     /// A process was spawned.
     Spawned(Pid),
@@ -67,6 +67,8 @@ pub enum What {
         pid: Pid,
         /// Nobody has asked it to.
         by_itself: bool,
+        /// For how many seconds it has lived.
+        lived: f64,
         /// Others of the watcher run.
         others: bool,
     },

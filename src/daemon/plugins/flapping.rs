@@ -1,6 +1,7 @@
 //! Flapping: stops a watcher whose processes end again and again, and starts it again after a while.
 //!
-//! Only deaths that nobody has asked for count, and only of watchers whose processes are replaced. The pauses that
+//! Only deaths that nobody has asked for count, and only of watchers whose processes are replaced; and only of processes
+//! that lived no longer than the window: two that end together after a long life are no flapping. The pauses that
 //! circus makes before a respawn are left out of the reckoning, since they are not the program's doing. Whoever gives
 //! an order to the watcher meanwhile knows better: everything about it is forgotten.
 
@@ -74,19 +75,27 @@ impl Flapping {
         self.watchers.retain(|record| record.watcher != watcher);
     }
 
-    fn died(&mut self, now: Time, watcher: &str, others: bool, world: &dyn World, wishes: &mut Wishes) {
+    fn died(
+        &mut self,
+        now: Time,
+        watcher: &str,
+        (lived, others): (f64, bool),
+        world: &dyn World,
+        wishes: &mut Wishes,
+    ) {
         let Some(rules) = self.rules(watcher, world) else {
             self.forget(watcher);
             return;
         };
-        if self.find(watcher).is_none() {
+        let counts = lived <= rules.window;
+        if counts && self.find(watcher).is_none() {
             self.watchers.push(Record { watcher: watcher.into(), ..Record::default() });
         }
         let Some(record) = self.find(watcher) else { return };
         if record.retry_at.is_some() {
             return; // it is being stopped
         }
-        let flaps = record.add(now, &rules);
+        let flaps = counts && record.add(now, &rules);
         if !others {
             record.idle_since = Some(now);
         }
@@ -137,9 +146,9 @@ impl Builtin for Flapping {
     fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Wishes) {
         match input {
             Input::Event(Notice { watcher, what, .. }) => match what {
-                What::Died { by_itself, others, .. } => {
+                What::Died { by_itself, lived, others, .. } => {
                     if by_itself {
-                        self.died(now, watcher, others, world, wishes);
+                        self.died(now, watcher, (lived, others), world, wishes);
                     }
                 }
                 What::Spawned(_) => {
@@ -200,9 +209,14 @@ mod tests {
     fn life(play: &mut Play, seconds: f64, pause: f64) -> Vec<Wish> {
         let mut wishes = play.event("web", "spawn", What::Spawned(7));
         wishes.extend(play.pass(seconds));
-        wishes.extend(play.event("web", "reap", What::Died { pid: 7, by_itself: true, others: false }));
+        wishes.extend(death(play, seconds, false));
         wishes.extend(play.pass(pause));
         wishes
+    }
+
+    /// A process that has lived for so long ends; whether others live on.
+    fn death(play: &mut Play, lived: f64, others: bool) -> Vec<Wish> {
+        play.event("web", "reap", What::Died { pid: 7, by_itself: true, lived, others })
     }
 
     fn stop() -> Order {
@@ -253,7 +267,8 @@ mod tests {
     fn a_life_that_is_long_enough_makes_a_new_start() {
         let mut play = play(&[("max_retry", "1")], |_| {});
         for _ in 0..5 {
-            assert_eq!(life(&mut play, 1.5, 0.0), [], "deaths lie too far apart");
+            assert_eq!(life(&mut play, 1.5, 0.0), [], "it lived too long to count");
+            assert_eq!(life(&mut play, 0.5, 0.0), []);
             assert_eq!(orders(&life(&mut play, 0.5, 8.0)), [stop(), start()]);
         }
     }
@@ -268,9 +283,33 @@ mod tests {
     }
 
     #[test]
+    fn workers_that_end_together_after_a_long_life_are_no_flapping() {
+        let mut play = play(&[], |_| {});
+        assert_eq!([death(&mut play, 3.0, true), death(&mut play, 3.0, true)], [[], []]);
+        assert_eq!([death(&mut play, 1.1, true), death(&mut play, 9.0, false)], [[], []], "nor all at once");
+        assert_eq!(death(&mut play, 0.2, true), []);
+        assert_eq!(death(&mut play, 100.0, true), [], "between two short ones, a long one is none");
+        assert_eq!(orders(&death(&mut play, 0.3, true)), [stop()]);
+    }
+
+    #[test]
+    fn one_that_dies_again_and_again_beside_healthy_ones_is_flapping() {
+        let mut play = play(&[("attempts", "3")], |_| {});
+        for _ in 0..2 {
+            play.pass(0.1);
+            assert_eq!(death(&mut play, 0.1, true), []);
+        }
+        play.pass(0.1);
+        assert_eq!(orders(&death(&mut play, 0.1, true)), [stop()]);
+    }
+
+    #[test]
     fn deaths_that_somebody_asked_for_do_not_count() {
         let mut play = play(&[("attempts", "1")], |_| {});
-        assert_eq!(play.event("web", "reap", What::Died { pid: 7, by_itself: false, others: false }), []);
+        assert_eq!(
+            play.event("web", "reap", What::Died { pid: 7, by_itself: false, lived: 0.1, others: false }),
+            []
+        );
         assert_eq!(orders(&life(&mut play, 0.1, 0.0)), [stop()]);
     }
 

@@ -122,11 +122,12 @@ impl World for Sight<'_> {
     }
 
     fn children(&self, pid: Pid) -> Vec<Pid> {
-        procfs::children(pid)
+        // Who cannot be looked at is not judged.
+        procfs::children(pid).unwrap_or_default()
     }
 
     fn usage(&mut self, pid: Pid) -> Option<Usage> {
-        let stat = procfs::stat(pid)?;
+        let stat = procfs::stat(pid).ok()?;
         Some(self.scale.get_or_insert_with(Scale::new).usage(pid, &stat, self.samples))
     }
 
@@ -167,15 +168,18 @@ impl Daemon {
         match what {
             Published::Spawn { pid } => What::Spawned(*pid),
             Published::Reap { pid, .. } => {
-                let mut known = (false, false);
+                let (mut by_itself, mut others, mut lived) = (false, false, 0.0);
                 for process in self.arbiter.find(watcher).into_iter().flat_map(Watcher::processes) {
                     match process.phase {
-                        Phase::Dead { stopping, .. } => known.0 |= process.pid == *pid && stopping.is_none(),
-                        Phase::Running | Phase::Asked { .. } | Phase::Killed => known.1 = true,
+                        Phase::Dead { stopping, .. } if process.pid == *pid => {
+                            by_itself = stopping.is_none();
+                            lived = self.time().since(process.started);
+                        }
+                        Phase::Dead { .. } => {}
+                        Phase::Running | Phase::Asked { .. } | Phase::Killed => others = true,
                     }
                 }
-                let (by_itself, others) = known;
-                What::Died { pid: *pid, by_itself, others }
+                What::Died { pid: *pid, by_itself, lived, others }
             }
             Published::Start => What::Started,
             Published::Reload => What::Reloaded,

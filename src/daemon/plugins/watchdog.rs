@@ -198,7 +198,7 @@ mod tests {
         play.event("plugin:p", "spawn", What::Spawned(9));
         assert_eq!(killed(&play.pass(1.0)), [("web".into(), 1)]);
         play.tell(Input::Datagram(b"4;12:00"));
-        play.event("web", "reap", What::Died { pid: 2, by_itself: true, others: true });
+        play.event("web", "reap", What::Died { pid: 2, by_itself: true, lived: 1.0, others: true });
         assert_eq!(killed(&play.pass(1.0)), []);
         assert_eq!(killed(&play.pass(10.0)), [("web".into(), 4)]);
         assert_eq!(play.plugin.deadline(), None, "nobody is left to look at");

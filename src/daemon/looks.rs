@@ -1,0 +1,135 @@
+//! Looks at processes for which circus itself was short of something: what could not be seen is not known to be gone.
+//!
+//! One descriptor is kept for such a look when there is no other. If that does not help, the look is taken again after a
+//! pause that grows, and the log has it once.
+
+use super::eventloop::Daemon;
+use super::log::Level;
+use crate::arbiter::Pid;
+use crate::sys::{self, io_words};
+use std::fs::File;
+use std::io;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What the log calls it.
+const CAUSE: &str = "looks at processes";
+
+/// The descriptor that is given up for a look.
+static SPARE: Mutex<Option<File>> = Mutex::new(None);
+
+/// Keeps a descriptor for the time when there is no other. The root directory is there always.
+fn keep_spare(spare: &mut Option<File>) {
+    *spare = File::open("/").ok();
+}
+
+/// Looks, once more with the spare descriptor when there was none left. A look holds one at a time and no more.
+pub fn with_spare<T>(look: &dyn Fn() -> io::Result<T>) -> io::Result<T> {
+    let looked = look();
+    if !looked.as_ref().is_err_and(sys::wants_descriptor) {
+        return looked;
+    }
+    let Ok(mut spare) = SPARE.try_lock() else { return looked };
+    drop(spare.take());
+    let looked = look();
+    keep_spare(&mut spare);
+    looked
+}
+
+/// The looks that are to be taken again.
+#[derive(Default)]
+pub struct Looks {
+    /// Groups without their leaders, and the signals that are meant for them.
+    remnants: Vec<(Pid, i32)>,
+    /// Somebody who left a tree may be there.
+    strays: bool,
+    again_at: Option<Instant>,
+    pause: Duration,
+}
+
+impl Looks {
+    /// Nothing is to be looked at again; a descriptor is kept.
+    pub fn new() -> Looks {
+        if let Ok(mut spare) = SPARE.try_lock() {
+            keep_spare(&mut spare);
+        }
+        Looks::default()
+    }
+
+    /// When it is time.
+    pub fn next(&self) -> Option<Instant> {
+        self.again_at
+    }
+
+    /// The strays are to be looked for again.
+    pub fn strays(&mut self) {
+        self.strays = true;
+    }
+
+    /// This group is to get this signal, and no earlier one.
+    pub fn remnant(&mut self, pgid: Pid, signum: i32) {
+        self.remnants.retain(|(other, _)| *other != pgid);
+        self.remnants.push((pgid, signum));
+    }
+}
+
+impl Daemon {
+    /// A look has failed, and is noted to be taken again.
+    pub(super) fn look_later(&mut self, error: &io::Error) {
+        let looks = &mut self.looks;
+        if looks.again_at.is_none() {
+            looks.pause = looks.pause.saturating_mul(2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+            looks.again_at = Some(self.now + looks.pause);
+        }
+        let why = io_words(error);
+        let text = format_args!(
+            "processes cannot be looked at: {why}; what waits for that is tried again and again"
+        );
+        self.log.once(Level::Error, CAUSE, text);
+    }
+
+    /// Takes the looks that had failed.
+    pub(super) fn look_again_now(&mut self) {
+        self.looks.again_at = None;
+        if std::mem::take(&mut self.looks.strays) {
+            self.trees.look_again();
+        }
+        self.look_for_strays();
+        for (pgid, signum) in std::mem::take(&mut self.looks.remnants) {
+            // The number may have become another's.
+            if self.groups.contains_key(&pgid) || self.trees.knows(pgid) {
+                self.signal_remnant(pgid, signum);
+            }
+        }
+        if self.looks.again_at.is_none() {
+            self.looks.pause = Duration::ZERO;
+            self.log.over(Level::Info, CAUSE, format_args!("processes can be looked at again"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn a_look_without_a_descriptor_is_taken_with_the_spare_one() {
+        let _looks = Looks::new();
+        let times = Cell::new(0);
+        let look = |errno: i32, most: i32| {
+            times.set(0);
+            with_spare(&|| {
+                times.set(times.get() + 1);
+                if times.get() <= most { Err(io::Error::from_raw_os_error(errno)) } else { Ok(()) }
+            })
+        };
+        let (emfile, enfile, enoent) = (24, 23, 2);
+        assert!(look(emfile, 1).is_ok() && look(enfile, 1).is_ok());
+        assert!(look(emfile, 2).is_err() && times.get() == 2, "once more and no more");
+        assert!(look(enoent, 1).is_err() && times.get() == 1);
+    }
+}

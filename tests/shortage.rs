@@ -1,0 +1,106 @@
+//! circus is short of something itself: descriptors, processes, memory. That is no failure of what it looks after, and
+//! what it cannot see is not gone.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod common;
+
+use common::{Circus, Dir, proc, run};
+use serde_json::json;
+use std::process::Command;
+
+/// Lets circus have so many descriptors: it can open none of this number or above.
+fn limit(circus: &Circus, descriptors: u64) {
+    let pid = circus.pid().to_string();
+    let ended = run(Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={descriptors}:")]));
+    assert_eq!((ended.code, ended.err.as_str()), (0, ""));
+}
+
+/// The lowest number that no descriptor of circus has.
+fn lowest_free(circus: &Circus) -> u64 {
+    let taken = |fd: &u64| std::fs::symlink_metadata(format!("/proc/{}/fd/{fd}", circus.pid())).is_ok();
+    (0..).find(|fd| !taken(fd)).expect("one is free")
+}
+
+const PLENTY: u64 = 1024;
+
+/// A circus in the directory of the test, with a watcher `w` that runs this script, after it has said `ready`.
+fn ready(script: &str, options: &str) -> Circus {
+    let dir = Dir::new();
+    let place = dir.path("");
+    let script = dir.script("program", script);
+    let ini = format!("[watcher:w]\ncmd = {script}\nworking_dir = {{dir}}\n{options}");
+    let circus = Circus::with(dir, &ini, |command| {
+        command.current_dir(place);
+    });
+    circus.out.line("ready");
+    circus
+}
+
+/// Leaves a process behind in a session of its own, which writes its pid.
+const STRAY: &str = "
+    setsid sh -c 'echo $$ > stray.new; mv stray.new stray; while :; do sleep 1000; done' &
+    until [ -s stray ]; do sleep 0.01; done
+    echo ready
+    exec sleep 1000";
+
+fn stray(circus: &Circus) -> i32 {
+    circus.dir.read("stray").trim().parse().expect("a pid")
+}
+
+#[test]
+fn a_stop_is_over_only_when_it_is_known_that_nobody_is_left() {
+    let circus = ready(STRAY, "kill_mode = tree");
+    let stray = stray(&circus);
+    let mut client = circus.client();
+    client.call("numwatchers", json!({}));
+    limit(&circus, 3);
+    client.send_request(
+        &json!({"id": "stop", "command": "stop", "properties": {"name": "w", "waiting": true}}),
+    );
+    circus.log.line("processes cannot be looked at: Too many open files");
+    assert!(proc::exists(stray), "nobody could find it");
+    limit(&circus, PLENTY);
+    assert_eq!(client.reply()["status"], "ok");
+    assert!(!proc::exists(stray), "and nobody has forgotten it");
+    circus.log.line("processes can be looked at again");
+    assert_eq!(circus.log.text().matches("cannot be looked at").count(), 1, "{}", circus.log.text());
+}
+
+#[test]
+fn with_no_descriptor_left_what_has_left_a_tree_is_found_all_the_same() {
+    let circus = ready(STRAY, "kill_mode = tree");
+    let stray = stray(&circus);
+    let mut client = circus.client();
+    client.call("numwatchers", json!({}));
+    limit(&circus, lowest_free(&circus));
+    assert_eq!(client.call("stop", json!({"name": "w", "waiting": true}))["status"], "ok");
+    assert!(!proc::exists(stray));
+}
+
+#[test]
+fn what_is_left_of_a_group_gets_its_signal_when_it_can_be_found() {
+    let circus = ready(
+        "sh -c 'trap \"\" TERM; echo $$ > stray.new; mv stray.new stray; while :; do sleep 1000; done' &
+        until [ -s stray ]; do sleep 0.01; done
+        echo ready
+        exec sleep 1000",
+        "graceful_timeout = 0.3",
+    );
+    let stray = stray(&circus);
+    let mut client = circus.client();
+    client.call("numwatchers", json!({}));
+    limit(&circus, 3);
+    client.send_request(
+        &json!({"id": "stop", "command": "stop", "properties": {"name": "w", "waiting": true}}),
+    );
+    circus.log.line("processes cannot be looked at: Too many open files");
+    assert!(proc::exists(stray));
+    limit(&circus, PLENTY);
+    assert_eq!(client.reply()["status"], "ok");
+    assert!(!proc::exists(stray));
+}

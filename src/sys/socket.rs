@@ -87,6 +87,11 @@ impl SocketSpec {
             v6only: true,
         }
     }
+
+    /// The same for a Unix socket whose file has exactly this mode from the first moment on.
+    pub fn unix(address: Address, mode: u32) -> Self {
+        SocketSpec { umask: Some(!mode & 0o777), ..SocketSpec::new(address) }
+    }
 }
 
 /// Why a socket could not be bound.
@@ -128,10 +133,12 @@ pub fn bind(spec: &SocketSpec) -> Result<OwnedFd, BindError> {
         bind_to_interface(fd.as_fd(), name).map_err(at("SO_BINDTODEVICE"))?;
     }
     bind_address(&fd, &address, spec).map_err(at("bind"))?;
-    if spec.kind.listens() {
-        listen(fd.as_fd(), spec.backlog).map_err(at("listen"))?;
+    let listens = if spec.kind.listens() { listen(fd.as_fd(), spec.backlog) } else { Ok(()) };
+    if let (Err(_), Address::Unix(path)) = (&listens, &spec.address) {
+        // Nobody else would remove what bind has made.
+        let _ = fs::remove_file(path);
     }
-    Ok(fd)
+    listens.map_err(at("listen")).map(|()| fd)
 }
 
 /// Listens; on a socket that does already, lets so many connections wait from now on.
@@ -143,11 +150,6 @@ pub fn listen(fd: BorrowedFd<'_>, backlog: i32) -> io::Result<()> {
 /// SO_REUSEPORT: another socket of this user's that has it too may be bound to the same port.
 pub fn set_reuseport(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     set_flag(fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, on)
-}
-
-/// A listening Unix stream socket, non-blocking, whose file has exactly this mode from the first moment on.
-pub fn listen_unix(address: &Address, mode: u32) -> Result<OwnedFd, BindError> {
-    bind(&SocketSpec { umask: Some(!mode & 0o777), ..SocketSpec::new(address.clone()) })
 }
 
 fn open(spec: &SocketSpec) -> io::Result<OwnedFd> {

@@ -159,7 +159,7 @@ fn the_control_socket_tells_who_connected() {
     let directory = TempDir::new();
     let path = directory.path("control");
     let _children = crate::sys::children_lock();
-    let listener = UnixListener::from(listen_unix(&Address::Unix(path.clone()), 0o600).unwrap());
+    let listener = UnixListener::from(bind(&SocketSpec::unix(Address::Unix(path.clone()), 0o600)).unwrap());
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let _client = UnixStream::connect(&path).unwrap();
     let (server, _) = listener.accept().unwrap();
@@ -173,7 +173,7 @@ fn an_abstract_socket_is_reached_by_its_name() {
     use std::os::linux::net::SocketAddrExt;
     let name = format!("circus-test-{}", std::process::id());
     let address = Address::Abstract(name.clone().into_bytes());
-    let fd = listen_unix(&address, 0o600).unwrap();
+    let fd = bind(&SocketSpec::unix(address.clone(), 0o600)).unwrap();
     assert_eq!(local_addr(fd.as_raw_fd()).unwrap(), address);
     let std_address = std::os::unix::net::SocketAddr::from_abstract_name(name).unwrap();
     UnixStream::connect_addr(&std_address).unwrap();
@@ -185,7 +185,7 @@ fn a_path_is_told_to_be_absent_foreign_stale_or_in_use() {
     let path = directory.path("socket");
     assert_eq!(path_state(&path).unwrap(), PathState::Absent);
 
-    let held = listen_unix(&Address::Unix(path.clone()), 0o600).unwrap();
+    let held = bind(&SocketSpec::unix(Address::Unix(path.clone()), 0o600)).unwrap();
     assert_eq!(path_state(&path).unwrap(), PathState::InUse);
     drop(held);
     assert_eq!(path_state(&path).unwrap(), PathState::Stale);

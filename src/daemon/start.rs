@@ -141,8 +141,7 @@ pub fn run(options: &Options) -> u8 {
             daemon.run();
             let fall = daemon.fall.take();
             fall.iter().for_each(|fall| daemon.bury(fall));
-            daemon.log.info(format_args!("circus has ended"));
-            drop(pidfile);
+            daemon.end(pidfile);
             fall.map_or(0, |fall| fall.code)
         }
     }

@@ -219,16 +219,16 @@ pub fn peer_addr(fd: RawFd) -> io::Result<Address> {
 
 /// The type of a socket, and whether it listens.
 pub fn kind_of(fd: &OwnedFd) -> io::Result<(Kind, bool)> {
-    let kind = Kind::of(option(fd, libc::SO_TYPE)?).ok_or(io::ErrorKind::Unsupported)?;
-    Ok((kind, option(fd, libc::SO_ACCEPTCONN)? != 0))
+    let kind = Kind::of(option(fd.as_raw_fd(), libc::SO_TYPE)?).ok_or(io::ErrorKind::Unsupported)?;
+    Ok((kind, option(fd.as_raw_fd(), libc::SO_ACCEPTCONN)? != 0))
 }
 
-fn option(fd: &OwnedFd, option: c_int) -> io::Result<c_int> {
+fn option(fd: RawFd, option: c_int) -> io::Result<c_int> {
     let mut value: c_int = 0;
     let mut length = mem::size_of::<c_int>() as libc::socklen_t;
     let place = ptr::from_mut(&mut value).cast();
     // SAFETY: `length` says how much room there is at `place`.
-    cvt(unsafe { libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, option, place, &mut length) })?;
+    cvt(unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, option, place, &mut length) })?;
     Ok(value)
 }
 
@@ -269,15 +269,25 @@ pub fn move_up(fd: OwnedFd, min: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(moved) })
 }
 
-/// Takes over a descriptor that circus was started with, under a number that is at least `min`; the old number is
+/// Whether a socket is open under this number; an error if nothing is.
+pub fn is_socket(fd: RawFd) -> io::Result<bool> {
+    match option(fd, libc::SO_TYPE).map_err(|error| (error.raw_os_error(), error)) {
+        Ok(_) => Ok(true),
+        Err((Some(libc::ENOTSOCK), _)) => Ok(false),
+        Err((_, error)) => Err(error),
+    }
+}
+
+/// Takes over a socket that circus was started with, under a number that is at least `min`, where the old number is
 /// free then. It must be one that nothing in circus owns.
 pub fn adopt(fd: RawFd, min: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: works on numbers and touches no memory; fails where nothing is open.
-    let moved = cvt(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, min) })?;
+    if !is_socket(fd)? {
+        return Err(io::Error::from_raw_os_error(libc::ENOTSOCK));
+    }
+    // SAFETY: works on a number and touches no memory.
+    cvt(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
     // SAFETY: it is open, as has just been seen, and the caller says that nobody owns it.
-    drop(unsafe { OwnedFd::from_raw_fd(fd) });
-    // SAFETY: the kernel has just returned this descriptor, and nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(moved) })
+    move_up(unsafe { OwnedFd::from_raw_fd(fd) }, min)
 }
 
 /// What stands at the path of a Unix socket.

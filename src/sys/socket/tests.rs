@@ -242,3 +242,17 @@ fn a_descriptor_moves_up_and_only_up() {
     let number = moved.as_raw_fd();
     assert_eq!(move_up(moved, 3).unwrap().as_raw_fd(), number);
 }
+
+#[test]
+fn only_sockets_are_adopted_and_those_that_stand_high_enough_stay_there() {
+    let (one, other) = std::os::unix::net::UnixStream::pair().unwrap();
+    let one = move_up(one.into(), 600).unwrap();
+    let number = one.as_raw_fd();
+    assert_eq!(adopt(std::os::fd::IntoRawFd::into_raw_fd(one), 600).unwrap().as_raw_fd(), number);
+    drop(other);
+    let file = fs::File::open("/dev/null").unwrap();
+    assert!(!is_socket(file.as_raw_fd()).unwrap());
+    assert_eq!(adopt(file.as_raw_fd(), 600).unwrap_err().raw_os_error(), Some(libc::ENOTSOCK));
+    assert!(file.metadata().is_ok(), "it is left alone");
+    assert!(is_socket(-1).is_err() && adopt(9999, 600).is_err());
+}

@@ -106,6 +106,21 @@ fn a_daemon_that_hangs_up_or_talks_nonsense_is_code_1() {
     assert_eq!(texts(&output), (1, String::new(), said.into()));
 }
 
+/// One that was asked to end and is gone has done what it was asked for.
+#[test]
+fn a_daemon_that_is_gone_has_done_what_quit_asks_for() {
+    for (name, args) in [("quit", &["quit"][..]), ("quit-waiting", &["quit", "--waiting"])] {
+        let (_, output) = exchange(name, args, "");
+        assert_eq!(texts(&output), (0, "ok\n".into(), String::new()), "{args:?}");
+    }
+    let (_, output) = exchange("quit-json", &["--json", "quit", "--waiting"], "");
+    let (code, stdout, stderr) = texts(&output);
+    assert!(code == 0 && stdout.starts_with("{\"status\":\"ok\"") && stderr.is_empty(), "{stdout}{stderr}");
+    let (_, output) =
+        exchange("quit-no", &["quit"], "{\"status\":\"error\",\"reason\":\"no\",\"id\":null}\n");
+    assert_eq!(texts(&output), (3, String::new(), "error: no\n".into()));
+}
+
 #[test]
 fn a_daemon_that_says_nothing_is_code_1() {
     let dir = Dir::new("timeout");

@@ -64,10 +64,51 @@ fn a_socket_that_is_passed_is_used_kept_and_not_told_of() {
     assert_ne!(second, first);
     assert_eq!(ask_tcp(address).expect("an answer"), second);
     assert_eq!(proc::fd(circus.pid(), 64), fd);
-    circus.log.line("no [socket:NAME] inherits what was passed to circus, and it is closed: 4 other");
+    assert_eq!(proc::fd(circus.pid(), 4), "/dev/null", "what is no socket is left alone");
     circus.end();
     drop(std::net::TcpStream::connect(address).expect("its parent still listens"));
     drop(parents);
+}
+
+/// Whatever LISTEN_FDS says: a number that is too large must not reach what circus has opened or moved itself.
+#[test]
+fn a_wrong_number_of_passed_sockets_loses_none_of_them() {
+    for count in ["1", "+1", "2", "61", "62", "63", "64", "200", "100000", "2147483647"] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let address = listener.local_addr().expect("an address");
+        let variables = format!("LISTEN_PID=$$ LISTEN_FDS={count} LISTEN_FDNAMES=web");
+        let ini = format!("[socket:web]\ninherit = web\n[socket:own]\nport = 0\n{}", web("tcp"));
+        let mut circus = with_socket(listener, &variables, &ini);
+        let pid = circus.up("web")[0];
+        assert_eq!(ask_tcp(address).expect("an answer"), pid, "LISTEN_FDS={count}");
+        assert_eq!(proc::fd(circus.pid(), 4), "/dev/null", "LISTEN_FDS={count}");
+        circus.end();
+    }
+    for count in ["0", "-1", "-2147483648", "9999999999999999999", "x", "", "1x", "1.0"] {
+        let dir = Dir::new();
+        let config = dir.config("circus.ini", &format!("[socket:web]\ninherit = web\n{}", web("tcp")));
+        let mut command = common::circus();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let variables = format!("LISTEN_PID=$$ LISTEN_FDS={count} LISTEN_FDNAMES=web");
+        passing(command.arg(config), listener, &variables);
+        let ended = run(&mut command);
+        assert!(ended.code == 111 && ended.err.contains("has passed nothing"), "{count}: {}", ended.err);
+    }
+}
+
+#[test]
+fn passed_sockets_keep_their_names_over_gaps() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let address = listener.local_addr().expect("an address");
+    let variables = "exec 5<&0 9<&0; LISTEN_PID=$$ LISTEN_FDS=7 LISTEN_FDNAMES=x:x:x:x:x:x:web";
+    let ini = format!("[socket:web]\ninherit = web\n[socket:five]\ninherit = 5\n{}", web("tcp"));
+    let mut circus = with_socket(listener, variables, &ini);
+    let pid = circus.up("web")[0];
+    assert_eq!(ask_tcp(address).expect("an answer"), pid);
+    circus.log.line("no [socket:NAME] inherits what was passed to circus, and it is closed: 3 x");
+    let fds = proc::fds(circus.pid());
+    assert!(fds.contains(&65) && fds.contains(&66) && !fds.contains(&64), "two were taken: {fds:?}");
+    circus.end();
 }
 
 #[test]

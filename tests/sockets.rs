@@ -79,7 +79,7 @@ fn unix_with_its_mode_and_gone_at_the_end() {
 #[test]
 fn a_path_that_is_taken_is_replaced_only_when_the_file_says_so() {
     let dir = Dir::new();
-    drop(UnixListener::bind(dir.path("web")).expect("bound"));
+    let _holds_it = UnixListener::bind(dir.path("web")).expect("bound");
     let config = dir.config("c.ini", "[socket:web]\npath = {dir}/web\n[watcher:w]\ncmd = sleep 1000");
     let ended = run(common::circus().arg(config));
     assert_eq!((ended.code, ended.err.lines().count()), (111, 1), "{}", ended.err);

@@ -3,7 +3,7 @@
 //! The next watcher starts when the one before is active, has failed, or is in trouble: nobody's trouble delays
 //! another. For processes to become ready (`ready`) only watchers of a lower priority wait. Between two starts lies the `warmup_delay` of `[circus]`.
 
-use super::request::{Reply, Ticket};
+use super::request::Ticket;
 use super::time::Time;
 use super::watcher::{Goal, Status, Watcher};
 use super::{Action, Arbiter, Level, WatcherId};
@@ -157,6 +157,11 @@ impl Arbiter {
         self.end_when_stopped(actions);
     }
 
+    /// Takes out the clients that wait for the end. Their answer is the last thing that circus does.
+    pub fn take_end_waiters(&mut self) -> Vec<Ticket> {
+        self.ending.as_mut().map(|ending| std::mem::take(&mut ending.tickets)).unwrap_or_default()
+    }
+
     /// How many clients wait for the end.
     pub(super) fn waiting_for_the_end(&self) -> usize {
         self.ending.as_ref().map_or(0, |ending| ending.tickets.len())
@@ -183,8 +188,6 @@ impl Arbiter {
             return;
         }
         let Some(ending) = &mut self.ending else { return };
-        let tickets = std::mem::take(&mut ending.tickets);
-        actions.extend(tickets.into_iter().map(|ticket| Action::Reply { ticket, reply: Reply::Ok }));
         if !std::mem::replace(&mut ending.done, true) {
             actions.push(Action::Exit(self.fallen.take()));
         }

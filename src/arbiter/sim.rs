@@ -255,6 +255,8 @@ impl World {
             Action::Exit(fall) => {
                 self.exited = true;
                 self.fall = fall;
+                let waiters = self.arbiter.take_end_waiters();
+                self.replies.extend(waiters.into_iter().map(|ticket| (ticket, Reply::Ok)));
             }
         }
     }

@@ -20,7 +20,7 @@ use client::{Connection, Trouble};
 use progress::Progress;
 use serde_json::Value as Json;
 use std::io::{ErrorKind, IsTerminal, Write};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const VERSION: &str = concat!("circusctl ", env!("CARGO_PKG_VERSION"));
 
@@ -30,6 +30,9 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 /// The daemon answered with an error.
 const REFUSED: u8 = 3;
+
+/// How long circus may take to exit when it has answered last of all.
+const EXIT: Duration = Duration::from_secs(5);
 
 /// Runs `circus ctl` with the arguments that follow it; bytes that are no UTF-8 stand in them as
 /// [`crate::config::text`] says.
@@ -131,7 +134,9 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
     let line = match &mut progress {
         Some(progress) => progress.wait(connection, deadline),
         None => connection.line(deadline),
-    }?;
+    };
+    let line =
+        if invocation.command.name == "quit" { until_the_end(connection, line, waits)? } else { line? };
     let Ok(Json::Object(reply)) = serde_json::from_slice::<Json>(&line) else {
         return Err(Trouble::Nonsense);
     };
@@ -150,6 +155,29 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
         (false, "tail") if invocation.args.has("follow") => tail::follow(connection, &reply),
         (false, _) if options.json => Ok(code_of(&reply)),
         (false, _) => show(invocation, properties, &reply).map(|()| code_of(&reply)),
+    }
+}
+
+/// The answer to `quit`. A circus that is gone before it has answered has ended, which is all that was asked for; one
+/// that has answered last of all closes its connections when it exits.
+fn until_the_end(
+    connection: &mut Connection,
+    line: Result<Vec<u8>, Trouble>,
+    waits: bool,
+) -> Result<Vec<u8>, Trouble> {
+    match line {
+        Err(Trouble::Closed) => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let mut line = protocol::encode_answer(&Json::Null, &Map::new(), now.as_secs_f64());
+            line.pop();
+            Ok(line)
+        }
+        Ok(line) if waits => {
+            let deadline = Instant::now().checked_add(EXIT);
+            while connection.line(deadline).is_ok() {}
+            Ok(line)
+        }
+        line => line,
     }
 }
 

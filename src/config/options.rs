@@ -269,7 +269,7 @@ section! {
     "backlog" => backlog: i64 = 2048, Kind::Int, Global, Stored, Works, "how many connections may wait to be accepted";
     "path" => path: Maybe = None, Kind::Text, Global, Fixed, Works, "the path of a Unix socket";
     "umask" => umask: i64 = 0o010, Kind::Octal, Global, Stored, Works, "the umask while a Unix socket is bound, octal";
-    "replace" => replace: bool = false, Kind::Bool, Global, Stored, Works, "remove a socket that is in the way at path";
+    "replace" => replace: bool = false, Kind::Bool, Global, Stored, Works, "take the path over from a socket that somebody else listens at";
     "so_reuseport" => so_reuseport: bool = false, Kind::Bool, Global, Fixed, Works, "a socket of its own for each process, at the same address";
     "interface" => interface: Maybe = None, Kind::Text, Global, Fixed, Works, "the network interface to bind to";
     "blocking" => blocking: bool = false, Kind::Bool, Global, Stored, Works, "leave the socket in blocking mode";

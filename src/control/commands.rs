@@ -305,7 +305,7 @@ pub static COMMANDS: &[Command] = &[
         flags: &[WAITING],
         verbatim: false,
         summary: "stop everything and end circus",
-        detail: "With --waiting, the answer comes when all processes are gone.",
+        detail: "With --waiting, the answer comes last of all: processes, sockets and files are gone.",
         encode: lifecycle::encode_waiting,
         decode: lifecycle::decode_quit,
         render: lifecycle::render_ok,

@@ -133,6 +133,15 @@ impl Clients {
         self.shed();
     }
 
+    /// Tells those that wait for it that circus has ended.
+    pub fn tell_of_the_end(&mut self, waiters: Vec<Ticket>) {
+        for ticket in waiters {
+            let Some(Asked { from, id }) = self.asked.remove(&ticket) else { continue };
+            self.send_later(&from, protocol::encode_reply(&id, &Reply::Ok, clock::realtime()));
+        }
+        self.flush_all();
+    }
+
     /// Writes what can be written: the end is near.
     pub fn flush_all(&mut self) {
         for client in self.clients.values_mut() {

@@ -2,12 +2,12 @@
 //! be in their way, and what is opened for an address of the old kind.
 
 use super::log::Log;
-use super::sockets::{self, OwnFile};
+use super::sockets::{self, NewDirectory, Obstacle, OwnFile, claim};
 use crate::config::options::CircusOptions;
 use crate::config::text;
 use crate::control::endpoint::{self, Directory, Place, Port};
 use crate::sys::address::Address;
-use crate::sys::socket::{self, PathState, SocketSpec};
+use crate::sys::socket::{self, SocketSpec};
 use crate::sys::{self, user};
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
@@ -78,6 +78,8 @@ pub struct Opened {
     pub endpoint: String,
     /// Its file, which goes with it.
     pub file: Option<OwnFile>,
+    /// The directory that was made for it.
+    directory: Option<NewDirectory>,
     /// An abstract socket has no file whose mode could guard it: only this user and root are served.
     pub only_for: Option<u32>,
     /// Events are published here, and commands refused.
@@ -88,6 +90,12 @@ impl Opened {
     /// Whether it is a port.
     pub fn is_port(&self) -> bool {
         matches!(self.acceptor, Acceptor::Tcp(_))
+    }
+
+    /// The start has succeeded: what was made for the socket stays, what was in its way is removed.
+    pub fn keep(&mut self) {
+        self.file.iter_mut().for_each(OwnFile::keep);
+        self.directory.take().into_iter().for_each(NewDirectory::keep);
     }
 
     /// Where it is, as ZeroMQ and Circus write it.
@@ -169,7 +177,10 @@ pub fn restore(opened: &Opened, options: &CircusOptions) -> Option<Result<Opened
     let directory = endpoint::directory(user::current_uid(), runtime.as_deref());
     let what = if opened.events_only { "pubsub socket" } else { "control socket" };
     let fresh = open(&Place::Path(opened.endpoint.clone()), what, &directory, options);
-    let fresh = fresh.map(|socket| Opened { events_only: opened.events_only, ..socket });
+    let fresh = fresh.map(|mut socket| {
+        socket.keep();
+        Opened { events_only: opened.events_only, ..socket }
+    });
     Some(fresh.map_err(|refused| refused.message))
 }
 
@@ -184,29 +195,29 @@ fn open(
         message: format!("{what} {place}: {why}"),
         fault: if harmless { Fault::Harmless } else { Fault::System },
     };
-    let address = match place {
-        Place::Abstract(name) => Address::Abstract(text::to_bytes(name).into_owned()),
+    let (address, made) = match place {
+        Place::Abstract(name) => (Address::Abstract(text::to_bytes(name).into_owned()), None),
         Place::Path(path) => {
-            prepare(path, directory).map_err(|(why, harmless)| refuse(&why, harmless))?;
-            Address::Unix(path.into())
+            let made = prepare(Path::new(path), directory).map_err(|why| refuse(&why, true))?;
+            (Address::Unix(path.into()), made)
         }
     };
     let mode = u32::try_from(options.endpoint_mode).unwrap_or(0o600);
-    let fd = socket::listen_unix(&address, mode).map_err(|error| {
-        let harmless = error.error.kind() == ErrorKind::PermissionDenied
-            || error.error.kind() == ErrorKind::ReadOnlyFilesystem;
-        refuse(&error, harmless)
+    let spec = SocketSpec::unix(address.clone(), mode);
+    let (fd, file) = claim(&spec, false).map_err(|obstacle| match &obstacle {
+        Obstacle::InUse => refuse(&"another circus serves it already", false),
+        Obstacle::NotASocket => refuse(&obstacle, false),
+        Obstacle::Kernel(error) => {
+            let harmless = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem];
+            refuse(&obstacle, harmless.contains(&error.error.kind()))
+        }
     })?;
-    let file = match &address {
-        Address::Unix(path) => OwnFile::new(path),
-        Address::Inet(_) | Address::Abstract(_) => None,
-    };
     if let (Some(owner), Address::Unix(path)) = (&options.endpoint_owner, &address) {
         give_to(path, owner).map_err(|why| refuse(&why, false))?;
     }
     let only_for = matches!(address, Address::Abstract(_)).then(user::current_uid);
     let acceptor = Acceptor::Unix(fd.into());
-    Ok(Opened { acceptor, endpoint: place.to_string(), file, only_for, events_only: false })
+    Ok(Opened { acceptor, endpoint: place.to_string(), file, directory: made, only_for, events_only: false })
 }
 
 /// Opens the port of a `tcp://` address, if that is allowed.
@@ -227,35 +238,23 @@ fn open_port(wanted: Option<&str>, what: &str, options: &CircusOptions) -> Resul
         acceptor: Acceptor::Tcp(listener),
         endpoint,
         file: None,
+        directory: None,
         only_for: None,
         events_only: false,
     }))
 }
 
-/// Makes sure that a control socket can be made at `path`.
-///
-/// # Errors
-/// A sentence, and whether circus can do without.
-fn prepare(path: &str, directory: &Directory) -> Result<(), (String, bool)> {
-    if Path::new(path).parent() == Some(Path::new(&directory.path)) {
-        make_directory(directory).map_err(|why| (why, true))?;
-    }
-    match socket::path_state(Path::new(path)) {
-        Ok(PathState::Absent) => Ok(()),
-        Ok(PathState::NotASocket) => Err(("there is a file of that name, and it is no socket".into(), false)),
-        Ok(PathState::InUse) => Err(("another circus serves it already".into(), false)),
-        // Left by a circus that was killed.
-        Ok(PathState::Stale) => std::fs::remove_file(path).map_err(|error| (sys::io_words(&error), false)),
-        Err(error) => Err((sys::io_words(&error), false)),
-    }
+/// Makes the default directory, if the control socket is to stand there.
+fn prepare(path: &Path, directory: &Directory) -> Result<Option<NewDirectory>, String> {
+    if path.parent() == Some(Path::new(&directory.path)) { make_directory(directory) } else { Ok(None) }
 }
 
 /// Makes the default directory of control sockets. One in a place where anybody may make directories must be ours.
-fn make_directory(directory: &Directory) -> Result<(), String> {
+fn make_directory(directory: &Directory) -> Result<Option<NewDirectory>, String> {
     let path = Path::new(&directory.path);
     let mode = if directory.exposed { 0o700 } else { 0o755 };
     match sys::file::make_directory(path, mode) {
-        Ok(()) => return Ok(()),
+        Ok(()) => return Ok(Some(NewDirectory::new(path))),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(error) => return Err(format!("{}: {}", directory.path, sys::io_words(&error))),
     }
@@ -264,7 +263,7 @@ fn make_directory(directory: &Directory) -> Result<(), String> {
     if directory.exposed && !ours {
         return Err(format!("{} is not a directory of this user's with mode 0700", directory.path));
     }
-    Ok(())
+    Ok(None)
 }
 
 fn give_to(path: &Path, owner: &str) -> Result<(), String> {

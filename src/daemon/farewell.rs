@@ -1,7 +1,10 @@
 //! What a person sees at the terminal while circus stops: how many processes have ended, and which one is being waited
-//! for. It is one line of the terminal that is written over, and only where the log goes there too.
+//! for. It is one line of the terminal that is written over, and only where the log goes there too. And the end itself.
 
 use super::eventloop::Daemon;
+use super::listeners::Listeners;
+use super::pidfile::PidFile;
+use super::sockets::Sockets;
 use crate::arbiter::process::{Phase, Process};
 use crate::control::overview;
 use crate::sys::keyboard::columns;
@@ -26,6 +29,18 @@ impl Farewell {
 }
 
 impl Daemon {
+    /// Gives everything back that a next start may want to have, and only then tells those that wait for the end.
+    pub(super) fn end(mut self, pidfile: Option<PidFile>) {
+        let waiters = self.arbiter.take_end_waiters();
+        let mut clients = std::mem::take(&mut self.clients);
+        clients.listeners = Listeners::default();
+        self.sockets = Sockets::default();
+        drop(pidfile);
+        self.log.info(format_args!("circus has ended"));
+        drop(self);
+        clients.tell_of_the_end(waiters);
+    }
+
     /// Shows how far the end has come, if it is time.
     pub(super) fn show_farewell(&mut self) {
         if !self.arbiter.is_ending() || !self.log.is_terminal() {

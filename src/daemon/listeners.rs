@@ -34,6 +34,11 @@ impl Listeners {
         Listeners { all: opened.into_iter().map(listen).collect(), next_accept: None }
     }
 
+    /// The start has succeeded: they stay.
+    pub fn keep(&mut self) {
+        self.all.iter_mut().for_each(|listener| listener.opened.keep());
+    }
+
     /// The sockets on which commands are taken, or events published and nothing else.
     fn sockets(&self, events_only: bool) -> impl DoubleEndedIterator<Item = &Opened> {
         let all = self.all.iter().map(|listener| &listener.opened);

@@ -7,24 +7,28 @@ use super::sockets::OwnFile;
 use crate::sys::file::{NEVER_WAIT, must_be_regular};
 use crate::sys::{O_NOFOLLOW, io_words, process};
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// The pid file; dropping it removes the file.
 pub struct PidFile {
-    _file: OwnFile,
+    path: String,
+    /// What is removed at the end: a file that circus has made, or written.
+    own: Option<OwnFile>,
     /// Keeps the lock.
-    _lock: File,
+    lock: File,
 }
 
 impl PidFile {
-    /// Makes the file, or takes over one that nobody holds, and writes the pid of this process.
+    /// Makes the file, or locks one that nobody holds; nothing in it changes yet.
     ///
     /// # Errors
-    /// A sentence: it cannot be written, or a circus that runs holds it.
-    pub fn create(path: &str) -> Result<PidFile, String> {
+    /// A sentence: it cannot be had, or a circus that runs holds it.
+    pub fn claim(path: &str) -> Result<PidFile, String> {
         let cannot = |error: std::io::Error| format!("pidfile {path}: {}", io_words(&error));
+        let is_new =
+            Path::new(path).symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound);
         // A symbolic link is not followed: as root that could overwrite any file.
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o644);
@@ -36,10 +40,23 @@ impl PidFile {
             let pid = pid.trim();
             return Err(format!("pidfile {path}: circus runs already, with pid {pid}"));
         }
-        file.set_len(0).map_err(cannot)?;
-        file.write_all(format!("{}\n", std::process::id()).as_bytes()).map_err(cannot)?;
-        let own = OwnFile::new(Path::new(path)).ok_or_else(|| format!("pidfile {path}: it has vanished"))?;
-        Ok(PidFile { _file: own, _lock: file })
+        let own = is_new.then(|| OwnFile::new(Path::new(path))).flatten();
+        Ok(PidFile { path: path.into(), own, lock: file })
+    }
+
+    /// Writes the pid of this process, which removes the file at the end.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn write(&mut self) -> Result<(), String> {
+        let path = &self.path;
+        let cannot = |error: std::io::Error| format!("pidfile {path}: {}", io_words(&error));
+        self.lock.set_len(0).map_err(cannot)?;
+        self.lock.write_all(format!("{}\n", std::process::id()).as_bytes()).map_err(cannot)?;
+        if self.own.is_none() {
+            self.own = OwnFile::new(Path::new(path));
+        }
+        self.own.as_ref().map(|_| ()).ok_or_else(|| format!("pidfile {path}: it has vanished"))
     }
 }
 
@@ -52,17 +69,20 @@ mod tests {
         let path = std::env::temp_dir().join(format!("circus-pidfile-{}", std::process::id()));
         let text = path.to_str().unwrap();
         std::fs::write(&path, "garbage that is longer than a pid").unwrap();
-        let first = PidFile::create(text).unwrap();
+        drop(PidFile::claim(text).unwrap());
+        assert!(std::fs::read_to_string(&path).unwrap().starts_with("garbage"), "a start that fails");
+        let mut first = PidFile::claim(text).unwrap();
+        first.write().unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{}\n", std::process::id()));
-        let error = PidFile::create(text).err().unwrap();
+        let error = PidFile::claim(text).err().unwrap();
         assert!(error.contains("runs already") && error.contains(&std::process::id().to_string()), "{error}");
         drop(first);
         assert!(!path.exists());
         std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
-        assert!(PidFile::create(text).is_err());
+        assert!(PidFile::claim(text).is_err());
         std::fs::remove_file(&path).unwrap();
         assert!(
-            PidFile::create("/dev/null").err().unwrap().contains("pidfile /dev/null: it is no regular file")
+            PidFile::claim("/dev/null").err().unwrap().contains("pidfile /dev/null: it is no regular file")
         );
     }
 }

@@ -3,10 +3,13 @@
 //! They stand on high descriptors, above those that children get, and are closed on exec: only children that are
 //! to inherit them do. The file of a Unix socket is removed at the end if it is still the one that circus made.
 
+mod claim;
 mod passed;
 mod replace;
 mod shares;
 
+use claim::Aside;
+pub use claim::{NewDirectory, Obstacle, claim};
 pub use passed::{OWN, Passed};
 pub use replace::Prepared;
 pub use shares::User;
@@ -17,7 +20,7 @@ use crate::config::{SocketConfig, SocketOptions, protocols, text};
 use crate::sorted::sort_by;
 use crate::sys::address::Address;
 use crate::sys::io_words;
-use crate::sys::socket::{self, Kind, PathState, SocketSpec};
+use crate::sys::socket::{self, Kind, SocketSpec};
 use shares::Shares;
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -66,6 +69,11 @@ impl Sockets {
         Ok(Sockets(bound))
     }
 
+    /// The start has succeeded: what was in the way is removed.
+    pub fn keep_all(&mut self) {
+        self.0.iter_mut().for_each(Bound::keep);
+    }
+
     fn get(&self, name: &str) -> Option<&Bound> {
         self.0.iter().find(|socket| socket.name == name)
     }
@@ -106,7 +114,9 @@ impl Sockets {
             return socket.shares.fds().next().ok_or_else(|| format!("[socket:{name}] is closed"));
         }
         let spec = &socket.spec;
-        socket.shares.take(user, &|| bind(spec).map_err(|why| format!("[socket:{name}]: {why}")))
+        // Only addresses with a port are shared out, so there is no file.
+        let another = || bind(spec, false).map(|(fd, _)| fd);
+        socket.shares.take(user, &|| another().map_err(|why| format!("[socket:{name}]: {why}")))
     }
 
     /// A process has ended, or was not spawned after all.
@@ -159,38 +169,54 @@ impl Bound {
     }
 
     fn open(config: &SocketConfig, mut spec: SocketSpec, replace: bool) -> Result<Bound, String> {
-        if let Address::Unix(path) = &spec.address {
-            make_way(path, replace).map_err(|why| format!("cannot bind {}: {why}", spec.address))?;
-        }
-        let fd = bind(&spec)?;
-        let file = match &spec.address {
-            Address::Unix(path) => OwnFile::new(path),
-            Address::Inet(_) | Address::Abstract(_) => None,
-        };
+        let (fd, file) = bind(&spec, replace)?;
         spec.address = socket::local_addr(fd.as_raw_fd()).unwrap_or(spec.address);
         let (name, address, shares) = (config.name.clone(), spec.address.clone(), Shares::new(fd));
         Ok(Bound { name, config: config.clone(), address, spec, shares, file, inherited: false })
     }
+
+    /// It is there to stay: what was in its way is removed.
+    fn keep(&mut self) {
+        self.file.iter_mut().for_each(OwnFile::keep);
+    }
 }
 
 /// Binds a socket, above the descriptors that children get.
-fn bind(spec: &SocketSpec) -> Result<OwnedFd, String> {
+fn bind(spec: &SocketSpec, replace: bool) -> Result<(OwnedFd, Option<OwnFile>), String> {
     let cannot = |why: &dyn std::fmt::Display| format!("cannot bind {}: {why}", spec.address);
-    let fd = socket::bind(spec).map_err(|error| cannot(&error))?;
-    socket::move_up(fd, LOWEST_FD).map_err(|error| cannot(&io_words(&error)))
+    let (fd, file) = claim(spec, replace).map_err(|obstacle| match obstacle {
+        Obstacle::InUse => cannot(&"somebody serves that path already; replace = True takes it over"),
+        Obstacle::NotASocket | Obstacle::Kernel(_) => cannot(&obstacle),
+    })?;
+    let fd = socket::move_up(fd, LOWEST_FD).map_err(|error| cannot(&io_words(&error)))?;
+    Ok((fd, file))
 }
 
 /// A file that circus has made and removes again, unless somebody has put another one in its place.
 pub struct OwnFile {
     path: PathBuf,
     id: (u64, u64),
+    /// What was there before, until it is certain that it is not needed any more.
+    aside: Option<Aside>,
 }
 
 impl OwnFile {
     /// The file at `path`, which was just made.
     pub fn new(path: &Path) -> Option<OwnFile> {
         let meta = path.symlink_metadata().ok()?;
-        Some(OwnFile { path: path.to_owned(), id: (meta.dev(), meta.ino()) })
+        Some(OwnFile { path: path.to_owned(), id: (meta.dev(), meta.ino()), aside: None })
+    }
+
+    /// It is there to stay: what was there before is removed, and does not come back at the end.
+    pub fn keep(&mut self) {
+        if let Some(aside) = self.aside.take() {
+            aside.remove();
+        }
+    }
+
+    /// The file stays where it is.
+    pub fn leave(mut self) {
+        self.path = PathBuf::new();
     }
 
     /// Whether nothing is at the path any more.
@@ -206,20 +232,6 @@ impl Drop for OwnFile {
             // Nothing can be done about a failure: the directory may be gone or read-only by now.
             let _ = std::fs::remove_file(&self.path);
         }
-    }
-}
-
-/// Removes a socket that is in the way at `path`, if that is wanted and it is a socket.
-fn make_way(path: &Path, replace: bool) -> Result<(), String> {
-    let state = socket::path_state(path).map_err(|error| io_words(&error))?;
-    match (state, replace) {
-        (PathState::Absent, _) => Ok(()),
-        (PathState::NotASocket, _) => Err("there is a file of that name, and it is no socket".into()),
-        (PathState::Stale | PathState::InUse, false) => {
-            Err("there is a socket of that name already; replace = True removes it".into())
-        }
-        (PathState::Stale | PathState::InUse, true) => std::fs::remove_file(path)
-            .map_err(|error| format!("removing the old socket: {}", io_words(&error))),
     }
 }
 
@@ -356,11 +368,14 @@ mod tests {
         let first = bind_all(&[config(false)]).unwrap();
         let error = bind_all(&[config(false)]).err().unwrap();
         assert!(error.contains("[socket:u]") && error.contains("replace = True"), "{error}");
-        let second = bind_all(&[config(true)]).unwrap();
+        drop(bind_all(&[config(true)]).unwrap());
+        std::os::unix::net::UnixStream::connect(&path).expect("a start that fails puts it back");
+        let mut second = bind_all(&[config(true)]).unwrap();
+        second.keep_all();
         drop(first);
         assert!(path.exists(), "the file of the second is not the first one's to remove");
         drop(second);
-        assert!(!path.exists());
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
         std::fs::write(&path, "precious").unwrap();
         assert!(bind_all(&[config(true)]).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"precious");

@@ -11,7 +11,7 @@ use super::notify::{self, Notify};
 use super::perform::HANDLED;
 use super::pidfile::PidFile;
 use super::plugins::{self, Surroundings};
-use super::sockets::{self, Passed, Sockets};
+use super::sockets::{self, OwnFile, Passed, Sockets};
 use super::tombstone;
 use crate::arbiter::{Arbiter, Level};
 use crate::config::check::check;
@@ -22,8 +22,10 @@ use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
 use crate::sys::signal::{self, Signals};
 use crate::sys::{self, io_words, process};
-use std::io::Write;
+use std::ffi::OsStr;
+use std::io::{ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// The user's fault: the configuration or the arguments.
 const USER: u8 = 100;
@@ -140,8 +142,7 @@ pub fn run(options: &Options) -> u8 {
             daemon.run();
             let fall = daemon.fall.take();
             fall.iter().for_each(|fall| daemon.bury(fall));
-            daemon.log.info(format_args!("circus has ended"));
-            drop(pidfile);
+            daemon.end(pidfile);
             fall.map_or(0, |fall| fall.code)
         }
     }
@@ -178,7 +179,7 @@ fn start(
     mut passed: Passed,
 ) -> Result<(Daemon, Option<PidFile>), Failure> {
     let kernel = |what: &str, error: std::io::Error| system(format!("{what}: {}", io_words(&error)));
-    let mut log = open_log(options, &config.circus, true)?;
+    let (mut log, new_log) = open_first_log(options, &config.circus)?;
     // A log that has reached a limit is an error of write(2), not the end.
     signal::ignore(sys::SIGXFSZ);
     // Before there is anything that a signal could leave behind.
@@ -187,41 +188,27 @@ fn start(
     signal::unblock_all();
     let umask = config.circus.umask.and_then(|mask| u32::try_from(mask).ok());
     let first_umask = umask.map(process::set_umask);
-    let pidfile = options.pidfile.as_deref().or(config.circus.pidfile.as_deref());
-    let pidfile = pidfile.map(PidFile::create).transpose().map_err(system)?;
-    let original = raise_descriptors();
-    let sockets = Sockets::bind(&config.sockets, &mut passed).map_err(system)?;
-    let rest = passed.rest();
-    if !rest.is_empty() {
-        log.warning(format_args!(
-            "no [socket:NAME] inherits what was passed to circus, and it is closed: {rest}"
-        ));
-    }
-    drop(passed);
-    say_findings(&mut log, findings);
-    say_findings(&mut log, &check(&config));
+    // What two circuses cannot both have comes first, and nothing is changed that a failure could not put back.
     let opened = endpoint::open_all(&config.circus, &mut log).map_err(|refused| Failure {
         code: if refused.fault == Fault::User { USER } else { SYSTEM },
         message: refused.message,
     })?;
-    if options.daemon && process::pid() == 1 {
-        log.warning(format_args!("--daemon has no effect: PID 1 stays in the foreground"));
-    }
-    let clients = Clients::serve_on(opened);
+    let pidfile = options.pidfile.as_deref().or(config.circus.pidfile.as_deref());
+    let mut pidfile = pidfile.map(PidFile::claim).transpose().map_err(system)?;
+    let original = raise_descriptors();
+    let sockets = Sockets::bind(&config.sockets, &mut passed).map_err(system)?;
     let mut spawner = Spawner::new().map_err(|e| kernel("memory for children", e))?;
     spawner.original_nofile = original;
-    if let Err(error) = process::set_subreaper() {
-        log.warning(format_args!("orphans will not come to circus: {}", io_words(&error)));
-    }
-    say_start(&mut log, &sockets, &clients);
+    let clients = Clients::serve_on(opened);
+    let checked = check(&config);
     let seed = crate::sys::clock::monotonic_ns() ^ u64::from(std::process::id());
     let watchers = watchers(&mut config, &cwd, clients.listeners.endpoint(), &mut log);
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
     let notify = Notify::new(&whole_environ());
-    let (options, command_line) = (config.circus, options.clone());
+    let (circus, command_line) = (config.circus, options.clone());
     let parts = Parts {
         arbiter,
-        options,
+        options: circus,
         command_line,
         cwd,
         first_umask,
@@ -232,8 +219,39 @@ fn start(
         signals,
         notify,
     };
-    let daemon = Daemon::new(parts).map_err(|e| kernel("event loop", e))?;
+    let mut daemon = Daemon::new(parts).map_err(|e| kernel("event loop", e))?;
+    pidfile.as_mut().map_or(Ok(()), PidFile::write).map_err(system)?;
+    // From here on nothing fails.
+    new_log.into_iter().for_each(OwnFile::leave);
+    daemon.sockets.keep_all();
+    daemon.clients.listeners.keep();
+    let log = &mut daemon.log;
+    say_findings(log, findings);
+    say_findings(log, &checked);
+    let rest = passed.rest();
+    if !rest.is_empty() {
+        log.warning(format_args!(
+            "no [socket:NAME] inherits what was passed to circus, and it is closed: {rest}"
+        ));
+    }
+    if options.daemon && process::pid() == 1 {
+        log.warning(format_args!("--daemon has no effect: PID 1 stays in the foreground"));
+    }
+    if let Err(error) = process::set_subreaper() {
+        log.warning(format_args!("orphans will not come to circus: {}", io_words(&error)));
+    }
+    say_start(log, &daemon.sockets, &daemon.clients);
     Ok((daemon, pidfile))
+}
+
+/// Opens the log for the first time. With it comes its file if there was none before, which a start that fails removes.
+fn open_first_log(options: &Options, circus: &CircusOptions) -> Result<(Log, Option<OwnFile>), Failure> {
+    let output = options.log_output.as_deref().or(circus.logoutput.as_deref()).unwrap_or_default();
+    let path = OsStr::from_bytes(&text::to_bytes(output)).to_owned();
+    let is_new = Path::new(&path).symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    let mut log = open_log(options, circus, true)?;
+    let file = log.file().filter(|_| is_new);
+    Ok((log, file.and_then(|(path, _)| OwnFile::new(&path))))
 }
 
 /// The watchers of a configuration, those of its plugins too. `endpoint` is where the control socket is.

@@ -119,7 +119,7 @@ impl Rest {
         let named = |pid: Pid| Some(format!("{} ({pid})", procfs::program(pid)?));
         let names: Vec<String> =
             self.pids().unwrap_or_default().into_iter().filter_map(named).take(8).collect();
-        format!("waiting up to {} s for {}", number::fixed(grace, 1), names.join(", "))
+        waiting_for(&names, grace)
     }
 
     /// A signal for all of them. Without /proc nobody but PID 1 can find them.
@@ -152,6 +152,12 @@ impl Rest {
     }
 }
 
+/// Without /proc nobody has a name, and those that had one may have ended by now.
+fn waiting_for(names: &[String], grace: f64) -> String {
+    let names = if names.is_empty() { "processes that were left behind" } else { &names.join(", ") };
+    format!("waiting up to {} s for {names}", number::fixed(grace, 1))
+}
+
 impl Daemon {
     /// Ends what the processes have left, after the last of them. The loop goes on meanwhile: output is passed on,
     /// and clients have their answers.
@@ -179,5 +185,19 @@ impl Daemon {
     pub(super) fn next_sweep(&self) -> Option<Instant> {
         let timeout = Duration::from_nanos(self.sweep.as_ref()?.timeout());
         Some(Instant::now() + timeout)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_waited_for_is_named_or_called_something() {
+        assert_eq!(
+            waiting_for(&["sh (7)".into(), "cat (8)".into()], 10.0),
+            "waiting up to 10.0 s for sh (7), cat (8)"
+        );
+        assert_eq!(waiting_for(&[], 10.0), "waiting up to 10.0 s for processes that were left behind");
     }
 }

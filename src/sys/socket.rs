@@ -87,6 +87,11 @@ impl SocketSpec {
             v6only: true,
         }
     }
+
+    /// The same for a Unix socket whose file has exactly this mode from the first moment on.
+    pub fn unix(address: Address, mode: u32) -> Self {
+        SocketSpec { umask: Some(!mode & 0o777), ..SocketSpec::new(address) }
+    }
 }
 
 /// Why a socket could not be bound.
@@ -128,10 +133,12 @@ pub fn bind(spec: &SocketSpec) -> Result<OwnedFd, BindError> {
         bind_to_interface(fd.as_fd(), name).map_err(at("SO_BINDTODEVICE"))?;
     }
     bind_address(&fd, &address, spec).map_err(at("bind"))?;
-    if spec.kind.listens() {
-        listen(fd.as_fd(), spec.backlog).map_err(at("listen"))?;
+    let listens = if spec.kind.listens() { listen(fd.as_fd(), spec.backlog) } else { Ok(()) };
+    if let (Err(_), Address::Unix(path)) = (&listens, &spec.address) {
+        // Nobody else would remove what bind has made.
+        let _ = fs::remove_file(path);
     }
-    Ok(fd)
+    listens.map_err(at("listen")).map(|()| fd)
 }
 
 /// Listens; on a socket that does already, lets so many connections wait from now on.
@@ -143,11 +150,6 @@ pub fn listen(fd: BorrowedFd<'_>, backlog: i32) -> io::Result<()> {
 /// SO_REUSEPORT: another socket of this user's that has it too may be bound to the same port.
 pub fn set_reuseport(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     set_flag(fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, on)
-}
-
-/// A listening Unix stream socket, non-blocking, whose file has exactly this mode from the first moment on.
-pub fn listen_unix(address: &Address, mode: u32) -> Result<OwnedFd, BindError> {
-    bind(&SocketSpec { umask: Some(!mode & 0o777), ..SocketSpec::new(address.clone()) })
 }
 
 fn open(spec: &SocketSpec) -> io::Result<OwnedFd> {
@@ -217,16 +219,16 @@ pub fn peer_addr(fd: RawFd) -> io::Result<Address> {
 
 /// The type of a socket, and whether it listens.
 pub fn kind_of(fd: &OwnedFd) -> io::Result<(Kind, bool)> {
-    let kind = Kind::of(option(fd, libc::SO_TYPE)?).ok_or(io::ErrorKind::Unsupported)?;
-    Ok((kind, option(fd, libc::SO_ACCEPTCONN)? != 0))
+    let kind = Kind::of(option(fd.as_raw_fd(), libc::SO_TYPE)?).ok_or(io::ErrorKind::Unsupported)?;
+    Ok((kind, option(fd.as_raw_fd(), libc::SO_ACCEPTCONN)? != 0))
 }
 
-fn option(fd: &OwnedFd, option: c_int) -> io::Result<c_int> {
+fn option(fd: RawFd, option: c_int) -> io::Result<c_int> {
     let mut value: c_int = 0;
     let mut length = mem::size_of::<c_int>() as libc::socklen_t;
     let place = ptr::from_mut(&mut value).cast();
     // SAFETY: `length` says how much room there is at `place`.
-    cvt(unsafe { libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, option, place, &mut length) })?;
+    cvt(unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, option, place, &mut length) })?;
     Ok(value)
 }
 
@@ -267,15 +269,25 @@ pub fn move_up(fd: OwnedFd, min: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(moved) })
 }
 
-/// Takes over a descriptor that circus was started with, under a number that is at least `min`; the old number is
+/// Whether a socket is open under this number; an error if nothing is.
+pub fn is_socket(fd: RawFd) -> io::Result<bool> {
+    match option(fd, libc::SO_TYPE).map_err(|error| (error.raw_os_error(), error)) {
+        Ok(_) => Ok(true),
+        Err((Some(libc::ENOTSOCK), _)) => Ok(false),
+        Err((_, error)) => Err(error),
+    }
+}
+
+/// Takes over a socket that circus was started with, under a number that is at least `min`, where the old number is
 /// free then. It must be one that nothing in circus owns.
 pub fn adopt(fd: RawFd, min: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: works on numbers and touches no memory; fails where nothing is open.
-    let moved = cvt(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, min) })?;
+    if !is_socket(fd)? {
+        return Err(io::Error::from_raw_os_error(libc::ENOTSOCK));
+    }
+    // SAFETY: works on a number and touches no memory.
+    cvt(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
     // SAFETY: it is open, as has just been seen, and the caller says that nobody owns it.
-    drop(unsafe { OwnedFd::from_raw_fd(fd) });
-    // SAFETY: the kernel has just returned this descriptor, and nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(moved) })
+    move_up(unsafe { OwnedFd::from_raw_fd(fd) }, min)
 }
 
 /// What stands at the path of a Unix socket.

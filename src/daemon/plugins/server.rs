@@ -6,17 +6,17 @@
 use crate::config::text;
 use crate::config::url::Place;
 use crate::daemon::endpoint::Acceptor;
-use crate::daemon::sockets::OwnFile;
+use crate::daemon::sockets::{OwnFile, claim};
 use crate::sys::address::Address;
 use crate::sys::io_words;
-use crate::sys::socket::{self, PathState};
+use crate::sys::socket::SocketSpec;
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The most connections at a time.
@@ -60,9 +60,10 @@ impl Server {
             }
             Place::Unix(path) => {
                 let path = PathBuf::from(OsStr::from_bytes(&text::to_bytes(path)));
-                make_way(&path)?;
-                let fd = socket::listen_unix(&Address::Unix(path.clone()), 0o600);
-                (Acceptor::Unix(fd.map_err(|error| error.to_string())?.into()), OwnFile::new(&path))
+                let spec = SocketSpec::unix(Address::Unix(path), 0o600);
+                let (fd, mut file) = claim(&spec, false).map_err(|obstacle| obstacle.to_string())?;
+                file.iter_mut().for_each(OwnFile::keep);
+                (Acceptor::Unix(fd.into()), file)
             }
         };
         Ok(Server { acceptor, _file: file, connections: Vec::new(), page: None })
@@ -129,16 +130,6 @@ impl Connection {
             }
         }
         Ok(false)
-    }
-}
-
-/// A socket that nobody holds any more may be in the way; anything else is somebody's.
-fn make_way(path: &Path) -> Result<(), String> {
-    match socket::path_state(path).map_err(|error| io_words(&error))? {
-        PathState::Absent => Ok(()),
-        PathState::Stale => std::fs::remove_file(path).map_err(|error| io_words(&error)),
-        PathState::InUse => Err("somebody else listens there".into()),
-        PathState::NotASocket => Err("there is a file of that name, and it is no socket".into()),
     }
 }
 

@@ -20,7 +20,11 @@ const MOST: RawFd = 1024;
 
 /// The sockets that nobody has taken yet.
 #[derive(Default)]
-pub struct Passed(Vec<Socket>);
+pub struct Passed {
+    sockets: Vec<Socket>,
+    /// The numbers and names of what is open and no socket: it stays as it is.
+    others: Vec<(RawFd, String)>,
+}
 
 struct Socket {
     number: RawFd,
@@ -37,13 +41,22 @@ impl Passed {
         }
         let count = environ.get("LISTEN_FDS").and_then(|count| count.parse::<RawFd>().ok()).unwrap_or(0);
         let mut names = environ.get("LISTEN_FDNAMES").into_iter().flat_map(|names| names.split(':'));
-        let mut passed = Vec::new();
+        // All are looked at before one is moved: it may get a number that the variable, which may say anything, goes on to.
+        let mut open = Vec::new();
+        let mut passed = Passed::default();
         for number in FIRST..FIRST.saturating_add(count.min(MOST)) {
             let name = names.next().unwrap_or_default().to_string();
             // One that is not open is passed over, so that the others keep their names.
-            passed.extend(socket::adopt(number, LOWEST_FD).ok().map(|fd| Socket { number, name, fd }));
+            match socket::is_socket(number) {
+                Ok(true) => open.push((number, name)),
+                Ok(false) => passed.others.push((number, name)),
+                Err(_) => {}
+            }
         }
-        Passed(passed)
+        let adopt =
+            |(number, name)| Some(Socket { number, name, fd: socket::adopt(number, LOWEST_FD).ok()? });
+        passed.sockets = open.into_iter().filter_map(adopt).collect();
+        passed
     }
 
     /// The socket for a section; `None` if it inherits none, or if none is there and it says where to bind one.
@@ -52,16 +65,22 @@ impl Passed {
     /// A sentence without the name of the section.
     pub fn take(&mut self, config: &SocketConfig) -> Result<Option<(OwnedFd, Kind, Address)>, String> {
         let Some(wanted) = config.options.inherit.as_deref().map(str::trim) else { return Ok(None) };
-        let mut named = self.0.iter().filter(|socket| socket.name == wanted);
+        let mut named = self.sockets.iter().filter(|socket| socket.name == wanted);
         let (first, second) = (named.next(), named.next());
         if second.is_some() {
             return Err(format!("inherit = {wanted}: several descriptors have this name; give a number"));
         }
         let number = first.map(|socket| socket.number).or_else(|| wanted.parse().ok());
-        let Some(place) = self.0.iter().position(|socket| Some(socket.number) == number) else {
+        let Some(place) = self.sockets.iter().position(|socket| Some(socket.number) == number) else {
+            let other = self.others.iter().find(|(other, name)| Some(*other) == number || name == wanted);
+            if let Some((number, _)) = other {
+                return Err(format!(
+                    "inherit = {wanted}: descriptor {number}, passed to circus, is no socket"
+                ));
+            }
             return if config.has_address() { Ok(None) } else { Err(self.none(wanted)) };
         };
-        let Socket { fd, number, .. } = self.0.remove(place);
+        let Socket { fd, number, .. } = self.sockets.remove(place);
         let what = examine(&fd, config);
         let (kind, address) =
             what.map_err(|why| format!("inherit = {wanted}: descriptor {number}, passed to circus, {why}"))?;
@@ -80,7 +99,7 @@ impl Passed {
     /// Those that nobody has taken, by number and name.
     pub fn rest(&self) -> String {
         let mut rest = String::new();
-        for Socket { number, name, .. } in &self.0 {
+        for Socket { number, name, .. } in &self.sockets {
             let between = if rest.is_empty() { "" } else { ", " };
             let blank = if name.is_empty() { "" } else { " " };
             rest += &format!("{between}{number}{blank}{name}");
@@ -118,7 +137,7 @@ mod tests {
     fn passed(sockets: Vec<(&str, OwnedFd)>) -> Passed {
         let socket =
             |((name, fd), number): ((&str, OwnedFd), RawFd)| Socket { number, name: name.into(), fd };
-        Passed(sockets.into_iter().zip(FIRST..).map(socket).collect())
+        Passed { sockets: sockets.into_iter().zip(FIRST..).map(socket).collect(), others: Vec::new() }
     }
 
     fn listener() -> OwnedFd {

@@ -61,18 +61,13 @@ impl Sockets {
         let going: Vec<&Bound> =
             self.0.iter().enumerate().filter(|(n, _)| is_going(*n)).map(|(_, bound)| bound).collect();
         let mut changes = renamed || !going.is_empty();
-        // What has to remove a file first comes last, when the others cannot fail any more.
-        for last in [false, true] {
-            for next in sockets.iter_mut().filter(|next| next.kept.is_none()) {
-                if is_in_the_way(&next.config) == last && next.fresh.is_none() {
-                    let bound = bind_beside(&next.config, &going);
-                    let bound = bound.map_err(|why| format!("[socket:{}]: {why}", next.config.name))?;
-                    next.fresh = Some(Box::new(bound));
-                    changes = true;
-                }
-            }
-            agree(&sockets)?;
+        for next in sockets.iter_mut().filter(|next| next.kept.is_none()) {
+            let bound = bind_beside(&next.config, &going);
+            let bound = bound.map_err(|why| format!("[socket:{}]: {why}", next.config.name))?;
+            next.fresh = Some(Box::new(bound));
+            changes = true;
         }
+        agree(&sockets)?;
         Ok(Prepared { sockets, changes })
     }
 
@@ -106,7 +101,8 @@ impl Sockets {
             if let Some(mut bound) = kept.and_then(|n| old.get_mut(n)?.take()) {
                 replaced.failures.extend(bound.adopt(config));
                 self.0.push(bound);
-            } else if let Some(bound) = fresh {
+            } else if let Some(mut bound) = fresh {
+                bound.keep();
                 replaced.lines.push(format!("socket {} is bound to {}", bound.name, bound.address));
                 self.0.push(*bound);
             }
@@ -198,13 +194,6 @@ fn agree(sockets: &[Next]) -> Result<(), String> {
         earlier.push(bound);
     }
     Ok(())
-}
-
-fn is_in_the_way(config: &SocketConfig) -> bool {
-    match spec(config, false).map(|spec| spec.address) {
-        Ok(Address::Unix(path)) => path.symlink_metadata().is_ok(),
-        Ok(Address::Inet(_) | Address::Abstract(_)) | Err(_) => false,
-    }
 }
 
 /// Binds a socket while others, which are about to go, may still be in its way: 0.0.0.0 and 127.0.0.1 cannot have

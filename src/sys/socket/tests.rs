@@ -159,7 +159,7 @@ fn the_control_socket_tells_who_connected() {
     let directory = TempDir::new();
     let path = directory.path("control");
     let _children = crate::sys::children_lock();
-    let listener = UnixListener::from(listen_unix(&Address::Unix(path.clone()), 0o600).unwrap());
+    let listener = UnixListener::from(bind(&SocketSpec::unix(Address::Unix(path.clone()), 0o600)).unwrap());
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let _client = UnixStream::connect(&path).unwrap();
     let (server, _) = listener.accept().unwrap();
@@ -173,7 +173,7 @@ fn an_abstract_socket_is_reached_by_its_name() {
     use std::os::linux::net::SocketAddrExt;
     let name = format!("circus-test-{}", std::process::id());
     let address = Address::Abstract(name.clone().into_bytes());
-    let fd = listen_unix(&address, 0o600).unwrap();
+    let fd = bind(&SocketSpec::unix(address.clone(), 0o600)).unwrap();
     assert_eq!(local_addr(fd.as_raw_fd()).unwrap(), address);
     let std_address = std::os::unix::net::SocketAddr::from_abstract_name(name).unwrap();
     UnixStream::connect_addr(&std_address).unwrap();
@@ -185,7 +185,7 @@ fn a_path_is_told_to_be_absent_foreign_stale_or_in_use() {
     let path = directory.path("socket");
     assert_eq!(path_state(&path).unwrap(), PathState::Absent);
 
-    let held = listen_unix(&Address::Unix(path.clone()), 0o600).unwrap();
+    let held = bind(&SocketSpec::unix(Address::Unix(path.clone()), 0o600)).unwrap();
     assert_eq!(path_state(&path).unwrap(), PathState::InUse);
     drop(held);
     assert_eq!(path_state(&path).unwrap(), PathState::Stale);
@@ -241,4 +241,18 @@ fn a_descriptor_moves_up_and_only_up() {
     assert_eq!(inet_addr(&moved), address);
     let number = moved.as_raw_fd();
     assert_eq!(move_up(moved, 3).unwrap().as_raw_fd(), number);
+}
+
+#[test]
+fn only_sockets_are_adopted_and_those_that_stand_high_enough_stay_there() {
+    let (one, other) = std::os::unix::net::UnixStream::pair().unwrap();
+    let one = move_up(one.into(), 600).unwrap();
+    let number = one.as_raw_fd();
+    assert_eq!(adopt(std::os::fd::IntoRawFd::into_raw_fd(one), 600).unwrap().as_raw_fd(), number);
+    drop(other);
+    let file = fs::File::open("/dev/null").unwrap();
+    assert!(!is_socket(file.as_raw_fd()).unwrap());
+    assert_eq!(adopt(file.as_raw_fd(), 600).unwrap_err().raw_os_error(), Some(libc::ENOTSOCK));
+    assert!(file.metadata().is_ok(), "it is left alone");
+    assert!(is_socket(-1).is_err() && adopt(9999, 600).is_err());
 }

@@ -1,0 +1,137 @@
+//! Takes the path of a Unix socket, from whatever is to make way for it.
+//!
+//! What stands at the path is asked first, by connecting to it: a socket that nobody holds any more makes way, one that
+//! somebody holds only where that is wanted. It is not removed but moved aside, until circus is sure that it needs the
+//! path for good ([`OwnFile::keep`]); until then a failure puts it back.
+
+use super::OwnFile;
+use crate::sys::address::Address;
+use crate::sys::process;
+use crate::sys::socket::{self, BindError, PathState, SocketSpec};
+use std::fmt;
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often another circus that takes a path in the same directory is looked for, and for how long each time. Anybody
+/// who may read the directory can hold the lock, so it is not waited for any longer.
+const LOOKS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Why a socket could not be bound.
+pub enum Obstacle {
+    /// Something that is no socket has this path.
+    NotASocket,
+    /// Somebody holds the socket at this path.
+    InUse,
+    /// The kernel refuses.
+    Kernel(BindError),
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Obstacle::NotASocket => out.write_str("there is a file of that name, and it is no socket"),
+            Obstacle::InUse => out.write_str("somebody else listens there"),
+            Obstacle::Kernel(error) => error.fmt(out),
+        }
+    }
+}
+
+fn at(step: &'static str) -> impl Fn(std::io::Error) -> Obstacle {
+    move |error| Obstacle::Kernel(BindError { step, error })
+}
+
+/// Binds a socket. What stands at its path makes way if nobody holds it, or if `replace` says so and it is a socket.
+///
+/// # Errors
+/// Everything is as it was before.
+pub fn claim(spec: &SocketSpec, replace: bool) -> Result<(OwnedFd, Option<OwnFile>), Obstacle> {
+    let Address::Unix(path) = &spec.address else {
+        return Ok((socket::bind(spec).map_err(Obstacle::Kernel)?, None));
+    };
+    // A socket that is bound and does not listen yet looks like one that nobody holds.
+    let _turn = turn(path);
+    let mut aside = match socket::path_state(path).map_err(at("looking at it"))? {
+        PathState::Absent => None,
+        PathState::NotASocket => return Err(Obstacle::NotASocket),
+        PathState::InUse if !replace => return Err(Obstacle::InUse),
+        PathState::InUse | PathState::Stale => {
+            Some(Aside::put(path).map_err(at("moving the old socket aside"))?)
+        }
+    };
+    let fd = socket::bind(spec).map_err(Obstacle::Kernel)?;
+    let mut file = OwnFile::new(path);
+    file.iter_mut().for_each(|file| file.aside = aside.take());
+    Ok((fd, file))
+}
+
+/// The turn of this circus among those that take paths in one directory; it is over when the directory is closed.
+fn turn(path: &Path) -> Option<File> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = File::open(parent.unwrap_or(Path::new("."))).ok()?;
+    for _ in 0..LOOKS {
+        if process::lock_exclusive(&directory).ok()? {
+            return Some(directory);
+        }
+        std::thread::sleep(PAUSE);
+    }
+    None
+}
+
+/// A socket that has made way. It comes back unless it is removed.
+pub struct Aside {
+    path: PathBuf,
+    now: PathBuf,
+}
+
+impl Aside {
+    fn put(path: &Path) -> std::io::Result<Aside> {
+        let mut name = std::ffi::OsString::from(".");
+        name.push(path.file_name().unwrap_or_default());
+        name.push(format!(".{}", std::process::id()));
+        let now = path.with_file_name(name);
+        fs::rename(path, &now)?;
+        Ok(Aside { path: path.to_owned(), now })
+    }
+
+    /// Removes it.
+    pub fn remove(mut self) {
+        // A failure leaves a file that says of itself that it is nobody's.
+        let _ = fs::remove_file(std::mem::take(&mut self.now));
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        if !self.now.as_os_str().is_empty() {
+            // If the directory does not allow it any more, nothing can be done.
+            let _ = fs::rename(&self.now, &self.path);
+        }
+    }
+}
+
+/// A directory that circus has made, and which a start that fails removes.
+pub struct NewDirectory(PathBuf);
+
+impl NewDirectory {
+    /// The directory at `path`, which was just made.
+    pub fn new(path: &Path) -> NewDirectory {
+        NewDirectory(path.to_owned())
+    }
+
+    /// It stays.
+    pub fn keep(mut self) {
+        self.0 = PathBuf::new();
+    }
+}
+
+impl Drop for NewDirectory {
+    fn drop(&mut self) {
+        if !self.0.as_os_str().is_empty() {
+            // One in which somebody has made something stays.
+            let _ = fs::remove_dir(&self.0);
+        }
+    }
+}

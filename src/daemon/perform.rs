@@ -1,6 +1,7 @@
 //! What the daemon does for each of the arbiter's actions, and for each signal that it gets.
 
 use super::eventloop::Daemon;
+use super::sweep::Sweep;
 use crate::arbiter::{Action, Event, Pid, Published, Whom};
 use crate::config::signals;
 use crate::sys::{self, signal};
@@ -123,10 +124,12 @@ impl Daemon {
                     self.notify.reloading("reloading all watchers");
                     self.dispatch(Event::Reload);
                 }
-                2 | 3 | 15 => match &mut self.sweep {
-                    Some(sweep) => sweep.hurry(),
-                    None => self.dispatch(Event::Terminate),
-                },
+                2 | 3 | 15 => {
+                    self.dispatch(Event::Terminate);
+                    if self.arbiter.is_hurried() {
+                        self.sweep.iter_mut().for_each(Sweep::hurry);
+                    }
+                }
                 10 => {
                     self.reopen_logs();
                     self.restore_listeners();

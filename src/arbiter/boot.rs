@@ -10,6 +10,10 @@ use super::{Action, Arbiter, Level, WatcherId};
 use crate::sorted::sort_by;
 use std::collections::VecDeque;
 
+/// A second signal that asks for the end hurries if it comes so many seconds after the first, or later. What comes
+/// sooner is the same request: a wrapper forwards what its whole group has had, a manager sends two kinds.
+pub const HURRY_AFTER: f64 = 1.0;
+
 /// Watchers that are to be started.
 #[derive(Debug)]
 pub(super) struct Boot {
@@ -38,9 +42,9 @@ impl Boot {
 #[derive(Debug, Default)]
 pub(super) struct Ending {
     tickets: Vec<Ticket>,
-    /// A signal asked for it.
-    signalled: bool,
-    /// Another signal did: nothing is waited for any more.
+    /// When a signal first asked for it.
+    signalled: Option<Time>,
+    /// Another signal did, later: nothing is waited for any more.
     hurried: bool,
     done: bool,
 }
@@ -127,16 +131,17 @@ impl Arbiter {
         self.boot = Some(boot);
     }
 
-    /// A signal asks circus to end; the second one waits for nobody. A command does not count: what ends a service
-    /// may well ask in both ways.
+    /// A signal asks circus to end; a second one waits for nobody, unless it comes right behind the first. A command
+    /// does not count: what ends a service may well ask in both ways.
     pub(super) fn terminate_by_signal(&mut self, now: Time, actions: &mut Vec<Action>) {
-        if let Some(ending) = self.ending.as_mut().filter(|ending| ending.signalled && !ending.hurried) {
+        let again = |ending: &&mut Ending| ending.signalled.is_some_and(|at| at.plus(HURRY_AFTER) <= now);
+        if let Some(ending) = self.ending.as_mut().filter(again).filter(|ending| !ending.hurried) {
             ending.hurried = true;
             let text = "asked to end again: SIGKILL for all that is left".into();
             actions.push(Action::Log { level: Level::Warning, text });
         }
         self.terminate(None, now, actions);
-        self.ending.get_or_insert_default().signalled = true;
+        self.ending.get_or_insert_default().signalled.get_or_insert(now);
     }
 
     /// Stops everything, then ends.
@@ -168,7 +173,7 @@ impl Arbiter {
     }
 
     /// Whether nothing is waited for any more.
-    pub(super) fn is_hurried(&self) -> bool {
+    pub fn is_hurried(&self) -> bool {
         self.ending.as_ref().is_some_and(|ending| ending.hurried)
     }
 

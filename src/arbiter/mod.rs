@@ -57,6 +57,7 @@ mod sim;
 use crate::config::WatcherConfig;
 use crate::sorted::Sorted;
 pub use action::{Action, Whom};
+pub use boot::HURRY_AFTER;
 use boot::{Boot, Ending};
 use fate::Fall;
 use history::{Cause, Origin};
@@ -170,7 +171,8 @@ pub enum Event {
         /// What the files say, or why they cannot be used.
         found: Result<Box<NewConfig>, String>,
     },
-    /// A signal asked circus to end. The second time, all that is left is killed.
+    /// A signal asked circus to end. The second time, unless it comes right behind the first, all that is left is
+    /// killed.
     Terminate,
     /// A signal asked for a reload of everything that runs.
     Reload,

@@ -1115,14 +1115,32 @@ fn a_hurry_holds_for_whatever_comes_later() {
     let id = WatcherId(0);
     let mut arbiter = Arbiter::new(vec![stubborn], 0.0, 1);
     let (now, mut actions) = (Time(1), Vec::new());
-    for event in [Event::Start, Event::Terminate, Event::Terminate, Event::Terminate] {
-        arbiter.handle(now, event, &mut actions);
+    for (seconds, event) in [(0.0, Event::Start), (0.0, Event::Terminate), (2.0, Event::Terminate)] {
+        arbiter.handle(now.plus(seconds), event, &mut actions);
     }
     assert!(actions.iter().any(|action| matches!(action, Action::Spawn { .. })));
     actions.clear();
     arbiter.handle(now, Event::Spawned { watcher: id, pid: 7 }, &mut actions);
     let kill = Action::Signal { pid: 7, signum: 9, whom: Whom::Group };
     assert!(actions.contains(&kill), "{actions:?}");
+}
+
+/// A wrapper that forwards what its group has had, `timeout`, a manager that sends TERM and then INT.
+#[test]
+fn two_requests_to_end_within_a_second_are_one() {
+    let mut world = World::new(vec![watcher("slow", 1)]);
+    world.scripts.insert("slow".into(), Script { obeys: Some(4.0), ..GOOD });
+    world.send(Event::Start);
+    for pause in [0.0, 0.002, 0.5, 0.49] {
+        world.run(pause);
+        world.send(Event::Terminate);
+    }
+    let asked = world.signals.clone();
+    world.run(1.0);
+    assert!(asked.len() == 1 && world.signals == asked && !world.exited, "{:?}", world.signals);
+    world.send(Event::Terminate);
+    world.run(0.0);
+    assert!(world.exited && world.signals.iter().any(|(_, signum)| *signum == 9), "this one is in a hurry");
 }
 
 /// A service manager that runs `circus ctl quit` and sends SIGTERM behind it wants an orderly stop.
@@ -1434,7 +1452,7 @@ fn random_life(seed: u64, steps: u32) {
         world.send(Event::Terminate);
     }
     if hurry && !world.exited {
-        world.run(dice.roll(2) as f64);
+        world.run(1.0 + dice.roll(2) as f64);
         world.send(Event::Terminate);
     }
     world.run(if hurry { 0.1 } else { 600.0 });

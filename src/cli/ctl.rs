@@ -168,7 +168,7 @@ fn until_the_end(
     match line {
         Err(Trouble::Closed) => {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let mut line = protocol::encode_answer(&Json::Null, &Map::new(), now.as_secs_f64());
+            let mut line = protocol::encode_answer(&protocol::Id::default(), &Map::new(), now.as_secs_f64());
             line.pop();
             Ok(line)
         }

@@ -2,6 +2,7 @@
 
 use super::eventloop::Daemon;
 use super::procfs;
+use super::sweep::Sweep;
 use crate::arbiter::{Action, Event, Pid, Published, Whom};
 use crate::config::signals;
 use crate::sys::{self, signal};
@@ -140,10 +141,12 @@ impl Daemon {
                     self.dispatch(Event::Reload);
                 }
                 // The last three come only to PID 1 (`init::HALTS`).
-                2 | 3 | 15 | 30 | 37 | 38 => match &mut self.sweep {
-                    Some(sweep) => sweep.hurry(),
-                    None => self.dispatch(Event::Terminate),
-                },
+                2 | 3 | 15 | 30 | 37 | 38 => {
+                    self.dispatch(Event::Terminate);
+                    if self.arbiter.is_hurried() {
+                        self.sweep.iter_mut().for_each(Sweep::hurry);
+                    }
+                }
                 10 => {
                     self.reopen_logs();
                     self.restore_listeners();

@@ -172,7 +172,11 @@ impl Daemon {
             return;
         }
         self.log.info(format_args!("{}", rest.reason(GRACE)));
-        self.sweep = Some(Sweep::begin(rest, GRACE));
+        let mut sweep = Sweep::begin(rest, GRACE);
+        if self.arbiter.is_hurried() {
+            sweep.hurry();
+        }
+        self.sweep = Some(sweep);
         while self.sweep.as_ref().is_some_and(|sweep| !sweep.is_over()) {
             self.wait_and_turn(events);
             if let Some(sweep) = &mut self.sweep {

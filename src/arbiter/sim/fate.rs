@@ -304,6 +304,7 @@ fn stop_command_has_no_longer_than_its_process() {
     assert_eq!(world.signals, [(100, 9), (100, 9)]);
     let mut world = commanded((None, Answer::Yes), &[]);
     world.send(Event::Terminate);
+    world.run(1.0);
     world.send(Event::Terminate);
     world.run(0.1);
     assert!(world.exited, "a hurry ends it");

@@ -3,6 +3,7 @@
 //! Nobody is told: the process just ends by SIGKILL. But the kernel counts such ends, for each memory cgroup or for the
 //! whole machine, and a count that has grown since it was last read makes it probable.
 
+use super::procfs;
 use crate::arbiter::Pid;
 use crate::sorted::Sorted;
 use std::path::{Path, PathBuf};
@@ -66,15 +67,13 @@ impl OutOfMemory {
 
 /// The count that tells most about a process, that of its cgroup or of the machine, and its file.
 fn nearest(pid: Pid) -> Option<(u64, String)> {
-    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-    let of_group = groups.lines().find_map(directory).and_then(|dir| counted(&dir));
+    let of_group = procfs::cgroup(pid).ok().flatten().and_then(|path| counted(&directory(&path)));
     of_group.or_else(|| Some((count(MACHINE)?, MACHINE.into())))
 }
 
-/// The directory of a cgroup of version 2, from a line of /proc/PID/cgroup.
-fn directory(line: &str) -> Option<PathBuf> {
-    let path = line.strip_prefix("0::")?.trim_end_matches('/');
-    Some(format!("/sys/fs/cgroup{path}").into())
+/// The directory of a cgroup of version 2.
+fn directory(path: &str) -> PathBuf {
+    format!("/sys/fs/cgroup{}", path.trim_end_matches('/')).into()
 }
 
 /// The count of a cgroup, and its file. One without a controller for memory, as that of a tree, is counted above.
@@ -96,10 +95,8 @@ mod tests {
 
     #[test]
     fn the_directory_of_a_cgroup_is_found() {
-        assert_eq!(directory("0::/a.slice/b").unwrap(), Path::new("/sys/fs/cgroup/a.slice/b"));
-        assert_eq!(directory("0::/").unwrap(), Path::new("/sys/fs/cgroup"));
-        assert_eq!(directory("4:memory:/a"), None);
-        assert_eq!(directory("nonsense"), None);
+        assert_eq!(directory("/a.slice/b"), Path::new("/sys/fs/cgroup/a.slice/b"));
+        assert_eq!(directory("/"), Path::new("/sys/fs/cgroup"));
     }
 
     #[test]

@@ -3,15 +3,19 @@
 //! Everything is read when somebody asks; nothing is polled. A process that has ended meanwhile is simply not
 //! there. What cannot be looked at, for want of a descriptor or of memory, is an error, and never nothing: whoever
 //! decides by it has to look again.
+//!
+//! A /proc of another pid namespace, as after `unshare --pid` alone, has the same numbers for other processes. There it
+//! is as if there were none ([`is_absent`]).
 
 use super::looks::with_spare;
 use crate::arbiter::Pid;
 use crate::config::number;
 use crate::sorted::Sorted;
-use crate::sys::{is_gone, user};
+use crate::sys::{is_gone, process, user};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
 
 /// A process as `/proc/PID/stat` has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,12 +38,38 @@ pub struct Stat {
     pub state: char,
 }
 
+/// Whether the numbers of /proc are those of circus's own pid namespace. That is found out once.
+fn is_ours() -> io::Result<bool> {
+    static OURS: OnceLock<bool> = OnceLock::new();
+    if let Some(ours) = OURS.get() {
+        return Ok(*ours);
+    }
+    match std::fs::read_link("/proc/self") {
+        Ok(own) => {
+            let ours = own.to_str().and_then(|pid| pid.parse().ok()) == Some(process::pid());
+            Ok(*OURS.get_or_init(|| ours))
+        }
+        Err(error) if is_gone(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether an error says that /proc never tells anything: there is none, or it is another namespace's.
+pub fn is_absent(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported
+}
+
+/// The directory of a process in /proc, if that is circus's own.
+fn dir(pid: Pid) -> io::Result<String> {
+    if is_ours()? { Ok(format!("/proc/{pid}")) } else { Err(io::ErrorKind::Unsupported.into()) }
+}
+
 /// Reads `/proc/PID/stat`.
 ///
 /// # Errors
 /// There is no such process, or it cannot be looked at.
 pub fn stat(pid: Pid) -> io::Result<Stat> {
-    let stat = parse_stat(&read(&format!("/proc/{pid}/stat"))?);
+    let stat = parse_stat(&read(&(dir(pid)? + "/stat"))?);
     stat.ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
@@ -92,7 +122,7 @@ pub fn children(pid: Pid) -> io::Result<Vec<Pid>> {
 
 fn listed_children(pid: Pid) -> io::Result<Vec<Pid>> {
     // The directory has two links and one for each thread.
-    let path = format!("/proc/{pid}/task");
+    let path = dir(pid)? + "/task";
     let is_alone = std::fs::metadata(&path)?.nlink() == 3;
     let threads = if is_alone { vec![pid] } else { numbers_in(&path)? };
     let mut children = Vec::new();
@@ -132,6 +162,7 @@ fn children_by_scan(pid: Pid) -> io::Result<Vec<Pid>> {
 /// All processes with their parents.
 fn parents() -> io::Result<Sorted<Pid, Pid>> {
     let mut parents = Vec::new();
+    dir(process::pid())?;
     for pid in numbers_in("/proc")? {
         match stat(pid) {
             Ok(stat) => parents.push((pid, stat.ppid)),
@@ -173,7 +204,7 @@ const MOST_OF_ENVIRONMENT: u64 = 256 * 1024;
 /// # Errors
 /// There is no such process, or it cannot be looked at.
 pub fn environ(pid: Pid) -> io::Result<Vec<u8>> {
-    let path = format!("/proc/{pid}/environ");
+    let path = dir(pid)? + "/environ";
     let read = || {
         let mut bytes = Vec::new();
         File::open(&path)?.take(MOST_OF_ENVIRONMENT).read_to_end(&mut bytes)?;
@@ -186,7 +217,7 @@ pub fn environ(pid: Pid) -> io::Result<Vec<u8>> {
     };
     match with_spare(&read) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let owner = std::fs::metadata(format!("/proc/{pid}"))?;
+            let owner = std::fs::metadata(dir(pid)?)?;
             user::as_to_files(owner.uid(), owner.gid(), || with_spare(&read))
         }
         read => read,
@@ -198,7 +229,7 @@ pub fn environ(pid: Pid) -> io::Result<Vec<u8>> {
 /// # Errors
 /// There is no such process, or it cannot be looked at.
 pub fn cgroup(pid: Pid) -> io::Result<Option<String>> {
-    Ok(cgroup_in(&read(&format!("/proc/{pid}/cgroup"))?).map(str::to_string))
+    Ok(cgroup_in(&read(&(dir(pid)? + "/cgroup"))?).map(str::to_string))
 }
 
 /// The cgroup of version 2 in a file like /proc/PID/cgroup.
@@ -208,23 +239,24 @@ pub fn cgroup_in(text: &str) -> Option<&str> {
 
 /// The user id of a process: that of its directory in /proc.
 pub fn uid(pid: Pid) -> Option<u32> {
-    Some(std::fs::metadata(format!("/proc/{pid}")).ok()?.uid())
+    Some(std::fs::metadata(dir(pid).ok()?).ok()?.uid())
 }
 
 /// The last part of the path in argv[0], as Circus shows it; the kernel's name when there are no arguments.
 pub fn program(pid: Pid) -> Option<String> {
-    let line = head(&format!("/proc/{pid}/cmdline")).ok()?;
+    let dir = dir(pid).ok()?;
+    let line = head(&format!("{dir}/cmdline")).ok()?;
     let first = line.split(|byte| *byte == 0).next().unwrap_or_default();
     let name = first.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     if name.is_empty() {
-        return read(&format!("/proc/{pid}/comm")).ok().map(|name| name.trim_end().to_string());
+        return read(&format!("{dir}/comm")).ok().map(|name| name.trim_end().to_string());
     }
     Some(crate::config::text::from_bytes(name))
 }
 
 /// How many descriptors a process has open; `None` where we may not look.
 pub fn open_fds(pid: Pid) -> Option<u64> {
-    let path = format!("/proc/{pid}/fd");
+    let path = dir(pid).ok()? + "/fd";
     // Since Linux 6.2 the size of the directory is their number.
     match std::fs::metadata(&path).ok()?.size() {
         0 => Some(std::fs::read_dir(&path).ok()?.count() as u64),
@@ -235,7 +267,7 @@ pub fn open_fds(pid: Pid) -> Option<u64> {
 /// The beginning of the command line of a process, as a shell would take it.
 pub fn command_line(pid: Pid) -> Option<String> {
     const MOST: usize = 200;
-    let line = head(&format!("/proc/{pid}/cmdline")).ok()?;
+    let line = head(&(dir(pid).ok()? + "/cmdline")).ok()?;
     let line = line.strip_suffix(&[0]).unwrap_or(&line);
     let words: Vec<String> = line.split(|byte| *byte == 0).map(crate::config::text::from_bytes).collect();
     let line = crate::control::shell::join(words.iter().map(String::as_str));

@@ -48,6 +48,15 @@ pub enum Action {
         /// Which.
         pid: Pid,
     },
+    /// Go on without a process that SIGKILL did not end. It is reaped when it ends.
+    GiveUp {
+        /// Of which watcher.
+        watcher: WatcherId,
+        /// Its number in the watcher.
+        wid: u32,
+        /// Which.
+        pid: Pid,
+    },
     /// Run a hook; then `Event::HookDone`.
     RunHook {
         /// Stands for this run.

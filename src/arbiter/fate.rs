@@ -61,10 +61,12 @@ fn code_of(exit: Exit, options: &WatcherOptions) -> u8 {
 }
 
 impl Watcher {
-    /// Whether another process takes the place of one that has ended so, or was ended since it did not do its work.
-    pub(super) fn replaces_after(&self, exit: Exit, ailment: Option<Ailment>) -> bool {
+    /// Whether another process takes the place of one that has ended so, or was ended since it did not do its work. One
+    /// that was not ready yet is a failed start, and tried again whatever `respawn` says.
+    pub(super) fn replaces_after(&self, exit: Exit, ailment: Option<Ailment>, was_ready: bool) -> bool {
         match self.config.options.respawn {
             _ if self.config.options.on_demand || self.goal != Goal::Up => false,
+            _ if !was_ready => true,
             Respawn::Always => true,
             Respawn::OnFailure => ailment.is_some() || !succeeded(exit, &self.config.options),
             Respawn::Never => false,
@@ -84,6 +86,7 @@ impl Watcher {
         let words =
             |death: Death| format!("its process {} (wid {}) {}", death.pid, death.wid, death.exit.words());
         self.over = Some(self.death.map_or("its processes have ended".into(), words));
+        self.because = Some(Cause::Ended);
     }
 
     /// It cannot run, for this reason, and is not tried again.
@@ -97,7 +100,7 @@ impl Watcher {
 pub(super) fn exit_of(process: &Process) -> Option<Exit> {
     match process.phase {
         Phase::Dead { exit, .. } => Some(exit),
-        Phase::Running | Phase::Asked { .. } | Phase::Killed => None,
+        Phase::Running | Phase::Asked { .. } | Phase::Killed { .. } => None,
     }
 }
 

@@ -1,7 +1,8 @@
 //! How a watcher fares: whether it runs as it should, since when, and what comes next.
 
+use super::Pid;
 use super::history::{History, Standing};
-use super::process::Phase;
+use super::process::{Fate, Phase};
 use super::time::Time;
 use super::watcher::{Goal, Status, Watcher};
 
@@ -41,13 +42,23 @@ impl Watcher {
         self.retries.iter().map(|retry| retry.at).min().filter(|_| runs)
     }
 
-    /// When the next of its processes that were asked to end gets SIGKILL.
+    /// When the next of its processes that were asked to end, or of what such a process has left, gets SIGKILL.
     pub fn next_kill(&self) -> Option<Time> {
         let patience = |phase: Phase| match phase {
             Phase::Asked { kill_at, .. } => Some(kill_at),
-            Phase::Running | Phase::Killed | Phase::Dead { .. } => None,
+            Phase::Running | Phase::Killed { .. } | Phase::Dead { .. } => None,
         };
-        self.processes.values().filter_map(|process| patience(process.phase)).min()
+        let of_group = |fate: Fate| match fate {
+            Fate::Spared { kill_at, .. } | Fate::Asked(kill_at) => Some(kill_at),
+            Fate::Left | Fate::Killed(_) => None,
+        };
+        let groups = self.remnants.iter().filter_map(|remnant| of_group(remnant.fate));
+        self.processes.values().filter_map(|process| patience(process.phase)).chain(groups).min()
+    }
+
+    /// Its processes that SIGKILL did not end.
+    pub fn survivors(&self) -> &[Pid] {
+        &self.survivors
     }
 
     /// What is wrong with it, if it is to run and does not run as it should.

@@ -48,6 +48,8 @@ pub enum Cause {
     SpawnFailed,
     /// A hook has said no.
     Hook,
+    /// Its processes did not become ready.
+    Unready,
     /// A critical watcher has ended, and circus ends with it.
     Critical,
     /// A watcher that it requires does not run.
@@ -71,6 +73,7 @@ impl Cause {
             | Event::GroupEmpty { .. }
             | Event::SocketsWatched { .. }
             | Event::Read { .. }
+            | Event::Overslept { .. }
             | Event::Tick => Cause::Course,
         }
     }
@@ -78,7 +81,8 @@ impl Cause {
     /// It comes from outside, and is why a watcher goes where it goes until another such cause comes.
     fn is_foreign(&self) -> bool {
         match self {
-            Cause::Course | Cause::Ended | Cause::SpawnFailed | Cause::Hook | Cause::Requirement => false,
+            Cause::Course | Cause::Ended | Cause::SpawnFailed | Cause::Hook => false,
+            Cause::Unready | Cause::Requirement => false,
             Cause::Boot | Cause::Order(_) | Cause::Signal | Cause::Demand | Cause::Critical => true,
         }
     }
@@ -112,6 +116,13 @@ pub enum What {
     },
     /// A process had to be killed: it did not end when it was asked to.
     Killed {
+        /// Which.
+        pid: Pid,
+        /// Its number in the watcher.
+        wid: u32,
+    },
+    /// A process did not end even by SIGKILL.
+    Survives {
         /// Which.
         pid: Pid,
         /// Its number in the watcher.
@@ -155,6 +166,7 @@ impl What {
                 | What::Ordered
                 | What::Ended { .. }
                 | What::Killed { .. }
+                | What::Survives { .. }
                 | What::TooOld { .. }
                 | What::Ailing { .. }
                 | What::SpawnFailed(_),

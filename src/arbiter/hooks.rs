@@ -127,7 +127,8 @@ impl Watcher {
         if self.hurried {
             return false;
         }
-        let Some((_, lenient)) = self.config.program_of(hook) else { return false };
+        let config = if hook == Hook::Ready { self.making() } else { &self.config };
+        let Some((_, lenient)) = config.program_of(hook) else { return false };
         let id = ctx.new_hook();
         self.calls.insert(id, Call { hook, lenient, deadline, then });
         ctx.actions.push(Action::RunHook { id, watcher: self.id, hook, about });
@@ -256,6 +257,13 @@ impl Watcher {
                 too_long(options.hook_timeout)
             };
             self.go_on(&call, &Answer::Failed(why), ctx);
+        }
+    }
+
+    /// Hooks have so many seconds more.
+    pub(super) fn give_hooks_back(&mut self, seconds: f64) {
+        for call in self.calls.values_mut() {
+            call.deadline = call.deadline.plus(seconds);
         }
     }
 

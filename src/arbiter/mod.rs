@@ -35,12 +35,14 @@ mod health;
 pub mod history;
 pub mod hooks;
 mod orders;
+mod oversleep;
 pub mod process;
 pub mod pulse;
 mod random;
 pub mod reconfigure;
 mod relations;
 mod reload;
+mod remnants;
 mod report;
 pub mod request;
 pub mod respawn;
@@ -176,6 +178,11 @@ pub enum Event {
     Terminate,
     /// A signal asked for a reload of everything that runs.
     Reload,
+    /// circus has stood still for so many seconds.
+    Overslept {
+        /// How many.
+        seconds: f64,
+    },
     /// The time of [`Arbiter::deadline`] has come.
     Tick,
 }
@@ -188,6 +195,8 @@ pub struct Arbiter {
     names: Sorted<String, WatcherId>,
     /// Which watcher and wid each process belongs to.
     pids: Sorted<Pid, (WatcherId, u32)>,
+    /// Processes that SIGKILL did not end.
+    survivors: Sorted<Pid, WatcherId>,
     /// The leaders of groups that have outlived them.
     groups: Sorted<Pid, WatcherId>,
     /// Orders with several watchers that are not all done.
@@ -214,6 +223,7 @@ impl Arbiter {
             watchers: Sorted::new(),
             names: Sorted::new(),
             pids: Sorted::new(),
+            survivors: Sorted::new(),
             groups: Sorted::new(),
             pending: Sorted::new(),
             relations: Relations::default(),
@@ -290,7 +300,12 @@ impl Arbiter {
             }
             Event::Exited { pid, exit } => match self.pids.get(&pid).copied() {
                 Some((watcher, wid)) => self.with(watcher, now, actions, |w, ctx| w.exited(wid, exit, ctx)),
-                None => actions.push(Action::Reap { pid }),
+                None => {
+                    if let Some(watcher) = self.survivors.remove(&pid) {
+                        self.with(watcher, now, actions, |w, ctx| w.survivor_ended(pid, exit, ctx));
+                    }
+                    actions.push(Action::Reap { pid });
+                }
             },
             Event::Noticed { pid, notice } => {
                 if let Some((watcher, wid)) = self.owner(pid) {
@@ -311,6 +326,7 @@ impl Arbiter {
             Event::Read { reading, found } => self.have_read(reading, found, now, actions),
             Event::Terminate => self.terminate_by_signal(now, actions),
             Event::Reload => self.reload_what_runs(now, actions),
+            Event::Overslept { seconds } => self.overslept(now, seconds),
             Event::Tick => self.tick(now, actions),
         }
         self.calm(now, actions);
@@ -365,8 +381,9 @@ impl Arbiter {
     ) {
         let outlook = self.prepare(id, actions);
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
-        let (pids, random, last_hook) = (&mut self.pids, &mut self.random, &mut self.last_hook);
-        let mut ctx = Ctx { now, actions, pids, random, last_hook, done: Vec::new() };
+        let (pids, survivors) = (&mut self.pids, &mut self.survivors);
+        let (random, last_hook) = (&mut self.random, &mut self.last_hook);
+        let mut ctx = Ctx { now, actions, pids, survivors, random, last_hook, done: Vec::new() };
         let before = (watcher.standing(), outlook);
         handle(watcher, &mut ctx);
         let done = ctx.done;
@@ -385,8 +402,9 @@ impl Arbiter {
         self.tie(id);
         let hurried = self.is_hurried();
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
-        let (pids, random, last_hook) = (&mut self.pids, &mut self.random, &mut self.last_hook);
-        let mut ctx = Ctx { now, actions, pids, random, last_hook, done };
+        let (pids, survivors) = (&mut self.pids, &mut self.survivors);
+        let (random, last_hook) = (&mut self.random, &mut self.last_hook);
+        let mut ctx = Ctx { now, actions, pids, survivors, random, last_hook, done };
         watcher.reconcile(&mut ctx);
         if hurried {
             watcher.hurry(&mut ctx);
@@ -394,7 +412,8 @@ impl Arbiter {
             watcher.reconcile(&mut ctx);
         }
         let after = watcher.standing();
-        watcher.history.compare(now, before.0, after, &self.cause);
+        let because = watcher.because.take();
+        watcher.history.compare(now, before.0, after, because.as_ref().unwrap_or(&self.cause));
         let done = ctx.done;
         let status = watcher.status;
         let over = watcher.over.take().filter(|_| watcher.config.options.critical);

@@ -317,13 +317,14 @@ impl Arbiter {
 impl Watcher {
     /// Somebody wants it to run. What waited for its next attempt is tried at once.
     pub(super) fn want_up(&mut self) {
+        self.was_empty = false;
         self.queued = false;
         if self.goal == Goal::Gone {
             return;
         }
         self.goal = Goal::Up;
         self.brings_along = true;
-        self.retries.clear();
+        self.forget_pauses();
         self.unreplaced = 0;
         self.death = None;
         self.forget_demand();
@@ -331,6 +332,7 @@ impl Watcher {
 
     /// Somebody wants it to stop. That it had stopped by itself counts no more.
     pub(super) fn want_down(&mut self) {
+        self.was_empty = false;
         self.queued = false;
         self.reason = None;
         if self.goal == Goal::Up {

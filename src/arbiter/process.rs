@@ -1,7 +1,7 @@
 //! One process of a watcher, and what is left of one that has ended.
 
 use super::pulse::Pulse;
-use super::respawn::Chain;
+use super::respawn::{Chain, Retry};
 use super::time::Time;
 use super::{Pid, Whom};
 use crate::config::signals;
@@ -45,22 +45,20 @@ pub enum Phase {
         /// When its patience ends.
         kill_at: Time,
     },
-    /// It and its group were sent SIGKILL.
-    Killed,
-    /// It is a zombie about to be reaped; when it was stopped on purpose, its group must be gone by then.
+    /// It and its group were sent SIGKILL; circus waits until then for it to go.
+    Killed {
+        /// When it is given up.
+        until: Time,
+    },
+    /// It is a zombie about to be reaped.
     Dead {
-        /// How it was being stopped; `None` when it ended by itself.
-        stopping: Option<Stopping>,
+        /// It was asked to end, or killed; else it ended by itself.
+        asked: bool,
         /// How it ended.
         exit: Exit,
+        /// What becomes of the rest of its group.
+        rest: Fate,
     },
-}
-
-/// A stop that the leader of a group did not live to see the end of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stopping {
-    /// When the rest of the group gets SIGKILL.
-    pub kill_at: Time,
 }
 
 /// One process.
@@ -97,6 +95,17 @@ pub struct Remnant {
     pub pgid: Pid,
     /// What becomes of it.
     pub fate: Fate,
+    /// The slot of its leader, whose next process waits until the group is empty.
+    pub slot: Option<Slot>,
+}
+
+/// A slot whose process has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// The next process may start at once.
+    Free,
+    /// It has to wait.
+    Later(Retry),
 }
 
 /// What becomes of the members of a group without its leader.
@@ -104,6 +113,15 @@ pub struct Remnant {
 pub enum Fate {
     /// They are left alone until the watcher stops.
     Left,
+    /// Their leader may have passed the signal on before it ended, so they are not asked a second time yet.
+    Spared {
+        /// The signal.
+        signum: i32,
+        /// When they are asked after all.
+        ask_at: Time,
+        /// When they get SIGKILL.
+        kill_at: Time,
+    },
     /// They were asked to end and get SIGKILL then.
     Asked(Time),
     /// They got SIGKILL; circus waits until then for them to go.

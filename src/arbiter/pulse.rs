@@ -101,6 +101,12 @@ impl Pulse {
         self.next = (probe.is_asked() && !self.asking).then_some(next);
     }
 
+    /// So many seconds that nobody could use do not count.
+    pub(super) fn give_back(&mut self, now: Time, seconds: f64) {
+        self.heard = now;
+        self.ready_by = self.ready_by.map(|at| at.plus(seconds));
+    }
+
     fn begin_work(&mut self, now: Time) {
         let (ailment, watchdog) = (self.ailment, self.watchdog);
         *self = Pulse { ready: Some(now), heard: now, ailment, watchdog, ..Pulse::default() };
@@ -142,9 +148,10 @@ impl Process {
 impl Watcher {
     /// The pulse of a new process, if somebody looks after it.
     pub(super) fn first_pulse(&self, wid: u32, pid: Pid, now: Time) -> Option<Box<Pulse>> {
-        let options = &self.config.options;
+        let config = self.making();
+        let options = &config.options;
         let ready = options.ready.as_deref().and_then(|text| Probe::parse(text, wid, pid).ok());
-        let watchdog = self.config.watchdog();
+        let watchdog = config.watchdog();
         if ready.is_none() && watchdog.is_none() {
             return None;
         }

@@ -246,15 +246,18 @@ impl Watcher {
     /// Takes over what its files say otherwise than before: which keys, and what is to be done.
     fn take_over(&mut self, old: &Rc<WatcherConfig>, new: WatcherConfig) -> (Vec<Change>, Step) {
         let new = Rc::new(new);
-        let before = streams(&self.config);
+        let before = Rc::clone(&self.config);
         let nothing_was_set = Rc::ptr_eq(&self.config, old);
         let changes = Rc::make_mut(&mut self.config).take_over(old, &new);
         if nothing_was_set {
             self.config = new.clone(); // one of the two is enough
         }
         let has = |live| changes.iter().any(|change| change.live == live);
-        let renew = has(Live::Reload) || has(Live::Fixed) || before != streams(&self.config);
+        let renew = has(Live::Reload) || has(Live::Fixed) || streams(&before) != streams(&self.config);
         let renew = renew || old.broken != new.broken;
+        if renew {
+            self.keep_proven(before);
+        }
         let step = if self.goal != Goal::Up {
             if self.is_mended(old, renew) { Step::Start } else { Step::Settle }
         } else if renew {

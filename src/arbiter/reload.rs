@@ -7,9 +7,11 @@
 use super::history::{Restart, What};
 use super::process::Phase;
 use super::watcher::{Ctx, Goal, Status, Watcher};
-use super::{Level, Pid, Published};
+use super::{Action, Level, Pid, Published};
+use crate::config::WatcherConfig;
 use crate::sorted::Sorted;
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 /// A reload in progress.
 #[derive(Clone, Debug)]
@@ -27,6 +29,26 @@ pub(super) enum Reload {
 }
 
 impl Watcher {
+    /// The options that make its next process. A reload that has failed leaves those that its processes were made by:
+    /// one that ends is replaced by one that works.
+    pub fn making(&self) -> &Rc<WatcherConfig> {
+        self.proven.as_ref().filter(|_| self.reload.is_none()).unwrap_or(&self.config)
+    }
+
+    /// It has got other options, which make its processes anew; those before were these.
+    pub(super) fn keep_proven(&mut self, before: Rc<WatcherConfig>) {
+        if self.status == Status::Active && self.goal == Goal::Up {
+            self.proven.get_or_insert(before);
+        }
+    }
+
+    /// The options that hold now make its processes, for good or ill.
+    pub(super) fn forget_proven(&mut self, ctx: &mut Ctx) {
+        if self.proven.take().is_some() {
+            ctx.actions.push(Action::Changed(self.id));
+        }
+    }
+
     /// Asks for a reload; one that is under way is finished first.
     pub(super) fn want_reload(&mut self, sequential: bool) {
         if matches!(self.status, Status::Stopping | Status::Stopped) {
@@ -47,7 +69,7 @@ impl Watcher {
             return self.restart(ctx);
         }
         if self.status == Status::Starting {
-            self.retries.clear();
+            self.forget_pauses();
             if self.processes.is_empty() {
                 return; // the first one comes with what has changed
             }
@@ -96,8 +118,11 @@ impl Watcher {
             self.reload_in_place(ctx);
             return;
         }
+        if self.proven.is_some() {
+            ctx.actions.push(Action::Changed(self.id)); // the new options are tried
+        }
         self.generation += 1;
-        self.retries.clear();
+        self.forget_pauses();
         self.unreplaced = 0;
         self.death = None;
         self.replacing.clear();
@@ -111,6 +136,9 @@ impl Watcher {
     /// The new processes are there: asks those of older generations to end.
     fn drain_old(&mut self, ctx: &mut Ctx) {
         let generation = self.generation;
+        // Their successors are there already.
+        self.drop_held_slots(usize::MAX);
+        self.prove(ctx);
         let old: Vec<u32> =
             self.processes.values().filter(|p| p.generation < generation).map(|p| p.wid).collect();
         self.history.count_restarts(Restart::Reload, old.len());
@@ -130,6 +158,7 @@ impl Watcher {
             || self.spawning.is_some()
             || self.missing() > 0
             || !self.retries.is_empty()
+            || self.held_slots() > 0
             || !self.gate_is_open(ctx.now)
             || !self.new_ones_are_ready();
         if busy {
@@ -144,7 +173,15 @@ impl Watcher {
                 return;
             }
         }
+        self.prove(ctx);
         self.end_reload(ctx);
+    }
+
+    /// The options that hold now have made good processes. If they were set while those were made, that comes next.
+    fn prove(&mut self, ctx: &mut Ctx) {
+        if self.next_reload.is_none() {
+            self.forget_proven(ctx);
+        }
     }
 
     pub(super) fn end_reload(&mut self, ctx: &mut Ctx) {
@@ -178,8 +215,15 @@ impl Watcher {
     }
 
     /// The reload ends here, and whoever waits for it is told why.
-    pub(super) fn give_reload_up(&mut self, reason: &str, ctx: &Ctx) {
+    pub(super) fn give_reload_up(&mut self, reason: &str, ctx: &mut Ctx) {
         self.reload = None;
+        if self.proven.is_some() {
+            let name = &self.config.name;
+            let text =
+                format!("{name}: the options that it had before make its processes until a reload succeeds");
+            ctx.log(Level::Warning, text);
+            ctx.actions.push(Action::Changed(self.id));
+        }
         self.next_reload = None; // it would fail for the same reason
         self.reload_failure = Some(reason.to_owned());
         self.history.note(ctx.now, What::NotReloaded(reason.into()));

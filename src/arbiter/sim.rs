@@ -4,9 +4,11 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 
 mod fate;
+mod proven;
 mod pulse;
 mod reconfigure;
 mod relations;
+mod remnants;
 mod with_history;
 mod with_hooks;
 
@@ -40,6 +42,10 @@ struct Script {
     obeys: Option<f64>,
     /// It leaves a member of its group behind that only SIGKILL ends.
     leaves: bool,
+    /// That one ends so many seconds after it was asked to.
+    heeds: Option<f64>,
+    /// SIGKILL does not end it.
+    immortal: bool,
     /// It leaves somebody behind who has gone out of its group, and whom only SIGKILL ends.
     strays: bool,
     /// It cannot be executed.
@@ -57,6 +63,8 @@ const GOOD: Script = Script {
     code: 1,
     obeys: Some(0.01),
     leaves: false,
+    heeds: None,
+    immortal: false,
     strays: false,
     broken: false,
     ready: Some(0.0),
@@ -86,14 +94,20 @@ struct Hooked {
 struct World {
     arbiter: Arbiter,
     now: Time,
-    /// By name of the watcher; GOOD when missing.
+    /// By name of the watcher, or that and its args; GOOD when missing.
     scripts: BTreeMap<String, Script>,
     procs: BTreeMap<Pid, Proc>,
     groups: BTreeSet<Pid>,
+    /// When the rest of a group that was asked to end does so.
+    heeding: BTreeMap<Pid, Time>,
+    /// Processes, and the rest of groups, that were asked to end, and the signal.
+    told: BTreeSet<(&'static str, Pid, i32)>,
     /// Processes that have left somebody behind out of their groups.
     strays: BTreeSet<Pid>,
     /// The watcher of each process that ever was, with its kill_mode.
     modes: BTreeMap<Pid, (WatcherId, String)>,
+    /// When the rest of a group ends after it was asked to.
+    heirs: BTreeMap<Pid, Option<f64>>,
     /// How each process that has ended did so.
     exits: BTreeMap<Pid, Exit>,
     /// By name of the watcher and of the hook; at once and yes when missing.
@@ -143,8 +157,11 @@ impl World {
             scripts: BTreeMap::new(),
             procs: BTreeMap::new(),
             groups: BTreeSet::new(),
+            heeding: BTreeMap::new(),
+            told: BTreeSet::new(),
             strays: BTreeSet::new(),
             modes: BTreeMap::new(),
+            heirs: BTreeMap::new(),
             exits: BTreeMap::new(),
             hook_scripts: BTreeMap::new(),
             hooks: BTreeMap::new(),
@@ -197,7 +214,10 @@ impl World {
         assert!(!self.exited || harmless, "after the end: {action:?}");
         match action {
             Action::Spawn { watcher, wid } => self.spawn(watcher, wid, events),
-            Action::Ask { pid, signum, .. } => self.deliver(pid, signum, false),
+            Action::Ask { pid, signum, .. } => {
+                assert!(signum == 9 || self.told.insert(("process", pid, signum)), "{pid} is asked twice");
+                self.deliver(pid, signum, false);
+            }
             Action::Signal { pid, signum, whom } => {
                 let group = matches!(whom, Whom::Group | Whom::Tree);
                 let mode = self.modes.get(&pid).map(|(_, mode)| mode.as_str());
@@ -205,12 +225,16 @@ impl World {
                     mode.is_none_or(|mode| !group || (whom == Whom::Tree) == (mode == "tree")),
                     "{action:?}"
                 );
+                if group {
+                    self.tell_group(pid, signum);
+                }
                 self.deliver(pid, signum, group);
             }
             Action::SignalRemnant { pgid, signum } => {
                 assert!(!self.procs.contains_key(&pgid), "the leader of {pgid} is there still");
                 let mode = self.modes.get(&pgid).map(|(_, mode)| mode.as_str());
                 assert_ne!(mode, Some("process"), "a group that is to be left alone");
+                self.tell_group(pgid, signum);
                 if signum == 9 {
                     self.clear(pgid);
                 }
@@ -222,6 +246,10 @@ impl World {
                 let proc = self.procs.remove(&pid).expect("reaped twice, or never there");
                 assert!(proc.zombie, "{pid} was reaped alive");
                 events.push_back(Event::Reaped { pid, group_left: self.is_left(pid) });
+            }
+            Action::GiveUp { pid, .. } => {
+                assert!(self.procs[&pid].script.immortal, "{pid} would have ended");
+                self.clear(pid);
             }
             Action::Reply { ticket, reply } => {
                 assert!(self.asked.contains(&ticket), "nobody asked {ticket:?}");
@@ -271,8 +299,9 @@ impl World {
     fn spawn(&mut self, id: WatcherId, wid: u32, events: &mut VecDeque<Event>) {
         let watcher = self.arbiter.watcher(id).expect("a spawn for a watcher that is gone");
         assert!(watcher.processes().all(|p| p.wid != wid), "wid {wid} is taken");
-        let (name, mode) = (watcher.config.name.clone(), watcher.config.options.kill_mode.clone());
-        let script = self.scripts.get(&name).copied().unwrap_or(GOOD);
+        let (name, mode) = (watcher.config.name.clone(), watcher.making().options.kill_mode.clone());
+        let with_args = format!("{name} {}", watcher.making().options.args);
+        let script = self.scripts.get(&with_args).or(self.scripts.get(&name)).copied().unwrap_or(GOOD);
         self.spawns.push((self.now, name));
         if script.broken {
             events.push_back(Event::SpawnFailed {
@@ -290,6 +319,7 @@ impl World {
         self.procs.insert(pid, Proc { script, ends, zombie: false, speaks });
         if script.leaves {
             self.groups.insert(pid);
+            self.heirs.insert(pid, script.heeds);
         }
         if script.strays {
             self.strays.insert(pid);
@@ -299,7 +329,12 @@ impl World {
 
     fn run_hook(&mut self, id: HookId, watcher: WatcherId, hook: Hook, about: About) {
         let config = &self.arbiter.watcher(watcher).expect("a hook of a watcher that is gone").config;
-        assert!(config.program_of(hook).is_some(), "{} has no such hook", config.name);
+        let made = self.arbiter.watcher(watcher).unwrap().making();
+        assert!(
+            config.program_of(hook).or(made.program_of(hook)).is_some(),
+            "{} has no such hook",
+            config.name
+        );
         let script = self.hook_scripts.get(&(config.name.clone(), hook.name()));
         let (after, answer) = script.cloned().unwrap_or((Some(0.0), Answer::Yes));
         let ends = after.map(|seconds| self.now.plus(seconds));
@@ -324,6 +359,30 @@ impl World {
             let answer = answer.clone();
             self.arbiter.handle(self.now, Event::HookDone { id, watcher, answer }, &mut actions);
             assert_eq!(actions, [], "a late answer did something");
+        }
+    }
+
+    /// The rest of a group is asked to end, which must not happen twice, or killed.
+    fn tell_group(&mut self, pgid: Pid, signum: i32) {
+        assert!(
+            signum == 9 || self.told.insert(("group", pgid, signum)),
+            "the group of {pgid} is asked twice"
+        );
+        let heeds = self.heirs.get(&pgid).copied().flatten();
+        if let Some(seconds) = heeds.filter(|_| signum != 9 && self.groups.contains(&pgid)) {
+            self.heeding.insert(pgid, self.now.plus(seconds));
+        }
+    }
+
+    /// Ends the rest of groups that has been asked to, and whose time has come.
+    fn end_heirs(&mut self) {
+        let due: Vec<Pid> =
+            self.heeding.iter().filter(|(_, at)| **at <= self.now).map(|(pid, _)| *pid).collect();
+        for pid in due {
+            self.heeding.remove(&pid);
+            if self.groups.remove(&pid) && !self.procs.contains_key(&pid) && !self.is_left(pid) {
+                self.send(Event::GroupEmpty { pgid: pid });
+            }
         }
     }
 
@@ -358,6 +417,7 @@ impl World {
             self.groups.remove(&pid);
         }
         let ends = match (signum, proc.script.obeys) {
+            (9, _) if proc.script.immortal => None,
             (9, _) => Some((now, Exit::Signal(9))),
             (1, _) | (_, None) => None,
             (_, Some(delay)) => Some((now.plus(delay), Exit::Signal(signum))),
@@ -372,7 +432,8 @@ impl World {
         let exit = self.procs.values().filter(|p| !p.zombie).filter_map(|p| p.ends).map(|(at, _)| at).min();
         let hook = self.hooks.values().filter_map(|hooked| hooked.ends).min();
         let says = self.procs.values().filter(|p| !p.zombie).filter_map(|p| p.speaks).map(|(at, _)| at).min();
-        exit.into_iter().chain(hook).chain(says).chain(self.arbiter.deadline()).min()
+        let heir = self.heeding.values().copied().min();
+        exit.into_iter().chain(hook).chain(says).chain(heir).chain(self.arbiter.deadline()).min()
     }
 
     /// Goes to `until`, letting everything happen on the way.
@@ -387,6 +448,7 @@ impl World {
             for pid in ended {
                 self.exit(pid);
             }
+            self.end_heirs();
             while self.answer_hook() {}
             self.let_speak();
             // What becomes due because of a tick gets a tick of its own, and that must be the end of it.
@@ -407,6 +469,20 @@ impl World {
         let exit = proc.ends.unwrap().1;
         self.exits.insert(pid, exit);
         self.send(Event::Exited { pid, exit });
+    }
+
+    /// circus stands still, and its processes with it.
+    fn freeze(&mut self, seconds: f64) {
+        self.now = self.now.plus(seconds);
+        for proc in self.procs.values_mut() {
+            proc.ends = proc.ends.map(|(at, exit)| (at.plus(seconds), exit));
+            proc.speaks = proc.speaks.map(|(at, notice)| (at.plus(seconds), notice));
+        }
+        for hook in self.hooks.values_mut() {
+            hook.ends = hook.ends.map(|at| at.plus(seconds));
+        }
+        self.heeding.values_mut().for_each(|at| *at = at.plus(seconds));
+        self.send(Event::Overslept { seconds });
     }
 
     /// Something comes to the sockets of all who wait for it.
@@ -499,7 +575,8 @@ impl World {
             let reloading = matches!(watcher.reload, Some(Reload::Spawning { .. }));
             let most = watcher.config.wanted() + watcher.doubled();
             assert!(
-                reloading || watcher.held + watcher.retries.len() <= most.max(watcher.held),
+                reloading
+                    || watcher.held + watcher.retries.len() + watcher.held_slots() <= most.max(watcher.held),
                 "{}: slots",
                 watcher.config.name
             );
@@ -748,8 +825,10 @@ fn a_group_that_outlives_its_leader_is_killed_at_the_deadline() {
 }
 
 #[test]
-fn members_left_by_a_crash_are_left_alone_until_the_stop() {
-    let mut world = World::new(vec![watcher("parent", 1)]);
+fn members_left_by_one_that_is_not_replaced_are_left_alone_until_the_stop() {
+    let mut parent = watcher("parent", 2);
+    parent.options.respawn = Respawn::Never;
+    let mut world = World::new(vec![parent]);
     world.scripts.insert("parent".into(), Script { leaves: true, ..GOOD });
     world.send(Event::Start);
     world.run(2.0);
@@ -764,14 +843,16 @@ fn members_left_by_a_crash_are_left_alone_until_the_stop() {
 
 #[test]
 fn a_group_that_ended_unseen_is_forgotten_when_its_number_is_a_process_again() {
-    let mut world = World::new(vec![watcher("parent", 1)]);
+    let mut parent = watcher("parent", 2);
+    parent.options.respawn = Respawn::Never;
+    let mut world = World::new(vec![parent]);
     world.scripts.insert("parent".into(), Script { leaves: true, ..GOOD });
     world.send(Event::Start);
     let first = world.pids("parent")[0];
     world.run(2.0);
     world.scripts.clear();
     world.kill9(first);
-    world.groups.remove(&first);
+    world.groups.clear();
     world.next_pid = first;
     world.arbiter.insert(watcher("other", 1));
     world.order(Order::Start { who: only("other"), waiting: false });
@@ -933,6 +1014,44 @@ fn incr_and_decr_change_the_number_and_end_the_oldest() {
     assert_eq!((world.status("web"), world.pids("web").len()), ("active", 0));
     world.order(Order::Change { name: "web".into(), by: 1, waiting: false });
     assert_eq!(world.pids("web").len(), 1);
+}
+
+#[test]
+fn a_watcher_that_was_to_have_no_process_starts_when_it_is_to_have_one() {
+    let change = |by| Order::Change { name: "w".into(), by, waiting: true };
+    let set = |count| Order::Set {
+        name: "w".into(),
+        options: vec![("numprocesses".into(), Value::Int(count))],
+        waiting: true,
+    };
+    for singleton in [false, true] {
+        for more in [change(1), set(1)] {
+            let mut w = watcher("w", 0);
+            w.options.singleton = singleton;
+            let mut world = World::booted(vec![w]);
+            assert_eq!((world.status("w"), world.spawns.len()), ("stopped", 0));
+            world.order(more.clone());
+            assert_eq!((world.status("w"), world.pids("w").len()), ("active", 1), "{singleton} {more:?}");
+            // It can be emptied and filled again, also over a stop and a start.
+            world.order(set(0));
+            world.run(1.0);
+            assert_eq!((world.status("w"), world.pids("w").len()), ("active", 0));
+            world.order(more.clone());
+            assert_eq!(world.pids("w").len(), 1);
+            world.order(set(0));
+            world.order(Order::Restart { who: only("w"), waiting: false });
+            world.run(1.0);
+            assert_eq!(world.status("w"), "stopped");
+            world.order(more.clone());
+            assert_eq!((world.status("w"), world.pids("w").len()), ("active", 1));
+            // What somebody has stopped stays so.
+            world.order(Order::Stop { who: only("w"), waiting: false });
+            world.order(set(0));
+            world.order(more.clone());
+            world.run(1.0);
+            assert_eq!(world.status("w"), "stopped");
+        }
+    }
 }
 
 #[test]
@@ -1355,6 +1474,8 @@ fn random_script(dice: &mut Dice) -> Script {
         obeys: (dice.roll(3) > 0).then(|| dice.roll(2000) as f64 / 1000.0),
         code: dice.roll(5) as i32,
         leaves: dice.roll(4) == 0,
+        heeds: (dice.roll(2) == 0).then(|| dice.roll(4000) as f64 / 1000.0),
+        immortal: dice.roll(8) == 0,
         strays: dice.roll(4) == 0,
         broken: dice.roll(6) == 0,
         ready: (dice.roll(4) > 0).then(|| dice.roll(3000) as f64 / 1000.0),
@@ -1367,6 +1488,22 @@ fn random_hook(dice: &mut Dice) -> HookScript {
     let answers = [Answer::Yes, Answer::No, Answer::Refused("code 1".into()), Answer::Failed("boom".into())];
     let after = [Some(0.0), Some(0.01), Some(dice.roll(4000) as f64 / 1000.0), None];
     (after[dice.roll(4) as usize], answers[dice.roll(4) as usize].clone())
+}
+
+/// All is well again for long enough: what is to run does.
+fn goals_are_reached(world: &World) {
+    for watcher in world.arbiter.watchers.values() {
+        let (name, options) = (&watcher.config.name, &watcher.config.options);
+        // These may be replacing a process just now.
+        let changes = options.max_age > 0 || options.watchdog.is_some() || options.on_demand;
+        if watcher.status() != Status::Active || changes {
+            continue;
+        }
+        assert!(watcher.reload.is_none() && watcher.held_slots() == 0, "{name}: {:?}", watcher.reload);
+        let excused = watcher.unreplaced + watcher.survivors.len();
+        let (running, wanted) = (watcher.running, watcher.config.wanted());
+        assert!(running <= wanted && running + excused >= wanted, "{name}: {running} of {wanted}");
+    }
 }
 
 fn random_life(seed: u64, steps: u32) {
@@ -1407,7 +1544,8 @@ fn random_life(seed: u64, steps: u32) {
             break; // it has lost a critical watcher
         }
         let name = ["a", "b", "c", "d"][dice.roll(4) as usize].to_string();
-        match dice.roll(9) {
+        match dice.roll(10) {
+            9 => world.freeze(dice.roll(5000) as f64 / 1000.0),
             8 => world.connect(),
             0 => {
                 let script = random_script(&mut dice);
@@ -1446,6 +1584,9 @@ fn random_life(seed: u64, steps: u32) {
     let hurry = dice.roll(3) == 0;
     if !hurry {
         world.scripts.clear();
+        world.hook_scripts.clear();
+        world.run(200.0);
+        goals_are_reached(&world);
     }
     let fallen = world.arbiter.is_ending();
     if !world.exited {
@@ -1455,7 +1596,7 @@ fn random_life(seed: u64, steps: u32) {
         world.run(1.0 + dice.roll(2) as f64);
         world.send(Event::Terminate);
     }
-    world.run(if hurry { 0.1 } else { 600.0 });
+    world.run(if hurry { 5.0 } else { 600.0 });
     assert!(world.exited, "it did not end");
     assert_eq!(fallen, world.fall.is_some(), "who has ended it");
     fate::check_fall(&world);

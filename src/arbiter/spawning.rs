@@ -3,8 +3,10 @@
 //! A spawn goes through up to three steps: before_spawn is asked, the process is made, after_spawn is asked about it.
 //! While it is under way, no other one begins.
 
+use super::fate::exit_of;
+use super::history::Cause;
 use super::hooks::{About, Then};
-use super::process::{Exit, Phase, Process};
+use super::process::{Exit, Fate, Phase, Process, Remnant, Slot};
 use super::reload::Reload;
 use super::respawn::{Backoff, Chain, Failure, LONGEST_DELAY, Retry};
 use super::time::Time;
@@ -36,27 +38,34 @@ pub(super) struct Spawning {
 impl Watcher {
     /// A singleton of which something is left, be it on its way out: whatever is to be spawned waits for its end.
     fn is_taken(&self) -> bool {
-        self.config.options.singleton && !self.processes.is_empty()
+        let ends = |remnant: &Remnant| remnant.fate != Fate::Left;
+        let is_left = || !self.survivors.is_empty() || self.remnants.iter().any(ends);
+        self.config.options.singleton && (!self.processes.is_empty() || is_left())
     }
 
     /// Every slot has had its process, and all of them are ready.
     pub(super) fn is_complete(&self) -> bool {
-        let failing = self.retries.iter().any(|r| r.chain.failures > 0);
+        let held = self.remnants.iter().filter_map(|remnant| remnant.slot);
+        let held = held.filter_map(|slot| if let Slot::Later(retry) = slot { Some(retry) } else { None });
+        let failing = self.retries.iter().copied().chain(held).any(|r| r.chain.failures > 0);
         self.missing() == 0 && self.spawning.is_none() && !failing && self.are_ready(&|_| true)
     }
 
-    /// How many processes are still to be spawned, apart from slots that wait and slots that stay empty.
+    /// How many processes are still to be spawned, apart from slots that wait and slots that stay empty. Each process
+    /// that SIGKILL did not end gets a successor, but what makes them so must not pile them up.
     pub(super) fn missing(&self) -> usize {
         if self.is_taken() {
             return 0;
         }
         let to_come = self.spawning.is_some_and(|spawning| spawning.step != Step::Confirming);
-        self.config.wanted().saturating_sub(self.occupied() + usize::from(to_come))
+        let wanted = self.config.wanted();
+        let too_many = self.survivors.len().saturating_sub(wanted);
+        wanted.saturating_sub(self.occupied() + usize::from(to_come) + too_many)
     }
 
     /// How many slots have a process, wait for one, or stay empty.
     pub(super) fn occupied(&self) -> usize {
-        self.held + self.retries.len() + self.unreplaced
+        self.held + self.retries.len() + self.held_slots() + self.unreplaced
     }
 
     /// When warmup_delay lets the next process be spawned.
@@ -206,23 +215,57 @@ impl Watcher {
             return self.postpone(old, ctx);
         }
         if !self.reload_cannot_go_on(reason, ctx) {
-            self.try_again(spawning.chain.after_failure(Failure::Exec, shortage), reason, shortage, ctx);
+            let chain = spawning.chain.after_failure(Failure::Exec, shortage);
+            let slot = self.try_again(chain, reason, shortage, ctx);
+            self.free(slot);
+        }
+    }
+
+    /// Decides about the slot of a process that ended by itself.
+    pub(super) fn decide_respawn(&mut self, process: &Process, ctx: &mut Ctx) -> Option<Slot> {
+        let being_replaced = self.reload.is_some() && process.generation < self.generation;
+        if self.goal != Goal::Up || self.status == Status::Stopping {
+            return None;
+        }
+        if being_replaced {
+            return Some(Slot::Free);
+        }
+        let exit = exit_of(process)?;
+        let backoff = Backoff::of(&self.config);
+        if self.config.options.on_demand {
+            self.note_for_demand(process, ctx);
+        }
+        if !self.replaces_after(exit, process.ailment(), process.is_ready()) {
+            self.leave_empty(process, exit);
+            None
+        } else if !process.is_ready() {
+            self.start_failed(process, exit, ctx)
+        } else if let Some(chain) = process.chain.after_exit(ctx.now.since(process.started), &backoff) {
+            if matches!(self.reload, Some(Reload::OneByOne { .. })) {
+                // The next ones would fare no better: the old processes that are left stay.
+                self.reload_cannot_go_on("a new process ended at once", ctx);
+            }
+            let at = ctx.now.plus(backoff.delay(chain, ctx.random));
+            Some(Slot::Later(Retry { at, chain }))
+        } else {
+            Some(Slot::Free)
         }
     }
 
     /// A process has ended before it was ready, or was ended since it was late.
-    pub(super) fn start_failed(&mut self, process: &Process, exit: Exit, ctx: &mut Ctx) {
+    pub(super) fn start_failed(&mut self, process: &Process, exit: Exit, ctx: &mut Ctx) -> Option<Slot> {
         let (why, reason) = match process.ailment() {
             Some(_) => (Failure::Late, format!("a process was not ready in time{}", process.last_failure())),
             None => (Failure::Ended, format!("a process {} before it was ready", exit.words())),
         };
-        if !self.reload_cannot_go_on(&reason, ctx) {
-            self.try_again(process.chain.after_failure(why, false), &reason, false, ctx);
+        match self.reload_cannot_go_on(&reason, ctx) {
+            true => None,
+            false => self.try_again(process.chain.after_failure(why, false), &reason, false, ctx),
         }
     }
 
     /// A start has failed: plans the next attempt, or gives up.
-    fn try_again(&mut self, chain: Chain, reason: &str, shortage: bool, ctx: &mut Ctx) {
+    fn try_again(&mut self, chain: Chain, reason: &str, shortage: bool, ctx: &mut Ctx) -> Option<Slot> {
         let tries = u32::try_from(self.config.options.max_retry).ok();
         if !shortage && tries.is_some_and(|most| chain.charged >= most.max(1)) && self.processes.is_empty() {
             let (name, failed) = (&self.config.name, chain.failures);
@@ -232,10 +275,14 @@ impl Watcher {
             self.failed_for_good(&text);
             self.reason = Some(reason.to_owned());
             self.goal = Goal::Down;
+            if chain.last != Failure::Exec {
+                self.because = Some(Cause::Unready);
+            }
             self.begin_stop(ctx);
+            None
         } else {
             let delay = Backoff::of(&self.config).delay(chain, ctx.random).max(self.config.options.retry_in);
-            self.retries.push(Retry { at: ctx.now.plus(delay), chain });
+            Some(Slot::Later(Retry { at: ctx.now.plus(delay), chain }))
         }
     }
 
@@ -251,6 +298,7 @@ impl Watcher {
         let retry = self.retries.iter().map(|r| r.at.max(gate)).min().filter(|_| !self.is_taken());
         let next_of_reload = matches!(self.reload, Some(Reload::OneByOne { current: None, .. }))
             && self.retries.is_empty()
+            && self.held_slots() == 0
             && self.new_ones_are_ready();
         let ends_start =
             self.status == Status::Starting && self.is_complete() && !self.waits_for(Then::Activate);

@@ -7,11 +7,12 @@
 use super::fate::succeeded;
 use super::history::{Restart, What};
 use super::hooks::{About, MOST_CALLS, Then};
-use super::process::{Exit, Fate, Phase, Process, Remnant, Stopping};
+use super::process::{Exit, Fate, Phase, Process, Slot};
 use super::reload::Reload;
+use super::remnants::rest_of_stop;
 use super::spawning::Step;
 use super::time::Time;
-use super::watcher::{Ctx, Status, Watcher};
+use super::watcher::{Ctx, Goal, Status, Watcher};
 use super::{Action, Level, Pid, Published, Whom};
 use crate::config::hooks::Hook;
 use crate::config::{number, signals};
@@ -19,8 +20,9 @@ use crate::sorted::sort_by;
 
 const SIGKILL: i32 = 9;
 
-/// Seconds that circus waits for the members of a group to go after SIGKILL, before it goes on without them.
-const AFTER_KILL: f64 = 2.0;
+/// Seconds that circus waits for a process, or for the rest of its group, to go after SIGKILL. A process that waits for
+/// a dead disk does not go, nor does one that circus may not signal; then circus goes on without it.
+pub(super) const AFTER_KILL: f64 = 2.0;
 
 impl Watcher {
     /// Asks a process to end, in the watcher's own way and time.
@@ -36,18 +38,29 @@ impl Watcher {
         self.end_spawn_of(wid, ctx);
         self.end_pulse(wid, ctx);
         let command = signum.is_none() && timeout > 0.0 && self.has_hook(Hook::StopCommand);
+        let own_way = signum.is_none();
         let signum = signum.unwrap_or_else(|| self.stop_signal());
         let asks = !command && signum != SIGKILL && self.has_hook(Hook::BeforeSignal);
         let patience = if asks { self.config.options.hook_timeout + timeout } else { timeout };
         let Some(process) = self.processes.get_mut(&wid) else { return };
         let mut kill_at = ctx.now.plus(patience);
+        let mut asked = None;
         match process.phase {
             Phase::Running => self.running -= 1,
-            Phase::Asked { kill_at: earlier, .. } => kill_at = kill_at.min(earlier),
-            Phase::Killed | Phase::Dead { .. } => return,
+            Phase::Asked { kill_at: earlier, signum } => {
+                kill_at = kill_at.min(earlier);
+                asked = Some(signum);
+            }
+            Phase::Killed { .. } | Phase::Dead { .. } => return,
         }
         process.phase = Phase::Asked { signum, kill_at };
         let pid = process.pid;
+        if own_way && asked == Some(signum) {
+            // It may have less time than before, but is not asked a second time.
+            return if kill_at <= ctx.now {
+                self.kill(wid, ctx)
+            };
+        }
         self.cancel_asking(pid, ctx);
         if !(command && self.run_stop_command(wid, pid, kill_at, ctx)) {
             self.ask_by_signal((wid, pid), signum, timeout, ctx);
@@ -135,7 +148,7 @@ impl Watcher {
 
     /// Who is to be ended together with a new process.
     pub(super) fn followers(&self) -> Option<Whom> {
-        match self.config.options.kill_mode.as_str() {
+        match self.making().options.kill_mode.as_str() {
             "process" => None,
             "tree" => Some(Whom::Tree),
             _ => Some(Whom::Group),
@@ -146,7 +159,7 @@ impl Watcher {
     /// hold it back.
     fn kill(&mut self, wid: u32, ctx: &mut Ctx) {
         let Some(process) = self.processes.get_mut(&wid) else { return };
-        process.phase = Phase::Killed;
+        process.phase = Phase::Killed { until: ctx.now.plus(AFTER_KILL) };
         let (pid, whom) = (process.pid, process.followers.unwrap_or(Whom::Process));
         self.cancel_asking(pid, ctx);
         self.tell(Hook::BeforeSignal, about_signal(pid, SIGKILL), ctx);
@@ -162,11 +175,7 @@ impl Watcher {
         for wid in asked {
             self.kill(wid, ctx);
         }
-        let mut remnants = std::mem::take(&mut self.remnants);
-        for remnant in remnants.iter_mut().filter(|r| matches!(r.fate, Fate::Asked(_))) {
-            kill_remnant(remnant, ctx);
-        }
-        self.remnants = remnants;
+        self.hurry_remnants(ctx);
     }
 
     /// A process is a zombie. While it is, its group's number is its own: the rest of the group is asked now.
@@ -175,27 +184,30 @@ impl Watcher {
         self.end_pulse(wid, ctx);
         let Some(process) = self.processes.get_mut(&wid) else { return };
         let pid = process.pid;
-        let stopping = match process.phase {
+        let was_ready = process.is_ready();
+        let phase = process.phase;
+        let (oom, lived, followers) = (process.oom, ctx.now.since(process.started), process.followers);
+        let (asked, signum, rest) = match phase {
             Phase::Running => {
                 self.running -= 1;
-                None
+                let replaced = self.replaces_after(exit, None, was_ready);
+                self.history.count_restarts(Restart::after(exit, oom), usize::from(replaced));
+                self.history.note(ctx.now, What::Ended { pid, wid, exit, oom, lived: (lived * 1e3) as u64 });
+                self.log_exit((pid, wid), exit, oom, lived, ctx);
+                (false, self.stop_signal(), self.rest_of_crash(replaced, ctx.now))
             }
-            Phase::Asked { signum, kill_at } => Some((signum, Stopping { kill_at })),
-            Phase::Killed => Some((SIGKILL, Stopping { kill_at: ctx.now })),
+            Phase::Asked { signum, kill_at } => (true, signum, rest_of_stop(exit, signum, kill_at, ctx.now)),
+            Phase::Killed { .. } => (true, SIGKILL, Fate::Asked(ctx.now)),
             Phase::Dead { .. } => return,
         };
-        process.phase = Phase::Dead { stopping: stopping.map(|(_, stopping)| stopping), exit };
-        let (oom, lived, followers) = (process.oom, ctx.now.since(process.started), process.followers);
-        self.history.count_exit(exit);
-        if let Some((signum, _)) = stopping {
-            ctx.actions.extend(followers.map(|whom| Action::Signal { pid, signum, whom }));
-        } else {
-            self.history
-                .count_restarts(Restart::after(exit, oom), usize::from(self.replaces_after(exit, None)));
-            self.history.note(ctx.now, What::Ended { pid, wid, exit, oom, lived: (lived * 1e3) as u64 });
-            self.log_exit((pid, wid), exit, oom, lived, ctx);
+        if let Some(process) = self.processes.get_mut(&wid) {
+            process.phase = Phase::Dead { asked, exit, rest };
         }
-        self.call_reap_hooks(pid, exit, stopping.is_some(), ctx);
+        self.history.count_exit(exit);
+        if let Fate::Asked(_) = rest {
+            ctx.actions.extend(followers.map(|whom| Action::Signal { pid, signum, whom }));
+        }
+        self.call_reap_hooks(pid, exit, asked, ctx);
         ctx.publish(&self.config.name, Published::Reap { pid, exit, oom });
         ctx.actions.push(Action::Reap { pid });
     }
@@ -220,35 +232,48 @@ impl Watcher {
     /// A process is reaped; `group_left` says whether its group has members still.
     pub(super) fn reaped(&mut self, wid: u32, group_left: bool, ctx: &mut Ctx) {
         let Some(process) = self.forget_process(wid, ctx) else { return };
-        let stopping = match process.phase {
-            Phase::Dead { stopping, .. } => stopping,
-            Phase::Running | Phase::Asked { .. } | Phase::Killed => None,
-        };
+        let slot = self.slot_after(&process, ctx);
         if group_left && process.followers.is_some() {
-            self.keep_remnant(process.pid, stopping, ctx);
-        }
-        if stopping.is_none() || process.ailment().is_some() && process.holds_slot {
-            self.decide_respawn(&process, ctx);
+            self.keep_remnant(&process, slot, ctx);
+        } else {
+            self.free(slot);
         }
     }
 
-    fn keep_remnant(&mut self, pgid: Pid, stopping: Option<Stopping>, ctx: &mut Ctx) {
-        let fate = stopping.map_or(Fate::Left, |s| Fate::Asked(s.kill_at));
-        self.remnants.push(Remnant { pgid, fate });
-        if self.status == Status::Stopping && fate == Fate::Left && !self.spares_processes() {
-            self.ask_remnants(ctx);
-        }
-        self.expire_remnants(ctx);
+    /// The slot of a process that is gone, if another one is to come into it.
+    fn slot_after(&mut self, process: &Process, ctx: &mut Ctx) -> Option<Slot> {
+        let replaced_at_will = match process.phase {
+            Phase::Dead { asked, .. } => asked && process.ailment().is_none(),
+            Phase::Running | Phase::Asked { .. } | Phase::Killed { .. } => true,
+        };
+        let slot = match replaced_at_will {
+            true => Some(Slot::Free),
+            false if process.holds_slot => self.decide_respawn(process, ctx),
+            false => None,
+        };
+        let runs = matches!(self.status, Status::Starting | Status::Active) && self.goal == Goal::Up;
+        slot.filter(|_| runs && process.holds_slot)
     }
 
-    /// Asks the groups of processes that ended by themselves to end too: the watcher stops.
-    pub(super) fn ask_remnants(&mut self, ctx: &mut Ctx) {
-        let signum = self.stop_signal();
-        let kill_at = ctx.now.plus(self.config.options.graceful_timeout);
-        for remnant in self.remnants.iter_mut().filter(|r| r.fate == Fate::Left) {
-            remnant.fate = Fate::Asked(kill_at);
-            ctx.actions.push(Action::SignalRemnant { pgid: remnant.pgid, signum });
-        }
+    /// A process that SIGKILL did not end: circus goes on without it, and reaps it when it ends.
+    fn give_process_up(&mut self, wid: u32, ctx: &mut Ctx) {
+        let Some(process) = self.forget_process(wid, ctx) else { return };
+        let pid = process.pid;
+        self.survivors.push(pid);
+        ctx.survivors.insert(pid, self.id);
+        self.history.note(ctx.now, What::Survives { pid, wid });
+        let seconds = number::short(AFTER_KILL);
+        let text = format!("is still there {seconds} s after SIGKILL; circus goes on without it");
+        self.say_of(Level::Error, (pid, wid), &text, ctx);
+        ctx.actions.push(Action::GiveUp { watcher: self.id, wid, pid });
+    }
+
+    /// A process that was given up has ended after all.
+    pub(super) fn survivor_ended(&mut self, pid: Pid, exit: Exit, ctx: &mut Ctx) {
+        self.survivors.retain(|survivor| *survivor != pid);
+        let text =
+            format!("{}: process {pid}, which SIGKILL did not end, {}", self.config.name, exit.words());
+        ctx.log(Level::Info, text);
     }
 
     /// Ends what is too much: slots that wait first, then processes that are on their way out anyway, then the
@@ -267,6 +292,7 @@ impl Watcher {
         let waiting = surplus.min(self.retries.len());
         self.retries.truncate(self.retries.len() - waiting);
         surplus -= waiting;
+        surplus -= self.drop_held_slots(surplus);
         let empty = surplus.min(self.unreplaced);
         self.unreplaced -= empty;
         surplus -= empty;
@@ -295,11 +321,6 @@ impl Watcher {
         }
     }
 
-    /// A group without its leader has no members any more.
-    pub(super) fn group_is_empty(&mut self, pgid: Pid) {
-        self.remnants.retain(|r| r.pgid != pgid);
-    }
-
     /// Does what is due now by itself.
     pub(super) fn expire(&mut self, ctx: &mut Ctx) {
         self.expire_hooks(ctx);
@@ -309,6 +330,9 @@ impl Watcher {
             self.history.note(ctx.now, What::Killed { pid, wid });
             self.kill(wid, ctx);
         }
+        let outlives = |p: &&Process| matches!(p.phase, Phase::Killed { until } if until <= ctx.now);
+        let due: Vec<u32> = self.processes.values().filter(outlives).map(|p| p.wid).collect();
+        due.into_iter().for_each(|wid| self.give_process_up(wid, ctx));
         self.expire_remnants(ctx);
         self.expire_pulses(ctx);
         if self.status == Status::Active && self.reload.is_none() {
@@ -346,27 +370,6 @@ impl Watcher {
             }
         }
     }
-
-    fn expire_remnants(&mut self, ctx: &mut Ctx) {
-        let mut remnants = std::mem::take(&mut self.remnants);
-        let name = &self.config.name;
-        remnants.retain_mut(|remnant| match remnant.fate {
-            Fate::Asked(at) if at <= ctx.now => {
-                kill_remnant(remnant, ctx);
-                true
-            }
-            Fate::Killed(until) if until <= ctx.now => {
-                let text = format!(
-                    "{name}: what process {} has left behind survives SIGKILL; it is left alone",
-                    remnant.pgid
-                );
-                ctx.log(Level::Error, text);
-                false
-            }
-            Fate::Left | Fate::Asked(_) | Fate::Killed(_) => true,
-        });
-        self.remnants = remnants;
-    }
 }
 
 fn about_signal(pid: Pid, signum: i32) -> About {
@@ -379,9 +382,4 @@ fn is_asked(process: &Process) -> bool {
 
 fn patience_ended(process: &Process, now: Time) -> bool {
     matches!(process.phase, Phase::Asked { kill_at, .. } if kill_at <= now)
-}
-
-fn kill_remnant(remnant: &mut Remnant, ctx: &mut Ctx) {
-    remnant.fate = Fate::Killed(ctx.now.plus(AFTER_KILL));
-    ctx.actions.push(Action::SignalRemnant { pgid: remnant.pgid, signum: SIGKILL });
 }

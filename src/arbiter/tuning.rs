@@ -22,10 +22,12 @@ impl Arbiter {
     ) -> Result<Option<Reply>, Reply> {
         let id = self.id_of(name)?;
         let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
-        if watcher.config.options.singleton {
+        let (before, singleton) = (watcher.config.options.numprocesses, watcher.config.options.singleton);
+        if singleton && (before > 0 || by < 1) {
             return Ok(Some(watcher.numprocesses()));
         }
-        let count = watcher.config.options.numprocesses.saturating_add(by).max(0);
+        let most = if singleton { 1 } else { i64::MAX };
+        let count = before.saturating_add(by).clamp(0, most);
         if count > MOST_PROCESSES {
             let text = format!("{count} processes are too many; the most is {MOST_PROCESSES}");
             return Err(Reply::error(Errno::Message, text));
@@ -68,7 +70,10 @@ impl Arbiter {
         }
         self.relations.have_changed(&config);
         if let Some(watcher) = self.watchers.get_mut(&id) {
-            watcher.config = Rc::new(config);
+            let before = std::mem::replace(&mut watcher.config, Rc::new(config));
+            if reload {
+                watcher.keep_proven(before);
+            }
         }
         Ok(self.carry_out(&[id], wait, now, actions, &|w, ctx| {
             w.ready_by_options(ctx);
@@ -146,6 +151,7 @@ impl Arbiter {
             !is_left
         });
         self.groups.retain(|_, watcher| *watcher != id);
+        self.survivors.retain(|_, watcher| *watcher != id);
         actions.push(Action::Forgotten { watcher: id, left });
     }
 

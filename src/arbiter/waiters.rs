@@ -116,6 +116,7 @@ impl Watcher {
         self.spawning.is_none()
             && self.reload.is_none()
             && self.missing() == 0
+            && self.held_slots() == 0
             && self.processes.len() == self.running
             && self.are_ready(&|_| true)
     }

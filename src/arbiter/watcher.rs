@@ -5,8 +5,8 @@
 //! done. At most one spawn is under way for a watcher, so that a stop can always overtake a start.
 
 use super::demand::Demand;
-use super::fate::{Death, exit_of};
-use super::history::History;
+use super::fate::Death;
+use super::history::{Cause, History};
 use super::hooks::{About, Call, HookId, Then};
 use super::process::{Fate, Phase, Process, Remnant};
 use super::random::Random;
@@ -66,10 +66,14 @@ pub struct Watcher {
     pub id: WatcherId,
     /// Its options.
     pub config: Rc<WatcherConfig>,
+    /// Those that last made a good generation of processes, as long as no reload has succeeded with what was set since.
+    pub(super) proven: Option<Rc<WatcherConfig>>,
     /// Its options as its file had them when that was last read; the same unless a command has set one. `None`: a
     /// command has added it.
     pub(super) loaded: Option<Rc<WatcherConfig>>,
     pub(super) goal: Goal,
+    /// It was to start and is down for the only reason that it was to have no process.
+    pub(super) was_empty: bool,
     /// It stands in the queue of watchers that are to be started.
     pub(super) queued: bool,
     pub(super) status: Status,
@@ -90,6 +94,8 @@ pub struct Watcher {
     /// Processes that are too old and wait for their successor.
     pub(super) replacing: Vec<u32>,
     pub(super) remnants: Vec<Remnant>,
+    /// Processes that SIGKILL did not end.
+    pub(super) survivors: Vec<Pid>,
     pub(super) last_spawn: Option<Time>,
     pub(super) generation: u32,
     /// No number below this is free.
@@ -109,6 +115,8 @@ pub struct Watcher {
     pub(super) told_why: Option<Box<str>>,
     /// Why it stopped by itself.
     pub(super) reason: Option<String>,
+    /// What has just led to a change, if the event that is being handled did not.
+    pub(super) because: Option<Cause>,
     pub(super) waiters: Vec<Waiter>,
     /// The hooks that run.
     pub(super) calls: Sorted<HookId, Call>,
@@ -125,6 +133,7 @@ pub(super) struct Ctx<'a> {
     pub(super) now: Time,
     pub(super) actions: &'a mut Vec<Action>,
     pub(super) pids: &'a mut Sorted<Pid, (WatcherId, u32)>,
+    pub(super) survivors: &'a mut Sorted<Pid, WatcherId>,
     pub(super) random: &'a mut Random,
     pub(super) last_hook: &'a mut HookId,
     /// Replies of this watcher to what it was asked.
@@ -157,8 +166,10 @@ impl Watcher {
         Watcher {
             id,
             config: Rc::new(config),
+            proven: None,
             loaded: None,
             goal: Goal::Down,
+            was_empty: false,
             queued: false,
             status: Status::Stopped,
             processes,
@@ -171,6 +182,7 @@ impl Watcher {
             over: None,
             replacing: Vec::new(),
             remnants: Vec::new(),
+            survivors: Vec::new(),
             last_spawn: None,
             generation: 0,
             lowest_wid: 1,
@@ -183,6 +195,7 @@ impl Watcher {
             held_back: false,
             told_why: None,
             reason: None,
+            because: None,
             waiters: Vec::new(),
             calls: Sorted::new(),
             hurried: false,
@@ -202,6 +215,9 @@ impl Watcher {
         if self.status == Status::Stopped || self.status == Status::Stopping {
             let waits = self.ties.waits.as_ref().filter(|_| self.goal == Goal::Up).map(ToString::to_string);
             return self.reason.clone().or(waits);
+        }
+        if let Some(pid) = self.waits_for_group() {
+            return Some(format!("what process {pid} has left in its group is ended first"));
         }
         let worst = self.retries.iter().map(|retry| retry.chain).max_by_key(|chain| chain.bad)?;
         Some(worst.words(&Backoff::of(&self.config)))
@@ -261,6 +277,9 @@ impl Watcher {
     }
 
     fn reconcile_stopped(&mut self, ctx: &mut Ctx) {
+        if self.was_empty && !self.queued && self.config.wanted() > 0 {
+            self.want_up(); // now there is something to start
+        }
         if self.goal != Goal::Up || self.is_held(ctx) {
             self.look_away(ctx);
         } else if self.may_start(ctx) {
@@ -307,6 +326,7 @@ impl Watcher {
             self.reason = Some(reason.clone());
         } else if self.config.wanted() == 0 && self.processes.is_empty() {
             ctx.log(Level::Warning, format!("{name}: numprocesses is 0, there is nothing to start"));
+            self.was_empty = true;
         } else {
             return false;
         }
@@ -319,6 +339,8 @@ impl Watcher {
         self.status = Status::Active;
         ctx.publish(&self.config.name, Published::Start);
         ctx.log(Level::Info, format!("{} started", self.config.name));
+        // It has started, even if its processes have done their work by now and it stops at once.
+        self.answer_waiters(ctx);
     }
 
     fn reconcile_active(&mut self, ctx: &mut Ctx) {
@@ -339,6 +361,7 @@ impl Watcher {
             && self.processes.is_empty()
             && self.spawning.is_none()
             && self.retries.is_empty()
+            && self.held_slots() == 0
         {
             if !self.config.options.on_demand {
                 self.goal = Goal::Down;
@@ -379,8 +402,10 @@ impl Watcher {
         };
         self.end_start_hooks(ctx);
         self.retries.clear();
+        self.drop_held_slots(usize::MAX);
         self.unreplaced = 0;
         self.replacing.clear();
+        self.forget_proven(ctx);
         self.reload = None;
         self.next_reload = None;
         self.held_back = self.status == Status::Stopping && self.ties.followed && !self.hurried;
@@ -433,28 +458,9 @@ impl Watcher {
         Some(process)
     }
 
-    /// Decides about the slot of a process that ended by itself.
-    pub(super) fn decide_respawn(&mut self, process: &Process, ctx: &mut Ctx) {
-        let being_replaced = self.reload.is_some() && process.generation < self.generation;
-        if self.goal != Goal::Up || self.status == Status::Stopping || being_replaced {
-            return;
-        }
-        let Some(exit) = exit_of(process) else { return };
-        let backoff = Backoff::of(&self.config);
-        if self.config.options.on_demand {
-            self.note_for_demand(process, ctx);
-        }
-        if !self.replaces_after(exit, process.ailment()) {
-            self.leave_empty(process, exit);
-        } else if !process.is_ready() {
-            self.start_failed(process, exit, ctx);
-        } else if let Some(chain) = process.chain.after_exit(ctx.now.since(process.started), &backoff) {
-            if matches!(self.reload, Some(Reload::OneByOne { .. })) {
-                // The next ones would fare no better: the old processes that are left stay.
-                self.reload_cannot_go_on("a new process ended at once", ctx);
-            }
-            self.retries.push(Retry { at: ctx.now.plus(backoff.delay(chain, ctx.random)), chain });
-        }
+    /// Its deadlines have changed.
+    pub(super) fn look_at_deadlines(&mut self) {
+        self.stale = true;
     }
 
     /// When it next has something to do by itself.
@@ -468,14 +474,10 @@ impl Watcher {
     fn find_deadline(&self) -> Option<Time> {
         let of_processes = self.processes.values().filter_map(|p| match p.phase {
             Phase::Running => p.expires.filter(|_| self.status == Status::Active && self.reload.is_none()),
-            Phase::Asked { kill_at, .. } => Some(kill_at),
-            Phase::Killed | Phase::Dead { .. } => None,
+            Phase::Asked { kill_at: at, .. } | Phase::Killed { until: at } => Some(at),
+            Phase::Dead { .. } => None,
         });
-        let of_remnants = self.remnants.iter().filter_map(|r| match r.fate {
-            Fate::Left => None,
-            Fate::Asked(at) | Fate::Killed(at) => Some(at),
-        });
-        let of_processes = of_processes.chain(of_remnants).chain(self.spawn_deadline());
+        let of_processes = of_processes.chain(self.remnant_deadline()).chain(self.spawn_deadline());
         let of_processes = of_processes.chain(self.pulse_deadline());
         of_processes.chain(self.demand_deadline()).chain(self.hook_deadline()).min()
     }

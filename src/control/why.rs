@@ -105,6 +105,14 @@ fn plans(reply: &Map) -> String {
     if let Some(wait) = seconds(reply, "next_kill") {
         text.push_str(&format!("\nWhat has been asked to end gets SIGKILL in {} s.", number::fixed(wait, 1)));
     }
+    let survivors = reply.get("survivors").and_then(Json::as_array).into_iter().flatten();
+    let pids: Vec<String> = survivors.map(Json::to_string).collect();
+    if !pids.is_empty() {
+        let processes = pids.join(", ");
+        text.push_str(&format!(
+            "\nSIGKILL did not end {processes}; reaped when it ends, and not waited for."
+        ));
+    }
     text
 }
 
@@ -118,6 +126,7 @@ fn happened(change: &Map) -> String {
     let what = match word(change, "what") {
         "ended" => process() + " " + &end(change),
         "killed" => process() + " did not end when it was asked to, and got SIGKILL",
+        "survives" => process() + " was still there 2 s after SIGKILL; circus went on without it",
         "ailing" => process() + " " + &reason + "; it was ended",
         "too_old" => process() + " has reached its max_age and is replaced",
         "spawn_failed" => format!("a process could not be executed: {reason}"),
@@ -193,6 +202,7 @@ fn cause(change: &Map) -> Option<String> {
         "ended" => "its processes have ended and are not replaced",
         "spawn_failed" => "its processes could not be executed",
         "hook" => "a hook said no",
+        "unready" => "its processes did not become ready",
         "requires" => "because of a watcher that it requires",
         "critical" => "a critical watcher has ended, and circus with it",
         _ => return None,

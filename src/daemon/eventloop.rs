@@ -14,6 +14,7 @@ use super::compress::Compressor;
 use super::farewell::Farewell;
 use super::helpers::Helpers;
 use super::hooks::Extended;
+use super::kill::Told;
 use super::log::Log;
 use super::looks::Looks;
 use super::notices::Notices;
@@ -21,7 +22,9 @@ use super::notify::Notify;
 use super::oom::OutOfMemory;
 use super::plugins::run::Builtins;
 use super::probes::Probes;
+use super::reaper;
 use super::sockets::Sockets;
+use super::standstill::Standstill;
 use super::start::Options;
 use super::streams::{PipeId, Progress, Streams, TargetId};
 use super::sweep::Sweep;
@@ -101,8 +104,12 @@ pub struct Daemon {
     pub(super) trees: Trees,
     /// What could not be looked at.
     pub(super) looks: Looks,
+    /// Those that were asked to end one by one.
+    pub(super) told: Told,
     /// Not all zombies were reaped in the last turn.
     pub(super) more_zombies: bool,
+    /// Zombies could not be looked for.
+    pub(super) reap_again: Option<reaper::Retry>,
     /// Something large is done: its memory can go back to the system.
     pub(super) has_slack: bool,
     pub(super) compressor: Compressor,
@@ -118,11 +125,14 @@ pub struct Daemon {
     pub(super) turns: Durations,
     origin: Instant,
     pub(super) now: Instant,
+    pub(super) standstill: Standstill,
     pub(super) ended: bool,
     /// Why it has ended, if nobody has ordered it.
     pub(super) fall: Option<Fall>,
     /// Processes of watchers that are gone, which were to live on.
     pub(super) left_alone: Vec<Pid>,
+    /// Processes that SIGKILL did not end.
+    pub(super) survivors: Vec<Pid>,
     /// What is done about what the processes have left, at the end.
     pub(super) sweep: Option<Sweep>,
     /// When a SIGCHLD, an exit and so on led to actions; kept to save allocations.
@@ -195,7 +205,9 @@ impl Daemon {
             groups: Sorted::new(),
             trees: Trees::new(),
             looks: Looks::new(),
+            told: Told::default(),
             more_zombies: false,
+            reap_again: None,
             has_slack: true,
             compressor: Compressor::default(),
             budget,
@@ -206,9 +218,11 @@ impl Daemon {
             turns: Durations::default(),
             origin: now,
             now,
+            standstill: Standstill::new(now),
             ended: false,
             fall: None,
             left_alone: Vec::new(),
+            survivors: Vec::new(),
             sweep: None,
             actions: Vec::new(),
             events: VecDeque::new(),
@@ -239,6 +253,7 @@ impl Daemon {
         let mut events = Events::with_capacity(256);
         self.dispatch(Event::Start);
         self.notify.ready(self.now, "waiting for commands");
+        self.standstill = Standstill::new(Instant::now());
         while !self.ended {
             self.wait_and_turn(&mut events);
         }
@@ -262,7 +277,12 @@ impl Daemon {
             crate::sys::process::trim_memory();
             self.has_slack = false;
         }
-        if let Err(error) = self.poll.poll(events, timeout)
+        let mut polled = self.poll.poll(events, timeout);
+        if polled.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
+            // By a signal, or since circus was stopped. What else has come counts before any deadline.
+            polled = self.poll.poll(events, Some(Duration::ZERO));
+        }
+        if let Err(error) = polled
             && error.kind() != io::ErrorKind::Interrupted
         {
             let text = crate::sys::io_words(&error);
@@ -270,6 +290,7 @@ impl Daemon {
         }
         self.now = Instant::now();
         let begun = self.now;
+        self.look_at_clock(timeout);
         self.turn(events);
         self.turns.add(begun.elapsed().as_secs_f64());
     }
@@ -279,6 +300,7 @@ impl Daemon {
         let busy = !self.ready_pipes.is_empty()
             || !self.spawns.is_empty()
             || self.more_zombies
+            || self.signals.have_come()
             || self.helpers.are_busy()
             || self.notices.are_busy()
             || self.trees.are_due()
@@ -298,6 +320,7 @@ impl Daemon {
             self.farewell.next(),
             self.looks.next(),
             self.next_sweep(),
+            self.next_reap(),
         ];
         let now = Instant::now();
         let rest = |at: Instant| at.saturating_duration_since(now);
@@ -335,7 +358,10 @@ impl Daemon {
         if self.notices.are_busy() {
             self.read_notices();
         }
-        if self.more_zombies {
+        if self.signals.have_come() {
+            self.take_signals();
+        }
+        if self.more_zombies || self.next_reap().is_some_and(|at| at <= self.now) {
             self.reap();
         }
         self.spawn_slice();
@@ -419,6 +445,9 @@ impl Daemon {
 
     fn do_what_is_due(&mut self) {
         self.now = Instant::now();
+        if !self.standstill.may_judge(self.now) {
+            return;
+        }
         if self.arbiter.deadline().is_some_and(|time| self.moment(time) <= self.now) {
             self.dispatch(Event::Tick);
         }

@@ -57,7 +57,7 @@ impl Daemon {
         }
         let kill_at = |process: &Process| match process.phase {
             Phase::Asked { kill_at, .. } => Some(kill_at),
-            Phase::Running | Phase::Killed | Phase::Dead { .. } => None,
+            Phase::Running | Phase::Killed { .. } | Phase::Dead { .. } => None,
         };
         let now = self.time();
         let line = left.iter().min_by_key(|(_, process)| kill_at(process)).map(|(name, process)| {

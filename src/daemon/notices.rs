@@ -122,7 +122,7 @@ impl Daemon {
 
     fn awaits_notify(&self, pid: Pid) -> bool {
         let watcher = self.arbiter.owner(pid).and_then(|(id, _)| self.arbiter.watcher(id));
-        let ready = watcher.and_then(|watcher| watcher.config.options.ready.as_deref());
+        let ready = watcher.and_then(|watcher| watcher.making().options.ready.as_deref());
         ready.is_some_and(|text| text.trim() == "notify")
     }
 

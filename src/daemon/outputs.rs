@@ -113,16 +113,17 @@ impl Daemon {
         self.prepare_blueprint(id)?;
         let pipes = self.make_pipes(id, wid)?;
         let watcher = self.arbiter.watcher(id).ok_or_else(gone)?;
-        let ear = Daemon::prepare_ear(&watcher.config, wid)?;
-        let is_program = watcher.config.plugin == Some(PluginKind::Program);
+        let config = Rc::clone(watcher.making());
+        let ear = Daemon::prepare_ear(&config, wid)?;
+        let is_program = config.plugin == Some(PluginKind::Program);
         let connection = is_program.then(plugins::connection).transpose()?;
         let blueprint = self.blueprints.get_mut(&id).ok_or_else(gone)?;
         let user = User { watcher: id, wid, replaces: watcher.replaces(), most: watcher.config.wanted() };
-        let cgroup = self.cgroups.enter(id, &watcher.config, &mut self.log)?;
-        let child = blueprint.child(&watcher.config, user, &mut self.sockets)?;
+        let cgroup = self.cgroups.enter(id, &config, &mut self.log)?;
+        let child = blueprint.child(&config, user, &mut self.sockets)?;
         let loan = Loan::begin(child, &pipes, &ear, connection.as_ref().map(|(_, theirs)| theirs))?;
         child.restrictions.cgroup = cgroup;
-        let is_tree = watcher.config.options.kill_mode == "tree";
+        let is_tree = config.options.kill_mode == "tree";
         let mut tree = is_tree.then(|| self.trees.begin(child, id, &mut self.cgroups));
         let uid = child.uid.unwrap_or_else(sys::user::current_uid);
         let spawned = match &mut tree {
@@ -131,7 +132,9 @@ impl Daemon {
         };
         loan.end(child);
         let pid = spawned.map_err(|error| NotSpawned::by(error.errno, say(&error, blueprint)))?;
-        self.groups.remove(&pid); // a group of this number is over, else the process could not have it
+        // A group of this number is over, else the process could not have it.
+        self.groups.remove(&pid);
+        self.told.forget(pid);
         if let Some(tree) = tree {
             self.trees.plant(pid, tree);
         }
@@ -145,7 +148,7 @@ impl Daemon {
 
     /// Makes the blueprint of a watcher, unless it is there.
     fn prepare_blueprint(&mut self, id: WatcherId) -> Result<(), NotSpawned> {
-        let config = Rc::clone(&self.arbiter.watcher(id).ok_or_else(gone)?.config);
+        let config = Rc::clone(self.arbiter.watcher(id).ok_or_else(gone)?.making());
         if Blueprint::is_read_from_files(&config) || !self.blueprints.contains_key(&id) {
             let notify = self.notify_address(&config)?;
             let blueprint = Blueprint::telling(&config, &self.sockets, notify)?;

@@ -100,7 +100,7 @@ fn process_fact(process: &Process, now: Time) -> ProcessFact {
         Phase::Running if !process.is_ready() => ("starting", None),
         Phase::Running => ("running", None),
         Phase::Asked { kill_at, .. } => ("stopping", Some(kill_at)),
-        Phase::Killed => ("killed", None),
+        Phase::Killed { .. } => ("killed", None),
         Phase::Dead { .. } => ("ended", None),
     };
     ProcessFact {

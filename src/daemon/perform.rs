@@ -1,15 +1,11 @@
 //! What the daemon does for each of the arbiter's actions, and for each signal that it gets.
 
 use super::eventloop::Daemon;
-use super::procfs;
 use super::sweep::Sweep;
-use crate::arbiter::{Action, Event, Pid, Published, Whom};
+use crate::arbiter::{Action, Event, Published};
 use crate::config::signals;
-use crate::sys::{self, signal};
-use std::io;
 
 const SIGCHLD: i32 = 17;
-const SIGCONT: i32 = 18;
 
 /// The signals that circus handles.
 pub const HANDLED: [i32; 8] = [1, 2, 3, 10, 12, 15, SIGCHLD, 28];
@@ -22,6 +18,11 @@ impl Daemon {
             Action::Signal { pid, signum, whom } => self.signal(pid, signum, whom),
             Action::SignalRemnant { pgid, signum } => self.signal_remnant(pgid, signum),
             Action::Reap { pid } => self.reap_one(pid),
+            Action::GiveUp { watcher, wid, pid } => {
+                self.survivors.push(pid);
+                self.leave_sockets(watcher, wid);
+                self.give_tree_up(pid);
+            }
             Action::RunHook { id, watcher, hook, about } => self.run_hook(id, watcher, hook, about),
             Action::CancelHook { id, watcher } => self.cancel_hook(id, watcher),
             Action::WatchSockets(id) => self.watch_sockets(id),
@@ -42,79 +43,7 @@ impl Daemon {
         }
     }
 
-    /// Asks a process to end. SIGCONT follows, since a process that is stopped would not hear of it.
-    fn ask(&mut self, pid: Pid, signum: i32, children: bool) {
-        if children {
-            let owner = self.arbiter.owner(pid).and_then(|(id, _)| self.arbiter.watcher(id));
-            let watcher = owner.map(|watcher| watcher.config.name.clone());
-            for child in self.children_of(pid) {
-                self.send(child, signum);
-                watcher.iter().for_each(|watcher| self.publish(watcher, Published::Kill { pid: child }));
-            }
-        }
-        self.send(pid, signum);
-        self.send(pid, SIGCONT);
-    }
-
-    fn signal(&mut self, pid: Pid, signum: i32, whom: Whom) {
-        match whom {
-            Whom::Process => self.send(pid, signum),
-            Whom::Group => self.note(pid, signum, signal::kill_group(pid, signum)),
-            Whom::Tree => {
-                self.trees.signal(pid, signum);
-                self.note(pid, signum, signal::kill_group(pid, signum));
-            }
-            Whom::Children => {
-                self.children_of(pid).into_iter().for_each(|child| self.send(child, signum));
-            }
-            Whom::Child(child) => {
-                if self.children_of(pid).contains(&child) {
-                    self.send(child, signum);
-                } else {
-                    self.log.debug(format_args!("{child} is no child of {pid}: no signal sent"));
-                }
-            }
-            Whom::Descendants => {
-                let descendants = procfs::descendants(pid);
-                let descendants = descendants.unwrap_or_else(|error| self.not_seen(pid, &error));
-                self.send(pid, signum);
-                descendants.into_iter().for_each(|descendant| self.send(descendant, signum));
-            }
-        }
-    }
-
-    fn children_of(&mut self, pid: Pid) -> Vec<Pid> {
-        procfs::children(pid).unwrap_or_else(|error| self.not_seen(pid, &error))
-    }
-
-    /// Those who come from a process cannot be looked at, and so get no signal.
-    fn not_seen(&mut self, pid: Pid, error: &io::Error) -> Vec<Pid> {
-        if !sys::is_gone(error) {
-            let why = sys::io_words(error);
-            self.log
-                .error(format_args!("what comes from {pid} gets no signal: it cannot be looked at: {why}"));
-        }
-        Vec::new()
-    }
-
-    fn send(&mut self, pid: Pid, signum: i32) {
-        let sent = signal::kill(pid, signum);
-        self.note(pid, signum, sent);
-    }
-
-    /// A process that is gone already needs no signal; anything else is worth a line.
-    pub(super) fn note(&mut self, pid: Pid, signum: i32, sent: io::Result<()>) {
-        match sent {
-            Ok(()) => self.log.debug(format_args!("sent {} to {pid}", signals::name(signum))),
-            Err(error) if error.raw_os_error() == Some(sys::ESRCH) => {}
-            Err(error) => {
-                let (name, why) = (signals::name(signum), sys::io_words(&error));
-                self.log.warning(format_args!("cannot send {name} to {pid}: {why}"));
-            }
-        }
-    }
-
-    fn publish(&mut self, watcher: &str, what: Published) {
+    pub(super) fn publish(&mut self, watcher: &str, what: Published) {
         if let Published::Stop = what
             && let Some(id) = self.arbiter.find(watcher).map(|watcher| watcher.id)
         {

@@ -62,10 +62,10 @@ impl Daemon {
 
     /// What is to be asked about a process; nothing for hooks.
     fn question(&self, watcher: WatcherId, hook: Hook, about: &About) -> Option<Result<Probe, String>> {
-        let options = &self.arbiter.watcher(watcher)?.config.options;
+        let watcher = self.arbiter.watcher(watcher)?;
         let text = match hook {
-            Hook::Ready => &options.ready,
-            Hook::Health => &options.health,
+            Hook::Ready => &watcher.making().options.ready,
+            Hook::Health => &watcher.config.options.health,
             _ => return None,
         };
         let pid = about.pid?;

@@ -5,19 +5,28 @@
 //! empty" is an event.
 
 use super::eventloop::Daemon;
-use super::procfs;
-use super::trees::hold;
 use crate::arbiter::process::Exit;
 use crate::arbiter::{Event, Pid};
 use crate::sys::{self, signal, wait};
-use std::io;
+use std::time::{Duration, Instant};
 
 /// How many zombies are taken in one turn: the others want to be looked at too.
 const MOST: usize = 256;
 
+/// How long after it could not be looked for zombies that is tried again: at first, and at most.
+const AGAIN: Duration = Duration::from_millis(100);
+const LATEST: Duration = Duration::from_secs(10);
+
+/// When zombies are looked for again, and the pause before.
+pub struct Retry {
+    at: Instant,
+    pause: Duration,
+}
+
 impl Daemon {
     /// Reaps what has ended. SIGCHLD does not say how many there are.
     pub(super) fn reap(&mut self) {
+        let failed = self.reap_again.take();
         self.more_zombies = false;
         // What a process says right before it ends counts while it is known.
         self.read_notices();
@@ -26,17 +35,27 @@ impl Daemon {
                 Ok(Some((pid, exit))) => self.take_zombie(pid, exit),
                 Ok(None) => return,
                 Err(error) => {
-                    let why = sys::io_words(&error);
-                    self.log.once(
-                        super::log::Level::Error,
-                        "waitid",
-                        format_args!("looking for zombies: {why}"),
-                    );
-                    return;
+                    let text = format_args!("looking for zombies: {}; tried again", sys::io_words(&error));
+                    self.log.once(super::log::Level::Error, "waitid", text);
+                    return self.reap_later(failed);
                 }
+            }
+            if self.reap_again.is_some() {
+                return self.reap_later(failed);
             }
         }
         self.more_zombies = true;
+    }
+
+    /// No signal comes for a zombie that could not be taken in.
+    fn reap_later(&mut self, failed: Option<Retry>) {
+        let pause = failed.map_or(AGAIN, |failed| (failed.pause * 2).min(LATEST));
+        self.reap_again = Some(Retry { at: self.now + pause, pause });
+    }
+
+    /// When zombies are to be looked for though no signal has come.
+    pub(super) fn next_reap(&self) -> Option<Instant> {
+        self.reap_again.as_ref().map(|retry| retry.at)
     }
 
     fn take_zombie(&mut self, pid: Pid, end: wait::Exit) {
@@ -67,15 +86,19 @@ impl Daemon {
 
     /// Reaps one zombie, and looks at its group.
     pub(super) fn reap_one(&mut self, pid: Pid) {
-        let group = signal::group_of(pid).unwrap_or(pid);
         self.left_alone.retain(|left| *left != pid);
+        self.survivors.retain(|survivor| *survivor != pid);
         self.forget_ear(pid);
-        if let Some((watcher, wid)) = self.arbiter.owner(pid) {
+        let owner = self.arbiter.owner(pid);
+        if let Some((watcher, wid)) = owner {
             self.leave_sockets(watcher, wid);
         }
+        // The processes of watchers lead their sessions, and cannot leave their groups.
+        let group = if owner.is_some() { pid } else { signal::group_of(pid).unwrap_or(pid) };
         if let Err(error) = wait::reap(pid) {
             let why = sys::io_words(&error);
             self.log.once(super::log::Level::Error, "waitpid", format_args!("reaping {pid}: {why}"));
+            self.reap_later(None);
         }
         if group == pid {
             let group_left = signal::group_exists(pid);
@@ -83,6 +106,9 @@ impl Daemon {
                 self.groups.insert(pid, ());
             }
             let tree_left = self.trees.lost_its_root(pid);
+            if !group_left && !tree_left {
+                self.told.forget(pid);
+            }
             self.events.push_back(Event::Reaped { pid, group_left: group_left || tree_left });
         } else {
             self.check_group(group);
@@ -97,46 +123,11 @@ impl Daemon {
         }
     }
 
-    fn group_is_gone(&mut self, pgid: Pid) {
+    pub(super) fn group_is_gone(&mut self, pgid: Pid) {
         self.groups.remove(&pgid);
         if !self.trees.knows(pgid) {
+            self.told.forget(pgid);
             self.events.push_back(Event::GroupEmpty { pgid });
         }
-    }
-
-    /// Signals a group without its leader. Its number could be another's by now, unless a child of circus is in it,
-    /// which nobody else can reap. Members that are deeper down are signalled one by one, through descriptors
-    /// that cannot come to mean another process.
-    pub(super) fn signal_remnant(&mut self, pgid: Pid, signum: i32) {
-        if self.trees.signal(pgid, signum) && !self.groups.contains_key(&pgid) {
-            return; // its members have all left the group
-        }
-        if let Err(error) = self.find_remnant(pgid, signum) {
-            self.looks.remnant(pgid, signum);
-            self.look_later(&error);
-        }
-    }
-
-    fn find_remnant(&mut self, pgid: Pid, signum: i32) -> io::Result<()> {
-        let pinned = procfs::children(sys::process::pid())?.into_iter();
-        if pinned.filter_map(|child| signal::group_of(child).ok()).any(|group| group == pgid) {
-            // ESRCH cannot be: the child is a member at least until it is reaped.
-            self.note(pgid, signum, signal::kill_group(pgid, signum));
-            return Ok(());
-        }
-        let members: Vec<Pid> = procfs::descendants(sys::process::pid())?
-            .into_iter()
-            .filter(|pid| signal::group_of(*pid).is_ok_and(|group| group == pgid))
-            .collect();
-        if members.is_empty() {
-            self.group_is_gone(pgid);
-        }
-        for pid in members {
-            let Some(handle) = hold(pid)? else { continue };
-            if signal::group_of(pid).is_ok_and(|group| group == pgid) {
-                self.note(pid, signum, handle.send(signum)); // it may have ended meanwhile
-            }
-        }
-        Ok(())
     }
 }

@@ -4,6 +4,7 @@
 //! belong that are in its namespace, or a subreaper. Its other descendants are still others' children.
 
 use super::eventloop::Daemon;
+use super::kill::Told;
 use super::procfs;
 use crate::arbiter::Pid;
 use crate::arbiter::time::Time;
@@ -48,6 +49,10 @@ enum Stage {
 pub struct Rest {
     /// Processes that are to live on. The namespace of PID 1 ends with it, and so do they.
     pub left_alone: Vec<Pid>,
+    /// Processes that SIGKILL did not end: nobody waits for them.
+    pub survivors: Vec<Pid>,
+    /// Who has been asked to end already, and is not asked again.
+    pub told: Told,
 }
 
 fn now() -> Time {
@@ -57,9 +62,16 @@ fn now() -> Time {
 impl Sweep {
     /// Tells everybody to end within so many seconds.
     pub fn begin(rest: Rest, grace: f64) -> Sweep {
-        rest.tell(SIGTERM);
+        rest.ask();
         rest.tell(SIGCONT);
         Sweep { rest, stage: Stage::Told { kill_at: now().plus(grace) } }
+    }
+
+    /// circus has stood still for so many seconds, and everybody has as many more.
+    pub fn give_back(&mut self, seconds: f64) {
+        match &mut self.stage {
+            Stage::Told { kill_at: at } | Stage::Killed { again_at: at, .. } => *at = at.plus(seconds),
+        }
     }
 
     /// How long until it wants to go on, in nanoseconds.
@@ -110,8 +122,8 @@ impl Sweep {
 impl Rest {
     /// Whether nobody is left. What is not circus's child yet is the child of one that is.
     pub fn is_empty(&self) -> bool {
-        !wait::children_exist()
-            || (!self.left_alone.is_empty() && self.pids().is_ok_and(|pids| pids.is_empty()))
+        let all = self.left_alone.is_empty() && self.survivors.is_empty();
+        !wait::children_exist() || !all && self.pids().is_ok_and(|pids| pids.is_empty())
     }
 
     /// Why circus does not end yet: the first few that it waits for, so many seconds.
@@ -120,6 +132,17 @@ impl Rest {
         let names: Vec<String> =
             self.pids().unwrap_or_default().into_iter().filter_map(named).take(8).collect();
         waiting_for(&names, grace)
+    }
+
+    /// Asks all of them to end that have not been asked.
+    fn ask(&self) {
+        match self.pids() {
+            Ok(pids) if !self.told.is_empty() => {
+                let new = pids.into_iter().filter(|pid| !self.told.has(*pid, SIGTERM));
+                new.for_each(|pid| drop(signal::kill(pid, SIGTERM)));
+            }
+            Ok(_) | Err(_) => self.tell(SIGTERM),
+        }
     }
 
     /// A signal for all of them. Without /proc nobody but PID 1 can find them.
@@ -133,6 +156,7 @@ impl Rest {
 
     fn pids(&self) -> io::Result<Vec<Pid>> {
         let mut pids = procfs::descendants(process::pid())?;
+        pids.retain(|pid| !self.survivors.contains(pid));
         if self.left_alone.is_empty() || process::pid() == 1 {
             return Ok(pids);
         }
@@ -167,7 +191,11 @@ impl Daemon {
         while self.more_zombies {
             self.reap();
         }
-        let rest = Rest { left_alone: std::mem::take(&mut self.left_alone) };
+        let rest = Rest {
+            left_alone: std::mem::take(&mut self.left_alone),
+            survivors: std::mem::take(&mut self.survivors),
+            told: std::mem::take(&mut self.told),
+        };
         if rest.is_empty() {
             return;
         }

@@ -12,6 +12,7 @@
 
 use super::cgroup::{Cgroups, entrance};
 use super::eventloop::Daemon;
+use super::kill::Told;
 use super::log::Log;
 use super::looks::with_spare;
 use super::procfs;
@@ -39,8 +40,6 @@ struct Tree {
     lost: bool,
     /// The signal that all are to get.
     signum: Option<i32>,
-    /// Those that got it.
-    told: Vec<Pid>,
 }
 
 /// The number of a tree: that of this circus, of which no other has the same, and its own.
@@ -94,7 +93,7 @@ impl Trees {
     pub fn plant(&mut self, pid: Pid, new: NewTree) {
         self.remove(pid); // of an earlier process that had the same number
         let NewTree { mark, cgroup, .. } = new;
-        self.trees.insert(pid, Tree { mark, cgroup, lost: false, signum: None, told: Vec::new() });
+        self.trees.insert(pid, Tree { mark, cgroup, lost: false, signum: None });
     }
 
     /// Whether this process is, or was, the first of a tree of which something may be left.
@@ -106,7 +105,6 @@ impl Trees {
     pub fn signal(&mut self, pid: Pid, signum: i32) -> bool {
         let Some(tree) = self.trees.get_mut(&pid) else { return false };
         tree.signum = Some(signum);
-        tree.told.clear();
         self.due = true;
         true
     }
@@ -174,6 +172,8 @@ impl Daemon {
         }
         let strays = match self.strays() {
             Ok(strays) => strays,
+            // Then only the group can be looked after.
+            Err(error) if procfs::is_absent(&error) => Vec::new(),
             Err(error) => {
                 self.looks.strays();
                 return self.look_later(&error);
@@ -185,7 +185,7 @@ impl Daemon {
             for (pid, mark) in &strays {
                 if let Some(tree) = self.trees.trees.get_mut(&root).filter(|tree| tree.mark == *mark) {
                     left = true;
-                    if let Err(error) = tree.tell(*pid, root, &mut self.log) {
+                    if let Err(error) = tree.tell(*pid, root, &mut self.told, &mut self.log) {
                         self.looks.strays();
                         self.look_later(&error);
                     }
@@ -193,8 +193,21 @@ impl Daemon {
             }
             if !left {
                 self.trees.remove(root);
+                self.told.forget(root);
                 self.dispatch(Event::GroupEmpty { pgid: root });
             }
+        }
+    }
+
+    /// The first process of a tree survives SIGKILL, and is not waited for: neither are those that come from it.
+    pub(super) fn give_tree_up(&mut self, root: Pid) {
+        if !self.trees.signal(root, SIGKILL) {
+            return;
+        }
+        self.trees.lost_its_root(root);
+        let (found, _) = with_all_below(root);
+        for handle in found.into_iter().filter_map(|(_, handle)| handle) {
+            let _ = handle.send(SIGKILL); // it may have ended meanwhile
         }
     }
 
@@ -203,6 +216,7 @@ impl Daemon {
         let mut strays = Vec::new();
         for pid in procfs::children(process::pid())? {
             if self.arbiter.owner(pid).is_none()
+                && !self.survivors.contains(&pid)
                 && let Some(mark) = mark_of(pid, self.trees.seed)?
             {
                 strays.push((pid, mark));
@@ -214,16 +228,13 @@ impl Daemon {
 
 impl Tree {
     /// Sends the signal of the tree to a stray and to all that come from that, each one once.
-    fn tell(&mut self, top: Pid, root: Pid, log: &mut Log) -> io::Result<()> {
+    fn tell(&self, top: Pid, root: Pid, told: &mut Told, log: &mut Log) -> io::Result<()> {
         let Some(signum) = self.signum else { return Ok(()) };
         // All are found before the first one ends and leaves its children to circus; or as many as can be held.
         let (found, outcome) = with_all_below(top);
         for (pid, handle) in found {
-            if self.told.contains(&pid) {
+            if signum != SIGKILL && !told.is_new(root, pid, signum) {
                 continue;
-            }
-            if signum != SIGKILL {
-                self.told.push(pid); // who forks while it is being killed may have the number of one that is dead
             }
             let (name, signal) = (procfs::program(pid).unwrap_or_default(), signals::name(signum));
             log.info(format_args!("{name} ({pid}), which came from process {root}, gets {signal}"));

@@ -55,6 +55,7 @@ impl Daemon {
         put("since", watcher.history().last_status().map_or(Json::Null, |change| change_of(change, clocks)));
         put("next_attempt", clocks.until(watcher.next_attempt()));
         put("next_kill", clocks.until(watcher.next_kill()));
+        put("survivors", watcher.survivors().iter().copied().map(Json::from).collect());
         put("restarts", watcher.history().deaths().into());
         put("changes", watcher.history().changes().map(|change| change_of(change, clocks)).collect());
         put("last_output", self.last_output(watcher.id, LAST_LINES));
@@ -76,6 +77,7 @@ fn change_of(change: &Change, clocks: Clocks) -> Json {
             (if matches!(change.what, What::SpawnFailed(_)) { "spawn_failed" } else { "not_reloaded" }, None)
         }
         What::Killed { pid, wid } => ("killed", Some((pid, wid))),
+        What::Survives { pid, wid } => ("survives", Some((pid, wid))),
         What::Ailing { pid, wid, why } => {
             put(&mut map, "reason", (&**why).into());
             ("ailing", Some((pid, wid)))
@@ -108,6 +110,7 @@ fn cause_of(cause: &Cause) -> Json {
         Cause::Ended => "ended",
         Cause::SpawnFailed => "spawn_failed",
         Cause::Hook => "hook",
+        Cause::Unready => "unready",
         Cause::Critical => "critical",
     };
     Json::Object(one("event", word.into()))

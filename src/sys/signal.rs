@@ -80,6 +80,8 @@ const SIGNALS: usize = 65;
 
 /// What a handler touches: the signals seen, and the end of the socket pair that wakes the loop.
 struct Seen {
+    /// One of the flags may be set.
+    any: AtomicBool,
     flags: [AtomicBool; SIGNALS],
     waker: UnixStream,
 }
@@ -89,6 +91,7 @@ impl Seen {
     fn note(&self, signal: i32) {
         if let Some(flag) = self.flags.get(signal as usize) {
             flag.store(true, Ordering::SeqCst);
+            self.any.store(true, Ordering::SeqCst);
         }
         let byte = 0_u8;
         let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
@@ -186,7 +189,11 @@ impl Signals {
     pub fn new(signals: &[i32]) -> io::Result<Self> {
         let (reader, waker) = UnixStream::pair()?;
         reader.set_nonblocking(true)?;
-        let seen = Arc::new(Seen { flags: [const { AtomicBool::new(false) }; SIGNALS], waker });
+        let seen = Arc::new(Seen {
+            any: AtomicBool::new(false),
+            flags: [const { AtomicBool::new(false) }; SIGNALS],
+            waker,
+        });
         let mut handled = Signals { seen, reader, registered: Vec::new() };
         for &signal in signals {
             handled.register(signal)?;
@@ -219,8 +226,14 @@ impl Signals {
         }
     }
 
+    /// Whether signals have come. What woke the loop may have been lost on the way, the flag cannot be.
+    pub fn have_come(&self) -> bool {
+        self.seen.any.load(Ordering::SeqCst)
+    }
+
     /// The signals that came since the last call, each once, the lowest number first.
     pub fn take(&self) -> Vec<i32> {
+        self.seen.any.store(false, Ordering::SeqCst);
         let noted = |(signal, flag): (i32, &AtomicBool)| flag.swap(false, Ordering::SeqCst).then_some(signal);
         (0..).zip(&self.seen.flags).filter_map(noted).collect()
     }
@@ -263,9 +276,9 @@ mod tests {
         raise(libc::SIGUSR2);
         assert!(readable(&signals));
         signals.drain();
-        assert!(!readable(&signals));
+        assert!(!readable(&signals) && signals.have_come(), "they are known though nothing wakes the loop");
         assert_eq!(signals.take(), [libc::SIGUSR1, libc::SIGUSR2]);
-        assert!(signals.take().is_empty());
+        assert!(signals.take().is_empty() && !signals.have_come());
     }
 
     #[test]

@@ -71,12 +71,22 @@ pub fn children_exist() -> bool {
     }
 }
 
+/// Whether a child, running or zombie, is in this process group. As long as it is not reaped, the group's number is no
+/// other's.
+pub fn child_is_in_group(pgid: Pid) -> bool {
+    libc::id_t::try_from(pgid).is_ok_and(|group| pgid > 0 && wait_for(libc::P_PGID, group).is_ok())
+}
+
 fn wait_any() -> io::Result<libc::siginfo_t> {
+    wait_for(libc::P_ALL, 0)
+}
+
+fn wait_for(whom: libc::idtype_t, number: libc::id_t) -> io::Result<libc::siginfo_t> {
     // SAFETY: all zeros are a valid siginfo_t.
     let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
     let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     // SAFETY: `info` is ours to be written to.
-    cvt(unsafe { libc::waitid(libc::P_ALL, 0, &mut info, options) })?;
+    cvt(unsafe { libc::waitid(whom, number, &mut info, options) })?;
     Ok(info)
 }
 
@@ -111,6 +121,25 @@ mod tests {
         let (pid, exit) = exit_of("ulimit -c 0; kill -TERM $$");
         assert_eq!(exit, Exit::Signal { number: libc::SIGTERM, core: false });
         reap(pid).unwrap();
+    }
+
+    #[test]
+    #[allow(clippy::zombie_processes, reason = "the zombie is what the test looks at")]
+    fn a_group_is_known_by_the_children_in_it() {
+        use std::os::unix::process::CommandExt;
+        let _children = crate::sys::children_lock();
+        let mut cat = Command::new("/bin/cat").stdin(Stdio::piped()).process_group(0).spawn().unwrap();
+        let pid = cat.id() as Pid;
+        assert!(child_is_in_group(pid));
+        drop(cat.stdin.take());
+        // a zombie is a member still
+        while !matches!(peek().unwrap(), Some((found, _)) if found == pid) {
+            assert!(child_is_in_group(pid));
+            std::thread::yield_now();
+        }
+        assert!(child_is_in_group(pid));
+        reap(pid).unwrap();
+        assert!([pid, 0, -1].into_iter().all(|pgid| !child_is_in_group(pgid)));
     }
 
     #[test]

@@ -217,9 +217,12 @@ fn kill_mode_says_who_ends_with_a_process() {
 }
 
 #[test]
-fn who_is_left_by_a_crash_is_left_alone_until_the_stop() {
-    for (mode, left) in [("process", 1), ("tree", 0)] {
-        let mut world = leaving(mode);
+fn what_is_left_by_one_that_is_not_replaced_is_left_alone_until_the_stop() {
+    for (mode, left) in [("group", 0), ("process", 1), ("tree", 0)] {
+        let config = config("w", &[("kill_mode", text(mode)), ("numprocesses", Value::Int(2)), never()]);
+        let mut world = World::new(vec![config]);
+        world.scripts.insert("w".into(), Script { leaves: true, strays: true, ..GOOD });
+        world.send(Event::Start);
         world.run(2.0);
         world.kill9(100);
         world.run(20.0);
@@ -265,11 +268,7 @@ fn stop_command_takes_the_place_of_the_signal() {
     world.run(2.0);
     world.procs.get_mut(&100).unwrap().ends = Some((world.now, Exit::Code(0)));
     world.run(0.0);
-    assert_eq!(
-        (world.status("w"), world.signals.as_slice()),
-        ("stopped", &[(100, 15)][..]),
-        "only the rest of the group"
-    );
+    assert_eq!((world.status("w"), world.signals.as_slice()), ("stopped", &[][..]), "nobody is left");
 }
 
 #[test]
@@ -426,4 +425,46 @@ pub(super) fn check_fall(world: &World) {
     };
     assert_eq!(i32::from(fall.code), wanted);
     assert!(options.critical && (options.respawn != Respawn::OnFailure || fall.code == 0));
+}
+
+#[test]
+fn a_one_shot_that_ends_before_after_start_has_answered_has_started() {
+    let mut w = hooked("w", 1, &["after_start"]);
+    w.set("respawn", &Value::Bool(false)).unwrap();
+    let mut world = World::new(vec![w]);
+    world.scripts.insert("w".into(), dies(0.1, 0));
+    world.hook_scripts.insert(("w".into(), "after_start"), (Some(1.0), Answer::Yes));
+    world.send(Event::Start);
+    let ticket = world.order(Order::Start { who: only("w"), waiting: true });
+    world.run(2.0);
+    assert!(matches!(&world.replies[&ticket], Reply::Info { .. }), "{:?}", world.replies[&ticket]);
+    assert_eq!(world.status("w"), "stopped");
+    let last = world.arbiter.find("w").unwrap().history().last_status().unwrap();
+    assert_eq!(last.cause, crate::arbiter::history::Cause::Ended, "no hook has said no");
+}
+
+#[test]
+fn one_that_ends_before_it_is_ready_is_tried_again_whatever_respawn_says() {
+    for (options, code) in [([never()], 1), ([never()], 0), ([on_failure()], 0)] {
+        let mut w = config("w", &options);
+        w.options.ready = Some("notify".into());
+        let mut world = World::new(vec![w]);
+        world.scripts.insert("w".into(), Script { ready: None, ..dies(0.1, code) });
+        world.send(Event::Start);
+        let ticket = world.order(Order::Start { who: only("w"), waiting: true });
+        world.run(30.0);
+        assert_eq!((world.status("w"), world.spawns.len()), ("stopped", 5), "max_retry, {options:?} {code}");
+        let watcher = world.arbiter.find("w").unwrap();
+        let why = format!("stopped: a process exited with code {code} before it was ready");
+        assert_eq!(watcher.fault().as_deref(), Some(why.as_str()));
+        let cause = &watcher.history().last_status().unwrap().cause;
+        assert_eq!(*cause, crate::arbiter::history::Cause::Unready);
+        assert!(matches!(&world.replies[&ticket], Reply::Error { .. }));
+        // One that was ready is not tried again.
+        world.scripts.insert("w".into(), dies(0.1, code));
+        world.order(Order::Start { who: only("w"), waiting: false });
+        world.run(10.0);
+        let again = usize::from(code == 1 && options == [on_failure()]);
+        assert_eq!((world.status("w"), world.spawns.len()), ("stopped", 6 + again));
+    }
 }

@@ -14,7 +14,7 @@ impl World {
             let Some((_, notice)) = proc.speaks.take() else { continue };
             proc.speaks = proc.script.beats.map(|s| (self.now.plus(s), Notice::Alive));
             let owner = self.arbiter.owner(pid).and_then(|(id, _)| self.arbiter.watcher(id));
-            let ready = owner.and_then(|watcher| watcher.config.options.ready.as_deref());
+            let ready = owner.and_then(|watcher| watcher.making().options.ready.as_deref());
             if notice != Notice::Ready || ready == Some("notify") {
                 self.send(Event::Noticed { pid, notice });
             }

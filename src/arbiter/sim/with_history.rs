@@ -18,6 +18,7 @@ impl World {
             What::SpawnFailed(why) => format!("failed: {why}"),
             What::NotReloaded(why) => format!("not reloaded: {why}"),
             What::Killed { .. } => "killed".into(),
+            What::Survives { .. } => "survives".into(),
             What::TooOld { .. } => "too old".into(),
             What::Ailing { why, .. } => why.to_string(),
             What::Reloading | What::Reloaded | What::Ordered => format!("{what:?}"),

@@ -171,12 +171,12 @@ impl Daemon {
                 let (mut by_itself, mut others, mut lived) = (false, false, 0.0);
                 for process in self.arbiter.find(watcher).into_iter().flat_map(Watcher::processes) {
                     match process.phase {
-                        Phase::Dead { stopping, .. } if process.pid == *pid => {
-                            by_itself = stopping.is_none();
+                        Phase::Dead { asked, .. } if process.pid == *pid => {
+                            by_itself = !asked;
                             lived = self.time().since(process.started);
                         }
                         Phase::Dead { .. } => {}
-                        Phase::Running | Phase::Asked { .. } | Phase::Killed => others = true,
+                        Phase::Running | Phase::Asked { .. } | Phase::Killed { .. } => others = true,
                     }
                 }
                 What::Died { pid: *pid, by_itself, lived, others }

@@ -1,0 +1,41 @@
+//! circus itself has stood still: it was stopped, or frozen together with its processes. Nobody is to blame for the
+//! silence of that time, so everybody gets it back.
+
+use super::Arbiter;
+use super::process::{Fate, Phase};
+use super::time::Time;
+use super::watcher::Watcher;
+
+impl Arbiter {
+    /// Moves the deadlines by which somebody has to do something. What was sent meanwhile has been taken in by then, or
+    /// will be before they are looked at.
+    pub(super) fn overslept(&mut self, now: Time, seconds: f64) {
+        self.watchers.values_mut().for_each(|watcher| watcher.give_back(now, seconds));
+    }
+}
+
+impl Watcher {
+    fn give_back(&mut self, now: Time, seconds: f64) {
+        for process in self.processes.values_mut() {
+            match &mut process.phase {
+                Phase::Asked { kill_at: at, .. } | Phase::Killed { until: at } => *at = at.plus(seconds),
+                Phase::Running | Phase::Dead { .. } => {}
+            }
+            if let Some(pulse) = &mut process.pulse {
+                pulse.give_back(now, seconds);
+            }
+        }
+        for remnant in &mut self.remnants {
+            match &mut remnant.fate {
+                Fate::Left => {}
+                Fate::Spared { ask_at, kill_at, .. } => {
+                    *ask_at = ask_at.plus(seconds);
+                    *kill_at = kill_at.plus(seconds);
+                }
+                Fate::Asked(at) | Fate::Killed(at) => *at = at.plus(seconds),
+            }
+        }
+        self.give_hooks_back(seconds);
+        self.look_at_deadlines();
+    }
+}

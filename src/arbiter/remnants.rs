@@ -1,0 +1,165 @@
+//! What is left of the group of a process that has ended: who asks it to end, for how long it is waited for, and what
+//! waits for it.
+//!
+//! The next process of the same slot starts when the group is empty, so that two sets of workers never run side by side.
+//! A process that ended by itself and is not replaced leaves its group alone until the watcher stops.
+//!
+//! Nobody is asked twice in one stop, since to many programs the second signal means "at once". A process that ended by
+//! the very signal that it got cannot have passed it on. One that handled the signal may have: what it has left gets
+//! some time to end before it is asked.
+
+use super::process::{Exit, Fate, Phase, Process, Remnant, Slot};
+use super::stop::AFTER_KILL;
+use super::time::Time;
+use super::watcher::{Ctx, Status, Watcher};
+use super::{Action, Level, Pid, Whom};
+
+const SIGKILL: i32 = 9;
+
+/// How many seconds the rest of a group is spared at most. A container manager waits for ten.
+const SPARED: f64 = 5.0;
+
+/// What becomes of the rest of the group of a process that has ended `exit` when asked by `signum`.
+pub(super) fn rest_of_stop(exit: Exit, signum: i32, kill_at: Time, now: Time) -> Fate {
+    if exit == Exit::Signal(signum) {
+        return Fate::Asked(kill_at);
+    }
+    let ask_at = now.plus((kill_at.since(now) / 2.0).min(SPARED));
+    Fate::Spared { signum, ask_at, kill_at }
+}
+
+impl Watcher {
+    /// What becomes of the rest of the group of a process that has ended by itself.
+    pub(super) fn rest_of_crash(&self, replaced: bool, now: Time) -> Fate {
+        match replaced && self.status != Status::Stopping {
+            true => Fate::Asked(now.plus(self.config.options.graceful_timeout)),
+            false => Fate::Left,
+        }
+    }
+
+    /// A process is reaped, and its group has members still.
+    pub(super) fn keep_remnant(&mut self, process: &Process, slot: Option<Slot>, ctx: &mut Ctx) {
+        let (asked, fate) = match process.phase {
+            Phase::Dead { asked, rest, .. } => (asked, rest),
+            Phase::Running | Phase::Asked { .. } | Phase::Killed { .. } => (false, Fate::Left),
+        };
+        // One that is left alone holds up nobody.
+        let slot = slot.filter(|_| fate != Fate::Left);
+        // Whether there is anything outside of the group is not known yet.
+        if slot.is_some() && !asked && process.followers == Some(Whom::Group) {
+            let what = "has left processes in its group; they are asked to end before another one starts";
+            self.say_of(Level::Info, (process.pid, process.wid), what, ctx);
+        }
+        self.remnants.push(Remnant { pgid: process.pid, fate, slot });
+        if self.status == Status::Stopping && fate == Fate::Left && !self.spares_processes() {
+            self.ask_remnants(ctx);
+        }
+        self.expire_remnants(ctx);
+    }
+
+    /// Asks the groups of processes that ended by themselves to end too: the watcher stops.
+    pub(super) fn ask_remnants(&mut self, ctx: &mut Ctx) {
+        let signum = self.stop_signal();
+        let kill_at = ctx.now.plus(self.config.options.graceful_timeout);
+        for remnant in self.remnants.iter_mut().filter(|r| r.fate == Fate::Left) {
+            remnant.ask(signum, kill_at, ctx);
+        }
+    }
+
+    /// Somebody is in a hurry.
+    pub(super) fn hurry_remnants(&mut self, ctx: &mut Ctx) {
+        for remnant in &mut self.remnants {
+            match remnant.fate {
+                Fate::Spared { .. } | Fate::Asked(_) => remnant.kill(ctx),
+                Fate::Left | Fate::Killed(_) => {}
+            }
+        }
+    }
+
+    /// A group without its leader has no members any more.
+    pub(super) fn group_is_empty(&mut self, pgid: Pid) {
+        let Some(at) = self.remnants.iter().position(|remnant| remnant.pgid == pgid) else { return };
+        let remnant = self.remnants.remove(at);
+        self.free(remnant.slot);
+    }
+
+    /// Asks, kills and gives up what it is time for.
+    pub(super) fn expire_remnants(&mut self, ctx: &mut Ctx) {
+        let mut given_up = Vec::new();
+        for remnant in &mut self.remnants {
+            match remnant.fate {
+                Fate::Spared { kill_at, .. } | Fate::Asked(kill_at) if kill_at <= ctx.now => {
+                    remnant.kill(ctx)
+                }
+                Fate::Spared { signum, ask_at, kill_at } if ask_at <= ctx.now => {
+                    remnant.ask(signum, kill_at, ctx);
+                }
+                Fate::Killed(until) if until <= ctx.now => given_up.push(remnant.pgid),
+                Fate::Left | Fate::Spared { .. } | Fate::Asked(_) | Fate::Killed(_) => {}
+            }
+        }
+        for pgid in given_up {
+            let name = &self.config.name;
+            let text =
+                format!("{name}: what process {pgid} has left behind survives SIGKILL; it is left alone");
+            ctx.log(Level::Error, text);
+            self.group_is_empty(pgid);
+        }
+    }
+
+    /// How many slots wait for a group to be empty.
+    pub(super) fn held_slots(&self) -> usize {
+        self.remnants.iter().filter(|remnant| remnant.slot.is_some()).count()
+    }
+
+    /// A slot may have its next process now, or after its pause.
+    pub(super) fn free(&mut self, slot: Option<Slot>) {
+        match slot {
+            Some(Slot::Later(retry)) => self.retries.push(retry),
+            Some(Slot::Free) | None => {}
+        }
+    }
+
+    /// As many as `most` slots that wait for a group are needed no more; how many there were.
+    pub(super) fn drop_held_slots(&mut self, most: usize) -> usize {
+        let held = self.remnants.iter_mut().filter(|remnant| remnant.slot.is_some()).take(most);
+        held.map(|remnant| remnant.slot = None).count()
+    }
+
+    /// No slot waits for the end of a pause any more.
+    pub(super) fn forget_pauses(&mut self) {
+        self.retries.clear();
+        for slot in self.remnants.iter_mut().filter_map(|remnant| remnant.slot.as_mut()) {
+            *slot = Slot::Free;
+        }
+    }
+
+    /// What is left of a group whose end something waits for: the leader's number.
+    pub fn waits_for_group(&self) -> Option<Pid> {
+        let waits = |remnant: &&Remnant| remnant.slot.is_some() || self.status == Status::Stopping;
+        let ends = |remnant: &&Remnant| remnant.fate != Fate::Left;
+        self.remnants.iter().filter(ends).find(waits).map(|remnant| remnant.pgid)
+    }
+
+    /// When the rest of a group has something to expect by itself.
+    pub(super) fn remnant_deadline(&self) -> Option<Time> {
+        let deadlines = self.remnants.iter().filter_map(|remnant| match remnant.fate {
+            Fate::Left => None,
+            Fate::Spared { ask_at, .. } => Some(ask_at),
+            Fate::Asked(at) | Fate::Killed(at) => Some(at),
+        });
+        deadlines.min()
+    }
+}
+
+impl Remnant {
+    fn ask(&mut self, signum: i32, kill_at: Time, ctx: &mut Ctx) {
+        self.fate = Fate::Asked(kill_at);
+        ctx.actions.push(Action::SignalRemnant { pgid: self.pgid, signum });
+    }
+
+    fn kill(&mut self, ctx: &mut Ctx) {
+        self.fate = Fate::Killed(ctx.now.plus(AFTER_KILL));
+        ctx.actions.push(Action::SignalRemnant { pgid: self.pgid, signum: SIGKILL });
+    }
+}

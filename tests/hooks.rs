@@ -182,7 +182,7 @@ fn a_second_signal_ends_circus_and_its_hooks() {
     circus.signal(SIGTERM);
     let hook = written(&circus, "hook");
     assert!(proc::exists(circus.pid()), "it waits for the hook");
-    circus.end();
+    circus.hurry();
     until("the hook is gone", || proc::group(hook).is_empty().then_some(()));
 }
 

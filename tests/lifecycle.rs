@@ -202,13 +202,22 @@ fn a_process_that_is_too_old_is_replaced() {
 }
 
 #[test]
-fn a_watcher_without_processes_is_stopped_until_it_has_some() {
-    let circus = Circus::start("[watcher:w]\ncmd = sleep 1000\nnumprocesses = 0");
+fn a_watcher_without_processes_is_stopped_until_it_is_to_have_some() {
+    let circus = Circus::start(
+        "[watcher:w]\ncmd = sleep 1000\nnumprocesses = 0\n\
+         [watcher:one]\ncmd = sleep 1000\nnumprocesses = 0\nsingleton = True",
+    );
     circus.log.line("[WARNING] w: numprocesses is 0");
     circus.until_status("w", "stopped");
     assert_eq!(circus.ctl_ok(&["incr", "w", "2", "--waiting"]), "2");
+    assert_eq!((circus.status("w").as_str(), circus.pids("w").len()), ("active", 2));
+    circus.until_status("one", "stopped");
+    circus.ctl_ok(&["set", "one", "numprocesses", "1", "--waiting"]);
+    assert_eq!((circus.status("one").as_str(), circus.pids("one").len()), ("active", 1));
+    // What somebody has stopped stays so, whatever number it is given.
+    circus.ask("stop", json!({"name": "w", "waiting": true}));
+    assert_eq!(circus.ctl_ok(&["incr", "w"]), "ok");
     assert_eq!(circus.status("w"), "stopped");
-    assert_eq!(circus.up("w").len(), 2);
 }
 
 #[test]

@@ -4,6 +4,8 @@ use super::*;
 use crate::config::memory::Memory;
 use crate::config::{Names, load};
 
+mod quotes;
+
 /// `line severity message` of all findings of a file whose single values are right.
 fn found(text: &str) -> Vec<String> {
     let loaded = load("/c", &Memory::new(&[("/c", text)]), &Names::new(), "/");

@@ -31,7 +31,9 @@ pub struct Captures<'t> {
 impl Regex {
     /// Compiles an expression in Python's notation; the error says what about it is wrong or not possible here.
     pub fn new(pattern: &str) -> Result<Self, String> {
-        let Translation { text, groups, slots, ignore_case } = translate(pattern)?;
+        // What it quotes of the expression may be as long as that.
+        let readable = |why: String| why.chars().take(200).collect::<String>();
+        let Translation { text, groups, slots, ignore_case } = translate(pattern).map_err(readable)?;
         let text = CString::new(text).map_err(|_| String::from("a null character is not possible"))?;
         let flags = libc::REG_EXTENDED | if ignore_case { libc::REG_ICASE } else { 0 };
         // In a box, since the C library may note where its structure stands.

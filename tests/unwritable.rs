@@ -162,3 +162,65 @@ fn a_directory_that_is_removed_and_comes_back_loses_nothing_that_fits() {
     until("all is there", || (log()? == expected).then_some(()));
     assert!(circus.log.line("takes output again").contains("nothing was lost"));
 }
+
+/// Whoever asked must not take an answer that never came for an empty one.
+#[test]
+fn what_cannot_print_its_answer_fails() {
+    let circus =
+        Circus::start("[watcher:w]\ncmd = echo hello\nrespawn = False\nstdout_stream.class = QueueStream");
+    circus.until_status("w", "stopped");
+    let (ini, sock) = (circus.dir.name("circus.ini"), circus.dir.name("sock"));
+    let ctl = |words: &'static str| -> Vec<String> {
+        ["ctl", "--endpoint", &sock].into_iter().chain(words.split(' ')).map(Into::into).collect()
+    };
+    let plain = |words: &str| -> Vec<String> { words.split(' ').map(Into::into).collect() };
+    let mut commands: Vec<Vec<String>> = [
+        "--help",
+        "--version",
+        "ctl",
+        "ctl --help",
+        "ctl --version",
+        "ctl status --help",
+        "top --help",
+        "top --version",
+        "run --help",
+        "check --help",
+    ]
+    .map(plain)
+    .into();
+    commands.extend([
+        plain(&format!("check {ini}")),
+        plain(&format!("check --json {ini}")),
+        plain(&format!("--check {ini}")),
+    ]);
+    commands
+        .extend([plain(&format!("top --endpoint {sock}")), plain(&format!("top --once --endpoint {sock}"))]);
+    commands.extend(
+        [
+            "status",
+            "status w",
+            "--json status",
+            "--prettify --json status",
+            "list",
+            "why w",
+            "tail w",
+            "tail w --follow",
+            "stats",
+            "dstats",
+            "globaloptions",
+            "options w",
+            "get w cmd",
+            "numwatchers",
+            "listsockets",
+            "reload w --waiting",
+        ]
+        .map(ctl),
+    );
+    for words in &commands {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+        let ended = common::circus().args(words).stdin(std::process::Stdio::null()).stdout(full).output();
+        let ended = ended.expect("circus runs");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(!ended.status.success() && said.contains("No space left on device"), "{words:?}: {said}");
+    }
+}

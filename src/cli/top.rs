@@ -85,11 +85,12 @@ pub fn main(args: &[String]) -> u8 {
     };
     let terminal = if matches.opt_present("once") || is_dumb() { None } else { Terminal::open() };
     let result = match terminal {
-        Some(terminal) => live::run(&mut connection, &terminal, choice),
+        Some(terminal) => live::run(&mut connection, &terminal, choice).map(|()| true),
         None => once(&mut connection, &choice),
     };
     match result {
-        Ok(()) => 0,
+        Ok(true) => 0,
+        Ok(false) => FAILED,
         Err(why) => failed(&why),
     }
 }
@@ -109,8 +110,8 @@ fn failed(why: &str) -> u8 {
     FAILED
 }
 
-/// Prints everything once.
-fn once(connection: &mut Connection, choice: &Choice) -> Result<(), String> {
+/// Prints everything once. False, and a line that says why, when it cannot be written.
+fn once(connection: &mut Connection, choice: &Choice) -> Result<bool, String> {
     let mut model = Model::default();
     let begun = Instant::now();
     for look in 0..2 {
@@ -122,8 +123,7 @@ fn once(connection: &mut Connection, choice: &Choice) -> Result<(), String> {
         let line = connection.line(deadline).map_err(|trouble| trouble.to_string())?;
         model.take(&reply(&line)?, begun.elapsed().as_secs_f64());
     }
-    print(&mut std::io::stdout(), &(view::once(&model, choice) + "\n"));
-    Ok(())
+    Ok(answer(&(view::once(&model, choice) + "\n")))
 }
 
 /// A look at the daemon.

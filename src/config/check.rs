@@ -404,6 +404,13 @@ impl Checker {
                 self.warn((origins, &key), message);
             }
         }
+        let numbers = [
+            ("max_bytes", options.max_bytes, i64::MAX),
+            ("backup_count", options.backup_count, u32::MAX.into()),
+        ];
+        for (key, value, most) in numbers.into_iter().filter(|(key, ..)| kind.heeds(key)) {
+            self.out_of_range((origins, &format!("{which}.{key}")), value, most);
+        }
         let known = stream.class().map_or(named, |class| StreamKind::of(class).is_some());
         let idle = |key: &str| known && !kind.heeds(key) && stream.get(key).is_some();
         for row in STREAM.iter().filter(|row| idle(row.key)) {
@@ -433,6 +440,7 @@ impl Checker {
             let message = "so_reuseport has no effect on a socket that is inherited: there is only the one";
             self.warn((origins, "so_reuseport"), message.into());
         }
+        self.out_of_range((origins, "backlog"), options.backlog, i32::MAX.into());
         if !(0..=65535).contains(&options.port) {
             self.error((origins, "port"), format!("{} is no port; the last one is 65535", options.port));
         }

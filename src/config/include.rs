@@ -1,7 +1,7 @@
 //! Finds and reads the files of a configuration: the main file, then what its `include` and `include_dir` name.
 
 use super::expand;
-use super::ini::{self, cut};
+use super::ini::{self, excerpt};
 use super::model::{Finding, Names, Origin, Severity};
 use super::pattern::{self, Pattern};
 use super::sections::{Entry, Sections};
@@ -11,9 +11,6 @@ use std::rc::Rc;
 
 /// A configuration may consist of so many files.
 const MOST_FILES: usize = 10_000;
-
-/// Of a path, messages show so many characters; one of a file that exists is seldom longer.
-const LONGEST_SHOWN: usize = 300;
 
 /// Where files come from.
 pub trait Files {
@@ -103,7 +100,7 @@ impl Reader<'_> {
         let paths = self.glob(path);
         let mut found = false;
         for path in paths {
-            let shown = cut(&path, LONGEST_SHOWN);
+            let shown = excerpt(&path);
             if self.gathered.files.len() >= MOST_FILES {
                 let message = format!("there are more than {MOST_FILES} files; `{shown}` is not read");
                 return self.find(Severity::Error, entry.origin.clone(), message);
@@ -120,7 +117,7 @@ impl Reader<'_> {
             }
         }
         if !found {
-            let path = cut(path, LONGEST_SHOWN);
+            let path = excerpt(path);
             let message =
                 format!("`{path}` leads to no file (paths are relative to the main file's directory)");
             self.find(Severity::Warning, entry.origin.clone(), message);

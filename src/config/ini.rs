@@ -289,8 +289,13 @@ pub fn shorten(text: &str) -> String {
     cut(text, 60)
 }
 
+/// As much of a path as a message needs; that of a file that exists is seldom longer.
+pub fn excerpt(path: &str) -> String {
+    cut(path, 300)
+}
+
 /// At most so many characters of a text, on one line.
-pub fn cut(text: &str, most: usize) -> String {
+fn cut(text: &str, most: usize) -> String {
     let clean = |c: char| if c.is_control() { '?' } else { c };
     match text.char_indices().nth(most) {
         Some((end, _)) => {

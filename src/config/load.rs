@@ -10,7 +10,7 @@ mod values;
 mod watcher;
 
 use super::include::{self, Gathered};
-use super::ini::{pick, shorten, sorted};
+use super::ini::{excerpt, pick, shorten, sorted};
 use super::model::{self, Config, Finding, Names, Origin, Origins, Severity};
 use super::options;
 use super::sections::Section;
@@ -112,7 +112,7 @@ fn order(values: &mut Values<'_>, what: &str, names: &[(&String, &Origins)]) -> 
         let Some(here) = origin(n) else { continue };
         match last.get(&name.to_lowercase()).and_then(|other| origin(*other)) {
             Some(other) => {
-                let name = shorten(name);
+                let (name, other) = (shorten(name), excerpt(&other.to_string()));
                 let message =
                     format!("the {what} `{name}` is replaced by that at {other}: only their case differs");
                 values.warn(here, message);

@@ -110,7 +110,7 @@ impl Section {
         let place = if first.origin.file == entry.origin.file {
             format!("on line {}", first.origin.line)
         } else {
-            format!("at {}", first.origin)
+            format!("at {}", ini::excerpt(&first.origin.to_string()))
         };
         let message = format!("`{}` is already set {place}; the first one counts", ini::shorten(&entry.key));
         Some(Finding { severity: Severity::Warning, origin: entry.origin, message })

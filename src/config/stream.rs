@@ -116,7 +116,7 @@ impl StreamConfig {
         match (options::find(options::STREAM, key), value) {
             (Some(row), Value::Str(text)) => {
                 let value =
-                    row.kind.parse(text).map_err(|why| Refused::Bad(format!("{key} = {text} {why}")))?;
+                    row.kind.parse(text).map_err(|why| Refused::Bad(format!("{key} = {text:.60} {why}")))?;
                 set_row(row, &mut self.options, &value)
             }
             (Some(row), _) => set_row(row, &mut self.options, value),

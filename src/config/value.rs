@@ -5,6 +5,7 @@
 
 use super::thin::Thin;
 use super::{ends, number, signals};
+use std::ops::RangeInclusive;
 
 /// One typed value of an option.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,13 +43,16 @@ pub enum Kind {
     Signals,
     /// Exit codes, 0 to 255, likewise.
     Codes,
-    /// An octal number such as a umask.
+    /// An octal number such as a umask, one of [`MODES`].
     Octal,
     /// A user or group: a number or a name.
     Id,
     /// One of these words, in any case.
     Choice(&'static [&'static str]),
 }
+
+/// The modes and umasks that there are: the kernel leaves out the rest without a word.
+pub const MODES: RangeInclusive<i64> = 0..=0o777;
 
 impl Kind {
     /// The value that `text` (trimmed) stands for.
@@ -73,9 +77,9 @@ impl Kind {
             Kind::Codes => list_of(text, ends::code, "exit codes, 0 to 255"),
             Kind::Octal => without_underscores(text.strip_prefix("0o").unwrap_or(text))
                 .and_then(|digits| i64::from_str_radix(&digits, 8).ok())
-                .filter(|n| (0..=0o7777).contains(n))
+                .filter(|n| MODES.contains(n))
                 .map(Value::Int)
-                .ok_or_else(|| "is not an octal number such as 022".into()),
+                .ok_or_else(|| "is not an octal number from 000 to 777, such as 022".into()),
             Kind::Id => Ok(Value::Str(text.into())),
             Kind::Choice(words) => words
                 .iter()
@@ -245,7 +249,10 @@ mod tests {
         assert!(Kind::Float.parse("nan").is_err());
         assert_eq!(Kind::Octal.parse("022"), Ok(Value::Int(0o22)));
         assert_eq!(Kind::Octal.parse("0_22"), Ok(Value::Int(0o22)));
-        assert!(Kind::Octal.parse("9").is_err() && Kind::Octal.parse("_7").is_err());
+        assert_eq!(Kind::Octal.parse("0o777"), Ok(Value::Int(0o777)));
+        for wrong in ["9", "_7", "1000", "0o1777", "7777", "-1", "-022", "99999999999999999999999"] {
+            assert!(Kind::Octal.parse(wrong).is_err(), "{wrong}");
+        }
         assert_eq!(Kind::Signal.parse("sigint"), Ok(Value::Int(2)));
     }
 

@@ -13,6 +13,7 @@ use crate::config::hooks;
 use crate::config::model::{Builtin, LARGEST_RING, check_name};
 use crate::config::options::{self, Live};
 use crate::config::suggest;
+use crate::config::value::MODES;
 use crate::config::{Kind, Refused, Value, WatcherConfig};
 use serde_json::Value as Json;
 
@@ -205,8 +206,8 @@ fn sensible(key: &str, value: Value) -> Result<Value, Refusal> {
         (Some(Kind::Signal), Value::Int(n)) if signal_number(*n).is_none() => {
             Err(Refusal::message("signal invalid"))
         }
-        (Some(Kind::Octal), Value::Int(n)) if !(0..=0o7777).contains(n) => {
-            Err(wrong(key, "a file mode or umask"))
+        (Some(Kind::Octal), Value::Int(n)) if !MODES.contains(n) => {
+            Err(wrong(key, "a umask from 000 to 777"))
         }
         (Some(Kind::Float), Value::Float(n)) => in_time(key, *n).map(|_| value),
         (Some(Kind::Float), Value::Int(n)) => in_time(key, *n as f64).map(|_| value),

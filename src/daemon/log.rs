@@ -87,6 +87,11 @@ impl Log {
         *self = Log { causes, ..log };
     }
 
+    /// Where it is written.
+    pub fn outlet(&self) -> &Outlet {
+        &self.outlet
+    }
+
     /// The level from which messages are written.
     pub fn level(&self) -> Level {
         self.level
@@ -170,6 +175,9 @@ impl Log {
         let _ = shown.try_for_each(|c| Escaped(&mut text).write_char(c));
         self.shown = !line.is_empty();
         self.outlet.write(text.as_bytes(), Instant::now());
+        if !self.shown {
+            self.outlet.begin_line();
+        }
     }
 
     /// Opens the file of the log again, after somebody has moved it away.
@@ -244,10 +252,12 @@ impl Log {
         // Writing to a string cannot fail.
         let _ = write!(Escaped(&mut line), "{message}");
         line.push('\n');
+        self.follow(now);
         if std::mem::take(&mut self.shown) {
             line.insert_str(0, CLEAR);
+        } else if self.outlet.ends_within_line() {
+            line.insert(0, '\n'); // behind what a process has begun
         }
-        self.follow(now);
         self.outlet.write(line.as_bytes(), now);
     }
 

@@ -1,9 +1,10 @@
 //! Which watchers a pattern of `start`, `stop` and `restart` means. Case is ignored.
 
 use crate::arbiter::request::Matching;
+use crate::config::ini::shorten;
 use crate::config::pattern::Pattern;
 use crate::config::regex::Regex;
-use crate::control::python::{cut, quoted};
+use crate::control::python::quoted;
 
 /// The longest shell pattern, in bytes.
 const LONGEST: usize = 1024;
@@ -32,7 +33,7 @@ impl Matcher {
             // Lower-casing the expression, as Circus does, would turn \D into \d.
             Matching::Regex => {
                 let any_case = format!("(?i){}", pattern.strip_prefix("(?i)").unwrap_or(pattern));
-                Matcher::Regex(Regex::new(&any_case).map_err(|why| format!("{}: {why}", cut(pattern)))?)
+                Matcher::Regex(Regex::new(&any_case).map_err(|why| format!("{}: {why}", shorten(pattern)))?)
             }
             Matching::Simple => Matcher::Simple(pattern.to_lowercase()),
         })

@@ -12,6 +12,7 @@ use super::procfs;
 use super::streams::Channel;
 use crate::arbiter::pulse::Notice;
 use crate::arbiter::{Event, Pid};
+use crate::config::ini::shorten;
 use crate::config::probe::{NOTHING_TO_READ, Probe};
 use crate::config::regex::Regex;
 use crate::config::{WatcherConfig, WatcherOptions};
@@ -236,7 +237,7 @@ impl Daemon {
 }
 
 fn phrase(expression: &str) -> Result<Regex, String> {
-    Regex::new(expression).map_err(|why| format!("`ready = log:{expression}`: {why}"))
+    Regex::new(expression).map_err(|why| format!("`ready = log:{}`: {why}", shorten(expression)))
 }
 
 /// What is wrong with the regular expression of `ready`, if it has one.

@@ -88,6 +88,7 @@ impl Daemon {
         let Fresh { mut config, findings, log, sockets } = fresh;
         if let Some(log) = log {
             self.log.go_on_in(log, self.now);
+            self.streams.watch_lines_of(&self.log);
         }
         start::say_findings(&mut self.log, &findings);
         let mut touched = self.take_sockets(sockets);

@@ -260,7 +260,7 @@ fn family(address: &Address) -> &'static str {
 }
 
 fn backlog(options: &SocketOptions) -> i32 {
-    i32::try_from(options.backlog).unwrap_or(i32::MAX)
+    options.backlog.clamp(0, i32::MAX.into()) as i32
 }
 
 fn kind(word: &str) -> Kind {

@@ -5,7 +5,7 @@
 
 use crate::config::hooks::{NAMES, is_python};
 use crate::config::include::{join, tidy};
-use crate::config::ini::shorten;
+use crate::config::ini::{excerpt, shorten};
 use crate::config::{
     Config, Files, Finding, Names, Origins, PluginConfig, PluginKind, Severity, SocketConfig, WatcherConfig,
     plugin, words,
@@ -92,7 +92,7 @@ impl<'a> System<'a> {
         let dir = join(self.cwd, options.working_dir.as_deref().unwrap_or_default());
         let missing = is_settled(&dir) && matches!(self.list(&dir), Listing::Missing);
         if missing {
-            let message = format!("the directory `{dir}` does not exist");
+            let message = format!("the directory `{}` does not exist", excerpt(&dir));
             self.find(Severity::Error, (origins, "working_dir"), message);
         }
         // What would be looked for in a directory that is missing needs no second line.
@@ -122,7 +122,8 @@ impl<'a> System<'a> {
                 continue;
             };
             if !self.exists(&path) {
-                self.find(Severity::Error, (&watcher.origins, key), format!("there is no `{path}`"));
+                let message = format!("there is no `{}`", excerpt(&path));
+                self.find(Severity::Error, (&watcher.origins, key), message);
             }
         }
     }
@@ -175,7 +176,9 @@ impl<'a> System<'a> {
         if known.clone().next().is_none() || known.into_iter().any(|known| known == id) {
             return;
         }
-        if id.bytes().all(|b| b.is_ascii_digit()) {
+        let digits = id.bytes().all(|b| b.is_ascii_digit());
+        let id = shorten(id);
+        if digits {
             self.find(Severity::Warning, place, format!("no {what} in {file} has the number {id}"));
         } else {
             self.find(Severity::Error, place, format!("there is no {what} `{id}` in {file}"));
@@ -235,7 +238,7 @@ impl<'a> System<'a> {
             let Some(path) = at(program) else { return };
             if is_settled(&path) && !self.exists(&path) {
                 let place = (&watcher.origins, key);
-                self.find(Severity::Error, place, format!("there is no program `{path}`"));
+                self.find(Severity::Error, place, format!("there is no program `{}`", excerpt(&path)));
             }
             return;
         }
@@ -245,6 +248,7 @@ impl<'a> System<'a> {
         let all = venv.chain(path.split(':').map(str::to_string)).map(|d| at(&d)).collect::<Option<Vec<_>>>();
         let Some(dirs) = all else { return };
         if dirs.iter().all(|d| is_settled(d)) && !dirs.iter().any(|d| self.exists(&join(d, program))) {
+            let (program, path) = (shorten(program), excerpt(path));
             let message = format!("there is no program `{program}` in the PATH of {of} ({path})");
             self.find(Severity::Error, (&watcher.origins, key), message);
         }
@@ -258,7 +262,7 @@ impl<'a> System<'a> {
             Some((dir, _)) => dir,
         };
         if is_settled(dir) && matches!(self.list(dir), Listing::Missing) {
-            self.find(Severity::Error, place, format!("the directory `{dir}` does not exist"));
+            self.find(Severity::Error, place, format!("the directory `{}` does not exist", excerpt(dir)));
         }
     }
 
@@ -327,6 +331,28 @@ mod tests {
                 "/w" | "/w/sub" => Ok(vec!["run".into()]),
                 "/secret" | "/secret/bin" => Err(ErrorKind::PermissionDenied.into()),
                 _ => Err(ErrorKind::NotFound.into()),
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_quotes_a_value_with_a_bound() {
+        for value in [
+            format!("(?P<{0}>a)(?P<{0}>b)", "n".repeat(5000)),
+            "x".repeat(5000),
+            "/".to_string() + &"x/".repeat(2500),
+            "9".repeat(5000),
+        ] {
+            let lines = "cmd = |executable = |working_dir = |env_file = |virtualenv = |uid = |gid = |hooks.after_start = |stop_command = \
+                |ready = exec:|ready = log:|ready = log:(|health = exec:|stdout_stream.filename = |sandbox = read-only ";
+            for line in lines.split('|') {
+                let cmd = if line == "cmd = " { "" } else { "cmd = sh\n" };
+                let rest = "[env:a]\nPATH = V\n[socket:s]\npath = V\n[circus]\npidfile = V\n\
+                    [plugin:p]\nuse = circus.plugins.watchdog.WatchDog\nwatchers_regex = (V\nmsg_regex = V";
+                let text = format!("[watcher:a]\n{cmd}{line}V\n{rest}").replace('V', &value);
+                for found in found(text.leak()) {
+                    assert!(found.len() < 1000, "{} bytes: {found:.200}", found.len());
+                }
             }
         }
     }

@@ -4,6 +4,8 @@ use super::*;
 use crate::config::memory::Memory;
 use crate::config::{Names, load};
 
+mod quotes;
+
 /// `line severity message` of all findings of a file whose single values are right.
 fn found(text: &str) -> Vec<String> {
     let loaded = load("/c", &Memory::new(&[("/c", text)]), &Names::new(), "/");
@@ -64,6 +66,13 @@ fn what_is_hardly_meant_is_a_warning() {
     one("[watcher:a]\ncmd = x\nmax_age_variance = -1", "3 warning max_age_variance is negative");
     one("[watcher:a]\ncmd = x\nring_bytes = -2", "3 warning ring_bytes = -2 counts as 0");
     one("[watcher:a]\ncmd = x\nring_bytes = 9999999", "3 warning ring_bytes = 9999999 counts as 1048576");
+    let text = "[watcher:a]\ncmd = x\nstdout_stream.filename = y\nstdout_stream.backup_count";
+    one(
+        &format!("{text} = 4294967296"),
+        "4 warning stdout_stream.backup_count = 4294967296 counts as 4294967295",
+    );
+    one(&format!("{text} = -1"), "4 warning stdout_stream.backup_count = -1 counts as 0");
+    one("[socket:a]\nport = 1\nbacklog = -1", "3 warning backlog = -1 counts as 0");
     one("[circus]\nlog_max_bytes = -1", "2 warning log_max_bytes = -1 counts as 0");
     let text = "[watcher:a]\ncmd = x\nstdout_stream.filename = y\nstdout_stream.compress = gzip";
     one(text, "4 warning `stdout_stream.compress` has no effect without backup_count");

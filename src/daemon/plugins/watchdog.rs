@@ -9,6 +9,7 @@ use crate::arbiter::request::{Matching, Order};
 use crate::arbiter::time::Time;
 use crate::arbiter::{Level, Pid};
 use crate::config::builtin::Settings;
+use crate::config::ini::shorten;
 use crate::config::regex::Regex;
 use crate::config::{number, url};
 use crate::daemon::matching::Matcher;
@@ -45,12 +46,13 @@ impl WatchDog {
         let watchers = Matcher::new(unquoted(settings.text("watchers_regex")), Matching::Regex);
         let message = unquoted(settings.text("msg_regex"));
         if !message.contains("(?P<pid>") {
-            return Err(("msg_regex", format!("{message}: it has no group (?P<pid>...)")));
+            return Err(("msg_regex", format!("{}: it has no group (?P<pid>...)", shorten(message))));
         }
         Ok(WatchDog {
             pace,
             watchers: watchers.map_err(|why| ("watchers_regex", why))?,
-            message: Regex::new(message).map_err(|why| ("msg_regex", format!("{message}: {why}")))?,
+            message: Regex::new(message)
+                .map_err(|why| ("msg_regex", format!("{}: {why}", shorten(message))))?,
             patience: pace.every() * settings.whole("max_count") as f64,
             address: SocketAddr::new(ip, u16::try_from(settings.whole("port")).unwrap_or(0)),
             signum: settings.signal("watchers_stop_signal"),

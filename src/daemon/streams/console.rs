@@ -10,7 +10,7 @@ use crate::sys::socket::send_nowait;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// How a write avoids waiting.
@@ -29,6 +29,8 @@ pub struct Console {
     out: File,
     way: Way,
     terminal: bool,
+    /// Device and inode.
+    id: (u64, u64),
 }
 
 impl Console {
@@ -38,7 +40,8 @@ impl Console {
     /// The descriptor cannot be duplicated.
     pub fn on(fd: BorrowedFd<'_>) -> io::Result<Self> {
         let shared = File::from(fd.try_clone_to_owned()?);
-        let kind = shared.metadata()?.file_type();
+        let metadata = shared.metadata()?;
+        let (kind, id) = (metadata.file_type(), (metadata.dev(), metadata.ino()));
         let terminal = shared.is_terminal();
         let (out, way) = if kind.is_socket() {
             (shared, Way::Send)
@@ -50,7 +53,7 @@ impl Console {
         } else {
             (shared, Way::Write)
         };
-        Ok(Console { out, way, terminal })
+        Ok(Console { out, way, terminal, id })
     }
 
     /// The FIFO or device at a path. A FIFO need not have a reader yet.
@@ -59,12 +62,13 @@ impl Console {
     /// It cannot be opened.
     pub fn open(path: &Path) -> io::Result<Self> {
         // A FIFO can be opened for writing only while somebody reads, if only for this moment it is circus.
-        let fifo = std::fs::metadata(path)?.file_type().is_fifo();
+        let metadata = std::fs::metadata(path)?;
+        let (fifo, id) = (metadata.file_type().is_fifo(), (metadata.dev(), metadata.ino()));
         let reader = if fifo { Some(nowait().read(true).open(path)?) } else { None };
         let out = nowait().write(true).open(path)?;
         drop(reader);
         let terminal = out.is_terminal();
-        Ok(Console { out, way: Way::Write, terminal })
+        Ok(Console { out, way: Way::Write, terminal, id })
     }
 
     /// Writes some of the bytes; `WouldBlock` where none can be written now.
@@ -82,6 +86,11 @@ impl Console {
     /// The descriptor, for interest in its being writable.
     pub fn fd(&self) -> RawFd {
         self.out.as_raw_fd()
+    }
+
+    /// Device and inode.
+    pub fn id(&self) -> (u64, u64) {
+        self.id
     }
 
     /// Whether it is a terminal.

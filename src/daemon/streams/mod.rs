@@ -5,8 +5,8 @@
 //! share one `Target`, so that a file is open once, rotated once, and its lines stay whole.
 //!
 //! **Whole lines.** While a target has one pipe, bytes pass straight through. With several, each pipe's unfinished
-//! line is kept back, up to [`LINE_MAX`]. At the end of a pipe or of its process the unfinished line is written as
-//! it is; a newline goes in only if another process's bytes follow.
+//! line is kept back, up to [`LINE_MAX`] and for a second or two. Then, and at the end of a pipe or of its process, it
+//! is written as it is; a newline goes in only if bytes of another process or of circus's log follow.
 //!
 //! **The event loop** registers [`Streams::fd`] for reading, calls [`Streams::read`] until it answers `Drained`,
 //! with a budget so that one pipe cannot starve the others; calls [`Streams::drain_dead`] before it tells anybody
@@ -42,6 +42,7 @@ use super::log::Log;
 use crate::arbiter::WatcherId;
 use crate::config::StreamConfig;
 use crate::sorted::Sorted;
+use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Instant;
 
@@ -89,6 +90,8 @@ pub struct Streams {
     /// Room for lines that get something around them.
     scratch: Vec<u8>,
     stalled: Vec<TargetId>,
+    /// Pipes whose unfinished lines are looked at then, the soonest first.
+    unfinished: VecDeque<(Instant, PipeId)>,
     /// Files that were rotated.
     rotated: Vec<LiveFile>,
     /// Files were opened or closed.
@@ -120,6 +123,7 @@ impl Streams {
             buffer: Box::default(),
             scratch: Vec::new(),
             stalled: Vec::new(),
+            unfinished: VecDeque::new(),
             rotated: Vec::new(),
             reshuffled: false,
             large: 0,
@@ -225,6 +229,9 @@ impl Streams {
         self.write_tail(id, now, log);
         let Some(pipe) = self.pipes.remove(id.0) else { return };
         self.large -= u32::from(pipe.large);
+        if pipe.awaited {
+            self.unfinished.retain(|(_, awaited)| *awaited != id);
+        }
         self.leave(pipe.sink, now, log);
     }
 
@@ -249,16 +256,21 @@ impl Streams {
 
     /// When [`Self::retry`] is to be called.
     pub fn next_retry(&mut self) -> Option<Instant> {
+        let overdue = self.unfinished.front().map(|(at, _)| *at);
         if !self.troubled {
-            return None;
+            return overdue;
         }
         let next = self.targets.iter().filter_map(|(_, target)| target.outlet.next_retry()).min();
         self.troubled = next.is_some();
-        next
+        next.into_iter().chain(overdue).min()
     }
 
-    /// Tries again to write what could not be written.
+    /// Tries again to write what could not be written, and writes what was kept back long enough.
     pub fn retry(&mut self, now: Instant, log: &mut Log) {
+        self.write_overdue(now, log);
+        if !self.troubled {
+            return;
+        }
         for id in self.targets.ids() {
             if let Some(target) = self.targets.get_mut(id)
                 && target.outlet.next_retry().is_some_and(|moment| moment <= now)

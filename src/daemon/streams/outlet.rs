@@ -7,6 +7,7 @@ use super::file::FileStream;
 use super::syslog::{Address, Syslog};
 use crate::daemon::log::Level;
 use crate::sys::io_words;
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
@@ -121,6 +122,8 @@ pub struct Outlet {
     notices: Vec<Notice>,
     /// The last byte written did not end a line.
     torn: bool,
+    /// The same of what was given to be written, by any outlet of the same output.
+    open_line: Rc<Cell<bool>>,
     rotated: bool,
 }
 
@@ -168,7 +171,8 @@ impl Outlet {
 
     fn new(place: Place, medium: Medium) -> Self {
         let torn = matches!(&medium, Medium::File(file) if file.ends_within_line());
-        Outlet { place, medium, held: None, notices: Vec::new(), torn, rotated: false }
+        let open_line = Rc::new(Cell::new(torn));
+        Outlet { place, medium, held: None, notices: Vec::new(), torn, open_line, rotated: false }
     }
 
     /// Where it writes to.
@@ -201,11 +205,34 @@ impl Outlet {
 
     /// Whether the last byte that was written or is held did not end a line. Of a file, from when it was opened.
     pub fn ends_within_line(&self) -> bool {
-        self.torn
+        self.open_line.get()
+    }
+
+    /// What had been begun was taken away again.
+    pub fn begin_line(&self) {
+        self.open_line.set(false);
+    }
+
+    /// Knows from now on what the other one writes, if both are the same output, as standard output and error output
+    /// mostly are.
+    pub fn watch_lines_of(&mut self, other: &Outlet) {
+        if self.id().is_some_and(|id| other.id() == Some(id)) {
+            self.open_line = other.open_line.clone();
+        }
+    }
+
+    fn id(&self) -> Option<(u64, u64)> {
+        match &self.medium {
+            Medium::File(file) => file.id(),
+            Medium::Console(console) => Some(console.id()),
+            Medium::Syslog(_) => None,
+        }
     }
 
     /// Writes `bytes`, or keeps the newest of them.
     pub fn write(&mut self, bytes: &[u8], now: Instant) {
+        let Some(last) = bytes.last() else { return };
+        self.open_line.set(*last != b'\n');
         if let Some(held) = &mut self.held {
             let first_loss = held.backlog.push(bytes) && held.cause.is_none();
             let due = held.cause.is_some() && now.saturating_duration_since(held.tried) >= DATA_PAUSE;

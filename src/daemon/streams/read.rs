@@ -8,7 +8,7 @@ use crate::sys::socket::pending_bytes;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A pipe from which so many bytes are read at once is written to faster than it is read.
 const BUSY: usize = 32 * 1024;
@@ -17,6 +17,9 @@ const MOST_LARGE: u32 = 64;
 /// How many bytes such a pipe gets room for, so that its writer need not wait for each turn of the event loop.
 const LARGE: i32 = CHUNK as i32;
 
+/// How long a line without an end is kept back: who asks a question, or counts, waits for no newline.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// The reading end of one output of a process.
 pub(super) struct Pipe {
     pub(super) file: File,
@@ -24,6 +27,10 @@ pub(super) struct Pipe {
     pub(super) sink: SinkId,
     /// The line that has no end yet, when other processes write to the same place.
     pub(super) tail: Vec<u8>,
+    /// It is among [`Streams::unfinished`].
+    pub(super) awaited: bool,
+    /// The line without an end is the same as when it came there.
+    old: bool,
     /// Nobody has the other end any more.
     pub(super) hung_up: bool,
     /// It was found busy, and was made larger.
@@ -32,7 +39,8 @@ pub(super) struct Pipe {
 
 impl Pipe {
     pub(super) fn new(fd: OwnedFd, writer: Writer, sink: SinkId) -> Self {
-        Pipe { file: fd.into(), writer, sink, tail: Vec::new(), hung_up: false, large: false }
+        let (tail, awaited, old) = (Vec::new(), false, false);
+        Pipe { file: fd.into(), writer, sink, tail, awaited, old, hung_up: false, large: false }
     }
 }
 
@@ -134,8 +142,13 @@ impl Streams {
             return; // what is kept in memory is all
         }
         let fresh = self.buffer.get(LINE_MAX..LINE_MAX + n).unwrap_or_default();
-        let whole =
-            if target.pipes > 1 || sink.needs_whole_lines() { whole_lines(&pipe.tail, fresh) } else { n };
+        let records = sink.needs_whole_lines();
+        let whole = if target.pipes > 1 || records { whole_lines(&pipe.tail, fresh) } else { n };
+        pipe.old &= whole == 0;
+        if whole < n && !records && !pipe.awaited {
+            (pipe.awaited, pipe.old) = (true, true);
+            self.unfinished.push_back((now + PATIENCE, id));
+        }
         if whole == 0 {
             pipe.tail.extend_from_slice(fresh);
             return;
@@ -152,14 +165,34 @@ impl Streams {
         self.settle(target, log);
     }
 
-    /// Writes the unfinished line of a pipe as it is.
+    /// Writes what was kept back for so long that its end may never come.
+    pub(super) fn write_overdue(&mut self, now: Instant, log: &mut Log) {
+        while let Some((_, id)) = self.unfinished.front().copied().filter(|(at, _)| *at <= now) {
+            self.unfinished.pop_front();
+            let Some(pipe) = self.pipes.get_mut(id.0) else { continue };
+            // A line that was begun meanwhile has its time, too.
+            pipe.awaited = !pipe.old && !pipe.tail.is_empty();
+            pipe.old = true;
+            match pipe.awaited {
+                true => self.unfinished.push_back((now + PATIENCE, id)),
+                false => self.put_tail(id, false, now, log),
+            }
+        }
+    }
+
+    /// Writes the unfinished line of a pipe as it is: there is no end to come.
     pub(super) fn write_tail(&mut self, id: PipeId, now: Instant, log: &mut Log) {
         let Some(pipe) = self.pipes.get_mut(id.0) else { return };
         self.rings.ended(&pipe.writer);
+        self.put_tail(id, true, now, log);
+    }
+
+    fn put_tail(&mut self, id: PipeId, last: bool, now: Instant, log: &mut Log) {
+        let Some(pipe) = self.pipes.get_mut(id.0) else { return };
         let tail = std::mem::take(&mut pipe.tail);
         let Some(sink) = self.sinks.get_mut(pipe.sink.0) else { return };
         let Some(target) = self.targets.get_mut(sink.target) else { return };
-        target.write(&mut sink.format, pipe.writer.pid, &tail, true, &mut self.scratch, now);
+        target.write(&mut sink.format, pipe.writer.pid, &tail, last, &mut self.scratch, now);
         let target = sink.target;
         self.settle(target, log);
     }

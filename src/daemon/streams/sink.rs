@@ -78,7 +78,7 @@ pub(super) struct Target {
     sinks: i32,
     /// How many pipes lead here.
     pub(super) pipes: i32,
-    /// Whose line has no end yet; 0: that of somebody before us.
+    /// Who wrote last, if the line has no end then.
     open_line: Option<i32>,
     /// The event loop has been told to watch it for room.
     pub(super) stalled: bool,
@@ -88,8 +88,7 @@ pub(super) struct Target {
 
 impl Target {
     fn new(outlet: Outlet) -> Self {
-        let open_line = outlet.ends_within_line().then_some(0);
-        Target { outlet, sinks: 0, pipes: 0, open_line, stalled: false, chunk: CHUNK as u32 }
+        Target { outlet, sinks: 0, pipes: 0, open_line: None, stalled: false, chunk: CHUNK as u32 }
     }
 
     /// Writes bytes of a process. `last`: an unfinished line at their end stays unfinished.
@@ -103,8 +102,10 @@ impl Target {
         now: Instant,
     ) {
         let Some(final_byte) = bytes.last() else { return };
-        let within = self.open_line == Some(pid);
-        if self.open_line.is_some() && !within {
+        // Somebody else may have ended it meanwhile.
+        let open = self.outlet.ends_within_line();
+        let within = open && self.open_line == Some(pid);
+        if open && !within {
             self.outlet.write(b"\n", now);
         }
         let within = match format {
@@ -140,7 +141,7 @@ impl Streams {
         }
         let target = match self.find_target(&plan.place) {
             Some(target) => target,
-            None => self.open_target(&plan.place, now)?,
+            None => self.open_target(&plan.place, now, log)?,
         };
         let terminal = self.targets.get(target).is_some_and(|target| target.outlet.is_terminal());
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -161,16 +162,27 @@ impl Streams {
         same.map(|(id, _)| id)
     }
 
-    fn open_target(&mut self, place: &Place, now: Instant) -> Result<u32, String> {
-        let outlet = match place {
+    fn open_target(&mut self, place: &Place, now: Instant, log: &Log) -> Result<u32, String> {
+        let mut outlet = match place {
             Place::Path(path) => Outlet::open(path, now)?,
             Place::Syslog(address) => Outlet::syslog(address),
             Place::Stdout | Place::Stderr => self
                 .open_console(place)
                 .map_err(|error| format!("cannot use {place}: {}", crate::sys::io_words(&error)))?,
         };
+        self.targets.iter().for_each(|(_, target)| outlet.watch_lines_of(&target.outlet));
+        outlet.watch_lines_of(log.outlet());
         self.reshuffled = true;
         Ok(self.targets.insert(Target::new(outlet)))
+    }
+
+    /// The log has another place from now on.
+    pub fn watch_lines_of(&mut self, log: &Log) {
+        for id in self.targets.ids() {
+            if let Some(target) = self.targets.get_mut(id) {
+                target.outlet.watch_lines_of(log.outlet());
+            }
+        }
     }
 
     fn open_console(&self, place: &Place) -> io::Result<Outlet> {

@@ -139,6 +139,7 @@ fn class(name: &str) -> StreamConfig {
     StreamConfig { options: StreamOptions { class, ..Default::default() }, ..Default::default() }
 }
 
+mod lines;
 mod trouble;
 
 #[test]

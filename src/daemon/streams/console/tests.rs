@@ -60,8 +60,12 @@ fn a_pipe_is_written_without_waiting_and_keeps_its_flags_for_others() {
 #[test]
 fn a_pipe_that_cannot_be_opened_anew_is_asked() {
     let (reader, writer) = io::pipe().unwrap();
-    let console =
-        Console { out: File::from(std::os::fd::OwnedFd::from(writer)), way: Way::Ask, terminal: false };
+    let console = Console {
+        out: File::from(std::os::fd::OwnedFd::from(writer)),
+        way: Way::Ask,
+        terminal: false,
+        id: (0, 0),
+    };
     stall_and_resume(console, reader, Place::Stdout);
 }
 

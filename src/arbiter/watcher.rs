@@ -69,6 +69,8 @@ pub struct Watcher {
     /// Its options as its file had them when that was last read; the same unless a command has set one. `None`: a
     /// command has added it.
     pub(super) loaded: Option<Rc<WatcherConfig>>,
+    /// How many bytes of text commands have added to its options.
+    pub(super) added: usize,
     pub(super) goal: Goal,
     /// It stands in the queue of watchers that are to be started.
     pub(super) queued: bool,
@@ -158,6 +160,7 @@ impl Watcher {
             id,
             config: Rc::new(config),
             loaded: None,
+            added: 0,
             goal: Goal::Down,
             queued: false,
             status: Status::Stopped,

@@ -1174,6 +1174,45 @@ fn add_and_rm() {
 }
 
 #[test]
+fn what_commands_add_has_bounds() {
+    let mut world = World::booted(vec![watcher("web", 1)]);
+    let options = |bytes| vec![("env".into(), Value::Map([("A".to_string(), "x".repeat(bytes))].into()))];
+    let add = |n: usize, bytes| Order::Add {
+        name: format!("w{n}"),
+        cmd: "worker".into(),
+        args: None,
+        options: options(bytes),
+        start: false,
+        waiting: false,
+    };
+    let set = |bytes| Order::Set { name: "web".into(), options: options(bytes), waiting: false };
+    let full = |reply: &Reply| matches!(reply, Reply::Error { errno: Errno::Conflict, .. });
+    for (n, bytes, too_much) in [(0, 12 << 20, false), (1, 5 << 20, true), (2, 3 << 20, false)] {
+        let t = world.order(add(n, bytes));
+        assert_eq!(full(&world.replies[&t]), too_much, "{n}");
+    }
+    for (bytes, too_much) in
+        [(2 << 20, true), (900 << 10, false), (900 << 10, false), (0, false), (900 << 10, false)]
+    {
+        let t = world.order(set(bytes));
+        assert_eq!(full(&world.replies[&t]), too_much, "the same again takes no more: {bytes}");
+    }
+    world.order(Order::Rm { name: "w0".into(), nostop: false, waiting: false });
+    let t = world.order(set(5 << 20));
+    assert!(!full(&world.replies[&t]), "what was removed makes room");
+    let most = crate::config::model::MOST_WATCHERS;
+    let mut arbiter = Arbiter::new((1..most).map(|n| watcher(&format!("of-file-{n}"), 1)).collect(), 0.0, 1);
+    for n in 0..3 {
+        let by = Rc::default();
+        let order = Event::Order { ticket: Ticket(n), order: add(n as usize, 0), targets: None, by };
+        let mut actions = Vec::new();
+        arbiter.handle(Time(1), order, &mut actions);
+        let refused = actions.iter().any(|a| matches!(a, Action::Reply { reply, .. } if full(reply)));
+        assert_eq!(refused, n > 0);
+    }
+}
+
+#[test]
 fn start_order_is_by_priority_with_the_pause_between() {
     let mut config = [watcher("a", 1), watcher("b", 1), watcher("c", 1)];
     config[1].options.priority = 10;

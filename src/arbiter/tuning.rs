@@ -6,7 +6,7 @@ use super::request::{Errno, Reply};
 use super::time::Time;
 use super::watcher::{Goal, Watcher};
 use super::{Action, Arbiter, Level, Published, WatcherId};
-use crate::config::model::{MOST_PROCESSES, Refused, check_name};
+use crate::config::model::{MOST_PROCESSES, MOST_SET, MOST_WATCHERS, Refused, check_name};
 use crate::config::options::Live;
 use crate::config::{Value, WatcherConfig};
 use std::rc::Rc;
@@ -63,6 +63,8 @@ impl Arbiter {
             }
         }
         consistent(&config)?;
+        let added = (watcher.added + config.extent()).saturating_sub(watcher.config.extent());
+        self.room_for(added.saturating_sub(watcher.added))?;
         reload |= streams(&config) != streams(&watcher.config);
         actions.push(Action::Changed(id));
         for _ in options {
@@ -74,6 +76,7 @@ impl Arbiter {
             if reload {
                 watcher.keep_proven(before);
             }
+            watcher.added = added;
         }
         Ok(self.carry_out(&[id], wait, now, actions, &|w, ctx| {
             w.ready_by_options(ctx);
@@ -100,7 +103,30 @@ impl Arbiter {
             return Err(Reply::error(Errno::Message, format!("'{name}' has no command")));
         }
         consistent(&config)?;
-        Ok(self.admit(config, actions))
+        // Those that are still being stopped count too: they may take their time.
+        if self.watchers.len() >= MOST_WATCHERS {
+            let text = format!("there are {MOST_WATCHERS} watchers already, as many as there may be");
+            return Err(Reply::error(Errno::Conflict, text));
+        }
+        let added = config.extent();
+        self.room_for(added)?;
+        let id = self.admit(config, actions);
+        if let Some(watcher) = self.watchers.get_mut(&id) {
+            watcher.added = added;
+        }
+        Ok(id)
+    }
+
+    /// Whether so many more bytes may be kept of what commands have set.
+    fn room_for(&self, more: usize) -> Result<(), Reply> {
+        let all = || self.watchers.values().map(|watcher| watcher.added).sum::<usize>();
+        if more == 0 || all() + more <= MOST_SET {
+            return Ok(());
+        }
+        let text = format!(
+            "what commands have set may take {MOST_SET} bytes in all; remove watchers, or use the file"
+        );
+        Err(Reply::error(Errno::Conflict, text))
     }
 
     /// Takes a watcher in. One of its name that is still being stopped becomes it, so that the two never run side by

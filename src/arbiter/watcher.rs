@@ -71,6 +71,8 @@ pub struct Watcher {
     /// Its options as its file had them when that was last read; the same unless a command has set one. `None`: a
     /// command has added it.
     pub(super) loaded: Option<Rc<WatcherConfig>>,
+    /// How many bytes of text commands have added to its options.
+    pub(super) added: usize,
     pub(super) goal: Goal,
     /// It was to start and is down for the only reason that it was to have no process.
     pub(super) was_empty: bool,
@@ -168,6 +170,7 @@ impl Watcher {
             config: Rc::new(config),
             proven: None,
             loaded: None,
+            added: 0,
             goal: Goal::Down,
             was_empty: false,
             queued: false,

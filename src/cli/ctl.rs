@@ -13,6 +13,7 @@ mod ssh;
 mod tail;
 
 use crate::config::text;
+use crate::control::plain::{plain_json, plain_text};
 use crate::control::{Map, output, overview, protocol, python};
 use crate::sys::keyboard::Terminal;
 use args::{Invocation, Parsed};
@@ -143,7 +144,7 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
     let refused = reply.get("status").and_then(Json::as_str) == Some("error");
     if options.json {
         let pretty = options.prettify.then(|| serde_json::to_vec_pretty(&reply).unwrap_or_default());
-        put(&pretty.unwrap_or(line))?;
+        put_json(&pretty.unwrap_or(line))?;
     } else if refused {
         let reason = reply.get("reason").map(python::str).unwrap_or_default();
         return Ok(complain(&format!("error: {reason}"), REFUSED));
@@ -194,7 +195,7 @@ fn show(invocation: &Invocation, properties: &Map, reply: &Map) -> Result<(), Tr
         text.push_str(&output::render_failure(reply));
     }
     let nothing = text.is_empty() && invocation.command.name == "tail";
-    if nothing { Ok(()) } else { put(&text::to_bytes(&text)) }
+    if nothing { Ok(()) } else { put(&text) }
 }
 
 /// Prints events until the daemon ends or nobody reads them.
@@ -207,24 +208,28 @@ fn follow(connection: &mut Connection, json: bool) -> Result<u8, Trouble> {
         match serde_json::from_slice::<Json>(&line) {
             Ok(Json::Object(event)) if !json => {
                 let part = |key| event.get(key).unwrap_or(&Json::Null);
-                put(format!("{}: {}", python::str(part("topic")), part("data")).as_bytes())?;
+                let data = plain_json(part("data").to_string().as_bytes());
+                put(&format!("{}: {data}", python::str(part("topic"))))?;
             }
-            _ => put(&line)?,
+            _ => put_json(&line)?,
         }
     }
 }
 
-/// Writes a line to the standard output, in one piece.
-fn put(line: &[u8]) -> Result<(), Trouble> {
-    let mut whole = Vec::with_capacity(line.len() + 1);
-    whole.extend_from_slice(line);
-    whole.push(b'\n');
-    put_bytes(&whole)
+/// Writes lines to the standard output, without what would command a terminal.
+fn put(text: &str) -> Result<(), Trouble> {
+    write_out(&(plain_text(text) + "\n"))
 }
 
-fn put_bytes(bytes: &[u8]) -> Result<(), Trouble> {
+/// The same of JSON, which stays what it is.
+fn put_json(json: &[u8]) -> Result<(), Trouble> {
+    write_out(&(plain_json(json) + "\n"))
+}
+
+/// Writes a text as it is, in one piece. All that comes from elsewhere goes by [`put`], [`put_json`] or [`complain`].
+fn write_out(text: &str) -> Result<(), Trouble> {
     let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+    match stdout.write_all(&text::to_bytes(text)).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Trouble::Quiet),
         Err(error) => Err(Trouble::Output(error)),
         Ok(()) => Ok(()),
@@ -233,7 +238,7 @@ fn put_bytes(bytes: &[u8]) -> Result<(), Trouble> {
 
 /// Prints a text that was asked for.
 fn print(text: &str) -> u8 {
-    match put(text.as_bytes()) {
+    match put(text) {
         Ok(()) | Err(Trouble::Quiet) => 0,
         Err(trouble) => complain(&trouble.to_string(), FAILED),
     }
@@ -246,7 +251,7 @@ fn misused(fault: &str) -> u8 {
 
 /// Says on the standard error output what is wrong; nobody may be listening there.
 fn complain(what: &str, code: u8) -> u8 {
-    let mut line = text::to_bytes(what).into_owned();
+    let mut line = text::to_bytes(&plain_text(what)).into_owned();
     line.push(b'\n');
     let _ = std::io::stderr().write_all(&line);
     code

@@ -11,6 +11,7 @@ mod view;
 use super::ctl::client::Connection;
 use super::{answer, print};
 use crate::config::text;
+use crate::control::plain::plain_text;
 use crate::control::{Map, one, protocol};
 use crate::sys::keyboard::Terminal;
 use getopts::Options;
@@ -123,7 +124,7 @@ fn once(connection: &mut Connection, choice: &Choice) -> Result<bool, String> {
         let line = connection.line(deadline).map_err(|trouble| trouble.to_string())?;
         model.take(&reply(&line)?, begun.elapsed().as_secs_f64());
     }
-    Ok(answer(&(view::once(&model, choice) + "\n")))
+    Ok(answer(&(plain_text(&view::once(&model, choice)) + "\n")))
 }
 
 /// A look at the daemon.

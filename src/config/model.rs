@@ -221,6 +221,11 @@ pub enum Refused {
     Bad(String),
 }
 
+/// The most watchers that there may be when a command adds one.
+pub const MOST_WATCHERS: usize = 10_000;
+/// How many bytes of text commands may add to the options of all watchers.
+pub const MOST_SET: usize = 16 << 20;
+
 /// Whether a watcher, socket or plugin may be called so.
 ///
 /// # Errors
@@ -316,6 +321,16 @@ impl WatcherConfig {
                 // Free keys, and members of a family whose text could not be used.
                 .or_else(|| self.free.get(key).cloned().map(Value::Str)),
         }
+    }
+
+    /// How many bytes its texts have.
+    pub fn extent(&self) -> usize {
+        let names = |names: &Names| names.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        let hooks = self.hooks.iter().map(|(name, (command, _))| name.len() + command.len());
+        let streams = [&self.stdout_stream, &self.stderr_stream].into_iter().flatten();
+        let rows = options::WATCHER.iter().map(|row| text_of(&row.get(&self.options)));
+        let streams = streams.flat_map(|stream| stream.entries()).map(|(_, value)| text_of(&value));
+        names(&self.env) + names(&self.free) + hooks.chain(rows).chain(streams).sum::<usize>()
     }
 
     /// The value of a row of the table, as clients are told it. Circus reads `warmup_delay` as a whole number, and shows
@@ -442,6 +457,10 @@ fn rlimit(value: &Value) -> Result<Option<u64>, Refused> {
 
 fn rlimit_value(limit: Option<u64>) -> Value {
     limit.map_or(Value::None, |n| i64::try_from(n).map_or(Value::None, Value::Int))
+}
+
+fn text_of(value: &Value) -> usize {
+    if let Value::Str(text) = value { text.len() } else { 0 }
 }
 
 #[cfg(test)]

@@ -58,6 +58,25 @@ pub fn plain(line: &str) -> String {
     shown
 }
 
+/// The visible part of a text of several lines.
+pub fn plain_text(text: &str) -> String {
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
+}
+
+/// JSON for a terminal. Its strings escape what is below U+0020; here the other control characters are escaped too, and,
+/// if it is no JSON, all of them.
+pub fn plain_json(json: &[u8]) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for c in String::from_utf8_lossy(json).chars() {
+        match c {
+            '\t' | '\n' => shown.push(c),
+            _ if c.is_control() => shown.push_str(&format!("\\u{:04x}", u32::from(c))),
+            _ => shown.push(c),
+        }
+    }
+    shown
+}
+
 /// How many columns a character takes: none for marks upon another, two for those of East Asia and pictures.
 pub fn width(c: char) -> usize {
     match u32::from(c) {
@@ -114,6 +133,22 @@ mod tests {
     fn bytes_stay_but_for_those_that_some_terminals_obey() {
         let line = text::from_bytes(b"caf\xe9 \x9b31m.\xff");
         assert_eq!(&*text::to_bytes(&plain(&line)), b"caf\xe9 31m.\xff");
+    }
+
+    #[test]
+    fn each_line_of_a_text_is_made_plain() {
+        assert_eq!(plain_text("\x1b[1ma\nb\r\n\n\x1b]0;x\nc"), "a\nb\n\n\nc");
+    }
+
+    #[test]
+    fn json_stays_what_it_is_without_a_control_character() {
+        let value = serde_json::json!({"a\u{9b}b": ["\u{85}\u{7f}\x1b[31m\n\t\"\\", 1.5], "c": {}});
+        for line in [serde_json::to_vec(&value).unwrap(), serde_json::to_vec_pretty(&value).unwrap()] {
+            let shown = plain_json(&line);
+            assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
+            assert_eq!(serde_json::from_slice::<serde_json::Value>(shown.as_bytes()).unwrap(), value);
+        }
+        assert_eq!(plain_json(b"no \x1b[31mJSON\xff"), "no \\u001b[31mJSON\u{fffd}");
     }
 
     #[test]

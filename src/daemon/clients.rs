@@ -118,9 +118,11 @@ impl Clients {
         }
     }
 
-    /// Whether somebody who asks is root or the user of circus.
-    pub fn is_trusted(&self, asker: &Sender) -> bool {
-        self.clients.get(&asker.client).is_some_and(Client::is_trusted)
+    /// Whether somebody who asks has a lower right than root and the user of circus. Where there is no `owner` of the
+    /// endpoint, who comes by a port has not.
+    pub fn is_lower(&self, asker: &Sender, owner: bool) -> bool {
+        let client = self.clients.get(&asker.client);
+        client.is_none_or(|client| !client.is_trusted() && (owner || !client.by_port))
     }
 
     fn send_later(&mut self, to: &Sender, line: Vec<u8>) {

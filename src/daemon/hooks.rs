@@ -157,7 +157,7 @@ impl Daemon {
         question: &Question,
     ) -> Result<Option<Map>, Refusal> {
         let mut answer = self.answer(question)?;
-        if !self.clients.is_trusted(from) {
+        if self.clients.is_lower(from, self.options.endpoint_owner.is_some()) {
             secrets::hide(&mut answer);
         }
         let Question::Stats { name: Some(name), process, extended: true } = question else {

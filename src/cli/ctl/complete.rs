@@ -5,6 +5,7 @@ use super::client::Connection;
 use crate::config::options::{self, Built, Live};
 use crate::config::{Kind, signals};
 use crate::control::commands::{self, COMMANDS, Command, Flag};
+use crate::control::plain::plain;
 use crate::control::{Map, protocol};
 use serde_json::Value as Json;
 use std::time::{Duration, Instant};
@@ -126,7 +127,7 @@ pub fn watchers(endpoint: Option<&str>, offer: Offer<'_>) {
     // list has the names in lower case, in which nobody may have typed them.
     let reply = ask().unwrap_or_default();
     if let Some(statuses) = reply.get("statuses").and_then(Json::as_object) {
-        statuses.keys().for_each(|name| offer(name));
+        statuses.keys().for_each(|name| offer(&plain(name)));
     }
 }
 

@@ -5,7 +5,6 @@
 
 use super::client::{Connection, Trouble};
 use super::put;
-use crate::config::text;
 use crate::control::Map;
 use crate::control::plain::plain;
 use crate::sorted::Sorted;
@@ -78,7 +77,7 @@ pub(super) fn follow(connection: &mut Connection, reply: &Map) -> Result<u8, Tro
 }
 
 fn print(lines: Vec<String>) -> Result<(), Trouble> {
-    if lines.is_empty() { Ok(()) } else { put(&text::to_bytes(&lines.join("\n"))) }
+    if lines.is_empty() { Ok(()) } else { put(&lines.join("\n")) }
 }
 
 #[cfg(test)]

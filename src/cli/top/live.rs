@@ -360,7 +360,7 @@ impl Live<'_> {
         for (row, line) in lines.iter().enumerate() {
             if self.drawn.get(row) != Some(line) {
                 let (before, behind) = self.codes(line.0);
-                out.push_str(&format!("\x1b[{};1H{before}{}{behind}", row + 1, line.1));
+                out.push_str(&format!("\x1b[{};1H{before}{}{behind}", row + 1, plain(&line.1)));
             }
         }
         (self.drawn, self.size) = (lines, size);

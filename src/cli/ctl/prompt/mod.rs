@@ -206,7 +206,7 @@ fn read_plain(prompt: &str) -> Option<String> {
 
 fn show(text: &str) {
     // Who reads no more will not type either.
-    let _ = super::put_bytes(&text::to_bytes(text));
+    let _ = super::write_out(text);
 }
 
 /// Draws the line anew, in place, with the cursor where it belongs.

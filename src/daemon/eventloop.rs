@@ -291,6 +291,7 @@ impl Daemon {
             self.clients.listeners.next_accept(),
             self.log.next_retry(),
             self.notify.next(),
+            self.notices.next(),
             self.farewell.next(),
             self.next_sweep(),
         ];
@@ -423,6 +424,9 @@ impl Daemon {
         }
         if self.log.next_retry().is_some_and(|at| at <= self.now) {
             self.log.flush(self.now);
+        }
+        if self.notices.next().is_some_and(|at| at <= self.now) {
+            self.resume_notices();
         }
     }
 

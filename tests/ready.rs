@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::{Circus, Dir, proc, until};
+use common::{Circus, Dir, SIGUSR1, exists, proc, until};
 use serde_json::json;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -18,9 +18,11 @@ use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 
 /// Sends a datagram to the NOTIFY_SOCKET of this name.
 fn notify(name: &str, text: &str) {
-    let name = name.strip_prefix('@').expect("an abstract name");
-    let address = SocketAddr::from_abstract_name(name).expect("a name");
-    let socket = UnixDatagram::unbound().expect("a socket");
+    let address = match name.strip_prefix('@') {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname(name),
+    };
+    let (address, socket) = (address.expect("a name"), UnixDatagram::unbound().expect("a socket"));
     socket.send_to_addr(text.as_bytes(), &address).expect("sent");
 }
 
@@ -50,13 +52,17 @@ fn say(circus: &Circus, text: &str) {
 
 /// A speaker as a watcher `w`, behind this prefix of its command, with further options.
 fn speaking(prefix: &str, options: &str) -> Circus {
+    speaking_in(with_fifo(), prefix, options)
+}
+
+fn speaking_in(dir: Dir, prefix: &str, options: &str) -> Circus {
     let program = std::env::current_exe().expect("the path of this program");
     let command = format!("{} --exact speaker --test-threads 1", program.display());
     let ini = format!(
         "[watcher:w]\ncmd = {}\n{options}\n[env:w]\nFIFO = {{dir}}/fifo\n",
         if prefix.is_empty() { command } else { format!("{prefix} '{command} & wait'") }
     );
-    Circus::with(with_fifo(), &ini, |_| {})
+    Circus::with(dir, &ini, |_| {})
 }
 
 fn failing(circus: &Circus, name: &str) -> String {
@@ -78,6 +84,10 @@ fn a_process_says_that_it_is_ready() {
         });
         assert_eq!(environ["WATCHDOG_PID"], pid.to_string());
         assert_eq!(environ["WATCHDOG_USEC"], "1000000000");
+        // Many clients take it for a path.
+        assert_eq!(environ["NOTIFY_SOCKET"], circus.dir.name("sock.notify"));
+        // What means nothing may come from anybody: a sender may well have gone when it is read.
+        notify(&environ["NOTIFY_SOCKET"], "BARRIER=1");
         // Anybody can reach the socket, but nobody is believed who is no process of a watcher.
         notify(&environ["NOTIFY_SOCKET"], "READY=1");
         circus.log.line(&format!("what process {} says by NOTIFY_SOCKET is ignored", std::process::id()));
@@ -87,7 +97,42 @@ fn a_process_says_that_it_is_ready() {
         assert_eq!(events.pid("watcher.w.ready"), pid);
         events.wait("watcher.w.start");
         assert_eq!((circus.status("w"), failing(&circus, "w")), ("active".into(), String::new()));
+        assert_eq!(circus.log.count("NOTIFY_SOCKET is ignored"), 1, "{}", circus.log.text());
     }
+}
+
+#[test]
+fn the_notification_socket_comes_back_and_goes_with_circus() {
+    let dir = with_fifo();
+    // What one that was killed has left is replaced.
+    drop(UnixDatagram::bind(dir.path("sock.notify")).expect("bound"));
+    let mut circus = speaking_in(dir, "", "ready = notify");
+    let path = circus.dir.path("sock.notify");
+    until("it is bound", || UnixDatagram::unbound().expect("a socket").connect(&path).ok());
+    std::fs::remove_file(&path).expect("it was there");
+    circus.signal(SIGUSR1);
+    circus.log.line("the notification socket had been removed; it is there again");
+    say(&circus, "READY=1\n");
+    circus.until_status("w", "active");
+    circus.end();
+    assert!(!exists(&path));
+}
+
+#[test]
+fn a_flood_of_notifications_hides_none_of_another_process() {
+    let circus = speaking("", "ready = notify");
+    let pid = circus.pids("w")[0];
+    let address = until("its environment", || proc::environ(pid).get("NOTIFY_SOCKET").cloned());
+    let socket = UnixDatagram::unbound().expect("a socket");
+    socket.connect(&address).expect("it is bound");
+    // Some thousand more than are read in one go: circus lets who sends them wait.
+    let flood =
+        std::thread::spawn(move || (0..6000).for_each(|_| _ = socket.send(b"READY=1").expect("sent")));
+    say(&circus, "READY=1\n");
+    circus.until_status("w", "active");
+    flood.join().expect("everything was taken");
+    // Nothing is left, and circus comes to rest.
+    assert_eq!(proc::at_rest(circus.pid()), proc::at_rest(circus.pid()));
 }
 
 #[test]

@@ -250,7 +250,7 @@ fn prepare(path: &Path, directory: &Directory) -> Result<Option<NewDirectory>, S
 }
 
 /// Makes the default directory of control sockets. One in a place where anybody may make directories must be ours.
-fn make_directory(directory: &Directory) -> Result<Option<NewDirectory>, String> {
+pub fn make_directory(directory: &Directory) -> Result<Option<NewDirectory>, String> {
     let path = Path::new(&directory.path);
     let mode = if directory.exposed { 0o700 } else { 0o755 };
     match sys::file::make_directory(path, mode) {

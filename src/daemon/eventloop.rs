@@ -317,6 +317,7 @@ impl Daemon {
             self.clients.listeners.next_accept(),
             self.log.next_retry(),
             self.notify.next(),
+            self.notices.next(),
             self.farewell.next(),
             self.looks.next(),
             self.next_sweep(),
@@ -465,6 +466,9 @@ impl Daemon {
         }
         if self.looks.next().is_some_and(|at| at <= self.now) {
             self.look_again_now();
+        }
+        if self.notices.next().is_some_and(|at| at <= self.now) {
+            self.resume_notices();
         }
     }
 

@@ -3,6 +3,7 @@
 
 use super::eventloop::Daemon;
 use super::listeners::Listeners;
+use super::notices::Notices;
 use super::pidfile::PidFile;
 use super::sockets::Sockets;
 use crate::arbiter::process::{Phase, Process};
@@ -35,6 +36,7 @@ impl Daemon {
         let mut clients = std::mem::take(&mut self.clients);
         clients.listeners = Listeners::default();
         self.sockets = Sockets::default();
+        self.notices = Notices::default();
         drop(pidfile);
         self.log.info(format_args!("circus has ended"));
         drop(self);

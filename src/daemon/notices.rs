@@ -1,10 +1,12 @@
 //! What processes tell of themselves: READY=1 and WATCHDOG=1 by NOTIFY_SOCKET, as sd_notify(3) says, a newline on a
 //! descriptor, or a line of their output.
 //!
-//! The socket is one for all, with an abstract name, so that there need be no place for a file and any user's process
-//! reaches it. Anybody else may as well, so a datagram counts only if the kernel says that it comes from a process of a
-//! watcher, or from one that this one has started.
+//! The socket is one for all, where any user's process reaches it. Anybody else may as well, so a datagram counts only
+//! if the kernel says that it comes from a process of a watcher, or from one that this one has started.
 
+mod socket;
+
+use super::endpoint::absolute;
 use super::eventloop::Daemon;
 use super::log::Level;
 use super::outputs::{NotSpawned, no_pipe, stream_of};
@@ -17,11 +19,11 @@ use crate::config::probe::{NOTHING_TO_READ, Probe};
 use crate::config::regex::Regex;
 use crate::config::{WatcherConfig, WatcherOptions};
 use crate::sys::{io_words, is_gone, message, process, signal};
+use socket::{Allowance, NotifySocket, PAUSE};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::time::Instant;
 
 /// How many datagrams are taken in a turn.
 const DATAGRAMS: usize = 64;
@@ -29,8 +31,6 @@ const DATAGRAMS: usize = 64;
 const LONGEST: usize = 4096;
 /// How many pieces are read while looking for the newline; all that a pipe holds.
 const PIECES: usize = 64;
-/// How many names are tried for the socket.
-const NAMES: u32 = 16;
 /// How many parents of a sender are looked at.
 const GENERATIONS: usize = 64;
 
@@ -41,9 +41,12 @@ const WORDS: [(&str, Notice); 3] =
 /// The ears of circus.
 #[derive(Default)]
 pub struct Notices {
-    socket: Option<(UnixDatagram, String)>,
+    socket: Option<NotifySocket>,
     /// There may be more datagrams.
     busy: bool,
+    allowance: Allowance,
+    /// When reading goes on; until then the loop does not wait for the socket.
+    resumes: Option<Instant>,
     /// Where processes are to write a newline.
     pipes: Vec<(Pid, File)>,
 }
@@ -52,6 +55,15 @@ impl Notices {
     /// Whether something can be read without waiting.
     pub fn are_busy(&self) -> bool {
         self.busy
+    }
+
+    /// When reading goes on after there was too much.
+    pub fn next(&self) -> Option<Instant> {
+        self.resumes
+    }
+
+    fn fd(&self) -> Option<RawFd> {
+        self.socket.as_ref().map(|it| it.socket.as_raw_fd())
     }
 }
 
@@ -80,25 +92,55 @@ impl Daemon {
             return Ok(None);
         }
         if self.notices.socket.is_none() {
-            let opened = open().and_then(|(socket, name)| {
-                message::pass_credentials(&socket)?;
-                self.watch_notices(socket.as_raw_fd())?;
-                Ok((socket, name))
-            });
-            let opened = opened.map_err(|error| format!("the notification socket: {}", io_words(&error)))?;
-            self.notices.socket = Some(opened);
+            self.open_notices()?;
         }
-        Ok(self.notices.socket.as_ref().map(|(_, name)| format!("@{name}")))
+        Ok(self.notices.socket.as_ref().map(|it| it.address.clone()))
     }
 
-    /// Takes what processes have sent, within a budget.
+    fn open_notices(&mut self) -> Result<(), String> {
+        let endpoint = absolute(self.clients.listeners.endpoint(), &self.cwd);
+        let opened = NotifySocket::open(&endpoint).and_then(|it| {
+            self.watch_notices(it.socket.as_raw_fd()).map_err(|error| io_words(&error))?;
+            Ok(it)
+        });
+        self.notices.socket = Some(opened.map_err(|why| format!("the notification socket: {why}"))?);
+        self.notices.resumes = None;
+        Ok(())
+    }
+
+    /// Opens the socket anew if somebody has removed its file.
+    pub(super) fn restore_notices(&mut self) {
+        if self.notices.socket.as_ref().is_some_and(NotifySocket::has_vanished) {
+            self.read_notices();
+            match self.open_notices() {
+                Ok(()) => self
+                    .log
+                    .warning(format_args!("the notification socket had been removed; it is there again")),
+                Err(why) => self.log.error(format_args!("{why}")),
+            }
+            // Its address may be another one.
+            self.blueprints.clear();
+        }
+    }
+
+    /// Takes what processes have sent, within a budget. What is too much waits in the kernel, and who sends it with it:
+    /// the loop does not even hear of it for a while.
     pub(super) fn read_notices(&mut self) {
-        let Some(fd) = self.notices.socket.as_ref().map(|(socket, _)| socket.as_raw_fd()) else { return };
+        let Some(fd) = self.notices.fd().filter(|_| self.notices.resumes.is_none()) else { return };
         self.notices.busy = false;
         let mut buffer = [0; LONGEST];
-        for _ in 0..DATAGRAMS {
+        let left = self.notices.allowance.left(self.now);
+        if left == 0 {
+            self.unwatch(fd);
+            self.notices.resumes = Some(self.now + PAUSE);
+            return;
+        }
+        for _ in 0..DATAGRAMS.min(left) {
             match message::receive(fd, &mut buffer) {
-                Ok((length, sender)) => self.take_notice(buffer.get(..length).unwrap_or_default(), sender),
+                Ok((length, sender)) => {
+                    self.notices.allowance.spend();
+                    self.take_notice(buffer.get(..length).unwrap_or_default(), sender);
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return,
             }
@@ -106,16 +148,27 @@ impl Daemon {
         self.notices.busy = true;
     }
 
+    /// Waits for the socket again; if something is there already, that is an event at once.
+    pub(super) fn resume_notices(&mut self) {
+        let watched = self.notices.fd().map_or(Ok(()), |fd| self.watch_notices(fd));
+        self.notices.resumes = watched.is_err().then(|| self.now + PAUSE);
+    }
+
     fn take_notice(&mut self, text: &[u8], sender: Pid) {
+        let says = |wanted: &str| text.split(|byte| *byte == b'\n').any(|line| line == wanted.as_bytes());
+        let said = WORDS.map(|(wanted, notice)| says(wanted).then_some(notice));
+        // BARRIER=1, STATUS= and whatever else means nothing here: who has sent it need not be there any more.
+        if said.iter().all(Option::is_none) {
+            return;
+        }
         let Some(pid) = self.speaks_for(sender) else {
             let why = "it belongs to no watcher, or has ended";
             let text = format_args!("what process {sender} says by NOTIFY_SOCKET is ignored: {why}");
             self.log.once(Level::Warning, "notices", text);
             return;
         };
-        for (wanted, notice) in WORDS {
-            let said = text.split(|byte| *byte == b'\n').any(|line| line == wanted.as_bytes());
-            if said && (notice != Notice::Ready || self.awaits_notify(pid)) {
+        for notice in said.into_iter().flatten() {
+            if notice != Notice::Ready || self.awaits_notify(pid) {
                 self.dispatch(Event::Noticed { pid, notice });
             }
         }
@@ -246,17 +299,4 @@ pub fn wrong_phrase(options: &WatcherOptions) -> Option<String> {
         Ok(Probe::Log(expression)) => phrase(&expression).err(),
         _ => None,
     }
-}
-
-/// A socket of a name that nobody has.
-fn open() -> std::io::Result<(UnixDatagram, String)> {
-    let mut last = ErrorKind::AddrInUse.into();
-    for number in 0..NAMES {
-        let name = format!("circus/{}/notify-{number}", process::pid());
-        match SocketAddr::from_abstract_name(&name).and_then(|address| UnixDatagram::bind_addr(&address)) {
-            Ok(socket) => return Ok((socket, name)),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }

@@ -79,6 +79,7 @@ impl Daemon {
                 10 => {
                     self.reopen_logs();
                     self.restore_listeners();
+                    self.restore_notices();
                 }
                 _ => {} // SIGUSR2 is reserved, SIGWINCH means nothing here
             }

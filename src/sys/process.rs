@@ -158,6 +158,14 @@ pub fn set_nonblocking(fd: RawFd, on: bool) -> io::Result<()> {
     cvt(unsafe { libc::fcntl(fd, libc::F_SETFL, wanted) }).map(drop)
 }
 
+/// A number that nobody can guess.
+pub fn random() -> io::Result<u128> {
+    let mut bytes = [0; 16];
+    // SAFETY: the pointer and the length are those of one array. So few bytes come at once or not at all.
+    cvt(unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), libc::GRND_NONBLOCK) })?;
+    Ok(u128::from_ne_bytes(bytes))
+}
+
 /// Bytes in a page of memory, the unit of some fields in /proc.
 pub fn page_size() -> usize {
     system_value(libc::_SC_PAGESIZE, 4096)

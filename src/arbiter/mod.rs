@@ -69,6 +69,7 @@ use pulse::Notice;
 use random::Random;
 use reconfigure::{NewConfig, Reading};
 use relations::{Outlook, Relations};
+pub use remnants::SPARED;
 pub use report::{Level, Published};
 use request::{Order, Reply, Ticket};
 use std::rc::Rc;

@@ -17,7 +17,7 @@ use super::{Action, Level, Pid, Whom};
 const SIGKILL: i32 = 9;
 
 /// How many seconds the rest of a group is spared at most. A container manager waits for ten.
-const SPARED: f64 = 5.0;
+pub const SPARED: f64 = 5.0;
 
 /// What becomes of the rest of the group of a process that has ended `exit` when asked by `signum`.
 pub(super) fn rest_of_stop(exit: Exit, signum: i32, kill_at: Time, now: Time) -> Fate {

@@ -11,9 +11,9 @@
 use super::blueprint::candidates;
 use super::start::complain;
 pub use super::sweep::GRACE;
-use super::sweep::{HURRY_AFTER, Rest, Sweep};
-use crate::arbiter::Pid;
+use super::sweep::{Rest, Sweep};
 use crate::arbiter::time::Time;
+use crate::arbiter::{HURRY_AFTER, Pid};
 use crate::config::text;
 use crate::sys::child::{Child, Mask, SpawnError, Spawner, Step};
 use crate::sys::signal::{self, Inherited, Received};
@@ -199,7 +199,7 @@ impl Init<'_> {
                 self.code = code(exit);
                 self.ended = true;
                 if self.options.sweep && wait::children_exist() {
-                    self.begin_sweep();
+                    self.begin_sweep(exit);
                 }
             }
         }
@@ -214,7 +214,7 @@ impl Init<'_> {
         self.ended && self.sweep.as_ref().is_none_or(Sweep::is_over)
     }
 
-    fn begin_sweep(&mut self) {
+    fn begin_sweep(&mut self, exit: Exit) {
         if self.gave_terminal {
             // the keys are circus's again
             let _ = terminal::set_foreground(0, terminal::own_group());
@@ -223,7 +223,12 @@ impl Init<'_> {
         if std::io::stderr().is_terminal() {
             complain(&format!("circus run: {}", rest.reason(grace)));
         }
-        self.sweep = Some(Sweep::begin(rest, grace));
+        // A command that was ended by the signal has told nobody, and nobody else has had it who is not in its group.
+        let alone = matches!(exit, Exit::Signal { .. }) && !self.options.group && !self.shares_group;
+        self.sweep = Some(match self.asked.is_some() && !alone {
+            true => Sweep::begin_sparing(rest, grace),
+            false => Sweep::begin(rest, grace),
+        });
     }
 
     /// What comes goes to the command, or after it to the rest, which has been asked to end already.

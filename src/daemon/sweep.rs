@@ -6,8 +6,8 @@
 use super::eventloop::Daemon;
 use super::kill::Told;
 use super::procfs;
-use crate::arbiter::Pid;
 use crate::arbiter::time::Time;
+use crate::arbiter::{Pid, SPARED};
 use crate::config::number;
 use crate::sys::{clock, is_gone, process, signal, wait};
 use mio::Events;
@@ -20,10 +20,6 @@ const SIGCONT: i32 = 18;
 
 /// How long the rest may take, in seconds, when nobody says anything.
 pub const GRACE: f64 = 10.0;
-
-/// A second request to end that comes so long after the first one, in seconds, is one to hurry; an earlier one is the
-/// same request.
-pub const HURRY_AFTER: f64 = 1.0;
 
 /// How long after a SIGKILL it looks whether there is anybody new, in seconds, and how often.
 const AGAIN: f64 = 0.05;
@@ -38,6 +34,8 @@ pub struct Sweep {
 
 #[derive(Clone, Copy, Debug)]
 enum Stage {
+    /// Somebody may have told them already, so they are not told yet.
+    Spared { tell_at: Time, kill_at: Time },
     /// Everybody has been told.
     Told { kill_at: Time },
     /// Everybody has been killed.
@@ -67,24 +65,41 @@ impl Sweep {
         Sweep { rest, stage: Stage::Told { kill_at: now().plus(grace) } }
     }
 
+    /// The same, but what has ended may have passed on to them that they are to end: a second time could mean "at once" to
+    /// them, so they are told later, if they are still there.
+    pub fn begin_sparing(rest: Rest, grace: f64) -> Sweep {
+        rest.tell(SIGCONT);
+        let (now, kill_at) = (now(), now().plus(grace));
+        Sweep { rest, stage: Stage::Spared { tell_at: now.plus((grace / 2.0).min(SPARED)), kill_at } }
+    }
+
     /// circus has stood still for so many seconds, and everybody has as many more.
     pub fn give_back(&mut self, seconds: f64) {
         match &mut self.stage {
+            Stage::Spared { tell_at, kill_at } => {
+                (*tell_at, *kill_at) = (tell_at.plus(seconds), kill_at.plus(seconds));
+            }
             Stage::Told { kill_at: at } | Stage::Killed { again_at: at, .. } => *at = at.plus(seconds),
         }
     }
 
     /// How long until it wants to go on, in nanoseconds.
     pub fn timeout(&self) -> u64 {
-        match self.stage {
-            Stage::Told { kill_at: at } | Stage::Killed { again_at: at, .. } => at.0.saturating_sub(now().0),
-        }
+        let at = match self.stage {
+            Stage::Spared { tell_at: at, .. } => at,
+            Stage::Told { kill_at: at } | Stage::Killed { again_at: at, .. } => at,
+        };
+        at.0.saturating_sub(now().0)
     }
 
     /// Goes on if it is time: kills, and looks again soon, since somebody may have been born meanwhile.
     pub fn expire(&mut self) {
         match self.stage {
             _ if self.timeout() > 0 => {}
+            Stage::Spared { kill_at, .. } => {
+                self.rest.ask();
+                self.stage = Stage::Told { kill_at };
+            }
             Stage::Told { .. } => self.kill(TIMES),
             Stage::Killed { left, .. } => self.kill(left.saturating_sub(1)),
         }
@@ -92,14 +107,18 @@ impl Sweep {
 
     /// Passes a signal on to everybody, unless they have been killed.
     pub fn tell(&self, signum: i32) {
-        if let Stage::Told { .. } = self.stage {
+        if !self.has_killed() {
             self.rest.tell(signum);
         }
     }
 
+    fn has_killed(&self) -> bool {
+        matches!(self.stage, Stage::Killed { .. })
+    }
+
     /// Whoever asked for the end asks again: nobody is waited for any more.
     pub fn hurry(&mut self) {
-        if let Stage::Told { .. } = self.stage {
+        if !self.has_killed() {
             self.kill(TIMES);
         }
     }
@@ -112,7 +131,7 @@ impl Sweep {
     /// Nobody is left, or nothing helps against those that are.
     pub fn is_over(&self) -> bool {
         let given_up = match self.stage {
-            Stage::Told { .. } => false,
+            Stage::Spared { .. } | Stage::Told { .. } => false,
             Stage::Killed { left, .. } => left == 0,
         };
         given_up || self.rest.is_empty()

@@ -222,5 +222,10 @@ fn what_cannot_print_its_answer_fails() {
         let ended = ended.expect("circus runs");
         let said = String::from_utf8_lossy(&ended.stderr);
         assert!(!ended.status.success() && said.contains("No space left on device"), "{words:?}: {said}");
+        let mut closed = Command::new("sh");
+        closed.args(["-c", "exec \"$@\" >&- </dev/null", "sh", env!("CARGO_BIN_EXE_circus")]).args(words);
+        let closed = closed.output().expect("circus runs");
+        let said = String::from_utf8_lossy(&closed.stderr);
+        assert!(!closed.status.success() && said.contains("it is closed"), "{words:?}: {said}");
     }
 }

@@ -228,8 +228,7 @@ fn put_json(json: &[u8]) -> Result<(), Trouble> {
 
 /// Writes a text as it is, in one piece. All that comes from elsewhere goes by [`put`], [`put_json`] or [`complain`].
 fn write_out(text: &str) -> Result<(), Trouble> {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(&text::to_bytes(text)).and_then(|()| stdout.flush()) {
+    match super::write(&text::to_bytes(text)) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Trouble::Quiet),
         Err(error) => Err(Trouble::Output(error)),
         Ok(()) => Ok(()),

@@ -9,7 +9,8 @@ pub mod run;
 pub mod top;
 
 use crate::config::text;
-use std::io::{ErrorKind, Write};
+use crate::sys::process::has_stdout;
+use std::io::{self, ErrorKind, Write};
 
 /// Runs the program that these arguments name, the first of which is the name it was called by. The answer is the
 /// exit code.
@@ -57,16 +58,24 @@ fn options_in(help: &str) -> Vec<&str> {
 /// Prints text that was asked for on the standard output. False, and a line that says why, when that cannot be done; that
 /// nobody reads any more is no failure.
 pub(crate) fn answer(text: &str) -> bool {
-    let mut stdout = std::io::stdout();
-    match stdout.write_all(&text::to_bytes(text)).and_then(|()| stdout.flush()) {
+    match write(&text::to_bytes(text)) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             let why =
                 format!("circus: cannot write to the standard output: {}\n", ctl::client::words(&error));
-            print(&mut std::io::stderr(), &why);
+            print(&mut io::stderr(), &why);
             false
         }
         _ => true,
     }
+}
+
+/// Writes to the standard output.
+pub(crate) fn write(bytes: &[u8]) -> io::Result<()> {
+    if !has_stdout() {
+        return Err(io::Error::other("it is closed"));
+    }
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes).and_then(|()| stdout.flush())
 }
 
 /// Writes text, a reader of which is no concern of ours.

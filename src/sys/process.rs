@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString, c_char, c_int};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Pid, cvt};
 
@@ -76,10 +77,21 @@ pub fn set_umask(mask: u32) -> u32 {
     before as u32
 }
 
+/// The standard output was closed when circus was started.
+static NO_STDOUT: AtomicBool = AtomicBool::new(false);
+
+/// Whether what is written to the standard output goes anywhere: where it was closed, /dev/null stands in for it.
+pub fn has_stdout() -> bool {
+    !NO_STDOUT.load(Ordering::Relaxed)
+}
+
 /// Opens /dev/null as 0, 1 and 2 where they are closed, so that no file or socket gets such a number. Fails only when
 /// no descriptor can be had.
 pub fn ensure_stdio() -> io::Result<()> {
-    while (0..=2).any(|fd| !is_open(fd)) {
+    while let Some(closed) = (0..=2).find(|fd| !is_open(*fd)) {
+        if closed == 1 {
+            NO_STDOUT.store(true, Ordering::Relaxed);
+        }
         // It takes the lowest free number, and is to keep it for the program's life and for children.
         let null = open_null()?;
         inherit_as(&null, null.as_raw_fd())?;

@@ -7,12 +7,13 @@ use crate::config::hooks::{NAMES, is_python};
 use crate::config::include::{join, tidy};
 use crate::config::ini::{excerpt, shorten};
 use crate::config::{
-    Config, Files, Finding, Names, Origins, PluginConfig, PluginKind, Severity, SocketConfig, WatcherConfig,
-    plugin, words,
+    Config, Files, Finding, Names, Origins, PluginConfig, PluginKind, Severity, SocketConfig, StreamKind,
+    WatcherConfig, plugin, words,
 };
 use crate::control::endpoint::{self, Place};
 use crate::daemon::notices::wrong_phrase;
 use crate::daemon::plugins::wrong_expression;
+use crate::daemon::streams::syslog::Address;
 
 use crate::sorted::Sorted;
 use std::io::ErrorKind;
@@ -107,8 +108,13 @@ impl<'a> System<'a> {
         for (which, stream) in
             [("stdout_stream", &watcher.stdout_stream), ("stderr_stream", &watcher.stderr_stream)]
         {
-            if let Some(path) = stream.as_ref().and_then(|stream| stream.file()) {
+            let Some(stream) = stream else { continue };
+            if let Some(path) = stream.file() {
                 self.parent((origins, &format!("{which}.filename")), path);
+            }
+            let address = stream.options.address.as_deref().filter(|address| is_settled(address));
+            if let (StreamKind::Syslog, Err(why)) = (stream.kind(), Address::of(address)) {
+                self.find(Severity::Error, (origins, &format!("{which}.address")), why);
             }
         }
     }
@@ -344,7 +350,7 @@ mod tests {
             "9".repeat(5000),
         ] {
             let lines = "cmd = |executable = |working_dir = |env_file = |virtualenv = |uid = |gid = |hooks.after_start = |stop_command = \
-                |ready = exec:|ready = log:|ready = log:(|health = exec:|stdout_stream.filename = |sandbox = read-only ";
+                |stdout_stream.class = SyslogStream\nstdout_stream.address = |ready = exec:|ready = log:|ready = log:(|health = exec:|stdout_stream.filename = |sandbox = read-only ";
             for line in lines.split('|') {
                 let cmd = if line == "cmd = " { "" } else { "cmd = sh\n" };
                 let rest = "[env:a]\nPATH = V\n[socket:s]\npath = V\n[circus]\npidfile = V\n\
@@ -414,6 +420,10 @@ mod tests {
             (
                 "[watcher:a]\ncmd = sh\nstdout_stream.filename = log/x",
                 "3 error the directory `/w/log` does not exist",
+            ),
+            (
+                "[watcher:a]\ncmd = sh\nstdout_stream.class = SyslogStream\nstdout_stream.address = 1.2.3.4:70000",
+                "4 error address = 1.2.3.4:70000: the port is no number up to 65535",
             ),
             ("[watcher:a]\ncmd = sh\nhealth = exec:./no x", "3 error there is no program `/w/./no`"),
             ("[watcher:a]\ncmd = sh\nready = log:[x", "3 error `ready = log:[x`: a [ is never closed"),

@@ -41,7 +41,9 @@ pub fn environment(config: &WatcherConfig) -> Result<Names, String> {
         activate(&mut env, &directory, options.virtualenv_py_ver.as_deref())?;
     }
     // What circus's own parent said about descriptors is not about those of the child.
-    for name in ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_PID"] {
+    for name in
+        ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID", "NOTIFY_SOCKET", "WATCHDOG_PID"]
+    {
         env.remove(name);
     }
     Ok(env)

@@ -6,6 +6,7 @@
 
 use super::format::timestamp;
 use crate::config::StreamConfig;
+use crate::config::ini::shorten;
 use crate::config::options::{FACILITY, SEVERITY};
 use crate::config::text;
 use crate::config::thin::Thin;
@@ -53,10 +54,11 @@ impl Address {
         let ip = if bare == "localhost" { Some(Ipv4Addr::LOCALHOST.into()) } else { bare.parse().ok() };
         match (ip, port) {
             (Some(ip), Some(port)) => Ok(Address::Udp(SocketAddr::new(ip, port))),
-            (None, _) => {
-                Err(format!("address = {name}: give a path, or an IP address; names are not looked up"))
-            }
-            (_, None) => Err(format!("address = {name}: the port is no number up to 65535")),
+            (None, _) => Err(format!(
+                "address = {}: give a path, or an IP address; names are not looked up",
+                shorten(name)
+            )),
+            (_, None) => Err(format!("address = {}: the port is no number up to 65535", shorten(name))),
         }
     }
 }

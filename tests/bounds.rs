@@ -70,6 +70,24 @@ fn many_keys_and_topics_are_refused() {
 }
 
 #[test]
+fn a_text_that_no_program_can_be_given_is_refused() {
+    let circus = Circus::start("[watcher:w]\ncmd = sleep 1000\n");
+    let long = "b ".repeat(200_000);
+    for key in ["cmd", "args", "working_dir", "stop_command", "stdout_stream.filename"] {
+        let reply = circus.call("set", json!({"name": "w", "options": {key: long}}));
+        assert_eq!(reply["reason"], format!("'{key}' isn't a text of at most 131072 bytes"));
+    }
+    for (cmd, args) in [(long.as_str(), json!(null)), ("sleep", json!([long])), ("sleep", json!(long))] {
+        let reply = circus.call("add", json!({"name": "x", "cmd": cmd, "args": args}));
+        assert_eq!(reply["status"], "error");
+    }
+    for key in ["after", "requires", "sockets", "success_codes"] {
+        let reply = circus.call("set", json!({"name": "w", "options": {key: "1 ".repeat(2_000)}}));
+        assert_eq!(reply["reason"], format!("{key} has more than 1000 words"));
+    }
+}
+
+#[test]
 fn an_option_of_a_stream_that_is_set_to_its_default_can_be_asked_for() {
     let circus = Circus::start(
         "[watcher:w]\ncmd = sleep 1000\nstdout_stream.filename = {dir}/out\nstdout_stream.backup_count = 0\n",

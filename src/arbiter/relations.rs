@@ -182,8 +182,13 @@ impl Arbiter {
         }
         let mut known = self.relations.members();
         self.relations.needs.clear();
+        // Those that are on their way out still have to wait for those that require them.
+        let is_named = |w: &Watcher| self.names.get(&w.config.name.to_lowercase()) == Some(&w.id);
+        let leaving = self.watchers.values().filter(|w| !is_named(w));
+        let leaving: Vec<(String, WatcherId)> =
+            leaving.map(|w| (w.config.name.to_lowercase(), w.id)).collect();
         for (id, watcher) in self.watchers.iter() {
-            let needs = self.needs_now(&watcher.config);
+            let needs = self.needs_now(&watcher.config, &leaving);
             if !needs.is_empty() {
                 self.relations.needs.insert(*id, needs);
             }
@@ -207,19 +212,18 @@ impl Arbiter {
     }
 
     /// Whom a watcher depends on, each once. Those that `after` alone names and that there are not do not count.
-    fn needs_now(&self, config: &WatcherConfig) -> Vec<Need> {
+    fn needs_now(&self, config: &WatcherConfig, leaving: &[(String, WatcherId)]) -> Vec<Need> {
         let options = &config.options;
         let mut needs: Vec<Need> = Vec::new();
+        let mut seen = vec![config.name.to_lowercase()];
         for (text, required) in [(&options.requires, true), (&options.after, false)] {
             for name in listed(text.as_deref().unwrap_or_default()) {
                 let lower = name.to_lowercase();
-                let is_it = |other: &str| other.to_lowercase() == lower;
-                // One that is on its way out still has to wait for those that require it.
-                let leaves = || self.watchers.values().find(|w| is_it(&w.config.name)).map(|w| w.id);
+                let leaves = || leaving.iter().find(|(other, _)| *other == lower).map(|(_, id)| *id);
                 let id = self.names.get(&lower).copied().or_else(leaves);
-                let is_new = !needs.iter().any(|need| is_it(&need.name));
-                if is_new && (required || id.is_some()) && !is_it(&config.name) {
+                if !seen.contains(&lower) && (required || id.is_some()) {
                     needs.push(Need { name: name.into(), id, required });
+                    seen.push(lower);
                 }
             }
         }

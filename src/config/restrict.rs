@@ -58,6 +58,9 @@ const MOST_PATHS: usize = 16;
 const OWN_FILES: [&str; 5] =
     ["cgroup.procs", "cgroup.threads", "cgroup.type", "cgroup.subtree_control", "cgroup.kill"];
 
+/// The most words of an option that is a list: each one is compared with others.
+const MOST_WORDS: usize = 1000;
+
 /// Whether an option may have this value; any other option than those of this file may.
 ///
 /// # Errors
@@ -69,6 +72,10 @@ pub fn fits(key: &str, value: &Value) -> Result<(), String> {
         ("ionice", Value::Str(text)) => ionice(text).map(drop),
         ("capabilities", Value::Str(text)) => capabilities(text).map(drop),
         ("sandbox", Value::Str(text)) => writable(text).map(drop),
+        ("after" | "requires" | "sockets" | "success_codes" | "success_signals", Value::Str(text)) => {
+            let words = listed(text).len();
+            if words > MOST_WORDS { Err(format!("has more than {MOST_WORDS} words")) } else { Ok(()) }
+        }
         ("ready" | "health", Value::Str(text)) if text.trim().is_empty() => Ok(()),
         ("ready", Value::Str(text)) => Probe::of_any(text).map(drop),
         ("health", Value::Str(text)) => probe::health(text),
@@ -216,5 +223,13 @@ mod tests {
         let fits = |key, n| super::fits(key, &Value::Int(n)).is_ok();
         assert_eq!([-21, -20, 19, 20].map(|n| fits("nice", n)), [false, true, true, false]);
         assert_eq!([-1001, -1000, 1000, 1001].map(|n| fits("oom_score_adj", n)), [false, true, true, false]);
+    }
+
+    #[test]
+    fn a_list_has_a_largest_number_of_words() {
+        for key in ["after", "requires", "sockets", "success_codes", "success_signals"] {
+            let fits = |words| super::fits(key, &Value::Str("1 ".repeat(words))).is_ok();
+            assert_eq!((fits(1000), fits(1001), fits(400_000)), (true, false, false), "{key}");
+        }
     }
 }

@@ -95,6 +95,19 @@ fn members(text: &str, between: char, form: &str) -> Result<Json, String> {
     Ok(Json::Object(map))
 }
 
+/// The longest text of an option, in bytes: no program can be given a longer word. A variable may be longer, since that
+/// is told when it is used.
+const LONGEST: usize = 128 << 10;
+
+/// Whether the text of an option is not too long.
+fn short(key: &str, text: &str) -> Result<(), Refusal> {
+    if text.len() <= LONGEST {
+        Ok(())
+    } else {
+        Err(wrong(key, &format!("a text of at most {LONGEST} bytes")))
+    }
+}
+
 /// The family of options that `key` belongs to.
 fn settable_family(key: &str) -> Option<(&'static options::Family, &str)> {
     options::family(key).filter(|(_, rest)| !rest.is_empty())
@@ -126,6 +139,8 @@ pub fn decode_add(map: &Map) -> Result<Request, Refusal> {
         Some(Json::Array(_)) => Some(shell::join(props.texts("args")?.iter().map(String::as_str))),
         _ => props.text("args")?,
     };
+    short("cmd", &cmd)?;
+    short("args", args.as_deref().unwrap_or_default())?;
     let options = read_options(&props)?;
     let (start, waiting) = (props.flag("start", false)?, props.waiting()?);
     Ok(Request::Order(Order::Add { name, cmd, args, options, start, waiting }))
@@ -153,6 +168,9 @@ fn read_option(key: &str, json: &Json) -> Result<Value, Refusal> {
         Some((_, option)) => flapping(option, json)?,
         None => read_value(key, json)?,
     };
+    if let Value::Str(text) = &value {
+        short(key, text)?;
+    }
     // A watcher that nobody has takes the value as the real one will: one place decides what fits.
     let mut watcher = WatcherConfig::default();
     match watcher.set(key, &value) {

@@ -15,6 +15,7 @@ use super::start::current_dir;
 use crate::config::expand::{self, expand, member};
 use crate::config::options::WatcherOptions;
 use crate::config::{Names, Value, WatcherConfig, text, words};
+use crate::control::python::cut;
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, Stdio};
 use inherit::{Inherited, inherited, on_stdin};
@@ -159,7 +160,7 @@ impl Blueprint {
     /// What was not found, for messages: the bare name and where it was looked for, or else the path.
     pub fn not_found(&self, number: usize) -> String {
         let Some((name, path)) = &self.looked_for else { return format!("exec {}", self.program(number)) };
-        format!("exec {name}, in PATH={path}")
+        format!("exec {}, in PATH={}", cut(name), cut(path))
     }
 
     /// The path that was tried last, or the one of this number, for messages.
@@ -333,9 +334,12 @@ fn variables(env: &Names, sockets: &[Inherited], lookup: &dyn Fn(&str) -> Option
     env
 }
 
+/// So many directories of PATH are looked into: circus waits while each is tried.
+const MOST_DIRECTORIES: usize = 1000;
+
 /// The paths at which a program may be: itself when it has a slash, else in each directory of PATH.
 pub(super) fn candidates<'a>(program: &'a str, path: &'a str) -> impl Iterator<Item = String> + 'a {
-    let dirs = (!program.contains('/')).then(|| path.split(':'));
+    let dirs = (!program.contains('/')).then(|| path.split(':').take(MOST_DIRECTORIES));
     let in_dir = move |dir: &str| match dir.strip_suffix('/').unwrap_or(dir) {
         "" if dir.is_empty() => format!("./{program}"),
         dir => format!("{dir}/{program}"),

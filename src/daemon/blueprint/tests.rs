@@ -77,3 +77,10 @@ fn children_have_a_path_and_nothing_of_circuss_own_sockets() {
     assert_eq!(words(&child.env), [format!("PATH={DEFAULT_PATH}")]);
     assert!(!child.listen_pid);
 }
+
+#[test]
+fn a_program_is_looked_for_in_so_many_directories_and_no_more() {
+    let path = "/a:".repeat(300_000);
+    assert_eq!(candidates("x", &path).count(), 1000);
+    assert_eq!(candidates("/x", &path).count(), 1);
+}

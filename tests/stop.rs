@@ -229,7 +229,7 @@ fn counting(script: &str, options: &str) -> Circus {
 fn nobody_is_asked_twice_in_one_stop() {
     // It ends by the signal at once, or when what it has started has ended; it passes the signal on and does not wait.
     let plain = "counts & wait";
-    let waits = "trap : TERM; counts & while kill -0 $!; do wait; done";
+    let waits = "trap : TERM; counts & child=$!; while wait $child; [ $? -gt 128 ]; do :; done";
     let forwards = "trap 'kill -TERM $!; exit 0' TERM; counts & wait";
     for (script, options) in [
         (plain, ""),
@@ -297,7 +297,7 @@ fn kill_mode_process_leaves_what_a_crash_leaves() {
 #[test]
 fn what_is_waited_for_is_told() {
     let circus = ready(
-        "(trap '' TERM; while :; do sleep 1000; done) & echo $! > child; echo ready; exec sleep 1000",
+        "(trap '' TERM; exec sleep 1000) & echo $! > child; echo ready; exec sleep 1000",
         "graceful_timeout = 1000",
     );
     let (pid, child) = (circus.pids("w")[0], written(&circus, "child"));

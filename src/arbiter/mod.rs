@@ -13,7 +13,7 @@
 //!                   spawns, respawns                   watcher.rs, spawning.rs, respawn.rs
 //!                   reloads                            reload.rs
 //!                   sockets that start it              demand.rs
-//!                   asks, kills, waits                 stop.rs
+//!                   asks, kills, waits                 stop.rs, remnants.rs
 //!                   clients that wait                  waiters.rs
 //!                   programs that are asked            hooks.rs, errands.rs
 //!                   who does its work                  pulse.rs

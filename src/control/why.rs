@@ -109,9 +109,7 @@ fn plans(reply: &Map) -> String {
     let pids: Vec<String> = survivors.map(Json::to_string).collect();
     if !pids.is_empty() {
         let processes = pids.join(", ");
-        text.push_str(&format!(
-            "\nSIGKILL did not end {processes}; reaped when it ends, and not waited for."
-        ));
+        text.push_str(&format!("\nSIGKILL did not end {processes}; nothing waits for that any more."));
     }
     text
 }
@@ -280,6 +278,20 @@ What has happened:
 Its last lines of output:
   out of luck";
         assert_eq!(told(reply), expected);
+    }
+
+    #[test]
+    fn what_sigkill_did_not_end_and_what_was_never_ready_is_said() {
+        let change = json!({"what": "survives", "pid": 20, "wid": 1});
+        let text = happened(change.as_object().unwrap());
+        assert_eq!(text, "process 20 (wid 1) was still there 2 s after SIGKILL; circus went on without it");
+        let text = told(json!({"name": "a", "state": "stopped", "survivors": [20, 21],
+                               "since": {"at": "now", "cause": {"event": "unready"}}}));
+        assert!(
+            text.starts_with("a is stopped since now (0s ago): its processes did not become ready."),
+            "{text}"
+        );
+        assert!(text.contains("\nSIGKILL did not end 20, 21; "), "{text}");
     }
 
     #[test]

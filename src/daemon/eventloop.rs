@@ -24,7 +24,7 @@ use super::plugins::run::Builtins;
 use super::probes::Probes;
 use super::reaper;
 use super::sockets::Sockets;
-use super::standstill::Standstill;
+use super::standstill::{Standstill, nap};
 use super::start::Options;
 use super::streams::{PipeId, Progress, Streams, TargetId};
 use super::sweep::Sweep;
@@ -51,13 +51,6 @@ use std::time::{Duration, Instant};
 const SPAWN_SLICE: Duration = Duration::from_millis(1);
 /// How many bytes of one pipe are passed on in a turn.
 const PIPE_BUDGET: usize = 256 * 1024;
-
-/// How long to sleep when `rest` is left. The kernel lets a wait last a thousandth longer than asked for, which for
-/// half a minute of patience is noticed: a long wait ends a little early, and a short one makes up the rest.
-fn nap(rest: Duration) -> Duration {
-    let early = rest / 500;
-    if early > Duration::from_millis(1) { rest - early } else { rest }
-}
 
 /// The daemon: the arbiter and everything that it acts with.
 pub struct Daemon {

@@ -1,7 +1,8 @@
 //! Notices that circus itself has stood still: it was stopped, frozen together with its processes, or held by a debugger.
 //!
 //! Whoever had to do something by some time may have stood still too, or may have done it unheard. So what has come is
-//! read before any deadline is judged, and everybody gets the time back.
+//! read before any deadline is judged, and everybody gets the time back. Nor does circus sleep too long by itself
+//! ([`nap`]).
 
 use super::eventloop::Daemon;
 use crate::arbiter::Event;
@@ -10,6 +11,13 @@ use std::time::{Duration, Instant};
 
 /// A wait, or a turn, that lasts so much longer than it should is one in which circus has stood still.
 const OVERSLEPT: Duration = Duration::from_secs(1);
+
+/// How long to sleep when `rest` is left. The kernel lets a wait last a thousandth longer than asked for, which for
+/// half a minute of patience is noticed: a long wait ends a little early, and a short one makes up the rest.
+pub fn nap(rest: Duration) -> Duration {
+    let early = rest / 500;
+    if early > Duration::from_millis(1) { rest - early } else { rest }
+}
 
 /// When it was last known that circus runs.
 pub struct Standstill {

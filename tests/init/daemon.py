@@ -148,6 +148,39 @@ def nothing_is_left_elsewhere():
         check("daemon not as PID 1: patience has an end", (circus.stop(), alive(left)), (0, False))
 
 
+# The number 2 of a namespace has the children 3 to 62 there, and within that is another one, with the same /proc, where
+# circus is the number 2, and the numbers behind it are those of bystanders.
+FOREIGN = '''
+sh -c 'n=0; while [ $n -lt 60 ]; do sleep 1000 & n=$((n+1)); done; wait' &
+until [ "$(wc -w < /proc/2/task/2/children)" = 60 ]; do sleep 0.02; done
+exec unshare --pid --fork --kill-child sh {0}/inner'''
+BYSTANDERS = '''
+$CIRCUS_COMMAND &
+pids=; n=0; while [ $n -lt 60 ]; do sleep 1000 & pids="$pids $!"; n=$((n+1)); done
+{wait}
+wait 2; echo "code $?"
+for pid in $pids; do kill -0 $pid || echo "$pid is gone"; done
+echo all looked at'''
+
+
+def proc_of_another_namespace():
+    cases = (("daemon", f"{CIRCUS} {{0}}/circus.ini", "until grep -q 'is up' {0}/log; do sleep 0.02; done; kill -TERM 2"),
+             ("run", f"{CIRCUS} run --grace 0.5 -- sh {{0}}/leaves", ""))
+    for name, command, wait in cases:
+        with tempfile.TemporaryDirectory() as directory:
+            script(directory, "outer", FOREIGN)
+            script(directory, "leaves", "setsid sleep 1000 & echo is up >> {0}/log; exit 0")
+            script(directory, "w", "setsid sleep 1000 & sleep 1000 & echo is up >> {0}/log; wait")
+            script(directory, "inner", BYSTANDERS.replace("{wait}", wait).replace("$CIRCUS_COMMAND", command))
+            script(directory, "circus.ini", ini("cmd = sh {0}/w", "kill_mode = tree", "stop_children = True"))
+            seen = Process([*NAMESPACE, "sh", os.path.join(directory, "outer")])
+            seen.says("all looked at")
+            check(f"{name} with a /proc of another namespace: it ends", "code 0" in seen.text)
+            check(f"{name} with a /proc of another namespace: bystanders live on", seen.text.count("is gone"), 0)
+            seen.process.kill()
+            seen.end()
+
+
 def humble():
     def within(root, *words):
         """A read-only root with only these programs and circus: no /proc, /dev, /run, /tmp, and no shell."""
@@ -221,5 +254,5 @@ def children(pid):
         return [int(child) for child in file.read().split()]
 
 
-PARTS = (orphans_are_reaped_quietly, any_signal, nothing_is_left_in_a_namespace, nothing_is_left_elsewhere, humble,
-         in_the_foreground)
+PARTS = (orphans_are_reaped_quietly, any_signal, nothing_is_left_in_a_namespace, nothing_is_left_elsewhere,
+         proc_of_another_namespace, humble, in_the_foreground)

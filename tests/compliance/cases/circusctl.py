@@ -164,6 +164,21 @@ def incr_of_a_singleton(d):
     return d.ctl("incr", "single", "--waiting"), d.ctl("decr", "single", "--waiting"), d.ctl("numprocesses", "single")
 
 
+@ctl.alone("""
+    [watcher:empty]
+    cmd = sleep 1000
+    numprocesses = 0
+    """, manual=True)
+@differs("it runs as soon as it is to have a process; in Circus only the number changes",
+         manual="runs as soon as it is to have a process", key="then", theirs=("stopped", 0), ours=("active", 1))
+def incr_of_a_watcher_without_processes(d):
+    d.launch()
+    wait_until(d.answers, "an answer")
+    d.until("empty", "stopped")
+    seen = d.ctl("incr", "empty", "--waiting")
+    return {"seen": seen, "then": (d.status("empty"), len(d.pids("empty")))}
+
+
 @ctl
 @differs("the name of the section is no variable", manual="hands to processes and plugins, is nowhere", key="env",
          theirs="A=1,B=2,__name__=env:options", ours="A=1,B=2")

@@ -129,3 +129,13 @@ def stop_children(d):
     if runs(pids[2]):
         os.kill(pids[2], signal.SIGKILL)
     return seen
+
+
+@kills
+@differs("what a crash leaves in the group is ended before the successor starts",
+         manual="is ended before its successor starts", key="child runs", theirs=True, ours=False)
+def what_a_crash_leaves(d):
+    first, child, _ = family(d, "crashes")
+    os.kill(first, signal.SIGKILL)
+    d.until_pids("crashes", lambda pids: pids and first not in pids)
+    return {"child runs": runs(child)}

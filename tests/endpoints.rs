@@ -133,7 +133,7 @@ fn the_directory_below_tmp_is_private() {
     let ended = ctl_as(uid, None, &circus.dir, &["list"]);
     assert_eq!(ended, Ended { code: 0, out: "w\n".into(), err: String::new() });
     circus.end();
-    // One that somebody else has made is not used: circus runs without, and says so.
+    // One that somebody else has made is not used, but an abstract name in its place, and circus says so.
     std::fs::remove_dir_all(&directory).expect("it was there");
     std::fs::create_dir(&directory).expect("a directory");
     let mut circus = of_user(uid, None, Dir::new(), SLEEPER);
@@ -141,10 +141,70 @@ fn the_directory_below_tmp_is_private() {
     let warning = circus.log.line("[WARNING]");
     assert!(warning.contains(&directory.display().to_string()) && warning.contains("0700"), "{warning}");
     assert!(!exists(&directory.join("circus.sock")));
+    let spare = format!("@circus/{uid}/");
+    assert!(warning.contains(&spare), "{warning}");
     let ended = ctl_as(uid, None, &circus.dir, &["list"]);
-    assert!(ended.code == 1 && ended.err.contains(&directory.display().to_string()), "{}", ended.err);
+    assert_eq!(ended, Ended { code: 0, out: "w\n".into(), err: String::new() });
     circus.end();
     drop(remove);
+}
+
+#[test]
+fn where_no_place_can_be_used_there_is_an_abstract_name_that_ctl_tries() {
+    needs_root();
+    let uid = 60_000 + std::process::id() % 5_000;
+    for ini in [SLEEPER.to_string(), format!("[circus]\nendpoint = tcp://127.0.0.1:5555\n{SLEEPER}")] {
+        let mut circus = of_user(uid, Some("/proc"), Dir::new(), &ini);
+        ready(&circus);
+        let warning = circus.log.line("control socket /proc/circus/circus.sock: ");
+        assert!(warning.contains(&format!("it is @circus/{uid}/")), "{warning}");
+        let args: &[&str] =
+            if ini == SLEEPER { &["list"] } else { &["--endpoint", "tcp://127.0.0.1:5555", "list"] };
+        let ended = ctl_as(uid, Some("/proc"), &circus.dir, args);
+        assert_eq!(ended, Ended { code: 0, out: "w\n".into(), err: String::new() });
+        // A second one finds the name taken, another user finds nothing, and another container has a name of its own.
+        let config = circus.dir.name("circus.ini");
+        let second = run(as_user(uid, Some("/proc"), &circus.dir).arg(&config));
+        assert!(second.code == 111 && second.err.contains("another circus serves it already"), "{second:?}");
+        let other = ctl_as(uid + 1, Some("/proc"), &circus.dir, args);
+        assert!(other.code == 1 && other.err.contains(&format!("  @circus/{}/", uid + 1)), "{other:?}");
+        let mut elsewhere = std::process::Command::new("unshare");
+        let ctl = as_user(uid, Some("/proc"), &circus.dir);
+        let id = uid.to_string();
+        elsewhere.args(["--mount", "setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"]);
+        elsewhere.arg(ctl.get_program()).arg("ctl").args(args);
+        let elsewhere = run(elsewhere.env("XDG_RUNTIME_DIR", "/proc"));
+        assert!(elsewhere.code == 1 && elsewhere.err.contains("Connection refused"), "{elsewhere:?}");
+        circus.end();
+    }
+}
+
+#[test]
+fn ctl_says_that_the_rights_are_missing() {
+    needs_root();
+    let circus = Circus::start(SLEEPER);
+    let refused = ctl_as(NOBODY, None, &circus.dir, &["--endpoint", &circus.dir.name("sock"), "list"]);
+    assert!(refused.code == 1 && refused.err.contains("no right to use it"), "{refused:?}");
+    assert!(refused.err.contains("endpoint_owner"), "{refused:?}");
+}
+
+/// Anybody may take an abstract name before circus does.
+#[test]
+fn ctl_speaks_with_nobody_else_at_an_abstract_name() {
+    needs_root();
+    let name = format!("circus-endpoints-taken-{}", std::process::id());
+    let config = format!("[circus]\nendpoint = @{name}\n{SLEEPER}");
+    let other = of_user(NOBODY, None, Dir::new(), &config);
+    ready(&other);
+    let ended = run(common::circus().args(["ctl", "--endpoint", &format!("@{name}"), "list"]));
+    assert!(ended.code == 1 && ended.err.contains(&format!("served by uid {NOBODY}")), "{ended:?}");
+    let ended = run(common::circus().arg(other.dir.name("circus.ini")));
+    assert!(
+        ended.code == 111 && ended.err.contains(&format!("of uid {NOBODY} has taken this name")),
+        "{ended:?}"
+    );
+    let own = ctl_as(NOBODY, None, &other.dir, &["--endpoint", &format!("@{name}"), "list"]);
+    assert_eq!(own.out, "w\n");
 }
 
 /// A directory outside of the test's own.

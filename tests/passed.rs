@@ -189,18 +189,23 @@ fn without_a_socket_that_is_passed_circus_binds_one_or_does_not_start() {
 #[test]
 fn processes_are_told_of_their_sockets_as_systemd_and_einhorn_do() {
     let ini =
-        "[socket:a]\nport = 0\n[socket:b]\npath = {dir}/b\n[watcher:w]\ncmd = sleep 1000\nuse_sockets = True
-        copy_env = True\n[env:w]\nNGINX = $(circus.sockets.b);$(circus.sockets.a);\nID = $(circus.wid)";
+        "[socket:a:x]\nport = 0\n[socket:b]\npath = {dir}/b\n[watcher:w]\ncmd = sleep 1000\nuse_sockets = True
+        copy_env = True\n[env:w]\nNGINX = $(circus.sockets.b);$(circus.sockets.a:x);\nID = $(circus.wid)";
     let circus = Circus::with(Dir::new(), ini, |command| {
         command.env("EINHORN_FD_7", "9").env("EINHORN_MASTER_PID", "1").env("LISTEN_FDNAMES", "of:circus");
     });
     let pid = circus.up("w")[0];
     let environ = proc::environ(pid);
     let own = pid.to_string();
+    let warnings = circus.log.text();
+    assert!(
+        warnings.contains("colons stand between names") && !warnings.contains("is not replaced"),
+        "{warnings}"
+    );
     for (name, value) in [
         ("LISTEN_FDS", "2"),
         ("LISTEN_PID", &own),
-        ("LISTEN_FDNAMES", "a:b"),
+        ("LISTEN_FDNAMES", "a_x:b"),
         ("EINHORN_FD_COUNT", "2"),
         ("EINHORN_FD_0", "3"),
         ("EINHORN_FD_1", "4"),

@@ -5,6 +5,7 @@ mod system;
 
 use super::answer;
 use crate::config::{self, Finding, Severity, load};
+use crate::daemon::endpoint;
 use crate::daemon::files::Disk;
 use crate::daemon::start::{current_dir, environ};
 use getopts::Options;
@@ -55,7 +56,9 @@ fn check(path: &str, as_json: bool) -> bool {
     let (environ, cwd) = (environ(), current_dir());
     let (config, mut findings) = load::read(path, &Disk, &environ, &cwd);
     if let Some(config) = &config {
-        findings.extend(config::check::check(config));
+        let control = endpoint::check(&config.circus).ok().flatten();
+        let control = control.map(|place| place.to_string()).unwrap_or_default();
+        findings.extend(config::check::check(config, &control));
         findings.extend(system::check(config, &Disk, &environ, &cwd));
     }
     // What reading found is in the order of the files; the rest joins it there.

@@ -3,19 +3,18 @@
 //! Pure, so it knows nothing of users, programs and directories; `circus check` looks at those itself.
 
 mod plugins;
+pub mod sockets;
 mod work;
 
 use super::expand;
 use super::hooks;
 use super::ini::shorten;
-use super::model::{Config, Finding, LARGEST_RING, Origins, Severity, SocketConfig, WatcherConfig};
+use super::model::{Config, Finding, LARGEST_RING, Origins, Severity, WatcherConfig};
 use super::options::STREAM;
 use super::stream::{StreamConfig, StreamKind};
 use super::syslog;
 use super::thin::Thin;
-use super::value::listed;
 use super::words;
-use crate::sorted::Sorted;
 
 /// The resource limits of Linux, as in `rlimit_NAME`.
 pub const LIMITS: &[&str] = &[
@@ -37,9 +36,6 @@ pub const LIMITS: &[&str] = &[
     "sigpending",
     "stack",
 ];
-
-/// The longest path of a Unix socket, in bytes.
-const LONGEST_PATH: usize = 107;
 
 /// The variables that are known when a process is spawned, besides the families `env`, `sockets` and others.
 const VARIABLES: &[&str] = &[
@@ -74,10 +70,10 @@ const VARIABLES: &[&str] = &[
 ];
 const VARIABLE_FAMILIES: &[&str] = &["env", "sockets", "rlimits", "stdout_stream_conf", "stderr_stream_conf"];
 
-/// Everything that is wrong between the options of a configuration.
-pub fn check(config: &Config) -> Vec<Finding> {
+/// Everything that is wrong between the options of a configuration. `control` is where the control socket is to be.
+pub fn check(config: &Config, control: &str) -> Vec<Finding> {
     let mut checker = Checker { findings: Vec::new() };
-    checker.endpoint(config);
+    checker.endpoint(config, control);
     checker.log_output(config);
     let cap = config.circus.log_max_bytes;
     checker.out_of_range((&config.origins, "log_max_bytes"), cap, i64::MAX);
@@ -87,6 +83,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
         checker.hooks(watcher);
         checker.commands(watcher);
         checker.sockets_of(watcher, &config.sockets);
+        checker.waits_in_accept(watcher, &config.sockets);
         checker.numbers(watcher);
         checker.streams_and_limits(watcher);
         checker.flapping(watcher, &config.plugins);
@@ -127,7 +124,7 @@ impl Checker {
         self.find(Severity::Warning, place, message);
     }
 
-    fn endpoint(&mut self, config: &Config) {
+    fn endpoint(&mut self, config: &Config, control: &str) {
         let Some(address) = config.circus.endpoint.as_deref().and_then(|e| e.strip_prefix("tcp://")) else {
             return;
         };
@@ -144,9 +141,11 @@ impl Checker {
             ),
             (false, local) => {
                 let danger = if local { "" } else { " (to the network it would be open to anybody)" };
+                let control = shorten(control);
                 format!(
-                    "the control port tcp://{shown} is not opened{danger}: a Unix socket takes its place, and \
-                     `circus ctl --endpoint` finds it by this address"
+                    "the control port tcp://{shown} is not opened{danger}: the Unix socket {control} takes its place, \
+                     and `circus ctl --endpoint` finds it by this address. Circus's own clients need that path or \
+                     `allow_tcp = True`; another user than root and this one needs `endpoint_owner`"
                 )
             }
         };
@@ -266,46 +265,6 @@ impl Checker {
         }
     }
 
-    fn sockets_of(&mut self, watcher: &WatcherConfig, known: &[SocketConfig]) {
-        let (options, origins) = (&watcher.options, &watcher.origins);
-        let mut by_command = Vec::new();
-        for (key, text) in [("cmd", &options.cmd), ("args", &options.args)] {
-            let named = expand::sockets(text);
-            self.unknown_sockets((origins, key), &named, known);
-            by_command.extend(named);
-        }
-        let list = |text: &Option<Thin>| -> Vec<String> {
-            let words = listed(text.as_deref().unwrap_or_default());
-            words.into_iter().filter(|word| !word.contains('(')).map(str::to_lowercase).collect()
-        };
-        self.unknown_sockets((origins, "sockets"), &list(&options.sockets), known);
-        self.unknown_sockets((origins, "stdin_socket"), &list(&options.stdin_socket), known);
-        if !options.use_sockets && !by_command.is_empty() {
-            let message =
-                "the command names a socket, but the processes get none without `use_sockets = True`";
-            let key = if expand::sockets(&options.cmd).is_empty() { "args" } else { "cmd" };
-            self.warn((origins, key), message.into());
-        }
-        if options.on_demand && known.is_empty() {
-            let message = "on_demand waits for a socket, and the configuration has no [socket:NAME]";
-            self.error((origins, "on_demand"), message.into());
-        }
-        if options.use_sockets && known.is_empty() && by_command.is_empty() {
-            let message = "use_sockets has no effect: the configuration has no [socket:NAME]";
-            self.warn((origins, "use_sockets"), message.into());
-        }
-    }
-
-    fn unknown_sockets(&mut self, place: (&Origins, &str), names: &[String], known: &[SocketConfig]) {
-        // The sockets are sorted by name.
-        for name in
-            names.iter().filter(|name| known.binary_search_by(|socket| socket.name.cmp(name)).is_err())
-        {
-            let name = shorten(name);
-            self.error(place, format!("there is no socket `{name}`: a section [socket:{name}] is missing"));
-        }
-    }
-
     fn numbers(&mut self, watcher: &WatcherConfig) {
         let (options, origins) = (&watcher.options, &watcher.origins);
         if options.singleton && options.numprocesses > 1 {
@@ -416,52 +375,6 @@ impl Checker {
         for row in STREAM.iter().filter(|row| idle(row.key)) {
             let key = format!("{which}.{}", row.key);
             self.warn((origins, &key), format!("`{}` has no effect with this class", shorten(&key)));
-        }
-    }
-
-    fn socket(&mut self, socket: &SocketConfig) {
-        let (options, origins) = (&socket.options, &socket.origins);
-        match &options.path {
-            Some(path) if super::text::to_bytes(path).len() > LONGEST_PATH => {
-                let message =
-                    format!("the path is longer than the {LONGEST_PATH} bytes that a Unix socket may have");
-                self.error((origins, "path"), message);
-            }
-            None if options.family == "AF_UNIX" && socket.has_address() => {
-                self.error((origins, "family"), "a Unix socket needs a path".into());
-            }
-            Some(_) | None => {}
-        }
-        if options.so_reuseport && options.family == "AF_UNIX" {
-            let message = "so_reuseport has no effect: only addresses with a port can be shared";
-            self.warn((origins, "so_reuseport"), message.into());
-        }
-        if options.so_reuseport && options.inherit.is_some() {
-            let message = "so_reuseport has no effect on a socket that is inherited: there is only the one";
-            self.warn((origins, "so_reuseport"), message.into());
-        }
-        self.out_of_range((origins, "backlog"), options.backlog, i32::MAX.into());
-        if !(0..=65535).contains(&options.port) {
-            self.error((origins, "port"), format!("{} is no port; the last one is 65535", options.port));
-        }
-    }
-
-    /// Two sockets cannot be bound to one address, unless both share it.
-    fn shared_addresses(&mut self, sockets: &[SocketConfig]) {
-        let mut taken: Sorted<String, u64> = Sorted::new();
-        for (n, socket) in (0..).zip(sockets).filter(|(_, socket)| socket.has_address()) {
-            let o = &socket.options;
-            let address = match &o.path {
-                Some(path) => path.to_string(),
-                None if o.port != 0 => format!("{}:{} {}", o.host, o.port, o.kind),
-                None => continue,
-            };
-            let first = *taken.get_or_insert_with(address, || n);
-            let other = sockets.get(first as usize).filter(|_| first != n);
-            if let Some(other) = other.filter(|other| !(o.so_reuseport && other.options.so_reuseport)) {
-                let message = format!("the socket `{}` has the same address", shorten(&other.name));
-                self.error((&socket.origins, if o.path.is_some() { "path" } else { "port" }), message);
-            }
         }
     }
 }

@@ -45,21 +45,41 @@ pub fn directory(uid: u32, runtime: Option<&str>) -> Directory {
     }
 }
 
-/// The places that an endpoint means, best first: the daemon serves the first, a client tries them in turn. None:
-/// there is no control socket (`endpoint = none`).
+/// Who serves a control socket, or looks for one.
+#[derive(Clone, Copy, Debug)]
+pub struct Around<'a> {
+    /// The user.
+    pub uid: u32,
+    /// `XDG_RUNTIME_DIR`.
+    pub runtime: Option<&'a str>,
+    /// A number of the container that this is, which others that have the same abstract names do not share.
+    pub container: u64,
+}
+
+/// The file in a default directory that an endpoint means; `None` if it says itself where the control socket is.
 ///
 /// # Errors
 /// A sentence, when the text is no endpoint.
-pub fn places(endpoint: Option<&str>, uid: u32, runtime: Option<&str>) -> Result<Vec<Place>, String> {
-    let Some(text) = endpoint.map(str::trim).filter(|text| !text.is_empty()) else {
-        return Ok(by_default("circus.sock", uid, runtime));
-    };
+pub fn default_file(endpoint: Option<&str>) -> Result<Option<String>, String> {
+    match endpoint.map(str::trim).filter(|text| !text.is_empty()).map(port).transpose()? {
+        None | Some(Some(Port { number: PORT, .. })) => Ok(Some("circus.sock".into())),
+        Some(Some(Port { number, .. })) => Ok(Some(format!("circus-{number}.sock"))),
+        Some(None) => Ok(None),
+    }
+}
+
+/// The places that an endpoint means, best first: a client tries them in turn, the daemon serves the first, or the
+/// second if it is a spare one ([`Place::Abstract`] behind a path). None: there is no control socket (`endpoint = none`).
+///
+/// # Errors
+/// A sentence, when the text is no endpoint.
+pub fn places(endpoint: Option<&str>, around: Around<'_>) -> Result<Vec<Place>, String> {
+    if let Some(file) = default_file(endpoint)? {
+        return Ok(by_default(&file, around));
+    }
+    let text = endpoint.unwrap_or_default().trim();
     if text.eq_ignore_ascii_case("none") {
         return Ok(Vec::new());
-    }
-    if let Some(port) = port(text)? {
-        let file = if port.number == PORT { "circus.sock" } else { &format!("circus-{}.sock", port.number) };
-        return Ok(by_default(file, uid, runtime));
     }
     let place = text.strip_prefix("ipc://").or_else(|| text.strip_prefix("unix://")).unwrap_or(text);
     if place.contains("://") {
@@ -98,13 +118,17 @@ pub fn port(endpoint: &str) -> Result<Option<Port<'_>>, String> {
     port.map(Some).ok_or_else(|| format!("the endpoint {endpoint} has no port (tcp://HOST:PORT)"))
 }
 
-/// A file in the user's directory, then in root's.
-fn by_default(file: &str, uid: u32, runtime: Option<&str>) -> Vec<Place> {
-    let mut places: Vec<Place> = [directory(uid, runtime), directory(0, None)]
-        .iter()
-        .map(|directory| Place::Path(format!("{}/{file}", directory.path)))
-        .collect();
-    places.dedup();
+/// A file in the user's directory, then in root's; each with the name that takes its place where the directory cannot be
+/// used.
+fn by_default(file: &str, around: Around<'_>) -> Vec<Place> {
+    let of = |uid, runtime| {
+        let path = format!("{}/{file}", directory(uid, runtime).path);
+        [Place::Path(path), Place::Abstract(format!("circus/{uid}/{}/{file}", around.container))]
+    };
+    let mut places = of(around.uid, around.runtime).to_vec();
+    if around.uid != 0 {
+        places.extend(of(0, None));
+    }
     places
 }
 
@@ -113,7 +137,13 @@ mod tests {
     use super::*;
 
     fn of(endpoint: &str) -> Result<Vec<String>, String> {
-        Ok(places(Some(endpoint), 0, None)?.iter().map(Place::to_string).collect())
+        let around = Around { uid: 0, runtime: None, container: 9 };
+        let is_spare = |place: &&Place| place.to_string().starts_with("@circus/0/9/");
+        Ok(places(Some(endpoint), around)?
+            .iter()
+            .filter(|place| !is_spare(place))
+            .map(Place::to_string)
+            .collect())
     }
 
     #[test]
@@ -141,14 +171,20 @@ mod tests {
 
     #[test]
     fn users_have_places_of_their_own() {
-        let of = |uid, runtime| {
-            places(None, uid, runtime).unwrap().iter().map(Place::to_string).collect::<Vec<_>>().join(" ")
+        let of = |endpoint, uid, runtime| {
+            let around = Around { uid, runtime, container: 9 };
+            let places = places(endpoint, around).unwrap();
+            places.iter().map(Place::to_string).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(of(0, Some("/run/user/0")), "/run/circus/circus.sock");
-        assert_eq!(of(7, Some("/run/user/7/")), "/run/user/7/circus/circus.sock /run/circus/circus.sock");
+        let root = "/run/circus/circus.sock @circus/0/9/circus.sock";
+        assert_eq!(of(None, 0, Some("/run/user/0")), root);
+        let own = "/run/user/7/circus/circus.sock @circus/7/9/circus.sock";
+        assert_eq!(of(None, 7, Some("/run/user/7/")), format!("{own} {root}"));
         for runtime in [None, Some(""), Some("relative")] {
-            assert_eq!(of(7, runtime), "/tmp/circus-7/circus.sock /run/circus/circus.sock");
+            assert!(of(Some(" "), 7, runtime).starts_with("/tmp/circus-7/circus.sock @"));
         }
+        let port = of(Some("tcp://localhost:6000"), 0, None);
+        assert_eq!(port, "/run/circus/circus-6000.sock @circus/0/9/circus-6000.sock");
         assert!(
             directory(7, None).exposed && !directory(7, Some("/r")).exposed && !directory(0, None).exposed
         );

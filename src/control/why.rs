@@ -99,6 +99,14 @@ fn plans(reply: &Map) -> String {
     if let Some(trouble) = reply.get("trouble").and_then(Json::as_str) {
         text.push_str(&format!("\nIt has trouble: {}.", plain(trouble)));
     }
+    if let Some(socket) = reply.get("nonblocking").and_then(Json::as_str) {
+        let socket = plain(socket);
+        text.push_str(&format!(
+            "\nIt gets [socket:{socket}], which does not block. A program that waits for connections in accept(2), as \
+             php-fpm, fcgiwrap and many a loop of one's own do, fails then: `blocking = True` in [socket:{socket}] \
+             helps."
+        ));
+    }
     if let Some(wait) = seconds(reply, "next_attempt") {
         text.push_str(&format!("\nThe next attempt is in {} s.", number::fixed(wait, 1)));
     }
@@ -292,6 +300,13 @@ Its last lines of output:
             "{text}"
         );
         assert!(text.contains("\nSIGKILL did not end 20, 21; "), "{text}");
+    }
+
+    #[test]
+    fn that_a_socket_does_not_block_may_be_the_cause() {
+        let reply = |socket| json!({"name": "a", "state": "active", "since": {}, "nonblocking": socket});
+        assert!(told(reply(Json::from("web"))).contains("`blocking = True` in [socket:web] helps"));
+        assert!(!told(reply(Json::Null)).contains("blocking"));
     }
 
     #[test]

@@ -8,10 +8,11 @@ mod environment;
 mod inherit;
 mod rights;
 
-pub use inherit::{Given, awaited};
+pub use inherit::{Given, awaited, nonblocking};
 
 use super::sockets::{Sockets, User};
 use super::start::current_dir;
+use crate::config::check::sockets::handed_down;
 use crate::config::expand::{self, expand, member};
 use crate::config::options::WatcherOptions;
 use crate::config::{Names, Value, WatcherConfig, text, words};
@@ -322,7 +323,7 @@ fn variables(env: &Names, sockets: &[Inherited], lookup: &dyn Fn(&str) -> Option
     env.get_or_insert_with("PATH".into(), || DEFAULT_PATH.into());
     if !sockets.is_empty() {
         env.insert("LISTEN_FDS".into(), sockets.len().to_string());
-        let names: Vec<&str> = sockets.iter().map(|socket| socket.name.as_str()).collect();
+        let names: Vec<String> = sockets.iter().map(|socket| handed_down(&socket.name)).collect();
         env.insert("LISTEN_FDNAMES".into(), names.join(":"));
         // The same for einhorn's workers.
         env.insert("EINHORN_FD_COUNT".into(), sockets.len().to_string());

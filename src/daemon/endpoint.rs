@@ -5,7 +5,7 @@ use super::log::Log;
 use super::sockets::{self, NewDirectory, Obstacle, OwnFile, claim};
 use crate::config::options::CircusOptions;
 use crate::config::text;
-use crate::control::endpoint::{self, Directory, Place, Port};
+use crate::control::endpoint::{self, Around, Directory, Place, Port};
 use crate::sys::address::Address;
 use crate::sys::socket::{self, SocketSpec};
 use crate::sys::{self, user};
@@ -23,7 +23,7 @@ pub enum Fault {
     User,
     /// The system refuses.
     System,
-    /// The same, for a reason without which circus can do its work.
+    /// The same, but another place would do as well, or even none.
     Harmless,
 }
 
@@ -107,9 +107,21 @@ impl Opened {
     }
 }
 
-fn place_of(wanted: Option<&str>) -> Result<Option<Place>, String> {
+fn places(wanted: Option<&str>) -> Result<Vec<Place>, String> {
     let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
-    Ok(endpoint::places(wanted, user::current_uid(), runtime.as_deref())?.into_iter().next())
+    let around = Around { uid: user::current_uid(), runtime: runtime.as_deref(), container: container() };
+    endpoint::places(wanted, around)
+}
+
+/// A number that tells containers apart which share a network, and so its abstract names: that of the mount namespace;
+/// without /proc, that of the file system at the root.
+pub fn container() -> u64 {
+    let namespace = std::fs::metadata("/proc/self/ns/mnt").map(|meta| meta.ino());
+    namespace.or_else(|_| std::fs::metadata("/").map(|meta| meta.dev())).unwrap_or(0)
+}
+
+fn place_of(wanted: Option<&str>) -> Result<Option<Place>, String> {
+    Ok(places(wanted)?.into_iter().next())
 }
 
 /// Where the control socket is to be, if there is to be one.
@@ -134,16 +146,38 @@ pub fn open_all(options: &CircusOptions, log: &mut Log) -> Result<Vec<Opened>, R
     let wanted = options.endpoint.as_deref();
     if let Some(place) = &control {
         opened.extend(open_port(wanted, "control port", options)?);
-        match open(place, "control socket", &directory, options) {
-            Ok(socket) => opened.insert(0, socket),
-            Err(refused) if refused.fault == Fault::Harmless && wanted.is_none() => {
-                log.warning(format_args!("{}; circus ctl will not work", refused.message));
-            }
-            Err(refused) => return Err(refused),
-        }
+        let socket = open(place, "control socket", &directory, options)
+            .map(Some)
+            .or_else(|refused| open_spare(wanted, refused, &directory, options, log))?;
+        socket.into_iter().for_each(|socket| opened.insert(0, socket));
     }
     opened.extend(events.into_iter().map(|socket| Opened { events_only: true, ..socket }));
     Ok(opened)
+}
+
+/// Opens the socket that takes the place of one in a default directory which cannot be used. That there is none at all is
+/// only worth a warning too.
+fn open_spare(
+    wanted: Option<&str>,
+    refused: Refused,
+    directory: &Directory,
+    options: &CircusOptions,
+    log: &mut Log,
+) -> Result<Option<Opened>, Refused> {
+    let spare = places(wanted).ok().and_then(|places| places.into_iter().nth(1));
+    let Some(spare) = spare.filter(|_| refused.fault == Fault::Harmless) else { return Err(refused) };
+    let Refused { message, .. } = refused;
+    match open(&spare, "control socket", directory, options) {
+        Ok(socket) => {
+            log.warning(format_args!("{message}; it is {spare} instead, where circus ctl looks too"));
+            Ok(Some(socket))
+        }
+        Err(second) if second.fault == Fault::Harmless => {
+            log.warning(format_args!("{message}; {}; circus ctl will not work", second.message));
+            Ok(None)
+        }
+        Err(second) => Err(second),
+    }
 }
 
 /// Opens what `pubsub_endpoint` says, unless that is the control socket.
@@ -206,11 +240,11 @@ fn open(
     let spec = SocketSpec::unix(address.clone(), mode);
     let (fd, file) = claim(&spec, false).map_err(|obstacle| match &obstacle {
         Obstacle::InUse => refuse(&"another circus serves it already", false),
-        Obstacle::NotASocket => refuse(&obstacle, false),
-        Obstacle::Kernel(error) => {
-            let harmless = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem];
-            refuse(&obstacle, harmless.contains(&error.error.kind()))
+        Obstacle::Kernel(error) if error.error.kind() == ErrorKind::AddrInUse => {
+            let (who, foreign) = holder(&address);
+            refuse(&who, foreign)
         }
+        Obstacle::NotASocket | Obstacle::Kernel(_) => refuse(&obstacle, true),
     })?;
     if let (Some(owner), Address::Unix(path)) = (&options.endpoint_owner, &address) {
         give_to(path, owner).map_err(|why| refuse(&why, false))?;
@@ -218,6 +252,17 @@ fn open(
     let only_for = matches!(address, Address::Abstract(_)).then(user::current_uid);
     let acceptor = Acceptor::Unix(fd.into());
     Ok(Opened { acceptor, endpoint: place.to_string(), file, directory: made, only_for, events_only: false })
+}
+
+/// Who has an abstract name that circus wants to have, and whether it is somebody that has no business there.
+fn holder(address: &Address) -> (String, bool) {
+    let peer = socket::connect_now(address).and_then(|fd| socket::peer_credentials(fd.as_raw_fd()));
+    match peer {
+        Ok((pid, uid, _)) if ![0, user::current_uid()].contains(&uid) => {
+            (format!("process {pid} of uid {uid} has taken this name"), true)
+        }
+        Ok(_) | Err(_) => ("another circus serves it already".into(), false),
+    }
 }
 
 /// Opens the port of a `tcp://` address, if that is allowed.

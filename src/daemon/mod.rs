@@ -15,7 +15,7 @@ mod client;
 mod clients;
 mod compress;
 mod demand;
-mod endpoint;
+pub mod endpoint;
 mod eventloop;
 mod exchange;
 mod farewell;

@@ -45,6 +45,8 @@ pub struct Notices {
     /// There may be more datagrams.
     busy: bool,
     allowance: Allowance,
+    /// The last sender that was no process of a watcher, and when that was found out.
+    stranger: Option<(Pid, Instant)>,
     /// When reading goes on; until then the loop does not wait for the socket.
     resumes: Option<Instant>,
     /// Where processes are to write a newline.
@@ -181,7 +183,21 @@ impl Daemon {
     }
 
     /// The process of a watcher that a sender is, or comes from.
-    fn speaks_for(&self, sender: Pid) -> Option<Pid> {
+    fn speaks_for(&mut self, sender: Pid) -> Option<Pid> {
+        let is_fresh = |at: Instant| self.now.saturating_duration_since(at) < PAUSE;
+        // To look at who has started it takes long; one that floods the socket is not looked at each time.
+        let is_known = self.arbiter.owner(sender).is_some();
+        if !is_known && self.notices.stranger.is_some_and(|(pid, at)| pid == sender && is_fresh(at)) {
+            return None;
+        }
+        let found = self.watched_ancestor(sender);
+        if found.is_none() {
+            self.notices.stranger = Some((sender, self.now));
+        }
+        found
+    }
+
+    fn watched_ancestor(&self, sender: Pid) -> Option<Pid> {
         let is_known = |pid: Pid| self.arbiter.owner(pid).is_some();
         let mut pid = sender;
         for _ in 0..GENERATIONS {

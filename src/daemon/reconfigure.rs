@@ -78,7 +78,7 @@ impl Daemon {
         let log = moves.then(|| start::open_log(&self.command_line, &config.circus, false)).transpose();
         let log = log.map_err(|failure| vec![failure.message])?;
         let mut findings = loaded.findings;
-        findings.extend(check(&config));
+        findings.extend(check(&config, self.clients.listeners.endpoint()));
         let sockets = self.sockets.prepare(std::mem::take(&mut config.sockets)).map_err(|why| vec![why])?;
         Ok(Fresh { config, findings, log, sockets })
     }

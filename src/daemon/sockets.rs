@@ -88,6 +88,11 @@ impl Sockets {
         self.get(name).is_some_and(Bound::is_shared)
     }
 
+    /// Whether calls on the socket of that name wait.
+    pub fn blocks(&self, name: &str) -> bool {
+        self.get(name).is_none_or(|socket| socket.config.options.blocking)
+    }
+
     /// The family of a name's address, as the configuration calls it.
     pub fn family(&self, name: &str) -> &'static str {
         self.get(name).map_or("", |socket| family(&socket.address))

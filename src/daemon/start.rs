@@ -200,7 +200,7 @@ fn start(
     let mut spawner = Spawner::new().map_err(|e| kernel("memory for children", e))?;
     spawner.original_nofile = original;
     let clients = Clients::serve_on(opened);
-    let checked = check(&config);
+    let checked = check(&config, clients.listeners.endpoint());
     let seed = crate::sys::clock::monotonic_ns() ^ u64::from(std::process::id());
     let watchers = watchers(&mut config, &cwd, clients.listeners.endpoint(), &mut log);
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);

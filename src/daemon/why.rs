@@ -1,8 +1,10 @@
 //! Answers `why`: what has happened to a watcher, who or what was the cause, and what comes next.
 
+use super::blueprint;
 use super::eventloop::Daemon;
 use crate::arbiter::history::{Cause, Change, Origin, What};
 use crate::arbiter::time::Time;
+use crate::config::check::sockets::accepter;
 use crate::control::{self, Map, Refusal, one, put};
 use crate::sys::{clock, user};
 use serde_json::Value as Json;
@@ -49,6 +51,11 @@ impl Daemon {
         put("autostart", watcher.config.options.autostart.into());
         let broken = watcher.config.broken.as_ref().filter(|_| watcher.history().last_status().is_none());
         put("fault", watcher.fault().or_else(|| broken.map(|why| format!("stopped: {why}"))).into());
+        // Programs that do not expect EAGAIN from accept(2) end at once, or their own children do.
+        let fails = watcher.fault().is_some() && watcher.history().deaths() > 0;
+        let may_mind = fails || accepter(&watcher.config.options.cmd).is_some();
+        let nonblocking = || blueprint::nonblocking(&watcher.config, &self.sockets);
+        put("nonblocking", may_mind.then(nonblocking).flatten().into());
         put("trouble", self.builtins.trouble(watcher.id).into());
         put("waits", watcher.waits_for_demand().into());
         put("reloading", watcher.is_reloading().into());

@@ -290,6 +290,14 @@ pub fn adopt(fd: RawFd, min: RawFd) -> io::Result<OwnedFd> {
     move_up(unsafe { OwnedFd::from_raw_fd(fd) }, min)
 }
 
+/// Connects to a Unix stream socket; an error if it cannot be done at once.
+pub fn connect_now(address: &Address) -> io::Result<OwnedFd> {
+    let address = RawAddress::new(address)?;
+    let fd = new_socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_NONBLOCK, 0)?;
+    // SAFETY: the pointer and the length are those of one address.
+    cvt(unsafe { libc::connect(fd.as_raw_fd(), address.as_ptr(), address.length()) }).map(|_| fd)
+}
+
 /// What stands at the path of a Unix socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathState {
@@ -311,11 +319,7 @@ pub fn path_state(path: &Path) -> io::Result<PathState> {
         Ok(file) if !file.file_type().is_socket() => return Ok(PathState::NotASocket),
         Ok(_) => {}
     }
-    let address = RawAddress::new(&Address::Unix(path.to_owned()))?;
-    let fd = new_socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_NONBLOCK, 0)?;
-    // SAFETY: the pointer and the length are those of one address.
-    let connected = cvt(unsafe { libc::connect(fd.as_raw_fd(), address.as_ptr(), address.length()) });
-    match connected.map_err(|error| (error.raw_os_error(), error)) {
+    match connect_now(&Address::Unix(path.to_owned())).map_err(|error| (error.raw_os_error(), error)) {
         Ok(_) => Ok(PathState::InUse),
         Err((Some(libc::ECONNREFUSED), _)) => Ok(PathState::Stale),
         // A full queue, or a socket of another type: alive either way.

@@ -10,7 +10,7 @@ use crate::config::{
     Config, Files, Finding, Names, Origins, PluginConfig, PluginKind, Severity, SocketConfig, StreamKind,
     WatcherConfig, plugin, words,
 };
-use crate::control::endpoint::{self, Place};
+use crate::control::endpoint::{self, Around, Place};
 use crate::daemon::notices::wrong_phrase;
 use crate::daemon::plugins::wrong_expression;
 use crate::daemon::streams::syslog::Address;
@@ -74,7 +74,7 @@ impl<'a> System<'a> {
 
     /// A socket for clients or subscribers. The directory that stands for a port is made by circus.
     fn endpoint(&mut self, place: (&Origins, &str), text: &str) {
-        match endpoint::places(Some(text), 0, None) {
+        match endpoint::places(Some(text), Around { uid: 0, runtime: None, container: 0 }) {
             Ok(places) if !text.trim().is_empty() && !text.contains("tcp://") => {
                 if let Some(Place::Path(path)) = places.first() {
                     self.parent(place, path);

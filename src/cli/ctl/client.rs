@@ -1,9 +1,13 @@
 //! The connection of `circus ctl` to the daemon.
 
+mod others;
+
 use crate::config::check::is_local;
 use crate::config::text;
-use crate::control::endpoint::{self, Place, Port};
+use crate::control::endpoint::{self, Around, Place, Port};
+use crate::daemon::endpoint::container;
 use crate::daemon::hosts;
+use crate::sys::socket::peer_credentials;
 use std::ffi::OsStr;
 use std::io::{Error, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -31,7 +35,7 @@ pub enum Trouble {
     /// The endpoint cannot be one; a sentence.
     Endpoint(String),
     /// Nobody answers at these places.
-    Nowhere(Vec<(String, String)>),
+    Nowhere(Tried),
     /// It took too long.
     Timeout,
     /// The daemon hung up.
@@ -52,8 +56,15 @@ impl std::fmt::Display for Trouble {
             Trouble::Endpoint(why) => f.write_str(why),
             Trouble::Nowhere(tried) => {
                 f.write_str("no circus answers; tried:\n")?;
-                tried.iter().try_for_each(|(place, why)| writeln!(f, "  {place}: {why}"))?;
-                f.write_str("Is it running? --endpoint or CIRCUSCTL_ENDPOINT says where it listens.")
+                tried.places.iter().try_for_each(|(place, why)| writeln!(f, "  {place}: {why}"))?;
+                f.write_str(match tried {
+                    Tried { several: true, .. } => "Several answer that belong to other users: --endpoint says which one.",
+                    Tried { denied: true, .. } => {
+                        "A circus may well run there, but this user has no right to use it: ask as its user or as root, \
+                         or have endpoint_owner or endpoint_mode let this user in."
+                    }
+                    _ => "Is it running? --endpoint or CIRCUSCTL_ENDPOINT says where it listens.",
+                })
             }
             Trouble::Timeout => f.write_str(
                 "Timed out.\n\nEither circus is too busy to answer, or stopped, or the work takes longer than \
@@ -65,6 +76,24 @@ impl std::fmt::Display for Trouble {
             Trouble::Nonsense => f.write_str("what answers at this endpoint is no circus: the answer is no JSON object"),
             Trouble::Output(error) => write!(f, "cannot write the answer: {}", words(error)),
         }
+    }
+}
+
+/// Where a circus was looked for in vain.
+#[derive(Debug, Default)]
+pub struct Tried {
+    /// The places, and why not there.
+    places: Vec<(String, String)>,
+    /// The rights are missing for one of them.
+    denied: bool,
+    /// Several circuses of other users answer.
+    several: bool,
+}
+
+impl Tried {
+    fn note(&mut self, place: String, error: &Error) {
+        self.denied |= error.kind() == ErrorKind::PermissionDenied;
+        self.places.push((place, words(error)));
     }
 }
 
@@ -91,25 +120,33 @@ impl Connection {
         let endpoint = endpoint.map(str::to_string).or_else(|| variable("CIRCUSCTL_ENDPOINT"));
         let runtime = variable("XDG_RUNTIME_DIR");
         let uid = uid().map_err(Trouble::User)?;
-        let directory = endpoint::directory(uid, runtime.as_deref());
-        let places =
-            endpoint::places(endpoint.as_deref(), uid, runtime.as_deref()).map_err(Trouble::Endpoint)?;
+        let around = Around { uid, runtime: runtime.as_deref(), container: container() };
+        let places = endpoint::places(endpoint.as_deref(), around).map_err(Trouble::Endpoint)?;
         if places.is_empty() {
             return Err(Trouble::Endpoint("the endpoint none is no place to connect to".into()));
         }
         let port = endpoint.as_deref().map_or(Ok(None), endpoint::port).map_err(Trouble::Endpoint)?;
-        let mut tried = Vec::new();
+        let mut tried = Tried::default();
         // The socket that stands for a port is never that of another machine's circus.
-        for place in places.into_iter().filter(|_| port.is_none_or(is_own)) {
-            match safe(&place, &directory, uid).and_then(|()| connect(&place)) {
-                Ok(stream) => return Ok(Connection { stream, rest: Vec::new() }),
-                Err(error) => tried.push((place.to_string(), words(&error))),
+        if port.is_none_or(is_own) {
+            let directory = endpoint::directory(uid, runtime.as_deref());
+            for place in places {
+                match safe(&place, &directory, uid).and_then(|()| connect(&place, uid)) {
+                    Ok(stream) => return Ok(Connection { stream, rest: Vec::new() }),
+                    Err(error) => tried.note(place.to_string(), &error),
+                }
+            }
+            if let Some(file) =
+                endpoint::default_file(endpoint.as_deref()).ok().flatten().filter(|_| uid == 0)
+                && let Some(stream) = others::find(&file, &mut tried)
+            {
+                return Ok(Connection { stream, rest: Vec::new() });
             }
         }
         if let Some(port) = port {
             match connect_port(port) {
                 Ok(stream) => return Ok(Connection { stream, rest: Vec::new() }),
-                Err(error) => tried.push((format!("tcp://{}:{}", port.host, port.number), words(&error))),
+                Err(error) => tried.note(format!("tcp://{}:{}", port.host, port.number), &error),
             }
         }
         Err(Trouble::Nowhere(tried))
@@ -229,11 +266,17 @@ fn connect_port(port: Port<'_>) -> std::io::Result<UnixStream> {
     result.map(|stream| OwnedFd::from(stream).into())
 }
 
-fn connect(place: &Place) -> std::io::Result<UnixStream> {
+fn connect(place: &Place, uid: u32) -> std::io::Result<UnixStream> {
     match place {
         Place::Path(path) => UnixStream::connect(Path::new(OsStr::from_bytes(&text::to_bytes(path)))),
         Place::Abstract(name) => {
-            UnixStream::connect_addr(&SocketAddr::from_abstract_name(text::to_bytes(name))?)
+            let stream = UnixStream::connect_addr(&SocketAddr::from_abstract_name(text::to_bytes(name))?)?;
+            // Anybody may have taken the name before circus.
+            let (_, peer, _) = peer_credentials(stream.as_raw_fd())?;
+            if [0, uid].contains(&peer) {
+                return Ok(stream);
+            }
+            Err(Error::other(format!("it is served by uid {peer}, neither root nor this user; not used")))
         }
     }
 }

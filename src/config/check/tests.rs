@@ -17,7 +17,7 @@ fn found_all(text: &str) -> Vec<String> {
     let loaded = load("/c", &Memory::new(&[("/c", text)]), &Names::new(), "/");
     let config = loaded.config.unwrap_or_default();
     let show = |f: &Finding| format!("{} {} {}", f.origin.line, f.severity.word(), f.message);
-    check(&config).iter().map(show).collect()
+    check(&config, "/run/circus/circus.sock").iter().map(show).collect()
 }
 
 #[track_caller]
@@ -223,4 +223,46 @@ fn watchers_that_depend_on_each_other_are_looked_at() {
         "6 error these watchers wait for each other: bbb ccc",
     );
     one(&file("", "", "requires = ccc"), "9 error these watchers wait for each other: ccc");
+}
+
+#[test]
+fn the_warning_of_a_port_says_what_to_do() {
+    let text = "[circus]\nendpoint = tcp://127.0.0.1:5555\n[watcher:a]\ncmd = x";
+    let found = found(text).concat();
+    for wanted in ["/run/circus/circus.sock", "allow_tcp = True", "endpoint_owner"] {
+        assert!(found.contains(wanted), "{found}");
+    }
+}
+
+#[test]
+fn programs_that_wait_in_accept_need_sockets_that_block() {
+    let with = |watcher: &str, socket: &str| {
+        format!("[socket:s]\nport = 1\n{socket}[socket:t]\nport = 2\nblocking = 1\n[watcher:a]\n{watcher}")
+    };
+    let wrong = "waits for connections in accept(2), so [socket:s] needs `blocking = True`";
+    for watcher in [
+        "cmd = php-fpm8.2 -F\nuse_sockets = 1",
+        "cmd = /usr/sbin/fcgiwrap\nstdin_socket = S",
+        "cmd = env X=1 php-cgi $(circus.sockets.s)\nuse_sockets = 1",
+    ] {
+        let found = found(&with(watcher, ""));
+        assert!(found.len() == 1 && found[0].ends_with(wrong), "{watcher}: {found:?}");
+        assert_eq!(self::found(&with(watcher, "blocking = 1\n")), [""; 0]);
+    }
+    for watcher in [
+        "cmd = php-fpm\nuse_sockets = 1\nsockets = t",
+        "cmd = fcgiwrap\nstdin_socket = t",
+        "cmd = php-fpm",
+        "cmd = tail /etc/php-fpm.conf\nuse_sockets = 1",
+    ] {
+        assert_eq!(found(&with(watcher, "")), [""; 0], "{watcher}");
+    }
+}
+
+#[test]
+fn a_colon_in_the_name_of_a_socket_is_told_of() {
+    one(
+        "[socket:a:b]\nport = 1\n[watcher:a]\ncmd = x",
+        "1 warning the processes find this socket as `a_b` in LISTEN_FDNAMES",
+    );
 }

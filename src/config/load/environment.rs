@@ -59,11 +59,13 @@ pub fn of_each<'s>(
     watchers
 }
 
-/// `[env:PATTERNS]`. Circus replaces no `$(circus...)` there.
+/// `[env:PATTERNS]`. Circus replaces no `$(circus...)` there; what differs from process to process is, by `daemon`.
 fn of_some(values: &mut Values<'_>, section: &Section) -> Names {
     let mut env = Names::new();
     for entry in section.entries.values() {
-        if let Some(name) = expand::names(&entry.value).next() {
+        let is_late =
+            |name: &str| name.eq_ignore_ascii_case("wid") || expand::member(name, "sockets").is_some();
+        if let Some(name) = expand::names(&entry.value).find(|name| !is_late(name)) {
             let name = crate::config::ini::shorten(name);
             let message = format!("`$(circus.{name})` is not replaced in [env:...] sections, only in [env]");
             values.warn(&entry.origin, message);

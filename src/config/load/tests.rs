@@ -113,9 +113,11 @@ fn environments_are_merged_in_order() {
 
 #[test]
 fn variables_in_patterned_environments_stay() {
-    let config =
-        one("[watcher:a]\ncmd = x\n[env:a]\nV = $(circus.env.N) $HOME", "4 Warning `$(circus.env.N)` is not");
-    assert_eq!(env(&config, "a", "V"), Some("$(circus.env.N) /home/u"));
+    let config = one(
+        "[watcher:a]\ncmd = x\n[env:a]\nV = $(circus.WID) $(circus.env.N) $HOME",
+        "4 Warning `$(circus.env.N)` is not",
+    );
+    assert_eq!(env(&config, "a", "V"), Some("$(circus.WID) $(circus.env.N) /home/u"));
     one("[watcher:a]\ncmd = x\n[env:b]\nV = 1", "3 Warning there is no watcher of this name");
 }
 

@@ -87,6 +87,14 @@ pub fn on_stdin(config: &WatcherConfig, sockets: &Sockets) -> Result<Option<Stri
     }
 }
 
+/// A socket of the children that does not block, if there is one.
+pub fn nonblocking(config: &WatcherConfig, sockets: &Sockets) -> Option<String> {
+    let env = super::environment::environment(config).ok()?;
+    let mut names: Vec<String> = on_stdin(config, sockets).ok()?.into_iter().collect();
+    names.extend(inherited(config, &env, sockets).ok()?.into_iter().map(|socket| socket.name));
+    names.into_iter().find(|name| !sockets.blocks(name))
+}
+
 /// The sockets whose use starts a watcher with `on_demand`: those that its processes get; if they get none, those
 /// that it names; if it names none, all, as Circus has it.
 ///

@@ -72,7 +72,7 @@ pub fn run(input: &[u8]) {
     assert_eq!(findings.len(), loaded.findings.len(), "reading it twice is not the same");
     let Some(config) = config else { return };
     assert!(loaded.config.is_none_or(|loaded| loaded == config), "reading it twice is not the same");
-    let findings = findings.into_iter().chain(check::check(&config));
+    let findings = findings.into_iter().chain(check::check(&config, "/run/circus/circus.sock"));
     for finding in findings {
         assert!(finding.message.len() < 4096, "a message of {} bytes", finding.message.len());
         assert!(!finding.message.contains('\n'), "a message of several lines: {}", finding.message);

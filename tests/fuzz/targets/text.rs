@@ -109,7 +109,8 @@ pub fn names(input: &[u8]) {
     topics::wanted(&[first.to_string()], rest);
     for runtime in [None, Some(rest)] {
         for uid in [0, 1000] {
-            let Ok(places) = endpoint::places(Some(first), uid, runtime) else { continue };
+            let around = endpoint::Around { uid, runtime, container: 1 };
+            let Ok(places) = endpoint::places(Some(first), around) else { continue };
             for place in places {
                 if let endpoint::Place::Path(path) = place {
                     assert!(!path.is_empty());

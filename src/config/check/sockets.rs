@@ -1,0 +1,152 @@
+//! What is wrong with sockets, and with the watchers whose processes get them.
+
+use super::super::expand;
+use super::super::ini::shorten;
+use super::super::model::{Origins, SocketConfig, WatcherConfig};
+use super::super::text;
+use super::super::thin::Thin;
+use super::super::value::listed;
+use super::super::words;
+use super::Checker;
+use crate::sorted::Sorted;
+
+/// The longest path of a Unix socket, in bytes.
+const LONGEST_PATH: usize = 107;
+
+/// Programs that wait for connections in accept(2), and end or spin when it does not wait for them. What follows in
+/// their names is a version.
+const WAIT_IN_ACCEPT: &[&str] = &["php-fpm", "php-cgi", "fcgiwrap"];
+
+/// The name of a socket as LISTEN_FDNAMES has it: sd_listen_fds(3) allows printable ASCII but the colon.
+pub fn handed_down(name: &str) -> String {
+    let allowed = |c: char| c != ':' && (c == ' ' || c.is_ascii_graphic());
+    name.chars().map(|c| if allowed(c) { c } else { '_' }).collect()
+}
+
+impl Checker {
+    pub(super) fn sockets_of(&mut self, watcher: &WatcherConfig, known: &[SocketConfig]) {
+        let (options, origins) = (&watcher.options, &watcher.origins);
+        let mut by_command = Vec::new();
+        for (key, text) in [("cmd", &options.cmd), ("args", &options.args)] {
+            let named = expand::sockets(text);
+            self.unknown_sockets((origins, key), &named, known);
+            by_command.extend(named);
+        }
+        let list = |text: &Option<Thin>| -> Vec<String> {
+            let words = listed(text.as_deref().unwrap_or_default());
+            words.into_iter().filter(|word| !word.contains('(')).map(str::to_lowercase).collect()
+        };
+        self.unknown_sockets((origins, "sockets"), &list(&options.sockets), known);
+        self.unknown_sockets((origins, "stdin_socket"), &list(&options.stdin_socket), known);
+        if !options.use_sockets && !by_command.is_empty() {
+            let message =
+                "the command names a socket, but the processes get none without `use_sockets = True`";
+            let key = if expand::sockets(&options.cmd).is_empty() { "args" } else { "cmd" };
+            self.warn((origins, key), message.into());
+        }
+        if options.on_demand && known.is_empty() {
+            let message = "on_demand waits for a socket, and the configuration has no [socket:NAME]";
+            self.error((origins, "on_demand"), message.into());
+        }
+        if options.use_sockets && known.is_empty() && by_command.is_empty() {
+            let message = "use_sockets has no effect: the configuration has no [socket:NAME]";
+            self.warn((origins, "use_sockets"), message.into());
+        }
+    }
+
+    fn unknown_sockets(&mut self, place: (&Origins, &str), names: &[String], known: &[SocketConfig]) {
+        // The sockets are sorted by name.
+        for name in
+            names.iter().filter(|name| known.binary_search_by(|socket| socket.name.cmp(name)).is_err())
+        {
+            let name = shorten(name);
+            self.error(place, format!("there is no socket `{name}`: a section [socket:{name}] is missing"));
+        }
+    }
+
+    pub(super) fn socket(&mut self, socket: &SocketConfig) {
+        let (options, origins) = (&socket.options, &socket.origins);
+        match &options.path {
+            Some(path) if text::to_bytes(path).len() > LONGEST_PATH => {
+                let message =
+                    format!("the path is longer than the {LONGEST_PATH} bytes that a Unix socket may have");
+                self.error((origins, "path"), message);
+            }
+            None if options.family == "AF_UNIX" && socket.has_address() => {
+                self.error((origins, "family"), "a Unix socket needs a path".into());
+            }
+            Some(_) | None => {}
+        }
+        if socket.name.contains(':') {
+            let message = format!(
+                "the processes find this socket as `{}` in LISTEN_FDNAMES, where colons stand between names",
+                shorten(&handed_down(&socket.name))
+            );
+            self.warn((origins, "name"), message);
+        }
+        if options.so_reuseport && options.family == "AF_UNIX" {
+            let message = "so_reuseport has no effect: only addresses with a port can be shared";
+            self.warn((origins, "so_reuseport"), message.into());
+        }
+        if options.so_reuseport && options.inherit.is_some() {
+            let message = "so_reuseport has no effect on a socket that is inherited: there is only the one";
+            self.warn((origins, "so_reuseport"), message.into());
+        }
+        self.out_of_range((origins, "backlog"), options.backlog, i32::MAX.into());
+        if !(0..=65535).contains(&options.port) {
+            self.error((origins, "port"), format!("{} is no port; the last one is 65535", options.port));
+        }
+    }
+
+    /// Two sockets cannot be bound to one address, unless both share it.
+    pub(super) fn shared_addresses(&mut self, sockets: &[SocketConfig]) {
+        let mut taken: Sorted<String, u64> = Sorted::new();
+        for (n, socket) in (0..).zip(sockets).filter(|(_, socket)| socket.has_address()) {
+            let o = &socket.options;
+            let address = match &o.path {
+                Some(path) => path.to_string(),
+                None if o.port != 0 => format!("{}:{} {}", o.host, o.port, o.kind),
+                None => continue,
+            };
+            let first = *taken.get_or_insert_with(address, || n);
+            let other = sockets.get(first as usize).filter(|_| first != n);
+            if let Some(other) = other.filter(|other| !(o.so_reuseport && other.options.so_reuseport)) {
+                let message = format!("the socket `{}` has the same address", shorten(&other.name));
+                self.error((&socket.origins, if o.path.is_some() { "path" } else { "port" }), message);
+            }
+        }
+    }
+
+    /// Programs that need sockets which block.
+    pub(super) fn waits_in_accept(&mut self, watcher: &WatcherConfig, known: &[SocketConfig]) {
+        let options = &watcher.options;
+        let texts = [&options.cmd, &options.args];
+        let mut named: Vec<String> = texts.iter().flat_map(|text| expand::sockets(text)).collect();
+        named.extend(
+            listed(options.sockets.as_deref().unwrap_or_default()).into_iter().map(str::to_lowercase),
+        );
+        let on_stdin = options.stdin_socket.as_deref().map(str::to_lowercase);
+        let gets = |name: &String| {
+            on_stdin.as_ref() == Some(name)
+                || options.use_sockets && (named.is_empty() || named.contains(name))
+        };
+        let wrong = known.iter().find(|socket| !socket.options.blocking && gets(&socket.name));
+        if let (Some(socket), Some(program)) = (wrong, accepter(&options.cmd)) {
+            let message = format!(
+                "{} waits for connections in accept(2), so [socket:{}] needs `blocking = True`",
+                shorten(&program),
+                shorten(&socket.name)
+            );
+            self.warn((&watcher.origins, "cmd"), message);
+        }
+    }
+}
+
+/// The program of a command that is known to wait in accept(2).
+pub fn accepter(cmd: &str) -> Option<String> {
+    let is_version = |rest: &str| rest.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let waits =
+        |name: &&str| WAIT_IN_ACCEPT.iter().any(|known| name.strip_prefix(known).is_some_and(is_version));
+    let words = words::split(cmd).ok()?;
+    words.iter().map(|word| word.rsplit('/').next().unwrap_or_default()).find(waits).map(str::to_string)
+}

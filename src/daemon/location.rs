@@ -42,6 +42,8 @@ pub struct Location {
     exposed: bool,
     /// It is a link of /proc.
     magic: bool,
+    /// Whose `/` is.
+    top: u32,
 }
 
 /// Device and inode of a file.
@@ -203,7 +205,7 @@ impl Location {
             return Err(file::not_regular());
         } else if !self.exposed {
             return Ok(());
-        } else if ![self.owner, user].contains(&meta.uid()) && !is_ours(meta.uid()) {
+        } else if ![self.owner, user, self.top].contains(&meta.uid()) && !is_ours(meta.uid()) {
             format!("it belongs to user {}", meta.uid())
         } else if meta.nlink() > 1 && (meta.uid() != self.owner || is_ours(self.owner)) {
             "it has a second name (a hard link)".into()
@@ -257,7 +259,7 @@ pub fn id_at(path: &Path) -> io::Result<Option<(u64, u64)>> {
     }
 }
 
-/// Whether a user is one from whom circus has nothing to fear.
+/// Whether a user is one from whom circus has nothing to fear: root, and circus's own.
 pub fn is_ours(uid: u32) -> bool {
     uid == 0 || uid == user::current_uid()
 }
@@ -274,14 +276,16 @@ struct Walk {
     exposed: Option<u32>,
     /// A link led here that this user controls.
     led_by: Option<u32>,
+    /// Whose `/` is: that user can arrange everything. In a user namespace root itself may be a stranger.
+    top: u32,
 }
 
 impl Walk {
     fn begin(path: &Path) -> io::Result<Walk> {
         let directory = Directory::root()?;
         let (meta, ahead) = (directory.metadata()?, Vec::new());
-        let mut walk =
-            Walk { directory, path: "/".into(), meta, ahead, links: 0, exposed: None, led_by: None };
+        let (links, exposed, led_by, top) = (0, None, None, meta.uid());
+        let mut walk = Walk { directory, path: "/".into(), meta, ahead, links, exposed, led_by, top };
         walk.add(&std::path::absolute(path)?)?;
         Ok(walk)
     }
@@ -354,6 +358,10 @@ impl Walk {
         Ok(())
     }
 
+    fn is_ours(&self, uid: u32) -> bool {
+        uid == self.top || is_ours(uid)
+    }
+
     fn expose_unless(&mut self, safe: bool) {
         if !safe {
             self.exposed.get_or_insert(self.meta.uid());
@@ -365,12 +373,13 @@ impl Walk {
     fn is_closed(&self) -> bool {
         let own_group = user::current_uid() != 0 && self.meta.gid() == user::current_gid();
         let others = if own_group { 0o002 } else { 0o022 };
-        self.exposed.is_none() && is_ours(self.meta.uid()) && self.meta.mode() & others == 0
+        self.exposed.is_none() && self.is_ours(self.meta.uid()) && self.meta.mode() & others == 0
     }
 
     /// Whether nobody else may put something else in the place of an entry.
     fn is_safe(&self, entry: &Metadata) -> bool {
-        let sticky = self.meta.mode() & STICKY != 0 && is_ours(self.meta.uid()) && is_ours(entry.uid());
+        let sticky =
+            self.meta.mode() & STICKY != 0 && self.is_ours(self.meta.uid()) && self.is_ours(entry.uid());
         self.is_closed() || self.exposed.is_none() && sticky
     }
 
@@ -380,10 +389,10 @@ impl Walk {
         if self.links > MOST_LINKS {
             return Err(io::Error::from_raw_os_error(ELOOP));
         }
-        let ours = is_ours(self.meta.uid()) && is_ours(link.uid()) && link.nlink() == 1;
+        let ours = self.is_ours(self.meta.uid()) && self.is_ours(link.uid()) && link.nlink() == 1;
         if !(self.is_closed() || self.exposed.is_none() && ours) {
-            let user = if is_ours(link.uid()) { self.meta.uid() } else { link.uid() };
-            if is_ours(user) || self.led_by.is_some_and(|other| other != user) {
+            let user = if self.is_ours(link.uid()) { self.meta.uid() } else { link.uid() };
+            if self.is_ours(user) || self.led_by.is_some_and(|other| other != user) {
                 return Err(self.refused(name));
             }
             self.led_by = Some(user);
@@ -395,7 +404,7 @@ impl Walk {
 
     /// Whether a link of /proc, which the kernel follows, is one of our own.
     fn may_trust(&self, name: &OsStr) -> io::Result<()> {
-        if self.exposed.is_none() && is_ours(self.meta.uid()) { Ok(()) } else { Err(self.refused(name)) }
+        if self.exposed.is_none() && self.is_ours(self.meta.uid()) { Ok(()) } else { Err(self.refused(name)) }
     }
 
     fn refused(&self, name: &OsStr) -> io::Error {
@@ -414,8 +423,8 @@ impl Walk {
                 self.path.display()
             )));
         }
-        let Walk { directory, path, .. } = self;
-        Ok(Location { directory, path, owner, name, found, exposed, magic })
+        let Walk { directory, path, top, .. } = self;
+        Ok(Location { directory, path, owner, name, found, exposed, magic, top })
     }
 }
 

@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 /// What stands behind the name of a compressed file.
 pub const COMPRESSED: &str = ".gz";
+/// The most old files that are removed after one rotation.
+const MOST_AT_ONCE: u64 = 1000;
 /// What stands behind the name of a file that is about to take the place of another one.
 const NEW: &str = ".circus-new";
 
@@ -47,14 +49,15 @@ fn is_there(location: &Location, n: u64) -> io::Result<bool> {
     Ok(there)
 }
 
-/// Moves `FILE.n` to `FILE.n+1` up to the first number that is free, compressed or not, so that nothing is replaced.
-/// What has become one too many goes after the rotation. The answer is the name for the file itself, `FILE.1`.
+/// Moves `FILE.n` to `FILE.n+1`, compressed or not, up to the first number that is free, so that nothing is replaced
+/// that counts among the first `count`. What is one too many goes after the rotation. The answer is the name for the
+/// file itself, `FILE.1`.
 ///
 /// # Errors
 /// One of them cannot be renamed, or the kernel does not tell which are there.
-pub fn shift(location: &Location) -> io::Result<OsString> {
+pub fn shift(location: &Location, count: u32) -> io::Result<OsString> {
     let mut free = 1;
-    while is_there(location, free)? {
+    while free <= u64::from(count) && is_there(location, free)? {
         free += 1;
     }
     for n in (1..free).rev() {
@@ -65,7 +68,7 @@ pub fn shift(location: &Location) -> io::Result<OsString> {
     Ok(with(location.name(), ".1"))
 }
 
-/// Removes the old files behind the first `count`, up to the first number that is free.
+/// Removes the old files behind the first `count`, up to the first number that is free, and not too many at once.
 ///
 /// # Errors
 /// One of them cannot be removed.
@@ -73,7 +76,7 @@ pub fn remove_beyond(location: &Location, count: u32) -> io::Result<()> {
     let mut last = u64::from(count);
     let end = loop {
         match is_there(location, last + 1) {
-            Ok(true) => last += 1,
+            Ok(true) if last < u64::from(count) + MOST_AT_ONCE => last += 1,
             end => break end.map(drop),
         }
     };
@@ -235,7 +238,7 @@ mod tests {
     /// What a rotation does with the file `f`.
     fn rotate(directory: &Directory, count: u32) -> io::Result<()> {
         let location = Location::find(&directory.path("f"))?;
-        replace(&location, location.found().unwrap(), shift)?;
+        replace(&location, location.found().unwrap(), |location| shift(location, count))?;
         remove_beyond(&location, count)
     }
 
@@ -265,7 +268,7 @@ mod tests {
         assert_eq!(there(&directory), before);
         // The new file cannot be had.
         fs::create_dir_all(directory.path("f.circus-new/full")).unwrap();
-        replace(&location, old, shift).unwrap_err();
+        replace(&location, old, |location| shift(location, 9)).unwrap_err();
         fs::remove_dir_all(directory.path("f.circus-new")).unwrap();
         assert_eq!(there(&directory), before);
         rotate(&directory, 2).unwrap();
@@ -282,7 +285,8 @@ mod tests {
         let long = "x".repeat(254);
         fs::write(directory.path(&long), "text").unwrap();
         let location = Location::find(&directory.path(&long)).unwrap();
-        assert!(replace(&location, location.found().unwrap(), shift).is_err() && shift(&location).is_err());
+        assert!(replace(&location, location.found().unwrap(), |_| Ok("x".into())).is_err());
+        assert!(shift(&location, 9).is_err());
         assert_eq!(directory.read(&long), "text");
     }
 

@@ -308,7 +308,10 @@ impl FileStream {
     /// Moves the old files up, the file to `FILE.1`, and begins a new one.
     fn rotate(&mut self) -> io::Result<()> {
         let count = self.rotation.backup_count;
-        self.put_aside(backups::shift, |location| backups::remove_beyond(location, count))
+        self.put_aside(
+            |location| backups::shift(location, count),
+            |location| backups::remove_beyond(location, count),
+        )
     }
 
     /// Goes on with a new file, which is there before anything is renamed: whatever fails then, the file is written as
@@ -447,7 +450,7 @@ pub fn is_full(error: &io::Error) -> bool {
 
 /// Why a path cannot be opened, and what to do.
 pub fn refusal(path: &Path, error: &io::Error) -> String {
-    let directory = path.parent().filter(|parent| !parent.exists());
+    let directory = path.parent().filter(|parent| parent.try_exists().is_ok_and(|there| !there));
     let reason = match (error.kind(), directory) {
         (ErrorKind::NotFound, Some(parent)) => {
             format!("the directory {} does not exist; create it", parent.display())

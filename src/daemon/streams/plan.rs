@@ -99,7 +99,7 @@ impl Plan {
     pub fn try_place(config: &StreamConfig) -> Result<(), String> {
         let Place::Path(path) = Plan::of(config)?.place else { return Ok(()) };
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let kind = match parent.is_none_or(Path::exists) {
+        let kind = match parent.is_none_or(|parent| parent.try_exists().unwrap_or(true)) {
             false => ErrorKind::NotFound,
             true if path.is_dir() => ErrorKind::IsADirectory,
             true => return Ok(()),

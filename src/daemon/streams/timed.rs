@@ -14,6 +14,9 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 
+/// The most files of one period.
+const MOST_AGAIN: u32 = 1000;
+
 /// What ends a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum When {
@@ -123,14 +126,14 @@ impl Timer {
     pub fn free_name(&self, location: &Location) -> io::Result<OsString> {
         let date = clock::strftime_in(self.schedule.zone, self.schedule.suffix(), self.begin);
         let mut end = format!(".{date}");
-        for again in 1_u32.. {
+        for again in 1..MOST_AGAIN {
             let name = with(location.name(), &end);
             if location.look(&name)?.is_none() && location.look(&with(&name, COMPRESSED))?.is_none() {
                 return Ok(name);
             }
             end = format!(".{date}-{again}");
         }
-        Err(io::ErrorKind::AlreadyExists.into())
+        Err(io::Error::other(format!("there are {MOST_AGAIN} files of {date} already")))
     }
 
     /// Removes the oldest files that a rotation left, but for those that are to be kept. Those of the future, which a

@@ -79,7 +79,8 @@ def attack_a_log_file_that_became_a_second_name_of_roots_file_is_not_written(sce
     secret = scene.secret(text=SECRET)
     circus = app(scene, "rm -f app.log", stream(scene))
     # Where fs.protected_hardlinks is off, the user can do that.
-    os.link(secret, scene.path("home/app.log"))
+    os.link(secret, scene.path("home/second"))
+    os.replace(scene.path("home/second"), scene.path("home/app.log"))
     os.remove(scene.path("app.sh"))
     scene.write("app.sh", "echo pwned; sleep 1; echo pwned; exec sleep 1000")
     circus.ctl("restart", "app")

@@ -7,12 +7,12 @@
 //! read.
 
 use super::eventloop::Daemon;
+use super::location::{self, Location};
 use super::log::Level;
 use super::streams::backups::{OldFile, cut, old_files};
 use crate::sorted::Sorted;
-use crate::sys::io_words;
+use crate::sys::{io_words, user};
 use std::ffi::OsString;
-use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
@@ -26,8 +26,8 @@ const SMALL: u64 = 4096;
 pub struct Budget {
     /// 0: there is none.
     cap: u64,
-    /// Every file that was written since the start.
-    files: Sorted<OsString, ()>,
+    /// Every file that was written since the start, with the user of the watcher.
+    files: Sorted<OsString, u32>,
     /// How much the files take that are not in use: old ones, and those of watchers that have stopped.
     rest: u64,
     /// Files were opened, closed, rotated or compressed: `rest` is to be found out anew.
@@ -93,14 +93,14 @@ impl Daemon {
     /// Finds out how large the files are that are not in use; the answer is the old files, the oldest first.
     fn count_files(&mut self) -> Vec<OldFile> {
         // By bytes, not as paths, which are compared part by part: there may be a thousand of them.
-        let live = self.streams.files().into_iter().map(|file| (file.path.into_os_string(), ()));
-        let live: Sorted<OsString, ()> = live.collect();
-        for path in live.keys() {
-            self.budget.files.insert(path.clone(), ());
+        let live = self.streams.files().into_iter().map(|file| (file.path.into_os_string(), file.user));
+        let live: Sorted<OsString, u32> = live.collect();
+        for (path, user) in live.iter() {
+            self.budget.files.insert(path.clone(), *user);
         }
         let mut rest = 0;
-        self.budget.files.retain(|path, ()| {
-            let size = || fs::metadata(path).map(|meta| meta.len());
+        self.budget.files.retain(|path, _| {
+            let size = || size_of(Path::new(path));
             let closed = if live.contains_key(path) { Ok(0) } else { size() };
             rest += closed.as_ref().map_or(0, |size| *size);
             !closed.is_err_and(|error| error.kind() == ErrorKind::NotFound)
@@ -134,7 +134,10 @@ impl Daemon {
             if size <= goal {
                 break;
             }
-            match fs::remove_file(&old.path) {
+            if self.streams.writes_to(old.id) || self.log.writes_to(old.id) {
+                continue;
+            }
+            match location::remove(&old.path, old.id) {
                 Ok(()) => {
                     size = size.saturating_sub(old.size);
                     (removed, bytes) = (removed + 1, bytes + old.size);
@@ -156,27 +159,27 @@ impl Daemon {
 
     /// Cuts the largest file to its newest lines, then the next one, until the goal is reached.
     fn cut_files(&mut self, mut size: u64, goal: u64) {
-        let mut files: Vec<(u64, PathBuf)> = Vec::new();
+        let mut files: Vec<(u64, PathBuf, u32)> = Vec::new();
         if size > goal {
-            let log = self.log.file().map(|(path, _)| path);
-            let all = self.budget.files.keys().map(PathBuf::from).chain(log);
-            files.extend(all.filter_map(|path| Some((fs::metadata(&path).ok()?.len(), path))));
+            let log = self.log.file().map(|(path, _)| (path, user::current_uid()));
+            let all = self.budget.files.iter().map(|(path, user)| (PathBuf::from(path), *user)).chain(log);
+            files.extend(all.filter_map(|(path, user)| Some((size_of(&path).ok()?, path, user))));
         }
         while size > goal
             && let Some(at) = (0..files.len()).max_by_key(|at| files.get(*at).map(|file| file.0))
         {
-            let (before, path) = files.swap_remove(at);
+            let (before, path, user) = files.swap_remove(at);
             if before < SMALL {
                 break;
             }
-            match cut(&path, KEPT.min(before / 2)) {
+            match cut(&path, user, KEPT.min(before / 2)) {
                 Ok(after) => {
                     size = size.saturating_sub(before.saturating_sub(after));
                     self.log.warning(format_args!(
                         "log_max_bytes: {} was cut to its newest {after} bytes",
                         path.display()
                     ));
-                    files.push((after, path));
+                    files.push((after, path, user));
                 }
                 Err(error) => self.cannot("cut", &path, &error),
             }
@@ -190,4 +193,10 @@ impl Daemon {
             self.log.once(Level::Warning, "log_max_bytes", text);
         }
     }
+}
+
+/// The size of a file.
+fn size_of(path: &Path) -> io::Result<u64> {
+    let location = Location::find(path)?;
+    Ok(location.found().ok_or(ErrorKind::NotFound)?.len())
 }

@@ -4,20 +4,21 @@
 //! The old file stays until the compressed one is whole: gzip writes to `FILE.gz.tmp`, through to the disk; when it
 //! has ended well, that gets the owner, the mode and the time of the old file, then its name with `.gz`, and only then
 //! the old file goes. Meanwhile further rotations may rename the old file, or remove it, so it is known by its inode.
-//! Whatever ends circus or gzip in between leaves the old file, which is compressed after the next rotation.
+//! Whatever ends circus or gzip in between leaves the old file, which is compressed after the next rotation. A file that
+//! is written all the same, by circus or by somebody else, is left alone.
 
 use super::blueprint::{DEFAULT_PATH, candidates};
 use super::eventloop::Daemon;
+use super::location::{Location, id, make_alike, remove};
 use super::log::Level;
-use super::streams::backups::{COMPRESSED, OldFile, longer, old_files};
+use super::streams::backups::{COMPRESSED, OldFile, old_files, with};
 use crate::arbiter::Pid;
 use crate::sys::child::{Child, Stdio, Step};
-use crate::sys::{self, file, io_words, process, signal, wait};
-use std::ffi::CString;
-use std::fs::{self, File, Metadata, OpenOptions};
+use crate::sys::{self, io_words, process, signal, wait};
+use std::ffi::{CString, OsString};
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 const SIGKILL: i32 = 9;
@@ -34,9 +35,11 @@ struct Job {
     pid: Pid,
     /// The file that it is an old one of.
     live: PathBuf,
-    /// What it was when gzip opened it.
+    /// The old file, and what it was when gzip was started.
+    input: File,
     old: Metadata,
-    temporary: PathBuf,
+    /// Where that one lies, and the compressed file in the same directory.
+    location: Location,
     output: File,
 }
 
@@ -54,11 +57,9 @@ impl Daemon {
         while self.compressor.job.is_none()
             && let Some(live) = self.compressor.waiting.first().cloned()
         {
-            let in_use = self.streams.files();
+            let in_use = |id| self.streams.writes_to(id) || self.log.writes_to(id);
             let mut old = old_files(&[&live]).into_iter();
-            let next =
-                old.find(|old| !old.is_compressed() && in_use.iter().all(|file| file.path != old.path));
-            let Some(next) = next else {
+            let Some(next) = old.find(|old| !old.is_compressed() && !in_use(old.id)) else {
                 self.compressor.waiting.remove(0);
                 continue;
             };
@@ -78,19 +79,21 @@ impl Daemon {
 
     fn begin(&mut self, live: &Path, old: &OldFile) -> Result<Job, String> {
         let failed = |path: &Path, error: &io::Error| format!("{}: {}", path.display(), io_words(error));
-        let temporary = longer(live, ".gz.tmp");
-        let input = open_old(&old.path).map_err(|error| failed(&old.path, &error))?;
+        let location = Location::find(live).map_err(|error| failed(live, &error))?;
+        let name = old.path.file_name().unwrap_or_default();
+        let input = location.read(name).map_err(|error| failed(&old.path, &error))?;
         let meta = input.metadata().map_err(|error| failed(&old.path, &error))?;
         // One that an earlier circus left.
-        let _ = fs::remove_file(&temporary);
-        let output = create(&temporary).map_err(|error| failed(&temporary, &error))?;
+        let _ = location.remove(&temporary(&location));
+        let output = location.create_new(&temporary(&location));
+        let output = output.map_err(|error| failed(&location.parent().join(temporary(&location)), &error))?;
         let spawned = self.spawn_gzip(&input, &output);
         if spawned.is_err() {
-            let _ = fs::remove_file(&temporary);
+            let _ = location.remove(&temporary(&location));
         }
         let pid = spawned?;
         self.log.debug(format_args!("compressing {}, process {pid}", old.path.display()));
-        Ok(Job { pid, live: live.to_path_buf(), old: meta, temporary, output })
+        Ok(Job { pid, live: live.to_path_buf(), input, old: meta, location, output })
     }
 
     fn spawn_gzip(&mut self, input: &File, output: &File) -> Result<Pid, String> {
@@ -121,7 +124,10 @@ impl Daemon {
     pub(super) fn compressor_ended(&mut self, pid: Pid, exit: wait::Exit) {
         let Some(job) = self.compressor.job.take_if(|job| job.pid == pid) else { return };
         let done = match exit {
-            wait::Exit::Code(0) => job.put_in_place().map_err(|error| io_words(&error)),
+            wait::Exit::Code(0) => {
+                let in_use = self.streams.writes_to(id(&job.old)) || self.log.writes_to(id(&job.old));
+                job.put_in_place(in_use).map_err(|error| io_words(&error))
+            }
             wait::Exit::Code(code) => Err(format!("gzip failed with code {code}")),
             wait::Exit::Signal { number, .. } => Err(format!("gzip was ended by signal {number}")),
         };
@@ -132,7 +138,7 @@ impl Daemon {
                 self.log.over(Level::Info, &cause, text);
             }
             Err(why) => {
-                let _ = fs::remove_file(&job.temporary);
+                job.discard();
                 self.give_up(&job.live, &why);
             }
         }
@@ -144,30 +150,35 @@ impl Daemon {
     pub(super) fn stop_compressing(&mut self) {
         if let Some(job) = self.compressor.job.take() {
             let _ = signal::kill(job.pid, SIGKILL);
-            let _ = fs::remove_file(&job.temporary);
+            job.discard();
         }
     }
 }
 
 impl Job {
     /// Puts the compressed file in the place that the old one has by now. If that was removed meanwhile, so is this.
-    fn put_in_place(&self) -> io::Result<()> {
-        let id = (self.old.dev(), self.old.ino());
-        let Some(old) = old_files(&[&self.live]).into_iter().find(|old| old.id == id) else {
-            return fs::remove_file(&self.temporary);
+    fn put_in_place(&self, in_use: bool) -> io::Result<()> {
+        let now = self.input.metadata()?;
+        if in_use || (now.len(), now.modified()?) != (self.old.len(), self.old.modified()?) {
+            return Err(io::Error::other("it is still written"));
+        }
+        let Some(old) = old_files(&[&self.live]).into_iter().find(|old| old.id == id(&self.old)) else {
+            self.discard();
+            return Ok(());
         };
-        fchown(&self.output, Some(self.old.uid()), Some(self.old.gid()))?;
-        self.output.set_permissions(self.old.permissions())?;
+        make_alike(&self.output, &self.old)?;
         self.output.set_modified(self.old.modified()?)?;
-        fs::rename(&self.temporary, longer(&old.path, COMPRESSED))?;
-        fs::remove_file(&old.path)
+        let compressed = with(old.path.file_name().unwrap_or_default(), COMPRESSED);
+        self.location.rename(&temporary(&self.location), &compressed)?;
+        remove(&old.path, old.id)
+    }
+
+    fn discard(&self) {
+        let _ = self.location.remove(&temporary(&self.location));
     }
 }
 
-fn open_old(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(file::NEVER_WAIT | sys::O_NOFOLLOW).open(path)
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(file::WRITE_THROUGH).open(path)
+/// What the compressed file is called until it is whole.
+fn temporary(location: &Location) -> OsString {
+    with(location.name(), ".gz.tmp")
 }

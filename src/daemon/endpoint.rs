@@ -238,7 +238,9 @@ fn open(
     };
     let mode = u32::try_from(options.endpoint_mode).unwrap_or(0o600);
     let spec = SocketSpec::unix(address.clone(), mode);
-    let (fd, file) = claim(&spec, false).map_err(|obstacle| match &obstacle {
+    let owner = options.endpoint_owner.as_deref().filter(|_| matches!(address, Address::Unix(_)));
+    let owner = owner.map(owner_of).transpose().map_err(|why| refuse(&why, false))?;
+    let (fd, file) = claim(&spec, false, owner).map_err(|obstacle| match &obstacle {
         Obstacle::InUse => refuse(&"another circus serves it already", false),
         Obstacle::Kernel(error) if error.error.kind() == ErrorKind::AddrInUse => {
             let (who, foreign) = holder(&address);
@@ -246,8 +248,9 @@ fn open(
         }
         Obstacle::NotASocket | Obstacle::Kernel(_) => refuse(&obstacle, true),
     })?;
-    if let (Some(owner), Address::Unix(path)) = (&options.endpoint_owner, &address) {
-        give_to(path, owner).map_err(|why| refuse(&why, false))?;
+    if let (Some(owner), Some(file)) = (owner, &file) {
+        let given = file.give_to(owner);
+        given.map_err(|error| refuse(&format!("endpoint_owner: {}", sys::io_words(&error)), false))?;
     }
     let only_for = matches!(address, Address::Abstract(_)).then(user::current_uid);
     let acceptor = Acceptor::Unix(fd.into());
@@ -311,11 +314,10 @@ pub fn make_directory(directory: &Directory) -> Result<Option<NewDirectory>, Str
     Ok(None)
 }
 
-fn give_to(path: &Path, owner: &str) -> Result<(), String> {
-    let account = user::find_user(owner).map_err(|error| sys::io_words(&error))?;
-    let account = account.ok_or_else(|| format!("endpoint_owner = {owner}: there is no such user"))?;
-    user::lchown(path, Some(account.uid), None)
-        .map_err(|error| format!("endpoint_owner = {owner}: {}", sys::io_words(&error)))
+fn owner_of(name: &str) -> Result<u32, String> {
+    let account = user::find_user(name).map_err(|error| sys::io_words(&error))?;
+    let account = account.ok_or_else(|| format!("endpoint_owner = {name}: there is no such user"))?;
+    Ok(account.uid)
 }
 
 /// The control socket for somebody who may run in another directory than circus, which runs in `cwd`.

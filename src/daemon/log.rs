@@ -4,6 +4,7 @@
 //! processes: a reader that is slow and a disk that is full never hold circus up. There is one log, handed around as
 //! `&mut Log`.
 
+use super::location::id_at;
 use super::sockets::resolve;
 use super::streams::outlet::{Outlet, Place};
 use super::streams::syslog::{Address, local_time};
@@ -13,12 +14,12 @@ use crate::control::plain::cut;
 use crate::sorted::Sorted;
 use crate::sys::clock;
 use crate::sys::keyboard::columns;
+use crate::sys::user::current_uid;
 use std::ffi::OsStr;
 use std::fmt::{self, Write};
 use std::io::IsTerminal;
 use std::os::fd::{AsFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -61,7 +62,7 @@ impl Log {
             }
             Some(path) => {
                 let bytes = text::to_bytes(path);
-                Outlet::open(Path::new(OsStr::from_bytes(&bytes)), Instant::now())?
+                Outlet::open(Path::new(OsStr::from_bytes(&bytes)), current_uid(), Instant::now())?
             }
         };
         Ok(Self::to(outlet, level))
@@ -197,6 +198,11 @@ impl Log {
         Some((path.to_path_buf(), self.outlet.file()?.size()))
     }
 
+    /// Whether this is its file.
+    pub fn writes_to(&self, id: (u64, u64)) -> bool {
+        self.outlet.is_file(id)
+    }
+
     /// Finds out how large its file is.
     pub fn measure(&mut self) {
         self.outlet.file().into_iter().for_each(super::streams::file::FileStream::measure);
@@ -279,7 +285,7 @@ impl Log {
     /// Whether the file that is written to is the one at its path.
     fn is_in_place(&self) -> bool {
         let Place::Path(path) = self.outlet.place() else { return true };
-        std::fs::metadata(path).is_ok_and(|found| self.outlet.is_file((found.dev(), found.ino())))
+        id_at(path).ok().flatten().is_some_and(|id| self.outlet.is_file(id))
     }
 }
 

@@ -27,6 +27,7 @@ pub mod hosts;
 pub mod init;
 mod kill;
 mod listeners;
+mod location;
 pub mod log;
 mod logs;
 mod looks;

@@ -16,7 +16,7 @@ use crate::config::model::LARGEST_RING;
 use crate::config::probe;
 use crate::config::{PluginKind, StreamConfig, StreamKind, WatcherConfig};
 use crate::sys::child::{Child, SpawnError, Stdio, Step};
-use crate::sys::{self, process};
+use crate::sys::{self, process, user};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
@@ -65,6 +65,12 @@ fn expanded(stream: &StreamConfig, config: &WatcherConfig, wid: u32) -> StreamCo
         *option = option.take().map(|text| expand(&text, &lookup).into());
     }
     stream
+}
+
+/// The user of a watcher's processes. Looked up when a stream is opened, not when a process is spawned.
+fn user_of(config: &WatcherConfig) -> u32 {
+    let named = config.options.uid.as_deref().and_then(|name| user::uid_of(name).ok().flatten());
+    named.unwrap_or_else(user::current_uid)
 }
 
 impl Daemon {
@@ -180,7 +186,8 @@ impl Daemon {
             return Ok(Some(sink));
         }
         let stream = expanded(stream, &watcher.config, wid);
-        let source = Source { watcher: &watcher.config.name, owner };
+        let user = user_of(&watcher.config);
+        let source = Source { watcher: &watcher.config.name, user, owner };
         let sink = self.streams.sink_for(&source, &stream, self.now, &mut self.log);
         sink.map(Some).map_err(|why| format!("{}_stream: {why}", channel.name()))
     }
@@ -258,7 +265,8 @@ impl Daemon {
             return Ok(false);
         }
         let stream = expanded(stream, &watcher.config, old.wid);
-        let source = Source { watcher: &watcher.config.name, owner: old };
+        let user = user_of(&watcher.config);
+        let source = Source { watcher: &watcher.config.name, user, owner: old };
         self.streams
             .reconfigure(sink, &source, &stream, self.now, &mut self.log)
             .map_err(|why| format!("{} {}_stream: {why}", watcher.config.name, old.channel.name()))?;

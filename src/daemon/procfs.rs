@@ -242,6 +242,13 @@ pub fn uid(pid: Pid) -> Option<u32> {
     Some(std::fs::metadata(dir(pid).ok()?).ok()?.uid())
 }
 
+/// The user id of a process as the kernel knows it: whose its directory is says nothing of one that has made itself
+/// undumpable.
+pub fn real_uid(pid: Pid) -> Option<u32> {
+    let status = read(&format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace().next()?.parse().ok()
+}
+
 /// The last part of the path in argv[0], as Circus shows it; the kernel's name when there are no arguments.
 pub fn program(pid: Pid) -> Option<String> {
     let dir = dir(pid).ok()?;

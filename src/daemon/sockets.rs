@@ -8,11 +8,12 @@ mod passed;
 mod replace;
 mod shares;
 
-use claim::Aside;
 pub use claim::{NewDirectory, Obstacle, claim};
 pub use passed::{OWN, Passed};
 pub use replace::Prepared;
 pub use shares::User;
+
+pub use super::location::OwnFile;
 
 use super::hosts;
 use crate::arbiter::WatcherId;
@@ -23,12 +24,9 @@ use crate::sys::io_words;
 use crate::sys::socket::{self, Kind, SocketSpec};
 use shares::Shares;
 use std::ffi::OsString;
-use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 
 /// Descriptors below this are left to what children get.
 const LOWEST_FD: RawFd = 64;
@@ -189,55 +187,12 @@ impl Bound {
 /// Binds a socket, above the descriptors that children get.
 fn bind(spec: &SocketSpec, replace: bool) -> Result<(OwnedFd, Option<OwnFile>), String> {
     let cannot = |why: &dyn std::fmt::Display| format!("cannot bind {}: {why}", spec.address);
-    let (fd, file) = claim(spec, replace).map_err(|obstacle| match obstacle {
+    let (fd, file) = claim(spec, replace, None).map_err(|obstacle| match obstacle {
         Obstacle::InUse => cannot(&"somebody serves that path already; replace = True takes it over"),
         Obstacle::NotASocket | Obstacle::Kernel(_) => cannot(&obstacle),
     })?;
     let fd = socket::move_up(fd, LOWEST_FD).map_err(|error| cannot(&io_words(&error)))?;
     Ok((fd, file))
-}
-
-/// A file that circus has made and removes again, unless somebody has put another one in its place.
-pub struct OwnFile {
-    path: PathBuf,
-    id: (u64, u64),
-    /// What was there before, until it is certain that it is not needed any more.
-    aside: Option<Aside>,
-}
-
-impl OwnFile {
-    /// The file at `path`, which was just made.
-    pub fn new(path: &Path) -> Option<OwnFile> {
-        let meta = path.symlink_metadata().ok()?;
-        Some(OwnFile { path: path.to_owned(), id: (meta.dev(), meta.ino()), aside: None })
-    }
-
-    /// It is there to stay: what was there before is removed, and does not come back at the end.
-    pub fn keep(&mut self) {
-        if let Some(aside) = self.aside.take() {
-            aside.remove();
-        }
-    }
-
-    /// The file stays where it is.
-    pub fn leave(mut self) {
-        self.path = PathBuf::new();
-    }
-
-    /// Whether nothing is at the path any more.
-    pub fn has_vanished(&self) -> bool {
-        self.path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound)
-    }
-}
-
-impl Drop for OwnFile {
-    fn drop(&mut self) {
-        let same = self.path.symlink_metadata().is_ok_and(|meta| (meta.dev(), meta.ino()) == self.id);
-        if same {
-            // Nothing can be done about a failure: the directory may be gone or read-only by now.
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
 }
 
 /// What is to be bound; `may_wait`: names of hosts may be looked up.
@@ -338,7 +293,7 @@ mod tests {
         config
     }
 
-    fn dir() -> PathBuf {
+    fn dir() -> std::path::PathBuf {
         use std::sync::atomic::{AtomicU32, Ordering};
         static N: AtomicU32 = AtomicU32::new(0);
         let n = N.fetch_add(1, Ordering::Relaxed);

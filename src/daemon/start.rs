@@ -194,7 +194,8 @@ fn start(
         message: refused.message,
     })?;
     let pidfile = options.pidfile.as_deref().or(config.circus.pidfile.as_deref());
-    let mut pidfile = pidfile.map(PidFile::claim).transpose().map_err(system)?;
+    let pidfile = pidfile.map(|path| PidFile::claim(path, &mut log)).transpose();
+    let mut pidfile = pidfile.map_err(system)?.flatten();
     let original = raise_descriptors();
     let sockets = Sockets::bind(&config.sockets, &mut passed).map_err(system)?;
     let mut spawner = Spawner::new().map_err(|e| kernel("memory for children", e))?;
@@ -220,7 +221,7 @@ fn start(
         notify,
     };
     let mut daemon = Daemon::new(parts).map_err(|e| kernel("event loop", e))?;
-    pidfile.as_mut().map_or(Ok(()), PidFile::write).map_err(system)?;
+    pidfile.as_mut().map_or(Ok(()), |file| file.write(&mut daemon.log)).map_err(system)?;
     // From here on nothing fails.
     new_log.into_iter().for_each(OwnFile::leave);
     daemon.sockets.keep_all();

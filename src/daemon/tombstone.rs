@@ -4,17 +4,16 @@
 //! termination log, which is a file mounted there, with room for 4096 bytes: it is written in place.
 
 use super::eventloop::Daemon;
+use super::location::Location;
 use crate::arbiter::fate::{Death, Fall};
 use crate::config::text;
 use crate::control::one;
-use crate::sys::file::{NEVER_WAIT, must_be_regular};
-use crate::sys::{O_NOFOLLOW, clock, io_words};
+use crate::sys::{clock, io_words};
 use serde_json::Value as Json;
 use std::ffi::OsStr;
-use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 /// The most bytes of the file.
 const ROOM: usize = 4096;
@@ -39,11 +38,8 @@ pub fn write(
 }
 
 fn put(path: &str, line: &[u8]) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    // A symbolic link is not followed: as root that could overwrite any file.
-    options.write(true).create(true).truncate(false).mode(0o644).custom_flags(NEVER_WAIT | O_NOFOLLOW);
-    let mut file = options.open(OsStr::from_bytes(&text::to_bytes(path)))?;
-    must_be_regular(&file)?;
+    // A symbolic link at the end is not followed, whoever has put it there.
+    let mut file = Location::of_entry(Path::new(OsStr::from_bytes(&text::to_bytes(path))))?.write(0o644)?;
     file.set_len(0)?;
     file.write_all(line)
 }

@@ -9,6 +9,7 @@ pub mod address;
 pub mod child;
 pub mod clock;
 pub mod daemonize;
+pub mod directory;
 pub mod entry;
 pub mod file;
 pub mod keyboard;
@@ -43,11 +44,8 @@ pub const EMSGSIZE: i32 = libc::EMSGSIZE;
 /// Sent to whoever writes beyond RLIMIT_FSIZE.
 pub const SIGXFSZ: i32 = libc::SIGXFSZ;
 
-/// Flag of open(2): do not follow a symbolic link at the end of the path.
-pub const O_NOFOLLOW: i32 = libc::O_NOFOLLOW;
-
-/// Flag of open(2): the place of a file alone, which may be of any kind.
-pub const O_PATH: i32 = libc::O_PATH;
+/// Too many symbolic links.
+pub const ELOOP: i32 = libc::ELOOP;
 
 /// Whether an errno says that the machine, or what circus may have of it, is short of processes, memory or descriptors.
 /// That may pass.

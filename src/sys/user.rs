@@ -12,7 +12,7 @@ use std::path::PathBuf;
 #[cfg(not(target_feature = "crt-static"))]
 use super::nss;
 
-pub use std::os::unix::fs::{chown, lchown};
+pub use std::os::unix::fs::chown;
 
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";

@@ -81,7 +81,7 @@ fn in_default_directory() -> Option<NotifySocket> {
 fn bind(address: Address) -> Result<NotifySocket, Obstacle> {
     let text = address.to_string();
     let spec = SocketSpec { kind: Kind::Dgram, ..SocketSpec::unix(address, 0o666) };
-    let (fd, mut file): (OwnedFd, _) = claim(&spec, false)?;
+    let (fd, mut file): (OwnedFd, _) = claim(&spec, false, None)?;
     file.iter_mut().for_each(OwnFile::keep);
     let socket = UnixDatagram::from(fd);
     crate::sys::message::pass_credentials(&socket)

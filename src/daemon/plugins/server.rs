@@ -61,7 +61,7 @@ impl Server {
             Place::Unix(path) => {
                 let path = PathBuf::from(OsStr::from_bytes(&text::to_bytes(path)));
                 let spec = SocketSpec::unix(Address::Unix(path), 0o600);
-                let (fd, mut file) = claim(&spec, false).map_err(|obstacle| obstacle.to_string())?;
+                let (fd, mut file) = claim(&spec, false, None).map_err(|obstacle| obstacle.to_string())?;
                 file.iter_mut().for_each(OwnFile::keep);
                 (Acceptor::Unix(fd.into()), file)
             }

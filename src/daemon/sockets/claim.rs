@@ -5,9 +5,10 @@
 //! path for good ([`OwnFile::keep`]); until then a failure puts it back.
 
 use super::OwnFile;
+use crate::daemon::location::{Aside, Location};
 use crate::sys::address::Address;
-use crate::sys::process;
 use crate::sys::socket::{self, BindError, PathState, SocketSpec};
+use crate::sys::{process, user};
 use std::fmt;
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
@@ -44,16 +45,23 @@ fn at(step: &'static str) -> impl Fn(std::io::Error) -> Obstacle {
 }
 
 /// Binds a socket. What stands at its path makes way if nobody holds it, or if `replace` says so and it is a socket.
+/// One that is to be given to `owner` in a directory of that user's, who could exchange it before that, is made with
+/// that user's rights.
 ///
 /// # Errors
 /// Everything is as it was before.
-pub fn claim(spec: &SocketSpec, replace: bool) -> Result<(OwnedFd, Option<OwnFile>), Obstacle> {
+pub fn claim(
+    spec: &SocketSpec,
+    replace: bool,
+    owner: Option<u32>,
+) -> Result<(OwnedFd, Option<OwnFile>), Obstacle> {
     let Address::Unix(path) = &spec.address else {
         return Ok((socket::bind(spec).map_err(Obstacle::Kernel)?, None));
     };
+    let location = Location::of_entry(path).map_err(at("looking at it"))?;
     // A socket that is bound and does not listen yet looks like one that nobody holds.
-    let _turn = turn(path);
-    let mut aside = match socket::path_state(path).map_err(at("looking at it"))? {
+    let _turn = turn(&location);
+    let aside = match socket::path_state(path).map_err(at("looking at it"))? {
         PathState::Absent => None,
         PathState::NotASocket => return Err(Obstacle::NotASocket),
         PathState::InUse if !replace => return Err(Obstacle::InUse),
@@ -61,16 +69,17 @@ pub fn claim(spec: &SocketSpec, replace: bool) -> Result<(OwnedFd, Option<OwnFil
             Some(Aside::put(path).map_err(at("moving the old socket aside"))?)
         }
     };
-    let fd = socket::bind(spec).map_err(Obstacle::Kernel)?;
-    let mut file = OwnFile::new(path);
-    file.iter_mut().for_each(|file| file.aside = aside.take());
-    Ok((fd, file))
+    let bound = match owner.filter(|uid| location.is_run_by(*uid)) {
+        Some(uid) => user::as_to_files(uid, user::current_gid(), || socket::bind(spec)),
+        None => socket::bind(spec),
+    };
+    let fd = bound.map_err(Obstacle::Kernel)?;
+    Ok((fd, Some(OwnFile::of_socket(path, aside).map_err(at("bind"))?)))
 }
 
 /// The turn of this circus among those that take paths in one directory; it is over when the directory is closed.
-fn turn(path: &Path) -> Option<File> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let directory = File::open(parent.unwrap_or(Path::new("."))).ok()?;
+fn turn(location: &Location) -> Option<File> {
+    let directory = location.open_directory().ok()?;
     for _ in 0..LOOKS {
         if process::lock_exclusive(&directory).ok()? {
             return Some(directory);
@@ -78,38 +87,6 @@ fn turn(path: &Path) -> Option<File> {
         std::thread::sleep(PAUSE);
     }
     None
-}
-
-/// A socket that has made way. It comes back unless it is removed.
-pub struct Aside {
-    path: PathBuf,
-    now: PathBuf,
-}
-
-impl Aside {
-    fn put(path: &Path) -> std::io::Result<Aside> {
-        let mut name = std::ffi::OsString::from(".");
-        name.push(path.file_name().unwrap_or_default());
-        name.push(format!(".{}", std::process::id()));
-        let now = path.with_file_name(name);
-        fs::rename(path, &now)?;
-        Ok(Aside { path: path.to_owned(), now })
-    }
-
-    /// Removes it.
-    pub fn remove(mut self) {
-        // A failure leaves a file that says of itself that it is nobody's.
-        let _ = fs::remove_file(std::mem::take(&mut self.now));
-    }
-}
-
-impl Drop for Aside {
-    fn drop(&mut self) {
-        if !self.now.as_os_str().is_empty() {
-            // If the directory does not allow it any more, nothing can be done.
-            let _ = fs::rename(&self.now, &self.path);
-        }
-    }
 }
 
 /// A directory that circus has made, and which a start that fails removes.

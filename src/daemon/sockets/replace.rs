@@ -10,11 +10,8 @@ use crate::config::{SocketConfig, SocketOptions};
 use crate::sorted::sort_by;
 use crate::sys::address::Address;
 use crate::sys::socket::{self, Kind};
-use crate::sys::{O_NOFOLLOW, O_PATH, io_words, process};
-use std::fs::{OpenOptions, Permissions};
-use std::io;
+use crate::sys::{io_words, process};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 
 /// The sockets of a new configuration. The old ones are still untouched.
 pub struct Prepared {
@@ -165,19 +162,6 @@ impl Bound {
         if !self.spec.reuseport {
             self.shares.all().for_each(|fd| drop(socket::set_reuseport(fd, on)));
         }
-    }
-}
-
-impl OwnFile {
-    /// Changes the mode of the file, if it is still the one that circus has made.
-    fn set_mode(&self, mode: u32) -> io::Result<()> {
-        let file = OpenOptions::new().read(true).custom_flags(O_PATH | O_NOFOLLOW).open(&self.path)?;
-        let meta = file.metadata()?;
-        if (meta.dev(), meta.ino()) != self.id {
-            return Ok(());
-        }
-        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-        std::fs::set_permissions(path, Permissions::from_mode(mode))
     }
 }
 

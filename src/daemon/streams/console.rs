@@ -5,6 +5,7 @@
 //! sockets take MSG_DONTWAIT. What can be neither (a pipe of another user, or no /proc) is asked by poll(2) before
 //! each small write. Regular files have no readers to wait for.
 
+use crate::daemon::location::{Location, id};
 use crate::sys::file::{NEVER_WAIT, PIPE_PIECE, is_writable};
 use crate::sys::socket::send_nowait;
 use std::fs::{File, OpenOptions};
@@ -56,16 +57,17 @@ impl Console {
         Ok(Console { out, way, terminal, id })
     }
 
-    /// The FIFO or device at a path. A FIFO need not have a reader yet.
+    /// The FIFO or device at a path; a FIFO may belong to `user`, and need not have a reader yet.
     ///
     /// # Errors
     /// It cannot be opened.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path, user: u32) -> io::Result<Self> {
+        let location = Location::find(path)?;
         // A FIFO can be opened for writing only while somebody reads, if only for this moment it is circus.
-        let metadata = std::fs::metadata(path)?;
-        let (fifo, id) = (metadata.file_type().is_fifo(), (metadata.dev(), metadata.ino()));
-        let reader = if fifo { Some(nowait().read(true).open(path)?) } else { None };
-        let out = nowait().write(true).open(path)?;
+        let found = location.found().ok_or(io::ErrorKind::NotFound)?;
+        let (fifo, id) = (found.file_type().is_fifo(), id(found));
+        let reader = fifo.then(|| location.open_special(false, user)).transpose()?;
+        let out = location.open_special(true, user)?;
         drop(reader);
         let terminal = out.is_terminal();
         Ok(Console { out, way: Way::Write, terminal, id })
@@ -99,15 +101,10 @@ impl Console {
     }
 }
 
-fn nowait() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.custom_flags(NEVER_WAIT);
-    options
-}
-
 /// The same pipe or terminal as a new open file, which is non-blocking for nobody but us.
 fn anew(shared: &File) -> io::Result<File> {
-    nowait().write(true).open(format!("/proc/self/fd/{}", shared.as_raw_fd()))
+    let path = format!("/proc/self/fd/{}", shared.as_raw_fd());
+    OpenOptions::new().write(true).custom_flags(NEVER_WAIT).open(path)
 }
 
 #[cfg(test)]

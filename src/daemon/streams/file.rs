@@ -7,11 +7,12 @@
 
 use super::timed::{Schedule, Timer};
 use super::{LINE_MAX, backups};
-use crate::sys::file::NEVER_WAIT;
+use crate::daemon::location::{self, Location};
 use crate::sys::{clock, io_words};
-use std::fs::{self, File, OpenOptions};
+use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -59,6 +60,8 @@ impl Rotation {
 /// A file that is appended to.
 pub struct FileStream {
     path: Rc<Path>,
+    /// The user whom the file may belong to besides those that [`Location`] names: that of the watcher.
+    user: u32,
     /// `None`: it could not be opened (again) yet.
     file: Option<File>,
     id: (u64, u64),
@@ -77,6 +80,8 @@ pub struct FileStream {
     looked: Option<Instant>,
     /// Another file has its name, and could not be opened.
     left_behind: bool,
+    /// Old files could not be removed, which has been said.
+    overfull: bool,
 }
 
 impl FileStream {
@@ -84,19 +89,22 @@ impl FileStream {
     ///
     /// # Errors
     /// It cannot be opened; [`refusal`] puts the reason in a sentence.
-    pub fn open(path: &Rc<Path>) -> io::Result<Option<Self>> {
+    pub fn open(path: &Rc<Path>, user: u32) -> io::Result<Option<Self>> {
+        let location = Location::find(path)?;
         // Asked before it is opened: who reads a FIFO would take our coming and going for the end of it.
-        if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        if location.found().is_some_and(|found| !found.is_file() && !found.is_dir()) {
             return Ok(None);
         }
-        let mut stream = Self::missing(path);
-        stream.reopen().map(|()| Some(stream))
+        let mut stream = Self::missing(path, user);
+        stream.take(location.append(user)?)?;
+        Ok(Some(stream))
     }
 
     /// A file that cannot be opened yet; [`Self::recover`] tries.
-    pub fn missing(path: &Rc<Path>) -> Self {
+    pub fn missing(path: &Rc<Path>, user: u32) -> Self {
         FileStream {
             path: path.clone(),
+            user,
             file: None,
             id: (0, 0),
             size: 0,
@@ -109,18 +117,16 @@ impl FileStream {
             rotated: false,
             looked: None,
             left_behind: false,
+            overfull: false,
         }
     }
 
     /// Goes on with this open file.
     fn take(&mut self, file: File) -> io::Result<()> {
         let found = file.metadata()?;
-        if !found.is_file() {
-            return Err(io::Error::other("there is something else than a file in its place"));
-        }
-        self.id = (found.dev(), found.ino());
+        self.id = location::id(&found);
         self.size = found.len();
-        self.line = usize::from(ends_within_line(&self.path, self.size));
+        self.line = usize::from(ends_within_line(&file, self.size));
         self.file = Some(file);
         Ok(())
     }
@@ -206,12 +212,8 @@ impl FileStream {
             return bytes.get(..line_end(bytes)).unwrap_or(bytes);
         }
         if let Err(error) = self.rotate_by_clock() {
-            let text = format!(
-                "cannot rotate {} and remove the oldest: {}; it goes on growing",
-                self.path.display(),
-                io_words(&error)
-            );
-            self.complaint = Some(text.into());
+            let why = io_words(&error);
+            self.complain(format!("cannot rotate {}: {why}; it goes on growing", self.path.display()));
         }
         bytes
     }
@@ -223,10 +225,7 @@ impl FileStream {
         let Some(mut timer) = self.timer.take() else { return self.rotate() };
         let rotated = match self.size {
             0 => Ok(()),
-            _ => timer
-                .rename(&self.path)
-                .and_then(|()| self.begin_anew())
-                .and_then(|()| timer.prune(&self.path)),
+            _ => self.put_aside(|location| timer.free_name(location), |location| timer.prune(location)),
         };
         timer.begin_period();
         self.timer = Some(timer);
@@ -296,12 +295,10 @@ impl FileStream {
             Ok(()) => self.not_before = None,
             Err(error) => {
                 if self.not_before.is_none() {
-                    let text = format!(
-                        "cannot rotate {}: {}; it grows over max_bytes until that works",
-                        self.path.display(),
-                        io_words(&error)
-                    );
-                    self.complaint = Some(text.into());
+                    let (path, why) = (self.path.display(), io_words(&error));
+                    self.complain(format!(
+                        "cannot rotate {path}: {why}; it grows over max_bytes until that works"
+                    ));
                 }
                 self.not_before = Some(now + LOOK);
             }
@@ -310,14 +307,42 @@ impl FileStream {
 
     /// Moves the old files up, the file to `FILE.1`, and begins a new one.
     fn rotate(&mut self) -> io::Result<()> {
-        backups::shift(&self.path, self.rotation.backup_count)?;
-        self.begin_anew()
+        let count = self.rotation.backup_count;
+        self.put_aside(
+            |location| backups::shift(location, count),
+            |location| backups::remove_beyond(location, count),
+        )
     }
 
-    /// Goes on with a new file, now that the old one has another name.
-    fn begin_anew(&mut self) -> io::Result<()> {
+    /// Goes on with a new file, which is there before anything is renamed: whatever fails then, the file is written as
+    /// before. `make_way` frees a name for the old file; then what is too old goes.
+    fn put_aside(
+        &mut self,
+        make_way: impl FnOnce(&Location) -> io::Result<OsString>,
+        prune: impl FnOnce(&Location) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let location = Location::find(&self.path)?;
+        let old = match (location.found(), &self.file) {
+            (Some(found), Some(_)) if location::id(found) == self.id => found,
+            // Somebody has moved it away already.
+            _ => return self.take(location.append(self.user)?),
+        };
+        let new = backups::replace(&location, old, make_way)?;
+        self.take(new)?;
         self.rotated = true;
-        self.take(append(&self.path)?)
+        let failed = prune(&location).err();
+        if let Some(error) = &failed
+            && !self.overfull
+        {
+            let (path, why) = (self.path.display(), io_words(error));
+            self.complain(format!("cannot remove the oldest files of {path}: {why}"));
+        }
+        self.overfull = failed.is_some();
+        Ok(())
+    }
+
+    fn complain(&mut self, text: String) {
+        self.complaint = Some(text.into());
     }
 
     /// Whether it was rotated since the last call.
@@ -328,6 +353,11 @@ impl FileStream {
     /// Whether old files are to be compressed.
     pub fn compresses(&self) -> bool {
         self.rotation.compress
+    }
+
+    /// The user of the watcher.
+    pub fn user(&self) -> u32 {
+        self.user
     }
 
     /// How large it is.
@@ -346,7 +376,7 @@ impl FileStream {
     /// Finds out whether the file was truncated, or removed, and then begins a new one: once in a while, or, for a file
     /// that is watched, once for all that is read in one turn of the event loop, which has one `now`.
     fn look(&mut self, now: Instant) -> io::Result<()> {
-        let pause = if self.rotation.watched { Duration::from_nanos(1) } else { LOOK };
+        let pause = if self.rotation.watched && !self.left_behind { Duration::from_nanos(1) } else { LOOK };
         let due = self.looked.is_none_or(|looked| now.saturating_duration_since(looked) >= pause);
         if due && let Some(file) = &self.file {
             self.looked = Some(now);
@@ -364,10 +394,7 @@ impl FileStream {
 
     /// Whether the file has another name by now.
     fn is_elsewhere(&self) -> bool {
-        match fs::metadata(&self.path) {
-            Ok(found) => (found.dev(), found.ino()) != self.id,
-            Err(error) => error.kind() == ErrorKind::NotFound,
-        }
+        location::id_at(&self.path).is_ok_and(|id| id != Some(self.id))
     }
 
     /// Goes on with what is at the path now. While that is not possible, the old file serves.
@@ -377,7 +404,7 @@ impl FileStream {
             && !self.left_behind
         {
             let (path, why) = (self.path.display(), io_words(error));
-            self.complaint = Some(format!("cannot reopen {path}: {why}; output goes to the old file").into());
+            self.complain(format!("cannot reopen {path}: {why}; output goes to the old file"));
         }
         self.left_behind = failed.is_some();
     }
@@ -395,7 +422,7 @@ impl FileStream {
     /// # Errors
     /// It cannot be opened, or is no file.
     pub fn reopen(&mut self) -> io::Result<()> {
-        self.take(append(&self.path)?)
+        self.take(Location::find(&self.path)?.append(self.user)?)
     }
 
     /// What is to be said about a rotation.
@@ -409,17 +436,11 @@ fn line_end(bytes: &[u8]) -> usize {
     bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |newline| newline + 1)
 }
 
-/// Opens a path to append to, and creates a file when there is nothing.
-fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o644).custom_flags(NEVER_WAIT).open(path)
-}
-
 /// Whether the last byte of a file is no newline. One that may not be read is taken to be in order.
-fn ends_within_line(path: &Path, size: u64) -> bool {
+fn ends_within_line(file: &File, size: u64) -> bool {
     let Some(place) = size.checked_sub(1) else { return false };
     let mut last = [b'\n'];
-    let file = OpenOptions::new().read(true).custom_flags(NEVER_WAIT).open(path);
-    file.and_then(|file| file.read_exact_at(&mut last, place)).is_ok() && last != [b'\n']
+    file.read_exact_at(&mut last, place).is_ok() && last != [b'\n']
 }
 
 /// Whether a write failed for want of room, which may be there later.
@@ -429,7 +450,7 @@ pub fn is_full(error: &io::Error) -> bool {
 
 /// Why a path cannot be opened, and what to do.
 pub fn refusal(path: &Path, error: &io::Error) -> String {
-    let directory = path.parent().filter(|parent| !parent.exists());
+    let directory = path.parent().filter(|parent| parent.try_exists().is_ok_and(|there| !there));
     let reason = match (error.kind(), directory) {
         (ErrorKind::NotFound, Some(parent)) => {
             format!("the directory {} does not exist; create it", parent.display())

@@ -315,4 +315,4 @@ impl Streams {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -141,22 +141,22 @@ impl Outlet {
         Self::new(place, Medium::Console(console))
     }
 
-    /// The file, FIFO or device at `path`. A file is created when there is none. On a full disk the outlet begins
-    /// as one that cannot be written.
+    /// The file, FIFO or device at `path`, which may belong to `user`. A file is created when there is none. On a full
+    /// disk the outlet begins as one that cannot be written.
     ///
     /// # Errors
     /// A sentence that says why it cannot be opened and what to do.
-    pub fn open(path: &Path, now: Instant) -> Result<Self, String> {
+    pub fn open(path: &Path, user: u32, now: Instant) -> Result<Self, String> {
         let path: Rc<Path> = path.into();
         let place = Place::Path(path.clone());
-        match FileStream::open(&path) {
+        match FileStream::open(&path, user) {
             Ok(Some(file)) => Ok(Self::new(place, Medium::File(file))),
-            Ok(None) => match Console::open(&path) {
+            Ok(None) => match Console::open(&path, user) {
                 Ok(console) => Ok(Self::around(place, console)),
                 Err(error) => Err(super::file::refusal(&path, &error)),
             },
             Err(error) if super::file::is_full(&error) => {
-                let mut outlet = Self::new(place, Medium::File(FileStream::missing(&path)));
+                let mut outlet = Self::new(place, Medium::File(FileStream::missing(&path, user)));
                 outlet.hold(&[], &error, now);
                 Ok(outlet)
             }
@@ -281,7 +281,7 @@ impl Outlet {
     }
 
     /// Begins to keep output.
-    fn hold(&mut self, bytes: &[u8], error: &io::Error, now: Instant) {
+    pub(super) fn hold(&mut self, bytes: &[u8], error: &io::Error, now: Instant) {
         let mut backlog = Backlog::new(self.medium.backlog(), self.torn);
         backlog.push(bytes);
         let (since, tried, pause) = (now, now, FIRST_PAUSE);
@@ -292,7 +292,8 @@ impl Outlet {
 
     /// Takes note of why writing failed; a cause that is new is said.
     fn judge(&mut self, held: &mut Held, error: &io::Error) {
-        if error.kind() == io::ErrorKind::WouldBlock {
+        // A file has no reader: somebody has a lease on it (fcntl(2)), and it is tried again as after any error.
+        if error.kind() == io::ErrorKind::WouldBlock && self.file().is_none() {
             held.cause = None;
             return;
         }

@@ -1,6 +1,6 @@
 //! What a stream's configuration asks for: where its output goes and how it is written.
 //!
-//! - `class = FileStream`, or a `filename` alone: appends to the file, which is created with mode 0644 less
+//! - `class = FileStream`, or a `filename` alone: appends to the file, which is created with mode 0666 less
 //!   the umask. Its directory must exist. Streams that name the same file share it, and their lines stay
 //!   whole.
 //! - `max_bytes` and `backup_count`, both: before the file reaches `max_bytes`, it becomes `FILE.1`, the old
@@ -99,7 +99,7 @@ impl Plan {
     pub fn try_place(config: &StreamConfig) -> Result<(), String> {
         let Place::Path(path) = Plan::of(config)?.place else { return Ok(()) };
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let kind = match parent.is_none_or(Path::exists) {
+        let kind = match parent.is_none_or(|parent| parent.try_exists().unwrap_or(true)) {
             false => ErrorKind::NotFound,
             true if path.is_dir() => ErrorKind::IsADirectory,
             true => return Ok(()),
@@ -206,7 +206,7 @@ mod tests {
 
     fn format(config: &StreamConfig, terminal: bool, no_color: bool) -> Format {
         let owner = Owner { watcher: WatcherId(1), channel: Channel::Stderr, wid: 3 };
-        let source = Source { watcher: "w\"\u{10f8ff}", owner };
+        let source = Source { watcher: "w\"\u{10f8ff}", user: 0, owner };
         Plan::of(config).unwrap().format(config, &source, terminal, no_color)
     }
 

@@ -8,7 +8,6 @@ use crate::arbiter::WatcherId;
 use crate::daemon::log::Level;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
 use std::time::Instant;
 
 /// How many bytes of lines that get something around them are written at once.
@@ -48,6 +47,8 @@ pub struct Owner {
 pub struct Source<'a> {
     /// The name of the watcher.
     pub watcher: &'a str,
+    /// The user of its processes.
+    pub user: u32,
     /// Whose output it is.
     pub owner: Owner,
 }
@@ -141,7 +142,7 @@ impl Streams {
         }
         let target = match self.find_target(&plan.place) {
             Some(target) => target,
-            None => self.open_target(&plan.place, now, log)?,
+            None => self.open_target(&plan.place, source.user, now, log)?,
         };
         let terminal = self.targets.get(target).is_some_and(|target| target.outlet.is_terminal());
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -151,25 +152,26 @@ impl Streams {
         Ok(Sink { owner, target, pipes: 0, passing: owner.wid != 0, format, rotation: plan.rotation })
     }
 
-    /// The target of a place that is in use, under this name or another one.
+    /// The target of a place that is in use under this name.
     fn find_target(&self, place: &Place) -> Option<u32> {
-        let by_name = self.targets.iter().find(|(_, target)| target.outlet.place() == place);
-        let same = by_name.or_else(|| {
-            let Place::Path(path) = place else { return None };
-            let found = std::fs::metadata(path).ok()?;
-            self.targets.iter().find(|(_, target)| target.outlet.is_file((found.dev(), found.ino())))
-        });
-        same.map(|(id, _)| id)
+        self.targets.iter().find(|(_, target)| target.outlet.place() == place).map(|(id, _)| id)
     }
 
-    fn open_target(&mut self, place: &Place, now: Instant, log: &Log) -> Result<u32, String> {
+    /// Opens a place. A file that is in use under another name is found by what was opened, so that nobody comes to a
+    /// file by a link that may not be followed.
+    fn open_target(&mut self, place: &Place, user: u32, now: Instant, log: &Log) -> Result<u32, String> {
         let mut outlet = match place {
-            Place::Path(path) => Outlet::open(path, now)?,
+            Place::Path(path) => Outlet::open(path, user, now)?,
             Place::Syslog(address) => Outlet::syslog(address),
             Place::Stdout | Place::Stderr => self
                 .open_console(place)
                 .map_err(|error| format!("cannot use {place}: {}", crate::sys::io_words(&error)))?,
         };
+        if let Some(id) = outlet.file().and_then(|file| file.id())
+            && let Some((same, _)) = self.targets.iter().find(|(_, target)| target.outlet.is_file(id))
+        {
+            return Ok(same);
+        }
         self.targets.iter().for_each(|(_, target)| outlet.watch_lines_of(&target.outlet));
         outlet.watch_lines_of(log.outlet());
         self.reshuffled = true;

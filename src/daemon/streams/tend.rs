@@ -15,6 +15,8 @@ pub struct LiveFile {
     pub path: PathBuf,
     /// Its size in bytes.
     pub size: u64,
+    /// The user of the watcher.
+    pub user: u32,
     /// Its old files are to be compressed.
     pub compress: bool,
 }
@@ -29,7 +31,13 @@ impl Streams {
         let outlet = &mut self.targets.get_mut(id)?.outlet;
         let Place::Path(path) = outlet.place().clone() else { return None };
         let file = outlet.file()?;
-        Some(LiveFile { path: path.to_path_buf(), size: file.size(), compress: file.compresses() })
+        let (size, user, compress) = (file.size(), file.user(), file.compresses());
+        Some(LiveFile { path: path.to_path_buf(), size, user, compress })
+    }
+
+    /// Whether this file is being written, whatever it is called by now.
+    pub fn writes_to(&self, id: (u64, u64)) -> bool {
+        self.targets.iter().any(|(_, target)| target.outlet.is_file(id))
     }
 
     /// How large all of them are together.

@@ -14,14 +14,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// A directory that goes when the test ends.
-pub(super) struct Directory(pub(super) PathBuf);
+pub(in crate::daemon) struct Directory(pub(super) PathBuf);
 
 impl Directory {
-    pub(super) fn new() -> Self {
+    pub(in crate::daemon) fn new() -> Self {
         Self::below(&std::env::temp_dir())
     }
 
-    pub(super) fn below(parent: &Path) -> Self {
+    pub(in crate::daemon) fn below(parent: &Path) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = parent.join(format!("circus-streams-{}-{n}", std::process::id()));
@@ -29,11 +29,11 @@ impl Directory {
         Directory(path)
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(in crate::daemon) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
-    pub(super) fn read(&self, name: &str) -> String {
+    pub(in crate::daemon) fn read(&self, name: &str) -> String {
         String::from_utf8(std::fs::read(self.path(name)).unwrap()).unwrap()
     }
 }
@@ -65,7 +65,7 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let (directory, now) = (Directory::new(), Instant::now());
-        let outlet = Outlet::open(&directory.path("log"), now).unwrap();
+        let outlet = Outlet::open(&directory.path("log"), 0, now).unwrap();
         Stage { streams: Streams::new(), log: Log::to(outlet, Level::Debug), now, directory }
     }
 
@@ -91,12 +91,12 @@ impl Stage {
     }
 
     fn open_for(&mut self, owner: Owner, config: &StreamConfig) -> Result<SinkId, String> {
-        self.streams.sink_for(&Source { watcher: "web", owner }, config, self.now, &mut self.log)
+        self.streams.sink_for(&Source { watcher: "web", user: 0, owner }, config, self.now, &mut self.log)
     }
 
     fn reconfigure(&mut self, sink: SinkId, config: &StreamConfig) -> Result<(), String> {
         let owner = Owner { watcher: WatcherId(0), channel: Channel::Stdout, wid: 0 };
-        let source = Source { watcher: "web", owner };
+        let source = Source { watcher: "web", user: 0, owner };
         self.streams.reconfigure(sink, &source, config, self.now, &mut self.log)
     }
 

@@ -2,14 +2,20 @@
 //!
 //! A period ends after so many seconds, at a midnight, or at the midnight that ends a day of the week. `FILE` is then
 //! renamed to `FILE.SUFFIX`, which tells when the period began. That is looked at when there is something to write.
-//! A clock that is set back begins a new period and rotates nothing; a name that is taken is never overwritten.
+//! A clock that is set back begins a new period and rotates nothing. A name that is taken is never overwritten: the
+//! next file of that period is `FILE.SUFFIX-1`.
 
+use super::backups::{COMPRESSED, with};
+use crate::daemon::location::Location;
+use crate::sorted::sort_by;
 use crate::sys::clock::{self, Zone};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+
+/// The most files of one period.
+const MOST_AGAIN: u32 = 1000;
 
 /// What ends a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,58 +118,64 @@ impl Timer {
         (self.begin, self.end) = self.schedule.period((self.wall)());
     }
 
-    /// Renames `path` to what it is to be called after the period, and removes the oldest such files.
+    /// The name for the file at the end of the period. Where somebody has rotated it within the period, or the clock
+    /// was set back, that is taken, and a number follows.
     ///
     /// # Errors
-    /// There is something of that name, or the system refuses.
-    pub fn rename(&self, path: &Path) -> io::Result<()> {
-        let suffix = clock::strftime_in(self.schedule.zone, self.schedule.suffix(), self.begin);
-        let old = with_suffix(path, &suffix);
-        let compressed = with_suffix(&old, "gz");
-        if [&old, &compressed].into_iter().any(|name| fs::symlink_metadata(name).is_ok()) {
-            return Err(io::Error::other(format!("there is {} already", old.display())));
+    /// It cannot be told which names are taken.
+    pub fn free_name(&self, location: &Location) -> io::Result<OsString> {
+        let date = clock::strftime_in(self.schedule.zone, self.schedule.suffix(), self.begin);
+        let mut end = format!(".{date}");
+        for again in 1..MOST_AGAIN {
+            let name = with(location.name(), &end);
+            if location.look(&name)?.is_none() && location.look(&with(&name, COMPRESSED))?.is_none() {
+                return Ok(name);
+            }
+            end = format!(".{date}-{again}");
         }
-        match fs::rename(path, old) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        Err(io::Error::other(format!("there are {MOST_AGAIN} files of {date} already")))
     }
 
-    /// Removes the oldest files that a rotation left, but for those that are to be kept.
+    /// Removes the oldest files that a rotation left, but for those that are to be kept. Those of the future, which a
+    /// clock has left that was ahead, are not known to be old: they stay, and do not count.
     ///
     /// # Errors
     /// The directory cannot be read, or a file not be removed.
-    pub fn prune(&self, path: &Path) -> io::Result<()> {
-        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+    pub fn prune(&self, location: &Location) -> io::Result<()> {
         let keep = self.schedule.keep as usize;
         if keep == 0 {
             return Ok(());
         }
+        let today = clock::strftime_in(self.schedule.zone, self.schedule.suffix(), (self.wall)());
         let mut old = Vec::new();
-        for entry in fs::read_dir(directory)? {
+        for entry in fs::read_dir(location.parent())? {
             let entry = entry?.file_name();
-            if self.is_old(name, &entry) {
-                old.push(entry);
+            if let Some((date, again)) = self.date_of(location.name(), &entry)
+                && date <= today
+            {
+                old.push(((date, again), entry));
             }
         }
-        let old = crate::sorted::sort(old);
+        sort_by(&mut old, |one, two| one < two);
         let excess = old.len().saturating_sub(keep);
-        old.iter().take(excess).try_for_each(|name| fs::remove_file(directory.join(name)))
+        old.iter().take(excess).try_for_each(|(_, name)| location.remove(name))
     }
 
-    /// Whether `entry` is what a rotation made of the file `name`, compressed or not.
-    fn is_old(&self, name: &OsStr, entry: &OsStr) -> bool {
-        let rest = entry.as_bytes().strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"."));
-        let date = rest.map(|rest| rest.strip_suffix(b".gz").unwrap_or(rest)).unwrap_or_default();
-        date.len() == self.schedule.digits() && date.iter().all(u8::is_ascii_digit)
+    /// The date in the name that a rotation gave to the file `name`, compressed or not, and the number behind it.
+    fn date_of(&self, name: &OsStr, entry: &OsStr) -> Option<(String, u32)> {
+        let rest = entry.as_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b".")?;
+        let rest = rest.strip_suffix(COMPRESSED.as_bytes()).unwrap_or(rest);
+        let (date, again) = rest.split_at_checked(self.schedule.digits())?;
+        let again = match again.split_first() {
+            None => 0,
+            Some((b'-', number)) if number.iter().all(u8::is_ascii_digit) => {
+                std::str::from_utf8(number).ok()?.parse().ok()?
+            }
+            Some(_) => return None,
+        };
+        let date = std::str::from_utf8(date).ok()?;
+        date.bytes().all(|byte| byte.is_ascii_digit()).then(|| (date.to_string(), again))
     }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(".");
-    name.push(suffix);
-    name.into()
 }
 
 #[cfg(test)]
@@ -233,11 +245,27 @@ pub(super) mod tests {
         for name in others.iter().chain(&old) {
             fs::write(directory.path(name), "").unwrap();
         }
-        timer(schedule("D", 1, 0), MONDAY).prune(&path).unwrap();
+        set_clock(MONDAY);
+        let location = Location::find(&path).unwrap();
+        timer(schedule("D", 1, 0), MONDAY).prune(&location).unwrap();
         assert!(directory.path(old[0]).exists(), "0 keeps all");
-        timer(schedule("D", 1, 2), MONDAY).prune(&path).unwrap();
+        timer(schedule("D", 1, 2), MONDAY).prune(&location).unwrap();
         let left = |name: &&&str| directory.path(name).exists();
         assert_eq!(others.iter().filter(left).count(), others.len());
+        assert_eq!(old.iter().filter(left).collect::<Vec<_>>(), [&old[2], &old[3]]);
+    }
+
+    #[test]
+    fn files_of_a_clock_that_was_ahead_do_not_push_out_those_that_come_later() {
+        let directory = Directory::new();
+        let path = directory.path("out");
+        let ahead = ["out.20991231", "out.20261124.gz", "out.20261124-1"];
+        let old = ["out.20261110", "out.20261110-2", "out.20261110-10", "out.20261122"];
+        ahead.iter().chain(&old).for_each(|name| fs::write(directory.path(name), "").unwrap());
+        set_clock(MONDAY);
+        timer(schedule("MIDNIGHT", 1, 2), MONDAY).prune(&Location::find(&path).unwrap()).unwrap();
+        let left = |name: &&&str| directory.path(name).exists();
+        assert_eq!(ahead.iter().filter(left).count(), 3);
         assert_eq!(old.iter().filter(left).collect::<Vec<_>>(), [&old[2], &old[3]]);
     }
 

@@ -111,10 +111,10 @@ fn a_fifo_need_not_have_a_reader() {
     let path = directory.path("fifo");
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
     let mut now = Instant::now();
-    let mut outlet = Outlet::open(&path, now).unwrap();
+    let mut outlet = Outlet::open(&path, 0, now).unwrap();
     outlet.write(b"early\n", now);
     assert!(outlet.take_notices()[0].text.contains("nobody reads it"));
-    let mut reader = nowait().read(true).open(&path).unwrap();
+    let mut reader = OpenOptions::new().read(true).custom_flags(NEVER_WAIT).open(&path).unwrap();
     now = outlet.next_retry().unwrap();
     outlet.flush(now);
     outlet.write(b"late\n", now);
@@ -130,7 +130,7 @@ fn a_fifo_need_not_have_a_reader() {
 #[test]
 fn a_full_device_keeps_output_and_is_tried_again() {
     let now = Instant::now();
-    let mut outlet = Outlet::open(Path::new("/dev/full"), now).unwrap();
+    let mut outlet = Outlet::open(Path::new("/dev/full"), 0, now).unwrap();
     outlet.write(b"line\n", now);
     let notices = outlet.take_notices();
     assert!(notices.len() == 1 && notices[0].text.contains("No space left on device"), "{notices:?}");

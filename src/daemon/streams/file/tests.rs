@@ -5,7 +5,7 @@ use super::super::tests::{Chance, Directory};
 use super::*;
 
 fn open(directory: &Directory, max_bytes: u64, backup_count: u32) -> Outlet {
-    let mut outlet = Outlet::open(&directory.path("out"), Instant::now()).unwrap();
+    let mut outlet = Outlet::open(&directory.path("out"), 0, Instant::now()).unwrap();
     outlet.file().unwrap().set_rotation(Rotation { max_bytes, backup_count, ..Default::default() });
     outlet
 }
@@ -195,7 +195,7 @@ fn a_removed_file_is_begun_again() {
 #[test]
 fn what_cannot_be_a_log_file_is_refused_in_a_sentence() {
     let directory = Directory::new();
-    let refused = |name: &str| Outlet::open(&directory.path(name), Instant::now()).err().unwrap();
+    let refused = |name: &str| Outlet::open(&directory.path(name), 0, Instant::now()).err().unwrap();
     assert!(refused("").contains("it is a directory; name a file in it"), "{}", refused(""));
     let missing = format!("the directory {} does not exist; create it", directory.path("no").display());
     assert!(refused("no/out").contains(&missing), "{}", refused("no/out"));
@@ -210,7 +210,9 @@ fn files_are_made_for_others_to_read_and_left_to_no_child() {
     let directory = Directory::new();
     let mut outlet = open(&directory, 0, 0);
     let file = outlet.file().unwrap().file.as_ref().unwrap();
-    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777 & !0o644, 0);
+    let plain = File::create(directory.path("plain")).unwrap();
+    let mode = |file: &File| file.metadata().unwrap().permissions().mode();
+    assert_eq!(mode(file), mode(&plain), "0666 less the umask");
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).unwrap();
     let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap().trim();
     let flags = i32::from_str_radix(flags, 8).unwrap();
@@ -223,7 +225,7 @@ mod by_clock {
 
     fn open(directory: &Directory, when: &str, keep: u32) -> Outlet {
         set_clock(MONDAY);
-        let mut outlet = Outlet::open(&directory.path("out"), Instant::now()).unwrap();
+        let mut outlet = Outlet::open(&directory.path("out"), 0, Instant::now()).unwrap();
         let file = outlet.file().unwrap();
         file.timer = Some(Box::new(timer(schedule(when, 1, keep), MONDAY)));
         outlet
@@ -285,15 +287,33 @@ mod by_clock {
         for n in 0..100 {
             write(&mut outlet, &format!("tuesday {n}\n"));
         }
-        assert_eq!(names(&directory), ["out", "out.20261123"]);
+        assert_eq!(names(&directory), ["out", "out.20261123", "out.20261123-1"]);
         assert_eq!(directory.read("out.20261123"), "monday\n");
-        assert_eq!(directory.read("out").lines().count(), 102);
-        let notices = outlet.take_notices();
-        assert_eq!(notices.len(), 1, "{notices:?}");
-        assert!(notices[0].text.contains("out.20261123 already"), "{notices:?}");
+        assert_eq!(directory.read("out.20261123-1"), "tuesday\nmonday again\n");
+        assert_eq!(directory.read("out").lines().count(), 100);
         set_clock(MONDAY + 2 * 86_400);
         write(&mut outlet, "wednesday\n");
-        assert_eq!(directory.read("out.20261124").lines().count(), 102);
+        assert_eq!(directory.read("out.20261124").lines().count(), 100);
+        assert!(outlet.is_quiet());
+    }
+
+    #[test]
+    fn a_rotation_within_a_period_leaves_that_at_its_end() {
+        let directory = Directory::new();
+        let mut outlet = open(&directory, "MIDNIGHT", 0);
+        write(&mut outlet, "morning\n");
+        set_clock(MONDAY + 43_200);
+        assert_eq!(outlet.rotate(), Ok(true));
+        write(&mut outlet, "afternoon\n");
+        assert_eq!(outlet.rotate(), Ok(true));
+        write(&mut outlet, "evening\n");
+        set_clock(MONDAY + 86_400);
+        write(&mut outlet, "tuesday\n");
+        assert!(outlet.is_quiet());
+        let wanted = [("", "tuesday"), (".20261123", "morning"), (".20261123-1", "afternoon")];
+        for (end, text) in wanted.into_iter().chain([(".20261123-2", "evening")]) {
+            assert_eq!(directory.read(&format!("out{end}")), format!("{text}\n"));
+        }
     }
 
     #[test]
@@ -303,7 +323,7 @@ mod by_clock {
         std::fs::write(&path, "old\n").unwrap();
         let written = SystemTime::now() - Duration::from_secs(7200);
         File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
-        let mut outlet = Outlet::open(&path, Instant::now()).unwrap();
+        let mut outlet = Outlet::open(&path, 0, Instant::now()).unwrap();
         let rotation = Rotation { schedule: Some(schedule("H", 1, 0)), ..Rotation::default() };
         outlet.file().unwrap().set_rotation(rotation);
         write(&mut outlet, "new\n");
@@ -355,4 +375,58 @@ fn a_watched_file_that_cannot_be_followed_is_written_where_it_is() {
     std::fs::remove_dir(directory.path("out")).unwrap();
     outlet.write(b"back\n", now + LOOK);
     assert_eq!(directory.read("out"), "back\n");
+}
+
+#[test]
+fn a_rotation_keeps_mode_and_owner() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    let directory = Directory::new();
+    let path = directory.path("out");
+    std::fs::write(&path, "").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let _ = chown(&path, None, Some(4)); // as root
+    let old = std::fs::metadata(&path).unwrap();
+    let mut outlet = open(&directory, 8, 2);
+    outlet.write(b"line 1\nline 2\nline 3\n", Instant::now());
+    for name in ["out", "out.1", "out.2"] {
+        let found = std::fs::metadata(directory.path(name)).unwrap();
+        assert_eq!((found.mode(), found.gid()), (old.mode(), old.gid()), "{name}");
+    }
+}
+
+#[test]
+fn a_file_that_somebody_has_moved_away_is_not_rotated_in_the_place_of_another() {
+    let directory = Directory::new();
+    let mut outlet = open(&directory, 8, 2);
+    outlet.write(b"line 1\n", Instant::now());
+    std::fs::rename(directory.path("out"), directory.path("moved")).unwrap();
+    std::fs::write(directory.path("out"), "").unwrap();
+    outlet.write(b"line 2\n", Instant::now());
+    assert_eq!(directory.read("moved"), "line 1\n");
+    assert_eq!(files(&directory), ["line 2\n"]);
+}
+
+#[test]
+fn a_lease_on_a_file_holds_nobody_up_and_ends() {
+    // What the kernel says to O_NONBLOCK then; a file is never ready for writing later.
+    let directory = Directory::new();
+    let now = Instant::now();
+    let mut outlet = open(&directory, 0, 0);
+    outlet.hold(b"kept\n", &ErrorKind::WouldBlock.into(), now);
+    assert_eq!(outlet.wants_write(), None);
+    outlet.flush(outlet.next_retry().expect("it is tried again"));
+    assert_eq!(directory.read("out"), "kept\n");
+}
+
+#[test]
+fn old_files_that_cannot_be_removed_are_said_once_and_keep_nothing_from_being_rotated() {
+    let directory = Directory::new();
+    let mut outlet = open(&directory, 8, 1);
+    std::fs::create_dir_all(directory.path("out.3/full")).unwrap();
+    for n in 0..4 {
+        outlet.write(format!("line {n}\n").as_bytes(), Instant::now());
+    }
+    let notices = outlet.take_notices();
+    assert!(notices.len() == 1 && notices[0].text.contains("out.3 is a directory"), "{notices:?}");
+    assert_eq!(directory.read("out").lines().count() + directory.read("out.1").lines().count(), 2);
 }

@@ -86,7 +86,7 @@ fn the_log_ends_the_line_of_a_process_on_the_same_output() {
 fn the_log_goes_on_behind_a_line_that_has_no_end() {
     let mut stage = Stage::new();
     std::fs::write(stage.directory.path("old"), "torn").unwrap();
-    let outlet = Outlet::open(&stage.directory.path("old"), stage.now).unwrap();
+    let outlet = Outlet::open(&stage.directory.path("old"), 0, stage.now).unwrap();
     stage.log = Log::to(outlet, Level::Debug);
     stage.log.info(format_args!("said"));
     let text = stage.directory.read("old");

@@ -52,6 +52,7 @@ pub mod streams;
 mod sweep;
 mod tombstone;
 mod trees;
+mod trouble;
 mod usage;
 mod waits;
 mod why;

@@ -49,6 +49,7 @@ mod sockets;
 mod standstill;
 pub mod start;
 pub mod streams;
+mod survey;
 mod sweep;
 mod tombstone;
 mod trees;

@@ -201,7 +201,8 @@ impl Daemon {
         question: &Question,
     ) -> Result<Option<Map>, Refusal> {
         let mut survey = self.begin_survey(question)?;
-        let done = self.go_on_with(&mut survey, Instant::now() + SLICE);
+        // One that would have to wait for others anyway begins in its turn.
+        let done = self.surveys.0.is_empty() && self.go_on_with(&mut survey, Instant::now() + SLICE);
         if done && survey.extends.is_none() {
             return Ok(Some(survey.answer()));
         }

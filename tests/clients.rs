@@ -113,3 +113,25 @@ fn without_descriptors_circus_goes_on() {
     assert_eq!(circus.log.count("Too many open files"), 1, "once for one cause");
     proc::at_rest(circus.pid());
 }
+
+#[test]
+fn nobody_waits_while_thousands_of_processes_are_looked_at() {
+    let script = "i=0; while [ $i -lt 1500 ]; do sleep 1000 & i=$((i + 1)); done; echo ready; wait";
+    let circus = Circus::start(&format!("[watcher:w]\ncmd = {script}\nshell = True\ngraceful_timeout = 0.1"));
+    circus.out.line("ready");
+    let mut client = circus.client();
+    for (command, properties) in
+        [("stats", json!({"name": "w"})), ("stats", json!({})), ("dstats", json!({}))]
+    {
+        client.send_request(&json!({"id": "long", "command": command, "properties": properties}));
+        client.send_request(&json!({"id": "short", "command": "numwatchers"}));
+        assert_eq!(client.reply()["id"], "short", "{command}");
+        let reply = client.reply();
+        let found = reply.to_string().matches("\"cmdline\":\"sleep\"").count();
+        assert_eq!((&reply["id"], found), (&json!("long"), 1500), "{command}");
+    }
+    // Whoever does not wait for the answer leaves nothing behind.
+    client.send_request(&json!({"id": "long", "command": "stats"}));
+    drop(client);
+    assert_eq!(circus.ask("numwatchers", json!({}))["numwatchers"], 1);
+}

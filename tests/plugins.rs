@@ -239,6 +239,32 @@ fn a_python_class_cannot_be_run_without_its_protocol() {
     assert!(warning.contains("my.Plugin") && warning.contains("built without"), "{warning}");
 }
 
+/// Puts a script in the place of Circus's own program; the answer is a PATH where it is found.
+#[cfg(feature = "zmtp")]
+fn put_runner(dir: &Dir, script: &str) -> String {
+    let written = dir.write("script", script);
+    std::fs::create_dir(dir.path("bin")).expect("a directory");
+    dir.program("bin/circus-plugin", &written);
+    format!("{}:/usr/bin:/bin", dir.name("bin"))
+}
+
+#[cfg(feature = "zmtp")]
+#[test]
+fn a_python_class_that_cannot_be_imported_is_given_up_and_its_last_words_are_kept() {
+    let dir = Dir::new();
+    let path =
+        put_runner(&dir, "#!/bin/sh\necho \"ModuleNotFoundError: No module named 'my'\" >&2\nexit 1\n");
+    let circus = Circus::with(dir, &format!("{PYTHON}{WEB}"), |command| {
+        command.env("PATH", path);
+    });
+    circus.log.line("plugin:p: given up after 5 failed starts: it exited with code 1 soon after its start");
+    circus.until_status("plugin:p", "stopped");
+    let why = circus.ctl_ok(&["why", "plugin:p"]);
+    assert!(why.contains("exited with code 1") && why.contains("No module named 'my'"), "{why}");
+    let tail = circus.ctl_ok(&["tail", "plugin:p"]);
+    assert!(tail.contains("No module named 'my'"), "{tail}");
+}
+
 /// The arguments that Circus's own program gets; Circus itself breaks on values with blanks.
 #[cfg(feature = "zmtp")]
 #[test]
@@ -248,12 +274,10 @@ fn a_python_class_is_run_by_circus_plugin() {
         "#!/bin/sh\nfor word; do echo \"<$word>\" >> {0}/words; done\necho \"$PYTHONPATH\" >> {0}/words\nexec sleep 1000\n",
         dir.path("").display()
     );
-    let written = dir.write("script", &script);
-    std::fs::create_dir(dir.path("bin")).expect("a directory");
-    dir.program("bin/circus-plugin", &written);
-    let path = format!("{}:/usr/bin:/bin", dir.name("bin"));
+    let path = put_runner(&dir, &script);
     let ini = format!(
-        "[circus]\nendpoint = ipc://{{dir}}/sock\ncheck_delay = 2\n{PYTHON}{WEB}[env:web]\nPYTHONPATH = /srv"
+        "[circus]\nendpoint = ipc://{{dir}}/sock\ncheck_delay = 2\n{PYTHON}{WEB}[env:web]\nPYTHONPATH = /srv\n\
+         [watcher:theirs]\ncmd = true\nautostart = False\nuid = nobody\n[env:theirs]\nPYTHONPATH = /theirs"
     );
     let circus = Circus::with(dir, &ini, |command| {
         command.env("PATH", path).env("PYTHONPATH", "/a:/b");

@@ -102,3 +102,67 @@ fn what_is_left_of_a_group_gets_its_signal_without_a_descriptor() {
     assert!(!proc::exists(stray));
     limit(&circus, PLENTY);
 }
+
+#[test]
+fn a_hook_that_cannot_be_run_for_want_of_a_descriptor_waits_and_stops_nobody() {
+    for hook in ["hooks.before_start = true", "hooks.before_spawn = sh -c true", "hooks.after_spawn = true"] {
+        let options = "cmd = sleep 1000\nautostart = False";
+        let circus = Circus::start(&format!("[watcher:w]\n{options}\n{hook}, true"));
+        let mut client = circus.client();
+        client.call("numwatchers", json!({}));
+        limit(&circus, lowest_free(&circus));
+        client.send_request(
+            &json!({"id": 1, "command": "start", "properties": {"name": "w", "waiting": true}}),
+        );
+        circus.log.line(
+            "hooks, commands and probes have to wait, since circus is short of something: pipe: Too many",
+        );
+        assert_eq!(client.call("status", json!({"name": "w"}))["status"], "starting", "{hook}");
+        limit(&circus, PLENTY);
+        assert_eq!(client.reply()["status"], "ok", "{hook}");
+        circus.log.line("hooks, commands and probes go on");
+        assert!(!circus.log.text().contains("took longer"), "{}", circus.log.text());
+    }
+}
+
+#[test]
+fn a_probe_that_cannot_be_asked_is_no_failure_of_the_process() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let place = listener.local_addr().expect("it is bound");
+    let http = format!("http:http://{place}/");
+    for probe in [format!("tcp:{place}"), http, "exec:true".into()] {
+        let options = "health_interval = 0.1\nhealth_retries = 1\nhealth_timeout = 30";
+        let circus = Circus::start(&format!("[watcher:w]\ncmd = sleep 1000\n{options}\nhealth = {probe}"));
+        let pids = circus.up("w");
+        limit(&circus, 3);
+        circus.log.line("hooks, commands and probes have to wait, since circus is short of something");
+        limit(&circus, PLENTY);
+        if !probe.starts_with("http") {
+            circus.log.line("hooks, commands and probes go on");
+        }
+        assert_eq!(circus.pids("w"), pids, "{probe}");
+        assert!(!circus.log.text().contains("has failed"), "{}", circus.log.text());
+    }
+}
+
+#[test]
+fn an_observer_that_cannot_ask_restarts_nobody() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let place = listener.local_addr().expect("it is bound");
+    let plugin = format!(
+        "[plugin:o]\nuse = circus.plugins.http_observer.HttpObserver\nloop_rate = 0.1\ntimeout = 30\n\
+         check_url = http://{place}/\nrestart_on_error = w"
+    );
+    let circus = Circus::start(&format!("[watcher:w]\ncmd = sleep 1000\n{plugin}"));
+    let pids = circus.up("w");
+    let (mut first, _) = listener.accept().expect("the observer");
+    let mut client = circus.client();
+    client.call("numwatchers", json!({}));
+    limit(&circus, 3);
+    // The question under way is answered; the next one cannot be asked.
+    std::io::Write::write_all(&mut first, b"HTTP/1.0 200 OK\r\n\r\n").expect("it reads");
+    circus.log.line("have to wait, since circus is short of something");
+    limit(&circus, PLENTY);
+    listener.accept().expect("it asks again");
+    assert_eq!(client.call("list", json!({"name": "w"}))["pids"], json!(pids));
+}

@@ -66,7 +66,7 @@ impl Cause {
             Event::SocketReady { .. } => Cause::Demand,
             Event::Exited { .. } | Event::Reaped { .. } => Cause::Ended,
             Event::SpawnFailed { .. } => Cause::SpawnFailed,
-            Event::HookDone { .. } => Cause::Hook,
+            Event::HookDone { .. } | Event::HookDelayed { .. } => Cause::Hook,
             Event::Spawned { .. }
             | Event::OutOfMemory { .. }
             | Event::Noticed { .. }

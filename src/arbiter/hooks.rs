@@ -162,6 +162,26 @@ impl Watcher {
         }
     }
 
+    /// circus could not run a hook yet, for want of something. That is not its fault: one that could keep the watcher
+    /// from running has its whole time again. A question is asked later.
+    pub(super) fn hook_delayed(&mut self, id: HookId, ctx: &mut Ctx) {
+        // It is tried again within a second.
+        let whole = ctx.now.plus(self.config.options.hook_timeout.max(1.0));
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        match call.then {
+            Then::Begin | Then::Activate | Then::Spawn | Then::Keep => call.deadline = whole,
+            Then::Probed { wid, pid } => self.ask_later(wid, pid, ctx),
+            Then::Stop
+            | Then::Rest
+            | Then::Ask { .. }
+            | Then::Signal { .. }
+            | Then::Reaped(_)
+            | Then::Stopped { .. }
+            | Then::Reloaded { .. }
+            | Then::Nothing => {}
+        }
+    }
+
     /// Does what hangs on an answer.
     fn go_on(&mut self, call: &Call, answer: &Answer, ctx: &mut Ctx) {
         if let Then::Probed { wid, pid } = call.then {

@@ -137,6 +137,14 @@ pub enum Event {
         /// What became of it.
         answer: Answer,
     },
+    /// A hook of [`Action::RunHook`] could not be run yet, for circus was short of something: it is tried again, but for
+    /// a question, which is not asked then.
+    HookDelayed {
+        /// Which run of it.
+        id: HookId,
+        /// Of which watcher.
+        watcher: WatcherId,
+    },
     /// [`Action::WatchSockets`] is done, or cannot be.
     SocketsWatched {
         /// Of which watcher.
@@ -318,6 +326,9 @@ impl Arbiter {
             Event::GroupEmpty { pgid } => self.group_is_empty(pgid, now, actions),
             Event::HookDone { id, watcher, answer } => {
                 self.with(watcher, now, actions, |w, ctx| w.hook_done(id, &answer, ctx));
+            }
+            Event::HookDelayed { id, watcher } => {
+                self.with(watcher, now, actions, |w, ctx| w.hook_delayed(id, ctx));
             }
             Event::SocketsWatched { watcher, result } => {
                 self.with(watcher, now, actions, |w, ctx| w.sockets_watched(result, ctx));

@@ -299,6 +299,20 @@ impl Watcher {
         }
     }
 
+    /// A question could not be asked, since circus was short of something: nothing is known, and whoever is to become
+    /// ready has its whole time again.
+    pub(super) fn ask_later(&mut self, wid: u32, pid: Pid, ctx: &mut Ctx) {
+        self.drop_question(wid, pid, ctx);
+        let options = &self.config.options;
+        let ready_by = ctx.now.plus(options.ready_timeout.unwrap_or(READY_TIMEOUT));
+        let next = ctx.now.plus(interval(options).min(LONGEST_PAUSE));
+        let process = self.processes.get_mut(&wid).filter(|process| process.pid == pid);
+        let Some(pulse) = process.and_then(|process| process.pulse.as_mut()) else { return };
+        pulse.asking = false;
+        pulse.next = Some(next);
+        pulse.ready_by = pulse.ready_by.map(|_| ready_by);
+    }
+
     /// A question was answered: well, or with this failure.
     pub(super) fn probed(&mut self, wid: u32, pid: Pid, failure: Option<&str>, ctx: &mut Ctx) {
         let options = &self.config.options;

@@ -352,6 +352,12 @@ impl World {
         true
     }
 
+    /// circus is short of something, and none of these hooks could be run.
+    fn delay_hooks(&mut self) {
+        let waiting: Vec<_> = self.hooks.iter().map(|(id, hooked)| (*id, hooked.watcher)).collect();
+        waiting.into_iter().for_each(|(id, watcher)| self.send(Event::HookDelayed { id, watcher }));
+    }
+
     /// Answers of hooks that nobody waits for any more change nothing.
     fn answer_late(&mut self, answer: &Answer) {
         for (watcher, id) in std::mem::take(&mut self.cancelled) {
@@ -1583,7 +1589,8 @@ fn random_life(seed: u64, steps: u32) {
             break; // it has lost a critical watcher
         }
         let name = ["a", "b", "c", "d"][dice.roll(4) as usize].to_string();
-        match dice.roll(10) {
+        match dice.roll(11) {
+            10 => world.delay_hooks(),
             9 => world.freeze(dice.roll(5000) as f64 / 1000.0),
             8 => world.connect(),
             0 => {

@@ -238,7 +238,7 @@ impl Watcher {
         if !self.replaces_after(exit, process.ailment(), process.is_ready()) {
             self.leave_empty(process, exit);
             None
-        } else if !process.is_ready() {
+        } else if !process.is_ready() || self.begins_in_vain(ctx.now.since(process.started), &backoff) {
             self.start_failed(process, exit, ctx)
         } else if let Some(chain) = process.chain.after_exit(ctx.now.since(process.started), &backoff) {
             if matches!(self.reload, Some(Reload::OneByOne { .. })) {
@@ -252,10 +252,19 @@ impl Watcher {
         }
     }
 
+    /// Whether a process that has lived for so many seconds counts as a start that failed: a plugin in Python that ends
+    /// at once, most likely because its class cannot be imported, will not fare better for ever.
+    fn begins_in_vain(&self, lived: f64, backoff: &Backoff) -> bool {
+        self.config.is_python_class() && lived < backoff.stable
+    }
+
     /// A process has ended before it was ready, or was ended since it was late.
     pub(super) fn start_failed(&mut self, process: &Process, exit: Exit, ctx: &mut Ctx) -> Option<Slot> {
         let (why, reason) = match process.ailment() {
             Some(_) => (Failure::Late, format!("a process was not ready in time{}", process.last_failure())),
+            None if process.is_ready() => {
+                (Failure::Ended, format!("it {} soon after its start", exit.words()))
+            }
             None => (Failure::Ended, format!("a process {} before it was ready", exit.words())),
         };
         match self.reload_cannot_go_on(&reason, ctx) {

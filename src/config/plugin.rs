@@ -73,8 +73,8 @@ impl PluginConfig {
         problems
     }
 
-    /// The watcher that runs it by `cmd` in the environment `env`. The output is thrown away unless it is for
-    /// debugging.
+    /// The watcher that runs it by `cmd` in the environment `env`. The newest output is kept in memory, and goes to that
+    /// of circus for debugging.
     pub fn watcher(&self, cmd: String, env: Names, debug: bool) -> WatcherConfig {
         let mut watcher = WatcherConfig {
             name: self.name.clone(),
@@ -90,13 +90,13 @@ impl PluginConfig {
         options.priority = self.options.priority;
         options.copy_env = true;
         options.copy_path = true;
-        options.close_child_stdout = !debug;
-        options.close_child_stderr = !debug;
-        if debug {
-            let mut stream = StreamConfig::default();
-            stream.options.class = Some("StdoutStream".into());
-            watcher.stderr_stream = Some(Box::new(stream.clone()));
-            watcher.stdout_stream = Some(Box::new(stream));
+        let mut stream = StreamConfig::default();
+        stream.options.class = Some(if debug { "StdoutStream" } else { "QueueStream" }.into());
+        watcher.stderr_stream = Some(Box::new(stream.clone()));
+        watcher.stdout_stream = Some(Box::new(stream));
+        if watcher.plugin == Some(PluginKind::Python) {
+            // It takes a while to begin, and to find out that its class cannot be imported.
+            options.respawn_window = Some(10.0);
         }
         if watcher.plugin == Some(PluginKind::Program) {
             // Its output is requests.
@@ -114,6 +114,7 @@ impl PluginConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::stream::StreamKind;
 
     fn plugin(options: &[(&str, &str)]) -> PluginConfig {
         let mut plugin = PluginConfig { name: "plugin:x".into(), ..PluginConfig::default() };
@@ -143,11 +144,15 @@ mod tests {
         let o = &watcher.options;
         assert_eq!((watcher.name.as_str(), o.cmd.as_str(), o.singleton), ("plugin:x", "x", true));
         assert_eq!((o.uid.as_deref(), o.graceful_timeout, o.max_retry), (Some("www"), 3.0, 5));
-        assert!(o.close_child_stdout && o.close_child_stderr && watcher.stderr_stream.is_none());
+        let class = |stream: &Option<Box<StreamConfig>>| stream.as_ref().map(|stream| stream.kind());
+        assert_eq!(
+            (class(&watcher.stdout_stream), class(&watcher.stderr_stream)),
+            (None, Some(StreamKind::Queue))
+        );
         assert_eq!((watcher.plugin, watcher.broken), (Some(PluginKind::Program), None));
         let watcher = plugin(&[("use", "a.B")]).watcher("x".into(), Names::new(), true);
-        assert!(!watcher.options.close_child_stdout && watcher.stdout_stream.is_some());
-        assert!(watcher.stderr_stream.is_some());
+        assert_eq!(class(&watcher.stdout_stream), Some(StreamKind::Stdout));
+        assert_eq!(class(&watcher.stderr_stream), Some(StreamKind::Stdout));
     }
 
     #[test]

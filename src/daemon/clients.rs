@@ -111,6 +111,11 @@ impl Clients {
         ticket
     }
 
+    /// Whether somebody waits for this answer.
+    pub fn awaits(&self, ticket: Ticket) -> bool {
+        self.asked.contains_key(&ticket)
+    }
+
     /// Sends the answer to a question to whoever asked it, if it is there still.
     pub fn answer_later(&mut self, ticket: Ticket, answer: Result<Map, Refusal>) {
         if let Some(Asked { from, id }) = self.asked.remove(&ticket) {
@@ -333,12 +338,10 @@ impl Daemon {
         let line = match request {
             Err(refusal) => protocol::encode_error(&id, refusal.errno, &refusal.reason, time),
             Ok(Request::Question(_)) if cast => return,
-            Ok(Request::Question(question)) => {
-                match self.answer_or_extend(&from, &mut id, &question).transpose() {
-                    None => return,
-                    Some(outcome) => protocol::encode_outcome(&id, outcome, time),
-                }
-            }
+            Ok(Request::Question(question)) => match self.answer(&from, &mut id, &question).transpose() {
+                None => return,
+                Some(outcome) => protocol::encode_outcome(&id, outcome, time),
+            },
             Ok(Request::Listen(topics)) => {
                 client.topics = Some(topics);
                 protocol::encode_answer(&id, &Map::new(), time)

@@ -27,6 +27,7 @@ use super::sockets::Sockets;
 use super::standstill::{Standstill, nap};
 use super::start::Options;
 use super::streams::{PipeId, Progress, Streams, TargetId};
+use super::survey::Surveys;
 use super::sweep::Sweep;
 use super::trees::Trees;
 use super::usage::Samples;
@@ -110,6 +111,8 @@ pub struct Daemon {
     pub(super) budget: Budget,
     pub(super) farewell: Farewell,
     pub(super) oom: OutOfMemory,
+    /// Statistics that are being collected.
+    pub(super) surveys: Surveys,
     /// What `stats` saw last.
     pub(super) samples: Samples,
     /// What `dstats` saw last.
@@ -206,6 +209,7 @@ impl Daemon {
             budget,
             farewell: Farewell::default(),
             oom: OutOfMemory::new(),
+            surveys: Surveys::default(),
             samples: Samples::new(),
             own_samples: Samples::new(),
             turns: Durations::default(),
@@ -298,6 +302,7 @@ impl Daemon {
             || self.notices.are_busy()
             || self.trees.are_due()
             || self.clients.are_busy()
+            || self.surveys.are_busy()
             || self.builtins.are_busy();
         if busy {
             return Some(Duration::ZERO);
@@ -361,6 +366,7 @@ impl Daemon {
         self.spawn_slice();
         self.read_pipes();
         self.read_helpers();
+        self.go_on_surveying();
         self.serve_clients(&clients);
         self.read_busy_builtins();
         self.do_what_is_due();

@@ -1,8 +1,8 @@
 //! One question to a server and its answer, over TCP or a Unix socket, without ever waiting for either.
 
+use super::trouble::Trouble;
 use crate::config::text;
 use crate::config::url::Place;
-use crate::sys::io_words;
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -25,15 +25,15 @@ impl Exchange {
     /// Begins to connect.
     ///
     /// # Errors
-    /// A sentence.
-    pub fn begin(place: &Place, question: Vec<u8>) -> Result<Exchange, String> {
+    /// What has kept it from that.
+    pub fn begin(place: &Place, question: Vec<u8>) -> Result<Exchange, Trouble> {
         let fd: io::Result<OwnedFd> = match place {
             Place::Inet(address) => mio::net::TcpStream::connect(*address).map(OwnedFd::from),
             Place::Unix(path) => {
                 mio::net::UnixStream::connect(OsStr::from_bytes(&text::to_bytes(path))).map(OwnedFd::from)
             }
         };
-        let stream = fd.map_err(|error| io_words(&error))?.into();
+        let stream = fd?.into();
         Ok(Exchange { stream, question, asked: 0, answer: Vec::new() })
     }
 
@@ -50,11 +50,11 @@ impl Exchange {
     /// Whether the other side has accepted the connection. To be asked when it can be written to.
     ///
     /// # Errors
-    /// A phrase: why not.
-    pub fn is_accepted(&self) -> Result<bool, String> {
+    /// Why not.
+    pub fn is_accepted(&self) -> Result<bool, Trouble> {
         match self.stream.take_error() {
             Ok(None) => Ok(true),
-            Ok(Some(error)) | Err(error) => Err(io_words(&error)),
+            Ok(Some(error)) | Err(error) => Err(error.into()),
         }
     }
 
@@ -62,9 +62,9 @@ impl Exchange {
     /// other side has nothing more to say.
     ///
     /// # Errors
-    /// A phrase: what has ended it.
-    pub fn go_on(&mut self, is_complete: &dyn Fn(&[u8]) -> bool) -> Result<bool, String> {
-        self.ask().map_err(|error| io_words(&error))?;
+    /// What has ended it.
+    pub fn go_on(&mut self, is_complete: &dyn Fn(&[u8]) -> bool) -> Result<bool, Trouble> {
+        self.ask()?;
         let mut buffer = [0; 4096];
         loop {
             match self.stream.read(&mut buffer) {
@@ -72,13 +72,13 @@ impl Exchange {
                 Ok(n) => self.answer.extend_from_slice(buffer.get(..n).unwrap_or_default()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(io_words(&error)),
+                Err(error) => return Err(error.into()),
             }
             if is_complete(&self.answer) {
                 return Ok(true);
             }
             if self.answer.len() > LONGEST {
-                return Err(format!("the answer is longer than {LONGEST} bytes"));
+                return Err(format!("the answer is longer than {LONGEST} bytes").into());
             }
         }
     }
@@ -106,7 +106,7 @@ mod tests {
     }
 
     /// Tries again until something has come of it.
-    fn end(exchange: &mut Exchange, complete: usize) -> Result<(), String> {
+    fn end(exchange: &mut Exchange, complete: usize) -> Result<(), Trouble> {
         while !exchange.go_on(&|answer| answer.len() >= complete)? {
             std::thread::yield_now();
         }
@@ -138,15 +138,15 @@ mod tests {
         let mut exchange = to(&listener);
         let (mut server, _) = listener.accept().unwrap();
         let writer = std::thread::spawn(move || while server.write_all(&[b'x'; 10_000]).is_ok() {});
-        let error = end(&mut exchange, usize::MAX).unwrap_err();
+        let error = end(&mut exchange, usize::MAX).unwrap_err().why;
         assert!(error.starts_with("the answer is longer"), "{error}");
         drop(exchange);
         writer.join().unwrap();
         let place = Place::Inet(listener.local_addr().unwrap());
         drop(listener);
         let refused = Exchange::begin(&place, b"x".to_vec()).and_then(|mut exchange| end(&mut exchange, 1));
-        assert_eq!(refused.unwrap_err(), "Connection refused");
+        assert_eq!(refused.unwrap_err(), Trouble::from("Connection refused".to_string()));
         let missing = Exchange::begin(&Place::Unix("/nonexistent/socket".into()), Vec::new());
-        assert_eq!(missing.err().as_deref(), Some("No such file or directory"));
+        assert_eq!(missing.err(), Some("No such file or directory".to_string().into()));
     }
 }

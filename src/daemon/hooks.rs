@@ -6,19 +6,18 @@
 //! means no. The commands of options (`stop_command`, `health = exec:` and so on) run as the watcher's processes do.
 
 use super::blueprint::{apart_from, beside, set_program};
-use super::clients::Sender;
 use super::endpoint::absolute;
 use super::eventloop::Daemon;
 use super::helpers::{Outcome, Program, Purpose};
 use super::start::current_dir;
 use crate::arbiter::hooks::{About, Answer, HookId};
 use crate::arbiter::process::Exit;
-use crate::arbiter::request::{Errno, Question, Ticket};
+use crate::arbiter::request::{Errno, Ticket};
+use crate::arbiter::watcher::Watcher;
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::hooks::{Hook, is_python};
 use crate::config::{Names, WatcherConfig, expand, words};
-use crate::control::protocol::Id;
-use crate::control::{self, Map, Refusal, answers, secrets};
+use crate::control::{self, Map, Refusal, answers};
 use serde_json::Value as Json;
 use std::time::Duration;
 
@@ -146,42 +145,27 @@ impl Daemon {
         self.dispatch(Event::HookDone { id, watcher, answer });
     }
 
-    /// Answers a question. `None`: the answer comes later, when extended_stats has added to it, and `id` is kept for it.
-    ///
-    /// # Errors
-    /// The question has no answer, or too many answers are on their way.
-    pub(super) fn answer_or_extend(
-        &mut self,
-        from: &Sender,
-        id: &mut Id,
-        question: &Question,
-    ) -> Result<Option<Map>, Refusal> {
-        let mut answer = self.answer(question)?;
-        if self.clients.is_lower(from, self.options.endpoint_owner.is_some()) {
-            secrets::hide(&mut answer);
-        }
-        let Question::Stats { name: Some(name), process, extended: true } = question else {
-            return Ok(Some(answer));
+    /// Has the hook extended_stats add to the statistics of a watcher, or of one process of it. The answer is sent when
+    /// that is done.
+    pub(super) fn extend(&mut self, ticket: Ticket, name: &str, process: Option<Pid>, answer: Map) {
+        let has_hook = |w: &&Watcher| w.config.hooks.contains_key(Hook::ExtendedStats.name());
+        let watcher = self.arbiter.find(name).filter(has_hook);
+        let pids = watcher.map(|watcher| process.map_or_else(|| watcher.pids(), |pid| vec![pid]));
+        let (Some(watcher), Some(pids)) = (watcher, pids.filter(|pids| !pids.is_empty())) else {
+            return self.clients.answer_later(ticket, Ok(answer));
         };
-        let Some(watcher) = self.arbiter.find(name) else { return Ok(Some(answer)) };
-        let pids = process.map_or_else(|| watcher.pids(), |pid| vec![pid]);
         let (watcher, config) = (watcher.id, &watcher.config);
-        if !config.hooks.contains_key(Hook::ExtendedStats.name()) || pids.is_empty() {
-            return Ok(Some(answer));
-        }
         if self.helpers.waiting() + pids.len() > MOST_WAITING {
             let reason = "too many hooks wait for their turn; try again later".into();
-            return Err(Refusal { errno: Errno::Conflict, reason });
+            return self.clients.answer_later(ticket, Err(Refusal { errno: Errno::Conflict, reason }));
         }
         // `as` saturates: a negative number becomes 0.
         let timeout = Duration::from_millis((config.options.hook_timeout * 1e3) as u64);
         let deadline = self.now.checked_add(timeout);
-        let ticket = self.clients.ticket_for(from, std::mem::take(id));
         self.extended.insert(ticket, Extended { answer, left: pids.len(), failure: None });
         for pid in pids {
             self.helpers.add(Purpose::Stats(StatsOf { ticket, watcher, pid }), deadline);
         }
-        Ok(None)
     }
 
     /// The program that extends the statistics of one process.

@@ -84,6 +84,9 @@ impl Daemon {
             looks.pause = looks.pause.saturating_mul(2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
             looks.again_at = Some(self.now + looks.pause);
         }
+        if error.kind() == io::ErrorKind::WouldBlock {
+            return; // somebody is about to become another program, which is soon over
+        }
         let why = io_words(error);
         let text = format_args!(
             "processes cannot be looked at: {why}; what waits for that is tried again and again"

@@ -122,7 +122,7 @@ impl Daemon {
         let config = Rc::clone(watcher.making());
         let ear = Daemon::prepare_ear(&config, wid)?;
         let is_program = config.plugin == Some(PluginKind::Program);
-        let connection = is_program.then(plugins::connection).transpose()?;
+        let connection = is_program.then(plugins::connection).transpose().map_err(no_pipe)?;
         let blueprint = self.blueprints.get_mut(&id).ok_or_else(gone)?;
         let user = User { watcher: id, wid, replaces: watcher.replaces(), most: watcher.config.wanted() };
         let cgroup = self.cgroups.enter(id, &config, &mut self.log)?;

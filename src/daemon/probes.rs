@@ -5,12 +5,12 @@ use super::eventloop::Daemon;
 use super::exchange::Exchange;
 use super::helpers::Purpose;
 use super::plugins::observer::http_trouble;
+use super::trouble::Trouble;
 use crate::arbiter::hooks::{About, Answer, HookId};
 use crate::arbiter::{Event, WatcherId};
 use crate::config::hooks::Hook;
 use crate::config::probe::Probe;
 use crate::config::url::Place;
-use crate::sys::io_words;
 
 /// The questions that are under way.
 #[derive(Default)]
@@ -26,7 +26,7 @@ struct Asked {
 
 impl Asked {
     /// Whether there is an answer.
-    fn go_on(&mut self) -> Result<bool, String> {
+    fn go_on(&mut self) -> Result<bool, Trouble> {
         if !self.speaks_http {
             return self.exchange.is_accepted();
         }
@@ -34,7 +34,7 @@ impl Asked {
         if !self.exchange.go_on(&has_head)? {
             return Ok(false);
         }
-        http_trouble(&String::from_utf8_lossy(self.exchange.answer())).map_or(Ok(true), Err)
+        http_trouble(&String::from_utf8_lossy(self.exchange.answer())).map_or(Ok(true), |why| Err(why.into()))
     }
 }
 
@@ -52,12 +52,22 @@ impl Daemon {
             }
             Some(Ok(Probe::Connect(place))) => self.ask_server(id, watcher, &place, None),
             Some(Ok(Probe::Http(place, request))) => self.ask_server(id, watcher, &place, Some(request)),
-            Some(Ok(_)) => Err("there is nothing to ask any more".into()),
-            Some(Err(why)) => Err(why),
+            Some(Ok(_)) => Err("there is nothing to ask any more".to_string().into()),
+            Some(Err(why)) => Err(why.into()),
         };
-        if let Err(why) = asked {
-            self.events.push_back(Event::HookDone { id, watcher, answer: Answer::Failed(why) });
+        if let Err(trouble) = asked {
+            let event = self.failed_question(id, watcher, trouble);
+            self.events.push_back(event);
         }
+    }
+
+    /// A question has no good answer, or circus was short of something and could not ask.
+    fn failed_question(&mut self, id: HookId, watcher: WatcherId, trouble: Trouble) -> Event {
+        if trouble.shortage {
+            self.say_shortage(&trouble);
+            return Event::HookDelayed { id, watcher };
+        }
+        Event::HookDone { id, watcher, answer: Answer::Failed(trouble.why) }
     }
 
     /// What is to be asked about a process; nothing for hooks.
@@ -79,11 +89,14 @@ impl Daemon {
         watcher: WatcherId,
         place: &Place,
         request: Option<String>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Trouble> {
         let speaks_http = request.is_some();
         let exchange = Exchange::begin(place, request.unwrap_or_default().into_bytes())?;
-        self.watch_probe(exchange.fd(), token(id)).map_err(|error| io_words(&error))?;
+        // Nobody but circus can be to blame for this.
+        let watched = self.watch_probe(exchange.fd(), token(id));
+        watched.map_err(|error| Trouble { shortage: true, ..error.into() })?;
         self.probes.0.push(Asked { id, watcher, exchange, speaks_http });
+        self.end_shortage();
         Ok(())
     }
 
@@ -91,14 +104,14 @@ impl Daemon {
     pub(super) fn probe_ready(&mut self, number: u32) {
         let found = self.probes.0.iter_mut().find(|asked| token(asked.id) == number);
         let Some(asked) = found else { return };
-        let answer = match asked.go_on() {
-            Ok(false) => return,
-            Ok(true) => Answer::Yes,
-            Err(why) => Answer::Failed(why),
-        };
         let (id, watcher) = (asked.id, asked.watcher);
+        let event = match asked.go_on() {
+            Ok(false) => return,
+            Ok(true) => Event::HookDone { id, watcher, answer: Answer::Yes },
+            Err(trouble) => self.failed_question(id, watcher, trouble),
+        };
         self.end_question(id);
-        self.dispatch(Event::HookDone { id, watcher, answer });
+        self.dispatch(event);
     }
 
     /// Ends a hook or a question whose answer is not needed any more.

@@ -224,6 +224,17 @@ pub fn environ(pid: Pid) -> io::Result<Vec<u8>> {
     }
 }
 
+/// Whether a process is just becoming another program: it has an environment, but not yet the new one. Where circus may
+/// not know, the field of the start of its code is 1.
+pub fn is_becoming_program(pid: Pid) -> io::Result<bool> {
+    const START_OF_CODE: usize = 26;
+    const END_OF_ENVIRONMENT: usize = 51;
+    let text = read(&format!("/proc/{pid}/stat"))?;
+    let (_, rest) = text.rsplit_once(')').unwrap_or_default();
+    let field = |n: usize| rest.split_whitespace().nth(n - 3);
+    Ok(field(3) != Some("Z") && field(START_OF_CODE) != Some("1") && field(END_OF_ENVIRONMENT) == Some("0"))
+}
+
 /// The cgroup of version 2 that a process is in, as a path from the root of what circus can see of them.
 ///
 /// # Errors
@@ -353,9 +364,17 @@ mod tests {
         child.arg("60").env_clear();
         child.envs(["A", "B", "C", "D"].map(|name| (name, &value)));
         let mut child = child.spawn().unwrap();
-        let environ = environ(child.id() as Pid);
+        let pid = child.id() as Pid;
+        while is_becoming_program(pid).unwrap() {
+            std::thread::yield_now();
+        }
+        let environ = environ(pid).unwrap();
         child.kill().unwrap();
+        while stat(pid).unwrap().state != 'Z' {
+            std::thread::yield_now();
+        }
+        assert!(!is_becoming_program(pid).unwrap(), "what is dead becomes nothing");
         child.wait().unwrap();
-        assert_eq!(environ.unwrap(), format!("A={value}\0B={value}\0").into_bytes());
+        assert!(environ == format!("A={value}\0B={value}\0").into_bytes(), "{} bytes", environ.len());
     }
 }

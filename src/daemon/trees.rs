@@ -296,6 +296,9 @@ fn look_for_mark(pid: Pid, seed: u64) -> io::Result<Option<Mark>> {
         return Ok(Some(mark));
     }
     let environ = procfs::environ(pid)?;
+    if environ.is_empty() && procfs::is_becoming_program(pid)? {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
     let variables = environ.split(|byte| *byte == 0);
     let texts = variables.filter_map(|variable| std::str::from_utf8(variable).ok());
     Ok(texts.filter_map(|text| own(text.strip_prefix(MARK)?)).next())

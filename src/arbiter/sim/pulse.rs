@@ -380,6 +380,38 @@ fn a_question_that_is_not_answered_counts_as_a_failure() {
 }
 
 #[test]
+fn a_question_that_circus_is_too_short_of_something_to_ask_is_no_failure() {
+    let config = with("web", 1, |c| {
+        c.options.ready = Some("exec:/ready".into());
+        c.options.ready_timeout = Some(2.0);
+        c.options.health = Some("exec:/health".into());
+        c.options.health_interval = Some(10.0);
+        c.options.health_retries = Some(1);
+    });
+    let mut world = World::new(vec![config]);
+    let never = (None, Answer::Yes);
+    world.hook_scripts.insert(("web".into(), "ready"), never.clone());
+    world.hook_scripts.insert(("web".into(), "health"), never);
+    world.send(Event::Start);
+    for _ in 0..10 {
+        world.run(1.1);
+        assert_eq!(world.hooks.len(), 1, "it is asked again, and not at once");
+        world.delay_hooks();
+    }
+    assert_eq!((world.spawns.len(), world.status("web")), (1, "starting"));
+    world.hook_scripts.remove(&("web".into(), "ready"));
+    world.run(11.5);
+    for _ in 0..10 {
+        assert_eq!((world.hooks.len(), world.status("web")), (1, "active"));
+        world.delay_hooks();
+        world.run(1.1);
+    }
+    assert_eq!((world.spawns.len(), world.said("has failed")), (1, 0));
+    world.run(5.0);
+    assert_eq!(world.said("has failed its health probe: no answer in time"), 1, "now it is asked");
+}
+
+#[test]
 fn health_begins_with_a_set_and_ends_with_another() {
     let mut world = World::booted(vec![watcher("web", 2)]);
     let set = |text: &str| Order::Set {

@@ -305,6 +305,38 @@ fn no_stop_waits_for_a_hook_longer_than_its_timeout() {
 }
 
 #[test]
+fn a_start_waits_for_hooks_that_circus_is_too_short_of_something_to_run() {
+    for hook in ["before_start", "after_start", "before_spawn", "after_spawn"] {
+        let mut world = scripted(&[hook], hook, NEVER);
+        for _ in 0..10 {
+            world.run(29.0);
+            world.delay_hooks();
+        }
+        assert_eq!(world.status("web"), "starting", "{hook}");
+        world.hook_scripts.clear();
+        let waiting: Vec<_> = world.hooks.iter().map(|(id, hooked)| (*id, hooked.watcher)).collect();
+        for (id, watcher) in waiting {
+            world.hooks.remove(&id);
+            world.send(Event::HookDone { id, watcher, answer: Answer::Yes });
+        }
+        world.run(1.0);
+        assert_eq!((world.status("web"), world.pids("web").len()), ("active", 2), "{hook}");
+    }
+}
+
+#[test]
+fn a_stop_waits_no_longer_for_them() {
+    for hook in ["before_stop", "before_signal", "after_stop"] {
+        let mut world = scripted(&[hook], hook, NEVER);
+        world.order(stop());
+        world.run(29.0);
+        world.delay_hooks();
+        world.run(2.0);
+        assert_eq!(world.status("web"), "stopped", "{hook}");
+    }
+}
+
+#[test]
 fn before_stop_comes_before_any_signal_and_after_stop_when_nothing_is_left() {
     let mut world = scripted(&["before_stop", "after_stop"], "before_stop", (Some(1.0), no()));
     world.hook_scripts.insert(("web".into(), "after_stop"), (Some(1.0), no()));

@@ -12,11 +12,12 @@ use self::lines::Lines;
 use self::queue::{Owner, Queue};
 use super::eventloop::Daemon;
 use super::hooks::StatsOf;
-use super::log::Log;
+use super::log::{Level, Log};
 use super::streams::Progress;
+use super::trouble::Trouble;
 use crate::arbiter::hooks::{About, HookId};
 use crate::arbiter::process::Exit;
-use crate::arbiter::{Pid, WatcherId};
+use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::hooks::Hook;
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, Stdio};
@@ -29,11 +30,16 @@ use std::time::{Duration, Instant};
 
 /// The most bytes that are captured.
 const MOST_CAPTURED: usize = 16 * 1024;
+/// How long nobody is started when circus was short of something.
+const PAUSE: Duration = Duration::from_millis(200);
 /// Between SIGTERM and SIGKILL.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How many pieces of one pipe are read in a turn, and how many at most of one whose helper has ended: a pipe holds
 /// four.
 const PIECES: usize = 4;
+
+/// What the log calls it.
+const SHORTAGE: &str = "helpers";
 
 const SIGKILL: i32 = 9;
 const SIGTERM: i32 = 15;
@@ -62,6 +68,14 @@ impl Purpose {
         match self {
             Purpose::Hook { watcher, .. } => Owner::Watcher(*watcher),
             Purpose::Stats(of) => Owner::Clients(of.watcher),
+        }
+    }
+
+    /// That it could not be run yet.
+    fn delayed_hook(&self) -> Option<Event> {
+        match self {
+            Purpose::Hook { id, watcher, .. } => Some(Event::HookDelayed { id: *id, watcher: *watcher }),
+            Purpose::Stats(_) => None,
         }
     }
 
@@ -98,6 +112,8 @@ pub struct Outcome {
 struct Waiting {
     purpose: Purpose,
     deadline: Option<Instant>,
+    /// circus was short of something when its turn came.
+    delayed: bool,
 }
 
 /// The outputs of a helper, by their place in [`Running::pipes`].
@@ -132,12 +148,14 @@ pub struct Helpers {
     running: Sorted<Pid, Running>,
     /// Pipes that have more to read.
     ready: VecDeque<(Pid, usize)>,
+    /// Nobody is started before.
+    paused_until: Option<Instant>,
 }
 
 impl Helpers {
     /// Adds a helper to the queue. One without a deadline is ended by somebody else if need be.
     pub fn add(&mut self, purpose: Purpose, deadline: Option<Instant>) {
-        self.queue.push(purpose.owner(), Waiting { purpose, deadline });
+        self.queue.push(purpose.owner(), Waiting { purpose, deadline, delayed: false });
     }
 
     /// How many wait for their turn.
@@ -147,7 +165,7 @@ impl Helpers {
 
     /// Whether something can be done without waiting.
     pub fn are_busy(&self) -> bool {
-        !self.ready.is_empty() || self.queue.is_ready()
+        !self.ready.is_empty() || self.queue.is_ready() && self.paused_until.is_none()
     }
 
     /// A pipe has something; `id` is that of its token.
@@ -160,7 +178,8 @@ impl Helpers {
 
     /// When [`Daemon::expire_helpers`] has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.running.values().filter_map(|helper| helper.kill_at.or(helper.deadline)).min()
+        let deadlines = self.running.values().filter_map(|helper| helper.kill_at.or(helper.deadline));
+        deadlines.chain(self.paused_until).min()
     }
 
     /// Ends the hook of this number; nobody wants to know how.
@@ -231,7 +250,9 @@ impl Running {
 impl Daemon {
     /// Starts helpers that wait, at least one, until it is `end`.
     pub(super) fn start_helpers(&mut self, end: Instant) {
-        while let Some((owner, waiting)) = self.helpers.queue.next() {
+        while self.helpers.paused_until.is_none()
+            && let Some((owner, waiting)) = self.helpers.queue.next()
+        {
             self.start_helper(owner, waiting);
             self.now = Instant::now();
             if self.now >= end {
@@ -240,13 +261,16 @@ impl Daemon {
         }
     }
 
-    fn start_helper(&mut self, owner: Owner, Waiting { purpose, deadline }: Waiting) {
+    fn start_helper(&mut self, owner: Owner, Waiting { purpose, deadline, delayed }: Waiting) {
         let started = match deadline.is_some_and(|at| at <= self.now) {
-            true => Err("its turn did not come in time".into()),
-            false => self.prepare(&purpose).and_then(|program| self.run_program(program)),
+            true => Err("its turn did not come in time".to_string().into()),
+            false => {
+                self.prepare(&purpose).map_err(Trouble::from).and_then(|program| self.run_program(program))
+            }
         };
         match started {
             Ok(started) => {
+                let late = purpose.delayed_hook().filter(|_| delayed);
                 let helper = Running {
                     owner,
                     purpose: Some(purpose),
@@ -258,8 +282,15 @@ impl Daemon {
                     asked: false,
                 };
                 self.helpers.running.insert(started.pid, helper);
+                self.end_shortage();
+                // Its time begins now.
+                late.into_iter().for_each(|event| self.dispatch(event));
             }
-            Err(why) => {
+            Err(trouble) if trouble.shortage => {
+                self.helpers.queue.put_back(owner, Waiting { purpose, deadline, delayed: true });
+                self.pause_helpers(&trouble);
+            }
+            Err(Trouble { why, .. }) => {
                 self.helpers.queue.ended(owner);
                 let outcome = Outcome { ended: Err(why), captured: Vec::new(), last_line: String::new() };
                 self.conclude(purpose, outcome);
@@ -267,9 +298,30 @@ impl Daemon {
         }
     }
 
-    fn run_program(&mut self, program: Program) -> Result<Started, String> {
+    /// circus is short of something: all that wait go on waiting, and it is no fault of theirs.
+    fn pause_helpers(&mut self, trouble: &Trouble) {
+        self.say_shortage(trouble);
+        self.helpers.paused_until = Some(self.now + PAUSE);
+        self.events.extend(self.helpers.queue.iter().filter_map(|waiting| waiting.purpose.delayed_hook()));
+        self.settle();
+    }
+
+    /// Writes to the log, once, that circus is short of something for helpers and questions.
+    pub(super) fn say_shortage(&mut self, trouble: &Trouble) {
+        let text = format_args!(
+            "hooks, commands and probes have to wait, since circus is short of something: {}",
+            trouble.why
+        );
+        self.log.once(Level::Error, SHORTAGE, text);
+    }
+
+    pub(super) fn end_shortage(&mut self) {
+        self.log.over(Level::Info, SHORTAGE, format_args!("hooks, commands and probes go on"));
+    }
+
+    fn run_program(&mut self, program: Program) -> Result<Started, Trouble> {
         let Program { mut child, who, captures, quiet } = program;
-        let pipe = || process::pipe().map_err(|error| format!("pipe: {}", sys::io_words(&error)));
+        let pipe = || process::pipe().map_err(|error| Trouble::from(error).about("pipe"));
         let (logged, writer) = pipe()?;
         let captured = captures.then(pipe).transpose()?;
         child.session = true;
@@ -278,26 +330,25 @@ impl Daemon {
         child.stdout = Stdio::Fd(captured.as_ref().map_or(&writer, |(_, writer)| writer).as_raw_fd());
         let pid = self.spawner.spawn(&child).map_err(|error| {
             let name = child.argv.first().map(|name| name.to_string_lossy().into_owned());
-            format!("{}: {error}", name.unwrap_or_default())
+            Trouble::from(error).about(&name.unwrap_or_default())
         })?;
         self.groups.remove(&pid); // a group of this number is over, else the helper could not have it
         let captured = captured.map(|(reader, _)| reader);
         let pipes = [
-            self.watch_helper(logged, pid, LOGGED),
-            captured.and_then(|c| self.watch_helper(c, pid, CAPTURED)),
+            Some(self.watch_helper(logged, pid, LOGGED)),
+            captured.map(|c| self.watch_helper(c, pid, CAPTURED)),
         ];
         Ok(Started { pid, pipes, lines: Lines::of(who, quiet) })
     }
 
-    /// Has the loop look at a pipe. One that it cannot look at is closed.
-    fn watch_helper(&mut self, reader: OwnedFd, pid: Pid, pipe: usize) -> Option<File> {
+    /// Has the loop look at a pipe. One that it cannot look at is read when the helper has ended.
+    fn watch_helper(&mut self, reader: OwnedFd, pid: Pid, pipe: usize) -> File {
         let fd: RawFd = reader.as_raw_fd();
         if let Err(error) = self.watch_helper_pipe(fd, (pid as u32) << 1 | pipe as u32) {
             let why = sys::io_words(&error);
-            self.log.error(format_args!("the output of {pid} cannot be read: {why}"));
-            return None;
+            self.log.error(format_args!("the output of {pid} is read only at its end: {why}"));
         }
-        Some(File::from(reader))
+        File::from(reader)
     }
 
     /// Reads every pipe of helpers that has something, once, within its budget.
@@ -317,6 +368,7 @@ impl Daemon {
     /// Ends helpers that take too long, and kills those that do not end.
     pub(super) fn expire_helpers(&mut self) {
         let now = self.now;
+        self.helpers.paused_until.take_if(|at| *at <= now);
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         for (pid, helper) in self.helpers.running.iter_mut() {
             if due(helper.kill_at) {

@@ -81,6 +81,18 @@ impl<T> Queue<T> {
         self.tidy(owner);
     }
 
+    /// One that went could not run: it is the first of its owner again.
+    pub fn put_back(&mut self, owner: Owner, item: T) {
+        let lane = || Lane { waiting: VecDeque::new(), running: 1 };
+        self.lanes.get_or_insert_with(owner, lane).waiting.push_front(item);
+        self.ended(owner);
+    }
+
+    /// Those who wait.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.lanes.values().flat_map(|lane| &lane.waiting)
+    }
+
     /// How many wait.
     pub fn waiting(&self) -> usize {
         self.lanes.values().map(|lane| lane.waiting.len()).sum()
@@ -138,6 +150,19 @@ mod tests {
         assert_eq!(std::iter::from_fn(|| one.next()).count(), MOST_OF_ONE);
         one.push(watcher(7), 0);
         assert_eq!(one.next(), Some((watcher(7), 0)));
+    }
+
+    #[test]
+    fn who_could_not_run_is_the_next_of_its_owner() {
+        let mut queue = Queue::default();
+        [1, 2].into_iter().for_each(|n| queue.push(watcher(1), n));
+        let (owner, first) = queue.next().unwrap();
+        queue.put_back(owner, first);
+        assert_eq!((queue.waiting(), queue.running, queue.iter().count()), (2, 0, 2));
+        assert_eq!([queue.next(), queue.next()], [Some((watcher(1), 1)), Some((watcher(1), 2))]);
+        queue.put_back(watcher(1), 2);
+        queue.ended(watcher(1));
+        assert_eq!((queue.next(), queue.lanes.len()), (Some((watcher(1), 2)), 1));
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub enum Input<'a> {
     Datagram(&'a [u8]),
     /// What came as an answer to [`Wish::Ask`], or why none came.
     Answer(Result<&'a [u8], String>),
+    /// circus was short of something for [`Wish::Ask`]: nothing is known.
+    NotAsked,
 }
 
 /// An event of a watcher.

@@ -47,7 +47,8 @@ impl Builtin for Metrics {
             | Input::Ordered(_)
             | Input::Bound(_)
             | Input::Datagram(_)
-            | Input::Answer(_) => {}
+            | Input::Answer(_)
+            | Input::NotAsked => {}
         }
     }
 

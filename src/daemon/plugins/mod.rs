@@ -25,6 +25,7 @@ use crate::config::model::Builtin;
 use crate::config::{Config, Names, PluginConfig, PluginKind, WatcherConfig, plugin};
 use crate::control::shell;
 use serde_json::Value as Json;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 
@@ -71,7 +72,8 @@ fn watcher(
             Some(plugin.watcher(cmd.into(), env, debug))
         }
         Some(PluginKind::Python) => {
-            env.extend(python_path(config, around.environ).map(|path| ("PYTHONPATH".into(), path)));
+            let path = python_path(plugin, config, around.environ);
+            env.extend(path.map(|path| ("PYTHONPATH".into(), path)));
             let mut watcher = plugin.watcher(python_command(plugin, config, around), env, debug);
             if let Some(why) = why_no_python(around) {
                 let class = plugin.options.class.as_deref().unwrap_or_default();
@@ -158,9 +160,14 @@ fn python_command(plugin: &PluginConfig, config: &Config, around: &Surroundings<
 }
 
 /// Where Python looks for modules: where circus's own environment says so, and those of the watchers, since Circus
-/// looks there too.
-fn python_path(config: &Config, environ: &Names) -> Option<String> {
-    let of_watchers = config.watchers.iter().filter_map(|watcher| watcher.env.get("PYTHONPATH"));
+/// looks there too. What belongs to a watcher of another user has no place in it.
+fn python_path(plugin: &PluginConfig, config: &Config, environ: &Names) -> Option<String> {
+    let own = plugin.free.get("uid").map(String::as_str);
+    let of_user = |watcher: &&WatcherConfig| {
+        let uid = watcher.options.uid.as_deref();
+        uid.is_none() || uid == own
+    };
+    let of_watchers = config.watchers.iter().filter(of_user).filter_map(|w| w.env.get("PYTHONPATH"));
     let mut found: Vec<&str> = Vec::new();
     for part in environ.get("PYTHONPATH").into_iter().chain(of_watchers).flat_map(|path| path.split(':')) {
         if !part.is_empty() && !found.contains(&part) {
@@ -179,8 +186,7 @@ impl Surroundings<'_> {
 /// The two ends of the connection to a plugin that is about to be spawned: circus's own does not block.
 ///
 /// # Errors
-/// A sentence.
-pub fn connection() -> Result<(UnixStream, UnixStream), String> {
-    let pair = UnixStream::pair().and_then(|pair| pair.0.set_nonblocking(true).map(|()| pair));
-    pair.map_err(|error| format!("a socket for the plugin: {}", crate::sys::io_words(&error)))
+/// There is no descriptor left.
+pub fn connection() -> io::Result<(UnixStream, UnixStream)> {
+    UnixStream::pair().and_then(|pair| pair.0.set_nonblocking(true).map(|()| pair))
 }

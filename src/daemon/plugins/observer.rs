@@ -202,6 +202,10 @@ impl Builtin for Observer {
                 wishes.add(Wish::Ask(self.place.clone(), self.question.clone()));
             }
             Input::Answer(answer) => self.answered(now, answer, wishes),
+            Input::NotAsked => {
+                self.asked = None;
+                self.pace.catch_up(now);
+            }
             _ => {}
         }
     }

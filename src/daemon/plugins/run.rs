@@ -20,6 +20,7 @@ use crate::daemon::eventloop::Daemon;
 use crate::daemon::exchange::Exchange;
 use crate::daemon::procfs;
 use crate::daemon::sockets::Sockets;
+use crate::daemon::trouble::Trouble;
 use crate::daemon::usage::{Samples, Scale, Usage};
 use crate::sys::io_words;
 use mio::net::UdpSocket;
@@ -308,12 +309,13 @@ impl Daemon {
             }
             Wish::Ask(place, question) => {
                 let begun = Exchange::begin(&place, question).and_then(|exchange| {
-                    self.watch_builtin(exchange.fd(), id).map_err(|error| io_words(&error))?;
+                    let watched = self.watch_builtin(exchange.fd(), id);
+                    watched.map_err(|error| Trouble { shortage: true, ..error.into() })?;
                     Ok(exchange)
                 });
                 match begun {
                     Ok(exchange) => self.set_line(id, Some(Line::Exchange(exchange))),
-                    Err(why) => self.tell_builtin(id, Input::Answer(Err(why))),
+                    Err(trouble) => self.tell_of_trouble(id, trouble),
                 }
             }
             Wish::HangUp => self.set_line(id, None),
@@ -426,11 +428,20 @@ impl Daemon {
                 match exchange.go_on(&|answer| plugin.is_complete(answer)) {
                     Ok(false) => running.line = Some(Line::Exchange(exchange)),
                     Ok(true) => self.tell_builtin(id, Input::Answer(Ok(exchange.answer()))),
-                    Err(why) => self.tell_builtin(id, Input::Answer(Err(why))),
+                    Err(trouble) => self.tell_of_trouble(id, trouble),
                 }
             }
         }
         self.settle();
+    }
+
+    /// A question of a plugin has no answer, or circus was short of something and could not ask.
+    fn tell_of_trouble(&mut self, id: WatcherId, trouble: Trouble) {
+        if trouble.shortage {
+            self.say_shortage(&trouble);
+            return self.tell_builtin(id, Input::NotAsked);
+        }
+        self.tell_builtin(id, Input::Answer(Err(trouble.why)));
     }
 
     fn take_datagrams(&mut self, id: WatcherId, socket: &UdpSocket) {

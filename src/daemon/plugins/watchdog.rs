@@ -152,7 +152,7 @@ impl Builtin for WatchDog {
                     self.pace.stop();
                 }
             }
-            Input::End | Input::Ordered(_) | Input::Answer(_) | Input::Served(_) => {}
+            Input::End | Input::Ordered(_) | Input::Answer(_) | Input::NotAsked | Input::Served(_) => {}
         }
     }
 

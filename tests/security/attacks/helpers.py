@@ -2,6 +2,7 @@
 rights than the user has."""
 
 import os
+import subprocess
 
 from harness import check, until
 from scene import A, USERS
@@ -9,6 +10,7 @@ from scene import A, USERS
 # Written by whatever of the user's should never be run by root: what it ran as.
 PROOF = """
 import os
+import subprocess
 open({proof!r} % os.getpid(), "w").write(str(os.getuid()))
 """
 
@@ -227,3 +229,27 @@ def attack_a_plugin_without_uid_may_do_what_circus_may(scene):
     text = open(out, encoding="utf-8").read().split()
     check("a plugin of root sets everything", text[:5] + text[6:8], ["ok"] * 7)
     circus.stop()
+
+
+def attack_where_the_user_has_all_processes_that_it_may_have_a_hook_waits(scene):
+    home = scene.home()
+    config = (
+        f"[circus]\nendpoint = {home}/sock\nlogoutput = {home}/log\n"
+        "[watcher:app]\ncmd = /bin/sleep 1000\nhooks.before_start = /bin/true\n"
+    )
+    path = scene.write("circus.ini", config)
+    other = scene.as_user(["sleep", "1000"])
+    until(lambda: open(f"/proc/{other.pid}/comm", encoding="utf-8").read() == "sleep\n", "the other process")
+    program = scene.program()
+    scene.as_user(["prlimit", "--nproc=2", program, path])
+
+    def logged(words):
+        return os.path.exists(f"{home}/log") and words in open(f"{home}/log", encoding="utf-8").read()
+
+    until(lambda: logged("true: clone: Resource temporarily unavailable"), "the shortage")
+    other.terminate()
+    other.wait()
+    until(lambda: logged("hooks, commands and probes go on"), "the hook")
+    argv = [program, "ctl", "--endpoint", f"{home}/sock", "status", "app"]
+    until(lambda: subprocess.check_output(argv, text=True).strip() == "active", "the watcher")
+    check("the watcher has started in the end", logged("app is being stopped"), False)

@@ -1,0 +1,54 @@
+//! Why something could not be done: in words, and whether circus itself was short of something for it. That is no
+//! failure of whoever it was to be done with.
+
+use crate::sys::child::SpawnError;
+use crate::sys::{io_words, is_shortage};
+use std::io::{Error, ErrorKind};
+
+/// Why something could not be done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trouble {
+    /// A phrase.
+    pub why: String,
+    /// circus, or the machine, was short of descriptors, memory or processes; that may pass.
+    pub shortage: bool,
+}
+
+impl Trouble {
+    /// The same, with what it is about before it.
+    pub fn about(self, what: &str) -> Trouble {
+        Trouble { why: format!("{what}: {}", self.why), ..self }
+    }
+}
+
+impl From<String> for Trouble {
+    fn from(why: String) -> Trouble {
+        Trouble { why, shortage: false }
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Trouble {
+        // To connect to a Unix socket at which too many wait is EAGAIN, and the fault of its owner.
+        let shortage = error.kind() != ErrorKind::WouldBlock && error.raw_os_error().is_some_and(is_shortage);
+        Trouble { why: io_words(&error), shortage }
+    }
+}
+
+impl From<SpawnError> for Trouble {
+    fn from(error: SpawnError) -> Trouble {
+        Trouble { why: error.to_string(), shortage: is_shortage(error.errno) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_circus_is_short_of_is_told_from_what_others_do() {
+        let of = |errno: i32| Trouble::from(Error::from_raw_os_error(errno)).shortage;
+        // EMFILE ENFILE ENOMEM ENOBUFS, then ECONNREFUSED ENOENT EAGAIN
+        assert_eq!([24, 23, 12, 105, 111, 2, 11].map(of), [true, true, true, true, false, false, false]);
+    }
+}

@@ -24,7 +24,7 @@ use super::plugins::run::Builtins;
 use super::probes::Probes;
 use super::reaper;
 use super::sockets::Sockets;
-use super::standstill::{Standstill, nap};
+use super::standstill::Standstill;
 use super::start::Options;
 use super::streams::{PipeId, Progress, Streams, TargetId};
 use super::survey::Surveys;
@@ -85,7 +85,7 @@ pub struct Daemon {
     /// Spawns that are still to be done.
     pub(super) spawns: VecDeque<(WatcherId, u32)>,
     /// Pipes that have more to read.
-    ready_pipes: VecDeque<PipeId>,
+    pub(super) ready_pipes: VecDeque<PipeId>,
     /// Programs that run on the side.
     pub(super) helpers: Helpers,
     pub(super) notices: Notices,
@@ -238,7 +238,7 @@ impl Daemon {
     }
 
     /// The moment of a time of the arbiter.
-    fn moment(&self, time: Time) -> Instant {
+    pub(super) fn moment(&self, time: Time) -> Instant {
         self.origin
             .checked_add(Duration::from_nanos(time.0))
             .unwrap_or(self.now + Duration::from_secs(86_400))
@@ -290,43 +290,6 @@ impl Daemon {
         self.look_at_clock(timeout);
         self.turn(events);
         self.turns.add(begun.elapsed().as_secs_f64());
-    }
-
-    /// How long the next wait may be; `None`: for ever.
-    fn timeout(&mut self) -> Option<Duration> {
-        let busy = !self.ready_pipes.is_empty()
-            || !self.spawns.is_empty()
-            || self.more_zombies
-            || self.signals.have_come()
-            || self.helpers.are_busy()
-            || self.notices.are_busy()
-            || self.trees.are_due()
-            || self.clients.are_busy()
-            || self.surveys.are_busy()
-            || self.builtins.are_busy();
-        if busy {
-            return Some(Duration::ZERO);
-        }
-        let of_arbiter = self.arbiter.deadline().map(|time| self.moment(time));
-        let rest_of = [
-            of_arbiter,
-            self.helpers.next_deadline(),
-            self.streams.next_retry(),
-            self.clients.listeners.next_accept(),
-            self.log.next_retry(),
-            self.notify.next(),
-            self.notices.next(),
-            self.farewell.next(),
-            self.looks.next(),
-            self.next_sweep(),
-            self.next_reap(),
-        ];
-        let now = Instant::now();
-        let rest = |at: Instant| at.saturating_duration_since(now);
-        let exactly = rest_of.into_iter().flatten().min().map(|at| nap(rest(at)));
-        // A look of a plugin may as well come a little late: one wake-up is enough.
-        let about = self.builtins.deadline().map(|time| rest(self.moment(time)));
-        exactly.into_iter().chain(about).min()
     }
 
     fn turn(&mut self, events: &Events) {
@@ -440,34 +403,6 @@ impl Daemon {
         self.log.flush(self.now);
         if let (Some(fd), None) = (fd, self.log.wants_write()) {
             self.unwatch(fd);
-        }
-    }
-
-    fn do_what_is_due(&mut self) {
-        self.now = Instant::now();
-        if !self.standstill.may_judge(self.now) {
-            return;
-        }
-        if self.arbiter.deadline().is_some_and(|time| self.moment(time) <= self.now) {
-            self.dispatch(Event::Tick);
-        }
-        if self.builtins.deadline().is_some_and(|time| self.moment(time) <= self.now) {
-            self.tick_builtins();
-        }
-        if self.helpers.next_deadline().is_some_and(|at| at <= self.now) {
-            self.expire_helpers();
-        }
-        if self.streams.next_retry().is_some_and(|at| at <= self.now) {
-            self.streams.retry(self.now, &mut self.log);
-        }
-        if self.log.next_retry().is_some_and(|at| at <= self.now) {
-            self.log.flush(self.now);
-        }
-        if self.looks.next().is_some_and(|at| at <= self.now) {
-            self.look_again_now();
-        }
-        if self.notices.next().is_some_and(|at| at <= self.now) {
-            self.resume_notices();
         }
     }
 

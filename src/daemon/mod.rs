@@ -14,6 +14,7 @@ mod cgroup;
 mod client;
 mod clients;
 mod compress;
+mod deadlines;
 mod demand;
 pub mod endpoint;
 mod eventloop;

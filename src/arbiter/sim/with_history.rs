@@ -127,6 +127,47 @@ fn giving_up_is_told_with_its_reason_until_somebody_stops_it() {
 }
 
 #[test]
+fn a_failure_that_goes_on_is_said_once_and_its_end_too() {
+    let mut world = World::new(vec![watcher("web", 7)]);
+    world.scripts.insert("web".into(), Script { broken: true, shortage: true, ..GOOD });
+    world.send(Event::Start);
+    world.run(60.0);
+    let said = |world: &World, what: &str| {
+        world.log.iter().filter(|(level, text)| *level > Level::Debug && text.contains(what)).count()
+    };
+    assert_eq!(said(&world, NO_FILE), 1);
+    world.scripts.clear();
+    world.run(11.0);
+    assert_eq!((world.procs.len(), said(&world, "could be executed again")), (7, 1));
+    world.scripts.insert("web".into(), Script { broken: true, ..GOOD });
+    let pid = world.pids("web")[0];
+    world.kill9(pid);
+    world.run(60.0);
+    assert_eq!(said(&world, NO_FILE), 2, "it came back");
+}
+
+#[test]
+fn a_process_that_never_became_its_program_counts_as_one_that_could_not_be_executed() {
+    for (shortage, respawn) in [(false, "True"), (false, "on-failure"), (false, "False"), (true, "True")] {
+        let mut config = watcher("web", 1);
+        config.set("respawn", &Value::Str(respawn.into())).unwrap();
+        let mut world = World::new(vec![config]);
+        // It has not succeeded, whatever its exit code.
+        world.scripts.insert("web".into(), Script { broken: true, late: true, shortage, code: 0, ..GOOD });
+        world.send(Event::Start);
+        world.run(600.0);
+        let told = world.told("web");
+        assert!(told[1].starts_with("failed: exec: No such file x"), "{told:?}");
+        if shortage {
+            assert!(world.spawns.len() > 50 && world.status("web") == "active", "{told:?}");
+        } else {
+            assert_eq!((world.status("web"), world.spawns.len()), ("stopped", 5));
+            assert_eq!(told.last().map(String::as_str), Some("stopped by SpawnFailed"), "{told:?}");
+        }
+    }
+}
+
+#[test]
 fn a_hook_that_takes_too_long_is_the_cause_as_one_that_says_no() {
     for script in [(None, Answer::Yes), (Some(0.1), Answer::No)] {
         let mut world = World::new(vec![hooked("a", 1, &["after_start"])]);

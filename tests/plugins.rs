@@ -158,7 +158,7 @@ fn a_plugin_that_writes_rubbish_harms_nobody() {
 /// What a plugin leaves behind keeps no connection.
 #[test]
 fn the_connection_ends_with_the_process() {
-    let circus = with_script("setsid sleep 1000 & exec sleep 1000", "");
+    let circus = with_script("setsid sleep 1000 2> /dev/null & exec sleep 1000", "");
     circus.until_status("plugin:p", "active");
     let mut events = circus.listen(&["watcher.plugin:p.spawn"]);
     let open = until("two connections", || Some(proc::fds(circus.pid()).len()));

@@ -232,16 +232,25 @@ def attack_a_plugin_without_uid_may_do_what_circus_may(scene):
 
 
 def attack_where_the_user_has_all_processes_that_it_may_have_a_hook_waits(scene):
+    # A number that nobody else has: what other runs of this suite start would count.
+    uid = 1_000_000 + os.getpid()
     home = scene.home()
+    os.chown(home, uid, uid)
+
+    def start(*argv):
+        setpriv = ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups", "--"]
+        scene.started.append(subprocess.Popen([*setpriv, *argv], stdin=subprocess.DEVNULL, cwd="/"))
+        return scene.started[-1]
+
     config = (
         f"[circus]\nendpoint = {home}/sock\nlogoutput = {home}/log\n"
         "[watcher:app]\ncmd = /bin/sleep 1000\nhooks.before_start = /bin/true\n"
     )
     path = scene.write("circus.ini", config)
-    other = scene.as_user(["sleep", "1000"])
+    other = start("sleep", "1000")
     until(lambda: open(f"/proc/{other.pid}/comm", encoding="utf-8").read() == "sleep\n", "the other process")
     program = scene.program()
-    scene.as_user(["prlimit", "--nproc=2", program, path])
+    start("prlimit", "--nproc=2", program, path)
 
     def logged(words):
         return os.path.exists(f"{home}/log") and words in open(f"{home}/log", encoding="utf-8").read()

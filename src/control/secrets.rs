@@ -29,13 +29,15 @@ fn hide_arguments(change: &mut Json) {
     }
 }
 
-/// An order as the log shows it: of one that carries options, only their names.
+/// An order as the log shows it: of one that carries an environment, only the names of its options.
 pub struct Sketch<'a>(pub &'a Order, pub &'a [u8]);
 
 impl fmt::Display for Sketch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Order::Set { name, options, .. } | Order::Add { name, options, .. } => {
+            Order::Set { name, options, .. } | Order::Add { name, options, .. }
+                if options.iter().any(|(key, _)| key == "env") =>
+            {
                 let keys: Vec<&str> = options.iter().map(|(key, _)| key.as_str()).collect();
                 write!(f, "{} {}: {}", self.0.word(), cut(name), cut(&keys.join(", ")))
             }
@@ -63,6 +65,10 @@ mod tests {
                 "add w: env",
             ),
             (r#"{"command":"quit"}"#, r#"{"command":"quit"}"#),
+            (
+                r#"{"command":"set","properties":{"name":"w","options":{"priority":1}}}"#,
+                r#"{"command":"set","properties":{"name":"w","options":{"priority":1}}}"#,
+            ),
         ] {
             let Ok(Request::Order(order)) = protocol::decode(request.as_bytes()).request else { panic!() };
             assert_eq!(Sketch(&order, request.as_bytes()).to_string(), shown);

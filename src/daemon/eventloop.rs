@@ -22,7 +22,6 @@ use super::notify::Notify;
 use super::oom::OutOfMemory;
 use super::plugins::run::Builtins;
 use super::probes::Probes;
-use super::reaper;
 use super::sockets::Sockets;
 use super::standstill::Standstill;
 use super::start::Options;
@@ -102,8 +101,7 @@ pub struct Daemon {
     pub(super) told: Told,
     /// Not all zombies were reaped in the last turn.
     pub(super) more_zombies: bool,
-    /// Zombies could not be looked for.
-    pub(super) reap_again: Option<reaper::Retry>,
+    pub(super) reap_again: Option<super::reaper::Retry>,
     /// Something large is done: its memory can go back to the system.
     pub(super) has_slack: bool,
     pub(super) compressor: Compressor,
@@ -276,7 +274,7 @@ impl Daemon {
         }
         let mut polled = self.poll.poll(events, timeout);
         if polled.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
-            // By a signal, or since circus was stopped. What else has come counts before any deadline.
+            // By a signal, or since circus was stopped: what else has come counts before any deadline.
             polled = self.poll.poll(events, Some(Duration::ZERO));
         }
         if let Err(error) = polled

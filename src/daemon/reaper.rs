@@ -17,7 +17,7 @@ const MOST: usize = 256;
 const AGAIN: Duration = Duration::from_millis(100);
 const LATEST: Duration = Duration::from_secs(10);
 
-/// When zombies are looked for again, and the pause before.
+/// Zombies could not be looked for: when that is tried again, and after which pause.
 pub struct Retry {
     at: Instant,
     pause: Duration,

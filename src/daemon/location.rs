@@ -13,7 +13,7 @@
 //!   a file of the owner of the directory, since it lets circus reach nothing that this user cannot.
 
 use crate::sys::directory::{self, APPEND, CREATE, CREATE_NEW, Directory, READ, READ_WRITE, WRITE};
-use crate::sys::{ELOOP, file, user};
+use crate::sys::{ELOOP, file, is_shortage, user};
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, FileType, Metadata, Permissions};
 use std::io::{self, ErrorKind};
@@ -221,7 +221,14 @@ impl Location {
 /// # Errors
 /// It cannot be removed, or is another one by now.
 pub fn remove(path: &Path, wanted: (u64, u64)) -> io::Result<()> {
-    let location = Location::of_entry(path)?;
+    let location = match Location::of_entry(path) {
+        // Without a descriptor there is only the path; a start that fails for that is to leave nothing behind.
+        Err(error) if error.raw_os_error().is_some_and(is_shortage) => {
+            let found = path.symlink_metadata()?;
+            return if id(&found) == wanted { std::fs::remove_file(path) } else { Err(error) };
+        }
+        found => found?,
+    };
     if location.found.as_ref().map(id) != Some(wanted) {
         return Err(ErrorKind::NotFound.into());
     }

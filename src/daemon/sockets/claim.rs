@@ -74,7 +74,14 @@ pub fn claim(
         None => socket::bind(spec),
     };
     let fd = bound.map_err(Obstacle::Kernel)?;
-    Ok((fd, Some(OwnFile::of_socket(path, aside).map_err(at("bind"))?)))
+    let is_new = aside.is_none();
+    let file = OwnFile::of_socket(path, aside).inspect_err(|error| {
+        // It could not be looked at, for want of a descriptor. An old socket has taken its place again.
+        if is_new && error.raw_os_error().is_some() {
+            let _ = location.remove(location.name());
+        }
+    });
+    Ok((fd, Some(file.map_err(at("bind"))?)))
 }
 
 /// The turn of this circus among those that take paths in one directory; it is over when the directory is closed.

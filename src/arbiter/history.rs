@@ -68,6 +68,7 @@ impl Cause {
             Event::SpawnFailed { .. } => Cause::SpawnFailed,
             Event::HookDone { .. } | Event::HookDelayed { .. } => Cause::Hook,
             Event::Spawned { .. }
+            | Event::NeverRan { .. }
             | Event::OutOfMemory { .. }
             | Event::Noticed { .. }
             | Event::GroupEmpty { .. }

@@ -64,7 +64,7 @@ use boot::{Boot, Ending};
 use fate::Fall;
 use history::{Cause, Origin};
 use hooks::{Answer, HookId};
-use process::Exit;
+use process::{Exit, NotRun, Process};
 use pulse::Notice;
 use random::Random;
 use reconfigure::{NewConfig, Reading};
@@ -102,6 +102,15 @@ pub enum Event {
         /// Why: step, path, errno in words.
         reason: String,
         /// The machine was short of something, which may pass: the configuration is not to blame.
+        shortage: bool,
+    },
+    /// A process has ended before it became its program; its [`Event::Exited`] follows.
+    NeverRan {
+        /// Which.
+        pid: Pid,
+        /// Why: as that of [`Event::SpawnFailed`].
+        reason: String,
+        /// As that of [`Event::SpawnFailed`].
         shortage: bool,
     },
     /// A child is a zombie. It stays one until [`Action::Reap`].
@@ -321,7 +330,12 @@ impl Arbiter {
                     self.with(watcher, now, actions, |w, ctx| w.noticed(wid, notice, ctx));
                 }
             }
-            Event::OutOfMemory { pid } => self.out_of_memory(pid),
+            Event::NeverRan { pid, reason, shortage } => {
+                if let Some(process) = self.process_mut(pid) {
+                    process.not_run = Some(NotRun { reason: reason.into(), shortage });
+                }
+            }
+            Event::OutOfMemory { pid } => self.process_mut(pid).into_iter().for_each(|p| p.oom = true),
             Event::Reaped { pid, group_left } => self.reaped(pid, group_left, now, actions),
             Event::GroupEmpty { pgid } => self.group_is_empty(pgid, now, actions),
             Event::HookDone { id, watcher, answer } => {
@@ -359,14 +373,15 @@ impl Arbiter {
         if group_left {
             self.groups.insert(pid, watcher);
         }
+        if self.process_mut(pid).is_some_and(|process| process.not_run.is_some()) {
+            self.cause = Cause::SpawnFailed;
+        }
         self.with(watcher, now, actions, |w, ctx| w.reaped(wid, group_left, ctx));
     }
 
-    fn out_of_memory(&mut self, pid: Pid) {
-        let Some((watcher, wid)) = self.pids.get(&pid) else { return };
-        let watcher = self.watchers.get_mut(watcher);
-        let process = watcher.and_then(|watcher| watcher.processes.get_mut(wid));
-        process.into_iter().for_each(|process| process.oom = true);
+    fn process_mut(&mut self, pid: Pid) -> Option<&mut Process> {
+        let (watcher, wid) = self.pids.get(&pid)?;
+        self.watchers.get_mut(watcher)?.processes.get_mut(wid)
     }
 
     fn tick(&mut self, now: Time, actions: &mut Vec<Action>) {

@@ -61,6 +61,14 @@ pub enum Phase {
     },
 }
 
+/// Why a process did not become its program.
+#[derive(Clone, Debug)]
+pub(super) struct NotRun {
+    pub(super) reason: Box<str>,
+    /// The machine was short of something.
+    pub(super) shortage: bool,
+}
+
 /// One process.
 #[derive(Clone, Debug)]
 pub struct Process {
@@ -82,6 +90,8 @@ pub struct Process {
     pub expires: Option<Time>,
     /// The kernel has probably ended it for want of memory.
     pub oom: bool,
+    /// It has ended before it became its program.
+    pub(super) not_run: Option<NotRun>,
     /// Who is ended together with it; `None`: nobody.
     pub followers: Option<Whom>,
     /// How it does its work, if somebody looks after that.

@@ -56,6 +56,8 @@ struct Script {
     beats: Option<f64>,
     /// Not for a fault of its own.
     shortage: bool,
+    /// That it is broken shows some time after it was spawned.
+    late: bool,
 }
 
 const GOOD: Script = Script {
@@ -70,7 +72,10 @@ const GOOD: Script = Script {
     ready: Some(0.0),
     beats: None,
     shortage: false,
+    late: false,
 };
+
+const NO_FILE: &str = "exec: No such file";
 
 struct Proc {
     script: Script,
@@ -303,17 +308,18 @@ impl World {
         let with_args = format!("{name} {}", watcher.making().options.args);
         let script = self.scripts.get(&with_args).or(self.scripts.get(&name)).copied().unwrap_or(GOOD);
         self.spawns.push((self.now, name));
-        if script.broken {
+        if script.broken && !script.late {
             events.push_back(Event::SpawnFailed {
                 watcher: id,
-                reason: "exec: No such file".into(),
+                reason: NO_FILE.into(),
                 shortage: script.shortage,
             });
             return;
         }
         let pid = self.next_pid;
         self.next_pid += 1;
-        let ends = script.lives.map(|s| (self.now.plus(s), Exit::Code(script.code)));
+        let lives = script.lives.or(script.broken.then_some(0.5));
+        let ends = lives.map(|s| (self.now.plus(s), Exit::Code(script.code)));
         let speaks = script.ready.map(|s| (self.now.plus(s), Notice::Ready));
         self.modes.insert(pid, (id, mode));
         self.procs.insert(pid, Proc { script, ends, zombie: false, speaks });
@@ -471,8 +477,11 @@ impl World {
 
     fn exit(&mut self, pid: Pid) {
         let proc = self.procs.get_mut(&pid).unwrap();
-        proc.zombie = true;
-        let exit = proc.ends.unwrap().1;
+        let (exit, Script { broken, shortage, .. }) = (proc.ends.unwrap().1, proc.script);
+        if broken && matches!(exit, Exit::Code(_)) {
+            self.send(Event::NeverRan { pid, reason: NO_FILE.into(), shortage });
+        }
+        self.procs.get_mut(&pid).unwrap().zombie = true;
         self.exits.insert(pid, exit);
         self.send(Event::Exited { pid, exit });
     }
@@ -728,6 +737,19 @@ fn what_the_machine_is_short_of_uses_up_no_max_retry() {
     world.order(Order::Restart { who: only("web"), waiting: false });
     world.run(20.0);
     assert_eq!((world.status("web"), world.spawns.len() - before), ("stopped", 5));
+}
+
+#[test]
+fn a_process_that_is_held_before_it_is_its_program_can_be_stopped() {
+    let mut world = World::new(vec![watcher("web", 1)]);
+    let script = Script { broken: true, late: true, lives: Some(100.0), obeys: None, ..GOOD };
+    world.scripts.insert("web".into(), script);
+    world.send(Event::Start);
+    world.run(2.0);
+    let ticket = world.order(Order::Stop { who: only("web"), waiting: true });
+    world.run(31.0);
+    assert!(matches!(&world.replies[&ticket], Reply::Stopped), "{:?}", world.replies[&ticket]);
+    assert_eq!((world.status("web"), world.procs.len()), ("stopped", 0));
 }
 
 #[test]
@@ -1526,6 +1548,7 @@ fn random_script(dice: &mut Dice) -> Script {
         ready: (dice.roll(4) > 0).then(|| dice.roll(3000) as f64 / 1000.0),
         beats: (dice.roll(4) > 0).then(|| 0.2 + dice.roll(2000) as f64 / 1000.0),
         shortage: dice.roll(4) == 0,
+        late: dice.roll(2) == 0,
     }
 }
 

@@ -6,7 +6,7 @@
 use super::fate::exit_of;
 use super::history::Cause;
 use super::hooks::{About, Then};
-use super::process::{Exit, Fate, Phase, Process, Remnant, Slot};
+use super::process::{Exit, Fate, NotRun, Phase, Process, Remnant, Slot};
 use super::reload::Reload;
 use super::respawn::{Backoff, Chain, Failure, LONGEST_DELAY, Retry};
 use super::time::Time;
@@ -145,6 +145,7 @@ impl Watcher {
             chain,
             expires: self.expiry(ctx),
             oom: false,
+            not_run: None,
             followers: self.followers(),
             pulse: self.first_pulse(wid, pid, ctx.now),
         };
@@ -205,9 +206,7 @@ impl Watcher {
     /// The spawn under way has failed. What the machine is short of for a while uses up no max_retry.
     pub(super) fn spawn_failed(&mut self, reason: &str, shortage: bool, ctx: &mut Ctx) {
         let Some(spawning) = self.spawning.take() else { return };
-        self.history.note_failure(ctx.now, reason);
-        let name = &self.config.name;
-        ctx.log(Level::Warning, format!("error in '{name}': {reason}"));
+        self.note_failure(reason, ctx);
         if self.status == Status::Stopping || self.goal != Goal::Up {
             return;
         }
@@ -235,7 +234,9 @@ impl Watcher {
         if self.config.options.on_demand {
             self.note_for_demand(process, ctx);
         }
-        if !self.replaces_after(exit, process.ailment(), process.is_ready()) {
+        if let Some(not_run) = &process.not_run {
+            self.never_ran(process.chain, not_run, ctx)
+        } else if !self.replaces_after(exit, process.ailment(), process.is_ready()) {
             self.leave_empty(process, exit);
             None
         } else if !process.is_ready() || self.begins_in_vain(ctx.now.since(process.started), &backoff) {
@@ -256,6 +257,26 @@ impl Watcher {
     /// at once, most likely because its class cannot be imported, will not fare better for ever.
     fn begins_in_vain(&self, lived: f64, backoff: &Backoff) -> bool {
         self.config.is_python_class() && lived < backoff.stable
+    }
+
+    /// A process could not be executed.
+    pub(super) fn note_failure(&mut self, reason: &str, ctx: &mut Ctx) {
+        self.history.note_failure(ctx.now, reason);
+        let name = &self.config.name;
+        ctx.log(Level::Warning, format!("error in '{name}': {reason}"));
+    }
+
+    /// A process that counted as spawned has ended before it became its program.
+    fn never_ran(
+        &mut self,
+        chain: Chain,
+        NotRun { reason, shortage }: &NotRun,
+        ctx: &mut Ctx,
+    ) -> Option<Slot> {
+        match self.reload_cannot_go_on(reason, ctx) {
+            true => None,
+            false => self.try_again(chain.after_failure(Failure::Exec, *shortage), reason, *shortage, ctx),
+        }
     }
 
     /// A process has ended before it was ready, or was ended since it was late.

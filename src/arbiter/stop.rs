@@ -187,8 +187,15 @@ impl Watcher {
         let was_ready = process.is_ready();
         let phase = process.phase;
         let (oom, lived, followers) = (process.oom, ctx.now.since(process.started), process.followers);
-        let (asked, signum, rest) = match phase {
-            Phase::Running => {
+        let not_run = process.not_run.as_ref().map(|not_run| not_run.reason.clone());
+        let ran = not_run.is_none();
+        let (asked, signum, rest) = match (phase, not_run) {
+            (Phase::Running, Some(reason)) => {
+                self.running -= 1;
+                self.note_failure(&reason, ctx);
+                (false, self.stop_signal(), Fate::Left)
+            }
+            (Phase::Running, None) => {
                 self.running -= 1;
                 let replaced = self.replaces_after(exit, None, was_ready);
                 self.history.count_restarts(Restart::after(exit, oom), usize::from(replaced));
@@ -196,14 +203,18 @@ impl Watcher {
                 self.log_exit((pid, wid), exit, oom, lived, ctx);
                 (false, self.stop_signal(), self.rest_of_crash(replaced, ctx.now))
             }
-            Phase::Asked { signum, kill_at } => (true, signum, rest_of_stop(exit, signum, kill_at, ctx.now)),
-            Phase::Killed { .. } => (true, SIGKILL, Fate::Asked(ctx.now)),
-            Phase::Dead { .. } => return,
+            (Phase::Asked { signum, kill_at }, _) => {
+                (true, signum, rest_of_stop(exit, signum, kill_at, ctx.now))
+            }
+            (Phase::Killed { .. }, _) => (true, SIGKILL, Fate::Asked(ctx.now)),
+            (Phase::Dead { .. }, _) => return,
         };
         if let Some(process) = self.processes.get_mut(&wid) {
             process.phase = Phase::Dead { asked, exit, rest };
         }
-        self.history.count_exit(exit);
+        if ran {
+            self.history.count_exit(exit);
+        }
         if let Fate::Asked(_) = rest {
             ctx.actions.extend(followers.map(|whom| Action::Signal { pid, signum, whom }));
         }

@@ -127,6 +127,27 @@ fn giving_up_is_told_with_its_reason_until_somebody_stops_it() {
 }
 
 #[test]
+fn a_process_that_never_became_its_program_counts_as_one_that_could_not_be_executed() {
+    for (shortage, respawn) in [(false, "True"), (false, "on-failure"), (false, "False"), (true, "True")] {
+        let mut config = watcher("web", 1);
+        config.set("respawn", &Value::Str(respawn.into())).unwrap();
+        let mut world = World::new(vec![config]);
+        // It has not succeeded, whatever its exit code.
+        world.scripts.insert("web".into(), Script { broken: true, late: true, shortage, code: 0, ..GOOD });
+        world.send(Event::Start);
+        world.run(600.0);
+        let told = world.told("web");
+        assert!(told[1].starts_with("failed: exec: No such file x"), "{told:?}");
+        if shortage {
+            assert!(world.spawns.len() > 50 && world.status("web") == "active", "{told:?}");
+        } else {
+            assert_eq!((world.status("web"), world.spawns.len()), ("stopped", 5));
+            assert_eq!(told.last().map(String::as_str), Some("stopped by SpawnFailed"), "{told:?}");
+        }
+    }
+}
+
+#[test]
 fn a_hook_that_takes_too_long_is_the_cause_as_one_that_says_no() {
     for script in [(None, Answer::Yes), (Some(0.1), Answer::No)] {
         let mut world = World::new(vec![hooked("a", 1, &["after_start"])]);

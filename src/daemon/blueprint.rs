@@ -6,6 +6,7 @@
 
 mod environment;
 mod inherit;
+mod recipe;
 mod rights;
 
 pub use inherit::{Given, awaited, nonblocking};
@@ -18,8 +19,9 @@ use crate::config::options::WatcherOptions;
 use crate::config::{Names, Value, WatcherConfig, text, words};
 use crate::control::python::cut;
 use crate::sorted::Sorted;
-use crate::sys::child::{Child, Stdio};
+use crate::sys::child::{Child, Prepare, Stdio};
 use inherit::{Inherited, inherited, on_stdin};
+use recipe::{Recipe, preparation};
 use std::ffi::CString;
 use std::os::fd::RawFd;
 use std::rc::Rc;
@@ -45,6 +47,8 @@ pub struct Blueprint {
     varies: bool,
     /// The program is a bare name, looked for in this PATH.
     looked_for: Option<(String, String)>,
+    /// What each process finds out itself, if there are files to look at.
+    recipe: Option<Rc<Recipe>>,
 }
 
 /// The texts of a watcher that may hold variables until a process is spawned.
@@ -95,8 +99,9 @@ impl Blueprint {
         let shared = names.0.iter().chain(&names.1).any(|name| sockets.is_shared(name));
         let is_wid = |name: &str| name.eq_ignore_ascii_case("wid");
         let varies = texts(config, &env).any(|text| expand::names(text).any(is_wid));
+        let recipe = Recipe::of(config, &numbers).map(Rc::new);
         let mut blueprint =
-            Blueprint { child, env, inherited, names, shared, numbers, varies, looked_for: None };
+            Blueprint { child, env, inherited, names, shared, numbers, varies, looked_for: None, recipe };
         blueprint
             .place_sockets(&mut |name| sockets.fds(name).next().ok_or_else(|| format!("{name} is closed")))?;
         blueprint.set_command(config, 1)?;
@@ -119,6 +124,9 @@ impl Blueprint {
         if self.varies {
             self.set_command(config, user.wid)?;
         }
+        if let Some(recipe) = self.recipe.clone() {
+            self.child.prepare = Some(Prepare(Rc::new(move |child| recipe.words(child, user.wid))));
+        }
         Ok(&mut self.child)
     }
 
@@ -133,17 +141,9 @@ impl Blueprint {
         Ok(())
     }
 
-    /// Whether it was made from files that may have changed since.
-    pub fn is_read_from_files(config: &WatcherConfig) -> bool {
-        environment::is_read_from_files(config)
-    }
-
     /// Fills in the program, the arguments and the environment.
     fn set_command(&mut self, config: &WatcherConfig, wid: u32) -> Result<(), String> {
-        let lookup = |name: &str| match member(name, "env") {
-            Some(_) => expand::env(&self.env, name),
-            None => variable(name, config, wid, &self.numbers),
-        };
+        let lookup = lookup(config, &self.env, wid, &self.numbers);
         let argv = arguments(config, &lookup)?;
         let env = variables(&self.env, &self.inherited, &lookup);
         let first = argv.first().ok_or("cmd is empty: say what to run")?;
@@ -174,6 +174,19 @@ impl Blueprint {
     pub fn working_dir(&self) -> String {
         let dir = self.child.working_dir.as_ref();
         dir.map(|path| String::from_utf8_lossy(path.as_bytes()).into_owned()).unwrap_or_default()
+    }
+}
+
+/// The values of the variables of a command line.
+fn lookup<'a>(
+    config: &'a WatcherConfig,
+    env: &'a Names,
+    wid: u32,
+    numbers: &'a Sorted<String, RawFd>,
+) -> impl Fn(&str) -> Option<String> + 'a {
+    move |name| match member(name, "env") {
+        Some(_) => expand::env(env, name),
+        None => variable(name, config, wid, numbers),
     }
 }
 
@@ -285,13 +298,15 @@ fn rightful(config: &WatcherConfig) -> Result<Child, String> {
     Ok(child)
 }
 
-/// What runs beside the processes of a watcher as one of them would, without a program yet, and its environment.
+/// What runs beside the processes of a watcher as one of them would, without a program yet, and its environment but for
+/// what comes from files.
 ///
 /// # Errors
 /// A sentence that says what is missing.
 pub(super) fn beside(config: &WatcherConfig, wid: Option<u32>) -> Result<(Child, Names), String> {
     let lookup = |name: &str| wid.filter(|_| name.eq_ignore_ascii_case("wid")).map(|wid| wid.to_string());
-    Ok((rightful(config)?, variables(&environment::environment(config)?, &[], &lookup)))
+    let child = Child { prepare: preparation(config), ..rightful(config)? };
+    Ok((child, variables(&environment::environment(config)?, &[], &lookup)))
 }
 
 /// The same for what runs with the rights of circus, or of the user `uid`, and only on behalf of a watcher: nothing

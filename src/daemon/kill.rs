@@ -136,7 +136,7 @@ impl Daemon {
     /// remembered.
     fn signal_group(&mut self, pid: Pid, signum: i32, one_by_one: bool) {
         if signum == SIGKILL || !one_by_one || self.signal_members(pid, signum).is_err() {
-            self.note(pid, signum, signal::kill_group(pid, signum));
+            self.note(pid, signum, signal::kill_whole(pid, signum));
         }
     }
 

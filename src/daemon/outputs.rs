@@ -152,10 +152,19 @@ impl Daemon {
         Ok(pid)
     }
 
+    /// A child is a zombie that has never become its program, which was not known when it was spawned.
+    pub(super) fn did_not_run(&mut self, pid: Pid, error: &SpawnError) {
+        let NotSpawned { reason, shortage } = NotSpawned::by(error.errno, say_late(error));
+        match self.arbiter.owner(pid) {
+            Some(_) => self.dispatch(Event::NeverRan { pid, reason, shortage }),
+            None => self.log.error(format_args!("process {pid} has not become its program: {reason}")),
+        }
+    }
+
     /// Makes the blueprint of a watcher, unless it is there.
     fn prepare_blueprint(&mut self, id: WatcherId) -> Result<(), NotSpawned> {
         let config = Rc::clone(self.arbiter.watcher(id).ok_or_else(gone)?.making());
-        if Blueprint::is_read_from_files(&config) || !self.blueprints.contains_key(&id) {
+        if !self.blueprints.contains_key(&id) {
             let notify = self.notify_address(&config)?;
             let blueprint = Blueprint::telling(&config, &self.sockets, notify)?;
             if self.blueprints.len() >= MOST_BLUEPRINTS {
@@ -362,14 +371,27 @@ pub fn no_pipe(error: std::io::Error) -> NotSpawned {
     NotSpawned::by(error.raw_os_error().unwrap_or(0), format!("pipe: {}", sys::io_words(&error)))
 }
 
+/// What went wrong, with the path it is about, as far as the child has told.
+fn say_late(error: &SpawnError) -> String {
+    match error.step {
+        Step::Chdir => format!("working_dir {}: {}", error.path, sys::errno_words(error.errno)),
+        _ => error.to_string(),
+    }
+}
+
 /// What went wrong, with the path it is about.
 fn say(error: &SpawnError, blueprint: &Blueprint) -> String {
-    match error.step {
-        Step::Exec if error.errno == sys::ENOENT => {
-            format!("{}: {}", blueprint.not_found(error.program), sys::errno_words(error.errno))
+    let (child, words) = (blueprint.prepared(), sys::errno_words(error.errno));
+    match (error.step, child.uid) {
+        (Step::Exec, _) if child.prepare.is_some() => say_late(error),
+        (Step::Exec, _) if error.errno == sys::ENOENT => {
+            format!("{}: {words}", blueprint.not_found(error.program))
         }
-        Step::Exec => format!("exec {}: {}", blueprint.program(error.program), sys::errno_words(error.errno)),
-        Step::Chdir => format!("working_dir {}: {}", blueprint.working_dir(), sys::errno_words(error.errno)),
+        (Step::Exec, _) => format!("exec {}: {words}", blueprint.program(error.program)),
+        (Step::Chdir, Some(uid)) if error.errno == sys::EACCES => {
+            format!("working_dir {}: {words} (uid {uid} may not enter it)", blueprint.working_dir())
+        }
+        (Step::Chdir, _) => format!("working_dir {}: {words}", blueprint.working_dir()),
         _ => error.to_string(),
     }
 }

@@ -65,6 +65,9 @@ impl Daemon {
         };
         self.drain_pipes(pid);
         self.hear_last_words(pid);
+        if let Some(failure) = self.spawner.late_failure(pid) {
+            self.did_not_run(pid, &failure);
+        }
         self.helper_ended(pid, exit);
         self.clients.plugin_ended(pid);
         // The kernel says of what it ended for want of memory only that it was killed, and a shell that ran it exits so.

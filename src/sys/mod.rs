@@ -38,6 +38,9 @@ pub const ESRCH: i32 = libc::ESRCH;
 /// There is no such file or directory.
 pub const ENOENT: i32 = libc::ENOENT;
 
+/// Permission denied.
+pub const EACCES: i32 = libc::EACCES;
+
 /// A datagram is too long.
 pub const EMSGSIZE: i32 = libc::EMSGSIZE;
 

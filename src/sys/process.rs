@@ -152,6 +152,14 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((reader, writer))
 }
 
+/// Whether a pipe has something to read, or has come to its end, before so many milliseconds are over.
+pub fn readable_within(pipe: RawFd, milliseconds: c_int) -> bool {
+    let mut asked = libc::pollfd { fd: pipe, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one entry, which is ours to be written to.
+    let ready = unsafe { libc::poll(&mut asked, 1, milliseconds) };
+    ready == 1
+}
+
 /// Makes a pipe hold so many bytes. The kernel may refuse, or limit what all pipes of a user hold.
 pub fn enlarge_pipe(pipe: RawFd, bytes: c_int) -> io::Result<()> {
     // SAFETY: works on a number.

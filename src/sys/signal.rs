@@ -73,6 +73,19 @@ impl PidFd {
         let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), signal, none, 0) };
         cvt(sent).map(drop)
     }
+
+    /// Whether the process is a zombie, or gone, before so many milliseconds are over.
+    pub fn ends_within(&self, milliseconds: i32) -> bool {
+        super::process::readable_within(self.0.as_raw_fd(), milliseconds)
+    }
+}
+
+/// A child, and the group that it leads; the child alone as long as it has not come to lead one.
+pub fn kill_whole(child: Pid, signal: i32) -> io::Result<()> {
+    match kill_group(child, signal) {
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => kill(child, signal),
+        sent => sent,
+    }
 }
 
 /// One more than the highest signal number.

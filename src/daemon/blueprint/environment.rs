@@ -1,5 +1,7 @@
 //! The environment of a watcher's processes: that of circus if they copy it, what a login of their user would set, the
-//! configuration's, `env_file`, and what a Python virtual environment needs.
+//! configuration's, `env_file`, and what a Python virtual environment needs. The last two come from files, which each
+//! process reads itself, with the rights of its user: circus neither opens what only root may read for somebody else,
+//! nor waits for a file system that does not answer.
 
 use super::rights;
 use crate::config::include::join;
@@ -12,15 +14,11 @@ use crate::sys::user::User;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Whether it has to be put together anew for each process, since files may have changed.
-pub fn is_read_from_files(config: &WatcherConfig) -> bool {
-    config.options.env_file.is_some() || config.options.virtualenv.is_some()
-}
-
-/// The environment, before the variables in it that differ from process to process are replaced.
+/// The environment, before the variables in it that differ from process to process are replaced, and what comes from
+/// files.
 ///
 /// # Errors
-/// A sentence that names the file or directory that is missing.
+/// A sentence that says what is missing.
 pub fn environment(config: &WatcherConfig) -> Result<Names, String> {
     let options = &config.options;
     let mut env = config.environment(&if options.copy_env { environ() } else { Names::new() });
@@ -31,22 +29,65 @@ pub fn environment(config: &WatcherConfig) -> Result<Names, String> {
             }
         }
     }
-    if let Some(path) = &options.env_file {
-        for (name, value) in from_file(path)? {
-            env.insert(name, value);
-        }
-    }
-    if let Some(directory) = &options.virtualenv {
-        let directory = join(&current_dir(), directory);
-        activate(&mut env, &directory, options.virtualenv_py_ver.as_deref())?;
-    }
     // What circus's own parent said about descriptors is not about those of the child.
-    for name in
-        ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID", "NOTIFY_SOCKET", "WATCHDOG_PID"]
-    {
+    for name in OF_A_PARENT {
         env.remove(name);
     }
     Ok(env)
+}
+
+/// What only the parent of a process can tell it.
+const OF_A_PARENT: [&str; 7] = [
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "LISTEN_PIDFDID",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+];
+
+/// The files in which processes find a part of their environment.
+#[derive(Clone)]
+pub struct FromFiles {
+    env_file: Option<Box<str>>,
+    virtualenv: Option<Box<str>>,
+    version: Option<Box<str>>,
+}
+
+impl FromFiles {
+    /// Those of a watcher, if it has any.
+    pub fn of(config: &WatcherConfig) -> Option<FromFiles> {
+        let options = &config.options;
+        let boxed = |text: Option<&str>| text.map(Into::into);
+        let (env_file, virtualenv) = (options.env_file.as_deref(), options.virtualenv.as_deref());
+        env_file.or(virtualenv)?;
+        let version = boxed(options.virtualenv_py_ver.as_deref());
+        Some(FromFiles { env_file: boxed(env_file), virtualenv: boxed(virtualenv), version })
+    }
+
+    /// Adds what they say. What circus tells a process is not theirs to say.
+    ///
+    /// # Errors
+    /// A sentence that names the file or directory that is missing.
+    pub fn add_to(&self, env: &mut Names) -> Result<(), String> {
+        let of_circus = |name: &str, env: &Names| {
+            let known = ["CIRCUS_", "EINHORN_FD_"].iter().any(|prefix| name.starts_with(prefix));
+            OF_A_PARENT.contains(&name) || known && env.contains_key(name)
+        };
+        if let Some(path) = &self.env_file {
+            for (name, value) in from_file(path)? {
+                if !of_circus(&name, env) {
+                    env.insert(name, value);
+                }
+            }
+        }
+        if let Some(directory) = &self.virtualenv {
+            let directory = join(&current_dir(), directory);
+            activate(env, &directory, self.version.as_deref())?;
+        }
+        Ok(())
+    }
 }
 
 /// What a login would set. Those of circus, even where they are copied, are another user's; those that the
@@ -159,6 +200,28 @@ mod tests {
         config
     }
 
+    fn with_files(config: &WatcherConfig) -> Result<Names, String> {
+        let mut env = environment(config)?;
+        FromFiles::of(config).unwrap().add_to(&mut env)?;
+        Ok(env)
+    }
+
+    #[test]
+    fn a_file_says_nothing_in_circuss_name() {
+        let dir = dir();
+        let path = dir.join("env");
+        fs::write(&path, "LISTEN_FDS=9\nCIRCUS_ID=x\nCIRCUS_OWN=y\nEINHORN_FD_0=7\nNOTIFY_SOCKET=/z\n")
+            .unwrap();
+        let files =
+            FromFiles::of(&config(|c| c.options.env_file = Some(path.to_str().unwrap().into()))).unwrap();
+        let before = [("LISTEN_FDS", "1"), ("CIRCUS_ID", "1-2"), ("EINHORN_FD_0", "3")];
+        let mut env = Names::from_iter(before.map(|(name, value)| (name.to_string(), value.to_string())));
+        files.add_to(&mut env).unwrap();
+        let told: Vec<_> = env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(told, ["CIRCUS_ID=1-2", "CIRCUS_OWN=y", "EINHORN_FD_0=3", "LISTEN_FDS=1"]);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
     #[test]
     fn a_file_overrides_the_configuration_and_may_be_optional() {
         let dir = dir();
@@ -166,7 +229,7 @@ mod tests {
         let name = path.to_str().unwrap();
         fs::write(&path, "A=file\nB='x y'\n").unwrap();
         let of = |file: &str| {
-            environment(&config(|c| {
+            with_files(&config(|c| {
                 c.env = std::rc::Rc::new(Names::from_iter([("A".into(), "ini".into())]));
                 c.options.env_file = Some(file.into());
             }))
@@ -198,7 +261,7 @@ mod tests {
         let listed = format!("# a comment\nimport os\ninner\n{venv}\nnone\n\n");
         fs::write(format!("{}/easy.pth", site("python3.11")), listed).unwrap();
         let of = |version: Option<&str>| {
-            environment(&config(|c| {
+            with_files(&config(|c| {
                 c.env = std::rc::Rc::new(Names::from_iter([("PYTHONPATH".into(), "/mine".into())]));
                 c.options.virtualenv = Some(venv.as_str().into());
                 c.options.virtualenv_py_ver = version.map(Into::into);

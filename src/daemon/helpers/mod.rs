@@ -209,7 +209,7 @@ impl Helpers {
 /// Sends a signal to the group of a helper that was not reaped yet, so that the number is its own. That nobody is
 /// left to get it is no matter.
 fn kill_group(pid: Pid, signum: i32) {
-    let _ = signal::kill_group(pid, signum);
+    let _ = signal::kill_whole(pid, signum);
 }
 
 impl Running {

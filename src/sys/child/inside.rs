@@ -1,14 +1,15 @@
-//! What a child does between clone and execve, in circus's memory.
+//! What a child does between clone and execve, in circus's memory or in a copy of it.
 //!
 //! Nothing here may allocate, lock, panic, or run a destructor that matters: another thread's lock would never be
-//! released, and what is changed here is changed in circus. So: system calls, and writes to the [`Job`]'s cells.
+//! released, and where the memory is circus's own, what is changed here is changed in circus. So: system calls, and
+//! writes to the [`Job`]'s cells. Only [`Child::prepare`] may do more, in a copy.
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_long, c_uint, c_void};
 use std::os::fd::RawFd;
 
-use super::{Child, Mask, SpawnError, Step, mask, restrict};
+use super::{Child, Mask, SpawnError, Stdio, Step, Words, mask, report, restrict};
 use crate::sys::errno;
 use crate::sys::limit::{self, Limit};
 
@@ -21,7 +22,8 @@ use libc::{SYS_setgroups32 as SETGROUPS, SYS_setresgid32 as SETRESGID, SYS_setre
 /// How far an old kernel's child looks for descriptors that circus inherited. Circus's own are all CLOEXEC.
 const HIGHEST_INHERITED: RawFd = 1024;
 
-/// One spawn, as the child sees it. Shared with the parent, which stands still: hence cells, not references.
+/// One spawn, as the child sees it. It may be shared with the parent, which then stands still: hence cells, not
+/// references.
 pub(super) struct Job<'a> {
     pub(super) child: &'a Child,
     pub(super) argv: *const *const c_char,
@@ -35,7 +37,17 @@ pub(super) struct Job<'a> {
     pub(super) original_nofile: Option<Limit>,
     pub(super) close_range: bool,
     pub(super) had: Cell<Mask>,
+    /// Where a child with memory of its own tells of a failure; `None` in one that shares circus's.
+    pub(super) report: Cell<Option<RawFd>>,
     pub(super) failure: Cell<Option<SpawnError>>,
+}
+
+impl Job<'_> {
+    /// The variables that hold the child's own number.
+    pub(super) fn own_pids(&self) -> impl Iterator<Item = *const c_char> {
+        let wanted = [self.child.listen_pid, self.child.watchdog_pid];
+        self.own_pid.iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(slot, _)| slot.as_ptr())
+    }
 }
 
 /// "NAME=" with room for ten digits and the null, which the child fills in: its own number.
@@ -70,38 +82,54 @@ impl OwnPid {
 
 /// Where clone starts the child. Returns never: it becomes the program, or reports why not and exits.
 pub(super) extern "C" fn child_main(job: *mut c_void) -> c_int {
-    // SAFETY: spawn() passes a Job and stands still in clone until this child has left its memory.
+    // SAFETY: spawn() passes a Job, and stands still in clone until this child has left its memory, or has given it a
+    // copy.
     let job: &Job<'_> = unsafe { &*job.cast_const().cast() };
     let Err(failure) = run(job);
-    job.failure.set(Some(failure));
+    match job.report.get() {
+        Some(report) => report::send(report, job.child, &failure),
+        None => job.failure.set(Some(failure)),
+    }
     // SAFETY: _exit runs no handlers and flushes nothing of circus's.
     unsafe { libc::_exit(127) }
 }
 
-/// The order counts: dispositions before anything is unblocked, limits after the descriptors are in place (a low
-/// RLIMIT_NOFILE would forbid it) and before the ids are dropped (only root may raise them), ids nearly last.
+/// The order counts. Descriptors come before anything that could keep the child waiting, so that it holds none of
+/// circus's meanwhile; limits after them (a low RLIMIT_NOFILE would forbid it) and before the ids are dropped (only
+/// root may raise them); files and directories that the user can exchange after that, with the user's rights.
 fn run(job: &Job<'_>) -> Result<Infallible, SpawnError> {
+    let child = job.child;
     for &signal in job.reset {
         mask::reset(signal);
     }
-    for &signal in &job.child.signals.ignored {
+    for &signal in &child.signals.ignored {
         mask::ignore(signal);
     }
     send_marks(job);
-    enter_session(job.child)?;
-    restrict::before_directory(job.child)?;
-    enter_directory(job.child)?;
+    enter_session(child)?;
+    if job.report.get().is_some() {
+        mask::unblock_all(); // it can be ended from here on, however long it is kept
+    }
     arrange_descriptors(job)?;
+    restrict::before_directory(child)?;
+    set_umask(child);
     set_limits(job)?;
-    restrict::before_ids(job.child)?;
-    drop_ids(job.child)?;
-    restrict::after_ids(job.child)?;
-    if job.child.listen_pid || job.child.watchdog_pid {
+    restrict::before_ids(child)?;
+    give_outputs(child);
+    drop_ids(child)?;
+    restrict::as_another_user(child)?;
+    let words = child.prepare.as_ref().map(|prepare| prepare.run(child)).transpose()?;
+    enter_directory(child)?;
+    restrict::after_ids(child)?;
+    if child.listen_pid || child.watchdog_pid {
         let pid = own_pid();
         job.own_pid.iter().for_each(|slot| slot.fill(pid));
     }
-    mask::block(&job.child.signals.blocked);
-    Err(exec(job))
+    mask::block(&child.signals.blocked);
+    Err(match words {
+        None => exec(job, &child.programs, job.argv, job.envp),
+        Some(words) => exec_prepared(job, &words),
+    })
 }
 
 pub(super) fn check(returned: impl Into<i64>, step: Step) -> Result<(), SpawnError> {
@@ -140,11 +168,14 @@ fn enter_session(child: &Child) -> Result<(), SpawnError> {
     Ok(())
 }
 
-fn enter_directory(child: &Child) -> Result<(), SpawnError> {
+fn set_umask(child: &Child) {
     if let Some(mask) = child.umask {
         // SAFETY: sets a number of this child alone (no CLONE_FS); cannot fail.
         unsafe { libc::umask(mask as libc::mode_t) };
     }
+}
+
+fn enter_directory(child: &Child) -> Result<(), SpawnError> {
     if let Some(directory) = &child.working_dir {
         // SAFETY: a string with its null; the directory is this child's alone (no CLONE_FS).
         check(unsafe { libc::chdir(directory.as_ptr()) }, Step::Chdir)?;
@@ -152,9 +183,28 @@ fn enter_directory(child: &Child) -> Result<(), SpawnError> {
     Ok(())
 }
 
-/// Closes everything above 2 at execve, then puts the descriptors that were asked for in place.
+/// Pipes that circus has made for this child become the user's, so that it can open /dev/stdout and /dev/stderr. Without
+/// the privilege for that they stay as they are.
+fn give_outputs(child: &Child) {
+    let Some(uid) = child.uid else { return };
+    for (what, fd) in [(child.stdout, 1), (child.stderr, 2)] {
+        if let Stdio::Fd(_) = what {
+            // SAFETY: works on numbers; the highest group means "leave it as it is".
+            unsafe { libc::fchown(fd, uid, u32::MAX) };
+        }
+    }
+}
+
+/// Closes everything above 2, at execve or at once, and puts the descriptors that were asked for in place.
 fn arrange_descriptors(job: &Job<'_>) -> Result<(), SpawnError> {
-    if !job.child.keep_descriptors {
+    if let Some(report) = job.report.get().filter(|report| *report < job.first_free) {
+        // SAFETY: works on a number; this child's table is its own (no CLONE_FILES).
+        let moved = unsafe { libc::fcntl(report, libc::F_DUPFD_CLOEXEC, job.first_free) };
+        check(moved, Step::Dup(report))?;
+        job.report.set(Some(moved));
+    }
+    let at_once = job.close_range && job.report.get().is_some();
+    if !(job.child.keep_descriptors || at_once) {
         close_on_exec(job.close_range);
     }
     for planned in job.moves {
@@ -170,7 +220,27 @@ fn arrange_descriptors(job: &Job<'_>) -> Result<(), SpawnError> {
     job.moves.iter().try_for_each(|planned| {
         let (source, target) = planned.get();
         check(put_in_place(source, target), Step::Dup(source))
-    })
+    })?;
+    if let Some(report) = job.report.get()
+        && !job.child.keep_descriptors
+    {
+        close_others(job, report);
+    }
+    Ok(())
+}
+
+/// A child that is kept waiting must not keep connections, locks and files of circus open.
+fn close_others(job: &Job<'_>, report: RawFd) {
+    for fd in (3..job.first_free).filter(|fd| job.moves.iter().all(|planned| planned.get().1 != *fd)) {
+        // SAFETY: nothing in this child uses the number; its table is its own (no CLONE_FILES).
+        unsafe { libc::close(fd) };
+    }
+    if job.close_range {
+        for (first, last) in [(job.first_free, report - 1), (report + 1, RawFd::MAX)] {
+            // SAFETY: as above; a range that is empty is an error and closes nothing.
+            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+        }
+    }
 }
 
 /// dup2 onto itself does nothing and so would leave CLOEXEC set.
@@ -232,7 +302,7 @@ fn drop_ids(child: &Child) -> Result<(), SpawnError> {
 
 /// The highest number means "leave it as it is" to the kernel, and the child would stay root.
 fn check_id(id: u32, step: Step) -> Result<(), SpawnError> {
-    if id == u32::MAX { Err(SpawnError { step, errno: libc::EINVAL, program: 0 }) } else { Ok(()) }
+    if id == u32::MAX { Err(SpawnError::new(step, libc::EINVAL)) } else { Ok(()) }
 }
 
 /// Asks the kernel, since a C library may remember circus's own number.
@@ -241,20 +311,53 @@ fn own_pid() -> u32 {
     (unsafe { libc::syscall(libc::SYS_getpid) }) as u32
 }
 
+/// Becomes the program that the child itself has found out.
+fn exec_prepared(job: &Job<'_>, words: &Words) -> SpawnError {
+    let (mut argv, mut envp) = (Vec::new(), Vec::new());
+    super::fill_pointers(&mut argv, &mut std::iter::empty(), &words.argv);
+    super::fill_pointers(&mut envp, &mut job.own_pids(), &words.env);
+    let failure = exec(job, &words.programs, argv.as_ptr(), envp.as_ptr());
+    let text =
+        |text: Option<&CString>| text.map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
+    let path = words.env.iter().find(|variable| variable.to_bytes().starts_with(b"PATH="));
+    let path = match (failure.errno, words.programs.len()) {
+        (libc::ENOENT, 2..) => format!("{}, in {}", text(words.argv.first()), text(path)),
+        _ => text(words.programs.get(failure.program)),
+    };
+    SpawnError { path, ..failure }
+}
+
 /// Tries the programs in turn. A file that may not be run is the more telling reason than one that is not there.
-fn exec(job: &Job<'_>) -> SpawnError {
-    let mut failure = SpawnError { step: Step::Exec, errno: libc::ENOENT, program: 0 };
-    for (program, path) in job.child.programs.iter().enumerate() {
+fn exec(
+    job: &Job<'_>,
+    programs: &[CString],
+    argv: *const *const c_char,
+    envp: *const *const c_char,
+) -> SpawnError {
+    let mut failure = SpawnError::new(Step::Exec, libc::ENOENT);
+    for (program, path) in programs.iter().enumerate() {
+        if job.report.get().is_none() && is_held(path) {
+            return SpawnError::new(Step::Held, libc::EWOULDBLOCK);
+        }
         // SAFETY: a string with its null and two arrays of such with a null pointer at their ends.
-        unsafe { libc::execve(path.as_ptr(), job.argv, job.envp) };
+        unsafe { libc::execve(path.as_ptr(), argv, envp) };
         let errno = errno();
         let try_next = matches!(errno, libc::ENOENT | libc::ENOTDIR | libc::EACCES);
         if !try_next || failure.errno != libc::EACCES {
-            failure = SpawnError { step: Step::Exec, errno, program };
+            failure = SpawnError { program, ..SpawnError::new(Step::Exec, errno) };
         }
         if !try_next {
             break;
         }
     }
     failure
+}
+
+/// Whether somebody has a lease on a program, for which an execve would wait. While it is open, which it is until the
+/// execve, nobody gets one.
+fn is_held(program: &CStr) -> bool {
+    let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: a string with its null; nothing is created, so that no mode is read.
+    let opened = unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, program.as_ptr(), flags) };
+    opened == -1 && errno() == libc::EWOULDBLOCK
 }

@@ -1,13 +1,23 @@
-//! Makes a child process, fast at any size of circus: `clone(CLONE_VM | CLONE_VFORK)` on a stack of its own.
+//! Makes a child process, in one of two ways.
 //!
-//! The child borrows circus's memory until it has become another program, and circus stands still meanwhile; so
-//! nothing is copied, and what went wrong is simply written where [`Spawner::spawn`] reads it. The price is that
-//! the child may do nothing but system calls: everything else is prepared in [`Child`] by the caller, and
+//! Fast at any size of circus is `clone(CLONE_VM | CLONE_VFORK)` on a stack of its own: the child borrows circus's
+//! memory until it has become another program, and circus stands still meanwhile; nothing is copied, and what went
+//! wrong is simply written where [`Spawner::spawn`] reads it. But then whatever holds the child holds circus too.
+//!
+//! So a child that somebody else could hold gets a copy of circus's memory: one that becomes another user, who could
+//! stop it or take a lease on its program; one that reads files by itself, enters a cgroup, which may be frozen, or a
+//! sandbox; and all of them where a file system is mounted that depends on another machine or process (`mounts.rs`).
+//! circus waits for it for a few milliseconds. Then it counts as made, and what goes wrong later is kept for
+//! [`Spawner::late_failure`].
+//!
+//! Either way the child does nothing but system calls: everything else is prepared in [`Child`] by the caller, and
 //! `inside.rs` holds all the code that runs between clone and execve. All signals are blocked around it, since
-//! a handler that ran in the child would run in circus's memory.
+//! a handler that ran in the child could run in circus's memory.
 
 mod inside;
 pub(super) mod mask;
+mod mounts;
+mod report;
 mod restrict;
 mod stack;
 #[cfg(test)]
@@ -16,15 +26,23 @@ mod tests;
 use std::cell::Cell;
 use std::ffi::{CString, c_char, c_int};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::rc::Rc;
 use std::{fmt, io, ptr};
 
 use super::limit::Limit;
-use super::{Pid, errno, errno_words, limit, process};
+use super::{Pid, errno, errno_words, limit, process, signal, wait};
 use crate::sorted::sort;
 use inside::{Job, OwnPid};
 pub use mask::{Inherited, Mask};
+use mounts::Mounts;
 pub use restrict::{MOST_WRITABLE, Restrictions};
 use stack::Stack;
+
+/// How long circus waits for a child that could be kept from its execve, in milliseconds. Most need a fraction of one,
+/// but a failure that is known at once is worth more than one that shows later.
+const PATIENCE_MS: c_int = 30;
+/// The same while another child is being kept: nobody can slow circus down by many of them.
+const LITTLE_PATIENCE_MS: c_int = 2;
 
 /// What one of the first three descriptors of a child is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,7 +69,7 @@ pub struct Child {
     pub listen_pid: bool,
     /// Adds WATCHDOG_PID likewise.
     pub watchdog_pid: bool,
-    /// Entered before the ids are dropped, as Circus does.
+    /// Entered when the ids are dropped, with the rights of the child's user.
     pub working_dir: Option<CString>,
     /// The file mode creation mask; circus's own if none.
     pub umask: Option<u32>,
@@ -86,6 +104,38 @@ pub struct Child {
     pub marks: &'static [c_int],
     /// What it is kept from.
     pub restrictions: Restrictions,
+    /// What it finds out for itself, with the rights of its user, before it enters the working directory.
+    pub prepare: Option<Prepare>,
+}
+
+/// What a child becomes, where it finds that out itself.
+pub struct Words {
+    /// Instead of [`Child::programs`].
+    pub programs: Vec<CString>,
+    /// Instead of [`Child::argv`].
+    pub argv: Vec<CString>,
+    /// Instead of [`Child::env`].
+    pub env: Vec<CString>,
+}
+
+/// What a child becomes, or why it cannot.
+type Find = dyn Fn(&Child) -> Result<Words, String>;
+
+/// Makes something else of what a child was to become, within the child, and may take as long as it likes. It
+/// allocates: no process of several threads may make such a child.
+#[derive(Clone)]
+pub struct Prepare(pub Rc<Find>);
+
+impl Prepare {
+    fn run(&self, child: &Child) -> Result<Words, SpawnError> {
+        (self.0)(child).map_err(|path| SpawnError { path, ..SpawnError::new(Step::Prepare, 0) })
+    }
+}
+
+impl fmt::Debug for Prepare {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Prepare")
+    }
 }
 
 /// What a child was doing when it failed.
@@ -93,6 +143,8 @@ pub struct Child {
 pub enum Step {
     /// The child could not be made at all.
     Clone,
+    /// There is no pipe by which it could tell of a failure.
+    Pipe,
     /// Becoming a session leader.
     Setsid,
     /// Becoming the leader of a process group.
@@ -125,6 +177,10 @@ pub enum Step {
     Capabilities,
     /// Giving up what programs could add.
     NoNewPrivs,
+    /// Finding out what to become; [`SpawnError::path`] says why not.
+    Prepare,
+    /// Becoming a program that somebody has a lease on.
+    Held,
     /// Becoming the program.
     Exec,
 }
@@ -134,6 +190,7 @@ impl Step {
     pub fn name(self) -> &'static str {
         match self {
             Step::Clone => "clone",
+            Step::Pipe => "pipe",
             Step::Setsid => "setsid",
             Step::Setpgid => "setpgid",
             Step::Tcsetpgrp => "tcsetpgrp",
@@ -150,6 +207,8 @@ impl Step {
             Step::Setuid => "setuid",
             Step::Capabilities => "capabilities",
             Step::NoNewPrivs => "no_new_privs",
+            Step::Prepare => "prepare",
+            Step::Held => "lease",
             Step::Exec => "exec",
         }
     }
@@ -170,7 +229,7 @@ impl fmt::Display for Step {
 }
 
 /// Why there is no child.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpawnError {
     /// What failed.
     pub step: Step,
@@ -178,21 +237,38 @@ pub struct SpawnError {
     pub errno: i32,
     /// The index in [`Child::programs`], where `step` is [`Step::Exec`].
     pub program: usize,
+    /// The path that it is about, or the whole reason of [`Step::Prepare`]. Empty from a child in circus's memory.
+    pub path: String,
 }
 
 impl SpawnError {
+    fn new(step: Step, errno: i32) -> Self {
+        SpawnError { step, errno, program: 0, path: String::new() }
+    }
+
     fn last(step: Step) -> Self {
-        SpawnError { step, errno: errno(), program: 0 }
+        SpawnError::new(step, errno())
     }
 }
 
 impl fmt::Display for SpawnError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}: {}", self.step, errno_words(self.errno))
+        match (self.step, self.path.as_str()) {
+            (Step::Prepare, why) => out.write_str(why),
+            (step, "") => write!(out, "{step}: {}", errno_words(self.errno)),
+            (step, path) => write!(out, "{step} {path}: {}", errno_words(self.errno)),
+        }
     }
 }
 
 impl std::error::Error for SpawnError {}
+
+/// A child that is not its program yet, or has failed to become it.
+enum Late {
+    /// It tells here if it fails.
+    Held(OwnedFd),
+    Failed(SpawnError),
+}
 
 /// Makes children, and keeps between them what all of them need.
 pub struct Spawner {
@@ -205,6 +281,10 @@ pub struct Spawner {
     reset: Vec<c_int>,
     /// Whether the kernel has `close_range` with `CLOSE_RANGE_CLOEXEC` (5.11) and no filter forbids it.
     close_range: bool,
+    /// Looked at for each child, unless it is to inherit everything.
+    mounts: Option<Mounts>,
+    /// Children that circus has not waited for to the end.
+    late: Vec<(Pid, Late)>,
     argv: Vec<*const c_char>,
     envp: Vec<*const c_char>,
     moves: Vec<Cell<(RawFd, RawFd)>>,
@@ -215,7 +295,8 @@ impl Spawner {
     /// Notes which signals are handled or ignored now, so make it after the handlers are installed.
     pub fn new() -> io::Result<Self> {
         let null = process::open_null()?;
-        Ok(Spawner { null: Some(null.into()), reset: mask::not_default(), ..Spawner::passing_on()? })
+        let (reset, mounts) = (mask::not_default(), Some(Mounts::new()));
+        Ok(Spawner { null: Some(null.into()), reset, mounts, ..Spawner::passing_on()? })
     }
 
     /// For children that are to inherit everything: signals that are ignored stay so, as `nohup` means it, but for
@@ -227,6 +308,8 @@ impl Spawner {
             null: None,
             reset: vec![libc::SIGPIPE],
             close_range: inside::close_range_works(),
+            mounts: None,
+            late: Vec::new(),
             argv: Vec::new(),
             envp: Vec::new(),
             moves: Vec::new(),
@@ -241,20 +324,27 @@ impl Spawner {
         self.reset.dedup();
     }
 
-    /// Makes a child and returns once it has become its program. One that fails is reaped here.
-    ///
-    /// Blocks as long as its chdir and execve do: for ever on a dead network mount.
+    /// Makes a child and returns once it has become its program, or is kept from that for some milliseconds. One that
+    /// fails before that is reaped here, or by whoever reaps children.
     pub fn spawn(&mut self, child: &Child) -> Result<Pid, SpawnError> {
+        self.look_at_late_ones();
+        if !self.may_be_held(child) {
+            match self.attempt(child, false) {
+                Err(error) if error.step == Step::Held => {}
+                spawned => return spawned,
+            }
+        }
+        self.attempt(child, true)
+    }
+
+    fn attempt(&mut self, child: &Child, in_a_copy: bool) -> Result<Pid, SpawnError> {
         let own_pid = [OwnPid::new(b"LISTEN_PID="), OwnPid::new(b"WATCHDOG_PID=")];
-        let wanted = own_pid.iter().zip([child.listen_pid, child.watchdog_pid]).filter(|(_, wanted)| *wanted);
-        fill_pointers(&mut self.argv, &mut std::iter::empty(), &child.argv);
-        fill_pointers(&mut self.envp, &mut wanted.map(|(slot, _)| slot.as_ptr()), &child.env);
         let first_free = self.plan_moves(child);
         let names_nofile = child.limits.iter().any(|limit| limit.resource == limit::NOFILE);
-        let job = Job {
+        let mut job = Job {
             child,
-            argv: self.argv.as_ptr(),
-            envp: self.envp.as_ptr(),
+            argv: ptr::null(),
+            envp: ptr::null(),
             own_pid: &own_pid,
             moves: &self.moves,
             first_free,
@@ -262,14 +352,52 @@ impl Spawner {
             original_nofile: self.original_nofile.filter(|_| !names_nofile),
             close_range: self.close_range,
             had: Cell::new(Mask::default()),
+            report: Cell::new(None),
             failure: Cell::new(None),
         };
-        let pid = self.clone_and_wait(&job)?;
-        let (had, failure) = (job.had.get(), job.failure.get());
-        self.had = had;
-        let Some(failure) = failure else { return Ok(pid) };
-        reap_failed(pid);
-        Err(failure)
+        fill_pointers(&mut self.argv, &mut std::iter::empty(), &child.argv);
+        fill_pointers(&mut self.envp, &mut job.own_pids(), &child.env);
+        (job.argv, job.envp) = (self.argv.as_ptr(), self.envp.as_ptr());
+        if !in_a_copy {
+            let (spawned, had) = (in_this_memory(&self.stack, &job), job.had.get());
+            self.had = had;
+            return spawned;
+        }
+        let patience = if self.late.is_empty() { PATIENCE_MS } else { LITTLE_PATIENCE_MS };
+        let (pid, late) = in_memory_of_its_own(&self.stack, &job, patience)?;
+        self.late.extend(late.map(|report| (pid, Late::Held(report))));
+        Ok(pid)
+    }
+
+    /// Why a child that [`Spawner::spawn`] has returned did not become its program, once it has ended.
+    pub fn late_failure(&mut self, pid: Pid) -> Option<SpawnError> {
+        let place = self.late.iter().position(|(late, _)| *late == pid)?;
+        match self.late.swap_remove(place).1 {
+            Late::Held(report) => report::receive(report),
+            Late::Failed(failure) => Some(failure),
+        }
+    }
+
+    /// Forgets those that have become their programs meanwhile.
+    fn look_at_late_ones(&mut self) {
+        let ended = |report: &OwnedFd| process::readable_within(report.as_raw_fd(), 0);
+        for (pid, late) in std::mem::take(&mut self.late) {
+            let now = match late {
+                Late::Held(report) if ended(&report) => report::receive(report).map(Late::Failed),
+                late => Some(late),
+            };
+            self.late.extend(now.map(|late| (pid, late)));
+        }
+    }
+
+    /// Whether anybody could keep the child from its execve.
+    fn may_be_held(&mut self, child: &Child) -> bool {
+        let Restrictions { cgroup, sandbox, .. } = &child.restrictions;
+        child.uid.is_some()
+            || child.prepare.is_some()
+            || cgroup.is_some()
+            || sandbox.is_some()
+            || self.mounts.as_mut().is_some_and(Mounts::can_hang)
     }
 
     /// The signals that had reached the last child itself when it had sent its [`Child::marks`].
@@ -299,18 +427,51 @@ impl Spawner {
         self.moves.extend(child.sockets.iter().copied().map(Cell::new));
         child.sockets.iter().fold(3, |free, &(_, target)| free.max(target.saturating_add(1)))
     }
+}
 
-    fn clone_and_wait(&self, job: &Job) -> Result<Pid, SpawnError> {
-        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-        let argument = ptr::from_ref(job).cast_mut().cast();
-        let blocked = mask::BlockAll::new();
-        // SAFETY: the stack is mapped and used by nobody else (&self of a type that is not Sync), and CLONE_VFORK
-        // keeps this thread, and with it `job`, in place until the child has done with both.
-        let pid = unsafe { libc::clone(inside::child_main, self.stack.top(), flags, argument) };
-        let error = SpawnError::last(Step::Clone);
-        drop(blocked);
-        if pid == -1 { Err(error) } else { Ok(pid) }
+/// Starts the child on this stack, which nobody else uses meanwhile.
+fn clone(stack: &Stack, job: &Job, flags: c_int) -> Result<Pid, SpawnError> {
+    let argument = ptr::from_ref(job).cast_mut().cast();
+    // SAFETY: the stack is mapped and used by nobody else. Either the child gets copies of it and of `job`, or
+    // CLONE_VFORK keeps this thread, and with it both, in place until the child has done with them.
+    let pid = unsafe { libc::clone(inside::child_main, stack.top(), flags | libc::SIGCHLD, argument) };
+    if pid == -1 { Err(SpawnError::last(Step::Clone)) } else { Ok(pid) }
+}
+
+fn in_this_memory(stack: &Stack, job: &Job) -> Result<Pid, SpawnError> {
+    let blocked = mask::BlockAll::new();
+    let pid = clone(stack, job, libc::CLONE_VM | libc::CLONE_VFORK);
+    drop(blocked);
+    let pid = pid?;
+    let Some(failure) = job.failure.take() else { return Ok(pid) };
+    reap_failed(pid);
+    Err(failure)
+}
+
+/// The pipe comes along if the child is kept waiting.
+fn in_memory_of_its_own(
+    stack: &Stack,
+    job: &Job,
+    patience: c_int,
+) -> Result<(Pid, Option<OwnedFd>), SpawnError> {
+    let of_pipe = |error: io::Error| SpawnError::new(Step::Pipe, error.raw_os_error().unwrap_or(0));
+    let (reader, writer) = process::pipe().map_err(of_pipe)?;
+    job.report.set(Some(writer.as_raw_fd()));
+    let blocked = mask::BlockAll::new();
+    let pid = clone(stack, job, 0);
+    drop(writer);
+    let told = pid.is_ok() && process::readable_within(reader.as_raw_fd(), patience);
+    drop(blocked);
+    let pid = pid?;
+    if !told {
+        return Ok((pid, Some(reader)));
     }
+    let Some(failure) = report::receive(reader) else { return Ok((pid, None)) };
+    // It may be stopped on its last steps. Should it not end, whoever reaps children gets it.
+    let _ = signal::kill(pid, libc::SIGKILL);
+    let _ = signal::PidFd::open(pid).map(|child| child.ends_within(PATIENCE_MS));
+    let _ = wait::reap(pid);
+    Err(failure)
 }
 
 /// Fills `pointers` with those to `first` and `strings` and the null at the end that execve wants.

@@ -132,7 +132,9 @@ pub(super) fn before_ids(child: &Child) -> Result<(), SpawnError> {
     let Some(kept) = child.restrictions.capabilities else { return Ok(()) };
     for capability in 0..u64::BITS {
         match prctl(libc::PR_CAPBSET_READ, capability.into()) {
-            -1 => break, // the kernel knows no more
+            // The kernel knows no more. But it knows the first: else it is a filter that says no.
+            -1 if capability > 0 && errno() == libc::EINVAL => break,
+            -1 => return Err(SpawnError::last(Step::Capabilities)),
             1 if kept >> capability & 1 == 0 => give_up(child, capability)?,
             _ => {}
         }
@@ -149,10 +151,19 @@ fn give_up(child: &Child, capability: u32) -> Result<(), SpawnError> {
     })
 }
 
+/// Another user gets no capabilities but those that are named, and none has an effect on what it opens before it is the
+/// program. By itself the kernel takes them away from root's children only, and leaves the inheritable ones.
+pub(super) fn as_another_user(child: &Child) -> Result<(), SpawnError> {
+    match child.uid {
+        Some(_) => set_capabilities(0, child.restrictions.capabilities.unwrap_or(0)),
+        None => Ok(()),
+    }
+}
+
 /// Comes last: from here on the child has no more than it is to have.
 pub(super) fn after_ids(child: &Child) -> Result<(), SpawnError> {
     if let Some(kept) = child.restrictions.capabilities {
-        set_capabilities(kept)?;
+        set_capabilities(kept, kept)?;
         for capability in (0..u64::BITS).filter(|capability| kept >> capability & 1 == 1) {
             raise_ambient(capability)?;
         }
@@ -163,14 +174,17 @@ pub(super) fn after_ids(child: &Child) -> Result<(), SpawnError> {
     Ok(())
 }
 
-fn set_capabilities(kept: u64) -> Result<(), SpawnError> {
+/// What is ambient and not both permitted and inheritable the kernel takes away.
+fn set_capabilities(effective: u64, kept: u64) -> Result<(), SpawnError> {
     const VERSION_3: u32 = 0x2008_0522;
     let header: [u32; 2] = [VERSION_3, 0];
-    let (low, high) = (kept as u32, (kept >> 32) as u32);
+    let sets = [effective, kept, kept];
     // effective, permitted, inheritable; first of the lower capabilities, then of the higher ones
-    let sets = [low, low, low, high, high, high];
+    let halves = sets.map(|set| set as u32).into_iter().chain(sets.map(|set| (set >> 32) as u32));
+    let mut words = [0_u32; 6];
+    words.iter_mut().zip(halves).for_each(|(word, half)| *word = half);
     // SAFETY: the kernel reads its header and, for this version, six words.
-    check(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) }, Step::Capabilities)
+    check(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), words.as_ptr()) }, Step::Capabilities)
 }
 
 /// What is ambient outlasts execve for whoever is not root; for root it changes nothing.

@@ -1,0 +1,109 @@
+//! What a child with memory of its own tells circus when it fails: one small message in a pipe, which its execve closes.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{OwnedFd, RawFd};
+
+use super::{Child, SpawnError, Step};
+
+/// The numbers at the head of a message: the step, the number that this may carry, the errno, the program.
+const NUMBERS: usize = 4;
+/// All of a message; the text behind the numbers is cut there. Far below what a pipe takes in one piece.
+const LONGEST: usize = 1024;
+
+/// All steps; the place of one is what it is called in a message.
+const STEPS: [Step; 21] = [
+    Step::Clone,
+    Step::Pipe,
+    Step::Setsid,
+    Step::Setpgid,
+    Step::Tcsetpgrp,
+    Step::Cgroup,
+    Step::OomScoreAdj,
+    Step::Nice,
+    Step::Ionice,
+    Step::Sandbox,
+    Step::Chdir,
+    Step::Dup(0),
+    Step::Setrlimit(0),
+    Step::Setgroups,
+    Step::Setgid,
+    Step::Setuid,
+    Step::Capabilities,
+    Step::NoNewPrivs,
+    Step::Prepare,
+    Step::Held,
+    Step::Exec,
+];
+
+/// Tells of a failure; runs in the child, and does not allocate.
+pub(super) fn send(report: RawFd, child: &Child, failure: &SpawnError) {
+    let detail = match failure.step {
+        Step::Dup(number) | Step::Setrlimit(number) => number,
+        _ => 0,
+    };
+    let place = STEPS.iter().position(|step| step.name() == failure.step.name()).unwrap_or(0);
+    let numbers: [i32; NUMBERS] = [place as i32, detail, failure.errno, failure.program as i32];
+    let path = match failure.step {
+        Step::Exec if failure.path.is_empty() => child.programs.get(failure.program),
+        Step::Chdir => child.working_dir.as_ref(),
+        _ => None,
+    };
+    let text = path.map_or(failure.path.as_bytes(), |path: &CString| path.to_bytes());
+    let mut message = [0; LONGEST];
+    let bytes = numbers.iter().flat_map(|number| number.to_ne_bytes()).chain(text.iter().copied());
+    let length = message.iter_mut().zip(bytes).map(|(place, byte)| *place = byte).count();
+    // SAFETY: the pointer and the length are those of one array, of which the length is a part.
+    unsafe { libc::write(report, message.as_ptr().cast(), length) };
+}
+
+/// What a child has told, if it has failed. `None` when it has become its program, or has told nothing yet.
+pub(super) fn receive(report: OwnedFd) -> Option<SpawnError> {
+    let mut message = [0; LONGEST];
+    let length = File::from(report).read(&mut message).ok()?;
+    let mut rest = message.get(..length)?;
+    let mut number = || {
+        let (first, others) = rest.split_first_chunk()?;
+        rest = others;
+        Some(i32::from_ne_bytes(*first))
+    };
+    let (place, detail, errno, program) = (number()?, number()?, number()?, number()?);
+    let step = match *STEPS.get(usize::try_from(place).ok()?)? {
+        Step::Dup(_) => Step::Dup(detail),
+        Step::Setrlimit(_) => Step::Setrlimit(detail),
+        step => step,
+    };
+    let path = String::from_utf8_lossy(rest).into_owned();
+    Some(SpawnError { step, errno, program: usize::try_from(program).ok()?, path })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::process;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn every_failure_arrives_as_it_was() {
+        let child = Child { programs: vec![c"/a".into(), c"/b".into()], ..Child::default() };
+        let steps = STEPS.into_iter().chain([Step::Dup(77), Step::Setrlimit(7)]);
+        for (errno, step) in (1..).zip(steps) {
+            let (reader, writer) = process::pipe().unwrap();
+            let failure = SpawnError { step, errno, program: 1, path: String::new() };
+            send(writer.as_raw_fd(), &child, &failure);
+            let path = if step == Step::Exec { "/b".into() } else { String::new() };
+            assert_eq!(receive(reader), Some(SpawnError { path, ..failure }));
+        }
+    }
+
+    #[test]
+    fn silence_and_what_is_too_short_are_no_failure() {
+        let (reader, writer) = process::pipe().unwrap();
+        assert_eq!(receive(reader.try_clone().unwrap()), None);
+        // SAFETY: one byte is read from the array.
+        unsafe { libc::write(writer.as_raw_fd(), [1_u8].as_ptr().cast(), 1) };
+        drop(writer);
+        assert_eq!(receive(reader), None);
+    }
+}

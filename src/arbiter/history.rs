@@ -361,11 +361,12 @@ impl History {
         *count = count.saturating_add(1);
     }
 
-    /// Notes and counts a failure to execute a process.
-    pub(super) fn note_failure(&mut self, at: Time, reason: &str) {
+    /// Notes and counts a failure to execute a process; whether it was another one before.
+    pub(super) fn note_failure(&mut self, at: Time, reason: &str) -> bool {
         let failures = &mut self.count().failures;
         *failures = failures.saturating_add(1);
         self.note(at, What::SpawnFailed(reason.into()));
+        self.changes.back().is_none_or(|last| last.times == 1)
     }
 }
 

@@ -79,6 +79,8 @@ pub enum Failure {
     /// The process could not be executed.
     #[default]
     Exec,
+    /// It could not be executed either, which showed after it had counted as spawned.
+    Held,
     /// It has ended before it was ready.
     Ended,
     /// It was not ready in time.
@@ -114,7 +116,7 @@ impl Chain {
             }
             Chain { failures, last, .. } => {
                 let what = match last {
-                    Failure::Exec => "could not be executed",
+                    Failure::Exec | Failure::Held => "could not be executed",
                     Failure::Ended => "ended before it was ready",
                     Failure::Late => "was not ready in time",
                 };

@@ -150,6 +150,14 @@ impl Watcher {
             pulse: self.first_pulse(wid, pid, ctx.now),
         };
         self.processes.insert(wid, process);
+        let others_fail = self.retries.iter().any(|retry| retry.chain.failures > 0);
+        if chain.failures > 0 && chain.last == Failure::Exec && !others_fail {
+            let name = &self.config.name;
+            ctx.log(
+                Level::Info,
+                format!("'{name}' could be executed again, after {} failed starts", chain.failures),
+            );
+        }
         self.running += 1;
         self.held += 1;
         ctx.pids.insert(pid, (self.id, wid));
@@ -259,11 +267,12 @@ impl Watcher {
         self.config.is_python_class() && lived < backoff.stable
     }
 
-    /// A process could not be executed.
+    /// A process could not be executed. What goes on for the same reason is said once.
     pub(super) fn note_failure(&mut self, reason: &str, ctx: &mut Ctx) {
-        self.history.note_failure(ctx.now, reason);
+        let is_new = self.history.note_failure(ctx.now, reason);
         let name = &self.config.name;
-        ctx.log(Level::Warning, format!("error in '{name}': {reason}"));
+        let level = if is_new { Level::Warning } else { Level::Debug };
+        ctx.log(level, format!("error in '{name}': {reason}"));
     }
 
     /// A process that counted as spawned has ended before it became its program.
@@ -275,7 +284,7 @@ impl Watcher {
     ) -> Option<Slot> {
         match self.reload_cannot_go_on(reason, ctx) {
             true => None,
-            false => self.try_again(chain.after_failure(Failure::Exec, *shortage), reason, *shortage, ctx),
+            false => self.try_again(chain.after_failure(Failure::Held, *shortage), reason, *shortage, ctx),
         }
     }
 
@@ -305,7 +314,7 @@ impl Watcher {
             self.failed_for_good(&text);
             self.reason = Some(reason.to_owned());
             self.goal = Goal::Down;
-            if chain.last != Failure::Exec {
+            if !matches!(chain.last, Failure::Exec | Failure::Held) {
                 self.because = Some(Cause::Unready);
             }
             self.begin_stop(ctx);

@@ -10,7 +10,7 @@ use super::procfs;
 use crate::arbiter::WatcherId;
 use crate::config::{WatcherConfig, text};
 use crate::sorted::Sorted;
-use crate::sys::{io_words, process};
+use crate::sys::{io_words, process, tells_of_shortage};
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Write};
@@ -74,6 +74,7 @@ impl Cgroups {
                     self.set(&dir, &files, log)?;
                     self.made.insert(id, Made { dir, files });
                 }
+                Err(why) if tells_of_shortage(&why) => return Err(why),
                 Err(why) => {
                     log.once(Level::Warning, "cgroup", format_args!("cgroup.* has no effect: {why}"));
                     return Ok(None);
@@ -83,12 +84,27 @@ impl Cgroups {
         Ok(self.made.get(&id).and_then(|made| entrance(&made.dir)))
     }
 
+    /// Where cgroups can be made. That circus was short of something when it looked is no answer for later.
+    fn home(&mut self) -> Result<&Home, String> {
+        if self.home.is_none() {
+            let found = Home::find();
+            if let Err(why) = &found
+                && tells_of_shortage(why)
+            {
+                return Err(why.clone());
+            }
+            self.home = Some(found);
+        }
+        let none = || "there are no cgroups here".to_string();
+        self.home.as_ref().ok_or_else(none)?.as_ref().map_err(Clone::clone)
+    }
+
     /// Makes the cgroup of a watcher, unless it is there.
     fn make(&mut self, id: WatcherId, config: &WatcherConfig) -> Result<PathBuf, String> {
-        let home = self.home.get_or_insert_with(Home::find).as_ref().map_err(Clone::clone)?;
         if let Some(made) = self.made.get(&id) {
             return Ok(made.dir.clone());
         }
+        let home = self.home()?;
         let name: String = config.name.replace('/', "_").chars().take(LONGEST_NAME).collect();
         let number = if name == config.name { String::new() } else { format!(".{}", id.0) };
         home.add(&format!("{name}{number}"))
@@ -117,8 +133,8 @@ impl Cgroups {
     /// Makes a cgroup for one process of a watcher and all that comes from it, below that of the watcher or of circus.
     /// `None` where that cannot be: nobody has asked for it.
     pub fn make_below(&mut self, id: WatcherId, name: &str) -> Option<PathBuf> {
-        let home = self.home.get_or_insert_with(Home::find).as_ref().ok()?;
-        let dir = self.made.get(&id).map_or(&home.dir, |made| &made.dir).join(name);
+        let made = self.made.get(&id).map(|made| made.dir.clone());
+        let dir = made.map_or_else(|| self.home().map(|home| home.dir.clone()).ok(), Some)?.join(name);
         std::fs::create_dir(&dir).is_ok().then_some(dir)
     }
 
@@ -145,8 +161,11 @@ impl Cgroups {
 impl Home {
     /// The cgroup that circus is in.
     fn find() -> Result<Home, String> {
-        let read = |path: &str| std::fs::read(path).map(|bytes| text::from_bytes(&bytes)).unwrap_or_default();
-        let dir = home_in(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"));
+        let read = |path: &str| {
+            let bytes = std::fs::read(path).map_err(|error| format!("{path}: {}", io_words(&error)))?;
+            Ok::<String, String>(text::from_bytes(&bytes))
+        };
+        let dir = home_in(&read("/proc/self/mountinfo")?, &read("/proc/self/cgroup")?);
         let dir = dir.ok_or("there are no cgroups of version 2 here")?;
         Ok(Home { dir, own: None, enabled: Vec::new() })
     }

@@ -352,13 +352,13 @@ pub struct NotSpawned {
 
 impl NotSpawned {
     fn by(errno: i32, reason: String) -> NotSpawned {
-        NotSpawned { reason, shortage: sys::is_shortage(errno) }
+        NotSpawned { shortage: sys::is_shortage(errno) || sys::tells_of_shortage(&reason), reason }
     }
 }
 
 impl From<String> for NotSpawned {
     fn from(reason: String) -> NotSpawned {
-        NotSpawned { reason, shortage: false }
+        NotSpawned { shortage: sys::tells_of_shortage(&reason), reason }
     }
 }
 

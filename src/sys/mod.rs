@@ -66,6 +66,12 @@ pub fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
 }
 
+/// Whether a reason ends with the words of such an errno, as all do that the system gives.
+pub fn tells_of_shortage(reason: &str) -> bool {
+    const HIGHEST: i32 = 133;
+    (1..=HIGHEST).any(|errno| is_shortage(errno) && reason.ends_with(&errno_words(errno)))
+}
+
 /// Turns the -1 of a system call into the error that errno names.
 fn cvt<T: PartialEq + From<i8>>(returned: T) -> io::Result<T> {
     if returned == T::from(-1) { Err(io::Error::last_os_error()) } else { Ok(returned) }
@@ -106,6 +112,21 @@ mod tests {
         assert_eq!(errno_words(libc::ENOENT), "No such file or directory");
         assert_eq!(io_words(&io::Error::from_raw_os_error(libc::EACCES)), "Permission denied");
         assert_eq!(io_words(&io::Error::other("half a line")), "half a line");
+    }
+
+    #[test]
+    fn a_reason_tells_whether_circus_was_short_of_something() {
+        let because = |errno| format!("env_file = /x: {}", errno_words(errno));
+        assert!(
+            [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EAGAIN]
+                .map(because)
+                .iter()
+                .all(|why| tells_of_shortage(why))
+        );
+        assert!(
+            [libc::ENOENT, libc::EACCES, libc::EIO].map(because).iter().all(|why| !tells_of_shortage(why))
+        );
+        assert!(!tells_of_shortage("env_file = Too many open files/x: line 1 is no NAME=value"));
     }
 
     #[test]

@@ -127,6 +127,26 @@ fn giving_up_is_told_with_its_reason_until_somebody_stops_it() {
 }
 
 #[test]
+fn a_failure_that_goes_on_is_said_once_and_its_end_too() {
+    let mut world = World::new(vec![watcher("web", 7)]);
+    world.scripts.insert("web".into(), Script { broken: true, shortage: true, ..GOOD });
+    world.send(Event::Start);
+    world.run(60.0);
+    let said = |world: &World, what: &str| {
+        world.log.iter().filter(|(level, text)| *level > Level::Debug && text.contains(what)).count()
+    };
+    assert_eq!(said(&world, NO_FILE), 1);
+    world.scripts.clear();
+    world.run(11.0);
+    assert_eq!((world.procs.len(), said(&world, "could be executed again")), (7, 1));
+    world.scripts.insert("web".into(), Script { broken: true, ..GOOD });
+    let pid = world.pids("web")[0];
+    world.kill9(pid);
+    world.run(60.0);
+    assert_eq!(said(&world, NO_FILE), 2, "it came back");
+}
+
+#[test]
 fn a_process_that_never_became_its_program_counts_as_one_that_could_not_be_executed() {
     for (shortage, respawn) in [(false, "True"), (false, "on-failure"), (false, "False"), (true, "True")] {
         let mut config = watcher("web", 1);

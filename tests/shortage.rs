@@ -166,3 +166,31 @@ fn an_observer_that_cannot_ask_restarts_nobody() {
     listener.accept().expect("it asks again");
     assert_eq!(client.call("list", json!({"name": "w"}))["pids"], json!(pids));
 }
+
+/// With `max_retry = 1` one failure of its own would be the end of the watcher.
+#[test]
+fn no_step_of_a_spawn_that_circus_is_too_short_for_counts_as_a_failure() {
+    let options = [
+        ("uid = nobody", "/etc/passwd: "),
+        ("env_file = -{dir}/none", "pipe: "),
+        ("stdout_stream.class = QueueStream", "stdout_stream: "),
+        ("stdout_stream.class = FileStream\nstdout_stream.filename = {dir}/out", "stdout_stream: "),
+        ("ready = fd:9", "pipe: "),
+    ];
+    for (option, step) in options {
+        let ini = format!(
+            "[watcher:w]\ncmd = sh -c 'echo >&9; exec sleep 1000'\nautostart = False\nmax_retry = 1\n{option}"
+        );
+        let circus = Circus::start(&ini);
+        let mut client = circus.client();
+        client.call("numwatchers", json!({}));
+        limit(&circus, 3);
+        client.call("start", json!({"name": "w"}));
+        let said = circus.log.line("error in 'w': ");
+        assert!(said.contains(&format!("'w': {step}")) && said.ends_with("Too many open files"), "{said}");
+        limit(&circus, PLENTY);
+        circus.log.line("'w' could be executed again, after ");
+        let text = circus.log.text();
+        assert_eq!((text.matches("error in 'w'").count(), text.contains("given up")), (1, false), "{text}");
+    }
+}

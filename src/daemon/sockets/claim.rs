@@ -60,7 +60,7 @@ pub fn claim(
     };
     let location = Location::of_entry(path).map_err(at("looking at it"))?;
     // A socket that is bound and does not listen yet looks like one that nobody holds.
-    let _turn = turn(&location);
+    let turn = turn(&location);
     let aside = match socket::path_state(path).map_err(at("looking at it"))? {
         PathState::Absent => None,
         PathState::NotASocket => return Err(Obstacle::NotASocket),
@@ -74,6 +74,8 @@ pub fn claim(
         None => socket::bind(spec),
     };
     let fd = bound.map_err(Obstacle::Kernel)?;
+    // With their descriptors free, a look at the new file cannot be short of any and leave the file behind.
+    drop((turn, location));
     Ok((fd, Some(OwnFile::of_socket(path, aside).map_err(at("bind"))?)))
 }
 

@@ -25,6 +25,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "sys::file::make_directory",
             "sys::keyboard",
             "sys::process",
+            "sys::signal::PidFd",
             "sys::socket::Address",
             "sys::socket::connect_now",
             "sys::socket::peer_credentials",

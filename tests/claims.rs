@@ -121,7 +121,7 @@ fn a_start_that_fails_leaves_nothing_behind_whatever_it_is_that_fails() {
     fails(&dir, &good, |command| _ = command.args(["--pidfile", &dir.name("directory")]));
     fails(&dir, &good, |command| _ = command.args(["--log-output", &dir.name("none/log")]));
     // A socket is bound, but its descriptor cannot be put where it belongs; or there is not even one for the loop.
-    for limit in ["64", "20", "9", "8", "7", "6"] {
+    for limit in ["64", "20", "12", "11", "10", "9", "8", "7", "6"] {
         let program = common::circus().get_program().to_owned();
         let limited = |command: &mut Command| {
             *command = Command::new("sh");

@@ -160,7 +160,7 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
 }
 
 /// The answer to `quit`. A circus that is gone before it has answered has ended, which is all that was asked for; one
-/// that has answered last of all closes its connections when it exits.
+/// that has answered last of all is about to exit.
 fn until_the_end(
     connection: &mut Connection,
     line: Result<Vec<u8>, Trouble>,
@@ -174,8 +174,7 @@ fn until_the_end(
             Ok(line)
         }
         Ok(line) if waits => {
-            let deadline = Instant::now().checked_add(EXIT);
-            while connection.line(deadline).is_ok() {}
+            connection.until_exit(EXIT);
             Ok(line)
         }
         line => line,

@@ -61,8 +61,11 @@ impl Sockets {
         let one = |config: &SocketConfig| {
             Bound::new(config, passed).map_err(|why| format!("[socket:{}]: {why}", config.name))
         };
-        let sound = configs.iter().filter(|config| config.broken.is_none());
-        let mut bound = sound.map(one).collect::<Result<Vec<_>, _>>()?;
+        let sound = |config: &&SocketConfig| config.broken.is_none();
+        // What has to make way for a path is away for as short a time as can be.
+        let (with_path, without): (Vec<_>, Vec<_>) =
+            configs.iter().filter(sound).partition(|config| config.options.path.is_some());
+        let mut bound = without.into_iter().chain(with_path).map(one).collect::<Result<Vec<_>, _>>()?;
         sort_by(&mut bound, |a, b| a.name < b.name);
         Ok(Sockets(bound))
     }

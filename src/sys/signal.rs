@@ -66,6 +66,13 @@ impl PidFd {
         Ok(PidFd(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }))
     }
 
+    /// Waits until it has ended, be it a zombie still, or for so many milliseconds.
+    pub fn await_exit(&self, most: i32) -> io::Result<()> {
+        let mut asked = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one entry, which is ours to be written to.
+        cvt(unsafe { libc::poll(&mut asked, 1, most) }).map(drop)
+    }
+
     /// ESRCH if the process has been reaped.
     pub fn send(&self, signal: i32) -> io::Result<()> {
         let none: *const libc::siginfo_t = ptr::null();

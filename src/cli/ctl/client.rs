@@ -7,6 +7,7 @@ use crate::config::text;
 use crate::control::endpoint::{self, Around, Place, Port};
 use crate::daemon::endpoint::container;
 use crate::daemon::hosts;
+use crate::sys::signal::PidFd;
 use crate::sys::socket::peer_credentials;
 use std::ffi::OsStr;
 use std::io::{Error, ErrorKind, Read, Write};
@@ -150,6 +151,17 @@ impl Connection {
             }
         }
         Err(Trouble::Nowhere(tried))
+    }
+
+    /// Waits until the daemon has exited, for so long at most: its connections end a moment before it does.
+    pub fn until_exit(&mut self, most: Duration) {
+        let pid = peer_credentials(self.fd()).map_or(0, |(pid, ..)| pid);
+        // One of another pid namespace has no number here; the end of the connection is all that can be seen of it.
+        let exits = |pid| PidFd::open(pid)?.await_exit(i32::try_from(most.as_millis()).unwrap_or(i32::MAX));
+        if pid <= 0 || exits(pid).is_err() {
+            let deadline = Instant::now().checked_add(most);
+            while self.line(deadline).is_ok() {}
+        }
     }
 
     /// Its descriptor.

@@ -60,7 +60,7 @@ pub fn claim(
     };
     let location = Location::of_entry(path).map_err(at("looking at it"))?;
     // A socket that is bound and does not listen yet looks like one that nobody holds.
-    let _turn = turn(&location);
+    let turn = turn(&location);
     let aside = match socket::path_state(path).map_err(at("looking at it"))? {
         PathState::Absent => None,
         PathState::NotASocket => return Err(Obstacle::NotASocket),
@@ -74,14 +74,9 @@ pub fn claim(
         None => socket::bind(spec),
     };
     let fd = bound.map_err(Obstacle::Kernel)?;
-    let is_new = aside.is_none();
-    let file = OwnFile::of_socket(path, aside).inspect_err(|error| {
-        // It could not be looked at, for want of a descriptor. An old socket has taken its place again.
-        if is_new && error.raw_os_error().is_some() {
-            let _ = location.remove(location.name());
-        }
-    });
-    Ok((fd, Some(file.map_err(at("bind"))?)))
+    // With their descriptors free, a look at the new file cannot be short of any and leave the file behind.
+    drop((turn, location));
+    Ok((fd, Some(OwnFile::of_socket(path, aside).map_err(at("bind"))?)))
 }
 
 /// The turn of this circus among those that take paths in one directory; it is over when the directory is closed.

@@ -196,9 +196,22 @@ def replace_of_another_file(d):
 @differs("what cannot be bound is 111; Circus says 0", manual="A socket that cannot be bound is exit code 111",
          key="code", theirs=0, ours=111)
 def no_replace(d):
+    with socket.socket(socket.AF_UNIX) as holder:
+        holder.bind(d.path("un.sock"))
+        holder.listen()
+        d.launch()
+        return {"code": d.end(), "file": d.exists("un.sock"), "path": "un.sock" in d.log()}
+
+
+@sockets.alone(REPLACE.replace("replace = True", ""), manual=True)
+@differs("what nobody holds is in nobody's way", manual="one that nobody holds is replaced without it", key="runs",
+         theirs=False, ours=True)
+def no_replace_of_what_is_left_over(d):
     socket_in_the_way(d)
     d.launch()
-    return {"code": d.end(), "file": d.exists("un.sock"), "path": "un.sock" in d.log()}
+    wait_until(lambda: d.process.poll() is not None or "Arbiter now waiting" in d.log(), "a start or an end")
+    with socket.socket(socket.AF_UNIX) as client:
+        return {"runs": client.connect_ex(d.path("un.sock")) == 0}
 
 
 @sockets.alone("""

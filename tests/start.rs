@@ -190,6 +190,7 @@ fn the_pid_file_is_there_while_circus_runs() {
     let mut circus = Circus::with(dir, &ini, |command| {
         command.args(["--pidfile", &path]);
     });
+    circus.ask("list", json!({})); // what can be connected to may still be starting
     assert_eq!(circus.dir.read("pid"), format!("{}\n", circus.pid()));
     assert!(!exists(&circus.dir.path("other")), "the command line counts");
     let other = circus.dir.config("other.ini", "[circus]\nendpoint = {dir}/other");

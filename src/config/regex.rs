@@ -1,7 +1,7 @@
 //! Regular expressions in Python's notation, by the crate regex-lite, which takes time in proportion to the text
 //! whatever the expression is.
 //!
-//! [`translate`] makes up for the differences between the two notations. What Python has beyond regex-lite is an error
+//! `translate` makes up for the differences between the two notations. What Python has beyond regex-lite is an error
 //! that names it, never an expression that matches something else. Letters, digits and blanks are those of ASCII.
 
 use std::iter::Peekable;

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 
-from harness import CIRCUS, NAMESPACE, Process, Terminal, alive, check, child_of, until
+from harness import CIRCUS, NAMESPACE, Process, Terminal, alive, check, child_of, ctl_as, until
 
 # What ends a daemon that is PID 1.
 ENDS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPWR, 37, 38)
@@ -203,9 +203,10 @@ def humble():
             circus.says("(?m)^it runs$")
             circus.says("stays started")
             if endpoint == abstract:
-                status = subprocess.run([CIRCUS, "ctl", "--endpoint", abstract, "status", "stays"],
-                                        stdout=subprocess.PIPE, check=False).stdout
-                check("daemon in a read-only root: an abstract control socket answers", status, b"active\n")
+                status = ctl_as(65534, CIRCUS, "--endpoint", abstract, "status", "stays")
+                check("daemon in a read-only root: an abstract control socket answers its user", status, b"active\n")
+                status = ctl_as(0, CIRCUS, "--endpoint", abstract, "status", "stays")
+                check("and root is not led to what another user may have put there", status, b"")
             os.kill(child_of(circus.process.pid), signal.SIGTERM)
             check(f"daemon as another user in a read-only root, {name}", circus.end(), 0)
             check(f"daemon as another user in a read-only root, {name}: nothing to complain about",

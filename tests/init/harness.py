@@ -6,7 +6,9 @@ import pty
 import re
 import select
 import struct
+import shutil
 import subprocess
+import tempfile
 import termios
 import time
 
@@ -66,6 +68,15 @@ class Process:
         code = self.process.wait(PATIENCE)
         self.says("")
         return code
+
+
+def ctl_as(uid, circus, *words):
+    """What `circus ctl` prints when a user runs it: a copy, since the directories that it was built in may be closed."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        program = shutil.copy(circus, directory)
+        argv = [program, "ctl", *words]
+        return subprocess.run(argv, stdout=subprocess.PIPE, check=False, user=uid, cwd="/").stdout
 
 
 def alive(pid):

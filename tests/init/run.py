@@ -110,13 +110,14 @@ def signals():
 def signals_of_command(blocked, ignored):
     """The signals that are blocked and ignored in the command of a circus that was started with these."""
     def prepare():
-        for number in ignored:
-            signal.signal(number, signal.SIG_IGN)
+        # Whoever runs the tests may have some ignored already, and those of the C library stay as they are.
+        for number in NUMBERS + [signal.SIGCHLD]:
+            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
     run = Run("grep", "Sig", "/proc/self/status", preexec_fn=prepare, restore_signals=True)
     check("the end of the command is seen whatever is ignored", run.end(), 0)
-    return tuple({number for number in range(1, 65) if int(re.search(f"{name}:\\s+(\\w+)", run.text).group(1), 16) >> number - 1 & 1}
+    return tuple({number for number in NUMBERS + [signal.SIGCHLD] if int(re.search(f"{name}:\\s+(\\w+)", run.text).group(1), 16) >> number - 1 & 1}
                  for name in ("SigBlk", "SigIgn"))
 
 

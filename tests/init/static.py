@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 
-from harness import NAMESPACE, TARGET, Process, check, child_of, until
+from harness import NAMESPACE, TARGET, Process, check, child_of, ctl_as, until
 
 BUILT = os.path.join(TARGET, "static", "*", "release", "circus")
 STATIC = os.environ.get("CIRCUS_STATIC_BIN") or next(iter(glob.glob(BUILT)), None)
@@ -84,8 +84,7 @@ def daemon(root, user, abstract):
         circus.says("number started")
     else:
         circus.says("error in 'number': setgroups: Operation not permitted")
-    argv = [STATIC, "ctl", "--endpoint", abstract, "status", "inner"]
-    status = subprocess.run(argv, stdout=subprocess.PIPE, check=False).stdout
+    status = ctl_as(int(user.split(":")[0]), STATIC, "--endpoint", abstract, "status", "inner")
     check(f"static, user {user}: it answers at an abstract address", status, b"active\n")
     init = child_of(circus.process.pid)
     with open(f"/proc/{init}/task/{init}/children", encoding="utf-8") as file:

@@ -62,7 +62,7 @@ def attack_a_log_file_that_became_a_link_is_not_followed(scene):
     secret = scene.secret(text=SECRET)
     for kind in ("FileStream", "WatchedFileStream", "TimedRotatingFileStream", "JsonStream"):
         more = "stdout_stream.rotate_when = S" if kind.startswith("Timed") else ""
-        steps = f"rm -f app.log; ln -s {secret} app.log; sleep 1.2; echo pwned; sleep 1.2; echo pwned"
+        steps = f"ln -s {secret} new; mv -T new app.log; sleep 1.2; echo pwned; sleep 1.2; echo pwned"
         circus = app(scene, steps, stream(scene, kind, more))
         secret_is_whole(scene, kind)
         circus.says("is not a directory of this user's")
@@ -111,7 +111,7 @@ def attack_log_max_bytes_cuts_no_file_of_root(scene):
     scene.home()
     secret = scene.write("secret", "".join(f"{n}\n" for n in range(20000)), mode=0o600)
     whole = read(secret)
-    steps = f"mv app.log x; ln -s {secret} app.log; seq 40000; sleep 1.2; seq 40000"
+    steps = f"ln app.log x; ln -s {secret} new; mv -T new app.log; seq 40000; sleep 1.2; seq 40000"
     circus = app(scene, steps, stream(scene), "log_max_bytes = 100000\n")
     circus.says("log_max_bytes")
     check("root's large file is whole", read(secret) == whole)
@@ -229,7 +229,7 @@ def attack_a_lock_on_a_pid_file_that_was_left_over_stops_nobody(scene):
     path = scene.write("circus.pid", "999999\n")
     with open(path, encoding="utf-8") as left:
         os.chmod(path, 0o644)
-        holder = scene.as_user(["flock", "-x", path, "sleep", "1000"])
+        holder = scene.as_user(["flock", "--no-fork", "-x", path, "sleep", "1000"])
         def locked():
             try:
                 fcntl.flock(left, fcntl.LOCK_SH | fcntl.LOCK_NB)

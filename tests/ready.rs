@@ -55,9 +55,14 @@ fn speaking(prefix: &str, options: &str) -> Circus {
     speaking_in(with_fifo(), prefix, options)
 }
 
-fn speaking_in(dir: Dir, prefix: &str, options: &str) -> Circus {
+/// The command line of a speaker.
+fn speaker_command() -> String {
     let program = std::env::current_exe().expect("the path of this program");
-    let command = format!("{} --exact speaker --test-threads 1", program.display());
+    format!("{} --exact speaker --test-threads 1", program.display())
+}
+
+fn speaking_in(dir: Dir, prefix: &str, options: &str) -> Circus {
+    let command = speaker_command();
     let ini = format!(
         "[watcher:w]\ncmd = {}\n{options}\n[env:w]\nFIFO = {{dir}}/fifo\n",
         if prefix.is_empty() { command } else { format!("{prefix} '{command} & wait'") }
@@ -98,6 +103,20 @@ fn a_process_says_that_it_is_ready() {
         events.wait("watcher.w.start");
         assert_eq!((circus.status("w"), failing(&circus, "w")), ("active".into(), String::new()));
         assert_eq!(circus.log.count("NOTIFY_SOCKET is ignored"), 1, "{}", circus.log.text());
+    }
+}
+
+#[test]
+fn an_orphan_in_another_session_speaks_for_the_process_that_it_comes_from() {
+    for kill_mode in ["group", "tree"] {
+        let command = speaker_command();
+        let ini = format!(
+            "[watcher:w]\ncmd = sh -c '(setsid {command} &); exec sleep 1000'\nready = notify\n\
+             kill_mode = {kill_mode}\n[env:w]\nFIFO = {{dir}}/fifo\n"
+        );
+        let circus = Circus::with(with_fifo(), &ini, |_| {});
+        say(&circus, "READY=1\n");
+        circus.until_status("w", "active");
     }
 }
 

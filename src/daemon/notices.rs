@@ -12,6 +12,7 @@ use super::log::Level;
 use super::outputs::{NotSpawned, no_pipe, stream_of};
 use super::procfs;
 use super::streams::Channel;
+use super::trees::Mark;
 use crate::arbiter::pulse::Notice;
 use crate::arbiter::{Event, Pid};
 use crate::config::ini::shorten;
@@ -51,6 +52,8 @@ pub struct Notices {
     resumes: Option<Instant>,
     /// Where processes are to write a newline.
     pipes: Vec<(Pid, File)>,
+    /// By which their orphans are known.
+    marks: Vec<(Pid, Mark)>,
 }
 
 impl Notices {
@@ -80,7 +83,7 @@ pub enum Ear {
 }
 
 /// What the processes of a watcher need to reach the socket; nothing if they have nothing to tell.
-fn wants_socket(config: &WatcherConfig) -> bool {
+pub(super) fn wants_socket(config: &WatcherConfig) -> bool {
     config.watchdog().is_some() || config.options.ready.as_deref().is_some_and(|text| text.trim() == "notify")
 }
 
@@ -215,11 +218,23 @@ impl Daemon {
             };
             if stat.ppid == process::pid() {
                 // An orphan. Its group is that of a process of circus if it has not left it, and no other can join it.
-                return Some(stat.pgrp).filter(|group| is_known(*group));
+                return Some(stat.pgrp).filter(|group| is_known(*group)).or_else(|| self.marked(pid));
             }
             pid = stat.ppid;
         }
         None
+    }
+
+    /// The process of a watcher that an orphan comes from, by the mark in its environment or its cgroup.
+    fn marked(&self, orphan: Pid) -> Option<Pid> {
+        let mark = self.trees.mark_of(orphan)?;
+        let of_socket = self.notices.marks.iter().find(|(_, other)| *other == mark);
+        of_socket.map(|(pid, _)| *pid).or_else(|| self.trees.root_of(mark))
+    }
+
+    /// What a new process with the socket says counts, whichever of its descendants says it.
+    pub(super) fn know_by(&mut self, pid: Pid, mark: Option<Mark>) {
+        self.notices.marks.extend(mark.map(|mark| (pid, mark)));
     }
 
     /// Prepares what a new process of a watcher tells its readiness by.
@@ -297,11 +312,17 @@ impl Daemon {
     }
 
     /// Nobody listens to a process any more.
-    pub(super) fn forget_ear(&mut self, pid: Pid) {
+    fn forget_ear(&mut self, pid: Pid) {
         if let Some(at) = self.notices.pipes.iter().position(|(other, _)| *other == pid) {
             self.notices.pipes.swap_remove(at);
         }
         self.streams.phrases.remove(pid);
+    }
+
+    /// A process is reaped: nobody speaks for it any more.
+    pub(super) fn forget_speaker(&mut self, pid: Pid) {
+        self.forget_ear(pid);
+        self.notices.marks.retain(|(other, _)| *other != pid);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::blueprint::Blueprint;
 use super::eventloop::Daemon;
 use super::log::Level;
-use super::notices::Ear;
+use super::notices::{Ear, wants_socket};
 use super::plugins;
 use super::sockets::User;
 use super::streams::plan::Plan;
@@ -131,6 +131,7 @@ impl Daemon {
         child.restrictions.cgroup = cgroup;
         let is_tree = config.options.kill_mode == "tree";
         let mut tree = is_tree.then(|| self.trees.begin(child, id, &mut self.cgroups));
+        let mark = (!is_tree && wants_socket(&config)).then(|| self.trees.mark(child));
         let uid = child.uid.unwrap_or_else(sys::user::current_uid);
         let spawned = match &mut tree {
             Some(tree) => tree.spawn(&mut self.spawner, child),
@@ -146,6 +147,7 @@ impl Daemon {
         }
         self.attach(id, wid, pid, pipes);
         self.lend_ear(pid, ear);
+        self.know_by(pid, mark);
         if let Some((ours, _)) = connection {
             self.take_in_plugin(ours, pid, uid);
         }

@@ -91,7 +91,7 @@ impl Daemon {
     pub(super) fn reap_one(&mut self, pid: Pid) {
         self.left_alone.retain(|left| *left != pid);
         self.survivors.retain(|survivor| *survivor != pid);
-        self.forget_ear(pid);
+        self.forget_speaker(pid);
         let owner = self.arbiter.owner(pid);
         if let Some((watcher, wid)) = owner {
             self.leave_sockets(watcher, wid);

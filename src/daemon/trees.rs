@@ -44,7 +44,7 @@ struct Tree {
 
 /// The number of a tree: that of this circus, of which no other has the same, and its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Mark(u64, u64);
+pub struct Mark(u64, u64);
 
 /// A tree whose first process is about to be spawned.
 pub struct NewTree {
@@ -72,8 +72,8 @@ impl Trees {
         Trees { trees: Sorted::new(), lost: 0, due: false, seed, last: 0 }
     }
 
-    /// Marks a child that is about to be spawned, and would enter the cgroup of its watcher, if that has one.
-    pub fn begin(&mut self, child: &mut Child, watcher: WatcherId, cgroups: &mut Cgroups) -> NewTree {
+    /// Marks a child that is about to be spawned, so that an orphan in another session is known to come from it.
+    pub fn mark(&mut self, child: &mut Child) -> Mark {
         self.last += 1;
         let mark = Mark(self.seed, self.last);
         // Without a null character in it, it always is one.
@@ -82,6 +82,12 @@ impl Trees {
         // the beginning it is found however large the environment is.
         child.env.retain(|variable| !variable.as_bytes().starts_with(MARK.as_bytes()));
         child.env.insert(0, variable);
+        mark
+    }
+
+    /// Marks a child that is about to be spawned, and would enter the cgroup of its watcher, if that has one.
+    pub fn begin(&mut self, child: &mut Child, watcher: WatcherId, cgroups: &mut Cgroups) -> NewTree {
+        let mark = self.mark(child);
         let cgroup = cgroups.make_below(watcher, &format!("{CGROUP}{mark}"));
         let own = cgroup.as_deref().and_then(entrance);
         let instead = child.restrictions.cgroup.clone();
@@ -99,6 +105,16 @@ impl Trees {
     /// Whether this process is, or was, the first of a tree of which something may be left.
     pub fn knows(&self, pid: Pid) -> bool {
         self.trees.contains_key(&pid)
+    }
+
+    /// The mark of an orphan, if it has one and that can be looked at.
+    pub fn mark_of(&self, orphan: Pid) -> Option<Mark> {
+        mark_of(orphan, self.seed).ok().flatten()
+    }
+
+    /// The first process of the tree with this mark.
+    pub fn root_of(&self, mark: Mark) -> Option<Pid> {
+        self.trees.iter().find(|(_, tree)| tree.mark == mark).map(|(pid, _)| *pid)
     }
 
     /// Sends a signal to those of a tree that have left; false when there is no such tree.

@@ -2,7 +2,7 @@
 //! failure of whoever it was to be done with.
 
 use crate::sys::child::SpawnError;
-use crate::sys::{io_words, is_shortage};
+use crate::sys::{io_words, is_shortage, tells_of_shortage};
 use std::io::{Error, ErrorKind};
 
 /// Why something could not be done.
@@ -37,7 +37,8 @@ impl From<Error> for Trouble {
 
 impl From<SpawnError> for Trouble {
     fn from(error: SpawnError) -> Trouble {
-        Trouble { why: error.to_string(), shortage: is_shortage(error.errno) }
+        let why = error.to_string();
+        Trouble { shortage: is_shortage(error.errno) || tells_of_shortage(&why), why }
     }
 }
 

@@ -460,7 +460,7 @@ fn in_memory_of_its_own(
     let blocked = mask::BlockAll::new();
     let pid = clone(stack, job, 0);
     drop(writer);
-    let told = pid.is_ok() && process::readable_within(reader.as_raw_fd(), patience);
+    let told = pid.as_ref().is_ok_and(|pid| report::comes_within(reader.as_raw_fd(), *pid, patience));
     drop(blocked);
     let pid = pid?;
     if !told {

@@ -1,11 +1,12 @@
 //! What a child with memory of its own tells circus when it fails: one small message in a pipe, which its execve closes.
 
-use std::ffi::CString;
+use std::ffi::{CString, c_int};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{OwnedFd, RawFd};
 
 use super::{Child, SpawnError, Step};
+use crate::sys::{Pid, process};
 
 /// The numbers at the head of a message: the step, the number that this may carry, the errno, the program.
 const NUMBERS: usize = 4;
@@ -36,6 +37,22 @@ const STEPS: [Step; 21] = [
     Step::Held,
     Step::Exec,
 ];
+
+/// How often a child that only waits for a processor is given more time.
+const ROUNDS: u32 = 8;
+
+/// Whether a child has failed or become its program before so many milliseconds are over. On a busy machine it may not
+/// have had its turn by then; nobody can keep it waiting so for long, and a failure that shows late would cost a reload
+/// the old processes, so it gets some more time.
+pub(super) fn comes_within(report: RawFd, child: Pid, milliseconds: c_int) -> bool {
+    let came = |time| process::readable_within(report, time);
+    (0..ROUNDS).any(|_| came(milliseconds) || !is_runnable(child)) && came(0)
+}
+
+fn is_runnable(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('R'))
+}
 
 /// Tells of a failure; runs in the child, and does not allocate.
 pub(super) fn send(report: RawFd, child: &Child, failure: &SpawnError) {

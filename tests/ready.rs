@@ -127,6 +127,8 @@ fn the_notification_socket_comes_back_and_goes_with_circus() {
     drop(UnixDatagram::bind(dir.path("sock.notify")).expect("bound"));
     let mut circus = speaking_in(dir, "", "ready = notify");
     let path = circus.dir.path("sock.notify");
+    // While it is being opened, one that is removed again would only make circus look for another place.
+    until("its process", || circus.pids("w").first().copied());
     until("it is bound", || UnixDatagram::unbound().expect("a socket").connect(&path).ok());
     std::fs::remove_file(&path).expect("it was there");
     circus.signal(SIGUSR1);

@@ -47,7 +47,9 @@ pub struct Inherited {
 pub fn inherited(config: &WatcherConfig, env: &Names, sockets: &Sockets) -> Result<Vec<Inherited>, String> {
     let named = named(config, env);
     if let Some(unknown) = named.iter().find(|name| !sockets.has(name)) {
-        return Err(format!("the command names the socket {unknown}, and there is no [socket:{unknown}]"));
+        return Err(format!(
+            "the command or an [env] section names the socket {unknown}, and there is no [socket:{unknown}]"
+        ));
     }
     if !config.options.use_sockets {
         return Ok(Vec::new());

@@ -46,7 +46,8 @@ fn watchers_that_cannot_work_are_errors() {
     );
     one("[watcher:a]\ncmd = x\nstdin_socket = y", "3 error there is no socket `y`");
     one("[watcher:a]\ncmd = x\non_demand = 1", "3 error on_demand waits for a socket");
-    let text = "[socket:b]\nport = 1\n[env:a]\nY = $(circus.sockets.b) $(circus.sockets.e)\n[watcher:a]\ncmd = x";
+    let text =
+        "[socket:b]\nport = 1\n[env:a]\nY = $(circus.sockets.b) $(circus.sockets.e)\n[watcher:a]\ncmd = x";
     one(text, "5 error there is no socket `e`");
     let text = "[socket:b]\nport = 1\n[watcher:a]\nuse_sockets = 1\ncmd = x $(circus.sockets.B)\nargs = ((circus.sockets.C))";
     one(text, "6 error there is no socket `c`");

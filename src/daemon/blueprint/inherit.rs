@@ -80,7 +80,8 @@ fn named(config: &WatcherConfig, env: &Names) -> Vec<String> {
 /// # Errors
 /// There is no socket of that name.
 pub fn on_stdin(config: &WatcherConfig, sockets: &Sockets) -> Result<Option<String>, String> {
-    let Some(name) = config.options.stdin_socket.as_deref() else { return Ok(None) };
+    let name = config.options.stdin_socket.as_deref().filter(|name| !name.is_empty());
+    let Some(name) = name else { return Ok(None) };
     let lower = name.to_lowercase();
     if sockets.has(&lower) {
         Ok(Some(lower))

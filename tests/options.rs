@@ -479,3 +479,11 @@ fn respawn_off_leaves_places_empty_and_max_retry_counts() {
     circus::sys::signal::kill(pids[1], SIGKILL).expect("it runs");
     events.wait("watcher.w.spawn");
 }
+
+#[test]
+fn no_socket_is_put_on_the_standard_input_where_its_name_is_empty() {
+    let circus = Circus::start("[watcher:w]\ncmd = sleep 1000\nstdin_socket =");
+    circus.up("w");
+    circus.ctl_ok(&["set", "w", "stdin_socket", "", "--waiting"]);
+    assert_eq!(circus.status("w"), "active");
+}

@@ -8,7 +8,7 @@
 
 mod common;
 
-use common::{Dir, Ended, run};
+use common::{Circus, Dir, Ended, run};
 use serde_json::{Deserializer, Value as Json, json};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixListener;
@@ -97,4 +97,51 @@ fn nothing_that_is_printed_commands_a_terminal() {
     }
     let top = run(common::circus().args(["top", "--once", "--endpoint"]).arg(dir.path("sock")));
     assert!(!top.out.contains(['\u{1b}', '\u{9b}']) && !top.err.contains(['\u{1b}', '\u{9b}']), "{top:?}");
+}
+
+/// No terminal, and no program that reads JSON, takes such bytes for what they are.
+#[test]
+fn json_is_utf8_without_control_characters_whatever_a_child_has_written_and_a_file_holds() {
+    let circus = Circus::start(
+        r"[watcher:w]
+        cmd = printf 'a\233b\302\233c\377\n'
+        shell = True
+        respawn = False
+        stdout_stream.class = QueueStream",
+    );
+    circus.until_status("w", "stopped");
+    for command in ["tail", "why"] {
+        let mut ctl = common::circus();
+        ctl.args(["ctl", "--json", "--endpoint"]).arg(circus.dir.path("sock")).args([command, "w"]);
+        let out = ctl.output().expect("an answer").stdout;
+        let text = String::from_utf8(out).expect("UTF-8");
+        assert!(is_json(&text) && !text.contains('\u{9b}'), "{text}");
+        assert!(text.contains(r"a\udbfe\udc9bb\u009bc\udbfe\udcff"), "{text}");
+    }
+    let dir = Dir::new();
+    let file = b"[watcher:w]\ncmd = sleep a\x9bb\xc2\x9bc\xff\n";
+    std::fs::write(dir.path("c.ini"), file).expect("a file");
+    let out =
+        common::circus().args(["check", "--json"]).arg(dir.path("c.ini")).output().expect("an answer").stdout;
+    let text = String::from_utf8(out).expect("UTF-8");
+    assert!(is_json(&text) && text.contains(r"sleep a\udbfe\udc9bb\u009bc\udbfe\udcff"), "{text}");
+}
+
+#[test]
+fn words_of_a_command_line_command_no_terminal_when_they_are_quoted() {
+    for words in [
+        &["/no/EVIL"][..],
+        &["check", "/no/EVIL"],
+        &["--log-level", "EVIL", "x"],
+        &["--EVIL", "x"],
+        &["run", "--", "/no/EVIL"],
+        &["run", "--EVIL"],
+        &["top", "--EVIL"],
+        &["check", "--EVIL"],
+    ] {
+        let Ended { out, err, .. } =
+            run(common::circus().args(words.iter().map(|word| word.replace("EVIL", EVIL))));
+        let commands = |text: &str| text.chars().any(|c| c.is_control() && c != '\n');
+        assert!(!commands(&out) && !commands(&err) && !(out + &err).is_empty(), "{words:?}");
+    }
 }

@@ -261,6 +261,7 @@ fn a_python_class_that_cannot_be_imported_is_given_up_and_its_last_words_are_kep
     circus.until_status("plugin:p", "stopped");
     let why = circus.ctl_ok(&["why", "plugin:p"]);
     assert!(why.contains("exited with code 1") && why.contains("No module named 'my'"), "{why}");
+    assert!(!why.contains("ready"), "it need not say that it is ready: {why}");
     let tail = circus.ctl_ok(&["tail", "plugin:p"]);
     assert!(tail.contains("No module named 'my'"), "{tail}");
 }

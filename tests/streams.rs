@@ -144,6 +144,18 @@ fn time_format_begins_each_line() {
     );
 }
 
+#[test]
+fn time_format_may_ask_for_microseconds() {
+    let options = "stdout_stream.filename = {dir}/log\nstdout_stream.time_format = %Y-%m-%d %H:%M:%S.%f%%f";
+    let circus = Circus::once("echo one", options);
+    let log = circus.dir.read("log");
+    let (time, line) = log.split_once(" [").unwrap();
+    let (_, microseconds) = time.split_once('.').unwrap();
+    assert!(line.ends_with("] | one\n"), "{log}");
+    let digits = microseconds.strip_suffix("%f").unwrap();
+    assert!(digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_digit()), "{log}");
+}
+
 /// Circus stands still while the processes write and end, so that it learns of everything at once.
 #[test]
 fn output_is_there_before_the_death_is_told() {

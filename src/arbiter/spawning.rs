@@ -223,7 +223,7 @@ impl Watcher {
         }
         if !self.reload_cannot_go_on(reason, ctx) {
             let chain = spawning.chain.after_failure(Failure::Exec, shortage);
-            let slot = self.try_again(chain, reason, shortage, ctx);
+            let slot = self.try_again(chain, reason, shortage, None, ctx);
             self.free(slot);
         }
     }
@@ -284,7 +284,9 @@ impl Watcher {
     ) -> Option<Slot> {
         match self.reload_cannot_go_on(reason, ctx) {
             true => None,
-            false => self.try_again(chain.after_failure(Failure::Held, *shortage), reason, *shortage, ctx),
+            false => {
+                self.try_again(chain.after_failure(Failure::Held, *shortage), reason, *shortage, None, ctx)
+            }
         }
     }
 
@@ -297,14 +299,24 @@ impl Watcher {
             }
             None => (Failure::Ended, format!("a process {} before it was ready", exit.words())),
         };
+        let because = if process.is_ready() { Cause::Ended } else { Cause::Unready };
         match self.reload_cannot_go_on(&reason, ctx) {
             true => None,
-            false => self.try_again(process.chain.after_failure(why, false), &reason, false, ctx),
+            false => {
+                self.try_again(process.chain.after_failure(why, false), &reason, false, Some(because), ctx)
+            }
         }
     }
 
-    /// A start has failed: plans the next attempt, or gives up.
-    fn try_again(&mut self, chain: Chain, reason: &str, shortage: bool, ctx: &mut Ctx) -> Option<Slot> {
+    /// A start has failed: plans the next attempt, or gives up, `because` of that.
+    fn try_again(
+        &mut self,
+        chain: Chain,
+        reason: &str,
+        shortage: bool,
+        because: Option<Cause>,
+        ctx: &mut Ctx,
+    ) -> Option<Slot> {
         let tries = u32::try_from(self.config.options.max_retry).ok();
         if !shortage && tries.is_some_and(|most| chain.charged >= most.max(1)) && self.processes.is_empty() {
             let (name, failed) = (&self.config.name, chain.failures);
@@ -314,9 +326,7 @@ impl Watcher {
             self.failed_for_good(&text);
             self.reason = Some(reason.to_owned());
             self.goal = Goal::Down;
-            if !matches!(chain.last, Failure::Exec | Failure::Held) {
-                self.because = Some(Cause::Unready);
-            }
+            self.because = because.or(self.because.take());
             self.begin_stop(ctx);
             None
         } else {

@@ -3,7 +3,7 @@
 mod json;
 mod system;
 
-use super::answer;
+use super::{answer, answer_json};
 use crate::config::{self, Finding, Severity, load};
 use crate::daemon::endpoint;
 use crate::daemon::files::Disk;
@@ -72,7 +72,7 @@ fn check(path: &str, as_json: bool) -> bool {
         printed = answer(&report);
     }
     if let Some(config) = config.filter(|_| as_json) {
-        json::write(&config, &environ, &mut |text| printed = printed && answer(text));
+        json::write(&config, &environ, &mut |text| printed = printed && answer_json(text));
     }
     printed && findings.iter().all(|finding| finding.severity == Severity::Warning)
 }

@@ -9,6 +9,7 @@ pub mod run;
 pub mod top;
 
 use crate::config::text;
+use crate::control::plain::{plain_json, plain_text};
 use crate::sys::process::has_stdout;
 use std::io::{self, ErrorKind, Write};
 
@@ -55,10 +56,19 @@ fn options_in(help: &str) -> Vec<&str> {
     list.split_whitespace().filter(|word| word.starts_with("--")).collect()
 }
 
-/// Prints text that was asked for on the standard output. False, and a line that says why, when that cannot be done; that
-/// nobody reads any more is no failure.
+/// Prints text that was asked for on the standard output, without what would command a terminal. False, and a line that
+/// says why, when that cannot be done; that nobody reads any more is no failure.
 pub(crate) fn answer(text: &str) -> bool {
-    match write(&text::to_bytes(text)) {
+    answer_bytes(&text::to_bytes(&plain_text(text)))
+}
+
+/// The same of JSON, which stays what it is.
+pub(crate) fn answer_json(json: &str) -> bool {
+    answer_bytes(plain_json(json.as_bytes()).as_bytes())
+}
+
+fn answer_bytes(bytes: &[u8]) -> bool {
+    match write(bytes) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             let why =
                 format!("circus: cannot write to the standard output: {}\n", ctl::client::words(&error));
@@ -78,7 +88,7 @@ pub(crate) fn write(bytes: &[u8]) -> io::Result<()> {
     stdout.write_all(bytes).and_then(|()| stdout.flush())
 }
 
-/// Writes text, a reader of which is no concern of ours.
+/// Writes text, a reader of which is no concern of ours, without what would command a terminal.
 pub(crate) fn print(to: &mut dyn Write, text: &str) {
-    let _ = to.write_all(&text::to_bytes(text)).and_then(|()| to.flush());
+    let _ = to.write_all(&text::to_bytes(&plain_text(text))).and_then(|()| to.flush());
 }

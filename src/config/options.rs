@@ -243,7 +243,7 @@ section! {
     "filename" => filename: Maybe = None, Kind::Text, Watcher, Stored, Works, "the file to append to; $(circus.wid) in it gives each process its own";
     "max_bytes" => max_bytes: i64 = 0, Kind::Int, Watcher, Stored, Works, "rotate the file before it grows over so many bytes; 0: never";
     "backup_count" => backup_count: i64 = 0, Kind::Int, Watcher, Stored, Works, "how many rotated files to keep";
-    "time_format" => time_format: Maybe = None, Kind::Text, Watcher, Stored, Works, "begin each line with the time, in this strftime format, and the pid";
+    "time_format" => time_format: Maybe = None, Kind::Text, Watcher, Stored, Works, "begin each line with the time, in this strftime format (%f: microseconds), and the pid";
     "color" => color: Maybe = None, Kind::Text, Watcher, Stored, Works, "the colour of FancyStdoutStream: red green yellow blue magenta cyan white";
     "rotate_when" => rotate_when: Maybe = None, ROTATE_WHEN, Watcher, Stored, Works, "the period of TimedRotatingFileStream: S M H D MIDNIGHT or W0 (Monday) to W6";
     "rotate_interval" => rotate_interval: i64 = 1, Kind::Int, Watcher, Stored, Works, "how many such periods lie between two rotations";

@@ -64,12 +64,17 @@ pub fn plain_text(text: &str) -> String {
 }
 
 /// JSON for a terminal. Its strings escape what is below U+0020; here the other control characters are escaped too, and,
-/// if it is no JSON, all of them.
+/// if it is no JSON, all of them. So are the characters that stand for bytes that are no UTF-8: as such bytes they would
+/// make it no JSON.
 pub fn plain_json(json: &[u8]) -> String {
     let mut shown = String::with_capacity(json.len());
     for c in String::from_utf8_lossy(json).chars() {
         match c {
             '\t' | '\n' => shown.push(c),
+            '\u{10f880}'..='\u{10f8ff}' => {
+                let units = &mut [0; 2];
+                shown.extend(c.encode_utf16(units).iter().map(|unit| format!("\\u{unit:04x}")));
+            }
             _ if c.is_control() => shown.push_str(&format!("\\u{:04x}", u32::from(c))),
             _ => shown.push(c),
         }
@@ -148,6 +153,12 @@ mod tests {
             assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
             assert_eq!(serde_json::from_slice::<serde_json::Value>(shown.as_bytes()).unwrap(), value);
         }
+        let byte = serde_json::to_vec(&text::from_bytes(b"\x9b\xff")).unwrap();
+        assert_eq!(plain_json(&byte), r#""\udbfe\udc9b\udbfe\udcff""#);
+        assert_eq!(
+            serde_json::from_str::<String>(&plain_json(&byte)).unwrap(),
+            text::from_bytes(b"\x9b\xff")
+        );
         assert_eq!(plain_json(b"no \x1b[31mJSON\xff"), "no \\u001b[31mJSON\u{fffd}");
     }
 

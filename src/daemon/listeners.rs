@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 const ACCEPTS: usize = 64;
 /// How long to wait when the kernel has no descriptor left for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// So long after the last failure it is over.
+const CALM: Duration = Duration::from_secs(5);
 
 /// A socket on which connections come in.
 struct Listener {
@@ -25,13 +27,21 @@ struct Listener {
 pub struct Listeners {
     all: Vec<Listener>,
     next_accept: Option<Instant>,
+    /// When one could not be accepted last.
+    failed: Option<Instant>,
 }
 
 impl Listeners {
     /// Open sockets.
     pub fn new(opened: Vec<Opened>) -> Listeners {
         let listen = |opened| Listener { opened, accepting: false };
-        Listeners { all: opened.into_iter().map(listen).collect(), next_accept: None }
+        Listeners { all: opened.into_iter().map(listen).collect(), next_accept: None, failed: None }
+    }
+
+    /// Whether connections have been accepted for long enough that it will go on so: while the last descriptors come and
+    /// go, each may be the last for now.
+    pub fn are_well(&self, now: Instant) -> bool {
+        self.failed.is_none_or(|failed| now.saturating_duration_since(failed) >= CALM)
     }
 
     /// The start has succeeded: they stay.
@@ -159,6 +169,7 @@ impl Daemon {
                 let text = format_args!("accepting a control connection: {why}");
                 self.log.once(Level::Error, "accept", text);
                 self.clients.listeners.next_accept = Some(self.now + ACCEPT_PAUSE);
+                self.clients.listeners.failed = Some(self.now);
                 return false;
             }
         }

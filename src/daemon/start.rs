@@ -17,6 +17,7 @@ use crate::arbiter::{Arbiter, Level};
 use crate::config::check::check;
 use crate::config::load::read;
 use crate::config::{CircusOptions, Config, Finding, Names, Origins, Severity, WatcherConfig, syslog, text};
+use crate::control::plain::plain_text;
 use crate::sys::child::Spawner;
 use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
@@ -155,9 +156,10 @@ fn bury(tombstone: Option<&str>, code: u8, reason: &str) {
     }
 }
 
-/// Writes a line to the standard error output. That nobody reads it is no reason for a panic, as `eprintln!` has it.
+/// Writes a line to the standard error output, without what would command a terminal. That nobody reads it is no reason
+/// for a panic, as `eprintln!` has it.
 pub(super) fn complain(line: &str) {
-    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+    let _ = std::io::stderr().write_all(&text::to_bytes(&(plain_text(line) + "\n")));
 }
 
 /// Says why circus does not start, to whoever waits for it.

@@ -31,8 +31,13 @@ pub fn realtime() -> f64 {
 
 /// Milliseconds since 1970.
 pub fn realtime_ms() -> i64 {
+    realtime_us() / 1000
+}
+
+/// Microseconds since 1970.
+pub fn realtime_us() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// Whose days and hours are meant.

@@ -37,6 +37,9 @@ impl Checker {
             words.into_iter().filter(|word| !word.contains('(')).map(str::to_lowercase).collect()
         };
         self.unknown_sockets((origins, "sockets"), &list(&options.sockets), known);
+        let in_environment: Vec<String> =
+            watcher.env.values().flat_map(|value| expand::sockets(value)).collect();
+        self.unknown_sockets((origins, "env"), &in_environment, known);
         self.unknown_sockets((origins, "stdin_socket"), &list(&options.stdin_socket), known);
         if !options.use_sockets && !by_command.is_empty() {
             let message =
@@ -77,11 +80,14 @@ impl Checker {
             }
             Some(_) | None => {}
         }
-        if socket.name.contains(':') {
-            let message = format!(
-                "the processes find this socket as `{}` in LISTEN_FDNAMES, where colons stand between names",
-                shorten(&handed_down(&socket.name))
-            );
+        let told = handed_down(&socket.name);
+        if told != socket.name {
+            let why = match socket.name.contains(':') {
+                true => "where colons stand between names",
+                false => "which is ASCII",
+            };
+            let message =
+                format!("the processes find this socket as `{}` in LISTEN_FDNAMES, {why}", shorten(&told));
             self.warn((origins, "name"), message);
         }
         if options.so_reuseport && options.family == "AF_UNIX" {

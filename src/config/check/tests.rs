@@ -46,6 +46,9 @@ fn watchers_that_cannot_work_are_errors() {
     );
     one("[watcher:a]\ncmd = x\nstdin_socket = y", "3 error there is no socket `y`");
     one("[watcher:a]\ncmd = x\non_demand = 1", "3 error on_demand waits for a socket");
+    let text =
+        "[socket:b]\nport = 1\n[env:a]\nY = $(circus.sockets.b) $(circus.sockets.e)\n[watcher:a]\ncmd = x";
+    one(text, "5 error there is no socket `e`");
     let text = "[socket:b]\nport = 1\n[watcher:a]\nuse_sockets = 1\ncmd = x $(circus.sockets.B)\nargs = ((circus.sockets.C))";
     one(text, "6 error there is no socket `c`");
     one(
@@ -260,9 +263,13 @@ fn programs_that_wait_in_accept_need_sockets_that_block() {
 }
 
 #[test]
-fn a_colon_in_the_name_of_a_socket_is_told_of() {
+fn a_name_of_a_socket_that_processes_find_otherwise_is_told_of() {
     one(
         "[socket:a:b]\nport = 1\n[watcher:a]\ncmd = x",
         "1 warning the processes find this socket as `a_b` in LISTEN_FDNAMES",
+    );
+    one(
+        "[socket:caf\u{e9}]\nport = 1\n[watcher:a]\ncmd = x",
+        "1 warning the processes find this socket as `caf_` in LISTEN_FDNAMES, which is ASCII",
     );
 }

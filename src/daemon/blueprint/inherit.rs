@@ -47,7 +47,9 @@ pub struct Inherited {
 pub fn inherited(config: &WatcherConfig, env: &Names, sockets: &Sockets) -> Result<Vec<Inherited>, String> {
     let named = named(config, env);
     if let Some(unknown) = named.iter().find(|name| !sockets.has(name)) {
-        return Err(format!("the command names the socket {unknown}, and there is no [socket:{unknown}]"));
+        return Err(format!(
+            "the command or an [env] section names the socket {unknown}, and there is no [socket:{unknown}]"
+        ));
     }
     if !config.options.use_sockets {
         return Ok(Vec::new());
@@ -78,7 +80,8 @@ fn named(config: &WatcherConfig, env: &Names) -> Vec<String> {
 /// # Errors
 /// There is no socket of that name.
 pub fn on_stdin(config: &WatcherConfig, sockets: &Sockets) -> Result<Option<String>, String> {
-    let Some(name) = config.options.stdin_socket.as_deref() else { return Ok(None) };
+    let name = config.options.stdin_socket.as_deref().filter(|name| !name.is_empty());
+    let Some(name) = name else { return Ok(None) };
     let lower = name.to_lowercase();
     if sockets.has(&lower) {
         Ok(Some(lower))

@@ -36,7 +36,9 @@ const HEAVIEST: &str = "circus keeps too much for its clients already, and most 
 impl Daemon {
     /// Takes a new connection in, or says why not.
     pub(in crate::daemon) fn admit(&mut self, listener: usize, stream: UnixStream) {
-        self.log.over(Level::Info, "accept", format_args!("control connections are accepted again"));
+        if self.clients.listeners.are_well(self.now) {
+            self.log.over(Level::Info, "accept", format_args!("control connections are accepted again"));
+        }
         let Some(opened) = self.clients.listeners.opened(listener) else { return };
         let peer = socket::peer_credentials(stream.as_raw_fd()).ok();
         let (pid, peer) = peer.map_or((None, u32::MAX), |(pid, uid, _)| (Some(pid), uid));

@@ -38,11 +38,11 @@ pub struct Lines {
     style: Style,
     /// It begins the text of each line; with a blank behind it, or empty.
     prefix: String,
-    /// As in strftime(3).
-    time_format: Option<String>,
-    /// What `time` shows, in seconds since 1970.
+    /// As in strftime(3), cut at each `%f`, where Python's has the microseconds.
+    time_format: Option<Vec<String>>,
+    /// What `times` shows, in seconds since 1970.
     second: i64,
-    time: String,
+    times: Vec<String>,
     /// What stands before the lines that are being written.
     head: Vec<u8>,
 }
@@ -51,7 +51,8 @@ impl Lines {
     /// `prefix` and a blank begin each line.
     pub fn new(style: Style, prefix: Option<&str>, time_format: Option<String>) -> Self {
         let prefix = prefix.map(|prefix| format!("{prefix} ")).unwrap_or_default();
-        Lines { style, prefix, time_format, second: i64::MIN, time: String::new(), head: Vec::new() }
+        let time_format = time_format.map(|format| at_microseconds(&format));
+        Lines { style, prefix, time_format, second: i64::MIN, times: Vec::new(), head: Vec::new() }
     }
 
     /// Whether only whole lines can be written.
@@ -59,19 +60,21 @@ impl Lines {
         !matches!(self.style, Style::Text)
     }
 
-    /// The time in the format that was asked for.
-    fn time(&mut self, now: i64) -> Option<&str> {
-        let format = self.time_format.as_deref()?;
-        if now / 1000 != self.second {
-            self.second = now / 1000;
-            self.time = clock::strftime(format, self.second);
+    /// The time in the format that was asked for, of a moment in microseconds since 1970.
+    fn time(&mut self, now: i64) -> Option<String> {
+        let format = self.time_format.as_ref()?;
+        let second = now.div_euclid(1_000_000);
+        if second != self.second {
+            self.second = second;
+            self.times = format.iter().map(|piece| clock::strftime(piece, second)).collect();
         }
-        Some(&self.time)
+        Some(self.times.join(&format!("{:06}", now.rem_euclid(1_000_000))))
     }
 
-    /// What stands before each line of a process that is written now, in milliseconds since 1970.
+    /// What stands before each line of a process that is written now, in microseconds since 1970.
     fn make_head(&mut self, pid: i32, now: i64) {
-        let time = self.time(now).map(str::to_string);
+        let time = self.time(now);
+        let now = now.div_euclid(1000);
         let mut head = String::new();
         // Writing to a String cannot fail.
         let _ = match (&self.style, time) {
@@ -107,7 +110,7 @@ impl Lines {
         last: bool,
         room: &mut Room<'_>,
     ) -> bool {
-        self.make_head(pid, clock::realtime_ms());
+        self.make_head(pid, clock::realtime_us());
         let mut rest = lines;
         while let Some(line) = next_line(&mut rest) {
             let (text, ended) = match line {
@@ -156,6 +159,22 @@ impl Lines {
         }
         false
     }
+}
+
+/// A format of the time, cut where it has `%f`; `%%f` is none.
+fn at_microseconds(format: &str) -> Vec<String> {
+    let mut pieces = vec![String::new()];
+    let mut letters = format.chars();
+    while let Some(letter) = letters.next() {
+        let directive = (letter == '%').then(|| letters.next()).flatten();
+        if directive == Some('f') {
+            pieces.push(String::new());
+        } else if let Some(piece) = pieces.last_mut() {
+            piece.push(letter);
+            piece.extend(directive);
+        }
+    }
+    pieces
 }
 
 /// A moment in milliseconds since 1970 as RFC 3339 has it.
@@ -283,6 +302,24 @@ mod tests {
         let (before, (written, _), after) = (now(), write(&mut stamp, b"x", false, false), now());
         assert!(written == before || written == after, "{written}");
         assert_eq!(timestamp(1_795_392_000_042), "2026-11-23T00:00:00.042Z");
+    }
+
+    #[test]
+    fn microseconds_stand_where_python_has_them() {
+        for (format, shown) in [
+            ("%S.%f", "05.000042"),
+            ("%f", "000042"),
+            ("%f%f|", "000042000042|"),
+            ("%%f %S%%%f", "%f 05%000042"),
+            ("%%%%f", "%%f"),
+            ("T%", "T%"),
+            ("é%f", "é000042"),
+        ] {
+            let mut lines = text(None, format);
+            assert_eq!(lines.time(1_795_392_005_000_042).as_deref(), Some(shown), "{format}");
+            let later = lines.time(1_795_392_005_999_999);
+            assert_eq!(later, Some(shown.replace("000042", "999999")), "{format}");
+        }
     }
 
     #[test]

@@ -160,7 +160,7 @@ impl Streams {
             room.copy_from_slice(&tail);
         }
         let bytes = self.buffer.get(start..LINE_MAX + whole).unwrap_or_default();
-        target.write(&mut sink.format, pipe.writer.pid, bytes, false, &mut self.scratch, now);
+        target.write(&mut sink.format, &pipe.writer, bytes, false, &mut self.scratch, now);
         let target = sink.target;
         self.settle(target, log);
     }
@@ -192,7 +192,7 @@ impl Streams {
         let tail = std::mem::take(&mut pipe.tail);
         let Some(sink) = self.sinks.get_mut(pipe.sink.0) else { return };
         let Some(target) = self.targets.get_mut(sink.target) else { return };
-        target.write(&mut sink.format, pipe.writer.pid, &tail, last, &mut self.scratch, now);
+        target.write(&mut sink.format, &pipe.writer, &tail, last, &mut self.scratch, now);
         let target = sink.target;
         self.settle(target, log);
     }

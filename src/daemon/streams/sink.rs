@@ -3,6 +3,7 @@
 use super::file::Rotation;
 use super::format::{Format, Room};
 use super::outlet::Outlet;
+use super::ring::Writer;
 use super::{CHUNK, Log, Place, Plan, SinkId, StreamConfig, Streams};
 use crate::arbiter::WatcherId;
 use crate::daemon::log::Level;
@@ -79,8 +80,8 @@ pub(super) struct Target {
     sinks: i32,
     /// How many pipes lead here.
     pub(super) pipes: i32,
-    /// Who wrote last, if the line has no end then.
-    open_line: Option<i32>,
+    /// Who wrote last, and by which of its outputs, if the line has no end then.
+    open_line: Option<(i32, Channel)>,
     /// The event loop has been told to watch it for room.
     pub(super) stalled: bool,
     /// How many bytes are read at once for it.
@@ -92,11 +93,11 @@ impl Target {
         Target { outlet, sinks: 0, pipes: 0, open_line: None, stalled: false, chunk: CHUNK as u32 }
     }
 
-    /// Writes bytes of a process. `last`: an unfinished line at their end stays unfinished.
+    /// Writes bytes of one output of a process. `last`: an unfinished line at their end stays unfinished.
     pub(super) fn write(
         &mut self,
         format: &mut Format,
-        pid: i32,
+        writer: &Writer,
         bytes: &[u8],
         last: bool,
         scratch: &mut Vec<u8>,
@@ -105,7 +106,8 @@ impl Target {
         let Some(final_byte) = bytes.last() else { return };
         // Somebody else may have ended it meanwhile.
         let open = self.outlet.ends_within_line();
-        let within = open && self.open_line == Some(pid);
+        let own = (writer.pid, writer.channel);
+        let within = open && self.open_line == Some(own);
         if open && !within {
             self.outlet.write(b"\n", now);
         }
@@ -117,12 +119,12 @@ impl Target {
             Format::Lines(lines) => {
                 let write = &mut |piece: &[u8]| self.outlet.write(piece, now);
                 let mut room = Room { bytes: scratch, piece: PIECE, write };
-                let within = lines.lines(pid, bytes, within, last, &mut room);
+                let within = lines.lines(writer.pid, bytes, within, last, &mut room);
                 room.flush();
                 within
             }
         };
-        self.open_line = within.then_some(pid);
+        self.open_line = within.then_some(own);
     }
 }
 

@@ -194,6 +194,32 @@ fn lines_of_several_writers_stay_whole() {
 }
 
 #[test]
+fn the_two_outputs_of_a_process_are_not_joined_on_one_line() {
+    let mut stage = Stage::new();
+    let sink = stage.open(&stage.file("both")).unwrap();
+    let mut attach = |channel| {
+        let (reader, writer) = pipe().unwrap();
+        let of = ring::Writer { channel, ..writer_of(1) };
+        (stage.streams.attach(reader, sink, of).unwrap(), File::from(writer))
+    };
+    let ((one, mut out), (two, mut err)) = (attach(Channel::Stdout), attach(Channel::Stderr));
+    out.write_all(b"out").unwrap();
+    err.write_all(b"err").unwrap();
+    stage.read_all(one);
+    stage.read_all(two);
+    for _ in 0..2 {
+        stage.now += Duration::from_secs(2);
+        stage.streams.write_overdue(stage.now, &mut stage.log);
+    }
+    assert_eq!(stage.directory.read("both"), "out\nerr");
+    err.write_all(b" goes on\n").unwrap();
+    out.write_all(b" ends\n").unwrap();
+    stage.read_all(two);
+    stage.read_all(one);
+    assert_eq!(stage.directory.read("both"), "out\nerr goes on\n ends\n");
+}
+
+#[test]
 fn a_last_line_without_newline_gets_one_only_before_another_process() {
     let mut stage = Stage::new();
     let sink = stage.open(&stage.file("out")).unwrap();

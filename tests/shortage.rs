@@ -12,6 +12,7 @@ mod common;
 use circus::sys::signal;
 use common::{Circus, Dir, SIGKILL, needs_root, proc, run};
 use serde_json::json;
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
 /// Lets circus have so many descriptors: it can open none of this number or above.
@@ -194,6 +195,28 @@ fn a_probe_that_cannot_be_asked_is_no_failure_of_the_process() {
         assert_eq!(circus.pids("w"), pids, "{probe}");
         assert!(!circus.log.text().contains("has failed"), "{}", circus.log.text());
     }
+}
+
+#[test]
+fn a_shortage_is_said_once_although_some_probes_can_be_asked() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let often = "health_interval = 0.1\nhealth_timeout = 5";
+    let circus = ready(
+        "echo ready; exec sleep 1000",
+        &format!(
+            "health = tcp:127.0.0.1:{port}\n{often}\n
+            [watcher:other]\ncmd = sleep 1000\nhealth = exec:true\n{often}"
+        )
+        .replace("            [", "["),
+    );
+    // Enough for a connection, too few for the pipes of a program.
+    limit(&circus, lowest_free(&circus) + 1);
+    circus.log.line("hooks, commands and probes have to wait");
+    for _ in 0..10 {
+        listener.accept().expect("a probe");
+    }
+    assert_eq!(circus.log.text().matches("have to wait").count(), 1, "{}", circus.log.text());
 }
 
 #[test]

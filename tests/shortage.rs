@@ -9,14 +9,19 @@
 
 mod common;
 
-use common::{Circus, Dir, proc, run};
+use circus::sys::signal;
+use common::{Circus, Dir, SIGKILL, needs_root, proc, run};
 use serde_json::json;
-use std::process::Command;
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
 
 /// Lets circus have so many descriptors: it can open none of this number or above.
 fn limit(circus: &Circus, descriptors: u64) {
-    let pid = circus.pid().to_string();
-    let ended = run(Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={descriptors}:")]));
+    set_limit(circus, &format!("--nofile={descriptors}:"));
+}
+
+fn set_limit(circus: &Circus, limit: &str) {
+    let ended = run(Command::new("prlimit").args(["--pid", &circus.pid().to_string(), limit]));
     assert_eq!((ended.code, ended.err.as_str()), (0, ""));
 }
 
@@ -30,11 +35,22 @@ const PLENTY: u64 = 1024;
 
 /// A circus in the directory of the test, with a watcher `w` that runs this script, after it has said `ready`.
 fn ready(script: &str, options: &str) -> Circus {
+    ready_by(&[], script, options)
+}
+
+/// The same, started by another program.
+fn ready_by(wrapper: &[&str], script: &str, options: &str) -> Circus {
     let dir = Dir::new();
     let place = dir.path("");
     let script = dir.script("program", script);
     let ini = format!("[watcher:w]\ncmd = {script}\nworking_dir = {{dir}}\n{options}");
     let circus = Circus::with(dir, &ini, |command| {
+        if let Some((program, args)) = wrapper.split_first() {
+            let mut wrapped = Command::new(program);
+            wrapped.args(args).arg(command.get_program()).env_clear().stdin(Stdio::null());
+            wrapped.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            *command = wrapped;
+        }
         command.current_dir(place);
     });
     circus.out.line("ready");
@@ -54,21 +70,57 @@ fn stray(circus: &Circus) -> i32 {
 
 #[test]
 fn a_stop_is_over_only_when_it_is_known_that_nobody_is_left() {
-    let circus = ready(STRAY, "kill_mode = tree");
+    needs_root();
+    let circus = ready_by(&["setpriv", "--bounding-set=-sys_resource"], STRAY, "kill_mode = tree");
     let stray = stray(&circus);
     let mut client = circus.client();
     client.call("numwatchers", json!({}));
-    limit(&circus, 3);
+    // Below that of the spare descriptor, and for good.
+    set_limit(&circus, "--nofile=3:3");
     client.send_request(
         &json!({"id": "stop", "command": "stop", "properties": {"name": "w", "waiting": true}}),
     );
     circus.log.line("processes cannot be looked at: Too many open files");
     assert!(proc::exists(stray), "nobody could find it");
-    limit(&circus, PLENTY);
+    if !may_raise_limits() {
+        let _ = signal::kill(stray, SIGKILL);
+        return;
+    }
+    set_limit(&circus, &format!("--nofile={PLENTY}:{PLENTY}"));
     assert_eq!(client.reply()["status"], "ok");
     assert!(!proc::exists(stray), "and nobody has forgotten it");
     circus.log.line("processes can be looked at again");
     assert_eq!(circus.log.text().matches("cannot be looked at").count(), 1, "{}", circus.log.text());
+}
+
+/// Not even root may everywhere, as in a container.
+fn may_raise_limits() -> bool {
+    const CAP_SYS_RESOURCE: u32 = 24;
+    let effective = proc::status(std::process::id().cast_signed(), "CapEff");
+    u64::from_str_radix(&effective, 16).is_ok_and(|set| set >> CAP_SYS_RESOURCE & 1 == 1)
+}
+
+#[test]
+fn the_spare_descriptor_is_of_use_below_all_those_that_circus_has_opened() {
+    let circus = ready(STRAY, "kill_mode = tree");
+    let stray = stray(&circus);
+    let mut client = circus.client();
+    client.call("numwatchers", json!({}));
+    set_limit(&circus, "--nofile=4:4");
+    assert_eq!(client.call("stop", json!({"name": "w", "waiting": true}))["status"], "ok");
+    assert!(!proc::exists(stray));
+}
+
+#[test]
+fn with_a_limit_below_all_its_descriptors_circus_finds_what_has_left_a_tree_and_keeps_the_limit() {
+    let circus = ready(STRAY, "kill_mode = tree");
+    let stray = stray(&circus);
+    let mut client = circus.client();
+    client.call("numwatchers", json!({}));
+    limit(&circus, 3);
+    assert_eq!(client.call("stop", json!({"name": "w", "waiting": true}))["status"], "ok");
+    assert!(!proc::exists(stray));
+    assert_eq!(proc::limit(circus.pid(), "Max open files").0, "3");
 }
 
 #[test]
@@ -143,6 +195,28 @@ fn a_probe_that_cannot_be_asked_is_no_failure_of_the_process() {
         assert_eq!(circus.pids("w"), pids, "{probe}");
         assert!(!circus.log.text().contains("has failed"), "{}", circus.log.text());
     }
+}
+
+#[test]
+fn a_shortage_is_said_once_although_some_probes_can_be_asked() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let often = "health_interval = 0.1\nhealth_timeout = 5";
+    let circus = ready(
+        "echo ready; exec sleep 1000",
+        &format!(
+            "health = tcp:127.0.0.1:{port}\n{often}\n
+            [watcher:other]\ncmd = sleep 1000\nhealth = exec:true\n{often}"
+        )
+        .replace("            [", "["),
+    );
+    // Enough for a connection, too few for the pipes of a program.
+    limit(&circus, lowest_free(&circus) + 1);
+    circus.log.line("hooks, commands and probes have to wait");
+    for _ in 0..10 {
+        listener.accept().expect("a probe");
+    }
+    assert_eq!(circus.log.text().matches("have to wait").count(), 1, "{}", circus.log.text());
 }
 
 #[test]

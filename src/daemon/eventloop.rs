@@ -198,7 +198,7 @@ impl Daemon {
             extended: Sorted::new(),
             groups: Sorted::new(),
             trees: Trees::new(),
-            looks: Looks::new(),
+            looks: Looks::default(),
             told: Told::default(),
             more_zombies: false,
             reap_again: None,

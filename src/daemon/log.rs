@@ -152,6 +152,11 @@ impl Log {
         true
     }
 
+    /// Whether `cause` was written and has not ended.
+    pub fn knows(&self, cause: &str) -> bool {
+        self.causes.contains_key(cause)
+    }
+
     /// `cause` has ended: writes the message, and how often the cause came again, if there had been one at all.
     pub fn over(&mut self, level: Level, cause: &str, message: fmt::Arguments<'_>) {
         match self.causes.remove(cause) {

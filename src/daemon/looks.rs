@@ -1,11 +1,12 @@
 //! Looks at processes for which circus itself was short of something: what could not be seen is not known to be gone.
 //!
-//! One descriptor is kept for such a look when there is no other. If that does not help, the look is taken again after a
-//! pause that grows, and the log has it once.
+//! One descriptor is kept for such a look when there is no other. If that does not help, the limit is lifted for the look
+//! where circus may do that; else the look is taken again after a pause that grows, and the log has it once.
 
 use super::eventloop::Daemon;
 use super::log::Level;
 use crate::arbiter::Pid;
+use crate::sys::limit::{self, Limit};
 use crate::sys::{self, io_words};
 use std::fs::File;
 use std::io;
@@ -26,7 +27,16 @@ fn keep_spare(spare: &mut Option<File>) {
     *spare = File::open("/").ok();
 }
 
-/// Looks, once more with the spare descriptor when there was none left. A look holds one at a time and no more.
+/// Keeps the spare descriptor from now on: the earlier, the lower its number, and the lower the limit may be set with
+/// which it is of use.
+pub fn keep() {
+    if let Ok(mut spare) = SPARE.try_lock() {
+        keep_spare(&mut spare);
+    }
+}
+
+/// Looks, once more with the spare descriptor when there was none left, and then once more without the limit on them. A
+/// look holds one at a time and no more.
 pub fn with_spare<T>(look: &dyn Fn() -> io::Result<T>) -> io::Result<T> {
     let looked = look();
     if !looked.as_ref().is_err_and(sys::wants_descriptor) {
@@ -34,9 +44,38 @@ pub fn with_spare<T>(look: &dyn Fn() -> io::Result<T>) -> io::Result<T> {
     }
     let Ok(mut spare) = SPARE.try_lock() else { return looked };
     drop(spare.take());
-    let looked = look();
+    let mut looked = look();
+    if looked.as_ref().is_err_and(sys::wants_descriptor)
+        && let Ok(lifted) = Lifted::lift()
+    {
+        looked = look();
+        drop(lifted);
+    }
     keep_spare(&mut spare);
     looked
+}
+
+/// The limit on open files is out of the way for as long as this lives. Somebody has set it below the descriptors that
+/// circus has already, so that giving one up frees none: the lowest free number is still too high.
+struct Lifted(Limit);
+
+impl Lifted {
+    /// What it is lifted to where the hard limit is no higher, which takes the right to do so.
+    const ENOUGH: u64 = 65_536;
+
+    fn lift() -> io::Result<Lifted> {
+        let was = limit::get(limit::NOFILE)?;
+        let most = was.hard.max(Lifted::ENOUGH);
+        limit::set(&Limit { soft: most, hard: most, ..was })
+            .or_else(|_| limit::set(&Limit { soft: was.hard, ..was }))?;
+        Ok(Lifted(was))
+    }
+}
+
+impl Drop for Lifted {
+    fn drop(&mut self) {
+        let _ = limit::set(&self.0); // it only gets lower
+    }
 }
 
 /// The looks that are to be taken again.
@@ -51,14 +90,6 @@ pub struct Looks {
 }
 
 impl Looks {
-    /// Nothing is to be looked at again; a descriptor is kept.
-    pub fn new() -> Looks {
-        if let Ok(mut spare) = SPARE.try_lock() {
-            keep_spare(&mut spare);
-        }
-        Looks::default()
-    }
-
     /// When it is time.
     pub fn next(&self) -> Option<Instant> {
         self.again_at
@@ -121,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_look_without_a_descriptor_is_taken_with_the_spare_one() {
-        let _looks = Looks::new();
+        keep();
         let times = Cell::new(0);
         let look = |errno: i32, most: i32| {
             times.set(0);
@@ -132,7 +163,7 @@ mod tests {
         };
         let (emfile, enfile, enoent) = (24, 23, 2);
         assert!(look(emfile, 1).is_ok() && look(enfile, 1).is_ok());
-        assert!(look(emfile, 2).is_err() && times.get() == 2, "once more and no more");
+        assert!(look(emfile, 3).is_err() && times.get() <= 3, "once more, without the limit, and no more");
         assert!(look(enoent, 1).is_err() && times.get() == 1);
     }
 }

@@ -7,6 +7,7 @@ use super::eventloop::{Daemon, Parts};
 use super::files::Disk;
 use super::init::HALTS;
 use super::log::Log;
+use super::looks;
 use super::notify::{self, Notify};
 use super::perform::HANDLED;
 use super::pidfile::PidFile;
@@ -101,6 +102,7 @@ pub fn run(options: &Options) -> u8 {
         signal::block_all();
     }
     let passed = Passed::new(&whole_environ());
+    looks::keep();
     let cwd = current_dir();
     let (config, findings) = read(&options.config, &Disk, &environ(), &cwd);
     let stone = config.as_ref().and_then(|config| config.circus.tombstone.clone());

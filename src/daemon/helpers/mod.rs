@@ -32,6 +32,9 @@ use std::time::{Duration, Instant};
 const MOST_CAPTURED: usize = 16 * 1024;
 /// How long nobody is started when circus was short of something.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// For how long there must be no shortage, so that it is over. Those that wait try again more often.
+const QUIET: Duration = Duration::from_secs(1);
 /// Between SIGTERM and SIGKILL.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How many pieces of one pipe are read in a turn, and how many at most of one whose helper has ended: a pipe holds
@@ -150,6 +153,8 @@ pub struct Helpers {
     ready: VecDeque<(Pid, usize)>,
     /// Nobody is started before.
     paused_until: Option<Instant>,
+    /// When the shortage will be over, if nobody is short of anything until then.
+    enough_at: Option<Instant>,
 }
 
 impl Helpers {
@@ -179,7 +184,7 @@ impl Helpers {
     /// When [`Daemon::expire_helpers`] has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
         let deadlines = self.running.values().filter_map(|helper| helper.kill_at.or(helper.deadline));
-        deadlines.chain(self.paused_until).min()
+        deadlines.chain(self.paused_until).chain(self.enough_at).min()
     }
 
     /// Ends the hook of this number; nobody wants to know how.
@@ -313,9 +318,18 @@ impl Daemon {
             trouble.why
         );
         self.log.once(Level::Error, SHORTAGE, text);
+        self.helpers.enough_at = None;
     }
 
+    /// One of them could be begun. Another one may need more, so it is not over yet.
     pub(super) fn end_shortage(&mut self) {
+        if self.log.knows(SHORTAGE) {
+            let at = self.now + QUIET;
+            self.helpers.enough_at.get_or_insert(at);
+        }
+    }
+
+    fn say_enough(&mut self) {
         self.log.over(Level::Info, SHORTAGE, format_args!("hooks, commands and probes go on"));
     }
 
@@ -369,6 +383,9 @@ impl Daemon {
     pub(super) fn expire_helpers(&mut self) {
         let now = self.now;
         self.helpers.paused_until.take_if(|at| *at <= now);
+        if self.helpers.enough_at.take_if(|at| *at <= now).is_some() {
+            self.say_enough();
+        }
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         for (pid, helper) in self.helpers.running.iter_mut() {
             if due(helper.kill_at) {

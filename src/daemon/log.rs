@@ -4,7 +4,7 @@
 //! processes: a reader that is slow and a disk that is full never hold circus up. There is one log, handed around as
 //! `&mut Log`.
 
-use super::location::id_at;
+use super::location::{OwnFile, id_at};
 use super::sockets::resolve;
 use super::streams::outlet::{Outlet, Place};
 use super::streams::syslog::{Address, local_time};
@@ -201,6 +201,12 @@ impl Log {
     pub fn file(&mut self) -> Option<(PathBuf, u64)> {
         let Place::Path(path) = self.outlet.place().clone() else { return None };
         Some((path.to_path_buf(), self.outlet.file()?.size()))
+    }
+
+    /// Its file, which was just made; known without another descriptor.
+    pub fn new_file(&mut self) -> Option<OwnFile> {
+        let Place::Path(path) = self.outlet.place().clone() else { return None };
+        Some(OwnFile::new(path.to_path_buf(), self.outlet.file()?.id()?))
     }
 
     /// Whether this is its file.

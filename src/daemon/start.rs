@@ -255,8 +255,8 @@ fn open_first_log(options: &Options, circus: &CircusOptions) -> Result<(Log, Opt
     let path = OsStr::from_bytes(&text::to_bytes(output)).to_owned();
     let is_new = Path::new(&path).symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound);
     let mut log = open_log(options, circus, true)?;
-    let file = log.file().filter(|_| is_new);
-    Ok((log, file.and_then(|(path, _)| OwnFile::new(&path))))
+    let file = if is_new { log.new_file() } else { None };
+    Ok((log, file))
 }
 
 /// The watchers of a configuration, those of its plugins too. `endpoint` is where the control socket is.

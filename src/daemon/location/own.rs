@@ -18,10 +18,9 @@ pub struct OwnFile {
 }
 
 impl OwnFile {
-    /// The file at `path`, which was just made.
-    pub fn new(path: &Path) -> Option<OwnFile> {
-        let found = Location::of_entry(path).ok()?.found?;
-        Some(OwnFile { path: path.to_owned(), id: id(&found), aside: None })
+    /// The file at `path` with this device and inode, which was just made.
+    pub fn new(path: PathBuf, id: (u64, u64)) -> OwnFile {
+        OwnFile { path, id, aside: None }
     }
 
     /// The file of the socket that was just bound to `path`, where another one stood before.
@@ -39,7 +38,7 @@ impl OwnFile {
     /// # Errors
     /// Those of fstat(2).
     pub fn open(path: &Path, file: &File) -> io::Result<OwnFile> {
-        Ok(OwnFile { path: path.to_owned(), id: id(&file.metadata()?), aside: None })
+        Ok(OwnFile::new(path.to_owned(), id(&file.metadata()?)))
     }
 
     /// It is there to stay: what was there before is removed, and does not come back at the end.

@@ -163,6 +163,43 @@ def attack_devices_and_fifos_of_others_are_not_opened(scene):
     os.close(reader)
 
 
+def attack_a_directory_full_of_files_holds_nobody_up(scene):
+    home = scene.home()
+    for number in range(60_000):
+        os.close(os.open(f"{home}/app.log.{20200000 + number}", os.O_CREAT | os.O_WRONLY))
+    steps = "for n in $(seq 60); do seq 3000; sleep 0.02; done"
+    for kind, more in (
+        ("FileStream", "stdout_stream.max_bytes = 10000\nstdout_stream.backup_count = 3"),
+        ("TimedRotatingFileStream", "stdout_stream.rotate_when = S\nstdout_stream.backup_count = 3"),
+    ):
+        circus = app(scene, steps, stream(scene, kind, more), circus="log_max_bytes = 200000000\n", wait=False)
+        until(lambda: "done" in circus.ctl("tail", "app"), "the end of the attack")
+        check(f"what is looked at is bounded ({kind})", busy(circus) < 5, True)
+        circus.stop()
+
+
+def busy(circus):
+    """How many seconds of processor time circus has had."""
+    fields = read(f"/proc/{circus.process.pid}/stat").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def attack_a_hole_in_an_old_file_costs_others_none_of_theirs(scene):
+    scene.home()
+    os.mkdir(scene.path("other"))
+    for name in ("o.log.1", "o.log.2"):
+        scene.write(f"other/{name}", "x\n" * 5000)
+    steps = "truncate -s 1T app.log.1; seq 100; sleep 1.2; seq 100"
+    other = (
+        "log_max_bytes = 200000\n[watcher:o]\ncmd = sh -c 'echo o; exec sleep 1000'\nstdout_stream.class = FileStream\n"
+        f"stdout_stream.filename = {scene.path('other/o.log')}\n"
+    )
+    circus = app(scene, steps, stream(scene), circus=other)
+    circus.ctl("logs", "reopen")
+    circus.ctl("numwatchers")
+    check("the others' old files are there", sorted(os.listdir(scene.path("other"))), ["o.log", "o.log.1", "o.log.2"])
+
+
 def attack_a_lease_does_not_hold_circus_up(scene):
     home = scene.home()
     path = os.path.join(home, "app.log")

@@ -106,6 +106,11 @@ impl Location {
         self.exposed && self.owner == uid
     }
 
+    /// Whose the directory is, if that is none of those that circus trusts.
+    pub fn runner(&self) -> Option<u32> {
+        Some(self.owner).filter(|owner| self.exposed && *owner != self.top && !is_ours(*owner))
+    }
+
     /// What has this name in the directory now.
     ///
     /// # Errors

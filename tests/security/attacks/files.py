@@ -7,7 +7,7 @@ import signal
 import socket
 
 from harness import CIRCUS, Process, check, until
-from scene import A, B, USERS
+from scene import A, B, USERS, Circus
 
 SECRET = "only root's\n"
 
@@ -359,6 +359,36 @@ def attack_a_socket_in_its_owners_directory_is_the_owners(scene):
         circus.process.terminate()
         circus.end()
         check("it goes at the end", os.path.exists(path), False)
+
+
+def attack_a_socket_in_a_users_directory_is_made_with_the_users_rights(scene):
+    home = scene.home()
+    run = scene.home("home/run")
+    os.mkdir(scene.path("roots"))
+    os.symlink(scene.path("roots"), f"{home}/link")
+    os.lchown(f"{home}/link", USERS[A], USERS[A])
+    libc = ctypes.CDLL(None)
+
+    def exchange():
+        while True:
+            libc.renameat2(-100, f"{home}/link".encode(), -100, run.encode(), 2)
+
+    # Whatever the moment at which the directory is exchanged: all that bind(2) makes there, the user could have made.
+    ini = f"[socket:u]\npath = {run}/u.sock\n"
+    with Attacker(exchange):
+        for _ in range(40):
+            circus = Circus(scene, ini)
+            scene.started.append(circus.process)
+            until(lambda: circus.process.poll() is not None or "waiting for" in circus.read(), "a start")
+            circus.process.terminate()
+            circus.end()
+    check("nothing is made in a directory of root's", os.listdir(scene.path("roots")), [])
+    if os.path.islink(run):
+        libc.renameat2(-100, f"{home}/link".encode(), -100, run.encode(), 2)
+    for left in os.listdir(run):
+        os.remove(f"{run}/{left}")
+    scene.circus(ini)
+    check("the user's socket is there", os.stat(f"{run}/u.sock").st_uid, USERS[A])
 
 
 def attack_the_end_of_a_socket_removes_no_other_file(scene):

@@ -287,6 +287,39 @@ def attack_a_lock_on_a_pid_file_that_was_left_over_stops_nobody(scene):
         holder.kill()
 
 
+def attack_nothing_at_the_place_of_a_pid_file_in_a_users_directory_keeps_circus_from_starting(scene):
+    home = scene.home()
+    path = f"{home}/pid"
+
+    def lease():
+        signal.signal(signal.SIGIO, signal.SIG_IGN)
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        os.close(os.open(f"{home}/leased", os.O_CREAT | os.O_WRONLY))
+        signal.pause()
+
+    def starts(what):
+        circus = scene.circus(f"pidfile = {path}\n")
+        check(f"circus starts ({what})", read(path), f"{circus.process.pid}\n")
+        circus.stop()
+        check(f"the file goes at the end ({what})", os.path.exists(path), False)
+
+    with Attacker(lease):
+        until(lambda: os.path.exists(f"{home}/leased"), "the lease")
+        starts("a lease")
+    for what in ("directory", "another directory"):
+        os.mkdir(path)
+        os.mkdir(f"{path}/full")
+        os.chown(path, USERS[A], USERS[A])
+        if what == "directory":
+            starts(what)
+    os.rename(path, f"{home}/kept")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        os.chown(path, USERS[A], USERS[A])
+        starts("a socket")
+
+
 def attack_a_pid_file_in_a_users_directory_overwrites_nothing(scene):
     home = scene.home()
     secret = scene.secret(text=SECRET)

@@ -311,15 +311,19 @@ pub(super) fn beside(config: &WatcherConfig, wid: Option<u32>) -> Result<(Child,
 
 /// The same for what runs with the rights of circus, or of the user `uid`, and only on behalf of a watcher: nothing
 /// that the watcher's user may write (its directory, `env_file`, `virtualenv`) has a say in it. The variables are those
-/// of the configuration, without any by which the loader takes in other code, and programs are found as circus finds
-/// its own.
+/// of the configuration, without any by which a program takes in other code ([`environment::names_code`]), and programs
+/// are found as circus finds its own.
 ///
 /// # Errors
 /// A sentence that says what is missing.
 pub(super) fn apart_from(config: &WatcherConfig, uid: Option<&str>) -> Result<(Child, Names), String> {
     let copy_env = config.options.copy_env;
     let options = WatcherOptions { uid: uid.map(Into::into), copy_env, ..WatcherOptions::default() };
-    let own = WatcherConfig { env: Rc::clone(&config.env), options, ..WatcherConfig::default() };
+    let mut set = Rc::clone(&config.env);
+    if config.options.uid.as_deref().is_some_and(|user| Some(user) != uid) {
+        Rc::make_mut(&mut set).retain(|name, value| !environment::names_code(name, value));
+    }
+    let own = WatcherConfig { env: set, options, ..WatcherConfig::default() };
     let of_hooks = |why: String| why.replacen("uid =", "hooks_uid =", 1);
     let (child, mut env) = beside(&own, None).map_err(of_hooks)?;
     env.retain(|name, _| !name.starts_with("LD_"));

@@ -2,7 +2,7 @@
 //! be in their way, and what is opened for an address of the old kind.
 
 use super::log::Log;
-use super::sockets::{self, NewDirectory, Obstacle, OwnFile, claim};
+use super::sockets::{self, NewDirectory, Obstacle, OwnFile, Owner, claim};
 use crate::config::options::CircusOptions;
 use crate::config::text;
 use crate::control::endpoint::{self, Around, Directory, Place, Port};
@@ -240,14 +240,17 @@ fn open(
     let spec = SocketSpec::unix(address.clone(), mode);
     let owner = options.endpoint_owner.as_deref().filter(|_| matches!(address, Address::Unix(_)));
     let owner = owner.map(owner_of).transpose().map_err(|why| refuse(&why, false))?;
-    let (fd, file) = claim(&spec, false, owner).map_err(|obstacle| match &obstacle {
-        Obstacle::InUse => refuse(&"another circus serves it already", false),
-        Obstacle::Kernel(error) if error.error.kind() == ErrorKind::AddrInUse => {
-            let (who, foreign) = holder(&address);
-            refuse(&who, foreign)
-        }
-        Obstacle::NotASocket | Obstacle::Kernel(_) => refuse(&obstacle, true),
-    })?;
+    let (fd, file) =
+        claim(&spec, false, owner.map_or(Owner::Circus, Owner::User)).map_err(
+            |obstacle| match &obstacle {
+                Obstacle::InUse => refuse(&"another circus serves it already", false),
+                Obstacle::Kernel(error) if error.error.kind() == ErrorKind::AddrInUse => {
+                    let (who, foreign) = holder(&address);
+                    refuse(&who, foreign)
+                }
+                Obstacle::NotASocket | Obstacle::Kernel(_) => refuse(&obstacle, true),
+            },
+        )?;
     if let (Some(owner), Some(file)) = (owner, &file) {
         let given = file.give_to(owner);
         given.map_err(|error| refuse(&format!("endpoint_owner: {}", sys::io_words(&error)), false))?;

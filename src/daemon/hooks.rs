@@ -120,7 +120,7 @@ impl Daemon {
         let mut facts = answers::options(config);
         let mut put = |key: &str, value: Json| facts.insert(key.into(), value);
         let own = std::env::var("PYTHONPATH").ok();
-        let path = [env.get("PYTHONPATH"), own.as_ref(), Some(&current_dir())];
+        let path = [config.env.get("PYTHONPATH"), own.as_ref(), Some(&current_dir())];
         let path = path.into_iter().flatten().flat_map(|path| path.split(':'));
         put("path", path.filter(|path| !path.is_empty()).collect());
         put("endpoint", self.clients.listeners.addresses().0.into());

@@ -77,8 +77,16 @@ impl Daemon {
             }
             Order::Set { name, options, .. } if !trusted => {
                 let config = self.arbiter.find(name).map(|watcher| &*watcher.config);
-                let theirs = config.and_then(|config| config.options.uid.as_deref());
-                let theirs = theirs.is_some_and(|uid| is_same_user(uid, owner));
+                let theirs = config.is_some_and(|config| runs_as(config, owner));
+                if theirs
+                    && config.is_some_and(has_more_rights)
+                    && permit_keys(options, false, owner).is_err()
+                {
+                    return Err(
+                        "root only can set that, since the processes have a group or capabilities besides their user's"
+                            .into(),
+                    );
+                }
                 let used = config.is_some_and(circus_uses_environment);
                 if used && options.iter().any(|(key, _)| matches!(key.as_str(), "env" | "working_dir")) {
                     return Err(
@@ -90,6 +98,26 @@ impl Daemon {
             _ => Ok(()),
         }
     }
+}
+
+fn runs_as(config: &WatcherConfig, owner: &str) -> bool {
+    config.options.uid.as_deref().is_some_and(|uid| is_same_user(uid, owner))
+}
+
+/// Whether the processes of a watcher may do more than its user can without circus: in another group, or with
+/// capabilities. What cannot be told counts as more.
+fn has_more_rights(config: &WatcherConfig) -> bool {
+    let options = &config.options;
+    let own_group = |gid: &str| {
+        let account = options.uid.as_deref().and_then(|uid| user::find_user(uid).ok().flatten());
+        let gid = user::gid_of(gid).ok().flatten();
+        account.zip(gid).is_some_and(|(account, gid)| {
+            let groups = || user::supplementary_groups(&account.name, account.gid);
+            gid == account.gid || groups().is_ok_and(|groups| groups.contains(&gid))
+        })
+    };
+    let others_group = options.gid.as_deref().is_some_and(|gid| !own_group(gid));
+    others_group || options.capabilities.as_deref().is_some_and(|it| it.trim() != "none")
 }
 
 /// Whether circus itself does something with the environment of a watcher, with its own rights or those of others.

@@ -7,16 +7,19 @@
 use super::location::{Location, OwnFile, id, is_ours};
 use super::log::Log;
 use super::procfs;
+use super::streams::backups::with;
 use super::streams::file::is_full;
 use crate::arbiter::Pid;
-use crate::sys::{io_words, process};
-use std::fs::File;
+use crate::sys::{io_words, is_shortage, process};
+use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// So often another file may take the place of the one that was opened.
 const TRIES: u32 = 10;
+/// What stands behind the name of a directory that was in the way.
+const ASIDE: &str = ".circus-aside";
 
 /// The pid file; dropping it removes the file.
 pub struct PidFile {
@@ -76,12 +79,11 @@ fn lock(path: &Path) -> io::Result<(File, bool)> {
     for _ in 0..TRIES {
         let location = Location::of_entry(path)?;
         let mut file = match location.write(0o644) {
-            // What others have put there in a directory of theirs makes way.
-            Err(error) if error.raw_os_error().is_none() && location.is_exposed() => {
-                if location.found().is_some_and(|found| found.is_symlink() && is_ours(found.uid())) {
-                    return Err(error);
+            // What others have put there in a directory of theirs makes way, whatever it is, and whoever has a lease.
+            Err(error) if may_make_way(&location, &error) => {
+                if location.remove(location.name()).is_err() {
+                    location.rename(location.name(), &with(location.name(), ASIDE))?;
                 }
-                location.remove(location.name())?;
                 continue;
             }
             opened => opened?,
@@ -100,6 +102,17 @@ fn lock(path: &Path) -> io::Result<(File, bool)> {
         }
     }
     Err(ErrorKind::ResourceBusy.into())
+}
+
+/// Whether what cannot be opened is something that others have put there, where others can.
+fn may_make_way(location: &Location, error: &io::Error) -> bool {
+    let theirs = |found: &Metadata| match error.raw_os_error() {
+        None => !found.is_symlink() || !is_ours(found.uid()),
+        Some(number) => {
+            !is_ours(found.uid()) && (error.kind() == ErrorKind::WouldBlock || !is_shortage(number))
+        }
+    };
+    location.is_exposed() && location.found().is_some_and(theirs)
 }
 
 /// The pid in a file that is locked, if that may be a circus: unless the lock is known to be that of another process,

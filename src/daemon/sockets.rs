@@ -8,7 +8,7 @@ mod passed;
 mod replace;
 mod shares;
 
-pub use claim::{NewDirectory, Obstacle, claim};
+pub use claim::{NewDirectory, Obstacle, Owner, claim};
 pub use passed::{OWN, Passed};
 pub use replace::Prepared;
 pub use shares::User;
@@ -190,7 +190,7 @@ impl Bound {
 /// Binds a socket, above the descriptors that children get.
 fn bind(spec: &SocketSpec, replace: bool) -> Result<(OwnedFd, Option<OwnFile>), String> {
     let cannot = |why: &dyn std::fmt::Display| format!("cannot bind {}: {why}", spec.address);
-    let (fd, file) = claim(spec, replace, None).map_err(|obstacle| match obstacle {
+    let (fd, file) = claim(spec, replace, Owner::OfDirectory).map_err(|obstacle| match obstacle {
         Obstacle::InUse => cannot(&"somebody serves that path already; replace = True takes it over"),
         Obstacle::NotASocket | Obstacle::Kernel(_) => cannot(&obstacle),
     })?;

@@ -47,6 +47,46 @@ const OF_A_PARENT: [&str; 7] = [
     "WATCHDOG_USEC",
 ];
 
+/// Whether a variable has a shell, an interpreter or a library take in code or data from a place that it names. What is
+/// set for the processes of a user often leads into that user's directories, so no hook that runs as somebody else gets
+/// it. They are those that sudo takes out, and the home, where programs look for what to do.
+pub fn names_code(name: &str, value: &str) -> bool {
+    const BEGINNINGS: [&str; 12] = [
+        "LD_", "XDG_", "GIT_", "PYTHON", "PERL", "RUBY", "NODE_", "BASH", "GCONV_", "GLIBC_", "MALLOC_",
+        "TERMINFO",
+    ];
+    const WHOLE: [&str; 24] = [
+        "CDPATH",
+        "CLASSPATH",
+        "ENV",
+        "FPATH",
+        "GEM_HOME",
+        "GEM_PATH",
+        "GETCONF_DIR",
+        "GLOBIGNORE",
+        "HOME",
+        "HOSTALIASES",
+        "IFS",
+        "JAVA_TOOL_OPTIONS",
+        "JDK_JAVA_OPTIONS",
+        "LOCALDOMAIN",
+        "LOCPATH",
+        "LUA_INIT",
+        "NLSPATH",
+        "OPENSSL_CONF",
+        "PS4",
+        "RES_OPTIONS",
+        "SHELLOPTS",
+        "TERMCAP",
+        "TERMPATH",
+        "ZDOTDIR",
+    ];
+    BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
+        || WHOLE.contains(&name)
+        // A function of the shell.
+        || value.starts_with("()")
+}
+
 /// The files in which processes find a part of their environment.
 #[derive(Clone)]
 pub struct FromFiles {

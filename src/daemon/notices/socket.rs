@@ -6,7 +6,7 @@
 
 use crate::control::endpoint;
 use crate::daemon::endpoint::make_directory;
-use crate::daemon::sockets::{NewDirectory, Obstacle, OwnFile, claim};
+use crate::daemon::sockets::{NewDirectory, Obstacle, OwnFile, Owner, claim};
 use crate::sys::address::Address;
 use crate::sys::socket::{BindError, Kind, SocketSpec};
 use crate::sys::{process, user};
@@ -81,7 +81,7 @@ fn in_default_directory() -> Option<NotifySocket> {
 fn bind(address: Address) -> Result<NotifySocket, Obstacle> {
     let text = address.to_string();
     let spec = SocketSpec { kind: Kind::Dgram, ..SocketSpec::unix(address, 0o666) };
-    let (fd, mut file): (OwnedFd, _) = claim(&spec, false, None)?;
+    let (fd, mut file): (OwnedFd, _) = claim(&spec, false, Owner::Circus)?;
     file.iter_mut().for_each(OwnFile::keep);
     let socket = UnixDatagram::from(fd);
     crate::sys::message::pass_credentials(&socket)

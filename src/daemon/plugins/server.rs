@@ -6,7 +6,7 @@
 use crate::config::text;
 use crate::config::url::Place;
 use crate::daemon::endpoint::Acceptor;
-use crate::daemon::sockets::{OwnFile, claim};
+use crate::daemon::sockets::{OwnFile, Owner, claim};
 use crate::sys::address::Address;
 use crate::sys::io_words;
 use crate::sys::socket::SocketSpec;
@@ -61,7 +61,8 @@ impl Server {
             Place::Unix(path) => {
                 let path = PathBuf::from(OsStr::from_bytes(&text::to_bytes(path)));
                 let spec = SocketSpec::unix(Address::Unix(path), 0o600);
-                let (fd, mut file) = claim(&spec, false, None).map_err(|obstacle| obstacle.to_string())?;
+                let (fd, mut file) =
+                    claim(&spec, false, Owner::Circus).map_err(|obstacle| obstacle.to_string())?;
                 file.iter_mut().for_each(OwnFile::keep);
                 (Acceptor::Unix(fd.into()), file)
             }

@@ -44,17 +44,24 @@ fn at(step: &'static str) -> impl Fn(std::io::Error) -> Obstacle {
     move |error| Obstacle::Kernel(BindError { step, error })
 }
 
+/// Whom the file of a socket is to belong to.
+#[derive(Clone, Copy)]
+pub enum Owner {
+    /// The user of circus.
+    Circus,
+    /// This user, to whom it will be given. In a directory of that user's, who could exchange it before that, it is made
+    /// with that user's rights.
+    User(u32),
+    /// Whoever owns the directory, if that is another user than root and circus's: bind(2) takes a path, which that user
+    /// may have lead somewhere else at that moment, so it is made with that user's rights.
+    OfDirectory,
+}
+
 /// Binds a socket. What stands at its path makes way if nobody holds it, or if `replace` says so and it is a socket.
-/// One that is to be given to `owner` in a directory of that user's, who could exchange it before that, is made with
-/// that user's rights.
 ///
 /// # Errors
 /// Everything is as it was before.
-pub fn claim(
-    spec: &SocketSpec,
-    replace: bool,
-    owner: Option<u32>,
-) -> Result<(OwnedFd, Option<OwnFile>), Obstacle> {
+pub fn claim(spec: &SocketSpec, replace: bool, owner: Owner) -> Result<(OwnedFd, Option<OwnFile>), Obstacle> {
     let Address::Unix(path) = &spec.address else {
         return Ok((socket::bind(spec).map_err(Obstacle::Kernel)?, None));
     };
@@ -69,7 +76,12 @@ pub fn claim(
             Some(Aside::put(path).map_err(at("moving the old socket aside"))?)
         }
     };
-    let bound = match owner.filter(|uid| location.is_run_by(*uid)) {
+    let user = match owner {
+        Owner::Circus => None,
+        Owner::User(uid) => Some(uid).filter(|uid| location.is_run_by(*uid)),
+        Owner::OfDirectory => location.runner(),
+    };
+    let bound = match user {
         Some(uid) => user::as_to_files(uid, user::current_gid(), || socket::bind(spec)),
         None => socket::bind(spec),
     };

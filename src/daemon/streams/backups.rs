@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 /// What stands behind the name of a compressed file.
 pub const COMPRESSED: &str = ".gz";
 /// The most old files that are removed after one rotation.
-const MOST_AT_ONCE: u64 = 1000;
+pub const MOST_AT_ONCE: u64 = 1000;
+/// So many entries are looked at of a directory that others can fill.
+const MOST_ENTRIES: usize = 10_000;
 /// What stands behind the name of a file that is about to take the place of another one.
 const NEW: &str = ".circus-new";
 
@@ -123,7 +125,7 @@ pub struct OldFile {
     pub path: PathBuf,
     /// Device and inode: it may be renamed at the next rotation.
     pub id: (u64, u64),
-    /// Its size in bytes.
+    /// How many bytes it takes.
     pub size: u64,
     /// When it was written last, in seconds and nanoseconds since 1970.
     written: (i64, i64),
@@ -138,19 +140,25 @@ impl OldFile {
     }
 }
 
+/// How many entries of a directory are looked at: a user who fills one holds up nobody but what is written there.
+pub fn most_entries(location: &Location) -> usize {
+    if location.is_exposed() { MOST_ENTRIES } else { usize::MAX }
+}
+
 /// The old files of these files, the oldest first. Nothing that is in use as a file itself is an old one.
 pub fn old_files(paths: &[&Path]) -> Vec<OldFile> {
-    let mut directories: Sorted<PathBuf, Sorted<OsString, ()>> = Sorted::new();
+    let mut directories: Sorted<PathBuf, (usize, Sorted<OsString, ()>)> = Sorted::new();
     for path in paths {
         // Where a link leads, there are the old files. A directory that has gone has none.
         if let Ok(location) = Location::find(path) {
-            let names = directories.get_or_insert_with(location.parent().into(), Sorted::new);
+            let new = || (most_entries(&location), Sorted::new());
+            let (_, names) = directories.get_or_insert_with(location.parent().into(), new);
             names.insert(location.name().into(), ());
         }
     }
     let mut found = Vec::new();
-    for (directory, names) in directories {
-        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+    for (directory, (most, names)) in directories {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten().take(most) {
             if let Some(number) = number_of(&entry.file_name(), &names)
                 && let Ok(meta) = entry.metadata()
                 && meta.is_file()
@@ -169,7 +177,9 @@ pub fn old_files(paths: &[&Path]) -> Vec<OldFile> {
 
 fn old_file(path: PathBuf, meta: &Metadata, number: u64) -> OldFile {
     let (id, written) = (id(meta), (meta.mtime(), meta.mtime_nsec()));
-    OldFile { path, id, size: meta.len(), written, number }
+    // A hole takes no room, however large it is.
+    let size = meta.len().min(meta.blocks().saturating_mul(512));
+    OldFile { path, id, size, written, number }
 }
 
 /// The number (or date) of an entry of a directory, if it is an old file of one of these names.
@@ -198,17 +208,18 @@ pub fn cut(path: &Path, user: u32, keep: u64) -> io::Result<u64> {
     location.found().ok_or(ErrorKind::NotFound)?;
     let mut file = location.append(user)?;
     let size = file.metadata()?.len();
-    let end = read_end(&mut file, size.saturating_sub(keep))?;
+    let end = read_end(&mut file, size.saturating_sub(keep), keep)?;
     let line = end.iter().position(|byte| *byte == b'\n').and_then(|newline| end.get(newline + 1..));
     file.set_len(0)?;
     file.write_all(line.unwrap_or_default())?;
     Ok(file.metadata()?.len())
 }
 
-fn read_end(file: &mut File, from: u64) -> io::Result<Vec<u8>> {
+fn read_end(file: &mut File, from: u64, most: u64) -> io::Result<Vec<u8>> {
     let mut end = Vec::new();
     file.seek(SeekFrom::Start(from))?;
-    file.read_to_end(&mut end)?;
+    // Somebody else may be making it longer all the time.
+    file.take(most).read_to_end(&mut end)?;
     Ok(end)
 }
 

@@ -5,7 +5,7 @@
 //! A clock that is set back begins a new period and rotates nothing. A name that is taken is never overwritten: the
 //! next file of that period is `FILE.SUFFIX-1`.
 
-use super::backups::{COMPRESSED, with};
+use super::backups::{COMPRESSED, MOST_AT_ONCE, most_entries, with};
 use crate::daemon::location::Location;
 use crate::sorted::sort_by;
 use crate::sys::clock::{self, Zone};
@@ -148,7 +148,7 @@ impl Timer {
         }
         let today = clock::strftime_in(self.schedule.zone, self.schedule.suffix(), (self.wall)());
         let mut old = Vec::new();
-        for entry in fs::read_dir(location.parent())? {
+        for entry in fs::read_dir(location.parent())?.take(most_entries(location)) {
             let entry = entry?.file_name();
             if let Some((date, again)) = self.date_of(location.name(), &entry)
                 && date <= today
@@ -158,7 +158,7 @@ impl Timer {
         }
         sort_by(&mut old, |one, two| one < two);
         let excess = old.len().saturating_sub(keep);
-        old.iter().take(excess).try_for_each(|(_, name)| location.remove(name))
+        old.iter().take(excess.min(MOST_AT_ONCE as usize)).try_for_each(|(_, name)| location.remove(name))
     }
 
     /// The date in the name that a rotation gave to the file `name`, compressed or not, and the number behind it.

@@ -7,7 +7,7 @@ import signal
 import socket
 
 from harness import CIRCUS, Process, check, until
-from scene import A, B, USERS
+from scene import A, B, USERS, Circus
 
 SECRET = "only root's\n"
 
@@ -163,6 +163,43 @@ def attack_devices_and_fifos_of_others_are_not_opened(scene):
     os.close(reader)
 
 
+def attack_a_directory_full_of_files_holds_nobody_up(scene):
+    home = scene.home()
+    for number in range(60_000):
+        os.close(os.open(f"{home}/app.log.{20200000 + number}", os.O_CREAT | os.O_WRONLY))
+    steps = "for n in $(seq 60); do seq 3000; sleep 0.02; done"
+    for kind, more in (
+        ("FileStream", "stdout_stream.max_bytes = 10000\nstdout_stream.backup_count = 3"),
+        ("TimedRotatingFileStream", "stdout_stream.rotate_when = S\nstdout_stream.backup_count = 3"),
+    ):
+        circus = app(scene, steps, stream(scene, kind, more), circus="log_max_bytes = 200000000\n", wait=False)
+        until(lambda: "done" in circus.ctl("tail", "app"), "the end of the attack")
+        check(f"what is looked at is bounded ({kind})", busy(circus) < 5, True)
+        circus.stop()
+
+
+def busy(circus):
+    """How many seconds of processor time circus has had."""
+    fields = read(f"/proc/{circus.process.pid}/stat").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def attack_a_hole_in_an_old_file_costs_others_none_of_theirs(scene):
+    scene.home()
+    os.mkdir(scene.path("other"))
+    for name in ("o.log.1", "o.log.2"):
+        scene.write(f"other/{name}", "x\n" * 5000)
+    steps = "truncate -s 1T app.log.1; seq 100; sleep 1.2; seq 100"
+    other = (
+        "log_max_bytes = 200000\n[watcher:o]\ncmd = sh -c 'echo o; exec sleep 1000'\nstdout_stream.class = FileStream\n"
+        f"stdout_stream.filename = {scene.path('other/o.log')}\n"
+    )
+    circus = app(scene, steps, stream(scene), circus=other)
+    circus.ctl("logs", "reopen")
+    circus.ctl("numwatchers")
+    check("the others' old files are there", sorted(os.listdir(scene.path("other"))), ["o.log", "o.log.1", "o.log.2"])
+
+
 def attack_a_lease_does_not_hold_circus_up(scene):
     home = scene.home()
     path = os.path.join(home, "app.log")
@@ -250,6 +287,39 @@ def attack_a_lock_on_a_pid_file_that_was_left_over_stops_nobody(scene):
         holder.kill()
 
 
+def attack_nothing_at_the_place_of_a_pid_file_in_a_users_directory_keeps_circus_from_starting(scene):
+    home = scene.home()
+    path = f"{home}/pid"
+
+    def lease():
+        signal.signal(signal.SIGIO, signal.SIG_IGN)
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        os.close(os.open(f"{home}/leased", os.O_CREAT | os.O_WRONLY))
+        signal.pause()
+
+    def starts(what):
+        circus = scene.circus(f"pidfile = {path}\n")
+        check(f"circus starts ({what})", read(path), f"{circus.process.pid}\n")
+        circus.stop()
+        check(f"the file goes at the end ({what})", os.path.exists(path), False)
+
+    with Attacker(lease):
+        until(lambda: os.path.exists(f"{home}/leased"), "the lease")
+        starts("a lease")
+    for what in ("directory", "another directory"):
+        os.mkdir(path)
+        os.mkdir(f"{path}/full")
+        os.chown(path, USERS[A], USERS[A])
+        if what == "directory":
+            starts(what)
+    os.rename(path, f"{home}/kept")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        os.chown(path, USERS[A], USERS[A])
+        starts("a socket")
+
+
 def attack_a_pid_file_in_a_users_directory_overwrites_nothing(scene):
     home = scene.home()
     secret = scene.secret(text=SECRET)
@@ -322,6 +392,36 @@ def attack_a_socket_in_its_owners_directory_is_the_owners(scene):
         circus.process.terminate()
         circus.end()
         check("it goes at the end", os.path.exists(path), False)
+
+
+def attack_a_socket_in_a_users_directory_is_made_with_the_users_rights(scene):
+    home = scene.home()
+    run = scene.home("home/run")
+    os.mkdir(scene.path("roots"))
+    os.symlink(scene.path("roots"), f"{home}/link")
+    os.lchown(f"{home}/link", USERS[A], USERS[A])
+    libc = ctypes.CDLL(None)
+
+    def exchange():
+        while True:
+            libc.renameat2(-100, f"{home}/link".encode(), -100, run.encode(), 2)
+
+    # Whatever the moment at which the directory is exchanged: all that bind(2) makes there, the user could have made.
+    ini = f"[socket:u]\npath = {run}/u.sock\n"
+    with Attacker(exchange):
+        for _ in range(40):
+            circus = Circus(scene, ini)
+            scene.started.append(circus.process)
+            until(lambda: circus.process.poll() is not None or "waiting for" in circus.read(), "a start")
+            circus.process.terminate()
+            circus.end()
+    check("nothing is made in a directory of root's", os.listdir(scene.path("roots")), [])
+    if os.path.islink(run):
+        libc.renameat2(-100, f"{home}/link".encode(), -100, run.encode(), 2)
+    for left in os.listdir(run):
+        os.remove(f"{run}/{left}")
+    scene.circus(ini)
+    check("the user's socket is there", os.stat(f"{run}/u.sock").st_uid, USERS[A])
 
 
 def attack_the_end_of_a_socket_removes_no_other_file(scene):

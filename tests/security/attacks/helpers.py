@@ -115,6 +115,23 @@ def attack_a_variable_for_the_loader_reaches_no_hook_whoever_has_set_it(scene):
     check("LD_* of the configuration is for the processes alone", ("LD_LIBRARY" in text, "MINE" in text), (False, True))
 
 
+def attack_what_is_set_for_the_users_processes_takes_no_code_into_a_hook_of_root(scene):
+    home = users_world(scene)
+    told = scene.path("told")
+    script = scene.write("hook.sh", f"#!/bin/bash\nexport -p > {told}\npython3 -c 'import json'\n", mode=0o755)
+    names = ("BASH_ENV", "ENV", "PYTHONPATH", "PYTHONHOME", "PERL5LIB", "GCONV_PATH", "HOME", "IFS")
+    variables = "".join(f"{name} = {home}{'/bashenv' if 'ENV' in name else ''}\n" for name in names)
+    hook = f"hooks.before_start = {script}\nstop_command = sh -c 'kill $CIRCUS_PID; env > {home}/stop'"
+    circus = scene.circus(watcher(home, f"{hook}\n[env:app]\nMINE = yes\n{variables}"))
+    check("a hook of root runs", running(circus), "active")
+    check("and nothing of the user's is in it", proofs(scene), [])
+    text = open(told, encoding="utf-8").read()
+    check("nor a variable that names a place of theirs", (home in text, "MINE" in text), (False, True))
+    circus.ctl("stop", "--waiting", "app")
+    text = open(f"{home}/stop", encoding="utf-8").read()
+    check("the user's own command has them", [name for name in names if f"{name}={home}" not in text], ["IFS"])
+
+
 def attack_commands_and_probes_run_as_the_user_in_the_users_world(scene):
     home = users_world(scene)
     os.mkdir(scene.path("ran"))

@@ -267,7 +267,7 @@ impl Watcher {
         self.config.is_python_class() && lived < backoff.stable
     }
 
-    /// A process could not be executed. What goes on for the same reason is said once.
+    /// A process could not be executed. A failure that lasts is logged once.
     pub(super) fn note_failure(&mut self, reason: &str, ctx: &mut Ctx) {
         let is_new = self.history.note_failure(ctx.now, reason);
         let name = &self.config.name;

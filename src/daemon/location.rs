@@ -114,7 +114,7 @@ impl Location {
     /// What has this name in the directory now.
     ///
     /// # Errors
-    /// It cannot be looked at; that there is nothing is none.
+    /// It cannot be looked at. A missing file is not an error.
     pub fn look(&self, name: &OsStr) -> io::Result<Option<Metadata>> {
         match self.directory.entry(name, self.magic) {
             Ok(held) => held.metadata().map(Some),

@@ -49,7 +49,7 @@ pub struct Rest {
     pub left_alone: Vec<Pid>,
     /// Processes that SIGKILL did not end: nobody waits for them.
     pub survivors: Vec<Pid>,
-    /// Who has been asked to end already, and is not asked again.
+    /// Processes that were asked to end already, and are not asked again.
     pub told: Told,
 }
 

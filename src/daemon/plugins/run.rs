@@ -123,7 +123,7 @@ impl World for Sight<'_> {
     }
 
     fn children(&self, pid: Pid) -> Vec<Pid> {
-        // Who cannot be looked at is not judged.
+        // A process that circus may not inspect is not judged.
         procfs::children(pid).unwrap_or_default()
     }
 

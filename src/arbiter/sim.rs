@@ -19,7 +19,7 @@ use super::process::{Exit, Phase};
 use super::pulse::Notice;
 use super::reconfigure::NewConfig;
 use super::reload::Reload;
-use super::request::{Errno, Matching, Order, Reply, Select, Ticket};
+use super::request::{Errno, Matching, Order, Reply, Select, Task, Ticket};
 use super::spawning::Step;
 use super::time::Time;
 use super::watcher::Status;
@@ -518,19 +518,18 @@ impl World {
         self.run_to(self.now.plus(seconds));
     }
 
-    fn order(&mut self, order: Order) -> Ticket {
+    fn order(&mut self, order: impl Into<Order>) -> Ticket {
+        let order = order.into();
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         self.asked.insert(ticket);
         if std::env::var_os("CIRCUS_SIM_TRACE").is_some() {
             eprintln!("{:?} {ticket:?} {order:?}", self.now);
         }
-        let targets = match &order {
-            Order::Start { who: Select::Match { pattern, .. }, .. }
-            | Order::Stop { who: Select::Match { pattern, .. }, .. }
-            | Order::Restart { who: Select::Match { pattern, .. }, .. } => {
-                self.arbiter.find(pattern).map(|w| vec![w.id])
-            }
+        let targets = match &order.what {
+            Task::Start(Select::Match { pattern, .. })
+            | Task::Stop(Select::Match { pattern, .. })
+            | Task::Restart(Select::Match { pattern, .. }) => self.arbiter.find(pattern).map(|w| vec![w.id]),
             _ => None,
         };
         self.send(Event::Order { ticket, order, targets, by: Rc::default() });
@@ -709,7 +708,7 @@ fn what_cannot_be_executed_stops_its_watcher_alone_after_max_retry() {
     world.scripts.insert("broken".into(), Script { broken: true, ..GOOD });
     world.send(Event::Start);
     assert_eq!(world.status("good"), "active", "nobody's trouble delays another");
-    let ticket = world.order(Order::Start { who: only("broken"), waiting: true });
+    let ticket = world.order(Task::Start(only("broken")).waiting(true));
     world.run(20.0);
     assert_eq!(world.status("broken"), "stopped");
     assert!(world.spawns.iter().filter(|(_, n)| n == "broken").count() <= 11);
@@ -724,7 +723,7 @@ fn what_the_machine_is_short_of_uses_up_no_max_retry() {
     let mut world = World::new(vec![watcher("web", 1)]);
     world.scripts.insert("web".into(), Script { broken: true, shortage: true, ..GOOD });
     world.send(Event::Start);
-    let ticket = world.order(Order::Start { who: only("web"), waiting: true });
+    let ticket = world.order(Task::Start(only("web")).waiting(true));
     world.run(600.0);
     assert!((60..=70).contains(&world.spawns.len()), "{} tries", world.spawns.len());
     assert!(matches!(&world.replies[&ticket], Reply::Error { .. }), "who waits is told so");
@@ -734,7 +733,7 @@ fn what_the_machine_is_short_of_uses_up_no_max_retry() {
     // A fault of its own counts as if nothing had been before.
     world.scripts.insert("web".into(), Script { broken: true, ..GOOD });
     let before = world.spawns.len();
-    world.order(Order::Restart { who: only("web"), waiting: false });
+    world.order(Task::Restart(only("web")));
     world.run(20.0);
     assert_eq!((world.status("web"), world.spawns.len() - before), ("stopped", 5));
 }
@@ -746,7 +745,7 @@ fn a_process_that_is_held_before_it_is_its_program_can_be_stopped() {
     world.scripts.insert("web".into(), script);
     world.send(Event::Start);
     world.run(2.0);
-    let ticket = world.order(Order::Stop { who: only("web"), waiting: true });
+    let ticket = world.order(Task::Stop(only("web")).waiting(true));
     world.run(31.0);
     assert!(matches!(&world.replies[&ticket], Reply::Stopped), "{:?}", world.replies[&ticket]);
     assert_eq!((world.status("web"), world.procs.len()), ("stopped", 0));
@@ -776,9 +775,9 @@ fn who_waits_for_what_cannot_start_is_told_so() {
     let name = || "broken".to_string();
     let options = vec![("numprocesses".to_string(), Value::Int(3))];
     let tickets = [
-        Order::Reload { name: Some(name()), graceful: true, sequential: false, waiting: true },
-        Order::Change { name: name(), by: 1, waiting: true },
-        Order::Set { name: name(), options, waiting: true },
+        Task::Reload { name: Some(name()), graceful: true, sequential: false }.waiting(true),
+        Task::Change { name: name(), by: 1 }.waiting(true),
+        Task::Set { name: name(), options }.waiting(true),
     ]
     .map(|order| world.order(order));
     world.run(60.0);
@@ -797,7 +796,7 @@ fn a_sequential_reload_whose_first_process_ends_at_once_is_given_up() {
     world.scripts.insert("web".into(), Script { lives: Some(0.001), ..GOOD });
     let name = Some("web".into());
     let old = world.pids("web");
-    let ticket = world.order(Order::Reload { name, graceful: true, sequential: true, waiting: true });
+    let ticket = world.order(Task::Reload { name, graceful: true, sequential: true }.waiting(true));
     world.run(60.0);
     let reply = world.replies.get(&ticket);
     assert!(matches!(reply, Some(Reply::Error { errno: Errno::Failed, .. })), "{reply:?}");
@@ -810,7 +809,7 @@ fn stop_asks_waits_and_kills_the_group() {
     world.scripts.insert("deaf".into(), Script { obeys: None, ..GOOD });
     world.send(Event::Start);
     let pid = world.pids("deaf")[0];
-    let ticket = world.order(Order::Stop { who: only("deaf"), waiting: true });
+    let ticket = world.order(Task::Stop(only("deaf")).waiting(true));
     world.run(4.9);
     assert_eq!((world.status("deaf"), world.replies.len()), ("stopping", 0));
     world.run(0.2);
@@ -824,7 +823,7 @@ fn so_many_clients_wait_and_no_more() {
     let mut world = World::new(vec![watcher("deaf", 1)]);
     world.scripts.insert("deaf".into(), Script { obeys: None, ..GOOD });
     world.send(Event::Start);
-    let stop = |waiting| Order::Stop { who: only("deaf"), waiting };
+    let stop = |waiting| Task::Stop(only("deaf")).waiting(waiting);
     for _ in 0..super::waiters::MOST_WAITING {
         world.order(stop(true));
     }
@@ -834,7 +833,7 @@ fn so_many_clients_wait_and_no_more() {
     let no_waiting = world.order(stop(false));
     assert_eq!(world.replies[&no_waiting], Reply::Ok);
     // Circus ends when it is told to, whoever waits for that.
-    let quit = world.order(Order::Quit { waiting: true });
+    let quit = world.order(Task::Quit.waiting(true));
     assert!(matches!(&world.replies[&quit], Reply::Error { errno: Errno::Conflict, .. }));
     world.run(5.1);
     assert!(world.exited);
@@ -845,7 +844,7 @@ fn a_group_that_outlives_its_leader_is_killed_at_the_deadline() {
     let mut world = World::new(vec![watcher("parent", 1)]);
     world.scripts.insert("parent".into(), Script { leaves: true, ..GOOD });
     world.send(Event::Start);
-    world.order(Order::Stop { who: Select::All, waiting: false });
+    world.order(Task::Stop(Select::All));
     world.run(1.0);
     assert_eq!(world.status("parent"), "stopping", "its leader is gone, its group is not");
     world.run(4.1);
@@ -864,7 +863,7 @@ fn members_left_by_one_that_is_not_replaced_are_left_alone_until_the_stop() {
     world.kill9(first);
     world.run(100.0);
     assert!(world.groups.contains(&first));
-    world.order(Order::Stop { who: Select::All, waiting: false });
+    world.order(Task::Stop(Select::All));
     world.run(6.0);
     assert_eq!((world.status("parent"), world.groups.len()), ("stopped", 0));
 }
@@ -883,9 +882,9 @@ fn a_group_that_ended_unseen_is_forgotten_when_its_number_is_a_process_again() {
     world.groups.clear();
     world.next_pid = first;
     world.arbiter.insert(watcher("other", 1));
-    world.order(Order::Start { who: only("other"), waiting: false });
+    world.order(Task::Start(only("other")));
     assert_eq!(world.pids("other"), [first]);
-    world.order(Order::Stop { who: only("parent"), waiting: false });
+    world.order(Task::Stop(only("parent")));
     world.run(1.0);
     assert_eq!((world.status("parent"), world.status("other")), ("stopped", "active"));
 }
@@ -895,10 +894,10 @@ fn a_stop_overtakes_a_start() {
     let mut config = watcher("slow", 10);
     config.options.warmup_delay = 1.0;
     let mut world = World::booted(vec![config]);
-    let start = world.order(Order::Start { who: only("slow"), waiting: true });
+    let start = world.order(Task::Start(only("slow")).waiting(true));
     world.run(3.5);
     assert_eq!((world.status("slow"), world.pids("slow").len()), ("starting", 4));
-    let stop = world.order(Order::Stop { who: only("slow"), waiting: true });
+    let stop = world.order(Task::Stop(only("slow")).waiting(true));
     world.run(0.1);
     assert_eq!(world.status("slow"), "stopped");
     assert!(matches!(world.replies[&start], Reply::Error { .. }), "told what happened");
@@ -910,12 +909,8 @@ fn reload_has_the_new_processes_before_the_old_ones_end() {
     let mut world = World::booted(vec![watcher("web", 4)]);
     world.run(5.0);
     let old = world.pids("web");
-    let ticket = world.order(Order::Reload {
-        name: Some("web".into()),
-        graceful: true,
-        sequential: false,
-        waiting: true,
-    });
+    let ticket = world
+        .order(Task::Reload { name: Some("web".into()), graceful: true, sequential: false }.waiting(true));
     assert_eq!(world.pids("web").len(), 8, "both generations");
     world.run(0.1);
     let new = world.pids("web");
@@ -931,12 +926,8 @@ fn a_reload_that_cannot_start_leaves_the_old_processes() {
     world.run(5.0);
     let old = world.pids("web");
     world.scripts.insert("web".into(), Script { broken: true, ..GOOD });
-    let ticket = world.order(Order::Reload {
-        name: Some("web".into()),
-        graceful: true,
-        sequential: false,
-        waiting: true,
-    });
+    let ticket = world
+        .order(Task::Reload { name: Some("web".into()), graceful: true, sequential: false }.waiting(true));
     world.run(30.0);
     assert_eq!(world.pids("web"), old);
     assert!(
@@ -952,8 +943,7 @@ fn a_reload_that_was_given_up_takes_the_next_one_with_it() {
     world.scripts.insert("web".into(), Script { obeys: None, ..GOOD });
     world.send(Event::Start);
     world.run(5.0);
-    let reload =
-        || Order::Reload { name: Some("web".into()), graceful: true, sequential: true, waiting: false };
+    let reload = || Task::Reload { name: Some("web".into()), graceful: true, sequential: true };
     world.order(reload());
     world.order(reload());
     world.scripts.insert("web".into(), Script { broken: true, ..GOOD });
@@ -963,12 +953,7 @@ fn a_reload_that_was_given_up_takes_the_next_one_with_it() {
     world.scripts.clear();
     world.run(20.0);
     let before = world.arbiter.find("web").unwrap().generation;
-    world.order(Order::Reload {
-        name: Some("web".into()),
-        graceful: true,
-        sequential: false,
-        waiting: false,
-    });
+    world.order(Task::Reload { name: Some("web".into()), graceful: true, sequential: false });
     world.run(2000.0);
     assert_eq!(world.arbiter.find("web").unwrap().generation, before + 1);
 }
@@ -982,7 +967,7 @@ fn a_process_that_dies_at_once_after_a_reload_does_not_make_circus_spin() {
     world.scripts.insert("web".into(), Script { lives: Some(0.001), ..GOOD });
     let before = world.spawns.len();
     for sequential in [false, true] {
-        world.order(Order::Reload { name: Some("web".into()), graceful: true, sequential, waiting: false });
+        world.order(Task::Reload { name: Some("web".into()), graceful: true, sequential });
         world.run(4.0);
     }
     assert!(world.spawns.len() - before < 60, "{} spawns in 8 s", world.spawns.len() - before);
@@ -995,7 +980,7 @@ fn sequential_reload_replaces_one_after_the_other() {
     let mut world = World::booted(vec![config]);
     world.run(10.0);
     let old = world.pids("web");
-    let ticket = world.order(Order::Reload { name: None, graceful: true, sequential: true, waiting: true });
+    let ticket = world.order(Task::Reload { name: None, graceful: true, sequential: true }.waiting(true));
     for n in 1..=3 {
         world.run(0.5);
         let left = world.pids("web").iter().filter(|pid| old.contains(pid)).count();
@@ -1011,16 +996,11 @@ fn a_singleton_never_runs_twice() {
     config.options.singleton = true;
     let mut world = World::booted(vec![config]);
     world.run(2.0);
-    world.order(Order::Reload {
-        name: Some("one".into()),
-        graceful: true,
-        sequential: false,
-        waiting: false,
-    });
+    world.order(Task::Reload { name: Some("one".into()), graceful: true, sequential: false });
     assert_eq!(world.pids("one").len(), 1);
     world.run(1.0);
     assert_eq!(world.pids("one").len(), 1);
-    let ticket = world.order(Order::Change { name: "one".into(), by: 3, waiting: true });
+    let ticket = world.order(Task::Change { name: "one".into(), by: 3 }.waiting(true));
     assert_eq!(world.replies[&ticket], Reply::Numprocesses { count: 1, singleton: true });
 }
 
@@ -1029,28 +1009,27 @@ fn incr_and_decr_change_the_number_and_end_the_oldest() {
     let mut world = World::booted(vec![watcher("web", 2)]);
     world.run(1.0);
     let old = world.pids("web");
-    let up = world.order(Order::Change { name: "WEB".into(), by: 2, waiting: true });
+    let up = world.order(Task::Change { name: "WEB".into(), by: 2 }.waiting(true));
     assert_eq!(world.pids("web").len(), 4);
     assert_eq!(world.replies[&up], Reply::Numprocesses { count: 4, singleton: false });
     world.run(1.0);
-    let down = world.order(Order::Change { name: "web".into(), by: -2, waiting: true });
+    let down = world.order(Task::Change { name: "web".into(), by: -2 }.waiting(true));
     world.run(0.1);
     assert!(world.pids("web").iter().all(|pid| !old.contains(pid)), "the oldest end first");
     assert_eq!(world.replies[&down], Reply::Numprocesses { count: 2, singleton: false });
-    world.order(Order::Change { name: "web".into(), by: -100, waiting: false });
+    world.order(Task::Change { name: "web".into(), by: -100 });
     world.run(0.1);
     assert_eq!((world.status("web"), world.pids("web").len()), ("active", 0));
-    world.order(Order::Change { name: "web".into(), by: 1, waiting: false });
+    world.order(Task::Change { name: "web".into(), by: 1 });
     assert_eq!(world.pids("web").len(), 1);
 }
 
 #[test]
 fn a_watcher_that_was_to_have_no_process_starts_when_it_is_to_have_one() {
-    let change = |by| Order::Change { name: "w".into(), by, waiting: true };
-    let set = |count| Order::Set {
-        name: "w".into(),
-        options: vec![("numprocesses".into(), Value::Int(count))],
-        waiting: true,
+    let change = |by| Task::Change { name: "w".into(), by }.waiting(true);
+    let set = |count| {
+        Task::Set { name: "w".into(), options: vec![("numprocesses".into(), Value::Int(count))] }
+            .waiting(true)
     };
     for singleton in [false, true] {
         for more in [change(1), set(1)] {
@@ -1067,13 +1046,13 @@ fn a_watcher_that_was_to_have_no_process_starts_when_it_is_to_have_one() {
             world.order(more.clone());
             assert_eq!(world.pids("w").len(), 1);
             world.order(set(0));
-            world.order(Order::Restart { who: only("w"), waiting: false });
+            world.order(Task::Restart(only("w")));
             world.run(1.0);
             assert_eq!(world.status("w"), "stopped");
             world.order(more.clone());
             assert_eq!((world.status("w"), world.pids("w").len()), ("active", 1));
             // What somebody has stopped stays so.
-            world.order(Order::Stop { who: only("w"), waiting: false });
+            world.order(Task::Stop(only("w")));
             world.order(set(0));
             world.order(more.clone());
             world.run(1.0);
@@ -1091,7 +1070,7 @@ fn without_respawn_the_watcher_ends_with_its_last_process() {
     let pids = world.pids("job");
     world.kill9(pids[0]);
     assert_eq!((world.status("job"), world.pids("job").len()), ("active", 1));
-    world.order(Order::Start { who: only("job"), waiting: false });
+    world.order(Task::Start(only("job")));
     assert_eq!(world.pids("job").len(), 2, "start fills the empty slots");
     for pid in world.pids("job") {
         world.kill9(pid);
@@ -1128,24 +1107,16 @@ fn kill_shortens_the_patience_and_the_process_is_replaced() {
     world.scripts.insert("deaf".into(), Script { obeys: None, ..GOOD });
     world.send(Event::Start);
     let pid = world.pids("deaf")[0];
-    let stop = world.order(Order::Kill {
-        name: "deaf".into(),
-        pid: Some(pid),
-        signum: Some(2),
-        graceful_timeout: Some(1.0),
-        waiting: true,
-    });
+    let stop = world.order(
+        Task::Kill { name: "deaf".into(), pid: Some(pid), signum: Some(2), graceful_timeout: Some(1.0) }
+            .waiting(true),
+    );
     world.run(1.1);
     assert_eq!(world.replies[&stop], Reply::Ok);
     assert_eq!(world.pids("deaf").len(), 1);
     assert_ne!(world.pids("deaf")[0], pid);
-    let none = world.order(Order::Kill {
-        name: "deaf".into(),
-        pid: Some(1),
-        signum: None,
-        graceful_timeout: None,
-        waiting: false,
-    });
+    let none =
+        world.order(Task::Kill { name: "deaf".into(), pid: Some(1), signum: None, graceful_timeout: None });
     assert!(
         matches!(&world.replies[&none], Reply::Error { reason, .. } if reason == "process 1 not found in 'deaf'")
     );
@@ -1156,10 +1127,12 @@ fn set_is_all_or_nothing_and_reloads_when_it_must() {
     let mut world = World::booted(vec![watcher("web", 1)]);
     world.run(1.0);
     let old = world.pids("web");
-    let set = |options: &[(&str, Value)]| Order::Set {
-        name: "web".into(),
-        options: options.iter().map(|(k, v)| (k.to_string(), v.clone())).collect(),
-        waiting: true,
+    let set = |options: &[(&str, Value)]| {
+        Task::Set {
+            name: "web".into(),
+            options: options.iter().map(|(k, v)| (k.to_string(), v.clone())).collect(),
+        }
+        .waiting(true)
     };
     let bad = world.order(set(&[("numprocesses", Value::Int(4)), ("nonsense", Value::Int(4))]));
     assert!(
@@ -1176,25 +1149,27 @@ fn set_is_all_or_nothing_and_reloads_when_it_must() {
 #[test]
 fn add_and_rm() {
     let mut world = World::booted(vec![]);
-    let add = |name: &str, start| Order::Add {
-        name: name.into(),
-        cmd: "worker".into(),
-        args: None,
-        options: vec![("numprocesses".into(), Value::Int(2))],
-        start,
-        waiting: true,
+    let add = |name: &str, start| {
+        Task::Add {
+            name: name.into(),
+            cmd: "worker".into(),
+            args: None,
+            options: vec![("numprocesses".into(), Value::Int(2))],
+            start,
+        }
+        .waiting(true)
     };
     let t = world.order(add("New", true));
     assert!(matches!(&world.replies[&t], Reply::Added { started, .. } if started.len() == 2));
     let t = world.order(add("new", true));
     assert!(matches!(&world.replies[&t], Reply::Error { errno: Errno::Conflict, .. }));
-    let t = world.order(Order::Rm { name: "NEW".into(), nostop: false, waiting: true });
+    let t = world.order(Task::Rm { name: "NEW".into(), nostop: false }.waiting(true));
     assert_eq!(world.status("new"), "gone");
     world.run(1.0);
     assert_eq!((&world.replies[&t], world.procs.len()), (&Reply::Ok, 0));
     world.order(add("new", true));
     let kept = world.pids("new");
-    world.order(Order::Rm { name: "new".into(), nostop: true, waiting: false });
+    world.order(Task::Rm { name: "new".into(), nostop: true });
     world.run(1.0);
     assert!(kept.iter().all(|pid| world.procs.contains_key(pid)));
     world.kill9(kept[0]);
@@ -1205,15 +1180,14 @@ fn add_and_rm() {
 fn what_commands_add_has_bounds() {
     let mut world = World::booted(vec![watcher("web", 1)]);
     let options = |bytes| vec![("env".into(), Value::Map([("A".to_string(), "x".repeat(bytes))].into()))];
-    let add = |n: usize, bytes| Order::Add {
+    let add = |n: usize, bytes| Task::Add {
         name: format!("w{n}"),
         cmd: "worker".into(),
         args: None,
         options: options(bytes),
         start: false,
-        waiting: false,
     };
-    let set = |bytes| Order::Set { name: "web".into(), options: options(bytes), waiting: false };
+    let set = |bytes| Task::Set { name: "web".into(), options: options(bytes) };
     let full = |reply: &Reply| matches!(reply, Reply::Error { errno: Errno::Conflict, .. });
     for (n, bytes, too_much) in [(0, 12 << 20, false), (1, 5 << 20, true), (2, 3 << 20, false)] {
         let t = world.order(add(n, bytes));
@@ -1225,14 +1199,14 @@ fn what_commands_add_has_bounds() {
         let t = world.order(set(bytes));
         assert_eq!(full(&world.replies[&t]), too_much, "the same again takes no more: {bytes}");
     }
-    world.order(Order::Rm { name: "w0".into(), nostop: false, waiting: false });
+    world.order(Task::Rm { name: "w0".into(), nostop: false });
     let t = world.order(set(5 << 20));
     assert!(!full(&world.replies[&t]), "what was removed makes room");
     let most = crate::config::model::MOST_WATCHERS;
     let mut arbiter = Arbiter::new((1..most).map(|n| watcher(&format!("of-file-{n}"), 1)).collect(), 0.0, 1);
     for n in 0..3 {
         let by = Rc::default();
-        let order = Event::Order { ticket: Ticket(n), order: add(n as usize, 0), targets: None, by };
+        let order = Event::Order { ticket: Ticket(n), order: add(n as usize, 0).into(), targets: None, by };
         let mut actions = Vec::new();
         arbiter.handle(Time(1), order, &mut actions);
         let refused = actions.iter().any(|a| matches!(a, Action::Reply { reply, .. } if full(reply)));
@@ -1251,7 +1225,7 @@ fn start_order_is_by_priority_with_the_pause_between() {
     assert_eq!((world.status("a"), world.status("b")), ("stopped", "active"));
     world.run(2.1);
     assert_eq!((world.status("a"), world.status("c")), ("active", "stopped"));
-    let t = world.order(Order::Restart { who: Select::All, waiting: true });
+    let t = world.order(Task::Restart(Select::All).waiting(true));
     world.run(0.5);
     assert_eq!((world.status("a"), world.status("b")), ("stopped", "active"));
     world.run(3.0);
@@ -1264,7 +1238,7 @@ fn a_start_is_over_when_the_last_process_has_warmed_up() {
     first.options.warmup_delay = 5.0;
     let mut world = World::new(vec![first, watcher("second", 1)]);
     world.send(Event::Start);
-    let ticket = world.order(Order::Start { who: only("first"), waiting: true });
+    let ticket = world.order(Task::Start(only("first")).waiting(true));
     world.run(9.9);
     assert_eq!((world.pids("first").len(), world.status("first")), (2, "starting"));
     assert_eq!((world.status("second"), world.replies.get(&ticket)), ("stopped", None));
@@ -1336,10 +1310,10 @@ fn a_command_and_a_signal_are_no_hurry() {
     slow.options.graceful_timeout = 600.0;
     let mut world = World::booted(vec![slow]);
     world.scripts.insert("slow".into(), Script { obeys: Some(60.0), ..GOOD });
-    world.order(Order::Quit { waiting: false });
-    world.order(Order::Quit { waiting: false });
+    world.order(Task::Quit);
+    world.order(Task::Quit);
     world.send(Event::Terminate);
-    world.order(Order::Quit { waiting: true });
+    world.order(Task::Quit.waiting(true));
     world.run(61.0);
     assert!(world.exited && world.signals.iter().all(|(_, signum)| *signum != 9));
 }
@@ -1361,7 +1335,7 @@ fn on_demand_starts_at_the_first_use_and_waits_again_when_its_processes_have_end
     let first = world.pids("lazy");
     world.kill9(first[0]);
     assert_eq!(world.pids("lazy"), first[1..], "it is not replaced");
-    world.order(Order::Start { who: only("lazy"), waiting: false });
+    world.order(Task::Start(only("lazy")));
     assert_eq!(world.pids("lazy").len(), 2, "but a start fills its place");
     world.pids("lazy").into_iter().for_each(|pid| world.kill9(pid));
     world.run(1.0);
@@ -1374,24 +1348,22 @@ fn on_demand_starts_at_the_first_use_and_waits_again_when_its_processes_have_end
 #[test]
 fn on_demand_obeys_start_stop_and_restart() {
     let mut world = on_demand();
-    let stop = world.order(Order::Stop { who: only("lazy"), waiting: true });
+    let stop = world.order(Task::Stop(only("lazy")).waiting(true));
     assert_eq!((&world.replies[&stop], world.looked_at.len()), (&Reply::Stopped, 0));
-    let start = world.order(Order::Start { who: only("lazy"), waiting: true });
+    let start = world.order(Task::Start(only("lazy")).waiting(true));
     let nothing = |stopped| Reply::Info { started: vec![], stopped, kept: vec![] };
     assert_eq!((&world.replies[&start], world.looked_at.len()), (&nothing(None), 1));
     let name = Some("lazy".into());
-    let reload = world.order(Order::Reload { name, graceful: true, sequential: false, waiting: true });
+    let reload = world.order(Task::Reload { name, graceful: true, sequential: false }.waiting(true));
     assert_eq!(world.replies[&reload], nothing(Some(vec![])));
     world.connect();
     let pids = world.pids("lazy");
-    let restart = world.order(Order::Restart { who: only("lazy"), waiting: true });
+    let restart = world.order(Task::Restart(only("lazy")).waiting(true));
     world.run(1.0);
     assert_eq!(world.replies[&restart], nothing(Some(pids)));
     assert_eq!((world.status("lazy"), world.looked_at.len()), ("stopped", 1));
-    let set = |on| Order::Set {
-        name: "lazy".into(),
-        options: vec![("on_demand".into(), Value::Bool(on))],
-        waiting: true,
+    let set = |on| {
+        Task::Set { name: "lazy".into(), options: vec![("on_demand".into(), Value::Bool(on))] }.waiting(true)
     };
     world.order(set(false));
     assert_eq!((world.status("lazy"), world.looked_at.len()), ("active", 0));
@@ -1410,7 +1382,7 @@ fn on_demand_without_sockets_says_so() {
     let mut world = World::new(vec![config]);
     world.no_sockets = true;
     world.send(Event::Start);
-    let start = world.order(Order::Start { who: only("lazy"), waiting: true });
+    let start = world.order(Task::Start(only("lazy")).waiting(true));
     assert!(matches!(&world.replies[&start], Reply::Error { reason, .. } if reason.contains("no sockets")));
     assert!(world.log.iter().any(|(level, text)| *level == Level::Error && text.contains("no sockets")));
 }
@@ -1443,15 +1415,15 @@ fn builtin(name: &str) -> WatcherConfig {
 fn a_plugin_of_circus_itself_is_active_without_a_process() {
     let mut world = World::booted(vec![builtin("p"), watcher("web", 1)]);
     assert_eq!((world.status("p"), world.pids("p").len(), world.status("web")), ("active", 0, "active"));
-    let restart = world.order(Order::Restart { who: only("p"), waiting: true });
+    let restart = world.order(Task::Restart(only("p")).waiting(true));
     let nothing = Reply::Info { started: vec![], stopped: Some(vec![]), kept: vec![] };
     assert_eq!(world.replies[&restart], nothing);
-    let stop = world.order(Order::Stop { who: only("p"), waiting: true });
+    let stop = world.order(Task::Stop(only("p")).waiting(true));
     assert_eq!((&world.replies[&stop], world.status("p")), (&Reply::Stopped, "stopped"));
     let what: Vec<Published> =
         world.published.iter().filter(|(name, _)| name == "p").map(|(_, what)| what.clone()).collect();
     assert_eq!(what, [Published::Start, Published::Stop, Published::Start, Published::Stop]);
-    world.order(Order::Start { who: only("p"), waiting: false });
+    world.order(Task::Start(only("p")));
     world.send(Event::Terminate);
     world.run(1.0);
     assert!(world.exited);
@@ -1463,7 +1435,7 @@ fn a_plugin_of_circus_itself_whose_options_cannot_be_used_does_not_start() {
     config.broken = Some("no such port".into());
     let mut world = World::booted(vec![config]);
     assert_eq!(world.status("p"), "stopped");
-    let start = world.order(Order::Start { who: only("p"), waiting: true });
+    let start = world.order(Task::Start(only("p")).waiting(true));
     assert!(matches!(&world.replies[&start], Reply::Error { reason, .. } if reason.contains("no such port")));
     assert!(world.log.iter().any(|(level, text)| *level == Level::Error && text.contains("no such port")));
 }
@@ -1478,60 +1450,54 @@ impl Dice {
 fn random_order(dice: &mut Dice) -> Order {
     let name = ["a", "b", "c", "d", "ghost"][dice.roll(5) as usize].to_string();
     let waiting = dice.roll(2) == 0;
+    let what = random_task(dice, name);
+    let waiting = waiting && !matches!(what, Task::Signal { .. });
+    what.waiting(waiting)
+}
+
+fn random_task(dice: &mut Dice, name: String) -> Task {
     let who = if dice.roll(4) == 0 { Select::All } else { only(&name) };
     match dice.roll(13) {
-        12 => Order::Signal {
+        12 => Task::Signal {
             name,
             pid: None,
-            childpid: None,
-            children: dice.roll(4) == 0,
-            recursive: dice.roll(4) == 0,
+            whom: match (dice.roll(4) == 0, dice.roll(4) == 0) {
+                (true, _) => Whom::Children,
+                (false, true) => Whom::Descendants,
+                (false, false) => Whom::Process,
+            },
             signum: [9, 10, 15][dice.roll(3) as usize],
         },
-        0 | 1 => Order::Start { who, waiting },
-        2 => Order::Stop { who, waiting },
-        3 => Order::Restart { who, waiting },
-        4 | 5 => Order::Reload {
+        0 | 1 => Task::Start(who),
+        2 => Task::Stop(who),
+        3 => Task::Restart(who),
+        4 | 5 => Task::Reload {
             name: (dice.roll(4) > 0).then_some(name),
             graceful: dice.roll(5) > 0,
             sequential: dice.roll(2) == 0,
-            waiting,
         },
-        6 | 7 => Order::Change { name, by: dice.roll(7) as i64 - 3, waiting },
+        6 | 7 => Task::Change { name, by: dice.roll(7) as i64 - 3 },
         8 => {
             if dice.roll(4) == 0 {
                 let key = "hooks.".to_string() + hooks::NAMES[dice.roll(10) as usize];
                 let hook = ["/hook", "/hook, true", ""][dice.roll(3) as usize];
-                return Order::Set { name, options: vec![(key, Value::Str(hook.into()))], waiting };
+                return Task::Set { name, options: vec![(key, Value::Str(hook.into()))] };
             }
             if dice.roll(5) == 0 {
-                return Order::Set { name, options: vec![pulse::random_option(dice)], waiting };
+                return Task::Set { name, options: vec![pulse::random_option(dice)] };
             }
             if dice.roll(6) == 0 {
-                return Order::Set { name, options: vec![relations::random_option(dice)], waiting };
+                return Task::Set { name, options: vec![relations::random_option(dice)] };
             }
             let key = ["numprocesses", "max_age", "graceful_timeout", "warmup_delay", "on_demand"]
                 [dice.roll(5) as usize];
             let number = dice.roll(5) as i64;
             let value = if key == "on_demand" { Value::Bool(number > 2) } else { Value::Int(number) };
-            Order::Set { name, options: vec![(key.into(), value)], waiting }
+            Task::Set { name, options: vec![(key.into(), value)] }
         }
-        9 => Order::Add {
-            name,
-            cmd: "x".into(),
-            args: None,
-            options: vec![],
-            start: dice.roll(2) == 0,
-            waiting,
-        },
-        10 if dice.roll(3) == 0 => Order::Rm { name, nostop: dice.roll(3) == 0, waiting },
-        _ => Order::Kill {
-            name,
-            pid: None,
-            signum: None,
-            graceful_timeout: Some(dice.roll(3) as f64),
-            waiting,
-        },
+        9 => Task::Add { name, cmd: "x".into(), args: None, options: vec![], start: dice.roll(2) == 0 },
+        10 if dice.roll(3) == 0 => Task::Rm { name, nostop: dice.roll(3) == 0 },
+        _ => Task::Kill { name, pid: None, signum: None, graceful_timeout: Some(dice.roll(3) as f64) },
     }
 }
 

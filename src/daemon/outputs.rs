@@ -9,7 +9,7 @@ use super::sockets::User;
 use super::streams::plan::Plan;
 use super::streams::ring::Writer;
 use super::streams::{Channel, Owner, SinkId, Source};
-use crate::arbiter::request::Order;
+use crate::arbiter::request::Task;
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::expand::{self, expand};
 use crate::config::model::LARGEST_RING;
@@ -78,8 +78,8 @@ impl Daemon {
     ///
     /// # Errors
     /// The reason why not.
-    pub(super) fn try_streams(&self, order: &Order) -> Result<(), String> {
-        let (Order::Set { name, options, .. } | Order::Add { name, options, .. }) = order else {
+    pub(super) fn try_streams(&self, task: &Task) -> Result<(), String> {
+        let (Task::Set { name, options, .. } | Task::Add { name, options, .. }) = task else {
             return Ok(());
         };
         let is_of = |key: &str, channel: Channel| {

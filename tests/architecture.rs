@@ -16,8 +16,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "daemon",
             "control",
+            "host",
+            "parts",
+            "reactor",
             "config",
             "arbiter::Level",
             "arbiter::Pid",
@@ -31,7 +33,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "sys::socket::peer_credentials",
         ],
     ),
-    ("daemon", &["arbiter", "control", "config", "sys"]),
+    ("reactor", &["arbiter", "control", "config", "host", "parts", "sys", "views"]),
+    ("parts", &["arbiter", "control", "config", "host", "reactor", "sys", "views"]),
+    ("host", &["arbiter", "control", "config", "parts", "reactor", "sys"]),
+    ("views", &["arbiter", "control", "config", "host", "parts", "reactor", "sys"]),
     ("control", &["config", "arbiter::Pid", "arbiter::request"]),
     (
         "arbiter",
@@ -59,13 +64,13 @@ const SHARED: &[&str] = &["sorted"];
 
 /// A crate, and the modules that may name it.
 const CRATES: &[(&str, &[&str])] = &[
-    ("mio", &["daemon"]),
+    ("mio", &["parts", "reactor", "host", "views"]),
     ("libc", &["sys"]),
     ("signal_hook", &["sys"]),
     ("ini", &["config::ini"]),
     ("getopts", &["cli"]),
     ("regex_lite", &["config::regex"]),
-    ("serde_json", &["cli", "control", "daemon"]),
+    ("serde_json", &["cli", "control", "host", "parts", "views"]),
 ];
 
 /// Modules that touch nothing outside: the parts of the standard library that do are closed to them.
@@ -86,7 +91,7 @@ struct File {
     source: String,
 }
 
-/// The module that a file makes: `["daemon", "log"]` for `daemon/log.rs`.
+/// The module that a file makes: `["parts", "log"]` for `parts/log.rs`.
 fn module(path: &str) -> Vec<String> {
     let stem = path.strip_suffix(".rs").unwrap_or(path);
     let stem = stem.strip_suffix("/mod").unwrap_or(stem);
@@ -231,7 +236,7 @@ fn each_rule_is_broken_by_something() {
         ("config/x.rs", "fn f() { crate::sys::errno_words(1); }", "2: config may not import crate::sys"),
         ("config/x/y.rs", "use super::super::super::arbiter;", "2: config may not import crate::arbiter"),
         ("config/x.rs", "mod m { use super::super::super::sys; }", "2: config may not import crate::sys"),
-        ("config/mod.rs", "use super::{ini as x, daemon::{self, log}};", "2: config may not import crate"),
+        ("config/mod.rs", "use super::{ini as x, parts::{self, log}};", "2: config may not import crate"),
         (
             "arbiter/x.rs",
             "use crate::{config::{Value, ini}, sys::*};",
@@ -242,9 +247,9 @@ fn each_rule_is_broken_by_something() {
         ("control/x.rs", "use crate::arbiter::requests;", "2: control may not import crate::arbiter"),
         ("cli/x.rs", "type T = crate::sys::Pid;", "2: cli may not import crate::sys::Pid"),
         ("other/x.rs", "", "1: there is no rule for the module other"),
-        ("daemon/x.rs", "use libc;", "2: the crate libc belongs to sys alone"),
-        ("arbiter/x.rs", "use mio::Poll;", "2: the crate mio belongs to daemon alone"),
-        ("daemon/x.rs", "fn f() { signal_hook::low_level::raise(1) }", "2: the crate signal_hook belongs to"),
+        ("parts/x.rs", "use libc;", "2: the crate libc belongs to sys alone"),
+        ("arbiter/x.rs", "use mio::Poll;", "2: the crate mio belongs to"),
+        ("parts/x.rs", "fn f() { signal_hook::low_level::raise(1) }", "2: the crate signal_hook belongs to"),
         ("config/x.rs", "fn f() { ini::inistr!(x) }", "2: the crate ini belongs to config::ini"),
         ("config/x.rs", "use super::ini; use ::ini::Ini;", "2: the crate ini belongs to config::ini"),
         ("config/x.rs", "use serde_json::Value as Json;", "2: the crate serde_json belongs to"),
@@ -253,8 +258,8 @@ fn each_rule_is_broken_by_something() {
         ("config/x.rs", "fn f() { std::fs::read(p) }", "2: config::x is pure"),
         ("control/x.rs", "#[cfg(test)] use std::fs; use std::env;", "2: control::x is pure"),
         ("control/x.rs", "#[cfg(test)] mod t {} use std::env;", "2: control::x is pure"),
-        ("daemon/x.rs", "fn f() { unsafe { g() } }", "2: unsafe stands only below src/sys"),
-        ("daemon/x.rs", &"\n".repeat(500), "501: the file is longer than 500 lines"),
+        ("parts/x.rs", "fn f() { unsafe { g() } }", "2: unsafe stands only below src/sys"),
+        ("parts/x.rs", &"\n".repeat(500), "501: the file is longer than 500 lines"),
         ("arbiter/sim.rs", "", "1: the file is short enough now"),
     ] {
         let found = judge(path, source);
@@ -276,7 +281,7 @@ fn what_is_allowed_is_not_reported() {
         ("config/x.rs", "use crate::sorted::Sorted;"),
         ("sys/x.rs", "use super::{cvt, errno}; use libc::c_int; fn f() { unsafe { g() } }"),
         (
-            "daemon/x/y.rs",
+            "parts/x/y.rs",
             "use super::super::log; use crate::{arbiter::Arbiter, control::answers, config, sys};",
         ),
         ("control/x.rs", "use crate::arbiter::{Pid, request::{Order, Reply}}; use serde_json::json;"),

@@ -5,9 +5,9 @@ mod system;
 
 use super::{answer, answer_json};
 use crate::config::{self, Finding, Severity, load};
-use crate::daemon::endpoint;
-use crate::daemon::files::Disk;
-use crate::daemon::start::{current_dir, environ};
+use crate::host::disk::Disk;
+use crate::host::endpoint;
+use crate::reactor::startup::{current_dir, environ};
 use getopts::Options;
 
 /// A wrong option or argument.

@@ -1,7 +1,7 @@
 //! `circus [OPTIONS] CONFIG`: reads the options of the daemon and runs it.
 
 use crate::arbiter::Level;
-use crate::daemon::start::{self, Options};
+use crate::reactor::startup::{self, Options};
 use getopts::{Options as Getopts, ParsingStyle};
 
 /// The exit code for options that are none.
@@ -79,7 +79,7 @@ pub fn main(args: &[String]) -> u8 {
     if let (Some(level), Some(None)) = (level, log_level) {
         return misused(&format!("--log-level {level}: none of debug, info, warning, error, critical"));
     }
-    start::run(&Options {
+    startup::run(&Options {
         config: config.clone(),
         log_level: log_level.flatten(),
         log_output: matches.opt_str("log-output"),

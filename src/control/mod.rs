@@ -10,6 +10,7 @@ pub mod commands;
 pub mod endpoint;
 pub mod frame;
 mod lifecycle;
+pub mod matching;
 pub mod metrics;
 pub mod output;
 pub mod overview;

@@ -11,9 +11,9 @@ use crate::config::{
     WatcherConfig, plugin, words,
 };
 use crate::control::endpoint::{self, Around, Place};
-use crate::daemon::notices::wrong_phrase;
-use crate::daemon::plugins::wrong_expression;
-use crate::daemon::streams::syslog::Address;
+use crate::parts::notify_socket::wrong_phrase;
+use crate::parts::plugins::wrong_expression;
+use crate::parts::streams::syslog::Address;
 
 use crate::sorted::Sorted;
 use std::io::ErrorKind;

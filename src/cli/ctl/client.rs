@@ -5,8 +5,8 @@ mod others;
 use crate::config::check::is_local;
 use crate::config::text;
 use crate::control::endpoint::{self, Around, Place, Port};
-use crate::daemon::endpoint::container;
-use crate::daemon::hosts;
+use crate::host::endpoint::container;
+use crate::host::resolve;
 use crate::sys::signal::PidFd;
 use crate::sys::socket::peer_credentials;
 use std::ffi::OsStr;
@@ -261,7 +261,7 @@ fn is_own(port: Port<'_>) -> bool {
     let host = port.host.trim_matches(['[', ']']);
     ANY.contains(&port.host)
         || is_local(port.host)
-        || hosts::addresses(host).is_ok_and(|ips| ips.iter().any(|ip| TcpListener::bind((*ip, 0)).is_ok()))
+        || resolve::addresses(host).is_ok_and(|ips| ips.iter().any(|ip| TcpListener::bind((*ip, 0)).is_ok()))
 }
 
 /// Connects to a port, which a circus with `allow_tcp` has open. The stream has the type of the others from here on:
@@ -269,7 +269,7 @@ fn is_own(port: Port<'_>) -> bool {
 fn connect_port(port: Port<'_>) -> std::io::Result<UnixStream> {
     let host = if ANY.contains(&port.host) { "localhost" } else { port.host.trim_matches(['[', ']']) };
     let mut result = Err(Error::other("the host has no address"));
-    for ip in hosts::addresses(host)? {
+    for ip in resolve::addresses(host)? {
         result = TcpStream::connect_timeout(&(ip, port.number).into(), CONNECT);
         if result.is_ok() {
             break;

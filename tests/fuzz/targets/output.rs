@@ -2,8 +2,8 @@
 
 use circus::config::{StreamConfig, text};
 use circus::control::plain::plain;
-use circus::daemon::streams::format::{Lines, Room, Style};
-use circus::daemon::streams::syslog::header;
+use circus::parts::streams::format::{Lines, Room, Style};
+use circus::parts::streams::syslog::header;
 use serde_json::Value as Json;
 
 /// The first line is the format of the time and the prefix; what follows comes in portions of different sizes.

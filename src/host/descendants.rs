@@ -1,0 +1,323 @@
+//! `kill_mode = tree`: the processes that come from one, wherever they have gone.
+//!
+//! A process can leave its group by setsid, and its parent by a double fork; then it becomes a child of circus, which is
+//! a subreaper, and names no watcher. So each process with this mode gets a mark, which those that come from it
+//! inherit: the name of a cgroup of its own where circus can make one, and a variable in its environment. Looked for are
+//! strays: children of circus that it has not started itself. One that bears a mark belongs to that tree, with all its
+//! descendants. Nobody leaves a cgroup unasked; where there is none, who threw the variable away, as by `env -i`, and
+//! lost its parent, is not found.
+//!
+//! Nothing is looked for while the first process of a tree lives: the stop begins with that one, and at its death
+//! circus gets whoever it has left. Then, and when a stray dies, there is one look for all descendants at the end of the turn.
+
+use crate::arbiter::{Event, Pid, WatcherId};
+use crate::config::signals;
+use crate::host::cgroup::{Cgroups, entrance};
+use crate::host::kill::Told;
+use crate::host::looks::with_spare;
+use crate::host::procfs;
+use crate::parts::log::Log;
+use crate::reactor::eventloop::Daemon;
+use crate::sorted::Sorted;
+use crate::sys::child::{Child, SpawnError, Spawner, Step};
+use crate::sys::signal::{self, PidFd};
+use crate::sys::{self, clock, process};
+use std::ffi::CString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+const SIGKILL: i32 = 9;
+
+/// The variable that holds the mark, and the cgroup that has it in its name.
+const MARK: &str = "CIRCUS_ID=";
+const CGROUP: &str = "circus-tree.";
+
+/// The processes that come from one.
+struct Tree {
+    mark: Mark,
+    cgroup: Option<PathBuf>,
+    /// Its first process is gone.
+    lost: bool,
+    /// The signal that all are to get.
+    signum: Option<i32>,
+}
+
+/// The number of a tree: that of this circus, of which no other has the same, and its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark(u64, u64);
+
+/// A tree whose first process is about to be spawned.
+pub struct NewTree {
+    mark: Mark,
+    cgroup: Option<PathBuf>,
+    /// The cgroup that the process enters where it cannot have its own.
+    instead: Option<CString>,
+}
+
+/// All descendants, by the pid of their first process.
+pub struct Descendants {
+    descendants: Sorted<Pid, Tree>,
+    /// How many have lost their first process.
+    lost: usize,
+    /// Somebody has to be looked for.
+    due: bool,
+    seed: u64,
+    last: u64,
+}
+
+impl Descendants {
+    /// None yet.
+    pub fn new() -> Descendants {
+        let seed = clock::monotonic_ns() ^ u64::from(process::pid().cast_unsigned()) << 40;
+        Descendants { descendants: Sorted::new(), lost: 0, due: false, seed, last: 0 }
+    }
+
+    /// Marks a child that is about to be spawned, so that an orphan in another session is known to come from it.
+    pub fn mark(&mut self, child: &mut Child) -> Mark {
+        self.last += 1;
+        let mark = Mark(self.seed, self.last);
+        // Without a null character in it, it always is one.
+        let variable = CString::new(format!("{MARK}{mark}")).unwrap_or_default();
+        // It takes the place of the mark of the process before, or of that of a circus that has started this one. At
+        // the beginning it is found however large the environment is.
+        child.env.retain(|variable| !variable.as_bytes().starts_with(MARK.as_bytes()));
+        child.env.insert(0, variable);
+        mark
+    }
+
+    /// Marks a child that is about to be spawned, and would enter the cgroup of its watcher, if that has one.
+    pub fn begin(&mut self, child: &mut Child, watcher: WatcherId, cgroups: &mut Cgroups) -> NewTree {
+        let mark = self.mark(child);
+        let cgroup = cgroups.make_below(watcher, &format!("{CGROUP}{mark}"));
+        let own = cgroup.as_deref().and_then(entrance);
+        let instead = child.restrictions.cgroup.clone();
+        child.restrictions.cgroup = own.or(instead.clone());
+        NewTree { mark, cgroup, instead }
+    }
+
+    /// The first process of a tree is there.
+    pub fn plant(&mut self, pid: Pid, new: NewTree) {
+        self.remove(pid); // of an earlier process that had the same number
+        let NewTree { mark, cgroup, .. } = new;
+        self.descendants.insert(pid, Tree { mark, cgroup, lost: false, signum: None });
+    }
+
+    /// Whether this process is, or was, the first of a tree of which something may be left.
+    pub fn knows(&self, pid: Pid) -> bool {
+        self.descendants.contains_key(&pid)
+    }
+
+    /// The mark of an orphan, if it has one and that can be looked at.
+    pub fn mark_of(&self, orphan: Pid) -> Option<Mark> {
+        mark_of(orphan, self.seed).ok().flatten()
+    }
+
+    /// The first process of the tree with this mark.
+    pub fn root_of(&self, mark: Mark) -> Option<Pid> {
+        self.descendants.iter().find(|(_, tree)| tree.mark == mark).map(|(pid, _)| *pid)
+    }
+
+    /// Sends a signal to those of a tree that have left; false when there is no such tree.
+    pub fn signal(&mut self, pid: Pid, signum: i32) -> bool {
+        let Some(tree) = self.descendants.get_mut(&pid) else { return false };
+        tree.signum = Some(signum);
+        self.due = true;
+        true
+    }
+
+    /// A process was reaped; whether it was the first of a tree. Then it will be said when nothing is left of that.
+    pub fn lost_its_root(&mut self, pid: Pid) -> bool {
+        let Some(tree) = self.descendants.get_mut(&pid) else { return false };
+        self.lost += usize::from(!std::mem::replace(&mut tree.lost, true));
+        true
+    }
+
+    /// A child of circus has died: it may have been one of a tree.
+    pub fn look_again(&mut self) {
+        self.due |= self.lost > 0;
+    }
+
+    /// Whether somebody has to be looked for.
+    pub fn are_due(&self) -> bool {
+        self.due
+    }
+
+    /// Removes the cgroups that are left.
+    pub fn finish(&self) {
+        self.descendants.values().filter_map(|tree| tree.cgroup.as_deref()).for_each(clear);
+    }
+
+    fn remove(&mut self, pid: Pid) {
+        let Some(tree) = self.descendants.remove(&pid) else { return };
+        self.lost -= usize::from(tree.lost);
+        tree.cgroup.as_deref().map(clear);
+    }
+}
+
+impl NewTree {
+    /// Spawns its first process, outside of its cgroup where that takes nobody in.
+    pub fn spawn(&mut self, spawner: &mut Spawner, child: &mut Child) -> Result<Pid, SpawnError> {
+        let spawned = spawner.spawn(child);
+        let Err(error) = &spawned else { return spawned };
+        let Some(cgroup) = self.cgroup.take() else { return spawned };
+        clear(&cgroup);
+        if error.step != Step::Cgroup {
+            return spawned;
+        }
+        child.restrictions.cgroup = self.instead.take();
+        spawner.spawn(child)
+    }
+}
+
+impl std::fmt::Display for Mark {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}-{}", self.0, self.1)
+    }
+}
+
+/// Removes the cgroup of a tree. One that is not empty belongs to those who are in it.
+fn clear(cgroup: &Path) {
+    let _ = std::fs::remove_dir(cgroup);
+}
+
+impl Daemon {
+    /// Looks for those that have left, signals them where that is to be, and says which descendants are empty.
+    pub(crate) fn look_for_strays(&mut self) {
+        if !std::mem::take(&mut self.descendants.due) {
+            return;
+        }
+        let strays = match self.strays() {
+            Ok(strays) => strays,
+            // Then only the group can be looked after.
+            Err(error) if procfs::is_absent(&error) => Vec::new(),
+            Err(error) => {
+                self.looks.strays();
+                return self.look_later(&error);
+            }
+        };
+        let lost = self.descendants.descendants.iter().filter(|(_, tree)| tree.lost).map(|(pid, _)| *pid);
+        for root in lost.collect::<Vec<Pid>>() {
+            let mut left = self.groups.contains_key(&root);
+            for (pid, mark) in &strays {
+                if let Some(tree) =
+                    self.descendants.descendants.get_mut(&root).filter(|tree| tree.mark == *mark)
+                {
+                    left = true;
+                    if let Err(error) = tree.tell(*pid, root, &mut self.told, &mut self.log) {
+                        self.looks.strays();
+                        self.look_later(&error);
+                    }
+                }
+            }
+            if !left {
+                self.descendants.remove(root);
+                self.told.forget(root);
+                self.dispatch(Event::GroupEmpty { pgid: root });
+            }
+        }
+    }
+
+    /// The first process of a tree survives SIGKILL, and is not waited for: neither are those that come from it.
+    pub(crate) fn give_tree_up(&mut self, root: Pid) {
+        if !self.descendants.signal(root, SIGKILL) {
+            return;
+        }
+        self.descendants.lost_its_root(root);
+        let (found, _) = with_all_below(root);
+        for handle in found.into_iter().filter_map(|(_, handle)| handle) {
+            let _ = handle.send(SIGKILL); // it may have ended meanwhile
+        }
+    }
+
+    /// The children of circus that it has not started itself and that bear a mark.
+    fn strays(&self) -> io::Result<Vec<(Pid, Mark)>> {
+        let mut strays = Vec::new();
+        for pid in procfs::children(process::pid())? {
+            if self.arbiter.owner(pid).is_none()
+                && !self.survivors.contains(&pid)
+                && let Some(mark) = mark_of(pid, self.descendants.seed)?
+            {
+                strays.push((pid, mark));
+            }
+        }
+        Ok(strays)
+    }
+}
+
+impl Tree {
+    /// Sends the signal of the tree to a stray and to all that come from that, each one once.
+    fn tell(&self, top: Pid, root: Pid, told: &mut Told, log: &mut Log) -> io::Result<()> {
+        let Some(signum) = self.signum else { return Ok(()) };
+        // All are found before the first one ends and leaves its children to circus; or as many as can be held.
+        let (found, outcome) = with_all_below(top);
+        for (pid, handle) in found {
+            if signum != SIGKILL && !told.is_new(root, pid, signum) {
+                continue;
+            }
+            let (name, signal) = (procfs::program(pid).unwrap_or_default(), signals::name(signum));
+            log.info(format_args!("{name} ({pid}), which came from process {root}, gets {signal}"));
+            // The first one is circus's own child, whose number stays its own until circus reaps it.
+            let _ = handle.map_or_else(|| signal::kill(pid, signum), |held| held.send(signum)); // it may have ended
+        }
+        outcome
+    }
+}
+
+/// Holds a process by a descriptor; `None` when it is gone, or can never be held.
+pub fn hold(pid: Pid) -> io::Result<Option<PidFd>> {
+    match with_spare(&|| PidFd::open(pid)) {
+        Err(error) if error.raw_os_error().is_some_and(sys::is_shortage) => Err(error),
+        held => Ok(held.ok()),
+    }
+}
+
+/// A child of circus and its descendants, these held by descriptors, and whether that is all of them.
+fn with_all_below(top: Pid) -> (Vec<(Pid, Option<PidFd>)>, io::Result<()>) {
+    let mut found = vec![(top, None)];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).map(|(pid, _)| *pid) {
+        next += 1;
+        if let Err(error) = hold_children(parent, &mut found) {
+            return (found, Err(error));
+        }
+    }
+    (found, Ok(()))
+}
+
+fn hold_children(parent: Pid, found: &mut Vec<(Pid, Option<PidFd>)>) -> io::Result<()> {
+    for child in procfs::children(parent)? {
+        let Some(handle) = hold(child)? else { continue };
+        // Its number could have become another's before it was held.
+        match procfs::stat(child) {
+            Ok(stat) if stat.ppid == parent => found.push((child, Some(handle))),
+            Err(error) if !sys::is_gone(&error) => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// The mark of a process, of those that this circus has made. A zombie has none, nor has one that circus may not look
+/// at.
+fn mark_of(pid: Pid, seed: u64) -> io::Result<Option<Mark>> {
+    match look_for_mark(pid, seed) {
+        Err(error) if sys::is_gone(&error) || error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
+        found => found,
+    }
+}
+
+fn look_for_mark(pid: Pid, seed: u64) -> io::Result<Option<Mark>> {
+    let own = |number: &str| Some(Mark(seed, number.strip_prefix(&format!("{seed}-"))?.parse().ok()?));
+    let cgroup = procfs::cgroup(pid)?.unwrap_or_default();
+    let mut cgroups = cgroup.split('/').filter_map(|name| own(name.strip_prefix(CGROUP)?));
+    if let Some(mark) = cgroups.next() {
+        return Ok(Some(mark));
+    }
+    let environ = procfs::environ(pid)?;
+    if environ.is_empty() && procfs::is_becoming_program(pid)? {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
+    let variables = environ.split(|byte| *byte == 0);
+    let texts = variables.filter_map(|variable| std::str::from_utf8(variable).ok());
+    Ok(texts.filter_map(|text| own(text.strip_prefix(MARK)?)).next())
+}

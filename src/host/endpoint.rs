@@ -1,0 +1,332 @@
+//! Opens the sockets on which clients and subscribers are served: where they may be, whose files they are, what may
+//! be in their way, and what is opened for an address of the old kind.
+
+use crate::config::options::CircusOptions;
+use crate::config::text;
+use crate::control::endpoint::{self, Around, Directory, Place, Port};
+use crate::parts::log::Log;
+use crate::parts::sockets::{self, NewDirectory, Obstacle, OwnFile, Owner, claim};
+use crate::sys::address::Address;
+use crate::sys::socket::{self, SocketSpec};
+use crate::sys::{self, user};
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+/// Whose fault it is that a socket is not open.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The configuration says something impossible.
+    User,
+    /// The system refuses.
+    System,
+    /// The same, but another place would do as well, or even none.
+    Harmless,
+}
+
+/// Why a socket cannot be opened.
+pub struct Refused {
+    /// A sentence.
+    pub message: String,
+    /// Whose fault it is.
+    pub fault: Fault,
+}
+
+/// Where connections come in.
+pub enum Acceptor {
+    /// By a path, or a name in the abstract namespace.
+    Unix(UnixListener),
+    /// By a port.
+    Tcp(TcpListener),
+}
+
+impl Acceptor {
+    /// The next connection that waits. What comes by TCP has the standard library's other type from here on: the
+    /// calls are the same.
+    pub fn accept(&self) -> std::io::Result<UnixStream> {
+        let stream = match self {
+            Acceptor::Unix(listener) => listener.accept()?.0,
+            Acceptor::Tcp(listener) => {
+                let (stream, _) = listener.accept()?;
+                // Replies are small and wanted at once. Without either option the connection works too.
+                let _ = stream.set_nodelay(true);
+                let _ = socket::keep_alive(stream.as_fd());
+                OwnedFd::from(stream).into()
+            }
+        };
+        stream.set_nonblocking(true)?;
+        Ok(stream)
+    }
+
+    /// Its descriptor.
+    pub fn fd(&self) -> RawFd {
+        match self {
+            Acceptor::Unix(listener) => listener.as_raw_fd(),
+            Acceptor::Tcp(listener) => listener.as_raw_fd(),
+        }
+    }
+}
+
+/// An open socket.
+pub struct Opened {
+    /// Where connections come in.
+    pub acceptor: Acceptor,
+    /// Where it is, as text.
+    pub endpoint: String,
+    /// Its file, which goes with it.
+    pub file: Option<OwnFile>,
+    /// The directory that was made for it.
+    directory: Option<NewDirectory>,
+    /// An abstract socket has no file whose mode could guard it: only this user and root are served.
+    pub only_for: Option<u32>,
+    /// Events are published here, and commands refused.
+    pub events_only: bool,
+}
+
+impl Opened {
+    /// Whether it is a port.
+    pub fn is_port(&self) -> bool {
+        matches!(self.acceptor, Acceptor::Tcp(_))
+    }
+
+    /// The start has succeeded: what was made for the socket stays, what was in its way is removed.
+    pub fn keep(&mut self) {
+        self.file.iter_mut().for_each(OwnFile::keep);
+        self.directory.take().into_iter().for_each(NewDirectory::keep);
+    }
+
+    /// Where it is, as ZeroMQ and Circus write it.
+    pub fn address(&self) -> String {
+        match self.acceptor {
+            Acceptor::Unix(_) => format!("ipc://{}", self.endpoint),
+            Acceptor::Tcp(_) => self.endpoint.clone(),
+        }
+    }
+}
+
+fn places(wanted: Option<&str>) -> Result<Vec<Place>, String> {
+    let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
+    let around = Around { uid: user::current_uid(), runtime: runtime.as_deref(), container: container() };
+    endpoint::places(wanted, around)
+}
+
+/// A number that tells containers apart which share a network, and so its abstract names: that of the mount namespace;
+/// without /proc, that of the file system at the root.
+pub fn container() -> u64 {
+    let namespace = std::fs::metadata("/proc/self/ns/mnt").map(|meta| meta.ino());
+    namespace.or_else(|_| std::fs::metadata("/").map(|meta| meta.dev())).unwrap_or(0)
+}
+
+fn place_of(wanted: Option<&str>) -> Result<Option<Place>, String> {
+    Ok(places(wanted)?.into_iter().next())
+}
+
+/// Where the control socket is to be, if there is to be one.
+///
+/// # Errors
+/// A sentence: the option is no endpoint.
+pub fn check(options: &CircusOptions) -> Result<Option<Place>, String> {
+    place_of(options.endpoint.as_deref()).map_err(|why| format!("endpoint: {why}"))
+}
+
+/// Opens what `endpoint` and `pubsub_endpoint` say, the control socket last: where it is, the others are. A default
+/// directory that cannot be written to is only worth a warning: circus can do its work without being talked to.
+///
+/// # Errors
+/// What was asked for cannot be had.
+pub fn open_all(options: &CircusOptions, log: &mut Log) -> Result<Vec<Opened>, Refused> {
+    let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
+    let directory = endpoint::directory(user::current_uid(), runtime.as_deref());
+    let control = check(options).map_err(|message| Refused { message, fault: Fault::User })?;
+    let events = open_events(options, control.as_ref(), &directory, log)?;
+    let mut opened = Vec::new();
+    let wanted = options.endpoint.as_deref();
+    if let Some(place) = &control {
+        opened.extend(open_port(wanted, "control port", options)?);
+        let socket = open(place, "control socket", &directory, options)
+            .map(Some)
+            .or_else(|refused| open_spare(wanted, refused, &directory, options, log))?;
+        socket.into_iter().for_each(|socket| opened.insert(0, socket));
+    }
+    opened.extend(events.into_iter().map(|socket| Opened { events_only: true, ..socket }));
+    Ok(opened)
+}
+
+/// Opens the socket that takes the place of one in a default directory which cannot be used. That there is none at all is
+/// only worth a warning too.
+fn open_spare(
+    wanted: Option<&str>,
+    refused: Refused,
+    directory: &Directory,
+    options: &CircusOptions,
+    log: &mut Log,
+) -> Result<Option<Opened>, Refused> {
+    let spare = places(wanted).ok().and_then(|places| places.into_iter().nth(1));
+    let Some(spare) = spare.filter(|_| refused.fault == Fault::Harmless) else { return Err(refused) };
+    let Refused { message, .. } = refused;
+    match open(&spare, "control socket", directory, options) {
+        Ok(socket) => {
+            log.warning(format_args!("{message}; it is {spare} instead, where circus ctl looks too"));
+            Ok(Some(socket))
+        }
+        Err(second) if second.fault == Fault::Harmless => {
+            log.warning(format_args!("{message}; {}; circus ctl will not work", second.message));
+            Ok(None)
+        }
+        Err(second) => Err(second),
+    }
+}
+
+/// Opens what `pubsub_endpoint` says, unless that is the control socket.
+fn open_events(
+    options: &CircusOptions,
+    control: Option<&Place>,
+    directory: &Directory,
+    log: &mut Log,
+) -> Result<Vec<Opened>, Refused> {
+    let mut opened = Vec::new();
+    let Some(wanted) = options.pubsub_endpoint.as_deref() else { return Ok(opened) };
+    match place_of(Some(wanted)) {
+        Ok(place) if place.as_ref() == control => {}
+        Ok(None) => {}
+        Ok(Some(place)) => match open(&place, "pubsub socket", directory, options) {
+            Ok(socket) => opened.push(socket),
+            // It would only have stood for a port that old files name and nobody may ever have used.
+            Err(refused) if wanted.starts_with("tcp://") => log.debug(format_args!("{}", refused.message)),
+            Err(refused) => return Err(refused),
+        },
+        Err(why) => log.warning(format_args!("pubsub_endpoint: {why}; events are on the control socket")),
+    }
+    opened.extend(open_port(Some(wanted), "pubsub port", options)?);
+    Ok(opened)
+}
+
+/// Opens a socket anew whose file somebody has removed; `None` if nobody has.
+pub fn restore(opened: &Opened, options: &CircusOptions) -> Option<Result<Opened, String>> {
+    opened.file.as_ref().filter(|file| file.has_vanished())?;
+    let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
+    let directory = endpoint::directory(user::current_uid(), runtime.as_deref());
+    let what = if opened.events_only { "pubsub socket" } else { "control socket" };
+    let fresh = open(&Place::Path(opened.endpoint.clone()), what, &directory, options);
+    let fresh = fresh.map(|mut socket| {
+        socket.keep();
+        Opened { events_only: opened.events_only, ..socket }
+    });
+    Some(fresh.map_err(|refused| refused.message))
+}
+
+/// Opens a Unix socket.
+fn open(
+    place: &Place,
+    what: &str,
+    directory: &Directory,
+    options: &CircusOptions,
+) -> Result<Opened, Refused> {
+    let refuse = |why: &dyn std::fmt::Display, harmless| Refused {
+        message: format!("{what} {place}: {why}"),
+        fault: if harmless { Fault::Harmless } else { Fault::System },
+    };
+    let (address, made) = match place {
+        Place::Abstract(name) => (Address::Abstract(text::to_bytes(name).into_owned()), None),
+        Place::Path(path) => {
+            let made = prepare(Path::new(path), directory).map_err(|why| refuse(&why, true))?;
+            (Address::Unix(path.into()), made)
+        }
+    };
+    let mode = u32::try_from(options.endpoint_mode).unwrap_or(0o600);
+    let spec = SocketSpec::unix(address.clone(), mode);
+    let owner = options.endpoint_owner.as_deref().filter(|_| matches!(address, Address::Unix(_)));
+    let owner = owner.map(owner_of).transpose().map_err(|why| refuse(&why, false))?;
+    let (fd, file) =
+        claim(&spec, false, owner.map_or(Owner::Circus, Owner::User)).map_err(
+            |obstacle| match &obstacle {
+                Obstacle::InUse => refuse(&"another circus serves it already", false),
+                Obstacle::Kernel(error) if error.error.kind() == ErrorKind::AddrInUse => {
+                    let (who, foreign) = holder(&address);
+                    refuse(&who, foreign)
+                }
+                Obstacle::NotASocket | Obstacle::Kernel(_) => refuse(&obstacle, true),
+            },
+        )?;
+    if let (Some(owner), Some(file)) = (owner, &file) {
+        let given = file.give_to(owner);
+        given.map_err(|error| refuse(&format!("endpoint_owner: {}", sys::io_words(&error)), false))?;
+    }
+    let only_for = matches!(address, Address::Abstract(_)).then(user::current_uid);
+    let acceptor = Acceptor::Unix(fd.into());
+    Ok(Opened { acceptor, endpoint: place.to_string(), file, directory: made, only_for, events_only: false })
+}
+
+/// Who has an abstract name that circus wants to have, and whether it is somebody that has no business there.
+fn holder(address: &Address) -> (String, bool) {
+    let peer = socket::connect_now(address).and_then(|fd| socket::peer_credentials(fd.as_raw_fd()));
+    match peer {
+        Ok((pid, uid, _)) if ![0, user::current_uid()].contains(&uid) => {
+            (format!("process {pid} of uid {uid} has taken this name"), true)
+        }
+        Ok(_) | Err(_) => ("another circus serves it already".into(), false),
+    }
+}
+
+/// Opens the port of a `tcp://` address, if that is allowed.
+fn open_port(wanted: Option<&str>, what: &str, options: &CircusOptions) -> Result<Option<Opened>, Refused> {
+    // What is no port has been reported.
+    let port = wanted.and_then(|wanted| endpoint::port(wanted).ok().flatten());
+    let Some(Port { host, number }) = port.filter(|_| options.allow_tcp) else { return Ok(None) };
+    let refuse = |why: String| Refused {
+        message: format!("{what} tcp://{host}:{number}: {why}"),
+        fault: Fault::System,
+    };
+    let ip = sockets::resolve(host, host.contains(':'), true).map_err(refuse)?;
+    let spec = SocketSpec::new(Address::Inet(SocketAddr::new(ip, number)));
+    let listener = TcpListener::from(socket::bind(&spec).map_err(|error| refuse(error.to_string()))?);
+    let number = listener.local_addr().map_or(number, |address| address.port());
+    let endpoint = format!("tcp://{host}:{number}");
+    Ok(Some(Opened {
+        acceptor: Acceptor::Tcp(listener),
+        endpoint,
+        file: None,
+        directory: None,
+        only_for: None,
+        events_only: false,
+    }))
+}
+
+/// Makes the default directory, if the control socket is to stand there.
+fn prepare(path: &Path, directory: &Directory) -> Result<Option<NewDirectory>, String> {
+    if path.parent() == Some(Path::new(&directory.path)) { make_directory(directory) } else { Ok(None) }
+}
+
+/// Makes the default directory of control sockets. One in a place where anybody may make directories must be ours.
+pub fn make_directory(directory: &Directory) -> Result<Option<NewDirectory>, String> {
+    let path = Path::new(&directory.path);
+    let mode = if directory.exposed { 0o700 } else { 0o755 };
+    match sys::file::make_directory(path, mode) {
+        Ok(()) => return Ok(Some(NewDirectory::new(path))),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(format!("{}: {}", directory.path, sys::io_words(&error))),
+    }
+    let meta = path.symlink_metadata().map_err(|error| sys::io_words(&error))?;
+    let ours = meta.is_dir() && meta.uid() == user::current_uid() && meta.mode() & 0o077 == 0;
+    if directory.exposed && !ours {
+        return Err(format!("{} is not a directory of this user's with mode 0700", directory.path));
+    }
+    Ok(None)
+}
+
+fn owner_of(name: &str) -> Result<u32, String> {
+    let account = user::find_user(name).map_err(|error| sys::io_words(&error))?;
+    let account = account.ok_or_else(|| format!("endpoint_owner = {name}: there is no such user"))?;
+    Ok(account.uid)
+}
+
+/// The control socket for somebody who may run in another directory than circus, which runs in `cwd`.
+pub fn absolute(endpoint: &str, cwd: &str) -> String {
+    match endpoint {
+        endpoint if endpoint.starts_with(['/', '@']) || endpoint == "none" => endpoint.into(),
+        endpoint => format!("{}/{endpoint}", cwd.trim_end_matches('/')),
+    }
+}

@@ -1,0 +1,254 @@
+//! What is left when the work is done: told to end, waited for, and only then killed.
+//!
+//! What a process has left behind comes to circus as an orphan, whatever session it is in: circus is PID 1, to which all
+//! belong that are in its namespace, or a subreaper. Its other descendants are still others' children.
+
+use crate::arbiter::time::Time;
+use crate::arbiter::{Pid, SPARED};
+use crate::config::number;
+use crate::host::kill::Told;
+use crate::host::procfs;
+use crate::reactor::eventloop::Daemon;
+use crate::sys::{clock, is_gone, process, signal, wait};
+use mio::Events;
+use std::io;
+use std::time::{Duration, Instant};
+
+const SIGKILL: i32 = 9;
+const SIGTERM: i32 = 15;
+const SIGCONT: i32 = 18;
+
+/// How long the rest may take, in seconds, when nobody says anything.
+pub const GRACE: f64 = 10.0;
+
+/// How long after a SIGKILL it looks whether there is anybody new, in seconds, and how often.
+const AGAIN: f64 = 0.05;
+const TIMES: u32 = 40;
+
+/// Those that are left, and what has been done about them.
+#[derive(Debug)]
+pub struct LeftoverSweep {
+    rest: Rest,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// Somebody may have told them already, so they are not told yet.
+    Spared { tell_at: Time, kill_at: Time },
+    /// Everybody has been told.
+    Told { kill_at: Time },
+    /// Everybody has been killed.
+    Killed { again_at: Time, left: u32 },
+}
+
+/// Everybody that is left, but for these and what descends from them or is in their groups.
+#[derive(Debug, Default)]
+pub struct Rest {
+    /// Processes that are to live on. The namespace of PID 1 ends with it, and so do they.
+    pub left_alone: Vec<Pid>,
+    /// Processes that SIGKILL did not end: nobody waits for them.
+    pub survivors: Vec<Pid>,
+    /// Processes that were asked to end already, and are not asked again.
+    pub told: Told,
+}
+
+fn now() -> Time {
+    Time(clock::monotonic_ns())
+}
+
+impl LeftoverSweep {
+    /// Tells everybody to end within so many seconds.
+    pub fn begin(rest: Rest, grace: f64) -> LeftoverSweep {
+        rest.ask();
+        rest.tell(SIGCONT);
+        LeftoverSweep { rest, stage: Stage::Told { kill_at: now().plus(grace) } }
+    }
+
+    /// The same, but what has ended may have passed on to them that they are to end: a second time could mean "at once" to
+    /// them, so they are told later, if they are still there.
+    pub fn begin_sparing(rest: Rest, grace: f64) -> LeftoverSweep {
+        rest.tell(SIGCONT);
+        let (now, kill_at) = (now(), now().plus(grace));
+        LeftoverSweep { rest, stage: Stage::Spared { tell_at: now.plus((grace / 2.0).min(SPARED)), kill_at } }
+    }
+
+    /// circus has stood still for so many seconds, and everybody has as many more.
+    pub fn give_back(&mut self, seconds: f64) {
+        match &mut self.stage {
+            Stage::Spared { tell_at, kill_at } => {
+                (*tell_at, *kill_at) = (tell_at.plus(seconds), kill_at.plus(seconds));
+            }
+            Stage::Told { kill_at: at } | Stage::Killed { again_at: at, .. } => *at = at.plus(seconds),
+        }
+    }
+
+    /// How long until it wants to go on, in nanoseconds.
+    pub fn timeout(&self) -> u64 {
+        let at = match self.stage {
+            Stage::Spared { tell_at: at, .. } => at,
+            Stage::Told { kill_at: at } | Stage::Killed { again_at: at, .. } => at,
+        };
+        at.0.saturating_sub(now().0)
+    }
+
+    /// Goes on if it is time: kills, and looks again soon, since somebody may have been born meanwhile.
+    pub fn expire(&mut self) {
+        match self.stage {
+            _ if self.timeout() > 0 => {}
+            Stage::Spared { kill_at, .. } => {
+                self.rest.ask();
+                self.stage = Stage::Told { kill_at };
+            }
+            Stage::Told { .. } => self.kill(TIMES),
+            Stage::Killed { left, .. } => self.kill(left.saturating_sub(1)),
+        }
+    }
+
+    /// Passes a signal on to everybody, unless they have been killed.
+    pub fn tell(&self, signum: i32) {
+        if !self.has_killed() {
+            self.rest.tell(signum);
+        }
+    }
+
+    fn has_killed(&self) -> bool {
+        matches!(self.stage, Stage::Killed { .. })
+    }
+
+    /// Whoever asked for the end asks again: nobody is waited for any more.
+    pub fn hurry(&mut self) {
+        if !self.has_killed() {
+            self.kill(TIMES);
+        }
+    }
+
+    fn kill(&mut self, left: u32) {
+        self.rest.tell(SIGKILL);
+        self.stage = Stage::Killed { again_at: now().plus(AGAIN), left };
+    }
+
+    /// Nobody is left, or nothing helps against those that are.
+    pub fn is_over(&self) -> bool {
+        let given_up = match self.stage {
+            Stage::Spared { .. } | Stage::Told { .. } => false,
+            Stage::Killed { left, .. } => left == 0,
+        };
+        given_up || self.rest.is_empty()
+    }
+}
+
+impl Rest {
+    /// Whether nobody is left. What is not circus's child yet is the child of one that is.
+    pub fn is_empty(&self) -> bool {
+        let all = self.left_alone.is_empty() && self.survivors.is_empty();
+        !wait::children_exist() || !all && self.pids().is_ok_and(|pids| pids.is_empty())
+    }
+
+    /// Why circus does not end yet: the first few that it waits for, so many seconds.
+    pub fn reason(&self, grace: f64) -> String {
+        let named = |pid: Pid| Some(format!("{} ({pid})", procfs::program(pid)?));
+        let names: Vec<String> =
+            self.pids().unwrap_or_default().into_iter().filter_map(named).take(8).collect();
+        waiting_for(&names, grace)
+    }
+
+    /// Asks all of them to end that have not been asked.
+    fn ask(&self) {
+        match self.pids() {
+            Ok(pids) if !self.told.is_empty() => {
+                let new = pids.into_iter().filter(|pid| !self.told.has(*pid, SIGTERM));
+                new.for_each(|pid| drop(signal::kill(pid, SIGTERM)));
+            }
+            Ok(_) | Err(_) => self.tell(SIGTERM),
+        }
+    }
+
+    /// A signal for all of them. Without /proc nobody but PID 1 can find them.
+    fn tell(&self, signum: i32) {
+        if process::pid() == 1 {
+            let _ = signal::kill_everybody(signum);
+            return;
+        }
+        self.pids().into_iter().flatten().for_each(|pid| drop(signal::kill(pid, signum)));
+    }
+
+    fn pids(&self) -> io::Result<Vec<Pid>> {
+        let mut pids = procfs::descendants(process::pid())?;
+        pids.retain(|pid| !self.survivors.contains(pid));
+        if self.left_alone.is_empty() || process::pid() == 1 {
+            return Ok(pids);
+        }
+        let mut alone = self.left_alone.clone();
+        for pid in &self.left_alone {
+            match procfs::descendants(*pid) {
+                Ok(below) => alone.extend(below),
+                Err(error) if is_gone(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        pids.retain(|pid| {
+            let group = signal::group_of(*pid).unwrap_or(*pid);
+            !alone.contains(pid) && !self.left_alone.contains(&group)
+        });
+        Ok(pids)
+    }
+}
+
+/// Without /proc nobody has a name, and those that had one may have ended by now.
+fn waiting_for(names: &[String], grace: f64) -> String {
+    let names = if names.is_empty() { "processes that were left behind" } else { &names.join(", ") };
+    format!("waiting up to {} s for {names}", number::fixed(grace, 1))
+}
+
+impl Daemon {
+    /// Ends what the processes have left, after the last of them. The loop goes on meanwhile: output is passed on,
+    /// and clients have their answers.
+    pub(crate) fn sweep(&mut self, events: &mut Events) {
+        // Who has ended already is none of them.
+        self.reap();
+        while self.more_zombies {
+            self.reap();
+        }
+        let rest = Rest {
+            left_alone: std::mem::take(&mut self.left_alone),
+            survivors: std::mem::take(&mut self.survivors),
+            told: std::mem::take(&mut self.told),
+        };
+        if rest.is_empty() {
+            return;
+        }
+        self.log.info(format_args!("{}", rest.reason(GRACE)));
+        let mut sweep = LeftoverSweep::begin(rest, GRACE);
+        if self.arbiter.is_hurried() {
+            sweep.hurry();
+        }
+        self.sweep = Some(sweep);
+        while self.sweep.as_ref().is_some_and(|sweep| !sweep.is_over()) {
+            self.wait_and_turn(events);
+            if let Some(sweep) = &mut self.sweep {
+                sweep.expire();
+            }
+        }
+    }
+
+    /// When the sweep wants to go on.
+    pub(crate) fn next_sweep(&self) -> Option<Instant> {
+        let timeout = Duration::from_nanos(self.sweep.as_ref()?.timeout());
+        Some(Instant::now() + timeout)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_waited_for_is_named_or_called_something() {
+        assert_eq!(
+            waiting_for(&["sh (7)".into(), "cat (8)".into()], 10.0),
+            "waiting up to 10.0 s for sh (7), cat (8)"
+        );
+        assert_eq!(waiting_for(&[], 10.0), "waiting up to 10.0 s for processes that were left behind");
+    }
+}

@@ -1,0 +1,169 @@
+//! Looks at processes for which circus itself was short of something: what could not be seen is not known to be gone.
+//!
+//! One descriptor is kept for such a look when there is no other. If that does not help, the limit is lifted for the look
+//! where circus may do that; else the look is taken again after a pause that grows, and the log has it once.
+
+use crate::arbiter::Pid;
+use crate::parts::log::Level;
+use crate::reactor::eventloop::Daemon;
+use crate::sys::limit::{self, Limit};
+use crate::sys::{self, io_words};
+use std::fs::File;
+use std::io;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What the log calls it.
+const CAUSE: &str = "looks at processes";
+
+/// The descriptor that is given up for a look.
+static SPARE: Mutex<Option<File>> = Mutex::new(None);
+
+/// Keeps a descriptor for the time when there is no other. The root directory is there always.
+fn keep_spare(spare: &mut Option<File>) {
+    *spare = File::open("/").ok();
+}
+
+/// Keeps the spare descriptor from now on: the earlier, the lower its number, and the lower the limit may be set with
+/// which it is of use.
+pub fn keep() {
+    if let Ok(mut spare) = SPARE.try_lock() {
+        keep_spare(&mut spare);
+    }
+}
+
+/// Looks, once more with the spare descriptor when there was none left, and then once more without the limit on them. A
+/// look holds one at a time and no more.
+pub fn with_spare<T>(look: &dyn Fn() -> io::Result<T>) -> io::Result<T> {
+    let looked = look();
+    if !looked.as_ref().is_err_and(sys::wants_descriptor) {
+        return looked;
+    }
+    let Ok(mut spare) = SPARE.try_lock() else { return looked };
+    drop(spare.take());
+    let mut looked = look();
+    if looked.as_ref().is_err_and(sys::wants_descriptor)
+        && let Ok(lifted) = Lifted::lift()
+    {
+        looked = look();
+        drop(lifted);
+    }
+    keep_spare(&mut spare);
+    looked
+}
+
+/// The limit on open files is out of the way for as long as this lives. Somebody has set it below the descriptors that
+/// circus has already, so that giving one up frees none: the lowest free number is still too high.
+struct Lifted(Limit);
+
+impl Lifted {
+    /// What it is lifted to where the hard limit is no higher, which takes the right to do so.
+    const ENOUGH: u64 = 65_536;
+
+    fn lift() -> io::Result<Lifted> {
+        let was = limit::get(limit::NOFILE)?;
+        let most = was.hard.max(Lifted::ENOUGH);
+        limit::set(&Limit { soft: most, hard: most, ..was })
+            .or_else(|_| limit::set(&Limit { soft: was.hard, ..was }))?;
+        Ok(Lifted(was))
+    }
+}
+
+impl Drop for Lifted {
+    fn drop(&mut self) {
+        let _ = limit::set(&self.0); // it only gets lower
+    }
+}
+
+/// The looks that are to be taken again.
+#[derive(Default)]
+pub struct Looks {
+    /// Groups without their leaders, and the signals that are meant for them.
+    remnants: Vec<(Pid, i32)>,
+    /// Somebody who left a tree may be there.
+    strays: bool,
+    again_at: Option<Instant>,
+    pause: Duration,
+}
+
+impl Looks {
+    /// When it is time.
+    pub fn next(&self) -> Option<Instant> {
+        self.again_at
+    }
+
+    /// The strays are to be looked for again.
+    pub fn strays(&mut self) {
+        self.strays = true;
+    }
+
+    /// This group is to get this signal, and no earlier one.
+    pub fn remnant(&mut self, pgid: Pid, signum: i32) {
+        self.remnants.retain(|(other, _)| *other != pgid);
+        self.remnants.push((pgid, signum));
+    }
+}
+
+impl Daemon {
+    /// A look has failed, and is noted to be taken again.
+    pub(crate) fn look_later(&mut self, error: &io::Error) {
+        let looks = &mut self.looks;
+        if looks.again_at.is_none() {
+            looks.pause = looks.pause.saturating_mul(2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+            looks.again_at = Some(self.now + looks.pause);
+        }
+        if error.kind() == io::ErrorKind::WouldBlock {
+            return; // somebody is about to become another program, which is soon over
+        }
+        let why = io_words(error);
+        let text = format_args!(
+            "processes cannot be looked at: {why}; what waits for that is tried again and again"
+        );
+        self.log.once(Level::Error, CAUSE, text);
+    }
+
+    /// Takes the looks that had failed.
+    pub(crate) fn look_again_now(&mut self) {
+        self.looks.again_at = None;
+        if std::mem::take(&mut self.looks.strays) {
+            self.descendants.look_again();
+        }
+        self.look_for_strays();
+        for (pgid, signum) in std::mem::take(&mut self.looks.remnants) {
+            // The number may have become another's.
+            if self.groups.contains_key(&pgid) || self.descendants.knows(pgid) {
+                self.signal_remnant(pgid, signum);
+            }
+        }
+        if self.looks.again_at.is_none() {
+            self.looks.pause = Duration::ZERO;
+            self.log.over(Level::Info, CAUSE, format_args!("processes can be looked at again"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn a_look_without_a_descriptor_is_taken_with_the_spare_one() {
+        keep();
+        let times = Cell::new(0);
+        let look = |errno: i32, most: i32| {
+            times.set(0);
+            with_spare(&|| {
+                times.set(times.get() + 1);
+                if times.get() <= most { Err(io::Error::from_raw_os_error(errno)) } else { Ok(()) }
+            })
+        };
+        let (emfile, enfile, enoent) = (24, 23, 2);
+        assert!(look(emfile, 1).is_ok() && look(enfile, 1).is_ok());
+        assert!(look(emfile, 3).is_err() && times.get() <= 3, "once more, without the limit, and no more");
+        assert!(look(enoent, 1).is_err() && times.get() == 1);
+    }
+}

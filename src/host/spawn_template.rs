@@ -1,0 +1,381 @@
+//! From the options of a watcher to a child that is ready to be spawned.
+//!
+//! What does not depend on the process is prepared once for each watcher: a [`Blueprint`]. It is made anew when the
+//! options change. Users, limits and sockets are looked up here, so that a name that does not exist stops this
+//! watcher with its reason and nobody else.
+
+mod environment;
+mod inherit;
+mod recipe;
+mod rights;
+
+pub use inherit::{Given, awaited, nonblocking};
+
+use crate::config::check::sockets::handed_down;
+use crate::config::expand::{self, expand, member};
+use crate::config::options::WatcherOptions;
+use crate::config::{Names, Value, WatcherConfig, text, words};
+use crate::control::python::cut;
+use crate::parts::sockets::{Sockets, User};
+use crate::reactor::startup::current_dir;
+use crate::sorted::Sorted;
+use crate::sys::child::{Child, Prepare, Stdio};
+use inherit::{Inherited, inherited, on_stdin};
+use recipe::{Recipe, preparation};
+use std::ffi::CString;
+use std::os::fd::RawFd;
+use std::rc::Rc;
+
+/// The PATH of children whose environment has none. Circus gives them none at all.
+pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// The first descriptor that a child inherits; sd_listen_fds(3) has it so.
+const FIRST_SOCKET: RawFd = 3;
+
+/// Everything about the children of a watcher but their arguments and output pipes.
+pub struct SpawnTemplate {
+    child: Child,
+    /// The environment, before what differs from process to process is replaced.
+    env: Names,
+    inherited: Vec<Inherited>,
+    /// The names of the sockets at each of the child's numbers, and of that on its standard input.
+    names: (Vec<String>, Option<String>),
+    /// One of them is another for each process.
+    shared: bool,
+    /// The numbers that `$(circus.sockets.NAME)` stands for.
+    numbers: Sorted<String, RawFd>,
+    /// The arguments or the environment differ from process to process.
+    varies: bool,
+    /// The program is a bare name, looked for in this PATH.
+    looked_for: Option<(String, String)>,
+    /// What each process finds out itself, if there are files to look at.
+    recipe: Option<Rc<Recipe>>,
+}
+
+/// The texts of a watcher that may hold variables until a process is spawned.
+fn texts<'a>(config: &'a WatcherConfig, env: &'a Names) -> impl Iterator<Item = &'a str> {
+    let options = &config.options;
+    let command = [Some(options.cmd.as_str()), Some(options.args.as_str()), options.shell_args.as_deref()];
+    command.into_iter().flatten().chain(env.values().map(String::as_str))
+}
+
+impl SpawnTemplate {
+    /// Prepares the children of a watcher.
+    ///
+    /// # Errors
+    /// A sentence that says what is missing.
+    pub fn new(config: &WatcherConfig, sockets: &Sockets) -> Result<SpawnTemplate, String> {
+        SpawnTemplate::telling(config, sockets, None)
+    }
+
+    /// The same, with the address at which they tell of themselves.
+    ///
+    /// # Errors
+    /// A sentence that says what is missing.
+    pub fn telling(
+        config: &WatcherConfig,
+        sockets: &Sockets,
+        notify: Option<String>,
+    ) -> Result<SpawnTemplate, String> {
+        if let Some(reason) = &config.broken {
+            return Err(reason.clone());
+        }
+        let options = &config.options;
+        let mut child = rightful(config)?;
+        child.stdin = if options.close_child_stdin { Stdio::Null } else { Stdio::Inherit };
+        let null = |closed: bool| if closed { Stdio::Null } else { Stdio::Inherit };
+        child.stdout = null(options.close_child_stdout);
+        child.stderr = null(options.close_child_stderr);
+        let mut env = environment::environment(config)?;
+        if let Some(address) = notify {
+            env.insert("NOTIFY_SOCKET".into(), address);
+            let micros = config.watchdog().map(|seconds| ((seconds * 1e6) as u64).to_string());
+            child.watchdog_pid = micros.is_some();
+            env.extend(micros.map(|micros| ("WATCHDOG_USEC".into(), micros)));
+        }
+        let inherited = inherited(config, &env, sockets)?;
+        child.listen_pid = !inherited.is_empty();
+        let (places, numbers) = number(&inherited);
+        let names = (places, on_stdin(config, sockets)?);
+        let shared = names.0.iter().chain(&names.1).any(|name| sockets.is_shared(name));
+        let is_wid = |name: &str| name.eq_ignore_ascii_case("wid");
+        let varies = texts(config, &env).any(|text| expand::names(text).any(is_wid));
+        let recipe = Recipe::of(config, &numbers).map(Rc::new);
+        let mut template =
+            SpawnTemplate { child, env, inherited, names, shared, numbers, varies, looked_for: None, recipe };
+        template
+            .place_sockets(&mut |name| sockets.fds(name).next().ok_or_else(|| format!("{name} is closed")))?;
+        template.set_command(config, 1)?;
+        Ok(template)
+    }
+
+    /// The child for a process, its outputs those of the watcher unless a pipe takes them.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the command or with a socket.
+    pub fn child(
+        &mut self,
+        config: &WatcherConfig,
+        user: User,
+        sockets: &mut Sockets,
+    ) -> Result<&mut Child, String> {
+        if self.shared {
+            self.place_sockets(&mut |name| sockets.take(name, user))?;
+        }
+        if self.varies {
+            self.set_command(config, user.wid)?;
+        }
+        if let Some(recipe) = self.recipe.clone() {
+            self.child.prepare = Some(Prepare(Rc::new(move |child| recipe.words(child, user.wid))));
+        }
+        Ok(&mut self.child)
+    }
+
+    /// Puts the sockets at their numbers.
+    fn place_sockets(&mut self, fd: &mut dyn FnMut(&str) -> Result<RawFd, String>) -> Result<(), String> {
+        let (names, on_stdin) = &self.names;
+        let place = |(name, number): (&String, RawFd)| Ok((fd(name)?, number));
+        self.child.sockets = names.iter().zip(FIRST_SOCKET..).map(place).collect::<Result<_, String>>()?;
+        if let Some(name) = on_stdin {
+            self.child.stdin = Stdio::Fd(fd(name)?);
+        }
+        Ok(())
+    }
+
+    /// Fills in the program, the arguments and the environment.
+    fn set_command(&mut self, config: &WatcherConfig, wid: u32) -> Result<(), String> {
+        let lookup = lookup(config, &self.env, wid, &self.numbers);
+        let argv = arguments(config, &lookup)?;
+        let env = variables(&self.env, &self.inherited, &lookup);
+        let first = argv.first().ok_or("cmd is empty: say what to run")?;
+        let program = config.options.executable.as_deref().unwrap_or(first);
+        let path = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
+        self.looked_for = (!program.contains('/')).then(|| (program.to_string(), path.to_string()));
+        set_program(&mut self.child, program, &argv, &env)
+    }
+
+    /// The child as it was prepared last.
+    pub fn prepared(&self) -> &Child {
+        &self.child
+    }
+
+    /// What was not found, for messages: the bare name and where it was looked for, or else the path.
+    pub fn not_found(&self, number: usize) -> String {
+        let Some((name, path)) = &self.looked_for else { return format!("exec {}", self.program(number)) };
+        format!("exec {}, in PATH={}", cut(name), cut(path))
+    }
+
+    /// The path that was tried last, or the one of this number, for messages.
+    pub fn program(&self, number: usize) -> String {
+        let path = self.child.programs.get(number).or(self.child.programs.last());
+        path.map(|path| String::from_utf8_lossy(path.as_bytes()).into_owned()).unwrap_or_default()
+    }
+
+    /// The directory that the processes run in, for messages.
+    pub fn working_dir(&self) -> String {
+        let dir = self.child.working_dir.as_ref();
+        dir.map(|path| String::from_utf8_lossy(path.as_bytes()).into_owned()).unwrap_or_default()
+    }
+}
+
+/// The values of the variables of a command line.
+fn lookup<'a>(
+    config: &'a WatcherConfig,
+    env: &'a Names,
+    wid: u32,
+    numbers: &'a Sorted<String, RawFd>,
+) -> impl Fn(&str) -> Option<String> + 'a {
+    move |name| match member(name, "env") {
+        Some(_) => expand::env(env, name),
+        None => variable(name, config, wid, numbers),
+    }
+}
+
+/// Fills in the places where the program may be, the arguments and the environment of a child.
+///
+/// # Errors
+/// One of them holds a null character.
+pub(crate) fn set_program(
+    child: &mut Child,
+    program: &str,
+    argv: &[String],
+    env: &Names,
+) -> Result<(), String> {
+    let path = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
+    child.programs = candidates(program, path).map(|path| c_string(&path)).collect::<Result<_, _>>()?;
+    child.argv = argv.iter().map(|word| c_string(word)).collect::<Result<_, _>>()?;
+    let entries = env.iter().map(|(name, value)| c_string(&format!("{name}={value}")));
+    child.env = entries.collect::<Result<_, _>>()?;
+    Ok(())
+}
+
+/// The names of the inherited sockets in the order of their numbers: from 3 up as LISTEN_FDS has them, then once more
+/// those that the command line names, with these second numbers. (gunicorn fails when the number in its `--bind` is
+/// one of LISTEN_FDS.)
+fn number(inherited: &[Inherited]) -> (Vec<String>, Sorted<String, RawFd>) {
+    let mut places: Vec<String> = inherited.iter().map(|socket| socket.name.clone()).collect();
+    let named = inherited.iter().filter(|socket| socket.named).map(|socket| socket.name.clone());
+    places.extend(named);
+    let numbered = places.iter().cloned().zip(FIRST_SOCKET..).skip(inherited.len());
+    let numbers = numbered.collect();
+    (places, numbers)
+}
+
+/// The value of a variable `$(circus.NAME)` at spawn; `None` leaves it as it is.
+fn variable(name: &str, config: &WatcherConfig, wid: u32, numbers: &Sorted<String, RawFd>) -> Option<String> {
+    let lower = name.to_ascii_lowercase();
+    if lower == "wid" {
+        return Some(wid.to_string());
+    }
+    if let Some(socket) = member(&lower, "sockets") {
+        return numbers.get(socket).map(ToString::to_string);
+    }
+    if let Some(limit) = member(&lower, "rlimits").and_then(|limit| config.rlimits.get(limit)) {
+        return Some(limit.map_or("-1".into(), |limit| limit.to_string()));
+    }
+    let of_family = |family: &str, prefix: &str| {
+        member(&lower, family).and_then(|key| config.get(&format!("{prefix}{key}")))
+    };
+    let value = of_family("stdout_stream_conf", "stdout_stream.")
+        .or_else(|| of_family("stderr_stream_conf", "stderr_stream."))
+        .or_else(|| match lower.as_str() {
+            "working_dir" if config.options.working_dir.is_none() => Some(Value::Str(current_dir())),
+            "use_fds" => Some(Value::Bool(config.options.use_sockets)),
+            // Circus does not know these two here, nor keys of one's own.
+            "name" | "autostart" => None,
+            key if config.free.contains_key(key) => None,
+            key => config.get(key),
+        });
+    python_text(&value?)
+}
+
+/// A value as Python's `str()` gives it. What consists of several values is no variable, its members are.
+fn python_text(value: &Value) -> Option<String> {
+    Some(match value {
+        Value::None => "None".into(),
+        Value::Bool(true) => "True".into(),
+        Value::Bool(false) => "False".into(),
+        Value::Int(n) => n.to_string(),
+        Value::Float(n) => serde_json::Value::from(*n).to_string(),
+        Value::Str(text) => text.clone(),
+        Value::Map(_) => return None,
+    })
+}
+
+/// The words of the command line.
+fn arguments(config: &WatcherConfig, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Vec<String>, String> {
+    let options = &config.options;
+    let cmd = expand(&options.cmd, lookup);
+    let args = expand(&options.args, lookup);
+    let split = |what: &str, text: &str| words::split(text).map_err(|why| format!("{what} = {text}: {why}"));
+    if !options.shell {
+        let mut argv = split("cmd", &cmd)?;
+        argv.extend(split("args", &args)?);
+        return Ok(argv);
+    }
+    if cmd.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let line = if args.is_empty() { cmd } else { format!("{cmd} {args}") };
+    let mut argv = vec!["/bin/sh".to_string(), "-c".to_string(), line];
+    if let Some(shell_args) = &options.shell_args {
+        argv.extend(split("shell_args", &expand(shell_args, lookup))?);
+    }
+    Ok(argv)
+}
+
+/// A child with the directory, the ids and the limits of the processes of a watcher, and no program yet.
+///
+/// # Errors
+/// A sentence that says what is missing.
+fn rightful(config: &WatcherConfig) -> Result<Child, String> {
+    let options = &config.options;
+    let mut child = Child { session: true, ..Child::default() };
+    child.working_dir = options.working_dir.as_deref().map(c_string).transpose()?;
+    child.umask = options.umask.and_then(|mask| u32::try_from(mask).ok());
+    child.limits = rights::limits(config)?;
+    rights::set_ids(config, &mut child)?;
+    child.restrictions = rights::restrictions(config)?;
+    Ok(child)
+}
+
+/// What runs beside the processes of a watcher as one of them would, without a program yet, and its environment but for
+/// what comes from files.
+///
+/// # Errors
+/// A sentence that says what is missing.
+pub(crate) fn beside(config: &WatcherConfig, wid: Option<u32>) -> Result<(Child, Names), String> {
+    let lookup = |name: &str| wid.filter(|_| name.eq_ignore_ascii_case("wid")).map(|wid| wid.to_string());
+    let child = Child { prepare: preparation(config), ..rightful(config)? };
+    Ok((child, variables(&environment::environment(config)?, &[], &lookup)))
+}
+
+/// The same for what runs with the rights of circus, or of the user `uid`, and only on behalf of a watcher: nothing
+/// that the watcher's user may write (its directory, `env_file`, `virtualenv`) has a say in it. The variables are those
+/// of the configuration, without any by which a program takes in other code ([`environment::names_code`]), and programs
+/// are found as circus finds its own.
+///
+/// # Errors
+/// A sentence that says what is missing.
+pub(crate) fn apart_from(config: &WatcherConfig, uid: Option<&str>) -> Result<(Child, Names), String> {
+    let copy_env = config.options.copy_env;
+    let options = WatcherOptions { uid: uid.map(Into::into), copy_env, ..WatcherOptions::default() };
+    let mut set = Rc::clone(&config.env);
+    if config.options.uid.as_deref().is_some_and(|user| Some(user) != uid) {
+        Rc::make_mut(&mut set).retain(|name, value| !environment::names_code(name, value));
+    }
+    let own = WatcherConfig { env: set, options, ..WatcherConfig::default() };
+    let of_hooks = |why: String| why.replacen("uid =", "hooks_uid =", 1);
+    let (child, mut env) = beside(&own, None).map_err(of_hooks)?;
+    env.retain(|name, _| !name.starts_with("LD_"));
+    env.insert("PATH".into(), std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.into()));
+    Ok((child, env))
+}
+
+/// The environment of one process.
+fn variables(env: &Names, sockets: &[Inherited], lookup: &dyn Fn(&str) -> Option<String>) -> Names {
+    // Of all variables only these two are replaced in the environment at this stage.
+    let late = |name: &str| {
+        let known = name.eq_ignore_ascii_case("wid") || member(name, "sockets").is_some();
+        known.then(|| lookup(name)).flatten()
+    };
+    let mut env: Names = env.iter().map(|(name, value)| (name.clone(), expand(value, &late))).collect();
+    env.get_or_insert_with("PATH".into(), || DEFAULT_PATH.into());
+    if !sockets.is_empty() {
+        env.insert("LISTEN_FDS".into(), sockets.len().to_string());
+        let names: Vec<String> = sockets.iter().map(|socket| handed_down(&socket.name)).collect();
+        env.insert("LISTEN_FDNAMES".into(), names.join(":"));
+        // The same for einhorn's workers.
+        env.insert("EINHORN_FD_COUNT".into(), sockets.len().to_string());
+        for (place, socket) in sockets.iter().enumerate() {
+            env.insert(format!("EINHORN_FD_{place}"), (FIRST_SOCKET as usize + place).to_string());
+            env.insert(format!("EINHORN_FD_FAMILY_{place}"), socket.family.into());
+        }
+    }
+    env
+}
+
+/// So many directories of PATH are looked into: circus waits while each is tried.
+const MOST_DIRECTORIES: usize = 1000;
+
+/// The paths at which a program may be: itself when it has a slash, else in each directory of PATH.
+pub(crate) fn candidates<'a>(program: &'a str, path: &'a str) -> impl Iterator<Item = String> + 'a {
+    let dirs = (!program.contains('/')).then(|| path.split(':').take(MOST_DIRECTORIES));
+    let in_dir = move |dir: &str| match dir.strip_suffix('/').unwrap_or(dir) {
+        "" if dir.is_empty() => format!("./{program}"),
+        dir => format!("{dir}/{program}"),
+    };
+    let itself = program.contains('/').then(|| program.to_string());
+    itself.into_iter().chain(dirs.into_iter().flatten().map(in_dir))
+}
+
+/// Text as the kernel takes it.
+///
+/// # Errors
+/// It holds a null character.
+pub(crate) fn c_string(word: &str) -> Result<CString, String> {
+    CString::new(text::to_bytes(word).into_owned())
+        .map_err(|_| format!("{:?} holds a null character", word.chars().take(40).collect::<String>()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! Who gets a place among the connections, so that nobody can take them all, and how much memory all of them together
+//! may take.
+//!
+//! Another user than root and circus's own has a share of the places. Some are kept for these two, and of all places
+//! one process of theirs leaves some to others. When places are short, a connection by which nothing was asked gives
+//! way to a newcomer: it is looked for when one comes, so no time has to be waited for.
+
+use super::Client;
+use super::Clients;
+use super::Daemon;
+use crate::arbiter::Pid;
+use crate::arbiter::request::Errno;
+use crate::control::protocol::{self, Id};
+use crate::control::wire::Wire;
+use crate::parts::log::Level;
+use crate::sys::{clock, io_words, limit, socket};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+/// The most connections at a time.
+const MOST_CLIENTS: usize = 4096;
+/// So many are let in whatever the limit of open files is, half of them of other users; what is more leaves an eighth of
+/// that limit to processes.
+const FEW_CLIENTS: usize = 16;
+/// How many places are kept, or an eighth of them if these are fewer.
+const KEPT: usize = 64;
+/// The part of the places that one other user may have.
+const SHARE: usize = 4;
+/// When places are short, a connection by which nothing was asked for so long loses its own.
+const SILENCE: Duration = Duration::from_secs(10);
+/// So many bytes may be kept of what clients have sent and of what they have not read.
+pub(super) const MOST_HELD: usize = 64 << 20;
+
+const SILENT: &str = "nothing was asked by this connection for 10 s, and its place is needed";
+const HEAVIEST: &str = "circus keeps too much for its clients already, and most of it for this connection";
+
+impl Daemon {
+    /// Takes a new connection in, or says why not.
+    pub(crate) fn admit(&mut self, listener: usize, stream: UnixStream) {
+        if self.clients.listeners.are_well(self.now) {
+            self.log.over(Level::Info, "accept", format_args!("control connections are accepted again"));
+        }
+        let Some(opened) = self.clients.listeners.opened(listener) else { return };
+        let peer = socket::peer_credentials(stream.as_raw_fd()).ok();
+        let (pid, peer) = peer.map_or((None, u32::MAX), |(pid, uid, _)| (Some(pid), uid));
+        let foreign = opened.only_for.is_some_and(|own| ![own, 0].contains(&peer));
+        let mut client = Client::new(stream, peer, Wire::default());
+        client.events_only = opened.events_only;
+        client.by_port = opened.is_port();
+        client.pid = pid.filter(|pid| *pid > 0); // 0 is one of another pid namespace
+        client.since = Some(self.now);
+        if foreign {
+            return refuse(&mut client, "this control socket serves root and the user of circus only");
+        }
+        if let Err(reason) = self.make_room(&client) {
+            self.log.once(Level::Warning, reason, format_args!("control: a connection is refused: {reason}"));
+            return refuse(&mut client, reason);
+        }
+        if let Some(id) = self.take_in(client) {
+            self.serve(id);
+        }
+    }
+
+    /// Serves a plugin that runs as this user, and which is told of everything, in the next turn.
+    pub(crate) fn take_in_plugin(&mut self, stream: UnixStream, pid: Pid, uid: u32) {
+        let mut client = Client::new(stream, uid, Wire::lines());
+        client.plugin = Some(pid);
+        client.topics = Some(Vec::new());
+        let id = self.take_in(client);
+        self.clients.visit_again(id);
+    }
+
+    /// Has a connection looked after from now on.
+    fn take_in(&mut self, mut client: Client) -> Option<u32> {
+        let id = self.clients.next_client;
+        self.clients.next_client = id.wrapping_add(1);
+        if let Err(error) = self.watch_client(client.stream.as_raw_fd(), id) {
+            let why = io_words(&error);
+            let text = format_args!("control: a connection cannot be waited for: {why}");
+            self.log.once(Level::Error, "connection", text);
+            refuse(&mut client, &format!("circus cannot wait for this connection: {why}"));
+            return None;
+        }
+        self.log.over(Level::Info, "connection", format_args!("control: new connections are served again"));
+        self.clients.clients.insert(id, client);
+        Some(id)
+    }
+
+    /// Makes sure that there is a place for a newcomer.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn make_room(&mut self, newcomer: &Client) -> Result<(), &'static str> {
+        let count = self.clients.count();
+        if count < FEW_CLIENTS / 2 {
+            return Ok(());
+        }
+        let open = limit::get(limit::NOFILE).map_or(u64::MAX, |limit| limit.soft);
+        let bounds = Bounds::new(usize::try_from(open).unwrap_or(usize::MAX), newcomer.is_trusted());
+        let own = self.clients.clients.values().filter(|client| is_akin(newcomer, client)).count();
+        let fault = bounds.fault(count, own, newcomer.stream.as_raw_fd());
+        let Some((reason, among_own)) = fault else { return Ok(()) };
+        let now = self.now;
+        let gives_way = |client: &Client| {
+            client.is_silent(now, if newcomer.outranks(client) { Duration::ZERO } else { SILENCE })
+                && (!among_own || is_akin(newcomer, client))
+        };
+        let silent = self.clients.clients.iter().find(|(_, client)| gives_way(client)).map(|(id, _)| *id);
+        let silent = silent.ok_or(reason)?;
+        if let Some(client) = self.clients.clients.get_mut(&silent) {
+            refuse(client, SILENT);
+        }
+        self.close_client(silent);
+        Ok(())
+    }
+}
+
+/// How many connections there may be for somebody.
+struct Bounds {
+    most: usize,
+    share: usize,
+    few: usize,
+    /// The first descriptor that is left to others.
+    high: usize,
+}
+
+impl Bounds {
+    /// With a limit of so many open files.
+    fn new(open: usize, trusted: bool) -> Bounds {
+        let high = open - open / 8;
+        let places = high.min(MOST_CLIENTS);
+        let kept = KEPT.min(places / 8);
+        match trusted {
+            true => Bounds { most: places, share: places - kept, few: FEW_CLIENTS, high },
+            false => Bounds {
+                most: places - kept,
+                share: (places / SHARE).max(FEW_CLIENTS / 4),
+                few: FEW_CLIENTS / 2,
+                high: high - kept,
+            },
+        }
+    }
+
+    /// Why one more is too many, if it is, and whether only one of its own kind could make room. A new descriptor is the
+    /// lowest that was free.
+    fn fault(&self, count: usize, own: usize, fd: RawFd) -> Option<(&'static str, bool)> {
+        if own >= self.share {
+            return Some(("there are too many control connections of one user or process", true));
+        }
+        let high = usize::try_from(fd).is_ok_and(|fd| fd >= self.high);
+        let full = count >= self.most || count >= self.few && high;
+        full.then_some(("there are too many control connections", false))
+    }
+}
+
+/// Whether a connection counts to the share of a newcomer: the processes of root and of circus's own user have one each,
+/// of other users all together.
+fn is_akin(newcomer: &Client, client: &Client) -> bool {
+    client.peer == newcomer.peer
+        && client.plugin.is_none()
+        && (!newcomer.is_trusted() || client.pid == newcomer.pid)
+}
+
+/// Says why a connection is not served, which is to be closed then. If it cannot be written to, nobody hears it.
+fn refuse(client: &mut Client, reason: &str) {
+    client.give_up(&protocol::encode_error(&Id::default(), Errno::Conflict, reason, clock::realtime()));
+}
+
+impl Client {
+    /// Root and the user of circus have rights and places that others have not.
+    pub fn is_trusted(&self) -> bool {
+        self.peer == 0 || self.peer == crate::sys::user::current_uid()
+    }
+
+    fn outranks(&self, other: &Client) -> bool {
+        self.is_trusted() && !other.is_trusted()
+    }
+
+    /// Whether nothing was asked by it since it came, so long ago.
+    fn is_silent(&self, now: Instant, long: Duration) -> bool {
+        let since = self.since.filter(|_| !self.has_asked);
+        since.is_some_and(|since| now.saturating_duration_since(since) >= long)
+    }
+}
+
+impl Clients {
+    /// Hangs up on whoever takes most of the memory while all together take too much, others than root and the user of
+    /// circus first.
+    pub(super) fn shed(&mut self) -> bool {
+        let mut shed = false;
+        while self.held > MOST_HELD {
+            let weight = |client: &Client| (!client.is_trusted(), client.held());
+            let all = self.clients.iter_mut().filter(|(_, client)| client.held() > 0);
+            let Some((id, client)) = all.max_by_key(|(_, client)| weight(client)) else { break };
+            refuse(client, HEAVIEST);
+            client.weigh(&mut self.held);
+            self.revisit.push(*id);
+            shed = true;
+        }
+        shed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_can_take_all_places() {
+        for open in [16, 20, 64, 256, 1024, 4096, 65_536, usize::MAX] {
+            let (own, others) = (Bounds::new(open, true), Bounds::new(open, false));
+            assert!(own.most >= others.most && own.high >= others.high, "{open}");
+            assert!(others.share < others.most || open < 64, "{open}: another user leaves some to others");
+            assert!(own.most <= MOST_CLIENTS && own.share <= own.most, "{open}");
+            if open >= 64 {
+                assert!(others.most < own.most, "{open}: some are kept");
+                assert!(own.share < own.most, "{open}: a process of root leaves some to root");
+            }
+        }
+        let (own, others) = (Bounds::new(65_536, true), Bounds::new(65_536, false));
+        assert_eq!((own.most, own.share, others.most, others.share), (4096, 4032, 4032, 1024));
+        assert_eq!(others.fault(1100, 1024, 9).map(|fault| fault.1), Some(true));
+        assert_eq!(others.fault(4032, 3, 9).map(|fault| fault.1), Some(false));
+        assert_eq!(own.fault(4032, 3, 9), None);
+    }
+
+    #[test]
+    fn descriptors_are_left_to_processes_and_to_root() {
+        let (own, others) = (Bounds::new(256, true), Bounds::new(256, false));
+        assert!(others.fault(20, 3, 200).is_some() && own.fault(20, 3, 200).is_none());
+        assert!(own.fault(20, 3, 230).is_some());
+        assert_eq!((own.fault(10, 3, 250), others.fault(7, 3, 250)), (None, None), "a few come in anyway");
+    }
+}

@@ -1,0 +1,354 @@
+//! circus's own log: `2026-11-23 06:51:09 circus[18870] [INFO] Starting master on pid 18870`.
+//!
+//! It goes to the standard error output, to a file or to a syslog daemon, by the same [`Outlet`] as the output of
+//! processes: a reader that is slow and a disk that is full never hold circus up. There is one log, handed around as
+//! `&mut Log`.
+
+pub use crate::arbiter::Level;
+use crate::config::{syslog, text};
+use crate::control::plain::cut;
+use crate::host::files::{OwnFile, id_at};
+use crate::parts::sockets::resolve;
+use crate::parts::streams::destination::{Destination, Place};
+use crate::parts::streams::syslog::{Address, local_time};
+use crate::sorted::Sorted;
+use crate::sys::clock;
+use crate::sys::keyboard::columns;
+use crate::sys::user::current_uid;
+use std::ffi::OsStr;
+use std::fmt::{self, Write};
+use std::io::IsTerminal;
+use std::os::fd::{AsFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// The most causes that are remembered at once.
+const MOST_CAUSES: usize = 1000;
+/// Takes away the line of a terminal that the cursor is in.
+const CLEAR: &str = "\r\x1b[K";
+
+/// circus's own log.
+pub struct Log {
+    level: Level,
+    destination: Destination,
+    /// Of the syslog daemon that it goes to.
+    facility: Option<u8>,
+    /// The file was moved away, and none could be opened in its place.
+    astray: bool,
+    /// Causes that last, with how often they came again.
+    causes: Sorted<String, u64>,
+    /// The event loop has been told to watch the descriptor for room.
+    watched: bool,
+    /// A line stands at the terminal that the next one takes the place of.
+    shown: bool,
+}
+
+impl Log {
+    /// Opens the log at `destination`: a file to append to, a `syslog://` address, or `-`, `stdout` (as Circus has it)
+    /// or nothing for the standard error output. Messages below `level` are left out. `may_wait`: the name of a host
+    /// may be looked up.
+    ///
+    /// # Errors
+    /// A sentence that says why that cannot be.
+    pub fn open(destination: Option<&str>, level: Level, may_wait: bool) -> Result<Self, String> {
+        let destination = match destination {
+            None | Some("" | "-" | "stdout") => stderr()?,
+            Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => stderr()?,
+            Some(url) if syslog::is_url(url) => {
+                let (address, facility) = daemon(url, may_wait).map_err(|why| format!("{url}: {why}"))?;
+                let destination = Destination::syslog(&address);
+                return Ok(Log { facility: Some(facility), ..Self::to(destination, level) });
+            }
+            Some(path) => {
+                let bytes = text::to_bytes(path);
+                Destination::open(Path::new(OsStr::from_bytes(&bytes)), current_uid(), Instant::now())?
+            }
+        };
+        Ok(Self::to(destination, level))
+    }
+
+    /// A log that writes to this destination.
+    pub fn to(destination: Destination, level: Level) -> Self {
+        Log {
+            level,
+            destination,
+            facility: None,
+            astray: false,
+            causes: Sorted::new(),
+            watched: false,
+            shown: false,
+        }
+    }
+
+    /// Goes on in the place of another log, from its level on.
+    pub fn go_on_in(&mut self, log: Log, now: Instant) {
+        self.flush(now);
+        let causes = std::mem::take(&mut self.causes);
+        *self = Log { causes, ..log };
+    }
+
+    /// Where it is written.
+    pub fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    /// The level from which messages are written.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Sets the level from which messages are written.
+    pub fn set_level(&mut self, level: Level) {
+        self.level = level;
+    }
+
+    /// Writes a message. Control characters in it are escaped; it needs no newline.
+    pub fn log(&mut self, level: Level, message: fmt::Arguments<'_>) {
+        if level >= self.level {
+            let now = Instant::now();
+            self.write(level, message, now);
+            self.say_notices(now);
+        }
+    }
+
+    /// A message for who looks for a fault.
+    pub fn debug(&mut self, message: fmt::Arguments<'_>) {
+        self.log(Level::Debug, message);
+    }
+
+    /// A message about what happens.
+    pub fn info(&mut self, message: fmt::Arguments<'_>) {
+        self.log(Level::Info, message);
+    }
+
+    /// A message about something that may not be as it was meant.
+    pub fn warning(&mut self, message: fmt::Arguments<'_>) {
+        self.log(Level::Warning, message);
+    }
+
+    /// A message about something that does not work.
+    pub fn error(&mut self, message: fmt::Arguments<'_>) {
+        self.log(Level::Error, message);
+    }
+
+    /// A message about why circus cannot go on.
+    pub fn critical(&mut self, message: fmt::Arguments<'_>) {
+        self.log(Level::Critical, message);
+    }
+
+    /// Writes a message unless `cause` has been the cause of one already and lasts. True when it was written, or
+    /// would have been but for its level.
+    pub fn once(&mut self, level: Level, cause: &str, message: fmt::Arguments<'_>) -> bool {
+        if let Some(again) = self.causes.get_mut(cause) {
+            *again += 1;
+            return false;
+        }
+        if self.causes.len() >= MOST_CAUSES {
+            self.causes.pop_first();
+        }
+        self.causes.insert(cause.to_string(), 0);
+        self.log(level, message);
+        true
+    }
+
+    /// Whether `cause` was written and has not ended.
+    pub fn knows(&self, cause: &str) -> bool {
+        self.causes.contains_key(cause)
+    }
+
+    /// `cause` has ended: writes the message, and how often the cause came again, if there had been one at all.
+    pub fn over(&mut self, level: Level, cause: &str, message: fmt::Arguments<'_>) {
+        match self.causes.remove(cause) {
+            None => {}
+            Some(0) => self.log(level, message),
+            Some(1) => self.log(level, format_args!("{message} (repeated once)")),
+            Some(again) => self.log(level, format_args!("{message} (repeated {again} times)")),
+        }
+    }
+
+    /// Whether somebody may be reading it at a terminal now.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self.destination.place(), Place::Stderr) && std::io::stderr().is_terminal()
+    }
+
+    /// Shows a line at the terminal in the place of the last one; a message, or nothing at all, takes its place.
+    pub fn show(&mut self, line: &str) {
+        let mut text = String::from(CLEAR);
+        let line = cut(line, columns());
+        let mut shown = line.chars();
+        // Writing to a string cannot fail.
+        let _ = shown.try_for_each(|c| Escaped(&mut text).write_char(c));
+        self.shown = !line.is_empty();
+        self.destination.write(text.as_bytes(), Instant::now());
+        if !self.shown {
+            self.destination.begin_line();
+        }
+    }
+
+    /// Opens the file of the log again, after somebody has moved it away.
+    ///
+    /// # Errors
+    /// A sentence that says why it cannot be opened, which is logged too.
+    pub fn reopen(&mut self) -> Result<(), String> {
+        let now = Instant::now();
+        let reopened = self.destination.reopen(now);
+        self.say_notices(now);
+        reopened
+    }
+
+    /// The file of the log and its size, if it is one.
+    pub fn file(&mut self) -> Option<(PathBuf, u64)> {
+        let Place::Path(path) = self.destination.place().clone() else { return None };
+        Some((path.to_path_buf(), self.destination.file()?.size()))
+    }
+
+    /// Its file, which was just made; known without another descriptor.
+    pub fn new_file(&mut self) -> Option<OwnFile> {
+        let Place::Path(path) = self.destination.place().clone() else { return None };
+        Some(OwnFile::new(path.to_path_buf(), self.destination.file()?.id()?))
+    }
+
+    /// Whether this is its file.
+    pub fn writes_to(&self, id: (u64, u64)) -> bool {
+        self.destination.is_file(id)
+    }
+
+    /// Finds out how large its file is.
+    pub fn measure(&mut self) {
+        self.destination.file().into_iter().for_each(crate::parts::streams::file::FileStream::measure);
+    }
+
+    /// The descriptor on which room is waited for, if messages wait for a reader.
+    pub fn wants_write(&self) -> Option<RawFd> {
+        self.destination.wants_write()
+    }
+
+    /// The same descriptor, when it began to be waited for since the last call: it is to be registered for writing.
+    pub fn take_stalled(&mut self) -> Option<RawFd> {
+        let stalled = self.wants_write();
+        let told = std::mem::replace(&mut self.watched, stalled.is_some());
+        stalled.filter(|_| !told)
+    }
+
+    /// When writing is to be tried again.
+    pub fn next_retry(&self) -> Option<Instant> {
+        self.destination.next_retry()
+    }
+
+    /// Tries to write what waits: at any event of the descriptor, at [`Self::next_retry`], and before the end.
+    pub fn flush(&mut self, now: Instant) {
+        self.destination.flush(now);
+        self.say_notices(now);
+        // It is not watched any more, and must be when messages wait again, be it in the same turn.
+        self.watched &= self.destination.wants_write().is_some();
+    }
+
+    /// What happened to the log itself is told by the log, as far as it can be: that it lost messages, and that it
+    /// could not be reopened.
+    fn say_notices(&mut self, now: Instant) {
+        for notice in self.destination.take_notices() {
+            self.write(notice.level, format_args!("log: {}", notice.text), now);
+        }
+    }
+
+    fn write(&mut self, level: Level, message: fmt::Arguments<'_>, now: Instant) {
+        let seconds = clock::realtime() as i64;
+        let pid = std::process::id();
+        let mut line = match self.facility.map(|facility| facility * 8 + severity(level)) {
+            None => format!("{} circus[{pid}]", clock::strftime("%Y-%m-%d %H:%M:%S", seconds)),
+            Some(priority) if matches!(self.destination.place(), Place::Syslog(address) if address.is_local()) =>
+            {
+                format!("<{priority}>{} circus[{pid}]:", local_time(seconds))
+            }
+            // As Circus has it.
+            Some(priority) => {
+                format!("<{priority}>{} circus[{pid}]", clock::strftime("%b %d %H:%M:%S", seconds))
+            }
+        };
+        line += &format!(" [{}] ", level.name());
+        // Writing to a string cannot fail.
+        let _ = write!(Escaped(&mut line), "{message}");
+        line.push('\n');
+        self.follow(now);
+        if std::mem::take(&mut self.shown) {
+            line.insert_str(0, CLEAR);
+        } else if self.destination.ends_within_line() {
+            line.insert(0, '\n'); // behind what a process has begun
+        }
+        self.destination.write(line.as_bytes(), now);
+    }
+
+    /// Opens the file anew if somebody has moved it away, as Circus does. Messages are rare, so each one looks.
+    fn follow(&mut self, now: Instant) {
+        // What could not be opened yet is tried again by the destination itself.
+        if self.destination.file().is_none_or(|file| file.id().is_none()) || self.is_in_place() {
+            self.astray = false;
+            return;
+        }
+        // Why that did not work is a notice, which is said once.
+        let failed = self.destination.reopen(now).is_err();
+        if failed && self.astray {
+            self.destination.take_notices();
+        }
+        self.astray = failed;
+    }
+
+    /// Whether the file that is written to is the one at its path.
+    fn is_in_place(&self) -> bool {
+        let Place::Path(path) = self.destination.place() else { return true };
+        id_at(path).ok().flatten().is_some_and(|id| self.destination.is_file(id))
+    }
+}
+
+/// The syslog daemon that an address means, and the facility. The name of a host is looked up now, and never again.
+fn daemon(url: &str, may_wait: bool) -> Result<(Address, u8), String> {
+    let found = syslog::parse(url)?;
+    let address = match found.place {
+        syslog::Place::Path(path) => Address::Path(OsStr::from_bytes(&text::to_bytes(path)).into()),
+        syslog::Place::Host(host, port) => {
+            let resolve = |v6| resolve(host, v6, may_wait);
+            let ip = resolve(false).or_else(|why| resolve(true).map_err(|_| why))?;
+            Address::Udp((ip, port).into())
+        }
+    };
+    Ok((address, found.facility))
+}
+
+/// The severity that syslog has for a level.
+fn severity(level: Level) -> u8 {
+    match level {
+        Level::Debug => 7,
+        Level::Info => 6,
+        Level::Warning => 4,
+        Level::Error => 3,
+        Level::Critical => 2,
+    }
+}
+
+fn stderr() -> Result<Destination, String> {
+    Destination::console(Place::Stderr, std::io::stderr().as_fd())
+        .map_err(|error| format!("cannot log to the standard error output: {}", crate::sys::io_words(&error)))
+}
+
+/// Text whose control characters, and bytes that are no UTF-8, are written as `\n`, `\x1b`, `\xff`: a message is
+/// one line, and no name in it can speak to the terminal.
+struct Escaped<'a>(&'a mut String);
+
+impl Write for Escaped<'_> {
+    fn write_str(&mut self, message: &str) -> fmt::Result {
+        for c in message.chars() {
+            let mut own = [0; 4];
+            match (c, &*text::to_bytes(c.encode_utf8(&mut own))) {
+                ('\n' | '\r' | '\t', _) => write!(self.0, "{}", c.escape_default())?,
+                (_, [byte @ (0..0x20 | 0x7f | 0x80..)]) => write!(self.0, "\\x{byte:02x}")?,
+                _ if c.is_control() => write!(self.0, "\\u{{{:x}}}", u32::from(c))?,
+                _ => self.0.push(c),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,13 @@
+//! The parts of the daemon: whoever owns descriptors and deadlines of its own.
+
+pub(crate) mod clients;
+pub(crate) mod helpers;
+pub(crate) mod hooks;
+pub(crate) mod log;
+pub(crate) mod manager_notify;
+pub(crate) mod notify_socket;
+pub(crate) mod plugins;
+pub(crate) mod probes;
+pub(crate) mod sockets;
+pub mod streams;
+pub(crate) mod tcp_client;

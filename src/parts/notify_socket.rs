@@ -1,0 +1,339 @@
+//! What processes tell of themselves: READY=1 and WATCHDOG=1 by NOTIFY_SOCKET, as sd_notify(3) says, a newline on a
+//! descriptor, or a line of their output.
+//!
+//! The socket is one for all, where any user's process reaches it. Anybody else may as well, so a datagram counts only
+//! if the kernel says that it comes from a process of a watcher, or from one that this one has started.
+
+mod socket;
+
+use crate::arbiter::pulse::Notice;
+use crate::arbiter::{Event, Pid};
+use crate::config::ini::shorten;
+use crate::config::probe::{NOTHING_TO_READ, Probe};
+use crate::config::regex::Regex;
+use crate::config::{WatcherConfig, WatcherOptions};
+use crate::host::descendants::Mark;
+use crate::host::endpoint::absolute;
+use crate::host::procfs;
+use crate::host::spawn::{NotSpawned, no_pipe, stream_of};
+use crate::parts::log::Level;
+use crate::parts::streams::Channel;
+use crate::reactor::eventloop::Daemon;
+use crate::sys::{io_words, is_gone, message, process, signal};
+use socket::{Allowance, NotifySocket, PAUSE};
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::time::Instant;
+
+/// How many datagrams are taken in a turn.
+const DATAGRAMS: usize = 64;
+/// The longest datagram; of a longer one the rest is lost.
+const LONGEST: usize = 4096;
+/// How many pieces are read while looking for the newline; all that a pipe holds.
+const PIECES: usize = 64;
+/// How many parents of a sender are looked at.
+const GENERATIONS: usize = 64;
+
+/// What counts of a datagram, once each: the lines in it may be many.
+const WORDS: [(&str, Notice); 3] =
+    [("READY=1", Notice::Ready), ("WATCHDOG=1", Notice::Alive), ("WATCHDOG=trigger", Notice::Trigger)];
+
+/// The ears of circus.
+#[derive(Default)]
+pub struct Notices {
+    socket: Option<NotifySocket>,
+    /// There may be more datagrams.
+    busy: bool,
+    allowance: Allowance,
+    /// The last sender that was no process of a watcher, and when that was found out.
+    stranger: Option<(Pid, Instant)>,
+    /// When reading goes on; until then the loop does not wait for the socket.
+    resumes: Option<Instant>,
+    /// Where processes are to write a newline.
+    pipes: Vec<(Pid, File)>,
+    /// By which their orphans are known.
+    marks: Vec<(Pid, Mark)>,
+}
+
+impl Notices {
+    /// Whether something can be read without waiting.
+    pub fn are_busy(&self) -> bool {
+        self.busy
+    }
+
+    /// When reading goes on after there was too much.
+    pub fn next(&self) -> Option<Instant> {
+        self.resumes
+    }
+
+    fn fd(&self) -> Option<RawFd> {
+        self.socket.as_ref().map(|it| it.socket.as_raw_fd())
+    }
+}
+
+/// How a process that is about to be made tells that it is ready, where it does not use the socket.
+pub enum Ear {
+    /// Not at all.
+    None,
+    /// By a newline: the two ends of a pipe, and the number that the process has for its own.
+    Newline(OwnedFd, OwnedFd, i32),
+    /// By a line of output.
+    Line(Regex),
+}
+
+/// What the processes of a watcher need to reach the socket; nothing if they have nothing to tell.
+pub(crate) fn wants_socket(config: &WatcherConfig) -> bool {
+    config.watchdog().is_some() || config.options.ready.as_deref().is_some_and(|text| text.trim() == "notify")
+}
+
+impl Daemon {
+    /// The address at which the processes of a watcher tell of themselves, if they are to.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub(crate) fn notify_address(&mut self, config: &WatcherConfig) -> Result<Option<String>, String> {
+        if !wants_socket(config) {
+            return Ok(None);
+        }
+        if self.notices.socket.is_none() {
+            self.open_notices()?;
+        }
+        Ok(self.notices.socket.as_ref().map(|it| it.address.clone()))
+    }
+
+    fn open_notices(&mut self) -> Result<(), String> {
+        let endpoint = absolute(self.clients.listeners.endpoint(), &self.cwd);
+        let opened = NotifySocket::open(&endpoint).and_then(|it| {
+            self.watch_notices(it.socket.as_raw_fd()).map_err(|error| io_words(&error))?;
+            Ok(it)
+        });
+        self.notices.socket = Some(opened.map_err(|why| format!("the notification socket: {why}"))?);
+        self.notices.resumes = None;
+        Ok(())
+    }
+
+    /// Opens the socket anew if somebody has removed its file.
+    pub(crate) fn restore_notices(&mut self) {
+        if self.notices.socket.as_ref().is_some_and(NotifySocket::has_vanished) {
+            self.read_notices();
+            match self.open_notices() {
+                Ok(()) => self
+                    .log
+                    .warning(format_args!("the notification socket had been removed; it is there again")),
+                Err(why) => self.log.error(format_args!("{why}")),
+            }
+            // Its address may be another one.
+            self.templates.clear();
+        }
+    }
+
+    /// Takes what processes have sent, within a budget. What is too much waits in the kernel, and who sends it with it:
+    /// the loop does not even hear of it for a while.
+    pub(crate) fn read_notices(&mut self) {
+        let Some(fd) = self.notices.fd().filter(|_| self.notices.resumes.is_none()) else { return };
+        self.notices.busy = false;
+        let mut buffer = [0; LONGEST];
+        let left = self.notices.allowance.left(self.now);
+        if left == 0 {
+            self.unwatch(fd);
+            self.notices.resumes = Some(self.now + PAUSE);
+            return;
+        }
+        for _ in 0..DATAGRAMS.min(left) {
+            match message::receive(fd, &mut buffer) {
+                Ok((length, sender)) => {
+                    self.notices.allowance.spend();
+                    self.take_notice(buffer.get(..length).unwrap_or_default(), sender);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return,
+            }
+        }
+        self.notices.busy = true;
+    }
+
+    /// Waits for the socket again; if something is there already, that is an event at once.
+    pub(crate) fn resume_notices(&mut self) {
+        let watched = self.notices.fd().map_or(Ok(()), |fd| self.watch_notices(fd));
+        self.notices.resumes = watched.is_err().then(|| self.now + PAUSE);
+    }
+
+    fn take_notice(&mut self, text: &[u8], sender: Pid) {
+        let says = |wanted: &str| text.split(|byte| *byte == b'\n').any(|line| line == wanted.as_bytes());
+        let said = WORDS.map(|(wanted, notice)| says(wanted).then_some(notice));
+        // BARRIER=1, STATUS= and whatever else means nothing here: who has sent it need not be there any more.
+        if said.iter().all(Option::is_none) {
+            return;
+        }
+        let Some(pid) = self.speaks_for(sender) else {
+            let why = "it belongs to no watcher, or has ended";
+            let text = format_args!("what process {sender} says by NOTIFY_SOCKET is ignored: {why}");
+            self.log.once(Level::Warning, "notices", text);
+            return;
+        };
+        for notice in said.into_iter().flatten() {
+            if notice != Notice::Ready || self.awaits_notify(pid) {
+                self.dispatch(Event::Noticed { pid, notice });
+            }
+        }
+    }
+
+    fn awaits_notify(&self, pid: Pid) -> bool {
+        let watcher = self.arbiter.owner(pid).and_then(|(id, _)| self.arbiter.watcher(id));
+        let ready = watcher.and_then(|watcher| watcher.making().options.ready.as_deref());
+        ready.is_some_and(|text| text.trim() == "notify")
+    }
+
+    /// The process of a watcher that a sender is, or comes from.
+    fn speaks_for(&mut self, sender: Pid) -> Option<Pid> {
+        let is_fresh = |at: Instant| self.now.saturating_duration_since(at) < PAUSE;
+        // To look at who has started it takes long; one that floods the socket is not looked at each time.
+        let is_known = self.arbiter.owner(sender).is_some();
+        if !is_known && self.notices.stranger.is_some_and(|(pid, at)| pid == sender && is_fresh(at)) {
+            return None;
+        }
+        let found = self.watched_ancestor(sender);
+        if found.is_none() {
+            self.notices.stranger = Some((sender, self.now));
+        }
+        found
+    }
+
+    fn watched_ancestor(&self, sender: Pid) -> Option<Pid> {
+        let is_known = |pid: Pid| self.arbiter.owner(pid).is_some();
+        let mut pid = sender;
+        for _ in 0..GENERATIONS {
+            if is_known(pid) {
+                return Some(pid);
+            }
+            if pid <= 0 {
+                return None;
+            }
+            let stat = match procfs::stat(pid) {
+                Ok(stat) => stat,
+                Err(error) if is_gone(&error) => return None,
+                // It cannot be looked at now, but its group is known without that.
+                Err(_) => return signal::group_of(pid).ok().filter(|group| is_known(*group)),
+            };
+            if stat.ppid == process::pid() {
+                // An orphan. Its group is that of a process of circus if it has not left it, and no other can join it.
+                return Some(stat.pgrp).filter(|group| is_known(*group)).or_else(|| self.marked(pid));
+            }
+            pid = stat.ppid;
+        }
+        None
+    }
+
+    /// The process of a watcher that an orphan comes from, by the mark in its environment or its cgroup.
+    fn marked(&self, orphan: Pid) -> Option<Pid> {
+        let mark = self.descendants.mark_of(orphan)?;
+        let of_socket = self.notices.marks.iter().find(|(_, other)| *other == mark);
+        of_socket.map(|(pid, _)| *pid).or_else(|| self.descendants.root_of(mark))
+    }
+
+    /// What a new process with the socket says counts, whichever of its descendants says it.
+    pub(crate) fn know_by(&mut self, pid: Pid, mark: Option<Mark>) {
+        self.notices.marks.extend(mark.map(|mark| (pid, mark)));
+    }
+
+    /// Prepares what a new process of a watcher tells its readiness by.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub(crate) fn prepare_ear(config: &WatcherConfig, wid: u32) -> Result<Ear, NotSpawned> {
+        let text = config.options.ready.as_deref().unwrap_or_default();
+        if text.trim().is_empty() {
+            return Ok(Ear::None);
+        }
+        match Probe::parse(text, wid, 0).map_err(|why| format!("`ready = {text}` {why}"))? {
+            Probe::Fd(number) => {
+                let (reader, writer) = process::pipe().map_err(no_pipe)?;
+                Ok(Ear::Newline(reader, writer, number))
+            }
+            Probe::Log(expression) => {
+                let read = [Channel::Stdout, Channel::Stderr].map(|channel| stream_of(channel, config));
+                if read.iter().all(Option::is_none) {
+                    return Err(NOTHING_TO_READ.to_string().into());
+                }
+                Ok(Ear::Line(phrase(&expression)?))
+            }
+            _ => Ok(Ear::None),
+        }
+    }
+
+    /// Listens to a new process.
+    pub(crate) fn lend_ear(&mut self, pid: Pid, ear: Ear) {
+        match ear {
+            Ear::None => {}
+            Ear::Line(expression) => self.streams.log_matches.add(pid, expression),
+            Ear::Newline(reader, _, _) => match self.watch_newline(reader.as_raw_fd(), pid) {
+                Ok(()) => self.notices.pipes.push((pid, reader.into())),
+                Err(error) => {
+                    let why = io_words(&error);
+                    self.log.error(format_args!("whether {pid} is ready cannot be read: {why}"));
+                }
+            },
+        }
+    }
+
+    /// A process has written to the descriptor by which it tells that it is ready, or has closed it.
+    pub(crate) fn newline_ready(&mut self, pid: Pid) {
+        let found = self.notices.pipes.iter_mut().find(|(other, _)| *other == pid);
+        let Some((_, pipe)) = found else { return };
+        let mut buffer = [0; 1024];
+        for _ in 0..PIECES {
+            match pipe.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(length) if buffer.get(..length).unwrap_or_default().contains(&b'\n') => {
+                    self.forget_ear(pid);
+                    return self.dispatch(Event::Noticed { pid, notice: Notice::Ready });
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return,
+            }
+        }
+        // It has closed it without a newline, or writes something else without end.
+        self.forget_ear(pid);
+    }
+
+    /// What a process has said right before its end counts while it is known.
+    pub(crate) fn hear_last_words(&mut self, pid: Pid) {
+        self.newline_ready(pid);
+        self.tell_of_phrases();
+    }
+
+    /// Tells the arbiter who has written the line that says that it is ready.
+    pub(crate) fn tell_of_phrases(&mut self) {
+        for pid in self.streams.log_matches.take_found() {
+            self.dispatch(Event::Noticed { pid, notice: Notice::Ready });
+        }
+    }
+
+    /// Nobody listens to a process any more.
+    fn forget_ear(&mut self, pid: Pid) {
+        if let Some(at) = self.notices.pipes.iter().position(|(other, _)| *other == pid) {
+            self.notices.pipes.swap_remove(at);
+        }
+        self.streams.log_matches.remove(pid);
+    }
+
+    /// A process is reaped: nobody speaks for it any more.
+    pub(crate) fn forget_speaker(&mut self, pid: Pid) {
+        self.forget_ear(pid);
+        self.notices.marks.retain(|(other, _)| *other != pid);
+    }
+}
+
+fn phrase(expression: &str) -> Result<Regex, String> {
+    Regex::new(expression).map_err(|why| format!("`ready = log:{}`: {why}", shorten(expression)))
+}
+
+/// What is wrong with the regular expression of `ready`, if it has one.
+pub fn wrong_phrase(options: &WatcherOptions) -> Option<String> {
+    match Probe::of_any(options.ready.as_deref()?) {
+        Ok(Probe::Log(expression)) => phrase(&expression).err(),
+        _ => None,
+    }
+}

@@ -1,0 +1,115 @@
+//! FullStats: tells statsd again and again how much the processes of each watcher use.
+
+use super::builtin::{Builtin, Input, Pace, Wishes, World};
+use super::statsd::{Statsd, part};
+use crate::arbiter::time::Time;
+use crate::config::builtin::Settings;
+use crate::config::number;
+
+/// The plugin.
+pub struct FullStats {
+    statsd: Statsd,
+    pace: Pace,
+}
+
+impl FullStats {
+    /// The plugin with these options.
+    pub fn new(settings: &Settings<'_>) -> FullStats {
+        FullStats { statsd: Statsd::new(settings), pace: Pace::new(settings) }
+    }
+
+    fn look(&mut self, world: &mut dyn World, wishes: &mut Wishes) {
+        for watcher in world.watchers() {
+            let mut count = 0u32;
+            let mut cpu = Series::default();
+            let (mut mem_pct, mut mem) = (cpu, cpu);
+            for pid in world.processes(&watcher).unwrap_or_default() {
+                let Some(usage) = world.usage(pid) else { continue };
+                count += 1;
+                // Nothing is known of a process that is seen for the first time.
+                cpu.add(usage.cpu.unwrap_or(0.0));
+                mem_pct.add(usage.mem);
+                mem.add(usage.rss as f64);
+            }
+            let watcher = part(&watcher);
+            let mut gauge = |what: &str, value: f64, digits: u32| {
+                let value = number::fixed(value, digits);
+                self.statsd.gauge(format_args!("_stats.{watcher}.{what}"), &value, wishes);
+            };
+            gauge("watchers_num", f64::from(count), 0);
+            if count == 0 {
+                continue;
+            }
+            let values = [cpu.most, cpu.sum, mem_pct.most, mem_pct.sum, mem.most, mem.sum];
+            let digits = [2, 2, 2, 2, 0, 0];
+            for ((what, value), digits) in GAUGES.into_iter().zip(values).zip(digits) {
+                gauge(what, value, digits);
+            }
+        }
+    }
+}
+
+/// What is sent of a watcher that has processes.
+const GAUGES: [&str; 6] = ["cpu_max", "cpu_sum", "mem_pct_max", "mem_pct_sum", "mem_max", "mem_sum"];
+
+/// The highest of some values, and their sum.
+#[derive(Clone, Copy, Default)]
+struct Series {
+    most: f64,
+    sum: f64,
+}
+
+impl Series {
+    fn add(&mut self, value: f64) {
+        self.most = self.most.max(value);
+        self.sum += value;
+    }
+}
+
+impl Builtin for FullStats {
+    fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Wishes) {
+        match input {
+            Input::Begin => self.pace.wind(now),
+            Input::Due => {
+                self.pace.wind(now);
+                self.look(world, wishes);
+            }
+            _ => {}
+        }
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.pace.next()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::builtin::tests::{Fake, Play, sent};
+
+    use crate::config::model;
+    use crate::views::usage::Usage;
+
+    #[test]
+    fn each_watcher_has_its_gauges() {
+        let mut world = Fake::default();
+        world.processes.insert("a b".into(), vec![1, 2, 3]);
+        world.processes.insert("none".into(), vec![]);
+        world.usages.insert(1, Usage { cpu_time: 0.0, cpu: Some(10.25), mem: 1.0, rss: 1000 });
+        world.usages.insert(2, Usage { cpu_time: 0.0, cpu: None, mem: 2.5, rss: 3000 });
+        let (mut play, wishes) = Play::begin(model::Builtin::FullStats, &[("loop_rate", "5")], world);
+        assert_eq!((wishes, play.pass(4.9)), (vec![], vec![]));
+        let gauges = [
+            "a_b.watchers_num:2",
+            "a_b.cpu_max:10.25",
+            "a_b.cpu_sum:10.25",
+            "a_b.mem_pct_max:2.50",
+            "a_b.mem_pct_sum:3.50",
+            "a_b.mem_max:3000",
+            "a_b.mem_sum:4000",
+            "none.watchers_num:0",
+        ];
+        assert_eq!(sent(&play.pass(0.1)), gauges.map(|text| format!("circus.app.watcher._stats.{text}|g")));
+        assert_eq!(sent(&play.pass(10.0)).len(), 2 * gauges.len());
+    }
+}

@@ -1,0 +1,128 @@
+//! Takes the path of a Unix socket, from whatever is to make way for it.
+//!
+//! What stands at the path is asked first, by connecting to it: a socket that nobody holds any more makes way, one that
+//! somebody holds only where that is wanted. It is not removed but moved aside, until circus is sure that it needs the
+//! path for good ([`OwnFile::keep`]); until then a failure puts it back.
+
+use super::OwnFile;
+use crate::host::files::{Aside, Location};
+use crate::sys::address::Address;
+use crate::sys::socket::{self, BindError, PathState, SocketSpec};
+use crate::sys::{process, user};
+use std::fmt;
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often another circus that takes a path in the same directory is looked for, and for how long each time. Anybody
+/// who may read the directory can hold the lock, so it is not waited for any longer.
+const LOOKS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Why a socket could not be bound.
+pub enum Obstacle {
+    /// Something that is no socket has this path.
+    NotASocket,
+    /// Somebody holds the socket at this path.
+    InUse,
+    /// The kernel refuses.
+    Kernel(BindError),
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Obstacle::NotASocket => out.write_str("there is a file of that name, and it is no socket"),
+            Obstacle::InUse => out.write_str("somebody else listens there"),
+            Obstacle::Kernel(error) => error.fmt(out),
+        }
+    }
+}
+
+fn at(step: &'static str) -> impl Fn(std::io::Error) -> Obstacle {
+    move |error| Obstacle::Kernel(BindError { step, error })
+}
+
+/// Whom the file of a socket is to belong to.
+#[derive(Clone, Copy)]
+pub enum Owner {
+    /// The user of circus.
+    Circus,
+    /// This user, to whom it will be given. In a directory of that user's, who could exchange it before that, it is made
+    /// with that user's rights.
+    User(u32),
+    /// Whoever owns the directory, if that is another user than root and circus's: bind(2) takes a path, which that user
+    /// may have lead somewhere else at that moment, so it is made with that user's rights.
+    OfDirectory,
+}
+
+/// Binds a socket. What stands at its path makes way if nobody holds it, or if `replace` says so and it is a socket.
+///
+/// # Errors
+/// Everything is as it was before.
+pub fn claim(spec: &SocketSpec, replace: bool, owner: Owner) -> Result<(OwnedFd, Option<OwnFile>), Obstacle> {
+    let Address::Unix(path) = &spec.address else {
+        return Ok((socket::bind(spec).map_err(Obstacle::Kernel)?, None));
+    };
+    let location = Location::of_entry(path).map_err(at("looking at it"))?;
+    // A socket that is bound and does not listen yet looks like one that nobody holds.
+    let turn = turn(&location);
+    let aside = match socket::path_state(path).map_err(at("looking at it"))? {
+        PathState::Absent => None,
+        PathState::NotASocket => return Err(Obstacle::NotASocket),
+        PathState::InUse if !replace => return Err(Obstacle::InUse),
+        PathState::InUse | PathState::Stale => {
+            Some(Aside::put(path).map_err(at("moving the old socket aside"))?)
+        }
+    };
+    let user = match owner {
+        Owner::Circus => None,
+        Owner::User(uid) => Some(uid).filter(|uid| location.is_run_by(*uid)),
+        Owner::OfDirectory => location.runner(),
+    };
+    let bound = match user {
+        Some(uid) => user::as_to_files(uid, user::current_gid(), || socket::bind(spec)),
+        None => socket::bind(spec),
+    };
+    let fd = bound.map_err(Obstacle::Kernel)?;
+    // With their descriptors free, a look at the new file cannot be short of any and leave the file behind.
+    drop((turn, location));
+    Ok((fd, Some(OwnFile::of_socket(path, aside).map_err(at("bind"))?)))
+}
+
+/// The turn of this circus among those that take paths in one directory; it is over when the directory is closed.
+fn turn(location: &Location) -> Option<File> {
+    let directory = location.open_directory().ok()?;
+    for _ in 0..LOOKS {
+        if process::lock_exclusive(&directory).ok()? {
+            return Some(directory);
+        }
+        std::thread::sleep(PAUSE);
+    }
+    None
+}
+
+/// A directory that circus has made, and which a start that fails removes.
+pub struct NewDirectory(PathBuf);
+
+impl NewDirectory {
+    /// The directory at `path`, which was just made.
+    pub fn new(path: &Path) -> NewDirectory {
+        NewDirectory(path.to_owned())
+    }
+
+    /// It stays.
+    pub fn keep(mut self) {
+        self.0 = PathBuf::new();
+    }
+}
+
+impl Drop for NewDirectory {
+    fn drop(&mut self) {
+        if !self.0.as_os_str().is_empty() {
+            // One in which somebody has made something stays.
+            let _ = fs::remove_dir(&self.0);
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Compresses rotated files: `gzip` is run for one file after the other, with the lowest priority, while everything
+//! else goes on.
+//!
+//! The old file stays until the compressed one is whole: gzip writes to `FILE.gz.tmp`, through to the disk; when it
+//! has ended well, that gets the owner, the mode and the time of the old file, then its name with `.gz`, and only then
+//! the old file goes. Meanwhile further rotations may rename the old file, or remove it, so it is known by its inode.
+//! Whatever ends circus or gzip in between leaves the old file, which is compressed after the next rotation. A file that
+//! is written all the same, by circus or by somebody else, is left alone.
+
+use crate::arbiter::Pid;
+use crate::host::files::{Location, id, make_alike, remove};
+use crate::host::spawn_template::{DEFAULT_PATH, candidates};
+use crate::parts::log::Level;
+use crate::parts::streams::backups::{COMPRESSED, OldFile, old_files, with};
+use crate::reactor::eventloop::Daemon;
+use crate::sys::child::{Child, Stdio, Step};
+use crate::sys::{self, io_words, process, signal, wait};
+use std::ffi::{CString, OsString};
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+
+const SIGKILL: i32 = 9;
+
+/// The files whose old ones are to be compressed, and the one that is in work.
+#[derive(Default)]
+pub struct Compressor {
+    waiting: Vec<PathBuf>,
+    job: Option<Job>,
+}
+
+/// A file that is being compressed.
+struct Job {
+    pid: Pid,
+    /// The file that it is an old one of.
+    live: PathBuf,
+    /// The old file, and what it was when gzip was started.
+    input: File,
+    old: Metadata,
+    /// Where that one lies, and the compressed file in the same directory.
+    location: Location,
+    output: File,
+}
+
+impl Daemon {
+    /// The old files of this one are to be compressed.
+    pub(crate) fn compress_old_files_of(&mut self, live: PathBuf) {
+        if !self.compressor.waiting.contains(&live) {
+            self.compressor.waiting.push(live);
+        }
+        self.compress_next();
+    }
+
+    /// Begins with the next old file, if none is in work.
+    fn compress_next(&mut self) {
+        while self.compressor.job.is_none()
+            && let Some(live) = self.compressor.waiting.first().cloned()
+        {
+            let in_use = |id| self.streams.writes_to(id) || self.log.writes_to(id);
+            let mut old = old_files(&[&live]).into_iter();
+            let Some(next) = old.find(|old| !old.is_compressed() && !in_use(old.id)) else {
+                self.compressor.waiting.remove(0);
+                continue;
+            };
+            match self.begin(&live, &next) {
+                Ok(job) => self.compressor.job = Some(job),
+                Err(why) => self.give_up(&live, &why),
+            }
+        }
+    }
+
+    /// The old files of this one stay as they are until the next rotation.
+    fn give_up(&mut self, live: &Path, why: &str) {
+        self.compressor.waiting.retain(|waiting| waiting != live);
+        let text = format_args!("the old files of {} are not compressed: {why}", live.display());
+        self.log.once(Level::Warning, &format!("gzip {}", live.display()), text);
+    }
+
+    fn begin(&mut self, live: &Path, old: &OldFile) -> Result<Job, String> {
+        let failed = |path: &Path, error: &io::Error| format!("{}: {}", path.display(), io_words(error));
+        let location = Location::find(live).map_err(|error| failed(live, &error))?;
+        let name = old.path.file_name().unwrap_or_default();
+        let input = location.read(name).map_err(|error| failed(&old.path, &error))?;
+        let meta = input.metadata().map_err(|error| failed(&old.path, &error))?;
+        // One that an earlier circus left.
+        let _ = location.remove(&temporary(&location));
+        let output = location.create_new(&temporary(&location));
+        let output = output.map_err(|error| failed(&location.parent().join(temporary(&location)), &error))?;
+        let spawned = self.spawn_gzip(&input, &output);
+        if spawned.is_err() {
+            let _ = location.remove(&temporary(&location));
+        }
+        let pid = spawned?;
+        self.log.debug(format_args!("compressing {}, process {pid}", old.path.display()));
+        Ok(Job { pid, live: live.to_path_buf(), input, old: meta, location, output })
+    }
+
+    fn spawn_gzip(&mut self, input: &File, output: &File) -> Result<Pid, String> {
+        let path = std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.into());
+        let programs: Vec<CString> = candidates("gzip", &path).filter_map(|p| CString::new(p).ok()).collect();
+        let child = Child {
+            programs,
+            argv: vec![c"gzip".into(), c"-c".into()],
+            stdin: Stdio::Fd(input.as_raw_fd()),
+            stdout: Stdio::Fd(output.as_raw_fd()),
+            // Where the kernel shares the processors out among sessions, one of its own would be worth as much as
+            // that of the busiest process, whatever its niceness.
+            session: false,
+            ..Child::default()
+        };
+        let pid = self.spawner.spawn(&child).map_err(|error| match error.step {
+            Step::Exec if error.errno == sys::ENOENT => {
+                format!("there is no gzip in PATH={path}; install it, or take compress out")
+            }
+            _ => format!("gzip: {error}"),
+        })?;
+        // It works all the same when it is not allowed to be so modest.
+        let _ = process::make_modest(pid);
+        Ok(pid)
+    }
+
+    /// A child has ended: was it the one that compresses?
+    pub(crate) fn compressor_ended(&mut self, pid: Pid, exit: wait::Exit) {
+        let Some(job) = self.compressor.job.take_if(|job| job.pid == pid) else { return };
+        let done = match exit {
+            wait::Exit::Code(0) => {
+                let in_use = self.streams.writes_to(id(&job.old)) || self.log.writes_to(id(&job.old));
+                job.put_in_place(in_use).map_err(|error| io_words(&error))
+            }
+            wait::Exit::Code(code) => Err(format!("gzip failed with code {code}")),
+            wait::Exit::Signal { number, .. } => Err(format!("gzip was ended by signal {number}")),
+        };
+        match done {
+            Ok(()) => {
+                let cause = format!("gzip {}", job.live.display());
+                let text = format_args!("the old files of {} are compressed again", job.live.display());
+                self.log.over(Level::Info, &cause, text);
+            }
+            Err(why) => {
+                job.discard();
+                self.give_up(&job.live, &why);
+            }
+        }
+        self.log_quota.look_again();
+        self.compress_next();
+    }
+
+    /// The end of circus: what is being compressed stays as it was.
+    pub(crate) fn stop_compressing(&mut self) {
+        if let Some(job) = self.compressor.job.take() {
+            let _ = signal::kill(job.pid, SIGKILL);
+            job.discard();
+        }
+    }
+}
+
+impl Job {
+    /// Puts the compressed file in the place that the old one has by now. If that was removed meanwhile, so is this.
+    fn put_in_place(&self, in_use: bool) -> io::Result<()> {
+        let now = self.input.metadata()?;
+        if in_use || (now.len(), now.modified()?) != (self.old.len(), self.old.modified()?) {
+            return Err(io::Error::other("it is still written"));
+        }
+        let Some(old) = old_files(&[&self.live]).into_iter().find(|old| old.id == id(&self.old)) else {
+            self.discard();
+            return Ok(());
+        };
+        make_alike(&self.output, &self.old)?;
+        self.output.set_modified(self.old.modified()?)?;
+        let compressed = with(old.path.file_name().unwrap_or_default(), COMPRESSED);
+        self.location.rename(&temporary(&self.location), &compressed)?;
+        remove(&old.path, old.id)
+    }
+
+    fn discard(&self) {
+        let _ = self.location.remove(&temporary(&self.location));
+    }
+}
+
+/// What the compressed file is called until it is whole.
+fn temporary(location: &Location) -> OsString {
+    with(location.name(), ".gz.tmp")
+}

@@ -1,0 +1,466 @@
+//! FileStream: a file that is appended to and rotated by size, never within a line.
+//!
+//! `FILE` becomes `FILE.1`, `FILE.1` becomes `FILE.2` and so on up to `backup_count`, before `FILE` reaches
+//! `max_bytes`. A line that is longer than `max_bytes` gets a file of its own; one that is longer than
+//! [`LINE_MAX`] is cut there. Without `backup_count` nothing is rotated nor truncated, as in Circus. The clock may
+//! ask for a rotation too ([`super::timed`]), and a file that is watched is opened anew when somebody has moved it.
+
+use super::LINE_MAX;
+use super::backups;
+use super::timed::{Schedule, Timer};
+use crate::host::files::{self, Location};
+use crate::sys::{clock, io_words};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How often a file that is written is looked at for having been removed, and the least time between two attempts
+/// to rotate that fail.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// When a file is rotated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rotation {
+    /// Before it grows to so many bytes; 0: never.
+    pub max_bytes: u64,
+    /// How many old files are kept; 0: no rotation.
+    pub backup_count: u32,
+    /// Old files are compressed.
+    pub compress: bool,
+    /// By the clock.
+    pub schedule: Option<Schedule>,
+    /// By somebody else, whom circus follows at once.
+    pub watched: bool,
+}
+
+impl Rotation {
+    /// Whether the size of the file matters.
+    pub fn is_on(self) -> bool {
+        self.max_bytes > 0 && self.backup_count > 0
+    }
+
+    /// Of two wishes for one file: the smaller size, and the larger number of old files.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        let (max_bytes, backup_count) = match (self.is_on(), other.is_on()) {
+            (true, true) => (self.max_bytes.min(other.max_bytes), self.backup_count.max(other.backup_count)),
+            (true, false) => (self.max_bytes, self.backup_count),
+            (false, true) => (other.max_bytes, other.backup_count),
+            (false, false) => (0, self.backup_count.max(other.backup_count)),
+        };
+        let schedule = self.schedule.or(other.schedule);
+        let (compress, watched) = (self.compress || other.compress, self.watched || other.watched);
+        Rotation { max_bytes, backup_count, compress, schedule, watched }
+    }
+}
+
+/// A file that is appended to.
+pub struct FileStream {
+    path: Rc<Path>,
+    /// The user whom the file may belong to besides those that [`Location`] names: that of the watcher.
+    user: u32,
+    /// `None`: it could not be opened (again) yet.
+    file: Option<File>,
+    id: (u64, u64),
+    size: u64,
+    /// How many bytes the line at the end of the file has so far; 0: the file ends with a newline or is empty.
+    line: usize,
+    rotation: Rotation,
+    /// A rotation was asked for and waits for the end of a line.
+    due: bool,
+    /// The clock that its schedule goes by.
+    timer: Option<Box<Timer>>,
+    /// A rotation that failed is not tried again before this moment.
+    not_before: Option<Instant>,
+    complaint: Option<Box<str>>,
+    rotated: bool,
+    looked: Option<Instant>,
+    /// Another file has its name, and could not be opened.
+    left_behind: bool,
+    /// Old files could not be removed, which has been said.
+    overfull: bool,
+}
+
+impl FileStream {
+    /// Opens or creates the file; `None` when something else than a regular file is at `path`.
+    ///
+    /// # Errors
+    /// It cannot be opened; [`refusal`] puts the reason in a sentence.
+    pub fn open(path: &Rc<Path>, user: u32) -> io::Result<Option<Self>> {
+        let location = Location::find(path)?;
+        // Asked before it is opened: who reads a FIFO would take our coming and going for the end of it.
+        if location.found().is_some_and(|found| !found.is_file() && !found.is_dir()) {
+            return Ok(None);
+        }
+        let mut stream = Self::missing(path, user);
+        stream.take(location.append(user)?)?;
+        Ok(Some(stream))
+    }
+
+    /// A file that cannot be opened yet; [`Self::recover`] tries.
+    pub fn missing(path: &Rc<Path>, user: u32) -> Self {
+        FileStream {
+            path: path.clone(),
+            user,
+            file: None,
+            id: (0, 0),
+            size: 0,
+            line: 0,
+            rotation: Rotation::default(),
+            due: false,
+            timer: None,
+            not_before: None,
+            complaint: None,
+            rotated: false,
+            looked: None,
+            left_behind: false,
+            overfull: false,
+        }
+    }
+
+    /// Goes on with this open file.
+    fn take(&mut self, file: File) -> io::Result<()> {
+        let found = file.metadata()?;
+        self.id = files::id(&found);
+        self.size = found.len();
+        self.line = usize::from(ends_within_line(&file, self.size));
+        self.file = Some(file);
+        Ok(())
+    }
+
+    /// Device and inode, while it is open.
+    pub fn id(&self) -> Option<(u64, u64)> {
+        self.file.as_ref().map(|_| self.id)
+    }
+
+    /// Whether the file does not end with a newline.
+    pub fn ends_within_line(&self) -> bool {
+        self.line > 0
+    }
+
+    /// How many bytes to write at once at most: a small `max_bytes` makes many files of them.
+    pub fn chunk(&self, most: usize) -> usize {
+        let few = usize::try_from(self.rotation.max_bytes.saturating_mul(4)).unwrap_or(most);
+        if self.rotation.is_on() { few.max(512).min(most) } else { most }
+    }
+
+    /// Sets when it is rotated.
+    pub fn set_rotation(&mut self, rotation: Rotation) {
+        self.rotation = rotation;
+        let schedule = rotation.schedule;
+        if self.timer.as_ref().map(|timer| timer.schedule()) != schedule {
+            self.timer = schedule.map(|schedule| Box::new(Timer::new(schedule, self.since())));
+        }
+    }
+
+    /// Since when the file has been written, in seconds since 1970, as far as the file system knows.
+    fn since(&self) -> i64 {
+        let now = clock::realtime_ms() / 1000;
+        let Some(found) = self.file.as_ref().and_then(|file| file.metadata().ok()) else { return now };
+        let seconds = |time: SystemTime| {
+            let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+            i64::try_from(since.as_secs()).unwrap_or(now)
+        };
+        // Where the birth of files is not known, as in Circus: since it was last written.
+        let written = found.modified().map_or(now, seconds);
+        found.created().map_or(written, |created| seconds(created).min(written))
+    }
+
+    /// Whether there is something to rotate to.
+    pub fn keeps_old(&self) -> bool {
+        self.rotation.backup_count > 0 || self.timer.is_some()
+    }
+
+    /// Writes some of the bytes, after a rotation when it is time for one.
+    ///
+    /// # Errors
+    /// Those of write(2), and those of opening a file again that was removed.
+    pub fn write(&mut self, bytes: &[u8], now: Instant) -> io::Result<usize> {
+        self.look(now)?;
+        let bytes = self.before_rotation(bytes);
+        let mut room = self.room(bytes, now);
+        if room == 0 {
+            self.make_room(bytes, now);
+            room = self.room(bytes, now).max(1);
+        }
+        let mut file = self.file.as_ref().ok_or(ErrorKind::NotFound)?;
+        match file.write(bytes.get(..room).unwrap_or(bytes)) {
+            Ok(n) => {
+                self.count(bytes.get(..n).unwrap_or(bytes));
+                Ok(n)
+            }
+            Err(error) => {
+                // On a full disk the file is still the right one. After anything else it is opened anew.
+                if !is_full(&error) && error.kind() != ErrorKind::Interrupted {
+                    self.file = None;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// When the clock or somebody asks for a rotation: the bytes that go into the old file, which are those that end a
+    /// line; else all of them, after the rotation. If that fails, the file goes on growing, which is said.
+    fn before_rotation<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        if !self.due && !self.timer.as_mut().is_some_and(|timer| timer.is_over()) {
+            return bytes;
+        }
+        if self.line > 0 && self.line < LINE_MAX {
+            return bytes.get(..line_end(bytes)).unwrap_or(bytes);
+        }
+        if let Err(error) = self.rotate_by_clock() {
+            let why = io_words(&error);
+            self.complain(format!("cannot rotate {}: {why}; it goes on growing", self.path.display()));
+        }
+        bytes
+    }
+
+    /// Rotates at the end of a period, or when somebody asks for it, unless there is nothing in the file. After a
+    /// failure the clock asks again at the end of the next period.
+    fn rotate_by_clock(&mut self) -> io::Result<()> {
+        self.due = false;
+        let Some(mut timer) = self.timer.take() else { return self.rotate() };
+        let rotated = match self.size {
+            0 => Ok(()),
+            _ => self.put_aside(|location| timer.free_name(location), |location| timer.prune(location)),
+        };
+        timer.begin_period();
+        self.timer = Some(timer);
+        rotated
+    }
+
+    /// How many of the bytes go into this file; 0: a rotation comes first.
+    fn room(&self, bytes: &[u8], now: Instant) -> usize {
+        let put_off = self.not_before.is_some_and(|moment| now < moment);
+        // One less: Circus keeps files below max_bytes.
+        let free = self.rotation.max_bytes.saturating_sub(1).saturating_sub(self.size);
+        let free = usize::try_from(free).unwrap_or(usize::MAX);
+        if !self.rotation.is_on() || put_off || bytes.len() <= free {
+            return bytes.len();
+        }
+        let fitting = bytes.get(..free).unwrap_or(bytes);
+        if let Some(newline) = fitting.iter().rposition(|byte| *byte == b'\n') {
+            return newline + 1;
+        }
+        if self.line == 0 && self.size > 0 {
+            return 0;
+        }
+        // A line that was begun here is ended here, within reason.
+        line_end(bytes).min(LINE_MAX.saturating_sub(self.line))
+    }
+
+    /// Rotates now, or, while a line is being written, at its end. An empty file is left alone: false.
+    ///
+    /// # Errors
+    /// No old files are to be kept, or one of them cannot be renamed.
+    pub fn rotate_now(&mut self) -> io::Result<bool> {
+        if !self.keeps_old() {
+            return Err(io::Error::other("backup_count is 0, so that there is nothing to rotate to"));
+        }
+        self.measure();
+        if self.size == 0 {
+            return Ok(false);
+        }
+        self.due = self.line > 0;
+        if !self.due {
+            self.rotate_by_clock()?;
+        }
+        Ok(true)
+    }
+
+    /// Finds out how large the file is: somebody may have truncated it (logrotate's copytruncate).
+    pub fn measure(&mut self) {
+        if let Some(found) = self.file.as_ref().and_then(|file| file.metadata().ok()) {
+            self.resize(found.len());
+        }
+    }
+
+    fn resize(&mut self, size: u64) {
+        self.size = size;
+        if size == 0 {
+            self.line = 0;
+        }
+    }
+
+    /// Rotates. If that fails, the file goes on growing for a while, which is said.
+    fn make_room(&mut self, bytes: &[u8], now: Instant) {
+        self.measure();
+        if self.room(bytes, now) > 0 {
+            return;
+        }
+        match self.rotate() {
+            Ok(()) => self.not_before = None,
+            Err(error) => {
+                if self.not_before.is_none() {
+                    let (path, why) = (self.path.display(), io_words(&error));
+                    self.complain(format!(
+                        "cannot rotate {path}: {why}; it grows over max_bytes until that works"
+                    ));
+                }
+                self.not_before = Some(now + LOOK);
+            }
+        }
+    }
+
+    /// Moves the old files up, the file to `FILE.1`, and begins a new one.
+    fn rotate(&mut self) -> io::Result<()> {
+        let count = self.rotation.backup_count;
+        self.put_aside(
+            |location| backups::shift(location, count),
+            |location| backups::remove_beyond(location, count),
+        )
+    }
+
+    /// Goes on with a new file, which is there before anything is renamed: whatever fails then, the file is written as
+    /// before. `make_way` frees a name for the old file; then what is too old goes.
+    fn put_aside(
+        &mut self,
+        make_way: impl FnOnce(&Location) -> io::Result<OsString>,
+        prune: impl FnOnce(&Location) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let location = Location::find(&self.path)?;
+        let old = match (location.found(), &self.file) {
+            (Some(found), Some(_)) if files::id(found) == self.id => found,
+            // Somebody has moved it away already.
+            _ => return self.take(location.append(self.user)?),
+        };
+        let new = backups::replace(&location, old, make_way)?;
+        self.take(new)?;
+        self.rotated = true;
+        let failed = prune(&location).err();
+        if let Some(error) = &failed
+            && !self.overfull
+        {
+            let (path, why) = (self.path.display(), io_words(error));
+            self.complain(format!("cannot remove the oldest files of {path}: {why}"));
+        }
+        self.overfull = failed.is_some();
+        Ok(())
+    }
+
+    fn complain(&mut self, text: String) {
+        self.complaint = Some(text.into());
+    }
+
+    /// Whether it was rotated since the last call.
+    pub fn take_rotated(&mut self) -> bool {
+        std::mem::take(&mut self.rotated)
+    }
+
+    /// Whether old files are to be compressed.
+    pub fn compresses(&self) -> bool {
+        self.rotation.compress
+    }
+
+    /// The user of the watcher.
+    pub fn user(&self) -> u32 {
+        self.user
+    }
+
+    /// How large it is.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn count(&mut self, written: &[u8]) {
+        self.size = self.size.saturating_add(written.len() as u64);
+        self.line = match written.iter().rposition(|byte| *byte == b'\n') {
+            Some(newline) => written.len() - newline - 1,
+            None => self.line.saturating_add(written.len()),
+        };
+    }
+
+    /// Finds out whether the file was truncated, or removed, and then begins a new one: once in a while, or, for a file
+    /// that is watched, once for all that is read in one turn of the event loop, which has one `now`.
+    fn look(&mut self, now: Instant) -> io::Result<()> {
+        let pause = if self.rotation.watched && !self.left_behind { Duration::from_nanos(1) } else { LOOK };
+        let due = self.looked.is_none_or(|looked| now.saturating_duration_since(looked) >= pause);
+        if due && let Some(file) = &self.file {
+            self.looked = Some(now);
+            let found = file.metadata()?;
+            self.resize(found.len());
+            if found.nlink() == 0 {
+                self.file = None;
+                self.recover()?;
+            } else if self.rotation.watched && self.line == 0 && self.is_elsewhere() {
+                self.follow();
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the file has another name by now.
+    fn is_elsewhere(&self) -> bool {
+        files::id_at(&self.path).is_ok_and(|id| id != Some(self.id))
+    }
+
+    /// Goes on with what is at the path now. While that is not possible, the old file serves.
+    fn follow(&mut self) {
+        let failed = self.reopen().err();
+        if let Some(error) = &failed
+            && !self.left_behind
+        {
+            let (path, why) = (self.path.display(), io_words(error));
+            self.complain(format!("cannot reopen {path}: {why}; output goes to the old file"));
+        }
+        self.left_behind = failed.is_some();
+    }
+
+    /// Opens the file if it is not open.
+    ///
+    /// # Errors
+    /// It still cannot be opened.
+    pub fn recover(&mut self) -> io::Result<()> {
+        if self.file.is_none() { self.reopen() } else { Ok(()) }
+    }
+
+    /// Opens what is now at the path. When that fails, the old file stays.
+    ///
+    /// # Errors
+    /// It cannot be opened, or is no file.
+    pub fn reopen(&mut self) -> io::Result<()> {
+        self.take(Location::find(&self.path)?.append(self.user)?)
+    }
+
+    /// What is to be said about a rotation.
+    pub fn take_complaint(&mut self) -> Option<String> {
+        self.complaint.take().map(String::from)
+    }
+}
+
+/// How many of the bytes belong to their first line.
+fn line_end(bytes: &[u8]) -> usize {
+    bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |newline| newline + 1)
+}
+
+/// Whether the last byte of a file is no newline. One that may not be read is taken to be in order.
+fn ends_within_line(file: &File, size: u64) -> bool {
+    let Some(place) = size.checked_sub(1) else { return false };
+    let mut last = [b'\n'];
+    file.read_exact_at(&mut last, place).is_ok() && last != [b'\n']
+}
+
+/// Whether a write failed for want of room, which may be there later.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+}
+
+/// Why a path cannot be opened, and what to do.
+pub fn refusal(path: &Path, error: &io::Error) -> String {
+    let directory = path.parent().filter(|parent| parent.try_exists().is_ok_and(|there| !there));
+    let reason = match (error.kind(), directory) {
+        (ErrorKind::NotFound, Some(parent)) => {
+            format!("the directory {} does not exist; create it", parent.display())
+        }
+        (ErrorKind::IsADirectory, _) => String::from("it is a directory; name a file in it"),
+        _ => io_words(error),
+    };
+    format!("cannot open {}: {reason}", path.display())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! Looks in the output of new processes for the line by which each says that it is ready (`ready = log:REGEX`).
+//!
+//! The work of a turn has a bound, whatever the expressions are and however much is written: what is over stays in its
+//! pipe until the next turn. A unit of work is a byte that the smallest kind of expression looks at.
+
+use super::ring::Writer;
+use crate::arbiter::Pid;
+use crate::config::regex::Regex;
+
+/// A longer line is looked at up to here, in bytes.
+const LONGEST: usize = 4096;
+/// So much work is done at once, in units: the most of a pipe that is read, and of a line that is looked at.
+const PIECE: usize = 16 * 1024;
+/// So much work is done in a turn before the next piece is left for the next one.
+const WORK: usize = 24 * 1024;
+
+/// The processes that have not written their line yet, and those that just have.
+#[derive(Default)]
+pub struct LogMatches {
+    awaited: Vec<Awaited>,
+    found: Vec<i32>,
+    /// The work that is left for this turn.
+    left: usize,
+}
+
+struct Awaited {
+    pid: i32,
+    expression: Regex,
+    /// The beginning of a line, by output.
+    unfinished: [Vec<u8>; 2],
+}
+
+impl Awaited {
+    /// How much of something is looked at, when a byte is so much work.
+    fn at_most(&self, most: usize) -> usize {
+        most.min(PIECE / self.expression.weight())
+    }
+}
+
+impl LogMatches {
+    /// A turn begins.
+    pub fn begin_turn(&mut self) {
+        self.left = WORK;
+    }
+
+    /// Whether the output of a process is not to be read in this turn.
+    pub fn hold_back(&self, pid: Pid) -> bool {
+        self.left == 0 && self.awaited.iter().any(|awaited| awaited.pid == pid)
+    }
+
+    /// How much of the output of a process may be read at once.
+    pub(super) fn chunk(&self, pid: Pid, most: usize) -> usize {
+        self.awaited.iter().find(|awaited| awaited.pid == pid).map_or(most, |awaited| awaited.at_most(most))
+    }
+
+    /// From now on the lines of a process are looked at.
+    pub fn add(&mut self, pid: i32, expression: Regex) {
+        self.awaited.push(Awaited { pid, expression, unfinished: [Vec::new(), Vec::new()] });
+    }
+
+    /// They are not any more.
+    pub fn remove(&mut self, pid: i32) {
+        if let Some(at) = self.awaited.iter().position(|awaited| awaited.pid == pid) {
+            self.awaited.swap_remove(at);
+        }
+    }
+
+    /// The processes that have written their line since the last call.
+    pub fn take_found(&mut self) -> Vec<i32> {
+        std::mem::take(&mut self.found)
+    }
+
+    /// A process has written something. When the work of the turn is done, it is what the dead have left: nobody waits
+    /// for them.
+    pub(super) fn note(&mut self, writer: &Writer, bytes: &[u8]) {
+        let awaited = self.awaited.iter_mut().find(|awaited| awaited.pid == writer.pid);
+        let Some(awaited) = awaited.filter(|_| self.left > 0) else { return };
+        let longest = awaited.at_most(LONGEST);
+        let Awaited { expression, unfinished, .. } = awaited;
+        self.left = self.left.saturating_sub(bytes.len() * expression.weight());
+        let Some(unfinished) = unfinished.get_mut(writer.channel as usize) else { return };
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let (line, ended) = piece.strip_suffix(b"\n").map_or((piece, false), |line| (line, true));
+            let room = longest.saturating_sub(unfinished.len()).min(line.len());
+            unfinished.extend_from_slice(line.get(..room).unwrap_or_default());
+            if ended && expression.is_match(&String::from_utf8_lossy(unfinished)) {
+                self.found.push(writer.pid);
+                return self.remove(writer.pid);
+            } else if ended {
+                unfinished.clear();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arbiter::WatcherId;
+    use crate::parts::streams::Channel;
+
+    #[test]
+    fn a_line_is_found_however_it_comes() {
+        let mut log_matches = LogMatches::default();
+        log_matches.begin_turn();
+        let writer = |pid, channel| Writer { watcher: WatcherId(0), pid, wid: 1, channel };
+        log_matches.add(7, Regex::new("^up and (running|well)$").unwrap());
+        log_matches.add(8, Regex::new("x").unwrap());
+        log_matches.note(&writer(7, Channel::Stdout), b"up and running");
+        log_matches.note(&writer(7, Channel::Stderr), b" now\nup and running now\n");
+        assert_eq!(log_matches.take_found(), [0; 0]);
+        log_matches.note(&writer(7, Channel::Stdout), b"\nmore");
+        log_matches.note(&writer(8, Channel::Stdout), &[b'y'; 10_000]);
+        log_matches.note(&writer(8, Channel::Stdout), b"x\n");
+        assert_eq!(log_matches.take_found(), [7], "the end of a line that is too long is not looked at");
+        log_matches.note(&writer(7, Channel::Stdout), b"up and well\n");
+        log_matches.remove(8);
+        log_matches.note(&writer(8, Channel::Stdout), b"x\n");
+        assert_eq!(log_matches.take_found(), [0; 0]);
+    }
+
+    #[test]
+    fn what_a_turn_looks_at_is_bounded_whatever_the_expression_and_the_output_are() {
+        let writer = |pid| Writer { watcher: WatcherId(0), pid, wid: 1, channel: Channel::Stdout };
+        for (expression, least, most) in [("x", 8 * 1024, 40 * 1024), ("(?:.*a){100}x", 512, 4 * 1024)] {
+            let mut log_matches = LogMatches::default();
+            log_matches.add(7, Regex::new(expression).unwrap());
+            log_matches.begin_turn();
+            let mut looked_at = 0;
+            while !log_matches.hold_back(7) {
+                let chunk = log_matches.chunk(7, 256 * 1024);
+                log_matches.note(&writer(7), "a\n".repeat(chunk / 2).as_bytes());
+                looked_at += chunk;
+            }
+            assert!((least..=most).contains(&looked_at), "{expression}: {looked_at}");
+            assert!(!log_matches.hold_back(8), "others go on");
+            log_matches.note(&writer(7), b"aax\n");
+            assert_eq!(
+                log_matches.take_found(),
+                [0; 0],
+                "what the dead have left is not looked at without end"
+            );
+            log_matches.begin_turn();
+            log_matches.note(&writer(7), format!("{}x\n", "a".repeat(150)).as_bytes());
+            assert_eq!(log_matches.take_found(), [7]);
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! The data plane: what processes write goes from their pipes to files and consoles, past the arbiter.
+//!
+//! A `Pipe` is the reading end of the standard output or error output of one process. It feeds a `Sink`, which
+//! is what one `stdout_stream` or `stderr_stream` asks for: a place and a format. Sinks that name the same place
+//! share one `Target`, so that a file is open once, rotated once, and its lines stay whole.
+//!
+//! **Whole lines.** While a target has one pipe, bytes pass straight through. With several, each pipe's unfinished
+//! line is kept back, up to [`LINE_MAX`] and for a second or two. Then, and at the end of a pipe or of its process, it
+//! is written as it is; a newline goes in only if bytes of another process or of circus's log follow.
+//!
+//! **The event loop** registers [`Streams::fd`] for reading, calls [`Streams::read`] until it answers `Drained`,
+//! with a budget so that one pipe cannot starve the others; calls [`Streams::drain_dead`] before it tells anybody
+//! of a death; registers what [`Streams::take_stalled`] names for writing and calls [`Streams::writable`]; and
+//! wakes up at [`Streams::next_retry`] to call [`Streams::retry`].
+
+pub mod backlog;
+pub mod backups;
+pub mod compress;
+pub mod console;
+pub mod destination;
+pub mod file;
+pub mod format;
+pub mod log_match;
+pub mod log_quota;
+mod maintenance;
+pub mod plan;
+mod read;
+pub mod ring;
+pub mod rotation;
+pub mod sink;
+pub mod syslog;
+mod table;
+pub mod timed;
+
+use self::destination::Place;
+use self::log_match::LogMatches;
+use self::maintenance::LiveFile;
+use self::plan::Plan;
+use self::read::Pipe;
+use self::ring::{Rings, Writer};
+pub use self::sink::{Channel, Owner, Source};
+use self::sink::{Sink, Target};
+use self::table::Table;
+use crate::arbiter::WatcherId;
+use crate::config::StreamConfig;
+use crate::parts::log::Log;
+use crate::sorted::Sorted;
+use std::collections::VecDeque;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::time::Instant;
+
+/// The longest line that is kept whole, in bytes; a longer one may be cut.
+pub const LINE_MAX: usize = 64 * 1024;
+/// The most bytes that are read at once: what a pipe holds that was made larger. Fewer cost more for each byte.
+const CHUNK: usize = 256 * 1024;
+
+/// Stands for a pipe; the event loop's token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PipeId(pub u32);
+
+/// Stands for what one stream of a watcher asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SinkId(pub u32);
+
+/// Stands for a place that output is written to; the event loop's token for its being writable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TargetId(pub u32);
+
+/// What reading a pipe led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// There is nothing more to read until the next event.
+    Drained,
+    /// The budget is used up: read again when the others have had their turn.
+    More,
+    /// The pipe has come to its end; it is gone, and its number free.
+    Closed,
+}
+
+/// All pipes, and all places that they lead to.
+pub struct Streams {
+    pipes: Table<Pipe>,
+    sinks: Table<Sink>,
+    /// The sinks that more pipes may be attached to.
+    owners: Sorted<Owner, SinkId>,
+    targets: Table<Target>,
+    /// The newest output of each watcher.
+    pub rings: Rings,
+    /// Processes whose lines are looked at.
+    pub log_matches: LogMatches,
+    /// Room for an unfinished line and, from [`LINE_MAX`] on, for what is read behind it; none before the first read.
+    buffer: Box<[u8]>,
+    /// Room for lines that get something around them.
+    scratch: Vec<u8>,
+    stalled: Vec<TargetId>,
+    /// Pipes whose unfinished lines are looked at then, the soonest first.
+    unfinished: VecDeque<(Instant, PipeId)>,
+    /// Files that were rotated.
+    rotated: Vec<LiveFile>,
+    /// Files were opened or closed.
+    reshuffled: bool,
+    /// How many pipes were made larger.
+    large: u32,
+    /// Some place may have to be written to again at a date.
+    troubled: bool,
+    /// Instead of the standard output of circus, in tests.
+    stdout: Option<OwnedFd>,
+}
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Streams {
+    /// No pipes and no places yet.
+    pub fn new() -> Self {
+        Streams {
+            pipes: Table::new(),
+            sinks: Table::new(),
+            owners: Sorted::new(),
+            targets: Table::new(),
+            rings: Rings::default(),
+            log_matches: LogMatches::default(),
+            buffer: Box::default(),
+            scratch: Vec::new(),
+            stalled: Vec::new(),
+            unfinished: VecDeque::new(),
+            rotated: Vec::new(),
+            reshuffled: false,
+            large: 0,
+            troubled: false,
+            stdout: None,
+        }
+    }
+
+    /// Opens what a stream's configuration asks for, its variables expanded. A sink of one process alone goes with
+    /// its last pipe, others when they are released.
+    ///
+    /// # Errors
+    /// A sentence that says why that cannot be.
+    pub fn sink_for(
+        &mut self,
+        source: &Source<'_>,
+        config: &StreamConfig,
+        now: Instant,
+        log: &mut Log,
+    ) -> Result<SinkId, String> {
+        let sink = self.open_sink(source, config, now, log)?;
+        let target = sink.target;
+        let id = SinkId(self.sinks.insert(sink));
+        self.owners.insert(source.owner, id);
+        self.count(target, 1, 0);
+        Ok(id)
+    }
+
+    /// Changes what a sink does, live: its pipes go on into the new place. On an error nothing changes.
+    ///
+    /// # Errors
+    /// As [`Self::sink_for`].
+    pub fn reconfigure(
+        &mut self,
+        id: SinkId,
+        source: &Source<'_>,
+        config: &StreamConfig,
+        now: Instant,
+        log: &mut Log,
+    ) -> Result<(), String> {
+        let gone = || String::from("the stream is gone");
+        self.sinks.get(id.0).ok_or_else(gone)?;
+        let mut sink = self.open_sink(source, config, now, log)?;
+        let place = self.sinks.get_mut(id.0).ok_or_else(gone)?;
+        (sink.pipes, sink.passing) = (place.pipes, place.passing);
+        let (new, pipes) = (sink.target, sink.pipes);
+        let old = std::mem::replace(place, sink).target;
+        self.count(new, 1, pipes);
+        self.count(old, -1, -pipes);
+        self.forget_target(old, now, log);
+        Ok(())
+    }
+
+    /// Takes over the reading end of a pipe, which must be non-blocking; `None`, and the pipe is closed, when
+    /// there is no such sink.
+    pub fn attach(&mut self, fd: OwnedFd, sink: SinkId, writer: Writer) -> Option<PipeId> {
+        let feeds = self.sinks.get_mut(sink.0)?;
+        feeds.pipes += 1;
+        let target = feeds.target;
+        self.count(target, 0, 1);
+        Some(PipeId(self.pipes.insert(Pipe::new(fd, writer, sink))))
+    }
+
+    /// The pipes of a watcher's processes, each with who writes to it and the owner of its sink.
+    pub fn pipes_of(&self, watcher: WatcherId) -> Vec<(PipeId, Writer, Owner)> {
+        let own = self.pipes.iter().filter(|(_, pipe)| pipe.writer.watcher == watcher);
+        let owner = |pipe: &Pipe| Some(self.sinks.get(pipe.sink.0)?.owner);
+        own.filter_map(|(id, pipe)| Some((PipeId(id), pipe.writer, owner(pipe)?))).collect()
+    }
+
+    /// Leads a pipe to another sink.
+    pub fn redirect(&mut self, id: PipeId, sink: SinkId, now: Instant, log: &mut Log) {
+        let Some(new) = self.sinks.get_mut(sink.0) else { return };
+        let Some(pipe) = self.pipes.get_mut(id.0) else { return };
+        new.pipes += 1;
+        let target = new.target;
+        let old = std::mem::replace(&mut pipe.sink, sink);
+        self.count(target, 0, 1);
+        self.leave(old, now, log);
+    }
+
+    /// A pipe does not feed a sink any more.
+    fn leave(&mut self, sink: SinkId, now: Instant, log: &mut Log) {
+        let Some(left) = self.sinks.get_mut(sink.0) else { return };
+        left.pipes -= 1;
+        let target = left.target;
+        self.count(target, 0, -1);
+        self.forget_sink(sink, now, log);
+    }
+
+    /// The descriptor of a pipe.
+    pub fn fd(&self, id: PipeId) -> Option<RawFd> {
+        self.pipes.get(id.0).map(|pipe| pipe.file.as_raw_fd())
+    }
+
+    /// The process whose output a pipe carries.
+    pub fn pid(&self, id: PipeId) -> Option<i32> {
+        self.pipes.get(id.0).map(|pipe| pipe.writer.pid)
+    }
+
+    /// Closes a pipe; its unfinished line is written.
+    pub fn detach(&mut self, id: PipeId, now: Instant, log: &mut Log) {
+        self.write_tail(id, now, log);
+        let Some(pipe) = self.pipes.remove(id.0) else { return };
+        self.large -= u32::from(pipe.large);
+        if pipe.awaited {
+            self.unfinished.retain(|(_, awaited)| *awaited != id);
+        }
+        self.leave(pipe.sink, now, log);
+    }
+
+    /// The places that began to wait for a reader since the last call, to be registered for writing.
+    pub fn take_stalled(&mut self) -> Vec<(TargetId, RawFd)> {
+        let stalled = std::mem::take(&mut self.stalled);
+        let fd = |id: TargetId| Some((id, self.targets.get(id.0)?.destination.wants_write()?));
+        stalled.into_iter().filter_map(fd).collect()
+    }
+
+    /// Goes on writing where there is room again, or the reader is gone: at any event of its descriptor. The answer is the descriptor that need not be watched any more.
+    pub fn writable(&mut self, id: TargetId, now: Instant, log: &mut Log) -> Option<RawFd> {
+        let target = self.targets.get_mut(id.0)?;
+        let fd = target.destination.wants_write()?;
+        target.destination.flush(now);
+        let waits = target.destination.wants_write().is_some();
+        target.stalled = waits;
+        self.settle(id.0, log);
+        self.forget_target(id.0, now, log);
+        (!waits).then_some(fd)
+    }
+
+    /// When [`Self::retry`] is to be called.
+    pub fn next_retry(&mut self) -> Option<Instant> {
+        let overdue = self.unfinished.front().map(|(at, _)| *at);
+        if !self.troubled {
+            return overdue;
+        }
+        let next = self.targets.iter().filter_map(|(_, target)| target.destination.next_retry()).min();
+        self.troubled = next.is_some();
+        next.into_iter().chain(overdue).min()
+    }
+
+    /// Tries again to write what could not be written, and writes what was kept back long enough.
+    pub fn retry(&mut self, now: Instant, log: &mut Log) {
+        self.write_overdue(now, log);
+        if !self.troubled {
+            return;
+        }
+        for id in self.targets.ids() {
+            if let Some(target) = self.targets.get_mut(id)
+                && target.destination.next_retry().is_some_and(|moment| moment <= now)
+            {
+                target.destination.flush(now);
+            }
+            self.settle(id, log);
+            self.forget_target(id, now, log);
+        }
+    }
+
+    /// The end: closes all pipes, writes what can be written, and says what cannot.
+    pub fn finish(&mut self, now: Instant, log: &mut Log) {
+        for id in self.pipes.ids() {
+            self.detach(PipeId(id), now, log);
+        }
+        for id in self.targets.ids() {
+            self.drop_target(id, now, log);
+        }
+    }
+
+    /// After a place was written to: says what is to be said, and takes note of what it waits for.
+    fn settle(&mut self, id: u32, log: &mut Log) {
+        let Some(target) = self.targets.get_mut(id) else { return };
+        if target.destination.take_rotated() {
+            // It may be closed before anybody asks.
+            let file = self.live_file(id);
+            self.rotated.extend(file);
+        }
+        let Some(target) = self.targets.get_mut(id).filter(|target| !target.destination.is_quiet()) else {
+            return;
+        };
+        for notice in target.destination.take_notices() {
+            log.log(notice.level, format_args!("{}", notice.text));
+        }
+        if target.destination.wants_write().is_some() && !target.stalled {
+            target.stalled = true;
+            self.stalled.push(TargetId(id));
+        }
+        self.troubled |= target.destination.next_retry().is_some();
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,287 @@
+//! What a stream's configuration asks for: where its output goes and how it is written.
+//!
+//! - `class = FileStream`, or a `filename` alone: appends to the file, which is created with mode 0666 less
+//!   the umask. Its directory must exist. Streams that name the same file share it, and their lines stay
+//!   whole.
+//! - `max_bytes` and `backup_count`, both: before the file reaches `max_bytes`, it becomes `FILE.1`, the old
+//!   `FILE.1` becomes `FILE.2`, and so on, always between two lines. A line longer than `max_bytes` is kept
+//!   whole, so that its file is larger; one without end is cut at 64 KiB. One of the two alone: the file
+//!   grows, as in Circus. Where streams with other limits share a file, the smallest `max_bytes` and the
+//!   largest `backup_count` hold.
+//! - `class = WatchedFileStream`: the file is opened anew as soon as another one, or none, has its name.
+//! - `class = TimedRotatingFileStream`: see [`super::timed`].
+//! - `class = StdoutStream`: the standard output of circus, for `stderr_stream` too. `/dev/stdout` and
+//!   `/dev/stderr` as `filename` mean circus's own and are never rotated.
+//! - `class = FancyStdoutStream`: the same with the time, the pid and a colour on each line; empty lines are
+//!   left out. A colour is shown on a terminal only, and not where `NO_COLOR` is set.
+//! - `class = QueueStream`: written nowhere.
+//! - `class = SyslogStream`: see [`super::syslog`].
+//! - `class = JsonStream`: an object a line, to `filename` or the standard output.
+//! - `prefix` and a blank begin each line; `time_format` puts `TIME [PID] | ` behind that.
+//!
+//! What cannot be written: a directory as `filename`, a missing directory or a lack of permission is refused
+//! when the stream is opened. A full disk, an error of the device or a file that was removed together with
+//! its directory holds nobody up: one message is logged, the newest 64 KiB are kept, writing is tried again
+//! with new output and after 1 to 8 seconds, and when it works the log says how many lines were dropped. A
+//! file that alone was removed is begun anew. A FIFO needs no reader; while there is none, or a slow one, and
+//! while nobody reads circus's standard output, the newest 256 KiB are kept in the same way.
+
+use super::destination::Place;
+use super::file::{Rotation, refusal};
+use super::format::{COLORS, Format, Lines, Style, escaped};
+use super::sink::Source;
+use super::syslog;
+use super::timed::Schedule;
+use crate::config::options::StreamOptions;
+use crate::config::{StreamConfig, StreamKind, text};
+use crate::sys::clock::Zone;
+use std::ffi::OsStr;
+use std::hash::{BuildHasher, RandomState};
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// The format of the time when FancyStdoutStream names none, as in Circus.
+const FANCY_TIME: &str = "%Y-%m-%d %H:%M:%S";
+/// The longest period between two rotations, in units of `rotate_when`.
+const LONGEST_INTERVAL: i64 = 100_000;
+
+/// What a stream's configuration asks for.
+pub struct Plan {
+    /// Where the output goes.
+    pub place: Place,
+    /// When the file is rotated.
+    pub rotation: Rotation,
+    /// What is said about it in the log.
+    pub warnings: Vec<String>,
+    /// The colour that FancyStdoutStream names; one at random when there is none.
+    color: Option<usize>,
+}
+
+impl Plan {
+    /// Reads the options of a stream, whose variables have been expanded.
+    ///
+    /// # Errors
+    /// A sentence about what is missing or cannot be.
+    pub fn of(config: &StreamConfig) -> Result<Self, String> {
+        let options = &config.options;
+        let kind = config.kind();
+        let mut plan =
+            Plan { place: Place::Stdout, rotation: Rotation::default(), warnings: Vec::new(), color: None };
+        match kind {
+            StreamKind::File | StreamKind::WatchedFile | StreamKind::TimedFile => {
+                plan.place = file(config.file())?;
+            }
+            StreamKind::Json if config.file().is_some() => plan.place = file(config.file())?,
+            StreamKind::Stdout | StreamKind::Json => {}
+            StreamKind::FancyStdout => plan.color = plan.color(options.color.as_deref()),
+            StreamKind::Queue => plan.place = Place::Path(Path::new("/dev/null").into()),
+            StreamKind::Syslog => {
+                let address = syslog::Address::of(options.address.as_deref())?;
+                plan.place = Place::Syslog(address.into());
+            }
+        }
+        plan.rotation.compress = kind.heeds("compress") && options.compress.as_deref() == Some("gzip");
+        plan.rotation.watched = kind == StreamKind::WatchedFile;
+        if kind == StreamKind::TimedFile {
+            plan.rotation.schedule = Some(plan.schedule(options)?);
+        } else if kind.heeds("max_bytes") {
+            plan.rotation.max_bytes = u64::try_from(options.max_bytes).unwrap_or(0);
+            plan.rotation.backup_count = options.backup_count.clamp(0, u32::MAX.into()) as u32;
+        }
+        Ok(plan)
+    }
+
+    /// Looks whether a stream can work, without opening or creating anything.
+    ///
+    /// # Errors
+    /// As [`Self::of`]; a directory at the path, or no directory that it could be in.
+    pub fn try_place(config: &StreamConfig) -> Result<(), String> {
+        let Place::Path(path) = Plan::of(config)?.place else { return Ok(()) };
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let kind = match parent.is_none_or(|parent| parent.try_exists().unwrap_or(true)) {
+            false => ErrorKind::NotFound,
+            true if path.is_dir() => ErrorKind::IsADirectory,
+            true => return Ok(()),
+        };
+        Err(refusal(&path, &kind.into()))
+    }
+
+    fn color(&mut self, name: Option<&str>) -> Option<usize> {
+        let name = name?;
+        let known = COLORS.iter().position(|known| known.eq_ignore_ascii_case(name));
+        if known.is_none() {
+            self.warnings
+                .push(format!("color = {name} is none of {}: one is chosen at random", COLORS.join(" ")));
+        }
+        known
+    }
+
+    fn schedule(&mut self, options: &StreamOptions) -> Result<Schedule, String> {
+        let interval = options.rotate_interval.clamp(1, LONGEST_INTERVAL);
+        if interval != options.rotate_interval {
+            self.warnings
+                .push(format!("rotate_interval = {} is taken as {interval}", options.rotate_interval));
+        }
+        let zone = if options.utc == Some(true) { Zone::Utc } else { Zone::Local };
+        let keep = options.backup_count.clamp(0, u32::MAX.into()) as u32;
+        let when = options.rotate_when.as_deref().unwrap_or_default();
+        Schedule::new(when, interval as i32, zone, keep)
+            .ok_or_else(|| "there is no rotate_when: S, M, H, D, MIDNIGHT, or W0 (Monday) to W6".into())
+    }
+
+    /// How lines are written. A colour is shown on a terminal only, and none at all where NO_COLOR is set.
+    pub fn format(
+        &self,
+        config: &StreamConfig,
+        source: &Source<'_>,
+        terminal: bool,
+        no_color: bool,
+    ) -> Format {
+        let not_empty = |text: &&str| !text.is_empty();
+        let prefix = config.options.prefix.as_deref().filter(not_empty);
+        let mut time_format = config.options.time_format.as_deref().filter(not_empty).map(str::to_string);
+        let style = match config.kind() {
+            StreamKind::Syslog => {
+                let local = matches!(&self.place, Place::Syslog(address) if address.is_local());
+                Style::Syslog(syslog::header(config, source.watcher, local).into())
+            }
+            StreamKind::Json => Style::Json(around_json(source).into()),
+            StreamKind::FancyStdout => {
+                time_format.get_or_insert_with(|| FANCY_TIME.into());
+                Style::Fancy((terminal && !no_color).then(|| self.color.unwrap_or_else(random_color)))
+            }
+            _ if prefix.is_none() && time_format.is_none() => return Format::Plain,
+            _ => Style::Text,
+        };
+        Format::Lines(Box::new(Lines::new(style, prefix, time_format)))
+    }
+}
+
+/// What stands between the time and the number of the process in JsonStream's objects, and between that and the text.
+fn around_json(source: &Source<'_>) -> (String, String) {
+    let watcher = escaped(&text::to_bytes(source.watcher));
+    let before = format!(", \"watcher\": \"{watcher}\", \"wid\": {}, \"pid\": ", source.owner.wid);
+    (before, format!(", \"stream\": \"{}\", \"text\": \"", source.owner.channel.name()))
+}
+
+/// The place that a filename means. The names of circus's own outputs mean those: a rotation must never rename
+/// /dev/stdout.
+fn file(filename: Option<&str>) -> Result<Place, String> {
+    match filename {
+        None => Err("there is no filename: name the file to append to, or class = StdoutStream".into()),
+        Some("/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1") => Ok(Place::Stdout),
+        Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => Ok(Place::Stderr),
+        Some(name) => absolute(name).map(|path| Place::Path(path.into())),
+    }
+}
+
+fn absolute(name: &str) -> Result<PathBuf, String> {
+    let bytes = text::to_bytes(name);
+    std::path::absolute(Path::new(OsStr::from_bytes(&bytes)))
+        .map_err(|error| format!("cannot tell where {name} is: {}", crate::sys::io_words(&error)))
+}
+
+/// The seed of the standard library's hash tables is chance enough for a colour.
+fn random_color() -> usize {
+    RandomState::new().hash_one(0_u8) as usize % COLORS.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sink::{Channel, Owner};
+    use super::*;
+    use crate::arbiter::WatcherId;
+
+    fn options(class: &str, filename: &str, color: &str) -> StreamConfig {
+        let text = |text: &str| (!text.is_empty()).then(|| text.into());
+        let options = StreamOptions {
+            class: text(class),
+            filename: text(filename),
+            color: text(color),
+            ..StreamOptions::default()
+        };
+        StreamConfig { options, ..StreamConfig::default() }
+    }
+
+    fn format(config: &StreamConfig, terminal: bool, no_color: bool) -> Format {
+        let owner = Owner { watcher: WatcherId(1), channel: Channel::Stderr, wid: 3 };
+        let source = Source { watcher: "w\"\u{10f8ff}", user: 0, owner };
+        Plan::of(config).unwrap().format(config, &source, terminal, no_color)
+    }
+
+    fn line(config: &StreamConfig, terminal: bool, no_color: bool) -> String {
+        let Format::Lines(mut lines) = format(config, terminal, no_color) else { return String::new() };
+        let (mut out, mut bytes) = (Vec::new(), Vec::new());
+        let mut add = |piece: &[u8]| out.extend_from_slice(piece);
+        let mut room = super::super::format::Room { bytes: &mut bytes, piece: 1, write: &mut add };
+        lines.lines(1, b"x\n", false, false, &mut room);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_filename_alone_is_a_file() {
+        for class in ["", "FileStream", "circus.stream.FileStream", "WatchedFileStream"] {
+            let config = options(class, "/a/b.log", "");
+            let plan = Plan::of(&config).unwrap();
+            assert_eq!(plan.place, Place::Path(Path::new("/a/b.log").into()));
+            assert_eq!(plan.rotation.watched, class == "WatchedFileStream");
+            assert!(matches!(format(&config, true, false), Format::Plain));
+        }
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(
+            Plan::of(&options("", "b.log", "")).unwrap().place,
+            Place::Path(here.join("b.log").into())
+        );
+        let refusal = Plan::of(&options("FileStream", "", "")).err().unwrap();
+        assert!(refusal.contains("no filename"), "{refusal}");
+    }
+
+    #[test]
+    fn the_names_of_our_own_outputs_mean_them() {
+        assert_eq!(Plan::of(&options("FileStream", "/dev/stdout", "")).unwrap().place, Place::Stdout);
+        assert_eq!(Plan::of(&options("", "/proc/self/fd/2", "")).unwrap().place, Place::Stderr);
+        assert_eq!(Plan::of(&options("StdoutStream", "", "")).unwrap().place, Place::Stdout);
+        assert_eq!(Plan::of(&options("JsonStream", "", "")).unwrap().place, Place::Stdout);
+    }
+
+    #[test]
+    fn each_class_has_its_place() {
+        let place = |class| Plan::of(&options(class, "/x", "")).unwrap().place;
+        assert_eq!(place("JsonStream"), Place::Path(Path::new("/x").into()));
+        assert_eq!(place("QueueStream"), Place::Path(Path::new("/dev/null").into()));
+        assert_eq!(place("tsuru.stream.Stream"), Place::Stdout, "no output is lost");
+        assert_eq!(place("SyslogStream"), Place::Syslog(syslog::Address::Path("/dev/log".into()).into()));
+    }
+
+    #[test]
+    fn a_timed_rotation_needs_its_period() {
+        let mut config = options("TimedRotatingFileStream", "/x", "");
+        assert!(Plan::of(&config).err().unwrap().contains("rotate_when"));
+        config.options.rotate_when = Some("W0".into());
+        config.options.rotate_interval = 0;
+        let plan = Plan::of(&config).unwrap();
+        assert_eq!(plan.rotation.schedule, Schedule::new("W0", 1, Zone::Local, 0));
+        assert_eq!(plan.warnings, ["rotate_interval = 0 is taken as 1"]);
+    }
+
+    #[test]
+    fn a_json_object_tells_who_spoke() {
+        let object: serde_json::Value = line(&options("JsonStream", "", ""), false, false).parse().unwrap();
+        assert_eq!((&object["watcher"], &object["stream"]), (&"w\"\u{fffd}".into(), &"stderr".into()));
+        assert_eq!((&object["wid"], &object["pid"], &object["text"]), (&3.into(), &1.into(), &"x".into()));
+    }
+
+    #[test]
+    fn colours_are_shown_on_terminals() {
+        let cyan = options("FancyStdoutStream", "", "Cyan");
+        assert!(line(&cyan, true, false).starts_with("\x1b[0;36;40m"));
+        assert!(!line(&cyan, true, true).contains('\x1b'));
+        let any = options("FancyStdoutStream", "", "");
+        assert!(!line(&any, false, false).contains('\x1b'));
+        let code = line(&any, true, false).chars().nth(5).unwrap();
+        assert!(('1'..='7').contains(&code), "{code}");
+        let wrong = Plan::of(&options("FancyStdoutStream", "", "pink")).unwrap();
+        assert!(wrong.warnings.iter().any(|warning| warning.contains("pink")));
+    }
+}

@@ -1,0 +1,212 @@
+//! Reading pipes: bytes go from a pipe through one shared buffer to its target, in whole lines where several pipes
+//! lead to the same one.
+
+use super::CHUNK;
+use super::LINE_MAX;
+use super::Log;
+use super::PipeId;
+use super::Progress;
+use super::SinkId;
+use super::Streams;
+use super::ring::Writer;
+use crate::sys::process::enlarge_pipe;
+use crate::sys::socket::pending_bytes;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// A pipe from which so many bytes are read at once is written to faster than it is read.
+const BUSY: usize = 32 * 1024;
+/// How many pipes may be made larger at the same time: their room is memory of the kernel.
+const MOST_LARGE: u32 = 64;
+/// How many bytes such a pipe gets room for, so that its writer need not wait for each turn of the event loop.
+const LARGE: i32 = CHUNK as i32;
+
+/// How long a line without an end is kept back: who asks a question, or counts, waits for no newline.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The reading end of one output of a process.
+pub(super) struct Pipe {
+    pub(super) file: File,
+    pub(super) writer: Writer,
+    pub(super) sink: SinkId,
+    /// The line that has no end yet, when other processes write to the same place.
+    pub(super) tail: Vec<u8>,
+    /// It is among [`Streams::unfinished`].
+    pub(super) awaited: bool,
+    /// The line without an end is the same as when it came there.
+    old: bool,
+    /// Nobody has the other end any more.
+    pub(super) hung_up: bool,
+    /// It was found busy, and was made larger.
+    pub(super) large: bool,
+}
+
+impl Pipe {
+    pub(super) fn new(fd: OwnedFd, writer: Writer, sink: SinkId) -> Self {
+        let (tail, awaited, old) = (Vec::new(), false, false);
+        Pipe { file: fd.into(), writer, sink, tail, awaited, old, hung_up: false, large: false }
+    }
+}
+
+/// What one read led to.
+enum Chunk {
+    Bytes(usize),
+    Empty,
+    End,
+}
+
+impl Streams {
+    /// The last process that had the other end of a pipe open has closed it: an event tells that once.
+    pub fn hung_up(&mut self, id: PipeId) {
+        if let Some(pipe) = self.pipes.get_mut(id.0) {
+            pipe.hung_up = true;
+        }
+    }
+
+    /// Passes on what can be read, until there is nothing or about `budget` bytes are used up, fewer where each
+    /// makes more work. A read that gives less than it could have emptied the pipe, and whatever is written into it
+    /// from then on is an event; only the end of a pipe has to be looked for.
+    pub fn read(&mut self, id: PipeId, budget: usize, now: Instant, log: &mut Log) -> Progress {
+        let chunk = self.chunk(id);
+        let mut left = budget / CHUNK * chunk;
+        loop {
+            match self.read_chunk(id, chunk, now, log) {
+                Chunk::Bytes(n) if n >= left => return Progress::More,
+                Chunk::Bytes(n) if n < chunk && !self.is_hung_up(id) => return Progress::Drained,
+                Chunk::Bytes(n) => left -= n,
+                Chunk::Empty => return Progress::Drained,
+                Chunk::End => {
+                    self.detach(id, now, log);
+                    return Progress::Closed;
+                }
+            }
+        }
+    }
+
+    /// Passes on exactly what a process that has died left in its pipe, an unfinished line too. The pipe stays
+    /// for children of the process that still hold it: go on reading until it is `Closed`.
+    pub fn drain_dead(&mut self, id: PipeId, now: Instant, log: &mut Log) -> Progress {
+        let Some(fd) = self.fd(id) else { return Progress::Closed };
+        let mut left = pending_bytes(fd).unwrap_or(0);
+        let chunk = self.chunk(id);
+        while left > 0 {
+            match self.read_chunk(id, left.min(chunk), now, log) {
+                Chunk::Bytes(n) => left = left.saturating_sub(n),
+                Chunk::Empty | Chunk::End => break,
+            }
+        }
+        self.write_tail(id, now, log);
+        Progress::Drained
+    }
+
+    fn is_hung_up(&self, id: PipeId) -> bool {
+        self.pipes.get(id.0).is_some_and(|pipe| pipe.hung_up)
+    }
+
+    /// How many bytes are read at once from a pipe.
+    fn chunk(&self, id: PipeId) -> usize {
+        let Some(pipe) = self.pipes.get(id.0) else { return CHUNK };
+        let target = self.sinks.get(pipe.sink.0).and_then(|sink| self.targets.get(sink.target));
+        self.log_matches.chunk(pipe.writer.pid, target.map_or(CHUNK, |target| target.chunk as usize))
+    }
+
+    fn read_chunk(&mut self, id: PipeId, most: usize, now: Instant, log: &mut Log) -> Chunk {
+        let Some(pipe) = self.pipes.get_mut(id.0) else { return Chunk::End };
+        if self.buffer.is_empty() {
+            self.buffer = vec![0; LINE_MAX + CHUNK].into();
+        }
+        let room = self.buffer.get_mut(LINE_MAX..LINE_MAX + most).unwrap_or_default();
+        match pipe.file.read(room) {
+            Ok(0) => Chunk::End,
+            Ok(n) => {
+                self.rings.note(&pipe.writer, room.get(..n).unwrap_or_default());
+                self.log_matches.note(&pipe.writer, room.get(..n).unwrap_or_default());
+                if n >= BUSY && !pipe.large && self.large < MOST_LARGE {
+                    // It counts where the kernel refuses too, so that it is asked once.
+                    let _ = enlarge_pipe(pipe.file.as_raw_fd(), LARGE);
+                    pipe.large = true;
+                    self.large += 1;
+                }
+                self.deliver(id, n, now, log);
+                Chunk::Bytes(n)
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Chunk::Empty,
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.read_chunk(id, most, now, log),
+            Err(_) => Chunk::End,
+        }
+    }
+
+    /// Passes on `n` bytes that were read behind [`LINE_MAX`] in the buffer, or keeps them as the pipe's
+    /// unfinished line.
+    fn deliver(&mut self, id: PipeId, n: usize, now: Instant, log: &mut Log) {
+        let Some(pipe) = self.pipes.get_mut(id.0) else { return };
+        let Some(sink) = self.sinks.get_mut(pipe.sink.0) else { return };
+        let Some(target) = self.targets.get_mut(sink.target) else { return };
+        if target.destination.discards() {
+            return; // what is kept in memory is all
+        }
+        let fresh = self.buffer.get(LINE_MAX..LINE_MAX + n).unwrap_or_default();
+        let records = sink.needs_whole_lines();
+        let whole = if target.pipes > 1 || records { whole_lines(&pipe.tail, fresh) } else { n };
+        pipe.old &= whole == 0;
+        if whole < n && !records && !pipe.awaited {
+            (pipe.awaited, pipe.old) = (true, true);
+            self.unfinished.push_back((now + PATIENCE, id));
+        }
+        if whole == 0 {
+            pipe.tail.extend_from_slice(fresh);
+            return;
+        }
+        let rest = fresh.get(whole..).unwrap_or_default().to_vec();
+        let tail = std::mem::replace(&mut pipe.tail, rest);
+        let start = LINE_MAX.saturating_sub(tail.len());
+        if let Some(room) = self.buffer.get_mut(start..LINE_MAX) {
+            room.copy_from_slice(&tail);
+        }
+        let bytes = self.buffer.get(start..LINE_MAX + whole).unwrap_or_default();
+        target.write(&mut sink.format, &pipe.writer, bytes, false, &mut self.scratch, now);
+        let target = sink.target;
+        self.settle(target, log);
+    }
+
+    /// Writes what was kept back for so long that its end may never come.
+    pub(super) fn write_overdue(&mut self, now: Instant, log: &mut Log) {
+        while let Some((_, id)) = self.unfinished.front().copied().filter(|(at, _)| *at <= now) {
+            self.unfinished.pop_front();
+            let Some(pipe) = self.pipes.get_mut(id.0) else { continue };
+            // A line that was begun meanwhile has its time, too.
+            pipe.awaited = !pipe.old && !pipe.tail.is_empty();
+            pipe.old = true;
+            match pipe.awaited {
+                true => self.unfinished.push_back((now + PATIENCE, id)),
+                false => self.put_tail(id, false, now, log),
+            }
+        }
+    }
+
+    /// Writes the unfinished line of a pipe as it is: there is no end to come.
+    pub(super) fn write_tail(&mut self, id: PipeId, now: Instant, log: &mut Log) {
+        let Some(pipe) = self.pipes.get_mut(id.0) else { return };
+        self.rings.ended(&pipe.writer);
+        self.put_tail(id, true, now, log);
+    }
+
+    fn put_tail(&mut self, id: PipeId, last: bool, now: Instant, log: &mut Log) {
+        let Some(pipe) = self.pipes.get_mut(id.0) else { return };
+        let tail = std::mem::take(&mut pipe.tail);
+        let Some(sink) = self.sinks.get_mut(pipe.sink.0) else { return };
+        let Some(target) = self.targets.get_mut(sink.target) else { return };
+        target.write(&mut sink.format, &pipe.writer, &tail, last, &mut self.scratch, now);
+        let target = sink.target;
+        self.settle(target, log);
+    }
+}
+
+/// How many of the bytes behind `tail` complete lines; all, when the line that is left would be too long to keep.
+fn whole_lines(tail: &[u8], fresh: &[u8]) -> usize {
+    let whole = fresh.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+    let left = fresh.len() - whole + if whole == 0 { tail.len() } else { 0 };
+    if left < LINE_MAX { whole } else { fresh.len() }
+}

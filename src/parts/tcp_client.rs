@@ -1,0 +1,152 @@
+//! One question to a server and its answer, over TCP or a Unix socket, without ever waiting for either.
+
+use crate::config::text;
+use crate::config::url::Place;
+use crate::host::trouble::Trouble;
+use std::ffi::OsStr;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
+
+/// The longest answer, in bytes.
+const LONGEST: usize = 256 * 1024;
+
+/// A connection on which a question is being asked.
+pub struct TcpClient {
+    /// Whatever kind of socket it is: it is only read from and written to.
+    stream: UnixStream,
+    question: Vec<u8>,
+    asked: usize,
+    answer: Vec<u8>,
+}
+
+impl TcpClient {
+    /// Begins to connect.
+    ///
+    /// # Errors
+    /// What has kept it from that.
+    pub fn begin(place: &Place, question: Vec<u8>) -> Result<TcpClient, Trouble> {
+        let fd: io::Result<OwnedFd> = match place {
+            Place::Inet(address) => mio::net::TcpStream::connect(*address).map(OwnedFd::from),
+            Place::Unix(path) => {
+                mio::net::UnixStream::connect(OsStr::from_bytes(&text::to_bytes(path))).map(OwnedFd::from)
+            }
+        };
+        let stream = fd?.into();
+        Ok(TcpClient { stream, question, asked: 0, answer: Vec::new() })
+    }
+
+    /// The socket.
+    pub fn fd(&self) -> RawFd {
+        self.stream.as_raw_fd()
+    }
+
+    /// What has come so far.
+    pub fn answer(&self) -> &[u8] {
+        &self.answer
+    }
+
+    /// Whether the other side has accepted the connection. To be asked when it can be written to.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn is_accepted(&self) -> Result<bool, Trouble> {
+        match self.stream.take_error() {
+            Ok(None) => Ok(true),
+            Ok(Some(error)) | Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes and reads what can be written and read. True when the answer is there, which is so at the latest when the
+    /// other side has nothing more to say.
+    ///
+    /// # Errors
+    /// What has ended it.
+    pub fn go_on(&mut self, is_complete: &dyn Fn(&[u8]) -> bool) -> Result<bool, Trouble> {
+        self.ask()?;
+        let mut buffer = [0; 4096];
+        loop {
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return Ok(true),
+                Ok(n) => self.answer.extend_from_slice(buffer.get(..n).unwrap_or_default()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
+            if is_complete(&self.answer) {
+                return Ok(true);
+            }
+            if self.answer.len() > LONGEST {
+                return Err(format!("the answer is longer than {LONGEST} bytes").into());
+            }
+        }
+    }
+
+    fn ask(&mut self) -> io::Result<()> {
+        while let Some(rest) = self.question.get(self.asked..).filter(|rest| !rest.is_empty()) {
+            match self.stream.write(rest) {
+                Ok(n) => self.asked += n,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    fn to(listener: &TcpListener) -> TcpClient {
+        TcpClient::begin(&Place::Inet(listener.local_addr().unwrap()), b"question\n".to_vec()).unwrap()
+    }
+
+    /// Tries again until something has come of it.
+    fn end(exchange: &mut TcpClient, complete: usize) -> Result<(), Trouble> {
+        while !exchange.go_on(&|answer| answer.len() >= complete)? {
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_question_is_answered() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut exchange = to(&listener);
+        assert_eq!(exchange.go_on(&|_| true), Ok(false), "nothing has come");
+        let (mut server, _) = listener.accept().unwrap();
+        let mut question = [0; 9];
+        while exchange.asked < 9 {
+            assert_eq!(exchange.go_on(&|_| true), Ok(false));
+        }
+        server.read_exact(&mut question).unwrap();
+        assert_eq!(&question, b"question\n");
+        server.write_all(b"answer").unwrap();
+        assert_eq!(end(&mut exchange, 6), Ok(()));
+        assert_eq!(exchange.answer(), b"answer");
+        drop(server);
+        assert_eq!(end(&mut exchange, 100), Ok(()), "no more will come");
+    }
+
+    #[test]
+    fn endless_answers_and_missing_servers_are_errors() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut exchange = to(&listener);
+        let (mut server, _) = listener.accept().unwrap();
+        let writer = std::thread::spawn(move || while server.write_all(&[b'x'; 10_000]).is_ok() {});
+        let error = end(&mut exchange, usize::MAX).unwrap_err().why;
+        assert!(error.starts_with("the answer is longer"), "{error}");
+        drop(exchange);
+        writer.join().unwrap();
+        let place = Place::Inet(listener.local_addr().unwrap());
+        drop(listener);
+        let refused = TcpClient::begin(&place, b"x".to_vec()).and_then(|mut exchange| end(&mut exchange, 1));
+        assert_eq!(refused.unwrap_err(), Trouble::from("Connection refused".to_string()));
+        let missing = TcpClient::begin(&Place::Unix("/nonexistent/socket".into()), Vec::new());
+        assert_eq!(missing.err(), Some("No such file or directory".to_string().into()));
+    }
+}

@@ -1,0 +1,13 @@
+//! The loop: waits, hands out what has happened, and performs what the arbiter decides.
+//!
+//! `startup` goes from the command line to a daemon that is ready; whatever is missing ends the program there.
+//! `eventloop` waits and hands out; `perform` does what the arbiter decides, `reconfigure` reads the configuration again.
+
+pub(crate) mod deadlines;
+pub(crate) mod eventloop;
+pub(crate) mod perform;
+pub(crate) mod reconfigure;
+pub(crate) mod shutdown_progress;
+pub(crate) mod standstill;
+pub(crate) mod startup;
+pub(crate) mod tokens;

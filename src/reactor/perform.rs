@@ -1,0 +1,88 @@
+//! What the daemon does for each of the arbiter's actions, and for each signal that it gets.
+
+use crate::arbiter::{Action, Event, Published};
+use crate::config::signals;
+use crate::host::leftovers::LeftoverSweep;
+use crate::reactor::eventloop::Daemon;
+
+const SIGCHLD: i32 = 17;
+
+/// The signals that circus handles.
+pub const HANDLED: [i32; 8] = [1, 2, 3, 10, 12, 15, SIGCHLD, 28];
+
+impl Daemon {
+    pub(crate) fn perform(&mut self, action: Action) {
+        match action {
+            Action::Spawn { watcher, wid } => self.spawns.push_back((watcher, wid)),
+            Action::Ask { pid, signum, children } => self.ask(pid, signum, children),
+            Action::Signal { pid, signum, whom } => self.signal(pid, signum, whom),
+            Action::SignalRemnant { pgid, signum } => self.signal_remnant(pgid, signum),
+            Action::Reap { pid } => self.reap_one(pid),
+            Action::GiveUp { watcher, wid, pid } => {
+                self.survivors.push(pid);
+                self.leave_sockets(watcher, wid);
+                self.give_tree_up(pid);
+            }
+            Action::RunHook { id, watcher, hook, about } => self.run_hook(id, watcher, hook, about),
+            Action::CancelHook { id, watcher } => self.cancel_hook(id, watcher),
+            Action::WatchSockets(id) => self.watch_sockets(id),
+            Action::UnwatchSockets(id) => self.unwatch_sockets(id),
+            Action::Reply { ticket, reply } => self.reply(ticket, &reply),
+            Action::Publish { watcher, what } => self.publish(&watcher, what),
+            Action::Log { level, text } => self.log.log(level, format_args!("{text}")),
+            Action::Read(reading) => self.read_again(reading),
+            Action::Changed(id) => self.remake(id),
+            Action::Forgotten { watcher, left } => {
+                self.left_alone.extend(left);
+                self.forget(watcher);
+            }
+            Action::Exit(fall) => {
+                self.ended = true;
+                self.fall = fall;
+            }
+        }
+    }
+
+    pub(crate) fn publish(&mut self, watcher: &str, what: Published) {
+        if let Published::Stop = what
+            && let Some(id) = self.arbiter.find(watcher).map(|watcher| watcher.id)
+        {
+            self.close_outputs(id);
+            self.cgroups.leave(id);
+            self.unsettled.push(id);
+        }
+        self.tell_builtins(watcher, &what);
+        self.tell_subscribers(watcher, what);
+    }
+
+    /// What came by signal since the last turn.
+    pub(crate) fn take_signals(&mut self) {
+        self.signals.drain();
+        for signum in self.signals.take() {
+            if signum == SIGCHLD {
+                self.reap();
+                continue;
+            }
+            self.log.info(format_args!("Got signal {}", signals::name(signum)));
+            match signum {
+                1 => {
+                    self.notify.reloading("reloading all watchers");
+                    self.dispatch(Event::Reload);
+                }
+                // The last three come only to PID 1 (`init::HALTS`).
+                2 | 3 | 15 | 30 | 37 | 38 => {
+                    self.dispatch(Event::Terminate);
+                    if self.arbiter.is_hurried() {
+                        self.sweep.iter_mut().for_each(LeftoverSweep::hurry);
+                    }
+                }
+                10 => {
+                    self.reopen_logs();
+                    self.restore_listeners();
+                    self.restore_notices();
+                }
+                _ => {} // SIGUSR2 is reserved, SIGWINCH means nothing here
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Reads the configuration again while everything runs.
+//!
+//! Everything that can go wrong goes wrong before anything is touched: the files are read and checked, the log and
+//! the new sockets are opened. Only then sockets and the options of `[circus]` change places, and the arbiter is given
+//! the watchers. Nothing here waits: files must be regular ones, and no name of a host is looked up.
+
+use crate::arbiter::reconfigure::{NewConfig, Reading};
+use crate::arbiter::watcher::Watcher;
+use crate::arbiter::{Event, WatcherId};
+use crate::config::changes::copy;
+use crate::config::check::check;
+use crate::config::load::load;
+use crate::config::options::{Built, CIRCUS, Live};
+use crate::config::{CircusOptions, Config, Finding, Severity, SocketConfig};
+use crate::host::disk::Disk;
+use crate::host::endpoint;
+use crate::host::spawn_template::Given;
+use crate::parts::log::Log;
+use crate::parts::sockets::Prepared;
+use crate::reactor::eventloop::Daemon;
+use crate::reactor::startup;
+use crate::sys::process;
+
+/// The most problems that a client is told of at once.
+const MOST_LINES: usize = 20;
+
+/// What was read and opened, before anything of it is used.
+struct Fresh {
+    config: Config,
+    findings: Vec<Finding>,
+    /// When it goes somewhere else than before.
+    log: Option<Log>,
+    sockets: Prepared,
+}
+
+impl Daemon {
+    /// Reads and checks the configuration, and uses it if it can be used. The arbiter gets the watchers, or the reason.
+    pub(crate) fn read_again(&mut self, reading: Reading) {
+        let found = match self.read_and_open() {
+            Ok(fresh) => {
+                self.notify.reloading("applying another configuration");
+                Ok(Box::new(self.take(fresh)))
+            }
+            Err(why) => {
+                why.iter().for_each(|line| self.log.error(format_args!("{line}")));
+                let text = "the configuration is not taken, nothing has changed";
+                self.log.error(format_args!("{text}"));
+                let more = why.len().saturating_sub(MOST_LINES);
+                let mut lines: Vec<String> = why.into_iter().take(MOST_LINES).collect();
+                if more > 0 {
+                    lines.push(format!("and {more} more, which the log has"));
+                }
+                Err(format!("{text}:\n{}", lines.join("\n")))
+            }
+        };
+        self.has_slack = true;
+        self.events.push_back(Event::Read { reading, found });
+    }
+
+    /// Everything that may fail.
+    fn read_and_open(&self) -> Result<Fresh, Vec<String>> {
+        let loaded = load(&self.command_line.config, &Disk, &startup::environ(), &self.cwd);
+        let Some(mut config) = loaded.config else {
+            let fatal = loaded.findings.iter().filter(|finding| finding.severity == Severity::Fatal);
+            return Err(fatal.map(say).collect());
+        };
+        let sections = config.watchers.len() + config.sockets.len() + config.plugins.len();
+        if sections == 0 && config.origins.section.is_none() {
+            // A file that is just being written, most likely.
+            return Err(vec![format!("{}: there is nothing in it", self.command_line.config)]);
+        }
+        let broken = broken_sockets(&config, &loaded.findings);
+        if !broken.is_empty() {
+            return Err(broken);
+        }
+        endpoint::check(&config.circus).map_err(|why| vec![why])?;
+        let moves = config.circus.logoutput != self.options.logoutput && !self.command_line.has("logoutput");
+        let log = moves.then(|| startup::open_log(&self.command_line, &config.circus, false)).transpose();
+        let log = log.map_err(|failure| vec![failure.message])?;
+        let mut findings = loaded.findings;
+        findings.extend(check(&config, self.clients.listeners.endpoint()));
+        let sockets = self.sockets.prepare(std::mem::take(&mut config.sockets)).map_err(|why| vec![why])?;
+        Ok(Fresh { config, findings, log, sockets })
+    }
+
+    /// Uses what was read.
+    fn take(&mut self, fresh: Fresh) -> NewConfig {
+        let Fresh { mut config, findings, log, sockets } = fresh;
+        if let Some(log) = log {
+            self.log.go_on_in(log, self.now);
+            self.streams.watch_lines_of(&self.log);
+        }
+        startup::say_findings(&mut self.log, &findings);
+        let mut touched = self.take_sockets(sockets);
+        let endpoint = self.clients.listeners.endpoint();
+        let watchers = startup::watchers(&mut config, &self.cwd, endpoint, &mut self.log);
+        let warmup_delay = config.circus.warmup_delay;
+        touched.extend(self.take_options(config.circus));
+        NewConfig { watchers, warmup_delay, touched }
+    }
+
+    /// Changes the sockets. The answer are the watchers whose processes get others now.
+    fn take_sockets(&mut self, prepared: Prepared) -> Vec<WatcherId> {
+        let changes = prepared.changes;
+        let before = if changes { self.given() } else { Vec::new() };
+        let replaced = self.sockets.replace(prepared);
+        replaced.lines.iter().for_each(|line| self.log.info(format_args!("{line}")));
+        replaced.failures.iter().for_each(|line| self.log.error(format_args!("{line}")));
+        if !changes {
+            return Vec::new();
+        }
+        // They hold numbers of descriptors, and so do watchers that wait for a socket to be used.
+        self.templates.clear();
+        let waiting: Vec<WatcherId> = self.waiting.keys().copied().collect();
+        waiting.into_iter().for_each(|id| self.look_again(id));
+        let both = before.into_iter().zip(self.given());
+        both.filter(|(before, after)| before != after).map(|(_, (id, _))| id).collect()
+    }
+
+    /// The sockets that the processes of each watcher would get now.
+    fn given(&self) -> Vec<(WatcherId, Given)> {
+        let of = |watcher: &Watcher| (watcher.id, Given::to(&watcher.config, &self.sockets));
+        self.arbiter.watchers().map(of).collect()
+    }
+
+    /// Takes the options of `[circus]` that can change while circus runs. The answer are the watchers whose
+    /// processes get another umask now.
+    fn take_options(&mut self, mut new: CircusOptions) -> Vec<WatcherId> {
+        let mut late = Vec::new();
+        for row in CIRCUS.iter().filter(|row| row.live == Live::Fixed && row.built == Built::Works) {
+            let wanted = row.get(&new);
+            if wanted == row.get(&self.options) || self.command_line.has(row.key) {
+                self.late.remove(row.key);
+            } else if self.late.insert(row.key, wanted.clone()) != Some(wanted) {
+                late.push(row.key);
+            }
+            copy(row, &self.options, &mut new);
+        }
+        if !late.is_empty() {
+            let keys = late.join(", ");
+            self.log.warning(format_args!(
+                "[circus]: {keys}: what has changed there needs a new start of circus"
+            ));
+        }
+        self.log.set_level(startup::log_level(&self.command_line, &new));
+        self.log_quota.set_cap(new.log_max_bytes);
+        let umask_changed = new.umask != self.options.umask;
+        self.options = new;
+        if !umask_changed {
+            return Vec::new();
+        }
+        let mask = self.options.umask.and_then(|mask| u32::try_from(mask).ok()).or(self.first_umask);
+        let before = mask.map(process::set_umask);
+        self.first_umask = self.first_umask.or(before);
+        let theirs = self.arbiter.watchers().filter(|watcher| watcher.config.options.umask.is_none());
+        theirs.map(|watcher| watcher.id).collect()
+    }
+}
+
+/// What is wrong with sockets whose options cannot be used. At the start they are left out; that one which is there
+/// should go for a slip of the pen is nobody's wish.
+fn broken_sockets(config: &Config, findings: &[Finding]) -> Vec<String> {
+    let broken = config.sockets.iter().filter(|socket| socket.broken.is_some());
+    let errors = findings.iter().filter(|finding| finding.severity != Severity::Warning);
+    let about = |socket: &SocketConfig, finding: &Finding| {
+        socket.origins.keys.values().any(|origin| *origin == finding.origin)
+    };
+    broken.flat_map(|socket| errors.clone().filter(move |finding| about(socket, finding))).map(say).collect()
+}
+
+fn say(finding: &Finding) -> String {
+    format!("{}: {}", finding.origin, finding.message)
+}

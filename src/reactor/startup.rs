@@ -1,0 +1,328 @@
+//! From the command line to a daemon that is ready: everything that may go wrong and end the program goes wrong
+//! here, with exit code 100 for what the user can mend in the configuration and 111 for what the system refuses.
+
+use crate::arbiter::{Arbiter, Level};
+use crate::config::check::check;
+use crate::config::load::read;
+use crate::config::{CircusOptions, Config, Finding, Names, Origins, Severity, WatcherConfig, syslog, text};
+use crate::control::plain::plain_text;
+use crate::host::disk::Disk;
+use crate::host::endpoint::{self, Fault};
+use crate::host::init::HALTS;
+use crate::host::looks;
+use crate::host::pidfile::PidFile;
+use crate::host::termination_message;
+use crate::parts::clients::Clients;
+use crate::parts::log::Log;
+use crate::parts::manager_notify::{self, ManagerNotify};
+use crate::parts::plugins::{self, Surroundings};
+use crate::parts::sockets::{self, OwnFile, Passed, Sockets};
+use crate::reactor::eventloop::{Daemon, Parts};
+use crate::reactor::perform::HANDLED;
+use crate::sys::child::Spawner;
+use crate::sys::daemonize::{Notifier, Role, daemonize};
+use crate::sys::limit::{self, Limit};
+use crate::sys::signal::{self, Signals};
+use crate::sys::{self, io_words, process};
+use std::ffi::OsStr;
+use std::io::{ErrorKind, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// The user's fault: the configuration or the arguments.
+const USER: u8 = 100;
+/// The system's fault: something could not be had.
+const SYSTEM: u8 = 111;
+
+/// What the command line says.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The configuration file.
+    pub config: String,
+    /// The log level; else that of the file, else info.
+    pub log_level: Option<Level>,
+    /// Where the log goes; else where the file says, else to the standard error output.
+    pub log_output: Option<String>,
+    /// A configuration of Python's logging was given.
+    pub logger_config: bool,
+    /// The pid file; else that of the configuration.
+    pub pidfile: Option<String>,
+    /// Go into the background.
+    pub daemon: bool,
+}
+
+impl Options {
+    /// Whether the command line says what an option of `[circus]` says too; then it counts.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        match key {
+            "loglevel" => self.log_level.is_some(),
+            "logoutput" => self.log_output.is_some(),
+            "pidfile" => self.pidfile.is_some(),
+            _ => false,
+        }
+    }
+}
+
+/// Why circus could not start.
+pub(crate) struct Failure {
+    code: u8,
+    pub(crate) message: String,
+}
+
+fn system(message: String) -> Failure {
+    Failure { code: SYSTEM, message }
+}
+
+/// The environment of circus, as the configuration and so its processes see it: without what those that started
+/// circus say to it alone.
+pub fn environ() -> Names {
+    let is_own = |name: &str| {
+        manager_notify::OWN.contains(&name) || sockets::OWN.contains(&name) || name.starts_with("EINHORN_")
+    };
+    whole_environ().into_iter().filter(|(name, _)| !is_own(name)).collect()
+}
+
+fn whole_environ() -> Names {
+    let text = |value: &std::ffi::OsStr| text::from_bytes(value.as_bytes());
+    std::env::vars_os().map(|(name, value)| (text(&name), text(&value))).collect()
+}
+
+/// The directory circus runs in.
+pub fn current_dir() -> String {
+    std::env::current_dir().map_or_else(|_| "/".into(), |dir| text::from_bytes(dir.as_os_str().as_bytes()))
+}
+
+/// Starts the daemon and runs it to its end. The answer is its exit code.
+pub fn run(options: &Options) -> u8 {
+    if let Err(error) = process::ensure_stdio() {
+        return report(None, &system(format!("standard descriptors: {}", io_words(&error))));
+    }
+    if process::pid() == 1 {
+        // It gets no signal that it does not handle yet; one that is blocked waits.
+        signal::block_all();
+    }
+    let passed = Passed::new(&whole_environ());
+    looks::keep();
+    let cwd = current_dir();
+    let (config, findings) = read(&options.config, &Disk, &environ(), &cwd);
+    let stone = config.as_ref().and_then(|config| config.circus.tombstone.clone());
+    let say = |f: &Finding| format!("{}: {}: {}", f.origin, f.severity.word(), f.message);
+    let fatal: Vec<String> = findings.iter().filter(|f| f.severity == Severity::Fatal).map(say).collect();
+    let Some(config) = config.filter(|_| fatal.is_empty()) else {
+        fatal.iter().for_each(|line| complain(&format!("circus: {line}")));
+        bury(stone.as_deref(), USER, fatal.first().map_or("", String::as_str));
+        return USER;
+    };
+    // PID 1 must stay: with it ends everything that is in its namespace.
+    let background = options.daemon && process::pid() != 1;
+    let notifier = match background.then(daemonize).transpose() {
+        Ok(None) => None,
+        Ok(Some(Role::Daemon(notifier))) => {
+            // The terminal is given back; what goes wrong from here on is said by the one that waits.
+            let _ = process::detach_stdio();
+            Some(notifier)
+        }
+        Ok(Some(Role::Parent(outcome))) => {
+            if !outcome.message.is_empty() {
+                complain(&format!("circus: {}", outcome.message));
+            }
+            return outcome.code;
+        }
+        Err(error) => {
+            return report(None, &system(format!("going into the background: {}", io_words(&error))));
+        }
+    };
+    match start(options, config, &findings, cwd, passed) {
+        Err(failure) => {
+            bury(stone.as_deref(), failure.code, &failure.message);
+            report(notifier, &failure)
+        }
+        Ok((mut daemon, pidfile)) => {
+            if let Some(notifier) = notifier {
+                // The one that waits may have been killed; the daemon runs all the same.
+                let _ = notifier.ready();
+            }
+            daemon.run();
+            let fall = daemon.fall.take();
+            fall.iter().for_each(|fall| daemon.bury(fall));
+            daemon.end(pidfile);
+            fall.map_or(0, |fall| fall.code)
+        }
+    }
+}
+
+/// Writes down why circus cannot start, if somebody wants to know.
+fn bury(tombstone: Option<&str>, code: u8, reason: &str) {
+    if let Some(Err(why)) = tombstone.map(|path| termination_message::write(path, code, reason, None, &[])) {
+        complain(&format!("circus: {why}"));
+    }
+}
+
+/// Writes a line to the standard error output, without what would command a terminal. That nobody reads it is no reason
+/// for a panic, as `eprintln!` has it.
+pub(crate) fn complain(line: &str) {
+    let _ = std::io::stderr().write_all(&text::to_bytes(&(plain_text(line) + "\n")));
+}
+
+/// Says why circus does not start, to whoever waits for it.
+fn report(notifier: Option<Notifier>, failure: &Failure) -> u8 {
+    match notifier {
+        Some(notifier) => {
+            let _ = notifier.failed(&failure.message, failure.code);
+        }
+        None => complain(&format!("circus: {}", failure.message)),
+    }
+    failure.code
+}
+
+fn start(
+    options: &Options,
+    mut config: Config,
+    findings: &[Finding],
+    cwd: String,
+    mut passed: Passed,
+) -> Result<(Daemon, Option<PidFile>), Failure> {
+    let kernel = |what: &str, error: std::io::Error| system(format!("{what}: {}", io_words(&error)));
+    let (mut log, new_log) = open_first_log(options, &config.circus)?;
+    // A log that has reached a limit is an error of write(2), not the end.
+    signal::ignore(sys::SIGXFSZ);
+    // Before there is anything that a signal could leave behind.
+    let halts: &[i32] = if process::pid() == 1 { &HALTS } else { &[] };
+    let signals = Signals::new(&[&HANDLED, halts].concat()).map_err(|e| kernel("signals", e))?;
+    signal::unblock_all();
+    let umask = config.circus.umask.and_then(|mask| u32::try_from(mask).ok());
+    let first_umask = umask.map(process::set_umask);
+    // What two circuses cannot both have comes first, and nothing is changed that a failure could not put back.
+    let opened = endpoint::open_all(&config.circus, &mut log).map_err(|refused| Failure {
+        code: if refused.fault == Fault::User { USER } else { SYSTEM },
+        message: refused.message,
+    })?;
+    let pidfile = options.pidfile.as_deref().or(config.circus.pidfile.as_deref());
+    let pidfile = pidfile.map(|path| PidFile::claim(path, &mut log)).transpose();
+    let mut pidfile = pidfile.map_err(system)?.flatten();
+    let original = raise_descriptors();
+    let sockets = Sockets::bind(&config.sockets, &mut passed).map_err(system)?;
+    let mut spawner = Spawner::new().map_err(|e| kernel("memory for children", e))?;
+    spawner.original_nofile = original;
+    let clients = Clients::serve_on(opened);
+    let checked = check(&config, clients.listeners.endpoint());
+    let seed = crate::sys::clock::monotonic_ns() ^ u64::from(std::process::id());
+    let watchers = watchers(&mut config, &cwd, clients.listeners.endpoint(), &mut log);
+    let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
+    let notify = ManagerNotify::new(&whole_environ());
+    let (circus, command_line) = (config.circus, options.clone());
+    let parts = Parts {
+        arbiter,
+        options: circus,
+        command_line,
+        cwd,
+        first_umask,
+        log,
+        sockets,
+        spawner,
+        clients,
+        signals,
+        notify,
+    };
+    let mut daemon = Daemon::new(parts).map_err(|e| kernel("event loop", e))?;
+    pidfile.as_mut().map_or(Ok(()), |file| file.write(&mut daemon.log)).map_err(system)?;
+    // From here on nothing fails.
+    new_log.into_iter().for_each(OwnFile::leave);
+    daemon.sockets.keep_all();
+    daemon.clients.listeners.keep();
+    let log = &mut daemon.log;
+    say_findings(log, findings);
+    say_findings(log, &checked);
+    let rest = passed.rest();
+    if !rest.is_empty() {
+        log.warning(format_args!(
+            "no [socket:NAME] inherits what was passed to circus, and it is closed: {rest}"
+        ));
+    }
+    if options.daemon && process::pid() == 1 {
+        log.warning(format_args!("--daemon has no effect: PID 1 stays in the foreground"));
+    }
+    if let Err(error) = process::set_subreaper() {
+        log.warning(format_args!("orphans will not come to circus: {}", io_words(&error)));
+    }
+    say_start(log, &daemon.sockets, &daemon.clients);
+    Ok((daemon, pidfile))
+}
+
+/// Opens the log for the first time. With it comes its file if there was none before, which a start that fails removes.
+fn open_first_log(options: &Options, circus: &CircusOptions) -> Result<(Log, Option<OwnFile>), Failure> {
+    let output = options.log_output.as_deref().or(circus.logoutput.as_deref()).unwrap_or_default();
+    let path = OsStr::from_bytes(&text::to_bytes(output)).to_owned();
+    let is_new = Path::new(&path).symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    let mut log = open_log(options, circus, true)?;
+    let file = if is_new { log.new_file() } else { None };
+    Ok((log, file))
+}
+
+/// The watchers of a configuration, those of its plugins too. `endpoint` is where the control socket is.
+///
+/// They come without what the daemon has no use for: where their options stand, about which everything has been said.
+/// They are copied, since between them lies the memory that reading took, which goes back to the system only by the
+/// page.
+pub(crate) fn watchers(config: &mut Config, cwd: &str, endpoint: &str, log: &mut Log) -> Vec<WatcherConfig> {
+    let around = Surroundings { environ: &environ(), cwd, endpoint };
+    let plugins = plugins::watchers(config, &around, log);
+    let mut watchers = std::mem::take(&mut config.watchers);
+    watchers.extend(plugins);
+    watchers.iter_mut().for_each(|watcher| watcher.origins = Origins::default());
+    watchers.clone()
+}
+
+/// Writes down what there is to say about a configuration.
+pub(crate) fn say_findings(log: &mut Log, findings: &[Finding]) {
+    for finding in findings {
+        let level = if finding.severity == Severity::Warning { Level::Warning } else { Level::Error };
+        log.log(level, format_args!("{}: {}", finding.origin, finding.message));
+    }
+}
+
+/// From which level on messages are written.
+pub(crate) fn log_level(options: &Options, circus: &CircusOptions) -> Level {
+    let configured = circus.loglevel.as_deref().and_then(Level::from_name);
+    options.log_level.or(configured).unwrap_or(Level::Info)
+}
+
+/// Opens the log. `may_wait`: the name of a host may be looked up.
+///
+/// # Errors
+/// Why that cannot be.
+pub(crate) fn open_log(options: &Options, circus: &CircusOptions, may_wait: bool) -> Result<Log, Failure> {
+    let level = log_level(options, circus);
+    let output = options.log_output.as_deref().or(circus.logoutput.as_deref());
+    if let Some(Err(why)) = output.filter(|output| syslog::is_url(output)).map(syslog::parse) {
+        return Err(Failure {
+            code: USER,
+            message: format!("log output {}: {why}", output.unwrap_or_default()),
+        });
+    }
+    let mut log = Log::open(output, level, may_wait).map_err(|why| system(format!("log output: {why}")))?;
+    if options.logger_config {
+        log.warning(format_args!(
+            "--logger-config configures Python's logging and has no effect; use --log-level and --log-output"
+        ));
+    }
+    Ok(log)
+}
+
+/// The lines that scripts wait for, as Circus writes them.
+fn say_start(log: &mut Log, sockets: &Sockets, clients: &Clients) {
+    log.info(format_args!("Starting master on pid {}", std::process::id()));
+    if !sockets.is_empty() {
+        log.info(format_args!("sockets started"));
+    }
+    for line in clients.listeners.places() {
+        log.info(format_args!("{line}"));
+    }
+    log.info(format_args!("Arbiter now waiting for commands"));
+}
+
+/// Two pipes a process may be needed. Children get back what was there before.
+fn raise_descriptors() -> Option<Limit> {
+    let (soft, hard) = limit::raise_nofile().ok()?;
+    Some(Limit { resource: limit::NOFILE, soft, hard })
+}

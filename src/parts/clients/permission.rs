@@ -66,7 +66,7 @@ impl Daemon {
         }
         let trusted = peer == 0 || peer == user::current_uid();
         let of_plugin = (is_plugin && !trusted).then(|| peer.to_string());
-        let owner = of_plugin.as_deref().or(self.options.endpoint_owner.as_deref());
+        let owner = of_plugin.as_deref().or(self.core.setup.options.endpoint_owner.as_deref());
         let Some(owner) = owner else { return Ok(()) };
         match order {
             Order::Add { options, .. } => {
@@ -76,7 +76,7 @@ impl Daemon {
                 if trusted { Ok(()) } else { permit_keys(options, true, owner) }
             }
             Order::Set { name, options, .. } if !trusted => {
-                let config = self.arbiter.find(name).map(|watcher| &*watcher.config);
+                let config = self.core.arbiter.find(name).map(|watcher| &*watcher.config);
                 let theirs = config.is_some_and(|config| runs_as(config, owner));
                 if theirs
                     && config.is_some_and(has_more_rights)

@@ -16,6 +16,7 @@ use crate::config::hooks::Hook;
 use crate::config::number;
 use crate::config::options::WatcherOptions;
 use crate::config::probe::Probe;
+use crate::signals::SIGABRT;
 
 /// Seconds that a process has to become ready, unless `ready_timeout` is set.
 const READY_TIMEOUT: f64 = 60.0;
@@ -28,9 +29,6 @@ const TIMEOUT: f64 = 5.0;
 const RETRIES: i64 = 3;
 /// No interval and no timeout is shorter, in seconds.
 const SHORTEST: f64 = 0.1;
-
-/// The signal for a process that is silent: it leaves a core behind, if it may.
-const SIGABRT: i32 = 6;
 
 /// What a process tells of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use super::{Action, Arbiter, Level, Published, WatcherId};
 use crate::config::model::{MOST_PROCESSES, MOST_SET, MOST_WATCHERS, Refused, check_name};
 use crate::config::options::Live;
 use crate::config::{Value, WatcherConfig};
+use crate::signals;
 use std::rc::Rc;
 
 impl Arbiter {
@@ -247,8 +248,8 @@ fn set_option(config: &mut WatcherConfig, key: &str, value: &Value) -> Result<Li
         "health_interval" => config.options.health_interval.is_some_and(|seconds| seconds < 0.1),
         "health_timeout" => config.options.health_timeout.is_some_and(|seconds| seconds < 0.1),
         "health_retries" => config.options.health_retries.is_some_and(|retries| retries < 1),
-        "stop_signal" => !(1..=64).contains(&config.options.stop_signal),
-        "reload_signal" => config.options.reload_signal.is_none_or(|signum| !(1..=64).contains(&signum)),
+        "stop_signal" => !signals::exists(config.options.stop_signal),
+        "reload_signal" => config.options.reload_signal.is_none_or(|signum| !signals::exists(signum)),
         _ => false,
     };
     if bad { Err(refuse(format!("'{key}' is out of range"))) } else { Ok(live) }

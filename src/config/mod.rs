@@ -26,7 +26,6 @@ pub mod protocols;
 pub mod regex;
 pub mod restrict;
 pub mod sections;
-pub mod signals;
 pub mod stream;
 pub mod suggest;
 pub mod syslog;

@@ -4,7 +4,8 @@
 //! and the control commands `set` and `add`, which have typed JSON.
 
 use super::thin::Thin;
-use super::{ends, number, signals};
+use super::{ends, number};
+use crate::signals;
 use std::ops::RangeInclusive;
 
 /// One typed value of an option.

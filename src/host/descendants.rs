@@ -107,16 +107,6 @@ impl Descendants {
         self.descendants.contains_key(&pid)
     }
 
-    /// The mark of an orphan, if it has one and that can be looked at.
-    pub fn mark_of(&self, orphan: Pid) -> Option<Mark> {
-        mark_of(orphan, self.seed).ok().flatten()
-    }
-
-    /// The first process of the tree with this mark.
-    pub fn root_of(&self, mark: Mark) -> Option<Pid> {
-        self.descendants.iter().find(|(_, tree)| tree.mark == mark).map(|(pid, _)| *pid)
-    }
-
     /// Sends a signal to those of a tree that have left; false when there is no such tree.
     pub fn signal(&mut self, pid: Pid, signum: i32) -> bool {
         let Some(tree) = self.descendants.get_mut(&pid) else { return false };
@@ -155,6 +145,11 @@ impl Descendants {
 }
 
 impl NewTree {
+    /// What its processes bear.
+    pub fn mark(&self) -> Mark {
+        self.mark
+    }
+
     /// Spawns its first process, outside of its cgroup where that takes nobody in.
     pub fn spawn(&mut self, spawner: &mut Spawner, child: &mut Child) -> Result<Pid, SpawnError> {
         let spawned = spawner.spawn(child);
@@ -173,6 +168,13 @@ impl std::fmt::Display for Mark {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "{}-{}", self.0, self.1)
     }
+}
+
+/// The process with this mark that an orphan comes from, if it bears one and that can be looked at.
+pub fn bearer(orphan: Pid, marks: &[(Pid, Mark)]) -> Option<Pid> {
+    let (_, Mark(seed, _)) = marks.first()?;
+    let found = mark_of(orphan, *seed).ok().flatten()?;
+    marks.iter().find(|(_, mark)| *mark == found).map(|(pid, _)| *pid)
 }
 
 /// Removes the cgroup of a tree. One that is not empty belongs to those who are in it.

@@ -65,6 +65,8 @@ impl Daemon {
         };
         self.drain_pipes(pid);
         self.hear_last_words(pid);
+        self.each(&mut |part, cx| part.ended(pid, exit, cx));
+        self.settle();
         if let Some(failure) = self.spawner.late_failure(pid) {
             self.did_not_run(pid, &failure);
         }
@@ -93,6 +95,7 @@ impl Daemon {
         self.left_alone.retain(|left| *left != pid);
         self.survivors.retain(|survivor| *survivor != pid);
         self.forget_speaker(pid);
+        self.each(&mut |part, cx| part.reaped(pid, cx));
         let owner = self.core.arbiter.owner(pid);
         if let Some((watcher, wid)) = owner {
             self.each(&mut |part, cx| part.vacated(watcher, wid, cx));

@@ -10,11 +10,11 @@ use crate::host::spawn_template::SpawnTemplate;
 use crate::parts::log::Level;
 use crate::parts::notify_socket::{Ear, wants_socket};
 use crate::parts::plugins;
-use crate::parts::sockets::User;
 use crate::parts::streams::plan::Plan;
 use crate::parts::streams::ring::Writer;
 use crate::parts::streams::{Channel, Owner, SinkId, Source};
 use crate::reactor::eventloop::Daemon;
+use crate::reactor::part::Job;
 use crate::reactor::registry::Key;
 use crate::sys::child::{Child, SpawnError, Stdio, Step};
 use crate::sys::{self, process, user};
@@ -24,7 +24,7 @@ use std::rc::Rc;
 
 /// How many watchers' templates are kept: enough for those whose processes come and go just now. Making one takes
 /// some ten microseconds.
-const MOST_BLUEPRINTS: usize = 16;
+const MOST_TEMPLATES: usize = 16;
 
 const CHANNELS: [Channel; 2] = [Channel::Stdout, Channel::Stderr];
 
@@ -117,28 +117,48 @@ impl Daemon {
     }
 
     fn try_spawn(&mut self, id: WatcherId, wid: u32) -> Result<Pid, NotSpawned> {
-        self.prepare_blueprint(id)?;
+        let mut job = self.begin_job(id, wid)?;
+        let loan = Loan::begin(job.template.child());
+        let made = self.make(&mut job);
+        loan.end(job.template.child());
+        let pid = made.as_ref().ok().copied();
+        self.each(&mut |part, cx| part.spawned(&job, pid, cx));
+        self.keep_template(job);
+        made
+    }
+
+    /// Makes a process with what all parts have lent to it.
+    fn make(&mut self, job: &mut Job) -> Result<Pid, NotSpawned> {
+        let (id, wid, config) = (job.watcher, job.wid, Rc::clone(&job.config));
+        let mut lent = Ok(());
+        self.each(&mut |part, cx| {
+            if lent.is_ok() {
+                lent = part.lend(job, cx);
+            }
+        });
+        lent?;
         let pipes = self.make_pipes(id, wid)?;
-        let watcher = self.core.arbiter.watcher(id).ok_or_else(gone)?;
-        let config = Rc::clone(watcher.making());
         let ear = Daemon::prepare_ear(&config, wid)?;
         let is_program = config.plugin == Some(PluginKind::Program);
         let connection = is_program.then(plugins::connection).transpose().map_err(no_pipe)?;
-        let template = self.templates.get_mut(&id).ok_or_else(gone)?;
-        let user = User { watcher: id, wid, replaces: watcher.replaces(), most: watcher.config.wanted() };
         let cgroup = self.cgroups.enter(id, &config, &mut self.core.log)?;
-        let child = template.child(&config, user, &mut self.parts.sockets)?;
-        let loan = Loan::begin(child, &pipes, &ear, connection.as_ref().map(|(_, theirs)| theirs))?;
+        job.marked |= wants_socket(&config);
+        let template = &mut job.template;
+        template.vary(&config, wid)?;
+        let child = template.child();
+        put_in(child, &pipes, &ear, connection.as_ref().map(|(_, theirs)| theirs))?;
         child.restrictions.cgroup = cgroup;
         let is_tree = config.options.kill_mode == "tree";
         let mut tree = is_tree.then(|| self.descendants.begin(child, id, &mut self.cgroups));
-        let mark = (!is_tree && wants_socket(&config)).then(|| self.descendants.mark(child));
+        job.mark = match &tree {
+            Some(tree) => Some(tree.mark()),
+            None => job.marked.then(|| self.descendants.mark(child)),
+        };
         let uid = child.uid.unwrap_or_else(sys::user::current_uid);
         let spawned = match &mut tree {
             Some(tree) => tree.spawn(&mut self.spawner, child),
             None => self.spawner.spawn(child),
         };
-        loan.end(child);
         let pid = spawned.map_err(|error| NotSpawned::by(error.errno, say(&error, template)))?;
         // A group of this number is over, else the process could not have it.
         self.groups.remove(&pid);
@@ -148,7 +168,7 @@ impl Daemon {
         }
         self.attach(id, wid, pid, pipes);
         self.lend_ear(pid, ear);
-        self.know_by(pid, mark);
+        self.know_by(pid, job);
         if let Some((ours, _)) = connection {
             self.take_in_plugin(ours, pid, uid);
         }
@@ -164,18 +184,25 @@ impl Daemon {
         }
     }
 
-    /// Makes the template of a watcher, unless it is there.
-    fn prepare_blueprint(&mut self, id: WatcherId) -> Result<(), NotSpawned> {
-        let config = Rc::clone(self.core.arbiter.watcher(id).ok_or_else(gone)?.making());
-        if !self.templates.contains_key(&id) {
-            let notify = self.notify_address(&config)?;
-            let template = SpawnTemplate::telling(&config, &self.parts.sockets, notify)?;
-            if self.templates.len() >= MOST_BLUEPRINTS {
-                self.templates.pop_first();
+    /// Begins to make a process, from the template of its watcher, which is made unless it is there.
+    fn begin_job(&mut self, watcher: WatcherId, wid: u32) -> Result<Job, NotSpawned> {
+        let found = self.core.arbiter.watcher(watcher).ok_or_else(gone)?;
+        let (config, replaces) = (Rc::clone(found.making()), found.replaces());
+        let template = match self.templates.remove(&watcher) {
+            Some(template) => template,
+            None => {
+                let notify = self.notify_address(&config)?;
+                SpawnTemplate::new(&config, &self.core.setup.sockets, notify)?
             }
-            self.templates.insert(id, template);
+        };
+        Ok(Job { watcher, wid, config, template, replaces, marked: false, mark: None })
+    }
+
+    fn keep_template(&mut self, job: Job) {
+        if self.templates.len() >= MOST_TEMPLATES {
+            self.templates.pop_first();
         }
-        Ok(())
+        self.templates.insert(job.watcher, job.template);
     }
 
     fn make_pipes(&mut self, id: WatcherId, wid: u32) -> Result<[Option<NewPipe>; 2], NotSpawned> {
@@ -312,29 +339,8 @@ struct Loan {
 }
 
 impl Loan {
-    /// Gives a process that is about to be made its ends of what circus reads from it or speaks with it by.
-    fn begin(
-        child: &mut Child,
-        [stdout, stderr]: &[Option<NewPipe>; 2],
-        ear: &Ear,
-        connection: Option<&UnixStream>,
-    ) -> Result<Loan, String> {
-        let loan = Loan { sockets: child.sockets.len(), stdio: (child.stdin, child.stdout, child.stderr) };
-        if let Ear::Newline(_, theirs, number) = ear {
-            probe::collision(*number, loan.sockets).map_or(Ok(()), Err)?;
-            child.sockets.push((theirs.as_raw_fd(), *number));
-        }
-        if let Some(pipe) = stdout {
-            child.stdout = Stdio::Fd(pipe.writer.as_raw_fd());
-        }
-        if let Some(pipe) = stderr {
-            child.stderr = Stdio::Fd(pipe.writer.as_raw_fd());
-        }
-        if let Some(theirs) = connection {
-            child.stdin = Stdio::Fd(theirs.as_raw_fd());
-            child.stdout = child.stdin;
-        }
-        Ok(loan)
+    fn begin(child: &Child) -> Loan {
+        Loan { sockets: child.sockets.len(), stdio: (child.stdin, child.stdout, child.stderr) }
     }
 
     /// Takes them back.
@@ -342,6 +348,30 @@ impl Loan {
         child.sockets.truncate(self.sockets);
         (child.stdin, child.stdout, child.stderr) = self.stdio;
     }
+}
+
+/// Gives a process that is about to be made its ends of what circus reads from it or speaks with it by.
+fn put_in(
+    child: &mut Child,
+    [stdout, stderr]: &[Option<NewPipe>; 2],
+    ear: &Ear,
+    connection: Option<&UnixStream>,
+) -> Result<(), String> {
+    if let Ear::Newline(_, theirs, number) = ear {
+        probe::collision(*number, child.sockets.len()).map_or(Ok(()), Err)?;
+        child.sockets.push((theirs.as_raw_fd(), *number));
+    }
+    if let Some(pipe) = stdout {
+        child.stdout = Stdio::Fd(pipe.writer.as_raw_fd());
+    }
+    if let Some(pipe) = stderr {
+        child.stderr = Stdio::Fd(pipe.writer.as_raw_fd());
+    }
+    if let Some(theirs) = connection {
+        child.stdin = Stdio::Fd(theirs.as_raw_fd());
+        child.stdout = child.stdin;
+    }
+    Ok(())
 }
 
 /// Why there is no process.

@@ -12,8 +12,9 @@ use crate::arbiter::time::Time;
 use crate::arbiter::{Arbiter, Event, Pid, Published, WatcherId};
 use crate::config::WatcherConfig;
 use crate::config::options::CircusOptions;
+use crate::host::descendants::Mark;
 use crate::host::spawn::NotSpawned;
-use crate::host::spawn_template::SpawnTemplate;
+use crate::host::spawn_template::{Offered, SpawnTemplate};
 use crate::host::trouble::Trouble;
 use crate::parts::log::Log;
 use mio::unix::SourceFd;
@@ -106,8 +107,13 @@ pub struct Job {
     pub wid: u32,
     /// The options it is made with.
     pub config: Rc<WatcherConfig>,
-    /// What it is made from.
+    /// What it is made from. What is put into its child for this process alone is taken out again afterwards.
     pub template: SpawnTemplate,
+    /// The process that it takes the place of while that one still runs.
+    pub replaces: Option<u32>,
+    /// What comes from it is to be known when it has lost its parents: by this mark, when it is there.
+    pub marked: bool,
+    pub mark: Option<Mark>,
 }
 
 /// What the kernel says of a descriptor besides that it has something.
@@ -136,6 +142,8 @@ pub struct Setup {
     pub options: CircusOptions,
     /// The directory that circus was started in, from which its configuration is read.
     pub cwd: String,
+    /// The bound sockets, by name.
+    pub sockets: Vec<Offered>,
     /// Where the control socket is, or `none`.
     pub endpoint: String,
     /// Where Circus's clients give commands and where they get events, as they write it.

@@ -107,6 +107,7 @@ impl Daemon {
         let changes = prepared.changes;
         let before = if changes { self.given() } else { Vec::new() };
         let replaced = self.parts.sockets.replace(prepared);
+        self.core.setup.sockets = self.parts.sockets.offered();
         replaced.lines.iter().for_each(|line| self.core.log.info(format_args!("{line}")));
         replaced.failures.iter().for_each(|line| self.core.log.error(format_args!("{line}")));
         if !changes {
@@ -121,7 +122,8 @@ impl Daemon {
 
     /// The sockets that the processes of each watcher would get now.
     fn given(&self) -> Vec<(WatcherId, Given)> {
-        let of = |watcher: &Watcher| (watcher.id, Given::to(&watcher.config, &self.parts.sockets));
+        let offered = self.parts.sockets.offered();
+        let of = |watcher: &Watcher| (watcher.id, Given::to(&watcher.config, &offered));
         self.core.arbiter.watchers().map(of).collect()
     }
 

@@ -212,7 +212,7 @@ fn start(
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
     let notify = ManagerNotify::new(&whole_environ());
     let (endpoint, addresses) = (clients.listeners.endpoint().to_string(), clients.listeners.addresses());
-    let setup = Setup { options: config.circus, cwd, endpoint, addresses };
+    let setup = Setup { options: config.circus, cwd, sockets: sockets.offered(), endpoint, addresses };
     let core = Core::new(arbiter, log, setup).map_err(|e| kernel("event loop", e))?;
     let command_line = options.clone();
     let started = Started { command_line, first_umask, sockets, spawner, clients, signals, notify };

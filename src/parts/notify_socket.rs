@@ -134,7 +134,7 @@ impl Daemon {
                 Err(why) => self.core.log.error(format_args!("{why}")),
             }
             // Its address may be another one.
-            self.templates.clear();
+            self.parts.processes.drop_templates();
         }
     }
 

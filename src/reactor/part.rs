@@ -12,6 +12,7 @@ use crate::arbiter::time::Time;
 use crate::arbiter::{Arbiter, Event, Pid, Published, WatcherId};
 use crate::config::WatcherConfig;
 use crate::config::options::CircusOptions;
+use crate::host::child::Host;
 use crate::host::descendants::Mark;
 use crate::host::spawn::NotSpawned;
 use crate::host::spawn_template::{Offered, SpawnTemplate};
@@ -134,6 +135,12 @@ pub enum Effect {
     Short(Trouble),
     /// One of them could be begun.
     NotShort,
+    /// A process is to be made.
+    Spawn { watcher: WatcherId, wid: u32 },
+    /// Zombies are about to be looked for: what processes say right before they end counts while they are known.
+    Reaping,
+    /// A child of circus is a zombie.
+    Ended { pid: Pid, exit: Exit },
 }
 
 /// What all parts read.
@@ -155,6 +162,7 @@ pub struct Core {
     pub(crate) arbiter: Arbiter,
     pub(crate) log: Log,
     pub(crate) setup: Setup,
+    pub(crate) host: Host,
     pub(crate) now: Instant,
     pub(super) poll: Poll,
     pub(super) effects: VecDeque<Effect>,
@@ -166,9 +174,9 @@ impl Core {
     ///
     /// # Errors
     /// The kernel has no epoll(7) left.
-    pub fn new(arbiter: Arbiter, log: Log, setup: Setup) -> io::Result<Core> {
+    pub fn new(arbiter: Arbiter, log: Log, setup: Setup, host: Host) -> io::Result<Core> {
         let (poll, now) = (Poll::new()?, Instant::now());
-        Ok(Core { arbiter, log, setup, now, poll, effects: VecDeque::new(), origin: now })
+        Ok(Core { arbiter, log, setup, host, now, poll, effects: VecDeque::new(), origin: now })
     }
 
     /// What a part sees.
@@ -179,6 +187,7 @@ impl Core {
             arbiter: &self.arbiter,
             log: &mut self.log,
             setup: &self.setup,
+            host: &mut self.host,
             poll: Poller { key, registry: self.poll.registry() },
             effects: &mut self.effects,
         }
@@ -230,6 +239,8 @@ pub struct Cx<'a> {
     pub log: &'a mut Log,
     /// What is configured for all.
     pub setup: &'a Setup,
+    /// Makes processes.
+    pub host: &'a mut Host,
     /// Waits for its descriptors.
     pub poll: Poller<'a>,
     effects: &'a mut VecDeque<Effect>,

@@ -114,7 +114,7 @@ impl Daemon {
             return Vec::new();
         }
         // They hold numbers of descriptors, and so do watchers that wait for a socket to be used.
-        self.templates.clear();
+        self.parts.processes.drop_templates();
         self.parts.sockets.watch_all_again(&mut self.core.cx(Key::sockets));
         let both = before.into_iter().zip(self.given());
         both.filter(|(before, after)| before != after).map(|(_, (id, _))| id).collect()

@@ -7,6 +7,8 @@
 use crate::arbiter::process::Exit;
 use crate::arbiter::{Event, Pid};
 use crate::reactor::eventloop::Daemon;
+use crate::reactor::part::Part;
+use crate::reactor::registry::Key;
 use crate::sys::{self, signal, wait};
 use std::time::{Duration, Instant};
 
@@ -63,8 +65,9 @@ impl Daemon {
             wait::Exit::Code(code) => Exit::Code(code),
             wait::Exit::Signal { number, .. } => Exit::Signal(number),
         };
-        self.drain_pipes(pid);
-        self.hear_last_words(pid);
+        self.parts.streams.ended(pid, exit, &mut self.core.cx(Key::streams));
+        // What it has said right before its end counts while it is known.
+        self.newline_ready(pid);
         if let Some(failure) = self.spawner.late_failure(pid) {
             self.did_not_run(pid, &failure);
         }
@@ -80,19 +83,12 @@ impl Daemon {
         self.compressor_ended(pid, end);
     }
 
-    /// Everything that a process has written is in its pipes when it is dead: it goes out before anybody is told.
-    fn drain_pipes(&mut self, pid: Pid) {
-        for id in self.pipes.remove(&pid).into_iter().flatten().flatten() {
-            self.parts.streams.drain_dead(id, self.core.now, &mut self.core.log);
-        }
-        self.tell_followers();
-    }
-
     /// Reaps one zombie, and looks at its group.
     pub(crate) fn reap_one(&mut self, pid: Pid) {
         self.left_alone.retain(|left| *left != pid);
         self.survivors.retain(|survivor| *survivor != pid);
         self.forget_speaker(pid);
+        self.parts.streams.reaped(pid, &mut self.core.cx(Key::streams));
         let owner = self.core.arbiter.owner(pid);
         if let Some((watcher, wid)) = owner {
             self.each(&mut |part, cx| part.vacated(watcher, wid, cx));

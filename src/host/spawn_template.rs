@@ -158,6 +158,11 @@ impl SpawnTemplate {
         &self.child
     }
 
+    /// The same, to be given what one process has alone.
+    pub fn child_mut(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
     /// What was not found, for messages: the bare name and where it was looked for, or else the path.
     pub fn not_found(&self, number: usize) -> String {
         let Some((name, path)) = &self.looked_for else { return format!("exec {}", self.program(number)) };

@@ -23,6 +23,7 @@ use crate::host::procfs;
 use crate::parts::clients::client::{Client, UNREAD};
 use crate::parts::clients::listeners::Listeners;
 use crate::parts::log::Level;
+use crate::parts::streams::outputs::try_streams;
 use crate::reactor::eventloop::Daemon;
 use crate::reactor::part::Part;
 use crate::sorted::{Sorted, sort};
@@ -355,7 +356,7 @@ impl Daemon {
             }
             Ok(Request::Tail(tail)) => protocol::encode_outcome(&id, self.tail(from.client, &tail), time),
             Ok(Request::Logs { name, rotate }) => {
-                protocol::encode_outcome(&id, self.tend_logs(name.as_deref(), rotate), time)
+                protocol::encode_outcome(&id, self.logs(name.as_deref(), rotate), time)
             }
             Ok(Request::Order(order)) => return self.take_order(from, id, cast, order),
         };
@@ -377,7 +378,7 @@ impl Daemon {
             client.map_or((u32::MAX, false), |client| (client.peer, client.plugin.is_some()));
         let targets = match self
             .permit(peer, is_plugin, &order)
-            .and_then(|()| self.try_streams(&order))
+            .and_then(|()| try_streams(&order, &self.core.arbiter))
             .and_then(|()| self.targets(&order))
         {
             Ok(targets) => targets,

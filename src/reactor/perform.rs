@@ -2,6 +2,7 @@
 
 use crate::arbiter::{Action, Event, Published};
 use crate::config::signals;
+use crate::control::{Map, Refusal};
 use crate::host::leftovers::LeftoverSweep;
 use crate::parts::helpers::Purpose;
 use crate::reactor::eventloop::Daemon;
@@ -57,12 +58,16 @@ impl Daemon {
         if let Published::Stop = what
             && let Some(id) = self.core.arbiter.find(watcher).map(|watcher| watcher.id)
         {
-            self.close_outputs(id);
             self.cgroups.leave(id);
             self.each(&mut |part, cx| part.stopped(id, cx));
         }
         self.tell_builtins(watcher, &what);
         self.tell_subscribers(watcher, what);
+    }
+
+    /// The command `logs`.
+    pub(crate) fn logs(&mut self, name: Option<&str>, rotate: bool) -> Result<Map, Refusal> {
+        self.parts.streams.logs(name, rotate, &mut self.core.cx(Key::streams))
     }
 
     /// What came by signal since the last turn.
@@ -87,7 +92,7 @@ impl Daemon {
                     }
                 }
                 10 => {
-                    self.reopen_logs();
+                    self.each(&mut |part, cx| part.restore(cx));
                     self.restore_listeners();
                     self.restore_notices();
                 }

@@ -8,7 +8,7 @@ use super::PipeId;
 use super::Progress;
 use super::SinkId;
 use super::Streams;
-use super::ring::Writer;
+use crate::reactor::part::Writer;
 use crate::sys::process::enlarge_pipe;
 use crate::sys::socket::pending_bytes;
 use std::fs::File;
@@ -41,12 +41,24 @@ pub(super) struct Pipe {
     pub(super) hung_up: bool,
     /// It was found busy, and was made larger.
     pub(super) large: bool,
+    /// It is among [`Streams::ready`].
+    pub(super) queued: bool,
 }
 
 impl Pipe {
     pub(super) fn new(fd: OwnedFd, writer: Writer, sink: SinkId) -> Self {
         let (tail, awaited, old) = (Vec::new(), false, false);
-        Pipe { file: fd.into(), writer, sink, tail, awaited, old, hung_up: false, large: false }
+        Pipe {
+            file: fd.into(),
+            writer,
+            sink,
+            tail,
+            awaited,
+            old,
+            hung_up: false,
+            large: false,
+            queued: false,
+        }
     }
 }
 

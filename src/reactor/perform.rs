@@ -1,10 +1,12 @@
 //! What the daemon does for each of the arbiter's actions, and for each signal that it gets.
 
+use crate::arbiter::request::Task;
 use crate::arbiter::{Action, Event, Published};
 use crate::config::signals;
 use crate::control::{Map, Refusal};
 use crate::host::leftovers::LeftoverSweep;
 use crate::parts::helpers::Purpose;
+use crate::parts::streams::outputs::try_streams;
 use crate::reactor::eventloop::Daemon;
 use crate::reactor::registry::Key;
 
@@ -63,6 +65,11 @@ impl Daemon {
         }
         self.tell_builtins(watcher, &what);
         self.tell_subscribers(watcher, what);
+    }
+
+    /// Whether the streams that an order asks for can work.
+    pub(crate) fn try_streams(&self, task: &Task) -> Result<(), String> {
+        try_streams(task, &self.core.arbiter)
     }
 
     /// The command `logs`.

@@ -4,10 +4,10 @@
 use super::log_match::wanted_line;
 use super::plan::Plan;
 use super::{Owner, PipeId, SinkId, Source, Streams};
-use crate::arbiter::request::Order;
+use crate::arbiter::request::Task;
 use crate::arbiter::{Arbiter, Pid, WatcherId};
 use crate::config::expand::{self, expand};
-use crate::config::model::LARGEST_RING;
+use crate::config::options::LARGEST_RING;
 use crate::config::regex::Regex;
 use crate::config::{CHANNELS, Channel, StreamConfig, StreamKind, WatcherConfig};
 use crate::host::spawn::{NotSpawned, no_pipe};
@@ -74,8 +74,8 @@ fn ring_limit(id: WatcherId, arbiter: &Arbiter) -> usize {
 ///
 /// # Errors
 /// The reason why not.
-pub fn try_streams(order: &Order, arbiter: &Arbiter) -> Result<(), String> {
-    let (Order::Set { name, options, .. } | Order::Add { name, options, .. }) = order else {
+pub fn try_streams(task: &Task, arbiter: &Arbiter) -> Result<(), String> {
+    let (Task::Set { name, options, .. } | Task::Add { name, options, .. }) = task else {
         return Ok(());
     };
     let is_of = |key: &str, channel: Channel| {

@@ -86,12 +86,7 @@ impl LogQuota {
 impl Streams {
     /// Looks, at the end of a turn, after files that were rotated, and whether all files together are too large.
     pub(super) fn keep_to_quota(&mut self, cx: &mut Cx<'_>) {
-        for file in std::mem::take(&mut self.rotated) {
-            self.quota.look_again();
-            if file.compress {
-                cx.effect(Effect::Compress(file.path));
-            }
-        }
+        self.to_compress.drain(..).for_each(|file| cx.effect(Effect::Compress(file)));
         self.quota.set_cap(cx.setup.options.log_max_bytes);
         let spawning = std::mem::take(&mut self.quota.spawning);
         if self.quota.cap == 0 {
@@ -118,7 +113,7 @@ impl Streams {
     /// Finds out how large the files are that are not in use; the answer is the old files, the oldest first.
     fn count_files(&mut self) -> Vec<OldFile> {
         // By bytes, not as paths, which are compared part by part: there may be a thousand of them.
-        let live = self.files().into_iter().map(|file| (file.path.into_os_string(), file.user));
+        let live = self.files().into_iter().map(|(path, user)| (path.as_os_str().to_owned(), user));
         let live: Sorted<OsString, u32> = live.collect();
         for (path, user) in live.iter() {
             self.quota.files.insert(path.clone(), *user);

@@ -1,44 +1,32 @@
 //! What is done to files from outside the flow of output: they are rotated or opened anew because somebody asks for
 //! it.
 
-use super::Log;
-use super::SinkId;
-use super::Streams;
 use super::destination::Place;
 use super::file::FileStream;
 use super::sink::Target;
+use super::{Log, SinkId, Streams};
 use crate::arbiter::request::Errno;
 use crate::config::text;
 use crate::control::{Map, Refusal, answers, output};
 use crate::reactor::part::Cx;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::Path;
+use std::rc::Rc;
 use std::time::Instant;
 
-/// A file that is being written.
-pub struct LiveFile {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Its size in bytes.
-    pub size: u64,
-    /// The user of the watcher.
-    pub user: u32,
-    /// Its old files are to be compressed.
-    pub compress: bool,
-}
-
 impl Streams {
-    /// The files that are being written.
-    pub fn files(&mut self) -> Vec<LiveFile> {
-        self.targets.ids().into_iter().filter_map(|id| self.live_file(id)).collect()
-    }
-
-    pub(super) fn live_file(&mut self, id: u32) -> Option<LiveFile> {
-        let destination = &mut self.targets.get_mut(id)?.destination;
-        let Place::Path(path) = destination.place().clone() else { return None };
-        let file = destination.file()?;
-        let (size, user, compress) = (file.size(), file.user(), file.compresses());
-        Some(LiveFile { path: path.to_path_buf(), size, user, compress })
+    /// The files that are being written, each with the user of its watcher.
+    pub(super) fn files(&mut self) -> Vec<(Rc<Path>, u32)> {
+        let mut files = Vec::new();
+        for id in self.targets.ids() {
+            if let Some(Target { destination, .. }) = self.targets.get_mut(id)
+                && let Place::Path(path) = destination.place().clone()
+                && let Some(file) = destination.file()
+            {
+                files.push((path, file.user()));
+            }
+        }
+        files
     }
 
     /// Whether this file is being written, whatever it is called by now.

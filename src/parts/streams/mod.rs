@@ -31,7 +31,6 @@ pub mod timed;
 use self::destination::Place;
 use self::log_match::LogMatches;
 use self::log_quota::LogQuota;
-use self::maintenance::LiveFile;
 use self::outputs::Lent;
 use self::plan::Plan;
 use self::read::Pipe;
@@ -46,6 +45,7 @@ use crate::reactor::part::Writer;
 use crate::sorted::Sorted;
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// The longest line that is kept whole, in bytes; a longer one may be cut.
@@ -100,8 +100,8 @@ pub struct Streams {
     stalled: Vec<TargetId>,
     /// Pipes whose unfinished lines are looked at then, the soonest first.
     unfinished: VecDeque<(Instant, PipeId)>,
-    /// Files that were rotated.
-    rotated: Vec<LiveFile>,
+    /// Files whose old ones are to be compressed.
+    to_compress: Vec<PathBuf>,
     /// How large the files are together that are written.
     size: u64,
     /// What all log files may take.
@@ -138,7 +138,7 @@ impl Streams {
             scratch: Vec::new(),
             stalled: Vec::new(),
             unfinished: VecDeque::new(),
-            rotated: Vec::new(),
+            to_compress: Vec::new(),
             size: 0,
             quota: LogQuota::default(),
             large: 0,
@@ -308,13 +308,16 @@ impl Streams {
         let size = target.destination.file().map_or(0, |file| file.size());
         self.size = self.size + size - std::mem::replace(&mut target.size, size);
         if target.destination.take_rotated() {
-            // It may be closed before anybody asks.
-            let file = self.live_file(id);
-            self.rotated.extend(file);
+            self.quota.look_again();
+            if target.destination.file().is_some_and(|file| file.compresses())
+                && let Place::Path(path) = target.destination.place()
+            {
+                self.to_compress.push(path.to_path_buf());
+            }
         }
-        let Some(target) = self.targets.get_mut(id).filter(|target| !target.destination.is_quiet()) else {
+        if target.destination.is_quiet() {
             return;
-        };
+        }
         for notice in target.destination.take_notices() {
             log.log(notice.level, format_args!("{}", notice.text));
         }

@@ -1,15 +1,9 @@
 //! Sinks and the targets that they share: who opens a place, who uses it, and when it goes.
 
-use super::CHUNK;
-use super::Log;
-use super::Place;
-use super::Plan;
-use super::SinkId;
-use super::StreamConfig;
-use super::Streams;
 use super::destination::Destination;
 use super::file::Rotation;
 use super::format::{Format, Room};
+use super::{CHUNK, Log, Place, Plan, SinkId, StreamConfig, Streams};
 use crate::arbiter::WatcherId;
 use crate::config::Channel;
 use crate::parts::log::Level;

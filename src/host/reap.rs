@@ -69,7 +69,7 @@ impl Daemon {
             self.did_not_run(pid, &failure);
         }
         self.helper_ended(pid, exit);
-        self.parts.clients.plugin_ended(pid);
+        self.each(&mut |part, cx| part.ended(pid, exit, cx));
         // The kernel says of what it ended for want of memory only that it was killed, and a shell that ran it exits so.
         let killed =
             matches!(exit, Exit::Signal(9) | Exit::Code(137)) && self.core.arbiter.owner(pid).is_some();

@@ -150,7 +150,7 @@ impl Daemon {
         self.lend_ear(pid, ear);
         self.know_by(pid, mark);
         if let Some((ours, _)) = connection {
-            self.take_in_plugin(ours, pid, uid);
+            self.parts.clients.take_in_plugin(ours, pid, uid, &mut self.core.cx(Key::clients));
         }
         Ok(pid)
     }
@@ -296,7 +296,6 @@ impl Daemon {
     pub(crate) fn forget(&mut self, id: WatcherId) {
         self.close_outputs(id);
         self.parts.streams.rings.remove(id);
-        self.end_following(id);
         self.cgroups.leave(id);
         self.each(&mut |part, cx| part.forgotten(id, cx));
         self.forget_builtin(id);

@@ -10,4 +10,5 @@ pub(crate) mod plugins;
 pub(crate) mod probes;
 pub(crate) mod sockets;
 pub mod streams;
+pub(crate) mod surveys;
 pub(crate) mod tcp_client;

@@ -16,8 +16,6 @@ impl Daemon {
             || self.parts.helpers.are_busy()
             || self.parts.notices.are_busy()
             || self.descendants.are_due()
-            || self.parts.clients.are_busy()
-            || self.parts.surveys.are_busy()
             || self.parts.builtins.are_busy()
             || KEYS.iter().any(|key| self.parts.get(*key).is_busy());
         if busy {
@@ -28,7 +26,6 @@ impl Daemon {
             of_arbiter,
             self.parts.helpers.next_deadline(),
             self.parts.streams.next_retry(),
-            self.parts.clients.listeners.next_accept(),
             self.core.log.next_retry(),
             self.notify.next(),
             self.parts.notices.next(),

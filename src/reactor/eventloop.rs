@@ -29,6 +29,7 @@ use crate::parts::sockets::Sockets;
 use crate::parts::streams::compress::Compressor;
 use crate::parts::streams::log_quota::LogQuota;
 use crate::parts::streams::{PipeId, Progress, Streams, TargetId};
+use crate::parts::surveys::Surveys;
 use crate::reactor::part::{Core, Cx, Effect, LOG, Part, Readiness, SIGNALS, owner};
 use crate::reactor::registry::{KEYS, Key, Parts};
 use crate::reactor::shutdown_progress::ShutdownProgress;
@@ -37,8 +38,6 @@ use crate::reactor::startup::Options;
 use crate::sorted::Sorted;
 use crate::sys::child::Spawner;
 use crate::sys::signal::Signals;
-use crate::views::survey::Surveys;
-use crate::views::usage::Samples;
 use mio::{Events, Interest};
 use std::collections::VecDeque;
 use std::io;
@@ -90,10 +89,6 @@ pub struct Daemon {
     pub(crate) log_quota: LogQuota,
     pub(crate) shutdown_progress: ShutdownProgress,
     pub(crate) oom: OutOfMemory,
-    /// What `stats` saw last.
-    pub(crate) samples: Samples,
-    /// What `dstats` saw last.
-    pub(crate) own_samples: Samples,
     /// How long the turns took.
     pub(crate) turns: Durations,
     pub(crate) standstill: Standstill,
@@ -159,8 +154,6 @@ impl Daemon {
             log_quota: LogQuota::new(core.setup.options.log_max_bytes),
             shutdown_progress: ShutdownProgress::default(),
             oom: OutOfMemory::new(),
-            samples: Samples::new(),
-            own_samples: Samples::new(),
             turns: Durations::default(),
             standstill: Standstill::new(now),
             ended: false,
@@ -182,9 +175,7 @@ impl Daemon {
             core,
         };
         daemon.core.register(daemon.signals.as_raw_fd(), SIGNALS, Interest::READABLE)?;
-        for (number, fd) in (0..).zip(daemon.parts.clients.listeners.fds()) {
-            daemon.core.poll(Key::clients).watch(fd, number << 1 | 1)?;
-        }
+        daemon.parts.clients.listeners.watch(daemon.core.poll(Key::clients))?;
         Ok(daemon)
     }
 
@@ -242,13 +233,12 @@ impl Daemon {
 
     fn turn(&mut self, events: &Events) {
         self.parts.streams.log_matches.begin_turn();
-        let mut clients = Vec::new();
         for event in events {
             let (owner, id) = owner(event.token());
             match owner {
                 SIGNALS => self.take_signals(),
                 LOG => self.log_writable(),
-                _ => self.part_ready(owner, id, event, &mut clients),
+                _ => self.part_ready(owner, id, event),
             }
         }
         if self.parts.notices.are_busy() {
@@ -263,8 +253,6 @@ impl Daemon {
         self.spawn_slice();
         self.read_pipes();
         self.read_helpers();
-        self.go_on_surveying();
-        self.serve_clients(&clients);
         self.read_busy_builtins();
         self.work();
         self.do_what_is_due();
@@ -276,13 +264,7 @@ impl Daemon {
         self.settle();
     }
 
-    fn part_ready(
-        &mut self,
-        owner: usize,
-        id: u32,
-        event: &mio::event::Event,
-        clients: &mut Vec<(u32, bool)>,
-    ) {
+    fn part_ready(&mut self, owner: usize, id: u32, event: &mio::event::Event) {
         let Some(key) = KEYS.get(owner) else { return };
         match key {
             Key::streams if id & 1 == 1 => self.target_writable(TargetId(id >> 1)),
@@ -292,13 +274,11 @@ impl Daemon {
                 }
                 self.pipe_ready(PipeId(id >> 1));
             }
-            Key::clients if id & 1 == 1 => self.parts.clients.listeners.accept_more(id >> 1),
-            Key::clients => clients.push((id >> 1, event.is_write_closed() || event.is_error())),
             Key::helpers => self.parts.helpers.pipe_ready(id),
             Key::builtins => self.builtin_ready(WatcherId(id)),
             Key::notices if id == 0 => self.read_notices(),
             Key::notices => self.newline_ready(id.cast_signed()),
-            Key::sockets | Key::surveys | Key::probes => {
+            Key::sockets | Key::surveys | Key::probes | Key::clients => {
                 let write_closed = event.is_write_closed() || event.is_error();
                 let how = Readiness { read_closed: event.is_read_closed(), write_closed };
                 self.parts.get(*key).ready(id, how, &mut self.core.cx(*key));
@@ -444,6 +424,21 @@ impl Daemon {
                 Effect::Event(event) => self.decide(event),
                 Effect::Short(trouble) => self.say_shortage(&trouble),
                 Effect::NotShort => self.end_shortage(),
+                Effect::Question { ticket, question, is_lower } => {
+                    self.take_question(ticket, &question, is_lower);
+                }
+                Effect::Tail { ticket, client, tail } => self.take_tail(ticket, client, &tail),
+                Effect::Logs { ticket, name, rotate } => {
+                    let answer = self.tend_logs(name.as_deref(), rotate);
+                    self.parts.clients.answer(ticket, answer);
+                }
+                Effect::Order { ticket, order, targets, by } => self.take_order(ticket, order, targets, by),
+                Effect::Extend { ticket, name, process, answer } => {
+                    self.extend(ticket, &name, process, answer);
+                }
+                Effect::Answer { ticket, answer } => self.parts.clients.answer(ticket, answer),
+                Effect::Withdrawn(tickets) => self.parts.surveys.forget(&tickets),
+                Effect::Follow(watchers) => self.parts.streams.rings.follow(watchers),
             }
         }
     }

@@ -7,11 +7,14 @@
 #![allow(dead_code, reason = "parts become parts one after the other")]
 
 use super::registry::Key;
+use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
+use crate::arbiter::request::{Order, Question, Tail, Ticket};
 use crate::arbiter::time::Time;
 use crate::arbiter::{Arbiter, Event, Pid, Published, WatcherId};
 use crate::config::WatcherConfig;
 use crate::config::options::CircusOptions;
+use crate::control::{Map, Refusal};
 use crate::host::spawn::NotSpawned;
 use crate::host::spawn_template::SpawnTemplate;
 use crate::host::trouble::Trouble;
@@ -128,6 +131,66 @@ pub enum Effect {
     Short(Trouble),
     /// One of them could be begun.
     NotShort,
+    /// A client asks a question.
+    Question {
+        /// Stands for it until it is answered.
+        ticket: Ticket,
+        /// What it is.
+        question: Question,
+        /// The client is not told what is hidden from others than root and the user of circus.
+        is_lower: bool,
+    },
+    /// A client wants to see output, and to follow it from then on if it says so.
+    Tail {
+        /// Stands for the request.
+        ticket: Ticket,
+        /// Which client.
+        client: u32,
+        /// What it wants.
+        tail: Tail,
+    },
+    /// A client wants the files that output goes to rotated or opened anew.
+    Logs {
+        /// Stands for the request.
+        ticket: Ticket,
+        /// Those of this watcher; all when missing.
+        name: Option<String>,
+        /// Rotate them.
+        rotate: bool,
+    },
+    /// A client gives an order, and may do so.
+    Order {
+        /// Stands for it.
+        ticket: Ticket,
+        /// What is to be done.
+        order: Order,
+        /// The watchers that it names; `None` for all.
+        targets: Option<Vec<WatcherId>>,
+        /// Who gives it.
+        by: Rc<Origin>,
+    },
+    /// The hook extended_stats is to add to the statistics of a watcher, or of one process of it.
+    Extend {
+        /// Stands for the request that they answer.
+        ticket: Ticket,
+        /// The name of the watcher.
+        name: String,
+        /// The process.
+        process: Option<Pid>,
+        /// The statistics.
+        answer: Map,
+    },
+    /// The answer to a request.
+    Answer {
+        /// Which.
+        ticket: Ticket,
+        /// The answer, or why there is none.
+        answer: Result<Map, Refusal>,
+    },
+    /// Nobody waits for the answers to these requests any more.
+    Withdrawn(Vec<Ticket>),
+    /// Clients follow the output of these watchers, and of no others.
+    Follow(Vec<WatcherId>),
 }
 
 /// What all parts read.

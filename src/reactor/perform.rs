@@ -1,11 +1,16 @@
 //! What the daemon does for each of the arbiter's actions, and for each signal that it gets.
 
-use crate::arbiter::{Action, Event, Published};
+use crate::arbiter::history::Origin;
+use crate::arbiter::request::{Order, Question, Reply, Tail, Ticket};
+use crate::arbiter::{Action, Event, Published, WatcherId};
 use crate::config::signals;
+use crate::control::{Refusal, secrets};
 use crate::host::leftovers::LeftoverSweep;
 use crate::parts::helpers::Purpose;
 use crate::reactor::eventloop::Daemon;
 use crate::reactor::registry::Key;
+use crate::views::tail::tail;
+use std::rc::Rc;
 
 const SIGCHLD: i32 = 17;
 
@@ -62,7 +67,58 @@ impl Daemon {
             self.each(&mut |part, cx| part.stopped(id, cx));
         }
         self.tell_builtins(watcher, &what);
-        self.tell_subscribers(watcher, what);
+        self.each(&mut |part, cx| part.published(watcher, &what, cx));
+    }
+
+    /// The arbiter's reply to an order.
+    fn reply(&mut self, ticket: Ticket, reply: &Reply) {
+        if !self.builtin_is_answered(ticket, reply) {
+            self.parts.clients.reply(ticket, reply);
+        }
+    }
+
+    /// Answers a question of a client, now or later.
+    pub(super) fn take_question(&mut self, ticket: Ticket, question: &Question, is_lower: bool) {
+        let answer = match self.answer(question) {
+            Ok(None) => self.parts.surveys.ask(ticket, question, &self.core.cx(Key::surveys)),
+            Ok(Some(mut answer)) if is_lower => {
+                secrets::hide(&mut answer);
+                Ok(Some(answer))
+            }
+            answer => answer,
+        };
+        if let Some(answer) = answer.transpose() {
+            self.parts.clients.answer(ticket, answer);
+        }
+    }
+
+    pub(super) fn take_tail(&mut self, ticket: Ticket, client: u32, wanted: &Tail) {
+        let answer = tail(&self.core.arbiter, &self.parts.streams.rings, wanted);
+        if let (Ok((watcher, _)), true) = (&answer, wanted.follow) {
+            self.parts.clients.follow(client, *watcher, wanted.wanted, &mut self.core.cx(Key::clients));
+        }
+        self.parts.clients.answer(ticket, answer.map(|(_, lines)| lines));
+    }
+
+    /// Gives an order of a client to the arbiter. The reply comes now or later.
+    pub(super) fn take_order(
+        &mut self,
+        ticket: Ticket,
+        order: Order,
+        targets: Option<Vec<WatcherId>>,
+        by: Rc<Origin>,
+    ) {
+        if let Err(reason) = self.try_streams(&order.what) {
+            return self.parts.clients.answer(ticket, Err(Refusal::message(reason)));
+        }
+        self.tell_of_order(&order.what, targets.as_deref());
+        self.core.event(Event::Order { ticket, order, targets, by });
+    }
+
+    /// Hands what was read just now to those who follow it.
+    pub(crate) fn tell_followers(&mut self) {
+        let heard = self.parts.streams.rings.take_heard();
+        self.parts.clients.tell_followers(heard, &mut self.core.cx(Key::clients));
     }
 
     /// What came by signal since the last turn.
@@ -88,8 +144,8 @@ impl Daemon {
                 }
                 10 => {
                     self.reopen_logs();
-                    self.restore_listeners();
                     self.restore_notices();
+                    self.each(&mut |part, cx| part.restore(cx));
                 }
                 _ => {} // SIGUSR2 is reserved, SIGWINCH means nothing here
             }

@@ -8,7 +8,7 @@ use crate::parts::plugins::run::Builtins;
 use crate::parts::probes::Probes;
 use crate::parts::sockets::Sockets;
 use crate::parts::streams::Streams;
-use crate::views::survey::Surveys;
+use crate::parts::surveys::Surveys;
 
 macro_rules! registry {
     ($($name:ident: $part:ty,)*) => {

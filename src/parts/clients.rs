@@ -321,7 +321,7 @@ impl Clients {
         let effect = match request.and_then(|request| client.may_ask(request)) {
             Ok(Request::Listen(topics)) => {
                 client.topics = Some(topics);
-                Ok(Effect::Answer { ticket, answer: Ok(Map::new()) })
+                Ok(Effect::Answer(ticket, Ok(Map::new())))
             }
             Ok(Request::Question(_)) if cast => return,
             Ok(Request::Question(question)) => {

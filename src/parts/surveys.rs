@@ -70,7 +70,7 @@ impl Part for Surveys {
             } else if let Some((name, process)) = survey.extends.take() {
                 cx.effect(Effect::Extend { ticket, name, process, answer: survey.answer() });
             } else {
-                cx.effect(Effect::Answer { ticket, answer: Ok(survey.answer()) });
+                cx.effect(Effect::Answer(ticket, Ok(survey.answer())));
             }
             if Instant::now() >= until {
                 break;

@@ -10,21 +10,23 @@ use crate::arbiter::fate::Fall;
 use crate::arbiter::request::Ticket;
 use crate::arbiter::{Action, Event, Pid, WatcherId};
 use crate::config::Value;
-use crate::control::metrics::Durations;
 use crate::host::cgroup::Cgroups;
 use crate::host::descendants::Descendants;
 use crate::host::kill::Told;
 use crate::host::leftovers::LeftoverSweep;
 use crate::host::looks::Looks;
 use crate::host::oom::OutOfMemory;
+use crate::host::pidfile::PidFile;
 use crate::host::spawn_template::SpawnTemplate;
 use crate::parts::clients::Clients;
+use crate::parts::clients::listeners::Listeners;
 use crate::parts::helpers::Helpers;
 use crate::parts::hooks::Extended;
 use crate::parts::manager_notify::ManagerNotify;
 use crate::parts::notify_socket::Notices;
 use crate::parts::plugins::run::Builtins;
 use crate::parts::probes::Probes;
+use crate::parts::shutdown_progress::ShutdownProgress;
 use crate::parts::sockets::Sockets;
 use crate::parts::streams::compress::Compressor;
 use crate::parts::streams::log_quota::LogQuota;
@@ -32,7 +34,6 @@ use crate::parts::streams::{PipeId, Progress, Streams, TargetId};
 use crate::parts::surveys::Surveys;
 use crate::reactor::part::{Core, Cx, Effect, LOG, Part, Readiness, SIGNALS, owner};
 use crate::reactor::registry::{KEYS, Key, Parts};
-use crate::reactor::shutdown_progress::ShutdownProgress;
 use crate::reactor::standstill::Standstill;
 use crate::reactor::startup::Options;
 use crate::sorted::Sorted;
@@ -60,7 +61,6 @@ pub struct Daemon {
     pub(crate) first_umask: Option<u32>,
     pub(crate) spawner: Spawner,
     pub(crate) signals: Signals,
-    pub(crate) notify: ManagerNotify,
     pub(crate) templates: Sorted<WatcherId, SpawnTemplate>,
     pub(crate) cgroups: Cgroups,
     /// The pipes of each process.
@@ -87,10 +87,7 @@ pub struct Daemon {
     pub(crate) compressor: Compressor,
     /// What all log files may take.
     pub(crate) log_quota: LogQuota,
-    pub(crate) shutdown_progress: ShutdownProgress,
     pub(crate) oom: OutOfMemory,
-    /// How long the turns took.
-    pub(crate) turns: Durations,
     pub(crate) standstill: Standstill,
     pub(crate) ended: bool,
     /// Why it has ended, if nobody has ordered it.
@@ -136,7 +133,6 @@ impl Daemon {
             first_umask: started.first_umask,
             spawner: started.spawner,
             signals: started.signals,
-            notify: started.notify,
             templates: Sorted::new(),
             cgroups: Cgroups::default(),
             pipes: Sorted::new(),
@@ -152,9 +148,7 @@ impl Daemon {
             has_slack: true,
             compressor: Compressor::default(),
             log_quota: LogQuota::new(core.setup.options.log_max_bytes),
-            shutdown_progress: ShutdownProgress::default(),
             oom: OutOfMemory::new(),
-            turns: Durations::default(),
             standstill: Standstill::new(now),
             ended: false,
             fall: None,
@@ -171,6 +165,8 @@ impl Daemon {
                 surveys: Surveys::default(),
                 clients: started.clients,
                 builtins: Builtins::default(),
+                manager: started.notify,
+                shutdown_progress: ShutdownProgress::default(),
             },
             core,
         };
@@ -184,12 +180,12 @@ impl Daemon {
     pub fn run(&mut self) {
         let mut events = Events::with_capacity(256);
         self.dispatch(Event::Start);
-        self.notify.ready(self.core.now, "waiting for commands");
+        self.parts.manager.ready(self.core.now);
         self.standstill = Standstill::new(Instant::now());
         while !self.ended {
             self.wait_and_turn(&mut events);
         }
-        if self.shutdown_progress.next().is_some() {
+        if self.parts.shutdown_progress.deadline().is_some() {
             self.core.log.show("");
         }
         self.stop_compressing();
@@ -199,6 +195,19 @@ impl Daemon {
         self.cgroups.finish();
         self.parts.streams.finish(self.core.now, &mut self.core.log);
         self.parts.clients.flush_all();
+    }
+
+    /// Gives everything back that a next start may want to have, and only then tells those that wait for the end.
+    pub(crate) fn end(mut self, pidfile: Option<PidFile>) {
+        let waiters = self.core.arbiter.take_end_waiters();
+        let mut clients = std::mem::take(&mut self.parts.clients);
+        clients.listeners = Listeners::default();
+        self.parts.sockets = Sockets::default();
+        self.parts.notices = Notices::default();
+        drop(pidfile);
+        self.core.log.info(format_args!("circus has ended"));
+        drop(self);
+        clients.tell_of_the_end(waiters);
     }
 
     /// One turn of the loop.
@@ -228,7 +237,7 @@ impl Daemon {
         let begun = self.core.now;
         self.look_at_clock(timeout);
         self.turn(events);
-        self.turns.add(begun.elapsed().as_secs_f64());
+        self.core.turns.add(begun.elapsed().as_secs_f64());
     }
 
     fn turn(&mut self, events: &Events) {
@@ -258,7 +267,6 @@ impl Daemon {
         self.do_what_is_due();
         self.look_for_strays();
         self.tend_files();
-        self.tell_manager();
         self.watch_stalled();
         self.each(&mut |part, cx| part.end_turn(cx));
         self.settle();
@@ -278,7 +286,12 @@ impl Daemon {
             Key::builtins => self.builtin_ready(WatcherId(id)),
             Key::notices if id == 0 => self.read_notices(),
             Key::notices => self.newline_ready(id.cast_signed()),
-            Key::sockets | Key::surveys | Key::probes | Key::clients => {
+            Key::sockets
+            | Key::surveys
+            | Key::probes
+            | Key::clients
+            | Key::manager
+            | Key::shutdown_progress => {
                 let write_closed = event.is_write_closed() || event.is_error();
                 let how = Readiness { read_closed: event.is_read_closed(), write_closed };
                 self.parts.get(*key).ready(id, how, &mut self.core.cx(*key));
@@ -328,20 +341,6 @@ impl Daemon {
         if let Some(fd) = self.core.log.take_stalled() {
             let _ = self.core.register(fd, LOG, Interest::WRITABLE);
         }
-    }
-
-    /// The service manager hears of what this turn has changed.
-    fn tell_manager(&mut self) {
-        if self.core.arbiter.is_ending() {
-            self.notify.stopping();
-        }
-        if self.notify.reloading && !self.core.arbiter.is_reloading() {
-            self.notify.ready(self.core.now, "waiting for commands");
-        }
-        if self.notify.next().is_some_and(|at| at <= self.core.now) {
-            self.notify.beat(self.core.now);
-        }
-        self.show_farewell();
     }
 
     /// A pipe has something. One that is written to faster than it is read has an event in every turn and stands in
@@ -436,7 +435,7 @@ impl Daemon {
                 Effect::Extend { ticket, name, process, answer } => {
                     self.extend(ticket, &name, process, answer);
                 }
-                Effect::Answer { ticket, answer } => self.parts.clients.answer(ticket, answer),
+                Effect::Answer(ticket, answer) => self.parts.clients.answer(ticket, answer),
                 Effect::Withdrawn(tickets) => self.parts.surveys.forget(&tickets),
                 Effect::Follow(watchers) => self.parts.streams.rings.follow(watchers),
             }

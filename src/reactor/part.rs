@@ -14,6 +14,7 @@ use crate::arbiter::time::Time;
 use crate::arbiter::{Arbiter, Event, Pid, Published, WatcherId};
 use crate::config::WatcherConfig;
 use crate::config::options::CircusOptions;
+use crate::control::metrics::Durations;
 use crate::control::{Map, Refusal};
 use crate::host::spawn::NotSpawned;
 use crate::host::spawn_template::SpawnTemplate;
@@ -180,13 +181,8 @@ pub enum Effect {
         /// The statistics.
         answer: Map,
     },
-    /// The answer to a request.
-    Answer {
-        /// Which.
-        ticket: Ticket,
-        /// The answer, or why there is none.
-        answer: Result<Map, Refusal>,
-    },
+    /// The answer to a request, or why there is none.
+    Answer(Ticket, Result<Map, Refusal>),
     /// Nobody waits for the answers to these requests any more.
     Withdrawn(Vec<Ticket>),
     /// Clients follow the output of these watchers, and of no others.
@@ -211,6 +207,8 @@ pub struct Core {
     pub(crate) log: Log,
     pub(crate) setup: Setup,
     pub(crate) now: Instant,
+    /// How long the turns took.
+    pub(crate) turns: Durations,
     pub(super) poll: Poll,
     pub(super) effects: VecDeque<Effect>,
     origin: Instant,
@@ -223,7 +221,8 @@ impl Core {
     /// The kernel has no epoll(7) left.
     pub fn new(arbiter: Arbiter, log: Log, setup: Setup) -> io::Result<Core> {
         let (poll, now) = (Poll::new()?, Instant::now());
-        Ok(Core { arbiter, log, setup, now, poll, effects: VecDeque::new(), origin: now })
+        let turns = Durations::default();
+        Ok(Core { arbiter, log, setup, now, turns, poll, effects: VecDeque::new(), origin: now })
     }
 
     /// What a part sees.

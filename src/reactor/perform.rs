@@ -132,7 +132,7 @@ impl Daemon {
             self.core.log.info(format_args!("Got signal {}", signals::name(signum)));
             match signum {
                 1 => {
-                    self.notify.reloading("reloading all watchers");
+                    self.parts.manager.reloading("reloading all watchers");
                     self.dispatch(Event::Reload);
                 }
                 // The last three come only to PID 1 (`init::HALTS`).

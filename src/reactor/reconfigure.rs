@@ -40,7 +40,7 @@ impl Daemon {
     pub(crate) fn read_again(&mut self, reading: Reading) {
         let found = match self.read_and_open() {
             Ok(fresh) => {
-                self.notify.reloading("applying another configuration");
+                self.parts.manager.reloading("applying another configuration");
                 Ok(Box::new(self.take(fresh)))
             }
             Err(why) => {

@@ -19,6 +19,12 @@ use std::io;
 const SIGKILL: i32 = 9;
 const SIGCONT: i32 = 18;
 
+/// Sends a signal to the group of a child of circus that was not reaped yet, so that the number is its own. That nobody
+/// is left to get it is no matter.
+pub fn kill_group(pid: Pid, signum: i32) {
+    let _ = signal::kill_whole(pid, signum);
+}
+
 /// How often a group is looked at for members that were born while the others were asked.
 const ROUNDS: usize = 4;
 

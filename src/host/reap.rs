@@ -68,7 +68,8 @@ impl Daemon {
         if let Some(failure) = self.spawner.late_failure(pid) {
             self.did_not_run(pid, &failure);
         }
-        self.helper_ended(pid, exit);
+        self.each(&mut |part, cx| part.ended(pid, exit, cx));
+        self.settle();
         self.parts.clients.plugin_ended(pid);
         // The kernel says of what it ended for want of memory only that it was killed, and a shell that ran it exits so.
         let killed =

@@ -3,8 +3,9 @@
 use crate::config::text;
 use crate::config::url::Place;
 use crate::host::trouble::Trouble;
+use crate::reactor::io::{Outbox, read_piece};
 use std::ffi::OsStr;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
@@ -16,8 +17,7 @@ const LONGEST: usize = 256 * 1024;
 pub struct TcpClient {
     /// Whatever kind of socket it is: it is only read from and written to.
     stream: UnixStream,
-    question: Vec<u8>,
-    asked: usize,
+    question: Outbox,
     answer: Vec<u8>,
 }
 
@@ -34,7 +34,7 @@ impl TcpClient {
             }
         };
         let stream = fd?.into();
-        Ok(TcpClient { stream, question, asked: 0, answer: Vec::new() })
+        Ok(TcpClient { stream, question: Outbox::new(question), answer: Vec::new() })
     }
 
     /// The socket.
@@ -64,41 +64,25 @@ impl TcpClient {
     /// # Errors
     /// What has ended it.
     pub fn go_on(&mut self, is_complete: &dyn Fn(&[u8]) -> bool) -> Result<bool, Trouble> {
-        self.ask()?;
+        self.question.flush(&mut self.stream)?;
         let mut buffer = [0; 4096];
-        loop {
-            match self.stream.read(&mut buffer) {
-                Ok(0) => return Ok(true),
-                Ok(n) => self.answer.extend_from_slice(buffer.get(..n).unwrap_or_default()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(error.into()),
-            }
-            if is_complete(&self.answer) {
+        while let Some(piece) = read_piece(&mut self.stream, &mut buffer)? {
+            self.answer.extend_from_slice(piece);
+            if piece.is_empty() || is_complete(&self.answer) {
                 return Ok(true);
             }
             if self.answer.len() > LONGEST {
                 return Err(format!("the answer is longer than {LONGEST} bytes").into());
             }
         }
-    }
-
-    fn ask(&mut self) -> io::Result<()> {
-        while let Some(rest) = self.question.get(self.asked..).filter(|rest| !rest.is_empty()) {
-            match self.stream.write(rest) {
-                Ok(n) => self.asked += n,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        Ok(false)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
     use std::net::TcpListener;
 
     fn to(listener: &TcpListener) -> TcpClient {
@@ -119,12 +103,16 @@ mod tests {
         let mut exchange = to(&listener);
         assert_eq!(exchange.go_on(&|_| true), Ok(false), "nothing has come");
         let (mut server, _) = listener.accept().unwrap();
-        let mut question = [0; 9];
-        while exchange.asked < 9 {
+        let reader = std::thread::spawn(move || {
+            let mut question = [0; 9];
+            server.read_exact(&mut question).unwrap();
+            assert_eq!(&question, b"question\n");
+            server
+        });
+        while !reader.is_finished() {
             assert_eq!(exchange.go_on(&|_| true), Ok(false));
         }
-        server.read_exact(&mut question).unwrap();
-        assert_eq!(&question, b"question\n");
+        let mut server = reader.join().unwrap();
         server.write_all(b"answer").unwrap();
         assert_eq!(end(&mut exchange, 6), Ok(()));
         assert_eq!(exchange.answer(), b"answer");

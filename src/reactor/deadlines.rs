@@ -13,7 +13,6 @@ impl Daemon {
             || !self.spawns.is_empty()
             || self.more_zombies
             || self.signals.have_come()
-            || self.parts.helpers.are_busy()
             || self.parts.notices.are_busy()
             || self.descendants.are_due()
             || self.parts.clients.are_busy()
@@ -26,7 +25,6 @@ impl Daemon {
         let of_arbiter = self.core.arbiter.deadline().map(|time| self.core.moment(time));
         let rest_of = [
             of_arbiter,
-            self.parts.helpers.next_deadline(),
             self.parts.streams.next_retry(),
             self.parts.clients.listeners.next_accept(),
             self.core.log.next_retry(),
@@ -59,9 +57,6 @@ impl Daemon {
         self.parts_due();
         if self.parts.builtins.deadline().is_some_and(|time| self.core.moment(time) <= self.core.now) {
             self.tick_builtins();
-        }
-        if self.parts.helpers.next_deadline().is_some_and(|at| at <= self.core.now) {
-            self.expire_helpers();
         }
         if self.parts.streams.next_retry().is_some_and(|at| at <= self.core.now) {
             self.parts.streams.retry(self.core.now, &mut self.core.log);

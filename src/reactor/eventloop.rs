@@ -7,7 +7,6 @@
 //! no end: an idle circus makes no system call.
 
 use crate::arbiter::fate::Fall;
-use crate::arbiter::request::Ticket;
 use crate::arbiter::{Action, Event, Pid, WatcherId};
 use crate::config::Value;
 use crate::control::metrics::Durations;
@@ -20,7 +19,6 @@ use crate::host::oom::OutOfMemory;
 use crate::host::spawn_template::SpawnTemplate;
 use crate::parts::clients::Clients;
 use crate::parts::helpers::Helpers;
-use crate::parts::hooks::Extended;
 use crate::parts::manager_notify::ManagerNotify;
 use crate::parts::notify_socket::Notices;
 use crate::parts::plugins::run::Builtins;
@@ -70,8 +68,6 @@ pub struct Daemon {
     pub(crate) spawns: VecDeque<(WatcherId, u32)>,
     /// Pipes that have more to read.
     pub(crate) ready_pipes: VecDeque<PipeId>,
-    /// Answers that wait for extended_stats.
-    pub(crate) extended: Sorted<Ticket, Extended>,
     /// Groups that have outlived their leaders.
     pub(crate) groups: Sorted<Pid, ()>,
     /// Processes with `kill_mode = tree`, and what has become of those that come from them.
@@ -147,7 +143,6 @@ impl Daemon {
             pipes: Sorted::new(),
             spawns: VecDeque::new(),
             ready_pipes: VecDeque::new(),
-            extended: Sorted::new(),
             groups: Sorted::new(),
             descendants: Descendants::new(),
             looks: Looks::default(),
@@ -262,7 +257,6 @@ impl Daemon {
         }
         self.spawn_slice();
         self.read_pipes();
-        self.read_helpers();
         self.go_on_surveying();
         self.serve_clients(&clients);
         self.read_busy_builtins();
@@ -294,11 +288,10 @@ impl Daemon {
             }
             Key::clients if id & 1 == 1 => self.parts.clients.listeners.accept_more(id >> 1),
             Key::clients => clients.push((id >> 1, event.is_write_closed() || event.is_error())),
-            Key::helpers => self.parts.helpers.pipe_ready(id),
             Key::builtins => self.builtin_ready(WatcherId(id)),
             Key::notices if id == 0 => self.read_notices(),
             Key::notices => self.newline_ready(id.cast_signed()),
-            Key::sockets | Key::surveys | Key::probes => {
+            Key::sockets | Key::surveys | Key::probes | Key::helpers => {
                 let write_closed = event.is_write_closed() || event.is_error();
                 let how = Readiness { read_closed: event.is_read_closed(), write_closed };
                 self.parts.get(*key).ready(id, how, &mut self.core.cx(*key));
@@ -428,7 +421,6 @@ impl Daemon {
                 break;
             }
         }
-        self.start_helpers(end);
     }
 
     /// Hands an event to the arbiter and performs what it decides, with all that follows from it.
@@ -442,8 +434,14 @@ impl Daemon {
         while let Some(effect) = self.core.effects.pop_front() {
             match effect {
                 Effect::Event(event) => self.decide(event),
-                Effect::Short(trouble) => self.say_shortage(&trouble),
-                Effect::NotShort => self.end_shortage(),
+                Effect::Short(trouble) => {
+                    self.parts.helpers.short(&trouble, &mut self.core.cx(Key::helpers));
+                }
+                Effect::NotShort => self.parts.helpers.not_short(&self.core.cx(Key::helpers)),
+                Effect::Launch(child) => self.launch(&child),
+                Effect::Help(purpose) => self.parts.helpers.add(purpose, None),
+                Effect::Compressed(_) => {}
+                Effect::Answer(ticket, answer) => self.parts.clients.answer_later(ticket, answer),
             }
         }
     }

@@ -8,14 +8,18 @@
 
 use super::registry::Key;
 use crate::arbiter::process::Exit;
+use crate::arbiter::request::Ticket;
 use crate::arbiter::time::Time;
 use crate::arbiter::{Arbiter, Event, Pid, Published, WatcherId};
 use crate::config::WatcherConfig;
 use crate::config::options::CircusOptions;
+use crate::control::{Map, Refusal};
 use crate::host::spawn::NotSpawned;
 use crate::host::spawn_template::SpawnTemplate;
 use crate::host::trouble::Trouble;
+use crate::parts::helpers::Purpose;
 use crate::parts::log::Log;
+use crate::sys::child::Child;
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Registry, Token};
 use std::collections::VecDeque;
@@ -128,6 +132,14 @@ pub enum Effect {
     Short(Trouble),
     /// One of them could be begun.
     NotShort,
+    /// A helper is to be spawned.
+    Launch(Box<Child>),
+    /// This program is to be run as a helper, in its turn.
+    Help(Purpose),
+    /// [`Purpose::Gzip`] has ended.
+    Compressed(Result<Exit, String>),
+    /// A question has its answer.
+    Answer(Ticket, Result<Map, Refusal>),
 }
 
 /// What all parts read.

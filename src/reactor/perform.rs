@@ -6,6 +6,7 @@ use crate::host::leftovers::LeftoverSweep;
 use crate::parts::helpers::Purpose;
 use crate::reactor::eventloop::Daemon;
 use crate::reactor::registry::Key;
+use crate::sys::child::Child;
 
 const SIGCHLD: i32 = 17;
 
@@ -51,6 +52,16 @@ impl Daemon {
                 self.fall = fall;
             }
         }
+    }
+
+    /// Spawns a helper.
+    pub(super) fn launch(&mut self, child: &Child) {
+        let spawned = self.spawner.spawn(child);
+        // A group of this number is over, else the helper could not have it.
+        if let Ok(pid) = &spawned {
+            self.groups.remove(pid);
+        }
+        self.parts.helpers.launched(spawned, &mut self.core.cx(Key::helpers));
     }
 
     pub(crate) fn publish(&mut self, watcher: &str, what: Published) {

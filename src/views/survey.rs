@@ -15,6 +15,7 @@ use crate::host::procfs;
 use crate::parts::clients::Sender;
 use crate::reactor::eventloop::Daemon;
 use crate::reactor::part::Part;
+use crate::reactor::registry::Key;
 use crate::sorted::Sorted;
 use crate::sys::{clock, process, user};
 use crate::views::usage::{Samples, Scale};
@@ -266,7 +267,8 @@ impl Daemon {
             if !self.go_on_with(&mut survey, until) {
                 self.parts.surveys.0.push_back((ticket, survey));
             } else if let Some((name, process)) = survey.extends.take() {
-                self.extend(ticket, &name, process, survey.answer());
+                let (answer, cx) = (survey.answer(), &mut self.core.cx(Key::helpers));
+                self.parts.helpers.extend(ticket, &name, process, answer, cx);
             } else {
                 self.parts.clients.answer_later(ticket, Ok(survey.answer()));
             }

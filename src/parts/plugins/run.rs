@@ -450,7 +450,7 @@ impl Daemon {
     /// A question of a plugin has no answer, or circus was short of something and could not ask.
     fn tell_of_trouble(&mut self, id: WatcherId, trouble: Trouble) {
         if trouble.shortage {
-            self.say_shortage(&trouble);
+            self.parts.helpers.short(&trouble, &mut self.core.cx(Key::helpers));
             return self.tell_builtin(id, Input::NotAsked);
         }
         self.tell_builtin(id, Input::Answer(Err(trouble.why)));

@@ -7,12 +7,13 @@ use crate::config::text;
 use crate::config::url::Place;
 use crate::host::endpoint::Acceptor;
 use crate::parts::sockets::{OwnFile, Owner, claim};
+use crate::reactor::io::{Outbox, read_piece};
 use crate::reactor::part::Poller;
 use crate::sys::address::Address;
 use crate::sys::io_words;
 use crate::sys::socket::SocketSpec;
 use std::ffi::OsStr;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -43,8 +44,7 @@ struct Connection {
     /// Whatever kind of socket it is: it is only read from and written to.
     stream: UnixStream,
     request: Vec<u8>,
-    answer: Vec<u8>,
-    written: usize,
+    answer: Option<Outbox>,
 }
 
 impl Server {
@@ -99,8 +99,7 @@ impl Server {
                 self.connections.remove(0);
             }
             if poll.watch_both(stream.as_raw_fd(), id).is_ok() {
-                let (request, answer) = (Vec::new(), Vec::new());
-                self.connections.push(Connection { stream, request, answer, written: 0 });
+                self.connections.push(Connection { stream, request: Vec::new(), answer: None });
             }
         }
         false
@@ -111,27 +110,18 @@ impl Connection {
     /// Reads and writes what can be read and written; false when it is over.
     fn go_on(&mut self, page: &mut dyn FnMut() -> String) -> io::Result<bool> {
         let mut buffer = [0; 2048];
-        while self.answer.is_empty() {
-            match self.stream.read(&mut buffer) {
-                Ok(0) => return Ok(false),
-                Ok(length) => self.request.extend_from_slice(buffer.get(..length).unwrap_or_default()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
-                Err(error) => return Err(error),
+        while self.answer.is_none() {
+            let Some(piece) = read_piece(&mut self.stream, &mut buffer)? else { return Ok(true) };
+            if piece.is_empty() {
+                return Ok(false);
             }
+            self.request.extend_from_slice(piece);
             if is_whole(&self.request) || self.request.len() > LONGEST {
-                self.answer = answer(&self.request, page);
+                self.answer = Some(Outbox::new(answer(&self.request, page)));
             }
         }
-        while let Some(rest) = self.answer.get(self.written..).filter(|rest| !rest.is_empty()) {
-            match self.stream.write(rest) {
-                Ok(length) => self.written += length,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(false)
+        let Some(answer) = &mut self.answer else { return Ok(true) };
+        Ok(!answer.flush(&mut self.stream)?)
     }
 }
 
@@ -167,6 +157,7 @@ fn answer(request: &[u8], page: &mut dyn FnMut() -> String) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
     use std::net::TcpStream;
 
     fn said(request: &[u8]) -> String {

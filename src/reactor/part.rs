@@ -7,19 +7,21 @@
 #![allow(dead_code, reason = "parts become parts one after the other")]
 
 use super::registry::Key;
+use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
-use crate::arbiter::request::Ticket;
+use crate::arbiter::request::{Task, Ticket};
 use crate::arbiter::time::Time;
 use crate::arbiter::{Arbiter, Event, Pid, Published, WatcherId};
 use crate::config::WatcherConfig;
 use crate::config::options::CircusOptions;
 use crate::control::{Map, Refusal};
+use crate::host::child::Host;
+use crate::host::descendants::Mark;
 use crate::host::spawn::NotSpawned;
-use crate::host::spawn_template::SpawnTemplate;
+use crate::host::spawn_template::{Offered, SpawnTemplate};
 use crate::host::trouble::Trouble;
 use crate::parts::helpers::Purpose;
 use crate::parts::log::Log;
-use crate::sys::child::Child;
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Registry, Token};
 use std::collections::VecDeque;
@@ -57,6 +59,11 @@ pub trait Part {
     /// When [`Part::due`] is to be called.
     fn deadline(&mut self) -> Option<Instant> {
         None
+    }
+
+    /// Whether a deadline may as well be a little late: one wake-up is enough.
+    fn may_be_late(&self) -> bool {
+        false
     }
 
     /// Its deadline has come.
@@ -110,8 +117,13 @@ pub struct Job {
     pub wid: u32,
     /// The options it is made with.
     pub config: Rc<WatcherConfig>,
-    /// What it is made from.
+    /// What it is made from. What is put into its child for this process alone is taken out again afterwards.
     pub template: SpawnTemplate,
+    /// The process that it takes the place of while that one still runs.
+    pub replaces: Option<u32>,
+    /// What comes from it is to be known when it has lost its parents: by this mark, when it is there.
+    pub marked: bool,
+    pub mark: Option<Mark>,
 }
 
 /// What the kernel says of a descriptor besides that it has something.
@@ -132,14 +144,22 @@ pub enum Effect {
     Short(Trouble),
     /// One of them could be begun.
     NotShort,
-    /// A helper is to be spawned.
-    Launch(Box<Child>),
     /// This program is to be run as a helper, in its turn.
     Help(Purpose),
     /// [`Purpose::Gzip`] has ended.
     Compressed(Result<Exit, String>),
+    /// A plugin gives an order.
+    Order { ticket: Ticket, task: Task, by: Origin },
+    /// A plugin serves what circus measures, and needs it now.
+    Metrics(WatcherId),
     /// A question has its answer.
     Answer(Ticket, Result<Map, Refusal>),
+    /// A process is to be made.
+    Spawn { watcher: WatcherId, wid: u32 },
+    /// Zombies are about to be looked for: what processes say right before they end counts while they are known.
+    Reaping,
+    /// A child of circus is a zombie.
+    Ended { pid: Pid, exit: Exit },
 }
 
 /// What all parts read.
@@ -148,6 +168,8 @@ pub struct Setup {
     pub options: CircusOptions,
     /// The directory that circus was started in, from which its configuration is read.
     pub cwd: String,
+    /// The bound sockets, by name.
+    pub sockets: Vec<Offered>,
     /// Where the control socket is, or `none`.
     pub endpoint: String,
     /// Where Circus's clients give commands and where they get events, as they write it.
@@ -159,6 +181,7 @@ pub struct Core {
     pub(crate) arbiter: Arbiter,
     pub(crate) log: Log,
     pub(crate) setup: Setup,
+    pub(crate) host: Host,
     pub(crate) now: Instant,
     pub(super) poll: Poll,
     pub(super) effects: VecDeque<Effect>,
@@ -170,9 +193,9 @@ impl Core {
     ///
     /// # Errors
     /// The kernel has no epoll(7) left.
-    pub fn new(arbiter: Arbiter, log: Log, setup: Setup) -> io::Result<Core> {
+    pub fn new(arbiter: Arbiter, log: Log, setup: Setup, host: Host) -> io::Result<Core> {
         let (poll, now) = (Poll::new()?, Instant::now());
-        Ok(Core { arbiter, log, setup, now, poll, effects: VecDeque::new(), origin: now })
+        Ok(Core { arbiter, log, setup, host, now, poll, effects: VecDeque::new(), origin: now })
     }
 
     /// What a part sees.
@@ -183,6 +206,7 @@ impl Core {
             arbiter: &self.arbiter,
             log: &mut self.log,
             setup: &self.setup,
+            host: &mut self.host,
             poll: Poller { key, registry: self.poll.registry() },
             effects: &mut self.effects,
         }
@@ -234,6 +258,8 @@ pub struct Cx<'a> {
     pub log: &'a mut Log,
     /// What is configured for all.
     pub setup: &'a Setup,
+    /// Makes processes.
+    pub host: &'a mut Host,
     /// Waits for its descriptors.
     pub poll: Poller<'a>,
     effects: &'a mut VecDeque<Effect>,

@@ -1,12 +1,21 @@
 //! What the daemon does for each of the arbiter's actions, and for each signal that it gets.
 
-use crate::arbiter::{Action, Event, Published};
-use crate::config::signals;
-use crate::host::leftovers::LeftoverSweep;
+use crate::arbiter::history::Origin;
+use crate::arbiter::process::Exit;
+use crate::arbiter::request::{Errno, Reply, Task, Ticket};
+use crate::arbiter::{Action, Event, Pid, Published, WatcherId};
+use crate::config::{PluginKind, signals};
+use crate::host::spawn::{Loan, NotSpawned, gone, no_pipe, put_in};
+use crate::host::spawn_template::SpawnTemplate;
 use crate::parts::helpers::Purpose;
+use crate::parts::notify_socket::wants_socket;
+use crate::parts::plugins;
 use crate::reactor::eventloop::Daemon;
+use crate::reactor::part::Job;
 use crate::reactor::registry::Key;
-use crate::sys::child::Child;
+use crate::sys::user;
+use std::rc::Rc;
+use std::time::Instant;
 
 const SIGCHLD: i32 = 17;
 
@@ -16,15 +25,18 @@ pub const HANDLED: [i32; 8] = [1, 2, 3, 10, 12, 15, SIGCHLD, 28];
 impl Daemon {
     pub(crate) fn perform(&mut self, action: Action) {
         match action {
-            Action::Spawn { watcher, wid } => self.spawns.push_back((watcher, wid)),
+            Action::Spawn { watcher, wid } => self.parts.processes.queue(watcher, wid),
             Action::Ask { pid, signum, children } => self.ask(pid, signum, children),
-            Action::Signal { pid, signum, whom } => self.signal(pid, signum, whom),
-            Action::SignalRemnant { pgid, signum } => self.signal_remnant(pgid, signum),
-            Action::Reap { pid } => self.reap_one(pid),
+            Action::Signal { pid, signum, whom } => {
+                self.parts.processes.signal(pid, signum, whom, &mut self.core.cx(Key::processes));
+            }
+            Action::SignalRemnant { pgid, signum } => {
+                self.parts.processes.signal_remnant(pgid, signum, &mut self.core.cx(Key::processes));
+            }
+            Action::Reap { pid } => self.reap(pid),
             Action::GiveUp { watcher, wid, pid } => {
-                self.survivors.push(pid);
                 self.each(&mut |part, cx| part.vacated(watcher, wid, cx));
-                self.give_tree_up(pid);
+                self.parts.processes.give_up(pid);
             }
             Action::RunHook { id, watcher, hook, about } => {
                 if !self.parts.probes.ask(id, watcher, hook, &about, &mut self.core.cx(Key::probes)) {
@@ -38,13 +50,16 @@ impl Daemon {
             }
             Action::WatchSockets(id) => self.parts.sockets.watch(id, &mut self.core.cx(Key::sockets)),
             Action::UnwatchSockets(id) => self.parts.sockets.unwatch(id, &self.core.cx(Key::sockets)),
-            Action::Reply { ticket, reply } => self.reply(ticket, &reply),
+            Action::Reply { ticket, reply } => {
+                self.parts.builtins.answered(ticket, &reply, &mut self.core.cx(Key::builtins));
+                self.reply(ticket, &reply);
+            }
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.core.log.log(level, format_args!("{text}")),
             Action::Read(reading) => self.read_again(reading),
             Action::Changed(id) => self.remake(id),
             Action::Forgotten { watcher, left } => {
-                self.left_alone.extend(left);
+                self.parts.processes.leave_alone(left);
                 self.forget(watcher);
             }
             Action::Exit(fall) => {
@@ -54,14 +69,111 @@ impl Daemon {
         }
     }
 
-    /// Spawns a helper.
-    pub(super) fn launch(&mut self, child: &Child) {
-        let spawned = self.spawner.spawn(child);
-        // A group of this number is over, else the helper could not have it.
-        if let Ok(pid) = &spawned {
-            self.groups.remove(pid);
+    /// Gives the order of a plugin to the arbiter.
+    pub(super) fn give_order(&mut self, ticket: Ticket, task: Task, by: Origin) {
+        match self.targets(&task) {
+            Ok(targets) => self.decide(Event::Order { ticket, order: task.into(), targets, by: by.into() }),
+            Err(reason) => {
+                let reply = Reply::Error { errno: Errno::Message, reason };
+                self.parts.builtins.answered(ticket, &reply, &mut self.core.cx(Key::builtins));
+            }
         }
-        self.parts.helpers.launched(spawned, &mut self.core.cx(Key::helpers));
+    }
+
+    fn ask(&mut self, pid: Pid, signum: i32, children: bool) {
+        let name = self.core.arbiter.owner(pid).and_then(|(id, _)| self.core.arbiter.watcher(id));
+        let name = name.map(|watcher| watcher.config.name.clone());
+        let asked = self.parts.processes.ask(pid, signum, children, &mut self.core.cx(Key::processes));
+        for child in asked {
+            name.iter().for_each(|name| self.publish(name, Published::Kill { pid: child }));
+        }
+    }
+
+    /// Makes a process; the arbiter waits for the event.
+    pub(super) fn spawn(&mut self, watcher: WatcherId, wid: u32) {
+        let event = match self.try_spawn(watcher, wid) {
+            Ok(pid) => Event::Spawned { watcher, pid },
+            Err(NotSpawned { reason, shortage }) => {
+                self.each(&mut |part, cx| part.vacated(watcher, wid, cx));
+                Event::SpawnFailed { watcher, reason, shortage }
+            }
+        };
+        self.core.now = Instant::now();
+        self.core.event(event);
+    }
+
+    fn try_spawn(&mut self, watcher: WatcherId, wid: u32) -> Result<Pid, NotSpawned> {
+        let found = self.core.arbiter.watcher(watcher).ok_or_else(gone)?;
+        let (config, replaces) = (Rc::clone(found.making()), found.replaces());
+        let template = match self.parts.processes.take_template(watcher) {
+            Some(template) => template,
+            None => {
+                let notify = self.notify_address(&config)?;
+                SpawnTemplate::new(&config, &self.core.setup.sockets, notify)?
+            }
+        };
+        let mut job = Job { watcher, wid, config, template, replaces, marked: false, mark: None };
+        let loan = Loan::begin(job.template.child());
+        let made = self.lend_and_make(&mut job);
+        loan.end(job.template.child());
+        let pid = made.as_ref().ok().copied();
+        self.each(&mut |part, cx| part.spawned(&job, pid, cx));
+        self.parts.processes.keep_template(watcher, job.template);
+        made
+    }
+
+    fn lend_and_make(&mut self, job: &mut Job) -> Result<Pid, NotSpawned> {
+        let mut lent = Ok(());
+        self.each(&mut |part, cx| {
+            if lent.is_ok() {
+                lent = part.lend(job, cx);
+            }
+        });
+        lent?;
+        let (id, wid, config) = (job.watcher, job.wid, Rc::clone(&job.config));
+        let pipes = self.make_pipes(id, wid)?;
+        let ear = Daemon::prepare_ear(&config, wid)?;
+        let is_program = config.plugin == Some(PluginKind::Program);
+        let connection = is_program.then(plugins::connection).transpose().map_err(no_pipe)?;
+        job.marked |= wants_socket(&config);
+        let child = job.template.child();
+        let uid = child.uid.unwrap_or_else(user::current_uid);
+        put_in(child, &pipes, &ear, connection.as_ref().map(|(_, theirs)| theirs))?;
+        let pid = self.parts.processes.make(job, &mut self.core.cx(Key::processes))?;
+        self.attach(id, wid, pid, pipes);
+        self.lend_ear(pid, ear);
+        self.know_by(pid, job);
+        if let Some((ours, _)) = connection {
+            self.take_in_plugin(ours, pid, uid);
+        }
+        Ok(pid)
+    }
+
+    /// A child of circus is a zombie: all look at it before anybody is told.
+    pub(super) fn take_zombie(&mut self, pid: Pid, exit: Exit) {
+        self.drain_pipes(pid);
+        self.hear_last_words(pid);
+        self.each(&mut |part, cx| part.ended(pid, exit, cx));
+        self.parts.clients.plugin_ended(pid);
+        self.parts.processes.report(pid, exit, &mut self.core.cx(Key::processes));
+        self.compressor_ended(pid, exit);
+    }
+
+    /// Everything that a process has written is in its pipes when it is dead: it goes out before anybody is told.
+    fn drain_pipes(&mut self, pid: Pid) {
+        for id in self.pipes.remove(&pid).into_iter().flatten().flatten() {
+            self.parts.streams.drain_dead(id, self.core.now, &mut self.core.log);
+        }
+        self.tell_followers();
+    }
+
+    fn reap(&mut self, pid: Pid) {
+        self.forget_speaker(pid);
+        self.each(&mut |part, cx| part.reaped(pid, cx));
+        if let Some((watcher, wid)) = self.core.arbiter.owner(pid) {
+            self.each(&mut |part, cx| part.vacated(watcher, wid, cx));
+        }
+        self.parts.processes.reap(pid, &mut self.core.cx(Key::processes));
     }
 
     pub(crate) fn publish(&mut self, watcher: &str, what: Published) {
@@ -69,10 +181,9 @@ impl Daemon {
             && let Some(id) = self.core.arbiter.find(watcher).map(|watcher| watcher.id)
         {
             self.close_outputs(id);
-            self.cgroups.leave(id);
             self.each(&mut |part, cx| part.stopped(id, cx));
         }
-        self.tell_builtins(watcher, &what);
+        self.each(&mut |part, cx| part.published(watcher, &what, cx));
         self.tell_subscribers(watcher, what);
     }
 
@@ -81,7 +192,7 @@ impl Daemon {
         self.signals.drain();
         for signum in self.signals.take() {
             if signum == SIGCHLD {
-                self.reap();
+                self.parts.processes.zombies_may_be();
                 continue;
             }
             self.core.log.info(format_args!("Got signal {}", signals::name(signum)));
@@ -94,7 +205,7 @@ impl Daemon {
                 2 | 3 | 15 | 30 | 37 | 38 => {
                     self.dispatch(Event::Terminate);
                     if self.core.arbiter.is_hurried() {
-                        self.sweep.iter_mut().for_each(LeftoverSweep::hurry);
+                        self.parts.processes.hurry_sweep();
                     }
                 }
                 10 => {

@@ -14,13 +14,13 @@ mod running;
 use self::extended_stats::{Extended, StatsOf};
 use self::lines::Lines;
 use self::queue::{Owner, Queue};
-use self::running::{CAPTURED, LOGGED, Outcome, Running};
+use self::running::{CAPTURED, LOGGED, Outcome, Pipe, Running};
 use crate::arbiter::hooks::{About, HookId};
 use crate::arbiter::process::Exit;
 use crate::arbiter::request::Ticket;
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::hooks::Hook;
-use crate::host::kill::kill_group;
+use crate::host::child::Leader;
 use crate::host::spawn_template::DEFAULT_PATH;
 use crate::host::trouble::Trouble;
 use crate::parts::log::Level;
@@ -29,7 +29,7 @@ use crate::sorted::Sorted;
 use crate::sys::child::{Child, SpawnError, Stdio, Step};
 use crate::sys::{self, process};
 use std::collections::VecDeque;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 /// How long helpers are started in a turn.
@@ -112,23 +112,10 @@ struct Waiting {
     delayed: bool,
 }
 
-/// One that is being spawned.
-struct Starting {
-    owner: Owner,
-    waiting: Waiting,
-    /// What its program is called in messages, and it in the log.
-    name: String,
-    who: String,
-    output: Output,
-    /// By which circus reads what it writes, and the other ends.
-    pipes: [Option<(OwnedFd, OwnedFd)>; 2],
-}
-
 /// The helpers that run, and those that wait for their turn.
 #[derive(Default)]
 pub struct Helpers {
     queue: Queue<Waiting>,
-    starting: Option<Starting>,
     /// When the starts of this turn end.
     until: Option<Instant>,
     running: Sorted<Pid, Running>,
@@ -158,10 +145,9 @@ impl Helpers {
             return;
         }
         let is_it = |purpose: &Purpose| purpose.hook() == Some(hook);
-        for (pid, helper) in self.running.iter_mut() {
-            if helper.purpose.as_ref().is_some_and(is_it) {
-                helper.purpose = None;
-                helper.ask_to_end(*pid, now);
+        for helper in self.running.values_mut() {
+            if helper.purpose.take_if(|purpose| is_it(purpose)).is_some() {
+                helper.ask_to_end(now);
             }
         }
         self.find_next_end();
@@ -169,9 +155,7 @@ impl Helpers {
 
     /// Kills what runs: circus ends.
     pub fn kill_all(&mut self) {
-        for pid in self.running.keys() {
-            kill_group(*pid, SIGKILL);
-        }
+        self.running.values().for_each(|helper| helper.leader.kill(SIGKILL));
     }
 
     /// Writes to the log, once, that circus is short of something for helpers and questions.
@@ -191,60 +175,21 @@ impl Helpers {
         }
     }
 
-    /// Begins to start one; [`Helpers::launched`] hears what became of that.
     fn start(&mut self, owner: Owner, waiting: Waiting, cx: &mut Cx<'_>) {
-        let prepared = match waiting.deadline.is_some_and(|at| at <= cx.now) {
+        let started = match waiting.deadline.is_some_and(|at| at <= cx.now) {
             true => Err("its turn did not come in time".to_string().into()),
-            false => self.prepare(&waiting.purpose, cx).map_err(Trouble::from),
-        };
-        match prepared.and_then(|program| Ok((pipes(program.output)?, program))) {
-            Ok((pipes, Program { mut child, who, output })) => {
-                let end = |pipe: &Option<(_, OwnedFd)>| {
-                    pipe.as_ref().map(|(_, writer)| Stdio::Fd(writer.as_raw_fd()))
-                };
-                let [logged, captured] = pipes.each_ref().map(end);
-                child.stderr = logged.unwrap_or_default();
-                match output {
-                    // Where the kernel shares the processors out among sessions, one of its own would be worth as much
-                    // as that of the busiest process, whatever its niceness.
-                    Output::Own => child.group = true,
-                    Output::Logged | Output::Captured | Output::Quiet => {
-                        child.session = true;
-                        child.stdin = Stdio::Null;
-                        child.stdout = captured.unwrap_or(child.stderr);
-                    }
-                }
-                let name = child.argv.first().map(|name| name.to_string_lossy().into_owned());
-                let name = name.unwrap_or_default();
-                self.starting = Some(Starting { owner, waiting, name, who, output, pipes });
-                cx.effect(Effect::Launch(child.into()));
+            false => {
+                let program = self.prepare(&waiting.purpose, cx).map_err(Trouble::from);
+                program.and_then(|program| program.spawn(cx))
             }
-            Err(trouble) => self.not_started(owner, waiting, trouble, cx),
-        }
-    }
-
-    /// The one that was to be started runs, or could not be spawned.
-    pub fn launched(&mut self, spawned: Result<Pid, SpawnError>, cx: &mut Cx<'_>) {
-        let Some(Starting { owner, waiting, name, who, output, pipes }) = self.starting.take() else {
-            return;
         };
-        let pid = match spawned {
-            Ok(pid) => pid,
-            Err(error) => return self.not_started(owner, waiting, why_not(&name, output, error), cx),
+        let (leader, pipes, lines) = match started {
+            Ok(started) => started,
+            Err(trouble) => return self.not_started(owner, waiting, trouble, cx),
         };
-        if output == Output::Own {
-            // It works all the same when it is not allowed to be so modest.
-            let _ = process::make_modest(pid);
-        }
-        let [logged, captured] = pipes.map(|pipe| pipe.map(|(reader, _)| reader));
-        let pipes = [
-            logged.map(|reader| running::watch(reader, pid, LOGGED, cx)),
-            captured.map(|reader| running::watch(reader, pid, CAPTURED, cx)),
-        ];
         let Waiting { purpose, deadline, delayed } = waiting;
         let late = purpose.delayed_hook().filter(|_| delayed);
-        let lines = Lines::of(who, output == Output::Quiet);
-        self.running.insert(pid, Running::new(owner, purpose, pipes, lines, deadline));
+        self.running.insert(leader.pid(), Running::new(owner, purpose, leader, pipes, lines, deadline));
         self.find_next_end();
         self.not_short(cx);
         // Its time begins now.
@@ -269,12 +214,12 @@ impl Helpers {
     /// Ends helpers that take too long, and kills those that do not end.
     fn end_late_ones(&mut self, now: Instant) {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        for (pid, helper) in self.running.iter_mut() {
+        for helper in self.running.values_mut() {
             if due(helper.kill_at) {
                 helper.kill_at = None;
-                kill_group(*pid, SIGKILL);
+                helper.leader.kill(SIGKILL);
             } else if due(helper.deadline) {
-                helper.ask_to_end(*pid, now);
+                helper.ask_to_end(now);
             }
         }
         self.find_next_end();
@@ -360,25 +305,48 @@ impl Part for Helpers {
         let Some(helper) = self.running.remove(&pid) else { return };
         self.queue.ended(helper.owner);
         self.find_next_end();
-        let (purpose, outcome) = helper.end(pid, exit, cx.log);
+        let (purpose, outcome) = helper.end(exit, cx.log);
         if let Some(purpose) = purpose {
             self.conclude(purpose, outcome, cx);
         }
     }
 }
 
-/// The pipes by which circus reads what a helper writes.
-fn pipes(output: Output) -> Result<[Option<(OwnedFd, OwnedFd)>; 2], Trouble> {
-    let pipe = || process::pipe().map_err(|error| Trouble::from(error).about("pipe"));
-    let captures = matches!(output, Output::Captured | Output::Quiet);
-    Ok([Some(pipe()?), captures.then(pipe).transpose()?])
+impl Program {
+    fn spawn(self, cx: &mut Cx<'_>) -> Result<(Leader, [Option<Pipe>; 2], Lines), Trouble> {
+        let Program { mut child, who, output } = self;
+        let pipe = || process::pipe().map_err(|error| Trouble::from(error).about("pipe"));
+        let (logged, log_end) = pipe()?;
+        let captures = matches!(output, Output::Captured | Output::Quiet);
+        let captured = captures.then(pipe).transpose()?;
+        child.stderr = Stdio::Fd(log_end.as_raw_fd());
+        if output == Output::Own {
+            // Where the kernel shares the processors out among sessions, one of its own would be worth as much as that of
+            // the busiest process, whatever its niceness.
+            child.group = true;
+        } else {
+            child.session = true;
+            child.stdin = Stdio::Null;
+            child.stdout = captured.as_ref().map_or(child.stderr, |(_, end)| Stdio::Fd(end.as_raw_fd()));
+        }
+        let leader = cx.host.spawn(&child).map_err(|error| why_not(&child, output, error))?;
+        let pid = leader.pid();
+        if output == Output::Own {
+            // It works all the same when it is not allowed to be so modest.
+            let _ = process::make_modest(pid);
+        }
+        let captured = captured.map(|(reader, _)| running::watch(reader, pid, CAPTURED, cx));
+        let pipes = [Some(running::watch(logged, pid, LOGGED, cx)), captured];
+        Ok((leader, pipes, Lines::of(who, output == Output::Quiet)))
+    }
 }
 
-/// Why there is no helper of this name.
-fn why_not(name: &str, output: Output, error: SpawnError) -> Trouble {
+/// Why there is no helper.
+fn why_not(child: &Child, output: Output, error: SpawnError) -> Trouble {
+    let name = child.argv.first().map_or("".into(), |name| name.to_string_lossy());
     if output == Output::Own && error.step == Step::Exec && error.errno == sys::ENOENT {
         let path = std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.into());
         return format!("there is no {name} in PATH={path}; install it, or take compress out").into();
     }
-    Trouble::from(error).about(name)
+    Trouble::from(error).about(&name)
 }

@@ -5,7 +5,7 @@ use super::lines::Lines;
 use super::queue::Owner;
 use crate::arbiter::Pid;
 use crate::arbiter::process::Exit;
-use crate::host::kill::kill_group;
+use crate::host::child::Leader;
 use crate::parts::log::Log;
 use crate::reactor::io::read_piece;
 use crate::reactor::part::Cx;
@@ -59,6 +59,7 @@ pub(super) struct Running {
     pub deadline: Option<Instant>,
     /// When its group gets SIGKILL.
     pub kill_at: Option<Instant>,
+    pub leader: Leader,
     pipes: [Option<Pipe>; 2],
     lines: Lines,
     captured: Vec<u8>,
@@ -70,19 +71,20 @@ impl Running {
     pub fn new(
         owner: Owner,
         purpose: Purpose,
+        leader: Leader,
         pipes: [Option<Pipe>; 2],
         lines: Lines,
         deadline: Option<Instant>,
     ) -> Running {
-        let captured = Vec::new();
         Running {
             owner,
             purpose: Some(purpose),
             deadline,
             kill_at: None,
+            leader,
             pipes,
             lines,
-            captured,
+            captured: Vec::new(),
             asked: false,
         }
     }
@@ -92,12 +94,12 @@ impl Running {
         self.kill_at.or(self.deadline)
     }
 
-    pub fn ask_to_end(&mut self, pid: Pid, now: Instant) {
+    pub fn ask_to_end(&mut self, now: Instant) {
         self.asked = true;
         self.deadline = None;
         self.kill_at = Some(now + PATIENCE);
-        kill_group(pid, SIGTERM);
-        kill_group(pid, SIGCONT);
+        self.leader.kill(SIGTERM);
+        self.leader.kill(SIGCONT);
     }
 
     /// One of its pipes has something. False if it stands in the queue already.
@@ -142,13 +144,13 @@ impl Running {
     }
 
     /// It is a zombie. Somebody whom it left behind may write for ever, so that only so much is passed on.
-    pub fn end(mut self, pid: Pid, exit: Exit, log: &mut Log) -> (Option<Purpose>, Outcome) {
+    pub fn end(mut self, exit: Exit, log: &mut Log) -> (Option<Purpose>, Outcome) {
         for pipe in [LOGGED, CAPTURED] {
             self.read(pipe, 2 * PIECES, log);
         }
         self.lines.end_line(log);
         if self.asked {
-            kill_group(pid, SIGKILL);
+            self.leader.kill(SIGKILL);
         }
         let ended = if self.asked { Err("it took too long".into()) } else { Ok(exit) };
         (self.purpose, Outcome { ended, captured: self.captured, last_line: self.lines.last() })

@@ -73,10 +73,8 @@ impl Probes {
         cx: &mut Cx<'_>,
     ) -> Result<(), Trouble> {
         let speaks_http = request.is_some();
-        let exchange = TcpClient::begin(place, request.unwrap_or_default().into_bytes())?;
-        // Nobody but circus can be to blame for this.
-        let watched = cx.poll.watch_both(exchange.fd(), token(id));
-        watched.map_err(|error| Trouble { shortage: true, ..error.into() })?;
+        let question = request.unwrap_or_default().into_bytes();
+        let exchange = TcpClient::begin(place, question, cx.poll, token(id))?;
         self.0.push(Asked { id, watcher, exchange, speaks_http });
         cx.effect(Effect::NotShort);
         Ok(())

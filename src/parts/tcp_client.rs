@@ -4,9 +4,10 @@ use crate::config::text;
 use crate::config::url::Place;
 use crate::host::trouble::Trouble;
 use crate::reactor::io::{Outbox, read_piece};
+use crate::reactor::part::Poller;
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 
@@ -22,24 +23,22 @@ pub struct TcpClient {
 }
 
 impl TcpClient {
-    /// Begins to connect.
+    /// Begins to connect; the socket is looked at by this number.
     ///
     /// # Errors
     /// What has kept it from that.
-    pub fn begin(place: &Place, question: Vec<u8>) -> Result<TcpClient, Trouble> {
+    pub fn begin(place: &Place, question: Vec<u8>, poll: Poller<'_>, id: u32) -> Result<TcpClient, Trouble> {
         let fd: io::Result<OwnedFd> = match place {
             Place::Inet(address) => mio::net::TcpStream::connect(*address).map(OwnedFd::from),
             Place::Unix(path) => {
                 mio::net::UnixStream::connect(OsStr::from_bytes(&text::to_bytes(path))).map(OwnedFd::from)
             }
         };
-        let stream = fd?.into();
+        let stream: UnixStream = fd?.into();
+        // Nobody but circus can be to blame for this.
+        let watched = poll.watch_both(stream.as_raw_fd(), id);
+        watched.map_err(|error| Trouble { shortage: true, ..error.into() })?;
         Ok(TcpClient { stream, question: Outbox::new(question), answer: Vec::new() })
-    }
-
-    /// The socket.
-    pub fn fd(&self) -> RawFd {
-        self.stream.as_raw_fd()
     }
 
     /// What has come so far.
@@ -85,8 +84,13 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::TcpListener;
 
+    fn begin(place: &Place, question: &[u8]) -> Result<TcpClient, Trouble> {
+        let poll = mio::Poll::new().unwrap();
+        TcpClient::begin(place, question.to_vec(), Poller::of(poll.registry()), 0)
+    }
+
     fn to(listener: &TcpListener) -> TcpClient {
-        TcpClient::begin(&Place::Inet(listener.local_addr().unwrap()), b"question\n".to_vec()).unwrap()
+        begin(&Place::Inet(listener.local_addr().unwrap()), b"question\n").unwrap()
     }
 
     /// Tries again until something has come of it.
@@ -132,9 +136,9 @@ mod tests {
         writer.join().unwrap();
         let place = Place::Inet(listener.local_addr().unwrap());
         drop(listener);
-        let refused = TcpClient::begin(&place, b"x".to_vec()).and_then(|mut exchange| end(&mut exchange, 1));
+        let refused = begin(&place, b"x").and_then(|mut exchange| end(&mut exchange, 1));
         assert_eq!(refused.unwrap_err(), Trouble::from("Connection refused".to_string()));
-        let missing = TcpClient::begin(&Place::Unix("/nonexistent/socket".into()), Vec::new());
+        let missing = begin(&Place::Unix("/nonexistent/socket".into()), b"");
         assert_eq!(missing.err(), Some("No such file or directory".to_string().into()));
     }
 }

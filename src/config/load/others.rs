@@ -115,7 +115,7 @@ fn report_class(values: &mut Values<'_>, plugin: &PluginConfig, entry: &Entry) {
 fn meant(class: &str) -> Option<&'static str> {
     let name = class.strip_prefix("circus.plugins.")?.rsplit('.').next()?;
     let last = |class: &'static str| class.rsplit('.').next().unwrap_or_default();
-    let classes = Builtin::ALL.map(Builtin::class);
-    let near = suggest::nearest(name, &classes.map(last))?;
-    classes.into_iter().find(|class| last(class) == near)
+    let names: Vec<&str> = Builtin::all().map(Builtin::class).map(last).collect();
+    let near = suggest::nearest(name, &names)?;
+    Builtin::all().map(Builtin::class).find(|class| last(class) == near)
 }

@@ -189,7 +189,10 @@ impl Helpers {
         };
         let Waiting { purpose, deadline, delayed } = waiting;
         let late = purpose.delayed_hook().filter(|_| delayed);
-        self.running.insert(leader.pid(), Running::new(owner, purpose, leader, pipes, lines, deadline));
+        let (purpose, captured) = (Some(purpose), Vec::new());
+        let (pid, kill_at, asked) = (leader.pid(), None, false);
+        let helper = Running { owner, purpose, deadline, kill_at, leader, pipes, lines, captured, asked };
+        self.running.insert(pid, helper);
         self.find_next_end();
         self.not_short(cx);
         // Its time begins now.

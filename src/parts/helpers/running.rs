@@ -60,35 +60,14 @@ pub(super) struct Running {
     /// When its group gets SIGKILL.
     pub kill_at: Option<Instant>,
     pub leader: Leader,
-    pipes: [Option<Pipe>; 2],
-    lines: Lines,
-    captured: Vec<u8>,
+    pub pipes: [Option<Pipe>; 2],
+    pub lines: Lines,
+    pub captured: Vec<u8>,
     /// It was asked to end.
-    asked: bool,
+    pub asked: bool,
 }
 
 impl Running {
-    pub fn new(
-        owner: Owner,
-        purpose: Purpose,
-        leader: Leader,
-        pipes: [Option<Pipe>; 2],
-        lines: Lines,
-        deadline: Option<Instant>,
-    ) -> Running {
-        Running {
-            owner,
-            purpose: Some(purpose),
-            deadline,
-            kill_at: None,
-            leader,
-            pipes,
-            lines,
-            captured: Vec::new(),
-            asked: false,
-        }
-    }
-
     /// When it is to be killed or asked to end.
     pub fn next_end(&self) -> Option<Instant> {
         self.kill_at.or(self.deadline)

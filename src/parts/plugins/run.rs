@@ -7,7 +7,7 @@ use super::builtin::{self, Builtin, Input, Notice, Stamp, What, Wish, Wishes, Wo
 use super::command;
 use super::server::Server;
 use crate::arbiter::history::Origin;
-use crate::arbiter::process::Phase;
+use crate::arbiter::process::{Phase, Process};
 use crate::arbiter::request::{Reply, Task, Ticket};
 use crate::arbiter::watcher::{Status, Watcher};
 use crate::arbiter::{Arbiter, Level, Pid, Published, WatcherId};
@@ -97,21 +97,13 @@ struct Sight<'a> {
 
 impl World for Sight<'_> {
     fn watchers(&self) -> Vec<String> {
-        let mut names = Vec::new();
-        for watcher in self.arbiter.watchers().filter(|watcher| watcher.config.plugin.is_none()) {
-            names.push(watcher.config.name.clone());
-        }
-        names
+        let all = self.arbiter.watchers().filter(|watcher| watcher.config.plugin.is_none());
+        all.map(|watcher| watcher.config.name.clone()).collect()
     }
 
     fn processes(&self, watcher: &str) -> Option<Vec<Pid>> {
-        let mut pids = Vec::new();
-        for process in
-            self.arbiter.find(watcher)?.processes().filter(|process| process.phase == Phase::Running)
-        {
-            pids.push(process.pid);
-        }
-        Some(pids)
+        let running = |process: &&Process| process.phase == Phase::Running;
+        Some(self.arbiter.find(watcher)?.processes().filter(running).map(|process| process.pid).collect())
     }
 
     fn children(&self, pid: Pid) -> Vec<Pid> {
@@ -252,17 +244,10 @@ impl Builtins {
                 let bound = self.bind(id, address, cx).map_err(|error| io_words(&error));
                 self.tell(id, Input::Bound(bound), cx);
             }
-            Wish::Ask(place, question) => {
-                let begun = TcpClient::begin(&place, question).and_then(|client| {
-                    let watched = cx.poll.watch_both(client.fd(), id.0);
-                    watched.map_err(|error| Trouble { shortage: true, ..error.into() })?;
-                    Ok(client)
-                });
-                match begun {
-                    Ok(client) => self.set_socket(id, Some(Socket::Client(client))),
-                    Err(trouble) => self.not_answered(id, trouble, cx),
-                }
-            }
+            Wish::Ask(place, question) => match TcpClient::begin(&place, question, cx.poll, id.0) {
+                Ok(client) => self.set_socket(id, Some(Socket::Client(client))),
+                Err(trouble) => self.not_answered(id, trouble, cx),
+            },
             Wish::HangUp => self.set_socket(id, None),
             Wish::Serve(place) => {
                 let served = self.serve(id, &place, cx);

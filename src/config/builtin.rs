@@ -7,7 +7,8 @@ use super::ini::shorten;
 use super::model::{Builtin, Names, Severity};
 use super::suggest::nearest;
 use super::value::{Kind, Value};
-use super::{number, plugin, signals, url};
+use super::{number, plugin, url};
+use crate::signals;
 use Takes::{Flag, Host, Http, Listen, Number, Rate, Redis, Regex, Seconds, Signal, Text, Watcher, Whole};
 
 /// What an option of a plugin takes.

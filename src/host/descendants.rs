@@ -11,7 +11,6 @@
 //! circus gets whoever it has left. Then, and when a stray dies, there is one look for all descendants at the end of the turn.
 
 use crate::arbiter::{Event, Pid, WatcherId};
-use crate::config::signals;
 use crate::host::cgroup::{Cgroups, entrance};
 use crate::host::child::{Host, Leader};
 use crate::host::kill::Told;
@@ -20,6 +19,7 @@ use crate::host::processes::Processes;
 use crate::host::procfs;
 use crate::parts::log::Log;
 use crate::reactor::part::Cx;
+use crate::signals::{self, SIGKILL};
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, SpawnError, Step};
 use crate::sys::signal::{self, PidFd};
@@ -27,8 +27,6 @@ use crate::sys::{self, clock, process};
 use std::ffi::CString;
 use std::io;
 use std::path::{Path, PathBuf};
-
-const SIGKILL: i32 = 9;
 
 /// The variable that holds the mark, and the cgroup that has it in its name.
 const MARK: &str = "CIRCUS_ID=";

@@ -25,6 +25,7 @@ use crate::host::spawn_template::DEFAULT_PATH;
 use crate::host::trouble::Trouble;
 use crate::parts::log::Level;
 use crate::reactor::part::{Cx, Effect, Part, Readiness};
+use crate::signals::SIGKILL;
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, SpawnError, Stdio, Step};
 use crate::sys::{self, process};
@@ -41,8 +42,6 @@ const QUIET: Duration = Duration::from_secs(1);
 
 /// What the log calls it.
 const SHORTAGE: &str = "helpers";
-
-const SIGKILL: i32 = 9;
 
 /// What a helper is run for.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use crate::host::child::Leader;
 use crate::parts::log::Log;
 use crate::reactor::io::read_piece;
 use crate::reactor::part::Cx;
+use crate::signals::{SIGCONT, SIGKILL, SIGTERM};
 use crate::sys;
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -21,10 +22,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How many pieces of one pipe are read in a turn, and how many at most of one whose helper has ended: a pipe holds
 /// four.
 const PIECES: usize = 4;
-
-const SIGKILL: i32 = 9;
-const SIGTERM: i32 = 15;
-const SIGCONT: i32 = 18;
 
 /// The outputs of a helper, by their place in [`Running::pipes`].
 pub(super) const LOGGED: usize = 0;

@@ -15,6 +15,7 @@ use crate::arbiter::{Arbiter, Event, Level, Pid, Published, WatcherId};
 use crate::config::url::Place;
 use crate::config::{Names, WatcherConfig};
 use crate::control::metrics;
+use crate::host::listen;
 use crate::host::procfs;
 use crate::host::spawn_template::{Offered, SpawnTemplate};
 use crate::host::trouble::Trouble;
@@ -26,7 +27,7 @@ use crate::sys::io_words;
 use crate::views::usage::{Samples, Scale, Usage};
 use mio::net::UdpSocket;
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
@@ -387,12 +388,9 @@ impl Daemon {
 
     fn send_datagram(&mut self, name: &str, to: SocketAddr, bytes: &[u8]) {
         let [v4, v6] = &mut self.parts.builtins.senders;
-        let (place, any) = match to {
-            SocketAddr::V4(_) => (v4, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
-            SocketAddr::V6(_) => (v6, SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))),
-        };
+        let place = if to.is_ipv4() { v4 } else { v6 };
         if place.is_none() {
-            *place = UdpSocket::bind(any).ok();
+            *place = listen::datagrams_to(to).ok().map(UdpSocket::from_std);
         }
         let sent = place
             .as_ref()
@@ -404,7 +402,7 @@ impl Daemon {
     }
 
     fn bind(&mut self, id: WatcherId, address: SocketAddr) -> io::Result<SocketAddr> {
-        let socket = UdpSocket::bind(address)?;
+        let socket = UdpSocket::from_std(listen::datagrams(address)?);
         let bound = socket.local_addr()?;
         self.core.poll(Key::builtins).watch_both(socket.as_raw_fd(), id.0)?;
         self.set_line(id, Some(Line::Datagrams(socket)));

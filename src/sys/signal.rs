@@ -89,7 +89,7 @@ impl PidFd {
     }
 
     /// ESRCH if the process has been reaped.
-    pub fn send(&self, signal: i32) -> io::Result<()> {
+    pub fn send_signal(&self, signal: i32) -> io::Result<()> {
         let none: *const libc::siginfo_t = ptr::null();
         // SAFETY: a null siginfo is allowed and means that of kill.
         let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), signal, none, 0) };

@@ -13,6 +13,7 @@ use crate::arbiter::watcher::{Status, Watcher};
 use crate::arbiter::{Arbiter, Level, Pid, Published, WatcherId};
 use crate::config::url::Place;
 use crate::config::{Names, WatcherConfig};
+use crate::host::listen;
 use crate::host::procfs;
 use crate::host::spawn_template::{Offered, SpawnTemplate};
 use crate::host::trouble::Trouble;
@@ -23,7 +24,7 @@ use crate::views::usage::{Samples, Scale, Usage};
 use mio::net::UdpSocket;
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -270,12 +271,9 @@ impl Builtins {
 
     fn send(&mut self, name: &str, to: SocketAddr, bytes: &[u8], cx: &mut Cx<'_>) {
         let [v4, v6] = &mut self.senders;
-        let (place, any) = match to {
-            SocketAddr::V4(_) => (v4, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
-            SocketAddr::V6(_) => (v6, SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))),
-        };
+        let place = if to.is_ipv4() { v4 } else { v6 };
         if place.is_none() {
-            *place = UdpSocket::bind(any).ok();
+            *place = listen::datagrams_to(to).ok().map(UdpSocket::from_std);
         }
         let sent = place
             .as_ref()
@@ -288,7 +286,7 @@ impl Builtins {
     }
 
     fn bind(&mut self, id: WatcherId, address: SocketAddr, cx: &Cx<'_>) -> io::Result<SocketAddr> {
-        let socket = UdpSocket::bind(address)?;
+        let socket = UdpSocket::from_std(listen::datagrams(address)?);
         let bound = socket.local_addr()?;
         cx.poll.watch_both(socket.as_raw_fd(), id.0)?;
         self.set_socket(id, Some(Socket::Datagrams(socket)));

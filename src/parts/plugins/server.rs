@@ -6,8 +6,8 @@
 use crate::config::text;
 use crate::config::url::Place;
 use crate::control::http;
-use crate::host::endpoint::Acceptor;
-use crate::parts::sockets::{OwnFile, Owner, claim};
+use crate::host::files::OwnFile;
+use crate::host::listen::{self, Acceptor};
 use crate::reactor::io::{Outbox, read_piece};
 use crate::reactor::part::Poller;
 use crate::sys::address::Address;
@@ -15,7 +15,6 @@ use crate::sys::io_words;
 use crate::sys::socket::SocketSpec;
 use std::ffi::OsStr;
 use std::io;
-use std::net::TcpListener;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
@@ -56,16 +55,13 @@ impl Server {
     pub fn open(place: &Place) -> Result<Server, String> {
         let (acceptor, file) = match place {
             Place::Inet(address) => {
-                let listener = TcpListener::bind(address).map_err(|error| io_words(&error))?;
-                listener.set_nonblocking(true).map_err(|error| io_words(&error))?;
+                let listener = listen::port(*address).map_err(|failed| io_words(&failed.error))?;
                 (Acceptor::Tcp(listener), None)
             }
             Place::Unix(path) => {
                 let path = PathBuf::from(OsStr::from_bytes(&text::to_bytes(path)));
                 let spec = SocketSpec::unix(Address::Unix(path), 0o600);
-                let (fd, mut file) =
-                    claim(&spec, false, Owner::Circus).map_err(|obstacle| obstacle.to_string())?;
-                file.iter_mut().for_each(OwnFile::keep);
+                let (fd, file) = listen::take(&spec).map_err(|obstacle| obstacle.to_string())?;
                 (Acceptor::Unix(fd.into()), file)
             }
         };

@@ -4,12 +4,12 @@
 //! anything is closed, so that a failure leaves everything as it was.
 
 use super::Bound;
-use super::OwnFile;
 use super::Sockets;
 use super::spec;
 use crate::config::changes::differing;
 use crate::config::options::{Built, Live, SOCKET};
 use crate::config::{SocketConfig, SocketOptions};
+use crate::host::files::OwnFile;
 use crate::sorted::sort_by;
 use crate::sys::address::Address;
 use crate::sys::socket::{self, Kind};

@@ -11,7 +11,6 @@
 //! circus gets whoever it has left. Then, and when a stray dies, there is one look for all descendants at the end of the turn.
 
 use crate::arbiter::{Event, Pid, WatcherId};
-use crate::config::signals;
 use crate::host::cgroup::{Cgroups, clear, entrance};
 use crate::host::child::{Host, Leader};
 use crate::host::kill::{Told, with_all_below};
@@ -19,14 +18,13 @@ use crate::host::processes::Processes;
 use crate::host::procfs;
 use crate::parts::log::Log;
 use crate::reactor::part::Cx;
+use crate::signals::{self, SIGKILL};
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, SpawnError, Step};
 use crate::sys::{self, clock, process};
 use std::ffi::CString;
 use std::io;
 use std::path::PathBuf;
-
-const SIGKILL: i32 = 9;
 
 /// The variable that holds the mark, and the cgroup that has it in its name.
 const MARK: &str = "CIRCUS_ID=";

@@ -7,19 +7,16 @@
 //! is gone.
 
 use crate::arbiter::{Pid, Whom};
-use crate::config::signals;
 use crate::host::looks::with_spare;
 use crate::host::processes::Processes;
 use crate::host::procfs;
 use crate::parts::log::Level;
 use crate::reactor::part::Cx;
+use crate::signals::{self, SIGCONT, SIGKILL};
 use crate::sorted::Sorted;
 use crate::sys::signal::{self, PidFd};
 use crate::sys::{self, process, wait};
 use std::io;
-
-const SIGKILL: i32 = 9;
-const SIGCONT: i32 = 18;
 
 /// How often a group is looked at for members that were born while the others were asked.
 const ROUNDS: usize = 4;

@@ -10,13 +10,10 @@ use crate::host::kill::{Told, send_to, send_to_everybody};
 use crate::host::processes::Processes;
 use crate::host::procfs;
 use crate::reactor::part::Cx;
+use crate::signals::{SIGCONT, SIGKILL, SIGTERM};
 use crate::sys::{clock, is_gone, process, signal, wait};
 use std::io;
 use std::time::{Duration, Instant};
-
-const SIGKILL: i32 = 9;
-const SIGTERM: i32 = 15;
-const SIGCONT: i32 = 18;
 
 /// How long the rest may take, in seconds, when nobody says anything.
 pub const GRACE: f64 = 10.0;

@@ -10,6 +10,7 @@ use crate::host::processes::Processes;
 use crate::host::spawn::NotSpawned;
 use crate::parts::log::Level;
 use crate::reactor::part::{Cx, Effect};
+use crate::signals::SIGKILL;
 use crate::sys::child::SpawnError;
 use crate::sys::{self, signal, wait};
 use std::time::{Duration, Instant};
@@ -110,7 +111,8 @@ impl Processes {
             did_not_run(pid, &failure, cx);
         }
         // The kernel says of what it ended for want of memory only that it was killed, and a shell that ran it exits so.
-        let killed = matches!(exit, Exit::Signal(9) | Exit::Code(137)) && cx.arbiter.owner(pid).is_some();
+        let killed =
+            matches!(exit, Exit::Signal(SIGKILL) | Exit::Code(137)) && cx.arbiter.owner(pid).is_some();
         if killed && self.oom.has_ended(pid, cx.now) {
             cx.event(Event::OutOfMemory { pid });
         }

@@ -2,7 +2,7 @@
 
 use crate::arbiter::process::Exit;
 use crate::arbiter::{Action, Event, Pid, Published, WatcherId};
-use crate::config::{PluginKind, signals};
+use crate::config::PluginKind;
 use crate::host::spawn::{Loan, NotSpawned, gone, no_pipe, put_in};
 use crate::host::spawn_template::SpawnTemplate;
 use crate::parts::helpers::Purpose;
@@ -11,14 +11,13 @@ use crate::parts::plugins;
 use crate::reactor::eventloop::Daemon;
 use crate::reactor::part::Job;
 use crate::reactor::registry::Key;
+use crate::signals::{self, HALTS, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use crate::sys::user;
 use std::rc::Rc;
 use std::time::Instant;
 
-const SIGCHLD: i32 = 17;
-
 /// The signals that circus handles.
-pub const HANDLED: [i32; 8] = [1, 2, 3, 10, 12, 15, SIGCHLD, 28];
+pub const HANDLED: [i32; 8] = [SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTERM, SIGCHLD, SIGWINCH];
 
 impl Daemon {
     pub(crate) fn perform(&mut self, action: Action) {
@@ -182,24 +181,26 @@ impl Daemon {
             }
             self.core.log.info(format_args!("Got signal {}", signals::name(signum)));
             match signum {
-                1 => {
+                SIGHUP => {
                     self.notify.reloading("reloading all watchers");
                     self.dispatch(Event::Reload);
                 }
-                // The last three come only to PID 1 (`init::HALTS`).
-                2 | 3 | 15 | 30 | 37 | 38 => {
-                    self.dispatch(Event::Terminate);
-                    if self.core.arbiter.is_hurried() {
-                        self.parts.processes.hurry_sweep();
-                    }
-                }
-                10 => {
+                SIGINT | SIGQUIT | SIGTERM => self.asked_to_end(),
+                _ if HALTS.contains(&signum) => self.asked_to_end(),
+                SIGUSR1 => {
                     self.reopen_logs();
                     self.restore_listeners();
                     self.restore_notices();
                 }
                 _ => {} // SIGUSR2 is reserved, SIGWINCH means nothing here
             }
+        }
+    }
+
+    fn asked_to_end(&mut self) {
+        self.dispatch(Event::Terminate);
+        if self.core.arbiter.is_hurried() {
+            self.parts.processes.hurry_sweep();
         }
     }
 }

@@ -4,8 +4,9 @@ use super::mdoc::{argument, sentence, text};
 use circus::config::builtin::{Row, Takes};
 use circus::config::model::Builtin;
 use circus::config::options::{self, Built, Family, Live};
-use circus::config::{Kind, Value, signals};
+use circus::config::{Kind, Value};
 use circus::control::commands::{COMMANDS, Command, Flag};
+use circus::signals;
 
 /// The names of all lists.
 pub const NAMES: &[&str] = &[

@@ -6,6 +6,7 @@ pub(crate) mod descendants;
 pub(crate) mod disk;
 pub(crate) mod endpoint;
 pub(crate) mod files;
+#[cfg(feature = "run")]
 pub(crate) mod init;
 pub(crate) mod kill;
 pub(crate) mod leftovers;

@@ -8,7 +8,7 @@ use crate::parts::clients::listeners::Listeners;
 use crate::parts::notify_socket::Notices;
 use crate::parts::sockets::Sockets;
 use crate::reactor::eventloop::Daemon;
-use crate::sys::keyboard::columns;
+use crate::sys::terminal::columns;
 use std::time::{Duration, Instant};
 
 /// A stop that takes no longer needs no line.

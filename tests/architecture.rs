@@ -44,7 +44,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "config::Value",
             "config::WatcherConfig",
             "config::changes",
-            "config::ends",
+            "config::respawn_rule",
             "config::hooks",
             "config::model",
             "config::number",
@@ -305,7 +305,9 @@ fn compile_arbiter(name: &str, arbiter: &Path) -> io::Result<Output> {
     let config = root().join("src/config");
     let mut source = String::from("#![allow(dead_code)]\npub mod config {\n");
     let modules =
-        "changes ends expand hooks model number options probe restrict stream thin url value".split(' ');
+        "changes expand families features hooks model number options probe respawn_rule restrict row stream url \
+         value"
+            .split(' ');
     for module in modules {
         let path = config.join(module).with_extension("rs");
         source += &format!("#[path = {path:?}]\npub mod {module};\n");

@@ -3,7 +3,7 @@
 use crate::arbiter::request::Task;
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::expand::{self, expand};
-use crate::config::model::LARGEST_RING;
+use crate::config::options::LARGEST_RING;
 use crate::config::probe;
 use crate::config::{PluginKind, StreamConfig, StreamKind, WatcherConfig};
 use crate::host::spawn_template::SpawnTemplate;

@@ -31,6 +31,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "sys::socket::Address",
             "sys::socket::connect_now",
             "sys::socket::peer_credentials",
+            "sys::terminal::columns",
+            "sys::terminal::size",
         ],
     ),
     ("reactor", &["arbiter", "control", "config", "host", "parts", "sys", "views"]),

@@ -3,6 +3,7 @@
 
 #[cfg_attr(not(feature = "cgroup"), path = "no_cgroup.rs")]
 pub(crate) mod cgroup;
+pub(crate) mod child;
 pub(crate) mod descendants;
 pub(crate) mod disk;
 pub(crate) mod endpoint;
@@ -15,6 +16,7 @@ pub(crate) mod looks;
 #[cfg_attr(not(feature = "cgroup"), path = "no_oom.rs")]
 pub(crate) mod oom;
 pub(crate) mod pidfile;
+pub(crate) mod processes;
 pub(crate) mod procfs;
 pub(crate) mod reap;
 pub(crate) mod resolve;

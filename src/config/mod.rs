@@ -44,7 +44,7 @@ pub use model::{
     WatcherConfig,
 };
 pub use options::{CircusOptions, PluginOptions, SocketOptions, StreamOptions, WatcherOptions};
-pub use stream::{StreamConfig, StreamKind};
+pub use stream::{CHANNELS, Channel, StreamConfig, StreamKind};
 pub use value::{Kind, Value};
 
 /// Nothing is asked of what a build lacks.

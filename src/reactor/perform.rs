@@ -1,13 +1,16 @@
 //! What the daemon does for each of the arbiter's actions, and for each signal that it gets.
 
 use crate::arbiter::process::Exit;
+use crate::arbiter::request::Task;
 use crate::arbiter::{Action, Event, Pid, Published, WatcherId};
 use crate::config::PluginKind;
+use crate::control::{Map, Refusal};
 use crate::host::spawn::{Loan, NotSpawned, gone, no_pipe, put_in};
 use crate::host::spawn_template::SpawnTemplate;
 use crate::parts::helpers::Purpose;
 use crate::parts::notify_socket::wants_socket;
 use crate::parts::plugins;
+use crate::parts::streams::outputs::try_streams;
 use crate::reactor::eventloop::Daemon;
 use crate::reactor::part::Job;
 use crate::reactor::registry::Key;
@@ -51,10 +54,15 @@ impl Daemon {
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.core.log.log(level, format_args!("{text}")),
             Action::Read(reading) => self.read_again(reading),
-            Action::Changed(id) => self.remake(id),
+            Action::Changed(id) => {
+                self.each(&mut |part, cx| part.changed(id, cx));
+                self.renew_builtin(id);
+            }
             Action::Forgotten { watcher, left } => {
                 self.parts.processes.leave_alone(left);
-                self.forget(watcher);
+                self.end_following(watcher);
+                self.each(&mut |part, cx| part.forgotten(watcher, cx));
+                self.forget_builtin(watcher);
             }
             Action::Exit(fall) => {
                 self.ended = true;
@@ -113,17 +121,15 @@ impl Daemon {
             }
         });
         lent?;
-        let (id, wid, config) = (job.watcher, job.wid, Rc::clone(&job.config));
-        let pipes = self.make_pipes(id, wid)?;
+        let (wid, config) = (job.wid, Rc::clone(&job.config));
         let ear = Daemon::prepare_ear(&config, wid)?;
         let is_program = config.plugin == Some(PluginKind::Program);
         let connection = is_program.then(plugins::connection).transpose().map_err(no_pipe)?;
         job.marked |= wants_socket(&config);
         let child = job.template.child();
         let uid = child.uid.unwrap_or_else(user::current_uid);
-        put_in(child, &pipes, &ear, connection.as_ref().map(|(_, theirs)| theirs))?;
+        put_in(child, &ear, connection.as_ref().map(|(_, theirs)| theirs))?;
         let pid = self.parts.processes.make(job, &mut self.core.cx(Key::processes))?;
-        self.attach(id, wid, pid, pipes);
         self.lend_ear(pid, ear);
         self.know_by(pid, job);
         if let Some((ours, _)) = connection {
@@ -134,21 +140,13 @@ impl Daemon {
 
     /// A child of circus is a zombie: all look at it before anybody is told.
     pub(super) fn take_zombie(&mut self, pid: Pid, exit: Exit) {
-        self.drain_pipes(pid);
-        self.hear_last_words(pid);
         self.each(&mut |part, cx| part.ended(pid, exit, cx));
+        // What it has said right before its end counts while it is known.
+        self.newline_ready(pid);
         self.helper_ended(pid, exit);
         self.parts.clients.plugin_ended(pid);
         self.parts.processes.report(pid, exit, &mut self.core.cx(Key::processes));
         self.compressor_ended(pid, exit);
-    }
-
-    /// Everything that a process has written is in its pipes when it is dead: it goes out before anybody is told.
-    fn drain_pipes(&mut self, pid: Pid) {
-        for id in self.pipes.remove(&pid).into_iter().flatten().flatten() {
-            self.parts.streams.drain_dead(id, self.core.now, &mut self.core.log);
-        }
-        self.tell_followers();
     }
 
     fn reap(&mut self, pid: Pid) {
@@ -164,11 +162,20 @@ impl Daemon {
         if let Published::Stop = what
             && let Some(id) = self.core.arbiter.find(watcher).map(|watcher| watcher.id)
         {
-            self.close_outputs(id);
             self.each(&mut |part, cx| part.stopped(id, cx));
         }
         self.tell_builtins(watcher, &what);
         self.tell_subscribers(watcher, what);
+    }
+
+    /// Whether the streams that an order asks for can work.
+    pub(crate) fn try_streams(&self, task: &Task) -> Result<(), String> {
+        try_streams(task, &self.core.arbiter)
+    }
+
+    /// The command `logs`.
+    pub(crate) fn logs(&mut self, name: Option<&str>, rotate: bool) -> Result<Map, Refusal> {
+        self.parts.streams.logs(name, rotate, &mut self.core.cx(Key::streams))
     }
 
     /// What came by signal since the last turn.
@@ -188,7 +195,7 @@ impl Daemon {
                 SIGINT | SIGQUIT | SIGTERM => self.asked_to_end(),
                 _ if HALTS.contains(&signum) => self.asked_to_end(),
                 SIGUSR1 => {
-                    self.reopen_logs();
+                    self.each(&mut |part, cx| part.restore(cx));
                     self.restore_listeners();
                     self.restore_notices();
                 }

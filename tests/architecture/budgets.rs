@@ -7,21 +7,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Code lines of each folder, without comments, blank lines and tests. They may be exceeded by a twentieth.
 const BUDGETS: &[(&str, usize)] = &[
-    ("arbiter", 5_058),
-    ("cli", 3_003),
-    ("config", 4_456),
-    ("control", 3_250),
-    ("host", 3_400),
-    ("parts", 7_650),
+    ("arbiter", 4_850),
+    ("cli", 3_100),
+    ("config", 4_450),
+    ("control", 3_150),
+    ("host", 3_450),
+    ("parts", 8_450),
     ("reactor", 1_300),
-    ("sys", 2_750),
+    ("sys", 2_700),
     ("views", 650),
     // The files beside the folders.
-    ("", 320),
+    ("", 300),
 ];
 
 /// The most lines of a file, tests apart, and how many files may have more.
-const LONGEST_FILE: (usize, usize) = (450, 13);
+const LONGEST_FILE: (usize, usize) = (450, 10);
 
 /// The most lines of a function.
 const LONGEST_FUNCTION: usize = 60;

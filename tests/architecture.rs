@@ -1,6 +1,8 @@
 //! Who may import whom, and what else ARCHITECTURE.md says about the source: read from the source itself.
 #![allow(clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
+#[path = "architecture/keys.rs"]
+mod keys;
 #[path = "architecture/ledger.rs"]
 mod ledger;
 #[path = "architecture/source.rs"]

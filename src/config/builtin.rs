@@ -6,9 +6,10 @@
 
 use super::ini::shorten;
 use super::model::{Builtin, Names, Severity};
+use super::options::{WATCHER, find, watcher};
 use super::suggest::nearest;
 use super::value::{Kind, Value};
-use super::{number, plugin, signals, url};
+use super::{number, signals, url};
 
 /// What an option of a plugin takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,9 +182,9 @@ impl Builtin {
             let why = row.refusal(text)?;
             return Some((Severity::Error, format!("`{prefix}{key} = {}` {why}", shorten(text))));
         }
-        let text = if key == "autostart" {
+        let text = if key == watcher::autostart {
             return None;
-        } else if plugin::PROCESS.contains(&key) {
+        } else if find(WATCHER, key).is_some_and(|row| row.of_plugins) {
             format!("`{key}` has no effect: this plugin has no process")
         } else {
             let keys: Vec<&'static str> = self.rows().iter().map(|row| row.key).collect();

@@ -6,6 +6,7 @@
 //! no old ones left, the largest file is cut down to its newest lines, so that what happened last can still be
 //! read.
 
+use crate::config::options::global;
 use crate::host::files::{self, Location};
 use crate::parts::log::Level;
 use crate::parts::streams::backups::{OldFile, cut, old_files};
@@ -190,7 +191,7 @@ impl Daemon {
         if size > self.log_quota.cap {
             let text =
                 format_args!("log_max_bytes is too small: the log files take {size} bytes all the same");
-            self.core.log.once(Level::Warning, "log_max_bytes", text);
+            self.core.log.once(Level::Warning, global::log_max_bytes, text);
         }
     }
 }

@@ -8,7 +8,7 @@ use super::history::Restart;
 use super::hooks::MOST_CALLS;
 use super::process::Phase;
 use super::reconfigure::Reading;
-use super::request::{Errno, Order, Reply, Ticket};
+use super::request::{Errno, Order, Reply, Task, Ticket};
 use super::time::Time;
 use super::tuning::Adding;
 use super::waiters::{Await, Waiter};
@@ -51,66 +51,47 @@ impl Arbiter {
         now: Time,
         actions: &mut Vec<Action>,
     ) -> Result<Option<Reply>, Reply> {
-        let wait = |what: Await, waiting: bool| Wait { ticket, what, waiting };
-        if self.is_ending() && starts_something(&order) {
+        let Order { what, waiting } = order;
+        let wait = |what: Await| Wait { ticket, what, waiting };
+        if self.is_ending() && starts_something(&what) {
             return Err(Reply::error(Errno::Conflict, STOPPING));
         }
-        if let Err(refusal) = self.admit_waiter(&order) {
+        if let Err(refusal) = self.admit_waiter(waiting) {
             // Nothing is done then, but circus ends when it is told to.
-            if matches!(order, Order::Quit { .. }) {
+            if what == Task::Quit {
                 self.terminate(None, now, actions);
             }
             return Err(refusal);
         }
-        match order {
-            Order::Start { waiting, .. } => {
-                Ok(self.start_many(targets, &wait(Await::Up { added: false }, waiting), now, actions))
-            }
-            Order::Stop { waiting, .. } => Ok(self.stop(targets, &wait(Await::Down, waiting), now, actions)),
-            Order::Restart { waiting, .. } => match targets {
-                Some(targets) => {
-                    Ok(self.restart_many(targets, &wait(Await::Restarted, waiting), now, actions))
-                }
+        match what {
+            Task::Start(_) => Ok(self.start_many(targets, &wait(Await::Up { added: false }), now, actions)),
+            Task::Stop(_) => Ok(self.stop(targets, &wait(Await::Down), now, actions)),
+            Task::Restart(_) => match targets {
+                Some(targets) => Ok(self.restart_many(targets, &wait(Await::Restarted), now, actions)),
                 None => Ok(read_again(Reading { ticket, waiting, restart: true }, actions)),
             },
-            Order::Reloadconfig { waiting } => {
-                Ok(read_again(Reading { ticket, waiting, restart: false }, actions))
-            }
-            Order::Reload { name, graceful, sequential, waiting } => {
+            Task::Reloadconfig => Ok(read_again(Reading { ticket, waiting, restart: false }, actions)),
+            Task::Reload { name, graceful, sequential } => {
                 let what = if graceful { Await::Reloaded } else { Await::Restarted };
-                Ok(self.reload(name, graceful, sequential, &wait(what, waiting), now, actions))
+                Ok(self.reload(name, graceful, sequential, &wait(what), now, actions))
             }
-            Order::Change { name, by, waiting } => {
-                self.change(&name, by, &wait(Await::Counted, waiting), now, actions)
-            }
-            Order::Set { name, options, waiting } => {
-                self.set(&name, &options, &wait(Await::Settled, waiting), now, actions)
-            }
-            Order::Add { name, cmd, args, options, start, waiting } => {
+            Task::Change { name, by } => self.change(&name, by, &wait(Await::Counted), now, actions),
+            Task::Set { name, options } => self.set(&name, &options, &wait(Await::Settled), now, actions),
+            Task::Add { name, cmd, args, options, start } => {
                 let id = self.add(Adding { name, cmd, args, options }, actions)?;
                 if !start {
                     return Ok(Some(Reply::Ok));
                 }
-                let wait = wait(Await::Up { added: true }, waiting);
+                let wait = wait(Await::Up { added: true });
                 Ok(self.carry_out(&[id], &wait, now, actions, &|w, _| w.want_up()))
             }
-            Order::Rm { name, nostop, waiting } => {
-                self.rm(&name, nostop, &wait(Await::Removed, waiting), now, actions)
-            }
-            Order::Kill { name, pid, signum, graceful_timeout, waiting } => {
+            Task::Rm { name, nostop } => self.rm(&name, nostop, &wait(Await::Removed), now, actions),
+            Task::Kill { name, pid, signum, graceful_timeout } => {
                 let how = Killing { pid, signum, graceful_timeout };
-                self.kill(&name, &how, wait(Await::Settled, waiting), now, actions)
+                self.kill(&name, &how, wait(Await::Settled), now, actions)
             }
-            Order::Signal { name, pid, childpid, children, recursive, signum } => {
-                let whom = match (childpid, children, recursive) {
-                    (Some(child), _, _) => Whom::Child(child),
-                    (None, true, _) => Whom::Children,
-                    (None, false, true) => Whom::Descendants,
-                    (None, false, false) => Whom::Process,
-                };
-                self.signal(&name, pid, whom, signum, now, actions)
-            }
-            Order::Quit { waiting } => {
+            Task::Signal { name, pid, whom, signum } => self.signal(&name, pid, whom, signum, now, actions),
+            Task::Quit => {
                 self.terminate(waiting.then_some(ticket), now, actions);
                 Ok((!waiting).then_some(Reply::Ok))
             }
@@ -365,20 +346,16 @@ impl Watcher {
 }
 
 /// Whether an order could keep circus from ending.
-fn starts_something(order: &Order) -> bool {
-    match order {
-        Order::Start { .. }
-        | Order::Restart { .. }
-        | Order::Reload { .. }
-        | Order::Reloadconfig { .. }
-        | Order::Change { .. }
-        | Order::Set { .. }
-        | Order::Add { .. } => true,
-        Order::Stop { .. }
-        | Order::Rm { .. }
-        | Order::Kill { .. }
-        | Order::Signal { .. }
-        | Order::Quit { .. } => false,
+fn starts_something(task: &Task) -> bool {
+    match task {
+        Task::Start(_)
+        | Task::Restart(_)
+        | Task::Reload { .. }
+        | Task::Reloadconfig
+        | Task::Change { .. }
+        | Task::Set { .. }
+        | Task::Add { .. } => true,
+        Task::Stop(_) | Task::Rm { .. } | Task::Kill { .. } | Task::Signal { .. } | Task::Quit => false,
     }
 }
 
@@ -388,7 +365,7 @@ fn read_again(reading: Reading, actions: &mut Vec<Action>) -> Option<Reply> {
     None
 }
 
-/// The properties of [`Order::Kill`] that say how.
+/// The properties of [`Task::Kill`] that say how.
 struct Killing {
     pid: Option<Pid>,
     signum: Option<i32>,

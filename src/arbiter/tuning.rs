@@ -211,7 +211,7 @@ pub(super) fn streams(config: &WatcherConfig) -> (bool, bool) {
     (config.stdout_stream.is_some(), config.stderr_stream.is_some())
 }
 
-/// The properties of [`Order::Add`] that make the watcher.
+/// The properties of [`Task::Add`] that make the watcher.
 pub(super) struct Adding {
     pub(super) name: String,
     pub(super) cmd: String,

@@ -7,7 +7,7 @@ use super::props::{Props, in_time, signal_number, text, wrong};
 use super::python::{json_repr, quoted};
 use super::queries::positional;
 use super::{Map, Refusal, answers, shell};
-use crate::arbiter::request::{Order, Request};
+use crate::arbiter::request::{Request, Task};
 use crate::config::families::{self, Family};
 use crate::config::hooks;
 use crate::config::model::{Builtin, check_name};
@@ -125,7 +125,7 @@ pub fn decode_set(map: &Map) -> Result<Request, Refusal> {
             return Err(Refusal::message(reason));
         }
     }
-    Ok(Request::Order(Order::Set { name, options, waiting: props.waiting()? }))
+    Ok(Request::Order(Task::Set { name, options }.waiting(props.waiting()?)))
 }
 
 pub fn decode_add(map: &Map) -> Result<Request, Refusal> {
@@ -143,7 +143,7 @@ pub fn decode_add(map: &Map) -> Result<Request, Refusal> {
     short("args", args.as_deref().unwrap_or_default())?;
     let options = read_options(&props)?;
     let (start, waiting) = (props.flag("start", false)?, props.waiting()?);
-    Ok(Request::Order(Order::Add { name, cmd, args, options, start, waiting }))
+    Ok(Request::Order(Task::Add { name, cmd, args, options, start }.waiting(waiting)))
 }
 
 /// The property `options`, each one of the type that it must have.

@@ -1,6 +1,6 @@
 //! Spawns processes and leads their outputs to where the configuration wants them.
 
-use crate::arbiter::request::Order;
+use crate::arbiter::request::Task;
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::expand::{self, expand};
 use crate::config::options::LARGEST_RING;
@@ -79,8 +79,8 @@ impl Daemon {
     ///
     /// # Errors
     /// The reason why not.
-    pub(crate) fn try_streams(&self, order: &Order) -> Result<(), String> {
-        let (Order::Set { name, options, .. } | Order::Add { name, options, .. }) = order else {
+    pub(crate) fn try_streams(&self, task: &Task) -> Result<(), String> {
+        let (Task::Set { name, options, .. } | Task::Add { name, options, .. }) = task else {
             return Ok(());
         };
         let is_of = |key: &str, channel: Channel| {

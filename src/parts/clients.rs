@@ -11,7 +11,7 @@ mod permission;
 mod places;
 
 use crate::arbiter::history::Origin;
-use crate::arbiter::request::{Errno, Order, Reply, Request, Select, Ticket};
+use crate::arbiter::request::{Errno, Order, Reply, Request, Select, Task, Ticket};
 use crate::arbiter::{Event, Pid, Published, WatcherId};
 use crate::control::protocol::Id;
 use crate::control::python::cut;
@@ -268,7 +268,7 @@ impl Daemon {
                 Some(Input::Request { json, envelope }) => {
                     let incoming = protocol::decode(json);
                     if let Ok(Request::Order(order)) = &incoming.request {
-                        self.core.log.debug(format_args!("control: {}", Sketch(order, json)));
+                        self.core.log.debug(format_args!("control: {}", Sketch(&order.what, json)));
                     }
                     let rubbish = matches!(&incoming.request, Err(why) if why.errno == Errno::NotJson);
                     let hang_up = client.by_port && rubbish;
@@ -376,9 +376,9 @@ impl Daemon {
         let (peer, is_plugin) =
             client.map_or((u32::MAX, false), |client| (client.peer, client.plugin.is_some()));
         let targets = match self
-            .permit(peer, is_plugin, &order)
-            .and_then(|()| self.try_streams(&order))
-            .and_then(|()| self.targets(&order))
+            .permit(peer, is_plugin, &order.what)
+            .and_then(|()| self.try_streams(&order.what))
+            .and_then(|()| self.targets(&order.what))
         {
             Ok(targets) => targets,
             Err(reason) => {
@@ -389,12 +389,12 @@ impl Daemon {
                 return;
             }
         };
-        self.tell_of_order(&order, targets.as_deref());
+        self.tell_of_order(&order.what, targets.as_deref());
         let (client, ticket) = (from.client, self.parts.clients.new_ticket());
         if !cast {
             self.parts.clients.asked.insert(ticket, Asked { from, id });
         }
-        let by = Rc::new(self.origin(client, order.word()));
+        let by = Rc::new(self.origin(client, order.what.word()));
         self.dispatch(Event::Order { ticket, order, targets, by });
     }
 
@@ -413,9 +413,9 @@ impl Daemon {
     }
 
     /// The watchers that an order's patterns name; `None` for all.
-    pub(crate) fn targets(&self, order: &Order) -> Result<Option<Vec<WatcherId>>, String> {
-        let select = match order {
-            Order::Start { who, .. } | Order::Stop { who, .. } | Order::Restart { who, .. } => who,
+    pub(crate) fn targets(&self, task: &Task) -> Result<Option<Vec<WatcherId>>, String> {
+        let select = match task {
+            Task::Start(who) | Task::Stop(who) | Task::Restart(who) => who,
             _ => return Ok(None),
         };
         let Select::Match { pattern, how } = select else { return Ok(None) };

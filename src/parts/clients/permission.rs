@@ -6,7 +6,7 @@
 //!
 //! A user or group that does not exist is refused here too, since only the daemon can look it up.
 
-use crate::arbiter::request::Order;
+use crate::arbiter::request::Task;
 use crate::config::options::{self, Who, watcher};
 use crate::config::{Value, WatcherConfig, families};
 use crate::control;
@@ -21,22 +21,22 @@ impl Daemon {
     ///
     /// # Errors
     /// The reason why not, as Circus gives it.
-    pub(crate) fn permit(&self, peer: u32, is_plugin: bool, order: &Order) -> Result<(), String> {
-        if let Order::Add { options, .. } | Order::Set { options, .. } = order {
+    pub(crate) fn permit(&self, peer: u32, is_plugin: bool, task: &Task) -> Result<(), String> {
+        if let Task::Add { options, .. } | Task::Set { options, .. } = task {
             options.iter().try_for_each(|(key, value)| known_id(key, value))?;
         }
         let trusted = peer == 0 || peer == user::current_uid();
         let of_plugin = (is_plugin && !trusted).then(|| peer.to_string());
         let owner = of_plugin.as_deref().or(self.core.setup.options.endpoint_owner.as_deref());
         let Some(owner) = owner else { return Ok(()) };
-        match order {
-            Order::Add { options, .. } => {
+        match task {
+            Task::Add { options, .. } => {
                 if !options.iter().any(|(key, value)| key == watcher::uid && is_owner(value, owner)) {
                     return Err(MISMATCH.into());
                 }
                 if trusted { Ok(()) } else { permit_keys(options, true, owner) }
             }
-            Order::Set { name, options, .. } if !trusted => {
+            Task::Set { name, options, .. } if !trusted => {
                 let config = self.core.arbiter.find(name).map(|watcher| &*watcher.config);
                 let theirs = config.is_some_and(|config| runs_as(config, owner));
                 if theirs

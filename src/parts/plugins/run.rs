@@ -8,7 +8,7 @@ use super::command;
 use super::server::Server;
 use crate::arbiter::history::Origin;
 use crate::arbiter::process::Phase;
-use crate::arbiter::request::{Order, Reply, Ticket};
+use crate::arbiter::request::{Reply, Task, Ticket};
 use crate::arbiter::time::Time;
 use crate::arbiter::watcher::{Status, Watcher};
 use crate::arbiter::{Arbiter, Event, Level, Pid, Published, WatcherId};
@@ -240,14 +240,14 @@ impl Daemon {
     }
 
     /// Tells the plugins that a client has given an order: it knows what it wants of these watchers.
-    pub(crate) fn tell_of_order(&mut self, order: &Order, targets: Option<&[WatcherId]>) {
+    pub(crate) fn tell_of_order(&mut self, task: &Task, targets: Option<&[WatcherId]>) {
         if self.parts.builtins.running.is_empty() {
             return;
         }
         let one;
-        let targets = match order {
-            Order::Start { .. } | Order::Stop { .. } | Order::Restart { .. } => targets,
-            Order::Reload { name: Some(name), .. } => {
+        let targets = match task {
+            Task::Start(_) | Task::Stop(_) | Task::Restart(_) => targets,
+            Task::Reload { name: Some(name), .. } => {
                 one = self.core.arbiter.find(name).map(|watcher| watcher.id);
                 Some(one.as_slice())
             }
@@ -342,12 +342,12 @@ impl Daemon {
         }
     }
 
-    fn give_order(&mut self, id: WatcherId, name: &str, order: Order) {
+    fn give_order(&mut self, id: WatcherId, name: &str, order: Task) {
         match self.targets(&order) {
             Ok(targets) => {
                 let ticket = Ticket(OWN | u64::from(id.0));
                 let by = Origin { order: order.word(), client: name.to_string(), ..Origin::default() };
-                self.core.event(Event::Order { ticket, order, targets, by: by.into() });
+                self.core.event(Event::Order { ticket, order: order.into(), targets, by: by.into() });
             }
             Err(why) => self.note_trouble(name, &why, &format!("refused: {why}")),
         }
@@ -380,7 +380,7 @@ impl Daemon {
                     .debug(format_args!("{name}: {watcher} is not restarted, since it does not run"));
             }
             Some(Status::Starting | Status::Active) | None => {
-                let order = Order::Restart { who: builtin::only(watcher), waiting: false };
+                let order = Task::Restart(builtin::only(watcher));
                 self.give_order(id, name, order);
             }
         }

@@ -1,5 +1,6 @@
 //! What a person types: which program is meant, by the name it was called by or by its first argument.
 
+#[cfg(feature = "check")]
 pub mod check;
 pub mod ctl;
 pub mod daemon;
@@ -9,7 +10,7 @@ pub mod run;
 pub mod top;
 
 use crate::config::text;
-use crate::control::plain::{plain_json, plain_text};
+use crate::control::plain::plain_text;
 use crate::sys::process::has_stdout;
 use std::io::{self, ErrorKind, Write};
 
@@ -49,6 +50,21 @@ pub fn main(args: Vec<&[u8]>) -> u8 {
     }
 }
 
+#[cfg(not(feature = "check"))]
+mod check {
+    pub fn main(_: Vec<String>) -> u8 {
+        super::lacks("circus check", "check")
+    }
+}
+
+/// Says that this build was made without what was asked for.
+#[cfg(not(feature = "check"))]
+fn lacks(what: &str, feature: &str) -> u8 {
+    let line = format!("circus: this build has no {what}: it was made without the feature {feature}\n");
+    print(&mut io::stderr(), &line);
+    100
+}
+
 /// The options that are listed in a help text, for tests.
 #[cfg(test)]
 fn options_in(help: &str) -> Vec<&str> {
@@ -63,8 +79,9 @@ pub(crate) fn answer(text: &str) -> bool {
 }
 
 /// The same of JSON, which stays what it is.
+#[cfg(feature = "check")]
 pub(crate) fn answer_json(json: &str) -> bool {
-    answer_bytes(plain_json(json.as_bytes()).as_bytes())
+    answer_bytes(crate::control::plain::plain_json(json.as_bytes()).as_bytes())
 }
 
 fn answer_bytes(bytes: &[u8]) -> bool {

@@ -4,10 +4,10 @@
 //! help. What `check` says, what the plugins read and the lists in the manual come from the rows. In the program they are
 //! one text, without the help: as structs they would be three times as large.
 
+use super::check::suggest::nearest;
 use super::ini::shorten;
 use super::model::{Builtin, Names, Severity};
 use super::options::{WATCHER, find, watcher};
-use super::suggest::nearest;
 use super::value::{Kind, Value};
 use super::{number, signals, url};
 
@@ -188,7 +188,7 @@ impl Builtin {
             format!("`{key}` has no effect: this plugin has no process")
         } else {
             let keys: Vec<&'static str> = self.rows().iter().map(|row| row.key).collect();
-            let hint = match nearest(key, &keys) {
+            let hint = match nearest(key, &mut keys.iter().copied()) {
                 Some(near) => format!(": did you mean `{prefix}{near}`?"),
                 None => format!("; there are {}", keys.join(" ")),
             };

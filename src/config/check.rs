@@ -3,7 +3,8 @@
 //! Pure, so it knows nothing of users, programs and directories; `circus check` looks at those itself.
 
 mod plugins;
-pub mod sockets;
+mod sockets;
+pub mod suggest;
 mod work;
 
 use super::expand;
@@ -15,6 +16,7 @@ use super::number;
 use super::options::{CIRCUS, Range, Row, STREAM, Spec, WATCHER, find, global, stream, watcher};
 use super::stream::{StreamConfig, StreamKind};
 use super::syslog;
+use super::url::is_local;
 use super::value::{Kind, Value};
 use super::words;
 
@@ -49,11 +51,6 @@ pub fn check(config: &Config, control: &str) -> Vec<Finding> {
         checker.watchers_of(plugin, &config.watchers);
     }
     checker.findings
-}
-
-/// Whether the HOST of a `tcp://HOST:PORT` endpoint is this machine, and no other can reach it.
-pub fn is_local(host: &str) -> bool {
-    host == "localhost" || host.starts_with("127.") || matches!(host, "[::1]" | "::1")
 }
 
 struct Checker {

@@ -250,6 +250,27 @@ section! {
     }
 }
 
+/// The tables by their sections, and that of the streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Circus,
+    Watcher,
+    Stream,
+    Socket,
+}
+
+impl Place {
+    /// Its options.
+    pub fn options(self) -> Box<dyn Iterator<Item = &'static Spec>> {
+        match self {
+            Place::Circus => Box::new(CIRCUS.iter().map(|row| &row.spec)),
+            Place::Watcher => Box::new(WATCHER.iter().map(|row| &row.spec)),
+            Place::Stream => Box::new(STREAM.iter().map(|row| &row.spec)),
+            Place::Socket => Box::new(SOCKET.iter().map(|row| &row.spec)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,9 +11,9 @@ mod rights;
 
 pub use inherit::{Given, awaited, nonblocking};
 
-use crate::config::check::sockets::handed_down;
 use crate::config::expand::{self, expand, member};
 use crate::config::options::{WatcherOptions, watcher};
+use crate::config::sockets::handed_down;
 use crate::config::{Names, Value, WatcherConfig, families, text, words};
 use crate::control::python::cut;
 use crate::parts::sockets::{Sockets, User};

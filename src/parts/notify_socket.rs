@@ -8,10 +8,10 @@ mod socket;
 
 use crate::arbiter::pulse::Notice;
 use crate::arbiter::{Event, Pid};
+use crate::config::WatcherConfig;
 use crate::config::ini::shorten;
 use crate::config::probe::{NOTHING_TO_READ, Probe};
 use crate::config::regex::Regex;
-use crate::config::{WatcherConfig, WatcherOptions};
 use crate::host::descendants::Mark;
 use crate::host::endpoint::absolute;
 use crate::host::procfs;
@@ -346,8 +346,9 @@ fn phrase(expression: &str) -> Result<Regex, String> {
 }
 
 /// What is wrong with the regular expression of `ready`, if it has one.
-pub fn wrong_phrase(options: &WatcherOptions) -> Option<String> {
-    match Probe::of_any(options.ready.as_deref()?) {
+#[cfg(feature = "check")]
+pub fn wrong_phrase(config: &WatcherConfig) -> Option<String> {
+    match Probe::of_any(config.options.ready.as_deref()?) {
         Ok(Probe::Log(expression)) => phrase(&expression).err(),
         _ => None,
     }

@@ -17,7 +17,7 @@ pub use shares::User;
 pub use crate::host::files::OwnFile;
 
 use crate::arbiter::WatcherId;
-use crate::config::{SocketConfig, SocketOptions, protocols, text};
+use crate::config::{SocketConfig, SocketOptions, sockets, text};
 use crate::host::resolve;
 use crate::sorted::{Sorted, sort_by};
 use crate::sys::address::Address;
@@ -198,7 +198,7 @@ fn spec(config: &SocketConfig, may_wait: bool) -> Result<SocketSpec, String> {
     let options = &config.options;
     Ok(SocketSpec {
         kind: kind(&options.kind),
-        proto: options.proto.as_deref().and_then(protocols::parse).unwrap_or(0),
+        proto: options.proto.as_deref().and_then(sockets::protocol).unwrap_or(0),
         backlog: backlog(options),
         reuseport: options.so_reuseport && options.path.is_none(),
         interface: options.interface.as_deref().map(str::to_string),

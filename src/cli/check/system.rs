@@ -107,7 +107,7 @@ impl<'a> System<'a> {
         self.program(watcher, dir);
         self.commands(watcher, dir);
         self.hooks(watcher);
-        if let Some(why) = wrong_phrase(&watcher.options) {
+        if let Some(why) = wrong_phrase(watcher) {
             self.find(Severity::Error, (origins, watcher::ready), why);
         }
         self.environment(watcher);

@@ -4,24 +4,14 @@ use super::super::expand;
 use super::super::ini::shorten;
 use super::super::model::{Origins, SocketConfig, WatcherConfig};
 use super::super::options::{SOCKET, socket, watcher};
+use super::super::sockets::{accepter, handed_down};
 use super::super::text;
 use super::super::value::listed;
-use super::super::words;
 use super::Checker;
 use crate::sorted::Sorted;
 
 /// The longest path of a Unix socket, in bytes.
 const LONGEST_PATH: usize = 107;
-
-/// Programs that wait for connections in accept(2), and end or spin when it does not wait for them. What follows in
-/// their names is a version.
-const WAIT_IN_ACCEPT: &[&str] = &["php-fpm", "php-cgi", "fcgiwrap"];
-
-/// The name of a socket as LISTEN_FDNAMES has it: sd_listen_fds(3) allows printable ASCII but the colon.
-pub fn handed_down(name: &str) -> String {
-    let allowed = |c: char| c != ':' && (c == ' ' || c.is_ascii_graphic());
-    name.chars().map(|c| if allowed(c) { c } else { '_' }).collect()
-}
 
 impl Checker {
     pub(super) fn sockets_of(&mut self, watcher: &WatcherConfig, known: &[SocketConfig]) {
@@ -152,13 +142,4 @@ impl Checker {
             self.warn((&watcher.origins, watcher::cmd), message);
         }
     }
-}
-
-/// The program of a command that is known to wait in accept(2).
-pub fn accepter(cmd: &str) -> Option<String> {
-    let is_version = |rest: &str| rest.chars().all(|c| c.is_ascii_digit() || c == '.');
-    let waits =
-        |name: &&str| WAIT_IN_ACCEPT.iter().any(|known| name.strip_prefix(known).is_some_and(is_version));
-    let words = words::split(cmd).ok()?;
-    words.iter().map(|word| word.rsplit('/').next().unwrap_or_default()).find(waits).map(str::to_string)
 }

@@ -1,12 +1,12 @@
 //! What is wrong with `ready`, `health` and `watchdog`, and with what watchers depend on.
 
-use super::Checker;
+use super::{Checker, suggest};
+use crate::config::expand;
 use crate::config::ini::shorten;
 use crate::config::model::{Severity, SocketConfig, WatcherConfig};
 use crate::config::options::watcher;
 use crate::config::probe::{self, Probe};
 use crate::config::value::listed;
-use crate::config::{expand, suggest};
 use crate::sorted::{Sorted, sort};
 
 impl Checker {
@@ -81,7 +81,7 @@ impl Checker {
     ) {
         let mut names = watchers.iter().map(|watcher| watcher.name.as_str());
         let mut message = format!("there is no watcher `{}`", shorten(name));
-        if let Some(nearest) = suggest::nearest_name(name, &mut names) {
+        if let Some(nearest) = suggest::nearest(name, &mut names) {
             message += &format!("; did you mean `{}`?", shorten(nearest));
         }
         let severity = if key == watcher::requires { Severity::Error } else { Severity::Warning };

@@ -104,6 +104,7 @@ fn builtin_watcher(plugin: &PluginConfig, builtin: Builtin) -> WatcherConfig {
 
 /// What only the C library knows of the options of a plugin that circus has itself: the key of a regular expression
 /// that is none, and why.
+#[cfg(feature = "check")]
 pub fn wrong_expression(plugin: &PluginConfig) -> Option<builtin::Wrong> {
     let Some(PluginKind::Builtin(builtin)) = plugin.kind() else { return None };
     let watcher = plugin.builtin_watcher(builtin);

@@ -1,22 +1,8 @@
 //! What somebody may have meant by a key, a section or a class that there is not.
 
-use super::families::{FAMILIES, Family};
-use super::ini::shorten;
-use super::options::{self, Spec};
-use super::stream::{CLASSES, StreamConfig, StreamKind};
-
-/// The kinds of sections, for suggestions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// `[circus]`.
-    Circus,
-    /// `[watcher:NAME]`.
-    Watcher,
-    /// `stdout_stream.*` and `stderr_stream.*`.
-    Stream,
-    /// `[socket:NAME]`.
-    Socket,
-}
+use crate::config::families::{FAMILIES, Family};
+use crate::config::ini::shorten;
+use crate::config::options::Place;
 
 /// Keys of other tools and other guesses for what no single option does; the other ones stand in the option table.
 const GUESSES: &[(Place, &str, &str)] = &[
@@ -33,19 +19,19 @@ const SECTIONS: &[(&str, &str)] =
 pub fn key(place: Place, key: &str) -> Option<String> {
     let has = |words: &str| words.split(' ').any(|word| word == key && !key.is_empty());
     let guess = GUESSES.iter().find(|(of, words, _)| *of == place && has(words)).map(|(.., meant)| *meant);
-    let alias = || specs(place).find(|row| has(row.aliases)).map(|row| row.key);
+    let alias = || place.options().find(|row| has(row.aliases)).map(|row| row.key);
     if let Some(meant) = guess.or_else(alias) {
         return Some(format!("did you mean `{meant}`?"));
     }
     if let Some(name) = key.strip_prefix("env.") {
         return Some(format!("did you mean `{}` in a section [env:NAME]?", shorten(name)));
     }
-    if let Some(nearest) = nearest_name(key, &mut specs(place).map(|row| row.key)) {
+    if let Some(nearest) = nearest(key, &mut place.options().map(|row| row.key)) {
         return Some(format!("did you mean `{nearest}`?"));
     }
     if let Some((head, rest)) = key.split_once('.').filter(|_| place == Place::Watcher)
         && let dotted = FAMILIES.iter().filter(|family| family.prefix.ends_with('.'))
-        && let Some(family) = nearest_name(head, &mut dotted.map(Family::whole))
+        && let Some(family) = nearest(head, &mut dotted.map(Family::whole))
     {
         return Some(format!("did you mean `{family}.{}`?", shorten(rest)));
     }
@@ -55,7 +41,7 @@ pub fn key(place: Place, key: &str) -> Option<String> {
         (Place::Socket, "a [socket:NAME]"),
     ];
     let (_, section) =
-        sections.iter().find(|(of, _)| *of != place && specs(*of).any(|row| row.key == key))?;
+        sections.iter().find(|(of, _)| *of != place && of.options().any(|row| row.key == key))?;
     Some(format!("it belongs in {section}"))
 }
 
@@ -67,8 +53,7 @@ pub fn section(name: &str) -> Option<String> {
         "supervisord" | "circusd" => "circus".to_string(),
         other => other.to_string(),
     };
-    let heads: Vec<&'static str> = SECTIONS.iter().map(|(head, _)| *head).collect();
-    let head = nearest(&head, &heads)?;
+    let head = nearest(&head, &mut SECTIONS.iter().map(|(head, _)| *head))?;
     let tail = SECTIONS.iter().find(|(known, _)| *known == head).map_or("", |(_, tail)| tail);
     match rest {
         Some(rest) if !tail.is_empty() => Some(format!("did you mean [{head}:{}]?", shorten(rest.trim()))),
@@ -77,12 +62,7 @@ pub fn section(name: &str) -> Option<String> {
 }
 
 /// The word that differs least from `word`, whatever its case, if it differs little enough.
-pub fn nearest(word: &str, words: &[&'static str]) -> Option<&'static str> {
-    nearest_name(word, &mut words.iter().copied())
-}
-
-/// The same among names that are known only now.
-pub fn nearest_name<'w>(word: &str, words: &mut dyn Iterator<Item = &'w str>) -> Option<&'w str> {
+pub fn nearest<'w>(word: &str, words: &mut dyn Iterator<Item = &'w str>) -> Option<&'w str> {
     if word.len() > 40 {
         return None;
     }
@@ -96,16 +76,6 @@ pub fn nearest_name<'w>(word: &str, words: &mut dyn Iterator<Item = &'w str>) ->
         }
     }
     best.map(|(_, known)| known)
-}
-
-/// The options of a section.
-fn specs(place: Place) -> Box<dyn Iterator<Item = &'static Spec>> {
-    match place {
-        Place::Circus => Box::new(options::CIRCUS.iter().map(|row| &row.spec)),
-        Place::Watcher => Box::new(options::WATCHER.iter().map(|row| &row.spec)),
-        Place::Stream => Box::new(options::STREAM.iter().map(|row| &row.spec)),
-        Place::Socket => Box::new(options::SOCKET.iter().map(|row| &row.spec)),
-    }
 }
 
 /// The last rows of the table that a distance is counted in, kept from one word to the next.
@@ -143,19 +113,6 @@ impl Rows {
         }
         self.last.last().copied().unwrap_or(0)
     }
-}
-
-/// What is wrong with the class of a stream, if circus does not have it.
-pub fn unknown_class(stream: &StreamConfig) -> Option<String> {
-    let class = stream.class().filter(|class| StreamKind::of(class).is_none())?;
-    let shown = shorten(class);
-    if class.contains(['.', ':']) {
-        let advice = "which circus cannot load (use FileStream or StdoutStream)";
-        return Some(format!("`{shown}` is a Python class, {advice}"));
-    }
-    let names = CLASSES.map(|(name, _)| name);
-    let hint = nearest(class, &names).map(|near| format!(" (did you mean `{near}`?)"));
-    Some(format!("there is no class `{shown}`{}", hint.unwrap_or_default()))
 }
 
 #[cfg(test)]

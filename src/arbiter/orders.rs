@@ -4,15 +4,15 @@
 //! of it. Without `waiting` the reply comes at once; with it, it comes from a waiter (waiters.rs). An order for
 //! several watchers is answered when all of them are done.
 
+use super::context::Cx;
 use super::history::Restart;
 use super::hooks::MOST_CALLS;
 use super::process::Phase;
 use super::reconfigure::Reading;
 use super::request::{Errno, Order, Reply, Ticket};
-use super::time::Time;
 use super::tuning::Adding;
 use super::waiters::{Await, Waiter};
-use super::watcher::{Ctx, Goal, Status, Watcher};
+use super::watcher::{Goal, Status, Watcher};
 use super::{Action, Arbiter, Pid, WatcherId, Whom};
 use crate::config::model::LONGEST_NAME;
 
@@ -28,19 +28,12 @@ pub(super) struct Pending {
 
 impl Arbiter {
     /// Carries out an order; the reply comes now or, from a waiter, later.
-    pub(super) fn obey(
-        &mut self,
-        ticket: Ticket,
-        order: Order,
-        targets: Option<Vec<WatcherId>>,
-        now: Time,
-        actions: &mut Vec<Action>,
-    ) {
-        let reply = match self.carry(ticket, order, targets, now, actions) {
+    pub(super) fn obey(&mut self, ticket: Ticket, order: Order, targets: Option<Vec<WatcherId>>) {
+        let reply = match self.carry(ticket, order, targets) {
             Ok(reply) => reply,
             Err(refusal) => Some(refusal),
         };
-        actions.extend(reply.map(|reply| Action::Reply { ticket, reply }));
+        self.cx.actions.extend(reply.map(|reply| Action::Reply { ticket, reply }));
     }
 
     fn carry(
@@ -48,8 +41,6 @@ impl Arbiter {
         ticket: Ticket,
         order: Order,
         targets: Option<Vec<WatcherId>>,
-        now: Time,
-        actions: &mut Vec<Action>,
     ) -> Result<Option<Reply>, Reply> {
         let wait = |what: Await, waiting: bool| Wait { ticket, what, waiting };
         if self.is_ending() && starts_something(&order) {
@@ -58,48 +49,42 @@ impl Arbiter {
         if let Err(refusal) = self.admit_waiter(&order) {
             // Nothing is done then, but circus ends when it is told to.
             if matches!(order, Order::Quit { .. }) {
-                self.terminate(None, now, actions);
+                self.terminate(None);
             }
             return Err(refusal);
         }
         match order {
             Order::Start { waiting, .. } => {
-                Ok(self.start_many(targets, &wait(Await::Up { added: false }, waiting), now, actions))
+                Ok(self.start_many(targets, &wait(Await::Up { added: false }, waiting)))
             }
-            Order::Stop { waiting, .. } => Ok(self.stop(targets, &wait(Await::Down, waiting), now, actions)),
+            Order::Stop { waiting, .. } => Ok(self.stop(targets, &wait(Await::Down, waiting))),
             Order::Restart { waiting, .. } => match targets {
-                Some(targets) => {
-                    Ok(self.restart_many(targets, &wait(Await::Restarted, waiting), now, actions))
-                }
-                None => Ok(read_again(Reading { ticket, waiting, restart: true }, actions)),
+                Some(targets) => Ok(self.restart_many(targets, &wait(Await::Restarted, waiting))),
+                None => Ok(self.read_again(Reading { ticket, waiting, restart: true })),
             },
             Order::Reloadconfig { waiting } => {
-                Ok(read_again(Reading { ticket, waiting, restart: false }, actions))
+                Ok(self.read_again(Reading { ticket, waiting, restart: false }))
             }
             Order::Reload { name, graceful, sequential, waiting } => {
                 let what = if graceful { Await::Reloaded } else { Await::Restarted };
-                Ok(self.reload(name, graceful, sequential, &wait(what, waiting), now, actions))
+                Ok(self.reload(name, graceful, sequential, &wait(what, waiting)))
             }
-            Order::Change { name, by, waiting } => {
-                self.change(&name, by, &wait(Await::Counted, waiting), now, actions)
-            }
+            Order::Change { name, by, waiting } => self.change(&name, by, &wait(Await::Counted, waiting)),
             Order::Set { name, options, waiting } => {
-                self.set(&name, &options, &wait(Await::Settled, waiting), now, actions)
+                self.set(&name, &options, &wait(Await::Settled, waiting))
             }
             Order::Add { name, cmd, args, options, start, waiting } => {
-                let id = self.add(Adding { name, cmd, args, options }, actions)?;
+                let id = self.add(Adding { name, cmd, args, options })?;
                 if !start {
                     return Ok(Some(Reply::Ok));
                 }
                 let wait = wait(Await::Up { added: true }, waiting);
-                Ok(self.carry_out(&[id], &wait, now, actions, &|w, _| w.want_up()))
+                Ok(self.carry_out(&[id], &wait, &|w, cx| w.want_up(cx)))
             }
-            Order::Rm { name, nostop, waiting } => {
-                self.rm(&name, nostop, &wait(Await::Removed, waiting), now, actions)
-            }
+            Order::Rm { name, nostop, waiting } => self.rm(&name, nostop, &wait(Await::Removed, waiting)),
             Order::Kill { name, pid, signum, graceful_timeout, waiting } => {
                 let how = Killing { pid, signum, graceful_timeout };
-                self.kill(&name, &how, wait(Await::Settled, waiting), now, actions)
+                self.kill(&name, &how, wait(Await::Settled, waiting))
             }
             Order::Signal { name, pid, childpid, children, recursive, signum } => {
                 let whom = match (childpid, children, recursive) {
@@ -108,19 +93,25 @@ impl Arbiter {
                     (None, false, true) => Whom::Descendants,
                     (None, false, false) => Whom::Process,
                 };
-                self.signal(&name, pid, whom, signum, now, actions)
+                self.signal(&name, pid, whom, signum)
             }
             Order::Quit { waiting } => {
-                self.terminate(waiting.then_some(ticket), now, actions);
+                self.terminate(waiting.then_some(ticket));
                 Ok((!waiting).then_some(Reply::Ok))
             }
         }
     }
 
+    /// Has the configuration read again; the answer comes with what is found.
+    fn read_again(&mut self, reading: Reading) -> Option<Reply> {
+        self.cx.act(Action::Read(reading));
+        None
+    }
+
     /// One part of an order is done; the last one answers it.
-    pub(super) fn finish(&mut self, ticket: Ticket, reply: Reply, actions: &mut Vec<Action>) {
+    pub(super) fn finish(&mut self, ticket: Ticket, reply: Reply) {
         let Some(pending) = self.pending.get_mut(&ticket) else {
-            actions.push(Action::Reply { ticket, reply });
+            self.cx.reply(ticket, reply);
             return;
         };
         pending.left -= 1;
@@ -135,7 +126,7 @@ impl Arbiter {
             true => Reply::Ok,
             false => Reply::error(Errno::Failed, failures.join("; ")),
         };
-        actions.push(Action::Reply { ticket, reply });
+        self.cx.reply(ticket, reply);
     }
 
     /// An order that a client waits for is done when so many parts are.
@@ -153,20 +144,18 @@ impl Arbiter {
         &mut self,
         ids: &[WatcherId],
         wait: &Wait,
-        now: Time,
-        actions: &mut Vec<Action>,
-        act: &dyn Fn(&mut Watcher, &mut Ctx),
+        act: &dyn Fn(&mut Watcher, &mut Cx),
     ) -> Option<Reply> {
         if wait.waiting && ids.len() > 1 {
             self.await_parts(wait.ticket, ids.len());
         }
         for id in ids {
-            self.with(*id, now, actions, |watcher, ctx| {
+            self.with(*id, |watcher, cx| {
                 if wait.waiting {
                     let before = watcher.pids();
                     watcher.waiters.push(Waiter { ticket: wait.ticket, what: wait.what.clone(), before });
                 }
-                act(watcher, ctx);
+                act(watcher, cx);
             });
         }
         (!wait.waiting || ids.is_empty()).then_some(Reply::Ok)
@@ -185,52 +174,34 @@ impl Arbiter {
         }
     }
 
-    fn start_many(
-        &mut self,
-        targets: Option<Vec<WatcherId>>,
-        wait: &Wait,
-        now: Time,
-        actions: &mut Vec<Action>,
-    ) -> Option<Reply> {
+    fn start_many(&mut self, targets: Option<Vec<WatcherId>>, wait: &Wait) -> Option<Reply> {
         let ids = self.to_start(targets);
         if ids.len() == 1 {
             ids.iter().for_each(|id| self.unboot(*id));
-            return self.carry_out(&ids, wait, now, actions, &|w, _| w.want_up());
+            return self.carry_out(&ids, wait, &|w, cx| w.want_up(cx));
         }
-        let reply = self.carry_out(&ids, wait, now, actions, &|w, _| w.queued |= w.goal != Goal::Up);
-        self.boot_in_order(ids, now, actions);
+        let reply = self.carry_out(&ids, wait, &|w, _| w.queued |= w.goal != Goal::Up);
+        self.boot_in_order(ids);
         reply
     }
 
-    fn stop(
-        &mut self,
-        targets: Option<Vec<WatcherId>>,
-        wait: &Wait,
-        now: Time,
-        actions: &mut Vec<Action>,
-    ) -> Option<Reply> {
+    fn stop(&mut self, targets: Option<Vec<WatcherId>>, wait: &Wait) -> Option<Reply> {
         let mut ids = targets.unwrap_or_else(|| self.by_priority());
         ids = self.relations.in_order(ids);
         ids.reverse();
         ids.iter().for_each(|id| self.unboot(*id));
-        self.carry_out(&ids, wait, now, actions, &|w, _| w.want_down())
+        self.carry_out(&ids, wait, &|w, _| w.want_down())
     }
 
-    fn restart_many(
-        &mut self,
-        targets: Vec<WatcherId>,
-        wait: &Wait,
-        now: Time,
-        actions: &mut Vec<Action>,
-    ) -> Option<Reply> {
+    fn restart_many(&mut self, targets: Vec<WatcherId>, wait: &Wait) -> Option<Reply> {
         let ids = self.to_start(Some(targets));
         if ids.len() == 1 {
             ids.iter().for_each(|id| self.unboot(*id));
-            return self.carry_out(&ids, wait, now, actions, &Watcher::restart);
+            return self.carry_out(&ids, wait, &Watcher::restart);
         }
         let down_first: Vec<WatcherId> = ids.iter().rev().copied().collect();
-        let reply = self.carry_out(&down_first, wait, now, actions, &|w, _| w.stop_first());
-        self.boot_in_order(ids, now, actions);
+        let reply = self.carry_out(&down_first, wait, &|w, _| w.stop_first());
+        self.boot_in_order(ids);
         reply
     }
 
@@ -240,8 +211,6 @@ impl Arbiter {
         graceful: bool,
         sequential: bool,
         wait: &Wait,
-        now: Time,
-        actions: &mut Vec<Action>,
     ) -> Option<Reply> {
         let ids = match name.map(|name| self.id_of(&name)) {
             Some(Err(reply)) => return Some(reply),
@@ -254,22 +223,15 @@ impl Arbiter {
                 self.by_priority().into_iter().filter(runs).collect()
             }
         };
-        self.carry_out(&ids, wait, now, actions, &|w, ctx| match (graceful, w.goal) {
-            (false, _) => w.restart(ctx),
+        self.carry_out(&ids, wait, &|w, cx| match (graceful, w.goal) {
+            (false, _) => w.restart(cx),
             (true, Goal::Up) => w.want_reload(sequential),
-            (true, Goal::Down) => w.want_up(),
+            (true, Goal::Down) => w.want_up(cx),
             (true, Goal::Gone) => {}
         })
     }
 
-    fn kill(
-        &mut self,
-        name: &str,
-        how: &Killing,
-        mut wait: Wait,
-        now: Time,
-        actions: &mut Vec<Action>,
-    ) -> Result<Option<Reply>, Reply> {
+    fn kill(&mut self, name: &str, how: &Killing, mut wait: Wait) -> Result<Option<Reply>, Reply> {
         let id = self.id_of(name)?;
         let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
         let chosen = watcher.processes.values().filter(|p| how.pid.is_none_or(|pid| pid == p.pid));
@@ -278,11 +240,11 @@ impl Arbiter {
             return Err(no_process(pid, name));
         }
         wait.what = Await::Ended(chosen.iter().map(|(_, pid)| *pid).collect());
-        Ok(self.carry_out(&[id], &wait, now, actions, &|w, ctx| {
+        Ok(self.carry_out(&[id], &wait, &|w, cx| {
             let timeout = how.graceful_timeout.unwrap_or(w.config.options.graceful_timeout);
             w.history.count_restarts(Restart::Command, chosen.len());
             for (wid, _) in &chosen {
-                w.ask(*wid, how.signum, timeout, ctx);
+                w.ask(*wid, how.signum, timeout, cx);
             }
         }))
     }
@@ -293,8 +255,6 @@ impl Arbiter {
         pid: Option<Pid>,
         whom: Whom,
         signum: i32,
-        now: Time,
-        actions: &mut Vec<Action>,
     ) -> Result<Option<Reply>, Reply> {
         let id = self.id_of(name)?;
         let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
@@ -307,8 +267,8 @@ impl Arbiter {
         if let (Some(pid), true) = (pid, pids.is_empty()) {
             return Err(no_process(pid, name));
         }
-        self.with(id, now, actions, |w, ctx| {
-            pids.iter().for_each(|pid| w.send(*pid, signum, whom, ctx));
+        self.with(id, |w, cx| {
+            pids.iter().for_each(|pid| w.send(*pid, signum, whom, cx));
         });
         Ok(Some(Reply::Ok))
     }
@@ -316,14 +276,14 @@ impl Arbiter {
 
 impl Watcher {
     /// Somebody wants it to run. What waited for its next attempt is tried at once.
-    pub(super) fn want_up(&mut self) {
+    pub(super) fn want_up(&mut self, cx: &mut Cx) {
         self.was_empty = false;
         self.queued = false;
         if self.goal == Goal::Gone {
             return;
         }
         self.goal = Goal::Up;
-        self.brings_along = true;
+        cx.outcome.brings_along = true;
         self.forget_pauses();
         self.unreplaced = 0;
         self.death = None;
@@ -354,12 +314,12 @@ impl Watcher {
     }
 
     /// Stops it and starts it again.
-    pub(super) fn restart(&mut self, ctx: &mut Ctx) {
+    pub(super) fn restart(&mut self, cx: &mut Cx) {
         let runs = matches!(self.status, Status::Starting | Status::Active);
         self.history.count_restarts(Restart::Command, self.running);
-        self.want_up();
+        self.want_up(cx);
         if runs && self.goal == Goal::Up {
-            self.begin_stop(ctx);
+            self.begin_stop(cx);
         }
     }
 }
@@ -380,12 +340,6 @@ fn starts_something(order: &Order) -> bool {
         | Order::Signal { .. }
         | Order::Quit { .. } => false,
     }
-}
-
-/// Has the configuration read again; the answer comes with what is found.
-fn read_again(reading: Reading, actions: &mut Vec<Action>) -> Option<Reply> {
-    actions.push(Action::Read(reading));
-    None
 }
 
 /// The properties of [`Order::Kill`] that say how.

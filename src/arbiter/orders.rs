@@ -9,7 +9,7 @@ use super::history::Restart;
 use super::hooks::MOST_CALLS;
 use super::process::Phase;
 use super::reconfigure::Reading;
-use super::request::{Errno, Order, Reply, Ticket};
+use super::request::{Errno, Order, Reply, Task, Ticket};
 use super::tuning::Adding;
 use super::waiters::{Await, Waiter};
 use super::watcher::{Goal, Status, Watcher};
@@ -42,60 +42,47 @@ impl Arbiter {
         order: Order,
         targets: Option<Vec<WatcherId>>,
     ) -> Result<Option<Reply>, Reply> {
-        let wait = |what: Await, waiting: bool| Wait { ticket, what, waiting };
-        if self.is_ending() && starts_something(&order) {
+        let Order { what, waiting } = order;
+        let wait = |what: Await| Wait { ticket, what, waiting };
+        if self.is_ending() && starts_something(&what) {
             return Err(Reply::error(Errno::Conflict, STOPPING));
         }
-        if let Err(refusal) = self.admit_waiter(&order) {
+        if let Err(refusal) = self.admit_waiter(waiting) {
             // Nothing is done then, but circus ends when it is told to.
-            if matches!(order, Order::Quit { .. }) {
+            if what == Task::Quit {
                 self.terminate(None);
             }
             return Err(refusal);
         }
-        match order {
-            Order::Start { waiting, .. } => {
-                Ok(self.start_many(targets, &wait(Await::Up { added: false }, waiting)))
-            }
-            Order::Stop { waiting, .. } => Ok(self.stop(targets, &wait(Await::Down, waiting))),
-            Order::Restart { waiting, .. } => match targets {
-                Some(targets) => Ok(self.restart_many(targets, &wait(Await::Restarted, waiting))),
+        match what {
+            Task::Start(_) => Ok(self.start_many(targets, &wait(Await::Up { added: false }))),
+            Task::Stop(_) => Ok(self.stop(targets, &wait(Await::Down))),
+            Task::Restart(_) => match targets {
+                Some(targets) => Ok(self.restart_many(targets, &wait(Await::Restarted))),
                 None => Ok(self.read_again(Reading { ticket, waiting, restart: true })),
             },
-            Order::Reloadconfig { waiting } => {
-                Ok(self.read_again(Reading { ticket, waiting, restart: false }))
-            }
-            Order::Reload { name, graceful, sequential, waiting } => {
+            Task::Reloadconfig => Ok(self.read_again(Reading { ticket, waiting, restart: false })),
+            Task::Reload { name, graceful, sequential } => {
                 let what = if graceful { Await::Reloaded } else { Await::Restarted };
-                Ok(self.reload(name, graceful, sequential, &wait(what, waiting)))
+                Ok(self.reload(name, graceful, sequential, &wait(what)))
             }
-            Order::Change { name, by, waiting } => self.change(&name, by, &wait(Await::Counted, waiting)),
-            Order::Set { name, options, waiting } => {
-                self.set(&name, &options, &wait(Await::Settled, waiting))
-            }
-            Order::Add { name, cmd, args, options, start, waiting } => {
+            Task::Change { name, by } => self.change(&name, by, &wait(Await::Counted)),
+            Task::Set { name, options } => self.set(&name, &options, &wait(Await::Settled)),
+            Task::Add { name, cmd, args, options, start } => {
                 let id = self.add(Adding { name, cmd, args, options })?;
                 if !start {
                     return Ok(Some(Reply::Ok));
                 }
-                let wait = wait(Await::Up { added: true }, waiting);
+                let wait = wait(Await::Up { added: true });
                 Ok(self.carry_out(&[id], &wait, &|w, cx| w.want_up(cx)))
             }
-            Order::Rm { name, nostop, waiting } => self.rm(&name, nostop, &wait(Await::Removed, waiting)),
-            Order::Kill { name, pid, signum, graceful_timeout, waiting } => {
+            Task::Rm { name, nostop } => self.rm(&name, nostop, &wait(Await::Removed)),
+            Task::Kill { name, pid, signum, graceful_timeout } => {
                 let how = Killing { pid, signum, graceful_timeout };
-                self.kill(&name, &how, wait(Await::Settled, waiting))
+                self.kill(&name, &how, wait(Await::Settled))
             }
-            Order::Signal { name, pid, childpid, children, recursive, signum } => {
-                let whom = match (childpid, children, recursive) {
-                    (Some(child), _, _) => Whom::Child(child),
-                    (None, true, _) => Whom::Children,
-                    (None, false, true) => Whom::Descendants,
-                    (None, false, false) => Whom::Process,
-                };
-                self.signal(&name, pid, whom, signum)
-            }
-            Order::Quit { waiting } => {
+            Task::Signal { name, pid, whom, signum } => self.signal(&name, pid, whom, signum),
+            Task::Quit => {
                 self.terminate(waiting.then_some(ticket));
                 Ok((!waiting).then_some(Reply::Ok))
             }
@@ -325,24 +312,20 @@ impl Watcher {
 }
 
 /// Whether an order could keep circus from ending.
-fn starts_something(order: &Order) -> bool {
-    match order {
-        Order::Start { .. }
-        | Order::Restart { .. }
-        | Order::Reload { .. }
-        | Order::Reloadconfig { .. }
-        | Order::Change { .. }
-        | Order::Set { .. }
-        | Order::Add { .. } => true,
-        Order::Stop { .. }
-        | Order::Rm { .. }
-        | Order::Kill { .. }
-        | Order::Signal { .. }
-        | Order::Quit { .. } => false,
+fn starts_something(task: &Task) -> bool {
+    match task {
+        Task::Start(_)
+        | Task::Restart(_)
+        | Task::Reload { .. }
+        | Task::Reloadconfig
+        | Task::Change { .. }
+        | Task::Set { .. }
+        | Task::Add { .. } => true,
+        Task::Stop(_) | Task::Rm { .. } | Task::Kill { .. } | Task::Signal { .. } | Task::Quit => false,
     }
 }
 
-/// The properties of [`Order::Kill`] that say how.
+/// The properties of [`Task::Kill`] that say how.
 struct Killing {
     pid: Option<Pid>,
     signum: Option<i32>,

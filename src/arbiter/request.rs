@@ -5,6 +5,7 @@
 //! done. Questions are answered by the daemon from what the arbiter and the kernel know.
 
 use super::Pid;
+pub use super::Whom;
 use crate::config::Value;
 
 /// Stands for one request until it is answered.
@@ -82,28 +83,29 @@ pub enum Matching {
 
 /// A request that changes something.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Order {
+pub struct Order {
+    /// What is to be done.
+    pub what: Task,
+    /// The client wants its answer when the work is done.
+    pub waiting: bool,
+}
+
+impl From<Task> for Order {
+    /// An order that is answered when it has begun.
+    fn from(what: Task) -> Order {
+        Order { what, waiting: false }
+    }
+}
+
+/// What an order is to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Task {
     /// Start watchers.
-    Start {
-        /// Which.
-        who: Select,
-        /// Answer when it is done.
-        waiting: bool,
-    },
+    Start(Select),
     /// Stop watchers.
-    Stop {
-        /// Which.
-        who: Select,
-        /// Answer when it is done.
-        waiting: bool,
-    },
+    Stop(Select),
     /// Stop watchers, then start them.
-    Restart {
-        /// Which.
-        who: Select,
-        /// Answer when it is done.
-        waiting: bool,
-    },
+    Restart(Select),
     /// Replace the processes of a watcher, or of all, without a gap.
     Reload {
         /// Which watcher; all when missing.
@@ -112,8 +114,6 @@ pub enum Order {
         graceful: bool,
         /// One process after the other.
         sequential: bool,
-        /// Answer when it is done.
-        waiting: bool,
     },
     /// Change the number of processes by so many, up or down.
     Change {
@@ -121,8 +121,6 @@ pub enum Order {
         name: String,
         /// How many more; negative: fewer.
         by: i64,
-        /// Answer when it is done.
-        waiting: bool,
     },
     /// Set options.
     Set {
@@ -130,8 +128,6 @@ pub enum Order {
         name: String,
         /// Keys with typed values.
         options: Vec<(String, Value)>,
-        /// Answer when it is done.
-        waiting: bool,
     },
     /// Make a watcher.
     Add {
@@ -145,8 +141,6 @@ pub enum Order {
         options: Vec<(String, Value)>,
         /// Start it at once.
         start: bool,
-        /// Answer when it is done.
-        waiting: bool,
     },
     /// Forget a watcher.
     Rm {
@@ -154,8 +148,6 @@ pub enum Order {
         name: String,
         /// Leave its processes running.
         nostop: bool,
-        /// Answer when it is done.
-        waiting: bool,
     },
     /// Stop processes with a signal and a deadline; they are replaced.
     Kill {
@@ -167,8 +159,6 @@ pub enum Order {
         signum: Option<i32>,
         /// Seconds until SIGKILL, instead of the watcher's graceful_timeout.
         graceful_timeout: Option<f64>,
-        /// Answer when it is done.
-        waiting: bool,
     },
     /// Send a signal, nothing more.
     Signal {
@@ -176,44 +166,39 @@ pub enum Order {
         name: String,
         /// Which process; all when missing.
         pid: Option<Pid>,
-        /// Which child of that process.
-        childpid: Option<Pid>,
-        /// To the direct children instead.
-        children: bool,
-        /// To all descendants too.
-        recursive: bool,
+        /// It, or what descends from it.
+        whom: Whom,
         /// The signal.
         signum: i32,
     },
     /// Read the configuration again and apply what has changed.
-    Reloadconfig {
-        /// Answer when it is done.
-        waiting: bool,
-    },
+    Reloadconfig,
     /// Stop everything and end.
-    Quit {
-        /// Answer when everything has stopped.
-        waiting: bool,
-    },
+    Quit,
 }
 
-impl Order {
+impl Task {
+    /// This task, as an order.
+    pub fn waiting(self, waiting: bool) -> Order {
+        Order { what: self, waiting }
+    }
+
     /// The name of its command.
     pub fn word(&self) -> &'static str {
         match self {
-            Order::Start { .. } => "start",
-            Order::Stop { .. } => "stop",
-            Order::Restart { .. } => "restart",
-            Order::Reload { .. } => "reload",
-            Order::Change { by, .. } if *by < 0 => "decr",
-            Order::Change { .. } => "incr",
-            Order::Set { .. } => "set",
-            Order::Add { .. } => "add",
-            Order::Rm { .. } => "rm",
-            Order::Kill { .. } => "kill",
-            Order::Signal { .. } => "signal",
-            Order::Reloadconfig { .. } => "reloadconfig",
-            Order::Quit { .. } => "quit",
+            Task::Start(_) => "start",
+            Task::Stop(_) => "stop",
+            Task::Restart(_) => "restart",
+            Task::Reload { .. } => "reload",
+            Task::Change { by, .. } if *by < 0 => "decr",
+            Task::Change { .. } => "incr",
+            Task::Set { .. } => "set",
+            Task::Add { .. } => "add",
+            Task::Rm { .. } => "rm",
+            Task::Kill { .. } => "kill",
+            Task::Signal { .. } => "signal",
+            Task::Reloadconfig => "reloadconfig",
+            Task::Quit => "quit",
         }
     }
 }
@@ -321,26 +306,6 @@ pub enum Reply {
         /// What went wrong.
         reason: String,
     },
-}
-
-impl Order {
-    /// Whether the client wants its answer when the work is done.
-    pub fn waits(&self) -> bool {
-        match self {
-            Order::Start { waiting, .. }
-            | Order::Stop { waiting, .. }
-            | Order::Restart { waiting, .. }
-            | Order::Reload { waiting, .. }
-            | Order::Change { waiting, .. }
-            | Order::Set { waiting, .. }
-            | Order::Add { waiting, .. }
-            | Order::Rm { waiting, .. }
-            | Order::Kill { waiting, .. }
-            | Order::Reloadconfig { waiting }
-            | Order::Quit { waiting } => *waiting,
-            Order::Signal { .. } => false,
-        }
-    }
 }
 
 impl Reply {

@@ -30,14 +30,14 @@ use super::process::{Exit, Phase};
 use super::pulse::Notice;
 use super::reconfigure::NewConfig;
 use super::reload::Reload;
-use super::request::{Errno, Matching, Order, Reply, Select, Ticket};
+use super::request::{Errno, Matching, Order, Reply, Select, Task, Ticket};
 use super::spawning::Step;
 use super::time::Time;
 use super::watcher::Status;
 use super::{Action, Arbiter, Event, Level, Pid, Published, WatcherId, Whom};
-use crate::config::ends::Respawn;
 use crate::config::hooks::{self, Hook};
 use crate::config::model::{Builtin, PluginKind};
+use crate::config::respawn_rule::Respawn;
 use crate::config::{Value, WatcherConfig};
 use lives::Dice;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -367,19 +367,18 @@ impl World {
         assert!(before.is_none(), "{id:?} runs already");
     }
 
-    fn order(&mut self, order: Order) -> Ticket {
+    fn order(&mut self, order: impl Into<Order>) -> Ticket {
+        let order = order.into();
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         self.asked.insert(ticket);
         if std::env::var_os("CIRCUS_SIM_TRACE").is_some() {
             eprintln!("{:?} {ticket:?} {order:?}", self.now);
         }
-        let targets = match &order {
-            Order::Start { who: Select::Match { pattern, .. }, .. }
-            | Order::Stop { who: Select::Match { pattern, .. }, .. }
-            | Order::Restart { who: Select::Match { pattern, .. }, .. } => {
-                self.arbiter.find(pattern).map(|w| vec![w.id])
-            }
+        let targets = match &order.what {
+            Task::Start(Select::Match { pattern, .. })
+            | Task::Stop(Select::Match { pattern, .. })
+            | Task::Restart(Select::Match { pattern, .. }) => self.arbiter.find(pattern).map(|w| vec![w.id]),
             _ => None,
         };
         self.send(Event::Order { ticket, order, targets, by: Rc::default() });

@@ -4,7 +4,7 @@
 //! longer get there since another order or a failure came between: then it is told what happened instead.
 
 use super::context::Cx;
-use super::request::{Errno, Order, Reply, Ticket};
+use super::request::{Errno, Reply, Ticket};
 use super::respawn::{Chain, Failure};
 use super::watcher::{Goal, Status, Watcher};
 use super::{Arbiter, Pid};
@@ -46,13 +46,13 @@ pub(super) struct Waiter {
 }
 
 impl Arbiter {
-    /// Whether one more client may wait, if this order's wants to.
+    /// Whether a client may be entered that waits, or one that does not.
     ///
     /// # Errors
     /// The answer to one that is too many.
-    pub(super) fn admit_waiter(&self, order: &Order) -> Result<(), Reply> {
+    pub(super) fn admit_waiter(&self, waits: bool) -> Result<(), Reply> {
         let all = || self.watchers.values().map(|watcher| watcher.waiters.len()).sum::<usize>();
-        match order.waits() && all() + self.waiting_for_the_end() >= MOST_WAITING {
+        match waits && all() + self.waiting_for_the_end() >= MOST_WAITING {
             true => Err(Reply::error(Errno::Conflict, "too many clients wait already: ask without waiting")),
             false => Ok(()),
         }

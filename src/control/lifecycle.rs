@@ -6,7 +6,7 @@ use super::props::Props;
 use super::python::cut;
 use super::queries::positional;
 use super::{Map, Refusal};
-use crate::arbiter::request::{Matching, Order, Request, Select};
+use crate::arbiter::request::{Matching, Request, Select, Task, Whom};
 use serde_json::Value as Json;
 
 type Encoded = Result<Map, String>;
@@ -90,27 +90,29 @@ fn select(props: &Props) -> Result<Select, Refusal> {
 
 pub fn decode_start(map: &Map) -> Decoded {
     let props = Props(map);
-    Ok(Request::Order(Order::Start { who: select(&props)?, waiting: props.waiting()? }))
+    Ok(Request::Order(Task::Start(select(&props)?).waiting(props.waiting()?)))
 }
 
 pub fn decode_stop(map: &Map) -> Decoded {
     let props = Props(map);
-    Ok(Request::Order(Order::Stop { who: select(&props)?, waiting: props.waiting()? }))
+    Ok(Request::Order(Task::Stop(select(&props)?).waiting(props.waiting()?)))
 }
 
 pub fn decode_restart(map: &Map) -> Decoded {
     let props = Props(map);
-    Ok(Request::Order(Order::Restart { who: select(&props)?, waiting: props.waiting()? }))
+    Ok(Request::Order(Task::Restart(select(&props)?).waiting(props.waiting()?)))
 }
 
 pub fn decode_reload(map: &Map) -> Decoded {
     let props = Props(map);
-    Ok(Request::Order(Order::Reload {
-        name: props.text("name")?,
-        graceful: props.flag("graceful", true)?,
-        sequential: props.flag("sequential", false)?,
-        waiting: props.waiting()?,
-    }))
+    Ok(Request::Order(
+        Task::Reload {
+            name: props.text("name")?,
+            graceful: props.flag("graceful", true)?,
+            sequential: props.flag("sequential", false)?,
+        }
+        .waiting(props.waiting()?),
+    ))
 }
 
 pub fn decode_incr(map: &Map) -> Decoded {
@@ -125,24 +127,26 @@ fn change(map: &Map, sign: i64) -> Decoded {
     let props = Props(map);
     let name = props.name()?;
     let by = props.integer("nb")?.unwrap_or(1).saturating_mul(sign);
-    Ok(Request::Order(Order::Change { name, by, waiting: props.waiting()? }))
+    Ok(Request::Order(Task::Change { name, by }.waiting(props.waiting()?)))
 }
 
 pub fn decode_rm(map: &Map) -> Decoded {
     let props = Props(map);
     let name = props.name()?;
-    Ok(Request::Order(Order::Rm { name, nostop: props.flag("nostop", false)?, waiting: props.waiting()? }))
+    Ok(Request::Order(Task::Rm { name, nostop: props.flag("nostop", false)? }.waiting(props.waiting()?)))
 }
 
 pub fn decode_kill(map: &Map) -> Decoded {
     let props = Props(map);
-    Ok(Request::Order(Order::Kill {
-        name: props.name()?,
-        pid: props.pid("pid")?,
-        signum: props.signal("signum")?,
-        graceful_timeout: props.seconds("graceful_timeout")?,
-        waiting: props.waiting()?,
-    }))
+    Ok(Request::Order(
+        Task::Kill {
+            name: props.name()?,
+            pid: props.pid("pid")?,
+            signum: props.signal("signum")?,
+            graceful_timeout: props.seconds("graceful_timeout")?,
+        }
+        .waiting(props.waiting()?),
+    ))
 }
 
 pub fn decode_signal(map: &Map) -> Decoded {
@@ -154,16 +158,21 @@ pub fn decode_signal(map: &Map) -> Decoded {
         return Err(Refusal::message("cannot specify childpid without pid"));
     }
     let Some(signum) = props.signal("signum")? else { return Err(Refusal::message("signal invalid")) };
-    let (children, recursive) = (props.flag("children", false)?, props.flag("recursive", false)?);
-    Ok(Request::Order(Order::Signal { name, pid, childpid, children, recursive, signum }))
+    let whom = match (childpid, props.flag("children", false)?, props.flag("recursive", false)?) {
+        (Some(child), _, _) => Whom::Child(child),
+        (None, true, _) => Whom::Children,
+        (None, false, true) => Whom::Descendants,
+        (None, false, false) => Whom::Process,
+    };
+    Ok(Request::Order(Task::Signal { name, pid, whom, signum }.into()))
 }
 
 pub fn decode_reloadconfig(map: &Map) -> Decoded {
-    Ok(Request::Order(Order::Reloadconfig { waiting: Props(map).waiting()? }))
+    Ok(Request::Order(Task::Reloadconfig.waiting(Props(map).waiting()?)))
 }
 
 pub fn decode_quit(map: &Map) -> Decoded {
-    Ok(Request::Order(Order::Quit { waiting: Props(map).waiting()? }))
+    Ok(Request::Order(Task::Quit.waiting(Props(map).waiting()?)))
 }
 
 pub fn render_ok(_: &Map, _: &Map) -> String {

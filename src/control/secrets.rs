@@ -3,7 +3,7 @@
 
 use super::Map;
 use super::python::cut;
-use crate::arbiter::request::Order;
+use crate::arbiter::request::Task;
 use serde_json::Value as Json;
 use std::fmt;
 
@@ -30,12 +30,12 @@ fn hide_arguments(change: &mut Json) {
 }
 
 /// An order as the log shows it: of one that carries an environment, only the names of its options.
-pub struct Sketch<'a>(pub &'a Order, pub &'a [u8]);
+pub struct Sketch<'a>(pub &'a Task, pub &'a [u8]);
 
 impl fmt::Display for Sketch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Order::Set { name, options, .. } | Order::Add { name, options, .. }
+            Task::Set { name, options, .. } | Task::Add { name, options, .. }
                 if options.iter().any(|(key, _)| key == "env") =>
             {
                 let keys: Vec<&str> = options.iter().map(|(key, _)| key.as_str()).collect();
@@ -71,7 +71,7 @@ mod tests {
             ),
         ] {
             let Ok(Request::Order(order)) = protocol::decode(request.as_bytes()).request else { panic!() };
-            assert_eq!(Sketch(&order, request.as_bytes()).to_string(), shown);
+            assert_eq!(Sketch(&order.what, request.as_bytes()).to_string(), shown);
         }
     }
 

@@ -11,13 +11,13 @@
 //! circus gets whoever it has left. Then, and when a stray dies, there is one look for all descendants at the end of the turn.
 
 use crate::arbiter::{Event, Pid, WatcherId};
-use crate::config::signals;
 use crate::host::cgroup::{Cgroups, entrance};
 use crate::host::kill::Told;
 use crate::host::looks::with_spare;
 use crate::host::procfs;
 use crate::parts::log::Log;
 use crate::reactor::eventloop::Daemon;
+use crate::signals::{self, SIGKILL};
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, SpawnError, Spawner, Step};
 use crate::sys::signal::{self, PidFd};
@@ -25,8 +25,6 @@ use crate::sys::{self, clock, process};
 use std::ffi::CString;
 use std::io;
 use std::path::{Path, PathBuf};
-
-const SIGKILL: i32 = 9;
 
 /// The variable that holds the mark, and the cgroup that has it in its name.
 const MARK: &str = "CIRCUS_ID=";
@@ -203,7 +201,7 @@ impl Daemon {
                     self.descendants.descendants.get_mut(&root).filter(|tree| tree.mark == *mark)
                 {
                     left = true;
-                    if let Err(error) = tree.tell(*pid, root, &mut self.told, &mut self.log) {
+                    if let Err(error) = tree.tell(*pid, root, &mut self.told, &mut self.core.log) {
                         self.looks.strays();
                         self.look_later(&error);
                     }
@@ -233,7 +231,7 @@ impl Daemon {
     fn strays(&self) -> io::Result<Vec<(Pid, Mark)>> {
         let mut strays = Vec::new();
         for pid in procfs::children(process::pid())? {
-            if self.arbiter.owner(pid).is_none()
+            if self.core.arbiter.owner(pid).is_none()
                 && !self.survivors.contains(&pid)
                 && let Some(mark) = mark_of(pid, self.descendants.seed)?
             {

@@ -1,14 +1,14 @@
 //! What the daemon does for each of the arbiter's actions, and for each signal that it gets.
 
 use crate::arbiter::{Action, Event, Published};
-use crate::config::signals;
 use crate::host::leftovers::LeftoverSweep;
+use crate::parts::helpers::Purpose;
 use crate::reactor::eventloop::Daemon;
-
-const SIGCHLD: i32 = 17;
+use crate::reactor::registry::Key;
+use crate::signals::{self, HALTS, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 
 /// The signals that circus handles.
-pub const HANDLED: [i32; 8] = [1, 2, 3, 10, 12, 15, SIGCHLD, 28];
+pub const HANDLED: [i32; 8] = [SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTERM, SIGCHLD, SIGWINCH];
 
 impl Daemon {
     pub(crate) fn perform(&mut self, action: Action) {
@@ -20,16 +20,24 @@ impl Daemon {
             Action::Reap { pid } => self.reap_one(pid),
             Action::GiveUp { watcher, wid, pid } => {
                 self.survivors.push(pid);
-                self.leave_sockets(watcher, wid);
+                self.each(&mut |part, cx| part.vacated(watcher, wid, cx));
                 self.give_tree_up(pid);
             }
-            Action::RunHook { id, watcher, hook, about } => self.run_hook(id, watcher, hook, about),
-            Action::CancelHook { id, watcher } => self.cancel_hook(id, watcher),
-            Action::WatchSockets(id) => self.watch_sockets(id),
-            Action::UnwatchSockets(id) => self.unwatch_sockets(id),
+            Action::RunHook { id, watcher, hook, about } => {
+                if !self.parts.probes.ask(id, watcher, hook, &about, &mut self.core.cx(Key::probes)) {
+                    self.parts.helpers.add(Purpose::Hook { id, watcher, hook, about }, None);
+                }
+            }
+            Action::CancelHook { id, watcher } => {
+                if !self.parts.probes.cancel(id) {
+                    self.parts.helpers.cancel_hook(id, watcher, self.core.now);
+                }
+            }
+            Action::WatchSockets(id) => self.parts.sockets.watch(id, &mut self.core.cx(Key::sockets)),
+            Action::UnwatchSockets(id) => self.parts.sockets.unwatch(id, &self.core.cx(Key::sockets)),
             Action::Reply { ticket, reply } => self.reply(ticket, &reply),
             Action::Publish { watcher, what } => self.publish(&watcher, what),
-            Action::Log { level, text } => self.log.log(level, format_args!("{text}")),
+            Action::Log { level, text } => self.core.log.log(level, format_args!("{text}")),
             Action::Read(reading) => self.read_again(reading),
             Action::Changed(id) => self.remake(id),
             Action::Forgotten { watcher, left } => {
@@ -45,11 +53,11 @@ impl Daemon {
 
     pub(crate) fn publish(&mut self, watcher: &str, what: Published) {
         if let Published::Stop = what
-            && let Some(id) = self.arbiter.find(watcher).map(|watcher| watcher.id)
+            && let Some(id) = self.core.arbiter.find(watcher).map(|watcher| watcher.id)
         {
             self.close_outputs(id);
             self.cgroups.leave(id);
-            self.unsettled.push(id);
+            self.each(&mut |part, cx| part.stopped(id, cx));
         }
         self.tell_builtins(watcher, &what);
         self.tell_subscribers(watcher, what);
@@ -63,26 +71,28 @@ impl Daemon {
                 self.reap();
                 continue;
             }
-            self.log.info(format_args!("Got signal {}", signals::name(signum)));
+            self.core.log.info(format_args!("Got signal {}", signals::name(signum)));
             match signum {
-                1 => {
+                SIGHUP => {
                     self.notify.reloading("reloading all watchers");
                     self.dispatch(Event::Reload);
                 }
-                // The last three come only to PID 1 (`init::HALTS`).
-                2 | 3 | 15 | 30 | 37 | 38 => {
-                    self.dispatch(Event::Terminate);
-                    if self.arbiter.is_hurried() {
-                        self.sweep.iter_mut().for_each(LeftoverSweep::hurry);
-                    }
-                }
-                10 => {
+                SIGINT | SIGQUIT | SIGTERM => self.asked_to_end(),
+                _ if HALTS.contains(&signum) => self.asked_to_end(),
+                SIGUSR1 => {
                     self.reopen_logs();
                     self.restore_listeners();
                     self.restore_notices();
                 }
                 _ => {} // SIGUSR2 is reserved, SIGWINCH means nothing here
             }
+        }
+    }
+
+    fn asked_to_end(&mut self) {
+        self.dispatch(Event::Terminate);
+        if self.core.arbiter.is_hurried() {
+            self.sweep.iter_mut().for_each(LeftoverSweep::hurry);
         }
     }
 }

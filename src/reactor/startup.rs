@@ -8,7 +8,6 @@ use crate::config::{CircusOptions, Config, Finding, Names, Origins, Severity, Wa
 use crate::control::plain::plain_text;
 use crate::host::disk::Disk;
 use crate::host::endpoint::{self, Fault};
-use crate::host::init::HALTS;
 use crate::host::looks;
 use crate::host::pidfile::PidFile;
 use crate::host::termination_message;
@@ -17,13 +16,15 @@ use crate::parts::log::Log;
 use crate::parts::manager_notify::{self, ManagerNotify};
 use crate::parts::plugins::{self, Surroundings};
 use crate::parts::sockets::{self, OwnFile, Passed, Sockets};
-use crate::reactor::eventloop::{Daemon, Parts};
+use crate::reactor::eventloop::{Daemon, Started};
+use crate::reactor::part::{Core, Setup};
 use crate::reactor::perform::HANDLED;
+use crate::signals::{HALTS, SIGXFSZ};
 use crate::sys::child::Spawner;
 use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
 use crate::sys::signal::{self, Signals};
-use crate::sys::{self, io_words, process};
+use crate::sys::{io_words, process};
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -185,7 +186,7 @@ fn start(
     let kernel = |what: &str, error: std::io::Error| system(format!("{what}: {}", io_words(&error)));
     let (mut log, new_log) = open_first_log(options, &config.circus)?;
     // A log that has reached a limit is an error of write(2), not the end.
-    signal::ignore(sys::SIGXFSZ);
+    signal::ignore(SIGXFSZ);
     // Before there is anything that a signal could leave behind.
     let halts: &[i32] = if process::pid() == 1 { &HALTS } else { &[] };
     let signals = Signals::new(&[&HANDLED, halts].concat()).map_err(|e| kernel("signals", e))?;
@@ -210,27 +211,18 @@ fn start(
     let watchers = watchers(&mut config, &cwd, clients.listeners.endpoint(), &mut log);
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
     let notify = ManagerNotify::new(&whole_environ());
-    let (circus, command_line) = (config.circus, options.clone());
-    let parts = Parts {
-        arbiter,
-        options: circus,
-        command_line,
-        cwd,
-        first_umask,
-        log,
-        sockets,
-        spawner,
-        clients,
-        signals,
-        notify,
-    };
-    let mut daemon = Daemon::new(parts).map_err(|e| kernel("event loop", e))?;
-    pidfile.as_mut().map_or(Ok(()), |file| file.write(&mut daemon.log)).map_err(system)?;
+    let (endpoint, addresses) = (clients.listeners.endpoint().to_string(), clients.listeners.addresses());
+    let setup = Setup { options: config.circus, cwd, endpoint, addresses };
+    let core = Core::new(arbiter, log, setup).map_err(|e| kernel("event loop", e))?;
+    let command_line = options.clone();
+    let started = Started { command_line, first_umask, sockets, spawner, clients, signals, notify };
+    let mut daemon = Daemon::new(core, started).map_err(|e| kernel("event loop", e))?;
+    pidfile.as_mut().map_or(Ok(()), |file| file.write(&mut daemon.core.log)).map_err(system)?;
     // From here on nothing fails.
     new_log.into_iter().for_each(OwnFile::leave);
-    daemon.sockets.keep_all();
-    daemon.clients.listeners.keep();
-    let log = &mut daemon.log;
+    daemon.parts.sockets.keep_all();
+    daemon.parts.clients.listeners.keep();
+    let log = &mut daemon.core.log;
     say_findings(log, findings);
     say_findings(log, &checked);
     let rest = passed.rest();
@@ -245,7 +237,7 @@ fn start(
     if let Err(error) = process::set_subreaper() {
         log.warning(format_args!("orphans will not come to circus: {}", io_words(&error)));
     }
-    say_start(log, &daemon.sockets, &daemon.clients);
+    say_start(log, &daemon.parts.sockets, &daemon.parts.clients);
     Ok((daemon, pidfile))
 }
 

@@ -43,7 +43,7 @@ fn a_critical_watcher_that_ends_takes_circus_along_in_order() {
     let mut world = critical(&[never()], dies(5.0, 3));
     world.run(7.9);
     assert!(!world.exited, "the other one has three seconds to end");
-    let t = world.order(Order::Start { who: only("job"), waiting: false });
+    let t = world.order(Task::Start(only("job")));
     assert!(matches!(&world.replies[&t], Reply::Error { errno: Errno::Conflict, .. }), "it is ending");
     world.run(0.2);
     let fall = world.fall.take().unwrap();
@@ -89,11 +89,11 @@ fn of_several_processes_one_that_failed_speaks_for_all() {
 #[test]
 fn what_is_ordered_is_no_fall() {
     for order in [
-        Order::Stop { who: only("job"), waiting: true },
-        Order::Rm { name: "job".into(), nostop: false, waiting: true },
-        Order::Restart { who: only("job"), waiting: true },
-        Order::Change { name: "job".into(), by: -1, waiting: true },
-        Order::Kill { name: "job".into(), pid: None, signum: Some(9), graceful_timeout: None, waiting: true },
+        Task::Stop(only("job")).waiting(true),
+        Task::Rm { name: "job".into(), nostop: false }.waiting(true),
+        Task::Restart(only("job")).waiting(true),
+        Task::Change { name: "job".into(), by: -1 }.waiting(true),
+        Task::Kill { name: "job".into(), pid: None, signum: Some(9), graceful_timeout: None }.waiting(true),
     ] {
         let mut world = critical(&[never()], GOOD);
         world.run(2.0);
@@ -102,7 +102,7 @@ fn what_is_ordered_is_no_fall() {
         assert!(!world.exited && !world.arbiter.is_ending(), "{order:?}");
     }
     let mut world = critical(&[never()], dies(0.5, 3));
-    world.order(Order::Quit { waiting: false });
+    world.order(Task::Quit);
     world.run(10.0);
     assert!(world.exited && world.fall.is_none(), "it was to end anyway");
 }
@@ -139,7 +139,7 @@ fn only_what_failed_is_respawned() {
         world.run(10.0);
         assert_eq!(world.status("job"), status, "{code}");
     }
-    world.order(Order::Start { who: only("job"), waiting: false });
+    world.order(Task::Start(only("job")));
     let pid = world.pids("job")[0];
     world.procs.get_mut(&pid).unwrap().ends = Some((world.now, Exit::Signal(15)));
     world.exit(pid);
@@ -188,8 +188,8 @@ fn nothing_that_can_be_configured_makes_circus_spin() {
     }
 }
 
-fn stop() -> Order {
-    Order::Stop { who: Select::All, waiting: false }
+fn stop() -> Task {
+    Task::Stop(Select::All)
 }
 
 /// A watcher of this kill_mode whose process leaves a member of its group and a stray behind.
@@ -312,8 +312,7 @@ fn stop_command_has_no_longer_than_its_process() {
 #[test]
 fn a_signal_that_is_ordered_is_sent_beside_stop_command() {
     let mut world = commanded((None, Answer::Yes), &[]);
-    let kill =
-        |signum| Order::Kill { name: "w".into(), pid: None, signum, graceful_timeout: None, waiting: false };
+    let kill = |signum| Task::Kill { name: "w".into(), pid: None, signum, graceful_timeout: None };
     world.order(kill(None));
     world.order(kill(None));
     assert_eq!((world.called.len(), world.signals.len()), (1, 0));
@@ -324,7 +323,7 @@ fn a_signal_that_is_ordered_is_sent_beside_stop_command() {
 }
 
 fn reload() -> Order {
-    Order::Reload { name: Some("w".into()), graceful: true, sequential: false, waiting: true }
+    Task::Reload { name: Some("w".into()), graceful: true, sequential: false }.waiting(true)
 }
 
 #[test]
@@ -436,7 +435,7 @@ fn a_one_shot_that_ends_before_after_start_has_answered_has_started() {
     world.scripts.insert("w".into(), dies(0.1, 0));
     world.hook_scripts.insert(("w".into(), "after_start"), (Some(1.0), Answer::Yes));
     world.send(Event::Start);
-    let ticket = world.order(Order::Start { who: only("w"), waiting: true });
+    let ticket = world.order(Task::Start(only("w")).waiting(true));
     world.run(2.0);
     assert!(matches!(&world.replies[&ticket], Reply::Info { .. }), "{:?}", world.replies[&ticket]);
     assert_eq!(world.status("w"), "stopped");
@@ -452,7 +451,7 @@ fn one_that_ends_before_it_is_ready_is_tried_again_whatever_respawn_says() {
         let mut world = World::new(vec![w]);
         world.scripts.insert("w".into(), Script { ready: None, ..dies(0.1, code) });
         world.send(Event::Start);
-        let ticket = world.order(Order::Start { who: only("w"), waiting: true });
+        let ticket = world.order(Task::Start(only("w")).waiting(true));
         world.run(30.0);
         assert_eq!((world.status("w"), world.spawns.len()), ("stopped", 5), "max_retry, {options:?} {code}");
         let watcher = world.arbiter.find("w").unwrap();
@@ -463,7 +462,7 @@ fn one_that_ends_before_it_is_ready_is_tried_again_whatever_respawn_says() {
         assert!(matches!(&world.replies[&ticket], Reply::Error { .. }));
         // One that was ready is not tried again.
         world.scripts.insert("w".into(), dies(0.1, code));
-        world.order(Order::Start { who: only("w"), waiting: false });
+        world.order(Task::Start(only("w")));
         world.run(10.0);
         let again = usize::from(code == 1 && options == [on_failure()]);
         assert_eq!((world.status("w"), world.spawns.len()), ("stopped", 6 + again));

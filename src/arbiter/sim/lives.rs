@@ -13,60 +13,54 @@ impl Dice {
 fn random_order(dice: &mut Dice) -> Order {
     let name = ["a", "b", "c", "d", "ghost"][dice.roll(5) as usize].to_string();
     let waiting = dice.roll(2) == 0;
+    let what = random_task(dice, name);
+    let waiting = waiting && !matches!(what, Task::Signal { .. });
+    what.waiting(waiting)
+}
+
+fn random_task(dice: &mut Dice, name: String) -> Task {
     let who = if dice.roll(4) == 0 { Select::All } else { only(&name) };
     match dice.roll(13) {
-        12 => Order::Signal {
+        12 => Task::Signal {
             name,
             pid: None,
-            childpid: None,
-            children: dice.roll(4) == 0,
-            recursive: dice.roll(4) == 0,
+            whom: match (dice.roll(4) == 0, dice.roll(4) == 0) {
+                (true, _) => Whom::Children,
+                (false, true) => Whom::Descendants,
+                (false, false) => Whom::Process,
+            },
             signum: [9, 10, 15][dice.roll(3) as usize],
         },
-        0 | 1 => Order::Start { who, waiting },
-        2 => Order::Stop { who, waiting },
-        3 => Order::Restart { who, waiting },
-        4 | 5 => Order::Reload {
+        0 | 1 => Task::Start(who),
+        2 => Task::Stop(who),
+        3 => Task::Restart(who),
+        4 | 5 => Task::Reload {
             name: (dice.roll(4) > 0).then_some(name),
             graceful: dice.roll(5) > 0,
             sequential: dice.roll(2) == 0,
-            waiting,
         },
-        6 | 7 => Order::Change { name, by: dice.roll(7) as i64 - 3, waiting },
+        6 | 7 => Task::Change { name, by: dice.roll(7) as i64 - 3 },
         8 => {
             if dice.roll(4) == 0 {
                 let key = "hooks.".to_string() + hooks::NAMES[dice.roll(10) as usize];
                 let hook = ["/hook", "/hook, true", ""][dice.roll(3) as usize];
-                return Order::Set { name, options: vec![(key, Value::Str(hook.into()))], waiting };
+                return Task::Set { name, options: vec![(key, Value::Str(hook.into()))] };
             }
             if dice.roll(5) == 0 {
-                return Order::Set { name, options: vec![pulse::random_option(dice)], waiting };
+                return Task::Set { name, options: vec![pulse::random_option(dice)] };
             }
             if dice.roll(6) == 0 {
-                return Order::Set { name, options: vec![relations::random_option(dice)], waiting };
+                return Task::Set { name, options: vec![relations::random_option(dice)] };
             }
             let key = ["numprocesses", "max_age", "graceful_timeout", "warmup_delay", "on_demand"]
                 [dice.roll(5) as usize];
             let number = dice.roll(5) as i64;
             let value = if key == "on_demand" { Value::Bool(number > 2) } else { Value::Int(number) };
-            Order::Set { name, options: vec![(key.into(), value)], waiting }
+            Task::Set { name, options: vec![(key.into(), value)] }
         }
-        9 => Order::Add {
-            name,
-            cmd: "x".into(),
-            args: None,
-            options: vec![],
-            start: dice.roll(2) == 0,
-            waiting,
-        },
-        10 if dice.roll(3) == 0 => Order::Rm { name, nostop: dice.roll(3) == 0, waiting },
-        _ => Order::Kill {
-            name,
-            pid: None,
-            signum: None,
-            graceful_timeout: Some(dice.roll(3) as f64),
-            waiting,
-        },
+        9 => Task::Add { name, cmd: "x".into(), args: None, options: vec![], start: dice.roll(2) == 0 },
+        10 if dice.roll(3) == 0 => Task::Rm { name, nostop: dice.roll(3) == 0 },
+        _ => Task::Kill { name, pid: None, signum: None, graceful_timeout: Some(dice.roll(3) as f64) },
     }
 }
 

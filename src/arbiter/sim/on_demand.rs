@@ -19,7 +19,7 @@ fn on_demand_starts_at_the_first_use_and_waits_again_when_its_processes_have_end
     let first = world.pids("lazy");
     world.kill9(first[0]);
     assert_eq!(world.pids("lazy"), first[1..], "it is not replaced");
-    world.order(Order::Start { who: only("lazy"), waiting: false });
+    world.order(Task::Start(only("lazy")));
     assert_eq!(world.pids("lazy").len(), 2, "but a start fills its place");
     world.pids("lazy").into_iter().for_each(|pid| world.kill9(pid));
     world.run(1.0);
@@ -32,24 +32,22 @@ fn on_demand_starts_at_the_first_use_and_waits_again_when_its_processes_have_end
 #[test]
 fn on_demand_obeys_start_stop_and_restart() {
     let mut world = on_demand();
-    let stop = world.order(Order::Stop { who: only("lazy"), waiting: true });
+    let stop = world.order(Task::Stop(only("lazy")).waiting(true));
     assert_eq!((&world.replies[&stop], world.looked_at.len()), (&Reply::Stopped, 0));
-    let start = world.order(Order::Start { who: only("lazy"), waiting: true });
+    let start = world.order(Task::Start(only("lazy")).waiting(true));
     let nothing = |stopped| Reply::Info { started: vec![], stopped, kept: vec![] };
     assert_eq!((&world.replies[&start], world.looked_at.len()), (&nothing(None), 1));
     let name = Some("lazy".into());
-    let reload = world.order(Order::Reload { name, graceful: true, sequential: false, waiting: true });
+    let reload = world.order(Task::Reload { name, graceful: true, sequential: false }.waiting(true));
     assert_eq!(world.replies[&reload], nothing(Some(vec![])));
     world.connect();
     let pids = world.pids("lazy");
-    let restart = world.order(Order::Restart { who: only("lazy"), waiting: true });
+    let restart = world.order(Task::Restart(only("lazy")).waiting(true));
     world.run(1.0);
     assert_eq!(world.replies[&restart], nothing(Some(pids)));
     assert_eq!((world.status("lazy"), world.looked_at.len()), ("stopped", 1));
-    let set = |on| Order::Set {
-        name: "lazy".into(),
-        options: vec![("on_demand".into(), Value::Bool(on))],
-        waiting: true,
+    let set = |on| {
+        Task::Set { name: "lazy".into(), options: vec![("on_demand".into(), Value::Bool(on))] }.waiting(true)
     };
     world.order(set(false));
     assert_eq!((world.status("lazy"), world.looked_at.len()), ("active", 0));
@@ -68,7 +66,7 @@ fn on_demand_without_sockets_says_so() {
     let mut world = World::new(vec![config]);
     world.no_sockets = true;
     world.send(Event::Start);
-    let start = world.order(Order::Start { who: only("lazy"), waiting: true });
+    let start = world.order(Task::Start(only("lazy")).waiting(true));
     assert!(matches!(&world.replies[&start], Reply::Error { reason, .. } if reason.contains("no sockets")));
     assert!(world.log.iter().any(|(level, text)| *level == Level::Error && text.contains("no sockets")));
 }

@@ -17,14 +17,14 @@ fn with_bad(numprocesses: i64, bad: Script, change: impl FnOnce(&mut WatcherConf
 fn set(world: &mut World, options: &[(&str, &str)]) -> bool {
     let value = |(key, value): &(&str, &str)| (key.to_string(), Value::Str(value.to_string()));
     let options = options.iter().map(value).collect();
-    let ticket = world.order(Order::Set { name: "web".into(), options, waiting: true });
+    let ticket = world.order(Task::Set { name: "web".into(), options }.waiting(true));
     world.run(3.0);
     !matches!(world.replies[&ticket], Reply::Error { .. })
 }
 
 fn reload(world: &mut World, sequential: bool) -> bool {
     let name = Some("web".into());
-    let ticket = world.order(Order::Reload { name, graceful: true, sequential, waiting: true });
+    let ticket = world.order(Task::Reload { name, graceful: true, sequential }.waiting(true));
     world.run(3.0);
     !matches!(world.replies[&ticket], Reply::Error { .. })
 }
@@ -89,7 +89,7 @@ fn readiness_is_that_of_the_options_that_made_the_process() {
 fn a_restart_takes_the_new_options() {
     let mut world = with_bad(1, BROKEN, |c| c.options.max_retry = 2);
     assert!(!set(&mut world, &[("args", "bad")]));
-    world.order(Order::Restart { who: only("web"), waiting: false });
+    world.order(Task::Restart(only("web")));
     world.run(10.0);
     assert_eq!((args(&world), world.status("web")), (made_by("bad"), "stopped"));
 }
@@ -99,12 +99,7 @@ fn options_that_were_set_during_a_reload_are_not_proven_by_it() {
     let mut world = with_bad(1, BROKEN, |_| {});
     world.scripts.insert("web".into(), Script { obeys: Some(1.0), ..GOOD });
     set(&mut world, &[("args", "")]);
-    world.order(Order::Reload {
-        name: Some("web".into()),
-        graceful: true,
-        sequential: false,
-        waiting: false,
-    });
+    world.order(Task::Reload { name: Some("web".into()), graceful: true, sequential: false });
     assert!(!set(&mut world, &[("args", "bad")]));
     assert_eq!(args(&world), made_by(""));
     world.kill9(world.pids("web")[0]);

@@ -91,11 +91,11 @@ fn scripted(config: WatcherConfig, script: Script) -> World {
 }
 
 fn start(world: &mut World, name: &str) -> Ticket {
-    world.order(Order::Start { who: only(name), waiting: true })
+    world.order(Task::Start(only(name)).waiting(true))
 }
 
 fn reload(world: &mut World, sequential: bool) -> Ticket {
-    world.order(Order::Reload { name: Some("web".into()), graceful: true, sequential, waiting: true })
+    world.order(Task::Reload { name: Some("web".into()), graceful: true, sequential }.waiting(true))
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn after_seconds_and_questions_make_ready_too() {
 
 fn set(world: &mut World, key: &str, value: Value) {
     let options = vec![(key.into(), value)];
-    let ticket = world.order(Order::Set { name: "web".into(), options, waiting: false });
+    let ticket = world.order(Task::Set { name: "web".into(), options });
     assert!(!matches!(world.replies[&ticket], Reply::Error { .. }), "{key}");
 }
 
@@ -414,15 +414,14 @@ fn a_question_that_circus_is_too_short_of_something_to_ask_is_no_failure() {
 #[test]
 fn health_begins_with_a_set_and_ends_with_another() {
     let mut world = World::booted(vec![watcher("web", 2)]);
-    let set = |text: &str| Order::Set {
+    let set = |text: &str| Task::Set {
         name: "web".into(),
         options: vec![("health".into(), Value::Str(text.into()))],
-        waiting: false,
     };
     world.order(set("exec:/health"));
     world.run(10.5);
     assert_eq!(world.called.len(), 2);
-    world.order(Order::Stop { who: Select::All, waiting: false });
+    world.order(Task::Stop(Select::All));
     world.run(1.0);
     assert_eq!(world.status("web"), "stopped");
 }
@@ -472,7 +471,7 @@ fn a_stop_overtakes_questions() {
     let started = start(&mut world, "web");
     world.run(1.0);
     assert_eq!(world.hooks.len(), 2);
-    let stopped = world.order(Order::Stop { who: only("web"), waiting: true });
+    let stopped = world.order(Task::Stop(only("web")).waiting(true));
     world.run(0.1);
     assert_eq!((world.hooks.len(), &world.replies[&stopped]), (0, &Reply::Stopped));
     assert!(matches!(&world.replies[&started], Reply::Error { .. }));
@@ -489,6 +488,6 @@ fn nobody_waits_for_what_is_not_wanted_any_more() {
     world.run(1000.0);
     assert_eq!((world.status("web"), world.arbiter.deadline()), ("starting", None));
     let options = vec![("ready".to_string(), Value::Str(String::new()))];
-    world.order(Order::Set { name: "web".into(), options, waiting: false });
+    world.order(Task::Set { name: "web".into(), options });
     assert_eq!(world.status("web"), "active");
 }

@@ -10,7 +10,7 @@ impl World {
 
     fn reload(&mut self, watchers: Vec<WatcherConfig>) -> Ticket {
         self.write(watchers);
-        self.order(Order::Reloadconfig { waiting: true })
+        self.order(Task::Reloadconfig.waiting(true))
     }
 
     fn id(&self, name: &str) -> WatcherId {
@@ -88,9 +88,9 @@ fn each_change_has_its_own_way() {
 #[test]
 fn a_change_of_one_option_leaves_alone_what_commands_have_set() {
     let mut world = World::booted(vec![watcher("web", 2)]);
-    world.order(Order::Change { name: "web".into(), by: 3, waiting: false });
+    world.order(Task::Change { name: "web".into(), by: 3 });
     let options = vec![("max_retry".to_string(), Value::Int(9))];
-    world.order(Order::Set { name: "web".into(), options, waiting: false });
+    world.order(Task::Set { name: "web".into(), options });
     let pids = world.pids("web");
     world.reload(vec![with("web", 2, |c| c.options.priority = 7)]);
     let options = &world.arbiter.find("web").expect("it").config.options;
@@ -110,7 +110,7 @@ fn what_a_command_has_added_stays_until_the_file_has_it() {
     let mut world = World::booted(vec![watcher("a", 1)]);
     let options = vec![("numprocesses".to_string(), Value::Int(2))];
     let (name, cmd) = ("Mine".to_string(), "worker".to_string());
-    world.order(Order::Add { name, cmd, args: None, options, start: true, waiting: false });
+    world.order(Task::Add { name, cmd, args: None, options, start: true });
     let pids = world.pids("mine");
     world.reload(vec![watcher("a", 2)]);
     assert_eq!((world.pids("mine"), world.pids("a").len()), (pids.clone(), 2));
@@ -125,7 +125,7 @@ fn what_a_command_has_added_stays_until_the_file_has_it() {
 #[test]
 fn what_a_command_has_removed_comes_back() {
     let mut world = World::booted(vec![watcher("a", 1), watcher("b", 1)]);
-    world.order(Order::Rm { name: "a".into(), nostop: false, waiting: false });
+    world.order(Task::Rm { name: "a".into(), nostop: false });
     world.run(0.1);
     world.reload(vec![watcher("a", 1), watcher("b", 1)]);
     assert_eq!((world.status("a"), world.pids("a").len()), ("active", 1));
@@ -155,7 +155,7 @@ fn what_has_stopped_stays_so_unless_the_file_mends_it() {
     world.scripts.insert("broken".into(), Script { broken: true, ..GOOD });
     world.send(Event::Start);
     world.run(20.0);
-    world.order(Order::Stop { who: only("by_hand"), waiting: false });
+    world.order(Task::Stop(only("by_hand")));
     world.run(1.0);
     assert_eq!(names.map(|name| world.status(name)), ["stopped"; 4]);
     world.scripts.clear();
@@ -213,13 +213,13 @@ fn a_reload_with_nothing_to_replace_is_over_at_once() {
 #[test]
 fn sockets_that_have_changed_reload_their_watchers_alone() {
     let mut world = World::booted(vec![watcher("a", 1), watcher("b", 1), watcher("c", 1)]);
-    world.order(Order::Stop { who: only("c"), waiting: false });
+    world.order(Task::Stop(only("c")));
     world.run(0.1);
     let (a, b) = (world.pids("a"), world.pids("b"));
     let touched = vec![world.id("b"), world.id("b"), world.id("c")];
     let watchers = vec![watcher("a", 1), watcher("b", 1), with("c", 1, |c| c.options.priority = 3)];
     world.files = Ok(NewConfig { watchers, warmup_delay: 0.0, touched });
-    let ticket = world.order(Order::Reloadconfig { waiting: true });
+    let ticket = world.order(Task::Reloadconfig.waiting(true));
     world.run(0.1);
     assert_eq!((&world.pids("a"), world.status("c"), &world.replies[&ticket]), (&a, "stopped", &Reply::Ok));
     assert!(world.pids("b").len() == 1 && world.pids("b") != b);
@@ -232,8 +232,8 @@ fn a_configuration_that_cannot_be_used_changes_nothing() {
     world.files = Err("f:3: it is wrong".into());
     for (waiting, restart) in [(false, false), (true, false), (false, true), (true, true)] {
         let ticket = world.order(match restart {
-            false => Order::Reloadconfig { waiting },
-            true => Order::Restart { who: Select::All, waiting },
+            false => Task::Reloadconfig.waiting(waiting),
+            true => Task::Restart(Select::All).waiting(waiting),
         });
         let expected = Reply::error(Errno::Failed, "f:3: it is wrong");
         assert_eq!((&world.replies[&ticket], &world.pids("a")), (&expected, &pids));
@@ -247,7 +247,7 @@ fn a_restart_of_all_applies_the_configuration_between_stop_and_start() {
     let old = world.pids("web");
     let manual = || with("manual", 1, |c| c.options.autostart = false);
     world.write(vec![manual(), watcher("new", 1), watcher("web", 3)]);
-    let ticket = world.order(Order::Restart { who: Select::All, waiting: true });
+    let ticket = world.order(Task::Restart(Select::All).waiting(true));
     assert_eq!((world.status("web"), world.pids("web")), ("stopping", old.clone()));
     world.run(0.2);
     let statuses = ["gone", "manual", "new", "web"].map(|name| world.status(name));
@@ -262,7 +262,7 @@ fn the_end_overtakes_and_allows_no_more() {
     let pid = world.pids("slow")[0];
     world.procs.get_mut(&pid).expect("a process").script.obeys = Some(3.0);
     let first = world.reload(vec![with("slow", 1, |c| c.options.args = "x".into()), watcher("new", 1)]);
-    let quit = world.order(Order::Quit { waiting: true });
+    let quit = world.order(Task::Quit.waiting(true));
     let late = world.reload(vec![watcher("late", 1)]);
     world.run(4.0);
     assert!(world.exited && world.status("late") == "gone");
@@ -341,10 +341,10 @@ pub(super) fn reconfigure(world: &mut World, dice: &mut Dice) {
     let relations = world.arbiter.watchers().any(|w| w.config.options.requires.is_some());
     let waiting = dice.roll(2) == 0;
     if dice.roll(4) == 0 {
-        world.order(Order::Restart { who: Select::All, waiting });
+        world.order(Task::Restart(Select::All).waiting(waiting));
         return;
     }
-    world.order(Order::Reloadconfig { waiting });
+    world.order(Task::Reloadconfig.waiting(waiting));
     let depends = |w: &super::super::watcher::Watcher| {
         w.config.options.after.is_some() || w.config.options.requires.is_some()
     };

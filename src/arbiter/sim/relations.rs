@@ -63,9 +63,9 @@ fn statuses(world: &World, names: &[&str]) -> Vec<&'static str> {
 fn order(world: &mut World, word: &str, name: &str) -> Ticket {
     let (who, waiting) = (if name.is_empty() { Select::All } else { only(name) }, true);
     world.order(match word {
-        "start" => Order::Start { who, waiting },
-        "stop" => Order::Stop { who, waiting },
-        _ => Order::Restart { who, waiting },
+        "start" => Task::Start(who).waiting(waiting),
+        "stop" => Task::Stop(who).waiting(waiting),
+        _ => Task::Restart(who).waiting(waiting),
     })
 }
 
@@ -190,17 +190,10 @@ fn what_is_not_there_is_waited_for_in_vain_until_it_comes() {
     assert_eq!(fault(&world, "app"), "stopped: it requires db, and there is no such watcher");
     let ticket = order(&mut world, "start", "app");
     assert!(matches!(&world.replies[&ticket], Reply::Error { .. }), "nobody waits for ever");
-    let add = |start| Order::Add {
-        name: "DB".into(),
-        cmd: "x".into(),
-        args: None,
-        options: vec![],
-        start,
-        waiting: false,
-    };
+    let add = |start| Task::Add { name: "DB".into(), cmd: "x".into(), args: None, options: vec![], start };
     world.order(add(true));
     assert_eq!((world.status("DB"), world.status("app")), ("active", "active"));
-    world.order(Order::Rm { name: "db".into(), nostop: false, waiting: false });
+    world.order(Task::Rm { name: "db".into(), nostop: false });
     assert_eq!(asked(&world), ["app"], "even who is forgotten goes last");
     world.run(1.0);
     assert_eq!((world.status("db"), world.status("app")), ("gone", "stopped"));
@@ -223,10 +216,9 @@ fn a_set_holds_at_once() {
     let mut world = World::booted(vec![watcher("app", 1), watcher("db", 1)]);
     order(&mut world, "stop", "db");
     world.run(1.0);
-    let set = |text: &str| Order::Set {
-        name: "app".into(),
-        options: vec![("requires".into(), Value::Str(text.into()))],
-        waiting: true,
+    let set = |text: &str| {
+        Task::Set { name: "app".into(), options: vec![("requires".into(), Value::Str(text.into()))] }
+            .waiting(true)
     };
     let ticket = world.order(set("db"));
     world.run(1.0);
@@ -322,10 +314,10 @@ fn one_that_gets_its_first_process_brings_along_what_it_requires() {
     let mut db = watcher("db", 1);
     db.options.autostart = false;
     let mut world = World::booted(vec![app, db]);
-    world.order(Order::Start { who: only("app"), waiting: false });
-    world.order(Order::Stop { who: only("db"), waiting: false });
+    world.order(Task::Start(only("app")));
+    world.order(Task::Stop(only("db")));
     world.run(1.0);
     assert_eq!(statuses(&world, &["app", "db"]), ["stopped", "stopped"]);
-    world.order(Order::Change { name: "app".into(), by: 1, waiting: false });
+    world.order(Task::Change { name: "app".into(), by: 1 });
     assert_eq!(statuses(&world, &["app", "db"]), ["active", "active"]);
 }

@@ -16,11 +16,11 @@ fn web(numprocesses: i64, script: Script, change: impl FnOnce(&mut WatcherConfig
 }
 
 fn reload(world: &mut World, sequential: bool) -> Ticket {
-    world.order(Order::Reload { name: Some("web".into()), graceful: true, sequential, waiting: true })
+    world.order(Task::Reload { name: Some("web".into()), graceful: true, sequential }.waiting(true))
 }
 
 fn stop(world: &mut World) -> Ticket {
-    world.order(Order::Stop { who: only("web"), waiting: true })
+    world.order(Task::Stop(only("web")).waiting(true))
 }
 
 fn fault(world: &World) -> Option<String> {
@@ -71,9 +71,9 @@ fn only_the_slot_of_the_process_that_ended_waits() {
     world.kill9(100);
     world.kill9(101);
     assert_eq!(world.pids("web"), [102]);
-    world.order(Order::Change { name: "web".into(), by: 1, waiting: false });
+    world.order(Task::Change { name: "web".into(), by: 1 });
     assert_eq!(world.pids("web").len(), 2, "a place that is new is not theirs");
-    world.order(Order::Change { name: "web".into(), by: -2, waiting: false });
+    world.order(Task::Change { name: "web".into(), by: -2 });
     world.run(0.1);
     assert_eq!(world.pids("web").len(), 2, "those that wait go first");
     world.run(10.0);
@@ -96,7 +96,7 @@ fn whoever_is_replaced_one_by_one_waits_for_the_group_before() {
     let aged = |world: &mut World| world.run(8.1);
     let killed = |world: &mut World| {
         let (name, pid) = ("web".into(), Some(100));
-        let kill = Order::Kill { name, pid, signum: None, graceful_timeout: None, waiting: false };
+        let kill = Task::Kill { name, pid, signum: None, graceful_timeout: None };
         world.order(kill);
     };
     type Act<'a> = &'a dyn Fn(&mut World);
@@ -193,13 +193,8 @@ fn what_a_launcher_may_have_told_already_is_given_time_before_it_is_asked() {
 fn a_process_that_is_being_stopped_is_not_asked_again() {
     let mut world = web(1, Script { obeys: None, ..GOOD }, |_| {});
     stop(&mut world);
-    let kill = |timeout| Order::Kill {
-        name: "web".into(),
-        pid: None,
-        signum: None,
-        graceful_timeout: Some(timeout),
-        waiting: false,
-    };
+    let kill =
+        |timeout| Task::Kill { name: "web".into(), pid: None, signum: None, graceful_timeout: Some(timeout) };
     world.order(kill(100.0));
     world.order(kill(2.0));
     world.run(1.9);
@@ -271,7 +266,7 @@ fn reloads_end_although_an_old_process_does_not() {
 fn a_singleton_waits_for_a_process_that_nothing_ends() {
     let mut world = web(1, DEAD_DISK, |c| c.options.singleton = true);
     world.scripts.clear();
-    world.order(Order::Restart { who: only("web"), waiting: false });
+    world.order(Task::Restart(only("web")));
     world.run(20.0);
     assert_eq!((world.pids("web"), world.spawns.len()), (vec![], 1));
     world.kill9(100);

@@ -48,7 +48,7 @@ fn what_cannot_be_executed_stops_its_watcher_alone_after_max_retry() {
     world.scripts.insert("broken".into(), Script { broken: true, ..GOOD });
     world.send(Event::Start);
     assert_eq!(world.status("good"), "active", "nobody's trouble delays another");
-    let ticket = world.order(Order::Start { who: only("broken"), waiting: true });
+    let ticket = world.order(Task::Start(only("broken")).waiting(true));
     world.run(20.0);
     assert_eq!(world.status("broken"), "stopped");
     assert!(world.spawns.iter().filter(|(_, n)| n == "broken").count() <= 11);
@@ -63,7 +63,7 @@ fn what_the_machine_is_short_of_uses_up_no_max_retry() {
     let mut world = World::new(vec![watcher("web", 1)]);
     world.scripts.insert("web".into(), Script { broken: true, shortage: true, ..GOOD });
     world.send(Event::Start);
-    let ticket = world.order(Order::Start { who: only("web"), waiting: true });
+    let ticket = world.order(Task::Start(only("web")).waiting(true));
     world.run(600.0);
     assert!((60..=70).contains(&world.spawns.len()), "{} tries", world.spawns.len());
     assert!(matches!(&world.replies[&ticket], Reply::Error { .. }), "who waits is told so");
@@ -73,7 +73,7 @@ fn what_the_machine_is_short_of_uses_up_no_max_retry() {
     // A fault of its own counts as if nothing had been before.
     world.scripts.insert("web".into(), Script { broken: true, ..GOOD });
     let before = world.spawns.len();
-    world.order(Order::Restart { who: only("web"), waiting: false });
+    world.order(Task::Restart(only("web")));
     world.run(20.0);
     assert_eq!((world.status("web"), world.spawns.len() - before), ("stopped", 5));
 }
@@ -102,9 +102,9 @@ fn who_waits_for_what_cannot_start_is_told_so() {
     let name = || "broken".to_string();
     let options = vec![("numprocesses".to_string(), Value::Int(3))];
     let tickets = [
-        Order::Reload { name: Some(name()), graceful: true, sequential: false, waiting: true },
-        Order::Change { name: name(), by: 1, waiting: true },
-        Order::Set { name: name(), options, waiting: true },
+        Task::Reload { name: Some(name()), graceful: true, sequential: false }.waiting(true),
+        Task::Change { name: name(), by: 1 }.waiting(true),
+        Task::Set { name: name(), options }.waiting(true),
     ]
     .map(|order| world.order(order));
     world.run(60.0);
@@ -123,7 +123,7 @@ fn without_respawn_the_watcher_ends_with_its_last_process() {
     let pids = world.pids("job");
     world.kill9(pids[0]);
     assert_eq!((world.status("job"), world.pids("job").len()), ("active", 1));
-    world.order(Order::Start { who: only("job"), waiting: false });
+    world.order(Task::Start(only("job")));
     assert_eq!(world.pids("job").len(), 2, "start fills the empty slots");
     for pid in world.pids("job") {
         world.kill9(pid);
@@ -171,11 +171,7 @@ fn a_process_that_ends_before_it_is_replaced_for_its_age_has_one_successor() {
     (config.options.max_age, config.options.max_age_variance) = (10, 0);
     config.options.use_sockets = true;
     let mut world = World::booted(vec![config]);
-    world.order(Order::Set {
-        name: "web".into(),
-        options: vec![("warmup_delay".into(), Value::Float(2.0))],
-        waiting: false,
-    });
+    world.order(Task::Set { name: "web".into(), options: vec![("warmup_delay".into(), Value::Float(2.0))] });
     world.run(10.0);
     let waits = world.pids("web").into_iter().next().unwrap();
     world.kill9(waits);

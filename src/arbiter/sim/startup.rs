@@ -13,7 +13,7 @@ fn start_order_is_by_priority_with_the_pause_between() {
     assert_eq!((world.status("a"), world.status("b")), ("stopped", "active"));
     world.run(2.1);
     assert_eq!((world.status("a"), world.status("c")), ("active", "stopped"));
-    let t = world.order(Order::Restart { who: Select::All, waiting: true });
+    let t = world.order(Task::Restart(Select::All).waiting(true));
     world.run(0.5);
     assert_eq!((world.status("a"), world.status("b")), ("stopped", "active"));
     world.run(3.0);
@@ -26,7 +26,7 @@ fn a_start_is_over_when_the_last_process_has_warmed_up() {
     first.options.warmup_delay = 5.0;
     let mut world = World::new(vec![first, watcher("second", 1)]);
     world.send(Event::Start);
-    let ticket = world.order(Order::Start { who: only("first"), waiting: true });
+    let ticket = world.order(Task::Start(only("first")).waiting(true));
     world.run(9.9);
     assert_eq!((world.pids("first").len(), world.status("first")), (2, "starting"));
     assert_eq!((world.status("second"), world.replies.get(&ticket)), ("stopped", None));
@@ -44,15 +44,15 @@ fn builtin(name: &str) -> WatcherConfig {
 fn a_plugin_of_circus_itself_is_active_without_a_process() {
     let mut world = World::booted(vec![builtin("p"), watcher("web", 1)]);
     assert_eq!((world.status("p"), world.pids("p").len(), world.status("web")), ("active", 0, "active"));
-    let restart = world.order(Order::Restart { who: only("p"), waiting: true });
+    let restart = world.order(Task::Restart(only("p")).waiting(true));
     let nothing = Reply::Info { started: vec![], stopped: Some(vec![]), kept: vec![] };
     assert_eq!(world.replies[&restart], nothing);
-    let stop = world.order(Order::Stop { who: only("p"), waiting: true });
+    let stop = world.order(Task::Stop(only("p")).waiting(true));
     assert_eq!((&world.replies[&stop], world.status("p")), (&Reply::Stopped, "stopped"));
     let what: Vec<Published> =
         world.published.iter().filter(|(name, _)| name == "p").map(|(_, what)| what.clone()).collect();
     assert_eq!(what, [Published::Start, Published::Stop, Published::Start, Published::Stop]);
-    world.order(Order::Start { who: only("p"), waiting: false });
+    world.order(Task::Start(only("p")));
     world.send(Event::Terminate);
     world.run(1.0);
     assert!(world.exited);
@@ -64,7 +64,7 @@ fn a_plugin_of_circus_itself_whose_options_cannot_be_used_does_not_start() {
     config.broken = Some("no such port".into());
     let mut world = World::booted(vec![config]);
     assert_eq!(world.status("p"), "stopped");
-    let start = world.order(Order::Start { who: only("p"), waiting: true });
+    let start = world.order(Task::Start(only("p")).waiting(true));
     assert!(matches!(&world.replies[&start], Reply::Error { reason, .. } if reason.contains("no such port")));
     assert!(world.log.iter().any(|(level, text)| *level == Level::Error && text.contains("no such port")));
 }

@@ -9,7 +9,7 @@ fn a_process_that_is_held_before_it_is_its_program_can_be_stopped() {
     world.scripts.insert("web".into(), script);
     world.send(Event::Start);
     world.run(2.0);
-    let ticket = world.order(Order::Stop { who: only("web"), waiting: true });
+    let ticket = world.order(Task::Stop(only("web")).waiting(true));
     world.run(31.0);
     assert!(matches!(&world.replies[&ticket], Reply::Stopped), "{:?}", world.replies[&ticket]);
     assert_eq!((world.status("web"), world.procs.len()), ("stopped", 0));
@@ -21,7 +21,7 @@ fn stop_asks_waits_and_kills_the_group() {
     world.scripts.insert("deaf".into(), Script { obeys: None, ..GOOD });
     world.send(Event::Start);
     let pid = world.pids("deaf")[0];
-    let ticket = world.order(Order::Stop { who: only("deaf"), waiting: true });
+    let ticket = world.order(Task::Stop(only("deaf")).waiting(true));
     world.run(4.9);
     assert_eq!((world.status("deaf"), world.replies.len()), ("stopping", 0));
     world.run(0.2);
@@ -35,7 +35,7 @@ fn so_many_clients_wait_and_no_more() {
     let mut world = World::new(vec![watcher("deaf", 1)]);
     world.scripts.insert("deaf".into(), Script { obeys: None, ..GOOD });
     world.send(Event::Start);
-    let stop = |waiting| Order::Stop { who: only("deaf"), waiting };
+    let stop = |waiting| Task::Stop(only("deaf")).waiting(waiting);
     for _ in 0..super::super::waiters::MOST_WAITING {
         world.order(stop(true));
     }
@@ -45,7 +45,7 @@ fn so_many_clients_wait_and_no_more() {
     let no_waiting = world.order(stop(false));
     assert_eq!(world.replies[&no_waiting], Reply::Ok);
     // Circus ends when it is told to, whoever waits for that.
-    let quit = world.order(Order::Quit { waiting: true });
+    let quit = world.order(Task::Quit.waiting(true));
     assert!(matches!(&world.replies[&quit], Reply::Error { errno: Errno::Conflict, .. }));
     world.run(5.1);
     assert!(world.exited);
@@ -56,7 +56,7 @@ fn a_group_that_outlives_its_leader_is_killed_at_the_deadline() {
     let mut world = World::new(vec![watcher("parent", 1)]);
     world.scripts.insert("parent".into(), Script { leaves: true, ..GOOD });
     world.send(Event::Start);
-    world.order(Order::Stop { who: Select::All, waiting: false });
+    world.order(Task::Stop(Select::All));
     world.run(1.0);
     assert_eq!(world.status("parent"), "stopping", "its leader is gone, its group is not");
     world.run(4.1);
@@ -75,7 +75,7 @@ fn members_left_by_one_that_is_not_replaced_are_left_alone_until_the_stop() {
     world.kill9(first);
     world.run(100.0);
     assert!(world.groups.contains(&first));
-    world.order(Order::Stop { who: Select::All, waiting: false });
+    world.order(Task::Stop(Select::All));
     world.run(6.0);
     assert_eq!((world.status("parent"), world.groups.len()), ("stopped", 0));
 }
@@ -94,9 +94,9 @@ fn a_group_that_ended_unseen_is_forgotten_when_its_number_is_a_process_again() {
     world.groups.clear();
     world.next_pid = first;
     world.arbiter.insert(watcher("other", 1));
-    world.order(Order::Start { who: only("other"), waiting: false });
+    world.order(Task::Start(only("other")));
     assert_eq!(world.pids("other"), [first]);
-    world.order(Order::Stop { who: only("parent"), waiting: false });
+    world.order(Task::Stop(only("parent")));
     world.run(1.0);
     assert_eq!((world.status("parent"), world.status("other")), ("stopped", "active"));
 }
@@ -106,10 +106,10 @@ fn a_stop_overtakes_a_start() {
     let mut config = watcher("slow", 10);
     config.options.warmup_delay = 1.0;
     let mut world = World::booted(vec![config]);
-    let start = world.order(Order::Start { who: only("slow"), waiting: true });
+    let start = world.order(Task::Start(only("slow")).waiting(true));
     world.run(3.5);
     assert_eq!((world.status("slow"), world.pids("slow").len()), ("starting", 4));
-    let stop = world.order(Order::Stop { who: only("slow"), waiting: true });
+    let stop = world.order(Task::Stop(only("slow")).waiting(true));
     world.run(0.1);
     assert_eq!(world.status("slow"), "stopped");
     assert!(matches!(world.replies[&start], Reply::Error { .. }), "told what happened");
@@ -179,10 +179,10 @@ fn a_command_and_a_signal_are_no_hurry() {
     slow.options.graceful_timeout = 600.0;
     let mut world = World::booted(vec![slow]);
     world.scripts.insert("slow".into(), Script { obeys: Some(60.0), ..GOOD });
-    world.order(Order::Quit { waiting: false });
-    world.order(Order::Quit { waiting: false });
+    world.order(Task::Quit);
+    world.order(Task::Quit);
     world.send(Event::Terminate);
-    world.order(Order::Quit { waiting: true });
+    world.order(Task::Quit.waiting(true));
     world.run(61.0);
     assert!(world.exited && world.signals.iter().all(|(_, signum)| *signum != 9));
 }

@@ -50,7 +50,7 @@ impl Trace {
             Event::Noticed { pid, notice } => self.fold(&(13, pid, notice)),
             Event::Order { ticket, order, targets, by: _ } => {
                 let targets = targets.as_ref().map(|ids| ids.iter().map(|id| id.0).collect::<Vec<u32>>());
-                self.fold(&(14, ticket.0, order.word(), order.waits(), targets));
+                self.fold(&(14, ticket.0, order.what.word(), order.waiting, targets));
             }
             Event::Read { reading, found } => {
                 let read = (reading.ticket.0, reading.waiting, reading.restart);

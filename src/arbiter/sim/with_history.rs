@@ -27,8 +27,9 @@ impl World {
         history.changes().map(|c| what(&c.what) + &times(c.times) + &cause(&c.cause)).collect()
     }
 
-    fn order_by(&mut self, order: Order) {
-        let by = Rc::new(Origin { order: order.word(), ..Origin::default() });
+    fn order_by(&mut self, order: impl Into<Order>) {
+        let order = order.into();
+        let by = Rc::new(Origin { order: order.what.word(), ..Origin::default() });
         let targets = None;
         self.asked.insert(Ticket(self.next_ticket));
         self.send(Event::Order { ticket: Ticket(self.next_ticket), order, targets, by });
@@ -50,14 +51,14 @@ fn a_start_a_stop_and_a_restart_are_one_change_each_with_who_ordered_it() {
     let mut world = World::booted(vec![watcher("a", 2)]);
     assert_eq!(world.told("a"), ["active by Boot"]);
     let (who, waiting) = all(false);
-    world.order_by(Order::Stop { who, waiting });
+    world.order_by(Task::Stop(who).waiting(waiting));
     assert_eq!(world.told("a"), ["active by Boot", "stopping by stop"]);
     world.run(1.0);
     let (who, waiting) = all(false);
-    world.order_by(Order::Start { who, waiting });
+    world.order_by(Task::Start(who).waiting(waiting));
     world.run(1.0);
     let (who, waiting) = all(false);
-    world.order_by(Order::Restart { who, waiting });
+    world.order_by(Task::Restart(who).waiting(waiting));
     world.run(1.0);
     assert_eq!(world.told("a")[1..], ["stopped by stop", "active by start", "active by restart"]);
     assert_eq!(world.restarts("a")[..6], [0, 0, 0, 0, 0, 2]);
@@ -92,7 +93,7 @@ fn deaths_are_counted_and_told_apart() {
 #[test]
 fn a_reload_and_what_becomes_of_it() {
     let mut world = World::booted(vec![watcher("a", 2)]);
-    let reload = || Order::Reload { name: None, graceful: true, sequential: false, waiting: false };
+    let reload = || Task::Reload { name: None, graceful: true, sequential: false };
     world.order_by(reload());
     assert_eq!(world.told("a")[1..], ["Reloading by reload"]);
     world.run(1.0);
@@ -102,7 +103,7 @@ fn a_reload_and_what_becomes_of_it() {
     let told = world.told("a");
     assert!(told[4].starts_with("failed: ") && told[5].starts_with("not reloaded: "), "{told:?}");
     assert_eq!(world.restarts("a")[4], 2, "of the first one only");
-    world.order_by(Order::Change { name: "a".into(), by: 0, waiting: false });
+    world.order_by(Task::Change { name: "a".into(), by: 0 });
     assert!(world.told("a").last().unwrap().starts_with("Ordered"), "{:?}", world.told("a"));
 }
 
@@ -122,7 +123,7 @@ fn giving_up_is_told_with_its_reason_until_somebody_stops_it() {
     let fault = world.arbiter.find("a").unwrap().fault().unwrap();
     assert!(fault.starts_with("stopped: "), "{fault}");
     let (who, waiting) = all(false);
-    world.order_by(Order::Stop { who, waiting });
+    world.order_by(Task::Stop(who).waiting(waiting));
     assert_eq!(world.arbiter.find("a").unwrap().fault(), None);
 }
 

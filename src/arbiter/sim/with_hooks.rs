@@ -32,11 +32,11 @@ fn answering(hook: &'static str, answer: Answer) -> World {
 }
 
 fn start() -> Order {
-    Order::Start { who: only("web"), waiting: true }
+    Task::Start(only("web")).waiting(true)
 }
 
 fn stop() -> Order {
-    Order::Stop { who: only("web"), waiting: true }
+    Task::Stop(only("web")).waiting(true)
 }
 
 fn count(world: &World, wanted: Published) -> usize {
@@ -131,7 +131,7 @@ fn a_stop_overtakes_the_hooks_of_a_start() {
 #[test]
 fn a_restart_during_before_start_asks_again() {
     let mut world = scripted(&["before_start"], "before_start", NEVER);
-    let t = world.order(Order::Restart { who: only("web"), waiting: true });
+    let t = world.order(Task::Restart(only("web")).waiting(true));
     assert_eq!((world.called.len(), world.hooks.len()), (2, 1));
     world.run(31.0);
     assert!(matches!(&world.replies[&t], Reply::Error { reason, .. } if reason.contains("longer than 30 s")));
@@ -206,7 +206,7 @@ fn a_reload_whose_new_processes_are_refused_leaves_the_old_ones() {
         let old = world.pids("web");
         world.hook_scripts.insert(("web".into(), hook), (Some(0.1), refused()));
         let (name, graceful) = (Some("web".to_string()), true);
-        let t = world.order(Order::Reload { name, graceful, sequential: false, waiting: true });
+        let t = world.order(Task::Reload { name, graceful, sequential: false }.waiting(true));
         world.run(1.0);
         assert_eq!((world.pids("web"), world.status("web")), (old, "active"));
         let Reply::Error { reason, .. } = &world.replies[&t] else { panic!("it was reloaded") };
@@ -250,12 +250,10 @@ fn before_signal_holds_back_the_signal_but_not_sigkill() {
 #[test]
 fn a_clients_signal_is_asked_about_and_one_to_children_is_not() {
     let mut world = scripted(&["before_signal", "after_signal"], "before_signal", (Some(0.1), no()));
-    let order = |signum, children| Order::Signal {
+    let order = |signum, children| Task::Signal {
         name: "web".into(),
         pid: None,
-        childpid: None,
-        children,
-        recursive: false,
+        whom: if children { Whom::Children } else { Whom::Process },
         signum,
     };
     world.order(order(1, false));
@@ -272,8 +270,8 @@ fn signals_that_wait_for_hooks_have_an_end() {
     let mut world = World::booted(vec![hooked("web", 500, &["before_signal"])]);
     world.hook_scripts.insert(("web".into(), "before_signal"), NEVER);
     let mut signal = || {
-        let (name, pid, childpid) = ("web".into(), None, None);
-        world.order(Order::Signal { name, pid, childpid, children: false, recursive: false, signum: 1 })
+        let (name, pid) = ("web".into(), None);
+        world.order(Task::Signal { name, pid, whom: Whom::Process, signum: 1 })
     };
     let tickets: Vec<Ticket> = (0..21).map(|_| signal()).collect();
     assert_eq!((&world.replies[&tickets[19]], world.hooks.len()), (&Reply::Ok, 10_000));
@@ -370,7 +368,7 @@ fn hooks_can_be_set_while_the_watcher_runs() {
     let mut world = World::booted(vec![watcher("web", 1)]);
     let mut set = |hook: &str| {
         let options = vec![("hooks.before_signal".to_string(), Value::Str(hook.into()))];
-        world.order(Order::Set { name: "web".into(), options, waiting: false })
+        world.order(Task::Set { name: "web".into(), options })
     };
     let pids = (set("/hook, true"), set(""), set("/other"));
     assert_eq!(world.replies[&pids.2], Reply::Ok);
@@ -383,7 +381,7 @@ fn hooks_can_be_set_while_the_watcher_runs() {
 #[test]
 fn a_watcher_that_is_removed_takes_its_hooks_along() {
     let mut world = scripted(&["after_spawn"], "after_spawn", NEVER);
-    world.order(Order::Rm { name: "web".into(), nostop: true, waiting: false });
+    world.order(Task::Rm { name: "web".into(), nostop: true });
     assert!(world.hooks.is_empty());
     world.answer_late(&Answer::No);
 }
@@ -398,7 +396,7 @@ fn a_singleton_that_lost_its_slot_is_not_doubled() {
     world.run(1.0);
     for count in [0, 1] {
         let options = vec![("numprocesses".to_string(), Value::Int(count))];
-        world.order(Order::Set { name: "one".into(), options, waiting: false });
+        world.order(Task::Set { name: "one".into(), options });
     }
     assert_eq!(world.pids("one").len(), 1);
     world.run(6.0);
@@ -409,9 +407,9 @@ fn a_singleton_that_lost_its_slot_is_not_doubled() {
 fn a_reload_without_processes_is_over_at_once() {
     let mut world = World::booted(vec![watcher("web", 1)]);
     let options = vec![("numprocesses".to_string(), Value::Int(0))];
-    world.order(Order::Set { name: "web".into(), options, waiting: false });
+    world.order(Task::Set { name: "web".into(), options });
     world.run(1.0);
     let (name, graceful) = (Some("web".to_string()), true);
-    let t = world.order(Order::Reload { name, graceful, sequential: false, waiting: true });
+    let t = world.order(Task::Reload { name, graceful, sequential: false }.waiting(true));
     assert!(matches!(world.replies[&t], Reply::Info { .. }));
 }

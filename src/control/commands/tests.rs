@@ -2,7 +2,7 @@
 
 use super::super::protocol;
 use super::*;
-use crate::arbiter::request::{Errno, Matching, Order, Question, Select};
+use crate::arbiter::request::{Errno, Matching, Order, Question, Select, Task, Whom};
 use crate::config::Value;
 use serde_json::{Value as Json, json};
 
@@ -72,60 +72,55 @@ fn orders_about_processes_make_the_round() {
     let web = || Select::Match { pattern: "web".into(), how: Matching::Glob };
     let name = || "web".to_string();
     for (line, expected) in [
-        ("start", Order::Start { who: Select::All, waiting: false }),
-        ("start web --waiting", Order::Start { who: web(), waiting: true }),
-        ("stop web --match=glob", Order::Stop { who: web(), waiting: false }),
+        ("start", Task::Start(Select::All)),
+        ("start web --waiting", Task::Start(web())),
+        ("stop web --match=glob", Task::Stop(web())),
         (
             "restart w.* --match=regex",
-            Order::Restart {
-                who: Select::Match { pattern: "w.*".into(), how: Matching::Regex },
-                waiting: false,
-            },
+            Task::Restart(Select::Match { pattern: "w.*".into(), how: Matching::Regex }),
         ),
         (
             "restart web --match=simple",
-            Order::Restart { who: Select::Match { pattern: name(), how: Matching::Simple }, waiting: false },
+            Task::Restart(Select::Match { pattern: name(), how: Matching::Simple }),
         ),
-        ("reload", Order::Reload { name: None, graceful: true, sequential: false, waiting: false }),
+        ("reload", Task::Reload { name: None, graceful: true, sequential: false }),
         (
             "reload web --terminate --sequential --waiting",
-            Order::Reload { name: some("web"), graceful: false, sequential: true, waiting: true },
+            Task::Reload { name: some("web"), graceful: false, sequential: true },
         ),
-        ("incr web", Order::Change { name: name(), by: 1, waiting: false }),
-        ("incr web 3 --waiting", Order::Change { name: name(), by: 3, waiting: true }),
-        ("decr web 2", Order::Change { name: name(), by: -2, waiting: false }),
-        ("rm web", Order::Rm { name: name(), nostop: false, waiting: false }),
-        ("rm web --nostop --waiting", Order::Rm { name: name(), nostop: true, waiting: true }),
-        ("reloadconfig", Order::Reloadconfig { waiting: false }),
-        ("reloadconfig --waiting", Order::Reloadconfig { waiting: true }),
-        ("quit", Order::Quit { waiting: false }),
-        ("quit --waiting", Order::Quit { waiting: true }),
+        ("incr web", Task::Change { name: name(), by: 1 }),
+        ("incr web 3 --waiting", Task::Change { name: name(), by: 3 }),
+        ("decr web 2", Task::Change { name: name(), by: -2 }),
+        ("rm web", Task::Rm { name: name(), nostop: false }),
+        ("rm web --nostop --waiting", Task::Rm { name: name(), nostop: true }),
+        ("reloadconfig", Task::Reloadconfig),
+        ("reloadconfig --waiting", Task::Reloadconfig),
+        ("quit", Task::Quit),
+        ("quit --waiting", Task::Quit),
     ] {
-        assert_eq!(round(line), order(expected), "{line}");
+        assert_eq!(round(line), order(expected.waiting(line.ends_with("--waiting"))), "{line}");
     }
 }
 
 #[test]
 fn orders_with_signals_make_the_round() {
     let kill = |pid, signum, graceful_timeout, waiting| {
-        order(Order::Kill { name: "web".into(), pid, signum, graceful_timeout, waiting })
+        order(Task::Kill { name: "web".into(), pid, signum, graceful_timeout }.waiting(waiting))
     };
     assert_eq!(round("kill web"), kill(None, None, None, false));
     assert_eq!(
         round("kill web 12 --signum=int --graceful_timeout=1.5 --waiting"),
         kill(Some(12), Some(2), Some(1.5), true)
     );
-    let signal = |pid, childpid, children, recursive, signum| {
-        order(Order::Signal { name: "web".into(), pid, childpid, children, recursive, signum })
-    };
-    assert_eq!(round("signal web HUP"), signal(None, None, false, false, 1));
-    assert_eq!(round("signal web 12 9 --children"), signal(Some(12), None, true, false, 9));
-    assert_eq!(round("signal web 12 SIGRTMIN+1 --recursive"), signal(Some(12), None, false, true, 35));
+    let signal = |pid, whom, signum| order(Task::Signal { name: "web".into(), pid, whom, signum }.into());
+    assert_eq!(round("signal web HUP"), signal(None, Whom::Process, 1));
+    assert_eq!(round("signal web 12 9 --children"), signal(Some(12), Whom::Children, 9));
+    assert_eq!(round("signal web 12 SIGRTMIN+1 --recursive"), signal(Some(12), Whom::Descendants, 35));
     let child =
         json!({"command": "signal", "properties": {"name": "web", "pid": 1, "childpid": 2, "signum": 9}});
     assert_eq!(
         protocol::decode(child.to_string().as_bytes()).request,
-        Ok(signal(Some(1), Some(2), false, false, 9))
+        Ok(signal(Some(1), Whom::Child(2), 9))
     );
 }
 
@@ -161,7 +156,7 @@ fn questions_make_the_round() {
 #[test]
 fn options_make_the_round_with_their_types() {
     let set = |line: &str| match round(line) {
-        Request::Order(Order::Set { name, options, .. }) if name == "web" => options,
+        Request::Order(Order { what: Task::Set { name, options }, .. }) if name == "web" => options,
         other => panic!("{other:?}"),
     };
     let map = |pairs: &[(&str, &str)]| {
@@ -208,7 +203,7 @@ fn what_is_typed_wrong_does_not_leave_the_client() {
 fn a_watcher_is_added_with_its_options() {
     let add = |name: &str, cmd: &str, args, options: &[(&str, Value)], start, waiting| {
         let options = options.iter().map(|(k, v)| (k.to_string(), v.clone())).collect();
-        order(Order::Add { name: name.into(), cmd: cmd.into(), args, options, start, waiting })
+        order(Task::Add { name: name.into(), cmd: cmd.into(), args, options, start }.waiting(waiting))
     };
     assert_eq!(round("add web sleep 3"), add("web", "sleep 3", None, &[], false, false));
     assert_eq!(round("add web sleep --start --waiting"), add("web", "sleep", None, &[], true, true));
@@ -237,7 +232,7 @@ fn a_watcher_is_added_with_its_options() {
     assert_eq!(request(full), Ok(add("w", "c", some("-c 'a b'"), &options, true, false)));
     assert!(matches!(
         request(json!({"name": "w", "cmd": "c", "args": "x y"})),
-        Ok(Request::Order(Order::Add { args: Some(args), .. })) if args == "x y"
+        Ok(Request::Order(Order { what: Task::Add { args: Some(args), .. }, .. })) if args == "x y"
     ));
 }
 

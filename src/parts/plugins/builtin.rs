@@ -12,7 +12,7 @@ use super::observer::Observer;
 use super::resource_watcher::ResourceWatcher;
 use super::statsd::StatsdEmitter;
 use super::watchdog::WatchDog;
-use crate::arbiter::request::{Matching, Order, Select};
+use crate::arbiter::request::{Matching, Select, Task};
 use crate::arbiter::time::Time;
 use crate::arbiter::{Level, Pid};
 use crate::config::builtin::Settings;
@@ -88,7 +88,7 @@ pub enum What {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Wish {
     /// Give this order, as a client does.
-    Order(Order),
+    Order(Task),
     /// Restart a watcher, if it runs: what somebody has stopped stays so.
     Restart(String),
     /// Write to the log.
@@ -123,7 +123,7 @@ impl Wishes {
 
     /// Adds [`Wish::Order`].
     #[inline(never)]
-    pub fn order(&mut self, order: Order) {
+    pub fn order(&mut self, order: Task) {
         self.add(Wish::Order(order));
     }
 
@@ -357,7 +357,7 @@ pub(super) mod tests {
     }
 
     /// The orders among wishes.
-    pub fn orders(wishes: &[Wish]) -> Vec<Order> {
+    pub fn orders(wishes: &[Wish]) -> Vec<Task> {
         let order = |wish: &Wish| if let Wish::Order(order) = wish { Some(order.clone()) } else { None };
         wishes.iter().filter_map(order).collect()
     }

@@ -7,10 +7,10 @@
 
 use super::builtin::{Builtin, Input, Notice, What, Wishes, World, only};
 use crate::arbiter::Level;
-use crate::arbiter::request::Order;
+use crate::arbiter::request::Task;
 use crate::arbiter::time::Time;
 use crate::config::builtin::Settings;
-use crate::config::ends::Respawn;
+use crate::config::respawn_rule::Respawn;
 use crate::config::{Names, model, number};
 use std::collections::VecDeque;
 
@@ -124,7 +124,7 @@ impl Record {
     fn act(&mut self, now: Time, rules: &Rules, wishes: &mut Wishes) {
         let watcher = &self.watcher;
         self.deaths.clear();
-        wishes.order(Order::Stop { who: only(watcher), waiting: false });
+        wishes.order(Task::Stop(only(watcher)));
         if rules.max_retry >= 0 && self.tries >= rules.max_retry {
             let text =
                 format_args!("{watcher}: flapping detected: reached max retry limit, it stays stopped");
@@ -169,7 +169,7 @@ impl Builtin for Flapping {
                 for record in &mut self.watchers {
                     if record.retry_at.is_some_and(|at| at <= now) {
                         record.retry_at = None;
-                        wishes.order(Order::Start { who: only(&record.watcher), waiting: false });
+                        wishes.order(Task::Start(only(&record.watcher)));
                     }
                 }
             }
@@ -224,12 +224,12 @@ mod tests {
         play.event("web", "reap", What::Died { pid: 7, by_itself: true, lived, others })
     }
 
-    fn stop() -> Order {
-        Order::Stop { who: only("web"), waiting: false }
+    fn stop() -> Task {
+        Task::Stop(only("web"))
     }
 
-    fn start() -> Order {
-        Order::Start { who: only("web"), waiting: false }
+    fn start() -> Task {
+        Task::Start(only("web"))
     }
 
     #[test]

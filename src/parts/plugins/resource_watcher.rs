@@ -5,10 +5,11 @@
 
 use super::builtin::{Builtin, Input, Pace, Wishes, World};
 use super::statsd::{Statsd, part};
-use crate::arbiter::request::Order;
+use crate::arbiter::request::{Task, Whom};
 use crate::arbiter::time::Time;
 use crate::arbiter::{Level, Pid};
 use crate::config::builtin::{Memory, Settings};
+use crate::signals::SIGTERM;
 use crate::views::usage::Usage;
 
 /// What is judged, as statsd is told of it.
@@ -81,7 +82,7 @@ impl ResourceWatcher {
             limits: Limits::new(settings),
             max_count: u64::try_from(settings.whole("max_count")).unwrap_or(0),
             process_children: settings.flag("process_children"),
-            child_signal: settings.signal("child_signal").unwrap_or(15),
+            child_signal: settings.signal("child_signal").unwrap_or(SIGTERM),
             counts: Vec::new(),
         }
     }
@@ -98,12 +99,11 @@ impl ResourceWatcher {
         for pid in pids {
             if let Some(why) = self.judge(pid, &before, world, wishes) {
                 wishes.log(Level::Warning, format_args!("{name}: process {pid} is ended: {why}"));
-                wishes.order(Order::Kill {
+                wishes.order(Task::Kill {
                     name: name.clone(),
                     pid: Some(pid),
                     signum: None,
                     graceful_timeout: None,
-                    waiting: false,
                 });
                 continue;
             }
@@ -112,12 +112,10 @@ impl ResourceWatcher {
                 let Some(why) = self.judge(child, &before, world, wishes) else { continue };
                 let text = format_args!("{name}: {child}, a child of process {pid}, gets a signal: {why}");
                 wishes.log(Level::Warning, text);
-                wishes.order(Order::Signal {
+                wishes.order(Task::Signal {
                     name: name.clone(),
                     pid: Some(pid),
-                    childpid: Some(child),
-                    children: false,
-                    recursive: false,
+                    whom: Whom::Child(child),
                     signum: self.child_signal,
                 });
             }
@@ -193,9 +191,9 @@ mod tests {
         Play::begin(model::Builtin::ResourceWatcher, &all, world).0
     }
 
-    fn kill(pid: Pid) -> Order {
+    fn kill(pid: Pid) -> Task {
         let name = "web".into();
-        Order::Kill { name, pid: Some(pid), signum: None, graceful_timeout: None, waiting: false }
+        Task::Kill { name, pid: Some(pid), signum: None, graceful_timeout: None }
     }
 
     fn counts(wishes: &[Wish]) -> Vec<String> {
@@ -251,14 +249,7 @@ mod tests {
     fn a_child_gets_its_signal() {
         let mut play = play(&[("process_children", "1"), ("child_signal", "USR1"), ("max_count", "0")]);
         play.world.usages.insert(11, Usage { mem: 95.0, ..QUIET });
-        let order = Order::Signal {
-            name: "web".into(),
-            pid: Some(1),
-            childpid: Some(11),
-            children: false,
-            recursive: false,
-            signum: 10,
-        };
+        let order = Task::Signal { name: "web".into(), pid: Some(1), whom: Whom::Child(11), signum: 10 };
         assert_eq!(orders(&play.pass(1.0)), [order]);
     }
 

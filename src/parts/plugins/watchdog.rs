@@ -5,7 +5,7 @@
 //! Plugins are not looked at.
 
 use super::builtin::{Builtin, Input, Notice, Pace, What, Wish, Wishes, World, Wrong};
-use crate::arbiter::request::{Matching, Order};
+use crate::arbiter::request::{Matching, Task};
 use crate::arbiter::time::Time;
 use crate::arbiter::{Level, Pid};
 use crate::config::builtin::Settings;
@@ -96,12 +96,11 @@ impl WatchDog {
             let Watched { pid, watcher, .. } = process;
             let text = format_args!("{watcher}: process {pid} is ended: nothing was heard of it");
             wishes.log(Level::Warning, text);
-            wishes.order(Order::Kill {
+            wishes.order(Task::Kill {
                 name: watcher.clone(),
                 pid: Some(*pid),
                 signum: self.signum,
                 graceful_timeout: self.graceful_timeout,
-                waiting: false,
             });
         }
         self.processes.retain(|process| now.since(process.heard) < patience);
@@ -185,7 +184,7 @@ mod tests {
 
     fn killed(wishes: &[Wish]) -> Vec<(String, Pid)> {
         let one = |order| match order {
-            Order::Kill { name, pid: Some(pid), .. } => (name, pid),
+            Task::Kill { name, pid: Some(pid), .. } => (name, pid),
             order => panic!("{order:?}"),
         };
         orders(wishes).into_iter().map(one).collect()
@@ -223,7 +222,7 @@ mod tests {
         let wishes = play.pass(2.0);
         let first = orders(&wishes).remove(0);
         assert!(
-            matches!(first, Order::Kill { signum: Some(3), graceful_timeout: Some(1.5), .. }),
+            matches!(first, Task::Kill { signum: Some(3), graceful_timeout: Some(1.5), .. }),
             "{first:?}"
         );
     }

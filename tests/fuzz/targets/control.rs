@@ -4,7 +4,7 @@
 use crate::mutator::Random;
 use crate::seeds::Examples;
 use circus::arbiter::process::Exit;
-use circus::arbiter::request::{Errno, Order, Request, Ticket};
+use circus::arbiter::request::{Errno, Order, Request, Task, Ticket};
 use circus::arbiter::time::Time;
 use circus::arbiter::{Action, Arbiter, Event, WatcherId, Whom};
 use circus::config::WatcherConfig;
@@ -126,7 +126,7 @@ impl World {
     }
 
     fn order(&mut self, n: u64, order: Order) {
-        let by_name = matches!(order, Order::Start { .. } | Order::Stop { .. } | Order::Restart { .. });
+        let by_name = matches!(order.what, Task::Start(_) | Task::Stop(_) | Task::Restart(_));
         let some = by_name && self.random.below(2) == 0;
         let targets = some.then(|| (0..self.random.below(5) as u32).map(WatcherId).collect());
         self.happen(Event::Order { ticket: Ticket(n), order, targets, by: Rc::default() });

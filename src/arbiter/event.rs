@@ -1,5 +1,5 @@
 //! What has happened: the daemon tells the arbiter.
-#![allow(missing_docs, reason = "the fields are named for what they hold")]
+#![allow(missing_docs, reason = "the fields of the variants are named for what they hold")]
 
 use super::history::Origin;
 use super::hooks::{Answer, HookId};

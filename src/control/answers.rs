@@ -3,7 +3,7 @@
 //! Each function gives the keys that stand in the envelope of the reply; [`super::protocol::encode_answer`] puts them
 //! there. The daemon only collects the facts.
 
-use super::{Map, Refusal, object, one, python, queries};
+use super::{Map, Refusal, object, one, python, render};
 use crate::arbiter::Pid;
 use crate::config::options::{self, CircusOptions, WatcherOptions};
 use crate::config::{StreamConfig, Value, WatcherConfig, number};
@@ -219,7 +219,7 @@ pub fn globaloptions(
         "stats_endpoint" | "multicast_endpoint" => Json::Null,
         _ => options::find(options::CIRCUS, key).map_or(Json::Null, |row| json(&row.get(circus))),
     };
-    let all = queries::GLOBAL_OPTIONS;
+    let all = render::GLOBAL_OPTIONS;
     match option {
         None => {
             let options = object(&mut all.iter().map(|key| (key.to_string(), value(key))));

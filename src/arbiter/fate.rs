@@ -9,8 +9,8 @@ use super::pulse::Ailment;
 use super::time::Time;
 use super::watcher::{Goal, Watcher};
 use super::{Action, Arbiter, Level, Pid, WatcherId};
-use crate::config::ends::{self, Respawn};
 use crate::config::options::WatcherOptions;
+use crate::config::respawn_rule::{self, Respawn};
 use crate::config::signals;
 
 /// The exit code when no process could be started; a shell says it of a command that cannot be executed.
@@ -46,8 +46,8 @@ pub struct Fall {
 pub(super) fn succeeded(exit: Exit, options: &WatcherOptions) -> bool {
     match exit {
         Exit::Code(0) => true,
-        Exit::Code(code) => ends::has(options.success_codes.as_deref(), ends::code, code),
-        Exit::Signal(number) => ends::has(options.success_signals.as_deref(), signals::parse, number),
+        Exit::Code(code) => respawn_rule::has(options.success_codes.as_deref(), respawn_rule::code, code),
+        Exit::Signal(number) => respawn_rule::has(options.success_signals.as_deref(), signals::parse, number),
     }
 }
 

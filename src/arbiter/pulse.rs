@@ -14,18 +14,14 @@ use super::watcher::{Ctx, Status, Watcher};
 use super::{Level, Pid, Published};
 use crate::config::hooks::Hook;
 use crate::config::number;
-use crate::config::options::WatcherOptions;
+use crate::config::options::{
+    HEALTH_INTERVAL, HEALTH_RETRIES, HEALTH_TIMEOUT, READY_TIMEOUT, WatcherOptions,
+};
 use crate::config::probe::Probe;
 
-/// Seconds that a process has to become ready, unless `ready_timeout` is set.
-const READY_TIMEOUT: f64 = 60.0;
 /// Seconds from a spawn to the first question whether the process is ready; the pauses between the next ones double.
 const FIRST_PAUSE: f64 = 0.1;
 const LONGEST_PAUSE: f64 = 1.0;
-/// What holds unless `health_interval`, `health_timeout` and `health_retries` are set.
-const INTERVAL: f64 = 10.0;
-const TIMEOUT: f64 = 5.0;
-const RETRIES: i64 = 3;
 /// No interval and no timeout is shorter, in seconds.
 const SHORTEST: f64 = 0.1;
 
@@ -284,7 +280,7 @@ impl Watcher {
 
     fn ask_question(&mut self, wid: u32, ctx: &mut Ctx) {
         let options = &self.config.options;
-        let patience = options.health_timeout.unwrap_or(TIMEOUT).max(SHORTEST);
+        let patience = options.health_timeout.unwrap_or(HEALTH_TIMEOUT).max(SHORTEST);
         let Some(process) = self.processes.get_mut(&wid) else { return };
         let pid = process.pid;
         let Some(pulse) = &mut process.pulse else { return };
@@ -326,7 +322,7 @@ impl Watcher {
         pulse.why = failure.unwrap_or_default().into();
         let (ready, failures) = (pulse.ready.is_some(), pulse.failures);
         pulse.next = Some(ctx.now.plus(if ready { interval(options) } else { pause.min(LONGEST_PAUSE) }));
-        let most = options.health_retries.unwrap_or(RETRIES).max(1);
+        let most = options.health_retries.unwrap_or(HEALTH_RETRIES as i64).max(1);
         match failure {
             None if !ready => self.became_ready(wid, ctx),
             None if failed_before => {
@@ -393,5 +389,5 @@ impl Watcher {
 }
 
 fn interval(options: &WatcherOptions) -> f64 {
-    options.health_interval.unwrap_or(INTERVAL).max(SHORTEST)
+    options.health_interval.unwrap_or(HEALTH_INTERVAL).max(SHORTEST)
 }

@@ -7,14 +7,9 @@
 
 use super::random::Random;
 use super::time::Time;
+use crate::config::options::{RESPAWN_DELAY, RESPAWN_DELAY_MAX, RESPAWN_WINDOW};
 use crate::config::{WatcherConfig, number};
 
-/// Seconds that a process must live for its successor to start at once.
-const STABLE: f64 = 1.0;
-/// The first pause, in seconds.
-const FIRST_DELAY: f64 = 0.1;
-/// The longest pause, in seconds.
-pub const LONGEST_DELAY: f64 = 10.0;
 /// How many respawns a second of one watcher a configuration can ask for, when its processes keep ending too soon.
 const MOST_A_SECOND: f64 = 100.0;
 
@@ -34,17 +29,17 @@ impl Backoff {
     /// processes needs to stay below a hundred respawns a second; but that never asks for more than is the default.
     pub fn of(config: &WatcherConfig) -> Backoff {
         let options = &config.options;
-        let least = (config.wanted() as f64 / MOST_A_SECOND).max(FIRST_DELAY);
+        let least = (config.wanted() as f64 / MOST_A_SECOND).max(RESPAWN_DELAY);
         let at_least = |seconds: f64, default: f64| seconds.max(least.min(default));
-        let first = options.respawn_delay.map_or(FIRST_DELAY, |delay| at_least(delay, FIRST_DELAY));
+        let first = options.respawn_delay.map_or(RESPAWN_DELAY, |delay| at_least(delay, RESPAWN_DELAY));
         let longest = match options.respawn_delay_max {
-            Some(delay) => at_least(delay, LONGEST_DELAY),
-            None => LONGEST_DELAY.max(first),
+            Some(delay) => at_least(delay, RESPAWN_DELAY_MAX),
+            None => RESPAWN_DELAY_MAX.max(first),
         };
         Backoff {
             first: first.min(longest),
             longest,
-            stable: options.respawn_window.map_or(STABLE, |window| at_least(window, STABLE)),
+            stable: options.respawn_window.map_or(RESPAWN_WINDOW, |window| at_least(window, RESPAWN_WINDOW)),
             varies: options.respawn_delay.or(options.respawn_delay_max).is_some(),
         }
     }
@@ -54,7 +49,7 @@ impl Backoff {
         let doublings = chain.bad.saturating_sub(1).min(31);
         let delay = (self.first * f64::from(1u32 << doublings)).min(self.longest);
         match self.varies {
-            true => (delay - delay * random.up_to(250) as f64 / 1000.0).max(FIRST_DELAY),
+            true => (delay - delay * random.up_to(250) as f64 / 1000.0).max(RESPAWN_DELAY),
             false => delay,
         }
     }
@@ -108,7 +103,7 @@ impl Chain {
         let times = |n: u32| if n == 1 { "once".into() } else { format!("{n} times in a row") };
         match self {
             Chain { failures: 0, bad, .. } => {
-                let within = match backoff.stable == STABLE {
+                let within = match backoff.stable == RESPAWN_WINDOW {
                     true => "a second".into(),
                     false => number::short(backoff.stable) + " s",
                 };

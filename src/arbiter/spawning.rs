@@ -8,11 +8,12 @@ use super::history::Cause;
 use super::hooks::{About, Then};
 use super::process::{Exit, Fate, NotRun, Phase, Process, Remnant, Slot};
 use super::reload::Reload;
-use super::respawn::{Backoff, Chain, Failure, LONGEST_DELAY, Retry};
+use super::respawn::{Backoff, Chain, Failure, Retry};
 use super::time::Time;
 use super::watcher::{Ctx, Goal, Status, Watcher};
 use super::{Action, Level, Pid, Published};
 use crate::config::hooks::Hook;
+use crate::config::options::RESPAWN_DELAY_MAX;
 
 /// How far a spawn has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,7 +208,7 @@ impl Watcher {
     /// A process that is too old stays, since it could not be replaced, and is too old again a little later.
     pub(super) fn postpone(&mut self, old: u32, ctx: &mut Ctx) {
         if let Some(process) = self.processes.get_mut(&old) {
-            process.expires = Some(ctx.now.plus(LONGEST_DELAY));
+            process.expires = Some(ctx.now.plus(RESPAWN_DELAY_MAX));
         }
     }
 

@@ -7,7 +7,7 @@ use super::time::Time;
 use super::watcher::{Goal, Watcher};
 use super::{Action, Arbiter, Level, Published, WatcherId};
 use crate::config::model::{MOST_PROCESSES, MOST_SET, MOST_WATCHERS, Refused, check_name};
-use crate::config::options::Live;
+use crate::config::options::{Live, WATCHER, find, watcher};
 use crate::config::{Value, WatcherConfig};
 use std::rc::Rc;
 
@@ -236,20 +236,11 @@ fn set_option(config: &mut WatcherConfig, key: &str, value: &Value) -> Result<Li
         Refused::Type(noun) => refuse(format!("'{key}' isn't {noun}")),
         Refused::Bad(text) => refuse(text),
     })?;
-    let bad = match key {
-        "numprocesses" => !(0..=MOST_PROCESSES).contains(&config.options.numprocesses),
-        "graceful_timeout" => config.options.graceful_timeout < 0.0,
-        "warmup_delay" => config.options.warmup_delay < 0.0,
-        "hook_timeout" => config.options.hook_timeout < 0.0,
-        "respawn_delay" => config.options.respawn_delay < Some(0.0),
-        "respawn_delay_max" => config.options.respawn_delay_max < Some(0.0),
-        "respawn_window" => config.options.respawn_window < Some(0.0),
-        "health_interval" => config.options.health_interval.is_some_and(|seconds| seconds < 0.1),
-        "health_timeout" => config.options.health_timeout.is_some_and(|seconds| seconds < 0.1),
-        "health_retries" => config.options.health_retries.is_some_and(|retries| retries < 1),
-        "stop_signal" => !(1..=64).contains(&config.options.stop_signal),
-        "reload_signal" => config.options.reload_signal.is_none_or(|signum| !(1..=64).contains(&signum)),
-        _ => false,
+    let processes = config.options.numprocesses;
+    let bad = match find(WATCHER, key) {
+        Some(row) if row.key == watcher::numprocesses => !(0..=MOST_PROCESSES).contains(&processes),
+        Some(row) => row.refuses(&row.get(&config.options)),
+        None => false,
     };
     if bad { Err(refuse(format!("'{key}' is out of range"))) } else { Ok(live) }
 }

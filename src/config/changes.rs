@@ -3,10 +3,9 @@
 //! Compared are two readings, row by row of the option tables; the values that hold now are a third thing. One that a
 //! command has set meanwhile stays, unless the file's own value for that key has changed.
 
+use super::families::{self, FAMILIES, Family};
 use super::model::WatcherConfig;
 use super::options::{self, Built, Live, Row};
-use super::stream::StreamConfig;
-use crate::sorted::Sorted;
 
 /// An option whose value in the file has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,64 +20,75 @@ impl WatcherConfig {
     /// Whether a file says the same as another one, wherever it stands there. (The derived comparison is ten times as
     /// large.)
     pub fn says_the_same(&self, other: &WatcherConfig) -> bool {
-        self.name == other.name
-            && differing(options::WATCHER, &self.options, &other.options).next().is_none()
+        differing(options::WATCHER, &self.options, &other.options).next().is_none()
             && self.env == other.env
-            && self.rlimits == other.rlimits
-            && self.hooks == other.hooks
+            && differing_members(self, other).is_empty()
             && self.free == other.free
-            && is_same_stream(&self.stdout_stream, &other.stdout_stream)
-            && is_same_stream(&self.stderr_stream, &other.stderr_stream)
+            && self.name == other.name
             && self.broken == other.broken
             && self.plugin == other.plugin
     }
 
     /// Takes over what is otherwise in `new` than in `old`, and says what that was.
     pub fn take_over(&mut self, old: &WatcherConfig, new: &WatcherConfig) -> Vec<Change> {
-        // Every member is named, so that one that is added is not forgotten here.
-        let WatcherConfig {
-            name,
-            origins: _,
-            options,
-            rlimits,
-            stdout_stream,
-            stderr_stream,
-            hooks,
-            env,
-            free,
-            broken,
-            plugin,
-        } = new;
-        let mut changes = Changes(Vec::new());
-        if old.name != *name {
-            self.name.clone_from(name);
-            changes.add("name", Live::Stored);
+        let mut changes = Vec::new();
+        let mut add = |key: String, live: Live| changes.push(Change { key, live });
+        if old.name != new.name {
+            self.name.clone_from(&new.name);
+            add(families::NAME.into(), Live::Stored);
         }
-        changes.rows("", options::WATCHER, (&mut self.options, &old.options, options));
-        if old.env != *env {
-            self.env = env.clone();
-            changes.add("env", Live::Reload);
+        for row in differing(options::WATCHER, &old.options, &new.options) {
+            copy(row, &new.options, &mut self.options);
+            // An option that is not built changes nothing for anybody.
+            add(row.key.into(), if row.built == Built::Works { row.live } else { Live::Stored });
         }
-        changes.map("rlimit_", (&mut self.rlimits, &old.rlimits, rlimits));
-        changes.map("hooks.", (&mut self.hooks, &old.hooks, hooks));
-        changes.map("", (&mut self.free, &old.free, free));
-        changes.stream("stdout_stream.", (&mut self.stdout_stream, &old.stdout_stream, stdout_stream));
-        changes.stream("stderr_stream.", (&mut self.stderr_stream, &old.stderr_stream, stderr_stream));
+        if old.env != new.env {
+            self.env = new.env.clone();
+            add(families::ENV.into(), Live::Reload);
+        }
+        for (family, name) in differing_members(old, new) {
+            // A member takes what it gave.
+            let _ = family.members.set(self, &name, family.members.get(new, &name).as_ref());
+            add(family.key(&name), family.live);
+        }
+        let gone = old.free.keys().filter(|key| !new.free.contains_key(*key));
+        for key in new.free.keys().chain(gone) {
+            let value = new.free.get(key);
+            if value == old.free.get(key) {
+                continue;
+            }
+            match value {
+                Some(value) => drop(self.free.insert(key.clone(), value.clone())),
+                None => drop(self.free.remove(key)),
+            }
+            add(key.clone(), families::family(key).map_or(Live::Stored, |(family, _)| family.live));
+        }
+        for (current, old, new) in [
+            (&mut self.stdout_stream, &old.stdout_stream, &new.stdout_stream),
+            (&mut self.stderr_stream, &old.stderr_stream, &new.stderr_stream),
+        ] {
+            if old.is_some() && new.is_none() {
+                *current = None;
+            }
+        }
         // The key whose value cannot be used, and what makes another kind of plugin, are among the changes already.
-        self.broken.clone_from(broken);
-        self.plugin = *plugin;
-        changes.0
+        self.broken.clone_from(&new.broken);
+        self.plugin = new.plugin;
+        changes
     }
 }
 
-fn is_same_stream(one: &Option<Box<StreamConfig>>, other: &Option<Box<StreamConfig>>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => {
-            let mut rows = differing(options::STREAM, &one.options, &other.options);
-            rows.next().is_none() && one.free == other.free
-        }
-        (one, other) => one.is_none() && other.is_none(),
+/// The members of families whose values differ.
+fn differing_members(old: &WatcherConfig, new: &WatcherConfig) -> Vec<(&'static Family, String)> {
+    let mut found = Vec::new();
+    for family in FAMILIES {
+        let mut names = family.members.names(new);
+        let gone = family.members.names(old).into_iter().filter(|name| !names.contains(name));
+        names.extend(gone.collect::<Vec<_>>());
+        names.retain(|name| family.members.get(old, name) != family.members.get(new, name));
+        found.extend(names.into_iter().map(|name| (family, name)));
     }
+    found
 }
 
 /// The rows whose values differ.
@@ -90,64 +100,6 @@ pub fn differing<S>(rows: &'static [Row<S>], old: &S, new: &S) -> impl Iterator<
 pub fn copy<S>(row: &Row<S>, from: &S, to: &mut S) {
     // A row takes what it gave.
     let _ = row.set(to, &row.get(from));
-}
-
-/// What holds now, what the file said, what it says now.
-type Three<'a, T> = (&'a mut T, &'a T, &'a T);
-
-struct Changes(Vec<Change>);
-
-impl Changes {
-    fn add(&mut self, key: &str, live: Live) {
-        self.0.push(Change { key: key.into(), live });
-    }
-
-    /// The options of a table; those that are not built change nothing for anybody.
-    fn rows<S>(&mut self, prefix: &str, rows: &'static [Row<S>], (current, old, new): Three<'_, S>) {
-        for row in differing(rows, old, new) {
-            copy(row, new, current);
-            let live = if row.built == Built::Works { row.live } else { Live::Stored };
-            self.0.push(Change { key: prefix.to_string() + row.key, live });
-        }
-    }
-
-    /// The members of a family, or the free options.
-    fn map<V: Clone + PartialEq>(&mut self, prefix: &str, (current, old, new): Three<'_, Sorted<String, V>>) {
-        let gone = old.keys().filter(|key| !new.contains_key(*key));
-        for name in new.keys().chain(gone) {
-            let value = new.get(name);
-            if value == old.get(name) {
-                continue;
-            }
-            match value {
-                Some(value) => drop(current.insert(name.clone(), value.clone())),
-                None => drop(current.remove(name)),
-            }
-            let key = prefix.to_string() + name;
-            let family = options::family(&key).filter(|(family, _)| family.built == Built::Works);
-            let live = family.map_or(Live::Stored, |(family, _)| family.live);
-            self.0.push(Change { key, live });
-        }
-    }
-
-    fn stream(&mut self, prefix: &str, (current, old, new): Three<'_, Option<Box<StreamConfig>>>) {
-        let none = StreamConfig::default();
-        let (before, after) = (old.as_deref().unwrap_or(&none), new.as_deref().unwrap_or(&none));
-        if is_same_stream(old, new) {
-            return;
-        }
-        let known = self.0.len();
-        let stream = current.get_or_insert_default();
-        self.rows(prefix, options::STREAM, (&mut stream.options, &before.options, &after.options));
-        self.map(prefix, (&mut stream.free, &before.free, &after.free));
-        if new.is_none() {
-            *current = None;
-        }
-        // A stream whose options all have their defaults is more than none.
-        if self.0.len() == known {
-            self.add(&format!("{prefix}class"), Live::Stored);
-        }
-    }
 }
 
 #[cfg(test)]

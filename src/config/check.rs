@@ -7,76 +7,27 @@ pub mod sockets;
 mod work;
 
 use super::expand;
+use super::families::{LIMIT, LIMITS};
 use super::hooks;
 use super::ini::shorten;
-use super::model::{Config, Finding, LARGEST_RING, Origins, Severity, WatcherConfig};
-use super::options::STREAM;
+use super::model::{Config, Finding, Origins, Severity, WatcherConfig};
+use super::number;
+use super::options::{CIRCUS, Range, Row, STREAM, Spec, WATCHER, find};
 use super::stream::{StreamConfig, StreamKind};
 use super::syslog;
-use super::thin::Thin;
+use super::value::{Kind, Value};
 use super::words;
 
-/// The resource limits of Linux, as in `rlimit_NAME`.
-pub const LIMITS: &[&str] = &[
-    "as",
-    "core",
-    "cpu",
-    "data",
-    "fsize",
-    "locks",
-    "memlock",
-    "msgqueue",
-    "nice",
-    "nofile",
-    "nproc",
-    "ofile",
-    "rss",
-    "rtprio",
-    "rttime",
-    "sigpending",
-    "stack",
-];
-
-/// The variables that are known when a process is spawned, besides the families `env`, `sockets` and others.
-const VARIABLES: &[&str] = &[
-    "wid",
-    "shell",
-    "args",
-    "cmd",
-    "working_dir",
-    "uid",
-    "gid",
-    "executable",
-    "use_fds",
-    "numprocesses",
-    "warmup_delay",
-    "send_hup",
-    "stop_signal",
-    "stop_children",
-    "shell_args",
-    "max_retry",
-    "respawn",
-    "graceful_timeout",
-    "use_sockets",
-    "priority",
-    "copy_env",
-    "singleton",
-    "on_demand",
-    "max_age",
-    "max_age_variance",
-    "close_child_stdin",
-    "close_child_stdout",
-    "close_child_stderr",
-];
+/// Variables that are known when a process is spawned, besides those of options.
+const VARIABLES: &[&str] = &["wid", "use_fds"];
 const VARIABLE_FAMILIES: &[&str] = &["env", "sockets", "rlimits", "stdout_stream_conf", "stderr_stream_conf"];
 
 /// Everything that is wrong between the options of a configuration. `control` is where the control socket is to be.
 pub fn check(config: &Config, control: &str) -> Vec<Finding> {
     let mut checker = Checker { findings: Vec::new() };
+    checker.ranges((CIRCUS, &config.circus), &config.origins, "", |_| true);
     checker.endpoint(config, control);
     checker.log_output(config);
-    let cap = config.circus.log_max_bytes;
-    checker.out_of_range((&config.origins, "log_max_bytes"), cap, i64::MAX);
     checker.ports(config);
     for watcher in &config.watchers {
         checker.command(watcher);
@@ -170,7 +121,7 @@ impl Checker {
     /// What `allow_tcp` opens, besides the control port.
     fn ports(&mut self, config: &Config) {
         let (circus, origins) = (&config.circus, &config.origins);
-        let tcp = |endpoint: &Option<Thin>| {
+        let tcp = |endpoint: &Option<Box<str>>| {
             endpoint.as_deref().and_then(|text| text.strip_prefix("tcp://")).map(str::to_string)
         };
         let events = tcp(&circus.pubsub_endpoint);
@@ -255,9 +206,11 @@ impl Checker {
     fn variables(&mut self, place: (&Origins, &str), text: &str) {
         for name in expand::names(text) {
             let lower = name.to_lowercase();
-            let family = lower.split_once('.').map(|(family, _)| family);
-            if !VARIABLES.contains(&lower.as_str()) && !family.is_some_and(|f| VARIABLE_FAMILIES.contains(&f))
-            {
+            let is_known = match lower.split_once('.') {
+                Some((family, _)) => VARIABLE_FAMILIES.contains(&family),
+                None => find(WATCHER, &lower).is_some_and(|row| row.shown) || VARIABLES.contains(&&*lower),
+            };
+            if !is_known {
                 let message =
                     format!("there is no variable `circus.{}`, so it stays as it is", shorten(name));
                 self.warn(place, message);
@@ -275,66 +228,34 @@ impl Checker {
             let message = format!("numprocesses is {}, so nothing is started", options.numprocesses);
             self.warn((origins, "numprocesses"), message);
         }
-        for (key, value) in [
-            ("graceful_timeout", options.graceful_timeout),
-            ("warmup_delay", options.warmup_delay),
-            ("hook_timeout", options.hook_timeout),
-            ("respawn_delay", options.respawn_delay.unwrap_or_default()),
-            ("respawn_delay_max", options.respawn_delay_max.unwrap_or_default()),
-            ("respawn_window", options.respawn_window.unwrap_or_default()),
-            ("ready_timeout", options.ready_timeout.unwrap_or_default()),
-            ("watchdog", options.watchdog.unwrap_or_default()),
-        ] {
-            if value < 0.0 {
-                self.warn((origins, key), format!("{key} is negative and counts as 0"));
-            }
-        }
-        for (key, value) in [("max_age", options.max_age), ("max_age_variance", options.max_age_variance)] {
-            if value < 0 {
-                self.warn((origins, key), format!("{key} is negative and counts as 0"));
-            }
-        }
-        for (key, value) in
-            [("health_interval", options.health_interval), ("health_timeout", options.health_timeout)]
-        {
-            if value.is_some_and(|value| value < 0.1) {
-                self.warn((origins, key), format!("{key} is less than 0.1 s and counts as that"));
-            }
-        }
-        if options.health_retries.is_some_and(|retries| retries < 1) {
-            self.warn((origins, "health_retries"), "health_retries is less than 1 and counts as that".into());
-        }
-        self.out_of_range((origins, "ring_bytes"), options.ring_bytes, LARGEST_RING);
-        if options.max_retry < -1 {
-            self.warn(
-                (origins, "max_retry"),
-                "max_retry is below -1 and counts as -1, which is for ever".into(),
-            );
-        }
+        self.ranges((WATCHER, options), origins, "", |_| true);
     }
 
     /// Numbers that count as another one.
-    fn out_of_range(&mut self, place: (&Origins, &str), value: i64, most: i64) {
-        if !(0..=most).contains(&value) {
-            let message = format!("{} = {value} counts as {}", place.1, value.clamp(0, most));
-            self.warn(place, message);
+    fn ranges<S>(
+        &mut self,
+        (rows, options): (&'static [Row<S>], &S),
+        origins: &Origins,
+        prefix: &str,
+        heeds: impl Fn(&str) -> bool,
+    ) {
+        for row in rows.iter().filter(|row| heeds(row.key)) {
+            let (key, value) = (prefix.to_string() + row.key, row.get(options));
+            if let Some((range, instead)) = row.range.zip(row.instead(&value)) {
+                self.warn((origins, &key), counts_as(row, &key, &value, range, instead));
+            }
         }
     }
 
     fn streams_and_limits(&mut self, watcher: &WatcherConfig) {
         let origins = &watcher.origins;
-        for (which, stream) in
-            [("stdout_stream", &watcher.stdout_stream), ("stderr_stream", &watcher.stderr_stream)]
-        {
-            if let Some(stream) = stream {
-                self.stream(origins, which, stream);
-            }
+        for (which, stream) in watcher.streams() {
+            self.stream(origins, which, stream);
         }
-        for name in watcher.rlimits.keys().filter(|name| !LIMITS.contains(&name.as_str())) {
-            let is_it = |key: &&String| key.to_ascii_lowercase().strip_prefix("rlimit_") == Some(name);
+        for name in watcher.rlimits.keys().filter(|name| !LIMITS.split(' ').any(|known| known == *name)) {
+            let is_it = |key: &&String| key.to_ascii_lowercase().strip_prefix(LIMIT) == Some(name);
             let key = origins.keys.keys().find(is_it).map_or("", String::as_str);
-            let message =
-                format!("there is no resource limit `{}`; there are {}", shorten(name), LIMITS.join(" "));
+            let message = format!("there is no resource limit `{}`; there are {LIMITS}", shorten(name));
             self.error((origins, key), message);
         }
     }
@@ -363,19 +284,27 @@ impl Checker {
                 self.warn((origins, &key), message);
             }
         }
-        let numbers = [
-            ("max_bytes", options.max_bytes, i64::MAX),
-            ("backup_count", options.backup_count, u32::MAX.into()),
-        ];
-        for (key, value, most) in numbers.into_iter().filter(|(key, ..)| kind.heeds(key)) {
-            self.out_of_range((origins, &format!("{which}.{key}")), value, most);
-        }
+        self.ranges((STREAM, options), origins, &format!("{which}."), |key| kind.heeds(key));
         let known = stream.class().map_or(named, |class| StreamKind::of(class).is_some());
         let idle = |key: &str| known && !kind.heeds(key) && stream.get(key).is_some();
         for row in STREAM.iter().filter(|row| idle(row.key)) {
             let key = format!("{which}.{}", row.key);
             self.warn((origins, &key), format!("`{}` has no effect with this class", shorten(&key)));
         }
+    }
+}
+
+/// That a number is out of its range, and counts as another one.
+fn counts_as(row: &Spec, key: &str, value: &Value, range: Range, instead: f64) -> String {
+    let least = number::short(range.least);
+    match (value, row.kind) {
+        (Value::Int(value), _) if range.most.is_finite() => {
+            format!("{key} = {value} counts as {}", instead as i64)
+        }
+        _ if range.least < 0.0 => format!("{key} is below {least} and counts as {least}, which is for ever"),
+        _ if range.least == 0.0 => format!("{key} is negative and counts as 0"),
+        (_, Kind::Float) => format!("{key} is less than {least} s and counts as that"),
+        _ => format!("{key} is less than {least} and counts as that"),
     }
 }
 

@@ -12,9 +12,9 @@ mod watcher;
 use super::include::{self, Gathered};
 use super::ini::{excerpt, pick, shorten, sorted};
 use super::model::{self, Config, Finding, Names, Origin, Origins, Severity};
-use super::options;
 use super::sections::Section;
 use super::suggest;
+use super::{families, options};
 use crate::sorted::{Sorted, sort};
 use environment::Found;
 use std::rc::Rc;
@@ -145,7 +145,7 @@ fn report_continued(values: &mut Values<'_>, lines: &[(Origin, String)]) {
         let key = text.split(['=', ':']).next().unwrap_or_default().trim();
         let known = options::find(options::WATCHER, key).is_some()
             || options::find(options::CIRCUS, key).is_some()
-            || options::family(key).is_some();
+            || families::family(key).is_some();
         if known {
             let shown = shorten(text);
             let message = format!(

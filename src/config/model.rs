@@ -3,19 +3,19 @@
 //!
 //! Names are not resolved here: a user is a name, a path is text. That happens just before use.
 
+use super::families::{self, FAMILIES};
 use super::hooks::Hook;
-use super::options::{self, CircusOptions, Live, PluginOptions, Row, SocketOptions, WatcherOptions};
+use super::options::{
+    self, CircusOptions, Live, PluginOptions, Row, SocketOptions, WatcherOptions, socket, watcher,
+};
 use super::stream::StreamConfig;
 use super::value::{Kind, Value};
-use super::{probe, restrict};
+use super::{features, probe};
 use crate::sorted::Sorted;
 use std::rc::Rc;
 
 /// The most processes of one watcher.
 pub const MOST_PROCESSES: i64 = 100_000;
-
-/// The most that `ring_bytes` can ask for.
-pub const LARGEST_RING: i64 = 1024 * 1024;
 
 /// The longest name of a watcher, socket or plugin, in characters.
 pub const LONGEST_NAME: usize = 255;
@@ -125,7 +125,8 @@ impl SocketConfig {
 
     /// Whether it is known where to bind it: one that is to be inherited needs that only for want of a better.
     pub fn has_address(&self) -> bool {
-        self.options.inherit.is_none() || ["host", "port", "path"].iter().any(|key| self.says(key))
+        self.options.inherit.is_none()
+            || [socket::host, socket::port, socket::path].iter().any(|key| self.says(key))
     }
 }
 
@@ -248,64 +249,29 @@ impl WatcherConfig {
     /// # Errors
     /// The key is unknown, or the value does not fit.
     pub fn set(&mut self, key: &str, value: &Value) -> Result<Live, Refused> {
-        restrict::fits(key, value).map_err(|why| Refused::Bad(format!("{key} {why}")))?;
+        let bad = |why: String| Refused::Bad(format!("{key} {why}"));
         if let Some(row) = options::find(options::WATCHER, key) {
+            features::lack(row.feature).map_or(Ok(()), Err).and_then(|()| row.fits(value)).map_err(bad)?;
             return set_row(row, &mut self.options, value).map(|()| row.live);
         }
         match (key, value) {
-            ("env", Value::Map(env)) => {
+            (families::ENV, Value::Map(env)) => {
                 self.env = Rc::new(env.iter().cloned().collect());
-                Ok(Live::Reload)
+                return Ok(Live::Reload);
             }
-            ("env", _) => Err(Refused::Type("a valid object")),
-            ("stdout_stream", _) => set_stream(&mut self.stdout_stream, value),
-            ("stderr_stream", _) => set_stream(&mut self.stderr_stream, value),
-            ("hooks", Value::Map(hooks)) => {
-                hooks.iter().try_for_each(|(name, hook)| self.set_hook(name, hook)).map(|()| Live::Stored)
-            }
-            _ => self.set_member(key, value),
+            (families::ENV, _) => return Err(Refused::Type("a valid object")),
+            _ => {}
         }
-    }
-
-    /// Stores a value of one of the families of options.
-    fn set_member(&mut self, key: &str, value: &Value) -> Result<Live, Refused> {
-        let (family, rest) = options::family(key).ok_or(Refused::Unknown)?;
-        match (family.prefix, value) {
-            ("rlimit_", _) => {
-                let limit = rlimit(value)?;
-                self.rlimits.insert(rest.to_ascii_lowercase(), limit);
-            }
-            ("stdout_stream." | "stderr_stream.", _) if options::find(options::STREAM, rest).is_none() => {
-                return Err(Refused::Unknown);
-            }
-            ("stdout_stream.", _) => self.stdout_stream.get_or_insert_default().set(rest, value)?,
-            ("stderr_stream.", _) => self.stderr_stream.get_or_insert_default().set(rest, value)?,
-            ("hooks.", Value::Str(hook)) => self.set_hook(rest, hook)?,
-            (_, Value::Str(text)) => {
-                self.free.insert(key.into(), text.clone());
-            }
-            ("cgroup.", Value::Int(number)) => {
-                self.free.insert(key.into(), number.to_string());
-            }
-            _ => return Err(Refused::Type("a string")),
+        let whole = FAMILIES.iter().find(|family| family.whole() == key).map(|family| (family, None));
+        let member = || families::family(key).map(|(family, name)| (family, Some(name)));
+        let (family, name) = whole.or_else(member).ok_or(Refused::Unknown)?;
+        features::lack(family.feature).map_or(Ok(()), Err).map_err(bad)?;
+        match name {
+            None => family.members.set_all(self, value)?,
+            Some(name) if !family.members.knows(name) => return Err(Refused::Unknown),
+            Some(name) => family.members.set(self, name, Some(value))?,
         }
         Ok(family.live)
-    }
-
-    /// Stores `COMMAND[, true]` as the hook `name`; no command removes it.
-    fn set_hook(&mut self, name: &str, text: &str) -> Result<(), Refused> {
-        let (command, flag) = match text.rsplit_once(',') {
-            Some((command, flag)) => match Kind::Bool.parse(flag) {
-                Ok(Value::Bool(flag)) => (command.trim(), flag),
-                _ => (text, false),
-            },
-            None => (text, false),
-        };
-        match command.trim() {
-            "" => drop(self.hooks.remove(name)),
-            command => drop(self.hooks.insert(name.into(), (command.into(), flag))),
-        }
-        Ok(())
     }
 
     /// The value of an option of the table, of a family, or of a free key; `None` when there is no such key.
@@ -314,22 +280,28 @@ impl WatcherConfig {
             return Some(self.shown(row));
         }
         match key {
-            "env" => Some(Value::Map(Names::clone(&self.env).into_iter().collect())),
-            "name" => Some(Value::Str(self.name.clone())),
-            _ => options::family(key)
-                .and_then(|(family, rest)| self.get_member(family.prefix, rest))
+            families::ENV => Some(Value::Map(Names::clone(&self.env).into_iter().collect())),
+            families::NAME => Some(Value::Str(self.name.clone())),
+            _ => families::family(key)
+                .and_then(|(family, name)| family.members.get(self, name))
                 // Free keys, and members of a family whose text could not be used.
                 .or_else(|| self.free.get(key).cloned().map(Value::Str)),
         }
+    }
+
+    /// Its streams, with the key of each.
+    pub fn streams(&self) -> impl Iterator<Item = (&'static str, &StreamConfig)> {
+        let streams = [(families::STDOUT, &self.stdout_stream), (families::STDERR, &self.stderr_stream)];
+        streams.into_iter().filter_map(|(key, stream)| Some((key, stream.as_deref()?)))
     }
 
     /// How many bytes its texts have.
     pub fn extent(&self) -> usize {
         let names = |names: &Names| names.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
         let hooks = self.hooks.iter().map(|(name, (command, _))| name.len() + command.len());
-        let streams = [&self.stdout_stream, &self.stderr_stream].into_iter().flatten();
         let rows = options::WATCHER.iter().map(|row| text_of(&row.get(&self.options)));
-        let streams = streams.flat_map(|stream| stream.entries()).map(|(_, value)| text_of(&value));
+        let streams =
+            self.streams().flat_map(|(_, stream)| stream.entries()).map(|(_, value)| text_of(&value));
         names(&self.env) + names(&self.free) + hooks.chain(rows).chain(streams).sum::<usize>()
     }
 
@@ -337,24 +309,11 @@ impl WatcherConfig {
     /// it so; a umask is what stands in the file, since as a number it would be decimal.
     pub fn shown(&self, row: &Row<WatcherOptions>) -> Value {
         match (row.key, row.kind, row.get(&self.options)) {
-            ("warmup_delay", _, Value::Float(seconds)) if seconds.fract() == 0.0 => {
+            (watcher::warmup_delay, _, Value::Float(seconds)) if seconds.fract() == 0.0 => {
                 Value::Int(seconds as i64)
             }
             (_, Kind::Octal, Value::Int(mask)) => Value::Str(format!("{mask:03o}")),
             (_, _, value) => value,
-        }
-    }
-
-    fn get_member(&self, prefix: &str, rest: &str) -> Option<Value> {
-        let stream = |stream: &Option<Box<StreamConfig>>| stream.as_ref().and_then(|s| s.get(rest));
-        match prefix {
-            "rlimit_" => self.rlimits.get(&rest.to_ascii_lowercase()).map(|limit| rlimit_value(*limit)),
-            "stdout_stream." => stream(&self.stdout_stream),
-            "stderr_stream." => stream(&self.stderr_stream),
-            "hooks." => self.hooks.get(rest).map(|(command, ignored)| {
-                Value::Str(if *ignored { format!("{command}, true") } else { command.clone() })
-            }),
-            _ => None,
         }
     }
 
@@ -400,8 +359,8 @@ impl WatcherConfig {
     pub fn contradiction(&self) -> Option<(&'static str, &'static str)> {
         let options = &self.options;
         match (options.copy_env, options.copy_path, &options.virtualenv) {
-            (false, true, _) => Some(("copy_path", "copy_path needs `copy_env = True`")),
-            (false, false, Some(_)) => Some(("virtualenv", "virtualenv needs `copy_env = True`")),
+            (false, true, _) => Some((watcher::copy_path, "copy_path needs `copy_env = True`")),
+            (false, false, Some(_)) => Some((watcher::virtualenv, "virtualenv needs `copy_env = True`")),
             (true, _, _) | (false, false, None) => None,
         }
     }
@@ -433,35 +392,6 @@ impl WatcherConfig {
 pub fn set_row<S>(row: &Row<S>, options: &mut S, value: &Value) -> Result<(), Refused> {
     let accepted = row.kind.accept(value).ok_or(Refused::Type(row.kind.noun()))?;
     if row.set(options, &accepted) { Ok(()) } else { Err(Refused::Type(row.kind.noun())) }
-}
-
-fn set_stream(stream: &mut Option<Box<StreamConfig>>, value: &Value) -> Result<Live, Refused> {
-    let Value::Map(entries) = value else { return Err(Refused::Type("a valid object")) };
-    let mut fresh = StreamConfig::default();
-    for (key, text) in entries {
-        fresh.set(key, &Value::Str(text.clone()))?;
-    }
-    *stream = Some(Box::new(fresh));
-    Ok(Live::Stored)
-}
-
-/// A resource limit: a number, or nothing, `infinity`, `unlimited` or -1 for none.
-fn rlimit(value: &Value) -> Result<Option<u64>, Refused> {
-    let bad = || Refused::Type("an integer, infinity or empty");
-    match value {
-        Value::None => Ok(None),
-        Value::Int(-1) => Ok(None),
-        Value::Int(n) => u64::try_from(*n).map(Some).map_err(|_| bad()),
-        Value::Str(text) => match text.trim().to_ascii_lowercase().as_str() {
-            "" | "infinity" | "unlimited" | "-1" => Ok(None),
-            number => number.parse().map(Some).map_err(|_| bad()),
-        },
-        Value::Bool(_) | Value::Float(_) | Value::Map(_) => Err(bad()),
-    }
-}
-
-fn rlimit_value(limit: Option<u64>) -> Value {
-    limit.map_or(Value::None, |n| i64::try_from(n).map_or(Value::None, Value::Int))
 }
 
 fn text_of(value: &Value) -> usize {

@@ -79,11 +79,22 @@ impl Probe {
     }
 }
 
+/// Whether this can be a value of `ready`.
+///
+/// # Errors
+/// As [`Probe::parse`].
+pub fn ready(text: &str) -> Result<(), String> {
+    if text.trim().is_empty() { Ok(()) } else { Probe::of_any(text).map(drop) }
+}
+
 /// Whether this can be a value of `health`.
 ///
 /// # Errors
 /// As [`Probe::parse`].
 pub fn health(text: &str) -> Result<(), String> {
+    if text.trim().is_empty() {
+        return Ok(());
+    }
     match Probe::of_any(text)?.is_asked() {
         true => Ok(()),
         false => Err("is no question that can be asked again, as tcp:HOST:PORT, unix:PATH, http:URL and \

@@ -1,8 +1,9 @@
 //! Where one of the outputs of a watcher goes: the options of `stdout_stream.*` or `stderr_stream.*`, and the classes
 //! that they may ask for.
 
+use super::features::{self, Feature};
 use super::model::{Names, Refused, set_row};
-use super::options::{self, StreamOptions};
+use super::options::{self, StreamOptions, stream};
 use super::value::Value;
 
 /// Where one of the outputs of a watcher goes.
@@ -51,6 +52,15 @@ impl StreamKind {
     /// The class that `name` names.
     pub fn of(name: &str) -> Option<Self> {
         CLASSES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
+    }
+
+    /// The feature that a build must have for it.
+    pub fn feature(self) -> Option<Feature> {
+        use StreamKind::{FancyStdout, File, Json, Queue, Stdout, Syslog, TimedFile, WatchedFile};
+        match self {
+            TimedFile | FancyStdout | Syslog | Json => Some(features::LOGS),
+            File | WatchedFile | Stdout | Queue => None,
+        }
     }
 
     /// Whether an option means something to it.
@@ -113,6 +123,13 @@ impl StreamConfig {
     /// # Errors
     /// The value does not fit.
     pub fn set(&mut self, key: &str, value: &Value) -> Result<(), Refused> {
+        let needed = match value {
+            Value::Str(class) if key == stream::class => StreamKind::of(class).and_then(StreamKind::feature),
+            _ => options::find(options::STREAM, key).and_then(|row| row.feature),
+        };
+        if let Some(why) = features::lack(needed) {
+            return Err(Refused::Bad(format!("{key} {why}")));
+        }
         match (options::find(options::STREAM, key), value) {
             (Some(row), Value::Str(text)) => {
                 let value =
@@ -125,6 +142,14 @@ impl StreamConfig {
                 Ok(())
             }
             (None, _) => Err(Refused::Type("a string")),
+        }
+    }
+
+    /// Takes an option away.
+    pub fn remove(&mut self, key: &str) {
+        match options::find(options::STREAM, key) {
+            Some(row) => drop(row.set(&mut self.options, &row.get(&StreamOptions::default()))),
+            None => drop(self.free.remove(key)),
         }
     }
 

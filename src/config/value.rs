@@ -3,8 +3,7 @@
 //! A [`Kind`] is one column of the option table. Both readers of values use it: the file reader, which has text,
 //! and the control commands `set` and `add`, which have typed JSON.
 
-use super::thin::Thin;
-use super::{ends, number, signals};
+use super::{number, respawn_rule, signals};
 use std::ops::RangeInclusive;
 
 /// One typed value of an option.
@@ -74,7 +73,7 @@ impl Kind {
                 "is not a signal (a number, or a name such as TERM, SIGINT or SIGRTMIN+3)".into()
             }),
             Kind::Signals => list_of(text, signals::parse, "signals, such as TERM, SIGINT or 15"),
-            Kind::Codes => list_of(text, ends::code, "exit codes, 0 to 255"),
+            Kind::Codes => list_of(text, respawn_rule::code, "exit codes, 0 to 255"),
             Kind::Octal => without_underscores(text.strip_prefix("0o").unwrap_or(text))
                 .and_then(|digits| i64::from_str_radix(&digits, 8).ok())
                 .filter(|n| MODES.contains(n))
@@ -192,7 +191,7 @@ field!(f64, Float);
 field!(String, Str);
 
 /// Text that is seldom there, which takes less room so.
-impl Field for Thin {
+impl Field for Box<str> {
     fn from_value(value: &Value) -> Option<Self> {
         if let Value::Str(text) = value { Some(text.as_str().into()) } else { None }
     }
@@ -265,16 +264,16 @@ mod tests {
 
     #[test]
     fn a_boolean_may_have_one_word_besides() {
-        let kind = Kind::BoolOr(ends::ON_FAILURE);
+        let kind = Kind::BoolOr(respawn_rule::ON_FAILURE);
         let word = Value::Str("on-failure".into());
         for (text, value) in [("On-Failure", &word), ("no", &Value::Bool(false)), ("1", &Value::Bool(true))] {
             assert_eq!(kind.parse(text).as_ref(), Ok(value));
-            assert_eq!(ends::Respawn::from_value(value).unwrap().to_value(), *value);
+            assert_eq!(respawn_rule::Respawn::from_value(value).unwrap().to_value(), *value);
         }
         let why = kind.parse("on_failure").unwrap_err();
         assert!(why.starts_with("is neither true") && why.ends_with(", nor on-failure"), "{why}");
         assert_eq!(kind.accept(&Value::Int(1)), None);
-        assert_eq!(ends::Respawn::from_value(&Value::Str("never".into())), None);
+        assert_eq!(respawn_rule::Respawn::from_value(&Value::Str("never".into())), None);
     }
 
     #[test]

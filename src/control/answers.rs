@@ -5,43 +5,17 @@
 
 use super::{Map, Refusal, object, one, python, render};
 use crate::arbiter::Pid;
-use crate::config::options::{self, CircusOptions, WatcherOptions};
+use crate::config::families::{self, FAMILIES};
+use crate::config::options::{self, CircusOptions, WatcherOptions, global};
 use crate::config::{StreamConfig, Value, WatcherConfig, number};
 use crate::sorted::{sort, sort_by};
 use serde_json::Value as Json;
 
+/// How Circus calls a stream in an answer: by its key with this behind it.
+const CONF: &str = "_conf";
+
 /// What Circus says of a process that is gone.
 const GONE: &str = "No such process (stopped?)";
-
-/// The options that `options` has always, as Circus does; others only when they are set.
-const ALWAYS: [&str; 26] = [
-    "args",
-    "close_child_stderr",
-    "close_child_stdin",
-    "close_child_stdout",
-    "cmd",
-    "copy_env",
-    "executable",
-    "gid",
-    "graceful_timeout",
-    "max_age",
-    "max_age_variance",
-    "max_retry",
-    "numprocesses",
-    "on_demand",
-    "priority",
-    "respawn",
-    "send_hup",
-    "shell",
-    "shell_args",
-    "singleton",
-    "stop_children",
-    "stop_signal",
-    "uid",
-    "use_sockets",
-    "warmup_delay",
-    "working_dir",
-];
 
 /// A socket that circus holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,22 +128,21 @@ pub fn options(watcher: &WatcherConfig) -> Map {
     let mut map = Map::new();
     for row in options::WATCHER {
         let value = row.get(&watcher.options);
-        if ALWAYS.contains(&row.key) || value != row.get(&defaults) {
+        if row.shown || value != row.get(&defaults) {
             map.insert(row.key.into(), json(&watcher.shown(row)));
         }
     }
     // The environment may hold secrets: only who asks for it by `get` is sent it.
-    for key in ["stdout_stream_conf", "stderr_stream_conf"] {
-        map.extend(member(watcher, key).map(|value| (key.to_string(), value)));
+    for family in FAMILIES {
+        if let Some(stream) = stream(watcher, family.whole()) {
+            map.insert(family.whole().to_string() + CONF, stream);
+            continue;
+        }
+        for name in family.members.names(watcher) {
+            let value = family.members.get(watcher, &name);
+            map.extend(value.map(|value| (family.key(&name), json(&value))));
+        }
     }
-    map.extend(watcher.rlimits.keys().filter_map(|name| {
-        let key = "rlimit_".to_string() + name;
-        watcher.get(&key).map(|value| (key, json(&value)))
-    }));
-    map.extend(watcher.hooks.keys().filter_map(|name| {
-        let key = "hooks.".to_string() + name;
-        watcher.get(&key).map(|value| (key, json(&value)))
-    }));
     map.extend(watcher.free.iter().map(|(key, value)| (key.clone(), value.as_str().into())));
     one("options", Json::Object(map))
 }
@@ -190,17 +163,19 @@ pub fn get(watcher: &WatcherConfig, keys: &[String]) -> Result<Map, Refusal> {
 }
 
 fn member(watcher: &WatcherConfig, key: &str) -> Option<Json> {
-    match key {
-        "stdout_stream" | "stdout_stream_conf" => Some(stream(watcher.stdout_stream.as_deref())),
-        "stderr_stream" | "stderr_stream_conf" => Some(stream(watcher.stderr_stream.as_deref())),
-        _ => watcher.get(key).map(|value| json(&value)),
-    }
+    let stream = stream(watcher, key.strip_suffix(CONF).unwrap_or(key));
+    stream.or_else(|| watcher.get(key).map(|value| json(&value)))
 }
 
-/// What is set of a stream; nothing when there is none.
-fn stream(stream: Option<&StreamConfig>) -> Json {
-    let entries = stream.map(StreamConfig::entries).unwrap_or_default();
-    Json::Object(object(&mut entries.iter().map(|(key, value)| (key.to_string(), json(value)))))
+/// What is set of the stream of this key; an empty object when there is none.
+fn stream(watcher: &WatcherConfig, key: &str) -> Option<Json> {
+    let stream = match key {
+        families::STDOUT => &watcher.stdout_stream,
+        families::STDERR => &watcher.stderr_stream,
+        _ => return None,
+    };
+    let entries = stream.as_deref().map(StreamConfig::entries).unwrap_or_default();
+    Some(Json::Object(object(&mut entries.iter().map(|(key, value)| (key.to_string(), json(value))))))
 }
 
 /// The options of circus, or one of them. The endpoints are the places that are really served; nothing is published at
@@ -209,15 +184,15 @@ fn stream(stream: Option<&StreamConfig>) -> Json {
 /// # Errors
 /// `option` is none of them.
 pub fn globaloptions(
-    circus: &CircusOptions,
+    options: &CircusOptions,
     (endpoint, pubsub): (&str, &str),
     option: Option<&str>,
 ) -> Result<Map, Refusal> {
     let value = |key: &str| match key {
-        "endpoint" => Json::from(endpoint),
-        "pubsub_endpoint" => Json::from(pubsub),
-        "stats_endpoint" | "multicast_endpoint" => Json::Null,
-        _ => options::find(options::CIRCUS, key).map_or(Json::Null, |row| json(&row.get(circus))),
+        global::endpoint => Json::from(endpoint),
+        global::pubsub_endpoint => Json::from(pubsub),
+        global::stats_endpoint | global::multicast_endpoint => Json::Null,
+        _ => options::find(options::CIRCUS, key).map_or(Json::Null, |row| json(&row.get(options))),
     };
     let all = render::GLOBAL_OPTIONS;
     match option {

@@ -6,10 +6,10 @@ use super::props::{in_time, signal_number, text, texts, wrong};
 use super::python::{json_repr, quoted};
 use super::{Map, Refusal, answers, shell};
 use crate::arbiter::request::{Request, Task};
-use crate::config::check;
+use crate::config::families::{self, Family};
 use crate::config::hooks;
-use crate::config::model::{Builtin, LARGEST_RING, check_name};
-use crate::config::options::{self, Live};
+use crate::config::model::{Builtin, check_name};
+use crate::config::options::{self, LARGEST_RING, Live, stream, watcher};
 use crate::config::suggest;
 use crate::config::value::MODES;
 use crate::config::{Kind, Refused, Value, WatcherConfig};
@@ -30,8 +30,8 @@ pub fn typed_options(pairs: &mut dyn Iterator<Item = Result<(&str, &str), String
 /// The key that was typed, in lower case as Circus's client has it; a file of a cgroup has its own case.
 fn key_of(typed: &str) -> String {
     let key = typed.to_lowercase();
-    match typed.get("cgroup.".len()..).filter(|_| key.starts_with("cgroup.")) {
-        Some(file) => "cgroup.".to_string() + file,
+    match typed.get(families::CGROUP.len()..).filter(|_| key.starts_with(families::CGROUP)) {
+        Some(file) => families::CGROUP.to_string() + file,
         None => key,
     }
 }
@@ -46,8 +46,8 @@ fn typed(key: &str, text: &str) -> Result<Json, String> {
             .map_err(|why| format!("{key} = {text} {why}"));
     }
     match key {
-        "env" => members(text, '=', "NAME=value"),
-        "hooks" => members(text, ':', "HOOK:COMMAND (hooks.NAME sets one hook to any text)"),
+        families::ENV => members(text, '=', "NAME=value"),
+        families::HOOKS => members(text, ':', "HOOK:COMMAND (hooks.NAME sets one hook to any text)"),
         _ if settable_family(key).is_some() => Ok(text.into()),
         _ => Err(format!("unknown key {}", quoted(key))),
     }
@@ -84,8 +84,8 @@ fn short(key: &str, text: &str) -> Result<(), Refusal> {
 }
 
 /// The family of options that `key` belongs to.
-fn settable_family(key: &str) -> Option<(&'static options::Family, &str)> {
-    options::family(key).filter(|(_, rest)| !rest.is_empty())
+fn settable_family(key: &str) -> Option<(&'static Family, &str)> {
+    families::family(key).filter(|(_, rest)| !rest.is_empty())
 }
 
 pub fn set(args: &Args) -> Result<Request, Refusal> {
@@ -130,33 +130,27 @@ fn read_options(_: &str, json: &Json) -> Result<Vec<(String, Value)>, Refusal> {
 }
 
 fn read_option(key: &str, json: &Json) -> Result<Value, Refusal> {
-    if let Some(("hooks.", hook)) = settable_family(key).map(|(family, rest)| (family.prefix, rest)) {
-        known_hook(hook)?;
-    }
-    if let Some(("rlimit_", limit)) = settable_family(key).map(|(family, rest)| (family.prefix, rest)) {
-        known_limit(key, limit)?;
-    }
-    let value = match settable_family(key).filter(|(family, _)| family.prefix == "flapping.") {
-        Some((_, option)) => flapping(option, json)?,
-        None => read_value(key, json)?,
+    let family = settable_family(key).map(|(family, name)| (family.prefix, family.members.knows(name), name));
+    let value = match family {
+        Some((families::HOOK, false, hook)) => return Err(unknown_hook(hook)),
+        Some((families::LIMIT, false, _)) => return Err(wrong(key, "a valid rlimit setting")),
+        Some((families::FLAPPING, _, option)) => flapping(option, json)?,
+        _ => read_value(key, json)?,
     };
     if let Value::Str(text) = &value {
         short(key, text)?;
     }
     // A watcher that nobody has takes the value as the real one will: one place decides what fits.
-    let mut watcher = WatcherConfig::default();
-    match watcher.set(key, &value) {
-        Ok(_) => {
-            let mut streams = [&watcher.stdout_stream, &watcher.stderr_stream].into_iter().flatten();
-            match streams.find_map(|stream| suggest::unknown_class(stream)) {
-                Some(why) => Err(Refusal::message(why)),
-                None => sensible(key, value),
-            }
-        }
-        Err(Refused::Type(_)) if key.starts_with("rlimit_") => {
+    let mut taker = WatcherConfig::default();
+    match taker.set(key, &value) {
+        Ok(_) => match taker.streams().find_map(|(_, stream)| suggest::unknown_class(stream)) {
+            Some(why) => Err(Refusal::message(why)),
+            None => sensible(key, value),
+        },
+        Err(Refused::Type(_)) if key.starts_with(families::LIMIT) => {
             Err(Refusal::message(shown(json) + " rlimit value isn't a valid int"))
         }
-        Err(Refused::Unknown) if key == "hooks" => {
+        Err(Refused::Unknown) if key == families::HOOKS => {
             Err(Refusal::message(shown(json) + " isn't a valid hook dict"))
         }
         Err(Refused::Unknown) => Err(Refusal::message(format!("unknown key {}", quoted(key)))),
@@ -170,9 +164,8 @@ fn shown(json: &Json) -> String {
     json_repr(json).chars().take(200).collect()
 }
 
-fn known_hook(hook: &str) -> Result<(), Refusal> {
-    let known = hooks::NAMES.contains(&hook);
-    if known { Ok(()) } else { Err(Refusal::message(format!("Unknown hook {}", quoted(hook)))) }
+fn unknown_hook(hook: &str) -> Refusal {
+    Refusal::message(format!("Unknown hook {}", quoted(hook)))
 }
 
 /// An option of the plugin Flapping, as text.
@@ -184,25 +177,18 @@ fn flapping(key: &str, json: &Json) -> Result<Value, Refusal> {
     }
 }
 
-fn known_limit(key: &str, limit: &str) -> Result<(), Refusal> {
-    let known = check::LIMITS.iter().any(|known| known.eq_ignore_ascii_case(limit));
-    if known { Ok(()) } else { Err(wrong(key, "a valid rlimit setting")) }
-}
-
 /// A value that has the right type, when it is also one that can be used.
 fn sensible(key: &str, value: Value) -> Result<Value, Refusal> {
-    let kind = options::find(options::WATCHER, key).map(|row| row.kind);
-    match (kind, &value) {
-        (Some(Kind::Signal), Value::Int(n)) if signal_number(*n).is_none() => {
+    let Some(row) = options::find(options::WATCHER, key) else { return Ok(value) };
+    match (row.kind, &value) {
+        (Kind::Signal, Value::Int(n)) if signal_number(*n).is_none() => {
             Err(Refusal::message("signal invalid"))
         }
-        (Some(Kind::Octal), Value::Int(n)) if !MODES.contains(n) => {
-            Err(wrong(key, "a umask from 000 to 777"))
-        }
-        (Some(Kind::Float), Value::Float(n)) => in_time(key, *n).map(|_| value),
-        (Some(Kind::Float), Value::Int(n)) => in_time(key, *n as f64).map(|_| value),
-        (Some(Kind::Int), Value::Int(n)) if *n < 0 && key == "numprocesses" => Err(wrong(key, "0 or more")),
-        (Some(Kind::Int), Value::Int(n)) if key == "ring_bytes" && !(0..=LARGEST_RING).contains(n) => {
+        (Kind::Octal, Value::Int(n)) if !MODES.contains(n) => Err(wrong(key, "a umask from 000 to 777")),
+        (Kind::Float, Value::Float(n)) => in_time(key, *n).map(|_| value),
+        (Kind::Float, Value::Int(n)) => in_time(key, *n as f64).map(|_| value),
+        (Kind::Int, Value::Int(n)) if *n < 0 && key == watcher::numprocesses => Err(wrong(key, "0 or more")),
+        (Kind::Int, Value::Int(n)) if key == watcher::ring_bytes && !(0..=LARGEST_RING).contains(n) => {
             Err(wrong(key, &format!("a number from 0 to {LARGEST_RING}")))
         }
         _ => Ok(value),
@@ -220,13 +206,16 @@ fn read_value(key: &str, json: &Json) -> Result<Value, Refusal> {
             (None, None) => return Err(wrong(key, "a number")),
         },
         Json::String(_) => Value::Str(text(key, json)?),
-        Json::Array(_) if key == "args" => Value::Str(words(key, json)?),
+        Json::Array(_) if key == watcher::args => Value::Str(words(key, json)?),
         Json::Array(_) => {
             let noun = options::find(options::WATCHER, key).map_or("a valid object", |row| row.kind.noun());
             return Err(wrong(key, noun));
         }
         Json::Object(map) => {
-            if key.ends_with("_stream") && !map.contains_key("class") && !map.contains_key("filename") {
+            if key.ends_with("_stream")
+                && !map.contains_key(stream::class)
+                && !map.contains_key(stream::filename)
+            {
                 return Err(Refusal::message(format!("{} must have a 'class' key", quoted(key))));
             }
             let members = map.iter().map(|(name, value)| Ok((name.clone(), member(key, name, value)?)));
@@ -238,19 +227,16 @@ fn read_value(key: &str, json: &Json) -> Result<Value, Refusal> {
 /// A member of `env`, of a stream or of `hooks`, as text.
 fn member(key: &str, name: &str, json: &Json) -> Result<String, Refusal> {
     match (key, json) {
-        ("hooks", Json::Array(pair)) => {
-            known_hook(name)?;
-            match pair.as_slice() {
-                [Json::String(_), Json::Bool(ignore)] => {
-                    Ok(format!("{}, {ignore}", text(name, pair.first().unwrap_or(&Json::Null))?))
-                }
-                _ => Err(wrong(name, "a command with a boolean")),
+        (families::HOOKS, _) if !hooks::NAMES.contains(&name) => Err(unknown_hook(name)),
+        (families::HOOKS, Json::Array(pair)) => match pair.as_slice() {
+            [command @ Json::String(_), Json::Bool(ignore)] => {
+                Ok(format!("{}, {ignore}", text(name, command)?))
             }
-        }
-        ("hooks", _) => known_hook(name).and_then(|()| text(name, json)),
-        ("stdout_stream" | "stderr_stream", Json::Number(number)) => Ok(number.to_string()),
-        ("stdout_stream" | "stderr_stream", Json::Bool(flag)) => Ok(flag.to_string()),
-        ("env", _) if name.is_empty() || name.contains(['=', '\0']) => {
+            _ => Err(wrong(name, "a command with a boolean")),
+        },
+        (families::STDOUT | families::STDERR, Json::Number(number)) => Ok(number.to_string()),
+        (families::STDOUT | families::STDERR, Json::Bool(flag)) => Ok(flag.to_string()),
+        (families::ENV, _) if name.is_empty() || name.contains(['=', '\0']) => {
             Err(wrong(name, "a name of a variable"))
         }
         _ => text(name, json),
@@ -259,7 +245,7 @@ fn member(key: &str, name: &str, json: &Json) -> Result<String, Refusal> {
 
 /// What setting an option of that name does.
 fn live(key: &str) -> Live {
-    match (options::find(options::WATCHER, key), options::family(key)) {
+    match (options::find(options::WATCHER, key), families::family(key)) {
         (Some(row), _) => row.live,
         (None, Some((family, _))) => family.live,
         (None, None) => Live::Stored,

@@ -203,7 +203,7 @@ impl Daemon {
                     self.descendants.descendants.get_mut(&root).filter(|tree| tree.mark == *mark)
                 {
                     left = true;
-                    if let Err(error) = tree.tell(*pid, root, &mut self.told, &mut self.log) {
+                    if let Err(error) = tree.tell(*pid, root, &mut self.told, &mut self.core.log) {
                         self.looks.strays();
                         self.look_later(&error);
                     }
@@ -233,7 +233,7 @@ impl Daemon {
     fn strays(&self) -> io::Result<Vec<(Pid, Mark)>> {
         let mut strays = Vec::new();
         for pid in procfs::children(process::pid())? {
-            if self.arbiter.owner(pid).is_none()
+            if self.core.arbiter.owner(pid).is_none()
                 && !self.survivors.contains(&pid)
                 && let Some(mark) = mark_of(pid, self.descendants.seed)?
             {

@@ -69,7 +69,7 @@ impl Daemon {
     /// Asks a process to end. SIGCONT follows, since a process that is stopped would not hear of it.
     pub(crate) fn ask(&mut self, pid: Pid, signum: i32, children: bool) {
         if children {
-            let owner = self.arbiter.owner(pid).and_then(|(id, _)| self.arbiter.watcher(id));
+            let owner = self.core.arbiter.owner(pid).and_then(|(id, _)| self.core.arbiter.watcher(id));
             let watcher = owner.map(|watcher| watcher.config.name.clone());
             for child in self.children_of(pid) {
                 if !self.told.is_new(pid, child, signum) {
@@ -96,7 +96,7 @@ impl Daemon {
                 if self.children_of(pid).contains(&child) {
                     self.send(child, signum);
                 } else {
-                    self.log.debug(format_args!("{child} is no child of {pid}: no signal sent"));
+                    self.core.log.debug(format_args!("{child} is no child of {pid}: no signal sent"));
                 }
             }
             Whom::Descendants => {
@@ -118,7 +118,8 @@ impl Daemon {
             self.say_that_proc_is_absent();
         } else if !sys::is_gone(error) {
             let why = sys::io_words(error);
-            self.log
+            self.core
+                .log
                 .error(format_args!("what comes from {pid} gets no signal: it cannot be looked at: {why}"));
         }
         Vec::new()
@@ -129,7 +130,7 @@ impl Daemon {
             "/proc is missing, or that of another pid namespace: processes that have left the group of their parent \
              cannot be found"
         );
-        self.log.once(Level::Warning, "proc", text);
+        self.core.log.once(Level::Warning, "proc", text);
     }
 
     /// Signals the group of a process that was not reaped; one by one if some of it may have had the signal, or are to be
@@ -198,11 +199,11 @@ impl Daemon {
     /// A process that is gone already needs no signal; anything else is worth a line.
     fn note(&mut self, pid: Pid, signum: i32, sent: io::Result<()>) {
         match sent {
-            Ok(()) => self.log.debug(format_args!("sent {} to {pid}", signals::name(signum))),
+            Ok(()) => self.core.log.debug(format_args!("sent {} to {pid}", signals::name(signum))),
             Err(error) if error.raw_os_error() == Some(sys::ESRCH) => {}
             Err(error) => {
                 let (name, why) = (signals::name(signum), sys::io_words(&error));
-                self.log.warning(format_args!("cannot send {name} to {pid}: {why}"));
+                self.core.log.warning(format_args!("cannot send {name} to {pid}: {why}"));
             }
         }
     }

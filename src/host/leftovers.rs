@@ -218,9 +218,9 @@ impl Daemon {
         if rest.is_empty() {
             return;
         }
-        self.log.info(format_args!("{}", rest.reason(GRACE)));
+        self.core.log.info(format_args!("{}", rest.reason(GRACE)));
         let mut sweep = LeftoverSweep::begin(rest, GRACE);
-        if self.arbiter.is_hurried() {
+        if self.core.arbiter.is_hurried() {
             sweep.hurry();
         }
         self.sweep = Some(sweep);

@@ -113,7 +113,7 @@ impl Daemon {
         let looks = &mut self.looks;
         if looks.again_at.is_none() {
             looks.pause = looks.pause.saturating_mul(2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
-            looks.again_at = Some(self.now + looks.pause);
+            looks.again_at = Some(self.core.now + looks.pause);
         }
         if error.kind() == io::ErrorKind::WouldBlock {
             return; // somebody is about to become another program, which is soon over
@@ -122,7 +122,7 @@ impl Daemon {
         let text = format_args!(
             "processes cannot be looked at: {why}; what waits for that is tried again and again"
         );
-        self.log.once(Level::Error, CAUSE, text);
+        self.core.log.once(Level::Error, CAUSE, text);
     }
 
     /// Takes the looks that had failed.
@@ -140,7 +140,7 @@ impl Daemon {
         }
         if self.looks.again_at.is_none() {
             self.looks.pause = Duration::ZERO;
-            self.log.over(Level::Info, CAUSE, format_args!("processes can be looked at again"));
+            self.core.log.over(Level::Info, CAUSE, format_args!("processes can be looked at again"));
         }
     }
 }

@@ -36,7 +36,7 @@ impl Daemon {
                 Ok(None) => return,
                 Err(error) => {
                     let text = format_args!("looking for zombies: {}; tried again", sys::io_words(&error));
-                    self.log.once(crate::parts::log::Level::Error, "waitid", text);
+                    self.core.log.once(crate::parts::log::Level::Error, "waitid", text);
                     return self.reap_later(failed);
                 }
             }
@@ -50,7 +50,7 @@ impl Daemon {
     /// No signal comes for a zombie that could not be taken in.
     fn reap_later(&mut self, failed: Option<Retry>) {
         let pause = failed.map_or(AGAIN, |failed| (failed.pause * 2).min(LATEST));
-        self.reap_again = Some(Retry { at: self.now + pause, pause });
+        self.reap_again = Some(Retry { at: self.core.now + pause, pause });
     }
 
     /// When zombies are to be looked for though no signal has come.
@@ -69,10 +69,11 @@ impl Daemon {
             self.did_not_run(pid, &failure);
         }
         self.helper_ended(pid, exit);
-        self.clients.plugin_ended(pid);
+        self.parts.clients.plugin_ended(pid);
         // The kernel says of what it ended for want of memory only that it was killed, and a shell that ran it exits so.
-        let killed = matches!(exit, Exit::Signal(9) | Exit::Code(137)) && self.arbiter.owner(pid).is_some();
-        if killed && self.oom.has_ended(pid, self.now) {
+        let killed =
+            matches!(exit, Exit::Signal(9) | Exit::Code(137)) && self.core.arbiter.owner(pid).is_some();
+        if killed && self.oom.has_ended(pid, self.core.now) {
             self.dispatch(Event::OutOfMemory { pid });
         }
         self.dispatch(Event::Exited { pid, exit });
@@ -82,7 +83,7 @@ impl Daemon {
     /// Everything that a process has written is in its pipes when it is dead: it goes out before anybody is told.
     fn drain_pipes(&mut self, pid: Pid) {
         for id in self.pipes.remove(&pid).into_iter().flatten().flatten() {
-            self.streams.drain_dead(id, self.now, &mut self.log);
+            self.parts.streams.drain_dead(id, self.core.now, &mut self.core.log);
         }
         self.tell_followers();
     }
@@ -92,15 +93,19 @@ impl Daemon {
         self.left_alone.retain(|left| *left != pid);
         self.survivors.retain(|survivor| *survivor != pid);
         self.forget_speaker(pid);
-        let owner = self.arbiter.owner(pid);
+        let owner = self.core.arbiter.owner(pid);
         if let Some((watcher, wid)) = owner {
-            self.leave_sockets(watcher, wid);
+            self.each(&mut |part, cx| part.vacated(watcher, wid, cx));
         }
         // The processes of watchers lead their sessions, and cannot leave their groups.
         let group = if owner.is_some() { pid } else { signal::group_of(pid).unwrap_or(pid) };
         if let Err(error) = wait::reap(pid) {
             let why = sys::io_words(&error);
-            self.log.once(crate::parts::log::Level::Error, "waitpid", format_args!("reaping {pid}: {why}"));
+            self.core.log.once(
+                crate::parts::log::Level::Error,
+                "waitpid",
+                format_args!("reaping {pid}: {why}"),
+            );
             self.reap_later(None);
         }
         if group == pid {
@@ -112,7 +117,7 @@ impl Daemon {
             if !group_left && !tree_left {
                 self.told.forget(pid);
             }
-            self.events.push_back(Event::Reaped { pid, group_left: group_left || tree_left });
+            self.core.event(Event::Reaped { pid, group_left: group_left || tree_left });
         } else {
             self.check_group(group);
         }
@@ -130,7 +135,7 @@ impl Daemon {
         self.groups.remove(&pgid);
         if !self.descendants.knows(pgid) {
             self.told.forget(pgid);
-            self.events.push_back(Event::GroupEmpty { pgid });
+            self.core.event(Event::GroupEmpty { pgid });
         }
     }
 }

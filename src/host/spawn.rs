@@ -3,7 +3,7 @@
 use crate::arbiter::request::Task;
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::expand::{self, expand};
-use crate::config::model::LARGEST_RING;
+use crate::config::options::LARGEST_RING;
 use crate::config::probe;
 use crate::config::{PluginKind, StreamConfig, StreamKind, WatcherConfig};
 use crate::host::spawn_template::SpawnTemplate;
@@ -15,6 +15,7 @@ use crate::parts::streams::plan::Plan;
 use crate::parts::streams::ring::Writer;
 use crate::parts::streams::{Channel, Owner, SinkId, Source};
 use crate::reactor::eventloop::Daemon;
+use crate::reactor::registry::Key;
 use crate::sys::child::{Child, SpawnError, Stdio, Step};
 use crate::sys::{self, process, user};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -88,7 +89,7 @@ impl Daemon {
         if !options.iter().any(|(key, _)| CHANNELS.iter().any(|channel| is_of(key, *channel))) {
             return Ok(());
         }
-        let watcher = self.arbiter.find(name);
+        let watcher = self.core.arbiter.find(name);
         let mut config = watcher.map_or_else(WatcherConfig::default, |watcher| (*watcher.config).clone());
         if options.iter().any(|(key, value)| config.set(key, value).is_err()) {
             return Ok(()); // the arbiter says what is wrong
@@ -109,7 +110,7 @@ impl Daemon {
         match self.try_spawn(id, wid) {
             Ok(pid) => Event::Spawned { watcher: id, pid },
             Err(NotSpawned { reason, shortage }) => {
-                self.leave_sockets(id, wid);
+                self.each(&mut |part, cx| part.vacated(id, wid, cx));
                 Event::SpawnFailed { watcher: id, reason, shortage }
             }
         }
@@ -118,15 +119,15 @@ impl Daemon {
     fn try_spawn(&mut self, id: WatcherId, wid: u32) -> Result<Pid, NotSpawned> {
         self.prepare_blueprint(id)?;
         let pipes = self.make_pipes(id, wid)?;
-        let watcher = self.arbiter.watcher(id).ok_or_else(gone)?;
+        let watcher = self.core.arbiter.watcher(id).ok_or_else(gone)?;
         let config = Rc::clone(watcher.making());
         let ear = Daemon::prepare_ear(&config, wid)?;
         let is_program = config.plugin == Some(PluginKind::Program);
         let connection = is_program.then(plugins::connection).transpose().map_err(no_pipe)?;
         let template = self.templates.get_mut(&id).ok_or_else(gone)?;
         let user = User { watcher: id, wid, replaces: watcher.replaces(), most: watcher.config.wanted() };
-        let cgroup = self.cgroups.enter(id, &config, &mut self.log)?;
-        let child = template.child(&config, user, &mut self.sockets)?;
+        let cgroup = self.cgroups.enter(id, &config, &mut self.core.log)?;
+        let child = template.child(&config, user, &mut self.parts.sockets)?;
         let loan = Loan::begin(child, &pipes, &ear, connection.as_ref().map(|(_, theirs)| theirs))?;
         child.restrictions.cgroup = cgroup;
         let is_tree = config.options.kill_mode == "tree";
@@ -157,18 +158,18 @@ impl Daemon {
     /// A child is a zombie that has never become its program, which was not known when it was spawned.
     pub(crate) fn did_not_run(&mut self, pid: Pid, error: &SpawnError) {
         let NotSpawned { reason, shortage } = NotSpawned::by(error.errno, say_late(error));
-        match self.arbiter.owner(pid) {
+        match self.core.arbiter.owner(pid) {
             Some(_) => self.dispatch(Event::NeverRan { pid, reason, shortage }),
-            None => self.log.error(format_args!("process {pid} has not become its program: {reason}")),
+            None => self.core.log.error(format_args!("process {pid} has not become its program: {reason}")),
         }
     }
 
     /// Makes the template of a watcher, unless it is there.
     fn prepare_blueprint(&mut self, id: WatcherId) -> Result<(), NotSpawned> {
-        let config = Rc::clone(self.arbiter.watcher(id).ok_or_else(gone)?.making());
+        let config = Rc::clone(self.core.arbiter.watcher(id).ok_or_else(gone)?.making());
         if !self.templates.contains_key(&id) {
             let notify = self.notify_address(&config)?;
-            let template = SpawnTemplate::telling(&config, &self.sockets, notify)?;
+            let template = SpawnTemplate::telling(&config, &self.parts.sockets, notify)?;
             if self.templates.len() >= MOST_BLUEPRINTS {
                 self.templates.pop_first();
             }
@@ -190,16 +191,16 @@ impl Daemon {
 
     /// The sink of one channel of a watcher, opened when first needed.
     fn sink(&mut self, id: WatcherId, wid: u32, channel: Channel) -> Result<Option<SinkId>, String> {
-        let Some(watcher) = self.arbiter.watcher(id) else { return Ok(None) };
+        let Some(watcher) = self.core.arbiter.watcher(id) else { return Ok(None) };
         let Some(stream) = stream_of(channel, &watcher.config) else { return Ok(None) };
         let owner = owner(id, channel, stream, wid);
-        if let Some(sink) = self.streams.sink_of(&owner) {
+        if let Some(sink) = self.parts.streams.sink_of(&owner) {
             return Ok(Some(sink));
         }
         let stream = expanded(stream, &watcher.config, wid);
         let user = user_of(&watcher.config);
         let source = Source { watcher: &watcher.config.name, user, owner };
-        let sink = self.streams.sink_for(&source, &stream, self.now, &mut self.log);
+        let sink = self.parts.streams.sink_for(&source, &stream, self.core.now, &mut self.core.log);
         sink.map(Some).map_err(|why| format!("{}_stream: {why}", channel.name()))
     }
 
@@ -211,12 +212,12 @@ impl Daemon {
             let Some(NewPipe { reader, sink, channel, .. }) = pipe else { continue };
             let fd = reader.as_raw_fd();
             let writer = Writer { watcher, pid, wid, channel };
-            let Some(id) = self.streams.attach(reader, sink, writer) else { continue };
-            self.streams.rings.open(watcher, channel, limit);
-            if let Err(error) = self.watch_pipe(fd, id) {
+            let Some(id) = self.parts.streams.attach(reader, sink, writer) else { continue };
+            self.parts.streams.rings.open(watcher, channel, limit);
+            if let Err(error) = self.core.poll(Key::streams).watch(fd, id.0 << 1) {
                 let why = sys::io_words(&error);
-                self.log.error(format_args!("the output of {pid} cannot be read: {why}"));
-                self.streams.detach(id, self.now, &mut self.log);
+                self.core.log.error(format_args!("the output of {pid} cannot be read: {why}"));
+                self.parts.streams.detach(id, self.core.now, &mut self.core.log);
                 continue;
             }
             *place = Some(id);
@@ -228,7 +229,7 @@ impl Daemon {
 
     /// How much of the newest output of a watcher is kept in memory.
     fn ring_limit(&self, id: WatcherId) -> usize {
-        let options = self.arbiter.watcher(id).map(|watcher| &watcher.config.options);
+        let options = self.core.arbiter.watcher(id).map(|watcher| &watcher.config.options);
         options.map_or(0, |options| options.ring_bytes.clamp(0, LARGEST_RING) as usize)
     }
 
@@ -236,33 +237,32 @@ impl Daemon {
     /// where it is wanted now.
     pub(crate) fn remake(&mut self, id: WatcherId) {
         self.templates.remove(&id);
-        self.unsettled.push(id);
-        self.look_again(id);
+        self.each(&mut |part, cx| part.changed(id, cx));
         self.renew_builtin(id);
-        self.streams.rings.resize(id, self.ring_limit(id));
-        for (owner, sink) in self.streams.sinks_of(id) {
+        self.parts.streams.rings.resize(id, self.ring_limit(id));
+        for (owner, sink) in self.parts.streams.sinks_of(id) {
             let stays = self.move_output(owner, sink).unwrap_or_else(|why| {
-                self.log.log(Level::Error, format_args!("{why}; the output goes where it went before"));
+                self.core.log.log(Level::Error, format_args!("{why}; the output goes where it went before"));
                 true
             });
             if !stays {
-                self.streams.release(sink, self.now, &mut self.log);
+                self.parts.streams.release(sink, self.core.now, &mut self.core.log);
             }
         }
         if let Err(why) = self.redirect_outputs(id) {
-            self.log.log(Level::Error, format_args!("{why}; output goes where it went before"));
+            self.core.log.log(Level::Error, format_args!("{why}; output goes where it went before"));
         }
     }
 
     /// Leads the pipes of running processes to sinks of their own, or to a common one, where that has changed.
     fn redirect_outputs(&mut self, id: WatcherId) -> Result<(), String> {
-        for (pipe, Writer { wid, channel, .. }, old) in self.streams.pipes_of(id) {
-            let Some(watcher) = self.arbiter.watcher(id) else { return Ok(()) };
+        for (pipe, Writer { wid, channel, .. }, old) in self.parts.streams.pipes_of(id) {
+            let Some(watcher) = self.core.arbiter.watcher(id) else { return Ok(()) };
             let stream = stream_of(channel, &watcher.config);
             if stream.is_some_and(|stream| owner(id, channel, stream, wid) != old)
                 && let Some(sink) = self.sink(id, wid, channel)?
             {
-                self.streams.redirect(pipe, sink, self.now, &mut self.log);
+                self.parts.streams.redirect(pipe, sink, self.core.now, &mut self.core.log);
             }
         }
         Ok(())
@@ -270,7 +270,7 @@ impl Daemon {
 
     /// Leads a sink to where the options want it now; false when they want none of its kind.
     fn move_output(&mut self, old: Owner, sink: SinkId) -> Result<bool, String> {
-        let Some(watcher) = self.arbiter.watcher(old.watcher) else { return Ok(false) };
+        let Some(watcher) = self.core.arbiter.watcher(old.watcher) else { return Ok(false) };
         let Some(stream) = stream_of(old.channel, &watcher.config) else { return Ok(false) };
         if owner(old.watcher, old.channel, stream, old.wid) != old {
             return Ok(false);
@@ -278,29 +278,28 @@ impl Daemon {
         let stream = expanded(stream, &watcher.config, old.wid);
         let user = user_of(&watcher.config);
         let source = Source { watcher: &watcher.config.name, user, owner: old };
-        self.streams
-            .reconfigure(sink, &source, &stream, self.now, &mut self.log)
+        self.parts
+            .streams
+            .reconfigure(sink, &source, &stream, self.core.now, &mut self.core.log)
             .map_err(|why| format!("{} {}_stream: {why}", watcher.config.name, old.channel.name()))?;
         Ok(true)
     }
 
     /// A watcher has stopped: its files are closed, as soon as nobody writes to them any more.
     pub(crate) fn close_outputs(&mut self, id: WatcherId) {
-        for (_, sink) in self.streams.sinks_of(id) {
-            self.streams.release(sink, self.now, &mut self.log);
+        for (_, sink) in self.parts.streams.sinks_of(id) {
+            self.parts.streams.release(sink, self.core.now, &mut self.core.log);
         }
     }
 
     /// A watcher is gone.
     pub(crate) fn forget(&mut self, id: WatcherId) {
         self.close_outputs(id);
-        self.streams.rings.remove(id);
+        self.parts.streams.rings.remove(id);
         self.end_following(id);
         self.cgroups.leave(id);
-        self.unwatch_sockets(id);
+        self.each(&mut |part, cx| part.forgotten(id, cx));
         self.forget_builtin(id);
-        self.sockets.forget(id);
-        self.unsettled.push(id);
         self.templates.remove(&id);
         self.spawns.retain(|(watcher, _)| *watcher != id);
     }

@@ -80,12 +80,12 @@ fn cut(text: &str) -> &str {
 impl Daemon {
     /// Writes down why circus ends, if somebody wants to know.
     pub(crate) fn bury(&mut self, fall: &Fall) {
-        let Some(path) = self.options.tombstone.clone() else { return };
+        let Some(path) = self.core.setup.options.tombstone.clone() else { return };
         let output = self.last_output(fall.watcher, LINES);
         let texts = output.as_array().into_iter().flatten().filter_map(|line| line.get("text")?.as_str());
         let output: Vec<String> = texts.map(str::to_string).collect();
         if let Err(why) = write(&path, fall.code, &fall.reason, Some(fall), &output) {
-            self.log.error(format_args!("{why}"));
+            self.core.log.error(format_args!("{why}"));
         }
     }
 }

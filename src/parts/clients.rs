@@ -24,6 +24,7 @@ use crate::parts::clients::client::{Client, UNREAD};
 use crate::parts::clients::listeners::Listeners;
 use crate::parts::log::Level;
 use crate::reactor::eventloop::Daemon;
+use crate::reactor::part::Part;
 use crate::sorted::{Sorted, sort};
 use crate::sys::clock;
 pub use followers::Follows;
@@ -66,6 +67,8 @@ pub struct Clients {
     /// Connections to look at in the next turn: they have got the last reply that they waited for, or are broken.
     revisit: Vec<u32>,
 }
+
+impl Part for Clients {}
 
 impl Clients {
     /// Serves open sockets.
@@ -165,15 +168,16 @@ impl Daemon {
     ///
     /// An event comes with whether the other side is gone altogether; then what it has sent is still read.
     pub(crate) fn serve_clients(&mut self, events: &[(u32, bool)]) {
-        let mut with_events = std::mem::take(&mut self.clients.revisit);
+        let mut with_events = std::mem::take(&mut self.parts.clients.revisit);
         for (id, gone) in events {
-            if let Some(client) = self.clients.clients.get_mut(id) {
+            if let Some(client) = self.parts.clients.clients.get_mut(id) {
                 client.readable = true;
                 client.broken |= gone;
                 with_events.push(*id);
             }
         }
-        let more = self.clients.clients.iter().filter(|(_, client)| client.can_be_read()).map(|(id, _)| *id);
+        let more =
+            self.parts.clients.clients.iter().filter(|(_, client)| client.can_be_read()).map(|(id, _)| *id);
         with_events.extend(more);
         let mut with_events = sort(with_events);
         with_events.dedup();
@@ -186,19 +190,19 @@ impl Daemon {
     /// Reads and answers what one client asks, within its budget, and writes what it can take.
     pub(crate) fn serve(&mut self, id: u32) {
         let alive = self.read_requests(id);
-        let Some(client) = self.clients.clients.get_mut(&id) else { return };
+        let Some(client) = self.parts.clients.clients.get_mut(&id) else { return };
         client.broken |= client.flush().is_err();
         if client.queued() == 0 {
             client.say_missed();
             client.broken |= client.flush().is_err();
         }
-        client.weigh(&mut self.clients.held);
-        if self.clients.shed() {
+        client.weigh(&mut self.parts.clients.held);
+        if self.parts.clients.shed() {
             let text = format_args!("control: clients take too much memory; connections are closed");
-            self.log.once(Level::Warning, "held", text);
+            self.core.log.once(Level::Warning, "held", text);
         }
-        let waits = self.clients.asked.values().any(|asked| asked.from.client == id);
-        let Some(client) = self.clients.clients.get(&id) else { return };
+        let waits = self.parts.clients.asked.values().any(|asked| asked.from.client == id);
+        let Some(client) = self.parts.clients.clients.get(&id) else { return };
         let done = client.ended
             && client.queued() == 0
             && !waits
@@ -211,14 +215,14 @@ impl Daemon {
     }
 
     fn close_client(&mut self, id: u32) {
-        if let Some(client) = self.clients.clients.remove(&id) {
-            self.clients.held = self.clients.held.saturating_sub(client.counted());
-            self.unwatch(client.stream.as_raw_fd());
+        if let Some(client) = self.parts.clients.clients.remove(&id) {
+            self.parts.clients.held = self.parts.clients.held.saturating_sub(client.counted());
+            self.core.unwatch(client.stream.as_raw_fd());
             if client.follows.is_some() {
                 self.note_followed();
             }
         }
-        self.clients.asked.retain(|_, asked| asked.from.client != id);
+        self.parts.clients.asked.retain(|_, asked| asked.from.client != id);
     }
 
     /// False when the connection is broken.
@@ -228,7 +232,7 @@ impl Daemon {
             if !self.take_inputs(id) {
                 return true; // more is to be looked at in the next turn
             }
-            let Some(client) = self.clients.clients.get_mut(&id) else { return false };
+            let Some(client) = self.parts.clients.clients.get_mut(&id) else { return false };
             if !client.can_be_read() {
                 return true;
             }
@@ -251,7 +255,7 @@ impl Daemon {
     fn take_inputs(&mut self, id: u32) -> bool {
         let end = Instant::now() + LONGEST;
         for n in 0..REQUESTS {
-            let Some(client) = self.clients.clients.get_mut(&id) else { return true };
+            let Some(client) = self.parts.clients.clients.get_mut(&id) else { return true };
             if client.ended {
                 return true;
             }
@@ -264,7 +268,7 @@ impl Daemon {
                 Some(Input::Request { json, envelope }) => {
                     let incoming = protocol::decode(json);
                     if let Ok(Request::Order(order)) = &incoming.request {
-                        self.log.debug(format_args!("control: {}", Sketch(&order.what, json)));
+                        self.core.log.debug(format_args!("control: {}", Sketch(&order.what, json)));
                     }
                     let rubbish = matches!(&incoming.request, Err(why) if why.errno == Errno::NotJson);
                     let hang_up = client.by_port && rubbish;
@@ -297,8 +301,8 @@ impl Daemon {
     /// has our requests in the body of its own.
     fn hang_up(&mut self, id: u32) -> bool {
         let text = format_args!("control: a connection by TCP that sent no JSON object is closed");
-        self.log.once(Level::Warning, "no request", text);
-        if let Some(client) = self.clients.clients.get_mut(&id) {
+        self.core.log.once(Level::Warning, "no request", text);
+        if let Some(client) = self.parts.clients.clients.get_mut(&id) {
             (client.ended, client.broken) = (true, true);
         }
         true
@@ -307,8 +311,8 @@ impl Daemon {
     /// Hangs up on a ZeroMQ peer that cannot be served. It comes again and again, as ZeroMQ does: one line is enough.
     fn refuse(&mut self, id: u32, why: &str, shutdown_progress: &[u8]) {
         let text = format_args!("control: a ZeroMQ peer is not served: {why}");
-        self.log.once(Level::Warning, why, text);
-        if let Some(client) = self.clients.clients.get_mut(&id) {
+        self.core.log.once(Level::Warning, why, text);
+        if let Some(client) = self.parts.clients.clients.get_mut(&id) {
             client.send(shutdown_progress);
             client.topics = None;
             client.ended = true;
@@ -317,7 +321,7 @@ impl Daemon {
 
     /// The client has ended its side. What it sent without a newline is no request; it is told so.
     fn end_of_requests(&mut self, id: u32) -> bool {
-        let Some(client) = self.clients.clients.get_mut(&id) else { return false };
+        let Some(client) = self.parts.clients.clients.get_mut(&id) else { return false };
         client.ended = true;
         // A ZeroMQ peer does not end one side alone, and by TCP nothing else says that it has gone.
         client.broken |= client.wire.is_zmtp();
@@ -330,7 +334,7 @@ impl Daemon {
     fn take_request(&mut self, from: Sender, incoming: protocol::Incoming) {
         let time = clock::realtime();
         let protocol::Incoming { mut id, cast, request } = incoming;
-        let Some(client) = self.clients.clients.get_mut(&from.client) else { return };
+        let Some(client) = self.parts.clients.clients.get_mut(&from.client) else { return };
         let request = match request {
             Ok(request) => {
                 client.has_asked = true;
@@ -361,14 +365,14 @@ impl Daemon {
     }
 
     fn send_reply(&mut self, to: &Sender, line: Vec<u8>) {
-        if let Some(client) = self.clients.clients.get_mut(&to.client) {
+        if let Some(client) = self.parts.clients.clients.get_mut(&to.client) {
             client.reply(line, &to.envelope);
         }
     }
 
     /// Gives an order to the arbiter. The reply comes now or later.
     fn take_order(&mut self, from: Sender, id: Id, cast: bool, order: Order) {
-        let client = self.clients.clients.get(&from.client);
+        let client = self.parts.clients.clients.get(&from.client);
         let (peer, is_plugin) =
             client.map_or((u32::MAX, false), |client| (client.peer, client.plugin.is_some()));
         let targets = match self
@@ -386,9 +390,9 @@ impl Daemon {
             }
         };
         self.tell_of_order(&order.what, targets.as_deref());
-        let (client, ticket) = (from.client, self.clients.new_ticket());
+        let (client, ticket) = (from.client, self.parts.clients.new_ticket());
         if !cast {
-            self.clients.asked.insert(ticket, Asked { from, id });
+            self.parts.clients.asked.insert(ticket, Asked { from, id });
         }
         let by = Rc::new(self.origin(client, order.what.word()));
         self.dispatch(Event::Order { ticket, order, targets, by });
@@ -396,8 +400,8 @@ impl Daemon {
 
     /// Who gives an order, as far as that can be told.
     fn origin(&self, client: u32, order: &'static str) -> Origin {
-        let Some(client) = self.clients.clients.get(&client) else { return Origin::default() };
-        let plugin = client.plugin.and_then(|pid| self.arbiter.watcher(self.arbiter.owner(pid)?.0));
+        let Some(client) = self.parts.clients.clients.get(&client) else { return Origin::default() };
+        let plugin = client.plugin.and_then(|pid| self.core.arbiter.watcher(self.core.arbiter.owner(pid)?.0));
         let pid = client.plugin.or(client.pid);
         let line = || pid.map_or_else(|| client.address(), procfs::command_line).unwrap_or_default();
         Origin {
@@ -418,7 +422,7 @@ impl Daemon {
         let matcher = crate::control::matching::Matcher::new(pattern, *how)?;
         let end = clock::cpu_ns() + LONGEST_MATCHING;
         let mut found = Vec::new();
-        for watcher in self.arbiter.watchers() {
+        for watcher in self.core.arbiter.watchers() {
             if matcher.matches(&watcher.config.name) {
                 found.push(watcher.id);
             }
@@ -434,19 +438,19 @@ impl Daemon {
         if self.builtin_is_answered(ticket, reply) {
             return;
         }
-        let Some(Asked { from, id }) = self.clients.asked.remove(&ticket) else { return };
-        self.clients.send_later(&from, protocol::encode_reply(&id, reply, clock::realtime()));
+        let Some(Asked { from, id }) = self.parts.clients.asked.remove(&ticket) else { return };
+        self.parts.clients.send_later(&from, protocol::encode_reply(&id, reply, clock::realtime()));
     }
 
     /// Tells all who listen to it.
     pub(crate) fn tell_subscribers(&mut self, watcher: &str, what: Published) {
-        if self.clients.clients.values().all(|client| client.topics.is_none()) {
+        if self.parts.clients.clients.values().all(|client| client.topics.is_none()) {
             return;
         }
         let topic = topics::topic(watcher, what.name());
         let data = data_of(what, clock::realtime());
         let mut encoded = [None, None];
-        let Clients { clients, revisit, held, .. } = &mut self.clients;
+        let Clients { clients, revisit, held, .. } = &mut self.parts.clients;
         for (id, client) in clients.iter_mut().filter(|(_, client)| client.wants(&topic)) {
             let by_zmtp = client.wire.is_zmtp();
             if let Some(event) = encoded.get_mut(usize::from(by_zmtp)) {

@@ -60,7 +60,7 @@ impl Daemon {
         about: &About,
         stats: Option<&Json>,
     ) -> Result<Program, String> {
-        let watcher = self.arbiter.watcher(watcher).ok_or("the watcher is gone")?;
+        let watcher = self.core.arbiter.watcher(watcher).ok_or("the watcher is gone")?;
         let config = &watcher.config;
         let (command, _) = config.program_of(hook).ok_or("it was taken away meanwhile")?;
         let (mut child, mut env) = match hook.is_command() {
@@ -84,7 +84,7 @@ impl Daemon {
     }
 
     fn wid_of(&self, about: &About) -> Option<u32> {
-        about.pid.and_then(|pid| self.arbiter.owner(pid)).map(|(_, wid)| wid)
+        about.pid.and_then(|pid| self.core.arbiter.owner(pid)).map(|(_, wid)| wid)
     }
 
     /// The command line of an option, which may name the process that it is about.
@@ -100,7 +100,7 @@ impl Daemon {
 
     /// What every hook gets to know, in its environment.
     fn tell_facts(&self, config: &WatcherConfig, hook: Hook, about: &About, env: &mut Names) {
-        let endpoint = absolute(self.clients.listeners.endpoint(), &current_dir());
+        let endpoint = absolute(self.parts.clients.listeners.endpoint(), &current_dir());
         let texts = [hook.name().to_string(), config.name.clone(), endpoint];
         let numbers = [about.pid, about.signum, about.exit.map(Exit::code)];
         let numbers = numbers.map(|number| number.map(|number| number.to_string()));
@@ -123,7 +123,7 @@ impl Daemon {
         let path = [config.env.get("PYTHONPATH"), own.as_ref(), Some(&current_dir())];
         let path = path.into_iter().flatten().flat_map(|path| path.split(':'));
         put("path", path.filter(|path| !path.is_empty()).collect());
-        put("endpoint", self.clients.listeners.addresses().0.into());
+        put("endpoint", self.parts.clients.listeners.addresses().0.into());
         let differs = |(name, value): &(&String, &String)| env.get(name.as_str()) != Some(value);
         let differing = config.env.iter().filter(differs);
         let mut differing = differing.map(|(name, value)| (name.clone(), value.as_str().into()));
@@ -149,22 +149,22 @@ impl Daemon {
     /// that is done.
     pub(crate) fn extend(&mut self, ticket: Ticket, name: &str, process: Option<Pid>, answer: Map) {
         let has_hook = |w: &&Watcher| w.config.hooks.contains_key(Hook::ExtendedStats.name());
-        let watcher = self.arbiter.find(name).filter(has_hook);
+        let watcher = self.core.arbiter.find(name).filter(has_hook);
         let pids = watcher.map(|watcher| process.map_or_else(|| watcher.pids(), |pid| vec![pid]));
         let (Some(watcher), Some(pids)) = (watcher, pids.filter(|pids| !pids.is_empty())) else {
-            return self.clients.answer_later(ticket, Ok(answer));
+            return self.parts.clients.answer_later(ticket, Ok(answer));
         };
         let (watcher, config) = (watcher.id, &watcher.config);
-        if self.helpers.waiting() + pids.len() > MOST_WAITING {
+        if self.parts.helpers.waiting() + pids.len() > MOST_WAITING {
             let reason = "too many hooks wait for their turn; try again later".into();
-            return self.clients.answer_later(ticket, Err(Refusal { errno: Errno::Conflict, reason }));
+            return self.parts.clients.answer_later(ticket, Err(Refusal { errno: Errno::Conflict, reason }));
         }
         // `as` saturates: a negative number becomes 0.
         let timeout = Duration::from_millis((config.options.hook_timeout * 1e3) as u64);
-        let deadline = self.now.checked_add(timeout);
+        let deadline = self.core.now.checked_add(timeout);
         self.extended.insert(ticket, Extended { answer, left: pids.len(), failure: None });
         for pid in pids {
-            self.helpers.add(Purpose::Stats(StatsOf { ticket, watcher, pid }), deadline);
+            self.parts.helpers.add(Purpose::Stats(StatsOf { ticket, watcher, pid }), deadline);
         }
     }
 
@@ -179,11 +179,11 @@ impl Daemon {
 
     /// extended_stats has ended for one process; the last one completes the answer.
     pub(crate) fn stats_ended(&mut self, of: StatsOf, outcome: &Outcome) {
-        let config = self.arbiter.watcher(of.watcher).map(|watcher| &watcher.config);
+        let config = self.core.arbiter.watcher(of.watcher).map(|watcher| &watcher.config);
         let lenient = config.and_then(|c| c.hooks.get(Hook::ExtendedStats.name())).is_none_or(|hook| hook.1);
         let more = more_stats(outcome);
         if let (Err(why), Some(config)) = (&more, config) {
-            self.log.error(format_args!("{}: Hook 'extended_stats' failed: {why}", config.name));
+            self.core.log.error(format_args!("{}: Hook 'extended_stats' failed: {why}", config.name));
         }
         let Some(extended) = self.extended.get_mut(&of.ticket) else { return };
         match more {
@@ -200,7 +200,7 @@ impl Daemon {
             None => Ok(answer),
             Some(reason) => Err(Refusal { errno: Errno::Conflict, reason }),
         };
-        self.clients.answer_later(of.ticket, answer);
+        self.parts.clients.answer_later(of.ticket, answer);
     }
 }
 

@@ -19,6 +19,8 @@ use crate::host::spawn::{NotSpawned, no_pipe, stream_of};
 use crate::parts::log::Level;
 use crate::parts::streams::Channel;
 use crate::reactor::eventloop::Daemon;
+use crate::reactor::part::Part;
+use crate::reactor::registry::Key;
 use crate::sys::{io_words, is_gone, message, process, signal};
 use socket::{Allowance, NotifySocket, PAUSE};
 use std::fs::File;
@@ -26,6 +28,8 @@ use std::io::{ErrorKind, Read};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Instant;
 
+/// The number of the socket among the descriptors; those of pipes are the pids of who writes to them.
+const SOCKET: u32 = 0;
 /// How many datagrams are taken in a turn.
 const DATAGRAMS: usize = 64;
 /// The longest datagram; of a longer one the rest is lost.
@@ -55,6 +59,8 @@ pub struct Notices {
     /// By which their orphans are known.
     marks: Vec<(Pid, Mark)>,
 }
+
+impl Part for Notices {}
 
 impl Notices {
     /// Whether something can be read without waiting.
@@ -96,32 +102,36 @@ impl Daemon {
         if !wants_socket(config) {
             return Ok(None);
         }
-        if self.notices.socket.is_none() {
+        if self.parts.notices.socket.is_none() {
             self.open_notices()?;
         }
-        Ok(self.notices.socket.as_ref().map(|it| it.address.clone()))
+        Ok(self.parts.notices.socket.as_ref().map(|it| it.address.clone()))
     }
 
     fn open_notices(&mut self) -> Result<(), String> {
-        let endpoint = absolute(self.clients.listeners.endpoint(), &self.cwd);
+        let endpoint = absolute(self.parts.clients.listeners.endpoint(), &self.core.setup.cwd);
         let opened = NotifySocket::open(&endpoint).and_then(|it| {
-            self.watch_notices(it.socket.as_raw_fd()).map_err(|error| io_words(&error))?;
+            self.core
+                .poll(Key::notices)
+                .watch(it.socket.as_raw_fd(), SOCKET)
+                .map_err(|error| io_words(&error))?;
             Ok(it)
         });
-        self.notices.socket = Some(opened.map_err(|why| format!("the notification socket: {why}"))?);
-        self.notices.resumes = None;
+        self.parts.notices.socket = Some(opened.map_err(|why| format!("the notification socket: {why}"))?);
+        self.parts.notices.resumes = None;
         Ok(())
     }
 
     /// Opens the socket anew if somebody has removed its file.
     pub(crate) fn restore_notices(&mut self) {
-        if self.notices.socket.as_ref().is_some_and(NotifySocket::has_vanished) {
+        if self.parts.notices.socket.as_ref().is_some_and(NotifySocket::has_vanished) {
             self.read_notices();
             match self.open_notices() {
                 Ok(()) => self
+                    .core
                     .log
                     .warning(format_args!("the notification socket had been removed; it is there again")),
-                Err(why) => self.log.error(format_args!("{why}")),
+                Err(why) => self.core.log.error(format_args!("{why}")),
             }
             // Its address may be another one.
             self.templates.clear();
@@ -131,32 +141,35 @@ impl Daemon {
     /// Takes what processes have sent, within a budget. What is too much waits in the kernel, and who sends it with it:
     /// the loop does not even hear of it for a while.
     pub(crate) fn read_notices(&mut self) {
-        let Some(fd) = self.notices.fd().filter(|_| self.notices.resumes.is_none()) else { return };
-        self.notices.busy = false;
+        let Some(fd) = self.parts.notices.fd().filter(|_| self.parts.notices.resumes.is_none()) else {
+            return;
+        };
+        self.parts.notices.busy = false;
         let mut buffer = [0; LONGEST];
-        let left = self.notices.allowance.left(self.now);
+        let left = self.parts.notices.allowance.left(self.core.now);
         if left == 0 {
-            self.unwatch(fd);
-            self.notices.resumes = Some(self.now + PAUSE);
+            self.core.unwatch(fd);
+            self.parts.notices.resumes = Some(self.core.now + PAUSE);
             return;
         }
         for _ in 0..DATAGRAMS.min(left) {
             match message::receive(fd, &mut buffer) {
                 Ok((length, sender)) => {
-                    self.notices.allowance.spend();
+                    self.parts.notices.allowance.spend();
                     self.take_notice(buffer.get(..length).unwrap_or_default(), sender);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return,
             }
         }
-        self.notices.busy = true;
+        self.parts.notices.busy = true;
     }
 
     /// Waits for the socket again; if something is there already, that is an event at once.
     pub(crate) fn resume_notices(&mut self) {
-        let watched = self.notices.fd().map_or(Ok(()), |fd| self.watch_notices(fd));
-        self.notices.resumes = watched.is_err().then(|| self.now + PAUSE);
+        let watched =
+            self.parts.notices.fd().map_or(Ok(()), |fd| self.core.poll(Key::notices).watch(fd, SOCKET));
+        self.parts.notices.resumes = watched.is_err().then(|| self.core.now + PAUSE);
     }
 
     fn take_notice(&mut self, text: &[u8], sender: Pid) {
@@ -169,7 +182,7 @@ impl Daemon {
         let Some(pid) = self.speaks_for(sender) else {
             let why = "it belongs to no watcher, or has ended";
             let text = format_args!("what process {sender} says by NOTIFY_SOCKET is ignored: {why}");
-            self.log.once(Level::Warning, "notices", text);
+            self.core.log.once(Level::Warning, "notices", text);
             return;
         };
         for notice in said.into_iter().flatten() {
@@ -180,28 +193,28 @@ impl Daemon {
     }
 
     fn awaits_notify(&self, pid: Pid) -> bool {
-        let watcher = self.arbiter.owner(pid).and_then(|(id, _)| self.arbiter.watcher(id));
+        let watcher = self.core.arbiter.owner(pid).and_then(|(id, _)| self.core.arbiter.watcher(id));
         let ready = watcher.and_then(|watcher| watcher.making().options.ready.as_deref());
         ready.is_some_and(|text| text.trim() == "notify")
     }
 
     /// The process of a watcher that a sender is, or comes from.
     fn speaks_for(&mut self, sender: Pid) -> Option<Pid> {
-        let is_fresh = |at: Instant| self.now.saturating_duration_since(at) < PAUSE;
+        let is_fresh = |at: Instant| self.core.now.saturating_duration_since(at) < PAUSE;
         // To look at who has started it takes long; one that floods the socket is not looked at each time.
-        let is_known = self.arbiter.owner(sender).is_some();
-        if !is_known && self.notices.stranger.is_some_and(|(pid, at)| pid == sender && is_fresh(at)) {
+        let is_known = self.core.arbiter.owner(sender).is_some();
+        if !is_known && self.parts.notices.stranger.is_some_and(|(pid, at)| pid == sender && is_fresh(at)) {
             return None;
         }
         let found = self.watched_ancestor(sender);
         if found.is_none() {
-            self.notices.stranger = Some((sender, self.now));
+            self.parts.notices.stranger = Some((sender, self.core.now));
         }
         found
     }
 
     fn watched_ancestor(&self, sender: Pid) -> Option<Pid> {
-        let is_known = |pid: Pid| self.arbiter.owner(pid).is_some();
+        let is_known = |pid: Pid| self.core.arbiter.owner(pid).is_some();
         let mut pid = sender;
         for _ in 0..GENERATIONS {
             if is_known(pid) {
@@ -228,13 +241,13 @@ impl Daemon {
     /// The process of a watcher that an orphan comes from, by the mark in its environment or its cgroup.
     fn marked(&self, orphan: Pid) -> Option<Pid> {
         let mark = self.descendants.mark_of(orphan)?;
-        let of_socket = self.notices.marks.iter().find(|(_, other)| *other == mark);
+        let of_socket = self.parts.notices.marks.iter().find(|(_, other)| *other == mark);
         of_socket.map(|(pid, _)| *pid).or_else(|| self.descendants.root_of(mark))
     }
 
     /// What a new process with the socket says counts, whichever of its descendants says it.
     pub(crate) fn know_by(&mut self, pid: Pid, mark: Option<Mark>) {
-        self.notices.marks.extend(mark.map(|mark| (pid, mark)));
+        self.parts.notices.marks.extend(mark.map(|mark| (pid, mark)));
     }
 
     /// Prepares what a new process of a watcher tells its readiness by.
@@ -266,20 +279,22 @@ impl Daemon {
     pub(crate) fn lend_ear(&mut self, pid: Pid, ear: Ear) {
         match ear {
             Ear::None => {}
-            Ear::Line(expression) => self.streams.log_matches.add(pid, expression),
-            Ear::Newline(reader, _, _) => match self.watch_newline(reader.as_raw_fd(), pid) {
-                Ok(()) => self.notices.pipes.push((pid, reader.into())),
-                Err(error) => {
-                    let why = io_words(&error);
-                    self.log.error(format_args!("whether {pid} is ready cannot be read: {why}"));
+            Ear::Line(expression) => self.parts.streams.log_matches.add(pid, expression),
+            Ear::Newline(reader, _, _) => {
+                match self.core.poll(Key::notices).watch(reader.as_raw_fd(), pid.unsigned_abs()) {
+                    Ok(()) => self.parts.notices.pipes.push((pid, reader.into())),
+                    Err(error) => {
+                        let why = io_words(&error);
+                        self.core.log.error(format_args!("whether {pid} is ready cannot be read: {why}"));
+                    }
                 }
-            },
+            }
         }
     }
 
     /// A process has written to the descriptor by which it tells that it is ready, or has closed it.
     pub(crate) fn newline_ready(&mut self, pid: Pid) {
-        let found = self.notices.pipes.iter_mut().find(|(other, _)| *other == pid);
+        let found = self.parts.notices.pipes.iter_mut().find(|(other, _)| *other == pid);
         let Some((_, pipe)) = found else { return };
         let mut buffer = [0; 1024];
         for _ in 0..PIECES {
@@ -306,23 +321,23 @@ impl Daemon {
 
     /// Tells the arbiter who has written the line that says that it is ready.
     pub(crate) fn tell_of_phrases(&mut self) {
-        for pid in self.streams.log_matches.take_found() {
+        for pid in self.parts.streams.log_matches.take_found() {
             self.dispatch(Event::Noticed { pid, notice: Notice::Ready });
         }
     }
 
     /// Nobody listens to a process any more.
     fn forget_ear(&mut self, pid: Pid) {
-        if let Some(at) = self.notices.pipes.iter().position(|(other, _)| *other == pid) {
-            self.notices.pipes.swap_remove(at);
+        if let Some(at) = self.parts.notices.pipes.iter().position(|(other, _)| *other == pid) {
+            self.parts.notices.pipes.swap_remove(at);
         }
-        self.streams.log_matches.remove(pid);
+        self.parts.streams.log_matches.remove(pid);
     }
 
     /// A process is reaped: nobody speaks for it any more.
     pub(crate) fn forget_speaker(&mut self, pid: Pid) {
         self.forget_ear(pid);
-        self.notices.marks.retain(|(other, _)| *other != pid);
+        self.parts.notices.marks.retain(|(other, _)| *other != pid);
     }
 }
 

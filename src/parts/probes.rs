@@ -7,10 +7,9 @@ use crate::config::hooks::Hook;
 use crate::config::probe::Probe;
 use crate::config::url::Place;
 use crate::host::trouble::Trouble;
-use crate::parts::helpers::Purpose;
 use crate::parts::plugins::observer::http_trouble;
 use crate::parts::tcp_client::TcpClient;
-use crate::reactor::eventloop::Daemon;
+use crate::reactor::part::{Cx, Effect, Part, Readiness};
 
 /// The questions that are under way.
 #[derive(Default)]
@@ -43,44 +42,27 @@ fn token(id: HookId) -> u32 {
     id.0 as u32
 }
 
-impl Daemon {
-    /// Runs a hook or a command, or asks a question.
-    pub(crate) fn run_hook(&mut self, id: HookId, watcher: WatcherId, hook: Hook, about: About) {
-        let asked = match self.question(watcher, hook, &about) {
-            None | Some(Ok(Probe::Exec(_))) => {
-                return self.helpers.add(Purpose::Hook { id, watcher, hook, about }, None);
-            }
-            Some(Ok(Probe::Connect(place))) => self.ask_server(id, watcher, &place, None),
-            Some(Ok(Probe::Http(place, request))) => self.ask_server(id, watcher, &place, Some(request)),
+impl Probes {
+    /// Asks a question of `ready` or `health` if it goes over a connection; false when a program is to be run instead.
+    pub fn ask(
+        &mut self,
+        id: HookId,
+        watcher: WatcherId,
+        hook: Hook,
+        about: &About,
+        cx: &mut Cx<'_>,
+    ) -> bool {
+        let asked = match question(watcher, hook, about, cx) {
+            None | Some(Ok(Probe::Exec(_))) => return false,
+            Some(Ok(Probe::Connect(place))) => self.ask_server(id, watcher, &place, None, cx),
+            Some(Ok(Probe::Http(place, request))) => self.ask_server(id, watcher, &place, Some(request), cx),
             Some(Ok(_)) => Err("there is nothing to ask any more".to_string().into()),
             Some(Err(why)) => Err(why.into()),
         };
         if let Err(trouble) = asked {
-            let event = self.failed_question(id, watcher, trouble);
-            self.events.push_back(event);
+            fail(id, watcher, trouble, cx);
         }
-    }
-
-    /// A question has no good answer, or circus was short of something and could not ask.
-    fn failed_question(&mut self, id: HookId, watcher: WatcherId, trouble: Trouble) -> Event {
-        if trouble.shortage {
-            self.say_shortage(&trouble);
-            return Event::HookDelayed { id, watcher };
-        }
-        Event::HookDone { id, watcher, answer: Answer::Failed(trouble.why) }
-    }
-
-    /// What is to be asked about a process; nothing for hooks.
-    fn question(&self, watcher: WatcherId, hook: Hook, about: &About) -> Option<Result<Probe, String>> {
-        let watcher = self.arbiter.watcher(watcher)?;
-        let text = match hook {
-            Hook::Ready => &watcher.making().options.ready,
-            Hook::Health => &watcher.config.options.health,
-            _ => return None,
-        };
-        let pid = about.pid?;
-        let (_, wid) = self.arbiter.owner(pid)?;
-        Some(Probe::parse(text.as_deref()?, wid, pid))
+        true
     }
 
     fn ask_server(
@@ -89,41 +71,57 @@ impl Daemon {
         watcher: WatcherId,
         place: &Place,
         request: Option<String>,
+        cx: &mut Cx<'_>,
     ) -> Result<(), Trouble> {
         let speaks_http = request.is_some();
         let exchange = TcpClient::begin(place, request.unwrap_or_default().into_bytes())?;
         // Nobody but circus can be to blame for this.
-        let watched = self.watch_probe(exchange.fd(), token(id));
+        let watched = cx.poll.watch_both(exchange.fd(), token(id));
         watched.map_err(|error| Trouble { shortage: true, ..error.into() })?;
-        self.probes.0.push(Asked { id, watcher, exchange, speaks_http });
-        self.end_shortage();
+        self.0.push(Asked { id, watcher, exchange, speaks_http });
+        cx.effect(Effect::NotShort);
         Ok(())
     }
 
-    /// A connection has something to say.
-    pub(crate) fn probe_ready(&mut self, number: u32) {
-        let found = self.probes.0.iter_mut().find(|asked| token(asked.id) == number);
+    /// Closes a connection whose answer is not needed any more, which takes it out of the poll; false when there is none.
+    pub fn cancel(&mut self, id: HookId) -> bool {
+        let at = self.0.iter().position(|asked| asked.id == id);
+        at.map(|at| self.0.swap_remove(at)).is_some()
+    }
+}
+
+impl Part for Probes {
+    fn ready(&mut self, number: u32, _: Readiness, cx: &mut Cx<'_>) {
+        let found = self.0.iter_mut().find(|asked| token(asked.id) == number);
         let Some(asked) = found else { return };
         let (id, watcher) = (asked.id, asked.watcher);
-        let event = match asked.go_on() {
+        match asked.go_on() {
             Ok(false) => return,
-            Ok(true) => Event::HookDone { id, watcher, answer: Answer::Yes },
-            Err(trouble) => self.failed_question(id, watcher, trouble),
-        };
-        self.end_question(id);
-        self.dispatch(event);
-    }
-
-    /// Ends a hook or a question whose answer is not needed any more.
-    pub(crate) fn cancel_hook(&mut self, id: HookId, watcher: WatcherId) {
-        if !self.end_question(id) {
-            self.helpers.cancel_hook(id, watcher, self.now);
+            Ok(true) => cx.event(Event::HookDone { id, watcher, answer: Answer::Yes }),
+            Err(trouble) => fail(id, watcher, trouble, cx),
         }
+        self.cancel(id);
     }
+}
 
-    /// Closes a connection, which takes it out of the poll; false when there is none.
-    fn end_question(&mut self, id: HookId) -> bool {
-        let at = self.probes.0.iter().position(|asked| asked.id == id);
-        at.map(|at| self.probes.0.swap_remove(at)).is_some()
+/// A question has no good answer, or circus was short of something and could not ask.
+fn fail(id: HookId, watcher: WatcherId, trouble: Trouble, cx: &mut Cx<'_>) {
+    if trouble.shortage {
+        cx.effect(Effect::Short(trouble));
+        return cx.event(Event::HookDelayed { id, watcher });
     }
+    cx.event(Event::HookDone { id, watcher, answer: Answer::Failed(trouble.why) });
+}
+
+/// What is to be asked about a process; nothing for hooks.
+fn question(watcher: WatcherId, hook: Hook, about: &About, cx: &Cx<'_>) -> Option<Result<Probe, String>> {
+    let watcher = cx.arbiter.watcher(watcher)?;
+    let text = match hook {
+        Hook::Ready => &watcher.making().options.ready,
+        Hook::Health => &watcher.config.options.health,
+        _ => return None,
+    };
+    let pid = about.pid?;
+    let (_, wid) = cx.arbiter.owner(pid)?;
+    Some(Probe::parse(text.as_deref()?, wid, pid))
 }

@@ -19,7 +19,7 @@ pub use crate::host::files::OwnFile;
 use crate::arbiter::WatcherId;
 use crate::config::{SocketConfig, SocketOptions, protocols, text};
 use crate::host::resolve;
-use crate::sorted::sort_by;
+use crate::sorted::{Sorted, sort_by};
 use crate::sys::address::Address;
 use crate::sys::io_words;
 use crate::sys::socket::{self, Kind, SocketSpec};
@@ -50,7 +50,13 @@ pub struct Bound {
 
 /// All bound sockets, by name.
 #[derive(Default)]
-pub struct Sockets(Vec<Bound>);
+pub struct Sockets {
+    bound: Vec<Bound>,
+    /// Watchers with `on_demand` that wait, and the descriptors of their sockets.
+    waiting: Sorted<WatcherId, Vec<RawFd>>,
+    /// Watchers that may have sockets which no process needs any more.
+    unsettled: Vec<WatcherId>,
+}
 
 impl Sockets {
     /// Binds all of them that are not passed to circus, or none. One whose options are wrong is left out, as in Circus: the watchers that need it
@@ -68,16 +74,16 @@ impl Sockets {
             configs.iter().filter(sound).partition(|config| config.options.path.is_some());
         let mut bound = without.into_iter().chain(with_path).map(one).collect::<Result<Vec<_>, _>>()?;
         sort_by(&mut bound, |a, b| a.name < b.name);
-        Ok(Sockets(bound))
+        Ok(Sockets { bound, ..Sockets::default() })
     }
 
     /// The start has succeeded: what was in the way is removed.
     pub fn keep_all(&mut self) {
-        self.0.iter_mut().for_each(Bound::keep);
+        self.bound.iter_mut().for_each(Bound::keep);
     }
 
     fn get(&self, name: &str) -> Option<&Bound> {
-        self.0.iter().find(|socket| socket.name == name)
+        self.bound.iter().find(|socket| socket.name == name)
     }
 
     /// Whether there is a socket of that name.
@@ -102,7 +108,7 @@ impl Sockets {
 
     /// The names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|socket| socket.name.as_str())
+        self.bound.iter().map(|socket| socket.name.as_str())
     }
 
     /// The descriptors of a name: one, or several with so_reuseport.
@@ -115,7 +121,7 @@ impl Sockets {
     /// # Errors
     /// A socket of its own cannot be bound.
     pub fn take(&mut self, name: &str, user: User) -> Result<RawFd, String> {
-        let socket = self.0.iter_mut().find(|socket| socket.name == name);
+        let socket = self.bound.iter_mut().find(|socket| socket.name == name);
         let socket = socket.ok_or_else(|| format!("there is no [socket:{name}]"))?;
         if !socket.is_shared() {
             return socket.shares.fds().next().ok_or_else(|| format!("[socket:{name}] is closed"));
@@ -126,32 +132,20 @@ impl Sockets {
         socket.shares.take(user, &|| another().map_err(|why| format!("[socket:{name}]: {why}")))
     }
 
-    /// A process has ended, or was not spawned after all.
-    pub fn leave(&mut self, watcher: WatcherId, wid: u32) {
-        for socket in self.0.iter_mut().filter(|socket| socket.is_shared()) {
-            socket.shares.leave(watcher, wid);
-        }
-    }
-
-    /// A watcher is gone, whatever becomes of its processes.
-    pub fn forget(&mut self, watcher: WatcherId) {
-        self.0.iter_mut().for_each(|socket| socket.shares.forget(watcher));
-    }
-
     /// Takes out what a watcher has and does not need with `keep` processes.
-    pub fn prune(&mut self, watcher: WatcherId, keep: usize) -> Vec<OwnedFd> {
-        let shared = self.0.iter_mut().filter(|socket| socket.is_shared());
+    fn prune(&mut self, watcher: WatcherId, keep: usize) -> Vec<OwnedFd> {
+        let shared = self.bound.iter_mut().filter(|socket| socket.is_shared());
         shared.flat_map(|socket| socket.shares.prune(watcher, keep)).collect()
     }
 
     /// The sockets, by name.
     pub fn all(&self) -> &[Bound] {
-        &self.0
+        &self.bound
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.bound.is_empty()
     }
 }
 

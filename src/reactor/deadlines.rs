@@ -2,6 +2,7 @@
 
 use crate::arbiter::Event;
 use crate::reactor::eventloop::Daemon;
+use crate::reactor::registry::KEYS;
 use crate::reactor::standstill::nap;
 use std::time::{Duration, Instant};
 
@@ -12,62 +13,66 @@ impl Daemon {
             || !self.spawns.is_empty()
             || self.more_zombies
             || self.signals.have_come()
-            || self.helpers.are_busy()
-            || self.notices.are_busy()
+            || self.parts.helpers.are_busy()
+            || self.parts.notices.are_busy()
             || self.descendants.are_due()
-            || self.clients.are_busy()
-            || self.surveys.are_busy()
-            || self.builtins.are_busy();
+            || self.parts.clients.are_busy()
+            || self.parts.surveys.are_busy()
+            || self.parts.builtins.are_busy()
+            || KEYS.iter().any(|key| self.parts.get(*key).is_busy());
         if busy {
             return Some(Duration::ZERO);
         }
-        let of_arbiter = self.arbiter.deadline().map(|time| self.moment(time));
+        let of_arbiter = self.core.arbiter.deadline().map(|time| self.core.moment(time));
         let rest_of = [
             of_arbiter,
-            self.helpers.next_deadline(),
-            self.streams.next_retry(),
-            self.clients.listeners.next_accept(),
-            self.log.next_retry(),
+            self.parts.helpers.next_deadline(),
+            self.parts.streams.next_retry(),
+            self.parts.clients.listeners.next_accept(),
+            self.core.log.next_retry(),
             self.notify.next(),
-            self.notices.next(),
+            self.parts.notices.next(),
             self.shutdown_progress.next(),
             self.looks.next(),
             self.next_sweep(),
             self.next_reap(),
         ];
+        let of_parts = KEYS.iter().filter_map(|key| self.parts.get(*key).deadline());
+        let rest_of = rest_of.into_iter().flatten().chain(of_parts);
         let now = Instant::now();
         let rest = |at: Instant| at.saturating_duration_since(now);
-        let exactly = rest_of.into_iter().flatten().min().map(|at| nap(rest(at)));
+        let exactly = rest_of.min().map(|at| nap(rest(at)));
         // A look of a plugin may as well come a little late: one wake-up is enough.
-        let about = self.builtins.deadline().map(|time| rest(self.moment(time)));
+        let about = self.parts.builtins.deadline().map(|time| rest(self.core.moment(time)));
         exactly.into_iter().chain(about).min()
     }
 
     /// Does what is due by now, after all that has come in meanwhile.
     pub(crate) fn do_what_is_due(&mut self) {
-        self.now = Instant::now();
-        if !self.standstill.may_judge(self.now) {
+        self.core.now = Instant::now();
+        if !self.standstill.may_judge(self.core.now) {
             return;
         }
-        if self.arbiter.deadline().is_some_and(|time| self.moment(time) <= self.now) {
+        if self.core.arbiter.deadline().is_some_and(|time| self.core.moment(time) <= self.core.now) {
             self.dispatch(Event::Tick);
         }
-        if self.builtins.deadline().is_some_and(|time| self.moment(time) <= self.now) {
+        self.parts_due();
+        if self.parts.builtins.deadline().is_some_and(|time| self.core.moment(time) <= self.core.now) {
             self.tick_builtins();
         }
-        if self.helpers.next_deadline().is_some_and(|at| at <= self.now) {
+        if self.parts.helpers.next_deadline().is_some_and(|at| at <= self.core.now) {
             self.expire_helpers();
         }
-        if self.streams.next_retry().is_some_and(|at| at <= self.now) {
-            self.streams.retry(self.now, &mut self.log);
+        if self.parts.streams.next_retry().is_some_and(|at| at <= self.core.now) {
+            self.parts.streams.retry(self.core.now, &mut self.core.log);
         }
-        if self.log.next_retry().is_some_and(|at| at <= self.now) {
-            self.log.flush(self.now);
+        if self.core.log.next_retry().is_some_and(|at| at <= self.core.now) {
+            self.core.log.flush(self.core.now);
         }
-        if self.looks.next().is_some_and(|at| at <= self.now) {
+        if self.looks.next().is_some_and(|at| at <= self.core.now) {
             self.look_again_now();
         }
-        if self.notices.next().is_some_and(|at| at <= self.now) {
+        if self.parts.notices.next().is_some_and(|at| at <= self.core.now) {
             self.resume_notices();
         }
     }

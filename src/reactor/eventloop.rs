@@ -8,10 +8,8 @@
 
 use crate::arbiter::fate::Fall;
 use crate::arbiter::request::Ticket;
-use crate::arbiter::time::Time;
-use crate::arbiter::{Action, Arbiter, Event, Pid, WatcherId};
+use crate::arbiter::{Action, Event, Pid, WatcherId};
 use crate::config::Value;
-use crate::config::options::CircusOptions;
 use crate::control::metrics::Durations;
 use crate::host::cgroup::Cgroups;
 use crate::host::descendants::Descendants;
@@ -23,7 +21,6 @@ use crate::host::spawn_template::SpawnTemplate;
 use crate::parts::clients::Clients;
 use crate::parts::helpers::Helpers;
 use crate::parts::hooks::Extended;
-use crate::parts::log::Log;
 use crate::parts::manager_notify::ManagerNotify;
 use crate::parts::notify_socket::Notices;
 use crate::parts::plugins::run::Builtins;
@@ -32,19 +29,20 @@ use crate::parts::sockets::Sockets;
 use crate::parts::streams::compress::Compressor;
 use crate::parts::streams::log_quota::LogQuota;
 use crate::parts::streams::{PipeId, Progress, Streams, TargetId};
+use crate::reactor::part::{Core, Cx, Effect, LOG, Part, Readiness, SIGNALS, owner};
+use crate::reactor::registry::{KEYS, Key, Parts};
 use crate::reactor::shutdown_progress::ShutdownProgress;
 use crate::reactor::standstill::Standstill;
 use crate::reactor::startup::Options;
-use crate::reactor::tokens::{Source, source};
 use crate::sorted::Sorted;
 use crate::sys::child::Spawner;
 use crate::sys::signal::Signals;
 use crate::views::survey::Surveys;
 use crate::views::usage::Samples;
-use mio::{Events, Interest, Poll};
+use mio::{Events, Interest};
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 /// How long a turn may go on spawning before others are looked at.
@@ -54,41 +52,24 @@ const PIPE_BUDGET: usize = 256 * 1024;
 
 /// The daemon: the arbiter and everything that it acts with.
 pub struct Daemon {
-    pub(crate) arbiter: Arbiter,
-    /// What holds of `[circus]`.
-    pub(crate) options: CircusOptions,
+    pub(crate) core: Core,
+    pub(crate) parts: Parts,
     /// What the file says instead, and would need a new start.
     pub(crate) late: Sorted<&'static str, Value>,
     pub(crate) command_line: Options,
-    /// The directory that circus was started in, from which its configuration is read.
-    pub(crate) cwd: String,
     /// The umask that circus was started with, if it has another one now.
     pub(crate) first_umask: Option<u32>,
-    pub(crate) log: Log,
-    pub(crate) sockets: Sockets,
     pub(crate) spawner: Spawner,
-    pub(crate) streams: Streams,
-    pub(crate) clients: Clients,
     pub(crate) signals: Signals,
     pub(crate) notify: ManagerNotify,
-    pub(crate) builtins: Builtins,
-    pub(crate) poll: Poll,
     pub(crate) templates: Sorted<WatcherId, SpawnTemplate>,
     pub(crate) cgroups: Cgroups,
     /// The pipes of each process.
     pub(crate) pipes: Sorted<Pid, [Option<PipeId>; 2]>,
-    /// Watchers with `on_demand` that wait, and the descriptors of their sockets.
-    pub(crate) waiting: Sorted<WatcherId, Vec<RawFd>>,
-    /// Watchers that may have sockets which no process needs any more.
-    pub(crate) unsettled: Vec<WatcherId>,
     /// Spawns that are still to be done.
     pub(crate) spawns: VecDeque<(WatcherId, u32)>,
     /// Pipes that have more to read.
     pub(crate) ready_pipes: VecDeque<PipeId>,
-    /// Programs that run on the side.
-    pub(crate) helpers: Helpers,
-    pub(crate) notices: Notices,
-    pub(crate) probes: Probes,
     /// Answers that wait for extended_stats.
     pub(crate) extended: Sorted<Ticket, Extended>,
     /// Groups that have outlived their leaders.
@@ -109,16 +90,12 @@ pub struct Daemon {
     pub(crate) log_quota: LogQuota,
     pub(crate) shutdown_progress: ShutdownProgress,
     pub(crate) oom: OutOfMemory,
-    /// Statistics that are being collected.
-    pub(crate) surveys: Surveys,
     /// What `stats` saw last.
     pub(crate) samples: Samples,
     /// What `dstats` saw last.
     pub(crate) own_samples: Samples,
     /// How long the turns took.
     pub(crate) turns: Durations,
-    origin: Instant,
-    pub(crate) now: Instant,
     pub(crate) standstill: Standstill,
     pub(crate) ended: bool,
     /// Why it has ended, if nobody has ordered it.
@@ -131,23 +108,14 @@ pub struct Daemon {
     pub(crate) sweep: Option<LeftoverSweep>,
     /// When a SIGCHLD, an exit and so on led to actions; kept to save allocations.
     actions: Vec<Action>,
-    pub(crate) events: VecDeque<Event>,
 }
 
-/// What the daemon is made of at its start.
-pub struct Parts {
-    /// Decides.
-    pub arbiter: Arbiter,
-    /// `[circus]`.
-    pub options: CircusOptions,
+/// What the start has made for the daemon, besides its core.
+pub struct Started {
     /// What the command line said.
     pub command_line: Options,
-    /// The directory that circus was started in.
-    pub cwd: String,
     /// The umask that circus was started with, if it has another one now.
     pub first_umask: Option<u32>,
-    /// The log.
-    pub log: Log,
     /// The bound sockets.
     pub sockets: Sockets,
     /// Makes children.
@@ -161,40 +129,24 @@ pub struct Parts {
 }
 
 impl Daemon {
-    /// Puts the parts together and registers what is to be waited for.
+    /// Puts everything together and registers what is to be waited for.
     ///
     /// # Errors
     /// The kernel refuses.
-    pub fn new(parts: Parts) -> io::Result<Daemon> {
-        let poll = Poll::new()?;
-        let now = Instant::now();
-        let log_quota = LogQuota::new(parts.options.log_max_bytes);
+    pub fn new(core: Core, started: Started) -> io::Result<Daemon> {
+        let now = core.now;
         let daemon = Daemon {
-            arbiter: parts.arbiter,
             late: Sorted::new(),
-            options: parts.options,
-            command_line: parts.command_line,
-            cwd: parts.cwd,
-            first_umask: parts.first_umask,
-            log: parts.log,
-            sockets: parts.sockets,
-            spawner: parts.spawner,
-            streams: Streams::new(),
-            clients: parts.clients,
-            signals: parts.signals,
-            notify: parts.notify,
-            builtins: Builtins::default(),
-            poll,
+            command_line: started.command_line,
+            first_umask: started.first_umask,
+            spawner: started.spawner,
+            signals: started.signals,
+            notify: started.notify,
             templates: Sorted::new(),
             cgroups: Cgroups::default(),
             pipes: Sorted::new(),
-            waiting: Sorted::new(),
-            unsettled: Vec::new(),
             spawns: VecDeque::new(),
             ready_pipes: VecDeque::new(),
-            helpers: Helpers::default(),
-            notices: Notices::default(),
-            probes: Probes::default(),
             extended: Sorted::new(),
             groups: Sorted::new(),
             descendants: Descendants::new(),
@@ -204,15 +156,12 @@ impl Daemon {
             reap_again: None,
             has_slack: true,
             compressor: Compressor::default(),
-            log_quota,
+            log_quota: LogQuota::new(core.setup.options.log_max_bytes),
             shutdown_progress: ShutdownProgress::default(),
             oom: OutOfMemory::new(),
-            surveys: Surveys::default(),
             samples: Samples::new(),
             own_samples: Samples::new(),
             turns: Durations::default(),
-            origin: now,
-            now,
             standstill: Standstill::new(now),
             ended: false,
             fall: None,
@@ -220,26 +169,23 @@ impl Daemon {
             survivors: Vec::new(),
             sweep: None,
             actions: Vec::new(),
-            events: VecDeque::new(),
+            parts: Parts {
+                notices: Notices::default(),
+                sockets: started.sockets,
+                streams: Streams::new(),
+                helpers: Helpers::default(),
+                probes: Probes::default(),
+                surveys: Surveys::default(),
+                clients: started.clients,
+                builtins: Builtins::default(),
+            },
+            core,
         };
-        daemon.watch(daemon.signals.as_raw_fd(), Source::Signals, 0, Interest::READABLE)?;
-        for (number, fd) in (0..).zip(daemon.clients.listeners.fds()) {
-            daemon.watch_listener(fd, number)?;
+        daemon.core.register(daemon.signals.as_raw_fd(), SIGNALS, Interest::READABLE)?;
+        for (number, fd) in (0..).zip(daemon.parts.clients.listeners.fds()) {
+            daemon.core.poll(Key::clients).watch(fd, number << 1 | 1)?;
         }
         Ok(daemon)
-    }
-
-    /// The time as the arbiter counts it.
-    pub(crate) fn time(&self) -> Time {
-        let since = self.now.saturating_duration_since(self.origin);
-        Time(1 + u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
-    }
-
-    /// The moment of a time of the arbiter.
-    pub(crate) fn moment(&self, time: Time) -> Instant {
-        self.origin
-            .checked_add(Duration::from_nanos(time.0))
-            .unwrap_or(self.now + Duration::from_secs(86_400))
     }
 
     /// Runs until a command or a signal ends it. From here on nothing else does: every failure is logged, and what
@@ -247,21 +193,21 @@ impl Daemon {
     pub fn run(&mut self) {
         let mut events = Events::with_capacity(256);
         self.dispatch(Event::Start);
-        self.notify.ready(self.now, "waiting for commands");
+        self.notify.ready(self.core.now, "waiting for commands");
         self.standstill = Standstill::new(Instant::now());
         while !self.ended {
             self.wait_and_turn(&mut events);
         }
         if self.shutdown_progress.next().is_some() {
-            self.log.show("");
+            self.core.log.show("");
         }
         self.stop_compressing();
-        self.helpers.kill_all();
+        self.parts.helpers.kill_all();
         self.sweep(&mut events);
         self.descendants.finish();
         self.cgroups.finish();
-        self.streams.finish(self.now, &mut self.log);
-        self.clients.flush_all();
+        self.parts.streams.finish(self.core.now, &mut self.core.log);
+        self.parts.clients.flush_all();
     }
 
     /// One turn of the loop.
@@ -272,60 +218,46 @@ impl Daemon {
             crate::sys::process::trim_memory();
             self.has_slack = false;
         }
-        let mut polled = self.poll.poll(events, timeout);
+        let mut polled = self.core.poll.poll(events, timeout);
         if polled.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
             // By a signal, or since circus was stopped: what else has come counts before any deadline.
-            polled = self.poll.poll(events, Some(Duration::ZERO));
+            polled = self.core.poll.poll(events, Some(Duration::ZERO));
         }
         if let Err(error) = polled
             && error.kind() != io::ErrorKind::Interrupted
         {
             let text = crate::sys::io_words(&error);
-            self.log.once(
+            self.core.log.once(
                 crate::parts::log::Level::Error,
                 "poll",
                 format_args!("waiting for events: {text}"),
             );
         }
-        self.now = Instant::now();
-        let begun = self.now;
+        self.core.now = Instant::now();
+        let begun = self.core.now;
         self.look_at_clock(timeout);
         self.turn(events);
         self.turns.add(begun.elapsed().as_secs_f64());
     }
 
     fn turn(&mut self, events: &Events) {
-        self.streams.log_matches.begin_turn();
+        self.parts.streams.log_matches.begin_turn();
         let mut clients = Vec::new();
         for event in events {
-            let Some((source, id)) = source(event.token()) else { continue };
-            match source {
-                Source::Signals => self.take_signals(),
-                Source::Listener => self.clients.listeners.accept_more(id),
-                Source::Pipe => {
-                    if event.is_read_closed() {
-                        self.streams.hung_up(PipeId(id));
-                    }
-                    self.pipe_ready(PipeId(id));
-                }
-                Source::Target => self.target_writable(TargetId(id)),
-                Source::Client => clients.push((id, event.is_write_closed() || event.is_error())),
-                Source::Log => self.log_writable(),
-                Source::Helper => self.helpers.pipe_ready(id),
-                Source::Socket => self.socket_ready(id),
-                Source::Builtin => self.builtin_ready(WatcherId(id)),
-                Source::Notices => self.read_notices(),
-                Source::Newline => self.newline_ready(id.cast_signed()),
-                Source::Probe => self.probe_ready(id),
+            let (owner, id) = owner(event.token());
+            match owner {
+                SIGNALS => self.take_signals(),
+                LOG => self.log_writable(),
+                _ => self.part_ready(owner, id, event, &mut clients),
             }
         }
-        if self.notices.are_busy() {
+        if self.parts.notices.are_busy() {
             self.read_notices();
         }
         if self.signals.have_come() {
             self.take_signals();
         }
-        if self.more_zombies || self.next_reap().is_some_and(|at| at <= self.now) {
+        if self.more_zombies || self.next_reap().is_some_and(|at| at <= self.core.now) {
             self.reap();
         }
         self.spawn_slice();
@@ -334,23 +266,100 @@ impl Daemon {
         self.go_on_surveying();
         self.serve_clients(&clients);
         self.read_busy_builtins();
+        self.work();
         self.do_what_is_due();
         self.look_for_strays();
         self.tend_files();
         self.tell_manager();
         self.watch_stalled();
+        self.each(&mut |part, cx| part.end_turn(cx));
+        self.settle();
+    }
+
+    fn part_ready(
+        &mut self,
+        owner: usize,
+        id: u32,
+        event: &mio::event::Event,
+        clients: &mut Vec<(u32, bool)>,
+    ) {
+        let Some(key) = KEYS.get(owner) else { return };
+        match key {
+            Key::streams if id & 1 == 1 => self.target_writable(TargetId(id >> 1)),
+            Key::streams => {
+                if event.is_read_closed() {
+                    self.parts.streams.hung_up(PipeId(id >> 1));
+                }
+                self.pipe_ready(PipeId(id >> 1));
+            }
+            Key::clients if id & 1 == 1 => self.parts.clients.listeners.accept_more(id >> 1),
+            Key::clients => clients.push((id >> 1, event.is_write_closed() || event.is_error())),
+            Key::helpers => self.parts.helpers.pipe_ready(id),
+            Key::builtins => self.builtin_ready(WatcherId(id)),
+            Key::notices if id == 0 => self.read_notices(),
+            Key::notices => self.newline_ready(id.cast_signed()),
+            Key::sockets | Key::surveys | Key::probes => {
+                let write_closed = event.is_write_closed() || event.is_error();
+                let how = Readiness { read_closed: event.is_read_closed(), write_closed };
+                self.parts.get(*key).ready(id, how, &mut self.core.cx(*key));
+                self.settle();
+            }
+        }
+    }
+
+    /// Has all parts do something, one after the other.
+    pub(crate) fn each(&mut self, act: &mut dyn FnMut(&mut dyn Part, &mut Cx<'_>)) {
+        for key in KEYS {
+            act(self.parts.get(*key), &mut self.core.cx(*key));
+        }
+    }
+
+    /// Has each part do its work in this turn, and then what is wanted of others.
+    fn work(&mut self) {
+        for key in KEYS {
+            self.parts.get(*key).begin(&mut self.core.cx(*key));
+            loop {
+                let again = self.parts.get(*key).work(&mut self.core.cx(*key));
+                self.settle();
+                if !again {
+                    break;
+                }
+                self.core.now = Instant::now();
+            }
+        }
+    }
+
+    /// Has the parts do what is due.
+    pub(super) fn parts_due(&mut self) {
+        for key in KEYS {
+            if self.parts.get(*key).deadline().is_some_and(|at| at <= self.core.now) {
+                self.parts.get(*key).due(&mut self.core.cx(*key));
+                self.settle();
+            }
+        }
+    }
+
+    /// Waits for places that cannot take more output at the moment.
+    fn watch_stalled(&mut self) {
+        for (id, fd) in self.parts.streams.take_stalled() {
+            // A descriptor that cannot be waited for is tried again by next_retry.
+            let _ = self.core.poll(Key::streams).watch_room(fd, id.0 << 1 | 1);
+        }
+        if let Some(fd) = self.core.log.take_stalled() {
+            let _ = self.core.register(fd, LOG, Interest::WRITABLE);
+        }
     }
 
     /// The service manager hears of what this turn has changed.
     fn tell_manager(&mut self) {
-        if self.arbiter.is_ending() {
+        if self.core.arbiter.is_ending() {
             self.notify.stopping();
         }
-        if self.notify.reloading && !self.arbiter.is_reloading() {
-            self.notify.ready(self.now, "waiting for commands");
+        if self.notify.reloading && !self.core.arbiter.is_reloading() {
+            self.notify.ready(self.core.now, "waiting for commands");
         }
-        if self.notify.next().is_some_and(|at| at <= self.now) {
-            self.notify.beat(self.now);
+        if self.notify.next().is_some_and(|at| at <= self.core.now) {
+            self.notify.beat(self.core.now);
         }
         self.show_farewell();
     }
@@ -367,12 +376,12 @@ impl Daemon {
     fn read_pipes(&mut self) {
         for _ in 0..self.ready_pipes.len() {
             let Some(id) = self.ready_pipes.pop_front() else { break };
-            let pid = self.streams.pid(id);
-            if pid.is_some_and(|pid| self.streams.log_matches.hold_back(pid)) {
+            let pid = self.parts.streams.pid(id);
+            if pid.is_some_and(|pid| self.parts.streams.log_matches.hold_back(pid)) {
                 self.pipe_ready(id);
                 continue;
             }
-            let progress = self.streams.read(id, PIPE_BUDGET, self.now, &mut self.log);
+            let progress = self.parts.streams.read(id, PIPE_BUDGET, self.core.now, &mut self.core.log);
             self.tell_followers();
             match (progress, pid) {
                 (Progress::More, _) => self.pipe_ready(id),
@@ -395,16 +404,16 @@ impl Daemon {
     }
 
     fn target_writable(&mut self, id: TargetId) {
-        if let Some(fd) = self.streams.writable(id, self.now, &mut self.log) {
-            self.unwatch(fd);
+        if let Some(fd) = self.parts.streams.writable(id, self.core.now, &mut self.core.log) {
+            self.core.unwatch(fd);
         }
     }
 
     fn log_writable(&mut self) {
-        let fd = self.log.wants_write();
-        self.log.flush(self.now);
-        if let (Some(fd), None) = (fd, self.log.wants_write()) {
-            self.unwatch(fd);
+        let fd = self.core.log.wants_write();
+        self.core.log.flush(self.core.now);
+        if let (Some(fd), None) = (fd, self.core.log.wants_write()) {
+            self.core.unwatch(fd);
         }
     }
 
@@ -413,9 +422,9 @@ impl Daemon {
         let end = Instant::now() + SPAWN_SLICE;
         while let Some((watcher, wid)) = self.spawns.pop_front() {
             let event = self.spawn(watcher, wid);
-            self.now = Instant::now();
+            self.core.now = Instant::now();
             self.dispatch(event);
-            if self.now >= end {
+            if self.core.now >= end {
                 break;
             }
         }
@@ -424,21 +433,29 @@ impl Daemon {
 
     /// Hands an event to the arbiter and performs what it decides, with all that follows from it.
     pub(crate) fn dispatch(&mut self, event: Event) {
-        self.events.push_back(event);
+        self.core.event(event);
         self.settle();
     }
 
     /// Takes care of the events that have come up.
     pub(crate) fn settle(&mut self) {
-        while let Some(event) = self.events.pop_front() {
-            let time = self.time();
-            let mut actions = std::mem::take(&mut self.actions);
-            self.arbiter.handle(time, event, &mut actions);
-            for action in actions.drain(..) {
-                self.perform(action);
+        while let Some(effect) = self.core.effects.pop_front() {
+            match effect {
+                Effect::Event(event) => self.decide(event),
+                Effect::Short(trouble) => self.say_shortage(&trouble),
+                Effect::NotShort => self.end_shortage(),
             }
-            self.actions = actions;
         }
-        self.settle_sockets();
+    }
+
+    /// Has the arbiter handle an event, and performs what it decides.
+    fn decide(&mut self, event: Event) {
+        let time = self.core.time();
+        let mut actions = std::mem::take(&mut self.actions);
+        self.core.arbiter.handle(time, event, &mut actions);
+        for action in actions.drain(..) {
+            self.perform(action);
+        }
+        self.actions = actions;
     }
 }

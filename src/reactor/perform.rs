@@ -3,7 +3,9 @@
 use crate::arbiter::{Action, Event, Published};
 use crate::config::signals;
 use crate::host::leftovers::LeftoverSweep;
+use crate::parts::helpers::Purpose;
 use crate::reactor::eventloop::Daemon;
+use crate::reactor::registry::Key;
 
 const SIGCHLD: i32 = 17;
 
@@ -20,16 +22,24 @@ impl Daemon {
             Action::Reap { pid } => self.reap_one(pid),
             Action::GiveUp { watcher, wid, pid } => {
                 self.survivors.push(pid);
-                self.leave_sockets(watcher, wid);
+                self.each(&mut |part, cx| part.vacated(watcher, wid, cx));
                 self.give_tree_up(pid);
             }
-            Action::RunHook { id, watcher, hook, about } => self.run_hook(id, watcher, hook, about),
-            Action::CancelHook { id, watcher } => self.cancel_hook(id, watcher),
-            Action::WatchSockets(id) => self.watch_sockets(id),
-            Action::UnwatchSockets(id) => self.unwatch_sockets(id),
+            Action::RunHook { id, watcher, hook, about } => {
+                if !self.parts.probes.ask(id, watcher, hook, &about, &mut self.core.cx(Key::probes)) {
+                    self.parts.helpers.add(Purpose::Hook { id, watcher, hook, about }, None);
+                }
+            }
+            Action::CancelHook { id, watcher } => {
+                if !self.parts.probes.cancel(id) {
+                    self.parts.helpers.cancel_hook(id, watcher, self.core.now);
+                }
+            }
+            Action::WatchSockets(id) => self.parts.sockets.watch(id, &mut self.core.cx(Key::sockets)),
+            Action::UnwatchSockets(id) => self.parts.sockets.unwatch(id, &self.core.cx(Key::sockets)),
             Action::Reply { ticket, reply } => self.reply(ticket, &reply),
             Action::Publish { watcher, what } => self.publish(&watcher, what),
-            Action::Log { level, text } => self.log.log(level, format_args!("{text}")),
+            Action::Log { level, text } => self.core.log.log(level, format_args!("{text}")),
             Action::Read(reading) => self.read_again(reading),
             Action::Changed(id) => self.remake(id),
             Action::Forgotten { watcher, left } => {
@@ -45,11 +55,11 @@ impl Daemon {
 
     pub(crate) fn publish(&mut self, watcher: &str, what: Published) {
         if let Published::Stop = what
-            && let Some(id) = self.arbiter.find(watcher).map(|watcher| watcher.id)
+            && let Some(id) = self.core.arbiter.find(watcher).map(|watcher| watcher.id)
         {
             self.close_outputs(id);
             self.cgroups.leave(id);
-            self.unsettled.push(id);
+            self.each(&mut |part, cx| part.stopped(id, cx));
         }
         self.tell_builtins(watcher, &what);
         self.tell_subscribers(watcher, what);
@@ -63,7 +73,7 @@ impl Daemon {
                 self.reap();
                 continue;
             }
-            self.log.info(format_args!("Got signal {}", signals::name(signum)));
+            self.core.log.info(format_args!("Got signal {}", signals::name(signum)));
             match signum {
                 1 => {
                     self.notify.reloading("reloading all watchers");
@@ -72,7 +82,7 @@ impl Daemon {
                 // The last three come only to PID 1 (`init::HALTS`).
                 2 | 3 | 15 | 30 | 37 | 38 => {
                     self.dispatch(Event::Terminate);
-                    if self.arbiter.is_hurried() {
+                    if self.core.arbiter.is_hurried() {
                         self.sweep.iter_mut().for_each(LeftoverSweep::hurry);
                     }
                 }

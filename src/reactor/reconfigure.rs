@@ -18,6 +18,7 @@ use crate::host::spawn_template::Given;
 use crate::parts::log::Log;
 use crate::parts::sockets::Prepared;
 use crate::reactor::eventloop::Daemon;
+use crate::reactor::registry::Key;
 use crate::reactor::startup;
 use crate::sys::process;
 
@@ -42,9 +43,9 @@ impl Daemon {
                 Ok(Box::new(self.take(fresh)))
             }
             Err(why) => {
-                why.iter().for_each(|line| self.log.error(format_args!("{line}")));
+                why.iter().for_each(|line| self.core.log.error(format_args!("{line}")));
                 let text = "the configuration is not taken, nothing has changed";
-                self.log.error(format_args!("{text}"));
+                self.core.log.error(format_args!("{text}"));
                 let more = why.len().saturating_sub(MOST_LINES);
                 let mut lines: Vec<String> = why.into_iter().take(MOST_LINES).collect();
                 if more > 0 {
@@ -54,12 +55,12 @@ impl Daemon {
             }
         };
         self.has_slack = true;
-        self.events.push_back(Event::Read { reading, found });
+        self.core.event(Event::Read { reading, found });
     }
 
     /// Everything that may fail.
     fn read_and_open(&self) -> Result<Fresh, Vec<String>> {
-        let loaded = load(&self.command_line.config, &Disk, &startup::environ(), &self.cwd);
+        let loaded = load(&self.command_line.config, &Disk, &startup::environ(), &self.core.setup.cwd);
         let Some(mut config) = loaded.config else {
             let fatal = loaded.findings.iter().filter(|finding| finding.severity == Severity::Fatal);
             return Err(fatal.map(say).collect());
@@ -74,12 +75,14 @@ impl Daemon {
             return Err(broken);
         }
         endpoint::check(&config.circus).map_err(|why| vec![why])?;
-        let moves = config.circus.logoutput != self.options.logoutput && !self.command_line.has("logoutput");
+        let moves = config.circus.logoutput != self.core.setup.options.logoutput
+            && !self.command_line.has("logoutput");
         let log = moves.then(|| startup::open_log(&self.command_line, &config.circus, false)).transpose();
         let log = log.map_err(|failure| vec![failure.message])?;
         let mut findings = loaded.findings;
-        findings.extend(check(&config, self.clients.listeners.endpoint()));
-        let sockets = self.sockets.prepare(std::mem::take(&mut config.sockets)).map_err(|why| vec![why])?;
+        findings.extend(check(&config, self.parts.clients.listeners.endpoint()));
+        let sockets =
+            self.parts.sockets.prepare(std::mem::take(&mut config.sockets)).map_err(|why| vec![why])?;
         Ok(Fresh { config, findings, log, sockets })
     }
 
@@ -87,13 +90,13 @@ impl Daemon {
     fn take(&mut self, fresh: Fresh) -> NewConfig {
         let Fresh { mut config, findings, log, sockets } = fresh;
         if let Some(log) = log {
-            self.log.go_on_in(log, self.now);
-            self.streams.watch_lines_of(&self.log);
+            self.core.log.go_on_in(log, self.core.now);
+            self.parts.streams.watch_lines_of(&self.core.log);
         }
-        startup::say_findings(&mut self.log, &findings);
+        startup::say_findings(&mut self.core.log, &findings);
         let mut touched = self.take_sockets(sockets);
-        let endpoint = self.clients.listeners.endpoint();
-        let watchers = startup::watchers(&mut config, &self.cwd, endpoint, &mut self.log);
+        let endpoint = self.parts.clients.listeners.endpoint();
+        let watchers = startup::watchers(&mut config, &self.core.setup.cwd, endpoint, &mut self.core.log);
         let warmup_delay = config.circus.warmup_delay;
         touched.extend(self.take_options(config.circus));
         NewConfig { watchers, warmup_delay, touched }
@@ -103,24 +106,23 @@ impl Daemon {
     fn take_sockets(&mut self, prepared: Prepared) -> Vec<WatcherId> {
         let changes = prepared.changes;
         let before = if changes { self.given() } else { Vec::new() };
-        let replaced = self.sockets.replace(prepared);
-        replaced.lines.iter().for_each(|line| self.log.info(format_args!("{line}")));
-        replaced.failures.iter().for_each(|line| self.log.error(format_args!("{line}")));
+        let replaced = self.parts.sockets.replace(prepared);
+        replaced.lines.iter().for_each(|line| self.core.log.info(format_args!("{line}")));
+        replaced.failures.iter().for_each(|line| self.core.log.error(format_args!("{line}")));
         if !changes {
             return Vec::new();
         }
         // They hold numbers of descriptors, and so do watchers that wait for a socket to be used.
         self.templates.clear();
-        let waiting: Vec<WatcherId> = self.waiting.keys().copied().collect();
-        waiting.into_iter().for_each(|id| self.look_again(id));
+        self.parts.sockets.watch_all_again(&mut self.core.cx(Key::sockets));
         let both = before.into_iter().zip(self.given());
         both.filter(|(before, after)| before != after).map(|(_, (id, _))| id).collect()
     }
 
     /// The sockets that the processes of each watcher would get now.
     fn given(&self) -> Vec<(WatcherId, Given)> {
-        let of = |watcher: &Watcher| (watcher.id, Given::to(&watcher.config, &self.sockets));
-        self.arbiter.watchers().map(of).collect()
+        let of = |watcher: &Watcher| (watcher.id, Given::to(&watcher.config, &self.parts.sockets));
+        self.core.arbiter.watchers().map(of).collect()
     }
 
     /// Takes the options of `[circus]` that can change while circus runs. The answer are the watchers whose
@@ -129,30 +131,31 @@ impl Daemon {
         let mut late = Vec::new();
         for row in CIRCUS.iter().filter(|row| row.live == Live::Fixed && row.built == Built::Works) {
             let wanted = row.get(&new);
-            if wanted == row.get(&self.options) || self.command_line.has(row.key) {
+            if wanted == row.get(&self.core.setup.options) || self.command_line.has(row.key) {
                 self.late.remove(row.key);
             } else if self.late.insert(row.key, wanted.clone()) != Some(wanted) {
                 late.push(row.key);
             }
-            copy(row, &self.options, &mut new);
+            copy(row, &self.core.setup.options, &mut new);
         }
         if !late.is_empty() {
             let keys = late.join(", ");
-            self.log.warning(format_args!(
+            self.core.log.warning(format_args!(
                 "[circus]: {keys}: what has changed there needs a new start of circus"
             ));
         }
-        self.log.set_level(startup::log_level(&self.command_line, &new));
+        self.core.log.set_level(startup::log_level(&self.command_line, &new));
         self.log_quota.set_cap(new.log_max_bytes);
-        let umask_changed = new.umask != self.options.umask;
-        self.options = new;
+        let umask_changed = new.umask != self.core.setup.options.umask;
+        self.core.setup.options = new;
         if !umask_changed {
             return Vec::new();
         }
-        let mask = self.options.umask.and_then(|mask| u32::try_from(mask).ok()).or(self.first_umask);
+        let mask =
+            self.core.setup.options.umask.and_then(|mask| u32::try_from(mask).ok()).or(self.first_umask);
         let before = mask.map(process::set_umask);
         self.first_umask = self.first_umask.or(before);
-        let theirs = self.arbiter.watchers().filter(|watcher| watcher.config.options.umask.is_none());
+        let theirs = self.core.arbiter.watchers().filter(|watcher| watcher.config.options.umask.is_none());
         theirs.map(|watcher| watcher.id).collect()
     }
 }

@@ -32,36 +32,37 @@ impl ShutdownProgress {
 impl Daemon {
     /// Gives everything back that a next start may want to have, and only then tells those that wait for the end.
     pub(crate) fn end(mut self, pidfile: Option<PidFile>) {
-        let waiters = self.arbiter.take_end_waiters();
-        let mut clients = std::mem::take(&mut self.clients);
+        let waiters = self.core.arbiter.take_end_waiters();
+        let mut clients = std::mem::take(&mut self.parts.clients);
         clients.listeners = Listeners::default();
-        self.sockets = Sockets::default();
-        self.notices = Notices::default();
+        self.parts.sockets = Sockets::default();
+        self.parts.notices = Notices::default();
         drop(pidfile);
-        self.log.info(format_args!("circus has ended"));
+        self.core.log.info(format_args!("circus has ended"));
         drop(self);
         clients.tell_of_the_end(waiters);
     }
 
     /// Shows how far the end has come, if it is time.
     pub(crate) fn show_farewell(&mut self) {
-        if !self.arbiter.is_ending() || !self.log.is_terminal() {
+        if !self.core.arbiter.is_ending() || !self.core.log.is_terminal() {
             return;
         }
         let left: Vec<(&str, &Process)> = self
+            .core
             .arbiter
             .watchers()
             .flat_map(|w| w.processes().map(|process| (w.config.name.as_str(), process)))
             .collect();
-        let (all, next) = *self.shutdown_progress.begun.get_or_insert((left.len(), self.now + FIRST));
-        if next > self.now {
+        let (all, next) = *self.shutdown_progress.begun.get_or_insert((left.len(), self.core.now + FIRST));
+        if next > self.core.now {
             return;
         }
         let kill_at = |process: &Process| match process.phase {
             Phase::Asked { kill_at, .. } => Some(kill_at),
             Phase::Running | Phase::Killed { .. } | Phase::Dead { .. } => None,
         };
-        let now = self.time();
+        let now = self.core.time();
         let line = left.iter().min_by_key(|(_, process)| kill_at(process)).map(|(name, process)| {
             let kill_in = kill_at(process).map(|at| at.since(now));
             let gone = all.saturating_sub(left.len());
@@ -73,9 +74,9 @@ impl Daemon {
                 kill_in,
             )
         });
-        self.shutdown_progress.begun = Some((all, self.now + PAUSE));
+        self.shutdown_progress.begun = Some((all, self.core.now + PAUSE));
         if let Some(line) = line {
-            self.log.show(&line);
+            self.core.log.show(&line);
         }
     }
 }

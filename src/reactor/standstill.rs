@@ -56,10 +56,12 @@ impl Standstill {
 impl Daemon {
     /// A wait of the loop is over, which was to take no longer than this.
     pub(crate) fn look_at_clock(&mut self, timeout: Option<Duration>) {
-        let Some(away) = self.standstill.woke(self.now, timeout) else { return };
+        let Some(away) = self.standstill.woke(self.core.now, timeout) else { return };
         let seconds = away.as_secs_f64();
         let words = number::fixed(seconds, 1);
-        self.log.info(format_args!("circus has stood still for {words} s; deadlines are put off by as much"));
+        self.core
+            .log
+            .info(format_args!("circus has stood still for {words} s; deadlines are put off by as much"));
         self.dispatch(Event::Overslept { seconds });
         self.sweep.iter_mut().for_each(|sweep| sweep.give_back(seconds));
     }

@@ -17,7 +17,8 @@ use crate::parts::log::Log;
 use crate::parts::manager_notify::{self, ManagerNotify};
 use crate::parts::plugins::{self, Surroundings};
 use crate::parts::sockets::{self, OwnFile, Passed, Sockets};
-use crate::reactor::eventloop::{Daemon, Parts};
+use crate::reactor::eventloop::{Daemon, Started};
+use crate::reactor::part::{Core, Setup};
 use crate::reactor::perform::HANDLED;
 use crate::sys::child::Spawner;
 use crate::sys::daemonize::{Notifier, Role, daemonize};
@@ -210,27 +211,18 @@ fn start(
     let watchers = watchers(&mut config, &cwd, clients.listeners.endpoint(), &mut log);
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
     let notify = ManagerNotify::new(&whole_environ());
-    let (circus, command_line) = (config.circus, options.clone());
-    let parts = Parts {
-        arbiter,
-        options: circus,
-        command_line,
-        cwd,
-        first_umask,
-        log,
-        sockets,
-        spawner,
-        clients,
-        signals,
-        notify,
-    };
-    let mut daemon = Daemon::new(parts).map_err(|e| kernel("event loop", e))?;
-    pidfile.as_mut().map_or(Ok(()), |file| file.write(&mut daemon.log)).map_err(system)?;
+    let (endpoint, addresses) = (clients.listeners.endpoint().to_string(), clients.listeners.addresses());
+    let setup = Setup { options: config.circus, cwd, endpoint, addresses };
+    let core = Core::new(arbiter, log, setup).map_err(|e| kernel("event loop", e))?;
+    let command_line = options.clone();
+    let started = Started { command_line, first_umask, sockets, spawner, clients, signals, notify };
+    let mut daemon = Daemon::new(core, started).map_err(|e| kernel("event loop", e))?;
+    pidfile.as_mut().map_or(Ok(()), |file| file.write(&mut daemon.core.log)).map_err(system)?;
     // From here on nothing fails.
     new_log.into_iter().for_each(OwnFile::leave);
-    daemon.sockets.keep_all();
-    daemon.clients.listeners.keep();
-    let log = &mut daemon.log;
+    daemon.parts.sockets.keep_all();
+    daemon.parts.clients.listeners.keep();
+    let log = &mut daemon.core.log;
     say_findings(log, findings);
     say_findings(log, &checked);
     let rest = passed.rest();
@@ -245,7 +237,7 @@ fn start(
     if let Err(error) = process::set_subreaper() {
         log.warning(format_args!("orphans will not come to circus: {}", io_words(&error)));
     }
-    say_start(log, &daemon.sockets, &daemon.clients);
+    say_start(log, &daemon.parts.sockets, &daemon.parts.clients);
     Ok((daemon, pidfile))
 }
 

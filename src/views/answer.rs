@@ -24,18 +24,19 @@ impl Daemon {
     ) -> Result<Option<Map>, Refusal> {
         let answer = match question {
             Question::List(None) => {
-                Ok(answers::list(self.arbiter.watchers().map(|w| w.config.name.as_str())))
+                Ok(answers::list(self.core.arbiter.watchers().map(|w| w.config.name.as_str())))
             }
             Question::List(Some(name)) => Ok(answers::pids(self.watcher_named(name)?.pids().into_iter())),
             Question::Status { name, check, details } => self.status(name.as_deref(), *check, *details),
             Question::Why(name) => self.why(name),
-            Question::Numprocesses(None) => {
-                Ok(answers::numprocesses(self.arbiter.watchers().map(|w| w.processes().count()).sum(), None))
-            }
+            Question::Numprocesses(None) => Ok(answers::numprocesses(
+                self.core.arbiter.watchers().map(|w| w.processes().count()).sum(),
+                None,
+            )),
             Question::Numprocesses(Some(name)) => {
                 Ok(answers::numprocesses(self.watcher_named(name)?.processes().count(), Some(name)))
             }
-            Question::Numwatchers => Ok(answers::numwatchers(self.arbiter.watchers().count())),
+            Question::Numwatchers => Ok(answers::numwatchers(self.core.arbiter.watchers().count())),
             Question::Get { name, keys } => {
                 answers::get(&self.watcher_named(name)?.config, keys).map(with_directory)
             }
@@ -43,22 +44,22 @@ impl Daemon {
                 Ok(with_directory(answers::options(&self.watcher_named(name)?.config)))
             }
             Question::Globaloptions(option) => {
-                let (endpoint, pubsub) = self.clients.listeners.addresses();
-                answers::globaloptions(&self.options, (&endpoint, &pubsub), option.as_deref())
+                let (endpoint, pubsub) = self.parts.clients.listeners.addresses();
+                answers::globaloptions(&self.core.setup.options, (&endpoint, &pubsub), option.as_deref())
             }
             Question::Listsockets => Ok(answers::listsockets(self.socket_facts())),
             Question::Stats { .. } | Question::Dstats => return self.survey(from, id, question),
             Question::Metrics => Ok(metrics::answer(&self.metrics())),
         };
         let mut answer = answer?;
-        if self.clients.is_lower(from, self.options.endpoint_owner.is_some()) {
+        if self.parts.clients.is_lower(from, self.core.setup.options.endpoint_owner.is_some()) {
             secrets::hide(&mut answer);
         }
         Ok(Some(answer))
     }
 
     pub(crate) fn watcher_named(&self, name: &str) -> Result<&Watcher, Refusal> {
-        self.arbiter.find(name).ok_or_else(|| answers::no_watcher(name))
+        self.core.arbiter.find(name).ok_or_else(|| answers::no_watcher(name))
     }
 
     fn socket_facts(&self) -> Vec<SocketFact> {
@@ -71,7 +72,8 @@ impl Daemon {
                 unix @ (Address::Unix(_) | Address::Abstract(_)) => SocketPlace::Path(unix.to_string()),
             },
         };
-        let each = self.sockets.all().iter().flat_map(|socket| socket.fds().map(move |fd| (socket, fd)));
+        let each =
+            self.parts.sockets.all().iter().flat_map(|socket| socket.fds().map(move |fd| (socket, fd)));
         each.map(|(socket, fd)| fact(socket, fd)).collect()
     }
 }

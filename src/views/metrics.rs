@@ -14,14 +14,19 @@ use crate::sys::process;
 impl Daemon {
     /// Everything that is measured, at this moment.
     pub(crate) fn metrics(&self) -> Metrics {
-        let now = self.time();
+        let now = self.core.time();
         let own = ProcessMetrics { age: now.since(Time(1)), ..ProcessMetrics::default() };
         Metrics {
             own: look(process::pid(), own),
             version: env!("CARGO_PKG_VERSION"),
             turns: self.turns.clone(),
-            clients: self.clients.count(),
-            watchers: self.arbiter.watchers().map(|watcher| self.watcher_metrics(watcher, now)).collect(),
+            clients: self.parts.clients.count(),
+            watchers: self
+                .core
+                .arbiter
+                .watchers()
+                .map(|watcher| self.watcher_metrics(watcher, now))
+                .collect(),
             sockets: self.queue_facts(),
         }
     }
@@ -29,7 +34,7 @@ impl Daemon {
     fn watcher_metrics(&self, watcher: &Watcher, now: Time) -> WatcherMetrics {
         let history = watcher.history();
         let exits = history.counts().into_iter().flat_map(|counts| counts.exits.iter());
-        let ring = self.streams.rings.get(watcher.id);
+        let ring = self.parts.streams.rings.get(watcher.id);
         let channels = [Channel::Stdout, Channel::Stderr].into_iter();
         WatcherMetrics {
             name: watcher.config.name.clone(),

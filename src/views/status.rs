@@ -32,12 +32,13 @@ impl Daemon {
         let mut answer = match chosen {
             Some(watcher) => self.status_of(watcher),
             None => {
-                let all = self.arbiter.watchers().map(|w| (w.config.name.as_str(), w.status().word()));
+                let all = self.core.arbiter.watchers().map(|w| (w.config.name.as_str(), w.status().word()));
                 answers::status_all(all)
             }
         };
-        let watchers = || self.arbiter.watchers().filter(|w| chosen.is_none_or(|chosen| chosen.id == w.id));
-        if check && self.arbiter.is_ending() {
+        let watchers =
+            || self.core.arbiter.watchers().filter(|w| chosen.is_none_or(|chosen| chosen.id == w.id));
+        if check && self.core.arbiter.is_ending() {
             return Err(Refusal { errno: Errno::Conflict, reason: "circus is stopping".into() });
         }
         if check {
@@ -47,7 +48,7 @@ impl Daemon {
         if details {
             let units = Units { ticks: process::clock_ticks() as f64, page: process::page_size() as u64 };
             let watchers: Vec<WatcherFact> = watchers().map(|w| self.watcher_fact(w, units)).collect();
-            let age = self.time().since(Time(1));
+            let age = self.core.time().since(Time(1));
             let own = ProcessFact { pid: process::pid(), state: "running", age, ..ProcessFact::default() };
             let own = look(own, units);
             overview::add(&mut answer, &own, &watchers, &self.queue_facts());
@@ -66,7 +67,7 @@ impl Daemon {
     }
 
     fn watcher_fact(&self, watcher: &Watcher, units: Units) -> WatcherFact {
-        let now = self.time();
+        let now = self.core.time();
         WatcherFact {
             name: watcher.config.name.clone(),
             status: watcher.status().word(),
@@ -80,7 +81,8 @@ impl Daemon {
 
     /// What waits at the sockets.
     pub(crate) fn queue_facts(&self) -> Vec<QueueFact> {
-        let each = self.sockets.all().iter().flat_map(|socket| socket.fds().map(move |fd| (socket, fd)));
+        let each =
+            self.parts.sockets.all().iter().flat_map(|socket| socket.fds().map(move |fd| (socket, fd)));
         let fact = |(socket, fd): (&crate::parts::sockets::Bound, i32)| {
             let queue = queue::look(fd);
             QueueFact {

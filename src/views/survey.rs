@@ -14,6 +14,7 @@ use crate::control::{Map, Refusal};
 use crate::host::procfs;
 use crate::parts::clients::Sender;
 use crate::reactor::eventloop::Daemon;
+use crate::reactor::part::Part;
 use crate::sorted::Sorted;
 use crate::sys::{clock, process, user};
 use crate::views::usage::{Samples, Scale};
@@ -32,6 +33,8 @@ const MOST_PROCESSES: usize = 200_000;
 /// Surveys that are under way, in their turns, with the tickets of those who wait for them.
 #[derive(Default)]
 pub struct Surveys(VecDeque<(Ticket, Survey)>);
+
+impl Part for Surveys {}
 
 impl Surveys {
     /// Whether something can be done without waiting.
@@ -202,16 +205,16 @@ impl Daemon {
     ) -> Result<Option<Map>, Refusal> {
         let mut survey = self.begin_survey(question)?;
         // One that would have to wait for others anyway begins in its turn.
-        let done = self.surveys.0.is_empty() && self.go_on_with(&mut survey, Instant::now() + SLICE);
+        let done = self.parts.surveys.0.is_empty() && self.go_on_with(&mut survey, Instant::now() + SLICE);
         if done && survey.extends.is_none() {
             return Ok(Some(survey.answer()));
         }
-        if self.surveys.0.len() >= MOST {
+        if self.parts.surveys.0.len() >= MOST {
             let reason = "too many statistics are being collected; try again later".into();
             return Err(Refusal { errno: Errno::Conflict, reason });
         }
-        let ticket = self.clients.ticket_for(from, std::mem::take(id));
-        self.surveys.0.push_back((ticket, survey));
+        let ticket = self.parts.clients.ticket_for(from, std::mem::take(id));
+        self.parts.surveys.0.push_back((ticket, survey));
         Ok(None)
     }
 
@@ -232,15 +235,15 @@ impl Daemon {
             Question::Dstats => (About::Own, vec![Seen::root(process::pid())]),
             _ => {
                 let count = |w: &Watcher| (w.config.name.clone(), w.processes().count());
-                let all = self.arbiter.watchers().flat_map(Watcher::processes).map(Seen::of);
-                (About::All(self.arbiter.watchers().map(count).collect()), all.collect())
+                let all = self.core.arbiter.watchers().flat_map(Watcher::processes).map(Seen::of);
+                (About::All(self.core.arbiter.watchers().map(count).collect()), all.collect())
             }
         };
         Ok(Survey { about, extends, machine: Machine::new(), seen, next: 0 })
     }
 
     fn go_on_with(&mut self, survey: &mut Survey, until: Instant) -> bool {
-        let time = self.time();
+        let time = self.core.time();
         // Percentages are about the time since the same question was asked last.
         let samples = match survey.about {
             About::Own => &mut self.own_samples,
@@ -256,16 +259,16 @@ impl Daemon {
     /// Goes on with the surveys for a moment, one after the other.
     pub(crate) fn go_on_surveying(&mut self) {
         let until = Instant::now() + SLICE;
-        while let Some((ticket, mut survey)) = self.surveys.0.pop_front() {
-            if !self.clients.awaits(ticket) {
+        while let Some((ticket, mut survey)) = self.parts.surveys.0.pop_front() {
+            if !self.parts.clients.awaits(ticket) {
                 continue; // whoever asked has gone
             }
             if !self.go_on_with(&mut survey, until) {
-                self.surveys.0.push_back((ticket, survey));
+                self.parts.surveys.0.push_back((ticket, survey));
             } else if let Some((name, process)) = survey.extends.take() {
                 self.extend(ticket, &name, process, survey.answer());
             } else {
-                self.clients.answer_later(ticket, Ok(survey.answer()));
+                self.parts.clients.answer_later(ticket, Ok(survey.answer()));
             }
             if Instant::now() >= until {
                 break;

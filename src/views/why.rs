@@ -42,7 +42,7 @@ impl Daemon {
     /// There is no such watcher.
     pub(crate) fn why(&self, name: &str) -> Result<Map, Refusal> {
         let watcher = self.watcher_named(name)?;
-        let clocks = Clocks { now: self.time(), epoch: clock::realtime() };
+        let clocks = Clocks { now: self.core.time(), epoch: clock::realtime() };
         let mut answer = one("name", watcher.config.name.as_str().into());
         let mut put = |key: &str, value: Json| control::put(&mut answer, key, value);
         put("state", watcher.status().word().into());
@@ -54,9 +54,9 @@ impl Daemon {
         // Programs that do not expect EAGAIN from accept(2) end at once, or their own children do.
         let fails = watcher.fault().is_some() && watcher.history().deaths() > 0;
         let may_mind = fails || accepter(&watcher.config.options.cmd).is_some();
-        let nonblocking = || spawn_template::nonblocking(&watcher.config, &self.sockets);
+        let nonblocking = || spawn_template::nonblocking(&watcher.config, &self.parts.sockets);
         put("nonblocking", may_mind.then(nonblocking).flatten().into());
-        put("trouble", self.builtins.trouble(watcher.id).into());
+        put("trouble", self.parts.builtins.trouble(watcher.id).into());
         put("waits", watcher.waits_for_demand().into());
         put("reloading", watcher.is_reloading().into());
         put("since", watcher.history().last_status().map_or(Json::Null, |change| change_of(change, clocks)));

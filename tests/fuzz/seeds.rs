@@ -105,7 +105,7 @@ fn words() -> Vec<String> {
     let keys = options::CIRCUS.iter().map(|row| row.key).chain(options::WATCHER.iter().map(|row| row.key));
     let keys = keys.chain(options::SOCKET.iter().map(|row| row.key));
     let keys = keys.chain(options::STREAM.iter().map(|row| row.key));
-    let families = options::FAMILIES.iter().map(|family| family.prefix);
+    let families = circus::config::families::FAMILIES.iter().map(|family| family.prefix);
     words.extend(keys.chain(families).flat_map(|key| [key.to_string(), format!("\n{key} = ")]));
     words.extend(commands::COMMANDS.iter().map(|command| command.name.to_string()));
     words.extend([" ".into(), "\n".into(), "\n ".into()]);

@@ -2,8 +2,9 @@
 
 use super::mdoc::{argument, sentence, text};
 use circus::config::builtin::{Row, Takes};
+use circus::config::families::{FAMILIES, Family};
 use circus::config::model::Builtin;
-use circus::config::options::{self, Built, Family, Live};
+use circus::config::options::{self, Built, Live};
 use circus::config::{Kind, Value, signals};
 use circus::control::args::Flag;
 use circus::control::commands::{COMMANDS, Command};
@@ -85,7 +86,7 @@ struct Facts {
     default: Option<String>,
     built: Built,
     live: Live,
-    help: &'static str,
+    help: String,
 }
 
 fn of<S: Default>(rows: &'static [options::Row<S>], help: &[&'static str]) -> Vec<Facts> {
@@ -95,7 +96,7 @@ fn of<S: Default>(rows: &'static [options::Row<S>], help: &[&'static str]) -> Ve
         default: default(row.kind, &row.get(&S::default())),
         built: row.built,
         live: row.live,
-        help,
+        help: row.unset.map_or(help.to_string(), |number| help.replace("{}", &number.to_string())),
     };
     rows.iter().zip(help).map(facts).collect()
 }
@@ -106,12 +107,12 @@ fn watcher() -> Vec<Facts> {
         key: format!("{} Ns Ar NAME", argument(family.prefix)),
         takes: "Ar value".into(),
         default: None,
-        built: family.built,
+        built: Built::Works,
         live: family.live,
-        help: family.help,
+        help: family.help.to_string(),
     };
     let mut facts = of(options::WATCHER, options::WATCHER_HELP);
-    facts.extend(options::FAMILIES.iter().map(family));
+    facts.extend(FAMILIES.iter().map(family));
     facts
 }
 
@@ -169,14 +170,14 @@ fn after(before: &str, lead: &str) -> String {
 
 fn described(facts: &Facts) -> String {
     let default = facts.default.as_ref().map(|default| text(&format!("Default: {default}.")));
-    let help = text(&sentence(facts.help));
+    let help = text(&sentence(&facts.help));
     format!(".It Ic {} No = {}\n{help}{}", facts.key, facts.takes, default.unwrap_or_default())
 }
 
 fn without_effect(facts: &Facts) -> String {
     let why = match facts.built {
         Built::Useless(advice) => format!("A warning: {advice}."),
-        Built::Quiet | Built::Works => sentence(facts.help),
+        Built::Quiet | Built::Works => sentence(&facts.help),
     };
     format!(".It Ic {}\n{}", facts.key, text(&why))
 }
@@ -241,7 +242,7 @@ mod tests {
 
     fn row(key: &str, built: Built, live: Live) -> Facts {
         let default = Some("7".to_string());
-        Facts { key: key.into(), takes: "Ar number".into(), default, built, live, help: "how many" }
+        Facts { key: key.into(), takes: "Ar number".into(), default, built, live, help: "how many".into() }
     }
 
     #[test]

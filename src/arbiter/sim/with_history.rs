@@ -5,7 +5,7 @@ use super::*;
 
 impl World {
     /// The changes of a watcher in words, the oldest first.
-    fn told(&self, name: &str) -> Vec<String> {
+    pub(super) fn told(&self, name: &str) -> Vec<String> {
         let history = self.arbiter.find(name).expect("a watcher").history();
         let cause = |cause: &Cause| match cause {
             Cause::Course => String::new(),

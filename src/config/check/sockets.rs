@@ -3,8 +3,8 @@
 use super::super::expand;
 use super::super::ini::shorten;
 use super::super::model::{Origins, SocketConfig, WatcherConfig};
+use super::super::options::SOCKET;
 use super::super::text;
-use super::super::thin::Thin;
 use super::super::value::listed;
 use super::super::words;
 use super::Checker;
@@ -32,7 +32,7 @@ impl Checker {
             self.unknown_sockets((origins, key), &named, known);
             by_command.extend(named);
         }
-        let list = |text: &Option<Thin>| -> Vec<String> {
+        let list = |text: &Option<Box<str>>| -> Vec<String> {
             let words = listed(text.as_deref().unwrap_or_default());
             words.into_iter().filter(|word| !word.contains('(')).map(str::to_lowercase).collect()
         };
@@ -98,7 +98,7 @@ impl Checker {
             let message = "so_reuseport has no effect on a socket that is inherited: there is only the one";
             self.warn((origins, "so_reuseport"), message.into());
         }
-        self.out_of_range((origins, "backlog"), options.backlog, i32::MAX.into());
+        self.ranges((SOCKET, options), origins, "", |_| true);
         if !(0..=65535).contains(&options.port) {
             self.error((origins, "port"), format!("{} is no port; the last one is 65535", options.port));
         }

@@ -1,11 +1,13 @@
 //! `[circus]`, `[socket:NAME]` and `[plugin:NAME]`.
 
 use super::is_usable;
-use super::values::{Taken, Values};
-use super::watcher::{origins, report_unknown};
+use super::values::Values;
+use super::watcher::origins;
+use crate::config::families;
+use crate::config::features;
 use crate::config::ini::shorten;
 use crate::config::model::{Builtin, Config, Names, PluginConfig, PluginKind, Severity, SocketConfig};
-use crate::config::options::{self, Expand};
+use crate::config::options::{self, Expand, plugin, socket};
 use crate::config::protocols;
 use crate::config::sections::{Entry, Section};
 use crate::config::suggest::{self, Place};
@@ -13,12 +15,10 @@ use crate::config::suggest::{self, Place};
 /// Reads `[circus]`.
 pub fn circus(values: &mut Values<'_>, config: &mut Config, section: &Section) {
     config.origins = origins(section);
+    let mut free = Names::new();
     for entry in section.entries.values() {
-        let (key, strict) = (entry.key.as_str(), options::STRICT_CIRCUS);
-        if values.take(options::CIRCUS, strict, (&mut config.circus, key), entry, &Names::new())
-            == Taken::Unknown
-        {
-            report_unknown(values, Place::Circus, key, entry);
+        if !values.take(options::CIRCUS, (&mut config.circus, &mut free), &entry.key, entry, &Names::new()) {
+            values.keep(Place::Circus, &mut free, &entry.key, entry, (Expand::Global, &Names::new()));
         }
     }
     // As in Circus, where an address for the statistics switches them on.
@@ -37,22 +37,16 @@ pub fn socket(values: &mut Values<'_>, section: &Section) -> Option<SocketConfig
         if is_name(values, entry) {
             continue;
         }
-        let (key, strict) = (entry.key.as_str(), options::STRICT_SOCKET);
-        match values.take(options::SOCKET, strict, (&mut socket.options, key), entry, &Names::new()) {
-            Taken::Known => {}
-            Taken::Unusable(text) => drop(socket.free.insert(key.into(), text)),
-            Taken::Unknown => {
-                report_unknown(values, Place::Socket, key, entry);
-                let text = values.expanded(entry, Expand::Global, &Names::new());
-                socket.free.insert(key.into(), text);
-            }
+        let (options, free) = (&mut socket.options, &mut socket.free);
+        if !values.take(options::SOCKET, (options, free), &entry.key, entry, &Names::new()) {
+            values.keep(Place::Socket, free, &entry.key, entry, (Expand::Global, &Names::new()));
         }
     }
     if socket.options.path.is_some() {
         socket.options.family = "AF_UNIX".into();
     }
     if let Some(proto) = socket.options.proto.as_deref().filter(|proto| protocols::parse(proto).is_none())
-        && let Some(origin) = socket.origins.of("proto")
+        && let Some(origin) = socket.origins.of(socket::proto)
     {
         let message =
             format!("`proto = {}` is not a protocol that is known; give its number", shorten(proto));
@@ -65,6 +59,10 @@ pub fn socket(values: &mut Values<'_>, section: &Section) -> Option<SocketConfig
 /// Reads `[plugin:NAME]`. Its name is that of the whole section.
 pub fn plugin(values: &mut Values<'_>, section: &Section) -> Option<PluginConfig> {
     let name = section.name.clone();
+    if let Some(why) = features::lack(Some(features::PLUGINS)) {
+        values.find(Severity::Fatal, &section.origin, format!("[{}] {why}", shorten(&name)));
+        return None;
+    }
     if !is_usable(values, section, name.strip_prefix("plugin:").unwrap_or_default()) {
         return None;
     }
@@ -79,26 +77,21 @@ pub fn plugin(values: &mut Values<'_>, section: &Section) -> Option<PluginConfig
 }
 
 fn plugin_option(values: &mut Values<'_>, plugin: &mut PluginConfig, entry: &Entry) {
-    let (key, strict) = (entry.key.as_str(), options::STRICT_PLUGIN);
-    if key == "use" {
+    if entry.key == plugin::class {
         let class = values.text(entry, Expand::Global, &Names::new());
         plugin.options.class = Some(class).filter(|class| !class.is_empty()).map(Into::into);
-        report_class(values, plugin, entry);
-        return;
+        return report_class(values, plugin, entry);
     }
-    match values.take(options::PLUGIN, strict, (&mut plugin.options, key), entry, &Names::new()) {
-        Taken::Known => {}
-        Taken::Unusable(text) => drop(plugin.free.insert(key.into(), text)),
-        Taken::Unknown => {
-            let text = values.text(entry, Expand::Global, &Names::new());
-            plugin.free.insert(key.into(), text);
-        }
+    let PluginConfig { options, free, .. } = plugin;
+    if !values.take(options::PLUGIN, (options, free), &entry.key, entry, &Names::new()) {
+        let text = values.text(entry, Expand::Global, &Names::new());
+        free.insert(entry.key.clone(), text);
     }
 }
 
 /// The key `name`, which only a watcher may have.
 fn is_name(values: &mut Values<'_>, entry: &Entry) -> bool {
-    let is_name = entry.key == "name";
+    let is_name = entry.key == families::NAME;
     if is_name {
         values.warn(&entry.origin, "`name` has no effect here: the name is that of the section".into());
     }
@@ -108,6 +101,9 @@ fn is_name(values: &mut Values<'_>, entry: &Entry) -> bool {
 /// What is to be said of a class. Whether a Python class can be run depends on the machine.
 fn report_class(values: &mut Values<'_>, plugin: &PluginConfig, entry: &Entry) {
     let class = plugin.options.class.as_deref().unwrap_or_default();
+    if plugin.kind() == Some(PluginKind::Builtin(Builtin::Metrics)) {
+        values.lacks(Some(features::METRICS), entry);
+    }
     let meant = if plugin.kind() == Some(PluginKind::Python) { meant(class) } else { None };
     if let Some(meant) = meant {
         let message = format!("there is no plugin `{}`: did you mean `{meant}`?", shorten(class));

@@ -2,11 +2,12 @@
 //! about it.
 
 use crate::config::expand;
+use crate::config::features::{self, Feature};
 use crate::config::ini::shorten;
 use crate::config::model::{Finding, Names, Origin, Severity};
-use crate::config::options::{self, Built, Expand, Row};
-use crate::config::restrict;
+use crate::config::options::{self, Built, Expand, Row, Spec};
 use crate::config::sections::Entry;
+use crate::config::suggest::{self, Place};
 use crate::config::value::{Kind, Value};
 
 /// Variables and environments may make a configuration so much larger than its files, in bytes.
@@ -25,27 +26,6 @@ pub struct Values<'a> {
     growth: usize,
     /// Variables that are not known yet may stand in a file that is read later.
     pub more_variables: bool,
-}
-
-/// What became of an option.
-#[derive(PartialEq)]
-pub enum Taken {
-    /// The table has its row; a value that could not be used has its finding.
-    Known,
-    /// As [`Taken::Known`], and this text could not be used.
-    Unusable(String),
-    /// There is no such row.
-    Unknown,
-}
-
-/// What a row says, whatever its section.
-struct Facts {
-    key: &'static str,
-    kind: Kind,
-    expand: Expand,
-    built: Built,
-    default: Value,
-    strict: bool,
 }
 
 impl<'a> Values<'a> {
@@ -72,57 +52,80 @@ impl<'a> Values<'a> {
         self.broken.take()
     }
 
-    /// Stores an option in the table's struct under `key`. `own` is the environment of its watcher.
+    /// Stores an option in the table's struct under `key`; false when the table has no such row. A text that could not
+    /// be used is kept in `free`. `own` is the environment of its watcher.
     pub fn take<S: Default>(
         &mut self,
         rows: &'static [Row<S>],
-        strict: &[&str],
-        (target, key): (&mut S, &str),
+        (target, free): (&mut S, &mut Names),
+        key: &str,
         entry: &Entry,
         own: &Names,
-    ) -> Taken {
-        let Some(row) = options::find(rows, key) else { return Taken::Unknown };
-        let facts = Facts {
-            key: row.key,
-            kind: row.kind,
-            expand: row.expand,
-            built: row.built,
-            default: row.get(&S::default()),
-            strict: strict.contains(&row.key),
-        };
-        let value = match self.convert(&facts, entry, own) {
-            Ok(value) => value,
-            Err(text) => return Taken::Unusable(text),
-        };
-        row.set(target, &value);
-        Taken::Known
+    ) -> bool {
+        let Some(row) = options::find(rows, key) else { return false };
+        if self.lacks(row.feature, entry) {
+            return true;
+        }
+        match self.convert(row, &row.get(&S::default()), entry, own) {
+            Ok(value) => drop(row.set(target, &value)),
+            Err(text) => drop(free.insert(key.into(), text)),
+        }
+        true
+    }
+
+    /// Keeps an option that the table does not have, and says that there is none, and which one there is. An indented
+    /// key has been reported already.
+    pub fn keep(
+        &mut self,
+        place: Place,
+        free: &mut Names,
+        key: &str,
+        entry: &Entry,
+        (when, own): (Expand, &Names),
+    ) {
+        if !key.starts_with(char::is_whitespace) {
+            let hint = suggest::key(place, key).map(|hint| format!(": {hint}")).unwrap_or_default();
+            self.warn(&entry.origin, format!("there is no option `{}`{hint}", shorten(&entry.key)));
+        }
+        let text = self.expanded(entry, when, own);
+        free.insert(key.into(), text);
+    }
+
+    /// Whether this build lacks what an option or a section needs; circus does not start with such a one.
+    pub fn lacks(&mut self, feature: Option<Feature>, entry: &Entry) -> bool {
+        let lack = features::lack(feature);
+        if let Some(why) = &lack {
+            let text = format!("`{} = {}` {why}", shorten(&entry.key), shorten(&entry.value));
+            self.find(Severity::Fatal, &entry.origin, text);
+        }
+        lack.is_some()
     }
 
     /// The value of an option. The error is the text that could not be used; its finding has been made.
-    fn convert(&mut self, facts: &Facts, entry: &Entry, own: &Names) -> Result<Value, String> {
-        let text = self.expanded(entry, facts.expand, own);
-        if text.is_empty() && facts.default == Value::None && may_be_empty(facts) {
-            self.report_built(facts, &Value::None, entry);
+    fn convert(&mut self, row: &Spec, default: &Value, entry: &Entry, own: &Names) -> Result<Value, String> {
+        let text = self.expanded(entry, row.expand, own);
+        if text.is_empty() && *default == Value::None && may_be_empty(row) {
+            self.report_useless(row, default, &Value::None, entry);
             return Ok(Value::None);
         }
-        let fits = |value: Value| restrict::fits(facts.key, &value).map(|()| value);
-        match facts.kind.parse(&text).and_then(fits) {
+        let fits = |value: Value| row.fits(&value).map(|()| value);
+        match row.kind.parse(&text).and_then(fits) {
             Ok(value) => {
-                self.report_built(facts, &value, entry);
-                if facts.built == Built::Works {
-                    self.report_unset(entry, facts.expand, own);
+                self.report_useless(row, default, &value, entry);
+                if row.built == Built::Works {
+                    self.report_unset(entry, row.expand, own);
                     self.report_comment(entry);
                 }
                 Ok(value)
             }
-            Err(why) => self.refuse(facts, entry, &text, &why, own),
+            Err(why) => self.refuse(row, entry, &text, &why, own),
         }
     }
 
     /// A value that cannot be converted. Circus reads a signal up to where it ends, whatever follows.
     fn refuse(
         &mut self,
-        facts: &Facts,
+        row: &Spec,
         entry: &Entry,
         text: &str,
         why: &str,
@@ -135,14 +138,14 @@ impl<'a> Values<'a> {
         } else if has_comment(&entry.value) {
             message += "; a `#` behind a value begins no comment, a ` ;` does";
         }
-        if let (Kind::Signal, Ok(value)) = (facts.kind, facts.kind.parse(signal_word(text))) {
+        if let (Kind::Signal, Ok(value)) = (row.kind, row.kind.parse(signal_word(text))) {
             self.warn(&entry.origin, format!("{message}; it is taken as {}", shorten(signal_word(text))));
             return Ok(value);
         }
         // Circus takes any number as a signal and fails when it sends it.
-        let is_number = facts.kind == Kind::Signal && Kind::Int.parse(text).is_ok();
-        let severity = match facts.built {
-            _ if facts.strict && !is_number => Severity::Fatal,
+        let is_number = row.kind == Kind::Signal && Kind::Int.parse(text).is_ok();
+        let severity = match row.built {
+            _ if row.strict && !is_number => Severity::Fatal,
             Built::Works => Severity::Error,
             _ => Severity::Warning,
         };
@@ -190,15 +193,10 @@ impl<'a> Values<'a> {
 
     /// Says that an option has no effect, if it has none. A switch that is off by default and is set to off asks
     /// for nothing.
-    fn report_built(&mut self, facts: &Facts, value: &Value, entry: &Entry) {
-        if matches!(value, Value::Bool(_)) && *value == facts.default {
-            return;
-        }
-        match facts.built {
-            Built::Useless(advice) => {
-                self.warn(&entry.origin, format!("`{}` has no effect: {advice}", facts.key))
-            }
-            Built::Works | Built::Quiet => {}
+    fn report_useless(&mut self, row: &Spec, default: &Value, value: &Value, entry: &Entry) {
+        let asks = !matches!(value, Value::Bool(_)) || value != default;
+        if let (Built::Useless(advice), true) = (row.built, asks) {
+            self.warn(&entry.origin, format!("`{}` has no effect: {advice}", row.key));
         }
     }
 
@@ -230,14 +228,8 @@ impl<'a> Values<'a> {
 }
 
 /// Options for which Circus takes an empty value as none.
-fn may_be_empty(facts: &Facts) -> bool {
-    match facts.kind {
-        Kind::Text | Kind::Id | Kind::Octal => true,
-        Kind::Signals | Kind::Codes => true,
-        Kind::Bool | Kind::BoolOr(_) | Kind::Int | Kind::Float | Kind::Signal | Kind::Choice(_) => {
-            !facts.strict
-        }
-    }
+fn may_be_empty(row: &Spec) -> bool {
+    matches!(row.kind, Kind::Text | Kind::Id | Kind::Octal | Kind::Signals | Kind::Codes) || !row.strict
 }
 
 /// The beginning of `text` that may be a signal: a word with an optional `+N`.

@@ -1,10 +1,12 @@
 //! `[watcher:NAME]`: the options of the table, the families, the streams, and all other keys.
 
-use super::values::{Taken, Values};
+use super::values::Values;
+use crate::config::families::{self, Family};
+use crate::config::features;
 use crate::config::hooks;
 use crate::config::ini::shorten;
 use crate::config::model::{MOST_PROCESSES, Names, Origins, Refused, Severity, WatcherConfig};
-use crate::config::options::{self, Expand};
+use crate::config::options::{self, Expand, stream, watcher as key};
 use crate::config::sections::{Entry, Section};
 use crate::config::stream::StreamConfig;
 use crate::config::suggest::{self, Place};
@@ -14,28 +16,24 @@ use std::rc::Rc;
 /// Reads a watcher; `env` is the environment of its processes.
 pub fn read(values: &mut Values<'_>, name: String, section: &Section, env: Rc<Names>) -> WatcherConfig {
     let mut watcher = WatcherConfig { name, env, origins: origins(section), ..WatcherConfig::default() };
-    values.more_variables = section.entries.contains_key("env_file");
+    values.more_variables = section.entries.contains_key(key::env_file);
     for entry in section.entries.values() {
         option(values, &mut watcher, entry);
     }
     values.more_variables = false;
+    let mut wrong: Vec<(&str, String)> = Vec::new();
     if watcher.options.numprocesses > MOST_PROCESSES {
         watcher.options.numprocesses = MOST_PROCESSES;
-        if let Some(origin) = watcher.origins.of("numprocesses") {
-            values.find(Severity::Error, origin, format!("numprocesses is more than {MOST_PROCESSES}"));
-        }
+        wrong.push((key::numprocesses, format!("numprocesses is more than {MOST_PROCESSES}")));
     }
-    for (which, stream) in
-        [("stdout_stream", &watcher.stdout_stream), ("stderr_stream", &watcher.stderr_stream)]
-    {
-        if let Some(stream) = stream {
-            report_class(values, &watcher.origins, which, stream);
-        }
+    wrong.extend(watcher.contradiction().map(|(key, why)| (key, why.to_string())));
+    for (which, stream) in watcher.streams() {
+        report_class(values, &watcher.origins, which, stream);
     }
-    if let Some((key, why)) = watcher.contradiction()
-        && let Some(origin) = watcher.origins.of(key)
-    {
-        values.find(Severity::Error, origin, why.into());
+    for (key, why) in wrong {
+        if let Some(origin) = watcher.origins.of(key) {
+            values.find(Severity::Error, origin, why);
+        }
     }
     watcher.broken = values.take_broken();
     watcher
@@ -49,113 +47,87 @@ pub fn origins(section: &Section) -> Origins {
 }
 
 fn option(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {
-    let key = entry.key.as_str();
-    match key {
-        "name" => {}
-        "env" => values.warn(&entry.origin, "`env` has no effect here; write a section [env:NAME]".into()),
-        _ => {
-            let (strict, target) = (options::STRICT_WATCHER, (&mut watcher.options, key));
-            match values.take(options::WATCHER, strict, target, entry, &watcher.env) {
-                Taken::Known => {}
-                Taken::Unusable(text) => drop(watcher.free.insert(key.into(), text)),
-                Taken::Unknown => member(values, watcher, entry),
-            }
+    let env = Rc::clone(&watcher.env);
+    match entry.key.as_str() {
+        families::NAME => {}
+        families::ENV => {
+            values.warn(&entry.origin, "`env` has no effect here; write a section [env:NAME]".into());
         }
-    }
-}
-
-/// An option of a family, or a free one.
-fn member(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {
-    let key = entry.key.as_str();
-    let Some((family, rest)) = options::family(key) else { return free(values, watcher, entry) };
-    match family.prefix {
-        "stdout_stream." => stream(values, (&mut watcher.stdout_stream, rest), entry, &watcher.env),
-        "stderr_stream." => stream(values, (&mut watcher.stderr_stream, rest), entry, &watcher.env),
-        "rlimit_" => rlimit(values, watcher, entry),
-        "hooks." => hook(values, watcher, rest, entry),
-        _ => {
-            let text = values.text(entry, Expand::Watcher, &watcher.env);
-            if let Err(Refused::Bad(why)) = watcher.set(key, &Value::Str(text.clone())) {
-                values.find(Severity::Error, &entry.origin, why);
-                watcher.free.insert(key.into(), text);
-            }
+        key if values.take(options::WATCHER, (&mut watcher.options, &mut watcher.free), key, entry, &env) => {
         }
+        key => match families::family(key) {
+            Some((family, name)) if !values.lacks(family.feature, entry) => {
+                member(values, watcher, (family, name), entry);
+            }
+            Some(_) => {}
+            None if key.starts_with(families::STDOUT) || key.starts_with(families::STDERR) => {
+                let message = format!("`{}` needs a dot, as in `stdout_stream.class`", shorten(key));
+                values.find(Severity::Fatal, &entry.origin, message);
+            }
+            None => values.keep(Place::Watcher, &mut watcher.free, key, entry, (Expand::Watcher, &env)),
+        },
     }
 }
 
-fn free(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {
-    let key = entry.key.as_str();
-    if key.starts_with("stdout_stream") || key.starts_with("stderr_stream") {
-        let message = format!("`{}` needs a dot, as in `stdout_stream.class`", shorten(key));
-        return values.find(Severity::Fatal, &entry.origin, message);
-    }
-    report_unknown(values, Place::Watcher, key, entry);
-    let text = values.expanded(entry, Expand::Watcher, &watcher.env);
-    watcher.free.insert(key.into(), text);
-}
-
-/// Says that there is no such option, and which one there is. An indented key has been reported already.
-pub fn report_unknown(values: &mut Values<'_>, place: Place, key: &str, entry: &Entry) {
-    if key.starts_with(char::is_whitespace) {
-        return;
-    }
-    let hint = suggest::key(place, key).map(|hint| format!(": {hint}")).unwrap_or_default();
-    values.warn(&entry.origin, format!("there is no option `{}`{hint}", shorten(&entry.key)));
-}
-
-fn stream(
+/// An option of a family.
+fn member(
     values: &mut Values<'_>,
-    target: (&mut Option<Box<StreamConfig>>, &str),
+    watcher: &mut WatcherConfig,
+    (family, name): (&Family, &str),
     entry: &Entry,
-    env: &Names,
 ) {
-    let (stream, key) = (target.0.get_or_insert_default(), target.1);
-    match values.take(options::STREAM, &[], (&mut stream.options, key), entry, env) {
-        Taken::Known => {}
-        Taken::Unusable(text) => drop(stream.free.insert(key.into(), text)),
-        Taken::Unknown => {
-            report_unknown(values, Place::Stream, key, entry);
-            let text = values.expanded(entry, Expand::Watcher, env);
-            stream.free.insert(key.into(), text);
-        }
-    }
-}
-
-/// Variables in limits are not replaced. Circus takes any whole number and fails when it sets it.
-fn rlimit(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {
-    let number = Kind::Int.parse(&entry.value);
-    let value = number.clone().unwrap_or_else(|_| Value::Str(entry.value.clone()));
-    if let Err(refused) = watcher.set(&entry.key, &value) {
-        let severity = if number.is_ok() { Severity::Error } else { Severity::Fatal };
-        let why = match refused {
-            Refused::Type(noun) => format!("is not {noun}"),
-            Refused::Bad(why) => why,
-            Refused::Unknown => "is no option".into(),
-        };
-        values.find(
-            severity,
-            &entry.origin,
-            format!("`{} = {}` {why}", shorten(&entry.key), shorten(&entry.value)),
-        );
-        watcher.free.insert(entry.key.clone(), entry.value.clone());
-    }
-}
-
-/// Variables in hooks are not replaced.
-fn hook(values: &mut Values<'_>, watcher: &mut WatcherConfig, name: &str, entry: &Entry) {
-    if !hooks::NAMES.contains(&name) {
+    let env = Rc::clone(&watcher.env);
+    let text = match family.prefix {
+        families::STDOUT_MEMBER => return stream(values, &mut watcher.stdout_stream, name, entry, &env),
+        families::STDERR_MEMBER => return stream(values, &mut watcher.stderr_stream, name, entry, &env),
+        // Variables in these are not replaced.
+        families::LIMIT | families::HOOK => entry.value.clone(),
+        _ => values.text(entry, Expand::Watcher, &env),
+    };
+    if family.prefix == families::HOOK && !family.members.knows(name) {
         let hint =
             suggest::nearest(name, &hooks::NAMES).map(|near| format!(": did you mean `hooks.{near}`?"));
         let message = format!("there is no hook `{}`{}", shorten(name), hint.unwrap_or_default());
         values.warn(&entry.origin, message);
     }
-    // Any text is a hook.
-    let _ = watcher.set(&entry.key, &Value::Str(entry.value.clone()));
+    let number = Kind::Int.parse(&text).ok().filter(|_| family.prefix == families::LIMIT);
+    let is_number = number.is_some();
+    let value = number.unwrap_or_else(|| Value::Str(text.clone()));
+    let Err(refused) = family.members.set(watcher, name, Some(&value)) else { return };
+    let shown = || format!("`{} = {}`", shorten(&entry.key), shorten(&text));
+    let (severity, why) = match refused {
+        Refused::Bad(why) => (Severity::Error, why),
+        // Circus takes any whole number as a limit and fails when it sets it.
+        Refused::Type(noun) => {
+            let severity = if is_number { Severity::Error } else { Severity::Fatal };
+            (severity, format!("{} is not {noun}", shown()))
+        }
+        Refused::Unknown => (Severity::Error, format!("{} is no option", shown())),
+    };
+    values.find(severity, &entry.origin, why);
+    watcher.free.insert(entry.key.clone(), text);
+}
+
+fn stream(
+    values: &mut Values<'_>,
+    stream: &mut Option<Box<StreamConfig>>,
+    name: &str,
+    entry: &Entry,
+    env: &Names,
+) {
+    let StreamConfig { options, free } = &mut **stream.get_or_insert_default();
+    if !values.take(options::STREAM, (options, free), name, entry, env) {
+        values.keep(Place::Stream, free, name, entry, (Expand::Watcher, env));
+    }
 }
 
 /// A class that is not known, or is Python's: no output may be lost, so it goes to circus's own output.
 fn report_class(values: &mut Values<'_>, origins: &Origins, which: &str, stream: &StreamConfig) {
-    let Some(what) = suggest::unknown_class(stream) else { return };
-    let Some(origin) = origins.of(&format!("{which}.class")) else { return };
-    values.warn(origin, format!("{what}; the output goes to circus's own standard output"));
+    let Some(origin) = origins.of(&format!("{which}.{}", stream::class)) else { return };
+    if let Some(why) = features::lack(stream.kind().feature()) {
+        values.find(Severity::Fatal, origin, format!("the class of {which} {why}"));
+    }
+    if let Some(what) = suggest::unknown_class(stream) {
+        values.warn(origin, format!("{what}; the output goes to circus's own standard output"));
+    }
 }

@@ -50,7 +50,7 @@ impl Follows {
 impl Daemon {
     /// Answers `tail`; the client follows from then on if it wants to.
     pub(super) fn tail(&mut self, client: u32, tail: &Tail) -> Result<Map, Refusal> {
-        let watcher = self.arbiter.find(&tail.name).ok_or_else(|| answers::no_watcher(&tail.name))?;
+        let watcher = self.core.arbiter.find(&tail.name).ok_or_else(|| answers::no_watcher(&tail.name))?;
         let config = &watcher.config;
         let captured = |channel: Channel, wanted: bool| wanted && stream_of(channel, config).is_some();
         if !captured(Channel::Stdout, tail.wanted.stdout) && !captured(Channel::Stderr, tail.wanted.stderr) {
@@ -60,7 +60,7 @@ impl Daemon {
             let reason = format!("nothing of '{}' is kept: its ring_bytes is 0", config.name);
             return Err(Refusal { errno: Errno::Conflict, reason });
         }
-        let (id, ring) = (watcher.id, self.streams.rings.get(watcher.id));
+        let (id, ring) = (watcher.id, self.parts.streams.rings.get(watcher.id));
         if let Some(pid) = tail.wanted.pid
             && !watcher.pids().contains(&pid)
             && !ring.is_some_and(|ring| ring.knows(pid))
@@ -70,7 +70,7 @@ impl Daemon {
         let lines = ring.map(|ring| ring.lines(tail.wanted, tail.lines)).unwrap_or_default();
         let answer = control::one("lines", output::lines(lines.into_iter().map(written)));
         if tail.follow
-            && let Some(client) = self.clients.clients.get_mut(&client)
+            && let Some(client) = self.parts.clients.clients.get_mut(&client)
         {
             client.follows = Some(Follows { watcher: id, wanted: tail.wanted, missed: 0 });
             self.note_followed();
@@ -81,7 +81,7 @@ impl Daemon {
     /// The last lines of the error output of a watcher's processes, or of both outputs if it has none.
     pub(crate) fn last_output(&self, watcher: WatcherId, most: usize) -> Json {
         let mut wanted = Wanted { stdout: false, stderr: true, pid: None };
-        let ring = self.streams.rings.get(watcher);
+        let ring = self.parts.streams.rings.get(watcher);
         let mut lines = ring.map(|ring| ring.lines(wanted, most)).unwrap_or_default();
         if lines.is_empty() {
             wanted.stdout = true;
@@ -92,16 +92,16 @@ impl Daemon {
 
     /// Somebody has begun or ceased to follow.
     pub(super) fn note_followed(&mut self) {
-        let follows = self.clients.clients.values().filter_map(|client| client.follows.as_ref());
-        self.streams.rings.follow(follows.map(|follows| follows.watcher).collect());
+        let follows = self.parts.clients.clients.values().filter_map(|client| client.follows.as_ref());
+        self.parts.streams.rings.follow(follows.map(|follows| follows.watcher).collect());
     }
 
     /// Hands on what was read just now to those who follow it.
     pub(crate) fn tell_followers(&mut self) {
-        for heard in self.streams.rings.take_heard() {
-            let Some(watcher) = self.arbiter.watcher(heard.writer.watcher) else { continue };
+        for heard in self.parts.streams.rings.take_heard() {
+            let Some(watcher) = self.core.arbiter.watcher(heard.writer.watcher) else { continue };
             let mut line = None;
-            let Clients { clients, revisit, held, .. } = &mut self.clients;
+            let Clients { clients, revisit, held, .. } = &mut self.parts.clients;
             for (id, client) in clients.iter_mut() {
                 if client.overhears(&heard, *held < MOST_HELD) {
                     client.say_missed();
@@ -118,12 +118,12 @@ impl Daemon {
     /// A watcher is gone: there is nothing more to follow.
     pub(crate) fn end_following(&mut self, watcher: WatcherId) {
         let line = protocol::encode_event("circus.tail_ended", &Map::new());
-        for (id, client) in self.clients.clients.iter_mut() {
+        for (id, client) in self.parts.clients.clients.iter_mut() {
             if client.follows.as_ref().is_some_and(|follows| follows.watcher == watcher) {
                 client.say_missed();
                 client.send(&line);
                 client.follows = None;
-                self.clients.revisit.push(*id);
+                self.parts.clients.revisit.push(*id);
             }
         }
         self.note_followed();

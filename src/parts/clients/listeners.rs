@@ -3,6 +3,7 @@
 use crate::host::endpoint::{self, Opened};
 use crate::parts::log::Level;
 use crate::reactor::eventloop::Daemon;
+use crate::reactor::registry::Key;
 use crate::sys;
 use std::io::ErrorKind;
 use std::os::fd::RawFd;
@@ -111,11 +112,11 @@ impl Listeners {
 impl Daemon {
     /// Accepts what waits on each socket, up to a number.
     pub(crate) fn accept(&mut self) {
-        if self.clients.listeners.next_accept.is_some_and(|at| at > self.now) {
+        if self.parts.clients.listeners.next_accept.is_some_and(|at| at > self.core.now) {
             return;
         }
-        self.clients.listeners.next_accept = None;
-        for number in 0..self.clients.listeners.all.len() {
+        self.parts.clients.listeners.next_accept = None;
+        for number in 0..self.parts.clients.listeners.all.len() {
             for _ in 0..ACCEPTS {
                 if !self.accept_one(number) {
                     break;
@@ -126,37 +127,39 @@ impl Daemon {
 
     /// Opens the sockets anew whose files somebody has removed. Who is connected stays so.
     pub(crate) fn restore_listeners(&mut self) {
-        for number in 0..self.clients.listeners.all.len() {
+        for number in 0..self.parts.clients.listeners.all.len() {
             match self.restore(number) {
                 Some(Ok(endpoint)) => {
-                    self.log.warning(format_args!("{endpoint} had been removed; it is there again"));
+                    self.core.log.warning(format_args!("{endpoint} had been removed; it is there again"));
                 }
-                Some(Err(why)) => self.log.error(format_args!("{why}")),
+                Some(Err(why)) => self.core.log.error(format_args!("{why}")),
                 None => {}
             }
         }
     }
 
     fn restore(&mut self, number: usize) -> Option<Result<String, String>> {
-        let old = &self.clients.listeners.all.get(number)?.opened;
-        let opened = match endpoint::restore(old, &self.options)? {
+        let old = &self.parts.clients.listeners.all.get(number)?.opened;
+        let opened = match endpoint::restore(old, &self.core.setup.options)? {
             Ok(opened) => opened,
             Err(why) => return Some(Err(why)),
         };
-        if let Err(error) = self.watch_listener(opened.acceptor.fd(), number as u32) {
+        if let Err(error) = self.core.poll(Key::clients).watch(opened.acceptor.fd(), (number as u32) << 1 | 1)
+        {
             return Some(Err(sys::io_words(&error)));
         }
         // Who waits at the old one is not forgotten. Nobody can come after them.
-        self.clients.listeners.accept_more(number as u32);
+        self.parts.clients.listeners.accept_more(number as u32);
         while self.accept_one(number) {}
         let endpoint = opened.endpoint.clone();
-        self.clients.listeners.all.get_mut(number)?.opened = opened;
+        self.parts.clients.listeners.all.get_mut(number)?.opened = opened;
         Some(Ok(endpoint))
     }
 
     /// Accepts a connection; false when there is none, or none can be had.
     fn accept_one(&mut self, number: usize) -> bool {
-        let Some(listener) = self.clients.listeners.all.get_mut(number).filter(|it| it.accepting) else {
+        let Some(listener) = self.parts.clients.listeners.all.get_mut(number).filter(|it| it.accepting)
+        else {
             return false;
         };
         match listener.opened.acceptor.accept() {
@@ -167,9 +170,9 @@ impl Daemon {
                 // No descriptor is left, most likely, and no event will come when there is one again.
                 let why = sys::io_words(&error);
                 let text = format_args!("accepting a control connection: {why}");
-                self.log.once(Level::Error, "accept", text);
-                self.clients.listeners.next_accept = Some(self.now + ACCEPT_PAUSE);
-                self.clients.listeners.failed = Some(self.now);
+                self.core.log.once(Level::Error, "accept", text);
+                self.parts.clients.listeners.next_accept = Some(self.core.now + ACCEPT_PAUSE);
+                self.parts.clients.listeners.failed = Some(self.core.now);
                 return false;
             }
         }

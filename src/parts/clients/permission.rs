@@ -7,50 +7,11 @@
 //! A user or group that does not exist is refused here too, since only the daemon can look it up.
 
 use crate::arbiter::request::Task;
-use crate::config::{Value, WatcherConfig};
+use crate::config::options::{self, Who, watcher};
+use crate::config::{Value, WatcherConfig, families};
 use crate::control;
 use crate::reactor::eventloop::Daemon;
 use crate::sys::user;
-
-/// What may be set for any watcher: how many processes there are, and when they come and go.
-const HARMLESS: &[&str] = &[
-    "numprocesses",
-    "warmup_delay",
-    "autostart",
-    "respawn",
-    "respawn_delay",
-    "respawn_delay_max",
-    "respawn_window",
-    "success_codes",
-    "success_signals",
-    "max_retry",
-    "retry_in",
-    "priority",
-    "singleton",
-    "on_demand",
-    "stop_signal",
-    "stop_children",
-    "graceful_timeout",
-    "send_hup",
-    "reload_signal",
-    "max_age",
-    "max_age_variance",
-];
-
-/// What may be set for watchers that run as the owner of the endpoint: what only their own processes do.
-const THEIR_OWN: &[&str] = &[
-    "cmd",
-    "args",
-    "shell",
-    "shell_args",
-    "executable",
-    "working_dir",
-    "umask",
-    "env",
-    "close_child_stdin",
-    "close_child_stdout",
-    "close_child_stderr",
-];
 
 const MISMATCH: &str = "uid does not match endpoint_owner";
 
@@ -66,17 +27,17 @@ impl Daemon {
         }
         let trusted = peer == 0 || peer == user::current_uid();
         let of_plugin = (is_plugin && !trusted).then(|| peer.to_string());
-        let owner = of_plugin.as_deref().or(self.options.endpoint_owner.as_deref());
+        let owner = of_plugin.as_deref().or(self.core.setup.options.endpoint_owner.as_deref());
         let Some(owner) = owner else { return Ok(()) };
         match task {
             Task::Add { options, .. } => {
-                if !options.iter().any(|(key, value)| key == "uid" && is_owner(value, owner)) {
+                if !options.iter().any(|(key, value)| key == watcher::uid && is_owner(value, owner)) {
                     return Err(MISMATCH.into());
                 }
                 if trusted { Ok(()) } else { permit_keys(options, true, owner) }
             }
             Task::Set { name, options, .. } if !trusted => {
-                let config = self.arbiter.find(name).map(|watcher| &*watcher.config);
+                let config = self.core.arbiter.find(name).map(|watcher| &*watcher.config);
                 let theirs = config.is_some_and(|config| runs_as(config, owner));
                 if theirs
                     && config.is_some_and(has_more_rights)
@@ -88,7 +49,11 @@ impl Daemon {
                     );
                 }
                 let used = config.is_some_and(circus_uses_environment);
-                if used && options.iter().any(|(key, _)| matches!(key.as_str(), "env" | "working_dir")) {
+                if used
+                    && options
+                        .iter()
+                        .any(|(key, _)| matches!(key.as_str(), families::ENV | watcher::working_dir))
+                {
                     return Err(
                         "root only can set that, since circus itself uses it for hooks or streams".into()
                     );
@@ -130,10 +95,10 @@ fn known_id(key: &str, value: &Value) -> Result<(), String> {
     let Value::Str(name) = value else { return Ok(()) };
     let shown = || control::python::quoted(name);
     match key {
-        "uid" | "hooks_uid" if !user::find_user(name).is_ok_and(|found| found.is_some()) => {
+        watcher::uid | watcher::hooks_uid if !user::find_user(name).is_ok_and(|found| found.is_some()) => {
             Err(format!("{} isn't a valid user name", shown()))
         }
-        "gid" if !user::gid_of(name).is_ok_and(|found| found.is_some()) => {
+        watcher::gid if !user::gid_of(name).is_ok_and(|found| found.is_some()) => {
             Err(format!("No such group: {}", shown()))
         }
         _ => Ok(()),
@@ -143,13 +108,16 @@ fn known_id(key: &str, value: &Value) -> Result<(), String> {
 /// Whether these options may be set by the owner of the endpoint, for a watcher that runs as that user or not.
 fn permit_keys(options: &[(String, Value)], theirs: bool, owner: &str) -> Result<(), String> {
     for (key, value) in options {
-        match key.as_str() {
-            key if HARMLESS.contains(&key) => {}
-            key if THEIR_OWN.contains(&key) && theirs => {}
-            key if THEIR_OWN.contains(&key) => return Err(MISMATCH.into()),
-            "uid" if theirs && is_owner(value, owner) => {}
-            "uid" => return Err(MISMATCH.into()),
-            key => {
+        let who = match options::find(options::WATCHER, key) {
+            Some(row) => row.who,
+            None if key == families::ENV => Who::Owner,
+            None => Who::Root,
+        };
+        match who {
+            Who::Everybody => {}
+            Who::Owner if theirs && (key != watcher::uid || is_owner(value, owner)) => {}
+            Who::Owner => return Err(MISMATCH.into()),
+            Who::Root => {
                 let key: String = key.chars().take(80).collect();
                 return Err(format!("'{key}' can be set by root only, not by user {owner}"));
             }

@@ -13,6 +13,7 @@ use crate::arbiter::request::Errno;
 use crate::control::protocol::{self, Id};
 use crate::control::wire::Wire;
 use crate::parts::log::Level;
+use crate::reactor::registry::Key;
 use crate::sys::{clock, io_words, limit, socket};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -38,10 +39,10 @@ const HEAVIEST: &str = "circus keeps too much for its clients already, and most 
 impl Daemon {
     /// Takes a new connection in, or says why not.
     pub(crate) fn admit(&mut self, listener: usize, stream: UnixStream) {
-        if self.clients.listeners.are_well(self.now) {
-            self.log.over(Level::Info, "accept", format_args!("control connections are accepted again"));
+        if self.parts.clients.listeners.are_well(self.core.now) {
+            self.core.log.over(Level::Info, "accept", format_args!("control connections are accepted again"));
         }
-        let Some(opened) = self.clients.listeners.opened(listener) else { return };
+        let Some(opened) = self.parts.clients.listeners.opened(listener) else { return };
         let peer = socket::peer_credentials(stream.as_raw_fd()).ok();
         let (pid, peer) = peer.map_or((None, u32::MAX), |(pid, uid, _)| (Some(pid), uid));
         let foreign = opened.only_for.is_some_and(|own| ![own, 0].contains(&peer));
@@ -49,12 +50,16 @@ impl Daemon {
         client.events_only = opened.events_only;
         client.by_port = opened.is_port();
         client.pid = pid.filter(|pid| *pid > 0); // 0 is one of another pid namespace
-        client.since = Some(self.now);
+        client.since = Some(self.core.now);
         if foreign {
             return refuse(&mut client, "this control socket serves root and the user of circus only");
         }
         if let Err(reason) = self.make_room(&client) {
-            self.log.once(Level::Warning, reason, format_args!("control: a connection is refused: {reason}"));
+            self.core.log.once(
+                Level::Warning,
+                reason,
+                format_args!("control: a connection is refused: {reason}"),
+            );
             return refuse(&mut client, reason);
         }
         if let Some(id) = self.take_in(client) {
@@ -68,22 +73,26 @@ impl Daemon {
         client.plugin = Some(pid);
         client.topics = Some(Vec::new());
         let id = self.take_in(client);
-        self.clients.visit_again(id);
+        self.parts.clients.visit_again(id);
     }
 
     /// Has a connection looked after from now on.
     fn take_in(&mut self, mut client: Client) -> Option<u32> {
-        let id = self.clients.next_client;
-        self.clients.next_client = id.wrapping_add(1);
-        if let Err(error) = self.watch_client(client.stream.as_raw_fd(), id) {
+        let id = self.parts.clients.next_client;
+        self.parts.clients.next_client = id.wrapping_add(1);
+        if let Err(error) = self.core.poll(Key::clients).watch_both(client.stream.as_raw_fd(), id << 1) {
             let why = io_words(&error);
             let text = format_args!("control: a connection cannot be waited for: {why}");
-            self.log.once(Level::Error, "connection", text);
+            self.core.log.once(Level::Error, "connection", text);
             refuse(&mut client, &format!("circus cannot wait for this connection: {why}"));
             return None;
         }
-        self.log.over(Level::Info, "connection", format_args!("control: new connections are served again"));
-        self.clients.clients.insert(id, client);
+        self.core.log.over(
+            Level::Info,
+            "connection",
+            format_args!("control: new connections are served again"),
+        );
+        self.parts.clients.clients.insert(id, client);
         Some(id)
     }
 
@@ -92,23 +101,24 @@ impl Daemon {
     /// # Errors
     /// Why there is none.
     fn make_room(&mut self, newcomer: &Client) -> Result<(), &'static str> {
-        let count = self.clients.count();
+        let count = self.parts.clients.count();
         if count < FEW_CLIENTS / 2 {
             return Ok(());
         }
         let open = limit::get(limit::NOFILE).map_or(u64::MAX, |limit| limit.soft);
         let bounds = Bounds::new(usize::try_from(open).unwrap_or(usize::MAX), newcomer.is_trusted());
-        let own = self.clients.clients.values().filter(|client| is_akin(newcomer, client)).count();
+        let own = self.parts.clients.clients.values().filter(|client| is_akin(newcomer, client)).count();
         let fault = bounds.fault(count, own, newcomer.stream.as_raw_fd());
         let Some((reason, among_own)) = fault else { return Ok(()) };
-        let now = self.now;
+        let now = self.core.now;
         let gives_way = |client: &Client| {
             client.is_silent(now, if newcomer.outranks(client) { Duration::ZERO } else { SILENCE })
                 && (!among_own || is_akin(newcomer, client))
         };
-        let silent = self.clients.clients.iter().find(|(_, client)| gives_way(client)).map(|(id, _)| *id);
+        let silent =
+            self.parts.clients.clients.iter().find(|(_, client)| gives_way(client)).map(|(id, _)| *id);
         let silent = silent.ok_or(reason)?;
-        if let Some(client) = self.clients.clients.get_mut(&silent) {
+        if let Some(client) = self.parts.clients.clients.get_mut(&silent) {
             refuse(client, SILENT);
         }
         self.close_client(silent);

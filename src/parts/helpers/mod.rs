@@ -19,6 +19,8 @@ use crate::parts::hooks::StatsOf;
 use crate::parts::log::{Level, Log};
 use crate::parts::streams::Progress;
 use crate::reactor::eventloop::Daemon;
+use crate::reactor::part::Part;
+use crate::reactor::registry::Key;
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, Stdio};
 use crate::sys::{self, process, signal};
@@ -157,6 +159,8 @@ pub struct Helpers {
     enough_at: Option<Instant>,
 }
 
+impl Part for Helpers {}
+
 impl Helpers {
     /// Adds a helper to the queue. One without a deadline is ended by somebody else if need be.
     pub fn add(&mut self, purpose: Purpose, deadline: Option<Instant>) {
@@ -255,19 +259,19 @@ impl Running {
 impl Daemon {
     /// Starts helpers that wait, at least one, until it is `end`.
     pub(crate) fn start_helpers(&mut self, end: Instant) {
-        while self.helpers.paused_until.is_none()
-            && let Some((owner, waiting)) = self.helpers.queue.next()
+        while self.parts.helpers.paused_until.is_none()
+            && let Some((owner, waiting)) = self.parts.helpers.queue.next()
         {
             self.start_helper(owner, waiting);
-            self.now = Instant::now();
-            if self.now >= end {
+            self.core.now = Instant::now();
+            if self.core.now >= end {
                 break;
             }
         }
     }
 
     fn start_helper(&mut self, owner: Owner, Waiting { purpose, deadline, delayed }: Waiting) {
-        let started = match deadline.is_some_and(|at| at <= self.now) {
+        let started = match deadline.is_some_and(|at| at <= self.core.now) {
             true => Err("its turn did not come in time".to_string().into()),
             false => {
                 self.prepare(&purpose).map_err(Trouble::from).and_then(|program| self.run_program(program))
@@ -286,17 +290,17 @@ impl Daemon {
                     kill_at: None,
                     asked: false,
                 };
-                self.helpers.running.insert(started.pid, helper);
+                self.parts.helpers.running.insert(started.pid, helper);
                 self.end_shortage();
                 // Its time begins now.
                 late.into_iter().for_each(|event| self.dispatch(event));
             }
             Err(trouble) if trouble.shortage => {
-                self.helpers.queue.put_back(owner, Waiting { purpose, deadline, delayed: true });
+                self.parts.helpers.queue.put_back(owner, Waiting { purpose, deadline, delayed: true });
                 self.pause_helpers(&trouble);
             }
             Err(Trouble { why, .. }) => {
-                self.helpers.queue.ended(owner);
+                self.parts.helpers.queue.ended(owner);
                 let outcome = Outcome { ended: Err(why), captured: Vec::new(), last_line: String::new() };
                 self.conclude(purpose, outcome);
             }
@@ -306,8 +310,13 @@ impl Daemon {
     /// circus is short of something: all that wait go on waiting, and it is no fault of theirs.
     fn pause_helpers(&mut self, trouble: &Trouble) {
         self.say_shortage(trouble);
-        self.helpers.paused_until = Some(self.now + PAUSE);
-        self.events.extend(self.helpers.queue.iter().filter_map(|waiting| waiting.purpose.delayed_hook()));
+        self.parts.helpers.paused_until = Some(self.core.now + PAUSE);
+        self.parts
+            .helpers
+            .queue
+            .iter()
+            .filter_map(|waiting| waiting.purpose.delayed_hook())
+            .for_each(|event| self.core.event(event));
         self.settle();
     }
 
@@ -317,20 +326,20 @@ impl Daemon {
             "hooks, commands and probes have to wait, since circus is short of something: {}",
             trouble.why
         );
-        self.log.once(Level::Error, SHORTAGE, text);
-        self.helpers.enough_at = None;
+        self.core.log.once(Level::Error, SHORTAGE, text);
+        self.parts.helpers.enough_at = None;
     }
 
     /// One of them could be begun. Another one may need more, so it is not over yet.
     pub(crate) fn end_shortage(&mut self) {
-        if self.log.knows(SHORTAGE) {
-            let at = self.now + QUIET;
-            self.helpers.enough_at.get_or_insert(at);
+        if self.core.log.knows(SHORTAGE) {
+            let at = self.core.now + QUIET;
+            self.parts.helpers.enough_at.get_or_insert(at);
         }
     }
 
     fn say_enough(&mut self) {
-        self.log.over(Level::Info, SHORTAGE, format_args!("hooks, commands and probes go on"));
+        self.core.log.over(Level::Info, SHORTAGE, format_args!("hooks, commands and probes go on"));
     }
 
     fn run_program(&mut self, program: Program) -> Result<Started, Trouble> {
@@ -358,21 +367,21 @@ impl Daemon {
     /// Has the loop look at a pipe. One that it cannot look at is read when the helper has ended.
     fn watch_helper(&mut self, reader: OwnedFd, pid: Pid, pipe: usize) -> File {
         let fd: RawFd = reader.as_raw_fd();
-        if let Err(error) = self.watch_helper_pipe(fd, (pid as u32) << 1 | pipe as u32) {
+        if let Err(error) = self.core.poll(Key::helpers).watch(fd, (pid as u32) << 1 | pipe as u32) {
             let why = sys::io_words(&error);
-            self.log.error(format_args!("the output of {pid} is read only at its end: {why}"));
+            self.core.log.error(format_args!("the output of {pid} is read only at its end: {why}"));
         }
         File::from(reader)
     }
 
     /// Reads every pipe of helpers that has something, once, within its budget.
     pub(crate) fn read_helpers(&mut self) {
-        for _ in 0..self.helpers.ready.len() {
-            let Some((pid, pipe)) = self.helpers.ready.pop_front() else { break };
-            let Some(helper) = self.helpers.running.get_mut(&pid) else { continue };
-            match helper.read(pipe, PIECES, &mut self.log) {
+        for _ in 0..self.parts.helpers.ready.len() {
+            let Some((pid, pipe)) = self.parts.helpers.ready.pop_front() else { break };
+            let Some(helper) = self.parts.helpers.running.get_mut(&pid) else { continue };
+            match helper.read(pipe, PIECES, &mut self.core.log) {
                 Progress::Drained => {}
-                Progress::More => self.helpers.ready.push_back((pid, pipe)),
+                Progress::More => self.parts.helpers.ready.push_back((pid, pipe)),
                 // Closing takes it out of the poll.
                 Progress::Closed => drop(helper.pipes.get_mut(pipe).and_then(Option::take)),
             }
@@ -381,13 +390,13 @@ impl Daemon {
 
     /// Ends helpers that take too long, and kills those that do not end.
     pub(crate) fn expire_helpers(&mut self) {
-        let now = self.now;
-        self.helpers.paused_until.take_if(|at| *at <= now);
-        if self.helpers.enough_at.take_if(|at| *at <= now).is_some() {
+        let now = self.core.now;
+        self.parts.helpers.paused_until.take_if(|at| *at <= now);
+        if self.parts.helpers.enough_at.take_if(|at| *at <= now).is_some() {
             self.say_enough();
         }
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        for (pid, helper) in self.helpers.running.iter_mut() {
+        for (pid, helper) in self.parts.helpers.running.iter_mut() {
             if due(helper.kill_at) {
                 helper.kill_at = None;
                 kill_group(*pid, SIGKILL);
@@ -399,13 +408,13 @@ impl Daemon {
 
     /// A child is a zombie. If it was a helper, everything that it wrote is passed on, and then what became of it.
     pub(crate) fn helper_ended(&mut self, pid: Pid, exit: Exit) {
-        let Some(mut helper) = self.helpers.running.remove(&pid) else { return };
-        self.helpers.queue.ended(helper.owner);
+        let Some(mut helper) = self.parts.helpers.running.remove(&pid) else { return };
+        self.parts.helpers.queue.ended(helper.owner);
         for pipe in [LOGGED, CAPTURED] {
             // Somebody whom it left behind may write for ever.
-            helper.read(pipe, 2 * PIECES, &mut self.log);
+            helper.read(pipe, 2 * PIECES, &mut self.core.log);
         }
-        helper.lines.end_line(&mut self.log);
+        helper.lines.end_line(&mut self.core.log);
         if helper.asked {
             kill_group(pid, SIGKILL);
         }

@@ -10,7 +10,7 @@ use crate::arbiter::Level;
 use crate::arbiter::request::Task;
 use crate::arbiter::time::Time;
 use crate::config::builtin::Settings;
-use crate::config::ends::Respawn;
+use crate::config::respawn_rule::Respawn;
 use crate::config::{Names, model, number};
 use std::collections::VecDeque;
 

@@ -21,6 +21,8 @@ use crate::host::trouble::Trouble;
 use crate::parts::sockets::Sockets;
 use crate::parts::tcp_client::TcpClient;
 use crate::reactor::eventloop::Daemon;
+use crate::reactor::part::Part;
+use crate::reactor::registry::Key;
 use crate::sys::io_words;
 use crate::views::usage::{Samples, Scale, Usage};
 use mio::net::UdpSocket;
@@ -46,6 +48,8 @@ pub struct Builtins {
     /// Those whose sockets have more to read.
     busy: Vec<WatcherId>,
 }
+
+impl Part for Builtins {}
 
 /// A plugin that runs.
 struct Running {
@@ -149,13 +153,13 @@ impl World for Sight<'_> {
 impl Daemon {
     /// Tells the plugins of an event, which may be about one of themselves.
     pub(crate) fn tell_builtins(&mut self, watcher: &str, what: &Published) {
-        let own = self.arbiter.find(watcher).filter(|watcher| watcher.config.is_builtin()).map(|w| w.id);
+        let own = self.core.arbiter.find(watcher).filter(|watcher| watcher.config.is_builtin()).map(|w| w.id);
         if let (Some(id), Published::Start) = (own, what) {
             self.begin_builtin(id);
         }
-        if !self.builtins.running.is_empty() {
+        if !self.parts.builtins.running.is_empty() {
             let notice = Notice { watcher, event: what.name(), what: self.meaning(watcher, what) };
-            for id in self.builtins.ids(&|_| true) {
+            for id in self.parts.builtins.ids(&|_| true) {
                 self.tell_builtin(id, Input::Event(notice));
             }
         }
@@ -170,11 +174,11 @@ impl Daemon {
             Published::Spawn { pid } => What::Spawned(*pid),
             Published::Reap { pid, .. } => {
                 let (mut by_itself, mut others, mut lived) = (false, false, 0.0);
-                for process in self.arbiter.find(watcher).into_iter().flat_map(Watcher::processes) {
+                for process in self.core.arbiter.find(watcher).into_iter().flat_map(Watcher::processes) {
                     match process.phase {
                         Phase::Dead { asked, .. } if process.pid == *pid => {
                             by_itself = !asked;
-                            lived = self.time().since(process.started);
+                            lived = self.core.time().since(process.started);
                         }
                         Phase::Dead { .. } => {}
                         Phase::Running | Phase::Asked { .. } | Phase::Killed { .. } => others = true,
@@ -190,11 +194,11 @@ impl Daemon {
     }
 
     fn begin_builtin(&mut self, id: WatcherId) {
-        let Some(watcher) = self.arbiter.watcher(id) else { return };
+        let Some(watcher) = self.core.arbiter.watcher(id) else { return };
         let (name, options) = (watcher.config.name.clone(), watcher.config.free.clone());
         match builtin::make(&watcher.config) {
             Some(Ok(plugin)) => {
-                self.builtins.running.push(Running {
+                self.parts.builtins.running.push(Running {
                     id,
                     name,
                     options,
@@ -205,13 +209,13 @@ impl Daemon {
                 });
                 self.tell_builtin(id, Input::Begin);
             }
-            Some(Err((key, why))) => self.log.error(format_args!("{name}: {key} = {why}")),
+            Some(Err((key, why))) => self.core.log.error(format_args!("{name}: {key} = {why}")),
             None => {}
         }
     }
 
     fn end_builtin(&mut self, id: WatcherId) {
-        if !self.arbiter.is_ending() {
+        if !self.core.arbiter.is_ending() {
             self.tell_builtin(id, Input::End);
         }
         self.forget_builtin(id);
@@ -219,11 +223,12 @@ impl Daemon {
 
     /// The options of a watcher have changed; if they are those of a plugin that runs, it begins anew with them.
     pub(crate) fn renew_builtin(&mut self, id: WatcherId) {
-        let Some(watcher) = self.arbiter.watcher(id).filter(|watcher| watcher.config.broken.is_none()) else {
+        let Some(watcher) = self.core.arbiter.watcher(id).filter(|watcher| watcher.config.broken.is_none())
+        else {
             return; // if it is broken, it is being stopped
         };
         let options = &watcher.config.free;
-        if self.builtins.running.iter().any(|running| running.id == id && running.options != *options) {
+        if self.parts.builtins.running.iter().any(|running| running.id == id && running.options != *options) {
             self.end_builtin(id);
             self.begin_builtin(id);
         }
@@ -231,30 +236,30 @@ impl Daemon {
 
     /// A watcher is gone; if it is that of a plugin, so is the plugin.
     pub(crate) fn forget_builtin(&mut self, id: WatcherId) {
-        self.builtins.running.retain(|running| running.id != id);
+        self.parts.builtins.running.retain(|running| running.id != id);
     }
 
     /// Tells the plugins that a client has given an order: it knows what it wants of these watchers.
     pub(crate) fn tell_of_order(&mut self, task: &Task, targets: Option<&[WatcherId]>) {
-        if self.builtins.running.is_empty() {
+        if self.parts.builtins.running.is_empty() {
             return;
         }
         let one;
         let targets = match task {
             Task::Start(_) | Task::Stop(_) | Task::Restart(_) => targets,
             Task::Reload { name: Some(name), .. } => {
-                one = self.arbiter.find(name).map(|watcher| watcher.id);
+                one = self.core.arbiter.find(name).map(|watcher| watcher.id);
                 Some(one.as_slice())
             }
             _ => return,
         };
-        for plugin in self.builtins.ids(&|_| true) {
+        for plugin in self.parts.builtins.ids(&|_| true) {
             let Some(ids) = targets else {
                 self.tell_builtin(plugin, Input::Ordered(None));
                 continue;
             };
             for id in ids {
-                let name = self.arbiter.watcher(*id).map(|watcher| watcher.config.name.clone());
+                let name = self.core.arbiter.watcher(*id).map(|watcher| watcher.config.name.clone());
                 self.tell_builtin(plugin, Input::Ordered(Some(&name.unwrap_or_default())));
             }
         }
@@ -262,9 +267,9 @@ impl Daemon {
 
     /// Does what is due.
     pub(crate) fn tick_builtins(&mut self) {
-        let now = self.time();
+        let now = self.core.time();
         let is_due = |running: &Running| running.plugin.deadline().is_some_and(|at| at <= now);
-        for id in self.builtins.ids(&is_due) {
+        for id in self.parts.builtins.ids(&is_due) {
             self.tell_builtin(id, Input::Due);
         }
         self.settle();
@@ -272,9 +277,9 @@ impl Daemon {
 
     /// Tells a plugin something, and does what it wishes. Its orders are carried out when what is going on is over.
     fn tell_builtin(&mut self, id: WatcherId, input: Input<'_>) {
-        let now = self.time();
-        let Some(running) = self.builtins.find(id) else { return };
-        let (arbiter, sockets) = (&self.arbiter, &self.sockets);
+        let now = self.core.time();
+        let Some(running) = self.parts.builtins.find(id) else { return };
+        let (arbiter, sockets) = (&self.core.arbiter, &self.parts.sockets);
         let mut sight = Sight { arbiter, sockets, samples: &mut running.samples, scale: None };
         let mut wishes = Wishes::default();
         running.plugin.handle(now, input, &mut sight, &mut wishes);
@@ -292,15 +297,19 @@ impl Daemon {
         match wish {
             Wish::Order(order) => self.give_order(id, name, order),
             Wish::Restart(watcher) => self.restart_for(id, name, &watcher),
-            Wish::Log(level, text) => self.log.log(level, format_args!("{name}: {text}")),
+            Wish::Log(level, text) => self.core.log.log(level, format_args!("{name}: {text}")),
             Wish::Trouble(cause, text) => {
                 self.note_trouble(name, cause, &text);
-                self.builtins.find(id).into_iter().for_each(|one| one.trouble = Some((cause, text.clone())));
+                self.parts
+                    .builtins
+                    .find(id)
+                    .into_iter()
+                    .for_each(|one| one.trouble = Some((cause, text.clone())));
             }
             Wish::Mended(cause, text) => {
-                let running = self.builtins.find(id).into_iter();
+                let running = self.parts.builtins.find(id).into_iter();
                 running.for_each(|one| one.trouble = one.trouble.take().filter(|(other, _)| *other != cause));
-                self.log.over(Level::Info, &format!("{name} {cause}"), format_args!("{name}: {text}"));
+                self.core.log.over(Level::Info, &format!("{name} {cause}"), format_args!("{name}: {text}"));
             }
             Wish::Send(to, bytes) => self.send_datagram(name, to, bytes.as_bytes()),
             Wish::Bind(address) => {
@@ -309,7 +318,7 @@ impl Daemon {
             }
             Wish::Ask(place, question) => {
                 let begun = TcpClient::begin(&place, question).and_then(|exchange| {
-                    let watched = self.watch_builtin(exchange.fd(), id);
+                    let watched = self.core.poll(Key::builtins).watch_both(exchange.fd(), id.0);
                     watched.map_err(|error| Trouble { shortage: true, ..error.into() })?;
                     Ok(exchange)
                 });
@@ -328,7 +337,7 @@ impl Daemon {
 
     /// Closing a socket takes it out of the poll.
     fn set_line(&mut self, id: WatcherId, line: Option<Line>) {
-        if let Some(running) = self.builtins.find(id) {
+        if let Some(running) = self.parts.builtins.find(id) {
             running.line = line;
         }
     }
@@ -338,7 +347,7 @@ impl Daemon {
             Ok(targets) => {
                 let ticket = Ticket(OWN | u64::from(id.0));
                 let by = Origin { order: order.word(), client: name.to_string(), ..Origin::default() };
-                self.events.push_back(Event::Order { ticket, order: order.into(), targets, by: by.into() });
+                self.core.event(Event::Order { ticket, order: order.into(), targets, by: by.into() });
             }
             Err(why) => self.note_trouble(name, &why, &format!("refused: {why}")),
         }
@@ -346,7 +355,7 @@ impl Daemon {
 
     /// Writes down what is wrong, once for each cause.
     fn note_trouble(&mut self, name: &str, cause: &str, text: &str) {
-        self.log.once(Level::Warning, &format!("{name} {cause}"), format_args!("{name}: {text}"));
+        self.core.log.once(Level::Warning, &format!("{name} {cause}"), format_args!("{name}: {text}"));
     }
 
     /// A reply to an order of a plugin. False when it is for somebody else.
@@ -354,7 +363,8 @@ impl Daemon {
         if ticket.0 < OWN {
             return false;
         }
-        let asker = self.builtins.running.iter().find(|running| u64::from(running.id.0) == ticket.0 - OWN);
+        let asker =
+            self.parts.builtins.running.iter().find(|running| u64::from(running.id.0) == ticket.0 - OWN);
         if let (Some(asker), Reply::Error { reason, .. }) = (asker, reply) {
             let name = asker.name.clone();
             self.note_trouble(&name, reason, &format!("refused: {reason}"));
@@ -363,9 +373,11 @@ impl Daemon {
     }
 
     fn restart_for(&mut self, id: WatcherId, name: &str, watcher: &str) {
-        match self.arbiter.find(watcher).map(Watcher::status) {
+        match self.core.arbiter.find(watcher).map(Watcher::status) {
             Some(Status::Stopped | Status::Stopping) => {
-                self.log.debug(format_args!("{name}: {watcher} is not restarted, since it does not run"));
+                self.core
+                    .log
+                    .debug(format_args!("{name}: {watcher} is not restarted, since it does not run"));
             }
             Some(Status::Starting | Status::Active) | None => {
                 let order = Task::Restart(builtin::only(watcher));
@@ -375,7 +387,7 @@ impl Daemon {
     }
 
     fn send_datagram(&mut self, name: &str, to: SocketAddr, bytes: &[u8]) {
-        let [v4, v6] = &mut self.builtins.senders;
+        let [v4, v6] = &mut self.parts.builtins.senders;
         let (place, any) = match to {
             SocketAddr::V4(_) => (v4, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
             SocketAddr::V6(_) => (v6, SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))),
@@ -395,21 +407,21 @@ impl Daemon {
     fn bind(&mut self, id: WatcherId, address: SocketAddr) -> io::Result<SocketAddr> {
         let socket = UdpSocket::bind(address)?;
         let bound = socket.local_addr()?;
-        self.watch_builtin(socket.as_raw_fd(), id)?;
+        self.core.poll(Key::builtins).watch_both(socket.as_raw_fd(), id.0)?;
         self.set_line(id, Some(Line::Datagrams(socket)));
         Ok(bound)
     }
 
     fn begin_serving(&mut self, id: WatcherId, place: &Place) -> Result<(), String> {
         let server = Server::open(place)?;
-        self.watch_builtin(server.fd(), id).map_err(|error| io_words(&error))?;
+        self.core.poll(Key::builtins).watch_both(server.fd(), id.0).map_err(|error| io_words(&error))?;
         self.set_line(id, Some(Line::Server(server)));
         Ok(())
     }
 
     /// The socket of a plugin has something, or had more in the last turn.
     pub(crate) fn builtin_ready(&mut self, id: WatcherId) {
-        let Some(running) = self.builtins.find(id) else { return };
+        let Some(running) = self.parts.builtins.find(id) else { return };
         match running.line.take() {
             None => {}
             Some(Line::Datagrams(socket)) => {
@@ -418,8 +430,8 @@ impl Daemon {
             }
             Some(Line::Server(mut server)) => {
                 let page = || metrics::text(&self.metrics());
-                if !server.go_on(&|fd| self.watch_builtin(fd, id), &page) {
-                    self.builtins.busy.push(id);
+                if !server.go_on((self.core.poll(Key::builtins), id.0), &page) {
+                    self.parts.builtins.busy.push(id);
                 }
                 self.set_line(id, Some(Line::Server(server)));
             }
@@ -453,12 +465,12 @@ impl Daemon {
                 Err(_) => {} // about something that was sent, or interrupted
             }
         }
-        self.builtins.busy.push(id);
+        self.parts.builtins.busy.push(id);
     }
 
     /// Reads what was left in the last turn.
     pub(crate) fn read_busy_builtins(&mut self) {
-        for id in std::mem::take(&mut self.builtins.busy) {
+        for id in std::mem::take(&mut self.parts.builtins.busy) {
             self.builtin_ready(id);
         }
     }

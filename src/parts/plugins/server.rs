@@ -7,6 +7,7 @@ use crate::config::text;
 use crate::config::url::Place;
 use crate::host::endpoint::Acceptor;
 use crate::parts::sockets::{OwnFile, Owner, claim};
+use crate::reactor::part::Poller;
 use crate::sys::address::Address;
 use crate::sys::io_words;
 use crate::sys::socket::SocketSpec;
@@ -75,10 +76,10 @@ impl Server {
         self.acceptor.fd()
     }
 
-    /// Does what can be done without waiting. `watch` has a new connection waited for, `page` makes the page. False when
+    /// Does what can be done without waiting. New connections are waited for by this number, `page` makes the page. False when
     /// there is more to be done at once.
-    pub fn go_on(&mut self, watch: &dyn Fn(RawFd) -> io::Result<()>, page: &dyn Fn() -> String) -> bool {
-        let all = self.accept(watch);
+    pub fn go_on(&mut self, (poll, id): (Poller<'_>, u32), page: &dyn Fn() -> String) -> bool {
+        let all = self.accept(poll, id);
         let now = Instant::now();
         let fresh = |(at, _): &(Instant, String)| now.saturating_duration_since(*at) < FRESH;
         let mut kept = self.page.take().filter(fresh);
@@ -90,14 +91,14 @@ impl Server {
         all
     }
 
-    fn accept(&mut self, watch: &dyn Fn(RawFd) -> io::Result<()>) -> bool {
+    fn accept(&mut self, poll: Poller<'_>, id: u32) -> bool {
         for _ in 0..ACCEPTS {
             // Whatever else than "none" keeps one from being accepted: the next one that comes is an event again.
             let Ok(stream) = self.acceptor.accept() else { return true };
             if self.connections.len() >= MOST {
                 self.connections.remove(0);
             }
-            if watch(stream.as_raw_fd()).is_ok() {
+            if poll.watch_both(stream.as_raw_fd(), id).is_ok() {
                 let (request, answer) = (Vec::new(), Vec::new());
                 self.connections.push(Connection { stream, request, answer, written: 0 });
             }
@@ -191,6 +192,7 @@ mod tests {
 
     #[test]
     fn connections_that_say_nothing_make_way() {
+        let poll = mio::Poll::new().unwrap();
         let mut server = Server::open(&Place::Inet("127.0.0.1:0".parse().unwrap())).unwrap();
         let Acceptor::Tcp(listener) = &server.acceptor else { panic!() };
         let address = listener.local_addr().unwrap();
@@ -200,7 +202,7 @@ mod tests {
         asking.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
         let mut answer = Vec::new();
         while asking.read_to_end(&mut answer).is_err() {
-            server.go_on(&|_| Ok(()), &|| "page".into());
+            server.go_on((Poller::of(poll.registry()), 0), &|| "page".into());
             assert!(server.connections.len() <= MOST);
         }
         assert!(answer.ends_with(b"\r\n\r\npage"));

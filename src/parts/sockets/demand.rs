@@ -4,29 +4,31 @@
 //! The kernel tells of a descriptor at once if there is something, so a connection that came while nobody looked is
 //! not missed. After one event nobody looks any more until the arbiter wants it again.
 
+use super::Sockets;
 use crate::arbiter::{Event, WatcherId};
 use crate::host::spawn_template::awaited;
-use crate::reactor::eventloop::Daemon;
+use crate::reactor::part::{Cx, Part, Readiness};
 use crate::sys::io_words;
 use std::os::fd::{AsRawFd, RawFd};
 
-impl Daemon {
+impl Sockets {
     /// Looks at the sockets of a watcher; the answer is the event that the arbiter waits for.
-    pub(crate) fn watch_sockets(&mut self, watcher: WatcherId) {
-        let result = self.try_watch(watcher);
+    pub fn watch(&mut self, watcher: WatcherId, cx: &mut Cx<'_>) {
+        let result = self.try_watch(watcher, cx);
         if result.is_err() {
-            self.unwatch_sockets(watcher);
+            self.unwatch(watcher, cx);
         }
-        self.events.push_back(Event::SocketsWatched { watcher, result });
+        cx.event(Event::SocketsWatched { watcher, result });
     }
 
-    fn try_watch(&mut self, id: WatcherId) -> Result<(), String> {
-        let watcher = self.arbiter.watcher(id).ok_or("the watcher is gone")?;
-        for name in awaited(&watcher.config, &self.sockets)? {
-            for fd in self.sockets.fds(&name) {
+    fn try_watch(&mut self, id: WatcherId, cx: &Cx<'_>) -> Result<(), String> {
+        let watcher = cx.arbiter.watcher(id).ok_or("the watcher is gone")?;
+        for name in awaited(&watcher.config, self)? {
+            let fds: Vec<RawFd> = self.fds(&name).collect();
+            for fd in fds {
                 if !self.is_awaited(fd) {
                     let why = |error| format!("[socket:{name}]: {}", io_words(&error));
-                    self.watch_socket(fd).map_err(why)?;
+                    cx.poll.watch(fd, fd.unsigned_abs()).map_err(why)?;
                 }
                 self.waiting.get_or_insert_with(id, Vec::new).push(fd);
             }
@@ -34,51 +36,83 @@ impl Daemon {
         Ok(())
     }
 
+    /// If a watcher waits, it may have to wait for other sockets now.
+    fn watch_again(&mut self, watcher: WatcherId, cx: &mut Cx<'_>) {
+        if self.waiting.contains_key(&watcher) {
+            self.unwatch(watcher, cx);
+            self.watch(watcher, cx);
+        }
+    }
+
+    /// The same for all, since the sockets have changed.
+    pub fn watch_all_again(&mut self, cx: &mut Cx<'_>) {
+        let waiting: Vec<WatcherId> = self.waiting.keys().copied().collect();
+        waiting.into_iter().for_each(|id| self.watch_again(id, cx));
+    }
+
     fn is_awaited(&self, fd: RawFd) -> bool {
         self.waiting.values().any(|fds| fds.contains(&fd))
     }
 
     /// Does not look at the sockets of a watcher any more.
-    pub(crate) fn unwatch_sockets(&mut self, id: WatcherId) {
+    pub fn unwatch(&mut self, id: WatcherId, cx: &Cx<'_>) {
         for fd in self.waiting.remove(&id).unwrap_or_default() {
             if !self.is_awaited(fd) {
-                self.unwatch(fd);
+                cx.poll.unwatch(fd);
             }
         }
     }
 
-    /// The options of a watcher have changed: if it waits, it may have to wait for other sockets.
-    pub(crate) fn look_again(&mut self, id: WatcherId) {
-        if self.waiting.contains_key(&id) {
-            self.unwatch_sockets(id);
-            self.watch_sockets(id);
+    /// Closes the sockets that no process has and none is to come for.
+    fn settle(&mut self, cx: &Cx<'_>) {
+        for id in std::mem::take(&mut self.unsettled) {
+            let places = cx.arbiter.watcher(id).map_or(0, |watcher| watcher.places());
+            for fd in self.prune(id, places) {
+                cx.poll.unwatch(fd.as_raw_fd());
+            }
         }
     }
+}
 
-    /// Something has come to a socket.
-    pub(crate) fn socket_ready(&mut self, number: u32) {
+impl Part for Sockets {
+    fn ready(&mut self, number: u32, _: Readiness, cx: &mut Cx<'_>) {
         let wait_for_it =
             self.waiting.iter().filter(|(_, fds)| fds.iter().any(|fd| fd.unsigned_abs() == number));
         let watchers: Vec<WatcherId> = wait_for_it.map(|(id, _)| *id).collect();
         for watcher in watchers {
-            self.unwatch_sockets(watcher);
-            self.dispatch(Event::SocketReady { watcher });
+            self.unwatch(watcher, cx);
+            cx.event(Event::SocketReady { watcher });
         }
     }
 
-    /// A process of a watcher has ended, or was not spawned after all: its sockets are another's now, or nobody's.
-    pub(crate) fn leave_sockets(&mut self, watcher: WatcherId, wid: u32) {
-        self.sockets.leave(watcher, wid);
+    fn is_busy(&self) -> bool {
+        !self.unsettled.is_empty()
+    }
+
+    fn end_turn(&mut self, cx: &mut Cx<'_>) {
+        self.settle(cx);
+    }
+
+    fn vacated(&mut self, watcher: WatcherId, wid: u32, _: &mut Cx<'_>) {
+        for socket in self.bound.iter_mut().filter(|socket| socket.is_shared()) {
+            socket.shares.leave(watcher, wid);
+        }
         self.unsettled.push(watcher);
     }
 
-    /// Closes the sockets that no process has and none is to come for.
-    pub(crate) fn settle_sockets(&mut self) {
-        for id in std::mem::take(&mut self.unsettled) {
-            let places = self.arbiter.watcher(id).map_or(0, |watcher| watcher.places());
-            for fd in self.sockets.prune(id, places) {
-                self.unwatch(fd.as_raw_fd());
-            }
-        }
+    fn changed(&mut self, watcher: WatcherId, cx: &mut Cx<'_>) {
+        self.unsettled.push(watcher);
+        self.watch_again(watcher, cx);
+    }
+
+    fn stopped(&mut self, watcher: WatcherId, _: &mut Cx<'_>) {
+        self.unsettled.push(watcher);
+    }
+
+    /// Whatever becomes of its processes.
+    fn forgotten(&mut self, watcher: WatcherId, cx: &mut Cx<'_>) {
+        self.unwatch(watcher, cx);
+        self.bound.iter_mut().for_each(|socket| socket.shares.forget(watcher));
+        self.unsettled.push(watcher);
     }
 }

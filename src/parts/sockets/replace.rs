@@ -59,7 +59,7 @@ impl Sockets {
         let renamed = self.keep(&mut sockets);
         let is_going = |n: usize| sockets.iter().all(|next| next.kept != Some(n));
         let going: Vec<&Bound> =
-            self.0.iter().enumerate().filter(|(n, _)| is_going(*n)).map(|(_, bound)| bound).collect();
+            self.bound.iter().enumerate().filter(|(n, _)| is_going(*n)).map(|(_, bound)| bound).collect();
         let mut changes = renamed || !going.is_empty();
         for next in sockets.iter_mut().filter(|next| next.kept.is_none()) {
             let bound = bind_beside(&next.config, &going);
@@ -76,7 +76,7 @@ impl Sockets {
     fn keep(&self, sockets: &mut [Next]) -> bool {
         let mut renamed = false;
         for by_name in [true, false] {
-            for (n, bound) in self.0.iter().enumerate() {
+            for (n, bound) in self.bound.iter().enumerate() {
                 let fits = |next: &&mut Next| {
                     let wanted = !by_name || next.config.name == bound.name;
                     next.kept.is_none() && wanted && bound.serves(&next.config.options)
@@ -95,19 +95,19 @@ impl Sockets {
 
     /// Puts the new sockets in the place of the old ones.
     pub fn replace(&mut self, prepared: Prepared) -> Replaced {
-        let mut old: Vec<Option<Bound>> = std::mem::take(&mut self.0).into_iter().map(Some).collect();
+        let mut old: Vec<Option<Bound>> = std::mem::take(&mut self.bound).into_iter().map(Some).collect();
         let mut replaced = Replaced::default();
         for Next { config, kept, fresh } in prepared.sockets {
             if let Some(mut bound) = kept.and_then(|n| old.get_mut(n)?.take()) {
                 replaced.failures.extend(bound.adopt(config));
-                self.0.push(bound);
+                self.bound.push(bound);
             } else if let Some(mut bound) = fresh {
                 bound.keep();
                 replaced.lines.push(format!("socket {} is bound to {}", bound.name, bound.address));
-                self.0.push(*bound);
+                self.bound.push(*bound);
             }
         }
-        sort_by(&mut self.0, |a, b| a.name < b.name);
+        sort_by(&mut self.bound, |a, b| a.name < b.name);
         for bound in old.into_iter().flatten() {
             replaced.lines.push(format!("socket {} at {} is closed", bound.name, bound.address));
             replaced._closed.push(bound);

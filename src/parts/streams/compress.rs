@@ -57,7 +57,7 @@ impl Daemon {
         while self.compressor.job.is_none()
             && let Some(live) = self.compressor.waiting.first().cloned()
         {
-            let in_use = |id| self.streams.writes_to(id) || self.log.writes_to(id);
+            let in_use = |id| self.parts.streams.writes_to(id) || self.core.log.writes_to(id);
             let mut old = old_files(&[&live]).into_iter();
             let Some(next) = old.find(|old| !old.is_compressed() && !in_use(old.id)) else {
                 self.compressor.waiting.remove(0);
@@ -74,7 +74,7 @@ impl Daemon {
     fn give_up(&mut self, live: &Path, why: &str) {
         self.compressor.waiting.retain(|waiting| waiting != live);
         let text = format_args!("the old files of {} are not compressed: {why}", live.display());
-        self.log.once(Level::Warning, &format!("gzip {}", live.display()), text);
+        self.core.log.once(Level::Warning, &format!("gzip {}", live.display()), text);
     }
 
     fn begin(&mut self, live: &Path, old: &OldFile) -> Result<Job, String> {
@@ -92,7 +92,7 @@ impl Daemon {
             let _ = location.remove(&temporary(&location));
         }
         let pid = spawned?;
-        self.log.debug(format_args!("compressing {}, process {pid}", old.path.display()));
+        self.core.log.debug(format_args!("compressing {}, process {pid}", old.path.display()));
         Ok(Job { pid, live: live.to_path_buf(), input, old: meta, location, output })
     }
 
@@ -125,7 +125,8 @@ impl Daemon {
         let Some(job) = self.compressor.job.take_if(|job| job.pid == pid) else { return };
         let done = match exit {
             wait::Exit::Code(0) => {
-                let in_use = self.streams.writes_to(id(&job.old)) || self.log.writes_to(id(&job.old));
+                let in_use =
+                    self.parts.streams.writes_to(id(&job.old)) || self.core.log.writes_to(id(&job.old));
                 job.put_in_place(in_use).map_err(|error| io_words(&error))
             }
             wait::Exit::Code(code) => Err(format!("gzip failed with code {code}")),
@@ -135,7 +136,7 @@ impl Daemon {
             Ok(()) => {
                 let cause = format!("gzip {}", job.live.display());
                 let text = format_args!("the old files of {} are compressed again", job.live.display());
-                self.log.over(Level::Info, &cause, text);
+                self.core.log.over(Level::Info, &cause, text);
             }
             Err(why) => {
                 job.discard();

@@ -67,7 +67,7 @@ impl LogQuota {
 impl Daemon {
     /// Looks, at the end of a turn, after files that were rotated, and whether all files together are too large.
     pub(crate) fn tend_files(&mut self) {
-        for file in self.streams.take_rotated() {
+        for file in self.parts.streams.take_rotated() {
             self.log_quota.look_again();
             if file.compress {
                 self.compress_old_files_of(file.path);
@@ -76,7 +76,7 @@ impl Daemon {
         if self.log_quota.cap == 0 {
             return;
         }
-        self.log_quota.stale |= self.streams.take_reshuffled();
+        self.log_quota.stale |= self.parts.streams.take_reshuffled();
         // While many processes are being started, files are opened in every turn.
         if self.log_quota.stale && self.spawns.is_empty() {
             self.count_files();
@@ -87,13 +87,13 @@ impl Daemon {
     }
 
     fn files_size(&mut self) -> u64 {
-        self.log_quota.rest + self.streams.size() + self.log.file().map_or(0, |(_, size)| size)
+        self.log_quota.rest + self.parts.streams.size() + self.core.log.file().map_or(0, |(_, size)| size)
     }
 
     /// Finds out how large the files are that are not in use; the answer is the old files, the oldest first.
     fn count_files(&mut self) -> Vec<OldFile> {
         // By bytes, not as paths, which are compared part by part: there may be a thousand of them.
-        let live = self.streams.files().into_iter().map(|file| (file.path.into_os_string(), file.user));
+        let live = self.parts.streams.files().into_iter().map(|file| (file.path.into_os_string(), file.user));
         let live: Sorted<OsString, u32> = live.collect();
         for (path, user) in live.iter() {
             self.log_quota.files.insert(path.clone(), *user);
@@ -115,7 +115,7 @@ impl Daemon {
     /// Removes old files, the oldest first, and then cuts down what is left, the largest first.
     fn free_space(&mut self) {
         // Somebody may have truncated or removed files meanwhile.
-        self.streams.measure();
+        self.parts.streams.measure();
         let old = self.count_files();
         let mut size = self.files_size();
         if size <= self.log_quota.limit() {
@@ -134,7 +134,7 @@ impl Daemon {
             if size <= goal {
                 break;
             }
-            if self.streams.writes_to(old.id) || self.log.writes_to(old.id) {
+            if self.parts.streams.writes_to(old.id) || self.core.log.writes_to(old.id) {
                 continue;
             }
             match files::remove(&old.path, old.id) {
@@ -147,21 +147,21 @@ impl Daemon {
         }
         if removed > 0 {
             let text = format_args!("log_max_bytes: removed the {removed} oldest files ({bytes} bytes)");
-            self.log.info(text);
+            self.core.log.info(text);
         }
         size
     }
 
     fn cannot(&mut self, what: &str, path: &Path, error: &io::Error) {
         let cause = format!("log_max_bytes: cannot {what} {}", path.display());
-        self.log.once(Level::Warning, &cause, format_args!("{cause}: {}", io_words(error)));
+        self.core.log.once(Level::Warning, &cause, format_args!("{cause}: {}", io_words(error)));
     }
 
     /// Cuts the largest file to its newest lines, then the next one, until the goal is reached.
     fn cut_files(&mut self, mut size: u64, goal: u64) {
         let mut files: Vec<(u64, PathBuf, u32)> = Vec::new();
         if size > goal {
-            let log = self.log.file().map(|(path, _)| (path, user::current_uid()));
+            let log = self.core.log.file().map(|(path, _)| (path, user::current_uid()));
             let all = self.log_quota.files.iter().map(|(path, user)| (PathBuf::from(path), *user)).chain(log);
             files.extend(all.filter_map(|(path, user)| Some((size_of(&path).ok()?, path, user))));
         }
@@ -175,7 +175,7 @@ impl Daemon {
             match cut(&path, user, KEPT.min(before / 2)) {
                 Ok(after) => {
                     size = size.saturating_sub(before.saturating_sub(after));
-                    self.log.warning(format_args!(
+                    self.core.log.warning(format_args!(
                         "log_max_bytes: {} was cut to its newest {after} bytes",
                         path.display()
                     ));
@@ -184,13 +184,13 @@ impl Daemon {
                 Err(error) => self.cannot("cut", &path, &error),
             }
         }
-        self.streams.measure();
-        self.log.measure();
+        self.parts.streams.measure();
+        self.core.log.measure();
         self.log_quota.hopeless = if size > goal { size + self.log_quota.cap / 16 } else { 0 };
         if size > self.log_quota.cap {
             let text =
                 format_args!("log_max_bytes is too small: the log files take {size} bytes all the same");
-            self.log.once(Level::Warning, "log_max_bytes", text);
+            self.core.log.once(Level::Warning, "log_max_bytes", text);
         }
     }
 }

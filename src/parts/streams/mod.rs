@@ -44,6 +44,7 @@ use self::table::Table;
 use crate::arbiter::WatcherId;
 use crate::config::StreamConfig;
 use crate::parts::log::Log;
+use crate::reactor::part::Part;
 use crate::sorted::Sorted;
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -106,6 +107,8 @@ pub struct Streams {
     /// Instead of the standard output of circus, in tests.
     stdout: Option<OwnedFd>,
 }
+
+impl Part for Streams {}
 
 impl Default for Streams {
     fn default() -> Self {

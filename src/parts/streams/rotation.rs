@@ -15,7 +15,7 @@ impl Daemon {
     /// There is no such watcher, or not all of it could be done.
     pub(crate) fn tend_logs(&mut self, name: Option<&str>, rotate: bool) -> Result<Map, Refusal> {
         let sinks = name.map(|name| self.sinks_of(name)).transpose()?;
-        let tended = self.streams.tend(sinks.as_deref(), rotate, self.now, &mut self.log);
+        let tended = self.parts.streams.tend(sinks.as_deref(), rotate, self.core.now, &mut self.core.log);
         let mut files = Vec::new();
         let mut failures = Vec::new();
         for (path, outcome) in tended {
@@ -26,7 +26,7 @@ impl Daemon {
             }
         }
         if !rotate && name.is_none() {
-            failures.extend(self.log.reopen().err());
+            failures.extend(self.core.log.reopen().err());
         }
         if failures.is_empty() {
             return Ok(output::files(files.into_iter()));
@@ -35,14 +35,14 @@ impl Daemon {
     }
 
     fn sinks_of(&self, name: &str) -> Result<Vec<SinkId>, Refusal> {
-        let watcher = self.arbiter.find(name).ok_or_else(|| answers::no_watcher(name))?;
-        Ok(self.streams.sinks_of(watcher.id).into_iter().map(|(_, sink)| sink).collect())
+        let watcher = self.core.arbiter.find(name).ok_or_else(|| answers::no_watcher(name))?;
+        Ok(self.parts.streams.sinks_of(watcher.id).into_iter().map(|(_, sink)| sink).collect())
     }
 
     /// SIGUSR1: somebody has moved log files away.
     pub(crate) fn reopen_logs(&mut self) {
         // What goes wrong has been logged.
         let _ = self.tend_logs(None, false);
-        self.log.log(Level::Info, format_args!("log files reopened"));
+        self.core.log.log(Level::Info, format_args!("log files reopened"));
     }
 }

@@ -9,7 +9,6 @@ use crate::config::StreamConfig;
 use crate::config::ini::shorten;
 use crate::config::options::{FACILITY, SEVERITY};
 use crate::config::text;
-use crate::config::thin::Thin;
 use crate::sys::clock;
 use std::ffi::OsStr;
 use std::io;
@@ -106,7 +105,7 @@ pub fn local_time(now: i64) -> String {
 /// What the messages of a watcher's stream begin with.
 pub fn header(config: &StreamConfig, watcher: &str, local: bool) -> Header {
     let options = &config.options;
-    let number = |words: &[&str], word: &Option<Thin>, default: &str| {
+    let number = |words: &[&str], word: &Option<Box<str>>, default: &str| {
         let word = word.as_deref().unwrap_or(default);
         words.iter().position(|known| *known == word).unwrap_or(0)
     };

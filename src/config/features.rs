@@ -1,0 +1,41 @@
+//! The parts of circus that a build may leave out, by their Cargo features.
+#![allow(missing_docs, reason = "what a name says is not said again")]
+
+/// A feature that a build may leave out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Feature {
+    /// Its name in Cargo.toml.
+    pub name: &'static str,
+    /// Whether this build has it.
+    pub is_built: bool,
+}
+
+pub const CGROUP: Feature = Feature { name: "cgroup", is_built: cfg!(feature = "cgroup") };
+pub const DEPENDENCIES: Feature = Feature { name: "dependencies", is_built: cfg!(feature = "dependencies") };
+pub const HEALTH: Feature = Feature { name: "health", is_built: cfg!(feature = "health") };
+pub const HOOKS: Feature = Feature { name: "hooks", is_built: cfg!(feature = "hooks") };
+pub const LOGS: Feature = Feature { name: "logs", is_built: cfg!(feature = "logs") };
+pub const METRICS: Feature = Feature { name: "metrics", is_built: cfg!(feature = "metrics") };
+pub const ON_DEMAND: Feature = Feature { name: "on_demand", is_built: cfg!(feature = "on_demand") };
+pub const PLUGINS: Feature = Feature { name: "plugins", is_built: cfg!(feature = "plugins") };
+pub const SANDBOX: Feature = Feature { name: "sandbox", is_built: cfg!(feature = "sandbox") };
+
+/// Why what needs this feature cannot be had, if this build lacks it: the end of a sentence.
+pub fn lack(feature: Option<Feature>) -> Option<String> {
+    let Feature { name, .. } = feature.filter(|feature| !feature.is_built)?;
+    Some(format!("is not possible: this build of circus lacks the feature `{name}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_build_lacks_is_named() {
+        let feature = Feature { name: "wings", is_built: false };
+        let why = "is not possible: this build of circus lacks the feature `wings`";
+        assert_eq!(lack(Some(feature)).as_deref(), Some(why));
+        assert_eq!(lack(Some(Feature { is_built: true, ..feature })), None);
+        assert_eq!(lack(None), None);
+    }
+}

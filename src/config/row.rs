@@ -1,0 +1,222 @@
+//! What a row of the option table says about an option.
+#![allow(missing_docs, reason = "what a name says is not said again")]
+
+use super::features::Feature;
+use super::number;
+use super::value::{Kind, Slot, Value};
+use std::ops::Deref;
+
+/// When the variables in a value are replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expand {
+    /// At load, by the daemon's environment and `[env]`.
+    Global,
+    /// At load, by the watcher's environment; what is left, again at each spawn.
+    Watcher,
+    /// Not at all.
+    Never,
+}
+
+/// What follows when an option changes while circus runs: by the command `set`, or in a file that is read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Live {
+    /// Stored; the next time that circus looks at it, it holds. No process is touched.
+    Stored,
+    /// Stored, then the watcher is gracefully reloaded; in `[circus]`, the watchers that have it from there.
+    Reload,
+    /// Stored, then processes are started or stopped.
+    Numprocesses,
+    /// `set` refuses it. A file that is read again reloads the watcher, or makes another socket; in `[circus]` it
+    /// needs a new start.
+    Fixed,
+}
+
+/// How far an option is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Built {
+    /// It does what its help says.
+    Works,
+    /// It is accepted, without a word, and opens nothing: old files have it everywhere.
+    Quiet,
+    /// It can have no meaning in a native program; the text says what to do instead.
+    Useless(&'static str),
+}
+
+/// Who may set an option of a watcher by a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Everybody who may command circus: it only says how many processes there are, and when they come and go.
+    Everybody,
+    /// `endpoint_owner`, where the watcher runs as that user: it concerns only what its processes do.
+    Owner,
+    /// root and the user of circus.
+    Root,
+}
+
+/// What becomes of a number outside its range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beyond {
+    /// It is an error wherever it stands.
+    IsWrong,
+    /// From a file, the nearest number of the range counts instead; a command is refused.
+    Counts,
+    /// The nearest number of the range counts instead, from a command too.
+    Passes,
+}
+
+/// The numbers that an option takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Range {
+    pub least: f64,
+    pub most: f64,
+    pub beyond: Beyond,
+}
+
+/// What is said about an option, whatever its section.
+#[derive(Clone, Copy)]
+pub struct Spec {
+    /// The key as it is written.
+    pub key: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    pub expand: Expand,
+    pub live: Live,
+    pub built: Built,
+    /// Circus converts it while it reads the file, and does not start with a wrong value. A wrong value elsewhere
+    /// concerns one watcher or socket.
+    pub strict: bool,
+    /// It belongs to Circus's own watchers: the command `options` shows it always, others only when they are set, and
+    /// `$(circus.KEY)` is known when a process is spawned.
+    pub shown: bool,
+    pub who: Who,
+    pub range: Option<Range>,
+    /// What a text must be besides. The error completes "`key = value` ...".
+    pub takes: fn(&str) -> Result<(), String>,
+    /// What holds for a number that is not set.
+    pub unset: Option<f64>,
+    /// The feature that a build must have for it.
+    pub feature: Option<Feature>,
+}
+
+/// An option that works, of which nothing else is to be said.
+pub const fn row(kind: Kind, expand: Expand, live: Live) -> Spec {
+    Spec {
+        key: "",
+        kind,
+        expand,
+        live,
+        built: Built::Works,
+        strict: false,
+        shown: false,
+        who: Who::Root,
+        range: None,
+        takes: |_| Ok(()),
+        unset: None,
+        feature: None,
+    }
+}
+
+impl Spec {
+    pub const fn quiet(self) -> Spec {
+        Spec { built: Built::Quiet, ..self }
+    }
+
+    pub const fn useless(self, advice: &'static str) -> Spec {
+        Spec { built: Built::Useless(advice), ..self }
+    }
+
+    pub const fn strict(self) -> Spec {
+        Spec { strict: true, ..self }
+    }
+
+    pub const fn shown(self) -> Spec {
+        Spec { shown: true, ..self }
+    }
+
+    pub const fn set_by(self, who: Who) -> Spec {
+        Spec { who, ..self }
+    }
+
+    pub const fn range(self, least: f64, most: f64, beyond: Beyond) -> Spec {
+        Spec { range: Some(Range { least, most, beyond }), ..self }
+    }
+
+    pub const fn takes(self, takes: fn(&str) -> Result<(), String>) -> Spec {
+        Spec { takes, ..self }
+    }
+
+    pub const fn unset(self, number: f64) -> Spec {
+        Spec { unset: Some(number), ..self }
+    }
+
+    pub const fn needs(self, feature: Feature) -> Spec {
+        Spec { feature: Some(feature), ..self }
+    }
+
+    /// Why it cannot have this value, which is of its kind: a phrase that completes "`key = value` ...".
+    ///
+    /// # Errors
+    /// The reason.
+    pub fn fits(&self, value: &Value) -> Result<(), String> {
+        match (value, self.range) {
+            (Value::Str(text), _) => (self.takes)(text),
+            (_, Some(Range { least, most, beyond: Beyond::IsWrong })) if self.instead(value).is_some() => {
+                Err(format!("is not between {} and {}", number::short(least), number::short(most)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a command may not set this number, which is of its kind.
+    pub fn refuses(&self, value: &Value) -> bool {
+        match value {
+            Value::Int(number) if self.kind == Kind::Signal => !(1..=64).contains(number),
+            _ => self.range.is_some_and(|it| it.beyond == Beyond::Counts) && self.instead(value).is_some(),
+        }
+    }
+
+    /// The nearest number of its range, for one that is outside.
+    pub fn instead(&self, value: &Value) -> Option<f64> {
+        let Range { least, most, .. } = self.range?;
+        let number = match value {
+            Value::Int(number) => *number as f64,
+            Value::Float(number) => *number,
+            Value::None | Value::Bool(_) | Value::Str(_) | Value::Map(_) => return None,
+        };
+        (!(least..=most).contains(&number)).then(|| number.clamp(least, most))
+    }
+}
+
+/// One option of a section whose values are kept in an `S`.
+pub struct Row<S: 'static> {
+    pub spec: Spec,
+    /// The field that keeps its value.
+    pub field: fn(&S) -> &dyn Slot,
+    /// The same, to be changed.
+    pub field_mut: fn(&mut S) -> &mut dyn Slot,
+}
+
+impl<S> Deref for Row<S> {
+    type Target = Spec;
+
+    fn deref(&self) -> &Spec {
+        &self.spec
+    }
+}
+
+impl<S> Row<S> {
+    /// Its value.
+    pub fn get(&self, options: &S) -> Value {
+        (self.field)(options).get()
+    }
+
+    /// Stores a value; false when the value is of another type.
+    pub fn set(&self, options: &mut S, value: &Value) -> bool {
+        (self.field_mut)(options).set(value)
+    }
+}
+
+/// The row of `key` in a table.
+pub fn find<S>(rows: &'static [Row<S>], key: &str) -> Option<&'static Row<S>> {
+    rows.iter().find(|row| row.key == key)
+}

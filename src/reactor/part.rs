@@ -1,0 +1,304 @@
+//! What the loop and its parts have to do with each other.
+//!
+//! A part owns descriptors and deadlines. The loop calls it through [`Part`], and it sees the rest through [`Cx`] alone:
+//! the time, the log, the arbiter to read, the poll to wait with. What it wants of anybody else it says as an
+//! [`Effect`], which the loop performs when the call has returned; so no part knows another.
+
+#![allow(dead_code, reason = "parts become parts one after the other")]
+
+use super::registry::Key;
+use crate::arbiter::process::Exit;
+use crate::arbiter::time::Time;
+use crate::arbiter::{Arbiter, Event, Pid, Published, WatcherId};
+use crate::config::WatcherConfig;
+use crate::config::options::CircusOptions;
+use crate::host::spawn::NotSpawned;
+use crate::host::spawn_template::SpawnTemplate;
+use crate::host::trouble::Trouble;
+use crate::parts::log::Log;
+use mio::unix::SourceFd;
+use mio::{Interest, Poll, Registry, Token};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::RawFd;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// How many bits of a token say whose it is.
+const KEY_BITS: u32 = 5;
+/// The owners of descriptors that belong to no part.
+pub(super) const SIGNALS: usize = 31;
+pub(super) const LOG: usize = 30;
+
+/// Somebody who owns descriptors or deadlines, or takes part in the life of processes. What a part has no use for it leaves
+/// as it stands here.
+#[allow(unused_variables, reason = "what is left out does nothing")]
+pub trait Part {
+    /// One of its descriptors, registered by this number, has something.
+    fn ready(&mut self, id: u32, how: Readiness, cx: &mut Cx<'_>) {}
+
+    /// Whether it has something to do without waiting.
+    fn is_busy(&self) -> bool {
+        false
+    }
+
+    /// Its work in this turn begins: it may note how much it will do.
+    fn begin(&mut self, cx: &mut Cx<'_>) {}
+
+    /// Does one piece of work, bounded. True: it is called again, when what it wants of others has been done.
+    fn work(&mut self, cx: &mut Cx<'_>) -> bool {
+        false
+    }
+
+    /// When [`Part::due`] is to be called.
+    fn deadline(&mut self) -> Option<Instant> {
+        None
+    }
+
+    /// Its deadline has come.
+    fn due(&mut self, cx: &mut Cx<'_>) {}
+
+    /// The turn is over for all.
+    fn end_turn(&mut self, cx: &mut Cx<'_>) {}
+
+    /// A process is about to be made: puts into the child what it is to have of this part, and keeps the other ends until
+    /// [`Part::spawned`] says what has become of it.
+    ///
+    /// # Errors
+    /// There can be no such process.
+    fn lend(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<(), NotSpawned> {
+        Ok(())
+    }
+
+    /// The process is there; without a pid it could not be made, and what was lent comes back.
+    fn spawned(&mut self, job: &Job, pid: Option<Pid>, cx: &mut Cx<'_>) {}
+
+    /// A child of circus is a zombie: what it has written is still there. The arbiter hears of it afterwards.
+    fn ended(&mut self, pid: Pid, exit: Exit, cx: &mut Cx<'_>) {}
+
+    /// A process is about to be reaped: its number may become another's.
+    fn reaped(&mut self, pid: Pid, cx: &mut Cx<'_>) {}
+
+    /// A watcher has no process of this number: it is reaped or given up, or could not be made.
+    fn vacated(&mut self, watcher: WatcherId, wid: u32, cx: &mut Cx<'_>) {}
+
+    /// The options of a watcher have changed.
+    fn changed(&mut self, watcher: WatcherId, cx: &mut Cx<'_>) {}
+
+    /// A watcher has stopped.
+    fn stopped(&mut self, watcher: WatcherId, cx: &mut Cx<'_>) {}
+
+    /// A watcher is gone.
+    fn forgotten(&mut self, watcher: WatcherId, cx: &mut Cx<'_>) {}
+
+    /// Something has happened to a watcher that all may know.
+    fn published(&mut self, watcher: &str, what: &Published, cx: &mut Cx<'_>) {}
+
+    /// SIGUSR1: opens again what somebody has moved away.
+    fn restore(&mut self, cx: &mut Cx<'_>) {}
+}
+
+/// A process that is about to be made.
+pub struct Job {
+    /// Whose it will be.
+    pub watcher: WatcherId,
+    /// Its number in the watcher.
+    pub wid: u32,
+    /// The options it is made with.
+    pub config: Rc<WatcherConfig>,
+    /// What it is made from.
+    pub template: SpawnTemplate,
+}
+
+/// What the kernel says of a descriptor besides that it has something.
+#[derive(Clone, Copy, Debug)]
+pub struct Readiness {
+    /// Nothing more will come from the other side.
+    pub read_closed: bool,
+    /// The other side takes nothing more, or the connection is broken.
+    pub write_closed: bool,
+}
+
+/// What a part wants of somebody else.
+#[derive(Debug)]
+pub enum Effect {
+    /// The arbiter is to know this.
+    Event(Event),
+    /// circus is short of something for helpers and questions.
+    Short(Trouble),
+    /// One of them could be begun.
+    NotShort,
+}
+
+/// What all parts read.
+pub struct Setup {
+    /// What holds of `[circus]`.
+    pub options: CircusOptions,
+    /// The directory that circus was started in, from which its configuration is read.
+    pub cwd: String,
+    /// Where the control socket is, or `none`.
+    pub endpoint: String,
+    /// Where Circus's clients give commands and where they get events, as they write it.
+    pub addresses: (String, String),
+}
+
+/// What the loop has that its parts see through [`Cx`].
+pub struct Core {
+    pub(crate) arbiter: Arbiter,
+    pub(crate) log: Log,
+    pub(crate) setup: Setup,
+    pub(crate) now: Instant,
+    pub(super) poll: Poll,
+    pub(super) effects: VecDeque<Effect>,
+    origin: Instant,
+}
+
+impl Core {
+    /// Begins now.
+    ///
+    /// # Errors
+    /// The kernel has no epoll(7) left.
+    pub fn new(arbiter: Arbiter, log: Log, setup: Setup) -> io::Result<Core> {
+        let (poll, now) = (Poll::new()?, Instant::now());
+        Ok(Core { arbiter, log, setup, now, poll, effects: VecDeque::new(), origin: now })
+    }
+
+    /// What a part sees.
+    pub fn cx(&mut self, key: Key) -> Cx<'_> {
+        Cx {
+            now: self.now,
+            time: self.time(),
+            arbiter: &self.arbiter,
+            log: &mut self.log,
+            setup: &self.setup,
+            poll: Poller { key, registry: self.poll.registry() },
+            effects: &mut self.effects,
+        }
+    }
+
+    /// Waits for the descriptors of a part.
+    pub fn poll(&self, key: Key) -> Poller<'_> {
+        Poller { key, registry: self.poll.registry() }
+    }
+
+    /// The time as the arbiter counts it.
+    pub fn time(&self) -> Time {
+        let since = self.now.saturating_duration_since(self.origin);
+        Time(1 + u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// The moment of a time of the arbiter.
+    pub fn moment(&self, time: Time) -> Instant {
+        self.origin
+            .checked_add(Duration::from_nanos(time.0))
+            .unwrap_or(self.now + Duration::from_secs(86_400))
+    }
+
+    /// The arbiter is to know this, when what goes on is over.
+    pub fn event(&mut self, event: Event) {
+        self.effects.push_back(Effect::Event(event));
+    }
+
+    /// Waits for a descriptor of the loop's own.
+    pub(super) fn register(&self, fd: RawFd, owner: usize, interest: Interest) -> io::Result<()> {
+        self.poll.registry().register(&mut SourceFd(&fd), token(owner, 0), interest)
+    }
+
+    /// As [`Poller::unwatch`].
+    pub fn unwatch(&self, fd: RawFd) {
+        unwatch(self.poll.registry(), fd);
+    }
+}
+
+/// What a part sees of the rest while it works.
+pub struct Cx<'a> {
+    /// When this turn has begun, or the last piece of work in it.
+    pub now: Instant,
+    /// The same as the arbiter counts it.
+    pub time: Time,
+    /// Decides; to be read.
+    pub arbiter: &'a Arbiter,
+    /// circus's own log.
+    pub log: &'a mut Log,
+    /// What is configured for all.
+    pub setup: &'a Setup,
+    /// Waits for its descriptors.
+    pub poll: Poller<'a>,
+    effects: &'a mut VecDeque<Effect>,
+}
+
+impl Cx<'_> {
+    /// The arbiter is to know this.
+    pub fn event(&mut self, event: Event) {
+        self.effect(Effect::Event(event));
+    }
+
+    /// Somebody else is to do this.
+    pub fn effect(&mut self, effect: Effect) {
+        self.effects.push_back(effect);
+    }
+}
+
+/// Has the kernel tell of the descriptors of one part.
+#[derive(Clone, Copy)]
+pub struct Poller<'a> {
+    key: Key,
+    registry: &'a Registry,
+}
+
+impl<'a> Poller<'a> {
+    /// One for a test: whose descriptors they are does not matter.
+    #[cfg(test)]
+    pub fn of(registry: &'a Registry) -> Poller<'a> {
+        Poller { key: Key::notices, registry }
+    }
+
+    /// Has [`Part::ready`] called with this number when a descriptor has something to read. mio reports edges.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn watch(&self, fd: RawFd, id: u32) -> io::Result<()> {
+        self.register(fd, id, Interest::READABLE)
+    }
+
+    /// The same, also when there is room to write.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn watch_both(&self, fd: RawFd, id: u32) -> io::Result<()> {
+        self.register(fd, id, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    /// When there is room to write, and not otherwise.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn watch_room(&self, fd: RawFd, id: u32) -> io::Result<()> {
+        self.register(fd, id, Interest::WRITABLE)
+    }
+
+    fn register(&self, fd: RawFd, id: u32, interest: Interest) -> io::Result<()> {
+        self.registry.register(&mut SourceFd(&fd), token(self.key as usize, id), interest)
+    }
+
+    /// Stops waiting for a descriptor that is about to be closed or has nothing to say.
+    pub fn unwatch(&self, fd: RawFd) {
+        unwatch(self.registry, fd);
+    }
+}
+
+fn unwatch(poll: &Registry, fd: RawFd) {
+    // It fails only when the descriptor was not registered, and then there is nothing to undo.
+    let _ = poll.deregister(&mut SourceFd(&fd));
+}
+
+/// The token by which the kernel names a descriptor of a part.
+fn token(owner: usize, id: u32) -> Token {
+    Token((id as usize) << KEY_BITS | owner)
+}
+
+/// The number of a part in its list, and that of its descriptor.
+pub(super) fn owner(token: Token) -> (usize, u32) {
+    let mask = (1 << KEY_BITS) - 1;
+    (token.0 & mask, (token.0 >> KEY_BITS) as u32)
+}

@@ -5,7 +5,8 @@
 
 use super::overview::QueueFact;
 use super::{Map, one};
-use crate::config::{number, signals};
+use crate::config::number;
+use crate::signals;
 use serde_json::Value as Json;
 
 /// What is measured of a watcher.

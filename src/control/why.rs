@@ -3,7 +3,8 @@
 use super::Map;
 use super::overview::duration;
 use super::plain::plain;
-use crate::config::{number, signals};
+use crate::config::number;
+use crate::signals;
 use serde_json::Value as Json;
 
 /// How many changes the text has; JSON has all.

@@ -11,13 +11,13 @@
 //! circus gets whoever it has left. Then, and when a stray dies, there is one look for all descendants at the end of the turn.
 
 use crate::arbiter::{Event, Pid, WatcherId};
-use crate::config::signals;
 use crate::host::cgroup::{Cgroups, entrance};
 use crate::host::kill::Told;
 use crate::host::looks::with_spare;
 use crate::host::procfs;
 use crate::parts::log::Log;
 use crate::reactor::eventloop::Daemon;
+use crate::signals::{self, SIGKILL};
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, SpawnError, Spawner, Step};
 use crate::sys::signal::{self, PidFd};
@@ -25,8 +25,6 @@ use crate::sys::{self, clock, process};
 use std::ffi::CString;
 use std::io;
 use std::path::{Path, PathBuf};
-
-const SIGKILL: i32 = 9;
 
 /// The variable that holds the mark, and the cgroup that has it in its name.
 const MARK: &str = "CIRCUS_ID=";

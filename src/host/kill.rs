@@ -7,17 +7,14 @@
 //! is gone.
 
 use crate::arbiter::{Pid, Published, Whom};
-use crate::config::signals;
 use crate::host::descendants::hold;
 use crate::host::procfs;
 use crate::parts::log::Level;
 use crate::reactor::eventloop::Daemon;
+use crate::signals::{self, SIGCONT, SIGKILL};
 use crate::sorted::Sorted;
 use crate::sys::{self, process, signal, wait};
 use std::io;
-
-const SIGKILL: i32 = 9;
-const SIGCONT: i32 = 18;
 
 /// How often a group is looked at for members that were born while the others were asked.
 const ROUNDS: usize = 4;

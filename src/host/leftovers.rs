@@ -9,14 +9,11 @@ use crate::config::number;
 use crate::host::kill::Told;
 use crate::host::procfs;
 use crate::reactor::eventloop::Daemon;
+use crate::signals::{SIGCONT, SIGKILL, SIGTERM};
 use crate::sys::{clock, is_gone, process, signal, wait};
 use mio::Events;
 use std::io;
 use std::time::{Duration, Instant};
-
-const SIGKILL: i32 = 9;
-const SIGTERM: i32 = 15;
-const SIGCONT: i32 = 18;
 
 /// How long the rest may take, in seconds, when nobody says anything.
 pub const GRACE: f64 = 10.0;

@@ -7,6 +7,7 @@
 use crate::arbiter::process::Exit;
 use crate::arbiter::{Event, Pid};
 use crate::reactor::eventloop::Daemon;
+use crate::signals::SIGKILL;
 use crate::sys::{self, signal, wait};
 use std::time::{Duration, Instant};
 
@@ -72,7 +73,7 @@ impl Daemon {
         self.parts.clients.plugin_ended(pid);
         // The kernel says of what it ended for want of memory only that it was killed, and a shell that ran it exits so.
         let killed =
-            matches!(exit, Exit::Signal(9) | Exit::Code(137)) && self.core.arbiter.owner(pid).is_some();
+            matches!(exit, Exit::Signal(SIGKILL) | Exit::Code(137)) && self.core.arbiter.owner(pid).is_some();
         if killed && self.oom.has_ended(pid, self.core.now) {
             self.dispatch(Event::OutOfMemory { pid });
         }

@@ -1,16 +1,14 @@
 //! What the daemon does for each of the arbiter's actions, and for each signal that it gets.
 
 use crate::arbiter::{Action, Event, Published};
-use crate::config::signals;
 use crate::host::leftovers::LeftoverSweep;
 use crate::parts::helpers::Purpose;
 use crate::reactor::eventloop::Daemon;
 use crate::reactor::registry::Key;
-
-const SIGCHLD: i32 = 17;
+use crate::signals::{self, HALTS, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 
 /// The signals that circus handles.
-pub const HANDLED: [i32; 8] = [1, 2, 3, 10, 12, 15, SIGCHLD, 28];
+pub const HANDLED: [i32; 8] = [SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTERM, SIGCHLD, SIGWINCH];
 
 impl Daemon {
     pub(crate) fn perform(&mut self, action: Action) {
@@ -75,24 +73,26 @@ impl Daemon {
             }
             self.core.log.info(format_args!("Got signal {}", signals::name(signum)));
             match signum {
-                1 => {
+                SIGHUP => {
                     self.notify.reloading("reloading all watchers");
                     self.dispatch(Event::Reload);
                 }
-                // The last three come only to PID 1 (`init::HALTS`).
-                2 | 3 | 15 | 30 | 37 | 38 => {
-                    self.dispatch(Event::Terminate);
-                    if self.core.arbiter.is_hurried() {
-                        self.sweep.iter_mut().for_each(LeftoverSweep::hurry);
-                    }
-                }
-                10 => {
+                SIGINT | SIGQUIT | SIGTERM => self.asked_to_end(),
+                _ if HALTS.contains(&signum) => self.asked_to_end(),
+                SIGUSR1 => {
                     self.reopen_logs();
                     self.restore_listeners();
                     self.restore_notices();
                 }
                 _ => {} // SIGUSR2 is reserved, SIGWINCH means nothing here
             }
+        }
+    }
+
+    fn asked_to_end(&mut self) {
+        self.dispatch(Event::Terminate);
+        if self.core.arbiter.is_hurried() {
+            self.sweep.iter_mut().for_each(LeftoverSweep::hurry);
         }
     }
 }

@@ -8,7 +8,6 @@ use crate::config::{CircusOptions, Config, Finding, Names, Origins, Severity, Wa
 use crate::control::plain::plain_text;
 use crate::host::disk::Disk;
 use crate::host::endpoint::{self, Fault};
-use crate::host::init::HALTS;
 use crate::host::looks;
 use crate::host::pidfile::PidFile;
 use crate::host::termination_message;
@@ -20,11 +19,12 @@ use crate::parts::sockets::{self, OwnFile, Passed, Sockets};
 use crate::reactor::eventloop::{Daemon, Started};
 use crate::reactor::part::{Core, Setup};
 use crate::reactor::perform::HANDLED;
+use crate::signals::{HALTS, SIGXFSZ};
 use crate::sys::child::Spawner;
 use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
 use crate::sys::signal::{self, Signals};
-use crate::sys::{self, io_words, process};
+use crate::sys::{io_words, process};
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -186,7 +186,7 @@ fn start(
     let kernel = |what: &str, error: std::io::Error| system(format!("{what}: {}", io_words(&error)));
     let (mut log, new_log) = open_first_log(options, &config.circus)?;
     // A log that has reached a limit is an error of write(2), not the end.
-    signal::ignore(sys::SIGXFSZ);
+    signal::ignore(SIGXFSZ);
     // Before there is anything that a signal could leave behind.
     let halts: &[i32] = if process::pid() == 1 { &HALTS } else { &[] };
     let signals = Signals::new(&[&HANDLED, halts].concat()).map_err(|e| kernel("signals", e))?;

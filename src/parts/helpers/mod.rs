@@ -21,6 +21,7 @@ use crate::parts::streams::Progress;
 use crate::reactor::eventloop::Daemon;
 use crate::reactor::part::Part;
 use crate::reactor::registry::Key;
+use crate::signals::{SIGCONT, SIGKILL, SIGTERM};
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, Stdio};
 use crate::sys::{self, process, signal};
@@ -45,10 +46,6 @@ const PIECES: usize = 4;
 
 /// What the log calls it.
 const SHORTAGE: &str = "helpers";
-
-const SIGKILL: i32 = 9;
-const SIGTERM: i32 = 15;
-const SIGCONT: i32 = 18;
 
 /// What a helper is run for.
 pub enum Purpose {

@@ -13,6 +13,7 @@ use crate::host::spawn_template::{DEFAULT_PATH, candidates};
 use crate::parts::log::Level;
 use crate::parts::streams::backups::{COMPRESSED, OldFile, old_files, with};
 use crate::reactor::eventloop::Daemon;
+use crate::signals::SIGKILL;
 use crate::sys::child::{Child, Stdio, Step};
 use crate::sys::{self, io_words, process, signal, wait};
 use std::ffi::{CString, OsString};
@@ -20,8 +21,6 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-
-const SIGKILL: i32 = 9;
 
 /// The files whose old ones are to be compressed, and the one that is in work.
 #[derive(Default)]

@@ -7,6 +7,7 @@
 //! is gone.
 
 use crate::arbiter::{Pid, Whom};
+use crate::host::child::Leader;
 use crate::host::looks::with_spare;
 use crate::host::processes::Processes;
 use crate::host::procfs;
@@ -17,6 +18,13 @@ use crate::sorted::Sorted;
 use crate::sys::signal::{self, PidFd};
 use crate::sys::{self, process, wait};
 use std::io;
+
+impl Leader {
+    /// Sends a signal to its group. That nobody is left to get it is no matter.
+    pub fn kill(&self, signum: i32) {
+        let _ = signal::kill_whole(self.pid(), signum);
+    }
+}
 
 /// How often a group is looked at for members that were born while the others were asked.
 const ROUNDS: usize = 4;

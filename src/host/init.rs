@@ -15,7 +15,7 @@ use crate::host::kill::{send_to, send_to_group};
 pub use crate::host::leftovers::GRACE;
 use crate::host::leftovers::{LeftoverSweep, Rest};
 use crate::host::spawn_template::{c_string, candidates, own_path};
-use crate::reactor::startup::complain;
+use crate::host::surroundings::complain;
 use crate::signals::{
     HALTS, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGSTOP, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU,
 };

@@ -16,7 +16,7 @@ use crate::config::options::{WatcherOptions, watcher};
 use crate::config::sockets::handed_down;
 use crate::config::{Names, Value, WatcherConfig, families, text, words};
 use crate::control::python::cut;
-use crate::reactor::startup::current_dir;
+use crate::host::surroundings::current_dir;
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, Prepare, Stdio};
 use inherit::{Inherited, find, inherited, on_stdin};

@@ -10,7 +10,7 @@
 use crate::arbiter::Pid;
 use crate::arbiter::process::Exit;
 use crate::host::files::{Location, id, make_alike, remove};
-use crate::host::spawn_template::{DEFAULT_PATH, candidates};
+use crate::host::spawn_template::{candidates, own_path};
 use crate::parts::log::Level;
 use crate::parts::streams::backups::{COMPRESSED, OldFile, old_files, with};
 use crate::reactor::eventloop::Daemon;
@@ -97,7 +97,7 @@ impl Daemon {
     }
 
     fn spawn_gzip(&mut self, input: &File, output: &File) -> Result<Pid, String> {
-        let path = std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.into());
+        let path = own_path();
         let programs: Vec<CString> = candidates("gzip", &path).filter_map(|p| CString::new(p).ok()).collect();
         let child = Child {
             programs,

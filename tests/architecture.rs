@@ -5,6 +5,8 @@
 mod budgets;
 #[path = "architecture/ledger.rs"]
 mod ledger;
+#[path = "architecture/powers.rs"]
+mod powers;
 #[path = "architecture/source.rs"]
 mod source;
 
@@ -26,7 +28,6 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "arbiter::Level",
             "arbiter::Pid",
             "arbiter::request",
-            "sys::file::make_directory",
             "sys::keyboard",
             "sys::process",
             "sys::signal::PidFd",

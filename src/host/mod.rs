@@ -12,6 +12,7 @@ pub(crate) mod files;
 pub(crate) mod init;
 pub(crate) mod kill;
 pub(crate) mod leftovers;
+pub(crate) mod listen;
 pub(crate) mod looks;
 #[cfg_attr(not(feature = "cgroup"), path = "no_oom.rs")]
 pub(crate) mod oom;

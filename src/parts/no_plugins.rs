@@ -1,6 +1,8 @@
 //! A build without the feature `plugins` has none: the configuration refuses their sections.
 
-use crate::config::{Config, Names, PluginConfig, WatcherConfig};
+#[cfg(feature = "check")]
+use crate::config::PluginConfig;
+use crate::config::{Config, Names, WatcherConfig};
 use crate::parts::log::Log;
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -16,6 +18,7 @@ pub fn watchers(_: &Config, _: &Surroundings<'_>, _: &mut Log) -> Vec<WatcherCon
     Vec::new()
 }
 
+#[cfg(feature = "check")]
 pub fn wrong_expression(_: &PluginConfig) -> Option<(&'static str, String)> {
     None
 }

@@ -9,12 +9,9 @@ use std::time::{Duration, Instant};
 impl Daemon {
     /// How long the next wait may be; `None`: for ever.
     pub(crate) fn timeout(&mut self) -> Option<Duration> {
-        let busy = !self.spawns.is_empty()
-            || self.more_zombies
-            || self.signals.have_come()
+        let busy = self.signals.have_come()
             || self.parts.helpers.are_busy()
             || self.parts.notices.are_busy()
-            || self.descendants.are_due()
             || self.parts.clients.are_busy()
             || self.parts.surveys.are_busy()
             || self.parts.builtins.are_busy()
@@ -31,9 +28,6 @@ impl Daemon {
             self.notify.next(),
             self.parts.notices.next(),
             self.shutdown_progress.next(),
-            self.looks.next(),
-            self.next_sweep(),
-            self.next_reap(),
         ];
         let of_parts = KEYS.iter().filter_map(|key| self.parts.get(*key).deadline());
         let rest_of = rest_of.into_iter().flatten().chain(of_parts);
@@ -63,9 +57,6 @@ impl Daemon {
         }
         if self.core.log.next_retry().is_some_and(|at| at <= self.core.now) {
             self.core.log.flush(self.core.now);
-        }
-        if self.looks.next().is_some_and(|at| at <= self.core.now) {
-            self.look_again_now();
         }
         if self.parts.notices.next().is_some_and(|at| at <= self.core.now) {
             self.resume_notices();

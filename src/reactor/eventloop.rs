@@ -8,16 +8,10 @@
 
 use crate::arbiter::fate::Fall;
 use crate::arbiter::request::Ticket;
-use crate::arbiter::{Action, Event, Pid, WatcherId};
+use crate::arbiter::{Action, Event, WatcherId};
 use crate::config::Value;
 use crate::control::metrics::Durations;
-use crate::host::cgroup::Cgroups;
-use crate::host::descendants::Descendants;
-use crate::host::kill::Told;
-use crate::host::leftovers::LeftoverSweep;
-use crate::host::looks::Looks;
-use crate::host::oom::OutOfMemory;
-use crate::host::spawn_template::SpawnTemplate;
+use crate::host::processes::Processes;
 use crate::parts::clients::Clients;
 use crate::parts::helpers::Helpers;
 use crate::parts::hooks::Extended;
@@ -27,25 +21,22 @@ use crate::parts::plugins::run::Builtins;
 use crate::parts::probes::Probes;
 use crate::parts::sockets::Sockets;
 use crate::parts::streams::Streams;
-use crate::parts::streams::compress::Compressor;
 use crate::reactor::part::{Core, Cx, Effect, LOG, Part, Readiness, SIGNALS, owner};
 use crate::reactor::registry::{KEYS, Key, Parts};
 use crate::reactor::shutdown_progress::ShutdownProgress;
 use crate::reactor::standstill::Standstill;
 use crate::reactor::startup::Options;
 use crate::sorted::Sorted;
-use crate::sys::child::Spawner;
 use crate::sys::signal::Signals;
 use crate::views::survey::Surveys;
 use crate::views::usage::Samples;
 use mio::{Events, Interest};
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-/// How long a turn may go on spawning before others are looked at.
-const SPAWN_SLICE: Duration = Duration::from_millis(1);
+/// How long a turn may go on starting helpers before others are looked at.
+const HELPERS_SLICE: Duration = Duration::from_millis(1);
 
 /// The daemon: the arbiter and everything that it acts with.
 pub struct Daemon {
@@ -56,31 +47,13 @@ pub struct Daemon {
     pub(crate) command_line: Options,
     /// The umask that circus was started with, if it has another one now.
     pub(crate) first_umask: Option<u32>,
-    pub(crate) spawner: Spawner,
     pub(crate) signals: Signals,
     pub(crate) notify: ManagerNotify,
-    pub(crate) templates: Sorted<WatcherId, SpawnTemplate>,
-    pub(crate) cgroups: Cgroups,
-    /// Spawns that are still to be done.
-    pub(crate) spawns: VecDeque<(WatcherId, u32)>,
     /// Answers that wait for extended_stats.
     pub(crate) extended: Sorted<Ticket, Extended>,
-    /// Groups that have outlived their leaders.
-    pub(crate) groups: Sorted<Pid, ()>,
-    /// Processes with `kill_mode = tree`, and what has become of those that come from them.
-    pub(crate) descendants: Descendants,
-    /// What could not be looked at.
-    pub(crate) looks: Looks,
-    /// Those that were asked to end one by one.
-    pub(crate) told: Told,
-    /// Not all zombies were reaped in the last turn.
-    pub(crate) more_zombies: bool,
-    pub(crate) reap_again: Option<crate::host::reap::Retry>,
     /// Something large is done: its memory can go back to the system.
     pub(crate) has_slack: bool,
-    pub(crate) compressor: Compressor,
     pub(crate) shutdown_progress: ShutdownProgress,
-    pub(crate) oom: OutOfMemory,
     /// What `stats` saw last.
     pub(crate) samples: Samples,
     /// What `dstats` saw last.
@@ -91,12 +64,6 @@ pub struct Daemon {
     pub(crate) ended: bool,
     /// Why it has ended, if nobody has ordered it.
     pub(crate) fall: Option<Fall>,
-    /// Processes of watchers that are gone, which were to live on.
-    pub(crate) left_alone: Vec<Pid>,
-    /// Processes that SIGKILL did not end.
-    pub(crate) survivors: Vec<Pid>,
-    /// What is done about what the processes have left, at the end.
-    pub(crate) sweep: Option<LeftoverSweep>,
     /// When a SIGCHLD, an exit and so on led to actions; kept to save allocations.
     actions: Vec<Action>,
 }
@@ -109,8 +76,6 @@ pub struct Started {
     pub first_umask: Option<u32>,
     /// The bound sockets.
     pub sockets: Sockets,
-    /// Makes children.
-    pub spawner: Spawner,
     /// The control socket and its connections.
     pub clients: Clients,
     /// The signals.
@@ -130,35 +95,21 @@ impl Daemon {
             late: Sorted::new(),
             command_line: started.command_line,
             first_umask: started.first_umask,
-            spawner: started.spawner,
             signals: started.signals,
             notify: started.notify,
-            templates: Sorted::new(),
-            cgroups: Cgroups::default(),
-            spawns: VecDeque::new(),
             extended: Sorted::new(),
-            groups: Sorted::new(),
-            descendants: Descendants::new(),
-            looks: Looks::default(),
-            told: Told::default(),
-            more_zombies: false,
-            reap_again: None,
             has_slack: true,
-            compressor: Compressor::default(),
             shutdown_progress: ShutdownProgress::default(),
-            oom: OutOfMemory::new(),
             samples: Samples::new(),
             own_samples: Samples::new(),
             turns: Durations::default(),
             standstill: Standstill::new(now),
             ended: false,
             fall: None,
-            left_alone: Vec::new(),
-            survivors: Vec::new(),
-            sweep: None,
             actions: Vec::new(),
             parts: Parts {
                 notices: Notices::default(),
+                processes: Processes::default(),
                 sockets: started.sockets,
                 streams: Streams::new(),
                 helpers: Helpers::default(),
@@ -189,11 +140,18 @@ impl Daemon {
         if self.shutdown_progress.next().is_some() {
             self.core.log.show("");
         }
-        self.stop_compressing();
+        self.parts.streams.stop_compressing();
         self.parts.helpers.kill_all();
-        self.sweep(&mut events);
-        self.descendants.finish();
-        self.cgroups.finish();
+        // Who has ended already is none of those that are left.
+        self.parts.processes.zombies_may_be();
+        while self.parts.processes.is_reaping() {
+            self.work_of(Key::processes);
+        }
+        self.parts.processes.begin_sweep(&mut self.core.cx(Key::processes));
+        while self.parts.processes.is_sweeping() {
+            self.wait_and_turn(&mut events);
+        }
+        self.parts.processes.finish();
         self.parts.streams.finish(self.core.now, &mut self.core.log);
         self.parts.clients.flush_all();
     }
@@ -244,17 +202,14 @@ impl Daemon {
         if self.signals.have_come() {
             self.take_signals();
         }
-        if self.more_zombies || self.next_reap().is_some_and(|at| at <= self.core.now) {
-            self.reap();
-        }
-        self.spawn_slice();
+        self.work_of(Key::processes);
+        self.start_helpers(Instant::now() + HELPERS_SLICE);
         self.read_helpers();
         self.go_on_surveying();
         self.serve_clients(&clients);
         self.read_busy_builtins();
         self.work();
         self.do_what_is_due();
-        self.look_for_strays();
         self.tell_manager();
         self.each(&mut |part, cx| part.end_turn(cx));
         self.settle();
@@ -276,7 +231,7 @@ impl Daemon {
             Key::builtins => self.builtin_ready(WatcherId(id)),
             Key::notices if id == 0 => self.read_notices(),
             Key::notices => self.newline_ready(id.cast_signed()),
-            Key::sockets | Key::streams | Key::surveys | Key::probes => {
+            Key::processes | Key::sockets | Key::streams | Key::surveys | Key::probes => {
                 let write_closed = event.is_write_closed() || event.is_error();
                 let how = Readiness { read_closed: event.is_read_closed(), write_closed };
                 self.parts.get(*key).ready(id, how, &mut self.core.cx(*key));
@@ -294,16 +249,20 @@ impl Daemon {
 
     /// Has each part do its work in this turn, and then what is wanted of others.
     fn work(&mut self) {
-        for key in KEYS {
-            self.parts.get(*key).begin(&mut self.core.cx(*key));
-            loop {
-                let again = self.parts.get(*key).work(&mut self.core.cx(*key));
-                self.settle();
-                if !again {
-                    break;
-                }
-                self.core.now = Instant::now();
+        for key in KEYS.iter().filter(|key| **key != Key::processes) {
+            self.work_of(*key);
+        }
+    }
+
+    fn work_of(&mut self, key: Key) {
+        self.parts.get(key).begin(&mut self.core.cx(key));
+        loop {
+            let again = self.parts.get(key).work(&mut self.core.cx(key));
+            self.settle();
+            if !again {
+                break;
             }
+            self.core.now = Instant::now();
         }
     }
 
@@ -346,20 +305,6 @@ impl Daemon {
         }
     }
 
-    /// Spawns what is to be spawned, for a moment; the rest in the next turn.
-    fn spawn_slice(&mut self) {
-        let end = Instant::now() + SPAWN_SLICE;
-        while let Some((watcher, wid)) = self.spawns.pop_front() {
-            let event = self.spawn(watcher, wid);
-            self.core.now = Instant::now();
-            self.dispatch(event);
-            if self.core.now >= end {
-                break;
-            }
-        }
-        self.start_helpers(end);
-    }
-
     /// Hands an event to the arbiter and performs what it decides, with all that follows from it.
     pub(crate) fn dispatch(&mut self, event: Event) {
         self.core.event(event);
@@ -372,9 +317,11 @@ impl Daemon {
             match effect {
                 Effect::Event(event) => self.decide(event),
                 Effect::Heard(heard) => self.tell_followers(&heard),
-                Effect::Compress(file) => self.compress_old_files_of(file),
                 Effect::Short(trouble) => self.say_shortage(&trouble),
                 Effect::NotShort => self.end_shortage(),
+                Effect::Spawn { watcher, wid } => self.spawn(watcher, wid),
+                Effect::Reaping => self.read_notices(),
+                Effect::Ended { pid, exit } => self.take_zombie(pid, exit),
             }
         }
     }

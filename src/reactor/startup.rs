@@ -6,6 +6,7 @@ use crate::config::check::check;
 use crate::config::load::read;
 use crate::config::{CircusOptions, Config, Finding, Names, Origins, Severity, WatcherConfig, syslog, text};
 use crate::control::plain::plain_text;
+use crate::host::child::Host;
 use crate::host::disk::Disk;
 use crate::host::endpoint::{self, Fault};
 use crate::host::looks;
@@ -212,10 +213,10 @@ fn start(
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
     let notify = ManagerNotify::new(&whole_environ());
     let (endpoint, addresses) = (clients.listeners.endpoint().to_string(), clients.listeners.addresses());
-    let setup = Setup { options: config.circus, cwd, endpoint, addresses };
-    let core = Core::new(arbiter, log, setup).map_err(|e| kernel("event loop", e))?;
+    let setup = Setup { options: config.circus, cwd, sockets: sockets.offered(), endpoint, addresses };
+    let core = Core::new(arbiter, log, setup, Host::new(spawner)).map_err(|e| kernel("event loop", e))?;
     let command_line = options.clone();
-    let started = Started { command_line, first_umask, sockets, spawner, clients, signals, notify };
+    let started = Started { command_line, first_umask, sockets, clients, signals, notify };
     let mut daemon = Daemon::new(core, started).map_err(|e| kernel("event loop", e))?;
     pidfile.as_mut().map_or(Ok(()), |file| file.write(&mut daemon.core.log)).map_err(system)?;
     // From here on nothing fails.

@@ -348,11 +348,11 @@ impl Daemon {
         child.stdin = Stdio::Null;
         child.stderr = Stdio::Fd(writer.as_raw_fd());
         child.stdout = Stdio::Fd(captured.as_ref().map_or(&writer, |(_, writer)| writer).as_raw_fd());
-        let pid = self.spawner.spawn(&child).map_err(|error| {
+        let spawned = self.core.host.spawn(&child).map_err(|error| {
             let name = child.argv.first().map(|name| name.to_string_lossy().into_owned());
             Trouble::from(error).about(&name.unwrap_or_default())
         })?;
-        self.groups.remove(&pid); // a group of this number is over, else the helper could not have it
+        let pid = spawned.pid();
         let captured = captured.map(|(reader, _)| reader);
         let pipes = [
             Some(self.watch_helper(logged, pid, LOGGED)),

@@ -10,7 +10,7 @@ use super::Streams;
 use super::backups::{OldFile, cut, old_files};
 use crate::host::files::{self, Location};
 use crate::parts::log::{Level, Log};
-use crate::reactor::part::{Cx, Effect};
+use crate::reactor::part::Cx;
 use crate::sorted::Sorted;
 use crate::sys::{io_words, user};
 use std::ffi::OsString;
@@ -84,9 +84,8 @@ impl LogQuota {
 }
 
 impl Streams {
-    /// Looks, at the end of a turn, after files that were rotated, and whether all files together are too large.
+    /// Looks, at the end of a turn, whether all files together are too large.
     pub(super) fn keep_to_quota(&mut self, cx: &mut Cx<'_>) {
-        self.to_compress.drain(..).for_each(|file| cx.effect(Effect::Compress(file)));
         self.quota.set_cap(cx.setup.options.log_max_bytes);
         let spawning = std::mem::take(&mut self.quota.spawning);
         if self.quota.cap == 0 {

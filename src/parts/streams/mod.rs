@@ -28,6 +28,7 @@ pub mod syslog;
 mod table;
 pub mod timed;
 
+use self::compress::Compressor;
 use self::destination::Place;
 use self::log_match::LogMatches;
 use self::log_quota::LogQuota;
@@ -102,6 +103,7 @@ pub struct Streams {
     unfinished: VecDeque<(Instant, PipeId)>,
     /// Files whose old ones are to be compressed.
     to_compress: Vec<PathBuf>,
+    compressor: Compressor,
     /// How large the files are together that are written.
     size: u64,
     /// What all log files may take.
@@ -139,6 +141,7 @@ impl Streams {
             stalled: Vec::new(),
             unfinished: VecDeque::new(),
             to_compress: Vec::new(),
+            compressor: Compressor::default(),
             size: 0,
             quota: LogQuota::default(),
             large: 0,

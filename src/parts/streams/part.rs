@@ -61,6 +61,7 @@ impl Part for Streams {
 
     fn end_turn(&mut self, cx: &mut Cx<'_>) {
         self.log_matches.begin_turn();
+        self.compress_old_files(cx);
         self.keep_to_quota(cx);
         for (id, fd) in self.take_stalled() {
             // A descriptor that cannot be waited for is tried again at a deadline.
@@ -69,15 +70,16 @@ impl Part for Streams {
     }
 
     fn lend(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<(), NotSpawned> {
-        self.lend_outputs(job.watcher, job.wid, &job.config, job.template.child_mut(), cx)
+        self.lend_outputs(job.watcher, job.wid, &job.config, job.template.child(), cx)
     }
 
     fn spawned(&mut self, job: &Job, pid: Option<Pid>, cx: &mut Cx<'_>) {
         self.take_outputs(job.watcher, job.wid, pid, cx);
     }
 
-    fn ended(&mut self, pid: Pid, _: Exit, cx: &mut Cx<'_>) {
+    fn ended(&mut self, pid: Pid, exit: Exit, cx: &mut Cx<'_>) {
         self.drain_process(pid, cx);
+        self.compressor_ended(pid, exit, cx);
     }
 
     fn reaped(&mut self, pid: Pid, _: &mut Cx<'_>) {

@@ -54,10 +54,15 @@ impl Daemon {
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.core.log.log(level, format_args!("{text}")),
             Action::Read(reading) => self.read_again(reading),
-            Action::Changed(id) => self.remake(id),
+            Action::Changed(id) => {
+                self.each(&mut |part, cx| part.changed(id, cx));
+                self.renew_builtin(id);
+            }
             Action::Forgotten { watcher, left } => {
                 self.parts.processes.leave_alone(left);
-                self.forget(watcher);
+                self.end_following(watcher);
+                self.each(&mut |part, cx| part.forgotten(watcher, cx));
+                self.forget_builtin(watcher);
             }
             Action::Exit(fall) => {
                 self.ended = true;
@@ -135,9 +140,9 @@ impl Daemon {
 
     /// A child of circus is a zombie: all look at it before anybody is told.
     pub(super) fn take_zombie(&mut self, pid: Pid, exit: Exit) {
+        self.each(&mut |part, cx| part.ended(pid, exit, cx));
         // What it has said right before its end counts while it is known.
         self.newline_ready(pid);
-        self.each(&mut |part, cx| part.ended(pid, exit, cx));
         self.helper_ended(pid, exit);
         self.parts.clients.plugin_ended(pid);
         self.parts.processes.report(pid, exit, &mut self.core.cx(Key::processes));

@@ -104,7 +104,7 @@ impl Daemon {
     }
 
     fn open_notices(&mut self) -> Result<(), String> {
-        let endpoint = absolute(self.parts.clients.listeners.endpoint(), &self.core.setup.cwd);
+        let endpoint = absolute(&self.core.setup.endpoint, &self.core.setup.cwd);
         let opened = NotifySocket::open(&endpoint).and_then(|it| {
             self.core
                 .poll(Key::notices)

@@ -12,8 +12,6 @@ impl Daemon {
         let busy = self.signals.have_come()
             || self.parts.helpers.are_busy()
             || self.parts.notices.are_busy()
-            || self.parts.clients.are_busy()
-            || self.parts.surveys.are_busy()
             || self.parts.builtins.are_busy()
             || KEYS.iter().any(|key| self.parts.get(*key).is_busy());
         if busy {
@@ -23,11 +21,8 @@ impl Daemon {
         let rest_of = [
             of_arbiter,
             self.parts.helpers.next_deadline(),
-            self.parts.clients.listeners.next_accept(),
             self.core.log.next_retry(),
-            self.notify.next(),
             self.parts.notices.next(),
-            self.shutdown_progress.next(),
         ];
         let of_parts = KEYS.iter().filter_map(|key| self.parts.get(*key).deadline());
         let rest_of = rest_of.into_iter().flatten().chain(of_parts);

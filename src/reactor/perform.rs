@@ -1,10 +1,11 @@
 //! What the daemon does for each of the arbiter's actions, and for each signal that it gets.
 
+use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
-use crate::arbiter::request::Task;
+use crate::arbiter::request::{Order, Question, Reply, Tail, Task, Ticket};
 use crate::arbiter::{Action, Event, Pid, Published, WatcherId};
 use crate::config::PluginKind;
-use crate::control::{Map, Refusal};
+use crate::control::{Map, Refusal, secrets};
 use crate::host::spawn::{Loan, NotSpawned, gone, no_pipe, put_in};
 use crate::host::spawn_template::SpawnTemplate;
 use crate::parts::helpers::Purpose;
@@ -16,6 +17,7 @@ use crate::reactor::part::Job;
 use crate::reactor::registry::Key;
 use crate::signals::{self, HALTS, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use crate::sys::user;
+use crate::views::tail::tail;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -60,7 +62,6 @@ impl Daemon {
             }
             Action::Forgotten { watcher, left } => {
                 self.parts.processes.leave_alone(left);
-                self.end_following(watcher);
                 self.each(&mut |part, cx| part.forgotten(watcher, cx));
                 self.forget_builtin(watcher);
             }
@@ -133,7 +134,7 @@ impl Daemon {
         self.lend_ear(pid, ear);
         self.know_by(pid, job);
         if let Some((ours, _)) = connection {
-            self.take_in_plugin(ours, pid, uid);
+            self.parts.clients.take_in_plugin(ours, pid, uid, &mut self.core.cx(Key::clients));
         }
         Ok(pid)
     }
@@ -144,7 +145,6 @@ impl Daemon {
         // What it has said right before its end counts while it is known.
         self.newline_ready(pid);
         self.helper_ended(pid, exit);
-        self.parts.clients.plugin_ended(pid);
         self.parts.processes.report(pid, exit, &mut self.core.cx(Key::processes));
     }
 
@@ -164,7 +164,52 @@ impl Daemon {
             self.each(&mut |part, cx| part.stopped(id, cx));
         }
         self.tell_builtins(watcher, &what);
-        self.tell_subscribers(watcher, what);
+        self.each(&mut |part, cx| part.published(watcher, &what, cx));
+    }
+
+    /// The arbiter's reply to an order.
+    fn reply(&mut self, ticket: Ticket, reply: &Reply) {
+        if !self.builtin_is_answered(ticket, reply) {
+            self.parts.clients.reply(ticket, reply);
+        }
+    }
+
+    /// Answers a question of a client, now or later.
+    pub(super) fn take_question(&mut self, ticket: Ticket, question: &Question, is_lower: bool) {
+        let answer = match self.answer(question) {
+            Ok(None) => self.parts.surveys.ask(ticket, question, &self.core.cx(Key::surveys)),
+            Ok(Some(mut answer)) if is_lower => {
+                secrets::hide(&mut answer);
+                Ok(Some(answer))
+            }
+            answer => answer,
+        };
+        if let Some(answer) = answer.transpose() {
+            self.parts.clients.answer(ticket, answer);
+        }
+    }
+
+    pub(super) fn take_tail(&mut self, ticket: Ticket, client: u32, wanted: &Tail) {
+        let answer = tail(&self.core.arbiter, &self.parts.streams.rings, wanted);
+        if let (Ok((watcher, _)), true) = (&answer, wanted.follow) {
+            self.parts.clients.follow(client, *watcher, wanted.wanted, &mut self.core.cx(Key::clients));
+        }
+        self.parts.clients.answer(ticket, answer.map(|(_, lines)| lines));
+    }
+
+    /// Gives an order of a client to the arbiter. The reply comes now or later.
+    pub(super) fn take_order(
+        &mut self,
+        ticket: Ticket,
+        order: Order,
+        targets: Option<Vec<WatcherId>>,
+        by: Rc<Origin>,
+    ) {
+        if let Err(reason) = self.try_streams(&order.what) {
+            return self.parts.clients.answer(ticket, Err(Refusal::message(reason)));
+        }
+        self.tell_of_order(&order.what, targets.as_deref());
+        self.core.event(Event::Order { ticket, order, targets, by });
     }
 
     /// Whether the streams that an order asks for can work.
@@ -188,15 +233,15 @@ impl Daemon {
             self.core.log.info(format_args!("Got signal {}", signals::name(signum)));
             match signum {
                 SIGHUP => {
-                    self.notify.reloading("reloading all watchers");
+                    self.parts.manager.reloading("reloading all watchers");
                     self.dispatch(Event::Reload);
                 }
                 SIGINT | SIGQUIT | SIGTERM => self.asked_to_end(),
                 _ if HALTS.contains(&signum) => self.asked_to_end(),
                 SIGUSR1 => {
                     self.each(&mut |part, cx| part.restore(cx));
-                    self.restore_listeners();
                     self.restore_notices();
+                    self.each(&mut |part, cx| part.restore(cx));
                 }
                 _ => {} // SIGUSR2 is reserved, SIGWINCH means nothing here
             }

@@ -23,6 +23,7 @@ use crate::reactor::eventloop::Daemon;
 use crate::reactor::part::Part;
 use crate::reactor::registry::Key;
 use crate::sys::io_words;
+use crate::views::targets::targets;
 use crate::views::usage::{Samples, Scale, Usage};
 use mio::net::UdpSocket;
 use std::io::{self, ErrorKind};
@@ -342,7 +343,7 @@ impl Daemon {
     }
 
     fn give_order(&mut self, id: WatcherId, name: &str, order: Task) {
-        match self.targets(&order) {
+        match targets(&self.core.arbiter, &order) {
             Ok(targets) => {
                 let ticket = Ticket(OWN | u64::from(id.0));
                 let by = Origin { order: order.word(), client: name.to_string(), ..Origin::default() };

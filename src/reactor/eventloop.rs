@@ -98,7 +98,7 @@ impl Daemon {
                 notices: Notices::default(),
                 processes: Processes::default(),
                 sockets: started.sockets,
-                streams: Streams::new(),
+                streams: Streams::default(),
                 helpers: Helpers::default(),
                 probes: Probes::default(),
                 surveys: Surveys::default(),
@@ -279,9 +279,7 @@ impl Daemon {
     }
 
     fn log_writable(&mut self) {
-        let fd = self.core.log.wants_write();
-        self.core.log.flush(self.core.now);
-        if let (Some(fd), None) = (fd, self.core.log.wants_write()) {
+        if let Some(fd) = self.core.log.writable(self.core.now) {
             self.core.unwatch(fd);
         }
     }

@@ -21,7 +21,9 @@ use crate::host::descendants::Mark;
 use crate::host::spawn::NotSpawned;
 use crate::host::spawn_template::{Offered, SpawnTemplate};
 use crate::host::trouble::Trouble;
+use crate::parts::helpers::Purpose;
 use crate::parts::log::Log;
+use crate::sys::child::Child;
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Registry, Token};
 use std::collections::VecDeque;
@@ -59,6 +61,11 @@ pub trait Part {
     /// When [`Part::due`] is to be called.
     fn deadline(&mut self) -> Option<Instant> {
         None
+    }
+
+    /// Whether a deadline may as well be a little late: one wake-up is enough.
+    fn may_be_late(&self) -> bool {
+        false
     }
 
     /// Its deadline has come.
@@ -167,6 +174,12 @@ pub enum Effect {
     Short(Trouble),
     /// One of them could be begun.
     NotShort,
+    /// This is to be run, in its turn and when nobody else works.
+    Gzip(Box<Child>),
+    /// It has ended.
+    Compressed(Result<Exit, String>),
+    /// A plugin serves what circus measures, and needs it now.
+    Metrics(WatcherId),
     /// A process is to be made.
     Spawn { watcher: WatcherId, wid: u32 },
     /// Zombies are about to be looked for: what processes say right before they end counts while they are known.

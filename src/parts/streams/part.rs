@@ -77,9 +77,8 @@ impl Part for Streams {
         self.take_outputs(job.watcher, job.wid, pid, cx);
     }
 
-    fn ended(&mut self, pid: Pid, exit: Exit, cx: &mut Cx<'_>) {
+    fn ended(&mut self, pid: Pid, _: Exit, cx: &mut Cx<'_>) {
         self.drain_process(pid, cx);
-        self.compressor_ended(pid, exit, cx);
     }
 
     fn reaped(&mut self, pid: Pid, _: &mut Cx<'_>) {

@@ -21,7 +21,6 @@ use crate::host::descendants::Mark;
 use crate::host::spawn::NotSpawned;
 use crate::host::spawn_template::{Offered, SpawnTemplate};
 use crate::host::trouble::Trouble;
-use crate::parts::helpers::Purpose;
 use crate::parts::log::Log;
 use crate::sys::child::Child;
 use mio::unix::SourceFd;

@@ -8,7 +8,8 @@ use super::ini::shorten;
 use super::model::{Builtin, Names, Severity};
 use super::suggest::nearest;
 use super::value::{Kind, Value};
-use super::{number, plugin, signals, url};
+use super::{number, plugin, url};
+use crate::signals;
 
 /// What an option of a plugin takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

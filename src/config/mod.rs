@@ -29,7 +29,6 @@ pub mod respawn_rule;
 pub mod restrict;
 pub mod row;
 pub mod sections;
-pub mod signals;
 pub mod stream;
 pub mod suggest;
 pub mod syslog;

@@ -1,16 +1,14 @@
 //! Spawns processes and leads their outputs to where the configuration wants them.
 
 use crate::arbiter::request::Task;
-use crate::arbiter::{Event, Pid, WatcherId};
+use crate::arbiter::{Pid, WatcherId};
 use crate::config::expand::{self, expand};
 use crate::config::options::LARGEST_RING;
 use crate::config::probe;
-use crate::config::{PluginKind, StreamConfig, StreamKind, WatcherConfig};
+use crate::config::{StreamConfig, StreamKind, WatcherConfig};
 use crate::host::spawn_template::SpawnTemplate;
 use crate::parts::log::Level;
-use crate::parts::notify_socket::{Ear, wants_socket};
-use crate::parts::plugins;
-use crate::parts::sockets::User;
+use crate::parts::notify_socket::Ear;
 use crate::parts::streams::plan::Plan;
 use crate::parts::streams::ring::Writer;
 use crate::parts::streams::{Channel, Owner, SinkId, Source};
@@ -19,12 +17,6 @@ use crate::reactor::registry::Key;
 use crate::sys::child::{Child, SpawnError, Stdio, Step};
 use crate::sys::{self, process, user};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::net::UnixStream;
-use std::rc::Rc;
-
-/// How many watchers' templates are kept: enough for those whose processes come and go just now. Making one takes
-/// some ten microseconds.
-const MOST_BLUEPRINTS: usize = 16;
 
 const CHANNELS: [Channel; 2] = [Channel::Stdout, Channel::Stderr];
 
@@ -37,7 +29,7 @@ pub fn stream_of(channel: Channel, config: &WatcherConfig) -> Option<&StreamConf
 }
 
 /// Both ends of a pipe that a process is to write to.
-struct NewPipe {
+pub(crate) struct NewPipe {
     reader: OwnedFd,
     writer: OwnedFd,
     sink: SinkId,
@@ -105,80 +97,7 @@ impl Daemon {
         Ok(())
     }
 
-    /// Spawns a process; the answer is the event that the arbiter waits for.
-    pub(crate) fn spawn(&mut self, id: WatcherId, wid: u32) -> Event {
-        match self.try_spawn(id, wid) {
-            Ok(pid) => Event::Spawned { watcher: id, pid },
-            Err(NotSpawned { reason, shortage }) => {
-                self.each(&mut |part, cx| part.vacated(id, wid, cx));
-                Event::SpawnFailed { watcher: id, reason, shortage }
-            }
-        }
-    }
-
-    fn try_spawn(&mut self, id: WatcherId, wid: u32) -> Result<Pid, NotSpawned> {
-        self.prepare_blueprint(id)?;
-        let pipes = self.make_pipes(id, wid)?;
-        let watcher = self.core.arbiter.watcher(id).ok_or_else(gone)?;
-        let config = Rc::clone(watcher.making());
-        let ear = Daemon::prepare_ear(&config, wid)?;
-        let is_program = config.plugin == Some(PluginKind::Program);
-        let connection = is_program.then(plugins::connection).transpose().map_err(no_pipe)?;
-        let template = self.templates.get_mut(&id).ok_or_else(gone)?;
-        let user = User { watcher: id, wid, replaces: watcher.replaces(), most: watcher.config.wanted() };
-        let cgroup = self.cgroups.enter(id, &config, &mut self.core.log)?;
-        let child = template.child(&config, user, &mut self.parts.sockets)?;
-        let loan = Loan::begin(child, &pipes, &ear, connection.as_ref().map(|(_, theirs)| theirs))?;
-        child.restrictions.cgroup = cgroup;
-        let is_tree = config.options.kill_mode == "tree";
-        let mut tree = is_tree.then(|| self.descendants.begin(child, id, &mut self.cgroups));
-        let mark = (!is_tree && wants_socket(&config)).then(|| self.descendants.mark(child));
-        let uid = child.uid.unwrap_or_else(sys::user::current_uid);
-        let spawned = match &mut tree {
-            Some(tree) => tree.spawn(&mut self.spawner, child),
-            None => self.spawner.spawn(child),
-        };
-        loan.end(child);
-        let pid = spawned.map_err(|error| NotSpawned::by(error.errno, say(&error, template)))?;
-        // A group of this number is over, else the process could not have it.
-        self.groups.remove(&pid);
-        self.told.forget(pid);
-        if let Some(tree) = tree {
-            self.descendants.plant(pid, tree);
-        }
-        self.attach(id, wid, pid, pipes);
-        self.lend_ear(pid, ear);
-        self.know_by(pid, mark);
-        if let Some((ours, _)) = connection {
-            self.parts.clients.take_in_plugin(ours, pid, uid, &mut self.core.cx(Key::clients));
-        }
-        Ok(pid)
-    }
-
-    /// A child is a zombie that has never become its program, which was not known when it was spawned.
-    pub(crate) fn did_not_run(&mut self, pid: Pid, error: &SpawnError) {
-        let NotSpawned { reason, shortage } = NotSpawned::by(error.errno, say_late(error));
-        match self.core.arbiter.owner(pid) {
-            Some(_) => self.dispatch(Event::NeverRan { pid, reason, shortage }),
-            None => self.core.log.error(format_args!("process {pid} has not become its program: {reason}")),
-        }
-    }
-
-    /// Makes the template of a watcher, unless it is there.
-    fn prepare_blueprint(&mut self, id: WatcherId) -> Result<(), NotSpawned> {
-        let config = Rc::clone(self.core.arbiter.watcher(id).ok_or_else(gone)?.making());
-        if !self.templates.contains_key(&id) {
-            let notify = self.notify_address(&config)?;
-            let template = SpawnTemplate::telling(&config, &self.parts.sockets, notify)?;
-            if self.templates.len() >= MOST_BLUEPRINTS {
-                self.templates.pop_first();
-            }
-            self.templates.insert(id, template);
-        }
-        Ok(())
-    }
-
-    fn make_pipes(&mut self, id: WatcherId, wid: u32) -> Result<[Option<NewPipe>; 2], NotSpawned> {
+    pub(crate) fn make_pipes(&mut self, id: WatcherId, wid: u32) -> Result<[Option<NewPipe>; 2], NotSpawned> {
         let mut pipes = [None, None];
         for (place, channel) in pipes.iter_mut().zip(CHANNELS) {
             if let Some(sink) = self.sink(id, wid, channel)? {
@@ -205,7 +124,7 @@ impl Daemon {
     }
 
     /// Reads what the new process writes from now on.
-    fn attach(&mut self, watcher: WatcherId, wid: u32, pid: Pid, pipes: [Option<NewPipe>; 2]) {
+    pub(crate) fn attach(&mut self, watcher: WatcherId, wid: u32, pid: Pid, pipes: [Option<NewPipe>; 2]) {
         let limit = self.ring_limit(watcher);
         let mut ids = [None, None];
         for (place, pipe) in ids.iter_mut().zip(pipes) {
@@ -236,7 +155,6 @@ impl Daemon {
     /// The options of a watcher have changed: what was made from them is made anew, and its processes' output goes
     /// where it is wanted now.
     pub(crate) fn remake(&mut self, id: WatcherId) {
-        self.templates.remove(&id);
         self.each(&mut |part, cx| part.changed(id, cx));
         self.renew_builtin(id);
         self.parts.streams.rings.resize(id, self.ring_limit(id));
@@ -296,63 +214,65 @@ impl Daemon {
     pub(crate) fn forget(&mut self, id: WatcherId) {
         self.close_outputs(id);
         self.parts.streams.rings.remove(id);
-        self.cgroups.leave(id);
         self.each(&mut |part, cx| part.forgotten(id, cx));
         self.forget_builtin(id);
-        self.templates.remove(&id);
-        self.spawns.retain(|(watcher, _)| *watcher != id);
     }
 }
 
 /// What the template of a watcher has where one process gets descriptors of its own.
-struct Loan {
+pub struct Loan {
     sockets: usize,
     stdio: (Stdio, Stdio, Stdio),
 }
 
 impl Loan {
-    /// Gives a process that is about to be made its ends of what circus reads from it or speaks with it by.
-    fn begin(
-        child: &mut Child,
-        [stdout, stderr]: &[Option<NewPipe>; 2],
-        ear: &Ear,
-        connection: Option<&UnixStream>,
-    ) -> Result<Loan, String> {
-        let loan = Loan { sockets: child.sockets.len(), stdio: (child.stdin, child.stdout, child.stderr) };
-        if let Ear::Newline(_, theirs, number) = ear {
-            probe::collision(*number, loan.sockets).map_or(Ok(()), Err)?;
-            child.sockets.push((theirs.as_raw_fd(), *number));
-        }
-        if let Some(pipe) = stdout {
-            child.stdout = Stdio::Fd(pipe.writer.as_raw_fd());
-        }
-        if let Some(pipe) = stderr {
-            child.stderr = Stdio::Fd(pipe.writer.as_raw_fd());
-        }
-        if let Some(theirs) = connection {
-            child.stdin = Stdio::Fd(theirs.as_raw_fd());
-            child.stdout = child.stdin;
-        }
-        Ok(loan)
+    /// Notes it.
+    pub fn begin(child: &Child) -> Loan {
+        Loan { sockets: child.sockets.len(), stdio: (child.stdin, child.stdout, child.stderr) }
     }
 
     /// Takes them back.
-    fn end(self, child: &mut Child) {
+    pub fn end(self, child: &mut Child) {
         child.sockets.truncate(self.sockets);
         (child.stdin, child.stdout, child.stderr) = self.stdio;
     }
 }
 
+/// Gives a process that is about to be made its ends of what circus reads from it or speaks with it by.
+pub(crate) fn put_in(
+    child: &mut Child,
+    [stdout, stderr]: &[Option<NewPipe>; 2],
+    ear: &Ear,
+) -> Result<(), String> {
+    if let Ear::Newline(_, theirs, number) = ear {
+        probe::collision(*number, child.sockets.len()).map_or(Ok(()), Err)?;
+        child.sockets.push((theirs.as_raw_fd(), *number));
+    }
+    if let Some(pipe) = stdout {
+        child.stdout = Stdio::Fd(pipe.writer.as_raw_fd());
+    }
+    if let Some(pipe) = stderr {
+        child.stderr = Stdio::Fd(pipe.writer.as_raw_fd());
+    }
+    Ok(())
+}
+
 /// Why there is no process.
 pub struct NotSpawned {
-    reason: String,
+    pub reason: String,
     /// The machine was short of something.
-    shortage: bool,
+    pub shortage: bool,
 }
 
 impl NotSpawned {
-    fn by(errno: i32, reason: String) -> NotSpawned {
+    /// With the system's reason, and all in words.
+    pub fn by(errno: i32, reason: String) -> NotSpawned {
         NotSpawned { shortage: sys::is_shortage(errno) || sys::tells_of_shortage(&reason), reason }
+    }
+
+    /// As the child has told it after it had been made.
+    pub fn late(error: &SpawnError) -> NotSpawned {
+        NotSpawned::by(error.errno, say_late(error))
     }
 }
 
@@ -362,7 +282,8 @@ impl From<String> for NotSpawned {
     }
 }
 
-fn gone() -> NotSpawned {
+/// Why there is none.
+pub fn gone() -> NotSpawned {
     "the watcher is gone".to_string().into()
 }
 
@@ -380,7 +301,7 @@ fn say_late(error: &SpawnError) -> String {
 }
 
 /// What went wrong, with the path it is about.
-fn say(error: &SpawnError, template: &SpawnTemplate) -> String {
+pub fn say(error: &SpawnError, template: &SpawnTemplate) -> String {
     let (child, words) = (template.prepared(), sys::errno_words(error.errno));
     match (error.step, child.uid) {
         (Step::Exec, _) if child.prepare.is_some() => say_late(error),

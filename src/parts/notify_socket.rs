@@ -12,14 +12,14 @@ use crate::config::ini::shorten;
 use crate::config::probe::{NOTHING_TO_READ, Probe};
 use crate::config::regex::Regex;
 use crate::config::{WatcherConfig, WatcherOptions};
-use crate::host::descendants::Mark;
+use crate::host::descendants::{Mark, bearer};
 use crate::host::endpoint::absolute;
 use crate::host::procfs;
 use crate::host::spawn::{NotSpawned, no_pipe, stream_of};
 use crate::parts::log::Level;
 use crate::parts::streams::Channel;
 use crate::reactor::eventloop::Daemon;
-use crate::reactor::part::Part;
+use crate::reactor::part::{Job, Part};
 use crate::reactor::registry::Key;
 use crate::sys::{io_words, is_gone, message, process, signal};
 use socket::{Allowance, NotifySocket, PAUSE};
@@ -134,7 +134,7 @@ impl Daemon {
                 Err(why) => self.core.log.error(format_args!("{why}")),
             }
             // Its address may be another one.
-            self.templates.clear();
+            self.parts.processes.drop_templates();
         }
     }
 
@@ -240,13 +240,12 @@ impl Daemon {
 
     /// The process of a watcher that an orphan comes from, by the mark in its environment or its cgroup.
     fn marked(&self, orphan: Pid) -> Option<Pid> {
-        let mark = self.descendants.mark_of(orphan)?;
-        let of_socket = self.parts.notices.marks.iter().find(|(_, other)| *other == mark);
-        of_socket.map(|(pid, _)| *pid).or_else(|| self.descendants.root_of(mark))
+        bearer(orphan, &self.parts.notices.marks)
     }
 
     /// What a new process with the socket says counts, whichever of its descendants says it.
-    pub(crate) fn know_by(&mut self, pid: Pid, mark: Option<Mark>) {
+    pub(crate) fn know_by(&mut self, pid: Pid, job: &Job) {
+        let mark = job.mark.filter(|_| wants_socket(&job.config));
         self.parts.notices.marks.extend(mark.map(|mark| (pid, mark)));
     }
 

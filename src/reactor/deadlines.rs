@@ -10,12 +10,9 @@ impl Daemon {
     /// How long the next wait may be; `None`: for ever.
     pub(crate) fn timeout(&mut self) -> Option<Duration> {
         let busy = !self.ready_pipes.is_empty()
-            || !self.spawns.is_empty()
-            || self.more_zombies
             || self.signals.have_come()
             || self.parts.helpers.are_busy()
             || self.parts.notices.are_busy()
-            || self.descendants.are_due()
             || self.parts.builtins.are_busy()
             || KEYS.iter().any(|key| self.parts.get(*key).is_busy());
         if busy {
@@ -28,9 +25,6 @@ impl Daemon {
             self.parts.streams.next_retry(),
             self.core.log.next_retry(),
             self.parts.notices.next(),
-            self.looks.next(),
-            self.next_sweep(),
-            self.next_reap(),
         ];
         let of_parts = KEYS.iter().filter_map(|key| self.parts.get(*key).deadline());
         let rest_of = rest_of.into_iter().flatten().chain(of_parts);
@@ -63,9 +57,6 @@ impl Daemon {
         }
         if self.core.log.next_retry().is_some_and(|at| at <= self.core.now) {
             self.core.log.flush(self.core.now);
-        }
-        if self.looks.next().is_some_and(|at| at <= self.core.now) {
-            self.look_again_now();
         }
         if self.parts.notices.next().is_some_and(|at| at <= self.core.now) {
             self.resume_notices();

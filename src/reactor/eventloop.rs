@@ -10,14 +10,8 @@ use crate::arbiter::fate::Fall;
 use crate::arbiter::request::Ticket;
 use crate::arbiter::{Action, Event, Pid, WatcherId};
 use crate::config::Value;
-use crate::host::cgroup::Cgroups;
-use crate::host::descendants::Descendants;
-use crate::host::kill::Told;
-use crate::host::leftovers::LeftoverSweep;
-use crate::host::looks::Looks;
-use crate::host::oom::OutOfMemory;
 use crate::host::pidfile::PidFile;
-use crate::host::spawn_template::SpawnTemplate;
+use crate::host::processes::Processes;
 use crate::parts::clients::Clients;
 use crate::parts::clients::listeners::Listeners;
 use crate::parts::helpers::Helpers;
@@ -37,7 +31,6 @@ use crate::reactor::registry::{KEYS, Key, Parts};
 use crate::reactor::standstill::Standstill;
 use crate::reactor::startup::Options;
 use crate::sorted::Sorted;
-use crate::sys::child::Spawner;
 use crate::sys::signal::Signals;
 use mio::{Events, Interest};
 use std::collections::VecDeque;
@@ -45,8 +38,8 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-/// How long a turn may go on spawning before others are looked at.
-const SPAWN_SLICE: Duration = Duration::from_millis(1);
+/// How long a turn may go on starting helpers before others are looked at.
+const HELPERS_SLICE: Duration = Duration::from_millis(1);
 /// How many bytes of one pipe are passed on in a turn.
 const PIPE_BUDGET: usize = 256 * 1024;
 
@@ -59,45 +52,22 @@ pub struct Daemon {
     pub(crate) command_line: Options,
     /// The umask that circus was started with, if it has another one now.
     pub(crate) first_umask: Option<u32>,
-    pub(crate) spawner: Spawner,
     pub(crate) signals: Signals,
-    pub(crate) templates: Sorted<WatcherId, SpawnTemplate>,
-    pub(crate) cgroups: Cgroups,
     /// The pipes of each process.
     pub(crate) pipes: Sorted<Pid, [Option<PipeId>; 2]>,
-    /// Spawns that are still to be done.
-    pub(crate) spawns: VecDeque<(WatcherId, u32)>,
     /// Pipes that have more to read.
     pub(crate) ready_pipes: VecDeque<PipeId>,
     /// Answers that wait for extended_stats.
     pub(crate) extended: Sorted<Ticket, Extended>,
-    /// Groups that have outlived their leaders.
-    pub(crate) groups: Sorted<Pid, ()>,
-    /// Processes with `kill_mode = tree`, and what has become of those that come from them.
-    pub(crate) descendants: Descendants,
-    /// What could not be looked at.
-    pub(crate) looks: Looks,
-    /// Those that were asked to end one by one.
-    pub(crate) told: Told,
-    /// Not all zombies were reaped in the last turn.
-    pub(crate) more_zombies: bool,
-    pub(crate) reap_again: Option<crate::host::reap::Retry>,
     /// Something large is done: its memory can go back to the system.
     pub(crate) has_slack: bool,
     pub(crate) compressor: Compressor,
     /// What all log files may take.
     pub(crate) log_quota: LogQuota,
-    pub(crate) oom: OutOfMemory,
     pub(crate) standstill: Standstill,
     pub(crate) ended: bool,
     /// Why it has ended, if nobody has ordered it.
     pub(crate) fall: Option<Fall>,
-    /// Processes of watchers that are gone, which were to live on.
-    pub(crate) left_alone: Vec<Pid>,
-    /// Processes that SIGKILL did not end.
-    pub(crate) survivors: Vec<Pid>,
-    /// What is done about what the processes have left, at the end.
-    pub(crate) sweep: Option<LeftoverSweep>,
     /// When a SIGCHLD, an exit and so on led to actions; kept to save allocations.
     actions: Vec<Action>,
 }
@@ -110,8 +80,6 @@ pub struct Started {
     pub first_umask: Option<u32>,
     /// The bound sockets.
     pub sockets: Sockets,
-    /// Makes children.
-    pub spawner: Spawner,
     /// The control socket and its connections.
     pub clients: Clients,
     /// The signals.
@@ -131,33 +99,20 @@ impl Daemon {
             late: Sorted::new(),
             command_line: started.command_line,
             first_umask: started.first_umask,
-            spawner: started.spawner,
             signals: started.signals,
-            templates: Sorted::new(),
-            cgroups: Cgroups::default(),
             pipes: Sorted::new(),
-            spawns: VecDeque::new(),
             ready_pipes: VecDeque::new(),
             extended: Sorted::new(),
-            groups: Sorted::new(),
-            descendants: Descendants::new(),
-            looks: Looks::default(),
-            told: Told::default(),
-            more_zombies: false,
-            reap_again: None,
             has_slack: true,
             compressor: Compressor::default(),
             log_quota: LogQuota::new(core.setup.options.log_max_bytes),
-            oom: OutOfMemory::new(),
             standstill: Standstill::new(now),
             ended: false,
             fall: None,
-            left_alone: Vec::new(),
-            survivors: Vec::new(),
-            sweep: None,
             actions: Vec::new(),
             parts: Parts {
                 notices: Notices::default(),
+                processes: Processes::default(),
                 sockets: started.sockets,
                 streams: Streams::new(),
                 helpers: Helpers::default(),
@@ -190,9 +145,16 @@ impl Daemon {
         }
         self.stop_compressing();
         self.parts.helpers.kill_all();
-        self.sweep(&mut events);
-        self.descendants.finish();
-        self.cgroups.finish();
+        // Who has ended already is none of those that are left.
+        self.parts.processes.zombies_may_be();
+        while self.parts.processes.is_reaping() {
+            self.work_of(Key::processes);
+        }
+        self.parts.processes.begin_sweep(&mut self.core.cx(Key::processes));
+        while self.parts.processes.is_sweeping() {
+            self.wait_and_turn(&mut events);
+        }
+        self.parts.processes.finish();
         self.parts.streams.finish(self.core.now, &mut self.core.log);
         self.parts.clients.flush_all();
     }
@@ -256,16 +218,13 @@ impl Daemon {
         if self.signals.have_come() {
             self.take_signals();
         }
-        if self.more_zombies || self.next_reap().is_some_and(|at| at <= self.core.now) {
-            self.reap();
-        }
-        self.spawn_slice();
+        self.work_of(Key::processes);
+        self.start_helpers(Instant::now() + HELPERS_SLICE);
         self.read_pipes();
         self.read_helpers();
         self.read_busy_builtins();
         self.work();
         self.do_what_is_due();
-        self.look_for_strays();
         self.tend_files();
         self.watch_stalled();
         self.each(&mut |part, cx| part.end_turn(cx));
@@ -286,7 +245,8 @@ impl Daemon {
             Key::builtins => self.builtin_ready(WatcherId(id)),
             Key::notices if id == 0 => self.read_notices(),
             Key::notices => self.newline_ready(id.cast_signed()),
-            Key::sockets
+            Key::processes
+            | Key::sockets
             | Key::surveys
             | Key::probes
             | Key::clients
@@ -309,16 +269,20 @@ impl Daemon {
 
     /// Has each part do its work in this turn, and then what is wanted of others.
     fn work(&mut self) {
-        for key in KEYS {
-            self.parts.get(*key).begin(&mut self.core.cx(*key));
-            loop {
-                let again = self.parts.get(*key).work(&mut self.core.cx(*key));
-                self.settle();
-                if !again {
-                    break;
-                }
-                self.core.now = Instant::now();
+        for key in KEYS.iter().filter(|key| **key != Key::processes) {
+            self.work_of(*key);
+        }
+    }
+
+    fn work_of(&mut self, key: Key) {
+        self.parts.get(key).begin(&mut self.core.cx(key));
+        loop {
+            let again = self.parts.get(key).work(&mut self.core.cx(key));
+            self.settle();
+            if !again {
+                break;
             }
+            self.core.now = Instant::now();
         }
     }
 
@@ -396,20 +360,6 @@ impl Daemon {
         }
     }
 
-    /// Spawns what is to be spawned, for a moment; the rest in the next turn.
-    fn spawn_slice(&mut self) {
-        let end = Instant::now() + SPAWN_SLICE;
-        while let Some((watcher, wid)) = self.spawns.pop_front() {
-            let event = self.spawn(watcher, wid);
-            self.core.now = Instant::now();
-            self.dispatch(event);
-            if self.core.now >= end {
-                break;
-            }
-        }
-        self.start_helpers(end);
-    }
-
     /// Hands an event to the arbiter and performs what it decides, with all that follows from it.
     pub(crate) fn dispatch(&mut self, event: Event) {
         self.core.event(event);
@@ -438,6 +388,9 @@ impl Daemon {
                 Effect::Answer(ticket, answer) => self.parts.clients.answer(ticket, answer),
                 Effect::Withdrawn(tickets) => self.parts.surveys.forget(&tickets),
                 Effect::Follow(watchers) => self.parts.streams.rings.follow(watchers),
+                Effect::Spawn { watcher, wid } => self.spawn(watcher, wid),
+                Effect::Reaping => self.read_notices(),
+                Effect::Ended { pid, exit } => self.take_zombie(pid, exit),
             }
         }
     }

@@ -16,8 +16,10 @@ use crate::config::WatcherConfig;
 use crate::config::options::CircusOptions;
 use crate::control::metrics::Durations;
 use crate::control::{Map, Refusal};
+use crate::host::child::Host;
+use crate::host::descendants::Mark;
 use crate::host::spawn::NotSpawned;
-use crate::host::spawn_template::SpawnTemplate;
+use crate::host::spawn_template::{Offered, SpawnTemplate};
 use crate::host::trouble::Trouble;
 use crate::parts::log::Log;
 use mio::unix::SourceFd;
@@ -110,8 +112,13 @@ pub struct Job {
     pub wid: u32,
     /// The options it is made with.
     pub config: Rc<WatcherConfig>,
-    /// What it is made from.
+    /// What it is made from. What is put into its child for this process alone is taken out again afterwards.
     pub template: SpawnTemplate,
+    /// The process that it takes the place of while that one still runs.
+    pub replaces: Option<u32>,
+    /// What comes from it is to be known when it has lost its parents: by this mark, when it is there.
+    pub marked: bool,
+    pub mark: Option<Mark>,
 }
 
 /// What the kernel says of a descriptor besides that it has something.
@@ -187,6 +194,12 @@ pub enum Effect {
     Withdrawn(Vec<Ticket>),
     /// Clients follow the output of these watchers, and of no others.
     Follow(Vec<WatcherId>),
+    /// A process is to be made.
+    Spawn { watcher: WatcherId, wid: u32 },
+    /// Zombies are about to be looked for: what processes say right before they end counts while they are known.
+    Reaping,
+    /// A child of circus is a zombie.
+    Ended { pid: Pid, exit: Exit },
 }
 
 /// What all parts read.
@@ -195,6 +208,8 @@ pub struct Setup {
     pub options: CircusOptions,
     /// The directory that circus was started in, from which its configuration is read.
     pub cwd: String,
+    /// The bound sockets, by name.
+    pub sockets: Vec<Offered>,
     /// Where the control socket is, or `none`.
     pub endpoint: String,
     /// Where Circus's clients give commands and where they get events, as they write it.
@@ -206,6 +221,7 @@ pub struct Core {
     pub(crate) arbiter: Arbiter,
     pub(crate) log: Log,
     pub(crate) setup: Setup,
+    pub(crate) host: Host,
     pub(crate) now: Instant,
     /// How long the turns took.
     pub(crate) turns: Durations,
@@ -219,10 +235,10 @@ impl Core {
     ///
     /// # Errors
     /// The kernel has no epoll(7) left.
-    pub fn new(arbiter: Arbiter, log: Log, setup: Setup) -> io::Result<Core> {
+    pub fn new(arbiter: Arbiter, log: Log, setup: Setup, host: Host) -> io::Result<Core> {
         let (poll, now) = (Poll::new()?, Instant::now());
         let turns = Durations::default();
-        Ok(Core { arbiter, log, setup, now, turns, poll, effects: VecDeque::new(), origin: now })
+        Ok(Core { arbiter, log, setup, host, now, turns, poll, effects: VecDeque::new(), origin: now })
     }
 
     /// What a part sees.
@@ -233,6 +249,7 @@ impl Core {
             arbiter: &self.arbiter,
             log: &mut self.log,
             setup: &self.setup,
+            host: &mut self.host,
             poll: Poller { key, registry: self.poll.registry() },
             effects: &mut self.effects,
         }
@@ -284,6 +301,8 @@ pub struct Cx<'a> {
     pub log: &'a mut Log,
     /// What is configured for all.
     pub setup: &'a Setup,
+    /// Makes processes.
+    pub host: &'a mut Host,
     /// Waits for its descriptors.
     pub poll: Poller<'a>,
     effects: &'a mut VecDeque<Effect>,

@@ -108,13 +108,14 @@ impl Daemon {
         let changes = prepared.changes;
         let before = if changes { self.given() } else { Vec::new() };
         let replaced = self.parts.sockets.replace(prepared);
+        self.core.setup.sockets = self.parts.sockets.offered();
         replaced.lines.iter().for_each(|line| self.core.log.info(format_args!("{line}")));
         replaced.failures.iter().for_each(|line| self.core.log.error(format_args!("{line}")));
         if !changes {
             return Vec::new();
         }
         // They hold numbers of descriptors, and so do watchers that wait for a socket to be used.
-        self.templates.clear();
+        self.parts.processes.drop_templates();
         self.parts.sockets.watch_all_again(&mut self.core.cx(Key::sockets));
         let both = before.into_iter().zip(self.given());
         both.filter(|(before, after)| before != after).map(|(_, (id, _))| id).collect()
@@ -122,7 +123,8 @@ impl Daemon {
 
     /// The sockets that the processes of each watcher would get now.
     fn given(&self) -> Vec<(WatcherId, Given)> {
-        let of = |watcher: &Watcher| (watcher.id, Given::to(&watcher.config, &self.parts.sockets));
+        let offered = self.parts.sockets.offered();
+        let of = |watcher: &Watcher| (watcher.id, Given::to(&watcher.config, &offered));
         self.core.arbiter.watchers().map(of).collect()
     }
 

@@ -1,6 +1,7 @@
 //! The list of all parts: what the loop knows of them.
 
 use super::part::Part;
+use crate::host::processes::Processes;
 use crate::parts::clients::Clients;
 use crate::parts::helpers::Helpers;
 use crate::parts::manager_notify::ManagerNotify;
@@ -36,6 +37,7 @@ macro_rules! registry {
 
 registry! {
     notices: Notices,
+    processes: Processes,
     sockets: Sockets,
     streams: Streams,
     helpers: Helpers,

@@ -7,9 +7,9 @@ use crate::config::check::check;
 use crate::config::load::read;
 use crate::config::{CircusOptions, Config, Finding, Names, Origins, Severity, WatcherConfig, syslog, text};
 use crate::control::plain::plain_text;
+use crate::host::child::Host;
 use crate::host::disk::Disk;
 use crate::host::endpoint::{self, Fault};
-use crate::host::init::HALTS;
 use crate::host::looks;
 use crate::host::pidfile::PidFile;
 use crate::host::termination_message;
@@ -21,11 +21,12 @@ use crate::parts::sockets::{self, OwnFile, Passed, Sockets};
 use crate::reactor::eventloop::{Daemon, Started};
 use crate::reactor::part::{Core, Setup};
 use crate::reactor::perform::HANDLED;
+use crate::signals::{HALTS, SIGXFSZ};
 use crate::sys::child::Spawner;
 use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
 use crate::sys::signal::{self, Signals};
-use crate::sys::{self, io_words, process};
+use crate::sys::{io_words, process};
 use crate::views::tail::last_output;
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Write};
@@ -199,7 +200,7 @@ fn start(
     let kernel = |what: &str, error: std::io::Error| system(format!("{what}: {}", io_words(&error)));
     let (mut log, new_log) = open_first_log(options, &config.circus)?;
     // A log that has reached a limit is an error of write(2), not the end.
-    signal::ignore(sys::SIGXFSZ);
+    signal::ignore(SIGXFSZ);
     // Before there is anything that a signal could leave behind.
     let halts: &[i32] = if process::pid() == 1 { &HALTS } else { &[] };
     let signals = Signals::new(&[&HANDLED, halts].concat()).map_err(|e| kernel("signals", e))?;
@@ -225,10 +226,10 @@ fn start(
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
     let notify = ManagerNotify::new(&whole_environ());
     let (endpoint, addresses) = (clients.listeners.endpoint().to_string(), clients.listeners.addresses());
-    let setup = Setup { options: config.circus, cwd, endpoint, addresses };
-    let core = Core::new(arbiter, log, setup).map_err(|e| kernel("event loop", e))?;
+    let setup = Setup { options: config.circus, cwd, sockets: sockets.offered(), endpoint, addresses };
+    let core = Core::new(arbiter, log, setup, Host::new(spawner)).map_err(|e| kernel("event loop", e))?;
     let command_line = options.clone();
-    let started = Started { command_line, first_umask, sockets, spawner, clients, signals, notify };
+    let started = Started { command_line, first_umask, sockets, clients, signals, notify };
     let mut daemon = Daemon::new(core, started).map_err(|e| kernel("event loop", e))?;
     pidfile.as_mut().map_or(Ok(()), |file| file.write(&mut daemon.core.log)).map_err(system)?;
     // From here on nothing fails.

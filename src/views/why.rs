@@ -55,7 +55,7 @@ impl Daemon {
         // Programs that do not expect EAGAIN from accept(2) end at once, or their own children do.
         let fails = watcher.fault().is_some() && watcher.history().deaths() > 0;
         let may_mind = fails || accepter(&watcher.config.options.cmd).is_some();
-        let nonblocking = || spawn_template::nonblocking(&watcher.config, &self.parts.sockets);
+        let nonblocking = || spawn_template::nonblocking(&watcher.config, &self.core.setup.sockets);
         put("nonblocking", may_mind.then(nonblocking).flatten().into());
         put("trouble", self.parts.builtins.trouble(watcher.id).into());
         put("waits", watcher.waits_for_demand().into());

@@ -5,7 +5,8 @@ use circus::config::builtin::{Row, Takes};
 use circus::config::families::{FAMILIES, Family};
 use circus::config::model::Builtin;
 use circus::config::options::{self, Built, Live};
-use circus::config::{Kind, Value, signals};
+use circus::config::{Kind, Value};
+use circus::signals;
 use circus::control::commands::{COMMANDS, Command, Flag};
 
 /// The names of all lists.

@@ -78,7 +78,7 @@ impl Daemon {
         }
         self.log_quota.stale |= self.parts.streams.take_reshuffled();
         // While many processes are being started, files are opened in every turn.
-        if self.log_quota.stale && self.spawns.is_empty() {
+        if self.log_quota.stale && !self.parts.processes.are_spawning() {
             self.count_files();
         }
         if self.files_size() > self.log_quota.limit() {

@@ -5,10 +5,10 @@ use circus::config::expand::{self, LONGEST};
 use circus::config::pattern::{self, Pattern};
 use circus::config::regex::Regex;
 use circus::config::{
-    Kind, Names, Value, env_file, hooks, model, number, protocols, restrict, signals, suggest, syslog, text,
-    words,
+    Kind, Names, Value, env_file, hooks, model, number, protocols, restrict, suggest, syslog, text, words,
 };
 use circus::control::{endpoint, shell, topics};
+use circus::signals;
 
 /// The first line, and the rest.
 fn two(input: &str) -> (&str, &str) {

@@ -8,16 +8,13 @@ mod socket;
 
 use crate::arbiter::pulse::Notice;
 use crate::arbiter::{Event, Pid};
-use crate::config::ini::shorten;
-use crate::config::probe::{NOTHING_TO_READ, Probe};
-use crate::config::regex::Regex;
-use crate::config::{WatcherConfig, WatcherOptions};
+use crate::config::WatcherConfig;
+use crate::config::probe::Probe;
 use crate::host::descendants::{Mark, bearer};
 use crate::host::endpoint::absolute;
 use crate::host::procfs;
-use crate::host::spawn::{NotSpawned, no_pipe, stream_of};
+use crate::host::spawn::{NotSpawned, no_pipe};
 use crate::parts::log::Level;
-use crate::parts::streams::Channel;
 use crate::reactor::eventloop::Daemon;
 use crate::reactor::part::{Job, Part};
 use crate::reactor::registry::Key;
@@ -84,8 +81,6 @@ pub enum Ear {
     None,
     /// By a newline: the two ends of a pipe, and the number that the process has for its own.
     Newline(OwnedFd, OwnedFd, i32),
-    /// By a line of output.
-    Line(Regex),
 }
 
 /// What the processes of a watcher need to reach the socket; nothing if they have nothing to tell.
@@ -263,13 +258,6 @@ impl Daemon {
                 let (reader, writer) = process::pipe().map_err(no_pipe)?;
                 Ok(Ear::Newline(reader, writer, number))
             }
-            Probe::Log(expression) => {
-                let read = [Channel::Stdout, Channel::Stderr].map(|channel| stream_of(channel, config));
-                if read.iter().all(Option::is_none) {
-                    return Err(NOTHING_TO_READ.to_string().into());
-                }
-                Ok(Ear::Line(phrase(&expression)?))
-            }
             _ => Ok(Ear::None),
         }
     }
@@ -278,7 +266,6 @@ impl Daemon {
     pub(crate) fn lend_ear(&mut self, pid: Pid, ear: Ear) {
         match ear {
             Ear::None => {}
-            Ear::Line(expression) => self.parts.streams.log_matches.add(pid, expression),
             Ear::Newline(reader, _, _) => {
                 match self.core.poll(Key::notices).watch(reader.as_raw_fd(), pid.unsigned_abs()) {
                     Ok(()) => self.parts.notices.pipes.push((pid, reader.into())),
@@ -312,42 +299,16 @@ impl Daemon {
         self.forget_ear(pid);
     }
 
-    /// What a process has said right before its end counts while it is known.
-    pub(crate) fn hear_last_words(&mut self, pid: Pid) {
-        self.newline_ready(pid);
-        self.tell_of_phrases();
-    }
-
-    /// Tells the arbiter who has written the line that says that it is ready.
-    pub(crate) fn tell_of_phrases(&mut self) {
-        for pid in self.parts.streams.log_matches.take_found() {
-            self.dispatch(Event::Noticed { pid, notice: Notice::Ready });
-        }
-    }
-
     /// Nobody listens to a process any more.
     fn forget_ear(&mut self, pid: Pid) {
         if let Some(at) = self.parts.notices.pipes.iter().position(|(other, _)| *other == pid) {
             self.parts.notices.pipes.swap_remove(at);
         }
-        self.parts.streams.log_matches.remove(pid);
     }
 
     /// A process is reaped: nobody speaks for it any more.
     pub(crate) fn forget_speaker(&mut self, pid: Pid) {
         self.forget_ear(pid);
         self.parts.notices.marks.retain(|(other, _)| *other != pid);
-    }
-}
-
-fn phrase(expression: &str) -> Result<Regex, String> {
-    Regex::new(expression).map_err(|why| format!("`ready = log:{}`: {why}", shorten(expression)))
-}
-
-/// What is wrong with the regular expression of `ready`, if it has one.
-pub fn wrong_phrase(options: &WatcherOptions) -> Option<String> {
-    match Probe::of_any(options.ready.as_deref()?) {
-        Ok(Probe::Log(expression)) => phrase(&expression).err(),
-        _ => None,
     }
 }

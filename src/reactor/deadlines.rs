@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 impl Daemon {
     /// How long the next wait may be; `None`: for ever.
     pub(crate) fn timeout(&mut self) -> Option<Duration> {
-        let busy = !self.ready_pipes.is_empty()
+        let busy = false
             || self.signals.have_come()
             || self.parts.helpers.are_busy()
             || self.parts.notices.are_busy()
@@ -22,7 +22,6 @@ impl Daemon {
         let rest_of = [
             of_arbiter,
             self.parts.helpers.next_deadline(),
-            self.parts.streams.next_retry(),
             self.core.log.next_retry(),
             self.parts.notices.next(),
         ];
@@ -51,9 +50,6 @@ impl Daemon {
         }
         if self.parts.helpers.next_deadline().is_some_and(|at| at <= self.core.now) {
             self.expire_helpers();
-        }
-        if self.parts.streams.next_retry().is_some_and(|at| at <= self.core.now) {
-            self.parts.streams.retry(self.core.now, &mut self.core.log);
         }
         if self.core.log.next_retry().is_some_and(|at| at <= self.core.now) {
             self.core.log.flush(self.core.now);

@@ -8,7 +8,7 @@
 
 use crate::arbiter::fate::Fall;
 use crate::arbiter::request::Ticket;
-use crate::arbiter::{Action, Event, Pid, WatcherId};
+use crate::arbiter::{Action, Event, WatcherId};
 use crate::config::Value;
 use crate::host::pidfile::PidFile;
 use crate::host::processes::Processes;
@@ -22,9 +22,8 @@ use crate::parts::plugins::run::Builtins;
 use crate::parts::probes::Probes;
 use crate::parts::shutdown_progress::ShutdownProgress;
 use crate::parts::sockets::Sockets;
+use crate::parts::streams::Streams;
 use crate::parts::streams::compress::Compressor;
-use crate::parts::streams::log_quota::LogQuota;
-use crate::parts::streams::{PipeId, Progress, Streams, TargetId};
 use crate::parts::surveys::Surveys;
 use crate::reactor::part::{Core, Cx, Effect, LOG, Part, Readiness, SIGNALS, owner};
 use crate::reactor::registry::{KEYS, Key, Parts};
@@ -33,15 +32,12 @@ use crate::reactor::startup::Options;
 use crate::sorted::Sorted;
 use crate::sys::signal::Signals;
 use mio::{Events, Interest};
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 /// How long a turn may go on starting helpers before others are looked at.
 const HELPERS_SLICE: Duration = Duration::from_millis(1);
-/// How many bytes of one pipe are passed on in a turn.
-const PIPE_BUDGET: usize = 256 * 1024;
 
 /// The daemon: the arbiter and everything that it acts with.
 pub struct Daemon {
@@ -53,17 +49,11 @@ pub struct Daemon {
     /// The umask that circus was started with, if it has another one now.
     pub(crate) first_umask: Option<u32>,
     pub(crate) signals: Signals,
-    /// The pipes of each process.
-    pub(crate) pipes: Sorted<Pid, [Option<PipeId>; 2]>,
-    /// Pipes that have more to read.
-    pub(crate) ready_pipes: VecDeque<PipeId>,
     /// Answers that wait for extended_stats.
     pub(crate) extended: Sorted<Ticket, Extended>,
     /// Something large is done: its memory can go back to the system.
     pub(crate) has_slack: bool,
     pub(crate) compressor: Compressor,
-    /// What all log files may take.
-    pub(crate) log_quota: LogQuota,
     pub(crate) standstill: Standstill,
     pub(crate) ended: bool,
     /// Why it has ended, if nobody has ordered it.
@@ -100,12 +90,9 @@ impl Daemon {
             command_line: started.command_line,
             first_umask: started.first_umask,
             signals: started.signals,
-            pipes: Sorted::new(),
-            ready_pipes: VecDeque::new(),
             extended: Sorted::new(),
             has_slack: true,
             compressor: Compressor::default(),
-            log_quota: LogQuota::new(core.setup.options.log_max_bytes),
             standstill: Standstill::new(now),
             ended: false,
             fall: None,
@@ -203,7 +190,6 @@ impl Daemon {
     }
 
     fn turn(&mut self, events: &Events) {
-        self.parts.streams.log_matches.begin_turn();
         for event in events {
             let (owner, id) = owner(event.token());
             match owner {
@@ -220,33 +206,25 @@ impl Daemon {
         }
         self.work_of(Key::processes);
         self.start_helpers(Instant::now() + HELPERS_SLICE);
-        self.read_pipes();
         self.read_helpers();
         self.read_busy_builtins();
         self.work();
         self.do_what_is_due();
-        self.tend_files();
-        self.watch_stalled();
         self.each(&mut |part, cx| part.end_turn(cx));
         self.settle();
+        self.watch_log();
     }
 
     fn part_ready(&mut self, owner: usize, id: u32, event: &mio::event::Event) {
         let Some(key) = KEYS.get(owner) else { return };
         match key {
-            Key::streams if id & 1 == 1 => self.target_writable(TargetId(id >> 1)),
-            Key::streams => {
-                if event.is_read_closed() {
-                    self.parts.streams.hung_up(PipeId(id >> 1));
-                }
-                self.pipe_ready(PipeId(id >> 1));
-            }
             Key::helpers => self.parts.helpers.pipe_ready(id),
             Key::builtins => self.builtin_ready(WatcherId(id)),
             Key::notices if id == 0 => self.read_notices(),
             Key::notices => self.newline_ready(id.cast_signed()),
             Key::processes
             | Key::sockets
+            | Key::streams
             | Key::surveys
             | Key::probes
             | Key::clients
@@ -296,59 +274,10 @@ impl Daemon {
         }
     }
 
-    /// Waits for places that cannot take more output at the moment.
-    fn watch_stalled(&mut self) {
-        for (id, fd) in self.parts.streams.take_stalled() {
-            // A descriptor that cannot be waited for is tried again by next_retry.
-            let _ = self.core.poll(Key::streams).watch_room(fd, id.0 << 1 | 1);
-        }
+    /// Waits for room for the log.
+    fn watch_log(&mut self) {
         if let Some(fd) = self.core.log.take_stalled() {
             let _ = self.core.register(fd, LOG, Interest::WRITABLE);
-        }
-    }
-
-    /// A pipe has something. One that is written to faster than it is read has an event in every turn and stands in
-    /// the queue already.
-    fn pipe_ready(&mut self, id: PipeId) {
-        if !self.ready_pipes.contains(&id) {
-            self.ready_pipes.push_back(id);
-        }
-    }
-
-    /// Reads every pipe that has something, once, within its budget.
-    fn read_pipes(&mut self) {
-        for _ in 0..self.ready_pipes.len() {
-            let Some(id) = self.ready_pipes.pop_front() else { break };
-            let pid = self.parts.streams.pid(id);
-            if pid.is_some_and(|pid| self.parts.streams.log_matches.hold_back(pid)) {
-                self.pipe_ready(id);
-                continue;
-            }
-            let progress = self.parts.streams.read(id, PIPE_BUDGET, self.core.now, &mut self.core.log);
-            self.tell_followers();
-            match (progress, pid) {
-                (Progress::More, _) => self.pipe_ready(id),
-                (Progress::Closed, Some(pid)) => self.forget_pipe(pid, id),
-                (Progress::Drained | Progress::Closed, _) => {}
-            }
-        }
-        self.tell_of_phrases();
-    }
-
-    /// A process has closed one of its outputs. Closing the pipe took it out of the poll already.
-    fn forget_pipe(&mut self, pid: Pid, id: PipeId) {
-        let Some(pipes) = self.pipes.get_mut(&pid) else { return };
-        for pipe in pipes.iter_mut().filter(|pipe| **pipe == Some(id)) {
-            *pipe = None;
-        }
-        if pipes.iter().all(Option::is_none) {
-            self.pipes.remove(&pid);
-        }
-    }
-
-    fn target_writable(&mut self, id: TargetId) {
-        if let Some(fd) = self.parts.streams.writable(id, self.core.now, &mut self.core.log) {
-            self.core.unwatch(fd);
         }
     }
 
@@ -371,6 +300,8 @@ impl Daemon {
         while let Some(effect) = self.core.effects.pop_front() {
             match effect {
                 Effect::Event(event) => self.decide(event),
+                Effect::Heard(heard) => self.parts.clients.tell_followers(&heard, &self.core.arbiter),
+                Effect::Compress(file) => self.compress_old_files_of(file),
                 Effect::Short(trouble) => self.say_shortage(&trouble),
                 Effect::NotShort => self.end_shortage(),
                 Effect::Question { ticket, question, is_lower } => {
@@ -378,7 +309,8 @@ impl Daemon {
                 }
                 Effect::Tail { ticket, client, tail } => self.take_tail(ticket, client, &tail),
                 Effect::Logs { ticket, name, rotate } => {
-                    let answer = self.tend_logs(name.as_deref(), rotate);
+                    let answer =
+                        self.parts.streams.logs(name.as_deref(), rotate, &mut self.core.cx(Key::streams));
                     self.parts.clients.answer(ticket, answer);
                 }
                 Effect::Order { ticket, order, targets, by } => self.take_order(ticket, order, targets, by),

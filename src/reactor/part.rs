@@ -9,11 +9,11 @@
 use super::registry::Key;
 use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
-use crate::arbiter::request::{Order, Question, Tail, Ticket};
+use crate::arbiter::request::{Order, Question, Tail, Ticket, Wanted};
 use crate::arbiter::time::Time;
 use crate::arbiter::{Arbiter, Event, Pid, Published, WatcherId};
-use crate::config::WatcherConfig;
 use crate::config::options::CircusOptions;
+use crate::config::{Channel, WatcherConfig};
 use crate::control::metrics::Durations;
 use crate::control::{Map, Refusal};
 use crate::host::child::Host;
@@ -27,6 +27,7 @@ use mio::{Interest, Poll, Registry, Token};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::RawFd;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -130,11 +131,41 @@ pub struct Readiness {
     pub write_closed: bool,
 }
 
+/// Who writes into a pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Writer {
+    pub watcher: WatcherId,
+    pub pid: Pid,
+    pub wid: u32,
+    pub channel: Channel,
+}
+
+/// What somebody who follows a watcher is to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    pub writer: Writer,
+    /// What was written; nothing: the writer has come to its end.
+    pub bytes: Vec<u8>,
+}
+
+/// Whether something of this output of this process is wanted.
+pub fn wants(wanted: Wanted, channel: Channel, pid: Pid) -> bool {
+    let channel = match channel {
+        Channel::Stdout => wanted.stdout,
+        Channel::Stderr => wanted.stderr,
+    };
+    channel && wanted.pid.is_none_or(|wanted| wanted == pid)
+}
+
 /// What a part wants of somebody else.
 #[derive(Debug)]
 pub enum Effect {
     /// The arbiter is to know this.
     Event(Event),
+    /// Those who follow this output are to have it.
+    Heard(Heard),
+    /// The old files of this one are to be compressed.
+    Compress(PathBuf),
     /// circus is short of something for helpers and questions.
     Short(Trouble),
     /// One of them could be begun.

@@ -9,6 +9,7 @@ use crate::host::spawn::{Loan, NotSpawned, gone, put_in};
 use crate::host::spawn_template::SpawnTemplate;
 use crate::parts::helpers::Purpose;
 use crate::parts::notify_socket::wants_socket;
+use crate::parts::streams::outputs::try_streams;
 use crate::reactor::eventloop::Daemon;
 use crate::reactor::part::Job;
 use crate::reactor::registry::Key;
@@ -52,10 +53,14 @@ impl Daemon {
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.core.log.log(level, format_args!("{text}")),
             Action::Read(reading) => self.read_again(reading),
-            Action::Changed(id) => self.remake(id),
+            Action::Changed(id) => {
+                self.each(&mut |part, cx| part.changed(id, cx));
+                self.renew_builtin(id);
+            }
             Action::Forgotten { watcher, left } => {
                 self.parts.processes.leave_alone(left);
-                self.forget(watcher);
+                self.each(&mut |part, cx| part.forgotten(watcher, cx));
+                self.forget_builtin(watcher);
             }
             Action::Exit(fall) => {
                 self.ended = true;
@@ -114,13 +119,11 @@ impl Daemon {
             }
         });
         lent?;
-        let (id, wid, config) = (job.watcher, job.wid, Rc::clone(&job.config));
-        let pipes = self.make_pipes(id, wid)?;
+        let (wid, config) = (job.wid, Rc::clone(&job.config));
         let ear = Daemon::prepare_ear(&config, wid)?;
         job.marked |= wants_socket(&config);
-        put_in(job.template.child(), &pipes, &ear)?;
+        put_in(job.template.child(), &ear)?;
         let pid = self.parts.processes.make(job, &mut self.core.cx(Key::processes))?;
-        self.attach(id, wid, pid, pipes);
         self.lend_ear(pid, ear);
         self.know_by(pid, job);
         Ok(pid)
@@ -128,20 +131,12 @@ impl Daemon {
 
     /// A child of circus is a zombie: all look at it before anybody is told.
     pub(super) fn take_zombie(&mut self, pid: Pid, exit: Exit) {
-        self.drain_pipes(pid);
-        self.hear_last_words(pid);
         self.each(&mut |part, cx| part.ended(pid, exit, cx));
+        // What it has said right before its end counts while it is known.
+        self.newline_ready(pid);
         self.helper_ended(pid, exit);
         self.parts.processes.report(pid, exit, &mut self.core.cx(Key::processes));
         self.compressor_ended(pid, exit);
-    }
-
-    /// Everything that a process has written is in its pipes when it is dead: it goes out before anybody is told.
-    fn drain_pipes(&mut self, pid: Pid) {
-        for id in self.pipes.remove(&pid).into_iter().flatten().flatten() {
-            self.parts.streams.drain_dead(id, self.core.now, &mut self.core.log);
-        }
-        self.tell_followers();
     }
 
     fn reap(&mut self, pid: Pid) {
@@ -157,7 +152,6 @@ impl Daemon {
         if let Published::Stop = what
             && let Some(id) = self.core.arbiter.find(watcher).map(|watcher| watcher.id)
         {
-            self.close_outputs(id);
             self.each(&mut |part, cx| part.stopped(id, cx));
         }
         self.tell_builtins(watcher, &what);
@@ -202,17 +196,11 @@ impl Daemon {
         targets: Option<Vec<WatcherId>>,
         by: Rc<Origin>,
     ) {
-        if let Err(reason) = self.try_streams(&order.what) {
+        if let Err(reason) = try_streams(&order.what, &self.core.arbiter) {
             return self.parts.clients.answer(ticket, Err(Refusal::message(reason)));
         }
         self.tell_of_order(&order.what, targets.as_deref());
         self.core.event(Event::Order { ticket, order, targets, by });
-    }
-
-    /// Hands what was read just now to those who follow it.
-    pub(crate) fn tell_followers(&mut self) {
-        let heard = self.parts.streams.rings.take_heard();
-        self.parts.clients.tell_followers(heard, &mut self.core.cx(Key::clients));
     }
 
     /// What came by signal since the last turn.
@@ -232,7 +220,6 @@ impl Daemon {
                 SIGINT | SIGQUIT | SIGTERM => self.asked_to_end(),
                 _ if HALTS.contains(&signum) => self.asked_to_end(),
                 SIGUSR1 => {
-                    self.reopen_logs();
                     self.restore_notices();
                     self.each(&mut |part, cx| part.restore(cx));
                 }

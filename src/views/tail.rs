@@ -2,11 +2,10 @@
 
 use crate::arbiter::request::{Errno, Tail, Wanted};
 use crate::arbiter::{Arbiter, WatcherId};
-use crate::config::text;
+use crate::config::{Channel, text};
 use crate::control::output::{self, Written};
 use crate::control::{self, Map, Refusal, answers};
-use crate::host::spawn::stream_of;
-use crate::parts::streams::Channel;
+
 use crate::parts::streams::ring::{Line, Rings};
 use serde_json::Value as Json;
 
@@ -17,7 +16,7 @@ use serde_json::Value as Json;
 pub fn tail(arbiter: &Arbiter, rings: &Rings, tail: &Tail) -> Result<(WatcherId, Map), Refusal> {
     let watcher = arbiter.find(&tail.name).ok_or_else(|| answers::no_watcher(&tail.name))?;
     let config = &watcher.config;
-    let captured = |channel: Channel, wanted: bool| wanted && stream_of(channel, config).is_some();
+    let captured = |channel: Channel, wanted: bool| wanted && config.stream(channel).is_some();
     if !captured(Channel::Stdout, tail.wanted.stdout) && !captured(Channel::Stderr, tail.wanted.stderr) {
         return Err(not_kept(&config.name, tail.wanted));
     }

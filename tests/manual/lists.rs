@@ -6,8 +6,8 @@ use circus::config::families::{FAMILIES, Family};
 use circus::config::model::Builtin;
 use circus::config::options::{self, Built, Live};
 use circus::config::{Kind, Value};
-use circus::signals;
 use circus::control::commands::{COMMANDS, Command, Flag};
+use circus::signals;
 
 /// The names of all lists.
 pub const NAMES: &[&str] = &[

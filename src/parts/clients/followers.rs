@@ -7,13 +7,12 @@
 use super::Client;
 use super::Clients;
 use super::places::MOST_HELD;
-use crate::arbiter::WatcherId;
 use crate::arbiter::request::Wanted;
+use crate::arbiter::{Arbiter, WatcherId};
 use crate::config::text;
 use crate::control::output::Written;
 use crate::control::{Map, protocol, topics};
-use crate::parts::streams::ring::{Heard, wants};
-use crate::reactor::part::{Cx, Effect};
+use crate::reactor::part::{Cx, Effect, Heard, wants};
 
 /// What a client follows.
 pub struct Follows {
@@ -60,19 +59,17 @@ impl Clients {
     }
 
     /// Hands on what was read just now to those who follow it.
-    pub fn tell_followers(&mut self, heard: Vec<Heard>, cx: &mut Cx<'_>) {
-        for heard in heard {
-            let Some(watcher) = cx.arbiter.watcher(heard.writer.watcher) else { continue };
-            let mut line = None;
-            let Clients { clients, visits, held, .. } = self;
-            for (id, client) in clients.iter_mut() {
-                if client.overhears(&heard, *held < MOST_HELD) {
-                    client.say_missed();
-                    client.send(line.get_or_insert_with(|| event_of(&watcher.config.name, &heard)));
-                    client.weigh(held);
-                    if client.broken {
-                        visits.push(*id);
-                    }
+    pub fn tell_followers(&mut self, heard: &Heard, arbiter: &Arbiter) {
+        let Some(watcher) = arbiter.watcher(heard.writer.watcher) else { return };
+        let mut line = None;
+        let Clients { clients, visits, held, .. } = self;
+        for (id, client) in clients.iter_mut() {
+            if client.overhears(heard, *held < MOST_HELD) {
+                client.say_missed();
+                client.send(line.get_or_insert_with(|| event_of(&watcher.config.name, heard)));
+                client.weigh(held);
+                if client.broken {
+                    visits.push(*id);
                 }
             }
         }

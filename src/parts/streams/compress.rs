@@ -143,7 +143,7 @@ impl Daemon {
                 self.give_up(&job.live, &why);
             }
         }
-        self.log_quota.look_again();
+        self.parts.streams.quota.look_again();
         self.compress_next();
     }
 

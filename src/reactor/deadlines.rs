@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 impl Daemon {
     /// How long the next wait may be; `None`: for ever.
     pub(crate) fn timeout(&mut self) -> Option<Duration> {
-        let busy = false
-            || self.signals.have_come()
+        let busy = self.signals.have_come()
             || self.parts.helpers.are_busy()
             || self.parts.notices.are_busy()
             || self.parts.builtins.are_busy()

@@ -300,10 +300,15 @@ impl Daemon {
         while let Some(effect) = self.core.effects.pop_front() {
             match effect {
                 Effect::Event(event) => self.decide(event),
-                Effect::Heard(heard) => self.parts.clients.tell_followers(&heard, &self.core.arbiter),
+                Effect::Heard(heard) => {
+                    self.parts.clients.tell_followers(&heard, &self.core.cx(Key::clients))
+                }
                 Effect::Compress(file) => self.compress_old_files_of(file),
                 Effect::Short(trouble) => self.say_shortage(&trouble),
                 Effect::NotShort => self.end_shortage(),
+                Effect::Spawn { watcher, wid } => self.spawn(watcher, wid),
+                Effect::Reaping => self.read_notices(),
+                Effect::Ended { pid, exit } => self.take_zombie(pid, exit),
                 Effect::Question { ticket, question, is_lower } => {
                     self.take_question(ticket, &question, is_lower);
                 }
@@ -320,9 +325,6 @@ impl Daemon {
                 Effect::Answer(ticket, answer) => self.parts.clients.answer(ticket, answer),
                 Effect::Withdrawn(tickets) => self.parts.surveys.forget(&tickets),
                 Effect::Follow(watchers) => self.parts.streams.rings.follow(watchers),
-                Effect::Spawn { watcher, wid } => self.spawn(watcher, wid),
-                Effect::Reaping => self.read_notices(),
-                Effect::Ended { pid, exit } => self.take_zombie(pid, exit),
             }
         }
     }

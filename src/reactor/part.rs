@@ -170,6 +170,12 @@ pub enum Effect {
     Short(Trouble),
     /// One of them could be begun.
     NotShort,
+    /// A process is to be made.
+    Spawn { watcher: WatcherId, wid: u32 },
+    /// Zombies are about to be looked for: what processes say right before they end counts while they are known.
+    Reaping,
+    /// A child of circus is a zombie.
+    Ended { pid: Pid, exit: Exit },
     /// A client asks a question.
     Question {
         /// Stands for it until it is answered.
@@ -225,12 +231,6 @@ pub enum Effect {
     Withdrawn(Vec<Ticket>),
     /// Clients follow the output of these watchers, and of no others.
     Follow(Vec<WatcherId>),
-    /// A process is to be made.
-    Spawn { watcher: WatcherId, wid: u32 },
-    /// Zombies are about to be looked for: what processes say right before they end counts while they are known.
-    Reaping,
-    /// A child of circus is a zombie.
-    Ended { pid: Pid, exit: Exit },
 }
 
 /// What all parts read.

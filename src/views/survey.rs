@@ -2,12 +2,11 @@
 //!
 //! That may be thousands, and of each of them several files are read. So a survey can be left and gone on with later.
 
-use crate::arbiter::Arbiter;
-use crate::arbiter::Pid;
 use crate::arbiter::process::Process;
 use crate::arbiter::request::Question;
 use crate::arbiter::time::Time;
 use crate::arbiter::watcher::Watcher;
+use crate::arbiter::{Arbiter, Pid};
 use crate::control::answers::{self, ProcessFact};
 use crate::control::{Map, Refusal};
 use crate::host::procfs;

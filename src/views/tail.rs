@@ -5,7 +5,6 @@ use crate::arbiter::{Arbiter, WatcherId};
 use crate::config::{Channel, text};
 use crate::control::output::{self, Written};
 use crate::control::{self, Map, Refusal, answers};
-
 use crate::parts::streams::ring::{Line, Rings};
 use serde_json::Value as Json;
 

@@ -4,11 +4,10 @@
 //! queues of those who follow. As with events, a client that does not read is told how much it has missed, and nobody
 //! waits for it.
 
-use super::Client;
-use super::Clients;
 use super::places::MOST_HELD;
+use super::{Client, Clients};
+use crate::arbiter::WatcherId;
 use crate::arbiter::request::Wanted;
-use crate::arbiter::{Arbiter, WatcherId};
 use crate::config::text;
 use crate::control::output::Written;
 use crate::control::{Map, protocol, topics};
@@ -59,8 +58,8 @@ impl Clients {
     }
 
     /// Hands on what was read just now to those who follow it.
-    pub fn tell_followers(&mut self, heard: &Heard, arbiter: &Arbiter) {
-        let Some(watcher) = arbiter.watcher(heard.writer.watcher) else { return };
+    pub fn tell_followers(&mut self, heard: &Heard, cx: &Cx<'_>) {
+        let Some(watcher) = cx.arbiter.watcher(heard.writer.watcher) else { return };
         let mut line = None;
         let Clients { clients, visits, held, .. } = self;
         for (id, client) in clients.iter_mut() {

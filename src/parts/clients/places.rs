@@ -5,8 +5,7 @@
 //! one process of theirs leaves some to others. When places are short, a connection by which nothing was asked gives
 //! way to a newcomer: it is looked for when one comes, so no time has to be waited for.
 
-use super::Client;
-use super::Clients;
+use super::{Client, Clients};
 use crate::arbiter::Pid;
 use crate::arbiter::request::Errno;
 use crate::control::protocol::{self, Id};

@@ -3,6 +3,8 @@
 
 #[path = "architecture/ledger.rs"]
 mod ledger;
+#[path = "architecture/powers.rs"]
+mod powers;
 #[path = "architecture/source.rs"]
 mod source;
 
@@ -24,7 +26,6 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "arbiter::Level",
             "arbiter::Pid",
             "arbiter::request",
-            "sys::file::make_directory",
             "sys::keyboard",
             "sys::process",
             "sys::signal::PidFd",

@@ -6,7 +6,7 @@
 use crate::arbiter::time::Time;
 use crate::arbiter::{Pid, SPARED};
 use crate::config::number;
-use crate::host::kill::Told;
+use crate::host::kill::{Told, send_to, send_to_everybody};
 use crate::host::processes::Processes;
 use crate::host::procfs;
 use crate::reactor::part::Cx;
@@ -155,7 +155,7 @@ impl Rest {
         match self.pids() {
             Ok(pids) if !self.told.is_empty() => {
                 let new = pids.into_iter().filter(|pid| !self.told.has(*pid, SIGTERM));
-                new.for_each(|pid| drop(signal::kill(pid, SIGTERM)));
+                send_to(&new.collect::<Vec<Pid>>(), SIGTERM);
             }
             Ok(_) | Err(_) => self.tell(SIGTERM),
         }
@@ -164,10 +164,9 @@ impl Rest {
     /// A signal for all of them. Without /proc nobody but PID 1 can find them.
     fn tell(&self, signum: i32) {
         if process::pid() == 1 {
-            let _ = signal::kill_everybody(signum);
-            return;
+            return send_to_everybody(signum);
         }
-        self.pids().into_iter().flatten().for_each(|pid| drop(signal::kill(pid, signum)));
+        send_to(&self.pids().unwrap_or_default(), signum);
     }
 
     fn pids(&self) -> io::Result<Vec<Pid>> {

@@ -10,6 +10,7 @@ pub(crate) mod files;
 pub(crate) mod init;
 pub(crate) mod kill;
 pub(crate) mod leftovers;
+pub(crate) mod listen;
 pub(crate) mod looks;
 pub(crate) mod oom;
 pub(crate) mod pidfile;

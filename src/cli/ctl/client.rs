@@ -6,16 +6,15 @@ use crate::config::check::is_local;
 use crate::config::text;
 use crate::control::endpoint::{self, Around, Place, Port};
 use crate::host::endpoint::container;
-use crate::host::resolve;
+use crate::host::{listen, resolve};
 use crate::sys::signal::PidFd;
 use crate::sys::socket::peer_credentials;
 use std::ffi::OsStr;
 use std::io::{Error, ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::path::Path;
@@ -261,7 +260,7 @@ fn is_own(port: Port<'_>) -> bool {
     let host = port.host.trim_matches(['[', ']']);
     ANY.contains(&port.host)
         || is_local(port.host)
-        || resolve::addresses(host).is_ok_and(|ips| ips.iter().any(|ip| TcpListener::bind((*ip, 0)).is_ok()))
+        || resolve::addresses(host).is_ok_and(|ips| ips.iter().any(|ip| listen::is_own(*ip)))
 }
 
 /// Connects to a port, which a circus with `allow_tcp` has open. The stream has the type of the others from here on:

@@ -3,14 +3,12 @@
 use super::is_usable;
 use super::values::Values;
 use super::watcher::origins;
-use crate::config::families;
-use crate::config::features;
 use crate::config::ini::shorten;
 use crate::config::model::{Builtin, Config, Names, PluginConfig, PluginKind, Severity, SocketConfig};
 use crate::config::options::{self, Expand, plugin, socket};
-use crate::config::protocols;
 use crate::config::sections::{Entry, Section};
 use crate::config::suggest::{self, Place};
+use crate::config::{families, features, protocols};
 
 /// Reads `[circus]`.
 pub fn circus(values: &mut Values<'_>, config: &mut Config, section: &Section) {
@@ -115,7 +113,7 @@ fn report_class(values: &mut Values<'_>, plugin: &PluginConfig, entry: &Entry) {
 fn meant(class: &str) -> Option<&'static str> {
     let name = class.strip_prefix("circus.plugins.")?.rsplit('.').next()?;
     let last = |class: &'static str| class.rsplit('.').next().unwrap_or_default();
-    let classes = Builtin::ALL.map(Builtin::class);
-    let near = suggest::nearest(name, &classes.map(last))?;
-    classes.into_iter().find(|class| last(class) == near)
+    let names: Vec<&str> = Builtin::all().map(Builtin::class).map(last).collect();
+    let near = suggest::nearest(name, &names)?;
+    Builtin::all().map(Builtin::class).find(|class| last(class) == near)
 }

@@ -58,7 +58,7 @@ impl Daemon {
         if next > self.core.now {
             return;
         }
-        let kill_at = |process: &Process| match process.phase {
+        let kill_at = |process: &Process| match process.phase() {
             Phase::Asked { kill_at, .. } => Some(kill_at),
             Phase::Running | Phase::Killed { .. } | Phase::Dead { .. } => None,
         };

@@ -118,9 +118,7 @@ impl World for Sight<'_> {
 
     fn processes(&self, watcher: &str) -> Option<Vec<Pid>> {
         let mut pids = Vec::new();
-        for process in
-            self.arbiter.find(watcher)?.processes().filter(|process| process.phase == Phase::Running)
-        {
+        for process in self.arbiter.find(watcher)?.processes().filter(|process| process.runs()) {
             pids.push(process.pid);
         }
         Some(pids)
@@ -175,7 +173,7 @@ impl Daemon {
             Published::Reap { pid, .. } => {
                 let (mut by_itself, mut others, mut lived) = (false, false, 0.0);
                 for process in self.core.arbiter.find(watcher).into_iter().flat_map(Watcher::processes) {
-                    match process.phase {
+                    match process.phase() {
                         Phase::Dead { asked, .. } if process.pid == *pid => {
                             by_itself = !asked;
                             lived = self.core.time().since(process.started);

@@ -11,7 +11,6 @@ pub mod commands;
 pub mod endpoint;
 pub mod frame;
 pub mod matching;
-pub mod metrics;
 pub mod output;
 pub mod overview;
 pub mod plain;

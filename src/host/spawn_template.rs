@@ -16,7 +16,7 @@ use crate::config::expand::{self, expand, member};
 use crate::config::options::WatcherOptions;
 use crate::config::{Names, Value, WatcherConfig, text, words};
 use crate::control::python::cut;
-use crate::reactor::startup::current_dir;
+use crate::host::disk::current_dir;
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, Prepare, Stdio};
 use inherit::{Inherited, find, inherited, on_stdin};

@@ -13,11 +13,11 @@ use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::hooks::{Hook, is_python};
 use crate::config::{Names, WatcherConfig, expand, words};
 use crate::control::{self, Map, Refusal, answers};
+use crate::host::disk::current_dir;
 use crate::host::endpoint::absolute;
 use crate::host::spawn_template::{apart_from, beside, set_program};
 use crate::parts::helpers::{Outcome, Program, Purpose};
 use crate::reactor::eventloop::Daemon;
-use crate::reactor::startup::current_dir;
 use serde_json::Value as Json;
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ use crate::config::load::read;
 use crate::config::{CircusOptions, Config, Finding, Names, Origins, Severity, WatcherConfig, syslog, text};
 use crate::control::plain::plain_text;
 use crate::host::child::Host;
-use crate::host::disk::Disk;
+use crate::host::disk::{self, Disk};
 use crate::host::endpoint::{self, Fault};
 use crate::host::pidfile::PidFile;
 use crate::host::{looks, termination_message};
@@ -90,11 +90,6 @@ fn whole_environ() -> Names {
     std::env::vars_os().map(|(name, value)| (text(&name), text(&value))).collect()
 }
 
-/// The directory circus runs in.
-pub fn current_dir() -> String {
-    std::env::current_dir().map_or_else(|_| "/".into(), |dir| text::from_bytes(dir.as_os_str().as_bytes()))
-}
-
 /// Starts the daemon and runs it to its end. The answer is its exit code.
 pub fn run(options: &Options) -> u8 {
     if let Err(error) = process::ensure_stdio() {
@@ -106,7 +101,7 @@ pub fn run(options: &Options) -> u8 {
     }
     let passed = Passed::new(&whole_environ());
     looks::keep();
-    let cwd = current_dir();
+    let cwd = disk::current_dir();
     let (config, findings) = read(&options.config, &Disk, &environ(), &cwd);
     let stone = config.as_ref().and_then(|config| config.circus.tombstone.clone());
     let say = |f: &Finding| format!("{}: {}: {}", f.origin, f.severity.word(), f.message);

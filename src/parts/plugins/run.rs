@@ -14,7 +14,6 @@ use crate::arbiter::watcher::{Status, Watcher};
 use crate::arbiter::{Arbiter, Event, Level, Pid, Published, WatcherId};
 use crate::config::url::Place;
 use crate::config::{Names, WatcherConfig};
-use crate::control::metrics;
 use crate::host::procfs;
 use crate::host::spawn_template::{Offered, SpawnTemplate};
 use crate::host::trouble::Trouble;
@@ -429,7 +428,7 @@ impl Daemon {
                 self.set_line(id, Some(Line::Datagrams(socket)));
             }
             Some(Line::Server(mut server)) => {
-                let page = || metrics::text(&self.metrics());
+                let page = || crate::views::metrics::text(&self.view());
                 if !server.go_on((self.core.poll(Key::builtins), id.0), &page) {
                     self.parts.builtins.busy.push(id);
                 }

@@ -26,6 +26,8 @@ use std::path::{Path, PathBuf};
 #[derive(Default)]
 pub struct Compressor {
     waiting: Vec<PathBuf>,
+    /// Some were added in this turn.
+    due: bool,
     job: Option<Job>,
 }
 
@@ -44,12 +46,7 @@ struct Job {
 impl Streams {
     /// The old files of these are to be compressed.
     pub(super) fn compress_old_files(&mut self, cx: &mut Cx<'_>) {
-        if !self.to_compress.is_empty() {
-            for live in std::mem::take(&mut self.to_compress) {
-                if !self.compressor.waiting.contains(&live) {
-                    self.compressor.waiting.push(live);
-                }
-            }
+        if std::mem::take(&mut self.compressor.due) {
             self.compress_next(cx);
         }
     }
@@ -104,6 +101,14 @@ impl Streams {
 }
 
 impl Compressor {
+    /// The old files of this one are to be compressed at the end of the turn.
+    pub fn add(&mut self, live: &Path) {
+        self.due = true;
+        if !self.waiting.iter().any(|waiting| waiting == live) {
+            self.waiting.push(live.to_path_buf());
+        }
+    }
+
     /// The old files of this one stay as they are until the next rotation.
     fn give_up(&mut self, live: &Path, why: &str, log: &mut Log) {
         self.waiting.retain(|waiting| waiting != live);

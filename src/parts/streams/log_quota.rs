@@ -8,6 +8,8 @@
 
 use super::Streams;
 use super::backups::{OldFile, cut, old_files};
+use super::destination::Place;
+use super::sink::Target;
 use crate::config::options::global;
 use crate::host::files::{self, Location};
 use crate::parts::log::{Level, Log};
@@ -17,6 +19,7 @@ use crate::sys::{io_words, user};
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// How much of a file is kept when it has to be cut, in bytes; of a smaller one the half.
 const KEPT: u64 = 64 * 1024;
@@ -98,6 +101,20 @@ impl Streams {
     /// Whether files are to be counted as soon as no processes are being started.
     pub(super) fn is_count_due(&self) -> bool {
         !self.quota.counted && self.quota.cap > 0
+    }
+
+    /// The files that are being written, each with the user of its watcher.
+    fn files(&mut self) -> Vec<(Rc<Path>, u32)> {
+        let mut files = Vec::new();
+        for id in self.targets.ids() {
+            if let Some(Target { destination, .. }) = self.targets.get_mut(id)
+                && let Place::Path(path) = destination.place().clone()
+                && let Some(file) = destination.file()
+            {
+                files.push((path, file.user()));
+            }
+        }
+        files
     }
 
     fn files_size(&self, log: &mut Log) -> u64 {

@@ -10,25 +10,9 @@ use crate::config::text;
 use crate::control::{Map, Refusal, answers, output};
 use crate::reactor::part::Cx;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use std::rc::Rc;
 use std::time::Instant;
 
 impl Streams {
-    /// The files that are being written, each with the user of its watcher.
-    pub(super) fn files(&mut self) -> Vec<(Rc<Path>, u32)> {
-        let mut files = Vec::new();
-        for id in self.targets.ids() {
-            if let Some(Target { destination, .. }) = self.targets.get_mut(id)
-                && let Place::Path(path) = destination.place().clone()
-                && let Some(file) = destination.file()
-            {
-                files.push((path, file.user()));
-            }
-        }
-        files
-    }
-
     /// Whether this file is being written, whatever it is called by now.
     pub fn writes_to(&self, id: (u64, u64)) -> bool {
         self.targets.iter().any(|(_, target)| target.destination.is_file(id))

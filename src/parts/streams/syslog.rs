@@ -7,8 +7,8 @@
 use super::format::timestamp;
 use crate::config::ini::shorten;
 use crate::config::options::{FACILITY, SEVERITY};
-use crate::config::{StreamConfig, text};
-use crate::host::listen;
+use crate::config::{StreamConfig, syslog, text};
+use crate::host::{listen, resolve};
 use crate::sys::clock;
 use std::ffi::OsStr;
 use std::io;
@@ -76,6 +76,23 @@ impl std::fmt::Display for Address {
             Address::Udp(address) => write!(f, "syslog at {address}"),
         }
     }
+}
+
+/// The daemon that the log of circus goes to, and the facility. The name of a host is looked up now, and never again.
+///
+/// # Errors
+/// What is wrong with the address, or with the host.
+pub fn daemon(url: &str, may_wait: bool) -> Result<(Address, u8), String> {
+    let found = syslog::parse(url)?;
+    let address = match found.place {
+        syslog::Place::Path(path) => Address::Path(OsStr::from_bytes(&text::to_bytes(path)).into()),
+        syslog::Place::Host(host, port) => {
+            let resolve = |v6| resolve::first(host, v6, may_wait);
+            let ip = resolve(false).or_else(|why| resolve(true).map_err(|_| why))?;
+            Address::Udp((ip, port).into())
+        }
+    };
+    Ok((address, found.facility))
 }
 
 /// What the messages of a stream begin with.

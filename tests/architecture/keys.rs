@@ -16,7 +16,7 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("control/", "cmd args graceful_timeout numprocesses singleton", "properties of requests, a command"),
     ("control/", "address backlog host nice path port sockets", "members of answers"),
     ("control/", "autostart critical on_demand requires uid", "members of the answer of `why`"),
-    ("parts/hooks.rs", "path endpoint", "members of what a hook is told"),
+    ("parts/helpers/hooks.rs", "path endpoint", "members of what a hook is told"),
     ("parts/plugins/", "retry_in max_retry host port", "options of plugins"),
     ("parts/plugins/", "debug", "a level of Python's logging"),
     ("sys/", "oom_score_adj nice ionice sandbox capabilities no_new_privs", "steps of a spawn, a limit"),
@@ -36,7 +36,9 @@ fn keys() -> Vec<&'static str> {
 /// The keys that stand as literals in a source outside its tests, each with its line.
 fn literals<'s>(source: &'s str, keys: &[&str]) -> Vec<(usize, &'s str)> {
     let code = source.split_once("#[cfg(test)]\nmod tests {").map_or(source, |(code, _)| code);
-    let lines = (1..).zip(code.lines()).filter(|(_, line)| !line.trim_start().starts_with("//"));
+    // `#[cfg(feature = "health")]` names a feature.
+    let is_code = |line: &str| !["//", "#[cfg"].iter().any(|start| line.trim_start().starts_with(start));
+    let lines = (1..).zip(code.lines()).filter(|(_, line)| is_code(line));
     let quoted = lines.flat_map(|(n, line)| line.split('"').skip(1).step_by(2).map(move |text| (n, text)));
     quoted.filter(|(_, text)| keys.contains(text)).collect()
 }

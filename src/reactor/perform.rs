@@ -136,7 +136,6 @@ impl Daemon {
         // What it has said right before its end counts while it is known.
         self.newline_ready(pid);
         self.parts.processes.report(pid, exit, &mut self.core.cx(Key::processes));
-        self.compressor_ended(pid, exit);
     }
 
     fn reap(&mut self, pid: Pid) {

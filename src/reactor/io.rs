@@ -1,6 +1,6 @@
 //! Reading and writing without waiting.
 
-use std::io::{ErrorKind, Read, Result};
+use std::io::{ErrorKind, Read, Result, Write};
 
 /// Reads one piece into the buffer. `None`: there is nothing at the moment; an empty piece: nothing more will come.
 ///
@@ -23,16 +23,15 @@ const KEEP: usize = 4096;
 const WRITTEN: usize = 256 * 1024;
 
 /// Bytes on their way out, as far as they could not be written yet.
-#[cfg(any(feature = "health", feature = "plugins"))]
 #[derive(Debug, Default)]
 pub struct Outbox {
     bytes: Vec<u8>,
     written: usize,
 }
 
-#[cfg(any(feature = "health", feature = "plugins"))]
 impl Outbox {
     /// These are to be written.
+    #[cfg(any(feature = "health", feature = "plugins"))]
     pub fn new(bytes: Vec<u8>) -> Outbox {
         Outbox { bytes, written: 0 }
     }
@@ -56,7 +55,7 @@ impl Outbox {
     ///
     /// # Errors
     /// It is broken.
-    pub fn flush(&mut self, to: &mut dyn std::io::Write) -> Result<bool> {
+    pub fn flush(&mut self, to: &mut dyn Write) -> Result<bool> {
         while let Some(rest) = self.bytes.get(self.written..).filter(|rest| !rest.is_empty()) {
             match to.write(rest) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),

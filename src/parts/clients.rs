@@ -76,6 +76,8 @@ pub struct Clients {
     plugins: Sorted<Pid, u32>,
     next_client: u32,
     next_ticket: u64,
+    /// Somebody may listen to events.
+    has_subscribers: bool,
     /// How much memory all connections take.
     held: usize,
     /// Connections to look at in the next turn: they had an event, or there is more to read, or they may be done.
@@ -293,6 +295,7 @@ impl Clients {
             Input::TooLong { envelope } => self.take_request(id, envelope, protocol::too_long(), cx),
             Input::Send(bytes) => client.send(&bytes),
             Input::Subscribe(topic) => {
+                self.has_subscribers = true;
                 if !client.subscribe(topic) {
                     refuse_peer(client, "it subscribes to too many topics", &[], cx);
                 }
@@ -343,6 +346,7 @@ impl Clients {
         let effect = match request.and_then(|request| client.may_ask(request)) {
             Ok(Request::Listen(topics)) => {
                 client.topics = Some(topics);
+                self.has_subscribers = true;
                 Ok(Effect::Answer(ticket, Ok(Map::new())))
             }
             Ok(Request::Question(_)) if cast => return,

@@ -2,7 +2,7 @@
 
 use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
-use crate::arbiter::request::{Order, Question, Reply, Tail, Ticket};
+use crate::arbiter::request::{Order, Question, Tail, Ticket};
 use crate::arbiter::{Action, Event, Pid, Published, WatcherId};
 use crate::control::{Refusal, secrets};
 use crate::host::spawn::{Loan, NotSpawned, gone, put_in};
@@ -53,7 +53,7 @@ impl Daemon {
             Action::UnwatchSockets(id) => self.parts.sockets.unwatch(id, &self.core.cx(Key::sockets)),
             Action::Reply { ticket, reply } => {
                 self.parts.builtins.answered(ticket, &reply, &mut self.core.cx(Key::builtins));
-                self.reply(ticket, &reply);
+                self.parts.clients.reply(ticket, &reply);
             }
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.core.log.log(level, format_args!("{text}")),
@@ -156,11 +156,6 @@ impl Daemon {
             self.each(&mut |part, cx| part.stopped(id, cx));
         }
         self.each(&mut |part, cx| part.published(watcher, &what, cx));
-    }
-
-    /// The arbiter's reply to an order.
-    fn reply(&mut self, ticket: Ticket, reply: &Reply) {
-        self.parts.clients.reply(ticket, reply);
     }
 
     /// What views are made from.

@@ -11,6 +11,7 @@ pub mod control;
 pub mod host;
 pub mod parts;
 pub mod reactor;
+pub mod signals;
 pub mod sorted;
 pub mod sys;
 pub mod views;

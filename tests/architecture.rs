@@ -52,17 +52,17 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "config::number",
             "config::options",
             "config::probe",
-            "config::signals",
             "config::value::listed",
         ],
     ),
     ("config", &[]),
     ("sys", &[]),
+    ("signals", &[]),
     ("sorted", &[]),
 ];
 
 /// What every module may import: tools that know of nothing.
-const SHARED: &[&str] = &["sorted"];
+const SHARED: &[&str] = &["signals", "sorted"];
 
 /// A crate, and the modules that may name it.
 const CRATES: &[(&str, &[&str])] = &[
@@ -307,7 +307,7 @@ fn compile_arbiter(name: &str, arbiter: &Path) -> io::Result<Output> {
     let config = root().join("src/config");
     let mut source = String::from("#![allow(dead_code)]\npub mod config {\n");
     let modules =
-        "changes expand families features hooks model number options probe respawn_rule restrict row signals stream url \
+        "changes expand families features hooks model number options probe respawn_rule restrict row stream url \
          value"
             .split(' ');
     for module in modules {
@@ -315,8 +315,9 @@ fn compile_arbiter(name: &str, arbiter: &Path) -> io::Result<Output> {
         source += &format!("#[path = {path:?}]\npub mod {module};\n");
     }
     source += "pub use model::*;\npub use stream::*;\npub use value::*;\n}\n";
-    let sorted = root().join("src/sorted.rs");
-    source += &format!("#[path = {arbiter:?}]\npub mod arbiter;\n#[path = {sorted:?}]\npub mod sorted;\n");
+    let path = |shared: &&str| root().join("src").join(shared).with_extension("rs");
+    SHARED.iter().for_each(|name| source += &format!("#[path = {:?}]\npub mod {name};\n", path(name)));
+    source += &format!("#[path = {arbiter:?}]\npub mod arbiter;\n");
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let (file, out) = (dir.join(name).with_extension("rs"), dir.join(name).with_extension("rmeta"));
     fs::write(&file, source)?;

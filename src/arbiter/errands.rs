@@ -10,15 +10,13 @@ use super::time::Time;
 use super::watcher::{Ctx, Watcher};
 use super::{Level, Pid, Published};
 use crate::config::hooks::Hook;
-use crate::config::signals;
+use crate::signals::{self, SIGHUP, SIGTERM};
 use std::collections::VecDeque;
-
-const SIGHUP: i32 = 1;
 
 impl Watcher {
     /// The signal that asks its processes to end.
     pub(super) fn stop_signal(&self) -> i32 {
-        i32::try_from(self.config.options.stop_signal).unwrap_or(15)
+        i32::try_from(self.config.options.stop_signal).unwrap_or(SIGTERM)
     }
 
     /// Runs stop_command about a process, which gets SIGKILL at `kill_at`: the command has no longer either.

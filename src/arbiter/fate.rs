@@ -11,7 +11,7 @@ use super::watcher::{Goal, Watcher};
 use super::{Action, Arbiter, Level, Pid, WatcherId};
 use crate::config::options::WatcherOptions;
 use crate::config::respawn_rule::{self, Respawn};
-use crate::config::signals;
+use crate::signals;
 
 /// The exit code when no process could be started; a shell says it of a command that cannot be executed.
 const NOTHING_RAN: u8 = 126;

@@ -4,7 +4,7 @@ use super::pulse::Pulse;
 use super::respawn::{Chain, Retry};
 use super::time::Time;
 use super::{Pid, Whom};
-use crate::config::signals;
+use crate::signals;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,15 +18,13 @@ use crate::config::options::{
     HEALTH_INTERVAL, HEALTH_RETRIES, HEALTH_TIMEOUT, READY_TIMEOUT, WatcherOptions,
 };
 use crate::config::probe::Probe;
+use crate::signals::SIGABRT;
 
 /// Seconds from a spawn to the first question whether the process is ready; the pauses between the next ones double.
 const FIRST_PAUSE: f64 = 0.1;
 const LONGEST_PAUSE: f64 = 1.0;
 /// No interval and no timeout is shorter, in seconds.
 const SHORTEST: f64 = 0.1;
-
-/// The signal for a process that is silent: it leaves a core behind, if it may.
-const SIGABRT: i32 = 6;
 
 /// What a process tells of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

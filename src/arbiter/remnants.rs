@@ -13,8 +13,7 @@ use super::stop::AFTER_KILL;
 use super::time::Time;
 use super::watcher::{Ctx, Status, Watcher};
 use super::{Action, Level, Pid, Whom};
-
-const SIGKILL: i32 = 9;
+use crate::signals::SIGKILL;
 
 /// How many seconds the rest of a group is spared at most. A container manager waits for ten.
 pub const SPARED: f64 = 5.0;

@@ -15,10 +15,9 @@ use super::time::Time;
 use super::watcher::{Ctx, Goal, Status, Watcher};
 use super::{Action, Level, Pid, Published, Whom};
 use crate::config::hooks::Hook;
-use crate::config::{number, signals};
+use crate::config::number;
+use crate::signals::{self, SIGKILL};
 use crate::sorted::sort_by;
-
-const SIGKILL: i32 = 9;
 
 /// Seconds that circus waits for a process, or for the rest of its group, to go after SIGKILL. A process that waits for
 /// a dead disk does not go, nor does one that circus may not signal; then circus goes on without it.

@@ -1,7 +1,8 @@
 //! `circus run [OPTIONS] -- CMD ARGS`: reads the options of the init of one command and runs it.
 
-use crate::config::{number, signals};
+use crate::config::number;
 use crate::host::init::{self, GRACE, Options};
+use crate::signals;
 use getopts::{Matches, Options as Getopts, ParsingStyle};
 
 /// The exit code for options that are none: below it are those of the command, above it what shells say of commands

@@ -9,7 +9,8 @@ use super::ini::shorten;
 use super::model::{Builtin, Names, Severity};
 use super::options::{WATCHER, find, watcher};
 use super::value::{Kind, Value};
-use super::{number, signals, url};
+use super::{number, url};
+use crate::signals;
 
 /// What an option of a plugin takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -46,7 +46,10 @@ impl WatcherConfig {
             self.env = new.env.clone();
             add(families::ENV.into(), Live::Reload);
         }
-        for (family, name) in differing_members(old, new) {
+        // Those of streams are told last.
+        let mut members = differing_members(old, new);
+        members.sort_by_key(|(family, _)| family.prefix.contains("_stream"));
+        for (family, name) in members {
             // A member takes what it gave.
             let _ = family.members.set(self, &name, family.members.get(new, &name).as_ref());
             add(family.key(&name), family.live);

@@ -29,7 +29,6 @@ pub mod respawn_rule;
 pub mod restrict;
 pub mod row;
 pub mod sections;
-pub mod signals;
 pub mod sockets;
 pub mod stream;
 pub mod syslog;
@@ -67,5 +66,5 @@ pub use model::{
     WatcherConfig,
 };
 pub use options::{CircusOptions, PluginOptions, SocketOptions, StreamOptions, WatcherOptions};
-pub use stream::{StreamConfig, StreamKind};
+pub use stream::{CHANNELS, Channel, StreamConfig, StreamKind};
 pub use value::{Kind, Value};

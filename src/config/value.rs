@@ -3,7 +3,8 @@
 //! A [`Kind`] is one column of the option table. Both readers of values use it: the file reader, which has text,
 //! and the control commands `set` and `add`, which have typed JSON.
 
-use super::{number, respawn_rule, signals};
+use super::{number, respawn_rule};
+use crate::signals;
 use std::ops::RangeInclusive;
 
 /// One typed value of an option.

@@ -7,7 +7,8 @@ use super::commands::CliArgs;
 use super::overview::QueueFact;
 use super::{Map, Refusal, one};
 use crate::arbiter::request::{Question, Request};
-use crate::config::{number, signals};
+use crate::config::number;
+use crate::signals;
 use serde_json::Value as Json;
 
 /// What is measured of a watcher.

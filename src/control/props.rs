@@ -6,7 +6,8 @@ use super::Map;
 use super::python::quoted;
 use crate::arbiter::Pid;
 use crate::arbiter::request::{Errno, Reply};
-use crate::config::{Kind, Value, signals};
+use crate::config::{Kind, Value};
+use crate::signals;
 use serde_json::Value as Json;
 
 /// Why a request was not taken.
@@ -135,7 +136,7 @@ pub fn wrong(key: &str, noun: &str) -> Refusal {
 
 /// The number of a signal that there is.
 pub fn signal_number(number: i64) -> Option<i32> {
-    i32::try_from(number).ok().filter(|n| (1..=64).contains(n))
+    i32::try_from(number).ok().filter(|n| signals::exists((*n).into()))
 }
 
 /// The seconds, when they are neither negative nor more than any clock counts (about 31 years).

@@ -7,7 +7,8 @@ use super::props::Props;
 use super::queries::positional;
 use super::{Map, Refusal};
 use crate::arbiter::request::{Question, Request};
-use crate::config::{number, signals};
+use crate::config::number;
+use crate::signals;
 use serde_json::Value as Json;
 
 /// How many changes the text has; JSON has all.

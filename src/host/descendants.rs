@@ -11,22 +11,22 @@
 //! circus gets whoever it has left. Then, and when a stray dies, there is one look for all descendants at the end of the turn.
 
 use crate::arbiter::{Event, Pid, WatcherId};
-use crate::config::signals;
 use crate::host::cgroup::{Cgroups, entrance};
+use crate::host::child::{Host, Leader};
 use crate::host::kill::Told;
 use crate::host::looks::with_spare;
+use crate::host::processes::Processes;
 use crate::host::procfs;
 use crate::parts::log::Log;
-use crate::reactor::eventloop::Daemon;
+use crate::reactor::part::Cx;
+use crate::signals::{self, SIGKILL};
 use crate::sorted::Sorted;
-use crate::sys::child::{Child, SpawnError, Spawner, Step};
+use crate::sys::child::{Child, SpawnError, Step};
 use crate::sys::signal::{self, PidFd};
 use crate::sys::{self, clock, process};
 use std::ffi::CString;
 use std::io;
 use std::path::{Path, PathBuf};
-
-const SIGKILL: i32 = 9;
 
 /// The variable that holds the mark, and the cgroup that has it in its name.
 const MARK: &str = "CIRCUS_ID=";
@@ -107,16 +107,6 @@ impl Descendants {
         self.descendants.contains_key(&pid)
     }
 
-    /// The mark of an orphan, if it has one and that can be looked at.
-    pub fn mark_of(&self, orphan: Pid) -> Option<Mark> {
-        mark_of(orphan, self.seed).ok().flatten()
-    }
-
-    /// The first process of the tree with this mark.
-    pub fn root_of(&self, mark: Mark) -> Option<Pid> {
-        self.descendants.iter().find(|(_, tree)| tree.mark == mark).map(|(pid, _)| *pid)
-    }
-
     /// Sends a signal to those of a tree that have left; false when there is no such tree.
     pub fn signal(&mut self, pid: Pid, signum: i32) -> bool {
         let Some(tree) = self.descendants.get_mut(&pid) else { return false };
@@ -155,9 +145,14 @@ impl Descendants {
 }
 
 impl NewTree {
+    /// What its processes bear.
+    pub fn mark(&self) -> Mark {
+        self.mark
+    }
+
     /// Spawns its first process, outside of its cgroup where that takes nobody in.
-    pub fn spawn(&mut self, spawner: &mut Spawner, child: &mut Child) -> Result<Pid, SpawnError> {
-        let spawned = spawner.spawn(child);
+    pub fn spawn(&mut self, host: &mut Host, child: &mut Child) -> Result<Leader, SpawnError> {
+        let spawned = host.spawn(child);
         let Err(error) = &spawned else { return spawned };
         let Some(cgroup) = self.cgroup.take() else { return spawned };
         clear(&cgroup);
@@ -165,7 +160,7 @@ impl NewTree {
             return spawned;
         }
         child.restrictions.cgroup = self.instead.take();
-        spawner.spawn(child)
+        host.spawn(child)
     }
 }
 
@@ -175,50 +170,57 @@ impl std::fmt::Display for Mark {
     }
 }
 
+/// The process with this mark that an orphan comes from, if it bears one and that can be looked at.
+pub fn bearer(orphan: Pid, marks: &[(Pid, Mark)]) -> Option<Pid> {
+    let (_, Mark(seed, _)) = marks.first()?;
+    let found = mark_of(orphan, *seed).ok().flatten()?;
+    marks.iter().find(|(_, mark)| *mark == found).map(|(pid, _)| *pid)
+}
+
 /// Removes the cgroup of a tree. One that is not empty belongs to those who are in it.
 fn clear(cgroup: &Path) {
     let _ = std::fs::remove_dir(cgroup);
 }
 
-impl Daemon {
+impl Processes {
     /// Looks for those that have left, signals them where that is to be, and says which descendants are empty.
-    pub(crate) fn look_for_strays(&mut self) {
+    pub(super) fn look_for_strays(&mut self, cx: &mut Cx<'_>) {
         if !std::mem::take(&mut self.descendants.due) {
             return;
         }
-        let strays = match self.strays() {
+        let strays = match self.strays(cx) {
             Ok(strays) => strays,
             // Then only the group can be looked after.
             Err(error) if procfs::is_absent(&error) => Vec::new(),
             Err(error) => {
                 self.looks.strays();
-                return self.look_later(&error);
+                return self.looks.later(&error, cx);
             }
         };
         let lost = self.descendants.descendants.iter().filter(|(_, tree)| tree.lost).map(|(pid, _)| *pid);
         for root in lost.collect::<Vec<Pid>>() {
-            let mut left = self.groups.contains_key(&root);
+            let mut left = cx.host.groups.contains_key(&root);
             for (pid, mark) in &strays {
                 if let Some(tree) =
                     self.descendants.descendants.get_mut(&root).filter(|tree| tree.mark == *mark)
                 {
                     left = true;
-                    if let Err(error) = tree.tell(*pid, root, &mut self.told, &mut self.core.log) {
+                    if let Err(error) = tree.tell(*pid, root, &mut self.told, cx.log) {
                         self.looks.strays();
-                        self.look_later(&error);
+                        self.looks.later(&error, cx);
                     }
                 }
             }
             if !left {
                 self.descendants.remove(root);
                 self.told.forget(root);
-                self.dispatch(Event::GroupEmpty { pgid: root });
+                cx.event(Event::GroupEmpty { pgid: root });
             }
         }
     }
 
     /// The first process of a tree survives SIGKILL, and is not waited for: neither are those that come from it.
-    pub(crate) fn give_tree_up(&mut self, root: Pid) {
+    pub(super) fn give_tree_up(&mut self, root: Pid) {
         if !self.descendants.signal(root, SIGKILL) {
             return;
         }
@@ -230,10 +232,10 @@ impl Daemon {
     }
 
     /// The children of circus that it has not started itself and that bear a mark.
-    fn strays(&self) -> io::Result<Vec<(Pid, Mark)>> {
+    fn strays(&self, cx: &Cx<'_>) -> io::Result<Vec<(Pid, Mark)>> {
         let mut strays = Vec::new();
         for pid in procfs::children(process::pid())? {
-            if self.core.arbiter.owner(pid).is_none()
+            if cx.arbiter.owner(pid).is_none()
                 && !self.survivors.contains(&pid)
                 && let Some(mark) = mark_of(pid, self.descendants.seed)?
             {

@@ -15,6 +15,9 @@ pub use crate::host::leftovers::GRACE;
 use crate::host::leftovers::{LeftoverSweep, Rest};
 use crate::host::spawn_template::candidates;
 use crate::reactor::startup::complain;
+use crate::signals::{
+    HALTS, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGSTOP, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU,
+};
 use crate::sys::child::{Child, Mask, SpawnError, Spawner, Step};
 use crate::sys::signal::{self, Inherited, Received};
 use crate::sys::wait::{self, Exit};
@@ -23,23 +26,8 @@ use std::ffi::CString;
 use std::io::IsTerminal;
 use std::os::unix::ffi::OsStrExt;
 
-const SIGHUP: i32 = 1;
-const SIGINT: i32 = 2;
-const SIGQUIT: i32 = 3;
-const SIGTERM: i32 = 15;
-const SIGCHLD: i32 = 17;
-const SIGCONT: i32 = 18;
-const SIGSTOP: i32 = 19;
-const SIGTSTP: i32 = 20;
-const SIGTTIN: i32 = 21;
-const SIGTTOU: i32 = 22;
-
 /// What a terminal sends to a whole group, but for SIGWINCH: a program asks for the size when it starts.
 const KEYS: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU];
-
-/// How container managers ask PID 1 to end: SIGPWR (lxc, incus); SIGRTMIN+3 and +4 as for systemd (podman,
-/// systemd-nspawn).
-pub const HALTS: [i32; 3] = [30, 37, 38];
 
 /// The command cannot be found; anything else than that which keeps it from running; circus itself cannot go on.
 /// As shells have it.

@@ -7,16 +7,13 @@ use crate::arbiter::time::Time;
 use crate::arbiter::{Pid, SPARED};
 use crate::config::number;
 use crate::host::kill::Told;
+use crate::host::processes::Processes;
 use crate::host::procfs;
-use crate::reactor::eventloop::Daemon;
+use crate::reactor::part::Cx;
+use crate::signals::{SIGCONT, SIGKILL, SIGTERM};
 use crate::sys::{clock, is_gone, process, signal, wait};
-use mio::Events;
 use std::io;
 use std::time::{Duration, Instant};
-
-const SIGKILL: i32 = 9;
-const SIGTERM: i32 = 15;
-const SIGCONT: i32 = 18;
 
 /// How long the rest may take, in seconds, when nobody says anything.
 pub const GRACE: f64 = 10.0;
@@ -201,15 +198,10 @@ fn waiting_for(names: &[String], grace: f64) -> String {
     format!("waiting up to {} s for {names}", number::fixed(grace, 1))
 }
 
-impl Daemon {
-    /// Ends what the processes have left, after the last of them. The loop goes on meanwhile: output is passed on,
-    /// and clients have their answers.
-    pub(crate) fn sweep(&mut self, events: &mut Events) {
-        // Who has ended already is none of them.
-        self.reap();
-        while self.more_zombies {
-            self.reap();
-        }
+impl Processes {
+    /// Begins to end what the processes have left, after the last of them. The loop goes on meanwhile: output is passed
+    /// on, and clients have their answers.
+    pub fn begin_sweep(&mut self, cx: &mut Cx<'_>) {
         let rest = Rest {
             left_alone: std::mem::take(&mut self.left_alone),
             survivors: std::mem::take(&mut self.survivors),
@@ -218,22 +210,30 @@ impl Daemon {
         if rest.is_empty() {
             return;
         }
-        self.core.log.info(format_args!("{}", rest.reason(GRACE)));
-        let mut sweep = LeftoverSweep::begin(rest, GRACE);
-        if self.core.arbiter.is_hurried() {
-            sweep.hurry();
-        }
-        self.sweep = Some(sweep);
-        while self.sweep.as_ref().is_some_and(|sweep| !sweep.is_over()) {
-            self.wait_and_turn(events);
-            if let Some(sweep) = &mut self.sweep {
-                sweep.expire();
-            }
+        cx.log.info(format_args!("{}", rest.reason(GRACE)));
+        self.sweep = Some(LeftoverSweep::begin(rest, GRACE));
+        if cx.arbiter.is_hurried() {
+            self.hurry_sweep();
         }
     }
 
+    /// Whether somebody is left that is waited for.
+    pub fn is_sweeping(&self) -> bool {
+        self.sweep.as_ref().is_some_and(|sweep| !sweep.is_over())
+    }
+
+    /// Nobody is waited for any more.
+    pub fn hurry_sweep(&mut self) {
+        self.sweep.iter_mut().for_each(LeftoverSweep::hurry);
+    }
+
+    /// circus has stood still for so many seconds.
+    pub fn give_back(&mut self, seconds: f64) {
+        self.sweep.iter_mut().for_each(|sweep| sweep.give_back(seconds));
+    }
+
     /// When the sweep wants to go on.
-    pub(crate) fn next_sweep(&self) -> Option<Instant> {
+    pub(super) fn next_sweep(&self) -> Option<Instant> {
         let timeout = Duration::from_nanos(self.sweep.as_ref()?.timeout());
         Some(Instant::now() + timeout)
     }

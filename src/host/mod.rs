@@ -2,6 +2,7 @@
 //! enter a cgroup. Whoever wants it done asks here.
 
 pub(crate) mod cgroup;
+pub(crate) mod child;
 pub(crate) mod descendants;
 pub(crate) mod disk;
 pub(crate) mod endpoint;
@@ -12,6 +13,7 @@ pub(crate) mod leftovers;
 pub(crate) mod looks;
 pub(crate) mod oom;
 pub(crate) mod pidfile;
+pub(crate) mod processes;
 pub(crate) mod procfs;
 pub(crate) mod reap;
 pub(crate) mod resolve;

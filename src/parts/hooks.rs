@@ -100,7 +100,7 @@ impl Daemon {
 
     /// What every hook gets to know, in its environment.
     fn tell_facts(&self, config: &WatcherConfig, hook: Hook, about: &About, env: &mut Names) {
-        let endpoint = absolute(self.parts.clients.listeners.endpoint(), &current_dir());
+        let endpoint = absolute(&self.core.setup.endpoint, &current_dir());
         let texts = [hook.name().to_string(), config.name.clone(), endpoint];
         let numbers = [about.pid, about.signum, about.exit.map(Exit::code)];
         let numbers = numbers.map(|number| number.map(|number| number.to_string()));
@@ -123,7 +123,7 @@ impl Daemon {
         let path = [config.env.get("PYTHONPATH"), own.as_ref(), Some(&current_dir())];
         let path = path.into_iter().flatten().flat_map(|path| path.split(':'));
         put("path", path.filter(|path| !path.is_empty()).collect());
-        put("endpoint", self.parts.clients.listeners.addresses().0.into());
+        put("endpoint", self.core.setup.addresses.0.as_str().into());
         let differs = |(name, value): &(&String, &String)| env.get(name.as_str()) != Some(value);
         let differing = config.env.iter().filter(differs);
         let mut differing = differing.map(|(name, value)| (name.clone(), value.as_str().into()));
@@ -152,12 +152,12 @@ impl Daemon {
         let watcher = self.core.arbiter.find(name).filter(has_hook);
         let pids = watcher.map(|watcher| process.map_or_else(|| watcher.pids(), |pid| vec![pid]));
         let (Some(watcher), Some(pids)) = (watcher, pids.filter(|pids| !pids.is_empty())) else {
-            return self.parts.clients.answer_later(ticket, Ok(answer));
+            return self.parts.clients.answer(ticket, Ok(answer));
         };
         let (watcher, config) = (watcher.id, &watcher.config);
         if self.parts.helpers.waiting() + pids.len() > MOST_WAITING {
             let reason = "too many hooks wait for their turn; try again later".into();
-            return self.parts.clients.answer_later(ticket, Err(Refusal { errno: Errno::Conflict, reason }));
+            return self.parts.clients.answer(ticket, Err(Refusal { errno: Errno::Conflict, reason }));
         }
         // `as` saturates: a negative number becomes 0.
         let timeout = Duration::from_millis((config.options.hook_timeout * 1e3) as u64);
@@ -200,7 +200,7 @@ impl Daemon {
             None => Ok(answer),
             Some(reason) => Err(Refusal { errno: Errno::Conflict, reason }),
         };
-        self.parts.clients.answer_later(of.ticket, answer);
+        self.parts.clients.answer(of.ticket, answer);
     }
 }
 

@@ -12,18 +12,18 @@ mod shares;
 pub use claim::{NewDirectory, Obstacle, Owner, claim};
 pub use passed::{OWN, Passed};
 pub use replace::Prepared;
-pub use shares::User;
 
 pub use crate::host::files::OwnFile;
 
 use crate::arbiter::WatcherId;
 use crate::config::{SocketConfig, SocketOptions, sockets, text};
 use crate::host::resolve;
+use crate::host::spawn_template::Offered;
 use crate::sorted::{Sorted, sort_by};
 use crate::sys::address::Address;
 use crate::sys::io_words;
 use crate::sys::socket::{self, Kind, SocketSpec};
-use shares::Shares;
+use shares::{Shares, User};
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -82,45 +82,28 @@ impl Sockets {
         self.bound.iter_mut().for_each(Bound::keep);
     }
 
-    fn get(&self, name: &str) -> Option<&Bound> {
-        self.bound.iter().find(|socket| socket.name == name)
-    }
-
-    /// Whether there is a socket of that name.
-    pub fn has(&self, name: &str) -> bool {
-        self.get(name).is_some()
-    }
-
-    /// Whether each process gets a socket of its own under that name.
-    pub fn is_shared(&self, name: &str) -> bool {
-        self.get(name).is_some_and(Bound::is_shared)
-    }
-
-    /// Whether calls on the socket of that name wait.
-    pub fn blocks(&self, name: &str) -> bool {
-        self.get(name).is_none_or(|socket| socket.config.options.blocking)
-    }
-
-    /// The family of a name's address, as the configuration calls it.
-    pub fn family(&self, name: &str) -> &'static str {
-        self.get(name).map_or("", |socket| family(&socket.address))
-    }
-
-    /// The names, sorted.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.bound.iter().map(|socket| socket.name.as_str())
+    /// All of them, as those see them that are to have them.
+    pub fn offered(&self) -> Vec<Offered> {
+        let offer = |socket: &Bound| Offered {
+            name: socket.name.clone(),
+            family: family(&socket.address),
+            shared: socket.is_shared(),
+            blocks: socket.config.options.blocking,
+            fds: socket.fds().collect(),
+        };
+        self.bound.iter().map(offer).collect()
     }
 
     /// The descriptors of a name: one, or several with so_reuseport.
-    pub fn fds(&self, name: &str) -> impl Iterator<Item = RawFd> {
-        self.get(name).into_iter().flat_map(|socket| socket.shares.fds())
+    fn fds(&self, name: &str) -> impl Iterator<Item = RawFd> {
+        self.bound.iter().filter(move |socket| socket.name == name).flat_map(Bound::fds)
     }
 
     /// The descriptor of a socket for a process.
     ///
     /// # Errors
     /// A socket of its own cannot be bound.
-    pub fn take(&mut self, name: &str, user: User) -> Result<RawFd, String> {
+    fn take(&mut self, name: &str, user: User) -> Result<RawFd, String> {
         let socket = self.bound.iter_mut().find(|socket| socket.name == name);
         let socket = socket.ok_or_else(|| format!("there is no [socket:{name}]"))?;
         if !socket.is_shared() {
@@ -306,7 +289,10 @@ mod tests {
         let mut configs = configs.to_vec();
         configs[1].options.host = "::1".into();
         let sockets = bind_all(&configs).unwrap();
-        assert_eq!(sockets.names().collect::<Vec<_>>(), ["api", "web"]);
+        assert_eq!(
+            sockets.all().iter().map(|socket| socket.name.as_str()).collect::<Vec<_>>(),
+            ["api", "web"]
+        );
         assert!(sockets.all().iter().flat_map(Bound::fds).all(|fd| fd >= LOWEST_FD));
         let Address::Inet(address) = &sockets.all()[1].address else { panic!() };
         assert_ne!(address.port(), 0);

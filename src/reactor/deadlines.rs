@@ -9,15 +9,10 @@ use std::time::{Duration, Instant};
 impl Daemon {
     /// How long the next wait may be; `None`: for ever.
     pub(crate) fn timeout(&mut self) -> Option<Duration> {
-        let busy = !self.ready_pipes.is_empty()
-            || !self.spawns.is_empty()
-            || self.more_zombies
+        let busy = false
             || self.signals.have_come()
             || self.parts.helpers.are_busy()
             || self.parts.notices.are_busy()
-            || self.descendants.are_due()
-            || self.parts.clients.are_busy()
-            || self.parts.surveys.are_busy()
             || self.parts.builtins.are_busy()
             || KEYS.iter().any(|key| self.parts.get(*key).is_busy());
         if busy {
@@ -27,15 +22,8 @@ impl Daemon {
         let rest_of = [
             of_arbiter,
             self.parts.helpers.next_deadline(),
-            self.parts.streams.next_retry(),
-            self.parts.clients.listeners.next_accept(),
             self.core.log.next_retry(),
-            self.notify.next(),
             self.parts.notices.next(),
-            self.shutdown_progress.next(),
-            self.looks.next(),
-            self.next_sweep(),
-            self.next_reap(),
         ];
         let of_parts = KEYS.iter().filter_map(|key| self.parts.get(*key).deadline());
         let rest_of = rest_of.into_iter().flatten().chain(of_parts);
@@ -63,14 +51,8 @@ impl Daemon {
         if self.parts.helpers.next_deadline().is_some_and(|at| at <= self.core.now) {
             self.expire_helpers();
         }
-        if self.parts.streams.next_retry().is_some_and(|at| at <= self.core.now) {
-            self.parts.streams.retry(self.core.now, &mut self.core.log);
-        }
         if self.core.log.next_retry().is_some_and(|at| at <= self.core.now) {
             self.core.log.flush(self.core.now);
-        }
-        if self.looks.next().is_some_and(|at| at <= self.core.now) {
-            self.look_again_now();
         }
         if self.parts.notices.next().is_some_and(|at| at <= self.core.now) {
             self.resume_notices();

@@ -1,18 +1,18 @@
 //! From the command line to a daemon that is ready: everything that may go wrong and end the program goes wrong
 //! here, with exit code 100 for what the user can mend in the configuration and 111 for what the system refuses.
 
+use crate::arbiter::fate::Fall;
 use crate::arbiter::{Arbiter, Level};
 use crate::config::check::check;
 use crate::config::load::read;
 use crate::config::options::global;
 use crate::config::{CircusOptions, Config, Finding, Names, Origins, Severity, WatcherConfig, syslog, text};
 use crate::control::plain::plain_text;
+use crate::host::child::Host;
 use crate::host::disk::Disk;
 use crate::host::endpoint::{self, Fault};
-use crate::host::init::HALTS;
-use crate::host::looks;
 use crate::host::pidfile::PidFile;
-use crate::host::termination_message;
+use crate::host::{looks, termination_message};
 use crate::parts::clients::Clients;
 use crate::parts::log::Log;
 use crate::parts::manager_notify::{self, ManagerNotify};
@@ -21,11 +21,13 @@ use crate::parts::sockets::{self, OwnFile, Passed, Sockets};
 use crate::reactor::eventloop::{Daemon, Started};
 use crate::reactor::part::{Core, Setup};
 use crate::reactor::perform::HANDLED;
+use crate::signals::{HALTS, SIGXFSZ};
 use crate::sys::child::Spawner;
 use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
 use crate::sys::signal::{self, Signals};
-use crate::sys::{self, io_words, process};
+use crate::sys::{io_words, process};
+use crate::views::tail::last_output;
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -146,7 +148,7 @@ pub fn run(options: &Options) -> u8 {
             }
             daemon.run();
             let fall = daemon.fall.take();
-            fall.iter().for_each(|fall| daemon.bury(fall));
+            fall.iter().for_each(|fall| tell_of_fall(&mut daemon, fall));
             daemon.end(pidfile);
             fall.map_or(0, |fall| fall.code)
         }
@@ -157,6 +159,17 @@ pub fn run(options: &Options) -> u8 {
 fn bury(tombstone: Option<&str>, code: u8, reason: &str) {
     if let Some(Err(why)) = tombstone.map(|path| termination_message::write(path, code, reason, None, &[])) {
         complain(&format!("circus: {why}"));
+    }
+}
+
+/// Writes down why circus ends, if somebody wants to know.
+fn tell_of_fall(daemon: &mut Daemon, fall: &Fall) {
+    let Some(path) = &daemon.core.setup.options.tombstone else { return };
+    let output = last_output(&daemon.parts.streams.rings, fall.watcher, termination_message::LINES);
+    let texts = output.as_array().into_iter().flatten().filter_map(|line| line.get("text")?.as_str());
+    let output: Vec<String> = texts.map(str::to_string).collect();
+    if let Err(why) = termination_message::write(path, fall.code, &fall.reason, Some(fall), &output) {
+        daemon.core.log.error(format_args!("{why}"));
     }
 }
 
@@ -187,7 +200,7 @@ fn start(
     let kernel = |what: &str, error: std::io::Error| system(format!("{what}: {}", io_words(&error)));
     let (mut log, new_log) = open_first_log(options, &config.circus)?;
     // A log that has reached a limit is an error of write(2), not the end.
-    signal::ignore(sys::SIGXFSZ);
+    signal::ignore(SIGXFSZ);
     // Before there is anything that a signal could leave behind.
     let halts: &[i32] = if process::pid() == 1 { &HALTS } else { &[] };
     let signals = Signals::new(&[&HANDLED, halts].concat()).map_err(|e| kernel("signals", e))?;
@@ -213,10 +226,10 @@ fn start(
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
     let notify = ManagerNotify::new(&whole_environ());
     let (endpoint, addresses) = (clients.listeners.endpoint().to_string(), clients.listeners.addresses());
-    let setup = Setup { options: config.circus, cwd, endpoint, addresses };
-    let core = Core::new(arbiter, log, setup).map_err(|e| kernel("event loop", e))?;
+    let setup = Setup { options: config.circus, cwd, sockets: sockets.offered(), endpoint, addresses };
+    let core = Core::new(arbiter, log, setup, Host::new(spawner)).map_err(|e| kernel("event loop", e))?;
     let command_line = options.clone();
-    let started = Started { command_line, first_umask, sockets, spawner, clients, signals, notify };
+    let started = Started { command_line, first_umask, sockets, clients, signals, notify };
     let mut daemon = Daemon::new(core, started).map_err(|e| kernel("event loop", e))?;
     pidfile.as_mut().map_or(Ok(()), |file| file.write(&mut daemon.core.log)).map_err(system)?;
     // From here on nothing fails.

@@ -44,9 +44,6 @@ pub const EACCES: i32 = libc::EACCES;
 /// A datagram is too long.
 pub const EMSGSIZE: i32 = libc::EMSGSIZE;
 
-/// Sent to whoever writes beyond RLIMIT_FSIZE.
-pub const SIGXFSZ: i32 = libc::SIGXFSZ;
-
 /// Too many symbolic links.
 pub const ELOOP: i32 = libc::ELOOP;
 

@@ -13,6 +13,21 @@ use signal_hook::low_level;
 
 pub use super::child::mask::Inherited;
 use super::{Pid, cvt};
+use crate::signals::{self, *};
+
+/// The table of signals is that of this system.
+const _: () = {
+    assert!(SIGHUP == libc::SIGHUP && SIGINT == libc::SIGINT && SIGQUIT == libc::SIGQUIT);
+    assert!(SIGILL == libc::SIGILL && SIGTRAP == libc::SIGTRAP && SIGABRT == libc::SIGABRT);
+    assert!(SIGBUS == libc::SIGBUS && SIGFPE == libc::SIGFPE && SIGKILL == libc::SIGKILL);
+    assert!(SIGUSR1 == libc::SIGUSR1 && SIGSEGV == libc::SIGSEGV && SIGUSR2 == libc::SIGUSR2);
+    assert!(SIGPIPE == libc::SIGPIPE && SIGALRM == libc::SIGALRM && SIGTERM == libc::SIGTERM);
+    assert!(SIGCHLD == libc::SIGCHLD && SIGCONT == libc::SIGCONT && SIGSTOP == libc::SIGSTOP);
+    assert!(SIGTSTP == libc::SIGTSTP && SIGTTIN == libc::SIGTTIN && SIGTTOU == libc::SIGTTOU);
+    assert!(SIGURG == libc::SIGURG && SIGXCPU == libc::SIGXCPU && SIGXFSZ == libc::SIGXFSZ);
+    assert!(SIGVTALRM == libc::SIGVTALRM && SIGPROF == libc::SIGPROF && SIGWINCH == libc::SIGWINCH);
+    assert!(SIGIO == libc::SIGIO && SIGPWR == libc::SIGPWR && SIGSYS == libc::SIGSYS);
+};
 
 /// Sends a signal to one process; 0 only asks whether it may be sent. ESRCH if there is no such process.
 ///
@@ -96,7 +111,7 @@ pub fn kill_whole(child: Pid, signal: i32) -> io::Result<()> {
 }
 
 /// One more than the highest signal number.
-const SIGNALS: usize = 65;
+const SIGNALS: usize = signals::LAST as usize + 1;
 
 /// What a handler touches: the signals seen, and the end of the socket pair that wakes the loop.
 struct Seen {

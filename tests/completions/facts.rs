@@ -1,8 +1,9 @@
 //! What the completions know: the commands from their table, the options of all programs from their help.
 
+use circus::config::Kind;
 use circus::config::options::{self, Built, Live};
-use circus::config::{Kind, signals};
 use circus::control::commands::{COMMANDS, Command};
+use circus::signals;
 
 /// An option of a program.
 pub struct Opt {

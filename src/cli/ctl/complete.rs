@@ -2,11 +2,12 @@
 
 use super::args::OPTIONS;
 use super::client::Connection;
+use crate::config::Kind;
 use crate::config::options::{self, Built, Live};
-use crate::config::{Kind, signals};
 use crate::control::commands::{self, COMMANDS, Command, Flag};
 use crate::control::plain::plain;
 use crate::control::{Map, protocol};
+use crate::signals;
 use serde_json::Value as Json;
 use std::time::{Duration, Instant};
 

@@ -21,6 +21,7 @@ use crate::parts::streams::Progress;
 use crate::reactor::eventloop::Daemon;
 use crate::reactor::part::Part;
 use crate::reactor::registry::Key;
+use crate::signals::{SIGCONT, SIGKILL, SIGTERM};
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, Stdio};
 use crate::sys::{self, process, signal};
@@ -45,10 +46,6 @@ const PIECES: usize = 4;
 
 /// What the log calls it.
 const SHORTAGE: &str = "helpers";
-
-const SIGKILL: i32 = 9;
-const SIGTERM: i32 = 15;
-const SIGCONT: i32 = 18;
 
 /// What a helper is run for.
 pub enum Purpose {
@@ -351,11 +348,11 @@ impl Daemon {
         child.stdin = Stdio::Null;
         child.stderr = Stdio::Fd(writer.as_raw_fd());
         child.stdout = Stdio::Fd(captured.as_ref().map_or(&writer, |(_, writer)| writer).as_raw_fd());
-        let pid = self.spawner.spawn(&child).map_err(|error| {
+        let spawned = self.core.host.spawn(&child).map_err(|error| {
             let name = child.argv.first().map(|name| name.to_string_lossy().into_owned());
             Trouble::from(error).about(&name.unwrap_or_default())
         })?;
-        self.groups.remove(&pid); // a group of this number is over, else the helper could not have it
+        let pid = spawned.pid();
         let captured = captured.map(|(reader, _)| reader);
         let pipes = [
             Some(self.watch_helper(logged, pid, LOGGED)),

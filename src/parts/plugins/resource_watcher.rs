@@ -9,6 +9,7 @@ use crate::arbiter::request::{Task, Whom};
 use crate::arbiter::time::Time;
 use crate::arbiter::{Level, Pid};
 use crate::config::builtin::{Memory, Settings};
+use crate::signals::SIGTERM;
 use crate::views::usage::Usage;
 
 /// What is judged, as statsd is told of it.
@@ -81,7 +82,7 @@ impl ResourceWatcher {
             limits: Limits::new(settings),
             max_count: u64::try_from(settings.whole("max_count")).unwrap_or(0),
             process_children: settings.flag("process_children"),
-            child_signal: settings.signal("child_signal").unwrap_or(15),
+            child_signal: settings.signal("child_signal").unwrap_or(SIGTERM),
             counts: Vec::new(),
         }
     }

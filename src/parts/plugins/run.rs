@@ -16,14 +16,14 @@ use crate::config::url::Place;
 use crate::config::{Names, WatcherConfig};
 use crate::control::metrics;
 use crate::host::procfs;
-use crate::host::spawn_template::SpawnTemplate;
+use crate::host::spawn_template::{Offered, SpawnTemplate};
 use crate::host::trouble::Trouble;
-use crate::parts::sockets::Sockets;
 use crate::parts::tcp_client::TcpClient;
 use crate::reactor::eventloop::Daemon;
 use crate::reactor::part::Part;
 use crate::reactor::registry::Key;
 use crate::sys::io_words;
+use crate::views::targets::targets;
 use crate::views::usage::{Samples, Scale, Usage};
 use mio::net::UdpSocket;
 use std::io::{self, ErrorKind};
@@ -101,7 +101,7 @@ impl Builtins {
 /// What a plugin sees of the world.
 struct Sight<'a> {
     arbiter: &'a Arbiter,
-    sockets: &'a Sockets,
+    sockets: &'a [Offered],
     samples: &'a mut Samples,
     /// Made when it is first needed.
     scale: Option<Scale>,
@@ -141,7 +141,7 @@ impl World for Sight<'_> {
     }
 
     fn command(&self, watcher: &str) -> Vec<PathBuf> {
-        let template = self.config(watcher).map(|config| SpawnTemplate::new(config, self.sockets));
+        let template = self.config(watcher).map(|config| SpawnTemplate::new(config, self.sockets, None));
         if let Some(Ok(template)) = template { command::files(&template) } else { Vec::new() }
     }
 
@@ -279,7 +279,7 @@ impl Daemon {
     fn tell_builtin(&mut self, id: WatcherId, input: Input<'_>) {
         let now = self.core.time();
         let Some(running) = self.parts.builtins.find(id) else { return };
-        let (arbiter, sockets) = (&self.core.arbiter, &self.parts.sockets);
+        let (arbiter, sockets) = (&self.core.arbiter, &self.core.setup.sockets);
         let mut sight = Sight { arbiter, sockets, samples: &mut running.samples, scale: None };
         let mut wishes = Wishes::default();
         running.plugin.handle(now, input, &mut sight, &mut wishes);
@@ -343,7 +343,7 @@ impl Daemon {
     }
 
     fn give_order(&mut self, id: WatcherId, name: &str, order: Task) {
-        match self.targets(&order) {
+        match targets(&self.core.arbiter, &order) {
             Ok(targets) => {
                 let ticket = Ticket(OWN | u64::from(id.0));
                 let by = Origin { order: order.word(), client: name.to_string(), ..Origin::default() };

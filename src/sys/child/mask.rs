@@ -3,6 +3,7 @@
 //! The C library's wrappers leave out the two or three signals that it keeps for itself, and some take locks;
 //! the kernel's own calls do neither.
 
+use crate::signals;
 use std::ffi::{c_int, c_ulong};
 use std::{io, mem, ptr};
 
@@ -129,7 +130,7 @@ pub(in crate::sys) fn ignore(signal: c_int) -> bool {
 
 /// The signals of this process that are handled or ignored.
 pub(super) fn not_default() -> Vec<c_int> {
-    (1..=64).filter(|&signal| !is_default(signal)).collect()
+    (1..=signals::LAST).filter(|&signal| !is_default(signal)).collect()
 }
 
 /// Anything but zeros may mean a handler; to reset one signal too many does no harm.

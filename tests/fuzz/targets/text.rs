@@ -6,10 +6,10 @@ use circus::config::expand::{self, LONGEST};
 use circus::config::pattern::{self, Pattern};
 use circus::config::regex::Regex;
 use circus::config::{
-    Kind, Names, Value, env_file, hooks, model, number, options, restrict, signals, sockets, syslog, text,
-    words,
+    Kind, Names, Value, env_file, hooks, model, number, options, restrict, sockets, syslog, text, words,
 };
 use circus::control::{endpoint, shell, topics};
+use circus::signals;
 
 /// The first line, and the rest.
 fn two(input: &str) -> (&str, &str) {

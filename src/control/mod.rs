@@ -9,6 +9,7 @@ pub mod answers;
 pub mod commands;
 pub mod endpoint;
 pub mod frame;
+pub mod http;
 mod lifecycle;
 pub mod matching;
 pub mod metrics;

@@ -2,30 +2,30 @@
 //! silence of that time, so everybody gets it back.
 
 use super::Arbiter;
-use super::process::{Fate, Phase};
+use super::process::Fate;
 use super::time::Time;
 use super::watcher::Watcher;
 
 impl Arbiter {
     /// Moves the deadlines by which somebody has to do something. What was sent meanwhile has been taken in by then, or
     /// will be before they are looked at.
-    pub(super) fn overslept(&mut self, now: Time, seconds: f64) {
-        self.watchers.values_mut().for_each(|watcher| watcher.give_back(now, seconds));
+    pub(super) fn overslept(&mut self, seconds: f64) {
+        for (id, watcher) in self.watchers.iter_mut() {
+            watcher.give_back(self.cx.now, seconds);
+            self.agenda.touch(*id);
+        }
     }
 }
 
 impl Watcher {
     fn give_back(&mut self, now: Time, seconds: f64) {
         for process in self.processes.values_mut() {
-            match &mut process.phase {
-                Phase::Asked { kill_at: at, .. } | Phase::Killed { until: at } => *at = at.plus(seconds),
-                Phase::Running | Phase::Dead { .. } => {}
-            }
+            process.give_back(seconds);
             if let Some(pulse) = &mut process.pulse {
                 pulse.give_back(now, seconds);
             }
         }
-        for remnant in &mut self.remnants {
+        for remnant in &mut self.left.groups {
             match &mut remnant.fate {
                 Fate::Left => {}
                 Fate::Spared { ask_at, kill_at, .. } => {
@@ -36,6 +36,5 @@ impl Watcher {
             }
         }
         self.give_hooks_back(seconds);
-        self.look_at_deadlines();
     }
 }

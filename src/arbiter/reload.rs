@@ -4,9 +4,10 @@
 //! end; when a new one cannot be executed, the old ones stay. A sequential one replaces process by process. So
 //! does the reload of a singleton, which must never run twice.
 
+use super::context::Cx;
 use super::history::{Restart, What};
-use super::process::Phase;
-use super::watcher::{Ctx, Goal, Status, Watcher};
+use super::run::Run;
+use super::watcher::{Goal, Status, Watcher};
 use super::{Action, Level, Pid, Published};
 use crate::config::WatcherConfig;
 use crate::sorted::Sorted;
@@ -32,44 +33,42 @@ impl Watcher {
     /// The options that make its next process. A reload that has failed leaves those that its processes were made by:
     /// one that ends is replaced by one that works.
     pub fn making(&self) -> &Rc<WatcherConfig> {
-        self.proven.as_ref().filter(|_| self.reload.is_none()).unwrap_or(&self.config)
+        self.settings.proven.as_ref().filter(|_| !self.is_reloading()).unwrap_or(&self.config)
     }
 
     /// It has got other options, which make its processes anew; those before were these.
     pub(super) fn keep_proven(&mut self, before: Rc<WatcherConfig>) {
-        if self.status == Status::Active && self.goal == Goal::Up {
-            self.proven.get_or_insert(before);
+        if self.status() == Status::Active && self.goal == Goal::Up {
+            self.settings.proven.get_or_insert(before);
         }
     }
 
     /// The options that hold now make its processes, for good or ill.
-    pub(super) fn forget_proven(&mut self, ctx: &mut Ctx) {
-        if self.proven.take().is_some() {
-            ctx.actions.push(Action::Changed(self.id));
+    pub(super) fn forget_proven(&mut self, cx: &mut Cx) {
+        if self.settings.proven.take().is_some() {
+            cx.act(Action::Changed(self.id));
         }
     }
 
     /// Asks for a reload; one that is under way is finished first.
     pub(super) fn want_reload(&mut self, sequential: bool) {
-        if matches!(self.status, Status::Stopping | Status::Stopped) {
-            return; // it starts anew anyway
-        }
-        match self.reload {
-            None => self.reload = Some(Reload::Wanted { sequential }),
-            Some(_) => self.next_reload = Some(sequential),
+        let Some(run) = self.run_mut() else { return }; // it starts anew anyway
+        match run.reload {
+            None => run.reload = Some(Reload::Wanted { sequential }),
+            Some(_) => run.next_reload = Some(sequential),
         }
     }
 
     /// What makes its processes has changed: they are replaced. A signal or a command would leave them as they are.
-    pub(super) fn renew(&mut self, ctx: &mut Ctx) {
+    pub(super) fn renew(&mut self, cx: &mut Cx) {
         if self.goal != Goal::Up {
             return;
         }
         if self.reloads_in_place() {
-            return self.restart(ctx);
+            return self.restart(cx);
         }
-        if self.status == Status::Starting {
-            self.forget_pauses();
+        if self.status() == Status::Starting {
+            self.run_mut().into_iter().for_each(Run::forget_pauses);
             if self.processes.is_empty() {
                 return; // the first one comes with what has changed
             }
@@ -78,32 +77,38 @@ impl Watcher {
     }
 
     /// Takes the reload as far as it goes now.
-    pub(super) fn step_reload(&mut self, ctx: &mut Ctx) {
-        self.step_once(ctx);
-        while let Some(Reload::Wanted { sequential }) = self.reload {
-            self.begin_reload(sequential, ctx);
-            self.step_once(ctx);
+    pub(super) fn step_reload(&mut self, cx: &mut Cx) {
+        self.step_once(cx);
+        while let Some(Reload::Wanted { sequential }) = self.run().reload {
+            self.begin_reload(sequential, cx);
+            self.step_once(cx);
         }
     }
 
-    fn step_once(&mut self, ctx: &mut Ctx) {
-        match self.reload.take() {
+    pub(super) fn set_reload(&mut self, reload: Reload) {
+        if let Some(run) = self.run_mut() {
+            run.reload = Some(reload);
+        }
+    }
+
+    fn step_once(&mut self, cx: &mut Cx) {
+        match self.run_mut().and_then(|run| run.reload.take()) {
             None => {}
             Some(Reload::Spawning { .. }) if self.config.options.singleton && self.spawning.is_none() => {
-                self.begin_reload(true, ctx); // it has become one meanwhile
+                self.begin_reload(true, cx); // it has become one meanwhile
             }
             Some(Reload::Spawning { left: 0 }) if self.spawning.is_none() && self.new_ones_are_ready() => {
-                self.drain_old(ctx);
+                self.drain_old(cx);
             }
-            Some(Reload::Draining { old }) if old.is_empty() => self.end_reload(ctx),
-            Some(Reload::OneByOne { queue, current }) => self.step_one_by_one(queue, current, ctx),
-            Some(Reload::Commands { queue, current: None }) => self.step_commands(queue, ctx),
+            Some(Reload::Draining { old }) if old.is_empty() => self.end_reload(cx),
+            Some(Reload::OneByOne { queue, current }) => self.step_one_by_one(queue, current, cx),
+            Some(Reload::Commands { queue, current: None }) => self.step_commands(queue, cx),
             Some(
                 state @ (Reload::Wanted { .. }
                 | Reload::Spawning { .. }
                 | Reload::Draining { .. }
                 | Reload::Commands { .. }),
-            ) => self.reload = Some(state),
+            ) => self.set_reload(state),
         }
     }
 
@@ -112,21 +117,20 @@ impl Watcher {
         self.are_ready(&|p| p.generation == self.generation)
     }
 
-    fn begin_reload(&mut self, sequential: bool, ctx: &mut Ctx) {
-        self.reload = None;
+    fn begin_reload(&mut self, sequential: bool, cx: &mut Cx) {
         if self.reloads_in_place() {
-            self.reload_in_place(ctx);
+            self.reload_in_place(cx);
             return;
         }
-        if self.proven.is_some() {
-            ctx.actions.push(Action::Changed(self.id)); // the new options are tried
+        if self.settings.proven.is_some() {
+            cx.act(Action::Changed(self.id)); // the new options are tried
         }
         self.generation += 1;
-        self.forget_pauses();
-        self.unreplaced = 0;
-        self.death = None;
-        self.replacing.clear();
-        self.reload = Some(if sequential || self.config.options.singleton {
+        if let Some(run) = self.run_mut() {
+            run.refill();
+            run.replacing.clear();
+        }
+        self.set_reload(if sequential || self.config.options.singleton {
             Reload::OneByOne { queue: self.oldest_first().into(), current: None }
         } else {
             Reload::Spawning { left: self.config.wanted() }
@@ -134,104 +138,105 @@ impl Watcher {
     }
 
     /// The new processes are there: asks those of older generations to end.
-    fn drain_old(&mut self, ctx: &mut Ctx) {
+    fn drain_old(&mut self, cx: &mut Cx) {
         let generation = self.generation;
         // Their successors are there already.
-        self.drop_held_slots(usize::MAX);
-        self.prove(ctx);
+        self.run_mut().into_iter().for_each(|run| run.slots.retain(|slot| !slot.is_behind()));
+        self.prove(cx);
         let old: Vec<u32> =
             self.processes.values().filter(|p| p.generation < generation).map(|p| p.wid).collect();
-        self.history.count_restarts(Restart::Reload, old.len());
+        self.ext.history.count_restarts(Restart::Reload, old.len());
         for wid in &old {
-            self.dismiss(*wid, ctx);
+            self.dismiss(*wid, cx);
         }
         let pids: Sorted<Pid, ()> =
-            old.iter().filter_map(|wid| self.processes.get(wid)).map(|p| (p.pid, ())).collect();
+            old.iter().filter_map(|wid| self.processes.get(*wid)).map(|p| (p.pid, ())).collect();
         match pids.is_empty() {
-            true => self.end_reload(ctx),
-            false => self.reload = Some(Reload::Draining { old: pids }),
+            true => self.end_reload(cx),
+            false => self.set_reload(Reload::Draining { old: pids }),
         }
     }
 
-    fn step_one_by_one(&mut self, mut queue: VecDeque<Pid>, current: Option<Pid>, ctx: &mut Ctx) {
+    fn step_one_by_one(&mut self, mut queue: VecDeque<Pid>, current: Option<Pid>, cx: &mut Cx) {
         let busy = current.is_some()
             || self.spawning.is_some()
             || self.missing() > 0
-            || !self.retries.is_empty()
-            || self.held_slots() > 0
-            || !self.gate_is_open(ctx.now)
+            || self.run().is_waiting()
+            || !self.gate_is_open(cx.now)
             || !self.new_ones_are_ready();
         if busy {
-            self.reload = Some(Reload::OneByOne { queue, current });
-            return;
+            return self.set_reload(Reload::OneByOne { queue, current });
         }
         while let Some(pid) = queue.pop_front() {
             if let Some(wid) = self.running_wid(pid) {
-                self.history.count_restarts(Restart::Reload, 1);
-                self.ask_to_end(wid, ctx);
-                self.reload = Some(Reload::OneByOne { queue, current: Some(pid) });
-                return;
+                self.ext.history.count_restarts(Restart::Reload, 1);
+                self.ask_to_end(wid, cx);
+                return self.set_reload(Reload::OneByOne { queue, current: Some(pid) });
             }
         }
-        self.prove(ctx);
-        self.end_reload(ctx);
+        self.prove(cx);
+        self.end_reload(cx);
     }
 
     /// The options that hold now have made good processes. If they were set while those were made, that comes next.
-    fn prove(&mut self, ctx: &mut Ctx) {
-        if self.next_reload.is_none() {
-            self.forget_proven(ctx);
+    fn prove(&mut self, cx: &mut Cx) {
+        if self.run().next_reload.is_none() {
+            self.forget_proven(cx);
         }
     }
 
-    pub(super) fn end_reload(&mut self, ctx: &mut Ctx) {
-        self.reload = self.next_reload.take().map(|sequential| Reload::Wanted { sequential });
-        ctx.publish(&self.config.name, Published::Reload);
-        ctx.log(Level::Info, format!("{} reloaded", self.config.name));
+    pub(super) fn end_reload(&mut self, cx: &mut Cx) {
+        if let Some(run) = self.run_mut() {
+            run.reload = run.next_reload.take().map(|sequential| Reload::Wanted { sequential });
+        }
+        cx.publish(&self.config.name, Published::Reload);
+        cx.log(Level::Info, format!("{} reloaded", self.config.name));
     }
 
     /// A process could not be executed. A reload that needs it ends here: the old processes stay, and new ones that
     /// were spawned already are ended. True when nothing is left to be done about the failed spawn itself.
-    pub(super) fn reload_cannot_go_on(&mut self, reason: &str, ctx: &mut Ctx) -> bool {
-        let nothing_missing = match self.reload {
+    pub(super) fn reload_cannot_go_on(&mut self, reason: &str, cx: &mut Cx) -> bool {
+        let nothing_missing = match self.run().reload {
             Some(Reload::Spawning { .. }) => true,
             Some(Reload::OneByOne { .. }) => false,
             None | Some(Reload::Wanted { .. } | Reload::Draining { .. } | Reload::Commands { .. }) => {
                 return false;
             }
         };
-        self.give_reload_up(reason, ctx);
+        self.give_reload_up(reason, cx);
         let name = &self.config.name;
-        ctx.log(Level::Error, format!("{name}: the reload was given up, the old processes stay: {reason}"));
+        cx.log(Level::Error, format!("{name}: the reload was given up, the old processes stay: {reason}"));
         if nothing_missing {
             let generation = self.generation;
             let new = self.processes.values().filter(|p| p.generation == generation);
-            let new: Vec<u32> = new.filter(|p| p.phase == Phase::Running).map(|p| p.wid).collect();
+            let new: Vec<u32> = new.filter(|p| p.runs()).map(|p| p.wid).collect();
             for wid in new {
-                self.dismiss(wid, ctx);
+                self.dismiss(wid, cx);
             }
         }
         nothing_missing
     }
 
     /// The reload ends here, and whoever waits for it is told why.
-    pub(super) fn give_reload_up(&mut self, reason: &str, ctx: &mut Ctx) {
-        self.reload = None;
-        if self.proven.is_some() {
+    pub(super) fn give_reload_up(&mut self, reason: &str, cx: &mut Cx) {
+        if let Some(run) = self.run_mut() {
+            // Another one would fail for the same reason.
+            (run.reload, run.next_reload) = (None, None);
+        }
+        if self.settings.proven.is_some() {
             let name = &self.config.name;
             let text =
                 format!("{name}: the options that it had before make its processes until a reload succeeds");
-            ctx.log(Level::Warning, text);
-            ctx.actions.push(Action::Changed(self.id));
+            cx.log(Level::Warning, text);
+            cx.act(Action::Changed(self.id));
         }
-        self.next_reload = None; // it would fail for the same reason
-        self.reload_failure = Some(reason.to_owned());
-        self.history.note(ctx.now, What::NotReloaded(reason.into()));
+        cx.outcome.reload_failure = Some(reason.to_owned());
+        self.ext.history.note(cx.now, What::NotReloaded(reason.into()));
     }
 
     /// A process of this pid is gone.
     pub(super) fn note_gone(&mut self, pid: Pid) {
-        match &mut self.reload {
+        match self.run_mut().and_then(|run| run.reload.as_mut()) {
             Some(Reload::Draining { old }) => {
                 old.remove(&pid);
             }

@@ -3,14 +3,16 @@
 //! A spawn goes through up to three steps: before_spawn is asked, the process is made, after_spawn is asked about it.
 //! While it is under way, no other one begins.
 
+use super::context::{Cx, Known};
 use super::fate::exit_of;
 use super::history::Cause;
 use super::hooks::{About, Then};
-use super::process::{Exit, Fate, NotRun, Phase, Process, Remnant, Slot};
+use super::process::{Exit, Fate, NotRun, Process, Remnant};
 use super::reload::Reload;
 use super::respawn::{Backoff, Chain, Failure, Retry};
+use super::run::Next;
 use super::time::Time;
-use super::watcher::{Ctx, Goal, Status, Watcher};
+use super::watcher::{Goal, Status, Watcher};
 use super::{Action, Level, Pid, Published};
 use crate::config::hooks::Hook;
 use crate::config::options::RESPAWN_DELAY_MAX;
@@ -40,16 +42,16 @@ impl Watcher {
     /// A singleton of which something is left, be it on its way out: whatever is to be spawned waits for its end.
     fn is_taken(&self) -> bool {
         let ends = |remnant: &Remnant| remnant.fate != Fate::Left;
-        let is_left = || !self.survivors.is_empty() || self.remnants.iter().any(ends);
+        let is_left = || !self.left.survivors.is_empty() || self.left.groups.iter().any(ends);
         self.config.options.singleton && (!self.processes.is_empty() || is_left())
     }
 
     /// Every slot has had its process, and all of them are ready.
     pub(super) fn is_complete(&self) -> bool {
-        let held = self.remnants.iter().filter_map(|remnant| remnant.slot);
-        let held = held.filter_map(|slot| if let Slot::Later(retry) = slot { Some(retry) } else { None });
-        let failing = self.retries.iter().copied().chain(held).any(|r| r.chain.failures > 0);
-        self.missing() == 0 && self.spawning.is_none() && !failing && self.are_ready(&|_| true)
+        self.missing() == 0
+            && self.spawning.is_none()
+            && !self.run().is_failing()
+            && self.are_ready(&|_| true)
     }
 
     /// How many processes are still to be spawned, apart from slots that wait and slots that stay empty. Each process
@@ -60,13 +62,13 @@ impl Watcher {
         }
         let to_come = self.spawning.is_some_and(|spawning| spawning.step != Step::Confirming);
         let wanted = self.config.wanted();
-        let too_many = self.survivors.len().saturating_sub(wanted);
+        let too_many = self.left.survivors.len().saturating_sub(wanted);
         wanted.saturating_sub(self.occupied() + usize::from(to_come) + too_many)
     }
 
     /// How many slots have a process, wait for one, or stay empty.
     pub(super) fn occupied(&self) -> usize {
-        self.held + self.retries.len() + self.held_slots() + self.unreplaced
+        self.processes.holding() + self.run().slots.len()
     }
 
     /// When warmup_delay lets the next process be spawned.
@@ -79,186 +81,175 @@ impl Watcher {
     }
 
     /// Begins the next spawn that is due, if any.
-    pub(super) fn fill(&mut self, ctx: &mut Ctx) {
+    pub(super) fn fill(&mut self, cx: &mut Cx) {
         if self.spawning.is_some() {
             return;
         }
-        if let Some(Reload::Spawning { left }) = &mut self.reload {
+        let (is_taken, gate_is_open) = (self.is_taken(), self.gate_is_open(cx.now));
+        let Some(run) = self.run_mut() else { return };
+        if let Some(Reload::Spawning { left }) = &mut run.reload {
             // warmup_delay does not hold within a reload
             if let Some(rest) = left.checked_sub(1) {
                 *left = rest;
-                self.spawn(Chain::default(), None, ctx);
+                self.spawn(Chain::default(), None, cx);
             }
             return;
         }
-        if self.is_taken() {
+        if is_taken {
             // No successor can come first, as it was meant before this became a singleton.
-            for old in std::mem::take(&mut self.replacing) {
-                self.ask_to_end(old, ctx);
+            for old in std::mem::take(&mut run.replacing) {
+                self.ask_to_end(old, cx);
             }
             return;
         }
-        if !self.gate_is_open(ctx.now) {
+        if !gate_is_open {
             return;
         }
-        if let Some(old) = self.replacing.pop() {
-            self.spawn(Chain::default(), Some(old), ctx);
-        } else if let Some(n) = self.retries.iter().position(|r| r.at <= ctx.now) {
-            let retry = self.retries.swap_remove(n);
-            self.spawn(retry.chain, None, ctx);
+        if let Some(old) = run.replacing.pop() {
+            self.spawn(Chain::default(), Some(old), cx);
+        } else if let Some(retry) = run.take_due(cx.now) {
+            self.spawn(retry.chain, None, cx);
         } else if self.missing() > 0 {
-            self.spawn(self.first_chain(), None, ctx);
+            self.spawn(self.first_chain(), None, cx);
         }
     }
 
-    fn spawn(&mut self, chain: Chain, replaces: Option<u32>, ctx: &mut Ctx) {
-        let wid = (self.lowest_wid..).find(|wid| !self.processes.contains_key(wid)).unwrap_or(u32::MAX);
-        self.lowest_wid = wid;
+    fn spawn(&mut self, chain: Chain, replaces: Option<u32>, cx: &mut Cx) {
+        let wid = self.processes.free_wid();
         self.spawning = Some(Spawning { wid, step: Step::Asking, chain, replaces });
-        if !self.call(Hook::BeforeSpawn, About::default(), Then::Spawn, ctx) {
-            self.make(ctx);
+        if !self.call(Hook::BeforeSpawn, About::default(), Then::Spawn, cx) {
+            self.make(cx);
         }
     }
 
     /// Makes the process, which nothing holds back.
-    pub(super) fn make(&mut self, ctx: &mut Ctx) {
+    pub(super) fn make(&mut self, cx: &mut Cx) {
         if self.is_taken() {
             // It has become a singleton while a hook was asked.
             let old = self.spawning.take().and_then(|spawning| spawning.replaces);
-            return old.into_iter().for_each(|old| self.postpone(old, ctx));
+            return old.into_iter().for_each(|old| self.postpone(old, cx));
         }
         let Some(spawning) = &mut self.spawning else { return };
         spawning.step = Step::Making;
-        self.last_spawn = Some(ctx.now);
-        ctx.actions.push(Action::Spawn { watcher: self.id, wid: spawning.wid });
+        self.last_spawn = Some(cx.now);
+        cx.act(Action::Spawn { watcher: self.id, wid: spawning.wid });
     }
 
     /// The spawn under way has given a process.
-    pub(super) fn spawned(&mut self, pid: Pid, ctx: &mut Ctx) {
+    pub(super) fn spawned(&mut self, pid: Pid, cx: &mut Cx) {
         let Some(Spawning { wid, chain, .. }) = self.spawning else { return };
-        let process = Process {
-            wid,
-            pid,
-            started: ctx.now,
-            generation: self.generation,
-            phase: Phase::Running,
-            holds_slot: true,
-            chain,
-            expires: self.expiry(ctx),
-            oom: false,
-            not_run: None,
-            followers: self.followers(),
-            pulse: self.first_pulse(wid, pid, ctx.now),
-        };
-        self.processes.insert(wid, process);
-        let others_fail = self.retries.iter().any(|retry| retry.chain.failures > 0);
+        let mut process = Process::new(wid, pid, cx.now);
+        (process.generation, process.chain) = (self.generation, chain);
+        process.expires = self.expiry(cx);
+        process.followers = self.followers();
+        process.pulse = self.first_pulse(wid, pid, cx.now);
+        self.processes.insert(process);
+        let others_fail = self.run().retries().any(|retry| retry.chain.failures > 0);
         if chain.failures > 0 && chain.last == Failure::Exec && !others_fail {
             let name = &self.config.name;
-            ctx.log(
+            cx.log(
                 Level::Info,
                 format!("'{name}' could be executed again, after {} failed starts", chain.failures),
             );
         }
-        self.running += 1;
-        self.held += 1;
-        ctx.pids.insert(pid, (self.id, wid));
-        if self.goal != Goal::Up || self.status == Status::Stopping {
-            self.end_spawn(ctx);
+        cx.pids.insert(pid, Known::Process(self.id, wid));
+        if self.goal != Goal::Up || self.status() == Status::Stopping {
+            self.end_spawn(cx);
             if !self.spares_processes() {
-                self.ask_to_end(wid, ctx);
+                self.ask_to_end(wid, cx);
             }
             return;
         }
         let about = About { pid: Some(pid), ..About::default() };
-        if !self.call(Hook::AfterSpawn, about, Then::Keep, ctx) {
-            self.settle(ctx);
+        if !self.call(Hook::AfterSpawn, about, Then::Keep, cx) {
+            self.settle(cx);
         } else if let Some(spawning) = &mut self.spawning {
             spawning.step = Step::Confirming;
         }
     }
 
     /// The new process stays.
-    pub(super) fn settle(&mut self, ctx: &mut Ctx) {
-        if let Some(Spawning { wid, replaces: Some(old), .. }) = self.end_spawn(ctx) {
-            self.succeed(wid, old, ctx);
+    pub(super) fn settle(&mut self, cx: &mut Cx) {
+        if let Some(Spawning { wid, replaces: Some(old), .. }) = self.end_spawn(cx) {
+            self.succeed(wid, old, cx);
         }
     }
 
     /// The spawn under way is over. If it gave a process, subscribers hear of it now, as in Circus: when after_spawn
     /// has answered, or need not any more.
-    pub(super) fn end_spawn(&mut self, ctx: &mut Ctx) -> Option<Spawning> {
+    pub(super) fn end_spawn(&mut self, cx: &mut Cx) -> Option<Spawning> {
         let spawning = self.spawning.take()?;
-        if let Some(process) = self.processes.get(&spawning.wid) {
-            ctx.publish(&self.config.name, Published::Spawn { pid: process.pid });
+        if let Some(process) = self.processes.get(spawning.wid) {
+            cx.publish(&self.config.name, Published::Spawn { pid: process.pid });
         }
         Some(spawning)
     }
 
     /// The process is about to end, or has ended: what after_spawn has to say about it is not needed any more.
-    pub(super) fn end_spawn_of(&mut self, wid: u32, ctx: &mut Ctx) {
+    pub(super) fn end_spawn_of(&mut self, wid: u32, cx: &mut Cx) {
         if !self.spawning.is_some_and(|s| s.wid == wid && s.step == Step::Confirming) {
             return;
         }
-        self.cancel_hooks(&|then| then == Then::Keep, ctx);
-        if let Some(Spawning { replaces: Some(old), .. }) = self.end_spawn(ctx) {
-            self.postpone(old, ctx);
+        self.cancel_hooks(&|then| then == Then::Keep, cx);
+        if let Some(Spawning { replaces: Some(old), .. }) = self.end_spawn(cx) {
+            self.postpone(old, cx);
         }
     }
 
     /// A process that is too old stays, since it could not be replaced, and is too old again a little later.
-    pub(super) fn postpone(&mut self, old: u32, ctx: &mut Ctx) {
-        if let Some(process) = self.processes.get_mut(&old) {
-            process.expires = Some(ctx.now.plus(RESPAWN_DELAY_MAX));
+    pub(super) fn postpone(&mut self, old: u32, cx: &mut Cx) {
+        if let Some(process) = self.processes.get_mut(old) {
+            process.expires = Some(cx.now.plus(RESPAWN_DELAY_MAX));
         }
     }
 
     /// The spawn under way has failed. What the machine is short of for a while uses up no max_retry.
-    pub(super) fn spawn_failed(&mut self, reason: &str, shortage: bool, ctx: &mut Ctx) {
+    pub(super) fn spawn_failed(&mut self, reason: &str, shortage: bool, cx: &mut Cx) {
         let Some(spawning) = self.spawning.take() else { return };
-        self.note_failure(reason, ctx);
-        if self.status == Status::Stopping || self.goal != Goal::Up {
+        self.note_failure(reason, cx);
+        if !self.is_up() || self.goal != Goal::Up {
             return;
         }
         if let Some(old) = spawning.replaces {
-            return self.postpone(old, ctx);
+            return self.postpone(old, cx);
         }
-        if !self.reload_cannot_go_on(reason, ctx) {
+        if !self.reload_cannot_go_on(reason, cx) {
             let chain = spawning.chain.after_failure(Failure::Exec, shortage);
-            let slot = self.try_again(chain, reason, shortage, None, ctx);
-            self.free(slot);
+            let next = self.try_again(chain, reason, shortage, None, cx);
+            self.free(next);
         }
     }
 
     /// Decides about the slot of a process that ended by itself.
-    pub(super) fn decide_respawn(&mut self, process: &Process, ctx: &mut Ctx) -> Option<Slot> {
-        let being_replaced = self.reload.is_some() && process.generation < self.generation;
-        if self.goal != Goal::Up || self.status == Status::Stopping {
-            return None;
+    pub(super) fn decide_respawn(&mut self, process: &Process, cx: &mut Cx) -> Next {
+        let being_replaced = self.run().reload.is_some() && process.generation < self.generation;
+        if self.goal != Goal::Up || !self.is_up() {
+            return Next::Nobody;
         }
         if being_replaced {
-            return Some(Slot::Free);
+            return Next::AtOnce;
         }
-        let exit = exit_of(process)?;
+        let Some(exit) = exit_of(process) else { return Next::Nobody };
         let backoff = Backoff::of(&self.config);
         if self.config.options.on_demand {
-            self.note_for_demand(process, ctx);
+            self.note_for_demand(process, cx);
         }
         if let Some(not_run) = &process.not_run {
-            self.never_ran(process.chain, not_run, ctx)
+            self.never_ran(process.chain, not_run, cx)
         } else if !self.replaces_after(exit, process.ailment(), process.is_ready()) {
             self.leave_empty(process, exit);
-            None
-        } else if !process.is_ready() || self.begins_in_vain(ctx.now.since(process.started), &backoff) {
-            self.start_failed(process, exit, ctx)
-        } else if let Some(chain) = process.chain.after_exit(ctx.now.since(process.started), &backoff) {
-            if matches!(self.reload, Some(Reload::OneByOne { .. })) {
+            Next::Nobody
+        } else if !process.is_ready() || self.begins_in_vain(cx.now.since(process.started), &backoff) {
+            self.start_failed(process, exit, cx)
+        } else if let Some(chain) = process.chain.after_exit(cx.now.since(process.started), &backoff) {
+            if matches!(self.run().reload, Some(Reload::OneByOne { .. })) {
                 // The next ones would fare no better: the old processes that are left stay.
-                self.reload_cannot_go_on("a new process ended at once", ctx);
+                self.reload_cannot_go_on("a new process ended at once", cx);
             }
-            let at = ctx.now.plus(backoff.delay(chain, ctx.random));
-            Some(Slot::Later(Retry { at, chain }))
+            let at = cx.now.plus(backoff.delay(chain, &mut cx.random));
+            Next::Later(Retry { at, chain })
         } else {
-            Some(Slot::Free)
+            Next::AtOnce
         }
     }
 
@@ -269,30 +260,25 @@ impl Watcher {
     }
 
     /// A process could not be executed. A failure that lasts is logged once.
-    pub(super) fn note_failure(&mut self, reason: &str, ctx: &mut Ctx) {
-        let is_new = self.history.note_failure(ctx.now, reason);
+    pub(super) fn note_failure(&mut self, reason: &str, cx: &mut Cx) {
+        let is_new = self.ext.history.note_failure(cx.now, reason);
         let name = &self.config.name;
         let level = if is_new { Level::Warning } else { Level::Debug };
-        ctx.log(level, format!("error in '{name}': {reason}"));
+        cx.log(level, format!("error in '{name}': {reason}"));
     }
 
     /// A process that counted as spawned has ended before it became its program.
-    fn never_ran(
-        &mut self,
-        chain: Chain,
-        NotRun { reason, shortage }: &NotRun,
-        ctx: &mut Ctx,
-    ) -> Option<Slot> {
-        match self.reload_cannot_go_on(reason, ctx) {
-            true => None,
+    fn never_ran(&mut self, chain: Chain, NotRun { reason, shortage }: &NotRun, cx: &mut Cx) -> Next {
+        match self.reload_cannot_go_on(reason, cx) {
+            true => Next::Nobody,
             false => {
-                self.try_again(chain.after_failure(Failure::Held, *shortage), reason, *shortage, None, ctx)
+                self.try_again(chain.after_failure(Failure::Held, *shortage), reason, *shortage, None, cx)
             }
         }
     }
 
     /// A process has ended before it was ready, or was ended since it was late.
-    pub(super) fn start_failed(&mut self, process: &Process, exit: Exit, ctx: &mut Ctx) -> Option<Slot> {
+    pub(super) fn start_failed(&mut self, process: &Process, exit: Exit, cx: &mut Cx) -> Next {
         let (why, reason) = match process.ailment() {
             Some(_) => (Failure::Late, format!("a process was not ready in time{}", process.last_failure())),
             None if process.is_ready() => {
@@ -301,10 +287,10 @@ impl Watcher {
             None => (Failure::Ended, format!("a process {} before it was ready", exit.words())),
         };
         let because = if process.is_ready() { Cause::Ended } else { Cause::Unready };
-        match self.reload_cannot_go_on(&reason, ctx) {
-            true => None,
+        match self.reload_cannot_go_on(&reason, cx) {
+            true => Next::Nobody,
             false => {
-                self.try_again(process.chain.after_failure(why, false), &reason, false, Some(because), ctx)
+                self.try_again(process.chain.after_failure(why, false), &reason, false, Some(because), cx)
             }
         }
     }
@@ -316,43 +302,42 @@ impl Watcher {
         reason: &str,
         shortage: bool,
         because: Option<Cause>,
-        ctx: &mut Ctx,
-    ) -> Option<Slot> {
+        cx: &mut Cx,
+    ) -> Next {
         let tries = u32::try_from(self.config.options.max_retry).ok();
         if !shortage && tries.is_some_and(|most| chain.charged >= most.max(1)) && self.processes.is_empty() {
             let (name, failed) = (&self.config.name, chain.failures);
             let plural = if failed == 1 { "" } else { "s" };
             let text = format!("given up after {failed} failed start{plural}: {reason}");
-            ctx.log(Level::Error, format!("{name}: {text}"));
-            self.failed_for_good(&text);
-            self.reason = Some(reason.to_owned());
-            self.goal = Goal::Down;
-            self.because = because.or(self.because.take());
-            self.begin_stop(ctx);
-            None
+            cx.log(Level::Error, format!("{name}: {text}"));
+            self.failed_for_good(&text, cx);
+            self.fail(reason.to_owned());
+            cx.outcome.because = because.or(cx.outcome.because.take());
+            self.begin_stop(cx);
+            Next::Nobody
         } else {
-            let delay = Backoff::of(&self.config).delay(chain, ctx.random).max(self.config.options.retry_in);
-            Some(Slot::Later(Retry { at: ctx.now.plus(delay), chain }))
+            let delay =
+                Backoff::of(&self.config).delay(chain, &mut cx.random).max(self.config.options.retry_in);
+            Next::Later(Retry { at: cx.now.plus(delay), chain })
         }
     }
 
     /// When the next spawn, the next step of a sequential reload, or the end of the start is due.
     pub(super) fn spawn_deadline(&self) -> Option<Time> {
-        let may_spawn = matches!(self.status, Status::Starting | Status::Active);
+        let run = self.run();
         // Within a reload there is no pause between the new processes, and nothing else is spawned.
-        let reloads = matches!(self.reload, Some(Reload::Spawning { .. }));
-        if self.spawning.is_some() || !may_spawn || reloads || self.waits_for(Then::Begin) {
+        let reloads = matches!(run.reload, Some(Reload::Spawning { .. }));
+        if self.spawning.is_some() || !self.is_up() || reloads || self.waits_for(Then::Begin) {
             return None;
         }
         let gate = self.gate();
-        let retry = self.retries.iter().map(|r| r.at.max(gate)).min().filter(|_| !self.is_taken());
-        let next_of_reload = matches!(self.reload, Some(Reload::OneByOne { current: None, .. }))
-            && self.retries.is_empty()
-            && self.held_slots() == 0
+        let retry = run.retries().map(|retry| retry.at.max(gate)).min().filter(|_| !self.is_taken());
+        let next_of_reload = matches!(run.reload, Some(Reload::OneByOne { current: None, .. }))
+            && !run.is_waiting()
             && self.new_ones_are_ready();
         let ends_start =
-            self.status == Status::Starting && self.is_complete() && !self.waits_for(Then::Activate);
-        let fresh = self.missing() > 0 || !self.replacing.is_empty() || next_of_reload || ends_start;
+            self.status() == Status::Starting && self.is_complete() && !self.waits_for(Then::Activate);
+        let fresh = self.missing() > 0 || !run.replacing.is_empty() || next_of_reload || ends_start;
         retry.into_iter().chain(fresh.then_some(gate)).min()
     }
 }

@@ -31,8 +31,14 @@ pub fn main(args: Vec<&[u8]>) -> u8 {
         _ if args.first().is_some_and(|first| COMMANDS.contains(&first.as_str())) => args.remove(0),
         _ => String::new(),
     };
-    match command.as_str() {
+    run_command(&command, args)
+}
+
+/// Runs the program of that name, of those that this build has.
+fn run_command(command: &str, args: Vec<String>) -> u8 {
+    match command {
         "ctl" => ctl::main(args),
+        #[cfg(feature = "check")]
         "check" => check::main(args),
         #[cfg(feature = "top")]
         "top" => top::main(&args),
@@ -40,14 +46,6 @@ pub fn main(args: Vec<&[u8]>) -> u8 {
         "run" => run::main(&args),
         "" => daemon::main(&args),
         other => lacks(&format!("circus {other}"), other),
-    }
-}
-
-/// `circus check` and `circus --check` in a build that lacks them.
-#[cfg(not(feature = "check"))]
-mod check {
-    pub fn main(_: Vec<String>) -> u8 {
-        super::lacks("circus check", "check")
     }
 }
 

@@ -7,18 +7,14 @@ mod sockets;
 pub mod suggest;
 mod work;
 
-use super::expand;
 use super::families::{LIMIT, LIMITS};
-use super::hooks;
 use super::ini::shorten;
 use super::model::{Config, Finding, Origins, Severity, WatcherConfig};
-use super::number;
 use super::options::{CIRCUS, Range, Row, STREAM, Spec, WATCHER, find, global, stream, watcher};
 use super::stream::{StreamConfig, StreamKind};
-use super::syslog;
 use super::url::is_local;
 use super::value::{Kind, Value};
-use super::words;
+use super::{expand, hooks, number, syslog, words};
 
 /// Variables that are known when a process is spawned, besides those of options.
 const VARIABLES: &[&str] = &["wid", "use_fds"];

@@ -9,16 +9,21 @@ use super::*;
 pub(super) fn check(arbiter: &Arbiter, watcher: &Watcher) {
     let name = &watcher.config.name;
     let runs = matches!(watcher.status(), Status::Starting | Status::Active);
-    assert!(!runs || !watcher.ties.must_stop, "{name} runs: {:?}", watcher.ties);
     assert!(
-        !watcher.held_back || watcher.status() == Status::Stopping && watcher.ties.followed,
+        !runs || !watcher.ext.dependency.ties.must_stop,
+        "{name} runs: {:?}",
+        watcher.ext.dependency.ties
+    );
+    assert!(
+        !watcher.is_held_back()
+            || watcher.status() == Status::Stopping && watcher.ext.dependency.ties.followed,
         "{name} waits"
     );
     let stops = |id| arbiter.watcher(id).is_some_and(|other| other.status() == Status::Stopping);
     let dependents = arbiter.relations.dependents_of(watcher.id);
-    assert!(!watcher.held_back || dependents.into_iter().any(stops), "{name} waits for ever");
+    assert!(!watcher.is_held_back() || dependents.into_iter().any(stops), "{name} waits for ever");
     let fresh = arbiter.ties_of(watcher.id);
-    let old = &watcher.ties;
+    let old = &watcher.ext.dependency.ties;
     let what = |ties: &Ties| (ties.must_stop, ties.in_vain, ties.followed, ties.hopeless);
     let (a, b) = (what(&fresh), what(old));
     let idle = watcher.status() == Status::Stopped && watcher.goal != Goal::Up && !watcher.queued;
@@ -305,4 +310,19 @@ fn a_second_signal_waits_for_nobody() {
     world.send(Event::Terminate);
     world.run(0.1);
     assert!(world.exited);
+}
+
+#[test]
+fn one_that_gets_its_first_process_brings_along_what_it_requires() {
+    let mut app = requiring("app", "db");
+    app.options.numprocesses = 0;
+    let mut db = watcher("db", 1);
+    db.options.autostart = false;
+    let mut world = World::booted(vec![app, db]);
+    world.order(Task::Start(only("app")));
+    world.order(Task::Stop(only("db")));
+    world.run(1.0);
+    assert_eq!(statuses(&world, &["app", "db"]), ["stopped", "stopped"]);
+    world.order(Task::Change { name: "app".into(), by: 1 });
+    assert_eq!(statuses(&world, &["app", "db"]), ["active", "active"]);
 }

@@ -1,12 +1,11 @@
 //! What is wrong with sockets, and with the watchers whose processes get them.
 
-use super::super::expand;
 use super::super::ini::shorten;
 use super::super::model::{Origins, SocketConfig, WatcherConfig};
 use super::super::options::{SOCKET, socket, watcher};
 use super::super::sockets::{accepter, handed_down};
-use super::super::text;
 use super::super::value::listed;
+use super::super::{expand, text};
 use super::Checker;
 use crate::sorted::Sorted;
 

@@ -43,5 +43,5 @@ pub use model::{
     WatcherConfig,
 };
 pub use options::{CircusOptions, PluginOptions, SocketOptions, StreamOptions, WatcherOptions};
-pub use stream::{StreamConfig, StreamKind};
+pub use stream::{CHANNELS, Channel, StreamConfig, StreamKind};
 pub use value::{Kind, Value};

@@ -2,9 +2,41 @@
 //! that they may ask for.
 
 use super::features::{self, Feature};
-use super::model::{Names, Refused, set_row};
+use super::model::{Names, Refused, WatcherConfig, set_row};
 use super::options::{self, StreamOptions, stream};
 use super::value::Value;
+
+/// The two outputs of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Channel {
+    /// The standard output.
+    Stdout,
+    /// The standard error output.
+    Stderr,
+}
+
+/// Both outputs.
+pub const CHANNELS: [Channel; 2] = [Channel::Stdout, Channel::Stderr];
+
+impl Channel {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Channel::Stdout => "stdout",
+            Channel::Stderr => "stderr",
+        }
+    }
+}
+
+impl WatcherConfig {
+    /// What is to become of an output; nothing: circus does not read it.
+    pub fn stream(&self, channel: Channel) -> Option<&StreamConfig> {
+        match channel {
+            Channel::Stdout => self.stdout_stream.as_deref().filter(|_| !self.options.close_child_stdout),
+            Channel::Stderr => self.stderr_stream.as_deref().filter(|_| !self.options.close_child_stderr),
+        }
+    }
+}
 
 /// Where one of the outputs of a watcher goes.
 #[derive(Clone, Debug, Default, PartialEq)]

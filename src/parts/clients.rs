@@ -355,7 +355,7 @@ impl Daemon {
             }
             Ok(Request::Tail(tail)) => protocol::encode_outcome(&id, self.tail(from.client, &tail), time),
             Ok(Request::Logs { name, rotate }) => {
-                protocol::encode_outcome(&id, self.tend_logs(name.as_deref(), rotate), time)
+                protocol::encode_outcome(&id, self.logs(name.as_deref(), rotate), time)
             }
             Ok(Request::Order(order)) => return self.take_order(from, id, cast, order),
         };

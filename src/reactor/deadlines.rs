@@ -9,9 +9,7 @@ use std::time::{Duration, Instant};
 impl Daemon {
     /// How long the next wait may be; `None`: for ever.
     pub(crate) fn timeout(&mut self) -> Option<Duration> {
-        let busy = !self.ready_pipes.is_empty()
-            || self.signals.have_come()
-            || self.parts.notices.are_busy()
+        let busy = self.signals.have_come()
             || self.parts.clients.are_busy()
             || self.parts.surveys.are_busy()
             || KEYS.iter().any(|key| self.parts.get(*key).is_busy());
@@ -21,11 +19,9 @@ impl Daemon {
         let of_arbiter = self.core.arbiter.deadline().map(|time| self.core.moment(time));
         let rest_of = [
             of_arbiter,
-            self.parts.streams.next_retry(),
             self.parts.clients.listeners.next_accept(),
             self.core.log.next_retry(),
             self.notify.next(),
-            self.parts.notices.next(),
             self.shutdown_progress.next(),
         ];
         let (mut exactly, mut about) = (rest_of.into_iter().flatten().min(), None);
@@ -49,14 +45,8 @@ impl Daemon {
             self.dispatch(Event::Tick);
         }
         self.parts_due();
-        if self.parts.streams.next_retry().is_some_and(|at| at <= self.core.now) {
-            self.parts.streams.retry(self.core.now, &mut self.core.log);
-        }
         if self.core.log.next_retry().is_some_and(|at| at <= self.core.now) {
             self.core.log.flush(self.core.now);
-        }
-        if self.parts.notices.next().is_some_and(|at| at <= self.core.now) {
-            self.resume_notices();
         }
     }
 }

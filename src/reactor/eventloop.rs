@@ -7,7 +7,7 @@
 //! no end: an idle circus makes no system call.
 
 use crate::arbiter::fate::Fall;
-use crate::arbiter::{Action, Event, Pid};
+use crate::arbiter::{Action, Event};
 use crate::config::Value;
 use crate::control::metrics::{self, Durations};
 use crate::host::processes::Processes;
@@ -18,9 +18,7 @@ use crate::parts::notify_socket::Notices;
 use crate::parts::plugins::run::Builtins;
 use crate::parts::probes::Probes;
 use crate::parts::sockets::Sockets;
-use crate::parts::streams::compress::Compressor;
-use crate::parts::streams::log_quota::LogQuota;
-use crate::parts::streams::{PipeId, Progress, Streams, TargetId};
+use crate::parts::streams::Streams;
 use crate::reactor::part::{Core, Cx, Effect, LOG, Part, Readiness, SIGNALS, owner};
 use crate::reactor::registry::{KEYS, Key, Parts};
 use crate::reactor::shutdown_progress::ShutdownProgress;
@@ -31,13 +29,9 @@ use crate::sys::signal::Signals;
 use crate::views::survey::Surveys;
 use crate::views::usage::Samples;
 use mio::{Events, Interest};
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
-
-/// How many bytes of one pipe are passed on in a turn.
-const PIPE_BUDGET: usize = 256 * 1024;
 
 /// The daemon: the arbiter and everything that it acts with.
 pub struct Daemon {
@@ -50,15 +44,8 @@ pub struct Daemon {
     pub(crate) first_umask: Option<u32>,
     pub(crate) signals: Signals,
     pub(crate) notify: ManagerNotify,
-    /// The pipes of each process.
-    pub(crate) pipes: Sorted<Pid, [Option<PipeId>; 2]>,
-    /// Pipes that have more to read.
-    pub(crate) ready_pipes: VecDeque<PipeId>,
     /// Something large is done: its memory can go back to the system.
     pub(crate) has_slack: bool,
-    pub(crate) compressor: Compressor,
-    /// What all log files may take.
-    pub(crate) log_quota: LogQuota,
     pub(crate) shutdown_progress: ShutdownProgress,
     /// What `stats` saw last.
     pub(crate) samples: Samples,
@@ -103,11 +90,7 @@ impl Daemon {
             first_umask: started.first_umask,
             signals: started.signals,
             notify: started.notify,
-            pipes: Sorted::new(),
-            ready_pipes: VecDeque::new(),
             has_slack: true,
-            compressor: Compressor::default(),
-            log_quota: LogQuota::new(core.setup.options.log_max_bytes),
             shutdown_progress: ShutdownProgress::default(),
             samples: Samples::new(),
             own_samples: Samples::new(),
@@ -149,7 +132,7 @@ impl Daemon {
         if self.shutdown_progress.next().is_some() {
             self.core.log.show("");
         }
-        self.stop_compressing();
+        self.parts.streams.stop_compressing();
         self.parts.helpers.kill_all();
         // Who has ended already is none of those that are left.
         self.parts.processes.zombies_may_be();
@@ -196,7 +179,6 @@ impl Daemon {
     }
 
     fn turn(&mut self, events: &Events) {
-        self.parts.streams.log_matches.begin_turn();
         let mut clients = Vec::new();
         for event in events {
             let (owner, id) = owner(event.token());
@@ -206,23 +188,19 @@ impl Daemon {
                 _ => self.part_ready(owner, id, event, &mut clients),
             }
         }
-        if self.parts.notices.are_busy() {
-            self.read_notices();
-        }
+        self.work_of(Key::notices);
         if self.signals.have_come() {
             self.take_signals();
         }
         self.work_of(Key::processes);
-        self.read_pipes();
         self.go_on_surveying();
         self.serve_clients(&clients);
         self.work();
         self.do_what_is_due();
-        self.tend_files();
         self.tell_manager();
-        self.watch_stalled();
         self.each(&mut |part, cx| part.end_turn(cx));
         self.settle();
+        self.watch_log();
     }
 
     fn part_ready(
@@ -234,18 +212,16 @@ impl Daemon {
     ) {
         let Some(key) = KEYS.get(owner) else { return };
         match key {
-            Key::streams if id & 1 == 1 => self.target_writable(TargetId(id >> 1)),
-            Key::streams => {
-                if event.is_read_closed() {
-                    self.parts.streams.hung_up(PipeId(id >> 1));
-                }
-                self.pipe_ready(PipeId(id >> 1));
-            }
             Key::clients if id & 1 == 1 => self.parts.clients.listeners.accept_more(id >> 1),
             Key::clients => clients.push((id >> 1, event.is_write_closed() || event.is_error())),
-            Key::notices if id == 0 => self.read_notices(),
-            Key::notices => self.newline_ready(id.cast_signed()),
-            Key::processes | Key::sockets | Key::surveys | Key::probes | Key::helpers | Key::builtins => {
+            Key::notices
+            | Key::processes
+            | Key::sockets
+            | Key::streams
+            | Key::surveys
+            | Key::probes
+            | Key::helpers
+            | Key::builtins => {
                 let write_closed = event.is_write_closed() || event.is_error();
                 let how = Readiness { read_closed: event.is_read_closed(), write_closed };
                 self.parts.get(*key).ready(id, how, &mut self.core.cx(*key));
@@ -290,12 +266,8 @@ impl Daemon {
         }
     }
 
-    /// Waits for places that cannot take more output at the moment.
-    fn watch_stalled(&mut self) {
-        for (id, fd) in self.parts.streams.take_stalled() {
-            // A descriptor that cannot be waited for is tried again by next_retry.
-            let _ = self.core.poll(Key::streams).watch_room(fd, id.0 << 1 | 1);
-        }
+    /// Waits for room for the log.
+    fn watch_log(&mut self) {
         if let Some(fd) = self.core.log.take_stalled() {
             let _ = self.core.register(fd, LOG, Interest::WRITABLE);
         }
@@ -313,51 +285,6 @@ impl Daemon {
             self.notify.beat(self.core.now);
         }
         self.show_farewell();
-    }
-
-    /// A pipe has something. One that is written to faster than it is read has an event in every turn and stands in
-    /// the queue already.
-    fn pipe_ready(&mut self, id: PipeId) {
-        if !self.ready_pipes.contains(&id) {
-            self.ready_pipes.push_back(id);
-        }
-    }
-
-    /// Reads every pipe that has something, once, within its budget.
-    fn read_pipes(&mut self) {
-        for _ in 0..self.ready_pipes.len() {
-            let Some(id) = self.ready_pipes.pop_front() else { break };
-            let pid = self.parts.streams.pid(id);
-            if pid.is_some_and(|pid| self.parts.streams.log_matches.hold_back(pid)) {
-                self.pipe_ready(id);
-                continue;
-            }
-            let progress = self.parts.streams.read(id, PIPE_BUDGET, self.core.now, &mut self.core.log);
-            self.tell_followers();
-            match (progress, pid) {
-                (Progress::More, _) => self.pipe_ready(id),
-                (Progress::Closed, Some(pid)) => self.forget_pipe(pid, id),
-                (Progress::Drained | Progress::Closed, _) => {}
-            }
-        }
-        self.tell_of_phrases();
-    }
-
-    /// A process has closed one of its outputs. Closing the pipe took it out of the poll already.
-    fn forget_pipe(&mut self, pid: Pid, id: PipeId) {
-        let Some(pipes) = self.pipes.get_mut(&pid) else { return };
-        for pipe in pipes.iter_mut().filter(|pipe| **pipe == Some(id)) {
-            *pipe = None;
-        }
-        if pipes.iter().all(Option::is_none) {
-            self.pipes.remove(&pid);
-        }
-    }
-
-    fn target_writable(&mut self, id: TargetId) {
-        if let Some(fd) = self.parts.streams.writable(id, self.core.now, &mut self.core.log) {
-            self.core.unwatch(fd);
-        }
     }
 
     fn log_writable(&mut self) {
@@ -394,11 +321,11 @@ impl Daemon {
                     self.parts.helpers.short(&trouble, &mut self.core.cx(Key::helpers));
                 }
                 Effect::NotShort => self.parts.helpers.not_short(&self.core.cx(Key::helpers)),
-                Effect::Help(purpose) => self.parts.helpers.add(purpose, None),
-                Effect::Compressed(_) => {}
+                Effect::Heard(heard) => self.tell_followers(&heard),
                 Effect::Answer(ticket, answer) => self.parts.clients.answer_later(ticket, answer),
                 Effect::Spawn { watcher, wid } => self.spawn(watcher, wid),
-                Effect::Reaping => self.read_notices(),
+                Effect::Reaping => self.parts.notices.read(&mut self.core.cx(Key::notices)),
+                Effect::DropTemplates => self.parts.processes.drop_templates(),
                 Effect::Ended { pid, exit } => self.take_zombie(pid, exit),
             }
         }

@@ -9,18 +9,17 @@
 use super::registry::Key;
 use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
-use crate::arbiter::request::{Task, Ticket};
+use crate::arbiter::request::{Task, Ticket, Wanted};
 use crate::arbiter::time::Time;
 use crate::arbiter::{Arbiter, Event, Pid, Published, WatcherId};
-use crate::config::WatcherConfig;
 use crate::config::options::CircusOptions;
+use crate::config::{Channel, WatcherConfig};
 use crate::control::{Map, Refusal};
 use crate::host::child::Host;
 use crate::host::descendants::Mark;
 use crate::host::spawn::NotSpawned;
 use crate::host::spawn_template::{Offered, SpawnTemplate};
 use crate::host::trouble::Trouble;
-use crate::parts::helpers::Purpose;
 use crate::parts::log::Log;
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Registry, Token};
@@ -135,19 +134,43 @@ pub struct Readiness {
     pub write_closed: bool,
 }
 
+/// Who writes into a pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Writer {
+    pub watcher: WatcherId,
+    pub pid: Pid,
+    pub wid: u32,
+    pub channel: Channel,
+}
+
+/// What somebody who follows a watcher is to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    pub writer: Writer,
+    /// What was written; nothing: the writer has come to its end.
+    pub bytes: Vec<u8>,
+}
+
+/// Whether something of this output of this process is wanted.
+pub fn wants(wanted: Wanted, channel: Channel, pid: Pid) -> bool {
+    let channel = match channel {
+        Channel::Stdout => wanted.stdout,
+        Channel::Stderr => wanted.stderr,
+    };
+    channel && wanted.pid.is_none_or(|wanted| wanted == pid)
+}
+
 /// What a part wants of somebody else.
 #[derive(Debug)]
 pub enum Effect {
     /// The arbiter is to know this.
     Event(Event),
+    /// Those who follow this output are to have it.
+    Heard(Heard),
     /// circus is short of something for helpers and questions.
     Short(Trouble),
     /// One of them could be begun.
     NotShort,
-    /// This program is to be run as a helper, in its turn.
-    Help(Purpose),
-    /// [`Purpose::Gzip`] has ended.
-    Compressed(Result<Exit, String>),
     /// A plugin gives an order.
     Order { ticket: Ticket, task: Task, by: Origin },
     /// A plugin serves what circus measures, and needs it now.
@@ -156,6 +179,8 @@ pub enum Effect {
     Answer(Ticket, Result<Map, Refusal>),
     /// A process is to be made.
     Spawn { watcher: WatcherId, wid: u32 },
+    /// The notification socket has another address, which all processes are to be told.
+    DropTemplates,
     /// Zombies are about to be looked for: what processes say right before they end counts while they are known.
     Reaping,
     /// A child of circus is a zombie.

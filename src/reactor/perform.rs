@@ -5,16 +5,19 @@ use crate::arbiter::process::Exit;
 use crate::arbiter::request::{Errno, Reply, Task, Ticket};
 use crate::arbiter::{Action, Event, Pid, Published, WatcherId};
 use crate::config::PluginKind;
-use crate::host::spawn::{Loan, NotSpawned, gone, no_pipe, put_in};
+use crate::control::{Map, Refusal};
+use crate::host::spawn::{Loan, NotSpawned, gone, no_pipe};
 use crate::host::spawn_template::SpawnTemplate;
 use crate::parts::helpers::Purpose;
-use crate::parts::notify_socket::wants_socket;
 use crate::parts::plugins;
+use crate::parts::streams::outputs::try_streams;
 use crate::reactor::eventloop::Daemon;
 use crate::reactor::part::Job;
 use crate::reactor::registry::Key;
 use crate::signals::{self, HALTS, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
+use crate::sys::child::Stdio;
 use crate::sys::user;
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -107,7 +110,7 @@ impl Daemon {
         let template = match self.parts.processes.take_template(watcher) {
             Some(template) => template,
             None => {
-                let notify = self.notify_address(&config)?;
+                let notify = self.parts.notices.address(&config, &self.core.cx(Key::notices))?;
                 SpawnTemplate::new(&config, &self.core.setup.sockets, notify)?
             }
         };
@@ -129,19 +132,15 @@ impl Daemon {
             }
         });
         lent?;
-        let (id, wid, config) = (job.watcher, job.wid, Rc::clone(&job.config));
-        let pipes = self.make_pipes(id, wid)?;
-        let ear = Daemon::prepare_ear(&config, wid)?;
-        let is_program = config.plugin == Some(PluginKind::Program);
+        let is_program = job.config.plugin == Some(PluginKind::Program);
         let connection = is_program.then(plugins::connection).transpose().map_err(no_pipe)?;
-        job.marked |= wants_socket(&config);
         let child = job.template.child();
         let uid = child.uid.unwrap_or_else(user::current_uid);
-        put_in(child, &pipes, &ear, connection.as_ref().map(|(_, theirs)| theirs))?;
+        if let Some((_, theirs)) = &connection {
+            child.stdin = Stdio::Fd(theirs.as_raw_fd());
+            child.stdout = child.stdin;
+        }
         let pid = self.parts.processes.make(job, &mut self.core.cx(Key::processes))?;
-        self.attach(id, wid, pid, pipes);
-        self.lend_ear(pid, ear);
-        self.know_by(pid, job);
         if let Some((ours, _)) = connection {
             self.take_in_plugin(ours, pid, uid);
         }
@@ -150,24 +149,12 @@ impl Daemon {
 
     /// A child of circus is a zombie: all look at it before anybody is told.
     pub(super) fn take_zombie(&mut self, pid: Pid, exit: Exit) {
-        self.drain_pipes(pid);
-        self.hear_last_words(pid);
         self.each(&mut |part, cx| part.ended(pid, exit, cx));
         self.parts.clients.plugin_ended(pid);
         self.parts.processes.report(pid, exit, &mut self.core.cx(Key::processes));
-        self.compressor_ended(pid, exit);
-    }
-
-    /// Everything that a process has written is in its pipes when it is dead: it goes out before anybody is told.
-    fn drain_pipes(&mut self, pid: Pid) {
-        for id in self.pipes.remove(&pid).into_iter().flatten().flatten() {
-            self.parts.streams.drain_dead(id, self.core.now, &mut self.core.log);
-        }
-        self.tell_followers();
     }
 
     fn reap(&mut self, pid: Pid) {
-        self.forget_speaker(pid);
         self.each(&mut |part, cx| part.reaped(pid, cx));
         if let Some((watcher, wid)) = self.core.arbiter.owner(pid) {
             self.each(&mut |part, cx| part.vacated(watcher, wid, cx));
@@ -179,11 +166,20 @@ impl Daemon {
         if let Published::Stop = what
             && let Some(id) = self.core.arbiter.find(watcher).map(|watcher| watcher.id)
         {
-            self.close_outputs(id);
             self.each(&mut |part, cx| part.stopped(id, cx));
         }
         self.each(&mut |part, cx| part.published(watcher, &what, cx));
         self.tell_subscribers(watcher, what);
+    }
+
+    /// Whether the streams that an order asks for can work.
+    pub(crate) fn try_streams(&self, task: &Task) -> Result<(), String> {
+        try_streams(task, &self.core.arbiter)
+    }
+
+    /// The command `logs`.
+    pub(crate) fn logs(&mut self, name: Option<&str>, rotate: bool) -> Result<Map, Refusal> {
+        self.parts.streams.logs(name, rotate, &mut self.core.cx(Key::streams))
     }
 
     /// What came by signal since the last turn.
@@ -203,9 +199,8 @@ impl Daemon {
                 SIGINT | SIGQUIT | SIGTERM => self.asked_to_end(),
                 _ if HALTS.contains(&signum) => self.asked_to_end(),
                 SIGUSR1 => {
-                    self.reopen_logs();
+                    self.each(&mut |part, cx| part.restore(cx));
                     self.restore_listeners();
-                    self.restore_notices();
                 }
                 _ => {} // SIGUSR2 is reserved, SIGWINCH means nothing here
             }

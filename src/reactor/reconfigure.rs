@@ -147,7 +147,6 @@ impl Daemon {
             ));
         }
         self.core.log.set_level(startup::log_level(&self.command_line, &new));
-        self.log_quota.set_cap(new.log_max_bytes);
         let umask_changed = new.umask != self.core.setup.options.umask;
         self.core.setup.options = new;
         if !umask_changed {

@@ -5,8 +5,9 @@ use circus::config::builtin::{Row, Takes};
 use circus::config::families::{FAMILIES, Family};
 use circus::config::model::Builtin;
 use circus::config::options::{self, Built, Live};
-use circus::config::{Kind, Value, signals};
+use circus::config::{Kind, Value};
 use circus::control::commands::{COMMANDS, Command, Flag};
+use circus::signals;
 
 /// The names of all lists.
 pub const NAMES: &[&str] = &[

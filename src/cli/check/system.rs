@@ -11,8 +11,8 @@ use crate::config::{
     WatcherConfig, plugin, words,
 };
 use crate::control::endpoint::{self, Around, Place};
-use crate::parts::notify_socket::wrong_phrase;
 use crate::parts::plugins::wrong_expression;
+use crate::parts::streams::log_match::wrong_line;
 use crate::parts::streams::syslog::Address;
 
 use crate::sorted::Sorted;
@@ -101,7 +101,7 @@ impl<'a> System<'a> {
         self.program(watcher, dir);
         self.commands(watcher, dir);
         self.hooks(watcher);
-        if let Some(why) = wrong_phrase(&watcher.options) {
+        if let Some(why) = wrong_line(&watcher.options) {
             self.find(Severity::Error, (origins, "ready"), why);
         }
         self.environment(watcher);

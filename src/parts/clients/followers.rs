@@ -10,12 +10,11 @@ use super::Daemon;
 use super::places::MOST_HELD;
 use crate::arbiter::WatcherId;
 use crate::arbiter::request::{Errno, Tail, Wanted};
-use crate::config::text;
+use crate::config::{Channel, text};
 use crate::control::output::{self, Written};
 use crate::control::{self, Map, Refusal, answers, protocol, topics};
-use crate::host::spawn::stream_of;
-use crate::parts::streams::Channel;
-use crate::parts::streams::ring::{Heard, Line, wants};
+use crate::parts::streams::ring::Line;
+use crate::reactor::part::{Heard, wants};
 use serde_json::Value as Json;
 
 /// What a client follows.
@@ -52,7 +51,7 @@ impl Daemon {
     pub(super) fn tail(&mut self, client: u32, tail: &Tail) -> Result<Map, Refusal> {
         let watcher = self.core.arbiter.find(&tail.name).ok_or_else(|| answers::no_watcher(&tail.name))?;
         let config = &watcher.config;
-        let captured = |channel: Channel, wanted: bool| wanted && stream_of(channel, config).is_some();
+        let captured = |channel: Channel, wanted: bool| wanted && config.stream(channel).is_some();
         if !captured(Channel::Stdout, tail.wanted.stdout) && !captured(Channel::Stderr, tail.wanted.stderr) {
             return Err(not_kept(&config.name, tail.wanted));
         }
@@ -97,19 +96,17 @@ impl Daemon {
     }
 
     /// Hands on what was read just now to those who follow it.
-    pub(crate) fn tell_followers(&mut self) {
-        for heard in self.parts.streams.rings.take_heard() {
-            let Some(watcher) = self.core.arbiter.watcher(heard.writer.watcher) else { continue };
-            let mut line = None;
-            let Clients { clients, revisit, held, .. } = &mut self.parts.clients;
-            for (id, client) in clients.iter_mut() {
-                if client.overhears(&heard, *held < MOST_HELD) {
-                    client.say_missed();
-                    client.send(line.get_or_insert_with(|| event_of(&watcher.config.name, &heard)));
-                    client.weigh(held);
-                    if client.broken {
-                        revisit.push(*id);
-                    }
+    pub(crate) fn tell_followers(&mut self, heard: &Heard) {
+        let Some(watcher) = self.core.arbiter.watcher(heard.writer.watcher) else { return };
+        let mut line = None;
+        let Clients { clients, revisit, held, .. } = &mut self.parts.clients;
+        for (id, client) in clients.iter_mut() {
+            if client.overhears(heard, *held < MOST_HELD) {
+                client.say_missed();
+                client.send(line.get_or_insert_with(|| event_of(&watcher.config.name, heard)));
+                client.weigh(held);
+                if client.broken {
+                    revisit.push(*id);
                 }
             }
         }

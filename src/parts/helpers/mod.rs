@@ -1,4 +1,4 @@
-//! Programs that circus runs on the side for a short while, hooks above all: each in a group of its own, with a
+//! Programs that circus runs on the side for a short while, hooks above all: each in a session of its own, with a
 //! deadline, its output in the log or captured, both bounded.
 //!
 //! [`Purpose`] says what for. It waits in a queue until its turn comes; then [`Helpers::prepare`] makes the program of
@@ -21,14 +21,13 @@ use crate::arbiter::request::Ticket;
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::hooks::Hook;
 use crate::host::child::Leader;
-use crate::host::spawn_template::DEFAULT_PATH;
 use crate::host::trouble::Trouble;
 use crate::parts::log::Level;
-use crate::reactor::part::{Cx, Effect, Part, Readiness};
+use crate::reactor::part::{Cx, Part, Readiness};
 use crate::signals::SIGKILL;
 use crate::sorted::Sorted;
-use crate::sys::child::{Child, SpawnError, Stdio, Step};
-use crate::sys::{self, process};
+use crate::sys::child::{Child, Stdio};
+use crate::sys::process;
 use std::collections::VecDeque;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
@@ -50,9 +49,6 @@ pub enum Purpose {
     Hook { id: HookId, watcher: WatcherId, hook: Hook, about: About },
     /// The hook extended_stats of one process.
     Stats(StatsOf),
-    /// gzip, which reads one file and writes another: [`Effect::Compressed`] is its end.
-    #[allow(dead_code, reason = "gzip becomes a helper next")]
-    Gzip(Box<Child>),
 }
 
 impl Purpose {
@@ -61,7 +57,6 @@ impl Purpose {
         match self {
             Purpose::Hook { watcher, .. } => Owner::Watcher(*watcher),
             Purpose::Stats(of) => Owner::Clients(of.watcher),
-            Purpose::Gzip(_) => Owner::Files,
         }
     }
 
@@ -69,21 +64,21 @@ impl Purpose {
     fn delayed_hook(&self) -> Option<Event> {
         match self {
             Purpose::Hook { id, watcher, .. } => Some(Event::HookDelayed { id: *id, watcher: *watcher }),
-            Purpose::Stats(_) | Purpose::Gzip(_) => None,
+            Purpose::Stats(_) => None,
         }
     }
 
     fn hook(&self) -> Option<HookId> {
         match self {
             Purpose::Hook { id, .. } => Some(*id),
-            Purpose::Stats(_) | Purpose::Gzip(_) => None,
+            Purpose::Stats(_) => None,
         }
     }
 }
 
 /// What is to be run.
 struct Program {
-    /// The child; where its outputs go is not looked at unless they are [`Output::Own`].
+    /// The child; where its outputs go is not looked at.
     child: Child,
     /// What it is called in the log.
     who: String,
@@ -99,8 +94,6 @@ enum Output {
     Captured,
     /// The standard output is captured, and nothing goes to the log.
     Quiet,
-    /// The standard output is that of the child, and so is the input; it works when nobody else does.
-    Own,
 }
 
 /// One that waits for its turn.
@@ -236,9 +229,6 @@ impl Helpers {
         match purpose {
             Purpose::Hook { watcher, hook, about, .. } => hooks::program(*watcher, *hook, about, None, cx),
             Purpose::Stats(of) => self.stats_program(of, cx),
-            Purpose::Gzip(child) => {
-                Ok(Program { child: (**child).clone(), who: "gzip".into(), output: Output::Own })
-            }
         }
     }
 
@@ -249,7 +239,6 @@ impl Helpers {
                 cx.event(Event::HookDone { id, watcher, answer: hooks::answer(hook, &outcome) });
             }
             Purpose::Stats(of) => self.stats_ended(of, &outcome, cx),
-            Purpose::Gzip(_) => cx.effect(Effect::Compressed(outcome.ended)),
         }
     }
 }
@@ -319,36 +308,18 @@ impl Program {
         let Program { mut child, who, output } = self;
         let pipe = || process::pipe().map_err(|error| Trouble::from(error).about("pipe"));
         let (logged, log_end) = pipe()?;
-        let captures = matches!(output, Output::Captured | Output::Quiet);
-        let captured = captures.then(pipe).transpose()?;
+        let captured = (output != Output::Logged).then(pipe).transpose()?;
+        child.session = true;
+        child.stdin = Stdio::Null;
         child.stderr = Stdio::Fd(log_end.as_raw_fd());
-        if output == Output::Own {
-            // Where the kernel shares the processors out among sessions, one of its own would be worth as much as that of
-            // the busiest process, whatever its niceness.
-            child.group = true;
-        } else {
-            child.session = true;
-            child.stdin = Stdio::Null;
-            child.stdout = captured.as_ref().map_or(child.stderr, |(_, end)| Stdio::Fd(end.as_raw_fd()));
-        }
-        let leader = cx.host.spawn(&child).map_err(|error| why_not(&child, output, error))?;
+        child.stdout = captured.as_ref().map_or(child.stderr, |(_, end)| Stdio::Fd(end.as_raw_fd()));
+        let leader = cx.host.spawn(&child).map_err(|error| {
+            let name = child.argv.first().map_or("".into(), |name| name.to_string_lossy());
+            Trouble::from(error).about(&name)
+        })?;
         let pid = leader.pid();
-        if output == Output::Own {
-            // It works all the same when it is not allowed to be so modest.
-            let _ = process::make_modest(pid);
-        }
         let captured = captured.map(|(reader, _)| running::watch(reader, pid, CAPTURED, cx));
         let pipes = [Some(running::watch(logged, pid, LOGGED, cx)), captured];
         Ok((leader, pipes, Lines::of(who, output == Output::Quiet)))
     }
-}
-
-/// Why there is no helper.
-fn why_not(child: &Child, output: Output, error: SpawnError) -> Trouble {
-    let name = child.argv.first().map_or("".into(), |name| name.to_string_lossy());
-    if output == Output::Own && error.step == Step::Exec && error.errno == sys::ENOENT {
-        let path = std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.into());
-        return format!("there is no {name} in PATH={path}; install it, or take compress out").into();
-    }
-    Trouble::from(error).about(&name)
 }

@@ -189,9 +189,10 @@ fn random_color() -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sink::{Channel, Owner};
+    use super::super::sink::Owner;
     use super::*;
     use crate::arbiter::WatcherId;
+    use crate::config::Channel;
 
     fn options(class: &str, filename: &str, color: &str) -> StreamConfig {
         let text = |text: &str| (!text.is_empty()).then(|| text.into());

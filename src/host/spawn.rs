@@ -1,23 +1,8 @@
-//! What a process is made with besides its template, and why there is none.
+//! Why there is no process, and what the template of a watcher lends to one.
 
-use crate::arbiter::WatcherId;
 use crate::host::spawn_template::SpawnTemplate;
-use crate::reactor::eventloop::Daemon;
 use crate::sys;
 use crate::sys::child::{Child, SpawnError, Stdio, Step};
-
-impl Daemon {
-    /// The options of a watcher have changed: what was made from them is made anew.
-    pub(crate) fn remake(&mut self, id: WatcherId) {
-        self.each(&mut |part, cx| part.changed(id, cx));
-    }
-
-    /// A watcher is gone.
-    pub(crate) fn forget(&mut self, id: WatcherId) {
-        self.end_following(id);
-        self.each(&mut |part, cx| part.forgotten(id, cx));
-    }
-}
 
 /// What the template of a watcher has where one process gets descriptors of its own.
 pub struct Loan {

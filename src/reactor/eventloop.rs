@@ -9,25 +9,26 @@
 use crate::arbiter::fate::Fall;
 use crate::arbiter::{Action, Event};
 use crate::config::Value;
-use crate::control::metrics::{self, Durations};
+use crate::control::metrics;
+use crate::host::pidfile::PidFile;
 use crate::host::processes::Processes;
 use crate::parts::clients::Clients;
+use crate::parts::clients::listeners::Listeners;
 use crate::parts::helpers::Helpers;
 use crate::parts::manager_notify::ManagerNotify;
 use crate::parts::notify_socket::Notices;
 use crate::parts::plugins::run::Builtins;
 use crate::parts::probes::Probes;
+use crate::parts::shutdown_progress::ShutdownProgress;
 use crate::parts::sockets::Sockets;
 use crate::parts::streams::Streams;
+use crate::parts::surveys::Surveys;
 use crate::reactor::part::{Core, Cx, Effect, LOG, Part, Readiness, SIGNALS, owner};
 use crate::reactor::registry::{KEYS, Key, Parts};
-use crate::reactor::shutdown_progress::ShutdownProgress;
 use crate::reactor::standstill::Standstill;
 use crate::reactor::startup::Options;
 use crate::sorted::Sorted;
 use crate::sys::signal::Signals;
-use crate::views::survey::Surveys;
-use crate::views::usage::Samples;
 use mio::{Events, Interest};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -43,16 +44,8 @@ pub struct Daemon {
     /// The umask that circus was started with, if it has another one now.
     pub(crate) first_umask: Option<u32>,
     pub(crate) signals: Signals,
-    pub(crate) notify: ManagerNotify,
     /// Something large is done: its memory can go back to the system.
     pub(crate) has_slack: bool,
-    pub(crate) shutdown_progress: ShutdownProgress,
-    /// What `stats` saw last.
-    pub(crate) samples: Samples,
-    /// What `dstats` saw last.
-    pub(crate) own_samples: Samples,
-    /// How long the turns took.
-    pub(crate) turns: Durations,
     pub(crate) standstill: Standstill,
     pub(crate) ended: bool,
     /// Why it has ended, if nobody has ordered it.
@@ -89,12 +82,7 @@ impl Daemon {
             command_line: started.command_line,
             first_umask: started.first_umask,
             signals: started.signals,
-            notify: started.notify,
             has_slack: true,
-            shutdown_progress: ShutdownProgress::default(),
-            samples: Samples::new(),
-            own_samples: Samples::new(),
-            turns: Durations::default(),
             standstill: Standstill::new(now),
             ended: false,
             fall: None,
@@ -109,13 +97,13 @@ impl Daemon {
                 surveys: Surveys::default(),
                 clients: started.clients,
                 builtins: Builtins::default(),
+                manager: started.notify,
+                shutdown_progress: ShutdownProgress::default(),
             },
             core,
         };
         daemon.core.register(daemon.signals.as_raw_fd(), SIGNALS, Interest::READABLE)?;
-        for (number, fd) in (0..).zip(daemon.parts.clients.listeners.fds()) {
-            daemon.core.poll(Key::clients).watch(fd, number << 1 | 1)?;
-        }
+        daemon.parts.clients.listeners.watch(daemon.core.poll(Key::clients))?;
         Ok(daemon)
     }
 
@@ -124,12 +112,12 @@ impl Daemon {
     pub fn run(&mut self) {
         let mut events = Events::with_capacity(256);
         self.dispatch(Event::Start);
-        self.notify.ready(self.core.now, "waiting for commands");
+        self.parts.manager.ready(self.core.now);
         self.standstill = Standstill::new(Instant::now());
         while !self.ended {
             self.wait_and_turn(&mut events);
         }
-        if self.shutdown_progress.next().is_some() {
+        if self.parts.shutdown_progress.deadline().is_some() {
             self.core.log.show("");
         }
         self.parts.streams.stop_compressing();
@@ -146,6 +134,19 @@ impl Daemon {
         self.parts.processes.finish();
         self.parts.streams.finish(self.core.now, &mut self.core.log);
         self.parts.clients.flush_all();
+    }
+
+    /// Gives everything back that a next start may want to have, and only then tells those that wait for the end.
+    pub(crate) fn end(mut self, pidfile: Option<PidFile>) {
+        let waiters = self.core.arbiter.take_end_waiters();
+        let mut clients = std::mem::take(&mut self.parts.clients);
+        clients.listeners = Listeners::default();
+        self.parts.sockets = Sockets::default();
+        self.parts.notices = Notices::default();
+        drop(pidfile);
+        self.core.log.info(format_args!("circus has ended"));
+        drop(self);
+        clients.tell_of_the_end(waiters);
     }
 
     /// One turn of the loop.
@@ -175,59 +176,34 @@ impl Daemon {
         let begun = self.core.now;
         self.look_at_clock(timeout);
         self.turn(events);
-        self.turns.add(begun.elapsed().as_secs_f64());
+        self.core.turns.add(begun.elapsed().as_secs_f64());
     }
 
     fn turn(&mut self, events: &Events) {
-        let mut clients = Vec::new();
         for event in events {
             let (owner, id) = owner(event.token());
             match owner {
                 SIGNALS => self.take_signals(),
                 LOG => self.log_writable(),
-                _ => self.part_ready(owner, id, event, &mut clients),
+                _ => self.part_ready(owner, id, event),
             }
         }
-        self.work_of(Key::notices);
         if self.signals.have_come() {
             self.take_signals();
         }
-        self.work_of(Key::processes);
-        self.go_on_surveying();
-        self.serve_clients(&clients);
         self.work();
         self.do_what_is_due();
-        self.tell_manager();
         self.each(&mut |part, cx| part.end_turn(cx));
         self.settle();
         self.watch_log();
     }
 
-    fn part_ready(
-        &mut self,
-        owner: usize,
-        id: u32,
-        event: &mio::event::Event,
-        clients: &mut Vec<(u32, bool)>,
-    ) {
+    fn part_ready(&mut self, owner: usize, id: u32, event: &mio::event::Event) {
         let Some(key) = KEYS.get(owner) else { return };
-        match key {
-            Key::clients if id & 1 == 1 => self.parts.clients.listeners.accept_more(id >> 1),
-            Key::clients => clients.push((id >> 1, event.is_write_closed() || event.is_error())),
-            Key::notices
-            | Key::processes
-            | Key::sockets
-            | Key::streams
-            | Key::surveys
-            | Key::probes
-            | Key::helpers
-            | Key::builtins => {
-                let write_closed = event.is_write_closed() || event.is_error();
-                let how = Readiness { read_closed: event.is_read_closed(), write_closed };
-                self.parts.get(*key).ready(id, how, &mut self.core.cx(*key));
-                self.settle();
-            }
-        }
+        let write_closed = event.is_write_closed() || event.is_error();
+        let how = Readiness { read_closed: event.is_read_closed(), write_closed };
+        self.parts.get(*key).ready(id, how, &mut self.core.cx(*key));
+        self.settle();
     }
 
     /// Has all parts do something, one after the other.
@@ -239,9 +215,7 @@ impl Daemon {
 
     /// Has each part do its work in this turn, and then what is wanted of others.
     fn work(&mut self) {
-        for key in KEYS.iter().filter(|key| **key != Key::processes) {
-            self.work_of(*key);
-        }
+        KEYS.iter().for_each(|key| self.work_of(*key));
     }
 
     fn work_of(&mut self, key: Key) {
@@ -273,20 +247,6 @@ impl Daemon {
         }
     }
 
-    /// The service manager hears of what this turn has changed.
-    fn tell_manager(&mut self) {
-        if self.core.arbiter.is_ending() {
-            self.notify.stopping();
-        }
-        if self.notify.reloading && !self.core.arbiter.is_reloading() {
-            self.notify.ready(self.core.now, "waiting for commands");
-        }
-        if self.notify.next().is_some_and(|at| at <= self.core.now) {
-            self.notify.beat(self.core.now);
-        }
-        self.show_farewell();
-    }
-
     fn log_writable(&mut self) {
         let fd = self.core.log.wants_write();
         self.core.log.flush(self.core.now);
@@ -305,34 +265,44 @@ impl Daemon {
     pub(crate) fn settle(&mut self) {
         while let Some(effect) = self.core.effects.pop_front() {
             match effect {
-                Effect::Event(event) => {
-                    if let Event::Order { order, targets, .. } = &event {
-                        let cx = &mut self.core.cx(Key::builtins);
-                        self.parts.builtins.ordered(&order.what, targets.as_deref(), cx);
-                    }
-                    self.decide(event);
-                }
-                Effect::Order { ticket, task, by } => self.give_order(ticket, task, by),
+                Effect::Event(event) => self.decide(event),
                 Effect::Metrics(id) => {
                     let page = metrics::text(&self.metrics());
                     self.parts.builtins.show(id, page, self.core.now);
+                }
+                Effect::Heard(heard) => {
+                    self.parts.clients.tell_followers(&heard, &self.core.cx(Key::clients))
                 }
                 Effect::Short(trouble) => {
                     self.parts.helpers.short(&trouble, &mut self.core.cx(Key::helpers));
                 }
                 Effect::NotShort => self.parts.helpers.not_short(&self.core.cx(Key::helpers)),
-                Effect::Heard(heard) => self.tell_followers(&heard),
-                Effect::Answer(ticket, answer) => self.parts.clients.answer_later(ticket, answer),
                 Effect::Spawn { watcher, wid } => self.spawn(watcher, wid),
                 Effect::Reaping => self.parts.notices.read(&mut self.core.cx(Key::notices)),
                 Effect::DropTemplates => self.parts.processes.drop_templates(),
                 Effect::Ended { pid, exit } => self.take_zombie(pid, exit),
+                Effect::Question { ticket, question, is_lower } => {
+                    self.take_question(ticket, &question, is_lower);
+                }
+                Effect::Tail { ticket, client, tail } => self.take_tail(ticket, client, &tail),
+                Effect::Logs { ticket, name, rotate } => {
+                    let answer = self.logs(name.as_deref(), rotate);
+                    self.parts.clients.answer(ticket, answer);
+                }
+                Effect::Order { ticket, order, targets, by } => self.take_order(ticket, order, targets, by),
+                Effect::Extend { ticket, name, process, answer } => {
+                    let cx = &mut self.core.cx(Key::helpers);
+                    self.parts.helpers.extend(ticket, &name, process, answer, cx);
+                }
+                Effect::Answer(ticket, answer) => self.parts.clients.answer(ticket, answer),
+                Effect::Withdrawn(tickets) => self.parts.surveys.forget(&tickets),
+                Effect::Follow(watchers) => self.parts.streams.rings.follow(watchers),
             }
         }
     }
 
     /// Has the arbiter handle an event, and performs what it decides.
-    pub(super) fn decide(&mut self, event: Event) {
+    fn decide(&mut self, event: Event) {
         let time = self.core.time();
         let mut actions = std::mem::take(&mut self.actions);
         self.core.arbiter.handle(time, event, &mut actions);

@@ -10,6 +10,5 @@ pub(crate) mod part;
 pub(crate) mod perform;
 pub(crate) mod reconfigure;
 pub(crate) mod registry;
-pub(crate) mod shutdown_progress;
 pub(crate) mod standstill;
 pub(crate) mod startup;

@@ -9,11 +9,12 @@
 use super::registry::Key;
 use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
-use crate::arbiter::request::{Task, Ticket, Wanted};
+use crate::arbiter::request::{Order, Question, Tail, Ticket, Wanted};
 use crate::arbiter::time::Time;
 use crate::arbiter::{Arbiter, Event, Pid, Published, WatcherId};
 use crate::config::options::CircusOptions;
 use crate::config::{Channel, WatcherConfig};
+use crate::control::metrics::Durations;
 use crate::control::{Map, Refusal};
 use crate::host::child::Host;
 use crate::host::descendants::Mark;
@@ -171,12 +172,8 @@ pub enum Effect {
     Short(Trouble),
     /// One of them could be begun.
     NotShort,
-    /// A plugin gives an order.
-    Order { ticket: Ticket, task: Task, by: Origin },
     /// A plugin serves what circus measures, and needs it now.
     Metrics(WatcherId),
-    /// A question has its answer.
-    Answer(Ticket, Result<Map, Refusal>),
     /// A process is to be made.
     Spawn { watcher: WatcherId, wid: u32 },
     /// The notification socket has another address, which all processes are to be told.
@@ -185,6 +182,61 @@ pub enum Effect {
     Reaping,
     /// A child of circus is a zombie.
     Ended { pid: Pid, exit: Exit },
+    /// A client asks a question.
+    Question {
+        /// Stands for it until it is answered.
+        ticket: Ticket,
+        /// What it is.
+        question: Question,
+        /// The client is not told what is hidden from others than root and the user of circus.
+        is_lower: bool,
+    },
+    /// A client wants to see output, and to follow it from then on if it says so.
+    Tail {
+        /// Stands for the request.
+        ticket: Ticket,
+        /// Which client.
+        client: u32,
+        /// What it wants.
+        tail: Tail,
+    },
+    /// A client wants the files that output goes to rotated or opened anew.
+    Logs {
+        /// Stands for the request.
+        ticket: Ticket,
+        /// Those of this watcher; all when missing.
+        name: Option<String>,
+        /// Rotate them.
+        rotate: bool,
+    },
+    /// A client gives an order, and may do so.
+    Order {
+        /// Stands for it.
+        ticket: Ticket,
+        /// What is to be done.
+        order: Order,
+        /// The watchers that it names; `None` for all.
+        targets: Option<Vec<WatcherId>>,
+        /// Who gives it.
+        by: Rc<Origin>,
+    },
+    /// The hook extended_stats is to add to the statistics of a watcher, or of one process of it.
+    Extend {
+        /// Stands for the request that they answer.
+        ticket: Ticket,
+        /// The name of the watcher.
+        name: String,
+        /// The process.
+        process: Option<Pid>,
+        /// The statistics.
+        answer: Map,
+    },
+    /// The answer to a request, or why there is none.
+    Answer(Ticket, Result<Map, Refusal>),
+    /// Nobody waits for the answers to these requests any more.
+    Withdrawn(Vec<Ticket>),
+    /// Clients follow the output of these watchers, and of no others.
+    Follow(Vec<WatcherId>),
 }
 
 /// What all parts read.
@@ -208,6 +260,8 @@ pub struct Core {
     pub(crate) setup: Setup,
     pub(crate) host: Host,
     pub(crate) now: Instant,
+    /// How long the turns took.
+    pub(crate) turns: Durations,
     pub(super) poll: Poll,
     pub(super) effects: VecDeque<Effect>,
     origin: Instant,
@@ -220,7 +274,8 @@ impl Core {
     /// The kernel has no epoll(7) left.
     pub fn new(arbiter: Arbiter, log: Log, setup: Setup, host: Host) -> io::Result<Core> {
         let (poll, now) = (Poll::new()?, Instant::now());
-        Ok(Core { arbiter, log, setup, host, now, poll, effects: VecDeque::new(), origin: now })
+        let turns = Durations::default();
+        Ok(Core { arbiter, log, setup, host, now, turns, poll, effects: VecDeque::new(), origin: now })
     }
 
     /// What a part sees.

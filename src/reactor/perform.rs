@@ -2,10 +2,10 @@
 
 use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
-use crate::arbiter::request::{Errno, Reply, Task, Ticket};
+use crate::arbiter::request::{Order, Question, Tail, Task, Ticket};
 use crate::arbiter::{Action, Event, Pid, Published, WatcherId};
 use crate::config::PluginKind;
-use crate::control::{Map, Refusal};
+use crate::control::{Map, Refusal, secrets};
 use crate::host::spawn::{Loan, NotSpawned, gone, no_pipe};
 use crate::host::spawn_template::SpawnTemplate;
 use crate::parts::helpers::Purpose;
@@ -17,6 +17,7 @@ use crate::reactor::registry::Key;
 use crate::signals::{self, HALTS, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use crate::sys::child::Stdio;
 use crate::sys::user;
+use crate::views::tail::tail;
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::Instant;
@@ -54,30 +55,19 @@ impl Daemon {
             Action::UnwatchSockets(id) => self.parts.sockets.unwatch(id, &self.core.cx(Key::sockets)),
             Action::Reply { ticket, reply } => {
                 self.parts.builtins.answered(ticket, &reply, &mut self.core.cx(Key::builtins));
-                self.reply(ticket, &reply);
+                self.parts.clients.reply(ticket, &reply);
             }
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.core.log.log(level, format_args!("{text}")),
             Action::Read(reading) => self.read_again(reading),
-            Action::Changed(id) => self.remake(id),
+            Action::Changed(id) => self.each(&mut |part, cx| part.changed(id, cx)),
             Action::Forgotten { watcher, left } => {
                 self.parts.processes.leave_alone(left);
-                self.forget(watcher);
+                self.each(&mut |part, cx| part.forgotten(watcher, cx));
             }
             Action::Exit(fall) => {
                 self.ended = true;
                 self.fall = fall;
-            }
-        }
-    }
-
-    /// Gives the order of a plugin to the arbiter.
-    pub(super) fn give_order(&mut self, ticket: Ticket, task: Task, by: Origin) {
-        match self.targets(&task) {
-            Ok(targets) => self.decide(Event::Order { ticket, order: task.into(), targets, by: by.into() }),
-            Err(reason) => {
-                let reply = Reply::Error { errno: Errno::Message, reason };
-                self.parts.builtins.answered(ticket, &reply, &mut self.core.cx(Key::builtins));
             }
         }
     }
@@ -142,7 +132,7 @@ impl Daemon {
         }
         let pid = self.parts.processes.make(job, &mut self.core.cx(Key::processes))?;
         if let Some((ours, _)) = connection {
-            self.take_in_plugin(ours, pid, uid);
+            self.parts.clients.take_in_plugin(ours, pid, uid, &mut self.core.cx(Key::clients));
         }
         Ok(pid)
     }
@@ -150,7 +140,6 @@ impl Daemon {
     /// A child of circus is a zombie: all look at it before anybody is told.
     pub(super) fn take_zombie(&mut self, pid: Pid, exit: Exit) {
         self.each(&mut |part, cx| part.ended(pid, exit, cx));
-        self.parts.clients.plugin_ended(pid);
         self.parts.processes.report(pid, exit, &mut self.core.cx(Key::processes));
     }
 
@@ -169,7 +158,45 @@ impl Daemon {
             self.each(&mut |part, cx| part.stopped(id, cx));
         }
         self.each(&mut |part, cx| part.published(watcher, &what, cx));
-        self.tell_subscribers(watcher, what);
+    }
+
+    /// Answers a question of a client, now or later.
+    pub(super) fn take_question(&mut self, ticket: Ticket, question: &Question, is_lower: bool) {
+        let answer = match self.answer(question) {
+            Ok(None) => self.parts.surveys.ask(ticket, question, &self.core.cx(Key::surveys)),
+            Ok(Some(mut answer)) if is_lower => {
+                secrets::hide(&mut answer);
+                Ok(Some(answer))
+            }
+            answer => answer,
+        };
+        if let Some(answer) = answer.transpose() {
+            self.parts.clients.answer(ticket, answer);
+        }
+    }
+
+    pub(super) fn take_tail(&mut self, ticket: Ticket, client: u32, wanted: &Tail) {
+        let answer = tail(&self.core.arbiter, &self.parts.streams.rings, wanted);
+        if let (Ok((watcher, _)), true) = (&answer, wanted.follow) {
+            self.parts.clients.follow(client, *watcher, wanted.wanted, &mut self.core.cx(Key::clients));
+        }
+        self.parts.clients.answer(ticket, answer.map(|(_, lines)| lines));
+    }
+
+    /// Gives an order of a client to the arbiter. The reply comes now or later.
+    pub(super) fn take_order(
+        &mut self,
+        ticket: Ticket,
+        order: Order,
+        targets: Option<Vec<WatcherId>>,
+        by: Rc<Origin>,
+    ) {
+        if let Err(reason) = self.try_streams(&order.what) {
+            return self.parts.clients.answer(ticket, Err(Refusal::message(reason)));
+        }
+        let cx = &mut self.core.cx(Key::builtins);
+        self.parts.builtins.ordered(&order.what, targets.as_deref(), cx);
+        self.core.event(Event::Order { ticket, order, targets, by });
     }
 
     /// Whether the streams that an order asks for can work.
@@ -193,14 +220,13 @@ impl Daemon {
             self.core.log.info(format_args!("Got signal {}", signals::name(signum)));
             match signum {
                 SIGHUP => {
-                    self.notify.reloading("reloading all watchers");
+                    self.parts.manager.reloading("reloading all watchers");
                     self.dispatch(Event::Reload);
                 }
                 SIGINT | SIGQUIT | SIGTERM => self.asked_to_end(),
                 _ if HALTS.contains(&signum) => self.asked_to_end(),
                 SIGUSR1 => {
                     self.each(&mut |part, cx| part.restore(cx));
-                    self.restore_listeners();
                 }
                 _ => {} // SIGUSR2 is reserved, SIGWINCH means nothing here
             }

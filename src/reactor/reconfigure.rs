@@ -18,6 +18,7 @@ use crate::host::spawn_template::Given;
 use crate::parts::log::Log;
 use crate::parts::sockets::Prepared;
 use crate::reactor::eventloop::Daemon;
+use crate::reactor::part::Setup;
 use crate::reactor::registry::Key;
 use crate::reactor::startup;
 use crate::sys::process;
@@ -39,7 +40,7 @@ impl Daemon {
     pub(crate) fn read_again(&mut self, reading: Reading) {
         let found = match self.read_and_open() {
             Ok(fresh) => {
-                self.notify.reloading("applying another configuration");
+                self.parts.manager.reloading("applying another configuration");
                 Ok(Box::new(self.take(fresh)))
             }
             Err(why) => {
@@ -80,7 +81,7 @@ impl Daemon {
         let log = moves.then(|| startup::open_log(&self.command_line, &config.circus, false)).transpose();
         let log = log.map_err(|failure| vec![failure.message])?;
         let mut findings = loaded.findings;
-        findings.extend(check(&config, self.parts.clients.listeners.endpoint()));
+        findings.extend(check(&config, &self.core.setup.endpoint));
         let sockets =
             self.parts.sockets.prepare(std::mem::take(&mut config.sockets)).map_err(|why| vec![why])?;
         Ok(Fresh { config, findings, log, sockets })
@@ -95,8 +96,8 @@ impl Daemon {
         }
         startup::say_findings(&mut self.core.log, &findings);
         let mut touched = self.take_sockets(sockets);
-        let endpoint = self.parts.clients.listeners.endpoint();
-        let watchers = startup::watchers(&mut config, &self.core.setup.cwd, endpoint, &mut self.core.log);
+        let Setup { cwd, endpoint, .. } = &self.core.setup;
+        let watchers = startup::watchers(&mut config, cwd, endpoint, &mut self.core.log);
         let warmup_delay = config.circus.warmup_delay;
         touched.extend(self.take_options(config.circus));
         NewConfig { watchers, warmup_delay, touched }

@@ -1,6 +1,7 @@
 //! From the command line to a daemon that is ready: everything that may go wrong and end the program goes wrong
 //! here, with exit code 100 for what the user can mend in the configuration and 111 for what the system refuses.
 
+use crate::arbiter::fate::Fall;
 use crate::arbiter::{Arbiter, Level};
 use crate::config::check::check;
 use crate::config::load::read;
@@ -10,9 +11,8 @@ use crate::host::child::Host;
 use crate::host::disk::Disk;
 use crate::host::endpoint::{self, Fault};
 use crate::host::files::OwnFile;
-use crate::host::looks;
 use crate::host::pidfile::PidFile;
-use crate::host::termination_message;
+use crate::host::{looks, termination_message};
 use crate::parts::clients::Clients;
 use crate::parts::log::Log;
 use crate::parts::manager_notify::{self, ManagerNotify};
@@ -26,6 +26,7 @@ use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
 use crate::sys::signal::{self, Signals};
 use crate::sys::{io_words, process};
+use crate::views::tail::last_output;
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -146,7 +147,7 @@ pub fn run(options: &Options) -> u8 {
             }
             daemon.run();
             let fall = daemon.fall.take();
-            fall.iter().for_each(|fall| daemon.bury(fall));
+            fall.iter().for_each(|fall| tell_of_fall(&mut daemon, fall));
             daemon.end(pidfile);
             fall.map_or(0, |fall| fall.code)
         }
@@ -157,6 +158,17 @@ pub fn run(options: &Options) -> u8 {
 fn bury(tombstone: Option<&str>, code: u8, reason: &str) {
     if let Some(Err(why)) = tombstone.map(|path| termination_message::write(path, code, reason, None, &[])) {
         complain(&format!("circus: {why}"));
+    }
+}
+
+/// Writes down why circus ends, if somebody wants to know.
+fn tell_of_fall(daemon: &mut Daemon, fall: &Fall) {
+    let Some(path) = &daemon.core.setup.options.tombstone else { return };
+    let output = last_output(&daemon.parts.streams.rings, fall.watcher, termination_message::LINES);
+    let texts = output.as_array().into_iter().flatten().filter_map(|line| line.get("text")?.as_str());
+    let output: Vec<String> = texts.map(str::to_string).collect();
+    if let Err(why) = termination_message::write(path, fall.code, &fall.reason, Some(fall), &output) {
+        daemon.core.log.error(format_args!("{why}"));
     }
 }
 

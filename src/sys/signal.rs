@@ -342,7 +342,7 @@ mod tests {
         let ways: [Send; 3] = [
             |pid| kill(pid, libc::SIGKILL),
             |pid| kill_group(pid, libc::SIGKILL),
-            |pid| PidFd::open(pid)?.send(libc::SIGKILL),
+            |pid| PidFd::open(pid)?.send_signal(libc::SIGKILL),
         ];
         for send in ways {
             let mut cat = Command::new("/bin/cat").stdin(Stdio::piped()).process_group(0).spawn().unwrap();

@@ -19,7 +19,7 @@ impl Daemon {
         Metrics {
             own: look(process::pid(), own),
             version: env!("CARGO_PKG_VERSION"),
-            turns: self.turns.clone(),
+            turns: self.core.turns.clone(),
             clients: self.parts.clients.count(),
             watchers: self
                 .core

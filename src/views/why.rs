@@ -7,6 +7,7 @@ use crate::control::{self, Map, Refusal, one, put};
 use crate::host::spawn_template;
 use crate::reactor::eventloop::Daemon;
 use crate::sys::{clock, user};
+use crate::views::tail::last_output;
 use serde_json::Value as Json;
 
 /// How many of the last lines of output the answer has.
@@ -65,7 +66,7 @@ impl Daemon {
         put("survivors", watcher.survivors().iter().copied().map(Json::from).collect());
         put("restarts", watcher.history().deaths().into());
         put("changes", watcher.history().changes().map(|change| change_of(change, clocks)).collect());
-        put("last_output", self.last_output(watcher.id, LAST_LINES));
+        put("last_output", last_output(&self.parts.streams.rings, watcher.id, LAST_LINES));
         Ok(answer)
     }
 }

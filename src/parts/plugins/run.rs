@@ -10,7 +10,7 @@ use crate::arbiter::history::Origin;
 use crate::arbiter::process::{Phase, Process};
 use crate::arbiter::request::{Reply, Task, Ticket};
 use crate::arbiter::watcher::{Status, Watcher};
-use crate::arbiter::{Arbiter, Level, Pid, Published, WatcherId};
+use crate::arbiter::{Arbiter, Event, Level, Pid, Published, WatcherId};
 use crate::config::url::Place;
 use crate::config::{Names, WatcherConfig};
 use crate::host::listen;
@@ -20,6 +20,7 @@ use crate::host::trouble::Trouble;
 use crate::parts::tcp_client::TcpClient;
 use crate::reactor::part::{Cx, Effect, Part, Readiness};
 use crate::sys::io_words;
+use crate::views::targets::targets;
 use crate::views::usage::{Samples, Scale, Usage};
 use mio::net::UdpSocket;
 use std::fmt::Arguments;
@@ -265,8 +266,13 @@ impl Builtins {
     }
 
     fn order(&self, id: WatcherId, name: &str, task: Task, cx: &mut Cx<'_>) {
-        let by = Origin { order: task.word(), client: name.to_string(), ..Origin::default() };
-        cx.effect(Effect::Order { ticket: own_ticket(id), task, by });
+        match targets(cx.arbiter, &task) {
+            Ok(targets) => {
+                let by = Origin { order: task.word(), client: name.to_string(), ..Origin::default() }.into();
+                cx.event(Event::Order { ticket: own_ticket(id), order: task.into(), targets, by });
+            }
+            Err(why) => warn_once(name, &why, format_args!("refused: {why}"), cx),
+        }
     }
 
     fn send(&mut self, name: &str, to: SocketAddr, bytes: &[u8], cx: &mut Cx<'_>) {

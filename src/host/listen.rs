@@ -8,13 +8,12 @@ use crate::host::files::{Aside, Location, OwnFile};
 use crate::sys::address::Address;
 use crate::sys::socket::{self, BindError, PathState, SocketSpec};
 use crate::sys::{process, user};
-use std::fmt;
 use std::fs::File;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::time::Duration;
+use std::{fmt, io};
 
 /// How often another circus that takes a path in the same directory is looked for, and for how long each time. Anybody
 /// who may read the directory can hold the lock, so it is not waited for any longer.

@@ -7,9 +7,8 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::SigId;
 use signal_hook::consts::FORBIDDEN;
-use signal_hook::low_level;
+use signal_hook::{SigId, low_level};
 
 pub use super::child::mask::Inherited;
 use super::{Pid, cvt};

@@ -3,14 +3,12 @@
 use super::is_usable;
 use super::values::Values;
 use super::watcher::origins;
-use crate::config::families;
-use crate::config::features;
 use crate::config::ini::shorten;
 use crate::config::model::{Builtin, Config, Names, PluginConfig, PluginKind, Severity, SocketConfig};
 use crate::config::options::{self, Expand, plugin, socket};
-use crate::config::protocols;
 use crate::config::sections::{Entry, Section};
 use crate::config::suggest::{self, Place};
+use crate::config::{families, features, protocols};
 
 /// Reads `[circus]`.
 pub fn circus(values: &mut Values<'_>, config: &mut Config, section: &Section) {

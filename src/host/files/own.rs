@@ -1,8 +1,6 @@
 //! Files that circus has made, the pid file and those of Unix sockets, and what it may still do with them.
 
-use super::Location;
-use super::id;
-use super::remove;
+use super::{Location, id, remove};
 use crate::sys::{directory, user};
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, Permissions};

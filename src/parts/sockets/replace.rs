@@ -3,9 +3,7 @@
 //! A socket whose address is as it was keeps its descriptor, whatever it is called now. All others are bound before
 //! anything is closed, so that a failure leaves everything as it was.
 
-use super::Bound;
-use super::Sockets;
-use super::spec;
+use super::{Bound, Sockets, spec};
 use crate::config::changes::differing;
 use crate::config::options::{Built, Live, SOCKET};
 use crate::config::{SocketConfig, SocketOptions};

@@ -5,10 +5,9 @@
 //! newest messages are kept, and what is dropped is counted. What the network loses nobody knows.
 
 use super::format::timestamp;
-use crate::config::StreamConfig;
 use crate::config::ini::shorten;
 use crate::config::options::{FACILITY, SEVERITY};
-use crate::config::text;
+use crate::config::{StreamConfig, text};
 use crate::host::listen;
 use crate::sys::clock;
 use std::ffi::OsStr;

@@ -18,24 +18,28 @@ use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
 use crate::arbiter::request::{Errno, Order, Reply, Request, Ticket};
 use crate::arbiter::{Arbiter, Pid, Published, WatcherId};
+use crate::config::PluginKind;
 use crate::control::protocol::{Id, Incoming};
 use crate::control::secrets::Sketch;
 use crate::control::wire::Input;
 use crate::control::{Map, Refusal, protocol};
 use crate::host::endpoint::Opened;
 use crate::host::procfs;
+use crate::host::spawn::{NotSpawned, no_pipe};
 use crate::parts::clients::client::{Client, UNREAD};
 use crate::parts::clients::listeners::Listeners;
 use crate::parts::log::Level;
-use crate::reactor::part::{Cx, Effect, Part, Readiness};
+use crate::reactor::part::{Cx, Effect, Job, Part, Readiness};
 use crate::sorted::{Sorted, sort};
-use crate::sys::clock;
+use crate::sys::child::Stdio;
+use crate::sys::{clock, user};
 use crate::views::targets::targets;
 pub use followers::Follows;
 use permission::permit;
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -79,6 +83,8 @@ pub struct Clients {
     /// Those that are still to be looked at in this turn.
     turn: VecDeque<u32>,
     share: Option<Share>,
+    /// The connection to a plugin whose process is being made.
+    lent: Option<(UnixStream, UnixStream)>,
 }
 
 impl Part for Clients {
@@ -124,6 +130,26 @@ impl Part for Clients {
     /// When connections are accepted again.
     fn deadline(&mut self) -> Option<Instant> {
         self.listeners.next_accept()
+    }
+
+    /// A plugin that is a program speaks with circus by its standard input and output.
+    fn lend(&mut self, job: &mut Job, _: &mut Cx<'_>) -> Result<(), NotSpawned> {
+        if job.config.plugin == Some(PluginKind::Program) {
+            let (ours, theirs) = UnixStream::pair().map_err(no_pipe)?;
+            ours.set_nonblocking(true).map_err(no_pipe)?;
+            let child = job.template.child();
+            child.stdin = Stdio::Fd(theirs.as_raw_fd());
+            child.stdout = child.stdin;
+            self.lent = Some((ours, theirs));
+        }
+        Ok(())
+    }
+
+    fn spawned(&mut self, job: &Job, pid: Option<Pid>, cx: &mut Cx<'_>) {
+        if let Some(((ours, _), pid)) = self.lent.take().zip(pid) {
+            let uid = job.template.prepared().uid.unwrap_or_else(user::current_uid);
+            self.take_in_plugin(ours, pid, uid, cx);
+        }
     }
 
     /// The process of a plugin has ended: what it has sent is still read, and whoever else has its connection open is

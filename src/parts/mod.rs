@@ -11,4 +11,3 @@ pub(crate) mod shutdown_progress;
 pub(crate) mod sockets;
 pub mod streams;
 pub(crate) mod surveys;
-pub(crate) mod tcp_client;

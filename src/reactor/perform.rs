@@ -4,21 +4,16 @@ use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
 use crate::arbiter::request::{Order, Question, Tail, Task, Ticket};
 use crate::arbiter::{Action, Event, Pid, Published, WatcherId};
-use crate::config::PluginKind;
 use crate::control::{Map, Refusal, secrets};
-use crate::host::spawn::{Loan, NotSpawned, gone, no_pipe};
+use crate::host::spawn::{Loan, NotSpawned, gone};
 use crate::host::spawn_template::SpawnTemplate;
 use crate::parts::helpers::Purpose;
-use crate::parts::plugins;
 use crate::parts::streams::outputs::try_streams;
 use crate::reactor::eventloop::Daemon;
 use crate::reactor::part::Job;
 use crate::reactor::registry::Key;
 use crate::signals::{self, HALTS, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
-use crate::sys::child::Stdio;
-use crate::sys::user;
 use crate::views::tail::tail;
-use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -122,19 +117,7 @@ impl Daemon {
             }
         });
         lent?;
-        let is_program = job.config.plugin == Some(PluginKind::Program);
-        let connection = is_program.then(plugins::connection).transpose().map_err(no_pipe)?;
-        let child = job.template.child();
-        let uid = child.uid.unwrap_or_else(user::current_uid);
-        if let Some((_, theirs)) = &connection {
-            child.stdin = Stdio::Fd(theirs.as_raw_fd());
-            child.stdout = child.stdin;
-        }
-        let pid = self.parts.processes.make(job, &mut self.core.cx(Key::processes))?;
-        if let Some((ours, _)) = connection {
-            self.parts.clients.take_in_plugin(ours, pid, uid, &mut self.core.cx(Key::clients));
-        }
-        Ok(pid)
+        self.parts.processes.make(job, &mut self.core.cx(Key::processes))
     }
 
     /// A child of circus is a zombie: all look at it before anybody is told.

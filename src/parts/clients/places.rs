@@ -63,7 +63,7 @@ impl Clients {
     }
 
     /// Serves a plugin that runs as this user, and which is told of everything, in the next turn.
-    pub fn take_in_plugin(&mut self, stream: UnixStream, pid: Pid, uid: u32, cx: &mut Cx<'_>) {
+    pub(super) fn take_in_plugin(&mut self, stream: UnixStream, pid: Pid, uid: u32, cx: &mut Cx<'_>) {
         let mut client = Client::new(stream, uid, Wire::lines());
         client.plugin = Some(pid);
         client.topics = Some(Vec::new());

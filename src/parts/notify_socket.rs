@@ -19,7 +19,7 @@ use crate::parts::log::Level;
 use crate::reactor::io::read_piece;
 use crate::reactor::part::{Cx, Effect, Job, Part, Readiness};
 use crate::sys::{io_words, is_gone, message, process, signal};
-use socket::{Allowance, NotifySocket, PAUSE};
+use socket::{Allowance, OpenSocket, PAUSE};
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -40,10 +40,10 @@ const GENERATIONS: usize = 64;
 const WORDS: [(&str, Notice); 3] =
     [("READY=1", Notice::Ready), ("WATCHDOG=1", Notice::Alive), ("WATCHDOG=trigger", Notice::Trigger)];
 
-/// The ears of circus.
+/// The socket, and the pipes by which processes tell that they are ready.
 #[derive(Default)]
-pub struct Notices {
-    socket: Option<NotifySocket>,
+pub struct NotifySocket {
+    socket: Option<OpenSocket>,
     /// There may be more datagrams.
     busy: bool,
     allowance: Allowance,
@@ -59,7 +59,7 @@ pub struct Notices {
     lent: Option<(OwnedFd, OwnedFd)>,
 }
 
-impl Notices {
+impl NotifySocket {
     /// The address at which the processes of a watcher tell of themselves, if they are to.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ impl Notices {
     }
 
     fn open(&mut self, cx: &Cx<'_>) -> Result<(), String> {
-        let opened = NotifySocket::open(&absolute(&cx.setup.endpoint, &cx.setup.cwd)).and_then(|it| {
+        let opened = OpenSocket::open(&absolute(&cx.setup.endpoint, &cx.setup.cwd)).and_then(|it| {
             cx.poll.watch(it.socket.as_raw_fd(), SOCKET).map_err(|error| io_words(&error))?;
             Ok(it)
         });
@@ -201,7 +201,7 @@ fn awaits_notify(pid: Pid, cx: &Cx<'_>) -> bool {
     watcher.is_some_and(|watcher| watcher.making().awaits_notify())
 }
 
-impl Part for Notices {
+impl Part for NotifySocket {
     fn ready(&mut self, id: u32, _: Readiness, cx: &mut Cx<'_>) {
         match id {
             SOCKET => self.read(cx),
@@ -276,7 +276,7 @@ impl Part for Notices {
 
     /// Opens the socket anew if somebody has removed its file.
     fn restore(&mut self, cx: &mut Cx<'_>) {
-        if !self.socket.as_ref().is_some_and(NotifySocket::has_vanished) {
+        if !self.socket.as_ref().is_some_and(OpenSocket::has_vanished) {
             return;
         }
         self.read(cx);

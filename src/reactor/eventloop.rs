@@ -16,7 +16,7 @@ use crate::parts::clients::Clients;
 use crate::parts::clients::listeners::Listeners;
 use crate::parts::helpers::Helpers;
 use crate::parts::manager_notify::ManagerNotify;
-use crate::parts::notify_socket::Notices;
+use crate::parts::notify_socket::NotifySocket;
 use crate::parts::plugins::run::Builtins;
 use crate::parts::probes::Probes;
 use crate::parts::shutdown_progress::ShutdownProgress;
@@ -88,7 +88,7 @@ impl Daemon {
             fall: None,
             actions: Vec::new(),
             parts: Parts {
-                notices: Notices::default(),
+                notify_socket: NotifySocket::default(),
                 processes: Processes::default(),
                 sockets: started.sockets,
                 streams: Streams::new(),
@@ -142,7 +142,7 @@ impl Daemon {
         let mut clients = std::mem::take(&mut self.parts.clients);
         clients.listeners = Listeners::default();
         self.parts.sockets = Sockets::default();
-        self.parts.notices = Notices::default();
+        self.parts.notify_socket = NotifySocket::default();
         drop(pidfile);
         self.core.log.info(format_args!("circus has ended"));
         drop(self);
@@ -278,7 +278,7 @@ impl Daemon {
                 }
                 Effect::NotShort => self.parts.helpers.not_short(&self.core.cx(Key::helpers)),
                 Effect::Spawn { watcher, wid } => self.spawn(watcher, wid),
-                Effect::Reaping => self.parts.notices.read(&mut self.core.cx(Key::notices)),
+                Effect::Reaping => self.parts.notify_socket.read(&mut self.core.cx(Key::notify_socket)),
                 Effect::DropTemplates => self.parts.processes.drop_templates(),
                 Effect::Ended { pid, exit } => self.take_zombie(pid, exit),
                 Effect::Question { ticket, question, is_lower } => {

@@ -368,7 +368,7 @@ impl<'a> Poller<'a> {
     /// One for a test: whose descriptors they are does not matter.
     #[cfg(test)]
     pub fn of(registry: &'a Registry) -> Poller<'a> {
-        Poller { key: Key::notices, registry }
+        Poller { key: Key::notify_socket, registry }
     }
 
     /// Has [`Part::ready`] called with this number when a descriptor has something to read. mio reports edges.

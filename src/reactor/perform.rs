@@ -95,7 +95,7 @@ impl Daemon {
         let template = match self.parts.processes.take_template(watcher) {
             Some(template) => template,
             None => {
-                let notify = self.parts.notices.address(&config, &self.core.cx(Key::notices))?;
+                let notify = self.parts.notify_socket.address(&config, &self.core.cx(Key::notify_socket))?;
                 SpawnTemplate::new(&config, &self.core.setup.sockets, notify)?
             }
         };

@@ -3,9 +3,13 @@
 pub mod check;
 pub mod ctl;
 pub mod daemon;
+#[cfg(any(feature = "prompt", feature = "top"))]
 mod keys;
+#[cfg(any(feature = "prompt", feature = "top"))]
 mod line;
+#[cfg(feature = "run")]
 pub mod run;
+#[cfg(feature = "top")]
 pub mod top;
 
 use crate::config::text;
@@ -19,34 +23,33 @@ pub fn main(args: Vec<&[u8]>) -> u8 {
     let mut args = args.into_iter().map(text::from_bytes);
     let name = args.next().unwrap_or_default();
     let mut args: Vec<String> = args.collect();
-    let called = name.rsplit('/').next().unwrap_or_default();
-    let command = match called {
+    let command = match name.rsplit('/').next().unwrap_or_default() {
         "circusctl" => "ctl".to_string(),
         "circus-top" => "top".to_string(),
         "circusd" => String::new(),
-        _ => args.first().cloned().unwrap_or_default(),
+        _ if args.first().is_some_and(|first| COMMANDS.contains(&first.as_str())) => args.remove(0),
+        _ => String::new(),
     };
     match command.as_str() {
-        "ctl" if called == "circusctl" => ctl::main(args),
-        "ctl" => {
-            args.remove(0);
-            ctl::main(args)
-        }
-        "top" if called == "circus-top" => top::main(&args),
-        "top" => {
-            args.remove(0);
-            top::main(&args)
-        }
-        "check" => {
-            args.remove(0);
-            check::main(args)
-        }
-        "run" => {
-            args.remove(0);
-            run::main(&args)
-        }
-        _ => daemon::main(&args),
+        "ctl" => ctl::main(args),
+        "check" => check::main(args),
+        #[cfg(feature = "top")]
+        "top" => top::main(&args),
+        #[cfg(feature = "run")]
+        "run" => run::main(&args),
+        "" => daemon::main(&args),
+        other => lacks(&format!("circus {other}"), other),
     }
+}
+
+/// What the first argument can be instead of a configuration.
+const COMMANDS: [&str; 4] = ["check", "ctl", "run", "top"];
+
+/// Says that this build was made without what was asked for.
+fn lacks(what: &str, feature: &str) -> u8 {
+    let line = format!("circus: this build has no {what}: it was made without the feature {feature}\n");
+    print(&mut io::stderr(), &line);
+    100
 }
 
 /// The options that are listed in a help text, for tests.

@@ -3,8 +3,10 @@
 //! What a process has left behind comes to circus as an orphan, whatever session it is in: circus is PID 1, to which all
 //! belong that are in its namespace, or a subreaper. Its other descendants are still others' children.
 
+use crate::arbiter::Pid;
+#[cfg(feature = "run")]
+use crate::arbiter::SPARED;
 use crate::arbiter::time::Time;
-use crate::arbiter::{Pid, SPARED};
 use crate::config::number;
 use crate::host::kill::{Told, send_to, send_to_everybody};
 use crate::host::processes::Processes;
@@ -32,6 +34,7 @@ pub struct LeftoverSweep {
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     /// Somebody may have told them already, so they are not told yet.
+    #[cfg_attr(not(feature = "run"), expect(dead_code, reason = "only the init of a command spares them"))]
     Spared { tell_at: Time, kill_at: Time },
     /// Everybody has been told.
     Told { kill_at: Time },
@@ -64,6 +67,7 @@ impl LeftoverSweep {
 
     /// The same, but what has ended may have passed on to them that they are to end: a second time could mean "at once" to
     /// them, so they are told later, if they are still there.
+    #[cfg(feature = "run")]
     pub fn begin_sparing(rest: Rest, grace: f64) -> LeftoverSweep {
         rest.tell(SIGCONT);
         let (now, kill_at) = (now(), now().plus(grace));
@@ -103,6 +107,7 @@ impl LeftoverSweep {
     }
 
     /// Passes a signal on to everybody, unless they have been killed.
+    #[cfg(feature = "run")]
     pub fn tell(&self, signum: i32) {
         if !self.has_killed() {
             self.rest.tell(signum);

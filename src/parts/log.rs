@@ -14,7 +14,7 @@ use crate::parts::streams::file::FileStream;
 use crate::parts::streams::syslog::{Address, local_time};
 use crate::sorted::Sorted;
 use crate::sys::clock;
-use crate::sys::keyboard::columns;
+use crate::sys::terminal::columns;
 use crate::sys::user::current_uid;
 use std::ffi::OsStr;
 use std::fmt::{self, Write};

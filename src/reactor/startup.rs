@@ -189,6 +189,16 @@ fn report(notifier: Option<Notifier>, failure: &Failure) -> u8 {
     failure.code
 }
 
+/// Comes before there is anything that a signal could leave behind.
+fn catch_signals() -> std::io::Result<Signals> {
+    // A log that has reached a limit is an error of write(2), not the end.
+    signal::ignore(SIGXFSZ);
+    let halts: &[i32] = if process::pid() == 1 { &HALTS } else { &[] };
+    let signals = Signals::new(&[&HANDLED, halts].concat())?;
+    signal::unblock_all();
+    Ok(signals)
+}
+
 fn start(
     options: &Options,
     mut config: Config,
@@ -198,12 +208,7 @@ fn start(
 ) -> Result<(Daemon, Option<PidFile>), Failure> {
     let kernel = |what: &str, error: std::io::Error| system(format!("{what}: {}", io_words(&error)));
     let (mut log, new_log) = open_first_log(options, &config.circus)?;
-    // A log that has reached a limit is an error of write(2), not the end.
-    signal::ignore(SIGXFSZ);
-    // Before there is anything that a signal could leave behind.
-    let halts: &[i32] = if process::pid() == 1 { &HALTS } else { &[] };
-    let signals = Signals::new(&[&HANDLED, halts].concat()).map_err(|e| kernel("signals", e))?;
-    signal::unblock_all();
+    let signals = catch_signals().map_err(|e| kernel("signals", e))?;
     let umask = config.circus.umask.and_then(|mask| u32::try_from(mask).ok());
     let first_umask = umask.map(process::set_umask);
     // What two circuses cannot both have comes first, and nothing is changed that a failure could not put back.

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 /// How long to wait for another machine to take a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long to wait for the rest of a line that has begun to come.
+#[cfg(feature = "top")]
 const MOMENT: Duration = Duration::from_millis(1);
 
 /// Why there is no answer.
@@ -196,6 +197,7 @@ impl Connection {
 
     /// The next line, if it is there or can be read at once; to be asked when there is something to read, and again until
     /// there is none.
+    #[cfg(feature = "top")]
     pub fn ready_line(&mut self) -> Result<Option<Vec<u8>>, Trouble> {
         match self.line(Some(Instant::now() + MOMENT)) {
             Ok(line) => Ok(Some(line)),

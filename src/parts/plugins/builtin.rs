@@ -12,16 +12,15 @@ use super::observer::Observer;
 use super::resource_watcher::ResourceWatcher;
 use super::statsd::{Statsd, StatsdEmitter};
 use super::watchdog::WatchDog;
+use super::world::World;
 use crate::arbiter::request::{Matching, Select, Task};
 use crate::arbiter::time::Time;
 use crate::arbiter::{Level, Pid};
 use crate::config::builtin::Settings;
 use crate::config::url::Place;
 use crate::config::{PluginKind, WatcherConfig, model};
-use crate::views::usage::Usage;
 use std::fmt::Arguments;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 /// Something that a plugin is told.
 pub enum Input<'a> {
@@ -204,27 +203,6 @@ pub trait Builtin {
     }
 }
 
-/// What plugins can look at.
-pub trait World {
-    /// The names of the watchers that are no plugins, sorted.
-    fn watchers(&self) -> Vec<String>;
-    /// The processes of a watcher that run and were not asked to end; `None`: there is no such watcher.
-    fn processes(&self, watcher: &str) -> Option<Vec<Pid>>;
-    /// The direct children of a process.
-    fn children(&self, pid: Pid) -> Vec<Pid>;
-    /// What a process uses; the percentage is about the time since this plugin last looked.
-    fn usage(&mut self, pid: Pid) -> Option<Usage>;
-    /// The options of a watcher.
-    fn config(&self, watcher: &str) -> Option<&WatcherConfig>;
-    /// The files that the command of a watcher is made of: its program, and a script that is given to it.
-    fn command(&self, watcher: &str) -> Vec<PathBuf>;
-    /// What tells one state of these files from another; `None`: one of them is missing.
-    fn stamp(&self, files: &[PathBuf]) -> Option<Stamp>;
-}
-
-/// What tells one state of files from another.
-pub type Stamp = u64;
-
 /// Why a plugin cannot be made: a key, and what is wrong with its value.
 pub type Wrong = (&'static str, String);
 
@@ -311,7 +289,10 @@ impl Pace {
 pub(super) mod tests {
     use super::*;
     use crate::config::{Names, model};
+    use crate::parts::plugins::world::Stamp;
     use crate::sorted::Sorted;
+    use crate::views::usage::Usage;
+    use std::path::PathBuf;
 
     /// A world that is made up.
     #[derive(Default)]

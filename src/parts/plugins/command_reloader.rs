@@ -3,7 +3,8 @@
 //! The program is the file that a spawn executes; how it is then is what later looks are compared with. A change counts
 //! when the file has stayed as it is from one look to the next, so that one which is still being written is left alone.
 
-use super::builtin::{Input, Look, Notice, Stamp, What, Wishes, World};
+use super::builtin::{Input, Look, Notice, What, Wishes};
+use super::world::{Stamp, World};
 use crate::arbiter::Level;
 use std::path::PathBuf;
 

@@ -5,7 +5,8 @@
 //! circus makes before a respawn are left out of the reckoning, since they are not the program's doing. Whoever gives
 //! an order to the watcher meanwhile knows better: everything about it is forgotten.
 
-use super::builtin::{Builtin, Input, Notice, What, Wishes, World, only};
+use super::builtin::{Builtin, Input, Notice, What, Wishes, only};
+use super::world::World;
 use crate::arbiter::Level;
 use crate::arbiter::request::Task;
 use crate::arbiter::time::Time;

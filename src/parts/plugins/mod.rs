@@ -17,6 +17,7 @@ pub mod run;
 mod server;
 mod statsd;
 mod watchdog;
+mod world;
 
 use crate::config::model::Builtin;
 use crate::config::{Config, Names, PluginConfig, PluginKind, WatcherConfig, plugin};

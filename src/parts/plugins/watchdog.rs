@@ -4,7 +4,8 @@
 //! there is somebody to look at; each process has `max_count` such periods since its spawn or its last message.
 //! Plugins are not looked at.
 
-use super::builtin::{Builtin, Input, Notice, Pace, What, Wish, Wishes, World, Wrong};
+use super::builtin::{Builtin, Input, Notice, Pace, What, Wish, Wishes, Wrong};
+use super::world::World;
 use crate::arbiter::request::{Matching, Task};
 use crate::arbiter::time::Time;
 use crate::arbiter::{Level, Pid};

@@ -3,6 +3,8 @@
 
 #[path = "architecture/budgets.rs"]
 mod budgets;
+#[path = "architecture/keys.rs"]
+mod keys;
 #[path = "architecture/ledger.rs"]
 mod ledger;
 #[path = "architecture/powers.rs"]

@@ -1,5 +1,6 @@
 //! What a person types: which program is meant, by the name it was called by or by its first argument.
 
+#[cfg(feature = "check")]
 pub mod check;
 pub mod ctl;
 pub mod daemon;
@@ -13,7 +14,7 @@ pub mod run;
 pub mod top;
 
 use crate::config::text;
-use crate::control::plain::{plain_json, plain_text};
+use crate::control::plain::plain_text;
 use crate::sys::process::has_stdout;
 use std::io::{self, ErrorKind, Write};
 
@@ -32,6 +33,7 @@ pub fn main(args: Vec<&[u8]>) -> u8 {
     };
     match command.as_str() {
         "ctl" => ctl::main(args),
+        #[cfg(feature = "check")]
         "check" => check::main(args),
         #[cfg(feature = "top")]
         "top" => top::main(&args),
@@ -66,8 +68,9 @@ pub(crate) fn answer(text: &str) -> bool {
 }
 
 /// The same of JSON, which stays what it is.
+#[cfg(feature = "check")]
 pub(crate) fn answer_json(json: &str) -> bool {
-    answer_bytes(plain_json(json.as_bytes()).as_bytes())
+    answer_bytes(crate::control::plain::plain_json(json.as_bytes()).as_bytes())
 }
 
 fn answer_bytes(bytes: &[u8]) -> bool {

@@ -3,11 +3,12 @@
 //! A row names an option once: its key, whose it is, what it takes, its default as it would be written, and one line of
 //! help. What `check` says, what the plugins read and the lists in the manual come from the rows.
 
+use super::check::suggest::nearest;
 use super::ini::shorten;
 use super::model::{Builtin, Names, Severity};
-use super::suggest::nearest;
+use super::options::{WATCHER, find, watcher};
 use super::value::{Kind, Value};
-use super::{number, plugin, url};
+use super::{number, url};
 use crate::signals;
 use Takes::{Flag, Host, Http, Listen, Number, Rate, Redis, Regex, Seconds, Signal, Text, Watcher, Whole};
 
@@ -163,13 +164,13 @@ impl Builtin {
             let why = row.refusal(text)?;
             return Some((Severity::Error, format!("`{prefix}{key} = {}` {why}", shorten(text))));
         }
-        let text = if key == "autostart" {
+        let text = if key == watcher::autostart {
             return None;
-        } else if plugin::PROCESS.contains(&key) {
+        } else if find(WATCHER, key).is_some_and(|row| row.of_plugins) {
             format!("`{key}` has no effect: this plugin has no process")
         } else {
             let keys: Vec<&'static str> = self.rows().map(|row| row.key).collect();
-            let hint = match nearest(key, &keys) {
+            let hint = match nearest(key, &mut keys.iter().copied()) {
                 Some(near) => format!(": did you mean `{prefix}{near}`?"),
                 None => format!("; there are {}", keys.join(" ")),
             };

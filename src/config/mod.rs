@@ -6,6 +6,7 @@
 
 pub mod builtin;
 pub mod changes;
+#[cfg(feature = "check")]
 pub mod check;
 pub mod env_file;
 pub mod expand;
@@ -23,20 +24,42 @@ pub mod options;
 pub mod pattern;
 pub mod plugin;
 pub mod probe;
-pub mod protocols;
 pub mod regex;
 pub mod respawn_rule;
 #[cfg(any(feature = "cgroup", feature = "sandbox"))]
 pub mod restrict;
 pub mod row;
 pub mod sections;
+pub mod sockets;
 pub mod stream;
-pub mod suggest;
 pub mod syslog;
 pub mod text;
 pub mod url;
 pub mod value;
 pub mod words;
+
+/// A build without the feature `check` reports what keeps it from starting, and has no advice.
+#[cfg(not(feature = "check"))]
+#[allow(missing_docs)]
+pub mod check {
+    pub fn check(_: &super::Config, _: &str) -> Vec<super::Finding> {
+        Vec::new()
+    }
+
+    pub mod suggest {
+        pub fn key(_: crate::config::options::Place, _: &str) -> Option<String> {
+            None
+        }
+
+        pub fn section(_: &str) -> Option<String> {
+            None
+        }
+
+        pub fn nearest<'w>(_: &str, _: &mut dyn Iterator<Item = &'w str>) -> Option<&'w str> {
+            None
+        }
+    }
+}
 
 pub use load::{Files, Loaded, load};
 pub use model::{

@@ -4,9 +4,9 @@
 use super::commands::CliArgs;
 use super::lifecycle::flag;
 use super::props::Props;
-use super::{Map, Refusal, object, one};
-use super::{overview, python};
+use super::{Map, Refusal, object, one, overview, python};
 use crate::arbiter::request::{Question, Request};
+use crate::config::options::global;
 use crate::sorted::sort_by;
 use serde_json::Value as Json;
 
@@ -14,8 +14,13 @@ type Encoded = Result<Map, String>;
 type Decoded = Result<Request, Refusal>;
 
 /// The options that `globaloptions` tells, in Circus's order.
-pub const GLOBAL_OPTIONS: [&str; 5] =
-    ["endpoint", "stats_endpoint", "pubsub_endpoint", "check_delay", "multicast_endpoint"];
+pub const GLOBAL_OPTIONS: [&str; 5] = [
+    global::endpoint,
+    global::stats_endpoint,
+    global::pubsub_endpoint,
+    global::check_delay,
+    global::multicast_endpoint,
+];
 
 /// The most keys or topics of one request.
 const MOST_TEXTS: usize = 1024;

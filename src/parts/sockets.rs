@@ -12,7 +12,7 @@ pub use passed::{OWN, Passed};
 pub use replace::Prepared;
 
 use crate::arbiter::WatcherId;
-use crate::config::{SocketConfig, SocketOptions, protocols, text};
+use crate::config::{SocketConfig, SocketOptions, sockets, text};
 use crate::host::files::OwnFile;
 use crate::host::listen::{Obstacle, Owner, claim};
 use crate::host::resolve;
@@ -179,7 +179,7 @@ fn spec(config: &SocketConfig, may_wait: bool) -> Result<SocketSpec, String> {
     let options = &config.options;
     Ok(SocketSpec {
         kind: kind(&options.kind),
-        proto: options.proto.as_deref().and_then(protocols::parse).unwrap_or(0),
+        proto: options.proto.as_deref().and_then(sockets::protocol).unwrap_or(0),
         backlog: backlog(options),
         reuseport: options.so_reuseport && options.path.is_none(),
         interface: options.interface.as_deref().map(str::to_string),

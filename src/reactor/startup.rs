@@ -5,6 +5,7 @@ use crate::arbiter::fate::Fall;
 use crate::arbiter::{Arbiter, Level};
 use crate::config::check::check;
 use crate::config::load::read;
+use crate::config::options::global;
 use crate::config::{CircusOptions, Config, Finding, Names, Origins, Severity, WatcherConfig, syslog, text};
 use crate::control::plain::plain_text;
 use crate::host::child::Host;
@@ -58,9 +59,9 @@ impl Options {
     /// Whether the command line says what an option of `[circus]` says too; then it counts.
     pub(crate) fn has(&self, key: &str) -> bool {
         match key {
-            "loglevel" => self.log_level.is_some(),
-            "logoutput" => self.log_output.is_some(),
-            "pidfile" => self.pidfile.is_some(),
+            global::loglevel => self.log_level.is_some(),
+            global::logoutput => self.log_output.is_some(),
+            global::pidfile => self.pidfile.is_some(),
             _ => false,
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::arbiter::request::Question;
 use crate::arbiter::watcher::Watcher;
+use crate::config::options::watcher;
 use crate::control::answers::{self, SocketFact, SocketPlace};
 use crate::control::{Map, Refusal, metrics};
 use crate::reactor::eventloop::Daemon;
@@ -70,7 +71,7 @@ impl Daemon {
 /// Fills in the directory of processes that have none of their own: that of circus.
 fn with_directory(mut answer: Map) -> Map {
     let options = answer.get_mut("options").and_then(Json::as_object_mut);
-    let directory = options.and_then(|options| options.get_mut("working_dir"));
+    let directory = options.and_then(|options| options.get_mut(watcher::working_dir));
     directory.into_iter().filter(|it| it.is_null()).for_each(|it| *it = current_dir().into());
     answer
 }

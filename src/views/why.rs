@@ -2,7 +2,7 @@
 
 use crate::arbiter::history::{Cause, Change, Origin, What};
 use crate::arbiter::time::Time;
-use crate::config::check::sockets::accepter;
+use crate::config::sockets::accepter;
 use crate::control::{self, Map, Refusal, one, put};
 use crate::host::spawn_template;
 use crate::reactor::eventloop::Daemon;

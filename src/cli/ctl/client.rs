@@ -2,8 +2,8 @@
 
 mod others;
 
-use crate::config::check::is_local;
 use crate::config::text;
+use crate::config::url::is_local;
 use crate::control::endpoint::{self, Around, Place, Port};
 use crate::host::endpoint::container;
 use crate::host::{listen, resolve};

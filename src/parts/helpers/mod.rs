@@ -12,7 +12,7 @@ mod queue;
 mod running;
 
 use self::extended_stats::{Extended, StatsOf};
-use self::lines::Lines;
+use self::lines::LoggedLines;
 use self::queue::{Owner, Queue};
 use self::running::{CAPTURED, LOGGED, Outcome, Pipe, Running};
 use crate::arbiter::hooks::{About, HookId};
@@ -304,7 +304,7 @@ impl Part for Helpers {
 }
 
 impl Program {
-    fn spawn(self, cx: &mut Cx<'_>) -> Result<(Leader, [Option<Pipe>; 2], Lines), Trouble> {
+    fn spawn(self, cx: &mut Cx<'_>) -> Result<(Leader, [Option<Pipe>; 2], LoggedLines), Trouble> {
         let Program { mut child, who, output } = self;
         let pipe = || process::pipe().map_err(|error| Trouble::from(error).about("pipe"));
         let (logged, log_end) = pipe()?;
@@ -320,6 +320,6 @@ impl Program {
         let pid = leader.pid();
         let captured = captured.map(|(reader, _)| running::watch(reader, pid, CAPTURED, cx));
         let pipes = [Some(running::watch(logged, pid, LOGGED, cx)), captured];
-        Ok((leader, pipes, Lines::of(who, output == Output::Quiet)))
+        Ok((leader, pipes, LoggedLines::of(who, output == Output::Quiet)))
     }
 }

@@ -29,7 +29,7 @@ pub enum Input<'a> {
     /// It is stopped, while circus goes on.
     End,
     /// Something has happened to a watcher.
-    Event(Notice<'a>),
+    Event(WatcherEvent<'a>),
     /// A client has given an order to this watcher, or to all: it knows what it wants.
     Ordered(Option<&'a str>),
     /// The time of [`Builtin::deadline`] has come.
@@ -48,7 +48,7 @@ pub enum Input<'a> {
 
 /// An event of a watcher.
 #[derive(Clone, Copy)]
-pub struct Notice<'a> {
+pub struct WatcherEvent<'a> {
     /// The watcher's name.
     pub watcher: &'a str,
     /// The event, as subscribers know it.
@@ -355,7 +355,7 @@ pub(super) mod tests {
         }
 
         pub fn event(&mut self, watcher: &str, event: &'static str, what: What) -> Vec<Wish> {
-            self.tell(Input::Event(Notice { watcher, event, what }))
+            self.tell(Input::Event(WatcherEvent { watcher, event, what }))
         }
 
         /// Lets time pass, and tells it what is due meanwhile.

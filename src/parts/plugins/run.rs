@@ -3,7 +3,7 @@
 //! One lives as long as its watcher is active. Its orders go the way that those of clients go, and so do the replies;
 //! what is refused is written to the log.
 
-use super::builtin::{self, Builtin, Input, Notice, Wish, Wishes};
+use super::builtin::{self, Builtin, Input, WatcherEvent, Wish, Wishes};
 use super::server::Server;
 use super::world::{Sight, meaning};
 use crate::arbiter::history::Origin;
@@ -361,7 +361,7 @@ impl Part for Builtins {
             self.begin(own, cx);
         }
         if !self.running.is_empty() {
-            let notice = Notice { watcher, event: what.name(), what: meaning(watcher, what, cx) };
+            let notice = WatcherEvent { watcher, event: what.name(), what: meaning(watcher, what, cx) };
             for id in self.ids(&|_| true) {
                 self.tell(id, Input::Event(notice), cx);
             }

@@ -4,10 +4,14 @@
 //! [`Purpose`] says what for. It waits in a queue until its turn comes; then [`Helpers::prepare`] makes the program of
 //! it, and [`Helpers::conclude`] hears what became of that. So whoever needs a helper adds a purpose, and an arm in
 //! both. What a helper leaves running when it ends is left alone, but loses its output.
+#![cfg_attr(not(feature = "hooks"), allow(dead_code, reason = "commands and probes need less"))]
 
+#[cfg_attr(not(feature = "hooks"), path = "no_hooks.rs")]
 mod extended_stats;
 mod hooks;
 mod lines;
+#[cfg(feature = "hooks")]
+mod python;
 mod queue;
 mod running;
 
@@ -56,7 +60,7 @@ impl Purpose {
     fn owner(&self) -> Owner {
         match self {
             Purpose::Hook { watcher, .. } => Owner::Watcher(*watcher),
-            Purpose::Stats(of) => Owner::Clients(of.watcher),
+            Purpose::Stats(of) => Owner::Clients(of.watcher()),
         }
     }
 

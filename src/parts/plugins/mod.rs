@@ -101,8 +101,8 @@ fn builtin_watcher(plugin: &PluginConfig, builtin: Builtin) -> WatcherConfig {
     watcher
 }
 
-/// What only the C library knows of the options of a plugin that circus has itself: the key of a regular expression
-/// that is none, and why.
+/// What the option table does not know to be wrong in a plugin that circus has itself: the key of a regular expression that
+/// is none, and why.
 #[cfg(feature = "check")]
 pub fn wrong_expression(plugin: &PluginConfig) -> Option<builtin::Wrong> {
     let Some(PluginKind::Builtin(builtin)) = plugin.kind() else { return None };

@@ -14,7 +14,7 @@ use crate::host::pidfile::PidFile;
 use crate::host::processes::Processes;
 use crate::parts::clients::Clients;
 use crate::parts::clients::listeners::Listeners;
-use crate::parts::helpers::Helpers;
+use crate::parts::helpers::{Helpers, Purpose};
 use crate::parts::manager_notify::ManagerNotify;
 use crate::parts::notify_socket::NotifySocket;
 use crate::parts::plugins::run::Builtins;
@@ -91,7 +91,7 @@ impl Daemon {
                 notify_socket: NotifySocket::default(),
                 processes: Processes::default(),
                 sockets: started.sockets,
-                streams: Streams::new(),
+                streams: Streams::default(),
                 helpers: Helpers::default(),
                 probes: Probes::default(),
                 surveys: Surveys::default(),
@@ -120,8 +120,8 @@ impl Daemon {
         if self.parts.shutdown_progress.deadline().is_some() {
             self.core.log.show("");
         }
-        self.parts.streams.stop_compressing();
         self.parts.helpers.kill_all();
+        self.parts.streams.stop_compressing();
         // Who has ended already is none of those that are left.
         self.parts.processes.zombies_may_be();
         while self.parts.processes.is_reaping() {
@@ -248,9 +248,7 @@ impl Daemon {
     }
 
     fn log_writable(&mut self) {
-        let fd = self.core.log.wants_write();
-        self.core.log.flush(self.core.now);
-        if let (Some(fd), None) = (fd, self.core.log.wants_write()) {
+        if let Some(fd) = self.core.log.writable(self.core.now) {
             self.core.unwatch(fd);
         }
     }
@@ -277,6 +275,10 @@ impl Daemon {
                     self.parts.helpers.short(&trouble, &mut self.core.cx(Key::helpers));
                 }
                 Effect::NotShort => self.parts.helpers.not_short(&self.core.cx(Key::helpers)),
+                Effect::Gzip(child) => self.parts.helpers.add(Purpose::Gzip(child), None),
+                Effect::Compressed(ended) => {
+                    self.parts.streams.compressed(ended, &mut self.core.cx(Key::streams));
+                }
                 Effect::Spawn { watcher, wid } => self.spawn(watcher, wid),
                 Effect::Reaping => self.parts.notify_socket.read(&mut self.core.cx(Key::notify_socket)),
                 Effect::DropTemplates => self.parts.processes.drop_templates(),
@@ -286,7 +288,8 @@ impl Daemon {
                 }
                 Effect::Tail { ticket, client, tail } => self.take_tail(ticket, client, &tail),
                 Effect::Logs { ticket, name, rotate } => {
-                    let answer = self.logs(name.as_deref(), rotate);
+                    let answer =
+                        self.parts.streams.logs(name.as_deref(), rotate, &mut self.core.cx(Key::streams));
                     self.parts.clients.answer(ticket, answer);
                 }
                 Effect::Order { ticket, order, targets, by } => self.take_order(ticket, order, targets, by),

@@ -22,6 +22,7 @@ use crate::host::spawn::NotSpawned;
 use crate::host::spawn_template::{Offered, SpawnTemplate};
 use crate::host::trouble::Trouble;
 use crate::parts::log::Log;
+use crate::sys::child::Child;
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Registry, Token};
 use std::collections::VecDeque;
@@ -172,6 +173,10 @@ pub enum Effect {
     Short(Trouble),
     /// One of them could be begun.
     NotShort,
+    /// This is to be run, in its turn and when nobody else works.
+    Gzip(Box<Child>),
+    /// It has ended.
+    Compressed(Result<Exit, String>),
     /// A plugin serves what circus measures, and needs it now.
     Metrics(WatcherId),
     /// A process is to be made.

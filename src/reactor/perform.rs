@@ -2,9 +2,9 @@
 
 use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
-use crate::arbiter::request::{Order, Question, Tail, Task, Ticket};
+use crate::arbiter::request::{Order, Question, Tail, Ticket};
 use crate::arbiter::{Action, Event, Pid, Published, WatcherId};
-use crate::control::{Map, Refusal, secrets};
+use crate::control::{Refusal, secrets};
 use crate::host::spawn::{Loan, NotSpawned, gone};
 use crate::host::spawn_template::SpawnTemplate;
 use crate::parts::helpers::Purpose;
@@ -174,22 +174,12 @@ impl Daemon {
         targets: Option<Vec<WatcherId>>,
         by: Rc<Origin>,
     ) {
-        if let Err(reason) = self.try_streams(&order.what) {
+        if let Err(reason) = try_streams(&order.what, &self.core.arbiter) {
             return self.parts.clients.answer(ticket, Err(Refusal::message(reason)));
         }
         let cx = &mut self.core.cx(Key::builtins);
         self.parts.builtins.ordered(&order.what, targets.as_deref(), cx);
         self.core.event(Event::Order { ticket, order, targets, by });
-    }
-
-    /// Whether the streams that an order asks for can work.
-    pub(crate) fn try_streams(&self, task: &Task) -> Result<(), String> {
-        try_streams(task, &self.core.arbiter)
-    }
-
-    /// The command `logs`.
-    pub(crate) fn logs(&mut self, name: Option<&str>, rotate: bool) -> Result<Map, Refusal> {
-        self.parts.streams.logs(name, rotate, &mut self.core.cx(Key::streams))
     }
 
     /// What came by signal since the last turn.

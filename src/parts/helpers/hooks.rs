@@ -14,8 +14,8 @@ use crate::config::hooks::Hook;
 use crate::config::{Names, WatcherConfig, expand, words};
 use crate::host::endpoint::absolute;
 use crate::host::spawn_template::{apart_from, beside, set_program};
+use crate::host::surroundings::current_dir;
 use crate::reactor::part::Cx;
-use crate::reactor::startup::current_dir;
 use serde_json::Value as Json;
 
 /// It exits so when the function has returned something that is not true.

@@ -25,13 +25,14 @@ use crate::arbiter::request::Ticket;
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::hooks::Hook;
 use crate::host::child::Leader;
+use crate::host::spawn_template::DEFAULT_PATH;
 use crate::host::trouble::Trouble;
 use crate::parts::log::Level;
-use crate::reactor::part::{Cx, Part, Readiness};
+use crate::reactor::part::{Cx, Effect, Part, Readiness};
 use crate::signals::SIGKILL;
 use crate::sorted::Sorted;
-use crate::sys::child::{Child, Stdio};
-use crate::sys::process;
+use crate::sys::child::{Child, SpawnError, Stdio, Step};
+use crate::sys::{self, process};
 use std::collections::VecDeque;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
@@ -53,6 +54,8 @@ pub enum Purpose {
     Hook { id: HookId, watcher: WatcherId, hook: Hook, about: About },
     /// The hook extended_stats of one process.
     Stats(StatsOf),
+    /// gzip, which reads one file and writes another: [`Effect::Compressed`] is its end.
+    Gzip(Box<Child>),
 }
 
 impl Purpose {
@@ -61,6 +64,7 @@ impl Purpose {
         match self {
             Purpose::Hook { watcher, .. } => Owner::Watcher(*watcher),
             Purpose::Stats(of) => Owner::Clients(of.watcher()),
+            Purpose::Gzip(_) => Owner::Files,
         }
     }
 
@@ -68,21 +72,21 @@ impl Purpose {
     fn delayed_hook(&self) -> Option<Event> {
         match self {
             Purpose::Hook { id, watcher, .. } => Some(Event::HookDelayed { id: *id, watcher: *watcher }),
-            Purpose::Stats(_) => None,
+            Purpose::Stats(_) | Purpose::Gzip(_) => None,
         }
     }
 
     fn hook(&self) -> Option<HookId> {
         match self {
             Purpose::Hook { id, .. } => Some(*id),
-            Purpose::Stats(_) => None,
+            Purpose::Stats(_) | Purpose::Gzip(_) => None,
         }
     }
 }
 
 /// What is to be run.
 struct Program {
-    /// The child; where its outputs go is not looked at.
+    /// The child; where its outputs go is not looked at unless they are [`Output::Own`].
     child: Child,
     /// What it is called in the log.
     who: String,
@@ -98,6 +102,8 @@ enum Output {
     Captured,
     /// The standard output is captured, and nothing goes to the log.
     Quiet,
+    /// Standard input and output are those of the child, which works when nobody else does. The other output is logged.
+    Own,
 }
 
 /// One that waits for its turn.
@@ -149,8 +155,9 @@ impl Helpers {
         self.find_next_end();
     }
 
-    /// Kills what runs: circus ends.
+    /// Kills what runs, and forgets those that wait: circus ends.
     pub fn kill_all(&mut self) {
+        self.queue.clear();
         self.running.values().for_each(|helper| helper.leader.kill(SIGKILL));
     }
 
@@ -233,6 +240,9 @@ impl Helpers {
         match purpose {
             Purpose::Hook { watcher, hook, about, .. } => hooks::program(*watcher, *hook, about, None, cx),
             Purpose::Stats(of) => self.stats_program(of, cx),
+            Purpose::Gzip(child) => {
+                Ok(Program { child: (**child).clone(), who: "gzip".into(), output: Output::Own })
+            }
         }
     }
 
@@ -243,6 +253,7 @@ impl Helpers {
                 cx.event(Event::HookDone { id, watcher, answer: hooks::answer(hook, &outcome) });
             }
             Purpose::Stats(of) => self.stats_ended(of, &outcome, cx),
+            Purpose::Gzip(_) => cx.effect(Effect::Compressed(outcome.ended)),
         }
     }
 }
@@ -312,18 +323,36 @@ impl Program {
         let Program { mut child, who, output } = self;
         let pipe = || process::pipe().map_err(|error| Trouble::from(error).about("pipe"));
         let (logged, log_end) = pipe()?;
-        let captured = (output != Output::Logged).then(pipe).transpose()?;
-        child.session = true;
-        child.stdin = Stdio::Null;
+        let captures = matches!(output, Output::Captured | Output::Quiet);
+        let captured = captures.then(pipe).transpose()?;
         child.stderr = Stdio::Fd(log_end.as_raw_fd());
-        child.stdout = captured.as_ref().map_or(child.stderr, |(_, end)| Stdio::Fd(end.as_raw_fd()));
-        let leader = cx.host.spawn(&child).map_err(|error| {
-            let name = child.argv.first().map_or("".into(), |name| name.to_string_lossy());
-            Trouble::from(error).about(&name)
-        })?;
+        if output == Output::Own {
+            // Where the kernel shares the processors out among sessions, one of its own would be worth as much as that of
+            // the busiest process, whatever its niceness.
+            child.group = true;
+        } else {
+            child.session = true;
+            child.stdin = Stdio::Null;
+            child.stdout = captured.as_ref().map_or(child.stderr, |(_, end)| Stdio::Fd(end.as_raw_fd()));
+        }
+        let leader = cx.host.spawn(&child).map_err(|error| why_not(&child, output, error))?;
         let pid = leader.pid();
+        if output == Output::Own {
+            // It works all the same when it is not allowed to be so modest.
+            let _ = process::make_modest(pid);
+        }
         let captured = captured.map(|(reader, _)| running::watch(reader, pid, CAPTURED, cx));
         let pipes = [Some(running::watch(logged, pid, LOGGED, cx)), captured];
         Ok((leader, pipes, LoggedLines::of(who, output == Output::Quiet)))
     }
+}
+
+/// Why there is no helper.
+fn why_not(child: &Child, output: Output, error: SpawnError) -> Trouble {
+    let name = child.argv.first().map_or("".into(), |name| name.to_string_lossy());
+    if output == Output::Own && error.step == Step::Exec && error.errno == sys::ENOENT {
+        let path = std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.into());
+        return format!("there is no {name} in PATH={path}; install it, or take compress out").into();
+    }
+    Trouble::from(error).about(&name)
 }

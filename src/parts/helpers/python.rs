@@ -5,7 +5,7 @@ use crate::arbiter::hooks::About;
 use crate::config::{Names, WatcherConfig};
 use crate::control::{self, answers};
 use crate::reactor::part::Cx;
-use crate::reactor::startup::current_dir;
+use crate::host::surroundings::current_dir;
 use serde_json::Value as Json;
 
 /// What calls a Python function.

@@ -18,6 +18,8 @@ pub enum Owner {
     Watcher(WatcherId),
     /// For clients that want to know more about a watcher.
     Clients(WatcherId),
+    /// For rotated files.
+    Files,
 }
 
 struct Lane<T> {
@@ -91,6 +93,11 @@ impl<T> Queue<T> {
     /// Those who wait.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.lanes.values().flat_map(|lane| &lane.waiting)
+    }
+
+    /// Nobody who waits gets a turn.
+    pub fn clear(&mut self) {
+        self.lanes.values_mut().for_each(|lane| lane.waiting.clear());
     }
 
     /// How many wait.

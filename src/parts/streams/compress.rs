@@ -9,16 +9,13 @@
 
 use super::Streams;
 use super::backups::{COMPRESSED, OldFile, old_files, with};
-use crate::arbiter::Pid;
 use crate::arbiter::process::Exit;
-use crate::host::child::{Host, Leader};
 use crate::host::files::{Location, id, make_alike, remove};
 use crate::host::spawn_template::{DEFAULT_PATH, candidates};
 use crate::parts::log::{Level, Log};
-use crate::reactor::part::Cx;
-use crate::signals::SIGKILL;
-use crate::sys::child::{Child, Stdio, Step};
-use crate::sys::{self, io_words, process};
+use crate::reactor::part::{Cx, Effect};
+use crate::sys::child::{Child, Stdio};
+use crate::sys::io_words;
 use std::ffi::{CString, OsString};
 use std::fs::{File, Metadata};
 use std::io;
@@ -34,7 +31,6 @@ pub struct Compressor {
 
 /// A file that is being compressed.
 struct Job {
-    gzip: Leader,
     /// The file that it is an old one of.
     live: PathBuf,
     /// The old file, and what it was when gzip was started.
@@ -76,14 +72,15 @@ impl Streams {
         }
     }
 
-    /// A child has ended: was it the one that compresses?
-    pub(super) fn compressor_ended(&mut self, pid: Pid, exit: Exit, cx: &mut Cx<'_>) {
-        let Some(job) = self.compressor.job.take_if(|job| job.gzip.pid() == pid) else { return };
+    /// gzip has ended, or could not be run.
+    pub fn compressed(&mut self, ended: Result<Exit, String>, cx: &mut Cx<'_>) {
+        let Some(job) = self.compressor.job.take() else { return };
         let in_use = |id| self.writes_to(id) || cx.log.writes_to(id);
-        let done = match exit {
-            Exit::Code(0) => job.put_in_place(in_use(id(&job.old))).map_err(|error| io_words(&error)),
-            Exit::Code(code) => Err(format!("gzip failed with code {code}")),
-            Exit::Signal(number) => Err(format!("gzip was ended by signal {number}")),
+        let done = match ended {
+            Ok(Exit::Code(0)) => job.put_in_place(in_use(id(&job.old))).map_err(|error| io_words(&error)),
+            Ok(Exit::Code(code)) => Err(format!("gzip failed with code {code}")),
+            Ok(Exit::Signal(number)) => Err(format!("gzip was ended by signal {number}")),
+            Err(why) => Err(why),
         };
         match done {
             Ok(()) => {
@@ -102,10 +99,7 @@ impl Streams {
 
     /// The end of circus: what is being compressed stays as it was.
     pub fn stop_compressing(&mut self) {
-        if let Some(job) = self.compressor.job.take() {
-            job.gzip.kill(SIGKILL);
-            job.discard();
-        }
+        self.compressor.job.take().iter().for_each(Job::discard);
     }
 }
 
@@ -128,38 +122,17 @@ fn begin(live: &Path, old: &OldFile, cx: &mut Cx<'_>) -> Result<Job, String> {
     let _ = location.remove(&temporary(&location));
     let output = location.create_new(&temporary(&location));
     let output = output.map_err(|error| failed(&location.parent().join(temporary(&location)), &error))?;
-    let spawned = spawn_gzip(&input, &output, cx.host);
-    if spawned.is_err() {
-        let _ = location.remove(&temporary(&location));
-    }
-    let gzip = spawned?;
-    cx.log.debug(format_args!("compressing {}, process {}", old.path.display(), gzip.pid()));
-    Ok(Job { gzip, live: live.to_path_buf(), input, old: meta, location, output })
-}
-
-fn spawn_gzip(input: &File, output: &File, host: &mut Host) -> Result<Leader, String> {
+    cx.log.debug(format_args!("compressing {}", old.path.display()));
     let path = std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.into());
-    let programs: Vec<CString> = candidates("gzip", &path).filter_map(|p| CString::new(p).ok()).collect();
-    let child = Child {
-        programs,
+    let gzip = Child {
+        programs: candidates("gzip", &path).filter_map(|path| CString::new(path).ok()).collect(),
         argv: vec![c"gzip".into(), c"-c".into()],
         stdin: Stdio::Fd(input.as_raw_fd()),
         stdout: Stdio::Fd(output.as_raw_fd()),
-        // Where the kernel shares the processors out among sessions, one of its own would be worth as much as
-        // that of the busiest process, whatever its niceness.
-        session: false,
-        group: true,
         ..Child::default()
     };
-    let spawned = host.spawn(&child).map_err(|error| match error.step {
-        Step::Exec if error.errno == sys::ENOENT => {
-            format!("there is no gzip in PATH={path}; install it, or take compress out")
-        }
-        _ => format!("gzip: {error}"),
-    })?;
-    // It works all the same when it is not allowed to be so modest.
-    let _ = process::make_modest(spawned.pid());
-    Ok(spawned)
+    cx.effect(Effect::Gzip(Box::new(gzip)));
+    Ok(Job { live: live.to_path_buf(), input, old: meta, location, output })
 }
 
 impl Job {

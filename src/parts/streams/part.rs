@@ -63,7 +63,7 @@ impl Part for Streams {
         self.log_matches.begin_turn();
         self.compress_old_files(cx);
         self.keep_to_quota(cx);
-        for (id, fd) in self.take_stalled() {
+        for (id, fd) in self.stalled.drain(..) {
             // A descriptor that cannot be waited for is tried again at a deadline.
             let _ = cx.poll.watch_room(fd, id.0 << 1 | 1);
         }
@@ -77,9 +77,8 @@ impl Part for Streams {
         self.take_outputs(job.watcher, job.wid, pid, cx);
     }
 
-    fn ended(&mut self, pid: Pid, exit: Exit, cx: &mut Cx<'_>) {
+    fn ended(&mut self, pid: Pid, _: Exit, cx: &mut Cx<'_>) {
         self.drain_process(pid, cx);
-        self.compressor_ended(pid, exit, cx);
     }
 
     fn reaped(&mut self, pid: Pid, _: &mut Cx<'_>) {

@@ -31,6 +31,7 @@ pub struct Outbox {
 
 impl Outbox {
     /// These are to be written.
+    #[cfg(any(feature = "health", feature = "plugins"))]
     pub fn new(bytes: Vec<u8>) -> Outbox {
         Outbox { bytes, written: 0 }
     }

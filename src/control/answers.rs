@@ -7,8 +7,7 @@ use super::{Map, Refusal, object, one, python, render};
 use crate::arbiter::Pid;
 use crate::config::families::FAMILIES;
 use crate::config::options::{self, CircusOptions, WatcherOptions, global};
-use crate::config::{CHANNELS, StreamConfig, Value, WatcherConfig, number};
-use crate::sorted::{sort, sort_by};
+use crate::config::{CHANNELS, StreamConfig, Value, WatcherConfig};
 use serde_json::Value as Json;
 
 /// How Circus calls a stream in an answer: by its key with this behind it.

@@ -85,7 +85,7 @@ pub struct Clients {
     /// Those that are still to be looked at in this turn.
     turn: VecDeque<u32>,
     share: Option<Share>,
-    /// Both ends of the connection of a plugin that is just being made.
+    /// The connection to a plugin whose process is being made.
     lent: Option<(UnixStream, UnixStream)>,
 }
 
@@ -134,7 +134,7 @@ impl Part for Clients {
         self.listeners.next_accept()
     }
 
-    /// The standard input and output of a plugin is a connection.
+    /// A plugin that is a program speaks with circus by its standard input and output.
     fn lend(&mut self, job: &mut Job, _: &mut Cx<'_>) -> Result<(), NotSpawned> {
         if job.config.plugin == Some(PluginKind::Program) {
             let (ours, theirs) = UnixStream::pair().map_err(no_pipe)?;
@@ -148,7 +148,7 @@ impl Part for Clients {
     }
 
     fn spawned(&mut self, job: &Job, pid: Option<Pid>, cx: &mut Cx<'_>) {
-        if let (Some((ours, _)), Some(pid)) = (self.lent.take(), pid) {
+        if let Some(((ours, _), pid)) = self.lent.take().zip(pid) {
             let uid = job.template.prepared().uid.unwrap_or_else(user::current_uid);
             self.take_in_plugin(ours, pid, uid, cx);
         }

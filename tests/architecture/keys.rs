@@ -16,7 +16,7 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("control/", "cmd args graceful_timeout numprocesses singleton", "properties of requests, a command"),
     ("control/", "address backlog host nice path port sockets", "members of answers"),
     ("control/", "autostart critical on_demand requires uid", "members of the answer of `why`"),
-    ("parts/helpers/hooks.rs", "path endpoint", "members of what a hook is told"),
+    ("parts/helpers/python.rs", "path endpoint", "members of what a hook is told"),
     ("parts/plugins/", "retry_in max_retry host port", "options of plugins"),
     ("parts/plugins/", "debug", "a level of Python's logging"),
     ("sys/", "oom_score_adj nice ionice sandbox capabilities no_new_privs", "steps of a spawn, a limit"),

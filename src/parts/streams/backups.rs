@@ -4,10 +4,8 @@
 //! `.gz` behind that when it is compressed.
 
 pub use crate::host::files::with;
-use crate::host::files::{Location, id, make_alike};
-use crate::sorted::{Sorted, sort_by};
-use crate::sys::clock;
-use std::ffi::{OsStr, OsString};
+use crate::host::files::{Location, make_alike};
+use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind};
 

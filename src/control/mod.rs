@@ -12,6 +12,7 @@ pub mod endpoint;
 pub mod frame;
 pub mod http;
 pub mod matching;
+#[cfg_attr(not(feature = "metrics"), path = "no_metrics.rs")]
 pub mod metrics;
 pub mod output;
 pub mod overview;
@@ -25,6 +26,7 @@ pub mod secrets;
 pub mod shell;
 pub mod topics;
 mod tuning;
+#[cfg(feature = "history")]
 mod why;
 pub mod wire;
 #[cfg(feature = "zmtp")]

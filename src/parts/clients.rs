@@ -183,6 +183,7 @@ impl Clients {
     }
 
     /// How many connections there are.
+    #[cfg(feature = "metrics")]
     pub fn count(&self) -> usize {
         self.clients.len()
     }

@@ -23,16 +23,15 @@ const KEEP: usize = 4096;
 const WRITTEN: usize = 256 * 1024;
 
 /// Bytes on their way out, as far as they could not be written yet.
-#[cfg(any(feature = "health", feature = "plugins"))]
 #[derive(Debug, Default)]
 pub struct Outbox {
     bytes: Vec<u8>,
     written: usize,
 }
 
-#[cfg(any(feature = "health", feature = "plugins"))]
 impl Outbox {
     /// These are to be written.
+    #[cfg(any(feature = "health", feature = "plugins"))]
     pub fn new(bytes: Vec<u8>) -> Outbox {
         Outbox { bytes, written: 0 }
     }

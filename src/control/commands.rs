@@ -5,8 +5,6 @@
 //! circusctl(1) come from it.
 
 use super::args::{Arg, Args, Flag, Kind, Place};
-#[cfg(feature = "metrics")]
-use super::metrics;
 use super::props::{few, text};
 #[cfg(feature = "history")]
 use super::why;
@@ -236,7 +234,7 @@ pub static COMMANDS: &[Command] = &[
         summary: "print what is counted and measured, as OpenMetrics text",
         detail: "Processes, restarts, exits, what they use, what waits at the sockets, how much they have written.",
         request: |_| Ok(Question::Metrics.into()),
-        render: metrics::render,
+        render: render::metrics,
     },
     Command {
         name: "numprocesses",

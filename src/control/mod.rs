@@ -12,8 +12,6 @@ pub mod endpoint;
 pub mod frame;
 pub mod http;
 pub mod matching;
-#[cfg_attr(not(feature = "metrics"), path = "no_metrics.rs")]
-pub mod metrics;
 pub mod output;
 pub mod overview;
 pub mod plain;

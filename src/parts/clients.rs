@@ -183,7 +183,6 @@ impl Clients {
     }
 
     /// How many connections there are.
-    #[cfg(feature = "metrics")]
     pub fn count(&self) -> usize {
         self.clients.len()
     }

@@ -11,7 +11,7 @@ use crate::control::plain::cut;
 use crate::host::files::OwnFile;
 use crate::parts::streams::destination::{Destination, Place};
 use crate::parts::streams::file::FileStream;
-use crate::parts::streams::syslog::{self, local_time};
+use crate::parts::streams::syslog;
 use crate::sorted::Sorted;
 use crate::sys::clock;
 use crate::sys::terminal::columns;
@@ -244,15 +244,11 @@ impl Log {
     fn write(&mut self, level: Level, message: fmt::Arguments<'_>, now: Instant) {
         let seconds = clock::realtime() as i64;
         let pid = std::process::id();
-        let mut line = match self.facility.map(|facility| facility * 8 + severity(level)) {
+        let mut line = match self.facility {
             None => format!("{} circus[{pid}]", clock::strftime("%Y-%m-%d %H:%M:%S", seconds)),
-            Some(priority) if matches!(self.destination.place(), Place::Syslog(address) if address.is_local()) =>
-            {
-                format!("<{priority}>{} circus[{pid}]:", local_time(seconds))
-            }
-            // As Circus has it.
-            Some(priority) => {
-                format!("<{priority}>{} circus[{pid}]", clock::strftime("%b %d %H:%M:%S", seconds))
+            Some(facility) => {
+                let local = matches!(self.destination.place(), Place::Syslog(address) if address.is_local());
+                syslog::head_of_log(facility, level, local, pid, seconds)
             }
         };
         line += &format!(" [{}] ", level.name());
@@ -265,17 +261,6 @@ impl Log {
             line.insert(0, '\n'); // behind what a process has begun
         }
         self.destination.write(line.as_bytes(), now);
-    }
-}
-
-/// The severity that syslog has for a level.
-fn severity(level: Level) -> u8 {
-    match level {
-        Level::Debug => 7,
-        Level::Info => 6,
-        Level::Warning => 4,
-        Level::Error => 3,
-        Level::Critical => 2,
     }
 }
 

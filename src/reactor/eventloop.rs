@@ -9,7 +9,6 @@
 use crate::arbiter::fate::Fall;
 use crate::arbiter::{Action, Event};
 use crate::config::Value;
-use crate::control::metrics::{self};
 use crate::host::pidfile::PidFile;
 use crate::host::processes::Processes;
 use crate::parts::clients::Clients;
@@ -29,6 +28,7 @@ use crate::reactor::standstill::Standstill;
 use crate::reactor::startup::Options;
 use crate::sorted::Sorted;
 use crate::sys::signal::Signals;
+use crate::views::metrics;
 use mio::{Events, Interest};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -289,7 +289,7 @@ impl Daemon {
                     self.parts.clients.tell_followers(&heard, &self.core.cx(Key::clients))
                 }
                 Effect::Metrics(id) => {
-                    let page = metrics::text(&self.metrics());
+                    let page = metrics::text(&self.view());
                     self.parts.builtins.show(id, page, self.core.now);
                 }
                 Effect::Short(trouble) => {

@@ -14,6 +14,8 @@ use crate::reactor::eventloop::Daemon;
 use crate::reactor::part::Job;
 use crate::reactor::registry::Key;
 use crate::signals::{self, HALTS, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
+use crate::views::View;
+use crate::views::answer::answer;
 use crate::views::tail::tail;
 use std::rc::Rc;
 use std::time::Instant;
@@ -161,9 +163,26 @@ impl Daemon {
         self.parts.clients.reply(ticket, reply);
     }
 
+    /// What views are made from.
+    pub(crate) fn view(&self) -> View<'_> {
+        let (core, parts) = (&self.core, &self.parts);
+        View {
+            arbiter: &core.arbiter,
+            now: core.time(),
+            options: &core.setup.options,
+            addresses: (&core.setup.addresses.0, &core.setup.addresses.1),
+            sockets: parts.sockets.all(),
+            offered: &core.setup.sockets,
+            rings: &parts.streams.rings,
+            turns: &core.turns,
+            clients: parts.clients.count(),
+            builtins: &parts.builtins,
+        }
+    }
+
     /// Answers a question of a client, now or later.
     pub(super) fn take_question(&mut self, ticket: Ticket, question: &Question, is_lower: bool) {
-        let answer = match self.answer(question) {
+        let answer = match answer(&self.view(), question) {
             Ok(None) => self.parts.surveys.ask(ticket, question, &self.core.cx(Key::surveys)),
             Ok(Some(mut answer)) if is_lower => {
                 secrets::hide(&mut answer);

@@ -1,10 +1,8 @@
 //! A build without the feature `history` has no command `why`.
 
+use super::View;
 use crate::control::{Map, Refusal, commands};
-use crate::reactor::eventloop::Daemon;
 
-impl Daemon {
-    pub(crate) fn why(&self, _: &str) -> Result<Map, Refusal> {
-        Err(Refusal::message(commands::lack("why").unwrap_or_default()))
-    }
+pub fn why(_: &View<'_>, _: &str) -> Result<Map, Refusal> {
+    Err(Refusal::message(commands::lack("why").unwrap_or_default()))
 }

@@ -12,10 +12,12 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("config/builtin.rs", "retry_in max_retry host port", "the table of the plugins' own options"),
     ("config/expand.rs", "sockets", "a family of variables"),
     ("config/features.rs", "health on_demand sandbox", "features of the build"),
+    ("config/mod.rs", "sandbox", "a feature of the build"),
     ("config/probe.rs", "after", "a kind of probe"),
     ("control/", "cmd args graceful_timeout numprocesses singleton", "properties of requests, a command"),
     ("control/", "address backlog host nice path port sockets", "members of answers"),
     ("control/", "autostart critical on_demand requires uid", "members of the answer of `why`"),
+    ("host/spawn_template/rights.rs", "sandbox", "a feature of the build"),
     ("parts/helpers/hooks.rs", "path endpoint", "members of what a hook is told"),
     ("parts/plugins/", "retry_in max_retry host port", "options of plugins"),
     ("parts/plugins/", "debug", "a level of Python's logging"),
@@ -36,9 +38,7 @@ fn keys() -> Vec<&'static str> {
 /// The keys that stand as literals in a source outside its tests, each with its line.
 fn literals<'s>(source: &'s str, keys: &[&str]) -> Vec<(usize, &'s str)> {
     let code = source.split_once("#[cfg(test)]\nmod tests {").map_or(source, |(code, _)| code);
-    // `#[cfg(feature = "health")]` names a feature.
-    let is_code = |line: &str| !["//", "#[cfg"].iter().any(|start| line.trim_start().starts_with(start));
-    let lines = (1..).zip(code.lines()).filter(|(_, line)| is_code(line));
+    let lines = (1..).zip(code.lines()).filter(|(_, line)| !line.trim_start().starts_with("//"));
     let quoted = lines.flat_map(|(n, line)| line.split('"').skip(1).step_by(2).map(move |text| (n, text)));
     quoted.filter(|(_, text)| keys.contains(text)).collect()
 }

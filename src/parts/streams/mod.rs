@@ -10,36 +10,40 @@
 
 pub mod backlog;
 pub mod backups;
-#[cfg(feature = "logs")]
-pub mod compress;
 pub mod console;
 pub mod destination;
 pub mod file;
-pub mod format;
 pub mod log_match;
-#[cfg(feature = "logs")]
-pub mod log_quota;
 mod maintenance;
-#[cfg(not(feature = "logs"))]
-mod no_logs;
 pub mod outputs;
 mod part;
 pub mod plan;
 mod read;
 pub mod ring;
 pub mod sink;
+mod table;
+
+#[cfg(feature = "logs")]
+pub mod compress;
+#[cfg(feature = "logs")]
+pub mod format;
+#[cfg(feature = "logs")]
+pub mod log_quota;
+#[cfg(feature = "logs")]
+mod old_files;
 #[cfg(feature = "logs")]
 pub mod syslog;
-mod table;
 #[cfg(feature = "logs")]
 pub mod timed;
+#[cfg(not(feature = "logs"))]
+mod without_logs;
+#[cfg(not(feature = "logs"))]
+pub use without_logs::{compress, format, log_quota, syslog, timed};
 
 use self::compress::Compressor;
 use self::destination::Place;
 use self::log_match::LogMatches;
 use self::log_quota::LogQuota;
-#[cfg(not(feature = "logs"))]
-pub use self::no_logs::{compress, log_quota, syslog, timed};
 use self::outputs::Lent;
 use self::plan::Plan;
 use self::read::Pipe;

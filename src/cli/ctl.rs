@@ -5,16 +5,20 @@
 
 mod args;
 pub(super) mod client;
+#[cfg(feature = "prompt")]
 mod complete;
 mod help;
 mod progress;
+#[cfg(feature = "prompt")]
 mod prompt;
 mod ssh;
 mod tail;
 
 use crate::config::text;
+use crate::control::args::encode;
 use crate::control::plain::{plain_json, plain_text};
 use crate::control::{Map, output, overview, protocol, python};
+#[cfg(feature = "prompt")]
 use crate::sys::keyboard::Terminal;
 use args::{Invocation, Parsed};
 use client::{Connection, Trouble};
@@ -22,6 +26,19 @@ use progress::Progress;
 use serde_json::Value as Json;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Nobody opens a terminal without the prompt.
+#[cfg(not(feature = "prompt"))]
+enum Terminal {}
+
+#[cfg(not(feature = "prompt"))]
+impl Terminal {
+    fn on_interrupt(&self, _: Option<std::os::fd::RawFd>) {}
+
+    fn take_interrupted(&self) -> bool {
+        false
+    }
+}
 
 const VERSION: &str = concat!("circusctl ", env!("CARGO_PKG_VERSION"));
 
@@ -40,17 +57,22 @@ const EXIT: Duration = Duration::from_secs(5);
 pub fn main(args: Vec<String>) -> u8 {
     match args::parse(args) {
         Err(fault) => misused(&fault),
+        #[cfg(feature = "prompt")]
         Ok(_) if std::env::var_os("AUTO_COMPLETE").is_some() => complete_for_a_shell(),
         Ok(Parsed::Help(command)) => print(&help::text(command)),
         Ok(Parsed::Version) => print(VERSION),
         Ok(Parsed::Run(invocation)) => run(&invocation, None),
         Ok(Parsed::Prompt(options)) => match &options.ssh {
             Some(host) => complain(&ssh::run(host, &options, None), FAILED),
+            #[cfg(feature = "prompt")]
             None => prompt::run(&options),
+            #[cfg(not(feature = "prompt"))]
+            None => super::lacks("prompt, name a command", "prompt"),
         },
     }
 }
 
+#[cfg(feature = "prompt")]
 /// Prints what can stand in the place of the word COMP_CWORD of COMP_WORDS, as Circus does for its bash completion,
 /// whose exit code is 1.
 fn complete_for_a_shell() -> u8 {
@@ -66,17 +88,14 @@ fn complete_for_a_shell() -> u8 {
 
 /// Carries out one command. At the terminal of a prompt Ctrl-C ends the command alone.
 fn run(invocation: &Invocation, terminal: Option<&Terminal>) -> u8 {
-    let (least, most) = invocation.command.words;
+    let (least, most) = invocation.command.words();
     if !(least..=most).contains(&invocation.args.words.len()) {
         return complain(
             &format!("Invalid number of arguments\n{}", help::usage(invocation.command)),
             FAILED,
         );
     }
-    if let Some(why) = no_number(invocation) {
-        return complain(&why, FAILED);
-    }
-    let properties = match (invocation.command.encode)(&invocation.args) {
+    let properties = match encode(invocation.command, &invocation.args) {
         Ok(properties) => for_eyes(invocation, properties),
         Err(why) => return complain(&why, FAILED),
     };
@@ -107,21 +126,6 @@ fn for_eyes(invocation: &Invocation, mut properties: Map) -> Map {
         properties.insert("details".into(), true.into());
     }
     properties
-}
-
-/// What is wrong with a word that should be a number, if one is: the daemon need not be asked about that.
-fn no_number(invocation: &Invocation) -> Option<String> {
-    let (command, words) = (invocation.command, &invocation.args.words);
-    for (place, word) in words.iter().enumerate() {
-        let what = command.word(place);
-        // A PID may be left out before the last word.
-        let number =
-            what == "NB" || what == "PID" && (command.word(place + 1).is_empty() || place + 1 < words.len());
-        if number && word.parse::<i64>().is_err() {
-            return Some(format!("{what}: {} is not a whole number", python::repr(word)));
-        }
-    }
-    None
 }
 
 /// Sends the request and prints what comes back.

@@ -2,9 +2,41 @@
 //! that they may ask for.
 
 use super::features::{self, Feature};
-use super::model::{Names, Refused, set_row};
+use super::model::{Names, Refused, WatcherConfig, set_row};
 use super::options::{self, StreamOptions, stream};
 use super::value::Value;
+
+/// The two outputs of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Channel {
+    /// The standard output.
+    Stdout,
+    /// The standard error output.
+    Stderr,
+}
+
+/// Both outputs.
+pub const CHANNELS: [Channel; 2] = [Channel::Stdout, Channel::Stderr];
+
+impl Channel {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Channel::Stdout => "stdout",
+            Channel::Stderr => "stderr",
+        }
+    }
+}
+
+impl WatcherConfig {
+    /// What is to become of an output; nothing: circus does not read it.
+    pub fn stream(&self, channel: Channel) -> Option<&StreamConfig> {
+        match channel {
+            Channel::Stdout => self.stdout_stream.as_deref().filter(|_| !self.options.close_child_stdout),
+            Channel::Stderr => self.stderr_stream.as_deref().filter(|_| !self.options.close_child_stderr),
+        }
+    }
+}
 
 /// Where one of the outputs of a watcher goes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -65,19 +97,8 @@ impl StreamKind {
 
     /// Whether an option means something to it.
     pub fn heeds(self, key: &str) -> bool {
-        use StreamKind::{FancyStdout, File, Json, Queue, Stdout, Syslog, TimedFile, WatchedFile};
-        let file = matches!(self, File | WatchedFile | TimedFile | Json);
-        match key {
-            "filename" => file,
-            "max_bytes" => matches!(self, File | Json),
-            "backup_count" | "compress" => matches!(self, File | TimedFile | Json),
-            "rotate_when" | "rotate_interval" | "utc" => self == TimedFile,
-            "color" => self == FancyStdout,
-            "address" | "facility" | "severity" | "tag" => self == Syslog,
-            "time_format" => file || matches!(self, FancyStdout | Stdout),
-            "prefix" => self != Queue,
-            _ => true,
-        }
+        let classes = options::find(options::STREAM, key).map_or(&[][..], |row| row.classes);
+        classes.is_empty() || classes.contains(&self)
     }
 }
 
@@ -100,7 +121,10 @@ impl StreamConfig {
 
     /// The file that it names, when its class writes to one.
     pub fn file(&self) -> Option<&str> {
-        self.options.filename.as_deref().filter(|name| !name.is_empty() && self.kind().heeds("filename"))
+        self.options
+            .filename
+            .as_deref()
+            .filter(|name| !name.is_empty() && self.kind().heeds(stream::filename))
     }
 
     /// The value of one option of the stream. One that means nothing to its class is told only when it differs from its

@@ -11,20 +11,20 @@
 //! circus gets whoever it has left. Then, and when a stray dies, there is one look for all descendants at the end of the turn.
 
 use crate::arbiter::{Event, Pid, WatcherId};
-use crate::host::cgroup::{Cgroups, entrance};
-use crate::host::kill::Told;
-use crate::host::looks::with_spare;
+use crate::host::cgroup::{Cgroups, clear, entrance};
+use crate::host::child::{Host, Leader};
+use crate::host::kill::{Told, with_all_below};
+use crate::host::processes::Processes;
 use crate::host::procfs;
 use crate::parts::log::Log;
-use crate::reactor::eventloop::Daemon;
+use crate::reactor::part::Cx;
 use crate::signals::{self, SIGKILL};
 use crate::sorted::Sorted;
-use crate::sys::child::{Child, SpawnError, Spawner, Step};
-use crate::sys::signal::{self, PidFd};
+use crate::sys::child::{Child, SpawnError, Step};
 use crate::sys::{self, clock, process};
 use std::ffi::CString;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The variable that holds the mark, and the cgroup that has it in its name.
 const MARK: &str = "CIRCUS_ID=";
@@ -105,16 +105,6 @@ impl Descendants {
         self.descendants.contains_key(&pid)
     }
 
-    /// The mark of an orphan, if it has one and that can be looked at.
-    pub fn mark_of(&self, orphan: Pid) -> Option<Mark> {
-        mark_of(orphan, self.seed).ok().flatten()
-    }
-
-    /// The first process of the tree with this mark.
-    pub fn root_of(&self, mark: Mark) -> Option<Pid> {
-        self.descendants.iter().find(|(_, tree)| tree.mark == mark).map(|(pid, _)| *pid)
-    }
-
     /// Sends a signal to those of a tree that have left; false when there is no such tree.
     pub fn signal(&mut self, pid: Pid, signum: i32) -> bool {
         let Some(tree) = self.descendants.get_mut(&pid) else { return false };
@@ -142,7 +132,9 @@ impl Descendants {
 
     /// Removes the cgroups that are left.
     pub fn finish(&self) {
-        self.descendants.values().filter_map(|tree| tree.cgroup.as_deref()).for_each(clear);
+        self.descendants.values().filter_map(|tree| tree.cgroup.as_deref()).for_each(|dir| {
+            clear(dir);
+        });
     }
 
     fn remove(&mut self, pid: Pid) {
@@ -153,9 +145,14 @@ impl Descendants {
 }
 
 impl NewTree {
+    /// What its processes bear.
+    pub fn mark(&self) -> Mark {
+        self.mark
+    }
+
     /// Spawns its first process, outside of its cgroup where that takes nobody in.
-    pub fn spawn(&mut self, spawner: &mut Spawner, child: &mut Child) -> Result<Pid, SpawnError> {
-        let spawned = spawner.spawn(child);
+    pub fn spawn(&mut self, host: &mut Host, child: &mut Child) -> Result<Leader, SpawnError> {
+        let spawned = host.spawn(child);
         let Err(error) = &spawned else { return spawned };
         let Some(cgroup) = self.cgroup.take() else { return spawned };
         clear(&cgroup);
@@ -163,7 +160,7 @@ impl NewTree {
             return spawned;
         }
         child.restrictions.cgroup = self.instead.take();
-        spawner.spawn(child)
+        host.spawn(child)
     }
 }
 
@@ -173,65 +170,65 @@ impl std::fmt::Display for Mark {
     }
 }
 
-/// Removes the cgroup of a tree. One that is not empty belongs to those who are in it.
-fn clear(cgroup: &Path) {
-    let _ = std::fs::remove_dir(cgroup);
+/// The process with this mark that an orphan comes from, if it bears one and that can be looked at.
+pub fn bearer(orphan: Pid, marks: &[(Pid, Mark)]) -> Option<Pid> {
+    let (_, Mark(seed, _)) = marks.first()?;
+    let found = mark_of(orphan, *seed).ok().flatten()?;
+    marks.iter().find(|(_, mark)| *mark == found).map(|(pid, _)| *pid)
 }
 
-impl Daemon {
+impl Processes {
     /// Looks for those that have left, signals them where that is to be, and says which descendants are empty.
-    pub(crate) fn look_for_strays(&mut self) {
+    pub(super) fn look_for_strays(&mut self, cx: &mut Cx<'_>) {
         if !std::mem::take(&mut self.descendants.due) {
             return;
         }
-        let strays = match self.strays() {
+        let strays = match self.strays(cx) {
             Ok(strays) => strays,
             // Then only the group can be looked after.
             Err(error) if procfs::is_absent(&error) => Vec::new(),
             Err(error) => {
                 self.looks.strays();
-                return self.look_later(&error);
+                return self.looks.later(&error, cx);
             }
         };
         let lost = self.descendants.descendants.iter().filter(|(_, tree)| tree.lost).map(|(pid, _)| *pid);
         for root in lost.collect::<Vec<Pid>>() {
-            let mut left = self.groups.contains_key(&root);
+            let mut left = cx.host.groups.contains_key(&root);
             for (pid, mark) in &strays {
                 if let Some(tree) =
                     self.descendants.descendants.get_mut(&root).filter(|tree| tree.mark == *mark)
                 {
                     left = true;
-                    if let Err(error) = tree.tell(*pid, root, &mut self.told, &mut self.core.log) {
+                    if let Err(error) = tree.tell(*pid, root, &mut self.told, cx.log) {
                         self.looks.strays();
-                        self.look_later(&error);
+                        self.looks.later(&error, cx);
                     }
                 }
             }
             if !left {
                 self.descendants.remove(root);
                 self.told.forget(root);
-                self.dispatch(Event::GroupEmpty { pgid: root });
+                cx.event(Event::GroupEmpty { pgid: root });
             }
         }
     }
 
     /// The first process of a tree survives SIGKILL, and is not waited for: neither are those that come from it.
-    pub(crate) fn give_tree_up(&mut self, root: Pid) {
+    pub(super) fn give_tree_up(&mut self, root: Pid) {
         if !self.descendants.signal(root, SIGKILL) {
             return;
         }
         self.descendants.lost_its_root(root);
         let (found, _) = with_all_below(root);
-        for handle in found.into_iter().filter_map(|(_, handle)| handle) {
-            let _ = handle.send(SIGKILL); // it may have ended meanwhile
-        }
+        found.iter().skip(1).for_each(|below| drop(below.send(SIGKILL))); // it may have ended meanwhile
     }
 
     /// The children of circus that it has not started itself and that bear a mark.
-    fn strays(&self) -> io::Result<Vec<(Pid, Mark)>> {
+    fn strays(&self, cx: &Cx<'_>) -> io::Result<Vec<(Pid, Mark)>> {
         let mut strays = Vec::new();
         for pid in procfs::children(process::pid())? {
-            if self.core.arbiter.owner(pid).is_none()
+            if cx.arbiter.owner(pid).is_none()
                 && !self.survivors.contains(&pid)
                 && let Some(mark) = mark_of(pid, self.descendants.seed)?
             {
@@ -248,51 +245,17 @@ impl Tree {
         let Some(signum) = self.signum else { return Ok(()) };
         // All are found before the first one ends and leaves its children to circus; or as many as can be held.
         let (found, outcome) = with_all_below(top);
-        for (pid, handle) in found {
+        for target in found {
+            let pid = target.pid;
             if signum != SIGKILL && !told.is_new(root, pid, signum) {
                 continue;
             }
             let (name, signal) = (procfs::program(pid).unwrap_or_default(), signals::name(signum));
             log.info(format_args!("{name} ({pid}), which came from process {root}, gets {signal}"));
-            // The first one is circus's own child, whose number stays its own until circus reaps it.
-            let _ = handle.map_or_else(|| signal::kill(pid, signum), |held| held.send(signum)); // it may have ended
+            let _ = target.send(signum); // it may have ended
         }
         outcome
     }
-}
-
-/// Holds a process by a descriptor; `None` when it is gone, or can never be held.
-pub fn hold(pid: Pid) -> io::Result<Option<PidFd>> {
-    match with_spare(&|| PidFd::open(pid)) {
-        Err(error) if error.raw_os_error().is_some_and(sys::is_shortage) => Err(error),
-        held => Ok(held.ok()),
-    }
-}
-
-/// A child of circus and its descendants, these held by descriptors, and whether that is all of them.
-fn with_all_below(top: Pid) -> (Vec<(Pid, Option<PidFd>)>, io::Result<()>) {
-    let mut found = vec![(top, None)];
-    let mut next = 0;
-    while let Some(parent) = found.get(next).map(|(pid, _)| *pid) {
-        next += 1;
-        if let Err(error) = hold_children(parent, &mut found) {
-            return (found, Err(error));
-        }
-    }
-    (found, Ok(()))
-}
-
-fn hold_children(parent: Pid, found: &mut Vec<(Pid, Option<PidFd>)>) -> io::Result<()> {
-    for child in procfs::children(parent)? {
-        let Some(handle) = hold(child)? else { continue };
-        // Its number could have become another's before it was held.
-        match procfs::stat(child) {
-            Ok(stat) if stat.ppid == parent => found.push((child, Some(handle))),
-            Err(error) if !sys::is_gone(&error) => return Err(error),
-            Ok(_) | Err(_) => {}
-        }
-    }
-    Ok(())
 }
 
 /// The mark of a process, of those that this circus has made. A zombie has none, nor has one that circus may not look

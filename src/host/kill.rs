@@ -6,15 +6,25 @@
 //! Nobody is asked twice in one stop: those that have had the signal one by one are remembered until the last of them
 //! is gone.
 
-use crate::arbiter::{Pid, Published, Whom};
-use crate::host::descendants::hold;
+use crate::arbiter::{Pid, Whom};
+use crate::host::child::Leader;
+use crate::host::looks::with_spare;
+use crate::host::processes::Processes;
 use crate::host::procfs;
 use crate::parts::log::Level;
-use crate::reactor::eventloop::Daemon;
+use crate::reactor::part::Cx;
 use crate::signals::{self, SIGCONT, SIGKILL};
 use crate::sorted::Sorted;
-use crate::sys::{self, process, signal, wait};
+use crate::sys::signal::{self, PidFd};
+use crate::sys::{self, process, wait};
 use std::io;
+
+impl Leader {
+    /// Sends a signal to its group. That nobody is left to get it is no matter.
+    pub fn kill(&self, signum: i32) {
+        let _ = signal::kill_whole(self.pid(), signum);
+    }
+}
 
 /// How often a group is looked at for members that were born while the others were asked.
 const ROUNDS: usize = 4;
@@ -62,111 +72,151 @@ impl Told {
     }
 }
 
-impl Daemon {
-    /// Asks a process to end. SIGCONT follows, since a process that is stopped would not hear of it.
-    pub(crate) fn ask(&mut self, pid: Pid, signum: i32, children: bool) {
-        if children {
-            let owner = self.core.arbiter.owner(pid).and_then(|(id, _)| self.core.arbiter.watcher(id));
-            let watcher = owner.map(|watcher| watcher.config.name.clone());
-            for child in self.children_of(pid) {
-                if !self.told.is_new(pid, child, signum) {
-                    continue;
-                }
-                self.send(child, signum);
-                watcher.iter().for_each(|watcher| self.publish(watcher, Published::Kill { pid: child }));
-            }
+/// Somebody who gets a signal that no other process can get: a child of circus, which has its number until circus reaps
+/// it, or a process held by a descriptor.
+pub struct Target {
+    pub pid: Pid,
+    held: Option<PidFd>,
+}
+
+impl Target {
+    /// Holds a process by a descriptor; `None` when it is gone, or can never be held. Its number could have become
+    /// another's before that.
+    fn hold(pid: Pid) -> io::Result<Option<Target>> {
+        match with_spare(&|| PidFd::open(pid)) {
+            Err(error) if error.raw_os_error().is_some_and(sys::is_shortage) => Err(error),
+            held => Ok(held.ok().map(|held| Target { pid, held: Some(held) })),
         }
-        self.send(pid, signum);
-        self.send(pid, SIGCONT);
     }
 
-    pub(crate) fn signal(&mut self, pid: Pid, signum: i32, whom: Whom) {
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// It is gone, or may not be signalled.
+    pub fn send(&self, signum: i32) -> io::Result<()> {
+        self.held.as_ref().map_or_else(|| signal::kill(self.pid, signum), |held| held.send_signal(signum))
+    }
+}
+
+/// A child of circus and then its descendants, these held by descriptors, and whether that is all of them.
+pub(super) fn with_all_below(top: Pid) -> (Vec<Target>, io::Result<()>) {
+    let mut found = vec![Target { pid: top, held: None }];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).map(|target| target.pid) {
+        next += 1;
+        if let Err(error) = hold_children(parent, &mut found) {
+            return (found, Err(error));
+        }
+    }
+    (found, Ok(()))
+}
+
+fn hold_children(parent: Pid, found: &mut Vec<Target>) -> io::Result<()> {
+    for child in procfs::children(parent)? {
+        let Some(target) = Target::hold(child)? else { continue };
+        match procfs::stat(child) {
+            Ok(stat) if stat.ppid == parent => found.push(target),
+            Err(error) if !sys::is_gone(&error) => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Sends a signal to processes that have just been found below circus; those that have ended do not need it.
+pub(super) fn send_to(pids: &[Pid], signum: i32) {
+    pids.iter().for_each(|pid| drop(signal::kill(*pid, signum)));
+}
+
+/// Sends a signal to everybody in the namespace of which circus is PID 1.
+pub(super) fn send_to_everybody(signum: i32) {
+    let _ = signal::kill_everybody(signum);
+}
+
+/// Sends a signal to the group that a child of circus leads.
+pub(super) fn send_to_group(leader: Pid, signum: i32) {
+    let _ = signal::kill_group(leader, signum);
+}
+
+impl Processes {
+    /// Asks a process to end, and its children if they are to be asked too; the answer is which of them were. SIGCONT
+    /// follows, since a process that is stopped would not hear of it.
+    pub fn ask(&mut self, pid: Pid, signum: i32, children: bool, cx: &mut Cx<'_>) -> Vec<Pid> {
+        let mut asked = if children { self.children_of(pid, cx) } else { Vec::new() };
+        asked.retain(|child| self.told.is_new(pid, *child, signum));
+        asked.iter().for_each(|child| send(*child, signum, cx));
+        send(pid, signum, cx);
+        send(pid, SIGCONT, cx);
+        asked
+    }
+
+    /// Sends a signal.
+    pub fn signal(&mut self, pid: Pid, signum: i32, whom: Whom, cx: &mut Cx<'_>) {
         match whom {
-            Whom::Process => self.send(pid, signum),
-            Whom::Group => self.signal_group(pid, signum, self.told.knows(pid)),
+            Whom::Process => send(pid, signum, cx),
+            Whom::Group => self.signal_group(pid, signum, self.told.knows(pid), cx),
             Whom::Tree => {
                 let is_tree = self.descendants.signal(pid, signum);
-                self.signal_group(pid, signum, is_tree || self.told.knows(pid));
+                self.signal_group(pid, signum, is_tree || self.told.knows(pid), cx);
             }
-            Whom::Children => self.children_of(pid).into_iter().for_each(|child| self.send(child, signum)),
+            Whom::Children => self.children_of(pid, cx).into_iter().for_each(|child| send(child, signum, cx)),
             Whom::Child(child) => {
-                if self.children_of(pid).contains(&child) {
-                    self.send(child, signum);
+                if self.children_of(pid, cx).contains(&child) {
+                    send(child, signum, cx);
                 } else {
-                    self.core.log.debug(format_args!("{child} is no child of {pid}: no signal sent"));
+                    cx.log.debug(format_args!("{child} is no child of {pid}: no signal sent"));
                 }
             }
             Whom::Descendants => {
                 let descendants = procfs::descendants(pid);
-                let descendants = descendants.unwrap_or_else(|error| self.not_seen(pid, &error));
-                self.send(pid, signum);
-                descendants.into_iter().for_each(|descendant| self.send(descendant, signum));
+                let descendants = descendants.unwrap_or_else(|error| not_seen(pid, &error, cx));
+                send(pid, signum, cx);
+                descendants.into_iter().for_each(|descendant| send(descendant, signum, cx));
             }
         }
     }
 
-    fn children_of(&mut self, pid: Pid) -> Vec<Pid> {
-        procfs::children(pid).unwrap_or_else(|error| self.not_seen(pid, &error))
-    }
-
-    /// Those who come from a process cannot be looked at, and so get no signal.
-    fn not_seen(&mut self, pid: Pid, error: &io::Error) -> Vec<Pid> {
-        if procfs::is_absent(error) {
-            self.say_that_proc_is_absent();
-        } else if !sys::is_gone(error) {
-            let why = sys::io_words(error);
-            self.core
-                .log
-                .error(format_args!("what comes from {pid} gets no signal: it cannot be looked at: {why}"));
-        }
-        Vec::new()
-    }
-
-    fn say_that_proc_is_absent(&mut self) {
-        let text = format_args!(
-            "/proc is missing, or that of another pid namespace: processes that have left the group of their parent \
-             cannot be found"
-        );
-        self.core.log.once(Level::Warning, "proc", text);
+    fn children_of(&self, pid: Pid, cx: &mut Cx<'_>) -> Vec<Pid> {
+        procfs::children(pid).unwrap_or_else(|error| not_seen(pid, &error, cx))
     }
 
     /// Signals the group of a process that was not reaped; one by one if some of it may have had the signal, or are to be
     /// remembered.
-    fn signal_group(&mut self, pid: Pid, signum: i32, one_by_one: bool) {
-        if signum == SIGKILL || !one_by_one || self.signal_members(pid, signum).is_err() {
-            self.note(pid, signum, signal::kill_whole(pid, signum));
+    fn signal_group(&mut self, pid: Pid, signum: i32, one_by_one: bool, cx: &mut Cx<'_>) {
+        if signum == SIGKILL || !one_by_one || self.signal_members(pid, signum, cx).is_err() {
+            note(pid, signum, signal::kill_whole(pid, signum), cx);
         }
     }
 
     /// Signals a group without its leader. Its number could be another's by now, unless a child of circus is in it,
     /// which nobody else can reap. Members that are deeper down are signalled one by one.
-    pub(crate) fn signal_remnant(&mut self, pgid: Pid, signum: i32) {
+    pub fn signal_remnant(&mut self, pgid: Pid, signum: i32, cx: &mut Cx<'_>) {
         let is_tree = self.descendants.signal(pgid, signum);
-        if is_tree && !self.groups.contains_key(&pgid) {
+        if is_tree && !cx.host.groups.contains_key(&pgid) {
             return; // its members have all left the group
         }
         let one_by_one = signum != SIGKILL && (is_tree || self.told.knows(pgid));
         let is_pinned = wait::child_is_in_group(pgid);
         if is_pinned && !one_by_one {
             // ESRCH cannot be: the child is a member at least until it is reaped.
-            return self.note(pgid, signum, signal::kill_group(pgid, signum));
+            return note(pgid, signum, signal::kill_group(pgid, signum), cx);
         }
-        match self.signal_members(pgid, signum) {
-            Ok(0) => self.group_is_gone(pgid),
+        match self.signal_members(pgid, signum, cx) {
+            Ok(0) => self.group_is_gone(pgid, cx),
             Ok(_) => {}
             Err(error) if procfs::is_absent(&error) && is_pinned => {
-                self.note(pgid, signum, signal::kill_group(pgid, signum));
+                note(pgid, signum, signal::kill_group(pgid, signum), cx);
             }
-            Err(error) if procfs::is_absent(&error) => self.say_that_proc_is_absent(),
+            Err(error) if procfs::is_absent(&error) => say_that_proc_is_absent(cx),
             Err(error) => {
                 self.looks.remnant(pgid, signum);
-                self.look_later(&error);
+                self.looks.later(&error, cx);
             }
         }
     }
 
     /// Signals the members of a group but its leader, each once unless it is SIGKILL. The answer is how many there are.
-    fn signal_members(&mut self, pgid: Pid, signum: i32) -> io::Result<usize> {
+    fn signal_members(&mut self, pgid: Pid, signum: i32, cx: &mut Cx<'_>) -> io::Result<usize> {
         let is_member = |pid: Pid| signal::group_of(pid).is_ok_and(|group| group == pgid);
         let mut rounds = 0;
         loop {
@@ -174,11 +224,11 @@ impl Daemon {
             members.retain(|pid| *pid != pgid && is_member(*pid));
             let mut new = 0;
             for pid in &members {
-                let Some(handle) = hold(*pid)? else { continue };
+                let Some(target) = Target::hold(*pid)? else { continue };
                 // Its number could have become another's before it was held.
                 if is_member(*pid) && (signum == SIGKILL || self.told.is_new(pgid, *pid, signum)) {
                     new += 1;
-                    self.note(*pid, signum, handle.send(signum)); // it may have ended meanwhile
+                    note(*pid, signum, target.send(signum), cx); // it may have ended meanwhile
                 }
             }
             rounds += 1;
@@ -187,21 +237,40 @@ impl Daemon {
             }
         }
     }
+}
 
-    fn send(&mut self, pid: Pid, signum: i32) {
-        let sent = signal::kill(pid, signum);
-        self.note(pid, signum, sent);
+/// Those who come from a process cannot be looked at, and so get no signal.
+fn not_seen(pid: Pid, error: &io::Error, cx: &mut Cx<'_>) -> Vec<Pid> {
+    if procfs::is_absent(error) {
+        say_that_proc_is_absent(cx);
+    } else if !sys::is_gone(error) {
+        let why = sys::io_words(error);
+        cx.log.error(format_args!("what comes from {pid} gets no signal: it cannot be looked at: {why}"));
     }
+    Vec::new()
+}
 
-    /// A process that is gone already needs no signal; anything else is worth a line.
-    fn note(&mut self, pid: Pid, signum: i32, sent: io::Result<()>) {
-        match sent {
-            Ok(()) => self.core.log.debug(format_args!("sent {} to {pid}", signals::name(signum))),
-            Err(error) if error.raw_os_error() == Some(sys::ESRCH) => {}
-            Err(error) => {
-                let (name, why) = (signals::name(signum), sys::io_words(&error));
-                self.core.log.warning(format_args!("cannot send {name} to {pid}: {why}"));
-            }
+fn say_that_proc_is_absent(cx: &mut Cx<'_>) {
+    let text = format_args!(
+        "/proc is missing, or that of another pid namespace: processes that have left the group of their parent \
+         cannot be found"
+    );
+    cx.log.once(Level::Warning, "proc", text);
+}
+
+fn send(pid: Pid, signum: i32, cx: &mut Cx<'_>) {
+    let sent = signal::kill(pid, signum);
+    note(pid, signum, sent, cx);
+}
+
+/// A process that is gone already needs no signal; anything else is worth a line.
+fn note(pid: Pid, signum: i32, sent: io::Result<()>, cx: &mut Cx<'_>) {
+    match sent {
+        Ok(()) => cx.log.debug(format_args!("sent {} to {pid}", signals::name(signum))),
+        Err(error) if error.raw_os_error() == Some(sys::ESRCH) => {}
+        Err(error) => {
+            let (name, why) = (signals::name(signum), sys::io_words(&error));
+            cx.log.warning(format_args!("cannot send {name} to {pid}: {why}"));
         }
     }
 }

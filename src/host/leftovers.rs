@@ -3,15 +3,17 @@
 //! What a process has left behind comes to circus as an orphan, whatever session it is in: circus is PID 1, to which all
 //! belong that are in its namespace, or a subreaper. Its other descendants are still others' children.
 
+use crate::arbiter::Pid;
+#[cfg(feature = "run")]
+use crate::arbiter::SPARED;
 use crate::arbiter::time::Time;
-use crate::arbiter::{Pid, SPARED};
 use crate::config::number;
-use crate::host::kill::Told;
+use crate::host::kill::{Told, send_to, send_to_everybody};
+use crate::host::processes::Processes;
 use crate::host::procfs;
-use crate::reactor::eventloop::Daemon;
+use crate::reactor::part::Cx;
 use crate::signals::{SIGCONT, SIGKILL, SIGTERM};
 use crate::sys::{clock, is_gone, process, signal, wait};
-use mio::Events;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -32,6 +34,7 @@ pub struct LeftoverSweep {
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     /// Somebody may have told them already, so they are not told yet.
+    #[cfg_attr(not(feature = "run"), expect(dead_code, reason = "only the init of a command spares them"))]
     Spared { tell_at: Time, kill_at: Time },
     /// Everybody has been told.
     Told { kill_at: Time },
@@ -64,6 +67,7 @@ impl LeftoverSweep {
 
     /// The same, but what has ended may have passed on to them that they are to end: a second time could mean "at once" to
     /// them, so they are told later, if they are still there.
+    #[cfg(feature = "run")]
     pub fn begin_sparing(rest: Rest, grace: f64) -> LeftoverSweep {
         rest.tell(SIGCONT);
         let (now, kill_at) = (now(), now().plus(grace));
@@ -103,6 +107,7 @@ impl LeftoverSweep {
     }
 
     /// Passes a signal on to everybody, unless they have been killed.
+    #[cfg(feature = "run")]
     pub fn tell(&self, signum: i32) {
         if !self.has_killed() {
             self.rest.tell(signum);
@@ -155,7 +160,7 @@ impl Rest {
         match self.pids() {
             Ok(pids) if !self.told.is_empty() => {
                 let new = pids.into_iter().filter(|pid| !self.told.has(*pid, SIGTERM));
-                new.for_each(|pid| drop(signal::kill(pid, SIGTERM)));
+                send_to(&new.collect::<Vec<Pid>>(), SIGTERM);
             }
             Ok(_) | Err(_) => self.tell(SIGTERM),
         }
@@ -164,10 +169,9 @@ impl Rest {
     /// A signal for all of them. Without /proc nobody but PID 1 can find them.
     fn tell(&self, signum: i32) {
         if process::pid() == 1 {
-            let _ = signal::kill_everybody(signum);
-            return;
+            return send_to_everybody(signum);
         }
-        self.pids().into_iter().flatten().for_each(|pid| drop(signal::kill(pid, signum)));
+        send_to(&self.pids().unwrap_or_default(), signum);
     }
 
     fn pids(&self) -> io::Result<Vec<Pid>> {
@@ -198,15 +202,10 @@ fn waiting_for(names: &[String], grace: f64) -> String {
     format!("waiting up to {} s for {names}", number::fixed(grace, 1))
 }
 
-impl Daemon {
-    /// Ends what the processes have left, after the last of them. The loop goes on meanwhile: output is passed on,
-    /// and clients have their answers.
-    pub(crate) fn sweep(&mut self, events: &mut Events) {
-        // Who has ended already is none of them.
-        self.reap();
-        while self.more_zombies {
-            self.reap();
-        }
+impl Processes {
+    /// Begins to end what the processes have left, after the last of them. The loop goes on meanwhile: output is passed
+    /// on, and clients have their answers.
+    pub fn begin_sweep(&mut self, cx: &mut Cx<'_>) {
         let rest = Rest {
             left_alone: std::mem::take(&mut self.left_alone),
             survivors: std::mem::take(&mut self.survivors),
@@ -215,22 +214,30 @@ impl Daemon {
         if rest.is_empty() {
             return;
         }
-        self.core.log.info(format_args!("{}", rest.reason(GRACE)));
-        let mut sweep = LeftoverSweep::begin(rest, GRACE);
-        if self.core.arbiter.is_hurried() {
-            sweep.hurry();
-        }
-        self.sweep = Some(sweep);
-        while self.sweep.as_ref().is_some_and(|sweep| !sweep.is_over()) {
-            self.wait_and_turn(events);
-            if let Some(sweep) = &mut self.sweep {
-                sweep.expire();
-            }
+        cx.log.info(format_args!("{}", rest.reason(GRACE)));
+        self.sweep = Some(LeftoverSweep::begin(rest, GRACE));
+        if cx.arbiter.is_hurried() {
+            self.hurry_sweep();
         }
     }
 
+    /// Whether somebody is left that is waited for.
+    pub fn is_sweeping(&self) -> bool {
+        self.sweep.as_ref().is_some_and(|sweep| !sweep.is_over())
+    }
+
+    /// Nobody is waited for any more.
+    pub fn hurry_sweep(&mut self) {
+        self.sweep.iter_mut().for_each(LeftoverSweep::hurry);
+    }
+
+    /// circus has stood still for so many seconds.
+    pub fn give_back(&mut self, seconds: f64) {
+        self.sweep.iter_mut().for_each(|sweep| sweep.give_back(seconds));
+    }
+
     /// When the sweep wants to go on.
-    pub(crate) fn next_sweep(&self) -> Option<Instant> {
+    pub(super) fn next_sweep(&self) -> Option<Instant> {
         let timeout = Duration::from_nanos(self.sweep.as_ref()?.timeout());
         Some(Instant::now() + timeout)
     }

@@ -4,8 +4,9 @@
 //! where circus may do that; else the look is taken again after a pause that grows, and the log has it once.
 
 use crate::arbiter::Pid;
+use crate::host::processes::Processes;
 use crate::parts::log::Level;
-use crate::reactor::eventloop::Daemon;
+use crate::reactor::part::Cx;
 use crate::sys::limit::{self, Limit};
 use crate::sys::{self, io_words};
 use std::fs::File;
@@ -105,15 +106,12 @@ impl Looks {
         self.remnants.retain(|(other, _)| *other != pgid);
         self.remnants.push((pgid, signum));
     }
-}
 
-impl Daemon {
     /// A look has failed, and is noted to be taken again.
-    pub(crate) fn look_later(&mut self, error: &io::Error) {
-        let looks = &mut self.looks;
-        if looks.again_at.is_none() {
-            looks.pause = looks.pause.saturating_mul(2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
-            looks.again_at = Some(self.core.now + looks.pause);
+    pub fn later(&mut self, error: &io::Error, cx: &mut Cx<'_>) {
+        if self.again_at.is_none() {
+            self.pause = self.pause.saturating_mul(2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+            self.again_at = Some(cx.now + self.pause);
         }
         if error.kind() == io::ErrorKind::WouldBlock {
             return; // somebody is about to become another program, which is soon over
@@ -122,25 +120,27 @@ impl Daemon {
         let text = format_args!(
             "processes cannot be looked at: {why}; what waits for that is tried again and again"
         );
-        self.core.log.once(Level::Error, CAUSE, text);
+        cx.log.once(Level::Error, CAUSE, text);
     }
+}
 
+impl Processes {
     /// Takes the looks that had failed.
-    pub(crate) fn look_again_now(&mut self) {
+    pub(super) fn look_again(&mut self, cx: &mut Cx<'_>) {
         self.looks.again_at = None;
         if std::mem::take(&mut self.looks.strays) {
             self.descendants.look_again();
         }
-        self.look_for_strays();
+        self.look_for_strays(cx);
         for (pgid, signum) in std::mem::take(&mut self.looks.remnants) {
             // The number may have become another's.
-            if self.groups.contains_key(&pgid) || self.descendants.knows(pgid) {
-                self.signal_remnant(pgid, signum);
+            if cx.host.groups.contains_key(&pgid) || self.descendants.knows(pgid) {
+                self.signal_remnant(pgid, signum, cx);
             }
         }
         if self.looks.again_at.is_none() {
             self.looks.pause = Duration::ZERO;
-            self.core.log.over(Level::Info, CAUSE, format_args!("processes can be looked at again"));
+            cx.log.over(Level::Info, CAUSE, format_args!("processes can be looked at again"));
         }
     }
 }

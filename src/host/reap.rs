@@ -1,13 +1,17 @@
-//! Takes in the dead: learns who has ended, lets the arbiter look at each zombie while its number is still its
-//! own, reaps it, and keeps track of process groups that outlive their leaders.
+//! Takes in the dead: learns who has ended, lets all parts and the arbiter look at each zombie while its number is still
+//! its own, reaps it, and keeps track of process groups that outlive their leaders.
 //!
 //! circus is a subreaper, so orphans become its children and their deaths are seen too. That is how "the group is
 //! empty" is an event.
 
 use crate::arbiter::process::Exit;
 use crate::arbiter::{Event, Pid};
-use crate::reactor::eventloop::Daemon;
+use crate::host::processes::Processes;
+use crate::host::spawn::NotSpawned;
+use crate::parts::log::Level;
+use crate::reactor::part::{Cx, Effect};
 use crate::signals::SIGKILL;
+use crate::sys::child::SpawnError;
 use crate::sys::{self, signal, wait};
 use std::time::{Duration, Instant};
 
@@ -18,125 +22,146 @@ const MOST: usize = 256;
 const AGAIN: Duration = Duration::from_millis(100);
 const LATEST: Duration = Duration::from_secs(10);
 
-/// Zombies could not be looked for: when that is tried again, and after which pause.
-pub struct Retry {
-    at: Instant,
-    pause: Duration,
+/// The looks for zombies.
+#[derive(Default)]
+pub struct Reaping {
+    /// There may be some.
+    due: bool,
+    /// How many may still be taken in this turn, and whether that has begun.
+    left: usize,
+    begun: bool,
+    /// A look has failed: when the next one is to be, and the pause before that.
+    again_at: Option<Instant>,
+    pause: Option<Duration>,
 }
 
-impl Daemon {
-    /// Reaps what has ended. SIGCHLD does not say how many there are.
-    pub(crate) fn reap(&mut self) {
-        let failed = self.reap_again.take();
-        self.more_zombies = false;
-        // What a process says right before it ends counts while it is known.
-        self.read_notices();
-        for _ in 0..MOST {
-            match wait::peek() {
-                Ok(Some((pid, exit))) => self.take_zombie(pid, exit),
-                Ok(None) => return,
-                Err(error) => {
-                    let text = format_args!("looking for zombies: {}; tried again", sys::io_words(&error));
-                    self.core.log.once(crate::parts::log::Level::Error, "waitid", text);
-                    return self.reap_later(failed);
-                }
-            }
-            if self.reap_again.is_some() {
-                return self.reap_later(failed);
-            }
-        }
-        self.more_zombies = true;
-    }
-
-    /// No signal comes for a zombie that could not be taken in.
-    fn reap_later(&mut self, failed: Option<Retry>) {
-        let pause = failed.map_or(AGAIN, |failed| (failed.pause * 2).min(LATEST));
-        self.reap_again = Some(Retry { at: self.core.now + pause, pause });
+impl Reaping {
+    /// Whether there is something to do without waiting.
+    pub fn is_due(&self) -> bool {
+        self.due
     }
 
     /// When zombies are to be looked for though no signal has come.
-    pub(crate) fn next_reap(&self) -> Option<Instant> {
-        self.reap_again.as_ref().map(|retry| retry.at)
+    pub fn next(&self) -> Option<Instant> {
+        self.again_at
     }
 
-    fn take_zombie(&mut self, pid: Pid, end: wait::Exit) {
-        let exit = match end {
-            wait::Exit::Code(code) => Exit::Code(code),
-            wait::Exit::Signal { number, .. } => Exit::Signal(number),
-        };
-        self.drain_pipes(pid);
-        self.hear_last_words(pid);
-        if let Some(failure) = self.spawner.late_failure(pid) {
-            self.did_not_run(pid, &failure);
+    /// A turn begins.
+    pub fn begin_turn(&mut self, now: Instant) {
+        (self.left, self.begun) = (MOST, false);
+        self.due |= self.again_at.is_some_and(|at| at <= now);
+    }
+
+    /// No signal comes for a zombie that could not be taken in.
+    fn try_later(&mut self, now: Instant) {
+        let pause = self.pause.map_or(AGAIN, |pause| (pause * 2).min(LATEST));
+        (self.again_at, self.pause, self.due) = (Some(now + pause), Some(pause), false);
+    }
+}
+
+impl Processes {
+    /// Somebody has ended. SIGCHLD does not say how many there are.
+    pub fn zombies_may_be(&mut self) {
+        self.reaping.due = true;
+    }
+
+    /// Whether there may be some that can be taken now.
+    pub fn is_reaping(&self) -> bool {
+        self.reaping.due
+    }
+
+    /// Takes the next zombie, if one may still be taken in this turn; false: there is none.
+    pub(super) fn reap_next(&mut self, cx: &mut Cx<'_>) -> bool {
+        let reaping = &mut self.reaping;
+        if !reaping.due || reaping.left == 0 {
+            return false;
         }
-        self.helper_ended(pid, exit);
-        self.parts.clients.plugin_ended(pid);
+        if !reaping.begun {
+            (reaping.begun, reaping.again_at) = (true, None);
+            cx.effect(Effect::Reaping);
+            return true;
+        }
+        if reaping.again_at.is_some() {
+            reaping.try_later(cx.now); // the last one could not be reaped
+            return false;
+        }
+        reaping.left -= 1;
+        match wait::peek() {
+            Ok(Some((pid, wait::Exit::Code(code)))) => {
+                cx.effect(Effect::Ended { pid, exit: Exit::Code(code) });
+                return true;
+            }
+            Ok(Some((pid, wait::Exit::Signal { number, .. }))) => {
+                cx.effect(Effect::Ended { pid, exit: Exit::Signal(number) });
+                return true;
+            }
+            Ok(None) => (reaping.due, reaping.pause) = (false, None),
+            Err(error) => {
+                let text = format_args!("looking for zombies: {}; tried again", sys::io_words(&error));
+                cx.log.once(Level::Error, "waitid", text);
+                reaping.try_later(cx.now);
+            }
+        }
+        false
+    }
+
+    /// All parts know that a child is a zombie: now the arbiter is to know it.
+    pub fn report(&mut self, pid: Pid, exit: Exit, cx: &mut Cx<'_>) {
+        if let Some(failure) = cx.host.spawner.late_failure(pid) {
+            did_not_run(pid, &failure, cx);
+        }
         // The kernel says of what it ended for want of memory only that it was killed, and a shell that ran it exits so.
         let killed =
-            matches!(exit, Exit::Signal(SIGKILL) | Exit::Code(137)) && self.core.arbiter.owner(pid).is_some();
-        if killed && self.oom.has_ended(pid, self.core.now) {
-            self.dispatch(Event::OutOfMemory { pid });
+            matches!(exit, Exit::Signal(SIGKILL) | Exit::Code(137)) && cx.arbiter.owner(pid).is_some();
+        if killed && self.oom.has_ended(pid, cx.now) {
+            cx.event(Event::OutOfMemory { pid });
         }
-        self.dispatch(Event::Exited { pid, exit });
-        self.compressor_ended(pid, end);
-    }
-
-    /// Everything that a process has written is in its pipes when it is dead: it goes out before anybody is told.
-    fn drain_pipes(&mut self, pid: Pid) {
-        for id in self.pipes.remove(&pid).into_iter().flatten().flatten() {
-            self.parts.streams.drain_dead(id, self.core.now, &mut self.core.log);
-        }
-        self.tell_followers();
+        cx.event(Event::Exited { pid, exit });
     }
 
     /// Reaps one zombie, and looks at its group.
-    pub(crate) fn reap_one(&mut self, pid: Pid) {
-        self.left_alone.retain(|left| *left != pid);
-        self.survivors.retain(|survivor| *survivor != pid);
-        self.forget_speaker(pid);
-        let owner = self.core.arbiter.owner(pid);
-        if let Some((watcher, wid)) = owner {
-            self.each(&mut |part, cx| part.vacated(watcher, wid, cx));
-        }
+    pub fn reap(&mut self, pid: Pid, cx: &mut Cx<'_>) {
         // The processes of watchers lead their sessions, and cannot leave their groups.
-        let group = if owner.is_some() { pid } else { signal::group_of(pid).unwrap_or(pid) };
+        let group = match cx.arbiter.owner(pid) {
+            Some(_) => pid,
+            None => signal::group_of(pid).unwrap_or(pid),
+        };
         if let Err(error) = wait::reap(pid) {
-            let why = sys::io_words(&error);
-            self.core.log.once(
-                crate::parts::log::Level::Error,
-                "waitpid",
-                format_args!("reaping {pid}: {why}"),
-            );
-            self.reap_later(None);
+            let text = format_args!("reaping {pid}: {}", sys::io_words(&error));
+            cx.log.once(Level::Error, "waitpid", text);
+            self.reaping.again_at = Some(cx.now + AGAIN);
         }
         if group == pid {
             let group_left = signal::group_exists(pid);
             if group_left {
-                self.groups.insert(pid, ());
+                cx.host.groups.insert(pid, ());
             }
             let tree_left = self.descendants.lost_its_root(pid);
             if !group_left && !tree_left {
                 self.told.forget(pid);
             }
-            self.core.event(Event::Reaped { pid, group_left: group_left || tree_left });
-        } else {
-            self.check_group(group);
+            cx.event(Event::Reaped { pid, group_left: group_left || tree_left });
+        } else if cx.host.groups.contains_key(&group) && !signal::group_exists(group) {
+            // It was the last member.
+            self.group_is_gone(group, cx);
         }
         self.descendants.look_again();
     }
 
-    /// A member of a group has gone: was it the last one?
-    fn check_group(&mut self, pgid: Pid) {
-        if self.groups.contains_key(&pgid) && !signal::group_exists(pgid) {
-            self.group_is_gone(pgid);
-        }
-    }
-
-    pub(crate) fn group_is_gone(&mut self, pgid: Pid) {
-        self.groups.remove(&pgid);
+    pub(super) fn group_is_gone(&mut self, pgid: Pid, cx: &mut Cx<'_>) {
+        cx.host.groups.remove(&pgid);
         if !self.descendants.knows(pgid) {
             self.told.forget(pgid);
-            self.core.event(Event::GroupEmpty { pgid });
+            cx.event(Event::GroupEmpty { pgid });
         }
+    }
+}
+
+/// A child is a zombie that has never become its program, which was not known when it was spawned.
+fn did_not_run(pid: Pid, error: &SpawnError, cx: &mut Cx<'_>) {
+    let NotSpawned { reason, shortage } = NotSpawned::late(error);
+    match cx.arbiter.owner(pid) {
+        Some(_) => cx.event(Event::NeverRan { pid, reason, shortage }),
+        None => cx.log.error(format_args!("process {pid} has not become its program: {reason}")),
     }
 }

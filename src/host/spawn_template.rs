@@ -9,18 +9,17 @@ mod inherit;
 mod recipe;
 mod rights;
 
-pub use inherit::{Given, awaited, nonblocking};
+pub use inherit::{Given, Offered, awaited, nonblocking};
 
-use crate::config::check::sockets::handed_down;
 use crate::config::expand::{self, expand, member};
-use crate::config::options::WatcherOptions;
-use crate::config::{Names, Value, WatcherConfig, text, words};
+use crate::config::options::{WatcherOptions, watcher};
+use crate::config::sockets::handed_down;
+use crate::config::{Names, Value, WatcherConfig, families, text, words};
 use crate::control::python::cut;
-use crate::parts::sockets::{Sockets, User};
 use crate::reactor::startup::current_dir;
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, Prepare, Stdio};
-use inherit::{Inherited, inherited, on_stdin};
+use inherit::{Inherited, find, inherited, on_stdin};
 use recipe::{Recipe, preparation};
 use std::ffi::CString;
 use std::os::fd::RawFd;
@@ -59,21 +58,13 @@ fn texts<'a>(config: &'a WatcherConfig, env: &'a Names) -> impl Iterator<Item = 
 }
 
 impl SpawnTemplate {
-    /// Prepares the children of a watcher.
+    /// Prepares the children of a watcher. `notify` is the address at which they tell of themselves.
     ///
     /// # Errors
     /// A sentence that says what is missing.
-    pub fn new(config: &WatcherConfig, sockets: &Sockets) -> Result<SpawnTemplate, String> {
-        SpawnTemplate::telling(config, sockets, None)
-    }
-
-    /// The same, with the address at which they tell of themselves.
-    ///
-    /// # Errors
-    /// A sentence that says what is missing.
-    pub fn telling(
+    pub fn new(
         config: &WatcherConfig,
-        sockets: &Sockets,
+        sockets: &[Offered],
         notify: Option<String>,
     ) -> Result<SpawnTemplate, String> {
         if let Some(reason) = &config.broken {
@@ -96,45 +87,54 @@ impl SpawnTemplate {
         child.listen_pid = !inherited.is_empty();
         let (places, numbers) = number(&inherited);
         let names = (places, on_stdin(config, sockets)?);
-        let shared = names.0.iter().chain(&names.1).any(|name| sockets.is_shared(name));
+        let shared =
+            names.0.iter().chain(&names.1).any(|name| find(sockets, name).is_some_and(|it| it.shared));
         let is_wid = |name: &str| name.eq_ignore_ascii_case("wid");
         let varies = texts(config, &env).any(|text| expand::names(text).any(is_wid));
         let recipe = Recipe::of(config, &numbers).map(Rc::new);
         let mut template =
             SpawnTemplate { child, env, inherited, names, shared, numbers, varies, looked_for: None, recipe };
-        template
-            .place_sockets(&mut |name| sockets.fds(name).next().ok_or_else(|| format!("{name} is closed")))?;
+        template.child.sockets =
+            (FIRST_SOCKET..).map(|number| (0, number)).take(template.names.0.len()).collect();
+        let first = |name: &str| find(sockets, name)?.fds.first().copied();
+        template.place(&mut |name| first(name).ok_or_else(|| format!("{name} is closed")))?;
         template.set_command(config, 1)?;
         Ok(template)
     }
 
-    /// The child for a process, its outputs those of the watcher unless a pipe takes them.
+    /// Makes the child that of one process: its command and its environment, where they differ.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with the command or with a socket.
-    pub fn child(
-        &mut self,
-        config: &WatcherConfig,
-        user: User,
-        sockets: &mut Sockets,
-    ) -> Result<&mut Child, String> {
-        if self.shared {
-            self.place_sockets(&mut |name| sockets.take(name, user))?;
-        }
+    /// A sentence that says what is wrong with the command.
+    pub fn vary(&mut self, config: &WatcherConfig, wid: u32) -> Result<(), String> {
         if self.varies {
-            self.set_command(config, user.wid)?;
+            self.set_command(config, wid)?;
         }
         if let Some(recipe) = self.recipe.clone() {
-            self.child.prepare = Some(Prepare(Rc::new(move |child| recipe.words(child, user.wid))));
+            self.child.prepare = Some(Prepare(Rc::new(move |child| recipe.words(child, wid))));
         }
-        Ok(&mut self.child)
+        Ok(())
+    }
+
+    /// The child, its outputs those of the watcher unless a pipe takes them.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// Gives a process the sockets that it alone is to have, if there are any; `fd` knows the one of a name.
+    ///
+    /// # Errors
+    /// Those of `fd`.
+    pub fn place_shared(&mut self, fd: &mut dyn FnMut(&str) -> Result<RawFd, String>) -> Result<(), String> {
+        if self.shared { self.place(fd) } else { Ok(()) }
     }
 
     /// Puts the sockets at their numbers.
-    fn place_sockets(&mut self, fd: &mut dyn FnMut(&str) -> Result<RawFd, String>) -> Result<(), String> {
+    fn place(&mut self, fd: &mut dyn FnMut(&str) -> Result<RawFd, String>) -> Result<(), String> {
         let (names, on_stdin) = &self.names;
-        let place = |(name, number): (&String, RawFd)| Ok((fd(name)?, number));
-        self.child.sockets = names.iter().zip(FIRST_SOCKET..).map(place).collect::<Result<_, String>>()?;
+        for (name, (source, _)) in names.iter().zip(&mut self.child.sockets) {
+            *source = fd(name)?;
+        }
         if let Some(name) = on_stdin {
             self.child.stdin = Stdio::Fd(fd(name)?);
         }
@@ -226,7 +226,7 @@ fn variable(name: &str, config: &WatcherConfig, wid: u32, numbers: &Sorted<Strin
     if lower == "wid" {
         return Some(wid.to_string());
     }
-    if let Some(socket) = member(&lower, "sockets") {
+    if let Some(socket) = member(&lower, expand::SOCKETS) {
         return numbers.get(socket).map(ToString::to_string);
     }
     if let Some(limit) = member(&lower, "rlimits").and_then(|limit| config.rlimits.get(limit)) {
@@ -235,13 +235,13 @@ fn variable(name: &str, config: &WatcherConfig, wid: u32, numbers: &Sorted<Strin
     let of_family = |family: &str, prefix: &str| {
         member(&lower, family).and_then(|key| config.get(&format!("{prefix}{key}")))
     };
-    let value = of_family("stdout_stream_conf", "stdout_stream.")
-        .or_else(|| of_family("stderr_stream_conf", "stderr_stream."))
+    let value = of_family("stdout_stream_conf", families::STDOUT_MEMBER)
+        .or_else(|| of_family("stderr_stream_conf", families::STDERR_MEMBER))
         .or_else(|| match lower.as_str() {
-            "working_dir" if config.options.working_dir.is_none() => Some(Value::Str(current_dir())),
+            watcher::working_dir if config.options.working_dir.is_none() => Some(Value::Str(current_dir())),
             "use_fds" => Some(Value::Bool(config.options.use_sockets)),
             // Circus does not know these two here, nor keys of one's own.
-            "name" | "autostart" => None,
+            families::NAME | watcher::autostart => None,
             key if config.free.contains_key(key) => None,
             key => config.get(key),
         });
@@ -268,8 +268,8 @@ fn arguments(config: &WatcherConfig, lookup: &dyn Fn(&str) -> Option<String>) ->
     let args = expand(&options.args, lookup);
     let split = |what: &str, text: &str| words::split(text).map_err(|why| format!("{what} = {text}: {why}"));
     if !options.shell {
-        let mut argv = split("cmd", &cmd)?;
-        argv.extend(split("args", &args)?);
+        let mut argv = split(watcher::cmd, &cmd)?;
+        argv.extend(split(watcher::args, &args)?);
         return Ok(argv);
     }
     if cmd.trim().is_empty() {
@@ -278,7 +278,7 @@ fn arguments(config: &WatcherConfig, lookup: &dyn Fn(&str) -> Option<String>) ->
     let line = if args.is_empty() { cmd } else { format!("{cmd} {args}") };
     let mut argv = vec!["/bin/sh".to_string(), "-c".to_string(), line];
     if let Some(shell_args) = &options.shell_args {
-        argv.extend(split("shell_args", &expand(shell_args, lookup))?);
+        argv.extend(split(watcher::shell_args, &expand(shell_args, lookup))?);
     }
     Ok(argv)
 }
@@ -335,7 +335,7 @@ pub(crate) fn apart_from(config: &WatcherConfig, uid: Option<&str>) -> Result<(C
 fn variables(env: &Names, sockets: &[Inherited], lookup: &dyn Fn(&str) -> Option<String>) -> Names {
     // Of all variables only these two are replaced in the environment at this stage.
     let late = |name: &str| {
-        let known = name.eq_ignore_ascii_case("wid") || member(name, "sockets").is_some();
+        let known = name.eq_ignore_ascii_case("wid") || member(name, expand::SOCKETS).is_some();
         known.then(|| lookup(name)).flatten()
     };
     let mut env: Names = env.iter().map(|(name, value)| (name.clone(), expand(value, &late))).collect();

@@ -7,7 +7,6 @@ use crate::arbiter::fate::{Death, Fall};
 use crate::config::text;
 use crate::control::one;
 use crate::host::files::Location;
-use crate::reactor::eventloop::Daemon;
 use crate::sys::{clock, io_words};
 use serde_json::Value as Json;
 use std::ffi::OsStr;
@@ -18,7 +17,7 @@ use std::path::Path;
 /// The most bytes of the file.
 const ROOM: usize = 4096;
 /// How many of the last lines of the watcher's output it has.
-const LINES: usize = 20;
+pub const LINES: usize = 20;
 /// How much of a line, and of the reason, in characters. All that may take six bytes each.
 const LONGEST: usize = 500;
 
@@ -75,19 +74,6 @@ fn inscription(code: u8, reason: &str, fall: Option<&Fall>, mut output: &[String
 /// The beginning of a text.
 fn cut(text: &str) -> &str {
     text.char_indices().nth(LONGEST).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
-}
-
-impl Daemon {
-    /// Writes down why circus ends, if somebody wants to know.
-    pub(crate) fn bury(&mut self, fall: &Fall) {
-        let Some(path) = self.core.setup.options.tombstone.clone() else { return };
-        let output = self.last_output(fall.watcher, LINES);
-        let texts = output.as_array().into_iter().flatten().filter_map(|line| line.get("text")?.as_str());
-        let output: Vec<String> = texts.map(str::to_string).collect();
-        if let Err(why) = write(&path, fall.code, &fall.reason, Some(fall), &output) {
-            self.core.log.error(format_args!("{why}"));
-        }
-    }
 }
 
 #[cfg(test)]

@@ -7,13 +7,14 @@
 pub use crate::arbiter::Level;
 use crate::config::{syslog, text};
 use crate::control::plain::cut;
-use crate::host::files::{OwnFile, id_at};
-use crate::parts::sockets::resolve;
+use crate::host::files::OwnFile;
+use crate::host::resolve;
 use crate::parts::streams::destination::{Destination, Place};
+use crate::parts::streams::file::FileStream;
 use crate::parts::streams::syslog::{Address, local_time};
 use crate::sorted::Sorted;
 use crate::sys::clock;
-use crate::sys::keyboard::columns;
+use crate::sys::terminal::columns;
 use crate::sys::user::current_uid;
 use std::ffi::OsStr;
 use std::fmt::{self, Write};
@@ -34,8 +35,6 @@ pub struct Log {
     destination: Destination,
     /// Of the syslog daemon that it goes to.
     facility: Option<u8>,
-    /// The file was moved away, and none could be opened in its place.
-    astray: bool,
     /// Causes that last, with how often they came again.
     causes: Sorted<String, u64>,
     /// The event loop has been told to watch the descriptor for room.
@@ -68,17 +67,10 @@ impl Log {
         Ok(Self::to(destination, level))
     }
 
-    /// A log that writes to this destination.
-    pub fn to(destination: Destination, level: Level) -> Self {
-        Log {
-            level,
-            destination,
-            facility: None,
-            astray: false,
-            causes: Sorted::new(),
-            watched: false,
-            shown: false,
-        }
+    /// A log that writes to this destination; a file that somebody moves away is followed, as Circus does.
+    pub fn to(mut destination: Destination, level: Level) -> Self {
+        destination.file().into_iter().for_each(FileStream::watch);
+        Log { level, destination, facility: None, causes: Sorted::new(), watched: false, shown: false }
     }
 
     /// Goes on in the place of another log, from its level on.
@@ -216,7 +208,7 @@ impl Log {
 
     /// Finds out how large its file is.
     pub fn measure(&mut self) {
-        self.destination.file().into_iter().for_each(crate::parts::streams::file::FileStream::measure);
+        self.destination.file().into_iter().for_each(FileStream::measure);
     }
 
     /// The descriptor on which room is waited for, if messages wait for a reader.
@@ -270,34 +262,12 @@ impl Log {
         // Writing to a string cannot fail.
         let _ = write!(Escaped(&mut line), "{message}");
         line.push('\n');
-        self.follow(now);
         if std::mem::take(&mut self.shown) {
             line.insert_str(0, CLEAR);
         } else if self.destination.ends_within_line() {
             line.insert(0, '\n'); // behind what a process has begun
         }
         self.destination.write(line.as_bytes(), now);
-    }
-
-    /// Opens the file anew if somebody has moved it away, as Circus does. Messages are rare, so each one looks.
-    fn follow(&mut self, now: Instant) {
-        // What could not be opened yet is tried again by the destination itself.
-        if self.destination.file().is_none_or(|file| file.id().is_none()) || self.is_in_place() {
-            self.astray = false;
-            return;
-        }
-        // Why that did not work is a notice, which is said once.
-        let failed = self.destination.reopen(now).is_err();
-        if failed && self.astray {
-            self.destination.take_notices();
-        }
-        self.astray = failed;
-    }
-
-    /// Whether the file that is written to is the one at its path.
-    fn is_in_place(&self) -> bool {
-        let Place::Path(path) = self.destination.place() else { return true };
-        id_at(path).ok().flatten().is_some_and(|id| self.destination.is_file(id))
     }
 }
 
@@ -307,7 +277,7 @@ fn daemon(url: &str, may_wait: bool) -> Result<(Address, u8), String> {
     let address = match found.place {
         syslog::Place::Path(path) => Address::Path(OsStr::from_bytes(&text::to_bytes(path)).into()),
         syslog::Place::Host(host, port) => {
-            let resolve = |v6| resolve(host, v6, may_wait);
+            let resolve = |v6| resolve::first(host, v6, may_wait);
             let ip = resolve(false).or_else(|why| resolve(true).map_err(|_| why))?;
             Address::Udp((ip, port).into())
         }

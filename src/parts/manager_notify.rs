@@ -4,6 +4,8 @@
 //! One datagram for each change, never waited for: a manager that does not read loses it.
 
 use crate::config::Names;
+use crate::host::listen;
+use crate::reactor::part::{Cx, Part};
 use crate::sys::clock;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -20,7 +22,7 @@ pub struct ManagerNotify {
     every: Option<Duration>,
     next: Option<Instant>,
     /// RELOADING was said, and READY not since.
-    pub reloading: bool,
+    reloading: bool,
     stopping: bool,
 }
 
@@ -43,10 +45,10 @@ impl ManagerNotify {
     }
 
     /// The sockets are bound, the control socket answers, and watchers are being started; or a reload is over.
-    pub fn ready(&mut self, now: Instant, status: &str) {
+    pub fn ready(&mut self, now: Instant) {
         self.reloading = false;
         self.next = self.every.map(|every| now + every);
-        self.send(&format!("READY=1\nSTATUS={status}"));
+        self.send("READY=1\nSTATUS=waiting for commands");
     }
 
     /// Something is reloaded: what, the manager is told.
@@ -59,22 +61,37 @@ impl ManagerNotify {
     }
 
     /// Everything is being stopped.
-    pub fn stopping(&mut self) {
+    fn stopping(&mut self) {
         if !std::mem::replace(&mut self.stopping, true) {
             self.reloading = false;
             self.send("STOPPING=1\nSTATUS=stopping all watchers");
         }
     }
 
+    /// Says that the loop turns.
+    fn beat(&mut self, now: Instant) {
+        self.next = self.every.map(|every| now + every);
+        self.send("WATCHDOG=1");
+    }
+}
+
+impl Part for ManagerNotify {
     /// When the manager wants to hear from circus again.
-    pub fn next(&self) -> Option<Instant> {
+    fn deadline(&mut self) -> Option<Instant> {
         self.next
     }
 
-    /// Says that the loop turns.
-    pub fn beat(&mut self, now: Instant) {
-        self.next = self.every.map(|every| now + every);
-        self.send("WATCHDOG=1");
+    /// The manager hears of what this turn has changed.
+    fn end_turn(&mut self, cx: &mut Cx<'_>) {
+        if cx.arbiter.is_ending() {
+            self.stopping();
+        }
+        if self.reloading && !cx.arbiter.is_reloading() {
+            self.ready(cx.now);
+        }
+        if self.next.is_some_and(|at| at <= cx.now) {
+            self.beat(cx.now);
+        }
     }
 }
 
@@ -84,8 +101,7 @@ fn connect(name: &str) -> Option<UnixDatagram> {
         Some(name) => SocketAddr::from_abstract_name(name).ok()?,
         None => SocketAddr::from_pathname(name).ok()?,
     };
-    let socket = UnixDatagram::unbound().ok()?;
-    socket.set_nonblocking(true).ok()?;
+    let socket = listen::unnamed().ok()?;
     socket.connect_addr(&address).ok()?;
     Some(socket)
 }

@@ -8,23 +8,21 @@ mod socket;
 
 use crate::arbiter::pulse::Notice;
 use crate::arbiter::{Event, Pid};
-use crate::config::ini::shorten;
-use crate::config::probe::{NOTHING_TO_READ, Probe};
-use crate::config::regex::Regex;
-use crate::config::{WatcherConfig, WatcherOptions};
-use crate::host::descendants::Mark;
+use crate::config::WatcherConfig;
+use crate::config::probe::Probe;
+use crate::host::descendants::{Mark, bearer};
 use crate::host::endpoint::absolute;
 use crate::host::procfs;
-use crate::host::spawn::{NotSpawned, no_pipe, stream_of};
+use crate::host::spawn::{NotSpawned, no_pipe};
 use crate::parts::log::Level;
-use crate::parts::streams::Channel;
 use crate::reactor::eventloop::Daemon;
-use crate::reactor::part::Part;
+use crate::reactor::io::read_piece;
+use crate::reactor::part::{Job, Part};
 use crate::reactor::registry::Key;
 use crate::sys::{io_words, is_gone, message, process, signal};
 use socket::{Allowance, NotifySocket, PAUSE};
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Instant;
 
@@ -84,8 +82,6 @@ pub enum Ear {
     None,
     /// By a newline: the two ends of a pipe, and the number that the process has for its own.
     Newline(OwnedFd, OwnedFd, i32),
-    /// By a line of output.
-    Line(Regex),
 }
 
 /// What the processes of a watcher need to reach the socket; nothing if they have nothing to tell.
@@ -109,7 +105,7 @@ impl Daemon {
     }
 
     fn open_notices(&mut self) -> Result<(), String> {
-        let endpoint = absolute(self.parts.clients.listeners.endpoint(), &self.core.setup.cwd);
+        let endpoint = absolute(&self.core.setup.endpoint, &self.core.setup.cwd);
         let opened = NotifySocket::open(&endpoint).and_then(|it| {
             self.core
                 .poll(Key::notices)
@@ -134,7 +130,7 @@ impl Daemon {
                 Err(why) => self.core.log.error(format_args!("{why}")),
             }
             // Its address may be another one.
-            self.templates.clear();
+            self.parts.processes.drop_templates();
         }
     }
 
@@ -240,13 +236,12 @@ impl Daemon {
 
     /// The process of a watcher that an orphan comes from, by the mark in its environment or its cgroup.
     fn marked(&self, orphan: Pid) -> Option<Pid> {
-        let mark = self.descendants.mark_of(orphan)?;
-        let of_socket = self.parts.notices.marks.iter().find(|(_, other)| *other == mark);
-        of_socket.map(|(pid, _)| *pid).or_else(|| self.descendants.root_of(mark))
+        bearer(orphan, &self.parts.notices.marks)
     }
 
     /// What a new process with the socket says counts, whichever of its descendants says it.
-    pub(crate) fn know_by(&mut self, pid: Pid, mark: Option<Mark>) {
+    pub(crate) fn know_by(&mut self, pid: Pid, job: &Job) {
+        let mark = job.mark.filter(|_| wants_socket(&job.config));
         self.parts.notices.marks.extend(mark.map(|mark| (pid, mark)));
     }
 
@@ -264,13 +259,6 @@ impl Daemon {
                 let (reader, writer) = process::pipe().map_err(no_pipe)?;
                 Ok(Ear::Newline(reader, writer, number))
             }
-            Probe::Log(expression) => {
-                let read = [Channel::Stdout, Channel::Stderr].map(|channel| stream_of(channel, config));
-                if read.iter().all(Option::is_none) {
-                    return Err(NOTHING_TO_READ.to_string().into());
-                }
-                Ok(Ear::Line(phrase(&expression)?))
-            }
             _ => Ok(Ear::None),
         }
     }
@@ -279,7 +267,6 @@ impl Daemon {
     pub(crate) fn lend_ear(&mut self, pid: Pid, ear: Ear) {
         match ear {
             Ear::None => {}
-            Ear::Line(expression) => self.parts.streams.log_matches.add(pid, expression),
             Ear::Newline(reader, _, _) => {
                 match self.core.poll(Key::notices).watch(reader.as_raw_fd(), pid.unsigned_abs()) {
                     Ok(()) => self.parts.notices.pipes.push((pid, reader.into())),
@@ -298,32 +285,18 @@ impl Daemon {
         let Some((_, pipe)) = found else { return };
         let mut buffer = [0; 1024];
         for _ in 0..PIECES {
-            match pipe.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(length) if buffer.get(..length).unwrap_or_default().contains(&b'\n') => {
+            match read_piece(pipe, &mut buffer) {
+                Ok(Some([])) => break,
+                Ok(Some(bytes)) if bytes.contains(&b'\n') => {
                     self.forget_ear(pid);
                     return self.dispatch(Event::Noticed { pid, notice: Notice::Ready });
                 }
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return,
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return,
             }
         }
         // It has closed it without a newline, or writes something else without end.
         self.forget_ear(pid);
-    }
-
-    /// What a process has said right before its end counts while it is known.
-    pub(crate) fn hear_last_words(&mut self, pid: Pid) {
-        self.newline_ready(pid);
-        self.tell_of_phrases();
-    }
-
-    /// Tells the arbiter who has written the line that says that it is ready.
-    pub(crate) fn tell_of_phrases(&mut self) {
-        for pid in self.parts.streams.log_matches.take_found() {
-            self.dispatch(Event::Noticed { pid, notice: Notice::Ready });
-        }
     }
 
     /// Nobody listens to a process any more.
@@ -331,24 +304,11 @@ impl Daemon {
         if let Some(at) = self.parts.notices.pipes.iter().position(|(other, _)| *other == pid) {
             self.parts.notices.pipes.swap_remove(at);
         }
-        self.parts.streams.log_matches.remove(pid);
     }
 
     /// A process is reaped: nobody speaks for it any more.
     pub(crate) fn forget_speaker(&mut self, pid: Pid) {
         self.forget_ear(pid);
         self.parts.notices.marks.retain(|(other, _)| *other != pid);
-    }
-}
-
-fn phrase(expression: &str) -> Result<Regex, String> {
-    Regex::new(expression).map_err(|why| format!("`ready = log:{}`: {why}", shorten(expression)))
-}
-
-/// What is wrong with the regular expression of `ready`, if it has one.
-pub fn wrong_phrase(options: &WatcherOptions) -> Option<String> {
-    match Probe::of_any(options.ready.as_deref()?) {
-        Ok(Probe::Log(expression)) => phrase(&expression).err(),
-        _ => None,
     }
 }

@@ -3,29 +3,27 @@
 //! They stand on high descriptors, above those that children get, and are closed on exec: only children that are
 //! to inherit them do. The file of a Unix socket is removed at the end if it is still the one that circus made.
 
-mod claim;
 pub mod demand;
 mod passed;
 mod replace;
 mod shares;
 
-pub use claim::{NewDirectory, Obstacle, Owner, claim};
 pub use passed::{OWN, Passed};
 pub use replace::Prepared;
-pub use shares::User;
-
-pub use crate::host::files::OwnFile;
 
 use crate::arbiter::WatcherId;
-use crate::config::{SocketConfig, SocketOptions, protocols, text};
+use crate::config::{SocketConfig, SocketOptions, sockets, text};
+use crate::host::files::OwnFile;
+use crate::host::listen::{Obstacle, Owner, claim};
 use crate::host::resolve;
+use crate::host::spawn_template::Offered;
 use crate::sorted::{Sorted, sort_by};
 use crate::sys::address::Address;
 use crate::sys::io_words;
 use crate::sys::socket::{self, Kind, SocketSpec};
-use shares::Shares;
+use shares::{Shares, User};
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 
@@ -82,45 +80,28 @@ impl Sockets {
         self.bound.iter_mut().for_each(Bound::keep);
     }
 
-    fn get(&self, name: &str) -> Option<&Bound> {
-        self.bound.iter().find(|socket| socket.name == name)
-    }
-
-    /// Whether there is a socket of that name.
-    pub fn has(&self, name: &str) -> bool {
-        self.get(name).is_some()
-    }
-
-    /// Whether each process gets a socket of its own under that name.
-    pub fn is_shared(&self, name: &str) -> bool {
-        self.get(name).is_some_and(Bound::is_shared)
-    }
-
-    /// Whether calls on the socket of that name wait.
-    pub fn blocks(&self, name: &str) -> bool {
-        self.get(name).is_none_or(|socket| socket.config.options.blocking)
-    }
-
-    /// The family of a name's address, as the configuration calls it.
-    pub fn family(&self, name: &str) -> &'static str {
-        self.get(name).map_or("", |socket| family(&socket.address))
-    }
-
-    /// The names, sorted.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.bound.iter().map(|socket| socket.name.as_str())
+    /// All of them, as those see them that are to have them.
+    pub fn offered(&self) -> Vec<Offered> {
+        let offer = |socket: &Bound| Offered {
+            name: socket.name.clone(),
+            family: family(&socket.address),
+            shared: socket.is_shared(),
+            blocks: socket.config.options.blocking,
+            fds: socket.fds().collect(),
+        };
+        self.bound.iter().map(offer).collect()
     }
 
     /// The descriptors of a name: one, or several with so_reuseport.
-    pub fn fds(&self, name: &str) -> impl Iterator<Item = RawFd> {
-        self.get(name).into_iter().flat_map(|socket| socket.shares.fds())
+    fn fds(&self, name: &str) -> impl Iterator<Item = RawFd> {
+        self.bound.iter().filter(move |socket| socket.name == name).flat_map(Bound::fds)
     }
 
     /// The descriptor of a socket for a process.
     ///
     /// # Errors
     /// A socket of its own cannot be bound.
-    pub fn take(&mut self, name: &str, user: User) -> Result<RawFd, String> {
+    fn take(&mut self, name: &str, user: User) -> Result<RawFd, String> {
         let socket = self.bound.iter_mut().find(|socket| socket.name == name);
         let socket = socket.ok_or_else(|| format!("there is no [socket:{name}]"))?;
         if !socket.is_shared() {
@@ -198,7 +179,7 @@ fn spec(config: &SocketConfig, may_wait: bool) -> Result<SocketSpec, String> {
     let options = &config.options;
     Ok(SocketSpec {
         kind: kind(&options.kind),
-        proto: options.proto.as_deref().and_then(protocols::parse).unwrap_or(0),
+        proto: options.proto.as_deref().and_then(sockets::protocol).unwrap_or(0),
         backlog: backlog(options),
         reuseport: options.so_reuseport && options.path.is_none(),
         interface: options.interface.as_deref().map(str::to_string),
@@ -243,36 +224,8 @@ fn address(config: &SocketConfig, may_wait: bool) -> Result<Address, String> {
         return Err("a Unix socket needs a path".into());
     }
     let port = u16::try_from(options.port).map_err(|_| format!("port = {}: 0 to 65535", options.port))?;
-    let ip = resolve(options.host.trim(), options.family == "AF_INET6", may_wait)?;
+    let ip = resolve::first(options.host.trim(), options.family == "AF_INET6", may_wait)?;
     Ok(Address::Inet(SocketAddr::new(ip, port)))
-}
-
-/// The first address of a host in one family. Names are looked up before circus is ready, when waiting harms nobody;
-/// a static binary knows numbers and what is in /etc/hosts.
-pub fn resolve(host: &str, v6: bool, may_wait: bool) -> Result<IpAddr, String> {
-    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-    match (bare, v6) {
-        ("localhost", false) => return Ok(Ipv4Addr::LOCALHOST.into()),
-        ("localhost", true) => return Ok(Ipv6Addr::LOCALHOST.into()),
-        ("" | "*", false) => return Ok(Ipv4Addr::UNSPECIFIED.into()),
-        ("" | "*", true) => return Ok(Ipv6Addr::UNSPECIFIED.into()),
-        _ => {}
-    }
-    let family = if v6 { "AF_INET6" } else { "AF_INET" };
-    if let Ok(ip) = bare.parse::<IpAddr>() {
-        return match ip.is_ipv6() == v6 {
-            true => Ok(ip),
-            false => Err(format!("host = {host} is no address of family = {family}")),
-        };
-    }
-    if !may_wait {
-        return Err(format!(
-            "host = {host}: names are looked up at the start of circus only; give the address, or start it anew"
-        ));
-    }
-    let found = resolve::addresses(bare).map_err(|error| format!("host = {host}: {}", io_words(&error)))?;
-    let ip = found.into_iter().find(|ip| ip.is_ipv6() == v6);
-    ip.ok_or_else(|| format!("host = {host} has no address of family = {family}"))
 }
 
 #[cfg(test)]
@@ -306,7 +259,10 @@ mod tests {
         let mut configs = configs.to_vec();
         configs[1].options.host = "::1".into();
         let sockets = bind_all(&configs).unwrap();
-        assert_eq!(sockets.names().collect::<Vec<_>>(), ["api", "web"]);
+        assert_eq!(
+            sockets.all().iter().map(|socket| socket.name.as_str()).collect::<Vec<_>>(),
+            ["api", "web"]
+        );
         assert!(sockets.all().iter().flat_map(Bound::fds).all(|fd| fd >= LOWEST_FD));
         let Address::Inet(address) = &sockets.all()[1].address else { panic!() };
         assert_ne!(address.port(), 0);

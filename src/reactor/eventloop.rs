@@ -7,48 +7,33 @@
 //! no end: an idle circus makes no system call.
 
 use crate::arbiter::fate::Fall;
-use crate::arbiter::request::Ticket;
-use crate::arbiter::{Action, Event, Pid, WatcherId};
+use crate::arbiter::{Action, Event};
 use crate::config::Value;
-use crate::control::metrics::Durations;
-use crate::host::cgroup::Cgroups;
-use crate::host::descendants::Descendants;
-use crate::host::kill::Told;
-use crate::host::leftovers::LeftoverSweep;
-use crate::host::looks::Looks;
-use crate::host::oom::OutOfMemory;
-use crate::host::spawn_template::SpawnTemplate;
+use crate::control::metrics::{self};
+use crate::host::pidfile::PidFile;
+use crate::host::processes::Processes;
 use crate::parts::clients::Clients;
+use crate::parts::clients::listeners::Listeners;
 use crate::parts::helpers::Helpers;
-use crate::parts::hooks::Extended;
 use crate::parts::manager_notify::ManagerNotify;
 use crate::parts::notify_socket::Notices;
 use crate::parts::plugins::run::Builtins;
 use crate::parts::probes::Probes;
+use crate::parts::shutdown_progress::ShutdownProgress;
 use crate::parts::sockets::Sockets;
+use crate::parts::streams::Streams;
 use crate::parts::streams::compress::Compressor;
-use crate::parts::streams::log_quota::LogQuota;
-use crate::parts::streams::{PipeId, Progress, Streams, TargetId};
+use crate::parts::surveys::Surveys;
 use crate::reactor::part::{Core, Cx, Effect, LOG, Part, Readiness, SIGNALS, owner};
 use crate::reactor::registry::{KEYS, Key, Parts};
-use crate::reactor::shutdown_progress::ShutdownProgress;
 use crate::reactor::standstill::Standstill;
 use crate::reactor::startup::Options;
 use crate::sorted::Sorted;
-use crate::sys::child::Spawner;
 use crate::sys::signal::Signals;
-use crate::views::survey::Surveys;
-use crate::views::usage::Samples;
 use mio::{Events, Interest};
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
-
-/// How long a turn may go on spawning before others are looked at.
-const SPAWN_SLICE: Duration = Duration::from_millis(1);
-/// How many bytes of one pipe are passed on in a turn.
-const PIPE_BUDGET: usize = 256 * 1024;
 
 /// The daemon: the arbiter and everything that it acts with.
 pub struct Daemon {
@@ -59,53 +44,14 @@ pub struct Daemon {
     pub(crate) command_line: Options,
     /// The umask that circus was started with, if it has another one now.
     pub(crate) first_umask: Option<u32>,
-    pub(crate) spawner: Spawner,
     pub(crate) signals: Signals,
-    pub(crate) notify: ManagerNotify,
-    pub(crate) templates: Sorted<WatcherId, SpawnTemplate>,
-    pub(crate) cgroups: Cgroups,
-    /// The pipes of each process.
-    pub(crate) pipes: Sorted<Pid, [Option<PipeId>; 2]>,
-    /// Spawns that are still to be done.
-    pub(crate) spawns: VecDeque<(WatcherId, u32)>,
-    /// Pipes that have more to read.
-    pub(crate) ready_pipes: VecDeque<PipeId>,
-    /// Answers that wait for extended_stats.
-    pub(crate) extended: Sorted<Ticket, Extended>,
-    /// Groups that have outlived their leaders.
-    pub(crate) groups: Sorted<Pid, ()>,
-    /// Processes with `kill_mode = tree`, and what has become of those that come from them.
-    pub(crate) descendants: Descendants,
-    /// What could not be looked at.
-    pub(crate) looks: Looks,
-    /// Those that were asked to end one by one.
-    pub(crate) told: Told,
-    /// Not all zombies were reaped in the last turn.
-    pub(crate) more_zombies: bool,
-    pub(crate) reap_again: Option<crate::host::reap::Retry>,
     /// Something large is done: its memory can go back to the system.
     pub(crate) has_slack: bool,
     pub(crate) compressor: Compressor,
-    /// What all log files may take.
-    pub(crate) log_quota: LogQuota,
-    pub(crate) shutdown_progress: ShutdownProgress,
-    pub(crate) oom: OutOfMemory,
-    /// What `stats` saw last.
-    pub(crate) samples: Samples,
-    /// What `dstats` saw last.
-    pub(crate) own_samples: Samples,
-    /// How long the turns took.
-    pub(crate) turns: Durations,
     pub(crate) standstill: Standstill,
     pub(crate) ended: bool,
     /// Why it has ended, if nobody has ordered it.
     pub(crate) fall: Option<Fall>,
-    /// Processes of watchers that are gone, which were to live on.
-    pub(crate) left_alone: Vec<Pid>,
-    /// Processes that SIGKILL did not end.
-    pub(crate) survivors: Vec<Pid>,
-    /// What is done about what the processes have left, at the end.
-    pub(crate) sweep: Option<LeftoverSweep>,
     /// When a SIGCHLD, an exit and so on led to actions; kept to save allocations.
     actions: Vec<Action>,
 }
@@ -118,8 +64,6 @@ pub struct Started {
     pub first_umask: Option<u32>,
     /// The bound sockets.
     pub sockets: Sockets,
-    /// Makes children.
-    pub spawner: Spawner,
     /// The control socket and its connections.
     pub clients: Clients,
     /// The signals.
@@ -139,38 +83,16 @@ impl Daemon {
             late: Sorted::new(),
             command_line: started.command_line,
             first_umask: started.first_umask,
-            spawner: started.spawner,
             signals: started.signals,
-            notify: started.notify,
-            templates: Sorted::new(),
-            cgroups: Cgroups::default(),
-            pipes: Sorted::new(),
-            spawns: VecDeque::new(),
-            ready_pipes: VecDeque::new(),
-            extended: Sorted::new(),
-            groups: Sorted::new(),
-            descendants: Descendants::new(),
-            looks: Looks::default(),
-            told: Told::default(),
-            more_zombies: false,
-            reap_again: None,
             has_slack: true,
             compressor: Compressor::default(),
-            log_quota: LogQuota::new(core.setup.options.log_max_bytes),
-            shutdown_progress: ShutdownProgress::default(),
-            oom: OutOfMemory::new(),
-            samples: Samples::new(),
-            own_samples: Samples::new(),
-            turns: Durations::default(),
             standstill: Standstill::new(now),
             ended: false,
             fall: None,
-            left_alone: Vec::new(),
-            survivors: Vec::new(),
-            sweep: None,
             actions: Vec::new(),
             parts: Parts {
                 notices: Notices::default(),
+                processes: Processes::default(),
                 sockets: started.sockets,
                 streams: Streams::new(),
                 helpers: Helpers::default(),
@@ -178,13 +100,13 @@ impl Daemon {
                 surveys: Surveys::default(),
                 clients: started.clients,
                 builtins: Builtins::default(),
+                manager: started.notify,
+                shutdown_progress: ShutdownProgress::default(),
             },
             core,
         };
         daemon.core.register(daemon.signals.as_raw_fd(), SIGNALS, Interest::READABLE)?;
-        for (number, fd) in (0..).zip(daemon.parts.clients.listeners.fds()) {
-            daemon.core.poll(Key::clients).watch(fd, number << 1 | 1)?;
-        }
+        daemon.parts.clients.listeners.watch(daemon.core.poll(Key::clients))?;
         Ok(daemon)
     }
 
@@ -193,21 +115,41 @@ impl Daemon {
     pub fn run(&mut self) {
         let mut events = Events::with_capacity(256);
         self.dispatch(Event::Start);
-        self.notify.ready(self.core.now, "waiting for commands");
+        self.parts.manager.ready(self.core.now);
         self.standstill = Standstill::new(Instant::now());
         while !self.ended {
             self.wait_and_turn(&mut events);
         }
-        if self.shutdown_progress.next().is_some() {
+        if self.parts.shutdown_progress.deadline().is_some() {
             self.core.log.show("");
         }
         self.stop_compressing();
         self.parts.helpers.kill_all();
-        self.sweep(&mut events);
-        self.descendants.finish();
-        self.cgroups.finish();
+        // Who has ended already is none of those that are left.
+        self.parts.processes.zombies_may_be();
+        while self.parts.processes.is_reaping() {
+            self.work_of(Key::processes);
+        }
+        self.parts.processes.begin_sweep(&mut self.core.cx(Key::processes));
+        while self.parts.processes.is_sweeping() {
+            self.wait_and_turn(&mut events);
+        }
+        self.parts.processes.finish();
         self.parts.streams.finish(self.core.now, &mut self.core.log);
         self.parts.clients.flush_all();
+    }
+
+    /// Gives everything back that a next start may want to have, and only then tells those that wait for the end.
+    pub(crate) fn end(mut self, pidfile: Option<PidFile>) {
+        let waiters = self.core.arbiter.take_end_waiters();
+        let mut clients = std::mem::take(&mut self.parts.clients);
+        clients.listeners = Listeners::default();
+        self.parts.sockets = Sockets::default();
+        self.parts.notices = Notices::default();
+        drop(pidfile);
+        self.core.log.info(format_args!("circus has ended"));
+        drop(self);
+        clients.tell_of_the_end(waiters);
     }
 
     /// One turn of the loop.
@@ -237,18 +179,16 @@ impl Daemon {
         let begun = self.core.now;
         self.look_at_clock(timeout);
         self.turn(events);
-        self.turns.add(begun.elapsed().as_secs_f64());
+        self.core.turns.add(begun.elapsed().as_secs_f64());
     }
 
     fn turn(&mut self, events: &Events) {
-        self.parts.streams.log_matches.begin_turn();
-        let mut clients = Vec::new();
         for event in events {
             let (owner, id) = owner(event.token());
             match owner {
                 SIGNALS => self.take_signals(),
                 LOG => self.log_writable(),
-                _ => self.part_ready(owner, id, event, &mut clients),
+                _ => self.part_ready(owner, id, event),
             }
         }
         if self.parts.notices.are_busy() {
@@ -257,48 +197,29 @@ impl Daemon {
         if self.signals.have_come() {
             self.take_signals();
         }
-        if self.more_zombies || self.next_reap().is_some_and(|at| at <= self.core.now) {
-            self.reap();
-        }
-        self.spawn_slice();
-        self.read_pipes();
-        self.read_helpers();
-        self.go_on_surveying();
-        self.serve_clients(&clients);
-        self.read_busy_builtins();
+        self.work_of(Key::processes);
         self.work();
         self.do_what_is_due();
-        self.look_for_strays();
-        self.tend_files();
-        self.tell_manager();
-        self.watch_stalled();
         self.each(&mut |part, cx| part.end_turn(cx));
         self.settle();
+        self.watch_log();
     }
 
-    fn part_ready(
-        &mut self,
-        owner: usize,
-        id: u32,
-        event: &mio::event::Event,
-        clients: &mut Vec<(u32, bool)>,
-    ) {
+    fn part_ready(&mut self, owner: usize, id: u32, event: &mio::event::Event) {
         let Some(key) = KEYS.get(owner) else { return };
         match key {
-            Key::streams if id & 1 == 1 => self.target_writable(TargetId(id >> 1)),
-            Key::streams => {
-                if event.is_read_closed() {
-                    self.parts.streams.hung_up(PipeId(id >> 1));
-                }
-                self.pipe_ready(PipeId(id >> 1));
-            }
-            Key::clients if id & 1 == 1 => self.parts.clients.listeners.accept_more(id >> 1),
-            Key::clients => clients.push((id >> 1, event.is_write_closed() || event.is_error())),
-            Key::helpers => self.parts.helpers.pipe_ready(id),
-            Key::builtins => self.builtin_ready(WatcherId(id)),
             Key::notices if id == 0 => self.read_notices(),
             Key::notices => self.newline_ready(id.cast_signed()),
-            Key::sockets | Key::surveys | Key::probes => {
+            Key::processes
+            | Key::sockets
+            | Key::streams
+            | Key::surveys
+            | Key::probes
+            | Key::clients
+            | Key::helpers
+            | Key::builtins
+            | Key::manager
+            | Key::shutdown_progress => {
                 let write_closed = event.is_write_closed() || event.is_error();
                 let how = Readiness { read_closed: event.is_read_closed(), write_closed };
                 self.parts.get(*key).ready(id, how, &mut self.core.cx(*key));
@@ -316,16 +237,20 @@ impl Daemon {
 
     /// Has each part do its work in this turn, and then what is wanted of others.
     fn work(&mut self) {
-        for key in KEYS {
-            self.parts.get(*key).begin(&mut self.core.cx(*key));
-            loop {
-                let again = self.parts.get(*key).work(&mut self.core.cx(*key));
-                self.settle();
-                if !again {
-                    break;
-                }
-                self.core.now = Instant::now();
+        for key in KEYS.iter().filter(|key| **key != Key::processes) {
+            self.work_of(*key);
+        }
+    }
+
+    fn work_of(&mut self, key: Key) {
+        self.parts.get(key).begin(&mut self.core.cx(key));
+        loop {
+            let again = self.parts.get(key).work(&mut self.core.cx(key));
+            self.settle();
+            if !again {
+                break;
             }
+            self.core.now = Instant::now();
         }
     }
 
@@ -339,73 +264,10 @@ impl Daemon {
         }
     }
 
-    /// Waits for places that cannot take more output at the moment.
-    fn watch_stalled(&mut self) {
-        for (id, fd) in self.parts.streams.take_stalled() {
-            // A descriptor that cannot be waited for is tried again by next_retry.
-            let _ = self.core.poll(Key::streams).watch_room(fd, id.0 << 1 | 1);
-        }
+    /// Waits for room for the log.
+    fn watch_log(&mut self) {
         if let Some(fd) = self.core.log.take_stalled() {
             let _ = self.core.register(fd, LOG, Interest::WRITABLE);
-        }
-    }
-
-    /// The service manager hears of what this turn has changed.
-    fn tell_manager(&mut self) {
-        if self.core.arbiter.is_ending() {
-            self.notify.stopping();
-        }
-        if self.notify.reloading && !self.core.arbiter.is_reloading() {
-            self.notify.ready(self.core.now, "waiting for commands");
-        }
-        if self.notify.next().is_some_and(|at| at <= self.core.now) {
-            self.notify.beat(self.core.now);
-        }
-        self.show_farewell();
-    }
-
-    /// A pipe has something. One that is written to faster than it is read has an event in every turn and stands in
-    /// the queue already.
-    fn pipe_ready(&mut self, id: PipeId) {
-        if !self.ready_pipes.contains(&id) {
-            self.ready_pipes.push_back(id);
-        }
-    }
-
-    /// Reads every pipe that has something, once, within its budget.
-    fn read_pipes(&mut self) {
-        for _ in 0..self.ready_pipes.len() {
-            let Some(id) = self.ready_pipes.pop_front() else { break };
-            let pid = self.parts.streams.pid(id);
-            if pid.is_some_and(|pid| self.parts.streams.log_matches.hold_back(pid)) {
-                self.pipe_ready(id);
-                continue;
-            }
-            let progress = self.parts.streams.read(id, PIPE_BUDGET, self.core.now, &mut self.core.log);
-            self.tell_followers();
-            match (progress, pid) {
-                (Progress::More, _) => self.pipe_ready(id),
-                (Progress::Closed, Some(pid)) => self.forget_pipe(pid, id),
-                (Progress::Drained | Progress::Closed, _) => {}
-            }
-        }
-        self.tell_of_phrases();
-    }
-
-    /// A process has closed one of its outputs. Closing the pipe took it out of the poll already.
-    fn forget_pipe(&mut self, pid: Pid, id: PipeId) {
-        let Some(pipes) = self.pipes.get_mut(&pid) else { return };
-        for pipe in pipes.iter_mut().filter(|pipe| **pipe == Some(id)) {
-            *pipe = None;
-        }
-        if pipes.iter().all(Option::is_none) {
-            self.pipes.remove(&pid);
-        }
-    }
-
-    fn target_writable(&mut self, id: TargetId) {
-        if let Some(fd) = self.parts.streams.writable(id, self.core.now, &mut self.core.log) {
-            self.core.unwatch(fd);
         }
     }
 
@@ -415,20 +277,6 @@ impl Daemon {
         if let (Some(fd), None) = (fd, self.core.log.wants_write()) {
             self.core.unwatch(fd);
         }
-    }
-
-    /// Spawns what is to be spawned, for a moment; the rest in the next turn.
-    fn spawn_slice(&mut self) {
-        let end = Instant::now() + SPAWN_SLICE;
-        while let Some((watcher, wid)) = self.spawns.pop_front() {
-            let event = self.spawn(watcher, wid);
-            self.core.now = Instant::now();
-            self.dispatch(event);
-            if self.core.now >= end {
-                break;
-            }
-        }
-        self.start_helpers(end);
     }
 
     /// Hands an event to the arbiter and performs what it decides, with all that follows from it.
@@ -442,14 +290,45 @@ impl Daemon {
         while let Some(effect) = self.core.effects.pop_front() {
             match effect {
                 Effect::Event(event) => self.decide(event),
-                Effect::Short(trouble) => self.say_shortage(&trouble),
-                Effect::NotShort => self.end_shortage(),
+                Effect::Heard(heard) => {
+                    self.parts.clients.tell_followers(&heard, &self.core.cx(Key::clients))
+                }
+                Effect::Compress(file) => self.compress_old_files_of(file),
+                Effect::Metrics(id) => {
+                    let page = metrics::text(&self.metrics());
+                    self.parts.builtins.show(id, page, self.core.now);
+                }
+                Effect::Short(trouble) => {
+                    self.parts.helpers.short(&trouble, &mut self.core.cx(Key::helpers));
+                }
+                Effect::NotShort => self.parts.helpers.not_short(&self.core.cx(Key::helpers)),
+                Effect::Help(purpose) => self.parts.helpers.add(purpose, None),
+                Effect::Compressed(_) => {}
+                Effect::Spawn { watcher, wid } => self.spawn(watcher, wid),
+                Effect::Reaping => self.read_notices(),
+                Effect::Ended { pid, exit } => self.take_zombie(pid, exit),
+                Effect::Question { ticket, question, is_lower } => {
+                    self.take_question(ticket, &question, is_lower);
+                }
+                Effect::Tail { ticket, client, tail } => self.take_tail(ticket, client, &tail),
+                Effect::Logs { ticket, name, rotate } => {
+                    let answer = self.logs(name.as_deref(), rotate);
+                    self.parts.clients.answer(ticket, answer);
+                }
+                Effect::Order { ticket, order, targets, by } => self.take_order(ticket, order, targets, by),
+                Effect::Extend { ticket, name, process, answer } => {
+                    let cx = &mut self.core.cx(Key::helpers);
+                    self.parts.helpers.extend(ticket, &name, process, answer, cx);
+                }
+                Effect::Answer(ticket, answer) => self.parts.clients.answer(ticket, answer),
+                Effect::Withdrawn(tickets) => self.parts.surveys.forget(&tickets),
+                Effect::Follow(watchers) => self.parts.streams.rings.follow(watchers),
             }
         }
     }
 
     /// Has the arbiter handle an event, and performs what it decides.
-    fn decide(&mut self, event: Event) {
+    pub(super) fn decide(&mut self, event: Event) {
         let time = self.core.time();
         let mut actions = std::mem::take(&mut self.actions);
         self.core.arbiter.handle(time, event, &mut actions);

@@ -5,10 +5,10 @@
 
 pub(crate) mod deadlines;
 pub(crate) mod eventloop;
+pub(crate) mod io;
 pub(crate) mod part;
 pub(crate) mod perform;
 pub(crate) mod reconfigure;
 pub(crate) mod registry;
-pub(crate) mod shutdown_progress;
 pub(crate) mod standstill;
 pub(crate) mod startup;

@@ -7,20 +7,28 @@
 #![allow(dead_code, reason = "parts become parts one after the other")]
 
 use super::registry::Key;
+use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
+use crate::arbiter::request::{Order, Question, Tail, Ticket, Wanted};
 use crate::arbiter::time::Time;
 use crate::arbiter::{Arbiter, Event, Pid, Published, WatcherId};
-use crate::config::WatcherConfig;
 use crate::config::options::CircusOptions;
+use crate::config::{Channel, WatcherConfig};
+use crate::control::metrics::Durations;
+use crate::control::{Map, Refusal};
+use crate::host::child::Host;
+use crate::host::descendants::Mark;
 use crate::host::spawn::NotSpawned;
-use crate::host::spawn_template::SpawnTemplate;
+use crate::host::spawn_template::{Offered, SpawnTemplate};
 use crate::host::trouble::Trouble;
+use crate::parts::helpers::Purpose;
 use crate::parts::log::Log;
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Registry, Token};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::RawFd;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -53,6 +61,11 @@ pub trait Part {
     /// When [`Part::due`] is to be called.
     fn deadline(&mut self) -> Option<Instant> {
         None
+    }
+
+    /// Whether a deadline may as well be a little late: one wake-up is enough.
+    fn may_be_late(&self) -> bool {
+        false
     }
 
     /// Its deadline has come.
@@ -106,8 +119,13 @@ pub struct Job {
     pub wid: u32,
     /// The options it is made with.
     pub config: Rc<WatcherConfig>,
-    /// What it is made from.
+    /// What it is made from. What is put into its child for this process alone is taken out again afterwards.
     pub template: SpawnTemplate,
+    /// The process that it takes the place of while that one still runs.
+    pub replaces: Option<u32>,
+    /// What comes from it is to be known when it has lost its parents: by this mark, when it is there.
+    pub marked: bool,
+    pub mark: Option<Mark>,
 }
 
 /// What the kernel says of a descriptor besides that it has something.
@@ -119,15 +137,112 @@ pub struct Readiness {
     pub write_closed: bool,
 }
 
+/// Who writes into a pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Writer {
+    pub watcher: WatcherId,
+    pub pid: Pid,
+    pub wid: u32,
+    pub channel: Channel,
+}
+
+/// What somebody who follows a watcher is to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    pub writer: Writer,
+    /// What was written; nothing: the writer has come to its end.
+    pub bytes: Vec<u8>,
+}
+
+/// Whether something of this output of this process is wanted.
+pub fn wants(wanted: Wanted, channel: Channel, pid: Pid) -> bool {
+    let channel = match channel {
+        Channel::Stdout => wanted.stdout,
+        Channel::Stderr => wanted.stderr,
+    };
+    channel && wanted.pid.is_none_or(|wanted| wanted == pid)
+}
+
 /// What a part wants of somebody else.
 #[derive(Debug)]
 pub enum Effect {
     /// The arbiter is to know this.
     Event(Event),
+    /// Those who follow this output are to have it.
+    Heard(Heard),
+    /// The old files of this one are to be compressed.
+    Compress(PathBuf),
     /// circus is short of something for helpers and questions.
     Short(Trouble),
     /// One of them could be begun.
     NotShort,
+    /// This program is to be run as a helper, in its turn.
+    Help(Purpose),
+    /// [`Purpose::Gzip`] has ended.
+    Compressed(Result<Exit, String>),
+    /// A plugin serves what circus measures, and needs it now.
+    Metrics(WatcherId),
+    /// A process is to be made.
+    Spawn { watcher: WatcherId, wid: u32 },
+    /// Zombies are about to be looked for: what processes say right before they end counts while they are known.
+    Reaping,
+    /// A child of circus is a zombie.
+    Ended { pid: Pid, exit: Exit },
+    /// A client asks a question.
+    Question {
+        /// Stands for it until it is answered.
+        ticket: Ticket,
+        /// What it is.
+        question: Question,
+        /// The client is not told what is hidden from others than root and the user of circus.
+        is_lower: bool,
+    },
+    /// A client wants to see output, and to follow it from then on if it says so.
+    Tail {
+        /// Stands for the request.
+        ticket: Ticket,
+        /// Which client.
+        client: u32,
+        /// What it wants.
+        tail: Tail,
+    },
+    /// A client wants the files that output goes to rotated or opened anew.
+    Logs {
+        /// Stands for the request.
+        ticket: Ticket,
+        /// Those of this watcher; all when missing.
+        name: Option<String>,
+        /// Rotate them.
+        rotate: bool,
+    },
+    /// A client gives an order, and may do so.
+    Order {
+        /// Stands for it.
+        ticket: Ticket,
+        /// What is to be done.
+        order: Order,
+        /// The watchers that it names; `None` for all.
+        targets: Option<Vec<WatcherId>>,
+        /// Who gives it.
+        by: Rc<Origin>,
+    },
+    /// The hook extended_stats is to add to the statistics of a watcher, or of one process of it.
+    Extend {
+        /// Stands for the request that they answer.
+        ticket: Ticket,
+        /// The name of the watcher.
+        name: String,
+        /// The process.
+        process: Option<Pid>,
+        /// The statistics.
+        answer: Map,
+    },
+    /// The answer to a request, or why there is none.
+    Answer(Ticket, Result<Map, Refusal>),
+    /// Nobody waits for the answers to these requests any more.
+    Withdrawn(Vec<Ticket>),
+    /// Clients follow the output of these watchers, and of no others.
+    Follow(Vec<WatcherId>),
 }
 
 /// What all parts read.
@@ -136,6 +251,8 @@ pub struct Setup {
     pub options: CircusOptions,
     /// The directory that circus was started in, from which its configuration is read.
     pub cwd: String,
+    /// The bound sockets, by name.
+    pub sockets: Vec<Offered>,
     /// Where the control socket is, or `none`.
     pub endpoint: String,
     /// Where Circus's clients give commands and where they get events, as they write it.
@@ -147,7 +264,10 @@ pub struct Core {
     pub(crate) arbiter: Arbiter,
     pub(crate) log: Log,
     pub(crate) setup: Setup,
+    pub(crate) host: Host,
     pub(crate) now: Instant,
+    /// How long the turns took.
+    pub(crate) turns: Durations,
     pub(super) poll: Poll,
     pub(super) effects: VecDeque<Effect>,
     origin: Instant,
@@ -158,9 +278,10 @@ impl Core {
     ///
     /// # Errors
     /// The kernel has no epoll(7) left.
-    pub fn new(arbiter: Arbiter, log: Log, setup: Setup) -> io::Result<Core> {
+    pub fn new(arbiter: Arbiter, log: Log, setup: Setup, host: Host) -> io::Result<Core> {
         let (poll, now) = (Poll::new()?, Instant::now());
-        Ok(Core { arbiter, log, setup, now, poll, effects: VecDeque::new(), origin: now })
+        let turns = Durations::default();
+        Ok(Core { arbiter, log, setup, host, now, turns, poll, effects: VecDeque::new(), origin: now })
     }
 
     /// What a part sees.
@@ -171,6 +292,7 @@ impl Core {
             arbiter: &self.arbiter,
             log: &mut self.log,
             setup: &self.setup,
+            host: &mut self.host,
             poll: Poller { key, registry: self.poll.registry() },
             effects: &mut self.effects,
         }
@@ -222,6 +344,8 @@ pub struct Cx<'a> {
     pub log: &'a mut Log,
     /// What is configured for all.
     pub setup: &'a Setup,
+    /// Makes processes.
+    pub host: &'a mut Host,
     /// Waits for its descriptors.
     pub poll: Poller<'a>,
     effects: &'a mut VecDeque<Effect>,

@@ -1,11 +1,25 @@
 //! What the daemon does for each of the arbiter's actions, and for each signal that it gets.
 
-use crate::arbiter::{Action, Event, Published};
-use crate::host::leftovers::LeftoverSweep;
+use crate::arbiter::history::Origin;
+use crate::arbiter::process::Exit;
+use crate::arbiter::request::{Order, Question, Reply, Tail, Task, Ticket};
+use crate::arbiter::{Action, Event, Pid, Published, WatcherId};
+use crate::config::PluginKind;
+use crate::control::{Map, Refusal, secrets};
+use crate::host::spawn::{Loan, NotSpawned, gone, no_pipe, put_in};
+use crate::host::spawn_template::SpawnTemplate;
 use crate::parts::helpers::Purpose;
+use crate::parts::notify_socket::wants_socket;
+use crate::parts::plugins;
+use crate::parts::streams::outputs::try_streams;
 use crate::reactor::eventloop::Daemon;
+use crate::reactor::part::Job;
 use crate::reactor::registry::Key;
 use crate::signals::{self, HALTS, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
+use crate::sys::user;
+use crate::views::tail::tail;
+use std::rc::Rc;
+use std::time::Instant;
 
 /// The signals that circus handles.
 pub const HANDLED: [i32; 8] = [SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTERM, SIGCHLD, SIGWINCH];
@@ -13,15 +27,18 @@ pub const HANDLED: [i32; 8] = [SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTER
 impl Daemon {
     pub(crate) fn perform(&mut self, action: Action) {
         match action {
-            Action::Spawn { watcher, wid } => self.spawns.push_back((watcher, wid)),
+            Action::Spawn { watcher, wid } => self.parts.processes.queue(watcher, wid),
             Action::Ask { pid, signum, children } => self.ask(pid, signum, children),
-            Action::Signal { pid, signum, whom } => self.signal(pid, signum, whom),
-            Action::SignalRemnant { pgid, signum } => self.signal_remnant(pgid, signum),
-            Action::Reap { pid } => self.reap_one(pid),
+            Action::Signal { pid, signum, whom } => {
+                self.parts.processes.signal(pid, signum, whom, &mut self.core.cx(Key::processes));
+            }
+            Action::SignalRemnant { pgid, signum } => {
+                self.parts.processes.signal_remnant(pgid, signum, &mut self.core.cx(Key::processes));
+            }
+            Action::Reap { pid } => self.reap(pid),
             Action::GiveUp { watcher, wid, pid } => {
-                self.survivors.push(pid);
                 self.each(&mut |part, cx| part.vacated(watcher, wid, cx));
-                self.give_tree_up(pid);
+                self.parts.processes.give_up(pid);
             }
             Action::RunHook { id, watcher, hook, about } => {
                 if !self.parts.probes.ask(id, watcher, hook, &about, &mut self.core.cx(Key::probes)) {
@@ -35,14 +52,19 @@ impl Daemon {
             }
             Action::WatchSockets(id) => self.parts.sockets.watch(id, &mut self.core.cx(Key::sockets)),
             Action::UnwatchSockets(id) => self.parts.sockets.unwatch(id, &self.core.cx(Key::sockets)),
-            Action::Reply { ticket, reply } => self.reply(ticket, &reply),
+            Action::Reply { ticket, reply } => {
+                self.parts.builtins.answered(ticket, &reply, &mut self.core.cx(Key::builtins));
+                self.reply(ticket, &reply);
+            }
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.core.log.log(level, format_args!("{text}")),
             Action::Read(reading) => self.read_again(reading),
-            Action::Changed(id) => self.remake(id),
+            Action::Changed(id) => {
+                self.each(&mut |part, cx| part.changed(id, cx));
+            }
             Action::Forgotten { watcher, left } => {
-                self.left_alone.extend(left);
-                self.forget(watcher);
+                self.parts.processes.leave_alone(left);
+                self.each(&mut |part, cx| part.forgotten(watcher, cx));
             }
             Action::Exit(fall) => {
                 self.ended = true;
@@ -51,16 +73,152 @@ impl Daemon {
         }
     }
 
+    fn ask(&mut self, pid: Pid, signum: i32, children: bool) {
+        let name = self.core.arbiter.owner(pid).and_then(|(id, _)| self.core.arbiter.watcher(id));
+        let name = name.map(|watcher| watcher.config.name.clone());
+        let asked = self.parts.processes.ask(pid, signum, children, &mut self.core.cx(Key::processes));
+        for child in asked {
+            name.iter().for_each(|name| self.publish(name, Published::Kill { pid: child }));
+        }
+    }
+
+    /// Makes a process; the arbiter waits for the event.
+    pub(super) fn spawn(&mut self, watcher: WatcherId, wid: u32) {
+        let event = match self.try_spawn(watcher, wid) {
+            Ok(pid) => Event::Spawned { watcher, pid },
+            Err(NotSpawned { reason, shortage }) => {
+                self.each(&mut |part, cx| part.vacated(watcher, wid, cx));
+                Event::SpawnFailed { watcher, reason, shortage }
+            }
+        };
+        self.core.now = Instant::now();
+        self.core.event(event);
+    }
+
+    fn try_spawn(&mut self, watcher: WatcherId, wid: u32) -> Result<Pid, NotSpawned> {
+        let found = self.core.arbiter.watcher(watcher).ok_or_else(gone)?;
+        let (config, replaces) = (Rc::clone(found.making()), found.replaces());
+        let template = match self.parts.processes.take_template(watcher) {
+            Some(template) => template,
+            None => {
+                let notify = self.notify_address(&config)?;
+                SpawnTemplate::new(&config, &self.core.setup.sockets, notify)?
+            }
+        };
+        let mut job = Job { watcher, wid, config, template, replaces, marked: false, mark: None };
+        let loan = Loan::begin(job.template.child());
+        let made = self.lend_and_make(&mut job);
+        loan.end(job.template.child());
+        let pid = made.as_ref().ok().copied();
+        self.each(&mut |part, cx| part.spawned(&job, pid, cx));
+        self.parts.processes.keep_template(watcher, job.template);
+        made
+    }
+
+    fn lend_and_make(&mut self, job: &mut Job) -> Result<Pid, NotSpawned> {
+        let mut lent = Ok(());
+        self.each(&mut |part, cx| {
+            if lent.is_ok() {
+                lent = part.lend(job, cx);
+            }
+        });
+        lent?;
+        let (wid, config) = (job.wid, Rc::clone(&job.config));
+        let ear = Daemon::prepare_ear(&config, wid)?;
+        let is_program = config.plugin == Some(PluginKind::Program);
+        let connection = is_program.then(plugins::connection).transpose().map_err(no_pipe)?;
+        job.marked |= wants_socket(&config);
+        let child = job.template.child();
+        let uid = child.uid.unwrap_or_else(user::current_uid);
+        put_in(child, &ear, connection.as_ref().map(|(_, theirs)| theirs))?;
+        let pid = self.parts.processes.make(job, &mut self.core.cx(Key::processes))?;
+        self.lend_ear(pid, ear);
+        self.know_by(pid, job);
+        if let Some((ours, _)) = connection {
+            self.parts.clients.take_in_plugin(ours, pid, uid, &mut self.core.cx(Key::clients));
+        }
+        Ok(pid)
+    }
+
+    /// A child of circus is a zombie: all look at it before anybody is told.
+    pub(super) fn take_zombie(&mut self, pid: Pid, exit: Exit) {
+        self.each(&mut |part, cx| part.ended(pid, exit, cx));
+        // What it has said right before its end counts while it is known.
+        self.newline_ready(pid);
+        self.parts.processes.report(pid, exit, &mut self.core.cx(Key::processes));
+        self.compressor_ended(pid, exit);
+    }
+
+    fn reap(&mut self, pid: Pid) {
+        self.forget_speaker(pid);
+        self.each(&mut |part, cx| part.reaped(pid, cx));
+        if let Some((watcher, wid)) = self.core.arbiter.owner(pid) {
+            self.each(&mut |part, cx| part.vacated(watcher, wid, cx));
+        }
+        self.parts.processes.reap(pid, &mut self.core.cx(Key::processes));
+    }
+
     pub(crate) fn publish(&mut self, watcher: &str, what: Published) {
         if let Published::Stop = what
             && let Some(id) = self.core.arbiter.find(watcher).map(|watcher| watcher.id)
         {
-            self.close_outputs(id);
-            self.cgroups.leave(id);
             self.each(&mut |part, cx| part.stopped(id, cx));
         }
-        self.tell_builtins(watcher, &what);
-        self.tell_subscribers(watcher, what);
+        self.each(&mut |part, cx| part.published(watcher, &what, cx));
+    }
+
+    /// The arbiter's reply to an order.
+    fn reply(&mut self, ticket: Ticket, reply: &Reply) {
+        self.parts.clients.reply(ticket, reply);
+    }
+
+    /// Answers a question of a client, now or later.
+    pub(super) fn take_question(&mut self, ticket: Ticket, question: &Question, is_lower: bool) {
+        let answer = match self.answer(question) {
+            Ok(None) => self.parts.surveys.ask(ticket, question, &self.core.cx(Key::surveys)),
+            Ok(Some(mut answer)) if is_lower => {
+                secrets::hide(&mut answer);
+                Ok(Some(answer))
+            }
+            answer => answer,
+        };
+        if let Some(answer) = answer.transpose() {
+            self.parts.clients.answer(ticket, answer);
+        }
+    }
+
+    pub(super) fn take_tail(&mut self, ticket: Ticket, client: u32, wanted: &Tail) {
+        let answer = tail(&self.core.arbiter, &self.parts.streams.rings, wanted);
+        if let (Ok((watcher, _)), true) = (&answer, wanted.follow) {
+            self.parts.clients.follow(client, *watcher, wanted.wanted, &mut self.core.cx(Key::clients));
+        }
+        self.parts.clients.answer(ticket, answer.map(|(_, lines)| lines));
+    }
+
+    /// Gives an order of a client to the arbiter. The reply comes now or later.
+    pub(super) fn take_order(
+        &mut self,
+        ticket: Ticket,
+        order: Order,
+        targets: Option<Vec<WatcherId>>,
+        by: Rc<Origin>,
+    ) {
+        if let Err(reason) = self.try_streams(&order.what) {
+            return self.parts.clients.answer(ticket, Err(Refusal::message(reason)));
+        }
+        let cx = &mut self.core.cx(Key::builtins);
+        self.parts.builtins.ordered(&order.what, targets.as_deref(), cx);
+        self.core.event(Event::Order { ticket, order, targets, by });
+    }
+
+    /// Whether the streams that an order asks for can work.
+    pub(crate) fn try_streams(&self, task: &Task) -> Result<(), String> {
+        try_streams(task, &self.core.arbiter)
+    }
+
+    /// The command `logs`.
+    pub(crate) fn logs(&mut self, name: Option<&str>, rotate: bool) -> Result<Map, Refusal> {
+        self.parts.streams.logs(name, rotate, &mut self.core.cx(Key::streams))
     }
 
     /// What came by signal since the last turn.
@@ -68,21 +226,21 @@ impl Daemon {
         self.signals.drain();
         for signum in self.signals.take() {
             if signum == SIGCHLD {
-                self.reap();
+                self.parts.processes.zombies_may_be();
                 continue;
             }
             self.core.log.info(format_args!("Got signal {}", signals::name(signum)));
             match signum {
                 SIGHUP => {
-                    self.notify.reloading("reloading all watchers");
+                    self.parts.manager.reloading("reloading all watchers");
                     self.dispatch(Event::Reload);
                 }
                 SIGINT | SIGQUIT | SIGTERM => self.asked_to_end(),
                 _ if HALTS.contains(&signum) => self.asked_to_end(),
                 SIGUSR1 => {
-                    self.reopen_logs();
-                    self.restore_listeners();
+                    self.each(&mut |part, cx| part.restore(cx));
                     self.restore_notices();
+                    self.each(&mut |part, cx| part.restore(cx));
                 }
                 _ => {} // SIGUSR2 is reserved, SIGWINCH means nothing here
             }
@@ -92,7 +250,7 @@ impl Daemon {
     fn asked_to_end(&mut self) {
         self.dispatch(Event::Terminate);
         if self.core.arbiter.is_hurried() {
-            self.sweep.iter_mut().for_each(LeftoverSweep::hurry);
+            self.parts.processes.hurry_sweep();
         }
     }
 }

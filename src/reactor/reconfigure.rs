@@ -10,7 +10,7 @@ use crate::arbiter::{Event, WatcherId};
 use crate::config::changes::copy;
 use crate::config::check::check;
 use crate::config::load::load;
-use crate::config::options::{Built, CIRCUS, Live};
+use crate::config::options::{Built, CIRCUS, Live, global};
 use crate::config::{CircusOptions, Config, Finding, Severity, SocketConfig};
 use crate::host::disk::Disk;
 use crate::host::endpoint;
@@ -18,6 +18,7 @@ use crate::host::spawn_template::Given;
 use crate::parts::log::Log;
 use crate::parts::sockets::Prepared;
 use crate::reactor::eventloop::Daemon;
+use crate::reactor::part::Setup;
 use crate::reactor::registry::Key;
 use crate::reactor::startup;
 use crate::sys::process;
@@ -39,7 +40,7 @@ impl Daemon {
     pub(crate) fn read_again(&mut self, reading: Reading) {
         let found = match self.read_and_open() {
             Ok(fresh) => {
-                self.notify.reloading("applying another configuration");
+                self.parts.manager.reloading("applying another configuration");
                 Ok(Box::new(self.take(fresh)))
             }
             Err(why) => {
@@ -76,11 +77,11 @@ impl Daemon {
         }
         endpoint::check(&config.circus).map_err(|why| vec![why])?;
         let moves = config.circus.logoutput != self.core.setup.options.logoutput
-            && !self.command_line.has("logoutput");
+            && !self.command_line.has(global::logoutput);
         let log = moves.then(|| startup::open_log(&self.command_line, &config.circus, false)).transpose();
         let log = log.map_err(|failure| vec![failure.message])?;
         let mut findings = loaded.findings;
-        findings.extend(check(&config, self.parts.clients.listeners.endpoint()));
+        findings.extend(check(&config, &self.core.setup.endpoint));
         let sockets =
             self.parts.sockets.prepare(std::mem::take(&mut config.sockets)).map_err(|why| vec![why])?;
         Ok(Fresh { config, findings, log, sockets })
@@ -95,8 +96,8 @@ impl Daemon {
         }
         startup::say_findings(&mut self.core.log, &findings);
         let mut touched = self.take_sockets(sockets);
-        let endpoint = self.parts.clients.listeners.endpoint();
-        let watchers = startup::watchers(&mut config, &self.core.setup.cwd, endpoint, &mut self.core.log);
+        let Setup { cwd, endpoint, .. } = &self.core.setup;
+        let watchers = startup::watchers(&mut config, cwd, endpoint, &mut self.core.log);
         let warmup_delay = config.circus.warmup_delay;
         touched.extend(self.take_options(config.circus));
         NewConfig { watchers, warmup_delay, touched }
@@ -107,13 +108,14 @@ impl Daemon {
         let changes = prepared.changes;
         let before = if changes { self.given() } else { Vec::new() };
         let replaced = self.parts.sockets.replace(prepared);
+        self.core.setup.sockets = self.parts.sockets.offered();
         replaced.lines.iter().for_each(|line| self.core.log.info(format_args!("{line}")));
         replaced.failures.iter().for_each(|line| self.core.log.error(format_args!("{line}")));
         if !changes {
             return Vec::new();
         }
         // They hold numbers of descriptors, and so do watchers that wait for a socket to be used.
-        self.templates.clear();
+        self.parts.processes.drop_templates();
         self.parts.sockets.watch_all_again(&mut self.core.cx(Key::sockets));
         let both = before.into_iter().zip(self.given());
         both.filter(|(before, after)| before != after).map(|(_, (id, _))| id).collect()
@@ -121,7 +123,8 @@ impl Daemon {
 
     /// The sockets that the processes of each watcher would get now.
     fn given(&self) -> Vec<(WatcherId, Given)> {
-        let of = |watcher: &Watcher| (watcher.id, Given::to(&watcher.config, &self.parts.sockets));
+        let offered = self.parts.sockets.offered();
+        let of = |watcher: &Watcher| (watcher.id, Given::to(&watcher.config, &offered));
         self.core.arbiter.watchers().map(of).collect()
     }
 
@@ -145,7 +148,6 @@ impl Daemon {
             ));
         }
         self.core.log.set_level(startup::log_level(&self.command_line, &new));
-        self.log_quota.set_cap(new.log_max_bytes);
         let umask_changed = new.umask != self.core.setup.options.umask;
         self.core.setup.options = new;
         if !umask_changed {

@@ -1,14 +1,17 @@
 //! The list of all parts: what the loop knows of them.
 
 use super::part::Part;
+use crate::host::processes::Processes;
 use crate::parts::clients::Clients;
 use crate::parts::helpers::Helpers;
+use crate::parts::manager_notify::ManagerNotify;
 use crate::parts::notify_socket::Notices;
 use crate::parts::plugins::run::Builtins;
 use crate::parts::probes::Probes;
+use crate::parts::shutdown_progress::ShutdownProgress;
 use crate::parts::sockets::Sockets;
 use crate::parts::streams::Streams;
-use crate::views::survey::Surveys;
+use crate::parts::surveys::Surveys;
 
 macro_rules! registry {
     ($($name:ident: $part:ty,)*) => {
@@ -34,6 +37,7 @@ macro_rules! registry {
 
 registry! {
     notices: Notices,
+    processes: Processes,
     sockets: Sockets,
     streams: Streams,
     helpers: Helpers,
@@ -41,4 +45,6 @@ registry! {
     surveys: Surveys,
     clients: Clients,
     builtins: Builtins,
+    manager: ManagerNotify,
+    shutdown_progress: ShutdownProgress,
 }

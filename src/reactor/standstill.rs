@@ -63,7 +63,7 @@ impl Daemon {
             .log
             .info(format_args!("circus has stood still for {words} s; deadlines are put off by as much"));
         self.dispatch(Event::Overslept { seconds });
-        self.sweep.iter_mut().for_each(|sweep| sweep.give_back(seconds));
+        self.parts.processes.give_back(seconds);
     }
 }
 

@@ -1,30 +1,33 @@
 //! From the command line to a daemon that is ready: everything that may go wrong and end the program goes wrong
 //! here, with exit code 100 for what the user can mend in the configuration and 111 for what the system refuses.
 
+use crate::arbiter::fate::Fall;
 use crate::arbiter::{Arbiter, Level};
 use crate::config::check::check;
 use crate::config::load::read;
+use crate::config::options::global;
 use crate::config::{CircusOptions, Config, Finding, Names, Origins, Severity, WatcherConfig, syslog, text};
 use crate::control::plain::plain_text;
+use crate::host::child::Host;
 use crate::host::disk::Disk;
 use crate::host::endpoint::{self, Fault};
-use crate::host::looks;
+use crate::host::files::OwnFile;
 use crate::host::pidfile::PidFile;
-use crate::host::termination_message;
+use crate::host::{looks, termination_message};
 use crate::parts::clients::Clients;
 use crate::parts::log::Log;
 use crate::parts::manager_notify::{self, ManagerNotify};
 use crate::parts::plugins::{self, Surroundings};
-use crate::parts::sockets::{self, OwnFile, Passed, Sockets};
+use crate::parts::sockets::{self, Passed, Sockets};
 use crate::reactor::eventloop::{Daemon, Started};
 use crate::reactor::part::{Core, Setup};
 use crate::reactor::perform::HANDLED;
 use crate::signals::{HALTS, SIGXFSZ};
-use crate::sys::child::Spawner;
 use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
 use crate::sys::signal::{self, Signals};
 use crate::sys::{io_words, process};
+use crate::views::tail::last_output;
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -56,9 +59,9 @@ impl Options {
     /// Whether the command line says what an option of `[circus]` says too; then it counts.
     pub(crate) fn has(&self, key: &str) -> bool {
         match key {
-            "loglevel" => self.log_level.is_some(),
-            "logoutput" => self.log_output.is_some(),
-            "pidfile" => self.pidfile.is_some(),
+            global::loglevel => self.log_level.is_some(),
+            global::logoutput => self.log_output.is_some(),
+            global::pidfile => self.pidfile.is_some(),
             _ => false,
         }
     }
@@ -145,7 +148,7 @@ pub fn run(options: &Options) -> u8 {
             }
             daemon.run();
             let fall = daemon.fall.take();
-            fall.iter().for_each(|fall| daemon.bury(fall));
+            fall.iter().for_each(|fall| tell_of_fall(&mut daemon, fall));
             daemon.end(pidfile);
             fall.map_or(0, |fall| fall.code)
         }
@@ -156,6 +159,17 @@ pub fn run(options: &Options) -> u8 {
 fn bury(tombstone: Option<&str>, code: u8, reason: &str) {
     if let Some(Err(why)) = tombstone.map(|path| termination_message::write(path, code, reason, None, &[])) {
         complain(&format!("circus: {why}"));
+    }
+}
+
+/// Writes down why circus ends, if somebody wants to know.
+fn tell_of_fall(daemon: &mut Daemon, fall: &Fall) {
+    let Some(path) = &daemon.core.setup.options.tombstone else { return };
+    let output = last_output(&daemon.parts.streams.rings, fall.watcher, termination_message::LINES);
+    let texts = output.as_array().into_iter().flatten().filter_map(|line| line.get("text")?.as_str());
+    let output: Vec<String> = texts.map(str::to_string).collect();
+    if let Err(why) = termination_message::write(path, fall.code, &fall.reason, Some(fall), &output) {
+        daemon.core.log.error(format_args!("{why}"));
     }
 }
 
@@ -176,6 +190,16 @@ fn report(notifier: Option<Notifier>, failure: &Failure) -> u8 {
     failure.code
 }
 
+/// Comes before there is anything that a signal could leave behind.
+fn catch_signals() -> std::io::Result<Signals> {
+    // A log that has reached a limit is an error of write(2), not the end.
+    signal::ignore(SIGXFSZ);
+    let halts: &[i32] = if process::pid() == 1 { &HALTS } else { &[] };
+    let signals = Signals::new(&[&HANDLED, halts].concat())?;
+    signal::unblock_all();
+    Ok(signals)
+}
+
 fn start(
     options: &Options,
     mut config: Config,
@@ -185,12 +209,7 @@ fn start(
 ) -> Result<(Daemon, Option<PidFile>), Failure> {
     let kernel = |what: &str, error: std::io::Error| system(format!("{what}: {}", io_words(&error)));
     let (mut log, new_log) = open_first_log(options, &config.circus)?;
-    // A log that has reached a limit is an error of write(2), not the end.
-    signal::ignore(SIGXFSZ);
-    // Before there is anything that a signal could leave behind.
-    let halts: &[i32] = if process::pid() == 1 { &HALTS } else { &[] };
-    let signals = Signals::new(&[&HANDLED, halts].concat()).map_err(|e| kernel("signals", e))?;
-    signal::unblock_all();
+    let signals = catch_signals().map_err(|e| kernel("signals", e))?;
     let umask = config.circus.umask.and_then(|mask| u32::try_from(mask).ok());
     let first_umask = umask.map(process::set_umask);
     // What two circuses cannot both have comes first, and nothing is changed that a failure could not put back.
@@ -203,8 +222,7 @@ fn start(
     let mut pidfile = pidfile.map_err(system)?.flatten();
     let original = raise_descriptors();
     let sockets = Sockets::bind(&config.sockets, &mut passed).map_err(system)?;
-    let mut spawner = Spawner::new().map_err(|e| kernel("memory for children", e))?;
-    spawner.original_nofile = original;
+    let host = Host::new(original).map_err(|e| kernel("memory for children", e))?;
     let clients = Clients::serve_on(opened);
     let checked = check(&config, clients.listeners.endpoint());
     let seed = crate::sys::clock::monotonic_ns() ^ u64::from(std::process::id());
@@ -212,10 +230,10 @@ fn start(
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
     let notify = ManagerNotify::new(&whole_environ());
     let (endpoint, addresses) = (clients.listeners.endpoint().to_string(), clients.listeners.addresses());
-    let setup = Setup { options: config.circus, cwd, endpoint, addresses };
-    let core = Core::new(arbiter, log, setup).map_err(|e| kernel("event loop", e))?;
+    let setup = Setup { options: config.circus, cwd, sockets: sockets.offered(), endpoint, addresses };
+    let core = Core::new(arbiter, log, setup, host).map_err(|e| kernel("event loop", e))?;
     let command_line = options.clone();
-    let started = Started { command_line, first_umask, sockets, spawner, clients, signals, notify };
+    let started = Started { command_line, first_umask, sockets, clients, signals, notify };
     let mut daemon = Daemon::new(core, started).map_err(|e| kernel("event loop", e))?;
     pidfile.as_mut().map_or(Ok(()), |file| file.write(&mut daemon.core.log)).map_err(system)?;
     // From here on nothing fails.

@@ -2,26 +2,20 @@
 
 use crate::arbiter::request::Question;
 use crate::arbiter::watcher::Watcher;
+use crate::config::options::watcher;
 use crate::control::answers::{self, SocketFact, SocketPlace};
-use crate::control::protocol::Id;
-use crate::control::{Map, Refusal, metrics, secrets};
-use crate::parts::clients::Sender;
+use crate::control::{Map, Refusal, metrics};
 use crate::reactor::eventloop::Daemon;
 use crate::reactor::startup::current_dir;
 use crate::sys::address::Address;
 use serde_json::Value as Json;
 
 impl Daemon {
-    /// Answers a question. `None`: the answer comes later, and `id` is kept for it.
+    /// Answers a question; nothing for one that takes a survey.
     ///
     /// # Errors
     /// There is no such watcher, process or option.
-    pub(crate) fn answer(
-        &mut self,
-        from: &Sender,
-        id: &mut Id,
-        question: &Question,
-    ) -> Result<Option<Map>, Refusal> {
+    pub(crate) fn answer(&self, question: &Question) -> Result<Option<Map>, Refusal> {
         let answer = match question {
             Question::List(None) => {
                 Ok(answers::list(self.core.arbiter.watchers().map(|w| w.config.name.as_str())))
@@ -44,18 +38,14 @@ impl Daemon {
                 Ok(with_directory(answers::options(&self.watcher_named(name)?.config)))
             }
             Question::Globaloptions(option) => {
-                let (endpoint, pubsub) = self.parts.clients.listeners.addresses();
-                answers::globaloptions(&self.core.setup.options, (&endpoint, &pubsub), option.as_deref())
+                let (endpoint, pubsub) = &self.core.setup.addresses;
+                answers::globaloptions(&self.core.setup.options, (endpoint, pubsub), option.as_deref())
             }
             Question::Listsockets => Ok(answers::listsockets(self.socket_facts())),
-            Question::Stats { .. } | Question::Dstats => return self.survey(from, id, question),
+            Question::Stats { .. } | Question::Dstats => return Ok(None),
             Question::Metrics => Ok(metrics::answer(&self.metrics())),
         };
-        let mut answer = answer?;
-        if self.parts.clients.is_lower(from, self.core.setup.options.endpoint_owner.is_some()) {
-            secrets::hide(&mut answer);
-        }
-        Ok(Some(answer))
+        answer.map(Some)
     }
 
     pub(crate) fn watcher_named(&self, name: &str) -> Result<&Watcher, Refusal> {
@@ -81,7 +71,7 @@ impl Daemon {
 /// Fills in the directory of processes that have none of their own: that of circus.
 fn with_directory(mut answer: Map) -> Map {
     let options = answer.get_mut("options").and_then(Json::as_object_mut);
-    let directory = options.and_then(|options| options.get_mut("working_dir"));
+    let directory = options.and_then(|options| options.get_mut(watcher::working_dir));
     directory.into_iter().filter(|it| it.is_null()).for_each(|it| *it = current_dir().into());
     answer
 }

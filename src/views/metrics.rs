@@ -5,9 +5,9 @@ use crate::arbiter::history::Restart;
 use crate::arbiter::process::Process;
 use crate::arbiter::time::Time;
 use crate::arbiter::watcher::Watcher;
+use crate::config::CHANNELS;
 use crate::control::metrics::{Metrics, ProcessMetrics, WatcherMetrics};
 use crate::host::procfs;
-use crate::parts::streams::Channel;
 use crate::reactor::eventloop::Daemon;
 use crate::sys::process;
 
@@ -19,7 +19,7 @@ impl Daemon {
         Metrics {
             own: look(process::pid(), own),
             version: env!("CARGO_PKG_VERSION"),
-            turns: self.turns.clone(),
+            turns: self.core.turns.clone(),
             clients: self.parts.clients.count(),
             watchers: self
                 .core
@@ -35,7 +35,7 @@ impl Daemon {
         let history = watcher.history();
         let exits = history.counts().into_iter().flat_map(|counts| counts.exits.iter());
         let ring = self.parts.streams.rings.get(watcher.id);
-        let channels = [Channel::Stdout, Channel::Stderr].into_iter();
+        let channels = CHANNELS.into_iter();
         WatcherMetrics {
             name: watcher.config.name.clone(),
             status: watcher.status().word(),

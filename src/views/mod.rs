@@ -4,5 +4,7 @@ pub(crate) mod answer;
 pub(crate) mod metrics;
 pub(crate) mod status;
 pub(crate) mod survey;
+pub(crate) mod tail;
+pub(crate) mod targets;
 pub(crate) mod usage;
 pub(crate) mod why;

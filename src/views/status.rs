@@ -11,6 +11,7 @@ use crate::control::{Map, Refusal, answers};
 use crate::host::procfs;
 use crate::reactor::eventloop::Daemon;
 use crate::sys::{process, queue};
+use crate::views::tail::last_output;
 
 /// How many of its last lines the status of a watcher that fails has.
 const LAST_LINES: usize = 10;
@@ -61,7 +62,8 @@ impl Daemon {
         let mut answer = answers::status(watcher.status().word());
         if let Some(reason) = watcher.failure() {
             answer.insert("reason".into(), reason.into());
-            answer.insert("last_output".into(), self.last_output(watcher.id, LAST_LINES));
+            answer
+                .insert("last_output".into(), last_output(&self.parts.streams.rings, watcher.id, LAST_LINES));
         }
         answer
     }

@@ -2,11 +2,12 @@
 
 use crate::arbiter::history::{Cause, Change, Origin, What};
 use crate::arbiter::time::Time;
-use crate::config::check::sockets::accepter;
+use crate::config::sockets::accepter;
 use crate::control::{self, Map, Refusal, one, put};
 use crate::host::spawn_template;
 use crate::reactor::eventloop::Daemon;
 use crate::sys::{clock, user};
+use crate::views::tail::last_output;
 use serde_json::Value as Json;
 
 /// How many of the last lines of output the answer has.
@@ -54,7 +55,7 @@ impl Daemon {
         // Programs that do not expect EAGAIN from accept(2) end at once, or their own children do.
         let fails = watcher.fault().is_some() && watcher.history().deaths() > 0;
         let may_mind = fails || accepter(&watcher.config.options.cmd).is_some();
-        let nonblocking = || spawn_template::nonblocking(&watcher.config, &self.parts.sockets);
+        let nonblocking = || spawn_template::nonblocking(&watcher.config, &self.core.setup.sockets);
         put("nonblocking", may_mind.then(nonblocking).flatten().into());
         put("trouble", self.parts.builtins.trouble(watcher.id).into());
         put("waits", watcher.waits_for_demand().into());
@@ -65,7 +66,7 @@ impl Daemon {
         put("survivors", watcher.survivors().iter().copied().map(Json::from).collect());
         put("restarts", watcher.history().deaths().into());
         put("changes", watcher.history().changes().map(|change| change_of(change, clocks)).collect());
-        put("last_output", self.last_output(watcher.id, LAST_LINES));
+        put("last_output", last_output(&self.parts.streams.rings, watcher.id, LAST_LINES));
         Ok(answer)
     }
 }

@@ -5,8 +5,12 @@ use circus::config::builtin::{Row, Takes};
 use circus::config::families::{FAMILIES, Family};
 use circus::config::model::Builtin;
 use circus::config::options::{self, Built, Live};
-use circus::config::{Kind, Value, signals};
-use circus::control::commands::{COMMANDS, Command, Flag};
+use circus::config::{Kind, Value};
+use circus::control::args::Flag;
+
+use circus::control::args::Flag;
+use circus::control::commands::{COMMANDS, Command};
+use circus::signals;
 
 /// The names of all lists.
 pub const NAMES: &[&str] = &[
@@ -48,14 +52,14 @@ pub fn list(name: &str) -> Option<String> {
 
 /// The options of a plugin that circus has itself.
 fn builtin(name: &str) -> Option<String> {
-    let builtin = Builtin::ALL.into_iter().find(|builtin| format!("{builtin:?}") == name)?;
+    let builtin = Builtin::all().find(|builtin| format!("{builtin:?}") == name)?;
     let entry = |row: &Row| {
         let default = text(&format!("Default: {}.", row.default));
         let default = if row.default.is_empty() { "" } else { &default };
         let (key, help) = (argument(row.key), text(&sentence(builtin.help(row.key))));
         format!(".It Ic {key} No = {}\n{help}{default}", taken(row.takes))
     };
-    let entries: String = builtin.rows().iter().map(entry).collect();
+    let entries: String = builtin.rows().map(entry).collect();
     Some(format!("{}{entries}.El\n", begin("Ds")))
 }
 
@@ -210,10 +214,10 @@ fn settable(all: &[Facts]) -> String {
 /// `--waiting` is described once for all commands.
 fn command(row: &Command) -> String {
     let mut head = format!(".It Ic {}", argument(row.name));
-    row.flags.iter().for_each(|flag| head += &format!(" Oo {} Oc", typed(flag)));
-    row.usage.split_whitespace().for_each(|word| head += &usage(word));
+    row.flags().for_each(|flag| head += &format!(" Oo {} Oc", typed(flag)));
+    row.usage().split_whitespace().for_each(|word| head += &usage(word));
     let body = text(&sentence(row.summary)) + &text(row.detail);
-    let own = row.flags.iter().filter(|flag| flag.name != "waiting");
+    let own = row.flags().filter(|flag| flag.name != "waiting");
     let flags: String =
         own.map(|flag| format!(".It {}\n{}", typed(flag), text(&sentence(flag.help)))).collect();
     let flags = if flags.is_empty() { flags } else { format!(".Bl -tag -width Ds\n{flags}.El\n") };

@@ -3,8 +3,26 @@
 use crate::config::expand;
 use crate::config::value::listed;
 use crate::config::{Names, WatcherConfig};
-use crate::parts::sockets::Sockets;
 use std::os::fd::RawFd;
+
+/// A bound socket, as those see it that are to have it.
+pub struct Offered {
+    /// Its name, lower-case.
+    pub name: String,
+    /// The family of its address, such as `AF_INET`.
+    pub family: &'static str,
+    /// Each process gets one of its own.
+    pub shared: bool,
+    /// Calls on it wait.
+    pub blocks: bool,
+    /// Its descriptors in circus: one, or several with so_reuseport.
+    pub fds: Vec<RawFd>,
+}
+
+/// The socket of this name.
+pub fn find<'a>(sockets: &'a [Offered], name: &str) -> Option<&'a Offered> {
+    sockets.iter().find(|socket| socket.name == name)
+}
 
 /// The sockets that the children of a watcher get, with the descriptors behind each name; or why they cannot.
 #[derive(PartialEq)]
@@ -12,19 +30,19 @@ pub struct Given(Result<Vec<(Inherited, Vec<RawFd>)>, String>);
 
 impl Given {
     /// What children of a watcher would get now.
-    pub fn to(config: &WatcherConfig, sockets: &Sockets) -> Given {
+    pub fn to(config: &WatcherConfig, sockets: &[Offered]) -> Given {
         Given(given(config, sockets))
     }
 }
 
-fn given(config: &WatcherConfig, sockets: &Sockets) -> Result<Vec<(Inherited, Vec<RawFd>)>, String> {
+fn given(config: &WatcherConfig, sockets: &[Offered]) -> Result<Vec<(Inherited, Vec<RawFd>)>, String> {
     let env = super::environment::environment(config)?;
     let mut names = inherited(config, &env, sockets)?;
-    let on_stdin = on_stdin(config, sockets)?;
-    names.extend(on_stdin.map(|name| Inherited { family: sockets.family(&name), name, named: false }));
+    let on_stdin = on_stdin(config, sockets)?.and_then(|name| find(sockets, &name));
+    names.extend(on_stdin.map(|socket| Inherited::of(socket, false)));
     let with_fds = |socket: Inherited| {
-        let fds = sockets.fds(&socket.name).collect();
-        (socket, fds)
+        let fds = find(sockets, &socket.name).map(|socket| socket.fds.clone());
+        (socket, fds.unwrap_or_default())
     };
     Ok(names.into_iter().map(with_fds).collect())
 }
@@ -40,13 +58,19 @@ pub struct Inherited {
     pub family: &'static str,
 }
 
+impl Inherited {
+    fn of(socket: &Offered, named: bool) -> Inherited {
+        Inherited { name: socket.name.clone(), named, family: socket.family }
+    }
+}
+
 /// Which sockets the children inherit: those that `sockets` or the command line names, else all.
 ///
 /// # Errors
 /// There is no socket of one of the names.
-pub fn inherited(config: &WatcherConfig, env: &Names, sockets: &Sockets) -> Result<Vec<Inherited>, String> {
+pub fn inherited(config: &WatcherConfig, env: &Names, sockets: &[Offered]) -> Result<Vec<Inherited>, String> {
     let named = named(config, env);
-    if let Some(unknown) = named.iter().find(|name| !sockets.has(name)) {
+    if let Some(unknown) = named.iter().find(|name| find(sockets, name).is_none()) {
         return Err(format!(
             "the command or an [env] section names the socket {unknown}, and there is no [socket:{unknown}]"
         ));
@@ -56,15 +80,14 @@ pub fn inherited(config: &WatcherConfig, env: &Names, sockets: &Sockets) -> Resu
     }
     let text = config.options.sockets.as_deref().map(str::to_lowercase).unwrap_or_default();
     let listed = listed(&text);
-    if let Some(name) = listed.iter().find(|name| !sockets.has(name)) {
+    if let Some(name) = listed.iter().find(|name| find(sockets, name).is_none()) {
         return Err(format!("sockets = names {name}, and there is no [socket:{name}]"));
     }
     let mut inherited = Vec::new();
-    for name in sockets.names() {
-        let is_named = named.iter().any(|named| named == name);
-        if is_named || listed.contains(&name) || (listed.is_empty() && named.is_empty()) {
-            let family = sockets.family(name);
-            inherited.push(Inherited { name: name.into(), named: is_named, family });
+    for socket in sockets {
+        let is_named = named.contains(&socket.name);
+        if is_named || listed.contains(&socket.name.as_str()) || (listed.is_empty() && named.is_empty()) {
+            inherited.push(Inherited::of(socket, is_named));
         }
     }
     Ok(inherited)
@@ -79,11 +102,11 @@ fn named(config: &WatcherConfig, env: &Names) -> Vec<String> {
 ///
 /// # Errors
 /// There is no socket of that name.
-pub fn on_stdin(config: &WatcherConfig, sockets: &Sockets) -> Result<Option<String>, String> {
+pub fn on_stdin(config: &WatcherConfig, sockets: &[Offered]) -> Result<Option<String>, String> {
     let name = config.options.stdin_socket.as_deref().filter(|name| !name.is_empty());
     let Some(name) = name else { return Ok(None) };
     let lower = name.to_lowercase();
-    if sockets.has(&lower) {
+    if find(sockets, &lower).is_some() {
         Ok(Some(lower))
     } else {
         Err(format!("stdin_socket = {name}: there is no [socket:{name}]"))
@@ -91,11 +114,11 @@ pub fn on_stdin(config: &WatcherConfig, sockets: &Sockets) -> Result<Option<Stri
 }
 
 /// A socket of the children that does not block, if there is one.
-pub fn nonblocking(config: &WatcherConfig, sockets: &Sockets) -> Option<String> {
+pub fn nonblocking(config: &WatcherConfig, sockets: &[Offered]) -> Option<String> {
     let env = super::environment::environment(config).ok()?;
     let mut names: Vec<String> = on_stdin(config, sockets).ok()?.into_iter().collect();
     names.extend(inherited(config, &env, sockets).ok()?.into_iter().map(|socket| socket.name));
-    names.into_iter().find(|name| !sockets.blocks(name))
+    names.into_iter().find(|name| find(sockets, name).is_some_and(|socket| !socket.blocks))
 }
 
 /// The sockets whose use starts a watcher with `on_demand`: those that its processes get; if they get none, those
@@ -103,7 +126,7 @@ pub fn nonblocking(config: &WatcherConfig, sockets: &Sockets) -> Option<String> 
 ///
 /// # Errors
 /// There is no socket of one of the names, or none at all.
-pub fn awaited(config: &WatcherConfig, sockets: &Sockets) -> Result<Vec<String>, String> {
+pub fn awaited(config: &WatcherConfig, sockets: &[Offered]) -> Result<Vec<String>, String> {
     let env = super::environment::environment(config)?;
     let mut names = Vec::new();
     for socket in inherited(config, &env, sockets)? {
@@ -116,7 +139,7 @@ pub fn awaited(config: &WatcherConfig, sockets: &Sockets) -> Result<Vec<String>,
         names = named(config, &env);
     }
     if names.is_empty() {
-        sockets.names().for_each(|name| names.push(name.into()));
+        names.extend(sockets.iter().map(|socket| socket.name.clone()));
     }
     if names.is_empty() {
         return Err("on_demand needs a [socket:NAME], and there is none".into());

@@ -2,8 +2,15 @@
 
 use super::*;
 
-fn user(wid: u32) -> User {
-    User { watcher: crate::arbiter::WatcherId(0), wid, replaces: None, most: 1 }
+fn template(config: &WatcherConfig) -> Result<SpawnTemplate, String> {
+    SpawnTemplate::new(config, &[], None)
+}
+
+/// What the process of this number would be.
+fn child(config: &WatcherConfig, wid: u32) -> Child {
+    let mut template = template(config).unwrap();
+    template.vary(config, wid).unwrap();
+    template.child
 }
 
 fn words(child: &[CString]) -> Vec<&str> {
@@ -24,8 +31,7 @@ fn the_command_line_is_expanded_then_split() {
     c.options.args = "-n \"$(circus.wid) b\"".into();
     std::rc::Rc::make_mut(&mut c.env).insert("X".into(), "a b".into());
     c.free.insert("foo".into(), "bar".into());
-    let mut template = SpawnTemplate::new(&c, &Sockets::default()).unwrap();
-    let child = template.child(&c, user(7), &mut Sockets::default()).unwrap();
+    let child = child(&c, 7);
     assert_eq!(
         words(&child.argv),
         ["prog", "--id", "7", "a b", "1", "$(circus.foo)$(circus.env)", "-n", "7 b"]
@@ -37,8 +43,7 @@ fn a_shell_gets_the_text_unquoted() {
     let mut c = config("echo $HOME | cat; exit 3");
     c.options.shell = true;
     c.options.shell_args = Some("zero one".into());
-    let mut template = SpawnTemplate::new(&c, &Sockets::default()).unwrap();
-    let child = template.child(&c, user(1), &mut Sockets::default()).unwrap();
+    let child = child(&c, 1);
     assert_eq!(words(&child.argv), ["/bin/sh", "-c", "echo $HOME | cat; exit 3", "zero", "one"]);
     assert_eq!(words(&child.programs), ["/bin/sh"]);
 }
@@ -47,16 +52,15 @@ fn a_shell_gets_the_text_unquoted() {
 fn a_bare_program_is_looked_for_in_the_childs_path() {
     let mut c = config("prog");
     std::rc::Rc::make_mut(&mut c.env).insert("PATH".into(), "/a:/b/::rel".into());
-    let mut template = SpawnTemplate::new(&c, &Sockets::default()).unwrap();
-    let child = template.child(&c, user(1), &mut Sockets::default()).unwrap();
+    let child = child(&c, 1);
     assert_eq!(words(&child.programs), ["/a/prog", "/b/prog", "./prog", "rel/prog"]);
     let c = config("./bin/prog x");
-    assert_eq!(SpawnTemplate::new(&c, &Sockets::default()).unwrap().program(0), "./bin/prog");
+    assert_eq!(template(&c).unwrap().program(0), "./bin/prog");
 }
 
 #[test]
 fn what_does_not_exist_is_said_with_its_name() {
-    let reason = |c: &WatcherConfig| SpawnTemplate::new(c, &Sockets::default()).err().unwrap();
+    let reason = |c: &WatcherConfig| template(c).err().unwrap();
     let mut c = config("true");
     c.options.uid = Some("no-such-user".into());
     assert_eq!(reason(&c), "uid = no-such-user: there is no such user");
@@ -72,8 +76,7 @@ fn what_does_not_exist_is_said_with_its_name() {
 fn children_have_a_path_and_nothing_of_circuss_own_sockets() {
     let mut c = config("true");
     std::rc::Rc::make_mut(&mut c.env).insert("LISTEN_FDS".into(), "4".into());
-    let mut template = SpawnTemplate::new(&c, &Sockets::default()).unwrap();
-    let child = template.child(&c, user(1), &mut Sockets::default()).unwrap();
+    let child = child(&c, 1);
     assert_eq!(words(&child.env), [format!("PATH={DEFAULT_PATH}")]);
     assert!(!child.listen_pid);
 }

@@ -39,6 +39,8 @@ pub struct Client {
     pub follows: Option<Follows>,
     /// When it came; `None` for plugins.
     pub since: Option<Instant>,
+    /// How many answers it waits for.
+    pub waits: usize,
     /// It has asked for something that circus knows.
     pub has_asked: bool,
     /// It has come by a port.
@@ -71,6 +73,7 @@ impl Client {
             missed: 0,
             follows: None,
             since: None,
+            waits: 0,
             has_asked: false,
             by_port: false,
             events_only: false,
@@ -138,6 +141,12 @@ impl Client {
     /// Whether it may be read from.
     pub fn can_be_read(&self) -> bool {
         self.readable && !self.ended && self.queued() < UNREAD
+    }
+
+    /// Whether nothing is left to be done for it.
+    pub fn is_done(&self) -> bool {
+        let listens = self.topics.is_some() || self.follows.is_some();
+        self.ended && self.queued() == 0 && self.waits == 0 && !listens
     }
 
     /// Queues bytes and writes what goes.

@@ -1,12 +1,13 @@
 //! The sockets on which clients come in. Who is let in is decided in `clients/places.rs`.
 
+use super::Clients;
 use crate::host::endpoint::{self, Opened};
 use crate::parts::log::Level;
-use crate::reactor::eventloop::Daemon;
-use crate::reactor::registry::Key;
+use crate::reactor::part::{Cx, Poller};
 use crate::sys;
+use std::io;
 use std::io::ErrorKind;
-use std::os::fd::RawFd;
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 /// How many connections are accepted in a turn, on each socket.
@@ -21,6 +22,8 @@ struct Listener {
     opened: Opened,
     /// There may be connections to accept.
     accepting: bool,
+    /// How many may be accepted in this turn.
+    left: usize,
 }
 
 /// All of them: those that take commands first, the Unix socket before the port.
@@ -35,7 +38,7 @@ pub struct Listeners {
 impl Listeners {
     /// Open sockets.
     pub fn new(opened: Vec<Opened>) -> Listeners {
-        let listen = |opened| Listener { opened, accepting: false };
+        let listen = |opened| Listener { opened, accepting: false, left: ACCEPTS };
         Listeners { all: opened.into_iter().map(listen).collect(), next_accept: None, failed: None }
     }
 
@@ -86,15 +89,56 @@ impl Listeners {
         [Some(control), line("pubsub", true)].into_iter().flatten().collect()
     }
 
-    /// The descriptors on which connections come in, in their order.
-    pub fn fds(&self) -> impl Iterator<Item = RawFd> {
-        self.all.iter().map(|listener| listener.opened.acceptor.fd())
+    /// Waits for connections.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn watch(&self, poll: Poller<'_>) -> io::Result<()> {
+        let mut all = self.all.iter().enumerate();
+        all.try_for_each(|(number, listener)| poll.watch(listener.opened.acceptor.fd(), token(number)))
     }
 
     /// There may be connections to accept on the socket of this number.
-    pub fn accept_more(&mut self, listener: u32) {
-        if let Some(listener) = usize::try_from(listener).ok().and_then(|n| self.all.get_mut(n)) {
-            listener.accepting = true;
+    pub fn accept_more(&mut self, number: u32) {
+        let listener = usize::try_from(number).ok().and_then(|number| self.all.get_mut(number));
+        listener.into_iter().for_each(|listener| listener.accepting = true);
+    }
+
+    /// A turn begins.
+    pub fn begin(&mut self, now: Instant) {
+        self.next_accept.take_if(|at| *at <= now);
+        self.all.iter_mut().for_each(|listener| listener.left = ACCEPTS);
+    }
+
+    /// The next connection that waits, with the number of its socket.
+    fn accept(&mut self, cx: &mut Cx<'_>) -> Option<(usize, UnixStream)> {
+        (0..self.all.len()).find_map(|number| {
+            let may = self.next_accept.is_none();
+            let stream = if may { self.accept_one(number, cx) } else { None };
+            stream.map(|stream| (number, stream))
+        })
+    }
+
+    /// A connection that waits on the socket of this number; nothing when there is none, or none can be had.
+    fn accept_one(&mut self, number: usize, cx: &mut Cx<'_>) -> Option<UnixStream> {
+        loop {
+            let listener = self.all.get_mut(number).filter(|it| it.accepting && it.left > 0)?;
+            listener.left -= 1;
+            match listener.opened.acceptor.accept() {
+                Ok(stream) => return Some(stream),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => listener.accepting = false,
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
+                Err(error) => {
+                    // No descriptor is left, most likely, and no event will come when there is one again.
+                    let why = sys::io_words(&error);
+                    let text = format_args!("accepting a control connection: {why}");
+                    cx.log.once(Level::Error, "accept", text);
+                    self.next_accept = Some(cx.now + ACCEPT_PAUSE);
+                    self.failed = Some(cx.now);
+                    return None;
+                }
+            }
         }
     }
 
@@ -109,73 +153,53 @@ impl Listeners {
     }
 }
 
-impl Daemon {
-    /// Accepts what waits on each socket, up to a number.
-    pub(crate) fn accept(&mut self) {
-        if self.parts.clients.listeners.next_accept.is_some_and(|at| at > self.core.now) {
-            return;
-        }
-        self.parts.clients.listeners.next_accept = None;
-        for number in 0..self.parts.clients.listeners.all.len() {
-            for _ in 0..ACCEPTS {
-                if !self.accept_one(number) {
-                    break;
-                }
+impl Clients {
+    /// Lets the next connection in that waits on one of the sockets.
+    pub(super) fn accept(&mut self, cx: &mut Cx<'_>) -> Option<u32> {
+        while let Some((number, stream)) = self.listeners.accept(cx) {
+            if let Some(id) = self.admit(number, stream, cx) {
+                return Some(id);
             }
         }
+        None
     }
 
     /// Opens the sockets anew whose files somebody has removed. Who is connected stays so.
-    pub(crate) fn restore_listeners(&mut self) {
-        for number in 0..self.parts.clients.listeners.all.len() {
-            match self.restore(number) {
+    pub(super) fn restore_listeners(&mut self, cx: &mut Cx<'_>) {
+        for number in 0..self.listeners.all.len() {
+            match self.restore_listener(number, cx) {
                 Some(Ok(endpoint)) => {
-                    self.core.log.warning(format_args!("{endpoint} had been removed; it is there again"));
+                    cx.log.warning(format_args!("{endpoint} had been removed; it is there again"));
                 }
-                Some(Err(why)) => self.core.log.error(format_args!("{why}")),
+                Some(Err(why)) => cx.log.error(format_args!("{why}")),
                 None => {}
             }
         }
     }
 
-    fn restore(&mut self, number: usize) -> Option<Result<String, String>> {
-        let old = &self.parts.clients.listeners.all.get(number)?.opened;
-        let opened = match endpoint::restore(old, &self.core.setup.options)? {
+    fn restore_listener(&mut self, number: usize, cx: &mut Cx<'_>) -> Option<Result<String, String>> {
+        let old = self.listeners.opened(number)?;
+        let opened = match endpoint::restore(old, &cx.setup.options)? {
             Ok(opened) => opened,
             Err(why) => return Some(Err(why)),
         };
-        if let Err(error) = self.core.poll(Key::clients).watch(opened.acceptor.fd(), (number as u32) << 1 | 1)
-        {
+        if let Err(error) = cx.poll.watch(opened.acceptor.fd(), token(number)) {
             return Some(Err(sys::io_words(&error)));
         }
         // Who waits at the old one is not forgotten. Nobody can come after them.
-        self.parts.clients.listeners.accept_more(number as u32);
-        while self.accept_one(number) {}
+        let listener = self.listeners.all.get_mut(number)?;
+        (listener.accepting, listener.left) = (true, usize::MAX);
+        while let Some(stream) = self.listeners.accept_one(number, cx) {
+            let client = self.admit(number, stream, cx);
+            self.visits.extend(client);
+        }
         let endpoint = opened.endpoint.clone();
-        self.parts.clients.listeners.all.get_mut(number)?.opened = opened;
+        self.listeners.all.get_mut(number)?.opened = opened;
         Some(Ok(endpoint))
     }
+}
 
-    /// Accepts a connection; false when there is none, or none can be had.
-    fn accept_one(&mut self, number: usize) -> bool {
-        let Some(listener) = self.parts.clients.listeners.all.get_mut(number).filter(|it| it.accepting)
-        else {
-            return false;
-        };
-        match listener.opened.acceptor.accept() {
-            Ok(stream) => self.admit(number, stream),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => listener.accepting = false,
-            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
-            Err(error) => {
-                // No descriptor is left, most likely, and no event will come when there is one again.
-                let why = sys::io_words(&error);
-                let text = format_args!("accepting a control connection: {why}");
-                self.core.log.once(Level::Error, "accept", text);
-                self.parts.clients.listeners.next_accept = Some(self.core.now + ACCEPT_PAUSE);
-                self.parts.clients.listeners.failed = Some(self.core.now);
-                return false;
-            }
-        }
-        true
-    }
+/// The number by which the socket is registered; those of connections are even.
+fn token(listener: usize) -> u32 {
+    (listener as u32) << 1 | 1
 }

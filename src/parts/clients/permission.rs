@@ -6,62 +6,57 @@
 //!
 //! A user or group that does not exist is refused here too, since only the daemon can look it up.
 
+use crate::arbiter::Arbiter;
 use crate::arbiter::request::Task;
 use crate::config::options::{self, Who, watcher};
 use crate::config::{Value, WatcherConfig, families};
 use crate::control;
-use crate::reactor::eventloop::Daemon;
 use crate::sys::user;
 
 const MISMATCH: &str = "uid does not match endpoint_owner";
 
-impl Daemon {
-    /// Whether the user `peer`, or a plugin that runs as that user, may give an order. Whoever connects was let in by the
-    /// file of the socket; a plugin was not, and has never more than the lower right where its user is another one.
-    ///
-    /// # Errors
-    /// The reason why not, as Circus gives it.
-    pub(crate) fn permit(&self, peer: u32, is_plugin: bool, task: &Task) -> Result<(), String> {
-        if let Task::Add { options, .. } | Task::Set { options, .. } = task {
-            options.iter().try_for_each(|(key, value)| known_id(key, value))?;
-        }
-        let trusted = peer == 0 || peer == user::current_uid();
-        let of_plugin = (is_plugin && !trusted).then(|| peer.to_string());
-        let owner = of_plugin.as_deref().or(self.core.setup.options.endpoint_owner.as_deref());
-        let Some(owner) = owner else { return Ok(()) };
-        match task {
-            Task::Add { options, .. } => {
-                if !options.iter().any(|(key, value)| key == watcher::uid && is_owner(value, owner)) {
-                    return Err(MISMATCH.into());
-                }
-                if trusted { Ok(()) } else { permit_keys(options, true, owner) }
+/// Whether the user `peer`, or a plugin that runs as that user, may give an order; `owner` is that of the endpoint. Whoever
+/// connects was let in by the file of the socket; a plugin was not, and has never more than the lower right where its user
+/// is another one.
+///
+/// # Errors
+/// The reason why not, as Circus gives it.
+pub fn permit(
+    arbiter: &Arbiter,
+    owner: Option<&str>,
+    peer: u32,
+    is_plugin: bool,
+    task: &Task,
+) -> Result<(), String> {
+    if let Task::Add { options, .. } | Task::Set { options, .. } = task {
+        options.iter().try_for_each(|(key, value)| known_id(key, value))?;
+    }
+    let trusted = peer == 0 || peer == user::current_uid();
+    let of_plugin = (is_plugin && !trusted).then(|| peer.to_string());
+    let Some(owner) = of_plugin.as_deref().or(owner) else { return Ok(()) };
+    match task {
+        Task::Add { options, .. } => {
+            if !options.iter().any(|(key, value)| key == watcher::uid && is_owner(value, owner)) {
+                return Err(MISMATCH.into());
             }
-            Task::Set { name, options, .. } if !trusted => {
-                let config = self.core.arbiter.find(name).map(|watcher| &*watcher.config);
-                let theirs = config.is_some_and(|config| runs_as(config, owner));
-                if theirs
-                    && config.is_some_and(has_more_rights)
-                    && permit_keys(options, false, owner).is_err()
-                {
-                    return Err(
-                        "root only can set that, since the processes have a group or capabilities besides their user's"
-                            .into(),
-                    );
-                }
-                let used = config.is_some_and(circus_uses_environment);
-                if used
-                    && options
-                        .iter()
-                        .any(|(key, _)| matches!(key.as_str(), families::ENV | watcher::working_dir))
-                {
-                    return Err(
-                        "root only can set that, since circus itself uses it for hooks or streams".into()
-                    );
-                }
-                permit_keys(options, theirs, owner)
-            }
-            _ => Ok(()),
+            if trusted { Ok(()) } else { permit_keys(options, true, owner) }
         }
+        Task::Set { name, options, .. } if !trusted => {
+            let config = arbiter.find(name).map(|watcher| &*watcher.config);
+            let theirs = config.is_some_and(|config| runs_as(config, owner));
+            if theirs && config.is_some_and(has_more_rights) && permit_keys(options, false, owner).is_err() {
+                return Err(
+                    "root only can set that, since the processes have a group or capabilities besides their user's"
+                        .into(),
+                );
+            }
+            let is_used = |key: &str| matches!(key, families::ENV | watcher::working_dir);
+            if config.is_some_and(circus_uses_environment) && options.iter().any(|(key, _)| is_used(key)) {
+                return Err("root only can set that, since circus itself uses it for hooks or streams".into());
+            }
+            permit_keys(options, theirs, owner)
+        }
+        _ => Ok(()),
     }
 }
 

@@ -5,15 +5,13 @@
 //! one process of theirs leaves some to others. When places are short, a connection by which nothing was asked gives
 //! way to a newcomer: it is looked for when one comes, so no time has to be waited for.
 
-use super::Client;
-use super::Clients;
-use super::Daemon;
+use super::{Client, Clients};
 use crate::arbiter::Pid;
 use crate::arbiter::request::Errno;
 use crate::control::protocol::{self, Id};
 use crate::control::wire::Wire;
 use crate::parts::log::Level;
-use crate::reactor::registry::Key;
+use crate::reactor::part::Cx;
 use crate::sys::{clock, io_words, limit, socket};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -36,13 +34,13 @@ pub(super) const MOST_HELD: usize = 64 << 20;
 const SILENT: &str = "nothing was asked by this connection for 10 s, and its place is needed";
 const HEAVIEST: &str = "circus keeps too much for its clients already, and most of it for this connection";
 
-impl Daemon {
+impl Clients {
     /// Takes a new connection in, or says why not.
-    pub(crate) fn admit(&mut self, listener: usize, stream: UnixStream) {
-        if self.parts.clients.listeners.are_well(self.core.now) {
-            self.core.log.over(Level::Info, "accept", format_args!("control connections are accepted again"));
+    pub(super) fn admit(&mut self, listener: usize, stream: UnixStream, cx: &mut Cx<'_>) -> Option<u32> {
+        if self.listeners.are_well(cx.now) {
+            cx.log.over(Level::Info, "accept", format_args!("control connections are accepted again"));
         }
-        let Some(opened) = self.parts.clients.listeners.opened(listener) else { return };
+        let opened = self.listeners.opened(listener)?;
         let peer = socket::peer_credentials(stream.as_raw_fd()).ok();
         let (pid, peer) = peer.map_or((None, u32::MAX), |(pid, uid, _)| (Some(pid), uid));
         let foreign = opened.only_for.is_some_and(|own| ![own, 0].contains(&peer));
@@ -50,49 +48,45 @@ impl Daemon {
         client.events_only = opened.events_only;
         client.by_port = opened.is_port();
         client.pid = pid.filter(|pid| *pid > 0); // 0 is one of another pid namespace
-        client.since = Some(self.core.now);
+        client.since = Some(cx.now);
         if foreign {
-            return refuse(&mut client, "this control socket serves root and the user of circus only");
+            refuse(&mut client, "this control socket serves root and the user of circus only");
+            return None;
         }
-        if let Err(reason) = self.make_room(&client) {
-            self.core.log.once(
-                Level::Warning,
-                reason,
-                format_args!("control: a connection is refused: {reason}"),
-            );
-            return refuse(&mut client, reason);
+        if let Err(reason) = self.make_room(&client, cx) {
+            let text = format_args!("control: a connection is refused: {reason}");
+            cx.log.once(Level::Warning, reason, text);
+            refuse(&mut client, reason);
+            return None;
         }
-        if let Some(id) = self.take_in(client) {
-            self.serve(id);
-        }
+        self.take_in(client, cx)
     }
 
     /// Serves a plugin that runs as this user, and which is told of everything, in the next turn.
-    pub(crate) fn take_in_plugin(&mut self, stream: UnixStream, pid: Pid, uid: u32) {
+    pub fn take_in_plugin(&mut self, stream: UnixStream, pid: Pid, uid: u32, cx: &mut Cx<'_>) {
         let mut client = Client::new(stream, uid, Wire::lines());
         client.plugin = Some(pid);
         client.topics = Some(Vec::new());
-        let id = self.take_in(client);
-        self.parts.clients.visit_again(id);
+        if let Some(id) = self.take_in(client, cx) {
+            self.plugins.insert(pid, id);
+            self.visits.push(id);
+        }
     }
 
     /// Has a connection looked after from now on.
-    fn take_in(&mut self, mut client: Client) -> Option<u32> {
-        let id = self.parts.clients.next_client;
-        self.parts.clients.next_client = id.wrapping_add(1);
-        if let Err(error) = self.core.poll(Key::clients).watch_both(client.stream.as_raw_fd(), id << 1) {
+    fn take_in(&mut self, mut client: Client, cx: &mut Cx<'_>) -> Option<u32> {
+        let id = self.next_client;
+        self.next_client = id.wrapping_add(1);
+        if let Err(error) = cx.poll.watch_both(client.stream.as_raw_fd(), id << 1) {
             let why = io_words(&error);
             let text = format_args!("control: a connection cannot be waited for: {why}");
-            self.core.log.once(Level::Error, "connection", text);
+            cx.log.once(Level::Error, "connection", text);
             refuse(&mut client, &format!("circus cannot wait for this connection: {why}"));
             return None;
         }
-        self.core.log.over(
-            Level::Info,
-            "connection",
-            format_args!("control: new connections are served again"),
-        );
-        self.parts.clients.clients.insert(id, client);
+        let text = format_args!("control: new connections are served again");
+        cx.log.over(Level::Info, "connection", text);
+        self.clients.insert(id, client);
         Some(id)
     }
 
@@ -100,28 +94,27 @@ impl Daemon {
     ///
     /// # Errors
     /// Why there is none.
-    fn make_room(&mut self, newcomer: &Client) -> Result<(), &'static str> {
-        let count = self.parts.clients.count();
+    fn make_room(&mut self, newcomer: &Client, cx: &mut Cx<'_>) -> Result<(), &'static str> {
+        let count = self.clients.len();
         if count < FEW_CLIENTS / 2 {
             return Ok(());
         }
         let open = limit::get(limit::NOFILE).map_or(u64::MAX, |limit| limit.soft);
         let bounds = Bounds::new(usize::try_from(open).unwrap_or(usize::MAX), newcomer.is_trusted());
-        let own = self.parts.clients.clients.values().filter(|client| is_akin(newcomer, client)).count();
+        let own = self.clients.values().filter(|client| is_akin(newcomer, client)).count();
         let fault = bounds.fault(count, own, newcomer.stream.as_raw_fd());
         let Some((reason, among_own)) = fault else { return Ok(()) };
-        let now = self.core.now;
+        let now = cx.now;
         let gives_way = |client: &Client| {
             client.is_silent(now, if newcomer.outranks(client) { Duration::ZERO } else { SILENCE })
                 && (!among_own || is_akin(newcomer, client))
         };
-        let silent =
-            self.parts.clients.clients.iter().find(|(_, client)| gives_way(client)).map(|(id, _)| *id);
+        let silent = self.clients.iter().find(|(_, client)| gives_way(client)).map(|(id, _)| *id);
         let silent = silent.ok_or(reason)?;
-        if let Some(client) = self.parts.clients.clients.get_mut(&silent) {
+        if let Some(client) = self.clients.get_mut(&silent) {
             refuse(client, SILENT);
         }
-        self.close_client(silent);
+        self.close(silent, cx);
         Ok(())
     }
 }
@@ -183,6 +176,12 @@ impl Client {
         self.peer == 0 || self.peer == crate::sys::user::current_uid()
     }
 
+    /// Whether it has fewer rights than root and the user of circus. Where the endpoint has no owner, who comes by a port
+    /// has not.
+    pub fn is_lower(&self, owner: bool) -> bool {
+        !self.is_trusted() && (owner || !self.by_port)
+    }
+
     fn outranks(&self, other: &Client) -> bool {
         self.is_trusted() && !other.is_trusted()
     }
@@ -205,7 +204,7 @@ impl Clients {
             let Some((id, client)) = all.max_by_key(|(_, client)| weight(client)) else { break };
             refuse(client, HEAVIEST);
             client.weigh(&mut self.held);
-            self.revisit.push(*id);
+            self.visits.push(*id);
             shed = true;
         }
         shed

@@ -62,14 +62,13 @@ pub fn stamp(files: &[PathBuf]) -> Option<Stamp> {
 mod tests {
     use super::*;
     use crate::config::WatcherConfig;
-    use crate::parts::sockets::Sockets;
 
     fn found(cmd: &str, args: &str, shell: bool, dir: &Path) -> Vec<PathBuf> {
         let mut config = WatcherConfig { name: "w".into(), ..WatcherConfig::default() };
         (config.options.cmd, config.options.args, config.options.shell) = (cmd.into(), args.into(), shell);
         config.options.working_dir = dir.to_str().map(Into::into);
         std::rc::Rc::make_mut(&mut config.env).insert("PATH".into(), "/nonexistent:/usr/bin:/bin".into());
-        let template = SpawnTemplate::new(&config, &Sockets::default()).unwrap();
+        let template = SpawnTemplate::new(&config, &[], None).unwrap();
         files(&template)
     }
 

@@ -4,10 +4,11 @@
 //! The kernel tells of a descriptor at once if there is something, so a connection that came while nobody looked is
 //! not missed. After one event nobody looks any more until the arbiter wants it again.
 
-use super::Sockets;
+use super::{Sockets, User};
 use crate::arbiter::{Event, WatcherId};
+use crate::host::spawn::NotSpawned;
 use crate::host::spawn_template::awaited;
-use crate::reactor::part::{Cx, Part, Readiness};
+use crate::reactor::part::{Cx, Job, Part, Readiness};
 use crate::sys::io_words;
 use std::os::fd::{AsRawFd, RawFd};
 
@@ -23,7 +24,7 @@ impl Sockets {
 
     fn try_watch(&mut self, id: WatcherId, cx: &Cx<'_>) -> Result<(), String> {
         let watcher = cx.arbiter.watcher(id).ok_or("the watcher is gone")?;
-        for name in awaited(&watcher.config, self)? {
+        for name in awaited(&watcher.config, &cx.setup.sockets)? {
             let fds: Vec<RawFd> = self.fds(&name).collect();
             for fd in fds {
                 if !self.is_awaited(fd) {
@@ -91,6 +92,12 @@ impl Part for Sockets {
 
     fn end_turn(&mut self, cx: &mut Cx<'_>) {
         self.settle(cx);
+    }
+
+    fn lend(&mut self, job: &mut Job, _: &mut Cx<'_>) -> Result<(), NotSpawned> {
+        let most = job.config.wanted();
+        let user = User { watcher: job.watcher, wid: job.wid, replaces: job.replaces, most };
+        Ok(job.template.place_shared(&mut |name| self.take(name, user))?)
     }
 
     fn vacated(&mut self, watcher: WatcherId, wid: u32, _: &mut Cx<'_>) {

@@ -8,6 +8,7 @@
 //! is written all the same, by circus or by somebody else, is left alone.
 
 use crate::arbiter::Pid;
+use crate::arbiter::process::Exit;
 use crate::host::files::{Location, id, make_alike, remove};
 use crate::host::spawn_template::{DEFAULT_PATH, candidates};
 use crate::parts::log::Level;
@@ -15,7 +16,7 @@ use crate::parts::streams::backups::{COMPRESSED, OldFile, old_files, with};
 use crate::reactor::eventloop::Daemon;
 use crate::signals::SIGKILL;
 use crate::sys::child::{Child, Stdio, Step};
-use crate::sys::{self, io_words, process, signal, wait};
+use crate::sys::{self, io_words, process, signal};
 use std::ffi::{CString, OsString};
 use std::fs::{File, Metadata};
 use std::io;
@@ -108,28 +109,28 @@ impl Daemon {
             session: false,
             ..Child::default()
         };
-        let pid = self.spawner.spawn(&child).map_err(|error| match error.step {
+        let spawned = self.core.host.spawn(&child).map_err(|error| match error.step {
             Step::Exec if error.errno == sys::ENOENT => {
                 format!("there is no gzip in PATH={path}; install it, or take compress out")
             }
             _ => format!("gzip: {error}"),
         })?;
         // It works all the same when it is not allowed to be so modest.
-        let _ = process::make_modest(pid);
-        Ok(pid)
+        let _ = process::make_modest(spawned.pid());
+        Ok(spawned.pid())
     }
 
     /// A child has ended: was it the one that compresses?
-    pub(crate) fn compressor_ended(&mut self, pid: Pid, exit: wait::Exit) {
+    pub(crate) fn compressor_ended(&mut self, pid: Pid, exit: Exit) {
         let Some(job) = self.compressor.job.take_if(|job| job.pid == pid) else { return };
         let done = match exit {
-            wait::Exit::Code(0) => {
+            Exit::Code(0) => {
                 let in_use =
                     self.parts.streams.writes_to(id(&job.old)) || self.core.log.writes_to(id(&job.old));
                 job.put_in_place(in_use).map_err(|error| io_words(&error))
             }
-            wait::Exit::Code(code) => Err(format!("gzip failed with code {code}")),
-            wait::Exit::Signal { number, .. } => Err(format!("gzip was ended by signal {number}")),
+            Exit::Code(code) => Err(format!("gzip failed with code {code}")),
+            Exit::Signal(number) => Err(format!("gzip was ended by signal {number}")),
         };
         match done {
             Ok(()) => {
@@ -142,7 +143,7 @@ impl Daemon {
                 self.give_up(&job.live, &why);
             }
         }
-        self.log_quota.look_again();
+        self.parts.streams.quota.look_again();
         self.compress_next();
     }
 

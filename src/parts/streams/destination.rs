@@ -124,7 +124,6 @@ pub struct Destination {
     torn: bool,
     /// The same of what was given to be written, by any destination of the same output.
     open_line: Rc<Cell<bool>>,
-    rotated: bool,
 }
 
 impl Destination {
@@ -172,7 +171,7 @@ impl Destination {
     fn new(place: Place, medium: Medium) -> Self {
         let torn = matches!(&medium, Medium::File(file) if file.ends_within_line());
         let open_line = Rc::new(Cell::new(torn));
-        Destination { place, medium, held: None, notices: Vec::new(), torn, open_line, rotated: false }
+        Destination { place, medium, held: None, notices: Vec::new(), torn, open_line }
     }
 
     /// Where it writes to.
@@ -256,7 +255,6 @@ impl Destination {
                 Ok(n) => {
                     self.torn = bytes.get(n - 1) != Some(&b'\n');
                     bytes = bytes.get(n..).unwrap_or_default();
-                    self.notice_rotation();
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err((bytes, error)),
@@ -265,19 +263,9 @@ impl Destination {
         Ok(())
     }
 
-    /// A file that cannot be rotated goes on growing, and that is said once.
-    fn notice_rotation(&mut self) {
-        let Some(file) = self.file() else { return };
-        let (rotated, complaint) = (file.take_rotated(), file.take_complaint());
-        self.rotated |= rotated;
-        if let Some(text) = complaint {
-            self.notices.push(Notice { level: Level::Error, text });
-        }
-    }
-
     /// Whether its file was rotated since the last call.
     pub fn take_rotated(&mut self) -> bool {
-        std::mem::take(&mut self.rotated)
+        self.file().is_some_and(FileStream::take_rotated)
     }
 
     /// Begins to keep output.
@@ -418,7 +406,6 @@ impl Destination {
     /// A sentence that says why not, which is a notice too.
     pub fn rotate(&mut self) -> Result<bool, String> {
         let rotated = self.file().map_or(Ok(false), FileStream::rotate_now);
-        self.notice_rotation();
         rotated.map_err(|error| self.complain(format!("cannot rotate {}: {}", self.place, io_words(&error))))
     }
 
@@ -429,11 +416,15 @@ impl Destination {
 
     /// What is to be said since the last call.
     pub fn take_notices(&mut self) -> Vec<Notice> {
-        std::mem::take(&mut self.notices)
+        let complaints = self.file().map(|file| std::mem::take(file.complaints())).unwrap_or_default();
+        let error = |text| Notice { level: Level::Error, text };
+        complaints.into_iter().map(error).chain(self.notices.drain(..)).collect()
     }
 
     /// Whether all is well: nothing held and nothing to be said.
-    pub fn is_quiet(&self) -> bool {
-        self.held.is_none() && self.notices.is_empty()
+    pub fn is_quiet(&mut self) -> bool {
+        self.held.is_none()
+            && self.notices.is_empty()
+            && self.file().is_none_or(|file| file.complaints().is_empty())
     }
 }

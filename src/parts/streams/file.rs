@@ -5,9 +5,8 @@
 //! [`LINE_MAX`] is cut there. Without `backup_count` nothing is rotated nor truncated, as in Circus. The clock may
 //! ask for a rotation too ([`super::timed`]), and a file that is watched is opened anew when somebody has moved it.
 
-use super::LINE_MAX;
-use super::backups;
 use super::timed::{Schedule, Timer};
+use super::{LINE_MAX, backups};
 use crate::host::files::{self, Location};
 use crate::sys::{clock, io_words};
 use std::ffi::OsString;
@@ -76,7 +75,8 @@ pub struct FileStream {
     timer: Option<Box<Timer>>,
     /// A rotation that failed is not tried again before this moment.
     not_before: Option<Instant>,
-    complaint: Option<Box<str>>,
+    /// What is to be said about a rotation, and whether there was one.
+    complaints: Vec<String>,
     rotated: bool,
     looked: Option<Instant>,
     /// Another file has its name, and could not be opened.
@@ -114,7 +114,7 @@ impl FileStream {
             due: false,
             timer: None,
             not_before: None,
-            complaint: None,
+            complaints: Vec::new(),
             rotated: false,
             looked: None,
             left_behind: false,
@@ -155,6 +155,11 @@ impl FileStream {
         if self.timer.as_ref().map(|timer| timer.schedule()) != schedule {
             self.timer = schedule.map(|schedule| Box::new(Timer::new(schedule, self.since())));
         }
+    }
+
+    /// Follows somebody else who moves it.
+    pub fn watch(&mut self) {
+        self.rotation.watched = true;
     }
 
     /// Since when the file has been written, in seconds since 1970, as far as the file system knows.
@@ -343,7 +348,7 @@ impl FileStream {
     }
 
     fn complain(&mut self, text: String) {
-        self.complaint = Some(text.into());
+        self.complaints.push(text);
     }
 
     /// Whether it was rotated since the last call.
@@ -427,8 +432,8 @@ impl FileStream {
     }
 
     /// What is to be said about a rotation.
-    pub fn take_complaint(&mut self) -> Option<String> {
-        self.complaint.take().map(String::from)
+    pub fn complaints(&mut self) -> &mut Vec<String> {
+        &mut self.complaints
     }
 }
 

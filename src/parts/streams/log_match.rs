@@ -3,9 +3,12 @@
 //! The work of a turn has a bound, whatever the expressions are and however much is written: what is over stays in its
 //! pipe until the next turn. A unit of work is a byte that the smallest kind of expression looks at.
 
-use super::ring::Writer;
 use crate::arbiter::Pid;
+use crate::config::ini::shorten;
+use crate::config::probe::{NOTHING_TO_READ, Probe};
 use crate::config::regex::Regex;
+use crate::config::{CHANNELS, WatcherConfig, WatcherOptions};
+use crate::reactor::part::Writer;
 
 /// A longer line is looked at up to here, in bytes.
 const LONGEST: usize = 4096;
@@ -14,8 +17,39 @@ const PIECE: usize = 16 * 1024;
 /// So much work is done in a turn before the next piece is left for the next one.
 const WORK: usize = 24 * 1024;
 
+/// The line by which a process of a watcher will say that it is ready, if it says so in its output.
+///
+/// # Errors
+/// circus reads none of its outputs, or the expression is wrong.
+pub(super) fn wanted_line(config: &WatcherConfig, wid: u32) -> Result<Option<Regex>, String> {
+    let text = config.options.ready.as_deref().unwrap_or_default();
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let Probe::Log(expression) =
+        Probe::parse(text, wid, 0).map_err(|why| format!("`ready = {text}` {why}"))?
+    else {
+        return Ok(None);
+    };
+    if CHANNELS.iter().all(|channel| config.stream(*channel).is_none()) {
+        return Err(NOTHING_TO_READ.to_string());
+    }
+    line(&expression).map(Some)
+}
+
+fn line(expression: &str) -> Result<Regex, String> {
+    Regex::new(expression).map_err(|why| format!("`ready = log:{}`: {why}", shorten(expression)))
+}
+
+/// What is wrong with the regular expression of `ready`, if it has one.
+pub fn wrong_line(options: &WatcherOptions) -> Option<String> {
+    match Probe::of_any(options.ready.as_deref()?) {
+        Ok(Probe::Log(expression)) => line(&expression).err(),
+        _ => None,
+    }
+}
+
 /// The processes that have not written their line yet, and those that just have.
-#[derive(Default)]
 pub struct LogMatches {
     awaited: Vec<Awaited>,
     found: Vec<i32>,
@@ -34,6 +68,12 @@ impl Awaited {
     /// How much of something is looked at, when a byte is so much work.
     fn at_most(&self, most: usize) -> usize {
         most.min(PIECE / self.expression.weight())
+    }
+}
+
+impl Default for LogMatches {
+    fn default() -> Self {
+        LogMatches { awaited: Vec::new(), found: Vec::new(), left: WORK }
     }
 }
 
@@ -97,7 +137,7 @@ impl LogMatches {
 mod tests {
     use super::*;
     use crate::arbiter::WatcherId;
-    use crate::parts::streams::Channel;
+    use crate::config::Channel;
 
     #[test]
     fn a_line_is_found_however_it_comes() {

@@ -6,10 +6,12 @@
 //! no old ones left, the largest file is cut down to its newest lines, so that what happened last can still be
 //! read.
 
+use super::Streams;
+use super::backups::{OldFile, cut, old_files};
+use crate::config::options::global;
 use crate::host::files::{self, Location};
-use crate::parts::log::Level;
-use crate::parts::streams::backups::{OldFile, cut, old_files};
-use crate::reactor::eventloop::Daemon;
+use crate::parts::log::{Level, Log};
+use crate::reactor::part::{Cx, Effect};
 use crate::sorted::Sorted;
 use crate::sys::{io_words, user};
 use std::ffi::OsString;
@@ -22,7 +24,7 @@ const KEPT: u64 = 64 * 1024;
 const SMALL: u64 = 4096;
 
 /// The cap, and what is known of the files below it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct LogQuota {
     /// 0: there is none.
     cap: u64,
@@ -34,23 +36,41 @@ pub struct LogQuota {
     stale: bool,
     /// Nothing more could be freed at this size: it is tried again when there is that much more.
     hopeless: u64,
+    /// Processes were made in this turn.
+    spawning: bool,
+}
+
+impl Default for LogQuota {
+    fn default() -> Self {
+        LogQuota { cap: 0, files: Sorted::new(), rest: 0, stale: true, hopeless: 0, spawning: false }
+    }
 }
 
 impl LogQuota {
-    /// A cap of so many bytes; 0 or less: none.
-    pub fn new(cap: i64) -> Self {
-        LogQuota { cap: u64::try_from(cap).unwrap_or(0), stale: true, ..LogQuota::default() }
+    /// A file was opened, of a watcher with this user.
+    pub fn add(&mut self, path: &Path, user: u32) {
+        self.stale = true;
+        if self.cap > 0 {
+            self.files.insert(path.as_os_str().to_owned(), user);
+        }
     }
 
-    /// Sets another cap; what is known of the files stays.
+    /// Another cap may hold; what is known of the files stays.
     pub fn set_cap(&mut self, cap: i64) {
-        self.cap = u64::try_from(cap).unwrap_or(0);
-        self.hopeless = 0;
+        let cap = u64::try_from(cap).unwrap_or(0);
+        if std::mem::replace(&mut self.cap, cap) != cap {
+            self.hopeless = 0;
+        }
     }
 
     /// The files that are not in use have changed.
     pub fn look_again(&mut self) {
         self.stale = true;
+    }
+
+    /// A process was made, and more of them may follow at once.
+    pub fn note_spawn(&mut self) {
+        self.spawning = true;
     }
 
     /// The size from which on something is removed: what is read at once from a pipe comes on top.
@@ -64,77 +84,78 @@ impl LogQuota {
     }
 }
 
-impl Daemon {
+impl Streams {
     /// Looks, at the end of a turn, after files that were rotated, and whether all files together are too large.
-    pub(crate) fn tend_files(&mut self) {
-        for file in self.parts.streams.take_rotated() {
-            self.log_quota.look_again();
-            if file.compress {
-                self.compress_old_files_of(file.path);
-            }
-        }
-        if self.log_quota.cap == 0 {
+    pub(super) fn keep_to_quota(&mut self, cx: &mut Cx<'_>) {
+        self.to_compress.drain(..).for_each(|file| cx.effect(Effect::Compress(file)));
+        self.quota.set_cap(cx.setup.options.log_max_bytes);
+        let spawning = std::mem::take(&mut self.quota.spawning);
+        if self.quota.cap == 0 {
             return;
         }
-        self.log_quota.stale |= self.parts.streams.take_reshuffled();
         // While many processes are being started, files are opened in every turn.
-        if self.log_quota.stale && self.spawns.is_empty() {
+        if self.quota.stale && !spawning {
             self.count_files();
         }
-        if self.files_size() > self.log_quota.limit() {
-            self.free_space();
+        if self.files_size(cx.log) > self.quota.limit() {
+            self.free_space(cx.log);
         }
     }
 
-    fn files_size(&mut self) -> u64 {
-        self.log_quota.rest + self.parts.streams.size() + self.core.log.file().map_or(0, |(_, size)| size)
+    /// Whether files are to be counted as soon as no processes are being started.
+    pub(super) fn is_count_due(&self) -> bool {
+        self.quota.stale && self.quota.cap > 0
+    }
+
+    fn files_size(&self, log: &mut Log) -> u64 {
+        self.quota.rest + self.size + log.file().map_or(0, |(_, size)| size)
     }
 
     /// Finds out how large the files are that are not in use; the answer is the old files, the oldest first.
     fn count_files(&mut self) -> Vec<OldFile> {
         // By bytes, not as paths, which are compared part by part: there may be a thousand of them.
-        let live = self.parts.streams.files().into_iter().map(|file| (file.path.into_os_string(), file.user));
+        let live = self.files().into_iter().map(|(path, user)| (path.as_os_str().to_owned(), user));
         let live: Sorted<OsString, u32> = live.collect();
         for (path, user) in live.iter() {
-            self.log_quota.files.insert(path.clone(), *user);
+            self.quota.files.insert(path.clone(), *user);
         }
         let mut rest = 0;
-        self.log_quota.files.retain(|path, _| {
+        self.quota.files.retain(|path, _| {
             let size = || size_of(Path::new(path));
             let closed = if live.contains_key(path) { Ok(0) } else { size() };
             rest += closed.as_ref().map_or(0, |size| *size);
             !closed.is_err_and(|error| error.kind() == ErrorKind::NotFound)
         });
-        let paths: Vec<&Path> = self.log_quota.files.keys().map(Path::new).collect();
+        let paths: Vec<&Path> = self.quota.files.keys().map(Path::new).collect();
         let old = old_files(&paths);
-        self.log_quota.rest = rest + old.iter().map(|old| old.size).sum::<u64>();
-        self.log_quota.stale = false;
+        self.quota.rest = rest + old.iter().map(|old| old.size).sum::<u64>();
+        self.quota.stale = false;
         old
     }
 
     /// Removes old files, the oldest first, and then cuts down what is left, the largest first.
-    fn free_space(&mut self) {
+    fn free_space(&mut self, log: &mut Log) {
         // Somebody may have truncated or removed files meanwhile.
-        self.parts.streams.measure();
+        self.measure(log);
         let old = self.count_files();
-        let mut size = self.files_size();
-        if size <= self.log_quota.limit() {
+        let mut size = self.files_size(log);
+        if size <= self.quota.limit() {
             return;
         }
-        let goal = self.log_quota.goal();
-        size = self.remove_old_files(&old, size, goal);
-        self.cut_files(size, goal);
+        let goal = self.quota.goal();
+        size = self.remove_old_files(&old, size, goal, log);
+        self.cut_files(size, goal, log);
         self.count_files();
     }
 
     /// Removes old files, from the first one on, until the goal is reached; the answer is the size that is left.
-    fn remove_old_files(&mut self, old: &[OldFile], mut size: u64, goal: u64) -> u64 {
+    fn remove_old_files(&mut self, old: &[OldFile], mut size: u64, goal: u64, log: &mut Log) -> u64 {
         let (mut removed, mut bytes) = (0, 0);
         for old in old {
             if size <= goal {
                 break;
             }
-            if self.parts.streams.writes_to(old.id) || self.core.log.writes_to(old.id) {
+            if self.writes_to(old.id) || log.writes_to(old.id) {
                 continue;
             }
             match files::remove(&old.path, old.id) {
@@ -142,27 +163,22 @@ impl Daemon {
                     size = size.saturating_sub(old.size);
                     (removed, bytes) = (removed + 1, bytes + old.size);
                 }
-                Err(error) => self.cannot("remove", &old.path, &error),
+                Err(error) => cannot("remove", &old.path, &error, log),
             }
         }
         if removed > 0 {
             let text = format_args!("log_max_bytes: removed the {removed} oldest files ({bytes} bytes)");
-            self.core.log.info(text);
+            log.info(text);
         }
         size
     }
 
-    fn cannot(&mut self, what: &str, path: &Path, error: &io::Error) {
-        let cause = format!("log_max_bytes: cannot {what} {}", path.display());
-        self.core.log.once(Level::Warning, &cause, format_args!("{cause}: {}", io_words(error)));
-    }
-
     /// Cuts the largest file to its newest lines, then the next one, until the goal is reached.
-    fn cut_files(&mut self, mut size: u64, goal: u64) {
+    fn cut_files(&mut self, mut size: u64, goal: u64, log: &mut Log) {
         let mut files: Vec<(u64, PathBuf, u32)> = Vec::new();
         if size > goal {
-            let log = self.core.log.file().map(|(path, _)| (path, user::current_uid()));
-            let all = self.log_quota.files.iter().map(|(path, user)| (PathBuf::from(path), *user)).chain(log);
+            let own = log.file().map(|(path, _)| (path, user::current_uid()));
+            let all = self.quota.files.iter().map(|(path, user)| (PathBuf::from(path), *user)).chain(own);
             files.extend(all.filter_map(|(path, user)| Some((size_of(&path).ok()?, path, user))));
         }
         while size > goal
@@ -175,24 +191,29 @@ impl Daemon {
             match cut(&path, user, KEPT.min(before / 2)) {
                 Ok(after) => {
                     size = size.saturating_sub(before.saturating_sub(after));
-                    self.core.log.warning(format_args!(
+                    log.warning(format_args!(
                         "log_max_bytes: {} was cut to its newest {after} bytes",
                         path.display()
                     ));
                     files.push((after, path, user));
                 }
-                Err(error) => self.cannot("cut", &path, &error),
+                Err(error) => cannot("cut", &path, &error, log),
             }
         }
-        self.parts.streams.measure();
-        self.core.log.measure();
-        self.log_quota.hopeless = if size > goal { size + self.log_quota.cap / 16 } else { 0 };
-        if size > self.log_quota.cap {
+        self.measure(log);
+        log.measure();
+        self.quota.hopeless = if size > goal { size + self.quota.cap / 16 } else { 0 };
+        if size > self.quota.cap {
             let text =
                 format_args!("log_max_bytes is too small: the log files take {size} bytes all the same");
-            self.core.log.once(Level::Warning, "log_max_bytes", text);
+            log.once(Level::Warning, global::log_max_bytes, text);
         }
     }
+}
+
+fn cannot(what: &str, path: &Path, error: &io::Error, log: &mut Log) {
+    let cause = format!("log_max_bytes: cannot {what} {}", path.display());
+    log.once(Level::Warning, &cause, format_args!("{cause}: {}", io_words(error)));
 }
 
 /// The size of a file.

@@ -1,40 +1,32 @@
-//! What is done to files from outside the flow of output: rotated or opened anew because somebody asks for it.
+//! What is done to files from outside the flow of output: they are rotated or opened anew because somebody asks for
+//! it.
 
-use super::Log;
-use super::SinkId;
-use super::Streams;
 use super::destination::Place;
 use super::file::FileStream;
-use std::path::PathBuf;
+use super::sink::Target;
+use super::{Log, SinkId, Streams};
+use crate::arbiter::request::Errno;
+use crate::config::text;
+use crate::control::{Map, Refusal, answers, output};
+use crate::reactor::part::Cx;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::rc::Rc;
 use std::time::Instant;
 
-/// A file, and whether something was done with it, or why not.
-pub type Tended = (PathBuf, Result<bool, String>);
-
-/// A file that is being written.
-pub struct LiveFile {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Its size in bytes.
-    pub size: u64,
-    /// The user of the watcher.
-    pub user: u32,
-    /// Its old files are to be compressed.
-    pub compress: bool,
-}
-
 impl Streams {
-    /// The files that are being written.
-    pub fn files(&mut self) -> Vec<LiveFile> {
-        self.targets.ids().into_iter().filter_map(|id| self.live_file(id)).collect()
-    }
-
-    pub(super) fn live_file(&mut self, id: u32) -> Option<LiveFile> {
-        let destination = &mut self.targets.get_mut(id)?.destination;
-        let Place::Path(path) = destination.place().clone() else { return None };
-        let file = destination.file()?;
-        let (size, user, compress) = (file.size(), file.user(), file.compresses());
-        Some(LiveFile { path: path.to_path_buf(), size, user, compress })
+    /// The files that are being written, each with the user of its watcher.
+    pub(super) fn files(&mut self) -> Vec<(Rc<Path>, u32)> {
+        let mut files = Vec::new();
+        for id in self.targets.ids() {
+            if let Some(Target { destination, .. }) = self.targets.get_mut(id)
+                && let Place::Path(path) = destination.place().clone()
+                && let Some(file) = destination.file()
+            {
+                files.push((path, file.user()));
+            }
+        }
+        files
     }
 
     /// Whether this file is being written, whatever it is called by now.
@@ -42,58 +34,62 @@ impl Streams {
         self.targets.iter().any(|(_, target)| target.destination.is_file(id))
     }
 
-    /// How large all of them are together.
-    pub fn size(&mut self) -> u64 {
-        self.targets.iter_mut().filter_map(|target| Some(target.destination.file()?.size())).sum()
-    }
-
     /// Finds out anew how large they are.
-    pub fn measure(&mut self) {
-        for target in self.targets.iter_mut() {
-            target.destination.file().into_iter().for_each(FileStream::measure);
+    pub fn measure(&mut self, log: &mut Log) {
+        for id in self.targets.ids() {
+            let file = self.targets.get_mut(id).and_then(|target| target.destination.file());
+            file.into_iter().for_each(FileStream::measure);
+            self.settle(id, log);
         }
     }
 
-    /// The files that were rotated since the last call.
-    pub fn take_rotated(&mut self) -> Vec<LiveFile> {
-        std::mem::take(&mut self.rotated)
+    /// The command `logs`: rotates the files of a watcher, or all that keep old files, or opens them anew. The answer
+    /// names those with which something was done.
+    ///
+    /// # Errors
+    /// There is no such watcher, or not all of it could be done, which is logged too.
+    pub fn logs(&mut self, name: Option<&str>, rotate: bool, cx: &mut Cx<'_>) -> Result<Map, Refusal> {
+        let sinks = name.map(|name| {
+            let watcher = cx.arbiter.find(name).ok_or_else(|| answers::no_watcher(name))?;
+            Ok(self.sinks_of(watcher.id).into_iter().map(|(_, sink)| sink).collect::<Vec<_>>())
+        });
+        let (files, mut failures) = self.tend(sinks.transpose()?.as_deref(), rotate, cx.now, cx.log);
+        if !rotate && name.is_none() {
+            failures.extend(cx.log.reopen().err());
+        }
+        match failures.is_empty() {
+            true => Ok(output::files(files.into_iter())),
+            false => Err(Refusal { errno: Errno::Os, reason: failures.join("; ") }),
+        }
     }
 
-    /// Whether other files are written than at the last call.
-    pub fn take_reshuffled(&mut self) -> bool {
-        std::mem::take(&mut self.reshuffled)
-    }
-
-    /// Rotates the files of these sinks, or all that keep old files, or opens them anew. What goes wrong is logged
-    /// too.
-    pub fn tend(
+    /// Does that for the files of these sinks, or all: with which it was done, and why not with others.
+    pub(super) fn tend(
         &mut self,
         sinks: Option<&[SinkId]>,
         rotate: bool,
         now: Instant,
         log: &mut Log,
-    ) -> Vec<Tended> {
-        let chosen = |id: u32| {
-            let leads_there = |sink: &SinkId| self.sinks.get(sink.0).is_some_and(|sink| sink.target == id);
-            sinks.is_none_or(|sinks| sinks.iter().any(leads_there))
-        };
-        let targets: Vec<u32> = self.targets.ids().into_iter().filter(|id| chosen(*id)).collect();
-        let mut tended = Vec::new();
+    ) -> (Vec<String>, Vec<String>) {
+        let leads_to = |sink: &SinkId, id: u32| self.sinks.get(sink.0).is_some_and(|sink| sink.target == id);
+        let chosen = |id: &u32| sinks.is_none_or(|sinks| sinks.iter().any(|sink| leads_to(sink, *id)));
+        let targets: Vec<u32> = self.targets.ids().into_iter().filter(chosen).collect();
+        let (mut files, mut failures) = (Vec::new(), Vec::new());
         for id in targets {
-            let Some(target) = self.targets.get_mut(id) else { continue };
-            let Place::Path(path) = target.destination.place().clone() else { continue };
-            let Some(file) = target.destination.file() else { continue };
+            let Some(Target { destination, .. }) = self.targets.get_mut(id) else { continue };
+            let Place::Path(path) = destination.place().clone() else { continue };
+            let Some(file) = destination.file() else { continue };
             if rotate && sinks.is_none() && !file.keeps_old() {
                 continue;
             }
-            let outcome = if rotate {
-                target.destination.rotate()
-            } else {
-                target.destination.reopen(now).map(|()| true)
-            };
-            tended.push((path.to_path_buf(), outcome));
+            let done = if rotate { destination.rotate() } else { destination.reopen(now).map(|()| true) };
+            match done {
+                Ok(true) => files.push(text::from_bytes(path.as_os_str().as_bytes())),
+                Ok(false) => {}
+                Err(why) => failures.push(why),
+            }
             self.settle(id, log);
         }
-        tended
+        (files, failures)
     }
 }

@@ -7,11 +7,6 @@
 //! **Whole lines.** While a target has one pipe, bytes pass straight through. With several, each pipe's unfinished
 //! line is kept back, up to [`LINE_MAX`] and for a second or two. Then, and at the end of a pipe or of its process, it
 //! is written as it is; a newline goes in only if bytes of another process or of circus's log follow.
-//!
-//! **The event loop** registers [`Streams::fd`] for reading, calls [`Streams::read`] until it answers `Drained`,
-//! with a budget so that one pipe cannot starve the others; calls [`Streams::drain_dead`] before it tells anybody
-//! of a death; registers what [`Streams::take_stalled`] names for writing and calls [`Streams::writable`]; and
-//! wakes up at [`Streams::next_retry`] to call [`Streams::retry`].
 
 pub mod backlog;
 pub mod backups;
@@ -23,10 +18,11 @@ pub mod format;
 pub mod log_match;
 pub mod log_quota;
 mod maintenance;
+pub mod outputs;
+mod part;
 pub mod plan;
 mod read;
 pub mod ring;
-pub mod rotation;
 pub mod sink;
 pub mod syslog;
 mod table;
@@ -34,20 +30,22 @@ pub mod timed;
 
 use self::destination::Place;
 use self::log_match::LogMatches;
-use self::maintenance::LiveFile;
+use self::log_quota::LogQuota;
+use self::outputs::Lent;
 use self::plan::Plan;
 use self::read::Pipe;
-use self::ring::{Rings, Writer};
-pub use self::sink::{Channel, Owner, Source};
+use self::ring::Rings;
+pub use self::sink::{Owner, Source};
 use self::sink::{Sink, Target};
 use self::table::Table;
-use crate::arbiter::WatcherId;
+use crate::arbiter::{Pid, WatcherId};
 use crate::config::StreamConfig;
 use crate::parts::log::Log;
-use crate::reactor::part::Part;
+use crate::reactor::part::Writer;
 use crate::sorted::Sorted;
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// The longest line that is kept whole, in bytes; a longer one may be cut.
@@ -81,6 +79,12 @@ pub enum Progress {
 /// All pipes, and all places that they lead to.
 pub struct Streams {
     pipes: Table<Pipe>,
+    /// The pipes of each process, and what the next one is to have.
+    of_process: Sorted<Pid, [Option<PipeId>; 2]>,
+    lent: Lent,
+    /// Pipes that have more to read, and how many of them are still to be read in this turn.
+    ready: VecDeque<PipeId>,
+    left_to_read: usize,
     sinks: Table<Sink>,
     /// The sinks that more pipes may be attached to.
     owners: Sorted<Owner, SinkId>,
@@ -96,10 +100,12 @@ pub struct Streams {
     stalled: Vec<TargetId>,
     /// Pipes whose unfinished lines are looked at then, the soonest first.
     unfinished: VecDeque<(Instant, PipeId)>,
-    /// Files that were rotated.
-    rotated: Vec<LiveFile>,
-    /// Files were opened or closed.
-    reshuffled: bool,
+    /// Files whose old ones are to be compressed.
+    to_compress: Vec<PathBuf>,
+    /// How large the files are together that are written.
+    size: u64,
+    /// What all log files may take.
+    quota: LogQuota,
     /// How many pipes were made larger.
     large: u32,
     /// Some place may have to be written to again at a date.
@@ -107,8 +113,6 @@ pub struct Streams {
     /// Instead of the standard output of circus, in tests.
     stdout: Option<OwnedFd>,
 }
-
-impl Part for Streams {}
 
 impl Default for Streams {
     fn default() -> Self {
@@ -121,6 +125,10 @@ impl Streams {
     pub fn new() -> Self {
         Streams {
             pipes: Table::new(),
+            of_process: Sorted::new(),
+            lent: Lent::default(),
+            ready: VecDeque::new(),
+            left_to_read: 0,
             sinks: Table::new(),
             owners: Sorted::new(),
             targets: Table::new(),
@@ -130,8 +138,9 @@ impl Streams {
             scratch: Vec::new(),
             stalled: Vec::new(),
             unfinished: VecDeque::new(),
-            rotated: Vec::new(),
-            reshuffled: false,
+            to_compress: Vec::new(),
+            size: 0,
+            quota: LogQuota::default(),
             large: 0,
             troubled: false,
             stdout: None,
@@ -225,11 +234,6 @@ impl Streams {
         self.pipes.get(id.0).map(|pipe| pipe.file.as_raw_fd())
     }
 
-    /// The process whose output a pipe carries.
-    pub fn pid(&self, id: PipeId) -> Option<i32> {
-        self.pipes.get(id.0).map(|pipe| pipe.writer.pid)
-    }
-
     /// Closes a pipe; its unfinished line is written.
     pub fn detach(&mut self, id: PipeId, now: Instant, log: &mut Log) {
         self.write_tail(id, now, log);
@@ -301,14 +305,19 @@ impl Streams {
     /// After a place was written to: says what is to be said, and takes note of what it waits for.
     fn settle(&mut self, id: u32, log: &mut Log) {
         let Some(target) = self.targets.get_mut(id) else { return };
+        let size = target.destination.file().map_or(0, |file| file.size());
+        self.size = self.size + size - std::mem::replace(&mut target.size, size);
         if target.destination.take_rotated() {
-            // It may be closed before anybody asks.
-            let file = self.live_file(id);
-            self.rotated.extend(file);
+            self.quota.look_again();
+            if target.destination.file().is_some_and(|file| file.compresses())
+                && let Place::Path(path) = target.destination.place()
+            {
+                self.to_compress.push(path.to_path_buf());
+            }
         }
-        let Some(target) = self.targets.get_mut(id).filter(|target| !target.destination.is_quiet()) else {
+        if target.destination.is_quiet() {
             return;
-        };
+        }
         for notice in target.destination.take_notices() {
             log.log(notice.level, format_args!("{}", notice.text));
         }

@@ -1,14 +1,8 @@
 //! Reading pipes: bytes go from a pipe through one shared buffer to its target, in whole lines where several pipes
 //! lead to the same one.
 
-use super::CHUNK;
-use super::LINE_MAX;
-use super::Log;
-use super::PipeId;
-use super::Progress;
-use super::SinkId;
-use super::Streams;
-use super::ring::Writer;
+use super::{CHUNK, LINE_MAX, Log, PipeId, Progress, SinkId, Streams};
+use crate::reactor::part::Writer;
 use crate::sys::process::enlarge_pipe;
 use crate::sys::socket::pending_bytes;
 use std::fs::File;
@@ -41,12 +35,24 @@ pub(super) struct Pipe {
     pub(super) hung_up: bool,
     /// It was found busy, and was made larger.
     pub(super) large: bool,
+    /// It is among [`Streams::ready`].
+    pub(super) queued: bool,
 }
 
 impl Pipe {
     pub(super) fn new(fd: OwnedFd, writer: Writer, sink: SinkId) -> Self {
         let (tail, awaited, old) = (Vec::new(), false, false);
-        Pipe { file: fd.into(), writer, sink, tail, awaited, old, hung_up: false, large: false }
+        Pipe {
+            file: fd.into(),
+            writer,
+            sink,
+            tail,
+            awaited,
+            old,
+            hung_up: false,
+            large: false,
+            queued: false,
+        }
     }
 }
 
@@ -159,11 +165,15 @@ impl Streams {
             pipe.tail.extend_from_slice(fresh);
             return;
         }
-        let rest = fresh.get(whole..).unwrap_or_default().to_vec();
-        let tail = std::mem::replace(&mut pipe.tail, rest);
-        let start = LINE_MAX.saturating_sub(tail.len());
+        let start = LINE_MAX.saturating_sub(pipe.tail.len());
         if let Some(room) = self.buffer.get_mut(start..LINE_MAX) {
-            room.copy_from_slice(&tail);
+            room.copy_from_slice(&pipe.tail);
+        }
+        let rest = self.buffer.get(LINE_MAX + whole..LINE_MAX + n).unwrap_or_default();
+        pipe.tail.clear();
+        pipe.tail.extend_from_slice(rest);
+        if rest.is_empty() {
+            pipe.tail = Vec::new(); // most pipes are idle
         }
         let bytes = self.buffer.get(start..LINE_MAX + whole).unwrap_or_default();
         target.write(&mut sink.format, &pipe.writer, bytes, false, &mut self.scratch, now);

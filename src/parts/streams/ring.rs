@@ -8,33 +8,12 @@
 //!
 //! Whoever follows the output of a watcher is handed the bytes as they come, by way of [`Rings::take_heard`].
 
-use super::Channel;
 use crate::arbiter::request::Wanted;
 use crate::arbiter::{Pid, WatcherId};
+use crate::config::Channel;
+use crate::reactor::part::{Heard, Writer, wants};
 use crate::sorted::Sorted;
 use std::collections::VecDeque;
-
-/// Who writes into a pipe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Writer {
-    /// Of which watcher.
-    pub watcher: WatcherId,
-    /// The process.
-    pub pid: Pid,
-    /// Its number in the watcher.
-    pub wid: u32,
-    /// Which of its outputs.
-    pub channel: Channel,
-}
-
-/// Whether something of this output of this process is wanted.
-pub fn wants(wanted: Wanted, channel: Channel, pid: Pid) -> bool {
-    let channel = match channel {
-        Channel::Stdout => wanted.stdout,
-        Channel::Stderr => wanted.stderr,
-    };
-    channel && wanted.pid.is_none_or(|wanted| wanted == pid)
-}
 
 /// A line that is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,15 +28,6 @@ pub struct Line {
     pub text: Vec<u8>,
     /// It has no newline yet, and its writer goes on.
     pub unfinished: bool,
-}
-
-/// What somebody who follows a watcher is to be told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Heard {
-    /// Who wrote it.
-    pub writer: Writer,
-    /// What; nothing: the writer has come to its end.
-    pub bytes: Vec<u8>,
 }
 
 /// A stretch of bytes of one process.

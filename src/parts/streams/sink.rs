@@ -1,43 +1,19 @@
 //! Sinks and the targets that they share: who opens a place, who uses it, and when it goes.
 
-use super::CHUNK;
-use super::Log;
-use super::Place;
-use super::Plan;
-use super::SinkId;
-use super::StreamConfig;
-use super::Streams;
 use super::destination::Destination;
 use super::file::Rotation;
 use super::format::{Format, Room};
-use super::ring::Writer;
+use super::{CHUNK, Log, Place, Plan, SinkId, StreamConfig, Streams};
 use crate::arbiter::WatcherId;
+use crate::config::Channel;
 use crate::parts::log::Level;
+use crate::reactor::part::Writer;
 use std::io;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
 /// How many bytes of lines that get something around them are written at once.
 const PIECE: usize = 64 * 1024;
-
-/// The two outputs of a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Channel {
-    /// The standard output.
-    Stdout,
-    /// The standard error output.
-    Stderr,
-}
-
-impl Channel {
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Channel::Stdout => "stdout",
-            Channel::Stderr => "stderr",
-        }
-    }
-}
 
 /// Whose output a sink takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,11 +68,21 @@ pub(super) struct Target {
     pub(super) stalled: bool,
     /// How many bytes are read at once for it.
     pub(super) chunk: u32,
+    /// How large its file was when that was looked at.
+    pub(super) size: u64,
 }
 
 impl Target {
     fn new(destination: Destination) -> Self {
-        Target { destination, sinks: 0, pipes: 0, open_line: None, stalled: false, chunk: CHUNK as u32 }
+        Target {
+            destination,
+            sinks: 0,
+            pipes: 0,
+            open_line: None,
+            stalled: false,
+            chunk: CHUNK as u32,
+            size: 0,
+        }
     }
 
     /// Writes bytes of one output of a process. `last`: an unfinished line at their end stays unfinished.
@@ -182,7 +168,9 @@ impl Streams {
         }
         self.targets.iter().for_each(|(_, target)| destination.watch_lines_of(&target.destination));
         destination.watch_lines_of(log.destination());
-        self.reshuffled = true;
+        if let Place::Path(path) = place {
+            self.quota.add(path, user);
+        }
         Ok(self.targets.insert(Target::new(destination)))
     }
 
@@ -275,7 +263,8 @@ impl Streams {
         }
         self.settle(id, log);
         let Some(target) = self.targets.remove(id) else { return };
-        self.reshuffled = true;
+        self.quota.look_again();
+        self.size -= target.size;
         let (held, place) = (target.destination.held(), target.destination.place());
         if held > 0 {
             log.log(Level::Warning, format_args!("the last {held} bytes of output for {place} are lost"));

@@ -47,11 +47,6 @@ impl<T> Table<T> {
         (0..).zip(&self.slots).filter_map(|(id, slot)| Some((id, slot.as_ref()?)))
     }
 
-    /// All values, to be changed.
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.slots.iter_mut().flatten()
-    }
-
     /// The numbers in use.
     pub(super) fn ids(&self) -> Vec<u32> {
         self.iter().map(|(id, _)| id).collect()

@@ -3,6 +3,7 @@
 use super::ring::tests::writer_of;
 use super::*;
 use crate::arbiter::WatcherId;
+use crate::config::Channel;
 use crate::config::options::StreamOptions;
 use crate::parts::log::Level;
 use crate::sys::process::{enlarge_pipe, pipe, set_nonblocking};
@@ -200,7 +201,7 @@ fn the_two_outputs_of_a_process_are_not_joined_on_one_line() {
     let sink = stage.open(&stage.file("both")).unwrap();
     let mut attach = |channel| {
         let (reader, writer) = pipe().unwrap();
-        let of = ring::Writer { channel, ..writer_of(1) };
+        let of = Writer { channel, ..writer_of(1) };
         (stage.streams.attach(reader, sink, of).unwrap(), File::from(writer))
     };
     let ((one, mut out), (two, mut err)) = (attach(Channel::Stdout), attach(Channel::Stderr));

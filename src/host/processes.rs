@@ -1,0 +1,200 @@
+//! The processes of circus: makes them one after the other, takes in the dead, signals those that live, and ends what
+//! they leave behind.
+
+use crate::arbiter::{Pid, WatcherId};
+use crate::host::cgroup::Cgroups;
+use crate::host::descendants::Descendants;
+use crate::host::kill::Told;
+use crate::host::leftovers::LeftoverSweep;
+use crate::host::looks::Looks;
+use crate::host::oom::OutOfMemory;
+use crate::host::reap::Reaping;
+use crate::host::spawn::{NotSpawned, say};
+use crate::host::spawn_template::SpawnTemplate;
+use crate::reactor::part::{Cx, Effect, Job, Part};
+use crate::sorted::Sorted;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// How many watchers' templates are kept: enough for those whose processes come and go just now. Making one takes
+/// some ten microseconds.
+const MOST_TEMPLATES: usize = 16;
+/// How long a turn may go on spawning before others are looked at.
+const SPAWN_SLICE: Duration = Duration::from_millis(1);
+
+/// All that is known of processes besides what the arbiter knows.
+pub struct Processes {
+    templates: Sorted<WatcherId, SpawnTemplate>,
+    /// Spawns that are still to be done, and until when that goes on in this turn.
+    spawns: VecDeque<(WatcherId, u32)>,
+    spawn_until: Option<Instant>,
+    pub(super) cgroups: Cgroups,
+    /// Processes with `kill_mode = tree`, and what has become of those that come from them.
+    pub(super) descendants: Descendants,
+    /// What could not be looked at.
+    pub(super) looks: Looks,
+    /// Those that were asked to end one by one.
+    pub(super) told: Told,
+    pub(super) reaping: Reaping,
+    pub(super) oom: OutOfMemory,
+    /// Processes of watchers that are gone, which were to live on.
+    pub(super) left_alone: Vec<Pid>,
+    /// Processes that SIGKILL did not end.
+    pub(super) survivors: Vec<Pid>,
+    /// What is done about what the processes have left, at the end.
+    pub(super) sweep: Option<LeftoverSweep>,
+}
+
+impl Default for Processes {
+    fn default() -> Processes {
+        Processes {
+            templates: Sorted::new(),
+            spawns: VecDeque::new(),
+            spawn_until: None,
+            cgroups: Cgroups::default(),
+            descendants: Descendants::new(),
+            looks: Looks::default(),
+            told: Told::default(),
+            reaping: Reaping::default(),
+            oom: OutOfMemory::new(),
+            left_alone: Vec::new(),
+            survivors: Vec::new(),
+            sweep: None,
+        }
+    }
+}
+
+impl Processes {
+    /// A process is to be made in its turn.
+    pub fn queue(&mut self, watcher: WatcherId, wid: u32) {
+        self.spawns.push_back((watcher, wid));
+    }
+
+    /// Whether some wait for that.
+    pub fn are_spawning(&self) -> bool {
+        !self.spawns.is_empty()
+    }
+
+    /// Takes the template of a watcher, if it is there, for one process.
+    pub fn take_template(&mut self, watcher: WatcherId) -> Option<SpawnTemplate> {
+        self.templates.remove(&watcher)
+    }
+
+    /// Keeps a template for the next process.
+    pub fn keep_template(&mut self, watcher: WatcherId, template: SpawnTemplate) {
+        if self.templates.len() >= MOST_TEMPLATES {
+            self.templates.pop_first();
+        }
+        self.templates.insert(watcher, template);
+    }
+
+    /// What templates are made from has changed.
+    pub fn drop_templates(&mut self) {
+        self.templates.clear();
+    }
+
+    /// Makes a process with what all parts have lent to it.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn make(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<Pid, NotSpawned> {
+        let cgroup = self.cgroups.enter(job.watcher, &job.config, cx.log)?;
+        let template = &mut job.template;
+        template.vary(&job.config, job.wid)?;
+        let child = template.child();
+        child.restrictions.cgroup = cgroup;
+        let is_tree = job.config.options.kill_mode == "tree";
+        let mut tree = is_tree.then(|| self.descendants.begin(child, job.watcher, &mut self.cgroups));
+        job.mark = match &tree {
+            Some(tree) => Some(tree.mark()),
+            None => job.marked.then(|| self.descendants.mark(child)),
+        };
+        let spawned = match &mut tree {
+            Some(tree) => tree.spawn(cx.host, child),
+            None => cx.host.spawn(child),
+        };
+        let pid = spawned.map_err(|error| NotSpawned::by(error.errno, say(&error, template)))?.pid();
+        self.told.forget(pid);
+        if let Some(tree) = tree {
+            self.descendants.plant(pid, tree);
+        }
+        Ok(pid)
+    }
+
+    /// A process survives SIGKILL, and is not waited for.
+    pub fn give_up(&mut self, pid: Pid) {
+        self.survivors.push(pid);
+        self.give_tree_up(pid);
+    }
+
+    /// Processes of a watcher that is gone are to live on.
+    pub fn leave_alone(&mut self, pids: Vec<Pid>) {
+        self.left_alone.extend(pids);
+    }
+
+    /// The end: gives back what was made for processes.
+    pub fn finish(&mut self) {
+        self.descendants.finish();
+        self.cgroups.finish();
+    }
+
+    /// The next process is to be made, if there is time for it in this turn.
+    fn spawn_next(&mut self, cx: &mut Cx<'_>) -> bool {
+        if self.spawn_until.is_some_and(|end| cx.now >= end) {
+            return false;
+        }
+        let Some((watcher, wid)) = self.spawns.pop_front() else { return false };
+        self.spawn_until.get_or_insert_with(|| Instant::now() + SPAWN_SLICE);
+        cx.effect(Effect::Spawn { watcher, wid });
+        true
+    }
+}
+
+impl Part for Processes {
+    fn is_busy(&self) -> bool {
+        self.reaping.is_due() || self.are_spawning() || self.descendants.are_due()
+    }
+
+    fn begin(&mut self, cx: &mut Cx<'_>) {
+        self.reaping.begin_turn(cx.now);
+        self.spawn_until = None;
+    }
+
+    fn work(&mut self, cx: &mut Cx<'_>) -> bool {
+        self.reap_next(cx) || self.spawn_next(cx)
+    }
+
+    fn deadline(&mut self) -> Option<Instant> {
+        self.looks.next().into_iter().chain(self.reaping.next()).chain(self.next_sweep()).min()
+    }
+
+    fn due(&mut self, cx: &mut Cx<'_>) {
+        if self.looks.next().is_some_and(|at| at <= cx.now) {
+            self.look_again(cx);
+        }
+    }
+
+    fn end_turn(&mut self, cx: &mut Cx<'_>) {
+        self.look_for_strays(cx);
+        self.sweep.iter_mut().for_each(LeftoverSweep::expire);
+    }
+
+    fn reaped(&mut self, pid: Pid, _: &mut Cx<'_>) {
+        self.left_alone.retain(|left| *left != pid);
+        self.survivors.retain(|survivor| *survivor != pid);
+    }
+
+    fn changed(&mut self, watcher: WatcherId, _: &mut Cx<'_>) {
+        self.templates.remove(&watcher);
+    }
+
+    fn stopped(&mut self, watcher: WatcherId, _: &mut Cx<'_>) {
+        self.cgroups.leave(watcher);
+    }
+
+    fn forgotten(&mut self, watcher: WatcherId, _: &mut Cx<'_>) {
+        self.cgroups.leave(watcher);
+        self.templates.remove(&watcher);
+        self.spawns.retain(|(other, _)| *other != watcher);
+    }
+}

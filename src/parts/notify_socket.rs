@@ -6,7 +6,7 @@
 
 mod socket;
 
-use crate::arbiter::pulse::Notice;
+use crate::arbiter::readiness::Notice;
 use crate::arbiter::{Event, Pid};
 use crate::config::WatcherConfig;
 use crate::config::probe::Probe;

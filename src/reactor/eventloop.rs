@@ -6,7 +6,7 @@
 //! at again in the next turn, which then does not wait. With nothing to do there is no deadline, and the wait has
 //! no end: an idle circus makes no system call.
 
-use crate::arbiter::fate::Fall;
+use crate::arbiter::exit_policy::CriticalExit;
 use crate::arbiter::{Action, Event};
 use crate::config::number;
 use crate::host::pidfile::PidFile;
@@ -44,7 +44,7 @@ pub struct Daemon {
     pub(crate) standstill: Standstill,
     pub(crate) ended: bool,
     /// Why it has ended, if nobody has ordered it.
-    pub(crate) fall: Option<Fall>,
+    pub(crate) fall: Option<CriticalExit>,
     /// When a SIGCHLD, an exit and so on led to actions; kept to save allocations.
     actions: Vec<Action>,
 }

@@ -3,7 +3,7 @@
 
 use super::{PipeId, Progress, Streams, TargetId};
 use crate::arbiter::process::Exit;
-use crate::arbiter::pulse::Notice;
+use crate::arbiter::readiness::Notice;
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::host::spawn::NotSpawned;
 use crate::reactor::part::{Cx, Effect, Job, Part, Readiness};

@@ -1,8 +1,14 @@
 //! Who may import whom, and what else ARCHITECTURE.md says about the source: read from the source itself.
 #![allow(clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
+#[path = "architecture/budgets.rs"]
+mod budgets;
+#[path = "architecture/keys.rs"]
+mod keys;
 #[path = "architecture/ledger.rs"]
 mod ledger;
+#[path = "architecture/powers.rs"]
+mod powers;
 #[path = "architecture/source.rs"]
 mod source;
 
@@ -24,13 +30,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "arbiter::Level",
             "arbiter::Pid",
             "arbiter::request",
-            "sys::file::make_directory",
             "sys::keyboard",
             "sys::process",
             "sys::signal::PidFd",
             "sys::socket::Address",
             "sys::socket::connect_now",
             "sys::socket::peer_credentials",
+            "sys::terminal::columns",
+            "sys::terminal::size",
         ],
     ),
     ("reactor", &["arbiter", "control", "config", "host", "parts", "sys", "views"]),
@@ -92,12 +99,6 @@ const PURE: &[&str] = &["arbiter", "config", "control"];
 const OUTSIDE: &[&str] =
     &["std::env", "std::fs", "std::net", "std::os", "std::process", "std::thread", "std::time"];
 
-/// The most lines of a file.
-const LONGEST: usize = 500;
-
-/// Files that may be longer, and why: none for now.
-const LONG_FILES: &[(&str, &str)] = &[];
-
 /// A source file below `src`, by its path there.
 struct File {
     path: String,
@@ -132,7 +133,6 @@ fn violations(file: &File) -> Vec<String> {
     if !file.source.starts_with("//! ") {
         found.push("1: a file begins with a paragraph `//! ...` that says what it is for".into());
     }
-    found.extend(length(file));
     found.into_iter().map(|what| format!("src/{}:{what}", file.path)).collect()
 }
 
@@ -180,16 +180,6 @@ fn purity(path: &str, name: &str, names: &Names) -> Vec<String> {
     wrong.collect()
 }
 
-fn length(file: &File) -> Option<String> {
-    let lines = file.source.lines().count();
-    let excused = LONG_FILES.iter().any(|(path, _)| *path == file.path);
-    match (lines > LONGEST, excused) {
-        (true, false) => Some(format!("{lines}: the file is longer than {LONGEST} lines")),
-        (false, true) => Some(format!("{lines}: the file is short enough now to be taken off LONG_FILES")),
-        _ => None,
-    }
-}
-
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -214,8 +204,7 @@ fn the_source_keeps_the_rules() {
     let files = files(&root().join("src")).unwrap();
     assert!(files.len() > 30, "only {} files were found", files.len());
     let mut found: Vec<String> = files.iter().flat_map(violations).collect();
-    let gone = LONG_FILES.iter().filter(|(path, _)| files.iter().all(|file| file.path != *path));
-    found.extend(gone.map(|(path, _)| format!("src/{path} is on LONG_FILES and does not exist")));
+    found.extend(budgets::violations(&files));
     found.sort();
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
 }
@@ -272,7 +261,6 @@ fn each_rule_is_broken_by_something() {
         ("control/x.rs", "#[cfg(test)] use std::fs; use std::env;", "2: control::x is pure"),
         ("control/x.rs", "#[cfg(test)] mod t {} use std::env;", "2: control::x is pure"),
         ("parts/x.rs", "fn f() { unsafe { g() } }", "2: unsafe stands only below src/sys"),
-        ("parts/x.rs", &"\n".repeat(500), "501: the file is longer than 500 lines"),
     ] {
         let found = judge(path, source);
         let wanted = format!("src/{path}:{wanted}");

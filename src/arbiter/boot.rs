@@ -60,25 +60,25 @@ impl Arbiter {
         self.relations.in_order(order.iter().map(|w| w.id).collect())
     }
 
-    pub(super) fn begin_boot(&mut self, now: Time, actions: &mut Vec<Action>) {
-        self.relate(actions);
+    pub(super) fn begin_boot(&mut self) {
+        self.relate();
         let starts = |id: &WatcherId| self.watchers.get(id).is_some_and(|w| w.config.options.autostart);
         let order: Vec<WatcherId> = self.by_priority().into_iter().filter(starts).collect();
-        self.boot_in_order(order, now, actions);
+        self.boot_in_order(order);
     }
 
     /// Starts these, in this order, behind what is already to be started.
-    pub(super) fn boot_in_order(&mut self, order: Vec<WatcherId>, now: Time, actions: &mut Vec<Action>) {
+    pub(super) fn boot_in_order(&mut self, order: Vec<WatcherId>) {
         for id in &order {
             if let Some(watcher) = self.watchers.get_mut(id) {
                 watcher.queued = true;
-                watcher.history.expect(&self.cause);
+                watcher.history.expect(&self.cx.cause);
             }
         }
-        let boot = self.boot.get_or_insert_with(|| Boot::new(now));
+        let boot = self.boot.get_or_insert_with(|| Boot::new(self.cx.now));
         boot.queue.retain(|id| !order.contains(id));
         boot.queue.extend(order);
-        self.advance_boot(now, actions);
+        self.advance_boot();
     }
 
     /// A later order takes a watcher out of the queue.
@@ -89,14 +89,14 @@ impl Arbiter {
     }
 
     /// Starts the next watchers when their turn has come.
-    pub(super) fn advance_boot(&mut self, now: Time, actions: &mut Vec<Action>) {
+    pub(super) fn advance_boot(&mut self) {
         // They start because somebody wanted that before, whatever is being handled now.
-        let cause = std::mem::take(&mut self.cause);
-        self.start_next(now, actions);
-        self.cause = cause;
+        let cause = std::mem::take(&mut self.cx.cause);
+        self.start_next();
+        self.cx.cause = cause;
     }
 
-    fn start_next(&mut self, now: Time, actions: &mut Vec<Action>) {
+    fn start_next(&mut self) {
         // Taken out meanwhile, so that a watcher that is up at once does not come back here.
         let Some(mut boot) = self.boot.take() else { return };
         loop {
@@ -106,8 +106,8 @@ impl Arbiter {
                 }
                 boot.unready.push(current);
                 boot.current = None;
-                let own_gate = self.watcher(current).map_or(now, Watcher::gate);
-                boot.gate = now.plus(self.warmup_delay).max(own_gate);
+                let own_gate = self.watcher(current).map_or(self.cx.now, Watcher::gate);
+                boot.gate = self.cx.now.plus(self.warmup_delay).max(own_gate);
             }
             if boot.queue.is_empty() {
                 return;
@@ -119,13 +119,13 @@ impl Arbiter {
                 boot.waits = false;
                 break;
             }
-            boot.waits = boot.gate > now;
+            boot.waits = boot.gate > self.cx.now;
             if boot.waits {
                 break;
             }
             boot.current = boot.queue.pop_front();
             if let Some(id) = boot.current {
-                self.with(id, now, actions, |w, _| w.want_up());
+                self.with(id, |w, cx| w.want_up(cx));
             }
         }
         self.boot = Some(boot);
@@ -133,21 +133,21 @@ impl Arbiter {
 
     /// A signal asks circus to end; a second one waits for nobody, unless it comes right behind the first. A command
     /// does not count: what ends a service may well ask in both ways.
-    pub(super) fn terminate_by_signal(&mut self, now: Time, actions: &mut Vec<Action>) {
+    pub(super) fn terminate_by_signal(&mut self) {
+        let now = self.cx.now;
         let again = |ending: &&mut Ending| ending.signalled.is_some_and(|at| at.plus(HURRY_AFTER) <= now);
         if let Some(ending) = self.ending.as_mut().filter(again).filter(|ending| !ending.hurried) {
             ending.hurried = true;
-            let text = "asked to end again: SIGKILL for all that is left".into();
-            actions.push(Action::Log { level: Level::Warning, text });
+            self.cx.log(Level::Warning, "asked to end again: SIGKILL for all that is left");
         }
-        self.terminate(None, now, actions);
+        self.terminate(None);
         self.ending.get_or_insert_default().signalled.get_or_insert(now);
     }
 
     /// Stops everything, then ends.
-    pub(super) fn terminate(&mut self, ticket: Option<Ticket>, now: Time, actions: &mut Vec<Action>) {
+    pub(super) fn terminate(&mut self, ticket: Option<Ticket>) {
         if self.ending.is_none() {
-            actions.push(Action::Log { level: Level::Info, text: "Arbiter exiting".into() });
+            self.cx.log(Level::Info, "Arbiter exiting");
         }
         self.boot = None;
         let ids: Vec<WatcherId> = self.watchers.keys().copied().collect();
@@ -155,11 +155,11 @@ impl Arbiter {
         order.reverse();
         order.extend(ids.into_iter().filter(|id| !self.names.values().any(|named| named == id)));
         for id in order {
-            self.with(id, now, actions, |w, _| w.want_down());
+            self.with(id, |w, _| w.want_down());
         }
         // Only now: the last watcher must not end circus before all clients that wait have their answer.
         self.ending.get_or_insert_default().tickets.extend(ticket);
-        self.end_when_stopped(actions);
+        self.end_when_stopped();
     }
 
     /// Takes out the clients that wait for the end. Their answer is the last thing that circus does.
@@ -188,24 +188,24 @@ impl Arbiter {
     }
 
     /// Ends circus when nothing runs any more.
-    pub(super) fn end_when_stopped(&mut self, actions: &mut Vec<Action>) {
+    pub(super) fn end_when_stopped(&mut self) {
         if self.watchers.values().any(|w| w.status != Status::Stopped) {
             return;
         }
         let Some(ending) = &mut self.ending else { return };
         if !std::mem::replace(&mut ending.done, true) {
-            actions.push(Action::Exit(self.fallen.take()));
+            self.cx.act(Action::Exit(self.fallen.take()));
         }
     }
 
     /// A reload of everything that runs; what was stopped stays so.
-    pub(super) fn reload_what_runs(&mut self, now: Time, actions: &mut Vec<Action>) {
+    pub(super) fn reload_what_runs(&mut self) {
         if self.is_ending() {
             return;
         }
-        actions.push(Action::Log { level: Level::Info, text: "reloading all watchers".into() });
+        self.cx.log(Level::Info, "reloading all watchers");
         for id in self.by_priority() {
-            self.with(id, now, actions, |w, _| {
+            self.with(id, |w, _| {
                 if w.goal == Goal::Up {
                     w.want_reload(false);
                 }

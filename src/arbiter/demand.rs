@@ -5,10 +5,11 @@
 //! accepts would start it again at once, for ever: when the processes did not live long, the next wait begins later
 //! and later, as it is with the respawns of other watchers.
 
+use super::context::Cx;
 use super::process::Process;
 use super::respawn::{Backoff, Chain};
 use super::time::Time;
-use super::watcher::{Ctx, Goal, Status, Watcher};
+use super::watcher::{Goal, Status, Watcher};
 use super::{Action, Level};
 
 /// Where a watcher with `on_demand` is between two starts.
@@ -37,9 +38,9 @@ pub(super) struct Demand {
 
 impl Watcher {
     /// Whether a watcher that is to run may start now, or has to wait for its sockets first.
-    pub(super) fn may_start(&mut self, ctx: &mut Ctx) -> bool {
+    pub(super) fn may_start(&mut self, cx: &mut Cx) -> bool {
         if !self.config.options.on_demand {
-            self.look_away(ctx);
+            self.look_away(cx);
             return true;
         }
         match self.demand.look {
@@ -47,9 +48,9 @@ impl Watcher {
                 self.demand.look = Look::Away;
                 true
             }
-            Look::Away if self.demand.not_before <= ctx.now => {
+            Look::Away if self.demand.not_before <= cx.now => {
                 self.demand.look = Look::Asked;
-                ctx.actions.push(Action::WatchSockets(self.id));
+                cx.act(Action::WatchSockets(self.id));
                 false
             }
             Look::Away | Look::Asked | Look::Since(_) => false,
@@ -57,15 +58,15 @@ impl Watcher {
     }
 
     /// It is not to start any more, whatever comes to its sockets.
-    pub(super) fn look_away(&mut self, ctx: &mut Ctx) {
+    pub(super) fn look_away(&mut self, cx: &mut Cx) {
         match std::mem::take(&mut self.demand.look) {
-            Look::Asked | Look::Since(_) => ctx.actions.push(Action::UnwatchSockets(self.id)),
+            Look::Asked | Look::Since(_) => cx.act(Action::UnwatchSockets(self.id)),
             Look::Away | Look::Seen => {}
         }
     }
 
     /// The daemon looks at the sockets, or says why it cannot.
-    pub(super) fn sockets_watched(&mut self, result: Result<(), String>, ctx: &mut Ctx) {
+    pub(super) fn sockets_watched(&mut self, result: Result<(), String>, cx: &mut Cx) {
         match self.demand.look {
             Look::Asked => {}
             // Its options have changed meanwhile, and it waits for other sockets now.
@@ -75,13 +76,13 @@ impl Watcher {
         let name = &self.config.name;
         match result {
             Ok(()) => {
-                self.demand.look = Look::Since(ctx.now);
-                ctx.log(Level::Info, format!("{name} waits for its sockets"));
+                self.demand.look = Look::Since(cx.now);
+                cx.log(Level::Info, format!("{name} waits for its sockets"));
             }
             Err(reason) => {
                 self.demand.look = Look::Away;
-                ctx.log(Level::Error, format!("{name}: cannot wait for its sockets: {reason}"));
-                self.failed_for_good(&reason);
+                cx.log(Level::Error, format!("{name}: cannot wait for its sockets: {reason}"));
+                self.failed_for_good(&reason, cx);
                 self.reason = Some(reason);
                 self.goal = Goal::Down;
             }
@@ -89,10 +90,10 @@ impl Watcher {
     }
 
     /// Something has come to one of the sockets. The daemon does not look any more.
-    pub(super) fn socket_ready(&mut self, ctx: &mut Ctx) {
+    pub(super) fn socket_ready(&mut self, cx: &mut Cx) {
         let stable = Backoff::of(&self.config).stable;
         match self.demand.look {
-            Look::Since(since) if ctx.now.since(since) >= stable => self.demand.chain = Chain::default(),
+            Look::Since(since) if cx.now.since(since) >= stable => self.demand.chain = Chain::default(),
             Look::Asked | Look::Since(_) => {}
             Look::Away | Look::Seen => return,
         }
@@ -100,16 +101,16 @@ impl Watcher {
     }
 
     /// A process has ended by itself. It is not replaced; its life says how soon the sockets are looked at again.
-    pub(super) fn note_for_demand(&mut self, process: &Process, ctx: &mut Ctx) {
+    pub(super) fn note_for_demand(&mut self, process: &Process, cx: &mut Cx) {
         let backoff = Backoff::of(&self.config);
-        self.demand.chain = match process.chain.after_exit(ctx.now.since(process.started), &backoff) {
+        self.demand.chain = match process.chain.after_exit(cx.now.since(process.started), &backoff) {
             Some(chain) if chain.bad < self.demand.chain.bad => self.demand.chain,
             Some(chain) => chain,
             None => Chain::default(),
         };
         let chain = self.demand.chain;
-        let delay = if chain.bad > 0 { backoff.delay(chain, ctx.random) } else { 0.0 };
-        self.demand.not_before = ctx.now.plus(delay);
+        let delay = if chain.bad > 0 { backoff.delay(chain, &mut cx.random) } else { 0.0 };
+        self.demand.not_before = cx.now.plus(delay);
     }
 
     /// What comes before a process in an empty slot: with `on_demand`, how those of the last start fared.

@@ -3,11 +3,12 @@
 //!
 //! The commands are run as hooks are (hooks.rs), one for each process that they are about.
 
+use super::context::Cx;
 use super::hooks::{About, Then};
 use super::process::Phase;
 use super::reload::Reload;
 use super::time::Time;
-use super::watcher::{Ctx, Watcher};
+use super::watcher::Watcher;
 use super::{Level, Pid, Published};
 use crate::config::hooks::Hook;
 use crate::signals::{self, SIGHUP, SIGTERM};
@@ -20,26 +21,26 @@ impl Watcher {
     }
 
     /// Runs stop_command about a process, which gets SIGKILL at `kill_at`: the command has no longer either.
-    pub(super) fn run_stop_command(&mut self, wid: u32, pid: Pid, kill_at: Time, ctx: &mut Ctx) -> bool {
+    pub(super) fn run_stop_command(&mut self, wid: u32, pid: Pid, kill_at: Time, cx: &mut Cx) -> bool {
         let then = Then::Stopped { wid, pid };
         if self.waits_for(then) {
             return true;
         }
         let about = About { pid: Some(pid), signum: Some(self.stop_signal()), ..About::default() };
-        let runs = self.call_until(kill_at, Hook::StopCommand, about, then, ctx);
+        let runs = self.call_until(kill_at, Hook::StopCommand, about, then, cx);
         if runs {
-            ctx.publish(&self.config.name, Published::Kill { pid });
+            cx.publish(&self.config.name, Published::Kill { pid });
         }
         runs
     }
 
     /// stop_command did not do its work: the process, if it is there still, gets the signal.
-    pub(super) fn stop_command_failed(&mut self, wid: u32, pid: Pid, ctx: &mut Ctx) {
+    pub(super) fn stop_command_failed(&mut self, wid: u32, pid: Pid, cx: &mut Cx) {
         let process = self.processes.get(&wid).filter(|process| process.pid == pid);
         if let Some(Phase::Asked { signum, kill_at }) = process.map(|process| process.phase)
-            && kill_at > ctx.now
+            && kill_at > cx.now
         {
-            self.ask_by_signal((wid, pid), signum, kill_at.since(ctx.now), ctx);
+            self.ask_by_signal((wid, pid), signum, kill_at.since(cx.now), cx);
         }
     }
 
@@ -56,7 +57,7 @@ impl Watcher {
     }
 
     /// Begins a reload in which the processes stay.
-    pub(super) fn reload_in_place(&mut self, ctx: &mut Ctx) {
+    pub(super) fn reload_in_place(&mut self, cx: &mut Cx) {
         if self.config.program_of(Hook::ReloadCommand).is_some() {
             let queue = self.oldest_first().into();
             self.reload = Some(Reload::Commands { queue, current: None });
@@ -65,34 +66,34 @@ impl Watcher {
         for pid in self.oldest_first() {
             let Some(signum) = self.reload_signal() else { break };
             let name = signals::name(signum);
-            ctx.log(Level::Info, format!("SENDING {} to {pid}", name.strip_prefix("SIG").unwrap_or(&name)));
-            ctx.signal(pid, signum);
+            cx.log(Level::Info, format!("SENDING {} to {pid}", name.strip_prefix("SIG").unwrap_or(&name)));
+            cx.signal(pid, signum);
         }
-        self.end_reload(ctx);
+        self.end_reload(cx);
     }
 
     /// Runs reload_command about the next process that runs.
-    pub(super) fn step_commands(&mut self, mut queue: VecDeque<Pid>, ctx: &mut Ctx) {
+    pub(super) fn step_commands(&mut self, mut queue: VecDeque<Pid>, cx: &mut Cx) {
         while let Some(pid) = queue.pop_front() {
             let about = About { pid: Some(pid), ..About::default() };
             if self.running_wid(pid).is_some()
-                && self.call(Hook::ReloadCommand, about, Then::Reloaded { pid }, ctx)
+                && self.call(Hook::ReloadCommand, about, Then::Reloaded { pid }, cx)
             {
                 self.reload = Some(Reload::Commands { queue, current: Some(pid) });
                 return;
             }
         }
-        self.end_reload(ctx);
+        self.end_reload(cx);
     }
 
     /// reload_command has ended. If it has failed, the other processes are spared.
-    pub(super) fn reload_command_done(&mut self, pid: Pid, failure: Option<String>, ctx: &mut Ctx) {
+    pub(super) fn reload_command_done(&mut self, pid: Pid, failure: Option<String>, cx: &mut Cx) {
         let Some(Reload::Commands { current, .. }) = &mut self.reload else { return };
         *current = None;
         if let Some(why) = failure {
-            self.give_reload_up(&why, ctx);
+            self.give_reload_up(&why, cx);
             let name = &self.config.name;
-            ctx.log(Level::Error, format!("{name}: the reload was given up at process {pid}: {why}"));
+            cx.log(Level::Error, format!("{name}: the reload was given up at process {pid}: {why}"));
         }
     }
 }

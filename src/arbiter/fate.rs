@@ -3,12 +3,12 @@
 //! A `critical` watcher takes circus along when it has ended for good and nobody has ordered it: everything is
 //! stopped in order, and then circus exits as the process did.
 
+use super::context::Cx;
 use super::history::Cause;
 use super::process::{Exit, Phase, Process};
 use super::pulse::Ailment;
-use super::time::Time;
 use super::watcher::{Goal, Watcher};
-use super::{Action, Arbiter, Level, Pid, WatcherId};
+use super::{Arbiter, Level, Pid, WatcherId};
 use crate::config::options::WatcherOptions;
 use crate::config::respawn_rule::{self, Respawn};
 use crate::signals;
@@ -82,17 +82,17 @@ impl Watcher {
     }
 
     /// All its places are empty now, and stay so.
-    pub(super) fn ended_for_good(&mut self) {
+    pub(super) fn ended_for_good(&mut self, cx: &mut Cx) {
         let words =
             |death: Death| format!("its process {} (wid {}) {}", death.pid, death.wid, death.exit.words());
-        self.over = Some(self.death.map_or("its processes have ended".into(), words));
-        self.because = Some(Cause::Ended);
+        cx.outcome.over = Some(self.death.map_or("its processes have ended".into(), words));
+        cx.outcome.because = Some(Cause::Ended);
     }
 
     /// It cannot run, for this reason, and is not tried again.
-    pub(super) fn failed_for_good(&mut self, reason: &str) {
+    pub(super) fn failed_for_good(&mut self, reason: &str, cx: &mut Cx) {
         self.death = None;
-        self.over = Some(reason.to_owned());
+        cx.outcome.over = Some(reason.to_owned());
     }
 }
 
@@ -106,15 +106,15 @@ pub(super) fn exit_of(process: &Process) -> Option<Exit> {
 
 impl Arbiter {
     /// A critical watcher has ended for good by itself. Unless circus is ending anyway, it ends now.
-    pub(super) fn fall(&mut self, id: WatcherId, reason: String, now: Time, actions: &mut Vec<Action>) {
+    pub(super) fn fall(&mut self, id: WatcherId, reason: String) {
         let Some(watcher) = self.watchers.get(&id).filter(|_| self.ending.is_none()) else { return };
         let (config, death) = (&watcher.config, watcher.death);
         let code = death.map_or(NOTHING_RAN, |death| code_of(death.exit, &config.options));
         let name = config.name.clone();
         let text = format!("{name} is critical and has ended: {reason}; circus ends with exit code {code}");
-        actions.push(Action::Log { level: Level::Critical, text });
-        self.cause = Cause::Critical;
+        self.cx.log(Level::Critical, text);
+        self.cx.cause = Cause::Critical;
         self.fallen = Some(Fall { watcher: id, name, reason, death, code });
-        self.terminate(None, now, actions);
+        self.terminate(None);
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! What repeats itself is one change with a count, so that a crash loop does not push out why the watcher runs.
 //! Memory is taken when something happens: a watcher that has only been started has one entry.
+#![allow(missing_docs, reason = "the fields of the variants are named for what they hold")]
 
 use super::process::Exit;
 use super::time::Time;
@@ -103,48 +104,15 @@ pub enum What {
     /// An order that changes neither state nor processes at once.
     Ordered,
     /// A process has ended that had not been asked to.
-    Ended {
-        /// Which.
-        pid: Pid,
-        /// Its number in the watcher.
-        wid: u32,
-        /// How.
-        exit: Exit,
-        /// The kernel has probably ended it for want of memory.
-        oom: bool,
-        /// For how many milliseconds it had run.
-        lived: u64,
-    },
+    Ended { pid: Pid, wid: u32, exit: Exit, oom: bool, lived: u64 },
     /// A process had to be killed: it did not end when it was asked to.
-    Killed {
-        /// Which.
-        pid: Pid,
-        /// Its number in the watcher.
-        wid: u32,
-    },
+    Killed { pid: Pid, wid: u32 },
     /// A process did not end even by SIGKILL.
-    Survives {
-        /// Which.
-        pid: Pid,
-        /// Its number in the watcher.
-        wid: u32,
-    },
+    Survives { pid: Pid, wid: u32 },
     /// A process has reached its max_age.
-    TooOld {
-        /// Which.
-        pid: Pid,
-        /// Its number in the watcher.
-        wid: u32,
-    },
+    TooOld { pid: Pid, wid: u32 },
     /// A process does not do its work and is ended, because of this.
-    Ailing {
-        /// Which.
-        pid: Pid,
-        /// Its number in the watcher.
-        wid: u32,
-        /// What it does or does not; the rest of a sentence about it.
-        why: Box<str>,
-    },
+    Ailing { pid: Pid, wid: u32, why: Box<str> },
     /// A process could not be executed, because of this.
     SpawnFailed(Box<str>),
 }

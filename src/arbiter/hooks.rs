@@ -4,9 +4,10 @@
 //! on each answer (`Then`), is the table of its `Call`s. A call has a number of its own: an answer that comes
 //! after the call was given up finds nothing to decide, least of all about another process.
 
+use super::context::Cx;
 use super::process::Exit;
 use super::time::Time;
-use super::watcher::{Ctx, Goal, Status, Watcher};
+use super::watcher::{Goal, Status, Watcher};
 use super::{Action, Level, Pid, Published, Whom};
 use crate::config::hooks::Hook;
 use crate::config::number;
@@ -110,9 +111,9 @@ impl Call {
 
 impl Watcher {
     /// Runs a hook, if there is one: true, and later [`Then`].
-    pub(super) fn call(&mut self, hook: Hook, about: About, then: Then, ctx: &mut Ctx) -> bool {
-        let deadline = ctx.now.plus(self.config.options.hook_timeout);
-        self.call_until(deadline, hook, about, then, ctx)
+    pub(super) fn call(&mut self, hook: Hook, about: About, then: Then, cx: &mut Cx) -> bool {
+        let deadline = cx.now.plus(self.config.options.hook_timeout);
+        self.call_until(deadline, hook, about, then, cx)
     }
 
     /// The same with a deadline of its own.
@@ -122,26 +123,26 @@ impl Watcher {
         hook: Hook,
         about: About,
         then: Then,
-        ctx: &mut Ctx,
+        cx: &mut Cx,
     ) -> bool {
         if self.hurried {
             return false;
         }
         let config = if hook == Hook::Ready { self.making() } else { &self.config };
         let Some((_, lenient)) = config.program_of(hook) else { return false };
-        let id = ctx.new_hook();
+        let id = cx.new_hook();
         self.calls.insert(id, Call { hook, lenient, deadline, then });
-        ctx.actions.push(Action::RunHook { id, watcher: self.id, hook, about });
+        cx.act(Action::RunHook { id, watcher: self.id, hook, about });
         true
     }
 
     /// Runs a hook, if there is one, whose answer decides nothing.
-    pub(super) fn tell(&mut self, hook: Hook, about: About, ctx: &mut Ctx) {
+    pub(super) fn tell(&mut self, hook: Hook, about: About, cx: &mut Cx) {
         if self.calls.len() < MOST_CALLS {
-            self.call(hook, about, Then::Nothing, ctx);
+            self.call(hook, about, Then::Nothing, cx);
         } else {
             let (name, hook) = (&self.config.name, hook.name());
-            ctx.log(Level::Error, format!("{name}: too many hooks run already: {hook} is left out"));
+            cx.log(Level::Error, format!("{name}: too many hooks run already: {hook} is left out"));
         }
     }
 
@@ -156,21 +157,21 @@ impl Watcher {
     }
 
     /// A hook has ended.
-    pub(super) fn hook_done(&mut self, id: HookId, answer: &Answer, ctx: &mut Ctx) {
+    pub(super) fn hook_done(&mut self, id: HookId, answer: &Answer, cx: &mut Cx) {
         if let Some(call) = self.calls.remove(&id) {
-            self.go_on(&call, answer, ctx);
+            self.go_on(&call, answer, cx);
         }
     }
 
     /// circus could not run a hook yet, for want of something. That is not its fault: one that could keep the watcher
     /// from running has its whole time again. A question is asked later.
-    pub(super) fn hook_delayed(&mut self, id: HookId, ctx: &mut Ctx) {
+    pub(super) fn hook_delayed(&mut self, id: HookId, cx: &mut Cx) {
         // It is tried again within a second.
-        let whole = ctx.now.plus(self.config.options.hook_timeout.max(1.0));
+        let whole = cx.now.plus(self.config.options.hook_timeout.max(1.0));
         let Some(call) = self.calls.get_mut(&id) else { return };
         match call.then {
             Then::Begin | Then::Activate | Then::Spawn | Then::Keep => call.deadline = whole,
-            Then::Probed { wid, pid } => self.ask_later(wid, pid, ctx),
+            Then::Probed { wid, pid } => self.ask_later(wid, pid, cx),
             Then::Stop
             | Then::Rest
             | Then::Ask { .. }
@@ -183,75 +184,75 @@ impl Watcher {
     }
 
     /// Does what hangs on an answer.
-    fn go_on(&mut self, call: &Call, answer: &Answer, ctx: &mut Ctx) {
+    fn go_on(&mut self, call: &Call, answer: &Answer, cx: &mut Cx) {
         if let Then::Probed { wid, pid } = call.then {
-            return self.probed(wid, pid, answer.failure(), ctx);
+            return self.probed(wid, pid, answer.failure(), cx);
         }
-        self.report(call.hook, answer, ctx);
+        self.report(call.hook, answer, cx);
         let agreed = call.agrees(answer);
         let refusal = (!agreed).then(|| refusal(call.hook, answer));
         match (call.then, refusal) {
-            (Then::Begin, Some(why)) => self.stay_stopped(why, ctx),
-            (Then::Activate, Some(why)) => self.give_up(why, ctx),
-            (Then::Spawn | Then::Keep, Some(why)) => self.spawn_refused(why, ctx),
-            (Then::Stopped { wid, pid }, Some(_)) => self.stop_command_failed(wid, pid, ctx),
+            (Then::Begin, Some(why)) => self.stay_stopped(why, cx),
+            (Then::Activate, Some(why)) => self.give_up(why, cx),
+            (Then::Spawn | Then::Keep, Some(why)) => self.spawn_refused(why, cx),
+            (Then::Stopped { wid, pid }, Some(_)) => self.stop_command_failed(wid, pid, cx),
             (Then::Begin | Then::Stopped { .. } | Then::Probed { .. } | Then::Nothing, _) => {}
-            (Then::Activate, None) => self.become_active(ctx),
-            (Then::Spawn, None) => self.make(ctx),
-            (Then::Keep, None) => self.settle(ctx),
-            (Then::Stop, _) => self.ask_all(ctx),
-            (Then::Rest, _) => self.rest(ctx),
+            (Then::Activate, None) => self.become_active(cx),
+            (Then::Spawn, None) => self.make(cx),
+            (Then::Keep, None) => self.settle(cx),
+            (Then::Stop, _) => self.ask_all(cx),
+            (Then::Rest, _) => self.rest(cx),
             (Then::Ask { wid, pid, signum, timeout }, _) => {
-                self.ask_now((wid, pid), signum, timeout, agreed, ctx);
+                self.ask_now((wid, pid), signum, timeout, agreed, cx);
             }
-            (Then::Signal { pid, signum, whom }, _) => self.signal_now(pid, signum, whom, agreed, ctx),
-            (Then::Reloaded { pid }, failure) => self.reload_command_done(pid, failure, ctx),
-            (Then::Reaped(about), _) => self.tell(Hook::AfterReap, about, ctx),
+            (Then::Signal { pid, signum, whom }, _) => self.signal_now(pid, signum, whom, agreed, cx),
+            (Then::Reloaded { pid }, failure) => self.reload_command_done(pid, failure, cx),
+            (Then::Reaped(about), _) => self.tell(Hook::AfterReap, about, cx),
         }
     }
 
     /// Tells subscribers and the log how a hook ended.
-    fn report(&self, hook: Hook, answer: &Answer, ctx: &mut Ctx) {
+    fn report(&self, hook: Hook, answer: &Answer, cx: &mut Cx) {
         let name = &self.config.name;
         let (level, error) = match answer {
             Answer::Yes if hook.is_command() => return,
-            Answer::Yes | Answer::No => return ctx.publish(name, Published::HookSuccess { hook }),
+            Answer::Yes | Answer::No => return cx.publish(name, Published::HookSuccess { hook }),
             Answer::Refused(why) => (Level::Warning, why),
             Answer::Failed(why) => (Level::Error, why),
         };
         if hook.is_command() {
-            return ctx.log(level, format!("{name}: {} failed: {error}", hook.name()));
+            return cx.log(level, format!("{name}: {} failed: {error}", hook.name()));
         }
-        ctx.log(level, format!("{name}: Hook '{}' failed: {error}", hook.name()));
-        ctx.publish(name, Published::HookFailure { hook, error: error.clone() });
+        cx.log(level, format!("{name}: Hook '{}' failed: {error}", hook.name()));
+        cx.publish(name, Published::HookFailure { hook, error: error.clone() });
     }
 
     /// Ends the hooks on which something of this kind hangs; it is not decided any more.
-    pub(super) fn cancel_hooks(&mut self, which: &dyn Fn(Then) -> bool, ctx: &mut Ctx) {
-        for call in self.take_calls(&|call| which(call.then), ctx) {
+    pub(super) fn cancel_hooks(&mut self, which: &dyn Fn(Then) -> bool, cx: &mut Cx) {
+        for call in self.take_calls(&|call| which(call.then), cx) {
             let (name, hook) = (&self.config.name, call.hook);
-            ctx.log(Level::Info, format!("{name}: the {} is not needed any more: ended", title(hook)));
+            cx.log(Level::Info, format!("{name}: the {} is not needed any more: ended", title(hook)));
             if hook.is_command() {
                 continue;
             }
-            ctx.publish(name, Published::HookFailure { hook, error: "cancelled".into() });
+            cx.publish(name, Published::HookFailure { hook, error: "cancelled".into() });
         }
     }
 
     /// Ends the question about a process, without a word.
-    pub(super) fn drop_question(&mut self, wid: u32, pid: Pid, ctx: &mut Ctx) {
-        self.take_calls(&|call| call.then == Then::Probed { wid, pid }, ctx);
+    pub(super) fn drop_question(&mut self, wid: u32, pid: Pid, cx: &mut Cx) {
+        self.take_calls(&|call| call.then == Then::Probed { wid, pid }, cx);
     }
 
     /// Takes calls out of the table, all at once, since there may be thousands, and ends their hooks.
-    fn take_calls(&mut self, which: &dyn Fn(&Call) -> bool, ctx: &mut Ctx) -> Vec<Call> {
+    fn take_calls(&mut self, which: &dyn Fn(&Call) -> bool, cx: &mut Cx) -> Vec<Call> {
         let mut taken = Vec::new();
         if !self.calls.values().any(which) {
             return taken;
         }
         for (id, call) in std::mem::take(&mut self.calls) {
             if which(&call) {
-                ctx.actions.push(Action::CancelHook { id, watcher: self.id });
+                cx.act(Action::CancelHook { id, watcher: self.id });
                 taken.push(call);
             } else {
                 self.calls.insert(id, call);
@@ -261,9 +262,9 @@ impl Watcher {
     }
 
     /// Goes on without the hooks that took too long.
-    pub(super) fn expire_hooks(&mut self, ctx: &mut Ctx) {
-        let now = ctx.now;
-        let due = self.take_calls(&|call| call.deadline <= now, ctx);
+    pub(super) fn expire_hooks(&mut self, cx: &mut Cx) {
+        let now = cx.now;
+        let due = self.take_calls(&|call| call.deadline <= now, cx);
         if due.is_empty() {
             return;
         }
@@ -276,7 +277,7 @@ impl Watcher {
             } else {
                 too_long(options.hook_timeout)
             };
-            self.go_on(&call, &Answer::Failed(why), ctx);
+            self.go_on(&call, &Answer::Failed(why), cx);
         }
     }
 
@@ -288,16 +289,16 @@ impl Watcher {
     }
 
     /// Somebody is in a hurry: hooks are ended, and none is run any more.
-    pub(super) fn end_hooks(&mut self, ctx: &mut Ctx) {
+    pub(super) fn end_hooks(&mut self, cx: &mut Cx) {
         self.hurried = true;
         let (stop, rest) = (self.spares_processes(), self.waits_for(Then::Rest));
         self.held_back = false;
-        self.cancel_hooks(&|_| true, ctx);
+        self.cancel_hooks(&|_| true, cx);
         if stop {
-            self.ask_all(ctx);
+            self.ask_all(cx);
         }
         if rest {
-            self.rest(ctx);
+            self.rest(cx);
         }
     }
 
@@ -307,9 +308,9 @@ impl Watcher {
     }
 
     /// before_start does not want it to start: it has not been anything but stopped.
-    fn stay_stopped(&mut self, refusal: String, ctx: &mut Ctx) {
-        ctx.log(Level::Warning, format!("{} does not start: {refusal}", self.config.name));
-        self.failed_for_good(&refusal);
+    fn stay_stopped(&mut self, refusal: String, cx: &mut Cx) {
+        cx.log(Level::Warning, format!("{} does not start: {refusal}", self.config.name));
+        self.failed_for_good(&refusal, cx);
         self.reason = Some(refusal);
         self.status = Status::Stopped;
         if self.goal == Goal::Up {
@@ -318,22 +319,22 @@ impl Watcher {
     }
 
     /// A hook does not want it to run.
-    pub(super) fn give_up(&mut self, refusal: String, ctx: &mut Ctx) {
-        ctx.log(Level::Warning, format!("{} is being stopped: {refusal}", self.config.name));
-        self.failed_for_good(&refusal);
+    pub(super) fn give_up(&mut self, refusal: String, cx: &mut Cx) {
+        cx.log(Level::Warning, format!("{} is being stopped: {refusal}", self.config.name));
+        self.failed_for_good(&refusal, cx);
         self.reason = Some(refusal);
         if self.goal == Goal::Up {
             self.goal = Goal::Down;
         }
-        self.begin_stop(ctx);
+        self.begin_stop(cx);
     }
 
     /// before_spawn does not want a process, or after_spawn this one. In a reload the old ones stay; else the
     /// watcher stops.
-    fn spawn_refused(&mut self, refusal: String, ctx: &mut Ctx) {
-        self.end_spawn(ctx);
-        if !self.reload_cannot_go_on(&refusal, ctx) {
-            self.give_up(refusal, ctx);
+    fn spawn_refused(&mut self, refusal: String, cx: &mut Cx) {
+        self.end_spawn(cx);
+        if !self.reload_cannot_go_on(&refusal, cx) {
+            self.give_up(refusal, cx);
         }
     }
 }

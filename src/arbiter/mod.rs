@@ -20,6 +20,7 @@
 //!                   who depends on whom                relations.rs
 //!                   what an end means                  fate.rs
 //!                   what has happened to it            history.rs, health.rs
+//!              what they share: context.rs; whose deadline comes next: agenda.rs
 //! ```
 //!
 //! The daemon calls [`Arbiter::deadline`] before it sleeps and sends [`Event::Tick`] when that time has come. There
@@ -27,9 +28,12 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod action;
+mod agenda;
 mod boot;
+mod context;
 mod demand;
 mod errands;
+mod event;
 pub mod fate;
 mod health;
 pub mod history;
@@ -59,22 +63,20 @@ mod sim;
 use crate::config::WatcherConfig;
 use crate::sorted::Sorted;
 pub use action::{Action, Whom};
+use agenda::Agenda;
 pub use boot::HURRY_AFTER;
 use boot::{Boot, Ending};
+use context::{Cx, Known, Outcome};
+pub use event::Event;
 use fate::Fall;
-use history::{Cause, Origin};
-use hooks::{Answer, HookId};
+use history::Cause;
 use process::{Exit, NotRun, Process};
-use pulse::Notice;
-use random::Random;
-use reconfigure::{NewConfig, Reading};
 use relations::{Outlook, Relations};
 pub use remnants::SPARED;
 pub use report::{Level, Published};
-use request::{Order, Reply, Ticket};
-use std::rc::Rc;
+use request::Ticket;
 use time::Time;
-use watcher::{Ctx, Status, Watcher};
+use watcher::{Status, Watcher};
 
 /// A process id.
 pub type Pid = i32;
@@ -83,140 +85,14 @@ pub type Pid = i32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WatcherId(pub u32);
 
-/// Something that has happened.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// The daemon is ready: the sockets are bound.
-    Start,
-    /// [`Action::Spawn`] gave a process.
-    Spawned {
-        /// Of which watcher.
-        watcher: WatcherId,
-        /// The new process.
-        pid: Pid,
-    },
-    /// [`Action::Spawn`] failed.
-    SpawnFailed {
-        /// Of which watcher.
-        watcher: WatcherId,
-        /// Why: step, path, errno in words.
-        reason: String,
-        /// The machine was short of something, which may pass: the configuration is not to blame.
-        shortage: bool,
-    },
-    /// A process has ended before it became its program; its [`Event::Exited`] follows.
-    NeverRan {
-        /// Which.
-        pid: Pid,
-        /// Why: as that of [`Event::SpawnFailed`].
-        reason: String,
-        /// As that of [`Event::SpawnFailed`].
-        shortage: bool,
-    },
-    /// A child is a zombie. It stays one until [`Action::Reap`].
-    Exited {
-        /// Which.
-        pid: Pid,
-        /// How it ended.
-        exit: Exit,
-    },
-    /// The kernel has probably ended a process for want of memory; its [`Event::Exited`] follows.
-    OutOfMemory {
-        /// Which.
-        pid: Pid,
-    },
-    /// [`Action::Reap`] is done.
-    Reaped {
-        /// Which.
-        pid: Pid,
-        /// Its process group has members still.
-        group_left: bool,
-    },
-    /// A group whose leader was reaped has no members any more.
-    GroupEmpty {
-        /// The group.
-        pgid: Pid,
-    },
-    /// A hook of [`Action::RunHook`] has ended.
-    HookDone {
-        /// Which run of it.
-        id: HookId,
-        /// Of which watcher.
-        watcher: WatcherId,
-        /// What became of it.
-        answer: Answer,
-    },
-    /// A hook of [`Action::RunHook`] could not be run yet, for circus was short of something: it is tried again, but for
-    /// a question, which is not asked then.
-    HookDelayed {
-        /// Which run of it.
-        id: HookId,
-        /// Of which watcher.
-        watcher: WatcherId,
-    },
-    /// [`Action::WatchSockets`] is done, or cannot be.
-    SocketsWatched {
-        /// Of which watcher.
-        watcher: WatcherId,
-        /// Why not: which socket, and what is wrong with it.
-        result: Result<(), String>,
-    },
-    /// Something has come to a socket of a watcher; nobody looks at its sockets any more.
-    SocketReady {
-        /// Of which watcher.
-        watcher: WatcherId,
-    },
-    /// A process has told something of itself.
-    Noticed {
-        /// Which.
-        pid: Pid,
-        /// What.
-        notice: Notice,
-    },
-    /// A client's order.
-    Order {
-        /// To be given back with the reply.
-        ticket: Ticket,
-        /// What it wants.
-        order: Order,
-        /// The watchers that an order's [`request::Select`] names; `None`: all.
-        targets: Option<Vec<WatcherId>>,
-        /// Who gives it.
-        by: Rc<Origin>,
-    },
-    /// [`Action::Read`] is done.
-    Read {
-        /// What was asked for.
-        reading: Reading,
-        /// What the files say, or why they cannot be used.
-        found: Result<Box<NewConfig>, String>,
-    },
-    /// A signal asked circus to end. The second time, unless it comes right behind the first, all that is left is
-    /// killed.
-    Terminate,
-    /// A signal asked for a reload of everything that runs.
-    Reload,
-    /// circus has stood still for so many seconds.
-    Overslept {
-        /// How many.
-        seconds: f64,
-    },
-    /// The time of [`Arbiter::deadline`] has come.
-    Tick,
-}
-
 /// Decides for all watchers.
 #[derive(Debug)]
 pub struct Arbiter {
     watchers: Sorted<WatcherId, Box<Watcher>>,
     /// Names in lower case; a watcher that is being removed has none any more.
     names: Sorted<String, WatcherId>,
-    /// Which watcher and wid each process belongs to.
-    pids: Sorted<Pid, (WatcherId, u32)>,
-    /// Processes that SIGKILL did not end.
-    survivors: Sorted<Pid, WatcherId>,
-    /// The leaders of groups that have outlived them.
-    groups: Sorted<Pid, WatcherId>,
+    cx: Cx,
+    agenda: Agenda,
     /// Orders with several watchers that are not all done.
     pending: Sorted<Ticket, orders::Pending>,
     relations: Relations,
@@ -227,11 +103,7 @@ pub struct Arbiter {
     fallen: Option<Fall>,
     /// Seconds between the starts of two watchers.
     warmup_delay: f64,
-    random: Random,
-    last_hook: HookId,
     next_id: u32,
-    /// What the event is that is being handled.
-    cause: Cause,
 }
 
 impl Arbiter {
@@ -240,9 +112,8 @@ impl Arbiter {
         let mut arbiter = Arbiter {
             watchers: Sorted::new(),
             names: Sorted::new(),
-            pids: Sorted::new(),
-            survivors: Sorted::new(),
-            groups: Sorted::new(),
+            cx: Cx::new(seed),
+            agenda: Agenda::default(),
             pending: Sorted::new(),
             relations: Relations::default(),
             boot: None,
@@ -250,10 +121,7 @@ impl Arbiter {
             over: None,
             fallen: None,
             warmup_delay,
-            random: Random::new(seed),
-            last_hook: HookId(0),
             next_id: 0,
-            cause: Cause::Course,
         };
         for config in watchers {
             let id = arbiter.insert(config);
@@ -290,176 +158,175 @@ impl Arbiter {
 
     /// The watcher and the wid of a process, from its spawn until it is reaped.
     pub fn owner(&self, pid: Pid) -> Option<(WatcherId, u32)> {
-        self.pids.get(&pid).copied()
+        match self.cx.pids.get(&pid)? {
+            Known::Process(watcher, wid) => Some((*watcher, *wid)),
+            Known::Survivor(_) | Known::Group(_) => None,
+        }
     }
 
     /// When [`Event::Tick`] is due.
     pub fn deadline(&mut self) -> Option<Time> {
-        let of_watchers = self.watchers.values_mut().filter_map(|watcher| watcher.deadline()).min();
-        let of_boot = self.boot.as_ref().and_then(Boot::deadline);
-        of_watchers.into_iter().chain(of_boot).min()
+        let watchers = &self.watchers;
+        self.agenda.update(|id| watchers.get(&id)?.deadline());
+        self.agenda.next().into_iter().chain(self.boot.as_ref().and_then(Boot::deadline)).min()
     }
 
     /// Takes in an event and says what is to be done.
     pub fn handle(&mut self, now: Time, event: Event, actions: &mut Vec<Action>) {
+        self.cx.now = now;
+        std::mem::swap(&mut self.cx.actions, actions);
+        self.take(event);
+        self.calm();
+        if let Some((watcher, reason)) = self.over.take() {
+            self.fall(watcher, reason);
+            self.calm();
+        }
+        std::mem::swap(&mut self.cx.actions, actions);
+    }
+
+    fn take(&mut self, event: Event) {
         // Files are read because of the order that comes right before.
         if !matches!(event, Event::Read { .. }) {
-            self.cause = Cause::of(&event);
+            self.cx.cause = Cause::of(&event);
         }
         match event {
-            Event::Start => self.begin_boot(now, actions),
+            Event::Start => self.begin_boot(),
             Event::Spawned { watcher, pid } => {
                 // The kernel gives no process the number of a group that has members: that one ended unseen.
-                self.group_is_empty(pid, now, actions);
-                self.with(watcher, now, actions, |w, ctx| w.spawned(pid, ctx));
+                self.group_is_empty(pid);
+                self.with(watcher, |w, cx| w.spawned(pid, cx));
             }
             Event::SpawnFailed { watcher, reason, shortage } => {
-                self.with(watcher, now, actions, |w, ctx| w.spawn_failed(&reason, shortage, ctx));
+                self.with(watcher, |w, cx| w.spawn_failed(&reason, shortage, cx));
             }
-            Event::Exited { pid, exit } => match self.pids.get(&pid).copied() {
-                Some((watcher, wid)) => self.with(watcher, now, actions, |w, ctx| w.exited(wid, exit, ctx)),
-                None => {
-                    if let Some(watcher) = self.survivors.remove(&pid) {
-                        self.with(watcher, now, actions, |w, ctx| w.survivor_ended(pid, exit, ctx));
-                    }
-                    actions.push(Action::Reap { pid });
-                }
-            },
+            Event::Exited { pid, exit } => self.exited(pid, exit),
             Event::Noticed { pid, notice } => {
-                if let Some((watcher, wid)) = self.owner(pid) {
-                    self.with(watcher, now, actions, |w, ctx| w.noticed(wid, notice, ctx));
-                }
+                self.with_process(pid, |w, wid, cx| w.noticed(wid, notice, cx));
             }
             Event::NeverRan { pid, reason, shortage } => {
-                if let Some(process) = self.process_mut(pid) {
-                    process.not_run = Some(NotRun { reason: reason.into(), shortage });
-                }
+                let not_run = NotRun { reason: reason.into(), shortage };
+                self.process_mut(pid).into_iter().for_each(|process| process.not_run = Some(not_run.clone()));
             }
             Event::OutOfMemory { pid } => self.process_mut(pid).into_iter().for_each(|p| p.oom = true),
-            Event::Reaped { pid, group_left } => self.reaped(pid, group_left, now, actions),
-            Event::GroupEmpty { pgid } => self.group_is_empty(pgid, now, actions),
+            Event::Reaped { pid, group_left } => self.reaped(pid, group_left),
+            Event::GroupEmpty { pgid } => self.group_is_empty(pgid),
             Event::HookDone { id, watcher, answer } => {
-                self.with(watcher, now, actions, |w, ctx| w.hook_done(id, &answer, ctx));
+                self.with(watcher, |w, cx| w.hook_done(id, &answer, cx));
             }
-            Event::HookDelayed { id, watcher } => {
-                self.with(watcher, now, actions, |w, ctx| w.hook_delayed(id, ctx));
-            }
+            Event::HookDelayed { id, watcher } => self.with(watcher, |w, cx| w.hook_delayed(id, cx)),
             Event::SocketsWatched { watcher, result } => {
-                self.with(watcher, now, actions, |w, ctx| w.sockets_watched(result, ctx));
+                self.with(watcher, |w, cx| w.sockets_watched(result, cx));
             }
-            Event::SocketReady { watcher } => self.with(watcher, now, actions, Watcher::socket_ready),
-            Event::Order { ticket, order, targets, by: _ } => self.obey(ticket, order, targets, now, actions),
-            Event::Read { reading, found } => self.have_read(reading, found, now, actions),
-            Event::Terminate => self.terminate_by_signal(now, actions),
-            Event::Reload => self.reload_what_runs(now, actions),
-            Event::Overslept { seconds } => self.overslept(now, seconds),
-            Event::Tick => self.tick(now, actions),
-        }
-        self.calm(now, actions);
-        if let Some((watcher, reason)) = self.over.take() {
-            self.fall(watcher, reason, now, actions);
-            self.calm(now, actions);
+            Event::SocketReady { watcher } => self.with(watcher, Watcher::socket_ready),
+            Event::Order { ticket, order, targets, by: _ } => self.obey(ticket, order, targets),
+            Event::Read { reading, found } => self.have_read(reading, found),
+            Event::Terminate => self.terminate_by_signal(),
+            Event::Reload => self.reload_what_runs(),
+            Event::Overslept { seconds } => self.overslept(seconds),
+            Event::Tick => self.tick(),
         }
     }
 
-    fn group_is_empty(&mut self, pgid: Pid, now: Time, actions: &mut Vec<Action>) {
-        if let Some(watcher) = self.groups.remove(&pgid) {
-            self.with(watcher, now, actions, |w, _| w.group_is_empty(pgid));
+    fn exited(&mut self, pid: Pid, exit: Exit) {
+        match self.cx.pids.get(&pid).copied() {
+            Some(Known::Process(watcher, wid)) => self.with(watcher, |w, cx| w.exited(wid, exit, cx)),
+            Some(Known::Survivor(watcher)) => {
+                self.cx.pids.remove(&pid);
+                self.with(watcher, |w, cx| w.survivor_ended(pid, exit, cx));
+                self.cx.act(Action::Reap { pid });
+            }
+            Some(Known::Group(_)) | None => self.cx.act(Action::Reap { pid }),
         }
     }
 
-    fn reaped(&mut self, pid: Pid, group_left: bool, now: Time, actions: &mut Vec<Action>) {
-        let Some((watcher, wid)) = self.pids.get(&pid).copied() else { return };
-        if group_left {
-            self.groups.insert(pid, watcher);
-        }
+    fn reaped(&mut self, pid: Pid, group_left: bool) {
+        let Some((watcher, wid)) = self.owner(pid) else { return };
         if self.process_mut(pid).is_some_and(|process| process.not_run.is_some()) {
-            self.cause = Cause::SpawnFailed;
+            self.cx.cause = Cause::SpawnFailed;
         }
-        self.with(watcher, now, actions, |w, ctx| w.reaped(wid, group_left, ctx));
+        self.with(watcher, |w, cx| w.reaped(wid, group_left, cx));
+    }
+
+    fn group_is_empty(&mut self, pgid: Pid) {
+        if let Some(Known::Group(watcher)) = self.cx.pids.get(&pgid).copied() {
+            self.cx.pids.remove(&pgid);
+            self.with(watcher, |w, _| w.group_is_empty(pgid));
+        }
     }
 
     fn process_mut(&mut self, pid: Pid) -> Option<&mut Process> {
-        let (watcher, wid) = self.pids.get(&pid)?;
-        self.watchers.get_mut(watcher)?.processes.get_mut(wid)
+        let (watcher, wid) = self.owner(pid)?;
+        self.watchers.get_mut(&watcher)?.processes.get_mut(&wid)
     }
 
-    fn tick(&mut self, now: Time, actions: &mut Vec<Action>) {
-        let due = |w: &mut Watcher| w.deadline().is_some_and(|at| at <= now);
-        let due: Vec<WatcherId> =
-            self.watchers.iter_mut().filter_map(|(id, w)| due(w).then_some(*id)).collect();
-        for id in due {
+    fn tick(&mut self) {
+        let now = self.cx.now;
+        self.deadline();
+        for id in self.agenda.due(now) {
             // A hook that has taken too long is a cause as one that has answered is.
             let late = self.watchers.get(&id).and_then(|w| w.hook_deadline()).is_some_and(|at| at <= now);
-            self.cause = if late { Cause::Hook } else { Cause::Course };
-            self.with(id, now, actions, |w, ctx| w.expire(ctx));
+            self.cx.cause = if late { Cause::Hook } else { Cause::Course };
+            self.with(id, Watcher::expire);
         }
-        self.cause = Cause::Course;
-        self.advance_boot(now, actions);
+        self.cx.cause = Cause::Course;
+        self.advance_boot();
+    }
+
+    /// Lets the watcher of a process handle something.
+    fn with_process(&mut self, pid: Pid, handle: impl FnOnce(&mut Watcher, u32, &mut Cx)) {
+        if let Some((watcher, wid)) = self.owner(pid) {
+            self.with(watcher, |w, cx| handle(w, wid, cx));
+        }
     }
 
     /// Lets a watcher handle something, then lets it act on what is different now.
-    fn with(
-        &mut self,
-        id: WatcherId,
-        now: Time,
-        actions: &mut Vec<Action>,
-        handle: impl FnOnce(&mut Watcher, &mut Ctx),
-    ) {
-        let outlook = self.prepare(id, actions);
+    fn with(&mut self, id: WatcherId, handle: impl FnOnce(&mut Watcher, &mut Cx)) {
+        let outlook = self.prepare(id);
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
-        let (pids, survivors) = (&mut self.pids, &mut self.survivors);
-        let (random, last_hook) = (&mut self.random, &mut self.last_hook);
-        let mut ctx = Ctx { now, actions, pids, survivors, random, last_hook, done: Vec::new() };
+        let outer = std::mem::take(&mut self.cx.outcome);
         let before = (watcher.standing(), outlook);
-        handle(watcher, &mut ctx);
-        let done = ctx.done;
-        self.settle(id, now, actions, (before, done));
+        handle(watcher, &mut self.cx);
+        self.settle(id, before);
+        self.cx.outcome = outer;
     }
 
-    /// Lets a watcher act on what is different now, given where it stood before and who has an answer already.
-    fn settle(
-        &mut self,
-        id: WatcherId,
-        now: Time,
-        actions: &mut Vec<Action>,
-        (before, done): ((history::Standing, Outlook), Vec<(Ticket, Reply)>),
-    ) {
-        self.bring_along(id, now, actions);
+    /// Lets a watcher act on what is different now, given where it stood before.
+    fn settle(&mut self, id: WatcherId, before: (history::Standing, Outlook)) {
+        self.bring_along(id);
         self.tie(id);
         let hurried = self.is_hurried();
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
-        let (pids, survivors) = (&mut self.pids, &mut self.survivors);
-        let (random, last_hook) = (&mut self.random, &mut self.last_hook);
-        let mut ctx = Ctx { now, actions, pids, survivors, random, last_hook, done };
-        watcher.reconcile(&mut ctx);
+        watcher.reconcile(&mut self.cx);
         if hurried {
-            watcher.hurry(&mut ctx);
+            watcher.hurry(&mut self.cx);
             // hooks that were waited for are over
-            watcher.reconcile(&mut ctx);
+            watcher.reconcile(&mut self.cx);
         }
+        self.agenda.touch(id);
+        // It may have got processes to start only now.
+        self.bring_along(id);
+        let Outcome { done, over, because, brings_along: _ } = std::mem::take(&mut self.cx.outcome);
+        let Some(watcher) = self.watchers.get_mut(&id) else { return };
         let after = watcher.standing();
-        let because = watcher.because.take();
-        watcher.history.compare(now, before.0, after, because.as_ref().unwrap_or(&self.cause));
-        let done = ctx.done;
+        watcher.history.compare(self.cx.now, before.0, after, because.as_ref().unwrap_or(&self.cx.cause));
         let status = watcher.status;
-        let over = watcher.over.take().filter(|_| watcher.config.options.critical);
+        let over = over.filter(|_| watcher.config.options.critical);
         let gone = watcher.goal == watcher::Goal::Gone && status == Status::Stopped;
         self.stir(id, before);
         for (ticket, reply) in done {
-            self.finish(ticket, reply, actions);
+            self.finish(ticket, reply);
         }
         if gone {
-            self.forget(id, actions);
+            self.forget(id);
         }
         if self.over.is_none() {
             self.over = over.map(|reason| (id, reason));
         }
         if self.boot.is_some() {
-            self.advance_boot(now, actions);
+            self.advance_boot();
         }
         if status == Status::Stopped && self.ending.is_some() {
-            self.end_when_stopped(actions);
+            self.end_when_stopped();
         }
     }
 }

@@ -4,15 +4,15 @@
 //! of it. Without `waiting` the reply comes at once; with it, it comes from a waiter (waiters.rs). An order for
 //! several watchers is answered when all of them are done.
 
+use super::context::Cx;
 use super::history::Restart;
 use super::hooks::MOST_CALLS;
 use super::process::Phase;
 use super::reconfigure::Reading;
 use super::request::{Errno, Order, Reply, Task, Ticket};
-use super::time::Time;
 use super::tuning::Adding;
 use super::waiters::{Await, Waiter};
-use super::watcher::{Ctx, Goal, Status, Watcher};
+use super::watcher::{Goal, Status, Watcher};
 use super::{Action, Arbiter, Pid, WatcherId, Whom};
 use crate::config::model::LONGEST_NAME;
 
@@ -28,19 +28,12 @@ pub(super) struct Pending {
 
 impl Arbiter {
     /// Carries out an order; the reply comes now or, from a waiter, later.
-    pub(super) fn obey(
-        &mut self,
-        ticket: Ticket,
-        order: Order,
-        targets: Option<Vec<WatcherId>>,
-        now: Time,
-        actions: &mut Vec<Action>,
-    ) {
-        let reply = match self.carry(ticket, order, targets, now, actions) {
+    pub(super) fn obey(&mut self, ticket: Ticket, order: Order, targets: Option<Vec<WatcherId>>) {
+        let reply = match self.carry(ticket, order, targets) {
             Ok(reply) => reply,
             Err(refusal) => Some(refusal),
         };
-        actions.extend(reply.map(|reply| Action::Reply { ticket, reply }));
+        self.cx.actions.extend(reply.map(|reply| Action::Reply { ticket, reply }));
     }
 
     fn carry(
@@ -48,8 +41,6 @@ impl Arbiter {
         ticket: Ticket,
         order: Order,
         targets: Option<Vec<WatcherId>>,
-        now: Time,
-        actions: &mut Vec<Action>,
     ) -> Result<Option<Reply>, Reply> {
         let Order { what, waiting } = order;
         let wait = |what: Await| Wait { ticket, what, waiting };
@@ -59,49 +50,55 @@ impl Arbiter {
         if let Err(refusal) = self.admit_waiter(waiting) {
             // Nothing is done then, but circus ends when it is told to.
             if what == Task::Quit {
-                self.terminate(None, now, actions);
+                self.terminate(None);
             }
             return Err(refusal);
         }
         match what {
-            Task::Start(_) => Ok(self.start_many(targets, &wait(Await::Up { added: false }), now, actions)),
-            Task::Stop(_) => Ok(self.stop(targets, &wait(Await::Down), now, actions)),
+            Task::Start(_) => Ok(self.start_many(targets, &wait(Await::Up { added: false }))),
+            Task::Stop(_) => Ok(self.stop(targets, &wait(Await::Down))),
             Task::Restart(_) => match targets {
-                Some(targets) => Ok(self.restart_many(targets, &wait(Await::Restarted), now, actions)),
-                None => Ok(read_again(Reading { ticket, waiting, restart: true }, actions)),
+                Some(targets) => Ok(self.restart_many(targets, &wait(Await::Restarted))),
+                None => Ok(self.read_again(Reading { ticket, waiting, restart: true })),
             },
-            Task::Reloadconfig => Ok(read_again(Reading { ticket, waiting, restart: false }, actions)),
+            Task::Reloadconfig => Ok(self.read_again(Reading { ticket, waiting, restart: false })),
             Task::Reload { name, graceful, sequential } => {
                 let what = if graceful { Await::Reloaded } else { Await::Restarted };
-                Ok(self.reload(name, graceful, sequential, &wait(what), now, actions))
+                Ok(self.reload(name, graceful, sequential, &wait(what)))
             }
-            Task::Change { name, by } => self.change(&name, by, &wait(Await::Counted), now, actions),
-            Task::Set { name, options } => self.set(&name, &options, &wait(Await::Settled), now, actions),
+            Task::Change { name, by } => self.change(&name, by, &wait(Await::Counted)),
+            Task::Set { name, options } => self.set(&name, &options, &wait(Await::Settled)),
             Task::Add { name, cmd, args, options, start } => {
-                let id = self.add(Adding { name, cmd, args, options }, actions)?;
+                let id = self.add(Adding { name, cmd, args, options })?;
                 if !start {
                     return Ok(Some(Reply::Ok));
                 }
                 let wait = wait(Await::Up { added: true });
-                Ok(self.carry_out(&[id], &wait, now, actions, &|w, _| w.want_up()))
+                Ok(self.carry_out(&[id], &wait, &|w, cx| w.want_up(cx)))
             }
-            Task::Rm { name, nostop } => self.rm(&name, nostop, &wait(Await::Removed), now, actions),
+            Task::Rm { name, nostop } => self.rm(&name, nostop, &wait(Await::Removed)),
             Task::Kill { name, pid, signum, graceful_timeout } => {
                 let how = Killing { pid, signum, graceful_timeout };
-                self.kill(&name, &how, wait(Await::Settled), now, actions)
+                self.kill(&name, &how, wait(Await::Settled))
             }
-            Task::Signal { name, pid, whom, signum } => self.signal(&name, pid, whom, signum, now, actions),
+            Task::Signal { name, pid, whom, signum } => self.signal(&name, pid, whom, signum),
             Task::Quit => {
-                self.terminate(waiting.then_some(ticket), now, actions);
+                self.terminate(waiting.then_some(ticket));
                 Ok((!waiting).then_some(Reply::Ok))
             }
         }
     }
 
+    /// Has the configuration read again; the answer comes with what is found.
+    fn read_again(&mut self, reading: Reading) -> Option<Reply> {
+        self.cx.act(Action::Read(reading));
+        None
+    }
+
     /// One part of an order is done; the last one answers it.
-    pub(super) fn finish(&mut self, ticket: Ticket, reply: Reply, actions: &mut Vec<Action>) {
+    pub(super) fn finish(&mut self, ticket: Ticket, reply: Reply) {
         let Some(pending) = self.pending.get_mut(&ticket) else {
-            actions.push(Action::Reply { ticket, reply });
+            self.cx.reply(ticket, reply);
             return;
         };
         pending.left -= 1;
@@ -116,7 +113,7 @@ impl Arbiter {
             true => Reply::Ok,
             false => Reply::error(Errno::Failed, failures.join("; ")),
         };
-        actions.push(Action::Reply { ticket, reply });
+        self.cx.reply(ticket, reply);
     }
 
     /// An order that a client waits for is done when so many parts are.
@@ -134,20 +131,18 @@ impl Arbiter {
         &mut self,
         ids: &[WatcherId],
         wait: &Wait,
-        now: Time,
-        actions: &mut Vec<Action>,
-        act: &dyn Fn(&mut Watcher, &mut Ctx),
+        act: &dyn Fn(&mut Watcher, &mut Cx),
     ) -> Option<Reply> {
         if wait.waiting && ids.len() > 1 {
             self.await_parts(wait.ticket, ids.len());
         }
         for id in ids {
-            self.with(*id, now, actions, |watcher, ctx| {
+            self.with(*id, |watcher, cx| {
                 if wait.waiting {
                     let before = watcher.pids();
                     watcher.waiters.push(Waiter { ticket: wait.ticket, what: wait.what.clone(), before });
                 }
-                act(watcher, ctx);
+                act(watcher, cx);
             });
         }
         (!wait.waiting || ids.is_empty()).then_some(Reply::Ok)
@@ -166,52 +161,34 @@ impl Arbiter {
         }
     }
 
-    fn start_many(
-        &mut self,
-        targets: Option<Vec<WatcherId>>,
-        wait: &Wait,
-        now: Time,
-        actions: &mut Vec<Action>,
-    ) -> Option<Reply> {
+    fn start_many(&mut self, targets: Option<Vec<WatcherId>>, wait: &Wait) -> Option<Reply> {
         let ids = self.to_start(targets);
         if ids.len() == 1 {
             ids.iter().for_each(|id| self.unboot(*id));
-            return self.carry_out(&ids, wait, now, actions, &|w, _| w.want_up());
+            return self.carry_out(&ids, wait, &|w, cx| w.want_up(cx));
         }
-        let reply = self.carry_out(&ids, wait, now, actions, &|w, _| w.queued |= w.goal != Goal::Up);
-        self.boot_in_order(ids, now, actions);
+        let reply = self.carry_out(&ids, wait, &|w, _| w.queued |= w.goal != Goal::Up);
+        self.boot_in_order(ids);
         reply
     }
 
-    fn stop(
-        &mut self,
-        targets: Option<Vec<WatcherId>>,
-        wait: &Wait,
-        now: Time,
-        actions: &mut Vec<Action>,
-    ) -> Option<Reply> {
+    fn stop(&mut self, targets: Option<Vec<WatcherId>>, wait: &Wait) -> Option<Reply> {
         let mut ids = targets.unwrap_or_else(|| self.by_priority());
         ids = self.relations.in_order(ids);
         ids.reverse();
         ids.iter().for_each(|id| self.unboot(*id));
-        self.carry_out(&ids, wait, now, actions, &|w, _| w.want_down())
+        self.carry_out(&ids, wait, &|w, _| w.want_down())
     }
 
-    fn restart_many(
-        &mut self,
-        targets: Vec<WatcherId>,
-        wait: &Wait,
-        now: Time,
-        actions: &mut Vec<Action>,
-    ) -> Option<Reply> {
+    fn restart_many(&mut self, targets: Vec<WatcherId>, wait: &Wait) -> Option<Reply> {
         let ids = self.to_start(Some(targets));
         if ids.len() == 1 {
             ids.iter().for_each(|id| self.unboot(*id));
-            return self.carry_out(&ids, wait, now, actions, &Watcher::restart);
+            return self.carry_out(&ids, wait, &Watcher::restart);
         }
         let down_first: Vec<WatcherId> = ids.iter().rev().copied().collect();
-        let reply = self.carry_out(&down_first, wait, now, actions, &|w, _| w.stop_first());
-        self.boot_in_order(ids, now, actions);
+        let reply = self.carry_out(&down_first, wait, &|w, _| w.stop_first());
+        self.boot_in_order(ids);
         reply
     }
 
@@ -221,8 +198,6 @@ impl Arbiter {
         graceful: bool,
         sequential: bool,
         wait: &Wait,
-        now: Time,
-        actions: &mut Vec<Action>,
     ) -> Option<Reply> {
         let ids = match name.map(|name| self.id_of(&name)) {
             Some(Err(reply)) => return Some(reply),
@@ -235,22 +210,15 @@ impl Arbiter {
                 self.by_priority().into_iter().filter(runs).collect()
             }
         };
-        self.carry_out(&ids, wait, now, actions, &|w, ctx| match (graceful, w.goal) {
-            (false, _) => w.restart(ctx),
+        self.carry_out(&ids, wait, &|w, cx| match (graceful, w.goal) {
+            (false, _) => w.restart(cx),
             (true, Goal::Up) => w.want_reload(sequential),
-            (true, Goal::Down) => w.want_up(),
+            (true, Goal::Down) => w.want_up(cx),
             (true, Goal::Gone) => {}
         })
     }
 
-    fn kill(
-        &mut self,
-        name: &str,
-        how: &Killing,
-        mut wait: Wait,
-        now: Time,
-        actions: &mut Vec<Action>,
-    ) -> Result<Option<Reply>, Reply> {
+    fn kill(&mut self, name: &str, how: &Killing, mut wait: Wait) -> Result<Option<Reply>, Reply> {
         let id = self.id_of(name)?;
         let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
         let chosen = watcher.processes.values().filter(|p| how.pid.is_none_or(|pid| pid == p.pid));
@@ -259,11 +227,11 @@ impl Arbiter {
             return Err(no_process(pid, name));
         }
         wait.what = Await::Ended(chosen.iter().map(|(_, pid)| *pid).collect());
-        Ok(self.carry_out(&[id], &wait, now, actions, &|w, ctx| {
+        Ok(self.carry_out(&[id], &wait, &|w, cx| {
             let timeout = how.graceful_timeout.unwrap_or(w.config.options.graceful_timeout);
             w.history.count_restarts(Restart::Command, chosen.len());
             for (wid, _) in &chosen {
-                w.ask(*wid, how.signum, timeout, ctx);
+                w.ask(*wid, how.signum, timeout, cx);
             }
         }))
     }
@@ -274,8 +242,6 @@ impl Arbiter {
         pid: Option<Pid>,
         whom: Whom,
         signum: i32,
-        now: Time,
-        actions: &mut Vec<Action>,
     ) -> Result<Option<Reply>, Reply> {
         let id = self.id_of(name)?;
         let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
@@ -288,8 +254,8 @@ impl Arbiter {
         if let (Some(pid), true) = (pid, pids.is_empty()) {
             return Err(no_process(pid, name));
         }
-        self.with(id, now, actions, |w, ctx| {
-            pids.iter().for_each(|pid| w.send(*pid, signum, whom, ctx));
+        self.with(id, |w, cx| {
+            pids.iter().for_each(|pid| w.send(*pid, signum, whom, cx));
         });
         Ok(Some(Reply::Ok))
     }
@@ -297,14 +263,14 @@ impl Arbiter {
 
 impl Watcher {
     /// Somebody wants it to run. What waited for its next attempt is tried at once.
-    pub(super) fn want_up(&mut self) {
+    pub(super) fn want_up(&mut self, cx: &mut Cx) {
         self.was_empty = false;
         self.queued = false;
         if self.goal == Goal::Gone {
             return;
         }
         self.goal = Goal::Up;
-        self.brings_along = true;
+        cx.outcome.brings_along = true;
         self.forget_pauses();
         self.unreplaced = 0;
         self.death = None;
@@ -335,12 +301,12 @@ impl Watcher {
     }
 
     /// Stops it and starts it again.
-    pub(super) fn restart(&mut self, ctx: &mut Ctx) {
+    pub(super) fn restart(&mut self, cx: &mut Cx) {
         let runs = matches!(self.status, Status::Starting | Status::Active);
         self.history.count_restarts(Restart::Command, self.running);
-        self.want_up();
+        self.want_up(cx);
         if runs && self.goal == Goal::Up {
-            self.begin_stop(ctx);
+            self.begin_stop(cx);
         }
     }
 }
@@ -357,12 +323,6 @@ fn starts_something(task: &Task) -> bool {
         | Task::Add { .. } => true,
         Task::Stop(_) | Task::Rm { .. } | Task::Kill { .. } | Task::Signal { .. } | Task::Quit => false,
     }
-}
-
-/// Has the configuration read again; the answer comes with what is found.
-fn read_again(reading: Reading, actions: &mut Vec<Action>) -> Option<Reply> {
-    actions.push(Action::Read(reading));
-    None
 }
 
 /// The properties of [`Task::Kill`] that say how.

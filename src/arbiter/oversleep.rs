@@ -9,8 +9,11 @@ use super::watcher::Watcher;
 impl Arbiter {
     /// Moves the deadlines by which somebody has to do something. What was sent meanwhile has been taken in by then, or
     /// will be before they are looked at.
-    pub(super) fn overslept(&mut self, now: Time, seconds: f64) {
-        self.watchers.values_mut().for_each(|watcher| watcher.give_back(now, seconds));
+    pub(super) fn overslept(&mut self, seconds: f64) {
+        for (id, watcher) in self.watchers.iter_mut() {
+            watcher.give_back(self.cx.now, seconds);
+            self.agenda.touch(*id);
+        }
     }
 }
 
@@ -36,6 +39,5 @@ impl Watcher {
             }
         }
         self.give_hooks_back(seconds);
-        self.look_at_deadlines();
     }
 }

@@ -6,11 +6,12 @@
 //!
 //! Questions are asked as hooks are (hooks.rs), one at a time for each process.
 
+use super::context::Cx;
 use super::history::{Restart, What};
 use super::hooks::{About, Then};
 use super::process::{Phase, Process};
 use super::time::Time;
-use super::watcher::{Ctx, Status, Watcher};
+use super::watcher::{Status, Watcher};
 use super::{Level, Pid, Published};
 use crate::config::hooks::Hook;
 use crate::config::number;
@@ -168,18 +169,18 @@ impl Watcher {
     }
 
     /// A process takes the place of an old one, which ends when it is ready.
-    pub(super) fn succeed(&mut self, wid: u32, old: u32, ctx: &mut Ctx) {
+    pub(super) fn succeed(&mut self, wid: u32, old: u32, cx: &mut Cx) {
         let pid = self.processes.get(&old).map(|old| old.pid);
         let process = self.processes.get_mut(&wid).filter(|process| !process.is_ready());
         match process.and_then(|process| process.pulse.as_mut()) {
             Some(pulse) => pulse.replaces = pid,
-            None => self.dismiss(old, ctx),
+            None => self.dismiss(old, cx),
         }
     }
 
     /// Its options may have changed: where there is no `ready` any more, nobody waits for it, and where there is another
     /// one, that holds.
-    pub(super) fn ready_by_options(&mut self, ctx: &mut Ctx) {
+    pub(super) fn ready_by_options(&mut self, cx: &mut Cx) {
         let options = &self.config.options;
         let mut ready = Vec::new();
         for process in self.processes.values_mut().filter(|p| p.phase == Phase::Running && !p.is_ready()) {
@@ -190,17 +191,17 @@ impl Watcher {
                 _ => ready.push(wid),
             }
         }
-        ready.into_iter().for_each(|wid| self.became_ready(wid, ctx));
+        ready.into_iter().for_each(|wid| self.became_ready(wid, cx));
     }
 
     /// Plans the first question to each process that is ready, if there is one to ask.
-    pub(super) fn look_after(&mut self, ctx: &Ctx) {
+    pub(super) fn look_after(&mut self, cx: &Cx) {
         if !self.has_hook(Hook::Health) {
             return;
         }
-        let next = ctx.now.plus(interval(&self.config.options));
+        let next = cx.now.plus(interval(&self.config.options));
         for process in self.processes.values_mut().filter(|p| p.phase == Phase::Running) {
-            let new = || Box::new(Pulse { ready: Some(ctx.now), ..Pulse::default() });
+            let new = || Box::new(Pulse { ready: Some(cx.now), ..Pulse::default() });
             let pulse = process.pulse.get_or_insert_with(new);
             if pulse.ready.is_some() && !pulse.asking {
                 // The interval may have become shorter.
@@ -210,84 +211,84 @@ impl Watcher {
     }
 
     /// A process has told something of itself.
-    pub(super) fn noticed(&mut self, wid: u32, notice: Notice, ctx: &mut Ctx) {
+    pub(super) fn noticed(&mut self, wid: u32, notice: Notice, cx: &mut Cx) {
         let Some(process) = self.processes.get_mut(&wid) else { return };
         let runs = process.phase == Phase::Running;
         let Some(pulse) = process.pulse.as_mut().filter(|_| runs) else { return };
         match notice {
-            Notice::Ready if pulse.ready.is_none() => self.became_ready(wid, ctx),
-            Notice::Alive => pulse.heard = ctx.now,
+            Notice::Ready if pulse.ready.is_none() => self.became_ready(wid, cx),
+            Notice::Alive => pulse.heard = cx.now,
             Notice::Trigger if pulse.watchdog.is_some() => {
-                self.fail(wid, Ailment::Silent, "says that it is not well (WATCHDOG=trigger)".into(), ctx);
+                self.fail(wid, Ailment::Silent, "says that it is not well (WATCHDOG=trigger)".into(), cx);
             }
             Notice::Ready | Notice::Trigger => {}
         }
     }
 
-    fn became_ready(&mut self, wid: u32, ctx: &mut Ctx) {
+    fn became_ready(&mut self, wid: u32, cx: &mut Cx) {
         let Some(process) = self.processes.get_mut(&wid) else { return };
-        let (pid, took) = (process.pid, ctx.now.since(process.started));
+        let (pid, took) = (process.pid, cx.now.since(process.started));
         let Some(pulse) = process.pulse.as_mut() else { return };
         let (old, asking) = (pulse.replaces, pulse.asking);
-        pulse.begin_work(ctx.now);
+        pulse.begin_work(cx.now);
         if asking {
-            self.drop_question(wid, pid, ctx);
+            self.drop_question(wid, pid, cx);
         }
         let took = number::fixed(took, 1);
-        self.say_of(Level::Info, (pid, wid), &format!("is ready after {took} s"), ctx);
-        ctx.publish(&self.config.name, Published::Ready { pid });
+        self.say_of(Level::Info, (pid, wid), &format!("is ready after {took} s"), cx);
+        cx.publish(&self.config.name, Published::Ready { pid });
         if let Some(old) = old.and_then(|old| self.running_wid(old)) {
-            self.dismiss(old, ctx);
+            self.dismiss(old, cx);
         }
     }
 
     /// Writes something about a process to the log.
-    pub(super) fn say_of(&self, level: Level, (pid, wid): (Pid, u32), what: &str, ctx: &mut Ctx) {
-        ctx.log(level, format!("{}: process {pid} (wid {wid}) {what}", self.config.name));
+    pub(super) fn say_of(&self, level: Level, (pid, wid): (Pid, u32), what: &str, cx: &mut Cx) {
+        cx.log(level, format!("{}: process {pid} (wid {wid}) {what}", self.config.name));
     }
 
     /// Does what is due about its processes.
-    pub(super) fn expire_pulses(&mut self, ctx: &mut Ctx) {
+    pub(super) fn expire_pulses(&mut self, cx: &mut Cx) {
         if !matches!(self.status, Status::Starting | Status::Active) {
             return;
         }
-        let is_due = |p: &&Process| p.pulse_deadline().is_some_and(|at| at <= ctx.now);
+        let is_due = |p: &&Process| p.pulse_deadline().is_some_and(|at| at <= cx.now);
         let due: Vec<u32> = self.processes.values().filter(is_due).map(|p| p.wid).collect();
         for wid in due {
-            self.tend(wid, ctx);
+            self.tend(wid, cx);
         }
     }
 
-    fn tend(&mut self, wid: u32, ctx: &mut Ctx) {
+    fn tend(&mut self, wid: u32, cx: &mut Cx) {
         let Some(process) = self.processes.get(&wid) else { return };
         let Some(pulse) = process.pulse.as_ref().filter(|_| process.phase == Phase::Running) else { return };
-        let due = |at: Option<Time>| at.is_some_and(|at| at <= ctx.now);
+        let due = |at: Option<Time>| at.is_some_and(|at| at <= cx.now);
         if due(pulse.ready_at) {
-            self.became_ready(wid, ctx);
+            self.became_ready(wid, cx);
         } else if due(pulse.ready_by) {
             let seconds = number::short(pulse.ready_by.unwrap_or_default().since(process.started));
             let why = format!("was not ready within {seconds} s{}", process.last_failure());
-            self.fail(wid, Ailment::Late, why, ctx);
+            self.fail(wid, Ailment::Late, why, cx);
         } else if due(pulse.is_silent_at()) {
             let seconds = number::short(pulse.watchdog.unwrap_or_default());
-            self.fail(wid, Ailment::Silent, format!("has not said WATCHDOG=1 for {seconds} s"), ctx);
+            self.fail(wid, Ailment::Silent, format!("has not said WATCHDOG=1 for {seconds} s"), cx);
         } else {
-            self.ask_question(wid, ctx);
+            self.ask_question(wid, cx);
         }
     }
 
-    fn ask_question(&mut self, wid: u32, ctx: &mut Ctx) {
+    fn ask_question(&mut self, wid: u32, cx: &mut Cx) {
         let options = &self.config.options;
         let patience = options.health_timeout.unwrap_or(HEALTH_TIMEOUT).max(SHORTEST);
         let Some(process) = self.processes.get_mut(&wid) else { return };
         let pid = process.pid;
         let Some(pulse) = &mut process.pulse else { return };
         let hook = if pulse.ready.is_some() { Hook::Health } else { Hook::Ready };
-        let until = ctx.now.plus(patience);
+        let until = cx.now.plus(patience);
         let until = pulse.ready_by.map_or(until, |by| by.min(until));
         pulse.next = None;
         let about = About { pid: Some(pid), ..About::default() };
-        let asking = self.call_until(until, hook, about, Then::Probed { wid, pid }, ctx);
+        let asking = self.call_until(until, hook, about, Then::Probed { wid, pid }, cx);
         if let Some(pulse) = self.processes.get_mut(&wid).and_then(|process| process.pulse.as_mut()) {
             pulse.asking = asking;
         }
@@ -295,11 +296,11 @@ impl Watcher {
 
     /// A question could not be asked, since circus was short of something: nothing is known, and whoever is to become
     /// ready has its whole time again.
-    pub(super) fn ask_later(&mut self, wid: u32, pid: Pid, ctx: &mut Ctx) {
-        self.drop_question(wid, pid, ctx);
+    pub(super) fn ask_later(&mut self, wid: u32, pid: Pid, cx: &mut Cx) {
+        self.drop_question(wid, pid, cx);
         let options = &self.config.options;
-        let ready_by = ctx.now.plus(options.ready_timeout.unwrap_or(READY_TIMEOUT));
-        let next = ctx.now.plus(interval(options).min(LONGEST_PAUSE));
+        let ready_by = cx.now.plus(options.ready_timeout.unwrap_or(READY_TIMEOUT));
+        let next = cx.now.plus(interval(options).min(LONGEST_PAUSE));
         let process = self.processes.get_mut(&wid).filter(|process| process.pid == pid);
         let Some(pulse) = process.and_then(|process| process.pulse.as_mut()) else { return };
         pulse.asking = false;
@@ -308,7 +309,7 @@ impl Watcher {
     }
 
     /// A question was answered: well, or with this failure.
-    pub(super) fn probed(&mut self, wid: u32, pid: Pid, failure: Option<&str>, ctx: &mut Ctx) {
+    pub(super) fn probed(&mut self, wid: u32, pid: Pid, failure: Option<&str>, cx: &mut Cx) {
         let options = &self.config.options;
         let Some(process) = self.processes.get_mut(&wid).filter(|p| p.pid == pid) else { return };
         let runs = process.phase == Phase::Running;
@@ -319,62 +320,63 @@ impl Watcher {
         let failed_before = !pulse.why.is_empty();
         pulse.why = failure.unwrap_or_default().into();
         let (ready, failures) = (pulse.ready.is_some(), pulse.failures);
-        pulse.next = Some(ctx.now.plus(if ready { interval(options) } else { pause.min(LONGEST_PAUSE) }));
+        pulse.next = Some(cx.now.plus(if ready { interval(options) } else { pause.min(LONGEST_PAUSE) }));
         let most = options.health_retries.unwrap_or(HEALTH_RETRIES as i64).max(1);
         match failure {
-            None if !ready => self.became_ready(wid, ctx),
+            None if !ready => self.became_ready(wid, cx),
             None if failed_before => {
-                self.say_of(Level::Info, (pid, wid), "answers again", ctx);
+                self.say_of(Level::Info, (pid, wid), "answers again", cx);
             }
             Some(why) if ready && i64::from(failures) >= most => {
                 let times = if failures == 1 { String::new() } else { format!(" {failures} times in a row") };
-                self.fail(wid, Ailment::Unhealthy, format!("has failed its health probe{times}: {why}"), ctx);
+                self.fail(wid, Ailment::Unhealthy, format!("has failed its health probe{times}: {why}"), cx);
             }
             Some(why) if ready => {
                 let text = format!("has failed its health probe ({failures} of {most}): {why}");
-                self.say_of(Level::Warning, (pid, wid), &text, ctx);
+                self.say_of(Level::Warning, (pid, wid), &text, cx);
             }
             None | Some(_) => {}
         }
     }
 
     /// A process does not do its work: it is ended. A reload that has made it ends, too.
-    fn fail(&mut self, wid: u32, ailment: Ailment, why: String, ctx: &mut Ctx) {
+    fn fail(&mut self, wid: u32, ailment: Ailment, why: String, cx: &mut Cx) {
         let Some(process) = self.processes.get_mut(&wid) else { return };
         let (pid, is_new) = (process.pid, process.generation == self.generation);
         if let Some(pulse) = &mut process.pulse {
             pulse.ailment = Some(ailment);
         }
-        self.say_of(Level::Error, (pid, wid), &format!("{why}; it is ended"), ctx);
-        ctx.publish(&self.config.name, Published::Unhealthy { pid, reason: why.clone() });
+        self.say_of(Level::Error, (pid, wid), &format!("{why}; it is ended"), cx);
+        cx.publish(&self.config.name, Published::Unhealthy { pid, reason: why.clone() });
         let restart = match ailment {
             Ailment::Late => Restart::Unready,
             Ailment::Unhealthy => Restart::Health,
             Ailment::Silent => Restart::Watchdog,
         };
         self.history.count_restarts(restart, 1);
-        self.history.note(ctx.now, What::Ailing { pid, wid, why: why.as_str().into() });
+        self.history.note(cx.now, What::Ailing { pid, wid, why: why.as_str().into() });
         if ailment == Ailment::Late && is_new {
-            self.reload_cannot_go_on(&format!("process {pid} (wid {wid}) {why}"), ctx);
+            self.reload_cannot_go_on(&format!("process {pid} (wid {wid}) {why}"), cx);
         }
         // It may be among those that were dismissed with the reload.
         let signum = (ailment == Ailment::Silent).then_some(SIGABRT);
         if self.running_wid(pid).is_some() {
-            self.ask(wid, signum, self.config.options.graceful_timeout, ctx);
+            self.ask(wid, signum, self.config.options.graceful_timeout, cx);
         }
     }
 
     /// Nobody looks after a process any more: it is about to end, or has ended.
-    pub(super) fn end_pulse(&mut self, wid: u32, ctx: &mut Ctx) {
+    pub(super) fn end_pulse(&mut self, wid: u32, cx: &mut Cx) {
+        self.replacing.retain(|old| *old != wid);
         let Some(process) = self.processes.get_mut(&wid) else { return };
         let pid = process.pid;
         let Some(pulse) = &mut process.pulse else { return };
         let old = pulse.replaces.take();
         if std::mem::take(&mut pulse.asking) {
-            self.drop_question(wid, pid, ctx);
+            self.drop_question(wid, pid, cx);
         }
         if let Some(old) = old.and_then(|old| self.running_wid(old)) {
-            self.postpone(old, ctx);
+            self.postpone(old, cx);
         }
     }
 

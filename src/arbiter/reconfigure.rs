@@ -4,12 +4,12 @@
 //! what the files said before, so that what a command has set or added meanwhile is neither noticed nor undone. As
 //! with every order, goals are set and nobody is waited for: a reading may follow on another at any time.
 
+use super::context::Cx;
 use super::orders::STOPPING;
 use super::request::{Errno, Reply, Ticket};
-use super::time::Time;
 use super::tuning::streams;
 use super::waiters::{Await, Waiter};
-use super::watcher::{Ctx, Goal, Watcher};
+use super::watcher::{Goal, Watcher};
 use super::{Action, Arbiter, Level, Published, WatcherId};
 use crate::config::WatcherConfig;
 use crate::config::changes::Change;
@@ -82,36 +82,30 @@ struct Tally {
 
 impl Arbiter {
     /// The files were read, or cannot be used; then everything stays as it is.
-    pub(super) fn have_read(
-        &mut self,
-        reading: Reading,
-        found: Result<Box<NewConfig>, String>,
-        now: Time,
-        actions: &mut Vec<Action>,
-    ) {
+    pub(super) fn have_read(&mut self, reading: Reading, found: Result<Box<NewConfig>, String>) {
         let ticket = reading.ticket;
         let refuse = |errno, reason: String| Action::Reply { ticket, reply: Reply::error(errno, reason) };
         match found {
-            Err(reason) => actions.push(refuse(Errno::Failed, reason)),
-            Ok(_) if self.is_ending() => actions.push(refuse(Errno::Conflict, STOPPING.into())),
-            Ok(new) => self.reconfigure(reading, *new, now, actions),
+            Err(reason) => self.cx.act(refuse(Errno::Failed, reason)),
+            Ok(_) if self.is_ending() => self.cx.act(refuse(Errno::Conflict, STOPPING.into())),
+            Ok(new) => self.reconfigure(reading, *new),
         }
     }
 
-    fn reconfigure(&mut self, reading: Reading, new: NewConfig, now: Time, actions: &mut Vec<Action>) {
+    fn reconfigure(&mut self, reading: Reading, new: NewConfig) {
         self.warmup_delay = new.warmup_delay;
         let mut tally = Tally::default();
         let mut steps: Vec<(WatcherId, Step)> = Vec::new();
         let ids: Vec<_> = new.watchers.iter().map(|config| self.id_of(&config.name).ok()).collect();
         for id in self.not_in(&ids) {
             tally.removed += 1;
-            self.leave(id, actions);
+            self.leave(id);
             steps.push((id, Step::Remove));
         }
         for (config, id) in new.watchers.into_iter().zip(ids) {
             let step = match id {
-                Some(id) => self.amend(id, config, &mut tally, actions),
-                None => self.take_in(config, &mut tally, actions),
+                Some(id) => self.amend(id, config, &mut tally),
+                None => self.take_in(config, &mut tally),
             };
             steps.extend(step);
         }
@@ -129,8 +123,8 @@ impl Arbiter {
         }
         let Tally { added, changed, removed } = tally;
         let text = format!("configuration read again: {added} added, {changed} changed, {removed} removed");
-        actions.push(Action::Log { level: Level::Info, text });
-        self.take_steps(reading, steps, now, actions);
+        self.cx.log(Level::Info, text);
+        self.take_steps(reading, steps);
     }
 
     /// The watchers that a file once named and that are not among these.
@@ -148,29 +142,18 @@ impl Arbiter {
     }
 
     /// A watcher that is new in the files.
-    fn take_in(
-        &mut self,
-        config: WatcherConfig,
-        tally: &mut Tally,
-        actions: &mut Vec<Action>,
-    ) -> Option<(WatcherId, Step)> {
+    fn take_in(&mut self, config: WatcherConfig, tally: &mut Tally) -> Option<(WatcherId, Step)> {
         tally.added += 1;
         let (text, autostart) = (format!("{}: added", config.name), config.options.autostart);
-        actions.push(Action::Log { level: Level::Info, text });
-        let id = self.admit(config, actions);
+        self.cx.log(Level::Info, text);
+        let id = self.admit(config);
         let watcher = self.watchers.get_mut(&id)?;
         watcher.loaded = Some(watcher.config.clone());
         autostart.then_some((id, Step::Start))
     }
 
     /// Gives a watcher what has changed in the files.
-    fn amend(
-        &mut self,
-        id: WatcherId,
-        new: WatcherConfig,
-        tally: &mut Tally,
-        actions: &mut Vec<Action>,
-    ) -> Option<(WatcherId, Step)> {
+    fn amend(&mut self, id: WatcherId, new: WatcherConfig, tally: &mut Tally) -> Option<(WatcherId, Step)> {
         let watcher = self.watchers.get_mut(&id)?;
         let old = watcher.loaded.clone().unwrap_or_else(|| watcher.config.clone());
         if old.says_the_same(&new) {
@@ -184,10 +167,10 @@ impl Arbiter {
         let name = &watcher.config.name;
         let keys: Vec<&str> = changes.iter().map(|change| change.key.as_str()).collect();
         let text = format!("{name}: changed in the configuration: {}", keys.join(" "));
-        actions.push(Action::Log { level: Level::Info, text });
-        actions.push(Action::Changed(id));
+        self.cx.log(Level::Info, text);
+        self.cx.act(Action::Changed(id));
         for _ in &changes {
-            actions.push(Action::Publish { watcher: name.clone(), what: Published::Updated });
+            self.cx.publish(name, Published::Updated);
         }
         Some((id, step))
     }
@@ -202,19 +185,13 @@ impl Arbiter {
         steps
     }
 
-    fn take_steps(
-        &mut self,
-        reading: Reading,
-        steps: Vec<(WatcherId, Step)>,
-        now: Time,
-        actions: &mut Vec<Action>,
-    ) {
+    fn take_steps(&mut self, reading: Reading, steps: Vec<(WatcherId, Step)>) {
         let Reading { ticket, waiting, .. } = reading;
         let parts = steps.iter().filter(|(_, step)| step.awaited().is_some()).count();
         if waiting && parts > 0 {
             self.await_parts(ticket, parts);
         } else {
-            actions.push(Action::Reply { ticket, reply: Reply::Ok });
+            self.cx.act(Action::Reply { ticket, reply: Reply::Ok });
         }
         let mut to_start = Vec::new();
         for (id, step) in &steps {
@@ -227,18 +204,18 @@ impl Arbiter {
         // Nobody's turn to start comes before everybody has taken the step.
         let boot = self.boot.take();
         for (id, step) in steps {
-            self.with(id, now, actions, |watcher, ctx| {
+            self.with(id, |watcher, cx| {
                 if let (true, Some(what)) = (waiting, step.awaited()) {
                     let before = watcher.pids();
                     watcher.waiters.push(Waiter { ticket, what, before });
                 }
-                watcher.take_step(step, ctx);
+                watcher.take_step(step, cx);
             });
         }
         self.boot = boot;
         let mut in_order = self.by_priority();
         in_order.retain(|id| to_start.contains(id));
-        self.boot_in_order(in_order, now, actions);
+        self.boot_in_order(in_order);
     }
 }
 
@@ -279,13 +256,13 @@ impl Watcher {
         self.goal == Goal::Down && !self.queued && (gave_up || starts(&self.config) && !starts(old))
     }
 
-    fn take_step(&mut self, step: Step, ctx: &mut Ctx) {
-        self.ready_by_options(ctx);
+    fn take_step(&mut self, step: Step, cx: &mut Cx) {
+        self.ready_by_options(cx);
         match step {
             Step::Remove => self.want_gone(),
             Step::Start => self.queued |= self.goal != Goal::Up,
             Step::Settle | Step::Count => {}
-            Step::Renew => self.renew(ctx),
+            Step::Renew => self.renew(cx),
             Step::StopFirst => self.stop_first(),
             Step::Stop => self.want_down(),
         }

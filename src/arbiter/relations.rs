@@ -8,10 +8,10 @@
 //! What the others mean for a watcher are its [`Ties`]. They are found anew before it acts; a change of one watcher
 //! makes its neighbours look.
 
+use super::context::Cx;
 use super::history::{Cause, Standing};
-use super::time::Time;
-use super::watcher::{Ctx, Goal, Status, Watcher};
-use super::{Action, Arbiter, Level, WatcherId};
+use super::watcher::{Goal, Status, Watcher};
+use super::{Arbiter, Level, WatcherId};
 use crate::config::WatcherConfig;
 use crate::config::value::listed;
 use crate::sorted::Sorted;
@@ -176,7 +176,7 @@ fn peel(
 
 impl Arbiter {
     /// Finds out who depends on whom, if that has changed.
-    pub(super) fn relate(&mut self, actions: &mut Vec<Action>) {
+    pub(super) fn relate(&mut self) {
         if !std::mem::take(&mut self.relations.stale) {
             return;
         }
@@ -205,7 +205,7 @@ impl Arbiter {
             let Some(watcher) = self.watchers.get(&id) else { continue };
             let text =
                 format!("{}: after and requires go in a circle, and do not count", watcher.config.name);
-            actions.push(Action::Log { level: Level::Error, text });
+            self.cx.log(Level::Error, text);
         }
         known.extend(self.relations.members());
         self.relations.stirred.extend(known);
@@ -232,8 +232,8 @@ impl Arbiter {
 
     /// Gives a watcher that is about to handle something its ties, and says what the others have seen in it so far.
     #[inline(never)]
-    pub(super) fn prepare(&mut self, id: WatcherId, actions: &mut Vec<Action>) -> Outlook {
-        self.relate(actions);
+    pub(super) fn prepare(&mut self, id: WatcherId) -> Outlook {
+        self.relate();
         let outlook = self.watchers.get(&id).map(|watcher| watcher.outlook());
         self.tie(id);
         outlook.unwrap_or_default()
@@ -285,17 +285,16 @@ impl Arbiter {
     }
 
     /// Somebody wants a watcher to run: so he wants what it requires.
-    pub(super) fn bring_along(&mut self, id: WatcherId, now: Time, actions: &mut Vec<Action>) {
-        let called = self.watchers.get_mut(&id).is_some_and(|w| std::mem::take(&mut w.brings_along));
-        if !called || self.is_ending() {
+    pub(super) fn bring_along(&mut self, id: WatcherId) {
+        if !std::mem::take(&mut self.cx.outcome.brings_along) || self.is_ending() {
             return;
         }
         let is_missing = |id| self.watcher(id).is_some_and(|watcher| !watcher.is_coming());
         for other in self.relations.required(id, &is_missing) {
             // Those that wait in vain for one of these do not any more.
-            self.with(other, now, actions, |w, _| {
+            self.with(other, |w, cx| {
                 if w.goal == Goal::Down && !w.queued {
-                    w.want_up();
+                    w.want_up(cx);
                 }
             });
         }
@@ -315,17 +314,17 @@ impl Arbiter {
     }
 
     /// Lets all who have to look at their ties do so, until nothing changes any more.
-    pub(super) fn calm(&mut self, now: Time, actions: &mut Vec<Action>) {
-        self.relate(actions);
+    pub(super) fn calm(&mut self) {
+        self.relate();
         if self.relations.stirred.is_empty() {
             return;
         }
-        let cause = std::mem::replace(&mut self.cause, Cause::Requirement);
+        let cause = std::mem::replace(&mut self.cx.cause, Cause::Requirement);
         while let Some(id) = self.relations.stirred.pop() {
-            self.with(id, now, actions, |_, _| {});
-            self.relate(actions); // one that was on its way out may be gone
+            self.with(id, |_, _| {});
+            self.relate(); // one that was on its way out may be gone
         }
-        self.cause = cause;
+        self.cx.cause = cause;
     }
 }
 
@@ -350,20 +349,20 @@ impl Watcher {
     }
 
     /// Whether it has to wait for others before it starts; the log hears of it once.
-    pub(super) fn is_held(&mut self, ctx: &mut Ctx) -> bool {
+    pub(super) fn is_held(&mut self, cx: &mut Cx) -> bool {
         let Some(why) = &self.ties.waits else { return false };
         if self.told_why.as_ref() != Some(why) {
-            ctx.log(Level::Info, format!("{} does not start yet: {why}", self.config.name));
+            cx.log(Level::Info, format!("{} does not start yet: {why}", self.config.name));
             self.told_why = Some(why.clone());
         }
         true
     }
 
     /// It requires somebody who is not there any more.
-    pub(super) fn lose(&mut self, ctx: &mut Ctx) {
+    pub(super) fn lose(&mut self, cx: &mut Cx) {
         let why = self.ties.waits.as_deref().unwrap_or_default();
-        ctx.log(Level::Info, format!("{} is being stopped: {why}", self.config.name));
+        cx.log(Level::Info, format!("{} is being stopped: {why}", self.config.name));
         self.told_why = self.ties.waits.clone();
-        self.begin_stop(ctx);
+        self.begin_stop(cx);
     }
 }

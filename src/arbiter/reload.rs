@@ -4,9 +4,10 @@
 //! end; when a new one cannot be executed, the old ones stay. A sequential one replaces process by process. So
 //! does the reload of a singleton, which must never run twice.
 
+use super::context::Cx;
 use super::history::{Restart, What};
 use super::process::Phase;
-use super::watcher::{Ctx, Goal, Status, Watcher};
+use super::watcher::{Goal, Status, Watcher};
 use super::{Action, Level, Pid, Published};
 use crate::config::WatcherConfig;
 use crate::sorted::Sorted;
@@ -43,9 +44,9 @@ impl Watcher {
     }
 
     /// The options that hold now make its processes, for good or ill.
-    pub(super) fn forget_proven(&mut self, ctx: &mut Ctx) {
+    pub(super) fn forget_proven(&mut self, cx: &mut Cx) {
         if self.proven.take().is_some() {
-            ctx.actions.push(Action::Changed(self.id));
+            cx.act(Action::Changed(self.id));
         }
     }
 
@@ -61,12 +62,12 @@ impl Watcher {
     }
 
     /// What makes its processes has changed: they are replaced. A signal or a command would leave them as they are.
-    pub(super) fn renew(&mut self, ctx: &mut Ctx) {
+    pub(super) fn renew(&mut self, cx: &mut Cx) {
         if self.goal != Goal::Up {
             return;
         }
         if self.reloads_in_place() {
-            return self.restart(ctx);
+            return self.restart(cx);
         }
         if self.status == Status::Starting {
             self.forget_pauses();
@@ -78,26 +79,26 @@ impl Watcher {
     }
 
     /// Takes the reload as far as it goes now.
-    pub(super) fn step_reload(&mut self, ctx: &mut Ctx) {
-        self.step_once(ctx);
+    pub(super) fn step_reload(&mut self, cx: &mut Cx) {
+        self.step_once(cx);
         while let Some(Reload::Wanted { sequential }) = self.reload {
-            self.begin_reload(sequential, ctx);
-            self.step_once(ctx);
+            self.begin_reload(sequential, cx);
+            self.step_once(cx);
         }
     }
 
-    fn step_once(&mut self, ctx: &mut Ctx) {
+    fn step_once(&mut self, cx: &mut Cx) {
         match self.reload.take() {
             None => {}
             Some(Reload::Spawning { .. }) if self.config.options.singleton && self.spawning.is_none() => {
-                self.begin_reload(true, ctx); // it has become one meanwhile
+                self.begin_reload(true, cx); // it has become one meanwhile
             }
             Some(Reload::Spawning { left: 0 }) if self.spawning.is_none() && self.new_ones_are_ready() => {
-                self.drain_old(ctx);
+                self.drain_old(cx);
             }
-            Some(Reload::Draining { old }) if old.is_empty() => self.end_reload(ctx),
-            Some(Reload::OneByOne { queue, current }) => self.step_one_by_one(queue, current, ctx),
-            Some(Reload::Commands { queue, current: None }) => self.step_commands(queue, ctx),
+            Some(Reload::Draining { old }) if old.is_empty() => self.end_reload(cx),
+            Some(Reload::OneByOne { queue, current }) => self.step_one_by_one(queue, current, cx),
+            Some(Reload::Commands { queue, current: None }) => self.step_commands(queue, cx),
             Some(
                 state @ (Reload::Wanted { .. }
                 | Reload::Spawning { .. }
@@ -112,14 +113,14 @@ impl Watcher {
         self.are_ready(&|p| p.generation == self.generation)
     }
 
-    fn begin_reload(&mut self, sequential: bool, ctx: &mut Ctx) {
+    fn begin_reload(&mut self, sequential: bool, cx: &mut Cx) {
         self.reload = None;
         if self.reloads_in_place() {
-            self.reload_in_place(ctx);
+            self.reload_in_place(cx);
             return;
         }
         if self.proven.is_some() {
-            ctx.actions.push(Action::Changed(self.id)); // the new options are tried
+            cx.act(Action::Changed(self.id)); // the new options are tried
         }
         self.generation += 1;
         self.forget_pauses();
@@ -134,32 +135,32 @@ impl Watcher {
     }
 
     /// The new processes are there: asks those of older generations to end.
-    fn drain_old(&mut self, ctx: &mut Ctx) {
+    fn drain_old(&mut self, cx: &mut Cx) {
         let generation = self.generation;
         // Their successors are there already.
         self.drop_held_slots(usize::MAX);
-        self.prove(ctx);
+        self.prove(cx);
         let old: Vec<u32> =
             self.processes.values().filter(|p| p.generation < generation).map(|p| p.wid).collect();
         self.history.count_restarts(Restart::Reload, old.len());
         for wid in &old {
-            self.dismiss(*wid, ctx);
+            self.dismiss(*wid, cx);
         }
         let pids: Sorted<Pid, ()> =
             old.iter().filter_map(|wid| self.processes.get(wid)).map(|p| (p.pid, ())).collect();
         match pids.is_empty() {
-            true => self.end_reload(ctx),
+            true => self.end_reload(cx),
             false => self.reload = Some(Reload::Draining { old: pids }),
         }
     }
 
-    fn step_one_by_one(&mut self, mut queue: VecDeque<Pid>, current: Option<Pid>, ctx: &mut Ctx) {
+    fn step_one_by_one(&mut self, mut queue: VecDeque<Pid>, current: Option<Pid>, cx: &mut Cx) {
         let busy = current.is_some()
             || self.spawning.is_some()
             || self.missing() > 0
             || !self.retries.is_empty()
             || self.held_slots() > 0
-            || !self.gate_is_open(ctx.now)
+            || !self.gate_is_open(cx.now)
             || !self.new_ones_are_ready();
         if busy {
             self.reload = Some(Reload::OneByOne { queue, current });
@@ -168,31 +169,31 @@ impl Watcher {
         while let Some(pid) = queue.pop_front() {
             if let Some(wid) = self.running_wid(pid) {
                 self.history.count_restarts(Restart::Reload, 1);
-                self.ask_to_end(wid, ctx);
+                self.ask_to_end(wid, cx);
                 self.reload = Some(Reload::OneByOne { queue, current: Some(pid) });
                 return;
             }
         }
-        self.prove(ctx);
-        self.end_reload(ctx);
+        self.prove(cx);
+        self.end_reload(cx);
     }
 
     /// The options that hold now have made good processes. If they were set while those were made, that comes next.
-    fn prove(&mut self, ctx: &mut Ctx) {
+    fn prove(&mut self, cx: &mut Cx) {
         if self.next_reload.is_none() {
-            self.forget_proven(ctx);
+            self.forget_proven(cx);
         }
     }
 
-    pub(super) fn end_reload(&mut self, ctx: &mut Ctx) {
+    pub(super) fn end_reload(&mut self, cx: &mut Cx) {
         self.reload = self.next_reload.take().map(|sequential| Reload::Wanted { sequential });
-        ctx.publish(&self.config.name, Published::Reload);
-        ctx.log(Level::Info, format!("{} reloaded", self.config.name));
+        cx.publish(&self.config.name, Published::Reload);
+        cx.log(Level::Info, format!("{} reloaded", self.config.name));
     }
 
     /// A process could not be executed. A reload that needs it ends here: the old processes stay, and new ones that
     /// were spawned already are ended. True when nothing is left to be done about the failed spawn itself.
-    pub(super) fn reload_cannot_go_on(&mut self, reason: &str, ctx: &mut Ctx) -> bool {
+    pub(super) fn reload_cannot_go_on(&mut self, reason: &str, cx: &mut Cx) -> bool {
         let nothing_missing = match self.reload {
             Some(Reload::Spawning { .. }) => true,
             Some(Reload::OneByOne { .. }) => false,
@@ -200,33 +201,33 @@ impl Watcher {
                 return false;
             }
         };
-        self.give_reload_up(reason, ctx);
+        self.give_reload_up(reason, cx);
         let name = &self.config.name;
-        ctx.log(Level::Error, format!("{name}: the reload was given up, the old processes stay: {reason}"));
+        cx.log(Level::Error, format!("{name}: the reload was given up, the old processes stay: {reason}"));
         if nothing_missing {
             let generation = self.generation;
             let new = self.processes.values().filter(|p| p.generation == generation);
             let new: Vec<u32> = new.filter(|p| p.phase == Phase::Running).map(|p| p.wid).collect();
             for wid in new {
-                self.dismiss(wid, ctx);
+                self.dismiss(wid, cx);
             }
         }
         nothing_missing
     }
 
     /// The reload ends here, and whoever waits for it is told why.
-    pub(super) fn give_reload_up(&mut self, reason: &str, ctx: &mut Ctx) {
+    pub(super) fn give_reload_up(&mut self, reason: &str, cx: &mut Cx) {
         self.reload = None;
         if self.proven.is_some() {
             let name = &self.config.name;
             let text =
                 format!("{name}: the options that it had before make its processes until a reload succeeds");
-            ctx.log(Level::Warning, text);
-            ctx.actions.push(Action::Changed(self.id));
+            cx.log(Level::Warning, text);
+            cx.act(Action::Changed(self.id));
         }
         self.next_reload = None; // it would fail for the same reason
         self.reload_failure = Some(reason.to_owned());
-        self.history.note(ctx.now, What::NotReloaded(reason.into()));
+        self.history.note(cx.now, What::NotReloaded(reason.into()));
     }
 
     /// A process of this pid is gone.

@@ -8,10 +8,11 @@
 //! the very signal that it got cannot have passed it on. One that handled the signal may have: what it has left gets
 //! some time to end before it is asked.
 
+use super::context::Cx;
 use super::process::{Exit, Fate, Phase, Process, Remnant, Slot};
 use super::stop::AFTER_KILL;
 use super::time::Time;
-use super::watcher::{Ctx, Status, Watcher};
+use super::watcher::{Status, Watcher};
 use super::{Action, Level, Pid, Whom};
 use crate::signals::SIGKILL;
 
@@ -37,39 +38,39 @@ impl Watcher {
     }
 
     /// A process is reaped, and its group has members still.
-    pub(super) fn keep_remnant(&mut self, process: &Process, slot: Option<Slot>, ctx: &mut Ctx) {
+    pub(super) fn keep_remnant(&mut self, process: &Process, slot: Option<Slot>, cx: &mut Cx) {
         let (asked, fate) = match process.phase {
             Phase::Dead { asked, rest, .. } => (asked, rest),
             Phase::Running | Phase::Asked { .. } | Phase::Killed { .. } => (false, Fate::Left),
         };
         // One that is left alone holds up nobody.
-        let slot = slot.filter(|_| fate != Fate::Left);
+        let slot = if fate == Fate::Left { self.free(slot) } else { slot };
         // Whether there is anything outside of the group is not known yet.
         if slot.is_some() && !asked && process.followers == Some(Whom::Group) {
             let what = "has left processes in its group; they are asked to end before another one starts";
-            self.say_of(Level::Info, (process.pid, process.wid), what, ctx);
+            self.say_of(Level::Info, (process.pid, process.wid), what, cx);
         }
         self.remnants.push(Remnant { pgid: process.pid, fate, slot });
         if self.status == Status::Stopping && fate == Fate::Left && !self.spares_processes() {
-            self.ask_remnants(ctx);
+            self.ask_remnants(cx);
         }
-        self.expire_remnants(ctx);
+        self.expire_remnants(cx);
     }
 
     /// Asks the groups of processes that ended by themselves to end too: the watcher stops.
-    pub(super) fn ask_remnants(&mut self, ctx: &mut Ctx) {
+    pub(super) fn ask_remnants(&mut self, cx: &mut Cx) {
         let signum = self.stop_signal();
-        let kill_at = ctx.now.plus(self.config.options.graceful_timeout);
+        let kill_at = cx.now.plus(self.config.options.graceful_timeout);
         for remnant in self.remnants.iter_mut().filter(|r| r.fate == Fate::Left) {
-            remnant.ask(signum, kill_at, ctx);
+            remnant.ask(signum, kill_at, cx);
         }
     }
 
     /// Somebody is in a hurry.
-    pub(super) fn hurry_remnants(&mut self, ctx: &mut Ctx) {
+    pub(super) fn hurry_remnants(&mut self, cx: &mut Cx) {
         for remnant in &mut self.remnants {
             match remnant.fate {
-                Fate::Spared { .. } | Fate::Asked(_) => remnant.kill(ctx),
+                Fate::Spared { .. } | Fate::Asked(_) => remnant.kill(cx),
                 Fate::Left | Fate::Killed(_) => {}
             }
         }
@@ -83,17 +84,15 @@ impl Watcher {
     }
 
     /// Asks, kills and gives up what it is time for.
-    pub(super) fn expire_remnants(&mut self, ctx: &mut Ctx) {
+    pub(super) fn expire_remnants(&mut self, cx: &mut Cx) {
         let mut given_up = Vec::new();
         for remnant in &mut self.remnants {
             match remnant.fate {
-                Fate::Spared { kill_at, .. } | Fate::Asked(kill_at) if kill_at <= ctx.now => {
-                    remnant.kill(ctx)
+                Fate::Spared { kill_at, .. } | Fate::Asked(kill_at) if kill_at <= cx.now => remnant.kill(cx),
+                Fate::Spared { signum, ask_at, kill_at } if ask_at <= cx.now => {
+                    remnant.ask(signum, kill_at, cx);
                 }
-                Fate::Spared { signum, ask_at, kill_at } if ask_at <= ctx.now => {
-                    remnant.ask(signum, kill_at, ctx);
-                }
-                Fate::Killed(until) if until <= ctx.now => given_up.push(remnant.pgid),
+                Fate::Killed(until) if until <= cx.now => given_up.push(remnant.pgid),
                 Fate::Left | Fate::Spared { .. } | Fate::Asked(_) | Fate::Killed(_) => {}
             }
         }
@@ -101,7 +100,7 @@ impl Watcher {
             let name = &self.config.name;
             let text =
                 format!("{name}: what process {pgid} has left behind survives SIGKILL; it is left alone");
-            ctx.log(Level::Error, text);
+            cx.log(Level::Error, text);
             self.group_is_empty(pgid);
         }
     }
@@ -112,11 +111,12 @@ impl Watcher {
     }
 
     /// A slot may have its next process now, or after its pause.
-    pub(super) fn free(&mut self, slot: Option<Slot>) {
+    pub(super) fn free(&mut self, slot: Option<Slot>) -> Option<Slot> {
         match slot {
             Some(Slot::Later(retry)) => self.retries.push(retry),
             Some(Slot::Free) | None => {}
         }
+        None
     }
 
     /// As many as `most` slots that wait for a group are needed no more; how many there were.
@@ -152,13 +152,13 @@ impl Watcher {
 }
 
 impl Remnant {
-    fn ask(&mut self, signum: i32, kill_at: Time, ctx: &mut Ctx) {
+    fn ask(&mut self, signum: i32, kill_at: Time, cx: &mut Cx) {
         self.fate = Fate::Asked(kill_at);
-        ctx.actions.push(Action::SignalRemnant { pgid: self.pgid, signum });
+        cx.act(Action::SignalRemnant { pgid: self.pgid, signum });
     }
 
-    fn kill(&mut self, ctx: &mut Ctx) {
-        self.fate = Fate::Killed(ctx.now.plus(AFTER_KILL));
-        ctx.actions.push(Action::SignalRemnant { pgid: self.pgid, signum: SIGKILL });
+    fn kill(&mut self, cx: &mut Cx) {
+        self.fate = Fate::Killed(cx.now.plus(AFTER_KILL));
+        cx.act(Action::SignalRemnant { pgid: self.pgid, signum: SIGKILL });
     }
 }

@@ -1,4 +1,5 @@
 //! What the arbiter tells people: events for subscribers, and how important a line of the log is.
+#![allow(missing_docs, reason = "the fields of the variants are named for what they hold")]
 
 use super::Pid;
 use super::process::Exit;
@@ -8,36 +9,15 @@ use crate::config::hooks::Hook;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Published {
     /// A process was spawned.
-    Spawn {
-        /// Which.
-        pid: Pid,
-    },
+    Spawn { pid: Pid },
     /// A process was asked to end, or killed.
-    Kill {
-        /// Which.
-        pid: Pid,
-    },
+    Kill { pid: Pid },
     /// A process has ended.
-    Reap {
-        /// Which.
-        pid: Pid,
-        /// How.
-        exit: Exit,
-        /// The kernel has probably ended it for want of memory.
-        oom: bool,
-    },
+    Reap { pid: Pid, exit: Exit, oom: bool },
     /// A process is ready, in a watcher that has `ready`.
-    Ready {
-        /// Which.
-        pid: Pid,
-    },
+    Ready { pid: Pid },
     /// A process does not do its work and is ended.
-    Unhealthy {
-        /// Which.
-        pid: Pid,
-        /// Why.
-        reason: String,
-    },
+    Unhealthy { pid: Pid, reason: String },
     /// The watcher is active.
     Start,
     /// The watcher has stopped.
@@ -51,17 +31,9 @@ pub enum Published {
     /// The watcher is removed.
     Remove,
     /// A hook has answered, whatever the answer is.
-    HookSuccess {
-        /// Which.
-        hook: Hook,
-    },
+    HookSuccess { hook: Hook },
     /// A hook could not answer, or refused as a program refuses.
-    HookFailure {
-        /// Which.
-        hook: Hook,
-        /// Why.
-        error: String,
-    },
+    HookFailure { hook: Hook, error: String },
 }
 
 impl Published {

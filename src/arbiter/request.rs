@@ -3,6 +3,7 @@
 //! Who asked and in which bytes is known to nobody here. A request that changes something goes to the arbiter with
 //! a [`Ticket`]; its reply comes back with the same ticket, at once or, when the client waits, when the work is
 //! done. Questions are answered by the daemon from what the arbiter and the kernel know.
+#![allow(missing_docs, reason = "the fields of the variants are named for what they hold")]
 
 use super::Pid;
 pub use super::Whom;
@@ -24,12 +25,7 @@ pub enum Request {
     /// Shows what processes have written.
     Tail(Tail),
     /// Does something with the files that output goes to.
-    Logs {
-        /// Those of this watcher; all when missing.
-        name: Option<String>,
-        /// Rotate them now; else they are opened anew.
-        rotate: bool,
-    },
+    Logs { name: Option<String>, rotate: bool },
 }
 
 impl From<Task> for Request {
@@ -74,12 +70,7 @@ pub enum Select {
     /// All.
     All,
     /// Those whose names match.
-    Match {
-        /// The pattern.
-        pattern: String,
-        /// How it is meant.
-        how: Matching,
-    },
+    Match { pattern: String, how: Matching },
 }
 
 /// How a pattern of names is meant. Case is ignored in all three.
@@ -118,71 +109,20 @@ pub enum Task {
     Stop(Select),
     /// Stop watchers, then start them.
     Restart(Select),
-    /// Replace the processes of a watcher, or of all, without a gap.
-    Reload {
-        /// Which watcher; all when missing.
-        name: Option<String>,
-        /// New processes before the old ones end; else it is a restart.
-        graceful: bool,
-        /// One process after the other.
-        sequential: bool,
-    },
+    /// Replace the processes of a watcher, or of all, without a gap; not `graceful`: restart it.
+    Reload { name: Option<String>, graceful: bool, sequential: bool },
     /// Change the number of processes by so many, up or down.
-    Change {
-        /// Which watcher.
-        name: String,
-        /// How many more; negative: fewer.
-        by: i64,
-    },
+    Change { name: String, by: i64 },
     /// Set options.
-    Set {
-        /// Which watcher.
-        name: String,
-        /// Keys with typed values.
-        options: Vec<(String, Value)>,
-    },
+    Set { name: String, options: Vec<(String, Value)> },
     /// Make a watcher.
-    Add {
-        /// Its name.
-        name: String,
-        /// Its command.
-        cmd: String,
-        /// More arguments.
-        args: Option<String>,
-        /// Its options: keys with typed values.
-        options: Vec<(String, Value)>,
-        /// Start it at once.
-        start: bool,
-    },
-    /// Forget a watcher.
-    Rm {
-        /// Which.
-        name: String,
-        /// Leave its processes running.
-        nostop: bool,
-    },
-    /// Stop processes with a signal and a deadline; they are replaced.
-    Kill {
-        /// Which watcher.
-        name: String,
-        /// Which process; all when missing.
-        pid: Option<Pid>,
-        /// The signal, instead of the watcher's stop_signal.
-        signum: Option<i32>,
-        /// Seconds until SIGKILL, instead of the watcher's graceful_timeout.
-        graceful_timeout: Option<f64>,
-    },
-    /// Send a signal, nothing more.
-    Signal {
-        /// Which watcher.
-        name: String,
-        /// Which process; all when missing.
-        pid: Option<Pid>,
-        /// It, or what descends from it.
-        whom: Whom,
-        /// The signal.
-        signum: i32,
-    },
+    Add { name: String, cmd: String, args: Option<String>, options: Vec<(String, Value)>, start: bool },
+    /// Forget a watcher; with `nostop` its processes go on.
+    Rm { name: String, nostop: bool },
+    /// Stop one process or all, by this signal and within this time, or in the watcher's own way; they are replaced.
+    Kill { name: String, pid: Option<Pid>, signum: Option<i32>, graceful_timeout: Option<f64> },
+    /// Send a signal to one process or all, nothing more.
+    Signal { name: String, pid: Option<Pid>, whom: Whom, signum: i32 },
     /// Read the configuration again and apply what has changed.
     Reloadconfig,
     /// Stop everything and end.
@@ -221,14 +161,7 @@ pub enum Question {
     /// The names of all watchers, or the pids of one.
     List(Option<String>),
     /// The states of all watchers, or of one.
-    Status {
-        /// Which watcher; all when missing.
-        name: Option<String>,
-        /// Whether all runs that is to run, and what does not.
-        check: bool,
-        /// With everything that a person wants to see at a glance.
-        details: bool,
-    },
+    Status { name: Option<String>, check: bool, details: bool },
     /// Why a watcher is as it is.
     Why(String),
     /// The number of processes of all watchers, or of one.
@@ -236,12 +169,7 @@ pub enum Question {
     /// The number of watchers.
     Numwatchers,
     /// Some options of a watcher.
-    Get {
-        /// Which watcher.
-        name: String,
-        /// Which options.
-        keys: Vec<String>,
-    },
+    Get { name: String, keys: Vec<String> },
     /// All options of a watcher.
     Options(String),
     /// The options of `[circus]`, or one of them.
@@ -249,14 +177,7 @@ pub enum Question {
     /// The sockets.
     Listsockets,
     /// Statistics of processes.
-    Stats {
-        /// Which watcher; all when missing.
-        name: Option<String>,
-        /// Which process.
-        process: Option<Pid>,
-        /// With what a hook adds.
-        extended: bool,
-    },
+    Stats { name: Option<String>, process: Option<Pid>, extended: bool },
     /// Statistics of circus itself.
     Dstats,
     /// Everything that is measured, as OpenMetrics text.
@@ -287,37 +208,15 @@ pub enum Reply {
     /// Done, or begun.
     Ok,
     /// Which processes an order started, stopped and kept.
-    Info {
-        /// Pids that are new.
-        started: Vec<Pid>,
-        /// Pids that are gone; missing in the reply to a start.
-        stopped: Option<Vec<Pid>>,
-        /// Pids that stayed.
-        kept: Vec<Pid>,
-    },
+    Info { started: Vec<Pid>, stopped: Option<Vec<Pid>>, kept: Vec<Pid> },
     /// As [`Reply::Info`] of a start, at the top level, as `add` has it.
-    Added {
-        /// Pids that are new.
-        started: Vec<Pid>,
-        /// Pids that stayed.
-        kept: Vec<Pid>,
-    },
+    Added { started: Vec<Pid>, kept: Vec<Pid> },
     /// A watcher has stopped: `info` is null.
     Stopped,
     /// The number of processes of a watcher, and whether it is a singleton.
-    Numprocesses {
-        /// How many.
-        count: i64,
-        /// It is a singleton, whose number does not change.
-        singleton: bool,
-    },
+    Numprocesses { count: i64, singleton: bool },
     /// It was not done, or not all of it.
-    Error {
-        /// The kind of error.
-        errno: Errno,
-        /// What went wrong.
-        reason: String,
-    },
+    Error { errno: Errno, reason: String },
 }
 
 impl Reply {

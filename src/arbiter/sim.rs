@@ -22,6 +22,7 @@ mod trace;
 mod with_history;
 mod with_hooks;
 
+use super::context::Known;
 use super::demand::Look;
 use super::fate::Fall;
 use super::hooks::{About, Answer, HookId, Then};

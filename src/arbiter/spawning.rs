@@ -3,6 +3,7 @@
 //! A spawn goes through up to three steps: before_spawn is asked, the process is made, after_spawn is asked about it.
 //! While it is under way, no other one begins.
 
+use super::context::{Cx, Known};
 use super::fate::exit_of;
 use super::history::Cause;
 use super::hooks::{About, Then};
@@ -10,7 +11,7 @@ use super::process::{Exit, Fate, NotRun, Phase, Process, Remnant, Slot};
 use super::reload::Reload;
 use super::respawn::{Backoff, Chain, Failure, Retry};
 use super::time::Time;
-use super::watcher::{Ctx, Goal, Status, Watcher};
+use super::watcher::{Goal, Status, Watcher};
 use super::{Action, Level, Pid, Published};
 use crate::config::hooks::Hook;
 use crate::config::options::RESPAWN_DELAY_MAX;
@@ -79,7 +80,7 @@ impl Watcher {
     }
 
     /// Begins the next spawn that is due, if any.
-    pub(super) fn fill(&mut self, ctx: &mut Ctx) {
+    pub(super) fn fill(&mut self, cx: &mut Cx) {
         if self.spawning.is_some() {
             return;
         }
@@ -87,150 +88,150 @@ impl Watcher {
             // warmup_delay does not hold within a reload
             if let Some(rest) = left.checked_sub(1) {
                 *left = rest;
-                self.spawn(Chain::default(), None, ctx);
+                self.spawn(Chain::default(), None, cx);
             }
             return;
         }
         if self.is_taken() {
             // No successor can come first, as it was meant before this became a singleton.
             for old in std::mem::take(&mut self.replacing) {
-                self.ask_to_end(old, ctx);
+                self.ask_to_end(old, cx);
             }
             return;
         }
-        if !self.gate_is_open(ctx.now) {
+        if !self.gate_is_open(cx.now) {
             return;
         }
         if let Some(old) = self.replacing.pop() {
-            self.spawn(Chain::default(), Some(old), ctx);
-        } else if let Some(n) = self.retries.iter().position(|r| r.at <= ctx.now) {
+            self.spawn(Chain::default(), Some(old), cx);
+        } else if let Some(n) = self.retries.iter().position(|r| r.at <= cx.now) {
             let retry = self.retries.swap_remove(n);
-            self.spawn(retry.chain, None, ctx);
+            self.spawn(retry.chain, None, cx);
         } else if self.missing() > 0 {
-            self.spawn(self.first_chain(), None, ctx);
+            self.spawn(self.first_chain(), None, cx);
         }
     }
 
-    fn spawn(&mut self, chain: Chain, replaces: Option<u32>, ctx: &mut Ctx) {
+    fn spawn(&mut self, chain: Chain, replaces: Option<u32>, cx: &mut Cx) {
         let wid = (self.lowest_wid..).find(|wid| !self.processes.contains_key(wid)).unwrap_or(u32::MAX);
         self.lowest_wid = wid;
         self.spawning = Some(Spawning { wid, step: Step::Asking, chain, replaces });
-        if !self.call(Hook::BeforeSpawn, About::default(), Then::Spawn, ctx) {
-            self.make(ctx);
+        if !self.call(Hook::BeforeSpawn, About::default(), Then::Spawn, cx) {
+            self.make(cx);
         }
     }
 
     /// Makes the process, which nothing holds back.
-    pub(super) fn make(&mut self, ctx: &mut Ctx) {
+    pub(super) fn make(&mut self, cx: &mut Cx) {
         if self.is_taken() {
             // It has become a singleton while a hook was asked.
             let old = self.spawning.take().and_then(|spawning| spawning.replaces);
-            return old.into_iter().for_each(|old| self.postpone(old, ctx));
+            return old.into_iter().for_each(|old| self.postpone(old, cx));
         }
         let Some(spawning) = &mut self.spawning else { return };
         spawning.step = Step::Making;
-        self.last_spawn = Some(ctx.now);
-        ctx.actions.push(Action::Spawn { watcher: self.id, wid: spawning.wid });
+        self.last_spawn = Some(cx.now);
+        cx.act(Action::Spawn { watcher: self.id, wid: spawning.wid });
     }
 
     /// The spawn under way has given a process.
-    pub(super) fn spawned(&mut self, pid: Pid, ctx: &mut Ctx) {
+    pub(super) fn spawned(&mut self, pid: Pid, cx: &mut Cx) {
         let Some(Spawning { wid, chain, .. }) = self.spawning else { return };
         let process = Process {
             wid,
             pid,
-            started: ctx.now,
+            started: cx.now,
             generation: self.generation,
             phase: Phase::Running,
             holds_slot: true,
             chain,
-            expires: self.expiry(ctx),
+            expires: self.expiry(cx),
             oom: false,
             not_run: None,
             followers: self.followers(),
-            pulse: self.first_pulse(wid, pid, ctx.now),
+            pulse: self.first_pulse(wid, pid, cx.now),
         };
         self.processes.insert(wid, process);
         let others_fail = self.retries.iter().any(|retry| retry.chain.failures > 0);
         if chain.failures > 0 && chain.last == Failure::Exec && !others_fail {
             let name = &self.config.name;
-            ctx.log(
+            cx.log(
                 Level::Info,
                 format!("'{name}' could be executed again, after {} failed starts", chain.failures),
             );
         }
         self.running += 1;
         self.held += 1;
-        ctx.pids.insert(pid, (self.id, wid));
+        cx.pids.insert(pid, Known::Process(self.id, wid));
         if self.goal != Goal::Up || self.status == Status::Stopping {
-            self.end_spawn(ctx);
+            self.end_spawn(cx);
             if !self.spares_processes() {
-                self.ask_to_end(wid, ctx);
+                self.ask_to_end(wid, cx);
             }
             return;
         }
         let about = About { pid: Some(pid), ..About::default() };
-        if !self.call(Hook::AfterSpawn, about, Then::Keep, ctx) {
-            self.settle(ctx);
+        if !self.call(Hook::AfterSpawn, about, Then::Keep, cx) {
+            self.settle(cx);
         } else if let Some(spawning) = &mut self.spawning {
             spawning.step = Step::Confirming;
         }
     }
 
     /// The new process stays.
-    pub(super) fn settle(&mut self, ctx: &mut Ctx) {
-        if let Some(Spawning { wid, replaces: Some(old), .. }) = self.end_spawn(ctx) {
-            self.succeed(wid, old, ctx);
+    pub(super) fn settle(&mut self, cx: &mut Cx) {
+        if let Some(Spawning { wid, replaces: Some(old), .. }) = self.end_spawn(cx) {
+            self.succeed(wid, old, cx);
         }
     }
 
     /// The spawn under way is over. If it gave a process, subscribers hear of it now, as in Circus: when after_spawn
     /// has answered, or need not any more.
-    pub(super) fn end_spawn(&mut self, ctx: &mut Ctx) -> Option<Spawning> {
+    pub(super) fn end_spawn(&mut self, cx: &mut Cx) -> Option<Spawning> {
         let spawning = self.spawning.take()?;
         if let Some(process) = self.processes.get(&spawning.wid) {
-            ctx.publish(&self.config.name, Published::Spawn { pid: process.pid });
+            cx.publish(&self.config.name, Published::Spawn { pid: process.pid });
         }
         Some(spawning)
     }
 
     /// The process is about to end, or has ended: what after_spawn has to say about it is not needed any more.
-    pub(super) fn end_spawn_of(&mut self, wid: u32, ctx: &mut Ctx) {
+    pub(super) fn end_spawn_of(&mut self, wid: u32, cx: &mut Cx) {
         if !self.spawning.is_some_and(|s| s.wid == wid && s.step == Step::Confirming) {
             return;
         }
-        self.cancel_hooks(&|then| then == Then::Keep, ctx);
-        if let Some(Spawning { replaces: Some(old), .. }) = self.end_spawn(ctx) {
-            self.postpone(old, ctx);
+        self.cancel_hooks(&|then| then == Then::Keep, cx);
+        if let Some(Spawning { replaces: Some(old), .. }) = self.end_spawn(cx) {
+            self.postpone(old, cx);
         }
     }
 
     /// A process that is too old stays, since it could not be replaced, and is too old again a little later.
-    pub(super) fn postpone(&mut self, old: u32, ctx: &mut Ctx) {
+    pub(super) fn postpone(&mut self, old: u32, cx: &mut Cx) {
         if let Some(process) = self.processes.get_mut(&old) {
-            process.expires = Some(ctx.now.plus(RESPAWN_DELAY_MAX));
+            process.expires = Some(cx.now.plus(RESPAWN_DELAY_MAX));
         }
     }
 
     /// The spawn under way has failed. What the machine is short of for a while uses up no max_retry.
-    pub(super) fn spawn_failed(&mut self, reason: &str, shortage: bool, ctx: &mut Ctx) {
+    pub(super) fn spawn_failed(&mut self, reason: &str, shortage: bool, cx: &mut Cx) {
         let Some(spawning) = self.spawning.take() else { return };
-        self.note_failure(reason, ctx);
+        self.note_failure(reason, cx);
         if self.status == Status::Stopping || self.goal != Goal::Up {
             return;
         }
         if let Some(old) = spawning.replaces {
-            return self.postpone(old, ctx);
+            return self.postpone(old, cx);
         }
-        if !self.reload_cannot_go_on(reason, ctx) {
+        if !self.reload_cannot_go_on(reason, cx) {
             let chain = spawning.chain.after_failure(Failure::Exec, shortage);
-            let slot = self.try_again(chain, reason, shortage, None, ctx);
+            let slot = self.try_again(chain, reason, shortage, None, cx);
             self.free(slot);
         }
     }
 
     /// Decides about the slot of a process that ended by itself.
-    pub(super) fn decide_respawn(&mut self, process: &Process, ctx: &mut Ctx) -> Option<Slot> {
+    pub(super) fn decide_respawn(&mut self, process: &Process, cx: &mut Cx) -> Option<Slot> {
         let being_replaced = self.reload.is_some() && process.generation < self.generation;
         if self.goal != Goal::Up || self.status == Status::Stopping {
             return None;
@@ -241,21 +242,21 @@ impl Watcher {
         let exit = exit_of(process)?;
         let backoff = Backoff::of(&self.config);
         if self.config.options.on_demand {
-            self.note_for_demand(process, ctx);
+            self.note_for_demand(process, cx);
         }
         if let Some(not_run) = &process.not_run {
-            self.never_ran(process.chain, not_run, ctx)
+            self.never_ran(process.chain, not_run, cx)
         } else if !self.replaces_after(exit, process.ailment(), process.is_ready()) {
             self.leave_empty(process, exit);
             None
-        } else if !process.is_ready() || self.begins_in_vain(ctx.now.since(process.started), &backoff) {
-            self.start_failed(process, exit, ctx)
-        } else if let Some(chain) = process.chain.after_exit(ctx.now.since(process.started), &backoff) {
+        } else if !process.is_ready() || self.begins_in_vain(cx.now.since(process.started), &backoff) {
+            self.start_failed(process, exit, cx)
+        } else if let Some(chain) = process.chain.after_exit(cx.now.since(process.started), &backoff) {
             if matches!(self.reload, Some(Reload::OneByOne { .. })) {
                 // The next ones would fare no better: the old processes that are left stay.
-                self.reload_cannot_go_on("a new process ended at once", ctx);
+                self.reload_cannot_go_on("a new process ended at once", cx);
             }
-            let at = ctx.now.plus(backoff.delay(chain, ctx.random));
+            let at = cx.now.plus(backoff.delay(chain, &mut cx.random));
             Some(Slot::Later(Retry { at, chain }))
         } else {
             Some(Slot::Free)
@@ -269,30 +270,25 @@ impl Watcher {
     }
 
     /// A process could not be executed. A failure that lasts is logged once.
-    pub(super) fn note_failure(&mut self, reason: &str, ctx: &mut Ctx) {
-        let is_new = self.history.note_failure(ctx.now, reason);
+    pub(super) fn note_failure(&mut self, reason: &str, cx: &mut Cx) {
+        let is_new = self.history.note_failure(cx.now, reason);
         let name = &self.config.name;
         let level = if is_new { Level::Warning } else { Level::Debug };
-        ctx.log(level, format!("error in '{name}': {reason}"));
+        cx.log(level, format!("error in '{name}': {reason}"));
     }
 
     /// A process that counted as spawned has ended before it became its program.
-    fn never_ran(
-        &mut self,
-        chain: Chain,
-        NotRun { reason, shortage }: &NotRun,
-        ctx: &mut Ctx,
-    ) -> Option<Slot> {
-        match self.reload_cannot_go_on(reason, ctx) {
+    fn never_ran(&mut self, chain: Chain, NotRun { reason, shortage }: &NotRun, cx: &mut Cx) -> Option<Slot> {
+        match self.reload_cannot_go_on(reason, cx) {
             true => None,
             false => {
-                self.try_again(chain.after_failure(Failure::Held, *shortage), reason, *shortage, None, ctx)
+                self.try_again(chain.after_failure(Failure::Held, *shortage), reason, *shortage, None, cx)
             }
         }
     }
 
     /// A process has ended before it was ready, or was ended since it was late.
-    pub(super) fn start_failed(&mut self, process: &Process, exit: Exit, ctx: &mut Ctx) -> Option<Slot> {
+    pub(super) fn start_failed(&mut self, process: &Process, exit: Exit, cx: &mut Cx) -> Option<Slot> {
         let (why, reason) = match process.ailment() {
             Some(_) => (Failure::Late, format!("a process was not ready in time{}", process.last_failure())),
             None if process.is_ready() => {
@@ -301,10 +297,10 @@ impl Watcher {
             None => (Failure::Ended, format!("a process {} before it was ready", exit.words())),
         };
         let because = if process.is_ready() { Cause::Ended } else { Cause::Unready };
-        match self.reload_cannot_go_on(&reason, ctx) {
+        match self.reload_cannot_go_on(&reason, cx) {
             true => None,
             false => {
-                self.try_again(process.chain.after_failure(why, false), &reason, false, Some(because), ctx)
+                self.try_again(process.chain.after_failure(why, false), &reason, false, Some(because), cx)
             }
         }
     }
@@ -316,23 +312,24 @@ impl Watcher {
         reason: &str,
         shortage: bool,
         because: Option<Cause>,
-        ctx: &mut Ctx,
+        cx: &mut Cx,
     ) -> Option<Slot> {
         let tries = u32::try_from(self.config.options.max_retry).ok();
         if !shortage && tries.is_some_and(|most| chain.charged >= most.max(1)) && self.processes.is_empty() {
             let (name, failed) = (&self.config.name, chain.failures);
             let plural = if failed == 1 { "" } else { "s" };
             let text = format!("given up after {failed} failed start{plural}: {reason}");
-            ctx.log(Level::Error, format!("{name}: {text}"));
-            self.failed_for_good(&text);
+            cx.log(Level::Error, format!("{name}: {text}"));
+            self.failed_for_good(&text, cx);
             self.reason = Some(reason.to_owned());
             self.goal = Goal::Down;
-            self.because = because.or(self.because.take());
-            self.begin_stop(ctx);
+            cx.outcome.because = because.or(cx.outcome.because.take());
+            self.begin_stop(cx);
             None
         } else {
-            let delay = Backoff::of(&self.config).delay(chain, ctx.random).max(self.config.options.retry_in);
-            Some(Slot::Later(Retry { at: ctx.now.plus(delay), chain }))
+            let delay =
+                Backoff::of(&self.config).delay(chain, &mut cx.random).max(self.config.options.retry_in);
+            Some(Slot::Later(Retry { at: cx.now.plus(delay), chain }))
         }
     }
 

@@ -4,6 +4,7 @@
 //! over, whatever is left of the group is killed. A watcher has stopped when its processes are reaped and their
 //! groups are empty.
 
+use super::context::{Cx, Known};
 use super::fate::succeeded;
 use super::history::{Restart, What};
 use super::hooks::{About, MOST_CALLS, Then};
@@ -12,7 +13,7 @@ use super::reload::Reload;
 use super::remnants::rest_of_stop;
 use super::spawning::Step;
 use super::time::Time;
-use super::watcher::{Ctx, Goal, Status, Watcher};
+use super::watcher::{Goal, Status, Watcher};
 use super::{Action, Level, Pid, Published, Whom};
 use crate::config::hooks::Hook;
 use crate::config::number;
@@ -25,24 +26,24 @@ pub(super) const AFTER_KILL: f64 = 2.0;
 
 impl Watcher {
     /// Asks a process to end, in the watcher's own way and time.
-    pub(super) fn ask_to_end(&mut self, wid: u32, ctx: &mut Ctx) {
-        self.ask(wid, None, self.config.options.graceful_timeout, ctx);
+    pub(super) fn ask_to_end(&mut self, wid: u32, cx: &mut Cx) {
+        self.ask(wid, None, self.config.options.graceful_timeout, cx);
     }
 
     /// Asks a process to end by `signum`, or in the watcher's own way; it gets SIGKILL `timeout` seconds later, or at the time that an earlier
     /// order has set, whichever comes first.
     ///
     /// If before_signal is to be asked first, the timeout begins with its answer.
-    pub(super) fn ask(&mut self, wid: u32, signum: Option<i32>, timeout: f64, ctx: &mut Ctx) {
-        self.end_spawn_of(wid, ctx);
-        self.end_pulse(wid, ctx);
+    pub(super) fn ask(&mut self, wid: u32, signum: Option<i32>, timeout: f64, cx: &mut Cx) {
+        self.end_spawn_of(wid, cx);
+        self.end_pulse(wid, cx);
         let command = signum.is_none() && timeout > 0.0 && self.has_hook(Hook::StopCommand);
         let own_way = signum.is_none();
         let signum = signum.unwrap_or_else(|| self.stop_signal());
         let asks = !command && signum != SIGKILL && self.has_hook(Hook::BeforeSignal);
         let patience = if asks { self.config.options.hook_timeout + timeout } else { timeout };
         let Some(process) = self.processes.get_mut(&wid) else { return };
-        let mut kill_at = ctx.now.plus(patience);
+        let mut kill_at = cx.now.plus(patience);
         let mut asked = None;
         match process.phase {
             Phase::Running => self.running -= 1,
@@ -56,31 +57,31 @@ impl Watcher {
         let pid = process.pid;
         if own_way && asked == Some(signum) {
             // It may have less time than before, but is not asked a second time.
-            return if kill_at <= ctx.now {
-                self.kill(wid, ctx)
+            return if kill_at <= cx.now {
+                self.kill(wid, cx)
             };
         }
-        self.cancel_asking(pid, ctx);
-        if !(command && self.run_stop_command(wid, pid, kill_at, ctx)) {
-            self.ask_by_signal((wid, pid), signum, timeout, ctx);
+        self.cancel_asking(pid, cx);
+        if !(command && self.run_stop_command(wid, pid, kill_at, cx)) {
+            self.ask_by_signal((wid, pid), signum, timeout, cx);
         }
     }
 
     /// Asks a process to end by a signal, after before_signal was asked.
-    pub(super) fn ask_by_signal(&mut self, (wid, pid): (u32, Pid), signum: i32, timeout: f64, ctx: &mut Ctx) {
+    pub(super) fn ask_by_signal(&mut self, (wid, pid): (u32, Pid), signum: i32, timeout: f64, cx: &mut Cx) {
         let asks = signum != SIGKILL;
         let then = Then::Ask { wid, pid, signum, timeout };
-        if !(asks && self.call(Hook::BeforeSignal, about_signal(pid, signum), then, ctx)) {
+        if !(asks && self.call(Hook::BeforeSignal, about_signal(pid, signum), then, cx)) {
             if signum == SIGKILL {
-                self.tell(Hook::BeforeSignal, about_signal(pid, signum), ctx);
+                self.tell(Hook::BeforeSignal, about_signal(pid, signum), cx);
             }
-            self.ask_now((wid, pid), signum, timeout, true, ctx);
+            self.ask_now((wid, pid), signum, timeout, true, cx);
         }
     }
 
     /// Ends the before_signal that is being asked about the end of a process.
-    fn cancel_asking(&mut self, pid: Pid, ctx: &mut Ctx) {
-        self.cancel_hooks(&|then| matches!(then, Then::Ask { pid: asked, .. } if asked == pid), ctx);
+    fn cancel_asking(&mut self, pid: Pid, cx: &mut Cx) {
+        self.cancel_hooks(&|then| matches!(then, Then::Ask { pid: asked, .. } if asked == pid), cx);
     }
 
     /// Sends the signal that asks a process to end, if it is there still and `agreed`, which is before_signal's answer.
@@ -90,59 +91,59 @@ impl Watcher {
         signum: i32,
         timeout: f64,
         agreed: bool,
-        ctx: &mut Ctx,
+        cx: &mut Cx,
     ) {
         let Some(process) = self.processes.get_mut(&wid).filter(|process| process.pid == pid) else { return };
         let Phase::Asked { kill_at, .. } = &mut process.phase else { return };
-        *kill_at = ctx.now.plus(timeout).min(*kill_at);
-        let at_once = *kill_at <= ctx.now;
+        *kill_at = cx.now.plus(timeout).min(*kill_at);
+        let at_once = *kill_at <= cx.now;
         if agreed {
-            ctx.actions.push(Action::Ask { pid, signum, children: self.config.options.stop_children });
-            ctx.publish(&self.config.name, Published::Kill { pid });
+            cx.act(Action::Ask { pid, signum, children: self.config.options.stop_children });
+            cx.publish(&self.config.name, Published::Kill { pid });
         } else {
-            self.log_veto(pid, signum, ctx);
+            self.log_veto(pid, signum, cx);
         }
-        self.tell(Hook::AfterSignal, about_signal(pid, signum), ctx);
+        self.tell(Hook::AfterSignal, about_signal(pid, signum), cx);
         if at_once {
-            self.kill(wid, ctx);
+            self.kill(wid, cx);
         }
     }
 
     /// Sends the signal of a client to a process, after before_signal was asked.
-    pub(super) fn send(&mut self, pid: Pid, signum: i32, whom: Whom, ctx: &mut Ctx) {
+    pub(super) fn send(&mut self, pid: Pid, signum: i32, whom: Whom, cx: &mut Cx) {
         let about = about_signal(pid, signum);
         match whom {
             Whom::Process | Whom::Descendants => {}
             // Circus asks about the processes themselves only.
             Whom::Group | Whom::Tree | Whom::Children | Whom::Child(_) => {
-                return ctx.actions.push(Action::Signal { pid, signum, whom });
+                return cx.act(Action::Signal { pid, signum, whom });
             }
         }
         if signum == SIGKILL {
-            self.tell(Hook::BeforeSignal, about, ctx);
-            self.signal_now(pid, signum, whom, true, ctx);
-        } else if !self.call(Hook::BeforeSignal, about, Then::Signal { pid, signum, whom }, ctx) {
-            self.signal_now(pid, signum, whom, true, ctx);
+            self.tell(Hook::BeforeSignal, about, cx);
+            self.signal_now(pid, signum, whom, true, cx);
+        } else if !self.call(Hook::BeforeSignal, about, Then::Signal { pid, signum, whom }, cx) {
+            self.signal_now(pid, signum, whom, true, cx);
         }
     }
 
     /// Sends the signal of a client, if the process is there still and before_signal has agreed.
-    pub(super) fn signal_now(&mut self, pid: Pid, signum: i32, whom: Whom, agreed: bool, ctx: &mut Ctx) {
+    pub(super) fn signal_now(&mut self, pid: Pid, signum: i32, whom: Whom, agreed: bool, cx: &mut Cx) {
         let is_it = |p: &Process| p.pid == pid && !matches!(p.phase, Phase::Dead { .. });
         if !self.processes.values().any(is_it) {
             return;
         }
         if agreed {
-            ctx.actions.push(Action::Signal { pid, signum, whom });
+            cx.act(Action::Signal { pid, signum, whom });
         } else {
-            self.log_veto(pid, signum, ctx);
+            self.log_veto(pid, signum, cx);
         }
-        self.tell(Hook::AfterSignal, about_signal(pid, signum), ctx);
+        self.tell(Hook::AfterSignal, about_signal(pid, signum), cx);
     }
 
-    fn log_veto(&self, pid: Pid, signum: i32, ctx: &mut Ctx) {
+    fn log_veto(&self, pid: Pid, signum: i32, cx: &mut Cx) {
         let (name, signal) = (&self.config.name, signals::name(signum));
-        ctx.log(Level::Info, format!("{name}: before_signal said no: {signal} is not sent to {pid}"));
+        cx.log(Level::Info, format!("{name}: before_signal said no: {signal} is not sent to {pid}"));
     }
 
     /// Who is to be ended together with a new process.
@@ -156,56 +157,56 @@ impl Watcher {
 
     /// Sends SIGKILL to a process and its group, which the process itself keeps from being another's. No hook can
     /// hold it back.
-    fn kill(&mut self, wid: u32, ctx: &mut Ctx) {
+    fn kill(&mut self, wid: u32, cx: &mut Cx) {
         let Some(process) = self.processes.get_mut(&wid) else { return };
-        process.phase = Phase::Killed { until: ctx.now.plus(AFTER_KILL) };
+        process.phase = Phase::Killed { until: cx.now.plus(AFTER_KILL) };
         let (pid, whom) = (process.pid, process.followers.unwrap_or(Whom::Process));
-        self.cancel_asking(pid, ctx);
-        self.tell(Hook::BeforeSignal, about_signal(pid, SIGKILL), ctx);
-        ctx.actions.push(Action::Signal { pid, signum: SIGKILL, whom });
-        ctx.publish(&self.config.name, Published::Kill { pid });
-        self.tell(Hook::AfterSignal, about_signal(pid, SIGKILL), ctx);
+        self.cancel_asking(pid, cx);
+        self.tell(Hook::BeforeSignal, about_signal(pid, SIGKILL), cx);
+        cx.act(Action::Signal { pid, signum: SIGKILL, whom });
+        cx.publish(&self.config.name, Published::Kill { pid });
+        self.tell(Hook::AfterSignal, about_signal(pid, SIGKILL), cx);
     }
 
     /// Sends SIGKILL to all that were asked to end: somebody is in a hurry.
-    pub(super) fn hurry(&mut self, ctx: &mut Ctx) {
-        self.end_hooks(ctx);
+    pub(super) fn hurry(&mut self, cx: &mut Cx) {
+        self.end_hooks(cx);
         let asked: Vec<u32> = self.processes.values().filter(|p| is_asked(p)).map(|p| p.wid).collect();
         for wid in asked {
-            self.kill(wid, ctx);
+            self.kill(wid, cx);
         }
-        self.hurry_remnants(ctx);
+        self.hurry_remnants(cx);
     }
 
     /// A process is a zombie. While it is, its group's number is its own: the rest of the group is asked now.
-    pub(super) fn exited(&mut self, wid: u32, exit: Exit, ctx: &mut Ctx) {
-        self.end_spawn_of(wid, ctx);
-        self.end_pulse(wid, ctx);
+    pub(super) fn exited(&mut self, wid: u32, exit: Exit, cx: &mut Cx) {
+        self.end_spawn_of(wid, cx);
+        self.end_pulse(wid, cx);
         let Some(process) = self.processes.get_mut(&wid) else { return };
         let pid = process.pid;
         let was_ready = process.is_ready();
         let phase = process.phase;
-        let (oom, lived, followers) = (process.oom, ctx.now.since(process.started), process.followers);
+        let (oom, lived, followers) = (process.oom, cx.now.since(process.started), process.followers);
         let not_run = process.not_run.as_ref().map(|not_run| not_run.reason.clone());
         let ran = not_run.is_none();
         let (asked, signum, rest) = match (phase, not_run) {
             (Phase::Running, Some(reason)) => {
                 self.running -= 1;
-                self.note_failure(&reason, ctx);
+                self.note_failure(&reason, cx);
                 (false, self.stop_signal(), Fate::Left)
             }
             (Phase::Running, None) => {
                 self.running -= 1;
                 let replaced = self.replaces_after(exit, None, was_ready);
                 self.history.count_restarts(Restart::after(exit, oom), usize::from(replaced));
-                self.history.note(ctx.now, What::Ended { pid, wid, exit, oom, lived: (lived * 1e3) as u64 });
-                self.log_exit((pid, wid), exit, oom, lived, ctx);
-                (false, self.stop_signal(), self.rest_of_crash(replaced, ctx.now))
+                self.history.note(cx.now, What::Ended { pid, wid, exit, oom, lived: (lived * 1e3) as u64 });
+                self.log_exit((pid, wid), exit, oom, lived, cx);
+                (false, self.stop_signal(), self.rest_of_crash(replaced, cx.now))
             }
             (Phase::Asked { signum, kill_at }, _) => {
-                (true, signum, rest_of_stop(exit, signum, kill_at, ctx.now))
+                (true, signum, rest_of_stop(exit, signum, kill_at, cx.now))
             }
-            (Phase::Killed { .. }, _) => (true, SIGKILL, Fate::Asked(ctx.now)),
+            (Phase::Killed { .. }, _) => (true, SIGKILL, Fate::Asked(cx.now)),
             (Phase::Dead { .. }, _) => return,
         };
         if let Some(process) = self.processes.get_mut(&wid) {
@@ -215,50 +216,53 @@ impl Watcher {
             self.history.count_exit(exit);
         }
         if let Fate::Asked(_) = rest {
-            ctx.actions.extend(followers.map(|whom| Action::Signal { pid, signum, whom }));
+            cx.actions.extend(followers.map(|whom| Action::Signal { pid, signum, whom }));
         }
-        self.call_reap_hooks(pid, exit, asked, ctx);
-        ctx.publish(&self.config.name, Published::Reap { pid, exit, oom });
-        ctx.actions.push(Action::Reap { pid });
+        self.call_reap_hooks(pid, exit, asked, cx);
+        cx.publish(&self.config.name, Published::Reap { pid, exit, oom });
+        cx.act(Action::Reap { pid });
     }
 
     /// Runs before_reap, then after_reap. Neither the zombie nor its successor waits for them.
-    fn call_reap_hooks(&mut self, pid: Pid, exit: Exit, asked: bool, ctx: &mut Ctx) {
+    fn call_reap_hooks(&mut self, pid: Pid, exit: Exit, asked: bool, cx: &mut Cx) {
         let about = About { pid: Some(pid), asked, ..About::default() };
         let after = About { exit: Some(exit), ..about };
         let full = self.calls.len() >= MOST_CALLS;
-        if full || !self.call(Hook::BeforeReap, about, Then::Reaped(after), ctx) {
-            self.tell(Hook::AfterReap, after, ctx);
+        if full || !self.call(Hook::BeforeReap, about, Then::Reaped(after), cx) {
+            self.tell(Hook::AfterReap, after, cx);
         }
     }
 
-    fn log_exit(&self, (pid, wid): (Pid, u32), exit: Exit, oom: bool, lived: f64, ctx: &mut Ctx) {
+    fn log_exit(&self, (pid, wid): (Pid, u32), exit: Exit, oom: bool, lived: f64, cx: &mut Cx) {
         let (how, lived) = (exit.words(), number::fixed(lived, 1));
         let level = if succeeded(exit, &self.config.options) { Level::Info } else { Level::Warning };
         let why = if oom { ", probably because the memory was used up" } else { "" };
-        self.say_of(level, (pid, wid), &format!("{how} after {lived} s{why}"), ctx);
+        self.say_of(level, (pid, wid), &format!("{how} after {lived} s{why}"), cx);
     }
 
     /// A process is reaped; `group_left` says whether its group has members still.
-    pub(super) fn reaped(&mut self, wid: u32, group_left: bool, ctx: &mut Ctx) {
-        let Some(process) = self.forget_process(wid, ctx) else { return };
-        let slot = self.slot_after(&process, ctx);
+    pub(super) fn reaped(&mut self, wid: u32, group_left: bool, cx: &mut Cx) {
+        let Some(process) = self.forget_process(wid, cx) else { return };
+        if group_left {
+            cx.pids.insert(process.pid, Known::Group(self.id));
+        }
+        let slot = self.slot_after(&process, cx);
         if group_left && process.followers.is_some() {
-            self.keep_remnant(&process, slot, ctx);
+            self.keep_remnant(&process, slot, cx);
         } else {
             self.free(slot);
         }
     }
 
     /// The slot of a process that is gone, if another one is to come into it.
-    fn slot_after(&mut self, process: &Process, ctx: &mut Ctx) -> Option<Slot> {
+    fn slot_after(&mut self, process: &Process, cx: &mut Cx) -> Option<Slot> {
         let replaced_at_will = match process.phase {
             Phase::Dead { asked, .. } => asked && process.ailment().is_none(),
             Phase::Running | Phase::Asked { .. } | Phase::Killed { .. } => true,
         };
         let slot = match replaced_at_will {
             true => Some(Slot::Free),
-            false if process.holds_slot => self.decide_respawn(process, ctx),
+            false if process.holds_slot => self.decide_respawn(process, cx),
             false => None,
         };
         let runs = matches!(self.status, Status::Starting | Status::Active) && self.goal == Goal::Up;
@@ -266,29 +270,29 @@ impl Watcher {
     }
 
     /// A process that SIGKILL did not end: circus goes on without it, and reaps it when it ends.
-    fn give_process_up(&mut self, wid: u32, ctx: &mut Ctx) {
-        let Some(process) = self.forget_process(wid, ctx) else { return };
+    fn give_process_up(&mut self, wid: u32, cx: &mut Cx) {
+        let Some(process) = self.forget_process(wid, cx) else { return };
         let pid = process.pid;
         self.survivors.push(pid);
-        ctx.survivors.insert(pid, self.id);
-        self.history.note(ctx.now, What::Survives { pid, wid });
+        cx.pids.insert(pid, Known::Survivor(self.id));
+        self.history.note(cx.now, What::Survives { pid, wid });
         let seconds = number::short(AFTER_KILL);
         let text = format!("is still there {seconds} s after SIGKILL; circus goes on without it");
-        self.say_of(Level::Error, (pid, wid), &text, ctx);
-        ctx.actions.push(Action::GiveUp { watcher: self.id, wid, pid });
+        self.say_of(Level::Error, (pid, wid), &text, cx);
+        cx.act(Action::GiveUp { watcher: self.id, wid, pid });
     }
 
     /// A process that was given up has ended after all.
-    pub(super) fn survivor_ended(&mut self, pid: Pid, exit: Exit, ctx: &mut Ctx) {
+    pub(super) fn survivor_ended(&mut self, pid: Pid, exit: Exit, cx: &mut Cx) {
         self.survivors.retain(|survivor| *survivor != pid);
         let text =
             format!("{}: process {pid}, which SIGKILL did not end, {}", self.config.name, exit.words());
-        ctx.log(Level::Info, text);
+        cx.log(Level::Info, text);
     }
 
     /// Ends what is too much: slots that wait first, then processes that are on their way out anyway, then the
     /// oldest.
-    pub(super) fn trim(&mut self, ctx: &mut Ctx) {
+    pub(super) fn trim(&mut self, cx: &mut Cx) {
         if matches!(self.reload, Some(Reload::Spawning { .. })) {
             return; // two generations are there on purpose
         }
@@ -311,7 +315,7 @@ impl Watcher {
         sort_by(&mut candidates, |a, b| order(a) < order(b));
         let surplus: Vec<u32> = candidates.iter().take(surplus).map(|p| p.wid).collect();
         for wid in surplus {
-            self.dismiss(wid, ctx);
+            self.dismiss(wid, cx);
         }
     }
 
@@ -323,44 +327,44 @@ impl Watcher {
     }
 
     /// Ends a process whose slot is free from now on.
-    pub(super) fn dismiss(&mut self, wid: u32, ctx: &mut Ctx) {
+    pub(super) fn dismiss(&mut self, wid: u32, cx: &mut Cx) {
         let Some(process) = self.processes.get_mut(&wid) else { return };
         self.held -= usize::from(std::mem::take(&mut process.holds_slot));
         if process.phase == Phase::Running {
-            self.ask_to_end(wid, ctx);
+            self.ask_to_end(wid, cx);
         }
     }
 
     /// Does what is due now by itself.
-    pub(super) fn expire(&mut self, ctx: &mut Ctx) {
-        self.expire_hooks(ctx);
-        let due = self.processes.values().filter(|p| patience_ended(p, ctx.now)).map(|p| (p.wid, p.pid));
+    pub(super) fn expire(&mut self, cx: &mut Cx) {
+        self.expire_hooks(cx);
+        let due = self.processes.values().filter(|p| patience_ended(p, cx.now)).map(|p| (p.wid, p.pid));
         let due: Vec<(u32, Pid)> = due.collect();
         for (wid, pid) in due {
-            self.history.note(ctx.now, What::Killed { pid, wid });
-            self.kill(wid, ctx);
+            self.history.note(cx.now, What::Killed { pid, wid });
+            self.kill(wid, cx);
         }
-        let outlives = |p: &&Process| matches!(p.phase, Phase::Killed { until } if until <= ctx.now);
+        let outlives = |p: &&Process| matches!(p.phase, Phase::Killed { until } if until <= cx.now);
         let due: Vec<u32> = self.processes.values().filter(outlives).map(|p| p.wid).collect();
-        due.into_iter().for_each(|wid| self.give_process_up(wid, ctx));
-        self.expire_remnants(ctx);
-        self.expire_pulses(ctx);
+        due.into_iter().for_each(|wid| self.give_process_up(wid, cx));
+        self.expire_remnants(cx);
+        self.expire_pulses(cx);
         if self.status == Status::Active && self.reload.is_none() {
-            self.expire_old(ctx);
+            self.expire_old(cx);
         }
     }
 
     /// When a new process will be too old. The part that is left to chance is drawn once.
-    pub(super) fn expiry(&self, ctx: &mut Ctx) -> Option<Time> {
+    pub(super) fn expiry(&self, cx: &mut Cx) -> Option<Time> {
         let age = self.config.options.max_age;
         let variance = u64::try_from(self.config.options.max_age_variance).unwrap_or(0);
-        (age > 0).then(|| ctx.now.plus(age as f64 + ctx.random.up_to(variance) as f64))
+        (age > 0).then(|| cx.now.plus(age as f64 + cx.random.up_to(variance) as f64))
     }
 
     /// Replaces the processes that are too old: with inherited sockets the successor starts first, else two could
     /// want the same port.
-    fn expire_old(&mut self, ctx: &mut Ctx) {
-        let now = ctx.now;
+    fn expire_old(&mut self, cx: &mut Cx) {
+        let now = cx.now;
         let old: Vec<(u32, Pid)> = self
             .processes
             .values_mut()
@@ -376,7 +380,7 @@ impl Watcher {
             if self.config.options.use_sockets && !self.config.options.singleton {
                 self.replacing.push(wid);
             } else {
-                self.ask_to_end(wid, ctx);
+                self.ask_to_end(wid, cx);
             }
         }
     }

@@ -1,9 +1,9 @@
 //! Orders that change what a watcher is: how many processes it has, its options, and whether it is there at all.
 
+use super::context::Known;
 use super::hooks::HookId;
 use super::orders::{Wait, not_found};
 use super::request::{Errno, Reply};
-use super::time::Time;
 use super::watcher::{Goal, Watcher};
 use super::{Action, Arbiter, Level, Published, WatcherId};
 use crate::config::model::{MOST_PROCESSES, MOST_SET, MOST_WATCHERS, Refused, check_name};
@@ -12,14 +12,7 @@ use crate::config::{Value, WatcherConfig};
 use std::rc::Rc;
 
 impl Arbiter {
-    pub(super) fn change(
-        &mut self,
-        name: &str,
-        by: i64,
-        wait: &Wait,
-        now: Time,
-        actions: &mut Vec<Action>,
-    ) -> Result<Option<Reply>, Reply> {
+    pub(super) fn change(&mut self, name: &str, by: i64, wait: &Wait) -> Result<Option<Reply>, Reply> {
         let id = self.id_of(name)?;
         let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
         let (before, singleton) = (watcher.config.options.numprocesses, watcher.config.options.singleton);
@@ -32,10 +25,10 @@ impl Arbiter {
             let text = format!("{count} processes are too many; the most is {MOST_PROCESSES}");
             return Err(Reply::error(Errno::Message, text));
         }
-        let reply = self.carry_out(&[id], wait, now, actions, &|w, _| {
+        let reply = self.carry_out(&[id], wait, &|w, _| {
             Rc::make_mut(&mut w.config).options.numprocesses = count;
         });
-        actions.push(Action::Changed(id));
+        self.cx.act(Action::Changed(id));
         Ok(reply)
     }
 
@@ -44,8 +37,6 @@ impl Arbiter {
         name: &str,
         options: &[(String, Value)],
         wait: &Wait,
-        now: Time,
-        actions: &mut Vec<Action>,
     ) -> Result<Option<Reply>, Reply> {
         let id = self.id_of(name)?;
         let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
@@ -66,9 +57,9 @@ impl Arbiter {
         let added = (watcher.added + config.extent()).saturating_sub(watcher.config.extent());
         self.room_for(added.saturating_sub(watcher.added))?;
         reload |= streams(&config) != streams(&watcher.config);
-        actions.push(Action::Changed(id));
+        self.cx.act(Action::Changed(id));
         for _ in options {
-            actions.push(Action::Publish { watcher: config.name.clone(), what: Published::Updated });
+            self.cx.act(Action::Publish { watcher: config.name.clone(), what: Published::Updated });
         }
         self.relations.have_changed(&config);
         if let Some(watcher) = self.watchers.get_mut(&id) {
@@ -78,15 +69,15 @@ impl Arbiter {
             }
             watcher.added = added;
         }
-        Ok(self.carry_out(&[id], wait, now, actions, &|w, ctx| {
-            w.ready_by_options(ctx);
+        Ok(self.carry_out(&[id], wait, &|w, cx| {
+            w.ready_by_options(cx);
             if reload {
-                w.renew(ctx);
+                w.renew(cx);
             }
         }))
     }
 
-    pub(super) fn add(&mut self, order: Adding, actions: &mut Vec<Action>) -> Result<WatcherId, Reply> {
+    pub(super) fn add(&mut self, order: Adding) -> Result<WatcherId, Reply> {
         let Adding { name, cmd, args, options } = order;
         check_name(name.trim())
             .map_err(|why| Reply::error(Errno::Message, format!("the name of the watcher {why}")))?;
@@ -110,7 +101,7 @@ impl Arbiter {
         }
         let added = config.extent();
         self.room_for(added)?;
-        let id = self.admit(config, actions);
+        let id = self.admit(config);
         if let Some(watcher) = self.watchers.get_mut(&id) {
             watcher.added = added;
         }
@@ -131,7 +122,7 @@ impl Arbiter {
 
     /// Takes a watcher in. One of its name that is still being stopped becomes it, so that the two never run side by
     /// side.
-    pub(super) fn admit(&mut self, config: WatcherConfig, actions: &mut Vec<Action>) -> WatcherId {
+    pub(super) fn admit(&mut self, config: WatcherConfig) -> WatcherId {
         let (name, key) = (config.name.clone(), config.name.to_lowercase());
         let leaving = |w: &Watcher| w.goal == Goal::Gone && w.config.name.to_lowercase() == key;
         let leaving = self.watchers.values().find(|watcher| leaving(watcher)).map(|watcher| watcher.id);
@@ -142,66 +133,58 @@ impl Arbiter {
                 watcher.config = Rc::new(config);
                 watcher.loaded = None;
                 self.names.insert(key, watcher.id);
-                actions.push(Action::Changed(watcher.id));
+                self.cx.act(Action::Changed(watcher.id));
                 watcher.id
             }
             None => self.insert(config),
         };
-        actions.push(Action::Publish { watcher: name, what: Published::Add });
+        self.cx.publish(&name, Published::Add);
         id
     }
 
     /// A watcher that is to go has no name any more.
-    pub(super) fn leave(&mut self, id: WatcherId, actions: &mut Vec<Action>) {
+    pub(super) fn leave(&mut self, id: WatcherId) {
         let Some(watcher) = self.watchers.get(&id) else { return };
         let name = &watcher.config.name;
-        actions.push(Action::Publish { watcher: name.clone(), what: Published::Remove });
+        self.cx.publish(name, Published::Remove);
         self.names.remove(&name.to_lowercase());
         self.relations.have_changed(&watcher.config);
     }
 
     /// A watcher is gone.
-    pub(super) fn forget(&mut self, id: WatcherId, actions: &mut Vec<Action>) {
+    pub(super) fn forget(&mut self, id: WatcherId) {
         let Some(watcher) = self.watchers.remove(&id) else { return };
         self.relations.have_changed(&watcher.config);
         let cancel = |hook: &HookId| Action::CancelHook { id: *hook, watcher: id };
-        actions.extend(watcher.calls.keys().map(cancel));
+        self.cx.actions.extend(watcher.calls.keys().map(cancel));
         for waiter in watcher.waiters {
             let text = format!("'{}' was removed meanwhile", watcher.config.name);
-            self.finish(waiter.ticket, Reply::error(Errno::Failed, text), actions);
+            self.finish(waiter.ticket, Reply::error(Errno::Failed, text));
         }
         let mut left = Vec::new();
-        self.pids.retain(|pid, (watcher, _)| {
-            let is_left = *watcher == id;
-            left.extend(is_left.then_some(*pid));
-            !is_left
+        self.cx.pids.retain(|pid, known| {
+            let is_process = matches!(known, Known::Process(..));
+            left.extend((known.watcher() == id && is_process).then_some(*pid));
+            known.watcher() != id
         });
-        self.groups.retain(|_, watcher| *watcher != id);
-        self.survivors.retain(|_, watcher| *watcher != id);
-        actions.push(Action::Forgotten { watcher: id, left });
+        self.agenda.touch(id);
+        self.cx.act(Action::Forgotten { watcher: id, left });
     }
 
-    pub(super) fn rm(
-        &mut self,
-        name: &str,
-        nostop: bool,
-        wait: &Wait,
-        now: Time,
-        actions: &mut Vec<Action>,
-    ) -> Result<Option<Reply>, Reply> {
+    pub(super) fn rm(&mut self, name: &str, nostop: bool, wait: &Wait) -> Result<Option<Reply>, Reply> {
         let id = self.id_of(name)?;
         self.unboot(id);
-        self.leave(id, actions);
+        self.leave(id);
         if !nostop {
-            return Ok(self.carry_out(&[id], wait, now, actions, &|w, _| w.want_gone()));
+            return Ok(self.carry_out(&[id], wait, &|w, _| w.want_gone()));
         }
         if let Some(watcher) = self.watchers.get(&id) {
             let pids = watcher.pids();
             let text =
                 format!("{}: removed; its processes go on without circus: {pids:?}", watcher.config.name);
-            actions.push(Action::Log { level: Level::Info, text });
+            self.cx.log(Level::Info, text);
         }
-        self.forget(id, actions);
+        self.forget(id);
         Ok(Some(Reply::Ok))
     }
 }

@@ -3,9 +3,10 @@
 //! A waiter belongs to a watcher and is answered when the watcher is where the order wanted it, or when it can no
 //! longer get there since another order or a failure came between: then it is told what happened instead.
 
+use super::context::Cx;
 use super::request::{Errno, Reply, Ticket};
 use super::respawn::{Chain, Failure};
-use super::watcher::{Ctx, Goal, Status, Watcher};
+use super::watcher::{Goal, Status, Watcher};
 use super::{Arbiter, Pid};
 
 /// How many failures to start in a row are enough to tell a client that waits.
@@ -60,14 +61,11 @@ impl Arbiter {
 
 impl Watcher {
     /// Answers the waiters whose time has come.
-    pub(super) fn answer_waiters(&mut self, ctx: &mut Ctx) {
-        if self.waiters.is_empty() {
-            return;
-        }
+    pub(super) fn answer_waiters(&mut self, cx: &mut Cx) {
         let mut waiters = std::mem::take(&mut self.waiters);
         waiters.retain(|waiter| match self.answer(waiter) {
             Some(reply) => {
-                ctx.done.push((waiter.ticket, reply));
+                cx.outcome.done.push((waiter.ticket, reply));
                 false
             }
             None => true,

@@ -4,20 +4,19 @@
 //! after everything that touches the watcher and may be called at any time: it does nothing when nothing is to be
 //! done. At most one spawn is under way for a watcher, so that a stop can always overtake a start.
 
+use super::context::Cx;
 use super::demand::Demand;
 use super::fate::Death;
-use super::history::{Cause, History};
+use super::history::History;
 use super::hooks::{About, Call, HookId, Then};
 use super::process::{Fate, Phase, Process, Remnant};
-use super::random::Random;
 use super::relations::Ties;
 use super::reload::Reload;
-use super::request::{Reply, Ticket};
 use super::respawn::{Backoff, Retry};
 use super::spawning::{Spawning, Step};
 use super::time::Time;
 use super::waiters::Waiter;
-use super::{Action, Level, Pid, Published, WatcherId};
+use super::{Level, Pid, Published, WatcherId};
 use crate::config::WatcherConfig;
 use crate::config::hooks::Hook;
 use crate::sorted::{Sorted, sort_by};
@@ -91,8 +90,6 @@ pub struct Watcher {
     pub(super) unreplaced: usize,
     /// How the processes of these slots ended.
     pub(super) death: Option<Death>,
-    /// It has just ended for good without an order, for this reason.
-    pub(super) over: Option<String>,
     /// Processes that are too old and wait for their successor.
     pub(super) replacing: Vec<u32>,
     pub(super) remnants: Vec<Remnant>,
@@ -109,56 +106,18 @@ pub struct Watcher {
     pub(super) demand: Demand,
     /// What others mean for it.
     pub(super) ties: Ties,
-    /// Somebody wants it to run, and so what it requires.
-    pub(super) brings_along: bool,
     /// It is being stopped, but others have to stop first.
     pub(super) held_back: bool,
     /// What was said last of why it does not start.
     pub(super) told_why: Option<Box<str>>,
     /// Why it stopped by itself.
     pub(super) reason: Option<String>,
-    /// What has just led to a change, if the event that is being handled did not.
-    pub(super) because: Option<Cause>,
     pub(super) waiters: Vec<Waiter>,
     /// The hooks that run.
     pub(super) calls: Sorted<HookId, Call>,
     /// No hook is run any more.
     pub(super) hurried: bool,
     pub(super) history: History,
-    /// When it next has something to do by itself; found anew when stale.
-    next: Option<Time>,
-    stale: bool,
-}
-
-/// What a watcher may use while it handles something.
-pub(super) struct Ctx<'a> {
-    pub(super) now: Time,
-    pub(super) actions: &'a mut Vec<Action>,
-    pub(super) pids: &'a mut Sorted<Pid, (WatcherId, u32)>,
-    pub(super) survivors: &'a mut Sorted<Pid, WatcherId>,
-    pub(super) random: &'a mut Random,
-    pub(super) last_hook: &'a mut HookId,
-    /// Replies of this watcher to what it was asked.
-    pub(super) done: Vec<(Ticket, Reply)>,
-}
-
-impl Ctx<'_> {
-    pub(super) fn log(&mut self, level: Level, text: String) {
-        self.actions.push(Action::Log { level, text });
-    }
-
-    pub(super) fn publish(&mut self, watcher: &str, what: Published) {
-        self.actions.push(Action::Publish { watcher: watcher.to_owned(), what });
-    }
-
-    pub(super) fn new_hook(&mut self) -> HookId {
-        self.last_hook.0 += 1;
-        *self.last_hook
-    }
-
-    pub(super) fn signal(&mut self, pid: Pid, signum: i32) {
-        self.actions.push(Action::Signal { pid, signum, whom: super::Whom::Process });
-    }
 }
 
 impl Watcher {
@@ -182,7 +141,6 @@ impl Watcher {
             retries: Vec::new(),
             unreplaced: 0,
             death: None,
-            over: None,
             replacing: Vec::new(),
             remnants: Vec::new(),
             survivors: Vec::new(),
@@ -194,17 +152,13 @@ impl Watcher {
             reload_failure: None,
             demand: Demand::default(),
             ties: Ties::default(),
-            brings_along: false,
             held_back: false,
             told_why: None,
             reason: None,
-            because: None,
             waiters: Vec::new(),
             calls: Sorted::new(),
             hurried: false,
             history: History::default(),
-            next: None,
-            stale: false,
         }
     }
 
@@ -261,104 +215,103 @@ impl Watcher {
     }
 
     /// Compares what is wanted with what is, and acts.
-    pub(super) fn reconcile(&mut self, ctx: &mut Ctx) {
-        self.look_after(ctx);
+    pub(super) fn reconcile(&mut self, cx: &mut Cx) {
+        self.look_after(cx);
         loop {
             let before = self.status;
             match self.status {
-                Status::Stopped => self.reconcile_stopped(ctx),
-                Status::Starting => self.reconcile_starting(ctx),
-                Status::Active => self.reconcile_active(ctx),
-                Status::Stopping => self.reconcile_stopping(ctx),
+                Status::Stopped => self.reconcile_stopped(cx),
+                Status::Starting => self.reconcile_starting(cx),
+                Status::Active => self.reconcile_active(cx),
+                Status::Stopping => self.reconcile_stopping(cx),
             }
             if self.status == before {
                 break;
             }
         }
-        self.answer_waiters(ctx);
-        self.stale = true;
+        self.answer_waiters(cx);
     }
 
-    fn reconcile_stopped(&mut self, ctx: &mut Ctx) {
+    fn reconcile_stopped(&mut self, cx: &mut Cx) {
         if self.was_empty && !self.queued && self.config.wanted() > 0 {
-            self.want_up(); // now there is something to start
+            self.want_up(cx); // now there is something to start
         }
-        if self.goal != Goal::Up || self.is_held(ctx) {
-            self.look_away(ctx);
-        } else if self.may_start(ctx) {
+        if self.goal != Goal::Up || self.is_held(cx) {
+            self.look_away(cx);
+        } else if self.may_start(cx) {
             self.told_why = None;
             self.status = Status::Starting;
             self.generation += 1;
             self.reason = None;
             self.death = None;
-            self.call(Hook::BeforeStart, About::default(), Then::Begin, ctx);
+            self.call(Hook::BeforeStart, About::default(), Then::Begin, cx);
         }
     }
 
-    fn reconcile_starting(&mut self, ctx: &mut Ctx) {
+    fn reconcile_starting(&mut self, cx: &mut Cx) {
         if self.goal != Goal::Up {
-            return self.begin_stop(ctx);
+            return self.begin_stop(cx);
         }
         if self.ties.must_stop {
-            return self.lose(ctx);
+            return self.lose(cx);
         }
         if self.waits_for(Then::Begin) {
             return;
         }
-        if self.is_hindered(ctx) {
+        if self.is_hindered(cx) {
             return;
         }
-        self.trim(ctx);
-        self.fill(ctx);
+        self.trim(cx);
+        self.fill(cx);
         // As in Circus, warmup_delay lies behind the last process, too: so watchers are started at intervals.
-        let complete = self.is_complete() && self.gate_is_open(ctx.now);
+        let complete = self.is_complete() && self.gate_is_open(cx.now);
         let asks = complete
             && (self.waits_for(Then::Activate)
-                || self.call(Hook::AfterStart, About::default(), Then::Activate, ctx));
+                || self.call(Hook::AfterStart, About::default(), Then::Activate, cx));
         if complete && !asks {
-            self.become_active(ctx);
+            self.become_active(cx);
         }
     }
 
     /// It cannot start at all, and stops. A plugin of circus itself is active without a process.
-    fn is_hindered(&mut self, ctx: &mut Ctx) -> bool {
+    fn is_hindered(&mut self, cx: &mut Cx) -> bool {
         let name = &self.config.name;
         if self.config.is_builtin() {
             let Some(reason) = &self.config.broken else { return false };
-            ctx.log(Level::Error, format!("{name} cannot run: {reason}"));
+            cx.log(Level::Error, format!("{name} cannot run: {reason}"));
             self.reason = Some(reason.clone());
         } else if self.config.wanted() == 0 && self.processes.is_empty() {
-            ctx.log(Level::Warning, format!("{name}: numprocesses is 0, there is nothing to start"));
+            cx.log(Level::Warning, format!("{name}: numprocesses is 0, there is nothing to start"));
             self.was_empty = true;
         } else {
             return false;
         }
         self.goal = Goal::Down;
-        self.begin_stop(ctx);
+        self.begin_stop(cx);
         true
     }
 
-    pub(super) fn become_active(&mut self, ctx: &mut Ctx) {
+    pub(super) fn become_active(&mut self, cx: &mut Cx) {
         self.status = Status::Active;
-        ctx.publish(&self.config.name, Published::Start);
-        ctx.log(Level::Info, format!("{} started", self.config.name));
+        cx.publish(&self.config.name, Published::Start);
+        cx.log(Level::Info, format!("{} started", self.config.name));
         // It has started, even if its processes have done their work by now and it stops at once.
-        self.answer_waiters(ctx);
+        self.answer_waiters(cx);
     }
 
-    fn reconcile_active(&mut self, ctx: &mut Ctx) {
+    fn reconcile_active(&mut self, cx: &mut Cx) {
         if self.goal != Goal::Up {
-            return self.begin_stop(ctx);
+            return self.begin_stop(cx);
         }
         if self.ties.must_stop {
-            return self.lose(ctx);
+            return self.lose(cx);
         }
-        if self.config.is_builtin() && self.is_hindered(ctx) {
+        if self.config.is_builtin() && self.is_hindered(cx) {
             return; // its options have changed
         }
-        self.step_reload(ctx);
-        self.trim(ctx);
-        self.fill(ctx);
+        self.step_reload(cx);
+        self.trim(cx);
+        self.fill(cx);
         // nothing is to be replaced, and the last of its processes is gone
         if self.unreplaced > 0
             && self.processes.is_empty()
@@ -368,58 +321,58 @@ impl Watcher {
         {
             if !self.config.options.on_demand {
                 self.goal = Goal::Down;
-                self.ended_for_good();
+                self.ended_for_good(cx);
             }
-            self.begin_stop(ctx);
+            self.begin_stop(cx);
         }
     }
 
-    fn reconcile_stopping(&mut self, ctx: &mut Ctx) {
+    fn reconcile_stopping(&mut self, cx: &mut Cx) {
         if self.held_back && !self.ties.followed {
             self.held_back = false;
-            self.stop_now(ctx);
+            self.stop_now(cx);
         }
         let waits_for_group = self.remnants.iter().any(|r| r.fate != Fate::Left);
         let ends = !self.processes.is_empty() || self.spawning.is_some() || !self.calls.is_empty();
         if ends || waits_for_group || self.held_back {
             return;
         }
-        ctx.publish(&self.config.name, Published::Stop);
-        if !self.call(Hook::AfterStop, About::default(), Then::Rest, ctx) {
-            self.rest(ctx);
+        cx.publish(&self.config.name, Published::Stop);
+        if !self.call(Hook::AfterStop, About::default(), Then::Rest, cx) {
+            self.rest(cx);
         }
     }
 
     /// It has stopped.
-    pub(super) fn rest(&mut self, ctx: &mut Ctx) {
+    pub(super) fn rest(&mut self, cx: &mut Cx) {
         self.status = Status::Stopped;
-        ctx.log(Level::Info, format!("{} stopped", self.config.name));
-        self.answer_waiters(ctx);
+        cx.log(Level::Info, format!("{} stopped", self.config.name));
+        self.answer_waiters(cx);
     }
 
     /// Asks everything to end and forgets what was planned.
-    pub(super) fn begin_stop(&mut self, ctx: &mut Ctx) {
+    pub(super) fn begin_stop(&mut self, cx: &mut Cx) {
         self.status = match self.waits_for(Then::Begin) {
             true => Status::Stopped, // it has not begun to start
             false => Status::Stopping,
         };
-        self.end_start_hooks(ctx);
+        self.end_start_hooks(cx);
         self.retries.clear();
         self.drop_held_slots(usize::MAX);
         self.unreplaced = 0;
         self.replacing.clear();
-        self.forget_proven(ctx);
+        self.forget_proven(cx);
         self.reload = None;
         self.next_reload = None;
         self.held_back = self.status == Status::Stopping && self.ties.followed && !self.hurried;
         if self.status == Status::Stopping && !self.held_back {
-            self.stop_now(ctx);
+            self.stop_now(cx);
         }
     }
 
-    fn stop_now(&mut self, ctx: &mut Ctx) {
-        if !self.call(Hook::BeforeStop, About::default(), Then::Stop, ctx) {
-            self.ask_all(ctx);
+    fn stop_now(&mut self, cx: &mut Cx) {
+        if !self.call(Hook::BeforeStop, About::default(), Then::Stop, cx) {
+            self.ask_all(cx);
         }
     }
 
@@ -429,52 +382,40 @@ impl Watcher {
     }
 
     /// A stop overtakes the hooks of a start, and a command that reloads.
-    fn end_start_hooks(&mut self, ctx: &mut Ctx) {
+    fn end_start_hooks(&mut self, cx: &mut Cx) {
         let of_start = |then| match then {
             Then::Begin | Then::Activate | Then::Spawn | Then::Keep | Then::Reloaded { .. } => true,
             Then::Stop | Then::Rest | Then::Ask { .. } | Then::Signal { .. } | Then::Stopped { .. } => false,
             Then::Reaped(_) | Then::Probed { .. } | Then::Nothing => false,
         };
-        self.cancel_hooks(&of_start, ctx);
+        self.cancel_hooks(&of_start, cx);
         if self.spawning.is_some_and(|spawning| spawning.step != Step::Making) {
-            self.end_spawn(ctx);
+            self.end_spawn(cx);
         }
     }
 
     /// Asks all processes to end.
-    pub(super) fn ask_all(&mut self, ctx: &mut Ctx) {
+    pub(super) fn ask_all(&mut self, cx: &mut Cx) {
         let running: Vec<u32> =
             self.processes.values().filter(|p| p.phase == Phase::Running).map(|p| p.wid).collect();
         for wid in running {
-            self.ask_to_end(wid, ctx);
+            self.ask_to_end(wid, cx);
         }
-        self.ask_remnants(ctx);
+        self.ask_remnants(cx);
     }
 
     /// Takes a process out of the table.
-    pub(super) fn forget_process(&mut self, wid: u32, ctx: &mut Ctx) -> Option<Process> {
+    pub(super) fn forget_process(&mut self, wid: u32, cx: &mut Cx) -> Option<Process> {
         let process = self.processes.remove(&wid)?;
         self.lowest_wid = self.lowest_wid.min(wid);
         self.held -= usize::from(process.holds_slot);
-        ctx.pids.remove(&process.pid);
+        cx.pids.remove(&process.pid);
         self.note_gone(process.pid);
         Some(process)
     }
 
-    /// Its deadlines have changed.
-    pub(super) fn look_at_deadlines(&mut self) {
-        self.stale = true;
-    }
-
     /// When it next has something to do by itself.
-    pub(super) fn deadline(&mut self) -> Option<Time> {
-        if std::mem::take(&mut self.stale) {
-            self.next = self.find_deadline();
-        }
-        self.next
-    }
-
-    fn find_deadline(&self) -> Option<Time> {
+    pub(super) fn deadline(&self) -> Option<Time> {
         let of_processes = self.processes.values().filter_map(|p| match p.phase {
             Phase::Running => p.expires.filter(|_| self.status == Status::Active && self.reload.is_none()),
             Phase::Asked { kill_at: at, .. } | Phase::Killed { until: at } => Some(at),

@@ -5,9 +5,11 @@
 
 mod args;
 pub(super) mod client;
+#[cfg(feature = "prompt")]
 mod complete;
 mod help;
 mod progress;
+#[cfg(feature = "prompt")]
 mod prompt;
 mod ssh;
 mod tail;
@@ -16,6 +18,7 @@ use crate::config::text;
 use crate::control::args::encode;
 use crate::control::plain::{plain_json, plain_text};
 use crate::control::{Map, output, overview, protocol, python};
+#[cfg(feature = "prompt")]
 use crate::sys::keyboard::Terminal;
 use args::{Invocation, Parsed};
 use client::{Connection, Trouble};
@@ -23,6 +26,19 @@ use progress::Progress;
 use serde_json::Value as Json;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Nobody opens a terminal without the prompt.
+#[cfg(not(feature = "prompt"))]
+enum Terminal {}
+
+#[cfg(not(feature = "prompt"))]
+impl Terminal {
+    fn on_interrupt(&self, _: Option<std::os::fd::RawFd>) {}
+
+    fn take_interrupted(&self) -> bool {
+        false
+    }
+}
 
 const VERSION: &str = concat!("circusctl ", env!("CARGO_PKG_VERSION"));
 
@@ -41,17 +57,22 @@ const EXIT: Duration = Duration::from_secs(5);
 pub fn main(args: Vec<String>) -> u8 {
     match args::parse(args) {
         Err(fault) => misused(&fault),
+        #[cfg(feature = "prompt")]
         Ok(_) if std::env::var_os("AUTO_COMPLETE").is_some() => complete_for_a_shell(),
         Ok(Parsed::Help(command)) => print(&help::text(command)),
         Ok(Parsed::Version) => print(VERSION),
         Ok(Parsed::Run(invocation)) => run(&invocation, None),
         Ok(Parsed::Prompt(options)) => match &options.ssh {
             Some(host) => complain(&ssh::run(host, &options, None), FAILED),
+            #[cfg(feature = "prompt")]
             None => prompt::run(&options),
+            #[cfg(not(feature = "prompt"))]
+            None => super::lacks("prompt, name a command", "prompt"),
         },
     }
 }
 
+#[cfg(feature = "prompt")]
 /// Prints what can stand in the place of the word COMP_CWORD of COMP_WORDS, as Circus does for its bash completion,
 /// whose exit code is 1.
 fn complete_for_a_shell() -> u8 {

@@ -1,6 +1,7 @@
 //! A line that is being edited: its text, where the cursor is, and what of it is shown. Pure.
 
 use super::keys::Key;
+#[cfg(feature = "prompt")]
 use crate::control::plain::width;
 
 /// A line and the cursor in it.
@@ -17,6 +18,7 @@ impl Line {
     }
 
     /// What stands before the cursor.
+    #[cfg(feature = "prompt")]
     pub fn before(&self) -> String {
         self.chars.iter().take(self.cursor).collect()
     }
@@ -89,6 +91,7 @@ impl Line {
 
     /// What of the line is shown in so many columns, and in which of them the cursor is then. A line that is too long
     /// moves to the left as far as the cursor needs it.
+    #[cfg(feature = "prompt")]
     pub fn view(&self, columns: usize) -> (String, usize) {
         let mut first = 0;
         let mut to_cursor: usize = self.chars.iter().take(self.cursor).map(|c| width(*c)).sum();
@@ -107,6 +110,7 @@ impl Line {
 }
 
 /// A control character, which only history could bring in, is no business of the terminal.
+#[cfg(feature = "prompt")]
 fn visible(c: char) -> char {
     if c.is_control() { '\u{fffd}' } else { c }
 }

@@ -1,15 +1,20 @@
 //! What a person types: which program is meant, by the name it was called by or by its first argument.
 
+#[cfg(feature = "check")]
 pub mod check;
 pub mod ctl;
 pub mod daemon;
+#[cfg(any(feature = "prompt", feature = "top"))]
 mod keys;
+#[cfg(any(feature = "prompt", feature = "top"))]
 mod line;
+#[cfg(feature = "run")]
 pub mod run;
+#[cfg(feature = "top")]
 pub mod top;
 
 use crate::config::text;
-use crate::control::plain::{plain_json, plain_text};
+use crate::control::plain::plain_text;
 use crate::sys::process::has_stdout;
 use std::io::{self, ErrorKind, Write};
 
@@ -19,34 +24,34 @@ pub fn main(args: Vec<&[u8]>) -> u8 {
     let mut args = args.into_iter().map(text::from_bytes);
     let name = args.next().unwrap_or_default();
     let mut args: Vec<String> = args.collect();
-    let called = name.rsplit('/').next().unwrap_or_default();
-    let command = match called {
+    let command = match name.rsplit('/').next().unwrap_or_default() {
         "circusctl" => "ctl".to_string(),
         "circus-top" => "top".to_string(),
         "circusd" => String::new(),
-        _ => args.first().cloned().unwrap_or_default(),
+        _ if args.first().is_some_and(|first| COMMANDS.contains(&first.as_str())) => args.remove(0),
+        _ => String::new(),
     };
     match command.as_str() {
-        "ctl" if called == "circusctl" => ctl::main(args),
-        "ctl" => {
-            args.remove(0);
-            ctl::main(args)
-        }
-        "top" if called == "circus-top" => top::main(&args),
-        "top" => {
-            args.remove(0);
-            top::main(&args)
-        }
-        "check" => {
-            args.remove(0);
-            check::main(args)
-        }
-        "run" => {
-            args.remove(0);
-            run::main(&args)
-        }
-        _ => daemon::main(&args),
+        "ctl" => ctl::main(args),
+        #[cfg(feature = "check")]
+        "check" => check::main(args),
+        #[cfg(feature = "top")]
+        "top" => top::main(&args),
+        #[cfg(feature = "run")]
+        "run" => run::main(&args),
+        "" => daemon::main(&args),
+        other => lacks(&format!("circus {other}"), other),
     }
+}
+
+/// What the first argument can be instead of a configuration.
+const COMMANDS: [&str; 4] = ["check", "ctl", "run", "top"];
+
+/// Says that this build was made without what was asked for.
+fn lacks(what: &str, feature: &str) -> u8 {
+    let line = format!("circus: this build has no {what}: it was made without the feature {feature}\n");
+    print(&mut io::stderr(), &line);
+    100
 }
 
 /// The options that are listed in a help text, for tests.
@@ -63,8 +68,9 @@ pub(crate) fn answer(text: &str) -> bool {
 }
 
 /// The same of JSON, which stays what it is.
+#[cfg(feature = "check")]
 pub(crate) fn answer_json(json: &str) -> bool {
-    answer_bytes(plain_json(json.as_bytes()).as_bytes())
+    answer_bytes(crate::control::plain::plain_json(json.as_bytes()).as_bytes())
 }
 
 fn answer_bytes(bytes: &[u8]) -> bool {

@@ -1,15 +1,16 @@
 //! THE table of the plugins that circus has itself: their classes in Circus, and their options, one row each.
 //!
 //! A row names an option once: its key, whose it is, what it takes, its default as it would be written, and one line of
-//! help. What `check` says, what the plugins read and the lists in the manual come from the rows. In the program they are
-//! one text, without the help: as structs they would be three times as large.
+//! help. What `check` says, what the plugins read and the lists in the manual come from the rows.
 
+use super::check::suggest::nearest;
 use super::ini::shorten;
 use super::model::{Builtin, Names, Severity};
-use super::suggest::nearest;
+use super::options::{WATCHER, find, watcher};
 use super::value::{Kind, Value};
-use super::{number, plugin, url};
+use super::{number, url};
 use crate::signals;
+use Takes::{Flag, Host, Http, Listen, Number, Rate, Redis, Regex, Seconds, Signal, Text, Watcher, Whole};
 
 /// What an option of a plugin takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,132 +49,113 @@ pub enum Takes {
 pub struct Row {
     /// The key as it is written.
     pub key: &'static str,
+    /// The letters of the plugins that have it.
+    of: &'static str,
     /// What it takes.
     pub takes: Takes,
     /// What holds when it is missing, as it would be written; empty: nothing.
     pub default: &'static str,
 }
 
-/// Makes the text of the rows, and the help, which the manual alone reads.
+/// Makes the rows, and the help, which the manual alone reads and the program does not hold.
 macro_rules! rows {
-    ($($key:literal, $whose:literal, $takes:literal, $default:literal, $help:literal;)*) => {
-        const ROWS: &str = concat!($($key, "\t", $whose, "\t", $takes, "\t", $default, "\n",)*);
-        const HELP: &[(&str, &str, &str)] = &[$(($key, $whose, $help),)*];
+    ($($key:literal, $of:literal, $takes:expr, $default:literal, $help:literal;)*) => {
+        const ROWS: &[Row] = &[$(Row { key: $key, of: $of, takes: $takes, default: $default },)*];
+        const HELP: &[(&str, &str, &str)] = &[$(($key, $of, $help),)*];
     };
 }
 
-// Whose an option is, is told by the letters of Builtin::letter.
 rows! {
-    "attempts", "F", "whole 1 1000", "2", "how many deaths in a row make it look whether they are too many";
-    "window", "F", "seconds", "1", "they are, when no more seconds lie between the first and the last";
-    "retry_in", "F", "seconds", "7", "seconds until a watcher that was stopped for it is started again";
-    "max_retry", "F", "whole -1 1000000000", "5", "how often in a row it is started again; -1: for ever";
-    "watcher", "R", "watcher", "", "the watcher whose processes are looked at";
-    "service", "R", "watcher", "", "an old name of watcher";
-    "max_cpu", "R", "number 1000000", "90", "the most percent of one processor; 0: any";
-    "min_cpu", "R", "number 1000000", "", "so many percent, or less, are too little";
-    "max_mem", "R", "memory", "90", "the most memory, in percent or, with a unit as in 100M, in bytes; 0: any";
-    "min_mem", "R", "memory", "", "less memory than this is too little";
-    "health_threshold", "R", "number 1000000", "75", "the most that the mean of both percentages may be; 0: any";
-    "max_count", "R", "whole 0 1000000000", "3", "so many looks in a row are let pass";
-    "process_children", "R", "flag", "False", "look at the direct children of the processes too";
-    "child_signal", "R", "signal", "TERM", "the signal for such a child";
-    "watchers_regex", "W", "regex", ".*", "the watchers whose processes must be heard of: what their names begin with";
-    "msg_regex", "W", "regex", "^(?P<pid>.*);(?P<timestamp>.*)$", "what a message begins with; its group pid is the process";
-    "max_count", "W", "whole 1 1000000000", "3", "so many times loop_rate a process may be silent";
-    "ip", "W", "host", "127.0.0.1", "the address to listen at";
-    "port", "W", "whole 0 65535", "1664", "the UDP port to listen at; 0: one that is free, which the log tells";
-    "watchers_stop_signal", "W", "signal", "", "the signal for a silent process, instead of its watcher's stop_signal";
-    "watchers_graceful_timeout", "W", "seconds", "", "seconds until it gets SIGKILL, instead of its watcher's graceful_timeout";
-    "check_url", "H", "http", "http://localhost/", "what to ask for: http://HOST[:PORT][/PATH]";
-    "timeout", "H", "rate", "10", "how long an answer may take, in seconds";
-    "restart_on_error", "H", "watcher", "", "the watcher to restart when there is no answer, or an error";
-    "redis_url", "D", "redis", "redis://localhost:6379/0", "where: redis://[USER:PASSWORD@]HOST[:PORT] or unix://PATH";
-    "timeout", "D", "rate", "5", "how long an answer may take, in seconds";
-    "restart_on_timeout", "D", "watcher", "", "the watcher to restart when there is no answer";
-    "listen", "M", "listen", "127.0.0.1:9100", "where to listen: ADDRESS:PORT, or the path of a Unix socket";
-    "loop_rate", "RWSHD", "rate", "60", "seconds between two looks";
-    "loop_rate", "C", "rate", "1", "seconds between two looks";
-    "application_name", "RES", "text", "app", "the second word of all names that statsd is sent";
-    "application_name", "H", "text", "http_observer", "the second word of all names that statsd is sent";
-    "application_name", "D", "text", "redis_observer", "the second word of all names that statsd is sent";
-    "host", "RESHD", "host", "localhost", "the address of the statsd server";
-    "port", "RESHD", "whole 0 65535", "8125", "its UDP port";
-    "sample_rate", "RESHD", "number 1", "1", "which part of all counts and times it is sent";
-    "active", "FRWCESHDM", "flag", "True", "start with circus";
+    "attempts", "F", Whole(1, 1000), "2", "how many deaths in a row make it look whether they are too many";
+    "window", "F", Seconds, "1", "they are, when no more seconds lie between the first and the last";
+    "retry_in", "F", Seconds, "7", "seconds until a watcher that was stopped for it is started again";
+    "max_retry", "F", Whole(-1, 1_000_000_000), "5", "how often in a row it is started again; -1: for ever";
+    "watcher", "R", Watcher, "", "the watcher whose processes are looked at";
+    "service", "R", Watcher, "", "an old name of watcher";
+    "max_cpu", "R", Number(1_000_000), "90", "the most percent of one processor; 0: any";
+    "min_cpu", "R", Number(1_000_000), "", "so many percent, or less, are too little";
+    "max_mem", "R", Takes::Memory, "90", "the most memory, in percent or, with a unit as in 100M, in bytes; 0: any";
+    "min_mem", "R", Takes::Memory, "", "less memory than this is too little";
+    "health_threshold", "R", Number(1_000_000), "75", "the most that the mean of both percentages may be; 0: any";
+    "max_count", "R", Whole(0, 1_000_000_000), "3", "so many looks in a row are let pass";
+    "process_children", "R", Flag, "False", "look at the direct children of the processes too";
+    "child_signal", "R", Signal, "TERM", "the signal for such a child";
+    "watchers_regex", "W", Regex, ".*", "the watchers whose processes must be heard of: what their names begin with";
+    "msg_regex", "W", Regex, "^(?P<pid>.*);(?P<timestamp>.*)$", "what a message begins with; its group pid is the process";
+    "max_count", "W", Whole(1, 1_000_000_000), "3", "so many times loop_rate a process may be silent";
+    "ip", "W", Host, "127.0.0.1", "the address to listen at";
+    "port", "W", Whole(0, 65_535), "1664", "the UDP port to listen at; 0: one that is free, which the log tells";
+    "watchers_stop_signal", "W", Signal, "", "the signal for a silent process, instead of its watcher's stop_signal";
+    "watchers_graceful_timeout", "W", Seconds, "", "seconds until it gets SIGKILL, instead of its watcher's graceful_timeout";
+    "check_url", "H", Http, "http://localhost/", "what to ask for: http://HOST[:PORT][/PATH]";
+    "timeout", "H", Rate, "10", "how long an answer may take, in seconds";
+    "restart_on_error", "H", Watcher, "", "the watcher to restart when there is no answer, or an error";
+    "redis_url", "D", Redis, "redis://localhost:6379/0", "where: redis://[USER:PASSWORD@]HOST[:PORT] or unix://PATH";
+    "timeout", "D", Rate, "5", "how long an answer may take, in seconds";
+    "restart_on_timeout", "D", Watcher, "", "the watcher to restart when there is no answer";
+    "listen", "M", Listen, "127.0.0.1:9100", "where to listen: ADDRESS:PORT, or the path of a Unix socket";
+    "loop_rate", "RWSHD", Rate, "60", "seconds between two looks";
+    "loop_rate", "C", Rate, "1", "seconds between two looks";
+    "application_name", "RES", Text, "app", "the second word of all names that statsd is sent";
+    "application_name", "H", Text, "http_observer", "the second word of all names that statsd is sent";
+    "application_name", "D", Text, "redis_observer", "the second word of all names that statsd is sent";
+    "host", "RESHD", Host, "localhost", "the address of the statsd server";
+    "port", "RESHD", Whole(0, 65_535), "8125", "its UDP port";
+    "sample_rate", "RESHD", Number(1), "1", "which part of all counts and times it is sent";
+    "active", "FRWCESHDM", Flag, "True", "start with circus";
 }
+
+/// Each with its letter in the rows and its class in Circus.
+const CLASSES: [(Builtin, char, &str); 9] = [
+    (Builtin::Flapping, 'F', "circus.plugins.flapping.Flapping"),
+    (Builtin::ResourceWatcher, 'R', "circus.plugins.resource_watcher.ResourceWatcher"),
+    (Builtin::WatchDog, 'W', "circus.plugins.watchdog.WatchDog"),
+    (Builtin::CommandReloader, 'C', "circus.plugins.command_reloader.CommandReloader"),
+    (Builtin::StatsdEmitter, 'E', "circus.plugins.statsd.StatsdEmitter"),
+    (Builtin::FullStats, 'S', "circus.plugins.statsd.FullStats"),
+    (Builtin::HttpObserver, 'H', "circus.plugins.http_observer.HttpObserver"),
+    (Builtin::RedisObserver, 'D', "circus.plugins.redis_observer.RedisObserver"),
+    (Builtin::Metrics, 'M', "circus.plugins.Metrics"),
+];
 
 impl Builtin {
     /// All of them.
-    pub const ALL: [Builtin; 9] = [
-        Builtin::Flapping,
-        Builtin::ResourceWatcher,
-        Builtin::WatchDog,
-        Builtin::CommandReloader,
-        Builtin::StatsdEmitter,
-        Builtin::FullStats,
-        Builtin::HttpObserver,
-        Builtin::RedisObserver,
-        Builtin::Metrics,
-    ];
+    pub fn all() -> impl Iterator<Item = Builtin> {
+        CLASSES.iter().map(|(builtin, _, _)| *builtin)
+    }
+
+    /// Its letter and its class.
+    fn named(self) -> (char, &'static str) {
+        let found = CLASSES.iter().find(|(builtin, _, _)| *builtin == self);
+        found.map_or((' ', ""), |(_, letter, class)| (*letter, *class))
+    }
 
     /// Its class in Circus.
     pub fn class(self) -> &'static str {
-        match self {
-            Builtin::Flapping => "circus.plugins.flapping.Flapping",
-            Builtin::ResourceWatcher => "circus.plugins.resource_watcher.ResourceWatcher",
-            Builtin::WatchDog => "circus.plugins.watchdog.WatchDog",
-            Builtin::CommandReloader => "circus.plugins.command_reloader.CommandReloader",
-            Builtin::StatsdEmitter => "circus.plugins.statsd.StatsdEmitter",
-            Builtin::FullStats => "circus.plugins.statsd.FullStats",
-            Builtin::HttpObserver => "circus.plugins.http_observer.HttpObserver",
-            Builtin::RedisObserver => "circus.plugins.redis_observer.RedisObserver",
-            Builtin::Metrics => "circus.plugins.Metrics",
-        }
-    }
-
-    fn letter(self) -> char {
-        match self {
-            Builtin::Flapping => 'F',
-            Builtin::ResourceWatcher => 'R',
-            Builtin::WatchDog => 'W',
-            Builtin::CommandReloader => 'C',
-            Builtin::StatsdEmitter => 'E',
-            Builtin::FullStats => 'S',
-            Builtin::HttpObserver => 'H',
-            Builtin::RedisObserver => 'D',
-            Builtin::Metrics => 'M',
-        }
+        self.named().1
     }
 
     /// The plugin that has this class in Circus.
     pub fn of_class(class: &str) -> Option<Builtin> {
-        Builtin::ALL.into_iter().find(|builtin| builtin.class() == class)
+        Builtin::all().find(|builtin| builtin.class() == class)
     }
 
     /// Its options.
-    #[inline(never)]
-    pub fn rows(self) -> Vec<Row> {
-        let mut rows = Vec::new();
-        for line in ROWS.lines() {
-            let mut cells = line.split('\t');
-            let mut cell = || cells.next().unwrap_or_default();
-            let (key, whose, takes, default) = (cell(), cell(), cell(), cell());
-            if whose.contains(self.letter()) {
-                rows.push(Row { key, takes: Takes::read(takes), default });
-            }
-        }
-        rows
+    pub fn rows(self) -> impl Iterator<Item = &'static Row> {
+        let (letter, _) = self.named();
+        ROWS.iter().filter(move |row| row.of.contains(letter))
     }
 
     /// One line of help for an option, for the manual.
     pub fn help(self, key: &str) -> &'static str {
-        let mut own = HELP.iter().filter(|(_, whose, _)| whose.contains(self.letter()));
-        own.find(|(known, _, _)| *known == key).map_or("", |(_, _, help)| help)
+        let (letter, _) = self.named();
+        let found = HELP.iter().find(|(known, of, _)| *known == key && of.contains(letter));
+        found.map_or("", |(_, _, help)| help)
     }
 
-    fn row(self, key: &str) -> Option<Row> {
-        self.rows().into_iter().find(|row| row.key == key)
+    #[inline(never)]
+    fn row(self, key: &str) -> Option<&'static Row> {
+        self.rows().find(|row| row.key == key)
     }
 
     /// What is wrong with an option of such a plugin, and how bad it is. `prefix` stands before its keys.
@@ -182,13 +164,13 @@ impl Builtin {
             let why = row.refusal(text)?;
             return Some((Severity::Error, format!("`{prefix}{key} = {}` {why}", shorten(text))));
         }
-        let text = if key == "autostart" {
+        let text = if key == watcher::autostart {
             return None;
-        } else if plugin::PROCESS.contains(&key) {
+        } else if find(WATCHER, key).is_some_and(|row| row.of_plugins) {
             format!("`{key}` has no effect: this plugin has no process")
         } else {
-            let keys: Vec<&'static str> = self.rows().iter().map(|row| row.key).collect();
-            let hint = match nearest(key, &keys) {
+            let keys: Vec<&'static str> = self.rows().map(|row| row.key).collect();
+            let hint = match nearest(key, &mut keys.iter().copied()) {
                 Some(near) => format!(": did you mean `{prefix}{near}`?"),
                 None => format!("; there are {}", keys.join(" ")),
             };
@@ -206,32 +188,6 @@ impl Builtin {
     pub fn missing(self, options: &Names) -> Option<&'static str> {
         let named = |key: &str| options.get(key).is_some_and(|name| !name.trim().is_empty());
         (self == Builtin::ResourceWatcher && !named("watcher") && !named("service")).then_some("watcher")
-    }
-}
-
-impl Takes {
-    /// A cell of the table; what is none of the words is a watcher, and a test sees to it.
-    fn read(cell: &str) -> Takes {
-        let mut words = cell.split(' ');
-        let word = words.next().unwrap_or_default();
-        let mut bound =
-            || words.next().and_then(number::whole).and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
-        match word {
-            "flag" => Takes::Flag,
-            "text" => Takes::Text,
-            "signal" => Takes::Signal,
-            "seconds" => Takes::Seconds,
-            "rate" => Takes::Rate,
-            "whole" => Takes::Whole(bound(), bound()),
-            "number" => Takes::Number(bound()),
-            "memory" => Takes::Memory,
-            "host" => Takes::Host,
-            "http" => Takes::Http,
-            "redis" => Takes::Redis,
-            "listen" => Takes::Listen,
-            "regex" => Takes::Regex,
-            _ => Takes::Watcher,
-        }
     }
 }
 
@@ -359,11 +315,11 @@ mod tests {
 
     #[test]
     fn every_default_is_a_value_of_its_row() {
-        for builtin in Builtin::ALL {
+        for builtin in Builtin::all() {
             assert_eq!(Builtin::of_class(builtin.class()), Some(builtin));
-            let rows = builtin.rows();
+            let rows: Vec<&Row> = builtin.rows().collect();
             assert!(rows.iter().any(|row| row.key == "active"), "{builtin:?}");
-            assert!(Builtin::ALL.iter().filter(|other| other.letter() == builtin.letter()).count() == 1);
+            assert!(Builtin::all().filter(|other| other.named().0 == builtin.named().0).count() == 1);
             for (n, row) in rows.iter().enumerate() {
                 assert!(
                     rows.iter().skip(n + 1).all(|other| other.key != row.key),

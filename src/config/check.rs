@@ -3,24 +3,23 @@
 //! Pure, so it knows nothing of users, programs and directories; `circus check` looks at those itself.
 
 mod plugins;
-pub mod sockets;
+mod sockets;
+pub mod suggest;
 mod work;
 
-use super::expand;
 use super::families::{LIMIT, LIMITS};
-use super::hooks;
 use super::ini::shorten;
 use super::model::{Config, Finding, Origins, Severity, WatcherConfig};
-use super::number;
-use super::options::{CIRCUS, Range, Row, STREAM, Spec, WATCHER, find};
+use super::options::{CIRCUS, Range, Row, STREAM, Spec, WATCHER, find, global, stream, watcher};
 use super::stream::{StreamConfig, StreamKind};
-use super::syslog;
+use super::url::is_local;
 use super::value::{Kind, Value};
-use super::words;
+use super::{expand, hooks, number, syslog, words};
 
 /// Variables that are known when a process is spawned, besides those of options.
 const VARIABLES: &[&str] = &["wid", "use_fds"];
-const VARIABLE_FAMILIES: &[&str] = &["env", "sockets", "rlimits", "stdout_stream_conf", "stderr_stream_conf"];
+const VARIABLE_FAMILIES: &[&str] =
+    &["env", expand::SOCKETS, "rlimits", "stdout_stream_conf", "stderr_stream_conf"];
 
 /// Everything that is wrong between the options of a configuration. `control` is where the control socket is to be.
 pub fn check(config: &Config, control: &str) -> Vec<Finding> {
@@ -48,11 +47,6 @@ pub fn check(config: &Config, control: &str) -> Vec<Finding> {
         checker.watchers_of(plugin, &config.watchers);
     }
     checker.findings
-}
-
-/// Whether the HOST of a `tcp://HOST:PORT` endpoint is this machine, and no other can reach it.
-pub fn is_local(host: &str) -> bool {
-    host == "localhost" || host.starts_with("127.") || matches!(host, "[::1]" | "::1")
 }
 
 struct Checker {
@@ -100,14 +94,14 @@ impl Checker {
                 )
             }
         };
-        self.warn((&config.origins, "endpoint"), message);
+        self.warn((&config.origins, global::endpoint), message);
     }
 
     fn log_output(&mut self, config: &Config) {
         let Some(url) = config.circus.logoutput.as_deref().filter(|text| syslog::is_url(text)) else {
             return;
         };
-        let place = (&config.origins, "logoutput");
+        let place = (&config.origins, global::logoutput);
         match syslog::parse(url) {
             Err(why) => self.error(place, format!("`logoutput = {}`: {why}", shorten(url))),
             Ok(found) => {
@@ -127,7 +121,7 @@ impl Checker {
         let events = tcp(&circus.pubsub_endpoint);
         if circus.allow_tcp && events.is_none() && tcp(&circus.endpoint).is_none() {
             let message = "allow_tcp has no effect: neither endpoint nor pubsub_endpoint is tcp://HOST:PORT";
-            self.warn((origins, "allow_tcp"), message.into());
+            self.warn((origins, global::allow_tcp), message.into());
         }
         let Some(address) = events.filter(|_| circus.allow_tcp) else { return };
         let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
@@ -136,19 +130,25 @@ impl Checker {
             let message = format!(
                 "the port tcp://{shown} is open to the network: whoever reaches it is told of every event"
             );
-            self.warn((origins, "pubsub_endpoint"), message);
+            self.warn((origins, global::pubsub_endpoint), message);
         }
     }
 
     fn command(&mut self, watcher: &WatcherConfig) {
         let (options, origins) = (&watcher.options, &watcher.origins);
         if options.cmd.trim().is_empty() {
-            self.error((origins, "cmd"), format!("the watcher `{}` has no cmd", shorten(&watcher.name)));
+            self.error(
+                (origins, watcher::cmd),
+                format!("the watcher `{}` has no cmd", shorten(&watcher.name)),
+            );
         }
         if options.shell_args.is_some() && !options.shell {
-            self.warn((origins, "shell_args"), "shell_args has no effect without `shell = True`".into());
+            self.warn(
+                (origins, watcher::shell_args),
+                "shell_args has no effect without `shell = True`".into(),
+            );
         }
-        for (key, text) in [("cmd", &options.cmd), ("args", &options.args)] {
+        for (key, text) in [(watcher::cmd, &options.cmd), (watcher::args, &options.args)] {
             // A shell has its own rules for quotes.
             if let Err(why) = words::split(text).map_err(|why| why.to_string())
                 && !options.shell
@@ -158,7 +158,7 @@ impl Checker {
             self.variables((origins, key), text);
         }
         if let Some(text) = &options.shell_args {
-            self.variables((origins, "shell_args"), text);
+            self.variables((origins, watcher::shell_args), text);
         }
     }
 
@@ -185,11 +185,12 @@ impl Checker {
             self.command_line((origins, hook.name()), command);
         }
         let (signal, command) = (options.reload_signal.is_some(), options.reload_command.is_some());
-        for (key, is_set) in
-            [("send_hup", options.send_hup && (signal || command)), ("reload_signal", signal && command)]
-        {
+        for (key, is_set) in [
+            (watcher::send_hup, options.send_hup && (signal || command)),
+            (watcher::reload_signal, signal && command),
+        ] {
             if is_set {
-                let better = if command { "reload_command" } else { "reload_signal" };
+                let better = if command { watcher::reload_command } else { watcher::reload_signal };
                 self.warn((origins, key), format!("`{key}` has no effect beside `{better}`"));
             }
         }
@@ -222,11 +223,11 @@ impl Checker {
         let (options, origins) = (&watcher.options, &watcher.origins);
         if options.singleton && options.numprocesses > 1 {
             let message = format!("a singleton runs one process, not {}", options.numprocesses);
-            self.warn((origins, "numprocesses"), message);
+            self.warn((origins, watcher::numprocesses), message);
         }
         if options.numprocesses <= 0 {
             let message = format!("numprocesses is {}, so nothing is started", options.numprocesses);
-            self.warn((origins, "numprocesses"), message);
+            self.warn((origins, watcher::numprocesses), message);
         }
         self.ranges((WATCHER, options), origins, "", |_| true);
     }
@@ -267,7 +268,7 @@ impl Checker {
         let named = options.filename.is_some();
         if stream.class().is_none() && !named {
             self.error((origins, key), format!("{which} needs a class or a filename"));
-        } else if kind.heeds("filename") && kind != StreamKind::Json && !named {
+        } else if kind.heeds(stream::filename) && kind != StreamKind::Json && !named {
             let message =
                 format!("{which} needs a filename: Circus makes one up, below the temporary directory");
             self.warn((origins, key), message);
@@ -276,8 +277,8 @@ impl Checker {
             self.error((origins, key), format!("{which} needs rotate_when: S M H D MIDNIGHT or W0 to W6"));
         }
         let compresses = options.compress.as_deref() == Some("gzip");
-        for (key, is_set) in [("compress", compresses), ("max_bytes", options.max_bytes > 0)] {
-            if is_set && kind.heeds("max_bytes") && options.backup_count <= 0 {
+        for (key, is_set) in [(stream::compress, compresses), (stream::max_bytes, options.max_bytes > 0)] {
+            if is_set && kind.heeds(stream::max_bytes) && options.backup_count <= 0 {
                 let key = format!("{which}.{key}");
                 let message =
                     format!("`{}` has no effect without backup_count: the file just grows", shorten(&key));

@@ -39,6 +39,9 @@ pub fn member<'t>(name: &'t str, family: &str) -> Option<&'t str> {
     head.eq_ignore_ascii_case(family).then_some(rest)
 }
 
+/// What `$(circus.sockets.NAME)` begins with.
+pub const SOCKETS: &str = "sockets";
+
 /// The NAMEs of all variables in `text`, as written, in order.
 pub fn names(text: &str) -> impl Iterator<Item = &str> {
     variables(text).map(|variable| variable.name)
@@ -47,7 +50,7 @@ pub fn names(text: &str) -> impl Iterator<Item = &str> {
 /// The names of the sockets that `text` refers to by `$(circus.sockets.NAME)`, in lower case, each once, sorted.
 pub fn sockets(text: &str) -> Vec<String> {
     let mut sockets =
-        sort(names(text).filter_map(|name| member(name, "sockets")).map(str::to_lowercase).collect());
+        sort(names(text).filter_map(|name| member(name, SOCKETS)).map(str::to_lowercase).collect());
     sockets.dedup();
     sockets
 }

@@ -1,5 +1,7 @@
 //! The names of the hooks, and what the text of one means.
 
+use super::options::watcher;
+
 /// A moment at which a program of the user is asked or told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hook {
@@ -54,10 +56,10 @@ impl Hook {
     /// Its name, as it stands behind `hooks.`; that of the option for a command.
     pub fn name(self) -> &'static str {
         match self {
-            Hook::StopCommand => "stop_command",
-            Hook::ReloadCommand => "reload_command",
-            Hook::Ready => "ready",
-            Hook::Health => "health",
+            Hook::StopCommand => watcher::stop_command,
+            Hook::ReloadCommand => watcher::reload_command,
+            Hook::Ready => watcher::ready,
+            Hook::Health => watcher::health,
             hook => NAMES.get(hook as usize).copied().unwrap_or_default(),
         }
     }

@@ -3,6 +3,7 @@
 use super::expand;
 use super::ini::{self, excerpt};
 use super::model::{Finding, Names, Origin, Severity};
+use super::options::global;
 use super::pattern::{self, Pattern};
 use super::sections::{Entry, Sections};
 use crate::sorted::{Sorted, sort};
@@ -51,7 +52,7 @@ pub fn gather(
         return None;
     }
     let dir = path.rsplit_once('/').map_or("", |(dir, _)| if dir.is_empty() { "/" } else { dir });
-    for (key, pattern) in [("include", ""), ("include_dir", "*.ini")] {
+    for (key, pattern) in [(global::include, ""), (global::include_dir, "*.ini")] {
         let Some(entry) = reader.gathered.sections.get("circus", key).cloned() else { continue };
         let value = expand::expand(&entry.value, &|name| expand::env(environ, name));
         for word in value.split_whitespace() {

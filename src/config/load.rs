@@ -9,11 +9,11 @@ mod others;
 mod values;
 mod watcher;
 
+use super::check::suggest;
 use super::include::{self, Gathered};
 use super::ini::{excerpt, pick, shorten, sorted};
 use super::model::{self, Config, Finding, Names, Origin, Origins, Severity};
 use super::sections::Section;
-use super::suggest;
 use super::{families, options};
 use crate::sorted::{Sorted, sort};
 use environment::Found;
@@ -21,6 +21,7 @@ use std::rc::Rc;
 use values::Values;
 
 pub use super::include::Files;
+pub use watcher::unknown_class;
 
 /// What reading a configuration gave.
 pub struct Loaded {

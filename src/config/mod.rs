@@ -6,6 +6,7 @@
 
 pub mod builtin;
 pub mod changes;
+#[cfg(feature = "check")]
 pub mod check;
 pub mod env_file;
 pub mod expand;
@@ -23,19 +24,42 @@ pub mod options;
 pub mod pattern;
 pub mod plugin;
 pub mod probe;
-pub mod protocols;
 pub mod regex;
 pub mod respawn_rule;
+#[cfg(any(feature = "cgroup", feature = "sandbox"))]
 pub mod restrict;
 pub mod row;
 pub mod sections;
+pub mod sockets;
 pub mod stream;
-pub mod suggest;
 pub mod syslog;
 pub mod text;
 pub mod url;
 pub mod value;
 pub mod words;
+
+/// A build without the feature `check` reports what keeps it from starting, and has no advice.
+#[cfg(not(feature = "check"))]
+#[allow(missing_docs)]
+pub mod check {
+    pub fn check(_: &super::Config, _: &str) -> Vec<super::Finding> {
+        Vec::new()
+    }
+
+    pub mod suggest {
+        pub fn key(_: crate::config::options::Place, _: &str) -> Option<String> {
+            None
+        }
+
+        pub fn section(_: &str) -> Option<String> {
+            None
+        }
+
+        pub fn nearest<'w>(_: &str, _: &mut dyn Iterator<Item = &'w str>) -> Option<&'w str> {
+            None
+        }
+    }
+}
 
 pub use load::{Files, Loaded, load};
 pub use model::{
@@ -45,3 +69,14 @@ pub use model::{
 pub use options::{CircusOptions, PluginOptions, SocketOptions, StreamOptions, WatcherOptions};
 pub use stream::{CHANNELS, Channel, StreamConfig, StreamKind};
 pub use value::{Kind, Value};
+
+/// Nothing is asked of what a build lacks.
+#[cfg(not(any(feature = "cgroup", feature = "sandbox")))]
+#[allow(missing_docs, reason = "they stand for those of restrict.rs")]
+#[rustfmt::skip]
+pub mod restrict {
+    pub fn ionice(_: &str) -> Result<i32, String> { Ok(0) }
+    pub fn capabilities(_: &str) -> Result<u64, String> { Ok(0) }
+    pub fn writable(_: &str) -> Result<Vec<&str>, String> { Ok(Vec::new()) }
+    pub fn is_cgroup_file(_: &str) -> Result<(), String> { Ok(()) }
+}

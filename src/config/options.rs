@@ -8,6 +8,7 @@
 #![allow(missing_docs, reason = "what a name says is not said again")]
 
 use super::respawn_rule::{ON_FAILURE, Respawn};
+use super::stream::StreamKind::{FancyStdout, File, Json, Stdout, Syslog, TimedFile, WatchedFile};
 use super::value::{Kind, listed};
 use super::{features, probe, restrict};
 use Beyond::{Counts, IsWrong, Passes};
@@ -86,14 +87,14 @@ section! {
     "pubsub_endpoint" => pubsub_endpoint: Maybe = None, row(Text, Global, Fixed), "one more socket, for subscribers alone; events are on the control socket too";
     "stats_endpoint" => stats_endpoint: Maybe = None, row(Text, Global, Fixed).quiet(), "where Circus publishes statistics; stats and dstats answer on the control socket";
     "multicast_endpoint" => multicast_endpoint: Maybe = None, row(Text, Global, Fixed).quiet(), "where Circus is discovered; nothing is opened";
-    "statsd" => statsd: bool = false, row(Bool, Global, Fixed).quiet().strict(), "Circus's statistics daemon; statistics need none here";
+    "statsd" => statsd: bool = false, row(Bool, Global, Fixed).quiet().strict().aliases("circusstatsd"), "Circus's statistics daemon; statistics need none here";
     "check_delay" => check_delay: f64 = 5.0, row(Float, Global, Fixed).quiet().strict(), "the period at which Circus looks for dead processes; deaths are known at once here";
     "warmup_delay" => warmup_delay: f64 = 0.0, row(Float, Global, Stored).strict(), "seconds between the starts of two watchers";
     "umask" => umask: Option<i64> = None, row(Octal, Global, Reload).strict(), "the umask of circus and of its processes, octal";
-    "loglevel" => loglevel: Maybe = None, row(LEVELS, Global, Stored), "debug, info, warning, error or critical";
-    "logoutput" => logoutput: Maybe = None, row(Text, Global, Stored), "a file, syslog:///PATH?FACILITY, syslog://HOST:PORT?FACILITY, or - for the standard error output";
+    "loglevel" => loglevel: Maybe = None, row(LEVELS, Global, Stored).aliases("log_level"), "debug, info, warning, error or critical";
+    "logoutput" => logoutput: Maybe = None, row(Text, Global, Stored).aliases("log_output logfile"), "a file, syslog:///PATH?FACILITY, syslog://HOST:PORT?FACILITY, or - for the standard error output";
     "pidfile" => pidfile: Maybe = None, row(Text, Global, Fixed), "a file that holds the pid of circus while it runs";
-    "include" => include: Maybe = None, row(Text, Global, Stored), "more files to read, by path or pattern";
+    "include" => include: Maybe = None, row(Text, Global, Stored).aliases("files"), "more files to read, by path or pattern";
     "include_dir" => include_dir: Maybe = None, row(Text, Global, Stored), "directories whose *.ini files are read too";
     "debug" => debug: bool = false, row(Bool, Global, Stored).strict(), "the output of plugins goes to that of circus, those in Python at log level debug";
     "fqdn_prefix" => fqdn_prefix: Maybe = None, row(Text, Global, Fixed).quiet(), "a prefix of the name of the host; Circus shows it nowhere";
@@ -114,23 +115,23 @@ section! {
 section! {
     /// The options of `[watcher:NAME]`.
     WatcherOptions WATCHER WATCHER_HELP watcher {
-    "cmd" => cmd: String = String::new(), row(Text, Watcher, Reload).shown().set_by(Owner), "the program and its arguments, with quotes as in a shell";
+    "cmd" => cmd: String = String::new(), row(Text, Watcher, Reload).shown().set_by(Owner).aliases("command"), "the program and its arguments, with quotes as in a shell";
     "args" => args: String = String::new(), row(Text, Watcher, Reload).shown().set_by(Owner), "more arguments, put behind those of cmd";
-    "numprocesses" => numprocesses: i64 = 1, row(Int, Global, Numprocesses).strict().shown().set_by(Everybody), "how many processes to run";
+    "numprocesses" => numprocesses: i64 = 1, row(Int, Global, Numprocesses).strict().shown().set_by(Everybody).aliases("numprocs processes workers"), "how many processes to run";
     "shell" => shell: bool = false, row(Bool, Global, Reload).strict().shown().set_by(Owner), "run the text of cmd and args by /bin/sh -c";
     "shell_args" => shell_args: Maybe = None, row(Text, Watcher, Reload).shown().set_by(Owner), "arguments of the shell: $0, $1 and so on";
     "executable" => executable: Maybe = None, row(Text, Watcher, Reload).shown().set_by(Owner), "the program to run instead of the first word of cmd, which stays the name that it is called by";
-    "working_dir" => working_dir: Maybe = None, row(Text, Watcher, Reload).shown().set_by(Owner), "the directory the processes run in; that of circus unless set";
-    "uid" => uid: Maybe = None, row(Id, Watcher, Reload).shown().set_by(Owner), "the user to run as, by name or number";
-    "gid" => gid: Maybe = None, row(Id, Watcher, Reload).shown(), "the group to run as, by name or number; the user's own unless set";
+    "working_dir" => working_dir: Maybe = None, row(Text, Watcher, Reload).shown().set_by(Owner).of_plugins().aliases("directory dir cwd chdir workdir"), "the directory the processes run in; that of circus unless set";
+    "uid" => uid: Maybe = None, row(Id, Watcher, Reload).shown().set_by(Owner).of_plugins().aliases("user"), "the user to run as, by name or number";
+    "gid" => gid: Maybe = None, row(Id, Watcher, Reload).shown().of_plugins().aliases("group"), "the group to run as, by name or number; the user's own unless set";
     "copy_env" => copy_env: bool = false, row(Bool, Global, Reload).strict().shown(), "give the processes the environment of circus";
     "copy_path" => copy_path: bool = false, row(Bool, Global, Reload).strict(), "give the processes the PYTHONPATH of circus; copy_env, which it needs, does that already";
-    "virtualenv" => virtualenv: Maybe = None, row(Text, Watcher, Reload), "the directory of a Python virtual environment to run in; needs copy_env";
+    "virtualenv" => virtualenv: Maybe = None, row(Text, Watcher, Reload).aliases("virtual_env venv"), "the directory of a Python virtual environment to run in; needs copy_env";
     "virtualenv_py_ver" => virtualenv_py_ver: Maybe = None, row(Text, Watcher, Reload), "the version of Python of virtualenv, such as 3.11, if there are several; else the newest";
     "env_file" => env_file: Maybe = None, row(Text, Watcher, Reload), "a file of NAME=value lines for the environment; with a - before it, it may be missing";
-    "warmup_delay" => warmup_delay: f64 = 0.0, row(Float, Global, Stored).strict().shown().set_by(Everybody).range(0.0, ANY, Counts), "the least time between two spawns, and behind the last one of a start, in seconds";
-    "autostart" => autostart: bool = true, row(Bool, Global, Stored).strict().set_by(Everybody), "start with circus";
-    "respawn" => respawn: Respawn = Respawn::Always, row(BoolOr(ON_FAILURE), Global, Stored).strict().shown().set_by(Everybody), "replace processes that end: all, none, or those that fail";
+    "warmup_delay" => warmup_delay: f64 = 0.0, row(Float, Global, Stored).strict().shown().set_by(Everybody).range(0.0, ANY, Counts).of_plugins(), "the least time between two spawns, and behind the last one of a start, in seconds";
+    "autostart" => autostart: bool = true, row(Bool, Global, Stored).strict().set_by(Everybody).of_plugins(), "start with circus";
+    "respawn" => respawn: Respawn = Respawn::Always, row(BoolOr(ON_FAILURE), Global, Stored).strict().shown().set_by(Everybody).of_plugins().aliases("restart autorestart restart_on_error"), "replace processes that end: all, none, or those that fail";
     "respawn_delay" => respawn_delay: Option<f64> = None, row(Float, Global, Stored).set_by(Everybody).range(0.0, ANY, Counts).unset(RESPAWN_DELAY), "the first pause before a respawn, in seconds; {} unless set, and never less";
     "respawn_delay_max" => respawn_delay_max: Option<f64> = None, row(Float, Global, Stored).set_by(Everybody).range(0.0, ANY, Counts).unset(RESPAWN_DELAY_MAX), "the longest pause before a respawn, in seconds; {} unless set";
     "respawn_window" => respawn_window: Option<f64> = None, row(Float, Global, Stored).set_by(Everybody).range(0.0, ANY, Counts).unset(RESPAWN_WINDOW), "how long a process must live for its successor to start without a pause, in seconds; {} unless set";
@@ -138,7 +139,7 @@ section! {
     "success_signals" => success_signals: Maybe = None, row(Signals, Global, Stored).set_by(Everybody).takes(is_short), "signals by which to end is no failure";
     "critical" => critical: bool = false, row(Bool, Global, Stored), "when this watcher ends by itself for good, everything is stopped and circus exits as its process did";
     "retry_in" => retry_in: f64 = 0.0, row(Float, Global, Stored).set_by(Everybody), "the least pause before a process that could not be executed is tried again, in seconds";
-    "max_retry" => max_retry: i64 = 5, row(Int, Global, Stored).strict().shown().set_by(Everybody).range(-1.0, ANY, Passes), "how often to try to spawn a process before the watcher is stopped; -1: for ever";
+    "max_retry" => max_retry: i64 = 5, row(Int, Global, Stored).strict().shown().set_by(Everybody).range(-1.0, ANY, Passes).aliases("startretries"), "how often to try to spawn a process before the watcher is stopped; -1: for ever";
     "priority" => priority: i64 = 0, row(Int, Global, Stored).strict().shown().set_by(Everybody), "watchers of a larger number start first and stop last";
     "singleton" => singleton: bool = false, row(Bool, Global, Numprocesses).strict().shown().set_by(Everybody), "never run more than one process";
     "use_sockets" => use_sockets: bool = false, row(Bool, Global, Reload).strict().shown(), "let the processes inherit sockets";
@@ -148,10 +149,10 @@ section! {
     "close_child_stdout" => close_child_stdout: bool = false, row(Bool, Global, Reload).strict().shown().set_by(Owner), "put /dev/null on the standard output";
     "close_child_stderr" => close_child_stderr: bool = false, row(Bool, Global, Reload).strict().shown().set_by(Owner), "put /dev/null on the standard error output";
     "on_demand" => on_demand: bool = false, row(Bool, Global, Stored).strict().shown().set_by(Everybody).needs(features::ON_DEMAND), "start when one of its sockets is used, and wait for that again when its processes have ended";
-    "stop_signal" => stop_signal: i64 = 15, row(Signal, Never, Stored).strict().shown().set_by(Everybody), "the signal that asks a process to end";
-    "stop_children" => stop_children: bool = false, row(Bool, Global, Stored).strict().shown().set_by(Everybody), "send stop_signal to the children of the process too";
-    "graceful_timeout" => graceful_timeout: f64 = 30.0, row(Float, Global, Stored).strict().shown().set_by(Everybody).range(0.0, ANY, Counts), "seconds between stop_signal and SIGKILL";
-    "kill_mode" => kill_mode: String = "group".into(), row(Choice(&["group", "process", "tree"]), Global, Reload), "who is ended with a process: its group, nobody, or all that come from it";
+    "stop_signal" => stop_signal: i64 = 15, row(Signal, Never, Stored).strict().shown().set_by(Everybody).of_plugins().aliases("kill_signal stopsignal"), "the signal that asks a process to end";
+    "stop_children" => stop_children: bool = false, row(Bool, Global, Stored).strict().shown().set_by(Everybody).aliases("stopasgroup"), "send stop_signal to the children of the process too";
+    "graceful_timeout" => graceful_timeout: f64 = 30.0, row(Float, Global, Stored).strict().shown().set_by(Everybody).range(0.0, ANY, Counts).of_plugins().aliases("stopwaitsecs stop_timeout"), "seconds between stop_signal and SIGKILL";
+    "kill_mode" => kill_mode: String = "group".into(), row(Choice(&["group", "process", "tree"]), Global, Reload).aliases("killasgroup"), "who is ended with a process: its group, nobody, or all that come from it";
     "stop_command" => stop_command: Maybe = None, row(Text, Watcher, Stored).needs(features::HOOKS), "a command that makes a process end, instead of stop_signal";
     "send_hup" => send_hup: bool = false, row(Bool, Global, Stored).strict().shown().set_by(Everybody), "reload by sending SIGHUP";
     "reload_signal" => reload_signal: Option<i64> = None, row(Signal, Never, Stored).set_by(Everybody), "reload by sending this signal";
@@ -159,14 +160,14 @@ section! {
     "max_age" => max_age: i64 = 0, row(Int, Watcher, Reload).shown().set_by(Everybody).range(0.0, ANY, Passes), "replace processes older than this, in seconds; 0: never";
     "max_age_variance" => max_age_variance: i64 = 30, row(Int, Watcher, Reload).shown().set_by(Everybody).range(0.0, ANY, Passes), "up to so many seconds more, by chance, for each process";
     "ready" => ready: Maybe = None, row(Text, Watcher, Stored).takes(probe::ready).needs(features::HEALTH), "what tells that a process is ready, see below; the watcher is active only then";
-    "ready_timeout" => ready_timeout: Option<f64> = None, row(Float, Global, Stored).range(0.0, ANY, Counts).unset(READY_TIMEOUT).needs(features::HEALTH), "how long a process may take to be ready, in seconds; {} unless set, 0: for ever";
-    "after" => after: Maybe = None, row(Text, Global, Stored).takes(is_short).needs(features::DEPENDENCIES), "the names of watchers: while they are on their way it waits, and it stops before them";
-    "requires" => requires: Maybe = None, row(Text, Global, Stored).takes(is_short).needs(features::DEPENDENCIES), "the names of watchers that it needs: it runs only while they are active";
-    "health" => health: Maybe = None, row(Text, Watcher, Stored).takes(probe::health).needs(features::HEALTH), "a question to each process again and again, see below; one that fails is replaced";
+    "ready_timeout" => ready_timeout: Option<f64> = None, row(Float, Global, Stored).range(0.0, ANY, Counts).unset(READY_TIMEOUT).needs(features::HEALTH).aliases("start_timeout"), "how long a process may take to be ready, in seconds; {} unless set, 0: for ever";
+    "after" => after: Maybe = None, row(Text, Global, Stored).takes(is_short).needs(features::DEPENDENCIES).aliases("wants"), "the names of watchers: while they are on their way it waits, and it stops before them";
+    "requires" => requires: Maybe = None, row(Text, Global, Stored).takes(is_short).needs(features::DEPENDENCIES).aliases("depends_on depends"), "the names of watchers that it needs: it runs only while they are active";
+    "health" => health: Maybe = None, row(Text, Watcher, Stored).takes(probe::health).needs(features::HEALTH).aliases("healthcheck"), "a question to each process again and again, see below; one that fails is replaced";
     "health_interval" => health_interval: Option<f64> = None, row(Float, Global, Stored).range(0.1, ANY, Counts).unset(HEALTH_INTERVAL).needs(features::HEALTH), "seconds between two such questions; {} unless set";
     "health_timeout" => health_timeout: Option<f64> = None, row(Float, Global, Stored).range(0.1, ANY, Counts).unset(HEALTH_TIMEOUT).needs(features::HEALTH), "how long an answer may take, in seconds, also where ready asks; {} unless set";
     "health_retries" => health_retries: Option<i64> = None, row(Int, Global, Stored).range(1.0, ANY, Counts).unset(HEALTH_RETRIES).needs(features::HEALTH), "how many failures in a row are too many; {} unless set";
-    "watchdog" => watchdog: Option<f64> = None, row(Float, Global, Reload).range(0.0, ANY, Counts).needs(features::HEALTH), "seconds within which a process must say WATCHDOG=1 again and again; else it is replaced";
+    "watchdog" => watchdog: Option<f64> = None, row(Float, Global, Reload).range(0.0, ANY, Counts).needs(features::HEALTH).aliases("watchdog_sec"), "seconds within which a process must say WATCHDOG=1 again and again; else it is replaced";
     "nice" => nice: Option<i64> = None, row(Int, Global, Reload).range(-20.0, 19.0, IsWrong).needs(features::SANDBOX), "the niceness, -20 (first) to 19 (last); that of circus unless set";
     "ionice" => ionice: Maybe = None, row(Text, Global, Reload).takes(|it| restrict::ionice(it).map(drop)).needs(features::SANDBOX), "the class of input and output, and its level 0 to 7: realtime:N, best-effort:N, idle or none";
     "oom_score_adj" => oom_score_adj: Option<i64> = None, row(Int, Global, Reload).range(-1000.0, 1000.0, IsWrong).needs(features::SANDBOX), "how likely the kernel kills it when memory is short, -1000 to 1000; as circus unless set";
@@ -202,20 +203,20 @@ section! {
     /// The options of `stdout_stream.*` and `stderr_stream.*`.
     StreamOptions STREAM STREAM_HELP stream {
     "class" => class: Maybe = None, row(Text, Watcher, Stored), "what happens to the output, see above; FileStream when there is only a filename";
-    "filename" => filename: Maybe = None, row(Text, Watcher, Stored), "the file to append to; $(circus.wid) in it gives each process its own";
-    "max_bytes" => max_bytes: i64 = 0, row(Int, Watcher, Stored).range(0.0, i64::MAX as f64, Counts), "rotate the file before it grows over so many bytes; 0: never";
-    "backup_count" => backup_count: i64 = 0, row(Int, Watcher, Stored).range(0.0, u32::MAX as f64, Counts), "how many rotated files to keep";
-    "time_format" => time_format: Maybe = None, row(Text, Watcher, Stored).needs(features::LOGS), "begin each line with the time, in this strftime format (%f: microseconds), and the pid";
-    "color" => color: Maybe = None, row(Text, Watcher, Stored).needs(features::LOGS), "the colour of FancyStdoutStream: red green yellow blue magenta cyan white";
-    "rotate_when" => rotate_when: Maybe = None, row(ROTATE_WHEN, Watcher, Stored).needs(features::LOGS), "the period of TimedRotatingFileStream: S M H D MIDNIGHT or W0 (Monday) to W6";
-    "rotate_interval" => rotate_interval: i64 = 1, row(Int, Watcher, Stored).needs(features::LOGS), "how many such periods lie between two rotations";
-    "utc" => utc: Option<bool> = None, row(Bool, Watcher, Stored).needs(features::LOGS), "TimedRotatingFileStream goes by UTC instead of local time";
-    "prefix" => prefix: Maybe = None, row(Text, Watcher, Stored).needs(features::LOGS), "begin each line with this and a blank; $(circus.watcher) and $(circus.wid) in it tell who speaks";
-    "address" => address: Maybe = None, row(Text, Watcher, Stored).needs(features::LOGS), "where SyslogStream sends: the path of a socket, or HOST:PORT for UDP; /dev/log unless set";
-    "facility" => facility: Maybe = None, row(FACILITIES, Watcher, Stored).needs(features::LOGS), "the facility of SyslogStream's messages, such as user or local0 to local7; daemon unless set";
-    "severity" => severity: Maybe = None, row(SEVERITIES, Watcher, Stored).needs(features::LOGS), "the severity of SyslogStream's messages, emerg to debug; info unless set";
-    "tag" => tag: Maybe = None, row(Text, Watcher, Stored).needs(features::LOGS), "what SyslogStream calls the program; the name of the watcher unless set";
-    "compress" => compress: Maybe = None, row(Choice(&["gzip", "none"]), Watcher, Stored).needs(features::LOGS), "compress rotated files by running gzip";
+    "filename" => filename: Maybe = None, row(Text, Watcher, Stored).classes(&[File, WatchedFile, TimedFile, Json]), "the file to append to; $(circus.wid) in it gives each process its own";
+    "max_bytes" => max_bytes: i64 = 0, row(Int, Watcher, Stored).range(0.0, i64::MAX as f64, Counts).classes(&[File, Json]), "rotate the file before it grows over so many bytes; 0: never";
+    "backup_count" => backup_count: i64 = 0, row(Int, Watcher, Stored).range(0.0, u32::MAX as f64, Counts).classes(&[File, TimedFile, Json]), "how many rotated files to keep";
+    "time_format" => time_format: Maybe = None, row(Text, Watcher, Stored).needs(features::LOGS).classes(&[File, WatchedFile, TimedFile, Json, FancyStdout, Stdout]), "begin each line with the time, in this strftime format (%f: microseconds), and the pid";
+    "color" => color: Maybe = None, row(Text, Watcher, Stored).needs(features::LOGS).classes(&[FancyStdout]), "the colour of FancyStdoutStream: red green yellow blue magenta cyan white";
+    "rotate_when" => rotate_when: Maybe = None, row(ROTATE_WHEN, Watcher, Stored).needs(features::LOGS).classes(&[TimedFile]), "the period of TimedRotatingFileStream: S M H D MIDNIGHT or W0 (Monday) to W6";
+    "rotate_interval" => rotate_interval: i64 = 1, row(Int, Watcher, Stored).needs(features::LOGS).classes(&[TimedFile]), "how many such periods lie between two rotations";
+    "utc" => utc: Option<bool> = None, row(Bool, Watcher, Stored).needs(features::LOGS).classes(&[TimedFile]), "TimedRotatingFileStream goes by UTC instead of local time";
+    "prefix" => prefix: Maybe = None, row(Text, Watcher, Stored).needs(features::LOGS).classes(&[File, WatchedFile, TimedFile, Json, FancyStdout, Stdout, Syslog]), "begin each line with this and a blank; $(circus.watcher) and $(circus.wid) in it tell who speaks";
+    "address" => address: Maybe = None, row(Text, Watcher, Stored).needs(features::LOGS).classes(&[Syslog]), "where SyslogStream sends: the path of a socket, or HOST:PORT for UDP; /dev/log unless set";
+    "facility" => facility: Maybe = None, row(FACILITIES, Watcher, Stored).needs(features::LOGS).classes(&[Syslog]), "the facility of SyslogStream's messages, such as user or local0 to local7; daemon unless set";
+    "severity" => severity: Maybe = None, row(SEVERITIES, Watcher, Stored).needs(features::LOGS).classes(&[Syslog]), "the severity of SyslogStream's messages, emerg to debug; info unless set";
+    "tag" => tag: Maybe = None, row(Text, Watcher, Stored).needs(features::LOGS).classes(&[Syslog]), "what SyslogStream calls the program; the name of the watcher unless set";
+    "compress" => compress: Maybe = None, row(Choice(&["gzip", "none"]), Watcher, Stored).needs(features::LOGS).classes(&[File, TimedFile, Json]), "compress rotated files by running gzip";
     "refresh_time" => refresh_time: Maybe = None, row(Text, Watcher, Stored).quiet(), "a relic of old versions of Circus";
     }
 }
@@ -223,14 +224,14 @@ section! {
 section! {
     /// The options of `[socket:NAME]`.
     SocketOptions SOCKET SOCKET_HELP socket {
-    "host" => host: String = "localhost".into(), row(Text, Global, Fixed), "the address or host to bind to";
+    "host" => host: String = "localhost".into(), row(Text, Global, Fixed).aliases("address bind"), "the address or host to bind to";
     "port" => port: i64 = 8080, row(Int, Global, Fixed), "the port; 0: one that is free";
     "family" => family: String = "AF_INET".into(), row(Choice(&["AF_INET", "AF_INET6", "AF_UNIX"]), Global, Fixed), "AF_INET, AF_INET6 or AF_UNIX";
     "type" => kind: String = "SOCK_STREAM".into(), row(Choice(&["SOCK_STREAM", "SOCK_DGRAM", "SOCK_SEQPACKET", "SOCK_RAW", "SOCK_RDM"]), Global, Fixed), "SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_RAW or SOCK_RDM";
     "proto" => proto: Maybe = None, row(Text, Global, Fixed), "the protocol, by name or number";
     "backlog" => backlog: i64 = 2048, row(Int, Global, Stored).range(0.0, i32::MAX as f64, Counts), "how many connections may wait to be accepted";
-    "path" => path: Maybe = None, row(Text, Global, Fixed), "the path of a Unix socket";
-    "umask" => umask: i64 = 0o010, row(Octal, Global, Stored), "the umask while a Unix socket is bound, octal";
+    "path" => path: Maybe = None, row(Text, Global, Fixed).aliases("file"), "the path of a Unix socket";
+    "umask" => umask: i64 = 0o010, row(Octal, Global, Stored).aliases("mode"), "the umask while a Unix socket is bound, octal";
     "replace" => replace: bool = false, row(Bool, Global, Stored).strict(), "take the path over from a socket that somebody else listens at";
     "so_reuseport" => so_reuseport: bool = false, row(Bool, Global, Fixed).strict(), "a socket of its own for each process, at the same address";
     "interface" => interface: Maybe = None, row(Text, Global, Fixed), "the network interface to bind to";
@@ -246,6 +247,27 @@ section! {
     "use" => class: Maybe = None, row(Text, Global, Fixed), "the plugin, by the name of its class in Circus or of another Python class";
     "cmd" => cmd: Maybe = None, row(Text, Global, Fixed), "a program that is the plugin, and its arguments";
     "priority" => priority: i64 = 1, row(Int, Global, Fixed).strict(), "as of a watcher";
+    }
+}
+
+/// The tables by their sections, and that of the streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Circus,
+    Watcher,
+    Stream,
+    Socket,
+}
+
+impl Place {
+    /// Its options.
+    pub fn options(self) -> Box<dyn Iterator<Item = &'static Spec>> {
+        match self {
+            Place::Circus => Box::new(CIRCUS.iter().map(|row| &row.spec)),
+            Place::Watcher => Box::new(WATCHER.iter().map(|row| &row.spec)),
+            Place::Stream => Box::new(STREAM.iter().map(|row| &row.spec)),
+            Place::Socket => Box::new(SOCKET.iter().map(|row| &row.spec)),
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use super::builtin::Settings;
 use super::ini::shorten;
 use super::model::{Builtin, Names, PluginConfig, PluginKind, Severity, WatcherConfig};
-use super::options;
+use super::options::{self, plugin as key};
 use super::stream::StreamConfig;
 use super::value::Value;
 use std::rc::Rc;
@@ -16,11 +16,6 @@ pub const RUNNER: &str = "circus-plugin";
 
 /// What is said where it is missing: the end of a sentence.
 pub const NO_RUNNER: &str = "circus-plugin, which runs it, is not in the PATH of circus: pip install circus, or write `cmd = PROGRAM`";
-
-/// The options of a watcher that hold for the process of a plugin. Others, such as `max_retry`, are names of options
-/// that plugins have.
-pub const PROCESS: &[&str] =
-    &["autostart", "gid", "graceful_timeout", "respawn", "stop_signal", "uid", "warmup_delay", "working_dir"];
 
 impl PluginConfig {
     /// What it is; `None` when it says neither `use` nor `cmd`.
@@ -37,12 +32,12 @@ impl PluginConfig {
         format!("[{}] needs `use` or `cmd`", shorten(&self.name))
     }
 
-    /// The options of watchers among its own, each with its value or what is wrong with it.
+    /// The options of watchers among its own, each with its value or what is wrong with it. Others than those that hold
+    /// for its process, such as `max_retry`, are names of options that plugins have.
     pub fn process_options(&self) -> impl Iterator<Item = (&'static str, Result<Value, String>)> {
-        PROCESS.iter().filter_map(|key| {
-            let text = self.free.get(*key)?;
-            let row = options::find(options::WATCHER, key)?;
-            Some((*key, row.kind.parse(text).map_err(|why| format!("`{key} = {}` {why}", shorten(text)))))
+        options::WATCHER.iter().filter(|row| row.of_plugins).filter_map(|row| {
+            let (key, text) = (row.key, self.free.get(row.key)?);
+            Some((key, row.kind.parse(text).map_err(|why| format!("`{key} = {}` {why}", shorten(text)))))
         })
     }
 
@@ -68,7 +63,7 @@ impl PluginConfig {
             problems.extend(problem.map(|(severity, why)| (key.as_str(), severity, why)));
         }
         if let Some(key) = builtin.missing(&self.free) {
-            problems.push(("use", Severity::Error, format!("it needs `{key} = NAME`")));
+            problems.push((key::class, Severity::Error, format!("it needs `{key} = NAME`")));
         }
         problems
     }

@@ -3,6 +3,7 @@
 
 use super::features::Feature;
 use super::number;
+use super::stream::StreamKind;
 use super::value::{Kind, Slot, Value};
 use std::ops::Deref;
 
@@ -94,6 +95,12 @@ pub struct Spec {
     pub takes: fn(&str) -> Result<(), String>,
     /// What holds for a number that is not set.
     pub unset: Option<f64>,
+    /// The classes of streams that it means something to; none: all.
+    pub classes: &'static [StreamKind],
+    /// It may stand in the section of a plugin too, for its process.
+    pub of_plugins: bool,
+    /// Words under which others look for it, such as the names that other tools have for it.
+    pub aliases: &'static str,
     /// The feature that a build must have for it.
     pub feature: Option<Feature>,
 }
@@ -112,6 +119,9 @@ pub const fn row(kind: Kind, expand: Expand, live: Live) -> Spec {
         range: None,
         takes: |_| Ok(()),
         unset: None,
+        classes: &[],
+        of_plugins: false,
+        aliases: "",
         feature: None,
     }
 }
@@ -147,6 +157,18 @@ impl Spec {
 
     pub const fn unset(self, number: f64) -> Spec {
         Spec { unset: Some(number), ..self }
+    }
+
+    pub const fn classes(self, classes: &'static [StreamKind]) -> Spec {
+        Spec { classes, ..self }
+    }
+
+    pub const fn of_plugins(self) -> Spec {
+        Spec { of_plugins: true, ..self }
+    }
+
+    pub const fn aliases(self, aliases: &'static str) -> Spec {
+        Spec { aliases, ..self }
     }
 
     pub const fn needs(self, feature: Feature) -> Spec {

@@ -97,19 +97,8 @@ impl StreamKind {
 
     /// Whether an option means something to it.
     pub fn heeds(self, key: &str) -> bool {
-        use StreamKind::{FancyStdout, File, Json, Queue, Stdout, Syslog, TimedFile, WatchedFile};
-        let file = matches!(self, File | WatchedFile | TimedFile | Json);
-        match key {
-            "filename" => file,
-            "max_bytes" => matches!(self, File | Json),
-            "backup_count" | "compress" => matches!(self, File | TimedFile | Json),
-            "rotate_when" | "rotate_interval" | "utc" => self == TimedFile,
-            "color" => self == FancyStdout,
-            "address" | "facility" | "severity" | "tag" => self == Syslog,
-            "time_format" => file || matches!(self, FancyStdout | Stdout),
-            "prefix" => self != Queue,
-            _ => true,
-        }
+        let classes = options::find(options::STREAM, key).map_or(&[][..], |row| row.classes);
+        classes.is_empty() || classes.contains(&self)
     }
 }
 
@@ -132,7 +121,10 @@ impl StreamConfig {
 
     /// The file that it names, when its class writes to one.
     pub fn file(&self) -> Option<&str> {
-        self.options.filename.as_deref().filter(|name| !name.is_empty() && self.kind().heeds("filename"))
+        self.options
+            .filename
+            .as_deref()
+            .filter(|name| !name.is_empty() && self.kind().heeds(stream::filename))
     }
 
     /// The value of one option of the stream. One that means nothing to its class is told only when it differs from its

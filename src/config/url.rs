@@ -48,6 +48,11 @@ pub fn ip(host: &str) -> Option<IpAddr> {
     if bare == "localhost" { Some(Ipv4Addr::LOCALHOST.into()) } else { bare.parse().ok() }
 }
 
+/// Whether the HOST of a `tcp://HOST:PORT` endpoint is this machine, and no other can reach it.
+pub fn is_local(host: &str) -> bool {
+    host == "localhost" || host.starts_with("127.") || matches!(host, "[::1]" | "::1")
+}
+
 /// Reads `SCHEME[LOGIN@]HOST[:PORT][/PATH]`, or `unix://[LOGIN@]PATH` if the scheme is not that of a web server.
 ///
 /// # Errors

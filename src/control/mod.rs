@@ -10,6 +10,7 @@ pub mod args;
 pub mod commands;
 pub mod endpoint;
 pub mod frame;
+pub mod http;
 pub mod matching;
 pub mod output;
 pub mod overview;

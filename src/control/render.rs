@@ -1,12 +1,18 @@
 //! Replies as text, as Circus prints them.
 
 use super::{Map, overview, python};
+use crate::config::options::global;
 use crate::sorted::sort_by;
 use serde_json::Value as Json;
 
 /// The options that `globaloptions` tells, in Circus's order.
-pub const GLOBAL_OPTIONS: [&str; 5] =
-    ["endpoint", "stats_endpoint", "pubsub_endpoint", "check_delay", "multicast_endpoint"];
+pub const GLOBAL_OPTIONS: [&str; 5] = [
+    global::endpoint,
+    global::stats_endpoint,
+    global::pubsub_endpoint,
+    global::check_delay,
+    global::multicast_endpoint,
+];
 
 pub fn ok(_: &Map, _: &Map) -> String {
     "ok".into()

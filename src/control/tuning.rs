@@ -7,12 +7,10 @@ use super::python::{json_repr, quoted};
 use super::{Map, Refusal, answers, shell};
 use crate::arbiter::request::{Request, Task};
 use crate::config::families::{self, Family};
-use crate::config::hooks;
 use crate::config::model::{Builtin, check_name};
 use crate::config::options::{self, LARGEST_RING, Live, stream, watcher};
-use crate::config::suggest;
 use crate::config::value::MODES;
-use crate::config::{Kind, Refused, Value, WatcherConfig};
+use crate::config::{Kind, Refused, Value, WatcherConfig, hooks, load};
 use serde_json::Value as Json;
 
 /// Options of a watcher as they were typed, each as the server wants it.
@@ -143,7 +141,7 @@ fn read_option(key: &str, json: &Json) -> Result<Value, Refusal> {
     // A watcher that nobody has takes the value as the real one will: one place decides what fits.
     let mut taker = WatcherConfig::default();
     match taker.set(key, &value) {
-        Ok(_) => match taker.streams().find_map(|(_, stream)| suggest::unknown_class(stream)) {
+        Ok(_) => match taker.streams().find_map(|(_, stream)| load::unknown_class(stream)) {
             Some(why) => Err(Refusal::message(why)),
             None => sensible(key, value),
         },

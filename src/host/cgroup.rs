@@ -140,7 +140,7 @@ impl Cgroups {
 
     /// A watcher has stopped. Its cgroup stays if it is not empty, or if there is none.
     pub fn leave(&mut self, id: WatcherId) {
-        let gone = self.made.get(&id).is_some_and(|made| std::fs::remove_dir(&made.dir).is_ok());
+        let gone = self.made.get(&id).is_some_and(|made| clear(&made.dir));
         if gone {
             self.made.remove(&id);
         }
@@ -149,8 +149,7 @@ impl Cgroups {
     /// Removes all of them, and moves circus back.
     pub fn finish(&mut self) {
         for made in self.made.values() {
-            // One that is not empty holds what circus could not end.
-            let _ = std::fs::remove_dir(&made.dir);
+            let _ = clear(&made.dir);
         }
         if let Some(Ok(home)) = &self.home {
             home.finish();
@@ -228,7 +227,7 @@ impl Home {
         }
         if let Some(own) = &self.own {
             let _ = write(&self.dir.join("cgroup.procs"), &process::pid().to_string());
-            let _ = std::fs::remove_dir(own);
+            let _ = clear(own);
         }
     }
 }
@@ -236,6 +235,11 @@ impl Home {
 /// The file by which a process enters a cgroup.
 pub fn entrance(dir: &Path) -> Option<CString> {
     CString::new(dir.join("cgroup.procs").as_os_str().as_bytes()).ok()
+}
+
+/// Removes a cgroup. One that is not empty belongs to those who are in it.
+pub fn clear(dir: &Path) -> bool {
+    std::fs::remove_dir(dir).is_ok()
 }
 
 /// Whether a file of the kernel has this word.

@@ -2,7 +2,9 @@
 
 use crate::arbiter::Pid;
 use crate::sorted::Sorted;
-use crate::sys::child::{Child, SpawnError, Spawner};
+use crate::sys::child::{Child, Mask, SpawnError, Spawner, Step};
+use crate::sys::limit::Limit;
+use std::io;
 
 /// Makes children, and knows the groups that have outlived them.
 pub struct Host {
@@ -12,9 +14,14 @@ pub struct Host {
 }
 
 impl Host {
-    /// Nothing is made yet.
-    pub fn new(spawner: Spawner) -> Host {
-        Host { spawner, groups: Sorted::new() }
+    /// Nothing is made yet. Children get back this limit on descriptors.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub fn new(original_nofile: Option<Limit>) -> io::Result<Host> {
+        let mut spawner = Spawner::new()?;
+        spawner.original_nofile = original_nofile;
+        Ok(Host { spawner, groups: Sorted::new() })
     }
 
     /// Makes a child.
@@ -27,6 +34,22 @@ impl Host {
         self.groups.remove(&pid);
         Ok(Leader(pid))
     }
+}
+
+/// Makes the only child that there will be, which inherits everything. With its number comes which of its marks circus
+/// had itself when they were sent.
+///
+/// # Errors
+/// Why there is none.
+pub fn spawn_alone(child: &Child) -> Result<(Pid, Mask), SpawnError> {
+    let failed = |error: io::Error| SpawnError {
+        step: Step::Clone,
+        errno: error.raw_os_error().unwrap_or(0),
+        program: 0,
+        path: String::new(),
+    };
+    let mut spawner = Spawner::passing_on().map_err(failed)?;
+    Ok((spawner.spawn(child)?, spawner.had()))
 }
 
 /// A child of circus that leads its group and was not reaped: drop it when it is a zombie at the latest. Until then its

@@ -11,10 +11,9 @@
 //! circus gets whoever it has left. Then, and when a stray dies, there is one look for all descendants at the end of the turn.
 
 use crate::arbiter::{Event, Pid, WatcherId};
-use crate::host::cgroup::{Cgroups, entrance};
+use crate::host::cgroup::{Cgroups, clear, entrance};
 use crate::host::child::{Host, Leader};
-use crate::host::kill::Told;
-use crate::host::looks::with_spare;
+use crate::host::kill::{Told, with_all_below};
 use crate::host::processes::Processes;
 use crate::host::procfs;
 use crate::parts::log::Log;
@@ -22,11 +21,10 @@ use crate::reactor::part::Cx;
 use crate::signals::{self, SIGKILL};
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, SpawnError, Step};
-use crate::sys::signal::{self, PidFd};
 use crate::sys::{self, clock, process};
 use std::ffi::CString;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The variable that holds the mark, and the cgroup that has it in its name.
 const MARK: &str = "CIRCUS_ID=";
@@ -134,7 +132,9 @@ impl Descendants {
 
     /// Removes the cgroups that are left.
     pub fn finish(&self) {
-        self.descendants.values().filter_map(|tree| tree.cgroup.as_deref()).for_each(clear);
+        self.descendants.values().filter_map(|tree| tree.cgroup.as_deref()).for_each(|dir| {
+            clear(dir);
+        });
     }
 
     fn remove(&mut self, pid: Pid) {
@@ -175,11 +175,6 @@ pub fn bearer(orphan: Pid, marks: &[(Pid, Mark)]) -> Option<Pid> {
     let (_, Mark(seed, _)) = marks.first()?;
     let found = mark_of(orphan, *seed).ok().flatten()?;
     marks.iter().find(|(_, mark)| *mark == found).map(|(pid, _)| *pid)
-}
-
-/// Removes the cgroup of a tree. One that is not empty belongs to those who are in it.
-fn clear(cgroup: &Path) {
-    let _ = std::fs::remove_dir(cgroup);
 }
 
 impl Processes {
@@ -226,9 +221,7 @@ impl Processes {
         }
         self.descendants.lost_its_root(root);
         let (found, _) = with_all_below(root);
-        for handle in found.into_iter().filter_map(|(_, handle)| handle) {
-            let _ = handle.send(SIGKILL); // it may have ended meanwhile
-        }
+        found.iter().skip(1).for_each(|below| drop(below.send(SIGKILL))); // it may have ended meanwhile
     }
 
     /// The children of circus that it has not started itself and that bear a mark.
@@ -252,51 +245,17 @@ impl Tree {
         let Some(signum) = self.signum else { return Ok(()) };
         // All are found before the first one ends and leaves its children to circus; or as many as can be held.
         let (found, outcome) = with_all_below(top);
-        for (pid, handle) in found {
+        for target in found {
+            let pid = target.pid;
             if signum != SIGKILL && !told.is_new(root, pid, signum) {
                 continue;
             }
             let (name, signal) = (procfs::program(pid).unwrap_or_default(), signals::name(signum));
             log.info(format_args!("{name} ({pid}), which came from process {root}, gets {signal}"));
-            // The first one is circus's own child, whose number stays its own until circus reaps it.
-            let _ = handle.map_or_else(|| signal::kill(pid, signum), |held| held.send(signum)); // it may have ended
+            let _ = target.send(signum); // it may have ended
         }
         outcome
     }
-}
-
-/// Holds a process by a descriptor; `None` when it is gone, or can never be held.
-pub fn hold(pid: Pid) -> io::Result<Option<PidFd>> {
-    match with_spare(&|| PidFd::open(pid)) {
-        Err(error) if error.raw_os_error().is_some_and(sys::is_shortage) => Err(error),
-        held => Ok(held.ok()),
-    }
-}
-
-/// A child of circus and its descendants, these held by descriptors, and whether that is all of them.
-fn with_all_below(top: Pid) -> (Vec<(Pid, Option<PidFd>)>, io::Result<()>) {
-    let mut found = vec![(top, None)];
-    let mut next = 0;
-    while let Some(parent) = found.get(next).map(|(pid, _)| *pid) {
-        next += 1;
-        if let Err(error) = hold_children(parent, &mut found) {
-            return (found, Err(error));
-        }
-    }
-    (found, Ok(()))
-}
-
-fn hold_children(parent: Pid, found: &mut Vec<(Pid, Option<PidFd>)>) -> io::Result<()> {
-    for child in procfs::children(parent)? {
-        let Some(handle) = hold(child)? else { continue };
-        // Its number could have become another's before it was held.
-        match procfs::stat(child) {
-            Ok(stat) if stat.ppid == parent => found.push((child, Some(handle))),
-            Err(error) if !sys::is_gone(&error) => return Err(error),
-            Ok(_) | Err(_) => {}
-        }
-    }
-    Ok(())
 }
 
 /// The mark of a process, of those that this circus has made. A zombie has none, nor has one that circus may not look

@@ -1,12 +1,11 @@
 //! The files of a configuration, on disk.
 
 use crate::config::{Files, ini, text};
-use crate::sys::file::{self, NEVER_WAIT};
+use crate::sys::file;
 use std::ffi::OsStr;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Regular files on disk: nothing there can keep circus waiting but the disk, and what was read once can be read again.
@@ -33,9 +32,7 @@ pub fn current_dir() -> String {
 
 impl Files for Disk {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        let mut options = OpenOptions::new();
-        let file = options.read(true).custom_flags(NEVER_WAIT).open(place(&text::to_bytes(path)))?;
-        file::must_be_regular(&file)?;
+        let file = file::open_regular(place(&text::to_bytes(path)))?;
         // Of a longer one than a configuration may be, enough to see that.
         let mut bytes = Vec::new();
         match file.take(ini::LONGEST as u64 + 1).read_to_end(&mut bytes) {

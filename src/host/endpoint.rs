@@ -4,16 +4,17 @@
 use crate::config::options::CircusOptions;
 use crate::config::text;
 use crate::control::endpoint::{self, Around, Directory, Place, Port};
+use crate::host::files::{NewDirectory, OwnFile};
+use crate::host::listen::{self, Acceptor, Obstacle, Owner, claim};
+use crate::host::resolve;
 use crate::parts::log::Log;
-use crate::parts::sockets::{self, NewDirectory, Obstacle, OwnFile, Owner, claim};
 use crate::sys::address::Address;
 use crate::sys::socket::{self, SocketSpec};
 use crate::sys::{self, user};
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 /// Whose fault it is that a socket is not open.
@@ -33,41 +34,6 @@ pub struct Refused {
     pub message: String,
     /// Whose fault it is.
     pub fault: Fault,
-}
-
-/// Where connections come in.
-pub enum Acceptor {
-    /// By a path, or a name in the abstract namespace.
-    Unix(UnixListener),
-    /// By a port.
-    Tcp(TcpListener),
-}
-
-impl Acceptor {
-    /// The next connection that waits. What comes by TCP has the standard library's other type from here on: the
-    /// calls are the same.
-    pub fn accept(&self) -> std::io::Result<UnixStream> {
-        let stream = match self {
-            Acceptor::Unix(listener) => listener.accept()?.0,
-            Acceptor::Tcp(listener) => {
-                let (stream, _) = listener.accept()?;
-                // Replies are small and wanted at once. Without either option the connection works too.
-                let _ = stream.set_nodelay(true);
-                let _ = socket::keep_alive(stream.as_fd());
-                OwnedFd::from(stream).into()
-            }
-        };
-        stream.set_nonblocking(true)?;
-        Ok(stream)
-    }
-
-    /// Its descriptor.
-    pub fn fd(&self) -> RawFd {
-        match self {
-            Acceptor::Unix(listener) => listener.as_raw_fd(),
-            Acceptor::Tcp(listener) => listener.as_raw_fd(),
-        }
-    }
 }
 
 /// An open socket.
@@ -280,9 +246,8 @@ fn open_port(wanted: Option<&str>, what: &str, options: &CircusOptions) -> Resul
         message: format!("{what} tcp://{host}:{number}: {why}"),
         fault: Fault::System,
     };
-    let ip = sockets::resolve(host, host.contains(':'), true).map_err(refuse)?;
-    let spec = SocketSpec::new(Address::Inet(SocketAddr::new(ip, number)));
-    let listener = TcpListener::from(socket::bind(&spec).map_err(|error| refuse(error.to_string()))?);
+    let ip = resolve::first(host, host.contains(':'), true).map_err(refuse)?;
+    let listener = listen::port(SocketAddr::new(ip, number)).map_err(|error| refuse(error.to_string()))?;
     let number = listener.local_addr().map_or(number, |address| address.port());
     let endpoint = format!("tcp://{host}:{number}");
     Ok(Some(Opened {
@@ -304,8 +269,8 @@ fn prepare(path: &Path, directory: &Directory) -> Result<Option<NewDirectory>, S
 pub fn make_directory(directory: &Directory) -> Result<Option<NewDirectory>, String> {
     let path = Path::new(&directory.path);
     let mode = if directory.exposed { 0o700 } else { 0o755 };
-    match sys::file::make_directory(path, mode) {
-        Ok(()) => return Ok(Some(NewDirectory::new(path))),
+    match NewDirectory::make(path, mode) {
+        Ok(made) => return Ok(Some(made)),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(error) => return Err(format!("{}: {}", directory.path, sys::io_words(&error))),
     }

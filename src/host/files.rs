@@ -17,12 +17,13 @@ use crate::sys::{ELOOP, file, is_shortage, user};
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, FileType, Metadata, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, fchown};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Component, Path, PathBuf};
 
 mod own;
 
-pub use own::{Aside, OwnFile};
+pub use own::{Aside, NewDirectory, OwnFile};
 
 /// As many links as the kernel follows.
 const MOST_LINKS: u32 = 40;
@@ -270,6 +271,15 @@ pub fn id_at(path: &Path) -> io::Result<Option<(u64, u64)>> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// A pipe or a terminal that is open already, opened once more to be written to: for nobody else its calls do not wait.
+///
+/// # Errors
+/// Without /proc it cannot be had.
+pub fn open_anew(shared: &File) -> io::Result<File> {
+    let path = format!("/proc/self/fd/{}", shared.as_raw_fd());
+    File::options().write(true).custom_flags(file::NEVER_WAIT).open(path)
 }
 
 /// Whether a user is one from whom circus has nothing to fear: root, and circus's own.

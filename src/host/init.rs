@@ -11,6 +11,8 @@
 use crate::arbiter::time::Time;
 use crate::arbiter::{HURRY_AFTER, Pid};
 use crate::config::text;
+use crate::host::child::spawn_alone;
+use crate::host::kill::{send_to, send_to_group};
 pub use crate::host::leftovers::GRACE;
 use crate::host::leftovers::{LeftoverSweep, Rest};
 use crate::host::spawn_template::candidates;
@@ -18,7 +20,7 @@ use crate::reactor::startup::complain;
 use crate::signals::{
     HALTS, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGSTOP, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU,
 };
-use crate::sys::child::{Child, Mask, SpawnError, Spawner, Step};
+use crate::sys::child::{Child, Mask, SpawnError, Step};
 use crate::sys::signal::{self, Inherited, Received};
 use crate::sys::wait::{self, Exit};
 use crate::sys::{self, clock, process, terminal};
@@ -84,15 +86,8 @@ pub fn run(options: &Options) -> u8 {
         Ok(child) => child,
         Err(why) => return fail(&why, CANNOT_RUN),
     };
-    let mut spawner = match Spawner::passing_on() {
-        Ok(spawner) => spawner,
-        Err(error) => return fail(&format!("memory for a child: {}", sys::io_words(&error)), FAILED),
-    };
-    let spawned = spawner.spawn(&child);
-    let had = spawner.had();
-    drop(spawner);
-    match spawned {
-        Ok(main) => {
+    match spawn_alone(&child) {
+        Ok((main, had)) => {
             // Nothing is looked for by a relative path from here on.
             let _ = std::env::set_current_dir("/");
             let (ended, sweep, asked, code, marks) = (false, None, None, 0, child.marks.into());
@@ -235,8 +230,8 @@ impl Init<'_> {
             Some(_) if request => {}
             Some(sweep) => sweep.tell(signum),
             None if has_had || self.ended => {}
-            None if self.options.group => drop(signal::kill_group(self.main, signum)),
-            None => drop(signal::kill(self.main, signum)),
+            None if self.options.group => send_to_group(self.main, signum),
+            None => send_to(&[self.main], signum),
         }
     }
 
@@ -256,7 +251,7 @@ impl Init<'_> {
 
     /// Whether the command has had this signal too: the keys of a terminal reach the whole group, and so does what
     /// the command itself sends to its group. The first of a kind may have come before the command was in the group
-    /// (see [`Spawner::had`]).
+    /// (see [`spawn_alone`]).
     fn has_had(&self, received: Received, first: bool) -> bool {
         let by_key = received.sender.is_none() && (!first || self.had.has(received.signal));
         self.shares_group && (by_key || received.sender == Some(self.main))
@@ -266,11 +261,11 @@ impl Init<'_> {
     /// nobody could ever continue what the keys of a terminal have stopped.
     fn main_has_stopped(&self, signum: i32) {
         if self.shares_group {
-            let _ = signal::kill(process::pid(), SIGSTOP);
+            send_to(&[process::pid()], SIGSTOP);
         } else if self.gave_terminal && signum != SIGSTOP {
             let in_foreground = signum == SIGTSTP || terminal::set_foreground(0, self.main).is_ok();
             if in_foreground {
-                let _ = signal::kill_group(self.main, SIGCONT);
+                send_to_group(self.main, SIGCONT);
             }
         }
     }

@@ -7,15 +7,24 @@
 //! is gone.
 
 use crate::arbiter::{Pid, Whom};
-use crate::host::descendants::hold;
+use crate::host::child::Leader;
+use crate::host::looks::with_spare;
 use crate::host::processes::Processes;
 use crate::host::procfs;
 use crate::parts::log::Level;
 use crate::reactor::part::Cx;
 use crate::signals::{self, SIGCONT, SIGKILL};
 use crate::sorted::Sorted;
-use crate::sys::{self, process, signal, wait};
+use crate::sys::signal::{self, PidFd};
+use crate::sys::{self, process, wait};
 use std::io;
+
+impl Leader {
+    /// Sends a signal to its group. That nobody is left to get it is no matter.
+    pub fn kill(&self, signum: i32) {
+        let _ = signal::kill_whole(self.pid(), signum);
+    }
+}
 
 /// How often a group is looked at for members that were born while the others were asked.
 const ROUNDS: usize = 4;
@@ -61,6 +70,72 @@ impl Told {
     pub fn forget(&mut self, root: Pid) {
         self.0.remove(&root);
     }
+}
+
+/// Somebody who gets a signal that no other process can get: a child of circus, which has its number until circus reaps
+/// it, or a process held by a descriptor.
+pub struct Target {
+    pub pid: Pid,
+    held: Option<PidFd>,
+}
+
+impl Target {
+    /// Holds a process by a descriptor; `None` when it is gone, or can never be held. Its number could have become
+    /// another's before that.
+    fn hold(pid: Pid) -> io::Result<Option<Target>> {
+        match with_spare(&|| PidFd::open(pid)) {
+            Err(error) if error.raw_os_error().is_some_and(sys::is_shortage) => Err(error),
+            held => Ok(held.ok().map(|held| Target { pid, held: Some(held) })),
+        }
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// It is gone, or may not be signalled.
+    pub fn send(&self, signum: i32) -> io::Result<()> {
+        self.held.as_ref().map_or_else(|| signal::kill(self.pid, signum), |held| held.send_signal(signum))
+    }
+}
+
+/// A child of circus and then its descendants, these held by descriptors, and whether that is all of them.
+pub(super) fn with_all_below(top: Pid) -> (Vec<Target>, io::Result<()>) {
+    let mut found = vec![Target { pid: top, held: None }];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).map(|target| target.pid) {
+        next += 1;
+        if let Err(error) = hold_children(parent, &mut found) {
+            return (found, Err(error));
+        }
+    }
+    (found, Ok(()))
+}
+
+fn hold_children(parent: Pid, found: &mut Vec<Target>) -> io::Result<()> {
+    for child in procfs::children(parent)? {
+        let Some(target) = Target::hold(child)? else { continue };
+        match procfs::stat(child) {
+            Ok(stat) if stat.ppid == parent => found.push(target),
+            Err(error) if !sys::is_gone(&error) => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Sends a signal to processes that have just been found below circus; those that have ended do not need it.
+pub(super) fn send_to(pids: &[Pid], signum: i32) {
+    pids.iter().for_each(|pid| drop(signal::kill(*pid, signum)));
+}
+
+/// Sends a signal to everybody in the namespace of which circus is PID 1.
+pub(super) fn send_to_everybody(signum: i32) {
+    let _ = signal::kill_everybody(signum);
+}
+
+/// Sends a signal to the group that a child of circus leads.
+pub(super) fn send_to_group(leader: Pid, signum: i32) {
+    let _ = signal::kill_group(leader, signum);
 }
 
 impl Processes {
@@ -149,11 +224,11 @@ impl Processes {
             members.retain(|pid| *pid != pgid && is_member(*pid));
             let mut new = 0;
             for pid in &members {
-                let Some(handle) = hold(*pid)? else { continue };
+                let Some(target) = Target::hold(*pid)? else { continue };
                 // Its number could have become another's before it was held.
                 if is_member(*pid) && (signum == SIGKILL || self.told.is_new(pgid, *pid, signum)) {
                     new += 1;
-                    note(*pid, signum, handle.send(signum), cx); // it may have ended meanwhile
+                    note(*pid, signum, target.send(signum), cx); // it may have ended meanwhile
                 }
             }
             rounds += 1;

@@ -3,10 +3,12 @@
 //! What a process has left behind comes to circus as an orphan, whatever session it is in: circus is PID 1, to which all
 //! belong that are in its namespace, or a subreaper. Its other descendants are still others' children.
 
+use crate::arbiter::Pid;
+#[cfg(feature = "run")]
+use crate::arbiter::SPARED;
 use crate::arbiter::time::Time;
-use crate::arbiter::{Pid, SPARED};
 use crate::config::number;
-use crate::host::kill::Told;
+use crate::host::kill::{Told, send_to, send_to_everybody};
 use crate::host::processes::Processes;
 use crate::host::procfs;
 use crate::reactor::part::Cx;
@@ -32,6 +34,7 @@ pub struct LeftoverSweep {
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     /// Somebody may have told them already, so they are not told yet.
+    #[cfg_attr(not(feature = "run"), expect(dead_code, reason = "only the init of a command spares them"))]
     Spared { tell_at: Time, kill_at: Time },
     /// Everybody has been told.
     Told { kill_at: Time },
@@ -64,6 +67,7 @@ impl LeftoverSweep {
 
     /// The same, but what has ended may have passed on to them that they are to end: a second time could mean "at once" to
     /// them, so they are told later, if they are still there.
+    #[cfg(feature = "run")]
     pub fn begin_sparing(rest: Rest, grace: f64) -> LeftoverSweep {
         rest.tell(SIGCONT);
         let (now, kill_at) = (now(), now().plus(grace));
@@ -103,6 +107,7 @@ impl LeftoverSweep {
     }
 
     /// Passes a signal on to everybody, unless they have been killed.
+    #[cfg(feature = "run")]
     pub fn tell(&self, signum: i32) {
         if !self.has_killed() {
             self.rest.tell(signum);
@@ -155,7 +160,7 @@ impl Rest {
         match self.pids() {
             Ok(pids) if !self.told.is_empty() => {
                 let new = pids.into_iter().filter(|pid| !self.told.has(*pid, SIGTERM));
-                new.for_each(|pid| drop(signal::kill(pid, SIGTERM)));
+                send_to(&new.collect::<Vec<Pid>>(), SIGTERM);
             }
             Ok(_) | Err(_) => self.tell(SIGTERM),
         }
@@ -164,10 +169,9 @@ impl Rest {
     /// A signal for all of them. Without /proc nobody but PID 1 can find them.
     fn tell(&self, signum: i32) {
         if process::pid() == 1 {
-            let _ = signal::kill_everybody(signum);
-            return;
+            return send_to_everybody(signum);
         }
-        self.pids().into_iter().flatten().for_each(|pid| drop(signal::kill(pid, signum)));
+        send_to(&self.pids().unwrap_or_default(), signum);
     }
 
     fn pids(&self) -> io::Result<Vec<Pid>> {

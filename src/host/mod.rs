@@ -1,16 +1,20 @@
 //! Everything that can do harm: to spawn, to kill, to bind, to open for writing, to create, rename and remove files, to
 //! enter a cgroup. Whoever wants it done asks here.
 
+#[cfg_attr(not(feature = "cgroup"), path = "no_cgroup.rs")]
 pub(crate) mod cgroup;
 pub(crate) mod child;
 pub(crate) mod descendants;
 pub(crate) mod disk;
 pub(crate) mod endpoint;
 pub(crate) mod files;
+#[cfg(feature = "run")]
 pub(crate) mod init;
 pub(crate) mod kill;
 pub(crate) mod leftovers;
+pub(crate) mod listen;
 pub(crate) mod looks;
+#[cfg_attr(not(feature = "cgroup"), path = "no_oom.rs")]
 pub(crate) mod oom;
 pub(crate) mod pidfile;
 pub(crate) mod processes;

@@ -3,6 +3,7 @@
 //! For a name the C library loads further parts of itself, as /etc/nsswitch.conf has them, and a static binary that
 //! does so crashes. So a static circus reads /etc/hosts itself, and asks no name server.
 
+use crate::sys::io_words;
 use std::io::{self, Error};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
 
@@ -19,6 +20,34 @@ pub fn addresses(host: &str) -> io::Result<Vec<IpAddr>> {
     }
     let found = (host, 0).to_socket_addrs()?;
     Ok(found.map(|address| address.ip()).collect())
+}
+
+/// The first address of a host in one family. Names are looked up before circus is ready, when waiting harms nobody;
+/// a static binary knows numbers and what is in /etc/hosts.
+pub fn first(host: &str, v6: bool, may_wait: bool) -> Result<IpAddr, String> {
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    match (bare, v6) {
+        ("localhost", false) => return Ok(Ipv4Addr::LOCALHOST.into()),
+        ("localhost", true) => return Ok(Ipv6Addr::LOCALHOST.into()),
+        ("" | "*", false) => return Ok(Ipv4Addr::UNSPECIFIED.into()),
+        ("" | "*", true) => return Ok(Ipv6Addr::UNSPECIFIED.into()),
+        _ => {}
+    }
+    let family = if v6 { "AF_INET6" } else { "AF_INET" };
+    if let Ok(ip) = bare.parse::<IpAddr>() {
+        return match ip.is_ipv6() == v6 {
+            true => Ok(ip),
+            false => Err(format!("host = {host} is no address of family = {family}")),
+        };
+    }
+    if !may_wait {
+        return Err(format!(
+            "host = {host}: names are looked up at the start of circus only; give the address, or start it anew"
+        ));
+    }
+    let found = addresses(bare).map_err(|error| format!("host = {host}: {}", io_words(&error)))?;
+    let ip = found.into_iter().find(|ip| ip.is_ipv6() == v6);
+    ip.ok_or_else(|| format!("host = {host} has no address of family = {family}"))
 }
 
 /// What a static circus knows.

@@ -11,10 +11,10 @@ mod rights;
 
 pub use inherit::{Given, Offered, awaited, nonblocking};
 
-use crate::config::check::sockets::handed_down;
 use crate::config::expand::{self, expand, member};
-use crate::config::options::WatcherOptions;
-use crate::config::{Names, Value, WatcherConfig, text, words};
+use crate::config::options::{WatcherOptions, watcher};
+use crate::config::sockets::handed_down;
+use crate::config::{Names, Value, WatcherConfig, families, text, words};
 use crate::control::python::cut;
 use crate::host::disk::current_dir;
 use crate::sorted::Sorted;
@@ -226,7 +226,7 @@ fn variable(name: &str, config: &WatcherConfig, wid: u32, numbers: &Sorted<Strin
     if lower == "wid" {
         return Some(wid.to_string());
     }
-    if let Some(socket) = member(&lower, "sockets") {
+    if let Some(socket) = member(&lower, expand::SOCKETS) {
         return numbers.get(socket).map(ToString::to_string);
     }
     if let Some(limit) = member(&lower, "rlimits").and_then(|limit| config.rlimits.get(limit)) {
@@ -235,13 +235,13 @@ fn variable(name: &str, config: &WatcherConfig, wid: u32, numbers: &Sorted<Strin
     let of_family = |family: &str, prefix: &str| {
         member(&lower, family).and_then(|key| config.get(&format!("{prefix}{key}")))
     };
-    let value = of_family("stdout_stream_conf", "stdout_stream.")
-        .or_else(|| of_family("stderr_stream_conf", "stderr_stream."))
+    let value = of_family("stdout_stream_conf", families::STDOUT_MEMBER)
+        .or_else(|| of_family("stderr_stream_conf", families::STDERR_MEMBER))
         .or_else(|| match lower.as_str() {
-            "working_dir" if config.options.working_dir.is_none() => Some(Value::Str(current_dir())),
+            watcher::working_dir if config.options.working_dir.is_none() => Some(Value::Str(current_dir())),
             "use_fds" => Some(Value::Bool(config.options.use_sockets)),
             // Circus does not know these two here, nor keys of one's own.
-            "name" | "autostart" => None,
+            families::NAME | watcher::autostart => None,
             key if config.free.contains_key(key) => None,
             key => config.get(key),
         });
@@ -268,8 +268,8 @@ fn arguments(config: &WatcherConfig, lookup: &dyn Fn(&str) -> Option<String>) ->
     let args = expand(&options.args, lookup);
     let split = |what: &str, text: &str| words::split(text).map_err(|why| format!("{what} = {text}: {why}"));
     if !options.shell {
-        let mut argv = split("cmd", &cmd)?;
-        argv.extend(split("args", &args)?);
+        let mut argv = split(watcher::cmd, &cmd)?;
+        argv.extend(split(watcher::args, &args)?);
         return Ok(argv);
     }
     if cmd.trim().is_empty() {
@@ -278,7 +278,7 @@ fn arguments(config: &WatcherConfig, lookup: &dyn Fn(&str) -> Option<String>) ->
     let line = if args.is_empty() { cmd } else { format!("{cmd} {args}") };
     let mut argv = vec!["/bin/sh".to_string(), "-c".to_string(), line];
     if let Some(shell_args) = &options.shell_args {
-        argv.extend(split("shell_args", &expand(shell_args, lookup))?);
+        argv.extend(split(watcher::shell_args, &expand(shell_args, lookup))?);
     }
     Ok(argv)
 }
@@ -335,7 +335,7 @@ pub(crate) fn apart_from(config: &WatcherConfig, uid: Option<&str>) -> Result<(C
 fn variables(env: &Names, sockets: &[Inherited], lookup: &dyn Fn(&str) -> Option<String>) -> Names {
     // Of all variables only these two are replaced in the environment at this stage.
     let late = |name: &str| {
-        let known = name.eq_ignore_ascii_case("wid") || member(name, "sockets").is_some();
+        let known = name.eq_ignore_ascii_case("wid") || member(name, expand::SOCKETS).is_some();
         known.then(|| lookup(name)).flatten()
     };
     let mut env: Names = env.iter().map(|(name, value)| (name.clone(), expand(value, &late))).collect();

@@ -8,13 +8,13 @@ pub use crate::arbiter::Level;
 use crate::config::{syslog, text};
 use crate::control::plain::cut;
 use crate::host::files::OwnFile;
-use crate::parts::sockets::resolve;
+use crate::host::resolve;
 use crate::parts::streams::destination::{Destination, Place};
 use crate::parts::streams::file::FileStream;
 use crate::parts::streams::syslog::{Address, local_time};
 use crate::sorted::Sorted;
 use crate::sys::clock;
-use crate::sys::keyboard::columns;
+use crate::sys::terminal::columns;
 use crate::sys::user::current_uid;
 use std::ffi::OsStr;
 use std::fmt::{self, Write};
@@ -277,7 +277,7 @@ fn daemon(url: &str, may_wait: bool) -> Result<(Address, u8), String> {
     let address = match found.place {
         syslog::Place::Path(path) => Address::Path(OsStr::from_bytes(&text::to_bytes(path)).into()),
         syslog::Place::Host(host, port) => {
-            let resolve = |v6| resolve(host, v6, may_wait);
+            let resolve = |v6| resolve::first(host, v6, may_wait);
             let ip = resolve(false).or_else(|why| resolve(true).map_err(|_| why))?;
             Address::Udp((ip, port).into())
         }

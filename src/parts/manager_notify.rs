@@ -4,6 +4,7 @@
 //! One datagram for each change, never waited for: a manager that does not read loses it.
 
 use crate::config::Names;
+use crate::host::listen;
 use crate::reactor::part::{Cx, Part};
 use crate::sys::clock;
 use std::os::linux::net::SocketAddrExt;
@@ -100,8 +101,7 @@ fn connect(name: &str) -> Option<UnixDatagram> {
         Some(name) => SocketAddr::from_abstract_name(name).ok()?,
         None => SocketAddr::from_pathname(name).ok()?,
     };
-    let socket = UnixDatagram::unbound().ok()?;
-    socket.set_nonblocking(true).ok()?;
+    let socket = listen::unnamed().ok()?;
     socket.connect_addr(&address).ok()?;
     Some(socket)
 }

@@ -2,7 +2,6 @@
 
 pub(crate) mod clients;
 pub(crate) mod helpers;
-pub(crate) mod hooks;
 pub(crate) mod log;
 pub(crate) mod manager_notify;
 pub(crate) mod notify_socket;

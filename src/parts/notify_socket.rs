@@ -16,12 +16,13 @@ use crate::host::procfs;
 use crate::host::spawn::{NotSpawned, no_pipe};
 use crate::parts::log::Level;
 use crate::reactor::eventloop::Daemon;
+use crate::reactor::io::read_piece;
 use crate::reactor::part::{Job, Part};
 use crate::reactor::registry::Key;
 use crate::sys::{io_words, is_gone, message, process, signal};
 use socket::{Allowance, NotifySocket, PAUSE};
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Instant;
 
@@ -284,15 +285,14 @@ impl Daemon {
         let Some((_, pipe)) = found else { return };
         let mut buffer = [0; 1024];
         for _ in 0..PIECES {
-            match pipe.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(length) if buffer.get(..length).unwrap_or_default().contains(&b'\n') => {
+            match read_piece(pipe, &mut buffer) {
+                Ok(Some([])) => break,
+                Ok(Some(bytes)) if bytes.contains(&b'\n') => {
                     self.forget_ear(pid);
                     return self.dispatch(Event::Noticed { pid, notice: Notice::Ready });
                 }
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return,
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return,
             }
         }
         // It has closed it without a newline, or writes something else without end.

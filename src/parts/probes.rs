@@ -6,8 +6,8 @@ use crate::arbiter::{Event, WatcherId};
 use crate::config::hooks::Hook;
 use crate::config::probe::Probe;
 use crate::config::url::Place;
+use crate::control::http;
 use crate::host::trouble::Trouble;
-use crate::parts::plugins::observer::http_trouble;
 use crate::parts::tcp_client::TcpClient;
 use crate::reactor::part::{Cx, Effect, Part, Readiness};
 
@@ -29,11 +29,10 @@ impl Asked {
         if !self.speaks_http {
             return self.exchange.is_accepted();
         }
-        let has_head = |answer: &[u8]| String::from_utf8_lossy(answer).contains("\n\r\n");
-        if !self.exchange.go_on(&has_head)? {
+        if !self.exchange.go_on(&http::has_head)? {
             return Ok(false);
         }
-        http_trouble(&String::from_utf8_lossy(self.exchange.answer())).map_or(Ok(true), |why| Err(why.into()))
+        http::success(self.exchange.answer()).map(|()| true).map_err(|(_, why)| why.into())
     }
 }
 
@@ -74,10 +73,8 @@ impl Probes {
         cx: &mut Cx<'_>,
     ) -> Result<(), Trouble> {
         let speaks_http = request.is_some();
-        let exchange = TcpClient::begin(place, request.unwrap_or_default().into_bytes())?;
-        // Nobody but circus can be to blame for this.
-        let watched = cx.poll.watch_both(exchange.fd(), token(id));
-        watched.map_err(|error| Trouble { shortage: true, ..error.into() })?;
+        let question = request.unwrap_or_default().into_bytes();
+        let exchange = TcpClient::begin(place, question, cx.poll, token(id))?;
         self.0.push(Asked { id, watcher, exchange, speaks_http });
         cx.effect(Effect::NotShort);
         Ok(())

@@ -5,7 +5,7 @@ use crate::arbiter::process::{Phase, Process};
 use crate::arbiter::time::Time;
 use crate::control::overview;
 use crate::reactor::part::{Cx, Part};
-use crate::sys::keyboard::columns;
+use crate::sys::terminal::columns;
 use std::time::{Duration, Instant};
 
 /// A stop that takes no longer needs no line.

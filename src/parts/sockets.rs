@@ -3,20 +3,18 @@
 //! They stand on high descriptors, above those that children get, and are closed on exec: only children that are
 //! to inherit them do. The file of a Unix socket is removed at the end if it is still the one that circus made.
 
-mod claim;
 pub mod demand;
 mod passed;
 mod replace;
 mod shares;
 
-pub use claim::{NewDirectory, Obstacle, Owner, claim};
 pub use passed::{OWN, Passed};
 pub use replace::Prepared;
 
-pub use crate::host::files::OwnFile;
-
 use crate::arbiter::WatcherId;
-use crate::config::{SocketConfig, SocketOptions, protocols, text};
+use crate::config::{SocketConfig, SocketOptions, sockets, text};
+use crate::host::files::OwnFile;
+use crate::host::listen::{Obstacle, Owner, claim};
 use crate::host::resolve;
 use crate::host::spawn_template::Offered;
 use crate::sorted::{Sorted, sort_by};
@@ -25,7 +23,7 @@ use crate::sys::io_words;
 use crate::sys::socket::{self, Kind, SocketSpec};
 use shares::{Shares, User};
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 
@@ -181,7 +179,7 @@ fn spec(config: &SocketConfig, may_wait: bool) -> Result<SocketSpec, String> {
     let options = &config.options;
     Ok(SocketSpec {
         kind: kind(&options.kind),
-        proto: options.proto.as_deref().and_then(protocols::parse).unwrap_or(0),
+        proto: options.proto.as_deref().and_then(sockets::protocol).unwrap_or(0),
         backlog: backlog(options),
         reuseport: options.so_reuseport && options.path.is_none(),
         interface: options.interface.as_deref().map(str::to_string),
@@ -226,36 +224,8 @@ fn address(config: &SocketConfig, may_wait: bool) -> Result<Address, String> {
         return Err("a Unix socket needs a path".into());
     }
     let port = u16::try_from(options.port).map_err(|_| format!("port = {}: 0 to 65535", options.port))?;
-    let ip = resolve(options.host.trim(), options.family == "AF_INET6", may_wait)?;
+    let ip = resolve::first(options.host.trim(), options.family == "AF_INET6", may_wait)?;
     Ok(Address::Inet(SocketAddr::new(ip, port)))
-}
-
-/// The first address of a host in one family. Names are looked up before circus is ready, when waiting harms nobody;
-/// a static binary knows numbers and what is in /etc/hosts.
-pub fn resolve(host: &str, v6: bool, may_wait: bool) -> Result<IpAddr, String> {
-    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-    match (bare, v6) {
-        ("localhost", false) => return Ok(Ipv4Addr::LOCALHOST.into()),
-        ("localhost", true) => return Ok(Ipv6Addr::LOCALHOST.into()),
-        ("" | "*", false) => return Ok(Ipv4Addr::UNSPECIFIED.into()),
-        ("" | "*", true) => return Ok(Ipv6Addr::UNSPECIFIED.into()),
-        _ => {}
-    }
-    let family = if v6 { "AF_INET6" } else { "AF_INET" };
-    if let Ok(ip) = bare.parse::<IpAddr>() {
-        return match ip.is_ipv6() == v6 {
-            true => Ok(ip),
-            false => Err(format!("host = {host} is no address of family = {family}")),
-        };
-    }
-    if !may_wait {
-        return Err(format!(
-            "host = {host}: names are looked up at the start of circus only; give the address, or start it anew"
-        ));
-    }
-    let found = resolve::addresses(bare).map_err(|error| format!("host = {host}: {}", io_words(&error)))?;
-    let ip = found.into_iter().find(|ip| ip.is_ipv6() == v6);
-    ip.ok_or_else(|| format!("host = {host} has no address of family = {family}"))
 }
 
 #[cfg(test)]

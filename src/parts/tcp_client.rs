@@ -3,9 +3,11 @@
 use crate::config::text;
 use crate::config::url::Place;
 use crate::host::trouble::Trouble;
+use crate::reactor::io::{Outbox, read_piece};
+use crate::reactor::part::Poller;
 use std::ffi::OsStr;
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 
@@ -16,30 +18,27 @@ const LONGEST: usize = 256 * 1024;
 pub struct TcpClient {
     /// Whatever kind of socket it is: it is only read from and written to.
     stream: UnixStream,
-    question: Vec<u8>,
-    asked: usize,
+    question: Outbox,
     answer: Vec<u8>,
 }
 
 impl TcpClient {
-    /// Begins to connect.
+    /// Begins to connect; the socket is looked at by this number.
     ///
     /// # Errors
     /// What has kept it from that.
-    pub fn begin(place: &Place, question: Vec<u8>) -> Result<TcpClient, Trouble> {
+    pub fn begin(place: &Place, question: Vec<u8>, poll: Poller<'_>, id: u32) -> Result<TcpClient, Trouble> {
         let fd: io::Result<OwnedFd> = match place {
             Place::Inet(address) => mio::net::TcpStream::connect(*address).map(OwnedFd::from),
             Place::Unix(path) => {
                 mio::net::UnixStream::connect(OsStr::from_bytes(&text::to_bytes(path))).map(OwnedFd::from)
             }
         };
-        let stream = fd?.into();
-        Ok(TcpClient { stream, question, asked: 0, answer: Vec::new() })
-    }
-
-    /// The socket.
-    pub fn fd(&self) -> RawFd {
-        self.stream.as_raw_fd()
+        let stream: UnixStream = fd?.into();
+        // Nobody but circus can be to blame for this.
+        let watched = poll.watch_both(stream.as_raw_fd(), id);
+        watched.map_err(|error| Trouble { shortage: true, ..error.into() })?;
+        Ok(TcpClient { stream, question: Outbox::new(question), answer: Vec::new() })
     }
 
     /// What has come so far.
@@ -64,45 +63,34 @@ impl TcpClient {
     /// # Errors
     /// What has ended it.
     pub fn go_on(&mut self, is_complete: &dyn Fn(&[u8]) -> bool) -> Result<bool, Trouble> {
-        self.ask()?;
+        self.question.flush(&mut self.stream)?;
         let mut buffer = [0; 4096];
-        loop {
-            match self.stream.read(&mut buffer) {
-                Ok(0) => return Ok(true),
-                Ok(n) => self.answer.extend_from_slice(buffer.get(..n).unwrap_or_default()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(error.into()),
-            }
-            if is_complete(&self.answer) {
+        while let Some(piece) = read_piece(&mut self.stream, &mut buffer)? {
+            self.answer.extend_from_slice(piece);
+            if piece.is_empty() || is_complete(&self.answer) {
                 return Ok(true);
             }
             if self.answer.len() > LONGEST {
                 return Err(format!("the answer is longer than {LONGEST} bytes").into());
             }
         }
-    }
-
-    fn ask(&mut self) -> io::Result<()> {
-        while let Some(rest) = self.question.get(self.asked..).filter(|rest| !rest.is_empty()) {
-            match self.stream.write(rest) {
-                Ok(n) => self.asked += n,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        Ok(false)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
     use std::net::TcpListener;
 
+    fn begin(place: &Place, question: &[u8]) -> Result<TcpClient, Trouble> {
+        let poll = mio::Poll::new().unwrap();
+        TcpClient::begin(place, question.to_vec(), Poller::of(poll.registry()), 0)
+    }
+
     fn to(listener: &TcpListener) -> TcpClient {
-        TcpClient::begin(&Place::Inet(listener.local_addr().unwrap()), b"question\n".to_vec()).unwrap()
+        begin(&Place::Inet(listener.local_addr().unwrap()), b"question\n").unwrap()
     }
 
     /// Tries again until something has come of it.
@@ -119,12 +107,16 @@ mod tests {
         let mut exchange = to(&listener);
         assert_eq!(exchange.go_on(&|_| true), Ok(false), "nothing has come");
         let (mut server, _) = listener.accept().unwrap();
-        let mut question = [0; 9];
-        while exchange.asked < 9 {
+        let reader = std::thread::spawn(move || {
+            let mut question = [0; 9];
+            server.read_exact(&mut question).unwrap();
+            assert_eq!(&question, b"question\n");
+            server
+        });
+        while !reader.is_finished() {
             assert_eq!(exchange.go_on(&|_| true), Ok(false));
         }
-        server.read_exact(&mut question).unwrap();
-        assert_eq!(&question, b"question\n");
+        let mut server = reader.join().unwrap();
         server.write_all(b"answer").unwrap();
         assert_eq!(end(&mut exchange, 6), Ok(()));
         assert_eq!(exchange.answer(), b"answer");
@@ -144,9 +136,9 @@ mod tests {
         writer.join().unwrap();
         let place = Place::Inet(listener.local_addr().unwrap());
         drop(listener);
-        let refused = TcpClient::begin(&place, b"x".to_vec()).and_then(|mut exchange| end(&mut exchange, 1));
+        let refused = begin(&place, b"x").and_then(|mut exchange| end(&mut exchange, 1));
         assert_eq!(refused.unwrap_err(), Trouble::from("Connection refused".to_string()));
-        let missing = TcpClient::begin(&Place::Unix("/nonexistent/socket".into()), Vec::new());
+        let missing = begin(&Place::Unix("/nonexistent/socket".into()), b"");
         assert_eq!(missing.err(), Some("No such file or directory".to_string().into()));
     }
 }

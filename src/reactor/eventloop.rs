@@ -7,15 +7,13 @@
 //! no end: an idle circus makes no system call.
 
 use crate::arbiter::fate::Fall;
-use crate::arbiter::request::Ticket;
-use crate::arbiter::{Action, Event, WatcherId};
+use crate::arbiter::{Action, Event};
 use crate::config::Value;
 use crate::host::pidfile::PidFile;
 use crate::host::processes::Processes;
 use crate::parts::clients::Clients;
 use crate::parts::clients::listeners::Listeners;
 use crate::parts::helpers::Helpers;
-use crate::parts::hooks::Extended;
 use crate::parts::manager_notify::ManagerNotify;
 use crate::parts::notify_socket::Notices;
 use crate::parts::plugins::run::Builtins;
@@ -31,13 +29,11 @@ use crate::reactor::standstill::Standstill;
 use crate::reactor::startup::Options;
 use crate::sorted::Sorted;
 use crate::sys::signal::Signals;
+use crate::views::metrics;
 use mio::{Events, Interest};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
-
-/// How long a turn may go on starting helpers before others are looked at.
-const HELPERS_SLICE: Duration = Duration::from_millis(1);
 
 /// The daemon: the arbiter and everything that it acts with.
 pub struct Daemon {
@@ -49,8 +45,6 @@ pub struct Daemon {
     /// The umask that circus was started with, if it has another one now.
     pub(crate) first_umask: Option<u32>,
     pub(crate) signals: Signals,
-    /// Answers that wait for extended_stats.
-    pub(crate) extended: Sorted<Ticket, Extended>,
     /// Something large is done: its memory can go back to the system.
     pub(crate) has_slack: bool,
     pub(crate) compressor: Compressor,
@@ -90,7 +84,6 @@ impl Daemon {
             command_line: started.command_line,
             first_umask: started.first_umask,
             signals: started.signals,
-            extended: Sorted::new(),
             has_slack: true,
             compressor: Compressor::default(),
             standstill: Standstill::new(now),
@@ -205,9 +198,6 @@ impl Daemon {
             self.take_signals();
         }
         self.work_of(Key::processes);
-        self.start_helpers(Instant::now() + HELPERS_SLICE);
-        self.read_helpers();
-        self.read_busy_builtins();
         self.work();
         self.do_what_is_due();
         self.each(&mut |part, cx| part.end_turn(cx));
@@ -218,8 +208,6 @@ impl Daemon {
     fn part_ready(&mut self, owner: usize, id: u32, event: &mio::event::Event) {
         let Some(key) = KEYS.get(owner) else { return };
         match key {
-            Key::helpers => self.parts.helpers.pipe_ready(id),
-            Key::builtins => self.builtin_ready(WatcherId(id)),
             Key::notices if id == 0 => self.read_notices(),
             Key::notices => self.newline_ready(id.cast_signed()),
             Key::processes
@@ -228,6 +216,8 @@ impl Daemon {
             | Key::surveys
             | Key::probes
             | Key::clients
+            | Key::helpers
+            | Key::builtins
             | Key::manager
             | Key::shutdown_progress => {
                 let write_closed = event.is_write_closed() || event.is_error();
@@ -304,8 +294,16 @@ impl Daemon {
                     self.parts.clients.tell_followers(&heard, &self.core.cx(Key::clients))
                 }
                 Effect::Compress(file) => self.compress_old_files_of(file),
-                Effect::Short(trouble) => self.say_shortage(&trouble),
-                Effect::NotShort => self.end_shortage(),
+                Effect::Metrics(id) => {
+                    let page = metrics::text(&self.view());
+                    self.parts.builtins.show(id, page, self.core.now);
+                }
+                Effect::Short(trouble) => {
+                    self.parts.helpers.short(&trouble, &mut self.core.cx(Key::helpers));
+                }
+                Effect::NotShort => self.parts.helpers.not_short(&self.core.cx(Key::helpers)),
+                Effect::Help(purpose) => self.parts.helpers.add(purpose, None),
+                Effect::Compressed(_) => {}
                 Effect::Spawn { watcher, wid } => self.spawn(watcher, wid),
                 Effect::Reaping => self.read_notices(),
                 Effect::Ended { pid, exit } => self.take_zombie(pid, exit),
@@ -319,7 +317,8 @@ impl Daemon {
                 }
                 Effect::Order { ticket, order, targets, by } => self.take_order(ticket, order, targets, by),
                 Effect::Extend { ticket, name, process, answer } => {
-                    self.extend(ticket, &name, process, answer);
+                    let cx = &mut self.core.cx(Key::helpers);
+                    self.parts.helpers.extend(ticket, &name, process, answer, cx);
                 }
                 Effect::Answer(ticket, answer) => self.parts.clients.answer(ticket, answer),
                 Effect::Withdrawn(tickets) => self.parts.surveys.forget(&tickets),
@@ -329,7 +328,7 @@ impl Daemon {
     }
 
     /// Has the arbiter handle an event, and performs what it decides.
-    fn decide(&mut self, event: Event) {
+    pub(super) fn decide(&mut self, event: Event) {
         let time = self.core.time();
         let mut actions = std::mem::take(&mut self.actions);
         self.core.arbiter.handle(time, event, &mut actions);

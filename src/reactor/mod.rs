@@ -5,6 +5,7 @@
 
 pub(crate) mod deadlines;
 pub(crate) mod eventloop;
+pub(crate) mod io;
 pub(crate) mod part;
 pub(crate) mod perform;
 pub(crate) mod reconfigure;

@@ -20,6 +20,7 @@ use crate::host::descendants::Mark;
 use crate::host::spawn::NotSpawned;
 use crate::host::spawn_template::{Offered, SpawnTemplate};
 use crate::host::trouble::Trouble;
+use crate::parts::helpers::Purpose;
 use crate::parts::log::Log;
 use crate::views::metrics::Durations;
 use mio::unix::SourceFd;
@@ -60,6 +61,11 @@ pub trait Part {
     /// When [`Part::due`] is to be called.
     fn deadline(&mut self) -> Option<Instant> {
         None
+    }
+
+    /// Whether a deadline may as well be a little late: one wake-up is enough.
+    fn may_be_late(&self) -> bool {
+        false
     }
 
     /// Its deadline has come.
@@ -170,6 +176,12 @@ pub enum Effect {
     Short(Trouble),
     /// One of them could be begun.
     NotShort,
+    /// This program is to be run as a helper, in its turn.
+    Help(Purpose),
+    /// [`Purpose::Gzip`] has ended.
+    Compressed(Result<Exit, String>),
+    /// A plugin serves what circus measures, and needs it now.
+    Metrics(WatcherId),
     /// A process is to be made.
     Spawn { watcher: WatcherId, wid: u32 },
     /// Zombies are about to be looked for: what processes say right before they end counts while they are known.

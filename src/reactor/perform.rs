@@ -54,18 +54,19 @@ impl Daemon {
             }
             Action::WatchSockets(id) => self.parts.sockets.watch(id, &mut self.core.cx(Key::sockets)),
             Action::UnwatchSockets(id) => self.parts.sockets.unwatch(id, &self.core.cx(Key::sockets)),
-            Action::Reply { ticket, reply } => self.reply(ticket, &reply),
+            Action::Reply { ticket, reply } => {
+                self.parts.builtins.answered(ticket, &reply, &mut self.core.cx(Key::builtins));
+                self.reply(ticket, &reply);
+            }
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.core.log.log(level, format_args!("{text}")),
             Action::Read(reading) => self.read_again(reading),
             Action::Changed(id) => {
                 self.each(&mut |part, cx| part.changed(id, cx));
-                self.renew_builtin(id);
             }
             Action::Forgotten { watcher, left } => {
                 self.parts.processes.leave_alone(left);
                 self.each(&mut |part, cx| part.forgotten(watcher, cx));
-                self.forget_builtin(watcher);
             }
             Action::Exit(fall) => {
                 self.ended = true;
@@ -146,7 +147,6 @@ impl Daemon {
         self.each(&mut |part, cx| part.ended(pid, exit, cx));
         // What it has said right before its end counts while it is known.
         self.newline_ready(pid);
-        self.helper_ended(pid, exit);
         self.parts.processes.report(pid, exit, &mut self.core.cx(Key::processes));
         self.compressor_ended(pid, exit);
     }
@@ -166,15 +166,12 @@ impl Daemon {
         {
             self.each(&mut |part, cx| part.stopped(id, cx));
         }
-        self.tell_builtins(watcher, &what);
         self.each(&mut |part, cx| part.published(watcher, &what, cx));
     }
 
     /// The arbiter's reply to an order.
     fn reply(&mut self, ticket: Ticket, reply: &Reply) {
-        if !self.builtin_is_answered(ticket, reply) {
-            self.parts.clients.reply(ticket, reply);
-        }
+        self.parts.clients.reply(ticket, reply);
     }
 
     /// What views are made from.
@@ -228,7 +225,8 @@ impl Daemon {
         if let Err(reason) = self.try_streams(&order.what) {
             return self.parts.clients.answer(ticket, Err(Refusal::message(reason)));
         }
-        self.tell_of_order(&order.what, targets.as_deref());
+        let cx = &mut self.core.cx(Key::builtins);
+        self.parts.builtins.ordered(&order.what, targets.as_deref(), cx);
         self.core.event(Event::Order { ticket, order, targets, by });
     }
 

@@ -10,7 +10,7 @@ use crate::arbiter::{Event, WatcherId};
 use crate::config::changes::copy;
 use crate::config::check::check;
 use crate::config::load::load;
-use crate::config::options::{Built, CIRCUS, Live};
+use crate::config::options::{Built, CIRCUS, Live, global};
 use crate::config::{CircusOptions, Config, Finding, Severity, SocketConfig};
 use crate::host::disk::Disk;
 use crate::host::endpoint;
@@ -77,7 +77,7 @@ impl Daemon {
         }
         endpoint::check(&config.circus).map_err(|why| vec![why])?;
         let moves = config.circus.logoutput != self.core.setup.options.logoutput
-            && !self.command_line.has("logoutput");
+            && !self.command_line.has(global::logoutput);
         let log = moves.then(|| startup::open_log(&self.command_line, &config.circus, false)).transpose();
         let log = log.map_err(|failure| vec![failure.message])?;
         let mut findings = loaded.findings;

@@ -5,23 +5,24 @@ use crate::arbiter::fate::Fall;
 use crate::arbiter::{Arbiter, Level};
 use crate::config::check::check;
 use crate::config::load::read;
+use crate::config::options::global;
 use crate::config::{CircusOptions, Config, Finding, Names, Origins, Severity, WatcherConfig, syslog, text};
 use crate::control::plain::plain_text;
 use crate::host::child::Host;
 use crate::host::disk::{self, Disk};
 use crate::host::endpoint::{self, Fault};
+use crate::host::files::OwnFile;
 use crate::host::pidfile::PidFile;
 use crate::host::{looks, termination_message};
 use crate::parts::clients::Clients;
 use crate::parts::log::Log;
 use crate::parts::manager_notify::{self, ManagerNotify};
 use crate::parts::plugins::{self, Surroundings};
-use crate::parts::sockets::{self, OwnFile, Passed, Sockets};
+use crate::parts::sockets::{self, Passed, Sockets};
 use crate::reactor::eventloop::{Daemon, Started};
 use crate::reactor::part::{Core, Setup};
 use crate::reactor::perform::HANDLED;
 use crate::signals::{HALTS, SIGXFSZ};
-use crate::sys::child::Spawner;
 use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
 use crate::sys::signal::{self, Signals};
@@ -58,9 +59,9 @@ impl Options {
     /// Whether the command line says what an option of `[circus]` says too; then it counts.
     pub(crate) fn has(&self, key: &str) -> bool {
         match key {
-            "loglevel" => self.log_level.is_some(),
-            "logoutput" => self.log_output.is_some(),
-            "pidfile" => self.pidfile.is_some(),
+            global::loglevel => self.log_level.is_some(),
+            global::logoutput => self.log_output.is_some(),
+            global::pidfile => self.pidfile.is_some(),
             _ => false,
         }
     }
@@ -184,6 +185,16 @@ fn report(notifier: Option<Notifier>, failure: &Failure) -> u8 {
     failure.code
 }
 
+/// Comes before there is anything that a signal could leave behind.
+fn catch_signals() -> std::io::Result<Signals> {
+    // A log that has reached a limit is an error of write(2), not the end.
+    signal::ignore(SIGXFSZ);
+    let halts: &[i32] = if process::pid() == 1 { &HALTS } else { &[] };
+    let signals = Signals::new(&[&HANDLED, halts].concat())?;
+    signal::unblock_all();
+    Ok(signals)
+}
+
 fn start(
     options: &Options,
     mut config: Config,
@@ -193,12 +204,7 @@ fn start(
 ) -> Result<(Daemon, Option<PidFile>), Failure> {
     let kernel = |what: &str, error: std::io::Error| system(format!("{what}: {}", io_words(&error)));
     let (mut log, new_log) = open_first_log(options, &config.circus)?;
-    // A log that has reached a limit is an error of write(2), not the end.
-    signal::ignore(SIGXFSZ);
-    // Before there is anything that a signal could leave behind.
-    let halts: &[i32] = if process::pid() == 1 { &HALTS } else { &[] };
-    let signals = Signals::new(&[&HANDLED, halts].concat()).map_err(|e| kernel("signals", e))?;
-    signal::unblock_all();
+    let signals = catch_signals().map_err(|e| kernel("signals", e))?;
     let umask = config.circus.umask.and_then(|mask| u32::try_from(mask).ok());
     let first_umask = umask.map(process::set_umask);
     // What two circuses cannot both have comes first, and nothing is changed that a failure could not put back.
@@ -211,8 +217,7 @@ fn start(
     let mut pidfile = pidfile.map_err(system)?.flatten();
     let original = raise_descriptors();
     let sockets = Sockets::bind(&config.sockets, &mut passed).map_err(system)?;
-    let mut spawner = Spawner::new().map_err(|e| kernel("memory for children", e))?;
-    spawner.original_nofile = original;
+    let host = Host::new(original).map_err(|e| kernel("memory for children", e))?;
     let clients = Clients::serve_on(opened);
     let checked = check(&config, clients.listeners.endpoint());
     let seed = crate::sys::clock::monotonic_ns() ^ u64::from(std::process::id());
@@ -221,7 +226,7 @@ fn start(
     let notify = ManagerNotify::new(&whole_environ());
     let (endpoint, addresses) = (clients.listeners.endpoint().to_string(), clients.listeners.addresses());
     let setup = Setup { options: config.circus, cwd, sockets: sockets.offered(), endpoint, addresses };
-    let core = Core::new(arbiter, log, setup, Host::new(spawner)).map_err(|e| kernel("event loop", e))?;
+    let core = Core::new(arbiter, log, setup, host).map_err(|e| kernel("event loop", e))?;
     let command_line = options.clone();
     let started = Started { command_line, first_umask, sockets, clients, signals, notify };
     let mut daemon = Daemon::new(core, started).map_err(|e| kernel("event loop", e))?;

@@ -1,11 +1,10 @@
 //! What opening and writing files needs beyond the standard library.
 
 use super::cvt;
-use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::RawFd;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Flags for opening a path of somebody else's choice: a FIFO or a terminal there must neither hold circus up
@@ -18,13 +17,6 @@ pub const WRITE_THROUGH: i32 = libc::O_DSYNC;
 /// The most bytes that a write to a pipe which [`is_writable`] takes without waiting.
 pub const PIPE_PIECE: usize = libc::PIPE_BUF;
 
-/// Makes a directory of this mode, less the umask.
-pub fn make_directory(path: &Path, mode: u32) -> io::Result<()> {
-    let path = CString::new(path.as_os_str().as_bytes())?;
-    // SAFETY: the path ends with a null character and outlives the call.
-    cvt(unsafe { libc::mkdir(path.as_ptr(), mode as libc::mode_t) }).map(drop)
-}
-
 /// Whether a write would go on at once, by asking and not by trying: for open files whose O_NONBLOCK belongs to
 /// others too. True as well where a write fails at once.
 pub fn is_writable(fd: RawFd) -> io::Result<bool> {
@@ -34,12 +26,10 @@ pub fn is_writable(fd: RawFd) -> io::Result<bool> {
     Ok(ready == 1)
 }
 
-/// Refuses a file that is something else: a FIFO, a device, a directory.
-///
-/// # Errors
-/// It is no regular file, or the kernel does not tell.
-pub fn must_be_regular(file: &File) -> io::Result<()> {
-    if file.metadata()?.is_file() { Ok(()) } else { Err(not_regular()) }
+/// Opens a regular file to be read. Anything else is refused: a FIFO, a device, a directory.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let file = File::options().read(true).custom_flags(NEVER_WAIT).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
 }
 
 /// The error for what is no regular file.

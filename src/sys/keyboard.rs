@@ -1,4 +1,4 @@
-//! The terminal at which somebody types: its mode while a line is edited, and its width.
+//! The terminal at which somebody types: its mode while a line is edited.
 //!
 //! However the program ends, the terminal is as it was before: a signal that ends it restores the mode first.
 
@@ -178,23 +178,4 @@ fn mode(fd: RawFd) -> io::Result<libc::termios> {
     // SAFETY: tcgetattr writes one termios.
     cvt(unsafe { libc::tcgetattr(fd, &mut mode) })?;
     Ok(mode)
-}
-
-/// How many rows and columns the terminal has; 24 and 80 when it does not know.
-pub fn size() -> (usize, usize) {
-    let sizes = [libc::STDOUT_FILENO, libc::STDERR_FILENO].map(size_of);
-    sizes.into_iter().flatten().next().unwrap_or((24, 80))
-}
-
-/// How many columns a line may fill that is to be written over: one that fills the last of them begins another.
-pub fn columns() -> usize {
-    size().1.saturating_sub(1)
-}
-
-fn size_of(fd: RawFd) -> Option<(usize, usize)> {
-    // SAFETY: all zeros are a valid winsize.
-    let mut size: libc::winsize = unsafe { mem::zeroed() };
-    // SAFETY: TIOCGWINSZ writes one winsize.
-    let known = unsafe { libc::ioctl(fd, libc::TIOCGWINSZ, &mut size) } == 0;
-    (known && size.ws_row > 0 && size.ws_col > 0).then(|| (size.ws_row.into(), size.ws_col.into()))
 }

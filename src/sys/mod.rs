@@ -12,6 +12,7 @@ pub mod daemonize;
 pub mod directory;
 pub mod entry;
 pub mod file;
+#[cfg(any(feature = "prompt", feature = "top"))]
 pub mod keyboard;
 pub mod limit;
 pub mod message;

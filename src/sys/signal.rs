@@ -7,9 +7,8 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::SigId;
 use signal_hook::consts::FORBIDDEN;
-use signal_hook::low_level;
+use signal_hook::{SigId, low_level};
 
 pub use super::child::mask::Inherited;
 use super::{Pid, cvt};
@@ -89,7 +88,7 @@ impl PidFd {
     }
 
     /// ESRCH if the process has been reaped.
-    pub fn send(&self, signal: i32) -> io::Result<()> {
+    pub fn send_signal(&self, signal: i32) -> io::Result<()> {
         let none: *const libc::siginfo_t = ptr::null();
         // SAFETY: a null siginfo is allowed and means that of kill.
         let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), signal, none, 0) };
@@ -342,7 +341,7 @@ mod tests {
         let ways: [Send; 3] = [
             |pid| kill(pid, libc::SIGKILL),
             |pid| kill_group(pid, libc::SIGKILL),
-            |pid| PidFd::open(pid)?.send(libc::SIGKILL),
+            |pid| PidFd::open(pid)?.send_signal(libc::SIGKILL),
         ];
         for send in ways {
             let mut cat = Command::new("/bin/cat").stdin(Stdio::piped()).process_group(0).spawn().unwrap();

@@ -1,7 +1,7 @@
-//! Whose terminal it is: the foreground group of a terminal, and circus's own place in its session.
+//! Whose terminal it is: the foreground group of a terminal, and circus's own place in its session; its size.
 
-use std::io;
 use std::os::fd::RawFd;
+use std::{io, mem};
 
 use super::{Pid, cvt};
 
@@ -28,4 +28,23 @@ pub fn own_group() -> Pid {
 pub fn leads_session() -> bool {
     // SAFETY: takes a number, 0 for the caller, and touches no memory.
     (unsafe { libc::getsid(0) }) == super::process::pid()
+}
+
+/// How many rows and columns the terminal has; 24 and 80 when it does not know.
+pub fn size() -> (usize, usize) {
+    let sizes = [libc::STDOUT_FILENO, libc::STDERR_FILENO].map(size_of);
+    sizes.into_iter().flatten().next().unwrap_or((24, 80))
+}
+
+/// How many columns a line may fill that is to be written over: one that fills the last of them begins another.
+pub fn columns() -> usize {
+    size().1.saturating_sub(1)
+}
+
+fn size_of(fd: RawFd) -> Option<(usize, usize)> {
+    // SAFETY: all zeros are a valid winsize.
+    let mut size: libc::winsize = unsafe { mem::zeroed() };
+    // SAFETY: TIOCGWINSZ writes one winsize.
+    let known = unsafe { libc::ioctl(fd, libc::TIOCGWINSZ, &mut size) } == 0;
+    (known && size.ws_row > 0 && size.ws_col > 0).then(|| (size.ws_row.into(), size.ws_col.into()))
 }

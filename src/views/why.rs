@@ -4,7 +4,7 @@ use super::View;
 use super::tail::last_output;
 use crate::arbiter::history::{Cause, Change, Origin, What};
 use crate::arbiter::time::Time;
-use crate::config::check::sockets::accepter;
+use crate::config::sockets::accepter;
 use crate::control::{self, Map, Refusal, one, put};
 use crate::host::spawn_template;
 use crate::sys::{clock, user};

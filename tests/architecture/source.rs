@@ -9,6 +9,8 @@ pub struct Token {
     pub text: String,
     /// From 1.
     pub line: usize,
+    /// Where it ends.
+    pub last: usize,
 }
 
 /// A path that the source names, such as `crate::sys::signal::kill` or `mio::Poll`.
@@ -59,7 +61,7 @@ impl<'s> Lexer<'s> {
     }
 
     fn push(&mut self, text: &str, line: usize) {
-        self.tokens.push(Token { text: text.into(), line });
+        self.tokens.push(Token { text: text.into(), line, last: self.line });
     }
 
     fn step(&mut self) -> Option<()> {

@@ -50,14 +50,14 @@ pub fn list(name: &str) -> Option<String> {
 
 /// The options of a plugin that circus has itself.
 fn builtin(name: &str) -> Option<String> {
-    let builtin = Builtin::ALL.into_iter().find(|builtin| format!("{builtin:?}") == name)?;
+    let builtin = Builtin::all().find(|builtin| format!("{builtin:?}") == name)?;
     let entry = |row: &Row| {
         let default = text(&format!("Default: {}.", row.default));
         let default = if row.default.is_empty() { "" } else { &default };
         let (key, help) = (argument(row.key), text(&sentence(builtin.help(row.key))));
         format!(".It Ic {key} No = {}\n{help}{default}", taken(row.takes))
     };
-    let entries: String = builtin.rows().iter().map(entry).collect();
+    let entries: String = builtin.rows().map(entry).collect();
     Some(format!("{}{entries}.El\n", begin("Ds")))
 }
 

@@ -306,3 +306,18 @@ fn a_second_signal_waits_for_nobody() {
     world.run(0.1);
     assert!(world.exited);
 }
+
+#[test]
+fn one_that_gets_its_first_process_brings_along_what_it_requires() {
+    let mut app = requiring("app", "db");
+    app.options.numprocesses = 0;
+    let mut db = watcher("db", 1);
+    db.options.autostart = false;
+    let mut world = World::booted(vec![app, db]);
+    world.order(Task::Start(only("app")));
+    world.order(Task::Stop(only("db")));
+    world.run(1.0);
+    assert_eq!(statuses(&world, &["app", "db"]), ["stopped", "stopped"]);
+    world.order(Task::Change { name: "app".into(), by: 1 });
+    assert_eq!(statuses(&world, &["app", "db"]), ["active", "active"]);
+}

@@ -117,3 +117,19 @@ fn a_singleton_never_runs_twice() {
     let ticket = world.order(Task::Change { name: "one".into(), by: 3 }.waiting(true));
     assert_eq!(world.replies[&ticket], Reply::Numprocesses { count: 1, singleton: true });
 }
+
+#[test]
+fn the_failure_of_a_reload_is_told_to_those_who_wait_for_that_one_alone() {
+    let mut world = World::booted(vec![watcher("web", 1)]);
+    let reload = |waiting| {
+        let name = Some("web".into());
+        Task::Reload { name, graceful: true, sequential: false }.waiting(waiting)
+    };
+    world.scripts.insert("web".into(), Script { broken: true, ..GOOD });
+    world.order(reload(false));
+    world.run(1.0);
+    world.scripts.clear();
+    let ticket = world.order(reload(true));
+    world.run(1.0);
+    assert!(matches!(world.replies[&ticket], Reply::Info { .. }), "{:?}", world.replies[&ticket]);
+}

@@ -55,7 +55,11 @@ impl World {
                 watcher.config.name
             );
         }
-        assert_eq!(seen, self.arbiter.pids.keys().copied().collect(), "the table of pids");
+        let known = self.arbiter.cx.pids.iter().filter(|(_, known)| matches!(known, Known::Process(..)));
+        assert_eq!(seen, known.map(|(pid, _)| *pid).collect(), "the table of pids");
+        let deadlines = self.arbiter.watchers.values().filter_map(|w| w.deadline());
+        let first = deadlines.chain(self.arbiter.boot.as_ref().and_then(|boot| boot.deadline())).min();
+        assert_eq!(self.arbiter.deadline(), first, "the agenda");
         let called = self.arbiter.watchers.values().flat_map(|w| w.calls.keys().copied());
         let called: BTreeSet<HookId> = called.collect();
         assert_eq!(called, self.hooks.keys().copied().collect(), "a hook without a watcher, or the reverse");

@@ -153,3 +153,28 @@ fn max_age_replaces_processes_by_and_by() {
     assert_eq!(world.pids("aging").len(), 15);
     assert!(world.pids("aging").iter().all(|pid| !old.contains(pid)));
 }
+
+/// It has left somebody in its group, whom nobody waits for.
+#[test]
+fn a_process_that_was_never_its_program_is_tried_again_after_a_pause_whatever_it_leaves() {
+    let mut world = World::new(vec![watcher("web", 1)]);
+    let script = Script { broken: true, late: true, lives: Some(0.0), leaves: true, ..GOOD };
+    world.scripts.insert("web".into(), script);
+    world.send(Event::Start);
+    world.run(20.0);
+    assert!((4..=6).contains(&world.spawns.len()), "{} spawns", world.spawns.len());
+}
+
+#[test]
+fn a_process_that_ends_before_it_is_replaced_for_its_age_has_one_successor() {
+    let mut config = watcher("web", 3);
+    (config.options.max_age, config.options.max_age_variance) = (10, 0);
+    config.options.use_sockets = true;
+    let mut world = World::booted(vec![config]);
+    world.order(Task::Set { name: "web".into(), options: vec![("warmup_delay".into(), Value::Float(2.0))] });
+    world.run(10.0);
+    let waits = world.pids("web").into_iter().next().unwrap();
+    world.kill9(waits);
+    world.run(8.0);
+    assert_eq!(world.spawns.len(), 6, "each has one successor");
+}

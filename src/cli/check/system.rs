@@ -6,6 +6,7 @@
 use crate::config::hooks::{NAMES, is_python};
 use crate::config::include::{join, tidy};
 use crate::config::ini::{excerpt, shorten};
+use crate::config::options::{self, global, socket, watcher};
 use crate::config::{
     Config, Files, Finding, Names, Origins, PluginConfig, PluginKind, Severity, SocketConfig, StreamKind,
     WatcherConfig, plugin, words,
@@ -25,16 +26,21 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 pub fn check(config: &Config, files: &dyn Files, environ: &Names, cwd: &str) -> Vec<Finding> {
     let mut system = System::new(files, environ, cwd);
     let (circus, origins) = (&config.circus, &config.origins);
-    system.id(("user", "/etc/passwd"), (origins, "endpoint_owner"), circus.endpoint_owner.as_deref());
-    let files =
-        [("pidfile", &circus.pidfile), ("logoutput", &circus.logoutput), ("tombstone", &circus.tombstone)];
+    system.id(("user", "/etc/passwd"), (origins, global::endpoint_owner), circus.endpoint_owner.as_deref());
+    let files = [
+        (global::pidfile, &circus.pidfile),
+        (global::logoutput, &circus.logoutput),
+        (global::tombstone, &circus.tombstone),
+    ];
     for (key, path) in files {
         let is_file = |path: &&str| !matches!(*path, "-" | "stdout") && !path.starts_with("syslog:");
         if let Some(path) = path.as_deref().filter(is_file) {
             system.parent((origins, key), path);
         }
     }
-    for (key, text) in [("endpoint", &circus.endpoint), ("pubsub_endpoint", &circus.pubsub_endpoint)] {
+    for (key, text) in
+        [(global::endpoint, &circus.endpoint), (global::pubsub_endpoint, &circus.pubsub_endpoint)]
+    {
         system.endpoint((origins, key), text.as_deref().unwrap_or_default());
     }
     config.watchers.iter().for_each(|watcher| system.watcher(watcher));
@@ -87,14 +93,14 @@ impl<'a> System<'a> {
 
     fn watcher(&mut self, watcher: &WatcherConfig) {
         let (options, origins) = (&watcher.options, &watcher.origins);
-        self.id(("user", "/etc/passwd"), (origins, "uid"), options.uid.as_deref());
-        self.id(("group", "/etc/group"), (origins, "gid"), options.gid.as_deref());
-        self.id(("user", "/etc/passwd"), (origins, "hooks_uid"), options.hooks_uid.as_deref());
+        self.id(("user", "/etc/passwd"), (origins, watcher::uid), options.uid.as_deref());
+        self.id(("group", "/etc/group"), (origins, watcher::gid), options.gid.as_deref());
+        self.id(("user", "/etc/passwd"), (origins, watcher::hooks_uid), options.hooks_uid.as_deref());
         let dir = join(self.cwd, options.working_dir.as_deref().unwrap_or_default());
         let missing = is_settled(&dir) && matches!(self.list(&dir), Listing::Missing);
         if missing {
             let message = format!("the directory `{}` does not exist", excerpt(&dir));
-            self.find(Severity::Error, (origins, "working_dir"), message);
+            self.find(Severity::Error, (origins, watcher::working_dir), message);
         }
         // What would be looked for in a directory that is missing needs no second line.
         let dir = Some(dir.as_str()).filter(|_| !missing);
@@ -102,7 +108,7 @@ impl<'a> System<'a> {
         self.commands(watcher, dir);
         self.hooks(watcher);
         if let Some(why) = wrong_line(&watcher.options) {
-            self.find(Severity::Error, (origins, "ready"), why);
+            self.find(Severity::Error, (origins, watcher::ready), why);
         }
         self.environment(watcher);
         for (which, stream) in
@@ -123,7 +129,7 @@ impl<'a> System<'a> {
     fn environment(&mut self, watcher: &WatcherConfig) {
         let wanted = watcher.options.env_file.as_deref().filter(|path| !path.starts_with('-'));
         let venv = watcher.options.virtualenv.as_deref().map(|venv| join(venv, "lib"));
-        for (key, path) in [("env_file", wanted), ("virtualenv", venv.as_deref())] {
+        for (key, path) in [(watcher::env_file, wanted), (watcher::virtualenv, venv.as_deref())] {
             let Some(path) = path.filter(|path| is_settled(path)).map(|path| join(self.cwd, path)) else {
                 continue;
             };
@@ -136,7 +142,7 @@ impl<'a> System<'a> {
 
     fn socket(&mut self, socket: &SocketConfig) {
         if let Some(path) = socket.options.path.as_ref().filter(|path| !path.starts_with('@')) {
-            self.parent((&socket.origins, "path"), path);
+            self.parent((&socket.origins, socket::path), path);
         }
         let interface = socket.options.interface.as_deref().unwrap_or_default();
         if let Listing::Names(known) = self.list("/sys/class/net")
@@ -144,7 +150,7 @@ impl<'a> System<'a> {
             && known.iter().all(|name| name != interface)
         {
             let message = format!("there is no network interface `{}`", shorten(interface));
-            self.find(Severity::Error, (&socket.origins, "interface"), message);
+            self.find(Severity::Error, (&socket.origins, socket::interface), message);
         }
     }
 
@@ -160,7 +166,7 @@ impl<'a> System<'a> {
                 if !path.split(':').any(|dir| self.exists(&join(&join(self.cwd, dir), plugin::RUNNER))) {
                     let class = shorten(plugin.options.class.as_deref().unwrap_or_default());
                     let message = format!("`{class}` is a Python class, and {}", plugin::NO_RUNNER);
-                    self.find(Severity::Error, (&plugin.origins, "use"), message);
+                    self.find(Severity::Error, (&plugin.origins, options::plugin::class), message);
                 }
             }
             Some(PluginKind::Builtin(_)) => {
@@ -197,8 +203,8 @@ impl<'a> System<'a> {
         let options = &watcher.options;
         let Ok(words) = words::split(&options.cmd) else { return };
         let (key, program): (_, &str) = match (&options.executable, words.first()) {
-            (Some(executable), _) => ("executable", executable),
-            (None, Some(program)) => ("cmd", program),
+            (Some(executable), _) => (watcher::executable, executable),
+            (None, Some(program)) => (watcher::cmd, program),
             (None, None) => return,
         };
         if !options.shell {

@@ -76,6 +76,7 @@ pub struct Options {
     pub ssh_keyfile: Option<String>,
 }
 
+#[cfg(feature = "prompt")]
 impl Options {
     /// These options, and others where they say nothing.
     pub fn or(self, others: &Options) -> Options {

@@ -2,20 +2,19 @@
 
 mod others;
 
-use crate::config::check::is_local;
 use crate::config::text;
+use crate::config::url::is_local;
 use crate::control::endpoint::{self, Around, Place, Port};
 use crate::host::endpoint::container;
-use crate::host::resolve;
+use crate::host::{listen, resolve};
 use crate::sys::signal::PidFd;
 use crate::sys::socket::peer_credentials;
 use std::ffi::OsStr;
 use std::io::{Error, ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::path::Path;
@@ -24,6 +23,7 @@ use std::time::{Duration, Instant};
 /// How long to wait for another machine to take a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long to wait for the rest of a line that has begun to come.
+#[cfg(feature = "top")]
 const MOMENT: Duration = Duration::from_millis(1);
 
 /// Why there is no answer.
@@ -197,6 +197,7 @@ impl Connection {
 
     /// The next line, if it is there or can be read at once; to be asked when there is something to read, and again until
     /// there is none.
+    #[cfg(feature = "top")]
     pub fn ready_line(&mut self) -> Result<Option<Vec<u8>>, Trouble> {
         match self.line(Some(Instant::now() + MOMENT)) {
             Ok(line) => Ok(Some(line)),
@@ -261,7 +262,7 @@ fn is_own(port: Port<'_>) -> bool {
     let host = port.host.trim_matches(['[', ']']);
     ANY.contains(&port.host)
         || is_local(port.host)
-        || resolve::addresses(host).is_ok_and(|ips| ips.iter().any(|ip| TcpListener::bind((*ip, 0)).is_ok()))
+        || resolve::addresses(host).is_ok_and(|ips| ips.iter().any(|ip| listen::is_own(*ip)))
 }
 
 /// Connects to a port, which a circus with `allow_tcp` has open. The stream has the type of the others from here on:

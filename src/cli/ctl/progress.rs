@@ -6,7 +6,7 @@ use crate::config::text;
 use crate::control::overview::waiting_for;
 use crate::control::plain::{cut, plain};
 use crate::control::{Map, one, protocol};
-use crate::sys::keyboard::columns;
+use crate::sys::terminal::columns;
 use serde_json::Value as Json;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};

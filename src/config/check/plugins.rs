@@ -3,6 +3,7 @@
 use super::Checker;
 use crate::config::ini::shorten;
 use crate::config::model::{Builtin, PluginConfig, PluginKind, WatcherConfig};
+use crate::config::options::plugin;
 use crate::config::url::{self, Place};
 use crate::config::words;
 
@@ -53,13 +54,13 @@ impl Checker {
     pub(super) fn plugin(&mut self, plugin: &PluginConfig) {
         let origins = &plugin.origins;
         let Some(kind) = plugin.kind() else {
-            return self.error((origins, "use"), plugin.reason_without_kind());
+            return self.error((origins, plugin::class), plugin.reason_without_kind());
         };
         if plugin.options.class.is_some() && plugin.options.cmd.is_some() {
-            self.warn((origins, "use"), "`use` has no effect beside `cmd`".into());
+            self.warn((origins, plugin::class), "`use` has no effect beside `cmd`".into());
         }
         if let Some(Err(why)) = plugin.options.cmd.as_deref().map(words::split) {
-            self.error((origins, "cmd"), format!("`cmd` cannot be split into words: {why}"));
+            self.error((origins, plugin::cmd), format!("`cmd` cannot be split into words: {why}"));
         }
         if let PluginKind::Builtin(builtin) = kind {
             for (key, severity, why) in plugin.builtin_problems(builtin) {

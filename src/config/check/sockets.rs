@@ -1,33 +1,22 @@
 //! What is wrong with sockets, and with the watchers whose processes get them.
 
-use super::super::expand;
 use super::super::ini::shorten;
 use super::super::model::{Origins, SocketConfig, WatcherConfig};
-use super::super::options::SOCKET;
-use super::super::text;
+use super::super::options::{SOCKET, socket, watcher};
+use super::super::sockets::{accepter, handed_down};
 use super::super::value::listed;
-use super::super::words;
+use super::super::{expand, text};
 use super::Checker;
 use crate::sorted::Sorted;
 
 /// The longest path of a Unix socket, in bytes.
 const LONGEST_PATH: usize = 107;
 
-/// Programs that wait for connections in accept(2), and end or spin when it does not wait for them. What follows in
-/// their names is a version.
-const WAIT_IN_ACCEPT: &[&str] = &["php-fpm", "php-cgi", "fcgiwrap"];
-
-/// The name of a socket as LISTEN_FDNAMES has it: sd_listen_fds(3) allows printable ASCII but the colon.
-pub fn handed_down(name: &str) -> String {
-    let allowed = |c: char| c != ':' && (c == ' ' || c.is_ascii_graphic());
-    name.chars().map(|c| if allowed(c) { c } else { '_' }).collect()
-}
-
 impl Checker {
     pub(super) fn sockets_of(&mut self, watcher: &WatcherConfig, known: &[SocketConfig]) {
         let (options, origins) = (&watcher.options, &watcher.origins);
         let mut by_command = Vec::new();
-        for (key, text) in [("cmd", &options.cmd), ("args", &options.args)] {
+        for (key, text) in [(watcher::cmd, &options.cmd), (watcher::args, &options.args)] {
             let named = expand::sockets(text);
             self.unknown_sockets((origins, key), &named, known);
             by_command.extend(named);
@@ -36,24 +25,24 @@ impl Checker {
             let words = listed(text.as_deref().unwrap_or_default());
             words.into_iter().filter(|word| !word.contains('(')).map(str::to_lowercase).collect()
         };
-        self.unknown_sockets((origins, "sockets"), &list(&options.sockets), known);
+        self.unknown_sockets((origins, watcher::sockets), &list(&options.sockets), known);
         let in_environment: Vec<String> =
             watcher.env.values().flat_map(|value| expand::sockets(value)).collect();
         self.unknown_sockets((origins, "env"), &in_environment, known);
-        self.unknown_sockets((origins, "stdin_socket"), &list(&options.stdin_socket), known);
+        self.unknown_sockets((origins, watcher::stdin_socket), &list(&options.stdin_socket), known);
         if !options.use_sockets && !by_command.is_empty() {
             let message =
                 "the command names a socket, but the processes get none without `use_sockets = True`";
-            let key = if expand::sockets(&options.cmd).is_empty() { "args" } else { "cmd" };
+            let key = if expand::sockets(&options.cmd).is_empty() { watcher::args } else { watcher::cmd };
             self.warn((origins, key), message.into());
         }
         if options.on_demand && known.is_empty() {
             let message = "on_demand waits for a socket, and the configuration has no [socket:NAME]";
-            self.error((origins, "on_demand"), message.into());
+            self.error((origins, watcher::on_demand), message.into());
         }
         if options.use_sockets && known.is_empty() && by_command.is_empty() {
             let message = "use_sockets has no effect: the configuration has no [socket:NAME]";
-            self.warn((origins, "use_sockets"), message.into());
+            self.warn((origins, watcher::use_sockets), message.into());
         }
     }
 
@@ -73,10 +62,10 @@ impl Checker {
             Some(path) if text::to_bytes(path).len() > LONGEST_PATH => {
                 let message =
                     format!("the path is longer than the {LONGEST_PATH} bytes that a Unix socket may have");
-                self.error((origins, "path"), message);
+                self.error((origins, socket::path), message);
             }
             None if options.family == "AF_UNIX" && socket.has_address() => {
-                self.error((origins, "family"), "a Unix socket needs a path".into());
+                self.error((origins, socket::family), "a Unix socket needs a path".into());
             }
             Some(_) | None => {}
         }
@@ -92,15 +81,18 @@ impl Checker {
         }
         if options.so_reuseport && options.family == "AF_UNIX" {
             let message = "so_reuseport has no effect: only addresses with a port can be shared";
-            self.warn((origins, "so_reuseport"), message.into());
+            self.warn((origins, socket::so_reuseport), message.into());
         }
         if options.so_reuseport && options.inherit.is_some() {
             let message = "so_reuseport has no effect on a socket that is inherited: there is only the one";
-            self.warn((origins, "so_reuseport"), message.into());
+            self.warn((origins, socket::so_reuseport), message.into());
         }
         self.ranges((SOCKET, options), origins, "", |_| true);
         if !(0..=65535).contains(&options.port) {
-            self.error((origins, "port"), format!("{} is no port; the last one is 65535", options.port));
+            self.error(
+                (origins, socket::port),
+                format!("{} is no port; the last one is 65535", options.port),
+            );
         }
     }
 
@@ -118,7 +110,10 @@ impl Checker {
             let other = sockets.get(first as usize).filter(|_| first != n);
             if let Some(other) = other.filter(|other| !(o.so_reuseport && other.options.so_reuseport)) {
                 let message = format!("the socket `{}` has the same address", shorten(&other.name));
-                self.error((&socket.origins, if o.path.is_some() { "path" } else { "port" }), message);
+                self.error(
+                    (&socket.origins, if o.path.is_some() { socket::path } else { socket::port }),
+                    message,
+                );
             }
         }
     }
@@ -143,16 +138,7 @@ impl Checker {
                 shorten(&program),
                 shorten(&socket.name)
             );
-            self.warn((&watcher.origins, "cmd"), message);
+            self.warn((&watcher.origins, watcher::cmd), message);
         }
     }
-}
-
-/// The program of a command that is known to wait in accept(2).
-pub fn accepter(cmd: &str) -> Option<String> {
-    let is_version = |rest: &str| rest.chars().all(|c| c.is_ascii_digit() || c == '.');
-    let waits =
-        |name: &&str| WAIT_IN_ACCEPT.iter().any(|known| name.strip_prefix(known).is_some_and(is_version));
-    let words = words::split(cmd).ok()?;
-    words.iter().map(|word| word.rsplit('/').next().unwrap_or_default()).find(waits).map(str::to_string)
 }

@@ -1,11 +1,12 @@
 //! What is wrong with `ready`, `health` and `watchdog`, and with what watchers depend on.
 
-use super::Checker;
+use super::{Checker, suggest};
+use crate::config::expand;
 use crate::config::ini::shorten;
 use crate::config::model::{Severity, SocketConfig, WatcherConfig};
+use crate::config::options::watcher;
 use crate::config::probe::{self, Probe};
 use crate::config::value::listed;
-use crate::config::{expand, suggest};
 use crate::sorted::{Sorted, sort};
 
 impl Checker {
@@ -13,7 +14,7 @@ impl Checker {
     pub(super) fn work(&mut self, watcher: &WatcherConfig, known: &[SocketConfig]) {
         let (options, origins) = (&watcher.options, &watcher.origins);
         let ready = options.ready.as_deref().and_then(|text| Probe::of_any(text).ok());
-        let place = (origins, "ready");
+        let place = (origins, watcher::ready);
         match &ready {
             Some(Probe::Log(_)) if watcher.stdout_stream.is_none() && watcher.stderr_stream.is_none() => {
                 self.error(place, probe::NOTHING_TO_READ.into());
@@ -27,10 +28,10 @@ impl Checker {
         }
         let (asks, health) = (ready.as_ref().is_some_and(Probe::is_asked), options.health.is_some());
         for (key, heeded, other) in [
-            ("ready_timeout", ready.is_some(), "ready"),
-            ("health_interval", health, "health"),
-            ("health_retries", health, "health"),
-            ("health_timeout", health || asks, "health"),
+            (watcher::ready_timeout, ready.is_some(), watcher::ready),
+            (watcher::health_interval, health, watcher::health),
+            (watcher::health_retries, health, watcher::health),
+            (watcher::health_timeout, health || asks, watcher::health),
         ] {
             if origins.keys.contains_key(key) && !heeded {
                 self.warn((origins, key), format!("`{key}` has no effect without `{other}`"));
@@ -65,7 +66,7 @@ impl Checker {
                 text.push(' ');
                 text.push_str(&shorten(&watcher.name));
             }
-            let key = if watcher.options.requires.is_some() { "requires" } else { "after" };
+            let key = if watcher.options.requires.is_some() { watcher::requires } else { watcher::after };
             self.error((&watcher.origins, key), text);
         }
     }
@@ -80,10 +81,10 @@ impl Checker {
     ) {
         let mut names = watchers.iter().map(|watcher| watcher.name.as_str());
         let mut message = format!("there is no watcher `{}`", shorten(name));
-        if let Some(nearest) = suggest::nearest_name(name, &mut names) {
+        if let Some(nearest) = suggest::nearest(name, &mut names) {
             message += &format!("; did you mean `{}`?", shorten(nearest));
         }
-        let severity = if key == "requires" { Severity::Error } else { Severity::Warning };
+        let severity = if key == watcher::requires { Severity::Error } else { Severity::Warning };
         self.find(severity, (&watcher.origins, key), message);
     }
 }
@@ -91,7 +92,9 @@ impl Checker {
 /// Whom a watcher names, and by which option.
 fn named(watcher: &WatcherConfig) -> Vec<(&'static str, &str)> {
     let mut found = Vec::new();
-    for (key, text) in [("after", &watcher.options.after), ("requires", &watcher.options.requires)] {
+    for (key, text) in
+        [(watcher::after, &watcher.options.after), (watcher::requires, &watcher.options.requires)]
+    {
         for name in listed(text.as_deref().unwrap_or_default()) {
             found.push((key, name));
         }

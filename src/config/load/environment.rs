@@ -64,7 +64,7 @@ fn of_some(values: &mut Values<'_>, section: &Section) -> Names {
     let mut env = Names::new();
     for entry in section.entries.values() {
         let is_late =
-            |name: &str| name.eq_ignore_ascii_case("wid") || expand::member(name, "sockets").is_some();
+            |name: &str| name.eq_ignore_ascii_case("wid") || expand::member(name, expand::SOCKETS).is_some();
         if let Some(name) = expand::names(&entry.value).find(|name| !is_late(name)) {
             let name = crate::config::ini::shorten(name);
             let message = format!("`$(circus.{name})` is not replaced in [env:...] sections, only in [env]");

@@ -3,14 +3,12 @@
 use super::is_usable;
 use super::values::Values;
 use super::watcher::origins;
-use crate::config::families;
-use crate::config::features;
+use crate::config::check::suggest;
 use crate::config::ini::shorten;
 use crate::config::model::{Builtin, Config, Names, PluginConfig, PluginKind, Severity, SocketConfig};
-use crate::config::options::{self, Expand, plugin, socket};
-use crate::config::protocols;
+use crate::config::options::{self, Expand, Place, plugin, socket};
 use crate::config::sections::{Entry, Section};
-use crate::config::suggest::{self, Place};
+use crate::config::{families, features, sockets};
 
 /// Reads `[circus]`.
 pub fn circus(values: &mut Values<'_>, config: &mut Config, section: &Section) {
@@ -45,7 +43,7 @@ pub fn socket(values: &mut Values<'_>, section: &Section) -> Option<SocketConfig
     if socket.options.path.is_some() {
         socket.options.family = "AF_UNIX".into();
     }
-    if let Some(proto) = socket.options.proto.as_deref().filter(|proto| protocols::parse(proto).is_none())
+    if let Some(proto) = socket.options.proto.as_deref().filter(|proto| sockets::protocol(proto).is_none())
         && let Some(origin) = socket.origins.of(socket::proto)
     {
         let message =
@@ -115,7 +113,6 @@ fn report_class(values: &mut Values<'_>, plugin: &PluginConfig, entry: &Entry) {
 fn meant(class: &str) -> Option<&'static str> {
     let name = class.strip_prefix("circus.plugins.")?.rsplit('.').next()?;
     let last = |class: &'static str| class.rsplit('.').next().unwrap_or_default();
-    let classes = Builtin::ALL.map(Builtin::class);
-    let near = suggest::nearest(name, &classes.map(last))?;
-    classes.into_iter().find(|class| last(class) == near)
+    let near = suggest::nearest(name, &mut Builtin::all().map(Builtin::class).map(last))?;
+    Builtin::all().map(Builtin::class).find(|class| last(class) == near)
 }

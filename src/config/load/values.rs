@@ -1,13 +1,13 @@
 //! One option at a time: its variables replaced, its text converted by its row of the table, and what is to be said
 //! about it.
 
+use crate::config::check::suggest;
 use crate::config::expand;
 use crate::config::features::{self, Feature};
 use crate::config::ini::shorten;
 use crate::config::model::{Finding, Names, Origin, Severity};
-use crate::config::options::{self, Built, Expand, Row, Spec};
+use crate::config::options::{self, Built, Expand, Place, Row, Spec};
 use crate::config::sections::Entry;
-use crate::config::suggest::{self, Place};
 use crate::config::value::{Kind, Value};
 
 /// Variables and environments may make a configuration so much larger than its files, in bytes.

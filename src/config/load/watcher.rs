@@ -1,16 +1,15 @@
 //! `[watcher:NAME]`: the options of the table, the families, the streams, and all other keys.
 
 use super::values::Values;
+use crate::config::check::suggest;
 use crate::config::families::{self, Family};
-use crate::config::features;
-use crate::config::hooks;
 use crate::config::ini::shorten;
 use crate::config::model::{MOST_PROCESSES, Names, Origins, Refused, Severity, WatcherConfig};
-use crate::config::options::{self, Expand, stream, watcher as key};
+use crate::config::options::{self, Expand, Place, stream, watcher as key};
 use crate::config::sections::{Entry, Section};
-use crate::config::stream::StreamConfig;
-use crate::config::suggest::{self, Place};
+use crate::config::stream::{CLASSES, StreamConfig, StreamKind};
 use crate::config::value::{Kind, Value};
+use crate::config::{features, hooks};
 use std::rc::Rc;
 
 /// Reads a watcher; `env` is the environment of its processes.
@@ -85,8 +84,8 @@ fn member(
         _ => values.text(entry, Expand::Watcher, &env),
     };
     if family.prefix == families::HOOK && !family.members.knows(name) {
-        let hint =
-            suggest::nearest(name, &hooks::NAMES).map(|near| format!(": did you mean `hooks.{near}`?"));
+        let hint = suggest::nearest(name, &mut hooks::NAMES.into_iter())
+            .map(|near| format!(": did you mean `hooks.{near}`?"));
         let message = format!("there is no hook `{}`{}", shorten(name), hint.unwrap_or_default());
         values.warn(&entry.origin, message);
     }
@@ -127,7 +126,20 @@ fn report_class(values: &mut Values<'_>, origins: &Origins, which: &str, stream:
     if let Some(why) = features::lack(stream.kind().feature()) {
         values.find(Severity::Fatal, origin, format!("the class of {which} {why}"));
     }
-    if let Some(what) = suggest::unknown_class(stream) {
+    if let Some(what) = unknown_class(stream) {
         values.warn(origin, format!("{what}; the output goes to circus's own standard output"));
     }
+}
+
+/// What is wrong with the class of a stream, if circus does not have it.
+pub fn unknown_class(stream: &StreamConfig) -> Option<String> {
+    let class = stream.class().filter(|class| StreamKind::of(class).is_none())?;
+    let shown = shorten(class);
+    if class.contains(['.', ':']) {
+        let advice = "which circus cannot load (use FileStream or StdoutStream)";
+        return Some(format!("`{shown}` is a Python class, {advice}"));
+    }
+    let hint = suggest::nearest(class, &mut CLASSES.iter().map(|(name, _)| *name));
+    let hint = hint.map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default();
+    Some(format!("there is no class `{shown}`{hint}"))
 }

@@ -1,14 +1,12 @@
 //! Files that circus has made, the pid file and those of Unix sockets, and what it may still do with them.
 
-use super::Location;
-use super::id;
-use super::remove;
+use super::{Location, id, remove};
 use crate::sys::{directory, user};
 use std::ffi::OsString;
-use std::fs::{File, Permissions};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// A file that circus has made and removes again, unless somebody has put another one in its place.
@@ -139,6 +137,34 @@ impl Drop for Aside {
         if !self.now.is_empty() {
             // If the directory does not allow it any more, nothing can be done.
             let _ = self.location.rename(&self.now, self.location.name());
+        }
+    }
+}
+
+/// A directory that circus has made, and which a start that fails removes.
+pub struct NewDirectory(PathBuf);
+
+impl NewDirectory {
+    /// Makes it.
+    ///
+    /// # Errors
+    /// Those of mkdir(2): above all, that there is one.
+    pub fn make(path: &Path, mode: u32) -> io::Result<NewDirectory> {
+        DirBuilder::new().mode(mode).create(path)?;
+        Ok(NewDirectory(path.to_owned()))
+    }
+
+    /// It stays.
+    pub fn keep(mut self) {
+        self.0 = PathBuf::new();
+    }
+}
+
+impl Drop for NewDirectory {
+    fn drop(&mut self) {
+        if !self.0.as_os_str().is_empty() {
+            // One in which somebody has made something stays.
+            let _ = std::fs::remove_dir(&self.0);
         }
     }
 }

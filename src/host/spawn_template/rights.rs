@@ -1,7 +1,10 @@
 //! Whom the processes of a watcher run as, and what they may do: from names and numbers to what the kernel takes.
 
+#[cfg(feature = "sandbox")]
 use super::c_string;
-use crate::config::{WatcherConfig, restrict};
+use crate::config::WatcherConfig;
+#[cfg(feature = "sandbox")]
+use crate::config::restrict;
 use crate::sys::child::{Child, Restrictions};
 use crate::sys::limit::{self, Limit};
 use crate::sys::user::{self, User};
@@ -93,6 +96,7 @@ pub fn account(config: &WatcherConfig) -> Result<Option<User>, String> {
 ///
 /// # Errors
 /// A value cannot be used.
+#[cfg(feature = "sandbox")]
 pub fn restrictions(config: &WatcherConfig) -> Result<Restrictions, String> {
     let options = &config.options;
     let mut restrictions = Restrictions { no_new_privs: options.no_new_privs, ..Restrictions::default() };
@@ -116,4 +120,9 @@ pub fn restrictions(config: &WatcherConfig) -> Result<Restrictions, String> {
         restrictions.sandbox = Some(paths);
     }
     Ok(restrictions)
+}
+
+#[cfg(not(feature = "sandbox"))]
+pub fn restrictions(_: &WatcherConfig) -> Result<Restrictions, String> {
+    Ok(Restrictions::default())
 }

@@ -1,67 +1,58 @@
-//! Programs that circus runs on the side for a short while, hooks above all: each in a session of its own, with a
+//! Programs that circus runs on the side for a short while, hooks above all: each in a group of its own, with a
 //! deadline, its output in the log or captured, both bounded.
 //!
-//! [`Purpose`] says what for. It waits in a queue until its turn comes; then [`Daemon::prepare`] makes the program of
-//! it, and [`Daemon::conclude`] hears what became of that. So whoever needs a helper adds a purpose, and an arm in
+//! [`Purpose`] says what for. It waits in a queue until its turn comes; then [`Helpers::prepare`] makes the program of
+//! it, and [`Helpers::conclude`] hears what became of that. So whoever needs a helper adds a purpose, and an arm in
 //! both. What a helper leaves running when it ends is left alone, but loses its output.
 
+mod extended_stats;
+mod hooks;
 mod lines;
 mod queue;
+mod running;
 
+use self::extended_stats::{Extended, StatsOf};
 use self::lines::Lines;
 use self::queue::{Owner, Queue};
+use self::running::{CAPTURED, LOGGED, Outcome, Pipe, Running};
 use crate::arbiter::hooks::{About, HookId};
 use crate::arbiter::process::Exit;
+use crate::arbiter::request::Ticket;
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::hooks::Hook;
+use crate::host::child::Leader;
+use crate::host::spawn_template::DEFAULT_PATH;
 use crate::host::trouble::Trouble;
-use crate::parts::hooks::StatsOf;
-use crate::parts::log::{Level, Log};
-use crate::parts::streams::Progress;
-use crate::reactor::eventloop::Daemon;
-use crate::reactor::part::Part;
-use crate::reactor::registry::Key;
-use crate::signals::{SIGCONT, SIGKILL, SIGTERM};
+use crate::parts::log::Level;
+use crate::reactor::part::{Cx, Effect, Part, Readiness};
+use crate::signals::SIGKILL;
 use crate::sorted::Sorted;
-use crate::sys::child::{Child, Stdio};
-use crate::sys::{self, process, signal};
+use crate::sys::child::{Child, SpawnError, Stdio, Step};
+use crate::sys::{self, process};
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{ErrorKind, Read};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-/// The most bytes that are captured.
-const MOST_CAPTURED: usize = 16 * 1024;
+/// How long helpers are started in a turn.
+const SLICE: Duration = Duration::from_millis(1);
 /// How long nobody is started when circus was short of something.
 const PAUSE: Duration = Duration::from_millis(200);
-
 /// For how long there must be no shortage, so that it is over. Those that wait try again more often.
 const QUIET: Duration = Duration::from_secs(1);
-/// Between SIGTERM and SIGKILL.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How many pieces of one pipe are read in a turn, and how many at most of one whose helper has ended: a pipe holds
-/// four.
-const PIECES: usize = 4;
 
 /// What the log calls it.
 const SHORTAGE: &str = "helpers";
 
 /// What a helper is run for.
+#[derive(Debug)]
 pub enum Purpose {
     /// A hook that the arbiter waits for.
-    Hook {
-        /// Which run.
-        id: HookId,
-        /// Whose hook.
-        watcher: WatcherId,
-        /// Which one.
-        hook: Hook,
-        /// What it is about.
-        about: About,
-    },
+    Hook { id: HookId, watcher: WatcherId, hook: Hook, about: About },
     /// The hook extended_stats of one process.
     Stats(StatsOf),
+    /// gzip, which reads one file and writes another: [`Effect::Compressed`] is its end.
+    #[allow(dead_code, reason = "gzip becomes a helper next")]
+    Gzip(Box<Child>),
 }
 
 impl Purpose {
@@ -70,6 +61,7 @@ impl Purpose {
         match self {
             Purpose::Hook { watcher, .. } => Owner::Watcher(*watcher),
             Purpose::Stats(of) => Owner::Clients(of.watcher),
+            Purpose::Gzip(_) => Owner::Files,
         }
     }
 
@@ -77,40 +69,41 @@ impl Purpose {
     fn delayed_hook(&self) -> Option<Event> {
         match self {
             Purpose::Hook { id, watcher, .. } => Some(Event::HookDelayed { id: *id, watcher: *watcher }),
-            Purpose::Stats(_) => None,
+            Purpose::Stats(_) | Purpose::Gzip(_) => None,
         }
     }
 
     fn hook(&self) -> Option<HookId> {
         match self {
             Purpose::Hook { id, .. } => Some(*id),
-            Purpose::Stats(_) => None,
+            Purpose::Stats(_) | Purpose::Gzip(_) => None,
         }
     }
 }
 
 /// What is to be run.
-pub struct Program {
-    /// The child; where its outputs go is not looked at.
-    pub child: Child,
+struct Program {
+    /// The child; where its outputs go is not looked at unless they are [`Output::Own`].
+    child: Child,
     /// What it is called in the log.
-    pub who: String,
-    /// Its standard output is captured and does not go to the log.
-    pub captures: bool,
-    /// Nothing else does, either.
-    pub quiet: bool,
+    who: String,
+    output: Output,
 }
 
-/// What became of a helper.
-pub struct Outcome {
-    /// How it ended, or why there was no end to wait for.
-    pub ended: Result<Exit, String>,
-    /// Its standard output, if that was to be captured.
-    pub captured: Vec<u8>,
-    /// The last line that it wrote to the log.
-    pub last_line: String,
+/// Where the output of a helper goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Output {
+    /// All to the log.
+    Logged,
+    /// The standard output is captured, the other one goes to the log.
+    Captured,
+    /// The standard output is captured, and nothing goes to the log.
+    Quiet,
+    /// The standard output is that of the child, and so is the input; it works when nobody else does.
+    Own,
 }
 
+/// One that waits for its turn.
 struct Waiting {
     purpose: Purpose,
     deadline: Option<Instant>,
@@ -118,74 +111,29 @@ struct Waiting {
     delayed: bool,
 }
 
-/// The outputs of a helper, by their place in [`Running::pipes`].
-const LOGGED: usize = 0;
-const CAPTURED: usize = 1;
-
-struct Running {
-    owner: Owner,
-    /// Nothing when nobody wants to know any more.
-    purpose: Option<Purpose>,
-    pipes: [Option<File>; 2],
-    lines: Lines,
-    captured: Vec<u8>,
-    deadline: Option<Instant>,
-    /// When its group gets SIGKILL.
-    kill_at: Option<Instant>,
-    /// It was asked to end.
-    asked: bool,
-}
-
-/// A program that runs now.
-struct Started {
-    pid: Pid,
-    pipes: [Option<File>; 2],
-    lines: Lines,
-}
-
 /// The helpers that run, and those that wait for their turn.
 #[derive(Default)]
 pub struct Helpers {
     queue: Queue<Waiting>,
+    /// When the starts of this turn end.
+    until: Option<Instant>,
     running: Sorted<Pid, Running>,
     /// Pipes that have more to read.
     ready: VecDeque<(Pid, usize)>,
+    /// Answers that wait for extended_stats.
+    extended: Sorted<Ticket, Extended>,
     /// Nobody is started before.
     paused_until: Option<Instant>,
     /// When the shortage will be over, if nobody is short of anything until then.
     enough_at: Option<Instant>,
+    /// When the first of those that run is to be asked to end, or killed.
+    next_end: Option<Instant>,
 }
-
-impl Part for Helpers {}
 
 impl Helpers {
     /// Adds a helper to the queue. One without a deadline is ended by somebody else if need be.
     pub fn add(&mut self, purpose: Purpose, deadline: Option<Instant>) {
         self.queue.push(purpose.owner(), Waiting { purpose, deadline, delayed: false });
-    }
-
-    /// How many wait for their turn.
-    pub fn waiting(&self) -> usize {
-        self.queue.waiting()
-    }
-
-    /// Whether something can be done without waiting.
-    pub fn are_busy(&self) -> bool {
-        !self.ready.is_empty() || self.queue.is_ready() && self.paused_until.is_none()
-    }
-
-    /// A pipe has something; `id` is that of its token.
-    pub fn pipe_ready(&mut self, id: u32) {
-        let pipe = ((id >> 1) as Pid, (id & 1) as usize);
-        if !self.ready.contains(&pipe) {
-            self.ready.push_back(pipe);
-        }
-    }
-
-    /// When [`Daemon::expire_helpers`] has something to do.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        let deadlines = self.running.values().filter_map(|helper| helper.kill_at.or(helper.deadline));
-        deadlines.chain(self.paused_until).chain(self.enough_at).min()
     }
 
     /// Ends the hook of this number; nobody wants to know how.
@@ -196,258 +144,211 @@ impl Helpers {
             return;
         }
         let is_it = |purpose: &Purpose| purpose.hook() == Some(hook);
-        for (pid, helper) in self.running.iter_mut() {
-            if helper.purpose.as_ref().is_some_and(is_it) {
-                helper.purpose = None;
-                helper.ask_to_end(*pid, now);
+        for helper in self.running.values_mut() {
+            if helper.purpose.take_if(|purpose| is_it(purpose)).is_some() {
+                helper.ask_to_end(now);
             }
         }
+        self.find_next_end();
     }
 
     /// Kills what runs: circus ends.
     pub fn kill_all(&mut self) {
-        for pid in self.running.keys() {
-            kill_group(*pid, SIGKILL);
-        }
-    }
-}
-
-/// Sends a signal to the group of a helper that was not reaped yet, so that the number is its own. That nobody is
-/// left to get it is no matter.
-fn kill_group(pid: Pid, signum: i32) {
-    let _ = signal::kill_whole(pid, signum);
-}
-
-impl Running {
-    fn ask_to_end(&mut self, pid: Pid, now: Instant) {
-        self.asked = true;
-        self.deadline = None;
-        self.kill_at = Some(now + PATIENCE);
-        kill_group(pid, SIGTERM);
-        kill_group(pid, SIGCONT);
-    }
-
-    /// Passes on what one of its pipes has, up to so many pieces.
-    fn read(&mut self, pipe: usize, pieces: usize, log: &mut Log) -> Progress {
-        let mut buffer = [0; 16 * 1024];
-        for _ in 0..pieces {
-            let Some(Some(file)) = self.pipes.get_mut(pipe) else { return Progress::Closed };
-            match file.read(&mut buffer) {
-                Ok(0) => return Progress::Closed,
-                Ok(n) => self.take(pipe, buffer.get(..n).unwrap_or_default(), log),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Progress::Drained,
-                Err(_) => return Progress::Closed,
-            }
-        }
-        Progress::More
-    }
-
-    fn take(&mut self, pipe: usize, bytes: &[u8], log: &mut Log) {
-        if pipe == LOGGED {
-            return self.lines.take(bytes, log);
-        }
-        // One byte too many tells that there were too many.
-        let room = (MOST_CAPTURED + 1).saturating_sub(self.captured.len()).min(bytes.len());
-        self.captured.extend_from_slice(bytes.get(..room).unwrap_or_default());
-    }
-}
-
-impl Daemon {
-    /// Starts helpers that wait, at least one, until it is `end`.
-    pub(crate) fn start_helpers(&mut self, end: Instant) {
-        while self.parts.helpers.paused_until.is_none()
-            && let Some((owner, waiting)) = self.parts.helpers.queue.next()
-        {
-            self.start_helper(owner, waiting);
-            self.core.now = Instant::now();
-            if self.core.now >= end {
-                break;
-            }
-        }
-    }
-
-    fn start_helper(&mut self, owner: Owner, Waiting { purpose, deadline, delayed }: Waiting) {
-        let started = match deadline.is_some_and(|at| at <= self.core.now) {
-            true => Err("its turn did not come in time".to_string().into()),
-            false => {
-                self.prepare(&purpose).map_err(Trouble::from).and_then(|program| self.run_program(program))
-            }
-        };
-        match started {
-            Ok(started) => {
-                let late = purpose.delayed_hook().filter(|_| delayed);
-                let helper = Running {
-                    owner,
-                    purpose: Some(purpose),
-                    pipes: started.pipes,
-                    lines: started.lines,
-                    captured: Vec::new(),
-                    deadline,
-                    kill_at: None,
-                    asked: false,
-                };
-                self.parts.helpers.running.insert(started.pid, helper);
-                self.end_shortage();
-                // Its time begins now.
-                late.into_iter().for_each(|event| self.dispatch(event));
-            }
-            Err(trouble) if trouble.shortage => {
-                self.parts.helpers.queue.put_back(owner, Waiting { purpose, deadline, delayed: true });
-                self.pause_helpers(&trouble);
-            }
-            Err(Trouble { why, .. }) => {
-                self.parts.helpers.queue.ended(owner);
-                let outcome = Outcome { ended: Err(why), captured: Vec::new(), last_line: String::new() };
-                self.conclude(purpose, outcome);
-            }
-        }
-    }
-
-    /// circus is short of something: all that wait go on waiting, and it is no fault of theirs.
-    fn pause_helpers(&mut self, trouble: &Trouble) {
-        self.say_shortage(trouble);
-        self.parts.helpers.paused_until = Some(self.core.now + PAUSE);
-        self.parts
-            .helpers
-            .queue
-            .iter()
-            .filter_map(|waiting| waiting.purpose.delayed_hook())
-            .for_each(|event| self.core.event(event));
-        self.settle();
+        self.running.values().for_each(|helper| helper.leader.kill(SIGKILL));
     }
 
     /// Writes to the log, once, that circus is short of something for helpers and questions.
-    pub(crate) fn say_shortage(&mut self, trouble: &Trouble) {
+    pub fn short(&mut self, trouble: &Trouble, cx: &mut Cx<'_>) {
         let text = format_args!(
             "hooks, commands and probes have to wait, since circus is short of something: {}",
             trouble.why
         );
-        self.core.log.once(Level::Error, SHORTAGE, text);
-        self.parts.helpers.enough_at = None;
+        cx.log.once(Level::Error, SHORTAGE, text);
+        self.enough_at = None;
     }
 
     /// One of them could be begun. Another one may need more, so it is not over yet.
-    pub(crate) fn end_shortage(&mut self) {
-        if self.core.log.knows(SHORTAGE) {
-            let at = self.core.now + QUIET;
-            self.parts.helpers.enough_at.get_or_insert(at);
+    pub fn not_short(&mut self, cx: &Cx<'_>) {
+        if cx.log.knows(SHORTAGE) {
+            self.enough_at.get_or_insert(cx.now + QUIET);
         }
     }
 
-    fn say_enough(&mut self) {
-        self.core.log.over(Level::Info, SHORTAGE, format_args!("hooks, commands and probes go on"));
-    }
-
-    fn run_program(&mut self, program: Program) -> Result<Started, Trouble> {
-        let Program { mut child, who, captures, quiet } = program;
-        let pipe = || process::pipe().map_err(|error| Trouble::from(error).about("pipe"));
-        let (logged, writer) = pipe()?;
-        let captured = captures.then(pipe).transpose()?;
-        child.session = true;
-        child.stdin = Stdio::Null;
-        child.stderr = Stdio::Fd(writer.as_raw_fd());
-        child.stdout = Stdio::Fd(captured.as_ref().map_or(&writer, |(_, writer)| writer).as_raw_fd());
-        let spawned = self.core.host.spawn(&child).map_err(|error| {
-            let name = child.argv.first().map(|name| name.to_string_lossy().into_owned());
-            Trouble::from(error).about(&name.unwrap_or_default())
-        })?;
-        let pid = spawned.pid();
-        let captured = captured.map(|(reader, _)| reader);
-        let pipes = [
-            Some(self.watch_helper(logged, pid, LOGGED)),
-            captured.map(|c| self.watch_helper(c, pid, CAPTURED)),
-        ];
-        Ok(Started { pid, pipes, lines: Lines::of(who, quiet) })
-    }
-
-    /// Has the loop look at a pipe. One that it cannot look at is read when the helper has ended.
-    fn watch_helper(&mut self, reader: OwnedFd, pid: Pid, pipe: usize) -> File {
-        let fd: RawFd = reader.as_raw_fd();
-        if let Err(error) = self.core.poll(Key::helpers).watch(fd, (pid as u32) << 1 | pipe as u32) {
-            let why = sys::io_words(&error);
-            self.core.log.error(format_args!("the output of {pid} is read only at its end: {why}"));
-        }
-        File::from(reader)
-    }
-
-    /// Reads every pipe of helpers that has something, once, within its budget.
-    pub(crate) fn read_helpers(&mut self) {
-        for _ in 0..self.parts.helpers.ready.len() {
-            let Some((pid, pipe)) = self.parts.helpers.ready.pop_front() else { break };
-            let Some(helper) = self.parts.helpers.running.get_mut(&pid) else { continue };
-            match helper.read(pipe, PIECES, &mut self.core.log) {
-                Progress::Drained => {}
-                Progress::More => self.parts.helpers.ready.push_back((pid, pipe)),
-                // Closing takes it out of the poll.
-                Progress::Closed => drop(helper.pipes.get_mut(pipe).and_then(Option::take)),
+    fn start(&mut self, owner: Owner, waiting: Waiting, cx: &mut Cx<'_>) {
+        let started = match waiting.deadline.is_some_and(|at| at <= cx.now) {
+            true => Err("its turn did not come in time".to_string().into()),
+            false => {
+                let program = self.prepare(&waiting.purpose, cx).map_err(Trouble::from);
+                program.and_then(|program| program.spawn(cx))
             }
+        };
+        let (leader, pipes, lines) = match started {
+            Ok(started) => started,
+            Err(trouble) => return self.not_started(owner, waiting, trouble, cx),
+        };
+        let Waiting { purpose, deadline, delayed } = waiting;
+        let late = purpose.delayed_hook().filter(|_| delayed);
+        let (purpose, captured) = (Some(purpose), Vec::new());
+        let (pid, kill_at, asked) = (leader.pid(), None, false);
+        let helper = Running { owner, purpose, deadline, kill_at, leader, pipes, lines, captured, asked };
+        self.running.insert(pid, helper);
+        self.find_next_end();
+        self.not_short(cx);
+        // Its time begins now.
+        late.into_iter().for_each(|event| cx.event(event));
+    }
+
+    fn not_started(&mut self, owner: Owner, waiting: Waiting, trouble: Trouble, cx: &mut Cx<'_>) {
+        if !trouble.shortage {
+            self.queue.ended(owner);
+            return self.conclude(waiting.purpose, Outcome::none(trouble.why), cx);
         }
+        self.queue.put_back(owner, Waiting { delayed: true, ..waiting });
+        // All that wait go on waiting, and it is no fault of theirs.
+        self.short(&trouble, cx);
+        self.paused_until = Some(cx.now + PAUSE);
+        self.queue
+            .iter()
+            .filter_map(|waiting| waiting.purpose.delayed_hook())
+            .for_each(|event| cx.event(event));
     }
 
     /// Ends helpers that take too long, and kills those that do not end.
-    pub(crate) fn expire_helpers(&mut self) {
-        let now = self.core.now;
-        self.parts.helpers.paused_until.take_if(|at| *at <= now);
-        if self.parts.helpers.enough_at.take_if(|at| *at <= now).is_some() {
-            self.say_enough();
-        }
+    fn end_late_ones(&mut self, now: Instant) {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        for (pid, helper) in self.parts.helpers.running.iter_mut() {
+        for helper in self.running.values_mut() {
             if due(helper.kill_at) {
                 helper.kill_at = None;
-                kill_group(*pid, SIGKILL);
+                helper.leader.kill(SIGKILL);
             } else if due(helper.deadline) {
-                helper.ask_to_end(*pid, now);
+                helper.ask_to_end(now);
             }
         }
+        self.find_next_end();
     }
 
-    /// A child is a zombie. If it was a helper, everything that it wrote is passed on, and then what became of it.
-    pub(crate) fn helper_ended(&mut self, pid: Pid, exit: Exit) {
-        let Some(mut helper) = self.parts.helpers.running.remove(&pid) else { return };
-        self.parts.helpers.queue.ended(helper.owner);
-        for pipe in [LOGGED, CAPTURED] {
-            // Somebody whom it left behind may write for ever.
-            helper.read(pipe, 2 * PIECES, &mut self.core.log);
-        }
-        helper.lines.end_line(&mut self.core.log);
-        if helper.asked {
-            kill_group(pid, SIGKILL);
-        }
-        let ended = if helper.asked { Err("it took too long".into()) } else { Ok(exit) };
-        let outcome = Outcome { ended, captured: helper.captured, last_line: helper.lines.last() };
-        if let Some(purpose) = helper.purpose {
-            self.conclude(purpose, outcome);
-        }
+    fn find_next_end(&mut self) {
+        self.next_end = self.running.values().filter_map(Running::next_end).min();
     }
 
     /// The program of a purpose.
-    fn prepare(&self, purpose: &Purpose) -> Result<Program, String> {
+    fn prepare(&self, purpose: &Purpose, cx: &Cx<'_>) -> Result<Program, String> {
         match purpose {
-            Purpose::Hook { watcher, hook, about, .. } => self.hook_program(*watcher, *hook, about, None),
-            Purpose::Stats(of) => self.stats_program(of),
+            Purpose::Hook { watcher, hook, about, .. } => hooks::program(*watcher, *hook, about, None, cx),
+            Purpose::Stats(of) => self.stats_program(of, cx),
+            Purpose::Gzip(child) => {
+                Ok(Program { child: (**child).clone(), who: "gzip".into(), output: Output::Own })
+            }
         }
     }
 
     /// Does what follows from what became of a helper.
-    fn conclude(&mut self, purpose: Purpose, outcome: Outcome) {
+    fn conclude(&mut self, purpose: Purpose, outcome: Outcome, cx: &mut Cx<'_>) {
         match purpose {
-            Purpose::Hook { id, watcher, hook, .. } => self.hook_ended(id, watcher, hook, &outcome),
-            Purpose::Stats(of) => self.stats_ended(of, &outcome),
+            Purpose::Hook { id, watcher, hook, .. } => {
+                cx.event(Event::HookDone { id, watcher, answer: hooks::answer(hook, &outcome) });
+            }
+            Purpose::Stats(of) => self.stats_ended(of, &outcome, cx),
+            Purpose::Gzip(_) => cx.effect(Effect::Compressed(outcome.ended)),
         }
     }
 }
 
-impl Outcome {
-    /// What was captured.
-    ///
-    /// # Errors
-    /// It was too much.
-    pub fn captured(&self) -> Result<&[u8], String> {
-        match self.captured.len() > MOST_CAPTURED {
-            true => Err(format!("it printed more than {} KiB", MOST_CAPTURED / 1024)),
-            false => Ok(&self.captured),
+impl Part for Helpers {
+    fn ready(&mut self, id: u32, _: Readiness, _: &mut Cx<'_>) {
+        let (pid, pipe) = running::pipe_of(id);
+        if self.running.get_mut(&pid).is_some_and(|helper| helper.queue(pipe)) {
+            self.ready.push_back((pid, pipe));
         }
     }
+
+    fn is_busy(&self) -> bool {
+        !self.ready.is_empty() || self.queue.is_ready() && self.paused_until.is_none()
+    }
+
+    fn begin(&mut self, _: &mut Cx<'_>) {
+        self.until = None;
+    }
+
+    /// Starts one of those that wait while there is time, at least one; then reads every pipe that has something, once,
+    /// within its budget.
+    fn work(&mut self, cx: &mut Cx<'_>) -> bool {
+        if self.paused_until.is_none()
+            && self.until.is_none_or(|until| cx.now < until)
+            && let Some((owner, waiting)) = self.queue.next()
+        {
+            self.until.get_or_insert_with(|| Instant::now() + SLICE);
+            self.start(owner, waiting, cx);
+            return true;
+        }
+        for _ in 0..self.ready.len() {
+            let Some((pid, pipe)) = self.ready.pop_front() else { break };
+            if self.running.get_mut(&pid).is_some_and(|helper| helper.read_on(pipe, cx.log)) {
+                self.ready.push_back((pid, pipe));
+            }
+        }
+        false
+    }
+
+    fn deadline(&mut self) -> Option<Instant> {
+        [self.next_end, self.paused_until, self.enough_at].into_iter().flatten().min()
+    }
+
+    fn due(&mut self, cx: &mut Cx<'_>) {
+        self.paused_until.take_if(|at| *at <= cx.now);
+        if self.enough_at.take_if(|at| *at <= cx.now).is_some() {
+            cx.log.over(Level::Info, SHORTAGE, format_args!("hooks, commands and probes go on"));
+        }
+        self.end_late_ones(cx.now);
+    }
+
+    /// Everything that a helper wrote is passed on, and then what became of it.
+    fn ended(&mut self, pid: Pid, exit: Exit, cx: &mut Cx<'_>) {
+        let Some(helper) = self.running.remove(&pid) else { return };
+        self.queue.ended(helper.owner);
+        self.find_next_end();
+        let (purpose, outcome) = helper.end(exit, cx.log);
+        if let Some(purpose) = purpose {
+            self.conclude(purpose, outcome, cx);
+        }
+    }
+}
+
+impl Program {
+    fn spawn(self, cx: &mut Cx<'_>) -> Result<(Leader, [Option<Pipe>; 2], Lines), Trouble> {
+        let Program { mut child, who, output } = self;
+        let pipe = || process::pipe().map_err(|error| Trouble::from(error).about("pipe"));
+        let (logged, log_end) = pipe()?;
+        let captures = matches!(output, Output::Captured | Output::Quiet);
+        let captured = captures.then(pipe).transpose()?;
+        child.stderr = Stdio::Fd(log_end.as_raw_fd());
+        if output == Output::Own {
+            // Where the kernel shares the processors out among sessions, one of its own would be worth as much as that of
+            // the busiest process, whatever its niceness.
+            child.group = true;
+        } else {
+            child.session = true;
+            child.stdin = Stdio::Null;
+            child.stdout = captured.as_ref().map_or(child.stderr, |(_, end)| Stdio::Fd(end.as_raw_fd()));
+        }
+        let leader = cx.host.spawn(&child).map_err(|error| why_not(&child, output, error))?;
+        let pid = leader.pid();
+        if output == Output::Own {
+            // It works all the same when it is not allowed to be so modest.
+            let _ = process::make_modest(pid);
+        }
+        let captured = captured.map(|(reader, _)| running::watch(reader, pid, CAPTURED, cx));
+        let pipes = [Some(running::watch(logged, pid, LOGGED, cx)), captured];
+        Ok((leader, pipes, Lines::of(who, output == Output::Quiet)))
+    }
+}
+
+/// Why there is no helper.
+fn why_not(child: &Child, output: Output, error: SpawnError) -> Trouble {
+    let name = child.argv.first().map_or("".into(), |name| name.to_string_lossy());
+    if output == Output::Own && error.step == Step::Exec && error.errno == sys::ENOENT {
+        let path = std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.into());
+        return format!("there is no {name} in PATH={path}; install it, or take compress out").into();
+    }
+    Trouble::from(error).about(&name)
 }

@@ -18,6 +18,8 @@ pub enum Owner {
     Watcher(WatcherId),
     /// For clients that want to know more about a watcher.
     Clients(WatcherId),
+    /// For rotated files.
+    Files,
 }
 
 struct Lane<T> {

@@ -6,12 +6,12 @@
 
 use crate::control::endpoint;
 use crate::host::endpoint::make_directory;
-use crate::parts::sockets::{NewDirectory, Obstacle, OwnFile, Owner, claim};
+use crate::host::files::{NewDirectory, OwnFile};
+use crate::host::listen::{self, Obstacle};
 use crate::sys::address::Address;
 use crate::sys::socket::{BindError, Kind, SocketSpec};
 use crate::sys::{process, user};
 use std::ffi::OsStr;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -81,8 +81,7 @@ fn in_default_directory() -> Option<NotifySocket> {
 fn bind(address: Address) -> Result<NotifySocket, Obstacle> {
     let text = address.to_string();
     let spec = SocketSpec { kind: Kind::Dgram, ..SocketSpec::unix(address, 0o666) };
-    let (fd, mut file): (OwnedFd, _) = claim(&spec, false, Owner::Circus)?;
-    file.iter_mut().for_each(OwnFile::keep);
+    let (fd, file) = listen::take(&spec)?;
     let socket = UnixDatagram::from(fd);
     crate::sys::message::pass_credentials(&socket)
         .map_err(|error| Obstacle::Kernel(BindError { step: "SO_PASSCRED", error }))?;

@@ -10,7 +10,7 @@ use super::full_stats::FullStats;
 use super::metrics::Metrics;
 use super::observer::Observer;
 use super::resource_watcher::ResourceWatcher;
-use super::statsd::StatsdEmitter;
+use super::statsd::{Statsd, StatsdEmitter};
 use super::watchdog::WatchDog;
 use crate::arbiter::request::{Matching, Select, Task};
 use crate::arbiter::time::Time;
@@ -152,6 +152,42 @@ impl Wishes {
     }
 }
 
+/// A plugin that looks at the world again and again.
+pub trait Look {
+    /// Looks, and says what is to be done.
+    fn look(&mut self, world: &mut dyn World, wishes: &mut Wishes);
+
+    /// Takes in something else.
+    fn hear(&mut self, _input: Input<'_>, _world: &mut dyn World) {}
+}
+
+/// Such a plugin, and when it looks next.
+pub struct Paced(Pace, Box<dyn Look>);
+
+impl Paced {
+    /// It looks as often as the option `loop_rate` says.
+    pub fn new(settings: &Settings<'_>, plugin: impl Look + 'static) -> Paced {
+        Paced(Pace::new(settings), Box::new(plugin))
+    }
+}
+
+impl Builtin for Paced {
+    fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Wishes) {
+        let Paced(pace, plugin) = self;
+        if matches!(input, Input::Begin | Input::Due) {
+            pace.wind(now);
+        }
+        match input {
+            Input::Due => plugin.look(world, wishes),
+            other => plugin.hear(other, world),
+        }
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.0.next()
+    }
+}
+
 /// A plugin that circus has itself.
 pub trait Builtin {
     /// Takes in something and says what is to be done.
@@ -202,11 +238,11 @@ fn build(builtin: model::Builtin, config: &WatcherConfig) -> Result<Box<dyn Buil
     let settings = &Settings::new(builtin, &config.free);
     Ok(match builtin {
         model::Builtin::Flapping => Box::new(Flapping::new(&config.free)),
-        model::Builtin::ResourceWatcher => Box::new(ResourceWatcher::new(settings)),
+        model::Builtin::ResourceWatcher => Box::new(Paced::new(settings, ResourceWatcher::new(settings))),
         model::Builtin::WatchDog => Box::new(WatchDog::new(settings)?),
-        model::Builtin::CommandReloader => Box::new(CommandReloader::new(settings)),
-        model::Builtin::StatsdEmitter => Box::new(StatsdEmitter::new(settings)),
-        model::Builtin::FullStats => Box::new(FullStats::new(settings)),
+        model::Builtin::CommandReloader => Box::new(Paced::new(settings, CommandReloader::default())),
+        model::Builtin::StatsdEmitter => Box::new(StatsdEmitter(Statsd::new(settings))),
+        model::Builtin::FullStats => Box::new(Paced::new(settings, FullStats(Statsd::new(settings)))),
         model::Builtin::HttpObserver => Box::new(Observer::http(settings)?),
         model::Builtin::RedisObserver => Box::new(Observer::redis(settings)?),
         model::Builtin::Metrics => Box::new(Metrics::new(settings)?),

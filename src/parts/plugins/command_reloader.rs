@@ -3,15 +3,13 @@
 //! The program is the file that a spawn executes; how it is then is what later looks are compared with. A change counts
 //! when the file has stayed as it is from one look to the next, so that one which is still being written is left alone.
 
-use super::builtin::{Builtin, Input, Notice, Pace, Stamp, What, Wishes, World};
+use super::builtin::{Input, Look, Notice, Stamp, What, Wishes, World};
 use crate::arbiter::Level;
-use crate::arbiter::time::Time;
-use crate::config::builtin::Settings;
 use std::path::PathBuf;
 
 /// The plugin.
+#[derive(Default)]
 pub struct CommandReloader {
-    pace: Pace,
     commands: Vec<Command>,
 }
 
@@ -26,11 +24,6 @@ struct Command {
 }
 
 impl CommandReloader {
-    /// The plugin with these options.
-    pub fn new(settings: &Settings<'_>) -> CommandReloader {
-        CommandReloader { pace: Pace::new(settings), commands: Vec::new() }
-    }
-
     /// All processes of a watcher are made of what is there now, unless there are older ones that have to be compared
     /// with how it was.
     fn note(&mut self, watcher: &str, older: bool, world: &dyn World) {
@@ -48,8 +41,10 @@ impl CommandReloader {
         let now = world.stamp(&files);
         self.commands.push(Command { watcher: watcher.into(), files, used: now, seen: now });
     }
+}
 
-    fn look(&mut self, world: &dyn World, wishes: &mut Wishes) {
+impl Look for CommandReloader {
+    fn look(&mut self, world: &mut dyn World, wishes: &mut Wishes) {
         for command in &mut self.commands {
             let watcher = &command.watcher;
             let runs = world.processes(watcher).is_some_and(|pids| !pids.is_empty());
@@ -63,19 +58,10 @@ impl CommandReloader {
             }
         }
     }
-}
 
-impl Builtin for CommandReloader {
-    fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Wishes) {
+    fn hear(&mut self, input: Input<'_>, world: &mut dyn World) {
         match input {
-            Input::Begin => {
-                self.pace.wind(now);
-                world.watchers().iter().for_each(|watcher| self.note(watcher, false, world));
-            }
-            Input::Due => {
-                self.pace.wind(now);
-                self.look(world, wishes);
-            }
+            Input::Begin => world.watchers().iter().for_each(|watcher| self.note(watcher, false, world)),
             Input::Event(Notice { watcher, what: What::Spawned(_), .. }) => {
                 let older = world.processes(watcher).is_some_and(|pids| pids.len() > 1);
                 self.note(watcher, older, world);
@@ -86,10 +72,6 @@ impl Builtin for CommandReloader {
             }
             _ => {}
         }
-    }
-
-    fn deadline(&self) -> Option<Time> {
-        self.pace.next()
     }
 }
 

@@ -181,12 +181,7 @@ impl Builtin for Flapping {
                     wishes.log(Level::Warning, text);
                 }
             }
-            Input::Begin
-            | Input::Bound(_)
-            | Input::Served(_)
-            | Input::Datagram(_)
-            | Input::Answer(_)
-            | Input::NotAsked => {}
+            _ => {}
         }
     }
 

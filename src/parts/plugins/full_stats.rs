@@ -1,23 +1,13 @@
 //! FullStats: tells statsd again and again how much the processes of each watcher use.
 
-use super::builtin::{Builtin, Input, Pace, Wishes, World};
+use super::builtin::{Look, Wishes, World};
 use super::statsd::{Statsd, part};
-use crate::arbiter::time::Time;
-use crate::config::builtin::Settings;
 use crate::config::number;
 
 /// The plugin.
-pub struct FullStats {
-    statsd: Statsd,
-    pace: Pace,
-}
+pub struct FullStats(pub Statsd);
 
-impl FullStats {
-    /// The plugin with these options.
-    pub fn new(settings: &Settings<'_>) -> FullStats {
-        FullStats { statsd: Statsd::new(settings), pace: Pace::new(settings) }
-    }
-
+impl Look for FullStats {
     fn look(&mut self, world: &mut dyn World, wishes: &mut Wishes) {
         for watcher in world.watchers() {
             let mut count = 0u32;
@@ -34,7 +24,7 @@ impl FullStats {
             let watcher = part(&watcher);
             let mut gauge = |what: &str, value: f64, digits: u32| {
                 let value = number::fixed(value, digits);
-                self.statsd.gauge(format_args!("_stats.{watcher}.{what}"), &value, wishes);
+                self.0.gauge(format_args!("_stats.{watcher}.{what}"), &value, wishes);
             };
             gauge("watchers_num", f64::from(count), 0);
             if count == 0 {
@@ -63,23 +53,6 @@ impl Series {
     fn add(&mut self, value: f64) {
         self.most = self.most.max(value);
         self.sum += value;
-    }
-}
-
-impl Builtin for FullStats {
-    fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Wishes) {
-        match input {
-            Input::Begin => self.pace.wind(now),
-            Input::Due => {
-                self.pace.wind(now);
-                self.look(world, wishes);
-            }
-            _ => {}
-        }
-    }
-
-    fn deadline(&self) -> Option<Time> {
-        self.pace.next()
     }
 }
 

@@ -42,13 +42,7 @@ impl Builtin for Metrics {
                 self.again.wind(now);
                 wishes.trouble("listen", format_args!("cannot listen at {}: {why}", self.listen));
             }
-            Input::End
-            | Input::Event(_)
-            | Input::Ordered(_)
-            | Input::Bound(_)
-            | Input::Datagram(_)
-            | Input::Answer(_)
-            | Input::NotAsked => {}
+            _ => {}
         }
     }
 

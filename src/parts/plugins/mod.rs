@@ -19,6 +19,7 @@ mod statsd;
 mod watchdog;
 
 use crate::config::model::Builtin;
+use crate::config::options::watcher;
 use crate::config::{Config, Names, PluginConfig, PluginKind, WatcherConfig, plugin};
 use crate::control::shell;
 use crate::host::endpoint::absolute;
@@ -103,6 +104,7 @@ fn builtin_watcher(plugin: &PluginConfig, builtin: Builtin) -> WatcherConfig {
 
 /// What only the C library knows of the options of a plugin that circus has itself: the key of a regular expression
 /// that is none, and why.
+#[cfg(feature = "check")]
 pub fn wrong_expression(plugin: &PluginConfig) -> Option<builtin::Wrong> {
     let Some(PluginKind::Builtin(builtin)) = plugin.kind() else { return None };
     let watcher = plugin.builtin_watcher(builtin);
@@ -162,7 +164,7 @@ fn python_command(plugin: &PluginConfig, config: &Config, around: &Surroundings<
 /// Where Python looks for modules: where circus's own environment says so, and those of the watchers, since Circus
 /// looks there too. What belongs to a watcher of another user has no place in it.
 fn python_path(plugin: &PluginConfig, config: &Config, environ: &Names) -> Option<String> {
-    let own = plugin.free.get("uid").map(String::as_str);
+    let own = plugin.free.get(watcher::uid).map(String::as_str);
     let of_user = |watcher: &&WatcherConfig| {
         let uid = watcher.options.uid.as_deref();
         uid.is_none() || uid == own

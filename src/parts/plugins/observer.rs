@@ -11,6 +11,7 @@ use crate::arbiter::time::Time;
 use crate::config::builtin::Settings;
 use crate::config::number;
 use crate::config::url::{self, Place};
+use crate::control::http;
 
 /// What Circus calls the status when there was no answer at all.
 const NO_ANSWER: i64 = 599;
@@ -96,16 +97,19 @@ impl Observer {
     }
 
     /// What an answer means; `None` when it is not there as a whole.
-    fn judge(&self, answer: &str) -> Option<Verdict> {
+    fn judge(&self, answer: &[u8]) -> Option<Verdict> {
         if self.replies > 0 {
-            return redis(answer, self.replies);
+            return redis(&String::from_utf8_lossy(answer), self.replies);
         }
-        (answer.contains("\n\r\n") || answer.contains("\n\n")).then(|| http(answer))
+        http::has_head(answer).then(|| match http::success(answer) {
+            Ok(()) => Verdict::Fine(String::new()),
+            Err((status, why)) => Verdict::Dead(status.unwrap_or(NO_ANSWER), why),
+        })
     }
 
     fn answered(&mut self, now: Time, answer: Result<&[u8], String>, wishes: &mut Wishes) {
         let Some(asked) = self.asked.take() else { return };
-        let verdict = match answer.map(|answer| self.judge(&String::from_utf8_lossy(answer))) {
+        let verdict = match answer.map(|answer| self.judge(answer)) {
             Ok(Some(verdict)) => verdict,
             Ok(None) => Verdict::Dead(NO_ANSWER, "the answer is not whole".into()),
             Err(why) => Verdict::Dead(NO_ANSWER, why),
@@ -143,25 +147,6 @@ impl Observer {
                 self.statsd.gauge(format_args!("redis_stats.{field}"), value, wishes);
             }
         }
-    }
-}
-
-/// The first line has the status.
-fn http(answer: &str) -> Verdict {
-    let mut words = answer.split_whitespace();
-    let version = words.next().filter(|version| version.starts_with("HTTP/"));
-    match version.and(words.next()).and_then(number::whole) {
-        Some(200..400) => Verdict::Fine(String::new()),
-        Some(status) => Verdict::Dead(status, format!("the status is {status}")),
-        None => Verdict::Dead(NO_ANSWER, "it does not speak HTTP".into()),
-    }
-}
-
-/// What is wrong with the answer of a web server, if it is no success.
-pub fn http_trouble(answer: &str) -> Option<String> {
-    match http(answer) {
-        Verdict::Fine(_) => None,
-        Verdict::Alive(why) | Verdict::Dead(_, why) => Some(why),
     }
 }
 
@@ -215,7 +200,7 @@ impl Builtin for Observer {
     }
 
     fn is_complete(&self, answer: &[u8]) -> bool {
-        self.judge(&String::from_utf8_lossy(answer)).is_some()
+        self.judge(answer).is_some()
     }
 }
 

@@ -3,10 +3,9 @@
 //! Each process is judged by itself, and it alone is ended, as the watcher ends its processes; circus replaces it. A
 //! child of a process gets a signal.
 
-use super::builtin::{Builtin, Input, Pace, Wishes, World};
+use super::builtin::{Look, Wishes, World};
 use super::statsd::{Statsd, part};
 use crate::arbiter::request::{Task, Whom};
-use crate::arbiter::time::Time;
 use crate::arbiter::{Level, Pid};
 use crate::config::builtin::{Memory, Settings};
 use crate::signals::SIGTERM;
@@ -21,7 +20,6 @@ type Counts = [u64; 5];
 /// The plugin.
 pub struct ResourceWatcher {
     statsd: Statsd,
-    pace: Pace,
     watcher: String,
     limits: Limits,
     max_count: u64,
@@ -77,48 +75,12 @@ impl ResourceWatcher {
         let named = ["watcher", "service"].map(|key| settings.text(key));
         ResourceWatcher {
             statsd: Statsd::new(settings),
-            pace: Pace::new(settings),
             watcher: named.into_iter().find(|name| !name.is_empty()).unwrap_or_default().into(),
             limits: Limits::new(settings),
             max_count: u64::try_from(settings.whole("max_count")).unwrap_or(0),
             process_children: settings.flag("process_children"),
             child_signal: settings.signal("child_signal").unwrap_or(SIGTERM),
             counts: Vec::new(),
-        }
-    }
-
-    fn look(&mut self, world: &mut dyn World, wishes: &mut Wishes) {
-        let name = self.watcher.clone();
-        let Some(pids) = world.processes(&name) else {
-            self.count("error", wishes);
-            wishes.trouble("watcher", format_args!("there is no watcher {name} to look at"));
-            return;
-        };
-        wishes.mended("watcher", format_args!("there is a watcher {name} again"));
-        let before = std::mem::take(&mut self.counts);
-        for pid in pids {
-            if let Some(why) = self.judge(pid, &before, world, wishes) {
-                wishes.log(Level::Warning, format_args!("{name}: process {pid} is ended: {why}"));
-                wishes.order(Task::Kill {
-                    name: name.clone(),
-                    pid: Some(pid),
-                    signum: None,
-                    graceful_timeout: None,
-                });
-                continue;
-            }
-            let children = if self.process_children { world.children(pid) } else { Vec::new() };
-            for child in children {
-                let Some(why) = self.judge(child, &before, world, wishes) else { continue };
-                let text = format_args!("{name}: {child}, a child of process {pid}, gets a signal: {why}");
-                wishes.log(Level::Warning, text);
-                wishes.order(Task::Signal {
-                    name: name.clone(),
-                    pid: Some(pid),
-                    whom: Whom::Child(child),
-                    signum: self.child_signal,
-                });
-            }
         }
     }
 
@@ -155,20 +117,40 @@ impl ResourceWatcher {
     }
 }
 
-impl Builtin for ResourceWatcher {
-    fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Wishes) {
-        match input {
-            Input::Begin => self.pace.wind(now),
-            Input::Due => {
-                self.pace.wind(now);
-                self.look(world, wishes);
+impl Look for ResourceWatcher {
+    fn look(&mut self, world: &mut dyn World, wishes: &mut Wishes) {
+        let name = self.watcher.clone();
+        let Some(pids) = world.processes(&name) else {
+            self.count("error", wishes);
+            wishes.trouble("watcher", format_args!("there is no watcher {name} to look at"));
+            return;
+        };
+        wishes.mended("watcher", format_args!("there is a watcher {name} again"));
+        let before = std::mem::take(&mut self.counts);
+        for pid in pids {
+            if let Some(why) = self.judge(pid, &before, world, wishes) {
+                wishes.log(Level::Warning, format_args!("{name}: process {pid} is ended: {why}"));
+                wishes.order(Task::Kill {
+                    name: name.clone(),
+                    pid: Some(pid),
+                    signum: None,
+                    graceful_timeout: None,
+                });
+                continue;
             }
-            _ => {}
+            let children = if self.process_children { world.children(pid) } else { Vec::new() };
+            for child in children {
+                let Some(why) = self.judge(child, &before, world, wishes) else { continue };
+                let text = format_args!("{name}: {child}, a child of process {pid}, gets a signal: {why}");
+                wishes.log(Level::Warning, text);
+                wishes.order(Task::Signal {
+                    name: name.clone(),
+                    pid: Some(pid),
+                    whom: Whom::Child(child),
+                    signum: self.child_signal,
+                });
+            }
         }
-    }
-
-    fn deadline(&self) -> Option<Time> {
-        self.pace.next()
     }
 }
 

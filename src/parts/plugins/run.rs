@@ -7,28 +7,28 @@ use super::builtin::{self, Builtin, Input, Notice, Stamp, What, Wish, Wishes, Wo
 use super::command;
 use super::server::Server;
 use crate::arbiter::history::Origin;
-use crate::arbiter::process::Phase;
+use crate::arbiter::process::{Phase, Process};
 use crate::arbiter::request::{Reply, Task, Ticket};
-use crate::arbiter::time::Time;
 use crate::arbiter::watcher::{Status, Watcher};
 use crate::arbiter::{Arbiter, Event, Level, Pid, Published, WatcherId};
 use crate::config::url::Place;
 use crate::config::{Names, WatcherConfig};
-use crate::host::procfs;
 use crate::host::spawn_template::{Offered, SpawnTemplate};
 use crate::host::trouble::Trouble;
+use crate::host::{listen, procfs};
 use crate::parts::tcp_client::TcpClient;
-use crate::reactor::eventloop::Daemon;
-use crate::reactor::part::Part;
-use crate::reactor::registry::Key;
+use crate::reactor::part::{Cx, Effect, Part, Readiness};
 use crate::sys::io_words;
 use crate::views::targets::targets;
 use crate::views::usage::{Samples, Scale, Usage};
 use mio::net::UdpSocket;
+use std::fmt::Arguments;
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 /// The tickets of plugins are this and the number of the watcher; those of clients are lower. No plugin waits for more
 /// than the first reply, so they need not differ.
@@ -46,40 +46,30 @@ pub struct Builtins {
     senders: [Option<UdpSocket>; 2],
     /// Those whose sockets have more to read.
     busy: Vec<WatcherId>,
+    /// When the first of them has something to do.
+    deadline: Option<Instant>,
 }
-
-impl Part for Builtins {}
 
 /// A plugin that runs.
 struct Running {
     id: WatcherId,
-    name: String,
+    name: Rc<str>,
     options: Names,
     plugin: Box<dyn Builtin>,
     samples: Samples,
-    line: Option<Line>,
+    socket: Option<Socket>,
     /// What keeps it from its work, and the text about it.
     trouble: Option<(&'static str, String)>,
 }
 
-/// A socket of a plugin.
-enum Line {
+/// The socket of a plugin.
+enum Socket {
     Datagrams(UdpSocket),
-    TcpClient(TcpClient),
+    Client(TcpClient),
     Server(Server),
 }
 
 impl Builtins {
-    /// When one of them has something to do.
-    pub fn deadline(&self) -> Option<Time> {
-        self.running.iter().filter_map(|running| running.plugin.deadline()).min()
-    }
-
-    /// Whether something can be done without waiting.
-    pub fn are_busy(&self) -> bool {
-        !self.busy.is_empty()
-    }
-
     /// What keeps a plugin from its work.
     pub fn trouble(&self, id: WatcherId) -> Option<&str> {
         let running = self.running.iter().find(|running| running.id == id)?;
@@ -108,21 +98,13 @@ struct Sight<'a> {
 
 impl World for Sight<'_> {
     fn watchers(&self) -> Vec<String> {
-        let mut names = Vec::new();
-        for watcher in self.arbiter.watchers().filter(|watcher| watcher.config.plugin.is_none()) {
-            names.push(watcher.config.name.clone());
-        }
-        names
+        let all = self.arbiter.watchers().filter(|watcher| watcher.config.plugin.is_none());
+        all.map(|watcher| watcher.config.name.clone()).collect()
     }
 
     fn processes(&self, watcher: &str) -> Option<Vec<Pid>> {
-        let mut pids = Vec::new();
-        for process in
-            self.arbiter.find(watcher)?.processes().filter(|process| process.phase == Phase::Running)
-        {
-            pids.push(process.pid);
-        }
-        Some(pids)
+        let running = |process: &&Process| process.phase == Phase::Running;
+        Some(self.arbiter.find(watcher)?.processes().filter(running).map(|process| process.pid).collect())
     }
 
     fn children(&self, pid: Pid) -> Vec<Pid> {
@@ -149,328 +131,332 @@ impl World for Sight<'_> {
     }
 }
 
-impl Daemon {
-    /// Tells the plugins of an event, which may be about one of themselves.
-    pub(crate) fn tell_builtins(&mut self, watcher: &str, what: &Published) {
-        let own = self.core.arbiter.find(watcher).filter(|watcher| watcher.config.is_builtin()).map(|w| w.id);
-        if let (Some(id), Published::Start) = (own, what) {
-            self.begin_builtin(id);
-        }
-        if !self.parts.builtins.running.is_empty() {
-            let notice = Notice { watcher, event: what.name(), what: self.meaning(watcher, what) };
-            for id in self.parts.builtins.ids(&|_| true) {
-                self.tell_builtin(id, Input::Event(notice));
-            }
-        }
-        if let (Some(id), Published::Stop) = (own, what) {
-            self.end_builtin(id);
-        }
-    }
-
-    /// What an event means to plugins.
-    fn meaning(&self, watcher: &str, what: &Published) -> What {
-        match what {
-            Published::Spawn { pid } => What::Spawned(*pid),
-            Published::Reap { pid, .. } => {
-                let (mut by_itself, mut others, mut lived) = (false, false, 0.0);
-                for process in self.core.arbiter.find(watcher).into_iter().flat_map(Watcher::processes) {
-                    match process.phase {
-                        Phase::Dead { asked, .. } if process.pid == *pid => {
-                            by_itself = !asked;
-                            lived = self.core.time().since(process.started);
-                        }
-                        Phase::Dead { .. } => {}
-                        Phase::Running | Phase::Asked { .. } | Phase::Killed { .. } => others = true,
-                    }
-                }
-                What::Died { pid: *pid, by_itself, lived, others }
-            }
-            Published::Start => What::Started,
-            Published::Reload => What::Reloaded,
-            Published::Remove => What::Removed,
-            _ => What::Other,
-        }
-    }
-
-    fn begin_builtin(&mut self, id: WatcherId) {
-        let Some(watcher) = self.core.arbiter.watcher(id) else { return };
-        let (name, options) = (watcher.config.name.clone(), watcher.config.free.clone());
-        match builtin::make(&watcher.config) {
-            Some(Ok(plugin)) => {
-                self.parts.builtins.running.push(Running {
-                    id,
-                    name,
-                    options,
-                    plugin,
-                    samples: Samples::new(),
-                    line: None,
-                    trouble: None,
-                });
-                self.tell_builtin(id, Input::Begin);
-            }
-            Some(Err((key, why))) => self.core.log.error(format_args!("{name}: {key} = {why}")),
-            None => {}
-        }
-    }
-
-    fn end_builtin(&mut self, id: WatcherId) {
-        if !self.core.arbiter.is_ending() {
-            self.tell_builtin(id, Input::End);
-        }
-        self.forget_builtin(id);
-    }
-
-    /// The options of a watcher have changed; if they are those of a plugin that runs, it begins anew with them.
-    pub(crate) fn renew_builtin(&mut self, id: WatcherId) {
-        let Some(watcher) = self.core.arbiter.watcher(id).filter(|watcher| watcher.config.broken.is_none())
-        else {
-            return; // if it is broken, it is being stopped
-        };
-        let options = &watcher.config.free;
-        if self.parts.builtins.running.iter().any(|running| running.id == id && running.options != *options) {
-            self.end_builtin(id);
-            self.begin_builtin(id);
-        }
-    }
-
-    /// A watcher is gone; if it is that of a plugin, so is the plugin.
-    pub(crate) fn forget_builtin(&mut self, id: WatcherId) {
-        self.parts.builtins.running.retain(|running| running.id != id);
-    }
-
-    /// Tells the plugins that a client has given an order: it knows what it wants of these watchers.
-    pub(crate) fn tell_of_order(&mut self, task: &Task, targets: Option<&[WatcherId]>) {
-        if self.parts.builtins.running.is_empty() {
+impl Builtins {
+    /// A client has given an order: it knows what it wants of these watchers, or of all.
+    pub fn ordered(&mut self, task: &Task, targets: Option<&[WatcherId]>, cx: &mut Cx<'_>) {
+        if self.running.is_empty() {
             return;
         }
         let one;
         let targets = match task {
             Task::Start(_) | Task::Stop(_) | Task::Restart(_) => targets,
             Task::Reload { name: Some(name), .. } => {
-                one = self.core.arbiter.find(name).map(|watcher| watcher.id);
+                one = cx.arbiter.find(name).map(|watcher| watcher.id);
                 Some(one.as_slice())
             }
             _ => return,
         };
-        for plugin in self.parts.builtins.ids(&|_| true) {
+        for plugin in self.ids(&|_| true) {
             let Some(ids) = targets else {
-                self.tell_builtin(plugin, Input::Ordered(None));
+                self.tell(plugin, Input::Ordered(None), cx);
                 continue;
             };
             for id in ids {
-                let name = self.core.arbiter.watcher(*id).map(|watcher| watcher.config.name.clone());
-                self.tell_builtin(plugin, Input::Ordered(Some(&name.unwrap_or_default())));
+                let name = cx.arbiter.watcher(*id).map_or("", |watcher| watcher.config.name.as_str());
+                self.tell(plugin, Input::Ordered(Some(name)), cx);
             }
         }
     }
 
-    /// Does what is due.
-    pub(crate) fn tick_builtins(&mut self) {
-        let now = self.core.time();
-        let is_due = |running: &Running| running.plugin.deadline().is_some_and(|at| at <= now);
-        for id in self.parts.builtins.ids(&is_due) {
-            self.tell_builtin(id, Input::Due);
+    /// An order has its reply, which may be for a plugin.
+    pub fn answered(&mut self, ticket: Ticket, reply: &Reply, cx: &mut Cx<'_>) {
+        let asker = self.running.iter().find(|running| own_ticket(running.id) == ticket);
+        if let (Some(asker), Reply::Error { reason, .. }) = (asker, reply) {
+            warn_once(&asker.name, reason, format_args!("refused: {reason}"), cx);
         }
-        self.settle();
+    }
+
+    /// The page that a plugin serves.
+    pub fn show(&mut self, id: WatcherId, page: String, now: Instant) {
+        if let Some(Running { socket: Some(Socket::Server(server)), .. }) = self.find(id) {
+            server.show(now, page);
+        }
+    }
+
+    fn begin(&mut self, watcher: &Watcher, cx: &mut Cx<'_>) {
+        let (id, name) = (watcher.id, Rc::from(watcher.config.name.as_str()));
+        match builtin::make(&watcher.config) {
+            Some(Ok(plugin)) => {
+                let (options, samples) = (watcher.config.free.clone(), Samples::new());
+                self.running.push(Running {
+                    id,
+                    name,
+                    options,
+                    plugin,
+                    samples,
+                    socket: None,
+                    trouble: None,
+                });
+                self.tell(id, Input::Begin, cx);
+            }
+            Some(Err((key, why))) => cx.log.error(format_args!("{name}: {key} = {why}")),
+            None => {}
+        }
+    }
+
+    fn end(&mut self, id: WatcherId, cx: &mut Cx<'_>) {
+        if !cx.arbiter.is_ending() {
+            self.tell(id, Input::End, cx);
+        }
+        self.forgotten(id, cx);
     }
 
     /// Tells a plugin something, and does what it wishes. Its orders are carried out when what is going on is over.
-    fn tell_builtin(&mut self, id: WatcherId, input: Input<'_>) {
-        let now = self.core.time();
-        let Some(running) = self.parts.builtins.find(id) else { return };
-        let (arbiter, sockets) = (&self.core.arbiter, &self.core.setup.sockets);
-        let mut sight = Sight { arbiter, sockets, samples: &mut running.samples, scale: None };
+    fn tell(&mut self, id: WatcherId, input: Input<'_>, cx: &mut Cx<'_>) {
+        let Some(running) = self.running.iter_mut().find(|running| running.id == id) else { return };
+        let (arbiter, samples) = (cx.arbiter, &mut running.samples);
+        let mut sight = Sight { arbiter, sockets: &cx.setup.sockets, samples, scale: None };
         let mut wishes = Wishes::default();
-        running.plugin.handle(now, input, &mut sight, &mut wishes);
+        running.plugin.handle(cx.time, input, &mut sight, &mut wishes);
         if let Some(scale) = sight.scale {
             // Who was not looked at this time is gone.
             running.samples.retain(|_, (at, _)| *at == scale.now);
         }
-        let name = running.name.clone();
+        let name = Rc::clone(&running.name);
         for wish in wishes.0 {
-            self.fulfil(id, &name, wish);
+            self.fulfil(id, &name, wish, cx);
         }
+        self.find_deadline(cx);
     }
 
-    fn fulfil(&mut self, id: WatcherId, name: &str, wish: Wish) {
+    fn fulfil(&mut self, id: WatcherId, name: &str, wish: Wish, cx: &mut Cx<'_>) {
         match wish {
-            Wish::Order(order) => self.give_order(id, name, order),
-            Wish::Restart(watcher) => self.restart_for(id, name, &watcher),
-            Wish::Log(level, text) => self.core.log.log(level, format_args!("{name}: {text}")),
+            Wish::Order(task) => self.order(id, name, task, cx),
+            Wish::Restart(watcher) => match cx.arbiter.find(&watcher).map(Watcher::status) {
+                Some(Status::Stopped | Status::Stopping) => {
+                    cx.log.debug(format_args!("{name}: {watcher} is not restarted, since it does not run"));
+                }
+                Some(Status::Starting | Status::Active) | None => {
+                    self.order(id, name, Task::Restart(builtin::only(&watcher)), cx);
+                }
+            },
+            Wish::Log(level, text) => cx.log.log(level, format_args!("{name}: {text}")),
             Wish::Trouble(cause, text) => {
-                self.note_trouble(name, cause, &text);
-                self.parts
-                    .builtins
-                    .find(id)
-                    .into_iter()
-                    .for_each(|one| one.trouble = Some((cause, text.clone())));
+                warn_once(name, cause, format_args!("{text}"), cx);
+                self.find(id).into_iter().for_each(|one| one.trouble = Some((cause, text.clone())));
             }
             Wish::Mended(cause, text) => {
-                let running = self.parts.builtins.find(id).into_iter();
-                running.for_each(|one| one.trouble = one.trouble.take().filter(|(other, _)| *other != cause));
-                self.core.log.over(Level::Info, &format!("{name} {cause}"), format_args!("{name}: {text}"));
+                let running = self.find(id).into_iter();
+                running.for_each(|one| drop(one.trouble.take_if(|(other, _)| *other == cause)));
+                cx.log.over(Level::Info, &format!("{name} {cause}"), format_args!("{name}: {text}"));
             }
-            Wish::Send(to, bytes) => self.send_datagram(name, to, bytes.as_bytes()),
+            Wish::Send(to, bytes) => self.send(name, to, bytes.as_bytes(), cx),
             Wish::Bind(address) => {
-                let bound = self.bind(id, address).map_err(|error| io_words(&error));
-                self.tell_builtin(id, Input::Bound(bound));
+                let bound = self.bind(id, address, cx).map_err(|error| io_words(&error));
+                self.tell(id, Input::Bound(bound), cx);
             }
-            Wish::Ask(place, question) => {
-                let begun = TcpClient::begin(&place, question).and_then(|exchange| {
-                    let watched = self.core.poll(Key::builtins).watch_both(exchange.fd(), id.0);
-                    watched.map_err(|error| Trouble { shortage: true, ..error.into() })?;
-                    Ok(exchange)
-                });
-                match begun {
-                    Ok(exchange) => self.set_line(id, Some(Line::TcpClient(exchange))),
-                    Err(trouble) => self.tell_of_trouble(id, trouble),
-                }
-            }
-            Wish::HangUp => self.set_line(id, None),
+            Wish::Ask(place, question) => match TcpClient::begin(&place, question, cx.poll, id.0) {
+                Ok(client) => self.set_socket(id, Some(Socket::Client(client))),
+                Err(trouble) => self.not_answered(id, trouble, cx),
+            },
+            Wish::HangUp => self.set_socket(id, None),
             Wish::Serve(place) => {
-                let served = self.begin_serving(id, &place);
-                self.tell_builtin(id, Input::Served(served));
+                let served = self.serve(id, &place, cx);
+                self.tell(id, Input::Served(served), cx);
             }
         }
     }
 
     /// Closing a socket takes it out of the poll.
-    fn set_line(&mut self, id: WatcherId, line: Option<Line>) {
-        if let Some(running) = self.parts.builtins.find(id) {
-            running.line = line;
+    fn set_socket(&mut self, id: WatcherId, socket: Option<Socket>) {
+        if let Some(running) = self.find(id) {
+            running.socket = socket;
         }
     }
 
-    fn give_order(&mut self, id: WatcherId, name: &str, order: Task) {
-        match targets(&self.core.arbiter, &order) {
+    fn order(&self, id: WatcherId, name: &str, task: Task, cx: &mut Cx<'_>) {
+        match targets(cx.arbiter, &task) {
             Ok(targets) => {
-                let ticket = Ticket(OWN | u64::from(id.0));
-                let by = Origin { order: order.word(), client: name.to_string(), ..Origin::default() };
-                self.core.event(Event::Order { ticket, order: order.into(), targets, by: by.into() });
+                let by = Origin { order: task.word(), client: name.to_string(), ..Origin::default() };
+                cx.event(Event::Order { ticket: own_ticket(id), order: task.into(), targets, by: by.into() });
             }
-            Err(why) => self.note_trouble(name, &why, &format!("refused: {why}")),
+            Err(why) => warn_once(name, &why, format_args!("refused: {why}"), cx),
         }
     }
 
-    /// Writes down what is wrong, once for each cause.
-    fn note_trouble(&mut self, name: &str, cause: &str, text: &str) {
-        self.core.log.once(Level::Warning, &format!("{name} {cause}"), format_args!("{name}: {text}"));
-    }
-
-    /// A reply to an order of a plugin. False when it is for somebody else.
-    pub(crate) fn builtin_is_answered(&mut self, ticket: Ticket, reply: &Reply) -> bool {
-        if ticket.0 < OWN {
-            return false;
-        }
-        let asker =
-            self.parts.builtins.running.iter().find(|running| u64::from(running.id.0) == ticket.0 - OWN);
-        if let (Some(asker), Reply::Error { reason, .. }) = (asker, reply) {
-            let name = asker.name.clone();
-            self.note_trouble(&name, reason, &format!("refused: {reason}"));
-        }
-        true
-    }
-
-    fn restart_for(&mut self, id: WatcherId, name: &str, watcher: &str) {
-        match self.core.arbiter.find(watcher).map(Watcher::status) {
-            Some(Status::Stopped | Status::Stopping) => {
-                self.core
-                    .log
-                    .debug(format_args!("{name}: {watcher} is not restarted, since it does not run"));
-            }
-            Some(Status::Starting | Status::Active) | None => {
-                let order = Task::Restart(builtin::only(watcher));
-                self.give_order(id, name, order);
-            }
-        }
-    }
-
-    fn send_datagram(&mut self, name: &str, to: SocketAddr, bytes: &[u8]) {
-        let [v4, v6] = &mut self.parts.builtins.senders;
-        let (place, any) = match to {
-            SocketAddr::V4(_) => (v4, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
-            SocketAddr::V6(_) => (v6, SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))),
-        };
+    fn send(&mut self, name: &str, to: SocketAddr, bytes: &[u8], cx: &mut Cx<'_>) {
+        let [v4, v6] = &mut self.senders;
+        let place = if to.is_ipv4() { v4 } else { v6 };
         if place.is_none() {
-            *place = UdpSocket::bind(any).ok();
+            *place = listen::datagrams_to(to).ok().map(UdpSocket::from_std);
         }
         let sent = place
             .as_ref()
             .map_or(Err(ErrorKind::AddrNotAvailable.into()), |socket| socket.send_to(bytes, to));
         let lost = sent.err().filter(|error: &io::Error| error.kind() != ErrorKind::WouldBlock);
         if let Some(error) = lost {
-            self.note_trouble(name, "send", &format!("sending to UDP {to}: {}", io_words(&error)));
+            let why = io_words(&error);
+            warn_once(name, "send", format_args!("sending to UDP {to}: {why}"), cx);
         }
     }
 
-    fn bind(&mut self, id: WatcherId, address: SocketAddr) -> io::Result<SocketAddr> {
-        let socket = UdpSocket::bind(address)?;
+    fn bind(&mut self, id: WatcherId, address: SocketAddr, cx: &Cx<'_>) -> io::Result<SocketAddr> {
+        let socket = UdpSocket::from_std(listen::datagrams(address)?);
         let bound = socket.local_addr()?;
-        self.core.poll(Key::builtins).watch_both(socket.as_raw_fd(), id.0)?;
-        self.set_line(id, Some(Line::Datagrams(socket)));
+        cx.poll.watch_both(socket.as_raw_fd(), id.0)?;
+        self.set_socket(id, Some(Socket::Datagrams(socket)));
         Ok(bound)
     }
 
-    fn begin_serving(&mut self, id: WatcherId, place: &Place) -> Result<(), String> {
+    fn serve(&mut self, id: WatcherId, place: &Place, cx: &Cx<'_>) -> Result<(), String> {
         let server = Server::open(place)?;
-        self.core.poll(Key::builtins).watch_both(server.fd(), id.0).map_err(|error| io_words(&error))?;
-        self.set_line(id, Some(Line::Server(server)));
+        cx.poll.watch_both(server.fd(), id.0).map_err(|error| io_words(&error))?;
+        self.set_socket(id, Some(Socket::Server(server)));
         Ok(())
     }
 
     /// The socket of a plugin has something, or had more in the last turn.
-    pub(crate) fn builtin_ready(&mut self, id: WatcherId) {
-        let Some(running) = self.parts.builtins.find(id) else { return };
-        match running.line.take() {
+    fn go_on(&mut self, id: WatcherId, cx: &mut Cx<'_>) {
+        let Some(running) = self.find(id) else { return };
+        match &mut running.socket {
             None => {}
-            Some(Line::Datagrams(socket)) => {
-                self.take_datagrams(id, &socket);
-                self.set_line(id, Some(Line::Datagrams(socket)));
-            }
-            Some(Line::Server(mut server)) => {
-                let page = || crate::views::metrics::text(&self.view());
-                if !server.go_on((self.core.poll(Key::builtins), id.0), &page) {
-                    self.parts.builtins.busy.push(id);
+            Some(Socket::Datagrams(_)) => self.take_datagrams(id, cx),
+            Some(Socket::Server(server)) => {
+                let all = server.accept(cx.poll, id.0);
+                if server.go_on(cx.now) {
+                    cx.effect(Effect::Metrics(id));
                 }
-                self.set_line(id, Some(Line::Server(server)));
+                self.busy.extend((!all).then_some(id));
             }
-            Some(Line::TcpClient(mut exchange)) => {
+            Some(Socket::Client(client)) => {
                 let plugin = &running.plugin;
-                match exchange.go_on(&|answer| plugin.is_complete(answer)) {
-                    Ok(false) => running.line = Some(Line::TcpClient(exchange)),
-                    Ok(true) => self.tell_builtin(id, Input::Answer(Ok(exchange.answer()))),
-                    Err(trouble) => self.tell_of_trouble(id, trouble),
+                let answer = match client.go_on(&|answer| plugin.is_complete(answer)) {
+                    Ok(false) => return,
+                    Ok(true) => Ok(client.answer().to_vec()),
+                    Err(trouble) => Err(trouble),
+                };
+                running.socket = None;
+                match answer {
+                    Ok(answer) => self.tell(id, Input::Answer(Ok(&answer)), cx),
+                    Err(trouble) => self.not_answered(id, trouble, cx),
                 }
             }
         }
-        self.settle();
     }
 
     /// A question of a plugin has no answer, or circus was short of something and could not ask.
-    fn tell_of_trouble(&mut self, id: WatcherId, trouble: Trouble) {
+    fn not_answered(&mut self, id: WatcherId, trouble: Trouble, cx: &mut Cx<'_>) {
         if trouble.shortage {
-            self.say_shortage(&trouble);
-            return self.tell_builtin(id, Input::NotAsked);
+            cx.effect(Effect::Short(trouble));
+            return self.tell(id, Input::NotAsked, cx);
         }
-        self.tell_builtin(id, Input::Answer(Err(trouble.why)));
+        self.tell(id, Input::Answer(Err(trouble.why)), cx);
     }
 
-    fn take_datagrams(&mut self, id: WatcherId, socket: &UdpSocket) {
+    fn take_datagrams(&mut self, id: WatcherId, cx: &mut Cx<'_>) {
         let mut buffer = [0; LONGEST_DATAGRAM];
         for _ in 0..DATAGRAMS {
+            let Some(Running { socket: Some(Socket::Datagrams(socket)), .. }) = self.find(id) else { return };
             match socket.recv(&mut buffer) {
-                Ok(n) => self.tell_builtin(id, Input::Datagram(buffer.get(..n).unwrap_or_default())),
+                Ok(n) => self.tell(id, Input::Datagram(buffer.get(..n).unwrap_or_default()), cx),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(_) => {} // about something that was sent, or interrupted
             }
         }
-        self.parts.builtins.busy.push(id);
+        self.busy.push(id);
     }
 
-    /// Reads what was left in the last turn.
-    pub(crate) fn read_busy_builtins(&mut self) {
-        for id in std::mem::take(&mut self.parts.builtins.busy) {
-            self.builtin_ready(id);
+    fn find_deadline(&mut self, cx: &Cx<'_>) {
+        let first = self.running.iter().filter_map(|running| running.plugin.deadline()).min();
+        self.deadline = first.map(|at| cx.now + Duration::from_nanos(at.0.saturating_sub(cx.time.0)));
+    }
+}
+
+impl Part for Builtins {
+    fn ready(&mut self, id: u32, _: Readiness, cx: &mut Cx<'_>) {
+        self.go_on(WatcherId(id), cx);
+    }
+
+    fn is_busy(&self) -> bool {
+        !self.busy.is_empty()
+    }
+
+    fn work(&mut self, cx: &mut Cx<'_>) -> bool {
+        for id in std::mem::take(&mut self.busy) {
+            self.go_on(id, cx);
         }
+        false
+    }
+
+    fn deadline(&mut self) -> Option<Instant> {
+        self.deadline
+    }
+
+    fn may_be_late(&self) -> bool {
+        true
+    }
+
+    fn due(&mut self, cx: &mut Cx<'_>) {
+        let is_due = |running: &Running| running.plugin.deadline().is_some_and(|at| at <= cx.time);
+        for id in self.ids(&is_due) {
+            self.tell(id, Input::Due, cx);
+        }
+    }
+
+    /// A plugin whose options have changed begins anew with them. If they are wrong, it is being stopped.
+    fn changed(&mut self, id: WatcherId, cx: &mut Cx<'_>) {
+        let watcher = cx.arbiter.watcher(id).filter(|watcher| watcher.config.broken.is_none());
+        if let (Some(watcher), Some(running)) = (watcher, self.find(id))
+            && running.options != watcher.config.free
+        {
+            self.end(id, cx);
+            self.begin(watcher, cx);
+        }
+    }
+
+    fn forgotten(&mut self, id: WatcherId, cx: &mut Cx<'_>) {
+        self.running.retain(|running| running.id != id);
+        self.find_deadline(cx);
+    }
+
+    /// Tells all plugins, also of what happens to one of themselves.
+    fn published(&mut self, watcher: &str, what: &Published, cx: &mut Cx<'_>) {
+        let own = cx.arbiter.find(watcher).filter(|watcher| watcher.config.is_builtin());
+        if let (Some(own), Published::Start) = (own, what) {
+            self.begin(own, cx);
+        }
+        if !self.running.is_empty() {
+            let notice = Notice { watcher, event: what.name(), what: meaning(watcher, what, cx) };
+            for id in self.ids(&|_| true) {
+                self.tell(id, Input::Event(notice), cx);
+            }
+        }
+        if let (Some(own), Published::Stop) = (own, what) {
+            self.end(own.id, cx);
+        }
+    }
+}
+
+fn own_ticket(id: WatcherId) -> Ticket {
+    Ticket(OWN | u64::from(id.0))
+}
+
+/// Writes down what is wrong, once for each cause.
+fn warn_once(name: &str, cause: &str, text: Arguments<'_>, cx: &mut Cx<'_>) {
+    cx.log.once(Level::Warning, &format!("{name} {cause}"), format_args!("{name}: {text}"));
+}
+
+/// What an event means to plugins.
+fn meaning(watcher: &str, what: &Published, cx: &Cx<'_>) -> What {
+    match what {
+        Published::Spawn { pid } => What::Spawned(*pid),
+        Published::Reap { pid, .. } => {
+            let (mut by_itself, mut others, mut lived) = (false, false, 0.0);
+            for process in cx.arbiter.find(watcher).into_iter().flat_map(Watcher::processes) {
+                match process.phase {
+                    Phase::Dead { asked, .. } if process.pid == *pid => {
+                        by_itself = !asked;
+                        lived = cx.time.since(process.started);
+                    }
+                    Phase::Dead { .. } => {}
+                    Phase::Running | Phase::Asked { .. } | Phase::Killed { .. } => others = true,
+                }
+            }
+            What::Died { pid: *pid, by_itself, lived, others }
+        }
+        Published::Start => What::Started,
+        Published::Reload => What::Reloaded,
+        Published::Remove => What::Removed,
+        _ => What::Other,
     }
 }

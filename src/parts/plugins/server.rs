@@ -5,15 +5,16 @@
 
 use crate::config::text;
 use crate::config::url::Place;
-use crate::host::endpoint::Acceptor;
-use crate::parts::sockets::{OwnFile, Owner, claim};
+use crate::control::http;
+use crate::host::files::OwnFile;
+use crate::host::listen::{self, Acceptor};
+use crate::reactor::io::{Outbox, read_piece};
 use crate::reactor::part::Poller;
 use crate::sys::address::Address;
 use crate::sys::io_words;
 use crate::sys::socket::SocketSpec;
 use std::ffi::OsStr;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpListener;
+use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
@@ -43,8 +44,7 @@ struct Connection {
     /// Whatever kind of socket it is: it is only read from and written to.
     stream: UnixStream,
     request: Vec<u8>,
-    answer: Vec<u8>,
-    written: usize,
+    answer: Option<Outbox>,
 }
 
 impl Server {
@@ -55,16 +55,13 @@ impl Server {
     pub fn open(place: &Place) -> Result<Server, String> {
         let (acceptor, file) = match place {
             Place::Inet(address) => {
-                let listener = TcpListener::bind(address).map_err(|error| io_words(&error))?;
-                listener.set_nonblocking(true).map_err(|error| io_words(&error))?;
+                let listener = listen::port(*address).map_err(|failed| io_words(&failed.error))?;
                 (Acceptor::Tcp(listener), None)
             }
             Place::Unix(path) => {
                 let path = PathBuf::from(OsStr::from_bytes(&text::to_bytes(path)));
                 let spec = SocketSpec::unix(Address::Unix(path), 0o600);
-                let (fd, mut file) =
-                    claim(&spec, false, Owner::Circus).map_err(|obstacle| obstacle.to_string())?;
-                file.iter_mut().for_each(OwnFile::keep);
+                let (fd, file) = listen::take(&spec).map_err(|obstacle| obstacle.to_string())?;
                 (Acceptor::Unix(fd.into()), file)
             }
         };
@@ -76,22 +73,24 @@ impl Server {
         self.acceptor.fd()
     }
 
-    /// Does what can be done without waiting. New connections are waited for by this number, `page` makes the page. False when
-    /// there is more to be done at once.
-    pub fn go_on(&mut self, (poll, id): (Poller<'_>, u32), page: &dyn Fn() -> String) -> bool {
-        let all = self.accept(poll, id);
-        let now = Instant::now();
-        let fresh = |(at, _): &(Instant, String)| now.saturating_duration_since(*at) < FRESH;
-        let mut kept = self.page.take().filter(fresh);
-        self.connections.retain_mut(|connection| {
-            let made = &mut || kept.get_or_insert_with(|| (now, page())).1.clone();
-            connection.go_on(made).unwrap_or(false)
-        });
-        self.page = kept;
-        all
+    /// Does what can be done without waiting. True: the page is wanted, and to be given by [`Server::show`].
+    pub fn go_on(&mut self, now: Instant) -> bool {
+        let is_old = |(at, _): &mut (Instant, String)| now.saturating_duration_since(*at) >= FRESH;
+        self.page.take_if(is_old);
+        let page = self.page.as_ref().map(|(_, page)| page.as_str());
+        let mut wanted = false;
+        self.connections.retain_mut(|connection| connection.go_on(page, &mut wanted).unwrap_or(false));
+        wanted
     }
 
-    fn accept(&mut self, poll: Poller<'_>, id: u32) -> bool {
+    /// This is the page now.
+    pub fn show(&mut self, now: Instant, page: String) {
+        self.page = Some((now, page));
+        self.go_on(now);
+    }
+
+    /// Takes in those who wait. They are looked at by this number. False when there may be more.
+    pub fn accept(&mut self, poll: Poller<'_>, id: u32) -> bool {
         for _ in 0..ACCEPTS {
             // Whatever else than "none" keeps one from being accepted: the next one that comes is an event again.
             let Ok(stream) = self.acceptor.accept() else { return true };
@@ -99,8 +98,7 @@ impl Server {
                 self.connections.remove(0);
             }
             if poll.watch_both(stream.as_raw_fd(), id).is_ok() {
-                let (request, answer) = (Vec::new(), Vec::new());
-                self.connections.push(Connection { stream, request, answer, written: 0 });
+                self.connections.push(Connection { stream, request: Vec::new(), answer: None });
             }
         }
         false
@@ -109,68 +107,57 @@ impl Server {
 
 impl Connection {
     /// Reads and writes what can be read and written; false when it is over.
-    fn go_on(&mut self, page: &mut dyn FnMut() -> String) -> io::Result<bool> {
+    fn go_on(&mut self, page: Option<&str>, wanted: &mut bool) -> io::Result<bool> {
         let mut buffer = [0; 2048];
-        while self.answer.is_empty() {
-            match self.stream.read(&mut buffer) {
-                Ok(0) => return Ok(false),
-                Ok(length) => self.request.extend_from_slice(buffer.get(..length).unwrap_or_default()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
-                Err(error) => return Err(error),
+        loop {
+            if let Some(answer) = &mut self.answer {
+                return Ok(!answer.flush(&mut self.stream)?);
             }
-            if is_whole(&self.request) || self.request.len() > LONGEST {
-                self.answer = answer(&self.request, page);
+            if http::has_head(&self.request) || self.request.len() > LONGEST {
+                self.answer = answer(&self.request, page).map(Outbox::new);
+                if self.answer.is_none() {
+                    *wanted = true;
+                    return Ok(true);
+                }
+                continue;
             }
+            let Some(piece) = read_piece(&mut self.stream, &mut buffer)? else { return Ok(true) };
+            if piece.is_empty() {
+                return Ok(false);
+            }
+            self.request.extend_from_slice(piece);
         }
-        while let Some(rest) = self.answer.get(self.written..).filter(|rest| !rest.is_empty()) {
-            match self.stream.write(rest) {
-                Ok(length) => self.written += length,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(false)
     }
 }
 
-/// Whether the head of a request has come to its end.
-fn is_whole(request: &[u8]) -> bool {
-    request.windows(4).any(|four| four == b"\r\n\r\n") || request.windows(2).any(|two| two == b"\n\n")
-}
-
-/// What is sent for a request.
-fn answer(request: &[u8], page: &mut dyn FnMut() -> String) -> Vec<u8> {
-    let line = request.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let line = String::from_utf8_lossy(line);
-    let mut words = line.split_whitespace();
-    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let path = target.split('?').next().unwrap_or_default();
-    let protocol = words.next().is_some_and(|word| word.starts_with("HTTP/"));
-    let (status, body) = match (method, path) {
-        _ if !is_whole(request) => ("431 Request Header Fields Too Large", "too long\n".into()),
-        _ if !protocol => ("400 Bad Request", "no request of HTTP\n".into()),
-        ("GET" | "HEAD", "/metrics") => ("200 OK", page()),
-        ("GET" | "HEAD", _) => ("404 Not Found", "there is /metrics\n".into()),
-        _ => ("405 Method Not Allowed", "there is GET\n".into()),
+/// What is sent for a request; `None`: the page is needed for it.
+fn answer(request: &[u8], page: Option<&str>) -> Option<Vec<u8>> {
+    let asked = http::request(request);
+    let asked = asked.as_ref().map(|(method, path)| (method.as_str(), path.as_str()));
+    let (status, body) = match asked {
+        _ if !http::has_head(request) => ("431 Request Header Fields Too Large", "too long\n"),
+        None => ("400 Bad Request", "no request of HTTP\n"),
+        Some(("GET" | "HEAD", "/metrics")) => ("200 OK", page?),
+        Some(("GET" | "HEAD", _)) => ("404 Not Found", "there is /metrics\n"),
+        Some(_) => ("405 Method Not Allowed", "there is GET\n"),
     };
     let kind = if status == "200 OK" { TYPE } else { "text/plain" };
     let length = body.len();
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
     );
-    let body = if method == "HEAD" { String::new() } else { body };
-    text::to_bytes(&(head + &body)).into_owned()
+    let body = if asked.is_some_and(|(method, _)| method == "HEAD") { "" } else { body };
+    Some(text::to_bytes(&(head + body)).into_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
     use std::net::TcpStream;
 
     fn said(request: &[u8]) -> String {
-        String::from_utf8(answer(request, &mut || "page".into())).unwrap()
+        String::from_utf8(answer(request, Some("page")).unwrap()).unwrap()
     }
 
     #[test]
@@ -202,7 +189,10 @@ mod tests {
         asking.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
         let mut answer = Vec::new();
         while asking.read_to_end(&mut answer).is_err() {
-            server.go_on((Poller::of(poll.registry()), 0), &|| "page".into());
+            server.accept(Poller::of(poll.registry()), 0);
+            if server.go_on(Instant::now()) {
+                server.show(Instant::now(), "page".into());
+            }
             assert!(server.connections.len() <= MOST);
         }
         assert!(answer.ends_with(b"\r\n\r\npage"));

@@ -78,22 +78,13 @@ pub fn part(watcher: &str) -> String {
 }
 
 /// The plugin.
-pub struct StatsdEmitter {
-    statsd: Statsd,
-}
-
-impl StatsdEmitter {
-    /// The plugin with these options.
-    pub fn new(settings: &Settings<'_>) -> StatsdEmitter {
-        StatsdEmitter { statsd: Statsd::new(settings) }
-    }
-}
+pub struct StatsdEmitter(pub Statsd);
 
 impl Builtin for StatsdEmitter {
     fn handle(&mut self, _: Time, input: Input<'_>, _: &mut dyn World, wishes: &mut Wishes) {
         if let Input::Event(notice) = input {
             let name = part(notice.watcher);
-            self.statsd.count(format_args!("{name}.{}", notice.event), wishes);
+            self.0.count(format_args!("{name}.{}", notice.event), wishes);
         }
     }
 }

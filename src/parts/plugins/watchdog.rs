@@ -130,7 +130,7 @@ impl Builtin for WatchDog {
             Input::Event(Notice { watcher, what, .. }) => match what {
                 What::Spawned(pid) => self.watch(now, watcher, pid, world),
                 What::Died { pid, .. } => self.processes.retain(|process| process.pid != pid),
-                What::Started | What::Reloaded | What::Removed | What::Other => {}
+                _ => {}
             },
             Input::Bound(Ok(address)) => {
                 self.bound = true;
@@ -151,7 +151,7 @@ impl Builtin for WatchDog {
                     self.pace.stop();
                 }
             }
-            Input::End | Input::Ordered(_) | Input::Answer(_) | Input::NotAsked | Input::Served(_) => {}
+            _ => {}
         }
     }
 

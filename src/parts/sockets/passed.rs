@@ -4,6 +4,7 @@
 //! one. Their files are the parent's, and so is the end of their lives.
 
 use super::LOWEST_FD;
+use crate::config::options::socket as key;
 use crate::config::{Names, SocketConfig};
 use crate::sys::address::Address;
 use crate::sys::socket::{self, Kind};
@@ -114,11 +115,11 @@ fn examine(fd: &OwnedFd, config: &SocketConfig) -> Result<(Kind, Address), Strin
     let (kind, listens) =
         socket::kind_of(fd).map_err(|error| format!("is no socket: {}", io_words(&error)))?;
     let address = socket::local_addr(fd.as_raw_fd()).map_err(|error| io_words(&error))?;
-    if config.says("type") && kind != super::kind(&options.kind) {
+    if config.says(key::kind) && kind != super::kind(&options.kind) {
         return Err(format!("is no {}", options.kind));
     }
     let family = super::family(&address);
-    if (config.says("family") || options.path.is_some()) && family != options.family {
+    if (config.says(key::family) || options.path.is_some()) && family != options.family {
         return Err(format!("is of the family {family}, not {}", options.family));
     }
     if matches!(kind, Kind::Stream | Kind::Seqpacket) && !listens {

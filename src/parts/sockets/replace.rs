@@ -3,13 +3,11 @@
 //! A socket whose address is as it was keeps its descriptor, whatever it is called now. All others are bound before
 //! anything is closed, so that a failure leaves everything as it was.
 
-use super::Bound;
-use super::OwnFile;
-use super::Sockets;
-use super::spec;
+use super::{Bound, Sockets, spec};
 use crate::config::changes::differing;
 use crate::config::options::{Built, Live, SOCKET};
 use crate::config::{SocketConfig, SocketOptions};
+use crate::host::files::OwnFile;
 use crate::sorted::sort_by;
 use crate::sys::address::Address;
 use crate::sys::socket::{self, Kind};

@@ -5,13 +5,13 @@
 //! sockets take MSG_DONTWAIT. What can be neither (a pipe of another user, or no /proc) is asked by poll(2) before
 //! each small write. Regular files have no readers to wait for.
 
-use crate::host::files::{Location, id};
-use crate::sys::file::{NEVER_WAIT, PIPE_PIECE, is_writable};
+use crate::host::files::{Location, id, open_anew};
+use crate::sys::file::{PIPE_PIECE, is_writable};
 use crate::sys::socket::send_nowait;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 /// How a write avoids waiting.
@@ -47,7 +47,7 @@ impl Console {
         let (out, way) = if kind.is_socket() {
             (shared, Way::Send)
         } else if kind.is_fifo() || kind.is_char_device() {
-            match anew(&shared) {
+            match open_anew(&shared) {
                 Ok(own) => (own, Way::Write),
                 Err(_) => (shared, Way::Ask),
             }
@@ -99,12 +99,6 @@ impl Console {
     pub fn is_terminal(&self) -> bool {
         self.terminal
     }
-}
-
-/// The same pipe or terminal as a new open file, which is non-blocking for nobody but us.
-fn anew(shared: &File) -> io::Result<File> {
-    let path = format!("/proc/self/fd/{}", shared.as_raw_fd());
-    OpenOptions::new().write(true).custom_flags(NEVER_WAIT).open(path)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 
 use super::Streams;
 use super::backups::{OldFile, cut, old_files};
+use crate::config::options::global;
 use crate::host::files::{self, Location};
 use crate::parts::log::{Level, Log};
 use crate::reactor::part::{Cx, Effect};
@@ -205,7 +206,7 @@ impl Streams {
         if size > self.quota.cap {
             let text =
                 format_args!("log_max_bytes is too small: the log files take {size} bytes all the same");
-            log.once(Level::Warning, "log_max_bytes", text);
+            log.once(Level::Warning, global::log_max_bytes, text);
         }
     }
 }

@@ -32,7 +32,7 @@ use super::format::{COLORS, Format, Lines, Style, escaped};
 use super::sink::Source;
 use super::syslog;
 use super::timed::Schedule;
-use crate::config::options::StreamOptions;
+use crate::config::options::{StreamOptions, stream};
 use crate::config::{StreamConfig, StreamKind, text};
 use crate::sys::clock::Zone;
 use std::ffi::OsStr;
@@ -81,11 +81,11 @@ impl Plan {
                 plan.place = Place::Syslog(address.into());
             }
         }
-        plan.rotation.compress = kind.heeds("compress") && options.compress.as_deref() == Some("gzip");
+        plan.rotation.compress = kind.heeds(stream::compress) && options.compress.as_deref() == Some("gzip");
         plan.rotation.watched = kind == StreamKind::WatchedFile;
         if kind == StreamKind::TimedFile {
             plan.rotation.schedule = Some(plan.schedule(options)?);
-        } else if kind.heeds("max_bytes") {
+        } else if kind.heeds(stream::max_bytes) {
             plan.rotation.max_bytes = u64::try_from(options.max_bytes).unwrap_or(0);
             plan.rotation.backup_count = options.backup_count.clamp(0, u32::MAX.into()) as u32;
         }

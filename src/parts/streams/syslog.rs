@@ -5,14 +5,14 @@
 //! newest messages are kept, and what is dropped is counted. What the network loses nobody knows.
 
 use super::format::timestamp;
-use crate::config::StreamConfig;
 use crate::config::ini::shorten;
 use crate::config::options::{FACILITY, SEVERITY};
-use crate::config::text;
+use crate::config::{StreamConfig, text};
+use crate::host::listen;
 use crate::sys::clock;
 use std::ffi::OsStr;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixDatagram;
@@ -193,20 +193,11 @@ impl Syslog {
 fn open(address: &Address) -> io::Result<Socket> {
     match address {
         Address::Path(path) => {
-            let socket = UnixDatagram::unbound()?;
-            socket.set_nonblocking(true)?;
+            let socket = listen::unnamed()?;
             socket.connect(path)?;
             Ok(Socket::Local(socket))
         }
-        Address::Udp(address) => {
-            let any: IpAddr = match address {
-                SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-                SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-            };
-            let socket = UdpSocket::bind((any, 0))?;
-            socket.set_nonblocking(true)?;
-            Ok(Socket::Udp(socket, *address))
-        }
+        Address::Udp(address) => Ok(Socket::Udp(listen::datagrams_to(*address)?, *address)),
     }
 }
 

@@ -1,11 +1,12 @@
 //! Texts within a configuration, a command line or a request: variables, words, patterns, values, names.
 
 use crate::seeds::Examples;
+use circus::config::check::suggest;
 use circus::config::expand::{self, LONGEST};
 use circus::config::pattern::{self, Pattern};
 use circus::config::regex::Regex;
 use circus::config::{
-    Kind, Names, Value, env_file, hooks, model, number, protocols, restrict, suggest, syslog, text, words,
+    Kind, Names, Value, env_file, hooks, model, number, options, restrict, sockets, syslog, text, words,
 };
 use circus::control::{endpoint, shell, topics};
 use circus::signals;
@@ -102,7 +103,7 @@ pub fn names(input: &[u8]) {
     let (first, rest) = two(&input);
     model::check_name(first).ok();
     suggest::section(first);
-    for place in [suggest::Place::Circus, suggest::Place::Watcher, suggest::Place::Socket] {
+    for place in [options::Place::Circus, options::Place::Watcher, options::Place::Socket] {
         suggest::key(place, first);
     }
     topics::topic(first, rest);
@@ -155,7 +156,7 @@ pub fn grammars(input: &[u8]) {
     {
         assert!(found.facility < 24, "{}", found.facility);
     }
-    if let Some(number) = protocols::parse(&text) {
+    if let Some(number) = sockets::protocol(&text) {
         assert!(number >= 0);
     }
     hooks::is_python(&text);

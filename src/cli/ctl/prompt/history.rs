@@ -2,10 +2,9 @@
 //!
 //! That is a comfort: when the file cannot be read or written, nobody is told.
 
-use crate::sys::file::make_directory;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 
 /// How many lines are kept.
@@ -71,8 +70,8 @@ impl History {
         }
         self.lines.push(line.to_string());
         let Some(path) = &self.file else { return };
-        let above: Vec<_> = path.ancestors().skip(1).collect();
-        above.into_iter().rev().for_each(|directory| drop(make_directory(directory, 0o700)));
+        let mut directories = DirBuilder::new();
+        let _ = path.parent().map(|parent| directories.recursive(true).mode(0o700).create(parent));
         let file = options().append(true).open(path);
         let _ = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
     }

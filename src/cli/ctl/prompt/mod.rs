@@ -12,7 +12,8 @@ use crate::cli::line::Line;
 use crate::config::{text, words};
 use crate::control::commands::{self, COMMANDS};
 use crate::control::shell;
-use crate::sys::keyboard::{Terminal, size};
+use crate::sys::keyboard::Terminal;
+use crate::sys::terminal::size;
 use history::History;
 use std::io::{BufRead, Read};
 

@@ -3,8 +3,11 @@
 use super::super::destination::{CONSOLE_BACKLOG, Destination, Place};
 use super::super::tests::Directory;
 use super::*;
+use crate::sys::file::NEVER_WAIT;
+use std::fs::OpenOptions;
 use std::io::Read;
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::{Duration, Instant};

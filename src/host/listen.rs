@@ -1,19 +1,19 @@
-//! Takes the path of a Unix socket, from whatever is to make way for it.
+//! The one place in which sockets are bound, and in which whatever stands at the path of one makes way for it.
 //!
 //! What stands at the path is asked first, by connecting to it: a socket that nobody holds any more makes way, one that
 //! somebody holds only where that is wanted. It is not removed but moved aside, until circus is sure that it needs the
 //! path for good ([`OwnFile::keep`]); until then a failure puts it back.
 
-use super::OwnFile;
-use crate::host::files::{Aside, Location};
+use crate::host::files::{Aside, Location, OwnFile};
 use crate::sys::address::Address;
 use crate::sys::socket::{self, BindError, PathState, SocketSpec};
 use crate::sys::{process, user};
-use std::fmt;
-use std::fs::{self, File};
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::time::Duration;
+use std::{fmt, io};
 
 /// How often another circus that takes a path in the same directory is looked for, and for how long each time. Anybody
 /// who may read the directory can hold the lock, so it is not waited for any longer.
@@ -40,7 +40,7 @@ impl fmt::Display for Obstacle {
     }
 }
 
-fn at(step: &'static str) -> impl Fn(std::io::Error) -> Obstacle {
+fn at(step: &'static str) -> impl Fn(io::Error) -> Obstacle {
     move |error| Obstacle::Kernel(BindError { step, error })
 }
 
@@ -103,26 +103,90 @@ fn turn(location: &Location) -> Option<File> {
     None
 }
 
-/// A directory that circus has made, and which a start that fails removes.
-pub struct NewDirectory(PathBuf);
-
-impl NewDirectory {
-    /// The directory at `path`, which was just made.
-    pub fn new(path: &Path) -> NewDirectory {
-        NewDirectory(path.to_owned())
-    }
-
-    /// It stays.
-    pub fn keep(mut self) {
-        self.0 = PathBuf::new();
-    }
+/// Binds a socket while circus runs: what was in its way is not needed any more.
+///
+/// # Errors
+/// As above.
+pub fn take(spec: &SocketSpec) -> Result<(OwnedFd, Option<OwnFile>), Obstacle> {
+    let (fd, mut file) = claim(spec, false, Owner::Circus)?;
+    file.iter_mut().for_each(OwnFile::keep);
+    Ok((fd, file))
 }
 
-impl Drop for NewDirectory {
-    fn drop(&mut self) {
-        if !self.0.as_os_str().is_empty() {
-            // One in which somebody has made something stays.
-            let _ = fs::remove_dir(&self.0);
+/// Listens on a port.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn port(address: SocketAddr) -> Result<TcpListener, BindError> {
+    socket::bind(&SocketSpec::new(Address::Inet(address))).map(TcpListener::from)
+}
+
+/// A socket that takes datagrams at an address.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn datagrams(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind(address)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// A socket that sends datagrams to addresses of the same family as this one.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn datagrams_to(address: SocketAddr) -> io::Result<UdpSocket> {
+    let any: IpAddr =
+        if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    datagrams(SocketAddr::new(any, 0))
+}
+
+/// A socket that sends datagrams to Unix sockets, and has no name of its own.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn unnamed() -> io::Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Whether an address is of this machine: only then can a socket be bound to it.
+pub fn is_own(ip: IpAddr) -> bool {
+    TcpListener::bind((ip, 0)).is_ok()
+}
+
+/// Where connections come in.
+pub enum Acceptor {
+    /// By a path, or a name in the abstract namespace.
+    Unix(UnixListener),
+    /// By a port.
+    Tcp(TcpListener),
+}
+
+impl Acceptor {
+    /// The next connection that waits. What comes by TCP has the standard library's other type from here on: the
+    /// calls are the same.
+    pub fn accept(&self) -> std::io::Result<UnixStream> {
+        let stream = match self {
+            Acceptor::Unix(listener) => listener.accept()?.0,
+            Acceptor::Tcp(listener) => {
+                let (stream, _) = listener.accept()?;
+                // Replies are small and wanted at once. Without either option the connection works too.
+                let _ = stream.set_nodelay(true);
+                let _ = socket::keep_alive(stream.as_fd());
+                OwnedFd::from(stream).into()
+            }
+        };
+        stream.set_nonblocking(true)?;
+        Ok(stream)
+    }
+
+    /// Its descriptor.
+    pub fn fd(&self) -> RawFd {
+        match self {
+            Acceptor::Unix(listener) => listener.as_raw_fd(),
+            Acceptor::Tcp(listener) => listener.as_raw_fd(),
         }
     }
 }

@@ -1,97 +1,48 @@
 //! What somebody may have meant by a key, a section or a class that there is not.
 
-use super::ini::shorten;
-use super::options::{self, Row};
-use super::stream::{CLASSES, StreamConfig, StreamKind};
+use crate::config::families::{FAMILIES, Family};
+use crate::config::ini::shorten;
+use crate::config::options::Place;
 
-/// The kinds of sections, for suggestions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// `[circus]`.
-    Circus,
-    /// `[watcher:NAME]`.
-    Watcher,
-    /// `stdout_stream.*` and `stderr_stream.*`.
-    Stream,
-    /// `[socket:NAME]`.
-    Socket,
-}
-
-/// Keys of other tools and other guesses, with the key that does it here; `[`: a section.
-const WATCHER_GUESSES: &[(&str, &str)] = &[
-    ("user", "uid"),
-    ("group", "gid"),
-    ("command", "cmd"),
-    ("directory", "working_dir"),
-    ("dir", "working_dir"),
-    ("cwd", "working_dir"),
-    ("chdir", "working_dir"),
-    ("workdir", "working_dir"),
-    ("numprocs", "numprocesses"),
-    ("processes", "numprocesses"),
-    ("workers", "numprocesses"),
-    ("environment", "[env:NAME]"),
-    ("env", "[env:NAME]"),
-    ("virtual_env", "virtualenv"),
-    ("venv", "virtualenv"),
-    ("kill_signal", "stop_signal"),
-    ("stopsignal", "stop_signal"),
-    ("restart", "respawn"),
-    ("autorestart", "respawn"),
-    ("restart_on_error", "respawn"),
-    ("startretries", "max_retry"),
-    ("stopwaitsecs", "graceful_timeout"),
-    ("stop_timeout", "graceful_timeout"),
-    ("depends_on", "requires"),
-    ("depends", "requires"),
-    ("wants", "after"),
-    ("startsecs", "ready = after:SECONDS"),
-    ("start_timeout", "ready_timeout"),
-    ("healthcheck", "health"),
-    ("watchdog_sec", "watchdog"),
-    ("stopasgroup", "stop_children"),
-    ("killasgroup", "kill_mode"),
-    ("stdout_logfile", "stdout_stream.filename"),
-    ("stderr_logfile", "stderr_stream.filename"),
-    ("logfile", "stdout_stream.filename"),
+/// Keys of other tools and other guesses for what no single option does; the other ones stand in the option table.
+const GUESSES: &[(Place, &str, &str)] = &[
+    (Place::Watcher, "environment env", "[env:NAME]"),
+    (Place::Watcher, "startsecs", "ready = after:SECONDS"),
+    (Place::Watcher, "stdout_logfile logfile", "stdout_stream.filename"),
+    (Place::Watcher, "stderr_logfile", "stderr_stream.filename"),
+    (Place::Circus, "user", "uid = ... in each watcher"),
 ];
-const CIRCUS_GUESSES: &[(&str, &str)] = &[
-    ("log_level", "loglevel"),
-    ("log_output", "logoutput"),
-    ("logfile", "logoutput"),
-    ("circusstatsd", "statsd"),
-    ("files", "include"),
-    ("user", "uid = ... in each watcher"),
-];
-const SOCKET_GUESSES: &[(&str, &str)] =
-    &[("address", "host"), ("bind", "host"), ("mode", "umask"), ("file", "path")];
-const FAMILIES: &[&str] = &["stdout_stream", "stderr_stream", "hooks", "flapping", "cgroup"];
 const SECTIONS: &[(&str, &str)] =
     &[("circus", ""), ("env", ":NAME"), ("watcher", ":NAME"), ("socket", ":NAME"), ("plugin", ":NAME")];
 
 /// A phrase that says what an unknown key may have meant, such as "did you mean `uid`?".
 pub fn key(place: Place, key: &str) -> Option<String> {
-    let guesses = match place {
-        Place::Circus => CIRCUS_GUESSES,
-        Place::Watcher => WATCHER_GUESSES,
-        Place::Socket => SOCKET_GUESSES,
-        Place::Stream => &[],
-    };
-    if let Some((_, meant)) = guesses.iter().find(|(wrong, _)| *wrong == key) {
+    let has = |words: &str| words.split(' ').any(|word| word == key && !key.is_empty());
+    let guess = GUESSES.iter().find(|(of, words, _)| *of == place && has(words)).map(|(.., meant)| *meant);
+    let alias = || place.options().find(|row| has(row.aliases)).map(|row| row.key);
+    if let Some(meant) = guess.or_else(alias) {
         return Some(format!("did you mean `{meant}`?"));
     }
     if let Some(name) = key.strip_prefix("env.") {
         return Some(format!("did you mean `{}` in a section [env:NAME]?", shorten(name)));
     }
-    if let Some(nearest) = nearest(key, &keys(place)) {
+    if let Some(nearest) = nearest(key, &mut place.options().map(|row| row.key)) {
         return Some(format!("did you mean `{nearest}`?"));
     }
     if let Some((head, rest)) = key.split_once('.').filter(|_| place == Place::Watcher)
-        && let Some(family) = nearest(head, FAMILIES)
+        && let dotted = FAMILIES.iter().filter(|family| family.prefix.ends_with('.'))
+        && let Some(family) = nearest(head, &mut dotted.map(Family::whole))
     {
         return Some(format!("did you mean `{family}.{}`?", shorten(rest)));
     }
-    belongs(place, key).map(|section| format!("it belongs in {section}"))
+    let sections = [
+        (Place::Circus, "[circus]"),
+        (Place::Watcher, "a [watcher:NAME]"),
+        (Place::Socket, "a [socket:NAME]"),
+    ];
+    let (_, section) =
+        sections.iter().find(|(of, _)| *of != place && of.options().any(|row| row.key == key))?;
+    Some(format!("it belongs in {section}"))
 }
 
 /// A phrase that says what an unknown section may have meant.
@@ -102,8 +53,7 @@ pub fn section(name: &str) -> Option<String> {
         "supervisord" | "circusd" => "circus".to_string(),
         other => other.to_string(),
     };
-    let heads: Vec<&'static str> = SECTIONS.iter().map(|(head, _)| *head).collect();
-    let head = nearest(&head, &heads)?;
+    let head = nearest(&head, &mut SECTIONS.iter().map(|(head, _)| *head))?;
     let tail = SECTIONS.iter().find(|(known, _)| *known == head).map_or("", |(_, tail)| tail);
     match rest {
         Some(rest) if !tail.is_empty() => Some(format!("did you mean [{head}:{}]?", shorten(rest.trim()))),
@@ -112,12 +62,7 @@ pub fn section(name: &str) -> Option<String> {
 }
 
 /// The word that differs least from `word`, whatever its case, if it differs little enough.
-pub fn nearest(word: &str, words: &[&'static str]) -> Option<&'static str> {
-    nearest_name(word, &mut words.iter().copied())
-}
-
-/// The same among names that are known only now.
-pub fn nearest_name<'w>(word: &str, words: &mut dyn Iterator<Item = &'w str>) -> Option<&'w str> {
+pub fn nearest<'w>(word: &str, words: &mut dyn Iterator<Item = &'w str>) -> Option<&'w str> {
     if word.len() > 40 {
         return None;
     }
@@ -131,28 +76,6 @@ pub fn nearest_name<'w>(word: &str, words: &mut dyn Iterator<Item = &'w str>) ->
         }
     }
     best.map(|(_, known)| known)
-}
-
-fn keys(place: Place) -> Vec<&'static str> {
-    fn of<S>(rows: &'static [Row<S>]) -> Vec<&'static str> {
-        rows.iter().map(|row| row.key).collect()
-    }
-    match place {
-        Place::Circus => of(options::CIRCUS),
-        Place::Watcher => of(options::WATCHER),
-        Place::Stream => of(options::STREAM),
-        Place::Socket => of(options::SOCKET),
-    }
-}
-
-/// The other section that has this very key.
-fn belongs(place: Place, key: &str) -> Option<&'static str> {
-    let sections = [
-        (Place::Circus, "[circus]"),
-        (Place::Watcher, "a [watcher:NAME]"),
-        (Place::Socket, "a [socket:NAME]"),
-    ];
-    sections.iter().find(|(other, _)| *other != place && keys(*other).contains(&key)).map(|(_, name)| *name)
 }
 
 /// The last rows of the table that a distance is counted in, kept from one word to the next.
@@ -190,19 +113,6 @@ impl Rows {
         }
         self.last.last().copied().unwrap_or(0)
     }
-}
-
-/// What is wrong with the class of a stream, if circus does not have it.
-pub fn unknown_class(stream: &StreamConfig) -> Option<String> {
-    let class = stream.class().filter(|class| StreamKind::of(class).is_none())?;
-    let shown = shorten(class);
-    if class.contains(['.', ':']) {
-        let advice = "which circus cannot load (use FileStream or StdoutStream)";
-        return Some(format!("`{shown}` is a Python class, {advice}"));
-    }
-    let names = CLASSES.map(|(name, _)| name);
-    let hint = nearest(class, &names).map(|near| format!(" (did you mean `{near}`?)"));
-    Some(format!("there is no class `{shown}`{}", hint.unwrap_or_default()))
 }
 
 #[cfg(test)]

@@ -1,0 +1,93 @@
+//! What a step of the arbiter works with: the time, the tables of processes, and what is to be done.
+
+use super::history::Cause;
+use super::hooks::HookId;
+use super::random::Random;
+use super::request::{Reply, Ticket};
+use super::time::Time;
+use super::{Action, Level, Pid, Published, WatcherId, Whom};
+use crate::sorted::Sorted;
+
+/// What a number of the kernel's stands for, and whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// The process with this wid.
+    Process(WatcherId, u32),
+    /// A process that SIGKILL did not end.
+    Survivor(WatcherId),
+    /// A group that has outlived its leader.
+    Group(WatcherId),
+}
+
+impl Known {
+    pub(super) fn watcher(self) -> WatcherId {
+        match self {
+            Known::Process(id, _) | Known::Survivor(id) | Known::Group(id) => id,
+        }
+    }
+}
+
+/// What everybody may use who handles an event.
+#[derive(Debug)]
+pub(super) struct Cx {
+    pub(super) now: Time,
+    pub(super) actions: Vec<Action>,
+    pub(super) pids: Sorted<Pid, Known>,
+    pub(super) random: Random,
+    pub(super) last_hook: HookId,
+    /// What the event is that is being handled.
+    pub(super) cause: Cause,
+    pub(super) outcome: Outcome,
+}
+
+/// What a watcher has to tell the arbiter when it has handled something.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// Its replies to what it was asked.
+    pub(super) done: Vec<(Ticket, Reply)>,
+    /// It has ended for good without an order, for this reason.
+    pub(super) over: Option<String>,
+    /// What has led to a change, if the event that is being handled did not.
+    pub(super) because: Option<Cause>,
+    /// It was told to run, and so is what it requires.
+    pub(super) brings_along: bool,
+}
+
+impl Cx {
+    pub(super) fn new(seed: u64) -> Cx {
+        Cx {
+            now: Time(0),
+            actions: Vec::new(),
+            pids: Sorted::new(),
+            random: Random::new(seed),
+            last_hook: HookId(0),
+            cause: Cause::Course,
+            outcome: Outcome::default(),
+        }
+    }
+
+    pub(super) fn act(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    pub(super) fn log(&mut self, level: Level, text: impl Into<String>) {
+        self.act(Action::Log { level, text: text.into() });
+    }
+
+    pub(super) fn publish(&mut self, watcher: &str, what: Published) {
+        self.act(Action::Publish { watcher: watcher.to_owned(), what });
+    }
+
+    pub(super) fn reply(&mut self, ticket: Ticket, reply: Reply) {
+        self.act(Action::Reply { ticket, reply });
+    }
+
+    pub(super) fn signal(&mut self, pid: Pid, signum: i32) {
+        self.act(Action::Signal { pid, signum, whom: Whom::Process });
+    }
+
+    pub(super) fn new_hook(&mut self) -> HookId {
+        self.last_hook.0 += 1;
+        self.last_hook
+    }
+}

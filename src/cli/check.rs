@@ -6,9 +6,8 @@ mod system;
 use super::{answer, answer_json};
 use crate::config::{self, Finding, Severity, load};
 use crate::host::disk::Disk;
-use crate::host::disk::current_dir;
 use crate::host::endpoint;
-use crate::reactor::startup::environ;
+use crate::host::surroundings::{current_dir, environ};
 use getopts::Options;
 
 /// A wrong option or argument.

@@ -25,11 +25,6 @@ impl Disk {
     }
 }
 
-/// The directory circus runs in.
-pub fn current_dir() -> String {
-    std::env::current_dir().map_or_else(|_| "/".into(), |dir| text::from_bytes(dir.as_os_str().as_bytes()))
-}
-
 impl Files for Disk {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
         let file = file::open_regular(place(&text::to_bytes(path)))?;

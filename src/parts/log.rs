@@ -37,8 +37,6 @@ pub struct Log {
     facility: Option<u8>,
     /// Causes that last, with how often they came again.
     causes: Sorted<String, u64>,
-    /// The event loop has been told to watch the descriptor for room.
-    watched: bool,
     /// A line stands at the terminal that the next one takes the place of.
     shown: bool,
 }
@@ -70,7 +68,7 @@ impl Log {
     /// A log that writes to this destination; a file that somebody moves away is followed, as Circus does.
     pub fn to(mut destination: Destination, level: Level) -> Self {
         destination.file().into_iter().for_each(FileStream::watch);
-        Log { level, destination, facility: None, causes: Sorted::new(), watched: false, shown: false }
+        Log { level, destination, facility: None, causes: Sorted::new(), shown: false }
     }
 
     /// Goes on in the place of another log, from its level on.
@@ -211,16 +209,16 @@ impl Log {
         self.destination.file().into_iter().for_each(FileStream::measure);
     }
 
-    /// The descriptor on which room is waited for, if messages wait for a reader.
-    pub fn wants_write(&self) -> Option<RawFd> {
-        self.destination.wants_write()
+    /// The descriptor on which room is waited for since the last call: it is to be registered for writing.
+    pub fn take_stalled(&mut self) -> Option<RawFd> {
+        self.destination.take_stalled()
     }
 
-    /// The same descriptor, when it began to be waited for since the last call: it is to be registered for writing.
-    pub fn take_stalled(&mut self) -> Option<RawFd> {
-        let stalled = self.wants_write();
-        let told = std::mem::replace(&mut self.watched, stalled.is_some());
-        stalled.filter(|_| !told)
+    /// Goes on writing at an event of that descriptor, and answers it when it need not be watched any more.
+    pub fn writable(&mut self, now: Instant) -> Option<RawFd> {
+        let fd = self.destination.writable(now);
+        self.say_notices(now);
+        fd
     }
 
     /// When writing is to be tried again.
@@ -228,12 +226,10 @@ impl Log {
         self.destination.next_retry()
     }
 
-    /// Tries to write what waits: at any event of the descriptor, at [`Self::next_retry`], and before the end.
+    /// Tries to write what waits: at [`Self::next_retry`], and before the end.
     pub fn flush(&mut self, now: Instant) {
         self.destination.flush(now);
         self.say_notices(now);
-        // It is not watched any more, and must be when messages wait again, be it in the same turn.
-        self.watched &= self.destination.wants_write().is_some();
     }
 
     /// What happened to the log itself is told by the log, as far as it can be: that it lost messages, and that it

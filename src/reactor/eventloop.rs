@@ -13,7 +13,7 @@ use crate::host::pidfile::PidFile;
 use crate::host::processes::Processes;
 use crate::parts::clients::Clients;
 use crate::parts::clients::listeners::Listeners;
-use crate::parts::helpers::Helpers;
+use crate::parts::helpers::{Helpers, Purpose};
 use crate::parts::manager_notify::ManagerNotify;
 use crate::parts::notify_socket::Notices;
 use crate::parts::plugins::run::Builtins;
@@ -21,7 +21,6 @@ use crate::parts::probes::Probes;
 use crate::parts::shutdown_progress::ShutdownProgress;
 use crate::parts::sockets::Sockets;
 use crate::parts::streams::Streams;
-use crate::parts::streams::compress::Compressor;
 use crate::parts::surveys::Surveys;
 use crate::reactor::part::{Core, Cx, Effect, LOG, Part, Readiness, SIGNALS, owner};
 use crate::reactor::registry::{KEYS, Key, Parts};
@@ -47,7 +46,6 @@ pub struct Daemon {
     pub(crate) signals: Signals,
     /// Something large is done: its memory can go back to the system.
     pub(crate) has_slack: bool,
-    pub(crate) compressor: Compressor,
     pub(crate) standstill: Standstill,
     pub(crate) ended: bool,
     /// Why it has ended, if nobody has ordered it.
@@ -85,7 +83,6 @@ impl Daemon {
             first_umask: started.first_umask,
             signals: started.signals,
             has_slack: true,
-            compressor: Compressor::default(),
             standstill: Standstill::new(now),
             ended: false,
             fall: None,
@@ -94,7 +91,7 @@ impl Daemon {
                 notices: Notices::default(),
                 processes: Processes::default(),
                 sockets: started.sockets,
-                streams: Streams::new(),
+                streams: Streams::default(),
                 helpers: Helpers::default(),
                 probes: Probes::default(),
                 surveys: Surveys::default(),
@@ -123,8 +120,8 @@ impl Daemon {
         if self.parts.shutdown_progress.deadline().is_some() {
             self.core.log.show("");
         }
-        self.stop_compressing();
         self.parts.helpers.kill_all();
+        self.parts.streams.stop_compressing();
         // Who has ended already is none of those that are left.
         self.parts.processes.zombies_may_be();
         while self.parts.processes.is_reaping() {
@@ -272,9 +269,7 @@ impl Daemon {
     }
 
     fn log_writable(&mut self) {
-        let fd = self.core.log.wants_write();
-        self.core.log.flush(self.core.now);
-        if let (Some(fd), None) = (fd, self.core.log.wants_write()) {
+        if let Some(fd) = self.core.log.writable(self.core.now) {
             self.core.unwatch(fd);
         }
     }
@@ -293,7 +288,6 @@ impl Daemon {
                 Effect::Heard(heard) => {
                     self.parts.clients.tell_followers(&heard, &self.core.cx(Key::clients))
                 }
-                Effect::Compress(file) => self.compress_old_files_of(file),
                 Effect::Metrics(id) => {
                     let page = metrics::text(&self.view());
                     self.parts.builtins.show(id, page, self.core.now);
@@ -302,8 +296,10 @@ impl Daemon {
                     self.parts.helpers.short(&trouble, &mut self.core.cx(Key::helpers));
                 }
                 Effect::NotShort => self.parts.helpers.not_short(&self.core.cx(Key::helpers)),
-                Effect::Help(purpose) => self.parts.helpers.add(purpose, None),
-                Effect::Compressed(_) => {}
+                Effect::Gzip(child) => self.parts.helpers.add(Purpose::Gzip(child), None),
+                Effect::Compressed(ended) => {
+                    self.parts.streams.compressed(ended, &mut self.core.cx(Key::streams));
+                }
                 Effect::Spawn { watcher, wid } => self.spawn(watcher, wid),
                 Effect::Reaping => self.read_notices(),
                 Effect::Ended { pid, exit } => self.take_zombie(pid, exit),
@@ -312,7 +308,8 @@ impl Daemon {
                 }
                 Effect::Tail { ticket, client, tail } => self.take_tail(ticket, client, &tail),
                 Effect::Logs { ticket, name, rotate } => {
-                    let answer = self.logs(name.as_deref(), rotate);
+                    let answer =
+                        self.parts.streams.logs(name.as_deref(), rotate, &mut self.core.cx(Key::streams));
                     self.parts.clients.answer(ticket, answer);
                 }
                 Effect::Order { ticket, order, targets, by } => self.take_order(ticket, order, targets, by),

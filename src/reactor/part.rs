@@ -20,15 +20,14 @@ use crate::host::descendants::Mark;
 use crate::host::spawn::NotSpawned;
 use crate::host::spawn_template::{Offered, SpawnTemplate};
 use crate::host::trouble::Trouble;
-use crate::parts::helpers::Purpose;
 use crate::parts::log::Log;
+use crate::sys::child::Child;
 use crate::views::metrics::Durations;
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Registry, Token};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::RawFd;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -170,15 +169,13 @@ pub enum Effect {
     Event(Event),
     /// Those who follow this output are to have it.
     Heard(Heard),
-    /// The old files of this one are to be compressed.
-    Compress(PathBuf),
     /// circus is short of something for helpers and questions.
     Short(Trouble),
     /// One of them could be begun.
     NotShort,
-    /// This program is to be run as a helper, in its turn.
-    Help(Purpose),
-    /// [`Purpose::Gzip`] has ended.
+    /// This is to be run, in its turn and when nobody else works.
+    Gzip(Box<Child>),
+    /// It has ended.
     Compressed(Result<Exit, String>),
     /// A plugin serves what circus measures, and needs it now.
     Metrics(WatcherId),

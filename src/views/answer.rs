@@ -5,7 +5,7 @@ use crate::arbiter::request::Question;
 use crate::arbiter::watcher::Watcher;
 use crate::config::options::watcher;
 use crate::control::{Map, Refusal, answers, one, put};
-use crate::host::disk::current_dir;
+use crate::host::surroundings::current_dir;
 use crate::sorted::{sort, sort_by};
 use crate::sys::address::Address;
 use serde_json::Value as Json;

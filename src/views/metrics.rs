@@ -7,7 +7,7 @@ use super::View;
 use super::usage::{Units, Used};
 use crate::arbiter::Pid;
 use crate::arbiter::history::Restart;
-use crate::arbiter::process::{Phase, Process};
+use crate::arbiter::process::Process;
 use crate::arbiter::time::Time;
 use crate::arbiter::watcher::Watcher;
 use crate::config::{CHANNELS, number};
@@ -112,7 +112,7 @@ fn states(watchers: &[&Watcher], now: Time, page: &mut Page) {
     let help = "How many processes it has.";
     page.of_each(watchers, ("circus_watcher_processes", "gauge", help), &|watcher, say| {
         for (state, running) in [("running", true), ("stopping", false)] {
-            let count = watcher.processes().filter(|p| (p.phase == Phase::Running) == running).count();
+            let count = watcher.processes().filter(|p| p.runs() == running).count();
             say(&[("state", state)], count.to_string());
         }
     });

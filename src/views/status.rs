@@ -75,7 +75,7 @@ fn watcher_seen(watcher: &Watcher, now: Time, units: &Units) -> Json {
 }
 
 fn process_seen(process: &Process, now: Time, units: &Units) -> Json {
-    let (state, kill_at) = match process.phase {
+    let (state, kill_at) = match process.phase() {
         Phase::Running if !process.is_ready() => ("starting", None),
         Phase::Running => ("running", None),
         Phase::Asked { kill_at, .. } => ("stopping", Some(kill_at)),

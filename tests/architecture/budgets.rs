@@ -10,12 +10,12 @@ const BUDGETS: &[(&str, usize)] = &[
     ("arbiter", 4_850),
     ("cli", 3_100),
     ("config", 4_450),
-    ("control", 3_150),
-    ("host", 3_450),
-    ("parts", 8_450),
+    ("control", 2_500),
+    ("host", 3_600),
+    ("parts", 8_300),
     ("reactor", 1_300),
     ("sys", 2_700),
-    ("views", 650),
+    ("views", 900),
     // The files beside the folders.
     ("", 300),
 ];

@@ -13,9 +13,9 @@ use crate::arbiter::process::Exit;
 use crate::config::hooks::{Hook, is_python};
 use crate::config::{Names, WatcherConfig, expand, words};
 use crate::control::{self, answers};
-use crate::host::disk::current_dir;
 use crate::host::endpoint::absolute;
 use crate::host::spawn_template::{apart_from, beside, set_program};
+use crate::host::surroundings::current_dir;
 use crate::reactor::part::Cx;
 use serde_json::Value as Json;
 

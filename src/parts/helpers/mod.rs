@@ -51,7 +51,6 @@ pub enum Purpose {
     /// The hook extended_stats of one process.
     Stats(StatsOf),
     /// gzip, which reads one file and writes another: [`Effect::Compressed`] is its end.
-    #[allow(dead_code, reason = "gzip becomes a helper next")]
     Gzip(Box<Child>),
 }
 
@@ -152,8 +151,9 @@ impl Helpers {
         self.find_next_end();
     }
 
-    /// Kills what runs: circus ends.
+    /// Kills what runs, and forgets those that wait: circus ends.
     pub fn kill_all(&mut self) {
+        self.queue.clear();
         self.running.values().for_each(|helper| helper.leader.kill(SIGKILL));
     }
 

@@ -3,6 +3,7 @@
 //! An old file is called after the file, with a number or a date behind a dot: `FILE.1`, `FILE.20261123`; and with
 //! `.gz` behind that when it is compressed.
 
+pub use crate::host::files::with;
 use crate::host::files::{Location, id, make_alike};
 use crate::sorted::{Sorted, sort_by};
 use crate::sys::clock;
@@ -21,13 +22,6 @@ pub const MOST_AT_ONCE: u64 = 1000;
 const MOST_ENTRIES: usize = 10_000;
 /// What stands behind the name of a file that is about to take the place of another one.
 const NEW: &str = ".circus-new";
-
-/// A name in a directory with something more at its end.
-pub fn with(name: &OsStr, end: &str) -> OsString {
-    let mut name = name.to_os_string();
-    name.push(end);
-    name
-}
 
 /// Both forms of the old file of this number.
 fn forms(location: &Location, n: u64) -> [OsString; 2] {

@@ -50,11 +50,12 @@ pub fn wrong_line(options: &WatcherOptions) -> Option<String> {
 }
 
 /// The processes that have not written their line yet, and those that just have.
+#[derive(Default)]
 pub struct LogMatches {
     awaited: Vec<Awaited>,
     found: Vec<i32>,
-    /// The work that is left for this turn.
-    left: usize,
+    /// The work that was done in this turn.
+    done: usize,
 }
 
 struct Awaited {
@@ -71,21 +72,15 @@ impl Awaited {
     }
 }
 
-impl Default for LogMatches {
-    fn default() -> Self {
-        LogMatches { awaited: Vec::new(), found: Vec::new(), left: WORK }
-    }
-}
-
 impl LogMatches {
     /// A turn begins.
     pub fn begin_turn(&mut self) {
-        self.left = WORK;
+        self.done = 0;
     }
 
     /// Whether the output of a process is not to be read in this turn.
     pub fn hold_back(&self, pid: Pid) -> bool {
-        self.left == 0 && self.awaited.iter().any(|awaited| awaited.pid == pid)
+        self.done >= WORK && self.awaited.iter().any(|awaited| awaited.pid == pid)
     }
 
     /// How much of the output of a process may be read at once.
@@ -114,10 +109,10 @@ impl LogMatches {
     /// for them.
     pub(super) fn note(&mut self, writer: &Writer, bytes: &[u8]) {
         let awaited = self.awaited.iter_mut().find(|awaited| awaited.pid == writer.pid);
-        let Some(awaited) = awaited.filter(|_| self.left > 0) else { return };
+        let Some(awaited) = awaited.filter(|_| self.done < WORK) else { return };
         let longest = awaited.at_most(LONGEST);
         let Awaited { expression, unfinished, .. } = awaited;
-        self.left = self.left.saturating_sub(bytes.len() * expression.weight());
+        self.done += bytes.len() * expression.weight();
         let Some(unfinished) = unfinished.get_mut(writer.channel as usize) else { return };
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let (line, ended) = piece.strip_suffix(b"\n").map_or((piece, false), |line| (line, true));

@@ -10,13 +10,10 @@
 
 pub mod backlog;
 pub mod backups;
-pub mod compress;
 pub mod console;
 pub mod destination;
 pub mod file;
-pub mod format;
 pub mod log_match;
-pub mod log_quota;
 mod maintenance;
 pub mod outputs;
 mod part;
@@ -24,9 +21,24 @@ pub mod plan;
 mod read;
 pub mod ring;
 pub mod sink;
-pub mod syslog;
 mod table;
+
+#[cfg(feature = "logs")]
+pub mod compress;
+#[cfg(feature = "logs")]
+pub mod format;
+#[cfg(feature = "logs")]
+pub mod log_quota;
+#[cfg(feature = "logs")]
+mod old_files;
+#[cfg(feature = "logs")]
+pub mod syslog;
+#[cfg(feature = "logs")]
 pub mod timed;
+#[cfg(not(feature = "logs"))]
+mod without_logs;
+#[cfg(not(feature = "logs"))]
+pub use without_logs::{compress, format, log_quota, syslog, timed};
 
 use self::compress::Compressor;
 use self::destination::Place;
@@ -46,7 +58,6 @@ use crate::reactor::part::Writer;
 use crate::sorted::Sorted;
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::path::PathBuf;
 use std::time::Instant;
 
 /// The longest line that is kept whole, in bytes; a longer one may be cut.
@@ -103,8 +114,6 @@ pub struct Streams {
     stalled: Vec<(TargetId, RawFd)>,
     /// Pipes whose unfinished lines are looked at then, the soonest first.
     unfinished: VecDeque<(Instant, PipeId)>,
-    /// Files whose old ones are to be compressed.
-    to_compress: Vec<PathBuf>,
     compressor: Compressor,
     /// How large the files are together that are written.
     size: u64,
@@ -274,7 +283,7 @@ impl Streams {
             if target.destination.file().is_some_and(|file| file.compresses())
                 && let Place::Path(path) = target.destination.place()
             {
-                self.to_compress.push(path.to_path_buf());
+                self.compressor.add(path);
             }
         }
         if target.destination.is_quiet() {

@@ -5,9 +5,9 @@
 
 use super::{Map, Refusal, object, one, python, render};
 use crate::arbiter::Pid;
-use crate::config::families::{self, FAMILIES};
+use crate::config::families::FAMILIES;
 use crate::config::options::{self, CircusOptions, WatcherOptions, global};
-use crate::config::{StreamConfig, Value, WatcherConfig};
+use crate::config::{CHANNELS, StreamConfig, Value, WatcherConfig};
 use serde_json::Value as Json;
 
 /// How Circus calls a stream in an answer: by its key with this behind it.
@@ -72,12 +72,8 @@ fn member(watcher: &WatcherConfig, key: &str) -> Option<Json> {
 
 /// What is set of the stream of this key; an empty object when there is none.
 fn stream(watcher: &WatcherConfig, key: &str) -> Option<Json> {
-    let stream = match key {
-        families::STDOUT => &watcher.stdout_stream,
-        families::STDERR => &watcher.stderr_stream,
-        _ => return None,
-    };
-    let entries = stream.as_deref().map(StreamConfig::entries).unwrap_or_default();
+    let channel = CHANNELS.into_iter().find(|channel| channel.key() == key)?;
+    let entries = watcher.kept_stream(channel).as_deref().map(StreamConfig::entries).unwrap_or_default();
     Some(Json::Object(object(&mut entries.iter().map(|(key, value)| (key.to_string(), json(value))))))
 }
 

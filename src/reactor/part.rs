@@ -181,6 +181,8 @@ pub enum Effect {
     Metrics(WatcherId),
     /// A process is to be made.
     Spawn { watcher: WatcherId, wid: u32 },
+    /// The notification socket has another address, which all processes are to be told.
+    DropTemplates,
     /// Zombies are about to be looked for: what processes say right before they end counts while they are known.
     Reaping,
     /// A child of circus is a zombie.
@@ -371,7 +373,7 @@ impl<'a> Poller<'a> {
     /// One for a test: whose descriptors they are does not matter.
     #[cfg(test)]
     pub fn of(registry: &'a Registry) -> Poller<'a> {
-        Poller { key: Key::notices, registry }
+        Poller { key: Key::notify_socket, registry }
     }
 
     /// Has [`Part::ready`] called with this number when a descriptor has something to read. mio reports edges.

@@ -2,13 +2,12 @@
 
 use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
-use crate::arbiter::request::{Order, Question, Reply, Tail, Ticket};
+use crate::arbiter::request::{Order, Question, Tail, Ticket};
 use crate::arbiter::{Action, Event, Pid, Published, WatcherId};
 use crate::control::{Refusal, secrets};
-use crate::host::spawn::{Loan, NotSpawned, gone, put_in};
+use crate::host::spawn::{Loan, NotSpawned, gone};
 use crate::host::spawn_template::SpawnTemplate;
 use crate::parts::helpers::Purpose;
-use crate::parts::notify_socket::wants_socket;
 use crate::parts::streams::outputs::try_streams;
 use crate::reactor::eventloop::Daemon;
 use crate::reactor::part::Job;
@@ -53,14 +52,12 @@ impl Daemon {
             Action::UnwatchSockets(id) => self.parts.sockets.unwatch(id, &self.core.cx(Key::sockets)),
             Action::Reply { ticket, reply } => {
                 self.parts.builtins.answered(ticket, &reply, &mut self.core.cx(Key::builtins));
-                self.reply(ticket, &reply);
+                self.parts.clients.reply(ticket, &reply);
             }
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.core.log.log(level, format_args!("{text}")),
             Action::Read(reading) => self.read_again(reading),
-            Action::Changed(id) => {
-                self.each(&mut |part, cx| part.changed(id, cx));
-            }
+            Action::Changed(id) => self.each(&mut |part, cx| part.changed(id, cx)),
             Action::Forgotten { watcher, left } => {
                 self.parts.processes.leave_alone(left);
                 self.each(&mut |part, cx| part.forgotten(watcher, cx));
@@ -100,7 +97,7 @@ impl Daemon {
         let template = match self.parts.processes.take_template(watcher) {
             Some(template) => template,
             None => {
-                let notify = self.notify_address(&config)?;
+                let notify = self.parts.notify_socket.address(&config, &self.core.cx(Key::notify_socket))?;
                 SpawnTemplate::new(&config, &self.core.setup.sockets, notify)?
             }
         };
@@ -122,26 +119,16 @@ impl Daemon {
             }
         });
         lent?;
-        let (wid, config) = (job.wid, Rc::clone(&job.config));
-        let ear = Daemon::prepare_ear(&config, wid)?;
-        job.marked |= wants_socket(&config);
-        put_in(job.template.child(), &ear)?;
-        let pid = self.parts.processes.make(job, &mut self.core.cx(Key::processes))?;
-        self.lend_ear(pid, ear);
-        self.know_by(pid, job);
-        Ok(pid)
+        self.parts.processes.make(job, &mut self.core.cx(Key::processes))
     }
 
     /// A child of circus is a zombie: all look at it before anybody is told.
     pub(super) fn take_zombie(&mut self, pid: Pid, exit: Exit) {
         self.each(&mut |part, cx| part.ended(pid, exit, cx));
-        // What it has said right before its end counts while it is known.
-        self.newline_ready(pid);
         self.parts.processes.report(pid, exit, &mut self.core.cx(Key::processes));
     }
 
     fn reap(&mut self, pid: Pid) {
-        self.forget_speaker(pid);
         self.each(&mut |part, cx| part.reaped(pid, cx));
         if let Some((watcher, wid)) = self.core.arbiter.owner(pid) {
             self.each(&mut |part, cx| part.vacated(watcher, wid, cx));
@@ -156,11 +143,6 @@ impl Daemon {
             self.each(&mut |part, cx| part.stopped(id, cx));
         }
         self.each(&mut |part, cx| part.published(watcher, &what, cx));
-    }
-
-    /// The arbiter's reply to an order.
-    fn reply(&mut self, ticket: Ticket, reply: &Reply) {
-        self.parts.clients.reply(ticket, reply);
     }
 
     /// What views are made from.
@@ -236,7 +218,6 @@ impl Daemon {
                 SIGINT | SIGQUIT | SIGTERM => self.asked_to_end(),
                 _ if HALTS.contains(&signum) => self.asked_to_end(),
                 SIGUSR1 => {
-                    self.restore_notices();
                     self.each(&mut |part, cx| part.restore(cx));
                 }
                 _ => {} // SIGUSR2 is reserved, SIGWINCH means nothing here

@@ -90,7 +90,7 @@ const STRANGERS: &[&str] = &[
     "parts/notify_socket.rs",
     "parts/plugins/observer.rs",
     "parts/probes.rs",
-    "parts/tcp_client.rs",
+    "reactor/tcp_client.rs",
 ];
 const ROOMS: &[&str] = &[
     "host::cgroup",

@@ -9,6 +9,8 @@ mod keys;
 mod ledger;
 #[path = "architecture/powers.rs"]
 mod powers;
+#[path = "architecture/rooms.rs"]
+mod rooms;
 #[path = "architecture/source.rs"]
 mod source;
 

@@ -72,7 +72,7 @@ impl Arbiter {
         for id in &order {
             if let Some(watcher) = self.watchers.get_mut(id) {
                 watcher.queued = true;
-                watcher.history.expect(&self.cx.cause);
+                watcher.ext.history.expect(&self.cx.cause);
             }
         }
         let boot = self.boot.get_or_insert_with(|| Boot::new(self.cx.now));
@@ -184,12 +184,12 @@ impl Arbiter {
 
     /// Whether a reload of any watcher is under way.
     pub fn is_reloading(&self) -> bool {
-        self.watchers.values().any(|watcher| watcher.reload.is_some())
+        self.watchers.values().any(|watcher| watcher.is_reloading())
     }
 
     /// Ends circus when nothing runs any more.
     pub(super) fn end_when_stopped(&mut self) {
-        if self.watchers.values().any(|w| w.status != Status::Stopped) {
+        if self.watchers.values().any(|w| w.status() != Status::Stopped) {
             return;
         }
         let Some(ending) = &mut self.ending else { return };
@@ -216,7 +216,7 @@ impl Arbiter {
 
 /// All its processes are there, and it waits for them to be ready.
 fn is_all_but_ready(watcher: &Watcher) -> bool {
-    watcher.status == Status::Starting
+    watcher.status() == Status::Starting
         && watcher.missing() == 0
         && watcher.spawning.is_none()
         && !watcher.are_ready(&|_| true)
@@ -224,10 +224,10 @@ fn is_all_but_ready(watcher: &Watcher) -> bool {
 
 /// It is starting and not in trouble.
 fn is_on_its_way(watcher: &Watcher) -> bool {
-    let starting = match watcher.status {
+    let starting = match watcher.status() {
         Status::Starting => true,
         Status::Stopping => watcher.goal == Goal::Up,
         Status::Stopped | Status::Active => false,
     };
-    starting && watcher.retries.is_empty()
+    starting && watcher.run().retries().next().is_none()
 }

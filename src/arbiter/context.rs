@@ -1,5 +1,6 @@
 //! What a step of the arbiter works with: the time, the tables of processes, and what is to be done.
 
+use super::fate::Death;
 use super::history::Cause;
 use super::hooks::HookId;
 use super::random::Random;
@@ -46,7 +47,9 @@ pub(super) struct Outcome {
     /// Its replies to what it was asked.
     pub(super) done: Vec<(Ticket, Reply)>,
     /// It has ended for good without an order, for this reason.
-    pub(super) over: Option<String>,
+    pub(super) over: Option<(String, Option<Death>)>,
+    /// Its reload was given up, because of this.
+    pub(super) reload_failure: Option<String>,
     /// What has led to a change, if the event that is being handled did not.
     pub(super) because: Option<Cause>,
     /// It was told to run, and so is what it requires.

@@ -36,8 +36,8 @@ impl Watcher {
 
     /// stop_command did not do its work: the process, if it is there still, gets the signal.
     pub(super) fn stop_command_failed(&mut self, wid: u32, pid: Pid, cx: &mut Cx) {
-        let process = self.processes.get(&wid).filter(|process| process.pid == pid);
-        if let Some(Phase::Asked { signum, kill_at }) = process.map(|process| process.phase)
+        let process = self.processes.get(wid).filter(|process| process.pid == pid);
+        if let Some(Phase::Asked { signum, kill_at }) = process.map(|process| process.phase())
             && kill_at > cx.now
         {
             self.ask_by_signal((wid, pid), signum, kill_at.since(cx.now), cx);
@@ -60,8 +60,7 @@ impl Watcher {
     pub(super) fn reload_in_place(&mut self, cx: &mut Cx) {
         if self.config.program_of(Hook::ReloadCommand).is_some() {
             let queue = self.oldest_first().into();
-            self.reload = Some(Reload::Commands { queue, current: None });
-            return;
+            return self.set_reload(Reload::Commands { queue, current: None });
         }
         for pid in self.oldest_first() {
             let Some(signum) = self.reload_signal() else { break };
@@ -79,8 +78,7 @@ impl Watcher {
             if self.running_wid(pid).is_some()
                 && self.call(Hook::ReloadCommand, about, Then::Reloaded { pid }, cx)
             {
-                self.reload = Some(Reload::Commands { queue, current: Some(pid) });
-                return;
+                return self.set_reload(Reload::Commands { queue, current: Some(pid) });
             }
         }
         self.end_reload(cx);
@@ -88,7 +86,8 @@ impl Watcher {
 
     /// reload_command has ended. If it has failed, the other processes are spared.
     pub(super) fn reload_command_done(&mut self, pid: Pid, failure: Option<String>, cx: &mut Cx) {
-        let Some(Reload::Commands { current, .. }) = &mut self.reload else { return };
+        let reload = self.run_mut().and_then(|run| run.reload.as_mut());
+        let Some(Reload::Commands { current, .. }) = reload else { return };
         *current = None;
         if let Some(why) = failure {
             self.give_reload_up(&why, cx);

@@ -7,6 +7,7 @@ use super::context::Cx;
 use super::history::Cause;
 use super::process::{Exit, Phase, Process};
 use super::pulse::Ailment;
+use super::run::Slot;
 use super::watcher::{Goal, Watcher};
 use super::{Arbiter, Level, Pid, WatcherId};
 use crate::config::options::WatcherOptions;
@@ -75,9 +76,12 @@ impl Watcher {
 
     /// The place of a process that has ended stays empty. Of several, the first that has failed speaks for all.
     pub(super) fn leave_empty(&mut self, process: &Process, exit: Exit) {
-        self.unreplaced += 1;
-        if self.death.is_none_or(|death| succeeded(death.exit, &self.config.options)) {
-            self.death = Some(Death { pid: process.pid, wid: process.wid, exit });
+        let options = &self.config.options;
+        let speaks = self.run().death.is_none_or(|death| succeeded(death.exit, options));
+        let Some(run) = self.run_mut() else { return };
+        run.slots.push(Slot::Empty);
+        if speaks {
+            run.death = Some(Death { pid: process.pid, wid: process.wid, exit });
         }
     }
 
@@ -85,20 +89,20 @@ impl Watcher {
     pub(super) fn ended_for_good(&mut self, cx: &mut Cx) {
         let words =
             |death: Death| format!("its process {} (wid {}) {}", death.pid, death.wid, death.exit.words());
-        cx.outcome.over = Some(self.death.map_or("its processes have ended".into(), words));
+        let death = self.run().death;
+        cx.outcome.over = Some((death.map_or("its processes have ended".into(), words), death));
         cx.outcome.because = Some(Cause::Ended);
     }
 
     /// It cannot run, for this reason, and is not tried again.
     pub(super) fn failed_for_good(&mut self, reason: &str, cx: &mut Cx) {
-        self.death = None;
-        cx.outcome.over = Some(reason.to_owned());
+        cx.outcome.over = Some((reason.to_owned(), None));
     }
 }
 
 /// How a process that is being reaped ended.
 pub(super) fn exit_of(process: &Process) -> Option<Exit> {
-    match process.phase {
+    match process.phase() {
         Phase::Dead { exit, .. } => Some(exit),
         Phase::Running | Phase::Asked { .. } | Phase::Killed { .. } => None,
     }
@@ -106,9 +110,9 @@ pub(super) fn exit_of(process: &Process) -> Option<Exit> {
 
 impl Arbiter {
     /// A critical watcher has ended for good by itself. Unless circus is ending anyway, it ends now.
-    pub(super) fn fall(&mut self, id: WatcherId, reason: String) {
+    pub(super) fn fall(&mut self, id: WatcherId, (reason, death): (String, Option<Death>)) {
         let Some(watcher) = self.watchers.get(&id).filter(|_| self.ending.is_none()) else { return };
-        let (config, death) = (&watcher.config, watcher.death);
+        let config = &watcher.config;
         let code = death.map_or(NOTHING_RAN, |death| code_of(death.exit, &config.options));
         let name = config.name.clone();
         let text = format!("{name} is critical and has ended: {reason}; circus ends with exit code {code}");

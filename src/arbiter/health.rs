@@ -9,12 +9,12 @@ use super::watcher::{Goal, Status, Watcher};
 impl Watcher {
     /// What has happened to it.
     pub fn history(&self) -> &History {
-        &self.history
+        &self.ext.history
     }
 
     pub(super) fn standing(&self) -> Standing {
         Standing {
-            status: self.status,
+            status: self.status(),
             up: self.goal == Goal::Up,
             queued: self.queued,
             reloading: self.is_reloading(),
@@ -23,23 +23,22 @@ impl Watcher {
 
     /// Whether its processes are being replaced by a reload.
     pub fn is_reloading(&self) -> bool {
-        self.reload.is_some()
+        self.run().reload.is_some()
     }
 
     /// How many of its processes run and were not asked to end.
     pub fn running(&self) -> usize {
-        self.running
+        self.processes.running()
     }
 
     /// Since when it is in its state; `None` if it has never been in another.
     pub fn since(&self) -> Option<Time> {
-        self.history.last_status().map(|change| change.at)
+        self.ext.history.last_status().map(|change| change.at)
     }
 
     /// When a process is spawned next in the place of one that ended too soon or could not be executed.
     pub fn next_attempt(&self) -> Option<Time> {
-        let runs = matches!(self.status, Status::Starting | Status::Active);
-        self.retries.iter().map(|retry| retry.at).min().filter(|_| runs)
+        self.run().retries().map(|retry| retry.at).min()
     }
 
     /// When the next of its processes that were asked to end, or of what such a process has left, gets SIGKILL.
@@ -52,13 +51,13 @@ impl Watcher {
             Fate::Spared { kill_at, .. } | Fate::Asked(kill_at) => Some(kill_at),
             Fate::Left | Fate::Killed(_) => None,
         };
-        let groups = self.remnants.iter().filter_map(|remnant| of_group(remnant.fate));
-        self.processes.values().filter_map(|process| patience(process.phase)).chain(groups).min()
+        let groups = self.left.groups.iter().filter_map(|remnant| of_group(remnant.fate));
+        self.processes.values().filter_map(|process| patience(process.phase())).chain(groups).min()
     }
 
     /// Its processes that SIGKILL did not end.
     pub fn survivors(&self) -> &[Pid] {
-        &self.survivors
+        &self.left.survivors
     }
 
     /// What is wrong with it, if it is to run and does not run as it should.
@@ -67,27 +66,29 @@ impl Watcher {
     /// its processes have ended and `respawn` is off. With `on_demand`, waiting for its sockets is as good as running.
     pub fn fault(&self) -> Option<String> {
         if self.goal != Goal::Up && !self.queued {
-            let reason = self.reason.as_ref()?;
-            return Some(format!("{}: {reason}", self.status.word()));
+            let reason = self.reason()?;
+            return Some(format!("{}: {reason}", self.status().word()));
         }
-        match self.status {
+        match self.status() {
             Status::Stopped if self.waits_for_demand() => None,
             Status::Stopped if self.queued => Some("stopped: it waits for its turn to start".into()),
-            Status::Starting if self.failure().is_none() && self.running > self.ready() => {
+            Status::Starting if self.failure().is_none() && self.processes.running() > self.ready() => {
                 Some(format!("starting: {} of {} processes are ready", self.ready(), self.config.wanted()))
             }
             Status::Stopped | Status::Starting | Status::Stopping => {
                 let why = self.failure().map(|why| format!(": {why}")).unwrap_or_default();
-                Some(self.status.word().to_string() + &why)
+                Some(self.status().word().to_string() + &why)
             }
             Status::Active => {
-                let wanted = self.config.wanted().saturating_sub(self.unreplaced);
+                let wanted = self.config.wanted().saturating_sub(self.run().empty());
                 let reloading = self.is_reloading();
-                let missing = self.running < wanted && !reloading;
+                let missing = self.processes.running() < wanted && !reloading;
                 let why = self.failure().map(|why| format!(": {why}")).unwrap_or_default();
                 let ready = self.ready();
                 match missing {
-                    true => Some(format!("active: {} of {wanted} processes run{why}", self.running)),
+                    true => {
+                        Some(format!("active: {} of {wanted} processes run{why}", self.processes.running()))
+                    }
                     false if ready < wanted && !reloading => {
                         Some(format!("active: {ready} of {wanted} processes are ready{why}"))
                     }

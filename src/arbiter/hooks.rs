@@ -6,11 +6,13 @@
 
 use super::context::Cx;
 use super::process::Exit;
+use super::run::State;
 use super::time::Time;
-use super::watcher::{Goal, Status, Watcher};
+use super::watcher::Watcher;
 use super::{Action, Level, Pid, Published, Whom};
 use crate::config::hooks::Hook;
 use crate::config::number;
+use crate::sorted::Sorted;
 
 /// The most hooks of one watcher that run, or wait for their turn, when nothing hangs on their answers.
 pub(super) const MOST_CALLS: usize = 10_000;
@@ -86,6 +88,15 @@ pub(super) enum Then {
     Nothing,
 }
 
+/// The hooks of a watcher.
+#[derive(Debug, Default)]
+pub(super) struct Hooks {
+    /// Those that run.
+    pub(super) calls: Sorted<HookId, Call>,
+    /// None is run any more.
+    pub(super) hurried: bool,
+}
+
 /// A hook that runs.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
@@ -125,20 +136,20 @@ impl Watcher {
         then: Then,
         cx: &mut Cx,
     ) -> bool {
-        if self.hurried {
+        if self.ext.hooks.hurried {
             return false;
         }
         let config = if hook == Hook::Ready { self.making() } else { &self.config };
         let Some((_, lenient)) = config.program_of(hook) else { return false };
         let id = cx.new_hook();
-        self.calls.insert(id, Call { hook, lenient, deadline, then });
+        self.ext.hooks.calls.insert(id, Call { hook, lenient, deadline, then });
         cx.act(Action::RunHook { id, watcher: self.id, hook, about });
         true
     }
 
     /// Runs a hook, if there is one, whose answer decides nothing.
     pub(super) fn tell(&mut self, hook: Hook, about: About, cx: &mut Cx) {
-        if self.calls.len() < MOST_CALLS {
+        if self.ext.hooks.calls.len() < MOST_CALLS {
             self.call(hook, about, Then::Nothing, cx);
         } else {
             let (name, hook) = (&self.config.name, hook.name());
@@ -148,17 +159,17 @@ impl Watcher {
 
     /// Whether a hook runs on which this hangs.
     pub(super) fn waits_for(&self, then: Then) -> bool {
-        self.calls.values().any(|call| call.then == then)
+        self.ext.hooks.calls.values().any(|call| call.then == then)
     }
 
     /// Whether the watcher has this hook.
     pub(super) fn has_hook(&self, hook: Hook) -> bool {
-        !self.hurried && self.config.program_of(hook).is_some()
+        !self.ext.hooks.hurried && self.config.program_of(hook).is_some()
     }
 
     /// A hook has ended.
     pub(super) fn hook_done(&mut self, id: HookId, answer: &Answer, cx: &mut Cx) {
-        if let Some(call) = self.calls.remove(&id) {
+        if let Some(call) = self.ext.hooks.calls.remove(&id) {
             self.go_on(&call, answer, cx);
         }
     }
@@ -168,7 +179,7 @@ impl Watcher {
     pub(super) fn hook_delayed(&mut self, id: HookId, cx: &mut Cx) {
         // It is tried again within a second.
         let whole = cx.now.plus(self.config.options.hook_timeout.max(1.0));
-        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Some(call) = self.ext.hooks.calls.get_mut(&id) else { return };
         match call.then {
             Then::Begin | Then::Activate | Then::Spawn | Then::Keep => call.deadline = whole,
             Then::Probed { wid, pid } => self.ask_later(wid, pid, cx),
@@ -247,15 +258,15 @@ impl Watcher {
     /// Takes calls out of the table, all at once, since there may be thousands, and ends their hooks.
     fn take_calls(&mut self, which: &dyn Fn(&Call) -> bool, cx: &mut Cx) -> Vec<Call> {
         let mut taken = Vec::new();
-        if !self.calls.values().any(which) {
+        if !self.ext.hooks.calls.values().any(which) {
             return taken;
         }
-        for (id, call) in std::mem::take(&mut self.calls) {
+        for (id, call) in std::mem::take(&mut self.ext.hooks.calls) {
             if which(&call) {
                 cx.act(Action::CancelHook { id, watcher: self.id });
                 taken.push(call);
             } else {
-                self.calls.insert(id, call);
+                self.ext.hooks.calls.insert(id, call);
             }
         }
         taken
@@ -283,16 +294,18 @@ impl Watcher {
 
     /// Hooks have so many seconds more.
     pub(super) fn give_hooks_back(&mut self, seconds: f64) {
-        for call in self.calls.values_mut() {
+        for call in self.ext.hooks.calls.values_mut() {
             call.deadline = call.deadline.plus(seconds);
         }
     }
 
     /// Somebody is in a hurry: hooks are ended, and none is run any more.
     pub(super) fn end_hooks(&mut self, cx: &mut Cx) {
-        self.hurried = true;
+        self.ext.hooks.hurried = true;
         let (stop, rest) = (self.spares_processes(), self.waits_for(Then::Rest));
-        self.held_back = false;
+        if self.is_held_back() {
+            self.state = State::Stopping { held_back: false };
+        }
         self.cancel_hooks(&|_| true, cx);
         if stop {
             self.ask_all(cx);
@@ -304,28 +317,22 @@ impl Watcher {
 
     /// When the first hook has taken too long.
     pub(super) fn hook_deadline(&self) -> Option<Time> {
-        self.calls.values().map(|call| call.deadline).min()
+        self.ext.hooks.calls.values().map(|call| call.deadline).min()
     }
 
     /// before_start does not want it to start: it has not been anything but stopped.
     fn stay_stopped(&mut self, refusal: String, cx: &mut Cx) {
         cx.log(Level::Warning, format!("{} does not start: {refusal}", self.config.name));
         self.failed_for_good(&refusal, cx);
-        self.reason = Some(refusal);
-        self.status = Status::Stopped;
-        if self.goal == Goal::Up {
-            self.goal = Goal::Down;
-        }
+        self.fail(refusal);
+        self.state = State::Stopped;
     }
 
     /// A hook does not want it to run.
     pub(super) fn give_up(&mut self, refusal: String, cx: &mut Cx) {
         cx.log(Level::Warning, format!("{} is being stopped: {refusal}", self.config.name));
         self.failed_for_good(&refusal, cx);
-        self.reason = Some(refusal);
-        if self.goal == Goal::Up {
-            self.goal = Goal::Down;
-        }
+        self.fail(refusal);
         self.begin_stop(cx);
     }
 

@@ -50,6 +50,7 @@ mod remnants;
 mod report;
 pub mod request;
 pub mod respawn;
+mod run;
 mod spawning;
 mod stop;
 pub mod time;
@@ -68,7 +69,7 @@ pub use boot::HURRY_AFTER;
 use boot::{Boot, Ending};
 use context::{Cx, Known, Outcome};
 pub use event::Event;
-use fate::Fall;
+use fate::{Death, Fall};
 use history::Cause;
 use process::{Exit, NotRun, Process};
 use relations::{Outlook, Relations};
@@ -99,7 +100,7 @@ pub struct Arbiter {
     boot: Option<Boot>,
     ending: Option<Ending>,
     /// A critical watcher has ended for good, for this reason.
-    over: Option<(WatcherId, String)>,
+    over: Option<(WatcherId, (String, Option<Death>))>,
     fallen: Option<Fall>,
     /// Seconds between the starts of two watchers.
     warmup_delay: f64,
@@ -126,7 +127,7 @@ impl Arbiter {
         for config in watchers {
             let id = arbiter.insert(config);
             if let Some(watcher) = arbiter.watchers.get_mut(&id) {
-                watcher.loaded = Some(watcher.config.clone());
+                watcher.settings.loaded = Some(watcher.config.clone());
             }
         }
         arbiter
@@ -256,7 +257,7 @@ impl Arbiter {
 
     fn process_mut(&mut self, pid: Pid) -> Option<&mut Process> {
         let (watcher, wid) = self.owner(pid)?;
-        self.watchers.get_mut(&watcher)?.processes.get_mut(&wid)
+        self.watchers.get_mut(&watcher)?.processes.get_mut(wid)
     }
 
     fn tick(&mut self) {
@@ -305,11 +306,11 @@ impl Arbiter {
         self.agenda.touch(id);
         // It may have got processes to start only now.
         self.bring_along(id);
-        let Outcome { done, over, because, brings_along: _ } = std::mem::take(&mut self.cx.outcome);
+        let Outcome { done, over, because, .. } = std::mem::take(&mut self.cx.outcome);
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
         let after = watcher.standing();
-        watcher.history.compare(self.cx.now, before.0, after, because.as_ref().unwrap_or(&self.cx.cause));
-        let status = watcher.status;
+        watcher.ext.history.compare(self.cx.now, before.0, after, because.as_ref().unwrap_or(&self.cx.cause));
+        let status = watcher.status();
         let over = over.filter(|_| watcher.config.options.critical);
         let gone = watcher.goal == watcher::Goal::Gone && status == Status::Stopped;
         self.stir(id, before);

@@ -10,9 +10,10 @@ use super::hooks::MOST_CALLS;
 use super::process::Phase;
 use super::reconfigure::Reading;
 use super::request::{Errno, Order, Reply, Task, Ticket};
+use super::run::Run;
 use super::tuning::Adding;
 use super::waiters::{Await, Waiter};
-use super::watcher::{Goal, Status, Watcher};
+use super::watcher::{Goal, Watcher, WhyDown};
 use super::{Action, Arbiter, Pid, WatcherId, Whom};
 use crate::config::model::LONGEST_NAME;
 
@@ -229,7 +230,7 @@ impl Arbiter {
         wait.what = Await::Ended(chosen.iter().map(|(_, pid)| *pid).collect());
         Ok(self.carry_out(&[id], &wait, &|w, cx| {
             let timeout = how.graceful_timeout.unwrap_or(w.config.options.graceful_timeout);
-            w.history.count_restarts(Restart::Command, chosen.len());
+            w.ext.history.count_restarts(Restart::Command, chosen.len());
             for (wid, _) in &chosen {
                 w.ask(*wid, how.signum, timeout, cx);
             }
@@ -245,11 +246,11 @@ impl Arbiter {
     ) -> Result<Option<Reply>, Reply> {
         let id = self.id_of(name)?;
         let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
-        if watcher.calls.len() >= MOST_CALLS {
+        if watcher.ext.hooks.calls.len() >= MOST_CALLS {
             let text = format!("too many signals of '{name}' wait for its hooks");
             return Err(Reply::error(Errno::Conflict, text));
         }
-        let alive = watcher.processes.values().filter(|p| !matches!(p.phase, Phase::Dead { .. }));
+        let alive = watcher.processes.values().filter(|p| !matches!(p.phase(), Phase::Dead { .. }));
         let pids: Vec<Pid> = alive.map(|p| p.pid).filter(|p| pid.is_none_or(|pid| pid == *p)).collect();
         if let (Some(pid), true) = (pid, pids.is_empty()) {
             return Err(no_process(pid, name));
@@ -264,24 +265,23 @@ impl Arbiter {
 impl Watcher {
     /// Somebody wants it to run. What waited for its next attempt is tried at once.
     pub(super) fn want_up(&mut self, cx: &mut Cx) {
-        self.was_empty = false;
+        if matches!(self.why_down, Some(WhyDown::Empty)) {
+            self.why_down = None;
+        }
         self.queued = false;
         if self.goal == Goal::Gone {
             return;
         }
         self.goal = Goal::Up;
         cx.outcome.brings_along = true;
-        self.forget_pauses();
-        self.unreplaced = 0;
-        self.death = None;
+        self.run_mut().into_iter().for_each(Run::refill);
         self.forget_demand();
     }
 
     /// Somebody wants it to stop. That it had stopped by itself counts no more.
     pub(super) fn want_down(&mut self) {
-        self.was_empty = false;
         self.queued = false;
-        self.reason = None;
+        self.why_down = None;
         if self.goal == Goal::Up {
             self.goal = Goal::Down;
         }
@@ -295,17 +295,16 @@ impl Watcher {
 
     /// Somebody wants it to stop, and to be started again in its turn.
     pub(super) fn stop_first(&mut self) {
-        self.history.count_restarts(Restart::Command, self.running);
+        self.ext.history.count_restarts(Restart::Command, self.processes.running());
         self.want_down();
         self.queued = true;
     }
 
     /// Stops it and starts it again.
     pub(super) fn restart(&mut self, cx: &mut Cx) {
-        let runs = matches!(self.status, Status::Starting | Status::Active);
-        self.history.count_restarts(Restart::Command, self.running);
+        self.ext.history.count_restarts(Restart::Command, self.processes.running());
         self.want_up(cx);
-        if runs && self.goal == Goal::Up {
+        if self.is_up() && self.goal == Goal::Up {
             self.begin_stop(cx);
         }
     }

@@ -2,7 +2,7 @@
 //! silence of that time, so everybody gets it back.
 
 use super::Arbiter;
-use super::process::{Fate, Phase};
+use super::process::Fate;
 use super::time::Time;
 use super::watcher::Watcher;
 
@@ -20,15 +20,12 @@ impl Arbiter {
 impl Watcher {
     fn give_back(&mut self, now: Time, seconds: f64) {
         for process in self.processes.values_mut() {
-            match &mut process.phase {
-                Phase::Asked { kill_at: at, .. } | Phase::Killed { until: at } => *at = at.plus(seconds),
-                Phase::Running | Phase::Dead { .. } => {}
-            }
+            process.give_back(seconds);
             if let Some(pulse) = &mut process.pulse {
                 pulse.give_back(now, seconds);
             }
         }
-        for remnant in &mut self.remnants {
+        for remnant in &mut self.left.groups {
             match &mut remnant.fate {
                 Fate::Left => {}
                 Fate::Spared { ask_at, kill_at, .. } => {

@@ -1,10 +1,11 @@
 //! One process of a watcher, and what is left of one that has ended.
 
 use super::pulse::Pulse;
-use super::respawn::{Chain, Retry};
+use super::respawn::Chain;
 use super::time::Time;
 use super::{Pid, Whom};
 use crate::signals;
+use crate::sorted::Sorted;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,10 +81,9 @@ pub struct Process {
     pub started: Time,
     /// Which start or reload of the watcher it belongs to.
     pub generation: u32,
-    /// Where it is in its life.
-    pub phase: Phase,
+    phase: Phase,
     /// It counts as one of the processes that are wanted. A surplus one on its way out does not: its slot is free.
-    pub holds_slot: bool,
+    holds_slot: bool,
     /// What happened in its slot before it.
     pub chain: Chain,
     /// When it is too old.
@@ -98,6 +98,139 @@ pub struct Process {
     pub(super) pulse: Option<Box<Pulse>>,
 }
 
+impl Process {
+    /// One that has just been spawned, and runs.
+    pub(super) fn new(wid: u32, pid: Pid, started: Time) -> Process {
+        Process {
+            wid,
+            pid,
+            started,
+            generation: 0,
+            phase: Phase::Running,
+            holds_slot: true,
+            chain: Chain::default(),
+            expires: None,
+            oom: false,
+            not_run: None,
+            followers: None,
+            pulse: None,
+        }
+    }
+
+    /// Where it is in its life.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Whether it runs and was not asked to end.
+    pub fn runs(&self) -> bool {
+        self.phase == Phase::Running
+    }
+
+    pub(super) fn holds_slot(&self) -> bool {
+        self.holds_slot
+    }
+
+    /// So many seconds do not count in which nobody could do anything.
+    pub(super) fn give_back(&mut self, seconds: f64) {
+        match &mut self.phase {
+            Phase::Asked { kill_at: at, .. } | Phase::Killed { until: at } => *at = at.plus(seconds),
+            Phase::Running | Phase::Dead { .. } => {}
+        }
+    }
+}
+
+/// The processes of a watcher, by wid. Of thousands, it is known at once how many run.
+#[derive(Debug)]
+pub(super) struct Processes {
+    table: Sorted<u32, Process>,
+    running: usize,
+    holding: usize,
+    /// No number below this is free.
+    lowest_wid: u32,
+}
+
+impl Processes {
+    pub(super) fn with_capacity(most: usize) -> Processes {
+        Processes { table: Sorted::with_capacity(most), running: 0, holding: 0, lowest_wid: 1 }
+    }
+
+    /// How many run and were not asked to end.
+    pub(super) fn running(&self) -> usize {
+        self.running
+    }
+
+    /// How many hold a slot.
+    pub(super) fn holding(&self) -> usize {
+        self.holding
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = &Process> {
+        self.table.values()
+    }
+
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Process> {
+        self.table.values_mut()
+    }
+
+    /// Those that run and were not asked to end.
+    pub(super) fn that_run(&self) -> impl Iterator<Item = &Process> {
+        self.values().filter(|process| process.runs())
+    }
+
+    pub(super) fn get(&self, wid: u32) -> Option<&Process> {
+        self.table.get(&wid)
+    }
+
+    pub(super) fn get_mut(&mut self, wid: u32) -> Option<&mut Process> {
+        self.table.get_mut(&wid)
+    }
+
+    /// The lowest number that is free.
+    pub(super) fn free_wid(&mut self) -> u32 {
+        self.lowest_wid = (self.lowest_wid..).find(|wid| !self.table.contains_key(wid)).unwrap_or(u32::MAX);
+        self.lowest_wid
+    }
+
+    pub(super) fn insert(&mut self, process: Process) {
+        self.running += usize::from(process.runs());
+        self.holding += usize::from(process.holds_slot);
+        self.table.insert(process.wid, process);
+    }
+
+    pub(super) fn remove(&mut self, wid: u32) -> Option<Process> {
+        let process = self.table.remove(&wid)?;
+        self.lowest_wid = self.lowest_wid.min(wid);
+        self.running -= usize::from(process.runs());
+        self.holding -= usize::from(process.holds_slot);
+        Some(process)
+    }
+
+    /// A process has come to another point of its life.
+    pub(super) fn enter(&mut self, wid: u32, phase: Phase) {
+        if let Some(process) = self.table.get_mut(&wid) {
+            self.running -= usize::from(process.runs());
+            process.phase = phase;
+            self.running += usize::from(process.runs());
+        }
+    }
+
+    /// The slot of a process is free from now on.
+    pub(super) fn release_slot(&mut self, wid: u32) {
+        if let Some(process) = self.table.get_mut(&wid) {
+            self.holding -= usize::from(std::mem::take(&mut process.holds_slot));
+        }
+    }
+}
+
 /// Members of the group of a process that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Remnant {
@@ -105,17 +238,6 @@ pub struct Remnant {
     pub pgid: Pid,
     /// What becomes of it.
     pub fate: Fate,
-    /// The slot of its leader, whose next process waits until the group is empty.
-    pub slot: Option<Slot>,
-}
-
-/// A slot whose process has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Slot {
-    /// The next process may start at once.
-    Free,
-    /// It has to wait.
-    Later(Retry),
 }
 
 /// What becomes of the members of a group without its leader.

@@ -9,9 +9,9 @@
 use super::context::Cx;
 use super::history::{Restart, What};
 use super::hooks::{About, Then};
-use super::process::{Phase, Process};
+use super::process::Process;
 use super::time::Time;
-use super::watcher::{Status, Watcher};
+use super::watcher::Watcher;
 use super::{Level, Pid, Published};
 use crate::config::hooks::Hook;
 use crate::config::number;
@@ -136,7 +136,7 @@ impl Process {
     }
 
     fn pulse_deadline(&self) -> Option<Time> {
-        self.pulse.as_ref().filter(|_| self.phase == Phase::Running)?.deadline()
+        self.pulse.as_ref().filter(|_| self.runs())?.deadline()
     }
 }
 
@@ -160,18 +160,18 @@ impl Watcher {
 
     /// Whether all of these processes that hold a slot are ready, or were until they were asked to end.
     pub(super) fn are_ready(&self, which: &dyn Fn(&Process) -> bool) -> bool {
-        self.processes.values().all(|p| !p.holds_slot || p.is_ready() || !which(p))
+        self.processes.values().all(|p| !p.holds_slot() || p.is_ready() || !which(p))
     }
 
     /// How many of its processes run and are ready.
     pub(super) fn ready(&self) -> usize {
-        self.processes.values().filter(|p| p.phase == Phase::Running && p.is_ready()).count()
+        self.processes.values().filter(|p| p.runs() && p.is_ready()).count()
     }
 
     /// A process takes the place of an old one, which ends when it is ready.
     pub(super) fn succeed(&mut self, wid: u32, old: u32, cx: &mut Cx) {
-        let pid = self.processes.get(&old).map(|old| old.pid);
-        let process = self.processes.get_mut(&wid).filter(|process| !process.is_ready());
+        let pid = self.processes.get(old).map(|old| old.pid);
+        let process = self.processes.get_mut(wid).filter(|process| !process.is_ready());
         match process.and_then(|process| process.pulse.as_mut()) {
             Some(pulse) => pulse.replaces = pid,
             None => self.dismiss(old, cx),
@@ -183,7 +183,7 @@ impl Watcher {
     pub(super) fn ready_by_options(&mut self, cx: &mut Cx) {
         let options = &self.config.options;
         let mut ready = Vec::new();
-        for process in self.processes.values_mut().filter(|p| p.phase == Phase::Running && !p.is_ready()) {
+        for process in self.processes.values_mut().filter(|p| p.runs() && !p.is_ready()) {
             let (wid, started) = (process.wid, process.started);
             let probe = options.ready.as_deref().and_then(|text| Probe::parse(text, wid, process.pid).ok());
             match (probe, &mut process.pulse) {
@@ -200,7 +200,7 @@ impl Watcher {
             return;
         }
         let next = cx.now.plus(interval(&self.config.options));
-        for process in self.processes.values_mut().filter(|p| p.phase == Phase::Running) {
+        for process in self.processes.values_mut().filter(|p| p.runs()) {
             let new = || Box::new(Pulse { ready: Some(cx.now), ..Pulse::default() });
             let pulse = process.pulse.get_or_insert_with(new);
             if pulse.ready.is_some() && !pulse.asking {
@@ -212,21 +212,26 @@ impl Watcher {
 
     /// A process has told something of itself.
     pub(super) fn noticed(&mut self, wid: u32, notice: Notice, cx: &mut Cx) {
-        let Some(process) = self.processes.get_mut(&wid) else { return };
-        let runs = process.phase == Phase::Running;
+        let Some(process) = self.processes.get_mut(wid) else { return };
+        let runs = process.runs();
         let Some(pulse) = process.pulse.as_mut().filter(|_| runs) else { return };
         match notice {
             Notice::Ready if pulse.ready.is_none() => self.became_ready(wid, cx),
             Notice::Alive => pulse.heard = cx.now,
             Notice::Trigger if pulse.watchdog.is_some() => {
-                self.fail(wid, Ailment::Silent, "says that it is not well (WATCHDOG=trigger)".into(), cx);
+                self.fail_process(
+                    wid,
+                    Ailment::Silent,
+                    "says that it is not well (WATCHDOG=trigger)".into(),
+                    cx,
+                );
             }
             Notice::Ready | Notice::Trigger => {}
         }
     }
 
     fn became_ready(&mut self, wid: u32, cx: &mut Cx) {
-        let Some(process) = self.processes.get_mut(&wid) else { return };
+        let Some(process) = self.processes.get_mut(wid) else { return };
         let (pid, took) = (process.pid, cx.now.since(process.started));
         let Some(pulse) = process.pulse.as_mut() else { return };
         let (old, asking) = (pulse.replaces, pulse.asking);
@@ -249,7 +254,7 @@ impl Watcher {
 
     /// Does what is due about its processes.
     pub(super) fn expire_pulses(&mut self, cx: &mut Cx) {
-        if !matches!(self.status, Status::Starting | Status::Active) {
+        if !self.is_up() {
             return;
         }
         let is_due = |p: &&Process| p.pulse_deadline().is_some_and(|at| at <= cx.now);
@@ -260,18 +265,18 @@ impl Watcher {
     }
 
     fn tend(&mut self, wid: u32, cx: &mut Cx) {
-        let Some(process) = self.processes.get(&wid) else { return };
-        let Some(pulse) = process.pulse.as_ref().filter(|_| process.phase == Phase::Running) else { return };
+        let Some(process) = self.processes.get(wid) else { return };
+        let Some(pulse) = process.pulse.as_ref().filter(|_| process.runs()) else { return };
         let due = |at: Option<Time>| at.is_some_and(|at| at <= cx.now);
         if due(pulse.ready_at) {
             self.became_ready(wid, cx);
         } else if due(pulse.ready_by) {
             let seconds = number::short(pulse.ready_by.unwrap_or_default().since(process.started));
             let why = format!("was not ready within {seconds} s{}", process.last_failure());
-            self.fail(wid, Ailment::Late, why, cx);
+            self.fail_process(wid, Ailment::Late, why, cx);
         } else if due(pulse.is_silent_at()) {
             let seconds = number::short(pulse.watchdog.unwrap_or_default());
-            self.fail(wid, Ailment::Silent, format!("has not said WATCHDOG=1 for {seconds} s"), cx);
+            self.fail_process(wid, Ailment::Silent, format!("has not said WATCHDOG=1 for {seconds} s"), cx);
         } else {
             self.ask_question(wid, cx);
         }
@@ -280,7 +285,7 @@ impl Watcher {
     fn ask_question(&mut self, wid: u32, cx: &mut Cx) {
         let options = &self.config.options;
         let patience = options.health_timeout.unwrap_or(HEALTH_TIMEOUT).max(SHORTEST);
-        let Some(process) = self.processes.get_mut(&wid) else { return };
+        let Some(process) = self.processes.get_mut(wid) else { return };
         let pid = process.pid;
         let Some(pulse) = &mut process.pulse else { return };
         let hook = if pulse.ready.is_some() { Hook::Health } else { Hook::Ready };
@@ -289,7 +294,7 @@ impl Watcher {
         pulse.next = None;
         let about = About { pid: Some(pid), ..About::default() };
         let asking = self.call_until(until, hook, about, Then::Probed { wid, pid }, cx);
-        if let Some(pulse) = self.processes.get_mut(&wid).and_then(|process| process.pulse.as_mut()) {
+        if let Some(pulse) = self.processes.get_mut(wid).and_then(|process| process.pulse.as_mut()) {
             pulse.asking = asking;
         }
     }
@@ -301,7 +306,7 @@ impl Watcher {
         let options = &self.config.options;
         let ready_by = cx.now.plus(options.ready_timeout.unwrap_or(READY_TIMEOUT));
         let next = cx.now.plus(interval(options).min(LONGEST_PAUSE));
-        let process = self.processes.get_mut(&wid).filter(|process| process.pid == pid);
+        let process = self.processes.get_mut(wid).filter(|process| process.pid == pid);
         let Some(pulse) = process.and_then(|process| process.pulse.as_mut()) else { return };
         pulse.asking = false;
         pulse.next = Some(next);
@@ -311,8 +316,8 @@ impl Watcher {
     /// A question was answered: well, or with this failure.
     pub(super) fn probed(&mut self, wid: u32, pid: Pid, failure: Option<&str>, cx: &mut Cx) {
         let options = &self.config.options;
-        let Some(process) = self.processes.get_mut(&wid).filter(|p| p.pid == pid) else { return };
-        let runs = process.phase == Phase::Running;
+        let Some(process) = self.processes.get_mut(wid).filter(|p| p.pid == pid) else { return };
+        let runs = process.runs();
         let Some(pulse) = process.pulse.as_mut().filter(|_| runs) else { return };
         pulse.asking = false;
         let pause = FIRST_PAUSE * f64::from(1u32 << pulse.failures.min(5));
@@ -329,7 +334,12 @@ impl Watcher {
             }
             Some(why) if ready && i64::from(failures) >= most => {
                 let times = if failures == 1 { String::new() } else { format!(" {failures} times in a row") };
-                self.fail(wid, Ailment::Unhealthy, format!("has failed its health probe{times}: {why}"), cx);
+                self.fail_process(
+                    wid,
+                    Ailment::Unhealthy,
+                    format!("has failed its health probe{times}: {why}"),
+                    cx,
+                );
             }
             Some(why) if ready => {
                 let text = format!("has failed its health probe ({failures} of {most}): {why}");
@@ -340,8 +350,8 @@ impl Watcher {
     }
 
     /// A process does not do its work: it is ended. A reload that has made it ends, too.
-    fn fail(&mut self, wid: u32, ailment: Ailment, why: String, cx: &mut Cx) {
-        let Some(process) = self.processes.get_mut(&wid) else { return };
+    fn fail_process(&mut self, wid: u32, ailment: Ailment, why: String, cx: &mut Cx) {
+        let Some(process) = self.processes.get_mut(wid) else { return };
         let (pid, is_new) = (process.pid, process.generation == self.generation);
         if let Some(pulse) = &mut process.pulse {
             pulse.ailment = Some(ailment);
@@ -353,8 +363,8 @@ impl Watcher {
             Ailment::Unhealthy => Restart::Health,
             Ailment::Silent => Restart::Watchdog,
         };
-        self.history.count_restarts(restart, 1);
-        self.history.note(cx.now, What::Ailing { pid, wid, why: why.as_str().into() });
+        self.ext.history.count_restarts(restart, 1);
+        self.ext.history.note(cx.now, What::Ailing { pid, wid, why: why.as_str().into() });
         if ailment == Ailment::Late && is_new {
             self.reload_cannot_go_on(&format!("process {pid} (wid {wid}) {why}"), cx);
         }
@@ -367,8 +377,10 @@ impl Watcher {
 
     /// Nobody looks after a process any more: it is about to end, or has ended.
     pub(super) fn end_pulse(&mut self, wid: u32, cx: &mut Cx) {
-        self.replacing.retain(|old| *old != wid);
-        let Some(process) = self.processes.get_mut(&wid) else { return };
+        if let Some(run) = self.run_mut() {
+            run.replacing.retain(|old| *old != wid);
+        }
+        let Some(process) = self.processes.get_mut(wid) else { return };
         let pid = process.pid;
         let Some(pulse) = &mut process.pulse else { return };
         let old = pulse.replaces.take();
@@ -382,8 +394,7 @@ impl Watcher {
 
     /// When something is due about its processes.
     pub(super) fn pulse_deadline(&self) -> Option<Time> {
-        let looks = matches!(self.status, Status::Starting | Status::Active);
-        let deadlines = self.processes.values().filter(|_| looks).filter_map(Process::pulse_deadline);
+        let deadlines = self.processes.values().filter(|_| self.is_up()).filter_map(Process::pulse_deadline);
         deadlines.min()
     }
 }

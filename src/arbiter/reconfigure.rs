@@ -134,7 +134,8 @@ impl Arbiter {
             named.get_mut(id.0 as usize).into_iter().for_each(|named| *named = true);
         }
         let is_named = |id: WatcherId| named.get(id.0 as usize).copied().unwrap_or_default();
-        let of_file = |id: WatcherId| self.watcher(id).is_some_and(|watcher| watcher.loaded.is_some());
+        let of_file =
+            |id: WatcherId| self.watcher(id).is_some_and(|watcher| watcher.settings.loaded.is_some());
         let mut gone = self.by_priority();
         gone.retain(|id| of_file(*id) && !is_named(*id));
         gone.reverse();
@@ -148,16 +149,16 @@ impl Arbiter {
         self.cx.log(Level::Info, text);
         let id = self.admit(config);
         let watcher = self.watchers.get_mut(&id)?;
-        watcher.loaded = Some(watcher.config.clone());
+        watcher.settings.loaded = Some(watcher.config.clone());
         autostart.then_some((id, Step::Start))
     }
 
     /// Gives a watcher what has changed in the files.
     fn amend(&mut self, id: WatcherId, new: WatcherConfig, tally: &mut Tally) -> Option<(WatcherId, Step)> {
         let watcher = self.watchers.get_mut(&id)?;
-        let old = watcher.loaded.clone().unwrap_or_else(|| watcher.config.clone());
+        let old = watcher.settings.loaded.clone().unwrap_or_else(|| watcher.config.clone());
         if old.says_the_same(&new) {
-            watcher.loaded = Some(old);
+            watcher.settings.loaded = Some(old);
             return None;
         }
         tally.changed += 1;
@@ -244,7 +245,7 @@ impl Watcher {
         } else {
             Step::Settle
         };
-        self.loaded = Some(new);
+        self.settings.loaded = Some(new);
         (changes, step)
     }
 
@@ -252,7 +253,7 @@ impl Watcher {
     fn is_mended(&self, old: &WatcherConfig, renew: bool) -> bool {
         let starts =
             |config: &WatcherConfig| config.options.autostart && (config.wanted() > 0 || config.is_builtin());
-        let gave_up = self.reason.is_some() && renew;
+        let gave_up = self.reason().is_some() && renew;
         self.goal == Goal::Down && !self.queued && (gave_up || starts(&self.config) && !starts(old))
     }
 

@@ -31,6 +31,14 @@ pub(super) struct Ties {
     pub(super) hopeless: bool,
 }
 
+/// What a watcher knows of those that it depends on, and that depend on it.
+#[derive(Debug, Default)]
+pub(super) struct Dependency {
+    pub(super) ties: Ties,
+    /// Why it does not start, as the log has said last.
+    pub(super) told: Option<Box<str>>,
+}
+
 /// What others look at in a watcher, besides its standing: whether it waits in vain, is there, can be started at all.
 pub(super) type Outlook = (bool, bool, bool);
 
@@ -243,7 +251,7 @@ impl Arbiter {
     pub(super) fn tie(&mut self, id: WatcherId) {
         let ties = self.ties_of(id);
         if let Some(watcher) = self.watchers.get_mut(&id) {
-            watcher.ties = ties;
+            watcher.ext.dependency.ties = ties;
         }
     }
 
@@ -261,7 +269,7 @@ impl Arbiter {
                 }
                 _ if !need.required => {}
                 other => {
-                    let reason = other.and_then(|other| other.reason.as_ref()).map(|why| format!(": {why}"));
+                    let reason = other.and_then(|other| other.reason()).map(|why| format!(": {why}"));
                     let what =
                         if other.is_some() { "which does not run" } else { "and there is no such watcher" };
                     let why = format!("it requires {name}, {what}{}", reason.unwrap_or_default());
@@ -331,7 +339,7 @@ impl Arbiter {
 impl Watcher {
     /// Whether those that depend on it can run. A start by its sockets is as good as one that is over.
     fn is_there(&self) -> bool {
-        self.status == Status::Active || self.starts_itself() && self.ties.waits.is_none()
+        self.status() == Status::Active || self.starts_itself() && self.ext.dependency.ties.waits.is_none()
     }
 
     /// Its sockets start it, as far as it may start.
@@ -340,29 +348,29 @@ impl Watcher {
     }
 
     fn outlook(&self) -> Outlook {
-        (self.ties.in_vain, self.is_there(), self.is_hopeless())
+        (self.ext.dependency.ties.in_vain, self.is_there(), self.is_hopeless())
     }
 
     /// Whether it is on its way there.
     fn is_coming(&self) -> bool {
-        (self.goal == Goal::Up || self.queued) && !self.ties.in_vain
+        (self.goal == Goal::Up || self.queued) && !self.ext.dependency.ties.in_vain
     }
 
     /// Whether it has to wait for others before it starts; the log hears of it once.
     pub(super) fn is_held(&mut self, cx: &mut Cx) -> bool {
-        let Some(why) = &self.ties.waits else { return false };
-        if self.told_why.as_ref() != Some(why) {
+        let Some(why) = &self.ext.dependency.ties.waits else { return false };
+        if self.ext.dependency.told.as_ref() != Some(why) {
             cx.log(Level::Info, format!("{} does not start yet: {why}", self.config.name));
-            self.told_why = Some(why.clone());
+            self.ext.dependency.told = Some(why.clone());
         }
         true
     }
 
     /// It requires somebody who is not there any more.
     pub(super) fn lose(&mut self, cx: &mut Cx) {
-        let why = self.ties.waits.as_deref().unwrap_or_default();
+        let why = self.ext.dependency.ties.waits.as_deref().unwrap_or_default();
         cx.log(Level::Info, format!("{} is being stopped: {why}", self.config.name));
-        self.told_why = self.ties.waits.clone();
+        self.ext.dependency.told = self.ext.dependency.ties.waits.clone();
         self.begin_stop(cx);
     }
 }

@@ -6,7 +6,7 @@
 
 use super::context::Cx;
 use super::history::{Restart, What};
-use super::process::Phase;
+use super::run::Run;
 use super::watcher::{Goal, Status, Watcher};
 use super::{Action, Level, Pid, Published};
 use crate::config::WatcherConfig;
@@ -33,31 +33,29 @@ impl Watcher {
     /// The options that make its next process. A reload that has failed leaves those that its processes were made by:
     /// one that ends is replaced by one that works.
     pub fn making(&self) -> &Rc<WatcherConfig> {
-        self.proven.as_ref().filter(|_| self.reload.is_none()).unwrap_or(&self.config)
+        self.settings.proven.as_ref().filter(|_| !self.is_reloading()).unwrap_or(&self.config)
     }
 
     /// It has got other options, which make its processes anew; those before were these.
     pub(super) fn keep_proven(&mut self, before: Rc<WatcherConfig>) {
-        if self.status == Status::Active && self.goal == Goal::Up {
-            self.proven.get_or_insert(before);
+        if self.status() == Status::Active && self.goal == Goal::Up {
+            self.settings.proven.get_or_insert(before);
         }
     }
 
     /// The options that hold now make its processes, for good or ill.
     pub(super) fn forget_proven(&mut self, cx: &mut Cx) {
-        if self.proven.take().is_some() {
+        if self.settings.proven.take().is_some() {
             cx.act(Action::Changed(self.id));
         }
     }
 
     /// Asks for a reload; one that is under way is finished first.
     pub(super) fn want_reload(&mut self, sequential: bool) {
-        if matches!(self.status, Status::Stopping | Status::Stopped) {
-            return; // it starts anew anyway
-        }
-        match self.reload {
-            None => self.reload = Some(Reload::Wanted { sequential }),
-            Some(_) => self.next_reload = Some(sequential),
+        let Some(run) = self.run_mut() else { return }; // it starts anew anyway
+        match run.reload {
+            None => run.reload = Some(Reload::Wanted { sequential }),
+            Some(_) => run.next_reload = Some(sequential),
         }
     }
 
@@ -69,8 +67,8 @@ impl Watcher {
         if self.reloads_in_place() {
             return self.restart(cx);
         }
-        if self.status == Status::Starting {
-            self.forget_pauses();
+        if self.status() == Status::Starting {
+            self.run_mut().into_iter().for_each(Run::forget_pauses);
             if self.processes.is_empty() {
                 return; // the first one comes with what has changed
             }
@@ -81,14 +79,20 @@ impl Watcher {
     /// Takes the reload as far as it goes now.
     pub(super) fn step_reload(&mut self, cx: &mut Cx) {
         self.step_once(cx);
-        while let Some(Reload::Wanted { sequential }) = self.reload {
+        while let Some(Reload::Wanted { sequential }) = self.run().reload {
             self.begin_reload(sequential, cx);
             self.step_once(cx);
         }
     }
 
+    pub(super) fn set_reload(&mut self, reload: Reload) {
+        if let Some(run) = self.run_mut() {
+            run.reload = Some(reload);
+        }
+    }
+
     fn step_once(&mut self, cx: &mut Cx) {
-        match self.reload.take() {
+        match self.run_mut().and_then(|run| run.reload.take()) {
             None => {}
             Some(Reload::Spawning { .. }) if self.config.options.singleton && self.spawning.is_none() => {
                 self.begin_reload(true, cx); // it has become one meanwhile
@@ -104,7 +108,7 @@ impl Watcher {
                 | Reload::Spawning { .. }
                 | Reload::Draining { .. }
                 | Reload::Commands { .. }),
-            ) => self.reload = Some(state),
+            ) => self.set_reload(state),
         }
     }
 
@@ -114,20 +118,19 @@ impl Watcher {
     }
 
     fn begin_reload(&mut self, sequential: bool, cx: &mut Cx) {
-        self.reload = None;
         if self.reloads_in_place() {
             self.reload_in_place(cx);
             return;
         }
-        if self.proven.is_some() {
+        if self.settings.proven.is_some() {
             cx.act(Action::Changed(self.id)); // the new options are tried
         }
         self.generation += 1;
-        self.forget_pauses();
-        self.unreplaced = 0;
-        self.death = None;
-        self.replacing.clear();
-        self.reload = Some(if sequential || self.config.options.singleton {
+        if let Some(run) = self.run_mut() {
+            run.refill();
+            run.replacing.clear();
+        }
+        self.set_reload(if sequential || self.config.options.singleton {
             Reload::OneByOne { queue: self.oldest_first().into(), current: None }
         } else {
             Reload::Spawning { left: self.config.wanted() }
@@ -138,19 +141,19 @@ impl Watcher {
     fn drain_old(&mut self, cx: &mut Cx) {
         let generation = self.generation;
         // Their successors are there already.
-        self.drop_held_slots(usize::MAX);
+        self.run_mut().into_iter().for_each(|run| run.slots.retain(|slot| !slot.is_behind()));
         self.prove(cx);
         let old: Vec<u32> =
             self.processes.values().filter(|p| p.generation < generation).map(|p| p.wid).collect();
-        self.history.count_restarts(Restart::Reload, old.len());
+        self.ext.history.count_restarts(Restart::Reload, old.len());
         for wid in &old {
             self.dismiss(*wid, cx);
         }
         let pids: Sorted<Pid, ()> =
-            old.iter().filter_map(|wid| self.processes.get(wid)).map(|p| (p.pid, ())).collect();
+            old.iter().filter_map(|wid| self.processes.get(*wid)).map(|p| (p.pid, ())).collect();
         match pids.is_empty() {
             true => self.end_reload(cx),
-            false => self.reload = Some(Reload::Draining { old: pids }),
+            false => self.set_reload(Reload::Draining { old: pids }),
         }
     }
 
@@ -158,20 +161,17 @@ impl Watcher {
         let busy = current.is_some()
             || self.spawning.is_some()
             || self.missing() > 0
-            || !self.retries.is_empty()
-            || self.held_slots() > 0
+            || self.run().is_waiting()
             || !self.gate_is_open(cx.now)
             || !self.new_ones_are_ready();
         if busy {
-            self.reload = Some(Reload::OneByOne { queue, current });
-            return;
+            return self.set_reload(Reload::OneByOne { queue, current });
         }
         while let Some(pid) = queue.pop_front() {
             if let Some(wid) = self.running_wid(pid) {
-                self.history.count_restarts(Restart::Reload, 1);
+                self.ext.history.count_restarts(Restart::Reload, 1);
                 self.ask_to_end(wid, cx);
-                self.reload = Some(Reload::OneByOne { queue, current: Some(pid) });
-                return;
+                return self.set_reload(Reload::OneByOne { queue, current: Some(pid) });
             }
         }
         self.prove(cx);
@@ -180,13 +180,15 @@ impl Watcher {
 
     /// The options that hold now have made good processes. If they were set while those were made, that comes next.
     fn prove(&mut self, cx: &mut Cx) {
-        if self.next_reload.is_none() {
+        if self.run().next_reload.is_none() {
             self.forget_proven(cx);
         }
     }
 
     pub(super) fn end_reload(&mut self, cx: &mut Cx) {
-        self.reload = self.next_reload.take().map(|sequential| Reload::Wanted { sequential });
+        if let Some(run) = self.run_mut() {
+            run.reload = run.next_reload.take().map(|sequential| Reload::Wanted { sequential });
+        }
         cx.publish(&self.config.name, Published::Reload);
         cx.log(Level::Info, format!("{} reloaded", self.config.name));
     }
@@ -194,7 +196,7 @@ impl Watcher {
     /// A process could not be executed. A reload that needs it ends here: the old processes stay, and new ones that
     /// were spawned already are ended. True when nothing is left to be done about the failed spawn itself.
     pub(super) fn reload_cannot_go_on(&mut self, reason: &str, cx: &mut Cx) -> bool {
-        let nothing_missing = match self.reload {
+        let nothing_missing = match self.run().reload {
             Some(Reload::Spawning { .. }) => true,
             Some(Reload::OneByOne { .. }) => false,
             None | Some(Reload::Wanted { .. } | Reload::Draining { .. } | Reload::Commands { .. }) => {
@@ -207,7 +209,7 @@ impl Watcher {
         if nothing_missing {
             let generation = self.generation;
             let new = self.processes.values().filter(|p| p.generation == generation);
-            let new: Vec<u32> = new.filter(|p| p.phase == Phase::Running).map(|p| p.wid).collect();
+            let new: Vec<u32> = new.filter(|p| p.runs()).map(|p| p.wid).collect();
             for wid in new {
                 self.dismiss(wid, cx);
             }
@@ -217,22 +219,24 @@ impl Watcher {
 
     /// The reload ends here, and whoever waits for it is told why.
     pub(super) fn give_reload_up(&mut self, reason: &str, cx: &mut Cx) {
-        self.reload = None;
-        if self.proven.is_some() {
+        if let Some(run) = self.run_mut() {
+            // Another one would fail for the same reason.
+            (run.reload, run.next_reload) = (None, None);
+        }
+        if self.settings.proven.is_some() {
             let name = &self.config.name;
             let text =
                 format!("{name}: the options that it had before make its processes until a reload succeeds");
             cx.log(Level::Warning, text);
             cx.act(Action::Changed(self.id));
         }
-        self.next_reload = None; // it would fail for the same reason
-        self.reload_failure = Some(reason.to_owned());
-        self.history.note(cx.now, What::NotReloaded(reason.into()));
+        cx.outcome.reload_failure = Some(reason.to_owned());
+        self.ext.history.note(cx.now, What::NotReloaded(reason.into()));
     }
 
     /// A process of this pid is gone.
     pub(super) fn note_gone(&mut self, pid: Pid) {
-        match &mut self.reload {
+        match self.run_mut().and_then(|run| run.reload.as_mut()) {
             Some(Reload::Draining { old }) => {
                 old.remove(&pid);
             }

@@ -9,7 +9,8 @@
 //! some time to end before it is asked.
 
 use super::context::Cx;
-use super::process::{Exit, Fate, Phase, Process, Remnant, Slot};
+use super::process::{Exit, Fate, Phase, Process, Remnant};
+use super::run::{Next, Slot};
 use super::stop::AFTER_KILL;
 use super::time::Time;
 use super::watcher::{Status, Watcher};
@@ -31,27 +32,35 @@ pub(super) fn rest_of_stop(exit: Exit, signum: i32, kill_at: Time, now: Time) ->
 impl Watcher {
     /// What becomes of the rest of the group of a process that has ended by itself.
     pub(super) fn rest_of_crash(&self, replaced: bool, now: Time) -> Fate {
-        match replaced && self.status != Status::Stopping {
+        match replaced && self.status() != Status::Stopping {
             true => Fate::Asked(now.plus(self.config.options.graceful_timeout)),
             false => Fate::Left,
         }
     }
 
     /// A process is reaped, and its group has members still.
-    pub(super) fn keep_remnant(&mut self, process: &Process, slot: Option<Slot>, cx: &mut Cx) {
-        let (asked, fate) = match process.phase {
+    pub(super) fn keep_remnant(&mut self, process: &Process, next: Next, cx: &mut Cx) {
+        let (asked, fate) = match process.phase() {
             Phase::Dead { asked, rest, .. } => (asked, rest),
             Phase::Running | Phase::Asked { .. } | Phase::Killed { .. } => (false, Fate::Left),
         };
         // One that is left alone holds up nobody.
-        let slot = if fate == Fate::Left { self.free(slot) } else { slot };
+        let holds_up = fate != Fate::Left && next != Next::Nobody;
+        let retry = match next {
+            Next::Later(retry) => Some(retry),
+            Next::AtOnce | Next::Nobody => None,
+        };
+        match self.run_mut().filter(|_| holds_up) {
+            Some(run) => run.slots.push(Slot::Behind(process.pid, retry)),
+            None => self.free(next),
+        }
         // Whether there is anything outside of the group is not known yet.
-        if slot.is_some() && !asked && process.followers == Some(Whom::Group) {
+        if holds_up && !asked && process.followers == Some(Whom::Group) {
             let what = "has left processes in its group; they are asked to end before another one starts";
             self.say_of(Level::Info, (process.pid, process.wid), what, cx);
         }
-        self.remnants.push(Remnant { pgid: process.pid, fate, slot });
-        if self.status == Status::Stopping && fate == Fate::Left && !self.spares_processes() {
+        self.left.groups.push(Remnant { pgid: process.pid, fate });
+        if self.status() == Status::Stopping && fate == Fate::Left && !self.spares_processes() {
             self.ask_remnants(cx);
         }
         self.expire_remnants(cx);
@@ -61,14 +70,14 @@ impl Watcher {
     pub(super) fn ask_remnants(&mut self, cx: &mut Cx) {
         let signum = self.stop_signal();
         let kill_at = cx.now.plus(self.config.options.graceful_timeout);
-        for remnant in self.remnants.iter_mut().filter(|r| r.fate == Fate::Left) {
+        for remnant in self.left.groups.iter_mut().filter(|r| r.fate == Fate::Left) {
             remnant.ask(signum, kill_at, cx);
         }
     }
 
     /// Somebody is in a hurry.
     pub(super) fn hurry_remnants(&mut self, cx: &mut Cx) {
-        for remnant in &mut self.remnants {
+        for remnant in &mut self.left.groups {
             match remnant.fate {
                 Fate::Spared { .. } | Fate::Asked(_) => remnant.kill(cx),
                 Fate::Left | Fate::Killed(_) => {}
@@ -78,15 +87,14 @@ impl Watcher {
 
     /// A group without its leader has no members any more.
     pub(super) fn group_is_empty(&mut self, pgid: Pid) {
-        let Some(at) = self.remnants.iter().position(|remnant| remnant.pgid == pgid) else { return };
-        let remnant = self.remnants.remove(at);
-        self.free(remnant.slot);
+        self.left.groups.retain(|remnant| remnant.pgid != pgid);
+        self.run_mut().into_iter().for_each(|run| run.group_is_empty(pgid));
     }
 
     /// Asks, kills and gives up what it is time for.
     pub(super) fn expire_remnants(&mut self, cx: &mut Cx) {
         let mut given_up = Vec::new();
-        for remnant in &mut self.remnants {
+        for remnant in &mut self.left.groups {
             match remnant.fate {
                 Fate::Spared { kill_at, .. } | Fate::Asked(kill_at) if kill_at <= cx.now => remnant.kill(cx),
                 Fate::Spared { signum, ask_at, kill_at } if ask_at <= cx.now => {
@@ -105,44 +113,16 @@ impl Watcher {
         }
     }
 
-    /// How many slots wait for a group to be empty.
-    pub(super) fn held_slots(&self) -> usize {
-        self.remnants.iter().filter(|remnant| remnant.slot.is_some()).count()
-    }
-
-    /// A slot may have its next process now, or after its pause.
-    pub(super) fn free(&mut self, slot: Option<Slot>) -> Option<Slot> {
-        match slot {
-            Some(Slot::Later(retry)) => self.retries.push(retry),
-            Some(Slot::Free) | None => {}
-        }
-        None
-    }
-
-    /// As many as `most` slots that wait for a group are needed no more; how many there were.
-    pub(super) fn drop_held_slots(&mut self, most: usize) -> usize {
-        let held = self.remnants.iter_mut().filter(|remnant| remnant.slot.is_some()).take(most);
-        held.map(|remnant| remnant.slot = None).count()
-    }
-
-    /// No slot waits for the end of a pause any more.
-    pub(super) fn forget_pauses(&mut self) {
-        self.retries.clear();
-        for slot in self.remnants.iter_mut().filter_map(|remnant| remnant.slot.as_mut()) {
-            *slot = Slot::Free;
-        }
-    }
-
     /// What is left of a group whose end something waits for: the leader's number.
     pub fn waits_for_group(&self) -> Option<Pid> {
-        let waits = |remnant: &&Remnant| remnant.slot.is_some() || self.status == Status::Stopping;
+        let waits = |remnant: &&Remnant| self.run().is_behind(remnant.pgid) || !self.is_up();
         let ends = |remnant: &&Remnant| remnant.fate != Fate::Left;
-        self.remnants.iter().filter(ends).find(waits).map(|remnant| remnant.pgid)
+        self.left.groups.iter().filter(ends).find(waits).map(|remnant| remnant.pgid)
     }
 
     /// When the rest of a group has something to expect by itself.
     pub(super) fn remnant_deadline(&self) -> Option<Time> {
-        let deadlines = self.remnants.iter().filter_map(|remnant| match remnant.fate {
+        let deadlines = self.left.groups.iter().filter_map(|remnant| match remnant.fate {
             Fate::Left => None,
             Fate::Spared { ask_at, .. } => Some(ask_at),
             Fate::Asked(at) | Fate::Killed(at) => Some(at),

@@ -28,6 +28,18 @@ pub enum Request {
     Logs { name: Option<String>, rotate: bool },
 }
 
+impl From<Task> for Request {
+    fn from(task: Task) -> Request {
+        Request::Order(task.into())
+    }
+}
+
+impl From<Question> for Request {
+    fn from(question: Question) -> Request {
+        Request::Question(question)
+    }
+}
+
 /// What of the newest output of a watcher is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tail {

@@ -7,9 +7,10 @@ use super::context::{Cx, Known};
 use super::fate::exit_of;
 use super::history::Cause;
 use super::hooks::{About, Then};
-use super::process::{Exit, Fate, NotRun, Phase, Process, Remnant, Slot};
+use super::process::{Exit, Fate, NotRun, Process, Remnant};
 use super::reload::Reload;
 use super::respawn::{Backoff, Chain, Failure, Retry};
+use super::run::Next;
 use super::time::Time;
 use super::watcher::{Goal, Status, Watcher};
 use super::{Action, Level, Pid, Published};
@@ -41,16 +42,16 @@ impl Watcher {
     /// A singleton of which something is left, be it on its way out: whatever is to be spawned waits for its end.
     fn is_taken(&self) -> bool {
         let ends = |remnant: &Remnant| remnant.fate != Fate::Left;
-        let is_left = || !self.survivors.is_empty() || self.remnants.iter().any(ends);
+        let is_left = || !self.left.survivors.is_empty() || self.left.groups.iter().any(ends);
         self.config.options.singleton && (!self.processes.is_empty() || is_left())
     }
 
     /// Every slot has had its process, and all of them are ready.
     pub(super) fn is_complete(&self) -> bool {
-        let held = self.remnants.iter().filter_map(|remnant| remnant.slot);
-        let held = held.filter_map(|slot| if let Slot::Later(retry) = slot { Some(retry) } else { None });
-        let failing = self.retries.iter().copied().chain(held).any(|r| r.chain.failures > 0);
-        self.missing() == 0 && self.spawning.is_none() && !failing && self.are_ready(&|_| true)
+        self.missing() == 0
+            && self.spawning.is_none()
+            && !self.run().is_failing()
+            && self.are_ready(&|_| true)
     }
 
     /// How many processes are still to be spawned, apart from slots that wait and slots that stay empty. Each process
@@ -61,13 +62,13 @@ impl Watcher {
         }
         let to_come = self.spawning.is_some_and(|spawning| spawning.step != Step::Confirming);
         let wanted = self.config.wanted();
-        let too_many = self.survivors.len().saturating_sub(wanted);
+        let too_many = self.left.survivors.len().saturating_sub(wanted);
         wanted.saturating_sub(self.occupied() + usize::from(to_come) + too_many)
     }
 
     /// How many slots have a process, wait for one, or stay empty.
     pub(super) fn occupied(&self) -> usize {
-        self.held + self.retries.len() + self.held_slots() + self.unreplaced
+        self.processes.holding() + self.run().slots.len()
     }
 
     /// When warmup_delay lets the next process be spawned.
@@ -84,7 +85,9 @@ impl Watcher {
         if self.spawning.is_some() {
             return;
         }
-        if let Some(Reload::Spawning { left }) = &mut self.reload {
+        let (is_taken, gate_is_open) = (self.is_taken(), self.gate_is_open(cx.now));
+        let Some(run) = self.run_mut() else { return };
+        if let Some(Reload::Spawning { left }) = &mut run.reload {
             // warmup_delay does not hold within a reload
             if let Some(rest) = left.checked_sub(1) {
                 *left = rest;
@@ -92,20 +95,19 @@ impl Watcher {
             }
             return;
         }
-        if self.is_taken() {
+        if is_taken {
             // No successor can come first, as it was meant before this became a singleton.
-            for old in std::mem::take(&mut self.replacing) {
+            for old in std::mem::take(&mut run.replacing) {
                 self.ask_to_end(old, cx);
             }
             return;
         }
-        if !self.gate_is_open(cx.now) {
+        if !gate_is_open {
             return;
         }
-        if let Some(old) = self.replacing.pop() {
+        if let Some(old) = run.replacing.pop() {
             self.spawn(Chain::default(), Some(old), cx);
-        } else if let Some(n) = self.retries.iter().position(|r| r.at <= cx.now) {
-            let retry = self.retries.swap_remove(n);
+        } else if let Some(retry) = run.take_due(cx.now) {
             self.spawn(retry.chain, None, cx);
         } else if self.missing() > 0 {
             self.spawn(self.first_chain(), None, cx);
@@ -113,8 +115,7 @@ impl Watcher {
     }
 
     fn spawn(&mut self, chain: Chain, replaces: Option<u32>, cx: &mut Cx) {
-        let wid = (self.lowest_wid..).find(|wid| !self.processes.contains_key(wid)).unwrap_or(u32::MAX);
-        self.lowest_wid = wid;
+        let wid = self.processes.free_wid();
         self.spawning = Some(Spawning { wid, step: Step::Asking, chain, replaces });
         if !self.call(Hook::BeforeSpawn, About::default(), Then::Spawn, cx) {
             self.make(cx);
@@ -137,22 +138,13 @@ impl Watcher {
     /// The spawn under way has given a process.
     pub(super) fn spawned(&mut self, pid: Pid, cx: &mut Cx) {
         let Some(Spawning { wid, chain, .. }) = self.spawning else { return };
-        let process = Process {
-            wid,
-            pid,
-            started: cx.now,
-            generation: self.generation,
-            phase: Phase::Running,
-            holds_slot: true,
-            chain,
-            expires: self.expiry(cx),
-            oom: false,
-            not_run: None,
-            followers: self.followers(),
-            pulse: self.first_pulse(wid, pid, cx.now),
-        };
-        self.processes.insert(wid, process);
-        let others_fail = self.retries.iter().any(|retry| retry.chain.failures > 0);
+        let mut process = Process::new(wid, pid, cx.now);
+        (process.generation, process.chain) = (self.generation, chain);
+        process.expires = self.expiry(cx);
+        process.followers = self.followers();
+        process.pulse = self.first_pulse(wid, pid, cx.now);
+        self.processes.insert(process);
+        let others_fail = self.run().retries().any(|retry| retry.chain.failures > 0);
         if chain.failures > 0 && chain.last == Failure::Exec && !others_fail {
             let name = &self.config.name;
             cx.log(
@@ -160,10 +152,8 @@ impl Watcher {
                 format!("'{name}' could be executed again, after {} failed starts", chain.failures),
             );
         }
-        self.running += 1;
-        self.held += 1;
         cx.pids.insert(pid, Known::Process(self.id, wid));
-        if self.goal != Goal::Up || self.status == Status::Stopping {
+        if self.goal != Goal::Up || self.status() == Status::Stopping {
             self.end_spawn(cx);
             if !self.spares_processes() {
                 self.ask_to_end(wid, cx);
@@ -189,7 +179,7 @@ impl Watcher {
     /// has answered, or need not any more.
     pub(super) fn end_spawn(&mut self, cx: &mut Cx) -> Option<Spawning> {
         let spawning = self.spawning.take()?;
-        if let Some(process) = self.processes.get(&spawning.wid) {
+        if let Some(process) = self.processes.get(spawning.wid) {
             cx.publish(&self.config.name, Published::Spawn { pid: process.pid });
         }
         Some(spawning)
@@ -208,7 +198,7 @@ impl Watcher {
 
     /// A process that is too old stays, since it could not be replaced, and is too old again a little later.
     pub(super) fn postpone(&mut self, old: u32, cx: &mut Cx) {
-        if let Some(process) = self.processes.get_mut(&old) {
+        if let Some(process) = self.processes.get_mut(old) {
             process.expires = Some(cx.now.plus(RESPAWN_DELAY_MAX));
         }
     }
@@ -217,7 +207,7 @@ impl Watcher {
     pub(super) fn spawn_failed(&mut self, reason: &str, shortage: bool, cx: &mut Cx) {
         let Some(spawning) = self.spawning.take() else { return };
         self.note_failure(reason, cx);
-        if self.status == Status::Stopping || self.goal != Goal::Up {
+        if !self.is_up() || self.goal != Goal::Up {
             return;
         }
         if let Some(old) = spawning.replaces {
@@ -225,21 +215,21 @@ impl Watcher {
         }
         if !self.reload_cannot_go_on(reason, cx) {
             let chain = spawning.chain.after_failure(Failure::Exec, shortage);
-            let slot = self.try_again(chain, reason, shortage, None, cx);
-            self.free(slot);
+            let next = self.try_again(chain, reason, shortage, None, cx);
+            self.free(next);
         }
     }
 
     /// Decides about the slot of a process that ended by itself.
-    pub(super) fn decide_respawn(&mut self, process: &Process, cx: &mut Cx) -> Option<Slot> {
-        let being_replaced = self.reload.is_some() && process.generation < self.generation;
-        if self.goal != Goal::Up || self.status == Status::Stopping {
-            return None;
+    pub(super) fn decide_respawn(&mut self, process: &Process, cx: &mut Cx) -> Next {
+        let being_replaced = self.run().reload.is_some() && process.generation < self.generation;
+        if self.goal != Goal::Up || !self.is_up() {
+            return Next::Nobody;
         }
         if being_replaced {
-            return Some(Slot::Free);
+            return Next::AtOnce;
         }
-        let exit = exit_of(process)?;
+        let Some(exit) = exit_of(process) else { return Next::Nobody };
         let backoff = Backoff::of(&self.config);
         if self.config.options.on_demand {
             self.note_for_demand(process, cx);
@@ -248,18 +238,18 @@ impl Watcher {
             self.never_ran(process.chain, not_run, cx)
         } else if !self.replaces_after(exit, process.ailment(), process.is_ready()) {
             self.leave_empty(process, exit);
-            None
+            Next::Nobody
         } else if !process.is_ready() || self.begins_in_vain(cx.now.since(process.started), &backoff) {
             self.start_failed(process, exit, cx)
         } else if let Some(chain) = process.chain.after_exit(cx.now.since(process.started), &backoff) {
-            if matches!(self.reload, Some(Reload::OneByOne { .. })) {
+            if matches!(self.run().reload, Some(Reload::OneByOne { .. })) {
                 // The next ones would fare no better: the old processes that are left stay.
                 self.reload_cannot_go_on("a new process ended at once", cx);
             }
             let at = cx.now.plus(backoff.delay(chain, &mut cx.random));
-            Some(Slot::Later(Retry { at, chain }))
+            Next::Later(Retry { at, chain })
         } else {
-            Some(Slot::Free)
+            Next::AtOnce
         }
     }
 
@@ -271,16 +261,16 @@ impl Watcher {
 
     /// A process could not be executed. A failure that lasts is logged once.
     pub(super) fn note_failure(&mut self, reason: &str, cx: &mut Cx) {
-        let is_new = self.history.note_failure(cx.now, reason);
+        let is_new = self.ext.history.note_failure(cx.now, reason);
         let name = &self.config.name;
         let level = if is_new { Level::Warning } else { Level::Debug };
         cx.log(level, format!("error in '{name}': {reason}"));
     }
 
     /// A process that counted as spawned has ended before it became its program.
-    fn never_ran(&mut self, chain: Chain, NotRun { reason, shortage }: &NotRun, cx: &mut Cx) -> Option<Slot> {
+    fn never_ran(&mut self, chain: Chain, NotRun { reason, shortage }: &NotRun, cx: &mut Cx) -> Next {
         match self.reload_cannot_go_on(reason, cx) {
-            true => None,
+            true => Next::Nobody,
             false => {
                 self.try_again(chain.after_failure(Failure::Held, *shortage), reason, *shortage, None, cx)
             }
@@ -288,7 +278,7 @@ impl Watcher {
     }
 
     /// A process has ended before it was ready, or was ended since it was late.
-    pub(super) fn start_failed(&mut self, process: &Process, exit: Exit, cx: &mut Cx) -> Option<Slot> {
+    pub(super) fn start_failed(&mut self, process: &Process, exit: Exit, cx: &mut Cx) -> Next {
         let (why, reason) = match process.ailment() {
             Some(_) => (Failure::Late, format!("a process was not ready in time{}", process.last_failure())),
             None if process.is_ready() => {
@@ -298,7 +288,7 @@ impl Watcher {
         };
         let because = if process.is_ready() { Cause::Ended } else { Cause::Unready };
         match self.reload_cannot_go_on(&reason, cx) {
-            true => None,
+            true => Next::Nobody,
             false => {
                 self.try_again(process.chain.after_failure(why, false), &reason, false, Some(because), cx)
             }
@@ -313,7 +303,7 @@ impl Watcher {
         shortage: bool,
         because: Option<Cause>,
         cx: &mut Cx,
-    ) -> Option<Slot> {
+    ) -> Next {
         let tries = u32::try_from(self.config.options.max_retry).ok();
         if !shortage && tries.is_some_and(|most| chain.charged >= most.max(1)) && self.processes.is_empty() {
             let (name, failed) = (&self.config.name, chain.failures);
@@ -321,35 +311,33 @@ impl Watcher {
             let text = format!("given up after {failed} failed start{plural}: {reason}");
             cx.log(Level::Error, format!("{name}: {text}"));
             self.failed_for_good(&text, cx);
-            self.reason = Some(reason.to_owned());
-            self.goal = Goal::Down;
+            self.fail(reason.to_owned());
             cx.outcome.because = because.or(cx.outcome.because.take());
             self.begin_stop(cx);
-            None
+            Next::Nobody
         } else {
             let delay =
                 Backoff::of(&self.config).delay(chain, &mut cx.random).max(self.config.options.retry_in);
-            Some(Slot::Later(Retry { at: cx.now.plus(delay), chain }))
+            Next::Later(Retry { at: cx.now.plus(delay), chain })
         }
     }
 
     /// When the next spawn, the next step of a sequential reload, or the end of the start is due.
     pub(super) fn spawn_deadline(&self) -> Option<Time> {
-        let may_spawn = matches!(self.status, Status::Starting | Status::Active);
+        let run = self.run();
         // Within a reload there is no pause between the new processes, and nothing else is spawned.
-        let reloads = matches!(self.reload, Some(Reload::Spawning { .. }));
-        if self.spawning.is_some() || !may_spawn || reloads || self.waits_for(Then::Begin) {
+        let reloads = matches!(run.reload, Some(Reload::Spawning { .. }));
+        if self.spawning.is_some() || !self.is_up() || reloads || self.waits_for(Then::Begin) {
             return None;
         }
         let gate = self.gate();
-        let retry = self.retries.iter().map(|r| r.at.max(gate)).min().filter(|_| !self.is_taken());
-        let next_of_reload = matches!(self.reload, Some(Reload::OneByOne { current: None, .. }))
-            && self.retries.is_empty()
-            && self.held_slots() == 0
+        let retry = run.retries().map(|retry| retry.at.max(gate)).min().filter(|_| !self.is_taken());
+        let next_of_reload = matches!(run.reload, Some(Reload::OneByOne { current: None, .. }))
+            && !run.is_waiting()
             && self.new_ones_are_ready();
         let ends_start =
-            self.status == Status::Starting && self.is_complete() && !self.waits_for(Then::Activate);
-        let fresh = self.missing() > 0 || !self.replacing.is_empty() || next_of_reload || ends_start;
+            self.status() == Status::Starting && self.is_complete() && !self.waits_for(Then::Activate);
+        let fresh = self.missing() > 0 || !run.replacing.is_empty() || next_of_reload || ends_start;
         retry.into_iter().chain(fresh.then_some(gate)).min()
     }
 }

@@ -8,9 +8,10 @@ use super::context::{Cx, Known};
 use super::fate::succeeded;
 use super::history::{Restart, What};
 use super::hooks::{About, MOST_CALLS, Then};
-use super::process::{Exit, Fate, Phase, Process, Slot};
+use super::process::{Exit, Fate, Phase, Process};
 use super::reload::Reload;
 use super::remnants::rest_of_stop;
+use super::run::Next;
 use super::spawning::Step;
 use super::time::Time;
 use super::watcher::{Goal, Status, Watcher};
@@ -42,19 +43,19 @@ impl Watcher {
         let signum = signum.unwrap_or_else(|| self.stop_signal());
         let asks = !command && signum != SIGKILL && self.has_hook(Hook::BeforeSignal);
         let patience = if asks { self.config.options.hook_timeout + timeout } else { timeout };
-        let Some(process) = self.processes.get_mut(&wid) else { return };
+        let Some(process) = self.processes.get(wid) else { return };
         let mut kill_at = cx.now.plus(patience);
         let mut asked = None;
-        match process.phase {
-            Phase::Running => self.running -= 1,
+        match process.phase() {
+            Phase::Running => {}
             Phase::Asked { kill_at: earlier, signum } => {
                 kill_at = kill_at.min(earlier);
                 asked = Some(signum);
             }
             Phase::Killed { .. } | Phase::Dead { .. } => return,
         }
-        process.phase = Phase::Asked { signum, kill_at };
         let pid = process.pid;
+        self.processes.enter(wid, Phase::Asked { signum, kill_at });
         if own_way && asked == Some(signum) {
             // It may have less time than before, but is not asked a second time.
             return if kill_at <= cx.now {
@@ -93,10 +94,11 @@ impl Watcher {
         agreed: bool,
         cx: &mut Cx,
     ) {
-        let Some(process) = self.processes.get_mut(&wid).filter(|process| process.pid == pid) else { return };
-        let Phase::Asked { kill_at, .. } = &mut process.phase else { return };
-        *kill_at = cx.now.plus(timeout).min(*kill_at);
-        let at_once = *kill_at <= cx.now;
+        let process = self.processes.get(wid).filter(|process| process.pid == pid);
+        let Some(Phase::Asked { kill_at, signum: asked }) = process.map(Process::phase) else { return };
+        let kill_at = cx.now.plus(timeout).min(kill_at);
+        self.processes.enter(wid, Phase::Asked { signum: asked, kill_at });
+        let at_once = kill_at <= cx.now;
         if agreed {
             cx.act(Action::Ask { pid, signum, children: self.config.options.stop_children });
             cx.publish(&self.config.name, Published::Kill { pid });
@@ -129,7 +131,7 @@ impl Watcher {
 
     /// Sends the signal of a client, if the process is there still and before_signal has agreed.
     pub(super) fn signal_now(&mut self, pid: Pid, signum: i32, whom: Whom, agreed: bool, cx: &mut Cx) {
-        let is_it = |p: &Process| p.pid == pid && !matches!(p.phase, Phase::Dead { .. });
+        let is_it = |p: &Process| p.pid == pid && !matches!(p.phase(), Phase::Dead { .. });
         if !self.processes.values().any(is_it) {
             return;
         }
@@ -158,8 +160,8 @@ impl Watcher {
     /// Sends SIGKILL to a process and its group, which the process itself keeps from being another's. No hook can
     /// hold it back.
     fn kill(&mut self, wid: u32, cx: &mut Cx) {
-        let Some(process) = self.processes.get_mut(&wid) else { return };
-        process.phase = Phase::Killed { until: cx.now.plus(AFTER_KILL) };
+        self.processes.enter(wid, Phase::Killed { until: cx.now.plus(AFTER_KILL) });
+        let Some(process) = self.processes.get(wid) else { return };
         let (pid, whom) = (process.pid, process.followers.unwrap_or(Whom::Process));
         self.cancel_asking(pid, cx);
         self.tell(Hook::BeforeSignal, about_signal(pid, SIGKILL), cx);
@@ -182,24 +184,24 @@ impl Watcher {
     pub(super) fn exited(&mut self, wid: u32, exit: Exit, cx: &mut Cx) {
         self.end_spawn_of(wid, cx);
         self.end_pulse(wid, cx);
-        let Some(process) = self.processes.get_mut(&wid) else { return };
+        let Some(process) = self.processes.get(wid) else { return };
         let pid = process.pid;
         let was_ready = process.is_ready();
-        let phase = process.phase;
+        let phase = process.phase();
         let (oom, lived, followers) = (process.oom, cx.now.since(process.started), process.followers);
         let not_run = process.not_run.as_ref().map(|not_run| not_run.reason.clone());
         let ran = not_run.is_none();
         let (asked, signum, rest) = match (phase, not_run) {
             (Phase::Running, Some(reason)) => {
-                self.running -= 1;
                 self.note_failure(&reason, cx);
                 (false, self.stop_signal(), Fate::Left)
             }
             (Phase::Running, None) => {
-                self.running -= 1;
                 let replaced = self.replaces_after(exit, None, was_ready);
-                self.history.count_restarts(Restart::after(exit, oom), usize::from(replaced));
-                self.history.note(cx.now, What::Ended { pid, wid, exit, oom, lived: (lived * 1e3) as u64 });
+                self.ext.history.count_restarts(Restart::after(exit, oom), usize::from(replaced));
+                self.ext
+                    .history
+                    .note(cx.now, What::Ended { pid, wid, exit, oom, lived: (lived * 1e3) as u64 });
                 self.log_exit((pid, wid), exit, oom, lived, cx);
                 (false, self.stop_signal(), self.rest_of_crash(replaced, cx.now))
             }
@@ -209,11 +211,9 @@ impl Watcher {
             (Phase::Killed { .. }, _) => (true, SIGKILL, Fate::Asked(cx.now)),
             (Phase::Dead { .. }, _) => return,
         };
-        if let Some(process) = self.processes.get_mut(&wid) {
-            process.phase = Phase::Dead { asked, exit, rest };
-        }
+        self.processes.enter(wid, Phase::Dead { asked, exit, rest });
         if ran {
-            self.history.count_exit(exit);
+            self.ext.history.count_exit(exit);
         }
         if let Fate::Asked(_) = rest {
             cx.actions.extend(followers.map(|whom| Action::Signal { pid, signum, whom }));
@@ -227,7 +227,7 @@ impl Watcher {
     fn call_reap_hooks(&mut self, pid: Pid, exit: Exit, asked: bool, cx: &mut Cx) {
         let about = About { pid: Some(pid), asked, ..About::default() };
         let after = About { exit: Some(exit), ..about };
-        let full = self.calls.len() >= MOST_CALLS;
+        let full = self.ext.hooks.calls.len() >= MOST_CALLS;
         if full || !self.call(Hook::BeforeReap, about, Then::Reaped(after), cx) {
             self.tell(Hook::AfterReap, after, cx);
         }
@@ -246,36 +246,34 @@ impl Watcher {
         if group_left {
             cx.pids.insert(process.pid, Known::Group(self.id));
         }
-        let slot = self.slot_after(&process, cx);
+        let next = self.next_after(&process, cx);
         if group_left && process.followers.is_some() {
-            self.keep_remnant(&process, slot, cx);
+            self.keep_remnant(&process, next, cx);
         } else {
-            self.free(slot);
+            self.free(next);
         }
     }
 
-    /// The slot of a process that is gone, if another one is to come into it.
-    fn slot_after(&mut self, process: &Process, cx: &mut Cx) -> Option<Slot> {
-        let replaced_at_will = match process.phase {
+    /// Who comes into the slot of a process that is gone.
+    fn next_after(&mut self, process: &Process, cx: &mut Cx) -> Next {
+        let replaced_at_will = match process.phase() {
             Phase::Dead { asked, .. } => asked && process.ailment().is_none(),
             Phase::Running | Phase::Asked { .. } | Phase::Killed { .. } => true,
         };
-        let slot = match replaced_at_will {
-            true => Some(Slot::Free),
-            false if process.holds_slot => self.decide_respawn(process, cx),
-            false => None,
-        };
-        let runs = matches!(self.status, Status::Starting | Status::Active) && self.goal == Goal::Up;
-        slot.filter(|_| runs && process.holds_slot)
+        if !process.holds_slot() {
+            return Next::Nobody;
+        }
+        let next = if replaced_at_will { Next::AtOnce } else { self.decide_respawn(process, cx) };
+        if self.is_up() && self.goal == Goal::Up { next } else { Next::Nobody }
     }
 
     /// A process that SIGKILL did not end: circus goes on without it, and reaps it when it ends.
     fn give_process_up(&mut self, wid: u32, cx: &mut Cx) {
         let Some(process) = self.forget_process(wid, cx) else { return };
         let pid = process.pid;
-        self.survivors.push(pid);
+        self.left.survivors.push(pid);
         cx.pids.insert(pid, Known::Survivor(self.id));
-        self.history.note(cx.now, What::Survives { pid, wid });
+        self.ext.history.note(cx.now, What::Survives { pid, wid });
         let seconds = number::short(AFTER_KILL);
         let text = format!("is still there {seconds} s after SIGKILL; circus goes on without it");
         self.say_of(Level::Error, (pid, wid), &text, cx);
@@ -284,7 +282,7 @@ impl Watcher {
 
     /// A process that was given up has ended after all.
     pub(super) fn survivor_ended(&mut self, pid: Pid, exit: Exit, cx: &mut Cx) {
-        self.survivors.retain(|survivor| *survivor != pid);
+        self.left.survivors.retain(|survivor| *survivor != pid);
         let text =
             format!("{}: process {pid}, which SIGKILL did not end, {}", self.config.name, exit.words());
         cx.log(Level::Info, text);
@@ -293,7 +291,7 @@ impl Watcher {
     /// Ends what is too much: slots that wait first, then processes that are on their way out anyway, then the
     /// oldest.
     pub(super) fn trim(&mut self, cx: &mut Cx) {
-        if matches!(self.reload, Some(Reload::Spawning { .. })) {
+        if matches!(self.run().reload, Some(Reload::Spawning { .. })) {
             return; // two generations are there on purpose
         }
         let mut surplus = self.occupied().saturating_sub(self.config.wanted());
@@ -303,15 +301,9 @@ impl Watcher {
         if surplus == 0 {
             return;
         }
-        let waiting = surplus.min(self.retries.len());
-        self.retries.truncate(self.retries.len() - waiting);
-        surplus -= waiting;
-        surplus -= self.drop_held_slots(surplus);
-        let empty = surplus.min(self.unreplaced);
-        self.unreplaced -= empty;
-        surplus -= empty;
-        let mut candidates: Vec<_> = self.processes.values().filter(|p| p.holds_slot).collect();
-        let order = |p: &&Process| (p.phase == Phase::Running, p.started, p.pid);
+        surplus -= self.run_mut().map_or(0, |run| run.trim(surplus));
+        let mut candidates: Vec<_> = self.processes.values().filter(|p| p.holds_slot()).collect();
+        let order = |p: &&Process| (p.runs(), p.started, p.pid);
         sort_by(&mut candidates, |a, b| order(a) < order(b));
         let surplus: Vec<u32> = candidates.iter().take(surplus).map(|p| p.wid).collect();
         for wid in surplus {
@@ -328,9 +320,8 @@ impl Watcher {
 
     /// Ends a process whose slot is free from now on.
     pub(super) fn dismiss(&mut self, wid: u32, cx: &mut Cx) {
-        let Some(process) = self.processes.get_mut(&wid) else { return };
-        self.held -= usize::from(std::mem::take(&mut process.holds_slot));
-        if process.phase == Phase::Running {
+        self.processes.release_slot(wid);
+        if self.processes.get(wid).is_some_and(Process::runs) {
             self.ask_to_end(wid, cx);
         }
     }
@@ -341,15 +332,15 @@ impl Watcher {
         let due = self.processes.values().filter(|p| patience_ended(p, cx.now)).map(|p| (p.wid, p.pid));
         let due: Vec<(u32, Pid)> = due.collect();
         for (wid, pid) in due {
-            self.history.note(cx.now, What::Killed { pid, wid });
+            self.ext.history.note(cx.now, What::Killed { pid, wid });
             self.kill(wid, cx);
         }
-        let outlives = |p: &&Process| matches!(p.phase, Phase::Killed { until } if until <= cx.now);
+        let outlives = |p: &&Process| matches!(p.phase(), Phase::Killed { until } if until <= cx.now);
         let due: Vec<u32> = self.processes.values().filter(outlives).map(|p| p.wid).collect();
         due.into_iter().for_each(|wid| self.give_process_up(wid, cx));
         self.expire_remnants(cx);
         self.expire_pulses(cx);
-        if self.status == Status::Active && self.reload.is_none() {
+        if self.status() == Status::Active && self.run().reload.is_none() {
             self.expire_old(cx);
         }
     }
@@ -368,17 +359,17 @@ impl Watcher {
         let old: Vec<(u32, Pid)> = self
             .processes
             .values_mut()
-            .filter(|p| p.phase == Phase::Running && p.expires.is_some_and(|at| at <= now))
+            .filter(|p| p.runs() && p.expires.is_some_and(|at| at <= now))
             .map(|p| {
                 p.expires = None;
                 (p.wid, p.pid)
             })
             .collect();
         for (wid, pid) in old {
-            self.history.note(now, What::TooOld { pid, wid });
-            self.history.count_restarts(Restart::MaxAge, 1);
+            self.ext.history.note(now, What::TooOld { pid, wid });
+            self.ext.history.count_restarts(Restart::MaxAge, 1);
             if self.config.options.use_sockets && !self.config.options.singleton {
-                self.replacing.push(wid);
+                self.run_mut().into_iter().for_each(|run| run.replacing.push(wid));
             } else {
                 self.ask_to_end(wid, cx);
             }
@@ -391,9 +382,9 @@ fn about_signal(pid: Pid, signum: i32) -> About {
 }
 
 fn is_asked(process: &Process) -> bool {
-    matches!(process.phase, Phase::Asked { .. })
+    matches!(process.phase(), Phase::Asked { .. })
 }
 
 fn patience_ended(process: &Process, now: Time) -> bool {
-    matches!(process.phase, Phase::Asked { kill_at, .. } if kill_at <= now)
+    matches!(process.phase(), Phase::Asked { kill_at, .. } if kill_at <= now)
 }

@@ -54,8 +54,8 @@ impl Arbiter {
             }
         }
         consistent(&config)?;
-        let added = (watcher.added + config.extent()).saturating_sub(watcher.config.extent());
-        self.room_for(added.saturating_sub(watcher.added))?;
+        let added = (watcher.settings.added + config.extent()).saturating_sub(watcher.config.extent());
+        self.room_for(added.saturating_sub(watcher.settings.added))?;
         reload |= streams(&config) != streams(&watcher.config);
         self.cx.act(Action::Changed(id));
         for _ in options {
@@ -67,7 +67,7 @@ impl Arbiter {
             if reload {
                 watcher.keep_proven(before);
             }
-            watcher.added = added;
+            watcher.settings.added = added;
         }
         Ok(self.carry_out(&[id], wait, &|w, cx| {
             w.ready_by_options(cx);
@@ -103,14 +103,14 @@ impl Arbiter {
         self.room_for(added)?;
         let id = self.admit(config);
         if let Some(watcher) = self.watchers.get_mut(&id) {
-            watcher.added = added;
+            watcher.settings.added = added;
         }
         Ok(id)
     }
 
     /// Whether so many more bytes may be kept of what commands have set.
     fn room_for(&self, more: usize) -> Result<(), Reply> {
-        let all = || self.watchers.values().map(|watcher| watcher.added).sum::<usize>();
+        let all = || self.watchers.values().map(|watcher| watcher.settings.added).sum::<usize>();
         if more == 0 || all() + more <= MOST_SET {
             return Ok(());
         }
@@ -131,7 +131,7 @@ impl Arbiter {
             Some(watcher) => {
                 watcher.goal = Goal::Down;
                 watcher.config = Rc::new(config);
-                watcher.loaded = None;
+                watcher.settings.loaded = None;
                 self.names.insert(key, watcher.id);
                 self.cx.act(Action::Changed(watcher.id));
                 watcher.id
@@ -156,7 +156,7 @@ impl Arbiter {
         let Some(watcher) = self.watchers.remove(&id) else { return };
         self.relations.have_changed(&watcher.config);
         let cancel = |hook: &HookId| Action::CancelHook { id: *hook, watcher: id };
-        self.cx.actions.extend(watcher.calls.keys().map(cancel));
+        self.cx.actions.extend(watcher.ext.hooks.calls.keys().map(cancel));
         for waiter in watcher.waiters {
             let text = format!("'{}' was removed meanwhile", watcher.config.name);
             self.finish(waiter.ticket, Reply::error(Errno::Failed, text));

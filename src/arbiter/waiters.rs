@@ -6,6 +6,7 @@
 use super::context::Cx;
 use super::request::{Errno, Reply, Ticket};
 use super::respawn::{Chain, Failure};
+use super::run::Slot;
 use super::watcher::{Goal, Status, Watcher};
 use super::{Arbiter, Pid};
 
@@ -63,7 +64,8 @@ impl Watcher {
     /// Answers the waiters whose time has come.
     pub(super) fn answer_waiters(&mut self, cx: &mut Cx) {
         let mut waiters = std::mem::take(&mut self.waiters);
-        waiters.retain(|waiter| match self.answer(waiter) {
+        let failure = cx.outcome.reload_failure.take();
+        waiters.retain(|waiter| match self.answer(waiter, failure.as_deref()) {
             Some(reply) => {
                 cx.outcome.done.push((waiter.ticket, reply));
                 false
@@ -71,35 +73,31 @@ impl Watcher {
             None => true,
         });
         self.waiters = waiters;
-        if self.reload.is_none() {
-            self.reload_failure = None;
-        }
     }
 
-    fn answer(&self, waiter: &Waiter) -> Option<Reply> {
+    fn answer(&self, waiter: &Waiter, reload_failure: Option<&str>) -> Option<Reply> {
         // Waiting for its sockets is as far as a start by command brings a watcher with on_demand.
         let waits = self.waits_for_demand();
-        let up = self.status == Status::Active || waits;
-        let rests = self.goal != Goal::Up && !self.queued || self.ties.in_vain;
-        let down = waits || self.status == Status::Stopped && rests;
+        let up = self.status() == Status::Active || waits;
+        let rests = self.goal != Goal::Up && !self.queued || self.ext.dependency.ties.in_vain;
+        let down = waits || self.status() == Status::Stopped && rests;
         match &waiter.what {
             Await::Up { added: true } if up => Some(self.added(&waiter.before)),
             Await::Up { .. } if up => Some(self.info(&waiter.before, false)),
             Await::Restarted if up => Some(self.info(&waiter.before, true)),
             Await::Up { .. } | Await::Restarted if down => Some(self.not_up()),
             Await::Up { .. } | Await::Restarted => self.still_failing(),
-            Await::Down => (self.status == Status::Stopped).then_some(Reply::Stopped),
-            Await::Removed => (self.status == Status::Stopped).then_some(Reply::Ok),
-            Await::Reloaded if up && self.reload.is_none() => Some(match &self.reload_failure {
+            Await::Down => (self.status() == Status::Stopped).then_some(Reply::Stopped),
+            Await::Removed => (self.status() == Status::Stopped).then_some(Reply::Ok),
+            Await::Reloaded if up && !self.is_reloading() => Some(match reload_failure {
                 Some(reason) => self.failed(&format!("was not reloaded: {reason}")),
                 None => self.info(&waiter.before, true),
             }),
             Await::Reloaded if down => Some(self.not_up()),
             Await::Counted if down || up && self.is_settled() => Some(self.numprocesses()),
-            Await::Settled if self.reload_failure.is_some() => self
-                .reload_failure
-                .as_deref()
-                .map(|reason| self.failed(&format!("was not reloaded: {reason}"))),
+            Await::Settled if reload_failure.is_some() => {
+                reload_failure.map(|reason| self.failed(&format!("was not reloaded: {reason}")))
+            }
             Await::Settled if down || up && self.is_settled() => Some(Reply::Ok),
             Await::Reloaded | Await::Counted | Await::Settled => self.still_failing(),
             Await::Ended(pids) => {
@@ -112,10 +110,10 @@ impl Watcher {
     /// Nothing is being spawned, replaced or ended.
     fn is_settled(&self) -> bool {
         self.spawning.is_none()
-            && self.reload.is_none()
+            && !self.is_reloading()
             && self.missing() == 0
-            && self.held_slots() == 0
-            && self.processes.len() == self.running
+            && !self.run().slots.iter().any(Slot::is_behind)
+            && self.processes.len() == self.processes.running()
             && self.are_ready(&|_| true)
     }
 
@@ -161,7 +159,7 @@ impl Watcher {
     pub(super) fn is_hopeless(&self) -> bool {
         let hopeless =
             |chain: Chain| chain.failures >= ENOUGH || chain.failures > 0 && chain.last == Failure::Late;
-        let waits_so = self.status == Status::Stopped && self.ties.hopeless;
-        waits_so || self.retries.iter().any(|retry| hopeless(retry.chain))
+        let waits_so = self.status() == Status::Stopped && self.ext.dependency.ties.hopeless;
+        waits_so || self.run().retries().any(|retry| hopeless(retry.chain))
     }
 }

@@ -15,6 +15,7 @@ mod ssh;
 mod tail;
 
 use crate::config::text;
+use crate::control::args::encode;
 use crate::control::plain::{plain_json, plain_text};
 use crate::control::{Map, output, overview, protocol, python};
 #[cfg(feature = "prompt")]
@@ -87,17 +88,14 @@ fn complete_for_a_shell() -> u8 {
 
 /// Carries out one command. At the terminal of a prompt Ctrl-C ends the command alone.
 fn run(invocation: &Invocation, terminal: Option<&Terminal>) -> u8 {
-    let (least, most) = invocation.command.words;
+    let (least, most) = invocation.command.words();
     if !(least..=most).contains(&invocation.args.words.len()) {
         return complain(
             &format!("Invalid number of arguments\n{}", help::usage(invocation.command)),
             FAILED,
         );
     }
-    if let Some(why) = no_number(invocation) {
-        return complain(&why, FAILED);
-    }
-    let properties = match (invocation.command.encode)(&invocation.args) {
+    let properties = match encode(invocation.command, &invocation.args) {
         Ok(properties) => for_eyes(invocation, properties),
         Err(why) => return complain(&why, FAILED),
     };
@@ -128,21 +126,6 @@ fn for_eyes(invocation: &Invocation, mut properties: Map) -> Map {
         properties.insert("details".into(), true.into());
     }
     properties
-}
-
-/// What is wrong with a word that should be a number, if one is: the daemon need not be asked about that.
-fn no_number(invocation: &Invocation) -> Option<String> {
-    let (command, words) = (invocation.command, &invocation.args.words);
-    for (place, word) in words.iter().enumerate() {
-        let what = command.word(place);
-        // A PID may be left out before the last word.
-        let number =
-            what == "NB" || what == "PID" && (command.word(place + 1).is_empty() || place + 1 < words.len());
-        if number && word.parse::<i64>().is_err() {
-            return Some(format!("{what}: {} is not a whole number", python::repr(word)));
-        }
-    }
-    None
 }
 
 /// Sends the request and prints what comes back.

@@ -3,7 +3,7 @@
 //! Each function gives the keys that stand in the envelope of the reply; [`super::protocol::encode_answer`] puts them
 //! there. The daemon only collects the facts.
 
-use super::{Map, Refusal, object, one, python, queries};
+use super::{Map, Refusal, object, one, python, render};
 use crate::arbiter::Pid;
 use crate::config::families::{self, FAMILIES};
 use crate::config::options::{self, CircusOptions, WatcherOptions, global};
@@ -194,7 +194,7 @@ pub fn globaloptions(
         global::stats_endpoint | global::multicast_endpoint => Json::Null,
         _ => options::find(options::CIRCUS, key).map_or(Json::Null, |row| json(&row.get(options))),
     };
-    let all = queries::GLOBAL_OPTIONS;
+    let all = render::GLOBAL_OPTIONS;
     match option {
         None => {
             let options = object(&mut all.iter().map(|key| (key.to_string(), value(key))));

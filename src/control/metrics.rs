@@ -3,10 +3,8 @@
 //! Processes are told apart by watcher and wid, which stay the same when a process is replaced, and not by pid, of which
 //! there would be ever more.
 
-use super::commands::CliArgs;
 use super::overview::QueueFact;
-use super::{Map, Refusal, one};
-use crate::arbiter::request::{Question, Request};
+use super::{Map, one};
 use crate::config::number;
 use crate::signals;
 use serde_json::Value as Json;
@@ -91,14 +89,6 @@ impl Durations {
         }
         self.sum += seconds;
     }
-}
-
-pub(super) fn encode(_: &CliArgs) -> Result<Map, String> {
-    Ok(Map::new())
-}
-
-pub(super) fn decode(_: &Map) -> Result<Request, Refusal> {
-    Ok(Request::Question(Question::Metrics))
 }
 
 /// The answer to `metrics`.

@@ -6,11 +6,11 @@
 //! Circus's objects, [`endpoint`] says where the two meet, and [`wire`] finds out which language is spoken there.
 
 pub mod answers;
+pub mod args;
 pub mod commands;
 pub mod endpoint;
 pub mod frame;
 pub mod http;
-mod lifecycle;
 pub mod matching;
 pub mod metrics;
 pub mod output;
@@ -19,7 +19,8 @@ pub mod plain;
 mod props;
 pub mod protocol;
 pub mod python;
-mod queries;
+mod render;
+mod requests;
 pub mod secrets;
 pub mod shell;
 pub mod topics;

@@ -2,7 +2,6 @@
 //!
 //! Numbers are also taken as text, since Circus's own client sends some of them so; `null` is as good as missing.
 
-use super::Map;
 use super::python::quoted;
 use crate::arbiter::Pid;
 use crate::arbiter::request::{Errno, Reply};
@@ -32,101 +31,66 @@ impl From<Refusal> for Reply {
     }
 }
 
-/// Reads properties.
-pub struct Props<'a>(pub &'a Map);
+/// The most members of a list.
+const MOST_TEXTS: usize = 1024;
 
-impl<'a> Props<'a> {
-    /// The property, unless it is missing or null.
-    pub fn get(&self, key: &str) -> Option<&'a Json> {
-        self.0.get(key).filter(|value| !value.is_null())
-    }
+/// True or false.
+pub fn flag(key: &str, value: &Json) -> Result<bool, Refusal> {
+    value.as_bool().ok_or_else(|| wrong(key, "a valid boolean"))
+}
 
-    /// The property, which must be there.
-    pub fn required(&self, key: &str) -> Result<&'a Json, Refusal> {
-        self.get(key).ok_or_else(|| Refusal::message(format!("message invalid '{key}' is missing")))
-    }
+/// A whole number.
+pub fn integer(key: &str, value: &Json) -> Result<i64, Refusal> {
+    let number = match value {
+        Json::String(text) => match Kind::Int.parse(text) {
+            Ok(Value::Int(number)) => Some(number),
+            _ => None,
+        },
+        other => other.as_i64(),
+    };
+    number.ok_or_else(|| wrong(key, "an integer"))
+}
 
-    /// Text.
-    pub fn text(&self, key: &str) -> Result<Option<String>, Refusal> {
-        self.get(key).map(|value| text(key, value)).transpose()
-    }
+/// A number of seconds that a clock can take.
+pub fn seconds(key: &str, value: &Json) -> Result<f64, Refusal> {
+    let number = match value {
+        Json::String(text) => match Kind::Float.parse(text) {
+            Ok(Value::Float(number)) => Some(number),
+            _ => None,
+        },
+        other => other.as_f64(),
+    };
+    in_time(key, number.ok_or_else(|| wrong(key, "a number"))?)
+}
 
-    /// Text, which must be there.
-    pub fn required_text(&self, key: &str) -> Result<String, Refusal> {
-        text(key, self.required(key)?)
-    }
+/// The id of one process: never 0 or less, which would be groups of processes to the kernel.
+pub fn pid(key: &str, value: &Json) -> Result<Pid, Refusal> {
+    let pid = Pid::try_from(integer(key, value)?).ok().filter(|pid| *pid > 0);
+    pid.ok_or_else(|| wrong(key, "the id of a process"))
+}
 
-    /// The name of a watcher, which must be there.
-    pub fn name(&self) -> Result<String, Refusal> {
-        self.required_text("name")
-    }
+/// A signal, by number or by name.
+pub fn signum(_: &str, value: &Json) -> Result<i32, Refusal> {
+    let number = match value {
+        Json::String(text) => signals::parse(text),
+        other => other.as_i64().and_then(signal_number),
+    };
+    number.ok_or_else(|| Refusal::message("signal invalid"))
+}
 
-    /// True or false; `default` when it is missing.
-    pub fn flag(&self, key: &str, default: bool) -> Result<bool, Refusal> {
-        match self.get(key) {
-            None => Ok(default),
-            Some(Json::Bool(flag)) => Ok(*flag),
-            Some(_) => Err(wrong(key, "a valid boolean")),
-        }
-    }
+/// A list of texts.
+pub fn texts(key: &str, value: &Json) -> Result<Vec<String>, Refusal> {
+    let items = value.as_array().ok_or_else(|| wrong(key, "a list of strings"))?;
+    items.iter().map(|item| text(key, item)).collect()
+}
 
-    /// Whether the client waits for the end of the work.
-    pub fn waiting(&self) -> Result<bool, Refusal> {
-        self.flag("waiting", false)
+/// A list of texts that is not too long for one request.
+pub fn few(key: &str, value: &Json) -> Result<Vec<String>, Refusal> {
+    let texts = texts(key, value)?;
+    if texts.len() <= MOST_TEXTS {
+        return Ok(texts);
     }
-
-    /// A whole number.
-    pub fn integer(&self, key: &str) -> Result<Option<i64>, Refusal> {
-        let Some(value) = self.get(key) else { return Ok(None) };
-        let number = match value {
-            Json::String(text) => match Kind::Int.parse(text) {
-                Ok(Value::Int(number)) => Some(number),
-                _ => None,
-            },
-            other => other.as_i64(),
-        };
-        number.map(Some).ok_or_else(|| wrong(key, "an integer"))
-    }
-
-    /// A number of seconds that a clock can take.
-    pub fn seconds(&self, key: &str) -> Result<Option<f64>, Refusal> {
-        let Some(value) = self.get(key) else { return Ok(None) };
-        let number = match value {
-            Json::String(text) => match Kind::Float.parse(text) {
-                Ok(Value::Float(number)) => Some(number),
-                _ => None,
-            },
-            other => other.as_f64(),
-        };
-        let number = number.ok_or_else(|| wrong(key, "a number"))?;
-        in_time(key, number).map(Some)
-    }
-
-    /// The id of one process: never 0 or less, which would be groups of processes to the kernel.
-    pub fn pid(&self, key: &str) -> Result<Option<Pid>, Refusal> {
-        let Some(number) = self.integer(key)? else { return Ok(None) };
-        let pid = Pid::try_from(number).ok().filter(|pid| *pid > 0);
-        pid.map(Some).ok_or_else(|| wrong(key, "the id of a process"))
-    }
-
-    /// A signal, by number or by name.
-    pub fn signal(&self, key: &str) -> Result<Option<i32>, Refusal> {
-        let Some(value) = self.get(key) else { return Ok(None) };
-        let number = match value {
-            Json::String(text) => signals::parse(text),
-            other => other.as_i64().and_then(signal_number),
-        };
-        number.map(Some).ok_or_else(|| Refusal::message("signal invalid"))
-    }
-
-    /// A list of texts; none when it is missing.
-    pub fn texts(&self, key: &str) -> Result<Vec<String>, Refusal> {
-        match self.get(key) {
-            None => Ok(Vec::new()),
-            Some(Json::Array(items)) => items.iter().map(|item| text(key, item)).collect(),
-            Some(_) => Err(wrong(key, "a list of strings")),
-        }
-    }
+    Err(Refusal::message(format!("'{key}' has more than {MOST_TEXTS} members")))
 }
 
 /// "'key' isn't a string", and the like.
@@ -158,48 +122,40 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn with<T>(value: Json, read: impl Fn(&Props) -> Result<T, Refusal>) -> Result<T, String> {
-        let map = Map::from_iter([("k".to_string(), value)]);
-        read(&Props(&map)).map_err(|refusal| refusal.reason)
-    }
-
     #[test]
     fn numbers_are_taken_as_text_too() {
         for value in [json!(3), json!("3"), json!(" +3 ")] {
-            assert_eq!(with(value.clone(), |p| p.integer("k")), Ok(Some(3)));
-            assert_eq!(with(value.clone(), |p| p.pid("k")), Ok(Some(3)));
-            assert_eq!(with(value, |p| p.seconds("k")), Ok(Some(3.0)));
+            assert_eq!(integer("k", &value), Ok(3));
+            assert_eq!(pid("k", &value), Ok(3));
+            assert_eq!(seconds("k", &value), Ok(3.0));
         }
         for value in [json!("INT"), json!("sigint"), json!(2), json!("2")] {
-            assert_eq!(with(value, |p| p.signal("k")), Ok(Some(2)));
+            assert_eq!(signum("k", &value), Ok(2));
         }
-    }
-
-    #[test]
-    fn null_is_missing() {
-        assert_eq!(with(json!(null), |p| p.pid("k")), Ok(None));
-        assert_eq!(with(json!(null), |p| p.flag("k", true)), Ok(true));
-        assert_eq!(with(json!(null), |p| p.required_text("k")), Err("message invalid 'k' is missing".into()));
     }
 
     #[test]
     fn what_does_not_fit_has_a_reason() {
-        let reason = |result: Result<Option<i64>, String>| result.unwrap_err();
-        assert_eq!(reason(with(json!(1.5), |p| p.integer("k"))), "'k' isn't an integer");
-        assert_eq!(reason(with(json!(true), |p| p.integer("k"))), "'k' isn't an integer");
-        assert_eq!(with(json!("x"), |p| p.seconds("k")), Err("'k' isn't a number".into()));
-        assert_eq!(with(json!(1), |p| p.text("k")), Err("'k' isn't a string".into()));
-        assert_eq!(with(json!("a\0b"), |p| p.text("k")), Err("'k' isn't a string without null bytes".into()));
-        assert_eq!(with(json!(1), |p| p.flag("k", false)), Err("'k' isn't a valid boolean".into()));
-        assert_eq!(with(json!("x"), |p| p.texts("k")), Err("'k' isn't a list of strings".into()));
+        let reason = |refusal: Refusal| refusal.reason;
+        assert_eq!(integer("k", &json!(1.5)).map_err(reason), Err("'k' isn't an integer".into()));
+        assert_eq!(integer("k", &json!(true)).map_err(reason), Err("'k' isn't an integer".into()));
+        assert_eq!(seconds("k", &json!("x")).map_err(reason), Err("'k' isn't a number".into()));
+        assert_eq!(text("k", &json!(1)).map_err(reason), Err("'k' isn't a string".into()));
+        assert_eq!(
+            text("k", &json!("a\0b")).map_err(reason),
+            Err("'k' isn't a string without null bytes".into())
+        );
+        assert_eq!(flag("k", &json!(1)).map_err(reason), Err("'k' isn't a valid boolean".into()));
+        assert_eq!(texts("k", &json!("x")).map_err(reason), Err("'k' isn't a list of strings".into()));
         for value in [json!(0), json!(-1), json!("0"), json!(1u64 << 40)] {
-            assert_eq!(with(value, |p| p.pid("k")), Err("'k' isn't the id of a process".into()));
+            assert_eq!(pid("k", &value).map_err(reason), Err("'k' isn't the id of a process".into()));
         }
         for value in [json!(-1), json!(1e12)] {
-            assert_eq!(with(value, |p| p.seconds("k")), Err("'k' isn't a time from 0 to 1e9 seconds".into()));
+            let wanted = "'k' isn't a time from 0 to 1e9 seconds";
+            assert_eq!(seconds("k", &value).map_err(reason), Err(wanted.into()));
         }
         for value in [json!("FOO"), json!(0), json!(65), json!(true), json!([9])] {
-            assert_eq!(with(value, |p| p.signal("k")), Err("signal invalid".into()));
+            assert_eq!(signum("k", &value).map_err(reason), Err("signal invalid".into()));
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Nothing that a client sends can do harm here: every line gives an [`Incoming`], good or bad.
 
-use super::props::Props;
+use super::args::Args;
+use super::props::text;
 use super::python::quoted;
 use super::{Map, Refusal, commands, object};
 use crate::arbiter::Pid;
@@ -110,16 +111,16 @@ impl Refusal {
 }
 
 fn request(message: &Map) -> Result<Request, Refusal> {
-    let name = Props(message).required_text("command")?;
+    let name = Args(message).need("command", text)?;
     let Some(command) = commands::find(&name) else {
         return Err(Refusal {
             errno: Errno::UnknownCommand,
             reason: format!("unknown command: {}", quoted(&name)),
         });
     };
-    match Props(message).get("properties") {
-        None => (command.decode)(&Map::new()),
-        Some(Json::Object(properties)) => (command.decode)(properties),
+    match Args(message).json("properties") {
+        None => command.decode(&Map::new()),
+        Some(Json::Object(properties)) => command.decode(properties),
         Some(_) => Err(Refusal::message("'properties' isn't a valid object")),
     }
 }

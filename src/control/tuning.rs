@@ -1,53 +1,30 @@
 //! The commands that carry options: set and add. Types, and what to say when one is wrong, come from the option
 //! table.
 
-use super::commands::CliArgs;
-use super::lifecycle::flag;
-use super::props::{Props, in_time, signal_number, text, wrong};
+use super::args::Args;
+use super::props::{in_time, signal_number, text, texts, wrong};
 use super::python::{json_repr, quoted};
-use super::queries::positional;
 use super::{Map, Refusal, answers, shell};
 use crate::arbiter::request::{Request, Task};
 use crate::config::families::{self, Family};
-use crate::config::model::{Builtin, check_name};
+#[cfg(feature = "plugins")]
+use crate::config::model::Builtin;
+use crate::config::model::check_name;
 use crate::config::options::{self, LARGEST_RING, Live, stream, watcher};
 use crate::config::value::MODES;
 use crate::config::{Kind, Refused, Value, WatcherConfig, hooks, load};
 use serde_json::Value as Json;
 
-pub fn encode_add(args: &CliArgs) -> Result<Map, String> {
-    let mut map = positional(args, &["name"]);
-    let words: Vec<&str> = args.words.iter().skip(1).map(String::as_str).collect();
-    map.insert("cmd".into(), words.join(" ").into());
+/// Options of a watcher as they were typed, each as the server wants it.
+pub fn typed_options(pairs: &mut dyn Iterator<Item = Result<(&str, &str), String>>) -> Result<Json, String> {
     let mut options = Map::new();
-    for (_, option) in args.flags.iter().filter(|(flag, _)| *flag == "option") {
-        let option = option.as_deref().unwrap_or_default();
-        let (key, value) =
-            option.split_once('=').ok_or_else(|| format!("{} is no KEY=VALUE", quoted(option)))?;
-        let key = key_of(key.trim());
-        let value = typed(&key, value.trim())?;
-        options.insert(key, value);
-    }
-    if !options.is_empty() {
-        map.insert("options".into(), Json::Object(options));
-    }
-    flag(&mut map, args, "start");
-    flag(&mut map, args, "waiting");
-    Ok(map)
-}
-
-pub fn encode_set(args: &CliArgs) -> Result<Map, String> {
-    let mut map = positional(args, &["name"]);
-    let mut options = Map::new();
-    for pair in args.words.get(1..).unwrap_or_default().chunks(2) {
-        let [key, value] = pair else { return Err("List of key/values is invalid".into()) };
+    for pair in pairs {
+        let (key, value) = pair?;
         let key = key_of(key);
         let value = typed(&key, value)?;
         options.insert(key, value);
     }
-    map.insert("options".into(), Json::Object(options));
-    flag(&mut map, args, "waiting");
-    Ok(map)
+    Ok(Json::Object(options))
 }
 
 /// The key that was typed, in lower case as Circus's client has it; a file of a cgroup has its own case.
@@ -111,11 +88,8 @@ fn settable_family(key: &str) -> Option<(&'static Family, &str)> {
     families::family(key).filter(|(_, rest)| !rest.is_empty())
 }
 
-pub fn decode_set(map: &Map) -> Result<Request, Refusal> {
-    let props = Props(map);
-    let name = props.name()?;
-    props.required("options")?;
-    let options = read_options(&props)?;
+pub fn set(args: &Args) -> Result<Request, Refusal> {
+    let (name, options) = (args.name()?, args.need("options", read_options)?);
     for (key, _) in &options {
         if live(key) == Live::Fixed {
             let reason =
@@ -123,36 +97,36 @@ pub fn decode_set(map: &Map) -> Result<Request, Refusal> {
             return Err(Refusal::message(reason));
         }
     }
-    Ok(Request::Order(Task::Set { name, options }.waiting(props.waiting()?)))
+    Ok(Task::Set { name, options }.into())
 }
 
-pub fn decode_add(map: &Map) -> Result<Request, Refusal> {
-    let props = Props(map);
-    let (name, cmd) = (props.name()?, props.required_text("cmd")?);
+pub fn add(args: &Args) -> Result<Request, Refusal> {
+    let (name, cmd) = (args.name()?, args.need("cmd", text)?);
     check_name(name.trim()).map_err(|why| Refusal::message(format!("the name of the watcher {why}")))?;
     if cmd.trim().is_empty() {
         return Err(wrong("cmd", "a command: it is empty"));
     }
-    let args = match props.get("args") {
-        Some(Json::Array(_)) => Some(shell::join(props.texts("args")?.iter().map(String::as_str))),
-        _ => props.text("args")?,
-    };
+    let more = args.get("args", words)?;
     short("cmd", &cmd)?;
-    short("args", args.as_deref().unwrap_or_default())?;
-    let options = read_options(&props)?;
-    let (start, waiting) = (props.flag("start", false)?, props.waiting()?);
-    Ok(Request::Order(Task::Add { name, cmd, args, options, start }.waiting(waiting)))
+    short("args", more.as_deref().unwrap_or_default())?;
+    let (options, start) = (args.get("options", read_options)?.unwrap_or_default(), args.is("start")?);
+    Ok(Task::Add { name, cmd, args: more, options, start }.into())
+}
+
+/// A text, or a list of words that become one as a shell would have them.
+fn words(key: &str, json: &Json) -> Result<String, Refusal> {
+    if json.is_array() {
+        return Ok(shell::join(texts(key, json)?.iter().map(String::as_str)));
+    }
+    text(key, json)
 }
 
 /// The property `options`, each one of the type that it must have.
-fn read_options(props: &Props) -> Result<Vec<(String, Value)>, Refusal> {
-    match props.get("options") {
-        None => Ok(Vec::new()),
-        Some(Json::Object(options)) => {
-            options.iter().map(|(key, value)| Ok((key.clone(), read_option(key, value)?))).collect()
-        }
-        Some(_) => Err(Refusal::message("'options' property should be an object")),
-    }
+fn read_options(_: &str, json: &Json) -> Result<Vec<(String, Value)>, Refusal> {
+    let Json::Object(options) = json else {
+        return Err(Refusal::message("'options' property should be an object"));
+    };
+    options.iter().map(|(key, value)| Ok((key.clone(), read_option(key, value)?))).collect()
 }
 
 fn read_option(key: &str, json: &Json) -> Result<Value, Refusal> {
@@ -195,12 +169,19 @@ fn unknown_hook(hook: &str) -> Refusal {
 }
 
 /// An option of the plugin Flapping, as text.
+#[cfg(feature = "plugins")]
 fn flapping(key: &str, json: &Json) -> Result<Value, Refusal> {
     let text = json.as_str().map_or_else(|| json.to_string(), str::to_string);
     match Builtin::Flapping.problem("flapping.", key, &text) {
         Some((_, why)) => Err(Refusal::message(why)),
         None => Ok(Value::Str(text)),
     }
+}
+
+/// A build without plugins refuses it when it is set.
+#[cfg(not(feature = "plugins"))]
+fn flapping(_: &str, json: &Json) -> Result<Value, Refusal> {
+    Ok(Value::Str(json.to_string()))
 }
 
 /// A value that has the right type, when it is also one that can be used.
@@ -232,10 +213,7 @@ fn read_value(key: &str, json: &Json) -> Result<Value, Refusal> {
             (None, None) => return Err(wrong(key, "a number")),
         },
         Json::String(_) => Value::Str(text(key, json)?),
-        Json::Array(items) if key == watcher::args => {
-            let words = items.iter().map(|item| text(key, item)).collect::<Result<Vec<_>, _>>()?;
-            Value::Str(shell::join(words.iter().map(String::as_str)))
-        }
+        Json::Array(_) if key == watcher::args => Value::Str(words(key, json)?),
         Json::Array(_) => {
             let noun = options::find(options::WATCHER, key).map_or("a valid object", |row| row.kind.noun());
             return Err(wrong(key, noun));

@@ -1,26 +1,14 @@
 //! `why`: why a watcher is as it is, told as somebody would tell it who has been watching all the time.
 
-use super::commands::CliArgs;
+use super::Map;
 use super::overview::duration;
 use super::plain::plain;
-use super::props::Props;
-use super::queries::positional;
-use super::{Map, Refusal};
-use crate::arbiter::request::{Question, Request};
 use crate::config::number;
 use crate::signals;
 use serde_json::Value as Json;
 
 /// How many changes the text has; JSON has all.
 const MOST_CHANGES: usize = 12;
-
-pub(super) fn encode(args: &CliArgs) -> Result<Map, String> {
-    Ok(positional(args, &["name"]))
-}
-
-pub(super) fn decode(map: &Map) -> Result<Request, Refusal> {
-    Ok(Request::Question(Question::Why(Props(map).name()?)))
-}
 
 pub(super) fn render(_: &Map, reply: &Map) -> String {
     let mut text = state(reply);

@@ -87,12 +87,12 @@ impl Processes {
         }
         reaping.left -= 1;
         match wait::peek() {
-            Ok(Some((pid, wait::Exit::Code(code)))) => {
-                cx.effect(Effect::Ended { pid, exit: Exit::Code(code) });
-                return true;
-            }
-            Ok(Some((pid, wait::Exit::Signal { number, .. }))) => {
-                cx.effect(Effect::Ended { pid, exit: Exit::Signal(number) });
+            Ok(Some((pid, exit))) => {
+                let exit = match exit {
+                    wait::Exit::Code(code) => Exit::Code(code),
+                    wait::Exit::Signal(number) => Exit::Signal(number),
+                };
+                cx.effect(Effect::Ended { pid, exit });
                 return true;
             }
             Ok(None) => (reaping.due, reaping.pause) = (false, None),

@@ -6,7 +6,6 @@ use crate::parts::notify_socket::Ear;
 use crate::sys;
 use crate::sys::child::{Child, SpawnError, Stdio, Step};
 use std::os::fd::AsRawFd;
-use std::os::unix::net::UnixStream;
 
 /// What the template of a watcher has where one process gets descriptors of its own.
 pub struct Loan {
@@ -27,15 +26,11 @@ impl Loan {
     }
 }
 
-/// Gives a process that is about to be made its ends of what circus speaks with it by.
-pub(crate) fn put_in(child: &mut Child, ear: &Ear, connection: Option<&UnixStream>) -> Result<(), String> {
+/// Gives a process that is about to be made its end of what circus reads from it.
+pub(crate) fn put_in(child: &mut Child, ear: &Ear) -> Result<(), String> {
     if let Ear::Newline(_, theirs, number) = ear {
         probe::collision(*number, child.sockets.len()).map_or(Ok(()), Err)?;
         child.sockets.push((theirs.as_raw_fd(), *number));
-    }
-    if let Some(theirs) = connection {
-        child.stdin = Stdio::Fd(theirs.as_raw_fd());
-        child.stdout = child.stdin;
     }
     Ok(())
 }

@@ -16,13 +16,14 @@ use crate::config::options::{WatcherOptions, watcher};
 use crate::config::sockets::handed_down;
 use crate::config::{Names, Value, WatcherConfig, families, text, words};
 use crate::control::python::cut;
-use crate::reactor::startup::current_dir;
+use crate::host::surroundings::current_dir;
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, Prepare, Stdio};
 use inherit::{Inherited, find, inherited, on_stdin};
 use recipe::{Recipe, preparation};
 use std::ffi::CString;
 use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 
 /// The PATH of children whose environment has none. Circus gives them none at all.
@@ -327,7 +328,7 @@ pub(crate) fn apart_from(config: &WatcherConfig, uid: Option<&str>) -> Result<(C
     let of_hooks = |why: String| why.replacen("uid =", "hooks_uid =", 1);
     let (child, mut env) = beside(&own, None).map_err(of_hooks)?;
     env.retain(|name, _| !name.starts_with("LD_"));
-    env.insert("PATH".into(), std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.into()));
+    env.insert("PATH".into(), own_path());
     Ok((child, env))
 }
 
@@ -352,6 +353,12 @@ fn variables(env: &Names, sockets: &[Inherited], lookup: &dyn Fn(&str) -> Option
         }
     }
     env
+}
+
+/// Where circus finds programs of its own.
+pub(crate) fn own_path() -> String {
+    let path = std::env::var_os("PATH");
+    path.map_or_else(|| DEFAULT_PATH.into(), |path| text::from_bytes(path.as_bytes()))
 }
 
 /// So many directories of PATH are looked into: circus waits while each is tried.

@@ -5,10 +5,13 @@ pub(crate) mod helpers;
 pub(crate) mod log;
 pub(crate) mod manager_notify;
 pub(crate) mod notify_socket;
+#[cfg_attr(not(feature = "plugins"), path = "no_plugins.rs")]
 pub(crate) mod plugins;
+#[cfg_attr(not(feature = "health"), path = "no_probes.rs")]
 pub(crate) mod probes;
 pub(crate) mod shutdown_progress;
 pub(crate) mod sockets;
 pub mod streams;
 pub(crate) mod surveys;
+#[cfg(any(feature = "health", feature = "plugins"))]
 pub(crate) mod tcp_client;

@@ -48,7 +48,7 @@ impl Part for ShutdownProgress {
 }
 
 fn kill_at(process: &Process) -> Option<Time> {
-    match process.phase {
+    match process.phase() {
         Phase::Asked { kill_at, .. } => Some(kill_at),
         Phase::Running | Phase::Killed { .. } | Phase::Dead { .. } => None,
     }

@@ -308,7 +308,8 @@ impl Daemon {
                 }
                 Effect::Tail { ticket, client, tail } => self.take_tail(ticket, client, &tail),
                 Effect::Logs { ticket, name, rotate } => {
-                    let answer = self.logs(name.as_deref(), rotate);
+                    let answer =
+                        self.parts.streams.logs(name.as_deref(), rotate, &mut self.core.cx(Key::streams));
                     self.parts.clients.answer(ticket, answer);
                 }
                 Effect::Order { ticket, order, targets, by } => self.take_order(ticket, order, targets, by),

@@ -2,21 +2,18 @@
 
 use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
-use crate::arbiter::request::{Order, Question, Reply, Tail, Task, Ticket};
+use crate::arbiter::request::{Order, Question, Reply, Tail, Ticket};
 use crate::arbiter::{Action, Event, Pid, Published, WatcherId};
-use crate::config::PluginKind;
-use crate::control::{Map, Refusal, secrets};
-use crate::host::spawn::{Loan, NotSpawned, gone, no_pipe, put_in};
+use crate::control::{Refusal, secrets};
+use crate::host::spawn::{Loan, NotSpawned, gone, put_in};
 use crate::host::spawn_template::SpawnTemplate;
 use crate::parts::helpers::Purpose;
 use crate::parts::notify_socket::wants_socket;
-use crate::parts::plugins;
 use crate::parts::streams::outputs::try_streams;
 use crate::reactor::eventloop::Daemon;
 use crate::reactor::part::Job;
 use crate::reactor::registry::Key;
 use crate::signals::{self, HALTS, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
-use crate::sys::user;
 use crate::views::tail::tail;
 use std::rc::Rc;
 use std::time::Instant;
@@ -125,18 +122,11 @@ impl Daemon {
         lent?;
         let (wid, config) = (job.wid, Rc::clone(&job.config));
         let ear = Daemon::prepare_ear(&config, wid)?;
-        let is_program = config.plugin == Some(PluginKind::Program);
-        let connection = is_program.then(plugins::connection).transpose().map_err(no_pipe)?;
         job.marked |= wants_socket(&config);
-        let child = job.template.child();
-        let uid = child.uid.unwrap_or_else(user::current_uid);
-        put_in(child, &ear, connection.as_ref().map(|(_, theirs)| theirs))?;
+        put_in(job.template.child(), &ear)?;
         let pid = self.parts.processes.make(job, &mut self.core.cx(Key::processes))?;
         self.lend_ear(pid, ear);
         self.know_by(pid, job);
-        if let Some((ours, _)) = connection {
-            self.parts.clients.take_in_plugin(ours, pid, uid, &mut self.core.cx(Key::clients));
-        }
         Ok(pid)
     }
 
@@ -202,22 +192,12 @@ impl Daemon {
         targets: Option<Vec<WatcherId>>,
         by: Rc<Origin>,
     ) {
-        if let Err(reason) = self.try_streams(&order.what) {
+        if let Err(reason) = try_streams(&order.what, &self.core.arbiter) {
             return self.parts.clients.answer(ticket, Err(Refusal::message(reason)));
         }
         let cx = &mut self.core.cx(Key::builtins);
         self.parts.builtins.ordered(&order.what, targets.as_deref(), cx);
         self.core.event(Event::Order { ticket, order, targets, by });
-    }
-
-    /// Whether the streams that an order asks for can work.
-    pub(crate) fn try_streams(&self, task: &Task) -> Result<(), String> {
-        try_streams(task, &self.core.arbiter)
-    }
-
-    /// The command `logs`.
-    pub(crate) fn logs(&mut self, name: Option<&str>, rotate: bool) -> Result<Map, Refusal> {
-        self.parts.streams.logs(name, rotate, &mut self.core.cx(Key::streams))
     }
 
     /// What came by signal since the last turn.
@@ -237,7 +217,6 @@ impl Daemon {
                 SIGINT | SIGQUIT | SIGTERM => self.asked_to_end(),
                 _ if HALTS.contains(&signum) => self.asked_to_end(),
                 SIGUSR1 => {
-                    self.each(&mut |part, cx| part.restore(cx));
                     self.restore_notices();
                     self.each(&mut |part, cx| part.restore(cx));
                 }

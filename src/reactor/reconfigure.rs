@@ -15,6 +15,7 @@ use crate::config::{CircusOptions, Config, Finding, Severity, SocketConfig};
 use crate::host::disk::Disk;
 use crate::host::endpoint;
 use crate::host::spawn_template::Given;
+use crate::host::surroundings::environ;
 use crate::parts::log::Log;
 use crate::parts::sockets::Prepared;
 use crate::reactor::eventloop::Daemon;
@@ -61,7 +62,7 @@ impl Daemon {
 
     /// Everything that may fail.
     fn read_and_open(&self) -> Result<Fresh, Vec<String>> {
-        let loaded = load(&self.command_line.config, &Disk, &startup::environ(), &self.core.setup.cwd);
+        let loaded = load(&self.command_line.config, &Disk, &environ(), &self.core.setup.cwd);
         let Some(mut config) = loaded.config else {
             let fatal = loaded.findings.iter().filter(|finding| finding.severity == Severity::Fatal);
             return Err(fatal.map(say).collect());

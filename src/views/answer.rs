@@ -5,8 +5,8 @@ use crate::arbiter::watcher::Watcher;
 use crate::config::options::watcher;
 use crate::control::answers::{self, SocketFact, SocketPlace};
 use crate::control::{Map, Refusal, metrics};
+use crate::host::surroundings::current_dir;
 use crate::reactor::eventloop::Daemon;
-use crate::reactor::startup::current_dir;
 use crate::sys::address::Address;
 use serde_json::Value as Json;
 

@@ -2,7 +2,7 @@
 
 use crate::arbiter::Pid;
 use crate::arbiter::history::Restart;
-use crate::arbiter::process::{Phase, Process};
+use crate::arbiter::process::Process;
 use crate::arbiter::time::Time;
 use crate::arbiter::watcher::Watcher;
 use crate::config::CHANNELS;
@@ -52,7 +52,7 @@ impl Daemon {
 }
 
 fn process_metrics(process: &Process, now: Time) -> ProcessMetrics {
-    let stopping = process.phase != Phase::Running;
+    let stopping = !process.runs();
     let age = now.since(process.started);
     let failed_probes = process.failed_probes();
     look(

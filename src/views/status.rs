@@ -100,7 +100,7 @@ impl Daemon {
 }
 
 fn process_fact(process: &Process, now: Time) -> ProcessFact {
-    let (state, kill_at) = match process.phase {
+    let (state, kill_at) = match process.phase() {
         Phase::Running if !process.is_ready() => ("starting", None),
         Phase::Running => ("running", None),
         Phase::Asked { kill_at, .. } => ("stopping", Some(kill_at)),

@@ -24,6 +24,7 @@ const POWERS: &[Power] = &[
         calls: &["signal::kill", "kill_group", "kill_whole", "kill_everybody", ".send_signal"],
         files: &["host/kill.rs"],
     },
+    Power { verb: "reap a child", calls: &["wait::reap"], files: &["host/reap.rs", "host/init.rs"] },
     Power { verb: "make a process", calls: &["Spawner", "process::Command"], files: &["host/child.rs"] },
     // `ctl --ssh` becomes ssh.
     Power { verb: "become a program", calls: &["process::exec", "CommandExt"], files: &["cli/ctl/ssh.rs"] },

@@ -119,7 +119,7 @@ pub fn script(facts: &Facts) -> String {
         text += &format!("    --{}) {does} ;;\n", option.name);
     }
     text += "    esac\n}\n\n# The options that can stand here.\n_circus_options() {\n    case $part-$command in\n";
-    for command in COMMANDS.iter().filter(|command| !command.flags.is_empty()) {
+    for command in COMMANDS.iter().filter(|command| command.flags().next().is_some()) {
         text += &format!("    ctl-{}) _circus_words {} ;;\n", command.name, names(&flags_of(command)));
     }
     for (name, options) in &facts.parts {

@@ -46,12 +46,12 @@ pub fn parts_of(help: &str) -> Vec<&str> {
 
 /// The options of a command.
 pub fn flags_of(command: &Command) -> Vec<Opt> {
-    let opt = |flag: &circus::control::commands::Flag| Opt {
+    let opt = |flag: &circus::control::args::Flag| Opt {
         name: flag.name.into(),
         value: flag.value.map(str::to_string),
         help: flag.help.into(),
     };
-    command.flags.iter().map(opt).collect()
+    command.flags().map(opt).collect()
 }
 
 /// What can be given for the argument of an option.
@@ -95,7 +95,7 @@ pub fn word(command: &Command, place: usize) -> Option<Word> {
         "KEY" => Some(Word::Key),
         "VALUE" => Some(Word::Value),
         "SIGNAL" => Some(Word::Signal),
-        "PID" if command.usage.ends_with("SIGNAL") => Some(Word::Signal),
+        "PID" if command.usage().ends_with("SIGNAL") => Some(Word::Signal),
         _ => None,
     }
 }

@@ -112,7 +112,7 @@ pub fn script(facts: &Facts) -> String {
     }
     text += "    esac\n}\n\n# The options that can stand here.\n_circus_options() {\n    local -a options\n";
     text += "    case $part-$command in\n";
-    for command in COMMANDS.iter().filter(|command| !command.flags.is_empty()) {
+    for command in COMMANDS.iter().filter(|command| command.flags().next().is_some()) {
         text += &format!("    ctl-{}) {}", command.name, describe(&flags_of(command)));
     }
     for (name, options) in &facts.parts {

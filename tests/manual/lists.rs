@@ -6,7 +6,8 @@ use circus::config::families::{FAMILIES, Family};
 use circus::config::model::Builtin;
 use circus::config::options::{self, Built, Live};
 use circus::config::{Kind, Value};
-use circus::control::commands::{COMMANDS, Command, Flag};
+use circus::control::args::Flag;
+use circus::control::commands::{COMMANDS, Command};
 use circus::signals;
 
 /// The names of all lists.
@@ -211,10 +212,10 @@ fn settable(all: &[Facts]) -> String {
 /// `--waiting` is described once for all commands.
 fn command(row: &Command) -> String {
     let mut head = format!(".It Ic {}", argument(row.name));
-    row.flags.iter().for_each(|flag| head += &format!(" Oo {} Oc", typed(flag)));
-    row.usage.split_whitespace().for_each(|word| head += &usage(word));
+    row.flags().for_each(|flag| head += &format!(" Oo {} Oc", typed(flag)));
+    row.usage().split_whitespace().for_each(|word| head += &usage(word));
     let body = text(&sentence(row.summary)) + &text(row.detail);
-    let own = row.flags.iter().filter(|flag| flag.name != "waiting");
+    let own = row.flags().filter(|flag| flag.name != "waiting");
     let flags: String =
         own.map(|flag| format!(".It {}\n{}", typed(flag), text(&sentence(flag.help)))).collect();
     let flags = if flags.is_empty() { flags } else { format!(".Bl -tag -width Ds\n{flags}.El\n") };

@@ -9,16 +9,21 @@ use super::*;
 pub(super) fn check(arbiter: &Arbiter, watcher: &Watcher) {
     let name = &watcher.config.name;
     let runs = matches!(watcher.status(), Status::Starting | Status::Active);
-    assert!(!runs || !watcher.ties.must_stop, "{name} runs: {:?}", watcher.ties);
     assert!(
-        !watcher.held_back || watcher.status() == Status::Stopping && watcher.ties.followed,
+        !runs || !watcher.ext.dependency.ties.must_stop,
+        "{name} runs: {:?}",
+        watcher.ext.dependency.ties
+    );
+    assert!(
+        !watcher.is_held_back()
+            || watcher.status() == Status::Stopping && watcher.ext.dependency.ties.followed,
         "{name} waits"
     );
     let stops = |id| arbiter.watcher(id).is_some_and(|other| other.status() == Status::Stopping);
     let dependents = arbiter.relations.dependents_of(watcher.id);
-    assert!(!watcher.held_back || dependents.into_iter().any(stops), "{name} waits for ever");
+    assert!(!watcher.is_held_back() || dependents.into_iter().any(stops), "{name} waits for ever");
     let fresh = arbiter.ties_of(watcher.id);
-    let old = &watcher.ties;
+    let old = &watcher.ext.dependency.ties;
     let what = |ties: &Ties| (ties.must_stop, ties.in_vain, ties.followed, ties.hopeless);
     let (a, b) = (what(&fresh), what(old));
     let idle = watcher.status() == Status::Stopped && watcher.goal != Goal::Up && !watcher.queued;

@@ -8,11 +8,11 @@ impl World {
     pub(super) fn check(&mut self) {
         let mut seen = BTreeSet::new();
         for watcher in self.arbiter.watchers.values() {
-            let running = watcher.processes().filter(|p| p.phase == Phase::Running).count();
-            assert_eq!(running, watcher.running, "{}: running", watcher.config.name);
-            let held = watcher.processes().filter(|p| p.holds_slot).count();
-            assert_eq!(held, watcher.held, "{}: held", watcher.config.name);
-            let alive = watcher.processes().filter(|p| !matches!(p.phase, Phase::Dead { .. })).count();
+            let running = watcher.processes().filter(|p| p.runs()).count();
+            assert_eq!(running, watcher.running(), "{}: running", watcher.config.name);
+            let held = watcher.processes().filter(|p| p.holds_slot()).count();
+            assert_eq!(held, watcher.processes.holding(), "{}: held", watcher.config.name);
+            let alive = watcher.processes().filter(|p| !matches!(p.phase(), Phase::Dead { .. })).count();
             let excused = alive > 1 && self.excused.contains(&watcher.id);
             if !excused {
                 self.excused.remove(&watcher.id);
@@ -27,7 +27,7 @@ impl World {
                     .unwrap_or_else(|| panic!("{} is no child", process.pid))
                     .zombie;
                 assert!(
-                    !zombie || matches!(process.phase, Phase::Dead { .. }),
+                    !zombie || matches!(process.phase(), Phase::Dead { .. }),
                     "{} was not noticed",
                     process.pid
                 );
@@ -43,24 +43,21 @@ impl World {
             pulse::check(watcher);
             relations::check(&self.arbiter, watcher);
             watcher.history().check(watcher.status());
-            let looks = matches!(watcher.demand.look, Look::Asked | Look::Since(_));
+            let looks = matches!(watcher.ext.demand.look, Look::Asked | Look::Since(_));
             assert_eq!(looks, self.looked_at.contains(&watcher.id), "{} is looked at", watcher.config.name);
             assert!(!looks || watcher.status() == Status::Stopped, "{} runs and waits", watcher.config.name);
-            let reloading = matches!(watcher.reload, Some(Reload::Spawning { .. }));
+            let reloading = matches!(watcher.run().reload, Some(Reload::Spawning { .. }));
             let most = watcher.config.wanted() + watcher.doubled();
-            assert!(
-                reloading
-                    || watcher.held + watcher.retries.len() + watcher.held_slots() <= most.max(watcher.held),
-                "{}: slots",
-                watcher.config.name
-            );
+            let taken = watcher.occupied() - watcher.run().empty();
+            let fits = reloading || taken <= most.max(watcher.processes.holding());
+            assert!(fits, "{}: slots", watcher.config.name);
         }
         let known = self.arbiter.cx.pids.iter().filter(|(_, known)| matches!(known, Known::Process(..)));
         assert_eq!(seen, known.map(|(pid, _)| *pid).collect(), "the table of pids");
         let deadlines = self.arbiter.watchers.values().filter_map(|w| w.deadline());
         let first = deadlines.chain(self.arbiter.boot.as_ref().and_then(|boot| boot.deadline())).min();
         assert_eq!(self.arbiter.deadline(), first, "the agenda");
-        let called = self.arbiter.watchers.values().flat_map(|w| w.calls.keys().copied());
+        let called = self.arbiter.watchers.values().flat_map(|w| w.ext.hooks.calls.keys().copied());
         let called: BTreeSet<HookId> = called.collect();
         assert_eq!(called, self.hooks.keys().copied().collect(), "a hook without a watcher, or the reverse");
     }
@@ -68,7 +65,7 @@ impl World {
     /// What hangs on a hook is there, and what waits for one has one.
     pub(super) fn check_hooks(&self, watcher: &Watcher) {
         let name = &watcher.config.name;
-        for call in watcher.calls.values() {
+        for call in watcher.ext.hooks.calls.values() {
             let fits = match call.then {
                 Then::Begin => watcher.status() == Status::Starting && watcher.processes().count() == 0,
                 Then::Activate => watcher.status() == Status::Starting,
@@ -76,7 +73,7 @@ impl World {
                 Then::Keep => watcher.spawning.is_some_and(|s| s.step == Step::Confirming),
                 Then::Stop | Then::Rest => watcher.status() == Status::Stopping,
                 Then::Reloaded { pid } => {
-                    matches!(&watcher.reload, Some(Reload::Commands { current, .. }) if *current == Some(pid))
+                    matches!(&watcher.run().reload, Some(Reload::Commands { current, .. }) if *current == Some(pid))
                 }
                 Then::Ask { .. }
                 | Then::Signal { .. }
@@ -84,24 +81,24 @@ impl World {
                 | Then::Reaped(_)
                 | Then::Nothing => watcher.status() != Status::Stopped,
                 Then::Probed { wid, pid } => {
-                    watcher.processes().any(|p| (p.wid, p.pid, p.phase) == (wid, pid, Phase::Running))
+                    watcher.processes().any(|p| (p.wid, p.pid, p.phase()) == (wid, pid, Phase::Running))
                 }
             };
             assert!(fits, "{name}: {:?} while it is {}", call.then, watcher.status().word());
         }
-        let waits = |then| watcher.calls.values().filter(|call| call.then == then).count();
+        let waits = |then| watcher.ext.hooks.calls.values().filter(|call| call.then == then).count();
         match watcher.spawning.map(|spawning| spawning.step) {
             Some(Step::Asking) => assert_eq!(waits(Then::Spawn), 1, "{name}"),
             Some(Step::Confirming) => assert_eq!(waits(Then::Keep), 1, "{name}"),
             Some(Step::Making) | None => {}
         }
-        if let Some(Reload::Commands { current, .. }) = &watcher.reload {
+        if let Some(Reload::Commands { current, .. }) = &watcher.run().reload {
             let waits = current.map(|pid| waits(Then::Reloaded { pid }));
             assert!(waits.is_none_or(|calls| calls == 1), "{name}: reload_command");
         }
         let before_stop = watcher.spares_processes();
         for process in watcher.processes() {
-            let runs = process.phase == Phase::Running;
+            let runs = process.runs();
             assert!(!runs || watcher.status() != Status::Stopping || before_stop, "{name}: not asked to end");
         }
     }

@@ -5,7 +5,8 @@
 //! follow are those of a program (`add`) or values (`set`).
 
 use crate::config::number;
-use crate::control::commands::{self, CliArgs, Command, Flag};
+use crate::control::args::{CliArgs, Flag};
+use crate::control::commands::{self, Command};
 use std::time::Duration;
 
 /// The options that stand before the command.
@@ -110,10 +111,10 @@ pub fn parse(args: Vec<String>) -> Result<Parsed, String> {
             only_words = true;
         } else if let Some(flag) = command.and_then(|command| of_command(command, &arg, &behind)) {
             behind.flags.push((flag.name, argument(flag, &arg, &mut args)?));
-        } else if command.is_some_and(|command| command.verbatim) {
+        } else if command.is_some_and(Command::is_verbatim) {
             behind.words.push(arg);
         } else {
-            let flag = lookup(OPTIONS, &arg, false).ok_or_else(|| unrecognized(&arg))?;
+            let flag = lookup(OPTIONS.iter(), &arg, false).ok_or_else(|| unrecognized(&arg))?;
             ours.flags.push((flag.name, argument(flag, &arg, &mut args)?));
         }
     }
@@ -150,13 +151,17 @@ fn is_option(arg: &str) -> bool {
 
 /// The option of the command that was typed. Behind a word of `add`, an option with an argument is the program's.
 fn of_command(command: &'static Command, arg: &str, behind: &CliArgs) -> Option<&'static Flag> {
-    let flag = lookup(command.flags, arg, command.verbatim)?;
-    let programs = command.verbatim && flag.value.is_some() && !behind.words.is_empty();
+    let flag = lookup(command.flags(), arg, command.is_verbatim())?;
+    let programs = command.is_verbatim() && flag.value.is_some() && !behind.words.is_empty();
     (!programs).then_some(flag)
 }
 
 /// The option that `arg` means: its name, or, unless `exact`, the beginning of one name only.
-fn lookup(flags: &'static [Flag], arg: &str, exact: bool) -> Option<&'static Flag> {
+fn lookup(
+    mut flags: impl Iterator<Item = &'static Flag> + Clone,
+    arg: &str,
+    exact: bool,
+) -> Option<&'static Flag> {
     let typed = match arg {
         "-h" => "help",
         "-n" => "lines",
@@ -164,8 +169,8 @@ fn lookup(flags: &'static [Flag], arg: &str, exact: bool) -> Option<&'static Fla
         _ => arg.strip_prefix("--")?,
     };
     let typed = typed.split_once('=').map_or(typed, |(name, _)| name);
-    let mut close = flags.iter().filter(|flag| flag.name.starts_with(typed));
-    match flags.iter().find(|flag| flag.name == typed) {
+    let mut close = flags.clone().filter(|flag| flag.name.starts_with(typed));
+    match flags.find(|flag| flag.name == typed) {
         Some(flag) => Some(flag),
         None if exact => None,
         None => close.next().filter(|_| close.next().is_none()),

@@ -4,7 +4,8 @@ use super::args::OPTIONS;
 use super::client::Connection;
 use crate::config::Kind;
 use crate::config::options::{self, Built, Live};
-use crate::control::commands::{self, COMMANDS, Command, Flag};
+use crate::control::args::Flag;
+use crate::control::commands::{self, COMMANDS, Command};
 use crate::control::plain::plain;
 use crate::control::{Map, protocol};
 use crate::signals;
@@ -47,8 +48,9 @@ fn offer_all(before: &[String], typed: &str, watchers: &dyn Fn(Offer<'_>), offer
     }
     match command {
         _ if typed.starts_with('-') => {
-            let flags = command.map_or(OPTIONS, |command| command.flags);
-            flags.iter().for_each(|flag| offer(&format!("--{}", flag.name)));
+            let ours = OPTIONS.iter().filter(|_| command.is_none());
+            let flags = command.into_iter().flat_map(Command::flags).chain(ours);
+            flags.for_each(|flag| offer(&format!("--{}", flag.name)));
         }
         None => COMMANDS.iter().for_each(|command| offer(command.name)),
         Some(command) => values(command, place, before, watchers, offer),
@@ -58,8 +60,7 @@ fn offer_all(before: &[String], typed: &str, watchers: &dyn Fn(Offer<'_>), offer
 /// The option that a word is, of the command or of all.
 fn flag(command: Option<&Command>, word: &str) -> Option<&'static Flag> {
     let name = word.strip_prefix("--")?;
-    let own = command.map_or(OPTIONS, |command| command.flags);
-    own.iter().chain(OPTIONS).find(|flag| flag.name == name)
+    command.into_iter().flat_map(Command::flags).chain(OPTIONS).find(|flag| flag.name == name)
 }
 
 /// What the argument of an option can be.
@@ -83,7 +84,7 @@ fn values(
         "NAME" if command.name != "add" => watchers(offer),
         "KEY" => keys(command.name == "set", offer),
         "VALUE" => of_key(before.last().map_or("", String::as_str), offer),
-        "SIGNAL" | "PID" if command.usage.ends_with("SIGNAL") => signals(offer),
+        "SIGNAL" | "PID" if command.usage().ends_with("SIGNAL") => signals(offer),
         choice if choice.contains('|') => choice.split('|').for_each(offer),
         _ => {}
     }

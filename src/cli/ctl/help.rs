@@ -1,7 +1,8 @@
 //! The help of `circus ctl`, made from the command table.
 
 use super::args::OPTIONS;
-use crate::control::commands::{COMMANDS, Command, Flag};
+use crate::control::args::Flag;
+use crate::control::commands::{COMMANDS, Command};
 
 /// How the program is called, as Circus says it.
 pub const USAGE: &str = "usage: circusctl [options] command [args]";
@@ -17,22 +18,21 @@ pub fn text(command: Option<&Command>) -> String {
 /// How a command is called.
 pub fn usage(command: &Command) -> String {
     let mut line = "usage: circusctl ".to_string() + command.name;
-    for flag in command.flags {
+    for flag in command.flags() {
         line += &format!(" [{}]", typed(flag));
     }
-    if !command.usage.is_empty() {
-        line.push(' ');
-        line += command.usage;
-    }
+    line.push(' ');
+    line += &command.usage();
+    line.truncate(line.trim_end().len());
     line
 }
 
 fn one(command: &Command) -> String {
     let mut lines = vec![usage(command), String::new(), sentence(command.summary)];
     wrap(command.detail, &mut lines);
-    if !command.flags.is_empty() {
+    if command.flags().next().is_some() {
         lines.extend([String::new(), "Options:".into()]);
-        lines.extend(command.flags.iter().map(described));
+        lines.extend(command.flags().map(described));
     }
     lines.join("\n")
 }
@@ -93,7 +93,7 @@ mod tests {
         for command in COMMANDS {
             assert!(all.contains(&format!("\n  {:<14}{}", command.name, command.summary)));
             let one = one(command);
-            assert!(command.flags.iter().all(|flag| one.contains(flag.help)), "{one}");
+            assert!(command.flags().all(|flag| one.contains(flag.help)), "{one}");
             assert!(one.lines().all(|line| line.len() <= 100), "{one}");
         }
         let kill = find("kill").map(usage);

@@ -1,5 +1,6 @@
 //! Tests of `commands`.
 
+use super::super::args::{CliArgs, encode};
 use super::super::protocol;
 use super::*;
 use crate::arbiter::request::{Errno, Matching, Order, Question, Select, Task, Whom};
@@ -16,21 +17,22 @@ fn typed(line: &str) -> (&'static Command, CliArgs) {
             Some(flag) => {
                 let (name, value) =
                     flag.split_once('=').map_or((flag, None), |(n, v)| (n, Some(v.to_string())));
-                let flag = command.flags.iter().find(|f| f.name == name).expect("an option of the command");
+                let flag = command.flags().find(|f| f.name == name).expect("an option of the command");
                 assert_eq!(flag.value.is_some(), value.is_some(), "{line}");
                 args.flags.push((flag.name, value));
             }
             None => args.words.push(word.into()),
         }
     }
-    assert!((command.words.0..=command.words.1).contains(&args.words.len()), "{line}");
+    let (least, most) = command.words();
+    assert!((least..=most).contains(&args.words.len()), "{line}");
     (command, args)
 }
 
 /// The request that the server gets when `line` is typed.
 fn round(line: &str) -> Request {
     let (command, args) = typed(line);
-    let bytes = protocol::encode_request(command.name, &(command.encode)(&args).expect("properties"));
+    let bytes = protocol::encode_request(command.name, &encode(command, &args).expect("properties"));
     protocol::decode(&bytes).request.expect(line)
 }
 
@@ -59,7 +61,6 @@ fn the_table_has_every_command_of_circus() {
     let ours: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
     assert_eq!(ours.join(" "), circus);
     for command in COMMANDS {
-        assert!(command.words.0 <= command.words.1);
         assert!(!command.summary.ends_with('.') && command.detail.ends_with('.'), "{}", command.name);
     }
     let waiting: Vec<&str> = COMMANDS.iter().filter(|c| c.waits()).map(|c| c.name).collect();
@@ -154,6 +155,35 @@ fn questions_make_the_round() {
 }
 
 #[test]
+fn every_option_is_heard() {
+    for command in COMMANDS {
+        let words: Vec<String> = (0..command.words().0)
+            .map(|place| match command.word(place) {
+                choice if choice.contains('|') => choice.split('|').next().unwrap_or_default(),
+                "KEY" => "cmd",
+                _ => "1",
+            })
+            .map(str::to_string)
+            .collect();
+        let request = |flags| {
+            let properties = encode(command, &CliArgs { words: words.clone(), flags }).unwrap();
+            command.decode(&properties).unwrap()
+        };
+        for flag in command.flags() {
+            let value = flag.value.map(|value| match value {
+                "HOW" => "simple",
+                "KEY=VALUE" => "cmd=x",
+                _ => "1",
+            });
+            // Of no name at all, it does not count how it is meant.
+            let silent = flag.name == "match";
+            let differs = request(vec![(flag.name, value.map(str::to_string))]) != request(vec![]);
+            assert!(differs || silent, "{} --{}", command.name, flag.name);
+        }
+    }
+}
+
+#[test]
 fn options_make_the_round_with_their_types() {
     let set = |line: &str| match round(line) {
         Request::Order(Order { what: Task::Set { name, options }, .. }) if name == "web" => options,
@@ -195,7 +225,7 @@ fn what_is_typed_wrong_does_not_leave_the_client() {
         ("set web rlimit_ 3", "unknown key 'rlimit_'"),
     ] {
         let (command, args) = typed(line);
-        assert_eq!((command.encode)(&args), Err(reason.to_string()), "{line}");
+        assert_eq!(encode(command, &args), Err(reason.to_string()), "{line}");
     }
 }
 
@@ -326,7 +356,7 @@ fn options_of_the_wrong_type_are_refused() {
 fn shown(line: &str, reply: Json) -> String {
     let (command, args) = typed(line);
     let Json::Object(reply) = reply else { panic!("{line}") };
-    (command.render)(&(command.encode)(&args).expect("properties"), &reply)
+    (command.render)(&encode(command, &args).expect("properties"), &reply)
 }
 
 #[test]

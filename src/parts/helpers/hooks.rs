@@ -15,8 +15,8 @@ use crate::config::{Names, WatcherConfig, expand, words};
 use crate::control::{self, answers};
 use crate::host::endpoint::absolute;
 use crate::host::spawn_template::{apart_from, beside, set_program};
+use crate::host::surroundings::current_dir;
 use crate::reactor::part::Cx;
-use crate::reactor::startup::current_dir;
 use serde_json::Value as Json;
 
 /// What calls a Python function.

@@ -26,9 +26,7 @@ use crate::host::endpoint::absolute;
 use crate::host::spawn_template;
 use crate::parts::log::Log;
 use serde_json::Value as Json;
-use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
 
 /// What plugins are told of the circus that they belong to.
 pub struct Surroundings<'a> {
@@ -183,12 +181,4 @@ impl Surroundings<'_> {
     fn absolute_endpoint(&self) -> String {
         absolute(self.endpoint, self.cwd)
     }
-}
-
-/// The two ends of the connection to a plugin that is about to be spawned: circus's own does not block.
-///
-/// # Errors
-/// There is no descriptor left.
-pub fn connection() -> io::Result<(UnixStream, UnixStream)> {
-    UnixStream::pair().and_then(|pair| pair.0.set_nonblocking(true).map(|()| pair))
 }

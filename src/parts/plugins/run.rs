@@ -7,7 +7,7 @@ use super::builtin::{self, Builtin, Input, Notice, Stamp, What, Wish, Wishes, Wo
 use super::command;
 use super::server::Server;
 use crate::arbiter::history::Origin;
-use crate::arbiter::process::{Phase, Process};
+use crate::arbiter::process::Phase;
 use crate::arbiter::request::{Reply, Task, Ticket};
 use crate::arbiter::watcher::{Status, Watcher};
 use crate::arbiter::{Arbiter, Event, Level, Pid, Published, WatcherId};
@@ -103,8 +103,8 @@ impl World for Sight<'_> {
     }
 
     fn processes(&self, watcher: &str) -> Option<Vec<Pid>> {
-        let running = |process: &&Process| process.phase == Phase::Running;
-        Some(self.arbiter.find(watcher)?.processes().filter(running).map(|process| process.pid).collect())
+        let running = self.arbiter.find(watcher)?.processes().filter(|process| process.runs());
+        Some(running.map(|process| process.pid).collect())
     }
 
     fn children(&self, pid: Pid) -> Vec<Pid> {
@@ -443,7 +443,7 @@ fn meaning(watcher: &str, what: &Published, cx: &Cx<'_>) -> What {
         Published::Reap { pid, .. } => {
             let (mut by_itself, mut others, mut lived) = (false, false, 0.0);
             for process in cx.arbiter.find(watcher).into_iter().flat_map(Watcher::processes) {
-                match process.phase {
+                match process.phase() {
                     Phase::Dead { asked, .. } if process.pid == *pid => {
                         by_itself = !asked;
                         lived = cx.time.since(process.started);

@@ -3,8 +3,9 @@
 //! An old file is called after the file, with a number or a date behind a dot: `FILE.1`, `FILE.20261123`; and with
 //! `.gz` behind that when it is compressed.
 
+pub use crate::host::files::with;
 use crate::host::files::{Location, make_alike};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind};
 
@@ -14,13 +15,6 @@ pub const COMPRESSED: &str = ".gz";
 pub const MOST_AT_ONCE: u64 = 1000;
 /// What stands behind the name of a file that is about to take the place of another one.
 const NEW: &str = ".circus-new";
-
-/// A name in a directory with something more at its end.
-pub fn with(name: &OsStr, end: &str) -> OsString {
-    let mut name = name.to_os_string();
-    name.push(end);
-    name
-}
 
 /// Both forms of the old file of this number.
 fn forms(location: &Location, n: u64) -> [OsString; 2] {
@@ -116,6 +110,7 @@ pub(super) mod tests {
     use super::super::old_files::old_files;
     use super::super::tests::Directory;
     use super::*;
+    use std::ffi::OsStr;
     use std::fs;
 
     /// Files with these names, each with its name in it.

@@ -8,7 +8,8 @@ use circus::arbiter::request::{Errno, Order, Request, Task, Ticket};
 use circus::arbiter::time::Time;
 use circus::arbiter::{Action, Arbiter, Event, WatcherId, Whom};
 use circus::config::WatcherConfig;
-use circus::control::commands::{COMMANDS, CliArgs};
+use circus::control::args::{CliArgs, encode};
+use circus::control::commands::COMMANDS;
 use circus::control::frame::{LIMIT, Lines};
 use circus::control::protocol::{self, Id};
 use circus::control::{Map, answers};
@@ -182,9 +183,8 @@ pub fn replies(input: &[u8]) {
     for command in COMMANDS {
         (command.render)(&asked, &reply);
         let words: Vec<String> = asked.values().map(|value| value.to_string()).collect();
-        let flags =
-            command.flags.iter().map(|flag| (flag.name, flag.value.and(words.last().cloned()))).collect();
-        let Ok(properties) = (command.encode)(&CliArgs { words, flags }) else { continue };
+        let flags = command.flags().map(|flag| (flag.name, flag.value.and(words.last().cloned()))).collect();
+        let Ok(properties) = encode(command, &CliArgs { words, flags }) else { continue };
         let line = protocol::encode_request(command.name, &properties);
         whole_line(&line);
         let incoming = protocol::decode(&line);

@@ -1,0 +1,210 @@
+//! What a watcher is doing: it runs, with its slots and its reload, it is being stopped, or it has stopped. What
+//! belongs to a run ends with it.
+
+use super::Pid;
+use super::fate::Death;
+use super::reload::Reload;
+use super::respawn::Retry;
+use super::time::Time;
+use super::watcher::{Status, Watcher};
+
+/// What a watcher is doing, with what belongs to it.
+#[derive(Debug, Default)]
+pub(super) enum State {
+    #[default]
+    Stopped,
+    /// It starts, or runs.
+    Up(Box<Run>),
+    /// Its processes were asked to end; not yet when others have to stop first.
+    Stopping { held_back: bool },
+}
+
+/// A start, and what comes of it.
+#[derive(Debug, Default)]
+pub(super) struct Run {
+    /// The start is over.
+    pub(super) active: bool,
+    /// Slots without a process, apart from those that are filled as soon as may be.
+    pub(super) slots: Vec<Slot>,
+    /// How the processes of the slots that stay empty have ended.
+    pub(super) death: Option<Death>,
+    /// Processes that are too old and wait for their successor.
+    pub(super) replacing: Vec<u32>,
+    pub(super) reload: Option<Reload>,
+    /// Another reload (sequential or not) was asked for meanwhile.
+    pub(super) next_reload: Option<bool>,
+}
+
+/// A slot without a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Slot {
+    /// It waits for its next attempt.
+    Later(Retry),
+    /// It waits until a group has no members any more, and then perhaps for its next attempt.
+    Behind(Pid, Option<Retry>),
+    /// It stays empty, since its process is not replaced.
+    Empty,
+}
+
+/// Which process comes into the slot of one that is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    Nobody,
+    AtOnce,
+    Later(Retry),
+}
+
+static IDLE: Run = Run {
+    active: false,
+    slots: Vec::new(),
+    death: None,
+    replacing: Vec::new(),
+    reload: None,
+    next_reload: None,
+};
+
+impl Slot {
+    pub(super) fn is_behind(&self) -> bool {
+        matches!(self, Slot::Behind(..))
+    }
+
+    pub(super) fn is_later(&self) -> bool {
+        matches!(self, Slot::Later(_))
+    }
+}
+
+impl Run {
+    /// The attempts that wait for their time.
+    pub(super) fn retries(&self) -> impl Iterator<Item = &Retry> {
+        self.slots.iter().filter_map(|slot| match slot {
+            Slot::Later(retry) => Some(retry),
+            Slot::Behind(..) | Slot::Empty => None,
+        })
+    }
+
+    /// Whether a slot has had a process that could not be started, and waits.
+    pub(super) fn is_failing(&self) -> bool {
+        self.slots.iter().any(|slot| match slot {
+            Slot::Later(retry) | Slot::Behind(_, Some(retry)) => retry.chain.failures > 0,
+            Slot::Behind(_, None) | Slot::Empty => false,
+        })
+    }
+
+    /// How many slots stay empty.
+    pub(super) fn empty(&self) -> usize {
+        self.slots.iter().filter(|slot| **slot == Slot::Empty).count()
+    }
+
+    /// Takes out an attempt whose time has come.
+    pub(super) fn take_due(&mut self, now: Time) -> Option<Retry> {
+        let due = |slot: &Slot| matches!(slot, Slot::Later(retry) if retry.at <= now);
+        match self.slots.remove(self.slots.iter().position(due)?) {
+            Slot::Later(retry) => Some(retry),
+            Slot::Behind(..) | Slot::Empty => None,
+        }
+    }
+
+    /// Whether a slot waits for something.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.slots.iter().any(|slot| *slot != Slot::Empty)
+    }
+
+    /// A slot may have its next process now, or after its pause.
+    pub(super) fn free(&mut self, next: Next) {
+        match next {
+            Next::Later(retry) => self.slots.push(Slot::Later(retry)),
+            Next::AtOnce | Next::Nobody => {}
+        }
+    }
+
+    /// Whether a slot waits for the end of this group.
+    pub(super) fn is_behind(&self, pgid: Pid) -> bool {
+        self.slots.iter().any(|slot| matches!(slot, Slot::Behind(leader, _) if *leader == pgid))
+    }
+
+    /// The group of a process has no members any more.
+    pub(super) fn group_is_empty(&mut self, pgid: Pid) {
+        let behind = |slot: &Slot| matches!(slot, Slot::Behind(leader, _) if *leader == pgid);
+        let Some(at) = self.slots.iter().position(behind) else { return };
+        if let Slot::Behind(_, Some(retry)) = self.slots.remove(at) {
+            self.slots.push(Slot::Later(retry));
+        }
+    }
+
+    /// No slot waits for the end of a pause any more.
+    pub(super) fn forget_pauses(&mut self) {
+        self.slots.retain_mut(|slot| match slot {
+            Slot::Later(_) => false,
+            Slot::Behind(_, retry) => {
+                *retry = None;
+                true
+            }
+            Slot::Empty => true,
+        });
+    }
+
+    /// Every slot gets its process, whatever has been.
+    pub(super) fn refill(&mut self) {
+        self.forget_pauses();
+        self.slots.retain(Slot::is_behind);
+        self.death = None;
+    }
+
+    /// As many as `most` slots are needed no more: those that wait first, the last of them first.
+    pub(super) fn trim(&mut self, most: usize) -> usize {
+        let mut left = most;
+        while let Some(at) = self.slots.iter().rposition(Slot::is_later).filter(|_| left > 0) {
+            self.slots.remove(at);
+            left -= 1;
+        }
+        for which in [Slot::is_behind, |slot: &Slot| *slot == Slot::Empty] {
+            self.slots.retain(|slot| {
+                let goes = left > 0 && which(slot);
+                left -= usize::from(goes);
+                !goes
+            });
+        }
+        most - left
+    }
+}
+
+impl Watcher {
+    /// What it is doing.
+    pub fn status(&self) -> Status {
+        match &self.state {
+            State::Stopped => Status::Stopped,
+            State::Up(run) if run.active => Status::Active,
+            State::Up(_) => Status::Starting,
+            State::Stopping { .. } => Status::Stopping,
+        }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.state, State::Up(_))
+    }
+
+    /// Its run; an empty one when it does not run.
+    pub(super) fn run(&self) -> &Run {
+        match &self.state {
+            State::Up(run) => run,
+            State::Stopped | State::Stopping { .. } => &IDLE,
+        }
+    }
+
+    pub(super) fn run_mut(&mut self) -> Option<&mut Run> {
+        match &mut self.state {
+            State::Up(run) => Some(run),
+            State::Stopped | State::Stopping { .. } => None,
+        }
+    }
+
+    /// As [`Run::free`], while it runs.
+    pub(super) fn free(&mut self, next: Next) {
+        self.run_mut().into_iter().for_each(|run| run.free(next));
+    }
+
+    /// It is being stopped, but others have to stop first.
+    pub(super) fn is_held_back(&self) -> bool {
+        matches!(self.state, State::Stopping { held_back: true })
+    }
+}

@@ -1,0 +1,104 @@
+//! What the arguments of a command ask for, where that is more than a line of the command table.
+
+use super::args::Args;
+use super::props::{few, flag, integer, pid, seconds, signum, text, wrong};
+use super::python::{cut, quoted};
+use super::{Refusal, render};
+use crate::arbiter::request::{Matching, Question, Request, Select, Tail, Task, Wanted, Whom};
+
+/// How many lines `tail` shows when it is not told.
+const LINES: usize = 10;
+/// The longest topic, in bytes.
+const LONGEST_TOPIC: usize = 1024;
+
+type Asked = Result<Request, Refusal>;
+
+pub fn select(args: &Args) -> Result<Select, Refusal> {
+    let Some(pattern) = args.get("name", text)? else { return Ok(Select::All) };
+    let how = match args.get("match", text)?.as_deref() {
+        None | Some("glob") => Matching::Glob,
+        Some("regex") => Matching::Regex,
+        Some("simple") => Matching::Simple,
+        Some(other) => return Err(Refusal::message(format!("unknown match method {}", cut(other)))),
+    };
+    Ok(Select::Match { pattern, how })
+}
+
+pub fn change(args: &Args, sign: i64) -> Asked {
+    let name = args.name()?;
+    Ok(Task::Change { name, by: args.get("nb", integer)?.unwrap_or(1).saturating_mul(sign) }.into())
+}
+
+pub fn reload(args: &Args) -> Asked {
+    let (graceful, sequential) = (args.get("graceful", flag)? != Some(false), args.is("sequential")?);
+    Ok(Task::Reload { name: args.get("name", text)?, graceful, sequential }.into())
+}
+
+pub fn kill(args: &Args) -> Asked {
+    let name = args.name()?;
+    let (pid, signum) = (args.get("pid", pid)?, args.get("signum", signum)?);
+    let graceful_timeout = args.get("graceful_timeout", seconds)?;
+    Ok(Task::Kill { name, pid, signum, graceful_timeout }.into())
+}
+
+pub fn signal(args: &Args) -> Asked {
+    let (name, signum) = (args.name()?, args.need("signum", signum)?);
+    let (one, child) = (args.get("pid", pid)?, args.get("childpid", pid)?);
+    let whom = match (child, args.is("children")?, args.is("recursive")?) {
+        (Some(_), _, _) if one.is_none() => {
+            return Err(Refusal::message("cannot specify childpid without pid"));
+        }
+        (Some(child), _, _) => Whom::Child(child),
+        (None, true, _) => Whom::Children,
+        (None, false, true) => Whom::Descendants,
+        (None, false, false) => Whom::Process,
+    };
+    Ok(Task::Signal { name, pid: one, whom, signum }.into())
+}
+
+pub fn globaloptions(args: &Args) -> Asked {
+    match args.get("option", text)? {
+        Some(option) if !render::GLOBAL_OPTIONS.contains(&option.as_str()) => {
+            Err(Refusal::message(format!("{} not an existing option", quoted(&option))))
+        }
+        option => Ok(Question::Globaloptions(option).into()),
+    }
+}
+
+pub fn stats(args: &Args) -> Asked {
+    let (name, process) = (args.get("name", text)?, args.get("process", pid)?);
+    if process.is_some() && name.is_none() {
+        args.name()?;
+    }
+    Ok(Question::Stats { name, process, extended: args.is("extended")? }.into())
+}
+
+pub fn listen(args: &Args) -> Asked {
+    let topics = args.get("topics", few)?.unwrap_or_default();
+    if topics.iter().any(|topic| topic.len() > LONGEST_TOPIC) {
+        return Err(Refusal::message(format!("'topics' has one of more than {LONGEST_TOPIC} bytes")));
+    }
+    Ok(Request::Listen(topics))
+}
+
+pub fn tail(args: &Args) -> Asked {
+    let lines = match args.get("lines", integer)? {
+        None => LINES,
+        Some(lines) => usize::try_from(lines).map_err(|_| wrong("lines", "0 or more"))?,
+    };
+    let (stdout, stderr) = (args.is("stdout")?, args.is("stderr")?);
+    let wanted = Wanted { stdout: stdout || !stderr, stderr: stderr || !stdout, pid: args.get("pid", pid)? };
+    Ok(Request::Tail(Tail { name: args.name()?, lines, follow: args.is("follow")?, wanted }))
+}
+
+pub fn logs(args: &Args) -> Asked {
+    let rotate = match args.need("action", text)?.as_str() {
+        "rotate" => true,
+        "reopen" => false,
+        other => {
+            let reason = format!("{} is no action: there are rotate and reopen", quoted(other));
+            return Err(Refusal::message(reason));
+        }
+    };
+    Ok(Request::Logs { name: args.get("name", text)?, rotate })
+}

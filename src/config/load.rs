@@ -152,7 +152,7 @@ fn report_continued(values: &mut Values<'_>, lines: &[(Origin, String)]) {
         let key = text.split(['=', ':']).next().unwrap_or_default().trim();
         let known = options::find(options::WATCHER, key).is_some()
             || options::find(options::CIRCUS, key).is_some()
-            || families::family(key).is_some();
+            || families::of(key).is_some();
         if known {
             let shown = shorten(text);
             let message = format!(

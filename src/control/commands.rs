@@ -6,7 +6,7 @@
 
 use super::args::{Arg, Args, Flag, Kind, Place};
 use super::props::{few, text};
-use super::{Map, Refusal, metrics, output, render, requests, tuning, why};
+use super::{Map, Refusal, output, render, requests, tuning, why};
 use crate::arbiter::request::{Question, Request, Task};
 
 /// One command.
@@ -223,7 +223,7 @@ pub static COMMANDS: &[Command] = &[
         summary: "print what is counted and measured, as OpenMetrics text",
         detail: "Processes, restarts, exits, what they use, what waits at the sockets, how much they have written.",
         request: |_| Ok(Question::Metrics.into()),
-        render: metrics::render,
+        render: render::metrics,
     },
     Command {
         name: "numprocesses",

@@ -12,7 +12,6 @@ pub mod endpoint;
 pub mod frame;
 pub mod http;
 pub mod matching;
-pub mod metrics;
 pub mod output;
 pub mod overview;
 pub mod plain;

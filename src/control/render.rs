@@ -49,6 +49,10 @@ pub fn numprocesses(_: &Map, reply: &Map) -> String {
     field(reply, "numprocesses")
 }
 
+pub fn metrics(_: &Map, reply: &Map) -> String {
+    field(reply, "metrics").trim_end().to_string()
+}
+
 pub fn numwatchers(_: &Map, reply: &Map) -> String {
     field(reply, "numwatchers")
 }

@@ -85,7 +85,7 @@ fn short(key: &str, text: &str) -> Result<(), Refusal> {
 
 /// The family of options that `key` belongs to.
 fn settable_family(key: &str) -> Option<(&'static Family, &str)> {
-    families::family(key).filter(|(_, rest)| !rest.is_empty())
+    families::of(key).filter(|(_, rest)| !rest.is_empty())
 }
 
 pub fn set(args: &Args) -> Result<Request, Refusal> {
@@ -252,7 +252,7 @@ fn member(key: &str, name: &str, json: &Json) -> Result<String, Refusal> {
 
 /// What setting an option of that name does.
 fn live(key: &str) -> Live {
-    match (options::find(options::WATCHER, key), families::family(key)) {
+    match (options::find(options::WATCHER, key), families::of(key)) {
         (Some(row), _) => row.live,
         (None, Some((family, _))) => family.live,
         (None, None) => Live::Stored,

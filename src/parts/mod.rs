@@ -13,5 +13,3 @@ pub(crate) mod shutdown_progress;
 pub(crate) mod sockets;
 pub mod streams;
 pub(crate) mod surveys;
-#[cfg(any(feature = "health", feature = "plugins"))]
-pub(crate) mod tcp_client;

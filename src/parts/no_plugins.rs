@@ -4,8 +4,6 @@
 use crate::config::PluginConfig;
 use crate::config::{Config, Names, WatcherConfig};
 use crate::parts::log::Log;
-use std::io;
-use std::os::unix::net::UnixStream;
 
 #[expect(dead_code, reason = "nobody asks")]
 pub struct Surroundings<'a> {
@@ -21,10 +19,6 @@ pub fn watchers(_: &Config, _: &Surroundings<'_>, _: &mut Log) -> Vec<WatcherCon
 #[cfg(feature = "check")]
 pub fn wrong_expression(_: &PluginConfig) -> Option<(&'static str, String)> {
     None
-}
-
-pub fn connection() -> io::Result<(UnixStream, UnixStream)> {
-    Err(io::ErrorKind::Unsupported.into())
 }
 
 pub mod run {

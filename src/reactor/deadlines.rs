@@ -9,15 +9,11 @@ use std::time::{Duration, Instant};
 impl Daemon {
     /// How long the next wait may be; `None`: for ever.
     pub(crate) fn timeout(&mut self) -> Option<Duration> {
-        let busy = self.signals.have_come()
-            || self.parts.notices.are_busy()
-            || KEYS.iter().any(|key| self.parts.get(*key).is_busy());
-        if busy {
+        if self.signals.have_come() || KEYS.iter().any(|key| self.parts.get(*key).is_busy()) {
             return Some(Duration::ZERO);
         }
         let of_arbiter = self.core.arbiter.deadline().map(|time| self.core.moment(time));
-        let rest_of = [of_arbiter, self.core.log.next_retry(), self.parts.notices.next()];
-        let (mut exactly, mut about) = (rest_of.into_iter().flatten().min(), None);
+        let (mut exactly, mut about) = (of_arbiter.into_iter().chain(self.core.log.next_retry()).min(), None);
         for key in KEYS {
             let part = self.parts.get(*key);
             let first = if part.may_be_late() { &mut about } else { &mut exactly };
@@ -40,9 +36,6 @@ impl Daemon {
         self.parts_due();
         if self.core.log.next_retry().is_some_and(|at| at <= self.core.now) {
             self.core.log.flush(self.core.now);
-        }
-        if self.parts.notices.next().is_some_and(|at| at <= self.core.now) {
-            self.resume_notices();
         }
     }
 }

@@ -9,14 +9,13 @@
 use crate::arbiter::fate::Fall;
 use crate::arbiter::{Action, Event};
 use crate::config::Value;
-use crate::control::metrics::{self};
 use crate::host::pidfile::PidFile;
 use crate::host::processes::Processes;
 use crate::parts::clients::Clients;
 use crate::parts::clients::listeners::Listeners;
 use crate::parts::helpers::{Helpers, Purpose};
 use crate::parts::manager_notify::ManagerNotify;
-use crate::parts::notify_socket::Notices;
+use crate::parts::notify_socket::NotifySocket;
 use crate::parts::plugins::run::Builtins;
 use crate::parts::probes::Probes;
 use crate::parts::shutdown_progress::ShutdownProgress;
@@ -29,6 +28,7 @@ use crate::reactor::standstill::Standstill;
 use crate::reactor::startup::Options;
 use crate::sorted::Sorted;
 use crate::sys::signal::Signals;
+use crate::views::metrics;
 use mio::{Events, Interest};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -88,7 +88,7 @@ impl Daemon {
             fall: None,
             actions: Vec::new(),
             parts: Parts {
-                notices: Notices::default(),
+                notify_socket: NotifySocket::default(),
                 processes: Processes::default(),
                 sockets: started.sockets,
                 streams: Streams::default(),
@@ -142,7 +142,7 @@ impl Daemon {
         let mut clients = std::mem::take(&mut self.parts.clients);
         clients.listeners = Listeners::default();
         self.parts.sockets = Sockets::default();
-        self.parts.notices = Notices::default();
+        self.parts.notify_socket = NotifySocket::default();
         drop(pidfile);
         self.core.log.info(format_args!("circus has ended"));
         drop(self);
@@ -188,13 +188,9 @@ impl Daemon {
                 _ => self.part_ready(owner, id, event),
             }
         }
-        if self.parts.notices.are_busy() {
-            self.read_notices();
-        }
         if self.signals.have_come() {
             self.take_signals();
         }
-        self.work_of(Key::processes);
         self.work();
         self.do_what_is_due();
         self.each(&mut |part, cx| part.end_turn(cx));
@@ -204,25 +200,10 @@ impl Daemon {
 
     fn part_ready(&mut self, owner: usize, id: u32, event: &mio::event::Event) {
         let Some(key) = KEYS.get(owner) else { return };
-        match key {
-            Key::notices if id == 0 => self.read_notices(),
-            Key::notices => self.newline_ready(id.cast_signed()),
-            Key::processes
-            | Key::sockets
-            | Key::streams
-            | Key::surveys
-            | Key::probes
-            | Key::clients
-            | Key::helpers
-            | Key::builtins
-            | Key::manager
-            | Key::shutdown_progress => {
-                let write_closed = event.is_write_closed() || event.is_error();
-                let how = Readiness { read_closed: event.is_read_closed(), write_closed };
-                self.parts.get(*key).ready(id, how, &mut self.core.cx(*key));
-                self.settle();
-            }
-        }
+        let write_closed = event.is_write_closed() || event.is_error();
+        let how = Readiness { read_closed: event.is_read_closed(), write_closed };
+        self.parts.get(*key).ready(id, how, &mut self.core.cx(*key));
+        self.settle();
     }
 
     /// Has all parts do something, one after the other.
@@ -234,9 +215,7 @@ impl Daemon {
 
     /// Has each part do its work in this turn, and then what is wanted of others.
     fn work(&mut self) {
-        for key in KEYS.iter().filter(|key| **key != Key::processes) {
-            self.work_of(*key);
-        }
+        KEYS.iter().for_each(|key| self.work_of(*key));
     }
 
     fn work_of(&mut self, key: Key) {
@@ -285,12 +264,12 @@ impl Daemon {
         while let Some(effect) = self.core.effects.pop_front() {
             match effect {
                 Effect::Event(event) => self.decide(event),
+                Effect::Metrics(id) => {
+                    let page = metrics::text(&self.view());
+                    self.parts.builtins.show(id, page, self.core.now);
+                }
                 Effect::Heard(heard) => {
                     self.parts.clients.tell_followers(&heard, &self.core.cx(Key::clients))
-                }
-                Effect::Metrics(id) => {
-                    let page = metrics::text(&self.metrics());
-                    self.parts.builtins.show(id, page, self.core.now);
                 }
                 Effect::Short(trouble) => {
                     self.parts.helpers.short(&trouble, &mut self.core.cx(Key::helpers));
@@ -301,7 +280,8 @@ impl Daemon {
                     self.parts.streams.compressed(ended, &mut self.core.cx(Key::streams));
                 }
                 Effect::Spawn { watcher, wid } => self.spawn(watcher, wid),
-                Effect::Reaping => self.read_notices(),
+                Effect::Reaping => self.parts.notify_socket.read(&mut self.core.cx(Key::notify_socket)),
+                Effect::DropTemplates => self.parts.processes.drop_templates(),
                 Effect::Ended { pid, exit } => self.take_zombie(pid, exit),
                 Effect::Question { ticket, question, is_lower } => {
                     self.take_question(ticket, &question, is_lower);
@@ -325,7 +305,7 @@ impl Daemon {
     }
 
     /// Has the arbiter handle an event, and performs what it decides.
-    pub(super) fn decide(&mut self, event: Event) {
+    fn decide(&mut self, event: Event) {
         let time = self.core.time();
         let mut actions = std::mem::take(&mut self.actions);
         self.core.arbiter.handle(time, event, &mut actions);

@@ -12,3 +12,5 @@ pub(crate) mod reconfigure;
 pub(crate) mod registry;
 pub(crate) mod standstill;
 pub(crate) mod startup;
+#[cfg(any(feature = "health", feature = "plugins"))]
+pub(crate) mod tcp_client;

@@ -105,7 +105,7 @@ impl<'a> System<'a> {
         self.program(watcher, dir);
         self.commands(watcher, dir);
         self.hooks(watcher);
-        if let Some(why) = wrong_line(&watcher.options) {
+        if let Some(why) = wrong_line(watcher) {
             self.find(Severity::Error, (origins, watcher::ready), why);
         }
         self.environment(watcher);

@@ -7,7 +7,7 @@ use crate::arbiter::Pid;
 use crate::config::ini::shorten;
 use crate::config::probe::{NOTHING_TO_READ, Probe};
 use crate::config::regex::Regex;
-use crate::config::{CHANNELS, WatcherConfig, WatcherOptions};
+use crate::config::{CHANNELS, WatcherConfig};
 use crate::reactor::part::Writer;
 
 /// A longer line is looked at up to here, in bytes.
@@ -42,8 +42,9 @@ fn line(expression: &str) -> Result<Regex, String> {
 }
 
 /// What is wrong with the regular expression of `ready`, if it has one.
-pub fn wrong_line(options: &WatcherOptions) -> Option<String> {
-    match Probe::of_any(options.ready.as_deref()?) {
+#[cfg(feature = "check")]
+pub fn wrong_line(config: &WatcherConfig) -> Option<String> {
+    match Probe::of_any(config.options.ready.as_deref()?) {
         Ok(Probe::Log(expression)) => line(&expression).err(),
         _ => None,
     }

@@ -56,7 +56,10 @@ impl Daemon {
             }
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.core.log.log(level, format_args!("{text}")),
-            Action::Read(reading) => self.read_again(reading),
+            Action::Read(reading) => {
+                self.reconfigure.read_again(reading, &mut self.core, &mut self.parts);
+                self.has_slack = true;
+            }
             Action::Changed(id) => self.each(&mut |part, cx| part.changed(id, cx)),
             Action::Forgotten { watcher, left } => {
                 self.parts.processes.leave_alone(left);

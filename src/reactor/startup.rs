@@ -22,6 +22,7 @@ use crate::parts::sockets::{Passed, Sockets};
 use crate::reactor::eventloop::{Daemon, Started};
 use crate::reactor::part::{Core, Setup};
 use crate::reactor::perform::HANDLED;
+use crate::reactor::reconfigure::Reconfigure;
 use crate::signals::{HALTS, SIGXFSZ};
 use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
@@ -207,8 +208,8 @@ fn start(
     let (endpoint, addresses) = (clients.listeners.endpoint().to_string(), clients.listeners.addresses());
     let setup = Setup { options: config.circus, cwd, sockets: sockets.offered(), endpoint, addresses };
     let core = Core::new(arbiter, log, setup, host).map_err(|e| kernel("event loop", e))?;
-    let command_line = options.clone();
-    let started = Started { command_line, first_umask, sockets, clients, signals, notify };
+    let reconfigure = Reconfigure::new(options.clone(), first_umask);
+    let started = Started { reconfigure, sockets, clients, signals, notify };
     let mut daemon = Daemon::new(core, started).map_err(|e| kernel("event loop", e))?;
     pidfile.as_mut().map_or(Ok(()), |file| file.write(&mut daemon.core.log)).map_err(system)?;
     // From here on nothing fails.

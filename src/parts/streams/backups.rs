@@ -175,7 +175,7 @@ pub(super) mod tests {
     fn what_cannot_be_looked_at_is_not_taken_to_be_missing() {
         let directory = files(&["f"]);
         let location = Location::find(&directory.path("f")).unwrap();
-        let unknown = location.look(OsStr::new(&"x".repeat(300)));
+        let unknown = location.look(std::ffi::OsStr::new(&"x".repeat(300)));
         assert_eq!(unknown.unwrap_err().kind(), ErrorKind::InvalidFilename);
         // Both forms of the old file have names that are too long to be looked at.
         let long = "x".repeat(254);

@@ -110,7 +110,6 @@ pub(super) mod tests {
     use super::super::old_files::old_files;
     use super::super::tests::Directory;
     use super::*;
-    use std::ffi::OsStr;
     use std::fs;
 
     /// Files with these names, each with its name in it.

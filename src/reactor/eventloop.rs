@@ -6,9 +6,9 @@
 //! at again in the next turn, which then does not wait. With nothing to do there is no deadline, and the wait has
 //! no end: an idle circus makes no system call.
 
-use crate::arbiter::fate::Fall;
+use crate::arbiter::exit_policy::CriticalExit;
 use crate::arbiter::{Action, Event};
-use crate::config::Value;
+use crate::config::number;
 use crate::host::pidfile::PidFile;
 use crate::host::processes::Processes;
 use crate::parts::clients::Clients;
@@ -23,10 +23,9 @@ use crate::parts::sockets::Sockets;
 use crate::parts::streams::Streams;
 use crate::parts::surveys::Surveys;
 use crate::reactor::part::{Core, Cx, Effect, LOG, Part, Readiness, SIGNALS, owner};
+use crate::reactor::reconfigure::Reconfigure;
 use crate::reactor::registry::{KEYS, Key, Parts};
-use crate::reactor::standstill::Standstill;
-use crate::reactor::startup::Options;
-use crate::sorted::Sorted;
+use crate::reactor::standstill::{Standstill, nap};
 use crate::sys::signal::Signals;
 use crate::views::metrics;
 use mio::{Events, Interest};
@@ -38,28 +37,22 @@ use std::time::{Duration, Instant};
 pub struct Daemon {
     pub(crate) core: Core,
     pub(crate) parts: Parts,
-    /// What the file says instead, and would need a new start.
-    pub(crate) late: Sorted<&'static str, Value>,
-    pub(crate) command_line: Options,
-    /// The umask that circus was started with, if it has another one now.
-    pub(crate) first_umask: Option<u32>,
+    pub(crate) reconfigure: Reconfigure,
     pub(crate) signals: Signals,
     /// Something large is done: its memory can go back to the system.
     pub(crate) has_slack: bool,
     pub(crate) standstill: Standstill,
     pub(crate) ended: bool,
     /// Why it has ended, if nobody has ordered it.
-    pub(crate) fall: Option<Fall>,
+    pub(crate) fall: Option<CriticalExit>,
     /// When a SIGCHLD, an exit and so on led to actions; kept to save allocations.
     actions: Vec<Action>,
 }
 
 /// What the start has made for the daemon, besides its core.
 pub struct Started {
-    /// What the command line said.
-    pub command_line: Options,
-    /// The umask that circus was started with, if it has another one now.
-    pub first_umask: Option<u32>,
+    /// What reads the configuration again.
+    pub reconfigure: Reconfigure,
     /// The bound sockets.
     pub sockets: Sockets,
     /// The control socket and its connections.
@@ -78,9 +71,7 @@ impl Daemon {
     pub fn new(core: Core, started: Started) -> io::Result<Daemon> {
         let now = core.now;
         let daemon = Daemon {
-            late: Sorted::new(),
-            command_line: started.command_line,
-            first_umask: started.first_umask,
+            reconfigure: started.reconfigure,
             signals: started.signals,
             has_slack: true,
             standstill: Standstill::new(now),
@@ -179,6 +170,35 @@ impl Daemon {
         self.core.turns.add(begun.elapsed().as_secs_f64());
     }
 
+    /// How long the next wait may be; `None`: for ever.
+    fn timeout(&mut self) -> Option<Duration> {
+        if self.signals.have_come() || KEYS.iter().any(|key| self.parts.get(*key).is_busy()) {
+            return Some(Duration::ZERO);
+        }
+        let of_arbiter = self.core.arbiter.deadline().map(|time| self.core.moment(time));
+        let (mut exactly, mut about) = (of_arbiter.into_iter().chain(self.core.log.next_retry()).min(), None);
+        for key in KEYS {
+            let part = self.parts.get(*key);
+            let first = if part.may_be_late() { &mut about } else { &mut exactly };
+            *first = first.iter().copied().chain(part.deadline()).min();
+        }
+        let now = Instant::now();
+        let rest = |at: Instant| at.saturating_duration_since(now);
+        exactly.map(|at| nap(rest(at))).into_iter().chain(about.map(rest)).min()
+    }
+
+    /// A wait of the loop is over, which was to take no longer than this.
+    fn look_at_clock(&mut self, timeout: Option<Duration>) {
+        let Some(away) = self.standstill.woke(self.core.now, timeout) else { return };
+        let seconds = away.as_secs_f64();
+        let words = number::fixed(seconds, 1);
+        self.core
+            .log
+            .info(format_args!("circus has stood still for {words} s; deadlines are put off by as much"));
+        self.dispatch(Event::Overslept { seconds });
+        self.parts.processes.give_back(seconds);
+    }
+
     fn turn(&mut self, events: &Events) {
         for event in events {
             let (owner, id) = owner(event.token());
@@ -230,13 +250,23 @@ impl Daemon {
         }
     }
 
-    /// Has the parts do what is due.
-    pub(super) fn parts_due(&mut self) {
+    /// Does what is due by now, after all that has come in meanwhile.
+    fn do_what_is_due(&mut self) {
+        self.core.now = Instant::now();
+        if !self.standstill.may_judge(self.core.now) {
+            return;
+        }
+        if self.core.arbiter.deadline().is_some_and(|time| self.core.moment(time) <= self.core.now) {
+            self.dispatch(Event::Tick);
+        }
         for key in KEYS {
             if self.parts.get(*key).deadline().is_some_and(|at| at <= self.core.now) {
                 self.parts.get(*key).due(&mut self.core.cx(*key));
                 self.settle();
             }
+        }
+        if self.core.log.next_retry().is_some_and(|at| at <= self.core.now) {
+            self.core.log.flush(self.core.now);
         }
     }
 

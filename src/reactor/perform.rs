@@ -56,7 +56,11 @@ impl Daemon {
             }
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.core.log.log(level, format_args!("{text}")),
-            Action::Read(reading) => self.read_again(reading),
+            Action::Read(reading) => {
+                let found = self.reconfigure.read(&mut self.core, &mut self.parts);
+                self.has_slack = true;
+                self.core.event(Event::Read { reading, found });
+            }
             Action::Changed(id) => self.each(&mut |part, cx| part.changed(id, cx)),
             Action::Forgotten { watcher, left } => {
                 self.parts.processes.leave_alone(left);

@@ -7,6 +7,9 @@ fn main() {
     let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|is| is == value);
     if is("PROFILE", "release") && is("CARGO_CFG_TARGET_OS", "linux") {
         let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
-        println!("cargo:rustc-link-arg-bins=-Wl,-T,{root}/src/link.ld,-T,{root}/src/run.ld");
+        println!("cargo:rustc-link-arg-bins=-Wl,-T,{root}/src/link.ld");
+        if std::env::var_os("CARGO_FEATURE_RUN").is_some() {
+            println!("cargo:rustc-link-arg-bins=-Wl,-T,{root}/src/run.ld");
+        }
     }
 }

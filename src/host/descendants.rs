@@ -172,6 +172,7 @@ impl std::fmt::Display for Mark {
 }
 
 /// The process with this mark that an orphan comes from, if it bears one and that can be looked at.
+#[cfg(feature = "health")]
 pub fn bearer(orphan: Pid, marks: &[(Pid, Mark)]) -> Option<Pid> {
     let (_, Mark(seed, _)) = marks.first()?;
     let found = mark_of(orphan, *seed).ok().flatten()?;

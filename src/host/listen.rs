@@ -109,6 +109,7 @@ fn turn(location: &Location) -> Option<File> {
 ///
 /// # Errors
 /// As above.
+#[cfg(any(feature = "health", feature = "plugins"))]
 pub fn take(spec: &SocketSpec) -> Result<(OwnedFd, Option<OwnFile>), Obstacle> {
     let (fd, mut file) = claim(spec, false, Owner::Circus)?;
     file.iter_mut().for_each(OwnFile::keep);

@@ -5,6 +5,7 @@ pub(crate) mod clients;
 pub(crate) mod helpers;
 pub(crate) mod log;
 pub(crate) mod manager_notify;
+#[cfg_attr(not(feature = "health"), path = "no_notify_socket.rs")]
 pub(crate) mod notify_socket;
 #[cfg_attr(not(feature = "plugins"), path = "no_plugins.rs")]
 pub(crate) mod plugins;

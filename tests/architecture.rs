@@ -9,6 +9,8 @@ mod keys;
 mod ledger;
 #[path = "architecture/powers.rs"]
 mod powers;
+#[path = "architecture/rooms.rs"]
+mod rooms;
 #[path = "architecture/source.rs"]
 mod source;
 
@@ -43,7 +45,21 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("reactor", &["arbiter", "control", "config", "host", "parts", "sys", "views"]),
     ("parts", &["arbiter", "control", "config", "host", "reactor", "sys", "views"]),
     ("host", &["arbiter", "control", "config", "parts", "reactor", "sys"]),
-    ("views", &["arbiter", "control", "config", "host", "parts", "reactor", "sys"]),
+    (
+        "views",
+        &[
+            "arbiter",
+            "control",
+            "config",
+            "host::procfs",
+            "host::spawn_template",
+            "host::surroundings",
+            "parts::plugins::run::Builtins",
+            "parts::sockets",
+            "parts::streams::ring",
+            "sys",
+        ],
+    ),
     ("control", &["config", "arbiter::Pid", "arbiter::request"]),
     (
         "arbiter",
@@ -71,7 +87,7 @@ const SHARED: &[&str] = &["signals", "sorted"];
 
 /// A crate, and the modules that may name it.
 const CRATES: &[(&str, &[&str])] = &[
-    ("mio", &["parts", "reactor", "host", "views"]),
+    ("mio", &["parts", "reactor", "host"]),
     ("libc", &["sys"]),
     ("signal_hook", &["sys"]),
     ("ini", &["config::ini"]),
@@ -289,7 +305,7 @@ fn what_is_allowed_is_not_reported() {
 }
 
 /// Compiles an arbiter and the part of the configuration that it needs, with no crate at hand.
-fn compile_arbiter(name: &str, arbiter: &Path) -> io::Result<Output> {
+fn compile_arbiter(name: &str, arbiter: &Path, features: &[&str]) -> io::Result<Output> {
     let config = root().join("src/config");
     let mut source = String::from("#![allow(dead_code)]\npub mod config {\n");
     let modules =
@@ -309,20 +325,24 @@ fn compile_arbiter(name: &str, arbiter: &Path) -> io::Result<Output> {
     fs::write(&file, source)?;
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let options = ["--edition", "2024", "--crate-type", "lib", "--emit", "metadata", "--cap-lints", "allow"];
-    Command::new(rustc).args(options).arg("-o").arg(out).arg(file).output()
+    let features = features.iter().flat_map(|name| ["--cfg".to_string(), format!("feature={name:?}")]);
+    Command::new(rustc).args(options).args(features).arg("-o").arg(out).arg(file).output()
 }
 
 #[test]
 fn the_arbiter_compiles_alone() {
-    let alone = compile_arbiter("alone", &root().join("src/arbiter/mod.rs")).unwrap();
-    assert!(alone.status.success(), "\n{}", String::from_utf8_lossy(&alone.stderr));
+    let all: &[&str] = &["dependencies", "health", "history", "hooks", "on_demand"];
+    for (name, features) in [("alone", all), ("alone_and_bare", &[])] {
+        let alone = compile_arbiter(name, &root().join("src/arbiter/mod.rs"), features).unwrap();
+        assert!(alone.status.success(), "{name}\n{}", String::from_utf8_lossy(&alone.stderr));
+    }
 }
 
 #[test]
 fn an_arbiter_that_needs_libc_does_not_compile_alone() {
     let arbiter = Path::new(env!("CARGO_TARGET_TMPDIR")).join("needs_libc.rs");
     fs::write(&arbiter, "pub fn own() -> i32 { unsafe { libc::getpid() } }\n").unwrap();
-    let refused = compile_arbiter("refused", &arbiter).unwrap();
+    let refused = compile_arbiter("refused", &arbiter, &[]).unwrap();
     let error = String::from_utf8_lossy(&refused.stderr);
     assert!(!refused.status.success() && error.contains("libc"), "\n{error}");
 }

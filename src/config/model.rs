@@ -339,6 +339,16 @@ impl WatcherConfig {
         self.options.watchdog.filter(|seconds| *seconds > 0.0)
     }
 
+    /// Whether its processes tell by NOTIFY_SOCKET that they are ready.
+    pub fn awaits_notify(&self) -> bool {
+        self.options.ready.as_deref().is_some_and(|text| text.trim() == "notify")
+    }
+
+    /// Whether its processes have something to tell by NOTIFY_SOCKET.
+    pub fn wants_notify_socket(&self) -> bool {
+        self.watchdog().is_some() || self.awaits_notify()
+    }
+
     /// The environment of its processes, when `environ` is that of circus: the configuration's, over that of circus if
     /// it is copied.
     pub fn environment(&self, environ: &Names) -> Names {

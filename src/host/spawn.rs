@@ -1,11 +1,8 @@
 //! Why there is no process, and what the template of a watcher lends to one.
 
-use crate::config::probe;
 use crate::host::spawn_template::SpawnTemplate;
-use crate::parts::notify_socket::Ear;
 use crate::sys;
 use crate::sys::child::{Child, SpawnError, Stdio, Step};
-use std::os::fd::AsRawFd;
 
 /// What the template of a watcher has where one process gets descriptors of its own.
 pub struct Loan {
@@ -24,15 +21,6 @@ impl Loan {
         child.sockets.truncate(self.sockets);
         (child.stdin, child.stdout, child.stderr) = self.stdio;
     }
-}
-
-/// Gives a process that is about to be made its end of what circus reads from it.
-pub(crate) fn put_in(child: &mut Child, ear: &Ear) -> Result<(), String> {
-    if let Ear::Newline(_, theirs, number) = ear {
-        probe::collision(*number, child.sockets.len()).map_or(Ok(()), Err)?;
-        child.sockets.push((theirs.as_raw_fd(), *number));
-    }
-    Ok(())
 }
 
 /// Why there is no process.

@@ -76,6 +76,8 @@ pub struct Clients {
     plugins: Sorted<Pid, u32>,
     next_client: u32,
     next_ticket: u64,
+    /// Somebody may listen to events.
+    has_subscribers: bool,
     /// How much memory all connections take.
     held: usize,
     /// Connections to look at in the next turn: they had an event, or there is more to read, or they may be done.
@@ -83,7 +85,7 @@ pub struct Clients {
     /// Those that are still to be looked at in this turn.
     turn: VecDeque<u32>,
     share: Option<Share>,
-    /// Both ends of the connection of a plugin that is just being made.
+    /// The connection to a plugin whose process is being made.
     lent: Option<(UnixStream, UnixStream)>,
 }
 
@@ -132,7 +134,7 @@ impl Part for Clients {
         self.listeners.next_accept()
     }
 
-    /// The standard input and output of a plugin is a connection.
+    /// A plugin that is a program speaks with circus by its standard input and output.
     fn lend(&mut self, job: &mut Job, _: &mut Cx<'_>) -> Result<(), NotSpawned> {
         if job.config.plugin == Some(PluginKind::Program) {
             let (ours, theirs) = UnixStream::pair().map_err(no_pipe)?;
@@ -146,7 +148,7 @@ impl Part for Clients {
     }
 
     fn spawned(&mut self, job: &Job, pid: Option<Pid>, cx: &mut Cx<'_>) {
-        if let (Some((ours, _)), Some(pid)) = (self.lent.take(), pid) {
+        if let Some(((ours, _), pid)) = self.lent.take().zip(pid) {
             let uid = job.template.prepared().uid.unwrap_or_else(user::current_uid);
             self.take_in_plugin(ours, pid, uid, cx);
         }
@@ -293,6 +295,7 @@ impl Clients {
             Input::TooLong { envelope } => self.take_request(id, envelope, protocol::too_long(), cx),
             Input::Send(bytes) => client.send(&bytes),
             Input::Subscribe(topic) => {
+                self.has_subscribers = true;
                 if !client.subscribe(topic) {
                     refuse_peer(client, "it subscribes to too many topics", &[], cx);
                 }
@@ -343,6 +346,7 @@ impl Clients {
         let effect = match request.and_then(|request| client.may_ask(request)) {
             Ok(Request::Listen(topics)) => {
                 client.topics = Some(topics);
+                self.has_subscribers = true;
                 Ok(Effect::Answer(ticket, Ok(Map::new())))
             }
             Ok(Request::Question(_)) if cast => return,

@@ -1,6 +1,7 @@
 //! The parts of the daemon: whoever owns descriptors and deadlines of its own.
 
 pub(crate) mod clients;
+#[cfg_attr(not(feature = "helpers"), path = "no_helpers.rs")]
 pub(crate) mod helpers;
 pub(crate) mod log;
 pub(crate) mod manager_notify;
@@ -13,5 +14,3 @@ pub(crate) mod shutdown_progress;
 pub(crate) mod sockets;
 pub mod streams;
 pub(crate) mod surveys;
-#[cfg(any(feature = "health", feature = "plugins"))]
-pub(crate) mod tcp_client;

@@ -4,8 +4,6 @@
 use crate::config::PluginConfig;
 use crate::config::{Config, Names, WatcherConfig};
 use crate::parts::log::Log;
-use std::io;
-use std::os::unix::net::UnixStream;
 
 #[expect(dead_code, reason = "nobody asks")]
 pub struct Surroundings<'a> {
@@ -23,10 +21,6 @@ pub fn wrong_expression(_: &PluginConfig) -> Option<(&'static str, String)> {
     None
 }
 
-pub fn connection() -> io::Result<(UnixStream, UnixStream)> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
 pub mod run {
     use crate::arbiter::WatcherId;
     use crate::arbiter::request::{Reply, Task, Ticket};
@@ -39,6 +33,7 @@ pub mod run {
     impl Part for Builtins {}
 
     impl Builtins {
+        #[cfg(feature = "history")]
         pub fn trouble(&self, _: WatcherId) -> Option<&str> {
             None
         }

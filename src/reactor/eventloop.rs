@@ -6,17 +6,16 @@
 //! at again in the next turn, which then does not wait. With nothing to do there is no deadline, and the wait has
 //! no end: an idle circus makes no system call.
 
-use crate::arbiter::fate::Fall;
+use crate::arbiter::exit_policy::CriticalExit;
 use crate::arbiter::{Action, Event};
-use crate::config::Value;
-use crate::control::metrics::{self};
+use crate::config::number;
 use crate::host::pidfile::PidFile;
 use crate::host::processes::Processes;
 use crate::parts::clients::Clients;
 use crate::parts::clients::listeners::Listeners;
 use crate::parts::helpers::{Helpers, Purpose};
 use crate::parts::manager_notify::ManagerNotify;
-use crate::parts::notify_socket::Notices;
+use crate::parts::notify_socket::NotifySocket;
 use crate::parts::plugins::run::Builtins;
 use crate::parts::probes::Probes;
 use crate::parts::shutdown_progress::ShutdownProgress;
@@ -24,11 +23,11 @@ use crate::parts::sockets::Sockets;
 use crate::parts::streams::Streams;
 use crate::parts::surveys::Surveys;
 use crate::reactor::part::{Core, Cx, Effect, LOG, Part, Readiness, SIGNALS, owner};
+use crate::reactor::reconfigure::Reconfigure;
 use crate::reactor::registry::{KEYS, Key, Parts};
-use crate::reactor::standstill::Standstill;
-use crate::reactor::startup::Options;
-use crate::sorted::Sorted;
+use crate::reactor::standstill::{Standstill, nap};
 use crate::sys::signal::Signals;
+use crate::views::metrics;
 use mio::{Events, Interest};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -38,28 +37,22 @@ use std::time::{Duration, Instant};
 pub struct Daemon {
     pub(crate) core: Core,
     pub(crate) parts: Parts,
-    /// What the file says instead, and would need a new start.
-    pub(crate) late: Sorted<&'static str, Value>,
-    pub(crate) command_line: Options,
-    /// The umask that circus was started with, if it has another one now.
-    pub(crate) first_umask: Option<u32>,
+    pub(crate) reconfigure: Reconfigure,
     pub(crate) signals: Signals,
     /// Something large is done: its memory can go back to the system.
     pub(crate) has_slack: bool,
     pub(crate) standstill: Standstill,
     pub(crate) ended: bool,
     /// Why it has ended, if nobody has ordered it.
-    pub(crate) fall: Option<Fall>,
+    pub(crate) fall: Option<CriticalExit>,
     /// When a SIGCHLD, an exit and so on led to actions; kept to save allocations.
     actions: Vec<Action>,
 }
 
 /// What the start has made for the daemon, besides its core.
 pub struct Started {
-    /// What the command line said.
-    pub command_line: Options,
-    /// The umask that circus was started with, if it has another one now.
-    pub first_umask: Option<u32>,
+    /// What reads the configuration again.
+    pub reconfigure: Reconfigure,
     /// The bound sockets.
     pub sockets: Sockets,
     /// The control socket and its connections.
@@ -78,9 +71,7 @@ impl Daemon {
     pub fn new(core: Core, started: Started) -> io::Result<Daemon> {
         let now = core.now;
         let daemon = Daemon {
-            late: Sorted::new(),
-            command_line: started.command_line,
-            first_umask: started.first_umask,
+            reconfigure: started.reconfigure,
             signals: started.signals,
             has_slack: true,
             standstill: Standstill::new(now),
@@ -88,7 +79,7 @@ impl Daemon {
             fall: None,
             actions: Vec::new(),
             parts: Parts {
-                notices: Notices::default(),
+                notify_socket: NotifySocket::default(),
                 processes: Processes::default(),
                 sockets: started.sockets,
                 streams: Streams::default(),
@@ -142,7 +133,7 @@ impl Daemon {
         let mut clients = std::mem::take(&mut self.parts.clients);
         clients.listeners = Listeners::default();
         self.parts.sockets = Sockets::default();
-        self.parts.notices = Notices::default();
+        self.parts.notify_socket = NotifySocket::default();
         drop(pidfile);
         self.core.log.info(format_args!("circus has ended"));
         drop(self);
@@ -179,6 +170,35 @@ impl Daemon {
         self.core.turns.add(begun.elapsed().as_secs_f64());
     }
 
+    /// How long the next wait may be; `None`: for ever.
+    fn timeout(&mut self) -> Option<Duration> {
+        if self.signals.have_come() || KEYS.iter().any(|key| self.parts.get(*key).is_busy()) {
+            return Some(Duration::ZERO);
+        }
+        let of_arbiter = self.core.arbiter.deadline().map(|time| self.core.moment(time));
+        let (mut exactly, mut about) = (of_arbiter.into_iter().chain(self.core.log.next_retry()).min(), None);
+        for key in KEYS {
+            let part = self.parts.get(*key);
+            let first = if part.may_be_late() { &mut about } else { &mut exactly };
+            *first = first.iter().copied().chain(part.deadline()).min();
+        }
+        let now = Instant::now();
+        let rest = |at: Instant| at.saturating_duration_since(now);
+        exactly.map(|at| nap(rest(at))).into_iter().chain(about.map(rest)).min()
+    }
+
+    /// A wait of the loop is over, which was to take no longer than this.
+    fn look_at_clock(&mut self, timeout: Option<Duration>) {
+        let Some(away) = self.standstill.woke(self.core.now, timeout) else { return };
+        let seconds = away.as_secs_f64();
+        let words = number::fixed(seconds, 1);
+        self.core
+            .log
+            .info(format_args!("circus has stood still for {words} s; deadlines are put off by as much"));
+        self.dispatch(Event::Overslept { seconds });
+        self.parts.processes.give_back(seconds);
+    }
+
     fn turn(&mut self, events: &Events) {
         for event in events {
             let (owner, id) = owner(event.token());
@@ -188,13 +208,9 @@ impl Daemon {
                 _ => self.part_ready(owner, id, event),
             }
         }
-        if self.parts.notices.are_busy() {
-            self.read_notices();
-        }
         if self.signals.have_come() {
             self.take_signals();
         }
-        self.work_of(Key::processes);
         self.work();
         self.do_what_is_due();
         self.each(&mut |part, cx| part.end_turn(cx));
@@ -204,25 +220,10 @@ impl Daemon {
 
     fn part_ready(&mut self, owner: usize, id: u32, event: &mio::event::Event) {
         let Some(key) = KEYS.get(owner) else { return };
-        match key {
-            Key::notices if id == 0 => self.read_notices(),
-            Key::notices => self.newline_ready(id.cast_signed()),
-            Key::processes
-            | Key::sockets
-            | Key::streams
-            | Key::surveys
-            | Key::probes
-            | Key::clients
-            | Key::helpers
-            | Key::builtins
-            | Key::manager
-            | Key::shutdown_progress => {
-                let write_closed = event.is_write_closed() || event.is_error();
-                let how = Readiness { read_closed: event.is_read_closed(), write_closed };
-                self.parts.get(*key).ready(id, how, &mut self.core.cx(*key));
-                self.settle();
-            }
-        }
+        let write_closed = event.is_write_closed() || event.is_error();
+        let how = Readiness { read_closed: event.is_read_closed(), write_closed };
+        self.parts.get(*key).ready(id, how, &mut self.core.cx(*key));
+        self.settle();
     }
 
     /// Has all parts do something, one after the other.
@@ -234,9 +235,7 @@ impl Daemon {
 
     /// Has each part do its work in this turn, and then what is wanted of others.
     fn work(&mut self) {
-        for key in KEYS.iter().filter(|key| **key != Key::processes) {
-            self.work_of(*key);
-        }
+        KEYS.iter().for_each(|key| self.work_of(*key));
     }
 
     fn work_of(&mut self, key: Key) {
@@ -251,13 +250,23 @@ impl Daemon {
         }
     }
 
-    /// Has the parts do what is due.
-    pub(super) fn parts_due(&mut self) {
+    /// Does what is due by now, after all that has come in meanwhile.
+    fn do_what_is_due(&mut self) {
+        self.core.now = Instant::now();
+        if !self.standstill.may_judge(self.core.now) {
+            return;
+        }
+        if self.core.arbiter.deadline().is_some_and(|time| self.core.moment(time) <= self.core.now) {
+            self.dispatch(Event::Tick);
+        }
         for key in KEYS {
             if self.parts.get(*key).deadline().is_some_and(|at| at <= self.core.now) {
                 self.parts.get(*key).due(&mut self.core.cx(*key));
                 self.settle();
             }
+        }
+        if self.core.log.next_retry().is_some_and(|at| at <= self.core.now) {
+            self.core.log.flush(self.core.now);
         }
     }
 
@@ -285,12 +294,12 @@ impl Daemon {
         while let Some(effect) = self.core.effects.pop_front() {
             match effect {
                 Effect::Event(event) => self.decide(event),
+                Effect::Metrics(id) => {
+                    let page = metrics::text(&self.view());
+                    self.parts.builtins.show(id, page, self.core.now);
+                }
                 Effect::Heard(heard) => {
                     self.parts.clients.tell_followers(&heard, &self.core.cx(Key::clients))
-                }
-                Effect::Metrics(id) => {
-                    let page = metrics::text(&self.metrics());
-                    self.parts.builtins.show(id, page, self.core.now);
                 }
                 Effect::Short(trouble) => {
                     self.parts.helpers.short(&trouble, &mut self.core.cx(Key::helpers));
@@ -301,7 +310,8 @@ impl Daemon {
                     self.parts.streams.compressed(ended, &mut self.core.cx(Key::streams));
                 }
                 Effect::Spawn { watcher, wid } => self.spawn(watcher, wid),
-                Effect::Reaping => self.read_notices(),
+                Effect::Reaping => self.parts.notify_socket.read(&mut self.core.cx(Key::notify_socket)),
+                Effect::DropTemplates => self.parts.processes.drop_templates(),
                 Effect::Ended { pid, exit } => self.take_zombie(pid, exit),
                 Effect::Question { ticket, question, is_lower } => {
                     self.take_question(ticket, &question, is_lower);
@@ -325,7 +335,7 @@ impl Daemon {
     }
 
     /// Has the arbiter handle an event, and performs what it decides.
-    pub(super) fn decide(&mut self, event: Event) {
+    fn decide(&mut self, event: Event) {
         let time = self.core.time();
         let mut actions = std::mem::take(&mut self.actions);
         self.core.arbiter.handle(time, event, &mut actions);

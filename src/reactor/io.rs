@@ -1,6 +1,6 @@
 //! Reading and writing without waiting.
 
-use std::io::{ErrorKind, Read, Result};
+use std::io::{ErrorKind, Read, Result, Write};
 
 /// Reads one piece into the buffer. `None`: there is nothing at the moment; an empty piece: nothing more will come.
 ///
@@ -23,16 +23,15 @@ const KEEP: usize = 4096;
 const WRITTEN: usize = 256 * 1024;
 
 /// Bytes on their way out, as far as they could not be written yet.
-#[cfg(any(feature = "health", feature = "plugins"))]
 #[derive(Debug, Default)]
 pub struct Outbox {
     bytes: Vec<u8>,
     written: usize,
 }
 
-#[cfg(any(feature = "health", feature = "plugins"))]
 impl Outbox {
     /// These are to be written.
+    #[cfg(any(feature = "health", feature = "plugins"))]
     pub fn new(bytes: Vec<u8>) -> Outbox {
         Outbox { bytes, written: 0 }
     }
@@ -56,7 +55,7 @@ impl Outbox {
     ///
     /// # Errors
     /// It is broken.
-    pub fn flush(&mut self, to: &mut dyn std::io::Write) -> Result<bool> {
+    pub fn flush(&mut self, to: &mut dyn Write) -> Result<bool> {
         while let Some(rest) = self.bytes.get(self.written..).filter(|rest| !rest.is_empty()) {
             match to.write(rest) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
@@ -76,5 +75,42 @@ impl Outbox {
         self.bytes.clear();
         self.written = 0;
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes so many bytes and then no more for now.
+    struct Narrow(Vec<u8>, usize);
+
+    impl Write for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+            let most = (self.1 - self.0.len()).min(7).min(bytes.len());
+            self.0.extend_from_slice(&bytes[..most]);
+            if most == 0 { Err(ErrorKind::WouldBlock.into()) } else { Ok(most) }
+        }
+
+        fn flush(&mut self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_waits_and_gives_its_memory_back() {
+        let all: Vec<u8> = (0..=255).cycle().take(3 * WRITTEN).collect();
+        let (mut out, mut to) = (Outbox::default(), Narrow(Vec::new(), 0));
+        all.chunks(WRITTEN).for_each(|chunk| out.push(chunk));
+        for room in [0, 5, 2 * WRITTEN] {
+            to.1 = room;
+            assert!(!out.flush(&mut to).unwrap());
+            assert_eq!((to.0.len(), out.queued()), (room, all.len() - room));
+        }
+        out.push(b"end");
+        to.1 = usize::MAX;
+        assert!(out.flush(&mut to).unwrap());
+        assert!(to.0.starts_with(&all) && to.0.ends_with(b"end") && to.0.len() == all.len() + 3);
+        assert_eq!((out.queued(), out.held()), (0, 0));
     }
 }

@@ -14,7 +14,6 @@ use crate::arbiter::time::Time;
 use crate::arbiter::{Arbiter, Event, Pid, Published, WatcherId};
 use crate::config::options::CircusOptions;
 use crate::config::{Channel, WatcherConfig};
-use crate::control::metrics::Durations;
 use crate::control::{Map, Refusal};
 use crate::host::child::Host;
 use crate::host::descendants::Mark;
@@ -23,6 +22,7 @@ use crate::host::spawn_template::{Offered, SpawnTemplate};
 use crate::host::trouble::Trouble;
 use crate::parts::log::Log;
 use crate::sys::child::Child;
+use crate::views::metrics::Durations;
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Registry, Token};
 use std::collections::VecDeque;
@@ -181,6 +181,8 @@ pub enum Effect {
     Metrics(WatcherId),
     /// A process is to be made.
     Spawn { watcher: WatcherId, wid: u32 },
+    /// The notification socket has another address, which all processes are to be told.
+    DropTemplates,
     /// Zombies are about to be looked for: what processes say right before they end counts while they are known.
     Reaping,
     /// A child of circus is a zombie.
@@ -371,7 +373,7 @@ impl<'a> Poller<'a> {
     /// One for a test: whose descriptors they are does not matter.
     #[cfg(test)]
     pub fn of(registry: &'a Registry) -> Poller<'a> {
-        Poller { key: Key::notices, registry }
+        Poller { key: Key::notify_socket, registry }
     }
 
     /// Has [`Part::ready`] called with this number when a descriptor has something to read. mio reports edges.

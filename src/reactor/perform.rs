@@ -2,18 +2,19 @@
 
 use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
-use crate::arbiter::request::{Order, Question, Reply, Tail, Ticket};
+use crate::arbiter::request::{Order, Question, Tail, Ticket};
 use crate::arbiter::{Action, Event, Pid, Published, WatcherId};
 use crate::control::{Refusal, secrets};
-use crate::host::spawn::{Loan, NotSpawned, gone, put_in};
+use crate::host::spawn::{Loan, NotSpawned, gone};
 use crate::host::spawn_template::SpawnTemplate;
 use crate::parts::helpers::Purpose;
-use crate::parts::notify_socket::wants_socket;
 use crate::parts::streams::outputs::try_streams;
 use crate::reactor::eventloop::Daemon;
 use crate::reactor::part::Job;
 use crate::reactor::registry::Key;
 use crate::signals::{self, HALTS, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
+use crate::views::View;
+use crate::views::answer::answer;
 use crate::views::tail::tail;
 use std::rc::Rc;
 use std::time::Instant;
@@ -51,14 +52,16 @@ impl Daemon {
             Action::UnwatchSockets(id) => self.parts.sockets.unwatch(id, &self.core.cx(Key::sockets)),
             Action::Reply { ticket, reply } => {
                 self.parts.builtins.answered(ticket, &reply, &mut self.core.cx(Key::builtins));
-                self.reply(ticket, &reply);
+                self.parts.clients.reply(ticket, &reply);
             }
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.core.log.log(level, format_args!("{text}")),
-            Action::Read(reading) => self.read_again(reading),
-            Action::Changed(id) => {
-                self.each(&mut |part, cx| part.changed(id, cx));
+            Action::Read(reading) => {
+                let found = self.reconfigure.read(&mut self.core, &mut self.parts);
+                self.has_slack = true;
+                self.core.event(Event::Read { reading, found });
             }
+            Action::Changed(id) => self.each(&mut |part, cx| part.changed(id, cx)),
             Action::Forgotten { watcher, left } => {
                 self.parts.processes.leave_alone(left);
                 self.each(&mut |part, cx| part.forgotten(watcher, cx));
@@ -98,7 +101,7 @@ impl Daemon {
         let template = match self.parts.processes.take_template(watcher) {
             Some(template) => template,
             None => {
-                let notify = self.notify_address(&config)?;
+                let notify = self.parts.notify_socket.address(&config, &self.core.cx(Key::notify_socket))?;
                 SpawnTemplate::new(&config, &self.core.setup.sockets, notify)?
             }
         };
@@ -120,26 +123,16 @@ impl Daemon {
             }
         });
         lent?;
-        let (wid, config) = (job.wid, Rc::clone(&job.config));
-        let ear = Daemon::prepare_ear(&config, wid)?;
-        job.marked |= wants_socket(&config);
-        put_in(job.template.child(), &ear)?;
-        let pid = self.parts.processes.make(job, &mut self.core.cx(Key::processes))?;
-        self.lend_ear(pid, ear);
-        self.know_by(pid, job);
-        Ok(pid)
+        self.parts.processes.make(job, &mut self.core.cx(Key::processes))
     }
 
     /// A child of circus is a zombie: all look at it before anybody is told.
     pub(super) fn take_zombie(&mut self, pid: Pid, exit: Exit) {
         self.each(&mut |part, cx| part.ended(pid, exit, cx));
-        // What it has said right before its end counts while it is known.
-        self.newline_ready(pid);
         self.parts.processes.report(pid, exit, &mut self.core.cx(Key::processes));
     }
 
     fn reap(&mut self, pid: Pid) {
-        self.forget_speaker(pid);
         self.each(&mut |part, cx| part.reaped(pid, cx));
         if let Some((watcher, wid)) = self.core.arbiter.owner(pid) {
             self.each(&mut |part, cx| part.vacated(watcher, wid, cx));
@@ -156,14 +149,26 @@ impl Daemon {
         self.each(&mut |part, cx| part.published(watcher, &what, cx));
     }
 
-    /// The arbiter's reply to an order.
-    fn reply(&mut self, ticket: Ticket, reply: &Reply) {
-        self.parts.clients.reply(ticket, reply);
+    /// What views are made from.
+    pub(crate) fn view(&self) -> View<'_> {
+        let (core, parts) = (&self.core, &self.parts);
+        View {
+            arbiter: &core.arbiter,
+            now: core.time(),
+            options: &core.setup.options,
+            addresses: (&core.setup.addresses.0, &core.setup.addresses.1),
+            sockets: parts.sockets.all(),
+            offered: &core.setup.sockets,
+            rings: &parts.streams.rings,
+            turns: &core.turns,
+            clients: parts.clients.count(),
+            builtins: &parts.builtins,
+        }
     }
 
     /// Answers a question of a client, now or later.
     pub(super) fn take_question(&mut self, ticket: Ticket, question: &Question, is_lower: bool) {
-        let answer = match self.answer(question) {
+        let answer = match answer(&self.view(), question) {
             Ok(None) => self.parts.surveys.ask(ticket, question, &self.core.cx(Key::surveys)),
             Ok(Some(mut answer)) if is_lower => {
                 secrets::hide(&mut answer);
@@ -217,7 +222,6 @@ impl Daemon {
                 SIGINT | SIGQUIT | SIGTERM => self.asked_to_end(),
                 _ if HALTS.contains(&signum) => self.asked_to_end(),
                 SIGUSR1 => {
-                    self.restore_notices();
                     self.each(&mut |part, cx| part.restore(cx));
                 }
                 _ => {} // SIGUSR2 is reserved, SIGWINCH means nothing here

@@ -1,7 +1,7 @@
 //! From the command line to a daemon that is ready: everything that may go wrong and end the program goes wrong
 //! here, with exit code 100 for what the user can mend in the configuration and 111 for what the system refuses.
 
-use crate::arbiter::fate::Fall;
+use crate::arbiter::exit_policy::CriticalExit;
 use crate::arbiter::{Arbiter, Level};
 use crate::config::check::check;
 use crate::config::load::read;
@@ -22,6 +22,7 @@ use crate::parts::sockets::{Passed, Sockets};
 use crate::reactor::eventloop::{Daemon, Started};
 use crate::reactor::part::{Core, Setup};
 use crate::reactor::perform::HANDLED;
+use crate::reactor::reconfigure::Reconfigure;
 use crate::signals::{HALTS, SIGXFSZ};
 use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
@@ -144,7 +145,7 @@ fn bury(tombstone: Option<&str>, code: u8, reason: &str) {
 }
 
 /// Writes down why circus ends, if somebody wants to know.
-fn tell_of_fall(daemon: &mut Daemon, fall: &Fall) {
+fn tell_of_fall(daemon: &mut Daemon, fall: &CriticalExit) {
     let Some(path) = &daemon.core.setup.options.tombstone else { return };
     let output = last_output(&daemon.parts.streams.rings, fall.watcher, termination_message::LINES);
     let texts = output.as_array().into_iter().flatten().filter_map(|line| line.get("text")?.as_str());
@@ -207,8 +208,8 @@ fn start(
     let (endpoint, addresses) = (clients.listeners.endpoint().to_string(), clients.listeners.addresses());
     let setup = Setup { options: config.circus, cwd, sockets: sockets.offered(), endpoint, addresses };
     let core = Core::new(arbiter, log, setup, host).map_err(|e| kernel("event loop", e))?;
-    let command_line = options.clone();
-    let started = Started { command_line, first_umask, sockets, clients, signals, notify };
+    let reconfigure = Reconfigure::new(options.clone(), first_umask);
+    let started = Started { reconfigure, sockets, clients, signals, notify };
     let mut daemon = Daemon::new(core, started).map_err(|e| kernel("event loop", e))?;
     pidfile.as_mut().map_or(Ok(()), |file| file.write(&mut daemon.core.log)).map_err(system)?;
     // From here on nothing fails.

@@ -14,13 +14,14 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("config/features.rs", "health on_demand sandbox", "features of the build"),
     ("config/probe.rs", "after", "a kind of probe"),
     ("control/", "cmd args graceful_timeout numprocesses singleton", "properties of requests, a command"),
-    ("control/", "address backlog host nice path port sockets", "members of answers"),
+    ("control/", "host nice path port sockets", "members of answers"),
     ("control/", "autostart critical on_demand requires uid", "members of the answer of `why`"),
-    ("parts/helpers/hooks.rs", "path endpoint", "members of what a hook is told"),
+    ("parts/helpers/python.rs", "path endpoint", "members of what a hook is told"),
     ("parts/plugins/", "retry_in max_retry host port", "options of plugins"),
     ("parts/plugins/", "debug", "a level of Python's logging"),
     ("sys/", "oom_score_adj nice ionice sandbox capabilities no_new_privs", "steps of a spawn, a limit"),
     ("sys/", "address", "a field"),
+    ("views/", "address backlog host nice numprocesses path port sockets", "members of answers"),
     ("views/", "autostart critical on_demand requires uid", "members of the answer of `why`"),
 ];
 

@@ -8,7 +8,8 @@
 //! is written all the same, by circus or by somebody else, is left alone.
 
 use super::Streams;
-use super::backups::{COMPRESSED, OldFile, old_files, with};
+use super::backups::{COMPRESSED, with};
+use super::old_files::{OldFile, old_files};
 use crate::arbiter::process::Exit;
 use crate::host::files::{Location, id, make_alike, remove};
 use crate::host::spawn_template::{DEFAULT_PATH, candidates};
@@ -27,6 +28,8 @@ use std::path::{Path, PathBuf};
 pub struct Compressor {
     waiting: Vec<PathBuf>,
     job: Option<Job>,
+    /// circus ends, and begins nothing more.
+    ended: bool,
 }
 
 /// A file that is being compressed.
@@ -42,21 +45,10 @@ struct Job {
 }
 
 impl Streams {
-    /// The old files of these are to be compressed.
-    pub(super) fn compress_old_files(&mut self, cx: &mut Cx<'_>) {
-        if !self.to_compress.is_empty() {
-            for live in std::mem::take(&mut self.to_compress) {
-                if !self.compressor.waiting.contains(&live) {
-                    self.compressor.waiting.push(live);
-                }
-            }
-            self.compress_next(cx);
-        }
-    }
-
     /// Begins with the next old file, if none is in work.
-    fn compress_next(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn compress_next(&mut self, cx: &mut Cx<'_>) {
         while self.compressor.job.is_none()
+            && !self.compressor.ended
             && let Some(live) = self.compressor.waiting.first().cloned()
         {
             let in_use = |id| self.writes_to(id) || cx.log.writes_to(id);
@@ -99,11 +91,19 @@ impl Streams {
 
     /// The end of circus: what is being compressed stays as it was.
     pub fn stop_compressing(&mut self) {
+        self.compressor.ended = true;
         self.compressor.job.take().iter().for_each(Job::discard);
     }
 }
 
 impl Compressor {
+    /// The old files of this one are to be compressed.
+    pub fn add(&mut self, live: &Path) {
+        if self.waiting.iter().all(|waiting| waiting != live) {
+            self.waiting.push(live.to_path_buf());
+        }
+    }
+
     /// The old files of this one stay as they are until the next rotation.
     fn give_up(&mut self, live: &Path, why: &str, log: &mut Log) {
         self.waiting.retain(|waiting| waiting != live);

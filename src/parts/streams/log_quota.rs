@@ -7,7 +7,10 @@
 //! read.
 
 use super::Streams;
-use super::backups::{OldFile, cut, old_files};
+use super::destination::Place;
+use super::file::FileStream;
+use super::old_files::{OldFile, cut, old_files};
+use super::sink::Target;
 use crate::config::options::global;
 use crate::host::files::{self, Location};
 use crate::parts::log::{Level, Log};
@@ -106,11 +109,16 @@ impl Streams {
 
     /// Finds out how large the files are that are not in use; the answer is the old files, the oldest first.
     fn count_files(&mut self) -> Vec<OldFile> {
-        // By bytes, not as paths, which are compared part by part: there may be a thousand of them.
-        let live = self.files().into_iter().map(|(path, user)| (path.as_os_str().to_owned(), user));
-        let live: Sorted<OsString, u32> = live.collect();
-        for (path, user) in live.iter() {
-            self.quota.files.insert(path.clone(), *user);
+        let mut live: Sorted<OsString, ()> = Sorted::new();
+        for id in self.targets.ids() {
+            if let Some(Target { destination, .. }) = self.targets.get_mut(id)
+                && let Place::Path(path) = destination.place().clone()
+                && let Some(file) = destination.file()
+            {
+                // By bytes, not as paths, which are compared part by part: there may be a thousand of them.
+                self.quota.files.insert(path.as_os_str().to_owned(), file.user());
+                live.insert(path.as_os_str().to_owned(), ());
+            }
         }
         let mut rest = 0;
         self.quota.files.retain(|path, _| {
@@ -139,6 +147,16 @@ impl Streams {
         size = self.remove_old_files(&old, size, goal, log);
         self.cut_files(size, goal, log);
         self.count_files();
+    }
+
+    /// Finds out anew how large the files are that are written.
+    fn measure(&mut self, log: &mut Log) {
+        for id in self.targets.ids() {
+            let file = self.targets.get_mut(id).and_then(|target| target.destination.file());
+            file.into_iter().for_each(FileStream::measure);
+            self.settle(id, log);
+        }
+        log.measure();
     }
 
     /// Removes old files, from the first one on, until the goal is reached; the answer is the size that is left.
@@ -194,7 +212,6 @@ impl Streams {
             }
         }
         self.measure(log);
-        log.measure();
         self.quota.hopeless = if size > goal { size + self.quota.cap / 16 } else { 0 };
         if size > self.quota.cap {
             let text =

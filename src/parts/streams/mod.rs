@@ -10,13 +10,10 @@
 
 pub mod backlog;
 pub mod backups;
-pub mod compress;
 pub mod console;
 pub mod destination;
 pub mod file;
-pub mod format;
 pub mod log_match;
-pub mod log_quota;
 mod maintenance;
 pub mod outputs;
 mod part;
@@ -24,15 +21,30 @@ pub mod plan;
 mod read;
 pub mod ring;
 pub mod sink;
-pub mod syslog;
 mod table;
+
+#[cfg(feature = "logs")]
+pub mod compress;
+#[cfg(feature = "logs")]
+pub mod format;
+#[cfg(feature = "logs")]
+pub mod log_quota;
+#[cfg(feature = "logs")]
+mod old_files;
+#[cfg(feature = "logs")]
+pub mod syslog;
+#[cfg(feature = "logs")]
 pub mod timed;
+#[cfg(not(feature = "logs"))]
+mod without_logs;
+#[cfg(not(feature = "logs"))]
+pub use without_logs::{compress, format, log_quota, syslog, timed};
 
 use self::compress::Compressor;
 use self::destination::Place;
 use self::log_match::LogMatches;
 use self::log_quota::LogQuota;
-use self::outputs::Lent;
+use self::outputs::NewOutputs;
 use self::plan::Plan;
 use self::read::Pipe;
 use self::ring::Rings;
@@ -45,8 +57,7 @@ use crate::parts::log::Log;
 use crate::reactor::part::Writer;
 use crate::sorted::Sorted;
 use std::collections::VecDeque;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::os::fd::{OwnedFd, RawFd};
 use std::time::Instant;
 
 /// The longest line that is kept whole, in bytes; a longer one may be cut.
@@ -83,7 +94,7 @@ pub struct Streams {
     pipes: Table<Pipe>,
     /// The pipes of each process, and what the next one is to have.
     of_process: Sorted<Pid, [Option<PipeId>; 2]>,
-    lent: Lent,
+    new_outputs: NewOutputs,
     /// Pipes that have more to read, and how many of them are still to be read in this turn.
     ready: VecDeque<PipeId>,
     left_to_read: usize,
@@ -103,8 +114,6 @@ pub struct Streams {
     stalled: Vec<(TargetId, RawFd)>,
     /// Pipes whose unfinished lines are looked at then, the soonest first.
     unfinished: VecDeque<(Instant, PipeId)>,
-    /// Files whose old ones are to be compressed.
-    to_compress: Vec<PathBuf>,
     compressor: Compressor,
     /// How large the files are together that are written.
     size: u64,
@@ -201,11 +210,6 @@ impl Streams {
         self.forget_sink(sink, now, log);
     }
 
-    /// The descriptor of a pipe.
-    pub fn fd(&self, id: PipeId) -> Option<RawFd> {
-        self.pipes.get(id.0).map(|pipe| pipe.file.as_raw_fd())
-    }
-
     /// Closes a pipe; its unfinished line is written.
     pub fn detach(&mut self, id: PipeId, now: Instant, log: &mut Log) {
         self.write_tail(id, now, log);
@@ -274,7 +278,7 @@ impl Streams {
             if target.destination.file().is_some_and(|file| file.compresses())
                 && let Place::Path(path) = target.destination.place()
             {
-                self.to_compress.push(path.to_path_buf());
+                self.compressor.add(path);
             }
         }
         if target.destination.is_quiet() {

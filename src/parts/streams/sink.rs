@@ -130,7 +130,7 @@ impl Streams {
         };
         let terminal = self.targets.get(target).is_some_and(|target| target.destination.is_terminal());
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let format = plan.format(config, source, terminal, no_color);
+        let format = Format::of(config, source, &plan.place, plan.color, terminal && !no_color);
         self.settle(target, log);
         let owner = source.owner;
         Ok(Sink { owner, target, pipes: 0, passing: owner.wid != 0, format, rotation: plan.rotation })

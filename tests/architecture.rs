@@ -9,6 +9,8 @@ mod keys;
 mod ledger;
 #[path = "architecture/powers.rs"]
 mod powers;
+#[path = "architecture/rooms.rs"]
+mod rooms;
 #[path = "architecture/source.rs"]
 mod source;
 
@@ -49,7 +51,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "arbiter",
             "control",
             "config",
-            "host::disk",
+            "host::surroundings",
             "host::procfs",
             "host::spawn_template",
             "parts::plugins::run::Builtins",

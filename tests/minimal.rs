@@ -1,10 +1,44 @@
 //! The smallest build, in CIRCUS_PROGRAM: it keeps processes and sockets, and names what it lacks. `make minimal`.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
 
+#[path = "architecture/budgets.rs"]
+#[allow(dead_code, reason = "it counts here")]
+mod budgets;
 mod common;
+#[path = "architecture/source.rs"]
+#[allow(dead_code, reason = "it counts here")]
+mod source;
 
 use common::worker::{self, ask_tcp, port};
 use common::{Circus, Dir, circus, exists, run, until};
+
+/// The most code lines that the smallest build may have, and the most bytes.
+const MOST: (usize, u64) = (26_000, 1_100_000);
+
+/// A source file.
+struct File {
+    path: String,
+    source: String,
+}
+
+/// Which files a build has is known from what cargo writes beside the binary.
+#[test]
+fn it_is_small() {
+    let program = common::program();
+    let dependencies = std::fs::read_to_string(format!("{program}.d")).unwrap();
+    let sources = dependencies.split_whitespace().filter(|path| path.ends_with(".rs"));
+    let file = |path: &str| File { path: path.into(), source: std::fs::read_to_string(path).unwrap() };
+    let files: Vec<File> = sources.map(file).collect();
+    assert!(files.len() > 50 && files.iter().any(|file| file.path.ends_with("src/lib.rs")));
+    let (code, bytes) = (budgets::code(&files), std::fs::metadata(program).unwrap().len());
+    println!("the smallest build: {code} code lines in {} files, {bytes} bytes", files.len());
+    assert!(code <= MOST.0 && bytes <= MOST.1, "{code} code lines, {bytes} bytes");
+}
 
 /// No test: what the workers of the test below run, see [`common::worker`].
 #[test]

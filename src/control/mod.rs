@@ -24,6 +24,7 @@ pub mod secrets;
 pub mod shell;
 pub mod topics;
 mod tuning;
+#[cfg(feature = "history")]
 mod why;
 pub mod wire;
 #[cfg(feature = "zmtp")]

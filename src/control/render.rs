@@ -49,6 +49,7 @@ pub fn numprocesses(_: &Map, reply: &Map) -> String {
     field(reply, "numprocesses")
 }
 
+#[cfg(feature = "metrics")]
 pub fn metrics(_: &Map, reply: &Map) -> String {
     field(reply, "metrics").trim_end().to_string()
 }

@@ -36,11 +36,6 @@ pub struct Reaping {
 }
 
 impl Reaping {
-    /// Whether there is something to do without waiting.
-    pub fn is_due(&self) -> bool {
-        self.due
-    }
-
     /// When zombies are to be looked for though no signal has come.
     pub fn next(&self) -> Option<Instant> {
         self.again_at

@@ -1,6 +1,7 @@
 //! The parts of the daemon: whoever owns descriptors and deadlines of its own.
 
 pub(crate) mod clients;
+#[cfg_attr(not(feature = "helpers"), path = "no_helpers.rs")]
 pub(crate) mod helpers;
 pub(crate) mod log;
 pub(crate) mod manager_notify;

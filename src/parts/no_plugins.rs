@@ -33,6 +33,7 @@ pub mod run {
     impl Part for Builtins {}
 
     impl Builtins {
+        #[cfg(feature = "history")]
         pub fn trouble(&self, _: WatcherId) -> Option<&str> {
             None
         }

@@ -37,7 +37,7 @@ use std::time::{Duration, Instant};
 pub struct Daemon {
     pub(crate) core: Core,
     pub(crate) parts: Parts,
-    pub(super) reconfigure: Reconfigure,
+    pub(crate) reconfigure: Reconfigure,
     pub(crate) signals: Signals,
     /// Something large is done: its memory can go back to the system.
     pub(crate) has_slack: bool,
@@ -51,7 +51,7 @@ pub struct Daemon {
 
 /// What the start has made for the daemon, besides its core.
 pub struct Started {
-    /// Reads the configuration again.
+    /// What reads the configuration again.
     pub reconfigure: Reconfigure,
     /// The bound sockets.
     pub sockets: Sockets,
@@ -171,7 +171,7 @@ impl Daemon {
     }
 
     /// How long the next wait may be; `None`: for ever.
-    fn timeout(&mut self) -> Option<Duration> {
+    pub(crate) fn timeout(&mut self) -> Option<Duration> {
         if self.signals.have_come() || KEYS.iter().any(|key| self.parts.get(*key).is_busy()) {
             return Some(Duration::ZERO);
         }
@@ -187,8 +187,23 @@ impl Daemon {
         exactly.map(|at| nap(rest(at))).into_iter().chain(about.map(rest)).min()
     }
 
+    /// Does what is due by now, after all that has come in meanwhile.
+    pub(crate) fn do_what_is_due(&mut self) {
+        self.core.now = Instant::now();
+        if !self.standstill.may_judge(self.core.now) {
+            return;
+        }
+        if self.core.arbiter.deadline().is_some_and(|time| self.core.moment(time) <= self.core.now) {
+            self.dispatch(Event::Tick);
+        }
+        self.parts_due();
+        if self.core.log.next_retry().is_some_and(|at| at <= self.core.now) {
+            self.core.log.flush(self.core.now);
+        }
+    }
+
     /// A wait of the loop is over, which was to take no longer than this.
-    fn look_at_clock(&mut self, timeout: Option<Duration>) {
+    pub(crate) fn look_at_clock(&mut self, timeout: Option<Duration>) {
         let Some(away) = self.standstill.woke(self.core.now, timeout) else { return };
         let seconds = away.as_secs_f64();
         let words = number::fixed(seconds, 1);
@@ -250,23 +265,13 @@ impl Daemon {
         }
     }
 
-    /// Does what is due by now, after all that has come in meanwhile.
-    fn do_what_is_due(&mut self) {
-        self.core.now = Instant::now();
-        if !self.standstill.may_judge(self.core.now) {
-            return;
-        }
-        if self.core.arbiter.deadline().is_some_and(|time| self.core.moment(time) <= self.core.now) {
-            self.dispatch(Event::Tick);
-        }
+    /// Has the parts do what is due.
+    pub(super) fn parts_due(&mut self) {
         for key in KEYS {
             if self.parts.get(*key).deadline().is_some_and(|at| at <= self.core.now) {
                 self.parts.get(*key).due(&mut self.core.cx(*key));
                 self.settle();
             }
-        }
-        if self.core.log.next_retry().is_some_and(|at| at <= self.core.now) {
-            self.core.log.flush(self.core.now);
         }
     }
 

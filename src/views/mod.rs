@@ -3,12 +3,14 @@
 //! A view changes nothing and is a function over what it reads, which the loop lends as a [`View`].
 
 pub(crate) mod answer;
+#[cfg_attr(not(feature = "metrics"), path = "no_metrics.rs")]
 pub(crate) mod metrics;
 pub(crate) mod status;
 pub(crate) mod survey;
 pub(crate) mod tail;
 pub(crate) mod targets;
 pub(crate) mod usage;
+#[cfg_attr(not(feature = "history"), path = "no_why.rs")]
 pub(crate) mod why;
 
 use crate::arbiter::Arbiter;

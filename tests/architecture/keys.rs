@@ -21,6 +21,7 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("parts/plugins/", "debug", "a level of Python's logging"),
     ("sys/", "oom_score_adj nice ionice sandbox capabilities no_new_privs", "steps of a spawn, a limit"),
     ("sys/", "address", "a field"),
+    ("views/", "address backlog host nice numprocesses path port sockets", "members of answers"),
     ("views/", "autostart critical on_demand requires uid", "members of the answer of `why`"),
 ];
 

@@ -39,6 +39,7 @@ pub fn environment(config: &WatcherConfig) -> Result<Names, String> {
 /// Whether a variable has a shell, an interpreter or a library take in code or data from a place that it names. What is
 /// set for the processes of a user often leads into that user's directories, so no hook that runs as somebody else gets
 /// it. They are those that sudo takes out, and the home, where programs look for what to do.
+#[cfg(feature = "helpers")]
 pub fn names_code(name: &str, value: &str) -> bool {
     const BEGINNINGS: [&str; 12] = [
         "LD_", "XDG_", "GIT_", "PYTHON", "PERL", "RUBY", "NODE_", "BASH", "GCONV_", "GLIBC_", "MALLOC_",

@@ -110,7 +110,6 @@ pub(super) mod tests {
     use super::super::old_files::old_files;
     use super::super::tests::Directory;
     use super::*;
-    use std::ffi::OsStr;
     use std::fs;
 
     /// Files with these names, each with its name in it.
@@ -175,7 +174,7 @@ pub(super) mod tests {
     fn what_cannot_be_looked_at_is_not_taken_to_be_missing() {
         let directory = files(&["f"]);
         let location = Location::find(&directory.path("f")).unwrap();
-        let unknown = location.look(OsStr::new(&"x".repeat(300)));
+        let unknown = location.look(std::ffi::OsStr::new(&"x".repeat(300)));
         assert_eq!(unknown.unwrap_err().kind(), ErrorKind::InvalidFilename);
         // Both forms of the old file have names that are too long to be looked at.
         let long = "x".repeat(254);

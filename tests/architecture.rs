@@ -51,9 +51,9 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "arbiter",
             "control",
             "config",
-            "host::surroundings",
             "host::procfs",
             "host::spawn_template",
+            "host::surroundings",
             "parts::plugins::run::Builtins",
             "parts::sockets",
             "parts::streams::ring",
@@ -305,7 +305,7 @@ fn what_is_allowed_is_not_reported() {
 }
 
 /// Compiles an arbiter and the part of the configuration that it needs, with no crate at hand.
-fn compile_arbiter(name: &str, arbiter: &Path) -> io::Result<Output> {
+fn compile_arbiter(name: &str, arbiter: &Path, features: &[&str]) -> io::Result<Output> {
     let config = root().join("src/config");
     let mut source = String::from("#![allow(dead_code)]\npub mod config {\n");
     let modules =
@@ -325,20 +325,24 @@ fn compile_arbiter(name: &str, arbiter: &Path) -> io::Result<Output> {
     fs::write(&file, source)?;
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let options = ["--edition", "2024", "--crate-type", "lib", "--emit", "metadata", "--cap-lints", "allow"];
-    Command::new(rustc).args(options).arg("-o").arg(out).arg(file).output()
+    let features = features.iter().flat_map(|name| ["--cfg".to_string(), format!("feature={name:?}")]);
+    Command::new(rustc).args(options).args(features).arg("-o").arg(out).arg(file).output()
 }
 
 #[test]
 fn the_arbiter_compiles_alone() {
-    let alone = compile_arbiter("alone", &root().join("src/arbiter/mod.rs")).unwrap();
-    assert!(alone.status.success(), "\n{}", String::from_utf8_lossy(&alone.stderr));
+    let all: &[&str] = &["dependencies", "health", "history", "hooks", "on_demand"];
+    for (name, features) in [("alone", all), ("alone_and_bare", &[])] {
+        let alone = compile_arbiter(name, &root().join("src/arbiter/mod.rs"), features).unwrap();
+        assert!(alone.status.success(), "{name}\n{}", String::from_utf8_lossy(&alone.stderr));
+    }
 }
 
 #[test]
 fn an_arbiter_that_needs_libc_does_not_compile_alone() {
     let arbiter = Path::new(env!("CARGO_TARGET_TMPDIR")).join("needs_libc.rs");
     fs::write(&arbiter, "pub fn own() -> i32 { unsafe { libc::getpid() } }\n").unwrap();
-    let refused = compile_arbiter("refused", &arbiter).unwrap();
+    let refused = compile_arbiter("refused", &arbiter, &[]).unwrap();
     let error = String::from_utf8_lossy(&refused.stderr);
     assert!(!refused.status.success() && error.contains("libc"), "\n{error}");
 }

@@ -1,7 +1,7 @@
 //! What the arbiter wants to be done: the daemon performs it, and what it led to comes back as an [`Event`](super::Event).
 #![allow(missing_docs, reason = "the fields of the variants are named for what they hold")]
 
-use super::fate::Fall;
+use super::exit_policy::CriticalExit;
 use super::hooks::{About, HookId};
 use super::reconfigure::Reading;
 use super::report::{Level, Published};
@@ -46,7 +46,7 @@ pub enum Action {
     /// A watcher is gone.
     Forgotten { watcher: WatcherId, left: Vec<Pid> },
     /// Everything has stopped: end; because of this, if nobody has ordered it.
-    Exit(Option<Fall>),
+    Exit(Option<CriticalExit>),
 }
 
 /// To whom of a process a signal goes.

@@ -1,6 +1,6 @@
 //! What a step of the arbiter works with: the time, the tables of processes, and what is to be done.
 
-use super::fate::Death;
+use super::exit_policy::Death;
 use super::history::Cause;
 use super::hooks::HookId;
 use super::random::Random;

@@ -4,7 +4,6 @@
 use super::history::Origin;
 use super::hooks::{Answer, HookId};
 use super::process::Exit;
-use super::pulse::Notice;
 use super::reconfigure::{NewConfig, Reading};
 use super::request::{Order, Ticket};
 use super::{Pid, WatcherId};
@@ -53,4 +52,15 @@ pub enum Event {
     Overslept { seconds: f64 },
     /// The time of [`Arbiter::deadline`] has come.
     Tick,
+}
+
+/// What a process tells of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// It is ready.
+    Ready,
+    /// It is alive.
+    Alive,
+    /// It is not well and is to be ended, as if it had been silent.
+    Trigger,
 }

@@ -4,48 +4,16 @@
 //! on each answer (`Then`), is the table of its `Call`s. A call has a number of its own: an answer that comes
 //! after the call was given up finds nothing to decide, least of all about another process.
 
+pub use super::calls::{About, Answer, HookId};
+pub(super) use super::calls::{MOST_CALLS, Then};
 use super::context::Cx;
-use super::process::Exit;
 use super::run::State;
 use super::time::Time;
 use super::watcher::Watcher;
-use super::{Action, Level, Pid, Published, Whom};
+use super::{Action, Level, Pid, Published};
 use crate::config::hooks::Hook;
 use crate::config::number;
 use crate::sorted::Sorted;
-
-/// The most hooks of one watcher that run, or wait for their turn, when nothing hangs on their answers.
-pub(super) const MOST_CALLS: usize = 10_000;
-
-/// Stands for one run of a hook; never used again for another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HookId(pub u64);
-
-/// What a hook is about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct About {
-    /// The process.
-    pub pid: Option<Pid>,
-    /// The signal.
-    pub signum: Option<i32>,
-    /// How the process ended.
-    pub exit: Option<Exit>,
-    /// circus had asked the process to end.
-    pub asked: bool,
-}
-
-/// What became of a hook.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// It agrees.
-    Yes,
-    /// It does not: a Python function returned something that is not true.
-    No,
-    /// It does not, or could not do its work: a program exited with another code than 0.
-    Refused(String),
-    /// It could not answer: it could not be run, crashed, raised an exception, or took too long.
-    Failed(String),
-}
 
 impl Answer {
     fn failure(&self) -> Option<&str> {
@@ -57,37 +25,6 @@ impl Answer {
     }
 }
 
-/// What hangs on the answer of a hook.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Then {
-    /// before_start: whether processes are spawned.
-    Begin,
-    /// after_start: whether the watcher is active.
-    Activate,
-    /// before_spawn: whether the process is spawned.
-    Spawn,
-    /// after_spawn: whether the process stays.
-    Keep,
-    /// before_stop: then the processes are asked to end.
-    Stop,
-    /// after_stop: then the watcher has stopped.
-    Rest,
-    /// before_signal: whether a process is asked to end; it gets SIGKILL `timeout` seconds after the answer.
-    Ask { wid: u32, pid: Pid, signum: i32, timeout: f64 },
-    /// before_signal: whether a client's signal is sent.
-    Signal { pid: Pid, signum: i32, whom: Whom },
-    /// before_reap: then after_reap is told.
-    Reaped(About),
-    /// stop_command: whether the process needs no signal.
-    Stopped { wid: u32, pid: Pid },
-    /// reload_command: then that of the next process.
-    Reloaded { pid: Pid },
-    /// A question about how a process does its work.
-    Probed { wid: u32, pid: Pid },
-    /// Nothing.
-    Nothing,
-}
-
 /// The hooks of a watcher.
 #[derive(Debug, Default)]
 pub(super) struct Hooks {
@@ -95,6 +32,17 @@ pub(super) struct Hooks {
     pub(super) calls: Sorted<HookId, Call>,
     /// None is run any more.
     pub(super) hurried: bool,
+}
+
+impl Hooks {
+    /// How many run.
+    pub(super) fn running(&self) -> usize {
+        self.calls.len()
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = &HookId> {
+        self.calls.keys()
+    }
 }
 
 /// A hook that runs.
@@ -302,17 +250,7 @@ impl Watcher {
     /// Somebody is in a hurry: hooks are ended, and none is run any more.
     pub(super) fn end_hooks(&mut self, cx: &mut Cx) {
         self.ext.hooks.hurried = true;
-        let (stop, rest) = (self.spares_processes(), self.waits_for(Then::Rest));
-        if self.is_held_back() {
-            self.state = State::Stopping { held_back: false };
-        }
         self.cancel_hooks(&|_| true, cx);
-        if stop {
-            self.ask_all(cx);
-        }
-        if rest {
-            self.rest(cx);
-        }
     }
 
     /// When the first hook has taken too long.

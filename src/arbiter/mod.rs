@@ -6,57 +6,78 @@
 //!
 //! ```text
 //!   Event ──▶ Arbiter::handle(now, event, &mut actions) ──▶ Action
-//!              │  orders: what clients want            orders.rs, tuning.rs
+//!              │  orders: what clients want            orders.rs, set_options.rs
 //!              │  another configuration                reconfigure.rs
-//!              │  boot: all watchers up, all down      boot.rs
+//!              │  all watchers up, all down            startup.rs, shutdown.rs
 //!              └─ Watcher: from what is wanted to what is
+//!                   what it is doing, as data          run.rs, process.rs
 //!                   spawns, respawns                   watcher.rs, spawning.rs, respawn.rs
 //!                   reloads                            reload.rs
-//!                   sockets that start it              demand.rs
 //!                   asks, kills, waits                 stop.rs, remnants.rs
 //!                   clients that wait                  waiters.rs
-//!                   programs that are asked            hooks.rs, errands.rs
-//!                   who does its work                  pulse.rs
-//!                   who depends on whom                relations.rs
-//!                   what an end means                  fate.rs
-//!                   what has happened to it            history.rs, health.rs
+//!                   what an end means                  exit_policy.rs
+//!                   how it fares                       status.rs
+//!              which a build may leave out (absent/ has their interfaces):
+//!                   sockets that start it              on_demand.rs
+//!                   programs that are asked            hooks.rs, user_commands.rs
+//!                   readiness and health               readiness.rs
+//!                   who depends on whom                dependencies.rs
+//!                   what has happened to it            history.rs
 //!              what they share: context.rs; whose deadline comes next: agenda.rs
 //! ```
 //!
 //! The daemon calls [`Arbiter::deadline`] before it sleeps and sends [`Event::Tick`] when that time has come. There
 //! are no timers to cancel: each deadline is a field of the state that it belongs to.
 #![deny(clippy::wildcard_enum_match_arm)]
+#![cfg_attr(
+    not(all(feature = "dependencies", feature = "health", feature = "history", feature = "on_demand")),
+    allow(
+        dead_code,
+        reason = "some of what is noted and asked is of use to parts alone that this build lacks"
+    )
+)]
 
 mod action;
 mod agenda;
-mod boot;
+mod calls;
 mod context;
-mod demand;
-mod errands;
 mod event;
-pub mod fate;
-mod health;
-pub mod history;
-pub mod hooks;
+pub mod exit_policy;
+mod facts;
 mod orders;
 mod oversleep;
 pub mod process;
-pub mod pulse;
 mod random;
 pub mod reconfigure;
-mod relations;
 mod reload;
 mod remnants;
 mod report;
 pub mod request;
 pub mod respawn;
 mod run;
+mod set_options;
+mod shutdown;
 mod spawning;
+mod startup;
+mod status;
 mod stop;
 pub mod time;
-mod tuning;
 mod waiters;
 pub mod watcher;
+
+// What a build may leave out; a file of the same interface, with nothing in it, takes its place.
+#[cfg_attr(not(feature = "dependencies"), path = "absent/dependencies.rs")]
+mod dependencies;
+#[cfg_attr(not(feature = "history"), path = "absent/history.rs")]
+pub mod history;
+#[cfg_attr(not(feature = "hooks"), path = "absent/hooks.rs")]
+pub mod hooks;
+#[cfg_attr(not(feature = "on_demand"), path = "absent/on_demand.rs")]
+mod on_demand;
+#[cfg_attr(not(feature = "health"), path = "absent/readiness.rs")]
+pub mod readiness;
+#[cfg(feature = "hooks")]
+mod user_commands;
 
 #[cfg(test)]
 mod sim;
@@ -65,17 +86,18 @@ use crate::config::WatcherConfig;
 use crate::sorted::Sorted;
 pub use action::{Action, Whom};
 use agenda::Agenda;
-pub use boot::HURRY_AFTER;
-use boot::{Boot, Ending};
 use context::{Cx, Known, Outcome};
+use dependencies::{Dependencies, Outlook};
 pub use event::Event;
-use fate::{Death, Fall};
+use exit_policy::{CriticalExit, Death};
 use history::Cause;
 use process::{Exit, NotRun, Process};
-use relations::{Outlook, Relations};
 pub use remnants::SPARED;
 pub use report::{Level, Published};
 use request::Ticket;
+use shutdown::Ending;
+pub use shutdown::HURRY_AFTER;
+use startup::Startup;
 use time::Time;
 use watcher::{Status, Watcher};
 
@@ -96,12 +118,12 @@ pub struct Arbiter {
     agenda: Agenda,
     /// Orders with several watchers that are not all done.
     pending: Sorted<Ticket, orders::Pending>,
-    relations: Relations,
-    boot: Option<Boot>,
+    dependencies: Dependencies,
+    startup: Option<Startup>,
     ending: Option<Ending>,
     /// A critical watcher has ended for good, for this reason.
     over: Option<(WatcherId, (String, Option<Death>))>,
-    fallen: Option<Fall>,
+    fallen: Option<CriticalExit>,
     /// Seconds between the starts of two watchers.
     warmup_delay: f64,
     next_id: u32,
@@ -116,8 +138,8 @@ impl Arbiter {
             cx: Cx::new(seed),
             agenda: Agenda::default(),
             pending: Sorted::new(),
-            relations: Relations::default(),
-            boot: None,
+            dependencies: Dependencies::default(),
+            startup: None,
             ending: None,
             over: None,
             fallen: None,
@@ -137,7 +159,7 @@ impl Arbiter {
         let id = WatcherId(self.next_id);
         self.next_id += 1;
         self.names.insert(config.name.to_lowercase(), id);
-        self.relations.have_changed(&config);
+        self.dependencies.have_changed(&config);
         self.watchers.insert(id, Box::new(Watcher::new(id, config)));
         id
     }
@@ -169,7 +191,7 @@ impl Arbiter {
     pub fn deadline(&mut self) -> Option<Time> {
         let watchers = &self.watchers;
         self.agenda.update(|id| watchers.get(&id)?.deadline());
-        self.agenda.next().into_iter().chain(self.boot.as_ref().and_then(Boot::deadline)).min()
+        self.agenda.next().into_iter().chain(self.startup.as_ref().and_then(Startup::deadline)).min()
     }
 
     /// Takes in an event and says what is to be done.
@@ -177,10 +199,10 @@ impl Arbiter {
         self.cx.now = now;
         std::mem::swap(&mut self.cx.actions, actions);
         self.take(event);
-        self.calm();
+        self.propagate();
         if let Some((watcher, reason)) = self.over.take() {
             self.fall(watcher, reason);
-            self.calm();
+            self.propagate();
         }
         std::mem::swap(&mut self.cx.actions, actions);
     }
@@ -191,7 +213,7 @@ impl Arbiter {
             self.cx.cause = Cause::of(&event);
         }
         match event {
-            Event::Start => self.begin_boot(),
+            Event::Start => self.begin_startup(),
             Event::Spawned { watcher, pid } => {
                 // The kernel gives no process the number of a group that has members: that one ended unseen.
                 self.group_is_empty(pid);
@@ -270,7 +292,7 @@ impl Arbiter {
             self.with(id, Watcher::expire);
         }
         self.cx.cause = Cause::Course;
-        self.advance_boot();
+        self.advance_startup();
     }
 
     /// Lets the watcher of a process handle something.
@@ -313,7 +335,7 @@ impl Arbiter {
         let status = watcher.status();
         let over = over.filter(|_| watcher.config.options.critical);
         let gone = watcher.goal == watcher::Goal::Gone && status == Status::Stopped;
-        self.stir(id, before);
+        self.mark_dirty(id, before);
         for (ticket, reply) in done {
             self.finish(ticket, reply);
         }
@@ -323,8 +345,8 @@ impl Arbiter {
         if self.over.is_none() {
             self.over = over.map(|reason| (id, reason));
         }
-        if self.boot.is_some() {
-            self.advance_boot();
+        if self.startup.is_some() {
+            self.advance_startup();
         }
         if status == Status::Stopped && self.ending.is_some() {
             self.end_when_stopped();

@@ -11,7 +11,7 @@ use super::process::Phase;
 use super::reconfigure::Reading;
 use super::request::{Errno, Order, Reply, Task, Ticket};
 use super::run::Run;
-use super::tuning::Adding;
+use super::set_options::Adding;
 use super::waiters::{Await, Waiter};
 use super::watcher::{Goal, Watcher, WhyDown};
 use super::{Action, Arbiter, Pid, WatcherId, Whom};
@@ -165,31 +165,31 @@ impl Arbiter {
     fn start_many(&mut self, targets: Option<Vec<WatcherId>>, wait: &Wait) -> Option<Reply> {
         let ids = self.to_start(targets);
         if ids.len() == 1 {
-            ids.iter().for_each(|id| self.unboot(*id));
+            ids.iter().for_each(|id| self.unqueue(*id));
             return self.carry_out(&ids, wait, &|w, cx| w.want_up(cx));
         }
         let reply = self.carry_out(&ids, wait, &|w, _| w.queued |= w.goal != Goal::Up);
-        self.boot_in_order(ids);
+        self.start_in_order(ids);
         reply
     }
 
     fn stop(&mut self, targets: Option<Vec<WatcherId>>, wait: &Wait) -> Option<Reply> {
         let mut ids = targets.unwrap_or_else(|| self.by_priority());
-        ids = self.relations.in_order(ids);
+        ids = self.dependencies.in_order(ids);
         ids.reverse();
-        ids.iter().for_each(|id| self.unboot(*id));
+        ids.iter().for_each(|id| self.unqueue(*id));
         self.carry_out(&ids, wait, &|w, _| w.want_down())
     }
 
     fn restart_many(&mut self, targets: Vec<WatcherId>, wait: &Wait) -> Option<Reply> {
         let ids = self.to_start(Some(targets));
         if ids.len() == 1 {
-            ids.iter().for_each(|id| self.unboot(*id));
+            ids.iter().for_each(|id| self.unqueue(*id));
             return self.carry_out(&ids, wait, &Watcher::restart);
         }
         let down_first: Vec<WatcherId> = ids.iter().rev().copied().collect();
         let reply = self.carry_out(&down_first, wait, &|w, _| w.stop_first());
-        self.boot_in_order(ids);
+        self.start_in_order(ids);
         reply
     }
 
@@ -203,7 +203,7 @@ impl Arbiter {
         let ids = match name.map(|name| self.id_of(&name)) {
             Some(Err(reply)) => return Some(reply),
             Some(Ok(id)) => {
-                self.unboot(id);
+                self.unqueue(id);
                 vec![id]
             }
             None => {
@@ -246,7 +246,7 @@ impl Arbiter {
     ) -> Result<Option<Reply>, Reply> {
         let id = self.id_of(name)?;
         let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
-        if watcher.ext.hooks.calls.len() >= MOST_CALLS {
+        if watcher.ext.hooks.running() >= MOST_CALLS {
             let text = format!("too many signals of '{name}' wait for its hooks");
             return Err(Reply::error(Errno::Conflict, text));
         }

@@ -21,8 +21,8 @@ impl Watcher {
     fn give_back(&mut self, now: Time, seconds: f64) {
         for process in self.processes.values_mut() {
             process.give_back(seconds);
-            if let Some(pulse) = &mut process.pulse {
-                pulse.give_back(now, seconds);
+            if let Some(liveness) = &mut process.liveness {
+                liveness.give_back(now, seconds);
             }
         }
         for remnant in &mut self.left.groups {

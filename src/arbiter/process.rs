@@ -1,6 +1,6 @@
 //! One process of a watcher, and what is left of one that has ended.
 
-use super::pulse::Pulse;
+use super::readiness::Liveness;
 use super::respawn::Chain;
 use super::time::Time;
 use super::{Pid, Whom};
@@ -95,7 +95,7 @@ pub struct Process {
     /// Who is ended together with it; `None`: nobody.
     pub followers: Option<Whom>,
     /// How it does its work, if somebody looks after that.
-    pub(super) pulse: Option<Box<Pulse>>,
+    pub(super) liveness: Option<Box<Liveness>>,
 }
 
 impl Process {
@@ -113,7 +113,7 @@ impl Process {
             oom: false,
             not_run: None,
             followers: None,
-            pulse: None,
+            liveness: None,
         }
     }
 

@@ -7,7 +7,7 @@
 use super::context::Cx;
 use super::orders::STOPPING;
 use super::request::{Errno, Reply, Ticket};
-use super::tuning::streams;
+use super::set_options::streams;
 use super::waiters::{Await, Waiter};
 use super::watcher::{Goal, Watcher};
 use super::{Action, Arbiter, Level, Published, WatcherId};
@@ -162,9 +162,9 @@ impl Arbiter {
             return None;
         }
         tally.changed += 1;
-        self.relations.have_changed(&watcher.config);
+        self.dependencies.have_changed(&watcher.config);
         let (changes, step) = watcher.take_over(&old, new);
-        self.relations.have_changed(&watcher.config);
+        self.dependencies.have_changed(&watcher.config);
         let name = &watcher.config.name;
         let keys: Vec<&str> = changes.iter().map(|change| change.key.as_str()).collect();
         let text = format!("{name}: changed in the configuration: {}", keys.join(" "));
@@ -198,12 +198,12 @@ impl Arbiter {
         for (id, step) in &steps {
             match step {
                 Step::Start | Step::StopFirst => to_start.push(*id),
-                Step::Remove | Step::Stop => self.unboot(*id),
+                Step::Remove | Step::Stop => self.unqueue(*id),
                 Step::Settle | Step::Count | Step::Renew => {}
             }
         }
         // Nobody's turn to start comes before everybody has taken the step.
-        let boot = self.boot.take();
+        let boot = self.startup.take();
         for (id, step) in steps {
             self.with(id, |watcher, cx| {
                 if let (true, Some(what)) = (waiting, step.awaited()) {
@@ -213,10 +213,10 @@ impl Arbiter {
                 watcher.take_step(step, cx);
             });
         }
-        self.boot = boot;
+        self.startup = boot;
         let mut in_order = self.by_priority();
         in_order.retain(|id| to_start.contains(id));
-        self.boot_in_order(in_order);
+        self.start_in_order(in_order);
     }
 }
 

@@ -10,6 +10,8 @@ use super::run::Run;
 use super::watcher::{Goal, Status, Watcher};
 use super::{Action, Level, Pid, Published};
 use crate::config::WatcherConfig;
+use crate::config::hooks::Hook;
+use crate::signals::{self, SIGHUP};
 use crate::sorted::Sorted;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -110,6 +112,33 @@ impl Watcher {
                 | Reload::Commands { .. }),
             ) => self.set_reload(state),
         }
+    }
+
+    /// The signal by which it is reloaded.
+    fn reload_signal(&self) -> Option<i32> {
+        let options = &self.config.options;
+        let signum = options.reload_signal.and_then(|signum| i32::try_from(signum).ok());
+        signum.or(options.send_hup.then_some(SIGHUP))
+    }
+
+    /// Whether its processes stay when it is reloaded.
+    pub(super) fn reloads_in_place(&self) -> bool {
+        self.has_hook(Hook::ReloadCommand) || self.reload_signal().is_some()
+    }
+
+    /// Begins a reload in which the processes stay.
+    pub(super) fn reload_in_place(&mut self, cx: &mut Cx) {
+        if self.has_hook(Hook::ReloadCommand) {
+            let queue = self.oldest_first().into();
+            return self.set_reload(Reload::Commands { queue, current: None });
+        }
+        for pid in self.oldest_first() {
+            let Some(signum) = self.reload_signal() else { break };
+            let name = signals::name(signum);
+            cx.log(Level::Info, format!("SENDING {} to {pid}", name.strip_prefix("SIG").unwrap_or(&name)));
+            cx.signal(pid, signum);
+        }
+        self.end_reload(cx);
     }
 
     /// The processes that a reload has made are ready. Old ones are replaced however they fare.

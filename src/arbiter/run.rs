@@ -2,7 +2,7 @@
 //! belongs to a run ends with it.
 
 use super::Pid;
-use super::fate::Death;
+use super::exit_policy::Death;
 use super::reload::Reload;
 use super::respawn::Retry;
 use super::time::Time;

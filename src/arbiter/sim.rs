@@ -3,15 +3,15 @@
 
 #![allow(clippy::wildcard_enum_match_arm)]
 
-mod fate;
+mod dependencies;
+mod exit_policy;
 mod lives;
 mod on_demand;
 mod orders;
 mod passing;
 mod proven;
-mod pulse;
+mod readiness;
 mod reconfigure;
-mod relations;
 mod reload;
 mod remnants;
 mod rules;
@@ -23,11 +23,11 @@ mod with_history;
 mod with_hooks;
 
 use super::context::Known;
-use super::demand::Look;
-use super::fate::Fall;
+use super::exit_policy::CriticalExit;
 use super::hooks::{About, Answer, HookId, Then};
+use super::on_demand::Look;
 use super::process::{Exit, Phase};
-use super::pulse::Notice;
+use super::readiness::Notice;
 use super::reconfigure::NewConfig;
 use super::reload::Reload;
 use super::request::{Errno, Matching, Order, Reply, Select, Task, Ticket};
@@ -144,7 +144,7 @@ struct World {
     spawns: Vec<(Time, String)>,
     exited: bool,
     /// Why, when nobody has ordered it.
-    fall: Option<Fall>,
+    fall: Option<CriticalExit>,
     /// What is found when the configuration is read again.
     files: Result<NewConfig, String>,
     /// Watchers that became singletons with more than one process, which are on their way out.

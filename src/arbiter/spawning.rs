@@ -4,7 +4,7 @@
 //! While it is under way, no other one begins.
 
 use super::context::{Cx, Known};
-use super::fate::exit_of;
+use super::exit_policy::exit_of;
 use super::history::Cause;
 use super::hooks::{About, Then};
 use super::process::{Exit, Fate, NotRun, Process, Remnant};
@@ -142,7 +142,7 @@ impl Watcher {
         (process.generation, process.chain) = (self.generation, chain);
         process.expires = self.expiry(cx);
         process.followers = self.followers();
-        process.pulse = self.first_pulse(wid, pid, cx.now);
+        process.liveness = self.first_liveness(wid, pid, cx.now);
         self.processes.insert(process);
         let others_fail = self.run().retries().any(|retry| retry.chain.failures > 0);
         if chain.failures > 0 && chain.last == Failure::Exec && !others_fail {

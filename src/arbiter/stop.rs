@@ -5,20 +5,20 @@
 //! groups are empty.
 
 use super::context::{Cx, Known};
-use super::fate::succeeded;
+use super::exit_policy::succeeded;
 use super::history::{Restart, What};
 use super::hooks::{About, MOST_CALLS, Then};
 use super::process::{Exit, Fate, Phase, Process};
 use super::reload::Reload;
 use super::remnants::rest_of_stop;
-use super::run::Next;
+use super::run::{Next, State};
 use super::spawning::Step;
 use super::time::Time;
 use super::watcher::{Goal, Status, Watcher};
 use super::{Action, Level, Pid, Published, Whom};
 use crate::config::hooks::Hook;
 use crate::config::number;
-use crate::signals::{self, SIGKILL};
+use crate::signals::{self, SIGKILL, SIGTERM};
 use crate::sorted::sort_by;
 
 /// Seconds that circus waits for a process, or for the rest of its group, to go after SIGKILL. A process that waits for
@@ -26,6 +26,25 @@ use crate::sorted::sort_by;
 pub(super) const AFTER_KILL: f64 = 2.0;
 
 impl Watcher {
+    /// Writes something about a process to the log.
+    pub(super) fn say_of(&self, level: Level, (pid, wid): (Pid, u32), what: &str, cx: &mut Cx) {
+        cx.log(level, format!("{}: process {pid} (wid {wid}) {what}", self.config.name));
+    }
+
+    /// A process is about to end, or has ended: nobody asks about it any more, nor waits for its successor.
+    fn leave(&mut self, wid: u32, cx: &mut Cx) {
+        self.end_spawn_of(wid, cx);
+        if let Some(run) = self.run_mut() {
+            run.replacing.retain(|old| *old != wid);
+        }
+        self.end_liveness(wid, cx);
+    }
+
+    /// The signal that asks its processes to end.
+    pub(super) fn stop_signal(&self) -> i32 {
+        i32::try_from(self.config.options.stop_signal).unwrap_or(SIGTERM)
+    }
+
     /// Asks a process to end, in the watcher's own way and time.
     pub(super) fn ask_to_end(&mut self, wid: u32, cx: &mut Cx) {
         self.ask(wid, None, self.config.options.graceful_timeout, cx);
@@ -36,8 +55,7 @@ impl Watcher {
     ///
     /// If before_signal is to be asked first, the timeout begins with its answer.
     pub(super) fn ask(&mut self, wid: u32, signum: Option<i32>, timeout: f64, cx: &mut Cx) {
-        self.end_spawn_of(wid, cx);
-        self.end_pulse(wid, cx);
+        self.leave(wid, cx);
         let command = signum.is_none() && timeout > 0.0 && self.has_hook(Hook::StopCommand);
         let own_way = signum.is_none();
         let signum = signum.unwrap_or_else(|| self.stop_signal());
@@ -172,7 +190,17 @@ impl Watcher {
 
     /// Sends SIGKILL to all that were asked to end: somebody is in a hurry.
     pub(super) fn hurry(&mut self, cx: &mut Cx) {
+        let (stop, rest) = (self.spares_processes(), self.waits_for(Then::Rest));
+        if self.is_held_back() {
+            self.state = State::Stopping { held_back: false };
+        }
         self.end_hooks(cx);
+        if stop {
+            self.ask_all(cx);
+        }
+        if rest {
+            self.rest(cx);
+        }
         let asked: Vec<u32> = self.processes.values().filter(|p| is_asked(p)).map(|p| p.wid).collect();
         for wid in asked {
             self.kill(wid, cx);
@@ -182,8 +210,7 @@ impl Watcher {
 
     /// A process is a zombie. While it is, its group's number is its own: the rest of the group is asked now.
     pub(super) fn exited(&mut self, wid: u32, exit: Exit, cx: &mut Cx) {
-        self.end_spawn_of(wid, cx);
-        self.end_pulse(wid, cx);
+        self.leave(wid, cx);
         let Some(process) = self.processes.get(wid) else { return };
         let pid = process.pid;
         let was_ready = process.is_ready();
@@ -227,7 +254,7 @@ impl Watcher {
     fn call_reap_hooks(&mut self, pid: Pid, exit: Exit, asked: bool, cx: &mut Cx) {
         let about = About { pid: Some(pid), asked, ..About::default() };
         let after = About { exit: Some(exit), ..about };
-        let full = self.ext.hooks.calls.len() >= MOST_CALLS;
+        let full = self.ext.hooks.running() >= MOST_CALLS;
         if full || !self.call(Hook::BeforeReap, about, Then::Reaped(after), cx) {
             self.tell(Hook::AfterReap, after, cx);
         }
@@ -339,7 +366,7 @@ impl Watcher {
         let due: Vec<u32> = self.processes.values().filter(outlives).map(|p| p.wid).collect();
         due.into_iter().for_each(|wid| self.give_process_up(wid, cx));
         self.expire_remnants(cx);
-        self.expire_pulses(cx);
+        self.expire_liveness(cx);
         if self.status() == Status::Active && self.run().reload.is_none() {
             self.expire_old(cx);
         }

@@ -5,11 +5,11 @@
 //! done. At most one spawn is under way for a watcher, so that a stop can always overtake a start.
 
 use super::context::Cx;
-use super::demand::Demand;
+use super::dependencies::Dependency;
 use super::history::History;
 use super::hooks::{About, Hooks, Then};
+use super::on_demand::Demand;
 use super::process::{Fate, Phase, Process, Processes, Remnant};
-use super::relations::Dependency;
 use super::respawn::Backoff;
 use super::run::{Slot, State};
 use super::spawning::{Spawning, Step};
@@ -323,7 +323,7 @@ impl Watcher {
             self.stop_now(cx);
         }
         let waits_for_group = self.left.groups.iter().any(|r| r.fate != Fate::Left);
-        let ends = !self.processes.is_empty() || self.spawning.is_some() || !self.ext.hooks.calls.is_empty();
+        let ends = !self.processes.is_empty() || self.spawning.is_some() || self.ext.hooks.running() > 0;
         if ends || waits_for_group || self.is_held_back() {
             return;
         }
@@ -404,7 +404,7 @@ impl Watcher {
             Phase::Dead { .. } => None,
         });
         let of_processes = of_processes.chain(self.remnant_deadline()).chain(self.spawn_deadline());
-        let of_processes = of_processes.chain(self.pulse_deadline());
+        let of_processes = of_processes.chain(self.liveness_deadline());
         of_processes.chain(self.demand_deadline()).chain(self.hook_deadline()).min()
     }
 }

@@ -3,7 +3,7 @@
 //! It gets one line of JSON when circus ends because of a critical watcher, or cannot start. In a container it is the
 //! termination log, which is a file mounted there, with room for 4096 bytes: it is written in place.
 
-use crate::arbiter::fate::{Death, Fall};
+use crate::arbiter::exit_policy::{CriticalExit, Death};
 use crate::config::text;
 use crate::control::one;
 use crate::host::files::Location;
@@ -29,7 +29,7 @@ pub fn write(
     path: &str,
     code: u8,
     reason: &str,
-    fall: Option<&Fall>,
+    fall: Option<&CriticalExit>,
     output: &[String],
 ) -> Result<(), String> {
     let inscription = inscription(code, reason, fall, output);
@@ -44,7 +44,7 @@ fn put(path: &str, line: &[u8]) -> io::Result<()> {
 }
 
 /// The line. If it is too long, the oldest of the output is left out.
-fn inscription(code: u8, reason: &str, fall: Option<&Fall>, mut output: &[String]) -> Vec<u8> {
+fn inscription(code: u8, reason: &str, fall: Option<&CriticalExit>, mut output: &[String]) -> Vec<u8> {
     let mut map = one("time", clock::realtime().into());
     let mut put = |key: &str, value: Json| drop(map.insert(key.into(), value));
     put("code", code.into());
@@ -82,9 +82,9 @@ mod tests {
     use crate::arbiter::WatcherId;
     use crate::arbiter::process::Exit;
 
-    fn fall() -> Fall {
+    fn fall() -> CriticalExit {
         let death = Some(Death { pid: 7, wid: 2, exit: Exit::Signal(9) });
-        Fall { watcher: WatcherId(1), name: "web".into(), reason: "it died".into(), death, code: 137 }
+        CriticalExit { watcher: WatcherId(1), name: "web".into(), reason: "it died".into(), death, code: 137 }
     }
 
     fn read(line: &[u8]) -> Json {

@@ -7,7 +7,7 @@
 mod socket;
 
 use crate::arbiter::process::Exit;
-use crate::arbiter::pulse::Notice;
+use crate::arbiter::readiness::Notice;
 use crate::arbiter::{Event, Pid};
 use crate::config::WatcherConfig;
 use crate::config::probe::{self, Probe};

@@ -6,7 +6,7 @@
 //! at again in the next turn, which then does not wait. With nothing to do there is no deadline, and the wait has
 //! no end: an idle circus makes no system call.
 
-use crate::arbiter::fate::Fall;
+use crate::arbiter::exit_policy::CriticalExit;
 use crate::arbiter::{Action, Event};
 use crate::config::number;
 use crate::host::pidfile::PidFile;
@@ -44,7 +44,7 @@ pub struct Daemon {
     pub(crate) standstill: Standstill,
     pub(crate) ended: bool,
     /// Why it has ended, if nobody has ordered it.
-    pub(crate) fall: Option<Fall>,
+    pub(crate) fall: Option<CriticalExit>,
     /// When a SIGCHLD, an exit and so on led to actions; kept to save allocations.
     actions: Vec<Action>,
 }
@@ -171,7 +171,7 @@ impl Daemon {
     }
 
     /// How long the next wait may be; `None`: for ever.
-    pub(crate) fn timeout(&mut self) -> Option<Duration> {
+    fn timeout(&mut self) -> Option<Duration> {
         if self.signals.have_come() || KEYS.iter().any(|key| self.parts.get(*key).is_busy()) {
             return Some(Duration::ZERO);
         }
@@ -187,23 +187,8 @@ impl Daemon {
         exactly.map(|at| nap(rest(at))).into_iter().chain(about.map(rest)).min()
     }
 
-    /// Does what is due by now, after all that has come in meanwhile.
-    pub(crate) fn do_what_is_due(&mut self) {
-        self.core.now = Instant::now();
-        if !self.standstill.may_judge(self.core.now) {
-            return;
-        }
-        if self.core.arbiter.deadline().is_some_and(|time| self.core.moment(time) <= self.core.now) {
-            self.dispatch(Event::Tick);
-        }
-        self.parts_due();
-        if self.core.log.next_retry().is_some_and(|at| at <= self.core.now) {
-            self.core.log.flush(self.core.now);
-        }
-    }
-
     /// A wait of the loop is over, which was to take no longer than this.
-    pub(crate) fn look_at_clock(&mut self, timeout: Option<Duration>) {
+    fn look_at_clock(&mut self, timeout: Option<Duration>) {
         let Some(away) = self.standstill.woke(self.core.now, timeout) else { return };
         let seconds = away.as_secs_f64();
         let words = number::fixed(seconds, 1);
@@ -265,13 +250,23 @@ impl Daemon {
         }
     }
 
-    /// Has the parts do what is due.
-    pub(super) fn parts_due(&mut self) {
+    /// Does what is due by now, after all that has come in meanwhile.
+    fn do_what_is_due(&mut self) {
+        self.core.now = Instant::now();
+        if !self.standstill.may_judge(self.core.now) {
+            return;
+        }
+        if self.core.arbiter.deadline().is_some_and(|time| self.core.moment(time) <= self.core.now) {
+            self.dispatch(Event::Tick);
+        }
         for key in KEYS {
             if self.parts.get(*key).deadline().is_some_and(|at| at <= self.core.now) {
                 self.parts.get(*key).due(&mut self.core.cx(*key));
                 self.settle();
             }
+        }
+        if self.core.log.next_retry().is_some_and(|at| at <= self.core.now) {
+            self.core.log.flush(self.core.now);
         }
     }
 

@@ -57,8 +57,9 @@ impl Daemon {
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.core.log.log(level, format_args!("{text}")),
             Action::Read(reading) => {
-                self.reconfigure.read_again(reading, &mut self.core, &mut self.parts);
+                let found = self.reconfigure.read(&mut self.core, &mut self.parts);
                 self.has_slack = true;
+                self.core.event(Event::Read { reading, found });
             }
             Action::Changed(id) => self.each(&mut |part, cx| part.changed(id, cx)),
             Action::Forgotten { watcher, left } => {

@@ -4,9 +4,9 @@
 //! the new sockets are opened. Only then sockets and the options of `[circus]` change places, and the arbiter is given
 //! the watchers. Nothing here waits: files must be regular ones, and no name of a host is looked up.
 
-use crate::arbiter::reconfigure::{NewConfig, Reading};
+use crate::arbiter::WatcherId;
+use crate::arbiter::reconfigure::NewConfig;
 use crate::arbiter::watcher::Watcher;
-use crate::arbiter::{Event, WatcherId};
 use crate::config::changes::copy;
 use crate::config::check::check;
 use crate::config::load::load;
@@ -36,42 +36,43 @@ struct Fresh {
     sockets: Prepared,
 }
 
-/// Where the configuration comes from, and what of it does not hold yet.
+/// What stays from one reading to the next.
 pub struct Reconfigure {
-    /// What the command line said.
+    /// It counts before the file.
     command_line: Options,
-    /// What the file says instead, and would need a new start.
-    late: Sorted<&'static str, Value>,
     /// The umask that circus was started with, if it has another one now.
     first_umask: Option<u32>,
+    /// What the file says instead, and would need a new start.
+    late: Sorted<&'static str, Value>,
 }
 
 impl Reconfigure {
-    /// After a start with this command line; `first_umask` is that before, if the configuration has another one.
+    /// circus has started.
     pub fn new(command_line: Options, first_umask: Option<u32>) -> Reconfigure {
-        Reconfigure { command_line, late: Sorted::new(), first_umask }
+        Reconfigure { command_line, first_umask, late: Sorted::new() }
     }
 
-    /// Reads and checks the configuration, and uses it if it can be used. The arbiter gets the watchers, or the reason.
-    pub fn read_again(&mut self, reading: Reading, core: &mut Core, parts: &mut Parts) {
-        let found = match self.read_and_open(core, parts) {
+    /// Reads and checks the configuration, and uses it if it can be used.
+    ///
+    /// # Errors
+    /// Why it cannot, which is logged too.
+    pub fn read(&mut self, core: &mut Core, parts: &mut Parts) -> Result<Box<NewConfig>, String> {
+        let why = match self.read_and_open(core, parts) {
             Ok(fresh) => {
                 parts.manager.reloading("applying another configuration");
-                Ok(Box::new(self.take(fresh, core, parts)))
+                return Ok(Box::new(self.take(fresh, core, parts)));
             }
-            Err(why) => {
-                why.iter().for_each(|line| core.log.error(format_args!("{line}")));
-                let text = "the configuration is not taken, nothing has changed";
-                core.log.error(format_args!("{text}"));
-                let more = why.len().saturating_sub(MOST_LINES);
-                let mut lines: Vec<String> = why.into_iter().take(MOST_LINES).collect();
-                if more > 0 {
-                    lines.push(format!("and {more} more, which the log has"));
-                }
-                Err(format!("{text}:\n{}", lines.join("\n")))
-            }
+            Err(why) => why,
         };
-        core.event(Event::Read { reading, found });
+        why.iter().for_each(|line| core.log.error(format_args!("{line}")));
+        let text = "the configuration is not taken, nothing has changed";
+        core.log.error(format_args!("{text}"));
+        let more = why.len().saturating_sub(MOST_LINES);
+        let mut lines: Vec<String> = why.into_iter().take(MOST_LINES).collect();
+        if more > 0 {
+            lines.push(format!("and {more} more, which the log has"));
+        }
+        Err(format!("{text}:\n{}", lines.join("\n")))
     }
 
     /// Everything that may fail.

@@ -1,7 +1,7 @@
 //! From the command line to a daemon that is ready: everything that may go wrong and end the program goes wrong
 //! here, with exit code 100 for what the user can mend in the configuration and 111 for what the system refuses.
 
-use crate::arbiter::fate::Fall;
+use crate::arbiter::exit_policy::CriticalExit;
 use crate::arbiter::{Arbiter, Level};
 use crate::config::check::check;
 use crate::config::load::read;
@@ -145,7 +145,7 @@ fn bury(tombstone: Option<&str>, code: u8, reason: &str) {
 }
 
 /// Writes down why circus ends, if somebody wants to know.
-fn tell_of_fall(daemon: &mut Daemon, fall: &Fall) {
+fn tell_of_fall(daemon: &mut Daemon, fall: &CriticalExit) {
     let Some(path) = &daemon.core.setup.options.tombstone else { return };
     let output = last_output(&daemon.parts.streams.rings, fall.watcher, termination_message::LINES);
     let texts = output.as_array().into_iter().flatten().filter_map(|line| line.get("text")?.as_str());

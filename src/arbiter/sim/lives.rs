@@ -48,10 +48,10 @@ fn random_task(dice: &mut Dice, name: String) -> Task {
                 return Task::Set { name, options: vec![(key, Value::Str(hook.into()))] };
             }
             if dice.roll(5) == 0 {
-                return Task::Set { name, options: vec![pulse::random_option(dice)] };
+                return Task::Set { name, options: vec![readiness::random_option(dice)] };
             }
             if dice.roll(6) == 0 {
-                return Task::Set { name, options: vec![relations::random_option(dice)] };
+                return Task::Set { name, options: vec![dependencies::random_option(dice)] };
             }
             let key = ["numprocesses", "max_age", "graceful_timeout", "warmup_delay", "on_demand"]
                 [dice.roll(5) as usize];
@@ -114,10 +114,10 @@ fn random_life(seed: u64, steps: u32) -> trace::Trace {
         ["a", "b", "c", "d"].iter().map(|n| watcher(n, dice.roll(4) as i64)).collect();
     for config in &mut configs {
         config.options.warmup_delay = dice.roll(3) as f64 / 2.0;
-        fate::random_options(config, &mut dice);
-        pulse::random_options(config, &mut dice);
+        exit_policy::random_options(config, &mut dice);
+        readiness::random_options(config, &mut dice);
         if related {
-            relations::random_options(config, &mut dice);
+            dependencies::random_options(config, &mut dice);
         }
         config.options.singleton = dice.roll(5) == 0;
         config.options.use_sockets = dice.roll(2) == 0;
@@ -202,7 +202,7 @@ fn random_life(seed: u64, steps: u32) -> trace::Trace {
     world.run(if hurry { 5.0 } else { 600.0 });
     assert!(world.exited, "it did not end");
     assert_eq!(fallen, world.fall.is_some(), "who has ended it");
-    fate::check_fall(&world);
+    exit_policy::check_fall(&world);
     let unanswered: Vec<_> = world.asked.iter().filter(|t| !world.replies.contains_key(t)).collect();
     assert!(unanswered.is_empty(), "no reply to {unanswered:?}");
     world.trace

@@ -337,7 +337,7 @@ pub(super) fn reconfigure(world: &mut World, dice: &mut Dice) {
     };
     let unchanged: Vec<_> =
         world.arbiter.watchers().filter(is_unchanged).map(|w| (w.id, w.pids(), w.status())).collect();
-    let starting = world.arbiter.boot.is_some();
+    let starting = world.arbiter.startup.is_some();
     let relations = world.arbiter.watchers().any(|w| w.config.options.requires.is_some());
     let waiting = dice.roll(2) == 0;
     if dice.roll(4) == 0 {

@@ -40,8 +40,8 @@ impl World {
                 assert_eq!(left, None, "{} is stopped, but something is left", watcher.config.name);
             }
             self.check_hooks(watcher);
-            pulse::check(watcher);
-            relations::check(&self.arbiter, watcher);
+            readiness::check(watcher);
+            dependencies::check(&self.arbiter, watcher);
             watcher.history().check(watcher.status());
             let looks = matches!(watcher.ext.demand.look, Look::Asked | Look::Since(_));
             assert_eq!(looks, self.looked_at.contains(&watcher.id), "{} is looked at", watcher.config.name);
@@ -55,7 +55,7 @@ impl World {
         let known = self.arbiter.cx.pids.iter().filter(|(_, known)| matches!(known, Known::Process(..)));
         assert_eq!(seen, known.map(|(pid, _)| *pid).collect(), "the table of pids");
         let deadlines = self.arbiter.watchers.values().filter_map(|w| w.deadline());
-        let first = deadlines.chain(self.arbiter.boot.as_ref().and_then(|boot| boot.deadline())).min();
+        let first = deadlines.chain(self.arbiter.startup.as_ref().and_then(|boot| boot.deadline())).min();
         assert_eq!(self.arbiter.deadline(), first, "the agenda");
         let called = self.arbiter.watchers.values().flat_map(|w| w.ext.hooks.calls.keys().copied());
         let called: BTreeSet<HookId> = called.collect();

@@ -85,7 +85,8 @@ impl Trace {
             Action::Changed(id) => self.fold(&(15, id.0)),
             Action::Forgotten { watcher, left } => self.fold(&(16, watcher.0, left)),
             Action::Exit(fall) => {
-                let death = |death: &super::super::fate::Death| (death.pid, death.wid, death.exit.code());
+                let death =
+                    |death: &super::super::exit_policy::Death| (death.pid, death.wid, death.exit.code());
                 let fall = fall.as_ref();
                 let fall =
                     fall.map(|f| (f.watcher.0, &f.name, &f.reason, f.death.as_ref().map(death), f.code));

@@ -27,7 +27,8 @@ impl Streams {
             let watcher = cx.arbiter.find(name).ok_or_else(|| answers::no_watcher(name))?;
             Ok(self.sinks_of(watcher.id).into_iter().map(|(_, sink)| sink).collect::<Vec<_>>())
         });
-        let (files, mut failures) = self.tend(sinks.transpose()?.as_deref(), rotate, cx.now, cx.log);
+        let (files, mut failures) =
+            self.rotate_or_reopen(sinks.transpose()?.as_deref(), rotate, cx.now, cx.log);
         if !rotate && name.is_none() {
             failures.extend(cx.log.reopen().err());
         }
@@ -38,7 +39,7 @@ impl Streams {
     }
 
     /// Does that for the files of these sinks, or all: with which it was done, and why not with others.
-    pub(super) fn tend(
+    pub(super) fn rotate_or_reopen(
         &mut self,
         sinks: Option<&[SinkId]>,
         rotate: bool,

@@ -44,7 +44,7 @@ use self::compress::Compressor;
 use self::destination::Place;
 use self::log_match::LogMatches;
 use self::log_quota::LogQuota;
-use self::outputs::Lent;
+use self::outputs::NewOutputs;
 use self::plan::Plan;
 use self::read::Pipe;
 use self::ring::Rings;
@@ -57,7 +57,7 @@ use crate::parts::log::Log;
 use crate::reactor::part::Writer;
 use crate::sorted::Sorted;
 use std::collections::VecDeque;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{OwnedFd, RawFd};
 use std::time::Instant;
 
 /// The longest line that is kept whole, in bytes; a longer one may be cut.
@@ -94,7 +94,7 @@ pub struct Streams {
     pipes: Table<Pipe>,
     /// The pipes of each process, and what the next one is to have.
     of_process: Sorted<Pid, [Option<PipeId>; 2]>,
-    lent: Lent,
+    new_outputs: NewOutputs,
     /// Pipes that have more to read, and how many of them are still to be read in this turn.
     ready: VecDeque<PipeId>,
     left_to_read: usize,
@@ -208,11 +208,6 @@ impl Streams {
         let target = left.target;
         self.count(target, 0, -1);
         self.forget_sink(sink, now, log);
-    }
-
-    /// The descriptor of a pipe.
-    pub fn fd(&self, id: PipeId) -> Option<RawFd> {
-        self.pipes.get(id.0).map(|pipe| pipe.file.as_raw_fd())
     }
 
     /// Closes a pipe; its unfinished line is written.

@@ -11,14 +11,14 @@ use crate::config::options::LARGEST_RING;
 use crate::config::regex::Regex;
 use crate::config::{CHANNELS, Channel, StreamConfig, StreamKind, WatcherConfig};
 use crate::host::spawn::{NotSpawned, no_pipe};
-use crate::reactor::part::{Cx, Writer};
-use crate::sys::child::{Child, Stdio};
+use crate::reactor::part::{Cx, Job, Writer};
+use crate::sys::child::Stdio;
 use crate::sys::{io_words, process, user};
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// What a process that is about to be made has of circus.
+/// The outputs of a process that is about to be made.
 #[derive(Default)]
-pub(super) struct Lent {
+pub(super) struct NewOutputs {
     pipes: Vec<NewPipe>,
     /// The line by which it will say that it is ready.
     line: Option<Regex>,
@@ -105,34 +105,29 @@ impl Streams {
     ///
     /// # Errors
     /// There can be no such process.
-    pub fn lend_outputs(
-        &mut self,
-        id: WatcherId,
-        wid: u32,
-        config: &WatcherConfig,
-        child: &mut Child,
-        cx: &mut Cx<'_>,
-    ) -> Result<(), NotSpawned> {
-        self.lent = Lent::default();
+    pub(super) fn lend_outputs(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<(), NotSpawned> {
+        self.new_outputs = NewOutputs::default();
         self.quota.set_cap(cx.setup.options.log_max_bytes);
         for channel in CHANNELS {
-            if let Some(sink) = self.sink(id, wid, channel, cx)? {
+            if let Some(sink) = self.sink(job.watcher, job.wid, channel, cx)? {
                 let (reader, writer) = process::pipe().map_err(no_pipe)?;
+                let child = job.template.child();
                 let end = match channel {
                     Channel::Stdout => &mut child.stdout,
                     Channel::Stderr => &mut child.stderr,
                 };
                 *end = Stdio::Fd(writer.as_raw_fd());
-                self.lent.pipes.push(NewPipe { reader, writer, sink, channel });
+                self.new_outputs.pipes.push(NewPipe { reader, writer, sink, channel });
             }
         }
-        self.lent.line = wanted_line(config, wid)?;
+        self.new_outputs.line = wanted_line(&job.config, job.wid)?;
         Ok(())
     }
 
     /// Reads what a new process writes from now on; without a pid there is none.
-    pub fn take_outputs(&mut self, watcher: WatcherId, wid: u32, pid: Option<Pid>, cx: &mut Cx<'_>) {
-        let Lent { pipes, line } = std::mem::take(&mut self.lent);
+    pub(super) fn take_outputs(&mut self, job: &Job, pid: Option<Pid>, cx: &mut Cx<'_>) {
+        let NewOutputs { pipes, line } = std::mem::take(&mut self.new_outputs);
+        let (watcher, wid) = (job.watcher, job.wid);
         let Some(pid) = pid else { return };
         self.quota.note_spawn();
         let limit = ring_limit(watcher, cx.arbiter);

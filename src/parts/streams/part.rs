@@ -3,7 +3,7 @@
 
 use super::{PipeId, Progress, Streams, TargetId};
 use crate::arbiter::process::Exit;
-use crate::arbiter::pulse::Notice;
+use crate::arbiter::readiness::Notice;
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::host::spawn::NotSpawned;
 use crate::reactor::part::{Cx, Effect, Job, Part, Readiness};
@@ -70,11 +70,11 @@ impl Part for Streams {
     }
 
     fn lend(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<(), NotSpawned> {
-        self.lend_outputs(job.watcher, job.wid, &job.config, job.template.child(), cx)
+        self.lend_outputs(job, cx)
     }
 
     fn spawned(&mut self, job: &Job, pid: Option<Pid>, cx: &mut Cx<'_>) {
-        self.take_outputs(job.watcher, job.wid, pid, cx);
+        self.take_outputs(job, pid, cx);
     }
 
     fn ended(&mut self, pid: Pid, _: Exit, cx: &mut Cx<'_>) {

@@ -2,11 +2,11 @@
 //! lead to the same one.
 
 use super::{CHUNK, LINE_MAX, Log, PipeId, Progress, SinkId, Streams};
+use crate::reactor::io::read_piece;
 use crate::reactor::part::Writer;
 use crate::sys::process::enlarge_pipe;
 use crate::sys::socket::pending_bytes;
 use std::fs::File;
-use std::io::{ErrorKind, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -94,8 +94,8 @@ impl Streams {
     /// Passes on exactly what a process that has died left in its pipe, an unfinished line too. The pipe stays
     /// for children of the process that still hold it: go on reading until it is `Closed`.
     pub fn drain_dead(&mut self, id: PipeId, now: Instant, log: &mut Log) -> Progress {
-        let Some(fd) = self.fd(id) else { return Progress::Closed };
-        let mut left = pending_bytes(fd).unwrap_or(0);
+        let Some(pipe) = self.pipes.get(id.0) else { return Progress::Closed };
+        let mut left = pending_bytes(pipe.file.as_raw_fd()).unwrap_or(0);
         let chunk = self.chunk(id);
         while left > 0 {
             match self.read_chunk(id, left.min(chunk), now, log) {
@@ -124,11 +124,12 @@ impl Streams {
             self.buffer = vec![0; LINE_MAX + CHUNK].into();
         }
         let room = self.buffer.get_mut(LINE_MAX..LINE_MAX + most).unwrap_or_default();
-        match pipe.file.read(room) {
-            Ok(0) => Chunk::End,
-            Ok(n) => {
-                self.rings.note(&pipe.writer, room.get(..n).unwrap_or_default());
-                self.log_matches.note(&pipe.writer, room.get(..n).unwrap_or_default());
+        match read_piece(&mut pipe.file, room) {
+            Ok(None) => Chunk::Empty,
+            Ok(Some(bytes @ [_, ..])) => {
+                let n = bytes.len();
+                self.rings.note(&pipe.writer, bytes);
+                self.log_matches.note(&pipe.writer, bytes);
                 if n >= BUSY && !pipe.large && self.large < MOST_LARGE {
                     // It counts where the kernel refuses too, so that it is asked once.
                     let _ = enlarge_pipe(pipe.file.as_raw_fd(), LARGE);
@@ -138,9 +139,7 @@ impl Streams {
                 self.deliver(id, n, now, log);
                 Chunk::Bytes(n)
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Chunk::Empty,
-            Err(error) if error.kind() == ErrorKind::Interrupted => self.read_chunk(id, most, now, log),
-            Err(_) => Chunk::End,
+            Ok(Some([])) | Err(_) => Chunk::End,
         }
     }
 

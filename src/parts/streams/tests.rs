@@ -10,6 +10,7 @@ use crate::sys::process::{enlarge_pipe, pipe, set_nonblocking};
 use destination::Destination;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -384,7 +385,7 @@ fn a_dead_process_has_said_all_and_its_child_goes_on() {
     stdin.write_all(b"and mine\n").unwrap();
     drop(stdin);
     // Now reading waits, for the grandchild's end.
-    set_nonblocking(stage.streams.fd(id).unwrap(), false).unwrap();
+    set_nonblocking(stage.streams.pipes.get(id.0).unwrap().file.as_raw_fd(), false).unwrap();
     assert_eq!(stage.read_end(id), Progress::Closed);
     assert_eq!(stage.directory.read("out"), "a\nlast wordsand mine\n");
 }

@@ -12,13 +12,13 @@ fn files_are_reopened_when_asked() {
     std::fs::rename(stage.directory.path("out"), stage.directory.path("moved")).unwrap();
     writer.write_all(b"2\n").unwrap();
     stage.read_all(id);
-    stage.streams.tend(None, false, stage.now, &mut stage.log);
+    stage.streams.rotate_or_reopen(None, false, stage.now, &mut stage.log);
     writer.write_all(b"3\n").unwrap();
     stage.read_all(id);
     assert_eq!((stage.directory.read("moved"), stage.directory.read("out")), ("1\n2\n".into(), "3\n".into()));
     std::fs::rename(stage.directory.path("out"), stage.directory.path("moved")).unwrap();
     std::fs::create_dir(stage.directory.path("out")).unwrap();
-    stage.streams.tend(None, false, stage.now, &mut stage.log);
+    stage.streams.rotate_or_reopen(None, false, stage.now, &mut stage.log);
     assert_eq!(stage.says("cannot reopen"), 1);
     writer.write_all(b"4\n").unwrap();
     stage.read_all(id);

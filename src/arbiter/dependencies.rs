@@ -5,7 +5,7 @@
 //! starts what it requires. `after` waits for those that are on their way, and no longer than that. Whatever depends on
 //! a watcher, in either way, has stopped before the watcher is asked to, when both are to stop.
 //!
-//! What the others mean for a watcher are its [`Ties`]. They are found anew before it acts; a change of one watcher
+//! What the others mean for a watcher are its [`DependencyState`]. They are found anew before it acts; a change of one watcher
 //! makes its neighbours look.
 
 use super::context::Cx;
@@ -18,7 +18,7 @@ use crate::sorted::Sorted;
 
 /// What the watchers that it depends on, and that depend on it, mean for a watcher.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ties {
+pub(super) struct DependencyState {
     /// Why it cannot start now.
     pub(super) waits: Option<Box<str>>,
     /// It requires a watcher that is not there.
@@ -34,13 +34,18 @@ pub(super) struct Ties {
 /// What a watcher knows of those that it depends on, and that depend on it.
 #[derive(Debug, Default)]
 pub(super) struct Dependency {
-    pub(super) ties: Ties,
+    pub(super) ties: DependencyState,
     /// Why it does not start, as the log has said last.
     pub(super) told: Option<Box<str>>,
 }
 
-/// What others look at in a watcher, besides its standing: whether it waits in vain, is there, can be started at all.
-pub(super) type Outlook = (bool, bool, bool);
+/// What others look at in a watcher, besides its standing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Outlook {
+    waits_in_vain: bool,
+    is_there: bool,
+    is_hopeless: bool,
+}
 
 /// A watcher that another one depends on.
 #[derive(Clone, Debug)]
@@ -52,17 +57,17 @@ struct Need {
 
 /// Who depends on whom.
 #[derive(Debug, Default)]
-pub(super) struct Relations {
+pub(super) struct Dependencies {
     needs: Sorted<WatcherId, Vec<Need>>,
     /// Those that depend on a watcher, and whether they require it.
     dependents: Sorted<WatcherId, Vec<(WatcherId, bool)>>,
     /// Something has changed of who depends on whom.
     stale: bool,
     /// Watchers that have to look at their ties.
-    stirred: Vec<WatcherId>,
+    dirty: Vec<WatcherId>,
 }
 
-impl Relations {
+impl Dependencies {
     /// A watcher has come, has gone or has other options.
     pub(super) fn have_changed(&mut self, config: &WatcherConfig) {
         let options = &config.options;
@@ -133,8 +138,8 @@ impl Relations {
     /// Leaves out what goes in a circle, since nobody can wait for himself, and says who was in one.
     fn cut_circles(&mut self) -> Vec<WatcherId> {
         let (before, behind) = (|id| self.needed_by(id), |id| self.dependents_of(id));
-        let left = peel(self.members(), &before, &behind);
-        let left = peel(left, &behind, &before);
+        let left = strip_roots(self.members(), &before, &behind);
+        let left = strip_roots(left, &behind, &before);
         let is_left = |id: &WatcherId| left.contains(id);
         for id in &left {
             if let Some(needs) = self.needs.get_mut(id) {
@@ -158,7 +163,7 @@ fn numbered(ids: &[WatcherId], number: usize) -> Sorted<WatcherId, usize> {
 }
 
 /// Takes away those that have nobody before them, again and again: who is left stands in a circle, or behind one.
-fn peel(
+fn strip_roots(
     ids: Vec<WatcherId>,
     before: &dyn Fn(WatcherId) -> Vec<WatcherId>,
     behind: &dyn Fn(WatcherId) -> Vec<WatcherId>,
@@ -185,11 +190,11 @@ fn peel(
 impl Arbiter {
     /// Finds out who depends on whom, if that has changed.
     pub(super) fn relate(&mut self) {
-        if !std::mem::take(&mut self.relations.stale) {
+        if !std::mem::take(&mut self.dependencies.stale) {
             return;
         }
-        let mut known = self.relations.members();
-        self.relations.needs.clear();
+        let mut known = self.dependencies.members();
+        self.dependencies.needs.clear();
         // Those that are on their way out still have to wait for those that require them.
         let is_named = |w: &Watcher| self.names.get(&w.config.name.to_lowercase()) == Some(&w.id);
         let leaving = self.watchers.values().filter(|w| !is_named(w));
@@ -198,25 +203,25 @@ impl Arbiter {
         for (id, watcher) in self.watchers.iter() {
             let needs = self.needs_now(&watcher.config, &leaving);
             if !needs.is_empty() {
-                self.relations.needs.insert(*id, needs);
+                self.dependencies.needs.insert(*id, needs);
             }
         }
-        self.relations.dependents.clear();
-        for (id, needs) in self.relations.needs.iter() {
+        self.dependencies.dependents.clear();
+        for (id, needs) in self.dependencies.needs.iter() {
             for need in needs {
                 let Some(other) = need.id else { continue };
-                let dependents = self.relations.dependents.get_or_insert_with(other, Vec::new);
+                let dependents = self.dependencies.dependents.get_or_insert_with(other, Vec::new);
                 dependents.push((*id, need.required));
             }
         }
-        for id in self.relations.cut_circles() {
+        for id in self.dependencies.cut_circles() {
             let Some(watcher) = self.watchers.get(&id) else { continue };
             let text =
                 format!("{}: after and requires go in a circle, and do not count", watcher.config.name);
             self.cx.log(Level::Error, text);
         }
-        known.extend(self.relations.members());
-        self.relations.stirred.extend(known);
+        known.extend(self.dependencies.members());
+        self.dependencies.dirty.extend(known);
     }
 
     /// Whom a watcher depends on, each once. Those that `after` alone names and that there are not do not count.
@@ -255,9 +260,9 @@ impl Arbiter {
         }
     }
 
-    pub(super) fn ties_of(&self, id: WatcherId) -> Ties {
-        let mut ties = Ties::default();
-        for need in self.relations.needs_of(id) {
+    pub(super) fn ties_of(&self, id: WatcherId) -> DependencyState {
+        let mut ties = DependencyState::default();
+        for need in self.dependencies.needs_of(id) {
             let other = need.id.and_then(|id| self.watcher(id));
             let name = &need.name;
             match other {
@@ -280,7 +285,7 @@ impl Arbiter {
         }
         // One that goes on waiting for its sockets is no loss to those that require it.
         let stays = ties.waits.is_none() && self.watcher(id).is_some_and(Watcher::starts_itself);
-        let dependents = self.relations.dependents.get(&id).map_or(&[][..], Vec::as_slice);
+        let dependents = self.dependencies.dependents.get(&id).map_or(&[][..], Vec::as_slice);
         ties.followed = dependents.iter().any(|(dependent, required)| {
             let status = self.watcher(*dependent).map_or(Status::Stopped, Watcher::status);
             match status {
@@ -298,7 +303,7 @@ impl Arbiter {
             return;
         }
         let is_missing = |id| self.watcher(id).is_some_and(|watcher| !watcher.is_coming());
-        for other in self.relations.required(id, &is_missing) {
+        for other in self.dependencies.required(id, &is_missing) {
             // Those that wait in vain for one of these do not any more.
             self.with(other, |w, cx| {
                 if w.goal == Goal::Down && !w.queued {
@@ -309,26 +314,26 @@ impl Arbiter {
     }
 
     /// What has changed of a watcher lets its neighbours look at their ties.
-    pub(super) fn stir(&mut self, id: WatcherId, before: (Standing, Outlook)) {
-        let Some(watcher) = self.watchers.get(&id).filter(|_| !self.relations.needs.is_empty()) else {
+    pub(super) fn mark_dirty(&mut self, id: WatcherId, before: (Standing, Outlook)) {
+        let Some(watcher) = self.watchers.get(&id).filter(|_| !self.dependencies.needs.is_empty()) else {
             return;
         };
         let what = |standing: Standing| (standing.status, standing.up, standing.queued);
         if (what(before.0), before.1) == (what(watcher.standing()), watcher.outlook()) {
             return;
         }
-        let (needs, dependents) = (self.relations.needed_by(id), self.relations.dependents_of(id));
-        self.relations.stirred.extend(needs.into_iter().chain(dependents));
+        let (needs, dependents) = (self.dependencies.needed_by(id), self.dependencies.dependents_of(id));
+        self.dependencies.dirty.extend(needs.into_iter().chain(dependents));
     }
 
     /// Lets all who have to look at their ties do so, until nothing changes any more.
-    pub(super) fn calm(&mut self) {
+    pub(super) fn propagate(&mut self) {
         self.relate();
-        if self.relations.stirred.is_empty() {
+        if self.dependencies.dirty.is_empty() {
             return;
         }
         let cause = std::mem::replace(&mut self.cx.cause, Cause::Requirement);
-        while let Some(id) = self.relations.stirred.pop() {
+        while let Some(id) = self.dependencies.dirty.pop() {
             self.with(id, |_, _| {});
             self.relate(); // one that was on its way out may be gone
         }
@@ -348,7 +353,11 @@ impl Watcher {
     }
 
     fn outlook(&self) -> Outlook {
-        (self.ext.dependency.ties.in_vain, self.is_there(), self.is_hopeless())
+        Outlook {
+            waits_in_vain: self.ext.dependency.ties.in_vain,
+            is_there: self.is_there(),
+            is_hopeless: self.is_hopeless(),
+        }
     }
 
     /// Whether it is on its way there.

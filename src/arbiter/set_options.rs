@@ -61,7 +61,7 @@ impl Arbiter {
         for _ in options {
             self.cx.act(Action::Publish { watcher: config.name.clone(), what: Published::Updated });
         }
-        self.relations.have_changed(&config);
+        self.dependencies.have_changed(&config);
         if let Some(watcher) = self.watchers.get_mut(&id) {
             let before = std::mem::replace(&mut watcher.config, Rc::new(config));
             if reload {
@@ -126,7 +126,7 @@ impl Arbiter {
         let (name, key) = (config.name.clone(), config.name.to_lowercase());
         let leaving = |w: &Watcher| w.goal == Goal::Gone && w.config.name.to_lowercase() == key;
         let leaving = self.watchers.values().find(|watcher| leaving(watcher)).map(|watcher| watcher.id);
-        self.relations.have_changed(&config);
+        self.dependencies.have_changed(&config);
         let id = match leaving.and_then(|id| self.watchers.get_mut(&id)) {
             Some(watcher) => {
                 watcher.goal = Goal::Down;
@@ -148,15 +148,15 @@ impl Arbiter {
         let name = &watcher.config.name;
         self.cx.publish(name, Published::Remove);
         self.names.remove(&name.to_lowercase());
-        self.relations.have_changed(&watcher.config);
+        self.dependencies.have_changed(&watcher.config);
     }
 
     /// A watcher is gone.
     pub(super) fn forget(&mut self, id: WatcherId) {
         let Some(watcher) = self.watchers.remove(&id) else { return };
-        self.relations.have_changed(&watcher.config);
+        self.dependencies.have_changed(&watcher.config);
         let cancel = |hook: &HookId| Action::CancelHook { id: *hook, watcher: id };
-        self.cx.actions.extend(watcher.ext.hooks.calls.keys().map(cancel));
+        self.cx.actions.extend(watcher.ext.hooks.ids().map(cancel));
         for waiter in watcher.waiters {
             let text = format!("'{}' was removed meanwhile", watcher.config.name);
             self.finish(waiter.ticket, Reply::error(Errno::Failed, text));
@@ -173,7 +173,7 @@ impl Arbiter {
 
     pub(super) fn rm(&mut self, name: &str, nostop: bool, wait: &Wait) -> Result<Option<Reply>, Reply> {
         let id = self.id_of(name)?;
-        self.unboot(id);
+        self.unqueue(id);
         self.leave(id);
         if !nostop {
             return Ok(self.carry_out(&[id], wait, &|w, _| w.want_gone()));

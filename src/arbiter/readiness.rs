@@ -7,6 +7,7 @@
 //! Questions are asked as hooks are (hooks.rs), one at a time for each process.
 
 use super::context::Cx;
+pub use super::event::Notice;
 use super::history::{Restart, What};
 use super::hooks::{About, Then};
 use super::process::Process;
@@ -27,20 +28,9 @@ const LONGEST_PAUSE: f64 = 1.0;
 /// No interval and no timeout is shorter, in seconds.
 const SHORTEST: f64 = 0.1;
 
-/// What a process tells of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// It is ready.
-    Ready,
-    /// It is alive.
-    Alive,
-    /// It is not well and is to be ended, as if it had been silent.
-    Trigger,
-}
-
 /// Why a process is ended because of how it does its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ailment {
+pub enum HealthFailure {
     /// It was not ready in time.
     Late,
     /// It has failed too many questions in a row.
@@ -51,7 +41,7 @@ pub enum Ailment {
 
 /// What is known of how a process does its work. One that nobody looks after has none.
 #[derive(Clone, Debug, Default)]
-pub struct Pulse {
+pub struct Liveness {
     /// Since when it is ready.
     ready: Option<Time>,
     /// When it is ready by itself.
@@ -69,12 +59,12 @@ pub struct Pulse {
     watchdog: Option<f64>,
     /// When it was heard last.
     heard: Time,
-    ailment: Option<Ailment>,
+    ailment: Option<HealthFailure>,
     /// The process that ends when this one is ready.
     replaces: Option<Pid>,
 }
 
-impl Pulse {
+impl Liveness {
     fn is_silent_at(&self) -> Option<Time> {
         let patience = self.watchdog.filter(|_| self.ready.is_some());
         patience.map(|seconds| self.heard.plus(seconds))
@@ -104,45 +94,45 @@ impl Pulse {
 
     fn begin_work(&mut self, now: Time) {
         let (ailment, watchdog) = (self.ailment, self.watchdog);
-        *self = Pulse { ready: Some(now), heard: now, ailment, watchdog, ..Pulse::default() };
+        *self = Liveness { ready: Some(now), heard: now, ailment, watchdog, ..Liveness::default() };
     }
 }
 
 impl Process {
     /// Whether it does its work.
     pub fn is_ready(&self) -> bool {
-        self.pulse.as_ref().is_none_or(|pulse| pulse.ready.is_some())
+        self.liveness.as_ref().is_none_or(|liveness| liveness.ready.is_some())
     }
 
     /// How many health probes in a row it has failed, if somebody looks after it and it is ready.
     pub fn failed_probes(&self) -> Option<u32> {
-        self.pulse.as_ref().filter(|pulse| pulse.ready.is_some()).map(|pulse| pulse.failures)
+        self.liveness.as_ref().filter(|liveness| liveness.ready.is_some()).map(|liveness| liveness.failures)
     }
 
     /// Why the last question to it has failed, behind a colon.
     pub(super) fn last_failure(&self) -> String {
-        let why = self.pulse.as_ref().map_or("", |pulse| &pulse.why);
+        let why = self.liveness.as_ref().map_or("", |liveness| &liveness.why);
         if why.is_empty() { String::new() } else { format!(": {why}") }
     }
 
     /// Why it is being ended, if it is because of how it does its work.
-    pub(super) fn ailment(&self) -> Option<Ailment> {
-        self.pulse.as_ref().and_then(|pulse| pulse.ailment)
+    pub(super) fn ailment(&self) -> Option<HealthFailure> {
+        self.liveness.as_ref().and_then(|liveness| liveness.ailment)
     }
 
     /// The process that ends when this one is ready.
     pub(super) fn replaces(&self) -> Option<Pid> {
-        self.pulse.as_ref().and_then(|pulse| pulse.replaces)
+        self.liveness.as_ref().and_then(|liveness| liveness.replaces)
     }
 
-    fn pulse_deadline(&self) -> Option<Time> {
-        self.pulse.as_ref().filter(|_| self.runs())?.deadline()
+    fn liveness_deadline(&self) -> Option<Time> {
+        self.liveness.as_ref().filter(|_| self.runs())?.deadline()
     }
 }
 
 impl Watcher {
-    /// The pulse of a new process, if somebody looks after it.
-    pub(super) fn first_pulse(&self, wid: u32, pid: Pid, now: Time) -> Option<Box<Pulse>> {
+    /// The liveness of a new process, if somebody looks after it.
+    pub(super) fn first_liveness(&self, wid: u32, pid: Pid, now: Time) -> Option<Box<Liveness>> {
         let config = self.making();
         let options = &config.options;
         let ready = options.ready.as_deref().and_then(|text| Probe::parse(text, wid, pid).ok());
@@ -150,12 +140,12 @@ impl Watcher {
         if ready.is_none() && watchdog.is_none() {
             return None;
         }
-        let mut pulse = Pulse { watchdog, heard: now, ..Pulse::default() };
+        let mut liveness = Liveness { watchdog, heard: now, ..Liveness::default() };
         match ready {
-            None => pulse.begin_work(now),
-            Some(probe) => pulse.await_readiness(&probe, now, options),
+            None => liveness.begin_work(now),
+            Some(probe) => liveness.await_readiness(&probe, now, options),
         }
-        Some(Box::new(pulse))
+        Some(Box::new(liveness))
     }
 
     /// Whether all of these processes that hold a slot are ready, or were until they were asked to end.
@@ -172,8 +162,8 @@ impl Watcher {
     pub(super) fn succeed(&mut self, wid: u32, old: u32, cx: &mut Cx) {
         let pid = self.processes.get(old).map(|old| old.pid);
         let process = self.processes.get_mut(wid).filter(|process| !process.is_ready());
-        match process.and_then(|process| process.pulse.as_mut()) {
-            Some(pulse) => pulse.replaces = pid,
+        match process.and_then(|process| process.liveness.as_mut()) {
+            Some(liveness) => liveness.replaces = pid,
             None => self.dismiss(old, cx),
         }
     }
@@ -186,8 +176,8 @@ impl Watcher {
         for process in self.processes.values_mut().filter(|p| p.runs() && !p.is_ready()) {
             let (wid, started) = (process.wid, process.started);
             let probe = options.ready.as_deref().and_then(|text| Probe::parse(text, wid, process.pid).ok());
-            match (probe, &mut process.pulse) {
-                (Some(probe), Some(pulse)) => pulse.await_readiness(&probe, started, options),
+            match (probe, &mut process.liveness) {
+                (Some(probe), Some(liveness)) => liveness.await_readiness(&probe, started, options),
                 _ => ready.push(wid),
             }
         }
@@ -201,11 +191,11 @@ impl Watcher {
         }
         let next = cx.now.plus(interval(&self.config.options));
         for process in self.processes.values_mut().filter(|p| p.runs()) {
-            let new = || Box::new(Pulse { ready: Some(cx.now), ..Pulse::default() });
-            let pulse = process.pulse.get_or_insert_with(new);
-            if pulse.ready.is_some() && !pulse.asking {
+            let new = || Box::new(Liveness { ready: Some(cx.now), ..Liveness::default() });
+            let liveness = process.liveness.get_or_insert_with(new);
+            if liveness.ready.is_some() && !liveness.asking {
                 // The interval may have become shorter.
-                pulse.next = Some(pulse.next.map_or(next, |at| at.min(next)));
+                liveness.next = Some(liveness.next.map_or(next, |at| at.min(next)));
             }
         }
     }
@@ -214,14 +204,14 @@ impl Watcher {
     pub(super) fn noticed(&mut self, wid: u32, notice: Notice, cx: &mut Cx) {
         let Some(process) = self.processes.get_mut(wid) else { return };
         let runs = process.runs();
-        let Some(pulse) = process.pulse.as_mut().filter(|_| runs) else { return };
+        let Some(liveness) = process.liveness.as_mut().filter(|_| runs) else { return };
         match notice {
-            Notice::Ready if pulse.ready.is_none() => self.became_ready(wid, cx),
-            Notice::Alive => pulse.heard = cx.now,
-            Notice::Trigger if pulse.watchdog.is_some() => {
+            Notice::Ready if liveness.ready.is_none() => self.became_ready(wid, cx),
+            Notice::Alive => liveness.heard = cx.now,
+            Notice::Trigger if liveness.watchdog.is_some() => {
                 self.fail_process(
                     wid,
-                    Ailment::Silent,
+                    HealthFailure::Silent,
                     "says that it is not well (WATCHDOG=trigger)".into(),
                     cx,
                 );
@@ -233,9 +223,9 @@ impl Watcher {
     fn became_ready(&mut self, wid: u32, cx: &mut Cx) {
         let Some(process) = self.processes.get_mut(wid) else { return };
         let (pid, took) = (process.pid, cx.now.since(process.started));
-        let Some(pulse) = process.pulse.as_mut() else { return };
-        let (old, asking) = (pulse.replaces, pulse.asking);
-        pulse.begin_work(cx.now);
+        let Some(liveness) = process.liveness.as_mut() else { return };
+        let (old, asking) = (liveness.replaces, liveness.asking);
+        liveness.begin_work(cx.now);
         if asking {
             self.drop_question(wid, pid, cx);
         }
@@ -247,17 +237,12 @@ impl Watcher {
         }
     }
 
-    /// Writes something about a process to the log.
-    pub(super) fn say_of(&self, level: Level, (pid, wid): (Pid, u32), what: &str, cx: &mut Cx) {
-        cx.log(level, format!("{}: process {pid} (wid {wid}) {what}", self.config.name));
-    }
-
     /// Does what is due about its processes.
-    pub(super) fn expire_pulses(&mut self, cx: &mut Cx) {
+    pub(super) fn expire_liveness(&mut self, cx: &mut Cx) {
         if !self.is_up() {
             return;
         }
-        let is_due = |p: &&Process| p.pulse_deadline().is_some_and(|at| at <= cx.now);
+        let is_due = |p: &&Process| p.liveness_deadline().is_some_and(|at| at <= cx.now);
         let due: Vec<u32> = self.processes.values().filter(is_due).map(|p| p.wid).collect();
         for wid in due {
             self.tend(wid, cx);
@@ -266,17 +251,22 @@ impl Watcher {
 
     fn tend(&mut self, wid: u32, cx: &mut Cx) {
         let Some(process) = self.processes.get(wid) else { return };
-        let Some(pulse) = process.pulse.as_ref().filter(|_| process.runs()) else { return };
+        let Some(liveness) = process.liveness.as_ref().filter(|_| process.runs()) else { return };
         let due = |at: Option<Time>| at.is_some_and(|at| at <= cx.now);
-        if due(pulse.ready_at) {
+        if due(liveness.ready_at) {
             self.became_ready(wid, cx);
-        } else if due(pulse.ready_by) {
-            let seconds = number::short(pulse.ready_by.unwrap_or_default().since(process.started));
+        } else if due(liveness.ready_by) {
+            let seconds = number::short(liveness.ready_by.unwrap_or_default().since(process.started));
             let why = format!("was not ready within {seconds} s{}", process.last_failure());
-            self.fail_process(wid, Ailment::Late, why, cx);
-        } else if due(pulse.is_silent_at()) {
-            let seconds = number::short(pulse.watchdog.unwrap_or_default());
-            self.fail_process(wid, Ailment::Silent, format!("has not said WATCHDOG=1 for {seconds} s"), cx);
+            self.fail_process(wid, HealthFailure::Late, why, cx);
+        } else if due(liveness.is_silent_at()) {
+            let seconds = number::short(liveness.watchdog.unwrap_or_default());
+            self.fail_process(
+                wid,
+                HealthFailure::Silent,
+                format!("has not said WATCHDOG=1 for {seconds} s"),
+                cx,
+            );
         } else {
             self.ask_question(wid, cx);
         }
@@ -287,15 +277,15 @@ impl Watcher {
         let patience = options.health_timeout.unwrap_or(HEALTH_TIMEOUT).max(SHORTEST);
         let Some(process) = self.processes.get_mut(wid) else { return };
         let pid = process.pid;
-        let Some(pulse) = &mut process.pulse else { return };
-        let hook = if pulse.ready.is_some() { Hook::Health } else { Hook::Ready };
+        let Some(liveness) = &mut process.liveness else { return };
+        let hook = if liveness.ready.is_some() { Hook::Health } else { Hook::Ready };
         let until = cx.now.plus(patience);
-        let until = pulse.ready_by.map_or(until, |by| by.min(until));
-        pulse.next = None;
+        let until = liveness.ready_by.map_or(until, |by| by.min(until));
+        liveness.next = None;
         let about = About { pid: Some(pid), ..About::default() };
         let asking = self.call_until(until, hook, about, Then::Probed { wid, pid }, cx);
-        if let Some(pulse) = self.processes.get_mut(wid).and_then(|process| process.pulse.as_mut()) {
-            pulse.asking = asking;
+        if let Some(liveness) = self.processes.get_mut(wid).and_then(|process| process.liveness.as_mut()) {
+            liveness.asking = asking;
         }
     }
 
@@ -307,10 +297,10 @@ impl Watcher {
         let ready_by = cx.now.plus(options.ready_timeout.unwrap_or(READY_TIMEOUT));
         let next = cx.now.plus(interval(options).min(LONGEST_PAUSE));
         let process = self.processes.get_mut(wid).filter(|process| process.pid == pid);
-        let Some(pulse) = process.and_then(|process| process.pulse.as_mut()) else { return };
-        pulse.asking = false;
-        pulse.next = Some(next);
-        pulse.ready_by = pulse.ready_by.map(|_| ready_by);
+        let Some(liveness) = process.and_then(|process| process.liveness.as_mut()) else { return };
+        liveness.asking = false;
+        liveness.next = Some(next);
+        liveness.ready_by = liveness.ready_by.map(|_| ready_by);
     }
 
     /// A question was answered: well, or with this failure.
@@ -318,14 +308,14 @@ impl Watcher {
         let options = &self.config.options;
         let Some(process) = self.processes.get_mut(wid).filter(|p| p.pid == pid) else { return };
         let runs = process.runs();
-        let Some(pulse) = process.pulse.as_mut().filter(|_| runs) else { return };
-        pulse.asking = false;
-        let pause = FIRST_PAUSE * f64::from(1u32 << pulse.failures.min(5));
-        pulse.failures = if failure.is_some() { pulse.failures.saturating_add(1) } else { 0 };
-        let failed_before = !pulse.why.is_empty();
-        pulse.why = failure.unwrap_or_default().into();
-        let (ready, failures) = (pulse.ready.is_some(), pulse.failures);
-        pulse.next = Some(cx.now.plus(if ready { interval(options) } else { pause.min(LONGEST_PAUSE) }));
+        let Some(liveness) = process.liveness.as_mut().filter(|_| runs) else { return };
+        liveness.asking = false;
+        let pause = FIRST_PAUSE * f64::from(1u32 << liveness.failures.min(5));
+        liveness.failures = if failure.is_some() { liveness.failures.saturating_add(1) } else { 0 };
+        let failed_before = !liveness.why.is_empty();
+        liveness.why = failure.unwrap_or_default().into();
+        let (ready, failures) = (liveness.ready.is_some(), liveness.failures);
+        liveness.next = Some(cx.now.plus(if ready { interval(options) } else { pause.min(LONGEST_PAUSE) }));
         let most = options.health_retries.unwrap_or(HEALTH_RETRIES as i64).max(1);
         match failure {
             None if !ready => self.became_ready(wid, cx),
@@ -336,7 +326,7 @@ impl Watcher {
                 let times = if failures == 1 { String::new() } else { format!(" {failures} times in a row") };
                 self.fail_process(
                     wid,
-                    Ailment::Unhealthy,
+                    HealthFailure::Unhealthy,
                     format!("has failed its health probe{times}: {why}"),
                     cx,
                 );
@@ -350,41 +340,38 @@ impl Watcher {
     }
 
     /// A process does not do its work: it is ended. A reload that has made it ends, too.
-    fn fail_process(&mut self, wid: u32, ailment: Ailment, why: String, cx: &mut Cx) {
+    fn fail_process(&mut self, wid: u32, ailment: HealthFailure, why: String, cx: &mut Cx) {
         let Some(process) = self.processes.get_mut(wid) else { return };
         let (pid, is_new) = (process.pid, process.generation == self.generation);
-        if let Some(pulse) = &mut process.pulse {
-            pulse.ailment = Some(ailment);
+        if let Some(liveness) = &mut process.liveness {
+            liveness.ailment = Some(ailment);
         }
         self.say_of(Level::Error, (pid, wid), &format!("{why}; it is ended"), cx);
         cx.publish(&self.config.name, Published::Unhealthy { pid, reason: why.clone() });
         let restart = match ailment {
-            Ailment::Late => Restart::Unready,
-            Ailment::Unhealthy => Restart::Health,
-            Ailment::Silent => Restart::Watchdog,
+            HealthFailure::Late => Restart::Unready,
+            HealthFailure::Unhealthy => Restart::Health,
+            HealthFailure::Silent => Restart::Watchdog,
         };
         self.ext.history.count_restarts(restart, 1);
         self.ext.history.note(cx.now, What::Ailing { pid, wid, why: why.as_str().into() });
-        if ailment == Ailment::Late && is_new {
+        if ailment == HealthFailure::Late && is_new {
             self.reload_cannot_go_on(&format!("process {pid} (wid {wid}) {why}"), cx);
         }
         // It may be among those that were dismissed with the reload.
-        let signum = (ailment == Ailment::Silent).then_some(SIGABRT);
+        let signum = (ailment == HealthFailure::Silent).then_some(SIGABRT);
         if self.running_wid(pid).is_some() {
             self.ask(wid, signum, self.config.options.graceful_timeout, cx);
         }
     }
 
     /// Nobody looks after a process any more: it is about to end, or has ended.
-    pub(super) fn end_pulse(&mut self, wid: u32, cx: &mut Cx) {
-        if let Some(run) = self.run_mut() {
-            run.replacing.retain(|old| *old != wid);
-        }
+    pub(super) fn end_liveness(&mut self, wid: u32, cx: &mut Cx) {
         let Some(process) = self.processes.get_mut(wid) else { return };
         let pid = process.pid;
-        let Some(pulse) = &mut process.pulse else { return };
-        let old = pulse.replaces.take();
-        if std::mem::take(&mut pulse.asking) {
+        let Some(liveness) = &mut process.liveness else { return };
+        let old = liveness.replaces.take();
+        if std::mem::take(&mut liveness.asking) {
             self.drop_question(wid, pid, cx);
         }
         if let Some(old) = old.and_then(|old| self.running_wid(old)) {
@@ -393,8 +380,9 @@ impl Watcher {
     }
 
     /// When something is due about its processes.
-    pub(super) fn pulse_deadline(&self) -> Option<Time> {
-        let deadlines = self.processes.values().filter(|_| self.is_up()).filter_map(Process::pulse_deadline);
+    pub(super) fn liveness_deadline(&self) -> Option<Time> {
+        let deadlines =
+            self.processes.values().filter(|_| self.is_up()).filter_map(Process::liveness_deadline);
         deadlines.min()
     }
 }

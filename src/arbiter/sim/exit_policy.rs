@@ -1,7 +1,7 @@
 //! Scenarios of how things end: critical watchers, respawn by outcome, kill modes, and commands instead of signals.
 
 use super::*;
-use crate::arbiter::fate::{Death, succeeded};
+use crate::arbiter::exit_policy::{Death, succeeded};
 
 fn config(name: &str, options: &[(&str, Value)]) -> WatcherConfig {
     let mut config = watcher(name, 1);

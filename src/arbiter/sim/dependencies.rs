@@ -1,6 +1,6 @@
 //! Watchers that depend on each other in the simulated world.
 
-use super::super::relations::Ties;
+use super::super::dependencies::DependencyState;
 use super::super::watcher::{Goal, Watcher};
 use super::*;
 
@@ -20,11 +20,11 @@ pub(super) fn check(arbiter: &Arbiter, watcher: &Watcher) {
         "{name} waits"
     );
     let stops = |id| arbiter.watcher(id).is_some_and(|other| other.status() == Status::Stopping);
-    let dependents = arbiter.relations.dependents_of(watcher.id);
+    let dependents = arbiter.dependencies.dependents_of(watcher.id);
     assert!(!watcher.is_held_back() || dependents.into_iter().any(stops), "{name} waits for ever");
     let fresh = arbiter.ties_of(watcher.id);
     let old = &watcher.ext.dependency.ties;
-    let what = |ties: &Ties| (ties.must_stop, ties.in_vain, ties.followed, ties.hopeless);
+    let what = |ties: &DependencyState| (ties.must_stop, ties.in_vain, ties.followed, ties.hopeless);
     let (a, b) = (what(&fresh), what(old));
     let idle = watcher.status() == Status::Stopped && watcher.goal != Goal::Up && !watcher.queued;
     assert!(idle || a == b, "{name}: {fresh:?} and not {old:?}");

@@ -6,7 +6,7 @@
 use super::context::Cx;
 use super::history::Cause;
 use super::process::{Exit, Phase, Process};
-use super::pulse::Ailment;
+use super::readiness::HealthFailure;
 use super::run::Slot;
 use super::watcher::{Goal, Watcher};
 use super::{Arbiter, Level, Pid, WatcherId};
@@ -30,7 +30,7 @@ pub struct Death {
 
 /// Why circus ends by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fall {
+pub struct CriticalExit {
     /// The critical watcher.
     pub watcher: WatcherId,
     /// Its name.
@@ -64,7 +64,7 @@ fn code_of(exit: Exit, options: &WatcherOptions) -> u8 {
 impl Watcher {
     /// Whether another process takes the place of one that has ended so, or was ended since it did not do its work. One
     /// that was not ready yet is a failed start, and tried again whatever `respawn` says.
-    pub(super) fn replaces_after(&self, exit: Exit, ailment: Option<Ailment>, was_ready: bool) -> bool {
+    pub(super) fn replaces_after(&self, exit: Exit, ailment: Option<HealthFailure>, was_ready: bool) -> bool {
         match self.config.options.respawn {
             _ if self.config.options.on_demand || self.goal != Goal::Up => false,
             _ if !was_ready => true,
@@ -118,7 +118,7 @@ impl Arbiter {
         let text = format!("{name} is critical and has ended: {reason}; circus ends with exit code {code}");
         self.cx.log(Level::Critical, text);
         self.cx.cause = Cause::Critical;
-        self.fallen = Some(Fall { watcher: id, name, reason, death, code });
+        self.fallen = Some(CriticalExit { watcher: id, name, reason, death, code });
         self.terminate(None);
     }
 }

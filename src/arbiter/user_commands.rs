@@ -1,5 +1,5 @@
-//! Commands and signals in the place of what circus does itself: `stop_command` instead of stop_signal,
-//! `reload_command` or a signal instead of new processes.
+//! Commands of the user in the place of what circus does itself: `stop_command` instead of stop_signal,
+//! `reload_command` instead of new processes.
 //!
 //! The commands are run as hooks are (hooks.rs), one for each process that they are about.
 
@@ -11,15 +11,9 @@ use super::time::Time;
 use super::watcher::Watcher;
 use super::{Level, Pid, Published};
 use crate::config::hooks::Hook;
-use crate::signals::{self, SIGHUP, SIGTERM};
 use std::collections::VecDeque;
 
 impl Watcher {
-    /// The signal that asks its processes to end.
-    pub(super) fn stop_signal(&self) -> i32 {
-        i32::try_from(self.config.options.stop_signal).unwrap_or(SIGTERM)
-    }
-
     /// Runs stop_command about a process, which gets SIGKILL at `kill_at`: the command has no longer either.
     pub(super) fn run_stop_command(&mut self, wid: u32, pid: Pid, kill_at: Time, cx: &mut Cx) -> bool {
         let then = Then::Stopped { wid, pid };
@@ -42,33 +36,6 @@ impl Watcher {
         {
             self.ask_by_signal((wid, pid), signum, kill_at.since(cx.now), cx);
         }
-    }
-
-    /// The signal by which it is reloaded.
-    fn reload_signal(&self) -> Option<i32> {
-        let options = &self.config.options;
-        let signum = options.reload_signal.and_then(|signum| i32::try_from(signum).ok());
-        signum.or(options.send_hup.then_some(SIGHUP))
-    }
-
-    /// Whether its processes stay when it is reloaded.
-    pub(super) fn reloads_in_place(&self) -> bool {
-        self.config.program_of(Hook::ReloadCommand).is_some() || self.reload_signal().is_some()
-    }
-
-    /// Begins a reload in which the processes stay.
-    pub(super) fn reload_in_place(&mut self, cx: &mut Cx) {
-        if self.config.program_of(Hook::ReloadCommand).is_some() {
-            let queue = self.oldest_first().into();
-            return self.set_reload(Reload::Commands { queue, current: None });
-        }
-        for pid in self.oldest_first() {
-            let Some(signum) = self.reload_signal() else { break };
-            let name = signals::name(signum);
-            cx.log(Level::Info, format!("SENDING {} to {pid}", name.strip_prefix("SIG").unwrap_or(&name)));
-            cx.signal(pid, signum);
-        }
-        self.end_reload(cx);
     }
 
     /// Runs reload_command about the next process that runs.

@@ -1,0 +1,147 @@
+//! What may happen to a watcher, and why: the words in which the arbiter notes it.
+#![allow(missing_docs, reason = "the fields of the variants are named for what they hold")]
+
+use super::Pid;
+use super::process::Exit;
+use super::time::Time;
+use super::watcher::Status;
+use std::rc::Rc;
+
+/// Who gave an order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The name of the command.
+    pub order: &'static str,
+    /// The user; `None` when nobody knows.
+    pub uid: Option<u32>,
+    /// The process; `None` when nobody knows, or when it is circus itself.
+    pub pid: Option<Pid>,
+    /// Its command line, or the name of the plugin.
+    pub client: String,
+}
+
+/// What has led to a change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Cause {
+    /// What was under way goes on.
+    #[default]
+    Course,
+    /// circus was started.
+    Boot,
+    /// Somebody's order.
+    Order(Rc<Origin>),
+    /// A signal to circus.
+    Signal,
+    /// Something has come to a socket of the watcher.
+    Demand,
+    /// Its processes have ended and are not replaced.
+    Ended,
+    /// A process could not be executed.
+    SpawnFailed,
+    /// A hook has said no.
+    Hook,
+    /// Its processes did not become ready.
+    Unready,
+    /// A critical watcher has ended, and circus ends with it.
+    Critical,
+    /// A watcher that it requires does not run.
+    Requirement,
+}
+
+/// A change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// It is in this state now.
+    Status(Status),
+    /// A reload has begun.
+    Reloading,
+    /// The reload is over.
+    Reloaded,
+    /// The reload was given up, because of this.
+    NotReloaded(Box<str>),
+    /// An order that changes neither state nor processes at once.
+    Ordered,
+    /// A process has ended that had not been asked to.
+    Ended { pid: Pid, wid: u32, exit: Exit, oom: bool, lived: u64 },
+    /// A process had to be killed: it did not end when it was asked to.
+    Killed { pid: Pid, wid: u32 },
+    /// A process did not end even by SIGKILL.
+    Survives { pid: Pid, wid: u32 },
+    /// A process has reached its max_age.
+    TooOld { pid: Pid, wid: u32 },
+    /// A process does not do its work and is ended, because of this.
+    Ailing { pid: Pid, wid: u32, why: Box<str> },
+    /// A process could not be executed, because of this.
+    SpawnFailed(Box<str>),
+}
+
+/// Why a process was replaced, or ended for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restart {
+    /// It returned.
+    Exit,
+    /// A signal ended it that circus has not sent.
+    Signal,
+    /// The kernel has probably ended it for want of memory.
+    OutOfMemory,
+    /// It was too old.
+    MaxAge,
+    /// A reload.
+    Reload,
+    /// An order to restart or to kill.
+    Command,
+    /// It was not ready in time.
+    Unready,
+    /// It has failed too many health probes.
+    Health,
+    /// It has been silent for too long.
+    Watchdog,
+}
+
+impl Restart {
+    /// Why a process is replaced that has ended by itself.
+    pub(super) fn after(exit: Exit, oom: bool) -> Restart {
+        match (exit, oom) {
+            (_, true) => Restart::OutOfMemory,
+            (Exit::Signal(_), false) => Restart::Signal,
+            (Exit::Code(_), false) => Restart::Exit,
+        }
+    }
+
+    /// All of them, in the order of `Counts::restarts`.
+    pub const ALL: [(Restart, &'static str); 9] = [
+        (Restart::Exit, "exit"),
+        (Restart::Signal, "signal"),
+        (Restart::OutOfMemory, "oom"),
+        (Restart::MaxAge, "max_age"),
+        (Restart::Reload, "reload"),
+        (Restart::Command, "command"),
+        (Restart::Unready, "ready"),
+        (Restart::Health, "health"),
+        (Restart::Watchdog, "watchdog"),
+    ];
+}
+
+/// Where a watcher stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) status: Status,
+    /// It is to run.
+    pub(super) up: bool,
+    /// It is to be started in its turn.
+    pub(super) queued: bool,
+    pub(super) reloading: bool,
+}
+
+/// A change, when it was, and what led to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// When; the last time, if it has repeated itself.
+    pub at: Time,
+    /// How often it came in a row.
+    pub times: u32,
+    /// What has changed.
+    pub what: What,
+    /// What led to it.
+    pub cause: Cause,
+}

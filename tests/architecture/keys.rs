@@ -14,7 +14,7 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("config/features.rs", "health on_demand sandbox", "features of the build"),
     ("config/probe.rs", "after", "a kind of probe"),
     ("control/", "cmd args graceful_timeout numprocesses singleton", "properties of requests, a command"),
-    ("control/", "address backlog host nice path port sockets", "members of answers"),
+    ("control/", "host nice path port sockets", "members of answers"),
     ("control/", "autostart critical on_demand requires uid", "members of the answer of `why`"),
     ("parts/helpers/python.rs", "path endpoint", "members of what a hook is told"),
     ("parts/plugins/", "retry_in max_retry host port", "options of plugins"),

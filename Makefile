@@ -22,9 +22,11 @@ host := $(shell rustc -vV | sed -n 's/^host: //p')
 version := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 static := $(target)/static/$(host)/release/circus
 suites := $(sort $(wildcard tests/*/run.py))
+minimal := $(target)/minimal/release/circus
+features := $(shell sed -n '/^default = \[/,/^]/p' Cargo.toml | grep -o '"[a-z_]*"' | tr -d '"')
 
 .PHONY: all build demo setup test check man ledger completions corpus fuzz bench install uninstall static musl aarch64 armv7 dist deb size
-.PHONY: clean help
+.PHONY: minimal without clean help
 
 all: build
 
@@ -43,13 +45,26 @@ test: build static setup ## cargo's tests, then those in Python: compliance, cli
 	status=0; \
 	$(CARGO) test --no-fail-fast || status=1; \
 	for suite in $(suites); do $(venv)/bin/python -B $$suite || status=1; done; \
+	$(MAKE) --no-print-directory minimal || status=1; \
 	exit $$status
 
-check: man ## format, lints, who imports whom, documentation, man pages
+check: man without ## format, lints, who imports whom, documentation, man pages, each feature left out
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	$(CARGO) test --test architecture
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps
+
+without: ## compile with each feature left out, and with none
+	$(CARGO) clippy --no-default-features --lib --bins -- -D warnings
+	for left in $(features); do \
+	    rest=$$(printf '%s\n' $(features) | grep -vx $$left | paste -sd,); \
+	    $(CARGO) clippy --no-default-features --lib --bins --features $$rest -- -D warnings || exit 1; \
+	done
+
+minimal: ## the smallest binary, without any feature, and its tests: the stack of nginx, gunicorn and redis above all
+	$(CARGO) build --release --no-default-features --target-dir $(target)/minimal
+	CIRCUS_PROGRAM=$(abspath $(minimal)) $(CARGO) test --test minimal
+	CIRCUS_BIN=$(abspath $(minimal)) $(venv)/bin/python -B tests/stack/run.py
 
 # `make man` writes the lists that come from tables anew; within `make check` a page that is not up to date fails.
 man: ## bring the lists in the man pages up to date, and check the pages

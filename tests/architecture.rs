@@ -9,6 +9,8 @@ mod keys;
 mod ledger;
 #[path = "architecture/powers.rs"]
 mod powers;
+#[path = "architecture/rooms.rs"]
+mod rooms;
 #[path = "architecture/source.rs"]
 mod source;
 
@@ -43,7 +45,21 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("reactor", &["arbiter", "control", "config", "host", "parts", "sys", "views"]),
     ("parts", &["arbiter", "control", "config", "host", "reactor", "sys", "views"]),
     ("host", &["arbiter", "control", "config", "parts", "reactor", "sys"]),
-    ("views", &["arbiter", "control", "config", "host", "parts", "reactor", "sys"]),
+    (
+        "views",
+        &[
+            "arbiter",
+            "control",
+            "config",
+            "host::surroundings",
+            "host::procfs",
+            "host::spawn_template",
+            "parts::plugins::run::Builtins",
+            "parts::sockets",
+            "parts::streams::ring",
+            "sys",
+        ],
+    ),
     ("control", &["config", "arbiter::Pid", "arbiter::request"]),
     (
         "arbiter",
@@ -71,7 +87,7 @@ const SHARED: &[&str] = &["signals", "sorted"];
 
 /// A crate, and the modules that may name it.
 const CRATES: &[(&str, &[&str])] = &[
-    ("mio", &["parts", "reactor", "host", "views"]),
+    ("mio", &["parts", "reactor", "host"]),
     ("libc", &["sys"]),
     ("signal_hook", &["sys"]),
     ("ini", &["config::ini"]),

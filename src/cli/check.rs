@@ -7,7 +7,7 @@ use super::{answer, answer_json};
 use crate::config::{self, Finding, Severity, load};
 use crate::host::disk::Disk;
 use crate::host::endpoint;
-use crate::reactor::startup::{current_dir, environ};
+use crate::host::surroundings::{current_dir, environ};
 use getopts::Options;
 
 /// A wrong option or argument.

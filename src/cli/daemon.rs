@@ -72,7 +72,7 @@ pub fn main(args: &[String]) -> u8 {
         });
     };
     if matches.opt_present("check") {
-        return super::check::main(vec![config.clone()]);
+        return super::run_command("check", vec![config.clone()]);
     }
     let level = matches.opt_str("log-level");
     let log_level = level.as_deref().map(Level::from_name);

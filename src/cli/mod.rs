@@ -31,7 +31,12 @@ pub fn main(args: Vec<&[u8]>) -> u8 {
         _ if args.first().is_some_and(|first| COMMANDS.contains(&first.as_str())) => args.remove(0),
         _ => String::new(),
     };
-    match command.as_str() {
+    run_command(&command, args)
+}
+
+/// Runs the program of that name, of those that this build has.
+fn run_command(command: &str, args: Vec<String>) -> u8 {
+    match command {
         "ctl" => ctl::main(args),
         #[cfg(feature = "check")]
         "check" => check::main(args),

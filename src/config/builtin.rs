@@ -39,7 +39,7 @@ pub enum Takes {
     Redis,
     /// Where to listen.
     Listen,
-    /// A regular expression. Only the C library can say whether it is one.
+    /// A regular expression. The plugin says whether it is one.
     Regex,
     /// The name of a watcher.
     Watcher,

@@ -6,6 +6,7 @@
 use super::families::{self, FAMILIES, Family};
 use super::model::WatcherConfig;
 use super::options::{self, Built, Live, Row};
+use super::stream::CHANNELS;
 
 /// An option whose value in the file has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,14 +65,11 @@ impl WatcherConfig {
                 Some(value) => drop(self.free.insert(key.clone(), value.clone())),
                 None => drop(self.free.remove(key)),
             }
-            add(key.clone(), families::family(key).map_or(Live::Stored, |(family, _)| family.live));
+            add(key.clone(), families::of(key).map_or(Live::Stored, |(family, _)| family.live));
         }
-        for (current, old, new) in [
-            (&mut self.stdout_stream, &old.stdout_stream, &new.stdout_stream),
-            (&mut self.stderr_stream, &old.stderr_stream, &new.stderr_stream),
-        ] {
-            if old.is_some() && new.is_none() {
-                *current = None;
+        for channel in CHANNELS {
+            if old.kept_stream(channel).is_some() && new.kept_stream(channel).is_none() {
+                *self.kept_stream_mut(channel) = None;
             }
         }
         // The key whose value cannot be used, and what makes another kind of plugin, are among the changes already.

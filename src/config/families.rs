@@ -9,7 +9,7 @@ use super::hooks;
 use super::model::{Refused, WatcherConfig};
 use super::options::{self, Live, stream};
 use super::restrict;
-use super::stream::StreamConfig;
+use super::stream::{Channel, StreamConfig};
 use super::value::{Kind, Value};
 
 /// The key that stands for the environment as a whole. Files have sections for it.
@@ -47,6 +47,14 @@ pub struct Family {
 }
 
 impl Family {
+    const fn live(self, live: Live) -> Family {
+        Family { live, ..self }
+    }
+
+    const fn needs(self, feature: Feature) -> Family {
+        Family { feature: Some(feature), ..self }
+    }
+
     /// The key that stands for all members; for some families there is none.
     pub fn whole(&self) -> &'static str {
         self.prefix.trim_end_matches(['.', '_'])
@@ -92,52 +100,29 @@ pub trait Members: Sync {
 
 /// The families of options of `[watcher:NAME]`.
 pub static FAMILIES: &[Family] = &[
-    Family {
-        prefix: LIMIT,
-        live: Live::Reload,
-        feature: None,
-        members: &Limits,
-        help: "a resource limit, soft and hard; empty or infinity: none",
-    },
-    Family {
-        prefix: STDOUT_MEMBER,
-        live: Live::Stored,
-        feature: None,
-        members: &Output::Stdout,
-        help: "where the standard output goes",
-    },
-    Family {
-        prefix: STDERR_MEMBER,
-        live: Live::Stored,
-        feature: None,
-        members: &Output::Stderr,
-        help: "where the standard error output goes",
-    },
-    Family {
-        prefix: HOOK,
-        live: Live::Stored,
-        feature: Some(features::HOOKS),
-        members: &Hooks,
-        help: "a program to ask or tell: COMMAND[, true to ignore its failures]",
-    },
-    Family {
-        prefix: FLAPPING,
-        live: Live::Stored,
-        feature: Some(features::PLUGINS),
-        members: &Texts(FLAPPING, |_| Ok(())),
-        help: "an option of the plugin Flapping for this watcher",
-    },
-    Family {
-        prefix: CGROUP,
-        live: Live::Reload,
-        feature: Some(features::CGROUP),
-        members: &Texts(CGROUP, restrict::is_cgroup_file),
-        help: "a file of the processes' own cgroup (v2) and what to write to it, such as cgroup.memory.max",
-    },
+    family(LIMIT, &Limits, "a resource limit, soft and hard; empty or infinity: none").live(Live::Reload),
+    family(STDOUT_MEMBER, &Channel::Stdout, "where the standard output goes"),
+    family(STDERR_MEMBER, &Channel::Stderr, "where the standard error output goes"),
+    family(HOOK, &Hooks, "a program to ask or tell: COMMAND[, true to ignore its failures]")
+        .needs(features::HOOKS),
+    family(FLAPPING, &Texts(FLAPPING, |_| Ok(())), "an option of the plugin Flapping for this watcher")
+        .needs(features::PLUGINS),
+    family(
+        CGROUP,
+        &Texts(CGROUP, restrict::is_cgroup_file),
+        "a file of the processes' own cgroup (v2) and what to write to it, such as cgroup.memory.max",
+    )
+    .live(Live::Reload)
+    .needs(features::CGROUP),
 ];
 
+/// A family whose members are stored, and need nothing.
+const fn family(prefix: &'static str, members: &'static dyn Members, help: &'static str) -> Family {
+    Family { prefix, live: Live::Stored, feature: None, members, help }
+}
+
 /// The family that `key` belongs to, and the name of the member.
-pub fn family(key: &str) -> Option<(&'static Family, &str)> {
+pub fn of(key: &str) -> Option<(&'static Family, &str)> {
     FAMILIES.iter().find_map(|f| Some((f, key.strip_prefix(f.prefix)?)))
 }
 
@@ -182,31 +167,10 @@ fn limit(value: &Value) -> Result<Option<u64>, Refused> {
     number.map(Some).ok_or(Refused::Type("an integer, infinity or empty"))
 }
 
-/// The options of one of the outputs.
-enum Output {
-    Stdout,
-    Stderr,
-}
-
-impl Output {
-    fn of<'w>(&self, watcher: &'w WatcherConfig) -> &'w Option<Box<StreamConfig>> {
-        match self {
-            Output::Stdout => &watcher.stdout_stream,
-            Output::Stderr => &watcher.stderr_stream,
-        }
-    }
-
-    fn of_mut<'w>(&self, watcher: &'w mut WatcherConfig) -> &'w mut Option<Box<StreamConfig>> {
-        match self {
-            Output::Stdout => &mut watcher.stdout_stream,
-            Output::Stderr => &mut watcher.stderr_stream,
-        }
-    }
-}
-
-impl Members for Output {
+/// The options of a stream.
+impl Members for Channel {
     fn names(&self, watcher: &WatcherConfig) -> Vec<String> {
-        let Some(config) = self.of(watcher) else { return Vec::new() };
+        let Some(config) = watcher.kept_stream(*self) else { return Vec::new() };
         let names: Vec<String> = config.entries().into_iter().map(|(key, _)| key.to_string()).collect();
         // A stream whose options all have their defaults is more than none.
         if names.is_empty() { vec![stream::class.into()] } else { names }
@@ -217,11 +181,11 @@ impl Members for Output {
     }
 
     fn get(&self, watcher: &WatcherConfig, name: &str) -> Option<Value> {
-        self.of(watcher).as_ref()?.get(name)
+        watcher.kept_stream(*self).as_ref()?.get(name)
     }
 
     fn set(&self, watcher: &mut WatcherConfig, name: &str, value: Option<&Value>) -> Result<(), Refused> {
-        let config = self.of_mut(watcher);
+        let config = watcher.kept_stream_mut(*self);
         match value {
             Some(value) => config.get_or_insert_default().set(name, value),
             None => {
@@ -235,7 +199,7 @@ impl Members for Output {
         let Value::Map(entries) = value else { return Err(Refused::Type("a valid object")) };
         let mut fresh = StreamConfig::default();
         entries.iter().try_for_each(|(key, text)| fresh.set(key, &Value::Str(text.clone())))?;
-        *self.of_mut(watcher) = Some(Box::new(fresh));
+        *watcher.kept_stream_mut(*self) = Some(Box::new(fresh));
         Ok(())
     }
 }

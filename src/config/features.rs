@@ -13,6 +13,7 @@ pub struct Feature {
 pub const CGROUP: Feature = Feature { name: "cgroup", is_built: cfg!(feature = "cgroup") };
 pub const DEPENDENCIES: Feature = Feature { name: "dependencies", is_built: cfg!(feature = "dependencies") };
 pub const HEALTH: Feature = Feature { name: "health", is_built: cfg!(feature = "health") };
+pub const HISTORY: Feature = Feature { name: "history", is_built: cfg!(feature = "history") };
 pub const HOOKS: Feature = Feature { name: "hooks", is_built: cfg!(feature = "hooks") };
 pub const LOGS: Feature = Feature { name: "logs", is_built: cfg!(feature = "logs") };
 pub const METRICS: Feature = Feature { name: "metrics", is_built: cfg!(feature = "metrics") };

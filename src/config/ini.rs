@@ -296,13 +296,7 @@ pub fn excerpt(path: &str) -> String {
 
 /// At most so many characters of a text, on one line.
 fn cut(text: &str, most: usize) -> String {
-    let clean = |c: char| if c.is_control() { '?' } else { c };
-    match text.char_indices().nth(most) {
-        Some((end, _)) => {
-            text.get(..end).unwrap_or_default().chars().map(clean).chain("...".chars()).collect()
-        }
-        None => text.chars().map(clean).collect(),
-    }
+    text::cut(text, most).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -6,9 +6,15 @@
 
 mod environment;
 mod others;
+#[cfg(feature = "plugins")]
+mod plugin;
 mod values;
 mod watcher;
 
+#[cfg(not(feature = "plugins"))]
+use self::others::plugin;
+#[cfg(feature = "plugins")]
+use self::plugin::plugin;
 use super::check::suggest;
 use super::include::{self, Gathered};
 use super::ini::{excerpt, pick, shorten, sorted};
@@ -81,7 +87,7 @@ fn build(values: &mut Values<'_>, sections: &[Section]) -> Config {
         } else if name.starts_with("socket:") {
             config.sockets.extend(others::socket(values, section));
         } else if name.starts_with("plugin:") {
-            config.plugins.extend(others::plugin(values, section));
+            config.plugins.extend(plugin(values, section));
         } else if name != "env" && !name.starts_with("env:") {
             let hint = suggest::section(name).map(|hint| format!(": {hint}")).unwrap_or_default();
             values.warn(&section.origin, format!("there is no section [{}]{hint}", shorten(name)));
@@ -146,7 +152,7 @@ fn report_continued(values: &mut Values<'_>, lines: &[(Origin, String)]) {
         let key = text.split(['=', ':']).next().unwrap_or_default().trim();
         let known = options::find(options::WATCHER, key).is_some()
             || options::find(options::CIRCUS, key).is_some()
-            || families::family(key).is_some();
+            || families::of(key).is_some();
         if known {
             let shown = shorten(text);
             let message = format!(

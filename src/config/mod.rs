@@ -4,6 +4,7 @@
 //! values of them by the tables in [`options`]; [`check`] compares the values with each other, and
 //! [`changes`] with those that were read before.
 
+#[cfg(any(feature = "check", feature = "plugins"))]
 pub mod builtin;
 pub mod changes;
 #[cfg(feature = "check")]
@@ -22,6 +23,7 @@ pub mod model;
 pub mod number;
 pub mod options;
 pub mod pattern;
+#[cfg(any(feature = "check", feature = "plugins"))]
 pub mod plugin;
 pub mod probe;
 pub mod regex;

@@ -263,7 +263,7 @@ impl WatcherConfig {
             _ => {}
         }
         let whole = FAMILIES.iter().find(|family| family.whole() == key).map(|family| (family, None));
-        let member = || families::family(key).map(|(family, name)| (family, Some(name)));
+        let member = || families::of(key).map(|(family, name)| (family, Some(name)));
         let (family, name) = whole.or_else(member).ok_or(Refused::Unknown)?;
         features::lack(family.feature).map_or(Ok(()), Err).map_err(bad)?;
         match name {
@@ -282,17 +282,11 @@ impl WatcherConfig {
         match key {
             families::ENV => Some(Value::Map(Names::clone(&self.env).into_iter().collect())),
             families::NAME => Some(Value::Str(self.name.clone())),
-            _ => families::family(key)
+            _ => families::of(key)
                 .and_then(|(family, name)| family.members.get(self, name))
                 // Free keys, and members of a family whose text could not be used.
                 .or_else(|| self.free.get(key).cloned().map(Value::Str)),
         }
-    }
-
-    /// Its streams, with the key of each.
-    pub fn streams(&self) -> impl Iterator<Item = (&'static str, &StreamConfig)> {
-        let streams = [(families::STDOUT, &self.stdout_stream), (families::STDERR, &self.stderr_stream)];
-        streams.into_iter().filter_map(|(key, stream)| Some((key, stream.as_deref()?)))
     }
 
     /// How many bytes its texts have.
@@ -343,6 +337,16 @@ impl WatcherConfig {
     /// How long a process may be silent, in seconds, if that counts.
     pub fn watchdog(&self) -> Option<f64> {
         self.options.watchdog.filter(|seconds| *seconds > 0.0)
+    }
+
+    /// Whether its processes tell by NOTIFY_SOCKET that they are ready.
+    pub fn awaits_notify(&self) -> bool {
+        self.options.ready.as_deref().is_some_and(|text| text.trim() == "notify")
+    }
+
+    /// Whether its processes have something to tell by NOTIFY_SOCKET.
+    pub fn wants_notify_socket(&self) -> bool {
+        self.watchdog().is_some() || self.awaits_notify()
     }
 
     /// The environment of its processes, when `environ` is that of circus: the configuration's, over that of circus if

@@ -1,6 +1,7 @@
 //! Where one of the outputs of a watcher goes: the options of `stdout_stream.*` or `stderr_stream.*`, and the classes
 //! that they may ask for.
 
+use super::families;
 use super::features::{self, Feature};
 use super::model::{Names, Refused, WatcherConfig, set_row};
 use super::options::{self, StreamOptions, stream};
@@ -26,15 +27,45 @@ impl Channel {
             Channel::Stderr => "stderr",
         }
     }
+
+    /// The key of its stream.
+    pub fn key(self) -> &'static str {
+        match self {
+            Channel::Stdout => families::STDOUT,
+            Channel::Stderr => families::STDERR,
+        }
+    }
 }
 
 impl WatcherConfig {
     /// What is to become of an output; nothing: circus does not read it.
     pub fn stream(&self, channel: Channel) -> Option<&StreamConfig> {
+        let is_closed = match channel {
+            Channel::Stdout => self.options.close_child_stdout,
+            Channel::Stderr => self.options.close_child_stderr,
+        };
+        self.kept_stream(channel).as_deref().filter(|_| !is_closed)
+    }
+
+    /// The options of a stream, whether circus reads the output or not.
+    pub fn kept_stream(&self, channel: Channel) -> &Option<Box<StreamConfig>> {
         match channel {
-            Channel::Stdout => self.stdout_stream.as_deref().filter(|_| !self.options.close_child_stdout),
-            Channel::Stderr => self.stderr_stream.as_deref().filter(|_| !self.options.close_child_stderr),
+            Channel::Stdout => &self.stdout_stream,
+            Channel::Stderr => &self.stderr_stream,
         }
+    }
+
+    /// The same, to be changed.
+    pub fn kept_stream_mut(&mut self, channel: Channel) -> &mut Option<Box<StreamConfig>> {
+        match channel {
+            Channel::Stdout => &mut self.stdout_stream,
+            Channel::Stderr => &mut self.stderr_stream,
+        }
+    }
+
+    /// Its streams, with the key of each.
+    pub fn streams(&self) -> impl Iterator<Item = (&'static str, &StreamConfig)> {
+        CHANNELS.into_iter().filter_map(|it| Some((it.key(), self.kept_stream(it).as_deref()?)))
     }
 }
 

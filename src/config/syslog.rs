@@ -1,5 +1,6 @@
 //! Where a syslog daemon is: `syslog://HOST[:PORT]?FACILITY` and `syslog:///PATH?FACILITY`, as Circus writes it.
 
+use super::features;
 use super::options::FACILITY;
 
 /// The facility `user`, which stands in for one that is missing or unknown.
@@ -35,6 +36,9 @@ pub fn is_url(text: &str) -> bool {
 /// # Errors
 /// What is wrong with it.
 pub fn parse(url: &str) -> Result<Syslog<'_>, String> {
+    if let Some(why) = features::lack(Some(features::LOGS)) {
+        return Err(format!("it {why}"));
+    }
     let rest = url.strip_prefix("syslog://").unwrap_or(url);
     let (rest, name) = rest.split_once('?').map_or((rest, None), |(rest, name)| (rest, Some(name)));
     // The name that Python has for it besides.

@@ -73,6 +73,14 @@ fn byte_of(c: char) -> Option<u8> {
     u32::from(c).checked_sub(BASE).filter(|n| (0x80..=0xFF).contains(n)).and_then(|n| u8::try_from(n).ok())
 }
 
+/// At most so many characters of a text; dots tell that there are more.
+pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most).and_then(|(end, _)| text.get(..end)) {
+        Some(begin) => format!("{begin}...").into(),
+        None => text.into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

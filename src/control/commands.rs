@@ -6,8 +6,11 @@
 
 use super::args::{Arg, Args, Flag, Kind, Place};
 use super::props::{few, text};
-use super::{Map, Refusal, metrics, output, render, requests, tuning, why};
+#[cfg(feature = "history")]
+use super::why;
+use super::{Map, Refusal, output, render, requests, tuning};
 use crate::arbiter::request::{Question, Request, Task};
+use crate::config::features;
 
 /// One command.
 pub struct Command {
@@ -93,6 +96,13 @@ impl Command {
 /// The command of that name, in any case.
 pub fn find(name: &str) -> Option<&'static Command> {
     COMMANDS.iter().find(|command| command.name.eq_ignore_ascii_case(name))
+}
+
+/// Why there is no command of that name, if a build with another feature has it.
+pub fn lack(name: &str) -> Option<String> {
+    let optional = [("metrics", features::METRICS), ("why", features::HISTORY)];
+    let (command, feature) = optional.into_iter().find(|(command, _)| command.eq_ignore_ascii_case(name))?;
+    features::lack(Some(feature)).map(|why| format!("{command} {why}"))
 }
 
 const NAME: Arg = Arg::word("name", Kind::Text, "NAME");
@@ -217,13 +227,14 @@ pub static COMMANDS: &[Command] = &[
         request: requests::logs,
         render: output::logs,
     },
+    #[cfg(feature = "metrics")]
     Command {
         name: "metrics",
         args: &[],
         summary: "print what is counted and measured, as OpenMetrics text",
         detail: "Processes, restarts, exits, what they use, what waits at the sockets, how much they have written.",
         request: |_| Ok(Question::Metrics.into()),
-        render: metrics::render,
+        render: render::metrics,
     },
     Command {
         name: "numprocesses",
@@ -388,6 +399,7 @@ pub static COMMANDS: &[Command] = &[
         request: requests::tail,
         render: output::tail,
     },
+    #[cfg(feature = "history")]
     Command {
         name: "why",
         args: &[NAME],

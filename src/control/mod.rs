@@ -12,7 +12,6 @@ pub mod endpoint;
 pub mod frame;
 pub mod http;
 pub mod matching;
-pub mod metrics;
 pub mod output;
 pub mod overview;
 pub mod plain;
@@ -25,6 +24,7 @@ pub mod secrets;
 pub mod shell;
 pub mod topics;
 mod tuning;
+#[cfg(feature = "history")]
 mod why;
 pub mod wire;
 #[cfg(feature = "zmtp")]

@@ -1,123 +1,9 @@
-//! `status` with everything that a person wants to see at a glance: what the daemon adds to the states for a terminal
-//! and for `top`, and the table that is made of it.
+//! `status` for a person: the table of what `details` adds to the states, and what a check has found.
 
+use super::Map;
 use super::plain::{cut, plain, width};
-use super::{Map, object, one, put};
-use crate::arbiter::Pid;
 use crate::config::number;
 use serde_json::Value as Json;
-
-/// What is seen of a watcher.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct WatcherFact {
-    /// Its name.
-    pub name: String,
-    /// Circus's word for its state.
-    pub status: &'static str,
-    /// For how many seconds it has been in that state.
-    pub since: Option<f64>,
-    /// How often processes were replaced that had ended by themselves.
-    pub restarts: u32,
-    /// How many processes it is to have.
-    pub wanted: usize,
-    /// What is wrong with it.
-    pub fault: Option<String>,
-    /// Its processes, by wid.
-    pub processes: Vec<ProcessFact>,
-}
-
-/// What is seen of a process; `None` where /proc does not tell.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ProcessFact {
-    /// Its id.
-    pub pid: Pid,
-    /// Its number in the watcher.
-    pub wid: u32,
-    /// `running`, `stopping`, `killed` or `ended`.
-    pub state: &'static str,
-    /// For how many seconds it has run.
-    pub age: f64,
-    /// How many health probes in a row it has failed.
-    pub failed_probes: Option<u32>,
-    /// In how many seconds it gets SIGKILL.
-    pub kill_in: Option<f64>,
-    /// Processor time, in seconds.
-    pub cpu: Option<f64>,
-    /// Resident memory, in bytes.
-    pub rss: Option<u64>,
-}
-
-/// What is seen of a socket; `None` where the kernel does not tell.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct QueueFact {
-    /// Its name.
-    pub name: String,
-    /// Where it is bound.
-    pub place: String,
-    /// How many connections wait to be accepted.
-    pub waiting: Option<u32>,
-    /// How many may wait.
-    pub limit: Option<u32>,
-    /// How many connections or datagrams were dropped.
-    pub drops: Option<u32>,
-}
-
-/// Adds to an answer what the property `details` asks for. `own` is circus itself.
-pub fn add(answer: &mut Map, own: &ProcessFact, watchers: &[WatcherFact], sockets: &[QueueFact]) {
-    put(answer, "circus", Json::Object(process(own)));
-    let mut members = watchers.iter().map(|w| (w.name.clone(), Json::Object(watcher(w))));
-    put(answer, "watchers", Json::Object(object(&mut members)));
-    put(answer, "sockets", sockets.iter().map(|s| Json::Object(socket(s))).collect());
-}
-
-fn watcher(fact: &WatcherFact) -> Map {
-    let mut map = one("status", fact.status.into());
-    put(&mut map, "since", fact.since.map(tenths).into());
-    put(&mut map, "restarts", fact.restarts.into());
-    put(&mut map, "wanted", fact.wanted.into());
-    if let Some(fault) = &fact.fault {
-        put(&mut map, "fault", fault.as_str().into());
-    }
-    put(&mut map, "processes", fact.processes.iter().map(|p| Json::Object(process(p))).collect());
-    map
-}
-
-fn process(fact: &ProcessFact) -> Map {
-    let mut map = one("pid", fact.pid.into());
-    put(&mut map, "wid", fact.wid.into());
-    put(&mut map, "state", fact.state.into());
-    put(&mut map, "age", tenths(fact.age).into());
-    put(&mut map, "cpu", fact.cpu.into());
-    put(&mut map, "rss", fact.rss.into());
-    if let Some(seconds) = fact.kill_in {
-        put(&mut map, "kill_in", tenths(seconds).into());
-    }
-    if let Some(count) = fact.failed_probes {
-        put(&mut map, "failed_probes", count.into());
-    }
-    map
-}
-
-fn socket(fact: &QueueFact) -> Map {
-    let mut map = one("name", fact.name.as_str().into());
-    put(&mut map, "address", fact.place.as_str().into());
-    put(&mut map, "waiting", fact.waiting.into());
-    put(&mut map, "limit", fact.limit.into());
-    put(&mut map, "drops", fact.drops.into());
-    map
-}
-
-/// Rounded: nobody needs more, and the answers of a thousand processes are shorter.
-fn tenths(seconds: f64) -> f64 {
-    (seconds * 10.0).round() / 10.0
-}
-
-/// Adds whether all is well to an answer: what is wrong, by watcher.
-pub fn add_check<'a>(answer: &mut Map, faults: impl Iterator<Item = (&'a str, String)>) {
-    let failing = object(&mut faults.map(|(name, fault)| (name.to_string(), fault.into())));
-    put(answer, "healthy", failing.is_empty().into());
-    put(answer, "failing", Json::Object(failing));
-}
 
 /// Whether the answer to a check says that all is well; true for other answers.
 pub fn is_healthy(reply: &Map) -> bool {
@@ -241,6 +127,11 @@ pub fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    fn map(json: Json) -> Map {
+        json.as_object().unwrap().clone()
+    }
 
     #[test]
     fn times_and_sizes_are_short() {
@@ -261,42 +152,18 @@ mod tests {
         }
     }
 
-    fn process(pid: Pid, state: &'static str) -> ProcessFact {
-        ProcessFact {
-            pid,
-            wid: 1,
-            state,
-            age: 3.0,
-            cpu: Some(0.5),
-            rss: Some(2 << 20),
-            ..ProcessFact::default()
-        }
-    }
-
     #[test]
     fn the_table_is_aligned_and_says_what_is_wrong() {
-        let watchers = [
-            WatcherFact {
-                name: "web".into(),
-                status: "active",
-                since: Some(67.0),
-                restarts: 12,
-                wanted: 6,
-                fault: Some("active: 5 of 6 processes run".into()),
-                processes: (101..107)
-                    .map(|pid| process(pid, if pid == 106 { "stopping" } else { "running" }))
-                    .collect(),
-            },
-            WatcherFact {
-                name: "a b".into(),
-                status: "stopped",
-                since: Some(1.0),
-                wanted: 1,
-                ..WatcherFact::default()
-            },
-        ];
-        let mut answer = Map::new();
-        add(&mut answer, &process(1, "running"), &watchers, &[]);
+        let process = |pid: i32| {
+            let state = if pid == 106 { "stopping" } else { "running" };
+            json!({"pid": pid, "wid": 1, "state": state, "age": 3.0, "cpu": 0.5, "rss": 2 << 20})
+        };
+        let answer = map(json!({"watchers": {
+            "web": {"status": "active", "since": 67.0, "restarts": 12, "wanted": 6,
+                    "fault": "active: 5 of 6 processes run",
+                    "processes": (101..107).map(process).collect::<Vec<_>>()},
+            "a b": {"status": "stopped", "since": 1.0, "restarts": 0, "wanted": 1, "processes": []},
+        }}));
         let table = render_table(&answer).unwrap();
         let expected = "\
 WATCHER  STATE    PROCESSES  UPTIME  RESTARTS  MEMORY  PIDS
@@ -320,12 +187,11 @@ web: active: 5 of 6 processes run";
 
     #[test]
     fn a_check_names_what_fails() {
-        let mut answer = Map::new();
-        assert!(is_healthy(&answer));
-        add_check(&mut answer, [("web", "stopped: no\x1b[31m such file".to_string())].into_iter());
+        assert!(is_healthy(&Map::new()));
+        let answer = map(json!({"healthy": false, "failing": {"web": "stopped: no\u{1b}[31m such file"}}));
         assert!(!is_healthy(&answer));
         assert_eq!(render_check(&answer).as_deref(), Some("web: stopped: no such file"));
-        add_check(&mut answer, std::iter::empty());
+        let answer = map(json!({"healthy": true, "failing": {}}));
         assert_eq!((is_healthy(&answer), render_check(&answer).as_deref()), (true, Some("ok")));
     }
 }

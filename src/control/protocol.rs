@@ -115,7 +115,7 @@ fn request(message: &Map) -> Result<Request, Refusal> {
     let Some(command) = commands::find(&name) else {
         return Err(Refusal {
             errno: Errno::UnknownCommand,
-            reason: format!("unknown command: {}", quoted(&name)),
+            reason: commands::lack(&name).unwrap_or_else(|| format!("unknown command: {}", quoted(&name))),
         });
     };
     match Args(message).json("properties") {

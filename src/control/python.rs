@@ -1,5 +1,6 @@
 //! Values as Python prints them: Circus's reasons and its plain output are made of `%r` and `str()`.
 
+use crate::config::text;
 use serde_json::Value as Json;
 use std::borrow::Cow;
 
@@ -13,10 +14,7 @@ pub fn quoted(text: &str) -> String {
 
 /// Text from a client inside a reason that has no quotes there, cut when it is very long.
 pub fn cut(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()).into(),
-        None => text.into(),
-    }
+    text::cut(text, SHOWN)
 }
 
 /// Python's `repr()` of a string.

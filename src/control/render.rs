@@ -49,6 +49,11 @@ pub fn numprocesses(_: &Map, reply: &Map) -> String {
     field(reply, "numprocesses")
 }
 
+#[cfg(feature = "metrics")]
+pub fn metrics(_: &Map, reply: &Map) -> String {
+    field(reply, "metrics").trim_end().to_string()
+}
+
 pub fn numwatchers(_: &Map, reply: &Map) -> String {
     field(reply, "numwatchers")
 }

@@ -7,7 +7,9 @@ use super::python::{json_repr, quoted};
 use super::{Map, Refusal, answers, shell};
 use crate::arbiter::request::{Request, Task};
 use crate::config::families::{self, Family};
-use crate::config::model::{Builtin, check_name};
+#[cfg(feature = "plugins")]
+use crate::config::model::Builtin;
+use crate::config::model::check_name;
 use crate::config::options::{self, LARGEST_RING, Live, stream, watcher};
 use crate::config::value::MODES;
 use crate::config::{Kind, Refused, Value, WatcherConfig, hooks, load};
@@ -83,7 +85,7 @@ fn short(key: &str, text: &str) -> Result<(), Refusal> {
 
 /// The family of options that `key` belongs to.
 fn settable_family(key: &str) -> Option<(&'static Family, &str)> {
-    families::family(key).filter(|(_, rest)| !rest.is_empty())
+    families::of(key).filter(|(_, rest)| !rest.is_empty())
 }
 
 pub fn set(args: &Args) -> Result<Request, Refusal> {
@@ -167,12 +169,19 @@ fn unknown_hook(hook: &str) -> Refusal {
 }
 
 /// An option of the plugin Flapping, as text.
+#[cfg(feature = "plugins")]
 fn flapping(key: &str, json: &Json) -> Result<Value, Refusal> {
     let text = json.as_str().map_or_else(|| json.to_string(), str::to_string);
     match Builtin::Flapping.problem("flapping.", key, &text) {
         Some((_, why)) => Err(Refusal::message(why)),
         None => Ok(Value::Str(text)),
     }
+}
+
+/// A build without plugins refuses it when it is set.
+#[cfg(not(feature = "plugins"))]
+fn flapping(_: &str, json: &Json) -> Result<Value, Refusal> {
+    Ok(Value::Str(json.to_string()))
 }
 
 /// A value that has the right type, when it is also one that can be used.
@@ -243,7 +252,7 @@ fn member(key: &str, name: &str, json: &Json) -> Result<String, Refusal> {
 
 /// What setting an option of that name does.
 fn live(key: &str) -> Live {
-    match (options::find(options::WATCHER, key), families::family(key)) {
+    match (options::find(options::WATCHER, key), families::of(key)) {
         (Some(row), _) => row.live,
         (None, Some((family, _))) => family.live,
         (None, None) => Live::Stored,

@@ -2,7 +2,9 @@
 
 use crate::arbiter::Pid;
 use crate::sorted::Sorted;
-use crate::sys::child::{Child, Mask, SpawnError, Spawner, Step};
+use crate::sys::child::{Child, SpawnError, Spawner};
+#[cfg(feature = "run")]
+use crate::sys::child::{Mask, Step};
 use crate::sys::limit::Limit;
 use std::io;
 
@@ -41,6 +43,7 @@ impl Host {
 ///
 /// # Errors
 /// Why there is none.
+#[cfg(feature = "run")]
 pub fn spawn_alone(child: &Child) -> Result<(Pid, Mask), SpawnError> {
     let failed = |error: io::Error| SpawnError {
         step: Step::Clone,

@@ -63,13 +63,14 @@ pub struct Descendants {
     last: u64,
 }
 
-impl Descendants {
-    /// None yet.
-    pub fn new() -> Descendants {
+impl Default for Descendants {
+    fn default() -> Descendants {
         let seed = clock::monotonic_ns() ^ u64::from(process::pid().cast_unsigned()) << 40;
         Descendants { descendants: Sorted::new(), lost: 0, due: false, seed, last: 0 }
     }
+}
 
+impl Descendants {
     /// Marks a child that is about to be spawned, so that an orphan in another session is known to come from it.
     pub fn mark(&mut self, child: &mut Child) -> Mark {
         self.last += 1;

@@ -53,6 +53,10 @@ pub struct Opened {
 }
 
 impl Opened {
+    fn new(acceptor: Acceptor, endpoint: String, events_only: bool) -> Opened {
+        Opened { acceptor, endpoint, file: None, directory: None, only_for: None, events_only }
+    }
+
     /// Whether it is a port.
     pub fn is_port(&self) -> bool {
         matches!(self.acceptor, Acceptor::Tcp(_))
@@ -74,9 +78,13 @@ impl Opened {
 }
 
 fn places(wanted: Option<&str>) -> Result<Vec<Place>, String> {
-    let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
+    let runtime = runtime();
     let around = Around { uid: user::current_uid(), runtime: runtime.as_deref(), container: container() };
     endpoint::places(wanted, around)
+}
+
+fn runtime() -> Option<String> {
+    std::env::var("XDG_RUNTIME_DIR").ok()
 }
 
 /// A number that tells containers apart which share a network, and so its abstract names: that of the mount namespace;
@@ -104,20 +112,18 @@ pub fn check(options: &CircusOptions) -> Result<Option<Place>, String> {
 /// # Errors
 /// What was asked for cannot be had.
 pub fn open_all(options: &CircusOptions, log: &mut Log) -> Result<Vec<Opened>, Refused> {
-    let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
-    let directory = endpoint::directory(user::current_uid(), runtime.as_deref());
     let control = check(options).map_err(|message| Refused { message, fault: Fault::User })?;
-    let events = open_events(options, control.as_ref(), &directory, log)?;
+    let events = open_events(options, control.as_ref(), log)?;
     let mut opened = Vec::new();
     let wanted = options.endpoint.as_deref();
     if let Some(place) = &control {
-        opened.extend(open_port(wanted, "control port", options)?);
-        let socket = open(place, "control socket", &directory, options)
+        opened.extend(open_port(wanted, false, options)?);
+        let socket = open(place, false, options)
             .map(Some)
-            .or_else(|refused| open_spare(wanted, refused, &directory, options, log))?;
+            .or_else(|refused| open_spare(wanted, refused, options, log))?;
         socket.into_iter().for_each(|socket| opened.insert(0, socket));
     }
-    opened.extend(events.into_iter().map(|socket| Opened { events_only: true, ..socket }));
+    opened.extend(events);
     Ok(opened)
 }
 
@@ -126,14 +132,13 @@ pub fn open_all(options: &CircusOptions, log: &mut Log) -> Result<Vec<Opened>, R
 fn open_spare(
     wanted: Option<&str>,
     refused: Refused,
-    directory: &Directory,
     options: &CircusOptions,
     log: &mut Log,
 ) -> Result<Option<Opened>, Refused> {
     let spare = places(wanted).ok().and_then(|places| places.into_iter().nth(1));
     let Some(spare) = spare.filter(|_| refused.fault == Fault::Harmless) else { return Err(refused) };
     let Refused { message, .. } = refused;
-    match open(&spare, "control socket", directory, options) {
+    match open(&spare, false, options) {
         Ok(socket) => {
             log.warning(format_args!("{message}; it is {spare} instead, where circus ctl looks too"));
             Ok(Some(socket))
@@ -150,7 +155,6 @@ fn open_spare(
 fn open_events(
     options: &CircusOptions,
     control: Option<&Place>,
-    directory: &Directory,
     log: &mut Log,
 ) -> Result<Vec<Opened>, Refused> {
     let mut opened = Vec::new();
@@ -158,7 +162,7 @@ fn open_events(
     match place_of(Some(wanted)) {
         Ok(place) if place.as_ref() == control => {}
         Ok(None) => {}
-        Ok(Some(place)) => match open(&place, "pubsub socket", directory, options) {
+        Ok(Some(place)) => match open(&place, true, options) {
             Ok(socket) => opened.push(socket),
             // It would only have stood for a port that old files name and nobody may ever have used.
             Err(refused) if wanted.starts_with("tcp://") => log.debug(format_args!("{}", refused.message)),
@@ -166,39 +170,32 @@ fn open_events(
         },
         Err(why) => log.warning(format_args!("pubsub_endpoint: {why}; events are on the control socket")),
     }
-    opened.extend(open_port(Some(wanted), "pubsub port", options)?);
+    opened.extend(open_port(Some(wanted), true, options)?);
     Ok(opened)
 }
 
 /// Opens a socket anew whose file somebody has removed; `None` if nobody has.
 pub fn restore(opened: &Opened, options: &CircusOptions) -> Option<Result<Opened, String>> {
     opened.file.as_ref().filter(|file| file.has_vanished())?;
-    let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
-    let directory = endpoint::directory(user::current_uid(), runtime.as_deref());
-    let what = if opened.events_only { "pubsub socket" } else { "control socket" };
-    let fresh = open(&Place::Path(opened.endpoint.clone()), what, &directory, options);
-    let fresh = fresh.map(|mut socket| {
-        socket.keep();
-        Opened { events_only: opened.events_only, ..socket }
-    });
+    let fresh = open(&Place::Path(opened.endpoint.clone()), opened.events_only, options);
     Some(fresh.map_err(|refused| refused.message))
 }
 
+/// What a socket is for, in messages.
+fn word(events_only: bool) -> &'static str {
+    if events_only { "pubsub" } else { "control" }
+}
+
 /// Opens a Unix socket.
-fn open(
-    place: &Place,
-    what: &str,
-    directory: &Directory,
-    options: &CircusOptions,
-) -> Result<Opened, Refused> {
+fn open(place: &Place, events_only: bool, options: &CircusOptions) -> Result<Opened, Refused> {
     let refuse = |why: &dyn std::fmt::Display, harmless| Refused {
-        message: format!("{what} {place}: {why}"),
+        message: format!("{} socket {place}: {why}", word(events_only)),
         fault: if harmless { Fault::Harmless } else { Fault::System },
     };
     let (address, made) = match place {
         Place::Abstract(name) => (Address::Abstract(text::to_bytes(name).into_owned()), None),
         Place::Path(path) => {
-            let made = prepare(Path::new(path), directory).map_err(|why| refuse(&why, true))?;
+            let made = prepare(Path::new(path)).map_err(|why| refuse(&why, true))?;
             (Address::Unix(path.into()), made)
         }
     };
@@ -222,8 +219,8 @@ fn open(
         given.map_err(|error| refuse(&format!("endpoint_owner: {}", sys::io_words(&error)), false))?;
     }
     let only_for = matches!(address, Address::Abstract(_)).then(user::current_uid);
-    let acceptor = Acceptor::Unix(fd.into());
-    Ok(Opened { acceptor, endpoint: place.to_string(), file, directory: made, only_for, events_only: false })
+    let opened = Opened::new(Acceptor::Unix(fd.into()), place.to_string(), events_only);
+    Ok(Opened { file, directory: made, only_for, ..opened })
 }
 
 /// Who has an abstract name that circus wants to have, and whether it is somebody that has no business there.
@@ -238,31 +235,29 @@ fn holder(address: &Address) -> (String, bool) {
 }
 
 /// Opens the port of a `tcp://` address, if that is allowed.
-fn open_port(wanted: Option<&str>, what: &str, options: &CircusOptions) -> Result<Option<Opened>, Refused> {
+fn open_port(
+    wanted: Option<&str>,
+    events_only: bool,
+    options: &CircusOptions,
+) -> Result<Option<Opened>, Refused> {
     // What is no port has been reported.
     let port = wanted.and_then(|wanted| endpoint::port(wanted).ok().flatten());
     let Some(Port { host, number }) = port.filter(|_| options.allow_tcp) else { return Ok(None) };
     let refuse = |why: String| Refused {
-        message: format!("{what} tcp://{host}:{number}: {why}"),
+        message: format!("{} port tcp://{host}:{number}: {why}", word(events_only)),
         fault: Fault::System,
     };
     let ip = resolve::first(host, host.contains(':'), true).map_err(refuse)?;
     let listener = listen::port(SocketAddr::new(ip, number)).map_err(|error| refuse(error.to_string()))?;
     let number = listener.local_addr().map_or(number, |address| address.port());
     let endpoint = format!("tcp://{host}:{number}");
-    Ok(Some(Opened {
-        acceptor: Acceptor::Tcp(listener),
-        endpoint,
-        file: None,
-        directory: None,
-        only_for: None,
-        events_only: false,
-    }))
+    Ok(Some(Opened::new(Acceptor::Tcp(listener), endpoint, events_only)))
 }
 
 /// Makes the default directory, if the control socket is to stand there.
-fn prepare(path: &Path, directory: &Directory) -> Result<Option<NewDirectory>, String> {
-    if path.parent() == Some(Path::new(&directory.path)) { make_directory(directory) } else { Ok(None) }
+fn prepare(path: &Path) -> Result<Option<NewDirectory>, String> {
+    let directory = endpoint::directory(user::current_uid(), runtime().as_deref());
+    if path.parent() == Some(Path::new(&directory.path)) { make_directory(&directory) } else { Ok(None) }
 }
 
 /// Makes the default directory of control sockets. One in a place where anybody may make directories must be ours.

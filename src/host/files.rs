@@ -282,6 +282,18 @@ pub fn open_anew(shared: &File) -> io::Result<File> {
     File::options().write(true).custom_flags(file::NEVER_WAIT).open(path)
 }
 
+/// Whether a write failed for want of room, which may be there later.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+}
+
+/// A name in a directory with something more at its end.
+pub fn with(name: &OsStr, end: &str) -> OsString {
+    let mut name = name.to_os_string();
+    name.push(end);
+    name
+}
+
 /// Whether a user is one from whom circus has nothing to fear: root, and circus's own.
 pub fn is_ours(uid: u32) -> bool {
     uid == 0 || uid == user::current_uid()

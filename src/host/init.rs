@@ -10,13 +10,12 @@
 
 use crate::arbiter::time::Time;
 use crate::arbiter::{HURRY_AFTER, Pid};
-use crate::config::text;
 use crate::host::child::spawn_alone;
 use crate::host::kill::{send_to, send_to_group};
 pub use crate::host::leftovers::GRACE;
 use crate::host::leftovers::{LeftoverSweep, Rest};
-use crate::host::spawn_template::candidates;
-use crate::reactor::startup::complain;
+use crate::host::spawn_template::{c_string, candidates, own_path};
+use crate::host::surroundings::complain;
 use crate::signals::{
     HALTS, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGSTOP, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU,
 };
@@ -26,7 +25,6 @@ use crate::sys::wait::{self, Exit};
 use crate::sys::{self, clock, process, terminal};
 use std::ffi::CString;
 use std::io::IsTerminal;
-use std::os::unix::ffi::OsStrExt;
 
 /// What a terminal sends to a whole group, but for SIGWINCH: a program asks for the size when it starts.
 const KEYS: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU];
@@ -119,8 +117,7 @@ fn child(
     shares_group: bool,
     gave_terminal: bool,
 ) -> Result<Child, String> {
-    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
-    let path = text::from_bytes(path.as_bytes());
+    let path = own_path();
     let Some(program) = options.argv.first() else { return Err("the command is missing".into()) };
     let mut env = process::environment();
     let listen_pid = takes_own(&mut env, b"LISTEN_PID=");
@@ -129,8 +126,8 @@ fn child(
         env.retain(|variable| !variable.as_bytes().starts_with(b"LISTEN_PIDFDID="));
     }
     Ok(Child {
-        programs: candidates(program, &path).map(|path| words(&path)).collect::<Result<_, _>>()?,
-        argv: options.argv.iter().map(|word| words(word)).collect::<Result<_, _>>()?,
+        programs: candidates(program, &path).map(|path| c_string(&path)).collect::<Result<_, _>>()?,
+        argv: options.argv.iter().map(|word| c_string(word)).collect::<Result<_, _>>()?,
         listen_pid,
         watchdog_pid: takes_own(&mut env, b"WATCHDOG_PID="),
         env,
@@ -149,10 +146,6 @@ fn takes_own(env: &mut Vec<CString>, name: &[u8]) -> bool {
     let is_own = |pid: &[u8]| pid == process::pid().to_string().as_bytes();
     env.retain(|variable| !variable.as_bytes().strip_prefix(name).is_some_and(is_own));
     env.len() < all
-}
-
-fn words(word: &str) -> Result<CString, String> {
-    CString::new(text::to_bytes(word)).map_err(|_| format!("{word:?} holds a null character"))
 }
 
 impl Init<'_> {
@@ -207,7 +200,7 @@ impl Init<'_> {
             complain(&format!("circus run: {}", rest.reason(grace)));
         }
         // A command that was ended by the signal has told nobody, and nobody else has had it who is not in its group.
-        let alone = matches!(exit, Exit::Signal { .. }) && !self.options.group && !self.shares_group;
+        let alone = matches!(exit, Exit::Signal(_)) && !self.options.group && !self.shares_group;
         self.sweep = Some(match self.asked.is_some() && !alone {
             true => LeftoverSweep::begin_sparing(rest, grace),
             false => LeftoverSweep::begin(rest, grace),
@@ -279,6 +272,6 @@ fn is_request_to_end(signum: i32) -> bool {
 fn code(exit: Exit) -> u8 {
     match exit {
         Exit::Code(code) => code as u8,
-        Exit::Signal { number, .. } => 128_u8.wrapping_add(number as u8),
+        Exit::Signal(number) => 128_u8.wrapping_add(number as u8),
     }
 }

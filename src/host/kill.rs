@@ -134,6 +134,7 @@ pub(super) fn send_to_everybody(signum: i32) {
 }
 
 /// Sends a signal to the group that a child of circus leads.
+#[cfg(feature = "run")]
 pub(super) fn send_to_group(leader: Pid, signum: i32) {
     let _ = signal::kill_group(leader, signum);
 }

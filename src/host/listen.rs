@@ -9,7 +9,9 @@ use crate::sys::address::Address;
 use crate::sys::socket::{self, BindError, PathState, SocketSpec};
 use crate::sys::{process, user};
 use std::fs::File;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener};
+#[cfg(any(feature = "logs", feature = "plugins"))]
+use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::time::Duration;
@@ -125,6 +127,7 @@ pub fn port(address: SocketAddr) -> Result<TcpListener, BindError> {
 ///
 /// # Errors
 /// The kernel refuses.
+#[cfg(any(feature = "logs", feature = "plugins"))]
 pub fn datagrams(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind(address)?;
     socket.set_nonblocking(true)?;
@@ -135,6 +138,7 @@ pub fn datagrams(address: SocketAddr) -> io::Result<UdpSocket> {
 ///
 /// # Errors
 /// The kernel refuses.
+#[cfg(any(feature = "logs", feature = "plugins"))]
 pub fn datagrams_to(address: SocketAddr) -> io::Result<UdpSocket> {
     let any: IpAddr =
         if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };

@@ -23,5 +23,6 @@ pub(crate) mod reap;
 pub(crate) mod resolve;
 pub(crate) mod spawn;
 pub(crate) mod spawn_template;
+pub(crate) mod surroundings;
 pub(crate) mod termination_message;
 pub(crate) mod trouble;

@@ -26,3 +26,5 @@ impl Cgroups {
 pub fn entrance(_: &Path) -> Option<CString> {
     None
 }
+
+pub fn clear(_: &Path) {}

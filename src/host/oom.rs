@@ -38,15 +38,14 @@ impl Seen {
 }
 
 /// The counts when they were last read.
-#[derive(Default)]
 pub struct OutOfMemory {
     seen: Sorted<String, Seen>,
 }
 
-impl OutOfMemory {
+impl Default for OutOfMemory {
     /// Reads those that concern circus itself: what they count already is none of its processes.
-    pub fn new() -> OutOfMemory {
-        let mut counts = OutOfMemory::default();
+    fn default() -> OutOfMemory {
+        let mut counts = OutOfMemory { seen: Sorted::new() };
         let own = nearest(crate::sys::process::pid());
         let machine = count(MACHINE).map(|count| (count, MACHINE.into()));
         for (count, path) in own.into_iter().chain(machine) {
@@ -54,7 +53,9 @@ impl OutOfMemory {
         }
         counts
     }
+}
 
+impl OutOfMemory {
     /// Whether it was probably for want of memory that this process, a zombie, was ended by SIGKILL, or what it ran was.
     pub fn has_ended(&mut self, pid: Pid, now: Instant) -> bool {
         let Some((count, path)) = nearest(pid) else { return false };
@@ -125,6 +126,6 @@ mod tests {
     #[test]
     fn what_was_counted_before_circus_began_is_not_its_own() {
         let own = crate::sys::process::pid();
-        assert!(!OutOfMemory::new().has_ended(own, Instant::now()));
+        assert!(!OutOfMemory::default().has_ended(own, Instant::now()));
     }
 }

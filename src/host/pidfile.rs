@@ -5,11 +5,9 @@
 //! /proc/locks tells whose it is.
 
 use crate::arbiter::Pid;
-use crate::host::files::{Location, OwnFile, id, is_ours};
+use crate::host::files::{Location, OwnFile, id, is_full, is_ours, with};
 use crate::host::procfs;
 use crate::parts::log::Log;
-use crate::parts::streams::backups::with;
-use crate::parts::streams::file::is_full;
 use crate::sys::{io_words, is_shortage, process};
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read, Write};

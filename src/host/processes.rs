@@ -23,6 +23,7 @@ const MOST_TEMPLATES: usize = 16;
 const SPAWN_SLICE: Duration = Duration::from_millis(1);
 
 /// All that is known of processes besides what the arbiter knows.
+#[derive(Default)]
 pub struct Processes {
     templates: Sorted<WatcherId, SpawnTemplate>,
     /// Spawns that are still to be done, and until when that goes on in this turn.
@@ -43,25 +44,6 @@ pub struct Processes {
     pub(super) survivors: Vec<Pid>,
     /// What is done about what the processes have left, at the end.
     pub(super) sweep: Option<LeftoverSweep>,
-}
-
-impl Default for Processes {
-    fn default() -> Processes {
-        Processes {
-            templates: Sorted::new(),
-            spawns: VecDeque::new(),
-            spawn_until: None,
-            cgroups: Cgroups::default(),
-            descendants: Descendants::new(),
-            looks: Looks::default(),
-            told: Told::default(),
-            reaping: Reaping::default(),
-            oom: OutOfMemory::new(),
-            left_alone: Vec::new(),
-            survivors: Vec::new(),
-            sweep: None,
-        }
-    }
 }
 
 impl Processes {
@@ -152,7 +134,7 @@ impl Processes {
 
 impl Part for Processes {
     fn is_busy(&self) -> bool {
-        self.reaping.is_due() || self.are_spawning() || self.descendants.are_due()
+        self.is_reaping() || self.are_spawning() || self.descendants.are_due()
     }
 
     fn begin(&mut self, cx: &mut Cx<'_>) {

@@ -36,11 +36,6 @@ pub struct Reaping {
 }
 
 impl Reaping {
-    /// Whether there is something to do without waiting.
-    pub fn is_due(&self) -> bool {
-        self.due
-    }
-
     /// When zombies are to be looked for though no signal has come.
     pub fn next(&self) -> Option<Instant> {
         self.again_at
@@ -87,12 +82,12 @@ impl Processes {
         }
         reaping.left -= 1;
         match wait::peek() {
-            Ok(Some((pid, wait::Exit::Code(code)))) => {
-                cx.effect(Effect::Ended { pid, exit: Exit::Code(code) });
-                return true;
-            }
-            Ok(Some((pid, wait::Exit::Signal { number, .. }))) => {
-                cx.effect(Effect::Ended { pid, exit: Exit::Signal(number) });
+            Ok(Some((pid, exit))) => {
+                let exit = match exit {
+                    wait::Exit::Code(code) => Exit::Code(code),
+                    wait::Exit::Signal(number) => Exit::Signal(number),
+                };
+                cx.effect(Effect::Ended { pid, exit });
                 return true;
             }
             Ok(None) => (reaping.due, reaping.pause) = (false, None),

@@ -1,12 +1,8 @@
 //! Why there is no process, and what the template of a watcher lends to one.
 
-use crate::config::probe;
 use crate::host::spawn_template::SpawnTemplate;
-use crate::parts::notify_socket::Ear;
 use crate::sys;
 use crate::sys::child::{Child, SpawnError, Stdio, Step};
-use std::os::fd::AsRawFd;
-use std::os::unix::net::UnixStream;
 
 /// What the template of a watcher has where one process gets descriptors of its own.
 pub struct Loan {
@@ -25,19 +21,6 @@ impl Loan {
         child.sockets.truncate(self.sockets);
         (child.stdin, child.stdout, child.stderr) = self.stdio;
     }
-}
-
-/// Gives a process that is about to be made its ends of what circus speaks with it by.
-pub(crate) fn put_in(child: &mut Child, ear: &Ear, connection: Option<&UnixStream>) -> Result<(), String> {
-    if let Ear::Newline(_, theirs, number) = ear {
-        probe::collision(*number, child.sockets.len()).map_or(Ok(()), Err)?;
-        child.sockets.push((theirs.as_raw_fd(), *number));
-    }
-    if let Some(theirs) = connection {
-        child.stdin = Stdio::Fd(theirs.as_raw_fd());
-        child.stdout = child.stdin;
-    }
-    Ok(())
 }
 
 /// Why there is no process.

@@ -4,23 +4,29 @@
 //! options change. Users, limits and sockets are looked up here, so that a name that does not exist stops this
 //! watcher with its reason and nobody else.
 
+#[cfg(feature = "helpers")]
+mod beside;
 mod environment;
 mod inherit;
 mod recipe;
 mod rights;
 
-pub use inherit::{Given, Offered, awaited, nonblocking};
+#[cfg(feature = "helpers")]
+pub(crate) use beside::{apart_from, beside, own_path};
+#[cfg(feature = "history")]
+pub use inherit::nonblocking;
+pub use inherit::{Given, Offered, awaited};
 
 use crate::config::expand::{self, expand, member};
-use crate::config::options::{WatcherOptions, watcher};
+use crate::config::options::watcher;
 use crate::config::sockets::handed_down;
 use crate::config::{Names, Value, WatcherConfig, families, text, words};
 use crate::control::python::cut;
-use crate::reactor::startup::current_dir;
+use crate::host::surroundings::current_dir;
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, Prepare, Stdio};
 use inherit::{Inherited, find, inherited, on_stdin};
-use recipe::{Recipe, preparation};
+use recipe::Recipe;
 use std::ffi::CString;
 use std::os::fd::RawFd;
 use std::rc::Rc;
@@ -296,39 +302,6 @@ fn rightful(config: &WatcherConfig) -> Result<Child, String> {
     rights::set_ids(config, &mut child)?;
     child.restrictions = rights::restrictions(config)?;
     Ok(child)
-}
-
-/// What runs beside the processes of a watcher as one of them would, without a program yet, and its environment but for
-/// what comes from files.
-///
-/// # Errors
-/// A sentence that says what is missing.
-pub(crate) fn beside(config: &WatcherConfig, wid: Option<u32>) -> Result<(Child, Names), String> {
-    let lookup = |name: &str| wid.filter(|_| name.eq_ignore_ascii_case("wid")).map(|wid| wid.to_string());
-    let child = Child { prepare: preparation(config), ..rightful(config)? };
-    Ok((child, variables(&environment::environment(config)?, &[], &lookup)))
-}
-
-/// The same for what runs with the rights of circus, or of the user `uid`, and only on behalf of a watcher: nothing
-/// that the watcher's user may write (its directory, `env_file`, `virtualenv`) has a say in it. The variables are those
-/// of the configuration, without any by which a program takes in other code ([`environment::names_code`]), and programs
-/// are found as circus finds its own.
-///
-/// # Errors
-/// A sentence that says what is missing.
-pub(crate) fn apart_from(config: &WatcherConfig, uid: Option<&str>) -> Result<(Child, Names), String> {
-    let copy_env = config.options.copy_env;
-    let options = WatcherOptions { uid: uid.map(Into::into), copy_env, ..WatcherOptions::default() };
-    let mut set = Rc::clone(&config.env);
-    if config.options.uid.as_deref().is_some_and(|user| Some(user) != uid) {
-        Rc::make_mut(&mut set).retain(|name, value| !environment::names_code(name, value));
-    }
-    let own = WatcherConfig { env: set, options, ..WatcherConfig::default() };
-    let of_hooks = |why: String| why.replacen("uid =", "hooks_uid =", 1);
-    let (child, mut env) = beside(&own, None).map_err(of_hooks)?;
-    env.retain(|name, _| !name.starts_with("LD_"));
-    env.insert("PATH".into(), std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.into()));
-    Ok((child, env))
 }
 
 /// The environment of one process.

@@ -18,24 +18,28 @@ use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
 use crate::arbiter::request::{Errno, Order, Reply, Request, Ticket};
 use crate::arbiter::{Arbiter, Pid, Published, WatcherId};
+use crate::config::PluginKind;
 use crate::control::protocol::{Id, Incoming};
 use crate::control::secrets::Sketch;
 use crate::control::wire::Input;
 use crate::control::{Map, Refusal, protocol};
 use crate::host::endpoint::Opened;
 use crate::host::procfs;
+use crate::host::spawn::{NotSpawned, no_pipe};
 use crate::parts::clients::client::{Client, UNREAD};
 use crate::parts::clients::listeners::Listeners;
 use crate::parts::log::Level;
-use crate::reactor::part::{Cx, Effect, Part, Readiness};
+use crate::reactor::io::read_piece;
+use crate::reactor::part::{Cx, Effect, Job, Part, Readiness};
 use crate::sorted::{Sorted, sort};
-use crate::sys::clock;
+use crate::sys::child::Stdio;
+use crate::sys::{clock, user};
 use crate::views::targets::targets;
 pub use followers::Follows;
 use permission::permit;
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read};
 use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -72,6 +76,8 @@ pub struct Clients {
     plugins: Sorted<Pid, u32>,
     next_client: u32,
     next_ticket: u64,
+    /// Somebody may listen to events.
+    has_subscribers: bool,
     /// How much memory all connections take.
     held: usize,
     /// Connections to look at in the next turn: they had an event, or there is more to read, or they may be done.
@@ -79,6 +85,8 @@ pub struct Clients {
     /// Those that are still to be looked at in this turn.
     turn: VecDeque<u32>,
     share: Option<Share>,
+    /// The connection to a plugin whose process is being made.
+    lent: Option<(UnixStream, UnixStream)>,
 }
 
 impl Part for Clients {
@@ -124,6 +132,26 @@ impl Part for Clients {
     /// When connections are accepted again.
     fn deadline(&mut self) -> Option<Instant> {
         self.listeners.next_accept()
+    }
+
+    /// A plugin that is a program speaks with circus by its standard input and output.
+    fn lend(&mut self, job: &mut Job, _: &mut Cx<'_>) -> Result<(), NotSpawned> {
+        if job.config.plugin == Some(PluginKind::Program) {
+            let (ours, theirs) = UnixStream::pair().map_err(no_pipe)?;
+            ours.set_nonblocking(true).map_err(no_pipe)?;
+            let child = job.template.child();
+            child.stdin = Stdio::Fd(theirs.as_raw_fd());
+            child.stdout = child.stdin;
+            self.lent = Some((ours, theirs));
+        }
+        Ok(())
+    }
+
+    fn spawned(&mut self, job: &Job, pid: Option<Pid>, cx: &mut Cx<'_>) {
+        if let Some(((ours, _), pid)) = self.lent.take().zip(pid) {
+            let uid = job.template.prepared().uid.unwrap_or_else(user::current_uid);
+            self.take_in_plugin(ours, pid, uid, cx);
+        }
     }
 
     /// The process of a plugin has ended: what it has sent is still read, and whoever else has its connection open is
@@ -200,17 +228,17 @@ impl Clients {
     /// Writes what can be written: the end is near.
     pub fn flush_all(&mut self) {
         for client in self.clients.values_mut() {
-            let _ = client.flush();
+            client.flush();
         }
     }
 
     /// The turn of a connection is over: writes what it can take, and closes it if it is done.
     fn finish(&mut self, id: u32, cx: &mut Cx<'_>) {
         let Some(client) = self.clients.get_mut(&id) else { return };
-        client.broken |= client.flush().is_err();
+        client.flush();
         if client.queued() == 0 {
             client.say_missed();
-            client.broken |= client.flush().is_err();
+            client.flush();
         }
         client.weigh(&mut self.held);
         if self.shed() {
@@ -229,7 +257,7 @@ impl Clients {
         let Some(client) = self.clients.remove(&id) else { return };
         self.held = self.held.saturating_sub(client.counted());
         cx.poll.unwatch(client.stream.as_raw_fd());
-        client.plugin.and_then(|pid| self.plugins.remove(&pid));
+        client.caller.plugin.and_then(|pid| self.plugins.remove(&pid));
         if client.follows.is_some() {
             self.note_followed(cx);
         }
@@ -267,6 +295,7 @@ impl Clients {
             Input::TooLong { envelope } => self.take_request(id, envelope, protocol::too_long(), cx),
             Input::Send(bytes) => client.send(&bytes),
             Input::Subscribe(topic) => {
+                self.has_subscribers = true;
                 if !client.subscribe(topic) {
                     refuse_peer(client, "it subscribes to too many topics", &[], cx);
                 }
@@ -280,15 +309,11 @@ impl Clients {
     /// Reads once; false when there is nothing.
     fn read(&mut self, id: u32, cx: &mut Cx<'_>) -> bool {
         let Some(client) = self.clients.get_mut(&id) else { return false };
-        let mut buffer = [0; 16 * 1024];
-        match client.stream.read(&mut buffer) {
-            Ok(0) => self.end_of_requests(id, cx),
-            Ok(n) => client.wire.push(buffer.get(..n).unwrap_or_default()),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => {
-                client.readable = false;
-                client.broken |= error.kind() != ErrorKind::WouldBlock;
-            }
+        match read_piece(&mut client.stream, &mut [0; 16 * 1024]) {
+            Ok(Some([])) => self.end_of_requests(id, cx),
+            Ok(Some(bytes)) => client.wire.push(bytes),
+            Ok(None) => client.readable = false,
+            Err(_) => (client.readable, client.broken) = (false, true),
         }
         true
     }
@@ -317,15 +342,16 @@ impl Clients {
         }
         // By a port: it may be a browser, whose page has our requests in the body of its own.
         let rubbish = matches!(&request, Err(why) if why.errno == Errno::NotJson);
-        let hang_up = rubbish && client.by_port && !client.ended;
+        let hang_up = rubbish && client.caller.by_port && !client.ended;
         let effect = match request.and_then(|request| client.may_ask(request)) {
             Ok(Request::Listen(topics)) => {
                 client.topics = Some(topics);
+                self.has_subscribers = true;
                 Ok(Effect::Answer(ticket, Ok(Map::new())))
             }
             Ok(Request::Question(_)) if cast => return,
             Ok(Request::Question(question)) => {
-                let is_lower = client.is_lower(cx.setup.options.endpoint_owner.is_some());
+                let is_lower = client.caller.is_lower(cx.setup.options.endpoint_owner.is_some());
                 Ok(Effect::Question { ticket, question, is_lower })
             }
             Ok(Request::Tail(tail)) => Ok(Effect::Tail { ticket, client: from, tail }),
@@ -357,7 +383,7 @@ fn refuse_peer(client: &mut Client, why: &str, last: &[u8], cx: &mut Cx<'_>) {
 /// An order of a client, if it may give it.
 fn order_of(client: &Client, ticket: Ticket, order: Order, cx: &Cx<'_>) -> Result<Effect, Refusal> {
     let owner = cx.setup.options.endpoint_owner.as_deref();
-    let targets = permit(cx.arbiter, owner, client.peer, client.plugin.is_some(), &order.what)
+    let targets = permit(cx.arbiter, owner, &client.caller, &order.what)
         .and_then(|()| targets(cx.arbiter, &order.what))
         .map_err(Refusal::message)?;
     let by = Rc::new(origin(client, order.what.word(), cx.arbiter));
@@ -366,12 +392,13 @@ fn order_of(client: &Client, ticket: Ticket, order: Order, cx: &Cx<'_>) -> Resul
 
 /// Who gives an order, as far as that can be told.
 fn origin(client: &Client, order: &'static str, arbiter: &Arbiter) -> Origin {
-    let plugin = client.plugin.and_then(|pid| arbiter.watcher(arbiter.owner(pid)?.0));
-    let pid = client.plugin.or(client.pid);
+    let caller = &client.caller;
+    let plugin = caller.plugin.and_then(|pid| arbiter.watcher(arbiter.owner(pid)?.0));
+    let pid = caller.plugin.or(caller.pid);
     let line = || pid.map_or_else(|| client.address(), procfs::command_line).unwrap_or_default();
     Origin {
         order,
-        uid: (client.peer != u32::MAX).then_some(client.peer),
+        uid: (caller.uid != u32::MAX).then_some(caller.uid),
         pid,
         client: plugin.map_or_else(line, |plugin| plugin.config.name.clone()),
     }

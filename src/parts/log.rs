@@ -5,13 +5,13 @@
 //! `&mut Log`.
 
 pub use crate::arbiter::Level;
-use crate::config::{syslog, text};
+use crate::config::syslog::is_url;
+use crate::config::text;
 use crate::control::plain::cut;
 use crate::host::files::OwnFile;
-use crate::host::resolve;
 use crate::parts::streams::destination::{Destination, Place};
 use crate::parts::streams::file::FileStream;
-use crate::parts::streams::syslog::{Address, local_time};
+use crate::parts::streams::syslog;
 use crate::sorted::Sorted;
 use crate::sys::clock;
 use crate::sys::terminal::columns;
@@ -37,8 +37,6 @@ pub struct Log {
     facility: Option<u8>,
     /// Causes that last, with how often they came again.
     causes: Sorted<String, u64>,
-    /// The event loop has been told to watch the descriptor for room.
-    watched: bool,
     /// A line stands at the terminal that the next one takes the place of.
     shown: bool,
 }
@@ -54,8 +52,9 @@ impl Log {
         let destination = match destination {
             None | Some("" | "-" | "stdout") => stderr()?,
             Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => stderr()?,
-            Some(url) if syslog::is_url(url) => {
-                let (address, facility) = daemon(url, may_wait).map_err(|why| format!("{url}: {why}"))?;
+            Some(url) if is_url(url) => {
+                let (address, facility) =
+                    syslog::daemon(url, may_wait).map_err(|why| format!("{url}: {why}"))?;
                 let destination = Destination::syslog(&address);
                 return Ok(Log { facility: Some(facility), ..Self::to(destination, level) });
             }
@@ -70,7 +69,7 @@ impl Log {
     /// A log that writes to this destination; a file that somebody moves away is followed, as Circus does.
     pub fn to(mut destination: Destination, level: Level) -> Self {
         destination.file().into_iter().for_each(FileStream::watch);
-        Log { level, destination, facility: None, causes: Sorted::new(), watched: false, shown: false }
+        Log { level, destination, facility: None, causes: Sorted::new(), shown: false }
     }
 
     /// Goes on in the place of another log, from its level on.
@@ -211,16 +210,16 @@ impl Log {
         self.destination.file().into_iter().for_each(FileStream::measure);
     }
 
-    /// The descriptor on which room is waited for, if messages wait for a reader.
-    pub fn wants_write(&self) -> Option<RawFd> {
-        self.destination.wants_write()
+    /// The descriptor on which room is waited for since the last call: it is to be registered for writing.
+    pub fn take_stalled(&mut self) -> Option<RawFd> {
+        self.destination.take_stalled()
     }
 
-    /// The same descriptor, when it began to be waited for since the last call: it is to be registered for writing.
-    pub fn take_stalled(&mut self) -> Option<RawFd> {
-        let stalled = self.wants_write();
-        let told = std::mem::replace(&mut self.watched, stalled.is_some());
-        stalled.filter(|_| !told)
+    /// Goes on writing at an event of that descriptor, and answers it when it need not be watched any more.
+    pub fn writable(&mut self, now: Instant) -> Option<RawFd> {
+        let fd = self.destination.writable(now);
+        self.say_notices(now);
+        fd
     }
 
     /// When writing is to be tried again.
@@ -228,12 +227,10 @@ impl Log {
         self.destination.next_retry()
     }
 
-    /// Tries to write what waits: at any event of the descriptor, at [`Self::next_retry`], and before the end.
+    /// Tries to write what waits: at [`Self::next_retry`], and before the end.
     pub fn flush(&mut self, now: Instant) {
         self.destination.flush(now);
         self.say_notices(now);
-        // It is not watched any more, and must be when messages wait again, be it in the same turn.
-        self.watched &= self.destination.wants_write().is_some();
     }
 
     /// What happened to the log itself is told by the log, as far as it can be: that it lost messages, and that it
@@ -247,15 +244,11 @@ impl Log {
     fn write(&mut self, level: Level, message: fmt::Arguments<'_>, now: Instant) {
         let seconds = clock::realtime() as i64;
         let pid = std::process::id();
-        let mut line = match self.facility.map(|facility| facility * 8 + severity(level)) {
+        let mut line = match self.facility {
             None => format!("{} circus[{pid}]", clock::strftime("%Y-%m-%d %H:%M:%S", seconds)),
-            Some(priority) if matches!(self.destination.place(), Place::Syslog(address) if address.is_local()) =>
-            {
-                format!("<{priority}>{} circus[{pid}]:", local_time(seconds))
-            }
-            // As Circus has it.
-            Some(priority) => {
-                format!("<{priority}>{} circus[{pid}]", clock::strftime("%b %d %H:%M:%S", seconds))
+            Some(facility) => {
+                let local = matches!(self.destination.place(), Place::Syslog(address) if address.is_local());
+                syslog::head_of_log(facility, level, local, pid, seconds)
             }
         };
         line += &format!(" [{}] ", level.name());
@@ -268,31 +261,6 @@ impl Log {
             line.insert(0, '\n'); // behind what a process has begun
         }
         self.destination.write(line.as_bytes(), now);
-    }
-}
-
-/// The syslog daemon that an address means, and the facility. The name of a host is looked up now, and never again.
-fn daemon(url: &str, may_wait: bool) -> Result<(Address, u8), String> {
-    let found = syslog::parse(url)?;
-    let address = match found.place {
-        syslog::Place::Path(path) => Address::Path(OsStr::from_bytes(&text::to_bytes(path)).into()),
-        syslog::Place::Host(host, port) => {
-            let resolve = |v6| resolve::first(host, v6, may_wait);
-            let ip = resolve(false).or_else(|why| resolve(true).map_err(|_| why))?;
-            Address::Udp((ip, port).into())
-        }
-    };
-    Ok((address, found.facility))
-}
-
-/// The severity that syslog has for a level.
-fn severity(level: Level) -> u8 {
-    match level {
-        Level::Debug => 7,
-        Level::Info => 6,
-        Level::Warning => 4,
-        Level::Error => 3,
-        Level::Critical => 2,
     }
 }
 

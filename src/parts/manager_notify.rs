@@ -11,9 +11,6 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::{Duration, Instant};
 
-/// What the manager gave circus for itself; it is no concern of the processes.
-pub const OWN: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
-
 /// The connection to the service manager, if there is one.
 #[derive(Debug, Default)]
 pub struct ManagerNotify {

@@ -6,21 +6,20 @@
 
 mod socket;
 
+use crate::arbiter::process::Exit;
 use crate::arbiter::readiness::Notice;
 use crate::arbiter::{Event, Pid};
 use crate::config::WatcherConfig;
-use crate::config::probe::Probe;
+use crate::config::probe::{self, Probe};
 use crate::host::descendants::{Mark, bearer};
 use crate::host::endpoint::absolute;
 use crate::host::procfs;
 use crate::host::spawn::{NotSpawned, no_pipe};
 use crate::parts::log::Level;
-use crate::reactor::eventloop::Daemon;
 use crate::reactor::io::read_piece;
-use crate::reactor::part::{Job, Part};
-use crate::reactor::registry::Key;
+use crate::reactor::part::{Cx, Effect, Job, Part, Readiness};
 use crate::sys::{io_words, is_gone, message, process, signal};
-use socket::{Allowance, NotifySocket, PAUSE};
+use socket::{Allowance, OpenSocket, PAUSE};
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -41,10 +40,10 @@ const GENERATIONS: usize = 64;
 const WORDS: [(&str, Notice); 3] =
     [("READY=1", Notice::Ready), ("WATCHDOG=1", Notice::Alive), ("WATCHDOG=trigger", Notice::Trigger)];
 
-/// The ears of circus.
+/// The socket, and the pipes by which processes tell that they are ready.
 #[derive(Default)]
-pub struct Notices {
-    socket: Option<NotifySocket>,
+pub struct NotifySocket {
+    socket: Option<OpenSocket>,
     /// There may be more datagrams.
     busy: bool,
     allowance: Allowance,
@@ -56,161 +55,101 @@ pub struct Notices {
     pipes: Vec<(Pid, File)>,
     /// By which their orphans are known.
     marks: Vec<(Pid, Mark)>,
+    /// Such a pipe, while the process that will write to it is made.
+    lent: Option<(OwnedFd, OwnedFd)>,
 }
 
-impl Part for Notices {}
-
-impl Notices {
-    /// Whether something can be read without waiting.
-    pub fn are_busy(&self) -> bool {
-        self.busy
-    }
-
-    /// When reading goes on after there was too much.
-    pub fn next(&self) -> Option<Instant> {
-        self.resumes
-    }
-
-    fn fd(&self) -> Option<RawFd> {
-        self.socket.as_ref().map(|it| it.socket.as_raw_fd())
-    }
-}
-
-/// How a process that is about to be made tells that it is ready, where it does not use the socket.
-pub enum Ear {
-    /// Not at all.
-    None,
-    /// By a newline: the two ends of a pipe, and the number that the process has for its own.
-    Newline(OwnedFd, OwnedFd, i32),
-}
-
-/// What the processes of a watcher need to reach the socket; nothing if they have nothing to tell.
-pub(crate) fn wants_socket(config: &WatcherConfig) -> bool {
-    config.watchdog().is_some() || config.options.ready.as_deref().is_some_and(|text| text.trim() == "notify")
-}
-
-impl Daemon {
+impl NotifySocket {
     /// The address at which the processes of a watcher tell of themselves, if they are to.
     ///
     /// # Errors
     /// A sentence.
-    pub(crate) fn notify_address(&mut self, config: &WatcherConfig) -> Result<Option<String>, String> {
-        if !wants_socket(config) {
+    pub fn address(&mut self, config: &WatcherConfig, cx: &Cx<'_>) -> Result<Option<String>, String> {
+        if !config.wants_notify_socket() {
             return Ok(None);
         }
-        if self.parts.notices.socket.is_none() {
-            self.open_notices()?;
+        if self.socket.is_none() {
+            self.open(cx)?;
         }
-        Ok(self.parts.notices.socket.as_ref().map(|it| it.address.clone()))
+        Ok(self.socket.as_ref().map(|it| it.address.clone()))
     }
 
-    fn open_notices(&mut self) -> Result<(), String> {
-        let endpoint = absolute(&self.core.setup.endpoint, &self.core.setup.cwd);
-        let opened = NotifySocket::open(&endpoint).and_then(|it| {
-            self.core
-                .poll(Key::notices)
-                .watch(it.socket.as_raw_fd(), SOCKET)
-                .map_err(|error| io_words(&error))?;
+    fn open(&mut self, cx: &Cx<'_>) -> Result<(), String> {
+        let opened = OpenSocket::open(&absolute(&cx.setup.endpoint, &cx.setup.cwd)).and_then(|it| {
+            cx.poll.watch(it.socket.as_raw_fd(), SOCKET).map_err(|error| io_words(&error))?;
             Ok(it)
         });
-        self.parts.notices.socket = Some(opened.map_err(|why| format!("the notification socket: {why}"))?);
-        self.parts.notices.resumes = None;
+        self.socket = Some(opened.map_err(|why| format!("the notification socket: {why}"))?);
+        self.resumes = None;
         Ok(())
-    }
-
-    /// Opens the socket anew if somebody has removed its file.
-    pub(crate) fn restore_notices(&mut self) {
-        if self.parts.notices.socket.as_ref().is_some_and(NotifySocket::has_vanished) {
-            self.read_notices();
-            match self.open_notices() {
-                Ok(()) => self
-                    .core
-                    .log
-                    .warning(format_args!("the notification socket had been removed; it is there again")),
-                Err(why) => self.core.log.error(format_args!("{why}")),
-            }
-            // Its address may be another one.
-            self.parts.processes.drop_templates();
-        }
     }
 
     /// Takes what processes have sent, within a budget. What is too much waits in the kernel, and who sends it with it:
     /// the loop does not even hear of it for a while.
-    pub(crate) fn read_notices(&mut self) {
-        let Some(fd) = self.parts.notices.fd().filter(|_| self.parts.notices.resumes.is_none()) else {
-            return;
-        };
-        self.parts.notices.busy = false;
+    pub fn read(&mut self, cx: &mut Cx<'_>) {
+        let Some(fd) = self.fd().filter(|_| self.resumes.is_none()) else { return };
+        self.busy = false;
         let mut buffer = [0; LONGEST];
-        let left = self.parts.notices.allowance.left(self.core.now);
+        let left = self.allowance.left(cx.now);
         if left == 0 {
-            self.core.unwatch(fd);
-            self.parts.notices.resumes = Some(self.core.now + PAUSE);
+            cx.poll.unwatch(fd);
+            self.resumes = Some(cx.now + PAUSE);
             return;
         }
         for _ in 0..DATAGRAMS.min(left) {
             match message::receive(fd, &mut buffer) {
                 Ok((length, sender)) => {
-                    self.parts.notices.allowance.spend();
-                    self.take_notice(buffer.get(..length).unwrap_or_default(), sender);
+                    self.allowance.spend();
+                    self.take(buffer.get(..length).unwrap_or_default(), sender, cx);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return,
             }
         }
-        self.parts.notices.busy = true;
+        self.busy = true;
     }
 
-    /// Waits for the socket again; if something is there already, that is an event at once.
-    pub(crate) fn resume_notices(&mut self) {
-        let watched =
-            self.parts.notices.fd().map_or(Ok(()), |fd| self.core.poll(Key::notices).watch(fd, SOCKET));
-        self.parts.notices.resumes = watched.is_err().then(|| self.core.now + PAUSE);
+    fn fd(&self) -> Option<RawFd> {
+        self.socket.as_ref().map(|it| it.socket.as_raw_fd())
     }
 
-    fn take_notice(&mut self, text: &[u8], sender: Pid) {
+    fn take(&mut self, text: &[u8], sender: Pid, cx: &mut Cx<'_>) {
         let says = |wanted: &str| text.split(|byte| *byte == b'\n').any(|line| line == wanted.as_bytes());
         let said = WORDS.map(|(wanted, notice)| says(wanted).then_some(notice));
         // BARRIER=1, STATUS= and whatever else means nothing here: who has sent it need not be there any more.
         if said.iter().all(Option::is_none) {
             return;
         }
-        let Some(pid) = self.speaks_for(sender) else {
+        let Some(pid) = self.speaks_for(sender, cx) else {
             let why = "it belongs to no watcher, or has ended";
             let text = format_args!("what process {sender} says by NOTIFY_SOCKET is ignored: {why}");
-            self.core.log.once(Level::Warning, "notices", text);
+            cx.log.once(Level::Warning, "notices", text);
             return;
         };
         for notice in said.into_iter().flatten() {
-            if notice != Notice::Ready || self.awaits_notify(pid) {
-                self.dispatch(Event::Noticed { pid, notice });
+            if notice != Notice::Ready || awaits_notify(pid, cx) {
+                cx.event(Event::Noticed { pid, notice });
             }
         }
     }
 
-    fn awaits_notify(&self, pid: Pid) -> bool {
-        let watcher = self.core.arbiter.owner(pid).and_then(|(id, _)| self.core.arbiter.watcher(id));
-        let ready = watcher.and_then(|watcher| watcher.making().options.ready.as_deref());
-        ready.is_some_and(|text| text.trim() == "notify")
-    }
-
     /// The process of a watcher that a sender is, or comes from.
-    fn speaks_for(&mut self, sender: Pid) -> Option<Pid> {
-        let is_fresh = |at: Instant| self.core.now.saturating_duration_since(at) < PAUSE;
+    fn speaks_for(&mut self, sender: Pid, cx: &Cx<'_>) -> Option<Pid> {
+        let is_fresh = |at: Instant| cx.now.saturating_duration_since(at) < PAUSE;
         // To look at who has started it takes long; one that floods the socket is not looked at each time.
-        let is_known = self.core.arbiter.owner(sender).is_some();
-        if !is_known && self.parts.notices.stranger.is_some_and(|(pid, at)| pid == sender && is_fresh(at)) {
+        let is_known = cx.arbiter.owner(sender).is_some();
+        if !is_known && self.stranger.is_some_and(|(pid, at)| pid == sender && is_fresh(at)) {
             return None;
         }
-        let found = self.watched_ancestor(sender);
+        let found = self.watched_ancestor(sender, cx);
         if found.is_none() {
-            self.parts.notices.stranger = Some((sender, self.core.now));
+            self.stranger = Some((sender, cx.now));
         }
         found
     }
 
-    fn watched_ancestor(&self, sender: Pid) -> Option<Pid> {
-        let is_known = |pid: Pid| self.core.arbiter.owner(pid).is_some();
+    fn watched_ancestor(&self, sender: Pid, cx: &Cx<'_>) -> Option<Pid> {
+        let is_known = |pid: Pid| cx.arbiter.owner(pid).is_some();
         let mut pid = sender;
         for _ in 0..GENERATIONS {
             if is_known(pid) {
@@ -227,88 +166,127 @@ impl Daemon {
             };
             if stat.ppid == process::pid() {
                 // An orphan. Its group is that of a process of circus if it has not left it, and no other can join it.
-                return Some(stat.pgrp).filter(|group| is_known(*group)).or_else(|| self.marked(pid));
+                // One that has left it is known by the mark in its environment or its cgroup.
+                let group = Some(stat.pgrp).filter(|group| is_known(*group));
+                return group.or_else(|| bearer(pid, &self.marks));
             }
             pid = stat.ppid;
         }
         None
     }
 
-    /// The process of a watcher that an orphan comes from, by the mark in its environment or its cgroup.
-    fn marked(&self, orphan: Pid) -> Option<Pid> {
-        bearer(orphan, &self.parts.notices.marks)
-    }
-
-    /// What a new process with the socket says counts, whichever of its descendants says it.
-    pub(crate) fn know_by(&mut self, pid: Pid, job: &Job) {
-        let mark = job.mark.filter(|_| wants_socket(&job.config));
-        self.parts.notices.marks.extend(mark.map(|mark| (pid, mark)));
-    }
-
-    /// Prepares what a new process of a watcher tells its readiness by.
-    ///
-    /// # Errors
-    /// A sentence.
-    pub(crate) fn prepare_ear(config: &WatcherConfig, wid: u32) -> Result<Ear, NotSpawned> {
-        let text = config.options.ready.as_deref().unwrap_or_default();
-        if text.trim().is_empty() {
-            return Ok(Ear::None);
-        }
-        match Probe::parse(text, wid, 0).map_err(|why| format!("`ready = {text}` {why}"))? {
-            Probe::Fd(number) => {
-                let (reader, writer) = process::pipe().map_err(no_pipe)?;
-                Ok(Ear::Newline(reader, writer, number))
-            }
-            _ => Ok(Ear::None),
-        }
-    }
-
-    /// Listens to a new process.
-    pub(crate) fn lend_ear(&mut self, pid: Pid, ear: Ear) {
-        match ear {
-            Ear::None => {}
-            Ear::Newline(reader, _, _) => {
-                match self.core.poll(Key::notices).watch(reader.as_raw_fd(), pid.unsigned_abs()) {
-                    Ok(()) => self.parts.notices.pipes.push((pid, reader.into())),
-                    Err(error) => {
-                        let why = io_words(&error);
-                        self.core.log.error(format_args!("whether {pid} is ready cannot be read: {why}"));
-                    }
-                }
-            }
-        }
-    }
-
     /// A process has written to the descriptor by which it tells that it is ready, or has closed it.
-    pub(crate) fn newline_ready(&mut self, pid: Pid) {
-        let found = self.parts.notices.pipes.iter_mut().find(|(other, _)| *other == pid);
-        let Some((_, pipe)) = found else { return };
+    fn read_newline(&mut self, pid: Pid, cx: &mut Cx<'_>) {
+        let Some((_, pipe)) = self.pipes.iter_mut().find(|(other, _)| *other == pid) else { return };
         let mut buffer = [0; 1024];
         for _ in 0..PIECES {
             match read_piece(pipe, &mut buffer) {
                 Ok(Some([])) => break,
                 Ok(Some(bytes)) if bytes.contains(&b'\n') => {
-                    self.forget_ear(pid);
-                    return self.dispatch(Event::Noticed { pid, notice: Notice::Ready });
+                    cx.event(Event::Noticed { pid, notice: Notice::Ready });
+                    break;
                 }
                 Ok(Some(_)) => {}
                 Ok(None) | Err(_) => return,
             }
         }
-        // It has closed it without a newline, or writes something else without end.
-        self.forget_ear(pid);
+        // It is ready, or has closed it without a newline, or writes something else without end.
+        self.pipes.retain(|(other, _)| *other != pid);
     }
+}
 
-    /// Nobody listens to a process any more.
-    fn forget_ear(&mut self, pid: Pid) {
-        if let Some(at) = self.parts.notices.pipes.iter().position(|(other, _)| *other == pid) {
-            self.parts.notices.pipes.swap_remove(at);
+/// Whether this process is to tell by the socket that it is ready.
+fn awaits_notify(pid: Pid, cx: &Cx<'_>) -> bool {
+    let watcher = cx.arbiter.owner(pid).and_then(|(id, _)| cx.arbiter.watcher(id));
+    watcher.is_some_and(|watcher| watcher.making().awaits_notify())
+}
+
+impl Part for NotifySocket {
+    fn ready(&mut self, id: u32, _: Readiness, cx: &mut Cx<'_>) {
+        match id {
+            SOCKET => self.read(cx),
+            pid => self.read_newline(pid.cast_signed(), cx),
         }
     }
 
-    /// A process is reaped: nobody speaks for it any more.
-    pub(crate) fn forget_speaker(&mut self, pid: Pid) {
-        self.forget_ear(pid);
-        self.parts.notices.marks.retain(|(other, _)| *other != pid);
+    fn is_busy(&self) -> bool {
+        self.busy
+    }
+
+    fn work(&mut self, cx: &mut Cx<'_>) -> bool {
+        if self.busy {
+            self.read(cx);
+        }
+        false
+    }
+
+    fn deadline(&mut self) -> Option<Instant> {
+        self.resumes
+    }
+
+    /// Waits for the socket again; if something is there already, that is an event at once.
+    fn due(&mut self, cx: &mut Cx<'_>) {
+        let watched = self.fd().map_or(Ok(()), |fd| cx.poll.watch(fd, SOCKET));
+        self.resumes = watched.is_err().then(|| cx.now + PAUSE);
+    }
+
+    /// Gives it the descriptor to which it is to write a newline, if it tells so that it is ready.
+    fn lend(&mut self, job: &mut Job, _: &mut Cx<'_>) -> Result<(), NotSpawned> {
+        job.marked |= job.config.wants_notify_socket();
+        let text = job.config.options.ready.as_deref().unwrap_or_default();
+        if text.trim().is_empty() {
+            return Ok(());
+        }
+        let probe = Probe::parse(text, job.wid, 0).map_err(|why| format!("`ready = {text}` {why}"))?;
+        if let Probe::Fd(number) = probe {
+            let sockets = &mut job.template.child().sockets;
+            probe::collision(number, sockets.len()).map_or(Ok(()), Err)?;
+            let (reader, writer) = process::pipe().map_err(no_pipe)?;
+            sockets.push((writer.as_raw_fd(), number));
+            self.lent = Some((reader, writer));
+        }
+        Ok(())
+    }
+
+    fn spawned(&mut self, job: &Job, pid: Option<Pid>, cx: &mut Cx<'_>) {
+        let lent = self.lent.take();
+        let Some(pid) = pid else { return };
+        // Whichever of its descendants says something by the socket.
+        let mark = job.mark.filter(|_| job.config.wants_notify_socket());
+        self.marks.extend(mark.map(|mark| (pid, mark)));
+        let Some((reader, _)) = lent else { return };
+        match cx.poll.watch(reader.as_raw_fd(), pid.unsigned_abs()) {
+            Ok(()) => self.pipes.push((pid, reader.into())),
+            Err(error) => {
+                let why = io_words(&error);
+                cx.log.error(format_args!("whether {pid} is ready cannot be read: {why}"));
+            }
+        }
+    }
+
+    /// What it has said right before its end counts while it is known.
+    fn ended(&mut self, pid: Pid, _: Exit, cx: &mut Cx<'_>) {
+        self.read_newline(pid, cx);
+    }
+
+    fn reaped(&mut self, pid: Pid, _: &mut Cx<'_>) {
+        self.pipes.retain(|(other, _)| *other != pid);
+        self.marks.retain(|(other, _)| *other != pid);
+    }
+
+    /// Opens the socket anew if somebody has removed its file.
+    fn restore(&mut self, cx: &mut Cx<'_>) {
+        if !self.socket.as_ref().is_some_and(OpenSocket::has_vanished) {
+            return;
+        }
+        self.read(cx);
+        match self.open(cx) {
+            Ok(()) => {
+                let text = format_args!("the notification socket had been removed; it is there again");
+                cx.log.warning(text);
+            }
+            Err(why) => cx.log.error(format_args!("{why}")),
+        }
+        cx.effect(Effect::DropTemplates); // its address may be another one
     }
 }

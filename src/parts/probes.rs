@@ -8,8 +8,8 @@ use crate::config::probe::Probe;
 use crate::config::url::Place;
 use crate::control::http;
 use crate::host::trouble::Trouble;
-use crate::parts::tcp_client::TcpClient;
 use crate::reactor::part::{Cx, Effect, Part, Readiness};
+use crate::reactor::tcp_client::TcpClient;
 
 /// The questions that are under way.
 #[derive(Default)]

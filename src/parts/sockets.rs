@@ -8,7 +8,7 @@ mod passed;
 mod replace;
 mod shares;
 
-pub use passed::{OWN, Passed};
+pub use passed::Passed;
 pub use replace::Prepared;
 
 use crate::arbiter::WatcherId;

@@ -8,28 +8,26 @@
 
 use crate::arbiter::exit_policy::CriticalExit;
 use crate::arbiter::{Action, Event};
-use crate::config::Value;
-use crate::control::metrics::{self};
+use crate::config::number;
 use crate::host::pidfile::PidFile;
 use crate::host::processes::Processes;
 use crate::parts::clients::Clients;
 use crate::parts::clients::listeners::Listeners;
-use crate::parts::helpers::Helpers;
+use crate::parts::helpers::{Helpers, Purpose};
 use crate::parts::manager_notify::ManagerNotify;
-use crate::parts::notify_socket::Notices;
+use crate::parts::notify_socket::NotifySocket;
 use crate::parts::plugins::run::Builtins;
 use crate::parts::probes::Probes;
 use crate::parts::shutdown_progress::ShutdownProgress;
 use crate::parts::sockets::Sockets;
 use crate::parts::streams::Streams;
-use crate::parts::streams::compress::Compressor;
 use crate::parts::surveys::Surveys;
 use crate::reactor::part::{Core, Cx, Effect, LOG, Part, Readiness, SIGNALS, owner};
+use crate::reactor::reconfigure::Reconfigure;
 use crate::reactor::registry::{KEYS, Key, Parts};
-use crate::reactor::standstill::Standstill;
-use crate::reactor::startup::Options;
-use crate::sorted::Sorted;
+use crate::reactor::standstill::{Standstill, nap};
 use crate::sys::signal::Signals;
+use crate::views::metrics;
 use mio::{Events, Interest};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -39,15 +37,10 @@ use std::time::{Duration, Instant};
 pub struct Daemon {
     pub(crate) core: Core,
     pub(crate) parts: Parts,
-    /// What the file says instead, and would need a new start.
-    pub(crate) late: Sorted<&'static str, Value>,
-    pub(crate) command_line: Options,
-    /// The umask that circus was started with, if it has another one now.
-    pub(crate) first_umask: Option<u32>,
+    pub(crate) reconfigure: Reconfigure,
     pub(crate) signals: Signals,
     /// Something large is done: its memory can go back to the system.
     pub(crate) has_slack: bool,
-    pub(crate) compressor: Compressor,
     pub(crate) standstill: Standstill,
     pub(crate) ended: bool,
     /// Why it has ended, if nobody has ordered it.
@@ -58,10 +51,8 @@ pub struct Daemon {
 
 /// What the start has made for the daemon, besides its core.
 pub struct Started {
-    /// What the command line said.
-    pub command_line: Options,
-    /// The umask that circus was started with, if it has another one now.
-    pub first_umask: Option<u32>,
+    /// What reads the configuration again.
+    pub reconfigure: Reconfigure,
     /// The bound sockets.
     pub sockets: Sockets,
     /// The control socket and its connections.
@@ -80,21 +71,18 @@ impl Daemon {
     pub fn new(core: Core, started: Started) -> io::Result<Daemon> {
         let now = core.now;
         let daemon = Daemon {
-            late: Sorted::new(),
-            command_line: started.command_line,
-            first_umask: started.first_umask,
+            reconfigure: started.reconfigure,
             signals: started.signals,
             has_slack: true,
-            compressor: Compressor::default(),
             standstill: Standstill::new(now),
             ended: false,
             fall: None,
             actions: Vec::new(),
             parts: Parts {
-                notices: Notices::default(),
+                notify_socket: NotifySocket::default(),
                 processes: Processes::default(),
                 sockets: started.sockets,
-                streams: Streams::new(),
+                streams: Streams::default(),
                 helpers: Helpers::default(),
                 probes: Probes::default(),
                 surveys: Surveys::default(),
@@ -123,8 +111,8 @@ impl Daemon {
         if self.parts.shutdown_progress.deadline().is_some() {
             self.core.log.show("");
         }
-        self.stop_compressing();
         self.parts.helpers.kill_all();
+        self.parts.streams.stop_compressing();
         // Who has ended already is none of those that are left.
         self.parts.processes.zombies_may_be();
         while self.parts.processes.is_reaping() {
@@ -145,7 +133,7 @@ impl Daemon {
         let mut clients = std::mem::take(&mut self.parts.clients);
         clients.listeners = Listeners::default();
         self.parts.sockets = Sockets::default();
-        self.parts.notices = Notices::default();
+        self.parts.notify_socket = NotifySocket::default();
         drop(pidfile);
         self.core.log.info(format_args!("circus has ended"));
         drop(self);
@@ -182,6 +170,50 @@ impl Daemon {
         self.core.turns.add(begun.elapsed().as_secs_f64());
     }
 
+    /// How long the next wait may be; `None`: for ever.
+    pub(crate) fn timeout(&mut self) -> Option<Duration> {
+        if self.signals.have_come() || KEYS.iter().any(|key| self.parts.get(*key).is_busy()) {
+            return Some(Duration::ZERO);
+        }
+        let of_arbiter = self.core.arbiter.deadline().map(|time| self.core.moment(time));
+        let (mut exactly, mut about) = (of_arbiter.into_iter().chain(self.core.log.next_retry()).min(), None);
+        for key in KEYS {
+            let part = self.parts.get(*key);
+            let first = if part.may_be_late() { &mut about } else { &mut exactly };
+            *first = first.iter().copied().chain(part.deadline()).min();
+        }
+        let now = Instant::now();
+        let rest = |at: Instant| at.saturating_duration_since(now);
+        exactly.map(|at| nap(rest(at))).into_iter().chain(about.map(rest)).min()
+    }
+
+    /// Does what is due by now, after all that has come in meanwhile.
+    pub(crate) fn do_what_is_due(&mut self) {
+        self.core.now = Instant::now();
+        if !self.standstill.may_judge(self.core.now) {
+            return;
+        }
+        if self.core.arbiter.deadline().is_some_and(|time| self.core.moment(time) <= self.core.now) {
+            self.dispatch(Event::Tick);
+        }
+        self.parts_due();
+        if self.core.log.next_retry().is_some_and(|at| at <= self.core.now) {
+            self.core.log.flush(self.core.now);
+        }
+    }
+
+    /// A wait of the loop is over, which was to take no longer than this.
+    pub(crate) fn look_at_clock(&mut self, timeout: Option<Duration>) {
+        let Some(away) = self.standstill.woke(self.core.now, timeout) else { return };
+        let seconds = away.as_secs_f64();
+        let words = number::fixed(seconds, 1);
+        self.core
+            .log
+            .info(format_args!("circus has stood still for {words} s; deadlines are put off by as much"));
+        self.dispatch(Event::Overslept { seconds });
+        self.parts.processes.give_back(seconds);
+    }
+
     fn turn(&mut self, events: &Events) {
         for event in events {
             let (owner, id) = owner(event.token());
@@ -191,13 +223,9 @@ impl Daemon {
                 _ => self.part_ready(owner, id, event),
             }
         }
-        if self.parts.notices.are_busy() {
-            self.read_notices();
-        }
         if self.signals.have_come() {
             self.take_signals();
         }
-        self.work_of(Key::processes);
         self.work();
         self.do_what_is_due();
         self.each(&mut |part, cx| part.end_turn(cx));
@@ -207,25 +235,10 @@ impl Daemon {
 
     fn part_ready(&mut self, owner: usize, id: u32, event: &mio::event::Event) {
         let Some(key) = KEYS.get(owner) else { return };
-        match key {
-            Key::notices if id == 0 => self.read_notices(),
-            Key::notices => self.newline_ready(id.cast_signed()),
-            Key::processes
-            | Key::sockets
-            | Key::streams
-            | Key::surveys
-            | Key::probes
-            | Key::clients
-            | Key::helpers
-            | Key::builtins
-            | Key::manager
-            | Key::shutdown_progress => {
-                let write_closed = event.is_write_closed() || event.is_error();
-                let how = Readiness { read_closed: event.is_read_closed(), write_closed };
-                self.parts.get(*key).ready(id, how, &mut self.core.cx(*key));
-                self.settle();
-            }
-        }
+        let write_closed = event.is_write_closed() || event.is_error();
+        let how = Readiness { read_closed: event.is_read_closed(), write_closed };
+        self.parts.get(*key).ready(id, how, &mut self.core.cx(*key));
+        self.settle();
     }
 
     /// Has all parts do something, one after the other.
@@ -237,9 +250,7 @@ impl Daemon {
 
     /// Has each part do its work in this turn, and then what is wanted of others.
     fn work(&mut self) {
-        for key in KEYS.iter().filter(|key| **key != Key::processes) {
-            self.work_of(*key);
-        }
+        KEYS.iter().for_each(|key| self.work_of(*key));
     }
 
     fn work_of(&mut self, key: Key) {
@@ -272,9 +283,7 @@ impl Daemon {
     }
 
     fn log_writable(&mut self) {
-        let fd = self.core.log.wants_write();
-        self.core.log.flush(self.core.now);
-        if let (Some(fd), None) = (fd, self.core.log.wants_write()) {
+        if let Some(fd) = self.core.log.writable(self.core.now) {
             self.core.unwatch(fd);
         }
     }
@@ -290,29 +299,32 @@ impl Daemon {
         while let Some(effect) = self.core.effects.pop_front() {
             match effect {
                 Effect::Event(event) => self.decide(event),
+                Effect::Metrics(id) => {
+                    let page = metrics::text(&self.view());
+                    self.parts.builtins.show(id, page, self.core.now);
+                }
                 Effect::Heard(heard) => {
                     self.parts.clients.tell_followers(&heard, &self.core.cx(Key::clients))
-                }
-                Effect::Compress(file) => self.compress_old_files_of(file),
-                Effect::Metrics(id) => {
-                    let page = metrics::text(&self.metrics());
-                    self.parts.builtins.show(id, page, self.core.now);
                 }
                 Effect::Short(trouble) => {
                     self.parts.helpers.short(&trouble, &mut self.core.cx(Key::helpers));
                 }
                 Effect::NotShort => self.parts.helpers.not_short(&self.core.cx(Key::helpers)),
-                Effect::Help(purpose) => self.parts.helpers.add(purpose, None),
-                Effect::Compressed(_) => {}
+                Effect::Gzip(child) => self.parts.helpers.add(Purpose::Gzip(child), None),
+                Effect::Compressed(ended) => {
+                    self.parts.streams.compressed(ended, &mut self.core.cx(Key::streams));
+                }
                 Effect::Spawn { watcher, wid } => self.spawn(watcher, wid),
-                Effect::Reaping => self.read_notices(),
+                Effect::Reaping => self.parts.notify_socket.read(&mut self.core.cx(Key::notify_socket)),
+                Effect::DropTemplates => self.parts.processes.drop_templates(),
                 Effect::Ended { pid, exit } => self.take_zombie(pid, exit),
                 Effect::Question { ticket, question, is_lower } => {
                     self.take_question(ticket, &question, is_lower);
                 }
                 Effect::Tail { ticket, client, tail } => self.take_tail(ticket, client, &tail),
                 Effect::Logs { ticket, name, rotate } => {
-                    let answer = self.logs(name.as_deref(), rotate);
+                    let answer =
+                        self.parts.streams.logs(name.as_deref(), rotate, &mut self.core.cx(Key::streams));
                     self.parts.clients.answer(ticket, answer);
                 }
                 Effect::Order { ticket, order, targets, by } => self.take_order(ticket, order, targets, by),
@@ -328,7 +340,7 @@ impl Daemon {
     }
 
     /// Has the arbiter handle an event, and performs what it decides.
-    pub(super) fn decide(&mut self, event: Event) {
+    fn decide(&mut self, event: Event) {
         let time = self.core.time();
         let mut actions = std::mem::take(&mut self.actions);
         self.core.arbiter.handle(time, event, &mut actions);

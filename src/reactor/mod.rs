@@ -3,7 +3,6 @@
 //! `startup` goes from the command line to a daemon that is ready; whatever is missing ends the program there.
 //! `eventloop` waits and hands out; `perform` does what the arbiter decides, `reconfigure` reads the configuration again.
 
-pub(crate) mod deadlines;
 pub(crate) mod eventloop;
 pub(crate) mod io;
 pub(crate) mod part;
@@ -12,3 +11,5 @@ pub(crate) mod reconfigure;
 pub(crate) mod registry;
 pub(crate) mod standstill;
 pub(crate) mod startup;
+#[cfg(any(feature = "health", feature = "plugins"))]
+pub(crate) mod tcp_client;

@@ -14,21 +14,20 @@ use crate::arbiter::time::Time;
 use crate::arbiter::{Arbiter, Event, Pid, Published, WatcherId};
 use crate::config::options::CircusOptions;
 use crate::config::{Channel, WatcherConfig};
-use crate::control::metrics::Durations;
 use crate::control::{Map, Refusal};
 use crate::host::child::Host;
 use crate::host::descendants::Mark;
 use crate::host::spawn::NotSpawned;
 use crate::host::spawn_template::{Offered, SpawnTemplate};
 use crate::host::trouble::Trouble;
-use crate::parts::helpers::Purpose;
 use crate::parts::log::Log;
+use crate::sys::child::Child;
+use crate::views::metrics::Durations;
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Registry, Token};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::RawFd;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -170,20 +169,20 @@ pub enum Effect {
     Event(Event),
     /// Those who follow this output are to have it.
     Heard(Heard),
-    /// The old files of this one are to be compressed.
-    Compress(PathBuf),
     /// circus is short of something for helpers and questions.
     Short(Trouble),
     /// One of them could be begun.
     NotShort,
-    /// This program is to be run as a helper, in its turn.
-    Help(Purpose),
-    /// [`Purpose::Gzip`] has ended.
+    /// This is to be run, in its turn and when nobody else works.
+    Gzip(Box<Child>),
+    /// It has ended.
     Compressed(Result<Exit, String>),
     /// A plugin serves what circus measures, and needs it now.
     Metrics(WatcherId),
     /// A process is to be made.
     Spawn { watcher: WatcherId, wid: u32 },
+    /// The notification socket has another address, which all processes are to be told.
+    DropTemplates,
     /// Zombies are about to be looked for: what processes say right before they end counts while they are known.
     Reaping,
     /// A child of circus is a zombie.
@@ -374,7 +373,7 @@ impl<'a> Poller<'a> {
     /// One for a test: whose descriptors they are does not matter.
     #[cfg(test)]
     pub fn of(registry: &'a Registry) -> Poller<'a> {
-        Poller { key: Key::notices, registry }
+        Poller { key: Key::notify_socket, registry }
     }
 
     /// Has [`Part::ready`] called with this number when a descriptor has something to read. mio reports edges.

@@ -2,21 +2,19 @@
 
 use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
-use crate::arbiter::request::{Order, Question, Reply, Tail, Task, Ticket};
+use crate::arbiter::request::{Order, Question, Tail, Ticket};
 use crate::arbiter::{Action, Event, Pid, Published, WatcherId};
-use crate::config::PluginKind;
-use crate::control::{Map, Refusal, secrets};
-use crate::host::spawn::{Loan, NotSpawned, gone, no_pipe, put_in};
+use crate::control::{Refusal, secrets};
+use crate::host::spawn::{Loan, NotSpawned, gone};
 use crate::host::spawn_template::SpawnTemplate;
 use crate::parts::helpers::Purpose;
-use crate::parts::notify_socket::wants_socket;
-use crate::parts::plugins;
 use crate::parts::streams::outputs::try_streams;
 use crate::reactor::eventloop::Daemon;
 use crate::reactor::part::Job;
 use crate::reactor::registry::Key;
 use crate::signals::{self, HALTS, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
-use crate::sys::user;
+use crate::views::View;
+use crate::views::answer::answer;
 use crate::views::tail::tail;
 use std::rc::Rc;
 use std::time::Instant;
@@ -54,14 +52,15 @@ impl Daemon {
             Action::UnwatchSockets(id) => self.parts.sockets.unwatch(id, &self.core.cx(Key::sockets)),
             Action::Reply { ticket, reply } => {
                 self.parts.builtins.answered(ticket, &reply, &mut self.core.cx(Key::builtins));
-                self.reply(ticket, &reply);
+                self.parts.clients.reply(ticket, &reply);
             }
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.core.log.log(level, format_args!("{text}")),
-            Action::Read(reading) => self.read_again(reading),
-            Action::Changed(id) => {
-                self.each(&mut |part, cx| part.changed(id, cx));
+            Action::Read(reading) => {
+                self.reconfigure.read_again(reading, &mut self.core, &mut self.parts);
+                self.has_slack = true;
             }
+            Action::Changed(id) => self.each(&mut |part, cx| part.changed(id, cx)),
             Action::Forgotten { watcher, left } => {
                 self.parts.processes.leave_alone(left);
                 self.each(&mut |part, cx| part.forgotten(watcher, cx));
@@ -101,7 +100,7 @@ impl Daemon {
         let template = match self.parts.processes.take_template(watcher) {
             Some(template) => template,
             None => {
-                let notify = self.notify_address(&config)?;
+                let notify = self.parts.notify_socket.address(&config, &self.core.cx(Key::notify_socket))?;
                 SpawnTemplate::new(&config, &self.core.setup.sockets, notify)?
             }
         };
@@ -123,34 +122,16 @@ impl Daemon {
             }
         });
         lent?;
-        let (wid, config) = (job.wid, Rc::clone(&job.config));
-        let ear = Daemon::prepare_ear(&config, wid)?;
-        let is_program = config.plugin == Some(PluginKind::Program);
-        let connection = is_program.then(plugins::connection).transpose().map_err(no_pipe)?;
-        job.marked |= wants_socket(&config);
-        let child = job.template.child();
-        let uid = child.uid.unwrap_or_else(user::current_uid);
-        put_in(child, &ear, connection.as_ref().map(|(_, theirs)| theirs))?;
-        let pid = self.parts.processes.make(job, &mut self.core.cx(Key::processes))?;
-        self.lend_ear(pid, ear);
-        self.know_by(pid, job);
-        if let Some((ours, _)) = connection {
-            self.parts.clients.take_in_plugin(ours, pid, uid, &mut self.core.cx(Key::clients));
-        }
-        Ok(pid)
+        self.parts.processes.make(job, &mut self.core.cx(Key::processes))
     }
 
     /// A child of circus is a zombie: all look at it before anybody is told.
     pub(super) fn take_zombie(&mut self, pid: Pid, exit: Exit) {
         self.each(&mut |part, cx| part.ended(pid, exit, cx));
-        // What it has said right before its end counts while it is known.
-        self.newline_ready(pid);
         self.parts.processes.report(pid, exit, &mut self.core.cx(Key::processes));
-        self.compressor_ended(pid, exit);
     }
 
     fn reap(&mut self, pid: Pid) {
-        self.forget_speaker(pid);
         self.each(&mut |part, cx| part.reaped(pid, cx));
         if let Some((watcher, wid)) = self.core.arbiter.owner(pid) {
             self.each(&mut |part, cx| part.vacated(watcher, wid, cx));
@@ -167,14 +148,26 @@ impl Daemon {
         self.each(&mut |part, cx| part.published(watcher, &what, cx));
     }
 
-    /// The arbiter's reply to an order.
-    fn reply(&mut self, ticket: Ticket, reply: &Reply) {
-        self.parts.clients.reply(ticket, reply);
+    /// What views are made from.
+    pub(crate) fn view(&self) -> View<'_> {
+        let (core, parts) = (&self.core, &self.parts);
+        View {
+            arbiter: &core.arbiter,
+            now: core.time(),
+            options: &core.setup.options,
+            addresses: (&core.setup.addresses.0, &core.setup.addresses.1),
+            sockets: parts.sockets.all(),
+            offered: &core.setup.sockets,
+            rings: &parts.streams.rings,
+            turns: &core.turns,
+            clients: parts.clients.count(),
+            builtins: &parts.builtins,
+        }
     }
 
     /// Answers a question of a client, now or later.
     pub(super) fn take_question(&mut self, ticket: Ticket, question: &Question, is_lower: bool) {
-        let answer = match self.answer(question) {
+        let answer = match answer(&self.view(), question) {
             Ok(None) => self.parts.surveys.ask(ticket, question, &self.core.cx(Key::surveys)),
             Ok(Some(mut answer)) if is_lower => {
                 secrets::hide(&mut answer);
@@ -203,22 +196,12 @@ impl Daemon {
         targets: Option<Vec<WatcherId>>,
         by: Rc<Origin>,
     ) {
-        if let Err(reason) = self.try_streams(&order.what) {
+        if let Err(reason) = try_streams(&order.what, &self.core.arbiter) {
             return self.parts.clients.answer(ticket, Err(Refusal::message(reason)));
         }
         let cx = &mut self.core.cx(Key::builtins);
         self.parts.builtins.ordered(&order.what, targets.as_deref(), cx);
         self.core.event(Event::Order { ticket, order, targets, by });
-    }
-
-    /// Whether the streams that an order asks for can work.
-    pub(crate) fn try_streams(&self, task: &Task) -> Result<(), String> {
-        try_streams(task, &self.core.arbiter)
-    }
-
-    /// The command `logs`.
-    pub(crate) fn logs(&mut self, name: Option<&str>, rotate: bool) -> Result<Map, Refusal> {
-        self.parts.streams.logs(name, rotate, &mut self.core.cx(Key::streams))
     }
 
     /// What came by signal since the last turn.
@@ -238,8 +221,6 @@ impl Daemon {
                 SIGINT | SIGQUIT | SIGTERM => self.asked_to_end(),
                 _ if HALTS.contains(&signum) => self.asked_to_end(),
                 SIGUSR1 => {
-                    self.each(&mut |part, cx| part.restore(cx));
-                    self.restore_notices();
                     self.each(&mut |part, cx| part.restore(cx));
                 }
                 _ => {} // SIGUSR2 is reserved, SIGWINCH means nothing here

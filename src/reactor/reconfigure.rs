@@ -11,16 +11,17 @@ use crate::config::changes::copy;
 use crate::config::check::check;
 use crate::config::load::load;
 use crate::config::options::{Built, CIRCUS, Live, global};
-use crate::config::{CircusOptions, Config, Finding, Severity, SocketConfig};
+use crate::config::{CircusOptions, Config, Finding, Severity, SocketConfig, Value};
 use crate::host::disk::Disk;
 use crate::host::endpoint;
 use crate::host::spawn_template::Given;
+use crate::host::surroundings::environ;
 use crate::parts::log::Log;
 use crate::parts::sockets::Prepared;
-use crate::reactor::eventloop::Daemon;
-use crate::reactor::part::Setup;
-use crate::reactor::registry::Key;
-use crate::reactor::startup;
+use crate::reactor::part::{Core, Setup};
+use crate::reactor::registry::{Key, Parts};
+use crate::reactor::startup::{self, Options};
+use crate::sorted::Sorted;
 use crate::sys::process;
 
 /// The most problems that a client is told of at once.
@@ -35,18 +36,33 @@ struct Fresh {
     sockets: Prepared,
 }
 
-impl Daemon {
+/// Where the configuration comes from, and what of it does not hold yet.
+pub struct Reconfigure {
+    /// What the command line said.
+    command_line: Options,
+    /// What the file says instead, and would need a new start.
+    late: Sorted<&'static str, Value>,
+    /// The umask that circus was started with, if it has another one now.
+    first_umask: Option<u32>,
+}
+
+impl Reconfigure {
+    /// After a start with this command line; `first_umask` is that before, if the configuration has another one.
+    pub fn new(command_line: Options, first_umask: Option<u32>) -> Reconfigure {
+        Reconfigure { command_line, late: Sorted::new(), first_umask }
+    }
+
     /// Reads and checks the configuration, and uses it if it can be used. The arbiter gets the watchers, or the reason.
-    pub(crate) fn read_again(&mut self, reading: Reading) {
-        let found = match self.read_and_open() {
+    pub fn read_again(&mut self, reading: Reading, core: &mut Core, parts: &mut Parts) {
+        let found = match self.read_and_open(core, parts) {
             Ok(fresh) => {
-                self.parts.manager.reloading("applying another configuration");
-                Ok(Box::new(self.take(fresh)))
+                parts.manager.reloading("applying another configuration");
+                Ok(Box::new(self.take(fresh, core, parts)))
             }
             Err(why) => {
-                why.iter().for_each(|line| self.core.log.error(format_args!("{line}")));
+                why.iter().for_each(|line| core.log.error(format_args!("{line}")));
                 let text = "the configuration is not taken, nothing has changed";
-                self.core.log.error(format_args!("{text}"));
+                core.log.error(format_args!("{text}"));
                 let more = why.len().saturating_sub(MOST_LINES);
                 let mut lines: Vec<String> = why.into_iter().take(MOST_LINES).collect();
                 if more > 0 {
@@ -55,13 +71,12 @@ impl Daemon {
                 Err(format!("{text}:\n{}", lines.join("\n")))
             }
         };
-        self.has_slack = true;
-        self.core.event(Event::Read { reading, found });
+        core.event(Event::Read { reading, found });
     }
 
     /// Everything that may fail.
-    fn read_and_open(&self) -> Result<Fresh, Vec<String>> {
-        let loaded = load(&self.command_line.config, &Disk, &startup::environ(), &self.core.setup.cwd);
+    fn read_and_open(&self, core: &Core, parts: &Parts) -> Result<Fresh, Vec<String>> {
+        let loaded = load(&self.command_line.config, &Disk, &environ(), &core.setup.cwd);
         let Some(mut config) = loaded.config else {
             let fatal = loaded.findings.iter().filter(|finding| finding.severity == Severity::Fatal);
             return Err(fatal.map(say).collect());
@@ -76,90 +91,88 @@ impl Daemon {
             return Err(broken);
         }
         endpoint::check(&config.circus).map_err(|why| vec![why])?;
-        let moves = config.circus.logoutput != self.core.setup.options.logoutput
+        let moves = config.circus.logoutput != core.setup.options.logoutput
             && !self.command_line.has(global::logoutput);
         let log = moves.then(|| startup::open_log(&self.command_line, &config.circus, false)).transpose();
         let log = log.map_err(|failure| vec![failure.message])?;
         let mut findings = loaded.findings;
-        findings.extend(check(&config, &self.core.setup.endpoint));
-        let sockets =
-            self.parts.sockets.prepare(std::mem::take(&mut config.sockets)).map_err(|why| vec![why])?;
+        findings.extend(check(&config, &core.setup.endpoint));
+        let sockets = parts.sockets.prepare(std::mem::take(&mut config.sockets)).map_err(|why| vec![why])?;
         Ok(Fresh { config, findings, log, sockets })
     }
 
     /// Uses what was read.
-    fn take(&mut self, fresh: Fresh) -> NewConfig {
+    fn take(&mut self, fresh: Fresh, core: &mut Core, parts: &mut Parts) -> NewConfig {
         let Fresh { mut config, findings, log, sockets } = fresh;
         if let Some(log) = log {
-            self.core.log.go_on_in(log, self.core.now);
-            self.parts.streams.watch_lines_of(&self.core.log);
+            core.log.go_on_in(log, core.now);
+            parts.streams.watch_lines_of(&core.log);
         }
-        startup::say_findings(&mut self.core.log, &findings);
-        let mut touched = self.take_sockets(sockets);
-        let Setup { cwd, endpoint, .. } = &self.core.setup;
-        let watchers = startup::watchers(&mut config, cwd, endpoint, &mut self.core.log);
+        startup::say_findings(&mut core.log, &findings);
+        let mut touched = take_sockets(sockets, core, parts);
+        let Setup { cwd, endpoint, .. } = &core.setup;
+        let watchers = startup::watchers(&mut config, cwd, endpoint, &mut core.log);
         let warmup_delay = config.circus.warmup_delay;
-        touched.extend(self.take_options(config.circus));
+        touched.extend(self.take_options(config.circus, core));
         NewConfig { watchers, warmup_delay, touched }
-    }
-
-    /// Changes the sockets. The answer are the watchers whose processes get others now.
-    fn take_sockets(&mut self, prepared: Prepared) -> Vec<WatcherId> {
-        let changes = prepared.changes;
-        let before = if changes { self.given() } else { Vec::new() };
-        let replaced = self.parts.sockets.replace(prepared);
-        self.core.setup.sockets = self.parts.sockets.offered();
-        replaced.lines.iter().for_each(|line| self.core.log.info(format_args!("{line}")));
-        replaced.failures.iter().for_each(|line| self.core.log.error(format_args!("{line}")));
-        if !changes {
-            return Vec::new();
-        }
-        // They hold numbers of descriptors, and so do watchers that wait for a socket to be used.
-        self.parts.processes.drop_templates();
-        self.parts.sockets.watch_all_again(&mut self.core.cx(Key::sockets));
-        let both = before.into_iter().zip(self.given());
-        both.filter(|(before, after)| before != after).map(|(_, (id, _))| id).collect()
-    }
-
-    /// The sockets that the processes of each watcher would get now.
-    fn given(&self) -> Vec<(WatcherId, Given)> {
-        let offered = self.parts.sockets.offered();
-        let of = |watcher: &Watcher| (watcher.id, Given::to(&watcher.config, &offered));
-        self.core.arbiter.watchers().map(of).collect()
     }
 
     /// Takes the options of `[circus]` that can change while circus runs. The answer are the watchers whose
     /// processes get another umask now.
-    fn take_options(&mut self, mut new: CircusOptions) -> Vec<WatcherId> {
+    fn take_options(&mut self, mut new: CircusOptions, core: &mut Core) -> Vec<WatcherId> {
         let mut late = Vec::new();
         for row in CIRCUS.iter().filter(|row| row.live == Live::Fixed && row.built == Built::Works) {
             let wanted = row.get(&new);
-            if wanted == row.get(&self.core.setup.options) || self.command_line.has(row.key) {
+            if wanted == row.get(&core.setup.options) || self.command_line.has(row.key) {
                 self.late.remove(row.key);
             } else if self.late.insert(row.key, wanted.clone()) != Some(wanted) {
                 late.push(row.key);
             }
-            copy(row, &self.core.setup.options, &mut new);
+            copy(row, &core.setup.options, &mut new);
         }
         if !late.is_empty() {
             let keys = late.join(", ");
-            self.core.log.warning(format_args!(
+            core.log.warning(format_args!(
                 "[circus]: {keys}: what has changed there needs a new start of circus"
             ));
         }
-        self.core.log.set_level(startup::log_level(&self.command_line, &new));
-        let umask_changed = new.umask != self.core.setup.options.umask;
-        self.core.setup.options = new;
+        core.log.set_level(startup::log_level(&self.command_line, &new));
+        let umask_changed = new.umask != core.setup.options.umask;
+        core.setup.options = new;
         if !umask_changed {
             return Vec::new();
         }
-        let mask =
-            self.core.setup.options.umask.and_then(|mask| u32::try_from(mask).ok()).or(self.first_umask);
+        let mask = core.setup.options.umask.and_then(|mask| u32::try_from(mask).ok()).or(self.first_umask);
         let before = mask.map(process::set_umask);
         self.first_umask = self.first_umask.or(before);
-        let theirs = self.core.arbiter.watchers().filter(|watcher| watcher.config.options.umask.is_none());
+        let theirs = core.arbiter.watchers().filter(|watcher| watcher.config.options.umask.is_none());
         theirs.map(|watcher| watcher.id).collect()
     }
+}
+
+/// Changes the sockets. The answer are the watchers whose processes get others now.
+fn take_sockets(prepared: Prepared, core: &mut Core, parts: &mut Parts) -> Vec<WatcherId> {
+    let changes = prepared.changes;
+    let before = if changes { given(core, parts) } else { Vec::new() };
+    let replaced = parts.sockets.replace(prepared);
+    core.setup.sockets = parts.sockets.offered();
+    replaced.lines.iter().for_each(|line| core.log.info(format_args!("{line}")));
+    replaced.failures.iter().for_each(|line| core.log.error(format_args!("{line}")));
+    if !changes {
+        return Vec::new();
+    }
+    // They hold numbers of descriptors, and so do watchers that wait for a socket to be used.
+    parts.processes.drop_templates();
+    parts.sockets.watch_all_again(&mut core.cx(Key::sockets));
+    let both = before.into_iter().zip(given(core, parts));
+    both.filter(|(before, after)| before != after).map(|(_, (id, _))| id).collect()
+}
+
+/// The sockets that the processes of each watcher would get now.
+fn given(core: &Core, parts: &Parts) -> Vec<(WatcherId, Given)> {
+    let offered = parts.sockets.offered();
+    let of = |watcher: &Watcher| (watcher.id, Given::to(&watcher.config, &offered));
+    core.arbiter.watchers().map(of).collect()
 }
 
 /// What is wrong with sockets whose options cannot be used. At the start they are left out; that one which is there

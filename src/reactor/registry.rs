@@ -5,7 +5,7 @@ use crate::host::processes::Processes;
 use crate::parts::clients::Clients;
 use crate::parts::helpers::Helpers;
 use crate::parts::manager_notify::ManagerNotify;
-use crate::parts::notify_socket::Notices;
+use crate::parts::notify_socket::NotifySocket;
 use crate::parts::plugins::run::Builtins;
 use crate::parts::probes::Probes;
 use crate::parts::shutdown_progress::ShutdownProgress;
@@ -36,7 +36,7 @@ macro_rules! registry {
 }
 
 registry! {
-    notices: Notices,
+    notify_socket: NotifySocket,
     processes: Processes,
     sockets: Sockets,
     streams: Streams,

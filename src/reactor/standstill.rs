@@ -4,9 +4,6 @@
 //! read before any deadline is judged, and everybody gets the time back. Nor does circus sleep too long by itself
 //! ([`nap`]).
 
-use crate::arbiter::Event;
-use crate::config::number;
-use crate::reactor::eventloop::Daemon;
 use std::time::{Duration, Instant};
 
 /// A wait, or a turn, that lasts so much longer than it should is one in which circus has stood still.
@@ -35,7 +32,7 @@ impl Standstill {
 
     /// A wait that was to take at most `timeout` is over. If it has taken much too long: how long circus was away. That is
     /// not said twice in a row: on a machine that is as slow as that all the time no deadline would ever come.
-    fn woke(&mut self, now: Instant, timeout: Option<Duration>) -> Option<Duration> {
+    pub fn woke(&mut self, now: Instant, timeout: Option<Duration>) -> Option<Duration> {
         let (away, before) = (now.saturating_duration_since(self.looked), self.overslept);
         self.overslept = timeout.is_some_and(|timeout| away > timeout.saturating_add(OVERSLEPT));
         self.looked = now;
@@ -50,20 +47,6 @@ impl Standstill {
             self.looked = now;
         }
         may
-    }
-}
-
-impl Daemon {
-    /// A wait of the loop is over, which was to take no longer than this.
-    pub(crate) fn look_at_clock(&mut self, timeout: Option<Duration>) {
-        let Some(away) = self.standstill.woke(self.core.now, timeout) else { return };
-        let seconds = away.as_secs_f64();
-        let words = number::fixed(seconds, 1);
-        self.core
-            .log
-            .info(format_args!("circus has stood still for {words} s; deadlines are put off by as much"));
-        self.dispatch(Event::Overslept { seconds });
-        self.parts.processes.give_back(seconds);
     }
 }
 

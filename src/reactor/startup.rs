@@ -6,22 +6,23 @@ use crate::arbiter::{Arbiter, Level};
 use crate::config::check::check;
 use crate::config::load::read;
 use crate::config::options::global;
-use crate::config::{CircusOptions, Config, Finding, Names, Origins, Severity, WatcherConfig, syslog, text};
-use crate::control::plain::plain_text;
+use crate::config::{CircusOptions, Config, Finding, Origins, Severity, WatcherConfig, syslog, text};
 use crate::host::child::Host;
 use crate::host::disk::Disk;
 use crate::host::endpoint::{self, Fault};
 use crate::host::files::OwnFile;
 use crate::host::pidfile::PidFile;
+use crate::host::surroundings::{complain, current_dir, environ, whole_environ};
 use crate::host::{looks, termination_message};
 use crate::parts::clients::Clients;
 use crate::parts::log::Log;
-use crate::parts::manager_notify::{self, ManagerNotify};
+use crate::parts::manager_notify::ManagerNotify;
 use crate::parts::plugins::{self, Surroundings};
-use crate::parts::sockets::{self, Passed, Sockets};
+use crate::parts::sockets::{Passed, Sockets};
 use crate::reactor::eventloop::{Daemon, Started};
 use crate::reactor::part::{Core, Setup};
 use crate::reactor::perform::HANDLED;
+use crate::reactor::reconfigure::Reconfigure;
 use crate::signals::{HALTS, SIGXFSZ};
 use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
@@ -29,7 +30,7 @@ use crate::sys::signal::{self, Signals};
 use crate::sys::{io_words, process};
 use crate::views::tail::last_output;
 use std::ffi::OsStr;
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -75,25 +76,6 @@ pub(crate) struct Failure {
 
 fn system(message: String) -> Failure {
     Failure { code: SYSTEM, message }
-}
-
-/// The environment of circus, as the configuration and so its processes see it: without what those that started
-/// circus say to it alone.
-pub fn environ() -> Names {
-    let is_own = |name: &str| {
-        manager_notify::OWN.contains(&name) || sockets::OWN.contains(&name) || name.starts_with("EINHORN_")
-    };
-    whole_environ().into_iter().filter(|(name, _)| !is_own(name)).collect()
-}
-
-fn whole_environ() -> Names {
-    let text = |value: &std::ffi::OsStr| text::from_bytes(value.as_bytes());
-    std::env::vars_os().map(|(name, value)| (text(&name), text(&value))).collect()
-}
-
-/// The directory circus runs in.
-pub fn current_dir() -> String {
-    std::env::current_dir().map_or_else(|_| "/".into(), |dir| text::from_bytes(dir.as_os_str().as_bytes()))
 }
 
 /// Starts the daemon and runs it to its end. The answer is its exit code.
@@ -173,12 +155,6 @@ fn tell_of_fall(daemon: &mut Daemon, fall: &CriticalExit) {
     }
 }
 
-/// Writes a line to the standard error output, without what would command a terminal. That nobody reads it is no reason
-/// for a panic, as `eprintln!` has it.
-pub(crate) fn complain(line: &str) {
-    let _ = std::io::stderr().write_all(&text::to_bytes(&(plain_text(line) + "\n")));
-}
-
 /// Says why circus does not start, to whoever waits for it.
 fn report(notifier: Option<Notifier>, failure: &Failure) -> u8 {
     match notifier {
@@ -232,8 +208,8 @@ fn start(
     let (endpoint, addresses) = (clients.listeners.endpoint().to_string(), clients.listeners.addresses());
     let setup = Setup { options: config.circus, cwd, sockets: sockets.offered(), endpoint, addresses };
     let core = Core::new(arbiter, log, setup, host).map_err(|e| kernel("event loop", e))?;
-    let command_line = options.clone();
-    let started = Started { command_line, first_umask, sockets, clients, signals, notify };
+    let reconfigure = Reconfigure::new(options.clone(), first_umask);
+    let started = Started { reconfigure, sockets, clients, signals, notify };
     let mut daemon = Daemon::new(core, started).map_err(|e| kernel("event loop", e))?;
     pidfile.as_mut().map_or(Ok(()), |file| file.write(&mut daemon.core.log)).map_err(system)?;
     // From here on nothing fails.

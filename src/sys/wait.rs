@@ -12,13 +12,8 @@ use super::{Pid, cvt};
 pub enum Exit {
     /// It called exit with this code (0 to 255).
     Code(i32),
-    /// A signal ended it.
-    Signal {
-        /// The signal's number.
-        number: i32,
-        /// Whether the kernel wrote a core file.
-        core: bool,
-    },
+    /// The signal of this number ended it.
+    Signal(i32),
 }
 
 /// One child that has ended and is not reaped yet, adopted ones included; the same one again until it is reaped.
@@ -36,7 +31,7 @@ pub fn peek() -> io::Result<Option<(Pid, Exit)>> {
     let status = unsafe { info.si_status() };
     let exit = match info.si_code {
         libc::CLD_EXITED => Exit::Code(status),
-        code => Exit::Signal { number: status, core: code == libc::CLD_DUMPED },
+        _ => Exit::Signal(status),
     };
     Ok(Some((pid, exit)))
 }
@@ -119,7 +114,7 @@ mod tests {
         assert_eq!(reap(pid).unwrap_err().raw_os_error(), Some(libc::ECHILD));
 
         let (pid, exit) = exit_of("ulimit -c 0; kill -TERM $$");
-        assert_eq!(exit, Exit::Signal { number: libc::SIGTERM, core: false });
+        assert_eq!(exit, Exit::Signal(libc::SIGTERM));
         reap(pid).unwrap();
     }
 

@@ -1,71 +1,80 @@
-//! Answers questions: collects the facts from the arbiter, the sockets and /proc; their form is control's.
+//! Answers questions, as Circus's objects.
 
+use super::{View, metrics, status, why};
 use crate::arbiter::request::Question;
 use crate::arbiter::watcher::Watcher;
 use crate::config::options::watcher;
-use crate::control::answers::{self, SocketFact, SocketPlace};
-use crate::control::{Map, Refusal, metrics};
-use crate::reactor::eventloop::Daemon;
-use crate::reactor::startup::current_dir;
+use crate::control::answers;
+use crate::control::{Map, Refusal, one, put};
+use crate::host::surroundings::current_dir;
+use crate::sorted::{sort, sort_by};
 use crate::sys::address::Address;
 use serde_json::Value as Json;
 
-impl Daemon {
-    /// Answers a question; nothing for one that takes a survey.
-    ///
-    /// # Errors
-    /// There is no such watcher, process or option.
-    pub(crate) fn answer(&self, question: &Question) -> Result<Option<Map>, Refusal> {
-        let answer = match question {
-            Question::List(None) => {
-                Ok(answers::list(self.core.arbiter.watchers().map(|w| w.config.name.as_str())))
-            }
-            Question::List(Some(name)) => Ok(answers::pids(self.watcher_named(name)?.pids().into_iter())),
-            Question::Status { name, check, details } => self.status(name.as_deref(), *check, *details),
-            Question::Why(name) => self.why(name),
-            Question::Numprocesses(None) => Ok(answers::numprocesses(
-                self.core.arbiter.watchers().map(|w| w.processes().count()).sum(),
-                None,
-            )),
-            Question::Numprocesses(Some(name)) => {
-                Ok(answers::numprocesses(self.watcher_named(name)?.processes().count(), Some(name)))
-            }
-            Question::Numwatchers => Ok(answers::numwatchers(self.core.arbiter.watchers().count())),
-            Question::Get { name, keys } => {
-                answers::get(&self.watcher_named(name)?.config, keys).map(with_directory)
-            }
-            Question::Options(name) => {
-                Ok(with_directory(answers::options(&self.watcher_named(name)?.config)))
-            }
-            Question::Globaloptions(option) => {
-                let (endpoint, pubsub) = &self.core.setup.addresses;
-                answers::globaloptions(&self.core.setup.options, (endpoint, pubsub), option.as_deref())
-            }
-            Question::Listsockets => Ok(answers::listsockets(self.socket_facts())),
-            Question::Stats { .. } | Question::Dstats => return Ok(None),
-            Question::Metrics => Ok(metrics::answer(&self.metrics())),
-        };
-        answer.map(Some)
-    }
+/// Answers a question; nothing for one that takes a survey.
+///
+/// # Errors
+/// There is no such watcher or option.
+pub fn answer(view: &View<'_>, question: &Question) -> Result<Option<Map>, Refusal> {
+    Ok(Some(match question {
+        Question::List(name) => list(view, name.as_deref())?,
+        Question::Status { name, check, details } => status::status(view, name.as_deref(), *check, *details)?,
+        Question::Why(name) => why::why(view, name)?,
+        Question::Numprocesses(name) => numprocesses(view, name.as_deref())?,
+        Question::Numwatchers => one("numwatchers", view.arbiter.watchers().count().into()),
+        Question::Get { name, keys } => with_directory(answers::get(&view.watcher(name)?.config, keys)?),
+        Question::Options(name) => with_directory(answers::options(&view.watcher(name)?.config)),
+        Question::Globaloptions(option) => {
+            answers::globaloptions(view.options, view.addresses, option.as_deref())?
+        }
+        Question::Listsockets => one("sockets", sockets(view)),
+        Question::Metrics => one("metrics", metrics::text(view).into()),
+        Question::Stats { .. } | Question::Dstats => return Ok(None),
+    }))
+}
 
-    pub(crate) fn watcher_named(&self, name: &str) -> Result<&Watcher, Refusal> {
-        self.core.arbiter.find(name).ok_or_else(|| answers::no_watcher(name))
-    }
+/// The names of all watchers, or the pids of one.
+fn list(view: &View<'_>, name: Option<&str>) -> Result<Map, Refusal> {
+    Ok(match name {
+        Some(name) => one("pids", view.watcher(name)?.pids().into_iter().collect()),
+        None => {
+            let names = view.arbiter.watchers().map(|watcher| watcher.config.name.to_lowercase());
+            one("watchers", sort(names.collect()).into())
+        }
+    })
+}
 
-    fn socket_facts(&self) -> Vec<SocketFact> {
-        let fact = |socket: &crate::parts::sockets::Bound, fd: i32| SocketFact {
-            fd,
-            name: socket.name.clone(),
-            backlog: socket.config.options.backlog,
-            place: match &socket.address {
-                Address::Inet(address) => SocketPlace::HostPort(address.ip().to_string(), address.port()),
-                unix @ (Address::Unix(_) | Address::Abstract(_)) => SocketPlace::Path(unix.to_string()),
-            },
-        };
-        let each =
-            self.parts.sockets.all().iter().flat_map(|socket| socket.fds().map(move |fd| (socket, fd)));
-        each.map(|(socket, fd)| fact(socket, fd)).collect()
+fn numprocesses(view: &View<'_>, name: Option<&str>) -> Result<Map, Refusal> {
+    let count = |watcher: &Watcher| watcher.processes().count();
+    let Some(name) = name else {
+        return Ok(one("numprocesses", view.arbiter.watchers().map(count).sum::<usize>().into()));
+    };
+    let mut answer = one("numprocesses", count(view.watcher(name)?).into());
+    put(&mut answer, "watcher_name", name.into());
+    Ok(answer)
+}
+
+/// The sockets, by descriptor.
+fn sockets(view: &View<'_>) -> Json {
+    let mut sockets: Vec<_> = view.descriptors().collect();
+    sort_by(&mut sockets, |a, b| a.1 < b.1);
+    let mut all = Vec::new();
+    for (socket, fd) in sockets {
+        let mut map = one("fd", fd.into());
+        put(&mut map, "name", socket.name.as_str().into());
+        put(&mut map, "backlog", socket.config.options.backlog.into());
+        match &socket.address {
+            Address::Inet(address) => {
+                put(&mut map, "host", address.ip().to_string().into());
+                put(&mut map, "port", address.port().into());
+            }
+            unix @ (Address::Unix(_) | Address::Abstract(_)) => {
+                put(&mut map, "path", unix.to_string().into());
+            }
+        }
+        all.push(Json::Object(map));
     }
+    all.into()
 }
 
 /// Fills in the directory of processes that have none of their own: that of circus.

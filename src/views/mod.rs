@@ -1,10 +1,64 @@
-//! What circus tells about itself and its processes: answers to questions, made from the arbiter and /proc.
+//! What circus tells about itself and its processes: JSON and text, made from the arbiter and from /proc.
+//!
+//! A view changes nothing and is a function over what it reads, which the loop lends as a [`View`].
 
 pub(crate) mod answer;
+#[cfg_attr(not(feature = "metrics"), path = "no_metrics.rs")]
 pub(crate) mod metrics;
 pub(crate) mod status;
 pub(crate) mod survey;
 pub(crate) mod tail;
 pub(crate) mod targets;
 pub(crate) mod usage;
+#[cfg_attr(not(feature = "history"), path = "no_why.rs")]
 pub(crate) mod why;
+
+use crate::arbiter::Arbiter;
+use crate::arbiter::time::Time;
+use crate::arbiter::watcher::Watcher;
+use crate::config::options::CircusOptions;
+use crate::control::{Refusal, answers};
+use crate::host::spawn_template::Offered;
+use crate::parts::plugins::run::Builtins;
+use crate::parts::sockets::Bound;
+use crate::parts::streams::ring::Rings;
+use std::os::fd::RawFd;
+
+/// What views are made from.
+pub struct View<'a> {
+    /// Decides, and knows what has happened.
+    pub arbiter: &'a Arbiter,
+    /// The time, as the arbiter counts it.
+    pub now: Time,
+    /// What holds of `[circus]`.
+    pub options: &'a CircusOptions,
+    /// Where Circus's clients give commands and where they get events, as they write it.
+    pub addresses: (&'a str, &'a str),
+    /// The sockets, by name.
+    pub sockets: &'a [Bound],
+    /// The same, as processes get them.
+    pub offered: &'a [Offered],
+    /// The newest output of the watchers.
+    pub rings: &'a Rings,
+    /// How long the turns of the loop took.
+    pub turns: &'a metrics::Durations,
+    /// How many connections to the control socket there are.
+    pub clients: usize,
+    /// The plugins that are part of circus.
+    pub builtins: &'a Builtins,
+}
+
+impl View<'_> {
+    /// The watcher that the client calls `name`.
+    ///
+    /// # Errors
+    /// There is none.
+    fn watcher(&self, name: &str) -> Result<&Watcher, Refusal> {
+        self.arbiter.find(name).ok_or_else(|| answers::no_watcher(name))
+    }
+
+    /// Every socket with each of its descriptors, of which it has several with `so_reuseport`.
+    fn descriptors(&self) -> impl Iterator<Item = (&Bound, RawFd)> {
+        self.sockets.iter().flat_map(|socket| socket.fds().map(move |fd| (socket, fd)))
+    }
+}

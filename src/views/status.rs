@@ -2,104 +2,79 @@
 //!
 //! `top` asks for that every second, so of each process one file is read and no more.
 
+use super::View;
+use super::tail::last_output;
+use super::usage::Units;
+use crate::arbiter::Pid;
 use crate::arbiter::process::{Phase, Process};
 use crate::arbiter::request::Errno;
 use crate::arbiter::time::Time;
 use crate::arbiter::watcher::Watcher;
-use crate::control::overview::{self, ProcessFact, QueueFact, WatcherFact};
-use crate::control::{Map, Refusal, answers};
-use crate::host::procfs;
-use crate::reactor::eventloop::Daemon;
+use crate::control::{Map, Refusal, object, one, put};
+use crate::parts::sockets::Bound;
 use crate::sys::{process, queue};
-use crate::views::tail::last_output;
+use serde_json::Value as Json;
+use std::os::fd::RawFd;
 
 /// How many of its last lines the status of a watcher that fails has.
 const LAST_LINES: usize = 10;
 
-/// Units of what /proc says.
-#[derive(Clone, Copy)]
-struct Units {
-    ticks: f64,
-    page: u64,
-}
-
-impl Daemon {
-    /// Answers `status`.
-    ///
-    /// # Errors
-    /// There is no such watcher, or circus is stopping and a check is asked for.
-    pub(crate) fn status(&self, name: Option<&str>, check: bool, details: bool) -> Result<Map, Refusal> {
-        let chosen = name.map(|name| self.watcher_named(name)).transpose()?;
-        let mut answer = match chosen {
-            Some(watcher) => self.status_of(watcher),
-            None => {
-                let all = self.core.arbiter.watchers().map(|w| (w.config.name.as_str(), w.status().word()));
-                answers::status_all(all)
-            }
-        };
-        let watchers =
-            || self.core.arbiter.watchers().filter(|w| chosen.is_none_or(|chosen| chosen.id == w.id));
-        if check && self.core.arbiter.is_ending() {
+/// Answers `status`.
+///
+/// # Errors
+/// There is no such watcher, or circus is stopping and a check is asked for.
+pub fn status(view: &View<'_>, name: Option<&str>, check: bool, details: bool) -> Result<Map, Refusal> {
+    let chosen = name.map(|name| view.watcher(name)).transpose()?;
+    let watchers = || view.arbiter.watchers().filter(|w| chosen.is_none_or(|chosen| chosen.id == w.id));
+    let of_each = |of: &dyn Fn(&Watcher) -> Option<Json>| {
+        let mut members = watchers().filter_map(|w| Some((w.config.name.clone(), of(w)?)));
+        Json::Object(object(&mut members))
+    };
+    let mut answer = match chosen {
+        Some(watcher) => status_of(view, watcher),
+        None => one("statuses", of_each(&|watcher| Some(watcher.status().word().into()))),
+    };
+    if check {
+        if view.arbiter.is_ending() {
             return Err(Refusal { errno: Errno::Conflict, reason: "circus is stopping".into() });
         }
-        if check {
-            let faults = watchers().filter_map(|w| Some((w.config.name.as_str(), w.fault()?)));
-            overview::add_check(&mut answer, faults);
-        }
-        if details {
-            let units = Units { ticks: process::clock_ticks() as f64, page: process::page_size() as u64 };
-            let watchers: Vec<WatcherFact> = watchers().map(|w| self.watcher_fact(w, units)).collect();
-            let age = self.core.time().since(Time(1));
-            let own = ProcessFact { pid: process::pid(), state: "running", age, ..ProcessFact::default() };
-            let own = look(own, units);
-            overview::add(&mut answer, &own, &watchers, &self.queue_facts());
-        }
-        Ok(answer)
+        let failing = of_each(&|watcher| watcher.fault().map(Json::from));
+        put(&mut answer, "healthy", failing.as_object().is_some_and(Map::is_empty).into());
+        put(&mut answer, "failing", failing);
     }
-
-    /// The state of a watcher; of one that fails also why, and the last lines that its processes wrote.
-    fn status_of(&self, watcher: &Watcher) -> Map {
-        let mut answer = answers::status(watcher.status().word());
-        if let Some(reason) = watcher.failure() {
-            answer.insert("reason".into(), reason.into());
-            answer
-                .insert("last_output".into(), last_output(&self.parts.streams.rings, watcher.id, LAST_LINES));
-        }
-        answer
+    if details {
+        let units = Units::new();
+        let own = seen(process::pid(), 0, "running", view.now.since(Time(1)), &units);
+        put(&mut answer, "circus", Json::Object(own));
+        put(&mut answer, "watchers", of_each(&|watcher| Some(watcher_seen(watcher, view.now, &units))));
+        put(&mut answer, "sockets", view.descriptors().map(queue_seen).collect());
     }
-
-    fn watcher_fact(&self, watcher: &Watcher, units: Units) -> WatcherFact {
-        let now = self.core.time();
-        WatcherFact {
-            name: watcher.config.name.clone(),
-            status: watcher.status().word(),
-            since: watcher.since().map(|since| now.since(since)),
-            restarts: watcher.history().deaths(),
-            wanted: watcher.config.wanted(),
-            fault: watcher.fault(),
-            processes: watcher.processes().map(|p| look(process_fact(p, now), units)).collect(),
-        }
-    }
-
-    /// What waits at the sockets.
-    pub(crate) fn queue_facts(&self) -> Vec<QueueFact> {
-        let each =
-            self.parts.sockets.all().iter().flat_map(|socket| socket.fds().map(move |fd| (socket, fd)));
-        let fact = |(socket, fd): (&crate::parts::sockets::Bound, i32)| {
-            let queue = queue::look(fd);
-            QueueFact {
-                name: socket.name.clone(),
-                place: socket.address.to_string(),
-                waiting: queue.waiting,
-                limit: queue.limit,
-                drops: queue.drops,
-            }
-        };
-        each.map(fact).collect()
-    }
+    Ok(answer)
 }
 
-fn process_fact(process: &Process, now: Time) -> ProcessFact {
+/// The state of a watcher; of one that fails also why, and the last lines that its processes wrote.
+fn status_of(view: &View<'_>, watcher: &Watcher) -> Map {
+    let mut answer = one("status", watcher.status().word().into());
+    if let Some(reason) = watcher.failure() {
+        put(&mut answer, "reason", reason.into());
+        put(&mut answer, "last_output", last_output(view.rings, watcher.id, LAST_LINES));
+    }
+    answer
+}
+
+fn watcher_seen(watcher: &Watcher, now: Time, units: &Units) -> Json {
+    let mut map = one("status", watcher.status().word().into());
+    put(&mut map, "since", watcher.since().map(|since| tenths(now.since(since))).into());
+    put(&mut map, "restarts", watcher.history().deaths().into());
+    put(&mut map, "wanted", watcher.config.wanted().into());
+    if let Some(fault) = watcher.fault() {
+        put(&mut map, "fault", fault.into());
+    }
+    put(&mut map, "processes", watcher.processes().map(|p| process_seen(p, now, units)).collect());
+    Json::Object(map)
+}
+
+fn process_seen(process: &Process, now: Time, units: &Units) -> Json {
     let (state, kill_at) = match process.phase() {
         Phase::Running if !process.is_ready() => ("starting", None),
         Phase::Running => ("running", None),
@@ -107,22 +82,39 @@ fn process_fact(process: &Process, now: Time) -> ProcessFact {
         Phase::Killed { .. } => ("killed", None),
         Phase::Dead { .. } => ("ended", None),
     };
-    ProcessFact {
-        pid: process.pid,
-        wid: process.wid,
-        state,
-        age: now.since(process.started),
-        kill_in: kill_at.map(|at| at.since(now)),
-        failed_probes: process.failed_probes(),
-        ..ProcessFact::default()
+    let mut map = seen(process.pid, process.wid, state, now.since(process.started), units);
+    if let Some(at) = kill_at {
+        put(&mut map, "kill_in", tenths(at.since(now)).into());
     }
+    if let Some(count) = process.failed_probes() {
+        put(&mut map, "failed_probes", count.into());
+    }
+    Json::Object(map)
 }
 
-/// Adds what /proc says.
-fn look(mut fact: ProcessFact, units: Units) -> ProcessFact {
-    if let Ok(stat) = procfs::stat(fact.pid) {
-        fact.cpu = Some(stat.ticks as f64 / units.ticks);
-        fact.rss = Some(stat.rss.saturating_mul(units.page));
-    }
-    fact
+/// What all processes have; null where /proc does not tell.
+fn seen(pid: Pid, wid: u32, state: &str, age: f64, units: &Units) -> Map {
+    let used = units.look(pid);
+    let mut map = one("pid", pid.into());
+    put(&mut map, "wid", wid.into());
+    put(&mut map, "state", state.into());
+    put(&mut map, "age", tenths(age).into());
+    put(&mut map, "cpu", used.map(|used| used.cpu).into());
+    put(&mut map, "rss", used.map(|used| used.rss).into());
+    map
+}
+
+fn queue_seen((socket, fd): (&Bound, RawFd)) -> Json {
+    let queue = queue::look(fd);
+    let mut map = one("name", socket.name.as_str().into());
+    put(&mut map, "address", socket.address.to_string().into());
+    put(&mut map, "waiting", queue.waiting.into());
+    put(&mut map, "limit", queue.limit.into());
+    put(&mut map, "drops", queue.drops.into());
+    Json::Object(map)
+}
+
+/// Rounded: nobody needs more, and the answers of a thousand processes are shorter.
+fn tenths(seconds: f64) -> f64 {
+    (seconds * 10.0).round() / 10.0
 }

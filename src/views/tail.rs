@@ -2,11 +2,9 @@
 
 use crate::arbiter::request::{Errno, Tail, Wanted};
 use crate::arbiter::{Arbiter, WatcherId};
-use crate::config::text;
+use crate::config::{Channel, text};
 use crate::control::output::{self, Written};
 use crate::control::{self, Map, Refusal, answers};
-
-use crate::config::Channel;
 use crate::parts::streams::ring::{Line, Rings};
 use serde_json::Value as Json;
 

@@ -1,4 +1,4 @@
-//! How much processor time and memory a process uses.
+//! How much processor time and memory a process uses: one look at /proc, for whoever asks.
 //!
 //! Percentages of processor time are about the time since the same asker last looked, so each asker has samples of its
 //! own.
@@ -12,13 +12,43 @@ use crate::sys::{clock, process};
 /// then, in seconds.
 pub type Samples = Sorted<Pid, (f64, f64)>;
 
+/// Units of what /proc says.
+pub struct Units {
+    /// Clock ticks a second.
+    pub ticks: f64,
+    page: u64,
+}
+
+/// What a process has used and holds.
+#[derive(Clone, Copy)]
+pub struct Used {
+    /// Seconds of processor time since it began.
+    pub cpu: f64,
+    /// Resident memory, in bytes.
+    pub rss: u64,
+}
+
+impl Units {
+    /// Those of this machine.
+    pub fn new() -> Units {
+        Units { ticks: process::clock_ticks() as f64, page: process::page_size() as u64 }
+    }
+
+    /// What /proc says of a process, if anything.
+    pub fn look(&self, pid: Pid) -> Option<Used> {
+        procfs::stat(pid).ok().map(|stat| self.used(&stat))
+    }
+
+    fn used(&self, stat: &Stat) -> Used {
+        Used { cpu: stat.ticks as f64 / self.ticks, rss: stat.rss.saturating_mul(self.page) }
+    }
+}
+
 /// What is the same for all processes while one question is answered.
 pub struct Scale {
     /// Seconds since 1970.
     pub now: f64,
-    /// Clock ticks a second.
-    pub ticks: f64,
-    page: u64,
+    pub units: Units,
     memory: u64,
 }
 
@@ -38,16 +68,14 @@ pub struct Usage {
 impl Scale {
     /// The scale of this machine at this moment.
     pub fn new() -> Scale {
-        let ticks = process::clock_ticks() as f64;
-        Scale { now: clock::realtime(), ticks, page: process::page_size() as u64, memory: procfs::memory() }
+        Scale { now: clock::realtime(), units: Units::new(), memory: procfs::memory() }
     }
 
     /// What a process uses, by its line in /proc.
     pub fn usage(&self, pid: Pid, stat: &Stat, samples: &mut Samples) -> Usage {
-        let cpu_time = stat.ticks as f64 / self.ticks;
+        let Used { cpu: cpu_time, rss } = self.units.used(stat);
         let before = samples.insert(pid, (self.now, cpu_time)).filter(|(at, _)| self.now > *at);
         let cpu = before.map(|(at, used)| 100.0 * (cpu_time - used).max(0.0) / (self.now - at));
-        let rss = stat.rss.saturating_mul(self.page);
         Usage { cpu_time, cpu, mem: 100.0 * rss as f64 / self.memory.max(1) as f64, rss }
     }
 }

@@ -1,13 +1,13 @@
 //! Answers `why`: what has happened to a watcher, who or what was the cause, and what comes next.
 
+use super::View;
+use super::tail::last_output;
 use crate::arbiter::history::{Cause, Change, Origin, What};
 use crate::arbiter::time::Time;
 use crate::config::sockets::accepter;
 use crate::control::{self, Map, Refusal, one, put};
 use crate::host::spawn_template;
-use crate::reactor::eventloop::Daemon;
 use crate::sys::{clock, user};
-use crate::views::tail::last_output;
 use serde_json::Value as Json;
 
 /// How many of the last lines of output the answer has.
@@ -36,39 +36,38 @@ impl Clocks {
     }
 }
 
-impl Daemon {
-    /// Answers `why`.
-    ///
-    /// # Errors
-    /// There is no such watcher.
-    pub(crate) fn why(&self, name: &str) -> Result<Map, Refusal> {
-        let watcher = self.watcher_named(name)?;
-        let clocks = Clocks { now: self.core.time(), epoch: clock::realtime() };
-        let mut answer = one("name", watcher.config.name.as_str().into());
-        let mut put = |key: &str, value: Json| control::put(&mut answer, key, value);
-        put("state", watcher.status().word().into());
-        put("running", watcher.running().into());
-        put("wanted", watcher.config.wanted().into());
-        put("autostart", watcher.config.options.autostart.into());
-        let broken = watcher.config.broken.as_ref().filter(|_| watcher.history().last_status().is_none());
-        put("fault", watcher.fault().or_else(|| broken.map(|why| format!("stopped: {why}"))).into());
-        // Programs that do not expect EAGAIN from accept(2) end at once, or their own children do.
-        let fails = watcher.fault().is_some() && watcher.history().deaths() > 0;
-        let may_mind = fails || accepter(&watcher.config.options.cmd).is_some();
-        let nonblocking = || spawn_template::nonblocking(&watcher.config, &self.core.setup.sockets);
-        put("nonblocking", may_mind.then(nonblocking).flatten().into());
-        put("trouble", self.parts.builtins.trouble(watcher.id).into());
-        put("waits", watcher.waits_for_demand().into());
-        put("reloading", watcher.is_reloading().into());
-        put("since", watcher.history().last_status().map_or(Json::Null, |change| change_of(change, clocks)));
-        put("next_attempt", clocks.until(watcher.next_attempt()));
-        put("next_kill", clocks.until(watcher.next_kill()));
-        put("survivors", watcher.survivors().iter().copied().map(Json::from).collect());
-        put("restarts", watcher.history().deaths().into());
-        put("changes", watcher.history().changes().map(|change| change_of(change, clocks)).collect());
-        put("last_output", last_output(&self.parts.streams.rings, watcher.id, LAST_LINES));
-        Ok(answer)
-    }
+/// Answers `why`.
+///
+/// # Errors
+/// There is no such watcher.
+pub fn why(view: &View<'_>, name: &str) -> Result<Map, Refusal> {
+    let watcher = view.watcher(name)?;
+    let (options, history) = (&watcher.config.options, watcher.history());
+    let clocks = Clocks { now: view.now, epoch: clock::realtime() };
+    let mut answer = one("name", watcher.config.name.as_str().into());
+    let mut put = |key: &str, value: Json| control::put(&mut answer, key, value);
+    put("state", watcher.status().word().into());
+    put("running", watcher.running().into());
+    put("wanted", watcher.config.wanted().into());
+    put("autostart", options.autostart.into());
+    let broken = watcher.config.broken.as_ref().filter(|_| history.last_status().is_none());
+    put("fault", watcher.fault().or_else(|| broken.map(|why| format!("stopped: {why}"))).into());
+    // Programs that do not expect EAGAIN from accept(2) end at once, or their own children do.
+    let fails = watcher.fault().is_some() && history.deaths() > 0;
+    let may_mind = fails || accepter(&options.cmd).is_some();
+    let nonblocking = || spawn_template::nonblocking(&watcher.config, view.offered);
+    put("nonblocking", may_mind.then(nonblocking).flatten().into());
+    put("trouble", view.builtins.trouble(watcher.id).into());
+    put("waits", watcher.waits_for_demand().into());
+    put("reloading", watcher.is_reloading().into());
+    put("since", history.last_status().map_or(Json::Null, |change| change_of(change, clocks)));
+    put("next_attempt", clocks.until(watcher.next_attempt()));
+    put("next_kill", clocks.until(watcher.next_kill()));
+    put("survivors", watcher.survivors().iter().copied().map(Json::from).collect());
+    put("restarts", history.deaths().into());
+    put("changes", history.changes().map(|change| change_of(change, clocks)).collect());
+    put("last_output", last_output(view.rings, watcher.id, LAST_LINES));
+    Ok(answer)
 }
 
 fn change_of(change: &Change, clocks: Clocks) -> Json {

@@ -10,12 +10,12 @@ const BUDGETS: &[(&str, usize)] = &[
     ("arbiter", 5_160),
     ("cli", 3_100),
     ("config", 4_450),
-    ("control", 3_150),
-    ("host", 3_450),
-    ("parts", 8_450),
+    ("control", 2_500),
+    ("host", 3_600),
+    ("parts", 8_300),
     ("reactor", 1_300),
     ("sys", 2_700),
-    ("views", 650),
+    ("views", 910),
     // The files beside the folders.
     ("", 300),
 ];
@@ -66,6 +66,12 @@ pub fn violations(files: &[File]) -> Vec<String> {
         found.push(format!("{} files have more than {most} lines: {names}", long.len()));
     }
     found
+}
+
+/// The code lines of these files, tests apart.
+#[allow(dead_code, reason = "for the smallest build")]
+pub fn code(files: &[File]) -> usize {
+    files.iter().map(|file| count(&file.source).code).sum()
 }
 
 /// The stems of the files that are tests only: `arbiter/sim` for `#[cfg(test)] mod sim;` in `arbiter/mod.rs`.

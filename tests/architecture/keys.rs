@@ -16,11 +16,12 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("control/", "cmd args graceful_timeout numprocesses singleton", "properties of requests, a command"),
     ("control/", "address backlog host nice path port sockets", "members of answers"),
     ("control/", "autostart critical on_demand requires uid", "members of the answer of `why`"),
-    ("parts/hooks.rs", "path endpoint", "members of what a hook is told"),
+    ("parts/helpers/python.rs", "path endpoint", "members of what a hook is told"),
     ("parts/plugins/", "retry_in max_retry host port", "options of plugins"),
     ("parts/plugins/", "debug", "a level of Python's logging"),
     ("sys/", "oom_score_adj nice ionice sandbox capabilities no_new_privs", "steps of a spawn, a limit"),
     ("sys/", "address", "a field"),
+    ("views/", "address backlog host nice numprocesses path port sockets", "members of answers"),
     ("views/", "autostart critical on_demand requires uid", "members of the answer of `why`"),
 ];
 
@@ -33,12 +34,18 @@ fn keys() -> Vec<&'static str> {
     keys.chain(of(options::SOCKET)).chain(of(options::PLUGIN)).collect()
 }
 
-/// The keys that stand as literals in a source outside its tests, each with its line.
+/// The keys that stand as literals in a source outside its tests, each with its line. Features have names of their own.
 fn literals<'s>(source: &'s str, keys: &[&str]) -> Vec<(usize, &'s str)> {
     let code = source.split_once("#[cfg(test)]\nmod tests {").map_or(source, |(code, _)| code);
     let lines = (1..).zip(code.lines()).filter(|(_, line)| !line.trim_start().starts_with("//"));
-    let quoted = lines.flat_map(|(n, line)| line.split('"').skip(1).step_by(2).map(move |text| (n, text)));
-    quoted.filter(|(_, text)| keys.contains(text)).collect()
+    let mut found = Vec::new();
+    for (n, line) in lines {
+        let parts: Vec<&str> = line.split('"').collect();
+        for pair in parts.chunks(2).filter(|pair| !pair[0].ends_with("feature = ")) {
+            found.extend(pair.get(1).filter(|text| keys.contains(text)).map(|text| (n, *text)));
+        }
+    }
+    found
 }
 
 /// Whether a file is the table itself, or one of tests.
@@ -72,7 +79,6 @@ fn no_key_of_an_option_stands_outside_its_table() {
 
 #[test]
 fn a_literal_is_found_in_code_alone() {
-    let source =
-        "// \"cmd\"\nf(\"cmd\", \"cmds\");\nlet x = \"x\"; g(\"uid\")\n#[cfg(test)]\nmod tests {\n\"cmd\"";
+    let source = "// \"cmd\"\nf(\"cmd\", \"cmds\");\nlet x = \"x\"; g(\"uid\")\n#[cfg(feature = \"cmd\")]\n#[cfg(test)]\nmod tests {\n\"cmd\"";
     assert_eq!(literals(source, &["cmd", "uid"]), [(2, "cmd"), (3, "uid")]);
 }

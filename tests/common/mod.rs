@@ -138,7 +138,12 @@ fn flush_left(text: &str) -> String {
 
 /// The circus program with nothing of the tester's own environment.
 pub fn circus() -> Command {
-    bare(env!("CARGO_BIN_EXE_circus"))
+    bare(&program())
+}
+
+/// Where the circus program is: another one than was just built may be meant.
+pub fn program() -> String {
+    std::env::var("CIRCUS_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_circus").into())
 }
 
 fn bare(program: &str) -> Command {

@@ -7,8 +7,6 @@ use circus::config::model::Builtin;
 use circus::config::options::{self, Built, Live};
 use circus::config::{Kind, Value};
 use circus::control::args::Flag;
-
-use circus::control::args::Flag;
 use circus::control::commands::{COMMANDS, Command};
 use circus::signals;
 

@@ -12,15 +12,13 @@ use crate::config::{
     WatcherConfig, plugin, words,
 };
 use crate::control::endpoint::{self, Around, Place};
+use crate::host::spawn_template::DEFAULT_PATH;
 use crate::parts::plugins::wrong_expression;
 use crate::parts::streams::log_match::wrong_line;
 use crate::parts::streams::syslog::Address;
 
 use crate::sorted::Sorted;
 use std::io::ErrorKind;
-
-/// Where programs are looked for when a watcher's environment has no PATH.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Everything that this machine lacks. `environ` is the environment of circus, `cwd` is where relative paths begin.
 pub fn check(config: &Config, files: &dyn Files, environ: &Names, cwd: &str) -> Vec<Finding> {
@@ -107,7 +105,7 @@ impl<'a> System<'a> {
         self.program(watcher, dir);
         self.commands(watcher, dir);
         self.hooks(watcher);
-        if let Some(why) = wrong_line(&watcher.options) {
+        if let Some(why) = wrong_line(watcher) {
             self.find(Severity::Error, (origins, watcher::ready), why);
         }
         self.environment(watcher);
@@ -162,7 +160,7 @@ impl<'a> System<'a> {
                 self.watcher(&runs(plugin.options.cmd.as_deref().unwrap_or_default()))
             }
             Some(PluginKind::Python) => {
-                let path = environ.get("PATH").map_or(PATH, String::as_str);
+                let path = environ.get("PATH").map_or(DEFAULT_PATH, String::as_str);
                 if !path.split(':').any(|dir| self.exists(&join(&join(self.cwd, dir), plugin::RUNNER))) {
                     let class = shorten(plugin.options.class.as_deref().unwrap_or_default());
                     let message = format!("`{class}` is a Python class, and {}", plugin::NO_RUNNER);
@@ -255,7 +253,7 @@ impl<'a> System<'a> {
             return;
         }
         let copied = watcher.options.copy_env.then(|| self.environ.get("PATH")).flatten();
-        let path = watcher.env.get("PATH").or(copied).map_or(PATH, String::as_str);
+        let path = watcher.env.get("PATH").or(copied).map_or(DEFAULT_PATH, String::as_str);
         let venv = watcher.options.virtualenv.iter().map(|venv| join(venv, "bin"));
         let all = venv.chain(path.split(':').map(str::to_string)).map(|d| at(&d)).collect::<Option<Vec<_>>>();
         let Some(dirs) = all else { return };

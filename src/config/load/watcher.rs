@@ -54,7 +54,7 @@ fn option(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {
         }
         key if values.take(options::WATCHER, (&mut watcher.options, &mut watcher.free), key, entry, &env) => {
         }
-        key => match families::family(key) {
+        key => match families::of(key) {
             Some((family, name)) if !values.lacks(family.feature, entry) => {
                 member(values, watcher, (family, name), entry);
             }

@@ -136,7 +136,7 @@ fn replies_have_the_shapes_of_circus() {
 
 #[test]
 fn an_answer_may_replace_the_status() {
-    let answer = encode_answer(&Id::default(), &super::super::answers::status("active"), 2.0);
+    let answer = encode_answer(&Id::default(), &super::super::one("status", "active".into()), 2.0);
     assert_eq!(answer, b"{\"status\":\"active\",\"time\":2.0,\"id\":null}\n");
 }
 

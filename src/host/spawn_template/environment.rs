@@ -7,7 +7,7 @@ use super::rights;
 use crate::config::include::join;
 use crate::config::{Files, Names, WatcherConfig, env_file, text};
 use crate::host::disk::Disk;
-use crate::reactor::startup::{current_dir, environ};
+use crate::host::surroundings::{OF_A_PARENT, current_dir, environ};
 use crate::sorted::sort;
 use crate::sys::io_words;
 use crate::sys::user::User;
@@ -36,20 +36,10 @@ pub fn environment(config: &WatcherConfig) -> Result<Names, String> {
     Ok(env)
 }
 
-/// What only the parent of a process can tell it.
-const OF_A_PARENT: [&str; 7] = [
-    "LISTEN_FDS",
-    "LISTEN_PID",
-    "LISTEN_FDNAMES",
-    "LISTEN_PIDFDID",
-    "NOTIFY_SOCKET",
-    "WATCHDOG_PID",
-    "WATCHDOG_USEC",
-];
-
 /// Whether a variable has a shell, an interpreter or a library take in code or data from a place that it names. What is
 /// set for the processes of a user often leads into that user's directories, so no hook that runs as somebody else gets
 /// it. They are those that sudo takes out, and the home, where programs look for what to do.
+#[cfg(feature = "helpers")]
 pub fn names_code(name: &str, value: &str) -> bool {
     const BEGINNINGS: [&str; 12] = [
         "LD_", "XDG_", "GIT_", "PYTHON", "PERL", "RUBY", "NODE_", "BASH", "GCONV_", "GLIBC_", "MALLOC_",

@@ -114,6 +114,7 @@ pub fn on_stdin(config: &WatcherConfig, sockets: &[Offered]) -> Result<Option<St
 }
 
 /// A socket of the children that does not block, if there is one.
+#[cfg(feature = "history")]
 pub fn nonblocking(config: &WatcherConfig, sockets: &[Offered]) -> Option<String> {
     let env = super::environment::environment(config).ok()?;
     let mut names: Vec<String> = on_stdin(config, sockets).ok()?.into_iter().collect();

@@ -7,10 +7,8 @@ use super::lookup;
 use super::set_program;
 use crate::config::{Names, WatcherConfig, text};
 use crate::sorted::Sorted;
-use crate::sys::child::{Child, Prepare, Words};
-use std::ffi::CString;
+use crate::sys::child::{Child, Words};
 use std::os::fd::RawFd;
-use std::rc::Rc;
 
 /// How a process makes its command and its environment of what the configuration says and what its files say.
 pub struct Recipe {
@@ -40,27 +38,14 @@ impl Recipe {
     }
 }
 
-/// What a program beside the processes of a watcher finds out itself, if they have files to look at: its environment,
-/// and where it is in PATH.
-pub fn preparation(config: &WatcherConfig) -> Option<Prepare> {
-    let files = FromFiles::of(config)?;
-    Some(Prepare(Rc::new(move |child| {
-        let mut env = names(child);
-        files.add_to(&mut env)?;
-        let own = |word: &CString| text::from_bytes(word.as_bytes());
-        let argv: Vec<String> = child.argv.iter().map(own).collect();
-        becoming(argv.first().map_or("", String::as_str), &argv, &env)
-    })))
-}
-
-fn becoming(program: &str, argv: &[String], env: &Names) -> Result<Words, String> {
+pub fn becoming(program: &str, argv: &[String], env: &Names) -> Result<Words, String> {
     let mut child = Child::default();
     set_program(&mut child, program, argv, env)?;
     Ok(Words { programs: child.programs, argv: child.argv, env: child.env })
 }
 
 /// The environment of a child as names with values.
-fn names(child: &Child) -> Names {
+pub fn names(child: &Child) -> Names {
     let variables = child.env.iter().map(|variable| text::from_bytes(variable.as_bytes()));
     let named =
         variables.filter_map(|text| text.split_once('=').map(|(name, value)| (name.into(), value.into())));

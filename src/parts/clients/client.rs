@@ -5,50 +5,73 @@ use crate::arbiter::request::Request;
 use crate::control::wire::Wire;
 use crate::control::{Map, Refusal, one, topics, wire};
 use crate::parts::clients::Follows;
+use crate::reactor::io::Outbox;
 use crate::sys::socket::{self, Address};
-use std::io::{ErrorKind, Write};
+use crate::sys::user;
+use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A client that has so many bytes to read is not read from.
 pub const UNREAD: usize = 256 * 1024;
 /// A subscriber that has so many bytes to read gets no more events until it has read some.
 const MOST_QUEUED: usize = 1024 * 1024;
-/// An empty buffer larger than this is given back.
-const KEEP: usize = 4096;
 /// How many topics a subscriber may name one by one.
 const MOST_TOPICS: usize = 1024;
+
+/// Who is at the other end, and how it has come.
+#[derive(Default)]
+pub struct Caller {
+    /// The user; the largest number when nobody knows.
+    pub uid: u32,
+    /// The process that has connected, if it is known.
+    pub pid: Option<Pid>,
+    /// The process of circus that it is, if it is a plugin.
+    pub plugin: Option<Pid>,
+    /// When it came; `None` for plugins.
+    pub since: Option<Instant>,
+    /// It has come by a port.
+    pub by_port: bool,
+    /// It may listen, and no more.
+    pub events_only: bool,
+}
+
+impl Caller {
+    /// Root and the user of circus have rights and places that others have not.
+    pub fn is_trusted(&self) -> bool {
+        self.uid == 0 || self.uid == user::current_uid()
+    }
+
+    /// Whether it has fewer rights than these two. Where the endpoint has no owner, who comes by a port has not.
+    pub fn is_lower(&self, owner: bool) -> bool {
+        !self.is_trusted() && (owner || !self.by_port)
+    }
+
+    /// Whether it counts to the share of a newcomer: the processes of root and of circus's own user have one each, of
+    /// other users all together.
+    pub fn is_akin(&self, newcomer: &Caller) -> bool {
+        let same = !newcomer.is_trusted() || self.pid == newcomer.pid;
+        self.uid == newcomer.uid && self.plugin.is_none() && same
+    }
+}
 
 /// One connection.
 pub struct Client {
     pub stream: UnixStream,
-    /// The user at the other end; the largest number when nobody knows.
-    pub peer: u32,
-    /// The process that has connected, if it is known.
-    pub pid: Option<Pid>,
+    pub caller: Caller,
     pub wire: Wire,
-    out: Vec<u8>,
-    /// How much of `out` is written.
-    written: usize,
+    out: Outbox,
     /// Prefixes of the topics that it listens to.
     pub topics: Option<Vec<String>>,
     /// How many events it has missed.
     missed: u64,
     /// The watcher whose output it wants.
     pub follows: Option<Follows>,
-    /// When it came; `None` for plugins.
-    pub since: Option<Instant>,
     /// How many answers it waits for.
     pub waits: usize,
     /// It has asked for something that circus knows.
     pub has_asked: bool,
-    /// It has come by a port.
-    pub by_port: bool,
-    /// It may listen, and no more.
-    pub events_only: bool,
-    /// The process of circus that is at the other end, if it is a plugin.
-    pub plugin: Option<Pid>,
     /// There may be more to read.
     pub readable: bool,
     /// It has ended its side, or is to be heard no more: it is closed when everything is written.
@@ -61,23 +84,17 @@ pub struct Client {
 
 impl Client {
     /// A client that has just connected.
-    pub fn new(stream: UnixStream, peer: u32, wire: Wire) -> Client {
+    pub fn new(stream: UnixStream, caller: Caller, wire: Wire) -> Client {
         Client {
             stream,
-            peer,
-            pid: None,
+            caller,
             wire,
-            out: Vec::new(),
-            written: 0,
+            out: Outbox::default(),
             topics: None,
             missed: 0,
             follows: None,
-            since: None,
             waits: 0,
             has_asked: false,
-            by_port: false,
-            events_only: false,
-            plugin: None,
             readable: true,
             ended: false,
             broken: false,
@@ -87,7 +104,7 @@ impl Client {
 
     /// How much memory it takes.
     pub fn held(&self) -> usize {
-        self.wire.held() + self.out.capacity()
+        self.wire.held() + self.out.held()
     }
 
     /// What it had when the sum was corrected last.
@@ -108,7 +125,7 @@ impl Client {
         if self.queued() == 0 && !self.wire.is_zmtp() {
             let _ = self.stream.write(last);
         }
-        (self.out, self.written, self.wire) = (Vec::new(), 0, Wire::default());
+        (self.out, self.wire) = (Outbox::default(), Wire::default());
         (self.ended, self.broken) = (true, true);
     }
 
@@ -122,20 +139,26 @@ impl Client {
 
     /// How many bytes wait for it.
     pub fn queued(&self) -> usize {
-        self.out.len() - self.written
+        self.out.queued()
     }
 
     /// Whether it may ask for this.
     pub fn may_ask(&self, request: Request) -> Result<Request, Refusal> {
         let listens = matches!(request, Request::Listen(_));
         let follows = matches!(&request, Request::Tail(tail) if tail.follow);
-        let reason = match (self.events_only, listens, self.wire.is_zmtp()) {
+        let reason = match (self.caller.events_only, listens, self.wire.is_zmtp()) {
             (_, true, true) => "invalid message. use a pub/sub socket",
             (_, _, true) if follows => "invalid message. a ZeroMQ peer cannot follow: leave out follow",
             (true, false, _) => "this is pubsub_endpoint: commands other than listen go to endpoint",
             _ => return Ok(request),
         };
         Err(Refusal::message(reason))
+    }
+
+    /// Whether nothing was asked by it since it came, so long ago.
+    pub fn is_silent(&self, now: Instant, long: Duration) -> bool {
+        let since = self.caller.since.filter(|_| !self.has_asked);
+        since.is_some_and(|since| now.saturating_duration_since(since) >= long)
     }
 
     /// Whether it may be read from.
@@ -151,8 +174,8 @@ impl Client {
 
     /// Queues bytes and writes what goes.
     pub fn send(&mut self, bytes: &[u8]) {
-        self.out.extend_from_slice(bytes);
-        self.broken |= self.flush().is_err();
+        self.out.push(bytes);
+        self.flush();
     }
 
     /// Sends the line that answers a request with this envelope.
@@ -162,25 +185,8 @@ impl Client {
     }
 
     /// Writes what goes.
-    pub fn flush(&mut self) -> std::io::Result<()> {
-        while let Some(rest) = self.out.get(self.written..).filter(|rest| !rest.is_empty()) {
-            match self.stream.write(rest) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(n) => self.written += n,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-        }
-        if self.written == self.out.len() {
-            self.out = if self.out.capacity() > KEEP { Vec::new() } else { std::mem::take(&mut self.out) };
-            self.out.clear();
-            self.written = 0;
-        } else if self.written > UNREAD {
-            self.out.drain(..self.written);
-            self.written = 0;
-        }
-        Ok(())
+    pub fn flush(&mut self) {
+        self.broken |= self.out.flush(&mut self.stream).is_err();
     }
 
     /// One more topic; false when there are too many.
@@ -191,7 +197,7 @@ impl Client {
         topics.len() <= MOST_TOPICS
     }
 
-    /// One topic less. Who has none left does not listen.
+    /// One topic less. Caller has none left does not listen.
     pub fn cancel(&mut self, topic: &str) {
         let Some(topics) = &mut self.topics else { return };
         if let Some(place) = topics.iter().position(|other| other == topic) {
@@ -226,7 +232,7 @@ impl Client {
         for (what, missed) in [("events", std::mem::take(&mut self.missed)), ("bytes", bytes)] {
             if missed > 0 {
                 let data: Map = one(what, missed.into());
-                self.out.extend_from_slice(&wire::event(self.wire.is_zmtp(), "circus.missed", &data));
+                self.out.push(&wire::event(self.wire.is_zmtp(), "circus.missed", &data));
             }
         }
     }

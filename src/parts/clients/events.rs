@@ -9,7 +9,9 @@ use crate::sys::clock;
 impl Clients {
     /// Tells all who listen to it.
     pub(super) fn tell_subscribers(&mut self, watcher: &str, what: &Published) {
-        if self.clients.values().all(|client| client.topics.is_none()) {
+        self.has_subscribers =
+            self.has_subscribers && self.clients.values().any(|client| client.topics.is_some());
+        if !self.has_subscribers {
             return;
         }
         let topic = topics::topic(watcher, what.name());

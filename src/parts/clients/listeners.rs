@@ -168,34 +168,32 @@ impl Clients {
     pub(super) fn restore_listeners(&mut self, cx: &mut Cx<'_>) {
         for number in 0..self.listeners.all.len() {
             match self.restore_listener(number, cx) {
-                Some(Ok(endpoint)) => {
+                Ok(Some(endpoint)) => {
                     cx.log.warning(format_args!("{endpoint} had been removed; it is there again"));
                 }
-                Some(Err(why)) => cx.log.error(format_args!("{why}")),
-                None => {}
+                Ok(None) => {}
+                Err(why) => cx.log.error(format_args!("{why}")),
             }
         }
     }
 
-    fn restore_listener(&mut self, number: usize, cx: &mut Cx<'_>) -> Option<Result<String, String>> {
-        let old = self.listeners.opened(number)?;
-        let opened = match endpoint::restore(old, &cx.setup.options)? {
-            Ok(opened) => opened,
-            Err(why) => return Some(Err(why)),
-        };
-        if let Err(error) = cx.poll.watch(opened.acceptor.fd(), token(number)) {
-            return Some(Err(sys::io_words(&error)));
-        }
+    fn restore_listener(&mut self, number: usize, cx: &mut Cx<'_>) -> Result<Option<String>, String> {
+        let Some(listener) = self.listeners.all.get_mut(number) else { return Ok(None) };
+        let fresh = endpoint::restore(&listener.opened, &cx.setup.options).transpose()?;
+        let Some(mut opened) = fresh else { return Ok(None) };
+        opened.keep();
+        cx.poll.watch(opened.acceptor.fd(), token(number)).map_err(|error| sys::io_words(&error))?;
         // Who waits at the old one is not forgotten. Nobody can come after them.
-        let listener = self.listeners.all.get_mut(number)?;
         (listener.accepting, listener.left) = (true, usize::MAX);
         while let Some(stream) = self.listeners.accept_one(number, cx) {
             let client = self.admit(number, stream, cx);
             self.visits.extend(client);
         }
         let endpoint = opened.endpoint.clone();
-        self.listeners.all.get_mut(number)?.opened = opened;
-        Some(Ok(endpoint))
+        if let Some(listener) = self.listeners.all.get_mut(number) {
+            listener.opened = opened;
+        }
+        Ok(Some(endpoint))
     }
 }
 

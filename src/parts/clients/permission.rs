@@ -6,6 +6,7 @@
 //!
 //! A user or group that does not exist is refused here too, since only the daemon can look it up.
 
+use super::client::Caller;
 use crate::arbiter::Arbiter;
 use crate::arbiter::request::Task;
 use crate::config::options::{self, Who, watcher};
@@ -15,24 +16,17 @@ use crate::sys::user;
 
 const MISMATCH: &str = "uid does not match endpoint_owner";
 
-/// Whether the user `peer`, or a plugin that runs as that user, may give an order; `owner` is that of the endpoint. Whoever
-/// connects was let in by the file of the socket; a plugin was not, and has never more than the lower right where its user
-/// is another one.
+/// Whether somebody may give an order; `owner` is that of the endpoint. Whoever connects was let in by the file of the
+/// socket; a plugin was not, and has never more than the lower right where its user is another one than circus's.
 ///
 /// # Errors
 /// The reason why not, as Circus gives it.
-pub fn permit(
-    arbiter: &Arbiter,
-    owner: Option<&str>,
-    peer: u32,
-    is_plugin: bool,
-    task: &Task,
-) -> Result<(), String> {
+pub fn permit(arbiter: &Arbiter, owner: Option<&str>, caller: &Caller, task: &Task) -> Result<(), String> {
     if let Task::Add { options, .. } | Task::Set { options, .. } = task {
         options.iter().try_for_each(|(key, value)| known_id(key, value))?;
     }
-    let trusted = peer == 0 || peer == user::current_uid();
-    let of_plugin = (is_plugin && !trusted).then(|| peer.to_string());
+    let trusted = caller.is_trusted();
+    let of_plugin = (caller.plugin.is_some() && !trusted).then(|| caller.uid.to_string());
     let Some(owner) = of_plugin.as_deref().or(owner) else { return Ok(()) };
     match task {
         Task::Add { options, .. } => {

@@ -1,11 +1,12 @@
-//! Who gets a place among the connections, so that nobody can take them all, and how much memory all of them together
+//! Caller gets a place among the connections, so that nobody can take them all, and how much memory all of them together
 //! may take.
 //!
 //! Another user than root and circus's own has a share of the places. Some are kept for these two, and of all places
 //! one process of theirs leaves some to others. When places are short, a connection by which nothing was asked gives
 //! way to a newcomer: it is looked for when one comes, so no time has to be waited for.
 
-use super::{Client, Clients};
+use super::Clients;
+use super::client::{Caller, Client};
 use crate::arbiter::Pid;
 use crate::arbiter::request::Errno;
 use crate::control::protocol::{self, Id};
@@ -15,7 +16,7 @@ use crate::reactor::part::Cx;
 use crate::sys::{clock, io_words, limit, socket};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The most connections at a time.
 const MOST_CLIENTS: usize = 4096;
@@ -42,18 +43,17 @@ impl Clients {
         }
         let opened = self.listeners.opened(listener)?;
         let peer = socket::peer_credentials(stream.as_raw_fd()).ok();
-        let (pid, peer) = peer.map_or((None, u32::MAX), |(pid, uid, _)| (Some(pid), uid));
-        let foreign = opened.only_for.is_some_and(|own| ![own, 0].contains(&peer));
-        let mut client = Client::new(stream, peer, Wire::default());
-        client.events_only = opened.events_only;
-        client.by_port = opened.is_port();
-        client.pid = pid.filter(|pid| *pid > 0); // 0 is one of another pid namespace
-        client.since = Some(cx.now);
+        let (pid, uid) = peer.map_or((None, u32::MAX), |(pid, uid, _)| (Some(pid), uid));
+        let foreign = opened.only_for.is_some_and(|own| ![own, 0].contains(&uid));
+        let pid = pid.filter(|pid| *pid > 0); // 0 is one of another pid namespace
+        let (by_port, events_only) = (opened.is_port(), opened.events_only);
+        let caller = Caller { uid, pid, plugin: None, since: Some(cx.now), by_port, events_only };
+        let mut client = Client::new(stream, caller, Wire::default());
         if foreign {
             refuse(&mut client, "this control socket serves root and the user of circus only");
             return None;
         }
-        if let Err(reason) = self.make_room(&client, cx) {
+        if let Err(reason) = self.make_room(&client.caller, client.stream.as_raw_fd(), cx) {
             let text = format_args!("control: a connection is refused: {reason}");
             cx.log.once(Level::Warning, reason, text);
             refuse(&mut client, reason);
@@ -63,10 +63,11 @@ impl Clients {
     }
 
     /// Serves a plugin that runs as this user, and which is told of everything, in the next turn.
-    pub fn take_in_plugin(&mut self, stream: UnixStream, pid: Pid, uid: u32, cx: &mut Cx<'_>) {
-        let mut client = Client::new(stream, uid, Wire::lines());
-        client.plugin = Some(pid);
+    pub(super) fn take_in_plugin(&mut self, stream: UnixStream, pid: Pid, uid: u32, cx: &mut Cx<'_>) {
+        let caller = Caller { uid, plugin: Some(pid), ..Caller::default() };
+        let mut client = Client::new(stream, caller, Wire::lines());
         client.topics = Some(Vec::new());
+        self.has_subscribers = true;
         if let Some(id) = self.take_in(client, cx) {
             self.plugins.insert(pid, id);
             self.visits.push(id);
@@ -94,20 +95,21 @@ impl Clients {
     ///
     /// # Errors
     /// Why there is none.
-    fn make_room(&mut self, newcomer: &Client, cx: &mut Cx<'_>) -> Result<(), &'static str> {
+    fn make_room(&mut self, newcomer: &Caller, fd: RawFd, cx: &mut Cx<'_>) -> Result<(), &'static str> {
         let count = self.clients.len();
         if count < FEW_CLIENTS / 2 {
             return Ok(());
         }
         let open = limit::get(limit::NOFILE).map_or(u64::MAX, |limit| limit.soft);
         let bounds = Bounds::new(usize::try_from(open).unwrap_or(usize::MAX), newcomer.is_trusted());
-        let own = self.clients.values().filter(|client| is_akin(newcomer, client)).count();
-        let fault = bounds.fault(count, own, newcomer.stream.as_raw_fd());
+        let own = self.clients.values().filter(|client| client.caller.is_akin(newcomer)).count();
+        let fault = bounds.fault(count, own, fd);
         let Some((reason, among_own)) = fault else { return Ok(()) };
         let now = cx.now;
         let gives_way = |client: &Client| {
-            client.is_silent(now, if newcomer.outranks(client) { Duration::ZERO } else { SILENCE })
-                && (!among_own || is_akin(newcomer, client))
+            let outranked = newcomer.is_trusted() && !client.caller.is_trusted();
+            client.is_silent(now, if outranked { Duration::ZERO } else { SILENCE })
+                && (!among_own || client.caller.is_akin(newcomer))
         };
         let silent = self.clients.iter().find(|(_, client)| gives_way(client)).map(|(id, _)| *id);
         let silent = silent.ok_or(reason)?;
@@ -157,40 +159,9 @@ impl Bounds {
     }
 }
 
-/// Whether a connection counts to the share of a newcomer: the processes of root and of circus's own user have one each,
-/// of other users all together.
-fn is_akin(newcomer: &Client, client: &Client) -> bool {
-    client.peer == newcomer.peer
-        && client.plugin.is_none()
-        && (!newcomer.is_trusted() || client.pid == newcomer.pid)
-}
-
 /// Says why a connection is not served, which is to be closed then. If it cannot be written to, nobody hears it.
 fn refuse(client: &mut Client, reason: &str) {
     client.give_up(&protocol::encode_error(&Id::default(), Errno::Conflict, reason, clock::realtime()));
-}
-
-impl Client {
-    /// Root and the user of circus have rights and places that others have not.
-    pub fn is_trusted(&self) -> bool {
-        self.peer == 0 || self.peer == crate::sys::user::current_uid()
-    }
-
-    /// Whether it has fewer rights than root and the user of circus. Where the endpoint has no owner, who comes by a port
-    /// has not.
-    pub fn is_lower(&self, owner: bool) -> bool {
-        !self.is_trusted() && (owner || !self.by_port)
-    }
-
-    fn outranks(&self, other: &Client) -> bool {
-        self.is_trusted() && !other.is_trusted()
-    }
-
-    /// Whether nothing was asked by it since it came, so long ago.
-    fn is_silent(&self, now: Instant, long: Duration) -> bool {
-        let since = self.since.filter(|_| !self.has_asked);
-        since.is_some_and(|since| now.saturating_duration_since(since) >= long)
-    }
 }
 
 impl Clients {
@@ -199,7 +170,7 @@ impl Clients {
     pub(super) fn shed(&mut self) -> bool {
         let mut shed = false;
         while self.held > MOST_HELD {
-            let weight = |client: &Client| (!client.is_trusted(), client.held());
+            let weight = |client: &Client| (!client.caller.is_trusted(), client.held());
             let all = self.clients.iter_mut().filter(|(_, client)| client.held() > 0);
             let Some((id, client)) = all.max_by_key(|(_, client)| weight(client)) else { break };
             refuse(client, HEAVIEST);

@@ -21,9 +21,14 @@ const MOST_WAITING: usize = 10_000;
 #[derive(Clone, Copy, Debug)]
 pub struct StatsOf {
     ticket: Ticket,
-    /// Its watcher.
-    pub(super) watcher: WatcherId,
+    watcher: WatcherId,
     pid: Pid,
+}
+
+impl StatsOf {
+    pub(super) fn watcher(&self) -> WatcherId {
+        self.watcher
+    }
 }
 
 /// An answer to `stats --extended` on its way.

@@ -1,6 +1,6 @@
 //! Hooks as programs: what one gets to know, and what its end means.
 //!
-//! A hook is a command line, or the name of a Python function, which a small program calls (hook.py). It runs as
+//! A hook is a command line, or the name of a Python function, which a small program calls (`python.rs`). It runs as
 //! circus's own user or as `hooks_uid`, in circus's directory, with the environment that the configuration alone gives
 //! the watcher. Exit code 0 is yes, 99 is no; 111 says that it could not answer, and any other code is a failure that
 //! means no. The commands of options (`stop_command`, `health = exec:` and so on) run as the watcher's processes do.
@@ -10,25 +10,20 @@ use super::{Output, Program};
 use crate::arbiter::WatcherId;
 use crate::arbiter::hooks::{About, Answer};
 use crate::arbiter::process::Exit;
-use crate::config::hooks::{Hook, is_python};
+use crate::config::hooks::Hook;
 use crate::config::{Names, WatcherConfig, expand, words};
-use crate::control::{self, answers};
 use crate::host::endpoint::absolute;
 use crate::host::spawn_template::{apart_from, beside, set_program};
+use crate::host::surroundings::current_dir;
 use crate::reactor::part::Cx;
-use crate::reactor::startup::current_dir;
 use serde_json::Value as Json;
 
-/// What calls a Python function.
-const CALLER: &str = include_str!("hook.py");
 /// It exits so when the function has returned something that is not true.
 const NO: i32 = 99;
 /// And so when the function has raised an exception.
 const FAILED: i32 = 111;
-/// psutil's word for a process that is gone, as a number of Circus's own.
-const UNEXISTING: i32 = 2;
 /// The variables that tell a hook what it is about, with `CIRCUS_` before them.
-const VARIABLES: [&str; 6] = ["HOOK", "WATCHER", "ENDPOINT", "PID", "SIGNUM", "EXIT_CODE"];
+pub(super) const VARIABLES: [&str; 6] = ["HOOK", "WATCHER", "ENDPOINT", "PID", "SIGNUM", "EXIT_CODE"];
 
 /// The program of a hook; `stats` are those that extended_stats may change.
 ///
@@ -51,11 +46,11 @@ pub(super) fn program(
     };
     tell_facts(config, hook, about, &mut env, cx);
     let command = &if hook.is_command() { told_of_process(about, wid, command) } else { command.to_string() };
+    #[cfg_attr(not(feature = "hooks"), allow(unused_mut, reason = "none is a function"))]
     let mut argv = words::split(command).map_err(|why| format!("{command}: {why}"))?;
-    if is_python(command) && !hook.is_command() {
-        tell_python(config, about, stats, &mut env, cx);
-        // -I: no module, and no option of Python, comes from the directory, the user or the environment.
-        argv = ["python3", "-I", "-c", CALLER, command].map(str::to_string).into();
+    #[cfg(feature = "hooks")]
+    if crate::config::hooks::is_python(command) && !hook.is_command() {
+        argv = super::python::call(command, config, about, stats, &mut env, cx);
     }
     let program = argv.first().ok_or("the command is empty")?;
     set_program(&mut child, program, &argv, &env)?;
@@ -93,26 +88,6 @@ fn tell_facts(config: &WatcherConfig, hook: Hook, about: &About, env: &mut Names
             None => drop(env.remove(&name)),
         }
     }
-}
-
-/// What hook.py has to know besides. Modules come from where the configuration says, circus's own PYTHONPATH, and
-/// circus's directory.
-fn tell_python(config: &WatcherConfig, about: &About, stats: Option<&Json>, env: &mut Names, cx: &Cx<'_>) {
-    let mut facts = answers::options(config);
-    let mut put = |key: &str, value: Json| facts.insert(key.into(), value);
-    let own = std::env::var("PYTHONPATH").ok();
-    let path = [config.env.get("PYTHONPATH"), own.as_ref(), Some(&current_dir())];
-    let path = path.into_iter().flatten().flat_map(|path| path.split(':'));
-    put("path", path.filter(|path| !path.is_empty()).collect());
-    put("endpoint", cx.setup.addresses.0.as_str().into());
-    let differs = |(name, value): &(&String, &String)| env.get(name.as_str()) != Some(value);
-    let differing = config.env.iter().filter(differs);
-    let mut differing = differing.map(|(name, value)| (name.clone(), value.as_str().into()));
-    put("env", control::object(&mut differing).into());
-    put("own", VARIABLES.into_iter().collect());
-    put("status", (!about.asked).then_some(UNEXISTING).into());
-    env.insert("CIRCUS_FACTS".into(), Json::Object(facts).to_string());
-    env.extend(stats.map(|stats| ("CIRCUS_STATS".into(), stats.to_string())));
 }
 
 /// What the end of a hook means to the arbiter, which waits for it.

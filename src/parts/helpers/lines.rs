@@ -12,7 +12,7 @@ const OF_A_LINE: usize = 64;
 const REMEMBERED: usize = 200;
 
 /// Output on its way to the log, line by line.
-pub struct Lines {
+pub struct LoggedLines {
     who: String,
     unfinished: Vec<u8>,
     /// How many bytes may still be logged.
@@ -22,10 +22,10 @@ pub struct Lines {
     quiet: bool,
 }
 
-impl Lines {
+impl LoggedLines {
     /// The lines of whoever is called so in the log, where they do not go if it is to be quiet.
-    pub fn of(who: String, quiet: bool) -> Lines {
-        Lines { who, unfinished: Vec::new(), left: MOST_LOGGED, last: String::new(), quiet }
+    pub fn of(who: String, quiet: bool) -> LoggedLines {
+        LoggedLines { who, unfinished: Vec::new(), left: MOST_LOGGED, last: String::new(), quiet }
     }
 
     /// Passes on what lines there are in these bytes and those before.

@@ -1,18 +1,22 @@
-//! Programs that circus runs on the side for a short while, hooks above all: each in a group of its own, with a
+//! Programs that circus runs on the side for a short while, hooks above all: each in a session of its own, with a
 //! deadline, its output in the log or captured, both bounded.
 //!
 //! [`Purpose`] says what for. It waits in a queue until its turn comes; then [`Helpers::prepare`] makes the program of
 //! it, and [`Helpers::conclude`] hears what became of that. So whoever needs a helper adds a purpose, and an arm in
 //! both. What a helper leaves running when it ends is left alone, but loses its output.
+#![cfg_attr(not(feature = "hooks"), allow(dead_code, reason = "commands and probes need less"))]
 
+#[cfg_attr(not(feature = "hooks"), path = "no_hooks.rs")]
 mod extended_stats;
 mod hooks;
 mod lines;
+#[cfg(feature = "hooks")]
+mod python;
 mod queue;
 mod running;
 
 use self::extended_stats::{Extended, StatsOf};
-use self::lines::Lines;
+use self::lines::LoggedLines;
 use self::queue::{Owner, Queue};
 use self::running::{CAPTURED, LOGGED, Outcome, Pipe, Running};
 use crate::arbiter::hooks::{About, HookId};
@@ -51,7 +55,6 @@ pub enum Purpose {
     /// The hook extended_stats of one process.
     Stats(StatsOf),
     /// gzip, which reads one file and writes another: [`Effect::Compressed`] is its end.
-    #[allow(dead_code, reason = "gzip becomes a helper next")]
     Gzip(Box<Child>),
 }
 
@@ -60,7 +63,7 @@ impl Purpose {
     fn owner(&self) -> Owner {
         match self {
             Purpose::Hook { watcher, .. } => Owner::Watcher(*watcher),
-            Purpose::Stats(of) => Owner::Clients(of.watcher),
+            Purpose::Stats(of) => Owner::Clients(of.watcher()),
             Purpose::Gzip(_) => Owner::Files,
         }
     }
@@ -99,7 +102,7 @@ enum Output {
     Captured,
     /// The standard output is captured, and nothing goes to the log.
     Quiet,
-    /// The standard output is that of the child, and so is the input; it works when nobody else does.
+    /// Standard input and output are those of the child, which works when nobody else does. The other output is logged.
     Own,
 }
 
@@ -152,8 +155,9 @@ impl Helpers {
         self.find_next_end();
     }
 
-    /// Kills what runs: circus ends.
+    /// Kills what runs, and forgets those that wait: circus ends.
     pub fn kill_all(&mut self) {
+        self.queue.clear();
         self.running.values().for_each(|helper| helper.leader.kill(SIGKILL));
     }
 
@@ -315,7 +319,7 @@ impl Part for Helpers {
 }
 
 impl Program {
-    fn spawn(self, cx: &mut Cx<'_>) -> Result<(Leader, [Option<Pipe>; 2], Lines), Trouble> {
+    fn spawn(self, cx: &mut Cx<'_>) -> Result<(Leader, [Option<Pipe>; 2], LoggedLines), Trouble> {
         let Program { mut child, who, output } = self;
         let pipe = || process::pipe().map_err(|error| Trouble::from(error).about("pipe"));
         let (logged, log_end) = pipe()?;
@@ -339,7 +343,7 @@ impl Program {
         }
         let captured = captured.map(|(reader, _)| running::watch(reader, pid, CAPTURED, cx));
         let pipes = [Some(running::watch(logged, pid, LOGGED, cx)), captured];
-        Ok((leader, pipes, Lines::of(who, output == Output::Quiet)))
+        Ok((leader, pipes, LoggedLines::of(who, output == Output::Quiet)))
     }
 }
 

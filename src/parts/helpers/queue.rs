@@ -95,6 +95,11 @@ impl<T> Queue<T> {
         self.lanes.values().flat_map(|lane| &lane.waiting)
     }
 
+    /// Nobody who waits gets a turn.
+    pub fn clear(&mut self) {
+        self.lanes.values_mut().for_each(|lane| lane.waiting.clear());
+    }
+
     /// How many wait.
     pub fn waiting(&self) -> usize {
         self.lanes.values().map(|lane| lane.waiting.len()).sum()

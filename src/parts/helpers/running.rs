@@ -1,7 +1,7 @@
 //! A helper that runs: reads what it writes, asks it to end, and says what became of it.
 
 use super::Purpose;
-use super::lines::Lines;
+use super::lines::LoggedLines;
 use super::queue::Owner;
 use crate::arbiter::Pid;
 use crate::arbiter::process::Exit;
@@ -58,7 +58,7 @@ pub(super) struct Running {
     pub kill_at: Option<Instant>,
     pub leader: Leader,
     pub pipes: [Option<Pipe>; 2],
-    pub lines: Lines,
+    pub lines: LoggedLines,
     pub captured: Vec<u8>,
     /// It was asked to end.
     pub asked: bool,

@@ -26,20 +26,20 @@ const BURST: u32 = 2048;
 pub const PAUSE: Duration = Duration::from_millis(50);
 
 /// The socket.
-pub struct NotifySocket {
+pub struct OpenSocket {
     pub socket: UnixDatagram,
     /// What processes are told: a path, or a name behind `@`.
     pub address: String,
     file: Option<OwnFile>,
 }
 
-impl NotifySocket {
+impl OpenSocket {
     /// Opens it for a circus whose control socket is at `endpoint`; anything but an absolute path says nothing about a
     /// directory.
     ///
     /// # Errors
     /// The kernel has none.
-    pub fn open(endpoint: &str) -> Result<NotifySocket, String> {
+    pub fn open(endpoint: &str) -> Result<OpenSocket, String> {
         let beside =
             Path::new(endpoint).parent().filter(|parent| endpoint.starts_with('/') && is_suitable(parent));
         if let Some(Ok(socket)) = beside.map(|_| bind(Address::Unix(format!("{endpoint}.notify").into()))) {
@@ -60,7 +60,7 @@ impl NotifySocket {
 }
 
 /// The first name in the default directory that no circus has.
-fn in_default_directory() -> Option<NotifySocket> {
+fn in_default_directory() -> Option<OpenSocket> {
     let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
     let directory = endpoint::directory(user::current_uid(), runtime.as_deref());
     make_directory(&directory).ok()?.into_iter().for_each(NewDirectory::keep);
@@ -78,14 +78,14 @@ fn in_default_directory() -> Option<NotifySocket> {
     None
 }
 
-fn bind(address: Address) -> Result<NotifySocket, Obstacle> {
+fn bind(address: Address) -> Result<OpenSocket, Obstacle> {
     let text = address.to_string();
     let spec = SocketSpec { kind: Kind::Dgram, ..SocketSpec::unix(address, 0o666) };
     let (fd, file) = listen::take(&spec)?;
     let socket = UnixDatagram::from(fd);
     crate::sys::message::pass_credentials(&socket)
         .map_err(|error| Obstacle::Kernel(BindError { step: "SO_PASSCRED", error }))?;
-    Ok(NotifySocket { socket, address: text, file })
+    Ok(OpenSocket { socket, address: text, file })
 }
 
 /// Whether nobody but root and circus can put something into a directory or in its place, and all whom circus may run
@@ -155,7 +155,7 @@ mod tests {
         let dir = directory("beside");
         let endpoint = dir.join("sock").to_str().unwrap().to_string();
         let expected = format!("{endpoint}.notify");
-        let first = NotifySocket::open(&endpoint).unwrap();
+        let first = OpenSocket::open(&endpoint).unwrap();
         assert_eq!(first.address, expected);
         assert_eq!(fs::metadata(&expected).unwrap().mode() & 0o777, 0o666);
         UnixDatagram::unbound().unwrap().send_to(b"READY=1", &expected).unwrap();
@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
         // What a circus that was killed has left is replaced.
         drop(UnixDatagram::bind(&expected).unwrap());
-        let second = NotifySocket::open(&endpoint).unwrap();
+        let second = OpenSocket::open(&endpoint).unwrap();
         assert_eq!(second.address, expected);
         assert!(!second.has_vanished());
         fs::remove_file(&expected).unwrap();
@@ -179,7 +179,7 @@ mod tests {
         for mode in wrong {
             fs::set_permissions(&dir, Permissions::from_mode(mode)).unwrap();
             assert!(!is_suitable(&dir), "{mode:o}");
-            let socket = NotifySocket::open(dir.join("sock").to_str().unwrap()).unwrap();
+            let socket = OpenSocket::open(dir.join("sock").to_str().unwrap()).unwrap();
             assert!(!socket.address.starts_with(dir.to_str().unwrap()), "{}", socket.address);
         }
         fs::set_permissions(&dir, Permissions::from_mode(0o711)).unwrap();
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn any_number_of_them_may_be_open_without_a_directory() {
-        let all: Vec<NotifySocket> = (0..40).map(|_| NotifySocket::open("none").unwrap()).collect();
+        let all: Vec<OpenSocket> = (0..40).map(|_| OpenSocket::open("none").unwrap()).collect();
         for socket in &all {
             assert_eq!(all.iter().filter(|other| other.address == socket.address).count(), 1);
         }

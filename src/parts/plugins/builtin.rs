@@ -12,16 +12,15 @@ use super::observer::Observer;
 use super::resource_watcher::ResourceWatcher;
 use super::statsd::{Statsd, StatsdEmitter};
 use super::watchdog::WatchDog;
+use super::world::World;
 use crate::arbiter::request::{Matching, Select, Task};
 use crate::arbiter::time::Time;
 use crate::arbiter::{Level, Pid};
 use crate::config::builtin::Settings;
 use crate::config::url::Place;
 use crate::config::{PluginKind, WatcherConfig, model};
-use crate::views::usage::Usage;
 use std::fmt::Arguments;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 /// Something that a plugin is told.
 pub enum Input<'a> {
@@ -30,7 +29,7 @@ pub enum Input<'a> {
     /// It is stopped, while circus goes on.
     End,
     /// Something has happened to a watcher.
-    Event(Notice<'a>),
+    Event(WatcherEvent<'a>),
     /// A client has given an order to this watcher, or to all: it knows what it wants.
     Ordered(Option<&'a str>),
     /// The time of [`Builtin::deadline`] has come.
@@ -49,7 +48,7 @@ pub enum Input<'a> {
 
 /// An event of a watcher.
 #[derive(Clone, Copy)]
-pub struct Notice<'a> {
+pub struct WatcherEvent<'a> {
     /// The watcher's name.
     pub watcher: &'a str,
     /// The event, as subscribers know it.
@@ -204,27 +203,6 @@ pub trait Builtin {
     }
 }
 
-/// What plugins can look at.
-pub trait World {
-    /// The names of the watchers that are no plugins, sorted.
-    fn watchers(&self) -> Vec<String>;
-    /// The processes of a watcher that run and were not asked to end; `None`: there is no such watcher.
-    fn processes(&self, watcher: &str) -> Option<Vec<Pid>>;
-    /// The direct children of a process.
-    fn children(&self, pid: Pid) -> Vec<Pid>;
-    /// What a process uses; the percentage is about the time since this plugin last looked.
-    fn usage(&mut self, pid: Pid) -> Option<Usage>;
-    /// The options of a watcher.
-    fn config(&self, watcher: &str) -> Option<&WatcherConfig>;
-    /// The files that the command of a watcher is made of: its program, and a script that is given to it.
-    fn command(&self, watcher: &str) -> Vec<PathBuf>;
-    /// What tells one state of these files from another; `None`: one of them is missing.
-    fn stamp(&self, files: &[PathBuf]) -> Option<Stamp>;
-}
-
-/// What tells one state of files from another.
-pub type Stamp = u64;
-
 /// Why a plugin cannot be made: a key, and what is wrong with its value.
 pub type Wrong = (&'static str, String);
 
@@ -311,7 +289,10 @@ impl Pace {
 pub(super) mod tests {
     use super::*;
     use crate::config::{Names, model};
+    use crate::parts::plugins::world::Stamp;
     use crate::sorted::Sorted;
+    use crate::views::usage::Usage;
+    use std::path::PathBuf;
 
     /// A world that is made up.
     #[derive(Default)]
@@ -374,7 +355,7 @@ pub(super) mod tests {
         }
 
         pub fn event(&mut self, watcher: &str, event: &'static str, what: What) -> Vec<Wish> {
-            self.tell(Input::Event(Notice { watcher, event, what }))
+            self.tell(Input::Event(WatcherEvent { watcher, event, what }))
         }
 
         /// Lets time pass, and tells it what is due meanwhile.

@@ -4,7 +4,7 @@
 //! Other arguments are not looked at: a log file or a data base that is named there changes all the time.
 
 use crate::host::spawn_template::SpawnTemplate;
-use crate::parts::plugins::builtin::Stamp;
+use crate::parts::plugins::world::Stamp;
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;

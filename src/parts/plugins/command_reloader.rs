@@ -3,7 +3,8 @@
 //! The program is the file that a spawn executes; how it is then is what later looks are compared with. A change counts
 //! when the file has stayed as it is from one look to the next, so that one which is still being written is left alone.
 
-use super::builtin::{Input, Look, Notice, Stamp, What, Wishes, World};
+use super::builtin::{Input, Look, WatcherEvent, What, Wishes};
+use super::world::{Stamp, World};
 use crate::arbiter::Level;
 use std::path::PathBuf;
 
@@ -62,12 +63,14 @@ impl Look for CommandReloader {
     fn hear(&mut self, input: Input<'_>, world: &mut dyn World) {
         match input {
             Input::Begin => world.watchers().iter().for_each(|watcher| self.note(watcher, false, world)),
-            Input::Event(Notice { watcher, what: What::Spawned(_), .. }) => {
+            Input::Event(WatcherEvent { watcher, what: What::Spawned(_), .. }) => {
                 let older = world.processes(watcher).is_some_and(|pids| pids.len() > 1);
                 self.note(watcher, older, world);
             }
-            Input::Event(Notice { watcher, what: What::Reloaded, .. }) => self.note(watcher, false, world),
-            Input::Event(Notice { watcher, what: What::Removed, .. }) => {
+            Input::Event(WatcherEvent { watcher, what: What::Reloaded, .. }) => {
+                self.note(watcher, false, world)
+            }
+            Input::Event(WatcherEvent { watcher, what: What::Removed, .. }) => {
                 self.commands.retain(|command| command.watcher != watcher)
             }
             _ => {}

@@ -5,7 +5,8 @@
 //! circus makes before a respawn are left out of the reckoning, since they are not the program's doing. Whoever gives
 //! an order to the watcher meanwhile knows better: everything about it is forgotten.
 
-use super::builtin::{Builtin, Input, Notice, What, Wishes, World, only};
+use super::builtin::{Builtin, Input, WatcherEvent, What, Wishes, only};
+use super::world::World;
 use crate::arbiter::Level;
 use crate::arbiter::request::Task;
 use crate::arbiter::time::Time;
@@ -145,7 +146,7 @@ impl Record {
 impl Builtin for Flapping {
     fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Wishes) {
         match input {
-            Input::Event(Notice { watcher, what, .. }) => match what {
+            Input::Event(WatcherEvent { watcher, what, .. }) => match what {
                 What::Died { by_itself, lived, others, .. } => {
                     if by_itself {
                         self.died(now, watcher, (lived, others), world, wishes);

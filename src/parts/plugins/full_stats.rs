@@ -1,7 +1,8 @@
 //! FullStats: tells statsd again and again how much the processes of each watcher use.
 
-use super::builtin::{Look, Wishes, World};
+use super::builtin::{Look, Wishes};
 use super::statsd::{Statsd, part};
+use super::world::World;
 use crate::config::number;
 
 /// The plugin.

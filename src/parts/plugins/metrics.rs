@@ -1,6 +1,7 @@
 //! Metrics: serves what circus measures to Prometheus and its kin.
 
-use super::builtin::{Builtin, Input, Pace, Wish, Wishes, World, Wrong};
+use super::builtin::{Builtin, Input, Pace, Wish, Wishes, Wrong};
+use super::world::World;
 use crate::arbiter::Level;
 use crate::arbiter::time::Time;
 use crate::config::builtin::Settings;

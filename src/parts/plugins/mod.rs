@@ -11,12 +11,13 @@ mod command_reloader;
 mod flapping;
 mod full_stats;
 mod metrics;
-pub mod observer;
+mod observer;
 mod resource_watcher;
 pub mod run;
 mod server;
 mod statsd;
 mod watchdog;
+mod world;
 
 use crate::config::model::Builtin;
 use crate::config::options::watcher;
@@ -26,9 +27,7 @@ use crate::host::endpoint::absolute;
 use crate::host::spawn_template;
 use crate::parts::log::Log;
 use serde_json::Value as Json;
-use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
 
 /// What plugins are told of the circus that they belong to.
 pub struct Surroundings<'a> {
@@ -49,28 +48,28 @@ pub fn watchers(config: &Config, around: &Surroundings<'_>, log: &mut Log) -> Ve
             log.warning(format_args!("[{}] is left out: there is a watcher of that name", plugin.name));
             continue;
         }
-        watchers.extend(watcher(plugin, config, around, log));
+        watchers.push(watcher(plugin, config, around, log));
     }
     watchers
 }
 
-/// The watcher of a plugin, unless it needs none.
+/// The watcher of a plugin.
 fn watcher(
     plugin: &PluginConfig,
     config: &Config,
     around: &Surroundings<'_>,
     log: &mut Log,
-) -> Option<WatcherConfig> {
+) -> WatcherConfig {
     let mut env = around.environ.clone();
     env.insert("CIRCUS_ENDPOINT".into(), around.absolute_endpoint());
     let debug = config.circus.debug;
     match plugin.kind() {
-        Some(PluginKind::Builtin(builtin)) => Some(builtin_watcher(plugin, builtin)),
+        Some(PluginKind::Builtin(builtin)) => builtin_watcher(plugin, builtin),
         Some(PluginKind::Program) => {
             env.insert("CIRCUS_PLUGIN".into(), plugin.name.clone());
             env.extend(plugin.free.iter().map(|(key, value)| (variable(key), value.clone())));
             let cmd = plugin.options.cmd.as_deref().unwrap_or_default();
-            Some(plugin.watcher(cmd.into(), env, debug))
+            plugin.watcher(cmd.into(), env, debug)
         }
         Some(PluginKind::Python) => {
             let path = python_path(plugin, config, around.environ);
@@ -83,12 +82,12 @@ fn watcher(
                 watcher.options.autostart = false;
                 watcher.broken.get_or_insert(instead);
             }
-            Some(watcher)
+            watcher
         }
         None => {
             let mut watcher = plugin.watcher(String::new(), env, debug);
             watcher.broken.get_or_insert_with(|| plugin.reason_without_kind());
-            Some(watcher)
+            watcher
         }
     }
 }
@@ -102,8 +101,8 @@ fn builtin_watcher(plugin: &PluginConfig, builtin: Builtin) -> WatcherConfig {
     watcher
 }
 
-/// What only the C library knows of the options of a plugin that circus has itself: the key of a regular expression
-/// that is none, and why.
+/// What the option table does not know to be wrong in a plugin that circus has itself: the key of a regular expression that
+/// is none, and why.
 #[cfg(feature = "check")]
 pub fn wrong_expression(plugin: &PluginConfig) -> Option<builtin::Wrong> {
     let Some(PluginKind::Builtin(builtin)) = plugin.kind() else { return None };
@@ -183,12 +182,4 @@ impl Surroundings<'_> {
     fn absolute_endpoint(&self) -> String {
         absolute(self.endpoint, self.cwd)
     }
-}
-
-/// The two ends of the connection to a plugin that is about to be spawned: circus's own does not block.
-///
-/// # Errors
-/// There is no descriptor left.
-pub fn connection() -> io::Result<(UnixStream, UnixStream)> {
-    UnixStream::pair().and_then(|pair| pair.0.set_nonblocking(true).map(|()| pair))
 }

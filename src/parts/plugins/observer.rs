@@ -5,8 +5,9 @@
 //! followed. A Redis server is sent PING and INFO in its own protocol; one that answers with an error is alive, and
 //! nothing is restarted for it.
 
-use super::builtin::{Builtin, Input, Pace, Wish, Wishes, World, Wrong};
+use super::builtin::{Builtin, Input, Pace, Wish, Wishes, Wrong};
 use super::statsd::Statsd;
+use super::world::World;
 use crate::arbiter::time::Time;
 use crate::config::builtin::Settings;
 use crate::config::number;

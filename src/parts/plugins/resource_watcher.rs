@@ -3,8 +3,9 @@
 //! Each process is judged by itself, and it alone is ended, as the watcher ends its processes; circus replaces it. A
 //! child of a process gets a signal.
 
-use super::builtin::{Look, Wishes, World};
+use super::builtin::{Look, Wishes};
 use super::statsd::{Statsd, part};
+use super::world::World;
 use crate::arbiter::request::{Task, Whom};
 use crate::arbiter::{Level, Pid};
 use crate::config::builtin::{Memory, Settings};

@@ -3,30 +3,27 @@
 //! One lives as long as its watcher is active. Its orders go the way that those of clients go, and so do the replies;
 //! what is refused is written to the log.
 
-use super::builtin::{self, Builtin, Input, Notice, Stamp, What, Wish, Wishes, World};
-use super::command;
+use super::builtin::{self, Builtin, Input, WatcherEvent, Wish, Wishes};
 use super::server::Server;
+use super::world::{Sight, meaning};
 use crate::arbiter::history::Origin;
-use crate::arbiter::process::{Phase, Process};
 use crate::arbiter::request::{Reply, Task, Ticket};
 use crate::arbiter::watcher::{Status, Watcher};
-use crate::arbiter::{Arbiter, Event, Level, Pid, Published, WatcherId};
+use crate::arbiter::{Event, Level, Published, WatcherId};
+use crate::config::Names;
 use crate::config::url::Place;
-use crate::config::{Names, WatcherConfig};
-use crate::host::spawn_template::{Offered, SpawnTemplate};
+use crate::host::listen;
 use crate::host::trouble::Trouble;
-use crate::host::{listen, procfs};
-use crate::parts::tcp_client::TcpClient;
 use crate::reactor::part::{Cx, Effect, Part, Readiness};
+use crate::reactor::tcp_client::TcpClient;
 use crate::sys::io_words;
 use crate::views::targets::targets;
-use crate::views::usage::{Samples, Scale, Usage};
+use crate::views::usage::Samples;
 use mio::net::UdpSocket;
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -85,53 +82,7 @@ impl Builtins {
     fn ids(&self, is_so: &dyn Fn(&Running) -> bool) -> Vec<WatcherId> {
         self.running.iter().filter(|running| is_so(running)).map(|running| running.id).collect()
     }
-}
 
-/// What a plugin sees of the world.
-struct Sight<'a> {
-    arbiter: &'a Arbiter,
-    sockets: &'a [Offered],
-    samples: &'a mut Samples,
-    /// Made when it is first needed.
-    scale: Option<Scale>,
-}
-
-impl World for Sight<'_> {
-    fn watchers(&self) -> Vec<String> {
-        let all = self.arbiter.watchers().filter(|watcher| watcher.config.plugin.is_none());
-        all.map(|watcher| watcher.config.name.clone()).collect()
-    }
-
-    fn processes(&self, watcher: &str) -> Option<Vec<Pid>> {
-        let running = |process: &&Process| process.runs();
-        Some(self.arbiter.find(watcher)?.processes().filter(running).map(|process| process.pid).collect())
-    }
-
-    fn children(&self, pid: Pid) -> Vec<Pid> {
-        // A process that circus may not inspect is not judged.
-        procfs::children(pid).unwrap_or_default()
-    }
-
-    fn usage(&mut self, pid: Pid) -> Option<Usage> {
-        let stat = procfs::stat(pid).ok()?;
-        Some(self.scale.get_or_insert_with(Scale::new).usage(pid, &stat, self.samples))
-    }
-
-    fn config(&self, watcher: &str) -> Option<&WatcherConfig> {
-        self.arbiter.find(watcher).map(|watcher| &*watcher.config)
-    }
-
-    fn command(&self, watcher: &str) -> Vec<PathBuf> {
-        let template = self.config(watcher).map(|config| SpawnTemplate::new(config, self.sockets, None));
-        if let Some(Ok(template)) = template { command::files(&template) } else { Vec::new() }
-    }
-
-    fn stamp(&self, files: &[PathBuf]) -> Option<Stamp> {
-        command::stamp(files)
-    }
-}
-
-impl Builtins {
     /// A client has given an order: it knows what it wants of these watchers, or of all.
     pub fn ordered(&mut self, task: &Task, targets: Option<&[WatcherId]>, cx: &mut Cx<'_>) {
         if self.running.is_empty() {
@@ -204,14 +155,8 @@ impl Builtins {
     /// Tells a plugin something, and does what it wishes. Its orders are carried out when what is going on is over.
     fn tell(&mut self, id: WatcherId, input: Input<'_>, cx: &mut Cx<'_>) {
         let Some(running) = self.running.iter_mut().find(|running| running.id == id) else { return };
-        let (arbiter, samples) = (cx.arbiter, &mut running.samples);
-        let mut sight = Sight { arbiter, sockets: &cx.setup.sockets, samples, scale: None };
         let mut wishes = Wishes::default();
-        running.plugin.handle(cx.time, input, &mut sight, &mut wishes);
-        if let Some(scale) = sight.scale {
-            // Who was not looked at this time is gone.
-            running.samples.retain(|_, (at, _)| *at == scale.now);
-        }
+        running.plugin.handle(cx.time, input, &mut Sight::new(cx, &mut running.samples), &mut wishes);
         let name = Rc::clone(&running.name);
         for wish in wishes.0 {
             self.fulfil(id, &name, wish, cx);
@@ -267,8 +212,8 @@ impl Builtins {
     fn order(&self, id: WatcherId, name: &str, task: Task, cx: &mut Cx<'_>) {
         match targets(cx.arbiter, &task) {
             Ok(targets) => {
-                let by = Origin { order: task.word(), client: name.to_string(), ..Origin::default() };
-                cx.event(Event::Order { ticket: own_ticket(id), order: task.into(), targets, by: by.into() });
+                let by = Origin { order: task.word(), client: name.to_string(), ..Origin::default() }.into();
+                cx.event(Event::Order { ticket: own_ticket(id), order: task.into(), targets, by });
             }
             Err(why) => warn_once(name, &why, format_args!("refused: {why}"), cx),
         }
@@ -416,7 +361,7 @@ impl Part for Builtins {
             self.begin(own, cx);
         }
         if !self.running.is_empty() {
-            let notice = Notice { watcher, event: what.name(), what: meaning(watcher, what, cx) };
+            let notice = WatcherEvent { watcher, event: what.name(), what: meaning(watcher, what, cx) };
             for id in self.ids(&|_| true) {
                 self.tell(id, Input::Event(notice), cx);
             }
@@ -434,29 +379,4 @@ fn own_ticket(id: WatcherId) -> Ticket {
 /// Writes down what is wrong, once for each cause.
 fn warn_once(name: &str, cause: &str, text: Arguments<'_>, cx: &mut Cx<'_>) {
     cx.log.once(Level::Warning, &format!("{name} {cause}"), format_args!("{name}: {text}"));
-}
-
-/// What an event means to plugins.
-fn meaning(watcher: &str, what: &Published, cx: &Cx<'_>) -> What {
-    match what {
-        Published::Spawn { pid } => What::Spawned(*pid),
-        Published::Reap { pid, .. } => {
-            let (mut by_itself, mut others, mut lived) = (false, false, 0.0);
-            for process in cx.arbiter.find(watcher).into_iter().flat_map(Watcher::processes) {
-                match process.phase() {
-                    Phase::Dead { asked, .. } if process.pid == *pid => {
-                        by_itself = !asked;
-                        lived = cx.time.since(process.started);
-                    }
-                    Phase::Dead { .. } => {}
-                    Phase::Running | Phase::Asked { .. } | Phase::Killed { .. } => others = true,
-                }
-            }
-            What::Died { pid: *pid, by_itself, lived, others }
-        }
-        Published::Start => What::Started,
-        Published::Reload => What::Reloaded,
-        Published::Remove => What::Removed,
-        _ => What::Other,
-    }
 }

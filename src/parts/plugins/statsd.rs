@@ -3,7 +3,8 @@
 //! Names are `circus.APP.watcher.REST`. In the name of a watcher the characters that mean something to statsd become
 //! `_`. A sample rate below 1 is kept: of so many counts and times only that part is sent.
 
-use super::builtin::{Builtin, Input, Wish, Wishes, World};
+use super::builtin::{Builtin, Input, Wish, Wishes};
+use super::world::World;
 use crate::arbiter::time::Time;
 use crate::config::builtin::Settings;
 use crate::config::url;

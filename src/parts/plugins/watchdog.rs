@@ -4,7 +4,8 @@
 //! there is somebody to look at; each process has `max_count` such periods since its spawn or its last message.
 //! Plugins are not looked at.
 
-use super::builtin::{Builtin, Input, Notice, Pace, What, Wish, Wishes, World, Wrong};
+use super::builtin::{Builtin, Input, Pace, WatcherEvent, What, Wish, Wishes, Wrong};
+use super::world::World;
 use crate::arbiter::request::{Matching, Task};
 use crate::arbiter::time::Time;
 use crate::arbiter::{Level, Pid};
@@ -127,7 +128,7 @@ impl Builtin for WatchDog {
                     }
                 }
             }
-            Input::Event(Notice { watcher, what, .. }) => match what {
+            Input::Event(WatcherEvent { watcher, what, .. }) => match what {
                 What::Spawned(pid) => self.watch(now, watcher, pid, world),
                 What::Died { pid, .. } => self.processes.retain(|process| process.pid != pid),
                 _ => {}

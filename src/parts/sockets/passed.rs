@@ -11,9 +11,6 @@ use crate::sys::socket::{self, Kind};
 use crate::sys::{io_words, process};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-/// What a parent tells circus about sockets; it is no concern of the processes.
-pub const OWN: [&str; 4] = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID"];
-
 /// The number of the first one.
 const FIRST: RawFd = 3;
 /// More are not looked for, whatever the variable says.

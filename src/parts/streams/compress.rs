@@ -7,16 +7,16 @@
 //! Whatever ends circus or gzip in between leaves the old file, which is compressed after the next rotation. A file that
 //! is written all the same, by circus or by somebody else, is left alone.
 
-use crate::arbiter::Pid;
+use super::Streams;
+use super::backups::{COMPRESSED, with};
+use super::old_files::{OldFile, old_files};
 use crate::arbiter::process::Exit;
 use crate::host::files::{Location, id, make_alike, remove};
 use crate::host::spawn_template::{DEFAULT_PATH, candidates};
-use crate::parts::log::Level;
-use crate::parts::streams::backups::{COMPRESSED, OldFile, old_files, with};
-use crate::reactor::eventloop::Daemon;
-use crate::signals::SIGKILL;
-use crate::sys::child::{Child, Stdio, Step};
-use crate::sys::{self, io_words, process, signal};
+use crate::parts::log::{Level, Log};
+use crate::reactor::part::{Cx, Effect};
+use crate::sys::child::{Child, Stdio};
+use crate::sys::io_words;
 use std::ffi::{CString, OsString};
 use std::fs::{File, Metadata};
 use std::io;
@@ -28,11 +28,12 @@ use std::path::{Path, PathBuf};
 pub struct Compressor {
     waiting: Vec<PathBuf>,
     job: Option<Job>,
+    /// circus ends, and begins nothing more.
+    ended: bool,
 }
 
 /// A file that is being compressed.
 struct Job {
-    pid: Pid,
     /// The file that it is an old one of.
     live: PathBuf,
     /// The old file, and what it was when gzip was started.
@@ -43,117 +44,95 @@ struct Job {
     output: File,
 }
 
-impl Daemon {
-    /// The old files of this one are to be compressed.
-    pub(crate) fn compress_old_files_of(&mut self, live: PathBuf) {
-        if !self.compressor.waiting.contains(&live) {
-            self.compressor.waiting.push(live);
-        }
-        self.compress_next();
-    }
-
+impl Streams {
     /// Begins with the next old file, if none is in work.
-    fn compress_next(&mut self) {
+    pub(super) fn compress_next(&mut self, cx: &mut Cx<'_>) {
         while self.compressor.job.is_none()
+            && !self.compressor.ended
             && let Some(live) = self.compressor.waiting.first().cloned()
         {
-            let in_use = |id| self.parts.streams.writes_to(id) || self.core.log.writes_to(id);
+            let in_use = |id| self.writes_to(id) || cx.log.writes_to(id);
             let mut old = old_files(&[&live]).into_iter();
             let Some(next) = old.find(|old| !old.is_compressed() && !in_use(old.id)) else {
                 self.compressor.waiting.remove(0);
                 continue;
             };
-            match self.begin(&live, &next) {
+            match begin(&live, &next, cx) {
                 Ok(job) => self.compressor.job = Some(job),
-                Err(why) => self.give_up(&live, &why),
+                Err(why) => self.compressor.give_up(&live, &why, cx.log),
             }
         }
     }
 
-    /// The old files of this one stay as they are until the next rotation.
-    fn give_up(&mut self, live: &Path, why: &str) {
-        self.compressor.waiting.retain(|waiting| waiting != live);
-        let text = format_args!("the old files of {} are not compressed: {why}", live.display());
-        self.core.log.once(Level::Warning, &format!("gzip {}", live.display()), text);
-    }
-
-    fn begin(&mut self, live: &Path, old: &OldFile) -> Result<Job, String> {
-        let failed = |path: &Path, error: &io::Error| format!("{}: {}", path.display(), io_words(error));
-        let location = Location::find(live).map_err(|error| failed(live, &error))?;
-        let name = old.path.file_name().unwrap_or_default();
-        let input = location.read(name).map_err(|error| failed(&old.path, &error))?;
-        let meta = input.metadata().map_err(|error| failed(&old.path, &error))?;
-        // One that an earlier circus left.
-        let _ = location.remove(&temporary(&location));
-        let output = location.create_new(&temporary(&location));
-        let output = output.map_err(|error| failed(&location.parent().join(temporary(&location)), &error))?;
-        let spawned = self.spawn_gzip(&input, &output);
-        if spawned.is_err() {
-            let _ = location.remove(&temporary(&location));
-        }
-        let pid = spawned?;
-        self.core.log.debug(format_args!("compressing {}, process {pid}", old.path.display()));
-        Ok(Job { pid, live: live.to_path_buf(), input, old: meta, location, output })
-    }
-
-    fn spawn_gzip(&mut self, input: &File, output: &File) -> Result<Pid, String> {
-        let path = std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.into());
-        let programs: Vec<CString> = candidates("gzip", &path).filter_map(|p| CString::new(p).ok()).collect();
-        let child = Child {
-            programs,
-            argv: vec![c"gzip".into(), c"-c".into()],
-            stdin: Stdio::Fd(input.as_raw_fd()),
-            stdout: Stdio::Fd(output.as_raw_fd()),
-            // Where the kernel shares the processors out among sessions, one of its own would be worth as much as
-            // that of the busiest process, whatever its niceness.
-            session: false,
-            ..Child::default()
-        };
-        let spawned = self.core.host.spawn(&child).map_err(|error| match error.step {
-            Step::Exec if error.errno == sys::ENOENT => {
-                format!("there is no gzip in PATH={path}; install it, or take compress out")
-            }
-            _ => format!("gzip: {error}"),
-        })?;
-        // It works all the same when it is not allowed to be so modest.
-        let _ = process::make_modest(spawned.pid());
-        Ok(spawned.pid())
-    }
-
-    /// A child has ended: was it the one that compresses?
-    pub(crate) fn compressor_ended(&mut self, pid: Pid, exit: Exit) {
-        let Some(job) = self.compressor.job.take_if(|job| job.pid == pid) else { return };
-        let done = match exit {
-            Exit::Code(0) => {
-                let in_use =
-                    self.parts.streams.writes_to(id(&job.old)) || self.core.log.writes_to(id(&job.old));
-                job.put_in_place(in_use).map_err(|error| io_words(&error))
-            }
-            Exit::Code(code) => Err(format!("gzip failed with code {code}")),
-            Exit::Signal(number) => Err(format!("gzip was ended by signal {number}")),
+    /// gzip has ended, or could not be run.
+    pub fn compressed(&mut self, ended: Result<Exit, String>, cx: &mut Cx<'_>) {
+        let Some(job) = self.compressor.job.take() else { return };
+        let in_use = |id| self.writes_to(id) || cx.log.writes_to(id);
+        let done = match ended {
+            Ok(Exit::Code(0)) => job.put_in_place(in_use(id(&job.old))).map_err(|error| io_words(&error)),
+            Ok(Exit::Code(code)) => Err(format!("gzip failed with code {code}")),
+            Ok(Exit::Signal(number)) => Err(format!("gzip was ended by signal {number}")),
+            Err(why) => Err(why),
         };
         match done {
             Ok(()) => {
                 let cause = format!("gzip {}", job.live.display());
                 let text = format_args!("the old files of {} are compressed again", job.live.display());
-                self.core.log.over(Level::Info, &cause, text);
+                cx.log.over(Level::Info, &cause, text);
             }
             Err(why) => {
                 job.discard();
-                self.give_up(&job.live, &why);
+                self.compressor.give_up(&job.live, &why, cx.log);
             }
         }
-        self.parts.streams.quota.look_again();
-        self.compress_next();
+        self.quota.look_again();
+        self.compress_next(cx);
     }
 
     /// The end of circus: what is being compressed stays as it was.
-    pub(crate) fn stop_compressing(&mut self) {
-        if let Some(job) = self.compressor.job.take() {
-            let _ = signal::kill(job.pid, SIGKILL);
-            job.discard();
+    pub fn stop_compressing(&mut self) {
+        self.compressor.ended = true;
+        self.compressor.job.take().iter().for_each(Job::discard);
+    }
+}
+
+impl Compressor {
+    /// The old files of this one are to be compressed.
+    pub fn add(&mut self, live: &Path) {
+        if self.waiting.iter().all(|waiting| waiting != live) {
+            self.waiting.push(live.to_path_buf());
         }
     }
+
+    /// The old files of this one stay as they are until the next rotation.
+    fn give_up(&mut self, live: &Path, why: &str, log: &mut Log) {
+        self.waiting.retain(|waiting| waiting != live);
+        let text = format_args!("the old files of {} are not compressed: {why}", live.display());
+        log.once(Level::Warning, &format!("gzip {}", live.display()), text);
+    }
+}
+
+fn begin(live: &Path, old: &OldFile, cx: &mut Cx<'_>) -> Result<Job, String> {
+    let failed = |path: &Path, error: &io::Error| format!("{}: {}", path.display(), io_words(error));
+    let location = Location::find(live).map_err(|error| failed(live, &error))?;
+    let name = old.path.file_name().unwrap_or_default();
+    let input = location.read(name).map_err(|error| failed(&old.path, &error))?;
+    let meta = input.metadata().map_err(|error| failed(&old.path, &error))?;
+    // One that an earlier circus left.
+    let _ = location.remove(&temporary(&location));
+    let output = location.create_new(&temporary(&location));
+    let output = output.map_err(|error| failed(&location.parent().join(temporary(&location)), &error))?;
+    cx.log.debug(format_args!("compressing {}", old.path.display()));
+    let path = std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.into());
+    let gzip = Child {
+        programs: candidates("gzip", &path).filter_map(|path| CString::new(path).ok()).collect(),
+        argv: vec![c"gzip".into(), c"-c".into()],
+        stdin: Stdio::Fd(input.as_raw_fd()),
+        stdout: Stdio::Fd(output.as_raw_fd()),
+        ..Child::default()
+    };
+    cx.effect(Effect::Gzip(Box::new(gzip)));
+    Ok(Job { live: live.to_path_buf(), input, old: meta, location, output })
 }
 
 impl Job {

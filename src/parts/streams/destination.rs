@@ -124,6 +124,8 @@ pub struct Destination {
     torn: bool,
     /// The same of what was given to be written, by any destination of the same output.
     open_line: Rc<Cell<bool>>,
+    /// The event loop has been told to watch the descriptor for room.
+    watched: bool,
 }
 
 impl Destination {
@@ -171,7 +173,7 @@ impl Destination {
     fn new(place: Place, medium: Medium) -> Self {
         let torn = matches!(&medium, Medium::File(file) if file.ends_within_line());
         let open_line = Rc::new(Cell::new(torn));
-        Destination { place, medium, held: None, notices: Vec::new(), torn, open_line }
+        Destination { place, medium, held: None, notices: Vec::new(), torn, open_line, watched: false }
     }
 
     /// Where it writes to.
@@ -316,6 +318,8 @@ impl Destination {
                 self.held = Some(held);
             }
         }
+        // It is not watched any more, and must be when output waits again, be it in the same turn.
+        self.watched &= self.wants_write().is_some();
     }
 
     fn put_held(&mut self, held: &mut Held, now: Instant) -> io::Result<()> {
@@ -360,6 +364,20 @@ impl Destination {
             Medium::Console(console) => Some(console.fd()),
             Medium::Syslog(syslog) => syslog.fd(),
         }
+    }
+
+    /// The same descriptor, when it began to be waited for since the last call: it is to be registered for writing.
+    pub fn take_stalled(&mut self) -> Option<RawFd> {
+        let stalled = self.wants_write();
+        let told = std::mem::replace(&mut self.watched, stalled.is_some());
+        stalled.filter(|_| !told)
+    }
+
+    /// Goes on writing at an event of that descriptor, and answers it when it need not be watched any more.
+    pub fn writable(&mut self, now: Instant) -> Option<RawFd> {
+        let fd = self.wants_write();
+        self.flush(now);
+        fd.filter(|_| self.wants_write().is_none())
     }
 
     /// When writing is to be tried again without new output.

@@ -7,6 +7,7 @@
 
 use super::timed::{Schedule, Timer};
 use super::{LINE_MAX, backups};
+pub use crate::host::files::is_full;
 use crate::host::files::{self, Location};
 use crate::sys::{clock, io_words};
 use std::ffi::OsString;
@@ -447,11 +448,6 @@ fn ends_within_line(file: &File, size: u64) -> bool {
     let Some(place) = size.checked_sub(1) else { return false };
     let mut last = [b'\n'];
     file.read_exact_at(&mut last, place).is_ok() && last != [b'\n']
-}
-
-/// Whether a write failed for want of room, which may be there later.
-pub fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
 }
 
 /// Why a path cannot be opened, and what to do.

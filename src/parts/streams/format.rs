@@ -1,10 +1,14 @@
 //! What is put around the lines of a process: a prefix, the time and its pid, colours; or what makes a JSON object or
 //! a syslog message of a line.
 
-use super::syslog::Header;
+use super::destination::Place;
+use super::sink::Source;
+use super::syslog::{self, Header};
 use crate::config::text::to_bytes;
+use crate::config::{StreamConfig, StreamKind};
 use crate::sys::clock::{self, Zone};
 use std::fmt::Write;
+use std::hash::{BuildHasher, RandomState};
 use std::io::BufRead;
 
 /// The colours of FancyStdoutStream. Their codes count from 1.
@@ -13,12 +17,66 @@ pub const COLORS: [&str; 7] = ["red", "green", "yellow", "blue", "magenta", "cya
 /// The longest text of one syslog message, in bytes: what usual daemons take.
 const SYSLOG_MAX: usize = 8000;
 
+/// The format of the time when FancyStdoutStream names none, as in Circus.
+const FANCY_TIME: &str = "%Y-%m-%d %H:%M:%S";
+
 /// How the lines of a sink are written.
 pub enum Format {
     /// As they are.
     Plain,
     /// With something around them.
     Lines(Box<Lines>),
+}
+
+impl Format {
+    /// How the lines of a stream are written. `color`: the one that it names is shown, or one at random.
+    pub fn of(
+        config: &StreamConfig,
+        source: &Source<'_>,
+        place: &Place,
+        color: Option<usize>,
+        shown: bool,
+    ) -> Format {
+        let not_empty = |text: &&str| !text.is_empty();
+        let prefix = config.options.prefix.as_deref().filter(not_empty);
+        let mut time_format = config.options.time_format.as_deref().filter(not_empty).map(str::to_string);
+        let style = match config.kind() {
+            StreamKind::Syslog => {
+                let local = matches!(place, Place::Syslog(address) if address.is_local());
+                Style::Syslog(syslog::header(config, source.watcher, local).into())
+            }
+            StreamKind::Json => Style::Json(around_json(source).into()),
+            StreamKind::FancyStdout => {
+                time_format.get_or_insert_with(|| FANCY_TIME.into());
+                Style::Fancy(shown.then(|| color.unwrap_or_else(random_color)))
+            }
+            _ if prefix.is_none() && time_format.is_none() => return Format::Plain,
+            _ => Style::Text,
+        };
+        Format::Lines(Box::new(Lines::new(style, prefix, time_format)))
+    }
+}
+
+/// The colour of this name; without one it is chosen at random.
+pub fn color(name: Option<&str>, warnings: &mut Vec<String>) -> Option<usize> {
+    let name = name?;
+    let known = COLORS.iter().position(|known| known.eq_ignore_ascii_case(name));
+    if known.is_none() {
+        warnings.push(format!("color = {name} is none of {}: one is chosen at random", COLORS.join(" ")));
+    }
+    known
+}
+
+/// What stands between the time and the number of the process in JsonStream's objects, and between that and the text.
+fn around_json(source: &Source<'_>) -> (String, String) {
+    let watcher = escaped(&to_bytes(source.watcher));
+    let before = format!(", \"watcher\": \"{watcher}\", \"wid\": {}, \"pid\": ", source.owner.wid);
+    (before, format!(", \"stream\": \"{}\", \"text\": \"", source.owner.channel.name()))
+}
+
+/// The seed of the standard library's hash tables is chance enough for a colour.
+fn random_color() -> usize {
+    RandomState::new().hash_one(0_u8) as usize % COLORS.len()
 }
 
 /// What becomes of each line.

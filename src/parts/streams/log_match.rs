@@ -7,7 +7,7 @@ use crate::arbiter::Pid;
 use crate::config::ini::shorten;
 use crate::config::probe::{NOTHING_TO_READ, Probe};
 use crate::config::regex::Regex;
-use crate::config::{CHANNELS, WatcherConfig, WatcherOptions};
+use crate::config::{CHANNELS, WatcherConfig};
 use crate::reactor::part::Writer;
 
 /// A longer line is looked at up to here, in bytes.
@@ -42,19 +42,21 @@ fn line(expression: &str) -> Result<Regex, String> {
 }
 
 /// What is wrong with the regular expression of `ready`, if it has one.
-pub fn wrong_line(options: &WatcherOptions) -> Option<String> {
-    match Probe::of_any(options.ready.as_deref()?) {
+#[cfg(feature = "check")]
+pub fn wrong_line(config: &WatcherConfig) -> Option<String> {
+    match Probe::of_any(config.options.ready.as_deref()?) {
         Ok(Probe::Log(expression)) => line(&expression).err(),
         _ => None,
     }
 }
 
 /// The processes that have not written their line yet, and those that just have.
+#[derive(Default)]
 pub struct LogMatches {
     awaited: Vec<Awaited>,
     found: Vec<i32>,
-    /// The work that is left for this turn.
-    left: usize,
+    /// The work that was done in this turn.
+    done: usize,
 }
 
 struct Awaited {
@@ -71,21 +73,15 @@ impl Awaited {
     }
 }
 
-impl Default for LogMatches {
-    fn default() -> Self {
-        LogMatches { awaited: Vec::new(), found: Vec::new(), left: WORK }
-    }
-}
-
 impl LogMatches {
     /// A turn begins.
     pub fn begin_turn(&mut self) {
-        self.left = WORK;
+        self.done = 0;
     }
 
     /// Whether the output of a process is not to be read in this turn.
     pub fn hold_back(&self, pid: Pid) -> bool {
-        self.left == 0 && self.awaited.iter().any(|awaited| awaited.pid == pid)
+        self.done >= WORK && self.awaited.iter().any(|awaited| awaited.pid == pid)
     }
 
     /// How much of the output of a process may be read at once.
@@ -114,10 +110,10 @@ impl LogMatches {
     /// for them.
     pub(super) fn note(&mut self, writer: &Writer, bytes: &[u8]) {
         let awaited = self.awaited.iter_mut().find(|awaited| awaited.pid == writer.pid);
-        let Some(awaited) = awaited.filter(|_| self.left > 0) else { return };
+        let Some(awaited) = awaited.filter(|_| self.done < WORK) else { return };
         let longest = awaited.at_most(LONGEST);
         let Awaited { expression, unfinished, .. } = awaited;
-        self.left = self.left.saturating_sub(bytes.len() * expression.weight());
+        self.done += bytes.len() * expression.weight();
         let Some(unfinished) = unfinished.get_mut(writer.channel as usize) else { return };
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let (line, ended) = piece.strip_suffix(b"\n").map_or((piece, false), |line| (line, true));

@@ -7,11 +7,14 @@
 //! read.
 
 use super::Streams;
-use super::backups::{OldFile, cut, old_files};
+use super::destination::Place;
+use super::file::FileStream;
+use super::old_files::{OldFile, cut, old_files};
+use super::sink::Target;
 use crate::config::options::global;
 use crate::host::files::{self, Location};
 use crate::parts::log::{Level, Log};
-use crate::reactor::part::{Cx, Effect};
+use crate::reactor::part::Cx;
 use crate::sorted::Sorted;
 use crate::sys::{io_words, user};
 use std::ffi::OsString;
@@ -24,7 +27,7 @@ const KEPT: u64 = 64 * 1024;
 const SMALL: u64 = 4096;
 
 /// The cap, and what is known of the files below it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct LogQuota {
     /// 0: there is none.
     cap: u64,
@@ -32,24 +35,18 @@ pub struct LogQuota {
     files: Sorted<OsString, u32>,
     /// How much the files take that are not in use: old ones, and those of watchers that have stopped.
     rest: u64,
-    /// Files were opened, closed, rotated or compressed: `rest` is to be found out anew.
-    stale: bool,
+    /// `rest` is known: no files were opened, closed, rotated or compressed since.
+    counted: bool,
     /// Nothing more could be freed at this size: it is tried again when there is that much more.
     hopeless: u64,
     /// Processes were made in this turn.
     spawning: bool,
 }
 
-impl Default for LogQuota {
-    fn default() -> Self {
-        LogQuota { cap: 0, files: Sorted::new(), rest: 0, stale: true, hopeless: 0, spawning: false }
-    }
-}
-
 impl LogQuota {
     /// A file was opened, of a watcher with this user.
     pub fn add(&mut self, path: &Path, user: u32) {
-        self.stale = true;
+        self.counted = false;
         if self.cap > 0 {
             self.files.insert(path.as_os_str().to_owned(), user);
         }
@@ -65,7 +62,7 @@ impl LogQuota {
 
     /// The files that are not in use have changed.
     pub fn look_again(&mut self) {
-        self.stale = true;
+        self.counted = false;
     }
 
     /// A process was made, and more of them may follow at once.
@@ -85,16 +82,15 @@ impl LogQuota {
 }
 
 impl Streams {
-    /// Looks, at the end of a turn, after files that were rotated, and whether all files together are too large.
+    /// Looks, at the end of a turn, whether all files together are too large.
     pub(super) fn keep_to_quota(&mut self, cx: &mut Cx<'_>) {
-        self.to_compress.drain(..).for_each(|file| cx.effect(Effect::Compress(file)));
         self.quota.set_cap(cx.setup.options.log_max_bytes);
         let spawning = std::mem::take(&mut self.quota.spawning);
         if self.quota.cap == 0 {
             return;
         }
         // While many processes are being started, files are opened in every turn.
-        if self.quota.stale && !spawning {
+        if !self.quota.counted && !spawning {
             self.count_files();
         }
         if self.files_size(cx.log) > self.quota.limit() {
@@ -104,7 +100,7 @@ impl Streams {
 
     /// Whether files are to be counted as soon as no processes are being started.
     pub(super) fn is_count_due(&self) -> bool {
-        self.quota.stale && self.quota.cap > 0
+        !self.quota.counted && self.quota.cap > 0
     }
 
     fn files_size(&self, log: &mut Log) -> u64 {
@@ -113,11 +109,16 @@ impl Streams {
 
     /// Finds out how large the files are that are not in use; the answer is the old files, the oldest first.
     fn count_files(&mut self) -> Vec<OldFile> {
-        // By bytes, not as paths, which are compared part by part: there may be a thousand of them.
-        let live = self.files().into_iter().map(|(path, user)| (path.as_os_str().to_owned(), user));
-        let live: Sorted<OsString, u32> = live.collect();
-        for (path, user) in live.iter() {
-            self.quota.files.insert(path.clone(), *user);
+        let mut live: Sorted<OsString, ()> = Sorted::new();
+        for id in self.targets.ids() {
+            if let Some(Target { destination, .. }) = self.targets.get_mut(id)
+                && let Place::Path(path) = destination.place().clone()
+                && let Some(file) = destination.file()
+            {
+                // By bytes, not as paths, which are compared part by part: there may be a thousand of them.
+                self.quota.files.insert(path.as_os_str().to_owned(), file.user());
+                live.insert(path.as_os_str().to_owned(), ());
+            }
         }
         let mut rest = 0;
         self.quota.files.retain(|path, _| {
@@ -129,7 +130,7 @@ impl Streams {
         let paths: Vec<&Path> = self.quota.files.keys().map(Path::new).collect();
         let old = old_files(&paths);
         self.quota.rest = rest + old.iter().map(|old| old.size).sum::<u64>();
-        self.quota.stale = false;
+        self.quota.counted = true;
         old
     }
 
@@ -146,6 +147,16 @@ impl Streams {
         size = self.remove_old_files(&old, size, goal, log);
         self.cut_files(size, goal, log);
         self.count_files();
+    }
+
+    /// Finds out anew how large the files are that are written.
+    fn measure(&mut self, log: &mut Log) {
+        for id in self.targets.ids() {
+            let file = self.targets.get_mut(id).and_then(|target| target.destination.file());
+            file.into_iter().for_each(FileStream::measure);
+            self.settle(id, log);
+        }
+        log.measure();
     }
 
     /// Removes old files, from the first one on, until the goal is reached; the answer is the size that is left.
@@ -201,7 +212,6 @@ impl Streams {
             }
         }
         self.measure(log);
-        log.measure();
         self.quota.hopeless = if size > goal { size + self.quota.cap / 16 } else { 0 };
         if size > self.quota.cap {
             let text =

@@ -2,7 +2,6 @@
 //! it.
 
 use super::destination::Place;
-use super::file::FileStream;
 use super::sink::Target;
 use super::{Log, SinkId, Streams};
 use crate::arbiter::request::Errno;
@@ -10,37 +9,12 @@ use crate::config::text;
 use crate::control::{Map, Refusal, answers, output};
 use crate::reactor::part::Cx;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use std::rc::Rc;
 use std::time::Instant;
 
 impl Streams {
-    /// The files that are being written, each with the user of its watcher.
-    pub(super) fn files(&mut self) -> Vec<(Rc<Path>, u32)> {
-        let mut files = Vec::new();
-        for id in self.targets.ids() {
-            if let Some(Target { destination, .. }) = self.targets.get_mut(id)
-                && let Place::Path(path) = destination.place().clone()
-                && let Some(file) = destination.file()
-            {
-                files.push((path, file.user()));
-            }
-        }
-        files
-    }
-
     /// Whether this file is being written, whatever it is called by now.
     pub fn writes_to(&self, id: (u64, u64)) -> bool {
         self.targets.iter().any(|(_, target)| target.destination.is_file(id))
-    }
-
-    /// Finds out anew how large they are.
-    pub fn measure(&mut self, log: &mut Log) {
-        for id in self.targets.ids() {
-            let file = self.targets.get_mut(id).and_then(|target| target.destination.file());
-            file.into_iter().for_each(FileStream::measure);
-            self.settle(id, log);
-        }
     }
 
     /// The command `logs`: rotates the files of a watcher, or all that keep old files, or opens them anew. The answer

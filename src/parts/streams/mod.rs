@@ -10,13 +10,10 @@
 
 pub mod backlog;
 pub mod backups;
-pub mod compress;
 pub mod console;
 pub mod destination;
 pub mod file;
-pub mod format;
 pub mod log_match;
-pub mod log_quota;
 mod maintenance;
 pub mod outputs;
 mod part;
@@ -24,10 +21,26 @@ pub mod plan;
 mod read;
 pub mod ring;
 pub mod sink;
-pub mod syslog;
 mod table;
-pub mod timed;
 
+#[cfg(feature = "logs")]
+pub mod compress;
+#[cfg(feature = "logs")]
+pub mod format;
+#[cfg(feature = "logs")]
+pub mod log_quota;
+#[cfg(feature = "logs")]
+mod old_files;
+#[cfg(feature = "logs")]
+pub mod syslog;
+#[cfg(feature = "logs")]
+pub mod timed;
+#[cfg(not(feature = "logs"))]
+mod without_logs;
+#[cfg(not(feature = "logs"))]
+pub use without_logs::{compress, format, log_quota, syslog, timed};
+
+use self::compress::Compressor;
 use self::destination::Place;
 use self::log_match::LogMatches;
 use self::log_quota::LogQuota;
@@ -45,7 +58,6 @@ use crate::reactor::part::Writer;
 use crate::sorted::Sorted;
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::path::PathBuf;
 use std::time::Instant;
 
 /// The longest line that is kept whole, in bytes; a longer one may be cut.
@@ -77,6 +89,7 @@ pub enum Progress {
 }
 
 /// All pipes, and all places that they lead to.
+#[derive(Default)]
 pub struct Streams {
     pipes: Table<Pipe>,
     /// The pipes of each process, and what the next one is to have.
@@ -97,11 +110,11 @@ pub struct Streams {
     buffer: Box<[u8]>,
     /// Room for lines that get something around them.
     scratch: Vec<u8>,
-    stalled: Vec<TargetId>,
+    /// Places that began to wait for a reader in this turn.
+    stalled: Vec<(TargetId, RawFd)>,
     /// Pipes whose unfinished lines are looked at then, the soonest first.
     unfinished: VecDeque<(Instant, PipeId)>,
-    /// Files whose old ones are to be compressed.
-    to_compress: Vec<PathBuf>,
+    compressor: Compressor,
     /// How large the files are together that are written.
     size: u64,
     /// What all log files may take.
@@ -114,39 +127,7 @@ pub struct Streams {
     stdout: Option<OwnedFd>,
 }
 
-impl Default for Streams {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Streams {
-    /// No pipes and no places yet.
-    pub fn new() -> Self {
-        Streams {
-            pipes: Table::new(),
-            of_process: Sorted::new(),
-            lent: Lent::default(),
-            ready: VecDeque::new(),
-            left_to_read: 0,
-            sinks: Table::new(),
-            owners: Sorted::new(),
-            targets: Table::new(),
-            rings: Rings::default(),
-            log_matches: LogMatches::default(),
-            buffer: Box::default(),
-            scratch: Vec::new(),
-            stalled: Vec::new(),
-            unfinished: VecDeque::new(),
-            to_compress: Vec::new(),
-            size: 0,
-            quota: LogQuota::default(),
-            large: 0,
-            troubled: false,
-            stdout: None,
-        }
-    }
-
     /// Opens what a stream's configuration asks for, its variables expanded. A sink of one process alone goes with
     /// its last pipe, others when they are released.
     ///
@@ -245,23 +226,13 @@ impl Streams {
         self.leave(pipe.sink, now, log);
     }
 
-    /// The places that began to wait for a reader since the last call, to be registered for writing.
-    pub fn take_stalled(&mut self) -> Vec<(TargetId, RawFd)> {
-        let stalled = std::mem::take(&mut self.stalled);
-        let fd = |id: TargetId| Some((id, self.targets.get(id.0)?.destination.wants_write()?));
-        stalled.into_iter().filter_map(fd).collect()
-    }
-
-    /// Goes on writing where there is room again, or the reader is gone: at any event of its descriptor. The answer is the descriptor that need not be watched any more.
+    /// Goes on writing where there is room again, or the reader is gone. The answer is the descriptor that need not be
+    /// watched any more.
     pub fn writable(&mut self, id: TargetId, now: Instant, log: &mut Log) -> Option<RawFd> {
-        let target = self.targets.get_mut(id.0)?;
-        let fd = target.destination.wants_write()?;
-        target.destination.flush(now);
-        let waits = target.destination.wants_write().is_some();
-        target.stalled = waits;
+        let fd = self.targets.get_mut(id.0)?.destination.writable(now);
         self.settle(id.0, log);
         self.forget_target(id.0, now, log);
-        (!waits).then_some(fd)
+        fd
     }
 
     /// When [`Self::retry`] is to be called.
@@ -312,7 +283,7 @@ impl Streams {
             if target.destination.file().is_some_and(|file| file.compresses())
                 && let Place::Path(path) = target.destination.place()
             {
-                self.to_compress.push(path.to_path_buf());
+                self.compressor.add(path);
             }
         }
         if target.destination.is_quiet() {
@@ -321,9 +292,8 @@ impl Streams {
         for notice in target.destination.take_notices() {
             log.log(notice.level, format_args!("{}", notice.text));
         }
-        if target.destination.wants_write().is_some() && !target.stalled {
-            target.stalled = true;
-            self.stalled.push(TargetId(id));
+        if let Some(fd) = target.destination.take_stalled() {
+            self.stalled.push((TargetId(id), fd));
         }
         self.troubled |= target.destination.next_retry().is_some();
     }

@@ -61,8 +61,9 @@ impl Part for Streams {
 
     fn end_turn(&mut self, cx: &mut Cx<'_>) {
         self.log_matches.begin_turn();
+        self.compress_next(cx);
         self.keep_to_quota(cx);
-        for (id, fd) in self.take_stalled() {
+        for (id, fd) in self.stalled.drain(..) {
             // A descriptor that cannot be waited for is tried again at a deadline.
             let _ = cx.poll.watch_room(fd, id.0 << 1 | 1);
         }

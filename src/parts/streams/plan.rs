@@ -28,23 +28,14 @@
 
 use super::destination::Place;
 use super::file::{Rotation, refusal};
-use super::format::{COLORS, Format, Lines, Style, escaped};
-use super::sink::Source;
-use super::syslog;
 use super::timed::Schedule;
-use crate::config::options::{StreamOptions, stream};
+use super::{format, syslog};
+use crate::config::options::stream;
 use crate::config::{StreamConfig, StreamKind, text};
-use crate::sys::clock::Zone;
 use std::ffi::OsStr;
-use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-
-/// The format of the time when FancyStdoutStream names none, as in Circus.
-const FANCY_TIME: &str = "%Y-%m-%d %H:%M:%S";
-/// The longest period between two rotations, in units of `rotate_when`.
-const LONGEST_INTERVAL: i64 = 100_000;
 
 /// What a stream's configuration asks for.
 pub struct Plan {
@@ -55,7 +46,7 @@ pub struct Plan {
     /// What is said about it in the log.
     pub warnings: Vec<String>,
     /// The colour that FancyStdoutStream names; one at random when there is none.
-    color: Option<usize>,
+    pub color: Option<usize>,
 }
 
 impl Plan {
@@ -74,7 +65,9 @@ impl Plan {
             }
             StreamKind::Json if config.file().is_some() => plan.place = file(config.file())?,
             StreamKind::Stdout | StreamKind::Json => {}
-            StreamKind::FancyStdout => plan.color = plan.color(options.color.as_deref()),
+            StreamKind::FancyStdout => {
+                plan.color = format::color(options.color.as_deref(), &mut plan.warnings);
+            }
             StreamKind::Queue => plan.place = Place::Path(Path::new("/dev/null").into()),
             StreamKind::Syslog => {
                 let address = syslog::Address::of(options.address.as_deref())?;
@@ -84,7 +77,7 @@ impl Plan {
         plan.rotation.compress = kind.heeds(stream::compress) && options.compress.as_deref() == Some("gzip");
         plan.rotation.watched = kind == StreamKind::WatchedFile;
         if kind == StreamKind::TimedFile {
-            plan.rotation.schedule = Some(plan.schedule(options)?);
+            plan.rotation.schedule = Some(Schedule::of(options, &mut plan.warnings)?);
         } else if kind.heeds(stream::max_bytes) {
             plan.rotation.max_bytes = u64::try_from(options.max_bytes).unwrap_or(0);
             plan.rotation.backup_count = options.backup_count.clamp(0, u32::MAX.into()) as u32;
@@ -106,63 +99,6 @@ impl Plan {
         };
         Err(refusal(&path, &kind.into()))
     }
-
-    fn color(&mut self, name: Option<&str>) -> Option<usize> {
-        let name = name?;
-        let known = COLORS.iter().position(|known| known.eq_ignore_ascii_case(name));
-        if known.is_none() {
-            self.warnings
-                .push(format!("color = {name} is none of {}: one is chosen at random", COLORS.join(" ")));
-        }
-        known
-    }
-
-    fn schedule(&mut self, options: &StreamOptions) -> Result<Schedule, String> {
-        let interval = options.rotate_interval.clamp(1, LONGEST_INTERVAL);
-        if interval != options.rotate_interval {
-            self.warnings
-                .push(format!("rotate_interval = {} is taken as {interval}", options.rotate_interval));
-        }
-        let zone = if options.utc == Some(true) { Zone::Utc } else { Zone::Local };
-        let keep = options.backup_count.clamp(0, u32::MAX.into()) as u32;
-        let when = options.rotate_when.as_deref().unwrap_or_default();
-        Schedule::new(when, interval as i32, zone, keep)
-            .ok_or_else(|| "there is no rotate_when: S, M, H, D, MIDNIGHT, or W0 (Monday) to W6".into())
-    }
-
-    /// How lines are written. A colour is shown on a terminal only, and none at all where NO_COLOR is set.
-    pub fn format(
-        &self,
-        config: &StreamConfig,
-        source: &Source<'_>,
-        terminal: bool,
-        no_color: bool,
-    ) -> Format {
-        let not_empty = |text: &&str| !text.is_empty();
-        let prefix = config.options.prefix.as_deref().filter(not_empty);
-        let mut time_format = config.options.time_format.as_deref().filter(not_empty).map(str::to_string);
-        let style = match config.kind() {
-            StreamKind::Syslog => {
-                let local = matches!(&self.place, Place::Syslog(address) if address.is_local());
-                Style::Syslog(syslog::header(config, source.watcher, local).into())
-            }
-            StreamKind::Json => Style::Json(around_json(source).into()),
-            StreamKind::FancyStdout => {
-                time_format.get_or_insert_with(|| FANCY_TIME.into());
-                Style::Fancy((terminal && !no_color).then(|| self.color.unwrap_or_else(random_color)))
-            }
-            _ if prefix.is_none() && time_format.is_none() => return Format::Plain,
-            _ => Style::Text,
-        };
-        Format::Lines(Box::new(Lines::new(style, prefix, time_format)))
-    }
-}
-
-/// What stands between the time and the number of the process in JsonStream's objects, and between that and the text.
-fn around_json(source: &Source<'_>) -> (String, String) {
-    let watcher = escaped(&text::to_bytes(source.watcher));
-    let before = format!(", \"watcher\": \"{watcher}\", \"wid\": {}, \"pid\": ", source.owner.wid);
-    (before, format!(", \"stream\": \"{}\", \"text\": \"", source.owner.channel.name()))
 }
 
 /// The place that a filename means. The names of circus's own outputs mean those: a rotation must never rename
@@ -182,17 +118,15 @@ fn absolute(name: &str) -> Result<PathBuf, String> {
         .map_err(|error| format!("cannot tell where {name} is: {}", crate::sys::io_words(&error)))
 }
 
-/// The seed of the standard library's hash tables is chance enough for a colour.
-fn random_color() -> usize {
-    RandomState::new().hash_one(0_u8) as usize % COLORS.len()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::sink::Owner;
+    use super::super::format::Format;
+    use super::super::sink::{Owner, Source};
     use super::*;
     use crate::arbiter::WatcherId;
     use crate::config::Channel;
+    use crate::config::options::StreamOptions;
+    use crate::sys::clock::Zone;
 
     fn options(class: &str, filename: &str, color: &str) -> StreamConfig {
         let text = |text: &str| (!text.is_empty()).then(|| text.into());
@@ -208,7 +142,8 @@ mod tests {
     fn format(config: &StreamConfig, terminal: bool, no_color: bool) -> Format {
         let owner = Owner { watcher: WatcherId(1), channel: Channel::Stderr, wid: 3 };
         let source = Source { watcher: "w\"\u{10f8ff}", user: 0, owner };
-        Plan::of(config).unwrap().format(config, &source, terminal, no_color)
+        let Plan { place, color, .. } = Plan::of(config).unwrap();
+        Format::of(config, &source, &place, color, terminal && !no_color)
     }
 
     fn line(config: &StreamConfig, terminal: bool, no_color: bool) -> String {

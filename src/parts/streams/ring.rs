@@ -75,6 +75,16 @@ impl Half {
         }
     }
 
+    /// The pieces with their bytes, from the oldest on.
+    fn walk(&self) -> impl Iterator<Item = (&Piece, impl Iterator<Item = u8>)> {
+        let mut from = 0;
+        self.pieces.iter().map(move |piece| {
+            let begin = from;
+            from += piece.length;
+            (piece, self.bytes.range(begin..from).copied())
+        })
+    }
+
     /// Adds bytes; there is room for them within `share`.
     fn push(&mut self, number: u64, writer: &Writer, bytes: &[u8], share: usize) {
         let length = self.bytes.len() + bytes.len();
@@ -173,17 +183,16 @@ impl Ring {
     /// yet stand last.
     pub fn lines(&self, wanted: Wanted, most: usize) -> Vec<Line> {
         let mut lines = Lines { most, found: VecDeque::new(), begun: Sorted::new() };
-        let (mut stdout, mut stderr) = (Walk::of(&self.stdout), Walk::of(&self.stderr));
+        let (mut stdout, mut stderr) = (self.stdout.walk().peekable(), self.stderr.walk().peekable());
         loop {
-            let stderr_is_next = match (stdout.number(), stderr.number()) {
-                (Some(one), Some(two)) => two < one,
-                (one, _) => one.is_none(),
+            let (one, two) = (stdout.peek(), stderr.peek());
+            let stderr_is_next =
+                two.is_some_and(|(two, _)| one.is_none_or(|(one, _)| two.number < one.number));
+            let (channel, next) = match stderr_is_next {
+                true => (Channel::Stderr, stderr.next()),
+                false => (Channel::Stdout, stdout.next()),
             };
-            let (channel, walk) = match stderr_is_next {
-                true => (Channel::Stderr, &mut stderr),
-                false => (Channel::Stdout, &mut stdout),
-            };
-            let Some((piece, bytes)) = walk.next() else { break };
+            let Some((piece, bytes)) = next else { break };
             if wants(wanted, channel, piece.pid) {
                 lines.add(channel, piece, bytes);
             }
@@ -200,31 +209,6 @@ fn newest(bytes: &[u8], most: usize) -> &[u8] {
     };
     let line = end.iter().position(|byte| *byte == b'\n').and_then(|newline| end.get(newline + 1..));
     line.filter(|line| !line.is_empty()).unwrap_or(end)
-}
-
-/// Goes through the pieces of one output, from the oldest on.
-struct Walk<'a> {
-    half: &'a Half,
-    piece: usize,
-    at: usize,
-}
-
-impl<'a> Walk<'a> {
-    fn of(half: &'a Half) -> Self {
-        Walk { half, piece: 0, at: 0 }
-    }
-
-    fn number(&self) -> Option<u64> {
-        self.half.pieces.get(self.piece).map(|piece| piece.number)
-    }
-
-    fn next(&mut self) -> Option<(&'a Piece, impl Iterator<Item = u8>)> {
-        let piece = self.half.pieces.get(self.piece)?;
-        let from = self.at;
-        self.piece += 1;
-        self.at += piece.length;
-        Some((piece, self.half.bytes.range(from..self.at).copied()))
-    }
 }
 
 /// Lines that are being put together: the pieces of several processes may lie between each other.

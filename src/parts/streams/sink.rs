@@ -64,8 +64,6 @@ pub(super) struct Target {
     pub(super) pipes: i32,
     /// Who wrote last, and by which of its outputs, if the line has no end then.
     open_line: Option<(i32, Channel)>,
-    /// The event loop has been told to watch it for room.
-    pub(super) stalled: bool,
     /// How many bytes are read at once for it.
     pub(super) chunk: u32,
     /// How large its file was when that was looked at.
@@ -74,15 +72,7 @@ pub(super) struct Target {
 
 impl Target {
     fn new(destination: Destination) -> Self {
-        Target {
-            destination,
-            sinks: 0,
-            pipes: 0,
-            open_line: None,
-            stalled: false,
-            chunk: CHUNK as u32,
-            size: 0,
-        }
+        Target { destination, sinks: 0, pipes: 0, open_line: None, chunk: CHUNK as u32, size: 0 }
     }
 
     /// Writes bytes of one output of a process. `last`: an unfinished line at their end stays unfinished.
@@ -140,7 +130,7 @@ impl Streams {
         };
         let terminal = self.targets.get(target).is_some_and(|target| target.destination.is_terminal());
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let format = plan.format(config, source, terminal, no_color);
+        let format = Format::of(config, source, &plan.place, plan.color, terminal && !no_color);
         self.settle(target, log);
         let owner = source.owner;
         Ok(Sink { owner, target, pipes: 0, passing: owner.wid != 0, format, rotation: plan.rotation })

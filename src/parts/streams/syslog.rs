@@ -7,8 +7,10 @@
 use super::format::timestamp;
 use crate::config::ini::shorten;
 use crate::config::options::{FACILITY, SEVERITY};
-use crate::config::{StreamConfig, text};
+use crate::config::{StreamConfig, syslog as log_url, text};
 use crate::host::listen;
+use crate::host::resolve;
+use crate::parts::log::Level;
 use crate::sys::clock;
 use std::ffi::OsStr;
 use std::io;
@@ -98,7 +100,7 @@ impl Header {
 }
 
 /// A moment in seconds since 1970 as local messages have it: that of this machine's zone.
-pub fn local_time(now: i64) -> String {
+fn local_time(now: i64) -> String {
     clock::strftime("%b %e %H:%M:%S", now)
 }
 
@@ -125,6 +127,44 @@ fn word(text: &str, most: usize) -> String {
     let printable = |c: char| if c.is_ascii_graphic() { c } else { '_' };
     let word: String = text.chars().take(most).map(printable).collect();
     if word.is_empty() { "-".into() } else { word }
+}
+
+/// What a message of circus's own log begins with.
+pub fn head_of_log(facility: u8, level: Level, local: bool, pid: u32, now: i64) -> String {
+    let priority = facility * 8 + severity(level);
+    match local {
+        true => format!("<{priority}>{} circus[{pid}]:", local_time(now)),
+        // As Circus has it.
+        false => format!("<{priority}>{} circus[{pid}]", clock::strftime("%b %d %H:%M:%S", now)),
+    }
+}
+
+/// The severity that syslog has for a level.
+fn severity(level: Level) -> u8 {
+    match level {
+        Level::Debug => 7,
+        Level::Info => 6,
+        Level::Warning => 4,
+        Level::Error => 3,
+        Level::Critical => 2,
+    }
+}
+
+/// The syslog daemon that an address means, and the facility. The name of a host is looked up now, and never again.
+///
+/// # Errors
+/// It is none, or the host is not found.
+pub fn daemon(url: &str, may_wait: bool) -> Result<(Address, u8), String> {
+    let found = log_url::parse(url)?;
+    let address = match found.place {
+        log_url::Place::Path(path) => Address::Path(OsStr::from_bytes(&text::to_bytes(path)).into()),
+        log_url::Place::Host(host, port) => {
+            let resolve = |v6| resolve::first(host, v6, may_wait);
+            let ip = resolve(false).or_else(|why| resolve(true).map_err(|_| why))?;
+            Address::Udp((ip, port).into())
+        }
+    };
+    Ok((address, found.facility))
 }
 
 /// A socket towards a syslog daemon.

@@ -6,12 +6,13 @@ pub(super) struct Table<T> {
     free: Vec<u32>,
 }
 
-impl<T> Table<T> {
-    /// An empty table, which has allocated nothing yet.
-    pub(super) const fn new() -> Self {
+impl<T> Default for Table<T> {
+    fn default() -> Self {
         Table { slots: Vec::new(), free: Vec::new() }
     }
+}
 
+impl<T> Table<T> {
     /// Puts a value in and answers its number.
     pub(super) fn insert(&mut self, value: T) -> u32 {
         if let Some(id) = self.free.pop()
@@ -59,7 +60,7 @@ mod tests {
 
     #[test]
     fn a_free_number_is_given_out_again() {
-        let mut table = Table::new();
+        let mut table = Table::default();
         assert_eq!((table.insert('a'), table.insert('b'), table.insert('c')), (0, 1, 2));
         assert_eq!(table.remove(1), Some('b'));
         assert_eq!((table.remove(1), table.remove(9), table.get(1)), (None, None, None));

@@ -68,7 +68,7 @@ impl Stage {
     fn new() -> Self {
         let (directory, now) = (Directory::new(), Instant::now());
         let destination = Destination::open(&directory.path("log"), 0, now).unwrap();
-        Stage { streams: Streams::new(), log: Log::to(destination, Level::Debug), now, directory }
+        Stage { streams: Streams::default(), log: Log::to(destination, Level::Debug), now, directory }
     }
 
     fn file(&self, name: &str) -> StreamConfig {

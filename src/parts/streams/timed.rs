@@ -5,7 +5,9 @@
 //! A clock that is set back begins a new period and rotates nothing. A name that is taken is never overwritten: the
 //! next file of that period is `FILE.SUFFIX-1`.
 
-use super::backups::{COMPRESSED, MOST_AT_ONCE, most_entries, with};
+use super::backups::{COMPRESSED, MOST_AT_ONCE, with};
+use super::old_files::most_entries;
+use crate::config::options::StreamOptions;
 use crate::host::files::Location;
 use crate::sorted::sort_by;
 use crate::sys::clock::{self, Zone};
@@ -14,6 +16,8 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 
+/// The longest period between two rotations, in units of `rotate_when`.
+const LONGEST_INTERVAL: i64 = 100_000;
 /// The most files of one period.
 const MOST_AGAIN: u32 = 1000;
 
@@ -40,6 +44,22 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// The schedule of a stream.
+    ///
+    /// # Errors
+    /// It has no period.
+    pub fn of(options: &StreamOptions, warnings: &mut Vec<String>) -> Result<Self, String> {
+        let interval = options.rotate_interval.clamp(1, LONGEST_INTERVAL);
+        if interval != options.rotate_interval {
+            warnings.push(format!("rotate_interval = {} is taken as {interval}", options.rotate_interval));
+        }
+        let zone = if options.utc == Some(true) { Zone::Utc } else { Zone::Local };
+        let keep = options.backup_count.clamp(0, u32::MAX.into()) as u32;
+        let when = options.rotate_when.as_deref().unwrap_or_default();
+        Schedule::new(when, interval as i32, zone, keep)
+            .ok_or_else(|| "there is no rotate_when: S, M, H, D, MIDNIGHT, or W0 (Monday) to W6".into())
+    }
+
     /// The schedule of `rotate_when`, one of the words of the option table.
     pub fn new(rotate_when: &str, interval: i32, zone: Zone, keep: u32) -> Option<Self> {
         let when = match rotate_when {

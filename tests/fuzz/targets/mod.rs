@@ -42,6 +42,7 @@ pub static ALL: &[Target] = &[
     Target { name: "grammars", share: 5, memory: SMALL, run: text::grammars, examples: texts },
     Target { name: "names", share: 5, memory: SMALL, run: text::names, examples: texts },
     Target { name: "regex", share: 5, memory: SMALL, run: text::regex, examples: texts },
+    Target { name: "http", share: 5, memory: SMALL, run: text::http, examples: texts },
     Target { name: "requests", share: 10, memory: SMALL, run: control::requests, examples: control::lines },
     Target { name: "replies", share: 5, memory: SMALL, run: control::replies, examples: control::lines },
     Target { name: "frames", share: 5, memory: SMALL, run: control::frames, examples: control::lines },

@@ -1,4 +1,5 @@
-//! Texts within a configuration, a command line or a request: variables, words, patterns, values, names.
+//! Texts within a configuration, a command line, a request or the answer of a web server: variables, words, patterns,
+//! values, names.
 
 use crate::seeds::Examples;
 use circus::config::check::suggest;
@@ -8,7 +9,7 @@ use circus::config::regex::Regex;
 use circus::config::{
     Kind, Names, Value, env_file, hooks, model, number, options, restrict, sockets, syslog, text, words,
 };
-use circus::control::{endpoint, shell, topics};
+use circus::control::{endpoint, http, shell, topics};
 use circus::signals;
 
 /// The first line, and the rest.
@@ -45,6 +46,17 @@ pub fn words(input: &[u8]) {
     let Ok(found) = words::split(&line) else { return };
     let joined = shell::join(found.iter().map(String::as_str));
     assert_eq!(words::split(&joined).as_ref(), Ok(&found), "words do not survive quoting: {joined}");
+}
+
+pub fn http(input: &[u8]) {
+    let whole = http::has_head(input);
+    assert!(!whole || http::has_head(&[input, b"x"].concat()), "a head that had ended goes on");
+    let line = input.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    assert_eq!(http::request(input), http::request(line), "more than the first line counts");
+    assert!(http::request(input).is_none_or(|(method, path)| !method.is_empty() && !path.contains('?')));
+    if let Err((Some(status), why)) = http::success(input) {
+        assert!(!(200..400).contains(&status) && why.contains(&status.to_string()), "{why}");
+    }
 }
 
 pub fn patterns(input: &[u8]) {

@@ -50,6 +50,7 @@ impl TcpClient {
     ///
     /// # Errors
     /// Why not.
+    #[cfg(feature = "health")]
     pub fn is_accepted(&self) -> Result<bool, Trouble> {
         match self.stream.take_error() {
             Ok(None) => Ok(true),

@@ -1,0 +1,42 @@
+//! What circus was started with: its environment, its directory, and whoever reads its standard error output.
+
+use crate::config::{Names, text};
+use crate::control::plain::plain_text;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+
+/// What only the parent of a process can tell it, about descriptors and about the service manager: what circus was told
+/// is not for its own processes.
+pub const OF_A_PARENT: [&str; 7] = [
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "LISTEN_PIDFDID",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+];
+
+/// The environment of circus, as the configuration and so its processes see it: without what those that started
+/// circus say to it alone.
+pub fn environ() -> Names {
+    let is_own = |name: &str| OF_A_PARENT.contains(&name) || name.starts_with("EINHORN_");
+    whole_environ().into_iter().filter(|(name, _)| !is_own(name)).collect()
+}
+
+/// All of it.
+pub fn whole_environ() -> Names {
+    let text = |value: &std::ffi::OsStr| text::from_bytes(value.as_bytes());
+    std::env::vars_os().map(|(name, value)| (text(&name), text(&value))).collect()
+}
+
+/// The directory circus runs in.
+pub fn current_dir() -> String {
+    std::env::current_dir().map_or_else(|_| "/".into(), |dir| text::from_bytes(dir.as_os_str().as_bytes()))
+}
+
+/// Writes a line to the standard error output, without what would command a terminal. That nobody reads it is no reason
+/// for a panic, as `eprintln!` has it.
+pub fn complain(line: &str) {
+    let _ = std::io::stderr().write_all(&text::to_bytes(&(plain_text(line) + "\n")));
+}

@@ -23,7 +23,7 @@ const VARIABLE_FAMILIES: &[&str] =
 
 /// Everything that is wrong between the options of a configuration. `control` is where the control socket is to be.
 pub fn check(config: &Config, control: &str) -> Vec<Finding> {
-    let mut checker = Checker { findings: Vec::new() };
+    let mut checker = Checker::default();
     checker.ranges((CIRCUS, &config.circus), &config.origins, "", |_| true);
     checker.endpoint(config, control);
     checker.log_output(config);
@@ -49,23 +49,29 @@ pub fn check(config: &Config, control: &str) -> Vec<Finding> {
     checker.findings
 }
 
-struct Checker {
-    findings: Vec<Finding>,
+/// Collects findings.
+#[derive(Default)]
+pub struct Checker {
+    /// What was found so far.
+    pub findings: Vec<Finding>,
 }
 
 impl Checker {
-    fn find(&mut self, severity: Severity, (origins, key): (&Origins, &str), message: String) {
+    /// Adds a finding about an option.
+    pub fn find(&mut self, severity: Severity, (origins, key): (&Origins, &str), message: String) {
         // What was not read from a file has no place and cannot be reported on.
         if let Some(origin) = origins.of(key) {
             self.findings.push(Finding { severity, origin: origin.clone(), message });
         }
     }
 
-    fn error(&mut self, place: (&Origins, &str), message: String) {
+    /// Adds an error.
+    pub fn error(&mut self, place: (&Origins, &str), message: String) {
         self.find(Severity::Error, place, message);
     }
 
-    fn warn(&mut self, place: (&Origins, &str), message: String) {
+    /// Adds a warning.
+    pub fn warn(&mut self, place: (&Origins, &str), message: String) {
         self.find(Severity::Warning, place, message);
     }
 

@@ -77,13 +77,14 @@ fn build(values: &mut Values<'_>, sections: &[Section]) -> Config {
     let mut config = Config::default();
     let local = environment::of_all(values, sections);
     values.global.extend(local.clone());
+    let env = Rc::new(local);
     let mut found: Vec<Found<'_>> = Vec::new();
     for section in sections {
         let name = section.name.as_str();
         if name == "circus" {
             others::circus(values, &mut config, section);
         } else if let Some(name) = name.strip_prefix("watcher:") {
-            found.extend(Found::new(values, name, section));
+            found.extend(Found::new(values, name, section, &env));
         } else if name.starts_with("socket:") {
             config.sockets.extend(others::socket(values, section));
         } else if name.starts_with("plugin:") {
@@ -93,8 +94,9 @@ fn build(values: &mut Values<'_>, sections: &[Section]) -> Config {
             values.warn(&section.origin, format!("there is no section [{}]{hint}", shorten(name)));
         }
     }
-    for (found, env) in environment::of_each(values, found, sections, &local) {
-        config.watchers.push(watcher::read(values, found.name, found.section, env));
+    environment::of_each(values, &mut found, sections);
+    for Found { name, section, env } in found {
+        config.watchers.push(watcher::read(values, name, section, env));
     }
     unique(values, "watcher", &mut config.watchers, |w| (&w.name, &w.origins));
     unique(values, "socket", &mut config.sockets, |s| (&s.name, &s.origins));

@@ -73,6 +73,9 @@ pub struct Range {
     pub beyond: Beyond,
 }
 
+/// Whether an option takes a text. The error completes "`key = value` ...".
+pub type Takes = fn(&str) -> Result<(), String>;
+
 /// What is said about an option, whatever its section.
 #[derive(Clone, Copy)]
 pub struct Spec {
@@ -91,8 +94,8 @@ pub struct Spec {
     pub shown: bool,
     pub who: Who,
     pub range: Option<Range>,
-    /// What a text must be besides. The error completes "`key = value` ...".
-    pub takes: fn(&str) -> Result<(), String>,
+    /// What a text must be besides.
+    pub takes: Option<Takes>,
     /// What holds for a number that is not set.
     pub unset: Option<f64>,
     /// The classes of streams that it means something to; none: all.
@@ -117,7 +120,7 @@ pub const fn row(kind: Kind, expand: Expand, live: Live) -> Spec {
         shown: false,
         who: Who::Root,
         range: None,
-        takes: |_| Ok(()),
+        takes: None,
         unset: None,
         classes: &[],
         of_plugins: false,
@@ -151,8 +154,8 @@ impl Spec {
         Spec { range: Some(Range { least, most, beyond }), ..self }
     }
 
-    pub const fn takes(self, takes: fn(&str) -> Result<(), String>) -> Spec {
-        Spec { takes, ..self }
+    pub const fn takes(self, takes: Takes) -> Spec {
+        Spec { takes: Some(takes), ..self }
     }
 
     pub const fn unset(self, number: f64) -> Spec {
@@ -181,7 +184,7 @@ impl Spec {
     /// The reason.
     pub fn fits(&self, value: &Value) -> Result<(), String> {
         match (value, self.range) {
-            (Value::Str(text), _) => (self.takes)(text),
+            (Value::Str(text), _) => self.takes.map_or(Ok(()), |takes| takes(text)),
             (_, Some(Range { least, most, beyond: Beyond::IsWrong })) if self.instead(value).is_some() => {
                 Err(format!("is not between {} and {}", number::short(least), number::short(most)))
             }

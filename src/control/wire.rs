@@ -36,7 +36,7 @@ pub enum Input<'a> {
         /// Why.
         why: &'static str,
         /// What is to be sent before the connection is closed.
-        shutdown_progress: Vec<u8>,
+        last_words: Vec<u8>,
     },
 }
 

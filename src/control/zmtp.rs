@@ -130,14 +130,14 @@ impl Peer {
 
     /// Ends the conversation. A peer that has not got READY yet is told why.
     fn refuse(&mut self, why: &'static str) -> Input<'static> {
-        let mut shutdown_progress = Vec::new();
+        let mut last_words = Vec::new();
         if self.stage == Stage::Handshake {
             let length = u8::try_from(why.len()).unwrap_or(u8::MAX);
             let why = why.as_bytes().get(..length.into()).unwrap_or_default();
-            append(&mut shutdown_progress, COMMAND, &[b"\x05ERROR", &[length], why]);
+            append(&mut last_words, COMMAND, &[b"\x05ERROR", &[length], why]);
         }
         *self = Peer { stage: Stage::Closed, ..Peer::default() };
-        Input::Refused { why, shutdown_progress }
+        Input::Refused { why, last_words }
     }
 
     /// The next bytes, if there are so many.

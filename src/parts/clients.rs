@@ -301,7 +301,7 @@ impl Clients {
                 }
             }
             Input::Cancel(topic) => client.cancel(&topic),
-            Input::Refused { why, shutdown_progress } => refuse_peer(client, why, &shutdown_progress, cx),
+            Input::Refused { why, last_words } => refuse_peer(client, why, &last_words, cx),
         }
         true
     }

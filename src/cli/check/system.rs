@@ -3,12 +3,13 @@
 //! Everything is looked up by [`Files`], so that the tests need no machine. Only /etc/passwd and /etc/group are
 //! known here; who stands elsewhere, in a directory service, is reported with that restriction.
 
+use crate::config::check::Checker;
 use crate::config::hooks::{NAMES, is_python};
 use crate::config::include::{join, tidy};
 use crate::config::ini::{excerpt, shorten};
 use crate::config::options::{self, global, socket, watcher};
 use crate::config::{
-    Config, Files, Finding, Names, Origins, PluginConfig, PluginKind, Severity, SocketConfig, StreamKind,
+    Config, Files, Finding, Names, Origins, PluginConfig, PluginKind, SocketConfig, StreamKind,
     WatcherConfig, plugin, words,
 };
 use crate::control::endpoint::{self, Around, Place};
@@ -44,7 +45,7 @@ pub fn check(config: &Config, files: &dyn Files, environ: &Names, cwd: &str) -> 
     config.watchers.iter().for_each(|watcher| system.watcher(watcher));
     config.sockets.iter().for_each(|socket| system.socket(socket));
     config.plugins.iter().for_each(|plugin| system.plugin(plugin, environ));
-    system.findings
+    system.found.findings
 }
 
 struct System<'a> {
@@ -55,7 +56,7 @@ struct System<'a> {
     listed: Sorted<String, Listing>,
     /// The names and numbers in /etc/passwd and /etc/group, by file.
     ids: Vec<(&'static str, Vec<String>)>,
-    findings: Vec<Finding>,
+    found: Checker,
 }
 
 /// What is known of a directory.
@@ -67,13 +68,7 @@ enum Listing {
 
 impl<'a> System<'a> {
     fn new(files: &'a dyn Files, environ: &'a Names, cwd: &'a str) -> System<'a> {
-        System { files, environ, cwd, listed: Sorted::new(), ids: Vec::new(), findings: Vec::new() }
-    }
-
-    fn find(&mut self, severity: Severity, (origins, key): (&Origins, &str), message: String) {
-        if let Some(origin) = origins.of(key) {
-            self.findings.push(Finding { severity, origin: origin.clone(), message });
-        }
+        System { files, environ, cwd, listed: Sorted::new(), ids: Vec::new(), found: Checker::default() }
     }
 
     /// A socket for clients or subscribers. The directory that stands for a port is made by circus.
@@ -85,7 +80,7 @@ impl<'a> System<'a> {
                 }
             }
             Ok(_) => {}
-            Err(why) => self.find(Severity::Error, place, why),
+            Err(why) => self.found.error(place, why),
         }
     }
 
@@ -98,7 +93,7 @@ impl<'a> System<'a> {
         let missing = is_settled(&dir) && matches!(self.list(&dir), Listing::Missing);
         if missing {
             let message = format!("the directory `{}` does not exist", excerpt(&dir));
-            self.find(Severity::Error, (origins, watcher::working_dir), message);
+            self.found.error((origins, watcher::working_dir), message);
         }
         // What would be looked for in a directory that is missing needs no second line.
         let dir = Some(dir.as_str()).filter(|_| !missing);
@@ -106,7 +101,7 @@ impl<'a> System<'a> {
         self.commands(watcher, dir);
         self.hooks(watcher);
         if let Some(why) = wrong_line(watcher) {
-            self.find(Severity::Error, (origins, watcher::ready), why);
+            self.found.error((origins, watcher::ready), why);
         }
         self.environment(watcher);
         for (which, stream) in
@@ -118,7 +113,7 @@ impl<'a> System<'a> {
             }
             let address = stream.options.address.as_deref().filter(|address| is_settled(address));
             if let (StreamKind::Syslog, Err(why)) = (stream.kind(), Address::of(address)) {
-                self.find(Severity::Error, (origins, &format!("{which}.address")), why);
+                self.found.error((origins, &format!("{which}.address")), why);
             }
         }
     }
@@ -133,7 +128,7 @@ impl<'a> System<'a> {
             };
             if !self.exists(&path) {
                 let message = format!("there is no `{}`", excerpt(&path));
-                self.find(Severity::Error, (&watcher.origins, key), message);
+                self.found.error((&watcher.origins, key), message);
             }
         }
     }
@@ -148,7 +143,7 @@ impl<'a> System<'a> {
             && known.iter().all(|name| name != interface)
         {
             let message = format!("there is no network interface `{}`", shorten(interface));
-            self.find(Severity::Error, (&socket.origins, socket::interface), message);
+            self.found.error((&socket.origins, socket::interface), message);
         }
     }
 
@@ -164,12 +159,12 @@ impl<'a> System<'a> {
                 if !path.split(':').any(|dir| self.exists(&join(&join(self.cwd, dir), plugin::RUNNER))) {
                     let class = shorten(plugin.options.class.as_deref().unwrap_or_default());
                     let message = format!("`{class}` is a Python class, and {}", plugin::NO_RUNNER);
-                    self.find(Severity::Error, (&plugin.origins, options::plugin::class), message);
+                    self.found.error((&plugin.origins, options::plugin::class), message);
                 }
             }
             Some(PluginKind::Builtin(_)) => {
                 if let Some((key, why)) = wrong_expression(plugin) {
-                    self.find(Severity::Error, (&plugin.origins, key), format!("{key} = {why}"));
+                    self.found.error((&plugin.origins, key), format!("{key} = {why}"));
                 }
             }
             None => {}
@@ -189,9 +184,9 @@ impl<'a> System<'a> {
         let digits = id.bytes().all(|b| b.is_ascii_digit());
         let id = shorten(id);
         if digits {
-            self.find(Severity::Warning, place, format!("no {what} in {file} has the number {id}"));
+            self.found.warn(place, format!("no {what} in {file} has the number {id}"));
         } else {
-            self.find(Severity::Error, place, format!("there is no {what} `{id}` in {file}"));
+            self.found.error(place, format!("there is no {what} `{id}` in {file}"));
         }
     }
 
@@ -248,7 +243,7 @@ impl<'a> System<'a> {
             let Some(path) = at(program) else { return };
             if is_settled(&path) && !self.exists(&path) {
                 let place = (&watcher.origins, key);
-                self.find(Severity::Error, place, format!("there is no program `{}`", excerpt(&path)));
+                self.found.error(place, format!("there is no program `{}`", excerpt(&path)));
             }
             return;
         }
@@ -260,7 +255,7 @@ impl<'a> System<'a> {
         if dirs.iter().all(|d| is_settled(d)) && !dirs.iter().any(|d| self.exists(&join(d, program))) {
             let (program, path) = (shorten(program), excerpt(path));
             let message = format!("there is no program `{program}` in the PATH of {of} ({path})");
-            self.find(Severity::Error, (&watcher.origins, key), message);
+            self.found.error((&watcher.origins, key), message);
         }
     }
 
@@ -272,7 +267,7 @@ impl<'a> System<'a> {
             Some((dir, _)) => dir,
         };
         if is_settled(dir) && matches!(self.list(dir), Listing::Missing) {
-            self.find(Severity::Error, place, format!("the directory `{}` does not exist", excerpt(dir)));
+            self.found.error(place, format!("the directory `{}` does not exist", excerpt(dir)));
         }
     }
 

@@ -3,6 +3,7 @@
 use super::is_usable;
 use super::values::Values;
 use crate::config::expand;
+use crate::config::families;
 use crate::config::model::{Names, Origin};
 use crate::config::options::Expand;
 use crate::config::pattern::Pattern;
@@ -13,18 +14,21 @@ use std::rc::Rc;
 pub struct Found<'s> {
     /// The watcher's name, which the key `name` overrides.
     pub name: String,
-    /// Its section.
     pub section: &'s Section,
+    /// The environment of its processes. Watchers without variables of their own share one.
+    pub env: Rc<Names>,
 }
 
 impl<'s> Found<'s> {
     /// A watcher, unless its section cannot make one.
-    pub fn new(values: &mut Values<'_>, name: &str, section: &'s Section) -> Option<Found<'s>> {
-        let name = section.entries.get("name").map_or(name, |entry| entry.value.as_str());
-        if !is_usable(values, section, name) {
-            return None;
-        }
-        Some(Found { name: name.into(), section })
+    pub fn new(
+        values: &mut Values<'_>,
+        name: &str,
+        section: &'s Section,
+        env: &Rc<Names>,
+    ) -> Option<Found<'s>> {
+        let name = section.entries.get(families::NAME).map_or(name, |entry| entry.value.as_str());
+        is_usable(values, section, name).then(|| Found { name: name.into(), section, env: Rc::clone(env) })
     }
 }
 
@@ -39,24 +43,15 @@ pub fn of_all(values: &mut Values<'_>, sections: &[Section]) -> Names {
     env
 }
 
-/// The watchers with their environments: `[env]`, then each `[env:PATTERNS]` that matches, in order. What `copy_env`
-/// adds below is that of circus when a process is spawned.
-pub fn of_each<'s>(
-    values: &mut Values<'_>,
-    found: Vec<Found<'s>>,
-    sections: &[Section],
-    local: &Names,
-) -> Vec<(Found<'s>, Rc<Names>)> {
-    // Watchers without variables of their own share one environment.
-    let shared = Rc::new(local.clone());
-    let mut watchers: Vec<_> = found.into_iter().map(|found| (found, Rc::clone(&shared))).collect();
+/// Each `[env:PATTERNS]`, in order, for the watchers that match. What `copy_env` adds below is that of circus when a
+/// process is spawned.
+pub fn of_each(values: &mut Values<'_>, watchers: &mut [Found<'_>], sections: &[Section]) {
     for section in sections {
         if let Some(patterns) = section.name.strip_prefix("env:") {
             let env = of_some(values, section);
-            extend(values, &mut watchers, (patterns, &env), &section.origin);
+            extend(values, watchers, (patterns, &env), &section.origin);
         }
     }
-    watchers
 }
 
 /// `[env:PATTERNS]`. Circus replaces no `$(circus...)` there; what differs from process to process is, by `daemon`.
@@ -100,14 +95,14 @@ fn add(values: &mut Values<'_>, env: &mut Names, entry: &Entry, text: &str) {
 /// Adds an environment to the watchers that match one of the patterns.
 fn extend(
     values: &mut Values<'_>,
-    watchers: &mut [(Found<'_>, Rc<Names>)],
+    watchers: &mut [Found<'_>],
     (patterns, more): (&str, &Names),
     origin: &Origin,
 ) {
     let patterns: Vec<Pattern> = patterns.split(',').map(|pattern| Pattern::new(pattern.trim())).collect();
     let mut matched = false;
-    for (found, env) in watchers {
-        if patterns.iter().any(|pattern| pattern.matches(&found.name)) {
+    for Found { name, env, .. } in watchers {
+        if patterns.iter().any(|pattern| pattern.matches(name)) {
             matched = true;
             if values.may_grow(size(env) + size(more), origin) {
                 Rc::make_mut(env).extend(more.clone());

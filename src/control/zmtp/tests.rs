@@ -15,7 +15,7 @@ fn show(input: Input<'_>) -> String {
         Input::Send(bytes) => format!("send {}", text(&bytes[3..])),
         Input::Subscribe(topic) => format!("subscribe {topic:?}"),
         Input::Cancel(topic) => format!("cancel {topic:?}"),
-        Input::Refused { why, shutdown_progress } => format!("refused: {why} {}", shutdown_progress.len()),
+        Input::Refused { why, last_words } => format!("refused: {why} {}", last_words.len()),
     }
 }
 
@@ -181,8 +181,8 @@ fn peers_that_cannot_be_served_are_told_why() {
     }
     let mut peer = Peer::default();
     peer.push(&begin("PULL"));
-    let shutdown_progress = std::iter::from_fn(|| peer.next().map(show)).last().unwrap();
-    assert!(shutdown_progress.ends_with(&format!(" {}", 2 + 6 + 1 + 43)), "{shutdown_progress}");
+    let last_words = std::iter::from_fn(|| peer.next().map(show)).last().unwrap();
+    assert!(last_words.ends_with(&format!(" {}", 2 + 6 + 1 + 43)), "{last_words}");
 }
 
 /// Numbers by chance, the same in each run.

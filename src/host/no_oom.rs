@@ -3,13 +3,10 @@
 use crate::arbiter::Pid;
 use std::time::Instant;
 
+#[derive(Default)]
 pub struct OutOfMemory;
 
 impl OutOfMemory {
-    pub fn new() -> OutOfMemory {
-        OutOfMemory
-    }
-
     pub fn has_ended(&mut self, _: Pid, _: Instant) -> bool {
         false
     }

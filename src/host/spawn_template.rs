@@ -12,7 +12,7 @@ mod recipe;
 mod rights;
 
 #[cfg(feature = "helpers")]
-pub(crate) use beside::{apart_from, beside, own_path};
+pub(crate) use beside::{apart_from, beside};
 #[cfg(feature = "history")]
 pub use inherit::nonblocking;
 pub use inherit::{Given, Offered, awaited};
@@ -325,6 +325,16 @@ fn variables(env: &Names, sockets: &[Inherited], lookup: &dyn Fn(&str) -> Option
         }
     }
     env
+}
+
+/// Where circus finds programs of its own.
+#[cfg(any(feature = "helpers", feature = "run"))]
+pub(crate) fn own_path() -> String {
+    let path = std::env::var_os("PATH");
+    path.map_or_else(
+        || DEFAULT_PATH.into(),
+        |path| text::from_bytes(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())),
+    )
 }
 
 /// So many directories of PATH are looked into: circus waits while each is tried.

@@ -416,6 +416,7 @@ fn log_max_bytes_cuts_files_that_are_not_rotated_to_their_newest_lines() {
         told.tell(&format!("{}\n", format!("{n:09}\n").repeat(2000)));
     }
     told.write("the end\n");
+    until("the file has it all", || told.log().ends_with("the end\n").then_some(()));
     until("the file is small enough", || (size(&told.0.dir) <= 100_000).then_some(()));
     let text = told.log();
     assert!(text.len() > 20_000 && text.starts_with("0000000"), "{} bytes", text.len());

@@ -2,12 +2,11 @@
 
 use super::environment::{self, FromFiles};
 use super::recipe::{becoming, names};
-use super::{DEFAULT_PATH, rightful, variables};
+use super::{own_path, rightful, variables};
 use crate::config::options::WatcherOptions;
 use crate::config::{Names, WatcherConfig, text};
 use crate::sys::child::{Child, Prepare};
 use std::ffi::CString;
-use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 
 /// What runs beside the processes of a watcher as one of them would, without a program yet, and its environment but for
@@ -41,12 +40,6 @@ pub(crate) fn apart_from(config: &WatcherConfig, uid: Option<&str>) -> Result<(C
     env.retain(|name, _| !name.starts_with("LD_"));
     env.insert("PATH".into(), own_path());
     Ok((child, env))
-}
-
-/// Where circus finds programs of its own.
-pub(crate) fn own_path() -> String {
-    let path = std::env::var_os("PATH");
-    path.map_or_else(|| DEFAULT_PATH.into(), |path| text::from_bytes(path.as_bytes()))
 }
 
 /// What a program beside the processes of a watcher finds out itself, if they have files to look at: its environment,

@@ -55,10 +55,10 @@ check: man without ## format, lints, who imports whom, documentation, man pages,
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps
 
 without: ## compile with each feature left out, and with none
-	$(CARGO) clippy --no-default-features --lib --bins -- -D warnings
+	$(CARGO) clippy --no-default-features --lib --bins -- -D warnings -A clippy::all
 	for left in $(features); do \
 	    rest=$$(printf '%s\n' $(features) | grep -vx $$left | paste -sd,); \
-	    $(CARGO) clippy --no-default-features --lib --bins --features $$rest -- -D warnings || exit 1; \
+	    $(CARGO) clippy --no-default-features --lib --bins --features $$rest -- -D warnings -A clippy::all || exit 1; \
 	done
 
 minimal: ## the smallest binary, without any feature, and its tests: the stack of nginx, gunicorn and redis above all

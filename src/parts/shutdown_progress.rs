@@ -39,7 +39,7 @@ impl Part for ShutdownProgress {
         }
         self.begun = Some((all, cx.now + PAUSE));
         if let Some((name, process)) = left.iter().min_by_key(|(_, process)| kill_at(process)) {
-            let kill_in = kill_at(process).map(|at| at.since(cx.time));
+            let kill_in = kill_at(process).map(|at| at.since(cx.time()));
             let gone = all.saturating_sub(left.len());
             let ids = (process.pid.into(), process.wid.into());
             cx.log.show(&overview::waiting_for(columns(), (gone, all), name, ids, kill_in));

@@ -52,7 +52,7 @@ impl Surveys {
     /// Percentages are about the time since the same question was asked last.
     fn go_on(&mut self, survey: &mut Survey, until: Instant, cx: &Cx<'_>) -> bool {
         let samples = if survey.is_own() { &mut self.own_samples } else { &mut self.samples };
-        survey.go_on(until, cx.time, samples)
+        survey.go_on(until, cx.time(), samples)
     }
 }
 

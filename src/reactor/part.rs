@@ -4,8 +4,6 @@
 //! the time, the log, the arbiter to read, the poll to wait with. What it wants of anybody else it says as an
 //! [`Effect`], which the loop performs when the call has returned; so no part knows another.
 
-#![allow(dead_code, reason = "parts become parts one after the other")]
-
 use super::registry::Key;
 use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
@@ -287,7 +285,7 @@ impl Core {
     pub fn cx(&mut self, key: Key) -> Cx<'_> {
         Cx {
             now: self.now,
-            time: self.time(),
+            origin: self.origin,
             arbiter: &self.arbiter,
             log: &mut self.log,
             setup: &self.setup,
@@ -304,8 +302,7 @@ impl Core {
 
     /// The time as the arbiter counts it.
     pub fn time(&self) -> Time {
-        let since = self.now.saturating_duration_since(self.origin);
-        Time(1 + u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+        counted(self.now, self.origin)
     }
 
     /// The moment of a time of the arbiter.
@@ -335,8 +332,7 @@ impl Core {
 pub struct Cx<'a> {
     /// When this turn has begun, or the last piece of work in it.
     pub now: Instant,
-    /// The same as the arbiter counts it.
-    pub time: Time,
+    origin: Instant,
     /// Decides; to be read.
     pub arbiter: &'a Arbiter,
     /// circus's own log.
@@ -351,6 +347,11 @@ pub struct Cx<'a> {
 }
 
 impl Cx<'_> {
+    /// The time as the arbiter counts it.
+    pub fn time(&self) -> Time {
+        counted(self.now, self.origin)
+    }
+
     /// The arbiter is to know this.
     pub fn event(&mut self, event: Event) {
         self.effect(Effect::Event(event));
@@ -360,6 +361,12 @@ impl Cx<'_> {
     pub fn effect(&mut self, effect: Effect) {
         self.effects.push_back(effect);
     }
+}
+
+/// The arbiter's time: nanoseconds since the start, from 1 on.
+fn counted(now: Instant, origin: Instant) -> Time {
+    let since = now.saturating_duration_since(origin);
+    Time(1 + u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// Has the kernel tell of the descriptors of one part.

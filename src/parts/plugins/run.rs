@@ -156,7 +156,7 @@ impl Builtins {
     fn tell(&mut self, id: WatcherId, input: Input<'_>, cx: &mut Cx<'_>) {
         let Some(running) = self.running.iter_mut().find(|running| running.id == id) else { return };
         let mut wishes = Wishes::default();
-        running.plugin.handle(cx.time, input, &mut Sight::new(cx, &mut running.samples), &mut wishes);
+        running.plugin.handle(cx.time(), input, &mut Sight::new(cx, &mut running.samples), &mut wishes);
         let name = Rc::clone(&running.name);
         for wish in wishes.0 {
             self.fulfil(id, &name, wish, cx);
@@ -303,7 +303,7 @@ impl Builtins {
 
     fn find_deadline(&mut self, cx: &Cx<'_>) {
         let first = self.running.iter().filter_map(|running| running.plugin.deadline()).min();
-        self.deadline = first.map(|at| cx.now + Duration::from_nanos(at.0.saturating_sub(cx.time.0)));
+        self.deadline = first.map(|at| cx.now + Duration::from_nanos(at.0.saturating_sub(cx.time().0)));
     }
 }
 
@@ -332,7 +332,7 @@ impl Part for Builtins {
     }
 
     fn due(&mut self, cx: &mut Cx<'_>) {
-        let is_due = |running: &Running| running.plugin.deadline().is_some_and(|at| at <= cx.time);
+        let is_due = |running: &Running| running.plugin.deadline().is_some_and(|at| at <= cx.time());
         for id in self.ids(&is_due) {
             self.tell(id, Input::Due, cx);
         }

@@ -104,7 +104,7 @@ pub fn meaning(watcher: &str, what: &Published, cx: &Cx<'_>) -> What {
                 match process.phase() {
                     Phase::Dead { asked, .. } if process.pid == *pid => {
                         by_itself = !asked;
-                        lived = cx.time.since(process.started);
+                        lived = cx.time().since(process.started);
                     }
                     Phase::Dead { .. } => {}
                     Phase::Running | Phase::Asked { .. } | Phase::Killed { .. } => others = true,

@@ -54,6 +54,7 @@ check: man without ## format, lints, who imports whom, documentation, man pages,
 	$(CARGO) test --test architecture
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps
 
+# By clippy, since it alone makes warnings errors without building the crates anew; what it thinks of stubs is no matter.
 without: ## compile with each feature left out, and with none
 	$(CARGO) clippy --no-default-features --lib --bins -- -D warnings -A clippy::all
 	for left in $(features); do \

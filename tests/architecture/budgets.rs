@@ -12,7 +12,7 @@ const BUDGETS: &[(&str, usize)] = &[
     ("config", 4_450),
     ("control", 2_500),
     ("host", 3_600),
-    ("parts", 8_300),
+    ("parts", 8_450),
     ("reactor", 1_300),
     ("sys", 2_700),
     ("views", 910),
@@ -21,7 +21,7 @@ const BUDGETS: &[(&str, usize)] = &[
 ];
 
 /// The most lines of a file, tests apart, and how many files may have more.
-const LONGEST_FILE: (usize, usize) = (450, 10);
+const LONGEST_FILE: (usize, usize) = (450, 4);
 
 /// The most lines of a function.
 const LONGEST_FUNCTION: usize = 60;

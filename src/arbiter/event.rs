@@ -14,26 +14,27 @@ use std::rc::Rc;
 pub enum Event {
     /// The daemon is ready: the sockets are bound.
     Start,
-    /// [`Action::Spawn`] gave a process.
+    /// [`Action::Spawn`](super::Action::Spawn) gave a process.
     Spawned { watcher: WatcherId, pid: Pid },
-    /// [`Action::Spawn`] failed.
+    /// [`Action::Spawn`](super::Action::Spawn) failed.
     SpawnFailed { watcher: WatcherId, reason: String, shortage: bool },
     /// A process has ended before it became its program; its [`Event::Exited`] follows.
     NeverRan { pid: Pid, reason: String, shortage: bool },
-    /// A child is a zombie. It stays one until [`Action::Reap`].
+    /// A child is a zombie. It stays one until [`Action::Reap`](super::Action::Reap).
     Exited { pid: Pid, exit: Exit },
     /// The kernel has probably ended a process for want of memory; its [`Event::Exited`] follows.
     OutOfMemory { pid: Pid },
-    /// [`Action::Reap`] is done.
+    /// [`Action::Reap`](super::Action::Reap) is done.
     Reaped { pid: Pid, group_left: bool },
     /// A group whose leader was reaped has no members any more.
     GroupEmpty { pgid: Pid },
-    /// A hook of [`Action::RunHook`] has ended.
+    /// A hook of [`Action::RunHook`](super::Action::RunHook) has ended.
     HookDone { id: HookId, watcher: WatcherId, answer: Answer },
-    /// A hook of [`Action::RunHook`] could not be run yet, for circus was short of something: it is tried again, but for
+    /// A hook of [`Action::RunHook`](super::Action::RunHook) could not be run yet, for circus was short of something: it
+    /// is tried again, but for
     /// a question, which is not asked then.
     HookDelayed { id: HookId, watcher: WatcherId },
-    /// [`Action::WatchSockets`] is done, or cannot be.
+    /// [`Action::WatchSockets`](super::Action::WatchSockets) is done, or cannot be.
     SocketsWatched { watcher: WatcherId, result: Result<(), String> },
     /// Something has come to a socket of a watcher; nobody looks at its sockets any more.
     SocketReady { watcher: WatcherId },
@@ -41,7 +42,7 @@ pub enum Event {
     Noticed { pid: Pid, notice: Notice },
     /// A client's order.
     Order { ticket: Ticket, order: Order, targets: Option<Vec<WatcherId>>, by: Rc<Origin> },
-    /// [`Action::Read`] is done.
+    /// [`Action::Read`](super::Action::Read) is done.
     Read { reading: Reading, found: Result<Box<NewConfig>, String> },
     /// A signal asked circus to end. The second time, unless it comes right behind the first, all that is left is
     /// killed.
@@ -50,7 +51,7 @@ pub enum Event {
     Reload,
     /// circus has stood still for so many seconds.
     Overslept { seconds: f64 },
-    /// The time of [`Arbiter::deadline`] has come.
+    /// The time of [`Arbiter::deadline`](super::Arbiter::deadline) has come.
     Tick,
 }
 

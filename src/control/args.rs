@@ -184,7 +184,7 @@ impl<'a> Args<'a> {
         self.0.get(key).filter(|value| !value.is_null())
     }
 
-    /// The property, by one of the readers of [`props`].
+    /// The property, by one of the readers in props.rs.
     pub fn get<T>(&self, key: &str, read: Read<T>) -> Result<Option<T>, Refusal> {
         self.json(key).map(|value| read(key, value)).transpose()
     }

@@ -1,8 +1,8 @@
 //! How watchers depend on each other: `after` is an order alone, `requires` needs the other one.
 //!
 //! A watcher that requires another one runs only while that is there: it waits until the other is active, and it is
-//! stopped, before the other is, when that stops; its goal stays, so that it comes back with the other. Who starts it
-//! starts what it requires. `after` waits for those that are on their way, and no longer than that. Whatever depends on
+//! stopped, before the other is, when that stops; its goal stays, so that it comes back with the other. Starting a
+//! watcher starts what it requires. `after` waits for those that are on their way, and no longer than that. Whatever depends on
 //! a watcher, in either way, has stopped before the watcher is asked to, when both are to stop.
 //!
 //! What the others mean for a watcher are its [`DependencyState`]. They are found anew before it acts; a change of one watcher
@@ -10,34 +10,11 @@
 
 use super::context::Cx;
 use super::history::{Cause, Standing};
-use super::watcher::{Goal, Status, Watcher};
+use super::watcher::{DependencyState, Goal, Status, Watcher};
 use super::{Arbiter, Level, WatcherId};
 use crate::config::WatcherConfig;
 use crate::config::value::listed;
 use crate::sorted::Sorted;
-
-/// What the watchers that it depends on, and that depend on it, mean for a watcher.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct DependencyState {
-    /// Why it cannot start now.
-    pub(super) waits: Option<Box<str>>,
-    /// It requires a watcher that is not there.
-    pub(super) must_stop: bool,
-    /// It waits, and nobody starts what it requires.
-    pub(super) in_vain: bool,
-    /// Others have to stop before it does.
-    pub(super) followed: bool,
-    /// One that it waits for cannot be started, for now.
-    pub(super) hopeless: bool,
-}
-
-/// What a watcher knows of those that it depends on, and that depend on it.
-#[derive(Debug, Default)]
-pub(super) struct Dependency {
-    pub(super) ties: DependencyState,
-    /// Why it does not start, as the log has said last.
-    pub(super) told: Option<Box<str>>,
-}
 
 /// What others look at in a watcher, besides its standing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! All watchers are stopped together, and then circus ends. Who asks a second time is in a hurry.
+//! All watchers are stopped together, and then circus ends. A second request kills what is left.
 
 use super::request::Ticket;
 use super::time::Time;

@@ -5,7 +5,6 @@
 //! done. At most one spawn is under way for a watcher, so that a stop can always overtake a start.
 
 use super::context::Cx;
-use super::dependencies::Dependency;
 use super::history::History;
 use super::hooks::{About, Hooks, Then};
 use super::on_demand::Demand;
@@ -114,6 +113,29 @@ pub(super) struct Extensions {
     pub(super) demand: Demand,
     pub(super) dependency: Dependency,
     pub(super) history: History,
+}
+
+/// What the watchers that it depends on, and that depend on it, mean for a watcher.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct DependencyState {
+    /// Why it cannot start now.
+    pub(super) waits: Option<Box<str>>,
+    /// It requires a watcher that is not there.
+    pub(super) must_stop: bool,
+    /// It waits, and nobody starts what it requires.
+    pub(super) in_vain: bool,
+    /// Others have to stop before it does.
+    pub(super) followed: bool,
+    /// One that it waits for cannot be started, for now.
+    pub(super) hopeless: bool,
+}
+
+/// What a watcher knows of those that it depends on, and that depend on it.
+#[derive(Debug, Default)]
+pub(super) struct Dependency {
+    pub(super) ties: DependencyState,
+    /// Why it does not start, as the log has said last.
+    pub(super) told: Option<Box<str>>,
 }
 
 impl Watcher {

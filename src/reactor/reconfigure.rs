@@ -176,8 +176,8 @@ fn given(core: &Core, parts: &Parts) -> Vec<(WatcherId, Given)> {
     core.arbiter.watchers().map(of).collect()
 }
 
-/// What is wrong with sockets whose options cannot be used. At the start they are left out; that one which is there
-/// should go for a slip of the pen is nobody's wish.
+/// What is wrong with sockets whose options cannot be used. At the start they are left out; while circus runs,
+/// a typing mistake must not close a socket that is in use, so the whole file is refused.
 fn broken_sockets(config: &Config, findings: &[Finding]) -> Vec<String> {
     let broken = config.sockets.iter().filter(|socket| socket.broken.is_some());
     let errors = findings.iter().filter(|finding| finding.severity != Severity::Warning);

@@ -6,22 +6,6 @@ use super::watcher::Watcher;
 use super::{Arbiter, WatcherId};
 use crate::config::WatcherConfig;
 
-/// Nobody waits for anybody.
-#[derive(Debug, Default)]
-pub(super) struct DependencyState {
-    pub(super) waits: Option<Box<str>>,
-    pub(super) must_stop: bool,
-    pub(super) in_vain: bool,
-    pub(super) followed: bool,
-    pub(super) hopeless: bool,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Dependency {
-    pub(super) ties: DependencyState,
-    pub(super) told: Option<Box<str>>,
-}
-
 pub(super) struct Outlook;
 
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! Watchers that depend on each other in the simulated world.
 
-use super::super::dependencies::DependencyState;
+use super::super::watcher::DependencyState;
 use super::super::watcher::{Goal, Watcher};
 use super::*;
 

@@ -183,7 +183,7 @@ impl Clients {
         let Some(mut opened) = fresh else { return Ok(None) };
         opened.keep();
         cx.poll.watch(opened.acceptor.fd(), token(number)).map_err(|error| sys::io_words(&error))?;
-        // Who waits at the old one is not forgotten. Nobody can come after them.
+        // Connections that wait at the old socket are accepted first; no more can arrive there.
         (listener.accepting, listener.left) = (true, usize::MAX);
         while let Some(stream) = self.listeners.accept_one(number, cx) {
             let client = self.admit(number, stream, cx);

@@ -101,7 +101,7 @@ pub fn before_ids(child: &Child) -> Result<(), SpawnError> {
     check(prctl(libc::PR_SET_KEEPCAPS, 1), Step::Capabilities)
 }
 
-/// Who may not do that gains nothing either way where no program gives more rights.
+/// Gives a capability up for good. EPERM is harmless under no_new_privs.
 fn give_up(child: &Child, capability: u32) -> Result<(), SpawnError> {
     let given_up = check(prctl(libc::PR_CAPBSET_DROP, capability.into()), Step::Capabilities);
     given_up.or_else(|error| {

@@ -3,7 +3,7 @@
 
 use super::destination::Place;
 use super::sink::Target;
-use super::{Log, SinkId, Streams};
+use super::{Log, Owner, Streams};
 use crate::arbiter::request::Errno;
 use crate::config::text;
 use crate::control::{Map, Refusal, answers, output};
@@ -25,7 +25,7 @@ impl Streams {
     pub fn logs(&mut self, name: Option<&str>, rotate: bool, cx: &mut Cx<'_>) -> Result<Map, Refusal> {
         let sinks = name.map(|name| {
             let watcher = cx.arbiter.find(name).ok_or_else(|| answers::no_watcher(name))?;
-            Ok(self.sinks_of(watcher.id).into_iter().map(|(_, sink)| sink).collect::<Vec<_>>())
+            Ok(self.owners(watcher.id))
         });
         let (files, mut failures) =
             self.rotate_or_reopen(sinks.transpose()?.as_deref(), rotate, cx.now, cx.log);
@@ -41,12 +41,12 @@ impl Streams {
     /// Does that for the files of these sinks, or all: with which it was done, and why not with others.
     pub(super) fn rotate_or_reopen(
         &mut self,
-        sinks: Option<&[SinkId]>,
+        sinks: Option<&[Owner]>,
         rotate: bool,
         now: Instant,
         log: &mut Log,
     ) -> (Vec<String>, Vec<String>) {
-        let leads_to = |sink: &SinkId, id: u32| self.sinks.get(sink.0).is_some_and(|sink| sink.target == id);
+        let leads_to = |owner: &Owner, id: u32| self.sinks.get(owner).is_some_and(|sink| sink.target == id);
         let chosen = |id: &u32| sinks.is_none_or(|sinks| sinks.iter().any(|sink| leads_to(sink, *id)));
         let targets: Vec<u32> = self.targets.ids().into_iter().filter(chosen).collect();
         let (mut files, mut failures) = (Vec::new(), Vec::new());

@@ -121,7 +121,7 @@ fn absolute(name: &str) -> Result<PathBuf, String> {
 #[cfg(test)]
 mod tests {
     use super::super::format::Format;
-    use super::super::sink::{Owner, Source};
+    use super::super::sink::Owner;
     use super::*;
     use crate::arbiter::WatcherId;
     use crate::config::Channel;
@@ -141,9 +141,8 @@ mod tests {
 
     fn format(config: &StreamConfig, terminal: bool, no_color: bool) -> Format {
         let owner = Owner { watcher: WatcherId(1), channel: Channel::Stderr, wid: 3 };
-        let source = Source { watcher: "w\"\u{10f8ff}", user: 0, owner };
         let Plan { place, color, .. } = Plan::of(config).unwrap();
-        Format::of(config, &source, &place, color, terminal && !no_color)
+        Format::of(config, "w\"\u{10f8ff}", owner, &place, color, terminal && !no_color)
     }
 
     fn line(config: &StreamConfig, terminal: bool, no_color: bool) -> String {

@@ -3,9 +3,10 @@
 use super::destination::Destination;
 use super::file::Rotation;
 use super::format::{Format, Room};
-use super::{CHUNK, Log, Place, Plan, SinkId, StreamConfig, Streams};
+use super::outputs::{expanded, user_of};
+use super::{CHUNK, Log, Place, Plan, Streams};
 use crate::arbiter::WatcherId;
-use crate::config::Channel;
+use crate::config::{Channel, WatcherConfig};
 use crate::parts::log::Level;
 use crate::reactor::part::Writer;
 use std::io;
@@ -26,19 +27,15 @@ pub struct Owner {
     pub wid: u32,
 }
 
-/// Who asks for a sink.
-pub struct Source<'a> {
-    /// The name of the watcher.
-    pub watcher: &'a str,
-    /// The user of its processes.
-    pub user: u32,
-    /// Whose output it is.
-    pub owner: Owner,
+impl Owner {
+    /// Whether it is the output of one process.
+    fn is_of_one(self) -> bool {
+        self.wid != 0
+    }
 }
 
 /// What one stream of a watcher asks for.
 pub(super) struct Sink {
-    pub(super) owner: Owner,
     /// The number of its target.
     pub(super) target: u32,
     /// How many pipes feed it.
@@ -111,29 +108,60 @@ impl Target {
 }
 
 impl Streams {
-    /// A sink that is in no table yet, with its target, which is.
-    pub(super) fn open_sink(
+    /// The sink of an output is there: it is opened when it is first needed.
+    ///
+    /// # Errors
+    /// As [`Self::lead`].
+    pub(super) fn want(
         &mut self,
-        source: &Source<'_>,
-        config: &StreamConfig,
+        owner: Owner,
+        config: &WatcherConfig,
         now: Instant,
         log: &mut Log,
-    ) -> Result<Sink, String> {
-        let plan = Plan::of(config)?;
+    ) -> Result<(), String> {
+        match self.sinks.get_mut(&owner) {
+            Some(sink) => sink.passing = owner.is_of_one(),
+            None => self.lead(owner, config, now, log)?,
+        }
+        Ok(())
+    }
+
+    /// Leads an output to where the options of its watcher want it: to a new sink, or live, so that the pipes of the old
+    /// one go on into the new place. On an error nothing changes.
+    ///
+    /// # Errors
+    /// A sentence that says why that cannot be.
+    pub(super) fn lead(
+        &mut self,
+        owner: Owner,
+        config: &WatcherConfig,
+        now: Instant,
+        log: &mut Log,
+    ) -> Result<(), String> {
+        let Some(stream) = expanded(config, owner.channel, owner.wid) else { return Ok(()) };
+        let key = owner.channel.key();
+        let named = |why: String| format!("{key}: {why}");
+        let plan = Plan::of(&stream).map_err(named)?;
         for warning in &plan.warnings {
-            let channel = source.owner.channel.name();
-            log.warning(format_args!("{} {channel}_stream: {warning}", source.watcher));
+            log.warning(format_args!("{} {key}: {warning}", config.name));
         }
         let target = match self.find_target(&plan.place) {
             Some(target) => target,
-            None => self.open_target(&plan.place, source.user, now, log)?,
+            None => self.open_target(&plan.place, user_of(config), now, log).map_err(named)?,
         };
         let terminal = self.targets.get(target).is_some_and(|target| target.destination.is_terminal());
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let format = Format::of(config, source, &plan.place, plan.color, terminal && !no_color);
+        let format = Format::of(&stream, &config.name, owner, &plan.place, plan.color, terminal && !no_color);
         self.settle(target, log);
-        let owner = source.owner;
-        Ok(Sink { owner, target, pipes: 0, passing: owner.wid != 0, format, rotation: plan.rotation })
+        let old = self.sinks.get(&owner);
+        let (pipes, passing) = old.map_or((0, owner.is_of_one()), |old| (old.pipes, old.passing));
+        let old = self.sinks.insert(owner, Sink { target, pipes, passing, format, rotation: plan.rotation });
+        self.count(target, 1, pipes);
+        if let Some(old) = old {
+            self.count(old.target, -1, -pipes);
+            self.forget_target(old.target, now, log);
+        }
+        Ok(())
     }
 
     /// The target of a place that is in use under this name.
@@ -190,45 +218,30 @@ impl Streams {
         if sinks != 0
             && let Some(file) = target.destination.file()
         {
-            let wishes =
-                self.sinks.iter().filter(|(_, sink)| sink.target == id).map(|(_, sink)| sink.rotation);
+            let wishes = self.sinks.values().filter(|sink| sink.target == id).map(|sink| sink.rotation);
             file.set_rotation(wishes.fold(Rotation::default(), Rotation::with));
             target.chunk = file.chunk(CHUNK) as u32;
         }
     }
 
-    /// The sink of an owner.
-    pub fn sink_of(&self, owner: &Owner) -> Option<SinkId> {
-        self.owners.get(owner).copied()
-    }
-
-    /// The sinks of a watcher.
-    pub fn sinks_of(&self, watcher: WatcherId) -> Vec<(Owner, SinkId)> {
-        self.owners.iter().filter(|(owner, _)| owner.watcher == watcher).map(|(o, id)| (*o, *id)).collect()
+    /// The owners of a watcher's sinks.
+    pub(super) fn owners(&self, watcher: WatcherId) -> Vec<Owner> {
+        self.sinks.keys().filter(|owner| owner.watcher == watcher).copied().collect()
     }
 
     /// Nobody will attach to a sink any more. It goes with its last pipe, its file with its last sink.
-    pub fn release(&mut self, id: SinkId, now: Instant, log: &mut Log) {
-        if let Some(sink) = self.sinks.get_mut(id.0) {
+    pub(super) fn release(&mut self, owner: &Owner, now: Instant, log: &mut Log) {
+        if let Some(sink) = self.sinks.get_mut(owner) {
             sink.passing = true;
-            let owner = sink.owner;
-            self.disown(&owner, id);
-            self.forget_sink(id, now, log);
-        }
-    }
-
-    fn disown(&mut self, owner: &Owner, id: SinkId) {
-        if self.owners.get(owner) == Some(&id) {
-            self.owners.remove(owner);
+            self.forget_sink(owner, now, log);
         }
     }
 
     /// Drops a sink that nobody uses any more.
-    pub(super) fn forget_sink(&mut self, id: SinkId, now: Instant, log: &mut Log) {
-        if self.sinks.get(id.0).is_some_and(|sink| sink.passing && sink.pipes == 0)
-            && let Some(sink) = self.sinks.remove(id.0)
+    pub(super) fn forget_sink(&mut self, owner: &Owner, now: Instant, log: &mut Log) {
+        if self.sinks.get(owner).is_some_and(|sink| sink.passing && sink.pipes == 0)
+            && let Some(sink) = self.sinks.remove(owner)
         {
-            self.disown(&sink.owner, id);
             self.count(sink.target, -1, 0);
             self.forget_target(sink.target, now, log);
         }

@@ -100,7 +100,7 @@ pub mod syslog {
 pub mod format {
     use crate::config::StreamConfig;
     use crate::parts::streams::destination::Place;
-    use crate::parts::streams::sink::Source;
+    use crate::parts::streams::sink::Owner;
 
     pub enum Format {
         Plain,
@@ -108,7 +108,7 @@ pub mod format {
     }
 
     impl Format {
-        pub fn of(_: &StreamConfig, _: &Source<'_>, _: &Place, _: Option<usize>, _: bool) -> Format {
+        pub fn of(_: &StreamConfig, _: &str, _: Owner, _: &Place, _: Option<usize>, _: bool) -> Format {
             Format::Plain
         }
     }

@@ -1,7 +1,6 @@
 //! What is done to files from outside the flow of output: they are rotated or opened anew because somebody asks for
 //! it.
 
-use super::destination::Place;
 use super::sink::Target;
 use super::{Log, Owner, Streams};
 use crate::arbiter::request::Errno;
@@ -52,14 +51,13 @@ impl Streams {
         let (mut files, mut failures) = (Vec::new(), Vec::new());
         for id in targets {
             let Some(Target { destination, .. }) = self.targets.get_mut(id) else { continue };
-            let Place::Path(path) = destination.place().clone() else { continue };
             let Some(file) = destination.file() else { continue };
             if rotate && sinks.is_none() && !file.keeps_old() {
                 continue;
             }
-            let done = if rotate { destination.rotate() } else { destination.reopen(now).map(|()| true) };
-            match done {
-                Ok(true) => files.push(text::from_bytes(path.as_os_str().as_bytes())),
+            let name = text::from_bytes(file.path.as_os_str().as_bytes());
+            match destination.renew(rotate, now) {
+                Ok(true) => files.push(name),
                 Ok(false) => {}
                 Err(why) => failures.push(why),
             }

@@ -38,10 +38,9 @@ pub mod timed;
 #[cfg(not(feature = "logs"))]
 mod without_logs;
 #[cfg(not(feature = "logs"))]
-pub use without_logs::{compress, format, log_quota, syslog, timed};
+pub use without_logs::{compress, format, log_quota, timed};
 
 use self::compress::Compressor;
-use self::destination::Place;
 use self::log_match::LogMatches;
 use self::log_quota::LogQuota;
 use self::outputs::NewOutputs;
@@ -101,8 +100,6 @@ pub struct Streams {
     large: u32,
     /// Some place may have to be written to again at a date.
     troubled: bool,
-    /// Instead of the standard output of circus, in tests.
-    stdout: Option<OwnedFd>,
 }
 
 impl Streams {
@@ -198,21 +195,20 @@ impl Streams {
     /// After a place was written to: says what is to be said, and takes note of what it waits for.
     fn settle(&mut self, id: u32, log: &mut Log) {
         let Some(target) = self.targets.get_mut(id) else { return };
-        let size = target.destination.file().map_or(0, |file| file.size());
-        self.size = self.size + size - std::mem::replace(&mut target.size, size);
-        if target.destination.take_rotated() {
-            self.quota.look_again();
-            if target.destination.file().is_some_and(|file| file.compresses())
-                && let Place::Path(path) = target.destination.place()
-            {
-                self.compressor.add(path);
+        if let Some(file) = target.destination.file() {
+            self.size = self.size + file.size - std::mem::replace(&mut target.size, file.size);
+            if std::mem::take(&mut file.rotated) {
+                self.quota.look_again();
+                if file.rotation.compress {
+                    self.compressor.add(&file.path);
+                }
             }
         }
         if target.destination.is_quiet() {
             return;
         }
-        for notice in target.destination.take_notices() {
-            log.log(notice.level, format_args!("{}", notice.text));
+        for (level, text) in target.destination.take_notices() {
+            log.log(level, format_args!("{text}"));
         }
         if let Some(fd) = target.destination.take_stalled() {
             self.stalled.push((id, fd));

@@ -1,16 +1,15 @@
 //! Sinks and the targets that they share: who opens a place, who uses it, and when it goes.
 
-use super::destination::Destination;
+use super::destination::{Destination, Place};
 use super::file::Rotation;
 use super::format::{Format, Room};
 use super::outputs::{expanded, user_of};
-use super::{CHUNK, Log, Place, Plan, Streams};
+use super::{CHUNK, Log, Plan, Streams};
 use crate::arbiter::WatcherId;
 use crate::config::{Channel, WatcherConfig};
 use crate::parts::log::Level;
 use crate::reactor::part::Writer;
-use std::io;
-use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::Instant;
 
 /// How many bytes of lines that get something around them are written at once.
@@ -68,7 +67,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    fn new(destination: Destination) -> Self {
+    pub(super) fn new(destination: Destination) -> Self {
         Target { destination, sinks: 0, pipes: 0, open_line: None, chunk: CHUNK as u32, size: 0 }
     }
 
@@ -166,28 +165,22 @@ impl Streams {
 
     /// The target of a place that is in use under this name.
     fn find_target(&self, place: &Place) -> Option<u32> {
-        self.targets.iter().find(|(_, target)| target.destination.place() == place).map(|(id, _)| id)
+        self.targets.iter().find(|(_, target)| target.destination.place == *place).map(|(id, _)| id)
     }
 
     /// Opens a place. A file that is in use under another name is found by what was opened, so that nobody comes to a
     /// file by a link that may not be followed.
     fn open_target(&mut self, place: &Place, user: u32, now: Instant, log: &Log) -> Result<u32, String> {
-        let mut destination = match place {
-            Place::Path(path) => Destination::open(path, user, now)?,
-            Place::Syslog(address) => Destination::syslog(address),
-            Place::Stdout | Place::Stderr => self
-                .open_console(place)
-                .map_err(|error| format!("cannot use {place}: {}", crate::sys::io_words(&error)))?,
-        };
+        let mut destination = Destination::open(place, user, now)?;
         if let Some(id) = destination.file().and_then(|file| file.id())
             && let Some((same, _)) = self.targets.iter().find(|(_, target)| target.destination.is_file(id))
         {
             return Ok(same);
         }
         self.targets.iter().for_each(|(_, target)| destination.watch_lines_of(&target.destination));
-        destination.watch_lines_of(log.destination());
+        destination.watch_lines_of(&log.destination);
         if let Place::Path(path) = place {
-            self.quota.add(path, user);
+            self.quota.add(Path::new(path), user);
         }
         Ok(self.targets.insert(Target::new(destination)))
     }
@@ -196,17 +189,8 @@ impl Streams {
     pub fn watch_lines_of(&mut self, log: &Log) {
         for id in self.targets.ids() {
             if let Some(target) = self.targets.get_mut(id) {
-                target.destination.watch_lines_of(log.destination());
+                target.destination.watch_lines_of(&log.destination);
             }
-        }
-    }
-
-    fn open_console(&self, place: &Place) -> io::Result<Destination> {
-        let place = place.clone();
-        match (&place, &self.stdout) {
-            (Place::Stderr, _) => Destination::console(place, io::stderr().as_fd()),
-            (_, Some(other)) => Destination::console(place, other.as_fd()),
-            (_, None) => Destination::console(place, io::stdout().as_fd()),
         }
     }
 
@@ -251,7 +235,7 @@ impl Streams {
     /// stay: they may have something to say yet.
     pub(super) fn forget_target(&mut self, id: u32, now: Instant, log: &mut Log) {
         let Some(target) = self.targets.get(id) else { return };
-        if target.sinks > 0 || matches!(target.destination.place(), Place::Stdout | Place::Stderr) {
+        if target.sinks > 0 || matches!(target.destination.place, Place::Stdout | Place::Stderr) {
             return;
         }
         if !target.destination.is_worth_waiting(now) {
@@ -268,7 +252,7 @@ impl Streams {
         let Some(target) = self.targets.remove(id) else { return };
         self.quota.look_again();
         self.size -= target.size;
-        let (held, place) = (target.destination.held(), target.destination.place());
+        let (held, place) = (target.destination.held(), &target.destination.place);
         if held > 0 {
             log.log(Level::Warning, format_args!("the last {held} bytes of output for {place} are lost"));
         }

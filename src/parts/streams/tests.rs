@@ -7,10 +7,10 @@ use crate::config::options::StreamOptions;
 use crate::config::{Channel, StreamConfig, WatcherConfig};
 use crate::parts::log::Level;
 use crate::sys::process::{enlarge_pipe, pipe, set_nonblocking};
-use destination::Destination;
+use destination::{Destination, Place};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -76,7 +76,7 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let (directory, now) = (Directory::new(), Instant::now());
-        let destination = Destination::open(&directory.path("log"), 0, now).unwrap();
+        let destination = Destination::open(&Place::at(&directory.path("log")), 0, now).unwrap();
         Stage { streams: Streams::default(), log: Log::to(destination, Level::Debug), now, directory }
     }
 
@@ -88,10 +88,15 @@ impl Stage {
         }
     }
 
-    /// What would go to the standard output of circus can be read here.
-    fn catch_stdout(&mut self) -> File {
+    /// What would go to the standard output of circus can be read here, as can a log that goes there too.
+    fn catch_stdout(&mut self, log: bool) -> File {
         let (reader, stdout) = pipe().unwrap();
-        self.streams.stdout = Some(stdout);
+        let console = |place| Destination::console(place, stdout.as_fd()).unwrap();
+        self.streams.targets.insert(Target::new(console(Place::Stdout)));
+        if log {
+            self.log = Log::to(console(Place::Stderr), Level::Debug);
+            self.streams.watch_lines_of(&self.log);
+        }
         File::from(reader)
     }
 
@@ -419,7 +424,7 @@ fn draining_the_dead_takes_what_is_there_and_no_more() {
 #[test]
 fn several_classes_share_the_standard_output() {
     let mut stage = Stage::new();
-    let mut reader = stage.catch_stdout();
+    let mut reader = stage.catch_stdout(false);
     let (mut fancy, mut named) = (class("FancyStdoutStream"), class("FileStream"));
     (fancy.options.color, fancy.options.time_format) = (Some("green".into()), Some("T".into()));
     named.options.filename = Some("/dev/stdout".into());

@@ -49,7 +49,7 @@ fn a_removed_directory_loses_nothing_that_fits_and_heals() {
 #[test]
 fn a_stalled_standard_output_holds_nobody_up() {
     let mut stage = Stage::new();
-    let mut reader = stage.catch_stdout();
+    let mut reader = stage.catch_stdout(false);
     let sink = stage.open(&class("StdoutStream")).unwrap();
     let (id, mut writer) = stage.attach(sink, 1);
     let line = format!("{}\n", "x".repeat(999));

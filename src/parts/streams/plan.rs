@@ -28,9 +28,6 @@
 
 use super::destination::Place;
 use super::file::{Rotation, refusal};
-use super::format;
-#[cfg(feature = "logs")]
-use super::syslog;
 use super::timed::Schedule;
 use crate::config::options::stream;
 use crate::config::{StreamConfig, StreamKind, text};
@@ -47,8 +44,6 @@ pub struct Plan {
     pub rotation: Rotation,
     /// What is said about it in the log.
     pub warnings: Vec<String>,
-    /// The colour that FancyStdoutStream names; one at random when there is none.
-    pub color: Option<usize>,
 }
 
 impl Plan {
@@ -57,37 +52,34 @@ impl Plan {
     /// # Errors
     /// A sentence about what is missing or cannot be.
     pub fn of(config: &StreamConfig) -> Result<Self, String> {
-        let options = &config.options;
-        let kind = config.kind();
-        let mut plan =
-            Plan { place: Place::Stdout, rotation: Rotation::default(), warnings: Vec::new(), color: None };
-        match kind {
-            StreamKind::File | StreamKind::WatchedFile | StreamKind::TimedFile => {
-                plan.place = file(config.file())?;
-            }
-            StreamKind::Json if config.file().is_some() => plan.place = file(config.file())?,
-            StreamKind::Stdout | StreamKind::Json => {}
-            StreamKind::FancyStdout => {
-                plan.color = format::color(options.color.as_deref(), &mut plan.warnings);
-            }
-            StreamKind::Queue => plan.place = Place::at(Path::new("/dev/null")),
+        let (kind, options) = (config.kind(), &config.options);
+        let mut warnings = Vec::new();
+        let place = match kind {
+            StreamKind::File | StreamKind::WatchedFile | StreamKind::TimedFile => file(config.file())?,
+            StreamKind::Json if config.file().is_some() => file(config.file())?,
+            StreamKind::Queue => Place::at(Path::new("/dev/null")),
             #[cfg(feature = "logs")]
             StreamKind::Syslog => {
-                let address = syslog::Address::of(options.address.as_deref())?;
-                plan.place = Place::Syslog(address.into());
+                Place::Syslog(super::syslog::Address::of(options.address.as_deref())?.into())
             }
-            #[cfg(not(feature = "logs"))]
-            StreamKind::Syslog => {}
-        }
-        plan.rotation.compress = kind.heeds(stream::compress) && options.compress.as_deref() == Some("gzip");
-        plan.rotation.watched = kind == StreamKind::WatchedFile;
+            _ => Place::Stdout,
+        };
+        let mut rotation = Rotation {
+            compress: kind.heeds(stream::compress) && options.compress.as_deref() == Some("gzip"),
+            watched: kind == StreamKind::WatchedFile,
+            ..Rotation::default()
+        };
         if kind == StreamKind::TimedFile {
-            plan.rotation.schedule = Some(Schedule::of(options, &mut plan.warnings)?);
+            rotation.schedule = Some(Schedule::of(options, &mut warnings)?);
         } else if kind.heeds(stream::max_bytes) {
-            plan.rotation.max_bytes = u64::try_from(options.max_bytes).unwrap_or(0);
-            plan.rotation.backup_count = options.backup_count.clamp(0, u32::MAX.into()) as u32;
+            rotation.max_bytes = u64::try_from(options.max_bytes).unwrap_or(0);
+            rotation.backup_count = options.backup_count.clamp(0, u32::MAX.into()) as u32;
         }
-        Ok(plan)
+        #[cfg(feature = "logs")]
+        if kind == StreamKind::FancyStdout {
+            warnings.extend(super::format::color(options.color.as_deref()).err());
+        }
+        Ok(Plan { place, rotation, warnings })
     }
 
     /// Looks whether a stream can work, without opening or creating anything.
@@ -126,7 +118,7 @@ fn absolute(name: &str) -> Result<PathBuf, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::format::Format;
+    use super::super::format::Lines;
     use super::super::sink::Owner;
     use super::*;
     use crate::arbiter::WatcherId;
@@ -145,18 +137,17 @@ mod tests {
         StreamConfig { options, ..StreamConfig::default() }
     }
 
-    fn format(config: &StreamConfig, terminal: bool, no_color: bool) -> Format {
+    fn format(config: &StreamConfig, terminal: bool, no_color: bool) -> Option<Box<Lines>> {
         let owner = Owner { watcher: WatcherId(1), channel: Channel::Stderr, wid: 3 };
-        let Plan { place, color, .. } = Plan::of(config).unwrap();
-        Format::of(config, "w\"\u{10f8ff}", owner, &place, color, terminal && !no_color)
+        let place = Plan::of(config).unwrap().place;
+        Lines::of(config, "w\"\u{10f8ff}", owner, &place, terminal && !no_color)
     }
 
     fn line(config: &StreamConfig, terminal: bool, no_color: bool) -> String {
-        let Format::Lines(mut lines) = format(config, terminal, no_color) else { return String::new() };
-        let (mut out, mut bytes) = (Vec::new(), Vec::new());
+        let mut out = Vec::new();
         let mut add = |piece: &[u8]| out.extend_from_slice(piece);
-        let mut room = super::super::format::Room { bytes: &mut bytes, piece: 1, write: &mut add };
-        lines.lines(1, b"x\n", false, false, &mut room);
+        let mut lines = format(config, terminal, no_color).unwrap();
+        lines.write(1, b"x\n", false, false, &mut Vec::new(), &mut add);
         String::from_utf8(out).unwrap()
     }
 
@@ -167,7 +158,7 @@ mod tests {
             let plan = Plan::of(&config).unwrap();
             assert_eq!(plan.place, Place::at(Path::new("/a/b.log")));
             assert_eq!(plan.rotation.watched, class == "WatchedFileStream");
-            assert!(matches!(format(&config, true, false), Format::Plain));
+            assert!(format(&config, true, false).is_none());
         }
         let here = std::env::current_dir().unwrap();
         assert_eq!(Plan::of(&options("", "b.log", "")).unwrap().place, Place::at(&here.join("b.log")));
@@ -189,7 +180,10 @@ mod tests {
         assert_eq!(place("JsonStream"), Place::at(Path::new("/x")));
         assert_eq!(place("QueueStream"), Place::at(Path::new("/dev/null")));
         assert_eq!(place("tsuru.stream.Stream"), Place::Stdout, "no output is lost");
-        assert_eq!(place("SyslogStream"), Place::Syslog(syslog::Address::Path("/dev/log".into()).into()));
+        assert_eq!(
+            place("SyslogStream"),
+            Place::Syslog(super::super::syslog::Address::Path("/dev/log".into()).into())
+        );
     }
 
     #[test]

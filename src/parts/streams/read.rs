@@ -173,7 +173,7 @@ impl Streams {
         pipe.tail = self.buffer.get(LINE_MAX + whole..LINE_MAX + n).unwrap_or_default().to_vec();
         let bytes = self.buffer.get(start..LINE_MAX + whole).unwrap_or_default();
         let last = rest == Rest::End;
-        target.write(&mut sink.format, &pipe.writer, bytes, last, &mut self.scratch, now);
+        target.write(sink.format.as_deref_mut(), &pipe.writer, bytes, last, &mut self.scratch, now);
         let target = sink.target;
         self.settle(target, log);
     }

@@ -2,7 +2,7 @@
 
 use super::destination::{Destination, Place};
 use super::file::Rotation;
-use super::format::{Format, Room};
+use super::format::Lines;
 use super::outputs::{expanded, user_of};
 use super::{CHUNK, Log, Plan, Streams};
 use crate::arbiter::WatcherId;
@@ -11,9 +11,6 @@ use crate::parts::log::Level;
 use crate::reactor::part::Writer;
 use std::path::Path;
 use std::time::Instant;
-
-/// How many bytes of lines that get something around them are written at once.
-const PIECE: usize = 64 * 1024;
 
 /// Whose output a sink takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,14 +38,15 @@ pub(super) struct Sink {
     pub(super) pipes: i32,
     /// It goes with its last pipe: it is that of one process, or its watcher has stopped.
     pub(super) passing: bool,
-    pub(super) format: Format,
+    /// What is put around its lines.
+    pub(super) format: Option<Box<Lines>>,
     rotation: Rotation,
 }
 
 impl Sink {
     /// Whether lines without an end have to wait for it.
     pub(super) fn needs_whole_lines(&self) -> bool {
-        matches!(&self.format, Format::Lines(lines) if lines.needs_whole_lines())
+        self.format.as_ref().is_some_and(|lines| lines.needs_whole_lines())
     }
 }
 
@@ -74,7 +72,7 @@ impl Target {
     /// Writes bytes of one output of a process. `last`: an unfinished line at their end stays unfinished.
     pub(super) fn write(
         &mut self,
-        format: &mut Format,
+        format: Option<&mut Lines>,
         writer: &Writer,
         bytes: &[u8],
         last: bool,
@@ -90,16 +88,13 @@ impl Target {
             self.destination.write(b"\n", now);
         }
         let within = match format {
-            Format::Plain => {
+            None => {
                 self.destination.write(bytes, now);
                 *final_byte != b'\n'
             }
-            Format::Lines(lines) => {
+            Some(lines) => {
                 let write = &mut |piece: &[u8]| self.destination.write(piece, now);
-                let mut room = Room { bytes: scratch, piece: PIECE, write };
-                let within = lines.lines(writer.pid, bytes, within, last, &mut room);
-                room.flush();
-                within
+                lines.write(writer.pid, bytes, within, last, scratch, write)
             }
         };
         self.open_line = within.then_some(own);
@@ -150,7 +145,7 @@ impl Streams {
         };
         let terminal = self.targets.get(target).is_some_and(|target| target.destination.is_terminal());
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let format = Format::of(&stream, &config.name, owner, &plan.place, plan.color, terminal && !no_color);
+        let format = Lines::of(&stream, &config.name, owner, &plan.place, terminal && !no_color);
         self.settle(target, log);
         let old = self.sinks.get(&owner);
         let (pipes, passing) = old.map_or((0, owner.is_of_one()), |old| (old.pipes, old.passing));

@@ -54,40 +54,26 @@ pub mod format {
     use crate::parts::streams::destination::Place;
     use crate::parts::streams::sink::Owner;
 
-    pub enum Format {
-        Plain,
-        Lines(Box<Lines>),
-    }
-
-    impl Format {
-        pub fn of(_: &StreamConfig, _: &str, _: Owner, _: &Place, _: Option<usize>, _: bool) -> Format {
-            Format::Plain
-        }
-    }
-
-    pub fn color(_: Option<&str>, _: &mut [String]) -> Option<usize> {
-        None
-    }
-
     pub enum Lines {}
 
     impl Lines {
+        pub fn of(_: &StreamConfig, _: &str, _: Owner, _: &Place, _: bool) -> Option<Box<Self>> {
+            None
+        }
         pub fn needs_whole_lines(&self) -> bool {
             match *self {}
         }
-        pub fn lines(&mut self, _: i32, _: &[u8], _: bool, _: bool, _: &mut Room<'_>) -> bool {
+        pub fn write(
+            &mut self,
+            _: i32,
+            _: &[u8],
+            _: bool,
+            _: bool,
+            _: &mut Vec<u8>,
+            _: &mut dyn FnMut(&[u8]),
+        ) -> bool {
             match *self {}
         }
-    }
-
-    pub struct Room<'a> {
-        pub bytes: &'a mut Vec<u8>,
-        pub piece: usize,
-        pub write: &'a mut dyn FnMut(&[u8]),
-    }
-
-    impl Room<'_> {
-        pub fn flush(&mut self) {}
     }
 }
 

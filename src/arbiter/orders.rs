@@ -7,7 +7,6 @@
 use super::context::Cx;
 use super::history::Restart;
 use super::hooks::MOST_CALLS;
-use super::process::Phase;
 use super::reconfigure::Reading;
 use super::request::{Errno, Order, Reply, Task, Ticket};
 use super::run::Run;
@@ -250,7 +249,7 @@ impl Arbiter {
             let text = format!("too many signals of '{name}' wait for its hooks");
             return Err(Reply::error(Errno::Conflict, text));
         }
-        let alive = watcher.processes.values().filter(|p| !matches!(p.phase(), Phase::Dead { .. }));
+        let alive = watcher.processes.values().filter(|p| p.exit().is_none());
         let pids: Vec<Pid> = alive.map(|p| p.pid).filter(|p| pid.is_none_or(|pid| pid == *p)).collect();
         if let (Some(pid), true) = (pid, pids.is_empty()) {
             return Err(no_process(pid, name));

@@ -2,7 +2,6 @@
 //! silence of that time, so everybody gets it back.
 
 use super::Arbiter;
-use super::process::Fate;
 use super::time::Time;
 use super::watcher::Watcher;
 
@@ -26,14 +25,7 @@ impl Watcher {
             }
         }
         for remnant in &mut self.left.groups {
-            match &mut remnant.fate {
-                Fate::Left => {}
-                Fate::Spared { ask_at, kill_at, .. } => {
-                    *ask_at = ask_at.plus(seconds);
-                    *kill_at = kill_at.plus(seconds);
-                }
-                Fate::Asked(at) | Fate::Killed(at) => *at = at.plus(seconds),
-            }
+            remnant.fate.give_back(seconds);
         }
         self.give_hooks_back(seconds);
     }

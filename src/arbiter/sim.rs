@@ -26,7 +26,7 @@ use super::context::Known;
 use super::exit_policy::CriticalExit;
 use super::hooks::{About, Answer, HookId, Then};
 use super::on_demand::Look;
-use super::process::{Exit, Phase};
+use super::process::Exit;
 use super::readiness::Notice;
 use super::reconfigure::NewConfig;
 use super::reload::Reload;

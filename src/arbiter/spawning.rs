@@ -4,7 +4,6 @@
 //! While it is under way, no other one begins.
 
 use super::context::{Cx, Known};
-use super::exit_policy::exit_of;
 use super::history::Cause;
 use super::hooks::{About, Then};
 use super::process::{Exit, Fate, NotRun, Process, Remnant};
@@ -229,7 +228,7 @@ impl Watcher {
         if being_replaced {
             return Next::AtOnce;
         }
-        let Some(exit) = exit_of(process) else { return Next::Nobody };
+        let Some(exit) = process.exit() else { return Next::Nobody };
         let backoff = Backoff::of(&self.config);
         if self.config.options.on_demand {
             self.note_for_demand(process, cx);

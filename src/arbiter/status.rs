@@ -2,7 +2,7 @@
 
 use super::Pid;
 use super::history::{History, Standing};
-use super::process::{Fate, Phase};
+use super::process::Process;
 use super::time::Time;
 use super::watcher::{Goal, Status, Watcher};
 
@@ -43,16 +43,8 @@ impl Watcher {
 
     /// When the next of its processes that were asked to end, or of what such a process has left, gets SIGKILL.
     pub fn next_kill(&self) -> Option<Time> {
-        let patience = |phase: Phase| match phase {
-            Phase::Asked { kill_at, .. } => Some(kill_at),
-            Phase::Running | Phase::Killed { .. } | Phase::Dead { .. } => None,
-        };
-        let of_group = |fate: Fate| match fate {
-            Fate::Spared { kill_at, .. } | Fate::Asked(kill_at) => Some(kill_at),
-            Fate::Left | Fate::Killed(_) => None,
-        };
-        let groups = self.left.groups.iter().filter_map(|remnant| of_group(remnant.fate));
-        self.processes.values().filter_map(|process| patience(process.phase())).chain(groups).min()
+        let groups = self.left.groups.iter().filter_map(|remnant| remnant.fate.kill_at());
+        self.processes.values().filter_map(Process::kill_at).chain(groups).min()
     }
 
     /// Its processes that SIGKILL did not end.

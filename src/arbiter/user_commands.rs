@@ -5,7 +5,7 @@
 
 use super::context::Cx;
 use super::hooks::{About, Then};
-use super::process::Phase;
+use super::process::{Fate, Process};
 use super::reload::Reload;
 use super::time::Time;
 use super::watcher::Watcher;
@@ -31,7 +31,7 @@ impl Watcher {
     /// stop_command did not do its work: the process, if it is there still, gets the signal.
     pub(super) fn stop_command_failed(&mut self, wid: u32, pid: Pid, cx: &mut Cx) {
         let process = self.processes.get(wid).filter(|process| process.pid == pid);
-        if let Some(Phase::Asked { signum, kill_at }) = process.map(|process| process.phase())
+        if let Some(Fate::Asked { signum, kill_at }) = process.map(Process::pending)
             && kill_at > cx.now
         {
             self.ask_by_signal((wid, pid), signum, kill_at.since(cx.now), cx);

@@ -8,7 +8,7 @@ use super::context::Cx;
 use super::history::History;
 use super::hooks::{About, Hooks, Then};
 use super::on_demand::Demand;
-use super::process::{Fate, Phase, Process, Processes, Remnant};
+use super::process::{Fate, Process, Processes, Remnant};
 use super::respawn::Backoff;
 use super::run::{Slot, State};
 use super::spawning::{Spawning, Step};
@@ -418,15 +418,12 @@ impl Watcher {
 
     /// When it next has something to do by itself.
     pub(super) fn deadline(&self) -> Option<Time> {
-        let of_processes = self.processes.values().filter_map(|p| match p.phase() {
-            Phase::Running => {
-                p.expires.filter(|_| self.status() == Status::Active && self.run().reload.is_none())
-            }
-            Phase::Asked { kill_at: at, .. } | Phase::Killed { until: at } => Some(at),
-            Phase::Dead { .. } => None,
-        });
-        let of_processes = of_processes.chain(self.remnant_deadline()).chain(self.spawn_deadline());
-        let of_processes = of_processes.chain(self.liveness_deadline());
-        of_processes.chain(self.demand_deadline()).chain(self.hook_deadline()).min()
+        let may_expire = self.may_expire();
+        let of_process = |p: &Process| p.pending().due().or(p.expires.filter(|_| may_expire && p.runs()));
+        let of_processes = self.processes.values().filter_map(of_process);
+        let of_groups = self.left.groups.iter().filter_map(|remnant| remnant.fate.due());
+        let of_programs = self.liveness_deadline().into_iter().chain(self.hook_deadline());
+        let of_itself = self.spawn_deadline().into_iter().chain(self.demand_deadline());
+        of_processes.chain(of_groups).chain(of_programs).chain(of_itself).min()
     }
 }

@@ -12,7 +12,7 @@ impl World {
             assert_eq!(running, watcher.running(), "{}: running", watcher.config.name);
             let held = watcher.processes().filter(|p| p.holds_slot()).count();
             assert_eq!(held, watcher.processes.holding(), "{}: held", watcher.config.name);
-            let alive = watcher.processes().filter(|p| !matches!(p.phase(), Phase::Dead { .. })).count();
+            let alive = watcher.processes().filter(|p| p.exit().is_none()).count();
             let excused = alive > 1 && self.excused.contains(&watcher.id);
             if !excused {
                 self.excused.remove(&watcher.id);
@@ -26,11 +26,7 @@ impl World {
                     .get(&process.pid)
                     .unwrap_or_else(|| panic!("{} is no child", process.pid))
                     .zombie;
-                assert!(
-                    !zombie || matches!(process.phase(), Phase::Dead { .. }),
-                    "{} was not noticed",
-                    process.pid
-                );
+                assert!(!zombie || process.exit().is_some(), "{} was not noticed", process.pid);
             }
             if watcher.status() == Status::Stopped {
                 assert_eq!(watcher.processes().count(), 0, "{} is stopped", watcher.config.name);
@@ -81,7 +77,7 @@ impl World {
                 | Then::Reaped(_)
                 | Then::Nothing => watcher.status() != Status::Stopped,
                 Then::Probed { wid, pid } => {
-                    watcher.processes().any(|p| (p.wid, p.pid, p.phase()) == (wid, pid, Phase::Running))
+                    watcher.processes().any(|p| (p.wid, p.pid, p.runs()) == (wid, pid, true))
                 }
             };
             assert!(fits, "{name}: {:?} while it is {}", call.then, watcher.status().word());

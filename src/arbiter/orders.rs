@@ -245,7 +245,7 @@ impl Arbiter {
     ) -> Result<Option<Reply>, Reply> {
         let id = self.id_of(name)?;
         let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
-        if watcher.ext.hooks.running() >= MOST_CALLS {
+        if watcher.ext.hooks.calls.len() >= MOST_CALLS {
             let text = format!("too many signals of '{name}' wait for its hooks");
             return Err(Reply::error(Errno::Conflict, text));
         }

@@ -21,12 +21,15 @@ impl Watcher {
         for process in self.processes.values_mut() {
             process.give_back(seconds);
             if let Some(liveness) = &mut process.liveness {
-                liveness.give_back(now, seconds);
+                liveness.heard = now;
+                liveness.ready_by = liveness.ready_by.map(|at| at.plus(seconds));
             }
         }
         for remnant in &mut self.left.groups {
             remnant.fate.give_back(seconds);
         }
-        self.give_hooks_back(seconds);
+        for call in self.ext.hooks.calls.values_mut() {
+            call.deadline = call.deadline.plus(seconds);
+        }
     }
 }

@@ -156,7 +156,7 @@ impl Arbiter {
         let Some(watcher) = self.watchers.remove(&id) else { return };
         self.dependencies.have_changed(&watcher.config);
         let cancel = |hook: &HookId| Action::CancelHook { id: *hook, watcher: id };
-        self.cx.actions.extend(watcher.ext.hooks.ids().map(cancel));
+        self.cx.actions.extend(watcher.ext.hooks.calls.keys().map(cancel));
         for waiter in watcher.waiters {
             let text = format!("'{}' was removed meanwhile", watcher.config.name);
             self.finish(waiter.ticket, Reply::error(Errno::Failed, text));

@@ -159,8 +159,7 @@ impl Watcher {
             }
             return;
         }
-        let about = About { pid: Some(pid), ..About::default() };
-        if !self.call(Hook::AfterSpawn, about, Then::Keep, cx) {
+        if !self.call(Hook::AfterSpawn, About::of(pid), Then::Keep, cx) {
             self.settle(cx);
         } else if let Some(spawning) = &mut self.spawning {
             spawning.step = Step::Confirming;

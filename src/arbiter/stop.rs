@@ -188,7 +188,8 @@ impl Watcher {
         if self.is_held_back() {
             self.state = State::Stopping { held_back: false };
         }
-        self.end_hooks(cx);
+        self.ext.hooks.hurried = true;
+        self.cancel_hooks(&|_| true, cx);
         if stop {
             self.ask_all(cx);
         }
@@ -247,9 +248,9 @@ impl Watcher {
 
     /// Runs before_reap, then after_reap. Neither the zombie nor its successor waits for them.
     fn call_reap_hooks(&mut self, pid: Pid, exit: Exit, asked: bool, cx: &mut Cx) {
-        let about = About { pid: Some(pid), asked, ..About::default() };
+        let about = About { asked, ..About::of(pid) };
         let after = About { exit: Some(exit), ..about };
-        let full = self.ext.hooks.running() >= MOST_CALLS;
+        let full = self.ext.hooks.calls.len() >= MOST_CALLS;
         if full || !self.call(Hook::BeforeReap, about, Then::Reaped(after), cx) {
             self.tell(Hook::AfterReap, after, cx);
         }
@@ -401,5 +402,5 @@ impl Watcher {
 }
 
 fn about_signal(pid: Pid, signum: i32) -> About {
-    About { pid: Some(pid), signum: Some(signum), ..About::default() }
+    About { signum: Some(signum), ..About::of(pid) }
 }

@@ -345,7 +345,7 @@ impl Watcher {
             self.stop_now(cx);
         }
         let waits_for_group = self.left.groups.iter().any(|r| r.fate != Fate::Left);
-        let ends = !self.processes.is_empty() || self.spawning.is_some() || self.ext.hooks.running() > 0;
+        let ends = !self.processes.is_empty() || self.spawning.is_some() || !self.ext.hooks.calls.is_empty();
         if ends || waits_for_group || self.is_held_back() {
             return;
         }
@@ -418,12 +418,13 @@ impl Watcher {
 
     /// When it next has something to do by itself.
     pub(super) fn deadline(&self) -> Option<Time> {
-        let may_expire = self.may_expire();
-        let of_process = |p: &Process| p.pending().due().or(p.expires.filter(|_| may_expire && p.runs()));
-        let of_processes = self.processes.values().filter_map(of_process);
+        let (is_up, may_expire) = (self.is_up(), self.may_expire());
+        let of_processes = self.processes.values().flat_map(|p| {
+            let age = p.expires.filter(|_| may_expire && p.runs());
+            [p.pending().due(), age, p.liveness_deadline().filter(|_| is_up)].into_iter().flatten()
+        });
         let of_groups = self.left.groups.iter().filter_map(|remnant| remnant.fate.due());
-        let of_programs = self.liveness_deadline().into_iter().chain(self.hook_deadline());
-        let of_itself = self.spawn_deadline().into_iter().chain(self.demand_deadline());
-        of_processes.chain(of_groups).chain(of_programs).chain(of_itself).min()
+        let of_itself = [self.hook_deadline(), self.spawn_deadline(), self.demand_deadline()];
+        of_processes.chain(of_groups).chain(of_itself.into_iter().flatten()).min()
     }
 }

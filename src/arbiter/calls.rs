@@ -184,18 +184,13 @@ impl Watcher {
     /// Goes on without the hooks that took too long.
     pub(super) fn expire_hooks(&mut self, cx: &mut Cx) {
         let now = cx.now;
-        let due = self.take_calls(&|call| call.deadline <= now, cx);
-        if due.is_empty() {
-            return;
-        }
-        for call in due {
+        for call in self.take_calls(&|call| call.deadline <= now, cx) {
             let options = &self.config.options;
-            let why = if call.hook.is_probe() {
-                "no answer in time".into()
-            } else if call.hook == Hook::StopCommand {
-                too_long(options.graceful_timeout)
-            } else {
-                too_long(options.hook_timeout)
+            let stops = call.hook == Hook::StopCommand;
+            let seconds = if stops { options.graceful_timeout } else { options.hook_timeout };
+            let why = match call.hook.is_probe() {
+                true => "no answer in time".into(),
+                false => format!("it took longer than {} s", number::short(seconds)),
             };
             self.go_on(&call, &Answer::Failed(why), cx);
         }
@@ -204,16 +199,14 @@ impl Watcher {
     /// before_start does not want it to start: it has not been anything but stopped.
     fn stay_stopped(&mut self, refusal: String, cx: &mut Cx) {
         cx.log(Level::Warning, format!("{} does not start: {refusal}", self.config.name));
-        self.failed_for_good(&refusal, cx);
-        self.fail(refusal);
+        self.failed_for_good(refusal, cx);
         self.state = State::Stopped;
     }
 
     /// A hook does not want it to run.
     pub(super) fn give_up(&mut self, refusal: String, cx: &mut Cx) {
         cx.log(Level::Warning, format!("{} is being stopped: {refusal}", self.config.name));
-        self.failed_for_good(&refusal, cx);
-        self.fail(refusal);
+        self.failed_for_good(refusal, cx);
         self.begin_stop(cx);
     }
 
@@ -225,10 +218,6 @@ impl Watcher {
             self.give_up(refusal, cx);
         }
     }
-}
-
-fn too_long(seconds: f64) -> String {
-    format!("it took longer than {} s", number::short(seconds))
 }
 
 /// What a hook or command is called in a sentence.

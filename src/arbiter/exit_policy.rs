@@ -95,8 +95,9 @@ impl Watcher {
     }
 
     /// It cannot run, for this reason, and is not tried again.
-    pub(super) fn failed_for_good(&mut self, reason: &str, cx: &mut Cx) {
-        cx.outcome.over = Some((reason.to_owned(), None));
+    pub(super) fn failed_for_good(&mut self, reason: String, cx: &mut Cx) {
+        cx.outcome.over = Some((reason.clone(), None));
+        self.fail(reason);
     }
 }
 

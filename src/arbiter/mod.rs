@@ -232,7 +232,9 @@ impl Arbiter {
             }
             Event::Exited { pid, exit } => self.exited(pid, exit),
             Event::Noticed { pid, notice } => {
-                self.with_process(pid, |w, wid, cx| w.noticed(wid, notice, cx));
+                if let Some((watcher, wid)) = self.owner(pid) {
+                    self.with(watcher, |w, cx| w.noticed(wid, notice, cx));
+                }
             }
             Event::NeverRan { pid, reason, shortage } => {
                 let not_run = NotRun { reason: reason.into(), shortage };
@@ -301,13 +303,6 @@ impl Arbiter {
         }
         self.cx.cause = Cause::Course;
         self.advance_startup();
-    }
-
-    /// Lets the watcher of a process handle something.
-    fn with_process(&mut self, pid: Pid, handle: impl FnOnce(&mut Watcher, u32, &mut Cx)) {
-        if let Some((watcher, wid)) = self.owner(pid) {
-            self.with(watcher, |w, cx| handle(w, wid, cx));
-        }
     }
 
     /// Lets a watcher handle something, then lets it act on what is different now.

@@ -148,7 +148,7 @@ impl Arbiter {
 
     /// The watchers that an order is for. One that was named stands alone; of several, only those that start with
     /// circus are started, as Circus has it.
-    fn to_start(&self, targets: Option<Vec<WatcherId>>) -> Vec<WatcherId> {
+    pub(super) fn to_start(&self, targets: Option<Vec<WatcherId>>) -> Vec<WatcherId> {
         let autostart = |id: &WatcherId| self.watchers.get(id).is_some_and(|w| w.config.options.autostart);
         match targets {
             Some(one) if one.len() == 1 => one,

@@ -31,7 +31,6 @@ use super::readiness::Notice;
 use super::reconfigure::NewConfig;
 use super::reload::Reload;
 use super::request::{Errno, Matching, Order, Reply, Select, Task, Ticket};
-use super::spawning::Step;
 use super::time::Time;
 use super::watcher::Status;
 use super::{Action, Arbiter, Event, Level, Pid, Published, WatcherId, Whom};

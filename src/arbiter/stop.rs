@@ -12,7 +12,6 @@ use super::process::{Exit, Fate, Process};
 use super::reload::Reload;
 use super::remnants::rest_of_stop;
 use super::run::{Next, State};
-use super::spawning::Step;
 use super::time::Time;
 use super::watcher::{Goal, Status, Watcher};
 use super::{Action, Level, Pid, Published, Whom};
@@ -82,14 +81,19 @@ impl Watcher {
 
     /// Asks a process to end by a signal, after before_signal was asked.
     pub(super) fn ask_by_signal(&mut self, (wid, pid): (u32, Pid), signum: i32, timeout: f64, cx: &mut Cx) {
-        let asks = signum != SIGKILL;
-        let then = Then::Ask { wid, pid, signum, timeout };
-        if !(asks && self.call(Hook::BeforeSignal, about_signal(pid, signum), then, cx)) {
-            if signum == SIGKILL {
-                self.tell(Hook::BeforeSignal, about_signal(pid, signum), cx);
-            }
+        if !self.asks_before(pid, signum, Then::Ask { wid, pid, signum, timeout }, cx) {
             self.ask_now((wid, pid), signum, timeout, true, cx);
         }
+    }
+
+    /// Whether before_signal is asked about a signal first. It is told only of SIGKILL.
+    fn asks_before(&mut self, pid: Pid, signum: i32, then: Then, cx: &mut Cx) -> bool {
+        let about = about_signal(pid, signum);
+        if signum != SIGKILL {
+            return self.call(Hook::BeforeSignal, about, then, cx);
+        }
+        self.tell(Hook::BeforeSignal, about, cx);
+        false
     }
 
     /// Ends the before_signal that is being asked about the end of a process.
@@ -125,7 +129,6 @@ impl Watcher {
 
     /// Sends the signal of a client to a process, after before_signal was asked.
     pub(super) fn send(&mut self, pid: Pid, signum: i32, whom: Whom, cx: &mut Cx) {
-        let about = about_signal(pid, signum);
         match whom {
             Whom::Process | Whom::Descendants => {}
             // Circus asks about the processes themselves only.
@@ -133,10 +136,7 @@ impl Watcher {
                 return cx.act(Action::Signal { pid, signum, whom });
             }
         }
-        if signum == SIGKILL {
-            self.tell(Hook::BeforeSignal, about, cx);
-            self.signal_now(pid, signum, whom, true, cx);
-        } else if !self.call(Hook::BeforeSignal, about, Then::Signal { pid, signum, whom }, cx) {
+        if !self.asks_before(pid, signum, Then::Signal { pid, signum, whom }, cx) {
             self.signal_now(pid, signum, whom, true, cx);
         }
     }
@@ -333,7 +333,7 @@ impl Watcher {
 
     /// How many old processes are there beside a successor that is being confirmed, or is not ready yet.
     pub(super) fn doubled(&self) -> usize {
-        let confirming = self.spawning.is_some_and(|s| s.step == Step::Confirming && s.replaces.is_some());
+        let confirming = self.is_confirming() && self.replaces().is_some();
         let old = self.processes.values().filter_map(Process::replaces);
         usize::from(confirming) + old.filter(|old| self.running_wid(*old).is_some()).count()
     }

@@ -65,8 +65,8 @@ impl World {
             let fits = match call.then {
                 Then::Begin => watcher.status() == Status::Starting && watcher.processes().count() == 0,
                 Then::Activate => watcher.status() == Status::Starting,
-                Then::Spawn => watcher.spawning.is_some_and(|s| s.step == Step::Asking),
-                Then::Keep => watcher.spawning.is_some_and(|s| s.step == Step::Confirming),
+                Then::Spawn => watcher.spawning.is_some() && !watcher.is_confirming(),
+                Then::Keep => watcher.is_confirming(),
                 Then::Stop | Then::Rest => watcher.status() == Status::Stopping,
                 Then::Reloaded { pid } => {
                     matches!(&watcher.run().reload, Some(Reload::Commands { current, .. }) if *current == Some(pid))
@@ -83,11 +83,8 @@ impl World {
             assert!(fits, "{name}: {:?} while it is {}", call.then, watcher.status().word());
         }
         let waits = |then| watcher.ext.hooks.calls.values().filter(|call| call.then == then).count();
-        match watcher.spawning.map(|spawning| spawning.step) {
-            Some(Step::Asking) => assert_eq!(waits(Then::Spawn), 1, "{name}"),
-            Some(Step::Confirming) => assert_eq!(waits(Then::Keep), 1, "{name}"),
-            Some(Step::Making) | None => {}
-        }
+        assert!(waits(Then::Spawn) <= 1, "{name}");
+        assert_eq!(waits(Then::Keep), usize::from(watcher.is_confirming()), "{name}");
         if let Some(Reload::Commands { current, .. }) = &watcher.run().reload {
             let waits = current.map(|pid| waits(Then::Reloaded { pid }));
             assert!(waits.is_none_or(|calls| calls == 1), "{name}: reload_command");

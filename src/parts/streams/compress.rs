@@ -23,10 +23,9 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
-/// The files whose old ones are to be compressed, and the one that is in work.
+/// The file that is in work.
 #[derive(Default)]
 pub struct Compressor {
-    waiting: Vec<PathBuf>,
     job: Option<Job>,
     /// circus ends, and begins nothing more.
     ended: bool,
@@ -49,17 +48,17 @@ impl Streams {
     pub(super) fn compress_next(&mut self, cx: &mut Cx<'_>) {
         while self.compressor.job.is_none()
             && !self.compressor.ended
-            && let Some(live) = self.compressor.waiting.first().cloned()
+            && let Some(live) = self.uncompressed.first().cloned()
         {
             let in_use = |id| self.writes_to(id) || cx.log.destination.is_file(id);
             let mut old = old_files(&[&live]).into_iter();
             let Some(next) = old.find(|old| !old.is_compressed() && !in_use(old.id)) else {
-                self.compressor.waiting.remove(0);
+                self.uncompressed.remove(0);
                 continue;
             };
             match begin(&live, &next, cx) {
                 Ok(job) => self.compressor.job = Some(job),
-                Err(why) => self.compressor.give_up(&live, &why, cx.log),
+                Err(why) => self.give_up(&live, &why, cx.log),
             }
         }
     }
@@ -82,10 +81,10 @@ impl Streams {
             }
             Err(why) => {
                 job.discard();
-                self.compressor.give_up(&job.live, &why, cx.log);
+                self.give_up(&job.live, &why, cx.log);
             }
         }
-        self.quota.look_again();
+        self.uncounted = true;
         self.compress_next(cx);
     }
 
@@ -94,19 +93,10 @@ impl Streams {
         self.compressor.ended = true;
         self.compressor.job.take().iter().for_each(Job::discard);
     }
-}
-
-impl Compressor {
-    /// The old files of this one are to be compressed.
-    pub fn add(&mut self, live: &Path) {
-        if self.waiting.iter().all(|waiting| waiting != live) {
-            self.waiting.push(live.to_path_buf());
-        }
-    }
 
     /// The old files of this one stay as they are until the next rotation.
     fn give_up(&mut self, live: &Path, why: &str, log: &mut Log) {
-        self.waiting.retain(|waiting| waiting != live);
+        self.uncompressed.retain(|waiting| waiting != live);
         let text = format_args!("the old files of {} are not compressed: {why}", live.display());
         log.once(Level::Warning, &format!("gzip {}", live.display()), text);
     }

@@ -38,10 +38,12 @@ pub mod timed;
 #[cfg(not(feature = "logs"))]
 mod without_logs;
 #[cfg(not(feature = "logs"))]
-pub use without_logs::{compress, format, log_quota, timed};
+pub use without_logs::{format, timed};
 
+#[cfg(feature = "logs")]
 use self::compress::Compressor;
 use self::log_match::LogMatches;
+#[cfg(feature = "logs")]
 use self::log_quota::LogQuota;
 use self::outputs::NewOutputs;
 use self::plan::Plan;
@@ -55,7 +57,9 @@ use crate::parts::log::Log;
 use crate::reactor::part::Writer;
 use crate::sorted::Sorted;
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::os::fd::{OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// The longest line that is kept whole, in bytes; a longer one may be cut.
@@ -91,11 +95,23 @@ pub struct Streams {
     stalled: Vec<(u32, RawFd)>,
     /// Pipes whose unfinished lines are looked at then, the soonest first.
     unfinished: VecDeque<(Instant, PipeId)>,
-    compressor: Compressor,
     /// How large the files are together that are written.
     size: u64,
-    /// What all log files may take.
+    /// What all log files may take; 0: there is no limit.
+    cap: u64,
+    /// Every file that was written since the start, with the user of the watcher, as far as there was a limit. By bytes,
+    /// not as paths, which are compared part by part: there may be a thousand of them.
+    written: Sorted<OsString, u32>,
+    /// Files were opened in this turn.
+    opened: bool,
+    /// Files were opened, closed, rotated or compressed since they were counted.
+    uncounted: bool,
+    /// The files whose old ones are to be compressed.
+    uncompressed: Vec<PathBuf>,
+    #[cfg(feature = "logs")]
     quota: LogQuota,
+    #[cfg(feature = "logs")]
+    compressor: Compressor,
     /// How many pipes were made larger.
     large: u32,
     /// Some place may have to be written to again at a date.
@@ -198,9 +214,9 @@ impl Streams {
         if let Some(file) = target.destination.file() {
             self.size = self.size + file.size - std::mem::replace(&mut target.size, file.size);
             if std::mem::take(&mut file.rotated) {
-                self.quota.look_again();
-                if file.rotation.compress {
-                    self.compressor.add(&file.path);
+                self.uncounted = true;
+                if file.rotation.compress && !self.uncompressed.contains(&file.path) {
+                    self.uncompressed.push(file.path.clone());
                 }
             }
         }

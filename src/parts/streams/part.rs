@@ -32,7 +32,8 @@ impl Part for Streams {
     }
 
     fn is_busy(&self) -> bool {
-        !self.ready.is_empty() || self.is_count_due()
+        // Files are counted as soon as none are being opened.
+        !self.ready.is_empty() || self.uncounted && self.cap > 0
     }
 
     fn begin(&mut self, _: &mut Cx<'_>) {
@@ -74,7 +75,6 @@ impl Part for Streams {
 
     fn lend(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<(), NotSpawned> {
         self.new_outputs = NewOutputs::default();
-        self.quota.set_cap(cx.setup.options.log_max_bytes);
         let Some(watcher) = cx.arbiter.watcher(job.watcher) else { return Ok(()) };
         for channel in CHANNELS {
             let Some(owner) = Owner::of(job.watcher, channel, &watcher.config, job.wid) else { continue };
@@ -97,7 +97,6 @@ impl Part for Streams {
         let NewOutputs { pipes, line } = std::mem::take(&mut self.new_outputs);
         let (watcher, wid) = (job.watcher, job.wid);
         let Some(pid) = pid else { return };
-        self.quota.note_spawn();
         let limit = ring_limit(watcher, cx.arbiter);
         let mut ids = [None, None];
         for (place, (reader, writer, owner)) in ids.iter_mut().zip(pipes) {

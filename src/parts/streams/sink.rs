@@ -9,7 +9,6 @@ use crate::arbiter::WatcherId;
 use crate::config::{Channel, WatcherConfig};
 use crate::parts::log::Level;
 use crate::reactor::part::Writer;
-use std::path::Path;
 use std::time::Instant;
 
 /// Whose output a sink takes.
@@ -174,8 +173,11 @@ impl Streams {
         }
         self.targets.iter().for_each(|(_, target)| destination.watch_lines_of(&target.destination));
         destination.watch_lines_of(&log.destination);
-        if let Place::Path(path) = place {
-            self.quota.add(Path::new(path), user);
+        (self.opened, self.uncounted) = (true, true);
+        if let Place::Path(path) = place
+            && self.cap > 0
+        {
+            self.written.insert((**path).into(), user);
         }
         Ok(self.targets.insert(Target::new(destination)))
     }
@@ -245,7 +247,7 @@ impl Streams {
         }
         self.settle(id, log);
         let Some(target) = self.targets.remove(id) else { return };
-        self.quota.look_again();
+        self.uncounted = true;
         self.size -= target.size;
         let (held, place) = (target.destination.held(), &target.destination.place);
         if held > 0 {

@@ -3,12 +3,9 @@
 //! the log's own address alone.
 #![allow(missing_docs, reason = "the names are those of the files that are left out")]
 
-use crate::config::features::{self, lack};
-
-/// Why there is none.
-fn lacks(what: &str) -> String {
-    format!("{what} {}", lack(Some(features::LOGS)).unwrap_or_default())
-}
+use super::Streams;
+use crate::arbiter::process::Exit;
+use crate::reactor::part::Cx;
 
 pub mod timed {
     use crate::config::options::StreamOptions;
@@ -21,7 +18,7 @@ pub mod timed {
 
     impl Schedule {
         pub fn of(_: &StreamOptions, _: &mut [String]) -> Result<Self, String> {
-            Err(super::lacks("rotation by time"))
+            Err("there is no rotation by time".into())
         }
     }
 
@@ -77,46 +74,9 @@ pub mod format {
     }
 }
 
-pub mod log_quota {
-    use crate::parts::streams::Streams;
-    use crate::reactor::part::Cx;
-    use std::path::Path;
-
-    #[derive(Default)]
-    pub struct LogQuota;
-
-    impl LogQuota {
-        pub fn add(&mut self, _: &Path, _: u32) {}
-        pub fn set_cap(&mut self, _: i64) {}
-        pub fn note_spawn(&mut self) {}
-        pub fn look_again(&mut self) {}
-    }
-
-    impl Streams {
-        pub fn keep_to_quota(&mut self, _: &mut Cx<'_>) {}
-        pub fn is_count_due(&self) -> bool {
-            false
-        }
-    }
-}
-
-pub mod compress {
-    use crate::arbiter::process::Exit;
-    use crate::parts::streams::Streams;
-    use crate::reactor::part::Cx;
-
-    use std::path::Path;
-
-    #[derive(Default)]
-    pub struct Compressor;
-
-    impl Compressor {
-        pub fn add(&mut self, _: &Path) {}
-    }
-
-    impl Streams {
-        pub fn compress_next(&mut self, _: &mut Cx<'_>) {}
-        pub fn compressed(&mut self, _: Result<Exit, String>, _: &mut Cx<'_>) {}
-        pub fn stop_compressing(&mut self) {}
-    }
+impl Streams {
+    pub fn compress_next(&mut self, _: &mut Cx<'_>) {}
+    pub fn compressed(&mut self, _: Result<Exit, String>, _: &mut Cx<'_>) {}
+    pub fn stop_compressing(&mut self) {}
+    pub fn keep_to_quota(&mut self, _: &mut Cx<'_>) {}
 }

@@ -117,7 +117,7 @@ impl Streams {
             if size <= goal {
                 break;
             }
-            if self.writes_to(old.id) || log.destination.is_file(old.id) {
+            if self.writes_to(old.id, log) {
                 continue;
             }
             match files::remove(&old.path, old.id) {

@@ -14,10 +14,8 @@ pub mod console;
 pub mod destination;
 pub mod file;
 pub mod log_match;
-mod maintenance;
 pub mod outputs;
 mod part;
-pub mod plan;
 mod read;
 pub mod ring;
 pub mod sink;
@@ -45,9 +43,8 @@ use self::compress::Compressor;
 use self::log_match::LogMatches;
 #[cfg(feature = "logs")]
 use self::log_quota::LogQuota;
-use self::outputs::NewOutputs;
-use self::plan::Plan;
-use self::read::Pipe;
+use self::part::NewOutputs;
+use self::read::{Pipe, State};
 use self::ring::Rings;
 pub use self::sink::Owner;
 use self::sink::{Sink, Target};
@@ -123,7 +120,8 @@ impl Streams {
     /// there is no such sink.
     pub fn attach(&mut self, fd: OwnedFd, owner: Owner, writer: Writer) -> Option<PipeId> {
         self.feed(&owner, 1)?;
-        Some(PipeId(self.pipes.insert(Pipe::new(fd, writer, owner))))
+        let state = State::default();
+        Some(PipeId(self.pipes.insert(Pipe { file: fd.into(), writer, owner, tail: Vec::new(), state })))
     }
 
     /// Leads a pipe to another sink.
@@ -154,8 +152,8 @@ impl Streams {
     pub fn detach(&mut self, id: PipeId, now: Instant, log: &mut Log) {
         self.write_tail(id, now, log);
         let Some(pipe) = self.pipes.remove(id.0) else { return };
-        self.large -= u32::from(pipe.large);
-        if pipe.awaited {
+        self.large -= u32::from(pipe.state.large);
+        if pipe.state.awaited {
             self.unfinished.retain(|(_, awaited)| *awaited != id);
         }
         self.leave(&pipe.owner, now, log);

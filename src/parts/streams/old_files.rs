@@ -36,23 +36,18 @@ impl OldFile {
     }
 }
 
-/// How many entries of a directory are looked at: a user who fills one holds up nobody but what is written there.
-pub fn most_entries(location: &Location) -> usize {
-    if location.is_exposed() { MOST_ENTRIES } else { usize::MAX }
-}
-
 /// The old files of these files, the oldest first. Nothing that is in use as a file itself is an old one.
 pub fn old_files(paths: &[&Path]) -> Vec<OldFile> {
-    let mut directories: Sorted<PathBuf, (usize, Sorted<OsString, ()>)> = Sorted::new();
+    let mut directories: Sorted<PathBuf, (Location, Sorted<OsString, ()>)> = Sorted::new();
     for path in paths {
         // Where a link leads, there are the old files. A directory that has gone has none.
         if let Ok(location) = Location::find(path) {
-            let new = || (most_entries(&location), Sorted::new());
-            let (_, names) = directories.get_or_insert_with(location.parent().into(), new);
-            names.insert(location.name().into(), ());
+            let (directory, name) = (location.parent().into(), location.name().into());
+            let (_, names) = directories.get_or_insert_with(directory, || (location, Sorted::new()));
+            names.insert(name, ());
         }
     }
-    let found = directories.into_iter().map(|(directory, (most, names))| list(&directory, most, &names));
+    let found = directories.into_iter().map(|(_, (location, names))| list(&location, &names));
     let mut found: Vec<_> = found.filter_map(Result::ok).flatten().collect();
     // What a clock has dated that was ahead once says nothing about the files that came later, so it goes first. Files
     // that were written at the same time by the clock of the file system: the larger number is older.
@@ -62,13 +57,15 @@ pub fn old_files(paths: &[&Path]) -> Vec<OldFile> {
     found
 }
 
-/// The old files of those with these names in a directory, in no order; so many entries are looked at.
+/// The old files of those with these names in the directory of a location, in no order. A user who fills that holds up
+/// nobody but what is written there.
 ///
 /// # Errors
 /// The directory cannot be read.
-pub fn list(directory: &Path, most: usize, names: &Sorted<OsString, ()>) -> io::Result<Vec<OldFile>> {
+pub fn list(location: &Location, names: &Sorted<OsString, ()>) -> io::Result<Vec<OldFile>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(directory)?.take(most) {
+    let most = if location.is_exposed() { MOST_ENTRIES } else { usize::MAX };
+    for entry in fs::read_dir(location.parent())?.take(most) {
         let entry = entry?;
         if let Some(number) = number_of(&entry.file_name(), names)
             && let Ok(meta) = entry.metadata()

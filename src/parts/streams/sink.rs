@@ -3,12 +3,13 @@
 use super::destination::{Destination, Place};
 use super::file::Rotation;
 use super::format::Lines;
-use super::outputs::{expanded, user_of};
-use super::{CHUNK, Log, Plan, Streams};
+use super::outputs::{Plan, expanded};
+use super::{CHUNK, Log, Streams};
 use crate::arbiter::WatcherId;
 use crate::config::{Channel, WatcherConfig};
 use crate::parts::log::Level;
 use crate::reactor::part::Writer;
+use crate::sys::user;
 use std::time::Instant;
 
 /// Whose output a sink takes.
@@ -22,13 +23,6 @@ pub struct Owner {
     pub wid: u32,
 }
 
-impl Owner {
-    /// Whether it is the output of one process.
-    fn is_of_one(self) -> bool {
-        self.wid != 0
-    }
-}
-
 /// What one stream of a watcher asks for.
 pub(super) struct Sink {
     /// The number of its target.
@@ -40,13 +34,6 @@ pub(super) struct Sink {
     /// What is put around its lines.
     pub(super) format: Option<Box<Lines>>,
     rotation: Rotation,
-}
-
-impl Sink {
-    /// Whether lines without an end have to wait for it.
-    pub(super) fn needs_whole_lines(&self) -> bool {
-        self.format.as_ref().is_some_and(|lines| lines.needs_whole_lines())
-    }
 }
 
 /// One place, shared by all sinks that name it.
@@ -113,7 +100,7 @@ impl Streams {
         log: &mut Log,
     ) -> Result<(), String> {
         match self.sinks.get_mut(&owner) {
-            Some(sink) => sink.passing = owner.is_of_one(),
+            Some(sink) => sink.passing = owner.wid != 0,
             None => self.lead(owner, config, now, log)?,
         }
         Ok(())
@@ -138,16 +125,20 @@ impl Streams {
         for warning in &plan.warnings {
             log.warning(format_args!("{} {key}: {warning}", config.name));
         }
+        let user = || config.options.uid.as_deref().and_then(|name| user::uid_of(name).ok().flatten());
         let target = match self.find_target(&plan.place) {
             Some(target) => target,
-            None => self.open_target(&plan.place, user_of(config), now, log).map_err(named)?,
+            None => {
+                let user = user().unwrap_or_else(user::current_uid);
+                self.open_target(&plan.place, user, now, log).map_err(named)?
+            }
         };
         let terminal = self.targets.get(target).is_some_and(|target| target.destination.is_terminal());
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let format = Lines::of(&stream, &config.name, owner, &plan.place, terminal && !no_color);
         self.settle(target, log);
         let old = self.sinks.get(&owner);
-        let (pipes, passing) = old.map_or((0, owner.is_of_one()), |old| (old.pipes, old.passing));
+        let (pipes, passing) = old.map_or((0, owner.wid != 0), |old| (old.pipes, old.passing));
         let old = self.sinks.insert(owner, Sink { target, pipes, passing, format, rotation: plan.rotation });
         self.count(target, 1, pipes);
         if let Some(old) = old {

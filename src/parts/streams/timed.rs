@@ -6,7 +6,7 @@
 //! next file of that period is `FILE.SUFFIX-1`.
 
 use super::backups::{COMPRESSED, MOST_AT_ONCE, with};
-use super::old_files::{list, most_entries};
+use super::old_files::list;
 use crate::config::options::StreamOptions;
 use crate::host::files::Location;
 use crate::sorted::{Sorted, sort_by};
@@ -98,7 +98,8 @@ impl Schedule {
 
 /// The clock of one file.
 pub struct Timer {
-    schedule: Schedule,
+    /// What it goes by.
+    pub schedule: Schedule,
     begin: i64,
     end: i64,
     /// The time in seconds since 1970; another one in tests.
@@ -110,11 +111,6 @@ impl Timer {
     pub fn new(schedule: Schedule, since: i64) -> Self {
         let (begin, end) = schedule.period(since);
         Timer { schedule, begin, end, wall: || clock::realtime_ms() / 1000 }
-    }
-
-    /// What it goes by.
-    pub fn schedule(&self) -> Schedule {
-        self.schedule
     }
 
     /// Whether the period is over. If the clock was set back before its beginning, another one begins.
@@ -162,7 +158,7 @@ impl Timer {
         let today = clock::strftime_in(self.schedule.zone, self.schedule.suffix(), (self.wall)());
         let last = today.parse().unwrap_or(u64::MAX);
         let names = Sorted::from_iter([(location.name().into(), ())]);
-        let mut old = list(location.parent(), most_entries(location), &names)?;
+        let mut old = list(location, &names)?;
         // By that many digits they are known to be dates of this schedule.
         old.retain(|old| old.number.0 <= last && old.number.0.to_string().len() == today.len());
         sort_by(&mut old, |one, two| one.number < two.number);

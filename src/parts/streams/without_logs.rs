@@ -22,26 +22,25 @@ pub mod timed {
         }
     }
 
-    pub struct Timer(Schedule);
+    pub struct Timer {
+        pub schedule: Schedule,
+    }
 
     impl Timer {
         pub fn new(schedule: Schedule, _: i64) -> Self {
-            Timer(schedule)
-        }
-        pub fn schedule(&self) -> Schedule {
-            self.0
+            Timer { schedule }
         }
         pub fn is_over(&mut self) -> bool {
-            match self.0 {}
+            match self.schedule {}
         }
         pub fn begin_period(&mut self) {
-            match self.0 {}
+            match self.schedule {}
         }
         pub fn free_name(&self, _: &Location) -> io::Result<OsString> {
-            match self.0 {}
+            match self.schedule {}
         }
         pub fn prune(&self, _: &Location) -> io::Result<()> {
-            match self.0 {}
+            match self.schedule {}
         }
     }
 }

@@ -29,20 +29,22 @@ const SMALL: u64 = 4096;
 pub struct LogQuota {
     /// How much the files take that are not in use: old ones, and those of watchers that have stopped.
     rest: u64,
-    /// Nothing more could be freed at this size: it is tried again when there is that much more.
+    /// Nothing more could be freed at this size: it is tried again when there is that much more, or at another limit than
+    /// this.
     hopeless: u64,
+    cap: u64,
 }
 
 impl Streams {
     /// Looks, at the end of a turn, whether all files together are too large.
     pub(super) fn keep_to_quota(&mut self, cx: &mut Cx<'_>) {
-        let cap = u64::try_from(cx.setup.options.log_max_bytes).unwrap_or(0);
-        if std::mem::replace(&mut self.cap, cap) != cap {
+        self.cap = u64::try_from(cx.setup.options.log_max_bytes).unwrap_or(0);
+        if std::mem::replace(&mut self.quota.cap, self.cap) != self.cap {
             self.quota.hopeless = 0;
         }
         // While many processes are being started, files are opened in every turn.
         let opened = std::mem::take(&mut self.opened);
-        if cap == 0 {
+        if self.cap == 0 {
             return;
         }
         if self.uncounted && !opened {

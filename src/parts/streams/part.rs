@@ -95,6 +95,8 @@ impl Part for Streams {
 
     fn lend(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<(), NotSpawned> {
         self.new_outputs = NewOutputs::default();
+        // Known before the first file is opened, which may be closed in the same turn.
+        self.cap = u64::try_from(cx.setup.options.log_max_bytes).unwrap_or(0);
         let Some(watcher) = cx.arbiter.watcher(job.watcher) else { return Ok(()) };
         for channel in CHANNELS {
             let Some(owner) = Owner::of(job.watcher, channel, &watcher.config, job.wid) else { continue };

@@ -330,7 +330,7 @@ impl Daemon {
                 }
                 Effect::Answer(ticket, answer) => self.parts.clients.answer(ticket, answer),
                 Effect::Withdrawn(tickets) => self.parts.surveys.forget(&tickets),
-                Effect::Follow(watchers) => self.parts.streams.rings.follow(watchers),
+                Effect::Follow(watchers) => self.parts.streams.rings.followed = watchers,
             }
         }
     }

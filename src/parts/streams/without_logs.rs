@@ -56,20 +56,6 @@ pub mod format {
         pub fn of(_: &StreamConfig, _: &str, _: Owner, _: &Place, _: bool) -> Option<Box<Self>> {
             None
         }
-        pub fn needs_whole_lines(&self) -> bool {
-            match *self {}
-        }
-        pub fn write(
-            &mut self,
-            _: i32,
-            _: &[u8],
-            _: bool,
-            _: bool,
-            _: &mut Vec<u8>,
-            _: &mut dyn FnMut(&[u8]),
-        ) -> bool {
-            match *self {}
-        }
     }
 }
 

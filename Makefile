@@ -30,8 +30,7 @@ features := $(shell sed -n '/^default = \[/,/^]/p' Cargo.toml | grep -o '"[a-z_]
 
 # The same bytes wherever it is built: messages of crates name their files, and those lie below the user's home.
 home := $(or $(CARGO_HOME),$(HOME)/.cargo)
-remap := $(patsubst %/,--remap-path-prefix=%=crates,$(wildcard $(home)/registry/src/*/)) \
-    --remap-path-prefix=$(CURDIR)/vendor=crates --remap-path-prefix=$(CURDIR)=circus
+remap := --remap-path-prefix=$(home)/registry/src=crates --remap-path-prefix=$(CURDIR)=circus
 release := RUSTFLAGS="$(RUSTFLAGS) $(remap)" $(CARGO) build --release
 
 all: build
@@ -91,9 +90,12 @@ corpus: build ## compare with what Circus reads from the files in CORPUS=DIR
 
 INPUTS ?= 1000000
 
-fuzz: ## feed INPUTS=N pieces of nonsense to everything that reads; more examples: CORPUS=DIR
-	FUZZ_INPUTS=$(INPUTS) FUZZ_CORPUS=$(abspath $(CORPUS)) \
-	    nice $(CARGO) test --profile fuzz --test fuzz no_input_does_harm -- --nocapture
+# The counters that the compiler puts in for measuring coverage tell which inputs are worth keeping. In a directory of
+# its own, since everything is compiled for it.
+fuzz: ## feed INPUTS=N pieces of nonsense to everything that reads; more examples: CORPUS=DIR; KEEP=1 keeps what is new
+	FUZZ_INPUTS=$(INPUTS) FUZZ_CORPUS=$(if $(CORPUS),$(abspath $(CORPUS))) $(if $(KEEP),FUZZ_KEEP=1) LLVM_PROFILE_FILE=/dev/null \
+	    RUSTFLAGS="$(RUSTFLAGS) -C instrument-coverage --cfg coverage" \
+	    nice $(CARGO) test --profile fuzz --target-dir $(target)/guided --test fuzz -- --nocapture
 
 faults: build setup ## let every system call fail, one time after the other; writes tests/faults/table.md (half an hour)
 	$(venv)/bin/python -B tests/faults/run.py --all

@@ -62,7 +62,7 @@ while read -r word count <&3; do
     case $word in
     say) while [ "$count" -gt 0 ]; do n=$((n + 1)); count=$((count - 1)); echo "line $n of $$ says nothing new"; done ;;
     esac
-    echo "$$ $n" > {0}/said
+    echo "$$ $n" >> {0}/said
 done
 """
 WANTED = {"steady": 2, "web": 1, "talker": 1, "hooked": 1, "tree": 1}
@@ -71,13 +71,16 @@ WANTED = {"steady": 2, "web": 1, "talker": 1, "hooked": 1, "tree": 1}
 class Fault:
     """What fails: a call, with what, which time (`3`, or `3+` for then and always), in which phase of a life."""
 
-    def __init__(self, phase, call, errno, when):
+    def __init__(self, phase, call="", errno="", when=""):
         self.phase, self.call, self.errno, self.when = phase, call, errno, when
 
     def __str__(self):
         return f"{self.phase} {self.call} {self.errno} {self.when}"
 
     def strace(self, directory, *what):
+        if not self.call:
+            return ["strace", *(["-D", "-I", "2"] if self.phase == "start" else []), "-o", f"{directory}/trace",
+                    *(["-f"] if self.phase == "child" else []), "-e", "signal=none", *what]
         children = ["-f"] if self.phase == "child" else []
         apart = ["-D", "-I", "2"] if self.phase == "start" else []
         return ["strace", *apart, *children, "-o", f"{directory}/trace", "-e", f"trace={self.call}", "-e", "signal=none",
@@ -96,6 +99,8 @@ class Scene:
         self.directory = tempfile.mkdtemp(prefix="circus-fault-")
         self.tracer = self.daemon = None
         self.pid = 0
+        # Whether the call came so often that one failed.
+        self.happened, self.traced = False, ""
 
     # the scene
 
@@ -129,7 +134,7 @@ class Scene:
         return self.until(lambda: "waiting for commands" in self.text("log") or self.daemon.poll() is not None, 20)
 
     def attach(self):
-        if self.fault.phase in ("start", "none"):
+        if self.fault.phase in ("start",):
             return
         self.tracer = subprocess.Popen(self.fault.strace(self.directory, "-p", str(self.pid)), stdin=subprocess.DEVNULL,
                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
@@ -146,7 +151,11 @@ class Scene:
                 self.until(lambda: "TracerPid:\t0" in self.text(f"/proc/{self.pid}/status"))
         elif self.tracer:
             self.tracer.terminate()
-            self.tracer.wait(PATIENCE)
+            try:
+                self.tracer.wait(3)
+            except subprocess.TimeoutExpired:
+                self.tracer.kill()
+                self.tracer.wait()
             self.tracer.stderr.close()
             self.tracer = None
 
@@ -178,19 +187,14 @@ class Scene:
             (self.notes if waits else self.wrong).append(f"no answer to {' '.join(words)}")
             return ""
 
-    def order(self, text):
+    def talk(self):
+        """The talker says 150 lines; it may be held up by what fails, or not be there."""
+        before = self.text("said").count("\n")
         with contextlib.suppress(OSError):
             descriptor = os.open(self.path("orders"), os.O_RDWR | os.O_NONBLOCK)
-            os.write(descriptor, text.encode())
-            self.until(lambda: not self.waiting(descriptor), 3)
+            os.write(descriptor, b"say 150\n")
+            self.until(lambda: self.text("said").count("\n") > before, 3)
             os.close(descriptor)
-
-    @staticmethod
-    def waiting(descriptor):
-        import fcntl
-        import struct
-        import termios
-        return struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, b"\0" * 4))[0]
 
     def knock(self):
         """Somebody connects to the socket of what starts on demand."""
@@ -199,7 +203,7 @@ class Scene:
             client.connect(self.path("lazy.sock"))
 
     def work(self):
-        self.order("say 150\n")
+        self.talk()
         victims = [pid for pid, line in self.processes() if line[1:2] == ["1000"]]
         if victims:
             with contextlib.suppress(ProcessLookupError):
@@ -215,7 +219,7 @@ class Scene:
         self.ctl("restart", "tree", "--waiting")
         self.write("circus.ini", CONFIGURATION.replace("1003", "1013"))
         self.ctl("reloadconfig", "--waiting")
-        self.order("say 150\n")
+        self.talk()
 
     # what must hold
 
@@ -258,10 +262,10 @@ class Scene:
             self.ctl("set", "steady", "numprocesses", "2")
             self.ctl("start", "--waiting")
             if not self.until(look, 8):
-                self.wrong.append(last[0])
+                self.judge(last[0], self.told("is still there .* goes on without it"))
 
     def lines(self):
-        said = dict(line.split() for line in self.text("said").splitlines()[-1:])
+        said = dict(line.split() for line in self.text("said").splitlines())
         names = sorted((name for name in os.listdir(self.directory) if name.startswith("talk.log")),
                        key=lambda name: -int("0" + name[len("talk.log."):]))
         seen = {}
@@ -271,13 +275,12 @@ class Scene:
         for pid, count in said.items():
             numbers = seen.get(pid, [])
             if numbers != list(range(1, int(count) + 1)):
-                lost = int(count) - len(set(numbers))
-                told = re.search(r"lost|dropped|cannot be written|no room|without it", self.text("log"))
-                (self.notes if told and len(numbers) == len(set(numbers)) else self.wrong).append(
-                    f"lines: {lost} of {count} lost, {len(numbers) - len(set(numbers))} doubled")
+                lost, doubled = int(count) - len(set(numbers)), len(numbers) - len(set(numbers))
+                told = self.told("lost|dropped|cannot be (written|read)|no room|without it")
+                self.judge(f"lines: {lost} of {count} lost, {doubled} doubled", told and not doubled)
 
     def quiet(self):
-        log = [re.sub(r"\d+", "N", line[20:]) for line in self.text("log").splitlines()]
+        log = [re.sub(r"\d+", "N", line[20:]) for line in self.text("log").splitlines() if " circus[" in line]
         for line in set(log):
             if log.count(line) > 25:
                 self.wrong.append(f"said {log.count(line)} times: {line}")
@@ -307,9 +310,20 @@ class Scene:
             if code != 0:
                 self.wrong.append(f"exit code {code}")
         self.until(lambda: not self.processes(), 2)
+        self.nothing_left()
+
+    def nothing_left(self):
+        """What circus could not end is named, or that it will not see what its processes leave behind."""
         left = self.processes()
         if left:
-            self.wrong.append(f"left over: {[line for _, line in left]}")
+            named = all(self.told(rf"process {pid} .* is still there") for pid, _ in left)
+            self.judge(f"left over: {[line[1] for _, line in left]}", named or self.told("orphans will not come"))
+
+    def told(self, pattern):
+        return re.search(pattern, self.text("log"))
+
+    def judge(self, text, right):
+        (self.notes if right else self.wrong).append(text)
 
     # all of it
 
@@ -324,15 +338,27 @@ class Scene:
         except Exception as error:  # pylint: disable=broad-except
             self.wrong.append(f"the scene itself: {error!r}")
         finally:
+            self.traced = self.text("trace")
+            self.happened = "(INJECTED)" in self.traced
             self.clear()
-        return self.wrong, self.notes
+        return self.wrong, self.notes, self.happened
+
+    def count(self):
+        """How often each call comes in this phase when nothing fails: in a child, in the one with the most."""
+        self.run()
+        found = {}
+        for pid, call in re.findall(r"^(?:(\d+) +)?(\w+)\(", self.traced, re.M):
+            of_pid = found.setdefault(pid, {})
+            of_pid[call] = of_pid.get(call, 0) + 1
+        found.pop(str(self.pid), None)
+        return {call: max(counts.get(call, 0) for counts in found.values()) for counts in found.values() for call in counts}
 
     def play(self):
         if self.fault.phase in ("steady", "child"):
             self.attach()
             self.work()
-        elif self.fault.phase == "none":
-            self.work()
+        elif self.fault.phase == "start":
+            self.until(lambda: not self.settled(), 1.5)
         spent = self.spent()
         before = time.monotonic()
         if self.fault.when.endswith("+"):
@@ -352,11 +378,11 @@ class Scene:
     def refused(self):
         """It did not start: that is right when it says why, and leaves nothing."""
         code = self.daemon.wait(PATIENCE)
-        if code <= 0 or not self.text("log").strip():
+        mute = self.fault.call == "write" and self.fault.when.endswith("+")
+        if code <= 0 or not (mute or self.text("log").strip()):
             self.wrong.append(f"exit code {code}, and says {self.text('log')[-200:]!r}")
         self.notes.append(f"does not start, exit code {code}")
-        if self.processes():
-            self.wrong.append(f"left over: {self.processes()}")
+        self.nothing_left()
 
     def clear(self):
         for process in (self.tracer, self.daemon):

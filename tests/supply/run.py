@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What circus is built from, and what the binary says of its making.
 
-Cargo.lock, docs/crates.md and what the packages say of themselves must agree; the binary is position independent, has
+Cargo.lock, docs/crates.md and what the packages say of themselves must agree; the tests that SECURITY.md names exist; the binary is position independent, has
 no writable code, no lazy binding, and no path of the machine that built it. CIRCUS_BIN is the binary, by default
 target/release/circus (below CARGO_TARGET_DIR if that is set). One line a check, then `N passed, N failed`.
 """
@@ -54,6 +54,20 @@ def packages():
     check("what is linked", sorted(name for (name, _), (_, kind) in table.items() if kind == "linked"), linked)
 
 
+def promises():
+    """The tests that SECURITY.md names exist."""
+    with open(os.path.join(ROOT, "SECURITY.md"), encoding="utf-8") as file:
+        named = set(re.findall(r"`([a-z]\w*_\w+_\w+)`", file.read()))
+    tests = [os.path.join(folder, name) for folder, _, names in os.walk(os.path.join(ROOT, "tests")) for name in names]
+    defined = set()
+    for path in tests:
+        if path.endswith((".rs", ".py")):
+            with open(path, encoding="utf-8") as file:
+                defined |= set(re.findall(r"\b(?:fn|def) (\w+)\(", file.read()))
+    check("SECURITY.md names tests that exist", sorted(named - defined), [])
+    check("and many", len(named) > 20)
+
+
 def binary():
     with open(CIRCUS, "rb") as file:
         elf = file.read()
@@ -80,6 +94,7 @@ def binary():
 
 def main():
     packages()
+    promises()
     binary()
     print(f"{counts['passed']} passed, {counts['failed']} failed")
     sys.exit(counts["failed"] > 0)

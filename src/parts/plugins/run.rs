@@ -9,7 +9,7 @@ use super::world::{Sight, meaning};
 use crate::arbiter::history::Origin;
 use crate::arbiter::request::{Reply, Task, Ticket};
 use crate::arbiter::watcher::{Status, Watcher};
-use crate::arbiter::{Event, Level, Published, WatcherId};
+use crate::arbiter::{Action, Event, Level, Published, WatcherId};
 use crate::config::Names;
 use crate::config::url::Place;
 use crate::host::listen;
@@ -84,7 +84,7 @@ impl Builtins {
     }
 
     /// A client has given an order: it knows what it wants of these watchers, or of all.
-    pub fn ordered(&mut self, task: &Task, targets: Option<&[WatcherId]>, cx: &mut Cx<'_>) {
+    fn ordered(&mut self, task: &Task, targets: Option<&[WatcherId]>, cx: &mut Cx<'_>) {
         if self.running.is_empty() {
             return;
         }
@@ -106,21 +106,6 @@ impl Builtins {
                 let name = cx.arbiter.watcher(*id).map_or("", |watcher| watcher.config.name.as_str());
                 self.tell(plugin, Input::Ordered(Some(name)), cx);
             }
-        }
-    }
-
-    /// An order has its reply, which may be for a plugin.
-    pub fn answered(&mut self, ticket: Ticket, reply: &Reply, cx: &mut Cx<'_>) {
-        let asker = self.running.iter().find(|running| own_ticket(running.id) == ticket);
-        if let (Some(asker), Reply::Error { reason, .. }) = (asker, reply) {
-            warn_once(&asker.name, reason, format_args!("refused: {reason}"), cx);
-        }
-    }
-
-    /// The page that a plugin serves.
-    pub fn show(&mut self, id: WatcherId, page: String, now: Instant) {
-        if let Some(Running { socket: Some(Socket::Server(server)), .. }) = self.find(id) {
-            server.show(now, page);
         }
     }
 
@@ -310,6 +295,27 @@ impl Builtins {
 impl Part for Builtins {
     fn ready(&mut self, id: u32, _: Readiness, cx: &mut Cx<'_>) {
         self.go_on(WatcherId(id), cx);
+    }
+
+    fn take(&mut self, effect: Effect, cx: &mut Cx<'_>) -> Option<Effect> {
+        match effect {
+            Effect::Order { ref order, ref targets, .. } => {
+                self.ordered(&order.what, targets.as_deref(), cx);
+                return Some(effect);
+            }
+            Effect::Action(Action::Reply { ticket, reply: Reply::Error { reason, .. } }) => {
+                if let Some(asker) = self.running.iter().find(|running| own_ticket(running.id) == ticket) {
+                    warn_once(&asker.name, &reason, format_args!("refused: {reason}"), cx);
+                }
+            }
+            Effect::Page(id, page) => {
+                if let Some(Running { socket: Some(Socket::Server(server)), .. }) = self.find(id) {
+                    server.show(cx.now, page);
+                }
+            }
+            other => return Some(other),
+        }
+        None
     }
 
     fn is_busy(&self) -> bool {

@@ -1,10 +1,12 @@
 //! What the loop has to do with streams: pipes that have something are read in turn, places that had no room are
 //! written when they have some, and what was heard is handed on.
 
+use super::outputs::try_streams;
 use super::{PipeId, Progress, Streams, TargetId};
 use crate::arbiter::process::Exit;
 use crate::arbiter::readiness::Notice;
 use crate::arbiter::{Event, Pid, WatcherId};
+use crate::control::Refusal;
 use crate::host::spawn::NotSpawned;
 use crate::reactor::part::{Cx, Effect, Job, Part, Readiness};
 use std::time::Instant;
@@ -96,6 +98,26 @@ impl Part for Streams {
     fn forgotten(&mut self, watcher: WatcherId, cx: &mut Cx<'_>) {
         self.close_outputs(watcher, cx);
         self.rings.remove(watcher);
+    }
+
+    fn take(&mut self, effect: Effect, cx: &mut Cx<'_>) -> Option<Effect> {
+        match effect {
+            Effect::Compressed(ended) => self.compressed(ended, cx),
+            Effect::Follow(watchers) => self.rings.follow(watchers),
+            Effect::Logs { ticket, name, rotate } => {
+                return Some(Effect::Answer(ticket, self.logs(name.as_deref(), rotate, cx)));
+            }
+            Effect::Order { ticket, ref order, .. } => {
+                let Err(reason) = try_streams(&order.what, cx.arbiter) else { return Some(effect) };
+                return Some(Effect::Answer(ticket, Err(Refusal::message(reason))));
+            }
+            other => return Some(other),
+        }
+        None
+    }
+
+    fn halt(&mut self, _: &mut Cx<'_>) {
+        self.stop_compressing();
     }
 
     fn restore(&mut self, cx: &mut Cx<'_>) {

@@ -4,10 +4,11 @@ use super::is_usable;
 use super::values::Values;
 use crate::config::expand;
 use crate::config::families;
+use crate::config::ini::Entry;
 use crate::config::model::{Names, Origin};
 use crate::config::options::Expand;
 use crate::config::pattern::Pattern;
-use crate::config::sections::{Entry, Section};
+use crate::config::sections::Section;
 use std::rc::Rc;
 
 /// A section of a watcher, before its options are read.

@@ -5,10 +5,10 @@ use super::values::Values;
 use super::watcher::origins;
 #[cfg(not(feature = "plugins"))]
 use crate::config::features;
-use crate::config::ini::shorten;
+use crate::config::ini::{Entry, shorten};
 use crate::config::model::{Config, Names, Severity, SocketConfig};
 use crate::config::options::{self, Expand, Place, socket};
-use crate::config::sections::{Entry, Section};
+use crate::config::sections::Section;
 use crate::config::{families, sockets};
 
 /// Reads `[circus]`.

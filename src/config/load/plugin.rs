@@ -6,10 +6,10 @@ use super::values::Values;
 use super::watcher::origins;
 use crate::config::check::suggest;
 use crate::config::features;
-use crate::config::ini::shorten;
+use crate::config::ini::{Entry, shorten};
 use crate::config::model::{Builtin, Names, PluginConfig, PluginKind};
 use crate::config::options::{self, Expand, plugin};
-use crate::config::sections::{Entry, Section};
+use crate::config::sections::Section;
 
 /// Reads `[plugin:NAME]`. Its name is that of the whole section.
 pub fn plugin(values: &mut Values<'_>, section: &Section) -> Option<PluginConfig> {

@@ -4,10 +4,9 @@
 use crate::config::check::suggest;
 use crate::config::expand;
 use crate::config::features::{self, Feature};
-use crate::config::ini::shorten;
+use crate::config::ini::{Entry, shorten};
 use crate::config::model::{Finding, Names, Origin, Severity};
 use crate::config::options::{self, Built, Expand, Place, Row, Spec};
-use crate::config::sections::Entry;
 use crate::config::value::{Kind, Value};
 
 /// Variables and environments may make a configuration so much larger than its files, in bytes.

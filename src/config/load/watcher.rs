@@ -3,10 +3,10 @@
 use super::values::Values;
 use crate::config::check::suggest;
 use crate::config::families::{self, Family};
-use crate::config::ini::shorten;
+use crate::config::ini::{Entry, shorten};
 use crate::config::model::{MOST_PROCESSES, Names, Origins, Refused, Severity, WatcherConfig};
 use crate::config::options::{self, Expand, Place, stream, watcher as key};
-use crate::config::sections::{Entry, Section};
+use crate::config::sections::Section;
 use crate::config::stream::{CLASSES, StreamConfig, StreamKind};
 use crate::config::value::{Kind, Value};
 use crate::config::{features, hooks};

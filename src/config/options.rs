@@ -257,6 +257,7 @@ pub enum Place {
     Watcher,
     Stream,
     Socket,
+    Plugin,
 }
 
 impl Place {
@@ -267,6 +268,7 @@ impl Place {
             Place::Watcher => Box::new(WATCHER.iter().map(|row| &row.spec)),
             Place::Stream => Box::new(STREAM.iter().map(|row| &row.spec)),
             Place::Socket => Box::new(SOCKET.iter().map(|row| &row.spec)),
+            Place::Plugin => Box::new(PLUGIN.iter().map(|row| &row.spec)),
         }
     }
 }

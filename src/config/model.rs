@@ -258,9 +258,9 @@ impl WatcherConfig {
         let (family, name) = whole.or_else(member).ok_or(Refused::Unknown)?;
         features::lack(family.feature).map_or(Ok(()), Err).map_err(bad)?;
         match name {
-            None => family.members.set_all(self, value)?,
-            Some(name) if !family.members.knows(name) => return Err(Refused::Unknown),
-            Some(name) => family.members.set(self, name, Some(value))?,
+            None => family.set_all(self, value)?,
+            Some(name) if !family.knows(name) => return Err(Refused::Unknown),
+            Some(name) => family.set(self, name, Some(value))?,
         }
         Ok(family.live)
     }
@@ -274,7 +274,7 @@ impl WatcherConfig {
             families::ENV => Some(Value::Map(Names::clone(&self.env).into_iter().collect())),
             families::NAME => Some(Value::Str(self.name.clone())),
             _ => families::of(key)
-                .and_then(|(family, name)| family.members.get(self, name))
+                .and_then(|(family, name)| family.get(self, name))
                 // Free keys, and members of a family whose text could not be used.
                 .or_else(|| self.free.get(key).cloned().map(Value::Str)),
         }

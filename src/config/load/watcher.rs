@@ -90,7 +90,7 @@ fn member(
         families::LIMIT | families::HOOK => entry.value.clone(),
         _ => values.text(entry),
     };
-    if family.prefix == families::HOOK && !family.members.knows(name) {
+    if family.prefix == families::HOOK && !family.knows(name) {
         let hint = suggest::nearest(name, &mut hooks::NAMES.into_iter())
             .map(|near| format!(": did you mean `hooks.{near}`?"));
         let message = format!("there is no hook `{}`{}", shorten(name), hint.unwrap_or_default());
@@ -99,7 +99,7 @@ fn member(
     let number = Kind::Int.parse(&text).ok().filter(|_| family.prefix == families::LIMIT);
     let is_number = number.is_some();
     let value = number.unwrap_or_else(|| Value::Str(text.clone()));
-    let Err(refused) = family.members.set(watcher, name, Some(&value)) else { return };
+    let Err(refused) = family.set(watcher, name, Some(&value)) else { return };
     let shown = || format!("`{} = {}`", shorten(&entry.key), shorten(&text));
     let (severity, why) = match refused {
         Refused::Bad(why) => (Severity::Error, why),

@@ -3,7 +3,7 @@
 use super::is_usable;
 use super::values::Values;
 use crate::config::check::suggest;
-use crate::config::families::{self, Family};
+use crate::config::families::{self, Family, Members};
 use crate::config::ini::{Entry, shorten};
 use crate::config::model::{MOST_PROCESSES, Names, Origins, Refused, Severity, WatcherConfig};
 use crate::config::options::{self, Place, stream, watcher as key};
@@ -83,12 +83,18 @@ fn member(
     (family, name): (&Family, &str),
     entry: &Entry,
 ) {
-    let text = match family.prefix {
-        families::STDOUT_MEMBER => return stream(values, &mut watcher.stdout_stream, name, entry),
-        families::STDERR_MEMBER => return stream(values, &mut watcher.stderr_stream, name, entry),
+    let text = match family.members {
+        Members::Stream(channel) => {
+            let StreamConfig { options, free } =
+                &mut **watcher.kept_stream_mut(channel).get_or_insert_default();
+            if !values.take(options::STREAM, (options, free), name, entry) {
+                values.keep(Place::Stream, free, name, entry);
+            }
+            return;
+        }
         // Variables in these are not replaced.
-        families::LIMIT | families::HOOK => entry.value.clone(),
-        _ => values.text(entry),
+        Members::Limits | Members::Hooks => entry.value.clone(),
+        Members::Texts(_) => values.text(entry),
     };
     if family.prefix == families::HOOK && !family.knows(name) {
         let hint = suggest::nearest(name, &mut hooks::NAMES.into_iter())
@@ -112,13 +118,6 @@ fn member(
     };
     values.find(severity, &entry.origin, why);
     watcher.free.insert(entry.key.clone(), text);
-}
-
-fn stream(values: &mut Values<'_>, stream: &mut Option<Box<StreamConfig>>, name: &str, entry: &Entry) {
-    let StreamConfig { options, free } = &mut **stream.get_or_insert_default();
-    if !values.take(options::STREAM, (options, free), name, entry) {
-        values.keep(Place::Stream, free, name, entry);
-    }
 }
 
 /// A class that is not known, or is Python's: no output may be lost, so it goes to circus's own output.

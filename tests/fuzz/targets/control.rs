@@ -178,7 +178,7 @@ pub fn replies(input: &[u8]) {
         _ => None,
     };
     let mut lines = input.split(|byte| *byte == b'\n');
-    let reply = lines.next().and_then(object).unwrap_or_default();
+    let reply = Json::Object(lines.next().and_then(object).unwrap_or_default());
     let asked = lines.next().and_then(object).unwrap_or_else(Map::new);
     for command in COMMANDS {
         (command.render)(&asked, &reply);
@@ -191,7 +191,11 @@ pub fn replies(input: &[u8]) {
         let unknown = matches!(&incoming.request, Err(refusal) if refusal.errno == Errno::UnknownCommand);
         assert!(!unknown, "the client sends {} and the server does not know it", command.name);
     }
-    whole_line(&protocol::encode_outcome(&Id::default(), Ok(reply), 0.5));
+    whole_line(&protocol::encode_outcome(
+        &Id::default(),
+        Ok(reply.as_object().cloned().unwrap_or_default()),
+        0.5,
+    ));
 }
 
 /// However the bytes come, the lines are the same.

@@ -15,7 +15,7 @@ use crate::control::shell;
 use crate::sys::keyboard::Terminal;
 use crate::sys::terminal::size;
 use history::History;
-use std::io::{BufRead, Read};
+use std::io::BufRead;
 
 const PROMPT: &str = "(circusctl) ";
 
@@ -87,7 +87,12 @@ impl Prompt<'_> {
                     return;
                 }
                 let options = invocation.options.or(self.options);
-                super::run(&Invocation { options, ..invocation }, self.terminal.as_ref());
+                super::run(&Invocation { options, ..invocation }, &|connection| {
+                    let Some(terminal) = &self.terminal else { return false };
+                    let interrupted = terminal.take_interrupted();
+                    terminal.on_interrupt(connection);
+                    interrupted
+                });
             }
         }
     }
@@ -153,13 +158,7 @@ impl Prompt<'_> {
             if let Some(key) = keys::take(&mut self.typed) {
                 return Some(key);
             }
-            let mut bytes = [0; 256];
-            match std::io::stdin().lock().read(&mut bytes) {
-                Ok(0) => return None,
-                Ok(length) => self.typed.extend_from_slice(bytes.get(..length).unwrap_or_default()),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(_) => return None,
-            }
+            keys::read(&mut self.typed).ok().filter(|more| *more)?;
         }
     }
 

@@ -49,7 +49,7 @@ pub fn main(args: Vec<String>) -> u8 {
         Ok(Parsed::Help(command)) => print(&help::text(command)),
         Ok(Parsed::Version) => print(VERSION),
         Ok(Parsed::Run(invocation)) => run(&invocation, &|_| false),
-        Ok(Parsed::Prompt(options)) => match &options.ssh {
+        Ok(Parsed::Prompt(options)) => match options.value("ssh") {
             Some(host) => complain(&ssh::run(host, &options, None), FAILED),
             #[cfg(feature = "prompt")]
             None => prompt::run(&options),
@@ -85,14 +85,14 @@ fn run(invocation: &Invocation, interrupts: &dyn Fn(Option<RawFd>) -> bool) -> u
         Ok(properties) => properties,
         Err(why) => return complain(&why, FAILED),
     };
-    if let Some(host) = &options.ssh {
+    if let Some(host) = options.value("ssh") {
         return complain(&ssh::run(host, options, Some(invocation)), FAILED);
     }
     // On a terminal `status` of all watchers is a table, for which the daemon is asked to tell more.
-    if command.name == "status" && properties.is_empty() && !options.json && stdout().is_terminal() {
+    if command.name == "status" && properties.is_empty() && !options.has("json") && stdout().is_terminal() {
         properties = one("details", true.into());
     }
-    code_of(Connection::open(options.endpoint.as_deref()).and_then(|mut connection| {
+    code_of(Connection::open(options.value("endpoint")).and_then(|mut connection| {
         interrupts(Some(connection.fd()));
         let result = converse(&mut connection, invocation, &properties);
         if interrupts(None) { Ok(complain("", FAILED)) } else { result }
@@ -111,10 +111,12 @@ fn code_of(result: Result<u8, Trouble>) -> u8 {
 /// Sends the request and prints what comes back.
 fn converse(connection: &mut Connection, invocation: &Invocation, properties: &Map) -> Result<u8, Trouble> {
     let (options, name) = (&invocation.options, invocation.command.name);
+    let json = options.has("json");
     let waits = properties.contains_key("waiting");
-    let timeout = options.timeout.or((!waits).then_some(Duration::from_secs(5)));
+    let timeout = options.value("timeout").and_then(|text| args::seconds(text).ok());
+    let timeout = timeout.or((!waits).then_some(Duration::from_secs(5)));
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let mut progress = waits.then(|| Progress::begin(options.endpoint.as_deref(), properties)).flatten();
+    let mut progress = waits.then(|| Progress::begin(options.value("endpoint"), properties)).flatten();
     connection.ask(name, properties, deadline)?;
     let line = match &mut progress {
         Some(progress) => progress.wait(connection, deadline),
@@ -123,8 +125,8 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
     let line = if name == "quit" { until_the_end(connection, line, waits)? } else { line? };
     let reply = object(&line)?;
     let refused = at(&reply, "status") == "error";
-    if options.json {
-        let pretty = options.prettify.then(|| serde_json::to_vec_pretty(&reply).unwrap_or_default());
+    if json {
+        let pretty = options.has("prettify").then(|| serde_json::to_vec_pretty(&reply).unwrap_or_default());
         put_json(&pretty.unwrap_or(line))?;
     } else if refused {
         return Ok(complain(&format!("error: {}", field(&reply, "reason")), REFUSED));
@@ -132,11 +134,11 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
     let follows = invocation.args.has("follow");
     match name {
         _ if refused => Ok(REFUSED),
-        "listen" => follow(connection, options.json),
-        "tail" if follows && options.json => follow(connection, true),
+        "listen" => follow(connection, json),
+        "tail" if follows && json => follow(connection, true),
         "tail" if follows => tail::follow(connection, &reply),
         _ => {
-            if !options.json {
+            if !json {
                 show(invocation, properties, &reply)?;
             }
             // A check may find that not all is well.

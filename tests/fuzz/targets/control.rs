@@ -148,8 +148,8 @@ pub fn requests(input: &[u8]) {
         let incoming = protocol::decode(line);
         match incoming.request {
             Err(refusal) => {
-                whole_line(&protocol::encode_error(&incoming.id, refusal.errno, &refusal.reason, 1.5));
                 assert!(refusal.reason.len() < line.len() + 4096, "the reason is longer than the request");
+                whole_line(&protocol::encode_outcome(&incoming.id, Err(refusal), 1.5));
             }
             Ok(Request::Order(order)) => world.order(n, order),
             Ok(Request::Question(_) | Request::Listen(_) | Request::Tail(_) | Request::Logs { .. }) => {}

@@ -3,7 +3,7 @@
 
 use super::builtin::What;
 use super::command;
-use crate::arbiter::process::Phase;
+use crate::arbiter::process::Fate;
 use crate::arbiter::watcher::Watcher;
 use crate::arbiter::{Arbiter, Pid, Published};
 use crate::config::WatcherConfig;
@@ -101,13 +101,11 @@ pub fn meaning(watcher: &str, what: &Published, cx: &Cx<'_>) -> What {
         Published::Reap { pid, .. } => {
             let (mut by_itself, mut others, mut lived) = (false, false, 0.0);
             for process in cx.arbiter.find(watcher).into_iter().flat_map(Watcher::processes) {
-                match process.phase() {
-                    Phase::Dead { asked, .. } if process.pid == *pid => {
-                        by_itself = !asked;
-                        lived = cx.time().since(process.started);
-                    }
-                    Phase::Dead { .. } => {}
-                    Phase::Running | Phase::Asked { .. } | Phase::Killed { .. } => others = true,
+                if process.exit().is_none() {
+                    others = true;
+                } else if process.pid == *pid {
+                    by_itself = process.fate() == Fate::Left;
+                    lived = cx.time().since(process.started);
                 }
             }
             What::Died { pid: *pid, by_itself, lived, others }

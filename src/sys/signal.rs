@@ -11,6 +11,7 @@ use signal_hook::consts::FORBIDDEN;
 use signal_hook::{SigId, low_level};
 
 pub use super::child::mask::Inherited;
+use super::socket::send_nowait;
 use super::{Pid, cvt};
 use crate::signals::{self, *};
 
@@ -82,9 +83,7 @@ impl PidFd {
 
     /// Waits until it has ended, be it a zombie still, or for so many milliseconds.
     pub fn await_exit(&self, most: i32) -> io::Result<()> {
-        let mut asked = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one entry, which is ours to be written to.
-        cvt(unsafe { libc::poll(&mut asked, 1, most) }).map(drop)
+        super::process::poll(self.0.as_raw_fd(), libc::POLLIN, most).map(drop)
     }
 
     /// ESRCH if the process has been reaped.
@@ -93,11 +92,6 @@ impl PidFd {
         // SAFETY: a null siginfo is allowed and means that of kill.
         let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), signal, none, 0) };
         cvt(sent).map(drop)
-    }
-
-    /// Whether the process is a zombie, or gone, before so many milliseconds are over.
-    pub fn ends_within(&self, milliseconds: i32) -> bool {
-        super::process::readable_within(self.0.as_raw_fd(), milliseconds)
     }
 }
 
@@ -127,10 +121,8 @@ impl Seen {
             flag.store(true, Ordering::SeqCst);
             self.any.store(true, Ordering::SeqCst);
         }
-        let byte = 0_u8;
-        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        // SAFETY: one byte is read from `byte`. When the pair is full the loop is woken anyway.
-        unsafe { libc::send(self.waker.as_raw_fd(), ptr::from_ref(&byte).cast(), 1, flags) };
+        // When the pair is full the loop is woken anyway.
+        let _ = send_nowait(self.waker.as_raw_fd(), &[0]);
     }
 }
 

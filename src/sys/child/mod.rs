@@ -380,7 +380,7 @@ impl Spawner {
 
     /// Forgets those that have become their programs meanwhile.
     fn look_at_late_ones(&mut self) {
-        let ended = |report: &OwnedFd| process::readable_within(report.as_raw_fd(), 0);
+        let ended = |report: &OwnedFd| process::poll(report.as_raw_fd(), libc::POLLIN, 0).unwrap_or(false);
         for (pid, late) in std::mem::take(&mut self.late) {
             let now = match late {
                 Late::Held(report) if ended(&report) => report::receive(report).map(Late::Failed),
@@ -444,7 +444,8 @@ fn in_this_memory(stack: &Stack, job: &Job) -> Result<Pid, SpawnError> {
     drop(blocked);
     let pid = pid?;
     let Some(failure) = job.failure.take() else { return Ok(pid) };
-    reap_failed(pid);
+    // Nobody is to meet its number again.
+    let _ = wait::await_end(pid);
     Err(failure)
 }
 
@@ -469,7 +470,7 @@ fn in_memory_of_its_own(
     let Some(failure) = report::receive(reader) else { return Ok((pid, None)) };
     // It may be stopped on its last steps. Should it not end, whoever reaps children gets it.
     let _ = signal::kill(pid, libc::SIGKILL);
-    let _ = signal::PidFd::open(pid).map(|child| child.ends_within(PATIENCE_MS));
+    let _ = signal::PidFd::open(pid).and_then(|child| child.await_exit(PATIENCE_MS));
     let _ = wait::reap(pid);
     Err(failure)
 }
@@ -485,15 +486,4 @@ fn fill_pointers(
     pointers.extend(first);
     pointers.extend(strings.iter().map(|string| string.as_ptr()));
     pointers.push(ptr::null());
-}
-
-/// Takes away a child that has reported a failure and is exiting, so that nobody meets its number again.
-fn reap_failed(pid: Pid) {
-    loop {
-        // SAFETY: a null status is allowed; waitpid touches no memory then.
-        let reaped = unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
-        if reaped != -1 || errno() != libc::EINTR {
-            return;
-        }
-    }
 }

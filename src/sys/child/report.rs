@@ -45,7 +45,7 @@ const ROUNDS: u32 = 8;
 /// have had its turn by then; nobody can keep it waiting so for long, and a failure that shows late would cost a reload
 /// the old processes, so it gets some more time.
 pub(super) fn comes_within(report: RawFd, child: Pid, milliseconds: c_int) -> bool {
-    let came = |time| process::readable_within(report, time);
+    let came = |time| process::poll(report, libc::POLLIN, time).unwrap_or(false);
     (0..ROUNDS).any(|_| came(milliseconds) || !is_runnable(child)) && came(0)
 }
 

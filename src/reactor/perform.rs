@@ -5,7 +5,7 @@ use crate::arbiter::process::Exit;
 use crate::arbiter::request::{Order, Question, Tail, Ticket};
 use crate::arbiter::{Action, Event, Pid, Published, WatcherId};
 use crate::control::{Refusal, secrets};
-use crate::host::spawn::{Loan, NotSpawned, gone};
+use crate::host::spawn::{NotSpawned, gone};
 use crate::host::spawn_template::SpawnTemplate;
 use crate::parts::helpers::Purpose;
 use crate::parts::streams::outputs::try_streams;
@@ -106,9 +106,8 @@ impl Daemon {
             }
         };
         let mut job = Job { watcher, wid, config, template, replaces, marked: false, mark: None };
-        let loan = Loan::begin(job.template.child());
         let made = self.lend_and_make(&mut job);
-        loan.end(job.template.child());
+        job.template.take_back();
         let pid = made.as_ref().ok().copied();
         self.each(&mut |part, cx| part.spawned(&job, pid, cx));
         self.parts.processes.keep_template(watcher, job.template);

@@ -111,7 +111,7 @@ impl Streams {
         for channel in CHANNELS {
             if let Some(sink) = self.sink(job.watcher, job.wid, channel, cx)? {
                 let (reader, writer) = process::pipe().map_err(no_pipe)?;
-                let child = job.template.child();
+                let child = &mut job.template.child;
                 let end = match channel {
                     Channel::Stdout => &mut child.stdout,
                     Channel::Stderr => &mut child.stderr,

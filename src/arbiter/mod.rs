@@ -95,7 +95,7 @@ use crate::sorted::Sorted;
 pub use action::{Action, Whom};
 use agenda::Agenda;
 use context::{Cx, Known, Outcome};
-use dependencies::{Dependencies, Outlook};
+use dependencies::Dependencies;
 pub use event::Event;
 use exit_policy::{CriticalExit, Death};
 use history::Cause;
@@ -307,19 +307,20 @@ impl Arbiter {
 
     /// Lets a watcher handle something, then lets it act on what is different now.
     fn with(&mut self, id: WatcherId, handle: impl FnOnce(&mut Watcher, &mut Cx)) {
-        let outlook = self.prepare(id);
+        self.find_dependencies();
+        let Some(before) = self.watchers.get(&id).map(|watcher| watcher.standing()) else { return };
+        self.look_around(id);
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
         let outer = std::mem::take(&mut self.cx.outcome);
-        let before = (watcher.standing(), outlook);
         handle(watcher, &mut self.cx);
         self.settle(id, before);
         self.cx.outcome = outer;
     }
 
     /// Lets a watcher act on what is different now, given where it stood before.
-    fn settle(&mut self, id: WatcherId, before: (history::Standing, Outlook)) {
+    fn settle(&mut self, id: WatcherId, before: history::Standing) {
         self.bring_along(id);
-        self.tie(id);
+        self.look_around(id);
         let hurried = self.is_hurried();
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
         watcher.reconcile(&mut self.cx);
@@ -334,11 +335,11 @@ impl Arbiter {
         let Outcome { done, over, because, .. } = std::mem::take(&mut self.cx.outcome);
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
         let after = watcher.standing();
-        watcher.ext.history.compare(self.cx.now, before.0, after, because.as_ref().unwrap_or(&self.cx.cause));
+        watcher.ext.history.compare(self.cx.now, before, after, because.as_ref().unwrap_or(&self.cx.cause));
         let status = watcher.status();
         let over = over.filter(|_| watcher.config.options.critical);
         let gone = watcher.goal == watcher::Goal::Gone && status == Status::Stopped;
-        self.mark_dirty(id, before);
+        self.mark_dirty(id, before, after);
         for (ticket, reply) in done {
             self.finish(ticket, reply);
         }

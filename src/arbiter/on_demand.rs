@@ -134,7 +134,7 @@ impl Watcher {
             && self.status() == Status::Stopped
             && self.goal == Goal::Up
             && self.ext.demand.look == Look::Away
-            && self.ext.dependency.ties.waits.is_none();
+            && self.ext.dependency.waits.is_none();
         rests.then_some(self.ext.demand.not_before)
     }
 }

@@ -90,7 +90,9 @@ impl History {
         let moved = before.status != after.status;
         let ran = matches!(before.status, Status::Starting | Status::Active);
         let gave_up = ran && moved && matches!(after.status, Status::Stopping | Status::Stopped);
-        let counts = if cause.is_foreign() { before != after } else { gave_up && *cause != Cause::Course };
+        let own = |standing: Standing| (standing.status, standing.up, standing.queued, standing.reloading);
+        let turned = own(before) != own(after);
+        let counts = if cause.is_foreign() { turned } else { gave_up && *cause != Cause::Course };
         if counts {
             self.cause = cause.clone();
         }
@@ -208,7 +210,7 @@ mod tests {
     #[test]
     fn a_watcher_that_has_only_been_started_takes_little() {
         let mut history = History::default();
-        let standing = |status| Standing { status, up: true, queued: false, reloading: false };
+        let standing = |status| Standing { status, up: true, ..Standing::default() };
         history.expect(&Cause::Boot);
         history.compare(Time(1), standing(Status::Stopped), standing(Status::Starting), &Cause::Course);
         history.compare(Time(2), standing(Status::Starting), standing(Status::Active), &Cause::Course);

@@ -45,7 +45,7 @@ impl Arbiter {
     }
 
     pub(super) fn begin_startup(&mut self) {
-        self.relate();
+        self.find_dependencies();
         self.start_in_order(self.to_start(None));
     }
 

@@ -18,7 +18,20 @@ impl Watcher {
             up: self.goal == Goal::Up,
             queued: self.queued,
             reloading: self.is_reloading(),
+            is_there: self.is_there(),
+            waits_in_vain: self.ext.dependency.in_vain,
+            is_hopeless: self.is_hopeless(),
         }
+    }
+
+    /// Whether those that depend on it can run. A start by its sockets is as good as one that is over.
+    pub(super) fn is_there(&self) -> bool {
+        self.status() == Status::Active || self.starts_itself() && self.ext.dependency.waits.is_none()
+    }
+
+    /// Its sockets start it, as far as it may start.
+    pub(super) fn starts_itself(&self) -> bool {
+        self.config.options.on_demand && self.goal == Goal::Up
     }
 
     /// Whether its processes are being replaced by a reload.

@@ -79,7 +79,7 @@ impl Watcher {
         // Waiting for its sockets is as far as a start by command brings a watcher with on_demand.
         let waits = self.waits_for_demand();
         let up = self.status() == Status::Active || waits;
-        let rests = self.goal != Goal::Up && !self.queued || self.ext.dependency.ties.in_vain;
+        let rests = self.goal != Goal::Up && !self.queued || self.ext.dependency.in_vain;
         let down = waits || self.status() == Status::Stopped && rests;
         match &waiter.what {
             Await::Up { added: true } if up => Some(self.added(&waiter.before)),
@@ -159,7 +159,7 @@ impl Watcher {
     pub(super) fn is_hopeless(&self) -> bool {
         let hopeless =
             |chain: Chain| chain.failures >= ENOUGH || chain.failures > 0 && chain.last == Failure::Late;
-        let waits_so = self.status() == Status::Stopped && self.ext.dependency.ties.hopeless;
+        let waits_so = self.status() == Status::Stopped && self.ext.dependency.hopeless;
         waits_so || self.run().retries().any(|retry| hopeless(retry.chain))
     }
 }

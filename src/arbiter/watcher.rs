@@ -32,9 +32,10 @@ pub enum Goal {
 }
 
 /// What a watcher is doing; the words of `status`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Status {
     /// Nothing runs.
+    #[default]
     Stopped,
     /// Its first processes are being spawned.
     Starting,
@@ -111,7 +112,9 @@ pub(super) struct Left {
 pub(super) struct Extensions {
     pub(super) hooks: Hooks,
     pub(super) demand: Demand,
-    pub(super) dependency: Dependency,
+    pub(super) dependency: DependencyState,
+    /// Why it does not start, as the log has said last.
+    pub(super) logged_wait: Option<Box<str>>,
     pub(super) history: History,
 }
 
@@ -128,14 +131,6 @@ pub(super) struct DependencyState {
     pub(super) followed: bool,
     /// One that it waits for cannot be started, for now.
     pub(super) hopeless: bool,
-}
-
-/// What a watcher knows of those that it depends on, and that depend on it.
-#[derive(Debug, Default)]
-pub(super) struct Dependency {
-    pub(super) ties: DependencyState,
-    /// Why it does not start, as the log has said last.
-    pub(super) told: Option<Box<str>>,
 }
 
 impl Watcher {
@@ -178,7 +173,7 @@ impl Watcher {
     /// Why it does not run as it should: it has stopped by itself, or waits before it tries again.
     pub fn failure(&self) -> Option<String> {
         if !self.is_up() {
-            let waits = self.ext.dependency.ties.waits.as_deref().filter(|_| self.goal == Goal::Up);
+            let waits = self.ext.dependency.waits.as_deref().filter(|_| self.goal == Goal::Up);
             return self.reason().or(waits).map(str::to_owned);
         }
         if let Some(pid) = self.waits_for_group() {
@@ -229,7 +224,7 @@ impl Watcher {
             let before = self.status();
             match before {
                 Status::Starting | Status::Active if self.goal != Goal::Up => self.begin_stop(cx),
-                Status::Starting | Status::Active if self.ext.dependency.ties.must_stop => self.lose(cx),
+                Status::Starting | Status::Active if self.ext.dependency.must_stop => self.lose(cx),
                 Status::Stopped => self.reconcile_stopped(cx),
                 Status::Starting => self.reconcile_starting(cx),
                 Status::Active => self.reconcile_active(cx),
@@ -249,7 +244,7 @@ impl Watcher {
         if self.goal != Goal::Up || self.is_held(cx) {
             self.look_away(cx);
         } else if self.may_start(cx) {
-            self.ext.dependency.told = None;
+            self.ext.logged_wait = None;
             self.state = State::Up(Box::default());
             self.generation += 1;
             self.why_down = None;
@@ -318,7 +313,7 @@ impl Watcher {
     }
 
     fn reconcile_stopping(&mut self, cx: &mut Cx) {
-        if self.is_held_back() && !self.ext.dependency.ties.followed {
+        if self.is_held_back() && !self.ext.dependency.followed {
             self.stop_now(cx);
         }
         let waits_for_group = self.left.groups.iter().any(|r| r.fate != Fate::Left);
@@ -342,7 +337,7 @@ impl Watcher {
     /// Asks everything to end and forgets what was planned.
     pub(super) fn begin_stop(&mut self, cx: &mut Cx) {
         let has_begun = !self.waits_for(Then::Begin);
-        let held_back = self.ext.dependency.ties.followed && !self.ext.hooks.hurried;
+        let held_back = self.ext.dependency.followed && !self.ext.hooks.hurried;
         self.state = if has_begun { State::Stopping { held_back } } else { State::Stopped };
         self.end_start_hooks(cx);
         self.forget_proven(cx);

@@ -29,7 +29,7 @@ impl Known {
 }
 
 /// What everybody may use who handles an event.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Cx {
     pub(super) now: Time,
     pub(super) actions: Vec<Action>,
@@ -57,18 +57,6 @@ pub(super) struct Outcome {
 }
 
 impl Cx {
-    pub(super) fn new(seed: u64) -> Cx {
-        Cx {
-            now: Time(0),
-            actions: Vec::new(),
-            pids: Sorted::new(),
-            random: Random::new(seed),
-            last_hook: HookId(0),
-            cause: Cause::Course,
-            outcome: Outcome::default(),
-        }
-    }
-
     pub(super) fn act(&mut self, action: Action) {
         self.actions.push(action);
     }

@@ -15,7 +15,7 @@ use crate::sorted::Sorted;
 pub(super) const MOST_CALLS: usize = 10_000;
 
 /// Stands for one run of a hook; never used again for another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HookId(pub u64);
 
 /// What a hook is about.

@@ -100,6 +100,7 @@ pub use event::Event;
 use exit_policy::{CriticalExit, Death};
 use history::Cause;
 use process::{Exit, NotRun, Process};
+use random::Random;
 pub use remnants::SPARED;
 pub use report::{Level, Published};
 use request::Ticket;
@@ -113,11 +114,11 @@ use watcher::{Status, Watcher};
 pub type Pid = i32;
 
 /// The number of a watcher; never used again for another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WatcherId(pub u32);
 
 /// Decides for all watchers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Arbiter {
     watchers: Sorted<WatcherId, Box<Watcher>>,
     /// Names in lower case; a watcher that is being removed has none any more.
@@ -140,20 +141,8 @@ pub struct Arbiter {
 impl Arbiter {
     /// An arbiter for these watchers, which are those of the files. Nothing starts before [`Event::Start`].
     pub fn new(watchers: Vec<WatcherConfig>, warmup_delay: f64, seed: u64) -> Arbiter {
-        let mut arbiter = Arbiter {
-            watchers: Sorted::new(),
-            names: Sorted::new(),
-            cx: Cx::new(seed),
-            agenda: Agenda::default(),
-            pending: Sorted::new(),
-            dependencies: Dependencies::default(),
-            startup: None,
-            ending: None,
-            over: None,
-            fallen: None,
-            warmup_delay,
-            next_id: 0,
-        };
+        let cx = Cx { random: Random::new(seed), ..Cx::default() };
+        let mut arbiter = Arbiter { cx, warmup_delay, ..Arbiter::default() };
         for config in watchers {
             let id = arbiter.insert(config);
             if let Some(watcher) = arbiter.watchers.get_mut(&id) {

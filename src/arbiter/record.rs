@@ -49,27 +49,15 @@ impl Cause {
 impl What {
     /// Whether another one just like it has happened; processes are told apart by their ends only.
     fn repeats(&self, other: &What) -> bool {
-        match (self, other) {
-            (What::Ended { exit: one, oom, .. }, What::Ended { exit: two, oom: other, .. }) => {
-                (one, oom) == (two, other)
+        match self {
+            What::Ended { exit: one, oom: by, .. } => {
+                matches!(other, What::Ended { exit, oom, .. } if (exit, oom) == (one, by))
             }
-            (What::SpawnFailed(one), What::SpawnFailed(two)) => one == two,
-            (What::Ailing { why: one, .. }, What::Ailing { why: two, .. }) => one == two,
-            (What::TooOld { .. }, What::TooOld { .. }) | (What::Ordered, What::Ordered) => true,
-            (
-                What::Status(_)
-                | What::Reloading
-                | What::Reloaded
-                | What::NotReloaded(_)
-                | What::Ordered
-                | What::Ended { .. }
-                | What::Killed { .. }
-                | What::Survives { .. }
-                | What::TooOld { .. }
-                | What::Ailing { .. }
-                | What::SpawnFailed(_),
-                _,
-            ) => false,
+            What::Ailing { why: one, .. } => matches!(other, What::Ailing { why, .. } if why == one),
+            What::TooOld { .. } => matches!(other, What::TooOld { .. }),
+            What::SpawnFailed(_) | What::Ordered => self == other,
+            What::Status(_) | What::Reloading | What::Reloaded | What::NotReloaded(_) => false,
+            What::Killed { .. } | What::Survives { .. } => false,
         }
     }
 }

@@ -46,12 +46,8 @@ impl Watcher {
         let fate = process.rest();
         // One that is left alone holds up nobody.
         let holds_up = fate != Fate::Left && next != Next::Nobody;
-        let retry = match next {
-            Next::Later(retry) => Some(retry),
-            Next::AtOnce | Next::Nobody => None,
-        };
         match self.run_mut().filter(|_| holds_up) {
-            Some(run) => run.slots.push(Slot::Behind(process.pid, retry)),
+            Some(run) => run.slots.push(Slot { behind: Some(process.pid), retry: next.retry() }),
             None => self.free(next),
         }
         // Whether there is anything outside of the group is not known yet.

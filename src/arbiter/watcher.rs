@@ -21,11 +21,12 @@ use crate::sorted::sort_by;
 use std::rc::Rc;
 
 /// What the last order wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Goal {
     /// It shall run.
     Up,
     /// It shall not run.
+    #[default]
     Down,
     /// It shall stop and be forgotten.
     Gone,
@@ -58,7 +59,7 @@ impl Status {
 }
 
 /// One watcher.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Watcher {
     /// Its number, which is never used again.
     pub id: WatcherId,
@@ -140,17 +141,7 @@ impl Watcher {
             // Here the memory of all watchers lies together, and what a start takes for a moment can be given back.
             processes: Processes::with_capacity(config.wanted().min(16)),
             config: Rc::new(config),
-            settings: Settings::default(),
-            goal: Goal::Down,
-            queued: false,
-            state: State::Stopped,
-            why_down: None,
-            spawning: None,
-            last_spawn: None,
-            generation: 0,
-            left: Left::default(),
-            waiters: Vec::new(),
-            ext: Extensions::default(),
+            ..Watcher::default()
         }
     }
 
@@ -302,7 +293,7 @@ impl Watcher {
         self.fill(cx);
         // nothing is to be replaced, and the last of its processes is gone
         let slots = &self.run().slots;
-        let ended = !slots.is_empty() && slots.iter().all(|slot| *slot == Slot::Empty);
+        let ended = !slots.is_empty() && slots.iter().all(Slot::is_empty);
         if ended && self.processes.is_empty() && self.spawning.is_none() {
             if !self.config.options.on_demand {
                 self.goal = Goal::Down;
@@ -392,7 +383,7 @@ impl Watcher {
     /// When it next has something to do by itself.
     pub(super) fn deadline(&self) -> Option<Time> {
         let (is_up, may_expire) = (self.is_up(), self.may_expire());
-        let of_processes = self.processes.values().flat_map(|p| {
+        let of_processes = self.processes.timed().flat_map(|p| {
             let age = p.expires.filter(|_| may_expire && p.runs());
             [p.pending().due(), age, p.liveness_deadline().filter(|_| is_up)].into_iter().flatten()
         });

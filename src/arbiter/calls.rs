@@ -50,20 +50,20 @@ impl Watcher {
         then: Then,
         cx: &mut Cx,
     ) -> bool {
-        if self.ext.hooks.hurried {
+        if self.hooks.hurried {
             return false;
         }
         let config = if hook == Hook::Ready { self.making() } else { &self.config };
         let Some((_, lenient)) = config.program_of(hook) else { return false };
         let id = cx.new_hook();
-        self.ext.hooks.calls.insert(id, Call { hook, lenient, deadline, then });
+        self.hooks.calls.insert(id, Call { hook, lenient, deadline, then });
         cx.act(Action::RunHook { id, watcher: self.id, hook, about });
         true
     }
 
     /// Runs a hook, if there is one, whose answer decides nothing.
     pub(super) fn tell(&mut self, hook: Hook, about: About, cx: &mut Cx) {
-        if self.ext.hooks.calls.len() < MOST_CALLS {
+        if self.hooks.calls.len() < MOST_CALLS {
             self.call(hook, about, Then::Nothing, cx);
         } else {
             let (name, hook) = (&self.config.name, hook.name());
@@ -73,12 +73,12 @@ impl Watcher {
 
     /// Whether the watcher has this hook.
     pub(super) fn has_hook(&self, hook: Hook) -> bool {
-        !self.ext.hooks.hurried && self.config.program_of(hook).is_some()
+        !self.hooks.hurried && self.config.program_of(hook).is_some()
     }
 
     /// A hook has ended.
     pub(super) fn hook_done(&mut self, id: HookId, answer: &Answer, cx: &mut Cx) {
-        if let Some(call) = self.ext.hooks.calls.remove(&id) {
+        if let Some(call) = self.hooks.calls.remove(&id) {
             self.go_on(&call, answer, cx);
         }
     }
@@ -88,7 +88,7 @@ impl Watcher {
     pub(super) fn hook_delayed(&mut self, id: HookId, cx: &mut Cx) {
         // It is tried again within a second.
         let whole = cx.now.plus(self.config.options.hook_timeout.max(1.0));
-        let Some(call) = self.ext.hooks.calls.get_mut(&id) else { return };
+        let Some(call) = self.hooks.calls.get_mut(&id) else { return };
         match call.then {
             Then::Begin | Then::Activate | Then::Spawn | Then::Keep => call.deadline = whole,
             Then::Probed { wid, pid } => self.ask_later(wid, pid, cx),
@@ -167,15 +167,15 @@ impl Watcher {
     /// Takes calls out of the table, all at once, since there may be thousands, and ends their hooks.
     fn take_calls(&mut self, which: &dyn Fn(&Call) -> bool, cx: &mut Cx) -> Vec<Call> {
         let mut taken = Vec::new();
-        if !self.ext.hooks.calls.values().any(which) {
+        if !self.hooks.calls.values().any(which) {
             return taken;
         }
-        for (id, call) in std::mem::take(&mut self.ext.hooks.calls) {
+        for (id, call) in std::mem::take(&mut self.hooks.calls) {
             if which(&call) {
                 cx.act(Action::CancelHook { id, watcher: self.id });
                 taken.push(call);
             } else {
-                self.ext.hooks.calls.insert(id, call);
+                self.hooks.calls.insert(id, call);
             }
         }
         taken

@@ -324,7 +324,7 @@ impl Arbiter {
         let Outcome { done, over, because, .. } = std::mem::take(&mut self.cx.outcome);
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
         let after = watcher.standing();
-        watcher.ext.history.compare(self.cx.now, before, after, because.as_ref().unwrap_or(&self.cx.cause));
+        watcher.history.compare(self.cx.now, before, after, because.as_ref().unwrap_or(&self.cx.cause));
         let status = watcher.status();
         let over = over.filter(|_| watcher.config.options.critical);
         let gone = watcher.goal == watcher::Goal::Gone && status == Status::Stopped;

@@ -25,10 +25,10 @@ impl Watcher {
                 liveness.ready_by = liveness.ready_by.map(|at| at.plus(seconds));
             }
         }
-        for remnant in &mut self.left.groups {
+        for remnant in &mut self.remnants {
             remnant.fate.give_back(seconds);
         }
-        for call in self.ext.hooks.calls.values_mut() {
+        for call in self.hooks.calls.values_mut() {
             call.deadline = call.deadline.plus(seconds);
         }
     }

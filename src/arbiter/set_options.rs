@@ -154,7 +154,7 @@ impl Arbiter {
         let Some(watcher) = self.watchers.remove(&id) else { return };
         self.dependencies.have_changed(&watcher.config);
         let cancel = |hook: &HookId| Action::CancelHook { id: *hook, watcher: id };
-        self.cx.actions.extend(watcher.ext.hooks.calls.keys().map(cancel));
+        self.cx.actions.extend(watcher.hooks.calls.keys().map(cancel));
         for waiter in watcher.waiters {
             let text = format!("'{}' was removed meanwhile", watcher.config.name);
             self.finish(waiter.ticket, Reply::error(Errno::Failed, text));

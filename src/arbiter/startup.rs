@@ -50,7 +50,7 @@ impl Arbiter {
         for id in &order {
             if let Some(watcher) = self.watchers.get_mut(id) {
                 watcher.queued = true;
-                watcher.ext.history.expect(&self.cx.cause);
+                watcher.history.expect(&self.cx.cause);
             }
         }
         let boot = self.startup.get_or_insert_default();

@@ -76,9 +76,17 @@ pub struct Watcher {
     pub(super) spawning: Option<Spawning>,
     pub(super) last_spawn: Option<Time>,
     pub(super) generation: u32,
-    pub(super) left: Left,
+    /// What is left of the groups of processes that have ended.
+    pub(super) remnants: Vec<Remnant>,
+    /// Processes that SIGKILL did not end.
+    pub(super) survivors: Vec<Pid>,
     pub(super) waiters: Vec<Waiter>,
-    pub(super) ext: Extensions,
+    pub(super) hooks: Hooks,
+    pub(super) demand: Demand,
+    pub(super) dependency: DependencyState,
+    /// Why it does not start, as the log has said last.
+    pub(super) logged_wait: Option<Box<str>>,
+    pub(super) history: History,
 }
 
 /// Where its options come from.
@@ -98,25 +106,6 @@ pub(super) enum WhyDown {
     /// It was to have no process.
     Empty,
     Failed(String),
-}
-
-/// What is left of processes.
-#[derive(Debug, Default)]
-pub(super) struct Left {
-    pub(super) groups: Vec<Remnant>,
-    /// Processes that SIGKILL did not end.
-    pub(super) survivors: Vec<Pid>,
-}
-
-/// What the parts remember of it that circus may be built without.
-#[derive(Debug, Default)]
-pub(super) struct Extensions {
-    pub(super) hooks: Hooks,
-    pub(super) demand: Demand,
-    pub(super) dependency: DependencyState,
-    /// Why it does not start, as the log has said last.
-    pub(super) logged_wait: Option<Box<str>>,
-    pub(super) history: History,
 }
 
 /// What the watchers that it depends on, and that depend on it, mean for a watcher.
@@ -164,7 +153,7 @@ impl Watcher {
     /// Why it does not run as it should: it has stopped by itself, or waits before it tries again.
     pub fn failure(&self) -> Option<String> {
         if !self.is_up() {
-            let waits = self.ext.dependency.waits.as_deref().filter(|_| self.goal == Goal::Up);
+            let waits = self.dependency.waits.as_deref().filter(|_| self.goal == Goal::Up);
             return self.reason().or(waits).map(str::to_owned);
         }
         if let Some(pid) = self.waits_for_group() {
@@ -215,7 +204,7 @@ impl Watcher {
             let before = self.status();
             match before {
                 Status::Starting | Status::Active if self.goal != Goal::Up => self.begin_stop(cx),
-                Status::Starting | Status::Active if self.ext.dependency.must_stop => self.lose(cx),
+                Status::Starting | Status::Active if self.dependency.must_stop => self.lose(cx),
                 Status::Stopped => self.reconcile_stopped(cx),
                 Status::Starting => self.reconcile_starting(cx),
                 Status::Active => self.reconcile_active(cx),
@@ -235,7 +224,7 @@ impl Watcher {
         if self.goal != Goal::Up || self.is_held(cx) {
             self.look_away(cx);
         } else if self.may_start(cx) {
-            self.ext.logged_wait = None;
+            self.logged_wait = None;
             self.state = State::Up(Box::default());
             self.generation += 1;
             self.why_down = None;
@@ -304,11 +293,11 @@ impl Watcher {
     }
 
     fn reconcile_stopping(&mut self, cx: &mut Cx) {
-        if self.is_held_back() && !self.ext.dependency.followed {
+        if self.is_held_back() && !self.dependency.followed {
             self.stop_now(cx);
         }
-        let waits_for_group = self.left.groups.iter().any(|r| r.fate != Fate::Left);
-        let ends = !self.processes.is_empty() || self.spawning.is_some() || !self.ext.hooks.calls.is_empty();
+        let waits_for_group = self.remnants.iter().any(|r| r.fate != Fate::Left);
+        let ends = !self.processes.is_empty() || self.spawning.is_some() || !self.hooks.calls.is_empty();
         if ends || waits_for_group || self.is_held_back() {
             return;
         }
@@ -328,7 +317,7 @@ impl Watcher {
     /// Asks everything to end and forgets what was planned.
     pub(super) fn begin_stop(&mut self, cx: &mut Cx) {
         let has_begun = !self.waits_for(Then::Begin);
-        let held_back = self.ext.dependency.followed && !self.ext.hooks.hurried;
+        let held_back = self.dependency.followed && !self.hooks.hurried;
         self.state = if has_begun { State::Stopping { held_back } } else { State::Stopped };
         self.end_start_hooks(cx);
         self.forget_proven(cx);
@@ -387,7 +376,7 @@ impl Watcher {
             let age = p.expires.filter(|_| may_expire && p.runs());
             [p.pending().due(), age, p.liveness_deadline().filter(|_| is_up)].into_iter().flatten()
         });
-        let of_groups = self.left.groups.iter().filter_map(|remnant| remnant.fate.due());
+        let of_groups = self.remnants.iter().filter_map(|remnant| remnant.fate.due());
         let of_itself = [self.hook_deadline(), self.spawn_deadline(), self.demand_deadline()];
         of_processes.chain(of_groups).chain(of_itself.into_iter().flatten()).min()
     }

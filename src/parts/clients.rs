@@ -139,7 +139,7 @@ impl Part for Clients {
         if job.config.plugin == Some(PluginKind::Program) {
             let (ours, theirs) = UnixStream::pair().map_err(no_pipe)?;
             ours.set_nonblocking(true).map_err(no_pipe)?;
-            let child = job.template.child();
+            let child = &mut job.template.child;
             child.stdin = Stdio::Fd(theirs.as_raw_fd());
             child.stdout = child.stdin;
             self.lent = Some((ours, theirs));
@@ -149,7 +149,7 @@ impl Part for Clients {
 
     fn spawned(&mut self, job: &Job, pid: Option<Pid>, cx: &mut Cx<'_>) {
         if let Some(((ours, _), pid)) = self.lent.take().zip(pid) {
-            let uid = job.template.prepared().uid.unwrap_or_else(user::current_uid);
+            let uid = job.template.child.uid.unwrap_or_else(user::current_uid);
             self.take_in_plugin(ours, pid, uid, cx);
         }
     }

@@ -4,7 +4,7 @@ use crate::arbiter::process::Exit;
 use crate::arbiter::request::{Question, Tail, Ticket};
 use crate::arbiter::{Action, Event, Pid, Published, WatcherId};
 use crate::control::secrets;
-use crate::host::spawn::{Loan, NotSpawned, gone};
+use crate::host::spawn::{NotSpawned, gone};
 use crate::host::spawn_template::SpawnTemplate;
 use crate::reactor::eventloop::Daemon;
 use crate::reactor::part::{Effect, Job};
@@ -95,9 +95,8 @@ impl Daemon {
             }
         };
         let mut job = Job { watcher, wid, config, template, replaces, marked: false, mark: None };
-        let loan = Loan::begin(job.template.child());
         let made = self.lend_and_make(&mut job);
-        loan.end(job.template.child());
+        job.template.take_back();
         let pid = made.as_ref().ok().copied();
         self.each(&mut |part, cx| part.spawned(&job, pid, cx));
         self.parts.processes.keep_template(watcher, job.template);

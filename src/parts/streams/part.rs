@@ -81,7 +81,7 @@ impl Part for Streams {
             let Some(owner) = Owner::of(job.watcher, channel, &watcher.config, job.wid) else { continue };
             self.want(owner, &watcher.config, cx.now, cx.log)?;
             let (reader, writer) = process::pipe().map_err(no_pipe)?;
-            let child = job.template.child();
+            let child = &mut job.template.child;
             let end = match channel {
                 Channel::Stdout => &mut child.stdout,
                 Channel::Stderr => &mut child.stderr,

@@ -6,7 +6,7 @@ use super::hooks::HookId;
 use super::random::Random;
 use super::request::{Reply, Ticket};
 use super::time::Time;
-use super::{Action, Level, Pid, Published, WatcherId, Whom};
+use super::{Action, Level, Pid, Published, WatcherId};
 use crate::sorted::Sorted;
 
 /// What a number of the kernel's stands for, and whose it is.
@@ -18,14 +18,6 @@ pub(super) enum Known {
     Survivor(WatcherId),
     /// A group that has outlived its leader.
     Group(WatcherId),
-}
-
-impl Known {
-    pub(super) fn watcher(self) -> WatcherId {
-        match self {
-            Known::Process(id, _) | Known::Survivor(id) | Known::Group(id) => id,
-        }
-    }
 }
 
 /// What everybody may use who handles an event.
@@ -71,14 +63,5 @@ impl Cx {
 
     pub(super) fn reply(&mut self, ticket: Ticket, reply: Reply) {
         self.act(Action::Reply { ticket, reply });
-    }
-
-    pub(super) fn signal(&mut self, pid: Pid, signum: i32) {
-        self.act(Action::Signal { pid, signum, whom: Whom::Process });
-    }
-
-    pub(super) fn new_hook(&mut self) -> HookId {
-        self.last_hook.0 += 1;
-        self.last_hook
     }
 }

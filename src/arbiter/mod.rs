@@ -20,7 +20,7 @@
 //!                   what is known of it                hooks.rs, readiness.rs, history.rs
 //!              which a build may leave out (absent.rs does nothing in their place):
 //!                   sockets that start it              on_demand.rs
-//!                   programs that are asked            calls.rs, user_commands.rs
+//!                   programs that are asked            calls.rs
 //!                   readiness and health               health.rs
 //!                   who depends on whom                dependencies.rs
 //!                   what has happened to it            record.rs
@@ -46,7 +46,6 @@ pub mod exit_policy;
 pub mod history;
 pub mod hooks;
 mod orders;
-mod oversleep;
 pub mod process;
 mod random;
 pub mod readiness;
@@ -79,8 +78,6 @@ mod health;
 mod on_demand;
 #[cfg(feature = "history")]
 mod record;
-#[cfg(feature = "hooks")]
-mod user_commands;
 
 #[cfg(not(feature = "dependencies"))]
 use absent::dependencies;
@@ -217,7 +214,8 @@ impl Arbiter {
                 self.with(watcher, |w, cx| w.spawned(pid, cx));
             }
             Event::SpawnFailed { watcher, reason, shortage } => {
-                self.with(watcher, |w, cx| w.spawn_failed(&reason, shortage, cx));
+                let failed = NotRun { reason: reason.into(), shortage };
+                self.with(watcher, |w, cx| w.spawn_failed(&failed, cx));
             }
             Event::Exited { pid, exit } => self.exited(pid, exit),
             Event::Noticed { pid, notice } => {

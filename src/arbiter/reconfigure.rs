@@ -47,11 +47,11 @@ const START: Option<Await> = Some(Await::Up { added: false });
 impl Arbiter {
     /// The files were read, or cannot be used; then everything stays as it is.
     pub(super) fn have_read(&mut self, reading: Reading, found: Result<Box<NewConfig>, String>) {
-        let ticket = reading.ticket;
-        let refuse = |errno, reason: String| Action::Reply { ticket, reply: Reply::error(errno, reason) };
         match found {
-            Err(reason) => self.cx.act(refuse(Errno::Failed, reason)),
-            Ok(_) if self.is_ending() => self.cx.act(refuse(Errno::Conflict, STOPPING.into())),
+            Err(reason) => self.cx.reply(reading.ticket, Reply::error(Errno::Failed, reason)),
+            Ok(_) if self.is_ending() => {
+                self.cx.reply(reading.ticket, Reply::error(Errno::Conflict, STOPPING));
+            }
             Ok(new) => self.reconfigure(reading, *new),
         }
     }
@@ -146,7 +146,7 @@ impl Arbiter {
         if waiting && parts > 0 {
             self.await_parts(ticket, parts);
         } else {
-            self.cx.act(Action::Reply { ticket, reply: Reply::Ok });
+            self.cx.reply(ticket, Reply::Ok);
         }
         let mut to_start = Vec::new();
         for (id, step) in &steps {

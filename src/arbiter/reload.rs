@@ -8,7 +8,7 @@ use super::context::Cx;
 use super::history::{Restart, What};
 use super::run::Run;
 use super::watcher::{Goal, Status, Watcher};
-use super::{Action, Level, Pid, Published};
+use super::{Action, Level, Pid, Published, Whom};
 use crate::config::WatcherConfig;
 use crate::config::hooks::Hook;
 use crate::signals::{self, SIGHUP};
@@ -137,7 +137,7 @@ impl Watcher {
             let Some(signum) = self.reload_signal() else { break };
             let name = signals::name(signum);
             cx.log(Level::Info, format!("SENDING {} to {pid}", name.strip_prefix("SIG").unwrap_or(&name)));
-            cx.signal(pid, signum);
+            cx.act(Action::Signal { pid, signum, whom: Whom::Process });
         }
         self.end_reload(cx);
     }

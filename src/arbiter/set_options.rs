@@ -161,9 +161,9 @@ impl Arbiter {
         }
         let mut left = Vec::new();
         self.cx.pids.retain(|pid, known| {
-            let is_process = matches!(known, Known::Process(..));
-            left.extend((known.watcher() == id && is_process).then_some(*pid));
-            known.watcher() != id
+            let (Known::Process(of, _) | Known::Survivor(of) | Known::Group(of)) = *known;
+            left.extend((of == id && matches!(known, Known::Process(..))).then_some(*pid));
+            of != id
         });
         self.agenda.touch(id);
         self.cx.act(Action::Forgotten { watcher: id, left });

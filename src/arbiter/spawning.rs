@@ -137,11 +137,8 @@ impl Watcher {
         self.processes.insert(process);
         let others_fail = self.run().retries().any(|retry| retry.chain.failures > 0);
         if chain.failures > 0 && chain.last == Failure::Exec && !others_fail {
-            let name = &self.config.name;
-            cx.log(
-                Level::Info,
-                format!("'{name}' could be executed again, after {} failed starts", chain.failures),
-            );
+            let (name, failed) = (&self.config.name, chain.failures);
+            cx.log(Level::Info, format!("'{name}' could be executed again, after {failed} failed starts"));
         }
         cx.pids.insert(pid, Known::Process(self.id, wid));
         if self.goal != Goal::Up || self.status() == Status::Stopping {
@@ -192,17 +189,17 @@ impl Watcher {
     }
 
     /// The spawn under way has failed. What the machine is short of for a while uses up no max_retry.
-    pub(super) fn spawn_failed(&mut self, reason: &str, shortage: bool, cx: &mut Cx) {
+    pub(super) fn spawn_failed(&mut self, failed: &NotRun, cx: &mut Cx) {
         let Some(spawning) = self.spawning.take() else { return };
-        self.note_failure(reason, cx);
+        self.note_failure(&failed.reason, cx);
         if !self.is_up() || self.goal != Goal::Up {
             return;
         }
         if let Some(old) = spawning.replaces {
             return self.postpone(old, cx);
         }
-        let chain = spawning.chain.after_failure(Failure::Exec, shortage);
-        let next = self.try_again(chain, reason, shortage, None, cx);
+        let chain = spawning.chain.after_failure(Failure::Exec, failed.shortage);
+        let next = self.try_again(chain, failed, None, cx);
         self.free(next);
     }
 
@@ -220,9 +217,9 @@ impl Watcher {
         if self.config.options.on_demand {
             self.note_for_demand(process, cx);
         }
-        if let Some(NotRun { reason, shortage }) = &process.not_run {
-            let chain = process.chain.after_failure(Failure::Held, *shortage);
-            self.try_again(chain, reason, *shortage, None, cx)
+        if let Some(not_run) = &process.not_run {
+            let chain = process.chain.after_failure(Failure::Held, not_run.shortage);
+            self.try_again(chain, not_run, None, cx)
         } else if !self.replaces_after(exit, process.ailment(), process.is_ready()) {
             self.leave_empty(process, exit);
             Next::Nobody
@@ -264,18 +261,13 @@ impl Watcher {
             None => (Failure::Ended, format!("a process {} before it was ready", exit.words())),
         };
         let because = if process.is_ready() { Cause::Ended } else { Cause::Unready };
-        self.try_again(process.chain.after_failure(why, false), &reason, false, Some(because), cx)
+        let failed = NotRun { reason: reason.into(), shortage: false };
+        self.try_again(process.chain.after_failure(why, false), &failed, Some(because), cx)
     }
 
     /// A start has failed: plans the next attempt, or gives up, `because` of that. A reload that needs it ends.
-    fn try_again(
-        &mut self,
-        chain: Chain,
-        reason: &str,
-        shortage: bool,
-        because: Option<Cause>,
-        cx: &mut Cx,
-    ) -> Next {
+    fn try_again(&mut self, chain: Chain, failed: &NotRun, because: Option<Cause>, cx: &mut Cx) -> Next {
+        let NotRun { reason, shortage } = failed;
         if self.reload_cannot_go_on(reason, cx) {
             return Next::Nobody;
         }
@@ -286,7 +278,7 @@ impl Watcher {
             let text = format!("given up after {failed} failed start{plural}: {reason}");
             cx.log(Level::Error, format!("{name}: {text}"));
             cx.outcome.over = Some((text, None));
-            self.fail(reason.to_owned());
+            self.fail(reason.to_string());
             cx.outcome.because = because.or(cx.outcome.because.take());
             self.begin_stop(cx);
             Next::Nobody

@@ -205,23 +205,16 @@ impl Watcher {
     /// A process is a zombie. While it is, its group's number is its own: the rest of the group is asked now.
     pub(super) fn exited(&mut self, wid: u32, exit: Exit, cx: &mut Cx) {
         self.leave(wid, cx);
-        let Some(process) = self.processes.get(wid) else { return };
-        let pid = process.pid;
-        let was_ready = process.is_ready();
-        let fate = process.fate();
-        if process.exit().is_some() {
-            return;
-        }
-        let (oom, lived, followers) = (process.oom, cx.now.since(process.started), process.followers);
-        let not_run = process.not_run.as_ref().map(|not_run| not_run.reason.clone());
-        let ran = not_run.is_none();
-        let rest = match (fate, not_run) {
-            (Fate::Left, Some(reason)) => {
-                self.note_failure(&reason, cx);
+        let process = self.processes.get(wid).filter(|process| process.exit().is_none());
+        let Some(process) = process.cloned() else { return };
+        let (pid, oom, lived) = (process.pid, process.oom, cx.now.since(process.started));
+        let rest = match (process.fate(), &process.not_run) {
+            (Fate::Left, Some(not_run)) => {
+                self.note_failure(&not_run.reason, cx);
                 Fate::Left
             }
             (Fate::Left, None) => {
-                let replaced = self.replaces_after(exit, None, was_ready);
+                let replaced = self.replaces_after(exit, None, process.is_ready());
                 self.history.count_restarts(Restart::after(exit, oom), usize::from(replaced));
                 self.history.note(cx.now, What::Ended { pid, wid, exit, oom, lived: (lived * 1e3) as u64 });
                 self.log_exit((pid, wid), exit, oom, lived, cx);
@@ -233,13 +226,13 @@ impl Watcher {
             (Fate::Killed { .. }, _) => Fate::Asked { signum: SIGKILL, kill_at: cx.now },
         };
         self.processes.set_end(wid, exit, rest);
-        if ran {
+        if process.not_run.is_none() {
             self.history.count_exit(exit);
         }
         if let Fate::Asked { signum, .. } = rest {
-            cx.actions.extend(followers.map(|whom| Action::Signal { pid, signum, whom }));
+            cx.actions.extend(process.followers.map(|whom| Action::Signal { pid, signum, whom }));
         }
-        self.call_reap_hooks(pid, exit, fate != Fate::Left, cx);
+        self.call_reap_hooks(pid, exit, process.fate() != Fate::Left, cx);
         cx.publish(&self.config.name, Published::Reap { pid, exit, oom });
         cx.act(Action::Reap { pid });
     }

@@ -368,16 +368,4 @@ impl Watcher {
         cx.pids.remove(&process.pid);
         Some(process)
     }
-
-    /// When it next has something to do by itself.
-    pub(super) fn deadline(&self) -> Option<Time> {
-        let (is_up, may_expire) = (self.is_up(), self.may_expire());
-        let of_processes = self.processes.timed().flat_map(|p| {
-            let age = p.expires.filter(|_| may_expire && p.runs());
-            [p.pending().due(), age, p.liveness_deadline().filter(|_| is_up)].into_iter().flatten()
-        });
-        let of_groups = self.remnants.iter().filter_map(|remnant| remnant.fate.due());
-        let of_itself = [self.hook_deadline(), self.spawn_deadline(), self.demand_deadline()];
-        of_processes.chain(of_groups).chain(of_itself.into_iter().flatten()).min()
-    }
 }

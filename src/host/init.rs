@@ -11,7 +11,7 @@
 use crate::arbiter::time::Time;
 use crate::arbiter::{HURRY_AFTER, Pid};
 use crate::host::child::spawn_alone;
-use crate::host::kill::{send_to, send_to_group};
+use crate::host::kill::{send_to_child, send_to_group};
 pub use crate::host::leftovers::GRACE;
 use crate::host::leftovers::{LeftoverSweep, Rest};
 use crate::host::spawn_template::{c_string, candidates, own_path};
@@ -224,7 +224,7 @@ impl Init<'_> {
             Some(sweep) => sweep.tell(signum),
             None if has_had || self.ended => {}
             None if self.options.group => send_to_group(self.main, signum),
-            None => send_to(&[self.main], signum),
+            None => send_to_child(self.main, signum),
         }
     }
 
@@ -254,7 +254,7 @@ impl Init<'_> {
     /// nobody could ever continue what the keys of a terminal have stopped.
     fn main_has_stopped(&self, signum: i32) {
         if self.shares_group {
-            send_to(&[process::pid()], SIGSTOP);
+            send_to_child(process::pid(), SIGSTOP);
         } else if self.gave_terminal && signum != SIGSTOP {
             let in_foreground = signum == SIGTSTP || terminal::set_foreground(0, self.main).is_ok();
             if in_foreground {

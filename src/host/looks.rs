@@ -14,6 +14,7 @@ use std::io;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+/// How long after a look has failed it is taken again: at first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -79,6 +80,31 @@ impl Drop for Lifted {
     }
 }
 
+/// When something is tried again, after a pause that grows.
+#[derive(Default)]
+pub struct Retry {
+    pub at: Option<Instant>,
+    pause: Duration,
+}
+
+impl Retry {
+    /// It has failed.
+    pub fn later(&mut self, now: Instant) {
+        self.pause = self.pause.saturating_mul(2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        self.at = Some(now + self.pause);
+    }
+
+    /// Whether it is time.
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.at.is_some_and(|at| at <= now)
+    }
+
+    /// It has gone well.
+    pub fn over(&mut self) {
+        *self = Retry::default();
+    }
+}
+
 /// The looks that are to be taken again.
 #[derive(Default)]
 pub struct Looks {
@@ -86,16 +112,10 @@ pub struct Looks {
     remnants: Vec<(Pid, i32)>,
     /// Somebody who left a tree may be there.
     strays: bool,
-    again_at: Option<Instant>,
-    pause: Duration,
+    pub retry: Retry,
 }
 
 impl Looks {
-    /// When it is time.
-    pub fn next(&self) -> Option<Instant> {
-        self.again_at
-    }
-
     /// The strays are to be looked for again.
     pub fn strays(&mut self) {
         self.strays = true;
@@ -109,9 +129,8 @@ impl Looks {
 
     /// A look has failed, and is noted to be taken again.
     pub fn later(&mut self, error: &io::Error, cx: &mut Cx<'_>) {
-        if self.again_at.is_none() {
-            self.pause = self.pause.saturating_mul(2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
-            self.again_at = Some(cx.now + self.pause);
+        if self.retry.at.is_none() {
+            self.retry.later(cx.now);
         }
         if error.kind() == io::ErrorKind::WouldBlock {
             return; // somebody is about to become another program, which is soon over
@@ -127,7 +146,7 @@ impl Looks {
 impl Processes {
     /// Takes the looks that had failed.
     pub(super) fn look_again(&mut self, cx: &mut Cx<'_>) {
-        self.looks.again_at = None;
+        self.looks.retry.at = None;
         if std::mem::take(&mut self.looks.strays) {
             self.descendants.look_again();
         }
@@ -138,8 +157,8 @@ impl Processes {
                 self.signal_remnant(pgid, signum, cx);
             }
         }
-        if self.looks.again_at.is_none() {
-            self.looks.pause = Duration::ZERO;
+        if self.looks.retry.at.is_none() {
+            self.looks.retry.over();
             cx.log.over(Level::Info, CAUSE, format_args!("processes can be looked at again"));
         }
     }

@@ -21,7 +21,6 @@ pub(crate) mod processes;
 pub(crate) mod procfs;
 pub(crate) mod reap;
 pub(crate) mod resolve;
-pub(crate) mod spawn;
 pub(crate) mod spawn_template;
 pub(crate) mod surroundings;
 pub(crate) mod termination_message;

@@ -3,14 +3,14 @@
 
 use crate::arbiter::{Pid, WatcherId};
 use crate::host::cgroup::Cgroups;
-use crate::host::descendants::Descendants;
+use crate::host::descendants::{self, Descendants, cgroup_of};
 use crate::host::kill::Told;
 use crate::host::leftovers::LeftoverSweep;
 use crate::host::looks::Looks;
 use crate::host::oom::OutOfMemory;
 use crate::host::reap::Reaping;
-use crate::host::spawn::{NotSpawned, say};
 use crate::host::spawn_template::SpawnTemplate;
+use crate::host::trouble::Trouble;
 use crate::reactor::part::{Cx, Effect, Job, Part};
 use crate::sorted::Sorted;
 use std::collections::VecDeque;
@@ -52,11 +52,6 @@ impl Processes {
         self.spawns.push_back((watcher, wid));
     }
 
-    /// Whether some wait for that.
-    pub fn are_spawning(&self) -> bool {
-        !self.spawns.is_empty()
-    }
-
     /// Takes the template of a watcher, if it is there, for one process.
     pub fn take_template(&mut self, watcher: WatcherId) -> Option<SpawnTemplate> {
         self.templates.remove(&watcher)
@@ -79,26 +74,21 @@ impl Processes {
     ///
     /// # Errors
     /// Why there is none.
-    pub fn make(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<Pid, NotSpawned> {
+    pub fn make(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<Pid, Trouble> {
         let cgroup = self.cgroups.enter(job.watcher, &job.config, cx.log)?;
         let template = &mut job.template;
         template.vary(&job.config, job.wid)?;
         let child = &mut template.child;
         child.restrictions.cgroup = cgroup;
         let is_tree = job.config.options.kill_mode == "tree";
-        let mut tree = is_tree.then(|| self.descendants.begin(child, job.watcher, &mut self.cgroups));
-        job.mark = match &tree {
-            Some(tree) => Some(tree.mark()),
-            None => job.marked.then(|| self.descendants.mark(child)),
-        };
-        let spawned = match &mut tree {
-            Some(tree) => tree.spawn(cx.host, child),
-            None => cx.host.spawn(child),
-        };
-        let pid = spawned.map_err(|error| NotSpawned::by(error.errno, say(&error, template)))?.pid();
+        job.mark = (is_tree || job.marked).then(|| self.descendants.mark(child));
+        let tree = job.mark.filter(|_| is_tree);
+        let mut own = tree.and_then(|mark| self.cgroups.make_below(job.watcher, &cgroup_of(mark)));
+        let spawned = descendants::spawn(cx.host, child, &mut own);
+        let pid = spawned.map_err(|error| template.trouble(&error))?.pid();
         self.told.forget(pid);
-        if let Some(tree) = tree {
-            self.descendants.plant(pid, tree);
+        if let Some(mark) = tree {
+            self.descendants.plant(pid, mark, own);
         }
         Ok(pid)
     }
@@ -134,7 +124,7 @@ impl Processes {
 
 impl Part for Processes {
     fn is_busy(&self) -> bool {
-        self.is_reaping() || self.are_spawning() || self.descendants.are_due()
+        self.is_reaping() || !self.spawns.is_empty() || self.descendants.due
     }
 
     fn begin(&mut self, cx: &mut Cx<'_>) {
@@ -147,11 +137,12 @@ impl Part for Processes {
     }
 
     fn deadline(&mut self) -> Option<Instant> {
-        self.looks.next().into_iter().chain(self.reaping.next()).chain(self.next_sweep()).min()
+        let looks = [self.looks.retry.at, self.reaping.retry.at, self.next_sweep()];
+        looks.into_iter().flatten().min()
     }
 
     fn due(&mut self, cx: &mut Cx<'_>) {
-        if self.looks.next().is_some_and(|at| at <= cx.now) {
+        if self.looks.retry.is_due(cx.now) {
             self.look_again(cx);
         }
     }

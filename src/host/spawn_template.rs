@@ -22,8 +22,10 @@ use crate::config::sockets::handed_down;
 use crate::config::{Names, Value, WatcherConfig, families, text, words};
 use crate::control::python::cut;
 use crate::host::surroundings::current_dir;
+use crate::host::trouble::Trouble;
 use crate::sorted::Sorted;
-use crate::sys::child::{Child, Stdio};
+use crate::sys;
+use crate::sys::child::{Child, SpawnError, Stdio, Step};
 use inherit::{Inherited, find, inherited, on_stdin};
 use std::ffi::CString;
 use std::os::fd::RawFd;
@@ -166,21 +168,34 @@ impl SpawnTemplate {
         set_program(&mut self.child, program, &argv, &env)
     }
 
-    /// What was not found, for messages: the bare name and where it was looked for, or else the path.
-    pub fn not_found(&self, number: usize) -> String {
-        let Some((name, path)) = &self.looked_for else { return format!("exec {}", self.program(number)) };
-        format!("exec {}, in PATH={}", cut(name), cut(path))
+    /// Why there is no process, with the path it is about.
+    pub fn trouble(&self, error: &SpawnError) -> Trouble {
+        let (child, words) = (&self.child, sys::errno_words(error.errno));
+        let working_dir = || in_words(child.working_dir.as_ref());
+        let program = || in_words(child.programs.get(error.program()).or(child.programs.last()));
+        let why = match (error.step, child.uid) {
+            (Step::Exec, _) if child.prepare.is_some() => return late_trouble(error),
+            (Step::Exec, _) => match self.looked_for.as_ref().filter(|_| error.errno == sys::ENOENT) {
+                Some((name, path)) => format!("exec {}, in PATH={}: {words}", cut(name), cut(path)),
+                None => format!("exec {}: {words}", program()),
+            },
+            (Step::Chdir, Some(uid)) if error.errno == sys::EACCES => {
+                format!("working_dir {}: {words} (uid {uid} may not enter it)", working_dir())
+            }
+            (Step::Chdir, _) => format!("working_dir {}: {words}", working_dir()),
+            _ => error.to_string(),
+        };
+        Trouble::by(error.errno, why)
     }
+}
 
-    /// The path that was tried last, or the one of this number, for messages.
-    pub fn program(&self, number: usize) -> String {
-        in_words(self.child.programs.get(number).or(self.child.programs.last()))
-    }
-
-    /// The directory that the processes run in, for messages.
-    pub fn working_dir(&self) -> String {
-        in_words(self.child.working_dir.as_ref())
-    }
+/// Why a process has never become its program, as far as it has told after it had been made.
+pub fn late_trouble(error: &SpawnError) -> Trouble {
+    let why = match error.step {
+        Step::Chdir => format!("working_dir {}: {}", error.path, sys::errno_words(error.errno)),
+        _ => error.to_string(),
+    };
+    Trouble::by(error.errno, why)
 }
 
 fn in_words(path: Option<&CString>) -> String {

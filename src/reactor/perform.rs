@@ -5,8 +5,8 @@ use crate::arbiter::process::Exit;
 use crate::arbiter::request::{Order, Question, Tail, Ticket};
 use crate::arbiter::{Action, Event, Pid, Published, WatcherId};
 use crate::control::{Refusal, secrets};
-use crate::host::spawn::{NotSpawned, gone};
 use crate::host::spawn_template::SpawnTemplate;
+use crate::host::trouble::Trouble;
 use crate::parts::helpers::Purpose;
 use crate::parts::streams::outputs::try_streams;
 use crate::reactor::eventloop::Daemon;
@@ -86,7 +86,7 @@ impl Daemon {
     pub(super) fn spawn(&mut self, watcher: WatcherId, wid: u32) {
         let event = match self.try_spawn(watcher, wid) {
             Ok(pid) => Event::Spawned { watcher, pid },
-            Err(NotSpawned { reason, shortage }) => {
+            Err(Trouble { why: reason, shortage }) => {
                 self.each(&mut |part, cx| part.vacated(watcher, wid, cx));
                 Event::SpawnFailed { watcher, reason, shortage }
             }
@@ -95,8 +95,8 @@ impl Daemon {
         self.core.event(event);
     }
 
-    fn try_spawn(&mut self, watcher: WatcherId, wid: u32) -> Result<Pid, NotSpawned> {
-        let found = self.core.arbiter.watcher(watcher).ok_or_else(gone)?;
+    fn try_spawn(&mut self, watcher: WatcherId, wid: u32) -> Result<Pid, Trouble> {
+        let found = self.core.arbiter.watcher(watcher).ok_or_else(|| "the watcher is gone".to_string())?;
         let (config, replaces) = (Rc::clone(found.making()), found.replaces());
         let template = match self.parts.processes.take_template(watcher) {
             Some(template) => template,
@@ -114,7 +114,7 @@ impl Daemon {
         made
     }
 
-    fn lend_and_make(&mut self, job: &mut Job) -> Result<Pid, NotSpawned> {
+    fn lend_and_make(&mut self, job: &mut Job) -> Result<Pid, Trouble> {
         let mut lent = Ok(());
         self.each(&mut |part, cx| {
             if lent.is_ok() {

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Pid, cvt};
+use super::{Pid, cvt, fcntl};
 
 pub use super::clock::{monotonic_ns, realtime, strftime};
 pub use super::daemonize::{Notifier, Outcome, Role, daemonize};
@@ -101,8 +101,7 @@ pub fn ensure_stdio() -> io::Result<()> {
 }
 
 fn is_open(fd: RawFd) -> bool {
-    // SAFETY: works on a number.
-    (unsafe { libc::fcntl(fd, libc::F_GETFD) }) != -1
+    fcntl(fd, libc::F_GETFD, 0) != -1
 }
 
 /// Makes 0, 1 and 2 /dev/null, so that circus holds no terminal any more.
@@ -122,8 +121,7 @@ pub(super) fn open_null() -> io::Result<File> {
 /// Makes `target` a duplicate that children inherit.
 fn inherit_as(file: &File, target: RawFd) -> io::Result<()> {
     if file.as_raw_fd() == target {
-        // SAFETY: works on a number that `file` owns.
-        return cvt(unsafe { libc::fcntl(target, libc::F_SETFD, 0) }).map(drop);
+        return cvt(fcntl(target, libc::F_SETFD, 0)).map(drop);
     }
     // SAFETY: only 0, 1 and 2 are passed, which nothing in circus owns.
     cvt(unsafe { libc::dup2(file.as_raw_fd(), target) }).map(drop)
@@ -154,8 +152,7 @@ pub(super) fn poll(fd: RawFd, events: c_short, milliseconds: c_int) -> io::Resul
 
 /// Makes a pipe hold so many bytes. The kernel may refuse, or limit what all pipes of a user hold.
 pub fn enlarge_pipe(pipe: RawFd, bytes: c_int) -> io::Result<()> {
-    // SAFETY: works on a number.
-    cvt(unsafe { libc::fcntl(pipe, libc::F_SETPIPE_SZ, bytes) }).map(drop)
+    cvt(fcntl(pipe, libc::F_SETPIPE_SZ, bytes)).map(drop)
 }
 
 /// Sets or clears O_NONBLOCK, for everybody who shares the open file.

@@ -2,13 +2,12 @@
 
 use std::ffi::{c_int, c_void};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::{fmt, fs, io};
 
 use super::address::RawAddress;
 use super::process::set_umask;
-use super::{Pid, cvt, io_words};
+use super::{Pid, cvt, fcntl, io_words};
 
 pub use super::address::Address;
 
@@ -229,8 +228,7 @@ pub fn move_up(fd: OwnedFd, min: RawFd) -> io::Result<OwnedFd> {
     if fd.as_raw_fd() >= min {
         return Ok(fd);
     }
-    // SAFETY: works on numbers and touches no memory.
-    let moved = cvt(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, min) })?;
+    let moved = cvt(fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, min))?;
     // SAFETY: the kernel has just returned this descriptor, and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(moved) })
 }
@@ -250,8 +248,7 @@ pub fn adopt(fd: RawFd, min: RawFd) -> io::Result<OwnedFd> {
     if !is_socket(fd)? {
         return Err(io::Error::from_raw_os_error(libc::ENOTSOCK));
     }
-    // SAFETY: works on a number and touches no memory.
-    cvt(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    cvt(fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC))?;
     // SAFETY: it is open, as has just been seen, and the caller says that nobody owns it.
     move_up(unsafe { OwnedFd::from_raw_fd(fd) }, min)
 }
@@ -265,34 +262,16 @@ pub fn connect_now(address: &Address) -> io::Result<OwnedFd> {
     cvt(unsafe { libc::connect(fd.as_raw_fd(), place, length) }).map(|_| fd)
 }
 
-/// What stands at the path of a Unix socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PathState {
-    /// Nothing.
-    Absent,
-    /// Something that is no socket, a symbolic link included.
-    NotASocket,
-    /// A socket that nobody holds any more.
-    Stale,
-    /// A socket that somebody holds.
-    InUse,
-}
-
-/// Looks at a path, and connects to the socket there to learn whether somebody holds it. Never blocks.
-pub fn path_state(path: &Path) -> io::Result<PathState> {
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(PathState::Absent),
-        Err(error) => return Err(error),
-        Ok(file) if !file.file_type().is_socket() => return Ok(PathState::NotASocket),
-        Ok(_) => {}
-    }
-    match connect_now(&Address::Unix(path.to_owned())).map_err(|error| (error.raw_os_error(), error)) {
-        Ok(_) => Ok(PathState::InUse),
-        Err((Some(libc::ECONNREFUSED), _)) => Ok(PathState::Stale),
+/// Whether somebody holds the Unix socket at a path, which is learned by connecting to it; `None`: there is none. Never
+/// blocks.
+pub fn is_held(path: &Path) -> io::Result<Option<bool>> {
+    let Err(error) = connect_now(&Address::Unix(path.to_owned())) else { return Ok(Some(true)) };
+    match error.raw_os_error() {
+        Some(libc::ECONNREFUSED) => Ok(Some(false)),
         // A full queue, or a socket of another type: alive either way.
-        Err((Some(libc::EAGAIN | libc::EPROTOTYPE), _)) => Ok(PathState::InUse),
-        Err((Some(libc::ENOENT), _)) => Ok(PathState::Absent),
-        Err((_, error)) => Err(error),
+        Some(libc::EAGAIN | libc::EPROTOTYPE) => Ok(Some(true)),
+        Some(libc::ENOENT) => Ok(None),
+        _ => Err(error),
     }
 }
 

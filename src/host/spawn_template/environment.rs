@@ -46,34 +46,11 @@ pub fn names_code(name: &str, value: &str) -> bool {
         "LD_", "XDG_", "GIT_", "PYTHON", "PERL", "RUBY", "NODE_", "BASH", "GCONV_", "GLIBC_", "MALLOC_",
         "TERMINFO",
     ];
-    const WHOLE: [&str; 24] = [
-        "CDPATH",
-        "CLASSPATH",
-        "ENV",
-        "FPATH",
-        "GEM_HOME",
-        "GEM_PATH",
-        "GETCONF_DIR",
-        "GLOBIGNORE",
-        "HOME",
-        "HOSTALIASES",
-        "IFS",
-        "JAVA_TOOL_OPTIONS",
-        "JDK_JAVA_OPTIONS",
-        "LOCALDOMAIN",
-        "LOCPATH",
-        "LUA_INIT",
-        "NLSPATH",
-        "OPENSSL_CONF",
-        "PS4",
-        "RES_OPTIONS",
-        "SHELLOPTS",
-        "TERMCAP",
-        "TERMPATH",
-        "ZDOTDIR",
-    ];
+    const WHOLE: &str = "CDPATH CLASSPATH ENV FPATH GEM_HOME GEM_PATH GETCONF_DIR GLOBIGNORE HOME HOSTALIASES IFS \
+        JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS LOCALDOMAIN LOCPATH LUA_INIT NLSPATH OPENSSL_CONF PS4 RES_OPTIONS \
+        SHELLOPTS TERMCAP TERMPATH ZDOTDIR";
     BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
-        || WHOLE.contains(&name)
+        || WHOLE.split(' ').any(|whole| whole == name)
         // A function of the shell.
         || value.starts_with("()")
 }

@@ -10,7 +10,7 @@ use crate::config::expand::{self, expand};
 use crate::config::options::LARGEST_RING;
 use crate::config::regex::Regex;
 use crate::config::{CHANNELS, Channel, StreamConfig, StreamKind, WatcherConfig};
-use crate::host::spawn::{NotSpawned, no_pipe};
+use crate::host::trouble::Trouble;
 use crate::reactor::part::{Cx, Job, Writer};
 use crate::sys::child::Stdio;
 use crate::sys::{io_words, process, user};
@@ -105,12 +105,12 @@ impl Streams {
     ///
     /// # Errors
     /// There can be no such process.
-    pub(super) fn lend_outputs(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<(), NotSpawned> {
+    pub(super) fn lend_outputs(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<(), Trouble> {
         self.new_outputs = NewOutputs::default();
         self.quota.set_cap(cx.setup.options.log_max_bytes);
         for channel in CHANNELS {
             if let Some(sink) = self.sink(job.watcher, job.wid, channel, cx)? {
-                let (reader, writer) = process::pipe().map_err(no_pipe)?;
+                let (reader, writer) = process::pipe().map_err(Trouble::no_pipe)?;
                 let child = &mut job.template.child;
                 let end = match channel {
                     Channel::Stdout => &mut child.stdout,

@@ -5,7 +5,7 @@ use super::{PipeId, Progress, Streams, TargetId};
 use crate::arbiter::process::Exit;
 use crate::arbiter::readiness::Notice;
 use crate::arbiter::{Event, Pid, WatcherId};
-use crate::host::spawn::NotSpawned;
+use crate::host::trouble::Trouble;
 use crate::reactor::part::{Cx, Effect, Job, Part, Readiness};
 use std::time::Instant;
 
@@ -69,7 +69,7 @@ impl Part for Streams {
         }
     }
 
-    fn lend(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<(), NotSpawned> {
+    fn lend(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<(), Trouble> {
         self.lend_outputs(job, cx)
     }
 

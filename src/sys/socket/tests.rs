@@ -187,26 +187,25 @@ fn an_abstract_socket_is_reached_by_its_name() {
 }
 
 #[test]
-fn a_path_is_told_to_be_absent_foreign_stale_or_in_use() {
+fn a_socket_at_a_path_is_told_to_be_absent_stale_or_held() {
     let directory = TempDir::new();
     let path = directory.path("socket");
-    assert_eq!(path_state(&path).unwrap(), PathState::Absent);
+    assert_eq!(is_held(&path).unwrap(), None);
 
     let held = bind(&SocketSpec::unix(Address::Unix(path.clone()), 0o600)).unwrap();
-    assert_eq!(path_state(&path).unwrap(), PathState::InUse);
+    assert_eq!(is_held(&path).unwrap(), Some(true));
     drop(held);
-    assert_eq!(path_state(&path).unwrap(), PathState::Stale);
+    assert_eq!(is_held(&path).unwrap(), Some(false));
 
     let datagrams = directory.path("datagrams");
     let held = UnixDatagram::bind(&datagrams).unwrap();
-    assert_eq!(path_state(&datagrams).unwrap(), PathState::InUse);
+    assert_eq!(is_held(&datagrams).unwrap(), Some(true));
     drop(held);
-    assert_eq!(path_state(&datagrams).unwrap(), PathState::Stale);
+    assert_eq!(is_held(&datagrams).unwrap(), Some(false));
 
     let file = directory.path("file");
     fs::write(&file, "text").unwrap();
-    assert_eq!(path_state(&file).unwrap(), PathState::NotASocket);
-    assert!(path_state(&file.join("below")).is_err());
+    assert!(is_held(&file.join("below")).is_err());
 }
 
 #[test]
@@ -215,7 +214,7 @@ fn a_full_queue_does_not_block_the_question() {
     let path = directory.path("full");
     let _held = bind(&SocketSpec { backlog: 0, ..unix(&path) }).unwrap();
     let _waiting = UnixStream::connect(&path).unwrap();
-    assert_eq!(path_state(&path).unwrap(), PathState::InUse);
+    assert_eq!(is_held(&path).unwrap(), Some(true));
 }
 
 #[test]

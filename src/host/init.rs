@@ -201,10 +201,7 @@ impl Init<'_> {
         }
         // A command that was ended by the signal has told nobody, and nobody else has had it who is not in its group.
         let alone = matches!(exit, Exit::Signal(_)) && !self.options.group && !self.shares_group;
-        self.sweep = Some(match self.asked.is_some() && !alone {
-            true => LeftoverSweep::begin_sparing(rest, grace),
-            false => LeftoverSweep::begin(rest, grace),
-        });
+        self.sweep = Some(LeftoverSweep::begin(rest, grace, self.asked.is_some() && !alone));
     }
 
     /// What comes goes to the command, or after it to the rest, which has been asked to end already.

@@ -48,36 +48,24 @@ pub fn with_spare<T>(look: &dyn Fn() -> io::Result<T>) -> io::Result<T> {
     drop(spare.take());
     let mut looked = look();
     if looked.as_ref().is_err_and(sys::wants_descriptor)
-        && let Ok(lifted) = Lifted::lift()
+        && let Ok(was) = limit::get(limit::NOFILE)
+        && lift(&was).is_ok()
     {
         looked = look();
-        drop(lifted);
+        let _ = limit::set(&was); // it only gets lower
     }
     keep_spare(&mut spare);
     looked
 }
 
-/// The limit on open files is out of the way for as long as this lives. Somebody has set it below the descriptors that
-/// circus has already, so that giving one up frees none: the lowest free number is still too high.
-struct Lifted(Limit);
-
-impl Lifted {
-    /// What it is lifted to where the hard limit is no higher, which takes the right to do so.
+/// Puts the limit on open files out of the way: somebody has set it below the descriptors that circus has already, so that
+/// giving one up frees none, since the lowest free number is still too high. To go beyond the hard limit takes the right
+/// to do so.
+fn lift(was: &Limit) -> io::Result<()> {
     const ENOUGH: u64 = 65_536;
-
-    fn lift() -> io::Result<Lifted> {
-        let was = limit::get(limit::NOFILE)?;
-        let most = was.hard.max(Lifted::ENOUGH);
-        limit::set(&Limit { soft: most, hard: most, ..was })
-            .or_else(|_| limit::set(&Limit { soft: was.hard, ..was }))?;
-        Ok(Lifted(was))
-    }
-}
-
-impl Drop for Lifted {
-    fn drop(&mut self) {
-        let _ = limit::set(&self.0); // it only gets lower
-    }
+    let most = was.hard.max(ENOUGH);
+    let lifted = limit::set(&Limit { soft: most, hard: most, ..*was });
+    lifted.or_else(|_| limit::set(&Limit { soft: was.hard, ..*was }))
 }
 
 /// When something is tried again, after a pause that grows.

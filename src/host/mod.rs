@@ -14,7 +14,7 @@ pub(crate) mod kill;
 pub(crate) mod leftovers;
 pub(crate) mod listen;
 pub(crate) mod looks;
-#[cfg_attr(not(feature = "cgroup"), path = "no_oom.rs")]
+#[cfg(feature = "cgroup")]
 pub(crate) mod oom;
 pub(crate) mod pidfile;
 pub(crate) mod processes;

@@ -2,12 +2,11 @@
 //! they leave behind.
 
 use crate::arbiter::{Pid, WatcherId};
-use crate::host::cgroup::Cgroups;
+use crate::host::cgroup::{Cgroups, OutOfMemory};
 use crate::host::descendants::{self, Descendants, cgroup_of};
 use crate::host::kill::Told;
 use crate::host::leftovers::LeftoverSweep;
 use crate::host::looks::Looks;
-use crate::host::oom::OutOfMemory;
 use crate::host::reap::Reaping;
 use crate::host::spawn_template::SpawnTemplate;
 use crate::host::trouble::Trouble;
@@ -25,7 +24,7 @@ const SPAWN_SLICE: Duration = Duration::from_millis(1);
 /// All that is known of processes besides what the arbiter knows.
 #[derive(Default)]
 pub struct Processes {
-    templates: Sorted<WatcherId, SpawnTemplate>,
+    pub templates: Sorted<WatcherId, SpawnTemplate>,
     /// Spawns that are still to be done, and until when that goes on in this turn.
     spawns: VecDeque<(WatcherId, u32)>,
     spawn_until: Option<Instant>,
@@ -39,7 +38,7 @@ pub struct Processes {
     pub(super) reaping: Reaping,
     pub(super) oom: OutOfMemory,
     /// Processes of watchers that are gone, which were to live on.
-    pub(super) left_alone: Vec<Pid>,
+    pub left_alone: Vec<Pid>,
     /// Processes that SIGKILL did not end.
     pub(super) survivors: Vec<Pid>,
     /// What is done about what the processes have left, at the end.
@@ -52,22 +51,12 @@ impl Processes {
         self.spawns.push_back((watcher, wid));
     }
 
-    /// Takes the template of a watcher, if it is there, for one process.
-    pub fn take_template(&mut self, watcher: WatcherId) -> Option<SpawnTemplate> {
-        self.templates.remove(&watcher)
-    }
-
     /// Keeps a template for the next process.
     pub fn keep_template(&mut self, watcher: WatcherId, template: SpawnTemplate) {
         if self.templates.len() >= MOST_TEMPLATES {
             self.templates.pop_first();
         }
         self.templates.insert(watcher, template);
-    }
-
-    /// What templates are made from has changed.
-    pub fn drop_templates(&mut self) {
-        self.templates.clear();
     }
 
     /// Makes a process with what all parts have lent to it.
@@ -97,11 +86,6 @@ impl Processes {
     pub fn give_up(&mut self, pid: Pid) {
         self.survivors.push(pid);
         self.give_tree_up(pid);
-    }
-
-    /// Processes of a watcher that is gone are to live on.
-    pub fn leave_alone(&mut self, pids: Vec<Pid>) {
-        self.left_alone.extend(pids);
     }
 
     /// The end: gives back what was made for processes.

@@ -76,10 +76,6 @@ impl Processes {
         reaping.left -= 1;
         match wait::peek() {
             Ok(Some((pid, exit))) => {
-                let exit = match exit {
-                    wait::Exit::Code(code) => Exit::Code(code),
-                    wait::Exit::Signal(number) => Exit::Signal(number),
-                };
                 cx.effect(Effect::Ended { pid, exit });
                 return true;
             }

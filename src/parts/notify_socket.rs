@@ -18,7 +18,8 @@ use crate::host::trouble::Trouble;
 use crate::parts::log::Level;
 use crate::reactor::io::read_piece;
 use crate::reactor::part::{Cx, Effect, Job, Part, Readiness};
-use crate::sys::{io_words, is_gone, message, process, signal};
+use crate::sys::socket::receive_from;
+use crate::sys::{io_words, is_gone, process, signal};
 use socket::{Allowance, OpenSocket, PAUSE};
 use std::fs::File;
 use std::io::ErrorKind;
@@ -97,7 +98,7 @@ impl NotifySocket {
             return;
         }
         for _ in 0..DATAGRAMS.min(left) {
-            match message::receive(fd, &mut buffer) {
+            match receive_from(fd, &mut buffer) {
                 Ok((length, sender)) => {
                     self.allowance.spend();
                     self.take(buffer.get(..length).unwrap_or_default(), sender, cx);

@@ -311,7 +311,7 @@ impl Daemon {
                 }
                 Effect::Spawn { watcher, wid } => self.spawn(watcher, wid),
                 Effect::Reaping => self.parts.notify_socket.read(&mut self.core.cx(Key::notify_socket)),
-                Effect::DropTemplates => self.parts.processes.drop_templates(),
+                Effect::DropTemplates => self.parts.processes.templates.clear(),
                 Effect::Ended { pid, exit } => self.take_zombie(pid, exit),
                 Effect::Question { ticket, question, is_lower } => {
                     self.take_question(ticket, &question, is_lower);

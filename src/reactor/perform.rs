@@ -63,7 +63,7 @@ impl Daemon {
             }
             Action::Changed(id) => self.each(&mut |part, cx| part.changed(id, cx)),
             Action::Forgotten { watcher, left } => {
-                self.parts.processes.leave_alone(left);
+                self.parts.processes.left_alone.extend(left);
                 self.each(&mut |part, cx| part.forgotten(watcher, cx));
             }
             Action::Exit(fall) => {
@@ -98,7 +98,7 @@ impl Daemon {
     fn try_spawn(&mut self, watcher: WatcherId, wid: u32) -> Result<Pid, Trouble> {
         let found = self.core.arbiter.watcher(watcher).ok_or_else(|| "the watcher is gone".to_string())?;
         let (config, replaces) = (Rc::clone(found.making()), found.replaces());
-        let template = match self.parts.processes.take_template(watcher) {
+        let template = match self.parts.processes.templates.remove(&watcher) {
             Some(template) => template,
             None => {
                 let notify = self.parts.notify_socket.address(&config, &self.core.cx(Key::notify_socket))?;

@@ -15,7 +15,6 @@ pub mod file;
 #[cfg(any(feature = "prompt", feature = "top"))]
 pub mod keyboard;
 pub mod limit;
-pub mod message;
 mod nss;
 pub mod process;
 pub mod queue;

@@ -8,9 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Pid, cvt, fcntl};
 
-pub use super::clock::{monotonic_ns, realtime, strftime};
-pub use super::daemonize::{Notifier, Outcome, Role, daemonize};
-
 /// The number of this process.
 pub fn pid() -> Pid {
     std::process::id().cast_signed()
@@ -198,6 +195,7 @@ pub fn lock_exclusive(file: &File) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::daemonize::{Role, daemonize};
     use std::io::{Read, Write};
 
     #[test]
@@ -235,7 +233,7 @@ mod tests {
         match daemonize().unwrap() {
             Role::Parent(outcome) => outcome.message,
             Role::Daemon(notifier) => {
-                notifier.failed(&question(), 1).unwrap();
+                notifier.say(1, &question()).unwrap();
                 // SAFETY: never returns.
                 unsafe { libc::_exit(0) }
             }

@@ -163,7 +163,7 @@ pub fn keep_alive(fd: BorrowedFd<'_>) -> io::Result<()> {
     set_flag(fd, libc::SOL_SOCKET, libc::SO_KEEPALIVE, true)
 }
 
-pub(super) fn set_flag(fd: BorrowedFd<'_>, level: c_int, option: c_int, on: bool) -> io::Result<()> {
+fn set_flag(fd: BorrowedFd<'_>, level: c_int, option: c_int, on: bool) -> io::Result<()> {
     set_option(fd, level, option, &c_int::from(on).to_ne_bytes())
 }
 
@@ -213,6 +213,47 @@ pub fn send_nowait(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
     // SAFETY: the pointer and the length are those of one slice.
     let sent = cvt(unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), flags) })?;
     Ok(sent.unsigned_abs())
+}
+
+/// Room for one message of the kernel's, aligned as it wants it. Descriptors that somebody sends along find none, so
+/// the kernel closes them.
+const ROOM: usize = 4;
+
+/// From now on each datagram comes with its sender, which the kernel vouches for (SO_PASSCRED).
+pub fn pass_credentials(fd: BorrowedFd<'_>) -> io::Result<()> {
+    set_flag(fd, libc::SOL_SOCKET, libc::SO_PASSCRED, true)
+}
+
+/// Takes a datagram without waiting: how long it is, at most as long as `buffer`, and who has sent it; 0 is a process
+/// that cannot be seen from here.
+pub fn receive_from(socket: RawFd, buffer: &mut [u8]) -> io::Result<(usize, Pid)> {
+    let mut control = [0_u64; ROOM];
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: a message header of zeros is one without address, parts and control messages.
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    header.msg_iov = &mut part;
+    header.msg_iovlen = 1;
+    header.msg_control = control.as_mut_ptr().cast();
+    header.msg_controllen = size_of_val(&control) as _;
+    let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+    // SAFETY: all pointers in the header are to places of this function or to the buffer, with their lengths.
+    let length = cvt(unsafe { libc::recvmsg(socket, &mut header, flags) })?;
+    Ok((length.unsigned_abs(), sender(&header).unwrap_or(0)))
+}
+
+fn sender(header: &libc::msghdr) -> Option<Pid> {
+    // SAFETY: the header is as recvmsg has left it.
+    let first = unsafe { libc::CMSG_FIRSTHDR(header) };
+    // SAFETY: it is null, or points to a message that the kernel has written into the aligned room.
+    let message = unsafe { first.as_ref() }?;
+    if (message.cmsg_level, message.cmsg_type) != (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) {
+        return None;
+    }
+    // SAFETY: computes the address behind the head of a message.
+    let data = unsafe { libc::CMSG_DATA(first) }.cast::<libc::ucred>();
+    // SAFETY: a message of this type has a `ucred` there, for which there is room.
+    let credentials = unsafe { data.read_unaligned() };
+    Some(credentials.pid)
 }
 
 /// How many bytes can be read at once from a socket or pipe (FIONREAD).

@@ -7,7 +7,7 @@ use super::rights;
 use crate::config::include::join;
 use crate::config::{Files, Names, WatcherConfig, env_file, text};
 use crate::host::disk::Disk;
-use crate::host::surroundings::{OF_A_PARENT, current_dir, environ};
+use crate::host::surroundings::{current_dir, environ, of_a_parent};
 use crate::sorted::sort;
 use crate::sys::child::Child;
 use crate::sys::io_words;
@@ -31,7 +31,7 @@ pub fn environment(config: &WatcherConfig) -> Result<Names, String> {
         }
     }
     // What circus's own parent said about descriptors is not about those of the child.
-    for name in OF_A_PARENT {
+    for name in of_a_parent() {
         env.remove(name);
     }
     Ok(env)
@@ -73,7 +73,7 @@ pub fn with_files(config: &WatcherConfig, child: &Child) -> Result<Names, String
     let mut env: Names = named.collect();
     let of_circus = |name: &str, env: &Names| {
         let known = ["CIRCUS_", "EINHORN_FD_"].iter().any(|prefix| name.starts_with(prefix));
-        OF_A_PARENT.contains(&name) || known && env.contains_key(name)
+        of_a_parent().any(|own| own == name) || known && env.contains_key(name)
     };
     if let Some(path) = &options.env_file {
         for (name, value) in from_file(path)? {

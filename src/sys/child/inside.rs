@@ -102,14 +102,16 @@ fn run(job: &Job<'_>) -> Result<Infallible, SpawnError> {
     restrict::before_directory(child)?;
     set_umask(child);
     set_limits(job)?;
-    restrict::before_ids(child)?;
+    #[cfg(feature = "sandbox")]
+    restrict::sandbox::before_ids(child)?;
     give_outputs(child);
     drop_ids(child)?;
     restrict::as_another_user(child)?;
     let prepared = child.prepare.as_ref().map(|prepare| prepare(child)).transpose();
     let prepared = prepared.map_err(|path| SpawnError { path, ..SpawnError::new(Step::Prepare, 0) })?;
     enter_directory(child)?;
-    restrict::after_ids(child)?;
+    #[cfg(feature = "sandbox")]
+    restrict::sandbox::after_ids(child)?;
     if !job.own_pid.is_empty() {
         let pid = own_pid();
         job.own_pid.iter().for_each(|slot| slot.fill(pid));

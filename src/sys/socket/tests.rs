@@ -262,3 +262,17 @@ fn only_sockets_are_adopted_and_those_that_stand_high_enough_stay_there() {
     assert!(file.metadata().is_ok(), "it is left alone");
     assert!(is_socket(-1).is_err() && adopt(9999, 600).is_err());
 }
+
+#[test]
+fn the_sender_is_known_and_descriptors_are_not_taken() {
+    let (ours, theirs) = UnixDatagram::pair().unwrap();
+    pass_credentials(ours.as_fd()).unwrap();
+    let mut buffer = [0; 8];
+    let fd = ours.as_raw_fd();
+    assert_eq!(receive_from(fd, &mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    theirs.send(b"READY=1\nmore").unwrap();
+    assert_eq!(receive_from(fd, &mut buffer).unwrap(), (8, std::process::id() as Pid));
+    assert_eq!(&buffer, b"READY=1\n");
+    theirs.send(b"").unwrap();
+    assert_eq!(receive_from(fd, &mut buffer).unwrap(), (0, std::process::id() as Pid));
+}

@@ -167,10 +167,7 @@ impl Processes {
             Ok(strays) => strays,
             // Then only the group can be looked after.
             Err(error) if procfs::is_absent(&error) => Vec::new(),
-            Err(error) => {
-                self.looks.strays();
-                return self.looks.later(&error, cx);
-            }
+            Err(error) => return self.looks.later(&error, cx),
         };
         let lost = self.descendants.descendants.iter().filter(|(_, tree)| tree.lost).map(|(pid, _)| *pid);
         for root in lost.collect::<Vec<Pid>>() {
@@ -181,7 +178,6 @@ impl Processes {
                 {
                     left = true;
                     if let Err(error) = tree.tell(*pid, root, &mut self.told, cx.log) {
-                        self.looks.strays();
                         self.looks.later(&error, cx);
                     }
                 }

@@ -237,7 +237,7 @@ impl Processes {
             }
             Err(error) if procfs::is_absent(&error) => say_that_proc_is_absent(cx),
             Err(error) => {
-                self.looks.remnant(pgid, signum);
+                self.looks.remnants.insert(pgid, signum);
                 self.looks.later(&error, cx);
             }
         }

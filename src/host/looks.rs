@@ -7,6 +7,7 @@ use crate::arbiter::Pid;
 use crate::host::processes::Processes;
 use crate::parts::log::Level;
 use crate::reactor::part::Cx;
+use crate::sorted::Sorted;
 use crate::sys::limit::{self, Limit};
 use crate::sys::{self, io_words};
 use std::fs::File;
@@ -96,25 +97,12 @@ impl Retry {
 /// The looks that are to be taken again.
 #[derive(Default)]
 pub struct Looks {
-    /// Groups without their leaders, and the signals that are meant for them.
-    remnants: Vec<(Pid, i32)>,
-    /// Somebody who left a tree may be there.
-    strays: bool,
+    /// Groups without their leaders, and the last signals that are meant for them.
+    pub remnants: Sorted<Pid, i32>,
     pub retry: Retry,
 }
 
 impl Looks {
-    /// The strays are to be looked for again.
-    pub fn strays(&mut self) {
-        self.strays = true;
-    }
-
-    /// This group is to get this signal, and no earlier one.
-    pub fn remnant(&mut self, pgid: Pid, signum: i32) {
-        self.remnants.retain(|(other, _)| *other != pgid);
-        self.remnants.push((pgid, signum));
-    }
-
     /// A look has failed, and is noted to be taken again.
     pub fn later(&mut self, error: &io::Error, cx: &mut Cx<'_>) {
         if self.retry.at.is_none() {
@@ -135,9 +123,7 @@ impl Processes {
     /// Takes the looks that had failed.
     pub(super) fn look_again(&mut self, cx: &mut Cx<'_>) {
         self.looks.retry.at = None;
-        if std::mem::take(&mut self.looks.strays) {
-            self.descendants.look_again();
-        }
+        self.descendants.look_again();
         self.look_for_strays(cx);
         for (pgid, signum) in std::mem::take(&mut self.looks.remnants) {
             // The number may have become another's.

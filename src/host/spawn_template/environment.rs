@@ -120,10 +120,8 @@ fn from_file(text: &str) -> Result<Vec<(String, String)>, String> {
 fn activate(env: &mut Names, directory: &str, version: Option<&str>) -> Result<(), String> {
     let site = site_packages(directory, version)?;
     let bin = join(directory, "bin");
-    let path = match env.get("PATH") {
-        Some(path) => format!("{bin}:{path}"),
-        None => format!("{bin}:{}", super::DEFAULT_PATH),
-    };
+    let path = env.get("PATH").map_or(super::DEFAULT_PATH, String::as_str);
+    let path = format!("{bin}:{path}");
     let mut packages = listed_in_pth(&site);
     packages.extend(env.get("PYTHONPATH").filter(|path| !path.is_empty()).cloned());
     packages.push(site);

@@ -17,7 +17,7 @@ mod places;
 use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
 use crate::arbiter::request::{Errno, Order, Reply, Request, Ticket};
-use crate::arbiter::{Arbiter, Pid, Published, WatcherId};
+use crate::arbiter::{Action, Arbiter, Pid, Published, WatcherId};
 use crate::config::PluginKind;
 use crate::control::protocol::{Id, Incoming};
 use crate::control::secrets::Sketch;
@@ -175,6 +175,19 @@ impl Part for Clients {
 
     fn restore(&mut self, cx: &mut Cx<'_>) {
         self.restore_listeners(cx);
+    }
+
+    fn take(&mut self, effect: Effect, cx: &mut Cx<'_>) -> Option<Effect> {
+        match effect {
+            Effect::Answer(ticket, answer) => self.answer(ticket, answer),
+            Effect::Action(Action::Reply { ticket, ref reply }) => {
+                self.reply(ticket, reply);
+                return Some(effect); // it may be a plugin's
+            }
+            Effect::Heard(heard) => self.tell_followers(&heard, cx),
+            other => return Some(other),
+        }
+        None
     }
 }
 

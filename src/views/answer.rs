@@ -25,7 +25,7 @@ pub fn answer(view: &View<'_>, question: &Question) -> Result<Option<Map>, Refus
         Question::Get { name, keys } => with_directory(answers::get(&view.watcher(name)?.config, keys)?),
         Question::Options(name) => with_directory(answers::options(&view.watcher(name)?.config)),
         Question::Globaloptions(option) => {
-            answers::globaloptions(view.options, view.addresses, option.as_deref())?
+            answers::globaloptions(view.options, view.addresses, option.as_deref())
         }
         Question::Listsockets => one("sockets", sockets(view)),
         Question::Metrics => one("metrics", metrics::text(view).into()),

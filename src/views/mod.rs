@@ -19,6 +19,7 @@ use crate::arbiter::watcher::Watcher;
 use crate::config::options::CircusOptions;
 use crate::control::{Refusal, answers};
 use crate::host::spawn_template::Offered;
+#[cfg(feature = "plugins")]
 use crate::parts::plugins::run::Builtins;
 use crate::parts::sockets::Bound;
 use crate::parts::streams::ring::Rings;
@@ -45,6 +46,7 @@ pub struct View<'a> {
     /// How many connections to the control socket there are.
     pub clients: usize,
     /// The plugins that are part of circus.
+    #[cfg(feature = "plugins")]
     pub builtins: &'a Builtins,
 }
 

@@ -67,8 +67,15 @@ impl Kind {
             Kind::BoolOr(word) => {
                 parse_bool(text).map(Value::Bool).ok_or_else(|| format!("is neither {BOOLEANS}, nor {word}"))
             }
-            Kind::Int => parse_int(text).map(Value::Int).ok_or_else(|| "is not a whole number".into()),
-            Kind::Float => parse_float(text).map(Value::Float).ok_or_else(|| "is not a number".into()),
+            Kind::Int => without_underscores(text)
+                .and_then(|digits| digits.parse().ok())
+                .map(Value::Int)
+                .ok_or_else(|| "is not a whole number".into()),
+            // There is no `nan`, which no option can use.
+            Kind::Float => without_underscores(text)
+                .and_then(|digits| number::parse(&digits))
+                .map(|number| Value::Float(bounded(number)))
+                .ok_or_else(|| "is not a number".into()),
             Kind::Text => Ok(Value::Str(text.into())),
             Kind::Signal => signals::parse(text).map(|n| Value::Int(n.into())).ok_or_else(|| {
                 "is not a signal (a number, or a name such as TERM, SIGINT or SIGRTMIN+3)".into()
@@ -138,22 +145,12 @@ fn parse_bool(text: &str) -> Option<bool> {
     words.iter().position(|word| word.eq_ignore_ascii_case(text)).map(|place| place < 4)
 }
 
-/// Python's `int()`: blanks around, a sign, single underscores between digits.
-fn parse_int(text: &str) -> Option<i64> {
-    without_underscores(text)?.parse().ok()
-}
-
-/// Python's `float()` without `nan`, which no option can use.
-fn parse_float(text: &str) -> Option<f64> {
-    let text = without_underscores(text)?;
-    number::parse(&text).map(bounded)
-}
-
 /// For ever is 30 years, so that no sum of times overflows.
 fn bounded(seconds: f64) -> f64 {
     seconds.clamp(-1e9, 1e9)
 }
 
+/// As in Python, single underscores may stand between digits.
 fn without_underscores(text: &str) -> Option<String> {
     let misplaced = text.starts_with('_') || text.ends_with('_') || text.contains("__");
     (!misplaced).then(|| text.replace('_', ""))

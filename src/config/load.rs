@@ -43,11 +43,11 @@ pub fn load(path: &str, files: &dyn Files, environ: &Names, cwd: &str) -> Loaded
 
 /// As [`load`], but the configuration is there whenever the main file could be read, without what is wrong in it.
 pub fn read(path: &str, files: &dyn Files, environ: &Names, cwd: &str) -> (Option<Config>, Vec<Finding>) {
-    let mut findings = Vec::new();
-    let Some(gathered) = include::gather(path, files, environ, cwd, &mut findings) else {
+    let Gathered { sections, continued, files, mut findings, .. } =
+        include::gather(path, files, environ, cwd);
+    if files.is_empty() {
         return (None, findings);
-    };
-    let Gathered { sections, continued, files } = gathered;
+    }
     let sections = sections.finish(&mut findings);
     let mut values = Values::new(environ, findings);
     report_continued(&mut values, &continued);

@@ -92,10 +92,7 @@ impl System<'_> {
             self.found.error((origins, watcher::ready), why);
         }
         self.environment(watcher);
-        for (which, stream) in
-            [("stdout_stream", &watcher.stdout_stream), ("stderr_stream", &watcher.stderr_stream)]
-        {
-            let Some(stream) = stream else { continue };
+        for (which, stream) in watcher.streams() {
             if let Some(path) = stream.file() {
                 self.parent((origins, &format!("{which}.filename")), path);
             }

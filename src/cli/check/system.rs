@@ -200,27 +200,22 @@ impl System<'_> {
         if watcher.options.env_file.is_some() || !is_settled(program) {
             return;
         }
-        let at = |path: &str| match dir {
-            Some(dir) => Some(join(dir, path)),
-            None => path.starts_with('/').then(|| path.to_string()),
+        let at = |path: String| match dir {
+            Some(dir) => Some(join(dir, &path)),
+            None => path.starts_with('/').then_some(path),
         };
-        if program.contains('/') {
-            let Some(path) = at(program) else { return };
-            if is_settled(&path) && !self.exists(&path) {
-                let place = (&watcher.origins, key);
-                self.found.error(place, format!("there is no program `{}`", excerpt(&path)));
-            }
-            return;
-        }
         let copied = watcher.options.copy_env.then(|| self.environ.get("PATH")).flatten();
         let path = watcher.env.get("PATH").or(copied).map_or(DEFAULT_PATH, String::as_str);
         let venv = watcher.options.virtualenv.iter().map(|venv| join(venv, "bin"));
-        let all = venv.chain(path.split(':').map(str::to_string)).map(|d| at(&d)).collect::<Option<Vec<_>>>();
-        let Some(dirs) = all else { return };
-        if dirs.iter().all(|d| is_settled(d)) && !dirs.iter().any(|d| self.exists(&join(d, program))) {
-            let (program, path) = (shorten(program), excerpt(path));
-            let message = format!("there is no program `{program}` in the PATH of {of} ({path})");
-            self.found.error((&watcher.origins, key), message);
+        let dirs = venv.chain(path.split(':').map(str::to_string)).map(|dir| join(&dir, program));
+        let is_path = program.contains('/');
+        let all = if is_path { vec![program.to_string()] } else { dirs.collect() };
+        let Some(places) = all.into_iter().map(at).collect::<Option<Vec<_>>>() else { return };
+        if places.iter().all(|place| is_settled(place)) && !places.iter().any(|place| self.exists(place)) {
+            let shown = if is_path { excerpt(&places.concat()) } else { shorten(program) };
+            let where_to =
+                if is_path { "".into() } else { format!(" in the PATH of {of} ({})", excerpt(path)) };
+            self.found.error((&watcher.origins, key), format!("there is no program `{shown}`{where_to}"));
         }
     }
 

@@ -8,9 +8,10 @@ use super::args::{Arg, Args, Flag, Kind, Place};
 use super::props::{few, text};
 #[cfg(feature = "history")]
 use super::why;
-use super::{Map, Refusal, output, render, requests, tuning};
+use super::{Map, Refusal, field, output, render, requests, tuning};
 use crate::arbiter::request::{Question, Request, Task};
 use crate::config::features;
+use serde_json::Value as Json;
 
 /// One command.
 pub struct Command {
@@ -25,7 +26,7 @@ pub struct Command {
     /// The request that arguments make.
     request: fn(&Args) -> Result<Request, Refusal>,
     /// The properties of a request and its reply, which is no error, as text without the last newline.
-    pub render: fn(&Map, &Map) -> String,
+    pub render: fn(&Map, &Json) -> String,
 }
 
 impl Command {
@@ -225,7 +226,7 @@ pub static COMMANDS: &[Command] = &[
                  backup_count and leaves empty files alone. reopen is for whoever has moved a file away, as SIGUSR1 \
                  is; without NAME the log of circus is opened anew too. The files are printed.",
         request: requests::logs,
-        render: output::logs,
+        render: render::logs,
     },
     #[cfg(feature = "metrics")]
     Command {
@@ -234,7 +235,7 @@ pub static COMMANDS: &[Command] = &[
         summary: "print what is counted and measured, as OpenMetrics text",
         detail: "Processes, restarts, exits, what they use, what waits at the sockets, how much they have written.",
         request: |_| Ok(Question::Metrics.into()),
-        render: render::metrics,
+        render: |_, reply| field(reply, "metrics").trim_end().into(),
     },
     Command {
         name: "numprocesses",
@@ -242,7 +243,7 @@ pub static COMMANDS: &[Command] = &[
         summary: "print how many processes run",
         detail: "Those of one watcher, or all.",
         request: |args| Ok(Question::Numprocesses(args.get("name", text)?).into()),
-        render: render::numprocesses,
+        render: |_, reply| field(reply, "numprocesses"),
     },
     Command {
         name: "numwatchers",
@@ -250,7 +251,7 @@ pub static COMMANDS: &[Command] = &[
         summary: "print how many watchers there are",
         detail: "Stopped ones count too.",
         request: |_| Ok(Question::Numwatchers.into()),
-        render: render::numwatchers,
+        render: |_, reply| field(reply, "numwatchers"),
     },
     Command {
         name: "options",

@@ -6,7 +6,7 @@ use super::View;
 use super::tail::last_output;
 use super::usage::Units;
 use crate::arbiter::Pid;
-use crate::arbiter::process::{Phase, Process};
+use crate::arbiter::process::{Fate, Process};
 use crate::arbiter::request::Errno;
 use crate::arbiter::time::Time;
 use crate::arbiter::watcher::Watcher;
@@ -14,7 +14,7 @@ use crate::control::{Map, Refusal, object, one, put};
 use crate::parts::sockets::Bound;
 use crate::sys::{process, queue};
 use serde_json::Value as Json;
-use std::os::fd::RawFd;
+use std::os::fd::BorrowedFd;
 
 /// How many of its last lines the status of a watcher that fails has.
 const LAST_LINES: usize = 10;
@@ -75,15 +75,15 @@ fn watcher_seen(watcher: &Watcher, now: Time, units: &Units) -> Json {
 }
 
 fn process_seen(process: &Process, now: Time, units: &Units) -> Json {
-    let (state, kill_at) = match process.phase() {
-        Phase::Running if !process.is_ready() => ("starting", None),
-        Phase::Running => ("running", None),
-        Phase::Asked { kill_at, .. } => ("stopping", Some(kill_at)),
-        Phase::Killed { .. } => ("killed", None),
-        Phase::Dead { .. } => ("ended", None),
+    let state = match (process.exit(), process.fate()) {
+        (Some(_), _) => "ended",
+        (None, Fate::Left) if !process.is_ready() => "starting",
+        (None, Fate::Left) => "running",
+        (None, Fate::Spared { .. } | Fate::Asked { .. }) => "stopping",
+        (None, Fate::Killed { .. }) => "killed",
     };
     let mut map = seen(process.pid, process.wid, state, now.since(process.started), units);
-    if let Some(at) = kill_at {
+    if let Some(at) = process.kill_at() {
         put(&mut map, "kill_in", tenths(at.since(now)).into());
     }
     if let Some(count) = process.failed_probes() {
@@ -104,7 +104,7 @@ fn seen(pid: Pid, wid: u32, state: &str, age: f64, units: &Units) -> Map {
     map
 }
 
-fn queue_seen((socket, fd): (&Bound, RawFd)) -> Json {
+fn queue_seen((socket, fd): (&Bound, BorrowedFd<'_>)) -> Json {
     let queue = queue::look(fd);
     let mut map = one("name", socket.name.as_str().into());
     put(&mut map, "address", socket.address.to_string().into());

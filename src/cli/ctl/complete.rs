@@ -7,9 +7,8 @@ use crate::config::options::{self, Built, Live};
 use crate::control::args::Flag;
 use crate::control::commands::{self, COMMANDS, Command};
 use crate::control::plain::plain;
-use crate::control::{Map, protocol};
+use crate::control::{Map, at, members};
 use crate::signals;
-use serde_json::Value as Json;
 use std::time::{Duration, Instant};
 
 /// How long the daemon may take to name its watchers.
@@ -123,14 +122,12 @@ pub fn watchers(endpoint: Option<&str>, offer: Offer<'_>) {
     let deadline = Some(Instant::now() + PATIENCE);
     let ask = || {
         let mut connection = Connection::open(endpoint).ok()?;
-        connection.send(&protocol::encode_request("status", &Map::new()), deadline).ok()?;
-        serde_json::from_slice::<Json>(&connection.line(deadline).ok()?).ok()
+        connection.ask("status", &Map::new(), deadline).ok()?;
+        connection.object(deadline).ok()
     };
     // list has the names in lower case, in which nobody may have typed them.
     let reply = ask().unwrap_or_default();
-    if let Some(statuses) = reply.get("statuses").and_then(Json::as_object) {
-        statuses.keys().for_each(|name| offer(&plain(name)));
-    }
+    members(at(&reply, "statuses")).for_each(|(name, _)| offer(&plain(name)));
 }
 
 /// What all words begin with, in which the case of letters counts.

@@ -188,7 +188,7 @@ fn label(row: &Row) -> String {
 fn line(row: &Row, columns: usize) -> String {
     let of_watcher = row.subject.pid.is_none();
     let uptime = row.uptime.filter(|_| !of_watcher || row.state == "active");
-    let rests = of_watcher && row.running.0 == 0;
+    let rests = of_watcher && row.running == 0;
     let cells = [
         row.state.clone(),
         uptime.map_or("-".into(), duration),
@@ -232,10 +232,9 @@ fn socket_columns(name: &str, address: &str, [waiting, limit, drops]: [String; 3
 
 /// A text in exactly so many columns.
 pub fn fit(text: &str, columns: usize) -> String {
-    let mut fitted = cut(text, columns);
+    let fitted = cut(text, columns);
     let taken: usize = fitted.chars().map(width).sum();
-    fitted.extend(std::iter::repeat_n(' ', columns.saturating_sub(taken)));
-    fitted
+    fitted.to_string() + &" ".repeat(columns.saturating_sub(taken))
 }
 
 #[cfg(test)]

@@ -100,18 +100,16 @@ impl Kind {
     /// A typed value from a request, brought to what the option stores; `None` when the type is wrong.
     pub fn accept(self, value: &Value) -> Option<Value> {
         match (self, value) {
-            (Kind::Bool | Kind::BoolOr(_), Value::Bool(_)) | (Kind::Text, Value::Str(_)) => {
-                Some(value.clone())
-            }
-            (Kind::Int | Kind::Signal | Kind::Octal, Value::Int(_)) => Some(value.clone()),
+            (Kind::Bool | Kind::BoolOr(_), Value::Bool(_))
+            | (Kind::Int | Kind::Signal | Kind::Octal, Value::Int(_))
+            | (Kind::Text | Kind::Id, Value::Str(_))
+            | (Kind::Text | Kind::Id | Kind::Signals | Kind::Codes, Value::None) => Some(value.clone()),
+            (Kind::Bool | Kind::Int | Kind::Float, Value::Str(_)) => None,
+            (_, Value::Str(text)) => self.parse(text).ok(),
             (Kind::Float, Value::Float(n)) => Some(Value::Float(bounded(*n))),
             (Kind::Float, Value::Int(n)) => Some(Value::Float(bounded(*n as f64))),
-            (Kind::Signal | Kind::Octal | Kind::Choice(_), Value::Str(text)) => self.parse(text).ok(),
-            (Kind::BoolOr(_) | Kind::Signals | Kind::Codes, Value::Str(text)) => self.parse(text).ok(),
             (Kind::Signals | Kind::Codes, Value::Int(n)) => self.parse(&n.to_string()).ok(),
             (Kind::Id, Value::Int(n)) => Some(Value::Str(n.to_string())),
-            (Kind::Id, Value::Str(_)) => Some(value.clone()),
-            (Kind::Text | Kind::Id | Kind::Signals | Kind::Codes, Value::None) => Some(Value::None),
             _ => None,
         }
     }

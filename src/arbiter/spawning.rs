@@ -13,7 +13,6 @@ use super::run::Next;
 use super::time::Time;
 use super::watcher::{Goal, Status, Watcher};
 use super::{Action, Level, Pid, Published};
-use crate::config::PluginKind;
 use crate::config::hooks::Hook;
 use crate::config::options::RESPAWN_DELAY_MAX;
 
@@ -245,7 +244,7 @@ impl Watcher {
     /// Whether a process that has lived for so many seconds counts as a start that failed: a plugin in Python that ends
     /// at once, most likely because its class cannot be imported, will not fare better for ever.
     fn begins_in_vain(&self, lived: f64, backoff: &Backoff) -> bool {
-        self.config.plugin == Some(PluginKind::Python) && lived < backoff.stable
+        self.config.is_python_class() && lived < backoff.stable
     }
 
     /// A process could not be executed. A failure that lasts is logged once.

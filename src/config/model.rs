@@ -360,6 +360,11 @@ impl WatcherConfig {
         }
     }
 
+    /// Whether it is a plugin that is a Python class.
+    pub fn is_python_class(&self) -> bool {
+        self.plugin == Some(PluginKind::Python)
+    }
+
     /// Whether circus itself does its work, and it has no process.
     pub fn is_builtin(&self) -> bool {
         matches!(self.plugin, Some(PluginKind::Builtin(_)))

@@ -174,7 +174,7 @@ impl Prompt<'_> {
             [help, rest @ ..] if help == "help" => rest,
             all => all,
         };
-        let mut found = complete::words(behind, typed, &|offer| complete::watchers(endpoint, offer));
+        let mut found = complete::words(behind, typed, &|| complete::watchers(endpoint));
         if before.is_empty() {
             found.extend(OWN.iter().filter(|own| own.starts_with(typed)).map(|own| own.to_string()));
         }

@@ -1,11 +1,11 @@
 //! Finds and reads the files of a configuration: the main file, then what its `include` and `include_dir` name.
 
 use super::expand;
-use super::ini::{self, excerpt};
+use super::ini::{self, Entry, excerpt};
 use super::model::{Finding, Names, Origin, Severity};
 use super::options::global;
 use super::pattern::{self, Pattern};
-use super::sections::{Entry, Sections};
+use super::sections::Sections;
 use crate::sorted::{Sorted, sort};
 use std::io;
 use std::rc::Rc;
@@ -28,6 +28,7 @@ pub trait Files {
 }
 
 /// What the files of a configuration hold.
+#[derive(Default)]
 pub struct Gathered {
     /// Their sections, merged so far.
     pub sections: Sections,
@@ -45,7 +46,7 @@ pub fn gather(
     cwd: &str,
     findings: &mut Vec<Finding>,
 ) -> Option<Gathered> {
-    let mut reader = Reader { files, cwd, findings, seen: Sorted::new(), gathered: Gathered::empty() };
+    let mut reader = Reader { files, cwd, findings, seen: Sorted::new(), gathered: Gathered::default() };
     if let Err(why) = reader.add(path) {
         let message = format!("the configuration cannot be read: {}", describe(&why));
         reader.find(Severity::Fatal, Origin { file: path.into(), line: 0 }, message);
@@ -62,18 +63,12 @@ pub fn gather(
     Some(reader.gathered)
 }
 
-impl Gathered {
-    fn empty() -> Gathered {
-        Gathered { sections: Sections::default(), continued: Vec::new(), files: Vec::new() }
-    }
-}
-
 struct Reader<'a> {
     files: &'a dyn Files,
     cwd: &'a str,
     findings: &'a mut Vec<Finding>,
-    /// The files that have been read, tidied, each with its number.
-    seen: Sorted<String, u64>,
+    /// The files that have been read, tidied.
+    seen: Sorted<String, ()>,
     gathered: Gathered,
 }
 
@@ -85,13 +80,12 @@ impl Reader<'_> {
             return Ok(());
         }
         let bytes = self.files.read(&place)?;
-        self.seen.insert(place, self.gathered.files.len() as u64);
+        self.seen.insert(place, ());
         let file: Rc<str> = path.into();
-        let mut document = ini::read(&bytes);
-        let continued = std::mem::take(&mut document.continued);
-        let origin = |line| Origin { file: file.clone(), line };
-        self.gathered.continued.extend(continued.into_iter().map(|(line, text)| (origin(line), text)));
-        self.gathered.sections.add(&file, document, self.findings);
+        let document = ini::read(&file, &bytes);
+        self.findings.extend(document.findings);
+        self.gathered.continued.extend(document.continued);
+        self.gathered.sections.add(&file, document.sections, self.findings);
         self.gathered.files.push(file);
         Ok(())
     }

@@ -11,18 +11,13 @@ mod plugin;
 mod values;
 mod watcher;
 
-#[cfg(not(feature = "plugins"))]
-use self::others::plugin;
-#[cfg(feature = "plugins")]
-use self::plugin::plugin;
 use super::check::suggest;
 use super::include::{self, Gathered};
 use super::ini::{excerpt, pick, shorten, sorted};
-use super::model::{self, Config, Finding, Names, Origin, Origins, Severity};
+use super::model::{self, Config, Finding, Names, Origin, Origins, Severity, WatcherConfig};
 use super::sections::Section;
 use super::{families, options};
 use crate::sorted::{Sorted, sort};
-use environment::Found;
 use std::rc::Rc;
 use values::Values;
 
@@ -75,29 +70,28 @@ pub fn in_order(findings: Vec<Finding>, files: &[Rc<str>]) -> Vec<Finding> {
 
 fn build(values: &mut Values<'_>, sections: &[Section]) -> Config {
     let mut config = Config::default();
-    let local = environment::of_all(values, sections);
-    values.global.extend(local.clone());
-    let env = Rc::new(local);
-    let mut found: Vec<Found<'_>> = Vec::new();
+    let global = sections.iter().find(|section| section.name == "env");
+    let env = Rc::new(global.map(|section| environment::variables(values, section)).unwrap_or_default());
+    values.global.extend(Names::clone(&env));
+    let mut watchers: Vec<(&Section, WatcherConfig)> = Vec::new();
     for section in sections {
         let name = section.name.as_str();
         if name == "circus" {
             others::circus(values, &mut config, section);
         } else if let Some(name) = name.strip_prefix("watcher:") {
-            found.extend(Found::new(values, name, section, &env));
+            watchers.extend(watcher::new(values, name, section, &env).map(|new| (section, new)));
         } else if name.starts_with("socket:") {
             config.sockets.extend(others::socket(values, section));
         } else if name.starts_with("plugin:") {
-            config.plugins.extend(plugin(values, section));
+            config.plugins.extend(others::plugin(values, section));
         } else if name != "env" && !name.starts_with("env:") {
             let hint = suggest::section(name).map(|hint| format!(": {hint}")).unwrap_or_default();
             values.warn(&section.origin, format!("there is no section [{}]{hint}", shorten(name)));
         }
     }
-    environment::of_each(values, &mut found, sections);
-    for Found { name, section, env } in found {
-        config.watchers.push(watcher::read(values, name, section, env));
-    }
+    environment::of_each(values, &mut watchers, sections);
+    let read = |(section, watcher)| watcher::read(values, watcher, section);
+    config.watchers = watchers.into_iter().map(read).collect();
     unique(values, "watcher", &mut config.watchers, |w| (&w.name, &w.origins));
     unique(values, "socket", &mut config.sockets, |s| (&s.name, &s.origins));
     unique(values, "plugin", &mut config.plugins, |p| (&p.name, &p.origins));

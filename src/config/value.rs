@@ -166,68 +166,48 @@ pub fn listed(text: &str) -> Vec<&str> {
     words
 }
 
-/// A type that a row of the option table stores.
-pub trait Field: Sized {
-    /// From a value that [`Kind::parse`] or [`Kind::accept`] gave; `None` when the kinds do not meet.
-    fn from_value(value: &Value) -> Option<Self>;
-    /// As a value.
-    fn to_value(&self) -> Value;
+/// The place of a value that a row of the option table stores, whatever its type.
+pub trait Slot {
+    /// What is there.
+    fn get(&self) -> Value;
+    /// Stores a value that [`Kind::parse`] or [`Kind::accept`] gave; false when the value is of another type.
+    fn set(&mut self, value: &Value) -> bool;
 }
 
-macro_rules! field {
+macro_rules! slot {
     ($type:ty, $variant:ident) => {
-        impl Field for $type {
-            fn from_value(value: &Value) -> Option<Self> {
-                if let Value::$variant(v) = value { Some(v.clone()) } else { None }
+        impl Slot for $type {
+            fn get(&self) -> Value {
+                Value::$variant(self.clone().into())
             }
-            fn to_value(&self) -> Value {
-                Value::$variant(self.clone())
+
+            fn set(&mut self, value: &Value) -> bool {
+                let Value::$variant(value) = value else { return false };
+                *self = value.clone().into();
+                true
             }
         }
     };
 }
-field!(bool, Bool);
-field!(i64, Int);
-field!(f64, Float);
-field!(String, Str);
+slot!(bool, Bool);
+slot!(i64, Int);
+slot!(f64, Float);
+slot!(String, Str);
+// Text that is seldom there, which takes less room so.
+slot!(Box<str>, Str);
 
-/// Text that is seldom there, which takes less room so.
-impl Field for Box<str> {
-    fn from_value(value: &Value) -> Option<Self> {
-        if let Value::Str(text) = value { Some(text.as_str().into()) } else { None }
-    }
-    fn to_value(&self) -> Value {
-        Value::Str(self.to_string())
-    }
-}
-
-impl<T: Field> Field for Option<T> {
-    fn from_value(value: &Value) -> Option<Self> {
-        match value {
-            Value::None => Some(None),
-            other => T::from_value(other).map(Some),
-        }
-    }
-    fn to_value(&self) -> Value {
-        self.as_ref().map_or(Value::None, Field::to_value)
-    }
-}
-
-/// The place of such a value, whatever its type.
-pub trait Slot {
-    /// What is there.
-    fn get(&self) -> Value;
-    /// Stores a value; false when the value is of another type.
-    fn set(&mut self, value: &Value) -> bool;
-}
-
-impl<T: Field> Slot for T {
+impl<T: Slot + Default> Slot for Option<T> {
     fn get(&self) -> Value {
-        self.to_value()
+        self.as_ref().map_or(Value::None, Slot::get)
     }
 
     fn set(&mut self, value: &Value) -> bool {
-        T::from_value(value).map(|value| *self = value).is_some()
+        let mut fresh = (*value != Value::None).then(T::default);
+        let fits = fresh.as_mut().is_none_or(|fresh| fresh.set(value));
+        if fits {
+            *self = fresh;
+        }
+        fits
     }
 }
 
@@ -269,12 +249,13 @@ mod tests {
         let word = Value::Str("on-failure".into());
         for (text, value) in [("On-Failure", &word), ("no", &Value::Bool(false)), ("1", &Value::Bool(true))] {
             assert_eq!(kind.parse(text).as_ref(), Ok(value));
-            assert_eq!(respawn_rule::Respawn::from_value(value).unwrap().to_value(), *value);
+            let mut rule = respawn_rule::Respawn::Always;
+            assert_eq!((rule.set(value), rule.get()), (true, value.clone()));
         }
         let why = kind.parse("on_failure").unwrap_err();
         assert!(why.starts_with("is neither true") && why.ends_with(", nor on-failure"), "{why}");
         assert_eq!(kind.accept(&Value::Int(1)), None);
-        assert_eq!(respawn_rule::Respawn::from_value(&Value::Str("never".into())), None);
+        assert!(!respawn_rule::Respawn::Always.set(&Value::Str("never".into())));
     }
 
     #[test]

@@ -41,8 +41,8 @@ pub fn options(watcher: &WatcherConfig) -> Map {
             map.insert(family.whole().to_string() + CONF, stream);
             continue;
         }
-        for name in family.members.names(watcher) {
-            let value = family.members.get(watcher, &name);
+        for name in family.names(watcher) {
+            let value = family.get(watcher, &name);
             map.extend(value.map(|value| (family.key(&name), json(&value))));
         }
     }

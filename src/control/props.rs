@@ -5,8 +5,7 @@
 use super::python::quoted;
 use crate::arbiter::Pid;
 use crate::arbiter::request::{Errno, Reply};
-use crate::config::Kind;
-use crate::config::value::Field;
+use crate::config::{Kind, Value};
 use crate::signals;
 use serde_json::Value as Json;
 
@@ -43,7 +42,10 @@ pub fn flag(key: &str, value: &Json) -> Result<bool, Refusal> {
 /// A whole number.
 pub fn integer(key: &str, value: &Json) -> Result<i64, Refusal> {
     let number = match value {
-        Json::String(text) => Kind::Int.parse(text).ok().as_ref().and_then(i64::from_value),
+        Json::String(text) => match Kind::Int.parse(text) {
+            Ok(Value::Int(number)) => Some(number),
+            _ => None,
+        },
         other => other.as_i64(),
     };
     number.ok_or_else(|| wrong(key, "an integer"))
@@ -52,7 +54,10 @@ pub fn integer(key: &str, value: &Json) -> Result<i64, Refusal> {
 /// A number of seconds that a clock can take.
 pub fn seconds(key: &str, value: &Json) -> Result<f64, Refusal> {
     let number = match value {
-        Json::String(text) => Kind::Float.parse(text).ok().as_ref().and_then(f64::from_value),
+        Json::String(text) => match Kind::Float.parse(text) {
+            Ok(Value::Float(number)) => Some(number),
+            _ => None,
+        },
         other => other.as_f64(),
     };
     in_time(key, number.ok_or_else(|| wrong(key, "a number"))?)

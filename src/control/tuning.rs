@@ -131,7 +131,7 @@ fn read_options(_: &str, json: &Json) -> Result<Vec<(String, Value)>, Refusal> {
 }
 
 fn read_option(key: &str, json: &Json) -> Result<Value, Refusal> {
-    let family = settable_family(key).map(|(family, name)| (family.prefix, family.members.knows(name), name));
+    let family = settable_family(key).map(|(family, name)| (family.prefix, family.knows(name), name));
     let value = match family {
         Some((families::HOOK, false, hook)) => return Err(unknown_hook(hook)),
         Some((families::LIMIT, false, _)) => return Err(wrong(key, "a valid rlimit setting")),

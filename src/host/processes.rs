@@ -83,7 +83,7 @@ impl Processes {
         let cgroup = self.cgroups.enter(job.watcher, &job.config, cx.log)?;
         let template = &mut job.template;
         template.vary(&job.config, job.wid)?;
-        let child = template.child();
+        let child = &mut template.child;
         child.restrictions.cgroup = cgroup;
         let is_tree = job.config.options.kill_mode == "tree";
         let mut tree = is_tree.then(|| self.descendants.begin(child, job.watcher, &mut self.cgroups));

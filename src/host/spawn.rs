@@ -1,27 +1,8 @@
-//! Why there is no process, and what the template of a watcher lends to one.
+//! Why there is no process.
 
 use crate::host::spawn_template::SpawnTemplate;
 use crate::sys;
-use crate::sys::child::{Child, SpawnError, Stdio, Step};
-
-/// What the template of a watcher has where one process gets descriptors of its own.
-pub struct Loan {
-    sockets: usize,
-    stdio: (Stdio, Stdio, Stdio),
-}
-
-impl Loan {
-    /// Notes it.
-    pub fn begin(child: &Child) -> Loan {
-        Loan { sockets: child.sockets.len(), stdio: (child.stdin, child.stdout, child.stderr) }
-    }
-
-    /// Takes them back.
-    pub fn end(self, child: &mut Child) {
-        child.sockets.truncate(self.sockets);
-        (child.stdin, child.stdout, child.stderr) = self.stdio;
-    }
-}
+use crate::sys::child::{SpawnError, Step};
 
 /// Why there is no process.
 pub struct NotSpawned {
@@ -68,13 +49,13 @@ fn say_late(error: &SpawnError) -> String {
 
 /// What went wrong, with the path it is about.
 pub fn say(error: &SpawnError, template: &SpawnTemplate) -> String {
-    let (child, words) = (template.prepared(), sys::errno_words(error.errno));
+    let (child, words) = (&template.child, sys::errno_words(error.errno));
     match (error.step, child.uid) {
         (Step::Exec, _) if child.prepare.is_some() => say_late(error),
         (Step::Exec, _) if error.errno == sys::ENOENT => {
-            format!("{}: {words}", template.not_found(error.program))
+            format!("{}: {words}", template.not_found(error.program()))
         }
-        (Step::Exec, _) => format!("exec {}: {words}", template.program(error.program)),
+        (Step::Exec, _) => format!("exec {}: {words}", template.program(error.program())),
         (Step::Chdir, Some(uid)) if error.errno == sys::EACCES => {
             format!("working_dir {}: {words} (uid {uid} may not enter it)", template.working_dir())
         }

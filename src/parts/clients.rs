@@ -17,7 +17,7 @@ mod places;
 use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
 use crate::arbiter::request::{Errno, Order, Reply, Request, Ticket};
-use crate::arbiter::{Arbiter, Pid, Published, WatcherId};
+use crate::arbiter::{Action, Arbiter, Pid, Published, WatcherId};
 use crate::config::PluginKind;
 use crate::control::protocol::{Id, Incoming};
 use crate::control::secrets::Sketch;
@@ -139,7 +139,7 @@ impl Part for Clients {
         if job.config.plugin == Some(PluginKind::Program) {
             let (ours, theirs) = UnixStream::pair().map_err(no_pipe)?;
             ours.set_nonblocking(true).map_err(no_pipe)?;
-            let child = job.template.child();
+            let child = &mut job.template.child;
             child.stdin = Stdio::Fd(theirs.as_raw_fd());
             child.stdout = child.stdin;
             self.lent = Some((ours, theirs));
@@ -149,7 +149,7 @@ impl Part for Clients {
 
     fn spawned(&mut self, job: &Job, pid: Option<Pid>, cx: &mut Cx<'_>) {
         if let Some(((ours, _), pid)) = self.lent.take().zip(pid) {
-            let uid = job.template.prepared().uid.unwrap_or_else(user::current_uid);
+            let uid = job.template.child.uid.unwrap_or_else(user::current_uid);
             self.take_in_plugin(ours, pid, uid, cx);
         }
     }
@@ -175,6 +175,19 @@ impl Part for Clients {
 
     fn restore(&mut self, cx: &mut Cx<'_>) {
         self.restore_listeners(cx);
+    }
+
+    fn take(&mut self, effect: Effect, cx: &mut Cx<'_>) -> Option<Effect> {
+        match effect {
+            Effect::Answer(ticket, answer) => self.answer(ticket, answer),
+            Effect::Action(Action::Reply { ticket, ref reply }) => {
+                self.reply(ticket, reply);
+                return Some(effect); // it may be a plugin's
+            }
+            Effect::Heard(heard) => self.tell_followers(&heard, cx),
+            other => return Some(other),
+        }
+        None
     }
 }
 

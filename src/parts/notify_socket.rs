@@ -239,7 +239,7 @@ impl Part for NotifySocket {
         }
         let probe = Probe::parse(text, job.wid, 0).map_err(|why| format!("`ready = {text}` {why}"))?;
         if let Probe::Fd(number) = probe {
-            let sockets = &mut job.template.child().sockets;
+            let sockets = &mut job.template.child.sockets;
             probe::collision(number, sockets.len()).map_or(Ok(()), Err)?;
             let (reader, writer) = process::pipe().map_err(no_pipe)?;
             sockets.push((writer.as_raw_fd(), number));

@@ -2,13 +2,9 @@
 //!
 //! The process that was started waits for word from the daemon and then exits with what that says.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::ptr;
+use std::io::{self, PipeWriter, Read, Write};
 
-use super::process::{pipe, set_nonblocking};
-use super::{Pid, cvt, errno};
-use std::os::fd::AsRawFd;
+use super::{Pid, cvt, wait};
 
 /// The code of a daemon that vanished without a word: the system's fault.
 const NO_WORD: u8 = 111;
@@ -33,7 +29,7 @@ pub struct Outcome {
 
 /// The daemon's end of the line to the process that waits. Dropping it without a word reports a failure.
 #[derive(Debug)]
-pub struct Notifier(File);
+pub struct Notifier(PipeWriter);
 
 impl Notifier {
     /// Lets the waiting process exit with 0.
@@ -59,16 +55,17 @@ impl Notifier {
 ///
 /// Directory, mask and descriptors stay as they are.
 pub fn daemonize() -> io::Result<Role> {
-    let (reader, writer) = pipe()?;
-    set_nonblocking(reader.as_raw_fd(), false)?;
+    let (mut reader, writer) = io::pipe()?;
     let child = fork()?;
     if child != 0 {
         drop(writer);
-        reap(child)?;
-        return listen(File::from(reader)).map(Role::Parent);
+        wait::await_end(child)?;
+        let mut line = Vec::new();
+        reader.read_to_end(&mut line)?;
+        return Ok(Role::Parent(outcome(&line)));
     }
     drop(reader);
-    let notifier = Notifier(File::from(writer));
+    let notifier = Notifier(writer);
     match leave_session() {
         Ok(0) => Ok(Role::Daemon(notifier)),
         Ok(_) => exit_now(),
@@ -96,24 +93,6 @@ fn fork() -> io::Result<Pid> {
 fn exit_now() -> ! {
     // SAFETY: never returns.
     unsafe { libc::_exit(0) }
-}
-
-fn reap(child: Pid) -> io::Result<()> {
-    loop {
-        // SAFETY: a null status is allowed; waitpid touches no memory then.
-        if unsafe { libc::waitpid(child, ptr::null_mut(), 0) } != -1 {
-            return Ok(());
-        }
-        if errno() != libc::EINTR {
-            return Err(io::Error::last_os_error());
-        }
-    }
-}
-
-fn listen(mut reader: File) -> io::Result<Outcome> {
-    let mut line = Vec::new();
-    reader.read_to_end(&mut line)?;
-    Ok(outcome(&line))
 }
 
 fn outcome(line: &[u8]) -> Outcome {

@@ -1,10 +1,10 @@
 //! Datagrams with the process that has sent them, which the kernel vouches for.
 
+use super::socket::set_flag;
 use super::{Pid, cvt};
-use std::ffi::{c_int, c_void};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, RawFd};
 use std::os::unix::net::UnixDatagram;
-use std::{io, mem, ptr};
+use std::{io, mem};
 
 /// Room for one message of the kernel's, aligned as it wants it. Descriptors that somebody sends along find none, so
 /// the kernel closes them.
@@ -12,11 +12,7 @@ const ROOM: usize = 4;
 
 /// From now on each datagram comes with its sender (SO_PASSCRED).
 pub fn pass_credentials(socket: &UnixDatagram) -> io::Result<()> {
-    let on: c_int = 1;
-    let (place, length) = (ptr::from_ref(&on).cast::<c_void>(), mem::size_of::<c_int>() as libc::socklen_t);
-    // SAFETY: the pointer and the length are those of one number.
-    cvt(unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PASSCRED, place, length) })
-        .map(drop)
+    set_flag(socket.as_fd(), libc::SOL_SOCKET, libc::SO_PASSCRED, true)
 }
 
 /// Takes a datagram without waiting: how long it is, at most as long as `buffer`, and who has sent it; 0 is a process
@@ -54,6 +50,7 @@ fn sender(header: &libc::msghdr) -> Option<Pid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsRawFd;
 
     #[test]
     fn the_sender_is_known_and_descriptors_are_not_taken() {

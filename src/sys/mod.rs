@@ -16,7 +16,6 @@ pub mod file;
 pub mod keyboard;
 pub mod limit;
 pub mod message;
-#[cfg(not(target_feature = "crt-static"))]
 mod nss;
 pub mod process;
 pub mod queue;

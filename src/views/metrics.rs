@@ -279,6 +279,7 @@ mod tests {
     use crate::arbiter::{Action, Arbiter, Event};
     use crate::config::options::CircusOptions;
     use crate::config::{SocketConfig, WatcherConfig};
+    #[cfg(feature = "plugins")]
     use crate::parts::plugins::run::Builtins;
     use crate::parts::sockets::{Passed, Sockets};
     use crate::parts::streams::ring::Rings;
@@ -326,6 +327,7 @@ mod tests {
             rings: &Rings::default(),
             turns: &turns,
             clients: 3,
+            #[cfg(feature = "plugins")]
             builtins: &Builtins::default(),
         };
         let text = text(&view);

@@ -12,7 +12,7 @@ const BUDGETS: &[(&str, usize)] = &[
     ("config", 4_450),
     ("control", 2_500),
     ("host", 3_600),
-    ("parts", 8_450),
+    ("parts", 8_390),
     ("reactor", 1_300),
     ("sys", 2_700),
     ("views", 910),

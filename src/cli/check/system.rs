@@ -14,6 +14,7 @@ use crate::config::{
 };
 use crate::control::endpoint::{self, Around, Place};
 use crate::host::spawn_template::DEFAULT_PATH;
+#[cfg(feature = "plugins")]
 use crate::parts::plugins::wrong_expression;
 use crate::parts::streams::log_match::wrong_line;
 use crate::parts::streams::syslog::Address;
@@ -55,7 +56,7 @@ struct System<'a> {
     /// The names in each directory that was looked at; `None` for one that cannot be read.
     listed: Sorted<String, Listing>,
     /// The names and numbers in /etc/passwd and /etc/group, by file.
-    ids: Vec<(&'static str, Vec<String>)>,
+    ids: Sorted<&'static str, Vec<String>>,
     found: Checker,
 }
 
@@ -68,7 +69,7 @@ enum Listing {
 
 impl<'a> System<'a> {
     fn new(files: &'a dyn Files, environ: &'a Names, cwd: &'a str) -> System<'a> {
-        System { files, environ, cwd, listed: Sorted::new(), ids: Vec::new(), found: Checker::default() }
+        System { files, environ, cwd, listed: Sorted::new(), ids: Sorted::new(), found: Checker::default() }
     }
 
     /// A socket for clients or subscribers. The directory that stands for a port is made by circus.
@@ -97,9 +98,7 @@ impl<'a> System<'a> {
         }
         // What would be looked for in a directory that is missing needs no second line.
         let dir = Some(dir.as_str()).filter(|_| !missing);
-        self.program(watcher, dir);
-        self.commands(watcher, dir);
-        self.hooks(watcher);
+        self.programs(watcher, dir);
         if let Some(why) = wrong_line(watcher) {
             self.found.error((origins, watcher::ready), why);
         }
@@ -162,7 +161,9 @@ impl<'a> System<'a> {
                     self.found.error((&plugin.origins, options::plugin::class), message);
                 }
             }
-            Some(PluginKind::Builtin(_)) => {
+            Some(PluginKind::Builtin(_)) =>
+            {
+                #[cfg(feature = "plugins")]
                 if let Some((key, why)) = wrong_expression(plugin) {
                     self.found.error((&plugin.origins, key), format!("{key} = {why}"));
                 }
@@ -174,57 +175,39 @@ impl<'a> System<'a> {
     /// A user or group, by name or number. A number may stand in no file.
     fn id(&mut self, (what, file): (&str, &'static str), place: (&Origins, &str), id: Option<&str>) {
         let Some(id) = id.filter(|id| is_settled(id) && !id.is_empty()) else { return };
-        if self.ids.iter().all(|(read, _)| *read != file) {
-            self.ids.push((file, read_ids(self.files, file)));
-        }
-        let known = self.ids.iter().filter(|(read, _)| *read == file).flat_map(|(_, ids)| ids);
-        if known.clone().next().is_none() || known.into_iter().any(|known| known == id) {
+        let files = self.files;
+        let known = self.ids.get_or_insert_with(file, || read_ids(files, file));
+        if known.is_empty() || known.iter().any(|known| known == id) {
             return;
         }
-        let digits = id.bytes().all(|b| b.is_ascii_digit());
-        let id = shorten(id);
-        if digits {
-            self.found.warn(place, format!("no {what} in {file} has the number {id}"));
+        let shown = shorten(id);
+        if id.bytes().all(|b| b.is_ascii_digit()) {
+            self.found.warn(place, format!("no {what} in {file} has the number {shown}"));
         } else {
-            self.found.error(place, format!("there is no {what} `{id}` in {file}"));
+            self.found.error(place, format!("there is no {what} `{shown}` in {file}"));
         }
     }
 
-    /// The program of a watcher, as its processes will find it. A shell finds its own. `dir` is their directory, if
-    /// it exists.
-    fn program(&mut self, watcher: &WatcherConfig, dir: Option<&str>) {
+    /// The program of a watcher and those of its commands, as its processes will find them in `dir`, their directory, if
+    /// it exists; a shell finds its own. The programs of hooks are found as circus finds its own; Python alone knows its
+    /// functions.
+    fn programs(&mut self, watcher: &WatcherConfig, dir: Option<&str>) {
         let options = &watcher.options;
-        let Ok(words) = words::split(&options.cmd) else { return };
-        let (key, program): (_, &str) = match (&options.executable, words.first()) {
-            (Some(executable), _) => (watcher::executable, executable),
-            (None, Some(program)) => (watcher::cmd, program),
-            (None, None) => return,
-        };
-        if !options.shell {
-            self.runs((watcher, key), program, dir, "the processes");
+        let first = |line: &str| words::split(line).unwrap_or_default().into_iter().next();
+        let cmd = first(&options.cmd).map(|program| (watcher::cmd, program));
+        let executable =
+            options.executable.as_ref().map(|program| (watcher::executable, program.to_string()));
+        let own = if words::split(&options.cmd).is_ok() { executable.or(cmd) } else { None };
+        let commands = watcher.commands().filter_map(|(hook, command)| Some((hook.name(), first(command)?)));
+        for (key, program) in own.filter(|_| !options.shell).into_iter().chain(commands) {
+            self.runs((watcher, key), &program, dir, "the processes");
         }
-    }
-
-    /// The programs of commands, which are found as the processes are.
-    fn commands(&mut self, watcher: &WatcherConfig, dir: Option<&str>) {
-        for (hook, command) in watcher.commands() {
-            let words = words::split(command).unwrap_or_default();
-            if let Some(program) = words.first() {
-                self.runs((watcher, hook.name()), program, dir, "the processes");
-            }
-        }
-    }
-
-    /// The programs of hooks, which are found as circus finds its own. Python alone knows its functions.
-    fn hooks(&mut self, watcher: &WatcherConfig) {
-        let mut own = WatcherConfig { origins: watcher.origins.clone(), ..WatcherConfig::default() };
-        own.options.copy_env = true;
-        let programs =
-            |(name, hook): &(&String, &(String, bool))| NAMES.contains(&name.as_str()) && !is_python(&hook.0);
-        for (name, (command, _)) in watcher.hooks.iter().filter(programs) {
-            let words = words::split(command).unwrap_or_default();
-            if let Some(program) = words.first() {
-                self.runs((&own, &format!("hooks.{name}")), program, Some(self.cwd), "circus");
+        let mut circus = WatcherConfig { origins: watcher.origins.clone(), ..WatcherConfig::default() };
+        circus.options.copy_env = true;
+        for (name, (command, _)) in &watcher.hooks {
+            let is_program = NAMES.contains(&name.as_str()) && !is_python(command);
+            if let Some(program) = first(command).filter(|_| is_program) {
+                self.runs((&circus, &format!("hooks.{name}")), &program, Some(self.cwd), "circus");
             }
         }
     }

@@ -5,7 +5,6 @@ use crate::config::ini::shorten;
 use crate::config::model::{Builtin, PluginConfig, PluginKind, WatcherConfig};
 use crate::config::options::plugin;
 use crate::config::url::{self, Place};
-use crate::config::words;
 
 impl Checker {
     /// The options that a watcher has for the plugin Flapping.
@@ -59,9 +58,7 @@ impl Checker {
         if plugin.options.class.is_some() && plugin.options.cmd.is_some() {
             self.warn((origins, plugin::class), "`use` has no effect beside `cmd`".into());
         }
-        if let Some(Err(why)) = plugin.options.cmd.as_deref().map(words::split) {
-            self.error((origins, plugin::cmd), format!("`cmd` cannot be split into words: {why}"));
-        }
+        self.command_line((origins, plugin::cmd), plugin.options.cmd.as_deref().unwrap_or_default());
         if let PluginKind::Builtin(builtin) = kind {
             for (key, severity, why) in plugin.builtin_problems(builtin) {
                 self.find(severity, (origins, key), why);

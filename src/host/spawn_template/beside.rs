@@ -1,12 +1,9 @@
 //! What runs beside the processes of a watcher: commands with their rights, and hooks with those of circus.
 
-use super::environment::{self, FromFiles};
-use super::recipe::{becoming, names};
-use super::{own_path, rightful, variables};
+use super::{becoming, environment, own_path, rightful, variables};
 use crate::config::options::WatcherOptions;
 use crate::config::{Names, WatcherConfig, text};
 use crate::sys::child::{Child, Prepare};
-use std::ffi::CString;
 use std::rc::Rc;
 
 /// What runs beside the processes of a watcher as one of them would, without a program yet, and its environment but for
@@ -45,12 +42,10 @@ pub(crate) fn apart_from(config: &WatcherConfig, uid: Option<&str>) -> Result<(C
 /// What a program beside the processes of a watcher finds out itself, if they have files to look at: its environment,
 /// and where it is in PATH.
 fn preparation(config: &WatcherConfig) -> Option<Prepare> {
-    let files = FromFiles::of(config)?;
-    Some(Prepare(Rc::new(move |child| {
-        let mut env = names(child);
-        files.add_to(&mut env)?;
-        let own = |word: &CString| text::from_bytes(word.as_bytes());
-        let argv: Vec<String> = child.argv.iter().map(own).collect();
+    let config = environment::has_files(config).then(|| config.clone())?;
+    Some(Rc::new(move |child| {
+        let env = environment::with_files(&config, child)?;
+        let argv: Vec<String> = child.argv.iter().map(|word| text::from_bytes(word.as_bytes())).collect();
         becoming(argv.first().map_or("", String::as_str), &argv, &env)
-    })))
+    }))
 }

@@ -9,7 +9,7 @@ fn template(config: &WatcherConfig) -> Result<SpawnTemplate, String> {
 /// What the process of this number would be.
 fn child(config: &WatcherConfig, wid: u32) -> Child {
     let mut template = template(config).unwrap();
-    template.vary(config, wid).unwrap();
+    template.vary(&Rc::new(config.clone()), wid).unwrap();
     template.child
 }
 

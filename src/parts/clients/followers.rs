@@ -57,7 +57,7 @@ impl Clients {
     }
 
     /// Hands on what was read just now to those who follow it.
-    pub fn tell_followers(&mut self, heard: &Heard, cx: &Cx<'_>) {
+    pub(super) fn tell_followers(&mut self, heard: &Heard, cx: &Cx<'_>) {
         let Some(watcher) = cx.arbiter.watcher(heard.writer.watcher) else { return };
         let mut line = None;
         let Clients { clients, visits, held, .. } = self;

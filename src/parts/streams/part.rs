@@ -2,12 +2,13 @@
 //! written when they have some, and what was heard is handed on.
 
 use super::log_match::wanted_line;
-use super::outputs::{NewOutputs, ring_limit};
+use super::outputs::{NewOutputs, ring_limit, try_streams};
 use super::{Owner, PipeId, Streams};
 use crate::arbiter::process::Exit;
 use crate::arbiter::readiness::Notice;
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::{CHANNELS, Channel};
+use crate::control::Refusal;
 use crate::host::spawn::{NotSpawned, no_pipe};
 use crate::reactor::part::{Cx, Effect, Job, Part, Readiness, Writer};
 use crate::sys::child::Stdio;
@@ -80,7 +81,7 @@ impl Part for Streams {
             let Some(owner) = Owner::of(job.watcher, channel, &watcher.config, job.wid) else { continue };
             self.want(owner, &watcher.config, cx.now, cx.log)?;
             let (reader, writer) = process::pipe().map_err(no_pipe)?;
-            let child = job.template.child();
+            let child = &mut job.template.child;
             let end = match channel {
                 Channel::Stdout => &mut child.stdout,
                 Channel::Stderr => &mut child.stderr,
@@ -147,6 +148,26 @@ impl Part for Streams {
     fn forgotten(&mut self, watcher: WatcherId, cx: &mut Cx<'_>) {
         self.close_outputs(watcher, cx);
         self.rings.remove(watcher);
+    }
+
+    fn take(&mut self, effect: Effect, cx: &mut Cx<'_>) -> Option<Effect> {
+        match effect {
+            Effect::Compressed(ended) => self.compressed(ended, cx),
+            Effect::Follow(watchers) => self.rings.follow(watchers),
+            Effect::Logs { ticket, name, rotate } => {
+                return Some(Effect::Answer(ticket, self.logs(name.as_deref(), rotate, cx)));
+            }
+            Effect::Order { ticket, ref order, .. } => {
+                let Err(reason) = try_streams(&order.what, cx.arbiter) else { return Some(effect) };
+                return Some(Effect::Answer(ticket, Err(Refusal::message(reason))));
+            }
+            other => return Some(other),
+        }
+        None
+    }
+
+    fn halt(&mut self, _: &mut Cx<'_>) {
+        self.stop_compressing();
     }
 
     fn restore(&mut self, cx: &mut Cx<'_>) {

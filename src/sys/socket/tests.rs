@@ -42,9 +42,7 @@ fn unix(path: &Path) -> SocketSpec {
 }
 
 fn inet_addr(fd: &OwnedFd) -> SocketAddr {
-    let Address::Inet(address) = local_addr(fd.as_raw_fd()).unwrap() else {
-        panic!("not an internet address")
-    };
+    let Address::Inet(address) = Address::of(fd.as_fd()).unwrap() else { panic!("not an internet address") };
     address
 }
 
@@ -55,7 +53,7 @@ fn fcntl(fd: &OwnedFd, command: c_int) -> c_int {
 
 fn option(fd: &OwnedFd, level: c_int, name: c_int) -> c_int {
     let mut value: c_int = -1;
-    let mut length = mem::size_of::<c_int>() as libc::socklen_t;
+    let mut length = size_of::<c_int>() as libc::socklen_t;
     // SAFETY: `length` says how much room there is.
     let got = unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, (&raw mut value).cast(), &mut length) };
     assert_eq!(got, 0);
@@ -104,7 +102,7 @@ fn a_datagram_socket_is_bound_and_does_not_listen() {
 fn reuseport_lets_two_sockets_share_a_port() {
     let spec = SocketSpec { reuseport: true, ..loopback("127.0.0.1:0") };
     let first = bind(&spec).unwrap();
-    let again = SocketSpec { address: local_addr(first.as_raw_fd()).unwrap(), ..spec };
+    let again = SocketSpec { address: Address::of(first.as_fd()).unwrap(), ..spec };
     bind(&again).unwrap();
     let error = bind(&SocketSpec { reuseport: false, ..again }).unwrap_err();
     assert_eq!(error.to_string(), "bind: Address already in use");
@@ -148,10 +146,19 @@ fn unix_sockets_of_all_kinds_are_bound() {
     for kind in [Kind::Stream, Kind::Dgram, Kind::Seqpacket] {
         let path = directory.path(&format!("{kind:?}"));
         let fd = bind(&SocketSpec { kind, ..unix(&path) }).unwrap();
-        assert_eq!(local_addr(fd.as_raw_fd()).unwrap(), Address::Unix(path));
+        assert_eq!(Address::of(fd.as_fd()).unwrap(), Address::Unix(path));
         let listens = option(&fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN) == 1;
-        assert_eq!(listens, kind != Kind::Dgram);
+        assert_eq!((listens, kind_of(fd.as_raw_fd()).unwrap()), (kind != Kind::Dgram, (kind, listens)));
     }
+    let longest = directory.path(&"x".repeat(106 - directory.0.as_os_str().len()));
+    let fd = bind(&unix(&longest)).unwrap();
+    assert_eq!(Address::of(fd.as_fd()).unwrap(), Address::Unix(longest));
+    let (unnamed, _) = UnixDatagram::pair().unwrap();
+    assert_eq!(Address::of(unnamed.as_fd()).unwrap(), Address::Unix(PathBuf::new()));
+    assert_eq!(
+        Address::of(fs::File::open("/dev/null").unwrap().as_fd()).unwrap_err().raw_os_error(),
+        Some(libc::EAFNOSUPPORT)
+    );
 }
 
 #[test]
@@ -174,7 +181,7 @@ fn an_abstract_socket_is_reached_by_its_name() {
     let name = format!("circus-test-{}", std::process::id());
     let address = Address::Abstract(name.clone().into_bytes());
     let fd = bind(&SocketSpec::unix(address.clone(), 0o600)).unwrap();
-    assert_eq!(local_addr(fd.as_raw_fd()).unwrap(), address);
+    assert_eq!(Address::of(fd.as_fd()).unwrap(), address);
     let std_address = std::os::unix::net::SocketAddr::from_abstract_name(name).unwrap();
     UnixStream::connect_addr(&std_address).unwrap();
 }

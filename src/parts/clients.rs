@@ -17,7 +17,7 @@ mod places;
 use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
 use crate::arbiter::request::{Errno, Order, Reply, Request, Ticket};
-use crate::arbiter::{Arbiter, Pid, Published, WatcherId};
+use crate::arbiter::{Action, Arbiter, Pid, Published, WatcherId};
 use crate::config::PluginKind;
 use crate::control::protocol::{Id, Incoming};
 use crate::control::secrets::Sketch;
@@ -25,7 +25,7 @@ use crate::control::wire::Input;
 use crate::control::{Map, Refusal, protocol};
 use crate::host::endpoint::Opened;
 use crate::host::procfs;
-use crate::host::spawn::{NotSpawned, no_pipe};
+use crate::host::trouble::Trouble;
 use crate::parts::clients::client::{Client, UNREAD};
 use crate::parts::clients::listeners::Listeners;
 use crate::parts::log::Level;
@@ -135,11 +135,11 @@ impl Part for Clients {
     }
 
     /// A plugin that is a program speaks with circus by its standard input and output.
-    fn lend(&mut self, job: &mut Job, _: &mut Cx<'_>) -> Result<(), NotSpawned> {
+    fn lend(&mut self, job: &mut Job, _: &mut Cx<'_>) -> Result<(), Trouble> {
         if job.config.plugin == Some(PluginKind::Program) {
-            let (ours, theirs) = UnixStream::pair().map_err(no_pipe)?;
-            ours.set_nonblocking(true).map_err(no_pipe)?;
-            let child = job.template.child();
+            let (ours, theirs) = UnixStream::pair().map_err(Trouble::no_pipe)?;
+            ours.set_nonblocking(true).map_err(Trouble::no_pipe)?;
+            let child = &mut job.template.child;
             child.stdin = Stdio::Fd(theirs.as_raw_fd());
             child.stdout = child.stdin;
             self.lent = Some((ours, theirs));
@@ -149,7 +149,7 @@ impl Part for Clients {
 
     fn spawned(&mut self, job: &Job, pid: Option<Pid>, cx: &mut Cx<'_>) {
         if let Some(((ours, _), pid)) = self.lent.take().zip(pid) {
-            let uid = job.template.prepared().uid.unwrap_or_else(user::current_uid);
+            let uid = job.template.child.uid.unwrap_or_else(user::current_uid);
             self.take_in_plugin(ours, pid, uid, cx);
         }
     }
@@ -175,6 +175,19 @@ impl Part for Clients {
 
     fn restore(&mut self, cx: &mut Cx<'_>) {
         self.restore_listeners(cx);
+    }
+
+    fn take(&mut self, effect: Effect, cx: &mut Cx<'_>) -> Option<Effect> {
+        match effect {
+            Effect::Answer(ticket, answer) => self.answer(ticket, answer),
+            Effect::Action(Action::Reply { ticket, ref reply }) => {
+                self.reply(ticket, reply);
+                return Some(effect); // it may be a plugin's
+            }
+            Effect::Heard(heard) => self.tell_followers(&heard, cx),
+            other => return Some(other),
+        }
+        None
     }
 }
 

@@ -1,15 +1,15 @@
 //! The parts of the daemon: whoever owns descriptors and deadlines of its own.
 
 pub(crate) mod clients;
-#[cfg_attr(not(feature = "helpers"), path = "no_helpers.rs")]
+#[cfg(feature = "helpers")]
 pub(crate) mod helpers;
 pub(crate) mod log;
 pub(crate) mod manager_notify;
-#[cfg_attr(not(feature = "health"), path = "no_notify_socket.rs")]
+#[cfg(feature = "health")]
 pub(crate) mod notify_socket;
-#[cfg_attr(not(feature = "plugins"), path = "no_plugins.rs")]
+#[cfg(feature = "plugins")]
 pub(crate) mod plugins;
-#[cfg_attr(not(feature = "health"), path = "no_probes.rs")]
+#[cfg(feature = "health")]
 pub(crate) mod probes;
 pub(crate) mod shutdown_progress;
 pub(crate) mod sockets;

@@ -2,7 +2,7 @@
 //! server answers. Those that are commands are run as hooks are.
 
 use crate::arbiter::hooks::{About, Answer, HookId};
-use crate::arbiter::{Event, WatcherId};
+use crate::arbiter::{Action, Event, WatcherId};
 use crate::config::hooks::Hook;
 use crate::config::probe::Probe;
 use crate::config::url::Place;
@@ -43,14 +43,7 @@ fn token(id: HookId) -> u32 {
 
 impl Probes {
     /// Asks a question of `ready` or `health` if it goes over a connection; false when a program is to be run instead.
-    pub fn ask(
-        &mut self,
-        id: HookId,
-        watcher: WatcherId,
-        hook: Hook,
-        about: &About,
-        cx: &mut Cx<'_>,
-    ) -> bool {
+    fn ask(&mut self, id: HookId, watcher: WatcherId, hook: Hook, about: &About, cx: &mut Cx<'_>) -> bool {
         let asked = match question(watcher, hook, about, cx) {
             None | Some(Ok(Probe::Exec(_))) => return false,
             Some(Ok(Probe::Connect(place))) => self.ask_server(id, watcher, &place, None, cx),
@@ -81,13 +74,24 @@ impl Probes {
     }
 
     /// Closes a connection whose answer is not needed any more, which takes it out of the poll; false when there is none.
-    pub fn cancel(&mut self, id: HookId) -> bool {
+    fn cancel(&mut self, id: HookId) -> bool {
         let at = self.0.iter().position(|asked| asked.id == id);
         at.map(|at| self.0.swap_remove(at)).is_some()
     }
 }
 
 impl Part for Probes {
+    fn take(&mut self, effect: Effect, cx: &mut Cx<'_>) -> Option<Effect> {
+        let taken = match &effect {
+            Effect::Action(Action::RunHook { id, watcher, hook, about }) => {
+                self.ask(*id, *watcher, *hook, about, cx)
+            }
+            Effect::Action(Action::CancelHook { id, .. }) => self.cancel(*id),
+            _ => false,
+        };
+        (!taken).then_some(effect)
+    }
+
     fn ready(&mut self, number: u32, _: Readiness, cx: &mut Cx<'_>) {
         let found = self.0.iter_mut().find(|asked| token(asked.id) == number);
         let Some(asked) = found else { return };

@@ -22,6 +22,12 @@ impl Part for ShutdownProgress {
         self.begun.map(|(_, next)| next)
     }
 
+    fn halt(&mut self, cx: &mut Cx<'_>) {
+        if self.begun.is_some() {
+            cx.log.show("");
+        }
+    }
+
     /// Shows how far the end has come, if it is time.
     fn end_turn(&mut self, cx: &mut Cx<'_>) {
         if !cx.arbiter.is_ending() || !cx.log.is_terminal() {

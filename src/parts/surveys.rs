@@ -29,7 +29,7 @@ impl Surveys {
     ///
     /// # Errors
     /// There is no such watcher or process, or too many such questions are being answered.
-    pub fn ask(&mut self, ticket: Ticket, question: &Question, cx: &Cx<'_>) -> Result<Option<Map>, Refusal> {
+    fn ask(&mut self, ticket: Ticket, question: &Question, cx: &Cx<'_>) -> Result<Option<Map>, Refusal> {
         let mut survey = Survey::begin(cx.arbiter, question)?;
         // One that would have to wait for others anyway begins in its turn.
         let done = self.queue.is_empty() && self.go_on(&mut survey, Instant::now() + SLICE, cx);
@@ -44,11 +44,6 @@ impl Surveys {
         Ok(None)
     }
 
-    /// Nobody waits for these any more.
-    pub fn forget(&mut self, tickets: &[Ticket]) {
-        self.queue.retain(|(ticket, _)| !tickets.contains(ticket));
-    }
-
     /// Percentages are about the time since the same question was asked last.
     fn go_on(&mut self, survey: &mut Survey, until: Instant, cx: &Cx<'_>) -> bool {
         let samples = if survey.is_own() { &mut self.own_samples } else { &mut self.samples };
@@ -57,6 +52,19 @@ impl Surveys {
 }
 
 impl Part for Surveys {
+    fn take(&mut self, effect: Effect, cx: &mut Cx<'_>) -> Option<Effect> {
+        match effect {
+            Effect::Question { ticket, question, .. } => {
+                let answer = self.ask(ticket, &question, cx).transpose();
+                return answer.map(|answer| Effect::Answer(ticket, answer));
+            }
+            // Nobody waits for these any more.
+            Effect::Withdrawn(tickets) => self.queue.retain(|(ticket, _)| !tickets.contains(ticket)),
+            other => return Some(other),
+        }
+        None
+    }
+
     fn is_busy(&self) -> bool {
         !self.queue.is_empty()
     }

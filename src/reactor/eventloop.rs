@@ -10,18 +10,7 @@ use crate::arbiter::exit_policy::CriticalExit;
 use crate::arbiter::{Action, Event};
 use crate::config::number;
 use crate::host::pidfile::PidFile;
-use crate::host::processes::Processes;
-use crate::parts::clients::Clients;
 use crate::parts::clients::listeners::Listeners;
-use crate::parts::helpers::{Helpers, Purpose};
-use crate::parts::manager_notify::ManagerNotify;
-use crate::parts::notify_socket::NotifySocket;
-use crate::parts::plugins::run::Builtins;
-use crate::parts::probes::Probes;
-use crate::parts::shutdown_progress::ShutdownProgress;
-use crate::parts::sockets::Sockets;
-use crate::parts::streams::Streams;
-use crate::parts::surveys::Surveys;
 use crate::reactor::part::{Core, Cx, Effect, LOG, Part, Readiness, SIGNALS, owner};
 use crate::reactor::reconfigure::Reconfigure;
 use crate::reactor::registry::{KEYS, Key, Parts};
@@ -49,50 +38,16 @@ pub struct Daemon {
     actions: Vec<Action>,
 }
 
-/// What the start has made for the daemon, besides its core.
-pub struct Started {
-    /// What reads the configuration again.
-    pub reconfigure: Reconfigure,
-    /// The bound sockets.
-    pub sockets: Sockets,
-    /// The control socket and its connections.
-    pub clients: Clients,
-    /// The signals.
-    pub signals: Signals,
-    /// The service manager.
-    pub notify: ManagerNotify,
-}
-
 impl Daemon {
     /// Puts everything together and registers what is to be waited for.
     ///
     /// # Errors
     /// The kernel refuses.
-    pub fn new(core: Core, started: Started) -> io::Result<Daemon> {
-        let now = core.now;
-        let daemon = Daemon {
-            reconfigure: started.reconfigure,
-            signals: started.signals,
-            has_slack: true,
-            standstill: Standstill::new(now),
-            ended: false,
-            fall: None,
-            actions: Vec::new(),
-            parts: Parts {
-                notify_socket: NotifySocket::default(),
-                processes: Processes::default(),
-                sockets: started.sockets,
-                streams: Streams::default(),
-                helpers: Helpers::default(),
-                probes: Probes::default(),
-                surveys: Surveys::default(),
-                clients: started.clients,
-                builtins: Builtins::default(),
-                manager: started.notify,
-                shutdown_progress: ShutdownProgress::default(),
-            },
-            core,
-        };
+    pub fn new(core: Core, parts: Parts, reconfigure: Reconfigure, signals: Signals) -> io::Result<Daemon> {
+        let (standstill, actions) = (Standstill::new(core.now), Vec::new());
+        let (has_slack, ended, fall) = (true, false, None);
+        let daemon =
+            Daemon { core, parts, reconfigure, signals, has_slack, standstill, ended, fall, actions };
         daemon.core.register(daemon.signals.as_raw_fd(), SIGNALS, Interest::READABLE)?;
         daemon.parts.clients.listeners.watch(daemon.core.poll(Key::clients))?;
         Ok(daemon)
@@ -108,11 +63,7 @@ impl Daemon {
         while !self.ended {
             self.wait_and_turn(&mut events);
         }
-        if self.parts.shutdown_progress.deadline().is_some() {
-            self.core.log.show("");
-        }
-        self.parts.helpers.kill_all();
-        self.parts.streams.stop_compressing();
+        self.each(&mut |part, cx| part.halt(cx));
         // Who has ended already is none of those that are left.
         self.parts.processes.zombies_may_be();
         while self.parts.processes.is_reaping() {
@@ -132,8 +83,7 @@ impl Daemon {
         let waiters = self.core.arbiter.take_end_waiters();
         let mut clients = std::mem::take(&mut self.parts.clients);
         clients.listeners = Listeners::default();
-        self.parts.sockets = Sockets::default();
-        self.parts.notify_socket = NotifySocket::default();
+        self.parts = Parts::default();
         drop(pidfile);
         self.core.log.info(format_args!("circus has ended"));
         drop(self);
@@ -290,48 +240,41 @@ impl Daemon {
         self.settle();
     }
 
-    /// Takes care of the events that have come up.
+    /// Does what is wanted, and what follows from that.
     pub(crate) fn settle(&mut self) {
         while let Some(effect) = self.core.effects.pop_front() {
             match effect {
                 Effect::Event(event) => self.decide(event),
                 Effect::Metrics(id) => {
                     let page = metrics::text(&self.view());
-                    self.parts.builtins.show(id, page, self.core.now);
-                }
-                Effect::Heard(heard) => {
-                    self.parts.clients.tell_followers(&heard, &self.core.cx(Key::clients))
-                }
-                Effect::Short(trouble) => {
-                    self.parts.helpers.short(&trouble, &mut self.core.cx(Key::helpers));
-                }
-                Effect::NotShort => self.parts.helpers.not_short(&self.core.cx(Key::helpers)),
-                Effect::Gzip(child) => self.parts.helpers.add(Purpose::Gzip(child), None),
-                Effect::Compressed(ended) => {
-                    self.parts.streams.compressed(ended, &mut self.core.cx(Key::streams));
+                    self.offer(Effect::Page(id, page));
                 }
                 Effect::Spawn { watcher, wid } => self.spawn(watcher, wid),
-                Effect::Reaping => self.parts.notify_socket.read(&mut self.core.cx(Key::notify_socket)),
-                Effect::DropTemplates => self.parts.processes.drop_templates(),
+                Effect::DropTemplates => self.parts.processes.templates.clear(),
                 Effect::Ended { pid, exit } => self.take_zombie(pid, exit),
                 Effect::Question { ticket, question, is_lower } => {
-                    self.take_question(ticket, &question, is_lower);
+                    self.take_question(ticket, question, is_lower);
                 }
                 Effect::Tail { ticket, client, tail } => self.take_tail(ticket, client, &tail),
-                Effect::Logs { ticket, name, rotate } => {
-                    let answer =
-                        self.parts.streams.logs(name.as_deref(), rotate, &mut self.core.cx(Key::streams));
-                    self.parts.clients.answer(ticket, answer);
-                }
-                Effect::Order { ticket, order, targets, by } => self.take_order(ticket, order, targets, by),
-                Effect::Extend { ticket, name, process, answer } => {
-                    let cx = &mut self.core.cx(Key::helpers);
-                    self.parts.helpers.extend(ticket, &name, process, answer, cx);
-                }
-                Effect::Answer(ticket, answer) => self.parts.clients.answer(ticket, answer),
-                Effect::Withdrawn(tickets) => self.parts.surveys.forget(&tickets),
-                Effect::Follow(watchers) => self.parts.streams.rings.followed = watchers,
+                effect => self.offer(effect),
             }
+        }
+    }
+
+    /// Has the part that it concerns do something.
+    pub(crate) fn offer(&mut self, effect: Effect) {
+        let mut left = Some(effect);
+        for key in KEYS {
+            let Some(effect) = left else { return };
+            left = self.parts.get(*key).take(effect, &mut self.core.cx(*key));
+        }
+        match left {
+            Some(Effect::Order { ticket, order, targets, by }) => {
+                self.core.event(Event::Order { ticket, order, targets, by });
+            }
+            Some(Effect::Extend { ticket, answer, .. }) => self.parts.clients.answer(ticket, Ok(answer)),
+            // A build without the part that it concerns.
+            Some(_) | None => {}
         }
     }
 

@@ -9,13 +9,12 @@ use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
 use crate::arbiter::request::{Order, Question, Tail, Ticket, Wanted};
 use crate::arbiter::time::Time;
-use crate::arbiter::{Arbiter, Event, Pid, Published, WatcherId};
+use crate::arbiter::{Action, Arbiter, Event, Pid, Published, WatcherId};
 use crate::config::options::CircusOptions;
 use crate::config::{Channel, WatcherConfig};
 use crate::control::{Map, Refusal};
 use crate::host::child::Host;
 use crate::host::descendants::Mark;
-use crate::host::spawn::NotSpawned;
 use crate::host::spawn_template::{Offered, SpawnTemplate};
 use crate::host::trouble::Trouble;
 use crate::parts::log::Log;
@@ -76,7 +75,7 @@ pub trait Part {
     ///
     /// # Errors
     /// There can be no such process.
-    fn lend(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<(), NotSpawned> {
+    fn lend(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<(), Trouble> {
         Ok(())
     }
 
@@ -106,6 +105,14 @@ pub trait Part {
 
     /// SIGUSR1: opens again what somebody has moved away.
     fn restore(&mut self, cx: &mut Cx<'_>) {}
+
+    /// Something is wanted of somebody. What is no matter of this part's, or not of this one's alone, comes back.
+    fn take(&mut self, effect: Effect, cx: &mut Cx<'_>) -> Option<Effect> {
+        Some(effect)
+    }
+
+    /// circus ends: nothing more is begun.
+    fn halt(&mut self, cx: &mut Cx<'_>) {}
 }
 
 /// A process that is about to be made.
@@ -160,11 +167,13 @@ pub fn wants(wanted: Wanted, channel: Channel, pid: Pid) -> bool {
     channel && wanted.pid.is_none_or(|wanted| wanted == pid)
 }
 
-/// What a part wants of somebody else.
+/// What a part or the arbiter wants of somebody else. It goes from part to part until one takes it.
 #[derive(Debug)]
 pub enum Effect {
     /// The arbiter is to know this.
     Event(Event),
+    /// The arbiter wants this.
+    Action(Action),
     /// Those who follow this output are to have it.
     Heard(Heard),
     /// circus is short of something for helpers and questions.
@@ -177,6 +186,8 @@ pub enum Effect {
     Compressed(Result<Exit, String>),
     /// A plugin serves what circus measures, and needs it now.
     Metrics(WatcherId),
+    /// Here it is.
+    Page(WatcherId, String),
     /// A process is to be made.
     Spawn { watcher: WatcherId, wid: u32 },
     /// The notification socket has another address, which all processes are to be told.
@@ -380,7 +391,7 @@ impl<'a> Poller<'a> {
     /// One for a test: whose descriptors they are does not matter.
     #[cfg(test)]
     pub fn of(registry: &'a Registry) -> Poller<'a> {
-        Poller { key: Key::notify_socket, registry }
+        Poller { key: Key::clients, registry }
     }
 
     /// Has [`Part::ready`] called with this number when a descriptor has something to read. mio reports edges.

@@ -1,16 +1,13 @@
 //! What the daemon does for each of the arbiter's actions, and for each signal that it gets.
 
-use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
-use crate::arbiter::request::{Order, Question, Tail, Ticket};
+use crate::arbiter::request::{Question, Tail, Ticket};
 use crate::arbiter::{Action, Event, Pid, Published, WatcherId};
-use crate::control::{Refusal, secrets};
-use crate::host::spawn::{Loan, NotSpawned, gone};
+use crate::control::secrets;
 use crate::host::spawn_template::SpawnTemplate;
-use crate::parts::helpers::Purpose;
-use crate::parts::streams::outputs::try_streams;
+use crate::host::trouble::Trouble;
 use crate::reactor::eventloop::Daemon;
-use crate::reactor::part::Job;
+use crate::reactor::part::{Effect, Job};
 use crate::reactor::registry::Key;
 use crate::signals::{self, HALTS, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use crate::views::View;
@@ -38,22 +35,6 @@ impl Daemon {
                 self.each(&mut |part, cx| part.vacated(watcher, wid, cx));
                 self.parts.processes.give_up(pid);
             }
-            Action::RunHook { id, watcher, hook, about } => {
-                if !self.parts.probes.ask(id, watcher, hook, &about, &mut self.core.cx(Key::probes)) {
-                    self.parts.helpers.add(Purpose::Hook { id, watcher, hook, about }, None);
-                }
-            }
-            Action::CancelHook { id, watcher } => {
-                if !self.parts.probes.cancel(id) {
-                    self.parts.helpers.cancel_hook(id, watcher, self.core.now);
-                }
-            }
-            Action::WatchSockets(id) => self.parts.sockets.watch(id, &mut self.core.cx(Key::sockets)),
-            Action::UnwatchSockets(id) => self.parts.sockets.unwatch(id, &self.core.cx(Key::sockets)),
-            Action::Reply { ticket, reply } => {
-                self.parts.builtins.answered(ticket, &reply, &mut self.core.cx(Key::builtins));
-                self.parts.clients.reply(ticket, &reply);
-            }
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.core.log.log(level, format_args!("{text}")),
             Action::Read(reading) => {
@@ -63,13 +44,18 @@ impl Daemon {
             }
             Action::Changed(id) => self.each(&mut |part, cx| part.changed(id, cx)),
             Action::Forgotten { watcher, left } => {
-                self.parts.processes.leave_alone(left);
+                self.parts.processes.left_alone.extend(left);
                 self.each(&mut |part, cx| part.forgotten(watcher, cx));
             }
             Action::Exit(fall) => {
                 self.ended = true;
                 self.fall = fall;
             }
+            Action::RunHook { .. }
+            | Action::CancelHook { .. }
+            | Action::WatchSockets(_)
+            | Action::UnwatchSockets(_)
+            | Action::Reply { .. } => self.offer(Effect::Action(action)),
         }
     }
 
@@ -86,7 +72,7 @@ impl Daemon {
     pub(super) fn spawn(&mut self, watcher: WatcherId, wid: u32) {
         let event = match self.try_spawn(watcher, wid) {
             Ok(pid) => Event::Spawned { watcher, pid },
-            Err(NotSpawned { reason, shortage }) => {
+            Err(Trouble { why: reason, shortage }) => {
                 self.each(&mut |part, cx| part.vacated(watcher, wid, cx));
                 Event::SpawnFailed { watcher, reason, shortage }
             }
@@ -95,27 +81,29 @@ impl Daemon {
         self.core.event(event);
     }
 
-    fn try_spawn(&mut self, watcher: WatcherId, wid: u32) -> Result<Pid, NotSpawned> {
-        let found = self.core.arbiter.watcher(watcher).ok_or_else(gone)?;
+    fn try_spawn(&mut self, watcher: WatcherId, wid: u32) -> Result<Pid, Trouble> {
+        let found = self.core.arbiter.watcher(watcher).ok_or_else(|| "the watcher is gone".to_string())?;
         let (config, replaces) = (Rc::clone(found.making()), found.replaces());
-        let template = match self.parts.processes.take_template(watcher) {
+        let template = match self.parts.processes.templates.remove(&watcher) {
             Some(template) => template,
             None => {
+                #[cfg(not(feature = "health"))]
+                let notify = None;
+                #[cfg(feature = "health")]
                 let notify = self.parts.notify_socket.address(&config, &self.core.cx(Key::notify_socket))?;
                 SpawnTemplate::new(&config, &self.core.setup.sockets, notify)?
             }
         };
         let mut job = Job { watcher, wid, config, template, replaces, marked: false, mark: None };
-        let loan = Loan::begin(job.template.child());
         let made = self.lend_and_make(&mut job);
-        loan.end(job.template.child());
+        job.template.take_back();
         let pid = made.as_ref().ok().copied();
         self.each(&mut |part, cx| part.spawned(&job, pid, cx));
         self.parts.processes.keep_template(watcher, job.template);
         made
     }
 
-    fn lend_and_make(&mut self, job: &mut Job) -> Result<Pid, NotSpawned> {
+    fn lend_and_make(&mut self, job: &mut Job) -> Result<Pid, Trouble> {
         let mut lent = Ok(());
         self.each(&mut |part, cx| {
             if lent.is_ok() {
@@ -162,23 +150,21 @@ impl Daemon {
             rings: &parts.streams.rings,
             turns: &core.turns,
             clients: parts.clients.count(),
+            #[cfg(feature = "plugins")]
             builtins: &parts.builtins,
         }
     }
 
     /// Answers a question of a client, now or later.
-    pub(super) fn take_question(&mut self, ticket: Ticket, question: &Question, is_lower: bool) {
-        let answer = match answer(&self.view(), question) {
-            Ok(None) => self.parts.surveys.ask(ticket, question, &self.core.cx(Key::surveys)),
-            Ok(Some(mut answer)) if is_lower => {
-                secrets::hide(&mut answer);
-                Ok(Some(answer))
-            }
-            answer => answer,
-        };
-        if let Some(answer) = answer.transpose() {
-            self.parts.clients.answer(ticket, answer);
+    pub(super) fn take_question(&mut self, ticket: Ticket, question: Question, is_lower: bool) {
+        let mut answer = answer(&self.view(), &question).transpose();
+        if is_lower && let Some(Ok(answer)) = &mut answer {
+            secrets::hide(answer);
         }
+        self.offer(match answer {
+            Some(answer) => Effect::Answer(ticket, answer),
+            None => Effect::Question { ticket, question, is_lower },
+        });
     }
 
     pub(super) fn take_tail(&mut self, ticket: Ticket, client: u32, wanted: &Tail) {
@@ -187,22 +173,6 @@ impl Daemon {
             self.parts.clients.follow(client, *watcher, wanted.wanted, &mut self.core.cx(Key::clients));
         }
         self.parts.clients.answer(ticket, answer.map(|(_, lines)| lines));
-    }
-
-    /// Gives an order of a client to the arbiter. The reply comes now or later.
-    pub(super) fn take_order(
-        &mut self,
-        ticket: Ticket,
-        order: Order,
-        targets: Option<Vec<WatcherId>>,
-        by: Rc<Origin>,
-    ) {
-        if let Err(reason) = try_streams(&order.what, &self.core.arbiter) {
-            return self.parts.clients.answer(ticket, Err(Refusal::message(reason)));
-        }
-        let cx = &mut self.core.cx(Key::builtins);
-        self.parts.builtins.ordered(&order.what, targets.as_deref(), cx);
-        self.core.event(Event::Order { ticket, order, targets, by });
     }
 
     /// What came by signal since the last turn.

@@ -17,12 +17,14 @@ use crate::host::{looks, termination_message};
 use crate::parts::clients::Clients;
 use crate::parts::log::Log;
 use crate::parts::manager_notify::ManagerNotify;
+#[cfg(feature = "plugins")]
 use crate::parts::plugins::{self, Surroundings};
 use crate::parts::sockets::{Passed, Sockets};
-use crate::reactor::eventloop::{Daemon, Started};
+use crate::reactor::eventloop::Daemon;
 use crate::reactor::part::{Core, Setup};
 use crate::reactor::perform::HANDLED;
 use crate::reactor::reconfigure::Reconfigure;
+use crate::reactor::registry::Parts;
 use crate::signals::{HALTS, SIGXFSZ};
 use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
@@ -126,7 +128,7 @@ pub fn run(options: &Options) -> u8 {
         Ok((mut daemon, pidfile)) => {
             if let Some(notifier) = notifier {
                 // The one that waits may have been killed; the daemon runs all the same.
-                let _ = notifier.ready();
+                let _ = notifier.say(0, "");
             }
             daemon.run();
             let fall = daemon.fall.take();
@@ -159,7 +161,7 @@ fn tell_of_fall(daemon: &mut Daemon, fall: &CriticalExit) {
 fn report(notifier: Option<Notifier>, failure: &Failure) -> u8 {
     match notifier {
         Some(notifier) => {
-            let _ = notifier.failed(&failure.message, failure.code);
+            let _ = notifier.say(failure.code, &failure.message);
         }
         None => complain(&format!("circus: {}", failure.message)),
     }
@@ -209,8 +211,8 @@ fn start(
     let setup = Setup { options: config.circus, cwd, sockets: sockets.offered(), endpoint, addresses };
     let core = Core::new(arbiter, log, setup, host).map_err(|e| kernel("event loop", e))?;
     let reconfigure = Reconfigure::new(options.clone(), first_umask);
-    let started = Started { reconfigure, sockets, clients, signals, notify };
-    let mut daemon = Daemon::new(core, started).map_err(|e| kernel("event loop", e))?;
+    let parts = Parts { sockets, clients, manager: notify, ..Parts::default() };
+    let mut daemon = Daemon::new(core, parts, reconfigure, signals).map_err(|e| kernel("event loop", e))?;
     pidfile.as_mut().map_or(Ok(()), |file| file.write(&mut daemon.core.log)).map_err(system)?;
     // From here on nothing fails.
     new_log.into_iter().for_each(OwnFile::leave);
@@ -251,10 +253,12 @@ fn open_first_log(options: &Options, circus: &CircusOptions) -> Result<(Log, Opt
 /// They come without what the daemon has no use for: where their options stand, about which everything has been said.
 /// They are copied, since between them lies the memory that reading took, which goes back to the system only by the
 /// page.
+#[cfg_attr(not(feature = "plugins"), allow(unused_variables, reason = "plugins alone need them"))]
 pub(crate) fn watchers(config: &mut Config, cwd: &str, endpoint: &str, log: &mut Log) -> Vec<WatcherConfig> {
-    let around = Surroundings { environ: &environ(), cwd, endpoint };
-    let plugins = plugins::watchers(config, &around, log);
+    #[cfg(feature = "plugins")]
+    let plugins = plugins::watchers(config, &Surroundings { environ: &environ(), cwd, endpoint }, log);
     let mut watchers = std::mem::take(&mut config.watchers);
+    #[cfg(feature = "plugins")]
     watchers.extend(plugins);
     watchers.iter_mut().for_each(|watcher| watcher.origins = Origins::default());
     watchers.clone()

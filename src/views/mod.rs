@@ -19,10 +19,11 @@ use crate::arbiter::watcher::Watcher;
 use crate::config::options::CircusOptions;
 use crate::control::{Refusal, answers};
 use crate::host::spawn_template::Offered;
+#[cfg(feature = "plugins")]
 use crate::parts::plugins::run::Builtins;
 use crate::parts::sockets::Bound;
 use crate::parts::streams::ring::Rings;
-use std::os::fd::RawFd;
+use std::os::fd::BorrowedFd;
 
 /// What views are made from.
 pub struct View<'a> {
@@ -45,6 +46,7 @@ pub struct View<'a> {
     /// How many connections to the control socket there are.
     pub clients: usize,
     /// The plugins that are part of circus.
+    #[cfg(feature = "plugins")]
     pub builtins: &'a Builtins,
 }
 
@@ -58,7 +60,7 @@ impl View<'_> {
     }
 
     /// Every socket with each of its descriptors, of which it has several with `so_reuseport`.
-    fn descriptors(&self) -> impl Iterator<Item = (&Bound, RawFd)> {
+    fn descriptors(&self) -> impl Iterator<Item = (&Bound, BorrowedFd<'_>)> {
         self.sockets.iter().flat_map(|socket| socket.fds().map(move |fd| (socket, fd)))
     }
 }

@@ -57,7 +57,10 @@ pub fn why(view: &View<'_>, name: &str) -> Result<Map, Refusal> {
     let may_mind = fails || accepter(&options.cmd).is_some();
     let nonblocking = || spawn_template::nonblocking(&watcher.config, view.offered);
     put("nonblocking", may_mind.then(nonblocking).flatten().into());
-    put("trouble", view.builtins.trouble(watcher.id).into());
+    let trouble: Option<&str> = None;
+    #[cfg(feature = "plugins")]
+    let trouble = trouble.or_else(|| view.builtins.trouble(watcher.id));
+    put("trouble", trouble.into());
     put("waits", watcher.waits_for_demand().into());
     put("reloading", watcher.is_reloading().into());
     put("since", history.last_status().map_or(Json::Null, |change| change_of(change, clocks)));

@@ -12,11 +12,11 @@ const OF_THE_LOG: &str = "streams";
 /// Who may be `impl Daemon`.
 const LOOP: [&str; 2] = ["reactor/eventloop.rs", "reactor/perform.rs"];
 
-/// The part that a file belongs to: `plugins` for what stands in for them in a build without them, too.
+/// The part that a file belongs to.
 fn part_of(path: &str) -> Option<String> {
     let module = module(path);
     let (room, part) = (module.first()?, module.get(1)?);
-    (room == "parts").then(|| part.strip_prefix("no_").unwrap_or(part).to_string())
+    (room == "parts").then(|| part.clone())
 }
 
 fn violations(file: &File) -> Vec<String> {
@@ -52,7 +52,6 @@ fn a_part_that_knows_another_is_found() {
     assert_eq!(judge("parts/probes.rs", "use crate::parts::helpers::Helpers;"), 1);
     assert_eq!(judge("parts/clients/places.rs", "use super::super::streams::Streams;"), 1);
     assert_eq!(judge("parts/clients/places.rs", "use super::super::log::Log; use super::Clients;"), 0);
-    assert_eq!(judge("parts/no_plugins.rs", "use crate::parts::plugins::x;"), 0);
     assert_eq!(judge("host/reap.rs", "impl Daemon {\n}"), 1);
     assert_eq!(judge("reactor/perform.rs", "impl Daemon {\n}"), 0);
 }

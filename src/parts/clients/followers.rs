@@ -8,8 +8,7 @@ use super::places::MOST_HELD;
 use super::{Client, Clients};
 use crate::arbiter::WatcherId;
 use crate::arbiter::request::Wanted;
-use crate::config::text;
-use crate::control::output::Written;
+use crate::control::output::written;
 use crate::control::{Map, protocol, topics};
 use crate::reactor::part::{Cx, Effect, Heard, wants};
 
@@ -58,7 +57,7 @@ impl Clients {
     }
 
     /// Hands on what was read just now to those who follow it.
-    pub fn tell_followers(&mut self, heard: &Heard, cx: &Cx<'_>) {
+    pub(super) fn tell_followers(&mut self, heard: &Heard, cx: &Cx<'_>) {
         let Some(watcher) = cx.arbiter.watcher(heard.writer.watcher) else { return };
         let mut line = None;
         let Clients { clients, visits, held, .. } = self;
@@ -92,6 +91,5 @@ impl Clients {
 /// What those who follow are sent.
 fn event_of(watcher: &str, Heard { writer, bytes }: &Heard) -> Vec<u8> {
     let (pid, wid, stream) = (writer.pid, writer.wid, writer.channel.name());
-    let written = Written { pid, wid, stream, text: text::from_bytes(bytes), unfinished: false };
-    protocol::encode_event(&topics::topic(watcher, "output"), &written.map())
+    protocol::encode_event(&topics::topic(watcher, "output"), &written(pid, wid, stream, bytes))
 }

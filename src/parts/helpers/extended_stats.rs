@@ -42,7 +42,14 @@ pub(super) struct Extended {
 impl Helpers {
     /// Has the hook extended_stats add to the statistics of a watcher, or of one process of it. The answer is sent when
     /// that is done.
-    pub fn extend(&mut self, ticket: Ticket, name: &str, process: Option<Pid>, answer: Map, cx: &mut Cx<'_>) {
+    pub(super) fn extend(
+        &mut self,
+        ticket: Ticket,
+        name: &str,
+        process: Option<Pid>,
+        answer: Map,
+        cx: &mut Cx<'_>,
+    ) {
         let has_hook = |w: &&Watcher| w.config.hooks.contains_key(Hook::ExtendedStats.name());
         let watcher = cx.arbiter.find(name).filter(has_hook);
         let pids = watcher.map(|watcher| process.map_or_else(|| watcher.pids(), |pid| vec![pid]));

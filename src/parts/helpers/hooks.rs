@@ -6,11 +6,11 @@
 //! means no. The commands of options (`stop_command`, `health = exec:` and so on) run as the watcher's processes do.
 
 use super::running::Outcome;
-use super::{Output, Program};
+use super::{Output, Program, python};
 use crate::arbiter::WatcherId;
 use crate::arbiter::hooks::{About, Answer};
 use crate::arbiter::process::Exit;
-use crate::config::hooks::Hook;
+use crate::config::hooks::{Hook, is_python};
 use crate::config::{Names, WatcherConfig, expand, words};
 use crate::host::endpoint::absolute;
 use crate::host::spawn_template::{apart_from, beside, set_program};
@@ -46,12 +46,10 @@ pub(super) fn program(
     };
     tell_facts(config, hook, about, &mut env, cx);
     let command = &if hook.is_command() { told_of_process(about, wid, command) } else { command.to_string() };
-    #[cfg_attr(not(feature = "hooks"), allow(unused_mut, reason = "none is a function"))]
-    let mut argv = words::split(command).map_err(|why| format!("{command}: {why}"))?;
-    #[cfg(feature = "hooks")]
-    if crate::config::hooks::is_python(command) && !hook.is_command() {
-        argv = super::python::call(command, config, about, stats, &mut env, cx);
-    }
+    let argv = match is_python(command) && !hook.is_command() {
+        true => python::call(command, config, about, stats, &mut env, cx),
+        false => words::split(command).map_err(|why| format!("{command}: {why}"))?,
+    };
     let program = argv.first().ok_or("the command is empty")?;
     set_program(&mut child, program, &argv, &env)?;
     let who = if hook.is_command() { "" } else { "hook " };

@@ -4,13 +4,10 @@
 //! [`Purpose`] says what for. It waits in a queue until its turn comes; then [`Helpers::prepare`] makes the program of
 //! it, and [`Helpers::conclude`] hears what became of that. So whoever needs a helper adds a purpose, and an arm in
 //! both. What a helper leaves running when it ends is left alone, but loses its output.
-#![cfg_attr(not(feature = "hooks"), allow(dead_code, reason = "commands and probes need less"))]
 
-#[cfg_attr(not(feature = "hooks"), path = "no_hooks.rs")]
 mod extended_stats;
 mod hooks;
 mod lines;
-#[cfg(feature = "hooks")]
 mod python;
 mod queue;
 mod running;
@@ -22,7 +19,7 @@ use self::running::{CAPTURED, LOGGED, Outcome, Pipe, Running};
 use crate::arbiter::hooks::{About, HookId};
 use crate::arbiter::process::Exit;
 use crate::arbiter::request::Ticket;
-use crate::arbiter::{Event, Pid, WatcherId};
+use crate::arbiter::{Action, Event, Pid, WatcherId};
 use crate::config::hooks::Hook;
 use crate::host::child::Leader;
 use crate::host::spawn_template::DEFAULT_PATH;
@@ -135,12 +132,12 @@ pub struct Helpers {
 
 impl Helpers {
     /// Adds a helper to the queue. One without a deadline is ended by somebody else if need be.
-    pub fn add(&mut self, purpose: Purpose, deadline: Option<Instant>) {
+    fn add(&mut self, purpose: Purpose, deadline: Option<Instant>) {
         self.queue.push(purpose.owner(), Waiting { purpose, deadline, delayed: false });
     }
 
     /// Ends the hook of this number; nobody wants to know how.
-    pub fn cancel_hook(&mut self, hook: HookId, watcher: WatcherId, now: Instant) {
+    fn cancel_hook(&mut self, hook: HookId, watcher: WatcherId, now: Instant) {
         // Numbers of hooks only grow.
         let order = |waiting: &Waiting| waiting.purpose.hook().cmp(&Some(hook));
         if self.queue.take_out(Owner::Watcher(watcher), &order) {
@@ -155,14 +152,8 @@ impl Helpers {
         self.find_next_end();
     }
 
-    /// Kills what runs, and forgets those that wait: circus ends.
-    pub fn kill_all(&mut self) {
-        self.queue.clear();
-        self.running.values().for_each(|helper| helper.leader.kill(SIGKILL));
-    }
-
     /// Writes to the log, once, that circus is short of something for helpers and questions.
-    pub fn short(&mut self, trouble: &Trouble, cx: &mut Cx<'_>) {
+    fn short(&mut self, trouble: &Trouble, cx: &mut Cx<'_>) {
         let text = format_args!(
             "hooks, commands and probes have to wait, since circus is short of something: {}",
             trouble.why
@@ -172,7 +163,7 @@ impl Helpers {
     }
 
     /// One of them could be begun. Another one may need more, so it is not over yet.
-    pub fn not_short(&mut self, cx: &Cx<'_>) {
+    fn not_short(&mut self, cx: &Cx<'_>) {
         if cx.log.knows(SHORTAGE) {
             self.enough_at.get_or_insert(cx.now + QUIET);
         }
@@ -306,6 +297,29 @@ impl Part for Helpers {
         self.end_late_ones(cx.now);
     }
 
+    fn take(&mut self, effect: Effect, cx: &mut Cx<'_>) -> Option<Effect> {
+        match effect {
+            Effect::Action(Action::RunHook { id, watcher, hook, about }) => {
+                self.add(Purpose::Hook { id, watcher, hook, about }, None);
+            }
+            Effect::Action(Action::CancelHook { id, watcher }) => self.cancel_hook(id, watcher, cx.now),
+            Effect::Gzip(child) => self.add(Purpose::Gzip(child), None),
+            Effect::Extend { ticket, name, process, answer } => {
+                self.extend(ticket, &name, process, answer, cx);
+            }
+            Effect::Short(trouble) => self.short(&trouble, cx),
+            Effect::NotShort => self.not_short(cx),
+            other => return Some(other),
+        }
+        None
+    }
+
+    /// Kills what runs, and forgets those that wait.
+    fn halt(&mut self, _: &mut Cx<'_>) {
+        self.queue.clear();
+        self.running.values().for_each(|helper| helper.leader.kill(SIGKILL));
+    }
+
     /// Everything that a helper wrote is passed on, and then what became of it.
     fn ended(&mut self, pid: Pid, exit: Exit, cx: &mut Cx<'_>) {
         let Some(helper) = self.running.remove(&pid) else { return };
@@ -321,7 +335,7 @@ impl Part for Helpers {
 impl Program {
     fn spawn(self, cx: &mut Cx<'_>) -> Result<(Leader, [Option<Pipe>; 2], LoggedLines), Trouble> {
         let Program { mut child, who, output } = self;
-        let pipe = || process::pipe().map_err(|error| Trouble::from(error).about("pipe"));
+        let pipe = || process::pipe().map_err(Trouble::no_pipe);
         let (logged, log_end) = pipe()?;
         let captures = matches!(output, Output::Captured | Output::Quiet);
         let captured = captures.then(pipe).transpose()?;

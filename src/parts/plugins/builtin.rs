@@ -1,8 +1,8 @@
-//! What the plugins that circus has itself have in common: what they are told, what they see, and what they wish for.
+//! What the plugins that circus has itself have in common: what they are told, and what they are made of.
 //!
-//! Each one is a state machine: [`Builtin::handle`] takes an input with the time, and gives wishes; it reads no clock,
-//! and what it looks at it gets by [`World`], so that the tests can turn the clock and make up a world. `run` carries
-//! the wishes out. They are made of the options of their watcher, and live while it is active.
+//! Each one is a state machine that takes in what it is told. All that it sees and does it has from its [`World`], the time
+//! too, so that the tests can turn the clock and make up a world. They are made of the options of their watcher, and live
+//! while it is active.
 
 use super::command_reloader::CommandReloader;
 use super::flapping::Flapping;
@@ -13,14 +13,11 @@ use super::resource_watcher::ResourceWatcher;
 use super::statsd::{Statsd, StatsdEmitter};
 use super::watchdog::WatchDog;
 use super::world::World;
-use crate::arbiter::request::{Matching, Select, Task};
-use crate::arbiter::time::Time;
-use crate::arbiter::{Level, Pid};
+use crate::arbiter::Published;
+use crate::arbiter::request::{Matching, Select};
 use crate::config::builtin::Settings;
-use crate::config::url::Place;
 use crate::config::{PluginKind, WatcherConfig, model};
-use std::fmt::Arguments;
-use std::net::SocketAddr;
+use crate::host::trouble::Trouble;
 
 /// Something that a plugin is told.
 pub enum Input<'a> {
@@ -28,178 +25,47 @@ pub enum Input<'a> {
     Begin,
     /// It is stopped, while circus goes on.
     End,
-    /// Something has happened to a watcher.
-    Event(WatcherEvent<'a>),
+    /// Something has happened to the watcher of this name.
+    Event(&'a str, &'a Published),
     /// A client has given an order to this watcher, or to all: it knows what it wants.
     Ordered(Option<&'a str>),
-    /// The time of [`Builtin::deadline`] has come.
+    /// The time of [`World::wake_at`] has come.
     Due,
-    /// [`Wish::Bind`] is done: where the socket is, or why there is none.
-    Bound(Result<SocketAddr, String>),
-    /// [`Wish::Serve`] is done, or why it cannot be.
-    Served(Result<(), String>),
-    /// A datagram has come to it.
+    /// A datagram has come to the socket of [`World::bind`].
     Datagram(&'a [u8]),
-    /// What came as an answer to [`Wish::Ask`], or why none came.
-    Answer(Result<&'a [u8], String>),
-    /// circus was short of something for [`Wish::Ask`]: nothing is known.
-    NotAsked,
-}
-
-/// An event of a watcher.
-#[derive(Clone, Copy)]
-pub struct WatcherEvent<'a> {
-    /// The watcher's name.
-    pub watcher: &'a str,
-    /// The event, as subscribers know it.
-    pub event: &'static str,
-    /// What that means here.
-    pub what: What,
-}
-
-/// What an event means to plugins.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum What {
-    /// A process was spawned.
-    Spawned(Pid),
-    /// A process has ended.
-    Died {
-        /// Which.
-        pid: Pid,
-        /// Nobody has asked it to.
-        by_itself: bool,
-        /// For how many seconds it has lived.
-        lived: f64,
-        /// Others of the watcher run.
-        others: bool,
-    },
-    /// The watcher is active.
-    Started,
-    /// The watcher was reloaded.
-    Reloaded,
-    /// The watcher is gone.
-    Removed,
-    /// Anything else.
-    Other,
-}
-
-/// Something that a plugin wants to be done.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Wish {
-    /// Give this order, as a client does.
-    Order(Task),
-    /// Restart a watcher, if it runs: what somebody has stopped stays so.
-    Restart(String),
-    /// Write to the log.
-    Log(Level, String),
-    /// Write to the log once until [`Wish::Mended`]; the first text is the cause.
-    Trouble(&'static str, String),
-    /// What the cause stands for is over; the text says so.
-    Mended(&'static str, String),
-    /// Send a datagram.
-    Send(SocketAddr, String),
-    /// Listen to datagrams here, then [`Input::Bound`].
-    Bind(SocketAddr),
-    /// Connect there and send this, then [`Input::Answer`] when [`Builtin::is_complete`], or the other side has closed
-    /// the connection.
-    Ask(Place, Vec<u8>),
-    /// Serve what circus measures there, then [`Input::Served`].
-    Serve(Place),
-    /// Forget about that: no answer is wanted any more.
-    HangUp,
-}
-
-/// The wishes of a plugin, in their order. The methods are never inlined: it is the many callers that cost.
-#[derive(Default)]
-pub struct Wishes(pub Vec<Wish>);
-
-impl Wishes {
-    /// Adds one.
-    #[inline(never)]
-    pub fn add(&mut self, wish: Wish) {
-        self.0.push(wish);
-    }
-
-    /// Adds [`Wish::Order`].
-    #[inline(never)]
-    pub fn order(&mut self, order: Task) {
-        self.add(Wish::Order(order));
-    }
-
-    /// Adds [`Wish::Restart`].
-    #[inline(never)]
-    pub fn restart(&mut self, watcher: &str) {
-        self.add(Wish::Restart(watcher.into()));
-    }
-
-    /// Adds [`Wish::Log`].
-    #[inline(never)]
-    pub fn log(&mut self, level: Level, text: Arguments<'_>) {
-        self.add(Wish::Log(level, text.to_string()));
-    }
-
-    /// Adds [`Wish::Trouble`].
-    #[inline(never)]
-    pub fn trouble(&mut self, cause: &'static str, text: Arguments<'_>) {
-        self.add(Wish::Trouble(cause, text.to_string()));
-    }
-
-    /// Adds [`Wish::Mended`].
-    #[inline(never)]
-    pub fn mended(&mut self, cause: &'static str, text: Arguments<'_>) {
-        self.add(Wish::Mended(cause, text.to_string()));
-    }
-}
-
-/// A plugin that looks at the world again and again.
-pub trait Look {
-    /// Looks, and says what is to be done.
-    fn look(&mut self, world: &mut dyn World, wishes: &mut Wishes);
-
-    /// Takes in something else.
-    fn hear(&mut self, _input: Input<'_>, _world: &mut dyn World) {}
-}
-
-/// Such a plugin, and when it looks next.
-pub struct Paced(Pace, Box<dyn Look>);
-
-impl Paced {
-    /// It looks as often as the option `loop_rate` says.
-    pub fn new(settings: &Settings<'_>, plugin: impl Look + 'static) -> Paced {
-        Paced(Pace::new(settings), Box::new(plugin))
-    }
-}
-
-impl Builtin for Paced {
-    fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Wishes) {
-        let Paced(pace, plugin) = self;
-        if matches!(input, Input::Begin | Input::Due) {
-            pace.wind(now);
-        }
-        match input {
-            Input::Due => plugin.look(world, wishes),
-            other => plugin.hear(other, world),
-        }
-    }
-
-    fn deadline(&self) -> Option<Time> {
-        self.0.next()
-    }
+    /// What came as an answer to [`World::ask`], or why none came.
+    Answer(Result<&'a [u8], Trouble>),
 }
 
 /// A plugin that circus has itself.
 pub trait Builtin {
-    /// Takes in something and says what is to be done.
-    fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Wishes);
+    /// Takes in something and does what is to be done.
+    fn handle(&mut self, input: Input<'_>, world: &mut dyn World);
 
-    /// When [`Input::Due`] is due.
-    fn deadline(&self) -> Option<Time> {
-        None
-    }
-
-    /// Whether the answer to [`Wish::Ask`] is there as a whole.
+    /// Whether the answer to [`World::ask`] is there as a whole.
     fn is_complete(&self, _answer: &[u8]) -> bool {
         true
+    }
+}
+
+/// Such a plugin, and how often it looks at the world if it does so again and again.
+pub struct Plugin {
+    every: Option<f64>,
+    builtin: Box<dyn Builtin>,
+}
+
+impl Plugin {
+    /// Tells it something.
+    pub fn tell(&mut self, input: Input<'_>, world: &mut dyn World) {
+        if matches!(input, Input::Begin | Input::Due) {
+            world.wake_at(self.every.map(|every| world.now().plus(every)));
+        }
+        self.builtin.handle(input, world);
+    }
+
+    /// As [`Builtin::is_complete`].
+    pub fn is_complete(&self, answer: &[u8]) -> bool {
+        self.builtin.is_complete(answer)
     }
 }
 
@@ -207,24 +73,34 @@ pub trait Builtin {
 pub type Wrong = (&'static str, String);
 
 /// Makes the plugin of a watcher; `None` when it is none of these.
-pub fn make(config: &WatcherConfig) -> Option<Result<Box<dyn Builtin>, Wrong>> {
+pub fn make(config: &WatcherConfig) -> Option<Result<Plugin, Wrong>> {
     let Some(PluginKind::Builtin(builtin)) = config.plugin else { return None };
-    Some(build(builtin, config))
+    let every = rate(&Settings::new(builtin, &config.free));
+    let every = every.filter(|_| builtin.rows().any(|row| row.key == RATE));
+    Some(build(builtin, config).map(|builtin| Plugin { every, builtin }))
 }
 
 fn build(builtin: model::Builtin, config: &WatcherConfig) -> Result<Box<dyn Builtin>, Wrong> {
     let settings = &Settings::new(builtin, &config.free);
     Ok(match builtin {
         model::Builtin::Flapping => Box::new(Flapping::new(&config.free)),
-        model::Builtin::ResourceWatcher => Box::new(Paced::new(settings, ResourceWatcher::new(settings))),
+        model::Builtin::ResourceWatcher => Box::new(ResourceWatcher::new(settings)),
         model::Builtin::WatchDog => Box::new(WatchDog::new(settings)?),
-        model::Builtin::CommandReloader => Box::new(Paced::new(settings, CommandReloader::default())),
+        model::Builtin::CommandReloader => Box::new(CommandReloader::default()),
         model::Builtin::StatsdEmitter => Box::new(StatsdEmitter(Statsd::new(settings))),
-        model::Builtin::FullStats => Box::new(Paced::new(settings, FullStats(Statsd::new(settings)))),
+        model::Builtin::FullStats => Box::new(FullStats(Statsd::new(settings))),
         model::Builtin::HttpObserver => Box::new(Observer::http(settings)?),
         model::Builtin::RedisObserver => Box::new(Observer::redis(settings)?),
         model::Builtin::Metrics => Box::new(Metrics::new(settings)?),
     })
+}
+
+/// The option that says how often a plugin looks.
+const RATE: &str = "loop_rate";
+
+/// Seconds between two looks. No plugin may wake circus more often than a hundred times a second.
+pub fn rate(settings: &Settings<'_>) -> Option<f64> {
+    settings.number(RATE).map(|every| every.max(0.01))
 }
 
 /// The watcher of exactly this name.
@@ -232,67 +108,36 @@ pub fn only(name: &str) -> Select {
     Select::Match { pattern: name.to_string(), how: Matching::Simple }
 }
 
-/// A clock that strikes every so many seconds.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    every: f64,
-    next: Option<Time>,
-}
-
-impl Pace {
-    /// A clock that does not go yet.
-    pub fn new(settings: &Settings<'_>) -> Pace {
-        // No plugin may wake circus more often than a hundred times a second.
-        Pace::of(settings.number("loop_rate").unwrap_or(60.0).max(0.01))
-    }
-
-    /// A clock for so many seconds that does not go yet.
-    pub fn of(every: f64) -> Pace {
-        Pace { every, next: None }
-    }
-
-    /// Seconds between two strokes.
-    pub fn every(&self) -> f64 {
-        self.every
-    }
-
-    /// The next stroke comes after that time.
-    #[inline(never)]
-    pub fn wind(&mut self, now: Time) {
-        self.next = Some(now.plus(self.every));
-    }
-
-    /// A stroke that was missed is left out.
-    pub fn catch_up(&mut self, now: Time) {
-        if self.next.is_some_and(|at| at <= now) {
-            self.wind(now);
-        }
-    }
-
-    /// It stands still from now on.
-    pub fn stop(&mut self) {
-        self.next = None;
-    }
-
-    /// Whether it goes.
-    pub fn goes(&self) -> bool {
-        self.next.is_some()
-    }
-
-    /// When it strikes.
-    pub fn next(&self) -> Option<Time> {
-        self.next
-    }
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::arbiter::process::Exit;
+    use crate::arbiter::request::Task;
+    use crate::arbiter::time::Time;
+    use crate::arbiter::{Level, Pid};
+    use crate::config::url::Place;
     use crate::config::{Names, model};
     use crate::parts::plugins::world::Stamp;
     use crate::sorted::Sorted;
     use crate::views::usage::Usage;
+    use std::fmt::Arguments;
+    use std::net::SocketAddr;
     use std::path::PathBuf;
+
+    /// Something that a plugin has done.
+    #[derive(Clone, Debug, PartialEq)]
+    pub enum Wish {
+        Order(Task),
+        Restart(String),
+        Log(Level, String),
+        Trouble(&'static str, String),
+        Mended(&'static str, String),
+        Send(SocketAddr, String),
+        Bind(SocketAddr),
+        Ask(Place, Vec<u8>),
+        Serve(Place),
+        HangUp,
+    }
 
     /// A world that is made up.
     #[derive(Default)]
@@ -303,9 +148,25 @@ pub(super) mod tests {
         pub configs: Sorted<String, WatcherConfig>,
         pub commands: Sorted<String, Vec<PathBuf>>,
         pub stamps: Sorted<PathBuf, Stamp>,
+        pub death: Option<(f64, bool)>,
+        /// Why no socket can be had.
+        pub refusal: Option<Trouble>,
+        pub now: Time,
+        pub due: Option<Time>,
+        pub done: Vec<Wish>,
+    }
+
+    impl Fake {
+        fn try_to(&mut self, wish: Wish) -> Result<(), Trouble> {
+            self.done.push(wish);
+            self.refusal.clone().map_or(Ok(()), Err)
+        }
     }
 
     impl World for Fake {
+        fn now(&self) -> Time {
+            self.now
+        }
         fn watchers(&self) -> Vec<String> {
             self.processes.keys().cloned().collect()
         }
@@ -327,48 +188,94 @@ pub(super) mod tests {
         fn stamp(&self, files: &[PathBuf]) -> Option<Stamp> {
             files.iter().map(|file| self.stamps.get(file).copied()).sum()
         }
+        fn death(&self, _: &str, _: Pid) -> Option<(f64, bool)> {
+            self.death
+        }
+        fn wake_at(&mut self, at: Option<Time>) {
+            self.due = at;
+        }
+        fn order(&mut self, task: Task) {
+            self.done.push(Wish::Order(task));
+        }
+        fn restart(&mut self, watcher: &str) {
+            self.done.push(Wish::Restart(watcher.into()));
+        }
+        fn log(&mut self, level: Level, text: Arguments<'_>) {
+            self.done.push(Wish::Log(level, text.to_string()));
+        }
+        fn trouble(&mut self, cause: &'static str, text: Arguments<'_>) {
+            self.done.push(Wish::Trouble(cause, text.to_string()));
+        }
+        fn mended(&mut self, cause: &'static str, text: Arguments<'_>) {
+            self.done.push(Wish::Mended(cause, text.to_string()));
+        }
+        fn send(&mut self, to: SocketAddr, text: String) {
+            self.done.push(Wish::Send(to, text));
+        }
+        fn bind(&mut self, address: SocketAddr) -> Result<SocketAddr, String> {
+            self.try_to(Wish::Bind(address)).map(|()| address).map_err(|trouble| trouble.why)
+        }
+        fn ask(&mut self, place: &Place, question: &[u8]) -> Result<(), Trouble> {
+            self.try_to(Wish::Ask(place.clone(), question.to_vec()))
+        }
+        fn hang_up(&mut self) {
+            self.done.push(Wish::HangUp);
+        }
+        fn serve(&mut self, place: &Place) -> Result<(), String> {
+            self.try_to(Wish::Serve(place.clone())).map_err(|trouble| trouble.why)
+        }
     }
 
-    /// A plugin with its clock and its world.
+    /// A plugin in its world.
     pub struct Play {
-        pub plugin: Box<dyn Builtin>,
-        pub now: Time,
+        pub plugin: Plugin,
         pub world: Fake,
     }
 
     impl Play {
-        /// A plugin with these options, which has begun; the wishes that it began with.
+        /// A plugin with these options, which has begun; what it began with.
         pub fn begin(builtin: model::Builtin, options: &[(&str, &str)], world: Fake) -> (Play, Vec<Wish>) {
             let free: Names = options.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
             let plugin = Some(PluginKind::Builtin(builtin));
             let config = WatcherConfig { free, plugin, ..WatcherConfig::default() };
-            let plugin = make(&config).unwrap().map_err(|(key, why)| format!("{key}: {why}")).unwrap();
-            let mut play = Play { plugin, now: Time(1_000_000_000), world };
+            let plugin = make(&config).unwrap().map_err(|(key, why)| format!("{key}: {why}"));
+            let world = Fake { now: Time(1_000_000_000), ..world };
+            let mut play = Play { plugin: plugin.ok().unwrap(), world };
             let wishes = play.tell(Input::Begin);
             (play, wishes)
         }
 
         pub fn tell(&mut self, input: Input<'_>) -> Vec<Wish> {
-            let mut wishes = Wishes::default();
-            self.plugin.handle(self.now, input, &mut self.world, &mut wishes);
-            wishes.0
+            self.plugin.tell(input, &mut self.world);
+            std::mem::take(&mut self.world.done)
         }
 
-        pub fn event(&mut self, watcher: &str, event: &'static str, what: What) -> Vec<Wish> {
-            self.tell(Input::Event(WatcherEvent { watcher, event, what }))
+        pub fn event(&mut self, watcher: &str, what: Published) -> Vec<Wish> {
+            self.tell(Input::Event(watcher, &what))
+        }
+
+        /// A process of a watcher is there.
+        pub fn spawned(&mut self, watcher: &str, pid: Pid) -> Vec<Wish> {
+            self.event(watcher, Published::Spawn { pid })
+        }
+
+        /// A process of a watcher ends: by itself if it is said how long it has lived and whether others live on.
+        pub fn died(&mut self, watcher: &str, pid: Pid, death: Option<(f64, bool)>) -> Vec<Wish> {
+            self.world.death = death;
+            self.event(watcher, Published::Reap { pid, exit: Exit::Code(0), oom: false })
         }
 
         /// Lets time pass, and tells it what is due meanwhile.
         pub fn pass(&mut self, seconds: f64) -> Vec<Wish> {
-            let end = self.now.plus(seconds);
+            let end = self.world.now.plus(seconds);
             let mut wishes = Vec::new();
-            while let Some(at) = self.plugin.deadline().filter(|at| *at <= end) {
-                assert!(at >= self.now, "a deadline in the past");
-                self.now = at;
+            while let Some(at) = self.world.due.filter(|at| *at <= end) {
+                assert!(at >= self.world.now, "a deadline in the past");
+                self.world.now = at;
                 wishes.extend(self.tell(Input::Due));
-                assert!(self.plugin.deadline().is_none_or(|next| next > at), "it would be due for ever");
+                assert!(self.world.due.is_none_or(|next| next > at), "it would be due for ever");
             }
-            self.now = end;
+            self.world.now = end;
             wishes
         }
     }

@@ -3,9 +3,9 @@
 //! The program is the file that a spawn executes; how it is then is what later looks are compared with. A change counts
 //! when the file has stayed as it is from one look to the next, so that one which is still being written is left alone.
 
-use super::builtin::{Input, Look, WatcherEvent, What, Wishes};
+use super::builtin::{Builtin, Input};
 use super::world::{Stamp, World};
-use crate::arbiter::Level;
+use crate::arbiter::{Level, Published};
 use std::path::PathBuf;
 
 /// The plugin.
@@ -42,10 +42,8 @@ impl CommandReloader {
         let now = world.stamp(&files);
         self.commands.push(Command { watcher: watcher.into(), files, used: now, seen: now });
     }
-}
 
-impl Look for CommandReloader {
-    fn look(&mut self, world: &mut dyn World, wishes: &mut Wishes) {
+    fn look(&mut self, world: &mut dyn World) {
         for command in &mut self.commands {
             let watcher = &command.watcher;
             let runs = world.processes(watcher).is_some_and(|pids| !pids.is_empty());
@@ -54,23 +52,24 @@ impl Look for CommandReloader {
             // A file that is missing is about to be replaced.
             if runs && settled && now.is_some() && now != command.used {
                 command.used = now;
-                wishes.log(Level::Info, format_args!("{watcher}: its program has changed, restarting"));
-                wishes.restart(watcher);
+                world.log(Level::Info, format_args!("{watcher}: its program has changed, restarting"));
+                world.restart(watcher);
             }
         }
     }
+}
 
-    fn hear(&mut self, input: Input<'_>, world: &mut dyn World) {
+impl Builtin for CommandReloader {
+    fn handle(&mut self, input: Input<'_>, world: &mut dyn World) {
         match input {
             Input::Begin => world.watchers().iter().for_each(|watcher| self.note(watcher, false, world)),
-            Input::Event(WatcherEvent { watcher, what: What::Spawned(_), .. }) => {
+            Input::Due => self.look(world),
+            Input::Event(watcher, Published::Spawn { .. }) => {
                 let older = world.processes(watcher).is_some_and(|pids| pids.len() > 1);
                 self.note(watcher, older, world);
             }
-            Input::Event(WatcherEvent { watcher, what: What::Reloaded, .. }) => {
-                self.note(watcher, false, world)
-            }
-            Input::Event(WatcherEvent { watcher, what: What::Removed, .. }) => {
+            Input::Event(watcher, Published::Reload) => self.note(watcher, false, world),
+            Input::Event(watcher, Published::Remove) => {
                 self.commands.retain(|command| command.watcher != watcher)
             }
             _ => {}
@@ -80,8 +79,7 @@ impl Look for CommandReloader {
 
 #[cfg(test)]
 mod tests {
-    use super::super::builtin::Wish;
-    use super::super::builtin::tests::{Fake, Play};
+    use super::super::builtin::tests::{Fake, Play, Wish};
     use super::*;
     use crate::config::{WatcherConfig, model};
 
@@ -132,7 +130,7 @@ mod tests {
         play.world.stamps.insert("/srv/other".into(), 7);
         play.world.commands.insert("web".into(), vec!["/srv/other".into()]);
         assert_eq!(play.pass(5.0), []);
-        play.event("web", "spawn", What::Spawned(2));
+        play.spawned("web", 2);
         assert_eq!(play.pass(5.0), []);
         play.world.stamps.insert("/srv/other".into(), 8);
         assert_eq!(restarts(&play.pass(5.0)), 1);
@@ -143,7 +141,7 @@ mod tests {
         let mut play = play();
         play.world.processes.insert("web".into(), vec![1, 2]);
         play.world.stamps.insert("/srv/run".into(), 3);
-        play.event("web", "spawn", What::Spawned(2));
+        play.spawned("web", 2);
         assert_eq!(restarts(&play.pass(5.0)), 1);
     }
 
@@ -151,16 +149,16 @@ mod tests {
     fn processes_that_are_all_new_have_seen_the_change() {
         let mut play = play();
         play.world.stamps.insert("/srv/run".into(), 3);
-        play.event("web", "spawn", What::Spawned(1));
+        play.spawned("web", 1);
         play.world.processes.insert("web".into(), vec![1, 2]);
         assert_eq!(play.pass(5.0), []);
         play.world.stamps.insert("/srv/run".into(), 4);
-        play.event("web", "reload", What::Reloaded);
+        play.event("web", Published::Reload);
         assert_eq!(play.pass(5.0), []);
         play.world.processes.insert("web".into(), vec![]);
         play.world.stamps.insert("/srv/run".into(), 5);
         assert_eq!(play.pass(5.0), [], "nothing runs");
-        play.event("web", "remove", What::Removed);
+        play.event("web", Published::Remove);
         play.world.processes.insert("web".into(), vec![1]);
         assert_eq!(play.pass(5.0), []);
     }

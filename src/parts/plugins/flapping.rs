@@ -5,11 +5,11 @@
 //! circus makes before a respawn are left out of the reckoning, since they are not the program's doing. Whoever gives
 //! an order to the watcher meanwhile knows better: everything about it is forgotten.
 
-use super::builtin::{Builtin, Input, WatcherEvent, What, Wishes, only};
+use super::builtin::{Builtin, Input, only};
 use super::world::World;
-use crate::arbiter::Level;
 use crate::arbiter::request::Task;
 use crate::arbiter::time::Time;
+use crate::arbiter::{Level, Published};
 use crate::config::builtin::Settings;
 use crate::config::respawn_rule::Respawn;
 use crate::config::{Names, model, number};
@@ -76,14 +76,8 @@ impl Flapping {
         self.watchers.retain(|record| record.watcher != watcher);
     }
 
-    fn died(
-        &mut self,
-        now: Time,
-        watcher: &str,
-        (lived, others): (f64, bool),
-        world: &dyn World,
-        wishes: &mut Wishes,
-    ) {
+    fn died(&mut self, watcher: &str, (lived, others): (f64, bool), world: &mut dyn World) {
+        let now = world.now();
         let Some(rules) = self.rules(watcher, world) else {
             self.forget(watcher);
             return;
@@ -101,7 +95,7 @@ impl Flapping {
             record.idle_since = Some(now);
         }
         if flaps {
-            record.act(now, &rules, wishes);
+            record.act(&rules, world);
         }
     }
 }
@@ -122,37 +116,38 @@ impl Record {
         self.deaths.len() == rules.attempts && now.since(first) <= rules.window
     }
 
-    fn act(&mut self, now: Time, rules: &Rules, wishes: &mut Wishes) {
+    fn act(&mut self, rules: &Rules, world: &mut dyn World) {
         let watcher = &self.watcher;
         self.deaths.clear();
-        wishes.order(Task::Stop(only(watcher)));
+        world.order(Task::Stop(only(watcher)));
         if rules.max_retry >= 0 && self.tries >= rules.max_retry {
             let text =
                 format_args!("{watcher}: flapping detected: reached max retry limit, it stays stopped");
-            wishes.log(Level::Error, text);
+            world.log(Level::Error, text);
             self.tries = 0;
             return;
         }
         self.tries += 1;
-        self.retry_at = Some(now.plus(rules.retry_in));
+        self.retry_at = Some(world.now().plus(rules.retry_in));
         let seconds = number::fixed(rules.retry_in, 1);
         let seconds = seconds.strip_suffix(".0").unwrap_or(&seconds);
         let text =
             format_args!("{watcher}: flapping detected: retry in {seconds}s (attempt number {})", self.tries);
-        wishes.log(Level::Warning, text);
+        world.log(Level::Warning, text);
     }
 }
 
 impl Builtin for Flapping {
-    fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Wishes) {
+    fn handle(&mut self, input: Input<'_>, world: &mut dyn World) {
+        let now = world.now();
         match input {
-            Input::Event(WatcherEvent { watcher, what, .. }) => match what {
-                What::Died { by_itself, lived, others, .. } => {
-                    if by_itself {
-                        self.died(now, watcher, (lived, others), world, wishes);
+            Input::Event(watcher, what) => match what {
+                Published::Reap { pid, .. } => {
+                    if let Some(death) = world.death(watcher, *pid) {
+                        self.died(watcher, death, world);
                     }
                 }
-                What::Spawned(_) => {
+                Published::Spawn { .. } => {
                     if let Some(record) = self.find(watcher)
                         && let Some(since) = record.idle_since.take()
                     {
@@ -160,9 +155,9 @@ impl Builtin for Flapping {
                     }
                 }
                 // Somebody was quicker.
-                What::Started => self.find(watcher).into_iter().for_each(|record| record.retry_at = None),
-                What::Removed => self.forget(watcher),
-                What::Reloaded | What::Other => {}
+                Published::Start => self.find(watcher).into_iter().for_each(|record| record.retry_at = None),
+                Published::Remove => self.forget(watcher),
+                _ => {}
             },
             Input::Ordered(Some(watcher)) => self.forget(watcher),
             Input::Ordered(None) => self.watchers.clear(),
@@ -170,7 +165,7 @@ impl Builtin for Flapping {
                 for record in &mut self.watchers {
                     if record.retry_at.is_some_and(|at| at <= now) {
                         record.retry_at = None;
-                        wishes.order(Task::Start(only(&record.watcher)));
+                        world.order(Task::Start(only(&record.watcher)));
                     }
                 }
             }
@@ -179,22 +174,18 @@ impl Builtin for Flapping {
                     let watcher = &record.watcher;
                     let text =
                         format_args!("{watcher}: nobody starts it again now that the plugin is stopped");
-                    wishes.log(Level::Warning, text);
+                    world.log(Level::Warning, text);
                 }
             }
             _ => {}
         }
-    }
-
-    fn deadline(&self) -> Option<Time> {
-        self.watchers.iter().filter_map(|record| record.retry_at).min()
+        world.wake_at(self.watchers.iter().filter_map(|record| record.retry_at).min());
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::builtin::Wish;
-    use super::super::builtin::tests::{Fake, Play, orders};
+    use super::super::builtin::tests::{Fake, Play, Wish, orders};
     use super::*;
     use crate::config::WatcherConfig;
 
@@ -208,7 +199,7 @@ mod tests {
 
     /// A process lives for so long, ends, and is replaced after a pause.
     fn life(play: &mut Play, seconds: f64, pause: f64) -> Vec<Wish> {
-        let mut wishes = play.event("web", "spawn", What::Spawned(7));
+        let mut wishes = play.spawned("web", 7);
         wishes.extend(play.pass(seconds));
         wishes.extend(death(play, seconds, false));
         wishes.extend(play.pass(pause));
@@ -217,7 +208,7 @@ mod tests {
 
     /// A process that has lived for so long ends; whether others live on.
     fn death(play: &mut Play, lived: f64, others: bool) -> Vec<Wish> {
-        play.event("web", "reap", What::Died { pid: 7, by_itself: true, lived, others })
+        play.died("web", 7, Some((lived, others)))
     }
 
     fn stop() -> Task {
@@ -237,7 +228,7 @@ mod tests {
         let text = "web: flapping detected: retry in 7s (attempt number 1)";
         assert!(wishes.contains(&Wish::Log(Level::Warning, text.into())), "{wishes:?}");
         assert_eq!(orders(&play.pass(0.2)), [start()]);
-        assert_eq!(play.plugin.deadline(), None);
+        assert_eq!(play.world.due, None);
     }
 
     #[test]
@@ -307,10 +298,7 @@ mod tests {
     #[test]
     fn deaths_that_somebody_asked_for_do_not_count() {
         let mut play = play(&[("attempts", "1")], |_| {});
-        assert_eq!(
-            play.event("web", "reap", What::Died { pid: 7, by_itself: false, lived: 0.1, others: false }),
-            []
-        );
+        assert_eq!(play.died("web", 7, None), []);
         assert_eq!(orders(&life(&mut play, 0.1, 0.0)), [stop()]);
     }
 
@@ -322,11 +310,11 @@ mod tests {
             play.tell(input);
             assert_eq!(play.pass(1000.0), []);
         }
-        for what in [What::Started, What::Removed] {
+        for what in [Published::Start, Published::Remove] {
             let mut play = play(&[("attempts", "1")], |_| {});
             life(&mut play, 0.1, 0.0);
-            play.event("web", "", what);
-            assert_eq!(play.plugin.deadline(), None);
+            play.event("web", what);
+            assert_eq!(play.world.due, None);
         }
     }
 

@@ -1,6 +1,6 @@
 //! FullStats: tells statsd again and again how much the processes of each watcher use.
 
-use super::builtin::{Look, Wishes};
+use super::builtin::{Builtin, Input};
 use super::statsd::{Statsd, part};
 use super::world::World;
 use crate::config::number;
@@ -8,8 +8,11 @@ use crate::config::number;
 /// The plugin.
 pub struct FullStats(pub Statsd);
 
-impl Look for FullStats {
-    fn look(&mut self, world: &mut dyn World, wishes: &mut Wishes) {
+impl Builtin for FullStats {
+    fn handle(&mut self, input: Input<'_>, world: &mut dyn World) {
+        if !matches!(input, Input::Due) {
+            return;
+        }
         for watcher in world.watchers() {
             let mut count = 0u32;
             let mut cpu = Series::default();
@@ -25,7 +28,7 @@ impl Look for FullStats {
             let watcher = part(&watcher);
             let mut gauge = |what: &str, value: f64, digits: u32| {
                 let value = number::fixed(value, digits);
-                self.0.gauge(format_args!("_stats.{watcher}.{what}"), &value, wishes);
+                self.0.gauge(format_args!("_stats.{watcher}.{what}"), &value, world);
             };
             gauge("watchers_num", f64::from(count), 0);
             if count == 0 {

@@ -5,7 +5,7 @@
 //! followed. A Redis server is sent PING and INFO in its own protocol; one that answers with an error is alive, and
 //! nothing is restarted for it.
 
-use super::builtin::{Builtin, Input, Pace, Wish, Wishes, Wrong};
+use super::builtin::{Builtin, Input, Wrong, rate};
 use super::statsd::Statsd;
 use super::world::World;
 use crate::arbiter::time::Time;
@@ -13,6 +13,7 @@ use crate::config::builtin::Settings;
 use crate::config::number;
 use crate::config::url::{self, Place};
 use crate::control::http;
+use crate::host::trouble::Trouble;
 
 /// What Circus calls the status when there was no answer at all.
 const NO_ANSWER: i64 = 599;
@@ -26,7 +27,8 @@ const FIELDS: &str = " blocked_clients client_biggest_input_buf client_longest_o
 /// The plugin.
 pub struct Observer {
     statsd: Statsd,
-    pace: Pace,
+    /// Seconds between two looks.
+    every: f64,
     place: Place,
     question: Vec<u8>,
     /// How many replies of Redis the answer has; 0: it is one of HTTP.
@@ -53,7 +55,7 @@ impl Observer {
         let restart = settings.text(if replies == 0 { "restart_on_error" } else { "restart_on_timeout" });
         Observer {
             statsd: Statsd::new(settings),
-            pace: Pace::new(settings),
+            every: rate(settings).unwrap_or(60.0),
             place,
             question,
             replies,
@@ -108,44 +110,48 @@ impl Observer {
         })
     }
 
-    fn answered(&mut self, now: Time, answer: Result<&[u8], String>, wishes: &mut Wishes) {
+    fn answered(&mut self, answer: Result<&[u8], Trouble>, world: &mut dyn World) {
         let Some(asked) = self.asked.take() else { return };
+        let (now, next) = (world.now(), asked.plus(self.every));
+        // A look that was missed by want of an answer is left out.
+        world.wake_at(Some(if answer.is_err() && next <= now { now.plus(self.every) } else { next }));
         let verdict = match answer.map(|answer| self.judge(answer)) {
             Ok(Some(verdict)) => verdict,
             Ok(None) => Verdict::Dead(NO_ANSWER, "the answer is not whole".into()),
-            Err(why) => Verdict::Dead(NO_ANSWER, why),
+            Err(Trouble { shortage: true, .. }) => return, // nothing is known
+            Err(Trouble { why, .. }) => Verdict::Dead(NO_ANSWER, why),
         };
         let of = if self.replies == 0 { "http_stats" } else { "redis_stats" };
         let (status, why) = match verdict {
             Verdict::Fine(info) => {
-                wishes.mended("answer", format_args!("the server answers again"));
+                world.mended("answer", format_args!("the server answers again"));
                 if self.replies == 0 {
                     let milliseconds = (now.since(asked) * 1000.0) as u64;
-                    self.statsd.time(format_args!("{of}.request_time"), milliseconds, wishes);
+                    self.statsd.time(format_args!("{of}.request_time"), milliseconds, world);
                 }
-                self.send_info(&info, wishes);
+                self.send_info(&info, world);
                 return;
             }
             Verdict::Alive(why) => (None, why),
             Verdict::Dead(status, why) => (Some(status), why),
         };
-        wishes.trouble("answer", format_args!("the server: {why}"));
-        self.statsd.count(format_args!("{of}.error"), wishes);
+        world.trouble("answer", format_args!("the server: {why}"));
+        self.statsd.count(format_args!("{of}.error"), world);
         if let Some(status) = status.filter(|_| self.replies == 0) {
-            self.statsd.count(format_args!("{of}.error.{status}"), wishes);
+            self.statsd.count(format_args!("{of}.error.{status}"), world);
         }
         if status.is_some() && !self.restart.is_empty() {
-            wishes.restart(&self.restart);
-            self.statsd.count(format_args!("{of}.restart_on_error"), wishes);
+            world.restart(&self.restart);
+            self.statsd.count(format_args!("{of}.restart_on_error"), world);
         }
     }
 
-    fn send_info(&self, info: &str, wishes: &mut Wishes) {
+    fn send_info(&self, info: &str, world: &mut dyn World) {
         for (field, value) in info.lines().filter_map(|line| line.split_once(':')) {
             let is_number =
                 value.len() < 30 && value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
             if is_number && FIELDS.contains(&format!(" {field} ")) {
-                self.statsd.gauge(format_args!("redis_stats.{field}"), value, wishes);
+                self.statsd.gauge(format_args!("redis_stats.{field}"), value, world);
             }
         }
     }
@@ -174,30 +180,23 @@ fn redis(mut answer: &str, replies: usize) -> Option<Verdict> {
 }
 
 impl Builtin for Observer {
-    fn handle(&mut self, now: Time, input: Input<'_>, _: &mut dyn World, wishes: &mut Wishes) {
+    fn handle(&mut self, input: Input<'_>, world: &mut dyn World) {
         match input {
-            Input::Begin => self.pace.wind(now),
             Input::Due if self.asked.is_some() => {
-                wishes.add(Wish::HangUp);
-                self.pace.catch_up(now);
-                self.answered(now, Err("no answer in time".into()), wishes);
+                world.hang_up();
+                self.answered(Err("no answer in time".to_string().into()), world);
             }
             Input::Due => {
-                self.pace.wind(now);
+                let now = world.now();
                 self.asked = Some(now);
-                wishes.add(Wish::Ask(self.place.clone(), self.question.clone()));
+                world.wake_at(Some(now.plus(self.timeout)));
+                if let Err(trouble) = world.ask(&self.place, &self.question) {
+                    self.answered(Err(trouble), world);
+                }
             }
-            Input::Answer(answer) => self.answered(now, answer, wishes),
-            Input::NotAsked => {
-                self.asked = None;
-                self.pace.catch_up(now);
-            }
+            Input::Answer(answer) => self.answered(answer, world),
             _ => {}
         }
-    }
-
-    fn deadline(&self) -> Option<Time> {
-        self.asked.map(|asked| asked.plus(self.timeout)).or(self.pace.next())
     }
 
     fn is_complete(&self, answer: &[u8]) -> bool {

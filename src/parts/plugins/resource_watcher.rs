@@ -3,7 +3,7 @@
 //! Each process is judged by itself, and it alone is ended, as the watcher ends its processes; circus replaces it. A
 //! child of a process gets a signal.
 
-use super::builtin::{Look, Wishes};
+use super::builtin::{Builtin, Input};
 use super::statsd::{Statsd, part};
 use super::world::World;
 use crate::arbiter::request::{Task, Whom};
@@ -86,52 +86,49 @@ impl ResourceWatcher {
     }
 
     /// Judges a process. The answer says what has been wrong for too long.
-    fn judge(
-        &mut self,
-        pid: Pid,
-        before: &[(Pid, Counts)],
-        world: &mut dyn World,
-        wishes: &mut Wishes,
-    ) -> Option<&'static str> {
+    fn judge(&mut self, pid: Pid, before: &[(Pid, Counts)], world: &mut dyn World) -> Option<&'static str> {
         let usage = world.usage(pid)?;
         let mut counts = before.iter().find(|(known, _)| *known == pid).map_or([0; 5], |(_, counts)| *counts);
         let mut too_long = None;
         for ((count, is_true), name) in counts.iter_mut().zip(self.limits.judge(&usage)).zip(JUDGEMENTS) {
             *count = if is_true { *count + 1 } else { 0 };
             if is_true {
-                self.count(name, wishes);
+                self.count(name, world);
             }
             if *count > self.max_count {
                 too_long = too_long.or(Some(name));
             }
         }
         match too_long {
-            Some(_) => self.count("restarting", wishes),
+            Some(_) => self.count("restarting", world),
             None => self.counts.push((pid, counts)),
         }
         too_long
     }
 
-    fn count(&mut self, what: &str, wishes: &mut Wishes) {
+    fn count(&mut self, what: &str, world: &mut dyn World) {
         let watcher = part(&self.watcher);
-        self.statsd.count(format_args!("_resource_watcher.{watcher}.{what}"), wishes);
+        self.statsd.count(format_args!("_resource_watcher.{watcher}.{what}"), world);
     }
 }
 
-impl Look for ResourceWatcher {
-    fn look(&mut self, world: &mut dyn World, wishes: &mut Wishes) {
+impl Builtin for ResourceWatcher {
+    fn handle(&mut self, input: Input<'_>, world: &mut dyn World) {
+        if !matches!(input, Input::Due) {
+            return;
+        }
         let name = self.watcher.clone();
         let Some(pids) = world.processes(&name) else {
-            self.count("error", wishes);
-            wishes.trouble("watcher", format_args!("there is no watcher {name} to look at"));
+            self.count("error", world);
+            world.trouble("watcher", format_args!("there is no watcher {name} to look at"));
             return;
         };
-        wishes.mended("watcher", format_args!("there is a watcher {name} again"));
+        world.mended("watcher", format_args!("there is a watcher {name} again"));
         let before = std::mem::take(&mut self.counts);
         for pid in pids {
-            if let Some(why) = self.judge(pid, &before, world, wishes) {
-                wishes.log(Level::Warning, format_args!("{name}: process {pid} is ended: {why}"));
-                wishes.order(Task::Kill {
+            if let Some(why) = self.judge(pid, &before, world) {
+                world.log(Level::Warning, format_args!("{name}: process {pid} is ended: {why}"));
+                world.order(Task::Kill {
                     name: name.clone(),
                     pid: Some(pid),
                     signum: None,
@@ -141,10 +138,10 @@ impl Look for ResourceWatcher {
             }
             let children = if self.process_children { world.children(pid) } else { Vec::new() };
             for child in children {
-                let Some(why) = self.judge(child, &before, world, wishes) else { continue };
+                let Some(why) = self.judge(child, &before, world) else { continue };
                 let text = format_args!("{name}: {child}, a child of process {pid}, gets a signal: {why}");
-                wishes.log(Level::Warning, text);
-                wishes.order(Task::Signal {
+                world.log(Level::Warning, text);
+                world.order(Task::Signal {
                     name: name.clone(),
                     pid: Some(pid),
                     whom: Whom::Child(child),
@@ -157,8 +154,7 @@ impl Look for ResourceWatcher {
 
 #[cfg(test)]
 mod tests {
-    use super::super::builtin::Wish;
-    use super::super::builtin::tests::{Fake, Play, orders, sent};
+    use super::super::builtin::tests::{Fake, Play, Wish, orders, sent};
     use super::*;
     use crate::config::model;
 

@@ -1,35 +1,20 @@
-//! Runs the plugins that circus has itself: tells them what happens, shows them the world, and does what they wish.
+//! Runs the plugins that circus has itself: tells them what happens, and keeps their sockets and deadlines.
 //!
 //! One lives as long as its watcher is active. Its orders go the way that those of clients go, and so do the replies;
 //! what is refused is written to the log.
 
-use super::builtin::{self, Builtin, Input, WatcherEvent, Wish, Wishes};
-use super::server::Server;
-use super::world::{Sight, meaning};
-use crate::arbiter::history::Origin;
-use crate::arbiter::request::{Reply, Task, Ticket};
-use crate::arbiter::watcher::{Status, Watcher};
-use crate::arbiter::{Event, Level, Published, WatcherId};
+use super::builtin::{self, Input, Plugin};
+use super::world::{Senders, Sight, Site, Socket, note_shortage};
+use crate::arbiter::request::{Reply, Task};
+use crate::arbiter::watcher::Watcher;
+use crate::arbiter::{Action, Published, WatcherId};
 use crate::config::Names;
-use crate::config::url::Place;
-use crate::host::listen;
 use crate::host::trouble::Trouble;
 use crate::reactor::part::{Cx, Effect, Part, Readiness};
-use crate::reactor::tcp_client::TcpClient;
-use crate::sys::io_words;
-use crate::views::targets::targets;
 use crate::views::usage::Samples;
-use mio::net::UdpSocket;
-use std::fmt::Arguments;
-use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
-use std::rc::Rc;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-/// The tickets of plugins are this and the number of the watcher; those of clients are lower. No plugin waits for more
-/// than the first reply, so they need not differ.
-const OWN: u64 = 1 << 63;
 /// How many datagrams are taken in a turn.
 const DATAGRAMS: usize = 64;
 /// The longest datagram, in bytes; of a longer one the rest is lost.
@@ -40,7 +25,7 @@ const LONGEST_DATAGRAM: usize = 1024;
 pub struct Builtins {
     running: Vec<Running>,
     /// What datagrams are sent by, over IPv4 and IPv6.
-    senders: [Option<UdpSocket>; 2],
+    senders: Senders,
     /// Those whose sockets have more to read.
     busy: Vec<WatcherId>,
     /// When the first of them has something to do.
@@ -49,42 +34,30 @@ pub struct Builtins {
 
 /// A plugin that runs.
 struct Running {
-    id: WatcherId,
-    name: Rc<str>,
+    plugin: Plugin,
     options: Names,
-    plugin: Box<dyn Builtin>,
-    samples: Samples,
-    socket: Option<Socket>,
-    /// What keeps it from its work, and the text about it.
-    trouble: Option<(&'static str, String)>,
-}
-
-/// The socket of a plugin.
-enum Socket {
-    Datagrams(UdpSocket),
-    Client(TcpClient),
-    Server(Server),
+    site: Site,
 }
 
 impl Builtins {
     /// What keeps a plugin from its work.
     pub fn trouble(&self, id: WatcherId) -> Option<&str> {
-        let running = self.running.iter().find(|running| running.id == id)?;
-        running.trouble.as_ref().map(|(_, text)| text.as_str())
+        let running = self.running.iter().find(|running| running.site.id == id)?;
+        running.site.trouble.as_ref().map(|(_, text)| text.as_str())
     }
 
     fn find(&mut self, id: WatcherId) -> Option<&mut Running> {
-        self.running.iter_mut().find(|running| running.id == id)
+        self.running.iter_mut().find(|running| running.site.id == id)
     }
 
     /// Those that run and of which this is so.
     #[inline(never)]
     fn ids(&self, is_so: &dyn Fn(&Running) -> bool) -> Vec<WatcherId> {
-        self.running.iter().filter(|running| is_so(running)).map(|running| running.id).collect()
+        self.running.iter().filter(|running| is_so(running)).map(|running| running.site.id).collect()
     }
 
     /// A client has given an order: it knows what it wants of these watchers, or of all.
-    pub fn ordered(&mut self, task: &Task, targets: Option<&[WatcherId]>, cx: &mut Cx<'_>) {
+    fn ordered(&mut self, task: &Task, targets: Option<&[WatcherId]>, cx: &mut Cx<'_>) {
         if self.running.is_empty() {
             return;
         }
@@ -109,35 +82,12 @@ impl Builtins {
         }
     }
 
-    /// An order has its reply, which may be for a plugin.
-    pub fn answered(&mut self, ticket: Ticket, reply: &Reply, cx: &mut Cx<'_>) {
-        let asker = self.running.iter().find(|running| own_ticket(running.id) == ticket);
-        if let (Some(asker), Reply::Error { reason, .. }) = (asker, reply) {
-            warn_once(&asker.name, reason, format_args!("refused: {reason}"), cx);
-        }
-    }
-
-    /// The page that a plugin serves.
-    pub fn show(&mut self, id: WatcherId, page: String, now: Instant) {
-        if let Some(Running { socket: Some(Socket::Server(server)), .. }) = self.find(id) {
-            server.show(now, page);
-        }
-    }
-
     fn begin(&mut self, watcher: &Watcher, cx: &mut Cx<'_>) {
-        let (id, name) = (watcher.id, Rc::from(watcher.config.name.as_str()));
+        let (id, name) = (watcher.id, watcher.config.name.clone());
         match builtin::make(&watcher.config) {
             Some(Ok(plugin)) => {
-                let (options, samples) = (watcher.config.free.clone(), Samples::new());
-                self.running.push(Running {
-                    id,
-                    name,
-                    options,
-                    plugin,
-                    samples,
-                    socket: None,
-                    trouble: None,
-                });
+                let site = Site { id, name, samples: Samples::new(), socket: None, trouble: None, due: None };
+                self.running.push(Running { plugin, options: watcher.config.free.clone(), site });
                 self.tell(id, Input::Begin, cx);
             }
             Some(Err((key, why))) => cx.log.error(format_args!("{name}: {key} = {why}")),
@@ -152,108 +102,17 @@ impl Builtins {
         self.forgotten(id, cx);
     }
 
-    /// Tells a plugin something, and does what it wishes. Its orders are carried out when what is going on is over.
+    /// Tells a plugin something. Its orders are carried out when what is going on is over.
     fn tell(&mut self, id: WatcherId, input: Input<'_>, cx: &mut Cx<'_>) {
-        let Some(running) = self.running.iter_mut().find(|running| running.id == id) else { return };
-        let mut wishes = Wishes::default();
-        running.plugin.handle(cx.time(), input, &mut Sight::new(cx, &mut running.samples), &mut wishes);
-        let name = Rc::clone(&running.name);
-        for wish in wishes.0 {
-            self.fulfil(id, &name, wish, cx);
-        }
+        let Some(running) = self.running.iter_mut().find(|running| running.site.id == id) else { return };
+        running.plugin.tell(input, &mut Sight::new(&mut running.site, &mut self.senders, cx));
         self.find_deadline(cx);
-    }
-
-    fn fulfil(&mut self, id: WatcherId, name: &str, wish: Wish, cx: &mut Cx<'_>) {
-        match wish {
-            Wish::Order(task) => self.order(id, name, task, cx),
-            Wish::Restart(watcher) => match cx.arbiter.find(&watcher).map(Watcher::status) {
-                Some(Status::Stopped | Status::Stopping) => {
-                    cx.log.debug(format_args!("{name}: {watcher} is not restarted, since it does not run"));
-                }
-                Some(Status::Starting | Status::Active) | None => {
-                    self.order(id, name, Task::Restart(builtin::only(&watcher)), cx);
-                }
-            },
-            Wish::Log(level, text) => cx.log.log(level, format_args!("{name}: {text}")),
-            Wish::Trouble(cause, text) => {
-                warn_once(name, cause, format_args!("{text}"), cx);
-                self.find(id).into_iter().for_each(|one| one.trouble = Some((cause, text.clone())));
-            }
-            Wish::Mended(cause, text) => {
-                let running = self.find(id).into_iter();
-                running.for_each(|one| drop(one.trouble.take_if(|(other, _)| *other == cause)));
-                cx.log.over(Level::Info, &format!("{name} {cause}"), format_args!("{name}: {text}"));
-            }
-            Wish::Send(to, bytes) => self.send(name, to, bytes.as_bytes(), cx),
-            Wish::Bind(address) => {
-                let bound = self.bind(id, address, cx).map_err(|error| io_words(&error));
-                self.tell(id, Input::Bound(bound), cx);
-            }
-            Wish::Ask(place, question) => match TcpClient::begin(&place, question, cx.poll, id.0) {
-                Ok(client) => self.set_socket(id, Some(Socket::Client(client))),
-                Err(trouble) => self.not_answered(id, trouble, cx),
-            },
-            Wish::HangUp => self.set_socket(id, None),
-            Wish::Serve(place) => {
-                let served = self.serve(id, &place, cx);
-                self.tell(id, Input::Served(served), cx);
-            }
-        }
-    }
-
-    /// Closing a socket takes it out of the poll.
-    fn set_socket(&mut self, id: WatcherId, socket: Option<Socket>) {
-        if let Some(running) = self.find(id) {
-            running.socket = socket;
-        }
-    }
-
-    fn order(&self, id: WatcherId, name: &str, task: Task, cx: &mut Cx<'_>) {
-        match targets(cx.arbiter, &task) {
-            Ok(targets) => {
-                let by = Origin { order: task.word(), client: name.to_string(), ..Origin::default() }.into();
-                cx.event(Event::Order { ticket: own_ticket(id), order: task.into(), targets, by });
-            }
-            Err(why) => warn_once(name, &why, format_args!("refused: {why}"), cx),
-        }
-    }
-
-    fn send(&mut self, name: &str, to: SocketAddr, bytes: &[u8], cx: &mut Cx<'_>) {
-        let [v4, v6] = &mut self.senders;
-        let place = if to.is_ipv4() { v4 } else { v6 };
-        if place.is_none() {
-            *place = listen::datagrams_to(to).ok().map(UdpSocket::from_std);
-        }
-        let sent = place
-            .as_ref()
-            .map_or(Err(ErrorKind::AddrNotAvailable.into()), |socket| socket.send_to(bytes, to));
-        let lost = sent.err().filter(|error: &io::Error| error.kind() != ErrorKind::WouldBlock);
-        if let Some(error) = lost {
-            let why = io_words(&error);
-            warn_once(name, "send", format_args!("sending to UDP {to}: {why}"), cx);
-        }
-    }
-
-    fn bind(&mut self, id: WatcherId, address: SocketAddr, cx: &Cx<'_>) -> io::Result<SocketAddr> {
-        let socket = UdpSocket::from_std(listen::datagrams(address)?);
-        let bound = socket.local_addr()?;
-        cx.poll.watch_both(socket.as_raw_fd(), id.0)?;
-        self.set_socket(id, Some(Socket::Datagrams(socket)));
-        Ok(bound)
-    }
-
-    fn serve(&mut self, id: WatcherId, place: &Place, cx: &Cx<'_>) -> Result<(), String> {
-        let server = Server::open(place)?;
-        cx.poll.watch_both(server.fd(), id.0).map_err(|error| io_words(&error))?;
-        self.set_socket(id, Some(Socket::Server(server)));
-        Ok(())
     }
 
     /// The socket of a plugin has something, or had more in the last turn.
     fn go_on(&mut self, id: WatcherId, cx: &mut Cx<'_>) {
         let Some(running) = self.find(id) else { return };
-        match &mut running.socket {
+        match &mut running.site.socket {
             None => {}
             Some(Socket::Datagrams(_)) => self.take_datagrams(id, cx),
             Some(Socket::Server(server)) => {
@@ -268,30 +127,19 @@ impl Builtins {
                 let answer = match client.go_on(&|answer| plugin.is_complete(answer)) {
                     Ok(false) => return,
                     Ok(true) => Ok(client.answer().to_vec()),
-                    Err(trouble) => Err(trouble),
+                    Err(trouble) => Err(note_shortage(trouble, cx)),
                 };
-                running.socket = None;
-                match answer {
-                    Ok(answer) => self.tell(id, Input::Answer(Ok(&answer)), cx),
-                    Err(trouble) => self.not_answered(id, trouble, cx),
-                }
+                running.site.socket = None;
+                self.tell(id, Input::Answer(answer.as_deref().map_err(Trouble::clone)), cx);
             }
         }
-    }
-
-    /// A question of a plugin has no answer, or circus was short of something and could not ask.
-    fn not_answered(&mut self, id: WatcherId, trouble: Trouble, cx: &mut Cx<'_>) {
-        if trouble.shortage {
-            cx.effect(Effect::Short(trouble));
-            return self.tell(id, Input::NotAsked, cx);
-        }
-        self.tell(id, Input::Answer(Err(trouble.why)), cx);
     }
 
     fn take_datagrams(&mut self, id: WatcherId, cx: &mut Cx<'_>) {
         let mut buffer = [0; LONGEST_DATAGRAM];
         for _ in 0..DATAGRAMS {
-            let Some(Running { socket: Some(Socket::Datagrams(socket)), .. }) = self.find(id) else { return };
+            let socket = self.find(id).and_then(|one| one.site.socket.as_mut());
+            let Some(Socket::Datagrams(socket)) = socket else { return };
             match socket.recv(&mut buffer) {
                 Ok(n) => self.tell(id, Input::Datagram(buffer.get(..n).unwrap_or_default()), cx),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
@@ -302,7 +150,7 @@ impl Builtins {
     }
 
     fn find_deadline(&mut self, cx: &Cx<'_>) {
-        let first = self.running.iter().filter_map(|running| running.plugin.deadline()).min();
+        let first = self.running.iter().filter_map(|running| running.site.due).min();
         self.deadline = first.map(|at| cx.now + Duration::from_nanos(at.0.saturating_sub(cx.time().0)));
     }
 }
@@ -310,6 +158,27 @@ impl Builtins {
 impl Part for Builtins {
     fn ready(&mut self, id: u32, _: Readiness, cx: &mut Cx<'_>) {
         self.go_on(WatcherId(id), cx);
+    }
+
+    fn take(&mut self, effect: Effect, cx: &mut Cx<'_>) -> Option<Effect> {
+        match effect {
+            Effect::Order { ref order, ref targets, .. } => {
+                self.ordered(&order.what, targets.as_deref(), cx);
+                return Some(effect);
+            }
+            Effect::Action(Action::Reply { ticket, reply: Reply::Error { reason, .. } }) => {
+                if let Some(asker) = self.running.iter().find(|running| running.site.ticket() == ticket) {
+                    asker.site.warn_once(&reason, format_args!("refused: {reason}"), cx);
+                }
+            }
+            Effect::Page(id, page) => {
+                if let Some(Socket::Server(server)) = self.find(id).and_then(|one| one.site.socket.as_mut()) {
+                    server.show(cx.now, page);
+                }
+            }
+            other => return Some(other),
+        }
+        None
     }
 
     fn is_busy(&self) -> bool {
@@ -332,7 +201,7 @@ impl Part for Builtins {
     }
 
     fn due(&mut self, cx: &mut Cx<'_>) {
-        let is_due = |running: &Running| running.plugin.deadline().is_some_and(|at| at <= cx.time());
+        let is_due = |running: &Running| running.site.due.is_some_and(|at| at <= cx.time());
         for id in self.ids(&is_due) {
             self.tell(id, Input::Due, cx);
         }
@@ -350,7 +219,7 @@ impl Part for Builtins {
     }
 
     fn forgotten(&mut self, id: WatcherId, cx: &mut Cx<'_>) {
-        self.running.retain(|running| running.id != id);
+        self.running.retain(|running| running.site.id != id);
         self.find_deadline(cx);
     }
 
@@ -361,22 +230,12 @@ impl Part for Builtins {
             self.begin(own, cx);
         }
         if !self.running.is_empty() {
-            let notice = WatcherEvent { watcher, event: what.name(), what: meaning(watcher, what, cx) };
             for id in self.ids(&|_| true) {
-                self.tell(id, Input::Event(notice), cx);
+                self.tell(id, Input::Event(watcher, what), cx);
             }
         }
         if let (Some(own), Published::Stop) = (own, what) {
             self.end(own.id, cx);
         }
     }
-}
-
-fn own_ticket(id: WatcherId) -> Ticket {
-    Ticket(OWN | u64::from(id.0))
-}
-
-/// Writes down what is wrong, once for each cause.
-fn warn_once(name: &str, cause: &str, text: Arguments<'_>, cx: &mut Cx<'_>) {
-    cx.log.once(Level::Warning, &format!("{name} {cause}"), format_args!("{name}: {text}"));
 }

@@ -3,9 +3,8 @@
 //! Names are `circus.APP.watcher.REST`. In the name of a watcher the characters that mean something to statsd become
 //! `_`. A sample rate below 1 is kept: of so many counts and times only that part is sent.
 
-use super::builtin::{Builtin, Input, Wish, Wishes};
+use super::builtin::{Builtin, Input};
 use super::world::World;
-use crate::arbiter::time::Time;
 use crate::config::builtin::Settings;
 use crate::config::url;
 use crate::control::topics;
@@ -39,33 +38,33 @@ impl Statsd {
     }
 
     /// One more of something.
-    pub fn count(&mut self, name: Arguments<'_>, wishes: &mut Wishes) {
-        self.sample(name, format_args!("1|c"), wishes);
+    pub fn count(&mut self, name: Arguments<'_>, world: &mut dyn World) {
+        self.sample(name, format_args!("1|c"), world);
     }
 
     /// How long something took, in milliseconds.
-    pub fn time(&mut self, name: Arguments<'_>, milliseconds: u64, wishes: &mut Wishes) {
-        self.sample(name, format_args!("{milliseconds}|ms"), wishes);
+    pub fn time(&mut self, name: Arguments<'_>, milliseconds: u64, world: &mut dyn World) {
+        self.sample(name, format_args!("{milliseconds}|ms"), world);
     }
 
     /// How much there is of something.
-    pub fn gauge(&self, name: Arguments<'_>, value: &str, wishes: &mut Wishes) {
-        self.send(name, format_args!("{value}|g"), "", wishes);
+    pub fn gauge(&self, name: Arguments<'_>, value: &str, world: &mut dyn World) {
+        self.send(name, format_args!("{value}|g"), "", world);
     }
 
     #[inline(never)]
-    fn sample(&mut self, name: Arguments<'_>, value: Arguments<'_>, wishes: &mut Wishes) {
+    fn sample(&mut self, name: Arguments<'_>, value: Arguments<'_>, world: &mut dyn World) {
         self.due += self.rate;
         // The sum of a hundred hundredths is a little less than 1.
         if self.due > 1.0 - 1e-9 {
             self.due -= 1.0;
-            self.send(name, value, &self.mark, wishes);
+            self.send(name, value, &self.mark, world);
         }
     }
 
     #[inline(never)]
-    fn send(&self, name: Arguments<'_>, value: Arguments<'_>, mark: &str, wishes: &mut Wishes) {
-        wishes.add(Wish::Send(self.to, format!("circus.{}.watcher.{name}:{value}{mark}", self.app)));
+    fn send(&self, name: Arguments<'_>, value: Arguments<'_>, mark: &str, world: &mut dyn World) {
+        world.send(self.to, format!("circus.{}.watcher.{name}:{value}{mark}", self.app));
     }
 }
 
@@ -82,19 +81,17 @@ pub fn part(watcher: &str) -> String {
 pub struct StatsdEmitter(pub Statsd);
 
 impl Builtin for StatsdEmitter {
-    fn handle(&mut self, _: Time, input: Input<'_>, _: &mut dyn World, wishes: &mut Wishes) {
-        if let Input::Event(notice) = input {
-            let name = part(notice.watcher);
-            self.0.count(format_args!("{name}.{}", notice.event), wishes);
+    fn handle(&mut self, input: Input<'_>, world: &mut dyn World) {
+        if let Input::Event(watcher, what) = input {
+            self.0.count(format_args!("{}.{}", part(watcher), what.name()), world);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::builtin::What;
-    use super::super::builtin::tests::{Fake, Play, sent};
-    use super::*;
+    use super::super::builtin::tests::{Fake, Play, Wish, sent};
+    use crate::arbiter::Published;
     use crate::config::model;
 
     fn play(options: &[(&str, &str)]) -> Play {
@@ -104,11 +101,11 @@ mod tests {
     #[test]
     fn every_event_is_a_count() {
         let mut play = play(&[("application_name", "shop"), ("host", "::1"), ("port", "99")]);
-        let wishes = play.event("My Web", "spawn", What::Spawned(7));
+        let wishes = play.spawned("My Web", 7);
         let text = "circus.shop.watcher.my_web.spawn:1|c".to_string();
         assert_eq!(wishes, [Wish::Send("[::1]:99".parse().unwrap(), text)]);
         let text = "circus.shop.watcher.plugin_a_b.stop:1|c";
-        assert_eq!(sent(&play.event("plugin:a.b", "stop", What::Other)), [text]);
+        assert_eq!(sent(&play.event("plugin:a.b", Published::Stop)), [text]);
     }
 
     #[test]
@@ -116,7 +113,7 @@ mod tests {
         let mut play = play(&[("sample_rate", "0.1")]);
         let mut all = Vec::new();
         for _ in 0..1000 {
-            all.extend(sent(&play.event("web", "kill", What::Other)));
+            all.extend(sent(&play.event("web", Published::Kill { pid: 1 })));
         }
         assert_eq!(all.len(), 100);
         assert_eq!(all[0], "circus.app.watcher.web.kill:1|c|@0.1");

@@ -4,11 +4,11 @@
 //! there is somebody to look at; each process has `max_count` such periods since its spawn or its last message.
 //! Plugins are not looked at.
 
-use super::builtin::{Builtin, Input, Pace, WatcherEvent, What, Wish, Wishes, Wrong};
+use super::builtin::{Builtin, Input, Wrong, rate};
 use super::world::World;
 use crate::arbiter::request::{Matching, Task};
 use crate::arbiter::time::Time;
-use crate::arbiter::{Level, Pid};
+use crate::arbiter::{Level, Pid, Published};
 use crate::config::builtin::Settings;
 use crate::config::ini::shorten;
 use crate::config::regex::Regex;
@@ -18,7 +18,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The plugin.
 pub struct WatchDog {
-    pace: Pace,
+    /// Seconds between two looks.
+    every: f64,
     watchers: Matcher,
     message: Regex,
     patience: f64,
@@ -42,7 +43,7 @@ impl WatchDog {
     /// # Errors
     /// One of the expressions is none, or does not say which process a message is about.
     pub fn new(settings: &Settings<'_>) -> Result<WatchDog, Wrong> {
-        let pace = Pace::new(settings);
+        let every = rate(settings).unwrap_or(60.0);
         let ip = url::ip(settings.text("ip")).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let watchers = Matcher::new(unquoted(settings.text("watchers_regex")), Matching::Regex);
         let message = unquoted(settings.text("msg_regex"));
@@ -50,11 +51,11 @@ impl WatchDog {
             return Err(("msg_regex", format!("{}: it has no group (?P<pid>...)", shorten(message))));
         }
         Ok(WatchDog {
-            pace,
+            every,
             watchers: watchers.map_err(|why| ("watchers_regex", why))?,
             message: Regex::new(message)
                 .map_err(|why| ("msg_regex", format!("{}: {why}", shorten(message))))?,
-            patience: pace.every() * settings.whole("max_count") as f64,
+            patience: every * settings.whole("max_count") as f64,
             address: SocketAddr::new(ip, u16::try_from(settings.whole("port")).unwrap_or(0)),
             signum: settings.signal("watchers_stop_signal"),
             graceful_timeout: settings.number("watchers_graceful_timeout"),
@@ -63,41 +64,45 @@ impl WatchDog {
         })
     }
 
-    fn watch(&mut self, now: Time, watcher: &str, pid: Pid, world: &dyn World) {
+    fn watch(&mut self, watcher: &str, pid: Pid, world: &mut dyn World) {
         let is_plugin = world.config(watcher).is_some_and(|config| config.plugin.is_some());
         if is_plugin || !self.watchers.matches(watcher) {
             return;
         }
-        self.processes.push(Watched { pid, watcher: watcher.into(), heard: now });
-        if !self.pace.goes() {
-            self.pace.wind(now);
+        let now = world.now();
+        if self.processes.is_empty() && self.bound {
+            world.wake_at(Some(now.plus(self.every)));
         }
+        self.processes.push(Watched { pid, watcher: watcher.into(), heard: now });
     }
 
-    fn hear(&mut self, now: Time, message: &[u8], wishes: &mut Wishes) {
+    fn hear(&mut self, message: &[u8], world: &mut dyn World) {
         let message = String::from_utf8_lossy(message);
         let pid = self.message.group_at_start(&message, "pid").and_then(|pid| number::whole(pid.trim()));
         match pid.map(|pid| (pid, self.processes.iter_mut().find(|process| i64::from(process.pid) == pid))) {
-            Some((_, Some(process))) => process.heard = now,
+            Some((_, Some(process))) => process.heard = world.now(),
             Some((pid, None)) => {
-                wishes.log(Level::Debug, format_args!("a message about {pid}, which is not looked at"))
+                world.log(Level::Debug, format_args!("a message about {pid}, which is not looked at"))
             }
             None => {
-                wishes.trouble("message", format_args!("a message does not match msg_regex, or has no pid"))
+                world.trouble("message", format_args!("a message does not match msg_regex, or has no pid"))
             }
         }
     }
 
-    fn look(&mut self, now: Time, wishes: &mut Wishes) {
-        let patience = self.patience;
+    fn look(&mut self, world: &mut dyn World) {
+        if !self.bound {
+            self.bind(world);
+        }
+        let (now, patience) = (world.now(), self.patience);
         for process in &self.processes {
             if now.since(process.heard) < patience {
                 continue;
             }
             let Watched { pid, watcher, .. } = process;
             let text = format_args!("{watcher}: process {pid} is ended: nothing was heard of it");
-            wishes.log(Level::Warning, text);
-            wishes.order(Task::Kill {
+            world.log(Level::Warning, text);
+            world.order(Task::Kill {
                 name: watcher.clone(),
                 pid: Some(*pid),
                 signum: self.signum,
@@ -105,8 +110,20 @@ impl WatchDog {
             });
         }
         self.processes.retain(|process| now.since(process.heard) < patience);
-        if !self.bound {
-            wishes.add(Wish::Bind(self.address));
+    }
+
+    fn bind(&mut self, world: &mut dyn World) {
+        // Nobody could be heard of until now, so nobody is silent.
+        self.processes.iter_mut().for_each(|process| process.heard = world.now());
+        match world.bind(self.address) {
+            Ok(address) => {
+                self.bound = true;
+                world.mended("bind", format_args!("the address is free now"));
+                world.log(Level::Info, format_args!("listens at UDP {address}"));
+            }
+            Err(why) => {
+                world.trouble("bind", format_args!("cannot listen at UDP {}: {why}", self.address));
+            }
         }
     }
 }
@@ -118,53 +135,34 @@ fn unquoted(text: &str) -> &str {
 }
 
 impl Builtin for WatchDog {
-    fn handle(&mut self, now: Time, input: Input<'_>, world: &mut dyn World, wishes: &mut Wishes) {
+    fn handle(&mut self, input: Input<'_>, world: &mut dyn World) {
         match input {
             Input::Begin => {
-                wishes.add(Wish::Bind(self.address));
+                self.bind(world);
                 for watcher in world.watchers() {
                     for pid in world.processes(&watcher).unwrap_or_default() {
-                        self.watch(now, &watcher, pid, world);
+                        self.watch(&watcher, pid, world);
                     }
                 }
             }
-            Input::Event(WatcherEvent { watcher, what, .. }) => match what {
-                What::Spawned(pid) => self.watch(now, watcher, pid, world),
-                What::Died { pid, .. } => self.processes.retain(|process| process.pid != pid),
-                _ => {}
-            },
-            Input::Bound(Ok(address)) => {
-                self.bound = true;
-                wishes.mended("bind", format_args!("the address is free now"));
-                wishes.log(Level::Info, format_args!("listens at UDP {address}"));
+            Input::Event(watcher, Published::Spawn { pid }) => self.watch(watcher, *pid, world),
+            Input::Event(_, Published::Reap { pid, .. }) => {
+                self.processes.retain(|process| process.pid != *pid);
             }
-            Input::Bound(Err(why)) => {
-                // Nobody can be heard of, so nobody is silent.
-                self.processes.iter_mut().for_each(|process| process.heard = now);
-                self.pace.wind(now);
-                wishes.trouble("bind", format_args!("cannot listen at UDP {}: {why}", self.address));
-            }
-            Input::Datagram(message) => self.hear(now, message, wishes),
-            Input::Due => {
-                self.pace.wind(now);
-                self.look(now, wishes);
-                if self.processes.is_empty() && self.bound {
-                    self.pace.stop();
-                }
-            }
+            Input::Datagram(message) => self.hear(message, world),
+            Input::Due => self.look(world),
             _ => {}
         }
-    }
-
-    fn deadline(&self) -> Option<Time> {
-        self.pace.next()
+        if self.processes.is_empty() && self.bound {
+            world.wake_at(None);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::builtin::make;
-    use super::super::builtin::tests::{Fake, Play, orders};
+    use super::super::builtin::tests::{Fake, Play, Wish, orders};
     use super::*;
     use crate::config::{Names, PluginKind, WatcherConfig, model};
 
@@ -177,9 +175,8 @@ mod tests {
         world.configs.insert("plugin:p".into(), WatcherConfig { plugin, ..WatcherConfig::default() });
         let mut all = vec![("loop_rate", "1"), ("max_count", "2")];
         all.extend(options);
-        let (mut play, wishes) = Play::begin(model::Builtin::WatchDog, &all, world);
-        assert!(matches!(&wishes[..], [Wish::Bind(_)]));
-        play.tell(Input::Bound(Ok("127.0.0.1:1664".parse().unwrap())));
+        let (play, wishes) = Play::begin(model::Builtin::WatchDog, &all, world);
+        assert!(matches!(&wishes[..], [Wish::Bind(_), Wish::Mended("bind", _), Wish::Log(Level::Info, _)]));
         play
     }
 
@@ -196,23 +193,23 @@ mod tests {
         let mut play = play(&[("watchers_regex", "we")]);
         assert_eq!(killed(&play.pass(1.5)), []);
         assert_eq!(play.tell(Input::Datagram(b"2;12:00")), []);
-        play.event("web", "spawn", What::Spawned(4));
-        play.event("plugin:p", "spawn", What::Spawned(9));
+        play.spawned("web", 4);
+        play.spawned("plugin:p", 9);
         assert_eq!(killed(&play.pass(1.0)), [("web".into(), 1)]);
         play.tell(Input::Datagram(b"4;12:00"));
-        play.event("web", "reap", What::Died { pid: 2, by_itself: true, lived: 1.0, others: true });
+        play.died("web", 2, Some((1.0, true)));
         assert_eq!(killed(&play.pass(1.0)), []);
         assert_eq!(killed(&play.pass(10.0)), [("web".into(), 4)]);
-        assert_eq!(play.plugin.deadline(), None, "nobody is left to look at");
-        play.event("web", "spawn", What::Spawned(5));
-        play.event("web", "spawn", What::Spawned(6));
+        assert_eq!(play.world.due, None, "nobody is left to look at");
+        play.spawned("web", 5);
+        play.spawned("web", 6);
         assert_eq!(killed(&play.pass(2.0)), [("web".into(), 5), ("web".into(), 6)]);
     }
 
     #[test]
     fn plugins_are_not_looked_at_and_all_others_are() {
         let mut play = play(&[]);
-        play.event("plugin:p", "spawn", What::Spawned(9));
+        play.spawned("plugin:p", 9);
         assert_eq!(killed(&play.pass(5.0)).len(), 3);
     }
 
@@ -247,11 +244,17 @@ mod tests {
 
     #[test]
     fn without_a_socket_nobody_is_silent() {
-        let mut play = play(&[]);
-        play.tell(Input::Bound(Err("Address already in use".into())));
-        let (mut other, _) = Play::begin(model::Builtin::WatchDog, &[("loop_rate", "1")], Fake::default());
-        other.world.processes.insert("web".into(), vec![1]);
-        assert!(matches!(&other.tell(Input::Bound(Err("no".into())))[..], [Wish::Trouble("bind", _)]));
-        assert!(matches!(&other.pass(1.0)[..], [Wish::Bind(_)]), "it tries again");
+        let mut world = Fake { refusal: Some("no".to_string().into()), ..Fake::default() };
+        world.processes.insert("web".into(), vec![1]);
+        let options = [("loop_rate", "1"), ("max_count", "1")];
+        let (mut play, wishes) = Play::begin(model::Builtin::WatchDog, &options, world);
+        assert!(matches!(&wishes[..], [Wish::Bind(_), Wish::Trouble("bind", _)]));
+        play.world.processes.clear();
+        assert!(matches!(&play.pass(0.9)[..], []));
+        assert_eq!(play.tell(Input::Due).len(), 2, "it tries again");
+        play.world.refusal = None;
+        assert!(matches!(&play.pass(1.0)[..], [Wish::Bind(_), ..]));
+        assert_eq!(killed(&play.pass(0.9)), []);
+        assert_eq!(killed(&play.pass(0.1)), [("web".into(), 1)], "it was listened to for long enough");
     }
 }

@@ -5,16 +5,16 @@
 //! not missed. After one event nobody looks any more until the arbiter wants it again.
 
 use super::{Sockets, User};
-use crate::arbiter::{Event, WatcherId};
-use crate::host::spawn::NotSpawned;
+use crate::arbiter::{Action, Event, WatcherId};
 use crate::host::spawn_template::awaited;
-use crate::reactor::part::{Cx, Job, Part, Readiness};
+use crate::host::trouble::Trouble;
+use crate::reactor::part::{Cx, Effect, Job, Part, Readiness};
 use crate::sys::io_words;
 use std::os::fd::{AsRawFd, RawFd};
 
 impl Sockets {
     /// Looks at the sockets of a watcher; the answer is the event that the arbiter waits for.
-    pub fn watch(&mut self, watcher: WatcherId, cx: &mut Cx<'_>) {
+    fn watch(&mut self, watcher: WatcherId, cx: &mut Cx<'_>) {
         let result = self.try_watch(watcher, cx);
         if result.is_err() {
             self.unwatch(watcher, cx);
@@ -56,7 +56,7 @@ impl Sockets {
     }
 
     /// Does not look at the sockets of a watcher any more.
-    pub fn unwatch(&mut self, id: WatcherId, cx: &Cx<'_>) {
+    fn unwatch(&mut self, id: WatcherId, cx: &Cx<'_>) {
         for fd in self.waiting.remove(&id).unwrap_or_default() {
             if !self.is_awaited(fd) {
                 cx.poll.unwatch(fd);
@@ -86,6 +86,15 @@ impl Part for Sockets {
         }
     }
 
+    fn take(&mut self, effect: Effect, cx: &mut Cx<'_>) -> Option<Effect> {
+        match effect {
+            Effect::Action(Action::WatchSockets(id)) => self.watch(id, cx),
+            Effect::Action(Action::UnwatchSockets(id)) => self.unwatch(id, cx),
+            other => return Some(other),
+        }
+        None
+    }
+
     fn is_busy(&self) -> bool {
         !self.unsettled.is_empty()
     }
@@ -94,7 +103,7 @@ impl Part for Sockets {
         self.settle(cx);
     }
 
-    fn lend(&mut self, job: &mut Job, _: &mut Cx<'_>) -> Result<(), NotSpawned> {
+    fn lend(&mut self, job: &mut Job, _: &mut Cx<'_>) -> Result<(), Trouble> {
         let most = job.config.wanted();
         let user = User { watcher: job.watcher, wid: job.wid, replaces: job.replaces, most };
         Ok(job.template.place_shared(&mut |name| self.take(name, user))?)

@@ -2,6 +2,7 @@
 //! written when they have some, and what was heard is handed on.
 
 use super::log_match::{Awaited, wanted_line};
+use super::outputs::try_streams;
 use super::sink::Target;
 use super::{Log, Owner, PipeId, Streams};
 use crate::arbiter::process::Exit;
@@ -11,8 +12,8 @@ use crate::arbiter::{Arbiter, Event, Pid, WatcherId};
 use crate::config::options::LARGEST_RING;
 use crate::config::regex::Regex;
 use crate::config::{CHANNELS, Channel, WatcherConfig, text};
-use crate::control::{Map, Refusal, answers, output};
-use crate::host::spawn::{NotSpawned, no_pipe};
+use crate::control::{Map, Refusal, answers, one};
+use crate::host::trouble::Trouble;
 use crate::reactor::part::{Cx, Effect, Job, Part, Readiness, Writer};
 use crate::sys::child::Stdio;
 use crate::sys::{io_words, process};
@@ -93,7 +94,7 @@ impl Part for Streams {
         }
     }
 
-    fn lend(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<(), NotSpawned> {
+    fn lend(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<(), Trouble> {
         self.new_outputs = NewOutputs::default();
         // Known before the first file is opened, which may be closed in the same turn.
         self.cap = u64::try_from(cx.setup.options.log_max_bytes).unwrap_or(0);
@@ -101,8 +102,8 @@ impl Part for Streams {
         for channel in CHANNELS {
             let Some(owner) = Owner::of(job.watcher, channel, &watcher.config, job.wid) else { continue };
             self.want(owner, &watcher.config, cx.now, cx.log)?;
-            let (reader, writer) = process::pipe().map_err(no_pipe)?;
-            let child = job.template.child();
+            let (reader, writer) = process::pipe().map_err(Trouble::no_pipe)?;
+            let child = &mut job.template.child;
             let end = match channel {
                 Channel::Stdout => &mut child.stdout,
                 Channel::Stderr => &mut child.stderr,
@@ -188,6 +189,26 @@ impl Part for Streams {
         self.rings.remove(watcher);
     }
 
+    fn take(&mut self, effect: Effect, cx: &mut Cx<'_>) -> Option<Effect> {
+        match effect {
+            Effect::Compressed(ended) => self.compressed(ended, cx),
+            Effect::Follow(watchers) => self.rings.followed = watchers,
+            Effect::Logs { ticket, name, rotate } => {
+                return Some(Effect::Answer(ticket, self.logs(name.as_deref(), rotate, cx)));
+            }
+            Effect::Order { ticket, ref order, .. } => {
+                let Err(reason) = try_streams(&order.what, cx.arbiter) else { return Some(effect) };
+                return Some(Effect::Answer(ticket, Err(Refusal::message(reason))));
+            }
+            other => return Some(other),
+        }
+        None
+    }
+
+    fn halt(&mut self, _: &mut Cx<'_>) {
+        self.stop_compressing();
+    }
+
     fn restore(&mut self, cx: &mut Cx<'_>) {
         // What goes wrong has been logged.
         let _ = self.logs(None, false, cx);
@@ -268,7 +289,7 @@ impl Streams {
             failures.extend(cx.log.reopen().err());
         }
         match failures.is_empty() {
-            true => Ok(output::files(files.into_iter())),
+            true => Ok(one("files", files.into())),
             false => Err(Refusal { errno: Errno::Os, reason: failures.join("; ") }),
         }
     }

@@ -1,6 +1,6 @@
 //! The observers on a turned clock, with answers of all kinds.
 
-use super::super::builtin::tests::{Fake, Play, sent};
+use super::super::builtin::tests::{Fake, Play, Wish, sent};
 use super::*;
 use crate::config::model;
 
@@ -43,7 +43,7 @@ mod http {
             (Ok(&b"SSH-2.0-OpenSSH\r\n"[..]), "599", "the answer is not whole"),
             (Ok(&b"HTTP/1.1 \xff\n\n"[..]), "599", "it does not speak HTTP"),
             (Ok(&b""[..]), "599", "the answer is not whole"),
-            (Err("Connection refused".to_string()), "599", "Connection refused"),
+            (Err("Connection refused".to_string().into()), "599", "Connection refused"),
         ] {
             let mut play = play(&[("restart_on_error", "web")]);
             let wishes = play.tell(Input::Answer(answer));
@@ -133,7 +133,7 @@ mod redis {
             Ok(&b"+PONG\r\n"[..]),
             Ok(&b"HTTP/1.0 400\r\n\r\n"[..]),
             Ok(&b"$x\r\n\r\n"[..]),
-            Err("no".into()),
+            Err("no".to_string().into()),
         ];
         for answer in answers {
             let (mut play, _) = play("unix:///run/redis");

@@ -5,7 +5,7 @@
 
 use super::context::Cx;
 use super::history::Cause;
-use super::process::{Exit, Phase, Process};
+use super::process::{Exit, Process};
 use super::readiness::HealthFailure;
 use super::run::Slot;
 use super::watcher::{Goal, Watcher};
@@ -95,16 +95,9 @@ impl Watcher {
     }
 
     /// It cannot run, for this reason, and is not tried again.
-    pub(super) fn failed_for_good(&mut self, reason: &str, cx: &mut Cx) {
-        cx.outcome.over = Some((reason.to_owned(), None));
-    }
-}
-
-/// How a process that is being reaped ended.
-pub(super) fn exit_of(process: &Process) -> Option<Exit> {
-    match process.phase() {
-        Phase::Dead { exit, .. } => Some(exit),
-        Phase::Running | Phase::Asked { .. } | Phase::Killed { .. } => None,
+    pub(super) fn failed_for_good(&mut self, reason: String, cx: &mut Cx) {
+        cx.outcome.over = Some((reason.clone(), None));
+        self.fail(reason);
     }
 }
 

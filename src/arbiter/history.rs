@@ -1,13 +1,8 @@
 //! What has happened to a watcher, and by whom: the last changes and how its processes have ended, for `why`, `status`
-//! and the metrics.
-//!
-//! What repeats itself is one change with a count, so that a crash loop does not push out why the watcher runs.
-//! Memory is taken when something happens: a watcher that has only been started has one entry.
+//! and the metrics. It is written in record.rs.
 #![allow(missing_docs, reason = "the fields of the variants are named for what they hold")]
 
-use super::Event;
-pub(super) use super::facts::Standing;
-pub use super::facts::{Cause, Change, Origin, Restart, What};
+use super::Pid;
 use super::process::Exit;
 use super::time::Time;
 use super::watcher::Status;
@@ -15,74 +10,149 @@ use crate::sorted::Sorted;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-/// How many changes are kept.
-pub const KEPT: usize = 32;
-
-impl Cause {
-    /// What an event is the cause of.
-    pub(super) fn of(event: &Event) -> Cause {
-        match event {
-            Event::Start => Cause::Boot,
-            Event::Order { by, .. } => Cause::Order(Rc::clone(by)),
-            Event::Terminate | Event::Reload => Cause::Signal,
-            Event::SocketReady { .. } => Cause::Demand,
-            Event::Exited { .. } | Event::Reaped { .. } => Cause::Ended,
-            Event::SpawnFailed { .. } => Cause::SpawnFailed,
-            Event::HookDone { .. } | Event::HookDelayed { .. } => Cause::Hook,
-            Event::Spawned { .. }
-            | Event::NeverRan { .. }
-            | Event::OutOfMemory { .. }
-            | Event::Noticed { .. }
-            | Event::GroupEmpty { .. }
-            | Event::SocketsWatched { .. }
-            | Event::Read { .. }
-            | Event::Overslept { .. }
-            | Event::Tick => Cause::Course,
-        }
-    }
-
-    /// It comes from outside, and is why a watcher goes where it goes until another such cause comes.
-    fn is_foreign(&self) -> bool {
-        match self {
-            Cause::Course | Cause::Ended | Cause::SpawnFailed | Cause::Hook => false,
-            Cause::Unready | Cause::Requirement => false,
-            Cause::Boot | Cause::Order(_) | Cause::Signal | Cause::Demand | Cause::Critical => true,
-        }
-    }
+/// Who gave an order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The name of the command.
+    pub order: &'static str,
+    /// The user; `None` when nobody knows.
+    pub uid: Option<u32>,
+    /// The process; `None` when nobody knows, or when it is circus itself.
+    pub pid: Option<Pid>,
+    /// Its command line, or the name of the plugin.
+    pub client: String,
 }
 
-impl What {
-    /// Whether another one just like it has happened; processes are told apart by their ends only.
-    fn repeats(&self, other: &What) -> bool {
-        match (self, other) {
-            (What::Ended { exit: one, oom, .. }, What::Ended { exit: two, oom: other, .. }) => {
-                (one, oom) == (two, other)
-            }
-            (What::SpawnFailed(one), What::SpawnFailed(two)) => one == two,
-            (What::Ailing { why: one, .. }, What::Ailing { why: two, .. }) => one == two,
-            (What::TooOld { .. }, What::TooOld { .. }) | (What::Ordered, What::Ordered) => true,
-            (
-                What::Status(_)
-                | What::Reloading
-                | What::Reloaded
-                | What::NotReloaded(_)
-                | What::Ordered
-                | What::Ended { .. }
-                | What::Killed { .. }
-                | What::Survives { .. }
-                | What::TooOld { .. }
-                | What::Ailing { .. }
-                | What::SpawnFailed(_),
-                _,
-            ) => false,
+/// What has led to a change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Cause {
+    /// What was under way goes on.
+    #[default]
+    Course,
+    /// circus was started.
+    Boot,
+    /// Somebody's order.
+    Order(Rc<Origin>),
+    /// A signal to circus.
+    Signal,
+    /// Something has come to a socket of the watcher.
+    Demand,
+    /// Its processes have ended and are not replaced.
+    Ended,
+    /// A process could not be executed.
+    SpawnFailed,
+    /// A hook has said no.
+    Hook,
+    /// Its processes did not become ready.
+    Unready,
+    /// A critical watcher has ended, and circus ends with it.
+    Critical,
+    /// A watcher that it requires does not run.
+    Requirement,
+}
+
+/// A change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// It is in this state now.
+    Status(Status),
+    /// A reload has begun.
+    Reloading,
+    /// The reload is over.
+    Reloaded,
+    /// The reload was given up, because of this.
+    NotReloaded(Box<str>),
+    /// An order that changes neither state nor processes at once.
+    Ordered,
+    /// A process has ended that had not been asked to.
+    Ended { pid: Pid, wid: u32, exit: Exit, oom: bool, lived: u64 },
+    /// A process had to be killed: it did not end when it was asked to.
+    Killed { pid: Pid, wid: u32 },
+    /// A process did not end even by SIGKILL.
+    Survives { pid: Pid, wid: u32 },
+    /// A process has reached its max_age.
+    TooOld { pid: Pid, wid: u32 },
+    /// A process does not do its work and is ended, because of this.
+    Ailing { pid: Pid, wid: u32, why: Box<str> },
+    /// A process could not be executed, because of this.
+    SpawnFailed(Box<str>),
+}
+
+/// Why a process was replaced, or ended for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restart {
+    /// It returned.
+    Exit,
+    /// A signal ended it that circus has not sent.
+    Signal,
+    /// The kernel has probably ended it for want of memory.
+    OutOfMemory,
+    /// It was too old.
+    MaxAge,
+    /// A reload.
+    Reload,
+    /// An order to restart or to kill.
+    Command,
+    /// It was not ready in time.
+    Unready,
+    /// It has failed too many health probes.
+    Health,
+    /// It has been silent for too long.
+    Watchdog,
+}
+
+impl Restart {
+    /// Why a process is replaced that has ended by itself.
+    pub(super) fn after(exit: Exit, oom: bool) -> Restart {
+        match (exit, oom) {
+            (_, true) => Restart::OutOfMemory,
+            (Exit::Signal(_), false) => Restart::Signal,
+            (Exit::Code(_), false) => Restart::Exit,
         }
     }
+
+    /// All of them, in the order of `Counts::restarts`.
+    pub const ALL: [(Restart, &'static str); 9] = [
+        (Restart::Exit, "exit"),
+        (Restart::Signal, "signal"),
+        (Restart::OutOfMemory, "oom"),
+        (Restart::MaxAge, "max_age"),
+        (Restart::Reload, "reload"),
+        (Restart::Command, "command"),
+        (Restart::Unready, "ready"),
+        (Restart::Health, "health"),
+        (Restart::Watchdog, "watchdog"),
+    ];
+}
+
+/// Where a watcher stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) status: Status,
+    /// It is to run.
+    pub(super) up: bool,
+    /// It is to be started in its turn.
+    pub(super) queued: bool,
+    pub(super) reloading: bool,
+}
+
+/// A change, when it was, and what led to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// When; the last time, if it has repeated itself.
+    pub at: Time,
+    /// How often it came in a row.
+    pub times: u32,
+    /// What has changed.
+    pub what: What,
+    /// What led to it.
+    pub cause: Cause,
 }
 
 /// How often something has happened since circus was started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    restarts: [u32; Restart::ALL.len()],
+    pub(super) restarts: [u32; Restart::ALL.len()],
     /// Ends of processes, asked for or not, by code; a signal's number is negative.
     pub exits: Sorted<i16, u32>,
     /// Processes that could not be executed.
@@ -92,10 +162,10 @@ pub struct Counts {
 /// What has happened to a watcher.
 #[derive(Debug, Default)]
 pub struct History {
-    changes: VecDeque<Change>,
+    pub(super) changes: VecDeque<Change>,
     /// What brought it where it is, or where it goes.
-    cause: Cause,
-    counts: Option<Box<Counts>>,
+    pub(super) cause: Cause,
+    pub(super) counts: Option<Box<Counts>>,
 }
 
 impl History {
@@ -123,147 +193,5 @@ impl History {
     /// What was counted, if anything.
     pub fn counts(&self) -> Option<&Counts> {
         self.counts.as_deref()
-    }
-
-    /// Notes that it is to be started in its turn.
-    pub(super) fn expect(&mut self, cause: &Cause) {
-        self.cause = cause.clone();
-    }
-
-    /// Notes a change that the course of things has brought.
-    pub(super) fn note(&mut self, at: Time, what: What) {
-        self.push(at, what, Cause::Course);
-    }
-
-    /// Notes what an event has changed: from one `Standing` to another, because of `cause`.
-    pub(super) fn compare(&mut self, at: Time, before: Standing, after: Standing, cause: &Cause) {
-        let moved = before.status != after.status;
-        let ran = matches!(before.status, Status::Starting | Status::Active);
-        let gave_up = ran && moved && matches!(after.status, Status::Stopping | Status::Stopped);
-        let counts = if cause.is_foreign() { before != after } else { gave_up && *cause != Cause::Course };
-        if counts {
-            self.cause = cause.clone();
-        }
-        let began = !before.reloading && after.reloading;
-        let ended = before.reloading && !after.reloading && after.status == Status::Active;
-        if moved {
-            self.status(at, after.status);
-        } else if began {
-            self.push(at, What::Reloading, cause.clone());
-        } else if ended && !self.changes.back().is_some_and(|last| matches!(last.what, What::NotReloaded(_)))
-        {
-            self.note(at, What::Reloaded);
-        } else if let Cause::Order(_) = cause {
-            self.push(at, What::Ordered, cause.clone());
-        }
-    }
-
-    /// A start or a stop is one change when it is over.
-    fn status(&mut self, at: Time, status: Status) {
-        let under_way = |change: &&mut Change| {
-            matches!(change.what, What::Status(Status::Starting | Status::Stopping))
-                && change.cause == self.cause
-        };
-        match self.changes.back_mut().filter(under_way) {
-            Some(last) => (last.at, last.what) = (at, What::Status(status)),
-            None => self.push(at, What::Status(status), self.cause.clone()),
-        }
-    }
-
-    fn push(&mut self, at: Time, what: What, cause: Cause) {
-        let same = |last: &&mut Change| what.repeats(&last.what) && cause == last.cause;
-        if let Some(last) = self.changes.back_mut().filter(same) {
-            (last.at, last.what, last.times) = (at, what, last.times.saturating_add(1));
-            return;
-        }
-        if self.changes.len() >= KEPT {
-            self.changes.pop_front();
-        } else if self.changes.is_empty() {
-            self.changes.reserve_exact(1);
-        }
-        self.changes.push_back(Change { at, times: 1, what, cause });
-    }
-
-    fn count(&mut self) -> &mut Counts {
-        self.counts.get_or_insert_default()
-    }
-
-    /// Counts so many replacements.
-    pub(super) fn count_restarts(&mut self, why: Restart, more: usize) {
-        let more = u32::try_from(more).unwrap_or(u32::MAX);
-        if let Some(count) = self.count().restarts.get_mut(why as usize).filter(|_| more > 0) {
-            *count = count.saturating_add(more);
-        }
-    }
-
-    /// Counts the end of a process.
-    pub(super) fn count_exit(&mut self, exit: Exit) {
-        let code = i16::try_from(exit.code()).unwrap_or(i16::MAX);
-        let count = self.count().exits.get_or_insert_with(code, || 0);
-        *count = count.saturating_add(1);
-    }
-
-    /// Notes and counts a failure to execute a process; whether it was another one before.
-    pub(super) fn note_failure(&mut self, at: Time, reason: &str) -> bool {
-        let failures = &mut self.count().failures;
-        *failures = failures.saturating_add(1);
-        self.note(at, What::SpawnFailed(reason.into()));
-        self.changes.back().is_none_or(|last| last.times == 1)
-    }
-}
-
-#[cfg(test)]
-impl History {
-    /// What must hold at all times.
-    pub(super) fn check(&self, status: Status) {
-        assert!(self.changes.len() <= KEPT);
-        match self.last_status().map(|change| &change.what) {
-            Some(What::Status(last)) => assert_eq!(*last, status, "{:?}", self.changes),
-            _ => assert!(status == Status::Stopped || self.changes.len() == KEPT),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::Pid;
-    use super::*;
-
-    fn death(pid: Pid, code: i32) -> What {
-        What::Ended { pid, wid: 1, exit: Exit::Code(code), oom: false, lived: 5 }
-    }
-
-    #[test]
-    fn what_repeats_itself_is_one_change() {
-        let mut history = History::default();
-        for n in 0..100 {
-            history.note(Time(n), death(n as Pid, 1));
-        }
-        history.note(Time(100), death(100, 2));
-        let seen: Vec<_> = history.changes().map(|change| (change.at.0, change.times)).collect();
-        assert_eq!(seen, [(99, 100), (100, 1)]);
-    }
-
-    #[test]
-    fn no_more_than_so_many_are_kept() {
-        let mut history = History::default();
-        for n in 0..1000 {
-            history.note(Time(n), death(1, n as i32 % 2));
-            history.note_failure(Time(n), "no such file");
-        }
-        assert_eq!((history.changes().count(), history.changes.capacity()), (KEPT, KEPT));
-        assert_eq!(history.counts().map(|counts| counts.failures), Some(1000));
-    }
-
-    #[test]
-    fn a_watcher_that_has_only_been_started_takes_little() {
-        let mut history = History::default();
-        let standing = |status| Standing { status, up: true, queued: false, reloading: false };
-        history.expect(&Cause::Boot);
-        history.compare(Time(1), standing(Status::Stopped), standing(Status::Starting), &Cause::Course);
-        history.compare(Time(2), standing(Status::Starting), standing(Status::Active), &Cause::Course);
-        assert_eq!((history.changes.len(), history.changes.capacity()), (1, 1));
-        assert_eq!((history.counts(), &history.cause), (None, &Cause::Boot));
-        assert!(size_of::<History>() + size_of::<Change>() <= 200);
     }
 }

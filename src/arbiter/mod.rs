@@ -17,12 +17,13 @@
 //!                   clients that wait                  waiters.rs
 //!                   what an end means                  exit_policy.rs
 //!                   how it fares                       status.rs
-//!              which a build may leave out (absent/ has their interfaces):
+//!                   what is known of it                hooks.rs, readiness.rs, history.rs
+//!              which a build may leave out (absent.rs does nothing in their place):
 //!                   sockets that start it              on_demand.rs
-//!                   programs that are asked            hooks.rs, user_commands.rs
-//!                   readiness and health               readiness.rs
+//!                   programs that are asked            calls.rs, user_commands.rs
+//!                   readiness and health               health.rs
 //!                   who depends on whom                dependencies.rs
-//!                   what has happened to it            history.rs
+//!                   what has happened to it            record.rs
 //!              what they share: context.rs; whose deadline comes next: agenda.rs
 //! ```
 //!
@@ -39,15 +40,16 @@
 
 mod action;
 mod agenda;
-mod calls;
 mod context;
 mod event;
 pub mod exit_policy;
-mod facts;
+pub mod history;
+pub mod hooks;
 mod orders;
 mod oversleep;
 pub mod process;
 mod random;
+pub mod readiness;
 pub mod reconfigure;
 mod reload;
 mod remnants;
@@ -65,19 +67,25 @@ pub mod time;
 mod waiters;
 pub mod watcher;
 
-// What a build may leave out; a file of the same interface, with nothing in it, takes its place.
-#[cfg_attr(not(feature = "dependencies"), path = "absent/dependencies.rs")]
+// What a build may leave out; absent.rs does nothing in its place.
+mod absent;
+#[cfg(feature = "hooks")]
+mod calls;
+#[cfg(feature = "dependencies")]
 mod dependencies;
-#[cfg_attr(not(feature = "history"), path = "absent/history.rs")]
-pub mod history;
-#[cfg_attr(not(feature = "hooks"), path = "absent/hooks.rs")]
-pub mod hooks;
-#[cfg_attr(not(feature = "on_demand"), path = "absent/on_demand.rs")]
+#[cfg(feature = "health")]
+mod health;
+#[cfg(feature = "on_demand")]
 mod on_demand;
-#[cfg_attr(not(feature = "health"), path = "absent/readiness.rs")]
-pub mod readiness;
+#[cfg(feature = "history")]
+mod record;
 #[cfg(feature = "hooks")]
 mod user_commands;
+
+#[cfg(not(feature = "dependencies"))]
+use absent::dependencies;
+#[cfg(not(feature = "on_demand"))]
+use absent::on_demand;
 
 #[cfg(test)]
 mod sim;
@@ -224,7 +232,9 @@ impl Arbiter {
             }
             Event::Exited { pid, exit } => self.exited(pid, exit),
             Event::Noticed { pid, notice } => {
-                self.with_process(pid, |w, wid, cx| w.noticed(wid, notice, cx));
+                if let Some((watcher, wid)) = self.owner(pid) {
+                    self.with(watcher, |w, cx| w.noticed(wid, notice, cx));
+                }
             }
             Event::NeverRan { pid, reason, shortage } => {
                 let not_run = NotRun { reason: reason.into(), shortage };
@@ -293,13 +303,6 @@ impl Arbiter {
         }
         self.cx.cause = Cause::Course;
         self.advance_startup();
-    }
-
-    /// Lets the watcher of a process handle something.
-    fn with_process(&mut self, pid: Pid, handle: impl FnOnce(&mut Watcher, u32, &mut Cx)) {
-        if let Some((watcher, wid)) = self.owner(pid) {
-            self.with(watcher, |w, cx| handle(w, wid, cx));
-        }
     }
 
     /// Lets a watcher handle something, then lets it act on what is different now.

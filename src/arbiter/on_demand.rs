@@ -67,23 +67,18 @@ impl Watcher {
 
     /// The daemon looks at the sockets, or says why it cannot.
     pub(super) fn sockets_watched(&mut self, result: Result<(), String>, cx: &mut Cx) {
-        match self.ext.demand.look {
-            Look::Asked => {}
-            // Its options have changed meanwhile, and it waits for other sockets now.
-            Look::Since(_) if result.is_err() => {}
-            Look::Since(_) | Look::Away | Look::Seen => return,
-        }
         let name = &self.config.name;
-        match result {
-            Ok(()) => {
+        match (self.ext.demand.look, result) {
+            (Look::Away | Look::Seen, _) | (Look::Since(_), Ok(())) => {}
+            (Look::Asked, Ok(())) => {
                 self.ext.demand.look = Look::Since(cx.now);
                 cx.log(Level::Info, format!("{name} waits for its sockets"));
             }
-            Err(reason) => {
+            // It may have waited: its options have changed meanwhile, and it waits for other sockets now.
+            (Look::Asked | Look::Since(_), Err(reason)) => {
                 self.ext.demand.look = Look::Away;
                 cx.log(Level::Error, format!("{name}: cannot wait for its sockets: {reason}"));
-                self.failed_for_good(&reason, cx);
-                self.fail(reason);
+                self.failed_for_good(reason, cx);
             }
         }
     }

@@ -7,11 +7,10 @@
 use super::context::Cx;
 use super::history::Restart;
 use super::hooks::MOST_CALLS;
-use super::process::Phase;
+use super::process::Process;
 use super::reconfigure::Reading;
 use super::request::{Errno, Order, Reply, Task, Ticket};
 use super::run::Run;
-use super::set_options::Adding;
 use super::waiters::{Await, Waiter};
 use super::watcher::{Goal, Watcher, WhyDown};
 use super::{Action, Arbiter, Pid, WatcherId, Whom};
@@ -19,6 +18,9 @@ use crate::config::model::LONGEST_NAME;
 
 /// The answer to an order that could keep circus from ending.
 pub(super) const STOPPING: &str = "circus is stopping";
+
+/// A refusal, or the reply to an order, if it does not come later.
+pub(super) type Answered = Result<Option<Reply>, Reply>;
 
 /// An order that waits for several watchers.
 #[derive(Debug)]
@@ -37,12 +39,7 @@ impl Arbiter {
         self.cx.actions.extend(reply.map(|reply| Action::Reply { ticket, reply }));
     }
 
-    fn carry(
-        &mut self,
-        ticket: Ticket,
-        order: Order,
-        targets: Option<Vec<WatcherId>>,
-    ) -> Result<Option<Reply>, Reply> {
+    fn carry(&mut self, ticket: Ticket, order: Order, targets: Option<Vec<WatcherId>>) -> Answered {
         let Order { what, waiting } = order;
         let wait = |what: Await| Wait { ticket, what, waiting };
         if self.is_ending() && starts_something(&what) {
@@ -56,21 +53,25 @@ impl Arbiter {
             return Err(refusal);
         }
         match what {
-            Task::Start(_) => Ok(self.start_many(targets, &wait(Await::Up { added: false }))),
+            Task::Start(_) => Ok(self.start_many(targets, false, &wait(Await::Up { added: false }))),
             Task::Stop(_) => Ok(self.stop(targets, &wait(Await::Down))),
-            Task::Restart(_) => match targets {
-                Some(targets) => Ok(self.restart_many(targets, &wait(Await::Restarted))),
-                None => Ok(self.read_again(Reading { ticket, waiting, restart: true })),
-            },
-            Task::Reloadconfig => Ok(self.read_again(Reading { ticket, waiting, restart: false })),
+            Task::Restart(_) if targets.is_some() => {
+                Ok(self.start_many(targets, true, &wait(Await::Restarted)))
+            }
+            Task::Restart(_) | Task::Reloadconfig => {
+                // The answer comes with what is found.
+                let restart = what != Task::Reloadconfig;
+                self.cx.act(Action::Read(Reading { ticket, waiting, restart }));
+                Ok(None)
+            }
             Task::Reload { name, graceful, sequential } => {
                 let what = if graceful { Await::Reloaded } else { Await::Restarted };
-                Ok(self.reload(name, graceful, sequential, &wait(what)))
+                self.reload(name, graceful, sequential, &wait(what))
             }
             Task::Change { name, by } => self.change(&name, by, &wait(Await::Counted)),
             Task::Set { name, options } => self.set(&name, &options, &wait(Await::Settled)),
             Task::Add { name, cmd, args, options, start } => {
-                let id = self.add(Adding { name, cmd, args, options })?;
+                let id = self.add(name, cmd, args, &options)?;
                 if !start {
                     return Ok(Some(Reply::Ok));
                 }
@@ -79,8 +80,7 @@ impl Arbiter {
             }
             Task::Rm { name, nostop } => self.rm(&name, nostop, &wait(Await::Removed)),
             Task::Kill { name, pid, signum, graceful_timeout } => {
-                let how = Killing { pid, signum, graceful_timeout };
-                self.kill(&name, &how, wait(Await::Settled))
+                self.kill(&name, pid, (signum, graceful_timeout), wait(Await::Settled))
             }
             Task::Signal { name, pid, whom, signum } => self.signal(&name, pid, whom, signum),
             Task::Quit => {
@@ -88,12 +88,6 @@ impl Arbiter {
                 Ok((!waiting).then_some(Reply::Ok))
             }
         }
-    }
-
-    /// Has the configuration read again; the answer comes with what is found.
-    fn read_again(&mut self, reading: Reading) -> Option<Reply> {
-        self.cx.act(Action::Read(reading));
-        None
     }
 
     /// One part of an order is done; the last one answers it.
@@ -122,8 +116,11 @@ impl Arbiter {
         self.pending.insert(ticket, Pending { left, failures: Vec::new() });
     }
 
-    pub(super) fn id_of(&self, name: &str) -> Result<WatcherId, Reply> {
-        self.names.get(&name.to_lowercase()).copied().ok_or_else(|| not_found(name))
+    pub(super) fn named(&self, name: &str) -> Result<&Watcher, Reply> {
+        self.find(name).ok_or_else(|| {
+            let name: String = name.chars().take(LONGEST_NAME).collect();
+            Reply::error(Errno::Message, format!("program {name} not found"))
+        })
     }
 
     /// Carries out an order for watchers. A client that waits is entered with each of them first; else the answer
@@ -151,7 +148,7 @@ impl Arbiter {
 
     /// The watchers that an order is for. One that was named stands alone; of several, only those that start with
     /// circus are started, as Circus has it.
-    fn to_start(&self, targets: Option<Vec<WatcherId>>) -> Vec<WatcherId> {
+    pub(super) fn to_start(&self, targets: Option<Vec<WatcherId>>) -> Vec<WatcherId> {
         let autostart = |id: &WatcherId| self.watchers.get(id).is_some_and(|w| w.config.options.autostart);
         match targets {
             Some(one) if one.len() == 1 => one,
@@ -162,14 +159,22 @@ impl Arbiter {
         }
     }
 
-    fn start_many(&mut self, targets: Option<Vec<WatcherId>>, wait: &Wait) -> Option<Reply> {
-        let ids = self.to_start(targets);
+    /// Starts watchers, each in its turn; with `restart` they are stopped first.
+    fn start_many(&mut self, targets: Option<Vec<WatcherId>>, restart: bool, wait: &Wait) -> Option<Reply> {
+        let mut ids = self.to_start(targets);
         if ids.len() == 1 {
             ids.iter().for_each(|id| self.unqueue(*id));
-            return self.carry_out(&ids, wait, &|w, cx| w.want_up(cx));
+            return self.carry_out(&ids, wait, &|w, cx| if restart { w.restart(cx) } else { w.want_up(cx) });
         }
-        let reply = self.carry_out(&ids, wait, &|w, _| w.queued |= w.goal != Goal::Up);
-        self.start_in_order(ids);
+        let in_order = ids.clone();
+        if restart {
+            ids.reverse();
+        }
+        let reply = self.carry_out(&ids, wait, &|w, _| match restart {
+            true => w.stop_first(),
+            false => w.queued |= w.goal != Goal::Up,
+        });
+        self.start_in_order(in_order);
         reply
     }
 
@@ -181,28 +186,10 @@ impl Arbiter {
         self.carry_out(&ids, wait, &|w, _| w.want_down())
     }
 
-    fn restart_many(&mut self, targets: Vec<WatcherId>, wait: &Wait) -> Option<Reply> {
-        let ids = self.to_start(Some(targets));
-        if ids.len() == 1 {
-            ids.iter().for_each(|id| self.unqueue(*id));
-            return self.carry_out(&ids, wait, &Watcher::restart);
-        }
-        let down_first: Vec<WatcherId> = ids.iter().rev().copied().collect();
-        let reply = self.carry_out(&down_first, wait, &|w, _| w.stop_first());
-        self.start_in_order(ids);
-        reply
-    }
-
-    fn reload(
-        &mut self,
-        name: Option<String>,
-        graceful: bool,
-        sequential: bool,
-        wait: &Wait,
-    ) -> Option<Reply> {
-        let ids = match name.map(|name| self.id_of(&name)) {
-            Some(Err(reply)) => return Some(reply),
-            Some(Ok(id)) => {
+    fn reload(&mut self, name: Option<String>, graceful: bool, sequential: bool, wait: &Wait) -> Answered {
+        let ids = match name {
+            Some(name) => {
+                let id = self.named(&name)?.id;
                 self.unqueue(id);
                 vec![id]
             }
@@ -211,58 +198,59 @@ impl Arbiter {
                 self.by_priority().into_iter().filter(runs).collect()
             }
         };
-        self.carry_out(&ids, wait, &|w, cx| match (graceful, w.goal) {
+        Ok(self.carry_out(&ids, wait, &|w, cx| match (graceful, w.goal) {
             (false, _) => w.restart(cx),
             (true, Goal::Up) => w.want_reload(sequential),
             (true, Goal::Down) => w.want_up(cx),
             (true, Goal::Gone) => {}
-        })
-    }
-
-    fn kill(&mut self, name: &str, how: &Killing, mut wait: Wait) -> Result<Option<Reply>, Reply> {
-        let id = self.id_of(name)?;
-        let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
-        let chosen = watcher.processes.values().filter(|p| how.pid.is_none_or(|pid| pid == p.pid));
-        let chosen: Vec<(u32, Pid)> = chosen.map(|p| (p.wid, p.pid)).collect();
-        if let (Some(pid), true) = (how.pid, chosen.is_empty()) {
-            return Err(no_process(pid, name));
-        }
-        wait.what = Await::Ended(chosen.iter().map(|(_, pid)| *pid).collect());
-        Ok(self.carry_out(&[id], &wait, &|w, cx| {
-            let timeout = how.graceful_timeout.unwrap_or(w.config.options.graceful_timeout);
-            w.ext.history.count_restarts(Restart::Command, chosen.len());
-            for (wid, _) in &chosen {
-                w.ask(*wid, how.signum, timeout, cx);
-            }
         }))
     }
 
-    fn signal(
+    fn kill(
         &mut self,
         name: &str,
         pid: Option<Pid>,
-        whom: Whom,
-        signum: i32,
-    ) -> Result<Option<Reply>, Reply> {
-        let id = self.id_of(name)?;
-        let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
-        if watcher.ext.hooks.running() >= MOST_CALLS {
+        (signum, timeout): (Option<i32>, Option<f64>),
+        mut wait: Wait,
+    ) -> Answered {
+        let watcher = self.named(name)?;
+        let chosen = watcher.chosen(name, pid, &|_| true)?;
+        wait.what = Await::Ended(chosen.iter().map(|(_, pid)| *pid).collect());
+        Ok(self.carry_out(&[watcher.id], &wait, &|w, cx| {
+            let timeout = timeout.unwrap_or(w.config.options.graceful_timeout);
+            w.ext.history.count_restarts(Restart::Command, chosen.len());
+            chosen.iter().for_each(|(wid, _)| w.ask(*wid, signum, timeout, cx));
+        }))
+    }
+
+    fn signal(&mut self, name: &str, pid: Option<Pid>, whom: Whom, signum: i32) -> Answered {
+        let watcher = self.named(name)?;
+        if watcher.ext.hooks.calls.len() >= MOST_CALLS {
             let text = format!("too many signals of '{name}' wait for its hooks");
             return Err(Reply::error(Errno::Conflict, text));
         }
-        let alive = watcher.processes.values().filter(|p| !matches!(p.phase(), Phase::Dead { .. }));
-        let pids: Vec<Pid> = alive.map(|p| p.pid).filter(|p| pid.is_none_or(|pid| pid == *p)).collect();
-        if let (Some(pid), true) = (pid, pids.is_empty()) {
-            return Err(no_process(pid, name));
-        }
-        self.with(id, |w, cx| {
-            pids.iter().for_each(|pid| w.send(*pid, signum, whom, cx));
-        });
+        let alive = watcher.chosen(name, pid, &|p| p.exit().is_none())?;
+        self.with(watcher.id, |w, cx| alive.iter().for_each(|(_, pid)| w.send(*pid, signum, whom, cx)));
         Ok(Some(Reply::Ok))
     }
 }
 
 impl Watcher {
+    /// Its processes of this kind, or one of them alone, which has to be there then.
+    fn chosen(
+        &self,
+        name: &str,
+        pid: Option<Pid>,
+        which: &dyn Fn(&Process) -> bool,
+    ) -> Result<Vec<(u32, Pid)>, Reply> {
+        let chosen = self.processes.values().filter(|p| which(p) && pid.is_none_or(|pid| pid == p.pid));
+        let chosen: Vec<(u32, Pid)> = chosen.map(|p| (p.wid, p.pid)).collect();
+        match pid.filter(|_| chosen.is_empty()) {
+            Some(pid) => Err(Reply::error(Errno::Message, format!("process {pid} not found in '{name}'"))),
+            None => Ok(chosen),
+        }
+    }
+
     /// Somebody wants it to run. What waited for its next attempt is tried at once.
     pub(super) fn want_up(&mut self, cx: &mut Cx) {
         if matches!(self.why_down, Some(WhyDown::Empty)) {
@@ -324,25 +312,9 @@ fn starts_something(task: &Task) -> bool {
     }
 }
 
-/// The properties of [`Task::Kill`] that say how.
-struct Killing {
-    pid: Option<Pid>,
-    signum: Option<i32>,
-    graceful_timeout: Option<f64>,
-}
-
 /// Who asked, what would be the answer's occasion, and whether somebody waits for it.
 pub(super) struct Wait {
     pub(super) ticket: Ticket,
     pub(super) what: Await,
     pub(super) waiting: bool,
-}
-
-pub(super) fn not_found(name: &str) -> Reply {
-    let name: String = name.chars().take(LONGEST_NAME).collect();
-    Reply::error(Errno::Message, format!("program {name} not found"))
-}
-
-fn no_process(pid: Pid, name: &str) -> Reply {
-    Reply::error(Errno::Message, format!("process {pid} not found in '{name}'"))
 }

@@ -2,7 +2,6 @@
 //! silence of that time, so everybody gets it back.
 
 use super::Arbiter;
-use super::process::Fate;
 use super::time::Time;
 use super::watcher::Watcher;
 
@@ -22,19 +21,15 @@ impl Watcher {
         for process in self.processes.values_mut() {
             process.give_back(seconds);
             if let Some(liveness) = &mut process.liveness {
-                liveness.give_back(now, seconds);
+                liveness.heard = now;
+                liveness.ready_by = liveness.ready_by.map(|at| at.plus(seconds));
             }
         }
         for remnant in &mut self.left.groups {
-            match &mut remnant.fate {
-                Fate::Left => {}
-                Fate::Spared { ask_at, kill_at, .. } => {
-                    *ask_at = ask_at.plus(seconds);
-                    *kill_at = kill_at.plus(seconds);
-                }
-                Fate::Asked(at) | Fate::Killed(at) => *at = at.plus(seconds),
-            }
+            remnant.fate.give_back(seconds);
         }
-        self.give_hooks_back(seconds);
+        for call in self.ext.hooks.calls.values_mut() {
+            call.deadline = call.deadline.plus(seconds);
+        }
     }
 }

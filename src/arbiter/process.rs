@@ -34,32 +34,53 @@ impl Exit {
     }
 }
 
-/// Where a process is in its life. It is in the table from its spawn until it is reaped.
+/// What becomes of a process, or of the members of a group without its leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// It runs.
-    Running,
+#[allow(missing_docs, reason = "the fields of the variants are named for what they hold")]
+pub enum Fate {
+    /// It is left alone: it runs, or was not asked to end when it did. A group is until the watcher stops.
+    Left,
+    /// A group whose leader may have passed the signal on before it ended, so it is not asked a second time yet.
+    Spared { signum: i32, ask_at: Time, kill_at: Time },
     /// It was sent `signum` and gets SIGKILL at `kill_at`.
-    Asked {
-        /// The signal that asked it to end.
-        signum: i32,
-        /// When its patience ends.
-        kill_at: Time,
-    },
-    /// It and its group were sent SIGKILL; circus waits until then for it to go.
-    Killed {
-        /// When it is given up.
-        until: Time,
-    },
-    /// It is a zombie about to be reaped.
-    Dead {
-        /// It was asked to end, or killed; else it ended by itself.
-        asked: bool,
-        /// How it ended.
-        exit: Exit,
-        /// What becomes of the rest of its group.
-        rest: Fate,
-    },
+    Asked { signum: i32, kill_at: Time },
+    /// It was sent SIGKILL; circus waits until then for it to go.
+    Killed { until: Time },
+}
+
+impl Fate {
+    /// When something is due about it.
+    pub(super) fn due(self) -> Option<Time> {
+        match self {
+            Fate::Left => None,
+            Fate::Spared { ask_at: at, .. }
+            | Fate::Asked { kill_at: at, .. }
+            | Fate::Killed { until: at } => Some(at),
+        }
+    }
+
+    /// When it gets SIGKILL.
+    pub fn kill_at(self) -> Option<Time> {
+        match self {
+            Fate::Spared { kill_at, .. } | Fate::Asked { kill_at, .. } => Some(kill_at),
+            Fate::Left | Fate::Killed { .. } => None,
+        }
+    }
+
+    /// So many seconds do not count in which nobody could do anything.
+    pub(super) fn give_back(&mut self, seconds: f64) {
+        if let Fate::Spared { ask_at, .. } = self {
+            *ask_at = ask_at.plus(seconds);
+        }
+        match self {
+            Fate::Left => {}
+            Fate::Spared { kill_at: at, .. }
+            | Fate::Asked { kill_at: at, .. }
+            | Fate::Killed { until: at } => {
+                *at = at.plus(seconds);
+            }
+        }
+    }
 }
 
 /// Why a process did not become its program.
@@ -70,7 +91,7 @@ pub(super) struct NotRun {
     pub(super) shortage: bool,
 }
 
-/// One process.
+/// One process. It is in the table from its spawn until it is reaped.
 #[derive(Clone, Debug)]
 pub struct Process {
     /// Its number in the watcher, from 1; a successor may have the same.
@@ -81,7 +102,9 @@ pub struct Process {
     pub started: Time,
     /// Which start or reload of the watcher it belongs to.
     pub generation: u32,
-    phase: Phase,
+    fate: Fate,
+    /// How it has ended, and what becomes of the rest of its group: it is a zombie about to be reaped.
+    end: Option<(Exit, Fate)>,
     /// It counts as one of the processes that are wanted. A surplus one on its way out does not: its slot is free.
     holds_slot: bool,
     /// What happened in its slot before it.
@@ -106,7 +129,8 @@ impl Process {
             pid,
             started,
             generation: 0,
-            phase: Phase::Running,
+            fate: Fate::Left,
+            end: None,
             holds_slot: true,
             chain: Chain::default(),
             expires: None,
@@ -117,14 +141,34 @@ impl Process {
         }
     }
 
-    /// Where it is in its life.
-    pub fn phase(&self) -> Phase {
-        self.phase
+    /// Whether it is asked to end, or killed; of one that has ended, whether it was.
+    pub fn fate(&self) -> Fate {
+        self.fate
+    }
+
+    /// How it has ended, if it has.
+    pub fn exit(&self) -> Option<Exit> {
+        self.end.map(|(exit, _)| exit)
+    }
+
+    /// What becomes of the rest of its group.
+    pub(super) fn rest(&self) -> Fate {
+        self.end.map_or(Fate::Left, |(_, rest)| rest)
+    }
+
+    /// Its fate, as long as it has not ended.
+    pub(super) fn pending(&self) -> Fate {
+        if self.end.is_none() { self.fate } else { Fate::Left }
+    }
+
+    /// When it gets SIGKILL.
+    pub fn kill_at(&self) -> Option<Time> {
+        self.pending().kill_at()
     }
 
     /// Whether it runs and was not asked to end.
     pub fn runs(&self) -> bool {
-        self.phase == Phase::Running
+        self.end.is_none() && self.fate == Fate::Left
     }
 
     pub(super) fn holds_slot(&self) -> bool {
@@ -133,10 +177,7 @@ impl Process {
 
     /// So many seconds do not count in which nobody could do anything.
     pub(super) fn give_back(&mut self, seconds: f64) {
-        match &mut self.phase {
-            Phase::Asked { kill_at: at, .. } | Phase::Killed { until: at } => *at = at.plus(seconds),
-            Phase::Running | Phase::Dead { .. } => {}
-        }
+        self.fate.give_back(seconds);
     }
 }
 
@@ -214,12 +255,19 @@ impl Processes {
         Some(process)
     }
 
-    /// A process has come to another point of its life.
-    pub(super) fn enter(&mut self, wid: u32, phase: Phase) {
+    /// A process is asked to end, or killed.
+    pub(super) fn set_fate(&mut self, wid: u32, fate: Fate) {
         if let Some(process) = self.table.get_mut(&wid) {
             self.running -= usize::from(process.runs());
-            process.phase = phase;
-            self.running += usize::from(process.runs());
+            process.fate = fate;
+        }
+    }
+
+    /// A process has ended; what becomes of the rest of its group.
+    pub(super) fn set_end(&mut self, wid: u32, exit: Exit, rest: Fate) {
+        if let Some(process) = self.table.get_mut(&wid) {
+            self.running -= usize::from(process.runs());
+            process.end = Some((exit, rest));
         }
     }
 
@@ -238,24 +286,4 @@ pub struct Remnant {
     pub pgid: Pid,
     /// What becomes of it.
     pub fate: Fate,
-}
-
-/// What becomes of the members of a group without its leader.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// They are left alone until the watcher stops.
-    Left,
-    /// Their leader may have passed the signal on before it ended, so they are not asked a second time yet.
-    Spared {
-        /// The signal.
-        signum: i32,
-        /// When they are asked after all.
-        ask_at: Time,
-        /// When they get SIGKILL.
-        kill_at: Time,
-    },
-    /// They were asked to end and get SIGKILL then.
-    Asked(Time),
-    /// They got SIGKILL; circus waits until then for them to go.
-    Killed(Time),
 }

@@ -38,39 +38,11 @@ pub struct NewConfig {
     pub touched: Vec<WatcherId>,
 }
 
-/// What is to be done with a watcher.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Step {
-    /// Stop it and forget it.
-    Remove,
-    /// Start it in its turn.
-    Start,
-    /// Its options hold from now on; nothing is to be waited for.
-    Settle,
-    /// Start or stop as many processes as are too few or too many.
-    Count,
-    /// Replace its processes.
-    Renew,
-    /// Stop it; it is started in its turn.
-    StopFirst,
-    /// Stop it.
-    Stop,
-}
+/// A watcher, and what is to come of it, which a client may wait for; `None`: its options hold from now on, no more.
+type Step = (WatcherId, Option<Await>);
 
-impl Step {
-    /// What a client that waits is to wait for.
-    fn awaited(self) -> Option<Await> {
-        match self {
-            Step::Remove => Some(Await::Removed),
-            Step::Start => Some(Await::Up { added: false }),
-            Step::Settle => None,
-            Step::Count => Some(Await::Settled),
-            Step::Renew => Some(Await::Reloaded),
-            Step::StopFirst => Some(Await::Restarted),
-            Step::Stop => Some(Await::Down),
-        }
-    }
-}
+/// It starts, in its turn.
+const START: Option<Await> = Some(Await::Up { added: false });
 
 /// How many watchers were added, changed and removed.
 #[derive(Default)]
@@ -95,12 +67,12 @@ impl Arbiter {
     fn reconfigure(&mut self, reading: Reading, new: NewConfig) {
         self.warmup_delay = new.warmup_delay;
         let mut tally = Tally::default();
-        let mut steps: Vec<(WatcherId, Step)> = Vec::new();
-        let ids: Vec<_> = new.watchers.iter().map(|config| self.id_of(&config.name).ok()).collect();
+        let mut steps: Vec<Step> = Vec::new();
+        let ids: Vec<_> = new.watchers.iter().map(|config| self.find(&config.name).map(|w| w.id)).collect();
         for id in self.not_in(&ids) {
             tally.removed += 1;
             self.leave(id);
-            steps.push((id, Step::Remove));
+            steps.push((id, Some(Await::Removed)));
         }
         for (config, id) in new.watchers.into_iter().zip(ids) {
             let step = match id {
@@ -112,14 +84,17 @@ impl Arbiter {
         for id in new.touched {
             let up = self.watchers.get(&id).is_some_and(|watcher| watcher.goal == Goal::Up);
             match steps.iter_mut().find(|(other, _)| *other == id) {
-                Some((_, step @ (Step::Settle | Step::Count))) if up => *step = Step::Renew,
-                None if up => steps.push((id, Step::Renew)),
+                Some((_, step @ (None | Some(Await::Settled)))) if up => *step = Some(Await::Reloaded),
+                None if up => steps.push((id, Some(Await::Reloaded))),
                 Some(_) | None => {}
             }
         }
         if reading.restart {
-            steps.retain(|(_, step)| *step == Step::Remove);
-            steps.extend(self.all_anew());
+            steps.retain(|(_, step)| *step == Some(Await::Removed));
+            for id in self.by_priority().into_iter().rev() {
+                let autostart = self.watcher(id).is_some_and(|watcher| watcher.config.options.autostart);
+                steps.push((id, Some(if autostart { Await::Restarted } else { Await::Down })));
+            }
         }
         let Tally { added, changed, removed } = tally;
         let text = format!("configuration read again: {added} added, {changed} changed, {removed} removed");
@@ -143,18 +118,18 @@ impl Arbiter {
     }
 
     /// A watcher that is new in the files.
-    fn take_in(&mut self, config: WatcherConfig, tally: &mut Tally) -> Option<(WatcherId, Step)> {
+    fn take_in(&mut self, config: WatcherConfig, tally: &mut Tally) -> Option<Step> {
         tally.added += 1;
         let (text, autostart) = (format!("{}: added", config.name), config.options.autostart);
         self.cx.log(Level::Info, text);
         let id = self.admit(config);
         let watcher = self.watchers.get_mut(&id)?;
         watcher.settings.loaded = Some(watcher.config.clone());
-        autostart.then_some((id, Step::Start))
+        autostart.then_some((id, START))
     }
 
     /// Gives a watcher what has changed in the files.
-    fn amend(&mut self, id: WatcherId, new: WatcherConfig, tally: &mut Tally) -> Option<(WatcherId, Step)> {
+    fn amend(&mut self, id: WatcherId, new: WatcherConfig, tally: &mut Tally) -> Option<Step> {
         let watcher = self.watchers.get_mut(&id)?;
         let old = watcher.settings.loaded.clone().unwrap_or_else(|| watcher.config.clone());
         if old.says_the_same(&new) {
@@ -170,25 +145,13 @@ impl Arbiter {
         let text = format!("{name}: changed in the configuration: {}", keys.join(" "));
         self.cx.log(Level::Info, text);
         self.cx.act(Action::Changed(id));
-        for _ in &changes {
-            self.cx.publish(name, Published::Updated);
-        }
+        changes.iter().for_each(|_| self.cx.publish(name, Published::Updated));
         Some((id, step))
     }
 
-    /// All watchers are stopped, and started again if they start by themselves.
-    fn all_anew(&self) -> Vec<(WatcherId, Step)> {
-        let mut steps = Vec::new();
-        for id in self.by_priority().into_iter().rev() {
-            let autostart = self.watcher(id).is_some_and(|watcher| watcher.config.options.autostart);
-            steps.push((id, if autostart { Step::StopFirst } else { Step::Stop }));
-        }
-        steps
-    }
-
-    fn take_steps(&mut self, reading: Reading, steps: Vec<(WatcherId, Step)>) {
+    fn take_steps(&mut self, reading: Reading, steps: Vec<Step>) {
         let Reading { ticket, waiting, .. } = reading;
-        let parts = steps.iter().filter(|(_, step)| step.awaited().is_some()).count();
+        let parts = steps.iter().filter(|(_, step)| step.is_some()).count();
         if waiting && parts > 0 {
             self.await_parts(ticket, parts);
         } else {
@@ -197,20 +160,16 @@ impl Arbiter {
         let mut to_start = Vec::new();
         for (id, step) in &steps {
             match step {
-                Step::Start | Step::StopFirst => to_start.push(*id),
-                Step::Remove | Step::Stop => self.unqueue(*id),
-                Step::Settle | Step::Count | Step::Renew => {}
+                Some(Await::Up { .. } | Await::Restarted) => to_start.push(*id),
+                Some(Await::Removed | Await::Down) => self.unqueue(*id),
+                Some(Await::Settled | Await::Reloaded | Await::Counted | Await::Ended(_)) | None => {}
             }
         }
         // Nobody's turn to start comes before everybody has taken the step.
         let boot = self.startup.take();
         for (id, step) in steps {
             self.with(id, |watcher, cx| {
-                if let (true, Some(what)) = (waiting, step.awaited()) {
-                    let before = watcher.pids();
-                    watcher.waiters.push(Waiter { ticket, what, before });
-                }
-                watcher.take_step(step, cx);
+                watcher.take_step(&step, ticket, waiting, cx);
             });
         }
         self.startup = boot;
@@ -222,7 +181,7 @@ impl Arbiter {
 
 impl Watcher {
     /// Takes over what its files say otherwise than before: which keys, and what is to be done.
-    fn take_over(&mut self, old: &Rc<WatcherConfig>, new: WatcherConfig) -> (Vec<Change>, Step) {
+    fn take_over(&mut self, old: &Rc<WatcherConfig>, new: WatcherConfig) -> (Vec<Change>, Option<Await>) {
         let new = Rc::new(new);
         let before = Rc::clone(&self.config);
         let nothing_was_set = Rc::ptr_eq(&self.config, old);
@@ -236,14 +195,10 @@ impl Watcher {
         if renew {
             self.keep_proven(before);
         }
-        let step = if self.goal != Goal::Up {
-            if self.is_mended(old, renew) { Step::Start } else { Step::Settle }
-        } else if renew {
-            Step::Renew
-        } else if has(Live::Numprocesses) {
-            Step::Count
-        } else {
-            Step::Settle
+        let step = match self.goal {
+            Goal::Up if renew => Some(Await::Reloaded),
+            Goal::Up => has(Live::Numprocesses).then_some(Await::Settled),
+            Goal::Down | Goal::Gone => START.filter(|_| self.is_mended(old, renew)),
         };
         self.settings.loaded = Some(new);
         (changes, step)
@@ -257,15 +212,19 @@ impl Watcher {
         self.goal == Goal::Down && !self.queued && (gave_up || starts(&self.config) && !starts(old))
     }
 
-    fn take_step(&mut self, step: Step, cx: &mut Cx) {
+    fn take_step(&mut self, step: &Option<Await>, ticket: Ticket, waiting: bool, cx: &mut Cx) {
+        if let (true, Some(what)) = (waiting, step.clone()) {
+            let before = self.pids();
+            self.waiters.push(Waiter { ticket, what, before });
+        }
         self.ready_by_options(cx);
         match step {
-            Step::Remove => self.want_gone(),
-            Step::Start => self.queued |= self.goal != Goal::Up,
-            Step::Settle | Step::Count => {}
-            Step::Renew => self.renew(cx),
-            Step::StopFirst => self.stop_first(),
-            Step::Stop => self.want_down(),
+            Some(Await::Removed) => self.want_gone(),
+            Some(Await::Up { .. }) => self.queued |= self.goal != Goal::Up,
+            Some(Await::Reloaded) => self.renew(cx),
+            Some(Await::Restarted) => self.stop_first(),
+            Some(Await::Down) => self.want_down(),
+            Some(Await::Settled | Await::Counted | Await::Ended(_)) | None => {}
         }
     }
 }

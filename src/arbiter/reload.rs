@@ -12,7 +12,6 @@ use super::{Action, Level, Pid, Published};
 use crate::config::WatcherConfig;
 use crate::config::hooks::Hook;
 use crate::signals::{self, SIGHUP};
-use crate::sorted::Sorted;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -23,8 +22,8 @@ pub(super) enum Reload {
     Wanted { sequential: bool },
     /// New processes are being spawned; so many are left.
     Spawning { left: usize },
-    /// The old processes were asked to end; these are left.
-    Draining { old: Sorted<Pid, ()> },
+    /// The old processes were asked to end; some are left.
+    Draining,
     /// One by one: these are left to replace, this one is on its way out.
     OneByOne { queue: VecDeque<Pid>, current: Option<Pid> },
     /// reload_command is run for one process after the other: these are left, it runs for this one.
@@ -102,13 +101,15 @@ impl Watcher {
             Some(Reload::Spawning { left: 0 }) if self.spawning.is_none() && self.new_ones_are_ready() => {
                 self.drain_old(cx);
             }
-            Some(Reload::Draining { old }) if old.is_empty() => self.end_reload(cx),
+            Some(Reload::Draining) if self.processes.values().all(|p| p.generation == self.generation) => {
+                self.end_reload(cx);
+            }
             Some(Reload::OneByOne { queue, current }) => self.step_one_by_one(queue, current, cx),
             Some(Reload::Commands { queue, current: None }) => self.step_commands(queue, cx),
             Some(
                 state @ (Reload::Wanted { .. }
                 | Reload::Spawning { .. }
-                | Reload::Draining { .. }
+                | Reload::Draining
                 | Reload::Commands { .. }),
             ) => self.set_reload(state),
         }
@@ -175,18 +176,15 @@ impl Watcher {
         let old: Vec<u32> =
             self.processes.values().filter(|p| p.generation < generation).map(|p| p.wid).collect();
         self.ext.history.count_restarts(Restart::Reload, old.len());
-        for wid in &old {
-            self.dismiss(*wid, cx);
-        }
-        let pids: Sorted<Pid, ()> =
-            old.iter().filter_map(|wid| self.processes.get(*wid)).map(|p| (p.pid, ())).collect();
-        match pids.is_empty() {
-            true => self.end_reload(cx),
-            false => self.set_reload(Reload::Draining { old: pids }),
+        self.set_reload(Reload::Draining);
+        old.iter().for_each(|wid| self.dismiss(*wid, cx));
+        if old.is_empty() {
+            self.end_reload(cx);
         }
     }
 
     fn step_one_by_one(&mut self, mut queue: VecDeque<Pid>, current: Option<Pid>, cx: &mut Cx) {
+        let current = current.filter(|pid| self.processes.values().any(|p| p.pid == *pid));
         let busy = current.is_some()
             || self.spawning.is_some()
             || self.missing() > 0
@@ -228,9 +226,7 @@ impl Watcher {
         let nothing_missing = match self.run().reload {
             Some(Reload::Spawning { .. }) => true,
             Some(Reload::OneByOne { .. }) => false,
-            None | Some(Reload::Wanted { .. } | Reload::Draining { .. } | Reload::Commands { .. }) => {
-                return false;
-            }
+            None | Some(Reload::Wanted { .. } | Reload::Draining | Reload::Commands { .. }) => return false,
         };
         self.give_reload_up(reason, cx);
         let name = &self.config.name;
@@ -261,22 +257,5 @@ impl Watcher {
         }
         cx.outcome.reload_failure = Some(reason.to_owned());
         self.ext.history.note(cx.now, What::NotReloaded(reason.into()));
-    }
-
-    /// A process of this pid is gone.
-    pub(super) fn note_gone(&mut self, pid: Pid) {
-        match self.run_mut().and_then(|run| run.reload.as_mut()) {
-            Some(Reload::Draining { old }) => {
-                old.remove(&pid);
-            }
-            Some(Reload::OneByOne { current, .. }) if *current == Some(pid) => *current = None,
-            None
-            | Some(
-                Reload::Wanted { .. }
-                | Reload::Spawning { .. }
-                | Reload::OneByOne { .. }
-                | Reload::Commands { .. },
-            ) => {}
-        }
     }
 }

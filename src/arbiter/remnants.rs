@@ -9,7 +9,7 @@
 //! some time to end before it is asked.
 
 use super::context::Cx;
-use super::process::{Exit, Fate, Phase, Process, Remnant};
+use super::process::{Exit, Fate, Process, Remnant};
 use super::run::{Next, Slot};
 use super::stop::AFTER_KILL;
 use super::time::Time;
@@ -23,7 +23,7 @@ pub const SPARED: f64 = 5.0;
 /// What becomes of the rest of the group of a process that has ended `exit` when asked by `signum`.
 pub(super) fn rest_of_stop(exit: Exit, signum: i32, kill_at: Time, now: Time) -> Fate {
     if exit == Exit::Signal(signum) {
-        return Fate::Asked(kill_at);
+        return Fate::Asked { signum, kill_at };
     }
     let ask_at = now.plus((kill_at.since(now) / 2.0).min(SPARED));
     Fate::Spared { signum, ask_at, kill_at }
@@ -33,17 +33,17 @@ impl Watcher {
     /// What becomes of the rest of the group of a process that has ended by itself.
     pub(super) fn rest_of_crash(&self, replaced: bool, now: Time) -> Fate {
         match replaced && self.status() != Status::Stopping {
-            true => Fate::Asked(now.plus(self.config.options.graceful_timeout)),
+            true => {
+                let kill_at = now.plus(self.config.options.graceful_timeout);
+                Fate::Asked { signum: self.stop_signal(), kill_at }
+            }
             false => Fate::Left,
         }
     }
 
     /// A process is reaped, and its group has members still.
     pub(super) fn keep_remnant(&mut self, process: &Process, next: Next, cx: &mut Cx) {
-        let (asked, fate) = match process.phase() {
-            Phase::Dead { asked, rest, .. } => (asked, rest),
-            Phase::Running | Phase::Asked { .. } | Phase::Killed { .. } => (false, Fate::Left),
-        };
+        let fate = process.rest();
         // One that is left alone holds up nobody.
         let holds_up = fate != Fate::Left && next != Next::Nobody;
         let retry = match next {
@@ -55,7 +55,7 @@ impl Watcher {
             None => self.free(next),
         }
         // Whether there is anything outside of the group is not known yet.
-        if holds_up && !asked && process.followers == Some(Whom::Group) {
+        if holds_up && process.fate() == Fate::Left && process.followers == Some(Whom::Group) {
             let what = "has left processes in its group; they are asked to end before another one starts";
             self.say_of(Level::Info, (process.pid, process.wid), what, cx);
         }
@@ -77,11 +77,8 @@ impl Watcher {
 
     /// Somebody is in a hurry.
     pub(super) fn hurry_remnants(&mut self, cx: &mut Cx) {
-        for remnant in &mut self.left.groups {
-            match remnant.fate {
-                Fate::Spared { .. } | Fate::Asked(_) => remnant.kill(cx),
-                Fate::Left | Fate::Killed(_) => {}
-            }
+        for remnant in self.left.groups.iter_mut().filter(|remnant| remnant.fate.kill_at().is_some()) {
+            remnant.kill(cx);
         }
     }
 
@@ -95,13 +92,14 @@ impl Watcher {
     pub(super) fn expire_remnants(&mut self, cx: &mut Cx) {
         let mut given_up = Vec::new();
         for remnant in &mut self.left.groups {
+            if remnant.fate.due().is_none_or(|at| at > cx.now) {
+                continue;
+            }
             match remnant.fate {
-                Fate::Spared { kill_at, .. } | Fate::Asked(kill_at) if kill_at <= cx.now => remnant.kill(cx),
-                Fate::Spared { signum, ask_at, kill_at } if ask_at <= cx.now => {
-                    remnant.ask(signum, kill_at, cx);
-                }
-                Fate::Killed(until) if until <= cx.now => given_up.push(remnant.pgid),
-                Fate::Left | Fate::Spared { .. } | Fate::Asked(_) | Fate::Killed(_) => {}
+                Fate::Spared { signum, kill_at, .. } if kill_at > cx.now => remnant.ask(signum, kill_at, cx),
+                Fate::Spared { .. } | Fate::Asked { .. } => remnant.kill(cx),
+                Fate::Killed { .. } => given_up.push(remnant.pgid),
+                Fate::Left => {}
             }
         }
         for pgid in given_up {
@@ -119,26 +117,16 @@ impl Watcher {
         let ends = |remnant: &&Remnant| remnant.fate != Fate::Left;
         self.left.groups.iter().filter(ends).find(waits).map(|remnant| remnant.pgid)
     }
-
-    /// When the rest of a group has something to expect by itself.
-    pub(super) fn remnant_deadline(&self) -> Option<Time> {
-        let deadlines = self.left.groups.iter().filter_map(|remnant| match remnant.fate {
-            Fate::Left => None,
-            Fate::Spared { ask_at, .. } => Some(ask_at),
-            Fate::Asked(at) | Fate::Killed(at) => Some(at),
-        });
-        deadlines.min()
-    }
 }
 
 impl Remnant {
     fn ask(&mut self, signum: i32, kill_at: Time, cx: &mut Cx) {
-        self.fate = Fate::Asked(kill_at);
+        self.fate = Fate::Asked { signum, kill_at };
         cx.act(Action::SignalRemnant { pgid: self.pgid, signum });
     }
 
     fn kill(&mut self, cx: &mut Cx) {
-        self.fate = Fate::Killed(cx.now.plus(AFTER_KILL));
+        self.fate = Fate::Killed { until: cx.now.plus(AFTER_KILL) };
         cx.act(Action::SignalRemnant { pgid: self.pgid, signum: SIGKILL });
     }
 }

@@ -2,7 +2,7 @@
 
 use super::context::Known;
 use super::hooks::HookId;
-use super::orders::{Wait, not_found};
+use super::orders::{Answered, Wait};
 use super::request::{Errno, Reply};
 use super::watcher::{Goal, Watcher};
 use super::{Action, Arbiter, Level, Published, WatcherId};
@@ -12,9 +12,9 @@ use crate::config::{Value, WatcherConfig};
 use std::rc::Rc;
 
 impl Arbiter {
-    pub(super) fn change(&mut self, name: &str, by: i64, wait: &Wait) -> Result<Option<Reply>, Reply> {
-        let id = self.id_of(name)?;
-        let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
+    pub(super) fn change(&mut self, name: &str, by: i64, wait: &Wait) -> Answered {
+        let watcher = self.named(name)?;
+        let id = watcher.id;
         let (before, singleton) = (watcher.config.options.numprocesses, watcher.config.options.singleton);
         if singleton && (before > 0 || by < 1) {
             return Ok(Some(watcher.numprocesses()));
@@ -32,14 +32,9 @@ impl Arbiter {
         Ok(reply)
     }
 
-    pub(super) fn set(
-        &mut self,
-        name: &str,
-        options: &[(String, Value)],
-        wait: &Wait,
-    ) -> Result<Option<Reply>, Reply> {
-        let id = self.id_of(name)?;
-        let watcher = self.watchers.get(&id).ok_or_else(|| not_found(name))?;
+    pub(super) fn set(&mut self, name: &str, options: &[(String, Value)], wait: &Wait) -> Answered {
+        let watcher = self.named(name)?;
+        let id = watcher.id;
         let mut config = WatcherConfig::clone(&watcher.config);
         let mut reload = false;
         for (key, value) in options {
@@ -58,9 +53,7 @@ impl Arbiter {
         self.room_for(added.saturating_sub(watcher.settings.added))?;
         reload |= streams(&config) != streams(&watcher.config);
         self.cx.act(Action::Changed(id));
-        for _ in options {
-            self.cx.act(Action::Publish { watcher: config.name.clone(), what: Published::Updated });
-        }
+        options.iter().for_each(|_| self.cx.publish(&config.name, Published::Updated));
         self.dependencies.have_changed(&config);
         if let Some(watcher) = self.watchers.get_mut(&id) {
             let before = std::mem::replace(&mut watcher.config, Rc::new(config));
@@ -77,8 +70,13 @@ impl Arbiter {
         }))
     }
 
-    pub(super) fn add(&mut self, order: Adding) -> Result<WatcherId, Reply> {
-        let Adding { name, cmd, args, options } = order;
+    pub(super) fn add(
+        &mut self,
+        name: String,
+        cmd: String,
+        args: Option<String>,
+        options: &[(String, Value)],
+    ) -> Result<WatcherId, Reply> {
         check_name(name.trim())
             .map_err(|why| Reply::error(Errno::Message, format!("the name of the watcher {why}")))?;
         if self.names.contains_key(&name.to_lowercase()) {
@@ -87,7 +85,7 @@ impl Arbiter {
         let mut config = WatcherConfig { name: name.clone(), ..WatcherConfig::default() };
         config.options.cmd = cmd;
         config.options.args = args.unwrap_or_default();
-        for (key, value) in &options {
+        for (key, value) in options {
             set_option(&mut config, key, value)?;
         }
         if config.options.cmd.trim().is_empty() {
@@ -156,7 +154,7 @@ impl Arbiter {
         let Some(watcher) = self.watchers.remove(&id) else { return };
         self.dependencies.have_changed(&watcher.config);
         let cancel = |hook: &HookId| Action::CancelHook { id: *hook, watcher: id };
-        self.cx.actions.extend(watcher.ext.hooks.ids().map(cancel));
+        self.cx.actions.extend(watcher.ext.hooks.calls.keys().map(cancel));
         for waiter in watcher.waiters {
             let text = format!("'{}' was removed meanwhile", watcher.config.name);
             self.finish(waiter.ticket, Reply::error(Errno::Failed, text));
@@ -171,19 +169,16 @@ impl Arbiter {
         self.cx.act(Action::Forgotten { watcher: id, left });
     }
 
-    pub(super) fn rm(&mut self, name: &str, nostop: bool, wait: &Wait) -> Result<Option<Reply>, Reply> {
-        let id = self.id_of(name)?;
+    pub(super) fn rm(&mut self, name: &str, nostop: bool, wait: &Wait) -> Answered {
+        let watcher = self.named(name)?;
+        let (id, name, pids) = (watcher.id, &watcher.config.name, watcher.pids());
+        let text = format!("{name}: removed; its processes go on without circus: {pids:?}");
         self.unqueue(id);
         self.leave(id);
         if !nostop {
             return Ok(self.carry_out(&[id], wait, &|w, _| w.want_gone()));
         }
-        if let Some(watcher) = self.watchers.get(&id) {
-            let pids = watcher.pids();
-            let text =
-                format!("{}: removed; its processes go on without circus: {pids:?}", watcher.config.name);
-            self.cx.log(Level::Info, text);
-        }
+        self.cx.log(Level::Info, text);
         self.forget(id);
         Ok(Some(Reply::Ok))
     }
@@ -192,14 +187,6 @@ impl Arbiter {
 /// Which outputs of a watcher's processes are read by circus.
 pub(super) fn streams(config: &WatcherConfig) -> (bool, bool) {
     (config.stdout_stream.is_some(), config.stderr_stream.is_some())
-}
-
-/// The properties of [`Task::Add`] that make the watcher.
-pub(super) struct Adding {
-    pub(super) name: String,
-    pub(super) cmd: String,
-    pub(super) args: Option<String>,
-    pub(super) options: Vec<(String, Value)>,
 }
 
 /// Whether the options of a watcher go together, after all of them have been set.

@@ -4,7 +4,6 @@
 //! While it is under way, no other one begins.
 
 use super::context::{Cx, Known};
-use super::exit_policy::exit_of;
 use super::history::Cause;
 use super::hooks::{About, Then};
 use super::process::{Exit, Fate, NotRun, Process, Remnant};
@@ -17,22 +16,10 @@ use super::{Action, Level, Pid, Published};
 use crate::config::hooks::Hook;
 use crate::config::options::RESPAWN_DELAY_MAX;
 
-/// How far a spawn has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// before_spawn is being asked.
-    Asking,
-    /// The process is being made.
-    Making,
-    /// The process runs, and after_spawn is being asked whether it stays.
-    Confirming,
-}
-
 /// A spawn under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spawning {
     pub(super) wid: u32,
-    pub(super) step: Step,
     pub(super) chain: Chain,
     /// The process that ends when this one runs, because it is too old.
     pub(super) replaces: Option<u32>,
@@ -44,6 +31,11 @@ impl Watcher {
         let ends = |remnant: &Remnant| remnant.fate != Fate::Left;
         let is_left = || !self.left.survivors.is_empty() || self.left.groups.iter().any(ends);
         self.config.options.singleton && (!self.processes.is_empty() || is_left())
+    }
+
+    /// Whether the process of the spawn under way is there, and after_spawn is being asked whether it stays.
+    pub(super) fn is_confirming(&self) -> bool {
+        self.spawning.is_some_and(|spawning| self.processes.get(spawning.wid).is_some())
     }
 
     /// Every slot has had its process, and all of them are ready.
@@ -60,7 +52,7 @@ impl Watcher {
         if self.is_taken() {
             return 0;
         }
-        let to_come = self.spawning.is_some_and(|spawning| spawning.step != Step::Confirming);
+        let to_come = self.spawning.is_some() && !self.is_confirming();
         let wanted = self.config.wanted();
         let too_many = self.left.survivors.len().saturating_sub(wanted);
         wanted.saturating_sub(self.occupied() + usize::from(to_come) + too_many)
@@ -116,7 +108,7 @@ impl Watcher {
 
     fn spawn(&mut self, chain: Chain, replaces: Option<u32>, cx: &mut Cx) {
         let wid = self.processes.free_wid();
-        self.spawning = Some(Spawning { wid, step: Step::Asking, chain, replaces });
+        self.spawning = Some(Spawning { wid, chain, replaces });
         if !self.call(Hook::BeforeSpawn, About::default(), Then::Spawn, cx) {
             self.make(cx);
         }
@@ -129,10 +121,9 @@ impl Watcher {
             let old = self.spawning.take().and_then(|spawning| spawning.replaces);
             return old.into_iter().for_each(|old| self.postpone(old, cx));
         }
-        let Some(spawning) = &mut self.spawning else { return };
-        spawning.step = Step::Making;
+        let Some(Spawning { wid, .. }) = self.spawning else { return };
         self.last_spawn = Some(cx.now);
-        cx.act(Action::Spawn { watcher: self.id, wid: spawning.wid });
+        cx.act(Action::Spawn { watcher: self.id, wid });
     }
 
     /// The spawn under way has given a process.
@@ -160,11 +151,8 @@ impl Watcher {
             }
             return;
         }
-        let about = About { pid: Some(pid), ..About::default() };
-        if !self.call(Hook::AfterSpawn, about, Then::Keep, cx) {
+        if !self.call(Hook::AfterSpawn, About::of(pid), Then::Keep, cx) {
             self.settle(cx);
-        } else if let Some(spawning) = &mut self.spawning {
-            spawning.step = Step::Confirming;
         }
     }
 
@@ -187,7 +175,7 @@ impl Watcher {
 
     /// The process is about to end, or has ended: what after_spawn has to say about it is not needed any more.
     pub(super) fn end_spawn_of(&mut self, wid: u32, cx: &mut Cx) {
-        if !self.spawning.is_some_and(|s| s.wid == wid && s.step == Step::Confirming) {
+        if !self.is_confirming() || self.spawning.is_none_or(|spawning| spawning.wid != wid) {
             return;
         }
         self.cancel_hooks(&|then| then == Then::Keep, cx);
@@ -229,7 +217,7 @@ impl Watcher {
         if being_replaced {
             return Next::AtOnce;
         }
-        let Some(exit) = exit_of(process) else { return Next::Nobody };
+        let Some(exit) = process.exit() else { return Next::Nobody };
         let backoff = Backoff::of(&self.config);
         if self.config.options.on_demand {
             self.note_for_demand(process, cx);
@@ -310,7 +298,7 @@ impl Watcher {
             let plural = if failed == 1 { "" } else { "s" };
             let text = format!("given up after {failed} failed start{plural}: {reason}");
             cx.log(Level::Error, format!("{name}: {text}"));
-            self.failed_for_good(&text, cx);
+            cx.outcome.over = Some((text, None));
             self.fail(reason.to_owned());
             cx.outcome.because = because.or(cx.outcome.because.take());
             self.begin_stop(cx);

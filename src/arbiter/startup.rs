@@ -46,9 +46,7 @@ impl Arbiter {
 
     pub(super) fn begin_startup(&mut self) {
         self.relate();
-        let starts = |id: &WatcherId| self.watchers.get(id).is_some_and(|w| w.config.options.autostart);
-        let order: Vec<WatcherId> = self.by_priority().into_iter().filter(starts).collect();
-        self.start_in_order(order);
+        self.start_in_order(self.to_start(None));
     }
 
     /// Starts these, in this order, behind what is already to be started.

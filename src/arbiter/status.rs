@@ -2,7 +2,7 @@
 
 use super::Pid;
 use super::history::{History, Standing};
-use super::process::{Fate, Phase};
+use super::process::Process;
 use super::time::Time;
 use super::watcher::{Goal, Status, Watcher};
 
@@ -43,16 +43,8 @@ impl Watcher {
 
     /// When the next of its processes that were asked to end, or of what such a process has left, gets SIGKILL.
     pub fn next_kill(&self) -> Option<Time> {
-        let patience = |phase: Phase| match phase {
-            Phase::Asked { kill_at, .. } => Some(kill_at),
-            Phase::Running | Phase::Killed { .. } | Phase::Dead { .. } => None,
-        };
-        let of_group = |fate: Fate| match fate {
-            Fate::Spared { kill_at, .. } | Fate::Asked(kill_at) => Some(kill_at),
-            Fate::Left | Fate::Killed(_) => None,
-        };
-        let groups = self.left.groups.iter().filter_map(|remnant| of_group(remnant.fate));
-        self.processes.values().filter_map(|process| patience(process.phase())).chain(groups).min()
+        let groups = self.left.groups.iter().filter_map(|remnant| remnant.fate.kill_at());
+        self.processes.values().filter_map(Process::kill_at).chain(groups).min()
     }
 
     /// Its processes that SIGKILL did not end.
@@ -69,32 +61,24 @@ impl Watcher {
             let reason = self.reason()?;
             return Some(format!("{}: {reason}", self.status().word()));
         }
+        let why = self.failure().map(|why| format!(": {why}")).unwrap_or_default();
+        let (word, wanted) = (self.status().word(), self.places());
+        let (running, ready) = (self.processes.running(), self.ready());
         match self.status() {
             Status::Stopped if self.waits_for_demand() => None,
             Status::Stopped if self.queued => Some("stopped: it waits for its turn to start".into()),
-            Status::Starting if self.failure().is_none() && self.processes.running() > self.ready() => {
-                Some(format!("starting: {} of {} processes are ready", self.ready(), self.config.wanted()))
+            Status::Starting if why.is_empty() && running > ready => {
+                Some(format!("starting: {ready} of {} processes are ready", self.config.wanted()))
             }
-            Status::Stopped | Status::Starting | Status::Stopping => {
-                let why = self.failure().map(|why| format!(": {why}")).unwrap_or_default();
-                Some(self.status().word().to_string() + &why)
+            Status::Stopped | Status::Starting | Status::Stopping => Some(format!("{word}{why}")),
+            Status::Active if self.is_reloading() => None,
+            Status::Active if running < wanted => {
+                Some(format!("active: {running} of {wanted} processes run{why}"))
             }
-            Status::Active => {
-                let wanted = self.config.wanted().saturating_sub(self.run().empty());
-                let reloading = self.is_reloading();
-                let missing = self.processes.running() < wanted && !reloading;
-                let why = self.failure().map(|why| format!(": {why}")).unwrap_or_default();
-                let ready = self.ready();
-                match missing {
-                    true => {
-                        Some(format!("active: {} of {wanted} processes run{why}", self.processes.running()))
-                    }
-                    false if ready < wanted && !reloading => {
-                        Some(format!("active: {ready} of {wanted} processes are ready{why}"))
-                    }
-                    false => None,
-                }
+            Status::Active if ready < wanted => {
+                Some(format!("active: {ready} of {wanted} processes are ready{why}"))
             }
+            Status::Active => None,
         }
     }
 }

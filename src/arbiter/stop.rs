@@ -8,11 +8,10 @@ use super::context::{Cx, Known};
 use super::exit_policy::succeeded;
 use super::history::{Restart, What};
 use super::hooks::{About, MOST_CALLS, Then};
-use super::process::{Exit, Fate, Phase, Process};
+use super::process::{Exit, Fate, Process};
 use super::reload::Reload;
 use super::remnants::rest_of_stop;
 use super::run::{Next, State};
-use super::spawning::Step;
 use super::time::Time;
 use super::watcher::{Goal, Status, Watcher};
 use super::{Action, Level, Pid, Published, Whom};
@@ -62,19 +61,13 @@ impl Watcher {
         let asks = !command && signum != SIGKILL && self.has_hook(Hook::BeforeSignal);
         let patience = if asks { self.config.options.hook_timeout + timeout } else { timeout };
         let Some(process) = self.processes.get(wid) else { return };
-        let mut kill_at = cx.now.plus(patience);
-        let mut asked = None;
-        match process.phase() {
-            Phase::Running => {}
-            Phase::Asked { kill_at: earlier, signum } => {
-                kill_at = kill_at.min(earlier);
-                asked = Some(signum);
-            }
-            Phase::Killed { .. } | Phase::Dead { .. } => return,
+        let (pid, before) = (process.pid, process.fate());
+        if process.exit().is_some() || matches!(before, Fate::Killed { .. }) {
+            return;
         }
-        let pid = process.pid;
-        self.processes.enter(wid, Phase::Asked { signum, kill_at });
-        if own_way && asked == Some(signum) {
+        let kill_at = before.kill_at().into_iter().fold(cx.now.plus(patience), Time::min);
+        self.processes.set_fate(wid, Fate::Asked { signum, kill_at });
+        if own_way && matches!(before, Fate::Asked { signum: asked, .. } if asked == signum) {
             // It may have less time than before, but is not asked a second time.
             return if kill_at <= cx.now {
                 self.kill(wid, cx)
@@ -88,14 +81,19 @@ impl Watcher {
 
     /// Asks a process to end by a signal, after before_signal was asked.
     pub(super) fn ask_by_signal(&mut self, (wid, pid): (u32, Pid), signum: i32, timeout: f64, cx: &mut Cx) {
-        let asks = signum != SIGKILL;
-        let then = Then::Ask { wid, pid, signum, timeout };
-        if !(asks && self.call(Hook::BeforeSignal, about_signal(pid, signum), then, cx)) {
-            if signum == SIGKILL {
-                self.tell(Hook::BeforeSignal, about_signal(pid, signum), cx);
-            }
+        if !self.asks_before(pid, signum, Then::Ask { wid, pid, signum, timeout }, cx) {
             self.ask_now((wid, pid), signum, timeout, true, cx);
         }
+    }
+
+    /// Whether before_signal is asked about a signal first. It is told only of SIGKILL.
+    fn asks_before(&mut self, pid: Pid, signum: i32, then: Then, cx: &mut Cx) -> bool {
+        let about = about_signal(pid, signum);
+        if signum != SIGKILL {
+            return self.call(Hook::BeforeSignal, about, then, cx);
+        }
+        self.tell(Hook::BeforeSignal, about, cx);
+        false
     }
 
     /// Ends the before_signal that is being asked about the end of a process.
@@ -113,9 +111,9 @@ impl Watcher {
         cx: &mut Cx,
     ) {
         let process = self.processes.get(wid).filter(|process| process.pid == pid);
-        let Some(Phase::Asked { kill_at, signum: asked }) = process.map(Process::phase) else { return };
+        let Some(Fate::Asked { kill_at, signum: asked }) = process.map(Process::pending) else { return };
         let kill_at = cx.now.plus(timeout).min(kill_at);
-        self.processes.enter(wid, Phase::Asked { signum: asked, kill_at });
+        self.processes.set_fate(wid, Fate::Asked { signum: asked, kill_at });
         let at_once = kill_at <= cx.now;
         if agreed {
             cx.act(Action::Ask { pid, signum, children: self.config.options.stop_children });
@@ -131,7 +129,6 @@ impl Watcher {
 
     /// Sends the signal of a client to a process, after before_signal was asked.
     pub(super) fn send(&mut self, pid: Pid, signum: i32, whom: Whom, cx: &mut Cx) {
-        let about = about_signal(pid, signum);
         match whom {
             Whom::Process | Whom::Descendants => {}
             // Circus asks about the processes themselves only.
@@ -139,17 +136,14 @@ impl Watcher {
                 return cx.act(Action::Signal { pid, signum, whom });
             }
         }
-        if signum == SIGKILL {
-            self.tell(Hook::BeforeSignal, about, cx);
-            self.signal_now(pid, signum, whom, true, cx);
-        } else if !self.call(Hook::BeforeSignal, about, Then::Signal { pid, signum, whom }, cx) {
+        if !self.asks_before(pid, signum, Then::Signal { pid, signum, whom }, cx) {
             self.signal_now(pid, signum, whom, true, cx);
         }
     }
 
     /// Sends the signal of a client, if the process is there still and before_signal has agreed.
     pub(super) fn signal_now(&mut self, pid: Pid, signum: i32, whom: Whom, agreed: bool, cx: &mut Cx) {
-        let is_it = |p: &Process| p.pid == pid && !matches!(p.phase(), Phase::Dead { .. });
+        let is_it = |p: &Process| p.pid == pid && p.exit().is_none();
         if !self.processes.values().any(is_it) {
             return;
         }
@@ -178,7 +172,7 @@ impl Watcher {
     /// Sends SIGKILL to a process and its group, which the process itself keeps from being another's. No hook can
     /// hold it back.
     fn kill(&mut self, wid: u32, cx: &mut Cx) {
-        self.processes.enter(wid, Phase::Killed { until: cx.now.plus(AFTER_KILL) });
+        self.processes.set_fate(wid, Fate::Killed { until: cx.now.plus(AFTER_KILL) });
         let Some(process) = self.processes.get(wid) else { return };
         let (pid, whom) = (process.pid, process.followers.unwrap_or(Whom::Process));
         self.cancel_asking(pid, cx);
@@ -194,17 +188,17 @@ impl Watcher {
         if self.is_held_back() {
             self.state = State::Stopping { held_back: false };
         }
-        self.end_hooks(cx);
+        self.ext.hooks.hurried = true;
+        self.cancel_hooks(&|_| true, cx);
         if stop {
             self.ask_all(cx);
         }
         if rest {
             self.rest(cx);
         }
-        let asked: Vec<u32> = self.processes.values().filter(|p| is_asked(p)).map(|p| p.wid).collect();
-        for wid in asked {
-            self.kill(wid, cx);
-        }
+        let asked = self.processes.values().filter(|p| p.kill_at().is_some());
+        let asked: Vec<u32> = asked.map(|p| p.wid).collect();
+        asked.into_iter().for_each(|wid| self.kill(wid, cx));
         self.hurry_remnants(cx);
     }
 
@@ -214,47 +208,49 @@ impl Watcher {
         let Some(process) = self.processes.get(wid) else { return };
         let pid = process.pid;
         let was_ready = process.is_ready();
-        let phase = process.phase();
+        let fate = process.fate();
+        if process.exit().is_some() {
+            return;
+        }
         let (oom, lived, followers) = (process.oom, cx.now.since(process.started), process.followers);
         let not_run = process.not_run.as_ref().map(|not_run| not_run.reason.clone());
         let ran = not_run.is_none();
-        let (asked, signum, rest) = match (phase, not_run) {
-            (Phase::Running, Some(reason)) => {
+        let rest = match (fate, not_run) {
+            (Fate::Left, Some(reason)) => {
                 self.note_failure(&reason, cx);
-                (false, self.stop_signal(), Fate::Left)
+                Fate::Left
             }
-            (Phase::Running, None) => {
+            (Fate::Left, None) => {
                 let replaced = self.replaces_after(exit, None, was_ready);
                 self.ext.history.count_restarts(Restart::after(exit, oom), usize::from(replaced));
                 self.ext
                     .history
                     .note(cx.now, What::Ended { pid, wid, exit, oom, lived: (lived * 1e3) as u64 });
                 self.log_exit((pid, wid), exit, oom, lived, cx);
-                (false, self.stop_signal(), self.rest_of_crash(replaced, cx.now))
+                self.rest_of_crash(replaced, cx.now)
             }
-            (Phase::Asked { signum, kill_at }, _) => {
-                (true, signum, rest_of_stop(exit, signum, kill_at, cx.now))
+            (Fate::Spared { signum, kill_at, .. } | Fate::Asked { signum, kill_at }, _) => {
+                rest_of_stop(exit, signum, kill_at, cx.now)
             }
-            (Phase::Killed { .. }, _) => (true, SIGKILL, Fate::Asked(cx.now)),
-            (Phase::Dead { .. }, _) => return,
+            (Fate::Killed { .. }, _) => Fate::Asked { signum: SIGKILL, kill_at: cx.now },
         };
-        self.processes.enter(wid, Phase::Dead { asked, exit, rest });
+        self.processes.set_end(wid, exit, rest);
         if ran {
             self.ext.history.count_exit(exit);
         }
-        if let Fate::Asked(_) = rest {
+        if let Fate::Asked { signum, .. } = rest {
             cx.actions.extend(followers.map(|whom| Action::Signal { pid, signum, whom }));
         }
-        self.call_reap_hooks(pid, exit, asked, cx);
+        self.call_reap_hooks(pid, exit, fate != Fate::Left, cx);
         cx.publish(&self.config.name, Published::Reap { pid, exit, oom });
         cx.act(Action::Reap { pid });
     }
 
     /// Runs before_reap, then after_reap. Neither the zombie nor its successor waits for them.
     fn call_reap_hooks(&mut self, pid: Pid, exit: Exit, asked: bool, cx: &mut Cx) {
-        let about = About { pid: Some(pid), asked, ..About::default() };
+        let about = About { asked, ..About::of(pid) };
         let after = About { exit: Some(exit), ..about };
-        let full = self.ext.hooks.running() >= MOST_CALLS;
+        let full = self.ext.hooks.calls.len() >= MOST_CALLS;
         if full || !self.call(Hook::BeforeReap, about, Then::Reaped(after), cx) {
             self.tell(Hook::AfterReap, after, cx);
         }
@@ -283,14 +279,11 @@ impl Watcher {
 
     /// Who comes into the slot of a process that is gone.
     fn next_after(&mut self, process: &Process, cx: &mut Cx) -> Next {
-        let replaced_at_will = match process.phase() {
-            Phase::Dead { asked, .. } => asked && process.ailment().is_none(),
-            Phase::Running | Phase::Asked { .. } | Phase::Killed { .. } => true,
-        };
         if !process.holds_slot() {
             return Next::Nobody;
         }
-        let next = if replaced_at_will { Next::AtOnce } else { self.decide_respawn(process, cx) };
+        let asked = process.fate() != Fate::Left && process.ailment().is_none();
+        let next = if asked { Next::AtOnce } else { self.decide_respawn(process, cx) };
         if self.is_up() && self.goal == Goal::Up { next } else { Next::Nobody }
     }
 
@@ -340,7 +333,7 @@ impl Watcher {
 
     /// How many old processes are there beside a successor that is being confirmed, or is not ready yet.
     pub(super) fn doubled(&self) -> usize {
-        let confirming = self.spawning.is_some_and(|s| s.step == Step::Confirming && s.replaces.is_some());
+        let confirming = self.is_confirming() && self.replaces().is_some();
         let old = self.processes.values().filter_map(Process::replaces);
         usize::from(confirming) + old.filter(|old| self.running_wid(*old).is_some()).count()
     }
@@ -356,20 +349,24 @@ impl Watcher {
     /// Does what is due now by itself.
     pub(super) fn expire(&mut self, cx: &mut Cx) {
         self.expire_hooks(cx);
-        let due = self.processes.values().filter(|p| patience_ended(p, cx.now)).map(|p| (p.wid, p.pid));
-        let due: Vec<(u32, Pid)> = due.collect();
-        for (wid, pid) in due {
+        let is_due = |p: &&Process| p.pending().due().is_some_and(|at| at <= cx.now);
+        let due = self.processes.values().filter(is_due).map(|p| (p.wid, p.pid, p.kill_at().is_some()));
+        let (to_kill, outlive): (Vec<_>, Vec<_>) = due.partition(|(.., asked)| *asked);
+        for (wid, pid, _) in to_kill {
             self.ext.history.note(cx.now, What::Killed { pid, wid });
             self.kill(wid, cx);
         }
-        let outlives = |p: &&Process| matches!(p.phase(), Phase::Killed { until } if until <= cx.now);
-        let due: Vec<u32> = self.processes.values().filter(outlives).map(|p| p.wid).collect();
-        due.into_iter().for_each(|wid| self.give_process_up(wid, cx));
+        outlive.into_iter().for_each(|(wid, ..)| self.give_process_up(wid, cx));
         self.expire_remnants(cx);
         self.expire_liveness(cx);
-        if self.status() == Status::Active && self.run().reload.is_none() {
+        if self.may_expire() {
             self.expire_old(cx);
         }
+    }
+
+    /// Whether its processes are replaced when they are too old.
+    pub(super) fn may_expire(&self) -> bool {
+        self.status() == Status::Active && self.run().reload.is_none()
     }
 
     /// When a new process will be too old. The part that is left to chance is drawn once.
@@ -405,13 +402,5 @@ impl Watcher {
 }
 
 fn about_signal(pid: Pid, signum: i32) -> About {
-    About { pid: Some(pid), signum: Some(signum), ..About::default() }
-}
-
-fn is_asked(process: &Process) -> bool {
-    matches!(process.phase(), Phase::Asked { .. })
-}
-
-fn patience_ended(process: &Process, now: Time) -> bool {
-    matches!(process.phase(), Phase::Asked { kill_at, .. } if kill_at <= now)
+    About { signum: Some(signum), ..About::of(pid) }
 }

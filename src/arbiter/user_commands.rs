@@ -1,11 +1,11 @@
 //! Commands of the user in the place of what circus does itself: `stop_command` instead of stop_signal,
 //! `reload_command` instead of new processes.
 //!
-//! The commands are run as hooks are (hooks.rs), one for each process that they are about.
+//! The commands are run as hooks are (calls.rs), one for each process that they are about.
 
 use super::context::Cx;
 use super::hooks::{About, Then};
-use super::process::Phase;
+use super::process::{Fate, Process};
 use super::reload::Reload;
 use super::time::Time;
 use super::watcher::Watcher;
@@ -20,7 +20,7 @@ impl Watcher {
         if self.waits_for(then) {
             return true;
         }
-        let about = About { pid: Some(pid), signum: Some(self.stop_signal()), ..About::default() };
+        let about = About { signum: Some(self.stop_signal()), ..About::of(pid) };
         let runs = self.call_until(kill_at, Hook::StopCommand, about, then, cx);
         if runs {
             cx.publish(&self.config.name, Published::Kill { pid });
@@ -31,7 +31,7 @@ impl Watcher {
     /// stop_command did not do its work: the process, if it is there still, gets the signal.
     pub(super) fn stop_command_failed(&mut self, wid: u32, pid: Pid, cx: &mut Cx) {
         let process = self.processes.get(wid).filter(|process| process.pid == pid);
-        if let Some(Phase::Asked { signum, kill_at }) = process.map(|process| process.phase())
+        if let Some(Fate::Asked { signum, kill_at }) = process.map(Process::pending)
             && kill_at > cx.now
         {
             self.ask_by_signal((wid, pid), signum, kill_at.since(cx.now), cx);
@@ -41,9 +41,8 @@ impl Watcher {
     /// Runs reload_command about the next process that runs.
     pub(super) fn step_commands(&mut self, mut queue: VecDeque<Pid>, cx: &mut Cx) {
         while let Some(pid) = queue.pop_front() {
-            let about = About { pid: Some(pid), ..About::default() };
             if self.running_wid(pid).is_some()
-                && self.call(Hook::ReloadCommand, about, Then::Reloaded { pid }, cx)
+                && self.call(Hook::ReloadCommand, About::of(pid), Then::Reloaded { pid }, cx)
             {
                 return self.set_reload(Reload::Commands { queue, current: Some(pid) });
             }

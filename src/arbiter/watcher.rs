@@ -8,10 +8,10 @@ use super::context::Cx;
 use super::history::History;
 use super::hooks::{About, Hooks, Then};
 use super::on_demand::Demand;
-use super::process::{Fate, Phase, Process, Processes, Remnant};
+use super::process::{Fate, Process, Processes, Remnant};
 use super::respawn::Backoff;
 use super::run::{Slot, State};
-use super::spawning::{Spawning, Step};
+use super::spawning::Spawning;
 use super::time::Time;
 use super::waiters::Waiter;
 use super::{Level, Pid, Published, WatcherId};
@@ -177,16 +177,9 @@ impl Watcher {
 
     /// Why it does not run as it should: it has stopped by itself, or waits before it tries again.
     pub fn failure(&self) -> Option<String> {
-        if self.status() == Status::Stopped || self.status() == Status::Stopping {
-            let waits = self
-                .ext
-                .dependency
-                .ties
-                .waits
-                .as_ref()
-                .filter(|_| self.goal == Goal::Up)
-                .map(ToString::to_string);
-            return self.reason().map(str::to_owned).or(waits);
+        if !self.is_up() {
+            let waits = self.ext.dependency.ties.waits.as_deref().filter(|_| self.goal == Goal::Up);
+            return self.reason().or(waits).map(str::to_owned);
         }
         if let Some(pid) = self.waits_for_group() {
             return Some(format!("what process {pid} has left in its group is ended first"));
@@ -235,6 +228,8 @@ impl Watcher {
         loop {
             let before = self.status();
             match before {
+                Status::Starting | Status::Active if self.goal != Goal::Up => self.begin_stop(cx),
+                Status::Starting | Status::Active if self.ext.dependency.ties.must_stop => self.lose(cx),
                 Status::Stopped => self.reconcile_stopped(cx),
                 Status::Starting => self.reconcile_starting(cx),
                 Status::Active => self.reconcile_active(cx),
@@ -263,26 +258,14 @@ impl Watcher {
     }
 
     fn reconcile_starting(&mut self, cx: &mut Cx) {
-        if self.goal != Goal::Up {
-            return self.begin_stop(cx);
-        }
-        if self.ext.dependency.ties.must_stop {
-            return self.lose(cx);
-        }
-        if self.waits_for(Then::Begin) {
-            return;
-        }
-        if self.is_hindered(cx) {
+        if self.waits_for(Then::Begin) || self.is_hindered(cx) {
             return;
         }
         self.trim(cx);
         self.fill(cx);
         // As in Circus, warmup_delay lies behind the last process, too: so watchers are started at intervals.
-        let complete = self.is_complete() && self.gate_is_open(cx.now);
-        let asks = complete
-            && (self.waits_for(Then::Activate)
-                || self.call(Hook::AfterStart, About::default(), Then::Activate, cx));
-        if complete && !asks {
+        let complete = self.is_complete() && self.gate_is_open(cx.now) && !self.waits_for(Then::Activate);
+        if complete && !self.call(Hook::AfterStart, About::default(), Then::Activate, cx) {
             self.become_active(cx);
         }
     }
@@ -316,12 +299,6 @@ impl Watcher {
     }
 
     fn reconcile_active(&mut self, cx: &mut Cx) {
-        if self.goal != Goal::Up {
-            return self.begin_stop(cx);
-        }
-        if self.ext.dependency.ties.must_stop {
-            return self.lose(cx);
-        }
         if self.config.is_builtin() && self.is_hindered(cx) {
             return; // its options have changed
         }
@@ -345,7 +322,7 @@ impl Watcher {
             self.stop_now(cx);
         }
         let waits_for_group = self.left.groups.iter().any(|r| r.fate != Fate::Left);
-        let ends = !self.processes.is_empty() || self.spawning.is_some() || self.ext.hooks.running() > 0;
+        let ends = !self.processes.is_empty() || self.spawning.is_some() || !self.ext.hooks.calls.is_empty();
         if ends || waits_for_group || self.is_held_back() {
             return;
         }
@@ -393,8 +370,10 @@ impl Watcher {
             Then::Stop | Then::Rest | Then::Ask { .. } | Then::Signal { .. } | Then::Stopped { .. } => false,
             Then::Reaped(_) | Then::Probed { .. } | Then::Nothing => false,
         };
+        // Of one that is being made, circus hears in any case.
+        let is_made = !self.is_confirming() && !self.waits_for(Then::Spawn);
         self.cancel_hooks(&of_start, cx);
-        if self.spawning.is_some_and(|spawning| spawning.step != Step::Making) {
+        if !is_made {
             self.end_spawn(cx);
         }
     }
@@ -412,21 +391,18 @@ impl Watcher {
     pub(super) fn forget_process(&mut self, wid: u32, cx: &mut Cx) -> Option<Process> {
         let process = self.processes.remove(wid)?;
         cx.pids.remove(&process.pid);
-        self.note_gone(process.pid);
         Some(process)
     }
 
     /// When it next has something to do by itself.
     pub(super) fn deadline(&self) -> Option<Time> {
-        let of_processes = self.processes.values().filter_map(|p| match p.phase() {
-            Phase::Running => {
-                p.expires.filter(|_| self.status() == Status::Active && self.run().reload.is_none())
-            }
-            Phase::Asked { kill_at: at, .. } | Phase::Killed { until: at } => Some(at),
-            Phase::Dead { .. } => None,
+        let (is_up, may_expire) = (self.is_up(), self.may_expire());
+        let of_processes = self.processes.values().flat_map(|p| {
+            let age = p.expires.filter(|_| may_expire && p.runs());
+            [p.pending().due(), age, p.liveness_deadline().filter(|_| is_up)].into_iter().flatten()
         });
-        let of_processes = of_processes.chain(self.remnant_deadline()).chain(self.spawn_deadline());
-        let of_processes = of_processes.chain(self.liveness_deadline());
-        of_processes.chain(self.demand_deadline()).chain(self.hook_deadline()).min()
+        let of_groups = self.left.groups.iter().filter_map(|remnant| remnant.fate.due());
+        let of_itself = [self.hook_deadline(), self.spawn_deadline(), self.demand_deadline()];
+        of_processes.chain(of_groups).chain(of_itself.into_iter().flatten()).min()
     }
 }

@@ -8,10 +8,9 @@ pub use crate::arbiter::Level;
 use crate::config::syslog::is_url;
 use crate::config::text;
 use crate::control::plain::cut;
-use crate::host::files::OwnFile;
 use crate::parts::streams::destination::{Destination, Place};
-use crate::parts::streams::file::FileStream;
-use crate::parts::streams::syslog;
+#[cfg(feature = "logs")]
+use crate::parts::streams::syslog::{self, daemon};
 use crate::sorted::Sorted;
 use crate::sys::clock;
 use crate::sys::terminal::columns;
@@ -19,9 +18,9 @@ use crate::sys::user::current_uid;
 use std::ffi::OsStr;
 use std::fmt::{self, Write};
 use std::io::IsTerminal;
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 /// The most causes that are remembered at once.
@@ -31,10 +30,12 @@ const CLEAR: &str = "\r\x1b[K";
 
 /// circus's own log.
 pub struct Log {
-    level: Level,
-    destination: Destination,
-    /// Of the syslog daemon that it goes to.
-    facility: Option<u8>,
+    /// The level from which messages are written.
+    pub level: Level,
+    /// Where it is written.
+    pub destination: Destination,
+    /// Of its messages, if it goes to a syslog daemon.
+    pub facility: u8,
     /// Causes that last, with how often they came again.
     causes: Sorted<String, u64>,
     /// A line stands at the terminal that the next one takes the place of.
@@ -49,27 +50,23 @@ impl Log {
     /// # Errors
     /// A sentence that says why that cannot be.
     pub fn open(destination: Option<&str>, level: Level, may_wait: bool) -> Result<Self, String> {
-        let destination = match destination {
-            None | Some("" | "-" | "stdout") => stderr()?,
-            Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => stderr()?,
-            Some(url) if is_url(url) => {
-                let (address, facility) =
-                    syslog::daemon(url, may_wait).map_err(|why| format!("{url}: {why}"))?;
-                let destination = Destination::syslog(&address);
-                return Ok(Log { facility: Some(facility), ..Self::to(destination, level) });
+        let (place, facility) = match destination {
+            None | Some("" | "-" | "stdout" | "/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => {
+                (Place::Stderr, 0)
             }
-            Some(path) => {
-                let bytes = text::to_bytes(path);
-                Destination::open(Path::new(OsStr::from_bytes(&bytes)), current_uid(), Instant::now())?
-            }
+            Some(url) if is_url(url) => daemon(url, may_wait).map_err(|why| format!("{url}: {why}"))?,
+            Some(path) => (Place::at(Path::new(OsStr::from_bytes(&text::to_bytes(path)))), 0),
         };
-        Ok(Self::to(destination, level))
+        let destination = Destination::open(&place, current_uid(), Instant::now())?;
+        Ok(Log { facility, ..Self::to(destination, level) })
     }
 
     /// A log that writes to this destination; a file that somebody moves away is followed, as Circus does.
     pub fn to(mut destination: Destination, level: Level) -> Self {
-        destination.file().into_iter().for_each(FileStream::watch);
-        Log { level, destination, facility: None, causes: Sorted::new(), shown: false }
+        if let Some(file) = destination.file() {
+            file.rotation.watched = true;
+        }
+        Log { level, destination, facility: 0, causes: Sorted::new(), shown: false }
     }
 
     /// Goes on in the place of another log, from its level on.
@@ -77,21 +74,6 @@ impl Log {
         self.flush(now);
         let causes = std::mem::take(&mut self.causes);
         *self = Log { causes, ..log };
-    }
-
-    /// Where it is written.
-    pub fn destination(&self) -> &Destination {
-        &self.destination
-    }
-
-    /// The level from which messages are written.
-    pub fn level(&self) -> Level {
-        self.level
-    }
-
-    /// Sets the level from which messages are written.
-    pub fn set_level(&mut self, level: Level) {
-        self.level = level;
     }
 
     /// Writes a message. Control characters in it are escaped; it needs no newline.
@@ -121,11 +103,6 @@ impl Log {
     /// A message about something that does not work.
     pub fn error(&mut self, message: fmt::Arguments<'_>) {
         self.log(Level::Error, message);
-    }
-
-    /// A message about why circus cannot go on.
-    pub fn critical(&mut self, message: fmt::Arguments<'_>) {
-        self.log(Level::Critical, message);
     }
 
     /// Writes a message unless `cause` has been the cause of one already and lasts. True when it was written, or
@@ -160,7 +137,7 @@ impl Log {
 
     /// Whether somebody may be reading it at a terminal now.
     pub fn is_terminal(&self) -> bool {
-        matches!(self.destination.place(), Place::Stderr) && std::io::stderr().is_terminal()
+        matches!(self.destination.place, Place::Stderr) && std::io::stderr().is_terminal()
     }
 
     /// Shows a line at the terminal in the place of the last one; a message, or nothing at all, takes its place.
@@ -183,36 +160,9 @@ impl Log {
     /// A sentence that says why it cannot be opened, which is logged too.
     pub fn reopen(&mut self) -> Result<(), String> {
         let now = Instant::now();
-        let reopened = self.destination.reopen(now);
-        self.say_notices(now);
-        reopened
-    }
-
-    /// The file of the log and its size, if it is one.
-    pub fn file(&mut self) -> Option<(PathBuf, u64)> {
-        let Place::Path(path) = self.destination.place().clone() else { return None };
-        Some((path.to_path_buf(), self.destination.file()?.size()))
-    }
-
-    /// Its file, which was just made; known without another descriptor.
-    pub fn new_file(&mut self) -> Option<OwnFile> {
-        let Place::Path(path) = self.destination.place().clone() else { return None };
-        Some(OwnFile::new(path.to_path_buf(), self.destination.file()?.id()?))
-    }
-
-    /// Whether this is its file.
-    pub fn writes_to(&self, id: (u64, u64)) -> bool {
-        self.destination.is_file(id)
-    }
-
-    /// Finds out how large its file is.
-    pub fn measure(&mut self) {
-        self.destination.file().into_iter().for_each(FileStream::measure);
-    }
-
-    /// The descriptor on which room is waited for since the last call: it is to be registered for writing.
-    pub fn take_stalled(&mut self) -> Option<RawFd> {
-        self.destination.take_stalled()
+        let reopened = self.destination.renew(false, now);
+        self.flush(now);
+        reopened.map(drop)
     }
 
     /// Goes on writing at an event of that descriptor, and answers it when it need not be watched any more.
@@ -222,12 +172,7 @@ impl Log {
         fd
     }
 
-    /// When writing is to be tried again.
-    pub fn next_retry(&self) -> Option<Instant> {
-        self.destination.next_retry()
-    }
-
-    /// Tries to write what waits: at [`Self::next_retry`], and before the end.
+    /// Tries to write what waits: at [`Destination::next_retry`], and before the end.
     pub fn flush(&mut self, now: Instant) {
         self.destination.flush(now);
         self.say_notices(now);
@@ -236,20 +181,20 @@ impl Log {
     /// What happened to the log itself is told by the log, as far as it can be: that it lost messages, and that it
     /// could not be reopened.
     fn say_notices(&mut self, now: Instant) {
-        for notice in self.destination.take_notices() {
-            self.write(notice.level, format_args!("log: {}", notice.text), now);
+        for (level, text) in self.destination.take_notices() {
+            self.write(level, format_args!("log: {text}"), now);
         }
     }
 
     fn write(&mut self, level: Level, message: fmt::Arguments<'_>, now: Instant) {
         let seconds = clock::realtime() as i64;
         let pid = std::process::id();
-        let mut line = match self.facility {
-            None => format!("{} circus[{pid}]", clock::strftime("%Y-%m-%d %H:%M:%S", seconds)),
-            Some(facility) => {
-                let local = matches!(self.destination.place(), Place::Syslog(address) if address.is_local());
-                syslog::head_of_log(facility, level, local, pid, seconds)
+        let mut line = match &self.destination.place {
+            #[cfg(feature = "logs")]
+            Place::Syslog(address) => {
+                syslog::head_of_log(self.facility, level, address.is_local(), pid, seconds)
             }
+            _ => format!("{} circus[{pid}]", clock::strftime("%Y-%m-%d %H:%M:%S", seconds)),
         };
         line += &format!(" [{}] ", level.name());
         // Writing to a string cannot fail.
@@ -264,9 +209,10 @@ impl Log {
     }
 }
 
-fn stderr() -> Result<Destination, String> {
-    Destination::console(Place::Stderr, std::io::stderr().as_fd())
-        .map_err(|error| format!("cannot log to the standard error output: {}", crate::sys::io_words(&error)))
+/// Why there is no syslog daemon in a build without the feature `logs`.
+#[cfg(not(feature = "logs"))]
+fn daemon(url: &str, _: bool) -> Result<(Place, u8), String> {
+    crate::config::syslog::parse(url).map(|_| (Place::Stderr, 0))
 }
 
 /// Text whose control characters, and bytes that are no UTF-8, are written as `\n`, `\x1b`, `\xff`: a message is

@@ -1,8 +1,6 @@
 //! What a person sees at the terminal while circus stops: how many processes have ended, and which one is being waited
 //! for. It is one line of the terminal that is written over, and only where the log goes there too.
 
-use crate::arbiter::process::{Phase, Process};
-use crate::arbiter::time::Time;
 use crate::control::overview;
 use crate::reactor::part::{Cx, Part};
 use crate::sys::terminal::columns;
@@ -44,18 +42,11 @@ impl Part for ShutdownProgress {
             return;
         }
         self.begun = Some((all, cx.now + PAUSE));
-        if let Some((name, process)) = left.iter().min_by_key(|(_, process)| kill_at(process)) {
-            let kill_in = kill_at(process).map(|at| at.since(cx.time()));
+        if let Some((name, process)) = left.iter().min_by_key(|(_, process)| process.kill_at()) {
+            let kill_in = process.kill_at().map(|at| at.since(cx.time()));
             let gone = all.saturating_sub(left.len());
             let ids = (process.pid.into(), process.wid.into());
             cx.log.show(&overview::waiting_for(columns(), (gone, all), name, ids, kill_in));
         }
-    }
-}
-
-fn kill_at(process: &Process) -> Option<Time> {
-    match process.phase() {
-        Phase::Asked { kill_at, .. } => Some(kill_at),
-        Phase::Running | Phase::Killed { .. } | Phase::Dead { .. } => None,
     }
 }

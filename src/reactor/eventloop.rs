@@ -126,7 +126,8 @@ impl Daemon {
             return Some(Duration::ZERO);
         }
         let of_arbiter = self.core.arbiter.deadline().map(|time| self.core.moment(time));
-        let (mut exactly, mut about) = (of_arbiter.into_iter().chain(self.core.log.next_retry()).min(), None);
+        let (mut exactly, mut about) =
+            (of_arbiter.into_iter().chain(self.core.log.destination.next_retry()).min(), None);
         for key in KEYS {
             let part = self.parts.get(*key);
             let first = if part.may_be_late() { &mut about } else { &mut exactly };
@@ -215,14 +216,14 @@ impl Daemon {
                 self.settle();
             }
         }
-        if self.core.log.next_retry().is_some_and(|at| at <= self.core.now) {
+        if self.core.log.destination.next_retry().is_some_and(|at| at <= self.core.now) {
             self.core.log.flush(self.core.now);
         }
     }
 
     /// Waits for room for the log.
     fn watch_log(&mut self) {
-        if let Some(fd) = self.core.log.take_stalled() {
+        if let Some(fd) = self.core.log.destination.take_stalled() {
             let _ = self.core.register(fd, LOG, Interest::WRITABLE);
         }
     }

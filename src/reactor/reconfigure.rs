@@ -137,7 +137,7 @@ impl Reconfigure {
                 "[circus]: {keys}: what has changed there needs a new start of circus"
             ));
         }
-        core.log.set_level(startup::log_level(&self.command_line, &new));
+        core.log.level = startup::log_level(&self.command_line, &new);
         let umask_changed = new.umask != core.setup.options.umask;
         core.setup.options = new;
         if !umask_changed {

@@ -243,7 +243,8 @@ fn open_first_log(options: &Options, circus: &CircusOptions) -> Result<(Log, Opt
     let path = OsStr::from_bytes(&text::to_bytes(output)).to_owned();
     let is_new = Path::new(&path).symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound);
     let mut log = open_log(options, circus, true)?;
-    let file = if is_new { log.new_file() } else { None };
+    let file = log.destination.file().filter(|_| is_new);
+    let file = file.and_then(|file| Some(OwnFile::new(file.path.clone(), file.id()?)));
     Ok((log, file))
 }
 

@@ -6,7 +6,7 @@ use super::View;
 use super::tail::last_output;
 use super::usage::Units;
 use crate::arbiter::Pid;
-use crate::arbiter::process::{Phase, Process};
+use crate::arbiter::process::{Fate, Process};
 use crate::arbiter::request::Errno;
 use crate::arbiter::time::Time;
 use crate::arbiter::watcher::Watcher;
@@ -75,15 +75,15 @@ fn watcher_seen(watcher: &Watcher, now: Time, units: &Units) -> Json {
 }
 
 fn process_seen(process: &Process, now: Time, units: &Units) -> Json {
-    let (state, kill_at) = match process.phase() {
-        Phase::Running if !process.is_ready() => ("starting", None),
-        Phase::Running => ("running", None),
-        Phase::Asked { kill_at, .. } => ("stopping", Some(kill_at)),
-        Phase::Killed { .. } => ("killed", None),
-        Phase::Dead { .. } => ("ended", None),
+    let state = match (process.exit(), process.fate()) {
+        (Some(_), _) => "ended",
+        (None, Fate::Left) if !process.is_ready() => "starting",
+        (None, Fate::Left) => "running",
+        (None, Fate::Spared { .. } | Fate::Asked { .. }) => "stopping",
+        (None, Fate::Killed { .. }) => "killed",
     };
     let mut map = seen(process.pid, process.wid, state, now.since(process.started), units);
-    if let Some(at) = kill_at {
+    if let Some(at) = process.kill_at() {
         put(&mut map, "kill_in", tenths(at.since(now)).into());
     }
     if let Some(count) = process.failed_probes() {

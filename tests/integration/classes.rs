@@ -110,6 +110,7 @@ fn processes_that_run_can_be_told_apart_from_now_on() {
         until("its own file", || circus.dir.has(&name, &text));
     }
     assert_eq!((circus.pids("w"), circus.dir.read("all").as_str()), (before, ""));
+    assert!(!std::fs::exists(circus.dir.name("of-0")).unwrap(), "no file for a process that there is not");
 }
 
 #[test]

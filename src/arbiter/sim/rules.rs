@@ -12,7 +12,7 @@ impl World {
             assert_eq!(running, watcher.running(), "{}: running", watcher.config.name);
             let held = watcher.processes().filter(|p| p.holds_slot()).count();
             assert_eq!(held, watcher.processes.holding(), "{}: held", watcher.config.name);
-            let alive = watcher.processes().filter(|p| !matches!(p.phase(), Phase::Dead { .. })).count();
+            let alive = watcher.processes().filter(|p| p.exit().is_none()).count();
             let excused = alive > 1 && self.excused.contains(&watcher.id);
             if !excused {
                 self.excused.remove(&watcher.id);
@@ -26,11 +26,7 @@ impl World {
                     .get(&process.pid)
                     .unwrap_or_else(|| panic!("{} is no child", process.pid))
                     .zombie;
-                assert!(
-                    !zombie || matches!(process.phase(), Phase::Dead { .. }),
-                    "{} was not noticed",
-                    process.pid
-                );
+                assert!(!zombie || process.exit().is_some(), "{} was not noticed", process.pid);
             }
             if watcher.status() == Status::Stopped {
                 assert_eq!(watcher.processes().count(), 0, "{} is stopped", watcher.config.name);
@@ -69,8 +65,8 @@ impl World {
             let fits = match call.then {
                 Then::Begin => watcher.status() == Status::Starting && watcher.processes().count() == 0,
                 Then::Activate => watcher.status() == Status::Starting,
-                Then::Spawn => watcher.spawning.is_some_and(|s| s.step == Step::Asking),
-                Then::Keep => watcher.spawning.is_some_and(|s| s.step == Step::Confirming),
+                Then::Spawn => watcher.spawning.is_some() && !watcher.is_confirming(),
+                Then::Keep => watcher.is_confirming(),
                 Then::Stop | Then::Rest => watcher.status() == Status::Stopping,
                 Then::Reloaded { pid } => {
                     matches!(&watcher.run().reload, Some(Reload::Commands { current, .. }) if *current == Some(pid))
@@ -81,17 +77,14 @@ impl World {
                 | Then::Reaped(_)
                 | Then::Nothing => watcher.status() != Status::Stopped,
                 Then::Probed { wid, pid } => {
-                    watcher.processes().any(|p| (p.wid, p.pid, p.phase()) == (wid, pid, Phase::Running))
+                    watcher.processes().any(|p| (p.wid, p.pid, p.runs()) == (wid, pid, true))
                 }
             };
             assert!(fits, "{name}: {:?} while it is {}", call.then, watcher.status().word());
         }
         let waits = |then| watcher.ext.hooks.calls.values().filter(|call| call.then == then).count();
-        match watcher.spawning.map(|spawning| spawning.step) {
-            Some(Step::Asking) => assert_eq!(waits(Then::Spawn), 1, "{name}"),
-            Some(Step::Confirming) => assert_eq!(waits(Then::Keep), 1, "{name}"),
-            Some(Step::Making) | None => {}
-        }
+        assert!(waits(Then::Spawn) <= 1, "{name}");
+        assert_eq!(waits(Then::Keep), usize::from(watcher.is_confirming()), "{name}");
         if let Some(Reload::Commands { current, .. }) = &watcher.run().reload {
             let waits = current.map(|pid| waits(Then::Reloaded { pid }));
             assert!(waits.is_none_or(|calls| calls == 1), "{name}: reload_command");

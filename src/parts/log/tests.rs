@@ -44,10 +44,9 @@ fn levels_below_the_wanted_one_are_left_out() {
     log.info(format_args!("2"));
     log.warning(format_args!("3"));
     log.error(format_args!("4"));
-    log.set_level(Level::Critical);
+    log.level = Level::Critical;
     log.error(format_args!("5"));
-    log.critical(format_args!("6"));
-    assert_eq!(log.level(), Level::Critical);
+    log.log(Level::Critical, format_args!("6"));
     assert_eq!(messages(log, reader), ["3", "4", "6"]);
     assert_eq!((Level::from_name("DEBUG"), Level::from_name("loud")), (Some(Level::Debug), None));
 }
@@ -91,9 +90,9 @@ fn a_reader_who_is_slow_holds_nobody_up_and_learns_what_is_missing() {
     for n in 0..6000 {
         log.info(format_args!("{n} {}", "x".repeat(100)));
     }
-    let fd = log.take_stalled();
+    let fd = log.destination.take_stalled();
     assert_eq!(fd, log.destination.wants_write());
-    assert_eq!(log.take_stalled(), None, "it is told once");
+    assert_eq!(log.destination.take_stalled(), None, "it is told once");
     let mut got = Vec::new();
     let mut room = [0; 5000];
     while log.destination.wants_write().is_some() {
@@ -105,8 +104,8 @@ fn a_reader_who_is_slow_holds_nobody_up_and_learns_what_is_missing() {
     for _ in 0..6000 {
         log.info(format_args!("{}", "y".repeat(100)));
     }
-    assert!(log.take_stalled().is_some(), "and when it happens again");
-    log.set_level(Level::Critical);
+    assert!(log.destination.take_stalled().is_some(), "and when it happens again");
+    log.level = Level::Critical;
     while log.destination.wants_write().is_some() {
         let n = reader.read(&mut room).unwrap();
         got.extend_from_slice(&room[..n]);
@@ -144,16 +143,16 @@ fn a_file_is_appended_to_and_opened_again() {
 fn a_full_disk_is_tried_again_at_a_date() {
     let mut log = Log::open(Some("/dev/full"), Level::Info, true).unwrap();
     log.info(format_args!("one"));
-    let retry = log.next_retry().unwrap();
+    let retry = log.destination.next_retry().unwrap();
     log.flush(retry);
-    assert!(log.next_retry().unwrap() > retry + Duration::from_secs(1));
+    assert!(log.destination.next_retry().unwrap() > retry + Duration::from_secs(1));
 }
 
 #[test]
 fn the_standard_error_output_has_many_names() {
     for name in [None, Some("-"), Some("stdout"), Some("/dev/stderr")] {
         let log = Log::open(name, Level::Info, true).unwrap();
-        assert_eq!(*log.destination.place(), Place::Stderr);
+        assert_eq!(log.destination.place, Place::Stderr);
     }
 }
 
@@ -179,7 +178,7 @@ fn a_file_that_is_moved_away_is_followed_by_the_next_message() {
     log.info(format_args!("3"));
     log.info(format_args!("4"));
     std::fs::rename(&away, &dir).unwrap();
-    log.flush(log.next_retry().unwrap());
+    log.flush(log.destination.next_retry().unwrap());
     log.info(format_args!("5"));
     assert!(ends(&path, "5") >= 3);
     // Where no file can be, one that has a name is written to, and that is said once.
@@ -206,7 +205,7 @@ fn a_syslog_daemon_gets_each_message_with_its_severity() {
     daemon.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     log.flush(Instant::now());
     log.debug(format_args!("d"));
-    log.critical(format_args!("c"));
+    log.log(Level::Critical, format_args!("c"));
     let mut messages = Vec::new();
     while messages.last().is_none_or(|last: &String| !last.ends_with("] c")) {
         let mut room = [0; 1000];

@@ -4,27 +4,21 @@ use std::collections::VecDeque;
 
 /// A bounded queue of output.
 pub struct Backlog {
-    bytes: VecDeque<u8>,
-    limit: usize,
+    /// What waits, in whole lines.
+    pub bytes: VecDeque<u8>,
+    /// How many bytes may wait.
+    pub limit: usize,
     /// The queue begins within a line whose beginning has been written: that line's rest is not dropped, else the
     /// next line would be joined to it.
     torn: bool,
-    lost: Lost,
-}
-
-/// What a [`Backlog`] had to drop.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lost {
-    /// Lines; a part of one counts as one.
-    pub lines: u64,
-    /// Bytes.
-    pub bytes: u64,
+    /// How many lines were dropped, where a part of one counts as one, and how many bytes.
+    pub lost: (u64, u64),
 }
 
 impl Backlog {
     /// An empty queue for `limit` bytes. `torn`: the last byte that was written did not end a line.
     pub fn new(limit: usize, torn: bool) -> Self {
-        Backlog { bytes: VecDeque::new(), limit, torn, lost: Lost::default() }
+        Backlog { bytes: VecDeque::new(), limit, torn, lost: (0, 0) }
     }
 
     /// Adds bytes at the end, and drops from the beginning what is then too much. True when that was the first
@@ -32,11 +26,11 @@ impl Backlog {
     pub fn push(&mut self, bytes: &[u8]) -> bool {
         self.bytes.extend(bytes);
         let excess = self.bytes.len().saturating_sub(self.limit);
-        let complete = self.lost.bytes == 0;
+        let complete = self.lost.1 == 0;
         if excess > 0 {
             self.drop_lines(excess);
         }
-        complete && self.lost.bytes > 0
+        complete && self.lost.1 > 0
     }
 
     /// Drops lines from the beginning, at least `excess` bytes of them. Where there are no lines, bytes go.
@@ -45,9 +39,8 @@ impl Backlog {
         let least = start.saturating_add(excess);
         let end = self.line_end(least - 1).unwrap_or(least).min(self.bytes.len());
         let gone = self.bytes.drain(start.min(end)..end);
-        let (bytes, lines) = gone.fold((0, 0), |(n, lines), byte| (n + 1, lines + u64::from(byte == b'\n')));
-        self.lost.bytes += bytes;
-        self.lost.lines += lines.max(1);
+        let (lines, bytes) = gone.fold((0, 0), |(lines, n), byte| (lines + u64::from(byte == b'\n'), n + 1));
+        self.lost = (self.lost.0 + lines.max(1), self.lost.1 + bytes);
     }
 
     /// The place behind the first newline that stands at `from` or later.
@@ -56,31 +49,11 @@ impl Backlog {
         rest.into_iter().position(|byte| *byte == b'\n').map(|n| from + n + 1)
     }
 
-    /// The next bytes to write, in whole lines; empty when there are none.
-    pub fn front(&mut self) -> &[u8] {
-        self.bytes.make_contiguous()
-    }
-
-    /// Forgets the first `n` bytes of [`Self::front`]: they have been written.
+    /// Forgets the first `n` bytes: they have been written.
     pub fn consume(&mut self, n: usize) {
         if let Some(last) = self.bytes.drain(..n.min(self.bytes.len())).next_back() {
             self.torn = last != b'\n';
         }
-    }
-
-    /// How many bytes wait.
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Whether none wait.
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    /// What has been dropped so far.
-    pub fn lost(&self) -> Lost {
-        self.lost
     }
 }
 
@@ -96,13 +69,13 @@ mod tests {
     fn the_oldest_whole_lines_go_first() {
         let mut backlog = Backlog::new(12, false);
         backlog.push(b"one\ntwo\n");
-        assert_eq!((text(&backlog).as_str(), backlog.lost()), ("one\ntwo\n", Lost::default()));
+        assert_eq!((text(&backlog).as_str(), backlog.lost), ("one\ntwo\n", (0, 0)));
         backlog.push(b"three\n");
         assert_eq!(text(&backlog), "two\nthree\n");
-        assert_eq!(backlog.lost(), Lost { lines: 1, bytes: 4 });
+        assert_eq!(backlog.lost, (1, 4));
         backlog.push(b"fourteen\n");
         assert_eq!(text(&backlog), "fourteen\n");
-        assert_eq!(backlog.lost(), Lost { lines: 3, bytes: 14 });
+        assert_eq!(backlog.lost, (3, 14));
     }
 
     #[test]
@@ -112,7 +85,7 @@ mod tests {
         backlog.consume(2);
         backlog.push(b"ten\n");
         assert_eq!(text(&backlog), "e\nsix\nten\n");
-        assert_eq!(backlog.lost(), Lost { lines: 1, bytes: 4 });
+        assert_eq!(backlog.lost, (1, 4));
         let mut backlog = Backlog::new(6, true);
         backlog.push(b"rest\nnext\n");
         assert_eq!(text(&backlog), "rest\n");
@@ -125,7 +98,7 @@ mod tests {
             backlog.push(b"abcdefgh");
             backlog.push(b"i");
             assert_eq!(text(&backlog), "fghi");
-            assert_eq!(backlog.lost().bytes, 5);
+            assert_eq!(backlog.lost.1, 5);
         }
     }
 
@@ -140,12 +113,12 @@ mod tests {
             let piece: Vec<u8> = (0..n).map(|i| if i % 5 == newline { b'\n' } else { b'x' }).collect();
             given += piece.len();
             backlog.push(&piece);
-            let n = out.min(backlog.front().len());
+            let n = out.min(backlog.bytes.len());
             backlog.consume(n);
             written += n;
-            assert!(backlog.len() <= 160);
+            assert!(backlog.bytes.len() <= 160);
         }
-        assert_eq!(given, written + backlog.len() + usize::try_from(backlog.lost().bytes).unwrap());
-        assert!(backlog.lost().bytes > 0);
+        assert_eq!(given, written + backlog.bytes.len() + usize::try_from(backlog.lost.1).unwrap());
+        assert!(backlog.lost.1 > 0);
     }
 }

@@ -51,7 +51,7 @@ impl Streams {
             && !self.compressor.ended
             && let Some(live) = self.compressor.waiting.first().cloned()
         {
-            let in_use = |id| self.writes_to(id) || cx.log.writes_to(id);
+            let in_use = |id| self.writes_to(id) || cx.log.destination.is_file(id);
             let mut old = old_files(&[&live]).into_iter();
             let Some(next) = old.find(|old| !old.is_compressed() && !in_use(old.id)) else {
                 self.compressor.waiting.remove(0);
@@ -67,7 +67,7 @@ impl Streams {
     /// gzip has ended, or could not be run.
     pub fn compressed(&mut self, ended: Result<Exit, String>, cx: &mut Cx<'_>) {
         let Some(job) = self.compressor.job.take() else { return };
-        let in_use = |id| self.writes_to(id) || cx.log.writes_to(id);
+        let in_use = |id| self.writes_to(id) || cx.log.destination.is_file(id);
         let done = match ended {
             Ok(Exit::Code(0)) => job.put_in_place(in_use(id(&job.old))).map_err(|error| io_words(&error)),
             Ok(Exit::Code(code)) => Err(format!("gzip failed with code {code}")),

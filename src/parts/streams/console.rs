@@ -29,9 +29,10 @@ enum Way {
 pub struct Console {
     out: File,
     way: Way,
-    terminal: bool,
+    /// It is a terminal.
+    pub terminal: bool,
     /// Device and inode.
-    id: (u64, u64),
+    pub id: (u64, u64),
 }
 
 impl Console {
@@ -88,16 +89,6 @@ impl Console {
     /// The descriptor, for interest in its being writable.
     pub fn fd(&self) -> RawFd {
         self.out.as_raw_fd()
-    }
-
-    /// Device and inode.
-    pub fn id(&self) -> (u64, u64) {
-        self.id
-    }
-
-    /// Whether it is a terminal.
-    pub fn is_terminal(&self) -> bool {
-        self.terminal
     }
 }
 

@@ -5,17 +5,17 @@
 //! [`LINE_MAX`] is cut there. Without `backup_count` nothing is rotated nor truncated, as in Circus. The clock may
 //! ask for a rotation too ([`super::timed`]), and a file that is watched is opened anew when somebody has moved it.
 
+use super::destination::Notice;
 use super::timed::{Schedule, Timer};
 use super::{LINE_MAX, backups};
 pub use crate::host::files::is_full;
 use crate::host::files::{self, Location};
+use crate::parts::log::Level;
 use crate::sys::{clock, io_words};
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::Path;
-use std::rc::Rc;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often a file that is written is looked at for having been removed, and the least time between two attempts
@@ -59,26 +59,29 @@ impl Rotation {
 }
 
 /// A file that is appended to.
+#[derive(Default)]
 pub struct FileStream {
-    path: Rc<Path>,
+    /// Where it is.
+    pub path: PathBuf,
     /// The user whom the file may belong to besides those that [`Location`] names: that of the watcher.
-    user: u32,
+    pub user: u32,
     /// `None`: it could not be opened (again) yet.
     file: Option<File>,
     id: (u64, u64),
-    size: u64,
+    /// How large it is.
+    pub size: u64,
     /// How many bytes the line at the end of the file has so far; 0: the file ends with a newline or is empty.
     line: usize,
-    rotation: Rotation,
+    /// When it is rotated.
+    pub rotation: Rotation,
     /// A rotation was asked for and waits for the end of a line.
     due: bool,
     /// The clock that its schedule goes by.
     timer: Option<Box<Timer>>,
     /// A rotation that failed is not tried again before this moment.
     not_before: Option<Instant>,
-    /// What is to be said about a rotation, and whether there was one.
-    complaints: Vec<String>,
-    rotated: bool,
+    /// It was rotated, which somebody still has to take note of.
+    pub rotated: bool,
     looked: Option<Instant>,
     /// Another file has its name, and could not be opened.
     left_behind: bool,
@@ -91,7 +94,7 @@ impl FileStream {
     ///
     /// # Errors
     /// It cannot be opened; [`refusal`] puts the reason in a sentence.
-    pub fn open(path: &Rc<Path>, user: u32) -> io::Result<Option<Self>> {
+    pub fn open(path: &Path, user: u32) -> io::Result<Option<Self>> {
         let location = Location::find(path)?;
         // Asked before it is opened: who reads a FIFO would take our coming and going for the end of it.
         if location.found().is_some_and(|found| !found.is_file() && !found.is_dir()) {
@@ -103,24 +106,8 @@ impl FileStream {
     }
 
     /// A file that cannot be opened yet; [`Self::recover`] tries.
-    pub fn missing(path: &Rc<Path>, user: u32) -> Self {
-        FileStream {
-            path: path.clone(),
-            user,
-            file: None,
-            id: (0, 0),
-            size: 0,
-            line: 0,
-            rotation: Rotation::default(),
-            due: false,
-            timer: None,
-            not_before: None,
-            complaints: Vec::new(),
-            rotated: false,
-            looked: None,
-            left_behind: false,
-            overfull: false,
-        }
+    pub fn missing(path: &Path, user: u32) -> Self {
+        FileStream { path: path.into(), user, ..FileStream::default() }
     }
 
     /// Goes on with this open file.
@@ -158,11 +145,6 @@ impl FileStream {
         }
     }
 
-    /// Follows somebody else who moves it.
-    pub fn watch(&mut self) {
-        self.rotation.watched = true;
-    }
-
     /// Since when the file has been written, in seconds since 1970, as far as the file system knows.
     fn since(&self) -> i64 {
         let now = clock::realtime_ms() / 1000;
@@ -185,13 +167,13 @@ impl FileStream {
     ///
     /// # Errors
     /// Those of write(2), and those of opening a file again that was removed.
-    pub fn write(&mut self, bytes: &[u8], now: Instant) -> io::Result<usize> {
-        self.look(now)?;
-        let bytes = self.before_rotation(bytes);
-        let mut room = self.room(bytes, now);
+    pub fn write(&mut self, bytes: &[u8], now: Instant, said: &mut Vec<Notice>) -> io::Result<usize> {
+        self.look(now, said)?;
+        let asked = self.due || self.timer.as_mut().is_some_and(|timer| timer.is_over());
+        let mut room = self.room(bytes, asked, now);
         if room == 0 {
-            self.make_room(bytes, now);
-            room = self.room(bytes, now).max(1);
+            self.make_room(bytes, asked, now, said);
+            room = self.room(bytes, false, now).max(1);
         }
         let mut file = self.file.as_ref().ok_or(ErrorKind::NotFound)?;
         match file.write(bytes.get(..room).unwrap_or(bytes)) {
@@ -209,38 +191,12 @@ impl FileStream {
         }
     }
 
-    /// When the clock or somebody asks for a rotation: the bytes that go into the old file, which are those that end a
-    /// line; else all of them, after the rotation. If that fails, the file goes on growing, which is said.
-    fn before_rotation<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        if !self.due && !self.timer.as_mut().is_some_and(|timer| timer.is_over()) {
-            return bytes;
+    /// How many of the bytes go into this file; 0: a rotation comes first. `asked`: the clock or somebody wants one.
+    fn room(&self, bytes: &[u8], asked: bool, now: Instant) -> usize {
+        if asked {
+            // A line that was begun here is ended here, within reason.
+            return if (1..LINE_MAX).contains(&self.line) { line_end(bytes) } else { 0 };
         }
-        if self.line > 0 && self.line < LINE_MAX {
-            return bytes.get(..line_end(bytes)).unwrap_or(bytes);
-        }
-        if let Err(error) = self.rotate_by_clock() {
-            let why = io_words(&error);
-            self.complain(format!("cannot rotate {}: {why}; it goes on growing", self.path.display()));
-        }
-        bytes
-    }
-
-    /// Rotates at the end of a period, or when somebody asks for it, unless there is nothing in the file. After a
-    /// failure the clock asks again at the end of the next period.
-    fn rotate_by_clock(&mut self) -> io::Result<()> {
-        self.due = false;
-        let Some(mut timer) = self.timer.take() else { return self.rotate() };
-        let rotated = match self.size {
-            0 => Ok(()),
-            _ => self.put_aside(|location| timer.free_name(location), |location| timer.prune(location)),
-        };
-        timer.begin_period();
-        self.timer = Some(timer);
-        rotated
-    }
-
-    /// How many of the bytes go into this file; 0: a rotation comes first.
-    fn room(&self, bytes: &[u8], now: Instant) -> usize {
         let put_off = self.not_before.is_some_and(|moment| now < moment);
         // One less: Circus keeps files below max_bytes.
         let free = self.rotation.max_bytes.saturating_sub(1).saturating_sub(self.size);
@@ -255,15 +211,34 @@ impl FileStream {
         if self.line == 0 && self.size > 0 {
             return 0;
         }
-        // A line that was begun here is ended here, within reason.
         line_end(bytes).min(LINE_MAX.saturating_sub(self.line))
+    }
+
+    /// Rotates. If that fails, the file goes on growing, which is said: for a while, or to the end of the next period.
+    fn make_room(&mut self, bytes: &[u8], asked: bool, now: Instant, said: &mut Vec<Notice>) {
+        if !asked {
+            self.measure();
+            if self.room(bytes, false, now) > 0 {
+                return;
+            }
+        }
+        let failed = self.rotate(asked, said).err();
+        if let Some(error) = &failed
+            && (asked || self.not_before.is_none())
+        {
+            let grows = if asked { "goes on growing" } else { "grows over max_bytes until that works" };
+            said.push(cannot("rotate", &self.path, error, &format!("; it {grows}")));
+        }
+        if !asked {
+            self.not_before = failed.map(|_| now + LOOK);
+        }
     }
 
     /// Rotates now, or, while a line is being written, at its end. An empty file is left alone: false.
     ///
     /// # Errors
     /// No old files are to be kept, or one of them cannot be renamed.
-    pub fn rotate_now(&mut self) -> io::Result<bool> {
+    pub fn rotate_now(&mut self, said: &mut Vec<Notice>) -> io::Result<bool> {
         if !self.keeps_old() {
             return Err(io::Error::other("backup_count is 0, so that there is nothing to rotate to"));
         }
@@ -273,9 +248,48 @@ impl FileStream {
         }
         self.due = self.line > 0;
         if !self.due {
-            self.rotate_by_clock()?;
+            self.rotate(true, said)?;
         }
         Ok(true)
+    }
+
+    /// Puts the file aside and begins a new one. When the clock or somebody has asked for that, the clock gives the old
+    /// file its name; an empty file stays then, and the next period begins, whatever fails.
+    fn rotate(&mut self, asked: bool, said: &mut Vec<Notice>) -> io::Result<()> {
+        self.due = false;
+        let Some(mut timer) = self.timer.take_if(|_| asked) else { return self.put_aside(None, said) };
+        let rotated = if self.size == 0 { Ok(()) } else { self.put_aside(Some(&timer), said) };
+        timer.begin_period();
+        self.timer = Some(timer);
+        rotated
+    }
+
+    /// Goes on with a new file, which is there before anything is renamed: whatever fails then, the file is written as
+    /// before. The old one becomes `FILE.1`, or what the clock calls it; then what is too old goes.
+    fn put_aside(&mut self, timer: Option<&Timer>, said: &mut Vec<Notice>) -> io::Result<()> {
+        let (location, count) = (Location::find(&self.path)?, self.rotation.backup_count);
+        let old = match (location.found(), &self.file) {
+            (Some(found), Some(_)) if files::id(found) == self.id => found,
+            // Somebody has moved it away already.
+            _ => return self.take(location.append(self.user)?),
+        };
+        let new = backups::replace(&location, old, |location| match timer {
+            Some(timer) => timer.free_name(location),
+            None => backups::shift(location, count),
+        })?;
+        self.take(new)?;
+        self.rotated = true;
+        let pruned = match timer {
+            Some(timer) => timer.prune(&location),
+            None => backups::remove_beyond(&location, count),
+        };
+        if let Err(error) = &pruned
+            && !self.overfull
+        {
+            said.push(cannot("remove the oldest files of", &self.path, error, ""));
+        }
+        self.overfull = pruned.is_err();
+        Ok(())
     }
 
     /// Finds out how large the file is: somebody may have truncated it (logrotate's copytruncate).
@@ -292,86 +306,6 @@ impl FileStream {
         }
     }
 
-    /// Rotates. If that fails, the file goes on growing for a while, which is said.
-    fn make_room(&mut self, bytes: &[u8], now: Instant) {
-        self.measure();
-        if self.room(bytes, now) > 0 {
-            return;
-        }
-        match self.rotate() {
-            Ok(()) => self.not_before = None,
-            Err(error) => {
-                if self.not_before.is_none() {
-                    let (path, why) = (self.path.display(), io_words(&error));
-                    self.complain(format!(
-                        "cannot rotate {path}: {why}; it grows over max_bytes until that works"
-                    ));
-                }
-                self.not_before = Some(now + LOOK);
-            }
-        }
-    }
-
-    /// Moves the old files up, the file to `FILE.1`, and begins a new one.
-    fn rotate(&mut self) -> io::Result<()> {
-        let count = self.rotation.backup_count;
-        self.put_aside(
-            |location| backups::shift(location, count),
-            |location| backups::remove_beyond(location, count),
-        )
-    }
-
-    /// Goes on with a new file, which is there before anything is renamed: whatever fails then, the file is written as
-    /// before. `make_way` frees a name for the old file; then what is too old goes.
-    fn put_aside(
-        &mut self,
-        make_way: impl FnOnce(&Location) -> io::Result<OsString>,
-        prune: impl FnOnce(&Location) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let location = Location::find(&self.path)?;
-        let old = match (location.found(), &self.file) {
-            (Some(found), Some(_)) if files::id(found) == self.id => found,
-            // Somebody has moved it away already.
-            _ => return self.take(location.append(self.user)?),
-        };
-        let new = backups::replace(&location, old, make_way)?;
-        self.take(new)?;
-        self.rotated = true;
-        let failed = prune(&location).err();
-        if let Some(error) = &failed
-            && !self.overfull
-        {
-            let (path, why) = (self.path.display(), io_words(error));
-            self.complain(format!("cannot remove the oldest files of {path}: {why}"));
-        }
-        self.overfull = failed.is_some();
-        Ok(())
-    }
-
-    fn complain(&mut self, text: String) {
-        self.complaints.push(text);
-    }
-
-    /// Whether it was rotated since the last call.
-    pub fn take_rotated(&mut self) -> bool {
-        std::mem::take(&mut self.rotated)
-    }
-
-    /// Whether old files are to be compressed.
-    pub fn compresses(&self) -> bool {
-        self.rotation.compress
-    }
-
-    /// The user of the watcher.
-    pub fn user(&self) -> u32 {
-        self.user
-    }
-
-    /// How large it is.
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
     fn count(&mut self, written: &[u8]) {
         self.size = self.size.saturating_add(written.len() as u64);
         self.line = match written.iter().rposition(|byte| *byte == b'\n') {
@@ -382,7 +316,7 @@ impl FileStream {
 
     /// Finds out whether the file was truncated, or removed, and then begins a new one: once in a while, or, for a file
     /// that is watched, once for all that is read in one turn of the event loop, which has one `now`.
-    fn look(&mut self, now: Instant) -> io::Result<()> {
+    fn look(&mut self, now: Instant, said: &mut Vec<Notice>) -> io::Result<()> {
         let pause = if self.rotation.watched && !self.left_behind { Duration::from_nanos(1) } else { LOOK };
         let due = self.looked.is_none_or(|looked| now.saturating_duration_since(looked) >= pause);
         if due && let Some(file) = &self.file {
@@ -393,7 +327,7 @@ impl FileStream {
                 self.file = None;
                 self.recover()?;
             } else if self.rotation.watched && self.line == 0 && self.is_elsewhere() {
-                self.follow();
+                self.follow(said);
             }
         }
         Ok(())
@@ -405,15 +339,14 @@ impl FileStream {
     }
 
     /// Goes on with what is at the path now. While that is not possible, the old file serves.
-    fn follow(&mut self) {
-        let failed = self.reopen().err();
-        if let Some(error) = &failed
+    fn follow(&mut self, said: &mut Vec<Notice>) {
+        let reopened = self.reopen();
+        if let Err(error) = &reopened
             && !self.left_behind
         {
-            let (path, why) = (self.path.display(), io_words(error));
-            self.complain(format!("cannot reopen {path}: {why}; output goes to the old file"));
+            said.push(cannot_reopen(&self.path, error));
         }
-        self.left_behind = failed.is_some();
+        self.left_behind = reopened.is_err();
     }
 
     /// Opens the file if it is not open.
@@ -431,11 +364,6 @@ impl FileStream {
     pub fn reopen(&mut self) -> io::Result<()> {
         self.take(Location::find(&self.path)?.append(self.user)?)
     }
-
-    /// What is to be said about a rotation.
-    pub fn complaints(&mut self) -> &mut Vec<String> {
-        &mut self.complaints
-    }
 }
 
 /// How many of the bytes belong to their first line.
@@ -448,6 +376,16 @@ fn ends_within_line(file: &File, size: u64) -> bool {
     let Some(place) = size.checked_sub(1) else { return false };
     let mut last = [b'\n'];
     file.read_exact_at(&mut last, place).is_ok() && last != [b'\n']
+}
+
+/// What is to be said of something that cannot be done to a file, and what follows from that.
+pub(super) fn cannot(what: &str, path: &Path, error: &io::Error, so: &str) -> Notice {
+    (Level::Error, format!("cannot {what} {}: {}{so}", path.display(), io_words(error)))
+}
+
+/// The same of a file that another one has taken the place of.
+pub(super) fn cannot_reopen(path: &Path, error: &io::Error) -> Notice {
+    cannot("reopen", path, error, "; output goes to the old file")
 }
 
 /// Why a path cannot be opened, and what to do.

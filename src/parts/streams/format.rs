@@ -2,7 +2,7 @@
 //! a syslog message of a line.
 
 use super::destination::Place;
-use super::sink::Source;
+use super::sink::Owner;
 use super::syslog::{self, Header};
 use crate::config::text::to_bytes;
 use crate::config::{StreamConfig, StreamKind};
@@ -32,7 +32,8 @@ impl Format {
     /// How the lines of a stream are written. `color`: the one that it names is shown, or one at random.
     pub fn of(
         config: &StreamConfig,
-        source: &Source<'_>,
+        watcher: &str,
+        owner: Owner,
         place: &Place,
         color: Option<usize>,
         shown: bool,
@@ -43,9 +44,9 @@ impl Format {
         let style = match config.kind() {
             StreamKind::Syslog => {
                 let local = matches!(place, Place::Syslog(address) if address.is_local());
-                Style::Syslog(syslog::header(config, source.watcher, local).into())
+                Style::Syslog(syslog::header(config, watcher, local).into())
             }
-            StreamKind::Json => Style::Json(around_json(source).into()),
+            StreamKind::Json => Style::Json(around_json(watcher, owner).into()),
             StreamKind::FancyStdout => {
                 time_format.get_or_insert_with(|| FANCY_TIME.into());
                 Style::Fancy(shown.then(|| color.unwrap_or_else(random_color)))
@@ -68,10 +69,10 @@ pub fn color(name: Option<&str>, warnings: &mut Vec<String>) -> Option<usize> {
 }
 
 /// What stands between the time and the number of the process in JsonStream's objects, and between that and the text.
-fn around_json(source: &Source<'_>) -> (String, String) {
-    let watcher = escaped(&to_bytes(source.watcher));
-    let before = format!(", \"watcher\": \"{watcher}\", \"wid\": {}, \"pid\": ", source.owner.wid);
-    (before, format!(", \"stream\": \"{}\", \"text\": \"", source.owner.channel.name()))
+fn around_json(watcher: &str, owner: Owner) -> (String, String) {
+    let watcher = escaped(&to_bytes(watcher));
+    let before = format!(", \"watcher\": \"{watcher}\", \"wid\": {}, \"pid\": ", owner.wid);
+    (before, format!(", \"stream\": \"{}\", \"text\": \"", owner.channel.name()))
 }
 
 /// The seed of the standard library's hash tables is chance enough for a colour.

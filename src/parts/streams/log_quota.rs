@@ -7,7 +7,6 @@
 //! read.
 
 use super::Streams;
-use super::destination::Place;
 use super::file::FileStream;
 use super::old_files::{OldFile, cut, old_files};
 use super::sink::Target;
@@ -16,7 +15,7 @@ use crate::host::files::{self, Location};
 use crate::parts::log::{Level, Log};
 use crate::reactor::part::Cx;
 use crate::sorted::Sorted;
-use crate::sys::{io_words, user};
+use crate::sys::io_words;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -104,7 +103,7 @@ impl Streams {
     }
 
     fn files_size(&self, log: &mut Log) -> u64 {
-        self.quota.rest + self.size + log.file().map_or(0, |(_, size)| size)
+        self.quota.rest + self.size + log.destination.file().map_or(0, |file| file.size)
     }
 
     /// Finds out how large the files are that are not in use; the answer is the old files, the oldest first.
@@ -112,12 +111,11 @@ impl Streams {
         let mut live: Sorted<OsString, ()> = Sorted::new();
         for id in self.targets.ids() {
             if let Some(Target { destination, .. }) = self.targets.get_mut(id)
-                && let Place::Path(path) = destination.place().clone()
                 && let Some(file) = destination.file()
             {
                 // By bytes, not as paths, which are compared part by part: there may be a thousand of them.
-                self.quota.files.insert(path.as_os_str().to_owned(), file.user());
-                live.insert(path.as_os_str().to_owned(), ());
+                self.quota.files.insert(file.path.as_os_str().to_owned(), file.user);
+                live.insert(file.path.as_os_str().to_owned(), ());
             }
         }
         let mut rest = 0;
@@ -156,7 +154,7 @@ impl Streams {
             file.into_iter().for_each(FileStream::measure);
             self.settle(id, log);
         }
-        log.measure();
+        log.destination.file().into_iter().for_each(FileStream::measure);
     }
 
     /// Removes old files, from the first one on, until the goal is reached; the answer is the size that is left.
@@ -166,7 +164,7 @@ impl Streams {
             if size <= goal {
                 break;
             }
-            if self.writes_to(old.id) || log.writes_to(old.id) {
+            if self.writes_to(old.id) || log.destination.is_file(old.id) {
                 continue;
             }
             match files::remove(&old.path, old.id) {
@@ -188,7 +186,7 @@ impl Streams {
     fn cut_files(&mut self, mut size: u64, goal: u64, log: &mut Log) {
         let mut files: Vec<(u64, PathBuf, u32)> = Vec::new();
         if size > goal {
-            let own = log.file().map(|(path, _)| (path, user::current_uid()));
+            let own = log.destination.file().map(|file| (file.path.clone(), file.user));
             let all = self.quota.files.iter().map(|(path, user)| (PathBuf::from(path), *user)).chain(own);
             files.extend(all.filter_map(|(path, user)| Some((size_of(&path).ok()?, path, user))));
         }

@@ -1,9 +1,8 @@
 //! What is done to files from outside the flow of output: they are rotated or opened anew because somebody asks for
 //! it.
 
-use super::destination::Place;
 use super::sink::Target;
-use super::{Log, SinkId, Streams};
+use super::{Log, Owner, Streams};
 use crate::arbiter::request::Errno;
 use crate::config::text;
 use crate::control::{Map, Refusal, answers, output};
@@ -25,7 +24,7 @@ impl Streams {
     pub fn logs(&mut self, name: Option<&str>, rotate: bool, cx: &mut Cx<'_>) -> Result<Map, Refusal> {
         let sinks = name.map(|name| {
             let watcher = cx.arbiter.find(name).ok_or_else(|| answers::no_watcher(name))?;
-            Ok(self.sinks_of(watcher.id).into_iter().map(|(_, sink)| sink).collect::<Vec<_>>())
+            Ok(self.owners(watcher.id))
         });
         let (files, mut failures) =
             self.rotate_or_reopen(sinks.transpose()?.as_deref(), rotate, cx.now, cx.log);
@@ -41,25 +40,24 @@ impl Streams {
     /// Does that for the files of these sinks, or all: with which it was done, and why not with others.
     pub(super) fn rotate_or_reopen(
         &mut self,
-        sinks: Option<&[SinkId]>,
+        sinks: Option<&[Owner]>,
         rotate: bool,
         now: Instant,
         log: &mut Log,
     ) -> (Vec<String>, Vec<String>) {
-        let leads_to = |sink: &SinkId, id: u32| self.sinks.get(sink.0).is_some_and(|sink| sink.target == id);
+        let leads_to = |owner: &Owner, id: u32| self.sinks.get(owner).is_some_and(|sink| sink.target == id);
         let chosen = |id: &u32| sinks.is_none_or(|sinks| sinks.iter().any(|sink| leads_to(sink, *id)));
         let targets: Vec<u32> = self.targets.ids().into_iter().filter(chosen).collect();
         let (mut files, mut failures) = (Vec::new(), Vec::new());
         for id in targets {
             let Some(Target { destination, .. }) = self.targets.get_mut(id) else { continue };
-            let Place::Path(path) = destination.place().clone() else { continue };
             let Some(file) = destination.file() else { continue };
             if rotate && sinks.is_none() && !file.keeps_old() {
                 continue;
             }
-            let done = if rotate { destination.rotate() } else { destination.reopen(now).map(|()| true) };
-            match done {
-                Ok(true) => files.push(text::from_bytes(path.as_os_str().as_bytes())),
+            let name = text::from_bytes(file.path.as_os_str().as_bytes());
+            match destination.renew(rotate, now) {
+                Ok(true) => files.push(name),
                 Ok(false) => {}
                 Err(why) => failures.push(why),
             }

@@ -38,21 +38,19 @@ pub mod timed;
 #[cfg(not(feature = "logs"))]
 mod without_logs;
 #[cfg(not(feature = "logs"))]
-pub use without_logs::{compress, format, log_quota, syslog, timed};
+pub use without_logs::{compress, format, log_quota, timed};
 
 use self::compress::Compressor;
-use self::destination::Place;
 use self::log_match::LogMatches;
 use self::log_quota::LogQuota;
 use self::outputs::NewOutputs;
 use self::plan::Plan;
 use self::read::Pipe;
 use self::ring::Rings;
-pub use self::sink::{Owner, Source};
+pub use self::sink::Owner;
 use self::sink::{Sink, Target};
 use self::table::Table;
-use crate::arbiter::{Pid, WatcherId};
-use crate::config::StreamConfig;
+use crate::arbiter::Pid;
 use crate::parts::log::Log;
 use crate::reactor::part::Writer;
 use crate::sorted::Sorted;
@@ -69,25 +67,6 @@ const CHUNK: usize = 256 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PipeId(pub u32);
 
-/// Stands for what one stream of a watcher asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SinkId(pub u32);
-
-/// Stands for a place that output is written to; the event loop's token for its being writable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TargetId(pub u32);
-
-/// What reading a pipe led to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// There is nothing more to read until the next event.
-    Drained,
-    /// The budget is used up: read again when the others have had their turn.
-    More,
-    /// The pipe has come to its end; it is gone, and its number free.
-    Closed,
-}
-
 /// All pipes, and all places that they lead to.
 #[derive(Default)]
 pub struct Streams {
@@ -98,9 +77,7 @@ pub struct Streams {
     /// Pipes that have more to read, and how many of them are still to be read in this turn.
     ready: VecDeque<PipeId>,
     left_to_read: usize,
-    sinks: Table<Sink>,
-    /// The sinks that more pipes may be attached to.
-    owners: Sorted<Owner, SinkId>,
+    sinks: Sorted<Owner, Sink>,
     targets: Table<Target>,
     /// The newest output of each watcher.
     pub rings: Rings,
@@ -111,7 +88,7 @@ pub struct Streams {
     /// Room for lines that get something around them.
     scratch: Vec<u8>,
     /// Places that began to wait for a reader in this turn.
-    stalled: Vec<(TargetId, RawFd)>,
+    stalled: Vec<(u32, RawFd)>,
     /// Pipes whose unfinished lines are looked at then, the soonest first.
     unfinished: VecDeque<(Instant, PipeId)>,
     compressor: Compressor,
@@ -123,91 +100,38 @@ pub struct Streams {
     large: u32,
     /// Some place may have to be written to again at a date.
     troubled: bool,
-    /// Instead of the standard output of circus, in tests.
-    stdout: Option<OwnedFd>,
 }
 
 impl Streams {
-    /// Opens what a stream's configuration asks for, its variables expanded. A sink of one process alone goes with
-    /// its last pipe, others when they are released.
-    ///
-    /// # Errors
-    /// A sentence that says why that cannot be.
-    pub fn sink_for(
-        &mut self,
-        source: &Source<'_>,
-        config: &StreamConfig,
-        now: Instant,
-        log: &mut Log,
-    ) -> Result<SinkId, String> {
-        let sink = self.open_sink(source, config, now, log)?;
-        let target = sink.target;
-        let id = SinkId(self.sinks.insert(sink));
-        self.owners.insert(source.owner, id);
-        self.count(target, 1, 0);
-        Ok(id)
-    }
-
-    /// Changes what a sink does, live: its pipes go on into the new place. On an error nothing changes.
-    ///
-    /// # Errors
-    /// As [`Self::sink_for`].
-    pub fn reconfigure(
-        &mut self,
-        id: SinkId,
-        source: &Source<'_>,
-        config: &StreamConfig,
-        now: Instant,
-        log: &mut Log,
-    ) -> Result<(), String> {
-        let gone = || String::from("the stream is gone");
-        self.sinks.get(id.0).ok_or_else(gone)?;
-        let mut sink = self.open_sink(source, config, now, log)?;
-        let place = self.sinks.get_mut(id.0).ok_or_else(gone)?;
-        (sink.pipes, sink.passing) = (place.pipes, place.passing);
-        let (new, pipes) = (sink.target, sink.pipes);
-        let old = std::mem::replace(place, sink).target;
-        self.count(new, 1, pipes);
-        self.count(old, -1, -pipes);
-        self.forget_target(old, now, log);
-        Ok(())
-    }
-
     /// Takes over the reading end of a pipe, which must be non-blocking; `None`, and the pipe is closed, when
     /// there is no such sink.
-    pub fn attach(&mut self, fd: OwnedFd, sink: SinkId, writer: Writer) -> Option<PipeId> {
-        let feeds = self.sinks.get_mut(sink.0)?;
-        feeds.pipes += 1;
-        let target = feeds.target;
-        self.count(target, 0, 1);
-        Some(PipeId(self.pipes.insert(Pipe::new(fd, writer, sink))))
-    }
-
-    /// The pipes of a watcher's processes, each with who writes to it and the owner of its sink.
-    pub fn pipes_of(&self, watcher: WatcherId) -> Vec<(PipeId, Writer, Owner)> {
-        let own = self.pipes.iter().filter(|(_, pipe)| pipe.writer.watcher == watcher);
-        let owner = |pipe: &Pipe| Some(self.sinks.get(pipe.sink.0)?.owner);
-        own.filter_map(|(id, pipe)| Some((PipeId(id), pipe.writer, owner(pipe)?))).collect()
+    pub fn attach(&mut self, fd: OwnedFd, owner: Owner, writer: Writer) -> Option<PipeId> {
+        self.feed(&owner, 1)?;
+        Some(PipeId(self.pipes.insert(Pipe::new(fd, writer, owner))))
     }
 
     /// Leads a pipe to another sink.
-    pub fn redirect(&mut self, id: PipeId, sink: SinkId, now: Instant, log: &mut Log) {
-        let Some(new) = self.sinks.get_mut(sink.0) else { return };
-        let Some(pipe) = self.pipes.get_mut(id.0) else { return };
-        new.pipes += 1;
-        let target = new.target;
-        let old = std::mem::replace(&mut pipe.sink, sink);
-        self.count(target, 0, 1);
-        self.leave(old, now, log);
+    pub fn redirect(&mut self, id: PipeId, owner: Owner, now: Instant, log: &mut Log) {
+        if let Some(pipe) = self.pipes.get_mut(id.0) {
+            let old = std::mem::replace(&mut pipe.owner, owner);
+            self.feed(&owner, 1);
+            self.leave(&old, now, log);
+        }
+    }
+
+    /// So many more pipes feed a sink.
+    fn feed(&mut self, owner: &Owner, pipes: i32) -> Option<()> {
+        let sink = self.sinks.get_mut(owner)?;
+        sink.pipes += pipes;
+        let target = sink.target;
+        self.count(target, 0, pipes);
+        Some(())
     }
 
     /// A pipe does not feed a sink any more.
-    fn leave(&mut self, sink: SinkId, now: Instant, log: &mut Log) {
-        let Some(left) = self.sinks.get_mut(sink.0) else { return };
-        left.pipes -= 1;
-        let target = left.target;
-        self.count(target, 0, -1);
-        self.forget_sink(sink, now, log);
+    fn leave(&mut self, owner: &Owner, now: Instant, log: &mut Log) {
+        self.feed(owner, -1);
+        self.forget_sink(owner, now, log);
     }
 
     /// Closes a pipe; its unfinished line is written.
@@ -218,15 +142,15 @@ impl Streams {
         if pipe.awaited {
             self.unfinished.retain(|(_, awaited)| *awaited != id);
         }
-        self.leave(pipe.sink, now, log);
+        self.leave(&pipe.owner, now, log);
     }
 
     /// Goes on writing where there is room again, or the reader is gone. The answer is the descriptor that need not be
     /// watched any more.
-    pub fn writable(&mut self, id: TargetId, now: Instant, log: &mut Log) -> Option<RawFd> {
-        let fd = self.targets.get_mut(id.0)?.destination.writable(now);
-        self.settle(id.0, log);
-        self.forget_target(id.0, now, log);
+    pub fn writable(&mut self, id: u32, now: Instant, log: &mut Log) -> Option<RawFd> {
+        let fd = self.targets.get_mut(id)?.destination.writable(now);
+        self.settle(id, log);
+        self.forget_target(id, now, log);
         fd
     }
 
@@ -271,24 +195,23 @@ impl Streams {
     /// After a place was written to: says what is to be said, and takes note of what it waits for.
     fn settle(&mut self, id: u32, log: &mut Log) {
         let Some(target) = self.targets.get_mut(id) else { return };
-        let size = target.destination.file().map_or(0, |file| file.size());
-        self.size = self.size + size - std::mem::replace(&mut target.size, size);
-        if target.destination.take_rotated() {
-            self.quota.look_again();
-            if target.destination.file().is_some_and(|file| file.compresses())
-                && let Place::Path(path) = target.destination.place()
-            {
-                self.compressor.add(path);
+        if let Some(file) = target.destination.file() {
+            self.size = self.size + file.size - std::mem::replace(&mut target.size, file.size);
+            if std::mem::take(&mut file.rotated) {
+                self.quota.look_again();
+                if file.rotation.compress {
+                    self.compressor.add(&file.path);
+                }
             }
         }
         if target.destination.is_quiet() {
             return;
         }
-        for notice in target.destination.take_notices() {
-            log.log(notice.level, format_args!("{}", notice.text));
+        for (level, text) in target.destination.take_notices() {
+            log.log(level, format_args!("{text}"));
         }
         if let Some(fd) = target.destination.take_stalled() {
-            self.stalled.push((TargetId(id), fd));
+            self.stalled.push((id, fd));
         }
         self.troubled |= target.destination.next_retry().is_some();
     }

@@ -28,8 +28,10 @@
 
 use super::destination::Place;
 use super::file::{Rotation, refusal};
+use super::format;
+#[cfg(feature = "logs")]
+use super::syslog;
 use super::timed::Schedule;
-use super::{format, syslog};
 use crate::config::options::stream;
 use crate::config::{StreamConfig, StreamKind, text};
 use std::ffi::OsStr;
@@ -68,11 +70,14 @@ impl Plan {
             StreamKind::FancyStdout => {
                 plan.color = format::color(options.color.as_deref(), &mut plan.warnings);
             }
-            StreamKind::Queue => plan.place = Place::Path(Path::new("/dev/null").into()),
+            StreamKind::Queue => plan.place = Place::at(Path::new("/dev/null")),
+            #[cfg(feature = "logs")]
             StreamKind::Syslog => {
                 let address = syslog::Address::of(options.address.as_deref())?;
                 plan.place = Place::Syslog(address.into());
             }
+            #[cfg(not(feature = "logs"))]
+            StreamKind::Syslog => {}
         }
         plan.rotation.compress = kind.heeds(stream::compress) && options.compress.as_deref() == Some("gzip");
         plan.rotation.watched = kind == StreamKind::WatchedFile;
@@ -91,13 +96,14 @@ impl Plan {
     /// As [`Self::of`]; a directory at the path, or no directory that it could be in.
     pub fn try_place(config: &StreamConfig) -> Result<(), String> {
         let Place::Path(path) = Plan::of(config)?.place else { return Ok(()) };
+        let path = Path::new(&path);
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let kind = match parent.is_none_or(|parent| parent.try_exists().unwrap_or(true)) {
             false => ErrorKind::NotFound,
             true if path.is_dir() => ErrorKind::IsADirectory,
             true => return Ok(()),
         };
-        Err(refusal(&path, &kind.into()))
+        Err(refusal(path, &kind.into()))
     }
 }
 
@@ -108,7 +114,7 @@ fn file(filename: Option<&str>) -> Result<Place, String> {
         None => Err("there is no filename: name the file to append to, or class = StdoutStream".into()),
         Some("/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1") => Ok(Place::Stdout),
         Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => Ok(Place::Stderr),
-        Some(name) => absolute(name).map(|path| Place::Path(path.into())),
+        Some(name) => absolute(name).map(|path| Place::at(&path)),
     }
 }
 
@@ -121,7 +127,7 @@ fn absolute(name: &str) -> Result<PathBuf, String> {
 #[cfg(test)]
 mod tests {
     use super::super::format::Format;
-    use super::super::sink::{Owner, Source};
+    use super::super::sink::Owner;
     use super::*;
     use crate::arbiter::WatcherId;
     use crate::config::Channel;
@@ -141,9 +147,8 @@ mod tests {
 
     fn format(config: &StreamConfig, terminal: bool, no_color: bool) -> Format {
         let owner = Owner { watcher: WatcherId(1), channel: Channel::Stderr, wid: 3 };
-        let source = Source { watcher: "w\"\u{10f8ff}", user: 0, owner };
         let Plan { place, color, .. } = Plan::of(config).unwrap();
-        Format::of(config, &source, &place, color, terminal && !no_color)
+        Format::of(config, "w\"\u{10f8ff}", owner, &place, color, terminal && !no_color)
     }
 
     fn line(config: &StreamConfig, terminal: bool, no_color: bool) -> String {
@@ -160,15 +165,12 @@ mod tests {
         for class in ["", "FileStream", "circus.stream.FileStream", "WatchedFileStream"] {
             let config = options(class, "/a/b.log", "");
             let plan = Plan::of(&config).unwrap();
-            assert_eq!(plan.place, Place::Path(Path::new("/a/b.log").into()));
+            assert_eq!(plan.place, Place::at(Path::new("/a/b.log")));
             assert_eq!(plan.rotation.watched, class == "WatchedFileStream");
             assert!(matches!(format(&config, true, false), Format::Plain));
         }
         let here = std::env::current_dir().unwrap();
-        assert_eq!(
-            Plan::of(&options("", "b.log", "")).unwrap().place,
-            Place::Path(here.join("b.log").into())
-        );
+        assert_eq!(Plan::of(&options("", "b.log", "")).unwrap().place, Place::at(&here.join("b.log")));
         let refusal = Plan::of(&options("FileStream", "", "")).err().unwrap();
         assert!(refusal.contains("no filename"), "{refusal}");
     }
@@ -184,8 +186,8 @@ mod tests {
     #[test]
     fn each_class_has_its_place() {
         let place = |class| Plan::of(&options(class, "/x", "")).unwrap().place;
-        assert_eq!(place("JsonStream"), Place::Path(Path::new("/x").into()));
-        assert_eq!(place("QueueStream"), Place::Path(Path::new("/dev/null").into()));
+        assert_eq!(place("JsonStream"), Place::at(Path::new("/x")));
+        assert_eq!(place("QueueStream"), Place::at(Path::new("/dev/null")));
         assert_eq!(place("tsuru.stream.Stream"), Place::Stdout, "no output is lost");
         assert_eq!(place("SyslogStream"), Place::Syslog(syslog::Address::Path("/dev/log".into()).into()));
     }

@@ -1,7 +1,7 @@
 //! Reading pipes: bytes go from a pipe through one shared buffer to its target, in whole lines where several pipes
 //! lead to the same one.
 
-use super::{CHUNK, LINE_MAX, Log, PipeId, Progress, SinkId, Streams};
+use super::{CHUNK, LINE_MAX, Log, Owner, PipeId, Streams};
 use crate::reactor::io::read_piece;
 use crate::reactor::part::Writer;
 use crate::sys::process::enlarge_pipe;
@@ -24,7 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) struct Pipe {
     pub(super) file: File,
     pub(super) writer: Writer,
-    pub(super) sink: SinkId,
+    /// Whose sink it feeds.
+    pub(super) owner: Owner,
     /// The line that has no end yet, when other processes write to the same place.
     pub(super) tail: Vec<u8>,
     /// It is among [`Streams::unfinished`].
@@ -40,12 +41,12 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    pub(super) fn new(fd: OwnedFd, writer: Writer, sink: SinkId) -> Self {
+    pub(super) fn new(fd: OwnedFd, writer: Writer, owner: Owner) -> Self {
         let (tail, awaited, old) = (Vec::new(), false, false);
         Pipe {
             file: fd.into(),
             writer,
-            sink,
+            owner,
             tail,
             awaited,
             old,
@@ -56,10 +57,14 @@ impl Pipe {
     }
 }
 
-/// What one read led to.
-enum Chunk {
-    Bytes(usize),
-    Empty,
+/// What becomes of a line that has no end yet.
+#[derive(PartialEq)]
+enum Rest {
+    /// It is kept where others write to the same place.
+    Keep,
+    /// It is written as it is, and may go on.
+    Write,
+    /// It is written, and that was all of it.
     End,
 }
 
@@ -71,40 +76,37 @@ impl Streams {
         }
     }
 
-    /// Passes on what can be read, until there is nothing or about `budget` bytes are used up, fewer where each
-    /// makes more work. A read that gives less than it could have emptied the pipe, and whatever is written into it
-    /// from then on is an event; only the end of a pipe has to be looked for.
-    pub fn read(&mut self, id: PipeId, budget: usize, now: Instant, log: &mut Log) -> Progress {
+    /// Passes on what can be read at once, and the end of the pipe with it: a read that gives less than it could have
+    /// emptied the pipe, and whatever is written into it from then on is an event; only the end has to be looked for.
+    /// True: there is more, when the others have had their turn.
+    pub fn read(&mut self, id: PipeId, now: Instant, log: &mut Log) -> bool {
         let chunk = self.chunk(id);
-        let mut left = budget / CHUNK * chunk;
-        loop {
-            match self.read_chunk(id, chunk, now, log) {
-                Chunk::Bytes(n) if n >= left => return Progress::More,
-                Chunk::Bytes(n) if n < chunk && !self.is_hung_up(id) => return Progress::Drained,
-                Chunk::Bytes(n) => left -= n,
-                Chunk::Empty => return Progress::Drained,
-                Chunk::End => {
-                    self.detach(id, now, log);
-                    return Progress::Closed;
-                }
+        let mut left = chunk;
+        while let Some(n) = self.read_chunk(id, chunk, now, log) {
+            if n == 0 {
+                self.detach(id, now, log);
+                return false;
             }
+            if n >= left || !self.is_hung_up(id) {
+                return n >= left;
+            }
+            left -= n;
         }
+        false
     }
 
     /// Passes on exactly what a process that has died left in its pipe, an unfinished line too. The pipe stays
-    /// for children of the process that still hold it: go on reading until it is `Closed`.
-    pub fn drain_dead(&mut self, id: PipeId, now: Instant, log: &mut Log) -> Progress {
-        let Some(pipe) = self.pipes.get(id.0) else { return Progress::Closed };
+    /// for children of the process that still hold it.
+    pub fn drain_dead(&mut self, id: PipeId, now: Instant, log: &mut Log) {
+        let Some(pipe) = self.pipes.get(id.0) else { return };
         let mut left = pending_bytes(pipe.file.as_raw_fd()).unwrap_or(0);
         let chunk = self.chunk(id);
-        while left > 0 {
-            match self.read_chunk(id, left.min(chunk), now, log) {
-                Chunk::Bytes(n) => left = left.saturating_sub(n),
-                Chunk::Empty | Chunk::End => break,
-            }
+        while left > 0
+            && let Some(n @ 1..) = self.read_chunk(id, left.min(chunk), now, log)
+        {
+            left = left.saturating_sub(n);
         }
         self.write_tail(id, now, log);
-        Progress::Drained
     }
 
     fn is_hung_up(&self, id: PipeId) -> bool {
@@ -114,53 +116,52 @@ impl Streams {
     /// How many bytes are read at once from a pipe.
     fn chunk(&self, id: PipeId) -> usize {
         let Some(pipe) = self.pipes.get(id.0) else { return CHUNK };
-        let target = self.sinks.get(pipe.sink.0).and_then(|sink| self.targets.get(sink.target));
+        let target = self.sinks.get(&pipe.owner).and_then(|sink| self.targets.get(sink.target));
         self.log_matches.chunk(pipe.writer.pid, target.map_or(CHUNK, |target| target.chunk as usize))
     }
 
-    fn read_chunk(&mut self, id: PipeId, most: usize, now: Instant, log: &mut Log) -> Chunk {
-        let Some(pipe) = self.pipes.get_mut(id.0) else { return Chunk::End };
+    /// Reads once, and passes it on: how many bytes there were, 0 at the end of the pipe. `None`: there is nothing now.
+    fn read_chunk(&mut self, id: PipeId, most: usize, now: Instant, log: &mut Log) -> Option<usize> {
+        let Some(pipe) = self.pipes.get_mut(id.0) else { return Some(0) };
         if self.buffer.is_empty() {
             self.buffer = vec![0; LINE_MAX + CHUNK].into();
         }
         let room = self.buffer.get_mut(LINE_MAX..LINE_MAX + most).unwrap_or_default();
-        match read_piece(&mut pipe.file, room) {
-            Ok(None) => Chunk::Empty,
-            Ok(Some(bytes @ [_, ..])) => {
-                let n = bytes.len();
-                self.rings.note(&pipe.writer, bytes);
-                self.log_matches.note(&pipe.writer, bytes);
-                if n >= BUSY && !pipe.large && self.large < MOST_LARGE {
-                    // It counts where the kernel refuses too, so that it is asked once.
-                    let _ = enlarge_pipe(pipe.file.as_raw_fd(), LARGE);
-                    pipe.large = true;
-                    self.large += 1;
-                }
-                self.deliver(id, n, now, log);
-                Chunk::Bytes(n)
+        // A pipe that is broken has come to its end.
+        let bytes = read_piece(&mut pipe.file, room).unwrap_or(Some(&[]))?;
+        let n = bytes.len();
+        if n > 0 {
+            self.rings.note(&pipe.writer, bytes);
+            self.log_matches.note(&pipe.writer, bytes);
+            if n >= BUSY && !pipe.large && self.large < MOST_LARGE {
+                // It counts where the kernel refuses too, so that it is asked once.
+                let _ = enlarge_pipe(pipe.file.as_raw_fd(), LARGE);
+                pipe.large = true;
+                self.large += 1;
             }
-            Ok(Some([])) | Err(_) => Chunk::End,
+            self.deliver(id, n, Rest::Keep, now, log);
         }
+        Some(n)
     }
 
-    /// Passes on `n` bytes that were read behind [`LINE_MAX`] in the buffer, or keeps them as the pipe's
-    /// unfinished line.
-    fn deliver(&mut self, id: PipeId, n: usize, now: Instant, log: &mut Log) {
+    /// Passes on `n` bytes that were read behind [`LINE_MAX`] in the buffer, with what the pipe has kept before them.
+    fn deliver(&mut self, id: PipeId, n: usize, rest: Rest, now: Instant, log: &mut Log) {
         let Some(pipe) = self.pipes.get_mut(id.0) else { return };
-        let Some(sink) = self.sinks.get_mut(pipe.sink.0) else { return };
+        let Some(sink) = self.sinks.get_mut(&pipe.owner) else { return };
         let Some(target) = self.targets.get_mut(sink.target) else { return };
         if target.destination.discards() {
             return; // what is kept in memory is all
         }
         let fresh = self.buffer.get(LINE_MAX..LINE_MAX + n).unwrap_or_default();
         let records = sink.needs_whole_lines();
-        let whole = if target.pipes > 1 || records { whole_lines(&pipe.tail, fresh) } else { n };
+        let keeps = rest == Rest::Keep && (target.pipes > 1 || records);
+        let whole = if keeps { whole_lines(&pipe.tail, fresh) } else { n };
         pipe.old &= whole == 0;
         if whole < n && !records && !pipe.awaited {
             (pipe.awaited, pipe.old) = (true, true);
             self.unfinished.push_back((now + PATIENCE, id));
         }
-        if whole == 0 {
+        if whole == 0 && keeps {
             pipe.tail.extend_from_slice(fresh);
             return;
         }
@@ -168,14 +169,11 @@ impl Streams {
         if let Some(room) = self.buffer.get_mut(start..LINE_MAX) {
             room.copy_from_slice(&pipe.tail);
         }
-        let rest = self.buffer.get(LINE_MAX + whole..LINE_MAX + n).unwrap_or_default();
-        pipe.tail.clear();
-        pipe.tail.extend_from_slice(rest);
-        if rest.is_empty() {
-            pipe.tail = Vec::new(); // most pipes are idle
-        }
+        // Most pipes are idle, and keep no memory then.
+        pipe.tail = self.buffer.get(LINE_MAX + whole..LINE_MAX + n).unwrap_or_default().to_vec();
         let bytes = self.buffer.get(start..LINE_MAX + whole).unwrap_or_default();
-        target.write(&mut sink.format, &pipe.writer, bytes, false, &mut self.scratch, now);
+        let last = rest == Rest::End;
+        target.write(&mut sink.format, &pipe.writer, bytes, last, &mut self.scratch, now);
         let target = sink.target;
         self.settle(target, log);
     }
@@ -190,26 +188,17 @@ impl Streams {
             pipe.old = true;
             match pipe.awaited {
                 true => self.unfinished.push_back((now + PATIENCE, id)),
-                false => self.put_tail(id, false, now, log),
+                false => self.deliver(id, 0, Rest::Write, now, log),
             }
         }
     }
 
     /// Writes the unfinished line of a pipe as it is: there is no end to come.
     pub(super) fn write_tail(&mut self, id: PipeId, now: Instant, log: &mut Log) {
-        let Some(pipe) = self.pipes.get_mut(id.0) else { return };
-        self.rings.ended(&pipe.writer);
-        self.put_tail(id, true, now, log);
-    }
-
-    fn put_tail(&mut self, id: PipeId, last: bool, now: Instant, log: &mut Log) {
-        let Some(pipe) = self.pipes.get_mut(id.0) else { return };
-        let tail = std::mem::take(&mut pipe.tail);
-        let Some(sink) = self.sinks.get_mut(pipe.sink.0) else { return };
-        let Some(target) = self.targets.get_mut(sink.target) else { return };
-        target.write(&mut sink.format, &pipe.writer, &tail, last, &mut self.scratch, now);
-        let target = sink.target;
-        self.settle(target, log);
+        if let Some(pipe) = self.pipes.get(id.0) {
+            self.rings.ended(&pipe.writer);
+            self.deliver(id, 0, Rest::End, now, log);
+        }
     }
 }
 

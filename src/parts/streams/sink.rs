@@ -1,15 +1,15 @@
 //! Sinks and the targets that they share: who opens a place, who uses it, and when it goes.
 
-use super::destination::Destination;
+use super::destination::{Destination, Place};
 use super::file::Rotation;
 use super::format::{Format, Room};
-use super::{CHUNK, Log, Place, Plan, SinkId, StreamConfig, Streams};
+use super::outputs::{expanded, user_of};
+use super::{CHUNK, Log, Plan, Streams};
 use crate::arbiter::WatcherId;
-use crate::config::Channel;
+use crate::config::{Channel, WatcherConfig};
 use crate::parts::log::Level;
 use crate::reactor::part::Writer;
-use std::io;
-use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::Instant;
 
 /// How many bytes of lines that get something around them are written at once.
@@ -26,19 +26,15 @@ pub struct Owner {
     pub wid: u32,
 }
 
-/// Who asks for a sink.
-pub struct Source<'a> {
-    /// The name of the watcher.
-    pub watcher: &'a str,
-    /// The user of its processes.
-    pub user: u32,
-    /// Whose output it is.
-    pub owner: Owner,
+impl Owner {
+    /// Whether it is the output of one process.
+    fn is_of_one(self) -> bool {
+        self.wid != 0
+    }
 }
 
 /// What one stream of a watcher asks for.
 pub(super) struct Sink {
-    pub(super) owner: Owner,
     /// The number of its target.
     pub(super) target: u32,
     /// How many pipes feed it.
@@ -71,7 +67,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    fn new(destination: Destination) -> Self {
+    pub(super) fn new(destination: Destination) -> Self {
         Target { destination, sinks: 0, pipes: 0, open_line: None, chunk: CHUNK as u32, size: 0 }
     }
 
@@ -111,55 +107,80 @@ impl Target {
 }
 
 impl Streams {
-    /// A sink that is in no table yet, with its target, which is.
-    pub(super) fn open_sink(
+    /// The sink of an output is there: it is opened when it is first needed.
+    ///
+    /// # Errors
+    /// As [`Self::lead`].
+    pub(super) fn want(
         &mut self,
-        source: &Source<'_>,
-        config: &StreamConfig,
+        owner: Owner,
+        config: &WatcherConfig,
         now: Instant,
         log: &mut Log,
-    ) -> Result<Sink, String> {
-        let plan = Plan::of(config)?;
+    ) -> Result<(), String> {
+        match self.sinks.get_mut(&owner) {
+            Some(sink) => sink.passing = owner.is_of_one(),
+            None => self.lead(owner, config, now, log)?,
+        }
+        Ok(())
+    }
+
+    /// Leads an output to where the options of its watcher want it: to a new sink, or live, so that the pipes of the old
+    /// one go on into the new place. On an error nothing changes.
+    ///
+    /// # Errors
+    /// A sentence that says why that cannot be.
+    pub(super) fn lead(
+        &mut self,
+        owner: Owner,
+        config: &WatcherConfig,
+        now: Instant,
+        log: &mut Log,
+    ) -> Result<(), String> {
+        let Some(stream) = expanded(config, owner.channel, owner.wid) else { return Ok(()) };
+        let key = owner.channel.key();
+        let named = |why: String| format!("{key}: {why}");
+        let plan = Plan::of(&stream).map_err(named)?;
         for warning in &plan.warnings {
-            let channel = source.owner.channel.name();
-            log.warning(format_args!("{} {channel}_stream: {warning}", source.watcher));
+            log.warning(format_args!("{} {key}: {warning}", config.name));
         }
         let target = match self.find_target(&plan.place) {
             Some(target) => target,
-            None => self.open_target(&plan.place, source.user, now, log)?,
+            None => self.open_target(&plan.place, user_of(config), now, log).map_err(named)?,
         };
         let terminal = self.targets.get(target).is_some_and(|target| target.destination.is_terminal());
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let format = Format::of(config, source, &plan.place, plan.color, terminal && !no_color);
+        let format = Format::of(&stream, &config.name, owner, &plan.place, plan.color, terminal && !no_color);
         self.settle(target, log);
-        let owner = source.owner;
-        Ok(Sink { owner, target, pipes: 0, passing: owner.wid != 0, format, rotation: plan.rotation })
+        let old = self.sinks.get(&owner);
+        let (pipes, passing) = old.map_or((0, owner.is_of_one()), |old| (old.pipes, old.passing));
+        let old = self.sinks.insert(owner, Sink { target, pipes, passing, format, rotation: plan.rotation });
+        self.count(target, 1, pipes);
+        if let Some(old) = old {
+            self.count(old.target, -1, -pipes);
+            self.forget_target(old.target, now, log);
+        }
+        Ok(())
     }
 
     /// The target of a place that is in use under this name.
     fn find_target(&self, place: &Place) -> Option<u32> {
-        self.targets.iter().find(|(_, target)| target.destination.place() == place).map(|(id, _)| id)
+        self.targets.iter().find(|(_, target)| target.destination.place == *place).map(|(id, _)| id)
     }
 
     /// Opens a place. A file that is in use under another name is found by what was opened, so that nobody comes to a
     /// file by a link that may not be followed.
     fn open_target(&mut self, place: &Place, user: u32, now: Instant, log: &Log) -> Result<u32, String> {
-        let mut destination = match place {
-            Place::Path(path) => Destination::open(path, user, now)?,
-            Place::Syslog(address) => Destination::syslog(address),
-            Place::Stdout | Place::Stderr => self
-                .open_console(place)
-                .map_err(|error| format!("cannot use {place}: {}", crate::sys::io_words(&error)))?,
-        };
+        let mut destination = Destination::open(place, user, now)?;
         if let Some(id) = destination.file().and_then(|file| file.id())
             && let Some((same, _)) = self.targets.iter().find(|(_, target)| target.destination.is_file(id))
         {
             return Ok(same);
         }
         self.targets.iter().for_each(|(_, target)| destination.watch_lines_of(&target.destination));
-        destination.watch_lines_of(log.destination());
+        destination.watch_lines_of(&log.destination);
         if let Place::Path(path) = place {
-            self.quota.add(path, user);
+            self.quota.add(Path::new(path), user);
         }
         Ok(self.targets.insert(Target::new(destination)))
     }
@@ -168,17 +189,8 @@ impl Streams {
     pub fn watch_lines_of(&mut self, log: &Log) {
         for id in self.targets.ids() {
             if let Some(target) = self.targets.get_mut(id) {
-                target.destination.watch_lines_of(log.destination());
+                target.destination.watch_lines_of(&log.destination);
             }
-        }
-    }
-
-    fn open_console(&self, place: &Place) -> io::Result<Destination> {
-        let place = place.clone();
-        match (&place, &self.stdout) {
-            (Place::Stderr, _) => Destination::console(place, io::stderr().as_fd()),
-            (_, Some(other)) => Destination::console(place, other.as_fd()),
-            (_, None) => Destination::console(place, io::stdout().as_fd()),
         }
     }
 
@@ -190,45 +202,30 @@ impl Streams {
         if sinks != 0
             && let Some(file) = target.destination.file()
         {
-            let wishes =
-                self.sinks.iter().filter(|(_, sink)| sink.target == id).map(|(_, sink)| sink.rotation);
+            let wishes = self.sinks.values().filter(|sink| sink.target == id).map(|sink| sink.rotation);
             file.set_rotation(wishes.fold(Rotation::default(), Rotation::with));
             target.chunk = file.chunk(CHUNK) as u32;
         }
     }
 
-    /// The sink of an owner.
-    pub fn sink_of(&self, owner: &Owner) -> Option<SinkId> {
-        self.owners.get(owner).copied()
-    }
-
-    /// The sinks of a watcher.
-    pub fn sinks_of(&self, watcher: WatcherId) -> Vec<(Owner, SinkId)> {
-        self.owners.iter().filter(|(owner, _)| owner.watcher == watcher).map(|(o, id)| (*o, *id)).collect()
+    /// The owners of a watcher's sinks.
+    pub(super) fn owners(&self, watcher: WatcherId) -> Vec<Owner> {
+        self.sinks.keys().filter(|owner| owner.watcher == watcher).copied().collect()
     }
 
     /// Nobody will attach to a sink any more. It goes with its last pipe, its file with its last sink.
-    pub fn release(&mut self, id: SinkId, now: Instant, log: &mut Log) {
-        if let Some(sink) = self.sinks.get_mut(id.0) {
+    pub(super) fn release(&mut self, owner: &Owner, now: Instant, log: &mut Log) {
+        if let Some(sink) = self.sinks.get_mut(owner) {
             sink.passing = true;
-            let owner = sink.owner;
-            self.disown(&owner, id);
-            self.forget_sink(id, now, log);
-        }
-    }
-
-    fn disown(&mut self, owner: &Owner, id: SinkId) {
-        if self.owners.get(owner) == Some(&id) {
-            self.owners.remove(owner);
+            self.forget_sink(owner, now, log);
         }
     }
 
     /// Drops a sink that nobody uses any more.
-    pub(super) fn forget_sink(&mut self, id: SinkId, now: Instant, log: &mut Log) {
-        if self.sinks.get(id.0).is_some_and(|sink| sink.passing && sink.pipes == 0)
-            && let Some(sink) = self.sinks.remove(id.0)
+    pub(super) fn forget_sink(&mut self, owner: &Owner, now: Instant, log: &mut Log) {
+        if self.sinks.get(owner).is_some_and(|sink| sink.passing && sink.pipes == 0)
+            && let Some(sink) = self.sinks.remove(owner)
         {
-            self.disown(&sink.owner, id);
             self.count(sink.target, -1, 0);
             self.forget_target(sink.target, now, log);
         }
@@ -238,7 +235,7 @@ impl Streams {
     /// stay: they may have something to say yet.
     pub(super) fn forget_target(&mut self, id: u32, now: Instant, log: &mut Log) {
         let Some(target) = self.targets.get(id) else { return };
-        if target.sinks > 0 || matches!(target.destination.place(), Place::Stdout | Place::Stderr) {
+        if target.sinks > 0 || matches!(target.destination.place, Place::Stdout | Place::Stderr) {
             return;
         }
         if !target.destination.is_worth_waiting(now) {
@@ -255,7 +252,7 @@ impl Streams {
         let Some(target) = self.targets.remove(id) else { return };
         self.quota.look_again();
         self.size -= target.size;
-        let (held, place) = (target.destination.held(), target.destination.place());
+        let (held, place) = (target.destination.held(), &target.destination.place);
         if held > 0 {
             log.log(Level::Warning, format_args!("the last {held} bytes of output for {place} are lost"));
         }

@@ -4,6 +4,7 @@
 //! A datagram is sent at once or not at all. A local daemon that is slow or gone is waited for as any other reader: the
 //! newest messages are kept, and what is dropped is counted. What the network loses nobody knows.
 
+use super::destination::Place;
 use super::format::timestamp;
 use crate::config::ini::shorten;
 use crate::config::options::{FACILITY, SEVERITY};
@@ -19,6 +20,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 /// Where messages go when nothing else is said.
 const DEFAULT_ADDRESS: &str = "/dev/log";
@@ -154,7 +156,7 @@ fn severity(level: Level) -> u8 {
 ///
 /// # Errors
 /// It is none, or the host is not found.
-pub fn daemon(url: &str, may_wait: bool) -> Result<(Address, u8), String> {
+pub fn daemon(url: &str, may_wait: bool) -> Result<(Place, u8), String> {
     let found = log_url::parse(url)?;
     let address = match found.place {
         log_url::Place::Path(path) => Address::Path(OsStr::from_bytes(&text::to_bytes(path)).into()),
@@ -164,7 +166,7 @@ pub fn daemon(url: &str, may_wait: bool) -> Result<(Address, u8), String> {
             Address::Udp((ip, port).into())
         }
     };
-    Ok((address, found.facility))
+    Ok((Place::Syslog(address.into()), found.facility))
 }
 
 /// A socket towards a syslog daemon.
@@ -176,13 +178,13 @@ enum Socket {
 
 /// A syslog daemon.
 pub struct Syslog {
-    address: Address,
+    address: Rc<Address>,
     socket: Option<Socket>,
 }
 
 impl Syslog {
     /// The daemon at an address; whether it is there shows when something is sent.
-    pub fn new(address: Address) -> Self {
+    pub fn new(address: Rc<Address>) -> Self {
         Syslog { address, socket: None }
     }
 
@@ -290,7 +292,7 @@ mod tests {
     #[test]
     fn each_line_is_a_datagram() {
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let mut syslog = Syslog::new(Address::Udp(udp.local_addr().unwrap()));
+        let mut syslog = Syslog::new(Address::Udp(udp.local_addr().unwrap()).into());
         assert_eq!(syslog.write(b"one\ntwo\n").unwrap(), 4);
         assert_eq!(syslog.write(b"two\n").unwrap(), 4);
         let mut room = [0; 100];
@@ -304,7 +306,7 @@ mod tests {
     fn a_local_daemon_may_come_go_and_be_slow() {
         let directory = Directory::new();
         let path = directory.path("log");
-        let mut syslog = Syslog::new(Address::Path(path.clone()));
+        let mut syslog = Syslog::new(Address::Path(path.clone()).into());
         assert_eq!(syslog.write(b"a\n").unwrap_err().kind(), io::ErrorKind::NotFound);
         let daemon = UnixDatagram::bind(&path).unwrap();
         let mut sent = 0;

@@ -3,14 +3,14 @@
 use super::ring::tests::writer_of;
 use super::*;
 use crate::arbiter::WatcherId;
-use crate::config::Channel;
 use crate::config::options::StreamOptions;
+use crate::config::{Channel, StreamConfig, WatcherConfig};
 use crate::parts::log::Level;
 use crate::sys::process::{enlarge_pipe, pipe, set_nonblocking};
-use destination::Destination;
+use destination::{Destination, Place};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -57,6 +57,14 @@ impl Chance {
     }
 }
 
+/// What reading a pipe led to.
+#[derive(Debug, PartialEq)]
+enum Progress {
+    Drained,
+    More,
+    Closed,
+}
+
 /// Streams with a directory for their files and one for their log.
 struct Stage {
     streams: Streams,
@@ -68,7 +76,7 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let (directory, now) = (Directory::new(), Instant::now());
-        let destination = Destination::open(&directory.path("log"), 0, now).unwrap();
+        let destination = Destination::open(&Place::at(&directory.path("log")), 0, now).unwrap();
         Stage { streams: Streams::default(), log: Log::to(destination, Level::Debug), now, directory }
     }
 
@@ -80,37 +88,44 @@ impl Stage {
         }
     }
 
-    /// What would go to the standard output of circus can be read here.
-    fn catch_stdout(&mut self) -> File {
+    /// What would go to the standard output of circus can be read here, as can a log that goes there too.
+    fn catch_stdout(&mut self, log: bool) -> File {
         let (reader, stdout) = pipe().unwrap();
-        self.streams.stdout = Some(stdout);
+        let console = |place| Destination::console(place, stdout.as_fd()).unwrap();
+        self.streams.targets.insert(Target::new(console(Place::Stdout)));
+        if log {
+            self.log = Log::to(console(Place::Stderr), Level::Debug);
+            self.streams.watch_lines_of(&self.log);
+        }
         File::from(reader)
     }
 
     /// A sink of a watcher of its own.
-    fn open(&mut self, config: &StreamConfig) -> Result<SinkId, String> {
-        let watcher = WatcherId(self.streams.owners.len() as u32);
+    fn open(&mut self, config: &StreamConfig) -> Result<Owner, String> {
+        let watcher = WatcherId(self.streams.sinks.len() as u32);
         self.open_for(Owner { watcher, channel: Channel::Stdout, wid: 0 }, config)
     }
 
-    fn open_for(&mut self, owner: Owner, config: &StreamConfig) -> Result<SinkId, String> {
-        self.streams.sink_for(&Source { watcher: "web", user: 0, owner }, config, self.now, &mut self.log)
+    /// Opens what an output wants, or leads it there.
+    fn open_for(&mut self, owner: Owner, config: &StreamConfig) -> Result<Owner, String> {
+        let (name, stream) = ("web".into(), Some(config.clone().into()));
+        let watcher = WatcherConfig { name, stdout_stream: stream, ..WatcherConfig::default() };
+        self.streams.lead(owner, &watcher, self.now, &mut self.log).map(|()| owner)
     }
 
-    fn reconfigure(&mut self, sink: SinkId, config: &StreamConfig) -> Result<(), String> {
-        let owner = Owner { watcher: WatcherId(0), channel: Channel::Stdout, wid: 0 };
-        let source = Source { watcher: "web", user: 0, owner };
-        self.streams.reconfigure(sink, &source, config, self.now, &mut self.log)
-    }
-
-    fn attach(&mut self, sink: SinkId, pid: i32) -> (PipeId, File) {
+    fn attach(&mut self, sink: Owner, pid: i32) -> (PipeId, File) {
         let (reader, writer) = pipe().unwrap();
         enlarge_pipe(reader.as_raw_fd(), CHUNK as i32).unwrap();
         (self.streams.attach(reader, sink, writer_of(pid)).unwrap(), File::from(writer))
     }
 
     fn read(&mut self, id: PipeId) -> Progress {
-        self.streams.read(id, CHUNK, self.now, &mut self.log)
+        let more = self.streams.read(id, self.now, &mut self.log);
+        if more { Progress::More } else { self.progress(id) }
+    }
+
+    fn progress(&self, id: PipeId) -> Progress {
+        if self.streams.pipes.get(id.0).is_some() { Progress::Drained } else { Progress::Closed }
     }
 
     fn read_all(&mut self, id: PipeId) -> Progress {
@@ -129,7 +144,8 @@ impl Stage {
     }
 
     fn drain_dead(&mut self, id: PipeId) -> Progress {
-        self.streams.drain_dead(id, self.now, &mut self.log)
+        self.streams.drain_dead(id, self.now, &mut self.log);
+        self.progress(id)
     }
 
     fn says(&self, text: &str) -> usize {
@@ -295,10 +311,10 @@ fn outputs_with_one_file_share_it() {
     stage.read_all(a);
     assert_eq!(stage.directory.read("out"), "T [2] | x\nT [2] | y\nlink\ntorn not\n");
     for (sink, id) in [(plain, a), (stamped, b), (link, c)] {
-        stage.streams.release(sink, stage.now, &mut stage.log);
-        assert!(stage.streams.sinks.get(sink.0).is_some(), "a pipe still needs it");
+        stage.streams.release(&sink, stage.now, &mut stage.log);
+        assert!(stage.streams.sinks.get(&sink).is_some(), "a pipe still needs it");
         stage.streams.detach(id, stage.now, &mut stage.log);
-        assert!(stage.streams.sinks.get(sink.0).is_none());
+        assert!(stage.streams.sinks.get(&sink).is_none());
     }
     assert_eq!((stage.streams.targets.ids().len(), stage.streams.pipes.ids().len()), (0, 0));
     assert!(stage.streams.attach(pipe().unwrap().0, plain, writer_of(1)).is_none());
@@ -321,7 +337,7 @@ fn the_smaller_size_and_the_larger_count_hold_for_a_shared_file() {
     assert_eq!(stage.directory.read("out"), "line number 4\n");
     assert_eq!(stage.directory.read("out.3"), "line number 1\n");
     assert!(!stage.directory.path("out.4").exists());
-    stage.streams.release(small, stage.now, &mut stage.log);
+    stage.streams.release(&small, stage.now, &mut stage.log);
     for n in 5..9 {
         writer.write_all(format!("line number {n}\n").as_bytes()).unwrap();
         stage.read_all(id);
@@ -337,10 +353,10 @@ fn a_sink_changes_its_place_while_pipes_feed_it() {
     one.write_all(b"1\nsplit").unwrap();
     stage.read_all(a);
     let missing = stage.file("no/such");
-    let refused = stage.reconfigure(sink, &missing);
+    let refused = stage.open_for(sink, &missing);
     assert!(refused.unwrap_err().contains("does not exist"));
     let new = stage.file("new");
-    stage.reconfigure(sink, &new).unwrap();
+    stage.open_for(sink, &new).unwrap();
     assert_eq!(stage.streams.targets.ids().len(), 1);
     one.write_all(b" line\n").unwrap();
     stage.read_all(a);
@@ -408,13 +424,13 @@ fn draining_the_dead_takes_what_is_there_and_no_more() {
 #[test]
 fn several_classes_share_the_standard_output() {
     let mut stage = Stage::new();
-    let mut reader = stage.catch_stdout();
+    let mut reader = stage.catch_stdout(false);
     let (mut fancy, mut named) = (class("FancyStdoutStream"), class("FileStream"));
     (fancy.options.color, fancy.options.time_format) = (Some("green".into()), Some("T".into()));
     named.options.filename = Some("/dev/stdout".into());
     let sinks = [class("StdoutStream"), fancy, named].map(|config| stage.open(&config).unwrap());
     let [(a, mut plain), (b, mut fancy), (c, mut named)] =
-        sinks.map(|sink| stage.attach(sink, sink.0 as i32));
+        sinks.map(|sink| stage.attach(sink, sink.watcher.0 as i32));
     plain.write_all(b"Traceback").unwrap();
     stage.read_all(a);
     fancy.write_all(b"one\n\ntw").unwrap();

@@ -49,58 +49,10 @@ pub mod timed {
     }
 }
 
-pub mod syslog {
-    use crate::parts::log::Level;
-    use std::fmt;
-    use std::io;
-    use std::os::fd::RawFd;
-
-    /// There is none: nobody can make one.
-    #[derive(Clone, Debug, PartialEq, Eq)]
-    pub struct Address(());
-
-    impl Address {
-        pub fn of(_: Option<&str>) -> Result<Self, String> {
-            Err(super::lacks("SyslogStream"))
-        }
-        pub fn is_local(&self) -> bool {
-            false
-        }
-    }
-
-    impl fmt::Display for Address {
-        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-            Ok(())
-        }
-    }
-
-    pub struct Syslog;
-
-    impl Syslog {
-        pub fn new(_: Address) -> Self {
-            Syslog
-        }
-        pub fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-        pub fn fd(&self) -> Option<RawFd> {
-            None
-        }
-    }
-
-    pub fn daemon(_: &str, _: bool) -> Result<(Address, u8), String> {
-        Err(super::lacks("a log that goes to syslog"))
-    }
-
-    pub fn head_of_log(_: u8, _: Level, _: bool, _: u32, _: i64) -> String {
-        String::new()
-    }
-}
-
 pub mod format {
     use crate::config::StreamConfig;
     use crate::parts::streams::destination::Place;
-    use crate::parts::streams::sink::Source;
+    use crate::parts::streams::sink::Owner;
 
     pub enum Format {
         Plain,
@@ -108,7 +60,7 @@ pub mod format {
     }
 
     impl Format {
-        pub fn of(_: &StreamConfig, _: &Source<'_>, _: &Place, _: Option<usize>, _: bool) -> Format {
+        pub fn of(_: &StreamConfig, _: &str, _: Owner, _: &Place, _: Option<usize>, _: bool) -> Format {
             Format::Plain
         }
     }

@@ -1,6 +1,6 @@
 //! Pipes, sockets, FIFOs and devices.
 
-use super::super::destination::{CONSOLE_BACKLOG, Destination, Place};
+use super::super::destination::{CONSOLE_BACKLOG, Destination, Medium, Place};
 use super::super::tests::Directory;
 use super::*;
 use crate::sys::file::NEVER_WAIT;
@@ -21,7 +21,7 @@ fn flags(fd: RawFd) -> String {
 /// Fills a console with lines until the newest ones do not fit; what its reader then gets must be whole lines.
 fn stall_and_resume(console: Console, mut reader: impl Read, place: Place) {
     let now = Instant::now();
-    let mut destination = Destination::around(place, console);
+    let mut destination = Destination::new(place, Medium::Console(console));
     let lines: Vec<String> = (0..10_000).map(|n| format!("{n:099}\n")).collect();
     // More at once than a pipe takes whole: the last line that fits is torn for a while.
     for some in lines.chunks(61) {
@@ -37,7 +37,7 @@ fn stall_and_resume(console: Console, mut reader: impl Read, place: Place) {
         got.extend_from_slice(&room[..n]);
         destination.flush(now);
     }
-    let notices: Vec<String> = destination.take_notices().into_iter().map(|notice| notice.text).collect();
+    let notices: Vec<String> = destination.take_notices().into_iter().map(|notice| notice.1).collect();
     drop(destination);
     reader.read_to_end(&mut got).unwrap();
     let text = String::from_utf8(got).unwrap();
@@ -103,7 +103,7 @@ fn a_reader_who_has_gone_is_said_once_and_never_waited_for() {
         now += Duration::from_secs(1);
     }
     let notices = destination.take_notices();
-    assert!(notices.len() == 1 && notices[0].text.contains("nobody reads it"), "{notices:?}");
+    assert!(notices.len() == 1 && notices[0].1.contains("nobody reads it"), "{notices:?}");
     assert_eq!((destination.next_retry(), destination.wants_write()), (None, None));
 }
 
@@ -114,9 +114,9 @@ fn a_fifo_need_not_have_a_reader() {
     let path = directory.path("fifo");
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
     let mut now = Instant::now();
-    let mut destination = Destination::open(&path, 0, now).unwrap();
+    let mut destination = Destination::open(&Place::at(&path), 0, now).unwrap();
     destination.write(b"early\n", now);
-    assert!(destination.take_notices()[0].text.contains("nobody reads it"));
+    assert!(destination.take_notices()[0].1.contains("nobody reads it"));
     let mut reader = OpenOptions::new().read(true).custom_flags(NEVER_WAIT).open(&path).unwrap();
     now = destination.next_retry().unwrap();
     destination.flush(now);
@@ -124,7 +124,7 @@ fn a_fifo_need_not_have_a_reader() {
     let mut got = [0; 100];
     let n = reader.read(&mut got).unwrap();
     assert_eq!(&got[..n], b"early\nlate\n");
-    assert!(destination.take_notices()[0].text.contains("nothing was lost"));
+    assert!(destination.take_notices()[0].1.contains("nothing was lost"));
     drop(reader);
     destination.write(b"again\n", now);
     assert!(destination.next_retry().is_some());
@@ -133,10 +133,10 @@ fn a_fifo_need_not_have_a_reader() {
 #[test]
 fn a_full_device_keeps_output_and_is_tried_again() {
     let now = Instant::now();
-    let mut destination = Destination::open(Path::new("/dev/full"), 0, now).unwrap();
+    let mut destination = Destination::open(&Place::at(Path::new("/dev/full")), 0, now).unwrap();
     destination.write(b"line\n", now);
     let notices = destination.take_notices();
-    assert!(notices.len() == 1 && notices[0].text.contains("No space left on device"), "{notices:?}");
+    assert!(notices.len() == 1 && notices[0].1.contains("No space left on device"), "{notices:?}");
     let second = Duration::from_secs(1);
     destination.write(b"line\n", now + second / 11);
     assert_eq!(destination.next_retry(), Some(now + second), "it is too early for another try");

@@ -1,11 +1,11 @@
 //! Rotation, and files that cannot be written.
 
-use super::super::destination::{Destination, FILE_BACKLOG};
+use super::super::destination::{Destination, FILE_BACKLOG, Place};
 use super::super::tests::{Chance, Directory};
 use super::*;
 
 fn open(directory: &Directory, max_bytes: u64, backup_count: u32) -> Destination {
-    let mut destination = Destination::open(&directory.path("out"), 0, Instant::now()).unwrap();
+    let mut destination = Destination::open(&Place::at(&directory.path("out")), 0, Instant::now()).unwrap();
     destination.file().unwrap().set_rotation(Rotation { max_bytes, backup_count, ..Default::default() });
     destination
 }
@@ -139,7 +139,7 @@ fn a_rotation_that_fails_is_said_once_and_loses_nothing() {
     }
     let notices = destination.take_notices();
     assert_eq!(notices.len(), 1);
-    assert!(notices[0].text.contains("cannot rotate"), "{notices:?}");
+    assert!(notices[0].1.contains("cannot rotate"), "{notices:?}");
     assert_eq!(directory.read("out").lines().count(), 20);
     std::fs::remove_dir_all(directory.path("out.1")).unwrap();
     destination.write(b"after\n", now + LOOK);
@@ -161,7 +161,7 @@ fn a_full_disk_keeps_the_newest_output_and_heals() {
     assert!(destination.held() <= FILE_BACKLOG);
     let notices = destination.take_notices();
     assert_eq!(notices.len(), 1, "one message a cause: {notices:?}");
-    assert!(notices[0].text.contains("No space left on device"), "{notices:?}");
+    assert!(notices[0].1.contains("No space left on device"), "{notices:?}");
     let retry = destination.next_retry().unwrap();
     assert!(retry > now - Duration::from_millis(101), "it is not tried in a spin");
     destination.flush(retry);
@@ -176,7 +176,7 @@ fn a_full_disk_keeps_the_newest_output_and_heals() {
     assert_eq!(numbers, (2000 - numbers.len()..2000).collect::<Vec<_>>(), "the newest, in order");
     let lost = 2000 - numbers.len();
     let notices = destination.take_notices();
-    assert!(notices[0].text.contains(&format!("{lost} lines ({} bytes)", lost * 100)), "{notices:?}");
+    assert!(notices[0].1.contains(&format!("{lost} lines ({} bytes)", lost * 100)), "{notices:?}");
     assert_eq!((destination.next_retry(), destination.is_quiet()), (None, true));
 }
 
@@ -195,7 +195,8 @@ fn a_removed_file_is_begun_again() {
 #[test]
 fn what_cannot_be_a_log_file_is_refused_in_a_sentence() {
     let directory = Directory::new();
-    let refused = |name: &str| Destination::open(&directory.path(name), 0, Instant::now()).err().unwrap();
+    let refused =
+        |name: &str| Destination::open(&Place::at(&directory.path(name)), 0, Instant::now()).err().unwrap();
     assert!(refused("").contains("it is a directory; name a file in it"), "{}", refused(""));
     let missing = format!("the directory {} does not exist; create it", directory.path("no").display());
     assert!(refused("no/out").contains(&missing), "{}", refused("no/out"));
@@ -225,7 +226,8 @@ mod by_clock {
 
     fn open(directory: &Directory, when: &str, keep: u32) -> Destination {
         set_clock(MONDAY);
-        let mut destination = Destination::open(&directory.path("out"), 0, Instant::now()).unwrap();
+        let mut destination =
+            Destination::open(&Place::at(&directory.path("out")), 0, Instant::now()).unwrap();
         let file = destination.file().unwrap();
         file.timer = Some(Box::new(timer(schedule(when, 1, keep), MONDAY)));
         destination
@@ -303,9 +305,9 @@ mod by_clock {
         let mut destination = open(&directory, "MIDNIGHT", 0);
         write(&mut destination, "morning\n");
         set_clock(MONDAY + 43_200);
-        assert_eq!(destination.rotate(), Ok(true));
+        assert_eq!(destination.renew(true, Instant::now()), Ok(true));
         write(&mut destination, "afternoon\n");
-        assert_eq!(destination.rotate(), Ok(true));
+        assert_eq!(destination.renew(true, Instant::now()), Ok(true));
         write(&mut destination, "evening\n");
         set_clock(MONDAY + 86_400);
         write(&mut destination, "tuesday\n");
@@ -323,7 +325,7 @@ mod by_clock {
         std::fs::write(&path, "old\n").unwrap();
         let written = SystemTime::now() - Duration::from_secs(7200);
         File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
-        let mut destination = Destination::open(&path, 0, Instant::now()).unwrap();
+        let mut destination = Destination::open(&Place::at(&path), 0, Instant::now()).unwrap();
         let rotation = Rotation { schedule: Some(schedule("H", 1, 0)), ..Rotation::default() };
         destination.file().unwrap().set_rotation(rotation);
         write(&mut destination, "new\n");
@@ -370,7 +372,7 @@ fn a_watched_file_that_cannot_be_followed_is_written_where_it_is() {
     }
     let notices = destination.take_notices();
     assert_eq!(notices.len(), 1, "{notices:?}");
-    assert!(notices[0].text.contains("cannot reopen"), "{notices:?}");
+    assert!(notices[0].1.contains("cannot reopen"), "{notices:?}");
     assert_eq!(directory.read("moved"), "line\n".repeat(3));
     std::fs::remove_dir(directory.path("out")).unwrap();
     destination.write(b"back\n", now + LOOK);
@@ -427,6 +429,6 @@ fn old_files_that_cannot_be_removed_are_said_once_and_keep_nothing_from_being_ro
         destination.write(format!("line {n}\n").as_bytes(), Instant::now());
     }
     let notices = destination.take_notices();
-    assert!(notices.len() == 1 && notices[0].text.contains("out.3 is a directory"), "{notices:?}");
+    assert!(notices.len() == 1 && notices[0].1.contains("out.3 is a directory"), "{notices:?}");
     assert_eq!(directory.read("out").lines().count() + directory.read("out.1").lines().count(), 2);
 }

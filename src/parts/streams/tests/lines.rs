@@ -1,7 +1,6 @@
 //! Lines without an end: how long they are kept back, and who goes on behind them.
 
 use super::*;
-use std::os::fd::AsFd;
 
 #[test]
 fn a_line_without_end_is_not_kept_back_for_good() {
@@ -53,13 +52,10 @@ fn a_record_waits_for_its_end() {
 fn the_log_ends_the_line_of_a_process_on_the_same_output() {
     for same_file in [true, false] {
         let mut stage = Stage::new();
-        let mut reader = stage.catch_stdout();
+        let mut reader = stage.catch_stdout(!same_file);
         let sink = if same_file {
             stage.open(&stage.file("log")).unwrap()
         } else {
-            let stdout = stage.streams.stdout.as_ref().unwrap();
-            let destination = Destination::console(destination::Place::Stderr, stdout.as_fd()).unwrap();
-            stage.log = Log::to(destination, Level::Debug);
             stage.open(&class("StdoutStream")).unwrap()
         };
         let ((one, mut a), (two, mut b)) = (stage.attach(sink, 1), stage.attach(sink, 2));
@@ -86,7 +82,7 @@ fn the_log_ends_the_line_of_a_process_on_the_same_output() {
 fn the_log_goes_on_behind_a_line_that_has_no_end() {
     let mut stage = Stage::new();
     std::fs::write(stage.directory.path("old"), "torn").unwrap();
-    let destination = Destination::open(&stage.directory.path("old"), 0, stage.now).unwrap();
+    let destination = Destination::open(&Place::at(&stage.directory.path("old")), 0, stage.now).unwrap();
     stage.log = Log::to(destination, Level::Debug);
     stage.log.info(format_args!("said"));
     let text = stage.directory.read("old");

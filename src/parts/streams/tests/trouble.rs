@@ -49,7 +49,7 @@ fn a_removed_directory_loses_nothing_that_fits_and_heals() {
 #[test]
 fn a_stalled_standard_output_holds_nobody_up() {
     let mut stage = Stage::new();
-    let mut reader = stage.catch_stdout();
+    let mut reader = stage.catch_stdout(false);
     let sink = stage.open(&class("StdoutStream")).unwrap();
     let (id, mut writer) = stage.attach(sink, 1);
     let line = format!("{}\n", "x".repeat(999));
@@ -109,7 +109,7 @@ fn what_a_full_disk_keeps_from_a_process_that_has_gone_is_written_later() {
     writer.write_all(b"last words\n").unwrap();
     drop(writer);
     assert_eq!(stage.read_end(id), Progress::Closed);
-    assert_eq!(stage.streams.sink_of(&owner), None, "the sink of one process goes with it");
+    assert!(!stage.streams.sinks.contains_key(&owner), "the sink of one process goes with it");
     assert_eq!(stage.streams.targets.ids().len(), 1, "but not its file");
     std::fs::create_dir(stage.directory.path("logs")).unwrap();
     stage.now = stage.streams.next_retry().unwrap();
@@ -128,7 +128,7 @@ fn a_place_that_nobody_uses_is_given_up_in_the_end() {
     stage.now += Duration::from_secs(1);
     writer.write_all(b"12345").unwrap();
     stage.read_all(id);
-    stage.streams.release(sink, stage.now, &mut stage.log);
+    stage.streams.release(&sink, stage.now, &mut stage.log);
     stage.streams.detach(id, stage.now, &mut stage.log);
     let mut tries = 0;
     while let Some(next) = stage.streams.next_retry() {

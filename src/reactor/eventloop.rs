@@ -17,7 +17,7 @@ use crate::reactor::registry::{KEYS, Key, Parts};
 use crate::reactor::standstill::{Standstill, nap};
 use crate::sys::signal::Signals;
 use crate::views::metrics;
-use mio::{Events, Interest};
+use mio::Events;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
@@ -48,8 +48,8 @@ impl Daemon {
         let (has_slack, ended, fall) = (true, false, None);
         let daemon =
             Daemon { core, parts, reconfigure, signals, has_slack, standstill, ended, fall, actions };
-        daemon.core.register(daemon.signals.as_raw_fd(), SIGNALS, Interest::READABLE)?;
-        daemon.parts.clients.listeners.watch(daemon.core.poll(Key::clients))?;
+        daemon.core.poll(SIGNALS).watch(daemon.signals.as_raw_fd(), 0)?;
+        daemon.parts.clients.listeners.watch(daemon.core.poll(Key::clients as usize))?;
         Ok(daemon)
     }
 
@@ -224,13 +224,13 @@ impl Daemon {
     /// Waits for room for the log.
     fn watch_log(&mut self) {
         if let Some(fd) = self.core.log.destination.take_stalled() {
-            let _ = self.core.register(fd, LOG, Interest::WRITABLE);
+            let _ = self.core.poll(LOG).watch_room(fd, 0);
         }
     }
 
     fn log_writable(&mut self) {
         if let Some(fd) = self.core.log.writable(self.core.now) {
-            self.core.unwatch(fd);
+            self.core.poll(LOG).unwatch(fd);
         }
     }
 

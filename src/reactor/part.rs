@@ -302,14 +302,14 @@ impl Core {
             log: &mut self.log,
             setup: &self.setup,
             host: &mut self.host,
-            poll: Poller { key, registry: self.poll.registry() },
+            poll: Poller { owner: key as usize, registry: self.poll.registry() },
             effects: &mut self.effects,
         }
     }
 
-    /// Waits for the descriptors of a part.
-    pub fn poll(&self, key: Key) -> Poller<'_> {
-        Poller { key, registry: self.poll.registry() }
+    /// Waits for the descriptors of a part, or of an owner that is none.
+    pub fn poll(&self, owner: usize) -> Poller<'_> {
+        Poller { owner, registry: self.poll.registry() }
     }
 
     /// The time as the arbiter counts it.
@@ -327,16 +327,6 @@ impl Core {
     /// The arbiter is to know this, when what goes on is over.
     pub fn event(&mut self, event: Event) {
         self.effects.push_back(Effect::Event(event));
-    }
-
-    /// Waits for a descriptor of the loop's own.
-    pub(super) fn register(&self, fd: RawFd, owner: usize, interest: Interest) -> io::Result<()> {
-        self.poll.registry().register(&mut SourceFd(&fd), token(owner, 0), interest)
-    }
-
-    /// As [`Poller::unwatch`].
-    pub fn unwatch(&self, fd: RawFd) {
-        unwatch(self.poll.registry(), fd);
     }
 }
 
@@ -384,7 +374,7 @@ fn counted(now: Instant, origin: Instant) -> Time {
 /// Has the kernel tell of the descriptors of one part.
 #[derive(Clone, Copy)]
 pub struct Poller<'a> {
-    key: Key,
+    owner: usize,
     registry: &'a Registry,
 }
 
@@ -392,7 +382,7 @@ impl<'a> Poller<'a> {
     /// One for a test: whose descriptors they are does not matter.
     #[cfg(test)]
     pub fn of(registry: &'a Registry) -> Poller<'a> {
-        Poller { key: Key::clients, registry }
+        Poller { owner: 0, registry }
     }
 
     /// Has [`Part::ready`] called with this number when a descriptor has something to read. mio reports edges.
@@ -420,18 +410,14 @@ impl<'a> Poller<'a> {
     }
 
     fn register(&self, fd: RawFd, id: u32, interest: Interest) -> io::Result<()> {
-        self.registry.register(&mut SourceFd(&fd), token(self.key as usize, id), interest)
+        self.registry.register(&mut SourceFd(&fd), token(self.owner, id), interest)
     }
 
     /// Stops waiting for a descriptor that is about to be closed or has nothing to say.
     pub fn unwatch(&self, fd: RawFd) {
-        unwatch(self.registry, fd);
+        // It fails only when the descriptor was not registered, and then there is nothing to undo.
+        let _ = self.registry.deregister(&mut SourceFd(&fd));
     }
-}
-
-fn unwatch(poll: &Registry, fd: RawFd) {
-    // It fails only when the descriptor was not registered, and then there is nothing to undo.
-    let _ = poll.deregister(&mut SourceFd(&fd));
 }
 
 /// The token by which the kernel names a descriptor of a part.

@@ -169,6 +169,7 @@ pub fn wants(wanted: Wanted, channel: Channel, pid: Pid) -> bool {
 }
 
 /// What a part or the arbiter wants of somebody else. It goes from part to part until one takes it.
+#[allow(missing_docs, reason = "the fields of the variants are named for what they hold")]
 #[derive(Debug)]
 pub enum Effect {
     /// The arbiter is to know this.
@@ -197,55 +198,17 @@ pub enum Effect {
     Reaping,
     /// A child of circus is a zombie.
     Ended { pid: Pid, exit: Exit },
-    /// A client asks a question.
-    Question {
-        /// Stands for it until it is answered.
-        ticket: Ticket,
-        /// What it is.
-        question: Question,
-        /// The client is not told what is hidden from others than root and the user of circus.
-        is_lower: bool,
-    },
+    /// A client asks a question. One with fewer rights is not told what is hidden from others than root and the user of
+    /// circus.
+    Question { ticket: Ticket, question: Question, is_lower: bool },
     /// A client wants to see output, and to follow it from then on if it says so.
-    Tail {
-        /// Stands for the request.
-        ticket: Ticket,
-        /// Which client.
-        client: u32,
-        /// What it wants.
-        tail: Tail,
-    },
-    /// A client wants the files that output goes to rotated or opened anew.
-    Logs {
-        /// Stands for the request.
-        ticket: Ticket,
-        /// Those of this watcher; all when missing.
-        name: Option<String>,
-        /// Rotate them.
-        rotate: bool,
-    },
-    /// A client gives an order, and may do so.
-    Order {
-        /// Stands for it.
-        ticket: Ticket,
-        /// What is to be done.
-        order: Order,
-        /// The watchers that it names; `None` for all.
-        targets: Option<Vec<WatcherId>>,
-        /// Who gives it.
-        by: Rc<Origin>,
-    },
+    Tail { ticket: Ticket, client: u32, tail: Tail },
+    /// A client wants the files that the output of a watcher goes to, or of all, rotated or opened anew.
+    Logs { ticket: Ticket, name: Option<String>, rotate: bool },
+    /// A client gives an order to these watchers, or to all, and may do so.
+    Order { ticket: Ticket, order: Order, targets: Option<Vec<WatcherId>>, by: Rc<Origin> },
     /// The hook extended_stats is to add to the statistics of a watcher, or of one process of it.
-    Extend {
-        /// Stands for the request that they answer.
-        ticket: Ticket,
-        /// The name of the watcher.
-        name: String,
-        /// The process.
-        process: Option<Pid>,
-        /// The statistics.
-        answer: Map,
-    },
+    Extend { ticket: Ticket, name: String, process: Option<Pid>, answer: Map },
     /// The answer to a request, or why there is none.
     Answer(Ticket, Result<Map, Refusal>),
     /// Nobody waits for the answers to these requests any more.

@@ -3,19 +3,13 @@
 mod json;
 mod system;
 
+use super::program::Program;
 use super::{answer, answer_json};
 use crate::config::{self, Finding, Severity, load};
 use crate::host::disk::Disk;
 use crate::host::endpoint;
 use crate::host::surroundings::{current_dir, environ};
-use getopts::Options;
 
-/// A wrong option or argument.
-const USAGE: u8 = 2;
-/// The configuration has errors, or what was asked for cannot be printed.
-const ERRORS: u8 = 1;
-
-/// The help, as a text: making it from the options would cost ten kilobytes of code.
 const HELP: &str = "\
 Usage: circus check [--json] CONFIG
 
@@ -27,29 +21,13 @@ Options:
     -h, --help          print this help
 ";
 
-fn getopts() -> Options {
-    let mut options = Options::new();
-    options.optflag("", "json", "");
-    options.optflag("h", "help", "");
-    options
-}
-
-/// Runs `circus check` with what stands behind it on the command line. The exit code is 0 without errors (warnings
-/// are none), 1 with errors, 2 for wrong arguments.
-pub fn main(args: Vec<String>) -> u8 {
-    let matches = match getopts().parse(args.as_slice()) {
-        Ok(matches) => matches,
-        Err(why) => return refuse(&format!("circus check: {why}\n{HELP}")),
-    };
-    if matches.opt_present("help") {
-        return if answer(HELP) { 0 } else { ERRORS };
-    }
-    let [path] = matches.free.as_slice() else {
-        return refuse(&format!("circus check: one configuration file is needed\n{HELP}"));
-    };
-    let ok = check(path, matches.opt_present("json"));
-    if ok { 0 } else { ERRORS }
-}
+/// The exit code is 0 without errors (warnings are none), 1 with errors, 2 for wrong arguments.
+pub(super) static PROGRAM: Program =
+    Program::new("circus check", HELP, "", (2, 1), |program, matches| match matches.free.as_slice() {
+        [path] if check(path, matches.opt_present("json")) => 0,
+        [_] => program.failed,
+        _ => program.misused("one configuration file is needed"),
+    });
 
 /// Checks one file and prints the findings. False when there are errors, or what was asked for cannot be printed.
 fn check(path: &str, as_json: bool) -> bool {
@@ -67,7 +45,7 @@ fn check(path: &str, as_json: bool) -> bool {
     let report = report(path, &findings);
     let mut printed = true;
     if as_json {
-        super::print(&mut std::io::stderr(), &report);
+        super::complain(report.trim_end(), 0);
     } else {
         printed = answer(&report);
     }
@@ -91,20 +69,10 @@ fn report(path: &str, findings: &[Finding]) -> String {
     report + &format!("{path}: {errors}, {}{end}\n", count(number(Severity::Warning), "warning"))
 }
 
-fn refuse(message: &str) -> u8 {
-    super::print(&mut std::io::stderr(), message);
-    USAGE
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::Origin;
-
-    #[test]
-    fn the_help_has_every_option() {
-        assert_eq!(crate::cli::options_in(HELP), crate::cli::options_in(&getopts().usage("")));
-    }
 
     #[test]
     fn the_report_has_a_line_for_each_finding_and_one_for_all() {

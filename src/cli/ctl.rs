@@ -14,31 +14,18 @@ mod prompt;
 mod ssh;
 mod tail;
 
+use super::complain;
 use crate::config::text;
 use crate::control::args::encode;
 use crate::control::plain::{plain_json, plain_text};
-use crate::control::{Map, output, overview, protocol, python};
-#[cfg(feature = "prompt")]
-use crate::sys::keyboard::Terminal;
+use crate::control::{Map, at, field, one, output, overview, protocol, python};
 use args::{Invocation, Parsed};
-use client::{Connection, Trouble};
+use client::{Connection, Trouble, object};
 use progress::Progress;
 use serde_json::Value as Json;
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, stdout};
+use std::os::fd::RawFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-/// Nobody opens a terminal without the prompt.
-#[cfg(not(feature = "prompt"))]
-enum Terminal {}
-
-#[cfg(not(feature = "prompt"))]
-impl Terminal {
-    fn on_interrupt(&self, _: Option<std::os::fd::RawFd>) {}
-
-    fn take_interrupted(&self) -> bool {
-        false
-    }
-}
 
 const VERSION: &str = concat!("circusctl ", env!("CARGO_PKG_VERSION"));
 
@@ -61,8 +48,8 @@ pub fn main(args: Vec<String>) -> u8 {
         Ok(_) if std::env::var_os("AUTO_COMPLETE").is_some() => complete_for_a_shell(),
         Ok(Parsed::Help(command)) => print(&help::text(command)),
         Ok(Parsed::Version) => print(VERSION),
-        Ok(Parsed::Run(invocation)) => run(&invocation, None),
-        Ok(Parsed::Prompt(options)) => match &options.ssh {
+        Ok(Parsed::Run(invocation)) => run(&invocation, &|_| false),
+        Ok(Parsed::Prompt(options)) => match options.value("ssh") {
             Some(host) => complain(&ssh::run(host, &options, None), FAILED),
             #[cfg(feature = "prompt")]
             None => prompt::run(&options),
@@ -82,84 +69,81 @@ fn complete_for_a_shell() -> u8 {
     let words: Vec<String> = line.split_whitespace().skip(1).map(str::to_string).collect();
     let before = words.get(..place.saturating_sub(1)).unwrap_or(&words);
     let typed = words.get(before.len()).map_or("", String::as_str);
-    print(&complete::words(before, typed, &|offer| complete::watchers(None, offer)).join(" "));
+    print(&complete::words(before, typed, &|| complete::watchers(None)).join(" "));
     FAILED
 }
 
-/// Carries out one command. At the terminal of a prompt Ctrl-C ends the command alone.
-fn run(invocation: &Invocation, terminal: Option<&Terminal>) -> u8 {
-    let (least, most) = invocation.command.words();
-    if !(least..=most).contains(&invocation.args.words.len()) {
-        return complain(
-            &format!("Invalid number of arguments\n{}", help::usage(invocation.command)),
-            FAILED,
-        );
+/// Carries out one command. `interrupts` has Ctrl-C end this connection from here on, instead of the program, and says
+/// whether it has ended the one before.
+fn run(invocation: &Invocation, interrupts: &dyn Fn(Option<RawFd>) -> bool) -> u8 {
+    let Invocation { options, command, args } = invocation;
+    let (least, most) = command.words();
+    if !(least..=most).contains(&args.words.len()) {
+        return complain(&format!("Invalid number of arguments\n{}", help::usage(command)), FAILED);
     }
-    let properties = match encode(invocation.command, &invocation.args) {
-        Ok(properties) => for_eyes(invocation, properties),
+    let mut properties = match encode(command, args) {
+        Ok(properties) => properties,
         Err(why) => return complain(&why, FAILED),
     };
-    let options = &invocation.options;
-    if let Some(host) = &options.ssh {
+    if let Some(host) = options.value("ssh") {
         return complain(&ssh::run(host, options, Some(invocation)), FAILED);
     }
-    let mut connection = match Connection::open(options.endpoint.as_deref()) {
-        Ok(connection) => connection,
-        Err(trouble) => return complain(&trouble.to_string(), FAILED),
-    };
-    let on_interrupt = |fd| terminal.iter().for_each(|terminal| terminal.on_interrupt(fd));
-    on_interrupt(Some(connection.fd()));
-    let result = converse(&mut connection, invocation, &properties);
-    on_interrupt(None);
+    // On a terminal `status` of all watchers is a table, for which the daemon is asked to tell more.
+    if command.name == "status" && properties.is_empty() && !options.has("json") && stdout().is_terminal() {
+        properties = one("details", true.into());
+    }
+    code_of(Connection::open(options.value("endpoint")).and_then(|mut connection| {
+        interrupts(Some(connection.fd()));
+        let result = converse(&mut connection, invocation, &properties);
+        if interrupts(None) { Ok(complain("", FAILED)) } else { result }
+    }))
+}
+
+/// The exit code, when all is said.
+fn code_of(result: Result<u8, Trouble>) -> u8 {
     match result {
-        _ if terminal.is_some_and(Terminal::take_interrupted) => complain("", FAILED),
         Ok(code) => code,
         Err(Trouble::Quiet) => 0,
         Err(trouble) => complain(&trouble.to_string(), FAILED),
     }
 }
 
-/// On a terminal `status` of all watchers is a table, for which the daemon is asked to tell more.
-fn for_eyes(invocation: &Invocation, mut properties: Map) -> Map {
-    let all = invocation.command.name == "status" && properties.is_empty();
-    if all && !invocation.options.json && std::io::stdout().is_terminal() {
-        properties.insert("details".into(), true.into());
-    }
-    properties
-}
-
 /// Sends the request and prints what comes back.
 fn converse(connection: &mut Connection, invocation: &Invocation, properties: &Map) -> Result<u8, Trouble> {
-    let options = &invocation.options;
+    let (options, name) = (&invocation.options, invocation.command.name);
+    let json = options.has("json");
     let waits = properties.contains_key("waiting");
-    let timeout = options.timeout.or((!waits).then_some(Duration::from_secs(5)));
+    let timeout = options.value("timeout").and_then(|text| args::seconds(text).ok());
+    let timeout = timeout.or((!waits).then_some(Duration::from_secs(5)));
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let mut progress = waits.then(|| Progress::begin(options.endpoint.as_deref(), properties)).flatten();
-    connection.send(&protocol::encode_request(invocation.command.name, properties), deadline)?;
+    let mut progress = waits.then(|| Progress::begin(options.value("endpoint"), properties)).flatten();
+    connection.ask(name, properties, deadline)?;
     let line = match &mut progress {
         Some(progress) => progress.wait(connection, deadline),
         None => connection.line(deadline),
     };
-    let line =
-        if invocation.command.name == "quit" { until_the_end(connection, line, waits)? } else { line? };
-    let Ok(Json::Object(reply)) = serde_json::from_slice::<Json>(&line) else {
-        return Err(Trouble::Nonsense);
-    };
-    let refused = reply.get("status").and_then(Json::as_str) == Some("error");
-    if options.json {
-        let pretty = options.prettify.then(|| serde_json::to_vec_pretty(&reply).unwrap_or_default());
+    let line = if name == "quit" { until_the_end(connection, line, waits)? } else { line? };
+    let reply = object(&line)?;
+    let refused = at(&reply, "status") == "error";
+    if json {
+        let pretty = options.has("prettify").then(|| serde_json::to_vec_pretty(&reply).unwrap_or_default());
         put_json(&pretty.unwrap_or(line))?;
     } else if refused {
-        let reason = reply.get("reason").map(python::str).unwrap_or_default();
-        return Ok(complain(&format!("error: {reason}"), REFUSED));
+        return Ok(complain(&format!("error: {}", field(&reply, "reason")), REFUSED));
     }
-    match (refused, invocation.command.name) {
-        (true, _) => Ok(REFUSED),
-        (false, "listen") => follow(connection, options.json),
-        (false, "tail") if options.json && invocation.args.has("follow") => follow(connection, true),
-        (false, "tail") if invocation.args.has("follow") => tail::follow(connection, &reply),
-        (false, _) if options.json => Ok(code_of(&reply)),
-        (false, _) => show(invocation, properties, &reply).map(|()| code_of(&reply)),
+    let follows = invocation.args.has("follow");
+    match name {
+        _ if refused => Ok(REFUSED),
+        "listen" => follow(connection, json),
+        "tail" if follows && json => follow(connection, true),
+        "tail" if follows => tail::follow(connection, &reply),
+        _ => {
+            if !json {
+                show(invocation, properties, &reply)?;
+            }
+            // A check may find that not all is well.
+            Ok(if overview::is_healthy(&reply) { 0 } else { REFUSED })
+        }
     }
 }
 
@@ -175,27 +159,20 @@ fn until_the_end(
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             let mut line = protocol::encode_answer(&protocol::Id::default(), &Map::new(), now.as_secs_f64());
             line.pop();
-            Ok(line)
+            return Ok(line);
         }
-        Ok(line) if waits => {
-            connection.until_exit(EXIT);
-            Ok(line)
-        }
-        line => line,
+        Ok(_) if waits => connection.until_exit(EXIT),
+        _ => {}
     }
-}
-
-/// The exit code that goes with an answer: a check may find that not all is well.
-fn code_of(reply: &Map) -> u8 {
-    if overview::is_healthy(reply) { 0 } else { REFUSED }
+    line
 }
 
 /// Prints a reply as text.
-fn show(invocation: &Invocation, properties: &Map, reply: &Map) -> Result<(), Trouble> {
+fn show(invocation: &Invocation, properties: &Map, reply: &Json) -> Result<(), Trouble> {
     let mut text = (invocation.command.render)(properties, reply);
     // A script reads the one word that Circus answers; a person wants to know more.
-    if invocation.command.name == "status" && std::io::stdout().is_terminal() {
-        text.push_str(&output::render_failure(reply));
+    if invocation.command.name == "status" && stdout().is_terminal() {
+        text.push_str(&output::failure(reply));
     }
     let nothing = text.is_empty() && invocation.command.name == "tail";
     if nothing { Ok(()) } else { put(&text) }
@@ -208,11 +185,10 @@ fn follow(connection: &mut Connection, json: bool) -> Result<u8, Trouble> {
             Err(Trouble::Closed) => return Ok(0),
             other => other?,
         };
-        match serde_json::from_slice::<Json>(&line) {
-            Ok(Json::Object(event)) if !json => {
-                let part = |key| event.get(key).unwrap_or(&Json::Null);
-                let data = plain_json(part("data").to_string().as_bytes());
-                put(&format!("{}: {data}", python::str(part("topic"))))?;
+        match object(&line) {
+            Ok(event) if !json => {
+                let data = plain_json(at(&event, "data").to_string().as_bytes());
+                put(&format!("{}: {data}", python::str(at(&event, "topic"))))?;
             }
             _ => put_json(&line)?,
         }
@@ -231,30 +207,18 @@ fn put_json(json: &[u8]) -> Result<(), Trouble> {
 
 /// Writes a text as it is, in one piece. All that comes from elsewhere goes by [`put`], [`put_json`] or [`complain`].
 fn write_out(text: &str) -> Result<(), Trouble> {
-    match super::write(&text::to_bytes(text)) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Trouble::Quiet),
-        Err(error) => Err(Trouble::Output(error)),
-        Ok(()) => Ok(()),
-    }
+    super::write(&text::to_bytes(text)).map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => Trouble::Quiet,
+        _ => Trouble::of("cannot write the answer", &error),
+    })
 }
 
 /// Prints a text that was asked for.
 fn print(text: &str) -> u8 {
-    match put(text) {
-        Ok(()) | Err(Trouble::Quiet) => 0,
-        Err(trouble) => complain(&trouble.to_string(), FAILED),
-    }
+    code_of(put(text).map(|()| 0))
 }
 
 /// Says what is wrong with a command line.
 fn misused(fault: &str) -> u8 {
     complain(&format!("{}\ncircusctl: error: {fault}", help::USAGE), USAGE)
-}
-
-/// Says on the standard error output what is wrong; nobody may be listening there.
-fn complain(what: &str, code: u8) -> u8 {
-    let mut line = text::to_bytes(&plain_text(what)).into_owned();
-    line.push(b'\n');
-    let _ = std::io::stderr().write_all(&line);
-    code
 }

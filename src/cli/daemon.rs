@@ -1,15 +1,10 @@
 //! `circus [OPTIONS] CONFIG`: reads the options of the daemon and runs it.
 
+use super::program::Program;
 use crate::arbiter::Level;
 use crate::reactor::startup::{self, Options};
-use getopts::{Options as Getopts, ParsingStyle};
+use getopts::Matches;
 
-/// The exit code for options that are none.
-const USAGE: u8 = 100;
-/// The exit code when the system refuses.
-const SYSTEM: u8 = 111;
-
-/// The help, as a text: making it from the options would cost ten kilobytes of code.
 const HELP: &str = "\
 usage: circus [OPTIONS] CONFIG
        circus ctl [OPTIONS] COMMAND [ARGS]
@@ -38,34 +33,12 @@ Options:
         --version       show the version
 ";
 
-fn getopts() -> Getopts {
-    let mut options = Getopts::new();
-    options.parsing_style(ParsingStyle::FloatingFrees);
-    options.optopt("", "log-level", "", "LEVEL");
-    options.optopt("", "log-output", "", "DEST");
-    options.optopt("", "logger-config", "", "FILE");
-    options.optopt("", "pidfile", "", "FILE");
-    options.optflag("", "daemon", "");
-    options.optflag("", "check", "");
-    options.optflag("h", "help", "");
-    options.optflag("", "version", "");
-    options
-}
+/// The daemon.
+pub(super) static PROGRAM: Program = Program::new("circus", HELP, " (try circus --help)", (100, 111), run);
 
-/// Runs the daemon. The answer is its exit code.
-pub fn main(args: &[String]) -> u8 {
-    let matches = match getopts().parse(args) {
-        Ok(matches) => matches,
-        Err(why) => return misused(&why.to_string()),
-    };
-    if matches.opt_present("help") {
-        return answer(HELP);
-    }
-    if matches.opt_present("version") {
-        return answer(concat!("circus ", env!("CARGO_PKG_VERSION"), "\n"));
-    }
+fn run(program: &Program, matches: &Matches) -> u8 {
     let [config] = matches.free.as_slice() else {
-        return misused(if matches.free.is_empty() {
+        return program.misused(if matches.free.is_empty() {
             "the configuration file is missing"
         } else {
             "there is more than one configuration file; use include in the first"
@@ -77,7 +50,8 @@ pub fn main(args: &[String]) -> u8 {
     let level = matches.opt_str("log-level");
     let log_level = level.as_deref().map(Level::from_name);
     if let (Some(level), Some(None)) = (level, log_level) {
-        return misused(&format!("--log-level {level}: none of debug, info, warning, error, critical"));
+        let why = format!("--log-level {level}: none of debug, info, warning, error, critical");
+        return program.misused(&why);
     }
     startup::run(&Options {
         config: config.clone(),
@@ -87,22 +61,4 @@ pub fn main(args: &[String]) -> u8 {
         pidfile: matches.opt_str("pidfile"),
         daemon: matches.opt_present("daemon"),
     })
-}
-
-/// Prints what was asked for; the exit code.
-fn answer(text: &str) -> u8 {
-    if super::answer(text) { 0 } else { SYSTEM }
-}
-
-fn misused(why: &str) -> u8 {
-    super::print(&mut std::io::stderr(), &format!("circus: {why} (try circus --help)\n"));
-    USAGE
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_help_has_every_option() {
-        assert_eq!(crate::cli::options_in(super::HELP), crate::cli::options_in(&super::getopts().usage("")));
-    }
 }

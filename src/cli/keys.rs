@@ -1,5 +1,7 @@
 //! What a terminal sends, as keys.
 
+use std::io::Read;
+
 /// A key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
@@ -35,6 +37,19 @@ pub enum Key {
     PageDown,
     /// Nothing that is known here.
     Other,
+}
+
+/// Reads what was typed; false at the end of it.
+pub fn read(typed: &mut Vec<u8>) -> std::io::Result<bool> {
+    let mut bytes = [0; 256];
+    match std::io::stdin().lock().read(&mut bytes) {
+        Ok(length) => {
+            typed.extend_from_slice(bytes.get(..length).unwrap_or_default());
+            Ok(length > 0)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 /// Takes the first key out of the bytes that came; `None` when they are not yet one.

@@ -8,6 +8,7 @@ pub mod daemon;
 mod keys;
 #[cfg(any(feature = "prompt", feature = "top"))]
 mod line;
+mod program;
 #[cfg(feature = "run")]
 pub mod run;
 #[cfg(feature = "top")]
@@ -39,12 +40,12 @@ fn run_command(command: &str, args: Vec<String>) -> u8 {
     match command {
         "ctl" => ctl::main(args),
         #[cfg(feature = "check")]
-        "check" => check::main(args),
+        "check" => check::PROGRAM.main(&args),
         #[cfg(feature = "top")]
-        "top" => top::main(&args),
+        "top" => top::PROGRAM.main(&args),
         #[cfg(feature = "run")]
-        "run" => run::main(&args),
-        "" => daemon::main(&args),
+        "run" => run::PROGRAM.main(&args),
+        "" => daemon::PROGRAM.main(&args),
         other => lacks(&format!("circus {other}"), other),
     }
 }
@@ -54,16 +55,7 @@ const COMMANDS: [&str; 4] = ["check", "ctl", "run", "top"];
 
 /// Says that this build was made without what was asked for.
 fn lacks(what: &str, feature: &str) -> u8 {
-    let line = format!("circus: this build has no {what}: it was made without the feature {feature}\n");
-    print(&mut io::stderr(), &line);
-    100
-}
-
-/// The options that are listed in a help text, for tests.
-#[cfg(test)]
-fn options_in(help: &str) -> Vec<&str> {
-    let (_, list) = help.split_once("Options:").unwrap();
-    list.split_whitespace().filter(|word| word.starts_with("--")).collect()
+    complain(&format!("circus: this build has no {what}: it was made without the feature {feature}"), 100)
 }
 
 /// Prints text that was asked for on the standard output, without what would command a terminal. False, and a line that
@@ -81,9 +73,8 @@ pub(crate) fn answer_json(json: &str) -> bool {
 fn answer_bytes(bytes: &[u8]) -> bool {
     match write(bytes) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            let why =
-                format!("circus: cannot write to the standard output: {}\n", ctl::client::words(&error));
-            print(&mut io::stderr(), &why);
+            let why = ctl::client::words(&error);
+            complain(&format!("circus: cannot write to the standard output: {why}"), 0);
             false
         }
         _ => true,
@@ -99,7 +90,9 @@ pub(crate) fn write(bytes: &[u8]) -> io::Result<()> {
     stdout.write_all(bytes).and_then(|()| stdout.flush())
 }
 
-/// Writes text, a reader of which is no concern of ours, without what would command a terminal.
-pub(crate) fn print(to: &mut dyn Write, text: &str) {
-    let _ = to.write_all(&text::to_bytes(&plain_text(text))).and_then(|()| to.flush());
+/// Says something on the standard error output, where nobody may be listening, without what would command a terminal;
+/// the exit code.
+fn complain(what: &str, code: u8) -> u8 {
+    let _ = io::stderr().write_all(&text::to_bytes(&(plain_text(what) + "\n")));
+    code
 }

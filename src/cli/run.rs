@@ -1,13 +1,10 @@
 //! `circus run [OPTIONS] -- CMD ARGS`: reads the options of the init of one command and runs it.
 
+use super::program::Program;
 use crate::config::number;
 use crate::host::init::{self, GRACE, Options};
 use crate::signals;
-use getopts::{Matches, Options as Getopts, ParsingStyle};
-
-/// The exit code for options that are none: below it are those of the command, above it what shells say of commands
-/// that do not run.
-const USAGE: u8 = 125;
+use getopts::{Matches, ParsingStyle};
 
 const HELP: &str = "\
 usage: circus run [OPTIONS] [--] CMD ARGS
@@ -27,33 +24,16 @@ Options:
     -h, --help          show this help
 ";
 
-fn getopts() -> Getopts {
-    let mut options = Getopts::new();
-    options.parsing_style(ParsingStyle::StopAtFirstFree);
-    options.optopt("", "grace", "", "S");
-    options.optflag("g", "group", "");
-    options.optmulti("", "remap", "", "FROM:TO");
-    options.optflag("", "no-sweep", "");
-    options.optflag("h", "help", "");
-    options
-}
+/// The init of one command. Exit codes below 125 are those of the command, those above it what shells say of commands that do not run.
+pub(super) static PROGRAM: Program = Program {
+    style: ParsingStyle::StopAtFirstFree,
+    repeated: "remap",
+    ..Program::new("circus run", HELP, " (try circus run --help)", (125, 125), |program, matches| {
+        options(matches).map_or_else(|why| program.misused(&why), |options| init::run(&options))
+    })
+};
 
-/// Runs the command. The answer is the exit code.
-pub fn main(args: &[String]) -> u8 {
-    let matches = match getopts().parse(args) {
-        Ok(matches) => matches,
-        Err(why) => return misused(&why.to_string()),
-    };
-    if matches.opt_present("help") {
-        return if super::answer(HELP) { 0 } else { USAGE };
-    }
-    match options(matches) {
-        Ok(options) => init::run(&options),
-        Err(why) => misused(&why),
-    }
-}
-
-fn options(matches: Matches) -> Result<Options, String> {
+fn options(matches: &Matches) -> Result<Options, String> {
     if matches.free.is_empty() {
         return Err("the command is missing".into());
     }
@@ -63,7 +43,7 @@ fn options(matches: Matches) -> Result<Options, String> {
     };
     let remap = matches.opt_strs("remap").iter().map(|rule| remap(rule)).collect::<Result<_, _>>()?;
     let (group, sweep) = (matches.opt_present("group"), !matches.opt_present("no-sweep"));
-    Ok(Options { argv: matches.free, grace, group, remap, sweep })
+    Ok(Options { argv: matches.free.clone(), grace, group, remap, sweep })
 }
 
 fn seconds(text: &str) -> Option<f64> {
@@ -78,24 +58,14 @@ fn remap(rule: &str) -> Result<(i32, i32), String> {
     Ok((from, to.ok_or_else(wrong)?))
 }
 
-fn misused(why: &str) -> u8 {
-    super::print(&mut std::io::stderr(), &format!("circus run: {why} (try circus run --help)\n"));
-    USAGE
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_help_has_every_option() {
-        assert_eq!(crate::cli::options_in(HELP), crate::cli::options_in(&getopts().usage("")));
-    }
-
-    #[test]
     fn options_end_at_the_command() {
         let words = ["--grace", "2.5", "--remap", "TERM:3", "--remap", "int:0", "ls", "--no-sweep"];
-        let options = options(getopts().parse(words).unwrap()).unwrap();
+        let options = options(&PROGRAM.options().parse(words).unwrap()).unwrap();
         assert_eq!(options.argv, ["ls", "--no-sweep"]);
         assert_eq!((options.grace, options.sweep, options.group), (2.5, true, false));
         assert_eq!(options.remap, [(15, 3), (2, 0)]);
@@ -103,7 +73,7 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        let refused = |words: &[&str]| options(getopts().parse(words).unwrap()).unwrap_err();
+        let refused = |words: &[&str]| options(&PROGRAM.options().parse(words).unwrap()).unwrap_err();
         assert_eq!(refused(&[]), "the command is missing");
         assert!(refused(&["--grace", "-1", "ls"]).starts_with("--grace -1: "));
         for rule in ["TERM", "TERM:", "NONE:TERM", "0:TERM", "TERM:99"] {

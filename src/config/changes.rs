@@ -52,7 +52,7 @@ impl WatcherConfig {
         members.sort_by_key(|(family, _)| family.prefix.contains("_stream"));
         for (family, name) in members {
             // A member takes what it gave.
-            let _ = family.members.set(self, &name, family.members.get(new, &name).as_ref());
+            let _ = family.set(self, &name, family.get(new, &name).as_ref());
             add(family.key(&name), family.live);
         }
         let gone = old.free.keys().filter(|key| !new.free.contains_key(*key));
@@ -83,10 +83,10 @@ impl WatcherConfig {
 fn differing_members(old: &WatcherConfig, new: &WatcherConfig) -> Vec<(&'static Family, String)> {
     let mut found = Vec::new();
     for family in FAMILIES {
-        let mut names = family.members.names(new);
-        let gone = family.members.names(old).into_iter().filter(|name| !names.contains(name));
+        let mut names = family.names(new);
+        let gone = family.names(old).into_iter().filter(|name| !names.contains(name));
         names.extend(gone.collect::<Vec<_>>());
-        names.retain(|name| family.members.get(old, name) != family.members.get(new, name));
+        names.retain(|name| family.get(old, name) != family.get(new, name));
         found.extend(names.into_iter().map(|name| (family, name)));
     }
     found

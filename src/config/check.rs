@@ -25,9 +25,8 @@ const VARIABLE_FAMILIES: &[&str] =
 pub fn check(config: &Config, control: &str) -> Vec<Finding> {
     let mut checker = Checker::default();
     checker.ranges((CIRCUS, &config.circus), &config.origins, "", |_| true);
-    checker.endpoint(config, control);
     checker.log_output(config);
-    checker.ports(config);
+    checker.ports(config, control);
     for watcher in &config.watchers {
         checker.command(watcher);
         checker.hooks(watcher);
@@ -75,32 +74,44 @@ impl Checker {
         self.find(Severity::Warning, place, message);
     }
 
-    fn endpoint(&mut self, config: &Config, control: &str) {
-        let Some(address) = config.circus.endpoint.as_deref().and_then(|e| e.strip_prefix("tcp://")) else {
-            return;
-        };
-        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-        let shown = shorten(address);
-        let message = match (config.circus.allow_tcp, is_local(host)) {
-            (true, true) => format!(
-                "the control port tcp://{shown} is open to every user of this machine, who can run any program as \
-                 the user of circus by it; a Unix socket is open to those who may open its file"
-            ),
-            (true, false) => format!(
-                "the control port tcp://{shown} is open to the network: whoever reaches it can run any program as \
-                 the user of circus; bind it to 127.0.0.1 and use `circus ctl --ssh`"
-            ),
-            (false, local) => {
-                let danger = if local { "" } else { " (to the network it would be open to anybody)" };
-                let control = shorten(control);
-                format!(
-                    "the control port tcp://{shown} is not opened{danger}: the Unix socket {control} takes its place, \
-                     and `circus ctl --endpoint` finds it by this address. Circus's own clients need that path or \
-                     `allow_tcp = True`; another user than root and this one needs `endpoint_owner`"
-                )
-            }
-        };
-        self.warn((&config.origins, global::endpoint), message);
+    /// The control port, and what `allow_tcp` opens besides.
+    fn ports(&mut self, config: &Config, control: &str) {
+        let (circus, origins) = (&config.circus, &config.origins);
+        let (commands, events) = (port(&circus.endpoint), port(&circus.pubsub_endpoint));
+        if let Some((address, is_local)) = commands {
+            let shown = shorten(address);
+            let message = match (circus.allow_tcp, is_local) {
+                (true, true) => format!(
+                    "the control port tcp://{shown} is open to every user of this machine, who can run any program \
+                     as the user of circus by it; a Unix socket is open to those who may open its file"
+                ),
+                (true, false) => format!(
+                    "the control port tcp://{shown} is open to the network: whoever reaches it can run any program \
+                     as the user of circus; bind it to 127.0.0.1 and use `circus ctl --ssh`"
+                ),
+                (false, local) => {
+                    let danger = if local { "" } else { " (to the network it would be open to anybody)" };
+                    let control = shorten(control);
+                    format!(
+                        "the control port tcp://{shown} is not opened{danger}: the Unix socket {control} takes its \
+                         place, and `circus ctl --endpoint` finds it by this address. Circus's own clients need that \
+                         path or `allow_tcp = True`; another user than root and this one needs `endpoint_owner`"
+                    )
+                }
+            };
+            self.warn((origins, global::endpoint), message);
+        }
+        if circus.allow_tcp && events.or(commands).is_none() {
+            let message = "allow_tcp has no effect: neither endpoint nor pubsub_endpoint is tcp://HOST:PORT";
+            self.warn((origins, global::allow_tcp), message.into());
+        }
+        if let Some((address, false)) = events.filter(|_| circus.allow_tcp) {
+            let shown = shorten(address);
+            let message = format!(
+                "the port tcp://{shown} is open to the network: whoever reaches it is told of every event"
+            );
+            self.warn((origins, global::pubsub_endpoint), message);
+        }
     }
 
     fn log_output(&mut self, config: &Config) {
@@ -118,54 +129,24 @@ impl Checker {
         }
     }
 
-    /// What `allow_tcp` opens, besides the control port.
-    fn ports(&mut self, config: &Config) {
-        let (circus, origins) = (&config.circus, &config.origins);
-        let tcp = |endpoint: &Option<Box<str>>| {
-            endpoint.as_deref().and_then(|text| text.strip_prefix("tcp://")).map(str::to_string)
-        };
-        let events = tcp(&circus.pubsub_endpoint);
-        if circus.allow_tcp && events.is_none() && tcp(&circus.endpoint).is_none() {
-            let message = "allow_tcp has no effect: neither endpoint nor pubsub_endpoint is tcp://HOST:PORT";
-            self.warn((origins, global::allow_tcp), message.into());
-        }
-        let Some(address) = events.filter(|_| circus.allow_tcp) else { return };
-        let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
-        if !is_local(host) {
-            let shown = shorten(&address);
-            let message = format!(
-                "the port tcp://{shown} is open to the network: whoever reaches it is told of every event"
-            );
-            self.warn((origins, global::pubsub_endpoint), message);
-        }
-    }
-
     fn command(&mut self, watcher: &WatcherConfig) {
         let (options, origins) = (&watcher.options, &watcher.origins);
         if options.cmd.trim().is_empty() {
-            self.error(
-                (origins, watcher::cmd),
-                format!("the watcher `{}` has no cmd", shorten(&watcher.name)),
-            );
+            let message = format!("the watcher `{}` has no cmd", shorten(&watcher.name));
+            self.error((origins, watcher::cmd), message);
         }
         if options.shell_args.is_some() && !options.shell {
-            self.warn(
-                (origins, watcher::shell_args),
-                "shell_args has no effect without `shell = True`".into(),
-            );
+            let message = "shell_args has no effect without `shell = True`";
+            self.warn((origins, watcher::shell_args), message.into());
         }
         for (key, text) in [(watcher::cmd, &options.cmd), (watcher::args, &options.args)] {
             // A shell has its own rules for quotes.
-            if let Err(why) = words::split(text).map_err(|why| why.to_string())
-                && !options.shell
-            {
-                self.error((origins, key), format!("`{key}` cannot be split into words: {why}"));
+            if !options.shell {
+                self.command_line((origins, key), text);
             }
             self.variables((origins, key), text);
         }
-        if let Some(text) = &options.shell_args {
-            self.variables((origins, watcher::shell_args), text);
-        }
+        self.variables((origins, watcher::shell_args), options.shell_args.as_deref().unwrap_or_default());
     }
 
     fn hooks(&mut self, watcher: &WatcherConfig) {
@@ -175,10 +156,9 @@ impl Checker {
             let script = [".sh", ".py", ".pl", ".rb"].iter().any(|end| command.ends_with(end));
             if script && hooks::is_python(command) {
                 let command = shorten(command);
-                self.warn(
-                    place,
-                    format!("`{command}` is the name of a Python function; the program is ./{command}"),
-                );
+                let message =
+                    format!("`{command}` is the name of a Python function; the program is ./{command}");
+                self.warn(place, message);
             }
             self.command_line(place, command);
         }
@@ -299,6 +279,12 @@ impl Checker {
             self.warn((origins, &key), format!("`{}` has no effect with this class", shorten(&key)));
         }
     }
+}
+
+/// HOST:PORT of an endpoint that is a port, and whether only this machine reaches it.
+fn port(endpoint: &Option<Box<str>>) -> Option<(&str, bool)> {
+    let address = endpoint.as_deref()?.strip_prefix("tcp://")?;
+    Some((address, is_local(address.rsplit_once(':').map_or(address, |(host, _)| host))))
 }
 
 /// That a number is out of its range, and counts as another one.

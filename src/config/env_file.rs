@@ -4,6 +4,8 @@
 //! in single quotes is taken as it is; in double quotes, a backslash before `"`, `\` and `$` makes them ordinary.
 //! Nothing is replaced in a value.
 
+use super::words;
+
 /// The variables of a file, in its order.
 ///
 /// # Errors
@@ -28,25 +30,11 @@ pub fn parse(text: &str) -> Result<Vec<(String, String)>, String> {
 
 /// A value without its quotes; `None` when a quote is not closed at the end.
 fn unquote(text: &str) -> Option<String> {
-    if let Some(rest) = text.strip_prefix('\'') {
-        return rest.strip_suffix('\'').filter(|inner| !inner.contains('\'')).map(str::to_string);
-    }
-    let Some(rest) = text.strip_prefix('"') else { return Some(text.into()) };
-    let mut out = String::new();
-    let mut chars = rest.chars();
-    loop {
-        match chars.next()? {
-            '"' => return chars.next().is_none().then_some(out),
-            '\\' => match chars.next()? {
-                c @ ('"' | '\\' | '$') => out.push(c),
-                c => {
-                    out.push('\\');
-                    out.push(c);
-                }
-            },
-            c => out.push(c),
-        }
-    }
+    let mut chars = text.chars();
+    let Some(quote @ ('\'' | '"')) = chars.next() else { return Some(text.into()) };
+    let mut value = String::new();
+    words::quoted(quote, &['"', '\\', '$'], &mut chars, &mut value).ok()?;
+    chars.next().is_none().then_some(value)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use super::model::Names;
 use crate::sorted::sort;
+use std::ops::Range;
 
 /// No single expansion makes a text longer than this, in bytes; what comes after stays as it is. The kernel takes no
 /// longer argument or variable anyway.
@@ -14,13 +15,12 @@ pub const LONGEST: usize = 1 << 20;
 pub fn expand(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> String {
     let mut out = String::new();
     let mut done = 0;
-    for variable in variables(text) {
-        let Some(value) = lookup(variable.name).filter(|value| out.len() + value.len() <= LONGEST) else {
-            continue;
-        };
-        out.push_str(text.get(done..variable.start).unwrap_or_default());
-        out.push_str(&value);
-        done = variable.end;
+    for (name, place) in variables(text) {
+        if let Some(value) = lookup(name).filter(|value| out.len() + value.len() <= LONGEST) {
+            out.push_str(text.get(done..place.start).unwrap_or_default());
+            out.push_str(&value);
+            done = place.end;
+        }
     }
     out.push_str(text.get(done..).unwrap_or_default());
     out
@@ -44,7 +44,7 @@ pub const SOCKETS: &str = "sockets";
 
 /// The NAMEs of all variables in `text`, as written, in order.
 pub fn names(text: &str) -> impl Iterator<Item = &str> {
-    variables(text).map(|variable| variable.name)
+    variables(text).map(|(name, _)| name)
 }
 
 /// The names of the sockets that `text` refers to by `$(circus.sockets.NAME)`, in lower case, each once, sorted.
@@ -58,50 +58,38 @@ pub fn sockets(text: &str) -> Vec<String> {
 /// An environment value with each `$NAME` replaced from `environ`, by nothing when it has none, which `unset` is told.
 /// NAME is upper case; `${NAME}` stays as it is.
 pub fn dollar(text: &str, environ: &Names, unset: &mut dyn FnMut(&str)) -> String {
-    let mut out = String::new();
     let mut parts = text.split('$');
-    out.push_str(parts.next().unwrap_or_default());
+    let mut out = parts.next().unwrap_or_default().to_string();
     for part in parts {
         let end = |c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
-        let name = part.get(..part.find(end).unwrap_or(part.len())).unwrap_or_default();
+        let name = part.split(end).next().unwrap_or_default();
         if !name.starts_with(|c: char| c.is_ascii_uppercase()) {
             out.push('$');
             out.push_str(part);
             continue;
         }
-        let value = environ.get(name).map_or_else(
-            || {
-                unset(name);
-                ""
-            },
-            String::as_str,
-        );
-        if out.len() + value.len() <= LONGEST {
-            out.push_str(value);
+        match environ.get(name) {
+            Some(value) if out.len() + value.len() <= LONGEST => out.push_str(value),
+            Some(_) => {}
+            None => unset(name),
         }
         out.push_str(part.get(name.len()..).unwrap_or_default());
     }
     out
 }
 
-/// One variable in a text: where it stands, in bytes, and its NAME.
-struct Variable<'t> {
-    start: usize,
-    end: usize,
-    name: &'t str,
-}
-
-fn variables(text: &str) -> impl Iterator<Item = Variable<'_>> {
+/// The NAMEs of the variables in a text, and where they stand, in bytes.
+fn variables(text: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
     let mut free_from = 0;
     text.match_indices('(').filter_map(move |(open, _)| {
-        let variable = variable_at(text, open).filter(|variable| variable.start >= free_from)?;
-        free_from = variable.end;
+        let variable = variable_at(text, open).filter(|(_, place)| place.start >= free_from)?;
+        free_from = variable.1.end;
         Some(variable)
     })
 }
 
 /// The variable whose first bracket stands at `open`.
-fn variable_at(text: &str, open: usize) -> Option<Variable<'_>> {
+fn variable_at(text: &str, open: usize) -> Option<(&str, Range<usize>)> {
     let before = text.get(..open)?;
     let after = text.get(open + 1..)?;
     let (start, close, rest) = match after.strip_prefix('(') {
@@ -113,7 +101,7 @@ fn variable_at(text: &str, open: usize) -> Option<Variable<'_>> {
     let in_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-') || !c.is_ascii();
     let name = rest.get(..rest.find(|c| !in_name(c))?).filter(|name| !name.is_empty())?;
     let behind = rest.get(name.len()..)?.strip_prefix(close)?;
-    Some(Variable { start, end: text.len() - behind.len(), name })
+    Some((name, start..text.len() - behind.len()))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::options::{self, Live, stream};
 use super::restrict;
 use super::stream::{Channel, StreamConfig};
 use super::value::{Kind, Value};
+use Members::{Hooks, Limits, Stream, Texts};
 
 /// The key that stands for the environment as a whole. Files have sections for it.
 pub const ENV: &str = "env";
@@ -41,20 +42,12 @@ pub struct Family {
     /// The feature that a build must have for it.
     pub feature: Option<Feature>,
     /// How its members are kept.
-    pub members: &'static dyn Members,
+    pub members: Members,
     /// One line for the manual.
     pub help: &'static str,
 }
 
 impl Family {
-    const fn live(self, live: Live) -> Family {
-        Family { live, ..self }
-    }
-
-    const fn needs(self, feature: Feature) -> Family {
-        Family { feature: Some(feature), ..self }
-    }
-
     /// The key that stands for all members; for some families there is none.
     pub fn whole(&self) -> &'static str {
         self.prefix.trim_end_matches(['.', '_'])
@@ -64,93 +57,161 @@ impl Family {
     pub fn key(&self, name: &str) -> String {
         self.prefix.to_string() + name
     }
-}
 
-/// How the members of a family are kept: by default among the free options.
-pub trait Members: Sync {
-    /// The names of those that are set.
-    fn names(&self, _watcher: &WatcherConfig) -> Vec<String> {
-        Vec::new()
+    /// The names of the members that are set; texts are told among the free options.
+    pub fn names(&self, watcher: &WatcherConfig) -> Vec<String> {
+        match self.members {
+            Limits => watcher.rlimits.keys().cloned().collect(),
+            Stream(channel) => {
+                let Some(config) = watcher.kept_stream(channel) else { return Vec::new() };
+                let names: Vec<_> = config.entries().into_iter().map(|(key, _)| key.to_string()).collect();
+                // A stream whose options all have their defaults is more than none.
+                if names.is_empty() { vec![stream::class.into()] } else { names }
+            }
+            Hooks => watcher.hooks.keys().cloned().collect(),
+            Texts(_) => Vec::new(),
+        }
     }
 
     /// Whether there can be a member of this name.
-    fn knows(&self, _name: &str) -> bool {
-        true
+    pub fn knows(&self, name: &str) -> bool {
+        match self.members {
+            Limits => LIMITS.split(' ').any(|known| known.eq_ignore_ascii_case(name)),
+            Stream(_) => options::find(options::STREAM, name).is_some(),
+            Hooks => hooks::NAMES.contains(&name),
+            Texts(_) => true,
+        }
     }
 
-    /// The value of a member.
-    fn get(&self, _watcher: &WatcherConfig, _name: &str) -> Option<Value> {
-        None
+    /// The value of a member; texts are told among the free options.
+    pub fn get(&self, watcher: &WatcherConfig, name: &str) -> Option<Value> {
+        match self.members {
+            Limits => {
+                let limit = *watcher.rlimits.get(&name.to_ascii_lowercase())?;
+                Some(limit.and_then(|number| i64::try_from(number).ok()).map_or(Value::None, Value::Int))
+            }
+            Stream(channel) => watcher.kept_stream(channel).as_ref()?.get(name),
+            Hooks => {
+                let (command, lenient) = watcher.hooks.get(name)?;
+                Some(Value::Str(if *lenient { format!("{command}, true") } else { command.clone() }))
+            }
+            Texts(_) => None,
+        }
     }
 
-    /// Stores the value of a member, whether it is known or not; `None` takes it away.
+    /// Stores the value of a member, whether it is known or not; `None` takes it away, which no command does.
     ///
     /// # Errors
     /// The value does not fit.
-    fn set(&self, watcher: &mut WatcherConfig, name: &str, value: Option<&Value>) -> Result<(), Refused>;
+    pub fn set(&self, watcher: &mut WatcherConfig, name: &str, value: Option<&Value>) -> Result<(), Refused> {
+        match (self.members, value) {
+            (Limits, Some(value)) => {
+                watcher.rlimits.insert(name.to_ascii_lowercase(), limit(value)?);
+            }
+            (Limits, None) => drop(watcher.rlimits.remove(&name.to_ascii_lowercase())),
+            (Stream(channel), Some(value)) => {
+                watcher.kept_stream_mut(channel).get_or_insert_default().set(name, value)?;
+            }
+            (Stream(channel), None) => {
+                watcher.kept_stream_mut(channel).iter_mut().for_each(|config| config.remove(name));
+            }
+            (Hooks, Some(Value::Str(text))) => {
+                let flagged =
+                    text.rsplit_once(',').and_then(|(command, flag)| match Kind::Bool.parse(flag) {
+                        Ok(Value::Bool(flag)) => Some((command, flag)),
+                        _ => None,
+                    });
+                let (command, lenient) = flagged.unwrap_or((text, false));
+                match command.trim() {
+                    "" => drop(watcher.hooks.remove(name)),
+                    command => drop(watcher.hooks.insert(name.into(), (command.into(), lenient))),
+                }
+            }
+            (Hooks, None) => drop(watcher.hooks.remove(name)),
+            (Hooks, Some(_)) => return Err(Refused::Type("a string")),
+            (Texts(fits), value) => {
+                let key = self.key(name);
+                fits(name).map_err(|why| Refused::Bad(format!("{key} {why}")))?;
+                match value {
+                    Some(Value::Str(text)) => drop(watcher.free.insert(key, text.clone())),
+                    Some(Value::Int(number)) => drop(watcher.free.insert(key, number.to_string())),
+                    Some(_) => return Err(Refused::Type("a string")),
+                    None => drop(watcher.free.remove(&key)),
+                }
+            }
+        }
+        Ok(())
+    }
 
     /// Stores all members at once.
     ///
     /// # Errors
     /// That is not possible, or one of them does not fit.
-    fn set_all(&self, _watcher: &mut WatcherConfig, _value: &Value) -> Result<(), Refused> {
-        Err(Refused::Unknown)
+    pub fn set_all(&self, watcher: &mut WatcherConfig, value: &Value) -> Result<(), Refused> {
+        match (self.members, value) {
+            (Stream(channel), Value::Map(entries)) => {
+                let mut fresh = StreamConfig::default();
+                entries.iter().try_for_each(|(key, text)| fresh.set(key, &Value::Str(text.clone())))?;
+                *watcher.kept_stream_mut(channel) = Some(Box::new(fresh));
+                Ok(())
+            }
+            (Stream(_), _) => Err(Refused::Type("a valid object")),
+            (Hooks, Value::Map(hooks)) => hooks
+                .iter()
+                .try_for_each(|(name, hook)| self.set(watcher, name, Some(&Value::Str(hook.clone())))),
+            (Hooks | Limits | Texts(_), _) => Err(Refused::Unknown),
+        }
     }
+}
+
+/// How the members of a family are kept.
+#[derive(Clone, Copy)]
+pub enum Members {
+    /// As resource limits.
+    Limits,
+    /// As options of a stream.
+    Stream(Channel),
+    /// As programs to ask or tell: `COMMAND[, true]`.
+    Hooks,
+    /// As texts among the free options. The function tells whether a name can be one of theirs.
+    Texts(fn(&str) -> Result<(), String>),
 }
 
 /// The families of options of `[watcher:NAME]`.
 pub static FAMILIES: &[Family] = &[
-    family(LIMIT, &Limits, "a resource limit, soft and hard; empty or infinity: none").live(Live::Reload),
-    family(STDOUT_MEMBER, &Channel::Stdout, "where the standard output goes"),
-    family(STDERR_MEMBER, &Channel::Stderr, "where the standard error output goes"),
-    family(HOOK, &Hooks, "a program to ask or tell: COMMAND[, true to ignore its failures]")
-        .needs(features::HOOKS),
-    family(FLAPPING, &Texts(FLAPPING, |_| Ok(())), "an option of the plugin Flapping for this watcher")
-        .needs(features::PLUGINS),
-    family(
-        CGROUP,
-        &Texts(CGROUP, restrict::is_cgroup_file),
-        "a file of the processes' own cgroup (v2) and what to write to it, such as cgroup.memory.max",
-    )
-    .live(Live::Reload)
-    .needs(features::CGROUP),
+    Family {
+        live: Live::Reload,
+        ..family(LIMIT, Limits, "a resource limit, soft and hard; empty or infinity: none")
+    },
+    family(STDOUT_MEMBER, Stream(Channel::Stdout), "where the standard output goes"),
+    family(STDERR_MEMBER, Stream(Channel::Stderr), "where the standard error output goes"),
+    Family {
+        feature: Some(features::HOOKS),
+        ..family(HOOK, Hooks, "a program to ask or tell: COMMAND[, true to ignore its failures]")
+    },
+    Family {
+        feature: Some(features::PLUGINS),
+        ..family(FLAPPING, Texts(|_| Ok(())), "an option of the plugin Flapping for this watcher")
+    },
+    Family {
+        live: Live::Reload,
+        feature: Some(features::CGROUP),
+        ..family(
+            CGROUP,
+            Texts(restrict::is_cgroup_file),
+            "a file of the processes' own cgroup (v2) and what to write to it, such as cgroup.memory.max",
+        )
+    },
 ];
 
 /// A family whose members are stored, and need nothing.
-const fn family(prefix: &'static str, members: &'static dyn Members, help: &'static str) -> Family {
+const fn family(prefix: &'static str, members: Members, help: &'static str) -> Family {
     Family { prefix, live: Live::Stored, feature: None, members, help }
 }
 
 /// The family that `key` belongs to, and the name of the member.
 pub fn of(key: &str) -> Option<(&'static Family, &str)> {
     FAMILIES.iter().find_map(|f| Some((f, key.strip_prefix(f.prefix)?)))
-}
-
-/// Resource limits.
-struct Limits;
-
-impl Members for Limits {
-    fn names(&self, watcher: &WatcherConfig) -> Vec<String> {
-        watcher.rlimits.keys().cloned().collect()
-    }
-
-    fn knows(&self, name: &str) -> bool {
-        LIMITS.split(' ').any(|known| known.eq_ignore_ascii_case(name))
-    }
-
-    fn get(&self, watcher: &WatcherConfig, name: &str) -> Option<Value> {
-        let limit = *watcher.rlimits.get(&name.to_ascii_lowercase())?;
-        Some(limit.and_then(|number| i64::try_from(number).ok()).map_or(Value::None, Value::Int))
-    }
-
-    fn set(&self, watcher: &mut WatcherConfig, name: &str, value: Option<&Value>) -> Result<(), Refused> {
-        let name = name.to_ascii_lowercase();
-        match value {
-            Some(value) => drop(watcher.rlimits.insert(name, limit(value)?)),
-            None => drop(watcher.rlimits.remove(&name)),
-        }
-        Ok(())
-    }
 }
 
 /// A resource limit: a number, or nothing, `infinity`, `unlimited` or -1 for none.
@@ -165,100 +226,4 @@ fn limit(value: &Value) -> Result<Option<u64>, Refused> {
         Value::Bool(_) | Value::Float(_) | Value::Map(_) => None,
     };
     number.map(Some).ok_or(Refused::Type("an integer, infinity or empty"))
-}
-
-/// The options of a stream.
-impl Members for Channel {
-    fn names(&self, watcher: &WatcherConfig) -> Vec<String> {
-        let Some(config) = watcher.kept_stream(*self) else { return Vec::new() };
-        let names: Vec<String> = config.entries().into_iter().map(|(key, _)| key.to_string()).collect();
-        // A stream whose options all have their defaults is more than none.
-        if names.is_empty() { vec![stream::class.into()] } else { names }
-    }
-
-    fn knows(&self, name: &str) -> bool {
-        options::find(options::STREAM, name).is_some()
-    }
-
-    fn get(&self, watcher: &WatcherConfig, name: &str) -> Option<Value> {
-        watcher.kept_stream(*self).as_ref()?.get(name)
-    }
-
-    fn set(&self, watcher: &mut WatcherConfig, name: &str, value: Option<&Value>) -> Result<(), Refused> {
-        let config = watcher.kept_stream_mut(*self);
-        match value {
-            Some(value) => config.get_or_insert_default().set(name, value),
-            None => {
-                config.iter_mut().for_each(|config| config.remove(name));
-                Ok(())
-            }
-        }
-    }
-
-    fn set_all(&self, watcher: &mut WatcherConfig, value: &Value) -> Result<(), Refused> {
-        let Value::Map(entries) = value else { return Err(Refused::Type("a valid object")) };
-        let mut fresh = StreamConfig::default();
-        entries.iter().try_for_each(|(key, text)| fresh.set(key, &Value::Str(text.clone())))?;
-        *watcher.kept_stream_mut(*self) = Some(Box::new(fresh));
-        Ok(())
-    }
-}
-
-/// Programs to ask or tell: `COMMAND[, true]`.
-struct Hooks;
-
-impl Members for Hooks {
-    fn names(&self, watcher: &WatcherConfig) -> Vec<String> {
-        watcher.hooks.keys().cloned().collect()
-    }
-
-    fn knows(&self, name: &str) -> bool {
-        hooks::NAMES.contains(&name)
-    }
-
-    fn get(&self, watcher: &WatcherConfig, name: &str) -> Option<Value> {
-        let (command, lenient) = watcher.hooks.get(name)?;
-        Some(Value::Str(if *lenient { format!("{command}, true") } else { command.clone() }))
-    }
-
-    /// No command removes it.
-    fn set(&self, watcher: &mut WatcherConfig, name: &str, value: Option<&Value>) -> Result<(), Refused> {
-        let text = match value {
-            Some(Value::Str(text)) => text.as_str(),
-            Some(_) => return Err(Refused::Type("a string")),
-            None => "",
-        };
-        let flagged = text.rsplit_once(',').and_then(|(command, flag)| match Kind::Bool.parse(flag) {
-            Ok(Value::Bool(flag)) => Some((command, flag)),
-            _ => None,
-        });
-        let (command, lenient) = flagged.unwrap_or((text, false));
-        match command.trim() {
-            "" => drop(watcher.hooks.remove(name)),
-            command => drop(watcher.hooks.insert(name.into(), (command.into(), lenient))),
-        }
-        Ok(())
-    }
-
-    fn set_all(&self, watcher: &mut WatcherConfig, value: &Value) -> Result<(), Refused> {
-        let Value::Map(hooks) = value else { return Err(Refused::Unknown) };
-        hooks.iter().try_for_each(|(name, hook)| self.set(watcher, name, Some(&Value::Str(hook.clone()))))
-    }
-}
-
-/// Texts that are kept among the free options: what their keys begin with, and whether a name can be one of theirs.
-struct Texts(&'static str, fn(&str) -> Result<(), String>);
-
-impl Members for Texts {
-    fn set(&self, watcher: &mut WatcherConfig, name: &str, value: Option<&Value>) -> Result<(), Refused> {
-        let key = self.0.to_string() + name;
-        (self.1)(name).map_err(|why| Refused::Bad(format!("{key} {why}")))?;
-        match value {
-            Some(Value::Str(text)) => drop(watcher.free.insert(key, text.clone())),
-            Some(Value::Int(number)) => drop(watcher.free.insert(key, number.to_string())),
-            Some(_) => return Err(Refused::Type("a string")),
-            None => drop(watcher.free.remove(&key)),
-        }
-        Ok(())
-    }
 }

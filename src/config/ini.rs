@@ -8,9 +8,11 @@
 //! The rules are those of Circus's own parser, which is laxer than others: what it reads is read, with a note where
 //! the reading is hardly what was meant; every line that it refuses is reported.
 
-use super::model::Severity;
+use super::model::{Finding, Origin, Severity};
 use super::text;
 use crate::sorted::sort;
+use std::collections::HashMap;
+use std::rc::Rc;
 
 /// A file may have so many bytes.
 pub const LONGEST: usize = 16 << 20;
@@ -22,52 +24,46 @@ pub const MOST_SECTIONS: u32 = 10_000;
 const MOST_NOTES: usize = 1000;
 
 /// A section as it stands in the file; one that stands there twice is here twice.
-#[derive(Debug, PartialEq)]
 pub struct Section {
     /// What stands between the brackets.
     pub name: String,
-    /// The line of the header, from 1.
-    pub line: u32,
+    /// Where its header stands.
+    pub origin: Origin,
     /// Its options in order; equal keys are not merged.
     pub options: Vec<Entry>,
 }
 
 /// An option.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     /// The key, in its own case.
     pub key: String,
-    /// The value, its lines joined by newlines.
+    /// The value as it stands in the file, its lines joined by newlines.
     pub value: String,
-    /// The line of the key, from 1.
-    pub line: u32,
-}
-
-/// Something that is to be said about a line.
-#[derive(Debug, PartialEq)]
-pub struct Note {
-    /// The line, from 1; 0 for the file as a whole.
-    pub line: u32,
-    /// Whether Circus refuses the file for it.
-    pub severity: Severity,
-    /// What is wrong.
-    pub message: String,
+    /// Where the key stands.
+    pub origin: Origin,
 }
 
 /// What stands in one file.
-#[derive(Debug, Default)]
 pub struct Document {
     /// The sections.
     pub sections: Vec<Section>,
-    /// What is to be said, in order.
-    pub notes: Vec<Note>,
-    /// Continuation lines that look like an option, `(line, text)`.
-    pub continued: Vec<(u32, String)>,
+    /// What is to be said, in order; it is fatal if Circus refuses the file for it.
+    pub findings: Vec<Finding>,
+    /// Continuation lines that look like an option.
+    pub continued: Vec<(Origin, String)>,
 }
 
 /// Reads the bytes of a file.
-pub fn read(bytes: &[u8]) -> Document {
-    let mut lines = Lines::default();
+pub fn read(file: &Rc<str>, bytes: &[u8]) -> Document {
+    let mut lines = Lines {
+        file,
+        tagged: String::new(),
+        findings: Vec::new(),
+        continued: Vec::new(),
+        sections: 0,
+        option: None,
+    };
     if bytes.len() > LONGEST {
         lines.note(0, Severity::Fatal, "the file is larger than 16 MiB".into());
     } else if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
@@ -78,21 +74,21 @@ pub fn read(bytes: &[u8]) -> Document {
         (1..).zip(text.split('\n')).for_each(|(number, line)| lines.line(number, line));
         lines.end_option();
     }
-    Document { sections: take_apart(&lines.tagged), notes: lines.notes, continued: lines.continued }
+    Document { sections: lines.take_apart(), findings: lines.findings, continued: lines.continued }
 }
 
 /// The first pass.
-#[derive(Default)]
-struct Lines {
+struct Lines<'a> {
+    file: &'a Rc<str>,
     /// What the crate gets.
     tagged: String,
-    notes: Vec<Note>,
-    continued: Vec<(u32, String)>,
+    findings: Vec<Finding>,
+    continued: Vec<(Origin, String)>,
     sections: u32,
     option: Option<Entry>,
 }
 
-impl Lines {
+impl Lines<'_> {
     fn line(&mut self, number: u32, line: &str) {
         let trimmed = line.trim_matches(is_blank);
         if trimmed.is_empty() || is_comment(line) {
@@ -106,14 +102,19 @@ impl Lines {
             return;
         }
         if let Some(name) = header(line) {
-            self.header(number, name);
-        } else if self.sections == 0 {
-            self.orphan(number, trimmed);
-        } else if let Some((key, value)) = line.split_once(['=', ':']) {
-            self.option(number, key.trim_end_matches(is_blank), value);
-        } else {
-            self.note(number, Severity::Fatal, format!("`{}` {}", shorten(trimmed), what_is_missing(line)));
+            return self.header(number, name);
         }
+        if let Some((key, value)) = line.split_once(['=', ':']).filter(|_| self.sections > 0) {
+            return self.option(number, key.trim_end_matches(is_blank), value);
+        }
+        let what = match (self.sections, line, trimmed) {
+            (_, begin, _) | (0, _, begin) if begin.starts_with('[') => {
+                "is no section: it needs a name and a closing `]`"
+            }
+            (0, ..) => "stands above the first [section]",
+            _ => "is neither a [section] nor an option (`key = value`)",
+        };
+        self.note(number, Severity::Fatal, format!("`{}` {what}", shorten(trimmed)));
     }
 
     /// Appends an indented line to the option before it, if there is one. An option without a name takes none.
@@ -128,7 +129,7 @@ impl Lines {
             );
             self.note(number, Severity::Warning, message);
         } else if trimmed.contains(['=', ':']) {
-            self.continued.push((number, trimmed.into()));
+            self.continued.push((self.origin(number), trimmed.into()));
         }
         true
     }
@@ -138,11 +139,8 @@ impl Lines {
         self.sections += 1;
         if self.sections > MOST_SECTIONS {
             if self.sections == MOST_SECTIONS + 1 {
-                self.note(
-                    number,
-                    Severity::Fatal,
-                    format!("the file has more than {MOST_SECTIONS} sections"),
-                );
+                let message = format!("the file has more than {MOST_SECTIONS} sections");
+                self.note(number, Severity::Fatal, message);
             }
             return;
         }
@@ -152,15 +150,6 @@ impl Lines {
         }
         self.tag("[", number, name);
         self.tagged.push_str("|]\n");
-    }
-
-    fn orphan(&mut self, number: u32, trimmed: &str) {
-        let what = if trimmed.starts_with('[') {
-            what_is_missing(trimmed)
-        } else {
-            "stands above the first [section]"
-        };
-        self.note(number, Severity::Fatal, format!("`{}` {what}", shorten(trimmed)));
     }
 
     fn option(&mut self, number: u32, key: &str, value: &str) {
@@ -178,12 +167,12 @@ impl Lines {
             self.note(number, Severity::Warning, message);
         }
         let value = if value == "\"\"" { "" } else { value };
-        self.option = Some(Entry { key: key.into(), value: value.into(), line: number });
+        self.option = Some(Entry { key: key.into(), value: value.into(), origin: self.origin(number) });
     }
 
     fn end_option(&mut self) {
-        let Some(Entry { key, value, line }) = self.option.take() else { return };
-        self.tag("", line, &key);
+        let Some(Entry { key, value, origin }) = self.option.take() else { return };
+        self.tag("", origin.line, &key);
         self.tagged.push('=');
         self.tagged.extend(value.chars().map(protect));
         self.tagged.push('\n');
@@ -198,39 +187,43 @@ impl Lines {
 
     /// A file that is something else altogether has something wrong in every line: the list of that has an end.
     fn note(&mut self, line: u32, severity: Severity, message: String) {
-        if self.notes.len() < MOST_NOTES {
-            return self.notes.push(Note { line, severity, message });
+        let mut message = message;
+        if self.findings.len() >= MOST_NOTES {
+            let said = self.findings.get(MOST_NOTES).map(|note| note.severity);
+            if said == Some(Severity::Fatal) || said == Some(severity) {
+                return;
+            }
+            message = format!("so many lines are wrong that only the first {MOST_NOTES} are listed");
+            self.findings.truncate(MOST_NOTES);
         }
-        let said = self.notes.get(MOST_NOTES).map(|note| note.severity);
-        if said.is_none() || (severity == Severity::Fatal && said != Some(Severity::Fatal)) {
-            let message = format!("so many lines are wrong that only the first {MOST_NOTES} are listed");
-            self.notes.truncate(MOST_NOTES);
-            self.notes.push(Note { line, severity, message });
-        }
+        self.findings.push(Finding { severity, origin: self.origin(line), message });
     }
-}
 
-/// The second pass: the crate takes the tagged lines apart, the numbers bring them into order.
-fn take_apart(tagged: &str) -> Vec<Section> {
-    // Nothing is left in the text that the crate refuses; if it did, the file would count as empty.
-    let Ok(map) = ini::inistr!(safe cs tagged) else { return Vec::new() };
-    let sections = map.into_iter().filter_map(|(tag, options)| section(&tag, options)).collect();
-    sorted(sections, |section| section.line.into())
-}
+    fn origin(&self, line: u32) -> Origin {
+        Origin { file: self.file.clone(), line }
+    }
 
-fn section(tag: &str, options: impl IntoIterator<Item = (String, Option<String>)>) -> Option<Section> {
-    let (line, name) = untag(tag.strip_suffix('|')?)?;
-    let entry = |(tag, value): (String, Option<String>)| {
-        let (line, key) = untag(&tag)?;
-        Some(Entry { key, value: text::unhide(&value?), line })
-    };
-    let options = sorted(options.into_iter().filter_map(entry).collect(), |option| option.line.into());
-    Some(Section { name, line, options })
-}
+    /// The second pass: the crate takes the tagged lines apart, the numbers bring them into order.
+    fn take_apart(&self) -> Vec<Section> {
+        let tagged = self.tagged.as_str();
+        // Nothing is left in the text that the crate refuses; if it did, the file would count as empty.
+        let Ok(map) = ini::inistr!(safe cs tagged) else { return Vec::new() };
+        let entry = |(tag, value): (String, Option<String>)| {
+            let (origin, key) = self.untag(&tag)?;
+            Some(Entry { key, value: text::unhide(&value?), origin })
+        };
+        let section = |(tag, options): (String, _)| {
+            let (origin, name) = self.untag(tag.strip_suffix('|')?)?;
+            let options = HashMap::into_iter(options).filter_map(entry).collect();
+            Some(Section { name, origin, options: sorted(options, |option| option.origin.line.into()) })
+        };
+        sorted(map.into_iter().filter_map(section).collect(), |section| section.origin.line.into())
+    }
 
-fn untag(tag: &str) -> Option<(u32, String)> {
-    let (line, name) = tag.split_once('|')?;
-    Some((line.parse().ok()?, text::unhide(name)))
+    fn untag(&self, tag: &str) -> Option<(Origin, String)> {
+        let (line, name) = tag.split_once('|')?;
+        Some((self.origin(line.parse().ok()?), text::unhide(name)))
+    }
 }
 
 /// Items by a number, those of equal numbers in their own order. Only numbers are moved while sorting, so
@@ -273,14 +266,6 @@ fn without_comment(value: &str) -> &str {
     match value.split_once(';') {
         Some((before, _)) if before.ends_with(is_blank) => before,
         _ => value,
-    }
-}
-
-fn what_is_missing(line: &str) -> &'static str {
-    if line.starts_with('[') {
-        "is no section: it needs a name and a closing `]`"
-    } else {
-        "is neither a [section] nor an option (`key = value`)"
     }
 }
 

@@ -11,18 +11,14 @@ mod plugin;
 mod values;
 mod watcher;
 
-#[cfg(not(feature = "plugins"))]
-use self::others::plugin;
-#[cfg(feature = "plugins")]
-use self::plugin::plugin;
 use super::check::suggest;
+use super::families;
 use super::include::{self, Gathered};
 use super::ini::{excerpt, pick, shorten, sorted};
-use super::model::{self, Config, Finding, Names, Origin, Origins, Severity};
+use super::model::{self, Config, Finding, Names, Origin, Origins, Severity, WatcherConfig};
+use super::options::Place;
 use super::sections::Section;
-use super::{families, options};
 use crate::sorted::{Sorted, sort};
-use environment::Found;
 use std::rc::Rc;
 use values::Values;
 
@@ -47,11 +43,11 @@ pub fn load(path: &str, files: &dyn Files, environ: &Names, cwd: &str) -> Loaded
 
 /// As [`load`], but the configuration is there whenever the main file could be read, without what is wrong in it.
 pub fn read(path: &str, files: &dyn Files, environ: &Names, cwd: &str) -> (Option<Config>, Vec<Finding>) {
-    let mut findings = Vec::new();
-    let Some(gathered) = include::gather(path, files, environ, cwd, &mut findings) else {
+    let Gathered { sections, continued, files, mut findings, .. } =
+        include::gather(path, files, environ, cwd);
+    if files.is_empty() {
         return (None, findings);
-    };
-    let Gathered { sections, continued, files } = gathered;
+    }
     let sections = sections.finish(&mut findings);
     let mut values = Values::new(environ, findings);
     report_continued(&mut values, &continued);
@@ -75,29 +71,28 @@ pub fn in_order(findings: Vec<Finding>, files: &[Rc<str>]) -> Vec<Finding> {
 
 fn build(values: &mut Values<'_>, sections: &[Section]) -> Config {
     let mut config = Config::default();
-    let local = environment::of_all(values, sections);
-    values.global.extend(local.clone());
-    let env = Rc::new(local);
-    let mut found: Vec<Found<'_>> = Vec::new();
+    let global = sections.iter().find(|section| section.name == "env");
+    let env = Rc::new(global.map(|section| environment::variables(values, section)).unwrap_or_default());
+    values.global.extend(Names::clone(&env));
+    let mut watchers: Vec<(&Section, WatcherConfig)> = Vec::new();
     for section in sections {
         let name = section.name.as_str();
         if name == "circus" {
             others::circus(values, &mut config, section);
         } else if let Some(name) = name.strip_prefix("watcher:") {
-            found.extend(Found::new(values, name, section, &env));
+            watchers.extend(watcher::new(values, name, section, &env).map(|new| (section, new)));
         } else if name.starts_with("socket:") {
             config.sockets.extend(others::socket(values, section));
         } else if name.starts_with("plugin:") {
-            config.plugins.extend(plugin(values, section));
+            config.plugins.extend(others::plugin(values, section));
         } else if name != "env" && !name.starts_with("env:") {
             let hint = suggest::section(name).map(|hint| format!(": {hint}")).unwrap_or_default();
             values.warn(&section.origin, format!("there is no section [{}]{hint}", shorten(name)));
         }
     }
-    environment::of_each(values, &mut found, sections);
-    for Found { name, section, env } in found {
-        config.watchers.push(watcher::read(values, name, section, env));
-    }
+    environment::of_each(values, &mut watchers, sections);
+    let read = |(section, watcher)| watcher::read(values, watcher, section);
+    config.watchers = watchers.into_iter().map(read).collect();
     unique(values, "watcher", &mut config.watchers, |w| (&w.name, &w.origins));
     unique(values, "socket", &mut config.sockets, |s| (&s.name, &s.origins));
     unique(values, "plugin", &mut config.plugins, |p| (&p.name, &p.origins));
@@ -114,23 +109,18 @@ fn unique<T>(values: &mut Values<'_>, what: &str, items: &mut Vec<T>, names: fn(
 /// The places of the names that are not replaced, sorted by name.
 fn order(values: &mut Values<'_>, what: &str, names: &[(&String, &Origins)]) -> Vec<usize> {
     let by_name = sort::<(&str, usize)>(names.iter().map(|(name, _)| name.as_str()).zip(0..).collect());
-    let origin = |n: usize| names.get(n).and_then(|(_, origins)| origins.section.as_ref());
-    let mut last: Sorted<String, usize> = Sorted::new();
+    let mut last: Sorted<String, &Origin> = Sorted::new();
     let mut kept = Vec::new();
     for (name, n) in by_name.into_iter().rev() {
-        let Some(here) = origin(n) else { continue };
-        match last.get(&name.to_lowercase()).and_then(|other| origin(*other)) {
-            Some(other) => {
-                let (name, other) = (shorten(name), excerpt(&other.to_string()));
-                let message =
-                    format!("the {what} `{name}` is replaced by that at {other}: only their case differs");
-                values.warn(here, message);
-            }
-            None => {
-                last.insert(name.to_lowercase(), n);
-                kept.push(n);
-            }
+        let Some(here) = names.get(n).and_then(|(_, origins)| origins.section.as_ref()) else { continue };
+        let other = *last.get_or_insert_with(name.to_lowercase(), || here);
+        if std::ptr::eq(other, here) {
+            kept.push(n);
+            continue;
         }
+        let (name, other) = (shorten(name), excerpt(&other.to_string()));
+        let message = format!("the {what} `{name}` is replaced by that at {other}: only their case differs");
+        values.warn(here, message);
     }
     kept.reverse();
     kept
@@ -152,15 +142,11 @@ fn is_usable(values: &mut Values<'_>, section: &Section, name: &str) -> bool {
 fn report_continued(values: &mut Values<'_>, lines: &[(Origin, String)]) {
     for (origin, text) in lines {
         let key = text.split(['=', ':']).next().unwrap_or_default().trim();
-        let known = options::find(options::WATCHER, key).is_some()
-            || options::find(options::CIRCUS, key).is_some()
-            || families::of(key).is_some();
-        if known {
-            let shown = shorten(text);
-            let message = format!(
-                "`{shown}` is indented, so it is part of the value above; an option begins at the left"
-            );
-            values.warn(origin, message);
+        let is_option =
+            [Place::Watcher, Place::Circus].iter().any(|place| place.options().any(|row| row.key == key));
+        if is_option || families::of(key).is_some() {
+            let what = "is indented, so it is part of the value above; an option begins at the left";
+            values.warn(origin, format!("`{}` {what}", shorten(text)));
         }
     }
 }

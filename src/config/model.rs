@@ -102,20 +102,26 @@ pub struct WatcherConfig {
     pub plugin: Option<PluginKind>,
 }
 
-/// One socket.
+/// A section whose options are those of an `S`.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct SocketConfig {
-    /// Its name, lower-case.
+pub struct SectionConfig<S> {
+    /// Its name: that of a socket is lower-case, that of a plugin has `plugin:` before it, as Circus has it.
     pub name: String,
     /// Where its options stand.
     pub origins: Origins,
     /// The options of the table.
-    pub options: SocketOptions,
-    /// All other keys; and the text of values that could not be used.
+    pub options: S,
+    /// All other keys, which are a plugin's own; and the text of values that could not be used.
     pub free: Names,
-    /// Why it cannot be opened, when one of its values cannot be used.
+    /// Why there can be no such socket or plugin, when one of its values cannot be used.
     pub broken: Option<String>,
 }
+
+/// One socket.
+pub type SocketConfig = SectionConfig<SocketOptions>;
+
+/// One plugin.
+pub type PluginConfig = SectionConfig<PluginOptions>;
 
 impl SocketConfig {
     /// Whether the file gives this option a value.
@@ -128,21 +134,6 @@ impl SocketConfig {
         self.options.inherit.is_none()
             || [socket::host, socket::port, socket::path].iter().any(|key| self.says(key))
     }
-}
-
-/// One plugin.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PluginConfig {
-    /// Its name with `plugin:` before it, as Circus has it.
-    pub name: String,
-    /// Where its options stand.
-    pub origins: Origins,
-    /// The options of the table.
-    pub options: PluginOptions,
-    /// The plugin's own options.
-    pub free: Names,
-    /// Why it cannot run, when one of its values cannot be used.
-    pub broken: Option<String>,
 }
 
 /// One of the plugins that circus has itself.
@@ -267,9 +258,9 @@ impl WatcherConfig {
         let (family, name) = whole.or_else(member).ok_or(Refused::Unknown)?;
         features::lack(family.feature).map_or(Ok(()), Err).map_err(bad)?;
         match name {
-            None => family.members.set_all(self, value)?,
-            Some(name) if !family.members.knows(name) => return Err(Refused::Unknown),
-            Some(name) => family.members.set(self, name, Some(value))?,
+            None => family.set_all(self, value)?,
+            Some(name) if !family.knows(name) => return Err(Refused::Unknown),
+            Some(name) => family.set(self, name, Some(value))?,
         }
         Ok(family.live)
     }
@@ -283,7 +274,7 @@ impl WatcherConfig {
             families::ENV => Some(Value::Map(Names::clone(&self.env).into_iter().collect())),
             families::NAME => Some(Value::Str(self.name.clone())),
             _ => families::of(key)
-                .and_then(|(family, name)| family.members.get(self, name))
+                .and_then(|(family, name)| family.get(self, name))
                 // Free keys, and members of a family whose text could not be used.
                 .or_else(|| self.free.get(key).cloned().map(Value::Str)),
         }

@@ -12,12 +12,13 @@ use super::stream::StreamKind::{FancyStdout, File, Json, Stdout, Syslog, TimedFi
 use super::value::{Kind, listed};
 use super::{features, probe, restrict};
 use Beyond::{Counts, IsWrong, Passes};
+use Built::{Quiet, Useless};
 use Expand::{Global, Never, Watcher};
 use Kind::{Bool, BoolOr, Choice, Codes, Float, Id, Int, Octal, Signal, Signals, Text};
 use Live::{Fixed, Numprocesses, Reload, Stored};
 use Who::{Everybody, Owner};
 
-pub use super::row::{Beyond, Built, Expand, Live, Range, Row, Spec, Who, find, row};
+pub use super::row::{Beyond, Built, Expand, Live, Range, Row, Spec, Who, find, range, row};
 
 /// The most that `ring_bytes` can ask for.
 pub const LARGEST_RING: i64 = 1024 * 1024;
@@ -85,102 +86,102 @@ section! {
     "endpoint_mode" => endpoint_mode: i64 = 0o600, row(Octal, Global, Fixed), "the mode of the file of the control socket, octal";
     "allow_tcp" => allow_tcp: bool = false, row(Bool, Global, Fixed), "also open the ports that endpoint and pubsub_endpoint name by tcp://HOST:PORT";
     "pubsub_endpoint" => pubsub_endpoint: Maybe = None, row(Text, Global, Fixed), "one more socket, for subscribers alone; events are on the control socket too";
-    "stats_endpoint" => stats_endpoint: Maybe = None, row(Text, Global, Fixed).quiet(), "where Circus publishes statistics; stats and dstats answer on the control socket";
-    "multicast_endpoint" => multicast_endpoint: Maybe = None, row(Text, Global, Fixed).quiet(), "where Circus is discovered; nothing is opened";
-    "statsd" => statsd: bool = false, row(Bool, Global, Fixed).quiet().strict().aliases("circusstatsd"), "Circus's statistics daemon; statistics need none here";
-    "check_delay" => check_delay: f64 = 5.0, row(Float, Global, Fixed).quiet().strict(), "the period at which Circus looks for dead processes; deaths are known at once here";
-    "warmup_delay" => warmup_delay: f64 = 0.0, row(Float, Global, Stored).strict(), "seconds between the starts of two watchers";
-    "umask" => umask: Option<i64> = None, row(Octal, Global, Reload).strict(), "the umask of circus and of its processes, octal";
-    "loglevel" => loglevel: Maybe = None, row(LEVELS, Global, Stored).aliases("log_level"), "debug, info, warning, error or critical";
-    "logoutput" => logoutput: Maybe = None, row(Text, Global, Stored).aliases("log_output logfile"), "a file, syslog:///PATH?FACILITY, syslog://HOST:PORT?FACILITY, or - for the standard error output";
+    "stats_endpoint" => stats_endpoint: Maybe = None, Spec { built: Quiet, ..row(Text, Global, Fixed) }, "where Circus publishes statistics; stats and dstats answer on the control socket";
+    "multicast_endpoint" => multicast_endpoint: Maybe = None, Spec { built: Quiet, ..row(Text, Global, Fixed) }, "where Circus is discovered; nothing is opened";
+    "statsd" => statsd: bool = false, Spec { built: Quiet, strict: true, aliases: "circusstatsd", ..row(Bool, Global, Fixed) }, "Circus's statistics daemon; statistics need none here";
+    "check_delay" => check_delay: f64 = 5.0, Spec { built: Quiet, strict: true, ..row(Float, Global, Fixed) }, "the period at which Circus looks for dead processes; deaths are known at once here";
+    "warmup_delay" => warmup_delay: f64 = 0.0, Spec { strict: true, ..row(Float, Global, Stored) }, "seconds between the starts of two watchers";
+    "umask" => umask: Option<i64> = None, Spec { strict: true, ..row(Octal, Global, Reload) }, "the umask of circus and of its processes, octal";
+    "loglevel" => loglevel: Maybe = None, Spec { aliases: "log_level", ..row(LEVELS, Global, Stored) }, "debug, info, warning, error or critical";
+    "logoutput" => logoutput: Maybe = None, Spec { aliases: "log_output logfile", ..row(Text, Global, Stored) }, "a file, syslog:///PATH?FACILITY, syslog://HOST:PORT?FACILITY, or - for the standard error output";
     "pidfile" => pidfile: Maybe = None, row(Text, Global, Fixed), "a file that holds the pid of circus while it runs";
-    "include" => include: Maybe = None, row(Text, Global, Stored).aliases("files"), "more files to read, by path or pattern";
+    "include" => include: Maybe = None, Spec { aliases: "files", ..row(Text, Global, Stored) }, "more files to read, by path or pattern";
     "include_dir" => include_dir: Maybe = None, row(Text, Global, Stored), "directories whose *.ini files are read too";
-    "debug" => debug: bool = false, row(Bool, Global, Stored).strict(), "the output of plugins goes to that of circus, those in Python at log level debug";
-    "fqdn_prefix" => fqdn_prefix: Maybe = None, row(Text, Global, Fixed).quiet(), "a prefix of the name of the host; Circus shows it nowhere";
-    "log_max_bytes" => log_max_bytes: i64 = 0, row(Int, Global, Stored).range(0.0, i64::MAX as f64, Counts).needs(features::LOGS), "how many bytes all log files may take together; 0: any";
+    "debug" => debug: bool = false, Spec { strict: true, ..row(Bool, Global, Stored) }, "the output of plugins goes to that of circus, those in Python at log level debug";
+    "fqdn_prefix" => fqdn_prefix: Maybe = None, Spec { built: Quiet, ..row(Text, Global, Fixed) }, "a prefix of the name of the host; Circus shows it nowhere";
+    "log_max_bytes" => log_max_bytes: i64 = 0, Spec { range: range(0.0, i64::MAX as f64, Counts), feature: Some(features::LOGS), ..row(Int, Global, Stored) }, "how many bytes all log files may take together; 0: any";
     "tombstone" => tombstone: Maybe = None, row(Text, Global, Stored), "the file that gets one line of JSON when circus ends by itself: why, and the last output";
-    "httpd" => httpd: bool = false, row(Bool, Global, Fixed).useless("there is no web console; circus ctl and the control socket do what it did").strict(), "Circus's web console";
-    "httpd_host" => httpd_host: String = "localhost".into(), row(Text, Global, Fixed).quiet(), "the address of Circus's web console";
-    "httpd_port" => httpd_port: i64 = 8080, row(Int, Global, Fixed).quiet().strict(), "the port of Circus's web console";
-    "httpd_close_outputs" => httpd_close_outputs: bool = false, row(Bool, Global, Fixed).quiet(), "Circus never reads it";
-    "statsd_close_outputs" => statsd_close_outputs: bool = false, row(Bool, Global, Fixed).quiet(), "Circus never reads it";
-    "loggerconfig" => loggerconfig: Maybe = None, row(Text, Global, Fixed).useless("it configures Python's logging; use loglevel and logoutput"), "a configuration of Python's logging";
-    "debug_gc" => debug_gc: bool = false, row(Bool, Global, Fixed).quiet().strict(), "debugging of Python's garbage collector";
-    "stream_backend" => stream_backend: Maybe = None, row(Text, Global, Fixed).useless("circus reads all streams in its one loop; remove it"), "thread or gevent";
-    "ssh_server" => ssh_server: Maybe = None, row(Text, Global, Fixed).useless("use circus ctl --ssh on the client's side"), "a tunnel for clients";
+    "httpd" => httpd: bool = false, Spec { built: Useless("there is no web console; circus ctl and the control socket do what it did"), strict: true, ..row(Bool, Global, Fixed) }, "Circus's web console";
+    "httpd_host" => httpd_host: String = "localhost".into(), Spec { built: Quiet, ..row(Text, Global, Fixed) }, "the address of Circus's web console";
+    "httpd_port" => httpd_port: i64 = 8080, Spec { built: Quiet, strict: true, ..row(Int, Global, Fixed) }, "the port of Circus's web console";
+    "httpd_close_outputs" => httpd_close_outputs: bool = false, Spec { built: Quiet, ..row(Bool, Global, Fixed) }, "Circus never reads it";
+    "statsd_close_outputs" => statsd_close_outputs: bool = false, Spec { built: Quiet, ..row(Bool, Global, Fixed) }, "Circus never reads it";
+    "loggerconfig" => loggerconfig: Maybe = None, Spec { built: Useless("it configures Python's logging; use loglevel and logoutput"), ..row(Text, Global, Fixed) }, "a configuration of Python's logging";
+    "debug_gc" => debug_gc: bool = false, Spec { built: Quiet, strict: true, ..row(Bool, Global, Fixed) }, "debugging of Python's garbage collector";
+    "stream_backend" => stream_backend: Maybe = None, Spec { built: Useless("circus reads all streams in its one loop; remove it"), ..row(Text, Global, Fixed) }, "thread or gevent";
+    "ssh_server" => ssh_server: Maybe = None, Spec { built: Useless("use circus ctl --ssh on the client's side"), ..row(Text, Global, Fixed) }, "a tunnel for clients";
     }
 }
 
 section! {
     /// The options of `[watcher:NAME]`.
     WatcherOptions WATCHER WATCHER_HELP watcher {
-    "cmd" => cmd: String = String::new(), row(Text, Watcher, Reload).shown().set_by(Owner).aliases("command"), "the program and its arguments, with quotes as in a shell";
-    "args" => args: String = String::new(), row(Text, Watcher, Reload).shown().set_by(Owner), "more arguments, put behind those of cmd";
-    "numprocesses" => numprocesses: i64 = 1, row(Int, Global, Numprocesses).strict().shown().set_by(Everybody).aliases("numprocs processes workers"), "how many processes to run";
-    "shell" => shell: bool = false, row(Bool, Global, Reload).strict().shown().set_by(Owner), "run the text of cmd and args by /bin/sh -c";
-    "shell_args" => shell_args: Maybe = None, row(Text, Watcher, Reload).shown().set_by(Owner), "arguments of the shell: $0, $1 and so on";
-    "executable" => executable: Maybe = None, row(Text, Watcher, Reload).shown().set_by(Owner), "the program to run instead of the first word of cmd, which stays the name that it is called by";
-    "working_dir" => working_dir: Maybe = None, row(Text, Watcher, Reload).shown().set_by(Owner).of_plugins().aliases("directory dir cwd chdir workdir"), "the directory the processes run in; that of circus unless set";
-    "uid" => uid: Maybe = None, row(Id, Watcher, Reload).shown().set_by(Owner).of_plugins().aliases("user"), "the user to run as, by name or number";
-    "gid" => gid: Maybe = None, row(Id, Watcher, Reload).shown().of_plugins().aliases("group"), "the group to run as, by name or number; the user's own unless set";
-    "copy_env" => copy_env: bool = false, row(Bool, Global, Reload).strict().shown(), "give the processes the environment of circus";
-    "copy_path" => copy_path: bool = false, row(Bool, Global, Reload).strict(), "give the processes the PYTHONPATH of circus; copy_env, which it needs, does that already";
-    "virtualenv" => virtualenv: Maybe = None, row(Text, Watcher, Reload).aliases("virtual_env venv"), "the directory of a Python virtual environment to run in; needs copy_env";
+    "cmd" => cmd: String = String::new(), Spec { shown: true, who: Owner, aliases: "command", ..row(Text, Watcher, Reload) }, "the program and its arguments, with quotes as in a shell";
+    "args" => args: String = String::new(), Spec { shown: true, who: Owner, ..row(Text, Watcher, Reload) }, "more arguments, put behind those of cmd";
+    "numprocesses" => numprocesses: i64 = 1, Spec { strict: true, shown: true, who: Everybody, aliases: "numprocs processes workers", ..row(Int, Global, Numprocesses) }, "how many processes to run";
+    "shell" => shell: bool = false, Spec { strict: true, shown: true, who: Owner, ..row(Bool, Global, Reload) }, "run the text of cmd and args by /bin/sh -c";
+    "shell_args" => shell_args: Maybe = None, Spec { shown: true, who: Owner, ..row(Text, Watcher, Reload) }, "arguments of the shell: $0, $1 and so on";
+    "executable" => executable: Maybe = None, Spec { shown: true, who: Owner, ..row(Text, Watcher, Reload) }, "the program to run instead of the first word of cmd, which stays the name that it is called by";
+    "working_dir" => working_dir: Maybe = None, Spec { shown: true, who: Owner, of_plugins: true, aliases: "directory dir cwd chdir workdir", ..row(Text, Watcher, Reload) }, "the directory the processes run in; that of circus unless set";
+    "uid" => uid: Maybe = None, Spec { shown: true, who: Owner, of_plugins: true, aliases: "user", ..row(Id, Watcher, Reload) }, "the user to run as, by name or number";
+    "gid" => gid: Maybe = None, Spec { shown: true, of_plugins: true, aliases: "group", ..row(Id, Watcher, Reload) }, "the group to run as, by name or number; the user's own unless set";
+    "copy_env" => copy_env: bool = false, Spec { strict: true, shown: true, ..row(Bool, Global, Reload) }, "give the processes the environment of circus";
+    "copy_path" => copy_path: bool = false, Spec { strict: true, ..row(Bool, Global, Reload) }, "give the processes the PYTHONPATH of circus; copy_env, which it needs, does that already";
+    "virtualenv" => virtualenv: Maybe = None, Spec { aliases: "virtual_env venv", ..row(Text, Watcher, Reload) }, "the directory of a Python virtual environment to run in; needs copy_env";
     "virtualenv_py_ver" => virtualenv_py_ver: Maybe = None, row(Text, Watcher, Reload), "the version of Python of virtualenv, such as 3.11, if there are several; else the newest";
     "env_file" => env_file: Maybe = None, row(Text, Watcher, Reload), "a file of NAME=value lines for the environment; with a - before it, it may be missing";
-    "warmup_delay" => warmup_delay: f64 = 0.0, row(Float, Global, Stored).strict().shown().set_by(Everybody).range(0.0, ANY, Counts).of_plugins(), "the least time between two spawns, and behind the last one of a start, in seconds";
-    "autostart" => autostart: bool = true, row(Bool, Global, Stored).strict().set_by(Everybody).of_plugins(), "start with circus";
-    "respawn" => respawn: Respawn = Respawn::Always, row(BoolOr(ON_FAILURE), Global, Stored).strict().shown().set_by(Everybody).of_plugins().aliases("restart autorestart restart_on_error"), "replace processes that end: all, none, or those that fail";
-    "respawn_delay" => respawn_delay: Option<f64> = None, row(Float, Global, Stored).set_by(Everybody).range(0.0, ANY, Counts).unset(RESPAWN_DELAY), "the first pause before a respawn, in seconds; {} unless set, and never less";
-    "respawn_delay_max" => respawn_delay_max: Option<f64> = None, row(Float, Global, Stored).set_by(Everybody).range(0.0, ANY, Counts).unset(RESPAWN_DELAY_MAX), "the longest pause before a respawn, in seconds; {} unless set";
-    "respawn_window" => respawn_window: Option<f64> = None, row(Float, Global, Stored).set_by(Everybody).range(0.0, ANY, Counts).unset(RESPAWN_WINDOW), "how long a process must live for its successor to start without a pause, in seconds; {} unless set";
-    "success_codes" => success_codes: Maybe = None, row(Codes, Global, Stored).set_by(Everybody).takes(is_short), "exit codes that are no failure, besides 0";
-    "success_signals" => success_signals: Maybe = None, row(Signals, Global, Stored).set_by(Everybody).takes(is_short), "signals by which to end is no failure";
+    "warmup_delay" => warmup_delay: f64 = 0.0, Spec { strict: true, shown: true, who: Everybody, range: range(0.0, ANY, Counts), of_plugins: true, ..row(Float, Global, Stored) }, "the least time between two spawns, and behind the last one of a start, in seconds";
+    "autostart" => autostart: bool = true, Spec { strict: true, who: Everybody, of_plugins: true, ..row(Bool, Global, Stored) }, "start with circus";
+    "respawn" => respawn: Respawn = Respawn::Always, Spec { strict: true, shown: true, who: Everybody, of_plugins: true, aliases: "restart autorestart restart_on_error", ..row(BoolOr(ON_FAILURE), Global, Stored) }, "replace processes that end: all, none, or those that fail";
+    "respawn_delay" => respawn_delay: Option<f64> = None, Spec { who: Everybody, range: range(0.0, ANY, Counts), unset: Some(RESPAWN_DELAY), ..row(Float, Global, Stored) }, "the first pause before a respawn, in seconds; {} unless set, and never less";
+    "respawn_delay_max" => respawn_delay_max: Option<f64> = None, Spec { who: Everybody, range: range(0.0, ANY, Counts), unset: Some(RESPAWN_DELAY_MAX), ..row(Float, Global, Stored) }, "the longest pause before a respawn, in seconds; {} unless set";
+    "respawn_window" => respawn_window: Option<f64> = None, Spec { who: Everybody, range: range(0.0, ANY, Counts), unset: Some(RESPAWN_WINDOW), ..row(Float, Global, Stored) }, "how long a process must live for its successor to start without a pause, in seconds; {} unless set";
+    "success_codes" => success_codes: Maybe = None, Spec { who: Everybody, takes: Some(is_short), ..row(Codes, Global, Stored) }, "exit codes that are no failure, besides 0";
+    "success_signals" => success_signals: Maybe = None, Spec { who: Everybody, takes: Some(is_short), ..row(Signals, Global, Stored) }, "signals by which to end is no failure";
     "critical" => critical: bool = false, row(Bool, Global, Stored), "when this watcher ends by itself for good, everything is stopped and circus exits as its process did";
-    "retry_in" => retry_in: f64 = 0.0, row(Float, Global, Stored).set_by(Everybody), "the least pause before a process that could not be executed is tried again, in seconds";
-    "max_retry" => max_retry: i64 = 5, row(Int, Global, Stored).strict().shown().set_by(Everybody).range(-1.0, ANY, Passes).aliases("startretries"), "how often to try to spawn a process before the watcher is stopped; -1: for ever";
-    "priority" => priority: i64 = 0, row(Int, Global, Stored).strict().shown().set_by(Everybody), "watchers of a larger number start first and stop last";
-    "singleton" => singleton: bool = false, row(Bool, Global, Numprocesses).strict().shown().set_by(Everybody), "never run more than one process";
-    "use_sockets" => use_sockets: bool = false, row(Bool, Global, Reload).strict().shown(), "let the processes inherit sockets";
-    "sockets" => sockets: Maybe = None, row(Text, Watcher, Reload).takes(is_short), "the names of the sockets to inherit; else those that the command names, else all";
+    "retry_in" => retry_in: f64 = 0.0, Spec { who: Everybody, ..row(Float, Global, Stored) }, "the least pause before a process that could not be executed is tried again, in seconds";
+    "max_retry" => max_retry: i64 = 5, Spec { strict: true, shown: true, who: Everybody, range: range(-1.0, ANY, Passes), aliases: "startretries", ..row(Int, Global, Stored) }, "how often to try to spawn a process before the watcher is stopped; -1: for ever";
+    "priority" => priority: i64 = 0, Spec { strict: true, shown: true, who: Everybody, ..row(Int, Global, Stored) }, "watchers of a larger number start first and stop last";
+    "singleton" => singleton: bool = false, Spec { strict: true, shown: true, who: Everybody, ..row(Bool, Global, Numprocesses) }, "never run more than one process";
+    "use_sockets" => use_sockets: bool = false, Spec { strict: true, shown: true, ..row(Bool, Global, Reload) }, "let the processes inherit sockets";
+    "sockets" => sockets: Maybe = None, Spec { takes: Some(is_short), ..row(Text, Watcher, Reload) }, "the names of the sockets to inherit; else those that the command names, else all";
     "stdin_socket" => stdin_socket: Maybe = None, row(Text, Watcher, Reload), "the name of a socket to put on the standard input";
-    "close_child_stdin" => close_child_stdin: bool = true, row(Bool, Global, Reload).strict().shown().set_by(Owner), "put /dev/null on the standard input";
-    "close_child_stdout" => close_child_stdout: bool = false, row(Bool, Global, Reload).strict().shown().set_by(Owner), "put /dev/null on the standard output";
-    "close_child_stderr" => close_child_stderr: bool = false, row(Bool, Global, Reload).strict().shown().set_by(Owner), "put /dev/null on the standard error output";
-    "on_demand" => on_demand: bool = false, row(Bool, Global, Stored).strict().shown().set_by(Everybody).needs(features::ON_DEMAND), "start when one of its sockets is used, and wait for that again when its processes have ended";
-    "stop_signal" => stop_signal: i64 = 15, row(Signal, Never, Stored).strict().shown().set_by(Everybody).of_plugins().aliases("kill_signal stopsignal"), "the signal that asks a process to end";
-    "stop_children" => stop_children: bool = false, row(Bool, Global, Stored).strict().shown().set_by(Everybody).aliases("stopasgroup"), "send stop_signal to the children of the process too";
-    "graceful_timeout" => graceful_timeout: f64 = 30.0, row(Float, Global, Stored).strict().shown().set_by(Everybody).range(0.0, ANY, Counts).of_plugins().aliases("stopwaitsecs stop_timeout"), "seconds between stop_signal and SIGKILL";
-    "kill_mode" => kill_mode: String = "group".into(), row(Choice(&["group", "process", "tree"]), Global, Reload).aliases("killasgroup"), "who is ended with a process: its group, nobody, or all that come from it";
-    "stop_command" => stop_command: Maybe = None, row(Text, Watcher, Stored).needs(features::HOOKS), "a command that makes a process end, instead of stop_signal";
-    "send_hup" => send_hup: bool = false, row(Bool, Global, Stored).strict().shown().set_by(Everybody), "reload by sending SIGHUP";
-    "reload_signal" => reload_signal: Option<i64> = None, row(Signal, Never, Stored).set_by(Everybody), "reload by sending this signal";
-    "reload_command" => reload_command: Maybe = None, row(Text, Watcher, Stored).needs(features::HOOKS), "reload by running this command for each process";
-    "max_age" => max_age: i64 = 0, row(Int, Watcher, Reload).shown().set_by(Everybody).range(0.0, ANY, Passes), "replace processes older than this, in seconds; 0: never";
-    "max_age_variance" => max_age_variance: i64 = 30, row(Int, Watcher, Reload).shown().set_by(Everybody).range(0.0, ANY, Passes), "up to so many seconds more, by chance, for each process";
-    "ready" => ready: Maybe = None, row(Text, Watcher, Stored).takes(probe::ready).needs(features::HEALTH), "what tells that a process is ready, see below; the watcher is active only then";
-    "ready_timeout" => ready_timeout: Option<f64> = None, row(Float, Global, Stored).range(0.0, ANY, Counts).unset(READY_TIMEOUT).needs(features::HEALTH).aliases("start_timeout"), "how long a process may take to be ready, in seconds; {} unless set, 0: for ever";
-    "after" => after: Maybe = None, row(Text, Global, Stored).takes(is_short).needs(features::DEPENDENCIES).aliases("wants"), "the names of watchers: while they are on their way it waits, and it stops before them";
-    "requires" => requires: Maybe = None, row(Text, Global, Stored).takes(is_short).needs(features::DEPENDENCIES).aliases("depends_on depends"), "the names of watchers that it needs: it runs only while they are active";
-    "health" => health: Maybe = None, row(Text, Watcher, Stored).takes(probe::health).needs(features::HEALTH).aliases("healthcheck"), "a question to each process again and again, see below; one that fails is replaced";
-    "health_interval" => health_interval: Option<f64> = None, row(Float, Global, Stored).range(0.1, ANY, Counts).unset(HEALTH_INTERVAL).needs(features::HEALTH), "seconds between two such questions; {} unless set";
-    "health_timeout" => health_timeout: Option<f64> = None, row(Float, Global, Stored).range(0.1, ANY, Counts).unset(HEALTH_TIMEOUT).needs(features::HEALTH), "how long an answer may take, in seconds, also where ready asks; {} unless set";
-    "health_retries" => health_retries: Option<i64> = None, row(Int, Global, Stored).range(1.0, ANY, Counts).unset(HEALTH_RETRIES).needs(features::HEALTH), "how many failures in a row are too many; {} unless set";
-    "watchdog" => watchdog: Option<f64> = None, row(Float, Global, Reload).range(0.0, ANY, Counts).needs(features::HEALTH).aliases("watchdog_sec"), "seconds within which a process must say WATCHDOG=1 again and again; else it is replaced";
-    "nice" => nice: Option<i64> = None, row(Int, Global, Reload).range(-20.0, 19.0, IsWrong).needs(features::SANDBOX), "the niceness, -20 (first) to 19 (last); that of circus unless set";
-    "ionice" => ionice: Maybe = None, row(Text, Global, Reload).takes(|it| restrict::ionice(it).map(drop)).needs(features::SANDBOX), "the class of input and output, and its level 0 to 7: realtime:N, best-effort:N, idle or none";
-    "oom_score_adj" => oom_score_adj: Option<i64> = None, row(Int, Global, Reload).range(-1000.0, 1000.0, IsWrong).needs(features::SANDBOX), "how likely the kernel kills it when memory is short, -1000 to 1000; as circus unless set";
-    "umask" => umask: Option<i64> = None, row(Octal, Global, Reload).set_by(Owner), "the umask of the processes, octal; that of circus unless set";
-    "no_new_privs" => no_new_privs: bool = false, row(Bool, Global, Reload).needs(features::SANDBOX), "no program that the processes run may gain privileges";
-    "capabilities" => capabilities: Maybe = None, row(Text, Global, Reload).takes(|it| restrict::capabilities(it).map(drop)).needs(features::SANDBOX), "the only capabilities that the processes can have, by name, for any user; or none";
+    "close_child_stdin" => close_child_stdin: bool = true, Spec { strict: true, shown: true, who: Owner, ..row(Bool, Global, Reload) }, "put /dev/null on the standard input";
+    "close_child_stdout" => close_child_stdout: bool = false, Spec { strict: true, shown: true, who: Owner, ..row(Bool, Global, Reload) }, "put /dev/null on the standard output";
+    "close_child_stderr" => close_child_stderr: bool = false, Spec { strict: true, shown: true, who: Owner, ..row(Bool, Global, Reload) }, "put /dev/null on the standard error output";
+    "on_demand" => on_demand: bool = false, Spec { strict: true, shown: true, who: Everybody, feature: Some(features::ON_DEMAND), ..row(Bool, Global, Stored) }, "start when one of its sockets is used, and wait for that again when its processes have ended";
+    "stop_signal" => stop_signal: i64 = 15, Spec { strict: true, shown: true, who: Everybody, of_plugins: true, aliases: "kill_signal stopsignal", ..row(Signal, Never, Stored) }, "the signal that asks a process to end";
+    "stop_children" => stop_children: bool = false, Spec { strict: true, shown: true, who: Everybody, aliases: "stopasgroup", ..row(Bool, Global, Stored) }, "send stop_signal to the children of the process too";
+    "graceful_timeout" => graceful_timeout: f64 = 30.0, Spec { strict: true, shown: true, who: Everybody, range: range(0.0, ANY, Counts), of_plugins: true, aliases: "stopwaitsecs stop_timeout", ..row(Float, Global, Stored) }, "seconds between stop_signal and SIGKILL";
+    "kill_mode" => kill_mode: String = "group".into(), Spec { aliases: "killasgroup", ..row(Choice(&["group", "process", "tree"]), Global, Reload) }, "who is ended with a process: its group, nobody, or all that come from it";
+    "stop_command" => stop_command: Maybe = None, Spec { feature: Some(features::HOOKS), ..row(Text, Watcher, Stored) }, "a command that makes a process end, instead of stop_signal";
+    "send_hup" => send_hup: bool = false, Spec { strict: true, shown: true, who: Everybody, ..row(Bool, Global, Stored) }, "reload by sending SIGHUP";
+    "reload_signal" => reload_signal: Option<i64> = None, Spec { who: Everybody, ..row(Signal, Never, Stored) }, "reload by sending this signal";
+    "reload_command" => reload_command: Maybe = None, Spec { feature: Some(features::HOOKS), ..row(Text, Watcher, Stored) }, "reload by running this command for each process";
+    "max_age" => max_age: i64 = 0, Spec { shown: true, who: Everybody, range: range(0.0, ANY, Passes), ..row(Int, Watcher, Reload) }, "replace processes older than this, in seconds; 0: never";
+    "max_age_variance" => max_age_variance: i64 = 30, Spec { shown: true, who: Everybody, range: range(0.0, ANY, Passes), ..row(Int, Watcher, Reload) }, "up to so many seconds more, by chance, for each process";
+    "ready" => ready: Maybe = None, Spec { takes: Some(probe::ready), feature: Some(features::HEALTH), ..row(Text, Watcher, Stored) }, "what tells that a process is ready, see below; the watcher is active only then";
+    "ready_timeout" => ready_timeout: Option<f64> = None, Spec { range: range(0.0, ANY, Counts), unset: Some(READY_TIMEOUT), feature: Some(features::HEALTH), aliases: "start_timeout", ..row(Float, Global, Stored) }, "how long a process may take to be ready, in seconds; {} unless set, 0: for ever";
+    "after" => after: Maybe = None, Spec { takes: Some(is_short), feature: Some(features::DEPENDENCIES), aliases: "wants", ..row(Text, Global, Stored) }, "the names of watchers: while they are on their way it waits, and it stops before them";
+    "requires" => requires: Maybe = None, Spec { takes: Some(is_short), feature: Some(features::DEPENDENCIES), aliases: "depends_on depends", ..row(Text, Global, Stored) }, "the names of watchers that it needs: it runs only while they are active";
+    "health" => health: Maybe = None, Spec { takes: Some(probe::health), feature: Some(features::HEALTH), aliases: "healthcheck", ..row(Text, Watcher, Stored) }, "a question to each process again and again, see below; one that fails is replaced";
+    "health_interval" => health_interval: Option<f64> = None, Spec { range: range(0.1, ANY, Counts), unset: Some(HEALTH_INTERVAL), feature: Some(features::HEALTH), ..row(Float, Global, Stored) }, "seconds between two such questions; {} unless set";
+    "health_timeout" => health_timeout: Option<f64> = None, Spec { range: range(0.1, ANY, Counts), unset: Some(HEALTH_TIMEOUT), feature: Some(features::HEALTH), ..row(Float, Global, Stored) }, "how long an answer may take, in seconds, also where ready asks; {} unless set";
+    "health_retries" => health_retries: Option<i64> = None, Spec { range: range(1.0, ANY, Counts), unset: Some(HEALTH_RETRIES), feature: Some(features::HEALTH), ..row(Int, Global, Stored) }, "how many failures in a row are too many; {} unless set";
+    "watchdog" => watchdog: Option<f64> = None, Spec { range: range(0.0, ANY, Counts), feature: Some(features::HEALTH), aliases: "watchdog_sec", ..row(Float, Global, Reload) }, "seconds within which a process must say WATCHDOG=1 again and again; else it is replaced";
+    "nice" => nice: Option<i64> = None, Spec { range: range(-20.0, 19.0, IsWrong), feature: Some(features::SANDBOX), ..row(Int, Global, Reload) }, "the niceness, -20 (first) to 19 (last); that of circus unless set";
+    "ionice" => ionice: Maybe = None, Spec { takes: Some(|it| restrict::ionice(it).map(drop)), feature: Some(features::SANDBOX), ..row(Text, Global, Reload) }, "the class of input and output, and its level 0 to 7: realtime:N, best-effort:N, idle or none";
+    "oom_score_adj" => oom_score_adj: Option<i64> = None, Spec { range: range(-1000.0, 1000.0, IsWrong), feature: Some(features::SANDBOX), ..row(Int, Global, Reload) }, "how likely the kernel kills it when memory is short, -1000 to 1000; as circus unless set";
+    "umask" => umask: Option<i64> = None, Spec { who: Owner, ..row(Octal, Global, Reload) }, "the umask of the processes, octal; that of circus unless set";
+    "no_new_privs" => no_new_privs: bool = false, Spec { feature: Some(features::SANDBOX), ..row(Bool, Global, Reload) }, "no program that the processes run may gain privileges";
+    "capabilities" => capabilities: Maybe = None, Spec { takes: Some(|it| restrict::capabilities(it).map(drop)), feature: Some(features::SANDBOX), ..row(Text, Global, Reload) }, "the only capabilities that the processes can have, by name, for any user; or none";
     "clear_groups" => clear_groups: Option<bool> = None, row(Bool, Global, Reload), "True: no supplementary groups at all; False: keep those of circus where gid stands alone";
-    "sandbox" => sandbox: Maybe = None, row(Text, Watcher, Reload).takes(|it| restrict::writable(it).map(drop)).needs(features::SANDBOX), "read-only: the processes can write to no file system but below the paths that follow";
-    "hook_timeout" => hook_timeout: f64 = 30.0, row(Float, Global, Stored).range(0.0, ANY, Counts).needs(features::HOOKS), "how long a hook may take, in seconds";
-    "hooks_uid" => hooks_uid: Maybe = None, row(Id, Watcher, Stored).needs(features::HOOKS), "the user that hooks run as, by name or number; that of circus unless set";
-    "ring_bytes" => ring_bytes: i64 = 16_384, row(Int, Global, Stored).range(0.0, LARGEST_RING as f64, Counts), "how many bytes of the newest output to keep in memory, at most 1048576";
-    "check_flapping" => check_flapping: Option<bool> = None, row(Bool, Global, Fixed).quiet().strict(), "a relic; Circus stores it and does nothing";
-    "prereload_fn" => prereload_fn: Maybe = None, row(Text, Never, Fixed).useless("it names a Python function, and Circus itself breaks on it"), "a Python function called before a reload";
+    "sandbox" => sandbox: Maybe = None, Spec { takes: Some(|it| restrict::writable(it).map(drop)), feature: Some(features::SANDBOX), ..row(Text, Watcher, Reload) }, "read-only: the processes can write to no file system but below the paths that follow";
+    "hook_timeout" => hook_timeout: f64 = 30.0, Spec { range: range(0.0, ANY, Counts), feature: Some(features::HOOKS), ..row(Float, Global, Stored) }, "how long a hook may take, in seconds";
+    "hooks_uid" => hooks_uid: Maybe = None, Spec { feature: Some(features::HOOKS), ..row(Id, Watcher, Stored) }, "the user that hooks run as, by name or number; that of circus unless set";
+    "ring_bytes" => ring_bytes: i64 = 16_384, Spec { range: range(0.0, LARGEST_RING as f64, Counts), ..row(Int, Global, Stored) }, "how many bytes of the newest output to keep in memory, at most 1048576";
+    "check_flapping" => check_flapping: Option<bool> = None, Spec { built: Quiet, strict: true, ..row(Bool, Global, Fixed) }, "a relic; Circus stores it and does nothing";
+    "prereload_fn" => prereload_fn: Maybe = None, Spec { built: Useless("it names a Python function, and Circus itself breaks on it"), ..row(Text, Never, Fixed) }, "a Python function called before a reload";
     }
 }
 
@@ -203,41 +204,41 @@ section! {
     /// The options of `stdout_stream.*` and `stderr_stream.*`.
     StreamOptions STREAM STREAM_HELP stream {
     "class" => class: Maybe = None, row(Text, Watcher, Stored), "what happens to the output, see above; FileStream when there is only a filename";
-    "filename" => filename: Maybe = None, row(Text, Watcher, Stored).classes(&[File, WatchedFile, TimedFile, Json]), "the file to append to; $(circus.wid) in it gives each process its own";
-    "max_bytes" => max_bytes: i64 = 0, row(Int, Watcher, Stored).range(0.0, i64::MAX as f64, Counts).classes(&[File, Json]), "rotate the file before it grows over so many bytes; 0: never";
-    "backup_count" => backup_count: i64 = 0, row(Int, Watcher, Stored).range(0.0, u32::MAX as f64, Counts).classes(&[File, TimedFile, Json]), "how many rotated files to keep";
-    "time_format" => time_format: Maybe = None, row(Text, Watcher, Stored).needs(features::LOGS).classes(&[File, WatchedFile, TimedFile, Json, FancyStdout, Stdout]), "begin each line with the time, in this strftime format (%f: microseconds), and the pid";
-    "color" => color: Maybe = None, row(Text, Watcher, Stored).needs(features::LOGS).classes(&[FancyStdout]), "the colour of FancyStdoutStream: red green yellow blue magenta cyan white";
-    "rotate_when" => rotate_when: Maybe = None, row(ROTATE_WHEN, Watcher, Stored).needs(features::LOGS).classes(&[TimedFile]), "the period of TimedRotatingFileStream: S M H D MIDNIGHT or W0 (Monday) to W6";
-    "rotate_interval" => rotate_interval: i64 = 1, row(Int, Watcher, Stored).needs(features::LOGS).classes(&[TimedFile]), "how many such periods lie between two rotations";
-    "utc" => utc: Option<bool> = None, row(Bool, Watcher, Stored).needs(features::LOGS).classes(&[TimedFile]), "TimedRotatingFileStream goes by UTC instead of local time";
-    "prefix" => prefix: Maybe = None, row(Text, Watcher, Stored).needs(features::LOGS).classes(&[File, WatchedFile, TimedFile, Json, FancyStdout, Stdout, Syslog]), "begin each line with this and a blank; $(circus.watcher) and $(circus.wid) in it tell who speaks";
-    "address" => address: Maybe = None, row(Text, Watcher, Stored).needs(features::LOGS).classes(&[Syslog]), "where SyslogStream sends: the path of a socket, or HOST:PORT for UDP; /dev/log unless set";
-    "facility" => facility: Maybe = None, row(FACILITIES, Watcher, Stored).needs(features::LOGS).classes(&[Syslog]), "the facility of SyslogStream's messages, such as user or local0 to local7; daemon unless set";
-    "severity" => severity: Maybe = None, row(SEVERITIES, Watcher, Stored).needs(features::LOGS).classes(&[Syslog]), "the severity of SyslogStream's messages, emerg to debug; info unless set";
-    "tag" => tag: Maybe = None, row(Text, Watcher, Stored).needs(features::LOGS).classes(&[Syslog]), "what SyslogStream calls the program; the name of the watcher unless set";
-    "compress" => compress: Maybe = None, row(Choice(&["gzip", "none"]), Watcher, Stored).needs(features::LOGS).classes(&[File, TimedFile, Json]), "compress rotated files by running gzip";
-    "refresh_time" => refresh_time: Maybe = None, row(Text, Watcher, Stored).quiet(), "a relic of old versions of Circus";
+    "filename" => filename: Maybe = None, Spec { classes: &[File, WatchedFile, TimedFile, Json], ..row(Text, Watcher, Stored) }, "the file to append to; $(circus.wid) in it gives each process its own";
+    "max_bytes" => max_bytes: i64 = 0, Spec { range: range(0.0, i64::MAX as f64, Counts), classes: &[File, Json], ..row(Int, Watcher, Stored) }, "rotate the file before it grows over so many bytes; 0: never";
+    "backup_count" => backup_count: i64 = 0, Spec { range: range(0.0, u32::MAX as f64, Counts), classes: &[File, TimedFile, Json], ..row(Int, Watcher, Stored) }, "how many rotated files to keep";
+    "time_format" => time_format: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[File, WatchedFile, TimedFile, Json, FancyStdout, Stdout], ..row(Text, Watcher, Stored) }, "begin each line with the time, in this strftime format (%f: microseconds), and the pid";
+    "color" => color: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[FancyStdout], ..row(Text, Watcher, Stored) }, "the colour of FancyStdoutStream: red green yellow blue magenta cyan white";
+    "rotate_when" => rotate_when: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[TimedFile], ..row(ROTATE_WHEN, Watcher, Stored) }, "the period of TimedRotatingFileStream: S M H D MIDNIGHT or W0 (Monday) to W6";
+    "rotate_interval" => rotate_interval: i64 = 1, Spec { feature: Some(features::LOGS), classes: &[TimedFile], ..row(Int, Watcher, Stored) }, "how many such periods lie between two rotations";
+    "utc" => utc: Option<bool> = None, Spec { feature: Some(features::LOGS), classes: &[TimedFile], ..row(Bool, Watcher, Stored) }, "TimedRotatingFileStream goes by UTC instead of local time";
+    "prefix" => prefix: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[File, WatchedFile, TimedFile, Json, FancyStdout, Stdout, Syslog], ..row(Text, Watcher, Stored) }, "begin each line with this and a blank; $(circus.watcher) and $(circus.wid) in it tell who speaks";
+    "address" => address: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[Syslog], ..row(Text, Watcher, Stored) }, "where SyslogStream sends: the path of a socket, or HOST:PORT for UDP; /dev/log unless set";
+    "facility" => facility: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[Syslog], ..row(FACILITIES, Watcher, Stored) }, "the facility of SyslogStream's messages, such as user or local0 to local7; daemon unless set";
+    "severity" => severity: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[Syslog], ..row(SEVERITIES, Watcher, Stored) }, "the severity of SyslogStream's messages, emerg to debug; info unless set";
+    "tag" => tag: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[Syslog], ..row(Text, Watcher, Stored) }, "what SyslogStream calls the program; the name of the watcher unless set";
+    "compress" => compress: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[File, TimedFile, Json], ..row(Choice(&["gzip", "none"]), Watcher, Stored) }, "compress rotated files by running gzip";
+    "refresh_time" => refresh_time: Maybe = None, Spec { built: Quiet, ..row(Text, Watcher, Stored) }, "a relic of old versions of Circus";
     }
 }
 
 section! {
     /// The options of `[socket:NAME]`.
     SocketOptions SOCKET SOCKET_HELP socket {
-    "host" => host: String = "localhost".into(), row(Text, Global, Fixed).aliases("address bind"), "the address or host to bind to";
+    "host" => host: String = "localhost".into(), Spec { aliases: "address bind", ..row(Text, Global, Fixed) }, "the address or host to bind to";
     "port" => port: i64 = 8080, row(Int, Global, Fixed), "the port; 0: one that is free";
     "family" => family: String = "AF_INET".into(), row(Choice(&["AF_INET", "AF_INET6", "AF_UNIX"]), Global, Fixed), "AF_INET, AF_INET6 or AF_UNIX";
     "type" => kind: String = "SOCK_STREAM".into(), row(Choice(&["SOCK_STREAM", "SOCK_DGRAM", "SOCK_SEQPACKET", "SOCK_RAW", "SOCK_RDM"]), Global, Fixed), "SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_RAW or SOCK_RDM";
     "proto" => proto: Maybe = None, row(Text, Global, Fixed), "the protocol, by name or number";
-    "backlog" => backlog: i64 = 2048, row(Int, Global, Stored).range(0.0, i32::MAX as f64, Counts), "how many connections may wait to be accepted";
-    "path" => path: Maybe = None, row(Text, Global, Fixed).aliases("file"), "the path of a Unix socket";
-    "umask" => umask: i64 = 0o010, row(Octal, Global, Stored).aliases("mode"), "the umask while a Unix socket is bound, octal";
-    "replace" => replace: bool = false, row(Bool, Global, Stored).strict(), "take the path over from a socket that somebody else listens at";
-    "so_reuseport" => so_reuseport: bool = false, row(Bool, Global, Fixed).strict(), "a socket of its own for each process, at the same address";
+    "backlog" => backlog: i64 = 2048, Spec { range: range(0.0, i32::MAX as f64, Counts), ..row(Int, Global, Stored) }, "how many connections may wait to be accepted";
+    "path" => path: Maybe = None, Spec { aliases: "file", ..row(Text, Global, Fixed) }, "the path of a Unix socket";
+    "umask" => umask: i64 = 0o010, Spec { aliases: "mode", ..row(Octal, Global, Stored) }, "the umask while a Unix socket is bound, octal";
+    "replace" => replace: bool = false, Spec { strict: true, ..row(Bool, Global, Stored) }, "take the path over from a socket that somebody else listens at";
+    "so_reuseport" => so_reuseport: bool = false, Spec { strict: true, ..row(Bool, Global, Fixed) }, "a socket of its own for each process, at the same address";
     "interface" => interface: Maybe = None, row(Text, Global, Fixed), "the network interface to bind to";
     "blocking" => blocking: bool = false, row(Bool, Global, Stored), "leave the socket in blocking mode";
     "inherit" => inherit: Maybe = None, row(Text, Global, Fixed), "take the socket of this name, or number, that circus's own parent has passed";
-    "use_papa" => use_papa: bool = false, row(Bool, Global, Fixed).useless("papa is gone from Circus; remove it"), "a relic of old versions of Circus";
+    "use_papa" => use_papa: bool = false, Spec { built: Useless("papa is gone from Circus; remove it"), ..row(Bool, Global, Fixed) }, "a relic of old versions of Circus";
     }
 }
 
@@ -246,7 +247,7 @@ section! {
     PluginOptions PLUGIN PLUGIN_HELP plugin {
     "use" => class: Maybe = None, row(Text, Global, Fixed), "the plugin, by the name of its class in Circus or of another Python class";
     "cmd" => cmd: Maybe = None, row(Text, Global, Fixed), "a program that is the plugin, and its arguments";
-    "priority" => priority: i64 = 1, row(Int, Global, Fixed).strict(), "as of a watcher";
+    "priority" => priority: i64 = 1, Spec { strict: true, ..row(Int, Global, Fixed) }, "as of a watcher";
     }
 }
 
@@ -257,6 +258,7 @@ pub enum Place {
     Watcher,
     Stream,
     Socket,
+    Plugin,
 }
 
 impl Place {
@@ -267,6 +269,7 @@ impl Place {
             Place::Watcher => Box::new(WATCHER.iter().map(|row| &row.spec)),
             Place::Stream => Box::new(STREAM.iter().map(|row| &row.spec)),
             Place::Socket => Box::new(SOCKET.iter().map(|row| &row.spec)),
+            Place::Plugin => Box::new(PLUGIN.iter().map(|row| &row.spec)),
         }
     }
 }

@@ -3,123 +3,102 @@
 //! As in Python's `fnmatch`, `*` and `?` match every character, and a `[` that is never closed stands for itself. The
 //! time is at most the length of the pattern times the length of the name.
 
-/// A pattern that has been read.
-pub struct Pattern(Kind);
-
-enum Kind {
-    /// A mere name, which is compared as a whole.
-    Name(String),
-    Tokens(Vec<Token>),
-}
-
-enum Token {
-    Star,
-    Any,
-    One(char),
-    Set { negated: bool, ranges: Vec<(char, char)> },
-}
-
 /// Whether `text` is a pattern and not only a name.
 pub fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }
 
+/// A pattern that has been read.
+pub struct Pattern {
+    text: String,
+    /// It is not only a name.
+    is_pattern: bool,
+    /// How many bytes there are from its last closing bracket on.
+    unclosed: usize,
+}
+
 impl Pattern {
     /// Reads a pattern. Every text is one.
     pub fn new(text: &str) -> Pattern {
-        Pattern(if is_pattern(text) { Kind::Tokens(tokens(text)) } else { Kind::Name(text.into()) })
+        let mut own = String::with_capacity(text.len());
+        // More stars than two say no more, even in a set. Each of them takes time for each name.
+        for c in text.chars() {
+            if c != '*' || !own.ends_with("**") {
+                own.push(c);
+            }
+        }
+        let unclosed = own.rfind(']').map_or(own.len(), |last| own.len() - last);
+        Pattern { is_pattern: is_pattern(&own), unclosed, text: own }
     }
 
     /// Whether the whole of `name` matches.
     pub fn matches(&self, name: &str) -> bool {
-        match &self.0 {
-            Kind::Name(own) => own == name,
-            Kind::Tokens(tokens) => all_match(tokens, name),
+        if !self.is_pattern {
+            return self.text == name;
         }
-    }
-}
-
-fn tokens(text: &str) -> Vec<Token> {
-    let mut tokens = Vec::new();
-    let mut rest = text;
-    // Behind the last closing bracket no set needs to be looked for, which would take quadratic time.
-    let unclosed = text.rfind(']').map_or(text.len(), |last| text.len() - last);
-    while let Some(c) = rest.chars().next() {
-        let after = rest.get(c.len_utf8()..).unwrap_or_default();
-        let (token, after) = match c {
-            '*' => (Token::Star, after),
-            '?' => (Token::Any, after),
-            '[' if after.len() >= unclosed => set(after).unwrap_or((Token::One('['), after)),
-            _ => (Token::One(c), after),
-        };
-        if !matches!((&token, tokens.last()), (Token::Star, Some(Token::Star))) {
-            tokens.push(token);
-        }
-        rest = after;
-    }
-    tokens
-}
-
-/// Whether the whole of `name` matches.
-fn all_match(mut tokens: &[Token], name: &str) -> bool {
-    let mut chars = name.chars();
-    // Only the last star needs another try: what an earlier one could take, the last one can take too.
-    let mut retry: Option<(&[Token], std::str::Chars<'_>)> = None;
-    loop {
-        let ahead = chars.clone();
-        match (tokens.split_first(), chars.next()) {
-            (None, None) => return true,
-            (Some((Token::Star, rest)), _) => {
-                (tokens, chars) = (rest, ahead.clone());
-                retry = Some((rest, ahead));
+        let (mut rest, mut chars) = (self.text.as_str(), name.chars());
+        // Only the last star needs another try: what an earlier one could take, the last one can take too.
+        let mut retry: Option<(&str, std::str::Chars<'_>)> = None;
+        loop {
+            if let Some(behind) = rest.strip_prefix('*') {
+                (rest, retry) = (behind, Some((behind, chars.clone())));
+                continue;
             }
-            (Some((token, rest)), Some(c)) if token.takes(c) => tokens = rest,
-            _ => {
-                let Some((rest, from)) = retry.as_mut() else { return false };
-                if from.next().is_none() {
-                    return false;
-                }
-                (tokens, chars) = (*rest, from.clone());
+            let next = chars.next();
+            if next.is_none() && rest.is_empty() {
+                return true;
             }
+            if let Some(behind) = next.and_then(|c| self.behind(rest, c)) {
+                rest = behind;
+                continue;
+            }
+            let Some((again, from)) = retry.as_mut() else { return false };
+            if from.next().is_none() {
+                return false;
+            }
+            (rest, chars) = (*again, from.clone());
+        }
+    }
+
+    /// What is left of a pattern whose first part, which is no star, takes this character.
+    fn behind<'p>(&self, pattern: &'p str, c: char) -> Option<&'p str> {
+        let first = pattern.chars().next()?;
+        let after = pattern.get(first.len_utf8()..)?;
+        // Behind the last closing bracket no set needs to be looked for, which would take quadratic time.
+        let set = Some(after).filter(|after| first == '[' && after.len() >= self.unclosed).and_then(set);
+        match set {
+            Some((negated, members, after)) => (has(members, c) != negated).then_some(after),
+            None => (first == '?' || first == c).then_some(after),
         }
     }
 }
 
-impl Token {
-    fn takes(&self, c: char) -> bool {
-        match self {
-            Token::Star | Token::Any => true,
-            Token::One(own) => *own == c,
-            Token::Set { negated, ranges } => {
-                ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *negated
-            }
-        }
-    }
-}
-
-/// The set whose text begins `text`, without its `[`, and what follows; `None` when it is never closed.
-fn set(text: &str) -> Option<(Token, &str)> {
+/// The set whose text begins `text`, without its `[`: whether it is negated, its members, and what follows. `None` when
+/// it is never closed.
+fn set(text: &str) -> Option<(bool, &str, &str)> {
     let (negated, body) = text.strip_prefix('!').map_or((false, text), |body| (true, body));
     // A bracket right at the beginning is a member of the set.
     let end = body.char_indices().find(|(n, c)| *n > 0 && *c == ']')?.0;
     let (members, rest) = body.split_at_checked(end)?;
-    Some((Token::Set { negated, ranges: ranges(members) }, rest.strip_prefix(']')?))
+    Some((negated, members, rest.strip_prefix(']')?))
 }
 
-fn ranges(members: &str) -> Vec<(char, char)> {
-    let mut ranges = Vec::new();
+fn has(members: &str, c: char) -> bool {
     let mut chars = members.chars();
     while let Some(low) = chars.next() {
         let mut ahead = chars.clone();
-        match (ahead.next(), ahead.next()) {
+        let high = match (ahead.next(), ahead.next()) {
             (Some('-'), Some(high)) => {
-                ranges.push((low, high));
                 chars = ahead;
+                high
             }
-            _ => ranges.push((low, low)),
+            _ => low,
+        };
+        if (low..=high).contains(&c) {
+            return true;
         }
     }
-    ranges
+    false
 }
 
 #[cfg(test)]
@@ -146,6 +125,8 @@ mod tests {
             ("*.ini", ".ini"),
             ("**/x", "a/b/x"),
             ("h\u{e9}*", "h\u{e9}llo"),
+            ("[*-***-z]", "m"),
+            ("***", "abc"),
         ];
         let no = [
             ("", "a"),

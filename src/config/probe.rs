@@ -41,7 +41,12 @@ impl Probe {
     pub fn parse(text: &str, wid: u32, pid: i32) -> Result<Probe, String> {
         let text = text.trim();
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
-        let rest = &expand(rest.trim(), &|name| variable(name, wid, pid));
+        let rest = &expand(rest.trim(), &|name| match name.to_ascii_lowercase().as_str() {
+            "wid" => Some(wid.to_string()),
+            "pid" => Some(pid.to_string()),
+            _ => None,
+        });
+        let path = rest.strip_prefix("//").unwrap_or(rest);
         match kind {
             "notify" if rest.is_empty() => Ok(Probe::Notify),
             "fd" => descriptor(rest).map(Probe::Fd),
@@ -50,8 +55,12 @@ impl Probe {
                 Some(seconds) if seconds >= 0.0 => Ok(Probe::After(seconds)),
                 _ => Err("has no number of seconds behind `after:`".into()),
             },
-            "tcp" => tcp(rest.strip_prefix("//").unwrap_or(rest)).map(Probe::Connect),
-            "unix" => unix(rest.strip_prefix("//").unwrap_or(rest)).map(Probe::Connect),
+            "tcp" => match url::listen(path)? {
+                place @ Place::Inet(_) => Ok(Probe::Connect(place)),
+                Place::Unix(_) => Err("is a path: write `unix:PATH`".into()),
+            },
+            "unix" if path.starts_with('/') => Ok(Probe::Connect(Place::Unix(path.into()))),
+            "unix" => Err("has no path that begins with / behind `unix:`".into()),
             "http" | "https" => http(kind, rest),
             "exec" if !rest.is_empty() => Ok(Probe::Exec(rest.clone())),
             _ => {
@@ -115,34 +124,12 @@ pub fn command(text: &str) -> Option<&str> {
     text.trim().strip_prefix("exec:").map(str::trim)
 }
 
-fn variable(name: &str, wid: u32, pid: i32) -> Option<String> {
-    match name.to_ascii_lowercase().as_str() {
-        "wid" => Some(wid.to_string()),
-        "pid" => Some(pid.to_string()),
-        _ => None,
-    }
-}
-
 fn descriptor(text: &str) -> Result<i32, String> {
     let number = number::whole(text).filter(|number| DESCRIPTORS.contains(number));
     let number = number.and_then(|number| i32::try_from(number).ok());
     number.ok_or_else(|| {
         format!("has no number from {} to {} behind `fd:`", DESCRIPTORS.start(), DESCRIPTORS.end())
     })
-}
-
-fn tcp(text: &str) -> Result<Place, String> {
-    match url::listen(text)? {
-        place @ Place::Inet(_) => Ok(place),
-        Place::Unix(_) => Err("is a path: write `unix:PATH`".into()),
-    }
-}
-
-fn unix(path: &str) -> Result<Place, String> {
-    match path.starts_with('/') {
-        true => Ok(Place::Unix(path.into())),
-        false => Err("has no path that begins with / behind `unix:`".into()),
-    }
 }
 
 /// `http:URL` or `http:http://...`, and the URL alone.

@@ -1,6 +1,6 @@
 //! What the end of a process means: whether it is a failure, and whether another process takes its place.
 
-use super::value::{Field, Value, listed};
+use super::value::{Slot, Value, listed};
 
 /// The word that `respawn` takes besides booleans.
 pub const ON_FAILURE: &str = "on-failure";
@@ -17,22 +17,23 @@ pub enum Respawn {
 }
 
 /// As Circus has it, a boolean; only what Circus has not is a word.
-impl Field for Respawn {
-    fn from_value(value: &Value) -> Option<Self> {
-        match value {
-            Value::Bool(true) => Some(Respawn::Always),
-            Value::Bool(false) => Some(Respawn::Never),
-            Value::Str(word) if word == ON_FAILURE => Some(Respawn::OnFailure),
-            Value::None | Value::Int(_) | Value::Float(_) | Value::Str(_) | Value::Map(_) => None,
-        }
-    }
-
-    fn to_value(&self) -> Value {
+impl Slot for Respawn {
+    fn get(&self) -> Value {
         match self {
             Respawn::Never => Value::Bool(false),
             Respawn::OnFailure => Value::Str(ON_FAILURE.into()),
             Respawn::Always => Value::Bool(true),
         }
+    }
+
+    fn set(&mut self, value: &Value) -> bool {
+        *self = match value {
+            Value::Bool(true) => Respawn::Always,
+            Value::Bool(false) => Respawn::Never,
+            Value::Str(word) if word == ON_FAILURE => Respawn::OnFailure,
+            Value::None | Value::Int(_) | Value::Float(_) | Value::Str(_) | Value::Map(_) => return false,
+        };
+        true
     }
 }
 

@@ -108,6 +108,11 @@ pub struct Spec {
     pub feature: Option<Feature>,
 }
 
+/// The numbers from `least` to `most`.
+pub const fn range(least: f64, most: f64, beyond: Beyond) -> Option<Range> {
+    Some(Range { least, most, beyond })
+}
+
 /// An option that works, of which nothing else is to be said.
 pub const fn row(kind: Kind, expand: Expand, live: Live) -> Spec {
     Spec {
@@ -130,54 +135,6 @@ pub const fn row(kind: Kind, expand: Expand, live: Live) -> Spec {
 }
 
 impl Spec {
-    pub const fn quiet(self) -> Spec {
-        Spec { built: Built::Quiet, ..self }
-    }
-
-    pub const fn useless(self, advice: &'static str) -> Spec {
-        Spec { built: Built::Useless(advice), ..self }
-    }
-
-    pub const fn strict(self) -> Spec {
-        Spec { strict: true, ..self }
-    }
-
-    pub const fn shown(self) -> Spec {
-        Spec { shown: true, ..self }
-    }
-
-    pub const fn set_by(self, who: Who) -> Spec {
-        Spec { who, ..self }
-    }
-
-    pub const fn range(self, least: f64, most: f64, beyond: Beyond) -> Spec {
-        Spec { range: Some(Range { least, most, beyond }), ..self }
-    }
-
-    pub const fn takes(self, takes: Takes) -> Spec {
-        Spec { takes: Some(takes), ..self }
-    }
-
-    pub const fn unset(self, number: f64) -> Spec {
-        Spec { unset: Some(number), ..self }
-    }
-
-    pub const fn classes(self, classes: &'static [StreamKind]) -> Spec {
-        Spec { classes, ..self }
-    }
-
-    pub const fn of_plugins(self) -> Spec {
-        Spec { of_plugins: true, ..self }
-    }
-
-    pub const fn aliases(self, aliases: &'static str) -> Spec {
-        Spec { aliases, ..self }
-    }
-
-    pub const fn needs(self, feature: Feature) -> Spec {
-        Spec { feature: Some(feature), ..self }
-    }
-
     /// Why it cannot have this value, which is of its kind: a phrase that completes "`key = value` ...".
     ///
     /// # Errors

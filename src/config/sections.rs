@@ -1,24 +1,13 @@
 //! The sections of all files of a configuration, merged: of two equal keys the first one counts, so that the main
 //! file overrides what it includes.
 
-use super::ini::{self, Document};
+use super::ini::{self, Entry};
 use super::model::{Finding, Origin, Severity};
 use crate::sorted::Sorted;
 use std::rc::Rc;
 
 /// `[DEFAULT]` adds its options to every section, so many in all at most.
 const MOST_DEFAULTS: usize = 1_000_000;
-
-/// An option and where it stands.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// Its key.
-    pub key: String,
-    /// Its value, as it stands in the file.
-    pub value: String,
-    /// Where.
-    pub origin: Origin,
-}
 
 /// One section, merged.
 #[derive(Debug)]
@@ -29,73 +18,61 @@ pub struct Section {
     pub origin: Origin,
     /// Its options by key.
     pub entries: Sorted<String, Entry>,
-    /// How many sections begin before it.
-    order: usize,
 }
 
 /// The sections of all files.
 #[derive(Default)]
 pub struct Sections {
-    sections: Sorted<String, Section>,
+    /// In the order in which they first appear.
+    sections: Vec<Section>,
+    /// Their places there.
+    places: Sorted<String, usize>,
     main: Option<Rc<str>>,
 }
 
 impl Sections {
     /// Adds what stands in a file; the first one is the main file.
-    pub fn add(&mut self, file: &Rc<str>, document: Document, findings: &mut Vec<Finding>) {
-        self.main.get_or_insert_with(|| file.clone());
-        let origin = |line| Origin { file: file.clone(), line };
-        for note in document.notes {
-            findings.push(Finding {
-                severity: note.severity,
-                origin: origin(note.line),
-                message: note.message,
-            });
-        }
-        for ini::Section { name, line, options } in document.sections {
-            let order = self.sections.len();
-            let fresh =
-                || Section { name: name.clone(), origin: origin(line), entries: Sorted::new(), order };
-            let section = self.sections.get_or_insert_with(name.clone(), fresh);
-            for option in options {
-                let entry = Entry { key: option.key, value: option.value, origin: origin(option.line) };
-                findings.extend(section.add(entry, self.main.as_ref()));
+    pub fn add(&mut self, file: &Rc<str>, sections: Vec<ini::Section>, findings: &mut Vec<Finding>) {
+        let main = self.main.get_or_insert_with(|| file.clone());
+        for ini::Section { name, origin, options } in sections {
+            let place = *self.places.get_or_insert_with(name.clone(), || self.sections.len());
+            if place == self.sections.len() {
+                self.sections.push(Section { name, origin, entries: Sorted::new() });
             }
+            let Some(section) = self.sections.get_mut(place) else { continue };
+            findings.extend(options.into_iter().filter_map(|entry| section.add(entry, main)));
         }
     }
 
     /// The value of an option, as it stands in a file.
-    pub fn get(&self, section: &str, key: &str) -> Option<&Entry> {
-        let own = self.sections.get(section)?.entries.get(key);
-        own.or_else(|| self.sections.get("DEFAULT")?.entries.get(key))
+    pub fn get(&self, name: &str, key: &str) -> Option<&Entry> {
+        let section = |name: &str| self.sections.get(*self.places.get(name)?);
+        let own = section(name)?.entries.get(key);
+        own.or_else(|| section("DEFAULT")?.entries.get(key))
     }
 
     /// All sections but `[DEFAULT]`, in the order in which they first appear, each with the options of `[DEFAULT]`
     /// that it has not itself.
     pub fn finish(mut self, findings: &mut Vec<Finding>) -> Vec<Section> {
-        let defaults = self.sections.remove("DEFAULT");
-        let mut sections = ini::sorted(
-            self.sections.into_iter().map(|(_, section)| section).collect(),
-            |section: &Section| section.order as u64,
-        );
-        let Some(defaults) = defaults else { return sections };
-        if defaults.entries.len() * sections.len() > MOST_DEFAULTS {
+        let Some(place) = self.places.get("DEFAULT") else { return self.sections };
+        let defaults = self.sections.remove(*place);
+        if defaults.entries.len() * self.sections.len() > MOST_DEFAULTS {
             let message = "[DEFAULT] times the number of sections is too much".into();
             findings.push(Finding { severity: Severity::Fatal, origin: defaults.origin, message });
-            return sections;
+            return self.sections;
         }
-        for section in &mut sections {
+        for section in &mut self.sections {
             for (key, entry) in &defaults.entries {
                 section.entries.get_or_insert_with(key.clone(), || entry.clone());
             }
         }
-        sections
+        self.sections
     }
 }
 
 impl Section {
     /// Adds an option unless there is one of this key. That the main file overrides another needs no word.
-    fn add(&mut self, entry: Entry, main: Option<&Rc<str>>) -> Option<Finding> {
+    fn add(&mut self, entry: Entry, main: &Rc<str>) -> Option<Finding> {
         // Circus keeps the name of the section under this key.
         if entry.key == "__name__" {
             return None;
@@ -104,7 +81,7 @@ impl Section {
             self.entries.insert(entry.key.clone(), entry);
             return None;
         };
-        if first.origin.file != entry.origin.file && Some(&first.origin.file) == main {
+        if first.origin.file != entry.origin.file && first.origin.file == *main {
             return None;
         }
         let place = if first.origin.file == entry.origin.file {
@@ -124,7 +101,9 @@ mod tests {
     fn merge(files: &[(&str, &str)]) -> (Vec<Section>, Vec<String>) {
         let (mut sections, mut findings) = (Sections::default(), Vec::new());
         for (name, text) in files {
-            sections.add(&Rc::from(*name), ini::read(text.as_bytes()), &mut findings);
+            let document = ini::read(&Rc::from(*name), text.as_bytes());
+            findings.extend(document.findings);
+            sections.add(&Rc::from(*name), document.sections, &mut findings);
         }
         let sections = sections.finish(&mut findings);
         (sections, findings.iter().map(|f| format!("{}: {}", f.origin, f.message)).collect())

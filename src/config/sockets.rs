@@ -1,11 +1,28 @@
 //! What is known of sockets besides their options: protocols by name, programs that want them to block, and what
 //! processes are told.
 
+#[cfg(feature = "check")]
+use super::{expand, model::WatcherConfig, value::listed};
+
 use super::words;
 
 /// Programs that wait for connections in accept(2), and end or spin when it does not wait for them. What follows in
 /// their names is a version.
 const WAIT_IN_ACCEPT: &[&str] = &["php-fpm", "php-cgi", "fcgiwrap"];
+
+#[cfg(feature = "check")]
+impl WatcherConfig {
+    /// The sockets that the command line refers to, in lower case.
+    pub fn named_sockets(&self) -> impl Iterator<Item = String> {
+        [&self.options.cmd, &self.options.args].into_iter().flat_map(|text| expand::sockets(text))
+    }
+
+    /// The sockets that `sockets` lists, in lower case.
+    pub fn listed_sockets(&self) -> impl Iterator<Item = String> {
+        let listed = listed(self.options.sockets.as_deref().unwrap_or_default());
+        listed.into_iter().map(str::to_lowercase)
+    }
+}
 
 /// The number of the protocol that `text` names, or that it is; `None` when it is neither. /etc/protocols, which small
 /// systems have not, is not read.

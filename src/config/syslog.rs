@@ -2,6 +2,7 @@
 
 use super::features;
 use super::options::FACILITY;
+use super::url::host_and_port;
 
 /// The facility `user`, which stands in for one that is missing or unknown.
 const USER: u8 = 1;
@@ -51,20 +52,13 @@ pub fn parse(url: &str) -> Result<Syslog<'_>, String> {
         Place::Path(rest)
     } else {
         // Circus's own parser leaves out a path behind the host.
-        host(rest.split('/').next().unwrap_or_default())
-            .ok_or("it is neither syslog://HOST[:PORT]?FACILITY nor syslog:///PATH?FACILITY")?
+        let found = host_and_port(rest.split('/').next().unwrap_or_default(), 514);
+        let (host, port) = found
+            .filter(|(host, _)| !host.is_empty())
+            .ok_or("it is neither syslog://HOST[:PORT]?FACILITY nor syslog:///PATH?FACILITY")?;
+        Place::Host(host, port)
     };
     Ok(Syslog { place, facility: facility.unwrap_or(USER), unknown })
-}
-
-/// `HOST`, `HOST:PORT`, `[ADDRESS]`, `[ADDRESS]:PORT`.
-fn host(text: &str) -> Option<Place<'_>> {
-    let (name, port) = match text.rsplit_once(':') {
-        Some((name, port)) if !port.contains(']') => (name, Some(port)),
-        _ => (text, None),
-    };
-    let port = port.map_or(Some(514), |port| port.parse().ok())?;
-    (!name.is_empty()).then_some(Place::Host(name, port))
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 pub const NO_NAMES: &str =
     "is no address: circus looks up no names but localhost, since that could hold it up";
 
+const NO_PORT: &str = "has no port behind its colon";
+
 /// Where something is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -48,6 +50,18 @@ pub fn ip(host: &str) -> Option<IpAddr> {
     if bare == "localhost" { Some(Ipv4Addr::LOCALHOST.into()) } else { bare.parse().ok() }
 }
 
+/// What `HOST`, `HOST:PORT`, `[ADDRESS]` or `[ADDRESS]:PORT` names, unless what follows the colon is no port.
+pub fn host_and_port(text: &str, port: u16) -> Option<(&str, u16)> {
+    match text.rsplit_once(':') {
+        Some((host, digits)) if !digits.contains(']') => Some((host, port_of(digits)?)),
+        _ => Some((text, port)),
+    }
+}
+
+fn port_of(digits: &str) -> Option<u16> {
+    number::whole(digits).and_then(|number| u16::try_from(number).ok())
+}
+
 /// Whether the HOST of a `tcp://HOST:PORT` endpoint is this machine, and no other can reach it.
 pub fn is_local(host: &str) -> bool {
     host == "localhost" || host.starts_with("127.") || matches!(host, "[::1]" | "::1")
@@ -78,13 +92,7 @@ pub fn parse<'a>(text: &'a str, scheme: &str, port: u16) -> Result<Url<'a>, Stri
         let path = path.split('?').next().unwrap_or_default();
         return Ok(Url { place: Place::Unix(path.into()), login, host, path });
     }
-    let (name, port) = match host.rsplit_once(':') {
-        Some((name, digits)) if !digits.ends_with(']') => {
-            let number = number::whole(digits).and_then(|number| u16::try_from(number).ok());
-            (name, number.ok_or("has no port behind its colon")?)
-        }
-        _ => (host, port),
-    };
+    let (name, port) = host_and_port(host, port).ok_or(NO_PORT)?;
     let ip = ip(name).ok_or(NO_NAMES)?;
     Ok(Url { place: Place::Inet(SocketAddr::new(ip, port)), login, host, path })
 }
@@ -99,8 +107,7 @@ pub fn listen(text: &str) -> Result<Place, String> {
     }
     let (host, port) =
         text.rsplit_once(':').ok_or("is neither ADDRESS:PORT nor a path that begins with /")?;
-    let port = number::whole(port).and_then(|number| u16::try_from(number).ok());
-    Ok(Place::Inet(SocketAddr::new(ip(host).ok_or(NO_NAMES)?, port.ok_or("has no port behind its colon")?)))
+    Ok(Place::Inet(SocketAddr::new(ip(host).ok_or(NO_NAMES)?, port_of(port).ok_or(NO_PORT)?)))
 }
 
 /// The bytes of a part of a URL, in which `%` and two hexadecimal digits stand for one of them.

@@ -18,7 +18,7 @@ pub fn split(line: &str) -> Result<Vec<String>, &'static str> {
                 let escaped = chars.next().ok_or("nothing follows the last backslash")?;
                 word.get_or_insert_default().push(escaped);
             }
-            '\'' | '"' => quoted(c, &mut chars, word.get_or_insert_default())?,
+            '\'' | '"' => quoted(c, &['"', '\\'], &mut chars, word.get_or_insert_default())?,
             _ => word.get_or_insert_default().push(c),
         }
     }
@@ -26,15 +26,23 @@ pub fn split(line: &str) -> Result<Vec<String>, &'static str> {
     Ok(words)
 }
 
-/// Appends what stands before the closing `quote`. In double quotes a backslash escapes itself and the quote.
-fn quoted(quote: char, chars: &mut std::str::Chars<'_>, word: &mut String) -> Result<(), &'static str> {
+/// Appends what stands before the closing `quote`. In double quotes a backslash makes some characters ordinary.
+///
+/// # Errors
+/// There is no closing quote.
+pub fn quoted(
+    quote: char,
+    escaped: &[char],
+    chars: &mut std::str::Chars<'_>,
+    word: &mut String,
+) -> Result<(), &'static str> {
     const OPEN: &str = "there is no closing quotation mark";
     loop {
         match chars.next().ok_or(OPEN)? {
             c if c == quote => return Ok(()),
             '\\' if quote == '"' => {
                 let c = chars.next().ok_or(OPEN)?;
-                if c != '"' && c != '\\' {
+                if !escaped.contains(&c) {
                     word.push('\\');
                 }
                 word.push(c);

@@ -41,8 +41,8 @@ pub fn options(watcher: &WatcherConfig) -> Map {
             map.insert(family.whole().to_string() + CONF, stream);
             continue;
         }
-        for name in family.members.names(watcher) {
-            let value = family.members.get(watcher, &name);
+        for name in family.names(watcher) {
+            let value = family.get(watcher, &name);
             map.extend(value.map(|value| (family.key(&name), json(&value))));
         }
     }
@@ -79,29 +79,15 @@ fn stream(watcher: &WatcherConfig, key: &str) -> Option<Json> {
 
 /// The options of circus, or one of them. The endpoints are the places that are really served; nothing is published at
 /// the other two.
-///
-/// # Errors
-/// `option` is none of them.
-pub fn globaloptions(
-    options: &CircusOptions,
-    (endpoint, pubsub): (&str, &str),
-    option: Option<&str>,
-) -> Result<Map, Refusal> {
+pub fn globaloptions(options: &CircusOptions, (endpoint, pubsub): (&str, &str), option: Option<&str>) -> Map {
     let value = |key: &str| match key {
         global::endpoint => Json::from(endpoint),
         global::pubsub_endpoint => Json::from(pubsub),
         global::stats_endpoint | global::multicast_endpoint => Json::Null,
         _ => options::find(options::CIRCUS, key).map_or(Json::Null, |row| json(&row.get(options))),
     };
-    let all = render::GLOBAL_OPTIONS;
-    match option {
-        None => {
-            let options = object(&mut all.iter().map(|key| (key.to_string(), value(key))));
-            Ok(one("options", Json::Object(options)))
-        }
-        Some(key) if all.contains(&key) => Ok(one("options", Json::Object(one(key, value(key))))),
-        Some(key) => Err(Refusal::message(format!("{} not an existing option", python::quoted(key)))),
-    }
+    let asked = render::GLOBAL_OPTIONS.into_iter().filter(|key| option.is_none_or(|option| option == *key));
+    one("options", Json::Object(object(&mut asked.map(|key| (key.to_string(), value(key))))))
 }
 
 /// The refusal when a watcher, as the client calls it, has no such process.

@@ -1,39 +1,37 @@
 //! `status` for a person: the table of what `details` adds to the states, and what a check has found.
 
-use super::Map;
-use super::plain::{cut, plain, width};
+use super::plain::{columns as columns_of, cut, plain};
+use super::{at, items, lines, members, word};
 use crate::config::number;
 use serde_json::Value as Json;
 
 /// Whether the answer to a check says that all is well; true for other answers.
-pub fn is_healthy(reply: &Map) -> bool {
-    reply.get("healthy").and_then(Json::as_bool).unwrap_or(true)
+pub fn is_healthy(reply: &Json) -> bool {
+    at(reply, "healthy") != false
 }
 
 /// A line for each watcher that fails, or `ok`; `None` if the answer is not that to a check.
-pub fn render_check(reply: &Map) -> Option<String> {
-    let failing = reply.get("failing")?.as_object()?;
-    let line = |(name, why): (&String, &Json)| format!("{name}: {}", plain(why.as_str().unwrap_or_default()));
-    let lines: Vec<String> = failing.iter().map(line).collect();
-    Some(if lines.is_empty() { "ok".into() } else { lines.join("\n") })
+pub fn render_check(reply: &Json) -> Option<String> {
+    let failing = members(reply.get("failing")?);
+    let text =
+        lines(failing.map(|(name, why)| format!("{name}: {}", plain(why.as_str().unwrap_or_default()))));
+    Some(if text.is_empty() { "ok".into() } else { text })
 }
 
 /// How many pids of a watcher the table has room for.
 const MOST_PIDS: usize = 4;
 
 /// The watchers as a table; `None` if the answer has no details.
-pub fn render_table(reply: &Map) -> Option<String> {
-    let watchers = reply.get("watchers")?.as_object()?;
+pub fn render_table(reply: &Json) -> Option<String> {
+    let watchers = reply.get("watchers")?;
     let mut rows =
         vec![["WATCHER", "STATE", "PROCESSES", "UPTIME", "RESTARTS", "MEMORY", "PIDS"].map(String::from)];
-    rows.extend(watchers.iter().filter_map(|(name, watcher)| Some(row(name, watcher.as_object()?))));
-    let mut widths = [0; 7];
-    for row in &rows {
-        widths.iter_mut().zip(row).for_each(|(width, cell)| *width = cell.chars().count().max(*width));
-    }
+    rows.extend(members(watchers).map(|(name, watcher)| row(name, watcher)));
+    let width = |column: usize| rows.iter().filter_map(|row| Some(row.get(column)?.chars().count())).max();
+    let widths: Vec<usize> = (0..7).map(|column| width(column).unwrap_or(0)).collect();
     let line = |row: &[String; 7]| {
         let mut line = String::new();
-        for (number, (cell, width)) in row.iter().zip(widths).enumerate() {
+        for (number, (cell, width)) in row.iter().zip(&widths).enumerate() {
             // Numbers stand at the right of their columns.
             line += &if (2..6).contains(&number) {
                 format!("{cell:>width$}  ")
@@ -43,39 +41,41 @@ pub fn render_table(reply: &Map) -> Option<String> {
         }
         line.trim_end().to_string()
     };
-    let mut lines: Vec<String> = rows.iter().map(line).collect();
     let fault = |(name, watcher): (&String, &Json)| {
-        let fault = watcher.get("fault").and_then(Json::as_str)?;
-        Some(format!("{}: {}", plain(name), plain(fault)))
+        Some(format!("{}: {}", plain(name), plain(at(watcher, "fault").as_str()?)))
     };
-    lines.extend(watchers.iter().filter_map(fault));
-    Some(lines.join("\n"))
+    Some(lines(rows.iter().map(line).chain(members(watchers).filter_map(fault))))
 }
 
-fn row(name: &str, watcher: &Map) -> [String; 7] {
-    let number = |key: &str| watcher.get(key).and_then(Json::as_u64).unwrap_or(0);
-    let status = watcher.get("status").and_then(Json::as_str).unwrap_or_default();
-    let since = watcher.get("since").and_then(Json::as_f64).filter(|_| status == "active");
-    let processes: Vec<&Json> =
-        watcher.get("processes").and_then(Json::as_array).into_iter().flatten().collect();
-    let running =
-        processes.iter().filter(|p| p.get("state").is_some_and(|state| *state == "running")).count();
+/// The processes of a watcher, in an answer to `status` with details.
+pub fn processes(watcher: &Json) -> impl Iterator<Item = &Json> {
+    items(at(watcher, "processes"))
+}
+
+/// How many processes of a watcher run.
+pub fn running(watcher: &Json) -> usize {
+    processes(watcher).filter(|process| at(process, "state") == "running").count()
+}
+
+fn row(name: &str, watcher: &Json) -> [String; 7] {
+    let status = word(watcher, "status");
     let memory =
-        processes.iter().filter_map(|p| p.get("rss").and_then(Json::as_u64)).reduce(u64::saturating_add);
-    let pids = processes.iter().filter_map(|p| p.get("pid").and_then(Json::as_i64));
-    let mut shown: Vec<String> = pids.take(MOST_PIDS).map(|pid| pid.to_string()).collect();
-    if processes.len() > MOST_PIDS {
-        shown.push(format!("and {} more", processes.len() - MOST_PIDS));
+        processes(watcher).filter_map(|process| at(process, "rss").as_u64()).reduce(u64::saturating_add);
+    let mut pids: Vec<String> = processes(watcher).map(|process| at(process, "pid").to_string()).collect();
+    if pids.len() > MOST_PIDS {
+        let more = pids.split_off(MOST_PIDS).len();
+        pids.push(format!("and {more} more"));
     }
-    let rests = status == "stopped" && processes.is_empty();
+    let rests = status == "stopped" && pids.is_empty();
+    let number = |key: &str| at(watcher, key).as_u64().unwrap_or(0);
     [
         plain(name),
         status.to_string(),
-        if rests { "-".into() } else { format!("{running}/{}", number("wanted")) },
-        since.map_or("-".into(), duration),
+        if rests { "-".into() } else { format!("{}/{}", running(watcher), number("wanted")) },
+        at(watcher, "since").as_f64().filter(|_| status == "active").map_or("-".into(), duration),
         number("restarts").to_string(),
         memory.map_or("-".into(), size),
-        shown.join(" "),
+        pids.join(" "),
     ]
 }
 
@@ -100,8 +100,8 @@ pub fn waiting_for(
         |name: &str| format!("{gone} of {all} ended; waiting for {name}: process {pid} (wid {wid}), {end}");
     let name = plain(watcher);
     let room = columns.saturating_sub(around("").len()).max(SHORTEST);
-    let fits = name.chars().map(width).sum::<usize>() <= room;
-    around(&if fits { name } else { cut(&name, room - 2) + ".." })
+    let fits = columns_of(&name) <= room;
+    around(&if fits { name } else { format!("{}..", cut(&name, room - 2)) })
 }
 
 /// A time in the two largest units that it has: `3d04h`, `2h05m`, `1m07s`, `42s`.
@@ -129,10 +129,6 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn map(json: Json) -> Map {
-        json.as_object().unwrap().clone()
-    }
-
     #[test]
     fn times_and_sizes_are_short() {
         for (seconds, text) in [
@@ -158,12 +154,12 @@ mod tests {
             let state = if pid == 106 { "stopping" } else { "running" };
             json!({"pid": pid, "wid": 1, "state": state, "age": 3.0, "cpu": 0.5, "rss": 2 << 20})
         };
-        let answer = map(json!({"watchers": {
+        let answer = json!({"watchers": {
             "web": {"status": "active", "since": 67.0, "restarts": 12, "wanted": 6,
                     "fault": "active: 5 of 6 processes run",
                     "processes": (101..107).map(process).collect::<Vec<_>>()},
             "a b": {"status": "stopped", "since": 1.0, "restarts": 0, "wanted": 1, "processes": []},
-        }}));
+        }});
         let table = render_table(&answer).unwrap();
         let expected = "\
 WATCHER  STATE    PROCESSES  UPTIME  RESTARTS  MEMORY  PIDS
@@ -171,7 +167,7 @@ a b      stopped          -       -         0       -
 web      active         5/6   1m07s        12   12.0M  101 102 103 104 and 2 more
 web: active: 5 of 6 processes run";
         assert_eq!(table, expected);
-        assert_eq!(render_table(&Map::new()), None);
+        assert_eq!(render_table(&Json::Null), None);
     }
 
     #[test]
@@ -187,11 +183,11 @@ web: active: 5 of 6 processes run";
 
     #[test]
     fn a_check_names_what_fails() {
-        assert!(is_healthy(&Map::new()));
-        let answer = map(json!({"healthy": false, "failing": {"web": "stopped: no\u{1b}[31m such file"}}));
+        assert!(is_healthy(&Json::Null));
+        let answer = json!({"healthy": false, "failing": {"web": "stopped: no\u{1b}[31m such file"}});
         assert!(!is_healthy(&answer));
         assert_eq!(render_check(&answer).as_deref(), Some("web: stopped: no such file"));
-        let answer = map(json!({"healthy": true, "failing": {}}));
+        let answer = json!({"healthy": true, "failing": {}});
         assert_eq!((is_healthy(&answer), render_check(&answer).as_deref()), (true, Some("ok")));
     }
 }

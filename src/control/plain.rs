@@ -99,14 +99,19 @@ pub fn width(c: char) -> usize {
     }
 }
 
+/// How many columns a text takes.
+pub fn columns(text: &str) -> usize {
+    text.chars().map(width).sum()
+}
+
 /// The beginning of a text, in so many columns at most.
-pub fn cut(text: &str, columns: usize) -> String {
+pub fn cut(text: &str, columns: usize) -> &str {
     let mut used = 0;
-    let fits = |c: &char| {
+    let end = text.char_indices().find(|(_, c)| {
         used += width(*c);
-        used <= columns
-    };
-    text.chars().take_while(fits).collect()
+        used > columns
+    });
+    end.map_or(text, |(end, _)| text.get(..end).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use super::args::Args;
 use super::props::text;
 use super::python::quoted;
-use super::{Map, Refusal, commands, object};
+use super::{Map, Refusal, commands, object, one, put};
 use crate::arbiter::Pid;
 use crate::arbiter::request::{Errno, Reply, Request};
 use serde_json::Value as Json;
@@ -136,22 +136,7 @@ pub fn encode_request(command: &str, properties: &Map) -> Vec<u8> {
 
 /// The line that answers an order. `time` is in seconds since 1970.
 pub fn encode_reply(id: &Id, reply: &Reply, time: f64) -> Vec<u8> {
-    match reply {
-        Reply::Error { errno, reason } => encode_error(id, *errno, reason, time),
-        other => encode_answer(id, &keys(other), time),
-    }
-}
-
-/// The line that refuses a request.
-pub fn encode_error(id: &Id, errno: Errno, reason: &str, time: f64) -> Vec<u8> {
-    let mut line = Line::new();
-    line.key("status", &"error".into());
-    line.key("reason", &reason.into());
-    line.key("tb", &Json::Null);
-    line.key("time", &time.into());
-    line.key("errno", &(errno as u8).into());
-    line.id(id);
-    line.end()
+    encode_outcome(id, keys(reply), time)
 }
 
 /// The line that answers a question: `keys` stand in Circus's envelope, and replace what they have in common with
@@ -165,12 +150,20 @@ pub fn encode_answer(id: &Id, keys: &Map, time: f64) -> Vec<u8> {
     line.end()
 }
 
-/// The line that answers with one of the two.
+/// The line that answers a question, or refuses a request.
 pub fn encode_outcome(id: &Id, outcome: Result<Map, Refusal>, time: f64) -> Vec<u8> {
-    match outcome {
-        Ok(keys) => encode_answer(id, &keys, time),
-        Err(refusal) => encode_error(id, refusal.errno, &refusal.reason, time),
-    }
+    let Refusal { errno, reason } = match outcome {
+        Ok(keys) => return encode_answer(id, &keys, time),
+        Err(refusal) => refusal,
+    };
+    let mut line = Line::new();
+    line.key("status", &"error".into());
+    line.key("reason", &reason.into());
+    line.key("tb", &Json::Null);
+    line.key("time", &time.into());
+    line.key("errno", &(errno as u8).into());
+    line.id(id);
+    line.end()
 }
 
 /// The line that tells an event.
@@ -183,29 +176,25 @@ pub fn encode_event(topic: &str, data: &Map) -> Vec<u8> {
 }
 
 /// What a reply has besides the envelope.
-fn keys(reply: &Reply) -> Map {
-    let mut keys = Map::new();
-    match reply {
-        Reply::Ok | Reply::Error { .. } => {}
-        Reply::Stopped => {
-            keys.insert("info".into(), Json::Null);
-        }
+fn keys(reply: &Reply) -> Result<Map, Refusal> {
+    Ok(match reply {
+        Reply::Error { errno, reason } => return Err(Refusal { errno: *errno, reason: reason.clone() }),
+        Reply::Ok => Map::new(),
+        Reply::Stopped => one("info", Json::Null),
         Reply::Info { started, stopped, kept } => {
             let mut info = started_and_kept(started, kept);
-            if let Some(stopped) = stopped {
-                info.insert("stopped".into(), pids(stopped));
-            }
-            keys.insert("info".into(), Json::Object(info));
+            stopped.iter().for_each(|stopped| put(&mut info, "stopped", pids(stopped)));
+            one("info", Json::Object(info))
         }
-        Reply::Added { started, kept } => keys = started_and_kept(started, kept),
+        Reply::Added { started, kept } => started_and_kept(started, kept),
         Reply::Numprocesses { count, singleton } => {
-            keys.insert("numprocesses".into(), (*count).into());
+            let mut keys = one("numprocesses", (*count).into());
             if *singleton {
-                keys.insert("singleton".into(), Json::Bool(true));
+                put(&mut keys, "singleton", true.into());
             }
+            keys
         }
-    }
-    keys
+    })
 }
 
 fn started_and_kept(started: &[Pid], kept: &[Pid]) -> Map {

@@ -1,8 +1,8 @@
 //! `why`: why a watcher is as it is, told as somebody would tell it who has been watching all the time.
 
-use super::Map;
 use super::overview::duration;
 use super::plain::plain;
+use super::{Map, at, items, word};
 use crate::config::number;
 use crate::signals;
 use serde_json::Value as Json;
@@ -10,11 +10,11 @@ use serde_json::Value as Json;
 /// How many changes the text has; JSON has all.
 const MOST_CHANGES: usize = 12;
 
-pub(super) fn render(_: &Map, reply: &Map) -> String {
+pub(super) fn render(_: &Map, reply: &Json) -> String {
     let mut text = state(reply);
     text.push_str(&processes(reply));
     text.push_str(&plans(reply));
-    let changes: Vec<&Map> = objects(reply, "changes").collect();
+    let changes: Vec<&Json> = items(at(reply, "changes")).filter(|change| change.is_object()).collect();
     if changes.len() > 1 || changes.iter().any(|change| word(change, "what") == "ended") {
         let skipped = changes.len().saturating_sub(MOST_CHANGES);
         text.push_str("\nWhat has happened");
@@ -26,7 +26,7 @@ pub(super) fn render(_: &Map, reply: &Map) -> String {
             text.push_str(&format!("\n  {}  {}", word(change, "at"), happened(change)));
         }
     }
-    let mut lines = objects(reply, "last_output").peekable();
+    let mut lines = items(at(reply, "last_output")).peekable();
     if lines.peek().is_some() {
         text.push_str("\nIts last lines of output:");
         lines.for_each(|line| text.push_str(&format!("\n  {}", plain(word(line, "text")))));
@@ -35,36 +35,34 @@ pub(super) fn render(_: &Map, reply: &Map) -> String {
 }
 
 /// The state, since when, and by whom.
-fn state(reply: &Map) -> String {
+fn state(reply: &Json) -> String {
     let (name, state) = (plain(word(reply, "name")), word(reply, "state"));
-    let Some(since) = reply.get("since").and_then(Json::as_object) else {
-        let autostart = reply.get("autostart").and_then(Json::as_bool).unwrap_or(true);
-        if let Some(fault) = reply.get("fault").and_then(Json::as_str) {
+    let (since, waits) = (at(reply, "since"), at(reply, "waits") == true);
+    if !since.is_object() {
+        if let Some(fault) = at(reply, "fault").as_str() {
             let fault = fault.strip_prefix(state).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(fault);
             return format!("{name} is {state}: {}.", plain(fault));
         }
-        let why = match (reply.get("waits"), autostart) {
-            (Some(Json::Bool(true)), _) => "it waits until one of its sockets is used (on_demand)",
+        let why = match (waits, at(reply, "autostart") != false) {
+            (true, _) => "it waits until one of its sockets is used (on_demand)",
             (_, true) => "its turn to start has not come yet",
             (_, false) => "it does not start with circus (autostart = False), and nobody has started it",
         };
         return format!("{name} is {state}: {why}.");
-    };
-    let ago = duration(seconds(since, "ago").unwrap_or(0.0));
+    }
+    let ago = duration(at(since, "ago").as_f64().unwrap_or(0.0));
     let because = cause(since).map(|cause| format!(": {cause}")).unwrap_or_default();
-    let waits = reply.get("waits") == Some(&Json::Bool(true));
     let waits = if waits { " It waits until one of its sockets is used (on_demand)." } else { "" };
     format!("{name} is {state} since {} ({ago} ago){because}.{waits}", word(since, "at"))
 }
 
-fn processes(reply: &Map) -> String {
-    let number = |key: &str| reply.get(key).and_then(Json::as_u64).unwrap_or(0);
+fn processes(reply: &Json) -> String {
+    let number = |key: &str| at(reply, key).as_u64().unwrap_or(0);
     let mut text = match (word(reply, "state"), number("running"), number("wanted")) {
         ("stopped", ..) => String::new(),
         (_, 0, 0) => " It has no process of its own.".into(),
         (_, running, wanted) => {
-            let reloads = reply.get("reloading") == Some(&Json::Bool(true));
-            let reload = if reloads { ", and a reload is under way" } else { "" };
+            let reload = if at(reply, "reloading") == true { ", and a reload is under way" } else { "" };
             format!(" {running} of {wanted} processes run{reload}.")
         }
     };
@@ -75,20 +73,19 @@ fn processes(reply: &Map) -> String {
             text.push_str(&format!(" Processes were replaced {times} times that had ended by themselves."))
         }
     }
-    let fault = reply.get("fault").and_then(Json::as_str);
-    if let Some(fault) = fault.filter(|_| reply.get("since").is_some_and(Json::is_object)) {
+    if let Some(fault) = at(reply, "fault").as_str().filter(|_| at(reply, "since").is_object()) {
         text.push_str(&format!("\nIt does not run as it should: {}.", plain(fault)));
     }
     text
 }
 
 /// What keeps a plugin from its work, and what comes next by itself.
-fn plans(reply: &Map) -> String {
+fn plans(reply: &Json) -> String {
     let mut text = String::new();
-    if let Some(trouble) = reply.get("trouble").and_then(Json::as_str) {
+    if let Some(trouble) = at(reply, "trouble").as_str() {
         text.push_str(&format!("\nIt has trouble: {}.", plain(trouble)));
     }
-    if let Some(socket) = reply.get("nonblocking").and_then(Json::as_str) {
+    if let Some(socket) = at(reply, "nonblocking").as_str() {
         let socket = plain(socket);
         text.push_str(&format!(
             "\nIt gets [socket:{socket}], which does not block. A program that waits for connections in accept(2), as \
@@ -96,14 +93,13 @@ fn plans(reply: &Map) -> String {
              helps."
         ));
     }
-    if let Some(wait) = seconds(reply, "next_attempt") {
+    if let Some(wait) = at(reply, "next_attempt").as_f64() {
         text.push_str(&format!("\nThe next attempt is in {} s.", number::fixed(wait, 1)));
     }
-    if let Some(wait) = seconds(reply, "next_kill") {
+    if let Some(wait) = at(reply, "next_kill").as_f64() {
         text.push_str(&format!("\nWhat has been asked to end gets SIGKILL in {} s.", number::fixed(wait, 1)));
     }
-    let survivors = reply.get("survivors").and_then(Json::as_array).into_iter().flatten();
-    let pids: Vec<String> = survivors.map(Json::to_string).collect();
+    let pids: Vec<String> = items(at(reply, "survivors")).map(Json::to_string).collect();
     if !pids.is_empty() {
         let processes = pids.join(", ");
         text.push_str(&format!("\nSIGKILL did not end {processes}; nothing waits for that any more."));
@@ -112,9 +108,9 @@ fn plans(reply: &Map) -> String {
 }
 
 /// A change as part of a sentence.
-fn happened(change: &Map) -> String {
+fn happened(change: &Json) -> String {
     let process = || {
-        let number = |key: &str| change.get(key).and_then(Json::as_i64).unwrap_or(0);
+        let number = |key: &str| at(change, key).as_i64().unwrap_or(0);
         format!("process {} (wid {})", number("pid"), number("wid"))
     };
     let reason = plain(word(change, "reason"));
@@ -135,23 +131,22 @@ fn happened(change: &Map) -> String {
     what + &because + &times(change)
 }
 
-fn times(change: &Map) -> String {
-    match change.get("times").and_then(Json::as_u64).unwrap_or(1) {
+fn times(change: &Json) -> String {
+    match at(change, "times").as_u64().unwrap_or(1) {
         0 | 1 => String::new(),
         times => format!(" ({times} times in a row)"),
     }
 }
 
 /// How a process has ended.
-fn end(change: &Map) -> String {
-    let code = change.get("exit_code").and_then(Json::as_i64).unwrap_or(0);
-    let after = number::fixed(seconds(change, "lived").unwrap_or(0.0), 1);
+fn end(change: &Json) -> String {
+    let code = at(change, "exit_code").as_i64().unwrap_or(0);
+    let after = number::fixed(at(change, "lived").as_f64().unwrap_or(0.0), 1);
     let how = match i32::try_from(code).unwrap_or(0) {
         signal @ ..0 => format!("was ended by {}", signals::name(-signal)),
         code => format!("exited with code {code}"),
     };
-    let oom = change.get("oom") == Some(&Json::Bool(true));
-    let meaning = match (oom, code) {
+    let meaning = match (at(change, "oom") == true, code) {
         (true, ..0) => "; probably the kernel ended it because the memory was used up".into(),
         (true, 0..) => "; probably the kernel ended what it ran because the memory was used up".into(),
         (false, 129..=192) => {
@@ -185,9 +180,9 @@ fn meaning(code: i64) -> &'static str {
 }
 
 /// Who or what was the cause of a change; a sentence without its end.
-fn cause(change: &Map) -> Option<String> {
-    let cause = change.get("cause")?.as_object()?;
-    if let Some(command) = cause.get("command").and_then(Json::as_str) {
+fn cause(change: &Json) -> Option<String> {
+    let cause = at(change, "cause");
+    if let Some(command) = at(cause, "command").as_str() {
         return Some(ordered(command, cause));
     }
     let text = match word(cause, "event") {
@@ -206,8 +201,8 @@ fn cause(change: &Map) -> Option<String> {
 }
 
 /// `the command "stop" of root (uid 0): circusctl stop web (pid 12)`.
-fn ordered(command: &str, cause: &Map) -> String {
-    let id = |key: &str| cause.get(key).and_then(Json::as_i64);
+fn ordered(command: &str, cause: &Json) -> String {
+    let id = |key: &str| at(cause, key).as_i64();
     let user = plain(word(cause, "user"));
     let who = match (id("uid"), user.is_empty()) {
         (Some(uid), false) => format!(" of {user} (uid {uid})"),
@@ -224,25 +219,13 @@ fn ordered(command: &str, cause: &Map) -> String {
     format!("the command \"{command}\"{who}{by}")
 }
 
-fn objects<'a>(map: &'a Map, key: &str) -> impl Iterator<Item = &'a Map> {
-    map.get(key).and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_object)
-}
-
-fn word<'a>(map: &'a Map, key: &str) -> &'a str {
-    map.get(key).and_then(Json::as_str).unwrap_or_default()
-}
-
-fn seconds(map: &Map, key: &str) -> Option<f64> {
-    map.get(key).and_then(Json::as_f64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
 
     fn told(reply: Json) -> String {
-        render(&Map::new(), reply.as_object().unwrap())
+        render(&Map::new(), &reply)
     }
 
     #[test]
@@ -280,7 +263,7 @@ Its last lines of output:
     #[test]
     fn what_sigkill_did_not_end_and_what_was_never_ready_is_said() {
         let change = json!({"what": "survives", "pid": 20, "wid": 1});
-        let text = happened(change.as_object().unwrap());
+        let text = happened(&change);
         assert_eq!(text, "process 20 (wid 1) was still there 2 s after SIGKILL; circus went on without it");
         let text = told(json!({"name": "a", "state": "stopped", "survivors": [20, 21],
                                "since": {"at": "now", "cause": {"event": "unready"}}}));
@@ -303,7 +286,7 @@ Its last lines of output:
         let told = |oom: bool| {
             let change =
                 json!({"what": "ended", "pid": 2, "wid": 1, "exit_code": 137, "lived": 2.0, "oom": oom});
-            happened(change.as_object().unwrap())
+            happened(&change)
         };
         let end = "process 2 (wid 1) exited with code 137 after 2.0 s; ";
         assert_eq!(told(false), format!("{end}shells say so when what they ran was ended by SIGKILL"));
@@ -317,7 +300,7 @@ Its last lines of output:
     fn a_signal_that_somebody_had_circus_send_is_not_denied() {
         for code in [-9, -15] {
             let change = json!({"what": "ended", "pid": 20, "wid": 1, "exit_code": code, "lived": 2.0});
-            let text = happened(change.as_object().unwrap());
+            let text = happened(&change);
             assert!(text.ends_with(": circus has not, unless by the command \"signal\""), "{text}");
         }
     }

@@ -1,7 +1,7 @@
 //! What a connection speaks: lines of JSON or, when its first byte says so, ZMTP. Requests and replies are the same
 //! JSON either way.
 
-use super::frame::{Lines, TooLong};
+use super::frame::{Inbox, Lines, TooLong};
 #[cfg(feature = "zmtp")]
 use super::zmtp::{self, Peer};
 use super::{Map, protocol};
@@ -40,12 +40,19 @@ pub enum Input<'a> {
     },
 }
 
+/// What a connection speaks, and what has come.
+#[derive(Debug, Default)]
+pub struct Wire {
+    inbox: Inbox,
+    language: Language,
+}
+
 /// The language of a connection.
 #[derive(Debug, Default)]
-pub enum Wire {
+enum Language {
     /// Nothing has come yet.
     #[default]
-    Fresh,
+    Unknown,
     /// A line for each request, reply and event.
     Lines(Lines),
     /// ZeroMQ's protocol.
@@ -53,76 +60,62 @@ pub enum Wire {
     Zmtp(Box<Peer>),
 }
 
+impl Language {
+    fn beginning_with(first: u8) -> Language {
+        match first {
+            #[cfg(feature = "zmtp")]
+            ZMTP => Language::Zmtp(Box::default()),
+            _ => Language::Lines(Lines::default()),
+        }
+    }
+}
+
 impl Wire {
     /// Lines, without a look at the first byte.
     pub fn lines() -> Wire {
-        Wire::Lines(Lines::default())
+        Wire { language: Language::Lines(Lines::default()), ..Wire::default() }
     }
 
     /// Takes what was read. Take everything out with [`Wire::next`] until there is nothing before the next call.
     pub fn push(&mut self, bytes: &[u8]) {
-        if let Wire::Fresh = self {
-            *self = Wire::beginning_with(bytes);
+        if let (Language::Unknown, Some(first)) = (&self.language, bytes.first()) {
+            self.language = Language::beginning_with(*first);
         }
-        match self {
-            Wire::Fresh => {}
-            Wire::Lines(lines) => lines.push(bytes),
-            #[cfg(feature = "zmtp")]
-            Wire::Zmtp(peer) => peer.push(bytes),
-        }
-    }
-
-    fn beginning_with(bytes: &[u8]) -> Wire {
-        match bytes.first() {
-            #[cfg(feature = "zmtp")]
-            Some(&ZMTP) => Wire::Zmtp(Box::default()),
-            Some(_) => Wire::lines(),
-            None => Wire::Fresh,
-        }
+        self.inbox.push(bytes);
     }
 
     /// The next thing that was said; `None` when more has to be read first.
     #[allow(clippy::should_implement_trait, reason = "the request is lent, which an Iterator cannot do")]
     pub fn next(&mut self) -> Option<Input<'_>> {
-        match self {
-            Wire::Fresh => None,
-            Wire::Lines(lines) => Some(match lines.next()? {
+        match &mut self.language {
+            Language::Unknown => None,
+            Language::Lines(lines) => Some(match lines.next(&mut self.inbox)? {
                 Ok(json) => Input::Request { json, envelope: Vec::new() },
                 Err(TooLong) => Input::TooLong { envelope: Vec::new() },
             }),
             #[cfg(feature = "zmtp")]
-            Wire::Zmtp(peer) => peer.next(),
+            Language::Zmtp(peer) => peer.next(&mut self.inbox),
         }
     }
 
     /// How much memory is kept.
     pub fn held(&self) -> usize {
-        match self {
-            Wire::Fresh => 0,
-            Wire::Lines(lines) => lines.held(),
-            #[cfg(feature = "zmtp")]
-            Wire::Zmtp(peer) => peer.held(),
-        }
+        self.inbox.held()
     }
 
     /// Gives back the memory of what was taken out.
     pub fn tidy(&mut self) {
-        match self {
-            Wire::Fresh => {}
-            Wire::Lines(lines) => lines.tidy(),
-            #[cfg(feature = "zmtp")]
-            Wire::Zmtp(peer) => peer.tidy(),
-        }
+        self.inbox.tidy();
     }
 
     /// At the end of what comes in: whether a line was begun and not ended.
     pub fn is_cut_off(&self) -> bool {
-        matches!(self, Wire::Lines(lines) if lines.finish().is_some())
+        matches!(self.language, Language::Lines(_)) && !self.inbox.rest().is_empty()
     }
 
     /// Whether it is ZMTP.
     pub fn is_zmtp(&self) -> bool {
-        !matches!(self, Wire::Fresh | Wire::Lines(_))
+        !matches!(self.language, Language::Unknown | Language::Lines(_))
     }
 
     /// A line that was made to answer the request with this envelope, as it has to be sent.

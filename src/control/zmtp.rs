@@ -6,12 +6,11 @@
 //! before the reply. A SUB peer sends subscriptions, as to a PUB, as messages (3.0) or as commands (3.1).
 //!
 //! Memory is bounded: what is kept is one frame of at most [`LIMIT`] bytes and what came with the last
-//! [`Peer::push`]. A longer message is thrown away as it comes, and reported once. The first violation of the
+//! [`Inbox::push`]. A longer message is thrown away as it comes, and reported once. The first violation of the
 //! protocol ends it.
 
-use super::frame::{LIMIT, drop_front};
+use super::frame::{Inbox, LIMIT};
 use super::wire::Input;
-use std::ops::Range;
 
 /// What a greeting begins with: 0xff, eight octets of any value, and 0x7f.
 const SIGNATURE: usize = 10;
@@ -54,9 +53,6 @@ enum Stage {
 /// The other side of a connection that speaks ZMTP.
 #[derive(Debug, Default)]
 pub struct Peer {
-    bytes: Vec<u8>,
-    /// What begins here was not looked at.
-    start: usize,
     /// So many bytes are still to be thrown away.
     skip: u64,
     stage: Stage,
@@ -66,63 +62,46 @@ pub struct Peer {
     too_long: bool,
 }
 
-/// A frame that is there as a whole, by its place in the bytes.
-struct Frame {
-    flags: u8,
-    whole: Range<usize>,
-    body: Range<usize>,
-    /// Its body is longer than it may be, and is thrown away.
-    too_long: bool,
-}
-
 /// What some bytes mean; an error is why the peer cannot be served.
 type Meaning = Result<Said, &'static str>;
 
 enum Said {
     Nothing,
     Send(Vec<u8>),
-    /// A message, whose last frame stands here.
-    Message(Range<usize>),
+    /// A message; so long are the head of its last frame, and the whole of it, which is still to be taken out.
+    Message(usize, usize),
     Subscribe(String),
     Cancel(String),
 }
 
 impl Peer {
-    /// Takes what was read. Take everything out with [`Peer::next`] until there is nothing before the next call.
-    pub fn push(&mut self, bytes: &[u8]) {
-        if self.stage == Stage::Closed {
-            return;
-        }
-        self.tidy();
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    /// How much memory is kept.
-    pub fn held(&self) -> usize {
-        self.bytes.capacity() + self.envelope.capacity()
-    }
-
-    /// Gives back the memory of what was taken out.
-    pub fn tidy(&mut self) {
-        drop_front(&mut self.bytes, &mut self.start);
-    }
-
     /// The next thing that the peer has said; `None` when more has to be read first.
-    #[allow(clippy::should_implement_trait, reason = "the request is lent, which an Iterator cannot do")]
-    pub fn next(&mut self) -> Option<Input<'_>> {
+    pub fn next<'a>(&mut self, inbox: &'a mut Inbox) -> Option<Input<'a>> {
         loop {
             let meaning = match self.stage {
-                Stage::Signature => self.signature(),
-                Stage::Greeting => self.greeting(),
-                Stage::Handshake | Stage::Requests | Stage::Subscriptions => self.frame(),
-                Stage::Closed => None,
+                Stage::Signature => self.signature(inbox),
+                Stage::Greeting => self.greeting(inbox),
+                Stage::Handshake | Stage::Requests | Stage::Subscriptions => self.frame(inbox),
+                Stage::Closed => {
+                    *inbox = Inbox::default();
+                    None
+                }
             };
             match meaning? {
                 Ok(Said::Nothing) => {}
                 Ok(Said::Send(bytes)) => return Some(Input::Send(bytes)),
                 Ok(Said::Subscribe(topic)) => return Some(Input::Subscribe(topic)),
                 Ok(Said::Cancel(topic)) => return Some(Input::Cancel(topic)),
-                Ok(Said::Message(body)) => return Some(self.request(body)),
+                Ok(Said::Message(head, whole)) => {
+                    let envelope = std::mem::take(&mut self.envelope);
+                    let json = inbox.take(whole)?.get(head..)?;
+                    let too_long = std::mem::take(&mut self.too_long);
+                    return Some(if too_long {
+                        Input::TooLong { envelope }
+                    } else {
+                        Input::Request { json, envelope }
+                    });
+                }
                 Err(why) => return Some(self.refuse(why)),
             }
         }
@@ -140,16 +119,9 @@ impl Peer {
         Input::Refused { why, last_words }
     }
 
-    /// The next bytes, if there are so many.
-    fn take(&mut self, count: usize) -> Option<&[u8]> {
-        let taken = self.bytes.get(self.start..self.start + count)?;
-        self.start += count;
-        Some(taken)
-    }
-
     /// libzmq sends no more than its signature before it has seen that of the other side.
-    fn signature(&mut self) -> Option<Meaning> {
-        let signature = self.take(SIGNATURE)?;
+    fn signature(&mut self, inbox: &mut Inbox) -> Option<Meaning> {
+        let signature = inbox.take(SIGNATURE)?;
         if signature.first() != Some(&0xff) || signature.last().is_none_or(|last| last & 1 == 0) {
             return Some(Err("it speaks no ZMTP, or a version before 2"));
         }
@@ -160,8 +132,8 @@ impl Peer {
         Some(Ok(Said::Send(ours)))
     }
 
-    fn greeting(&mut self) -> Option<Meaning> {
-        let greeting = self.take(REST_OF_GREETING)?;
+    fn greeting(&mut self, inbox: &mut Inbox) -> Option<Meaning> {
+        let greeting = inbox.take(REST_OF_GREETING)?;
         if greeting.first().is_none_or(|major| *major < 3) {
             return Some(Err("it speaks a version of ZMTP before 3.0"));
         }
@@ -173,27 +145,29 @@ impl Peer {
     }
 
     /// Looks at the next frame, if it is there as a whole.
-    fn frame(&mut self) -> Option<Meaning> {
-        let there = self.bytes.len() - self.start;
+    fn frame(&mut self, inbox: &mut Inbox) -> Option<Meaning> {
+        let there = inbox.rest().len();
         let skipped = usize::try_from(self.skip).unwrap_or(there).min(there);
-        self.start += skipped;
+        inbox.take(skipped)?;
         self.skip -= skipped as u64;
-        let rest = self.bytes.get(self.start..).filter(|_| self.skip == 0)?;
+        let rest = Some(inbox.rest()).filter(|_| self.skip == 0)?;
         let (flags, head, length) = header(rest)?;
         if flags & !(MORE | LONG | COMMAND) != 0 || flags & (MORE | COMMAND) == MORE | COMMAND {
             return Some(Err("it sends frames that ZMTP 3.0 does not have"));
         }
-        let begin = self.start + head;
-        let end =
-            usize::try_from(length).ok().filter(|length| *length <= self.most(flags)).map(|n| begin + n);
-        let body = begin..end.unwrap_or(begin);
-        if body.end > self.bytes.len() {
-            return None;
+        // The body of one that is too long is thrown away.
+        let fits = usize::try_from(length).ok().filter(|length| *length <= self.most(flags));
+        let whole = rest.get(..head + fits.unwrap_or(0))?;
+        let body = whole.get(head..).filter(|_| fits.is_some());
+        self.skip = if fits.is_some() { 0 } else { length };
+        let size = whole.len();
+        if flags & COMMAND == 0 && flags & MORE == 0 && self.stage == Stage::Requests {
+            self.too_long |= body.is_none();
+            return Some(Ok(Said::Message(head, size)));
         }
-        let frame = Frame { flags, whole: self.start..body.end, body: body.clone(), too_long: end.is_none() };
-        self.start = body.end;
-        self.skip = if frame.too_long { length } else { 0 };
-        Some(if flags & COMMAND == 0 { self.part(&frame) } else { self.command(&frame) })
+        let meaning = if flags & COMMAND == 0 { self.part(flags, whole, body) } else { self.command(body) };
+        inbox.take(size)?;
+        Some(meaning)
     }
 
     /// How many bytes the body of a frame may have.
@@ -205,60 +179,36 @@ impl Peer {
         }
     }
 
-    fn slice(&self, range: &Range<usize>) -> &[u8] {
-        self.bytes.get(range.clone()).unwrap_or_default()
-    }
-
-    /// A frame of a message.
-    fn part(&mut self, frame: &Frame) -> Meaning {
+    /// A frame of a message, but the last one of a request. `None`: its body is too long.
+    fn part(&mut self, flags: u8, whole: &[u8], body: Option<&[u8]>) -> Meaning {
         if self.stage == Stage::Handshake {
             return Err("it sends a message before READY");
         }
-        self.too_long |= frame.too_long;
-        if frame.flags & MORE != 0 {
-            let whole = self.bytes.get(frame.whole.clone()).filter(|_| !frame.too_long);
-            self.envelope.extend_from_slice(whole.unwrap_or_default());
+        self.too_long |= body.is_none();
+        if flags & MORE != 0 {
+            self.envelope.extend_from_slice(if body.is_some() { whole } else { &[] });
             return Ok(Said::Nothing);
-        }
-        if self.stage == Stage::Requests {
-            return Ok(Said::Message(frame.body.clone()));
         }
         // A subscription has one frame; nothing else that a subscriber sends means anything.
         self.envelope.clear();
         if std::mem::take(&mut self.too_long) {
             return Err("it subscribes to a topic that is too long");
         }
-        match self.slice(&frame.body).split_first() {
+        match body.and_then(<[u8]>::split_first) {
             Some((1, prefix)) => topic(prefix, Said::Subscribe),
             Some((0, prefix)) => topic(prefix, Said::Cancel),
             _ => Ok(Said::Nothing),
         }
     }
 
-    /// The message that ends with this frame.
-    fn request(&mut self, body: Range<usize>) -> Input<'_> {
-        let envelope = std::mem::take(&mut self.envelope);
-        if std::mem::take(&mut self.too_long) {
-            return Input::TooLong { envelope };
-        }
-        Input::Request { json: self.slice(&body), envelope }
-    }
-
-    fn command(&mut self, frame: &Frame) -> Meaning {
-        if frame.too_long {
-            return Err("it sends a command that is too long");
-        }
-        let body = self.slice(&frame.body);
-        let Some((name, data)) = body.split_first().and_then(|(n, rest)| rest.split_at_checked((*n).into()))
-        else {
-            return Err("it sends a command without a name");
-        };
+    /// A command. `None`: it is too long.
+    fn command(&mut self, body: Option<&[u8]>) -> Meaning {
+        let body = body.ok_or("it sends a command that is too long")?;
+        let parts = body.split_first().and_then(|(length, rest)| rest.split_at_checked((*length).into()));
+        let (name, data) = parts.ok_or("it sends a command without a name")?;
         match (self.stage, name) {
             (_, b"ERROR") => Err("it reports an error"),
-            (Stage::Handshake, b"READY") => {
-                let kind = socket_type(data).unwrap_or_default().to_vec();
-                self.ready(&kind)
-            }
+            (Stage::Handshake, b"READY") => self.ready(socket_type(data).unwrap_or_default()),
             (Stage::Handshake, _) => Err("it sends something else than READY"),
             (_, b"PING") => {
                 let context = data.get(2..).unwrap_or_default();
@@ -275,17 +225,12 @@ impl Peer {
 
     /// The peer says which kind of socket it is; the answer is the kind that goes with it.
     fn ready(&mut self, kind: &[u8]) -> Meaning {
-        let ours = match kind {
-            b"DEALER" | b"REQ" => {
-                self.stage = Stage::Requests;
-                "ROUTER"
-            }
-            b"SUB" | b"XSUB" => {
-                self.stage = Stage::Subscriptions;
-                "PUB"
-            }
+        let (stage, ours) = match kind {
+            b"DEALER" | b"REQ" => (Stage::Requests, "ROUTER"),
+            b"SUB" | b"XSUB" => (Stage::Subscriptions, "PUB"),
             _ => return Err("only DEALER, REQ and SUB sockets are served"),
         };
+        self.stage = stage;
         let mut ready = Vec::new();
         let length = u32::try_from(ours.len()).unwrap_or_default().to_be_bytes();
         append(&mut ready, COMMAND, &[b"\x05READY\x0bSocket-Type", &length, ours.as_bytes()]);

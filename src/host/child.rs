@@ -45,12 +45,7 @@ impl Host {
 /// Why there is none.
 #[cfg(feature = "run")]
 pub fn spawn_alone(child: &Child) -> Result<(Pid, Mask), SpawnError> {
-    let failed = |error: io::Error| SpawnError {
-        step: Step::Clone,
-        errno: error.raw_os_error().unwrap_or(0),
-        program: 0,
-        path: String::new(),
-    };
+    let failed = |error: io::Error| SpawnError::new(Step::Clone, error.raw_os_error().unwrap_or(0));
     let mut spawner = Spawner::passing_on().map_err(failed)?;
     Ok((spawner.spawn(child)?, spawner.had()))
 }

@@ -3,10 +3,8 @@
 //! What a process has left behind comes to circus as an orphan, whatever session it is in: circus is PID 1, to which all
 //! belong that are in its namespace, or a subreaper. Its other descendants are still others' children.
 
-use crate::arbiter::Pid;
-#[cfg(feature = "run")]
-use crate::arbiter::SPARED;
 use crate::arbiter::time::Time;
+use crate::arbiter::{Pid, SPARED};
 use crate::config::number;
 use crate::host::kill::{Told, send_to, send_to_everybody};
 use crate::host::processes::Processes;
@@ -20,26 +18,19 @@ use std::time::{Duration, Instant};
 /// How long the rest may take, in seconds, when nobody says anything.
 pub const GRACE: f64 = 10.0;
 
-/// How long after a SIGKILL it looks whether there is anybody new, in seconds, and how often.
+/// How long after a SIGKILL it looks whether there is anybody new, in seconds, and how often everybody gets one.
 const AGAIN: f64 = 0.05;
-const TIMES: u32 = 40;
+const TIMES: u32 = 41;
 
-/// Those that are left, and what has been done about them.
+/// Those that are left, and what is to be done about them.
 #[derive(Debug)]
 pub struct LeftoverSweep {
     rest: Rest,
-    stage: Stage,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Stage {
-    /// Somebody may have told them already, so they are not told yet.
-    #[cfg_attr(not(feature = "run"), expect(dead_code, reason = "only the init of a command spares them"))]
-    Spared { tell_at: Time, kill_at: Time },
-    /// Everybody has been told.
-    Told { kill_at: Time },
-    /// Everybody has been killed.
-    Killed { again_at: Time, left: u32 },
+    /// When those are told that somebody may have told already.
+    tell_at: Option<Time>,
+    /// When everybody is killed, and how often that may still be done.
+    kill_at: Time,
+    left: u32,
 }
 
 /// Everybody that is left, but for these and what descends from them or is in their groups.
@@ -58,51 +49,36 @@ fn now() -> Time {
 }
 
 impl LeftoverSweep {
-    /// Tells everybody to end within so many seconds.
-    pub fn begin(rest: Rest, grace: f64) -> LeftoverSweep {
-        rest.ask();
+    /// Tells everybody to end within so many seconds. Are they to be `spared`, what has ended may have passed on to them
+    /// that they are to end: a second time could mean "at once" to them, so they are told later, if they are still there.
+    pub fn begin(rest: Rest, grace: f64, spared: bool) -> LeftoverSweep {
+        if !spared {
+            rest.ask();
+        }
         rest.tell(SIGCONT);
-        LeftoverSweep { rest, stage: Stage::Told { kill_at: now().plus(grace) } }
-    }
-
-    /// The same, but what has ended may have passed on to them that they are to end: a second time could mean "at once" to
-    /// them, so they are told later, if they are still there.
-    #[cfg(feature = "run")]
-    pub fn begin_sparing(rest: Rest, grace: f64) -> LeftoverSweep {
-        rest.tell(SIGCONT);
-        let (now, kill_at) = (now(), now().plus(grace));
-        LeftoverSweep { rest, stage: Stage::Spared { tell_at: now.plus((grace / 2.0).min(SPARED)), kill_at } }
+        let tell_at = spared.then(|| now().plus((grace / 2.0).min(SPARED)));
+        LeftoverSweep { rest, tell_at, kill_at: now().plus(grace), left: TIMES }
     }
 
     /// circus has stood still for so many seconds, and everybody has as many more.
     pub fn give_back(&mut self, seconds: f64) {
-        match &mut self.stage {
-            Stage::Spared { tell_at, kill_at } => {
-                (*tell_at, *kill_at) = (tell_at.plus(seconds), kill_at.plus(seconds));
-            }
-            Stage::Told { kill_at: at } | Stage::Killed { again_at: at, .. } => *at = at.plus(seconds),
-        }
+        self.tell_at = self.tell_at.map(|at| at.plus(seconds));
+        self.kill_at = self.kill_at.plus(seconds);
     }
 
     /// How long until it wants to go on, in nanoseconds.
     pub fn timeout(&self) -> u64 {
-        let at = match self.stage {
-            Stage::Spared { tell_at: at, .. } => at,
-            Stage::Told { kill_at: at } | Stage::Killed { again_at: at, .. } => at,
-        };
-        at.0.saturating_sub(now().0)
+        self.tell_at.unwrap_or(self.kill_at).0.saturating_sub(now().0)
     }
 
     /// Goes on if it is time: kills, and looks again soon, since somebody may have been born meanwhile.
     pub fn expire(&mut self) {
-        match self.stage {
-            _ if self.timeout() > 0 => {}
-            Stage::Spared { kill_at, .. } => {
-                self.rest.ask();
-                self.stage = Stage::Told { kill_at };
-            }
-            Stage::Told { .. } => self.kill(TIMES),
-            Stage::Killed { left, .. } => self.kill(left.saturating_sub(1)),
+        if self.timeout() > 0 {
+            return;
+        }
+        match self.tell_at.take() {
+            Some(_) => self.rest.ask(),
+            None => self.kill(),
         }
     }
 
@@ -115,28 +91,24 @@ impl LeftoverSweep {
     }
 
     fn has_killed(&self) -> bool {
-        matches!(self.stage, Stage::Killed { .. })
+        self.left < TIMES
     }
 
     /// Whoever asked for the end asks again: nobody is waited for any more.
     pub fn hurry(&mut self) {
         if !self.has_killed() {
-            self.kill(TIMES);
+            self.kill();
         }
     }
 
-    fn kill(&mut self, left: u32) {
+    fn kill(&mut self) {
         self.rest.tell(SIGKILL);
-        self.stage = Stage::Killed { again_at: now().plus(AGAIN), left };
+        (self.tell_at, self.kill_at, self.left) = (None, now().plus(AGAIN), self.left.saturating_sub(1));
     }
 
     /// Nobody is left, or nothing helps against those that are.
     pub fn is_over(&self) -> bool {
-        let given_up = match self.stage {
-            Stage::Spared { .. } | Stage::Told { .. } => false,
-            Stage::Killed { left, .. } => left == 0,
-        };
-        given_up || self.rest.is_empty()
+        self.left == 0 || self.rest.is_empty()
     }
 }
 
@@ -215,7 +187,7 @@ impl Processes {
             return;
         }
         cx.log.info(format_args!("{}", rest.reason(GRACE)));
-        self.sweep = Some(LeftoverSweep::begin(rest, GRACE));
+        self.sweep = Some(LeftoverSweep::begin(rest, GRACE, false));
         if cx.arbiter.is_hurried() {
             self.hurry_sweep();
         }

@@ -86,8 +86,7 @@ fn counted(dir: &Path) -> Option<(u64, String)> {
 }
 
 fn count(path: &str) -> Option<u64> {
-    let text = std::fs::read_to_string(path).ok()?;
-    text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+    procfs::count(path, "oom_kill ")
 }
 
 #[cfg(test)]

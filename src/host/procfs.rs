@@ -8,7 +8,6 @@
 //! is as if there were none ([`is_absent`]).
 
 use crate::arbiter::Pid;
-use crate::config::number;
 use crate::host::looks::with_spare;
 use crate::sorted::Sorted;
 use crate::sys::{is_gone, process, user};
@@ -129,7 +128,7 @@ fn listed_children(pid: Pid) -> io::Result<Vec<Pid>> {
     for thread in threads {
         let file = format!("{path}/{thread}/children");
         match with_spare(&|| std::fs::read_to_string(&file)) {
-            Ok(text) => children.extend(pids_in(&text)),
+            Ok(text) => children.extend(text.split_whitespace().filter_map(|pid| pid.parse::<Pid>().ok())),
             // a kernel without CONFIG_PROC_CHILDREN, or a thread that has ended
             Err(error) if is_gone(&error) => return children_by_scan(pid),
             Err(error) => return Err(error),
@@ -149,14 +148,8 @@ fn numbers_in(path: &str) -> io::Result<Vec<Pid>> {
     })
 }
 
-fn pids_in(text: &str) -> impl Iterator<Item = Pid> {
-    text.split_whitespace().filter_map(|pid| pid.parse().ok())
-}
-
 fn children_by_scan(pid: Pid) -> io::Result<Vec<Pid>> {
-    let mut children = parents()?;
-    children.retain(|_, parent| *parent == pid);
-    Ok(children.keys().copied().collect())
+    Ok(parents()?.iter().filter(|(_, parent)| **parent == pid).map(|(child, _)| *child).collect())
 }
 
 /// All processes with their parents.
@@ -184,8 +177,7 @@ pub fn descendants(pid: Pid) -> io::Result<Vec<Pid>> {
     for (child, parent) in parents {
         children.get_or_insert_with(parent, Vec::new).push(child);
     }
-    let mut found = Vec::new();
-    let mut next = vec![pid];
+    let (mut found, mut next) = (Vec::new(), vec![pid]);
     while let Some(parent) = next.pop() {
         let children = children.remove(&parent).unwrap_or_default();
         found.extend(&children);
@@ -256,8 +248,17 @@ pub fn uid(pid: Pid) -> Option<u32> {
 /// The user id of a process as the kernel knows it: whose its directory is says nothing of one that has made itself
 /// undumpable.
 pub fn real_uid(pid: Pid) -> Option<u32> {
-    let status = read(&format!("/proc/{pid}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace().next()?.parse().ok()
+    first_word(&read(&format!("/proc/{pid}/status")).ok()?, "Uid:")?.parse().ok()
+}
+
+/// The first word behind this beginning of a line.
+fn first_word<'a>(text: &'a str, beginning: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(beginning))?.split_whitespace().next()
+}
+
+/// The number behind the name of a count in a file of the kernel.
+pub fn count(path: &str, name: &str) -> Option<u64> {
+    first_word(&std::fs::read_to_string(path).ok()?, name)?.parse().ok()
 }
 
 /// The last part of the path in argv[0], as Circus shows it; the kernel's name when there are no arguments.
@@ -295,17 +296,12 @@ pub fn command_line(pid: Pid) -> Option<String> {
 
 /// The machine's memory, in bytes.
 pub fn memory() -> u64 {
-    let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let total = info.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kib = total.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
-    kib.unwrap_or(0).saturating_mul(1024)
+    count("/proc/meminfo", "MemTotal:").unwrap_or(0).saturating_mul(1024)
 }
 
 /// When the machine was booted, in seconds since 1970.
 pub fn boot_time() -> f64 {
-    let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
-    let line = stat.lines().find_map(|line| line.strip_prefix("btime "));
-    line.and_then(|seconds| number::parse(seconds.trim())).unwrap_or(0.0)
+    count("/proc/stat", "btime ").unwrap_or(0) as f64
 }
 
 #[cfg(test)]

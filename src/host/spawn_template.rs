@@ -1,34 +1,34 @@
 //! From the options of a watcher to a child that is ready to be spawned.
 //!
-//! What does not depend on the process is prepared once for each watcher: a [`Blueprint`]. It is made anew when the
+//! What does not depend on the process is prepared once for each watcher: a [`SpawnTemplate`]. It is made anew when the
 //! options change. Users, limits and sockets are looked up here, so that a name that does not exist stops this
 //! watcher with its reason and nobody else.
 
-#[cfg(feature = "helpers")]
-mod beside;
 mod environment;
 mod inherit;
-mod recipe;
 mod rights;
 
-#[cfg(feature = "helpers")]
-pub(crate) use beside::{apart_from, beside};
 #[cfg(feature = "history")]
 pub use inherit::nonblocking;
 pub use inherit::{Given, Offered, awaited};
 
 use crate::config::expand::{self, expand, member};
+#[cfg(feature = "helpers")]
+use crate::config::options::WatcherOptions;
 use crate::config::options::watcher;
 use crate::config::sockets::handed_down;
 use crate::config::{Names, Value, WatcherConfig, families, text, words};
 use crate::control::python::cut;
 use crate::host::surroundings::current_dir;
+use crate::host::trouble::Trouble;
 use crate::sorted::Sorted;
-use crate::sys::child::{Child, Prepare, Stdio};
+use crate::sys;
+use crate::sys::child::{Child, SpawnError, Stdio, Step};
 use inherit::{Inherited, find, inherited, on_stdin};
-use recipe::Recipe;
 use std::ffi::CString;
 use std::os::fd::RawFd;
+#[cfg(any(feature = "helpers", feature = "run"))]
+use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 
 /// The PATH of children whose environment has none. Circus gives them none at all.
@@ -38,7 +38,10 @@ const FIRST_SOCKET: RawFd = 3;
 
 /// Everything about the children of a watcher but their arguments and output pipes.
 pub struct SpawnTemplate {
-    child: Child,
+    /// As it was prepared last. What is put into it for one process is taken out again afterwards.
+    pub child: Child,
+    /// Its first three descriptors before that.
+    stdio: [Stdio; 3],
     /// The environment, before what differs from process to process is replaced.
     env: Names,
     inherited: Vec<Inherited>,
@@ -52,8 +55,6 @@ pub struct SpawnTemplate {
     varies: bool,
     /// The program is a bare name, looked for in this PATH.
     looked_for: Option<(String, String)>,
-    /// What each process finds out itself, if there are files to look at.
-    recipe: Option<Rc<Recipe>>,
 }
 
 /// The texts of a watcher that may hold variables until a process is spawned.
@@ -78,8 +79,8 @@ impl SpawnTemplate {
         }
         let options = &config.options;
         let mut child = rightful(config)?;
-        child.stdin = if options.close_child_stdin { Stdio::Null } else { Stdio::Inherit };
         let null = |closed: bool| if closed { Stdio::Null } else { Stdio::Inherit };
+        child.stdin = null(options.close_child_stdin);
         child.stdout = null(options.close_child_stdout);
         child.stderr = null(options.close_child_stderr);
         let mut env = environment::environment(config)?;
@@ -97,13 +98,14 @@ impl SpawnTemplate {
             names.0.iter().chain(&names.1).any(|name| find(sockets, name).is_some_and(|it| it.shared));
         let is_wid = |name: &str| name.eq_ignore_ascii_case("wid");
         let varies = texts(config, &env).any(|text| expand::names(text).any(is_wid));
-        let recipe = Recipe::of(config, &numbers).map(Rc::new);
+        let stdio = [Stdio::Inherit; 3];
         let mut template =
-            SpawnTemplate { child, env, inherited, names, shared, numbers, varies, looked_for: None, recipe };
+            SpawnTemplate { child, stdio, env, inherited, names, shared, numbers, varies, looked_for: None };
         template.child.sockets =
             (FIRST_SOCKET..).map(|number| (0, number)).take(template.names.0.len()).collect();
         let first = |name: &str| find(sockets, name)?.fds.first().copied();
         template.place(&mut |name| first(name).ok_or_else(|| format!("{name} is closed")))?;
+        template.stdio = [template.child.stdin, template.child.stdout, template.child.stderr];
         template.set_command(config, 1)?;
         Ok(template)
     }
@@ -112,19 +114,25 @@ impl SpawnTemplate {
     ///
     /// # Errors
     /// A sentence that says what is wrong with the command.
-    pub fn vary(&mut self, config: &WatcherConfig, wid: u32) -> Result<(), String> {
+    pub fn vary(&mut self, config: &Rc<WatcherConfig>, wid: u32) -> Result<(), String> {
         if self.varies {
             self.set_command(config, wid)?;
         }
-        if let Some(recipe) = self.recipe.clone() {
-            self.child.prepare = Some(Prepare(Rc::new(move |child| recipe.words(child, wid))));
+        if environment::has_files(config) {
+            let (config, numbers) = (Rc::clone(config), self.numbers.clone());
+            self.child.prepare = Some(Rc::new(move |child| {
+                let env = environment::with_files(&config, child)?;
+                let argv = arguments(&config, &lookup(&config, &env, wid, &numbers))?;
+                becoming(program(&config, &argv)?, &argv, &env)
+            }));
         }
         Ok(())
     }
 
-    /// The child, its outputs those of the watcher unless a pipe takes them.
-    pub fn child(&mut self) -> &mut Child {
-        &mut self.child
+    /// Takes out of the child what was put into it for one process.
+    pub fn take_back(&mut self) {
+        self.child.sockets.truncate(self.names.0.len());
+        [self.child.stdin, self.child.stdout, self.child.stderr] = self.stdio;
     }
 
     /// Gives a process the sockets that it alone is to have, if there are any; `fd` knows the one of a name.
@@ -152,35 +160,44 @@ impl SpawnTemplate {
         let lookup = lookup(config, &self.env, wid, &self.numbers);
         let argv = arguments(config, &lookup)?;
         let env = variables(&self.env, &self.inherited, &lookup);
-        let first = argv.first().ok_or("cmd is empty: say what to run")?;
-        let program = config.options.executable.as_deref().unwrap_or(first);
+        let program = program(config, &argv)?;
         let path = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
         self.looked_for = (!program.contains('/')).then(|| (program.to_string(), path.to_string()));
         set_program(&mut self.child, program, &argv, &env)
     }
 
-    /// The child as it was prepared last.
-    pub fn prepared(&self) -> &Child {
-        &self.child
+    /// Why there is no process, with the path it is about.
+    pub fn trouble(&self, error: &SpawnError) -> Trouble {
+        let (child, words) = (&self.child, sys::errno_words(error.errno));
+        let working_dir = || in_words(child.working_dir.as_ref());
+        let program = || in_words(child.programs.get(error.program()).or(child.programs.last()));
+        let why = match (error.step, child.uid) {
+            (Step::Exec, _) if child.prepare.is_some() => return late_trouble(error),
+            (Step::Exec, _) => match self.looked_for.as_ref().filter(|_| error.errno == sys::ENOENT) {
+                Some((name, path)) => format!("exec {}, in PATH={}: {words}", cut(name), cut(path)),
+                None => format!("exec {}: {words}", program()),
+            },
+            (Step::Chdir, Some(uid)) if error.errno == sys::EACCES => {
+                format!("working_dir {}: {words} (uid {uid} may not enter it)", working_dir())
+            }
+            (Step::Chdir, _) => format!("working_dir {}: {words}", working_dir()),
+            _ => error.to_string(),
+        };
+        Trouble::by(error.errno, why)
     }
+}
 
-    /// What was not found, for messages: the bare name and where it was looked for, or else the path.
-    pub fn not_found(&self, number: usize) -> String {
-        let Some((name, path)) = &self.looked_for else { return format!("exec {}", self.program(number)) };
-        format!("exec {}, in PATH={}", cut(name), cut(path))
-    }
+/// Why a process has never become its program, as far as it has told after it had been made.
+pub fn late_trouble(error: &SpawnError) -> Trouble {
+    let why = match error.step {
+        Step::Chdir => format!("working_dir {}: {}", error.path, sys::errno_words(error.errno)),
+        _ => error.to_string(),
+    };
+    Trouble::by(error.errno, why)
+}
 
-    /// The path that was tried last, or the one of this number, for messages.
-    pub fn program(&self, number: usize) -> String {
-        let path = self.child.programs.get(number).or(self.child.programs.last());
-        path.map(|path| String::from_utf8_lossy(path.as_bytes()).into_owned()).unwrap_or_default()
-    }
-
-    /// The directory that the processes run in, for messages.
-    pub fn working_dir(&self) -> String {
-        let dir = self.child.working_dir.as_ref();
-        dir.map(|path| String::from_utf8_lossy(path.as_bytes()).into_owned()).unwrap_or_default()
-    }
+fn in_words(path: Option<&CString>) -> String {
+    path.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// The values of the variables of a command line.
@@ -194,6 +211,19 @@ fn lookup<'a>(
         Some(_) => expand::env(env, name),
         None => variable(name, config, wid, numbers),
     }
+}
+
+/// What is run.
+fn program<'a>(config: &'a WatcherConfig, argv: &'a [String]) -> Result<&'a str, String> {
+    let first = argv.first().ok_or("cmd is empty: say what to run")?;
+    Ok(config.options.executable.as_deref().unwrap_or(first))
+}
+
+/// What a process that finds that out itself becomes.
+fn becoming(program: &str, argv: &[String], env: &Names) -> Result<Child, String> {
+    let mut child = Child::default();
+    set_program(&mut child, program, argv, env)?;
+    Ok(child)
 }
 
 /// Fills in the places where the program may be, the arguments and the environment of a child.
@@ -218,9 +248,8 @@ pub(crate) fn set_program(
 /// those that the command line names, with these second numbers. (gunicorn fails when the number in its `--bind` is
 /// one of LISTEN_FDS.)
 fn number(inherited: &[Inherited]) -> (Vec<String>, Sorted<String, RawFd>) {
-    let mut places: Vec<String> = inherited.iter().map(|socket| socket.name.clone()).collect();
-    let named = inherited.iter().filter(|socket| socket.named).map(|socket| socket.name.clone());
-    places.extend(named);
+    let named = inherited.iter().filter(|socket| socket.named);
+    let places: Vec<String> = inherited.iter().chain(named).map(|socket| socket.name.clone()).collect();
     let numbered = places.iter().cloned().zip(FIRST_SOCKET..).skip(inherited.len());
     let numbers = numbered.collect();
     (places, numbers)
@@ -295,13 +324,63 @@ fn arguments(config: &WatcherConfig, lookup: &dyn Fn(&str) -> Option<String>) ->
 /// A sentence that says what is missing.
 fn rightful(config: &WatcherConfig) -> Result<Child, String> {
     let options = &config.options;
-    let mut child = Child { session: true, ..Child::default() };
-    child.working_dir = options.working_dir.as_deref().map(c_string).transpose()?;
-    child.umask = options.umask.and_then(|mask| u32::try_from(mask).ok());
-    child.limits = rights::limits(config)?;
+    let mut child = Child {
+        session: true,
+        working_dir: options.working_dir.as_deref().map(c_string).transpose()?,
+        umask: options.umask.and_then(|mask| u32::try_from(mask).ok()),
+        limits: rights::limits(config)?,
+        ..Child::default()
+    };
     rights::set_ids(config, &mut child)?;
     child.restrictions = rights::restrictions(config)?;
     Ok(child)
+}
+
+/// What runs beside the processes of a watcher as one of them would, without a program yet, and its environment but for
+/// what comes from files.
+///
+/// # Errors
+/// A sentence that says what is missing.
+#[cfg(feature = "helpers")]
+pub(crate) fn beside(config: &WatcherConfig, wid: Option<u32>) -> Result<(Child, Names), String> {
+    let lookup = |name: &str| wid.filter(|_| name.eq_ignore_ascii_case("wid")).map(|wid| wid.to_string());
+    let child = Child { prepare: preparation(config), ..rightful(config)? };
+    Ok((child, variables(&environment::environment(config)?, &[], &lookup)))
+}
+
+/// The same for what runs with the rights of circus, or of the user `uid`, and only on behalf of a watcher: nothing
+/// that the watcher's user may write (its directory, `env_file`, `virtualenv`) has a say in it. The variables are those
+/// of the configuration, without any by which a program takes in other code ([`environment::names_code`]), and programs
+/// are found as circus finds its own.
+///
+/// # Errors
+/// A sentence that says what is missing.
+#[cfg(feature = "helpers")]
+pub(crate) fn apart_from(config: &WatcherConfig, uid: Option<&str>) -> Result<(Child, Names), String> {
+    let copy_env = config.options.copy_env;
+    let options = WatcherOptions { uid: uid.map(Into::into), copy_env, ..WatcherOptions::default() };
+    let mut set = Rc::clone(&config.env);
+    if config.options.uid.as_deref().is_some_and(|user| Some(user) != uid) {
+        Rc::make_mut(&mut set).retain(|name, value| !environment::names_code(name, value));
+    }
+    let own = WatcherConfig { env: set, options, ..WatcherConfig::default() };
+    let of_hooks = |why: String| why.replacen("uid =", "hooks_uid =", 1);
+    let (child, mut env) = beside(&own, None).map_err(of_hooks)?;
+    env.retain(|name, _| !name.starts_with("LD_"));
+    env.insert("PATH".into(), own_path());
+    Ok((child, env))
+}
+
+/// What a program beside the processes of a watcher finds out itself, if they have files to look at: its environment,
+/// and where it is in PATH.
+#[cfg(feature = "helpers")]
+fn preparation(config: &WatcherConfig) -> Option<crate::sys::child::Prepare> {
+    let config = environment::has_files(config).then(|| config.clone())?;
+    Some(Rc::new(move |child| {
+        let env = environment::with_files(&config, child)?;
+        let argv: Vec<String> = child.argv.iter().map(|word| text::from_bytes(word.as_bytes())).collect();
+        becoming(argv.first().map_or("", String::as_str), &argv, &env)
+    }))
 }
 
 /// The environment of one process.
@@ -330,11 +409,7 @@ fn variables(env: &Names, sockets: &[Inherited], lookup: &dyn Fn(&str) -> Option
 /// Where circus finds programs of its own.
 #[cfg(any(feature = "helpers", feature = "run"))]
 pub(crate) fn own_path() -> String {
-    let path = std::env::var_os("PATH");
-    path.map_or_else(
-        || DEFAULT_PATH.into(),
-        |path| text::from_bytes(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())),
-    )
+    std::env::var_os("PATH").map_or_else(|| DEFAULT_PATH.into(), |path| text::from_bytes(path.as_bytes()))
 }
 
 /// So many directories of PATH are looked into: circus waits while each is tried.

@@ -25,7 +25,7 @@ use crate::control::wire::Input;
 use crate::control::{Map, Refusal, protocol};
 use crate::host::endpoint::Opened;
 use crate::host::procfs;
-use crate::host::spawn::{NotSpawned, no_pipe};
+use crate::host::trouble::Trouble;
 use crate::parts::clients::client::{Client, UNREAD};
 use crate::parts::clients::listeners::Listeners;
 use crate::parts::log::Level;
@@ -132,11 +132,11 @@ impl Part for Clients {
     }
 
     /// A plugin that is a program speaks with circus by its standard input and output.
-    fn lend(&mut self, job: &mut Job, _: &mut Cx<'_>) -> Result<(), NotSpawned> {
+    fn lend(&mut self, job: &mut Job, _: &mut Cx<'_>) -> Result<(), Trouble> {
         if job.config.plugin == Some(PluginKind::Program) {
-            let (ours, theirs) = UnixStream::pair().map_err(no_pipe)?;
-            ours.set_nonblocking(true).map_err(no_pipe)?;
-            let child = job.template.child();
+            let (ours, theirs) = UnixStream::pair().map_err(Trouble::no_pipe)?;
+            ours.set_nonblocking(true).map_err(Trouble::no_pipe)?;
+            let child = &mut job.template.child;
             child.stdin = Stdio::Fd(theirs.as_raw_fd());
             child.stdout = child.stdin;
             self.lent = Some((ours, theirs));
@@ -146,7 +146,7 @@ impl Part for Clients {
 
     fn spawned(&mut self, job: &Job, pid: Option<Pid>, cx: &mut Cx<'_>) {
         if let Some(((ours, _), pid)) = self.lent.take().zip(pid) {
-            let uid = job.template.prepared().uid.unwrap_or_else(user::current_uid);
+            let uid = job.template.child.uid.unwrap_or_else(user::current_uid);
             self.take_in_plugin(ours, pid, uid, cx);
         }
     }

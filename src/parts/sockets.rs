@@ -24,7 +24,7 @@ use crate::sys::socket::{self, Kind, SocketSpec};
 use shares::{Shares, User};
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 
 /// Descriptors below this are left to what children get.
@@ -87,14 +87,14 @@ impl Sockets {
             family: family(&socket.address),
             shared: socket.is_shared(),
             blocks: socket.config.options.blocking,
-            fds: socket.fds().collect(),
+            fds: socket.shares.fds().collect(),
         };
         self.bound.iter().map(offer).collect()
     }
 
     /// The descriptors of a name: one, or several with so_reuseport.
     fn fds(&self, name: &str) -> impl Iterator<Item = RawFd> {
-        self.bound.iter().filter(move |socket| socket.name == name).flat_map(Bound::fds)
+        self.bound.iter().filter(move |socket| socket.name == name).flat_map(|socket| socket.shares.fds())
     }
 
     /// The descriptor of a socket for a process.
@@ -132,8 +132,8 @@ impl Sockets {
 
 impl Bound {
     /// Its descriptors in circus: one, or several with so_reuseport.
-    pub fn fds(&self) -> impl Iterator<Item = RawFd> {
-        self.shares.fds()
+    pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.shares.all()
     }
 
     /// Each process gets a socket of its own. The kernel has that for addresses with a port only.
@@ -152,7 +152,7 @@ impl Bound {
 
     fn open(config: &SocketConfig, mut spec: SocketSpec, replace: bool) -> Result<Bound, String> {
         let (fd, file) = bind(&spec, replace)?;
-        spec.address = socket::local_addr(fd.as_raw_fd()).unwrap_or(spec.address);
+        spec.address = Address::of(fd.as_fd()).unwrap_or(spec.address);
         let (name, address, shares) = (config.name.clone(), spec.address.clone(), Shares::new(fd));
         Ok(Bound { name, config: config.clone(), address, spec, shares, file, inherited: false })
     }
@@ -263,7 +263,7 @@ mod tests {
             sockets.all().iter().map(|socket| socket.name.as_str()).collect::<Vec<_>>(),
             ["api", "web"]
         );
-        assert!(sockets.all().iter().flat_map(Bound::fds).all(|fd| fd >= LOWEST_FD));
+        assert!(sockets.all().iter().flat_map(|socket| socket.shares.fds()).all(|fd| fd >= LOWEST_FD));
         let Address::Inet(address) = &sockets.all()[1].address else { panic!() };
         assert_ne!(address.port(), 0);
         std::net::TcpStream::connect(address).unwrap();

@@ -2,13 +2,9 @@
 //!
 //! The process that was started waits for word from the daemon and then exits with what that says.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::ptr;
+use std::io::{self, PipeWriter, Read, Write};
 
-use super::process::{pipe, set_nonblocking};
-use super::{Pid, cvt, errno};
-use std::os::fd::AsRawFd;
+use super::{Pid, cvt, wait};
 
 /// The code of a daemon that vanished without a word: the system's fault.
 const NO_WORD: u8 = 111;
@@ -33,24 +29,12 @@ pub struct Outcome {
 
 /// The daemon's end of the line to the process that waits. Dropping it without a word reports a failure.
 #[derive(Debug)]
-pub struct Notifier(File);
+pub struct Notifier(PipeWriter);
 
 impl Notifier {
-    /// Lets the waiting process exit with 0.
-    pub fn ready(self) -> io::Result<()> {
-        self.say(0, "")
-    }
-
-    /// Lets the waiting process print `message` and exit with `code`, which is not 0.
-    pub fn failed(self, message: &str, code: u8) -> io::Result<()> {
-        self.say(code, message)
-    }
-
-    /// The code, then the text.
-    fn say(mut self, code: u8, message: &str) -> io::Result<()> {
-        let mut line = vec![code];
-        line.extend_from_slice(message.as_bytes());
-        self.0.write_all(&line)
+    /// Lets the waiting process print `message` and exit with `code`: 0 without a message, or another one.
+    pub fn say(mut self, code: u8, message: &str) -> io::Result<()> {
+        self.0.write_all(&[&[code], message.as_bytes()].concat())
     }
 }
 
@@ -59,22 +43,23 @@ impl Notifier {
 ///
 /// Directory, mask and descriptors stay as they are.
 pub fn daemonize() -> io::Result<Role> {
-    let (reader, writer) = pipe()?;
-    set_nonblocking(reader.as_raw_fd(), false)?;
+    let (mut reader, writer) = io::pipe()?;
     let child = fork()?;
     if child != 0 {
         drop(writer);
-        reap(child)?;
-        return listen(File::from(reader)).map(Role::Parent);
+        wait::await_end(child)?;
+        let mut line = Vec::new();
+        reader.read_to_end(&mut line)?;
+        return Ok(Role::Parent(outcome(&line)));
     }
     drop(reader);
-    let notifier = Notifier(File::from(writer));
+    let notifier = Notifier(writer);
     match leave_session() {
         Ok(0) => Ok(Role::Daemon(notifier)),
         Ok(_) => exit_now(),
         Err(error) => {
             // The waiting process knows the rest from the end of the line, should this not arrive.
-            let _ = notifier.failed(&format!("cannot go into the background: {error}"), NO_WORD);
+            let _ = notifier.say(NO_WORD, &format!("cannot go into the background: {error}"));
             exit_now()
         }
     }
@@ -96,24 +81,6 @@ fn fork() -> io::Result<Pid> {
 fn exit_now() -> ! {
     // SAFETY: never returns.
     unsafe { libc::_exit(0) }
-}
-
-fn reap(child: Pid) -> io::Result<()> {
-    loop {
-        // SAFETY: a null status is allowed; waitpid touches no memory then.
-        if unsafe { libc::waitpid(child, ptr::null_mut(), 0) } != -1 {
-            return Ok(());
-        }
-        if errno() != libc::EINTR {
-            return Err(io::Error::last_os_error());
-        }
-    }
-}
-
-fn listen(mut reader: File) -> io::Result<Outcome> {
-    let mut line = Vec::new();
-    reader.read_to_end(&mut line)?;
-    Ok(outcome(&line))
 }
 
 fn outcome(line: &[u8]) -> Outcome {
@@ -141,13 +108,13 @@ mod tests {
 
     #[test]
     fn a_daemon_that_is_ready_lets_the_parent_exit_with_0() {
-        let outcome = outcome_of(|notifier| notifier.ready().unwrap());
+        let outcome = outcome_of(|notifier| notifier.say(0, "").unwrap());
         assert_eq!(outcome, Outcome { code: 0, message: String::new() });
     }
 
     #[test]
     fn a_failure_arrives_with_its_reason() {
-        let outcome = outcome_of(|notifier| notifier.failed("no such file", 100).unwrap());
+        let outcome = outcome_of(|notifier| notifier.say(100, "no such file").unwrap());
         assert_eq!(outcome, Outcome { code: 100, message: "no such file".to_owned() });
     }
 
@@ -164,7 +131,7 @@ mod tests {
             // SAFETY: takes a number and touches no memory.
             let session = unsafe { libc::getsid(0) };
             let own = crate::sys::process::pid();
-            notifier.failed(&format!("{}", session != own && session > 1), 1).unwrap();
+            notifier.say(1, &format!("{}", session != own && session > 1)).unwrap();
         });
         assert_eq!(outcome.message, "true");
     }

@@ -1,6 +1,6 @@
 //! What opening and writing files needs beyond the standard library.
 
-use super::cvt;
+use super::process::poll;
 use std::fs::File;
 use std::io;
 use std::os::fd::RawFd;
@@ -20,10 +20,7 @@ pub const PIPE_PIECE: usize = libc::PIPE_BUF;
 /// Whether a write would go on at once, by asking and not by trying: for open files whose O_NONBLOCK belongs to
 /// others too. True as well where a write fails at once.
 pub fn is_writable(fd: RawFd) -> io::Result<bool> {
-    let mut asked = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
-    // SAFETY: one entry, which is ours to be written to; a timeout of 0 does not wait.
-    let ready = cvt(unsafe { libc::poll(&mut asked, 1, 0) })?;
-    Ok(ready == 1)
+    poll(fd, libc::POLLOUT, 0)
 }
 
 /// Opens a regular file to be read. Anything else is refused: a FIFO, a device, a directory.

@@ -1,6 +1,6 @@
 //! Users and groups that stand in no file here: LDAP, sssd and the like, by the C library's name service switch.
 //!
-//! Not part of a static build, where the switch would load a second C library and crash.
+//! Not asked by a static build, where the switch would load a second C library and crash.
 
 use std::ffi::{CStr, CString, OsStr, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
@@ -36,14 +36,6 @@ pub(super) fn gid_by_name(name: &str) -> io::Result<Option<u32>> {
         unsafe { libc::getgrnam_r(name.as_ptr(), entry, text, room, found) }
     };
     ask(query, |entry| Some(entry.gr_gid))
-}
-
-pub(super) fn name_of_gid(gid: u32) -> io::Result<Option<String>> {
-    let query = |entry: *mut libc::group, text: *mut c_char, room, found: *mut *mut libc::group| {
-        // SAFETY: `room` is the size of `text`, the others are places to write to.
-        unsafe { libc::getgrgid_r(gid, entry, text, room, found) }
-    };
-    ask(query, |entry| String::from_utf8(bytes(entry.gr_name)).ok())
 }
 
 /// All groups of a user, `gid` among them.
@@ -121,7 +113,6 @@ mod tests {
         assert_eq!((root.uid, root.gid), (0, 0));
         assert_eq!(user_by_uid(0).unwrap().unwrap(), root);
         assert_eq!(gid_by_name("root").unwrap(), Some(0));
-        assert_eq!(name_of_gid(0).unwrap().as_deref(), Some("root"));
         assert!(groups_of("root", 12345).unwrap().contains(&12345));
     }
 

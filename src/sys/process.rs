@@ -1,15 +1,12 @@
 //! Circus's own process: its number, its descriptors, its machine.
 
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int, c_short};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Pid, cvt};
-
-pub use super::clock::{monotonic_ns, realtime, strftime};
-pub use super::daemonize::{Notifier, Outcome, Role, daemonize};
+use super::{Pid, cvt, fcntl};
 
 /// The number of this process.
 pub fn pid() -> Pid {
@@ -101,8 +98,7 @@ pub fn ensure_stdio() -> io::Result<()> {
 }
 
 fn is_open(fd: RawFd) -> bool {
-    // SAFETY: works on a number.
-    (unsafe { libc::fcntl(fd, libc::F_GETFD) }) != -1
+    fcntl(fd, libc::F_GETFD, 0) != -1
 }
 
 /// Makes 0, 1 and 2 /dev/null, so that circus holds no terminal any more.
@@ -116,14 +112,13 @@ pub fn detach_stdio() -> io::Result<()> {
 /// cannot be written to.
 pub(super) fn open_null() -> io::Result<File> {
     let null = File::options().read(true).write(true).open("/dev/null");
-    null.or_else(|_| pipe().map(|(reader, _)| reader.into()))
+    null.or_else(|_| io::pipe().map(|(reader, _)| OwnedFd::from(reader).into()))
 }
 
 /// Makes `target` a duplicate that children inherit.
 fn inherit_as(file: &File, target: RawFd) -> io::Result<()> {
     if file.as_raw_fd() == target {
-        // SAFETY: works on a number that `file` owns.
-        return cvt(unsafe { libc::fcntl(target, libc::F_SETFD, 0) }).map(drop);
+        return cvt(fcntl(target, libc::F_SETFD, 0)).map(drop);
     }
     // SAFETY: only 0, 1 and 2 are passed, which nothing in circus owns.
     cvt(unsafe { libc::dup2(file.as_raw_fd(), target) }).map(drop)
@@ -140,42 +135,28 @@ pub fn trim_memory() {
 
 /// A pipe, CLOEXEC at both ends. Only the reading end, which circus keeps, is non-blocking.
 pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    let mut ends: [c_int; 2] = [-1; 2];
-    // SAFETY: writes two numbers.
-    cvt(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })?;
-    let [reader, writer] = ends;
-    // SAFETY: the kernel has just returned this descriptor, and nobody else has it.
-    let reader = unsafe { OwnedFd::from_raw_fd(reader) };
-    // SAFETY: as above.
-    let writer = unsafe { OwnedFd::from_raw_fd(writer) };
+    let (reader, writer) = io::pipe()?;
     set_nonblocking(reader.as_raw_fd(), true)?;
-    Ok((reader, writer))
+    Ok((reader.into(), writer.into()))
 }
 
-/// Whether a pipe has something to read, or has come to its end, before so many milliseconds are over.
-pub fn readable_within(pipe: RawFd, milliseconds: c_int) -> bool {
-    let mut asked = libc::pollfd { fd: pipe, events: libc::POLLIN, revents: 0 };
+/// Whether one of these events is there, or the end, before so many milliseconds are over.
+pub(super) fn poll(fd: RawFd, events: c_short, milliseconds: c_int) -> io::Result<bool> {
+    let mut asked = libc::pollfd { fd, events, revents: 0 };
     // SAFETY: one entry, which is ours to be written to.
-    let ready = unsafe { libc::poll(&mut asked, 1, milliseconds) };
-    ready == 1
+    cvt(unsafe { libc::poll(&mut asked, 1, milliseconds) }).map(|ready| ready == 1)
 }
 
 /// Makes a pipe hold so many bytes. The kernel may refuse, or limit what all pipes of a user hold.
 pub fn enlarge_pipe(pipe: RawFd, bytes: c_int) -> io::Result<()> {
-    // SAFETY: works on a number.
-    cvt(unsafe { libc::fcntl(pipe, libc::F_SETPIPE_SZ, bytes) }).map(drop)
+    cvt(fcntl(pipe, libc::F_SETPIPE_SZ, bytes)).map(drop)
 }
 
 /// Sets or clears O_NONBLOCK, for everybody who shares the open file.
 pub fn set_nonblocking(fd: RawFd, on: bool) -> io::Result<()> {
-    // SAFETY: works on a number.
-    let flags = cvt(unsafe { libc::fcntl(fd, libc::F_GETFL) })?;
-    let wanted = if on { flags | libc::O_NONBLOCK } else { flags & !libc::O_NONBLOCK };
-    if wanted == flags {
-        return Ok(());
-    }
-    // SAFETY: works on a number.
-    cvt(unsafe { libc::fcntl(fd, libc::F_SETFL, wanted) }).map(drop)
+    let mut on = c_int::from(on);
+    // SAFETY: FIONBIO reads one int.
+    cvt(unsafe { libc::ioctl(fd, libc::FIONBIO, &mut on) }).map(drop)
 }
 
 /// A number that nobody can guess.
@@ -214,6 +195,7 @@ pub fn lock_exclusive(file: &File) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::daemonize::{Role, daemonize};
     use std::io::{Read, Write};
 
     #[test]
@@ -251,7 +233,7 @@ mod tests {
         match daemonize().unwrap() {
             Role::Parent(outcome) => outcome.message,
             Role::Daemon(notifier) => {
-                notifier.failed(&question(), 1).unwrap();
+                notifier.say(1, &question()).unwrap();
                 // SAFETY: never returns.
                 unsafe { libc::_exit(0) }
             }

@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use signal_hook::consts::FORBIDDEN;
 use signal_hook::{SigId, low_level};
 
-pub use super::child::mask::Inherited;
+use super::child::mask;
+pub use super::child::mask::{Inherited, ignore, unblock_all};
+use super::socket::send_nowait;
 use super::{Pid, cvt};
 use crate::signals::{self, *};
 
@@ -82,9 +84,7 @@ impl PidFd {
 
     /// Waits until it has ended, be it a zombie still, or for so many milliseconds.
     pub fn await_exit(&self, most: i32) -> io::Result<()> {
-        let mut asked = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one entry, which is ours to be written to.
-        cvt(unsafe { libc::poll(&mut asked, 1, most) }).map(drop)
+        super::process::poll(self.0.as_raw_fd(), libc::POLLIN, most).map(drop)
     }
 
     /// ESRCH if the process has been reaped.
@@ -93,11 +93,6 @@ impl PidFd {
         // SAFETY: a null siginfo is allowed and means that of kill.
         let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), signal, none, 0) };
         cvt(sent).map(drop)
-    }
-
-    /// Whether the process is a zombie, or gone, before so many milliseconds are over.
-    pub fn ends_within(&self, milliseconds: i32) -> bool {
-        super::process::readable_within(self.0.as_raw_fd(), milliseconds)
     }
 }
 
@@ -127,16 +122,9 @@ impl Seen {
             flag.store(true, Ordering::SeqCst);
             self.any.store(true, Ordering::SeqCst);
         }
-        let byte = 0_u8;
-        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        // SAFETY: one byte is read from `byte`. When the pair is full the loop is woken anyway.
-        unsafe { libc::send(self.waker.as_raw_fd(), ptr::from_ref(&byte).cast(), 1, flags) };
+        // When the pair is full the loop is woken anyway.
+        let _ = send_nowait(self.waker.as_raw_fd(), &[0]);
     }
-}
-
-/// Ignores a signal from now on. Children get it back at its default (see `child::Spawner`).
-pub fn ignore(signal: i32) {
-    super::child::mask::ignore(signal);
 }
 
 /// Whoever started circus had ignored SIGPIPE.
@@ -145,15 +133,9 @@ static PIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
 /// Ignores SIGPIPE, and remembers for [`block_all`] what was before. To be called once.
 pub(super) fn ignore_pipe() {
     // Not written without need: that would be a page of memory more.
-    if super::child::mask::ignore(libc::SIGPIPE) {
+    if ignore(libc::SIGPIPE) {
         PIPE_WAS_IGNORED.store(true, Ordering::Relaxed);
     }
-}
-
-/// Unblocks all signals in this thread. Whoever started circus may have blocked some, and a blocked SIGCHLD would
-/// hide every death.
-pub fn unblock_all() {
-    super::child::mask::unblock_all();
 }
 
 /// Blocks all signals, so that each stays pending until [`wait`] takes it; none can end or stop this thread then,
@@ -161,14 +143,13 @@ pub fn unblock_all() {
 ///
 /// The answer is what circus was started with, for a program that is to inherit the same.
 pub fn block_all() -> Inherited {
-    let blocked = super::child::mask::block_all();
-    let mut ignored = Vec::new();
-    if !super::child::mask::reset(libc::SIGCHLD) {
-        ignored.push(libc::SIGCHLD);
-    }
-    if PIPE_WAS_IGNORED.load(Ordering::Relaxed) {
-        ignored.push(libc::SIGPIPE);
-    }
+    let blocked = mask::block_all();
+    let were_ignored = [
+        (libc::SIGCHLD, !mask::reset(libc::SIGCHLD)),
+        (libc::SIGPIPE, PIPE_WAS_IGNORED.load(Ordering::Relaxed)),
+    ];
+    let ignored =
+        were_ignored.into_iter().filter(|(_, ignored)| *ignored).map(|(signal, _)| signal).collect();
     Inherited { blocked, ignored }
 }
 
@@ -186,7 +167,7 @@ pub struct Received {
 /// timeout it waits for ever, and makes no system call meanwhile.
 pub fn wait(timeout: Option<u64>) -> Option<Received> {
     loop {
-        match super::child::mask::wait_for_any(timeout) {
+        match mask::wait_for_any(timeout) {
             Ok(info) => return Some(received(&info)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted && timeout.is_none() => {}
             Err(_) => return None,
@@ -223,41 +204,26 @@ impl Signals {
     pub fn new(signals: &[i32]) -> io::Result<Self> {
         let (reader, waker) = UnixStream::pair()?;
         reader.set_nonblocking(true)?;
-        let seen = Arc::new(Seen {
-            any: AtomicBool::new(false),
-            flags: [const { AtomicBool::new(false) }; SIGNALS],
-            waker,
-        });
-        let mut handled = Signals { seen, reader, registered: Vec::new() };
+        let (any, flags) = (AtomicBool::new(false), [const { AtomicBool::new(false) }; SIGNALS]);
+        let mut handled =
+            Signals { seen: Arc::new(Seen { any, flags, waker }), reader, registered: Vec::new() };
         for &signal in signals {
-            handled.register(signal)?;
+            // signal-hook panics for these.
+            if FORBIDDEN.contains(&signal) {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            let seen = Arc::clone(&handled.seen);
+            // SAFETY: the action makes only calls that are allowed in a signal handler.
+            handled.registered.push(unsafe { low_level::register(signal, move || seen.note(signal)) }?);
         }
         Ok(handled)
-    }
-
-    fn register(&mut self, signal: i32) -> io::Result<()> {
-        // signal-hook panics for these.
-        if FORBIDDEN.contains(&signal) {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        let seen = Arc::clone(&self.seen);
-        // SAFETY: the action makes only calls that are allowed in a signal handler.
-        self.registered.push(unsafe { low_level::register(signal, move || seen.note(signal)) }?);
-        Ok(())
     }
 
     /// Takes all bytes from the descriptor, so that the next signal makes an edge. Call it before
     /// [`Signals::take`]: a signal between the two is then seen twice rather than not at all.
     pub fn drain(&mut self) {
         let mut bytes = [0; 64];
-        loop {
-            match self.reader.read(&mut bytes) {
-                Ok(0) => return,
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return,
-            }
-        }
+        while self.reader.read(&mut bytes).is_ok_and(|length| length > 0) {}
     }
 
     /// Whether signals have come. What woke the loop may have been lost on the way, the flag cannot be.

@@ -1,49 +1,33 @@
 //! Sockets as `[socket:x]` describes them, and the few calls on sockets that the standard library lacks.
 
 use std::ffi::{c_int, c_void};
-use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
-use std::{fmt, fs, io, ptr};
+use std::{fmt, fs, io};
 
 use super::address::RawAddress;
 use super::process::set_umask;
-use super::{Pid, cvt, io_words};
+use super::{Pid, cvt, fcntl, io_words};
 
 pub use super::address::Address;
 
-/// The type of a socket.
+/// The type of a socket, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
 pub enum Kind {
     /// SOCK_STREAM.
-    Stream,
+    Stream = libc::SOCK_STREAM,
     /// SOCK_DGRAM.
-    Dgram,
+    Dgram = libc::SOCK_DGRAM,
     /// SOCK_SEQPACKET.
-    Seqpacket,
+    Seqpacket = libc::SOCK_SEQPACKET,
     /// SOCK_RAW.
-    Raw,
+    Raw = libc::SOCK_RAW,
     /// SOCK_RDM.
-    Rdm,
+    Rdm = libc::SOCK_RDM,
 }
 
 impl Kind {
-    fn number(self) -> c_int {
-        match self {
-            Kind::Stream => libc::SOCK_STREAM,
-            Kind::Dgram => libc::SOCK_DGRAM,
-            Kind::Seqpacket => libc::SOCK_SEQPACKET,
-            Kind::Raw => libc::SOCK_RAW,
-            Kind::Rdm => libc::SOCK_RDM,
-        }
-    }
-
-    fn of(number: c_int) -> Option<Kind> {
-        let all = [Kind::Stream, Kind::Dgram, Kind::Seqpacket, Kind::Raw, Kind::Rdm];
-        all.into_iter().find(|kind| kind.number() == number)
-    }
-
     fn listens(self) -> bool {
         matches!(self, Kind::Stream | Kind::Seqpacket)
     }
@@ -118,11 +102,12 @@ fn at(step: &'static str) -> impl Fn(io::Error) -> BindError {
 /// Makes the socket, binds it, and listens where its type can. It is CLOEXEC.
 pub fn bind(spec: &SocketSpec) -> Result<OwnedFd, BindError> {
     let address = RawAddress::new(&spec.address).map_err(at("address"))?;
-    let fd = open(spec).map_err(at("socket"))?;
-    if spec.address.family() != libc::AF_UNIX {
+    let (family, nonblocking) = (spec.address.family(), if spec.blocking { 0 } else { libc::SOCK_NONBLOCK });
+    let fd = new_socket(family, spec.kind as c_int | nonblocking, spec.proto).map_err(at("socket"))?;
+    if family != libc::AF_UNIX {
         set_flag(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, true).map_err(at("SO_REUSEADDR"))?;
     }
-    if spec.address.family() == libc::AF_INET6 {
+    if family == libc::AF_INET6 {
         set_flag(fd.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, spec.v6only)
             .map_err(at("IPV6_V6ONLY"))?;
     }
@@ -152,12 +137,8 @@ pub fn set_reuseport(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     set_flag(fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, on)
 }
 
-fn open(spec: &SocketSpec) -> io::Result<OwnedFd> {
-    let nonblocking = if spec.blocking { 0 } else { libc::SOCK_NONBLOCK };
-    new_socket(spec.address.family(), spec.kind.number() | nonblocking, spec.proto)
-}
-
-fn new_socket(family: c_int, kind: c_int, proto: c_int) -> io::Result<OwnedFd> {
+/// A socket that is CLOEXEC.
+pub(super) fn new_socket(family: c_int, kind: c_int, proto: c_int) -> io::Result<OwnedFd> {
     // SAFETY: takes numbers and touches no memory.
     let fd = cvt(unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, proto) })?;
     // SAFETY: the kernel has just returned this descriptor, and nobody else has it.
@@ -168,8 +149,9 @@ fn bind_address(fd: &OwnedFd, address: &RawAddress, spec: &SocketSpec) -> io::Re
     // The mask belongs to the whole process: changed only where it matters, and only for this one call.
     let on_a_path = matches!(spec.address, Address::Unix(_));
     let before = spec.umask.filter(|_| on_a_path).map(set_umask);
+    let (place, length) = address.as_raw();
     // SAFETY: the pointer and the length are those of one address.
-    let bound = cvt(unsafe { libc::bind(fd.as_raw_fd(), address.as_ptr(), address.length()) });
+    let bound = cvt(unsafe { libc::bind(fd.as_raw_fd(), place, length) });
     if let Some(mask) = before {
         set_umask(mask);
     }
@@ -199,47 +181,30 @@ fn set_option(fd: BorrowedFd<'_>, level: c_int, option: c_int, value: &[u8]) -> 
     cvt(unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, start, length) }).map(drop)
 }
 
-/// Where a socket is bound; the port that the kernel chose for port 0.
-pub fn local_addr(fd: RawFd) -> io::Result<Address> {
-    let mut address = RawAddress::empty();
-    let (place, length) = address.as_mut_ptrs();
-    // SAFETY: `length` says how much room there is at `place`.
-    cvt(unsafe { libc::getsockname(fd, place, length) })?;
-    address.address()
-}
-
-/// Where the other end of a connection is.
-pub fn peer_addr(fd: RawFd) -> io::Result<Address> {
-    let mut address = RawAddress::empty();
-    let (place, length) = address.as_mut_ptrs();
-    // SAFETY: `length` says how much room there is at `place`.
-    cvt(unsafe { libc::getpeername(fd, place, length) })?;
-    address.address()
-}
-
 /// The type of a socket, and whether it listens.
-pub fn kind_of(fd: &OwnedFd) -> io::Result<(Kind, bool)> {
-    let kind = Kind::of(option(fd.as_raw_fd(), libc::SO_TYPE)?).ok_or(io::ErrorKind::Unsupported)?;
-    Ok((kind, option(fd.as_raw_fd(), libc::SO_ACCEPTCONN)? != 0))
+pub fn kind_of(fd: RawFd) -> io::Result<(Kind, bool)> {
+    let all = [Kind::Stream, Kind::Dgram, Kind::Seqpacket, Kind::Raw, Kind::Rdm];
+    let [number] = option(fd, libc::SOL_SOCKET, libc::SO_TYPE)?;
+    let [listens] = option(fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN)?;
+    let kind = all.into_iter().find(|kind| *kind as u32 == number).ok_or(io::ErrorKind::Unsupported)?;
+    Ok((kind, listens != 0))
 }
 
-fn option(fd: RawFd, option: c_int) -> io::Result<c_int> {
-    let mut value: c_int = 0;
-    let mut length = mem::size_of::<c_int>() as libc::socklen_t;
-    let place = ptr::from_mut(&mut value).cast();
+/// An option of a socket whose value is so many numbers, or begins with them.
+pub(super) fn option<const N: usize>(fd: RawFd, level: c_int, option: c_int) -> io::Result<[u32; N]> {
+    let mut value = [0; N];
+    let mut length = size_of_val(&value) as libc::socklen_t;
+    let place = value.as_mut_ptr().cast();
     // SAFETY: `length` says how much room there is at `place`.
-    cvt(unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, option, place, &mut length) })?;
-    Ok(value)
+    cvt(unsafe { libc::getsockopt(fd, level, option, place, &mut length) })?;
+    if (length as usize) < size_of_val(&value) { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(value) }
 }
 
 /// Who was at the other end of a Unix connection when it was made: process, user and group.
 pub fn peer_credentials(fd: RawFd) -> io::Result<(Pid, u32, u32)> {
-    let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
-    let mut length = mem::size_of::<libc::ucred>() as libc::socklen_t;
-    let place = ptr::from_mut(&mut peer).cast();
-    // SAFETY: `length` says how much room there is at `place`.
-    cvt(unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_PEERCRED, place, &mut length) })?;
-    Ok((peer.pid, peer.uid, peer.gid))
+    // the kernel's struct ucred
+    let [pid, uid, gid] = option(fd, libc::SOL_SOCKET, libc::SO_PEERCRED)?;
+    Ok((pid.cast_signed(), uid, gid))
 }
 
 /// Sends what fits, without blocking and without SIGPIPE, whatever the socket's own flags. `WouldBlock` if full.
@@ -248,6 +213,47 @@ pub fn send_nowait(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
     // SAFETY: the pointer and the length are those of one slice.
     let sent = cvt(unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), flags) })?;
     Ok(sent.unsigned_abs())
+}
+
+/// Room for one message of the kernel's, aligned as it wants it. Descriptors that somebody sends along find none, so
+/// the kernel closes them.
+const ROOM: usize = 4;
+
+/// From now on each datagram comes with its sender, which the kernel vouches for (SO_PASSCRED).
+pub fn pass_credentials(fd: BorrowedFd<'_>) -> io::Result<()> {
+    set_flag(fd, libc::SOL_SOCKET, libc::SO_PASSCRED, true)
+}
+
+/// Takes a datagram without waiting: how long it is, at most as long as `buffer`, and who has sent it; 0 is a process
+/// that cannot be seen from here.
+pub fn receive_from(socket: RawFd, buffer: &mut [u8]) -> io::Result<(usize, Pid)> {
+    let mut control = [0_u64; ROOM];
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: a message header of zeros is one without address, parts and control messages.
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    header.msg_iov = &mut part;
+    header.msg_iovlen = 1;
+    header.msg_control = control.as_mut_ptr().cast();
+    header.msg_controllen = size_of_val(&control) as _;
+    let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+    // SAFETY: all pointers in the header are to places of this function or to the buffer, with their lengths.
+    let length = cvt(unsafe { libc::recvmsg(socket, &mut header, flags) })?;
+    Ok((length.unsigned_abs(), sender(&header).unwrap_or(0)))
+}
+
+fn sender(header: &libc::msghdr) -> Option<Pid> {
+    // SAFETY: the header is as recvmsg has left it.
+    let first = unsafe { libc::CMSG_FIRSTHDR(header) };
+    // SAFETY: it is null, or points to a message that the kernel has written into the aligned room.
+    let message = unsafe { first.as_ref() }?;
+    if (message.cmsg_level, message.cmsg_type) != (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) {
+        return None;
+    }
+    // SAFETY: computes the address behind the head of a message.
+    let data = unsafe { libc::CMSG_DATA(first) }.cast::<libc::ucred>();
+    // SAFETY: a message of this type has a `ucred` there, for which there is room.
+    let credentials = unsafe { data.read_unaligned() };
+    Some(credentials.pid)
 }
 
 /// How many bytes can be read at once from a socket or pipe (FIONREAD).
@@ -263,18 +269,17 @@ pub fn move_up(fd: OwnedFd, min: RawFd) -> io::Result<OwnedFd> {
     if fd.as_raw_fd() >= min {
         return Ok(fd);
     }
-    // SAFETY: works on numbers and touches no memory.
-    let moved = cvt(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, min) })?;
+    let moved = cvt(fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, min))?;
     // SAFETY: the kernel has just returned this descriptor, and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(moved) })
 }
 
 /// Whether a socket is open under this number; an error if nothing is.
 pub fn is_socket(fd: RawFd) -> io::Result<bool> {
-    match option(fd, libc::SO_TYPE).map_err(|error| (error.raw_os_error(), error)) {
-        Ok(_) => Ok(true),
-        Err((Some(libc::ENOTSOCK), _)) => Ok(false),
-        Err((_, error)) => Err(error),
+    match option(fd, libc::SOL_SOCKET, libc::SO_TYPE) {
+        Ok([_]) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::ENOTSOCK) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -284,8 +289,7 @@ pub fn adopt(fd: RawFd, min: RawFd) -> io::Result<OwnedFd> {
     if !is_socket(fd)? {
         return Err(io::Error::from_raw_os_error(libc::ENOTSOCK));
     }
-    // SAFETY: works on a number and touches no memory.
-    cvt(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    cvt(fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC))?;
     // SAFETY: it is open, as has just been seen, and the caller says that nobody owns it.
     move_up(unsafe { OwnedFd::from_raw_fd(fd) }, min)
 }
@@ -294,38 +298,21 @@ pub fn adopt(fd: RawFd, min: RawFd) -> io::Result<OwnedFd> {
 pub fn connect_now(address: &Address) -> io::Result<OwnedFd> {
     let address = RawAddress::new(address)?;
     let fd = new_socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_NONBLOCK, 0)?;
+    let (place, length) = address.as_raw();
     // SAFETY: the pointer and the length are those of one address.
-    cvt(unsafe { libc::connect(fd.as_raw_fd(), address.as_ptr(), address.length()) }).map(|_| fd)
+    cvt(unsafe { libc::connect(fd.as_raw_fd(), place, length) }).map(|_| fd)
 }
 
-/// What stands at the path of a Unix socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PathState {
-    /// Nothing.
-    Absent,
-    /// Something that is no socket, a symbolic link included.
-    NotASocket,
-    /// A socket that nobody holds any more.
-    Stale,
-    /// A socket that somebody holds.
-    InUse,
-}
-
-/// Looks at a path, and connects to the socket there to learn whether somebody holds it. Never blocks.
-pub fn path_state(path: &Path) -> io::Result<PathState> {
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(PathState::Absent),
-        Err(error) => return Err(error),
-        Ok(file) if !file.file_type().is_socket() => return Ok(PathState::NotASocket),
-        Ok(_) => {}
-    }
-    match connect_now(&Address::Unix(path.to_owned())).map_err(|error| (error.raw_os_error(), error)) {
-        Ok(_) => Ok(PathState::InUse),
-        Err((Some(libc::ECONNREFUSED), _)) => Ok(PathState::Stale),
+/// Whether somebody holds the Unix socket at a path, which is learned by connecting to it; `None`: there is none. Never
+/// blocks.
+pub fn is_held(path: &Path) -> io::Result<Option<bool>> {
+    let Err(error) = connect_now(&Address::Unix(path.to_owned())) else { return Ok(Some(true)) };
+    match error.raw_os_error() {
+        Some(libc::ECONNREFUSED) => Ok(Some(false)),
         // A full queue, or a socket of another type: alive either way.
-        Err((Some(libc::EAGAIN | libc::EPROTOTYPE), _)) => Ok(PathState::InUse),
-        Err((Some(libc::ENOENT), _)) => Ok(PathState::Absent),
-        Err((_, error)) => Err(error),
+        Some(libc::EAGAIN | libc::EPROTOTYPE) => Ok(Some(true)),
+        Some(libc::ENOENT) => Ok(None),
+        _ => Err(error),
     }
 }
 

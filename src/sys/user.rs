@@ -9,7 +9,6 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-#[cfg(not(target_feature = "crt-static"))]
 use super::nss;
 
 pub use std::os::unix::fs::chown;
@@ -47,16 +46,20 @@ pub fn current_gid() -> u32 {
 /// Does something with the rights that another user and group have to files. Without the privilege for that, with
 /// circus's own.
 pub fn as_to_files<T>(uid: u32, gid: u32, act: impl FnOnce() -> T) -> T {
-    // SAFETY: takes a number, and sets one of this thread alone.
-    let own_gid = unsafe { libc::setfsgid(gid) };
-    // SAFETY: as above.
-    let own_uid = unsafe { libc::setfsuid(uid) };
+    let (own_uid, own_gid) = set_ids_for_files(uid, gid);
     let done = act();
-    // SAFETY: as above; to go back to one's own needs no privilege.
-    unsafe { libc::setfsuid(own_uid.cast_unsigned()) };
-    // SAFETY: as above.
-    unsafe { libc::setfsgid(own_gid.cast_unsigned()) };
+    // To go back to one's own needs no privilege.
+    set_ids_for_files(own_uid, own_gid);
     done
+}
+
+/// Those before are the answer.
+fn set_ids_for_files(uid: u32, gid: u32) -> (u32, u32) {
+    // SAFETY: takes a number, and sets one of this thread alone.
+    let gid = unsafe { libc::setfsgid(gid) };
+    // SAFETY: as above.
+    let uid = unsafe { libc::setfsuid(uid) };
+    (uid.cast_unsigned(), gid.cast_unsigned())
 }
 
 /// The entry of a user given by name or by number; a name of digits alone counts as a number.
@@ -75,21 +78,18 @@ fn number(text: &str) -> Option<u32> {
 /// The entry of the user of that name.
 pub fn user_by_name(name: &str) -> io::Result<Option<User>> {
     let local = find(&read(PASSWD)?, parse_user, |user| user.name == name);
-    #[cfg(not(target_feature = "crt-static"))]
-    if local.is_none() {
-        return nss::user_by_name(name);
-    }
-    Ok(local)
+    local.map_or_else(|| unless_static(|| nss::user_by_name(name)), |user| Ok(Some(user)))
 }
 
 /// The entry of the user of that number.
 pub fn user_by_uid(uid: u32) -> io::Result<Option<User>> {
     let local = find(&read(PASSWD)?, parse_user, |user| user.uid == uid);
-    #[cfg(not(target_feature = "crt-static"))]
-    if local.is_none() {
-        return nss::user_by_uid(uid);
-    }
-    Ok(local)
+    local.map_or_else(|| unless_static(|| nss::user_by_uid(uid)), |user| Ok(Some(user)))
+}
+
+/// What the name service switch says. In a static build it would load a second C library and crash.
+fn unless_static<T>(ask: impl FnOnce() -> io::Result<Option<T>>) -> io::Result<Option<T>> {
+    if cfg!(target_feature = "crt-static") { Ok(None) } else { ask() }
 }
 
 /// The number of a user given by name or by number. A number needs no entry.
@@ -105,33 +105,17 @@ pub fn gid_of(name_or_gid: &str) -> io::Result<Option<u32>> {
     if let Some(gid) = number(name_or_gid) {
         return Ok(Some(gid));
     }
-    let local = find(&read(GROUP)?, parse_group, |group| group.name == name_or_gid).map(|group| group.gid);
-    #[cfg(not(target_feature = "crt-static"))]
-    if local.is_none() {
-        return nss::gid_by_name(name_or_gid);
-    }
-    Ok(local)
-}
-
-/// The name of a group.
-pub fn group_name(gid: u32) -> io::Result<Option<String>> {
-    let local = find(&read(GROUP)?, parse_group, |group| group.gid == gid).map(|group| group.name);
-    #[cfg(not(target_feature = "crt-static"))]
-    if local.is_none() {
-        return nss::name_of_gid(gid);
-    }
-    Ok(local)
+    let local = find(&read(GROUP)?, parse_group, |(name, _)| name == name_or_gid);
+    local.map_or_else(|| unless_static(|| nss::gid_by_name(name_or_gid)), |(_, gid)| Ok(Some(gid)))
 }
 
 /// The groups that a user is to have at the side of `gid`, `gid` itself first: what initgroups would set.
 ///
 /// A user who stands in /etc/passwd has the groups of /etc/group and no others.
 pub fn supplementary_groups(name: &str, gid: u32) -> io::Result<Vec<u32>> {
-    #[cfg(not(target_feature = "crt-static"))]
-    if find(&read(PASSWD)?, parse_user, |user| user.name == name).is_none() {
-        return nss::groups_of(name, gid);
-    }
-    Ok(groups_in(&read(GROUP)?, name, gid))
+    let is_local = find(&read(PASSWD)?, parse_user, |user| user.name == name).is_some();
+    let elsewhere = if is_local { None } else { unless_static(|| nss::groups_of(name, gid).map(Some))? };
+    elsewhere.map_or_else(|| Ok(groups_in(&read(GROUP)?, name, gid)), Ok)
 }
 
 /// A file that is not there has no entries.
@@ -140,11 +124,6 @@ fn read(path: &str) -> io::Result<Vec<u8>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         text => text,
     }
-}
-
-struct Group {
-    name: String,
-    gid: u32,
 }
 
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -172,11 +151,10 @@ fn parse_user(line: &[u8]) -> Option<User> {
 }
 
 /// One line of /etc/group, `name:password:gid:members`.
-fn parse_group(line: &[u8]) -> Option<Group> {
+fn parse_group(line: &[u8]) -> Option<(String, u32)> {
     let mut fields = line.split(|&byte| byte == b':');
     let name = entry_name(fields.next())?;
-    let gid = number(text_field(fields.nth(1))?)?;
-    Some(Group { name, gid })
+    Some((name, number(text_field(fields.nth(1))?)?))
 }
 
 fn entry_name(field: Option<&[u8]>) -> Option<String> {
@@ -192,9 +170,7 @@ fn groups_in(text: &[u8], user: &str, gid: u32) -> Vec<u32> {
         if !names.any(|name| name == user.as_bytes()) {
             continue;
         }
-        if let Some(group) = parse_group(line).filter(|group| !groups.contains(&group.gid)) {
-            groups.push(group.gid);
-        }
+        groups.extend(parse_group(line).map(|(_, gid)| gid).filter(|gid| !groups.contains(gid)));
     }
     groups
 }
@@ -247,7 +223,7 @@ mod tests {
     #[test]
     fn groups_are_found_by_name() {
         let gid =
-            |name: &str| find(GROUP_TEXT, parse_group, |group| group.name == name).map(|group| group.gid);
+            |wanted: &str| find(GROUP_TEXT, parse_group, |(name, _)| name == wanted).map(|(_, gid)| gid);
         assert_eq!(gid("users"), Some(100));
         assert_eq!(gid("broken"), None);
     }
@@ -261,7 +237,6 @@ mod tests {
         assert_eq!(uid_of("no-such-user-here").unwrap(), None);
         assert_eq!(uid_of("4294967295").unwrap(), None);
         assert_eq!(gid_of("root").unwrap(), Some(0));
-        assert_eq!(group_name(0).unwrap().as_deref(), Some("root"));
         assert_eq!(supplementary_groups("root", 0).unwrap().first(), Some(&0));
     }
 }

@@ -3,37 +3,21 @@
 //! In two moves: [`peek`] tells who has ended and how, and leaves the zombie, whose number nobody else can have
 //! meanwhile; [`reap`] then takes it away. SIGCHLD says no more than "look": one may stand for a thousand.
 
+use std::ffi::c_int;
 use std::{io, mem, ptr};
 
 use super::{Pid, cvt};
-
-/// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// It called exit with this code (0 to 255).
-    Code(i32),
-    /// The signal of this number ended it.
-    Signal(i32),
-}
+pub use crate::signals::Exit;
 
 /// One child that has ended and is not reaped yet, adopted ones included; the same one again until it is reaped.
 pub fn peek() -> io::Result<Option<(Pid, Exit)>> {
-    let info = match wait_any() {
-        Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(None),
-        info => info?,
-    };
-    // SAFETY: waitid filled the fields that belong to a child's change of state, or left them zero.
-    let pid = unsafe { info.si_pid() };
-    if pid == 0 {
-        return Ok(None);
+    match look(libc::P_ALL, 0, ENDED) {
+        Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Ok(None),
+        seen => Ok(seen?.map(|(pid, code, status)| match code {
+            libc::CLD_EXITED => (pid, Exit::Code(status)),
+            _ => (pid, Exit::Signal(status)),
+        })),
     }
-    // SAFETY: as above.
-    let status = unsafe { info.si_status() };
-    let exit = match info.si_code {
-        libc::CLD_EXITED => Exit::Code(status),
-        _ => Exit::Signal(status),
-    };
-    Ok(Some((pid, exit)))
 }
 
 /// Takes away the zombie of a child that [`peek`] has shown. `WouldBlock` if it has not ended, ECHILD if it is
@@ -46,43 +30,46 @@ pub fn reap(pid: Pid) -> io::Result<()> {
     }
 }
 
+/// Takes away a child that is about to end, and waits for that.
+pub(super) fn await_end(pid: Pid) -> io::Result<()> {
+    loop {
+        // SAFETY: a null status is allowed; waitpid touches no memory then.
+        match cvt(unsafe { libc::waitpid(pid, ptr::null_mut(), 0) }) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            ended => return ended.map(drop),
+        }
+    }
+}
+
 /// The signal that has stopped this child, once for each time that it was stopped.
 pub fn stopped(pid: Pid) -> Option<i32> {
-    // SAFETY: all zeros are a valid siginfo_t.
-    let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
-    let which = libc::id_t::try_from(pid).ok()?;
-    // SAFETY: `info` is ours to be written to.
-    cvt(unsafe { libc::waitid(libc::P_PID, which, &mut info, libc::WSTOPPED | libc::WNOHANG) }).ok()?;
-    // SAFETY: waitid filled the fields that belong to a child's change of state, or left them zero.
-    let signal = unsafe { info.si_status() };
-    (info.si_code == libc::CLD_STOPPED).then_some(signal)
+    let (_, code, signal) = look(libc::P_PID, pid, libc::WSTOPPED).ok().flatten()?;
+    (code == libc::CLD_STOPPED).then_some(signal)
 }
 
 /// Whether any child is left, running or zombie, adopted ones included.
 pub fn children_exist() -> bool {
-    match wait_any() {
-        Ok(_) => true,
-        Err(error) => error.raw_os_error() != Some(libc::ECHILD),
-    }
+    look(libc::P_ALL, 0, ENDED).map_or_else(|error| error.raw_os_error() != Some(libc::ECHILD), |_| true)
 }
 
 /// Whether a child, running or zombie, is in this process group. As long as it is not reaped, the group's number is no
 /// other's.
 pub fn child_is_in_group(pgid: Pid) -> bool {
-    libc::id_t::try_from(pgid).is_ok_and(|group| pgid > 0 && wait_for(libc::P_PGID, group).is_ok())
+    pgid > 0 && look(libc::P_PGID, pgid, ENDED).is_ok()
 }
 
-fn wait_any() -> io::Result<libc::siginfo_t> {
-    wait_for(libc::P_ALL, 0)
-}
+/// Children that have ended, which stay as they are.
+const ENDED: c_int = libc::WEXITED | libc::WNOWAIT;
 
-fn wait_for(whom: libc::idtype_t, number: libc::id_t) -> io::Result<libc::siginfo_t> {
+/// The next change of state of these children: of which one, what it is, and the exit code or the signal.
+fn look(which: libc::idtype_t, number: Pid, changes: c_int) -> io::Result<Option<(Pid, c_int, c_int)>> {
     // SAFETY: all zeros are a valid siginfo_t.
     let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
-    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     // SAFETY: `info` is ours to be written to.
-    cvt(unsafe { libc::waitid(whom, number, &mut info, options) })?;
-    Ok(info)
+    cvt(unsafe { libc::waitid(which, number.cast_unsigned(), &mut info, changes | libc::WNOHANG) })?;
+    // SAFETY: waitid filled the fields that belong to a child's change of state, or left them zero.
+    let (pid, status) = (unsafe { info.si_pid() }, unsafe { info.si_status() });
+    Ok((pid != 0).then_some((pid, info.si_code, status)))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::host::surroundings::current_dir;
 use crate::sorted::{sort, sort_by};
 use crate::sys::address::Address;
 use serde_json::Value as Json;
+use std::os::fd::AsRawFd;
 
 /// Answers a question; nothing for one that takes a survey.
 ///
@@ -24,7 +25,7 @@ pub fn answer(view: &View<'_>, question: &Question) -> Result<Option<Map>, Refus
         Question::Get { name, keys } => with_directory(answers::get(&view.watcher(name)?.config, keys)?),
         Question::Options(name) => with_directory(answers::options(&view.watcher(name)?.config)),
         Question::Globaloptions(option) => {
-            answers::globaloptions(view.options, view.addresses, option.as_deref())?
+            answers::globaloptions(view.options, view.addresses, option.as_deref())
         }
         Question::Listsockets => one("sockets", sockets(view)),
         Question::Metrics => one("metrics", metrics::text(view).into()),
@@ -56,10 +57,10 @@ fn numprocesses(view: &View<'_>, name: Option<&str>) -> Result<Map, Refusal> {
 /// The sockets, by descriptor.
 fn sockets(view: &View<'_>) -> Json {
     let mut sockets: Vec<_> = view.descriptors().collect();
-    sort_by(&mut sockets, |a, b| a.1 < b.1);
+    sort_by(&mut sockets, |a, b| a.1.as_raw_fd() < b.1.as_raw_fd());
     let mut all = Vec::new();
     for (socket, fd) in sockets {
-        let mut map = one("fd", fd.into());
+        let mut map = one("fd", fd.as_raw_fd().into());
         put(&mut map, "name", socket.name.as_str().into());
         put(&mut map, "backlog", socket.config.options.backlog.into());
         match &socket.address {

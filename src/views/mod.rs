@@ -23,7 +23,7 @@ use crate::host::spawn_template::Offered;
 use crate::parts::plugins::run::Builtins;
 use crate::parts::sockets::Bound;
 use crate::parts::streams::ring::Rings;
-use std::os::fd::RawFd;
+use std::os::fd::BorrowedFd;
 
 /// What views are made from.
 pub struct View<'a> {
@@ -60,7 +60,7 @@ impl View<'_> {
     }
 
     /// Every socket with each of its descriptors, of which it has several with `so_reuseport`.
-    fn descriptors(&self) -> impl Iterator<Item = (&Bound, RawFd)> {
+    fn descriptors(&self) -> impl Iterator<Item = (&Bound, BorrowedFd<'_>)> {
         self.sockets.iter().flat_map(|socket| socket.fds().map(move |fd| (socket, fd)))
     }
 }

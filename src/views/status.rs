@@ -14,7 +14,7 @@ use crate::control::{Map, Refusal, object, one, put};
 use crate::parts::sockets::Bound;
 use crate::sys::{process, queue};
 use serde_json::Value as Json;
-use std::os::fd::RawFd;
+use std::os::fd::BorrowedFd;
 
 /// How many of its last lines the status of a watcher that fails has.
 const LAST_LINES: usize = 10;
@@ -104,7 +104,7 @@ fn seen(pid: Pid, wid: u32, state: &str, age: f64, units: &Units) -> Map {
     map
 }
 
-fn queue_seen((socket, fd): (&Bound, RawFd)) -> Json {
+fn queue_seen((socket, fd): (&Bound, BorrowedFd<'_>)) -> Json {
     let queue = queue::look(fd);
     let mut map = one("name", socket.name.as_str().into());
     put(&mut map, "address", socket.address.to_string().into());

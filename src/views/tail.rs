@@ -2,9 +2,9 @@
 
 use crate::arbiter::request::{Errno, Tail, Wanted};
 use crate::arbiter::{Arbiter, WatcherId};
-use crate::config::{Channel, text};
-use crate::control::output::{self, Written};
-use crate::control::{self, Map, Refusal, answers};
+use crate::config::Channel;
+use crate::control::output::written;
+use crate::control::{Map, Refusal, answers, one, put};
 use crate::parts::streams::ring::{Line, Rings};
 use serde_json::Value as Json;
 
@@ -31,7 +31,7 @@ pub fn tail(arbiter: &Arbiter, rings: &Rings, tail: &Tail) -> Result<(WatcherId,
         return Err(answers::no_process(pid, &tail.name));
     }
     let lines = ring.map(|ring| ring.lines(tail.wanted, tail.lines)).unwrap_or_default();
-    Ok((watcher.id, control::one("lines", output::lines(lines.into_iter().map(written)))))
+    Ok((watcher.id, one("lines", told(lines))))
 }
 
 /// The last lines of the error output of a watcher's processes, or of both outputs if it has none.
@@ -41,18 +41,19 @@ pub fn last_output(rings: &Rings, watcher: WatcherId, most: usize) -> Json {
         let wanted = Wanted { stdout, stderr: true, pid: None };
         ring.map(|ring| ring.lines(wanted, most)).filter(|lines| !lines.is_empty())
     };
-    let lines = newest(false).or_else(|| newest(true)).unwrap_or_default();
-    output::lines(lines.into_iter().map(written))
+    told(newest(false).or_else(|| newest(true)).unwrap_or_default())
 }
 
-fn written(line: Line) -> Written {
-    Written {
-        pid: line.pid,
-        wid: line.wid,
-        stream: line.channel.name(),
-        text: text::from_bytes(&line.text),
-        unfinished: line.unfinished,
-    }
+fn told(lines: Vec<Line>) -> Json {
+    let told = |line: Line| {
+        let mut map = written(line.pid, line.wid, line.channel.name(), &line.text);
+        // It has no end yet and may get one.
+        if line.unfinished {
+            put(&mut map, "unfinished", true.into());
+        }
+        Json::Object(map)
+    };
+    lines.into_iter().map(told).collect()
 }
 
 /// The refusal when circus does not read what is wanted, and what to do about it.

@@ -1,7 +1,8 @@
 //! A configuration as one JSON object, with Circus's names and shapes.
 
+use crate::config::model::SectionConfig;
 use crate::config::options::{self, Row};
-use crate::config::{Config, Names, PluginConfig, SocketConfig, StreamConfig, Value, WatcherConfig};
+use crate::config::{Config, Names, StreamConfig, Value, WatcherConfig};
 use crate::control::{answers, object};
 use serde_json::Value as Json;
 use std::rc::Rc;
@@ -9,17 +10,15 @@ use std::rc::Rc;
 /// Writes, in pieces, the whole configuration: `circus`, and `watchers`, `sockets` and `plugins` by name. Each option has a line.
 /// `environ` is the environment that watchers with `copy_env` copy.
 pub fn write(config: &Config, environ: &Names, put: &mut dyn FnMut(&str)) {
-    let mut page = Page { put, environ, text: Vec::new(), depth: 0, first: true, environment: None };
-    page.open('{');
-    page.member("circus");
-    page.open('{');
+    let mut page = Page { put, environ, text: Vec::new(), indent: "\n    ", first: true, environment: None };
+    page.raw("{\n  \"circus\": {");
     page.rows(options::CIRCUS, &config.circus, &Names::new());
-    page.close('}');
+    page.raw("\n  }");
+    page.indent = "\n      ";
     page.list("watchers", &config.watchers, Page::watcher);
-    page.list("sockets", &config.sockets, Page::socket);
-    page.list("plugins", &config.plugins, Page::plugin);
-    page.close('}');
-    page.text.push(b'\n');
+    page.list("sockets", &config.sockets, |page, socket| page.section(options::SOCKET, socket));
+    page.list("plugins", &config.plugins, |page, plugin| page.section(options::PLUGIN, plugin));
+    page.raw("\n}\n");
     page.flush();
 }
 
@@ -29,8 +28,9 @@ struct Page<'a> {
     put: &'a mut dyn FnMut(&str),
     environ: &'a Names,
     text: Vec<u8>,
-    depth: usize,
-    /// Nothing stands behind the last bracket.
+    /// What stands before a member.
+    indent: &'static str,
+    /// No member stands behind the last bracket.
     first: bool,
     /// The environment of the last watcher as text, and of what it was made: many watchers share one.
     environment: Option<(Rc<Names>, bool, Vec<u8>)>,
@@ -70,16 +70,10 @@ impl Page<'_> {
         }
     }
 
-    fn socket(&mut self, socket: &SocketConfig) {
-        self.pair("name", &socket.name.as_str().into());
-        self.rows(options::SOCKET, &socket.options, &socket.free);
-        self.free(options::SOCKET, &socket.free, &["name"]);
-    }
-
-    fn plugin(&mut self, plugin: &PluginConfig) {
-        self.pair("name", &plugin.name.as_str().into());
-        self.rows(options::PLUGIN, &plugin.options, &plugin.free);
-        self.free(options::PLUGIN, &plugin.free, &["name"]);
+    fn section<S>(&mut self, rows: &'static [Row<S>], section: &SectionConfig<S>) {
+        self.pair("name", &section.name.as_str().into());
+        self.rows(rows, &section.options, &section.free);
+        self.free(rows, &section.free, &["name"]);
     }
 
     /// The options of a table with their values; where a value could not be used, its text.
@@ -100,18 +94,18 @@ impl Page<'_> {
     }
 
     fn list<T>(&mut self, name: &str, items: &[T], write: fn(&mut Self, &T)) {
-        self.member(name);
-        self.open('[');
+        self.raw(&format!(",\n  \"{name}\": ["));
+        let mut before = "\n    {";
         for item in items {
-            self.line();
-            self.open('{');
+            self.raw(std::mem::replace(&mut before, ",\n    {"));
+            self.first = true;
             write(self, item);
-            self.close('}');
+            self.raw("\n    }");
             if self.text.len() > 64 << 10 {
                 self.flush();
             }
         }
-        self.close(']');
+        self.raw(if items.is_empty() { "]" } else { "\n  ]" });
     }
 
     fn pair(&mut self, key: &str, value: &Json) {
@@ -119,12 +113,14 @@ impl Page<'_> {
         self.value(value);
     }
 
-    /// The beginning of a member: its value comes next.
+    /// The beginning of a member, on a line of its own: its value comes next.
     fn member(&mut self, key: &str) {
-        self.line();
+        let first = std::mem::replace(&mut self.first, false);
+        self.raw(if first { "" } else { "," });
+        self.raw(self.indent);
         // As in `value`; to make a value of each key would take a fifth of the time of it all.
         let _ = serde_json::to_writer(&mut self.text, key);
-        self.text.extend_from_slice(b": ");
+        self.raw(": ");
     }
 
     fn value(&mut self, value: &Json) {
@@ -132,31 +128,8 @@ impl Page<'_> {
         let _ = serde_json::to_writer(&mut self.text, value);
     }
 
-    /// The beginning of a member or item: it has a line of its own.
-    fn line(&mut self) {
-        if !std::mem::replace(&mut self.first, false) {
-            self.text.push(b',');
-        }
-        self.indent();
-    }
-
-    fn indent(&mut self) {
-        self.text.push(b'\n');
-        self.text.resize(self.text.len() + 2 * self.depth, b' ');
-    }
-
-    fn open(&mut self, bracket: char) {
-        self.text.push(bracket as u8);
-        self.depth += 1;
-        self.first = true;
-    }
-
-    fn close(&mut self, bracket: char) {
-        self.depth -= 1;
-        if !std::mem::replace(&mut self.first, false) {
-            self.indent();
-        }
-        self.text.push(bracket as u8);
+    fn raw(&mut self, text: &str) {
+        self.text.extend_from_slice(text.as_bytes());
     }
 
     fn flush(&mut self) {

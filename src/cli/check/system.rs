@@ -24,7 +24,8 @@ use std::io::ErrorKind;
 
 /// Everything that this machine lacks. `environ` is the environment of circus, `cwd` is where relative paths begin.
 pub fn check(config: &Config, files: &dyn Files, environ: &Names, cwd: &str) -> Vec<Finding> {
-    let mut system = System::new(files, environ, cwd);
+    let (listed, ids, found) = (Sorted::new(), Sorted::new(), Checker::default());
+    let mut system = System { files, environ, cwd, listed, ids, found };
     let (circus, origins) = (&config.circus, &config.origins);
     system.id(("user", "/etc/passwd"), (origins, global::endpoint_owner), circus.endpoint_owner.as_deref());
     let files = [
@@ -56,7 +57,7 @@ struct System<'a> {
     /// The names in each directory that was looked at; `None` for one that cannot be read.
     listed: Sorted<String, Listing>,
     /// The names and numbers in /etc/passwd and /etc/group, by file.
-    ids: Vec<(&'static str, Vec<String>)>,
+    ids: Sorted<&'static str, Vec<String>>,
     found: Checker,
 }
 
@@ -67,21 +68,14 @@ enum Listing {
     Unknown,
 }
 
-impl<'a> System<'a> {
-    fn new(files: &'a dyn Files, environ: &'a Names, cwd: &'a str) -> System<'a> {
-        System { files, environ, cwd, listed: Sorted::new(), ids: Vec::new(), found: Checker::default() }
-    }
-
+impl System<'_> {
     /// A socket for clients or subscribers. The directory that stands for a port is made by circus.
     fn endpoint(&mut self, place: (&Origins, &str), text: &str) {
-        match endpoint::places(Some(text), Around { uid: 0, runtime: None, container: 0 }) {
-            Ok(places) if !text.trim().is_empty() && !text.contains("tcp://") => {
-                if let Some(Place::Path(path)) = places.first() {
-                    self.parent(place, path);
-                }
-            }
+        let is_own = !text.trim().is_empty() && !text.contains("tcp://");
+        match endpoint::places(Some(text), Around { uid: 0, runtime: None, container: 0 }).as_deref() {
+            Ok([Place::Path(path), ..]) if is_own => self.parent(place, path),
             Ok(_) => {}
-            Err(why) => self.found.error(place, why),
+            Err(why) => self.found.error(place, why.clone()),
         }
     }
 
@@ -91,24 +85,15 @@ impl<'a> System<'a> {
         self.id(("group", "/etc/group"), (origins, watcher::gid), options.gid.as_deref());
         self.id(("user", "/etc/passwd"), (origins, watcher::hooks_uid), options.hooks_uid.as_deref());
         let dir = join(self.cwd, options.working_dir.as_deref().unwrap_or_default());
-        let missing = is_settled(&dir) && matches!(self.list(&dir), Listing::Missing);
-        if missing {
-            let message = format!("the directory `{}` does not exist", excerpt(&dir));
-            self.found.error((origins, watcher::working_dir), message);
-        }
+        let is_there = self.directory((origins, watcher::working_dir), &dir);
         // What would be looked for in a directory that is missing needs no second line.
-        let dir = Some(dir.as_str()).filter(|_| !missing);
-        self.program(watcher, dir);
-        self.commands(watcher, dir);
-        self.hooks(watcher);
+        let dir = Some(dir.as_str()).filter(|_| is_there);
+        self.programs(watcher, dir);
         if let Some(why) = wrong_line(watcher) {
             self.found.error((origins, watcher::ready), why);
         }
         self.environment(watcher);
-        for (which, stream) in
-            [("stdout_stream", &watcher.stdout_stream), ("stderr_stream", &watcher.stderr_stream)]
-        {
-            let Some(stream) = stream else { continue };
+        for (which, stream) in watcher.streams() {
             if let Some(path) = stream.file() {
                 self.parent((origins, &format!("{which}.filename")), path);
             }
@@ -150,11 +135,9 @@ impl<'a> System<'a> {
 
     /// What runs a plugin.
     fn plugin(&mut self, plugin: &PluginConfig, environ: &Names) {
-        let runs = |cmd: &str| plugin.watcher(cmd.into(), environ.clone(), false);
+        let cmd = plugin.options.cmd.as_deref().unwrap_or_default();
         match plugin.kind() {
-            Some(PluginKind::Program) => {
-                self.watcher(&runs(plugin.options.cmd.as_deref().unwrap_or_default()))
-            }
+            Some(PluginKind::Program) => self.watcher(&plugin.watcher(cmd.into(), environ.clone(), false)),
             Some(PluginKind::Python) => {
                 let path = environ.get("PATH").map_or(DEFAULT_PATH, String::as_str);
                 if !path.split(':').any(|dir| self.exists(&join(&join(self.cwd, dir), plugin::RUNNER))) {
@@ -177,57 +160,39 @@ impl<'a> System<'a> {
     /// A user or group, by name or number. A number may stand in no file.
     fn id(&mut self, (what, file): (&str, &'static str), place: (&Origins, &str), id: Option<&str>) {
         let Some(id) = id.filter(|id| is_settled(id) && !id.is_empty()) else { return };
-        if self.ids.iter().all(|(read, _)| *read != file) {
-            self.ids.push((file, read_ids(self.files, file)));
-        }
-        let known = self.ids.iter().filter(|(read, _)| *read == file).flat_map(|(_, ids)| ids);
-        if known.clone().next().is_none() || known.into_iter().any(|known| known == id) {
+        let files = self.files;
+        let known = self.ids.get_or_insert_with(file, || read_ids(files, file));
+        if known.is_empty() || known.iter().any(|known| known == id) {
             return;
         }
-        let digits = id.bytes().all(|b| b.is_ascii_digit());
-        let id = shorten(id);
-        if digits {
-            self.found.warn(place, format!("no {what} in {file} has the number {id}"));
+        let shown = shorten(id);
+        if id.bytes().all(|b| b.is_ascii_digit()) {
+            self.found.warn(place, format!("no {what} in {file} has the number {shown}"));
         } else {
-            self.found.error(place, format!("there is no {what} `{id}` in {file}"));
+            self.found.error(place, format!("there is no {what} `{shown}` in {file}"));
         }
     }
 
-    /// The program of a watcher, as its processes will find it. A shell finds its own. `dir` is their directory, if
-    /// it exists.
-    fn program(&mut self, watcher: &WatcherConfig, dir: Option<&str>) {
+    /// The program of a watcher and those of its commands, as its processes will find them in `dir`, their directory, if
+    /// it exists; a shell finds its own. The programs of hooks are found as circus finds its own; Python alone knows its
+    /// functions.
+    fn programs(&mut self, watcher: &WatcherConfig, dir: Option<&str>) {
         let options = &watcher.options;
-        let Ok(words) = words::split(&options.cmd) else { return };
-        let (key, program): (_, &str) = match (&options.executable, words.first()) {
-            (Some(executable), _) => (watcher::executable, executable),
-            (None, Some(program)) => (watcher::cmd, program),
-            (None, None) => return,
-        };
-        if !options.shell {
-            self.runs((watcher, key), program, dir, "the processes");
+        let first = |line: &str| words::split(line).unwrap_or_default().into_iter().next();
+        let cmd = first(&options.cmd).map(|program| (watcher::cmd, program));
+        let executable =
+            options.executable.as_ref().map(|program| (watcher::executable, program.to_string()));
+        let own = if words::split(&options.cmd).is_ok() { executable.or(cmd) } else { None };
+        let commands = watcher.commands().filter_map(|(hook, command)| Some((hook.name(), first(command)?)));
+        for (key, program) in own.filter(|_| !options.shell).into_iter().chain(commands) {
+            self.runs((watcher, key), &program, dir, "the processes");
         }
-    }
-
-    /// The programs of commands, which are found as the processes are.
-    fn commands(&mut self, watcher: &WatcherConfig, dir: Option<&str>) {
-        for (hook, command) in watcher.commands() {
-            let words = words::split(command).unwrap_or_default();
-            if let Some(program) = words.first() {
-                self.runs((watcher, hook.name()), program, dir, "the processes");
-            }
-        }
-    }
-
-    /// The programs of hooks, which are found as circus finds its own. Python alone knows its functions.
-    fn hooks(&mut self, watcher: &WatcherConfig) {
-        let mut own = WatcherConfig { origins: watcher.origins.clone(), ..WatcherConfig::default() };
-        own.options.copy_env = true;
-        let programs =
-            |(name, hook): &(&String, &(String, bool))| NAMES.contains(&name.as_str()) && !is_python(&hook.0);
-        for (name, (command, _)) in watcher.hooks.iter().filter(programs) {
-            let words = words::split(command).unwrap_or_default();
-            if let Some(program) = words.first() {
-                self.runs((&own, &format!("hooks.{name}")), program, Some(self.cwd), "circus");
+        let mut circus = WatcherConfig { origins: watcher.origins.clone(), ..WatcherConfig::default() };
+        circus.options.copy_env = true;
+        for (name, (command, _)) in &watcher.hooks {
+            let is_program = NAMES.contains(&name.as_str()) && !is_python(command);
+            if let Some(program) = first(command).filter(|_| is_program) {
+                self.runs((&circus, &format!("hooks.{name}")), &program, Some(self.cwd), "circus");
             }
         }
     }
@@ -238,40 +203,40 @@ impl<'a> System<'a> {
         if watcher.options.env_file.is_some() || !is_settled(program) {
             return;
         }
-        let at = |path: &str| match dir {
-            Some(dir) => Some(join(dir, path)),
-            None => path.starts_with('/').then(|| path.to_string()),
+        let at = |path: String| match dir {
+            Some(dir) => Some(join(dir, &path)),
+            None => path.starts_with('/').then_some(path),
         };
-        if program.contains('/') {
-            let Some(path) = at(program) else { return };
-            if is_settled(&path) && !self.exists(&path) {
-                let place = (&watcher.origins, key);
-                self.found.error(place, format!("there is no program `{}`", excerpt(&path)));
-            }
-            return;
-        }
         let copied = watcher.options.copy_env.then(|| self.environ.get("PATH")).flatten();
         let path = watcher.env.get("PATH").or(copied).map_or(DEFAULT_PATH, String::as_str);
         let venv = watcher.options.virtualenv.iter().map(|venv| join(venv, "bin"));
-        let all = venv.chain(path.split(':').map(str::to_string)).map(|d| at(&d)).collect::<Option<Vec<_>>>();
-        let Some(dirs) = all else { return };
-        if dirs.iter().all(|d| is_settled(d)) && !dirs.iter().any(|d| self.exists(&join(d, program))) {
-            let (program, path) = (shorten(program), excerpt(path));
-            let message = format!("there is no program `{program}` in the PATH of {of} ({path})");
-            self.found.error((&watcher.origins, key), message);
+        let dirs = venv.chain(path.split(':').map(str::to_string)).map(|dir| join(&dir, program));
+        let is_path = program.contains('/');
+        let all = if is_path { vec![program.to_string()] } else { dirs.collect() };
+        let Some(places) = all.into_iter().map(at).collect::<Option<Vec<_>>>() else { return };
+        if places.iter().all(|place| is_settled(place)) && !places.iter().any(|place| self.exists(place)) {
+            let shown = if is_path { excerpt(&places.concat()) } else { shorten(program) };
+            let where_to =
+                if is_path { "".into() } else { format!(" in the PATH of {of} ({})", excerpt(path)) };
+            self.found.error((&watcher.origins, key), format!("there is no program `{shown}`{where_to}"));
         }
     }
 
     /// The directory that a file is to be written to.
     fn parent(&mut self, place: (&Origins, &str), path: &str) {
         let path = join(self.cwd, path);
-        let dir = match path.rsplit_once('/') {
-            Some(("", _)) | None => return,
-            Some((dir, _)) => dir,
-        };
-        if is_settled(dir) && matches!(self.list(dir), Listing::Missing) {
+        if let Some((dir, _)) = path.rsplit_once('/').filter(|(dir, _)| !dir.is_empty()) {
+            self.directory(place, dir);
+        }
+    }
+
+    /// Whether a directory may exist.
+    fn directory(&mut self, place: (&Origins, &str), dir: &str) -> bool {
+        let is_missing = is_settled(dir) && matches!(self.list(dir), Listing::Missing);
+        if is_missing {
             self.found.error(place, format!("the directory `{}` does not exist", excerpt(dir)));
         }
+        !is_missing
     }
 
     /// Whether a file exists, as far as one can know.

@@ -5,28 +5,20 @@
 //! follow are those of a program (`add`) or values (`set`).
 
 use crate::config::number;
-use crate::control::args::{CliArgs, Flag};
+use crate::control::args::{CliArgs, Flag, flag};
 use crate::control::commands::{self, Command};
 use std::time::Duration;
 
 /// The options that stand before the command.
 pub static OPTIONS: &[Flag] = &[
-    Flag {
-        name: "endpoint",
-        value: Some("E"),
-        help: "where circus listens: PATH, ipc://PATH, @NAME, tcp://HOST:PORT",
-    },
-    Flag {
-        name: "timeout",
-        value: Some("SECONDS"),
-        help: "how long to wait for the answer (5; with --waiting: for ever)",
-    },
-    Flag { name: "json", value: None, help: "print the answer as JSON" },
-    Flag { name: "prettify", value: None, help: "with --json: over several lines, sorted" },
-    Flag { name: "ssh", value: Some("USER@HOST[:PORT]"), help: "run circus ctl on that host" },
-    Flag { name: "ssh_keyfile", value: Some("FILE"), help: "with --ssh: the key to use" },
-    Flag { name: "help", value: None, help: "print this, or the help of a command" },
-    Flag { name: "version", value: None, help: "print the version" },
+    flag("endpoint", Some("E"), "where circus listens: PATH, ipc://PATH, @NAME, tcp://HOST:PORT"),
+    flag("timeout", Some("SECONDS"), "how long to wait for the answer (5; with --waiting: for ever)"),
+    flag("json", None, "print the answer as JSON"),
+    flag("prettify", None, "with --json: over several lines, sorted"),
+    flag("ssh", Some("USER@HOST[:PORT]"), "run circus ctl on that host"),
+    flag("ssh_keyfile", Some("FILE"), "with --ssh: the key to use"),
+    flag("help", None, "print this, or the help of a command"),
+    flag("version", None, "print the version"),
 ];
 
 /// What a command line asks for.
@@ -39,14 +31,14 @@ pub enum Parsed {
     /// A request.
     Run(Invocation),
     /// No command: the prompt, in which these options hold.
-    Prompt(Options),
+    Prompt(CliArgs),
 }
 
 /// A request as it was typed.
 #[derive(Debug)]
 pub struct Invocation {
-    /// The options.
-    pub options: Options,
+    /// The options that stand before the command.
+    pub options: CliArgs,
     /// The command.
     pub command: &'static Command,
     /// What was typed behind the command.
@@ -56,38 +48,6 @@ pub struct Invocation {
 impl std::fmt::Debug for Command {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name)
-    }
-}
-
-/// The options that stand before the command.
-#[derive(Debug, Default)]
-pub struct Options {
-    /// `--endpoint`.
-    pub endpoint: Option<String>,
-    /// `--timeout`.
-    pub timeout: Option<Duration>,
-    /// `--json`.
-    pub json: bool,
-    /// `--prettify`.
-    pub prettify: bool,
-    /// `--ssh`.
-    pub ssh: Option<String>,
-    /// `--ssh_keyfile`.
-    pub ssh_keyfile: Option<String>,
-}
-
-#[cfg(feature = "prompt")]
-impl Options {
-    /// These options, and others where they say nothing.
-    pub fn or(self, others: &Options) -> Options {
-        Options {
-            endpoint: self.endpoint.or_else(|| others.endpoint.clone()),
-            timeout: self.timeout.or(others.timeout),
-            json: self.json || others.json,
-            prettify: self.prettify || others.prettify,
-            ssh: self.ssh.or_else(|| others.ssh.clone()),
-            ssh_keyfile: self.ssh_keyfile.or_else(|| others.ssh_keyfile.clone()),
-        }
     }
 }
 
@@ -104,7 +64,7 @@ pub fn parse(args: Vec<String>) -> Result<Parsed, String> {
     while let Some(arg) = args.next() {
         if only_words || !is_option(&arg) {
             match command {
-                None => command = Some(commands::find(&arg).ok_or_else(|| unrecognized(&arg))?),
+                None => command = Some(commands::find(&arg).ok_or_else(|| unknown(&arg))?),
                 Some(_) => behind.words.push(arg),
             }
         } else if arg == "--" {
@@ -118,28 +78,12 @@ pub fn parse(args: Vec<String>) -> Result<Parsed, String> {
             ours.flags.push((flag.name, argument(flag, &arg, &mut args)?));
         }
     }
-    finish(&ours, command, behind)
-}
-
-fn finish(ours: &CliArgs, command: Option<&'static Command>, behind: CliArgs) -> Result<Parsed, String> {
-    if ours.has("version") {
-        return Ok(Parsed::Version);
-    }
-    if ours.has("help") {
-        return Ok(Parsed::Help(command));
-    }
-    let text = |name: &str| ours.value(name).map(str::to_string);
-    let options = Options {
-        endpoint: text("endpoint"),
-        timeout: ours.value("timeout").map(seconds).transpose()?,
-        json: ours.has("json"),
-        prettify: ours.has("prettify"),
-        ssh: text("ssh"),
-        ssh_keyfile: text("ssh_keyfile"),
-    };
+    ours.value("timeout").map(seconds).transpose()?;
     Ok(match command {
-        Some(command) => Parsed::Run(Invocation { options, command, args: behind }),
-        None => Parsed::Prompt(options),
+        _ if ours.has("version") => Parsed::Version,
+        _ if ours.has("help") => Parsed::Help(command),
+        Some(command) => Parsed::Run(Invocation { options: ours, command, args: behind }),
+        None => Parsed::Prompt(ours),
     })
 }
 
@@ -195,11 +139,17 @@ fn argument(
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+/// The time that `--timeout` gives.
+pub fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = number::parse(text.trim()).filter(|seconds| (0.001..=1e9).contains(seconds));
     seconds
         .map(Duration::from_secs_f64)
         .ok_or_else(|| format!("argument --timeout: '{text}' is no number of seconds above 0"))
+}
+
+/// A command that another build may have.
+fn unknown(command: &str) -> String {
+    commands::lack(command).unwrap_or_else(|| unrecognized(command))
 }
 
 fn unrecognized(arg: &str) -> String {
@@ -227,9 +177,9 @@ mod tests {
         assert_eq!(run.command.name, "kill");
         assert_eq!(run.args.words, ["web", "12"]);
         assert_eq!(run.args.value("signum"), Some("INT"));
-        assert!(run.args.has("waiting") && run.options.json && !run.options.prettify);
-        assert_eq!(run.options.endpoint.as_deref(), Some("/x"));
-        assert_eq!(run.options.timeout, Some(Duration::from_millis(500)));
+        assert!(run.args.has("waiting") && run.options.has("json") && !run.options.has("prettify"));
+        assert_eq!(run.options.value("endpoint"), Some("/x"));
+        assert_eq!(run.options.value("timeout").map(seconds), Some(Ok(Duration::from_millis(500))));
     }
 
     #[test]
@@ -239,7 +189,7 @@ mod tests {
         assert_eq!(line("list -f").unwrap_err(), "unrecognized arguments: -f");
         let add = run("add --start web prog --json -x --startle --waiting");
         assert_eq!(add.args.words, ["web", "prog", "--json", "-x", "--startle"]);
-        assert!(add.args.has("start") && add.args.has("waiting") && !add.options.json);
+        assert!(add.args.has("start") && add.args.has("waiting") && !add.options.has("json"));
         let add = run("add --option numprocesses=2 --option env=A=1 web prog --option x");
         assert_eq!(add.args.words, ["web", "prog", "--option", "x"]);
         assert_eq!(add.args.flags.len(), 2);
@@ -254,9 +204,9 @@ mod tests {
     #[test]
     fn options_may_be_abbreviated() {
         assert!(run("stop web --wait").args.has("waiting"));
-        assert!(run("--j list").options.json);
+        assert!(run("--j list").options.has("json"));
         assert_eq!(line("--s h list").unwrap_err(), "unrecognized arguments: --s");
-        assert_eq!(run("--ssh h list").options.ssh.as_deref(), Some("h"));
+        assert_eq!(run("--ssh h list").options.value("ssh"), Some("h"));
     }
 
     #[test]
@@ -283,7 +233,7 @@ mod tests {
         assert!(matches!(line("list --help"), Ok(Parsed::Help(Some(_)))));
         assert!(matches!(line("-h"), Ok(Parsed::Help(None))));
         assert!(matches!(line("--version"), Ok(Parsed::Version)));
-        assert!(matches!(line("--json"), Ok(Parsed::Prompt(options)) if options.json));
+        assert!(matches!(line("--json"), Ok(Parsed::Prompt(options)) if options.has("json")));
         assert_eq!(run("LIST").command.name, "list");
     }
 }

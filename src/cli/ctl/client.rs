@@ -5,12 +5,15 @@ mod others;
 use crate::config::text;
 use crate::config::url::is_local;
 use crate::control::endpoint::{self, Around, Place, Port};
+use crate::control::protocol::encode_request;
+use crate::control::{Map, lines};
 use crate::host::endpoint::container;
 use crate::host::{listen, resolve};
 use crate::sys::signal::PidFd;
 use crate::sys::socket::peer_credentials;
+use serde_json::Value as Json;
 use std::ffi::OsStr;
-use std::io::{Error, ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, Error, ErrorKind, Write};
 use std::net::TcpStream;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
@@ -22,61 +25,38 @@ use std::time::{Duration, Instant};
 
 /// How long to wait for another machine to take a connection.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long to wait for the rest of a line that has begun to come.
-#[cfg(feature = "top")]
-const MOMENT: Duration = Duration::from_millis(1);
-
 /// Why there is no answer.
 #[derive(Debug)]
 pub enum Trouble {
     /// Nobody reads what we print: there is nothing left to do.
     Quiet,
-    /// Who we are cannot be told.
-    User(Error),
-    /// The endpoint cannot be one; a sentence.
-    Endpoint(String),
-    /// Nobody answers at these places.
-    Nowhere(Tried),
     /// It took too long.
     Timeout,
     /// The daemon hung up.
     Closed,
-    /// The connection failed.
-    Broken(Error),
-    /// The answer is no JSON object.
-    Nonsense,
-    /// The answer cannot be printed.
-    Output(Error),
+    /// Something else; a sentence.
+    Other(String),
+}
+
+impl Trouble {
+    /// What the system has refused.
+    pub fn of(what: &str, error: &Error) -> Trouble {
+        Trouble::Other(format!("{what}: {}", words(error)))
+    }
 }
 
 impl std::fmt::Display for Trouble {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Trouble::Quiet => Ok(()),
-            Trouble::User(error) => write!(f, "cannot tell our user from /proc/self: {}", words(error)),
-            Trouble::Endpoint(why) => f.write_str(why),
-            Trouble::Nowhere(tried) => {
-                f.write_str("no circus answers; tried:\n")?;
-                tried.places.iter().try_for_each(|(place, why)| writeln!(f, "  {place}: {why}"))?;
-                f.write_str(match tried {
-                    Tried { several: true, .. } => "Several answer that belong to other users: --endpoint says which one.",
-                    Tried { denied: true, .. } => {
-                        "A circus may well run there, but this user has no right to use it: ask as its user or as root, \
-                         or have endpoint_owner or endpoint_mode let this user in."
-                    }
-                    _ => "Is it running? --endpoint or CIRCUSCTL_ENDPOINT says where it listens.",
-                })
-            }
-            Trouble::Timeout => f.write_str(
+        f.write_str(match self {
+            Trouble::Quiet => "",
+            Trouble::Timeout => {
                 "Timed out.\n\nEither circus is too busy to answer, or stopped, or the work takes longer than \
                  --timeout allows.\nWhat was asked for may still happen; with --waiting, give a longer --timeout or \
-                 none.",
-            ),
-            Trouble::Closed => f.write_str("circus closed the connection without an answer"),
-            Trouble::Broken(error) => write!(f, "the connection to circus broke: {}", words(error)),
-            Trouble::Nonsense => f.write_str("what answers at this endpoint is no circus: the answer is no JSON object"),
-            Trouble::Output(error) => write!(f, "cannot write the answer: {}", words(error)),
-        }
+                 none."
+            }
+            Trouble::Closed => "circus closed the connection without an answer",
+            Trouble::Other(why) => why,
+        })
     }
 }
 
@@ -96,6 +76,22 @@ impl Tried {
         self.denied |= error.kind() == ErrorKind::PermissionDenied;
         self.places.push((place, words(error)));
     }
+
+    /// What to say when none answers.
+    fn trouble(self) -> Trouble {
+        let end = match self {
+            Tried { several: true, .. } => {
+                "Several answer that belong to other users: --endpoint says which one."
+            }
+            Tried { denied: true, .. } => {
+                "A circus may well run there, but this user has no right to use it: ask as its user or as root, \
+                 or have endpoint_owner or endpoint_mode let this user in."
+            }
+            _ => "Is it running? --endpoint or CIRCUSCTL_ENDPOINT says where it listens.",
+        };
+        let places = lines(self.places.into_iter().map(|(place, why)| format!("  {place}: {why}")));
+        Trouble::Other(format!("no circus answers; tried:\n{places}\n{end}"))
+    }
 }
 
 /// An error of the system in words, without its number.
@@ -109,48 +105,16 @@ pub fn words(error: &Error) -> String {
 
 /// A connection to the daemon.
 pub struct Connection {
-    stream: UnixStream,
-    /// What was read and is no whole line yet.
-    rest: Vec<u8>,
+    stream: BufReader<UnixStream>,
+    /// A line whose end has not come.
+    begun: Vec<u8>,
 }
 
 impl Connection {
     /// Connects to `endpoint`, or to that of the environment, or to the first place that answers.
     pub fn open(endpoint: Option<&str>) -> Result<Connection, Trouble> {
-        let variable = |name| std::env::var_os(name).map(|value| text::from_bytes(&value.into_vec()));
-        let endpoint = endpoint.map(str::to_string).or_else(|| variable("CIRCUSCTL_ENDPOINT"));
-        let runtime = variable("XDG_RUNTIME_DIR");
-        let uid = uid().map_err(Trouble::User)?;
-        let around = Around { uid, runtime: runtime.as_deref(), container: container() };
-        let places = endpoint::places(endpoint.as_deref(), around).map_err(Trouble::Endpoint)?;
-        if places.is_empty() {
-            return Err(Trouble::Endpoint("the endpoint none is no place to connect to".into()));
-        }
-        let port = endpoint.as_deref().map_or(Ok(None), endpoint::port).map_err(Trouble::Endpoint)?;
-        let mut tried = Tried::default();
-        // The socket that stands for a port is never that of another machine's circus.
-        if port.is_none_or(is_own) {
-            let directory = endpoint::directory(uid, runtime.as_deref());
-            for place in places {
-                match safe(&place, &directory, uid).and_then(|()| connect(&place, uid)) {
-                    Ok(stream) => return Ok(Connection { stream, rest: Vec::new() }),
-                    Err(error) => tried.note(place.to_string(), &error),
-                }
-            }
-            if let Some(file) =
-                endpoint::default_file(endpoint.as_deref()).ok().flatten().filter(|_| uid == 0)
-                && let Some(stream) = others::find(&file, &mut tried)
-            {
-                return Ok(Connection { stream, rest: Vec::new() });
-            }
-        }
-        if let Some(port) = port {
-            match connect_port(port) {
-                Ok(stream) => return Ok(Connection { stream, rest: Vec::new() }),
-                Err(error) => tried.note(format!("tcp://{}:{}", port.host, port.number), &error),
-            }
-        }
-        Err(Trouble::Nowhere(tried))
+        let stream = BufReader::with_capacity(16 << 10, find(endpoint)?);
+        Ok(Connection { stream, begun: Vec::new() })
     }
 
     /// Waits until the daemon has exited, for so long at most: its connections end a moment before it does.
@@ -166,13 +130,13 @@ impl Connection {
 
     /// Its descriptor.
     pub fn fd(&self) -> RawFd {
-        self.stream.as_raw_fd()
+        self.stream.get_ref().as_raw_fd()
     }
 
     /// Sends a request.
-    pub fn send(&mut self, line: &[u8], deadline: Option<Instant>) -> Result<(), Trouble> {
-        self.stream.set_write_timeout(left(deadline)?).map_err(Trouble::Broken)?;
-        match self.stream.write_all(line) {
+    pub fn ask(&mut self, command: &str, properties: &Map, deadline: Option<Instant>) -> Result<(), Trouble> {
+        self.stream.get_ref().set_write_timeout(left(deadline)?).map_err(trouble)?;
+        match self.stream.get_mut().write_all(&encode_request(command, properties)) {
             // A daemon that refuses the connection says why before it hangs up: that is still to be read.
             Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(trouble(error)),
             _ => Ok(()),
@@ -181,43 +145,29 @@ impl Connection {
 
     /// The next line, without its newline.
     pub fn line(&mut self, deadline: Option<Instant>) -> Result<Vec<u8>, Trouble> {
-        let mut searched = 0;
         loop {
-            let unseen = self.rest.get(searched..).unwrap_or_default();
-            if let Some(end) = unseen.iter().position(|byte| *byte == b'\n') {
-                let behind = self.rest.split_off(searched + end + 1);
-                let mut line = std::mem::replace(&mut self.rest, behind);
-                line.pop();
-                return Ok(line);
+            if self.stream.buffer().is_empty() {
+                self.stream.get_ref().set_read_timeout(left(deadline)?).map_err(trouble)?;
             }
-            searched = self.rest.len();
-            self.read(deadline)?;
+            let chunk = match self.stream.fill_buf() {
+                Ok([]) => return Err(Trouble::Closed),
+                Ok(chunk) => chunk,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(trouble(error)),
+            };
+            let length = chunk.iter().position(|byte| *byte == b'\n');
+            self.begun.extend_from_slice(chunk.get(..length.unwrap_or(chunk.len())).unwrap_or_default());
+            let used = length.map_or(chunk.len(), |length| length + 1);
+            self.stream.consume(used);
+            if length.is_some() {
+                return Ok(std::mem::take(&mut self.begun));
+            }
         }
     }
 
-    /// The next line, if it is there or can be read at once; to be asked when there is something to read, and again until
-    /// there is none.
-    #[cfg(feature = "top")]
-    pub fn ready_line(&mut self) -> Result<Option<Vec<u8>>, Trouble> {
-        match self.line(Some(Instant::now() + MOMENT)) {
-            Ok(line) => Ok(Some(line)),
-            Err(Trouble::Timeout) => Ok(None),
-            Err(trouble) => Err(trouble),
-        }
-    }
-
-    fn read(&mut self, deadline: Option<Instant>) -> Result<(), Trouble> {
-        self.stream.set_read_timeout(left(deadline)?).map_err(Trouble::Broken)?;
-        let mut chunk = [0; 16 << 10];
-        match self.stream.read(&mut chunk) {
-            Ok(0) => Err(Trouble::Closed),
-            Ok(length) => {
-                self.rest.extend_from_slice(chunk.get(..length).unwrap_or_default());
-                Ok(())
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
-            Err(error) => Err(trouble(error)),
-        }
+    /// The next line, read as what it must be.
+    pub fn object(&mut self, deadline: Option<Instant>) -> Result<Json, Trouble> {
+        object(&self.line(deadline)?)
     }
 }
 
@@ -232,8 +182,51 @@ fn trouble(error: Error) -> Trouble {
     match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => Trouble::Timeout,
         ErrorKind::ConnectionReset => Trouble::Closed,
-        _ => Trouble::Broken(error),
+        _ => Trouble::of("the connection to circus broke", &error),
     }
+}
+
+/// A line of the daemon.
+pub fn object(line: &[u8]) -> Result<Json, Trouble> {
+    let nonsense = "what answers at this endpoint is no circus: the answer is no JSON object";
+    let object = serde_json::from_slice(line).ok().filter(Json::is_object);
+    object.ok_or_else(|| Trouble::Other(nonsense.into()))
+}
+
+fn find(endpoint: Option<&str>) -> Result<UnixStream, Trouble> {
+    let variable = |name| std::env::var_os(name).map(|value| text::from_bytes(&value.into_vec()));
+    let endpoint = endpoint.map(str::to_string).or_else(|| variable("CIRCUSCTL_ENDPOINT"));
+    let (endpoint, runtime) = (endpoint.as_deref(), variable("XDG_RUNTIME_DIR"));
+    let uid = uid().map_err(|error| Trouble::of("cannot tell our user from /proc/self", &error))?;
+    let around = Around { uid, runtime: runtime.as_deref(), container: container() };
+    let places = endpoint::places(endpoint, around).map_err(Trouble::Other)?;
+    if places.is_empty() {
+        return Err(Trouble::Other("the endpoint none is no place to connect to".into()));
+    }
+    let port = endpoint.map_or(Ok(None), endpoint::port).map_err(Trouble::Other)?;
+    let mut tried = Tried::default();
+    // The socket that stands for a port is never that of another machine's circus.
+    if port.is_none_or(is_own) {
+        let directory = endpoint::directory(uid, runtime.as_deref());
+        for place in places {
+            match safe(&place, &directory, uid).and_then(|()| connect(&place, uid)) {
+                Ok(stream) => return Ok(stream),
+                Err(error) => tried.note(place.to_string(), &error),
+            }
+        }
+        if let Some(file) = endpoint::default_file(endpoint).ok().flatten().filter(|_| uid == 0)
+            && let Some(stream) = others::find(&file, &mut tried)
+        {
+            return Ok(stream);
+        }
+    }
+    if let Some(port) = port {
+        match connect_port(port) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => tried.note(format!("tcp://{}:{}", port.host, port.number), &error),
+        }
+    }
+    Err(tried.trouble())
 }
 
 /// Our user id: that of our own directory in /proc.

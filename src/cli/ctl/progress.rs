@@ -3,9 +3,9 @@
 
 use super::client::{Connection, Trouble};
 use crate::config::text;
-use crate::control::overview::waiting_for;
+use crate::control::overview::{processes, running, waiting_for};
 use crate::control::plain::{cut, plain};
-use crate::control::{Map, one, protocol};
+use crate::control::{Map, at, members, one, word};
 use crate::sys::terminal::columns;
 use serde_json::Value as Json;
 use std::io::{IsTerminal, Write};
@@ -35,12 +35,9 @@ impl Progress {
         }
         let connection = Connection::open(endpoint).ok()?;
         let mut question = one("details", true.into());
-        if let Some(name) = order.get("name") {
-            question.insert("name".into(), name.clone());
-        }
+        question.extend(order.get("name").map(|name| ("name".into(), name.clone())));
         let mut progress = Progress { connection, question, first: Vec::new(), shown: false };
-        let seen = progress.look()?;
-        progress.first = processes(&seen).filter_map(|(_, process)| number(process, "pid")).collect();
+        progress.first = pids(&progress.look()?);
         Some(progress)
     }
 
@@ -56,7 +53,8 @@ impl Progress {
             match connection.line(Some(until)) {
                 Err(Trouble::Timeout) if deadline.is_none_or(|deadline| deadline > Instant::now()) => {
                     if let Some(line) = self.look().and_then(|seen| line(&seen, &self.first)) {
-                        self.show(&line);
+                        write(&format!("\r\x1b[K{}", cut(&line, columns())));
+                        self.shown = true;
                     }
                     next = Instant::now() + PAUSE;
                 }
@@ -70,22 +68,16 @@ impl Progress {
     }
 
     /// What is seen of the watcher that the order is about; of all of them if it is none, but a pattern or yet to come.
-    fn look(&mut self) -> Option<Map> {
+    fn look(&mut self) -> Option<Json> {
         loop {
             let deadline = Instant::now().checked_add(PAUSE);
-            self.connection.send(&protocol::encode_request("status", &self.question), deadline).ok()?;
-            match serde_json::from_slice(&self.connection.line(deadline).ok()?) {
-                Ok(Json::Object(seen)) if seen.contains_key("watchers") => return Some(seen),
-                Ok(Json::Object(_)) => self.question.remove("name")?,
-                _ => return None,
-            };
+            self.connection.ask("status", &self.question, deadline).ok()?;
+            let seen = self.connection.object(deadline).ok()?;
+            if seen.get("watchers").is_some() {
+                return Some(seen);
+            }
+            self.question.remove("name")?;
         }
-    }
-
-    fn show(&mut self, line: &str) {
-        let line = cut(line, columns());
-        write(&format!("\r\x1b[K{line}"));
-        self.shown = true;
     }
 }
 
@@ -94,47 +86,38 @@ fn write(text: &str) {
     let _ = std::io::stderr().write_all(&text::to_bytes(text));
 }
 
-fn number(process: &Json, key: &str) -> Option<i64> {
-    process.get(key).and_then(Json::as_i64)
-}
-
-fn watchers(seen: &Map) -> impl Iterator<Item = (&str, &Json)> {
-    let watchers = seen.get("watchers").and_then(Json::as_object).into_iter().flatten();
-    watchers.map(|(name, watcher)| (name.as_str(), watcher))
-}
-
 /// All processes with the names of their watchers.
-fn processes(seen: &Map) -> impl Iterator<Item = (&str, &Json)> {
-    watchers(seen).flat_map(|(name, watcher)| {
-        let own = watcher.get("processes").and_then(Json::as_array).into_iter().flatten();
-        own.map(move |process| (name, process))
-    })
+fn all(seen: &Json) -> impl Iterator<Item = (&str, &Json)> {
+    members(at(seen, "watchers"))
+        .flat_map(|(name, watcher)| processes(watcher).map(move |process| (name.as_str(), process)))
+}
+
+fn pids(seen: &Json) -> Vec<i64> {
+    all(seen).filter_map(|(_, process)| at(process, "pid").as_i64()).collect()
 }
 
 /// What is being waited for; `first` are the pids of the beginning. None when nothing is.
-fn line(seen: &Map, first: &[i64]) -> Option<String> {
-    let here: Vec<i64> = processes(seen).filter_map(|(_, process)| number(process, "pid")).collect();
-    let runs = |process: &Json| process.get("state").is_some_and(|state| *state == "running");
-    let patience = |process: &Json| process.get("kill_in").and_then(Json::as_f64).unwrap_or(0.0);
-    let leaving: Vec<(&str, &Json)> = processes(seen).filter(|(_, process)| !runs(process)).collect();
+fn line(seen: &Json, first: &[i64]) -> Option<String> {
+    let here = pids(seen);
+    let patience = |process: &Json| at(process, "kill_in").as_f64().unwrap_or(0.0);
+    let leaving: Vec<_> = all(seen).filter(|(_, process)| at(process, "state") != "running").collect();
     let soonest = leaving.iter().copied().reduce(|a, b| if patience(b.1) < patience(a.1) { b } else { a });
     if let Some((name, process)) = soonest {
         let gone = first.iter().filter(|pid| !here.contains(pid)).count();
-        let ids = (number(process, "pid")?, number(process, "wid")?);
-        let kill_in = process.get("kill_in").and_then(Json::as_f64);
+        let ids = (at(process, "pid").as_i64()?, at(process, "wid").as_i64()?);
+        let kill_in = at(process, "kill_in").as_f64();
         return Some(waiting_for(columns(), (gone, gone + leaving.len()), name, ids, kill_in));
     }
-    let missing = |watcher: &Json| {
-        let own = watcher.get("processes").and_then(Json::as_array).into_iter().flatten();
-        let wanted = usize::try_from(number(watcher, "wanted").unwrap_or(0)).unwrap_or(0);
-        let rests = watcher.get("status").is_some_and(|status| *status == "stopped");
-        if rests { 0 } else { wanted.saturating_sub(own.filter(|process| runs(process)).count()) }
+    let missing = |watcher: &Json| match at(watcher, "wanted").as_u64() {
+        Some(wanted) if at(watcher, "status") != "stopped" => wanted.saturating_sub(running(watcher) as u64),
+        _ => 0,
     };
-    let (name, watcher) = watchers(seen).find(|(_, watcher)| missing(watcher) > 0)?;
-    let new = here.iter().filter(|pid| !first.contains(pid)).count();
-    let all = new + watchers(seen).map(|(_, watcher)| missing(watcher)).sum::<usize>();
-    let fault = watcher.get("fault").and_then(Json::as_str).unwrap_or_default();
-    Some(format!("{new} of {all} started; waiting for {}, {}", plain(name), plain(fault)))
+    let watchers = || members(at(seen, "watchers"));
+    let (name, watcher) = watchers().find(|(_, watcher)| missing(watcher) > 0)?;
+    let new = here.iter().filter(|pid| !first.contains(pid)).count() as u64;
+    let all = new + watchers().map(|(_, watcher)| missing(watcher)).sum::<u64>();
+    let fault = plain(word(watcher, "fault"));
+    Some(format!("{new} of {all} started; waiting for {}, {fault}", plain(name)))
 }
 
 #[cfg(test)]
@@ -143,7 +126,7 @@ mod tests {
     use serde_json::json;
 
     fn said(watchers: Json, first: &[i64]) -> Option<String> {
-        line(json!({"watchers": watchers}).as_object().unwrap(), first)
+        line(&json!({"watchers": watchers}), first)
     }
 
     #[test]

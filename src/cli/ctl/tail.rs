@@ -3,10 +3,10 @@
 //! The daemon sends what it reads as it comes. Here the lines of each output of each process are put together, so that
 //! none is torn, and made fit for the terminal.
 
-use super::client::{Connection, Trouble};
-use super::put;
-use crate::control::Map;
+use super::client::{Connection, Trouble, object};
+use super::{complain, put};
 use crate::control::plain::plain;
+use crate::control::{at, items, put as set, word};
 use crate::sorted::Sorted;
 use serde_json::Value as Json;
 
@@ -19,12 +19,12 @@ struct Begun(Sorted<(i64, String), String>);
 
 impl Begun {
     /// The lines that a piece of output completes. An empty piece says that nothing more comes.
-    fn complete(&mut self, piece: &Map) -> Vec<String> {
-        let word = |key| piece.get(key).and_then(Json::as_str).unwrap_or_default();
-        let key = (piece.get("pid").and_then(Json::as_i64).unwrap_or(0), word("stream").to_string());
+    fn complete(&mut self, piece: &Json) -> Vec<String> {
+        let (stream, text) = (word(piece, "stream"), word(piece, "text"));
+        let key = (at(piece, "pid").as_i64().unwrap_or(0), stream.to_string());
         let mut rest = self.0.remove(&key).unwrap_or_default();
-        let ends = word("text").is_empty() && !rest.is_empty();
-        rest.push_str(word("text"));
+        let ends = text.is_empty() && !rest.is_empty();
+        rest.push_str(text);
         let behind = rest.split_off(rest.rfind('\n').map_or(0, |newline| newline + 1));
         let mut lines: Vec<String> = rest.lines().map(plain).collect();
         rest = behind;
@@ -44,13 +44,13 @@ impl Begun {
 }
 
 /// Prints the lines of the reply, then what comes until the watcher is removed or the daemon ends.
-pub(super) fn follow(connection: &mut Connection, reply: &Map) -> Result<u8, Trouble> {
+pub(super) fn follow(connection: &mut Connection, reply: &Json) -> Result<u8, Trouble> {
     let mut begun = Begun::default();
-    let lines = reply.get("lines").and_then(Json::as_array).into_iter().flatten();
-    for line in lines.filter_map(Json::as_object) {
+    for line in items(at(reply, "lines")) {
         let mut line = line.clone();
-        if let (false, Some(Json::String(text))) = (line.contains_key("unfinished"), line.get_mut("text")) {
-            text.push('\n');
+        if line.get("unfinished").is_none() {
+            let text = word(&line, "text").to_string() + "\n";
+            line.as_object_mut().into_iter().for_each(|line| set(line, "text", text.as_str().into()));
         }
         print(begun.complete(&line))?;
     }
@@ -59,17 +59,16 @@ pub(super) fn follow(connection: &mut Connection, reply: &Map) -> Result<u8, Tro
             Err(Trouble::Closed) => break,
             other => other?,
         };
-        let Ok(Json::Object(event)) = serde_json::from_slice::<Json>(&line) else { continue };
-        let data = event.get("data").and_then(Json::as_object);
-        match (event.get("topic").and_then(Json::as_str), data) {
-            (Some("circus.tail_ended"), _) => break,
-            (Some("circus.missed"), Some(data)) => {
+        let Ok(event) = object(&line) else { continue };
+        let data = at(&event, "data");
+        match word(&event, "topic") {
+            "circus.tail_ended" => break,
+            "circus.missed" => {
                 print(begun.end())?;
-                let bytes = data.get("bytes").and_then(Json::as_u64).unwrap_or(0);
-                super::complain(&format!("circusctl: {bytes} bytes were missed here"), 0);
+                let bytes = at(data, "bytes").as_u64().unwrap_or(0);
+                complain(&format!("circusctl: {bytes} bytes were missed here"), 0);
             }
-            (Some(_), Some(data)) => print(begun.complete(data))?,
-            _ => {}
+            _ => print(begun.complete(data))?,
         }
     }
     print(begun.end())?;
@@ -90,7 +89,7 @@ mod tests {
         let mut begun = Begun::default();
         let mut feed = |pid: i64, stream: &str, text: &str| {
             let piece = json!({"pid": pid, "stream": stream, "text": text});
-            begun.complete(piece.as_object().unwrap()).join("|")
+            begun.complete(&piece).join("|")
         };
         assert_eq!(feed(1, "stdout", "one\ntw"), "one");
         assert_eq!(feed(1, "stderr", "bad"), "");
@@ -106,8 +105,7 @@ mod tests {
     #[test]
     fn what_comes_after_a_gap_is_not_joined_to_what_came_before() {
         let mut begun = Begun::default();
-        let piece =
-            |text: &str| json!({"pid": 1, "stream": "stdout", "text": text}).as_object().unwrap().clone();
+        let piece = |text: &str| json!({"pid": 1, "stream": "stdout", "text": text});
         assert_eq!(begun.complete(&piece("one\ntw")), ["one"]);
         assert_eq!(begun.end(), ["tw"]);
         assert_eq!(begun.complete(&piece("ree\nfour\n")), ["ree", "four"]);

@@ -2,18 +2,18 @@
 
 use super::model::{Model, Subject};
 use super::view::{Line, Screen, Style, fit};
-use super::{Choice, bytes, reply, request};
-use crate::cli::ctl::client::Connection;
+use super::{Choice, details};
+use crate::cli::ctl::client::{Connection, Trouble};
 use crate::cli::keys::{self, Key};
 use crate::cli::line;
-use crate::control::commands;
-use crate::control::plain::{plain, width};
-use crate::control::{Map, one, protocol};
+use crate::config::text;
+use crate::control::plain::{cut, plain};
+use crate::control::{Map, at, commands, one, put, word};
 use crate::sys::keyboard::Terminal;
 use crate::sys::terminal::size;
 use serde_json::Value as Json;
 use std::collections::VecDeque;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// How long it may be until the next look.
@@ -26,6 +26,8 @@ const REST: u32 = 25;
 const SILENCE: u64 = 3;
 /// How long after Escape what follows it may come.
 const KEY: Duration = Duration::from_millis(50);
+/// How long to wait for the rest of a line that has begun to come.
+const MOMENT: Duration = Duration::from_millis(1);
 /// The daemon is asked for so many lines of output.
 const LINES: i64 = 500;
 
@@ -59,7 +61,7 @@ enum Mode {
 }
 
 struct Live<'a> {
-    connection: &'a mut Connection,
+    connection: Connection,
     terminal: &'a Terminal,
     model: Model,
     screen: Screen,
@@ -82,8 +84,8 @@ struct Live<'a> {
 /// Shows everything until a key ends it.
 ///
 /// # Errors
-/// A sentence: the daemon has gone, or the terminal.
-pub fn run(connection: &mut Connection, terminal: &Terminal, choice: Choice) -> Result<(), String> {
+/// The daemon has gone, or the terminal.
+pub fn run(connection: Connection, terminal: &Terminal, choice: Choice) -> Result<(), Trouble> {
     let now = Instant::now();
     let screen = Screen { choice, ..Screen::default() };
     let mut live = Live {
@@ -102,16 +104,18 @@ pub fn run(connection: &mut Connection, terminal: &Terminal, choice: Choice) -> 
         size: (0, 0),
         colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     };
-    let gone = |error: std::io::Error| format!("the terminal: {error}");
-    terminal.watch_size().map_err(gone)?;
-    terminal.screen().map_err(gone)?;
+    terminal.watch_size().and_then(|()| terminal.screen()).map_err(no_terminal)?;
     let result = live.go_on();
     terminal.cooked();
     result
 }
 
+fn no_terminal(error: std::io::Error) -> Trouble {
+    Trouble::of("the terminal", &error)
+}
+
 impl Live<'_> {
-    fn go_on(&mut self) -> Result<(), String> {
+    fn go_on(&mut self) -> Result<(), Trouble> {
         self.ask("listen", &Map::new(), Asked::Listen)?;
         loop {
             let now = Instant::now();
@@ -123,8 +127,7 @@ impl Live<'_> {
                 Some(_) => PAUSE,
                 None => self.next.max(self.rest).saturating_duration_since(Instant::now()),
             };
-            let wait = wait + Duration::from_millis(1);
-            let (keys, lines) = self.terminal.wait(self.connection.fd(), wait);
+            let (keys, lines) = self.terminal.wait(self.connection.fd(), wait + MOMENT);
             if lines {
                 self.read_lines()?;
             }
@@ -142,61 +145,57 @@ impl Live<'_> {
         })
     }
 
-    fn ask(&mut self, command: &str, properties: &Map, what: Asked) -> Result<(), String> {
-        let deadline = Instant::now().checked_add(super::PATIENCE);
-        let line = protocol::encode_request(command, properties);
-        self.connection.send(&line, deadline).map_err(|trouble| trouble.to_string())?;
+    fn ask(&mut self, command: &str, properties: &Map, what: Asked) -> Result<(), Trouble> {
+        self.connection.ask(command, properties, Instant::now().checked_add(super::PATIENCE))?;
         self.asked.push_back(what);
         Ok(())
     }
 
-    fn look(&mut self, now: Instant) -> Result<(), String> {
-        let deadline = now.checked_add(super::PATIENCE);
-        self.connection.send(&request(), deadline).map_err(|trouble| trouble.to_string())?;
-        self.asked.push_back(Asked::Look(now));
+    fn look(&mut self, now: Instant) -> Result<(), Trouble> {
+        self.ask("status", &details(), Asked::Look(now))?;
         self.next = now + PAUSE;
-        if let Mode::Pane(pane, ..) = &self.mode {
-            self.ask_for(pane.clone())?;
+        match &self.mode {
+            Mode::Pane(pane, ..) => self.ask_for(pane.clone()),
+            Mode::Rows | Mode::Filter(_) | Mode::Sure(..) => Ok(()),
         }
-        Ok(())
     }
 
-    fn ask_for(&mut self, pane: Pane) -> Result<(), String> {
+    fn ask_for(&mut self, pane: Pane) -> Result<(), Trouble> {
         let mut properties = one("name", pane.watcher.as_str().into());
         if pane.command == "tail" {
-            properties.insert("lines".into(), LINES.into());
-            properties.insert("pid".into(), pane.pid.into());
+            put(&mut properties, "lines", LINES.into());
+            put(&mut properties, "pid", pane.pid.into());
         }
         self.ask(pane.command, &properties, Asked::Text(pane))
     }
 
-    fn read_lines(&mut self) -> Result<(), String> {
-        while let Some(line) = self.connection.ready_line().map_err(|trouble| trouble.to_string())? {
-            let reply = reply(&line)?;
-            if reply.contains_key("topic") {
+    /// Takes in the lines that are there, or can be read at once.
+    fn read_lines(&mut self) -> Result<(), Trouble> {
+        loop {
+            let reply = match self.connection.object(Some(Instant::now() + MOMENT)) {
+                Err(Trouble::Timeout) => return Ok(()),
+                reply => reply?,
+            };
+            if reply.get("topic").is_some() {
                 self.next = self.next.min(Instant::now() + SOON);
                 continue;
             }
             match self.asked.pop_front() {
                 Some(asked) => self.take(asked, &reply),
-                None => return Err("circus answers what was not asked".into()),
+                None => return Err(Trouble::Other("circus answers what was not asked".into())),
             }
         }
-        Ok(())
     }
 
-    fn take(&mut self, asked: Asked, reply: &Map) {
-        let error = (reply.get("status").and_then(Json::as_str) == Some("error"))
-            .then(|| plain(reply.get("reason").and_then(Json::as_str).unwrap_or_default()));
+    fn take(&mut self, asked: Asked, reply: &Json) {
+        let error = (at(reply, "status") == "error").then(|| plain(word(reply, "reason")));
         match asked {
             Asked::Listen => {}
             Asked::Look(begun) => {
                 self.model.take(reply, self.begun.elapsed().as_secs_f64());
                 self.rest = Instant::now() + begun.elapsed() * REST;
             }
-            Asked::Order(what) => {
-                self.message = Some(error.map_or(format!("{what}: ok"), |why| format!("{what}: {why}")));
-            }
+            Asked::Order(what) => self.message = Some(format!("{what}: {}", error.unwrap_or("ok".into()))),
             Asked::Text(pane) => {
                 let text = error.or_else(|| Some((commands::find(pane.command)?.render)(&Map::new(), reply)));
                 if let Mode::Pane(shown, lines, _) = &mut self.mode
@@ -209,13 +208,9 @@ impl Live<'_> {
     }
 
     /// Reads what was typed; false: it is the end.
-    fn read_keys(&mut self) -> Result<bool, String> {
-        let mut buffer = [0; 256];
-        match std::io::stdin().lock().read(&mut buffer) {
-            Ok(0) => return Ok(false),
-            Ok(length) => self.typed.extend_from_slice(buffer.get(..length).unwrap_or_default()),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(format!("the terminal: {error}")),
+    fn read_keys(&mut self) -> Result<bool, Trouble> {
+        if !keys::read(&mut self.typed).map_err(no_terminal)? {
+            return Ok(false);
         }
         while let Some(key) = keys::take(&mut self.typed) {
             if !self.press(key)? {
@@ -230,19 +225,29 @@ impl Live<'_> {
         Ok(true)
     }
 
-    fn press(&mut self, key: Key) -> Result<bool, String> {
+    fn press(&mut self, key: Key) -> Result<bool, Trouble> {
         self.message = None;
-        match (key, &self.mode) {
+        match (key, &mut self.mode) {
             (Key::Ctrl('C'), _) => return Ok(false),
             (Key::Ctrl('Z'), _) => {
                 self.terminal.suspend();
-                self.terminal.screen().map_err(|error| format!("the terminal: {error}"))?;
+                self.terminal.screen().map_err(no_terminal)?;
                 self.drawn.clear();
             }
             (Key::Ctrl('L'), _) => self.size = (0, 0),
             (_, Mode::Rows) => return self.press_in_rows(key),
-            (_, Mode::Filter(_)) => self.press_in_filter(key),
-            (_, Mode::Pane(..)) => self.press_in_pane(key),
+            (Key::Ctrl('M' | 'J'), Mode::Filter(_)) => self.mode = Mode::Rows,
+            (_, Mode::Filter(line)) => {
+                line.edit(key);
+                self.screen.choice.filter = line.text();
+            }
+            (_, Mode::Pane(_, lines, from_end)) => match step(key, self.size.0) {
+                Some(step) => {
+                    let most = lines.len().saturating_sub(self.size.0.saturating_sub(2));
+                    *from_end = from_end.saturating_add_signed(step.saturating_neg()).min(most);
+                }
+                None => self.mode = Mode::Rows,
+            },
             (_, Mode::Sure(..)) => {
                 let mode = std::mem::replace(&mut self.mode, Mode::Rows);
                 if let (Mode::Sure(what, command, properties), Key::Char('y' | 'Y')) = (mode, key) {
@@ -253,8 +258,7 @@ impl Live<'_> {
         Ok(true)
     }
 
-    fn press_in_rows(&mut self, key: Key) -> Result<bool, String> {
-        let page = isize::try_from(self.size.0 / 2).unwrap_or(1).max(1);
+    fn press_in_rows(&mut self, key: Key) -> Result<bool, Trouble> {
         let choice = &mut self.screen.choice;
         match key {
             Key::Char('q') => return Ok(false),
@@ -267,16 +271,10 @@ impl Live<'_> {
                 line.set(&choice.filter);
                 self.mode = Mode::Filter(line);
             }
-            Key::Up | Key::Char('k') => self.screen.go(&self.model, -1),
-            Key::Down | Key::Char('j') => self.screen.go(&self.model, 1),
-            Key::PageUp => self.screen.go(&self.model, -page),
-            Key::PageDown => self.screen.go(&self.model, page),
-            Key::Home => self.screen.go(&self.model, isize::MIN),
-            Key::End => self.screen.go(&self.model, isize::MAX),
             Key::Char(letter @ ('r' | 's' | 'a')) => self.order(letter),
             Key::Ctrl('M') => self.open("tail")?,
             Key::Char('w') => self.open("why")?,
-            _ => {}
+            key => step(key, self.size.0).into_iter().for_each(|step| self.screen.go(&self.model, step)),
         }
         Ok(true)
     }
@@ -288,52 +286,27 @@ impl Live<'_> {
         let mut properties = one("name", watcher.into());
         let (command, what) = match (letter, pid) {
             ('r', Some(pid)) => {
-                properties.insert("pid".into(), pid.into());
+                put(&mut properties, "pid", pid.into());
                 ("kill", format!("replace process {pid} of {name}"))
             }
-            ('r', None) => ("restart", format!("restart {name}")),
-            ('s', _) => ("stop", format!("stop {name}")),
-            _ => ("start", format!("start {name}")),
+            (letter, _) => {
+                put(&mut properties, "match", "simple".into());
+                let command = match letter {
+                    'r' => "restart",
+                    's' => "stop",
+                    _ => "start",
+                };
+                (command, format!("{command} {name}"))
+            }
         };
-        if command == "restart" || command == "stop" || command == "start" {
-            properties.insert("match".into(), "simple".into());
-        }
         self.mode = Mode::Sure(what, command, properties);
     }
 
-    fn open(&mut self, command: &'static str) -> Result<(), String> {
+    fn open(&mut self, command: &'static str) -> Result<(), Trouble> {
         let Some(Subject { watcher, pid }) = self.screen.selected.clone() else { return Ok(()) };
         let pane = Pane { command, watcher, pid };
         self.mode = Mode::Pane(pane.clone(), Vec::new(), 0);
         self.ask_for(pane)
-    }
-
-    fn press_in_filter(&mut self, key: Key) {
-        let Mode::Filter(line) = &mut self.mode else { return };
-        if let Key::Ctrl('M' | 'J') = key {
-            self.mode = Mode::Rows;
-            return;
-        }
-        line.edit(key);
-        self.screen.choice.filter = line.text();
-    }
-
-    fn press_in_pane(&mut self, key: Key) {
-        let Mode::Pane(_, lines, from_end) = &mut self.mode else { return };
-        let page = (self.size.0 / 2).max(1);
-        let most = lines.len().saturating_sub(self.size.0.saturating_sub(2));
-        *from_end = match key {
-            Key::Up | Key::Char('k') => (*from_end + 1).min(most),
-            Key::Down | Key::Char('j') => from_end.saturating_sub(1),
-            Key::PageUp => (*from_end + page).min(most),
-            Key::PageDown => from_end.saturating_sub(page),
-            Key::Home => most,
-            Key::End => 0,
-            _ => {
-                self.mode = Mode::Rows;
-                return;
-            }
-        };
     }
 
     fn draw(&mut self) {
@@ -368,20 +341,33 @@ impl Live<'_> {
         if !out.is_empty() {
             let mut stdout = std::io::stdout().lock();
             // If nobody can see it, the next read will say so.
-            let _ = stdout.write_all(&bytes(&out)).and_then(|()| stdout.flush());
+            let _ = stdout.write_all(&text::to_bytes(&out)).and_then(|()| stdout.flush());
         }
     }
 
     fn codes(&self, style: Style) -> (&'static str, &'static str) {
-        match style {
-            Style::Plain => ("", ""),
-            Style::Heading => ("\x1b[1m", "\x1b[0m"),
-            Style::Bad if self.colour => ("\x1b[31m", "\x1b[0m"),
-            Style::Bad => ("", ""),
-            Style::SelectedBad if self.colour => ("\x1b[7;31m", "\x1b[0m"),
-            Style::Selected | Style::SelectedBad => ("\x1b[7m", "\x1b[0m"),
+        match (style, self.colour) {
+            (Style::Plain, _) | (Style::Bad, false) => ("", ""),
+            (Style::Heading, _) => ("\x1b[1m", "\x1b[0m"),
+            (Style::Bad, true) => ("\x1b[31m", "\x1b[0m"),
+            (Style::SelectedBad, true) => ("\x1b[7;31m", "\x1b[0m"),
+            (Style::Selected | Style::SelectedBad, _) => ("\x1b[7m", "\x1b[0m"),
         }
     }
+}
+
+/// By how many lines a key moves on a screen of so many rows.
+fn step(key: Key, rows: usize) -> Option<isize> {
+    let page = isize::try_from(rows / 2).unwrap_or(1).max(1);
+    Some(match key {
+        Key::Up | Key::Char('k') => -1,
+        Key::Down | Key::Char('j') => 1,
+        Key::PageUp => -page,
+        Key::PageDown => page,
+        Key::Home => isize::MIN,
+        Key::End => isize::MAX,
+        _ => return None,
+    })
 }
 
 /// The screen while a text is read.
@@ -402,16 +388,12 @@ fn pane_lines(pane: &Pane, lines: &[String], from_end: usize, (rows, columns): (
 fn wrap(lines: &[String], columns: usize) -> Vec<String> {
     let mut wrapped = Vec::new();
     for line in lines {
-        let mut rest: Vec<char> = line.chars().map(|c| if c == '\t' { ' ' } else { c }).collect();
+        let line = line.replace('\t', " ");
+        let mut rest = line.as_str();
         loop {
-            let mut used = 0;
-            let fits = rest.iter().take_while(|c| {
-                used += width(**c);
-                used <= columns
-            });
-            let count = fits.count().max(1).min(rest.len());
-            let behind = rest.split_off(count);
-            wrapped.push(rest.into_iter().collect());
+            let least = rest.chars().next().map_or(0, char::len_utf8);
+            let (first, behind) = rest.split_at(cut(rest, columns).len().max(least));
+            wrapped.push(first.into());
             rest = behind;
             if rest.is_empty() {
                 break;

@@ -1,6 +1,6 @@
 //! What `circus top` knows: the last look at the daemon as rows, sorted, filtered, with percentages from two looks. Pure.
 
-use crate::control::Map;
+use crate::control::{at, items, members, overview, word};
 use crate::sorted::{Sorted, sort_by};
 use serde_json::Value as Json;
 
@@ -23,25 +23,25 @@ pub enum Key {
 }
 
 impl Key {
-    /// All of them, in the order of the columns, with their names.
-    pub const ALL: [(Key, &'static str); 6] = [
-        (Key::Name, "name"),
-        (Key::State, "state"),
-        (Key::Uptime, "uptime"),
-        (Key::Restarts, "restarts"),
-        (Key::Cpu, "cpu"),
-        (Key::Memory, "memory"),
+    /// All of them, in the order of the columns, with their names and the headings.
+    pub const ALL: [(Key, &'static str, &'static str); 6] = [
+        (Key::Name, "name", "WATCHER"),
+        (Key::State, "state", "STATE"),
+        (Key::Uptime, "uptime", "UPTIME"),
+        (Key::Restarts, "restarts", "RESTARTS"),
+        (Key::Cpu, "cpu", "CPU%"),
+        (Key::Memory, "memory", "MEMORY"),
     ];
 
     /// The key of that name.
     pub fn named(name: &str) -> Option<Key> {
-        Self::ALL.iter().find(|(_, own)| *own == name).map(|(key, _)| *key)
+        Self::ALL.iter().find(|(_, own, _)| *own == name).map(|(key, ..)| *key)
     }
 
     /// The next to the right, or to the left.
     pub fn beside(self, right: bool) -> Key {
         let step = if right { 1 } else { Self::ALL.len() - 1 };
-        Self::ALL.get((self as usize + step) % Self::ALL.len()).map_or(self, |(key, _)| *key)
+        Self::ALL.get((self as usize + step) % Self::ALL.len()).map_or(self, |(key, ..)| *key)
     }
 
     /// Whether the largest stands first.
@@ -78,8 +78,8 @@ pub struct Row {
     pub memory: u64,
     /// What is wrong with the watcher.
     pub fault: Option<String>,
-    /// How many processes run, and how many there are to be; of watchers only.
-    pub running: (usize, usize),
+    /// How many processes run; of watchers only.
+    pub running: usize,
 }
 
 /// A socket.
@@ -125,24 +125,22 @@ pub struct Choice {
 }
 
 impl Model {
-    /// Takes in a look at the daemon, `at` so many seconds on any clock.
-    pub fn take(&mut self, reply: &Map, at: f64) {
-        let elapsed = at - self.at;
+    /// Takes in a look at the daemon, `now` so many seconds on any clock.
+    pub fn take(&mut self, reply: &Json, now: f64) {
+        let elapsed = now - self.at;
         let mut seen = Sorted::new();
         let mut percent = |process: &Json| {
-            let (pid, used) =
-                (integer(process, "pid"), process.get("cpu").and_then(Json::as_f64).unwrap_or(0.0));
+            let (pid, used) = (integer(at(process, "pid")), at(process, "cpu").as_f64().unwrap_or(0.0));
             seen.insert(pid, used);
             let before = self.before.get(&pid).filter(|_| elapsed > 0.0);
             before.map_or(0.0, |before| 100.0 * (used - before).max(0.0) / elapsed)
         };
-        let watchers = reply.get("watchers").and_then(Json::as_object).into_iter().flatten();
+        let watchers = members(at(reply, "watchers"));
         let groups = watchers.map(|(name, watcher)| group(name, watcher, &mut percent)).collect();
         let own = reply.get("circus").map(|own| process("", own, percent(own)));
-        let sockets = reply.get("sockets").and_then(Json::as_array).into_iter().flatten();
-        self.sockets = sockets.map(socket).collect();
+        self.sockets = items(at(reply, "sockets")).map(socket).collect();
         sort_by(&mut self.sockets, |a, b| (b.waiting, &a.name) < (a.waiting, &b.name));
-        (self.groups, self.own, self.before, self.at) = (groups, own, seen, at);
+        (self.groups, self.own, self.before, self.at) = (groups, own, seen, now);
     }
 
     /// The watchers and processes that were chosen, in their order.
@@ -169,7 +167,7 @@ impl Model {
     /// How many watchers there are, how many of them fail, and how many processes run.
     pub fn counts(&self) -> (usize, usize, usize) {
         let failing = self.groups.iter().filter(|(watcher, _)| watcher.fault.is_some()).count();
-        (self.groups.len(), failing, self.groups.iter().map(|(watcher, _)| watcher.running.0).sum())
+        (self.groups.len(), failing, self.groups.iter().map(|(watcher, _)| watcher.running).sum())
     }
 }
 
@@ -196,54 +194,48 @@ fn name(row: &Row) -> (&str, i64) {
 }
 
 fn group(name: &str, watcher: &Json, percent: &mut dyn FnMut(&Json) -> f64) -> (Row, Vec<Row>) {
-    let own = watcher.get("processes").and_then(Json::as_array).into_iter().flatten();
-    let processes: Vec<Row> = own.map(|one| process(name, one, percent(one))).collect();
-    let running = processes.iter().filter(|process| process.state == "running").count();
+    let processes: Vec<Row> =
+        overview::processes(watcher).map(|one| process(name, one, percent(one))).collect();
     let row = Row {
         subject: Subject { watcher: name.into(), pid: None },
         wid: 0,
-        state: word(watcher, "status"),
-        uptime: watcher.get("since").and_then(Json::as_f64),
-        restarts: integer(watcher, "restarts"),
+        state: word(watcher, "status").into(),
+        uptime: at(watcher, "since").as_f64(),
+        restarts: integer(at(watcher, "restarts")),
         cpu: processes.iter().map(|process| process.cpu).sum(),
         memory: processes.iter().map(|process| process.memory).fold(0, u64::saturating_add),
-        fault: watcher.get("fault").and_then(Json::as_str).map(str::to_string),
-        running: (running, usize::try_from(integer(watcher, "wanted")).unwrap_or(0)),
+        fault: at(watcher, "fault").as_str().map(str::to_string),
+        running: overview::running(watcher),
     };
     (row, processes)
 }
 
 fn process(watcher: &str, process: &Json, cpu: f64) -> Row {
     Row {
-        subject: Subject { watcher: watcher.into(), pid: Some(integer(process, "pid")) },
-        wid: integer(process, "wid"),
-        state: word(process, "state"),
-        uptime: process.get("age").and_then(Json::as_f64),
+        subject: Subject { watcher: watcher.into(), pid: Some(integer(at(process, "pid"))) },
+        wid: integer(at(process, "wid")),
+        state: word(process, "state").into(),
+        uptime: at(process, "age").as_f64(),
         restarts: 0,
         cpu,
-        memory: process.get("rss").and_then(Json::as_u64).unwrap_or(0),
+        memory: at(process, "rss").as_u64().unwrap_or(0),
         fault: None,
-        running: (0, 0),
+        running: 0,
     }
 }
 
 fn socket(socket: &Json) -> Socket {
-    let number = |key: &str| socket.get(key).and_then(Json::as_i64);
     Socket {
-        name: word(socket, "name"),
-        address: word(socket, "address"),
-        waiting: number("waiting"),
-        limit: number("limit"),
-        drops: number("drops"),
+        name: word(socket, "name").into(),
+        address: word(socket, "address").into(),
+        waiting: at(socket, "waiting").as_i64(),
+        limit: at(socket, "limit").as_i64(),
+        drops: at(socket, "drops").as_i64(),
     }
 }
 
-fn integer(of: &Json, key: &str) -> i64 {
-    of.get(key).and_then(Json::as_i64).unwrap_or(0)
-}
-
-fn word(of: &Json, key: &str) -> String {
-    of.get(key).and_then(Json::as_str).unwrap_or_default().to_string()
+fn integer(of: &Json) -> i64 {
+    of.as_i64().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -252,9 +244,9 @@ pub(super) mod tests {
     use serde_json::json;
 
     /// A look at a circus with two watchers, when its processes have used so much time.
-    pub fn look(busy: f64) -> Map {
+    pub fn look(busy: f64) -> Json {
         let process = |pid: i64, wid: i64, cpu: f64, rss: u64| json!({"pid": pid, "wid": wid, "state": "running", "age": 60.0 + busy, "cpu": cpu, "rss": rss});
-        let reply = json!({
+        json!({
             "circus": process(1, 0, 0.0, 1 << 20),
             "watchers": {
                 "web": {"status": "active", "since": 67.0, "restarts": 3, "wanted": 3, "fault": "active: 2 of 3 processes run",
@@ -265,8 +257,7 @@ pub(super) mod tests {
                 {"name": "a", "address": "127.0.0.1:80", "waiting": 0, "limit": 128, "drops": 0},
                 {"name": "b", "address": "/run/b", "waiting": 7, "limit": 128, "drops": null},
             ],
-        });
-        reply.as_object().unwrap().clone()
+        })
     }
 
     fn shown(model: &Model, choice: &Choice) -> Vec<String> {
@@ -284,7 +275,7 @@ pub(super) mod tests {
         model.take(&look(2.0), 102.0);
         let rows = model.rows(&Choice::default());
         assert_eq!((rows[1].cpu, rows[2].cpu, rows[3].cpu), (75.0, 50.0, 25.0));
-        assert_eq!((rows[1].memory, rows[1].running), (9 << 20, (2, 3)));
+        assert_eq!((rows[1].memory, rows[1].running), (9 << 20, 2));
         assert_eq!((model.counts(), model.sockets[0].name.as_str()), ((2, 1, 2), "b"));
     }
 
@@ -303,14 +294,14 @@ pub(super) mod tests {
         let filter = Choice { filter: "CLO".into(), ..Choice::default() };
         assert_eq!(shown(&model, &filter), ["clock"]);
         assert_eq!(shown(&model, &Choice { folded: true, ..Choice::default() }), ["clock", "web"]);
-        model.take(&Map::new(), 102.0);
+        model.take(&Json::Null, 102.0);
         assert!(model.rows(&Choice::default()).is_empty());
     }
 
     #[test]
     fn the_keys_go_round() {
         let mut key = Key::Name;
-        for (wanted, _) in Key::ALL {
+        for (wanted, ..) in Key::ALL {
             assert_eq!(key, wanted);
             key = key.beside(true);
         }

@@ -5,7 +5,6 @@ use crate::config::ini::shorten;
 use crate::config::model::{Builtin, PluginConfig, PluginKind, WatcherConfig};
 use crate::config::options::plugin;
 use crate::config::url::{self, Place};
-use crate::config::words;
 
 impl Checker {
     /// The options that a watcher has for the plugin Flapping.
@@ -36,20 +35,6 @@ impl Checker {
         }
     }
 
-    /// What a plugin tells to whoever reaches its port.
-    fn open_to_the_network(&mut self, plugin: &PluginConfig, builtin: Builtin) {
-        let Some(listen) = plugin.free.get("listen").filter(|_| builtin == Builtin::Metrics) else { return };
-        if let Ok(Place::Inet(address)) = url::listen(listen.trim())
-            && !address.ip().is_loopback()
-        {
-            let message = format!(
-                "the port {} is open to the network: whoever reaches it sees the names of watchers and what they use",
-                shorten(listen)
-            );
-            self.warn((&plugin.origins, "listen"), message);
-        }
-    }
-
     /// The options of a plugin.
     pub(super) fn plugin(&mut self, plugin: &PluginConfig) {
         let origins = &plugin.origins;
@@ -59,14 +44,22 @@ impl Checker {
         if plugin.options.class.is_some() && plugin.options.cmd.is_some() {
             self.warn((origins, plugin::class), "`use` has no effect beside `cmd`".into());
         }
-        if let Some(Err(why)) = plugin.options.cmd.as_deref().map(words::split) {
-            self.error((origins, plugin::cmd), format!("`cmd` cannot be split into words: {why}"));
-        }
+        self.command_line((origins, plugin::cmd), plugin.options.cmd.as_deref().unwrap_or_default());
         if let PluginKind::Builtin(builtin) = kind {
             for (key, severity, why) in plugin.builtin_problems(builtin) {
                 self.find(severity, (origins, key), why);
             }
-            self.open_to_the_network(plugin, builtin);
+            let listen = plugin.free.get("listen").filter(|_| builtin == Builtin::Metrics);
+            if let Some(listen) = listen
+                && let Ok(Place::Inet(address)) = url::listen(listen.trim())
+                && !address.ip().is_loopback()
+            {
+                let message = format!(
+                    "the port {} is open to the network: whoever reaches it sees the names of watchers and what they use",
+                    shorten(listen)
+                );
+                self.warn((origins, "listen"), message);
+            }
         }
         for (key, why) in plugin.process_options().filter_map(|(key, value)| Some((key, value.err()?))) {
             self.error((origins, key), why);

@@ -15,32 +15,32 @@ const LONGEST_PATH: usize = 107;
 impl Checker {
     pub(super) fn sockets_of(&mut self, watcher: &WatcherConfig, known: &[SocketConfig]) {
         let (options, origins) = (&watcher.options, &watcher.origins);
-        let mut by_command = Vec::new();
-        for (key, text) in [(watcher::cmd, &options.cmd), (watcher::args, &options.args)] {
-            let named = expand::sockets(text);
-            self.unknown_sockets((origins, key), &named, known);
-            by_command.extend(named);
-        }
+        let (in_cmd, in_args) = (expand::sockets(&options.cmd), expand::sockets(&options.args));
+        let in_environment = watcher.env.values().flat_map(|value| expand::sockets(value)).collect();
         let list = |text: &Option<Box<str>>| -> Vec<String> {
             let words = listed(text.as_deref().unwrap_or_default());
             words.into_iter().filter(|word| !word.contains('(')).map(str::to_lowercase).collect()
         };
-        self.unknown_sockets((origins, watcher::sockets), &list(&options.sockets), known);
-        let in_environment: Vec<String> =
-            watcher.env.values().flat_map(|value| expand::sockets(value)).collect();
-        self.unknown_sockets((origins, "env"), &in_environment, known);
-        self.unknown_sockets((origins, watcher::stdin_socket), &list(&options.stdin_socket), known);
-        if !options.use_sockets && !by_command.is_empty() {
+        for (key, names) in [
+            (watcher::cmd, &in_cmd),
+            (watcher::args, &in_args),
+            (watcher::sockets, &list(&options.sockets)),
+            ("env", &in_environment),
+            (watcher::stdin_socket, &list(&options.stdin_socket)),
+        ] {
+            self.unknown_sockets((origins, key), names, known);
+        }
+        let by_command = in_cmd.first().map(|_| watcher::cmd).or(in_args.first().map(|_| watcher::args));
+        if let Some(key) = by_command.filter(|_| !options.use_sockets) {
             let message =
                 "the command names a socket, but the processes get none without `use_sockets = True`";
-            let key = if expand::sockets(&options.cmd).is_empty() { watcher::args } else { watcher::cmd };
             self.warn((origins, key), message.into());
         }
         if options.on_demand && known.is_empty() {
             let message = "on_demand waits for a socket, and the configuration has no [socket:NAME]";
             self.error((origins, watcher::on_demand), message.into());
         }
-        if options.use_sockets && known.is_empty() && by_command.is_empty() {
+        if options.use_sockets && known.is_empty() && by_command.is_none() {
             let message = "use_sockets has no effect: the configuration has no [socket:NAME]";
             self.warn((origins, watcher::use_sockets), message.into());
         }
@@ -58,28 +58,24 @@ impl Checker {
 
     pub(super) fn socket(&mut self, socket: &SocketConfig) {
         let (options, origins) = (&socket.options, &socket.origins);
-        match &options.path {
-            Some(path) if text::to_bytes(path).len() > LONGEST_PATH => {
-                let message =
-                    format!("the path is longer than the {LONGEST_PATH} bytes that a Unix socket may have");
-                self.error((origins, socket::path), message);
-            }
-            None if options.family == "AF_UNIX" && socket.has_address() => {
-                self.error((origins, socket::family), "a Unix socket needs a path".into());
-            }
-            Some(_) | None => {}
+        let is_unix = options.family == "AF_UNIX";
+        if options.path.as_ref().is_some_and(|path| text::to_bytes(path).len() > LONGEST_PATH) {
+            let message =
+                format!("the path is longer than the {LONGEST_PATH} bytes that a Unix socket may have");
+            self.error((origins, socket::path), message);
+        }
+        if options.path.is_none() && is_unix && socket.has_address() {
+            self.error((origins, socket::family), "a Unix socket needs a path".into());
         }
         let told = handed_down(&socket.name);
         if told != socket.name {
-            let why = match socket.name.contains(':') {
-                true => "where colons stand between names",
-                false => "which is ASCII",
-            };
+            let colon = socket.name.contains(':');
+            let why = if colon { "where colons stand between names" } else { "which is ASCII" };
             let message =
                 format!("the processes find this socket as `{}` in LISTEN_FDNAMES, {why}", shorten(&told));
             self.warn((origins, "name"), message);
         }
-        if options.so_reuseport && options.family == "AF_UNIX" {
+        if options.so_reuseport && is_unix {
             let message = "so_reuseport has no effect: only addresses with a port can be shared";
             self.warn((origins, socket::so_reuseport), message.into());
         }
@@ -89,10 +85,8 @@ impl Checker {
         }
         self.ranges((SOCKET, options), origins, "", |_| true);
         if !(0..=65535).contains(&options.port) {
-            self.error(
-                (origins, socket::port),
-                format!("{} is no port; the last one is 65535", options.port),
-            );
+            let message = format!("{} is no port; the last one is 65535", options.port);
+            self.error((origins, socket::port), message);
         }
     }
 
@@ -110,10 +104,8 @@ impl Checker {
             let other = sockets.get(first as usize).filter(|_| first != n);
             if let Some(other) = other.filter(|other| !(o.so_reuseport && other.options.so_reuseport)) {
                 let message = format!("the socket `{}` has the same address", shorten(&other.name));
-                self.error(
-                    (&socket.origins, if o.path.is_some() { socket::path } else { socket::port }),
-                    message,
-                );
+                let key = if o.path.is_some() { socket::path } else { socket::port };
+                self.error((&socket.origins, key), message);
             }
         }
     }
@@ -121,11 +113,7 @@ impl Checker {
     /// Programs that need sockets which block.
     pub(super) fn waits_in_accept(&mut self, watcher: &WatcherConfig, known: &[SocketConfig]) {
         let options = &watcher.options;
-        let texts = [&options.cmd, &options.args];
-        let mut named: Vec<String> = texts.iter().flat_map(|text| expand::sockets(text)).collect();
-        named.extend(
-            listed(options.sockets.as_deref().unwrap_or_default()).into_iter().map(str::to_lowercase),
-        );
+        let named: Vec<String> = watcher.named_sockets().chain(watcher.listed_sockets()).collect();
         let on_stdin = options.stdin_socket.as_deref().map(str::to_lowercase);
         let gets = |name: &String| {
             on_stdin.as_ref() == Some(name)

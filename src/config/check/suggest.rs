@@ -67,52 +67,29 @@ pub fn nearest<'w>(word: &str, words: &mut dyn Iterator<Item = &'w str>) -> Opti
         return None;
     }
     let limit = if word.len() < 5 { 1 } else { 2 };
-    let mut rows = Rows::default();
-    let mut best = None;
-    for known in words.filter(|known| known.len().abs_diff(word.len()) <= limit) {
-        let distance = rows.distance(word.as_bytes(), known.as_bytes());
-        if distance <= limit && best.is_none_or(|(least, _)| distance < least) {
-            best = Some((distance, known));
-        }
-    }
-    best.map(|(_, known)| known)
+    let near = words.filter_map(|known| Some((distance(word.as_bytes(), known.as_bytes(), limit)?, known)));
+    near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
 }
 
-/// The last rows of the table that a distance is counted in, kept from one word to the next.
-#[derive(Default)]
-struct Rows {
-    before_last: Vec<usize>,
-    last: Vec<usize>,
-    row: Vec<usize>,
-}
-
-impl Rows {
-    /// How many letters must be changed, added, left out or swapped with their neighbour to turn `a` into `b`.
-    fn distance(&mut self, a: &[u8], b: &[u8]) -> usize {
-        self.last.clear();
-        self.last.extend(0..=b.len());
-        let mut previous = 0;
-        for (n, ca) in (1..).zip(a) {
-            self.row.clear();
-            self.row.push(n);
-            let mut before = 0;
-            for (m, cb) in b.iter().enumerate() {
-                let at = |row: &[usize], m: usize| row.get(m).copied().unwrap_or(usize::MAX / 2);
-                let differs = usize::from(!ca.eq_ignore_ascii_case(cb));
-                let mut best = at(&self.last, m) + differs;
-                best = best.min(at(&self.last, m + 1) + 1).min(at(&self.row, m) + 1);
-                if m > 0 && cb.eq_ignore_ascii_case(&previous) && ca.eq_ignore_ascii_case(&before) {
-                    best = best.min(at(&self.before_last, m - 1) + 1);
-                }
-                self.row.push(best);
-                before = *cb;
-            }
-            std::mem::swap(&mut self.before_last, &mut self.last);
-            std::mem::swap(&mut self.last, &mut self.row);
-            previous = *ca;
-        }
-        self.last.last().copied().unwrap_or(0)
+/// How many letters must be changed, added, left out or swapped with their neighbour to turn `a` into `b`, if no more
+/// than `limit` are enough. Each of them is tried where the two begin to differ.
+fn distance(a: &[u8], b: &[u8], limit: usize) -> Option<usize> {
+    let same = |x: &u8, y: &u8| x.eq_ignore_ascii_case(y);
+    match (a, b) {
+        ([], []) => return Some(0),
+        ([x, a @ ..], [y, b @ ..]) if same(x, y) => return distance(a, b, limit),
+        _ => {}
     }
+    let limit = limit.checked_sub(1)?;
+    let swapped = match (a, b) {
+        ([w, x, a @ ..], [y, z, b @ ..]) if same(w, z) && same(x, y) => distance(a, b, limit),
+        _ => None,
+    };
+    let (less, fewer) = (a.get(1..), b.get(1..));
+    let left_out = less.and_then(|less| distance(less, b, limit));
+    let added = fewer.and_then(|fewer| distance(a, fewer, limit));
+    let changed = less.zip(fewer).and_then(|(less, fewer)| distance(less, fewer, limit));
+    [swapped, left_out, added, changed].into_iter().flatten().min().map(|rest| rest + 1)
 }
 
 #[cfg(test)]
@@ -161,10 +138,11 @@ mod tests {
 
     #[test]
     fn distance_counts_a_swap_once() {
-        let distance = |a: &str, b: &str| Rows::default().distance(a.as_bytes(), b.as_bytes());
-        assert_eq!(distance("dealy", "delay"), 1);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("same", "same"), 0);
+        let distance = |a: &str, b: &str| distance(a.as_bytes(), b.as_bytes(), 3);
+        assert_eq!(distance("dealy", "delay"), Some(1));
+        assert_eq!(distance("", "abc"), Some(3));
+        assert_eq!(distance("kitten", "sitting"), Some(3));
+        assert_eq!(distance("same", "Same"), Some(0));
+        assert_eq!(distance("abcd", "efgh"), None);
     }
 }

@@ -1,7 +1,6 @@
 //! What is wrong with `ready`, `health` and `watchdog`, and with what watchers depend on.
 
 use super::{Checker, suggest};
-use crate::config::expand;
 use crate::config::ini::shorten;
 use crate::config::model::{Severity, SocketConfig, WatcherConfig};
 use crate::config::options::watcher;
@@ -54,7 +53,17 @@ impl Checker {
             for (key, name) in named(watcher) {
                 match names.get(&name.to_lowercase()) {
                     Some(other) => found.push(*other as usize),
-                    None => self.unknown_watcher(watcher, key, name, watchers),
+                    None => {
+                        let mut names = watchers.iter().map(|watcher| watcher.name.as_str());
+                        let mut message = format!("there is no watcher `{}`", shorten(name));
+                        if let Some(nearest) = suggest::nearest(name, &mut names) {
+                            message += &format!("; did you mean `{}`?", shorten(nearest));
+                        }
+                        // A command may add it later; but until then nothing that requires it runs.
+                        let needed = key == watcher::requires;
+                        let severity = if needed { Severity::Error } else { Severity::Warning };
+                        self.find(severity, (&watcher.origins, key), message);
+                    }
                 }
             }
             needs.push(found);
@@ -70,36 +79,15 @@ impl Checker {
             self.error((&watcher.origins, key), text);
         }
     }
-
-    /// A command may add it later; but until then nothing that requires it runs.
-    fn unknown_watcher(
-        &mut self,
-        watcher: &WatcherConfig,
-        key: &str,
-        name: &str,
-        watchers: &[WatcherConfig],
-    ) {
-        let mut names = watchers.iter().map(|watcher| watcher.name.as_str());
-        let mut message = format!("there is no watcher `{}`", shorten(name));
-        if let Some(nearest) = suggest::nearest(name, &mut names) {
-            message += &format!("; did you mean `{}`?", shorten(nearest));
-        }
-        let severity = if key == watcher::requires { Severity::Error } else { Severity::Warning };
-        self.find(severity, (&watcher.origins, key), message);
-    }
 }
 
 /// Whom a watcher names, and by which option.
-fn named(watcher: &WatcherConfig) -> Vec<(&'static str, &str)> {
-    let mut found = Vec::new();
-    for (key, text) in
-        [(watcher::after, &watcher.options.after), (watcher::requires, &watcher.options.requires)]
-    {
-        for name in listed(text.as_deref().unwrap_or_default()) {
-            found.push((key, name));
-        }
-    }
-    found
+fn named<'w>(watcher: &'w WatcherConfig) -> Vec<(&'static str, &'w str)> {
+    let options = [(watcher::after, &watcher.options.after), (watcher::requires, &watcher.options.requires)];
+    let names = |(key, text): (_, &'w Option<Box<str>>)| {
+        listed(text.as_deref().unwrap_or_default()).into_iter().map(move |name| (key, name))
+    };
+    options.into_iter().flat_map(names).collect()
 }
 
 /// The way from a watcher back to itself, if there is one and no watcher before it stands on it.
@@ -127,21 +115,12 @@ fn circle(from: usize, needs: &[Vec<usize>]) -> Option<Vec<usize>> {
 /// How many sockets the processes of a watcher inherit: those that are listed or named, else all, and the named ones
 /// once more.
 fn inherited(watcher: &WatcherConfig, known: &[SocketConfig]) -> usize {
-    let options = &watcher.options;
-    if !options.use_sockets {
+    if !watcher.options.use_sockets {
         return 0;
     }
-    let mut named: Vec<String> = Vec::new();
-    for text in [&options.cmd, &options.args] {
-        named.extend(expand::sockets(text));
-    }
-    let mut named = sort(named);
-    named.dedup();
-    let again = named.len();
-    for name in listed(options.sockets.as_deref().unwrap_or_default()).into_iter().map(str::to_lowercase) {
-        if !named.contains(&name) {
-            named.push(name);
-        }
-    }
-    if named.is_empty() { known.len() } else { named.len() + again }
+    let mut by_command = sort(watcher.named_sockets().collect());
+    by_command.dedup();
+    let mut all = sort(watcher.listed_sockets().chain(by_command.iter().cloned()).collect());
+    all.dedup();
+    if all.is_empty() { known.len() } else { all.len() + by_command.len() }
 }

@@ -2,24 +2,29 @@
 
 use super::*;
 
+fn read(bytes: &[u8]) -> Document {
+    super::read(&"x".into(), bytes)
+}
+
 /// `section|key|value|line` of every option, a newline in a value shown as `/`.
 fn options(text: &str) -> Vec<String> {
     let document = read(text.as_bytes());
-    let fatal = document.notes.iter().find(|n| n.severity == Severity::Fatal);
+    let fatal = document.findings.iter().find(|n| n.severity == Severity::Fatal);
     assert_eq!(fatal, None, "{text:?}");
-    let show =
-        |s: &Section, o: &Entry| format!("{}|{}|{}|{}", s.name, o.key, o.value.replace('\n', "/"), o.line);
+    let show = |s: &Section, o: &Entry| {
+        format!("{}|{}|{}|{}", s.name, o.key, o.value.replace('\n', "/"), o.origin.line)
+    };
     document.sections.iter().flat_map(|s| s.options.iter().map(move |o| show(s, o))).collect()
 }
 
 fn fatal_lines(text: &str) -> Vec<u32> {
-    let notes = read(text.as_bytes()).notes;
-    notes.iter().filter(|n| n.severity == Severity::Fatal).map(|n| n.line).collect()
+    let notes = read(text.as_bytes()).findings;
+    notes.iter().filter(|n| n.severity == Severity::Fatal).map(|n| n.origin.line).collect()
 }
 
 fn warning_lines(text: &str) -> Vec<u32> {
-    let notes = read(text.as_bytes()).notes;
-    notes.iter().filter(|n| n.severity == Severity::Warning).map(|n| n.line).collect()
+    let notes = read(text.as_bytes()).findings;
+    notes.iter().filter(|n| n.severity == Severity::Warning).map(|n| n.origin.line).collect()
 }
 
 #[test]
@@ -63,7 +68,7 @@ fn what_circus_reads_is_read_the_same() {
 #[test]
 fn sections_are_kept_in_order_and_may_be_empty() {
     let document = read(b"[z]\n[a]\n[z]\n");
-    let names: Vec<_> = document.sections.iter().map(|s| (s.name.as_str(), s.line)).collect();
+    let names: Vec<_> = document.sections.iter().map(|s| (s.name.as_str(), s.origin.line)).collect();
     assert_eq!(names, [("z", 1), ("a", 2), ("z", 3)]);
 }
 
@@ -84,7 +89,8 @@ fn what_is_hardly_meant_is_noted() {
     }
     assert_eq!(warning_lines("[a]\nk = v\n # x\n [b]\n more"), [3, 4]);
     assert_eq!(warning_lines("[a]\nk = v ; x\n# c\nl = a\tb"), [0; 0]);
-    assert_eq!(read(b"[a]\nk = v\n l = w\n more").continued, [(3, "l = w".to_string())]);
+    let continued = read(b"[a]\nk = v\n l = w\n more").continued;
+    assert_eq!(continued, [(Origin { file: "x".into(), line: 3 }, "l = w".to_string())]);
 }
 
 #[test]
@@ -98,8 +104,9 @@ fn bytes_that_are_no_utf8_are_kept() {
 fn files_of_another_kind_are_refused_with_one_note() {
     for bytes in [&b"\xff\xfe[\0a\0]\0"[..], &vec![b'x'; LONGEST + 1]] {
         let document = read(bytes);
-        assert_eq!(document.notes.len(), 1);
-        assert_eq!((document.notes[0].line, document.notes[0].severity), (0, Severity::Fatal));
+        assert_eq!(document.findings.len(), 1);
+        let finding = &document.findings[0];
+        assert_eq!((finding.origin.line, finding.severity), (0, Severity::Fatal));
     }
     assert_eq!(fatal_lines(&"[a]\n".repeat(10_010)), [10_001]);
 }
@@ -112,9 +119,9 @@ fn every_line_above_the_first_section_is_reported() {
 #[test]
 fn the_list_of_what_is_wrong_has_an_end() {
     let warnings = "k = ;x\n".repeat(5000);
-    let notes = read(format!("[a]\n{warnings}").as_bytes()).notes;
+    let notes = read(format!("[a]\n{warnings}").as_bytes()).findings;
     assert_eq!((notes.len(), notes[MOST_NOTES].severity), (MOST_NOTES + 1, Severity::Warning));
-    let notes = read(format!("[a]\n{warnings}word\nword").as_bytes()).notes;
+    let notes = read(format!("[a]\n{warnings}word\nword").as_bytes()).findings;
     let last = &notes[MOST_NOTES];
-    assert_eq!((notes.len(), last.line, last.severity), (MOST_NOTES + 1, 5002, Severity::Fatal));
+    assert_eq!((notes.len(), last.origin.line, last.severity), (MOST_NOTES + 1, 5002, Severity::Fatal));
 }

@@ -1,28 +1,33 @@
-//! `[circus]` and `[socket:NAME]`.
+//! `[circus]`, `[socket:NAME]` and `[plugin:NAME]`.
 
 use super::is_usable;
-use super::values::Values;
+use super::values::{Table, Values};
 use super::watcher::origins;
-#[cfg(not(feature = "plugins"))]
-use crate::config::features;
 use crate::config::ini::shorten;
-use crate::config::model::{Config, Names, Severity, SocketConfig};
-use crate::config::options::{self, Expand, Place, socket};
-use crate::config::sections::{Entry, Section};
-use crate::config::{families, sockets};
+use crate::config::model::{Config, Names, PluginConfig, SectionConfig, Severity, SocketConfig};
+use crate::config::options::{self, Place, socket};
+use crate::config::sections::Section;
+use crate::config::{features, sockets};
 
 /// Reads `[circus]`.
 pub fn circus(values: &mut Values<'_>, config: &mut Config, section: &Section) {
     config.origins = origins(section);
-    let mut free = Names::new();
-    for entry in section.entries.values() {
-        if !values.take(options::CIRCUS, (&mut config.circus, &mut free), &entry.key, entry, &Names::new()) {
-            values.keep(Place::Circus, &mut free, &entry.key, entry, (Expand::Global, &Names::new()));
-        }
-    }
+    values.all((Place::Circus, options::CIRCUS), section, (&mut config.circus, &mut Names::new()));
     // As in Circus, where an address for the statistics switches them on.
     config.circus.statsd |= config.circus.stats_endpoint.is_some();
     values.take_broken();
+}
+
+/// Reads a section with a name.
+fn named<S: Default>(
+    values: &mut Values<'_>,
+    table: Table<S>,
+    section: &Section,
+    name: String,
+) -> SectionConfig<S> {
+    let mut read = SectionConfig { name, origins: origins(section), ..SectionConfig::default() };
+    values.all(table, section, (&mut read.options, &mut read.free));
+    read
 }
 
 /// Reads `[socket:NAME]`. The name is what follows the last `socket:`, in lower case.
@@ -31,16 +36,7 @@ pub fn socket(values: &mut Values<'_>, section: &Section) -> Option<SocketConfig
     if !is_usable(values, section, &name) {
         return None;
     }
-    let mut socket = SocketConfig { name, origins: origins(section), ..SocketConfig::default() };
-    for entry in section.entries.values() {
-        if is_name(values, entry) {
-            continue;
-        }
-        let (options, free) = (&mut socket.options, &mut socket.free);
-        if !values.take(options::SOCKET, (options, free), &entry.key, entry, &Names::new()) {
-            values.keep(Place::Socket, free, &entry.key, entry, (Expand::Global, &Names::new()));
-        }
-    }
+    let mut socket = named(values, (Place::Socket, options::SOCKET), section, name);
     if socket.options.path.is_some() {
         socket.options.family = "AF_UNIX".into();
     }
@@ -55,19 +51,18 @@ pub fn socket(values: &mut Values<'_>, section: &Section) -> Option<SocketConfig
     Some(socket)
 }
 
-/// A build that lacks plugins does not start with one.
-#[cfg(not(feature = "plugins"))]
-pub fn plugin(values: &mut Values<'_>, section: &Section) -> Option<crate::config::PluginConfig> {
-    let why = features::lack(Some(features::PLUGINS)).unwrap_or_default();
-    values.find(Severity::Fatal, &section.origin, format!("[{}] {why}", shorten(&section.name)));
-    None
-}
-
-/// The key `name`, which only a watcher may have.
-pub(super) fn is_name(values: &mut Values<'_>, entry: &Entry) -> bool {
-    let is_name = entry.key == families::NAME;
-    if is_name {
-        values.warn(&entry.origin, "`name` has no effect here: the name is that of the section".into());
+/// Reads `[plugin:NAME]`. Its name is that of the whole section. A build that lacks plugins does not start with one.
+pub fn plugin(values: &mut Values<'_>, section: &Section) -> Option<PluginConfig> {
+    if let Some(why) = features::lack(Some(features::PLUGINS)) {
+        values.find(Severity::Fatal, &section.origin, format!("[{}] {why}", shorten(&section.name)));
+        return None;
     }
-    is_name
+    if !is_usable(values, section, section.name.strip_prefix("plugin:").unwrap_or_default()) {
+        return None;
+    }
+    let mut plugin = named(values, (Place::Plugin, options::PLUGIN), section, section.name.clone());
+    #[cfg(feature = "plugins")]
+    super::plugin::report_class(values, &plugin, section);
+    plugin.broken = values.take_broken();
+    Some(plugin)
 }

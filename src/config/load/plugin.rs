@@ -1,47 +1,16 @@
-//! `[plugin:NAME]`.
+//! What is to be said of the class of a plugin.
 
-use super::is_usable;
-use super::others::is_name;
 use super::values::Values;
-use super::watcher::origins;
 use crate::config::check::suggest;
 use crate::config::features;
 use crate::config::ini::shorten;
-use crate::config::model::{Builtin, Names, PluginConfig, PluginKind};
-use crate::config::options::{self, Expand, plugin};
-use crate::config::sections::{Entry, Section};
-
-/// Reads `[plugin:NAME]`. Its name is that of the whole section.
-pub fn plugin(values: &mut Values<'_>, section: &Section) -> Option<PluginConfig> {
-    let name = section.name.clone();
-    if !is_usable(values, section, name.strip_prefix("plugin:").unwrap_or_default()) {
-        return None;
-    }
-    let mut plugin = PluginConfig { name, origins: origins(section), ..PluginConfig::default() };
-    for entry in section.entries.values() {
-        if !is_name(values, entry) {
-            plugin_option(values, &mut plugin, entry);
-        }
-    }
-    plugin.broken = values.take_broken();
-    Some(plugin)
-}
-
-fn plugin_option(values: &mut Values<'_>, plugin: &mut PluginConfig, entry: &Entry) {
-    if entry.key == plugin::class {
-        let class = values.text(entry, Expand::Global, &Names::new());
-        plugin.options.class = Some(class).filter(|class| !class.is_empty()).map(Into::into);
-        return report_class(values, plugin, entry);
-    }
-    let PluginConfig { options, free, .. } = plugin;
-    if !values.take(options::PLUGIN, (options, free), &entry.key, entry, &Names::new()) {
-        let text = values.text(entry, Expand::Global, &Names::new());
-        free.insert(entry.key.clone(), text);
-    }
-}
+use crate::config::model::{Builtin, PluginConfig, PluginKind};
+use crate::config::options::plugin;
+use crate::config::sections::Section;
 
 /// What is to be said of a class. Whether a Python class can be run depends on the machine.
-fn report_class(values: &mut Values<'_>, plugin: &PluginConfig, entry: &Entry) {
+pub fn report_class(values: &mut Values<'_>, plugin: &PluginConfig, section: &Section) {
+    let Some(entry) = section.entries.get(plugin::class) else { return };
     let class = plugin.options.class.as_deref().unwrap_or_default();
     if plugin.kind() == Some(PluginKind::Builtin(Builtin::Metrics)) {
         values.lacks(Some(features::METRICS), entry);

@@ -2,16 +2,20 @@
 //! about it.
 
 use crate::config::check::suggest;
-use crate::config::expand;
 use crate::config::features::{self, Feature};
-use crate::config::ini::shorten;
+use crate::config::ini::{Entry, shorten};
 use crate::config::model::{Finding, Names, Origin, Severity};
 use crate::config::options::{self, Built, Expand, Place, Row, Spec};
-use crate::config::sections::Entry;
+use crate::config::sections::Section;
 use crate::config::value::{Kind, Value};
+use crate::config::{expand, families};
+use std::rc::Rc;
 
 /// Variables and environments may make a configuration so much larger than its files, in bytes.
 const MOST_GROWTH: usize = 256 << 20;
+
+/// A table of options, and what its sections are called.
+pub type Table<S> = (Place, &'static [Row<S>]);
 
 /// Reads options and collects findings.
 pub struct Values<'a> {
@@ -19,6 +23,8 @@ pub struct Values<'a> {
     pub environ: &'a Names,
     /// The same with `[env]` over it.
     pub global: Names,
+    /// The environment of the watcher that is being read.
+    pub own: Rc<Names>,
     /// What there is to say so far.
     pub findings: Vec<Finding>,
     /// Why the section that is being read cannot be used.
@@ -31,7 +37,8 @@ pub struct Values<'a> {
 impl<'a> Values<'a> {
     /// Nothing read yet. `global` is the environment of circus until `[env]` has been read.
     pub fn new(environ: &'a Names, findings: Vec<Finding>) -> Values<'a> {
-        Values { environ, global: environ.clone(), findings, broken: None, growth: 0, more_variables: false }
+        let (global, own) = (environ.clone(), Rc::default());
+        Values { environ, global, own, findings, broken: None, growth: 0, more_variables: false }
     }
 
     /// Adds a finding. An error is also why the section cannot be used.
@@ -53,20 +60,19 @@ impl<'a> Values<'a> {
     }
 
     /// Stores an option in the table's struct under `key`; false when the table has no such row. A text that could not
-    /// be used is kept in `free`. `own` is the environment of its watcher.
+    /// be used is kept in `free`.
     pub fn take<S: Default>(
         &mut self,
         rows: &'static [Row<S>],
         (target, free): (&mut S, &mut Names),
         key: &str,
         entry: &Entry,
-        own: &Names,
     ) -> bool {
         let Some(row) = options::find(rows, key) else { return false };
         if self.lacks(row.feature, entry) {
             return true;
         }
-        match self.convert(row, &row.get(&S::default()), entry, own) {
+        match self.convert(row, &|| row.get(&S::default()), entry) {
             Ok(value) => drop(row.set(target, &value)),
             Err(text) => drop(free.insert(key.into(), text)),
         }
@@ -74,21 +80,34 @@ impl<'a> Values<'a> {
     }
 
     /// Keeps an option that the table does not have, and says that there is none, and which one there is. An indented
-    /// key has been reported already.
-    pub fn keep(
-        &mut self,
-        place: Place,
-        free: &mut Names,
-        key: &str,
-        entry: &Entry,
-        (when, own): (Expand, &Names),
-    ) {
-        if !key.starts_with(char::is_whitespace) {
+    /// key has been reported already. A plugin has options of its own.
+    pub fn keep(&mut self, place: Place, free: &mut Names, key: &str, entry: &Entry) {
+        if place == Place::Plugin {
+            self.report(entry);
+        } else if !key.starts_with(char::is_whitespace) {
             let hint = suggest::key(place, key).map(|hint| format!(": {hint}")).unwrap_or_default();
             self.warn(&entry.origin, format!("there is no option `{}`{hint}", shorten(&entry.key)));
         }
-        let text = self.expanded(entry, when, own);
+        let text = self.expanded(entry, Expand::Watcher);
         free.insert(key.into(), text);
+    }
+
+    /// Takes or keeps each option of a section; only watchers have a `name`.
+    pub fn all<S: Default>(
+        &mut self,
+        (place, rows): Table<S>,
+        section: &Section,
+        kept: (&mut S, &mut Names),
+    ) {
+        let (options, free) = kept;
+        for (key, entry) in &section.entries {
+            if key == families::NAME && place != Place::Circus {
+                let message = "`name` has no effect here: the name is that of the section";
+                self.warn(&entry.origin, message.into());
+            } else if !self.take(rows, (options, free), key, entry) {
+                self.keep(place, free, key, entry);
+            }
+        }
     }
 
     /// Whether this build lacks what an option or a section needs; circus does not start with such a one.
@@ -102,39 +121,33 @@ impl<'a> Values<'a> {
     }
 
     /// The value of an option. The error is the text that could not be used; its finding has been made.
-    fn convert(&mut self, row: &Spec, default: &Value, entry: &Entry, own: &Names) -> Result<Value, String> {
-        let text = self.expanded(entry, row.expand, own);
-        if text.is_empty() && *default == Value::None && may_be_empty(row) {
-            self.report_useless(row, default, &Value::None, entry);
-            return Ok(Value::None);
-        }
-        let fits = |value: Value| row.fits(&value).map(|()| value);
-        match row.kind.parse(&text).and_then(fits) {
+    fn convert(&mut self, row: &Spec, default: &dyn Fn() -> Value, entry: &Entry) -> Result<Value, String> {
+        let text = self.expanded(entry, row.expand);
+        let is_none = text.is_empty() && may_be_empty(row) && default() == Value::None;
+        let value = if is_none { Ok(Value::None) } else { row.kind.parse(&text) };
+        match value.and_then(|value| row.fits(&value).map(|()| value)) {
             Ok(value) => {
-                self.report_useless(row, default, &value, entry);
-                if row.built == Built::Works {
-                    self.report_unset(entry, row.expand, own);
-                    self.report_comment(entry);
+                match row.built {
+                    Built::Works if row.expand == Expand::Never => self.report_comment(entry),
+                    Built::Works => self.report(entry),
+                    // A switch that is off by default and is set to off asks for nothing.
+                    Built::Useless(advice) if !matches!(value, Value::Bool(_)) || value != default() => {
+                        self.warn(&entry.origin, format!("`{}` has no effect: {advice}", row.key));
+                    }
+                    Built::Useless(_) | Built::Quiet => {}
                 }
                 Ok(value)
             }
-            Err(why) => self.refuse(row, entry, &text, &why, own),
+            Err(why) => self.refuse(row, entry, &text, &why),
         }
     }
 
     /// A value that cannot be converted. Circus reads a signal up to where it ends, whatever follows.
-    fn refuse(
-        &mut self,
-        row: &Spec,
-        entry: &Entry,
-        text: &str,
-        why: &str,
-        own: &Names,
-    ) -> Result<Value, String> {
+    fn refuse(&mut self, row: &Spec, entry: &Entry, text: &str, why: &str) -> Result<Value, String> {
         let mut message = format!("`{} = {}` {why}", entry.key, shorten(text));
-        let unset = self.unset(&entry.value, own);
+        let unset = self.unset(&entry.value);
         if !unset.is_empty() {
-            message += &format!("; the variable {} is not set", unset.join(", "));
+            message += &format!("; the variable {unset} is not set");
         } else if has_comment(&entry.value) {
             message += "; a `#` behind a value begins no comment, a ` ;` does";
         }
@@ -157,20 +170,18 @@ impl<'a> Values<'a> {
     }
 
     /// The text of an option with its variables replaced.
-    pub fn expanded(&mut self, entry: &Entry, when: Expand, own: &Names) -> String {
+    fn expanded(&mut self, entry: &Entry, when: Expand) -> String {
         let text = match when {
             Expand::Never => return entry.value.clone(),
             Expand::Global => expand::expand(&entry.value, &|name| expand::env(&self.global, name)),
-            Expand::Watcher => {
-                let lookup = |name: &str| expand::env(own, name).or_else(|| expand::env(&self.global, name));
-                expand::expand(&entry.value, &lookup)
-            }
+            Expand::Watcher => expand::expand(&entry.value, &|name| self.variable(name)),
         };
-        if self.may_grow(text.len().saturating_sub(entry.value.len()), &entry.origin) {
-            text
-        } else {
-            entry.value.clone()
-        }
+        let more = text.len().saturating_sub(entry.value.len());
+        if self.may_grow(more, &entry.origin) { text } else { entry.value.clone() }
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        expand::env(&self.own, name).or_else(|| expand::env(&self.global, name))
     }
 
     /// Counts bytes that variables and environments bring in.
@@ -185,44 +196,33 @@ impl<'a> Values<'a> {
     }
 
     /// Text that no row describes: a free option or one of a family.
-    pub fn text(&mut self, entry: &Entry, when: Expand, own: &Names) -> String {
-        self.report_unset(entry, when, own);
-        self.report_comment(entry);
-        self.expanded(entry, when, own)
+    pub fn text(&mut self, entry: &Entry) -> String {
+        self.report(entry);
+        self.expanded(entry, Expand::Watcher)
     }
 
-    /// Says that an option has no effect, if it has none. A switch that is off by default and is set to off asks
-    /// for nothing.
-    fn report_useless(&mut self, row: &Spec, default: &Value, value: &Value, entry: &Entry) {
-        let asks = !matches!(value, Value::Bool(_)) || value != default;
-        if let (Built::Useless(advice), true) = (row.built, asks) {
-            self.warn(&entry.origin, format!("`{}` has no effect: {advice}", row.key));
-        }
-    }
-
-    fn report_unset(&mut self, entry: &Entry, when: Expand, own: &Names) {
-        let unset = self.unset(&entry.value, own);
-        if !unset.is_empty() && when != Expand::Never && !self.more_variables {
-            let message =
-                format!("the variable {} is not set, so its name stays in the value", unset.join(", "));
+    /// What is to be said of any text whose variables are replaced.
+    fn report(&mut self, entry: &Entry) {
+        let unset = self.unset(&entry.value);
+        if !unset.is_empty() && !self.more_variables {
+            let message = format!("the variable {unset} is not set, so its name stays in the value");
             self.warn(&entry.origin, message);
         }
+        self.report_comment(entry);
     }
 
     /// The environment variables that a text refers to and nobody has set.
-    fn unset(&self, text: &str, own: &Names) -> Vec<String> {
-        let is_set =
-            |name: &str| expand::env(own, name).or_else(|| expand::env(&self.global, name)).is_some();
-        let unset =
-            expand::names(text).filter(|name| !is_set(name)).filter_map(|name| expand::member(name, "env"));
-        unset.take(5).map(shorten).collect()
+    fn unset(&self, text: &str) -> String {
+        let unset = expand::names(text).filter(|name| self.variable(name).is_none());
+        let unset = unset.filter_map(|name| expand::member(name, "env"));
+        unset.take(5).map(shorten).collect::<Vec<_>>().join(", ")
     }
 
     fn report_comment(&mut self, entry: &Entry) {
         if has_comment(&entry.value) {
             let message =
-                "a `#` behind a value begins no comment: it is part of the value (a ` ;` begins one)".into();
-            self.warn(&entry.origin, message);
+                "a `#` behind a value begins no comment: it is part of the value (a ` ;` begins one)";
+            self.warn(&entry.origin, message.into());
         }
     }
 }

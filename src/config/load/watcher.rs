@@ -1,35 +1,43 @@
 //! `[watcher:NAME]`: the options of the table, the families, the streams, and all other keys.
 
+use super::is_usable;
 use super::values::Values;
 use crate::config::check::suggest;
-use crate::config::families::{self, Family};
-use crate::config::ini::shorten;
+use crate::config::families::{self, Family, Members};
+use crate::config::ini::{Entry, shorten};
 use crate::config::model::{MOST_PROCESSES, Names, Origins, Refused, Severity, WatcherConfig};
-use crate::config::options::{self, Expand, Place, stream, watcher as key};
-use crate::config::sections::{Entry, Section};
+use crate::config::options::{self, Place, stream, watcher as key};
+use crate::config::sections::Section;
 use crate::config::stream::{CLASSES, StreamConfig, StreamKind};
 use crate::config::value::{Kind, Value};
 use crate::config::{features, hooks};
 use std::rc::Rc;
 
-/// Reads a watcher; `env` is the environment of its processes.
-pub fn read(values: &mut Values<'_>, name: String, section: &Section, env: Rc<Names>) -> WatcherConfig {
-    let mut watcher = WatcherConfig { name, env, origins: origins(section), ..WatcherConfig::default() };
+/// A watcher whose options are still to be read, unless its section cannot make one. The key `name` overrides what
+/// the section calls it. `env` is the environment of its processes.
+pub fn new(values: &mut Values<'_>, name: &str, section: &Section, env: &Rc<Names>) -> Option<WatcherConfig> {
+    let name = section.entries.get(families::NAME).map_or(name, |entry| entry.value.as_str());
+    let new = || WatcherConfig { name: name.into(), env: env.clone(), ..WatcherConfig::default() };
+    is_usable(values, section, name).then(new)
+}
+
+/// Reads the options of a watcher.
+pub fn read(values: &mut Values<'_>, mut watcher: WatcherConfig, section: &Section) -> WatcherConfig {
+    watcher.origins = origins(section);
+    values.own = watcher.env.clone();
     values.more_variables = section.entries.contains_key(key::env_file);
     for entry in section.entries.values() {
         option(values, &mut watcher, entry);
     }
     values.more_variables = false;
-    let mut wrong: Vec<(&str, String)> = Vec::new();
-    if watcher.options.numprocesses > MOST_PROCESSES {
-        watcher.options.numprocesses = MOST_PROCESSES;
-        wrong.push((key::numprocesses, format!("numprocesses is more than {MOST_PROCESSES}")));
-    }
-    wrong.extend(watcher.contradiction().map(|(key, why)| (key, why.to_string())));
+    let many = watcher.options.numprocesses > MOST_PROCESSES;
+    let many = many.then(|| (key::numprocesses, format!("numprocesses is more than {MOST_PROCESSES}")));
+    watcher.options.numprocesses = watcher.options.numprocesses.min(MOST_PROCESSES);
+    let contradiction = watcher.contradiction().map(|(key, why)| (key, why.to_string()));
     for (which, stream) in watcher.streams() {
         report_class(values, &watcher.origins, which, stream);
     }
-    for (key, why) in wrong {
+    for (key, why) in many.into_iter().chain(contradiction) {
         if let Some(origin) = watcher.origins.of(key) {
             values.find(Severity::Error, origin, why);
         }
@@ -46,14 +54,12 @@ pub fn origins(section: &Section) -> Origins {
 }
 
 fn option(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {
-    let env = Rc::clone(&watcher.env);
     match entry.key.as_str() {
         families::NAME => {}
         families::ENV => {
             values.warn(&entry.origin, "`env` has no effect here; write a section [env:NAME]".into());
         }
-        key if values.take(options::WATCHER, (&mut watcher.options, &mut watcher.free), key, entry, &env) => {
-        }
+        key if values.take(options::WATCHER, (&mut watcher.options, &mut watcher.free), key, entry) => {}
         key => match families::of(key) {
             Some((family, name)) if !values.lacks(family.feature, entry) => {
                 member(values, watcher, (family, name), entry);
@@ -63,7 +69,7 @@ fn option(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {
                 let message = format!("`{}` needs a dot, as in `stdout_stream.class`", shorten(key));
                 values.find(Severity::Fatal, &entry.origin, message);
             }
-            None => values.keep(Place::Watcher, &mut watcher.free, key, entry, (Expand::Watcher, &env)),
+            None => values.keep(Place::Watcher, &mut watcher.free, key, entry),
         },
     }
 }
@@ -75,15 +81,20 @@ fn member(
     (family, name): (&Family, &str),
     entry: &Entry,
 ) {
-    let env = Rc::clone(&watcher.env);
-    let text = match family.prefix {
-        families::STDOUT_MEMBER => return stream(values, &mut watcher.stdout_stream, name, entry, &env),
-        families::STDERR_MEMBER => return stream(values, &mut watcher.stderr_stream, name, entry, &env),
+    let text = match family.members {
+        Members::Stream(channel) => {
+            let StreamConfig { options, free } =
+                &mut **watcher.kept_stream_mut(channel).get_or_insert_default();
+            if !values.take(options::STREAM, (options, free), name, entry) {
+                values.keep(Place::Stream, free, name, entry);
+            }
+            return;
+        }
         // Variables in these are not replaced.
-        families::LIMIT | families::HOOK => entry.value.clone(),
-        _ => values.text(entry, Expand::Watcher, &env),
+        Members::Limits | Members::Hooks => entry.value.clone(),
+        Members::Texts(_) => values.text(entry),
     };
-    if family.prefix == families::HOOK && !family.members.knows(name) {
+    if family.prefix == families::HOOK && !family.knows(name) {
         let hint = suggest::nearest(name, &mut hooks::NAMES.into_iter())
             .map(|near| format!(": did you mean `hooks.{near}`?"));
         let message = format!("there is no hook `{}`{}", shorten(name), hint.unwrap_or_default());
@@ -92,32 +103,17 @@ fn member(
     let number = Kind::Int.parse(&text).ok().filter(|_| family.prefix == families::LIMIT);
     let is_number = number.is_some();
     let value = number.unwrap_or_else(|| Value::Str(text.clone()));
-    let Err(refused) = family.members.set(watcher, name, Some(&value)) else { return };
-    let shown = || format!("`{} = {}`", shorten(&entry.key), shorten(&text));
+    let Err(refused) = family.set(watcher, name, Some(&value)) else { return };
+    let shown = format!("`{} = {}`", shorten(&entry.key), shorten(&text));
     let (severity, why) = match refused {
         Refused::Bad(why) => (Severity::Error, why),
         // Circus takes any whole number as a limit and fails when it sets it.
-        Refused::Type(noun) => {
-            let severity = if is_number { Severity::Error } else { Severity::Fatal };
-            (severity, format!("{} is not {noun}", shown()))
-        }
-        Refused::Unknown => (Severity::Error, format!("{} is no option", shown())),
+        Refused::Type(noun) if is_number => (Severity::Error, format!("{shown} is not {noun}")),
+        Refused::Type(noun) => (Severity::Fatal, format!("{shown} is not {noun}")),
+        Refused::Unknown => (Severity::Error, format!("{shown} is no option")),
     };
     values.find(severity, &entry.origin, why);
     watcher.free.insert(entry.key.clone(), text);
-}
-
-fn stream(
-    values: &mut Values<'_>,
-    stream: &mut Option<Box<StreamConfig>>,
-    name: &str,
-    entry: &Entry,
-    env: &Names,
-) {
-    let StreamConfig { options, free } = &mut **stream.get_or_insert_default();
-    if !values.take(options::STREAM, (options, free), name, entry, env) {
-        values.keep(Place::Stream, free, name, entry, (Expand::Watcher, env));
-    }
 }
 
 /// A class that is not known, or is Python's: no output may be lost, so it goes to circus's own output.

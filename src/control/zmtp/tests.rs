@@ -5,6 +5,20 @@ use crate::control::frame::LIMIT;
 
 const GREETING: usize = SIGNATURE + REST_OF_GREETING;
 
+/// A peer, and what has come from it.
+#[derive(Default)]
+struct Spoken(Inbox, Peer);
+
+impl Spoken {
+    fn push(&mut self, bytes: &[u8]) {
+        self.0.push(bytes);
+    }
+
+    fn next(&mut self) -> Option<Input<'_>> {
+        self.1.next(&mut self.0)
+    }
+}
+
 /// An input, as text.
 fn show(input: Input<'_>) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -21,7 +35,7 @@ fn show(input: Input<'_>) -> String {
 
 /// What a peer says with these bytes, read in pieces of `size`.
 fn said_by(bytes: &[u8], size: usize) -> Vec<String> {
-    let (mut peer, mut said) = (Peer::default(), Vec::new());
+    let (mut peer, mut said) = (Spoken::default(), Vec::new());
     for piece in bytes.chunks(size) {
         peer.push(piece);
         while let Some(input) = peer.next() {
@@ -122,7 +136,7 @@ fn a_heartbeat_is_answered_with_its_context() {
 
 #[test]
 fn a_message_that_is_too_long_is_skipped_and_reported_once() {
-    let mut peer = Peer::default();
+    let mut peer = Spoken::default();
     peer.push(&begin("DEALER"));
     while peer.next().is_some() {}
     let mut said = Vec::new();
@@ -132,7 +146,7 @@ fn a_message_that_is_too_long_is_skipped_and_reported_once() {
         while let Some(input) = peer.next() {
             said.push(show(input));
         }
-        assert!(peer.bytes.capacity() <= 2 * LIMIT + (128 << 10));
+        assert!(peer.0.held() <= 2 * LIMIT + (128 << 10));
     }
     assert_eq!(said, ["too long behind []", "request {} behind []"]);
     assert!(
@@ -179,7 +193,7 @@ fn peers_that_cannot_be_served_are_told_why() {
         assert!(found.starts_with("refused: ") && found.contains(why), "{why}: {found}");
         assert_eq!(refused(&[bytes, begin("SUB")].concat()), found, "nothing comes after it");
     }
-    let mut peer = Peer::default();
+    let mut peer = Spoken::default();
     peer.push(&begin("PULL"));
     let last_words = std::iter::from_fn(|| peer.next().map(show)).last().unwrap();
     assert!(last_words.ends_with(&format!(" {}", 2 + 6 + 1 + 43)), "{last_words}");

@@ -7,8 +7,9 @@ use super::rights;
 use crate::config::include::join;
 use crate::config::{Files, Names, WatcherConfig, env_file, text};
 use crate::host::disk::Disk;
-use crate::host::surroundings::{OF_A_PARENT, current_dir, environ};
+use crate::host::surroundings::{current_dir, environ, of_a_parent};
 use crate::sorted::sort;
+use crate::sys::child::Child;
 use crate::sys::io_words;
 use crate::sys::user::User;
 use std::os::unix::ffi::OsStrExt;
@@ -30,7 +31,7 @@ pub fn environment(config: &WatcherConfig) -> Result<Names, String> {
         }
     }
     // What circus's own parent said about descriptors is not about those of the child.
-    for name in OF_A_PARENT {
+    for name in of_a_parent() {
         env.remove(name);
     }
     Ok(env)
@@ -45,79 +46,46 @@ pub fn names_code(name: &str, value: &str) -> bool {
         "LD_", "XDG_", "GIT_", "PYTHON", "PERL", "RUBY", "NODE_", "BASH", "GCONV_", "GLIBC_", "MALLOC_",
         "TERMINFO",
     ];
-    const WHOLE: [&str; 24] = [
-        "CDPATH",
-        "CLASSPATH",
-        "ENV",
-        "FPATH",
-        "GEM_HOME",
-        "GEM_PATH",
-        "GETCONF_DIR",
-        "GLOBIGNORE",
-        "HOME",
-        "HOSTALIASES",
-        "IFS",
-        "JAVA_TOOL_OPTIONS",
-        "JDK_JAVA_OPTIONS",
-        "LOCALDOMAIN",
-        "LOCPATH",
-        "LUA_INIT",
-        "NLSPATH",
-        "OPENSSL_CONF",
-        "PS4",
-        "RES_OPTIONS",
-        "SHELLOPTS",
-        "TERMCAP",
-        "TERMPATH",
-        "ZDOTDIR",
-    ];
+    const WHOLE: &str = "CDPATH CLASSPATH ENV FPATH GEM_HOME GEM_PATH GETCONF_DIR GLOBIGNORE HOME HOSTALIASES IFS \
+        JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS LOCALDOMAIN LOCPATH LUA_INIT NLSPATH OPENSSL_CONF PS4 RES_OPTIONS \
+        SHELLOPTS TERMCAP TERMPATH ZDOTDIR";
     BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
-        || WHOLE.contains(&name)
+        || WHOLE.split(' ').any(|whole| whole == name)
         // A function of the shell.
         || value.starts_with("()")
 }
 
-/// The files in which processes find a part of their environment.
-#[derive(Clone)]
-pub struct FromFiles {
-    env_file: Option<Box<str>>,
-    virtualenv: Option<Box<str>>,
-    version: Option<Box<str>>,
+/// Whether processes find a part of their environment in files.
+pub fn has_files(config: &WatcherConfig) -> bool {
+    config.options.env_file.is_some() || config.options.virtualenv.is_some()
 }
 
-impl FromFiles {
-    /// Those of a watcher, if it has any.
-    pub fn of(config: &WatcherConfig) -> Option<FromFiles> {
-        let options = &config.options;
-        let boxed = |text: Option<&str>| text.map(Into::into);
-        let (env_file, virtualenv) = (options.env_file.as_deref(), options.virtualenv.as_deref());
-        env_file.or(virtualenv)?;
-        let version = boxed(options.virtualenv_py_ver.as_deref());
-        Some(FromFiles { env_file: boxed(env_file), virtualenv: boxed(virtualenv), version })
-    }
-
-    /// Adds what they say. What circus tells a process is not theirs to say.
-    ///
-    /// # Errors
-    /// A sentence that names the file or directory that is missing.
-    pub fn add_to(&self, env: &mut Names) -> Result<(), String> {
-        let of_circus = |name: &str, env: &Names| {
-            let known = ["CIRCUS_", "EINHORN_FD_"].iter().any(|prefix| name.starts_with(prefix));
-            OF_A_PARENT.contains(&name) || known && env.contains_key(name)
-        };
-        if let Some(path) = &self.env_file {
-            for (name, value) in from_file(path)? {
-                if !of_circus(&name, env) {
-                    env.insert(name, value);
-                }
+/// The environment of a child with what its files say. What circus tells a process is not theirs to say. This runs in
+/// the process, as its user, and not in circus.
+///
+/// # Errors
+/// A sentence that names the file or directory that is missing.
+pub fn with_files(config: &WatcherConfig, child: &Child) -> Result<Names, String> {
+    let options = &config.options;
+    let variables = child.env.iter().map(|variable| text::from_bytes(variable.as_bytes()));
+    let named =
+        variables.filter_map(|text| text.split_once('=').map(|(name, value)| (name.into(), value.into())));
+    let mut env: Names = named.collect();
+    let of_circus = |name: &str, env: &Names| {
+        let known = ["CIRCUS_", "EINHORN_FD_"].iter().any(|prefix| name.starts_with(prefix));
+        of_a_parent().any(|own| own == name) || known && env.contains_key(name)
+    };
+    if let Some(path) = &options.env_file {
+        for (name, value) in from_file(path)? {
+            if !of_circus(&name, &env) {
+                env.insert(name, value);
             }
         }
-        if let Some(directory) = &self.virtualenv {
-            let directory = join(&current_dir(), directory);
-            activate(env, &directory, self.version.as_deref())?;
-        }
-        Ok(())
     }
+    if let Some(directory) = &options.virtualenv {
+        activate(&mut env, &join(&current_dir(), directory), options.virtualenv_py_ver.as_deref())?;
+    }
+    Ok(env)
 }
 
 /// What a login would set. Those of circus, even where they are copied, are another user's; those that the
@@ -152,10 +120,8 @@ fn from_file(text: &str) -> Result<Vec<(String, String)>, String> {
 fn activate(env: &mut Names, directory: &str, version: Option<&str>) -> Result<(), String> {
     let site = site_packages(directory, version)?;
     let bin = join(directory, "bin");
-    let path = match env.get("PATH") {
-        Some(path) => format!("{bin}:{path}"),
-        None => format!("{bin}:{}", super::DEFAULT_PATH),
-    };
+    let path = env.get("PATH").map_or(super::DEFAULT_PATH, String::as_str);
+    let path = format!("{bin}:{path}");
     let mut packages = listed_in_pth(&site);
     packages.extend(env.get("PYTHONPATH").filter(|path| !path.is_empty()).cloned());
     packages.push(site);
@@ -230,10 +196,10 @@ mod tests {
         config
     }
 
-    fn with_files(config: &WatcherConfig) -> Result<Names, String> {
-        let mut env = environment(config)?;
-        FromFiles::of(config).unwrap().add_to(&mut env)?;
-        Ok(env)
+    fn in_child(config: &WatcherConfig) -> Result<Names, String> {
+        let env = environment(config)?;
+        let env = env.iter().map(|(name, value)| super::super::c_string(&format!("{name}={value}")));
+        with_files(config, &Child { env: env.collect::<Result<_, _>>()?, ..Child::default() })
     }
 
     #[test]
@@ -242,11 +208,9 @@ mod tests {
         let path = dir.join("env");
         fs::write(&path, "LISTEN_FDS=9\nCIRCUS_ID=x\nCIRCUS_OWN=y\nEINHORN_FD_0=7\nNOTIFY_SOCKET=/z\n")
             .unwrap();
-        let files =
-            FromFiles::of(&config(|c| c.options.env_file = Some(path.to_str().unwrap().into()))).unwrap();
-        let before = [("LISTEN_FDS", "1"), ("CIRCUS_ID", "1-2"), ("EINHORN_FD_0", "3")];
-        let mut env = Names::from_iter(before.map(|(name, value)| (name.to_string(), value.to_string())));
-        files.add_to(&mut env).unwrap();
+        let config = config(|c| c.options.env_file = Some(path.to_str().unwrap().into()));
+        let env = [c"LISTEN_FDS=1", c"CIRCUS_ID=1-2", c"EINHORN_FD_0=3"].map(Into::into).into();
+        let env = with_files(&config, &Child { env, ..Child::default() }).unwrap();
         let told: Vec<_> = env.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(told, ["CIRCUS_ID=1-2", "CIRCUS_OWN=y", "EINHORN_FD_0=3", "LISTEN_FDS=1"]);
         fs::remove_dir_all(dir).unwrap();
@@ -259,7 +223,7 @@ mod tests {
         let name = path.to_str().unwrap();
         fs::write(&path, "A=file\nB='x y'\n").unwrap();
         let of = |file: &str| {
-            with_files(&config(|c| {
+            in_child(&config(|c| {
                 c.env = std::rc::Rc::new(Names::from_iter([("A".into(), "ini".into())]));
                 c.options.env_file = Some(file.into());
             }))
@@ -291,7 +255,7 @@ mod tests {
         let listed = format!("# a comment\nimport os\ninner\n{venv}\nnone\n\n");
         fs::write(format!("{}/easy.pth", site("python3.11")), listed).unwrap();
         let of = |version: Option<&str>| {
-            with_files(&config(|c| {
+            in_child(&config(|c| {
                 c.env = std::rc::Rc::new(Names::from_iter([("PYTHONPATH".into(), "/mine".into())]));
                 c.options.virtualenv = Some(venv.as_str().into());
                 c.options.virtualenv_py_ver = version.map(Into::into);

@@ -38,13 +38,11 @@ fn highest(resource: i32) -> Option<u64> {
 pub fn set_ids(config: &WatcherConfig, child: &mut Child) -> Result<(), String> {
     let clear = config.options.clear_groups;
     child.groups = (clear == Some(true)).then(Vec::new);
-    let gid = match &config.options.gid {
-        None => None,
-        Some(name) => match user::gid_of(name).map_err(|e| failed("/etc/group", e))? {
-            Some(gid) => Some(gid),
-            None => return Err(format!("gid = {name}: there is no such group")),
-        },
+    let named = |name: &str| match user::gid_of(name).map_err(|error| failed("/etc/group", error))? {
+        Some(gid) => Ok(gid),
+        None => Err(format!("gid = {name}: there is no such group")),
     };
+    let gid = config.options.gid.as_deref().map(named).transpose()?;
     let Some(account) = account(config)? else {
         child.gid = gid.filter(|gid| *gid != user::current_gid());
         if clear.is_none() {
@@ -59,8 +57,8 @@ pub fn set_ids(config: &WatcherConfig, child: &mut Child) -> Result<(), String> 
     child.uid = Some(account.uid);
     child.gid = Some(gid);
     if child.groups.is_none() {
-        let groups = user::supplementary_groups(&account.name, gid).map_err(|e| failed("/etc/group", e))?;
-        child.groups = Some(groups);
+        let groups = user::supplementary_groups(&account.name, gid);
+        child.groups = Some(groups.map_err(|error| failed("/etc/group", error))?);
     }
     Ok(())
 }
@@ -80,16 +78,16 @@ pub fn account(config: &WatcherConfig) -> Result<Option<User>, String> {
     if known.is_some() {
         return Ok(known);
     }
-    match (user::uid_of(name), &config.options.gid) {
-        (Ok(Some(uid)), Some(_)) => {
+    let why = match (user::uid_of(name).ok().flatten(), &config.options.gid) {
+        (Some(uid), Some(_)) => {
             // Its own group is not asked for.
-            Ok(Some(User { name: name.to_string(), uid, gid: uid, home: "/".into(), shell: "".into() }))
+            let user = User { name: name.to_string(), uid, gid: uid, home: "/".into(), shell: "".into() };
+            return Ok(Some(user));
         }
-        (Ok(Some(_)), None) => {
-            Err(format!("uid = {name}: there is no such user, and no gid that says its group"))
-        }
-        (Ok(None) | Err(_), _) => Err(format!("uid = {name}: there is no such user")),
-    }
+        (Some(_), None) => ", and no gid that says its group",
+        (None, _) => "",
+    };
+    Err(format!("uid = {name}: there is no such user{why}"))
 }
 
 /// What is to be set besides ids and limits.
@@ -99,27 +97,17 @@ pub fn account(config: &WatcherConfig) -> Result<Option<User>, String> {
 #[cfg(feature = "sandbox")]
 pub fn restrictions(config: &WatcherConfig) -> Result<Restrictions, String> {
     let options = &config.options;
-    let mut restrictions = Restrictions { no_new_privs: options.no_new_privs, ..Restrictions::default() };
-    if let Some(nice) = options.nice {
-        restrictions.nice = Some((nice as i32, c_string(&nice.to_string())?));
-    }
-    if let Some(score) = options.oom_score_adj {
-        restrictions.oom_score_adj = Some(c_string(&score.to_string())?);
-    }
-    if let Some(text) = &options.ionice {
-        restrictions.ionice = Some(restrict::ionice(text)?);
-    }
-    if let Some(text) = &options.capabilities {
-        restrictions.capabilities = Some(restrict::capabilities(text)?);
-    }
-    if let Some(text) = &options.sandbox {
-        let mut paths = Vec::new();
-        for path in restrict::writable(text)? {
-            paths.push(c_string(path)?);
-        }
-        restrictions.sandbox = Some(paths);
-    }
-    Ok(restrictions)
+    let digits = |number: i64| c_string(&number.to_string());
+    let paths = |text: &str| restrict::writable(text)?.into_iter().map(c_string).collect();
+    Ok(Restrictions {
+        cgroup: None,
+        oom_score_adj: options.oom_score_adj.map(digits).transpose()?,
+        nice: options.nice.map(digits).transpose()?.zip(options.nice).map(|(text, nice)| (nice as i32, text)),
+        ionice: options.ionice.as_deref().map(restrict::ionice).transpose()?,
+        capabilities: options.capabilities.as_deref().map(restrict::capabilities).transpose()?,
+        sandbox: options.sandbox.as_deref().map(paths).transpose()?,
+        no_new_privs: options.no_new_privs,
+    })
 }
 
 #[cfg(not(feature = "sandbox"))]

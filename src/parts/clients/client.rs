@@ -6,10 +6,10 @@ use crate::control::wire::Wire;
 use crate::control::{Map, Refusal, one, topics, wire};
 use crate::parts::clients::Follows;
 use crate::reactor::io::Outbox;
-use crate::sys::socket::{self, Address};
 use crate::sys::user;
 use std::io::Write;
-use std::os::fd::AsRawFd;
+use std::net::TcpStream;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -131,10 +131,8 @@ impl Client {
 
     /// Where it is, if it has come by TCP.
     pub fn address(&self) -> Option<String> {
-        match socket::peer_addr(self.stream.as_raw_fd()) {
-            Ok(address @ Address::Inet(_)) => Some(format!("tcp://{address}")),
-            Ok(Address::Unix(_) | Address::Abstract(_)) | Err(_) => None,
-        }
+        let port = TcpStream::from(self.stream.as_fd().try_clone_to_owned().ok()?);
+        port.peer_addr().ok().map(|address| format!("tcp://{address}"))
     }
 
     /// How many bytes wait for it.

@@ -7,8 +7,7 @@
 use super::{Client, Clients};
 use crate::arbiter::WatcherId;
 use crate::arbiter::request::Wanted;
-use crate::config::text;
-use crate::control::output::Written;
+use crate::control::output::written;
 use crate::control::{Map, protocol, topics};
 use crate::reactor::part::{Cx, Effect, Heard, wants};
 
@@ -81,6 +80,5 @@ impl Clients {
 /// What those who follow are sent.
 fn event_of(watcher: &str, Heard { writer, bytes }: &Heard) -> Vec<u8> {
     let (pid, wid, stream) = (writer.pid, writer.wid, writer.channel.name());
-    let written = Written { pid, wid, stream, text: text::from_bytes(bytes), unfinished: false };
-    protocol::encode_event(&topics::topic(watcher, "output"), &written.map())
+    protocol::encode_event(&topics::topic(watcher, "output"), &written(pid, wid, stream, bytes))
 }

@@ -9,6 +9,7 @@ use super::Clients;
 use super::client::{Caller, Client};
 use crate::arbiter::Pid;
 use crate::arbiter::request::Errno;
+use crate::control::Refusal;
 use crate::control::protocol::{self, Id};
 use crate::control::wire::Wire;
 use crate::parts::log::Level;
@@ -158,7 +159,8 @@ impl Bounds {
 
 /// Says why a connection is not served, which is to be closed then. If it cannot be written to, nobody hears it.
 fn refuse(client: &mut Client, reason: &str) {
-    client.give_up(&protocol::encode_error(&Id::default(), Errno::Conflict, reason, clock::realtime()));
+    let refusal = Refusal { errno: Errno::Conflict, reason: reason.into() };
+    client.give_up(&protocol::encode_outcome(&Id::default(), Err(refusal), clock::realtime()));
 }
 
 impl Clients {

@@ -16,7 +16,7 @@ const INTERPRETERS: [&str; 12] =
 
 /// The files of the command of which this is the template. What a shell runs behind `-c` is not looked at.
 pub fn files(template: &SpawnTemplate) -> Vec<PathBuf> {
-    let child = template.prepared();
+    let child = &template.child;
     let place = |word: &CString| {
         let dir = child.working_dir.as_ref().map_or(&b""[..], |dir| dir.to_bytes());
         Path::new(OsStr::from_bytes(dir)).join(OsStr::from_bytes(word.to_bytes()))

@@ -5,7 +5,7 @@ use super::builtin::only;
 use super::command;
 use super::server::Server;
 use crate::arbiter::history::Origin;
-use crate::arbiter::process::{Fate, Process};
+use crate::arbiter::process::Fate;
 use crate::arbiter::request::{Task, Ticket};
 use crate::arbiter::time::Time;
 use crate::arbiter::watcher::{Status, Watcher};
@@ -182,10 +182,9 @@ impl World for Sight<'_, '_> {
 
     fn death(&self, watcher: &str, pid: Pid) -> Option<(f64, bool)> {
         let watcher = self.cx.arbiter.find(watcher)?;
-        let by_itself = |process: &&Process| process.pid == pid && process.fate() == Fate::Left;
-        let dead = watcher.processes().find(by_itself).filter(|dead| dead.exit().is_some())?;
+        let dead = watcher.processes().find(|process| process.pid == pid)?;
         let others = watcher.processes().any(|process| process.exit().is_none());
-        Some((self.now().since(dead.started), others))
+        (dead.exit().is_some() && dead.fate() == Fate::Left).then(|| (self.now().since(dead.started), others))
     }
 
     fn wake_at(&mut self, at: Option<Time>) {

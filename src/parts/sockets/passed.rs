@@ -9,7 +9,7 @@ use crate::config::{Names, SocketConfig};
 use crate::sys::address::Address;
 use crate::sys::socket::{self, Kind};
 use crate::sys::{io_words, process};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 /// The number of the first one.
 const FIRST: RawFd = 3;
@@ -105,8 +105,8 @@ impl Passed {
 fn examine(fd: &OwnedFd, config: &SocketConfig) -> Result<(Kind, Address), String> {
     let options = &config.options;
     let (kind, listens) =
-        socket::kind_of(fd).map_err(|error| format!("is no socket: {}", io_words(&error)))?;
-    let address = socket::local_addr(fd.as_raw_fd()).map_err(|error| io_words(&error))?;
+        socket::kind_of(fd.as_raw_fd()).map_err(|error| format!("is no socket: {}", io_words(&error)))?;
+    let address = Address::of(fd.as_fd()).map_err(|error| io_words(&error))?;
     if config.says(key::kind) && kind != super::kind(&options.kind) {
         return Err(format!("is no {}", options.kind));
     }

@@ -5,7 +5,7 @@ use super::sink::Target;
 use super::{Log, Owner, Streams};
 use crate::arbiter::request::Errno;
 use crate::config::text;
-use crate::control::{Map, Refusal, answers, output};
+use crate::control::{Map, Refusal, answers, one};
 use crate::reactor::part::Cx;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Instant;
@@ -32,7 +32,7 @@ impl Streams {
             failures.extend(cx.log.reopen().err());
         }
         match failures.is_empty() {
-            true => Ok(output::files(files.into_iter())),
+            true => Ok(one("files", files.into())),
             false => Err(Refusal { errno: Errno::Os, reason: failures.join("; ") }),
         }
     }

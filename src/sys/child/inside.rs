@@ -9,9 +9,8 @@ use std::convert::Infallible;
 use std::ffi::{CStr, CString, c_char, c_int, c_long, c_uint, c_void};
 use std::os::fd::RawFd;
 
-use super::{Child, Mask, SpawnError, Stdio, Step, Words, mask, report, restrict};
-use crate::sys::errno;
-use crate::sys::limit::{self, Limit};
+use super::{Child, SpawnError, Spawner, Stdio, Step, mask, report, restrict};
+use crate::sys::{errno, fcntl, limit};
 
 // 32-bit ARM and x86 kept the calls for 16-bit ids under the plain names.
 #[cfg(not(any(target_arch = "arm", target_arch = "x86")))]
@@ -26,28 +25,17 @@ const HIGHEST_INHERITED: RawFd = 1024;
 /// references.
 pub(super) struct Job<'a> {
     pub(super) child: &'a Child,
-    pub(super) argv: *const *const c_char,
-    pub(super) envp: *const *const c_char,
-    pub(super) own_pid: &'a [OwnPid; 2],
+    pub(super) spawner: &'a Spawner,
+    pub(super) argv: Vec<*const c_char>,
+    pub(super) envp: Vec<*const c_char>,
+    pub(super) own_pid: Vec<OwnPid>,
     /// (source, target); the child moves sources.
-    pub(super) moves: &'a [Cell<(RawFd, RawFd)>],
+    pub(super) moves: Vec<Cell<(RawFd, RawFd)>>,
     /// The lowest number above 2 and all targets.
     pub(super) first_free: RawFd,
-    pub(super) reset: &'a [c_int],
-    pub(super) original_nofile: Option<Limit>,
-    pub(super) close_range: bool,
-    pub(super) had: Cell<Mask>,
     /// Where a child with memory of its own tells of a failure; `None` in one that shares circus's.
     pub(super) report: Cell<Option<RawFd>>,
     pub(super) failure: Cell<Option<SpawnError>>,
-}
-
-impl Job<'_> {
-    /// The variables that hold the child's own number.
-    pub(super) fn own_pids(&self) -> impl Iterator<Item = *const c_char> {
-        let wanted = [self.child.listen_pid, self.child.watchdog_pid];
-        self.own_pid.iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(slot, _)| slot.as_ptr())
-    }
 }
 
 /// "NAME=" with room for ten digits and the null, which the child fills in: its own number.
@@ -99,7 +87,7 @@ pub(super) extern "C" fn child_main(job: *mut c_void) -> c_int {
 /// root may raise them); files and directories that the user can exchange after that, with the user's rights.
 fn run(job: &Job<'_>) -> Result<Infallible, SpawnError> {
     let child = job.child;
-    for &signal in job.reset {
+    for &signal in &job.spawner.reset {
         mask::reset(signal);
     }
     for &signal in &child.signals.ignored {
@@ -114,26 +102,33 @@ fn run(job: &Job<'_>) -> Result<Infallible, SpawnError> {
     restrict::before_directory(child)?;
     set_umask(child);
     set_limits(job)?;
-    restrict::before_ids(child)?;
+    #[cfg(feature = "sandbox")]
+    restrict::sandbox::before_ids(child)?;
     give_outputs(child);
     drop_ids(child)?;
     restrict::as_another_user(child)?;
-    let words = child.prepare.as_ref().map(|prepare| prepare.run(child)).transpose()?;
+    let prepared = child.prepare.as_ref().map(|prepare| prepare(child)).transpose();
+    let prepared = prepared.map_err(|path| SpawnError { path, ..SpawnError::new(Step::Prepare, 0) })?;
     enter_directory(child)?;
-    restrict::after_ids(child)?;
-    if child.listen_pid || child.watchdog_pid {
+    #[cfg(feature = "sandbox")]
+    restrict::sandbox::after_ids(child)?;
+    if !job.own_pid.is_empty() {
         let pid = own_pid();
         job.own_pid.iter().for_each(|slot| slot.fill(pid));
     }
     mask::block(&child.signals.blocked);
-    Err(match words {
-        None => exec(job, &child.programs, job.argv, job.envp),
-        Some(words) => exec_prepared(job, &words),
+    Err(match prepared {
+        None => exec(job, &child.programs, &job.argv, &job.envp),
+        Some(prepared) => exec_prepared(job, &prepared),
     })
 }
 
 pub(super) fn check(returned: impl Into<i64>, step: Step) -> Result<(), SpawnError> {
-    if returned.into() == -1 { Err(SpawnError::last(step)) } else { Ok(()) }
+    check_at(returned, step, 0)
+}
+
+fn check_at(returned: impl Into<i64>, step: Step, number: i32) -> Result<(), SpawnError> {
+    if returned.into() == -1 { Err(SpawnError { number, ..SpawnError::last(step) }) } else { Ok(()) }
 }
 
 /// Lets circus tell signals that its group got before this child was in it from those that both got.
@@ -147,7 +142,7 @@ fn send_marks(job: &Job<'_>) {
         // SAFETY: takes numbers and touches no memory; circus stands still in clone, so it is the parent.
         unsafe { libc::kill(circus, signal) };
     }
-    job.had.set(mask::pending());
+    job.spawner.had.set(mask::pending());
 }
 
 fn enter_session(child: &Child) -> Result<(), SpawnError> {
@@ -195,31 +190,30 @@ fn give_outputs(child: &Child) {
     }
 }
 
-/// Closes everything above 2, at execve or at once, and puts the descriptors that were asked for in place.
+/// Closes everything above 2, at execve or at once, and puts the descriptors that were asked for in place. The table is
+/// this child's own (no CLONE_FILES).
 fn arrange_descriptors(job: &Job<'_>) -> Result<(), SpawnError> {
     if let Some(report) = job.report.get().filter(|report| *report < job.first_free) {
-        // SAFETY: works on a number; this child's table is its own (no CLONE_FILES).
-        let moved = unsafe { libc::fcntl(report, libc::F_DUPFD_CLOEXEC, job.first_free) };
-        check(moved, Step::Dup(report))?;
+        let moved = fcntl(report, libc::F_DUPFD_CLOEXEC, job.first_free);
+        check_at(moved, Step::Dup, report)?;
         job.report.set(Some(moved));
     }
-    let at_once = job.close_range && job.report.get().is_some();
+    let at_once = job.spawner.close_range && job.report.get().is_some();
     if !(job.child.keep_descriptors || at_once) {
-        close_on_exec(job.close_range);
+        close_on_exec(job.spawner.close_range);
     }
-    for planned in job.moves {
+    for planned in &job.moves {
         let (source, target) = planned.get();
         // One that stands where another goes would be overwritten before its turn.
         if source < job.first_free && source != target {
-            // SAFETY: works on a number; this child's table is its own (no CLONE_FILES).
-            let moved = unsafe { libc::fcntl(source, libc::F_DUPFD_CLOEXEC, job.first_free) };
-            check(moved, Step::Dup(source))?;
+            let moved = fcntl(source, libc::F_DUPFD_CLOEXEC, job.first_free);
+            check_at(moved, Step::Dup, source)?;
             planned.set((moved, target));
         }
     }
     job.moves.iter().try_for_each(|planned| {
         let (source, target) = planned.get();
-        check(put_in_place(source, target), Step::Dup(source))
+        check_at(put_in_place(source, target), Step::Dup, source)
     })?;
     if let Some(report) = job.report.get()
         && !job.child.keep_descriptors
@@ -235,7 +229,7 @@ fn close_others(job: &Job<'_>, report: RawFd) {
         // SAFETY: nothing in this child uses the number; its table is its own (no CLONE_FILES).
         unsafe { libc::close(fd) };
     }
-    if job.close_range {
+    if job.spawner.close_range {
         for (first, last) in [(job.first_free, report - 1), (report + 1, RawFd::MAX)] {
             // SAFETY: as above; a range that is empty is an error and closes nothing.
             unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
@@ -246,8 +240,7 @@ fn close_others(job: &Job<'_>, report: RawFd) {
 /// dup2 onto itself does nothing and so would leave CLOEXEC set.
 fn put_in_place(source: RawFd, target: RawFd) -> c_int {
     if source == target {
-        // SAFETY: works on a number; this child's table is its own (no CLONE_FILES).
-        return unsafe { libc::fcntl(source, libc::F_SETFD, 0) };
+        return fcntl(source, libc::F_SETFD, 0);
     }
     // SAFETY: works on numbers; this child's table is its own (no CLONE_FILES).
     unsafe { libc::dup2(source, target) }
@@ -259,8 +252,7 @@ fn close_on_exec(close_range: bool) {
         return;
     }
     for fd in 3..HIGHEST_INHERITED {
-        // SAFETY: works on a number, and fails where nothing is open; this child's table is its own.
-        unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+        fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC); // it fails where nothing is open
     }
 }
 
@@ -275,10 +267,12 @@ fn mark_range(first: c_uint) -> c_long {
 }
 
 fn set_limits(job: &Job<'_>) -> Result<(), SpawnError> {
-    job.original_nofile
-        .iter()
-        .chain(&job.child.limits)
-        .try_for_each(|limit| check(limit::set_raw(limit), Step::Setrlimit(limit.resource)))
+    let limits = &job.child.limits;
+    let names_nofile = limits.iter().any(|limit| limit.resource == limit::NOFILE);
+    let original = job.spawner.original_nofile.iter().filter(|_| !names_nofile);
+    original
+        .chain(limits)
+        .try_for_each(|limit| check_at(limit::set_raw(limit), Step::Setrlimit, limit.resource))
 }
 
 /// Raw calls: the C library's would look for other threads of circus to change along.
@@ -287,22 +281,16 @@ fn drop_ids(child: &Child) -> Result<(), SpawnError> {
         // SAFETY: the pointer and the length are those of one slice of 32-bit ids.
         check(unsafe { libc::syscall(SETGROUPS, groups.len(), groups.as_ptr()) }, Step::Setgroups)?;
     }
-    if let Some(gid) = child.gid {
-        check_id(gid, Step::Setgid)?;
+    for (id, call, step) in [(child.gid, SETRESGID, Step::Setgid), (child.uid, SETRESUID, Step::Setuid)] {
+        let Some(id) = id else { continue };
+        // The highest number means "leave it as it is" to the kernel, and the child would stay root.
+        if id == u32::MAX {
+            return Err(SpawnError::new(step, libc::EINVAL));
+        }
         // SAFETY: takes numbers and touches no memory.
-        check(unsafe { libc::syscall(SETRESGID, gid, gid, gid) }, Step::Setgid)?;
-    }
-    if let Some(uid) = child.uid {
-        check_id(uid, Step::Setuid)?;
-        // SAFETY: takes numbers and touches no memory.
-        check(unsafe { libc::syscall(SETRESUID, uid, uid, uid) }, Step::Setuid)?;
+        check(unsafe { libc::syscall(call, id, id, id) }, step)?;
     }
     Ok(())
-}
-
-/// The highest number means "leave it as it is" to the kernel, and the child would stay root.
-fn check_id(id: u32, step: Step) -> Result<(), SpawnError> {
-    if id == u32::MAX { Err(SpawnError::new(step, libc::EINVAL)) } else { Ok(()) }
 }
 
 /// Asks the kernel, since a C library may remember circus's own number.
@@ -312,39 +300,32 @@ fn own_pid() -> u32 {
 }
 
 /// Becomes the program that the child itself has found out.
-fn exec_prepared(job: &Job<'_>, words: &Words) -> SpawnError {
-    let (mut argv, mut envp) = (Vec::new(), Vec::new());
-    super::fill_pointers(&mut argv, &mut std::iter::empty(), &words.argv);
-    super::fill_pointers(&mut envp, &mut job.own_pids(), &words.env);
-    let failure = exec(job, &words.programs, argv.as_ptr(), envp.as_ptr());
+fn exec_prepared(job: &Job<'_>, prepared: &Child) -> SpawnError {
+    let (argv, envp) = (super::pointers(&[], &prepared.argv), super::pointers(&job.own_pid, &prepared.env));
+    let failure = exec(job, &prepared.programs, &argv, &envp);
     let text =
         |text: Option<&CString>| text.map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
-    let path = words.env.iter().find(|variable| variable.to_bytes().starts_with(b"PATH="));
-    let path = match (failure.errno, words.programs.len()) {
-        (libc::ENOENT, 2..) => format!("{}, in {}", text(words.argv.first()), text(path)),
-        _ => text(words.programs.get(failure.program)),
+    let path = prepared.env.iter().find(|variable| variable.to_bytes().starts_with(b"PATH="));
+    let path = match (failure.errno, prepared.programs.len()) {
+        (libc::ENOENT, 2..) => format!("{}, in {}", text(prepared.argv.first()), text(path)),
+        _ => text(prepared.programs.get(failure.program())),
     };
     SpawnError { path, ..failure }
 }
 
 /// Tries the programs in turn. A file that may not be run is the more telling reason than one that is not there.
-fn exec(
-    job: &Job<'_>,
-    programs: &[CString],
-    argv: *const *const c_char,
-    envp: *const *const c_char,
-) -> SpawnError {
+fn exec(job: &Job<'_>, programs: &[CString], argv: &[*const c_char], envp: &[*const c_char]) -> SpawnError {
     let mut failure = SpawnError::new(Step::Exec, libc::ENOENT);
-    for (program, path) in programs.iter().enumerate() {
+    for (number, path) in (0..).zip(programs) {
         if job.report.get().is_none() && is_held(path) {
             return SpawnError::new(Step::Held, libc::EWOULDBLOCK);
         }
         // SAFETY: a string with its null and two arrays of such with a null pointer at their ends.
-        unsafe { libc::execve(path.as_ptr(), argv, envp) };
+        unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
         let errno = errno();
         let try_next = matches!(errno, libc::ENOENT | libc::ENOTDIR | libc::EACCES);
         if !try_next || failure.errno != libc::EACCES {
-            failure = SpawnError { program, ..SpawnError::new(Step::Exec, errno) };
+            failure = SpawnError { number, ..SpawnError::new(Step::Exec, errno) };
         }
         if !try_next {
             break;

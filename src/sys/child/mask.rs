@@ -57,8 +57,9 @@ impl Drop for BlockAll {
     }
 }
 
-/// Unblocks every signal in this thread.
-pub(in crate::sys) fn unblock_all() {
+/// Unblocks every signal in this thread. Whoever started circus may have blocked some, and a blocked SIGCHLD would
+/// hide every death.
+pub fn unblock_all() {
     set_mask(&NONE, None);
 }
 
@@ -114,30 +115,27 @@ type Action = [u64; 8];
 /// Gives a signal its default disposition; the answer is whether it had it. Fails only for numbers that are no signal
 /// or cannot be handled.
 pub(in crate::sys) fn reset(signal: c_int) -> bool {
-    let default: Action = [0; 8];
-    let mut before: Action = [0; 8];
-    let to = ptr::from_mut(&mut before);
-    // SAFETY: the kernel reads its struct from `default` and writes the old one to `before`.
-    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, ptr::from_ref(&default), to, SET_BYTES) };
-    before == default
+    exchange(signal, &[0; 8]) == [0; 8]
 }
 
-/// Ignores a signal; the answer is whether it was ignored before.
-pub(in crate::sys) fn ignore(signal: c_int) -> bool {
+/// The disposition of a signal, which becomes `new` unless that is null.
+fn exchange(signal: c_int, new: *const Action) -> Action {
+    let mut before: Action = [0; 8];
+    let to = ptr::from_mut(&mut before);
+    // SAFETY: `new` is null or the kernel's struct in a reference; the old one is written to `before`.
+    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new, to, SET_BYTES) };
+    before
+}
+
+/// Ignores a signal; the answer is whether it was ignored before. Children get it back at its default (see
+/// `child::Spawner`).
+pub fn ignore(signal: c_int) -> bool {
     // SAFETY: SIG_IGN is a valid disposition and runs no code. It fails only for numbers that are no signal's.
     (unsafe { libc::signal(signal, libc::SIG_IGN) }) == libc::SIG_IGN
 }
 
-/// The signals of this process that are handled or ignored.
+/// The signals of this process that are handled or ignored. Anything but zeros may mean a handler; to reset one signal
+/// too many does no harm.
 pub(super) fn not_default() -> Vec<c_int> {
-    (1..=signals::LAST).filter(|&signal| !is_default(signal)).collect()
-}
-
-/// Anything but zeros may mean a handler; to reset one signal too many does no harm.
-fn is_default(signal: c_int) -> bool {
-    let mut action: Action = [0; 8];
-    let none: *const Action = ptr::null();
-    // SAFETY: with a null new struct nothing changes; the old one is written to `action`.
-    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, none, ptr::from_mut(&mut action), SET_BYTES) };
-    action == [0; 8]
+    (1..=signals::LAST).filter(|&signal| exchange(signal, ptr::null()) != [0; 8]).collect()
 }

@@ -57,7 +57,7 @@ pub enum Stdio {
 }
 
 /// Everything about a child that is settled before it exists.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Child {
     /// Paths tried one after the other, with the child's own ids: the next is tried after ENOENT, ENOTDIR, EACCES.
     pub programs: Vec<CString>,
@@ -108,33 +108,14 @@ pub struct Child {
     pub prepare: Option<Prepare>,
 }
 
-/// What a child becomes, where it finds that out itself.
-pub struct Words {
-    /// Instead of [`Child::programs`].
-    pub programs: Vec<CString>,
-    /// Instead of [`Child::argv`].
-    pub argv: Vec<CString>,
-    /// Instead of [`Child::env`].
-    pub env: Vec<CString>,
-}
+/// Finds out within the child what that is to become: the programs, arguments and environment of its answer take the
+/// place of those that it is given; or why it cannot. It may take as long as it likes, and allocates: no process of
+/// several threads may make such a child.
+pub type Prepare = Rc<dyn Fn(&Child) -> Result<Child, String>>;
 
-/// What a child becomes, or why it cannot.
-type Find = dyn Fn(&Child) -> Result<Words, String>;
-
-/// Makes something else of what a child was to become, within the child, and may take as long as it likes. It
-/// allocates: no process of several threads may make such a child.
-#[derive(Clone)]
-pub struct Prepare(pub Rc<Find>);
-
-impl Prepare {
-    fn run(&self, child: &Child) -> Result<Words, SpawnError> {
-        (self.0)(child).map_err(|path| SpawnError { path, ..SpawnError::new(Step::Prepare, 0) })
-    }
-}
-
-impl fmt::Debug for Prepare {
+impl fmt::Debug for Child {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Prepare")
+        write!(out, "Child {:?}", self.argv)
     }
 }
 
@@ -163,10 +144,10 @@ pub enum Step {
     Sandbox,
     /// Entering the working directory.
     Chdir,
-    /// Moving this descriptor out of the way, or into its place.
-    Dup(RawFd),
-    /// Setting the limit on this resource.
-    Setrlimit(i32),
+    /// Moving a descriptor out of the way, or into its place.
+    Dup,
+    /// Setting a resource limit.
+    Setrlimit,
     /// Setting the supplementary groups.
     Setgroups,
     /// Setting the group id.
@@ -185,46 +166,34 @@ pub enum Step {
     Exec,
 }
 
-impl Step {
-    /// The step's name in words, without the number it may carry.
-    pub fn name(self) -> &'static str {
-        match self {
-            Step::Clone => "clone",
-            Step::Pipe => "pipe",
-            Step::Setsid => "setsid",
-            Step::Setpgid => "setpgid",
-            Step::Tcsetpgrp => "tcsetpgrp",
-            Step::Cgroup => "cgroup",
-            Step::OomScoreAdj => "oom_score_adj",
-            Step::Nice => "nice",
-            Step::Ionice => "ionice",
-            Step::Sandbox => "sandbox",
-            Step::Chdir => "chdir",
-            Step::Dup(_) => "dup2",
-            Step::Setrlimit(_) => "setrlimit",
-            Step::Setgroups => "setgroups",
-            Step::Setgid => "setgid",
-            Step::Setuid => "setuid",
-            Step::Capabilities => "capabilities",
-            Step::NoNewPrivs => "no_new_privs",
-            Step::Prepare => "prepare",
-            Step::Held => "lease",
-            Step::Exec => "exec",
-        }
-    }
-}
+/// All steps by name.
+const STEPS: [(Step, &str); 21] = [
+    (Step::Clone, "clone"),
+    (Step::Pipe, "pipe"),
+    (Step::Setsid, "setsid"),
+    (Step::Setpgid, "setpgid"),
+    (Step::Tcsetpgrp, "tcsetpgrp"),
+    (Step::Cgroup, "cgroup"),
+    (Step::OomScoreAdj, "oom_score_adj"),
+    (Step::Nice, "nice"),
+    (Step::Ionice, "ionice"),
+    (Step::Sandbox, "sandbox"),
+    (Step::Chdir, "chdir"),
+    (Step::Dup, "dup2"),
+    (Step::Setrlimit, "setrlimit"),
+    (Step::Setgroups, "setgroups"),
+    (Step::Setgid, "setgid"),
+    (Step::Setuid, "setuid"),
+    (Step::Capabilities, "capabilities"),
+    (Step::NoNewPrivs, "no_new_privs"),
+    (Step::Prepare, "prepare"),
+    (Step::Held, "lease"),
+    (Step::Exec, "exec"),
+];
 
 impl fmt::Display for Step {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.name())?;
-        match *self {
-            Step::Dup(fd) => write!(out, " of descriptor {fd}"),
-            Step::Setrlimit(resource) => match limit::name(resource) {
-                Some(name) => write!(out, " {name}"),
-                None => write!(out, " {resource}"),
-            },
-            _ => Ok(()),
-        }
+        STEPS.iter().filter(|(step, _)| step == self).try_for_each(|(_, name)| out.write_str(name))
     }
 }
 
@@ -235,40 +204,46 @@ pub struct SpawnError {
     pub step: Step,
     /// The system's reason.
     pub errno: i32,
-    /// The index in [`Child::programs`], where `step` is [`Step::Exec`].
-    pub program: usize,
+    /// What [`Step::Dup`] and [`Step::Setrlimit`] were about; the index in [`Child::programs`] for [`Step::Exec`].
+    pub number: i32,
     /// The path that it is about, or the whole reason of [`Step::Prepare`]. Empty from a child in circus's memory.
     pub path: String,
 }
 
 impl SpawnError {
-    fn new(step: Step, errno: i32) -> Self {
-        SpawnError { step, errno, program: 0, path: String::new() }
+    /// Nothing else is known of it.
+    pub fn new(step: Step, errno: i32) -> Self {
+        SpawnError { step, errno, number: 0, path: String::new() }
     }
 
     fn last(step: Step) -> Self {
         SpawnError::new(step, errno())
     }
+
+    /// The place in [`Child::programs`].
+    pub fn program(&self) -> usize {
+        self.number as usize
+    }
 }
 
 impl fmt::Display for SpawnError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.step, self.path.as_str()) {
+        let SpawnError { step, number, path, .. } = self;
+        let words = errno_words(self.errno);
+        match (step, path.as_str()) {
             (Step::Prepare, why) => out.write_str(why),
-            (step, "") => write!(out, "{step}: {}", errno_words(self.errno)),
-            (step, path) => write!(out, "{step} {path}: {}", errno_words(self.errno)),
+            (Step::Dup, _) => write!(out, "{step} of descriptor {number}: {words}"),
+            (Step::Setrlimit, _) => {
+                let name = limit::name(*number).map_or_else(|| number.to_string(), String::from);
+                write!(out, "{step} {name}: {words}")
+            }
+            (_, "") => write!(out, "{step}: {words}"),
+            (_, path) => write!(out, "{step} {path}: {words}"),
         }
     }
 }
 
 impl std::error::Error for SpawnError {}
-
-/// A child that is not its program yet, or has failed to become it.
-enum Late {
-    /// It tells here if it fails.
-    Held(OwnedFd),
-    Failed(SpawnError),
-}
 
 /// Makes children, and keeps between them what all of them need.
 pub struct Spawner {
@@ -283,12 +258,9 @@ pub struct Spawner {
     close_range: bool,
     /// Looked at for each child, unless it is to inherit everything.
     mounts: Option<Mounts>,
-    /// Children that circus has not waited for to the end.
-    late: Vec<(Pid, Late)>,
-    argv: Vec<*const c_char>,
-    envp: Vec<*const c_char>,
-    moves: Vec<Cell<(RawFd, RawFd)>>,
-    had: Mask,
+    /// Children that circus has not waited for to the end, and where each tells of a failure.
+    late: Vec<(Pid, OwnedFd)>,
+    had: Cell<Mask>,
 }
 
 impl Spawner {
@@ -310,10 +282,7 @@ impl Spawner {
             close_range: inside::close_range_works(),
             mounts: None,
             late: Vec::new(),
-            argv: Vec::new(),
-            envp: Vec::new(),
-            moves: Vec::new(),
-            had: Mask::default(),
+            had: Cell::default(),
         })
     }
 
@@ -327,67 +296,41 @@ impl Spawner {
     /// Makes a child and returns once it has become its program, or is kept from that for some milliseconds. One that
     /// fails before that is reaped here, or by whoever reaps children.
     pub fn spawn(&mut self, child: &Child) -> Result<Pid, SpawnError> {
-        self.look_at_late_ones();
+        // Those that have become their programs meanwhile have nothing to tell.
+        self.late.retain(|(_, report)| !report::is_over(report));
         if !self.may_be_held(child) {
-            match self.attempt(child, false) {
+            match in_this_memory(&self.stack, &self.job(child)) {
                 Err(error) if error.step == Step::Held => {}
                 spawned => return spawned,
             }
         }
-        self.attempt(child, true)
+        let patience = if self.late.is_empty() { PATIENCE_MS } else { LITTLE_PATIENCE_MS };
+        let (pid, late) = in_memory_of_its_own(&self.stack, &self.job(child), patience)?;
+        self.late.extend(late.map(|report| (pid, report)));
+        Ok(pid)
     }
 
-    fn attempt(&mut self, child: &Child, in_a_copy: bool) -> Result<Pid, SpawnError> {
-        let own_pid = [OwnPid::new(b"LISTEN_PID="), OwnPid::new(b"WATCHDOG_PID=")];
-        let first_free = self.plan_moves(child);
-        let names_nofile = child.limits.iter().any(|limit| limit.resource == limit::NOFILE);
-        let mut job = Job {
+    fn job<'a>(&'a self, child: &'a Child) -> Job<'a> {
+        let variables = [(child.listen_pid, "LISTEN_PID="), (child.watchdog_pid, "WATCHDOG_PID=")];
+        let wanted = variables.iter().filter(|(wanted, _)| *wanted);
+        let own_pid: Vec<OwnPid> = wanted.map(|(_, name)| OwnPid::new(name.as_bytes())).collect();
+        Job {
             child,
-            argv: ptr::null(),
-            envp: ptr::null(),
-            own_pid: &own_pid,
-            moves: &self.moves,
-            first_free,
-            reset: &self.reset,
-            original_nofile: self.original_nofile.filter(|_| !names_nofile),
-            close_range: self.close_range,
-            had: Cell::new(Mask::default()),
+            spawner: self,
+            argv: pointers(&[], &child.argv),
+            envp: pointers(&own_pid, &child.env),
+            own_pid,
+            moves: self.moves(child),
+            first_free: child.sockets.iter().fold(3, |free, &(_, target)| free.max(target.saturating_add(1))),
             report: Cell::new(None),
             failure: Cell::new(None),
-        };
-        fill_pointers(&mut self.argv, &mut std::iter::empty(), &child.argv);
-        fill_pointers(&mut self.envp, &mut job.own_pids(), &child.env);
-        (job.argv, job.envp) = (self.argv.as_ptr(), self.envp.as_ptr());
-        if !in_a_copy {
-            let (spawned, had) = (in_this_memory(&self.stack, &job), job.had.get());
-            self.had = had;
-            return spawned;
         }
-        let patience = if self.late.is_empty() { PATIENCE_MS } else { LITTLE_PATIENCE_MS };
-        let (pid, late) = in_memory_of_its_own(&self.stack, &job, patience)?;
-        self.late.extend(late.map(|report| (pid, Late::Held(report))));
-        Ok(pid)
     }
 
     /// Why a child that [`Spawner::spawn`] has returned did not become its program, once it has ended.
     pub fn late_failure(&mut self, pid: Pid) -> Option<SpawnError> {
         let place = self.late.iter().position(|(late, _)| *late == pid)?;
-        match self.late.swap_remove(place).1 {
-            Late::Held(report) => report::receive(report),
-            Late::Failed(failure) => Some(failure),
-        }
-    }
-
-    /// Forgets those that have become their programs meanwhile.
-    fn look_at_late_ones(&mut self) {
-        let ended = |report: &OwnedFd| process::readable_within(report.as_raw_fd(), 0);
-        for (pid, late) in std::mem::take(&mut self.late) {
-            let now = match late {
-                Late::Held(report) if ended(&report) => report::receive(report).map(Late::Failed),
-                late => Some(late),
-            };
-            self.late.extend(now.map(|late| (pid, late)));
-        }
+        report::receive(self.late.swap_remove(place).1)
     }
 
     /// Whether anybody could keep the child from its execve.
@@ -406,26 +349,19 @@ impl Spawner {
     /// waits for circus with another sender than the child came before the mark; and unless it is one of these, it was sent
     /// to their group before the child was in it.
     pub fn had(&self) -> Mask {
-        self.had
+        self.had.get()
     }
 
-    /// Writes down which descriptor goes where; returns the lowest number above all targets.
-    fn plan_moves(&mut self, child: &Child) -> RawFd {
+    /// Which descriptor goes where.
+    fn moves(&self, child: &Child) -> Vec<Cell<(RawFd, RawFd)>> {
         let stdio = [(child.stdin, 0), (child.stdout, 1), (child.stderr, 2)];
-        self.moves.clear();
-        for (what, target) in stdio {
-            match what {
-                Stdio::Inherit => {}
-                // -1 is no descriptor: dup2 then says so
-                Stdio::Null => {
-                    let null = self.null.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-                    self.moves.push(Cell::new((null, target)));
-                }
-                Stdio::Fd(source) => self.moves.push(Cell::new((source, target))),
-            }
-        }
-        self.moves.extend(child.sockets.iter().copied().map(Cell::new));
-        child.sockets.iter().fold(3, |free, &(_, target)| free.max(target.saturating_add(1)))
+        let planned = stdio.into_iter().filter_map(|(what, target)| match what {
+            Stdio::Inherit => None,
+            // -1 is no descriptor: dup2 then says so
+            Stdio::Null => Some((self.null.as_ref().map_or(-1, AsRawFd::as_raw_fd), target)),
+            Stdio::Fd(source) => Some((source, target)),
+        });
+        planned.chain(child.sockets.iter().copied()).map(Cell::new).collect()
     }
 }
 
@@ -444,7 +380,8 @@ fn in_this_memory(stack: &Stack, job: &Job) -> Result<Pid, SpawnError> {
     drop(blocked);
     let pid = pid?;
     let Some(failure) = job.failure.take() else { return Ok(pid) };
-    reap_failed(pid);
+    // Nobody is to meet its number again.
+    let _ = wait::await_end(pid);
     Err(failure)
 }
 
@@ -469,31 +406,13 @@ fn in_memory_of_its_own(
     let Some(failure) = report::receive(reader) else { return Ok((pid, None)) };
     // It may be stopped on its last steps. Should it not end, whoever reaps children gets it.
     let _ = signal::kill(pid, libc::SIGKILL);
-    let _ = signal::PidFd::open(pid).map(|child| child.ends_within(PATIENCE_MS));
+    let _ = signal::PidFd::open(pid).and_then(|child| child.await_exit(PATIENCE_MS));
     let _ = wait::reap(pid);
     Err(failure)
 }
 
-/// Fills `pointers` with those to `first` and `strings` and the null at the end that execve wants.
-fn fill_pointers(
-    pointers: &mut Vec<*const c_char>,
-    first: &mut dyn Iterator<Item = *const c_char>,
-    strings: &[CString],
-) {
-    pointers.clear();
-    pointers.reserve(strings.len().saturating_add(3));
-    pointers.extend(first);
-    pointers.extend(strings.iter().map(|string| string.as_ptr()));
-    pointers.push(ptr::null());
-}
-
-/// Takes away a child that has reported a failure and is exiting, so that nobody meets its number again.
-fn reap_failed(pid: Pid) {
-    loop {
-        // SAFETY: a null status is allowed; waitpid touches no memory then.
-        let reaped = unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
-        if reaped != -1 || errno() != libc::EINTR {
-            return;
-        }
-    }
+/// Pointers to all of these, and the null at the end that execve wants.
+fn pointers(first: &[OwnPid], strings: &[CString]) -> Vec<*const c_char> {
+    let strings = strings.iter().map(|string| string.as_ptr());
+    first.iter().map(OwnPid::as_ptr).chain(strings).chain([ptr::null()]).collect()
 }

@@ -7,6 +7,8 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::AsRawFd;
 
+use crate::sys::process;
+
 /// File systems whose data is in memory or on a disk of this machine, and those of the kernel. One that is not known
 /// may be on the other side of a network.
 const LOCAL: &str = " aufs bcachefs binfmt_misc bpf btrfs cgroup cgroup2 configfs debugfs devpts devtmpfs efivarfs erofs \
@@ -30,7 +32,8 @@ impl Mounts {
     /// Whether something is mounted that could hang. Without /proc nobody knows.
     pub(super) fn can_hang(&mut self) -> bool {
         let Some(table) = &mut self.table else { return true };
-        self.stale |= has_changed(table);
+        // The kernel tells of a change as of an error, and an error of poll(2) itself counts as one too.
+        self.stale |= process::poll(table.as_raw_fd(), libc::POLLPRI, 0).unwrap_or(true);
         if self.stale {
             let mut text = Vec::new();
             let read = table.rewind().and_then(|()| table.read_to_end(&mut text));
@@ -39,13 +42,6 @@ impl Mounts {
         }
         self.foreign
     }
-}
-
-fn has_changed(table: &File) -> bool {
-    let mut asked = libc::pollfd { fd: table.as_raw_fd(), events: libc::POLLPRI, revents: 0 };
-    // SAFETY: one entry, which is ours to be written to; a timeout of 0 does not wait.
-    let found = unsafe { libc::poll(&mut asked, 1, 0) };
-    found != 0
 }
 
 /// One line: the fifth field is the place, the first behind a lone `-` the type. systemd mounts some that wait for their

@@ -3,40 +3,15 @@
 use std::ffi::{CString, c_int};
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use super::{Child, SpawnError, Step};
-use crate::sys::{Pid, process};
+use super::{Child, STEPS, SpawnError, Step};
+use crate::sys::{Pid, process, socket};
 
-/// The numbers at the head of a message: the step, the number that this may carry, the errno, the program.
-const NUMBERS: usize = 4;
+/// The numbers at the head of a message: the step, what it was about, the errno.
+const NUMBERS: usize = 3;
 /// All of a message; the text behind the numbers is cut there. Far below what a pipe takes in one piece.
 const LONGEST: usize = 1024;
-
-/// All steps; the place of one is what it is called in a message.
-const STEPS: [Step; 21] = [
-    Step::Clone,
-    Step::Pipe,
-    Step::Setsid,
-    Step::Setpgid,
-    Step::Tcsetpgrp,
-    Step::Cgroup,
-    Step::OomScoreAdj,
-    Step::Nice,
-    Step::Ionice,
-    Step::Sandbox,
-    Step::Chdir,
-    Step::Dup(0),
-    Step::Setrlimit(0),
-    Step::Setgroups,
-    Step::Setgid,
-    Step::Setuid,
-    Step::Capabilities,
-    Step::NoNewPrivs,
-    Step::Prepare,
-    Step::Held,
-    Step::Exec,
-];
 
 /// How often a child that only waits for a processor is given more time.
 const ROUNDS: u32 = 8;
@@ -45,7 +20,7 @@ const ROUNDS: u32 = 8;
 /// have had its turn by then; nobody can keep it waiting so for long, and a failure that shows late would cost a reload
 /// the old processes, so it gets some more time.
 pub(super) fn comes_within(report: RawFd, child: Pid, milliseconds: c_int) -> bool {
-    let came = |time| process::readable_within(report, time);
+    let came = |time| process::poll(report, libc::POLLIN, time).unwrap_or(false);
     (0..ROUNDS).any(|_| came(milliseconds) || !is_runnable(child)) && came(0)
 }
 
@@ -56,14 +31,9 @@ fn is_runnable(pid: Pid) -> bool {
 
 /// Tells of a failure; runs in the child, and does not allocate.
 pub(super) fn send(report: RawFd, child: &Child, failure: &SpawnError) {
-    let detail = match failure.step {
-        Step::Dup(number) | Step::Setrlimit(number) => number,
-        _ => 0,
-    };
-    let place = STEPS.iter().position(|step| step.name() == failure.step.name()).unwrap_or(0);
-    let numbers: [i32; NUMBERS] = [place as i32, detail, failure.errno, failure.program as i32];
+    let numbers: [i32; NUMBERS] = [failure.step as i32, failure.number, failure.errno];
     let path = match failure.step {
-        Step::Exec if failure.path.is_empty() => child.programs.get(failure.program),
+        Step::Exec if failure.path.is_empty() => child.programs.get(failure.program()),
         Step::Chdir => child.working_dir.as_ref(),
         _ => None,
     };
@@ -85,31 +55,31 @@ pub(super) fn receive(report: OwnedFd) -> Option<SpawnError> {
         rest = others;
         Some(i32::from_ne_bytes(*first))
     };
-    let (place, detail, errno, program) = (number()?, number()?, number()?, number()?);
-    let step = match *STEPS.get(usize::try_from(place).ok()?)? {
-        Step::Dup(_) => Step::Dup(detail),
-        Step::Setrlimit(_) => Step::Setrlimit(detail),
-        step => step,
-    };
-    let path = String::from_utf8_lossy(rest).into_owned();
-    Some(SpawnError { step, errno, program: usize::try_from(program).ok()?, path })
+    let (step, number, errno) = (number()?, number()?, number()?);
+    let (step, _) = *STEPS.iter().find(|(known, _)| *known as i32 == step)?;
+    Some(SpawnError { step, errno, number, path: String::from_utf8_lossy(rest).into_owned() })
+}
+
+/// Whether the child has become its program, or ended, and told nothing.
+pub(super) fn is_over(report: &OwnedFd) -> bool {
+    let ended = process::poll(report.as_raw_fd(), libc::POLLIN, 0).unwrap_or(false);
+    ended && socket::pending_bytes(report.as_raw_fd()).is_ok_and(|bytes| bytes == 0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::process;
-    use std::os::fd::AsRawFd;
 
     #[test]
     fn every_failure_arrives_as_it_was() {
         let child = Child { programs: vec![c"/a".into(), c"/b".into()], ..Child::default() };
-        let steps = STEPS.into_iter().chain([Step::Dup(77), Step::Setrlimit(7)]);
-        for (errno, step) in (1..).zip(steps) {
+        for (errno, (step, _)) in (1..).zip(STEPS) {
             let (reader, writer) = process::pipe().unwrap();
-            let failure = SpawnError { step, errno, program: 1, path: String::new() };
+            let failure = SpawnError { step, errno, number: 1, path: String::new() };
+            assert!(!is_over(&reader));
             send(writer.as_raw_fd(), &child, &failure);
             let path = if step == Step::Exec { "/b".into() } else { String::new() };
+            assert!(!is_over(&reader));
             assert_eq!(receive(reader), Some(SpawnError { path, ..failure }));
         }
     }
@@ -121,6 +91,7 @@ mod tests {
         // SAFETY: one byte is read from the array.
         unsafe { libc::write(writer.as_raw_fd(), [1_u8].as_ptr().cast(), 1) };
         drop(writer);
-        assert_eq!(receive(reader), None);
+        assert_eq!(receive(reader.try_clone().unwrap()), None);
+        assert!(is_over(&reader));
     }
 }

@@ -142,7 +142,7 @@ fn a_child_gets_arguments_environment_directory_and_mask() {
 fn a_program_that_is_not_there_is_reported_and_leaves_no_zombie() {
     both_ways(|| {
         let error = error(program(&["/no/such/program"]));
-        assert_eq!((error.step, error.errno, error.program), (Step::Exec, libc::ENOENT, 0));
+        assert_eq!((error.step, error.errno, error.program()), (Step::Exec, libc::ENOENT, 0));
         let path = if IN_A_COPY.get() { " /no/such/program" } else { "" };
         assert_eq!(error.to_string(), format!("exec{path}: No such file or directory"));
         let left = fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
@@ -158,7 +158,7 @@ fn candidates_are_tried_in_order() {
         let tried = |programs: &[&str]| error(Child { programs: strings(programs), ..shell("true") });
         let tried = |programs: &[&str]| {
             let error = tried(programs);
-            (error.step, error.errno, error.program)
+            (error.step, error.errno, error.program())
         };
         let failed = |errno, program| (Step::Exec, errno, program);
 
@@ -179,7 +179,7 @@ fn a_candidate_that_is_no_program_ends_the_search() {
         let broken = TempFile::new("broken", 0o755);
         let error =
             error(Child { programs: strings(&["/nowhere", broken.text(), "/bin/sh"]), ..shell("true") });
-        assert_eq!((error.step, error.errno, error.program), (Step::Exec, libc::ENOEXEC, 1));
+        assert_eq!((error.step, error.errno, error.program()), (Step::Exec, libc::ENOEXEC, 1));
     });
 }
 

@@ -42,9 +42,7 @@ fn unix(path: &Path) -> SocketSpec {
 }
 
 fn inet_addr(fd: &OwnedFd) -> SocketAddr {
-    let Address::Inet(address) = local_addr(fd.as_raw_fd()).unwrap() else {
-        panic!("not an internet address")
-    };
+    let Address::Inet(address) = Address::of(fd.as_fd()).unwrap() else { panic!("not an internet address") };
     address
 }
 
@@ -55,7 +53,7 @@ fn fcntl(fd: &OwnedFd, command: c_int) -> c_int {
 
 fn option(fd: &OwnedFd, level: c_int, name: c_int) -> c_int {
     let mut value: c_int = -1;
-    let mut length = mem::size_of::<c_int>() as libc::socklen_t;
+    let mut length = size_of::<c_int>() as libc::socklen_t;
     // SAFETY: `length` says how much room there is.
     let got = unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, (&raw mut value).cast(), &mut length) };
     assert_eq!(got, 0);
@@ -104,7 +102,7 @@ fn a_datagram_socket_is_bound_and_does_not_listen() {
 fn reuseport_lets_two_sockets_share_a_port() {
     let spec = SocketSpec { reuseport: true, ..loopback("127.0.0.1:0") };
     let first = bind(&spec).unwrap();
-    let again = SocketSpec { address: local_addr(first.as_raw_fd()).unwrap(), ..spec };
+    let again = SocketSpec { address: Address::of(first.as_fd()).unwrap(), ..spec };
     bind(&again).unwrap();
     let error = bind(&SocketSpec { reuseport: false, ..again }).unwrap_err();
     assert_eq!(error.to_string(), "bind: Address already in use");
@@ -148,10 +146,19 @@ fn unix_sockets_of_all_kinds_are_bound() {
     for kind in [Kind::Stream, Kind::Dgram, Kind::Seqpacket] {
         let path = directory.path(&format!("{kind:?}"));
         let fd = bind(&SocketSpec { kind, ..unix(&path) }).unwrap();
-        assert_eq!(local_addr(fd.as_raw_fd()).unwrap(), Address::Unix(path));
+        assert_eq!(Address::of(fd.as_fd()).unwrap(), Address::Unix(path));
         let listens = option(&fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN) == 1;
-        assert_eq!(listens, kind != Kind::Dgram);
+        assert_eq!((listens, kind_of(fd.as_raw_fd()).unwrap()), (kind != Kind::Dgram, (kind, listens)));
     }
+    let longest = directory.path(&"x".repeat(106 - directory.0.as_os_str().len()));
+    let fd = bind(&unix(&longest)).unwrap();
+    assert_eq!(Address::of(fd.as_fd()).unwrap(), Address::Unix(longest));
+    let (unnamed, _) = UnixDatagram::pair().unwrap();
+    assert_eq!(Address::of(unnamed.as_fd()).unwrap(), Address::Unix(PathBuf::new()));
+    assert_eq!(
+        Address::of(fs::File::open("/dev/null").unwrap().as_fd()).unwrap_err().raw_os_error(),
+        Some(libc::EAFNOSUPPORT)
+    );
 }
 
 #[test]
@@ -174,32 +181,31 @@ fn an_abstract_socket_is_reached_by_its_name() {
     let name = format!("circus-test-{}", std::process::id());
     let address = Address::Abstract(name.clone().into_bytes());
     let fd = bind(&SocketSpec::unix(address.clone(), 0o600)).unwrap();
-    assert_eq!(local_addr(fd.as_raw_fd()).unwrap(), address);
+    assert_eq!(Address::of(fd.as_fd()).unwrap(), address);
     let std_address = std::os::unix::net::SocketAddr::from_abstract_name(name).unwrap();
     UnixStream::connect_addr(&std_address).unwrap();
 }
 
 #[test]
-fn a_path_is_told_to_be_absent_foreign_stale_or_in_use() {
+fn a_socket_at_a_path_is_told_to_be_absent_stale_or_held() {
     let directory = TempDir::new();
     let path = directory.path("socket");
-    assert_eq!(path_state(&path).unwrap(), PathState::Absent);
+    assert_eq!(is_held(&path).unwrap(), None);
 
     let held = bind(&SocketSpec::unix(Address::Unix(path.clone()), 0o600)).unwrap();
-    assert_eq!(path_state(&path).unwrap(), PathState::InUse);
+    assert_eq!(is_held(&path).unwrap(), Some(true));
     drop(held);
-    assert_eq!(path_state(&path).unwrap(), PathState::Stale);
+    assert_eq!(is_held(&path).unwrap(), Some(false));
 
     let datagrams = directory.path("datagrams");
     let held = UnixDatagram::bind(&datagrams).unwrap();
-    assert_eq!(path_state(&datagrams).unwrap(), PathState::InUse);
+    assert_eq!(is_held(&datagrams).unwrap(), Some(true));
     drop(held);
-    assert_eq!(path_state(&datagrams).unwrap(), PathState::Stale);
+    assert_eq!(is_held(&datagrams).unwrap(), Some(false));
 
     let file = directory.path("file");
     fs::write(&file, "text").unwrap();
-    assert_eq!(path_state(&file).unwrap(), PathState::NotASocket);
-    assert!(path_state(&file.join("below")).is_err());
+    assert!(is_held(&file.join("below")).is_err());
 }
 
 #[test]
@@ -208,7 +214,7 @@ fn a_full_queue_does_not_block_the_question() {
     let path = directory.path("full");
     let _held = bind(&SocketSpec { backlog: 0, ..unix(&path) }).unwrap();
     let _waiting = UnixStream::connect(&path).unwrap();
-    assert_eq!(path_state(&path).unwrap(), PathState::InUse);
+    assert_eq!(is_held(&path).unwrap(), Some(true));
 }
 
 #[test]
@@ -255,4 +261,18 @@ fn only_sockets_are_adopted_and_those_that_stand_high_enough_stay_there() {
     assert_eq!(adopt(file.as_raw_fd(), 600).unwrap_err().raw_os_error(), Some(libc::ENOTSOCK));
     assert!(file.metadata().is_ok(), "it is left alone");
     assert!(is_socket(-1).is_err() && adopt(9999, 600).is_err());
+}
+
+#[test]
+fn the_sender_is_known_and_descriptors_are_not_taken() {
+    let (ours, theirs) = UnixDatagram::pair().unwrap();
+    pass_credentials(ours.as_fd()).unwrap();
+    let mut buffer = [0; 8];
+    let fd = ours.as_raw_fd();
+    assert_eq!(receive_from(fd, &mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    theirs.send(b"READY=1\nmore").unwrap();
+    assert_eq!(receive_from(fd, &mut buffer).unwrap(), (8, std::process::id() as Pid));
+    assert_eq!(&buffer, b"READY=1\n");
+    theirs.send(b"").unwrap();
+    assert_eq!(receive_from(fd, &mut buffer).unwrap(), (0, std::process::id() as Pid));
 }

@@ -10,7 +10,7 @@ use circus::arbiter::{Action, Arbiter, Event, WatcherId, Whom};
 use circus::config::WatcherConfig;
 use circus::control::args::{CliArgs, encode};
 use circus::control::commands::COMMANDS;
-use circus::control::frame::{LIMIT, Lines};
+use circus::control::frame::{Inbox, LIMIT, Lines};
 use circus::control::protocol::{self, Id};
 use circus::control::{Map, answers};
 use serde_json::Value as Json;
@@ -148,8 +148,8 @@ pub fn requests(input: &[u8]) {
         let incoming = protocol::decode(line);
         match incoming.request {
             Err(refusal) => {
-                whole_line(&protocol::encode_error(&incoming.id, refusal.errno, &refusal.reason, 1.5));
                 assert!(refusal.reason.len() < line.len() + 4096, "the reason is longer than the request");
+                whole_line(&protocol::encode_outcome(&incoming.id, Err(refusal), 1.5));
             }
             Ok(Request::Order(order)) => world.order(n, order),
             Ok(Request::Question(_) | Request::Listen(_) | Request::Tail(_) | Request::Logs { .. }) => {}
@@ -178,7 +178,7 @@ pub fn replies(input: &[u8]) {
         _ => None,
     };
     let mut lines = input.split(|byte| *byte == b'\n');
-    let reply = lines.next().and_then(object).unwrap_or_default();
+    let reply = Json::Object(lines.next().and_then(object).unwrap_or_default());
     let asked = lines.next().and_then(object).unwrap_or_else(Map::new);
     for command in COMMANDS {
         (command.render)(&asked, &reply);
@@ -191,7 +191,11 @@ pub fn replies(input: &[u8]) {
         let unknown = matches!(&incoming.request, Err(refusal) if refusal.errno == Errno::UnknownCommand);
         assert!(!unknown, "the client sends {} and the server does not know it", command.name);
     }
-    whole_line(&protocol::encode_outcome(&Id::default(), Ok(reply), 0.5));
+    whole_line(&protocol::encode_outcome(
+        &Id::default(),
+        Ok(reply.as_object().cloned().unwrap_or_default()),
+        0.5,
+    ));
 }
 
 /// However the bytes come, the lines are the same.
@@ -200,14 +204,14 @@ pub fn frames(input: &[u8]) {
     let huge = input.first().is_some_and(|byte| byte % 64 == 0);
     let huge = if huge { vec![b'x'; LIMIT - 2 + random.below(5)] } else { Vec::new() };
     let bytes = [&huge, input].concat();
-    let mut lines = Lines::default();
+    let (mut inbox, mut lines) = (Inbox::default(), Lines::default());
     let mut found: Vec<Option<Vec<u8>>> = Vec::new();
     let mut rest = bytes.as_slice();
     while !rest.is_empty() {
         let most = if huge.is_empty() { 100 } else { 100_000 };
         let (now, later) = rest.split_at(rest.len().min(1 + random.below(most)));
-        lines.push(now);
-        while let Some(line) = lines.next() {
+        inbox.push(now);
+        while let Some(line) = lines.next(&mut inbox) {
             found.push(line.ok().map(<[u8]>::to_vec));
         }
         rest = later;
@@ -220,5 +224,5 @@ pub fn frames(input: &[u8]) {
     let too_long = last.len() > LIMIT;
     expected.extend(too_long.then_some(None));
     assert_eq!(found, expected);
-    assert_eq!(lines.finish(), Some(last).filter(|last| !last.is_empty() && !too_long));
+    assert_eq!(inbox.rest(), if too_long { &[] } else { last });
 }

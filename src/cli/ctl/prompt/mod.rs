@@ -5,17 +5,18 @@
 
 mod history;
 
-use super::args::{self, Invocation, Options, Parsed};
+use super::args::{self, Invocation, Parsed};
 use super::{complete, help, print};
 use crate::cli::keys::{self, Key};
 use crate::cli::line::Line;
 use crate::config::{text, words};
+use crate::control::args::CliArgs;
 use crate::control::commands::{self, COMMANDS};
 use crate::control::shell;
 use crate::sys::keyboard::Terminal;
 use crate::sys::terminal::size;
 use history::History;
-use std::io::{BufRead, Read};
+use std::io::BufRead;
 
 const PROMPT: &str = "(circusctl) ";
 
@@ -26,7 +27,7 @@ const OWN: [&str; 2] = ["exit", "help"];
 const SURE: &str = "Stop circus and all its processes? (exit leaves the prompt) [y/N] ";
 
 /// Reads lines and does what they say, until there are no more. The options hold for all of them.
-pub fn run(options: &Options) -> u8 {
+pub fn run(options: &CliArgs) -> u8 {
     let terminal = Terminal::open();
     let history = if terminal.is_some() { History::load() } else { History::default() };
     let mut prompt = Prompt { options, terminal, history, typed: Vec::new() };
@@ -42,7 +43,7 @@ pub fn run(options: &Options) -> u8 {
 }
 
 struct Prompt<'a> {
-    options: &'a Options,
+    options: &'a CliArgs,
     terminal: Option<Terminal>,
     history: History,
     /// Bytes that were typed and are no whole key, or belong to the next line.
@@ -79,15 +80,21 @@ impl Prompt<'_> {
             Ok(Parsed::Help(command)) => drop(print(&help::text(command))),
             Ok(Parsed::Version) => drop(print(super::VERSION)),
             Ok(Parsed::Prompt(_)) => drop(super::misused("a command is missing")),
-            Ok(Parsed::Run(invocation)) if invocation.options.ssh.is_some() => {
+            Ok(Parsed::Run(invocation)) if invocation.options.has("ssh") => {
                 super::misused("--ssh is an option for the whole prompt");
             }
             Ok(Parsed::Run(invocation)) => {
                 if invocation.command.name == "quit" && !self.is_sure() {
                     return;
                 }
-                let options = invocation.options.or(self.options);
-                super::run(&Invocation { options, ..invocation }, self.terminal.as_ref());
+                let flags = [&self.options.flags[..], &invocation.options.flags].concat();
+                let options = CliArgs { flags, ..CliArgs::default() };
+                super::run(&Invocation { options, ..invocation }, &|connection| {
+                    let Some(terminal) = &self.terminal else { return false };
+                    let interrupted = terminal.take_interrupted();
+                    terminal.on_interrupt(connection);
+                    interrupted
+                });
             }
         }
     }
@@ -153,27 +160,21 @@ impl Prompt<'_> {
             if let Some(key) = keys::take(&mut self.typed) {
                 return Some(key);
             }
-            let mut bytes = [0; 256];
-            match std::io::stdin().lock().read(&mut bytes) {
-                Ok(0) => return None,
-                Ok(length) => self.typed.extend_from_slice(bytes.get(..length).unwrap_or_default()),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(_) => return None,
-            }
+            keys::read(&mut self.typed).ok().filter(|more| *more)?;
         }
     }
 
     /// Completes the word before the cursor as far as it is certain, or lists what it can become.
     fn complete(&self, line: &mut Line) {
-        let before = line.before();
+        let before = line.before.clone();
         let (before, typed) = before.rsplit_once(char::is_whitespace).unwrap_or(("", &before));
         let before: Vec<String> = before.split_whitespace().map(str::to_string).collect();
-        let endpoint = self.options.endpoint.as_deref();
+        let endpoint = self.options.value("endpoint");
         let behind = match before.as_slice() {
             [help, rest @ ..] if help == "help" => rest,
             all => all,
         };
-        let mut found = complete::words(behind, typed, &|offer| complete::watchers(endpoint, offer));
+        let mut found = complete::words(behind, typed, &|| complete::watchers(endpoint));
         if before.is_empty() {
             found.extend(OWN.iter().filter(|own| own.starts_with(typed)).map(|own| own.to_string()));
         }
@@ -183,11 +184,11 @@ impl Prompt<'_> {
                 let whole =
                     if only.contains(char::is_whitespace) { shell::quote(only) } else { only.clone() };
                 typed.chars().for_each(|_| line.edit(Key::Backspace));
-                line.insert(&(whole + " "));
+                line.before += &(whole + " ");
             }
             several => {
                 let more = complete::common(several).get(typed.len()..).unwrap_or_default();
-                line.insert(more);
+                line.before += more;
                 if more.is_empty() {
                     let words: Vec<&str> = several.iter().map(String::as_str).collect();
                     show(&format!("\n{}", in_columns(&words, size().1)));

@@ -86,7 +86,9 @@ impl Part for Streams {
 
     fn end_turn(&mut self, cx: &mut Cx<'_>) {
         self.log_matches.done = 0;
+        #[cfg(feature = "logs")]
         self.compress_next(cx);
+        #[cfg(feature = "logs")]
         self.keep_to_quota(cx);
         for (id, fd) in self.stalled.drain(..) {
             // A descriptor that cannot be waited for is tried again at a deadline.
@@ -191,6 +193,7 @@ impl Part for Streams {
 
     fn take(&mut self, effect: Effect, cx: &mut Cx<'_>) -> Option<Effect> {
         match effect {
+            #[cfg(feature = "logs")]
             Effect::Compressed(ended) => self.compressed(ended, cx),
             Effect::Follow(watchers) => self.rings.followed = watchers,
             Effect::Logs { ticket, name, rotate } => {
@@ -205,6 +208,7 @@ impl Part for Streams {
         None
     }
 
+    #[cfg(feature = "logs")]
     fn halt(&mut self, _: &mut Cx<'_>) {
         self.stop_compressing();
     }

@@ -289,7 +289,7 @@ fn kill_mode_process_leaves_what_a_crash_leaves() {
 #[test]
 fn what_is_waited_for_is_told() {
     let circus = ready(
-        "(trap '' TERM; exec sleep 1000) & echo $! > child; echo ready; exec sleep 1000",
+        "trap '' TERM; sleep 1000 & echo $! > child; trap - TERM; echo ready; exec sleep 1000",
         "graceful_timeout = 1000",
     );
     let (pid, child) = (circus.pids("w")[0], written(&circus, "child"));

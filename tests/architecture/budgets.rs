@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Code lines of each folder, without comments, blank lines and tests. They may be exceeded by a twentieth.
 const BUDGETS: &[(&str, usize)] = &[
-    ("arbiter", 5_160),
+    ("arbiter", 4_700),
     ("cli", 3_100),
     ("config", 4_450),
     ("control", 2_500),

@@ -124,6 +124,15 @@ pub fn name(number: i32) -> String {
     }
 }
 
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It returned this code.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

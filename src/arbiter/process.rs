@@ -5,16 +5,8 @@ use super::respawn::Chain;
 use super::time::Time;
 use super::{Pid, Whom};
 use crate::signals;
+pub use crate::signals::Exit;
 use crate::sorted::Sorted;
-
-/// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// It returned this code.
-    Code(i32),
-    /// This signal ended it.
-    Signal(i32),
-}
 
 impl Exit {
     /// As Circus publishes it: the code, or the signal's number below zero.

@@ -25,7 +25,7 @@ use crate::control::wire::Input;
 use crate::control::{Map, Refusal, protocol};
 use crate::host::endpoint::Opened;
 use crate::host::procfs;
-use crate::host::spawn::{NotSpawned, no_pipe};
+use crate::host::trouble::Trouble;
 use crate::parts::clients::client::{Client, UNREAD};
 use crate::parts::clients::listeners::Listeners;
 use crate::parts::log::Level;
@@ -135,10 +135,10 @@ impl Part for Clients {
     }
 
     /// A plugin that is a program speaks with circus by its standard input and output.
-    fn lend(&mut self, job: &mut Job, _: &mut Cx<'_>) -> Result<(), NotSpawned> {
+    fn lend(&mut self, job: &mut Job, _: &mut Cx<'_>) -> Result<(), Trouble> {
         if job.config.plugin == Some(PluginKind::Program) {
-            let (ours, theirs) = UnixStream::pair().map_err(no_pipe)?;
-            ours.set_nonblocking(true).map_err(no_pipe)?;
+            let (ours, theirs) = UnixStream::pair().map_err(Trouble::no_pipe)?;
+            ours.set_nonblocking(true).map_err(Trouble::no_pipe)?;
             let child = &mut job.template.child;
             child.stdin = Stdio::Fd(theirs.as_raw_fd());
             child.stdout = child.stdin;

@@ -250,7 +250,7 @@ impl Daemon {
                     self.offer(Effect::Page(id, page));
                 }
                 Effect::Spawn { watcher, wid } => self.spawn(watcher, wid),
-                Effect::DropTemplates => self.parts.processes.drop_templates(),
+                Effect::DropTemplates => self.parts.processes.templates.clear(),
                 Effect::Ended { pid, exit } => self.take_zombie(pid, exit),
                 Effect::Question { ticket, question, is_lower } => {
                     self.take_question(ticket, question, is_lower);

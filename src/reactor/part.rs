@@ -15,7 +15,6 @@ use crate::config::{Channel, WatcherConfig};
 use crate::control::{Map, Refusal};
 use crate::host::child::Host;
 use crate::host::descendants::Mark;
-use crate::host::spawn::NotSpawned;
 use crate::host::spawn_template::{Offered, SpawnTemplate};
 use crate::host::trouble::Trouble;
 use crate::parts::log::Log;
@@ -76,7 +75,7 @@ pub trait Part {
     ///
     /// # Errors
     /// There can be no such process.
-    fn lend(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<(), NotSpawned> {
+    fn lend(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<(), Trouble> {
         Ok(())
     }
 

@@ -128,7 +128,7 @@ pub fn run(options: &Options) -> u8 {
         Ok((mut daemon, pidfile)) => {
             if let Some(notifier) = notifier {
                 // The one that waits may have been killed; the daemon runs all the same.
-                let _ = notifier.ready();
+                let _ = notifier.say(0, "");
             }
             daemon.run();
             let fall = daemon.fall.take();
@@ -161,7 +161,7 @@ fn tell_of_fall(daemon: &mut Daemon, fall: &CriticalExit) {
 fn report(notifier: Option<Notifier>, failure: &Failure) -> u8 {
     match notifier {
         Some(notifier) => {
-            let _ = notifier.failed(&failure.message, failure.code);
+            let _ = notifier.say(failure.code, &failure.message);
         }
         None => complain(&format!("circus: {}", failure.message)),
     }

@@ -335,7 +335,7 @@ impl Part for Helpers {
 impl Program {
     fn spawn(self, cx: &mut Cx<'_>) -> Result<(Leader, [Option<Pipe>; 2], LoggedLines), Trouble> {
         let Program { mut child, who, output } = self;
-        let pipe = || process::pipe().map_err(|error| Trouble::from(error).about("pipe"));
+        let pipe = || process::pipe().map_err(Trouble::no_pipe);
         let (logged, log_end) = pipe()?;
         let captures = matches!(output, Output::Captured | Output::Quiet);
         let captured = captures.then(pipe).transpose()?;

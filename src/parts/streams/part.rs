@@ -9,7 +9,7 @@ use crate::arbiter::readiness::Notice;
 use crate::arbiter::{Event, Pid, WatcherId};
 use crate::config::{CHANNELS, Channel};
 use crate::control::Refusal;
-use crate::host::spawn::{NotSpawned, no_pipe};
+use crate::host::trouble::Trouble;
 use crate::reactor::part::{Cx, Effect, Job, Part, Readiness, Writer};
 use crate::sys::child::Stdio;
 use crate::sys::{io_words, process};
@@ -73,14 +73,14 @@ impl Part for Streams {
         }
     }
 
-    fn lend(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<(), NotSpawned> {
+    fn lend(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<(), Trouble> {
         self.new_outputs = NewOutputs::default();
         self.quota.set_cap(cx.setup.options.log_max_bytes);
         let Some(watcher) = cx.arbiter.watcher(job.watcher) else { return Ok(()) };
         for channel in CHANNELS {
             let Some(owner) = Owner::of(job.watcher, channel, &watcher.config, job.wid) else { continue };
             self.want(owner, &watcher.config, cx.now, cx.log)?;
-            let (reader, writer) = process::pipe().map_err(no_pipe)?;
+            let (reader, writer) = process::pipe().map_err(Trouble::no_pipe)?;
             let child = &mut job.template.child;
             let end = match channel {
                 Channel::Stdout => &mut child.stdout,

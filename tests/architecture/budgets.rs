@@ -12,7 +12,7 @@ const BUDGETS: &[(&str, usize)] = &[
     ("config", 4_110),
     ("control", 2_500),
     ("host", 3_600),
-    ("parts", 8_390),
+    ("parts", 7_600),
     ("reactor", 1_300),
     ("sys", 2_700),
     ("views", 910),

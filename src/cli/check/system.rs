@@ -9,15 +9,16 @@ use crate::config::include::{join, tidy};
 use crate::config::ini::{excerpt, shorten};
 use crate::config::options::{self, global, socket, watcher};
 use crate::config::{
-    Config, Files, Finding, Names, Origins, PluginConfig, PluginKind, SocketConfig, StreamKind,
-    WatcherConfig, plugin, words,
+    Config, Files, Finding, Names, Origins, PluginConfig, PluginKind, SocketConfig, WatcherConfig, plugin,
+    words,
 };
 use crate::control::endpoint::{self, Around, Place};
 use crate::host::spawn_template::DEFAULT_PATH;
 #[cfg(feature = "plugins")]
 use crate::parts::plugins::wrong_expression;
 use crate::parts::streams::log_match::wrong_line;
-use crate::parts::streams::syslog::Address;
+#[cfg(feature = "logs")]
+use crate::{config::StreamKind, parts::streams::syslog::Address};
 
 use crate::sorted::Sorted;
 use std::io::ErrorKind;
@@ -97,8 +98,11 @@ impl System<'_> {
             if let Some(path) = stream.file() {
                 self.parent((origins, &format!("{which}.filename")), path);
             }
-            let address = stream.options.address.as_deref().filter(|address| is_settled(address));
-            if let (StreamKind::Syslog, Err(why)) = (stream.kind(), Address::of(address)) {
+            #[cfg(feature = "logs")]
+            if stream.kind() == StreamKind::Syslog
+                && let address = stream.options.address.as_deref()
+                && let Err(why) = Address::of(address.filter(|address| is_settled(address)))
+            {
                 self.found.error((origins, &format!("{which}.address")), why);
             }
         }

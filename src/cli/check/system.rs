@@ -14,8 +14,6 @@ use crate::config::{
 };
 use crate::control::endpoint::{self, Around, Place};
 use crate::host::spawn_template::DEFAULT_PATH;
-#[cfg(feature = "plugins")]
-use crate::parts::plugins::wrong_expression;
 use crate::parts::streams::log_match::wrong_line;
 use crate::parts::streams::syslog::Address;
 
@@ -146,10 +144,9 @@ impl System<'_> {
                     self.found.error((&plugin.origins, options::plugin::class), message);
                 }
             }
-            Some(PluginKind::Builtin(_)) =>
-            {
+            Some(PluginKind::Builtin(_)) => {
                 #[cfg(feature = "plugins")]
-                if let Some((key, why)) = wrong_expression(plugin) {
+                if let Some((key, why)) = crate::parts::plugins::wrong_expression(plugin) {
                     self.found.error((&plugin.origins, key), format!("{key} = {why}"));
                 }
             }

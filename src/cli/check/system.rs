@@ -186,7 +186,7 @@ impl System<'_> {
         }
         let mut circus = WatcherConfig { origins: watcher.origins.clone(), ..WatcherConfig::default() };
         circus.options.copy_env = true;
-        for (name, (command, _)) in &watcher.hooks {
+        for (name, (command, _)) in watcher.hooks.iter() {
             let is_program = NAMES.contains(&name.as_str()) && !is_python(command);
             if let Some(program) = first(command).filter(|_| is_program) {
                 self.runs((&circus, &format!("hooks.{name}")), &program, Some(self.cwd), "circus");

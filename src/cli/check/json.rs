@@ -86,7 +86,7 @@ impl Page<'_> {
 
     /// The options that no table has.
     fn free<S>(&mut self, rows: &'static [Row<S>], free: &Names, taken: &[&str]) {
-        for (key, value) in free {
+        for (key, value) in free.iter() {
             if !taken.contains(&key.as_str()) && options::find(rows, key).is_none() {
                 self.pair(key, &value.as_str().into());
             }

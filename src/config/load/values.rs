@@ -100,7 +100,7 @@ impl<'a> Values<'a> {
         kept: (&mut S, &mut Names),
     ) {
         let (options, free) = kept;
-        for (key, entry) in &section.entries {
+        for (key, entry) in section.entries.iter() {
             if key == families::NAME && place != Place::Circus {
                 let message = "`name` has no effect here: the name is that of the section";
                 self.warn(&entry.origin, message.into());

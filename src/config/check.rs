@@ -226,7 +226,7 @@ impl Checker {
         prefix: &str,
         heeds: impl Fn(&str) -> bool,
     ) {
-        for row in rows.iter().filter(|row| heeds(row.key)) {
+        for row in rows.iter().filter(|row| row.range.is_some() && heeds(row.key)) {
             let (key, value) = (prefix.to_string() + row.key, row.get(options));
             if let Some((range, instead)) = row.range.zip(row.instead(&value)) {
                 self.warn((origins, &key), counts_as(row, &key, &value, range, instead));

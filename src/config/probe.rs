@@ -101,15 +101,12 @@ pub fn ready(text: &str) -> Result<(), String> {
 /// # Errors
 /// As [`Probe::parse`].
 pub fn health(text: &str) -> Result<(), String> {
-    if text.trim().is_empty() {
+    if text.trim().is_empty() || Probe::of_any(text)?.is_asked() {
         return Ok(());
     }
-    match Probe::of_any(text)?.is_asked() {
-        true => Ok(()),
-        false => Err("is no question that can be asked again, as tcp:HOST:PORT, unix:PATH, http:URL and \
-                      exec:COMMAND are; `watchdog` is for what a process says itself"
-            .into()),
-    }
+    Err("is no question that can be asked again, as tcp:HOST:PORT, unix:PATH, http:URL and exec:COMMAND are; \
+         `watchdog` is for what a process says itself"
+        .into())
 }
 
 /// Why a process cannot tell by this descriptor that it is ready, when so many sockets stand from 3 on.

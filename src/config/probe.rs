@@ -49,7 +49,14 @@ impl Probe {
         let path = rest.strip_prefix("//").unwrap_or(rest);
         match kind {
             "notify" if rest.is_empty() => Ok(Probe::Notify),
-            "fd" => descriptor(rest).map(Probe::Fd),
+            "fd" => match number::whole(rest).filter(|number| DESCRIPTORS.contains(number)) {
+                Some(number) => Ok(Probe::Fd(number as i32)),
+                None => Err(format!(
+                    "has no number from {} to {} behind `fd:`",
+                    DESCRIPTORS.start(),
+                    DESCRIPTORS.end()
+                )),
+            },
             "log" if !rest.is_empty() => Ok(Probe::Log(rest.clone())),
             "after" => match number::parse(rest) {
                 Some(seconds) if seconds >= 0.0 => Ok(Probe::After(seconds)),
@@ -119,14 +126,6 @@ pub fn collision(fd: i32, sockets: usize) -> Option<String> {
 /// The command of a probe, if it is one. Its variables are replaced when it is run.
 pub fn command(text: &str) -> Option<&str> {
     text.trim().strip_prefix("exec:").map(str::trim)
-}
-
-fn descriptor(text: &str) -> Result<i32, String> {
-    let number = number::whole(text).filter(|number| DESCRIPTORS.contains(number));
-    let number = number.and_then(|number| i32::try_from(number).ok());
-    number.ok_or_else(|| {
-        format!("has no number from {} to {} behind `fd:`", DESCRIPTORS.start(), DESCRIPTORS.end())
-    })
 }
 
 /// `http:URL` or `http:http://...`, and the URL alone.

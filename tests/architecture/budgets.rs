@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const BUDGETS: &[(&str, usize)] = &[
     ("arbiter", 4_700),
     ("cli", 3_100),
-    ("config", 4_110),
+    ("config", 4_100),
     ("control", 2_500),
     ("host", 3_600),
     ("parts", 7_600),

@@ -7,6 +7,7 @@
 
 use crate::arbiter::WatcherId;
 use crate::config::{WatcherConfig, text};
+pub use crate::host::oom::OutOfMemory;
 use crate::host::procfs;
 use crate::parts::log::{Level, Log};
 use crate::sorted::Sorted;
@@ -85,18 +86,9 @@ impl Cgroups {
     }
 
     /// Where cgroups can be made. That circus was short of something when it looked is no answer for later.
-    fn home(&mut self) -> Result<&Home, String> {
-        if self.home.is_none() {
-            let found = Home::find();
-            if let Err(why) = &found
-                && tells_of_shortage(why)
-            {
-                return Err(why.clone());
-            }
-            self.home = Some(found);
-        }
-        let none = || "there are no cgroups here".to_string();
-        self.home.as_ref().ok_or_else(none)?.as_ref().map_err(Clone::clone)
+    fn home(&mut self) -> Result<&mut Home, String> {
+        self.home.take_if(|home| home.as_ref().is_err_and(|why| tells_of_shortage(why)));
+        self.home.get_or_insert_with(Home::find).as_mut().map_err(|why| why.clone())
     }
 
     /// Makes the cgroup of a watcher, unless it is there.
@@ -114,11 +106,8 @@ impl Cgroups {
     fn set(&mut self, dir: &Path, files: &[(String, String)], log: &mut Log) -> Result<(), String> {
         for (file, value) in files {
             let controller = file.split('.').next().unwrap_or_default();
-            let written = match &mut self.home {
-                Some(Ok(home)) => home.hand_down(controller).and_then(|()| write(&dir.join(file), value)),
-                Some(Err(_)) | None => Ok(()),
-            };
-            let Err(error) = written else { continue };
+            let handed_down = self.home()?.hand_down(controller);
+            let Err(error) = handed_down.and_then(|()| write(&dir.join(file), value)) else { continue };
             let why = match error.kind() {
                 io::ErrorKind::NotFound => "there is no such file or controller here".into(),
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ResourceBusy => io_words(&error),
@@ -133,15 +122,17 @@ impl Cgroups {
     /// Makes a cgroup for one process of a watcher and all that comes from it, below that of the watcher or of circus.
     /// `None` where that cannot be: nobody has asked for it.
     pub fn make_below(&mut self, id: WatcherId, name: &str) -> Option<PathBuf> {
-        let made = self.made.get(&id).map(|made| made.dir.clone());
-        let dir = made.map_or_else(|| self.home().map(|home| home.dir.clone()).ok(), Some)?.join(name);
+        let above = match self.made.get(&id) {
+            Some(made) => &made.dir,
+            None => &self.home().ok()?.dir,
+        };
+        let dir = above.join(name);
         std::fs::create_dir(&dir).is_ok().then_some(dir)
     }
 
     /// A watcher has stopped. Its cgroup stays if it is not empty, or if there is none.
     pub fn leave(&mut self, id: WatcherId) {
-        let gone = self.made.get(&id).is_some_and(|made| clear(&made.dir));
-        if gone {
+        if self.made.get(&id).is_some_and(|made| clear(&made.dir)) {
             self.made.remove(&id);
         }
     }

@@ -10,8 +10,8 @@
 //! Nothing is looked for while the first process of a tree lives: the stop begins with that one, and at its death
 //! circus gets whoever it has left. Then, and when a stray dies, there is one look for all descendants at the end of the turn.
 
-use crate::arbiter::{Event, Pid, WatcherId};
-use crate::host::cgroup::{Cgroups, clear, entrance};
+use crate::arbiter::{Event, Pid};
+use crate::host::cgroup::{clear, entrance};
 use crate::host::child::{Host, Leader};
 use crate::host::kill::{Told, with_all_below};
 use crate::host::processes::Processes;
@@ -44,21 +44,13 @@ struct Tree {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark(u64, u64);
 
-/// A tree whose first process is about to be spawned.
-pub struct NewTree {
-    mark: Mark,
-    cgroup: Option<PathBuf>,
-    /// The cgroup that the process enters where it cannot have its own.
-    instead: Option<CString>,
-}
-
 /// All descendants, by the pid of their first process.
 pub struct Descendants {
     descendants: Sorted<Pid, Tree>,
     /// How many have lost their first process.
     lost: usize,
     /// Somebody has to be looked for.
-    due: bool,
+    pub(super) due: bool,
     seed: u64,
     last: u64,
 }
@@ -84,20 +76,9 @@ impl Descendants {
         mark
     }
 
-    /// Marks a child that is about to be spawned, and would enter the cgroup of its watcher, if that has one.
-    pub fn begin(&mut self, child: &mut Child, watcher: WatcherId, cgroups: &mut Cgroups) -> NewTree {
-        let mark = self.mark(child);
-        let cgroup = cgroups.make_below(watcher, &format!("{CGROUP}{mark}"));
-        let own = cgroup.as_deref().and_then(entrance);
-        let instead = child.restrictions.cgroup.clone();
-        child.restrictions.cgroup = own.or(instead.clone());
-        NewTree { mark, cgroup, instead }
-    }
-
     /// The first process of a tree is there.
-    pub fn plant(&mut self, pid: Pid, new: NewTree) {
+    pub fn plant(&mut self, pid: Pid, mark: Mark, cgroup: Option<PathBuf>) {
         self.remove(pid); // of an earlier process that had the same number
-        let NewTree { mark, cgroup, .. } = new;
         self.descendants.insert(pid, Tree { mark, cgroup, lost: false, signum: None });
     }
 
@@ -126,11 +107,6 @@ impl Descendants {
         self.due |= self.lost > 0;
     }
 
-    /// Whether somebody has to be looked for.
-    pub fn are_due(&self) -> bool {
-        self.due
-    }
-
     /// Removes the cgroups that are left.
     pub fn finish(&self) {
         self.descendants.values().filter_map(|tree| tree.cgroup.as_deref()).for_each(|dir| {
@@ -145,24 +121,26 @@ impl Descendants {
     }
 }
 
-impl NewTree {
-    /// What its processes bear.
-    pub fn mark(&self) -> Mark {
-        self.mark
-    }
+/// The name of the cgroup of a tree.
+pub fn cgroup_of(mark: Mark) -> String {
+    format!("{CGROUP}{mark}")
+}
 
-    /// Spawns its first process, outside of its cgroup where that takes nobody in.
-    pub fn spawn(&mut self, host: &mut Host, child: &mut Child) -> Result<Leader, SpawnError> {
-        let spawned = host.spawn(child);
-        let Err(error) = &spawned else { return spawned };
-        let Some(cgroup) = self.cgroup.take() else { return spawned };
-        clear(&cgroup);
-        if error.step != Step::Cgroup {
-            return spawned;
-        }
-        child.restrictions.cgroup = self.instead.take();
-        host.spawn(child)
+/// Spawns the first process of a tree in its cgroup, if it has one; without it, and in that of its watcher, where it takes
+/// nobody in.
+pub fn spawn(host: &mut Host, child: &mut Child, cgroup: &mut Option<PathBuf>) -> Result<Leader, SpawnError> {
+    let own = cgroup.as_deref().and_then(entrance);
+    let instead = child.restrictions.cgroup.clone();
+    child.restrictions.cgroup = own.or(instead.clone());
+    let spawned = host.spawn(child);
+    let Err(error) = &spawned else { return spawned };
+    let Some(dir) = cgroup.take() else { return spawned };
+    clear(&dir);
+    if error.step != Step::Cgroup {
+        return spawned;
     }
+    child.restrictions.cgroup = instead;
+    host.spawn(child)
 }
 
 impl std::fmt::Display for Mark {
@@ -189,10 +167,7 @@ impl Processes {
             Ok(strays) => strays,
             // Then only the group can be looked after.
             Err(error) if procfs::is_absent(&error) => Vec::new(),
-            Err(error) => {
-                self.looks.strays();
-                return self.looks.later(&error, cx);
-            }
+            Err(error) => return self.looks.later(&error, cx),
         };
         let lost = self.descendants.descendants.iter().filter(|(_, tree)| tree.lost).map(|(pid, _)| *pid);
         for root in lost.collect::<Vec<Pid>>() {
@@ -203,7 +178,6 @@ impl Processes {
                 {
                     left = true;
                     if let Err(error) = tree.tell(*pid, root, &mut self.told, cx.log) {
-                        self.looks.strays();
                         self.looks.later(&error, cx);
                     }
                 }

@@ -117,37 +117,33 @@ pub fn open_all(options: &CircusOptions, log: &mut Log) -> Result<Vec<Opened>, R
     let mut opened = Vec::new();
     let wanted = options.endpoint.as_deref();
     if let Some(place) = &control {
-        opened.extend(open_port(wanted, false, options)?);
-        let socket = open(place, false, options)
-            .map(Some)
-            .or_else(|refused| open_spare(wanted, refused, options, log))?;
-        socket.into_iter().for_each(|socket| opened.insert(0, socket));
+        let port = open_port(wanted, false, options)?;
+        opened.extend(open_control(place, options, log)?);
+        opened.extend(port);
     }
     opened.extend(events);
     Ok(opened)
 }
 
-/// Opens the socket that takes the place of one in a default directory which cannot be used. That there is none at all is
-/// only worth a warning too.
-fn open_spare(
-    wanted: Option<&str>,
-    refused: Refused,
-    options: &CircusOptions,
-    log: &mut Log,
-) -> Result<Option<Opened>, Refused> {
-    let spare = places(wanted).ok().and_then(|places| places.into_iter().nth(1));
-    let Some(spare) = spare.filter(|_| refused.fault == Fault::Harmless) else { return Err(refused) };
-    let Refused { message, .. } = refused;
+/// Opens the control socket, or one that takes the place of one in a default directory which cannot be used. That there
+/// is none at all is only worth a warning too.
+fn open_control(place: &Place, options: &CircusOptions, log: &mut Log) -> Result<Option<Opened>, Refused> {
+    let first = match open(place, false, options) {
+        Err(refused) if refused.fault == Fault::Harmless => refused,
+        opened => return opened.map(Some),
+    };
+    let spare = places(options.endpoint.as_deref()).ok().and_then(|places| places.into_iter().nth(1));
+    let Some(spare) = spare else { return Err(first) };
     match open(&spare, false, options) {
-        Ok(socket) => {
-            log.warning(format_args!("{message}; it is {spare} instead, where circus ctl looks too"));
-            Ok(Some(socket))
-        }
         Err(second) if second.fault == Fault::Harmless => {
-            log.warning(format_args!("{message}; {}; circus ctl will not work", second.message));
+            log.warning(format_args!("{}; {}; circus ctl will not work", first.message, second.message));
             Ok(None)
         }
-        Err(second) => Err(second),
+        opened => {
+            let opened = opened?;
+            log.warning(format_args!("{}; it is {spare} instead, where circus ctl looks too", first.message));
+            Ok(Some(opened))
+        }
     }
 }
 

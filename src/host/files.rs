@@ -117,11 +117,7 @@ impl Location {
     /// # Errors
     /// It cannot be looked at. A missing file is not an error.
     pub fn look(&self, name: &OsStr) -> io::Result<Option<Metadata>> {
-        match self.directory.entry(name, self.magic) {
-            Ok(held) => held.metadata().map(Some),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        if_there(self.directory.entry(name, self.magic).and_then(|held| held.metadata()))
     }
 
     /// Opens the file to append to and to be read, if that is allowed too; creates it when there is none. `user` is the
@@ -265,11 +261,17 @@ pub fn make_alike(new: &File, old: &Metadata) -> io::Result<()> {
 /// # Errors
 /// That cannot be told.
 pub fn id_at(path: &Path) -> io::Result<Option<(u64, u64)>> {
-    match path.symlink_metadata() {
-        Ok(found) if found.is_symlink() => Ok(Location::find(path)?.found.as_ref().map(id)),
-        Ok(found) => Ok(Some(id(&found))),
+    match if_there(path.symlink_metadata())? {
+        Some(found) if found.is_symlink() => Ok(Location::find(path)?.found.as_ref().map(id)),
+        found => Ok(found.as_ref().map(id)),
+    }
+}
+
+/// That a file is missing is no error.
+pub fn if_there<T>(looked: io::Result<T>) -> io::Result<Option<T>> {
+    match looked {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+        looked => looked.map(Some),
     }
 }
 
@@ -340,10 +342,8 @@ impl Walk {
     fn go(mut self, follow_last: bool) -> io::Result<Location> {
         while let Some(name) = self.ahead.pop() {
             if self.ahead.is_empty() && name != ".." {
-                let held = match self.directory.entry(&name, false) {
-                    Ok(held) => held,
-                    Err(error) if error.kind() == ErrorKind::NotFound => return self.end(name, None, false),
-                    Err(error) => return Err(error),
+                let Some(held) = if_there(self.directory.entry(&name, false))? else {
+                    return self.end(name, None, false);
                 };
                 let found = held.metadata()?;
                 if !found.is_symlink() || !follow_last {

@@ -11,7 +11,7 @@
 use crate::arbiter::time::Time;
 use crate::arbiter::{HURRY_AFTER, Pid};
 use crate::host::child::spawn_alone;
-use crate::host::kill::{send_to, send_to_group};
+use crate::host::kill::{send_to_child, send_to_group};
 pub use crate::host::leftovers::GRACE;
 use crate::host::leftovers::{LeftoverSweep, Rest};
 use crate::host::spawn_template::{c_string, candidates, own_path};
@@ -201,10 +201,7 @@ impl Init<'_> {
         }
         // A command that was ended by the signal has told nobody, and nobody else has had it who is not in its group.
         let alone = matches!(exit, Exit::Signal(_)) && !self.options.group && !self.shares_group;
-        self.sweep = Some(match self.asked.is_some() && !alone {
-            true => LeftoverSweep::begin_sparing(rest, grace),
-            false => LeftoverSweep::begin(rest, grace),
-        });
+        self.sweep = Some(LeftoverSweep::begin(rest, grace, self.asked.is_some() && !alone));
     }
 
     /// What comes goes to the command, or after it to the rest, which has been asked to end already.
@@ -224,7 +221,7 @@ impl Init<'_> {
             Some(sweep) => sweep.tell(signum),
             None if has_had || self.ended => {}
             None if self.options.group => send_to_group(self.main, signum),
-            None => send_to(&[self.main], signum),
+            None => send_to_child(self.main, signum),
         }
     }
 
@@ -254,7 +251,7 @@ impl Init<'_> {
     /// nobody could ever continue what the keys of a terminal have stopped.
     fn main_has_stopped(&self, signum: i32) {
         if self.shares_group {
-            send_to(&[process::pid()], SIGSTOP);
+            send_to_child(process::pid(), SIGSTOP);
         } else if self.gave_terminal && signum != SIGSTOP {
             let in_foreground = signum == SIGTSTP || terminal::set_foreground(0, self.main).is_ok();
             if in_foreground {

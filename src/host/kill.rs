@@ -125,7 +125,34 @@ fn hold_children(parent: Pid, found: &mut Vec<Target>) -> io::Result<()> {
 
 /// Sends a signal to processes that have just been found below circus; those that have ended do not need it.
 pub(super) fn send_to(pids: &[Pid], signum: i32) {
-    pids.iter().for_each(|pid| drop(signal::kill(*pid, signum)));
+    for &pid in pids {
+        let _ = match with_spare(&|| PidFd::open(pid)) {
+            // One that is no child of circus could have become another before it was held.
+            Ok(held) if is_below(pid) => held.send_signal(signum),
+            Ok(_) => Ok(()),
+            Err(error) if error.raw_os_error() == Some(sys::ESRCH) => Ok(()),
+            // The kernel has no such descriptors, or circus can have no more.
+            Err(_) => signal::kill(pid, signum),
+        };
+    }
+}
+
+/// Whether a process comes from circus, as far as that can be seen.
+fn is_below(mut pid: Pid) -> bool {
+    loop {
+        match procfs::stat(pid) {
+            Ok(stat) if stat.ppid == process::pid() => return true,
+            Ok(stat) if stat.ppid > 1 => pid = stat.ppid,
+            Ok(_) => return false,
+            Err(_) => return true,
+        }
+    }
+}
+
+/// Sends a signal to a child of circus, or to circus itself.
+#[cfg(feature = "run")]
+pub(super) fn send_to_child(pid: Pid, signum: i32) {
+    let _ = signal::kill(pid, signum);
 }
 
 /// Sends a signal to everybody in the namespace of which circus is PID 1.
@@ -210,7 +237,7 @@ impl Processes {
             }
             Err(error) if procfs::is_absent(&error) => say_that_proc_is_absent(cx),
             Err(error) => {
-                self.looks.remnant(pgid, signum);
+                self.looks.remnants.insert(pgid, signum);
                 self.looks.later(&error, cx);
             }
         }

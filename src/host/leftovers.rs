@@ -3,10 +3,8 @@
 //! What a process has left behind comes to circus as an orphan, whatever session it is in: circus is PID 1, to which all
 //! belong that are in its namespace, or a subreaper. Its other descendants are still others' children.
 
-use crate::arbiter::Pid;
-#[cfg(feature = "run")]
-use crate::arbiter::SPARED;
 use crate::arbiter::time::Time;
+use crate::arbiter::{Pid, SPARED};
 use crate::config::number;
 use crate::host::kill::{Told, send_to, send_to_everybody};
 use crate::host::processes::Processes;
@@ -51,19 +49,14 @@ fn now() -> Time {
 }
 
 impl LeftoverSweep {
-    /// Tells everybody to end within so many seconds.
-    pub fn begin(rest: Rest, grace: f64) -> LeftoverSweep {
-        rest.ask();
+    /// Tells everybody to end within so many seconds. Are they to be `spared`, what has ended may have passed on to them
+    /// that they are to end: a second time could mean "at once" to them, so they are told later, if they are still there.
+    pub fn begin(rest: Rest, grace: f64, spared: bool) -> LeftoverSweep {
+        if !spared {
+            rest.ask();
+        }
         rest.tell(SIGCONT);
-        LeftoverSweep { rest, tell_at: None, kill_at: now().plus(grace), left: TIMES }
-    }
-
-    /// The same, but what has ended may have passed on to them that they are to end: a second time could mean "at once" to
-    /// them, so they are told later, if they are still there.
-    #[cfg(feature = "run")]
-    pub fn begin_sparing(rest: Rest, grace: f64) -> LeftoverSweep {
-        rest.tell(SIGCONT);
-        let tell_at = Some(now().plus((grace / 2.0).min(SPARED)));
+        let tell_at = spared.then(|| now().plus((grace / 2.0).min(SPARED)));
         LeftoverSweep { rest, tell_at, kill_at: now().plus(grace), left: TIMES }
     }
 
@@ -194,7 +187,7 @@ impl Processes {
             return;
         }
         cx.log.info(format_args!("{}", rest.reason(GRACE)));
-        self.sweep = Some(LeftoverSweep::begin(rest, GRACE));
+        self.sweep = Some(LeftoverSweep::begin(rest, GRACE, false));
         if cx.arbiter.is_hurried() {
             self.hurry_sweep();
         }

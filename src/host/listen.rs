@@ -4,15 +4,16 @@
 //! somebody holds only where that is wanted. It is not removed but moved aside, until circus is sure that it needs the
 //! path for good ([`OwnFile::keep`]); until then a failure puts it back.
 
-use crate::host::files::{Aside, Location, OwnFile};
+use crate::host::files::{Aside, Location, OwnFile, if_there};
 use crate::sys::address::Address;
-use crate::sys::socket::{self, BindError, PathState, SocketSpec};
+use crate::sys::socket::{self, BindError, SocketSpec};
 use crate::sys::{process, user};
 use std::fs::File;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 #[cfg(any(feature = "logs", feature = "plugins"))]
 use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::time::Duration;
 use std::{fmt, io};
@@ -70,13 +71,15 @@ pub fn claim(spec: &SocketSpec, replace: bool, owner: Owner) -> Result<(OwnedFd,
     let location = Location::of_entry(path).map_err(at("looking at it"))?;
     // A socket that is bound and does not listen yet looks like one that nobody holds.
     let turn = turn(&location);
-    let aside = match socket::path_state(path).map_err(at("looking at it"))? {
-        PathState::Absent => None,
-        PathState::NotASocket => return Err(Obstacle::NotASocket),
-        PathState::InUse if !replace => return Err(Obstacle::InUse),
-        PathState::InUse | PathState::Stale => {
-            Some(Aside::put(path).map_err(at("moving the old socket aside"))?)
-        }
+    let held = match if_there(path.symlink_metadata()).map_err(at("looking at it"))? {
+        Some(found) if !found.file_type().is_socket() => return Err(Obstacle::NotASocket),
+        Some(_) => socket::is_held(path).map_err(at("looking at it"))?,
+        None => None,
+    };
+    let aside = match held {
+        None => None,
+        Some(true) if !replace => return Err(Obstacle::InUse),
+        Some(_) => Some(Aside::put(path).map_err(at("moving the old socket aside"))?),
     };
     let user = match owner {
         Owner::Circus => None,

@@ -7,6 +7,7 @@ use crate::arbiter::Pid;
 use crate::host::processes::Processes;
 use crate::parts::log::Level;
 use crate::reactor::part::Cx;
+use crate::sorted::Sorted;
 use crate::sys::limit::{self, Limit};
 use crate::sys::{self, io_words};
 use std::fs::File;
@@ -14,6 +15,7 @@ use std::io;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+/// How long after a look has failed it is taken again: at first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -47,71 +49,64 @@ pub fn with_spare<T>(look: &dyn Fn() -> io::Result<T>) -> io::Result<T> {
     drop(spare.take());
     let mut looked = look();
     if looked.as_ref().is_err_and(sys::wants_descriptor)
-        && let Ok(lifted) = Lifted::lift()
+        && let Ok(was) = limit::get(limit::NOFILE)
+        && lift(&was).is_ok()
     {
         looked = look();
-        drop(lifted);
+        let _ = limit::set(&was); // it only gets lower
     }
     keep_spare(&mut spare);
     looked
 }
 
-/// The limit on open files is out of the way for as long as this lives. Somebody has set it below the descriptors that
-/// circus has already, so that giving one up frees none: the lowest free number is still too high.
-struct Lifted(Limit);
-
-impl Lifted {
-    /// What it is lifted to where the hard limit is no higher, which takes the right to do so.
+/// Puts the limit on open files out of the way: somebody has set it below the descriptors that circus has already, so that
+/// giving one up frees none, since the lowest free number is still too high. To go beyond the hard limit takes the right
+/// to do so.
+fn lift(was: &Limit) -> io::Result<()> {
     const ENOUGH: u64 = 65_536;
-
-    fn lift() -> io::Result<Lifted> {
-        let was = limit::get(limit::NOFILE)?;
-        let most = was.hard.max(Lifted::ENOUGH);
-        limit::set(&Limit { soft: most, hard: most, ..was })
-            .or_else(|_| limit::set(&Limit { soft: was.hard, ..was }))?;
-        Ok(Lifted(was))
-    }
+    let most = was.hard.max(ENOUGH);
+    let lifted = limit::set(&Limit { soft: most, hard: most, ..*was });
+    lifted.or_else(|_| limit::set(&Limit { soft: was.hard, ..*was }))
 }
 
-impl Drop for Lifted {
-    fn drop(&mut self) {
-        let _ = limit::set(&self.0); // it only gets lower
+/// When something is tried again, after a pause that grows.
+#[derive(Default)]
+pub struct Retry {
+    pub at: Option<Instant>,
+    pause: Duration,
+}
+
+impl Retry {
+    /// It has failed.
+    pub fn later(&mut self, now: Instant) {
+        self.pause = self.pause.saturating_mul(2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        self.at = Some(now + self.pause);
+    }
+
+    /// Whether it is time.
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.at.is_some_and(|at| at <= now)
+    }
+
+    /// It has gone well.
+    pub fn over(&mut self) {
+        *self = Retry::default();
     }
 }
 
 /// The looks that are to be taken again.
 #[derive(Default)]
 pub struct Looks {
-    /// Groups without their leaders, and the signals that are meant for them.
-    remnants: Vec<(Pid, i32)>,
-    /// Somebody who left a tree may be there.
-    strays: bool,
-    again_at: Option<Instant>,
-    pause: Duration,
+    /// Groups without their leaders, and the last signals that are meant for them.
+    pub remnants: Sorted<Pid, i32>,
+    pub retry: Retry,
 }
 
 impl Looks {
-    /// When it is time.
-    pub fn next(&self) -> Option<Instant> {
-        self.again_at
-    }
-
-    /// The strays are to be looked for again.
-    pub fn strays(&mut self) {
-        self.strays = true;
-    }
-
-    /// This group is to get this signal, and no earlier one.
-    pub fn remnant(&mut self, pgid: Pid, signum: i32) {
-        self.remnants.retain(|(other, _)| *other != pgid);
-        self.remnants.push((pgid, signum));
-    }
-
     /// A look has failed, and is noted to be taken again.
     pub fn later(&mut self, error: &io::Error, cx: &mut Cx<'_>) {
-        if self.again_at.is_none() {
-            self.pause = self.pause.saturating_mul(2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
-            self.again_at = Some(cx.now + self.pause);
+        if self.retry.at.is_none() {
+            self.retry.later(cx.now);
         }
         if error.kind() == io::ErrorKind::WouldBlock {
             return; // somebody is about to become another program, which is soon over
@@ -127,10 +122,8 @@ impl Looks {
 impl Processes {
     /// Takes the looks that had failed.
     pub(super) fn look_again(&mut self, cx: &mut Cx<'_>) {
-        self.looks.again_at = None;
-        if std::mem::take(&mut self.looks.strays) {
-            self.descendants.look_again();
-        }
+        self.looks.retry.at = None;
+        self.descendants.look_again();
         self.look_for_strays(cx);
         for (pgid, signum) in std::mem::take(&mut self.looks.remnants) {
             // The number may have become another's.
@@ -138,8 +131,8 @@ impl Processes {
                 self.signal_remnant(pgid, signum, cx);
             }
         }
-        if self.looks.again_at.is_none() {
-            self.looks.pause = Duration::ZERO;
+        if self.looks.retry.at.is_none() {
+            self.looks.retry.over();
             cx.log.over(Level::Info, CAUSE, format_args!("processes can be looked at again"));
         }
     }

@@ -14,14 +14,13 @@ pub(crate) mod kill;
 pub(crate) mod leftovers;
 pub(crate) mod listen;
 pub(crate) mod looks;
-#[cfg_attr(not(feature = "cgroup"), path = "no_oom.rs")]
+#[cfg(feature = "cgroup")]
 pub(crate) mod oom;
 pub(crate) mod pidfile;
 pub(crate) mod processes;
 pub(crate) mod procfs;
 pub(crate) mod reap;
 pub(crate) mod resolve;
-pub(crate) mod spawn;
 pub(crate) mod spawn_template;
 pub(crate) mod surroundings;
 pub(crate) mod termination_message;

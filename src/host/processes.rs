@@ -2,15 +2,14 @@
 //! they leave behind.
 
 use crate::arbiter::{Pid, WatcherId};
-use crate::host::cgroup::Cgroups;
-use crate::host::descendants::Descendants;
+use crate::host::cgroup::{Cgroups, OutOfMemory};
+use crate::host::descendants::{self, Descendants, cgroup_of};
 use crate::host::kill::Told;
 use crate::host::leftovers::LeftoverSweep;
 use crate::host::looks::Looks;
-use crate::host::oom::OutOfMemory;
 use crate::host::reap::Reaping;
-use crate::host::spawn::{NotSpawned, say};
 use crate::host::spawn_template::SpawnTemplate;
+use crate::host::trouble::Trouble;
 use crate::reactor::part::{Cx, Effect, Job, Part};
 use crate::sorted::Sorted;
 use std::collections::VecDeque;
@@ -25,7 +24,7 @@ const SPAWN_SLICE: Duration = Duration::from_millis(1);
 /// All that is known of processes besides what the arbiter knows.
 #[derive(Default)]
 pub struct Processes {
-    templates: Sorted<WatcherId, SpawnTemplate>,
+    pub templates: Sorted<WatcherId, SpawnTemplate>,
     /// Spawns that are still to be done, and until when that goes on in this turn.
     spawns: VecDeque<(WatcherId, u32)>,
     spawn_until: Option<Instant>,
@@ -39,7 +38,7 @@ pub struct Processes {
     pub(super) reaping: Reaping,
     pub(super) oom: OutOfMemory,
     /// Processes of watchers that are gone, which were to live on.
-    pub(super) left_alone: Vec<Pid>,
+    pub left_alone: Vec<Pid>,
     /// Processes that SIGKILL did not end.
     pub(super) survivors: Vec<Pid>,
     /// What is done about what the processes have left, at the end.
@@ -52,16 +51,6 @@ impl Processes {
         self.spawns.push_back((watcher, wid));
     }
 
-    /// Whether some wait for that.
-    pub fn are_spawning(&self) -> bool {
-        !self.spawns.is_empty()
-    }
-
-    /// Takes the template of a watcher, if it is there, for one process.
-    pub fn take_template(&mut self, watcher: WatcherId) -> Option<SpawnTemplate> {
-        self.templates.remove(&watcher)
-    }
-
     /// Keeps a template for the next process.
     pub fn keep_template(&mut self, watcher: WatcherId, template: SpawnTemplate) {
         if self.templates.len() >= MOST_TEMPLATES {
@@ -70,35 +59,25 @@ impl Processes {
         self.templates.insert(watcher, template);
     }
 
-    /// What templates are made from has changed.
-    pub fn drop_templates(&mut self) {
-        self.templates.clear();
-    }
-
     /// Makes a process with what all parts have lent to it.
     ///
     /// # Errors
     /// Why there is none.
-    pub fn make(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<Pid, NotSpawned> {
+    pub fn make(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<Pid, Trouble> {
         let cgroup = self.cgroups.enter(job.watcher, &job.config, cx.log)?;
         let template = &mut job.template;
         template.vary(&job.config, job.wid)?;
         let child = &mut template.child;
         child.restrictions.cgroup = cgroup;
         let is_tree = job.config.options.kill_mode == "tree";
-        let mut tree = is_tree.then(|| self.descendants.begin(child, job.watcher, &mut self.cgroups));
-        job.mark = match &tree {
-            Some(tree) => Some(tree.mark()),
-            None => job.marked.then(|| self.descendants.mark(child)),
-        };
-        let spawned = match &mut tree {
-            Some(tree) => tree.spawn(cx.host, child),
-            None => cx.host.spawn(child),
-        };
-        let pid = spawned.map_err(|error| NotSpawned::by(error.errno, say(&error, template)))?.pid();
+        job.mark = (is_tree || job.marked).then(|| self.descendants.mark(child));
+        let tree = job.mark.filter(|_| is_tree);
+        let mut own = tree.and_then(|mark| self.cgroups.make_below(job.watcher, &cgroup_of(mark)));
+        let spawned = descendants::spawn(cx.host, child, &mut own);
+        let pid = spawned.map_err(|error| template.trouble(&error))?.pid();
         self.told.forget(pid);
-        if let Some(tree) = tree {
-            self.descendants.plant(pid, tree);
+        if let Some(mark) = tree {
+            self.descendants.plant(pid, mark, own);
         }
         Ok(pid)
     }
@@ -107,11 +86,6 @@ impl Processes {
     pub fn give_up(&mut self, pid: Pid) {
         self.survivors.push(pid);
         self.give_tree_up(pid);
-    }
-
-    /// Processes of a watcher that is gone are to live on.
-    pub fn leave_alone(&mut self, pids: Vec<Pid>) {
-        self.left_alone.extend(pids);
     }
 
     /// The end: gives back what was made for processes.
@@ -134,7 +108,7 @@ impl Processes {
 
 impl Part for Processes {
     fn is_busy(&self) -> bool {
-        self.is_reaping() || self.are_spawning() || self.descendants.are_due()
+        self.is_reaping() || !self.spawns.is_empty() || self.descendants.due
     }
 
     fn begin(&mut self, cx: &mut Cx<'_>) {
@@ -147,11 +121,12 @@ impl Part for Processes {
     }
 
     fn deadline(&mut self) -> Option<Instant> {
-        self.looks.next().into_iter().chain(self.reaping.next()).chain(self.next_sweep()).min()
+        let looks = [self.looks.retry.at, self.reaping.retry.at, self.next_sweep()];
+        looks.into_iter().flatten().min()
     }
 
     fn due(&mut self, cx: &mut Cx<'_>) {
-        if self.looks.next().is_some_and(|at| at <= cx.now) {
+        if self.looks.retry.is_due(cx.now) {
             self.look_again(cx);
         }
     }

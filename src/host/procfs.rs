@@ -128,7 +128,7 @@ fn listed_children(pid: Pid) -> io::Result<Vec<Pid>> {
     for thread in threads {
         let file = format!("{path}/{thread}/children");
         match with_spare(&|| std::fs::read_to_string(&file)) {
-            Ok(text) => children.extend(pids_in(&text)),
+            Ok(text) => children.extend(text.split_whitespace().filter_map(|pid| pid.parse::<Pid>().ok())),
             // a kernel without CONFIG_PROC_CHILDREN, or a thread that has ended
             Err(error) if is_gone(&error) => return children_by_scan(pid),
             Err(error) => return Err(error),
@@ -148,14 +148,8 @@ fn numbers_in(path: &str) -> io::Result<Vec<Pid>> {
     })
 }
 
-fn pids_in(text: &str) -> impl Iterator<Item = Pid> {
-    text.split_whitespace().filter_map(|pid| pid.parse().ok())
-}
-
 fn children_by_scan(pid: Pid) -> io::Result<Vec<Pid>> {
-    let mut children = parents()?;
-    children.retain(|_, parent| *parent == pid);
-    Ok(children.keys().copied().collect())
+    Ok(parents()?.iter().filter(|(_, parent)| **parent == pid).map(|(child, _)| *child).collect())
 }
 
 /// All processes with their parents.

@@ -6,21 +6,19 @@
 
 use crate::arbiter::process::Exit;
 use crate::arbiter::{Event, Pid};
+use crate::host::looks::Retry;
 use crate::host::processes::Processes;
-use crate::host::spawn::NotSpawned;
+use crate::host::spawn_template::late_trouble;
+use crate::host::trouble::Trouble;
 use crate::parts::log::Level;
 use crate::reactor::part::{Cx, Effect};
 use crate::signals::SIGKILL;
 use crate::sys::child::SpawnError;
 use crate::sys::{self, signal, wait};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// How many zombies are taken in one turn: the others want to be looked at too.
 const MOST: usize = 256;
-
-/// How long after it could not be looked for zombies that is tried again: at first, and at most.
-const AGAIN: Duration = Duration::from_millis(100);
-const LATEST: Duration = Duration::from_secs(10);
 
 /// The looks for zombies.
 #[derive(Default)]
@@ -30,27 +28,22 @@ pub struct Reaping {
     /// How many may still be taken in this turn, and whether that has begun.
     left: usize,
     begun: bool,
-    /// A look has failed: when the next one is to be, and the pause before that.
-    again_at: Option<Instant>,
-    pause: Option<Duration>,
+    /// No signal comes for a zombie that could not be taken in.
+    pub(super) retry: Retry,
+    /// The last one could not be reaped.
+    failed: bool,
 }
 
 impl Reaping {
-    /// When zombies are to be looked for though no signal has come.
-    pub fn next(&self) -> Option<Instant> {
-        self.again_at
-    }
-
     /// A turn begins.
     pub fn begin_turn(&mut self, now: Instant) {
         (self.left, self.begun) = (MOST, false);
-        self.due |= self.again_at.is_some_and(|at| at <= now);
+        self.due |= self.retry.is_due(now);
     }
 
-    /// No signal comes for a zombie that could not be taken in.
     fn try_later(&mut self, now: Instant) {
-        let pause = self.pause.map_or(AGAIN, |pause| (pause * 2).min(LATEST));
-        (self.again_at, self.pause, self.due) = (Some(now + pause), Some(pause), false);
+        self.retry.later(now);
+        (self.due, self.failed) = (false, false);
     }
 }
 
@@ -72,25 +65,24 @@ impl Processes {
             return false;
         }
         if !reaping.begun {
-            (reaping.begun, reaping.again_at) = (true, None);
+            (reaping.begun, reaping.failed, reaping.retry.at) = (true, false, None);
             cx.effect(Effect::Reaping);
             return true;
         }
-        if reaping.again_at.is_some() {
-            reaping.try_later(cx.now); // the last one could not be reaped
+        if reaping.failed {
+            reaping.try_later(cx.now);
             return false;
         }
         reaping.left -= 1;
         match wait::peek() {
             Ok(Some((pid, exit))) => {
-                let exit = match exit {
-                    wait::Exit::Code(code) => Exit::Code(code),
-                    wait::Exit::Signal(number) => Exit::Signal(number),
-                };
                 cx.effect(Effect::Ended { pid, exit });
                 return true;
             }
-            Ok(None) => (reaping.due, reaping.pause) = (false, None),
+            Ok(None) => {
+                reaping.due = false;
+                reaping.retry.over();
+            }
             Err(error) => {
                 let text = format_args!("looking for zombies: {}; tried again", sys::io_words(&error));
                 cx.log.once(Level::Error, "waitid", text);
@@ -124,7 +116,7 @@ impl Processes {
         if let Err(error) = wait::reap(pid) {
             let text = format_args!("reaping {pid}: {}", sys::io_words(&error));
             cx.log.once(Level::Error, "waitpid", text);
-            self.reaping.again_at = Some(cx.now + AGAIN);
+            self.reaping.failed = true;
         }
         if group == pid {
             let group_left = signal::group_exists(pid);
@@ -154,7 +146,7 @@ impl Processes {
 
 /// A child is a zombie that has never become its program, which was not known when it was spawned.
 fn did_not_run(pid: Pid, error: &SpawnError, cx: &mut Cx<'_>) {
-    let NotSpawned { reason, shortage } = NotSpawned::late(error);
+    let Trouble { why: reason, shortage } = late_trouble(error);
     match cx.arbiter.owner(pid) {
         Some(_) => cx.event(Event::NeverRan { pid, reason, shortage }),
         None => cx.log.error(format_args!("process {pid} has not become its program: {reason}")),

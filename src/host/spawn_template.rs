@@ -1,29 +1,29 @@
 //! From the options of a watcher to a child that is ready to be spawned.
 //!
-//! What does not depend on the process is prepared once for each watcher: a [`Blueprint`]. It is made anew when the
+//! What does not depend on the process is prepared once for each watcher: a [`SpawnTemplate`]. It is made anew when the
 //! options change. Users, limits and sockets are looked up here, so that a name that does not exist stops this
 //! watcher with its reason and nobody else.
 
-#[cfg(feature = "helpers")]
-mod beside;
 mod environment;
 mod inherit;
 mod rights;
 
-#[cfg(feature = "helpers")]
-pub(crate) use beside::{apart_from, beside};
 #[cfg(feature = "history")]
 pub use inherit::nonblocking;
 pub use inherit::{Given, Offered, awaited};
 
 use crate::config::expand::{self, expand, member};
+#[cfg(feature = "helpers")]
+use crate::config::options::WatcherOptions;
 use crate::config::options::watcher;
 use crate::config::sockets::handed_down;
 use crate::config::{Names, Value, WatcherConfig, families, text, words};
 use crate::control::python::cut;
 use crate::host::surroundings::current_dir;
+use crate::host::trouble::Trouble;
 use crate::sorted::Sorted;
-use crate::sys::child::{Child, Stdio};
+use crate::sys;
+use crate::sys::child::{Child, SpawnError, Stdio, Step};
 use inherit::{Inherited, find, inherited, on_stdin};
 use std::ffi::CString;
 use std::os::fd::RawFd;
@@ -166,21 +166,34 @@ impl SpawnTemplate {
         set_program(&mut self.child, program, &argv, &env)
     }
 
-    /// What was not found, for messages: the bare name and where it was looked for, or else the path.
-    pub fn not_found(&self, number: usize) -> String {
-        let Some((name, path)) = &self.looked_for else { return format!("exec {}", self.program(number)) };
-        format!("exec {}, in PATH={}", cut(name), cut(path))
+    /// Why there is no process, with the path it is about.
+    pub fn trouble(&self, error: &SpawnError) -> Trouble {
+        let (child, words) = (&self.child, sys::errno_words(error.errno));
+        let working_dir = || in_words(child.working_dir.as_ref());
+        let program = || in_words(child.programs.get(error.program()).or(child.programs.last()));
+        let why = match (error.step, child.uid) {
+            (Step::Exec, _) if child.prepare.is_some() => return late_trouble(error),
+            (Step::Exec, _) => match self.looked_for.as_ref().filter(|_| error.errno == sys::ENOENT) {
+                Some((name, path)) => format!("exec {}, in PATH={}: {words}", cut(name), cut(path)),
+                None => format!("exec {}: {words}", program()),
+            },
+            (Step::Chdir, Some(uid)) if error.errno == sys::EACCES => {
+                format!("working_dir {}: {words} (uid {uid} may not enter it)", working_dir())
+            }
+            (Step::Chdir, _) => format!("working_dir {}: {words}", working_dir()),
+            _ => error.to_string(),
+        };
+        Trouble::by(error.errno, why)
     }
+}
 
-    /// The path that was tried last, or the one of this number, for messages.
-    pub fn program(&self, number: usize) -> String {
-        in_words(self.child.programs.get(number).or(self.child.programs.last()))
-    }
-
-    /// The directory that the processes run in, for messages.
-    pub fn working_dir(&self) -> String {
-        in_words(self.child.working_dir.as_ref())
-    }
+/// Why a process has never become its program, as far as it has told after it had been made.
+pub fn late_trouble(error: &SpawnError) -> Trouble {
+    let why = match error.step {
+        Step::Chdir => format!("working_dir {}: {}", error.path, sys::errno_words(error.errno)),
+        _ => error.to_string(),
+    };
+    Trouble::by(error.errno, why)
 }
 
 fn in_words(path: Option<&CString>) -> String {
@@ -321,6 +334,53 @@ fn rightful(config: &WatcherConfig) -> Result<Child, String> {
     rights::set_ids(config, &mut child)?;
     child.restrictions = rights::restrictions(config)?;
     Ok(child)
+}
+
+/// What runs beside the processes of a watcher as one of them would, without a program yet, and its environment but for
+/// what comes from files.
+///
+/// # Errors
+/// A sentence that says what is missing.
+#[cfg(feature = "helpers")]
+pub(crate) fn beside(config: &WatcherConfig, wid: Option<u32>) -> Result<(Child, Names), String> {
+    let lookup = |name: &str| wid.filter(|_| name.eq_ignore_ascii_case("wid")).map(|wid| wid.to_string());
+    let child = Child { prepare: preparation(config), ..rightful(config)? };
+    Ok((child, variables(&environment::environment(config)?, &[], &lookup)))
+}
+
+/// The same for what runs with the rights of circus, or of the user `uid`, and only on behalf of a watcher: nothing
+/// that the watcher's user may write (its directory, `env_file`, `virtualenv`) has a say in it. The variables are those
+/// of the configuration, without any by which a program takes in other code ([`environment::names_code`]), and programs
+/// are found as circus finds its own.
+///
+/// # Errors
+/// A sentence that says what is missing.
+#[cfg(feature = "helpers")]
+pub(crate) fn apart_from(config: &WatcherConfig, uid: Option<&str>) -> Result<(Child, Names), String> {
+    let copy_env = config.options.copy_env;
+    let options = WatcherOptions { uid: uid.map(Into::into), copy_env, ..WatcherOptions::default() };
+    let mut set = Rc::clone(&config.env);
+    if config.options.uid.as_deref().is_some_and(|user| Some(user) != uid) {
+        Rc::make_mut(&mut set).retain(|name, value| !environment::names_code(name, value));
+    }
+    let own = WatcherConfig { env: set, options, ..WatcherConfig::default() };
+    let of_hooks = |why: String| why.replacen("uid =", "hooks_uid =", 1);
+    let (child, mut env) = beside(&own, None).map_err(of_hooks)?;
+    env.retain(|name, _| !name.starts_with("LD_"));
+    env.insert("PATH".into(), own_path());
+    Ok((child, env))
+}
+
+/// What a program beside the processes of a watcher finds out itself, if they have files to look at: its environment,
+/// and where it is in PATH.
+#[cfg(feature = "helpers")]
+fn preparation(config: &WatcherConfig) -> Option<crate::sys::child::Prepare> {
+    let config = environment::has_files(config).then(|| config.clone())?;
+    Some(Rc::new(move |child| {
+        let env = environment::with_files(&config, child)?;
+        let argv: Vec<String> = child.argv.iter().map(|word| text::from_bytes(word.as_bytes())).collect();
+        becoming(argv.first().map_or("", String::as_str), &argv, &env)
+    }))
 }
 
 /// The environment of one process.

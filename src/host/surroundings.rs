@@ -7,20 +7,14 @@ use std::os::unix::ffi::OsStrExt;
 
 /// What only the parent of a process can tell it, about descriptors and about the service manager: what circus was told
 /// is not for its own processes.
-pub const OF_A_PARENT: [&str; 7] = [
-    "LISTEN_FDS",
-    "LISTEN_PID",
-    "LISTEN_FDNAMES",
-    "LISTEN_PIDFDID",
-    "NOTIFY_SOCKET",
-    "WATCHDOG_PID",
-    "WATCHDOG_USEC",
-];
+pub fn of_a_parent() -> impl Iterator<Item = &'static str> {
+    "LISTEN_FDS LISTEN_PID LISTEN_FDNAMES LISTEN_PIDFDID NOTIFY_SOCKET WATCHDOG_PID WATCHDOG_USEC".split(' ')
+}
 
 /// The environment of circus, as the configuration and so its processes see it: without what those that started
 /// circus say to it alone.
 pub fn environ() -> Names {
-    let is_own = |name: &str| OF_A_PARENT.contains(&name) || name.starts_with("EINHORN_");
+    let is_own = |name: &str| of_a_parent().any(|own| own == name) || name.starts_with("EINHORN_");
     whole_environ().into_iter().filter(|(name, _)| !is_own(name)).collect()
 }
 

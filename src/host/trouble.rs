@@ -15,15 +15,26 @@ pub struct Trouble {
 }
 
 impl Trouble {
+    /// The system's reason, and all in words.
+    pub fn by(errno: i32, why: String) -> Trouble {
+        Trouble { shortage: is_shortage(errno) || tells_of_shortage(&why), why }
+    }
+
     /// The same, with what it is about before it.
     pub fn about(self, what: &str) -> Trouble {
         Trouble { why: format!("{what}: {}", self.why), ..self }
     }
+
+    /// Why there is no pipe, or no pair of sockets.
+    pub fn no_pipe(error: Error) -> Trouble {
+        Trouble::from(error).about("pipe")
+    }
 }
 
 impl From<String> for Trouble {
+    /// The words of an error that the system has given stand at the end of a sentence.
     fn from(why: String) -> Trouble {
-        Trouble { why, shortage: false }
+        Trouble { shortage: tells_of_shortage(&why), why }
     }
 }
 
@@ -37,8 +48,7 @@ impl From<Error> for Trouble {
 
 impl From<SpawnError> for Trouble {
     fn from(error: SpawnError) -> Trouble {
-        let why = error.to_string();
-        Trouble { shortage: is_shortage(error.errno) || tells_of_shortage(&why), why }
+        Trouble::by(error.errno, error.to_string())
     }
 }
 
@@ -50,6 +60,8 @@ mod tests {
     fn what_circus_is_short_of_is_told_from_what_others_do() {
         let of = |errno: i32| Trouble::from(Error::from_raw_os_error(errno)).shortage;
         // EMFILE ENFILE ENOMEM ENOBUFS, then ECONNREFUSED ENOENT EAGAIN
+        let told = |why: &str| Trouble::from(why.to_string()).shortage;
+        assert!(told("/etc/passwd: Too many open files") && !told("Too many open files: no"));
         assert_eq!([24, 23, 12, 105, 111, 2, 11].map(of), [true, true, true, true, false, false, false]);
     }
 }

@@ -14,11 +14,12 @@ use crate::config::probe::{self, Probe};
 use crate::host::descendants::{Mark, bearer};
 use crate::host::endpoint::absolute;
 use crate::host::procfs;
-use crate::host::spawn::{NotSpawned, no_pipe};
+use crate::host::trouble::Trouble;
 use crate::parts::log::Level;
 use crate::reactor::io::read_piece;
 use crate::reactor::part::{Cx, Effect, Job, Part, Readiness};
-use crate::sys::{io_words, is_gone, message, process, signal};
+use crate::sys::socket::receive_from;
+use crate::sys::{io_words, is_gone, process, signal};
 use socket::{Allowance, OpenSocket, PAUSE};
 use std::fs::File;
 use std::io::ErrorKind;
@@ -97,7 +98,7 @@ impl NotifySocket {
             return;
         }
         for _ in 0..DATAGRAMS.min(left) {
-            match message::receive(fd, &mut buffer) {
+            match receive_from(fd, &mut buffer) {
                 Ok((length, sender)) => {
                     self.allowance.spend();
                     self.take(buffer.get(..length).unwrap_or_default(), sender, cx);
@@ -231,7 +232,7 @@ impl Part for NotifySocket {
     }
 
     /// Gives it the descriptor to which it is to write a newline, if it tells so that it is ready.
-    fn lend(&mut self, job: &mut Job, _: &mut Cx<'_>) -> Result<(), NotSpawned> {
+    fn lend(&mut self, job: &mut Job, _: &mut Cx<'_>) -> Result<(), Trouble> {
         job.marked |= job.config.wants_notify_socket();
         let text = job.config.options.ready.as_deref().unwrap_or_default();
         if text.trim().is_empty() {
@@ -241,7 +242,7 @@ impl Part for NotifySocket {
         if let Probe::Fd(number) = probe {
             let sockets = &mut job.template.child.sockets;
             probe::collision(number, sockets.len()).map_or(Ok(()), Err)?;
-            let (reader, writer) = process::pipe().map_err(no_pipe)?;
+            let (reader, writer) = process::pipe().map_err(Trouble::no_pipe)?;
             sockets.push((writer.as_raw_fd(), number));
             self.lent = Some((reader, writer));
         }

@@ -4,8 +4,8 @@ use crate::arbiter::process::Exit;
 use crate::arbiter::request::{Question, Tail, Ticket};
 use crate::arbiter::{Action, Event, Pid, Published, WatcherId};
 use crate::control::secrets;
-use crate::host::spawn::{NotSpawned, gone};
 use crate::host::spawn_template::SpawnTemplate;
+use crate::host::trouble::Trouble;
 use crate::reactor::eventloop::Daemon;
 use crate::reactor::part::{Effect, Job};
 use crate::reactor::registry::Key;
@@ -44,7 +44,7 @@ impl Daemon {
             }
             Action::Changed(id) => self.each(&mut |part, cx| part.changed(id, cx)),
             Action::Forgotten { watcher, left } => {
-                self.parts.processes.leave_alone(left);
+                self.parts.processes.left_alone.extend(left);
                 self.each(&mut |part, cx| part.forgotten(watcher, cx));
             }
             Action::Exit(fall) => {
@@ -72,7 +72,7 @@ impl Daemon {
     pub(super) fn spawn(&mut self, watcher: WatcherId, wid: u32) {
         let event = match self.try_spawn(watcher, wid) {
             Ok(pid) => Event::Spawned { watcher, pid },
-            Err(NotSpawned { reason, shortage }) => {
+            Err(Trouble { why: reason, shortage }) => {
                 self.each(&mut |part, cx| part.vacated(watcher, wid, cx));
                 Event::SpawnFailed { watcher, reason, shortage }
             }
@@ -81,10 +81,10 @@ impl Daemon {
         self.core.event(event);
     }
 
-    fn try_spawn(&mut self, watcher: WatcherId, wid: u32) -> Result<Pid, NotSpawned> {
-        let found = self.core.arbiter.watcher(watcher).ok_or_else(gone)?;
+    fn try_spawn(&mut self, watcher: WatcherId, wid: u32) -> Result<Pid, Trouble> {
+        let found = self.core.arbiter.watcher(watcher).ok_or_else(|| "the watcher is gone".to_string())?;
         let (config, replaces) = (Rc::clone(found.making()), found.replaces());
-        let template = match self.parts.processes.take_template(watcher) {
+        let template = match self.parts.processes.templates.remove(&watcher) {
             Some(template) => template,
             None => {
                 #[cfg(not(feature = "health"))]
@@ -103,7 +103,7 @@ impl Daemon {
         made
     }
 
-    fn lend_and_make(&mut self, job: &mut Job) -> Result<Pid, NotSpawned> {
+    fn lend_and_make(&mut self, job: &mut Job) -> Result<Pid, Trouble> {
         let mut lent = Ok(());
         self.each(&mut |part, cx| {
             if lent.is_ok() {

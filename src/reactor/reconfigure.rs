@@ -163,7 +163,7 @@ fn take_sockets(prepared: Prepared, core: &mut Core, parts: &mut Parts) -> Vec<W
         return Vec::new();
     }
     // They hold numbers of descriptors, and so do watchers that wait for a socket to be used.
-    parts.processes.drop_templates();
+    parts.processes.templates.clear();
     parts.sockets.watch_all_again(&mut core.cx(Key::sockets));
     let both = before.into_iter().zip(given(core, parts));
     both.filter(|(before, after)| before != after).map(|(_, (id, _))| id).collect()

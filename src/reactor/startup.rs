@@ -128,7 +128,7 @@ pub fn run(options: &Options) -> u8 {
         Ok((mut daemon, pidfile)) => {
             if let Some(notifier) = notifier {
                 // The one that waits may have been killed; the daemon runs all the same.
-                let _ = notifier.ready();
+                let _ = notifier.say(0, "");
             }
             daemon.run();
             let fall = daemon.fall.take();
@@ -161,7 +161,7 @@ fn tell_of_fall(daemon: &mut Daemon, fall: &CriticalExit) {
 fn report(notifier: Option<Notifier>, failure: &Failure) -> u8 {
     match notifier {
         Some(notifier) => {
-            let _ = notifier.failed(&failure.message, failure.code);
+            let _ = notifier.say(failure.code, &failure.message);
         }
         None => complain(&format!("circus: {}", failure.message)),
     }
@@ -256,7 +256,7 @@ fn open_first_log(options: &Options, circus: &CircusOptions) -> Result<(Log, Opt
 #[cfg_attr(not(feature = "plugins"), allow(unused_variables, reason = "plugins alone need them"))]
 pub(crate) fn watchers(config: &mut Config, cwd: &str, endpoint: &str, log: &mut Log) -> Vec<WatcherConfig> {
     #[cfg(feature = "plugins")]
-    let plugins = plugins::watchers(config, &Surroundings { environ: &environ(), cwd, endpoint }, log);
+    let plugins = plugins::watchers(&Surroundings { config, environ: &environ(), cwd, endpoint }, log);
     let mut watchers = std::mem::take(&mut config.watchers);
     #[cfg(feature = "plugins")]
     watchers.extend(plugins);

@@ -15,8 +15,7 @@ pub fn cpu_ns() -> u64 {
 }
 
 fn nanoseconds_of(clock: libc::clockid_t) -> u64 {
-    // SAFETY: all zeros are a valid timespec.
-    let mut now: libc::timespec = unsafe { mem::zeroed() };
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `now` is ours to be written to. These clocks are on every Linux, so it cannot fail.
     unsafe { libc::clock_gettime(clock, &mut now) };
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);

@@ -32,21 +32,9 @@ pub struct Outcome {
 pub struct Notifier(PipeWriter);
 
 impl Notifier {
-    /// Lets the waiting process exit with 0.
-    pub fn ready(self) -> io::Result<()> {
-        self.say(0, "")
-    }
-
-    /// Lets the waiting process print `message` and exit with `code`, which is not 0.
-    pub fn failed(self, message: &str, code: u8) -> io::Result<()> {
-        self.say(code, message)
-    }
-
-    /// The code, then the text.
-    fn say(mut self, code: u8, message: &str) -> io::Result<()> {
-        let mut line = vec![code];
-        line.extend_from_slice(message.as_bytes());
-        self.0.write_all(&line)
+    /// Lets the waiting process print `message` and exit with `code`: 0 without a message, or another one.
+    pub fn say(mut self, code: u8, message: &str) -> io::Result<()> {
+        self.0.write_all(&[&[code], message.as_bytes()].concat())
     }
 }
 
@@ -71,7 +59,7 @@ pub fn daemonize() -> io::Result<Role> {
         Ok(_) => exit_now(),
         Err(error) => {
             // The waiting process knows the rest from the end of the line, should this not arrive.
-            let _ = notifier.failed(&format!("cannot go into the background: {error}"), NO_WORD);
+            let _ = notifier.say(NO_WORD, &format!("cannot go into the background: {error}"));
             exit_now()
         }
     }
@@ -120,13 +108,13 @@ mod tests {
 
     #[test]
     fn a_daemon_that_is_ready_lets_the_parent_exit_with_0() {
-        let outcome = outcome_of(|notifier| notifier.ready().unwrap());
+        let outcome = outcome_of(|notifier| notifier.say(0, "").unwrap());
         assert_eq!(outcome, Outcome { code: 0, message: String::new() });
     }
 
     #[test]
     fn a_failure_arrives_with_its_reason() {
-        let outcome = outcome_of(|notifier| notifier.failed("no such file", 100).unwrap());
+        let outcome = outcome_of(|notifier| notifier.say(100, "no such file").unwrap());
         assert_eq!(outcome, Outcome { code: 100, message: "no such file".to_owned() });
     }
 
@@ -143,7 +131,7 @@ mod tests {
             // SAFETY: takes a number and touches no memory.
             let session = unsafe { libc::getsid(0) };
             let own = crate::sys::process::pid();
-            notifier.failed(&format!("{}", session != own && session > 1), 1).unwrap();
+            notifier.say(1, &format!("{}", session != own && session > 1)).unwrap();
         });
         assert_eq!(outcome.message, "true");
     }

@@ -2,7 +2,7 @@
 
 use super::cvt;
 use super::file::NEVER_WAIT;
-use std::ffi::{CStr, CString, OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -35,8 +35,7 @@ impl Directory {
 
     /// A directory in it. A symbolic link of this name is an error, unless the kernel is to follow it.
     pub fn enter(&self, name: &OsStr, follow: bool) -> io::Result<Directory> {
-        let links = if follow { 0 } else { libc::O_NOFOLLOW };
-        open_at(self.0.as_raw_fd(), name, HOLD | libc::O_DIRECTORY | links, 0).map(Directory)
+        self.open(name, HOLD | libc::O_DIRECTORY, follow, 0).map(Directory)
     }
 
     /// Whose it is, and who may write to it.
@@ -56,8 +55,7 @@ impl Directory {
     /// Whatever has this name, held so that it can be looked at and nothing else; a symbolic link itself, unless it is
     /// to be followed.
     pub fn entry(&self, name: &OsStr, follow: bool) -> io::Result<File> {
-        let links = if follow { 0 } else { libc::O_NOFOLLOW };
-        open_at(self.0.as_raw_fd(), name, HOLD | links, 0)
+        self.open(name, HOLD, follow, 0)
     }
 
     /// Opens the file of this name; a symbolic link is an error, unless it is to be followed. `mode`, less the umask,
@@ -105,19 +103,15 @@ fn c_name(name: &OsStr) -> io::Result<CString> {
 
 fn open_at(directory: RawFd, name: &OsStr, how: i32, mode: u32) -> io::Result<File> {
     let name = c_name(name)?;
+    let how = how | libc::O_CLOEXEC;
     loop {
-        match try_open_at(directory, &name, how | libc::O_CLOEXEC, mode) {
+        // SAFETY: the name ends with a null character and outlives the call.
+        match cvt(unsafe { libc::openat(directory, name.as_ptr(), how, mode as libc::c_uint) }) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => return done,
+            // SAFETY: the kernel has just returned this descriptor, and nobody else has it.
+            opened => return opened.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }.into()),
         }
     }
-}
-
-fn try_open_at(directory: RawFd, name: &CStr, how: i32, mode: u32) -> io::Result<File> {
-    // SAFETY: the name ends with a null character and outlives the call.
-    let fd = cvt(unsafe { libc::openat(directory, name.as_ptr(), how, mode as libc::c_uint) })?;
-    // SAFETY: the kernel has just returned this descriptor, and nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) }.into())
 }
 
 #[cfg(test)]

@@ -128,8 +128,8 @@ impl Terminal {
     /// # Errors
     /// The kernel refuses.
     pub fn watch_size(&self) -> io::Result<()> {
-        // SAFETY: the action does nothing at all. That there is one makes the signal interrupt a wait.
-        unsafe { low_level::register(libc::SIGWINCH, || {}) }.map(drop)
+        // Nobody looks at the flag. That the signal is handled makes it interrupt a wait.
+        signal_hook::flag::register(libc::SIGWINCH, Arc::default()).map(drop)
     }
 
     /// Waits for keys or for something on a connection, at most so long. Which of the two there is; neither when the

@@ -15,7 +15,6 @@ pub mod file;
 #[cfg(any(feature = "prompt", feature = "top"))]
 pub mod keyboard;
 pub mod limit;
-pub mod message;
 mod nss;
 pub mod process;
 pub mod queue;
@@ -27,7 +26,9 @@ mod unwind;
 pub mod user;
 pub mod wait;
 
+use std::ffi::c_int;
 use std::io;
+use std::os::fd::RawFd;
 
 /// A process or process group number, as the kernel counts them.
 pub type Pid = i32;
@@ -72,6 +73,12 @@ pub fn tells_of_shortage(reason: &str) -> bool {
 /// Turns the -1 of a system call into the error that errno names.
 fn cvt<T: PartialEq + From<i8>>(returned: T) -> io::Result<T> {
     if returned == T::from(-1) { Err(io::Error::last_os_error()) } else { Ok(returned) }
+}
+
+/// A command of fcntl(2), of those that take a number: -1 and errno where it fails.
+fn fcntl(fd: RawFd, command: c_int, argument: c_int) -> c_int {
+    // SAFETY: no command that is given here takes a pointer; nothing but the table of descriptors changes.
+    unsafe { libc::fcntl(fd, command, argument) }
 }
 
 /// The errno of the last system call of this thread that failed.

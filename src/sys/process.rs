@@ -6,10 +6,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Pid, cvt};
-
-pub use super::clock::{monotonic_ns, realtime, strftime};
-pub use super::daemonize::{Notifier, Outcome, Role, daemonize};
+use super::{Pid, cvt, fcntl};
 
 /// The number of this process.
 pub fn pid() -> Pid {
@@ -101,8 +98,7 @@ pub fn ensure_stdio() -> io::Result<()> {
 }
 
 fn is_open(fd: RawFd) -> bool {
-    // SAFETY: works on a number.
-    (unsafe { libc::fcntl(fd, libc::F_GETFD) }) != -1
+    fcntl(fd, libc::F_GETFD, 0) != -1
 }
 
 /// Makes 0, 1 and 2 /dev/null, so that circus holds no terminal any more.
@@ -122,8 +118,7 @@ pub(super) fn open_null() -> io::Result<File> {
 /// Makes `target` a duplicate that children inherit.
 fn inherit_as(file: &File, target: RawFd) -> io::Result<()> {
     if file.as_raw_fd() == target {
-        // SAFETY: works on a number that `file` owns.
-        return cvt(unsafe { libc::fcntl(target, libc::F_SETFD, 0) }).map(drop);
+        return cvt(fcntl(target, libc::F_SETFD, 0)).map(drop);
     }
     // SAFETY: only 0, 1 and 2 are passed, which nothing in circus owns.
     cvt(unsafe { libc::dup2(file.as_raw_fd(), target) }).map(drop)
@@ -154,8 +149,7 @@ pub(super) fn poll(fd: RawFd, events: c_short, milliseconds: c_int) -> io::Resul
 
 /// Makes a pipe hold so many bytes. The kernel may refuse, or limit what all pipes of a user hold.
 pub fn enlarge_pipe(pipe: RawFd, bytes: c_int) -> io::Result<()> {
-    // SAFETY: works on a number.
-    cvt(unsafe { libc::fcntl(pipe, libc::F_SETPIPE_SZ, bytes) }).map(drop)
+    cvt(fcntl(pipe, libc::F_SETPIPE_SZ, bytes)).map(drop)
 }
 
 /// Sets or clears O_NONBLOCK, for everybody who shares the open file.
@@ -201,6 +195,7 @@ pub fn lock_exclusive(file: &File) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::daemonize::{Role, daemonize};
     use std::io::{Read, Write};
 
     #[test]
@@ -238,7 +233,7 @@ mod tests {
         match daemonize().unwrap() {
             Role::Parent(outcome) => outcome.message,
             Role::Daemon(notifier) => {
-                notifier.failed(&question(), 1).unwrap();
+                notifier.say(1, &question()).unwrap();
                 // SAFETY: never returns.
                 unsafe { libc::_exit(0) }
             }

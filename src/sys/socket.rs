@@ -2,13 +2,12 @@
 
 use std::ffi::{c_int, c_void};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::{fmt, fs, io};
 
 use super::address::RawAddress;
 use super::process::set_umask;
-use super::{Pid, cvt, io_words};
+use super::{Pid, cvt, fcntl, io_words};
 
 pub use super::address::Address;
 
@@ -164,7 +163,7 @@ pub fn keep_alive(fd: BorrowedFd<'_>) -> io::Result<()> {
     set_flag(fd, libc::SOL_SOCKET, libc::SO_KEEPALIVE, true)
 }
 
-pub(super) fn set_flag(fd: BorrowedFd<'_>, level: c_int, option: c_int, on: bool) -> io::Result<()> {
+fn set_flag(fd: BorrowedFd<'_>, level: c_int, option: c_int, on: bool) -> io::Result<()> {
     set_option(fd, level, option, &c_int::from(on).to_ne_bytes())
 }
 
@@ -216,6 +215,47 @@ pub fn send_nowait(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
     Ok(sent.unsigned_abs())
 }
 
+/// Room for one message of the kernel's, aligned as it wants it. Descriptors that somebody sends along find none, so
+/// the kernel closes them.
+const ROOM: usize = 4;
+
+/// From now on each datagram comes with its sender, which the kernel vouches for (SO_PASSCRED).
+pub fn pass_credentials(fd: BorrowedFd<'_>) -> io::Result<()> {
+    set_flag(fd, libc::SOL_SOCKET, libc::SO_PASSCRED, true)
+}
+
+/// Takes a datagram without waiting: how long it is, at most as long as `buffer`, and who has sent it; 0 is a process
+/// that cannot be seen from here.
+pub fn receive_from(socket: RawFd, buffer: &mut [u8]) -> io::Result<(usize, Pid)> {
+    let mut control = [0_u64; ROOM];
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: a message header of zeros is one without address, parts and control messages.
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    header.msg_iov = &mut part;
+    header.msg_iovlen = 1;
+    header.msg_control = control.as_mut_ptr().cast();
+    header.msg_controllen = size_of_val(&control) as _;
+    let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+    // SAFETY: all pointers in the header are to places of this function or to the buffer, with their lengths.
+    let length = cvt(unsafe { libc::recvmsg(socket, &mut header, flags) })?;
+    Ok((length.unsigned_abs(), sender(&header).unwrap_or(0)))
+}
+
+fn sender(header: &libc::msghdr) -> Option<Pid> {
+    // SAFETY: the header is as recvmsg has left it.
+    let first = unsafe { libc::CMSG_FIRSTHDR(header) };
+    // SAFETY: it is null, or points to a message that the kernel has written into the aligned room.
+    let message = unsafe { first.as_ref() }?;
+    if (message.cmsg_level, message.cmsg_type) != (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) {
+        return None;
+    }
+    // SAFETY: computes the address behind the head of a message.
+    let data = unsafe { libc::CMSG_DATA(first) }.cast::<libc::ucred>();
+    // SAFETY: a message of this type has a `ucred` there, for which there is room.
+    let credentials = unsafe { data.read_unaligned() };
+    Some(credentials.pid)
+}
+
 /// How many bytes can be read at once from a socket or pipe (FIONREAD).
 pub fn pending_bytes(fd: RawFd) -> io::Result<usize> {
     let mut count: c_int = 0;
@@ -229,8 +269,7 @@ pub fn move_up(fd: OwnedFd, min: RawFd) -> io::Result<OwnedFd> {
     if fd.as_raw_fd() >= min {
         return Ok(fd);
     }
-    // SAFETY: works on numbers and touches no memory.
-    let moved = cvt(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, min) })?;
+    let moved = cvt(fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, min))?;
     // SAFETY: the kernel has just returned this descriptor, and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(moved) })
 }
@@ -250,8 +289,7 @@ pub fn adopt(fd: RawFd, min: RawFd) -> io::Result<OwnedFd> {
     if !is_socket(fd)? {
         return Err(io::Error::from_raw_os_error(libc::ENOTSOCK));
     }
-    // SAFETY: works on a number and touches no memory.
-    cvt(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    cvt(fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC))?;
     // SAFETY: it is open, as has just been seen, and the caller says that nobody owns it.
     move_up(unsafe { OwnedFd::from_raw_fd(fd) }, min)
 }
@@ -265,34 +303,16 @@ pub fn connect_now(address: &Address) -> io::Result<OwnedFd> {
     cvt(unsafe { libc::connect(fd.as_raw_fd(), place, length) }).map(|_| fd)
 }
 
-/// What stands at the path of a Unix socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PathState {
-    /// Nothing.
-    Absent,
-    /// Something that is no socket, a symbolic link included.
-    NotASocket,
-    /// A socket that nobody holds any more.
-    Stale,
-    /// A socket that somebody holds.
-    InUse,
-}
-
-/// Looks at a path, and connects to the socket there to learn whether somebody holds it. Never blocks.
-pub fn path_state(path: &Path) -> io::Result<PathState> {
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(PathState::Absent),
-        Err(error) => return Err(error),
-        Ok(file) if !file.file_type().is_socket() => return Ok(PathState::NotASocket),
-        Ok(_) => {}
-    }
-    match connect_now(&Address::Unix(path.to_owned())).map_err(|error| (error.raw_os_error(), error)) {
-        Ok(_) => Ok(PathState::InUse),
-        Err((Some(libc::ECONNREFUSED), _)) => Ok(PathState::Stale),
+/// Whether somebody holds the Unix socket at a path, which is learned by connecting to it; `None`: there is none. Never
+/// blocks.
+pub fn is_held(path: &Path) -> io::Result<Option<bool>> {
+    let Err(error) = connect_now(&Address::Unix(path.to_owned())) else { return Ok(Some(true)) };
+    match error.raw_os_error() {
+        Some(libc::ECONNREFUSED) => Ok(Some(false)),
         // A full queue, or a socket of another type: alive either way.
-        Err((Some(libc::EAGAIN | libc::EPROTOTYPE), _)) => Ok(PathState::InUse),
-        Err((Some(libc::ENOENT), _)) => Ok(PathState::Absent),
-        Err((_, error)) => Err(error),
+        Some(libc::EAGAIN | libc::EPROTOTYPE) => Ok(Some(true)),
+        Some(libc::ENOENT) => Ok(None),
+        _ => Err(error),
     }
 }
 

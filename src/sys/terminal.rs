@@ -1,7 +1,7 @@
 //! Whose terminal it is: the foreground group of a terminal, and circus's own place in its session; its size.
 
+use std::io;
 use std::os::fd::RawFd;
-use std::{io, mem};
 
 use super::{Pid, cvt};
 
@@ -42,8 +42,7 @@ pub fn columns() -> usize {
 }
 
 fn size_of(fd: RawFd) -> Option<(usize, usize)> {
-    // SAFETY: all zeros are a valid winsize.
-    let mut size: libc::winsize = unsafe { mem::zeroed() };
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: TIOCGWINSZ writes one winsize.
     let known = unsafe { libc::ioctl(fd, libc::TIOCGWINSZ, &mut size) } == 0;
     (known && size.ws_row > 0 && size.ws_col > 0).then(|| (size.ws_row.into(), size.ws_col.into()))

@@ -46,16 +46,20 @@ pub fn current_gid() -> u32 {
 /// Does something with the rights that another user and group have to files. Without the privilege for that, with
 /// circus's own.
 pub fn as_to_files<T>(uid: u32, gid: u32, act: impl FnOnce() -> T) -> T {
-    // SAFETY: takes a number, and sets one of this thread alone.
-    let own_gid = unsafe { libc::setfsgid(gid) };
-    // SAFETY: as above.
-    let own_uid = unsafe { libc::setfsuid(uid) };
+    let (own_uid, own_gid) = set_ids_for_files(uid, gid);
     let done = act();
-    // SAFETY: as above; to go back to one's own needs no privilege.
-    unsafe { libc::setfsuid(own_uid.cast_unsigned()) };
-    // SAFETY: as above.
-    unsafe { libc::setfsgid(own_gid.cast_unsigned()) };
+    // To go back to one's own needs no privilege.
+    set_ids_for_files(own_uid, own_gid);
     done
+}
+
+/// Those before are the answer.
+fn set_ids_for_files(uid: u32, gid: u32) -> (u32, u32) {
+    // SAFETY: takes a number, and sets one of this thread alone.
+    let gid = unsafe { libc::setfsgid(gid) };
+    // SAFETY: as above.
+    let uid = unsafe { libc::setfsuid(uid) };
+    (uid.cast_unsigned(), gid.cast_unsigned())
 }
 
 /// The entry of a user given by name or by number; a name of digits alone counts as a number.

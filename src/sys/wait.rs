@@ -7,15 +7,7 @@ use std::ffi::c_int;
 use std::{io, mem, ptr};
 
 use super::{Pid, cvt};
-
-/// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// It called exit with this code (0 to 255).
-    Code(i32),
-    /// The signal of this number ended it.
-    Signal(i32),
-}
+pub use crate::signals::Exit;
 
 /// One child that has ended and is not reaped yet, adopted ones included; the same one again until it is reaped.
 pub fn peek() -> io::Result<Option<(Pid, Exit)>> {

@@ -7,7 +7,7 @@ use super::rights;
 use crate::config::include::join;
 use crate::config::{Files, Names, WatcherConfig, env_file, text};
 use crate::host::disk::Disk;
-use crate::host::surroundings::{OF_A_PARENT, current_dir, environ};
+use crate::host::surroundings::{current_dir, environ, of_a_parent};
 use crate::sorted::sort;
 use crate::sys::child::Child;
 use crate::sys::io_words;
@@ -31,7 +31,7 @@ pub fn environment(config: &WatcherConfig) -> Result<Names, String> {
         }
     }
     // What circus's own parent said about descriptors is not about those of the child.
-    for name in OF_A_PARENT {
+    for name in of_a_parent() {
         env.remove(name);
     }
     Ok(env)
@@ -46,34 +46,11 @@ pub fn names_code(name: &str, value: &str) -> bool {
         "LD_", "XDG_", "GIT_", "PYTHON", "PERL", "RUBY", "NODE_", "BASH", "GCONV_", "GLIBC_", "MALLOC_",
         "TERMINFO",
     ];
-    const WHOLE: [&str; 24] = [
-        "CDPATH",
-        "CLASSPATH",
-        "ENV",
-        "FPATH",
-        "GEM_HOME",
-        "GEM_PATH",
-        "GETCONF_DIR",
-        "GLOBIGNORE",
-        "HOME",
-        "HOSTALIASES",
-        "IFS",
-        "JAVA_TOOL_OPTIONS",
-        "JDK_JAVA_OPTIONS",
-        "LOCALDOMAIN",
-        "LOCPATH",
-        "LUA_INIT",
-        "NLSPATH",
-        "OPENSSL_CONF",
-        "PS4",
-        "RES_OPTIONS",
-        "SHELLOPTS",
-        "TERMCAP",
-        "TERMPATH",
-        "ZDOTDIR",
-    ];
+    const WHOLE: &str = "CDPATH CLASSPATH ENV FPATH GEM_HOME GEM_PATH GETCONF_DIR GLOBIGNORE HOME HOSTALIASES IFS \
+        JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS LOCALDOMAIN LOCPATH LUA_INIT NLSPATH OPENSSL_CONF PS4 RES_OPTIONS \
+        SHELLOPTS TERMCAP TERMPATH ZDOTDIR";
     BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
-        || WHOLE.contains(&name)
+        || WHOLE.split(' ').any(|whole| whole == name)
         // A function of the shell.
         || value.starts_with("()")
 }
@@ -96,7 +73,7 @@ pub fn with_files(config: &WatcherConfig, child: &Child) -> Result<Names, String
     let mut env: Names = named.collect();
     let of_circus = |name: &str, env: &Names| {
         let known = ["CIRCUS_", "EINHORN_FD_"].iter().any(|prefix| name.starts_with(prefix));
-        OF_A_PARENT.contains(&name) || known && env.contains_key(name)
+        of_a_parent().any(|own| own == name) || known && env.contains_key(name)
     };
     if let Some(path) = &options.env_file {
         for (name, value) in from_file(path)? {
@@ -143,10 +120,8 @@ fn from_file(text: &str) -> Result<Vec<(String, String)>, String> {
 fn activate(env: &mut Names, directory: &str, version: Option<&str>) -> Result<(), String> {
     let site = site_packages(directory, version)?;
     let bin = join(directory, "bin");
-    let path = match env.get("PATH") {
-        Some(path) => format!("{bin}:{path}"),
-        None => format!("{bin}:{}", super::DEFAULT_PATH),
-    };
+    let path = env.get("PATH").map_or(super::DEFAULT_PATH, String::as_str);
+    let path = format!("{bin}:{path}");
     let mut packages = listed_in_pth(&site);
     packages.extend(env.get("PYTHONPATH").filter(|path| !path.is_empty()).cloned());
     packages.push(site);

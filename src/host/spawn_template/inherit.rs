@@ -104,22 +104,23 @@ fn named(config: &WatcherConfig, env: &Names) -> Vec<String> {
 /// There is no socket of that name.
 pub fn on_stdin(config: &WatcherConfig, sockets: &[Offered]) -> Result<Option<String>, String> {
     let name = config.options.stdin_socket.as_deref().filter(|name| !name.is_empty());
-    let Some(name) = name else { return Ok(None) };
-    let lower = name.to_lowercase();
-    if find(sockets, &lower).is_some() {
-        Ok(Some(lower))
-    } else {
-        Err(format!("stdin_socket = {name}: there is no [socket:{name}]"))
-    }
+    let known = |name: &str| match find(sockets, &name.to_lowercase()) {
+        Some(socket) => Ok(socket.name.clone()),
+        None => Err(format!("stdin_socket = {name}: there is no [socket:{name}]")),
+    };
+    name.map(known).transpose()
 }
 
 /// A socket of the children that does not block, if there is one.
 #[cfg(feature = "history")]
 pub fn nonblocking(config: &WatcherConfig, sockets: &[Offered]) -> Option<String> {
     let env = super::environment::environment(config).ok()?;
-    let mut names: Vec<String> = on_stdin(config, sockets).ok()?.into_iter().collect();
-    names.extend(inherited(config, &env, sockets).ok()?.into_iter().map(|socket| socket.name));
-    names.into_iter().find(|name| find(sockets, name).is_some_and(|socket| !socket.blocks))
+    let others = inherited(config, &env, sockets).ok()?.into_iter().map(|socket| socket.name);
+    on_stdin(config, sockets)
+        .ok()?
+        .into_iter()
+        .chain(others)
+        .find(|name| find(sockets, name).is_some_and(|socket| !socket.blocks))
 }
 
 /// The sockets whose use starts a watcher with `on_demand`: those that its processes get; if they get none, those
@@ -129,10 +130,8 @@ pub fn nonblocking(config: &WatcherConfig, sockets: &[Offered]) -> Option<String
 /// There is no socket of one of the names, or none at all.
 pub fn awaited(config: &WatcherConfig, sockets: &[Offered]) -> Result<Vec<String>, String> {
     let env = super::environment::environment(config)?;
-    let mut names = Vec::new();
-    for socket in inherited(config, &env, sockets)? {
-        names.push(socket.name);
-    }
+    let mut names: Vec<String> =
+        inherited(config, &env, sockets)?.into_iter().map(|socket| socket.name).collect();
     if let Some(name) = on_stdin(config, sockets)?.filter(|name| !names.contains(name)) {
         names.push(name);
     }

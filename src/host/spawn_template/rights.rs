@@ -78,16 +78,16 @@ pub fn account(config: &WatcherConfig) -> Result<Option<User>, String> {
     if known.is_some() {
         return Ok(known);
     }
-    match (user::uid_of(name), &config.options.gid) {
-        (Ok(Some(uid)), Some(_)) => {
+    let why = match (user::uid_of(name).ok().flatten(), &config.options.gid) {
+        (Some(uid), Some(_)) => {
             // Its own group is not asked for.
-            Ok(Some(User { name: name.to_string(), uid, gid: uid, home: "/".into(), shell: "".into() }))
+            let user = User { name: name.to_string(), uid, gid: uid, home: "/".into(), shell: "".into() };
+            return Ok(Some(user));
         }
-        (Ok(Some(_)), None) => {
-            Err(format!("uid = {name}: there is no such user, and no gid that says its group"))
-        }
-        (Ok(None) | Err(_), _) => Err(format!("uid = {name}: there is no such user")),
-    }
+        (Some(_), None) => ", and no gid that says its group",
+        (None, _) => "",
+    };
+    Err(format!("uid = {name}: there is no such user{why}"))
 }
 
 /// What is to be set besides ids and limits.

@@ -55,7 +55,7 @@ fn a_bare_program_is_looked_for_in_the_childs_path() {
     let child = child(&c, 1);
     assert_eq!(words(&child.programs), ["/a/prog", "/b/prog", "./prog", "rel/prog"]);
     let c = config("./bin/prog x");
-    assert_eq!(template(&c).unwrap().program(0), "./bin/prog");
+    assert_eq!(template(&c).unwrap().child.programs[0].to_str().unwrap(), "./bin/prog");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::sys::address::Address;
 use crate::sys::socket::{BindError, Kind, SocketSpec};
 use crate::sys::{process, user};
 use std::ffi::OsStr;
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -83,7 +84,7 @@ fn bind(address: Address) -> Result<OpenSocket, Obstacle> {
     let spec = SocketSpec { kind: Kind::Dgram, ..SocketSpec::unix(address, 0o666) };
     let (fd, file) = listen::take(&spec)?;
     let socket = UnixDatagram::from(fd);
-    crate::sys::message::pass_credentials(&socket)
+    crate::sys::socket::pass_credentials(socket.as_fd())
         .map_err(|error| Obstacle::Kernel(BindError { step: "SO_PASSCRED", error }))?;
     Ok(OpenSocket { socket, address: text, file })
 }

@@ -6,8 +6,8 @@
 
 use super::{Sockets, User};
 use crate::arbiter::{Action, Event, WatcherId};
-use crate::host::spawn::NotSpawned;
 use crate::host::spawn_template::awaited;
+use crate::host::trouble::Trouble;
 use crate::reactor::part::{Cx, Effect, Job, Part, Readiness};
 use crate::sys::io_words;
 use std::os::fd::{AsRawFd, RawFd};
@@ -103,7 +103,7 @@ impl Part for Sockets {
         self.settle(cx);
     }
 
-    fn lend(&mut self, job: &mut Job, _: &mut Cx<'_>) -> Result<(), NotSpawned> {
+    fn lend(&mut self, job: &mut Job, _: &mut Cx<'_>) -> Result<(), Trouble> {
         let most = job.config.wanted();
         let user = User { watcher: job.watcher, wid: job.wid, replaces: job.replaces, most };
         Ok(job.template.place_shared(&mut |name| self.take(name, user))?)

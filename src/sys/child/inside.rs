@@ -10,8 +10,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_long, c_uint, c_void};
 use std::os::fd::RawFd;
 
 use super::{Child, SpawnError, Spawner, Stdio, Step, mask, report, restrict};
-use crate::sys::errno;
-use crate::sys::limit;
+use crate::sys::{errno, fcntl, limit};
 
 // 32-bit ARM and x86 kept the calls for 16-bit ids under the plain names.
 #[cfg(not(any(target_arch = "arm", target_arch = "x86")))]
@@ -103,14 +102,16 @@ fn run(job: &Job<'_>) -> Result<Infallible, SpawnError> {
     restrict::before_directory(child)?;
     set_umask(child);
     set_limits(job)?;
-    restrict::before_ids(child)?;
+    #[cfg(feature = "sandbox")]
+    restrict::sandbox::before_ids(child)?;
     give_outputs(child);
     drop_ids(child)?;
     restrict::as_another_user(child)?;
     let prepared = child.prepare.as_ref().map(|prepare| prepare(child)).transpose();
     let prepared = prepared.map_err(|path| SpawnError { path, ..SpawnError::new(Step::Prepare, 0) })?;
     enter_directory(child)?;
-    restrict::after_ids(child)?;
+    #[cfg(feature = "sandbox")]
+    restrict::sandbox::after_ids(child)?;
     if !job.own_pid.is_empty() {
         let pid = own_pid();
         job.own_pid.iter().for_each(|slot| slot.fill(pid));
@@ -189,11 +190,11 @@ fn give_outputs(child: &Child) {
     }
 }
 
-/// Closes everything above 2, at execve or at once, and puts the descriptors that were asked for in place.
+/// Closes everything above 2, at execve or at once, and puts the descriptors that were asked for in place. The table is
+/// this child's own (no CLONE_FILES).
 fn arrange_descriptors(job: &Job<'_>) -> Result<(), SpawnError> {
     if let Some(report) = job.report.get().filter(|report| *report < job.first_free) {
-        // SAFETY: works on a number; this child's table is its own (no CLONE_FILES).
-        let moved = unsafe { libc::fcntl(report, libc::F_DUPFD_CLOEXEC, job.first_free) };
+        let moved = fcntl(report, libc::F_DUPFD_CLOEXEC, job.first_free);
         check_at(moved, Step::Dup, report)?;
         job.report.set(Some(moved));
     }
@@ -205,8 +206,7 @@ fn arrange_descriptors(job: &Job<'_>) -> Result<(), SpawnError> {
         let (source, target) = planned.get();
         // One that stands where another goes would be overwritten before its turn.
         if source < job.first_free && source != target {
-            // SAFETY: works on a number; this child's table is its own (no CLONE_FILES).
-            let moved = unsafe { libc::fcntl(source, libc::F_DUPFD_CLOEXEC, job.first_free) };
+            let moved = fcntl(source, libc::F_DUPFD_CLOEXEC, job.first_free);
             check_at(moved, Step::Dup, source)?;
             planned.set((moved, target));
         }
@@ -240,8 +240,7 @@ fn close_others(job: &Job<'_>, report: RawFd) {
 /// dup2 onto itself does nothing and so would leave CLOEXEC set.
 fn put_in_place(source: RawFd, target: RawFd) -> c_int {
     if source == target {
-        // SAFETY: works on a number; this child's table is its own (no CLONE_FILES).
-        return unsafe { libc::fcntl(source, libc::F_SETFD, 0) };
+        return fcntl(source, libc::F_SETFD, 0);
     }
     // SAFETY: works on numbers; this child's table is its own (no CLONE_FILES).
     unsafe { libc::dup2(source, target) }
@@ -253,8 +252,7 @@ fn close_on_exec(close_range: bool) {
         return;
     }
     for fd in 3..HIGHEST_INHERITED {
-        // SAFETY: works on a number, and fails where nothing is open; this child's table is its own.
-        unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+        fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC); // it fails where nothing is open
     }
 }
 
@@ -283,22 +281,16 @@ fn drop_ids(child: &Child) -> Result<(), SpawnError> {
         // SAFETY: the pointer and the length are those of one slice of 32-bit ids.
         check(unsafe { libc::syscall(SETGROUPS, groups.len(), groups.as_ptr()) }, Step::Setgroups)?;
     }
-    if let Some(gid) = child.gid {
-        check_id(gid, Step::Setgid)?;
+    for (id, call, step) in [(child.gid, SETRESGID, Step::Setgid), (child.uid, SETRESUID, Step::Setuid)] {
+        let Some(id) = id else { continue };
+        // The highest number means "leave it as it is" to the kernel, and the child would stay root.
+        if id == u32::MAX {
+            return Err(SpawnError::new(step, libc::EINVAL));
+        }
         // SAFETY: takes numbers and touches no memory.
-        check(unsafe { libc::syscall(SETRESGID, gid, gid, gid) }, Step::Setgid)?;
-    }
-    if let Some(uid) = child.uid {
-        check_id(uid, Step::Setuid)?;
-        // SAFETY: takes numbers and touches no memory.
-        check(unsafe { libc::syscall(SETRESUID, uid, uid, uid) }, Step::Setuid)?;
+        check(unsafe { libc::syscall(call, id, id, id) }, step)?;
     }
     Ok(())
-}
-
-/// The highest number means "leave it as it is" to the kernel, and the child would stay root.
-fn check_id(id: u32, step: Step) -> Result<(), SpawnError> {
-    if id == u32::MAX { Err(SpawnError::new(step, libc::EINVAL)) } else { Ok(()) }
 }
 
 /// Asks the kernel, since a C library may remember circus's own number.

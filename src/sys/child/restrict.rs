@@ -5,10 +5,8 @@ use std::ffi::{CStr, CString, c_long};
 use super::inside::check;
 use super::{Child, SpawnError, Step};
 
-#[cfg_attr(not(feature = "sandbox"), path = "restrict/no_sandbox.rs")]
-mod sandbox;
-
-pub(super) use sandbox::{after_ids, before_ids};
+#[cfg(feature = "sandbox")]
+pub(super) mod sandbox;
 
 /// How many paths may stay writable in a sandbox.
 pub const MOST_WRITABLE: usize = 16;
@@ -39,7 +37,9 @@ pub(super) fn before_directory(child: &Child) -> Result<(), SpawnError> {
     if let Some(procs) = &child.restrictions.cgroup {
         check(write(procs, c"0"), Step::Cgroup)?;
     }
-    sandbox::before_directory(&child.restrictions)
+    #[cfg(feature = "sandbox")]
+    sandbox::before_directory(&child.restrictions)?;
+    Ok(())
 }
 
 /// Writes a file of the kernel, which takes a value in one piece or not at all. It is closed by the execve, since

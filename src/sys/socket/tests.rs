@@ -187,26 +187,25 @@ fn an_abstract_socket_is_reached_by_its_name() {
 }
 
 #[test]
-fn a_path_is_told_to_be_absent_foreign_stale_or_in_use() {
+fn a_socket_at_a_path_is_told_to_be_absent_stale_or_held() {
     let directory = TempDir::new();
     let path = directory.path("socket");
-    assert_eq!(path_state(&path).unwrap(), PathState::Absent);
+    assert_eq!(is_held(&path).unwrap(), None);
 
     let held = bind(&SocketSpec::unix(Address::Unix(path.clone()), 0o600)).unwrap();
-    assert_eq!(path_state(&path).unwrap(), PathState::InUse);
+    assert_eq!(is_held(&path).unwrap(), Some(true));
     drop(held);
-    assert_eq!(path_state(&path).unwrap(), PathState::Stale);
+    assert_eq!(is_held(&path).unwrap(), Some(false));
 
     let datagrams = directory.path("datagrams");
     let held = UnixDatagram::bind(&datagrams).unwrap();
-    assert_eq!(path_state(&datagrams).unwrap(), PathState::InUse);
+    assert_eq!(is_held(&datagrams).unwrap(), Some(true));
     drop(held);
-    assert_eq!(path_state(&datagrams).unwrap(), PathState::Stale);
+    assert_eq!(is_held(&datagrams).unwrap(), Some(false));
 
     let file = directory.path("file");
     fs::write(&file, "text").unwrap();
-    assert_eq!(path_state(&file).unwrap(), PathState::NotASocket);
-    assert!(path_state(&file.join("below")).is_err());
+    assert!(is_held(&file.join("below")).is_err());
 }
 
 #[test]
@@ -215,7 +214,7 @@ fn a_full_queue_does_not_block_the_question() {
     let path = directory.path("full");
     let _held = bind(&SocketSpec { backlog: 0, ..unix(&path) }).unwrap();
     let _waiting = UnixStream::connect(&path).unwrap();
-    assert_eq!(path_state(&path).unwrap(), PathState::InUse);
+    assert_eq!(is_held(&path).unwrap(), Some(true));
 }
 
 #[test]
@@ -262,4 +261,18 @@ fn only_sockets_are_adopted_and_those_that_stand_high_enough_stay_there() {
     assert_eq!(adopt(file.as_raw_fd(), 600).unwrap_err().raw_os_error(), Some(libc::ENOTSOCK));
     assert!(file.metadata().is_ok(), "it is left alone");
     assert!(is_socket(-1).is_err() && adopt(9999, 600).is_err());
+}
+
+#[test]
+fn the_sender_is_known_and_descriptors_are_not_taken() {
+    let (ours, theirs) = UnixDatagram::pair().unwrap();
+    pass_credentials(ours.as_fd()).unwrap();
+    let mut buffer = [0; 8];
+    let fd = ours.as_raw_fd();
+    assert_eq!(receive_from(fd, &mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    theirs.send(b"READY=1\nmore").unwrap();
+    assert_eq!(receive_from(fd, &mut buffer).unwrap(), (8, std::process::id() as Pid));
+    assert_eq!(&buffer, b"READY=1\n");
+    theirs.send(b"").unwrap();
+    assert_eq!(receive_from(fd, &mut buffer).unwrap(), (0, std::process::id() as Pid));
 }

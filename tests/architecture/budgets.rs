@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Code lines of each folder, without comments, blank lines and tests. They may be exceeded by a twentieth.
 const BUDGETS: &[(&str, usize)] = &[
     ("arbiter", 5_160),
-    ("cli", 3_100),
+    ("cli", 2_770),
     ("config", 4_110),
-    ("control", 2_500),
+    ("control", 2_320),
     ("host", 3_600),
     ("parts", 8_390),
     ("reactor", 1_300),

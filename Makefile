@@ -26,15 +26,20 @@ minimal := $(target)/minimal/release/circus
 features := $(shell sed -n '/^default = \[/,/^]/p' Cargo.toml | grep -o '"[a-z_]*"' | tr -d '"')
 
 .PHONY: all build demo setup test check man ledger completions corpus fuzz bench install uninstall static musl aarch64 armv7 dist deb size
-.PHONY: minimal without clean help
+.PHONY: minimal without clean help faults reproduce
+
+# The same bytes wherever it is built: messages of crates name their files, and those lie below the user's home.
+home := $(or $(CARGO_HOME),$(HOME)/.cargo)
+remap := --remap-path-prefix=$(home)/registry/src=crates --remap-path-prefix=$(CURDIR)=circus
+release := RUSTFLAGS="$(RUSTFLAGS) $(remap)" $(CARGO) build --release
 
 all: build
 
 build: ## build the release binary (the default)
-	$(CARGO) build --release
+	$(release)
 
 demo: build ## run examples/demo.ini in the foreground; Ctrl-C ends it
-	$(CARGO) build --release --example worker
+	$(release) --example worker
 	PATH="$(abspath $(target)/release/examples):$$PATH" exec $(circus) examples/demo.ini
 
 setup: ## install what the tests need: Debian packages as root, Python ones in a venv
@@ -63,7 +68,7 @@ without: ## compile with each feature left out, and with none
 	done
 
 minimal: ## the smallest binary, without any feature, and its tests: the stack of nginx, gunicorn and redis above all
-	$(CARGO) build --release --no-default-features --target-dir $(target)/minimal
+	$(release) --no-default-features --target-dir $(target)/minimal
 	CIRCUS_PROGRAM=$(abspath $(minimal)) $(CARGO) test --test minimal
 	CIRCUS_BIN=$(abspath $(minimal)) $(venv)/bin/python -B tests/stack/run.py
 
@@ -85,9 +90,15 @@ corpus: build ## compare with what Circus reads from the files in CORPUS=DIR
 
 INPUTS ?= 1000000
 
-fuzz: ## feed INPUTS=N pieces of nonsense to everything that reads; more examples: CORPUS=DIR
-	FUZZ_INPUTS=$(INPUTS) FUZZ_CORPUS=$(abspath $(CORPUS)) \
-	    nice $(CARGO) test --profile fuzz --test fuzz no_input_does_harm -- --nocapture
+# The counters that the compiler puts in for measuring coverage tell which inputs are worth keeping. In a directory of
+# its own, since everything is compiled for it.
+fuzz: ## feed INPUTS=N pieces of nonsense to everything that reads; more examples: CORPUS=DIR; KEEP=1 keeps what is new
+	FUZZ_INPUTS=$(INPUTS) FUZZ_CORPUS=$(if $(CORPUS),$(abspath $(CORPUS))) $(if $(KEEP),FUZZ_KEEP=1) LLVM_PROFILE_FILE=/dev/null \
+	    RUSTFLAGS="$(RUSTFLAGS) -C instrument-coverage --cfg coverage" \
+	    nice $(CARGO) test --profile fuzz --target-dir $(target)/guided --test fuzz -- --nocapture
+
+faults: build setup ## let every system call fail, one time after the other; writes tests/faults/table.md (half an hour)
+	$(venv)/bin/python -B tests/faults/run.py --all
 
 bench: build ## measure against other supervisors (tests/bench/README.md)
 	CIRCUS_BIN=$(abspath $(circus)) tests/bench/run.sh
@@ -121,7 +132,7 @@ packed := $(shell getconf GNU_LIBC_VERSION 2> /dev/null | awk '{ split($$2, v, "
 
 # What the flags are given for must not be built anew for `make`: hence a directory of its own.
 static: ## a static binary that needs nothing on the target, not even a C library
-	RUSTFLAGS="$(RUSTFLAGS) -C target-feature=+crt-static $(packed)" \
+	RUSTFLAGS="$(RUSTFLAGS) $(remap) -C target-feature=+crt-static $(packed)" \
 	    $(CARGO) build --release --target $(host) --target-dir $(target)/static
 
 # For those who have the target: rustup target add NAME, and a linker for it.
@@ -129,11 +140,14 @@ musl: cross := x86_64-unknown-linux-musl
 aarch64: cross := aarch64-unknown-linux-musl
 armv7: cross := armv7-unknown-linux-musleabihf
 musl aarch64 armv7: ## the same for x86_64, aarch64 or armv7 with musl
-	RUSTFLAGS="$(RUSTFLAGS) -C target-feature=+crt-static" \
+	RUSTFLAGS="$(RUSTFLAGS) $(remap) -C target-feature=+crt-static" \
 	    $(CARGO) build --release --target $(cross) --target-dir $(target)/static
 
 dist: ## a tarball of what is committed, with the source of all crates: builds without a network
 	tests/tools/dist.sh circus-$(version) $(target)/dist
+
+reproduce: ## build twice, in two directories with a CARGO_HOME each, and compare the binaries
+	tests/tools/reproduce.sh $(target)/reproduce
 
 deb: build ## a Debian package of the release binary
 	tests/tools/deb.sh $(version) $(target)/deb

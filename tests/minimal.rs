@@ -108,4 +108,13 @@ fn a_command_that_it_lacks_is_named() {
         assert_eq!(ended.code, 100, "{words:?}: {}", ended.err);
         assert!(ended.err.contains(&format!("without the feature {feature}")), "{words:?}: {}", ended.err);
     }
+    for (words, feature) in [(&["ctl", "metrics"][..], "metrics"), (&["ctl", "why", "web"], "history")] {
+        let ended = run(circus().args(words));
+        assert_eq!(ended.code, 2, "{words:?}: {}", ended.err);
+        let why = format!(
+            "error: {} is not possible: this build of circus lacks the feature `{feature}`",
+            words[1]
+        );
+        assert!(ended.err.contains(&why), "{words:?}: {}", ended.err);
+    }
 }

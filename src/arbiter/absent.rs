@@ -19,8 +19,6 @@ use std::collections::VecDeque;
 pub(super) mod dependencies {
     use super::*;
 
-    pub(in crate::arbiter) struct Outlook;
-
     #[derive(Debug, Default)]
     pub(in crate::arbiter) struct Dependencies;
 
@@ -33,17 +31,13 @@ pub(super) mod dependencies {
     }
 
     impl Arbiter {
-        pub(in crate::arbiter) fn relate(&mut self) {}
+        pub(in crate::arbiter) fn find_dependencies(&mut self) {}
 
-        pub(in crate::arbiter) fn prepare(&mut self, _: WatcherId) -> Outlook {
-            Outlook
-        }
-
-        pub(in crate::arbiter) fn tie(&mut self, _: WatcherId) {}
+        pub(in crate::arbiter) fn look_around(&mut self, _: WatcherId) {}
 
         pub(in crate::arbiter) fn bring_along(&mut self, _: WatcherId) {}
 
-        pub(in crate::arbiter) fn mark_dirty(&mut self, _: WatcherId, _: (Standing, Outlook)) {}
+        pub(in crate::arbiter) fn mark_dirty(&mut self, _: WatcherId, _: Standing, _: Standing) {}
 
         pub(in crate::arbiter) fn propagate(&mut self) {}
     }

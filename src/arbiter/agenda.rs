@@ -1,7 +1,8 @@
 //! When which watcher has something to do by itself. A turn costs nothing for those that were not touched.
 
-use super::WatcherId;
 use super::time::Time;
+use super::watcher::Watcher;
+use super::{Arbiter, WatcherId};
 use crate::sorted::{Sorted, sort};
 
 /// The deadlines of all watchers.
@@ -44,5 +45,47 @@ impl Agenda {
     /// The watchers whose deadline has come, by number.
     pub(super) fn due(&self, now: Time) -> Vec<WatcherId> {
         sort(self.by_time.keys().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect())
+    }
+}
+
+impl Watcher {
+    /// When it next has something to do by itself.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        let (is_up, may_expire) = (self.is_up(), self.may_expire());
+        let of_processes = self.processes.timed().flat_map(|p| {
+            let age = p.expires.filter(|_| may_expire && p.runs());
+            [p.pending().due(), age, p.liveness_deadline().filter(|_| is_up)].into_iter().flatten()
+        });
+        let of_groups = self.remnants.iter().filter_map(|remnant| remnant.fate.due());
+        let of_itself = [self.hook_deadline(), self.spawn_deadline(), self.demand_deadline()];
+        of_processes.chain(of_groups).chain(of_itself.into_iter().flatten()).min()
+    }
+
+    fn give_back(&mut self, now: Time, seconds: f64) {
+        for process in self.processes.values_mut() {
+            process.give_back(seconds);
+            if let Some(liveness) = &mut process.liveness {
+                liveness.heard = now;
+                liveness.ready_by = liveness.ready_by.map(|at| at.plus(seconds));
+            }
+        }
+        for remnant in &mut self.remnants {
+            remnant.fate.give_back(seconds);
+        }
+        for call in self.hooks.calls.values_mut() {
+            call.deadline = call.deadline.plus(seconds);
+        }
+    }
+}
+
+impl Arbiter {
+    /// circus itself has stood still: it was stopped, or frozen together with its processes. None of them is to blame for
+    /// the silence of that time: the deadlines by which something has to be done move. What was sent meanwhile has been taken in by then, or
+    /// will be before they are looked at.
+    pub(super) fn overslept(&mut self, seconds: f64) {
+        for (id, watcher) in self.watchers.iter_mut() {
+            watcher.give_back(self.cx.now, seconds);
+            self.agenda.touch(*id);
+        }
     }
 }

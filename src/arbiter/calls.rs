@@ -1,15 +1,19 @@
-//! Hooks: programs of the user that are asked before something is done, or told that it was.
+//! Hooks: programs of the user that are asked before something is done, or told that it was; and the commands that stand
+//! in for circus.
 //!
 //! The daemon runs them; nobody waits for one longer than hook_timeout.
 
 use super::context::Cx;
 use super::hooks::{About, Answer, Call, HookId, MOST_CALLS, Then};
+use super::process::{Fate, Process};
+use super::reload::Reload;
 use super::run::State;
 use super::time::Time;
 use super::watcher::Watcher;
 use super::{Action, Level, Pid, Published};
 use crate::config::hooks::Hook;
 use crate::config::number;
+use std::collections::VecDeque;
 
 impl Answer {
     fn failure(&self) -> Option<&str> {
@@ -50,20 +54,21 @@ impl Watcher {
         then: Then,
         cx: &mut Cx,
     ) -> bool {
-        if self.ext.hooks.hurried {
+        if self.hooks.hurried {
             return false;
         }
         let config = if hook == Hook::Ready { self.making() } else { &self.config };
         let Some((_, lenient)) = config.program_of(hook) else { return false };
-        let id = cx.new_hook();
-        self.ext.hooks.calls.insert(id, Call { hook, lenient, deadline, then });
+        cx.last_hook.0 += 1;
+        let id = cx.last_hook;
+        self.hooks.calls.insert(id, Call { hook, lenient, deadline, then });
         cx.act(Action::RunHook { id, watcher: self.id, hook, about });
         true
     }
 
     /// Runs a hook, if there is one, whose answer decides nothing.
     pub(super) fn tell(&mut self, hook: Hook, about: About, cx: &mut Cx) {
-        if self.ext.hooks.calls.len() < MOST_CALLS {
+        if self.hooks.calls.len() < MOST_CALLS {
             self.call(hook, about, Then::Nothing, cx);
         } else {
             let (name, hook) = (&self.config.name, hook.name());
@@ -73,12 +78,12 @@ impl Watcher {
 
     /// Whether the watcher has this hook.
     pub(super) fn has_hook(&self, hook: Hook) -> bool {
-        !self.ext.hooks.hurried && self.config.program_of(hook).is_some()
+        !self.hooks.hurried && self.config.program_of(hook).is_some()
     }
 
     /// A hook has ended.
     pub(super) fn hook_done(&mut self, id: HookId, answer: &Answer, cx: &mut Cx) {
-        if let Some(call) = self.ext.hooks.calls.remove(&id) {
+        if let Some(call) = self.hooks.calls.remove(&id) {
             self.go_on(&call, answer, cx);
         }
     }
@@ -88,7 +93,7 @@ impl Watcher {
     pub(super) fn hook_delayed(&mut self, id: HookId, cx: &mut Cx) {
         // It is tried again within a second.
         let whole = cx.now.plus(self.config.options.hook_timeout.max(1.0));
-        let Some(call) = self.ext.hooks.calls.get_mut(&id) else { return };
+        let Some(call) = self.hooks.calls.get_mut(&id) else { return };
         match call.then {
             Then::Begin | Then::Activate | Then::Spawn | Then::Keep => call.deadline = whole,
             Then::Probed { wid, pid } => self.ask_later(wid, pid, cx),
@@ -167,15 +172,15 @@ impl Watcher {
     /// Takes calls out of the table, all at once, since there may be thousands, and ends their hooks.
     fn take_calls(&mut self, which: &dyn Fn(&Call) -> bool, cx: &mut Cx) -> Vec<Call> {
         let mut taken = Vec::new();
-        if !self.ext.hooks.calls.values().any(which) {
+        if !self.hooks.calls.values().any(which) {
             return taken;
         }
-        for (id, call) in std::mem::take(&mut self.ext.hooks.calls) {
+        for (id, call) in std::mem::take(&mut self.hooks.calls) {
             if which(&call) {
                 cx.act(Action::CancelHook { id, watcher: self.id });
                 taken.push(call);
             } else {
-                self.ext.hooks.calls.insert(id, call);
+                self.hooks.calls.insert(id, call);
             }
         }
         taken
@@ -216,6 +221,58 @@ impl Watcher {
         self.end_spawn(cx);
         if !self.reload_cannot_go_on(&refusal, cx) {
             self.give_up(refusal, cx);
+        }
+    }
+}
+
+/// Commands of the user in the place of what circus does itself: `stop_command` instead of stop_signal, `reload_command`
+/// instead of new processes. They are run as hooks are, one for each process that they are about.
+impl Watcher {
+    /// Runs stop_command about a process, which gets SIGKILL at `kill_at`: the command has no longer either.
+    pub(super) fn run_stop_command(&mut self, wid: u32, pid: Pid, kill_at: Time, cx: &mut Cx) -> bool {
+        let then = Then::Stopped { wid, pid };
+        if self.waits_for(then) {
+            return true;
+        }
+        let about = About { signum: Some(self.stop_signal()), ..About::of(pid) };
+        let runs = self.call_until(kill_at, Hook::StopCommand, about, then, cx);
+        if runs {
+            cx.publish(&self.config.name, Published::Kill { pid });
+        }
+        runs
+    }
+
+    /// stop_command did not do its work: the process, if it is there still, gets the signal.
+    pub(super) fn stop_command_failed(&mut self, wid: u32, pid: Pid, cx: &mut Cx) {
+        let process = self.processes.get(wid).filter(|process| process.pid == pid);
+        if let Some(Fate::Asked { signum, kill_at }) = process.map(Process::pending)
+            && kill_at > cx.now
+        {
+            self.ask_by_signal((wid, pid), signum, kill_at.since(cx.now), cx);
+        }
+    }
+
+    /// Runs reload_command about the next process that runs.
+    pub(super) fn step_commands(&mut self, mut queue: VecDeque<Pid>, cx: &mut Cx) {
+        while let Some(pid) = queue.pop_front() {
+            if self.running_wid(pid).is_some()
+                && self.call(Hook::ReloadCommand, About::of(pid), Then::Reloaded { pid }, cx)
+            {
+                return self.set_reload(Reload::Commands { queue, current: Some(pid) });
+            }
+        }
+        self.end_reload(cx);
+    }
+
+    /// reload_command has ended. If it has failed, the other processes are spared.
+    pub(super) fn reload_command_done(&mut self, pid: Pid, failure: Option<String>, cx: &mut Cx) {
+        let reload = self.run_mut().and_then(|run| run.reload.as_mut());
+        let Some(Reload::Commands { current, .. }) = reload else { return };
+        *current = None;
+        if let Some(why) = failure {
+            self.give_reload_up(&why, cx);
+            let name = &self.config.name;
+            cx.log(Level::Error, format!("{name}: the reload was given up at process {pid}: {why}"));
         }
     }
 }

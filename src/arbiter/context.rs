@@ -6,7 +6,7 @@ use super::hooks::HookId;
 use super::random::Random;
 use super::request::{Reply, Ticket};
 use super::time::Time;
-use super::{Action, Level, Pid, Published, WatcherId, Whom};
+use super::{Action, Level, Pid, Published, WatcherId};
 use crate::sorted::Sorted;
 
 /// What a number of the kernel's stands for, and whose it is.
@@ -20,16 +20,8 @@ pub(super) enum Known {
     Group(WatcherId),
 }
 
-impl Known {
-    pub(super) fn watcher(self) -> WatcherId {
-        match self {
-            Known::Process(id, _) | Known::Survivor(id) | Known::Group(id) => id,
-        }
-    }
-}
-
 /// What everybody may use who handles an event.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Cx {
     pub(super) now: Time,
     pub(super) actions: Vec<Action>,
@@ -57,18 +49,6 @@ pub(super) struct Outcome {
 }
 
 impl Cx {
-    pub(super) fn new(seed: u64) -> Cx {
-        Cx {
-            now: Time(0),
-            actions: Vec::new(),
-            pids: Sorted::new(),
-            random: Random::new(seed),
-            last_hook: HookId(0),
-            cause: Cause::Course,
-            outcome: Outcome::default(),
-        }
-    }
-
     pub(super) fn act(&mut self, action: Action) {
         self.actions.push(action);
     }
@@ -83,14 +63,5 @@ impl Cx {
 
     pub(super) fn reply(&mut self, ticket: Ticket, reply: Reply) {
         self.act(Action::Reply { ticket, reply });
-    }
-
-    pub(super) fn signal(&mut self, pid: Pid, signum: i32) {
-        self.act(Action::Signal { pid, signum, whom: Whom::Process });
-    }
-
-    pub(super) fn new_hook(&mut self) -> HookId {
-        self.last_hook.0 += 1;
-        self.last_hook
     }
 }

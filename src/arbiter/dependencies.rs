@@ -16,14 +16,6 @@ use crate::config::WatcherConfig;
 use crate::config::value::listed;
 use crate::sorted::Sorted;
 
-/// What others look at in a watcher, besides its standing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Outlook {
-    waits_in_vain: bool,
-    is_there: bool,
-    is_hopeless: bool,
-}
-
 /// A watcher that another one depends on.
 #[derive(Clone, Debug)]
 struct Need {
@@ -32,15 +24,15 @@ struct Need {
     required: bool,
 }
 
-/// Who depends on whom.
+/// Which watcher depends on which.
 #[derive(Debug, Default)]
 pub(super) struct Dependencies {
     needs: Sorted<WatcherId, Vec<Need>>,
     /// Those that depend on a watcher, and whether they require it.
     dependents: Sorted<WatcherId, Vec<(WatcherId, bool)>>,
-    /// Something has changed of who depends on whom.
+    /// That has changed.
     stale: bool,
-    /// Watchers that have to look at their ties.
+    /// Watchers whose dependencies may mean something else to them now.
     dirty: Vec<WatcherId>,
 }
 
@@ -51,7 +43,7 @@ impl Dependencies {
         self.stale |= !self.needs.is_empty() || options.after.is_some() || options.requires.is_some();
     }
 
-    /// All who depend on somebody, or on whom somebody depends.
+    /// All watchers that depend on one, or that one depends on; some twice.
     fn members(&self) -> Vec<WatcherId> {
         self.needs.keys().chain(self.dependents.keys()).copied().collect()
     }
@@ -65,21 +57,15 @@ impl Dependencies {
         if self.needs.is_empty() {
             return ids;
         }
-        let mut open = numbered(&ids, 1);
+        let mut open: Sorted<WatcherId, bool> = ids.iter().map(|id| (*id, true)).collect();
+        let mut close = |id: &WatcherId| open.get_mut(id).is_some_and(std::mem::take);
         let mut order = Vec::with_capacity(ids.len());
         for id in ids {
-            let mut path = vec![id];
-            while let Some(top) = path.last().copied() {
-                let is_open = |id: &WatcherId| open.get(id) == Some(&1);
-                let before = self.needed_by(top).into_iter().find(is_open);
-                if let Some(before) = before.filter(|_| is_open(&top)) {
-                    path.push(before);
-                    continue;
-                }
-                path.pop();
-                if let Some(open) = open.get_mut(&top).filter(|open| **open > 0) {
-                    *open = 0;
-                    order.push(top);
+            let mut path: Vec<WatcherId> = close(&id).then_some(id).into_iter().collect();
+            while let Some(top) = path.last() {
+                match self.needed_by(*top).find(&mut close) {
+                    Some(before) => path.push(before),
+                    None => order.extend(path.pop()),
                 }
             }
         }
@@ -104,69 +90,50 @@ impl Dependencies {
         found
     }
 
-    fn needed_by(&self, id: WatcherId) -> Vec<WatcherId> {
-        self.needs_of(id).iter().filter_map(|need| need.id).collect()
+    fn needed_by(&self, id: WatcherId) -> impl Iterator<Item = WatcherId> {
+        self.needs_of(id).iter().filter_map(|need| need.id)
     }
 
-    pub(super) fn dependents_of(&self, id: WatcherId) -> Vec<WatcherId> {
-        self.dependents.get(&id).into_iter().flatten().map(|(id, _)| *id).collect()
+    pub(super) fn dependents_of(&self, id: WatcherId) -> &[(WatcherId, bool)] {
+        self.dependents.get(&id).map_or(&[], Vec::as_slice)
     }
 
-    /// Leaves out what goes in a circle, since nobody can wait for himself, and says who was in one.
+    /// Leaves out what goes in a circle, or leads from one to another, since no watcher can wait for itself; the watchers
+    /// that were in one.
     fn cut_circles(&mut self) -> Vec<WatcherId> {
-        let (before, behind) = (|id| self.needed_by(id), |id| self.dependents_of(id));
-        let left = strip_roots(self.members(), &before, &behind);
-        let left = strip_roots(left, &behind, &before);
-        let is_left = |id: &WatcherId| left.contains(id);
-        for id in &left {
+        let order = self.in_order(self.members());
+        let places: Sorted<WatcherId, usize> = order.iter().enumerate().map(|(at, id)| (*id, at)).collect();
+        // In order, a need that does not come first closes a circle; what needs a watcher behind one is behind it too.
+        let place = |id: WatcherId| places.get(&id);
+        let mut behind: Sorted<WatcherId, ()> = Sorted::new();
+        for id in &order {
+            if self.needed_by(*id).any(|need| place(need) >= place(*id) || behind.contains_key(&need)) {
+                behind.insert(*id, ());
+            }
+        }
+        // Of these, in the same way, those that one is behind of.
+        let mut left: Sorted<WatcherId, ()> = Sorted::new();
+        for id in order.iter().rev().filter(|id| behind.contains_key(*id)) {
+            let closes = |other: &WatcherId| behind.contains_key(other) && place(*other) <= place(*id);
+            if self.dependents_of(*id).iter().any(|(other, _)| closes(other) || left.contains_key(other)) {
+                left.insert(*id, ());
+            }
+        }
+        for id in left.keys() {
             if let Some(needs) = self.needs.get_mut(id) {
-                needs.retain(|need| !need.id.as_ref().is_some_and(is_left));
+                needs.retain(|need| !need.id.is_some_and(|need| left.contains_key(&need)));
             }
             if let Some(dependents) = self.dependents.get_mut(id) {
-                dependents.retain(|(dependent, _)| !is_left(dependent));
+                dependents.retain(|(dependent, _)| !left.contains_key(dependent));
             }
         }
-        left
+        left.keys().copied().collect()
     }
-}
-
-/// These watchers, each with this number.
-fn numbered(ids: &[WatcherId], number: usize) -> Sorted<WatcherId, usize> {
-    let mut numbered = Sorted::with_capacity(ids.len());
-    for id in ids {
-        numbered.insert(*id, number);
-    }
-    numbered
-}
-
-/// Takes away those that have nobody before them, again and again: who is left stands in a circle, or behind one.
-fn strip_roots(
-    ids: Vec<WatcherId>,
-    before: &dyn Fn(WatcherId) -> Vec<WatcherId>,
-    behind: &dyn Fn(WatcherId) -> Vec<WatcherId>,
-) -> Vec<WatcherId> {
-    let mut counts = numbered(&ids, 0);
-    for id in &ids {
-        let count = before(*id).iter().filter(|other| counts.contains_key(*other)).count();
-        counts.get_mut(id).into_iter().for_each(|place| *place = count);
-    }
-    let mut free: Vec<WatcherId> =
-        counts.iter().filter(|(_, count)| **count == 0).map(|(id, _)| *id).collect();
-    while let Some(id) = free.pop() {
-        for other in behind(id) {
-            let Some(count) = counts.get_mut(&other).filter(|count| **count > 0) else { continue };
-            *count -= 1;
-            if *count == 0 {
-                free.push(other);
-            }
-        }
-    }
-    counts.iter().filter(|(_, count)| **count > 0).map(|(id, _)| *id).collect()
 }
 
 impl Arbiter {
-    /// Finds out who depends on whom, if that has changed.
-    pub(super) fn relate(&mut self) {
+    /// Finds out which watcher depends on which, if that has changed.
+    pub(super) fn find_dependencies(&mut self) {
         if !std::mem::take(&mut self.dependencies.stale) {
             return;
         }
@@ -220,34 +187,26 @@ impl Arbiter {
         needs
     }
 
-    /// Gives a watcher that is about to handle something its ties, and says what the others have seen in it so far.
+    /// Has a watcher know what the others mean for it now.
     #[inline(never)]
-    pub(super) fn prepare(&mut self, id: WatcherId) -> Outlook {
-        self.relate();
-        let outlook = self.watchers.get(&id).map(|watcher| watcher.outlook());
-        self.tie(id);
-        outlook.unwrap_or_default()
-    }
-
-    /// Finds the ties of a watcher.
-    pub(super) fn tie(&mut self, id: WatcherId) {
-        let ties = self.ties_of(id);
+    pub(super) fn look_around(&mut self, id: WatcherId) {
+        let found = self.dependency_of(id);
         if let Some(watcher) = self.watchers.get_mut(&id) {
-            watcher.ext.dependency.ties = ties;
+            watcher.dependency = found;
         }
     }
 
-    pub(super) fn ties_of(&self, id: WatcherId) -> DependencyState {
-        let mut ties = DependencyState::default();
+    pub(super) fn dependency_of(&self, id: WatcherId) -> DependencyState {
+        let mut found = DependencyState::default();
         for need in self.dependencies.needs_of(id) {
             let other = need.id.and_then(|id| self.watcher(id));
             let name = &need.name;
             match other {
                 Some(other) if other.is_there() => {}
                 Some(other) if other.is_coming() => {
-                    ties.must_stop |= need.required;
-                    ties.hopeless |= other.is_hopeless();
-                    ties.waits.get_or_insert_with(|| format!("it waits for {name}").into());
+                    found.must_stop |= need.required;
+                    found.hopeless |= other.is_hopeless();
+                    found.waits.get_or_insert_with(|| format!("it waits for {name}").into());
                 }
                 _ if !need.required => {}
                 other => {
@@ -255,23 +214,21 @@ impl Arbiter {
                     let what =
                         if other.is_some() { "which does not run" } else { "and there is no such watcher" };
                     let why = format!("it requires {name}, {what}{}", reason.unwrap_or_default());
-                    (ties.must_stop, ties.in_vain, ties.waits) = (true, true, Some(why.into()));
+                    (found.must_stop, found.in_vain, found.waits) = (true, true, Some(why.into()));
                     break;
                 }
             }
         }
         // One that goes on waiting for its sockets is no loss to those that require it.
-        let stays = ties.waits.is_none() && self.watcher(id).is_some_and(Watcher::starts_itself);
-        let dependents = self.dependencies.dependents.get(&id).map_or(&[][..], Vec::as_slice);
-        ties.followed = dependents.iter().any(|(dependent, required)| {
-            let status = self.watcher(*dependent).map_or(Status::Stopped, Watcher::status);
-            match status {
+        let stays = found.waits.is_none() && self.watcher(id).is_some_and(Watcher::starts_itself);
+        found.followed = self.dependencies.dependents_of(id).iter().any(|(dependent, required)| {
+            match self.watcher(*dependent).map_or(Status::Stopped, Watcher::status) {
                 Status::Stopped => false,
                 Status::Stopping => true,
                 Status::Starting | Status::Active => *required && !stays,
             }
         });
-        ties
+        found
     }
 
     /// Somebody wants a watcher to run: so he wants what it requires.
@@ -290,73 +247,51 @@ impl Arbiter {
         }
     }
 
-    /// What has changed of a watcher lets its neighbours look at their ties.
-    pub(super) fn mark_dirty(&mut self, id: WatcherId, before: (Standing, Outlook)) {
-        let Some(watcher) = self.watchers.get(&id).filter(|_| !self.dependencies.needs.is_empty()) else {
-            return;
-        };
-        let what = |standing: Standing| (standing.status, standing.up, standing.queued);
-        if (what(before.0), before.1) == (what(watcher.standing()), watcher.outlook()) {
-            return;
+    /// What has changed of a watcher may mean something to its neighbours.
+    pub(super) fn mark_dirty(&mut self, id: WatcherId, before: Standing, after: Standing) {
+        if (Standing { reloading: after.reloading, ..before }) != after {
+            let dependents = self.dependencies.dependents_of(id).iter().map(|(id, _)| *id);
+            let neighbours: Vec<WatcherId> = self.dependencies.needed_by(id).chain(dependents).collect();
+            self.dependencies.dirty.extend(neighbours);
         }
-        let (needs, dependents) = (self.dependencies.needed_by(id), self.dependencies.dependents_of(id));
-        self.dependencies.dirty.extend(needs.into_iter().chain(dependents));
     }
 
-    /// Lets all who have to look at their ties do so, until nothing changes any more.
+    /// Lets all act to which something may mean something else now, until nothing changes any more.
     pub(super) fn propagate(&mut self) {
-        self.relate();
+        self.find_dependencies();
         if self.dependencies.dirty.is_empty() {
             return;
         }
         let cause = std::mem::replace(&mut self.cx.cause, Cause::Requirement);
         while let Some(id) = self.dependencies.dirty.pop() {
             self.with(id, |_, _| {});
-            self.relate(); // one that was on its way out may be gone
+            self.find_dependencies(); // one that was on its way out may be gone
         }
         self.cx.cause = cause;
     }
 }
 
 impl Watcher {
-    /// Whether those that depend on it can run. A start by its sockets is as good as one that is over.
-    fn is_there(&self) -> bool {
-        self.status() == Status::Active || self.starts_itself() && self.ext.dependency.ties.waits.is_none()
-    }
-
-    /// Its sockets start it, as far as it may start.
-    fn starts_itself(&self) -> bool {
-        self.config.options.on_demand && self.goal == Goal::Up
-    }
-
-    fn outlook(&self) -> Outlook {
-        Outlook {
-            waits_in_vain: self.ext.dependency.ties.in_vain,
-            is_there: self.is_there(),
-            is_hopeless: self.is_hopeless(),
-        }
-    }
-
     /// Whether it is on its way there.
     fn is_coming(&self) -> bool {
-        (self.goal == Goal::Up || self.queued) && !self.ext.dependency.ties.in_vain
+        (self.goal == Goal::Up || self.queued) && !self.dependency.in_vain
     }
 
     /// Whether it has to wait for others before it starts; the log hears of it once.
     pub(super) fn is_held(&mut self, cx: &mut Cx) -> bool {
-        let Some(why) = &self.ext.dependency.ties.waits else { return false };
-        if self.ext.dependency.told.as_ref() != Some(why) {
+        let Some(why) = &self.dependency.waits else { return false };
+        if self.logged_wait.as_ref() != Some(why) {
             cx.log(Level::Info, format!("{} does not start yet: {why}", self.config.name));
-            self.ext.dependency.told = Some(why.clone());
+            self.logged_wait = Some(why.clone());
         }
         true
     }
 
-    /// It requires somebody who is not there any more.
+    /// It requires a watcher that is not there any more.
     pub(super) fn lose(&mut self, cx: &mut Cx) {
-        let why = self.ext.dependency.ties.waits.as_deref().unwrap_or_default();
+        let why = self.dependency.waits.as_deref().unwrap_or_default();
         cx.log(Level::Info, format!("{} is being stopped: {why}", self.config.name));
-        self.ext.dependency.told = self.ext.dependency.ties.waits.clone();
+        self.logged_wait = self.dependency.waits.clone();
         self.begin_stop(cx);
     }
 }

@@ -79,7 +79,7 @@ impl Watcher {
         let options = &self.config.options;
         let speaks = self.run().death.is_none_or(|death| succeeded(death.exit, options));
         let Some(run) = self.run_mut() else { return };
-        run.slots.push(Slot::Empty);
+        run.slots.push(Slot::default());
         if speaks {
             run.death = Some(Death { pid: process.pid, wid: process.wid, exit });
         }

@@ -233,8 +233,8 @@ impl Watcher {
             HealthFailure::Unhealthy => Restart::Health,
             HealthFailure::Silent => Restart::Watchdog,
         };
-        self.ext.history.count_restarts(restart, 1);
-        self.ext.history.note(cx.now, What::Ailing { pid, wid, why: why.as_str().into() });
+        self.history.count_restarts(restart, 1);
+        self.history.note(cx.now, What::Ailing { pid, wid, why: why.as_str().into() });
         if ailment == HealthFailure::Late && is_new {
             self.reload_cannot_go_on(&format!("process {pid} (wid {wid}) {why}"), cx);
         }

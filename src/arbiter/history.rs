@@ -126,7 +126,7 @@ impl Restart {
 }
 
 /// Where a watcher stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Standing {
     pub(super) status: Status,
     /// It is to run.
@@ -134,6 +134,10 @@ pub(super) struct Standing {
     /// It is to be started in its turn.
     pub(super) queued: bool,
     pub(super) reloading: bool,
+    /// Those that require it can run; it waits for what nobody starts; it cannot be started, for now.
+    pub(super) is_there: bool,
+    pub(super) waits_in_vain: bool,
+    pub(super) is_hopeless: bool,
 }
 
 /// A change, when it was, and what led to it.

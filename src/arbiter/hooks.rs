@@ -15,7 +15,7 @@ use crate::sorted::Sorted;
 pub(super) const MOST_CALLS: usize = 10_000;
 
 /// Stands for one run of a hook; never used again for another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HookId(pub u64);
 
 /// What a hook is about.
@@ -104,11 +104,11 @@ pub(super) struct Call {
 impl Watcher {
     /// Whether a hook runs on which this hangs.
     pub(super) fn waits_for(&self, then: Then) -> bool {
-        self.ext.hooks.calls.values().any(|call| call.then == then)
+        self.hooks.calls.values().any(|call| call.then == then)
     }
 
     /// When the first hook has taken too long.
     pub(super) fn hook_deadline(&self) -> Option<Time> {
-        self.ext.hooks.calls.values().map(|call| call.deadline).min()
+        self.hooks.calls.values().map(|call| call.deadline).min()
     }
 }

@@ -20,7 +20,7 @@
 //!                   what is known of it                hooks.rs, readiness.rs, history.rs
 //!              which a build may leave out (absent.rs does nothing in their place):
 //!                   sockets that start it              on_demand.rs
-//!                   programs that are asked            calls.rs, user_commands.rs
+//!                   programs that are asked            calls.rs
 //!                   readiness and health               health.rs
 //!                   who depends on whom                dependencies.rs
 //!                   what has happened to it            record.rs
@@ -46,7 +46,6 @@ pub mod exit_policy;
 pub mod history;
 pub mod hooks;
 mod orders;
-mod oversleep;
 pub mod process;
 mod random;
 pub mod readiness;
@@ -79,8 +78,6 @@ mod health;
 mod on_demand;
 #[cfg(feature = "history")]
 mod record;
-#[cfg(feature = "hooks")]
-mod user_commands;
 
 #[cfg(not(feature = "dependencies"))]
 use absent::dependencies;
@@ -95,11 +92,12 @@ use crate::sorted::Sorted;
 pub use action::{Action, Whom};
 use agenda::Agenda;
 use context::{Cx, Known, Outcome};
-use dependencies::{Dependencies, Outlook};
+use dependencies::Dependencies;
 pub use event::Event;
 use exit_policy::{CriticalExit, Death};
 use history::Cause;
 use process::{Exit, NotRun, Process};
+use random::Random;
 pub use remnants::SPARED;
 pub use report::{Level, Published};
 use request::Ticket;
@@ -113,11 +111,11 @@ use watcher::{Status, Watcher};
 pub type Pid = i32;
 
 /// The number of a watcher; never used again for another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WatcherId(pub u32);
 
 /// Decides for all watchers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Arbiter {
     watchers: Sorted<WatcherId, Box<Watcher>>,
     /// Names in lower case; a watcher that is being removed has none any more.
@@ -140,20 +138,8 @@ pub struct Arbiter {
 impl Arbiter {
     /// An arbiter for these watchers, which are those of the files. Nothing starts before [`Event::Start`].
     pub fn new(watchers: Vec<WatcherConfig>, warmup_delay: f64, seed: u64) -> Arbiter {
-        let mut arbiter = Arbiter {
-            watchers: Sorted::new(),
-            names: Sorted::new(),
-            cx: Cx::new(seed),
-            agenda: Agenda::default(),
-            pending: Sorted::new(),
-            dependencies: Dependencies::default(),
-            startup: None,
-            ending: None,
-            over: None,
-            fallen: None,
-            warmup_delay,
-            next_id: 0,
-        };
+        let cx = Cx { random: Random::new(seed), ..Cx::default() };
+        let mut arbiter = Arbiter { cx, warmup_delay, ..Arbiter::default() };
         for config in watchers {
             let id = arbiter.insert(config);
             if let Some(watcher) = arbiter.watchers.get_mut(&id) {
@@ -228,7 +214,8 @@ impl Arbiter {
                 self.with(watcher, |w, cx| w.spawned(pid, cx));
             }
             Event::SpawnFailed { watcher, reason, shortage } => {
-                self.with(watcher, |w, cx| w.spawn_failed(&reason, shortage, cx));
+                let failed = NotRun { reason: reason.into(), shortage };
+                self.with(watcher, |w, cx| w.spawn_failed(&failed, cx));
             }
             Event::Exited { pid, exit } => self.exited(pid, exit),
             Event::Noticed { pid, notice } => {
@@ -307,19 +294,20 @@ impl Arbiter {
 
     /// Lets a watcher handle something, then lets it act on what is different now.
     fn with(&mut self, id: WatcherId, handle: impl FnOnce(&mut Watcher, &mut Cx)) {
-        let outlook = self.prepare(id);
+        self.find_dependencies();
+        let Some(before) = self.watchers.get(&id).map(|watcher| watcher.standing()) else { return };
+        self.look_around(id);
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
         let outer = std::mem::take(&mut self.cx.outcome);
-        let before = (watcher.standing(), outlook);
         handle(watcher, &mut self.cx);
         self.settle(id, before);
         self.cx.outcome = outer;
     }
 
     /// Lets a watcher act on what is different now, given where it stood before.
-    fn settle(&mut self, id: WatcherId, before: (history::Standing, Outlook)) {
+    fn settle(&mut self, id: WatcherId, before: history::Standing) {
         self.bring_along(id);
-        self.tie(id);
+        self.look_around(id);
         let hurried = self.is_hurried();
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
         watcher.reconcile(&mut self.cx);
@@ -334,11 +322,11 @@ impl Arbiter {
         let Outcome { done, over, because, .. } = std::mem::take(&mut self.cx.outcome);
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
         let after = watcher.standing();
-        watcher.ext.history.compare(self.cx.now, before.0, after, because.as_ref().unwrap_or(&self.cx.cause));
+        watcher.history.compare(self.cx.now, before, after, because.as_ref().unwrap_or(&self.cx.cause));
         let status = watcher.status();
         let over = over.filter(|_| watcher.config.options.critical);
         let gone = watcher.goal == watcher::Goal::Gone && status == Status::Stopped;
-        self.mark_dirty(id, before);
+        self.mark_dirty(id, before, after);
         for (ticket, reply) in done {
             self.finish(ticket, reply);
         }

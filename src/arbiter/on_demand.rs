@@ -43,13 +43,13 @@ impl Watcher {
             self.look_away(cx);
             return true;
         }
-        match self.ext.demand.look {
+        match self.demand.look {
             Look::Seen => {
-                self.ext.demand.look = Look::Away;
+                self.demand.look = Look::Away;
                 true
             }
-            Look::Away if self.ext.demand.not_before <= cx.now => {
-                self.ext.demand.look = Look::Asked;
+            Look::Away if self.demand.not_before <= cx.now => {
+                self.demand.look = Look::Asked;
                 cx.act(Action::WatchSockets(self.id));
                 false
             }
@@ -59,7 +59,7 @@ impl Watcher {
 
     /// It is not to start any more, whatever comes to its sockets.
     pub(super) fn look_away(&mut self, cx: &mut Cx) {
-        match std::mem::take(&mut self.ext.demand.look) {
+        match std::mem::take(&mut self.demand.look) {
             Look::Asked | Look::Since(_) => cx.act(Action::UnwatchSockets(self.id)),
             Look::Away | Look::Seen => {}
         }
@@ -68,15 +68,15 @@ impl Watcher {
     /// The daemon looks at the sockets, or says why it cannot.
     pub(super) fn sockets_watched(&mut self, result: Result<(), String>, cx: &mut Cx) {
         let name = &self.config.name;
-        match (self.ext.demand.look, result) {
+        match (self.demand.look, result) {
             (Look::Away | Look::Seen, _) | (Look::Since(_), Ok(())) => {}
             (Look::Asked, Ok(())) => {
-                self.ext.demand.look = Look::Since(cx.now);
+                self.demand.look = Look::Since(cx.now);
                 cx.log(Level::Info, format!("{name} waits for its sockets"));
             }
             // It may have waited: its options have changed meanwhile, and it waits for other sockets now.
             (Look::Asked | Look::Since(_), Err(reason)) => {
-                self.ext.demand.look = Look::Away;
+                self.demand.look = Look::Away;
                 cx.log(Level::Error, format!("{name}: cannot wait for its sockets: {reason}"));
                 self.failed_for_good(reason, cx);
             }
@@ -86,43 +86,43 @@ impl Watcher {
     /// Something has come to one of the sockets. The daemon does not look any more.
     pub(super) fn socket_ready(&mut self, cx: &mut Cx) {
         let stable = Backoff::of(&self.config).stable;
-        match self.ext.demand.look {
-            Look::Since(since) if cx.now.since(since) >= stable => self.ext.demand.chain = Chain::default(),
+        match self.demand.look {
+            Look::Since(since) if cx.now.since(since) >= stable => self.demand.chain = Chain::default(),
             Look::Asked | Look::Since(_) => {}
             Look::Away | Look::Seen => return,
         }
-        self.ext.demand.look = Look::Seen;
+        self.demand.look = Look::Seen;
     }
 
     /// A process has ended by itself. It is not replaced; its life says how soon the sockets are looked at again.
     pub(super) fn note_for_demand(&mut self, process: &Process, cx: &mut Cx) {
         let backoff = Backoff::of(&self.config);
-        self.ext.demand.chain = match process.chain.after_exit(cx.now.since(process.started), &backoff) {
-            Some(chain) if chain.bad < self.ext.demand.chain.bad => self.ext.demand.chain,
+        self.demand.chain = match process.chain.after_exit(cx.now.since(process.started), &backoff) {
+            Some(chain) if chain.bad < self.demand.chain.bad => self.demand.chain,
             Some(chain) => chain,
             None => Chain::default(),
         };
-        let chain = self.ext.demand.chain;
+        let chain = self.demand.chain;
         let delay = if chain.bad > 0 { backoff.delay(chain, &mut cx.random) } else { 0.0 };
-        self.ext.demand.not_before = cx.now.plus(delay);
+        self.demand.not_before = cx.now.plus(delay);
     }
 
     /// What comes before a process in an empty slot: with `on_demand`, how those of the last start fared.
     pub(super) fn first_chain(&self) -> Chain {
-        if self.config.options.on_demand { self.ext.demand.chain } else { Chain::default() }
+        if self.config.options.on_demand { self.demand.chain } else { Chain::default() }
     }
 
     /// Somebody wants it to wait from now on, whatever has been.
     pub(super) fn forget_demand(&mut self) {
-        self.ext.demand.chain = Chain::default();
-        self.ext.demand.not_before = Time(0);
+        self.demand.chain = Chain::default();
+        self.demand.not_before = Time(0);
     }
 
     /// It has stopped and waits for its sockets, or will in a moment.
     pub fn waits_for_demand(&self) -> bool {
-        let settled = match self.ext.demand.look {
+        let settled = match self.demand.look {
             Look::Since(_) => true,
-            Look::Away => self.ext.demand.not_before > Time(0),
+            Look::Away => self.demand.not_before > Time(0),
             Look::Asked | Look::Seen => false,
         };
         self.config.options.on_demand && self.status() == Status::Stopped && self.goal == Goal::Up && settled
@@ -133,8 +133,8 @@ impl Watcher {
         let rests = self.config.options.on_demand
             && self.status() == Status::Stopped
             && self.goal == Goal::Up
-            && self.ext.demand.look == Look::Away
-            && self.ext.dependency.ties.waits.is_none();
-        rests.then_some(self.ext.demand.not_before)
+            && self.demand.look == Look::Away
+            && self.dependency.waits.is_none();
+        rests.then_some(self.demand.not_before)
     }
 }

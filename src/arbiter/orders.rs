@@ -218,14 +218,14 @@ impl Arbiter {
         wait.what = Await::Ended(chosen.iter().map(|(_, pid)| *pid).collect());
         Ok(self.carry_out(&[watcher.id], &wait, &|w, cx| {
             let timeout = timeout.unwrap_or(w.config.options.graceful_timeout);
-            w.ext.history.count_restarts(Restart::Command, chosen.len());
+            w.history.count_restarts(Restart::Command, chosen.len());
             chosen.iter().for_each(|(wid, _)| w.ask(*wid, signum, timeout, cx));
         }))
     }
 
     fn signal(&mut self, name: &str, pid: Option<Pid>, whom: Whom, signum: i32) -> Answered {
         let watcher = self.named(name)?;
-        if watcher.ext.hooks.calls.len() >= MOST_CALLS {
+        if watcher.hooks.calls.len() >= MOST_CALLS {
             let text = format!("too many signals of '{name}' wait for its hooks");
             return Err(Reply::error(Errno::Conflict, text));
         }
@@ -283,14 +283,14 @@ impl Watcher {
 
     /// Somebody wants it to stop, and to be started again in its turn.
     pub(super) fn stop_first(&mut self) {
-        self.ext.history.count_restarts(Restart::Command, self.processes.running());
+        self.history.count_restarts(Restart::Command, self.processes.running());
         self.want_down();
         self.queued = true;
     }
 
     /// Stops it and starts it again.
     pub(super) fn restart(&mut self, cx: &mut Cx) {
-        self.ext.history.count_restarts(Restart::Command, self.processes.running());
+        self.history.count_restarts(Restart::Command, self.processes.running());
         self.want_up(cx);
         if self.is_up() && self.goal == Goal::Up {
             self.begin_stop(cx);

@@ -27,10 +27,11 @@ impl Exit {
 }
 
 /// What becomes of a process, or of the members of a group without its leader.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the fields of the variants are named for what they hold")]
 pub enum Fate {
     /// It is left alone: it runs, or was not asked to end when it did. A group is until the watcher stops.
+    #[default]
     Left,
     /// A group whose leader may have passed the signal on before it ended, so it is not asked a second time yet.
     Spared { signum: i32, ask_at: Time, kill_at: Time },
@@ -84,7 +85,7 @@ pub(super) struct NotRun {
 }
 
 /// One process. It is in the table from its spawn until it is reaped.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Process {
     /// Its number in the watcher, from 1; a successor may have the same.
     pub wid: u32,
@@ -116,21 +117,7 @@ pub struct Process {
 impl Process {
     /// One that has just been spawned, and runs.
     pub(super) fn new(wid: u32, pid: Pid, started: Time) -> Process {
-        Process {
-            wid,
-            pid,
-            started,
-            generation: 0,
-            fate: Fate::Left,
-            end: None,
-            holds_slot: true,
-            chain: Chain::default(),
-            expires: None,
-            oom: false,
-            not_run: None,
-            followers: None,
-            liveness: None,
-        }
+        Process { wid, pid, started, holds_slot: true, ..Process::default() }
     }
 
     /// Whether it is asked to end, or killed; of one that has ended, whether it was.
@@ -173,19 +160,27 @@ impl Process {
     }
 }
 
-/// The processes of a watcher, by wid. Of thousands, it is known at once how many run.
-#[derive(Debug)]
+/// The processes of a watcher, by wid. Of thousands, it is known at once how many run, and that none has a deadline.
+#[derive(Debug, Default)]
 pub(super) struct Processes {
     table: Sorted<u32, Process>,
     running: usize,
     holding: usize,
-    /// No number below this is free.
-    lowest_wid: u32,
+    /// No number from 1 up to this is free.
+    taken_wids: u32,
+    /// Some may grow too old, or somebody looks after them.
+    timed: bool,
 }
 
 impl Processes {
     pub(super) fn with_capacity(most: usize) -> Processes {
-        Processes { table: Sorted::with_capacity(most), running: 0, holding: 0, lowest_wid: 1 }
+        Processes { table: Sorted::with_capacity(most), ..Processes::default() }
+    }
+
+    /// Those that may have a deadline: all, or none.
+    pub(super) fn timed(&self) -> impl Iterator<Item = &Process> {
+        let any = self.timed || self.running < self.table.len();
+        self.values().take(if any { usize::MAX } else { 0 })
     }
 
     /// How many run and were not asked to end.
@@ -211,6 +206,7 @@ impl Processes {
     }
 
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Process> {
+        self.timed = true; // who looks at all may set one
         self.table.values_mut()
     }
 
@@ -229,19 +225,21 @@ impl Processes {
 
     /// The lowest number that is free.
     pub(super) fn free_wid(&mut self) -> u32 {
-        self.lowest_wid = (self.lowest_wid..).find(|wid| !self.table.contains_key(wid)).unwrap_or(u32::MAX);
-        self.lowest_wid
+        let free = (self.taken_wids + 1..).find(|wid| !self.table.contains_key(wid)).unwrap_or(u32::MAX);
+        self.taken_wids = free - 1;
+        free
     }
 
     pub(super) fn insert(&mut self, process: Process) {
         self.running += usize::from(process.runs());
         self.holding += usize::from(process.holds_slot);
+        self.timed |= process.expires.is_some() || process.liveness.is_some();
         self.table.insert(process.wid, process);
     }
 
     pub(super) fn remove(&mut self, wid: u32) -> Option<Process> {
         let process = self.table.remove(&wid)?;
-        self.lowest_wid = self.lowest_wid.min(wid);
+        self.taken_wids = self.taken_wids.min(wid.saturating_sub(1));
         self.running -= usize::from(process.runs());
         self.holding -= usize::from(process.holds_slot);
         Some(process)

@@ -1,7 +1,7 @@
 //! A little chance for max_age_variance. The seed comes from outside, so that a test can repeat what happened.
 
 /// A generator of numbers that look random (SplitMix64). Not for secrets.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Random(u64);
 
 impl Random {

@@ -44,40 +44,34 @@ type Step = (WatcherId, Option<Await>);
 /// It starts, in its turn.
 const START: Option<Await> = Some(Await::Up { added: false });
 
-/// How many watchers were added, changed and removed.
-#[derive(Default)]
-struct Tally {
-    added: usize,
-    changed: usize,
-    removed: usize,
-}
-
 impl Arbiter {
     /// The files were read, or cannot be used; then everything stays as it is.
     pub(super) fn have_read(&mut self, reading: Reading, found: Result<Box<NewConfig>, String>) {
-        let ticket = reading.ticket;
-        let refuse = |errno, reason: String| Action::Reply { ticket, reply: Reply::error(errno, reason) };
         match found {
-            Err(reason) => self.cx.act(refuse(Errno::Failed, reason)),
-            Ok(_) if self.is_ending() => self.cx.act(refuse(Errno::Conflict, STOPPING.into())),
+            Err(reason) => self.cx.reply(reading.ticket, Reply::error(Errno::Failed, reason)),
+            Ok(_) if self.is_ending() => {
+                self.cx.reply(reading.ticket, Reply::error(Errno::Conflict, STOPPING));
+            }
             Ok(new) => self.reconfigure(reading, *new),
         }
     }
 
     fn reconfigure(&mut self, reading: Reading, new: NewConfig) {
         self.warmup_delay = new.warmup_delay;
-        let mut tally = Tally::default();
         let mut steps: Vec<Step> = Vec::new();
         let ids: Vec<_> = new.watchers.iter().map(|config| self.find(&config.name).map(|w| w.id)).collect();
         for id in self.not_in(&ids) {
-            tally.removed += 1;
             self.leave(id);
             steps.push((id, Some(Await::Removed)));
         }
+        let (removed, mut added, mut changed) = (steps.len(), 0, 0);
         for (config, id) in new.watchers.into_iter().zip(ids) {
             let step = match id {
-                Some(id) => self.amend(id, config, &mut tally),
-                None => self.take_in(config, &mut tally),
+                Some(id) => self.amend(id, config).inspect(|_| changed += 1),
+                None => {
+                    added += 1;
+                    self.take_in(config)
+                }
             };
             steps.extend(step);
         }
@@ -96,7 +90,6 @@ impl Arbiter {
                 steps.push((id, Some(if autostart { Await::Restarted } else { Await::Down })));
             }
         }
-        let Tally { added, changed, removed } = tally;
         let text = format!("configuration read again: {added} added, {changed} changed, {removed} removed");
         self.cx.log(Level::Info, text);
         self.take_steps(reading, steps);
@@ -118,8 +111,7 @@ impl Arbiter {
     }
 
     /// A watcher that is new in the files.
-    fn take_in(&mut self, config: WatcherConfig, tally: &mut Tally) -> Option<Step> {
-        tally.added += 1;
+    fn take_in(&mut self, config: WatcherConfig) -> Option<Step> {
         let (text, autostart) = (format!("{}: added", config.name), config.options.autostart);
         self.cx.log(Level::Info, text);
         let id = self.admit(config);
@@ -129,14 +121,13 @@ impl Arbiter {
     }
 
     /// Gives a watcher what has changed in the files.
-    fn amend(&mut self, id: WatcherId, new: WatcherConfig, tally: &mut Tally) -> Option<Step> {
+    fn amend(&mut self, id: WatcherId, new: WatcherConfig) -> Option<Step> {
         let watcher = self.watchers.get_mut(&id)?;
         let old = watcher.settings.loaded.clone().unwrap_or_else(|| watcher.config.clone());
         if old.says_the_same(&new) {
             watcher.settings.loaded = Some(old);
             return None;
         }
-        tally.changed += 1;
         self.dependencies.have_changed(&watcher.config);
         let (changes, step) = watcher.take_over(&old, new);
         self.dependencies.have_changed(&watcher.config);
@@ -155,7 +146,7 @@ impl Arbiter {
         if waiting && parts > 0 {
             self.await_parts(ticket, parts);
         } else {
-            self.cx.act(Action::Reply { ticket, reply: Reply::Ok });
+            self.cx.reply(ticket, Reply::Ok);
         }
         let mut to_start = Vec::new();
         for (id, step) in &steps {

@@ -49,27 +49,15 @@ impl Cause {
 impl What {
     /// Whether another one just like it has happened; processes are told apart by their ends only.
     fn repeats(&self, other: &What) -> bool {
-        match (self, other) {
-            (What::Ended { exit: one, oom, .. }, What::Ended { exit: two, oom: other, .. }) => {
-                (one, oom) == (two, other)
+        match self {
+            What::Ended { exit: one, oom: by, .. } => {
+                matches!(other, What::Ended { exit, oom, .. } if (exit, oom) == (one, by))
             }
-            (What::SpawnFailed(one), What::SpawnFailed(two)) => one == two,
-            (What::Ailing { why: one, .. }, What::Ailing { why: two, .. }) => one == two,
-            (What::TooOld { .. }, What::TooOld { .. }) | (What::Ordered, What::Ordered) => true,
-            (
-                What::Status(_)
-                | What::Reloading
-                | What::Reloaded
-                | What::NotReloaded(_)
-                | What::Ordered
-                | What::Ended { .. }
-                | What::Killed { .. }
-                | What::Survives { .. }
-                | What::TooOld { .. }
-                | What::Ailing { .. }
-                | What::SpawnFailed(_),
-                _,
-            ) => false,
+            What::Ailing { why: one, .. } => matches!(other, What::Ailing { why, .. } if why == one),
+            What::TooOld { .. } => matches!(other, What::TooOld { .. }),
+            What::SpawnFailed(_) | What::Ordered => self == other,
+            What::Status(_) | What::Reloading | What::Reloaded | What::NotReloaded(_) => false,
+            What::Killed { .. } | What::Survives { .. } => false,
         }
     }
 }
@@ -90,7 +78,9 @@ impl History {
         let moved = before.status != after.status;
         let ran = matches!(before.status, Status::Starting | Status::Active);
         let gave_up = ran && moved && matches!(after.status, Status::Stopping | Status::Stopped);
-        let counts = if cause.is_foreign() { before != after } else { gave_up && *cause != Cause::Course };
+        let own = |standing: Standing| (standing.status, standing.up, standing.queued, standing.reloading);
+        let turned = own(before) != own(after);
+        let counts = if cause.is_foreign() { turned } else { gave_up && *cause != Cause::Course };
         if counts {
             self.cause = cause.clone();
         }
@@ -208,7 +198,7 @@ mod tests {
     #[test]
     fn a_watcher_that_has_only_been_started_takes_little() {
         let mut history = History::default();
-        let standing = |status| Standing { status, up: true, queued: false, reloading: false };
+        let standing = |status| Standing { status, up: true, ..Standing::default() };
         history.expect(&Cause::Boot);
         history.compare(Time(1), standing(Status::Stopped), standing(Status::Starting), &Cause::Course);
         history.compare(Time(2), standing(Status::Starting), standing(Status::Active), &Cause::Course);

@@ -8,7 +8,7 @@ use super::context::Cx;
 use super::history::{Restart, What};
 use super::run::Run;
 use super::watcher::{Goal, Status, Watcher};
-use super::{Action, Level, Pid, Published};
+use super::{Action, Level, Pid, Published, Whom};
 use crate::config::WatcherConfig;
 use crate::config::hooks::Hook;
 use crate::signals::{self, SIGHUP};
@@ -137,7 +137,7 @@ impl Watcher {
             let Some(signum) = self.reload_signal() else { break };
             let name = signals::name(signum);
             cx.log(Level::Info, format!("SENDING {} to {pid}", name.strip_prefix("SIG").unwrap_or(&name)));
-            cx.signal(pid, signum);
+            cx.act(Action::Signal { pid, signum, whom: Whom::Process });
         }
         self.end_reload(cx);
     }
@@ -175,7 +175,7 @@ impl Watcher {
         self.prove(cx);
         let old: Vec<u32> =
             self.processes.values().filter(|p| p.generation < generation).map(|p| p.wid).collect();
-        self.ext.history.count_restarts(Restart::Reload, old.len());
+        self.history.count_restarts(Restart::Reload, old.len());
         self.set_reload(Reload::Draining);
         old.iter().for_each(|wid| self.dismiss(*wid, cx));
         if old.is_empty() {
@@ -196,7 +196,7 @@ impl Watcher {
         }
         while let Some(pid) = queue.pop_front() {
             if let Some(wid) = self.running_wid(pid) {
-                self.ext.history.count_restarts(Restart::Reload, 1);
+                self.history.count_restarts(Restart::Reload, 1);
                 self.ask_to_end(wid, cx);
                 return self.set_reload(Reload::OneByOne { queue, current: Some(pid) });
             }
@@ -256,6 +256,6 @@ impl Watcher {
             cx.act(Action::Changed(self.id));
         }
         cx.outcome.reload_failure = Some(reason.to_owned());
-        self.ext.history.note(cx.now, What::NotReloaded(reason.into()));
+        self.history.note(cx.now, What::NotReloaded(reason.into()));
     }
 }

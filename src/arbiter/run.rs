@@ -35,15 +35,13 @@ pub(super) struct Run {
     pub(super) next_reload: Option<bool>,
 }
 
-/// A slot without a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Slot {
-    /// It waits for its next attempt.
-    Later(Retry),
-    /// It waits until a group has no members any more, and then perhaps for its next attempt.
-    Behind(Pid, Option<Retry>),
-    /// It stays empty, since its process is not replaced.
-    Empty,
+/// A slot without a process. One that waits for nothing stays empty, since its process is not replaced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Slot {
+    /// It waits until this group has no members any more,
+    pub(super) behind: Option<Pid>,
+    /// and then for its next attempt.
+    pub(super) retry: Option<Retry>,
 }
 
 /// Which process comes into the slot of one that is gone.
@@ -63,84 +61,73 @@ static IDLE: Run = Run {
     next_reload: None,
 };
 
+impl Next {
+    pub(super) fn retry(self) -> Option<Retry> {
+        match self {
+            Next::Later(retry) => Some(retry),
+            Next::AtOnce | Next::Nobody => None,
+        }
+    }
+}
+
 impl Slot {
     pub(super) fn is_behind(&self) -> bool {
-        matches!(self, Slot::Behind(..))
+        self.behind.is_some()
     }
 
-    pub(super) fn is_later(&self) -> bool {
-        matches!(self, Slot::Later(_))
+    fn is_later(&self) -> bool {
+        self.behind.is_none() && self.retry.is_some()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.behind.is_none() && self.retry.is_none()
     }
 }
 
 impl Run {
     /// The attempts that wait for their time.
     pub(super) fn retries(&self) -> impl Iterator<Item = &Retry> {
-        self.slots.iter().filter_map(|slot| match slot {
-            Slot::Later(retry) => Some(retry),
-            Slot::Behind(..) | Slot::Empty => None,
-        })
+        self.slots.iter().filter(|slot| slot.is_later()).filter_map(|slot| slot.retry.as_ref())
     }
 
     /// Whether a slot has had a process that could not be started, and waits.
     pub(super) fn is_failing(&self) -> bool {
-        self.slots.iter().any(|slot| match slot {
-            Slot::Later(retry) | Slot::Behind(_, Some(retry)) => retry.chain.failures > 0,
-            Slot::Behind(_, None) | Slot::Empty => false,
-        })
+        self.slots.iter().any(|slot| slot.retry.is_some_and(|retry| retry.chain.failures > 0))
     }
 
     /// How many slots stay empty.
     pub(super) fn empty(&self) -> usize {
-        self.slots.iter().filter(|slot| **slot == Slot::Empty).count()
+        self.slots.iter().filter(|slot| slot.is_empty()).count()
     }
 
     /// Takes out an attempt whose time has come.
     pub(super) fn take_due(&mut self, now: Time) -> Option<Retry> {
-        let due = |slot: &Slot| matches!(slot, Slot::Later(retry) if retry.at <= now);
-        match self.slots.remove(self.slots.iter().position(due)?) {
-            Slot::Later(retry) => Some(retry),
-            Slot::Behind(..) | Slot::Empty => None,
-        }
+        let is_due = |slot: &Slot| slot.is_later() && slot.retry.is_some_and(|retry| retry.at <= now);
+        self.slots.remove(self.slots.iter().position(is_due)?).retry
     }
 
     /// Whether a slot waits for something.
     pub(super) fn is_waiting(&self) -> bool {
-        self.slots.iter().any(|slot| *slot != Slot::Empty)
-    }
-
-    /// A slot may have its next process now, or after its pause.
-    pub(super) fn free(&mut self, next: Next) {
-        match next {
-            Next::Later(retry) => self.slots.push(Slot::Later(retry)),
-            Next::AtOnce | Next::Nobody => {}
-        }
+        !self.slots.iter().all(Slot::is_empty)
     }
 
     /// Whether a slot waits for the end of this group.
     pub(super) fn is_behind(&self, pgid: Pid) -> bool {
-        self.slots.iter().any(|slot| matches!(slot, Slot::Behind(leader, _) if *leader == pgid))
+        self.slots.iter().any(|slot| slot.behind == Some(pgid))
     }
 
     /// The group of a process has no members any more.
     pub(super) fn group_is_empty(&mut self, pgid: Pid) {
-        let behind = |slot: &Slot| matches!(slot, Slot::Behind(leader, _) if *leader == pgid);
-        let Some(at) = self.slots.iter().position(behind) else { return };
-        if let Slot::Behind(_, Some(retry)) = self.slots.remove(at) {
-            self.slots.push(Slot::Later(retry));
+        if let Some(at) = self.slots.iter().position(|slot| slot.behind == Some(pgid)) {
+            let retry = self.slots.remove(at).retry;
+            self.slots.extend(retry.map(|_| Slot { behind: None, retry }));
         }
     }
 
     /// No slot waits for the end of a pause any more.
     pub(super) fn forget_pauses(&mut self) {
-        self.slots.retain_mut(|slot| match slot {
-            Slot::Later(_) => false,
-            Slot::Behind(_, retry) => {
-                *retry = None;
-                true
-            }
-            Slot::Empty => true,
-        });
+        self.slots.retain(|slot| !slot.is_later());
+        self.slots.iter_mut().for_each(|slot| slot.retry = None);
     }
 
     /// Every slot gets its process, whatever has been.
@@ -157,7 +144,7 @@ impl Run {
             self.slots.remove(at);
             left -= 1;
         }
-        for which in [Slot::is_behind, |slot: &Slot| *slot == Slot::Empty] {
+        for which in [Slot::is_behind, Slot::is_empty] {
             self.slots.retain(|slot| {
                 let goes = left > 0 && which(slot);
                 left -= usize::from(goes);
@@ -198,9 +185,10 @@ impl Watcher {
         }
     }
 
-    /// As [`Run::free`], while it runs.
+    /// While it runs, a slot may have its next process now, or after its pause.
     pub(super) fn free(&mut self, next: Next) {
-        self.run_mut().into_iter().for_each(|run| run.free(next));
+        let slot = next.retry().map(|retry| Slot { behind: None, retry: Some(retry) });
+        self.run_mut().into_iter().for_each(|run| run.slots.extend(slot));
     }
 
     /// It is being stopped, but others have to stop first.

@@ -154,16 +154,16 @@ impl Arbiter {
         let Some(watcher) = self.watchers.remove(&id) else { return };
         self.dependencies.have_changed(&watcher.config);
         let cancel = |hook: &HookId| Action::CancelHook { id: *hook, watcher: id };
-        self.cx.actions.extend(watcher.ext.hooks.calls.keys().map(cancel));
+        self.cx.actions.extend(watcher.hooks.calls.keys().map(cancel));
         for waiter in watcher.waiters {
             let text = format!("'{}' was removed meanwhile", watcher.config.name);
             self.finish(waiter.ticket, Reply::error(Errno::Failed, text));
         }
         let mut left = Vec::new();
         self.cx.pids.retain(|pid, known| {
-            let is_process = matches!(known, Known::Process(..));
-            left.extend((known.watcher() == id && is_process).then_some(*pid));
-            known.watcher() != id
+            let (Known::Process(of, _) | Known::Survivor(of) | Known::Group(of)) = *known;
+            left.extend((of == id && matches!(known, Known::Process(..))).then_some(*pid));
+            of != id
         });
         self.agenda.touch(id);
         self.cx.act(Action::Forgotten { watcher: id, left });

@@ -12,7 +12,8 @@ pub const HURRY_AFTER: f64 = 1.0;
 /// circus is about to end.
 #[derive(Debug, Default)]
 pub(super) struct Ending {
-    tickets: Vec<Ticket>,
+    /// The clients that wait for it.
+    pub(super) tickets: Vec<Ticket>,
     /// When a signal first asked for it.
     signalled: Option<Time>,
     /// Another signal did, later: nothing is waited for any more.
@@ -55,11 +56,6 @@ impl Arbiter {
     /// Takes out the clients that wait for the end. Their answer is the last thing that circus does.
     pub fn take_end_waiters(&mut self) -> Vec<Ticket> {
         self.ending.as_mut().map(|ending| std::mem::take(&mut ending.tickets)).unwrap_or_default()
-    }
-
-    /// How many clients wait for the end.
-    pub(super) fn waiting_for_the_end(&self) -> usize {
-        self.ending.as_ref().map_or(0, |ending| ending.tickets.len())
     }
 
     /// Whether nothing is waited for any more.

@@ -29,7 +29,7 @@ impl Watcher {
     /// A singleton of which something is left, be it on its way out: whatever is to be spawned waits for its end.
     fn is_taken(&self) -> bool {
         let ends = |remnant: &Remnant| remnant.fate != Fate::Left;
-        let is_left = || !self.left.survivors.is_empty() || self.left.groups.iter().any(ends);
+        let is_left = || !self.survivors.is_empty() || self.remnants.iter().any(ends);
         self.config.options.singleton && (!self.processes.is_empty() || is_left())
     }
 
@@ -54,7 +54,7 @@ impl Watcher {
         }
         let to_come = self.spawning.is_some() && !self.is_confirming();
         let wanted = self.config.wanted();
-        let too_many = self.left.survivors.len().saturating_sub(wanted);
+        let too_many = self.survivors.len().saturating_sub(wanted);
         wanted.saturating_sub(self.occupied() + usize::from(to_come) + too_many)
     }
 
@@ -137,11 +137,8 @@ impl Watcher {
         self.processes.insert(process);
         let others_fail = self.run().retries().any(|retry| retry.chain.failures > 0);
         if chain.failures > 0 && chain.last == Failure::Exec && !others_fail {
-            let name = &self.config.name;
-            cx.log(
-                Level::Info,
-                format!("'{name}' could be executed again, after {} failed starts", chain.failures),
-            );
+            let (name, failed) = (&self.config.name, chain.failures);
+            cx.log(Level::Info, format!("'{name}' could be executed again, after {failed} failed starts"));
         }
         cx.pids.insert(pid, Known::Process(self.id, wid));
         if self.goal != Goal::Up || self.status() == Status::Stopping {
@@ -192,20 +189,18 @@ impl Watcher {
     }
 
     /// The spawn under way has failed. What the machine is short of for a while uses up no max_retry.
-    pub(super) fn spawn_failed(&mut self, reason: &str, shortage: bool, cx: &mut Cx) {
+    pub(super) fn spawn_failed(&mut self, failed: &NotRun, cx: &mut Cx) {
         let Some(spawning) = self.spawning.take() else { return };
-        self.note_failure(reason, cx);
+        self.note_failure(&failed.reason, cx);
         if !self.is_up() || self.goal != Goal::Up {
             return;
         }
         if let Some(old) = spawning.replaces {
             return self.postpone(old, cx);
         }
-        if !self.reload_cannot_go_on(reason, cx) {
-            let chain = spawning.chain.after_failure(Failure::Exec, shortage);
-            let next = self.try_again(chain, reason, shortage, None, cx);
-            self.free(next);
-        }
+        let chain = spawning.chain.after_failure(Failure::Exec, failed.shortage);
+        let next = self.try_again(chain, failed, None, cx);
+        self.free(next);
     }
 
     /// Decides about the slot of a process that ended by itself.
@@ -223,7 +218,8 @@ impl Watcher {
             self.note_for_demand(process, cx);
         }
         if let Some(not_run) = &process.not_run {
-            self.never_ran(process.chain, not_run, cx)
+            let chain = process.chain.after_failure(Failure::Held, not_run.shortage);
+            self.try_again(chain, not_run, None, cx)
         } else if !self.replaces_after(exit, process.ailment(), process.is_ready()) {
             self.leave_empty(process, exit);
             Next::Nobody
@@ -249,20 +245,10 @@ impl Watcher {
 
     /// A process could not be executed. A failure that lasts is logged once.
     pub(super) fn note_failure(&mut self, reason: &str, cx: &mut Cx) {
-        let is_new = self.ext.history.note_failure(cx.now, reason);
+        let is_new = self.history.note_failure(cx.now, reason);
         let name = &self.config.name;
         let level = if is_new { Level::Warning } else { Level::Debug };
         cx.log(level, format!("error in '{name}': {reason}"));
-    }
-
-    /// A process that counted as spawned has ended before it became its program.
-    fn never_ran(&mut self, chain: Chain, NotRun { reason, shortage }: &NotRun, cx: &mut Cx) -> Next {
-        match self.reload_cannot_go_on(reason, cx) {
-            true => Next::Nobody,
-            false => {
-                self.try_again(chain.after_failure(Failure::Held, *shortage), reason, *shortage, None, cx)
-            }
-        }
     }
 
     /// A process has ended before it was ready, or was ended since it was late.
@@ -275,23 +261,16 @@ impl Watcher {
             None => (Failure::Ended, format!("a process {} before it was ready", exit.words())),
         };
         let because = if process.is_ready() { Cause::Ended } else { Cause::Unready };
-        match self.reload_cannot_go_on(&reason, cx) {
-            true => Next::Nobody,
-            false => {
-                self.try_again(process.chain.after_failure(why, false), &reason, false, Some(because), cx)
-            }
-        }
+        let failed = NotRun { reason: reason.into(), shortage: false };
+        self.try_again(process.chain.after_failure(why, false), &failed, Some(because), cx)
     }
 
-    /// A start has failed: plans the next attempt, or gives up, `because` of that.
-    fn try_again(
-        &mut self,
-        chain: Chain,
-        reason: &str,
-        shortage: bool,
-        because: Option<Cause>,
-        cx: &mut Cx,
-    ) -> Next {
+    /// A start has failed: plans the next attempt, or gives up, `because` of that. A reload that needs it ends.
+    fn try_again(&mut self, chain: Chain, failed: &NotRun, because: Option<Cause>, cx: &mut Cx) -> Next {
+        let NotRun { reason, shortage } = failed;
+        if self.reload_cannot_go_on(reason, cx) {
+            return Next::Nobody;
+        }
         let tries = u32::try_from(self.config.options.max_retry).ok();
         if !shortage && tries.is_some_and(|most| chain.charged >= most.max(1)) && self.processes.is_empty() {
             let (name, failed) = (&self.config.name, chain.failures);
@@ -299,7 +278,7 @@ impl Watcher {
             let text = format!("given up after {failed} failed start{plural}: {reason}");
             cx.log(Level::Error, format!("{name}: {text}"));
             cx.outcome.over = Some((text, None));
-            self.fail(reason.to_owned());
+            self.fail(reason.to_string());
             cx.outcome.because = because.or(cx.outcome.because.take());
             self.begin_stop(cx);
             Next::Nobody

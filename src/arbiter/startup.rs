@@ -10,7 +10,7 @@ use crate::sorted::sort_by;
 use std::collections::VecDeque;
 
 /// Watchers that are to be started.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Startup {
     queue: VecDeque<WatcherId>,
     /// The one that is being started.
@@ -23,10 +23,6 @@ pub(super) struct Startup {
 }
 
 impl Startup {
-    fn new(now: Time) -> Startup {
-        Startup { queue: VecDeque::new(), current: None, unready: Vec::new(), gate: now, waits: false }
-    }
-
     /// When the gate opens, if that is what it waits for.
     pub(super) fn deadline(&self) -> Option<Time> {
         (self.waits && self.current.is_none()).then_some(self.gate)
@@ -45,7 +41,7 @@ impl Arbiter {
     }
 
     pub(super) fn begin_startup(&mut self) {
-        self.relate();
+        self.find_dependencies();
         self.start_in_order(self.to_start(None));
     }
 
@@ -54,10 +50,10 @@ impl Arbiter {
         for id in &order {
             if let Some(watcher) = self.watchers.get_mut(id) {
                 watcher.queued = true;
-                watcher.ext.history.expect(&self.cx.cause);
+                watcher.history.expect(&self.cx.cause);
             }
         }
-        let boot = self.startup.get_or_insert_with(|| Startup::new(self.cx.now));
+        let boot = self.startup.get_or_insert_default();
         boot.queue.retain(|id| !order.contains(id));
         boot.queue.extend(order);
         self.advance_startup();

@@ -9,7 +9,7 @@ use super::watcher::{Goal, Status, Watcher};
 impl Watcher {
     /// What has happened to it.
     pub fn history(&self) -> &History {
-        &self.ext.history
+        &self.history
     }
 
     pub(super) fn standing(&self) -> Standing {
@@ -18,7 +18,20 @@ impl Watcher {
             up: self.goal == Goal::Up,
             queued: self.queued,
             reloading: self.is_reloading(),
+            is_there: self.is_there(),
+            waits_in_vain: self.dependency.in_vain,
+            is_hopeless: self.is_hopeless(),
         }
+    }
+
+    /// Whether those that depend on it can run. A start by its sockets is as good as one that is over.
+    pub(super) fn is_there(&self) -> bool {
+        self.status() == Status::Active || self.starts_itself() && self.dependency.waits.is_none()
+    }
+
+    /// Its sockets start it, as far as it may start.
+    pub(super) fn starts_itself(&self) -> bool {
+        self.config.options.on_demand && self.goal == Goal::Up
     }
 
     /// Whether its processes are being replaced by a reload.
@@ -33,7 +46,7 @@ impl Watcher {
 
     /// Since when it is in its state; `None` if it has never been in another.
     pub fn since(&self) -> Option<Time> {
-        self.ext.history.last_status().map(|change| change.at)
+        self.history.last_status().map(|change| change.at)
     }
 
     /// When a process is spawned next in the place of one that ended too soon or could not be executed.
@@ -43,13 +56,13 @@ impl Watcher {
 
     /// When the next of its processes that were asked to end, or of what such a process has left, gets SIGKILL.
     pub fn next_kill(&self) -> Option<Time> {
-        let groups = self.left.groups.iter().filter_map(|remnant| remnant.fate.kill_at());
+        let groups = self.remnants.iter().filter_map(|remnant| remnant.fate.kill_at());
         self.processes.values().filter_map(Process::kill_at).chain(groups).min()
     }
 
     /// Its processes that SIGKILL did not end.
     pub fn survivors(&self) -> &[Pid] {
-        &self.left.survivors
+        &self.survivors
     }
 
     /// What is wrong with it, if it is to run and does not run as it should.

@@ -188,7 +188,7 @@ impl Watcher {
         if self.is_held_back() {
             self.state = State::Stopping { held_back: false };
         }
-        self.ext.hooks.hurried = true;
+        self.hooks.hurried = true;
         self.cancel_hooks(&|_| true, cx);
         if stop {
             self.ask_all(cx);
@@ -205,27 +205,18 @@ impl Watcher {
     /// A process is a zombie. While it is, its group's number is its own: the rest of the group is asked now.
     pub(super) fn exited(&mut self, wid: u32, exit: Exit, cx: &mut Cx) {
         self.leave(wid, cx);
-        let Some(process) = self.processes.get(wid) else { return };
-        let pid = process.pid;
-        let was_ready = process.is_ready();
-        let fate = process.fate();
-        if process.exit().is_some() {
-            return;
-        }
-        let (oom, lived, followers) = (process.oom, cx.now.since(process.started), process.followers);
-        let not_run = process.not_run.as_ref().map(|not_run| not_run.reason.clone());
-        let ran = not_run.is_none();
-        let rest = match (fate, not_run) {
-            (Fate::Left, Some(reason)) => {
-                self.note_failure(&reason, cx);
+        let process = self.processes.get(wid).filter(|process| process.exit().is_none());
+        let Some(process) = process.cloned() else { return };
+        let (pid, oom, lived) = (process.pid, process.oom, cx.now.since(process.started));
+        let rest = match (process.fate(), &process.not_run) {
+            (Fate::Left, Some(not_run)) => {
+                self.note_failure(&not_run.reason, cx);
                 Fate::Left
             }
             (Fate::Left, None) => {
-                let replaced = self.replaces_after(exit, None, was_ready);
-                self.ext.history.count_restarts(Restart::after(exit, oom), usize::from(replaced));
-                self.ext
-                    .history
-                    .note(cx.now, What::Ended { pid, wid, exit, oom, lived: (lived * 1e3) as u64 });
+                let replaced = self.replaces_after(exit, None, process.is_ready());
+                self.history.count_restarts(Restart::after(exit, oom), usize::from(replaced));
+                self.history.note(cx.now, What::Ended { pid, wid, exit, oom, lived: (lived * 1e3) as u64 });
                 self.log_exit((pid, wid), exit, oom, lived, cx);
                 self.rest_of_crash(replaced, cx.now)
             }
@@ -235,13 +226,13 @@ impl Watcher {
             (Fate::Killed { .. }, _) => Fate::Asked { signum: SIGKILL, kill_at: cx.now },
         };
         self.processes.set_end(wid, exit, rest);
-        if ran {
-            self.ext.history.count_exit(exit);
+        if process.not_run.is_none() {
+            self.history.count_exit(exit);
         }
         if let Fate::Asked { signum, .. } = rest {
-            cx.actions.extend(followers.map(|whom| Action::Signal { pid, signum, whom }));
+            cx.actions.extend(process.followers.map(|whom| Action::Signal { pid, signum, whom }));
         }
-        self.call_reap_hooks(pid, exit, fate != Fate::Left, cx);
+        self.call_reap_hooks(pid, exit, process.fate() != Fate::Left, cx);
         cx.publish(&self.config.name, Published::Reap { pid, exit, oom });
         cx.act(Action::Reap { pid });
     }
@@ -250,7 +241,7 @@ impl Watcher {
     fn call_reap_hooks(&mut self, pid: Pid, exit: Exit, asked: bool, cx: &mut Cx) {
         let about = About { asked, ..About::of(pid) };
         let after = About { exit: Some(exit), ..about };
-        let full = self.ext.hooks.calls.len() >= MOST_CALLS;
+        let full = self.hooks.calls.len() >= MOST_CALLS;
         if full || !self.call(Hook::BeforeReap, about, Then::Reaped(after), cx) {
             self.tell(Hook::AfterReap, after, cx);
         }
@@ -291,9 +282,9 @@ impl Watcher {
     fn give_process_up(&mut self, wid: u32, cx: &mut Cx) {
         let Some(process) = self.forget_process(wid, cx) else { return };
         let pid = process.pid;
-        self.left.survivors.push(pid);
+        self.survivors.push(pid);
         cx.pids.insert(pid, Known::Survivor(self.id));
-        self.ext.history.note(cx.now, What::Survives { pid, wid });
+        self.history.note(cx.now, What::Survives { pid, wid });
         let seconds = number::short(AFTER_KILL);
         let text = format!("is still there {seconds} s after SIGKILL; circus goes on without it");
         self.say_of(Level::Error, (pid, wid), &text, cx);
@@ -302,7 +293,7 @@ impl Watcher {
 
     /// A process that was given up has ended after all.
     pub(super) fn survivor_ended(&mut self, pid: Pid, exit: Exit, cx: &mut Cx) {
-        self.left.survivors.retain(|survivor| *survivor != pid);
+        self.survivors.retain(|survivor| *survivor != pid);
         let text =
             format!("{}: process {pid}, which SIGKILL did not end, {}", self.config.name, exit.words());
         cx.log(Level::Info, text);
@@ -353,7 +344,7 @@ impl Watcher {
         let due = self.processes.values().filter(is_due).map(|p| (p.wid, p.pid, p.kill_at().is_some()));
         let (to_kill, outlive): (Vec<_>, Vec<_>) = due.partition(|(.., asked)| *asked);
         for (wid, pid, _) in to_kill {
-            self.ext.history.note(cx.now, What::Killed { pid, wid });
+            self.history.note(cx.now, What::Killed { pid, wid });
             self.kill(wid, cx);
         }
         outlive.into_iter().for_each(|(wid, ..)| self.give_process_up(wid, cx));
@@ -390,8 +381,8 @@ impl Watcher {
             })
             .collect();
         for (wid, pid) in old {
-            self.ext.history.note(now, What::TooOld { pid, wid });
-            self.ext.history.count_restarts(Restart::MaxAge, 1);
+            self.history.note(now, What::TooOld { pid, wid });
+            self.history.count_restarts(Restart::MaxAge, 1);
             if self.config.options.use_sockets && !self.config.options.singleton {
                 self.run_mut().into_iter().for_each(|run| run.replacing.push(wid));
             } else {

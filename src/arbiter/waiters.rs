@@ -52,8 +52,9 @@ impl Arbiter {
     /// # Errors
     /// The answer to one that is too many.
     pub(super) fn admit_waiter(&self, waits: bool) -> Result<(), Reply> {
-        let all = || self.watchers.values().map(|watcher| watcher.waiters.len()).sum::<usize>();
-        match waits && all() + self.waiting_for_the_end() >= MOST_WAITING {
+        let of_watchers = self.watchers.values().map(|watcher| watcher.waiters.len());
+        let of_end = self.ending.iter().map(|ending| ending.tickets.len());
+        match waits && of_watchers.chain(of_end).sum::<usize>() >= MOST_WAITING {
             true => Err(Reply::error(Errno::Conflict, "too many clients wait already: ask without waiting")),
             false => Ok(()),
         }
@@ -79,7 +80,7 @@ impl Watcher {
         // Waiting for its sockets is as far as a start by command brings a watcher with on_demand.
         let waits = self.waits_for_demand();
         let up = self.status() == Status::Active || waits;
-        let rests = self.goal != Goal::Up && !self.queued || self.ext.dependency.ties.in_vain;
+        let rests = self.goal != Goal::Up && !self.queued || self.dependency.in_vain;
         let down = waits || self.status() == Status::Stopped && rests;
         match &waiter.what {
             Await::Up { added: true } if up => Some(self.added(&waiter.before)),
@@ -159,7 +160,7 @@ impl Watcher {
     pub(super) fn is_hopeless(&self) -> bool {
         let hopeless =
             |chain: Chain| chain.failures >= ENOUGH || chain.failures > 0 && chain.last == Failure::Late;
-        let waits_so = self.status() == Status::Stopped && self.ext.dependency.ties.hopeless;
+        let waits_so = self.status() == Status::Stopped && self.dependency.hopeless;
         waits_so || self.run().retries().any(|retry| hopeless(retry.chain))
     }
 }

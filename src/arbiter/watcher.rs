@@ -21,20 +21,22 @@ use crate::sorted::sort_by;
 use std::rc::Rc;
 
 /// What the last order wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Goal {
     /// It shall run.
     Up,
     /// It shall not run.
+    #[default]
     Down,
     /// It shall stop and be forgotten.
     Gone,
 }
 
 /// What a watcher is doing; the words of `status`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Status {
     /// Nothing runs.
+    #[default]
     Stopped,
     /// Its first processes are being spawned.
     Starting,
@@ -57,7 +59,7 @@ impl Status {
 }
 
 /// One watcher.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Watcher {
     /// Its number, which is never used again.
     pub id: WatcherId,
@@ -74,9 +76,17 @@ pub struct Watcher {
     pub(super) spawning: Option<Spawning>,
     pub(super) last_spawn: Option<Time>,
     pub(super) generation: u32,
-    pub(super) left: Left,
+    /// What is left of the groups of processes that have ended.
+    pub(super) remnants: Vec<Remnant>,
+    /// Processes that SIGKILL did not end.
+    pub(super) survivors: Vec<Pid>,
     pub(super) waiters: Vec<Waiter>,
-    pub(super) ext: Extensions,
+    pub(super) hooks: Hooks,
+    pub(super) demand: Demand,
+    pub(super) dependency: DependencyState,
+    /// Why it does not start, as the log has said last.
+    pub(super) logged_wait: Option<Box<str>>,
+    pub(super) history: History,
 }
 
 /// Where its options come from.
@@ -98,23 +108,6 @@ pub(super) enum WhyDown {
     Failed(String),
 }
 
-/// What is left of processes.
-#[derive(Debug, Default)]
-pub(super) struct Left {
-    pub(super) groups: Vec<Remnant>,
-    /// Processes that SIGKILL did not end.
-    pub(super) survivors: Vec<Pid>,
-}
-
-/// What the parts remember of it that circus may be built without.
-#[derive(Debug, Default)]
-pub(super) struct Extensions {
-    pub(super) hooks: Hooks,
-    pub(super) demand: Demand,
-    pub(super) dependency: Dependency,
-    pub(super) history: History,
-}
-
 /// What the watchers that it depends on, and that depend on it, mean for a watcher.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct DependencyState {
@@ -130,14 +123,6 @@ pub(super) struct DependencyState {
     pub(super) hopeless: bool,
 }
 
-/// What a watcher knows of those that it depends on, and that depend on it.
-#[derive(Debug, Default)]
-pub(super) struct Dependency {
-    pub(super) ties: DependencyState,
-    /// Why it does not start, as the log has said last.
-    pub(super) told: Option<Box<str>>,
-}
-
 impl Watcher {
     pub(super) fn new(id: WatcherId, config: WatcherConfig) -> Watcher {
         Watcher {
@@ -145,17 +130,7 @@ impl Watcher {
             // Here the memory of all watchers lies together, and what a start takes for a moment can be given back.
             processes: Processes::with_capacity(config.wanted().min(16)),
             config: Rc::new(config),
-            settings: Settings::default(),
-            goal: Goal::Down,
-            queued: false,
-            state: State::Stopped,
-            why_down: None,
-            spawning: None,
-            last_spawn: None,
-            generation: 0,
-            left: Left::default(),
-            waiters: Vec::new(),
-            ext: Extensions::default(),
+            ..Watcher::default()
         }
     }
 
@@ -178,7 +153,7 @@ impl Watcher {
     /// Why it does not run as it should: it has stopped by itself, or waits before it tries again.
     pub fn failure(&self) -> Option<String> {
         if !self.is_up() {
-            let waits = self.ext.dependency.ties.waits.as_deref().filter(|_| self.goal == Goal::Up);
+            let waits = self.dependency.waits.as_deref().filter(|_| self.goal == Goal::Up);
             return self.reason().or(waits).map(str::to_owned);
         }
         if let Some(pid) = self.waits_for_group() {
@@ -229,7 +204,7 @@ impl Watcher {
             let before = self.status();
             match before {
                 Status::Starting | Status::Active if self.goal != Goal::Up => self.begin_stop(cx),
-                Status::Starting | Status::Active if self.ext.dependency.ties.must_stop => self.lose(cx),
+                Status::Starting | Status::Active if self.dependency.must_stop => self.lose(cx),
                 Status::Stopped => self.reconcile_stopped(cx),
                 Status::Starting => self.reconcile_starting(cx),
                 Status::Active => self.reconcile_active(cx),
@@ -249,7 +224,7 @@ impl Watcher {
         if self.goal != Goal::Up || self.is_held(cx) {
             self.look_away(cx);
         } else if self.may_start(cx) {
-            self.ext.dependency.told = None;
+            self.logged_wait = None;
             self.state = State::Up(Box::default());
             self.generation += 1;
             self.why_down = None;
@@ -307,7 +282,7 @@ impl Watcher {
         self.fill(cx);
         // nothing is to be replaced, and the last of its processes is gone
         let slots = &self.run().slots;
-        let ended = !slots.is_empty() && slots.iter().all(|slot| *slot == Slot::Empty);
+        let ended = !slots.is_empty() && slots.iter().all(Slot::is_empty);
         if ended && self.processes.is_empty() && self.spawning.is_none() {
             if !self.config.options.on_demand {
                 self.goal = Goal::Down;
@@ -318,11 +293,11 @@ impl Watcher {
     }
 
     fn reconcile_stopping(&mut self, cx: &mut Cx) {
-        if self.is_held_back() && !self.ext.dependency.ties.followed {
+        if self.is_held_back() && !self.dependency.followed {
             self.stop_now(cx);
         }
-        let waits_for_group = self.left.groups.iter().any(|r| r.fate != Fate::Left);
-        let ends = !self.processes.is_empty() || self.spawning.is_some() || !self.ext.hooks.calls.is_empty();
+        let waits_for_group = self.remnants.iter().any(|r| r.fate != Fate::Left);
+        let ends = !self.processes.is_empty() || self.spawning.is_some() || !self.hooks.calls.is_empty();
         if ends || waits_for_group || self.is_held_back() {
             return;
         }
@@ -342,7 +317,7 @@ impl Watcher {
     /// Asks everything to end and forgets what was planned.
     pub(super) fn begin_stop(&mut self, cx: &mut Cx) {
         let has_begun = !self.waits_for(Then::Begin);
-        let held_back = self.ext.dependency.ties.followed && !self.ext.hooks.hurried;
+        let held_back = self.dependency.followed && !self.hooks.hurried;
         self.state = if has_begun { State::Stopping { held_back } } else { State::Stopped };
         self.end_start_hooks(cx);
         self.forget_proven(cx);
@@ -392,17 +367,5 @@ impl Watcher {
         let process = self.processes.remove(wid)?;
         cx.pids.remove(&process.pid);
         Some(process)
-    }
-
-    /// When it next has something to do by itself.
-    pub(super) fn deadline(&self) -> Option<Time> {
-        let (is_up, may_expire) = (self.is_up(), self.may_expire());
-        let of_processes = self.processes.values().flat_map(|p| {
-            let age = p.expires.filter(|_| may_expire && p.runs());
-            [p.pending().due(), age, p.liveness_deadline().filter(|_| is_up)].into_iter().flatten()
-        });
-        let of_groups = self.left.groups.iter().filter_map(|remnant| remnant.fate.due());
-        let of_itself = [self.hook_deadline(), self.spawn_deadline(), self.demand_deadline()];
-        of_processes.chain(of_groups).chain(of_itself.into_iter().flatten()).min()
     }
 }

@@ -9,7 +9,6 @@ use crate::config::{self, Finding, Severity, load};
 use crate::host::disk::Disk;
 use crate::host::endpoint;
 use crate::host::surroundings::{current_dir, environ};
-use getopts::ParsingStyle;
 
 const HELP: &str = "\
 Usage: circus check [--json] CONFIG
@@ -23,21 +22,12 @@ Options:
 ";
 
 /// The exit code is 0 without errors (warnings are none), 1 with errors, 2 for wrong arguments.
-pub(super) static PROGRAM: Program = Program {
-    name: "circus check",
-    help: HELP,
-    style: ParsingStyle::FloatingFrees,
-    repeated: "",
-    hint: "",
-    usage: 2,
-    // There are errors, or what was asked for cannot be printed.
-    failed: 1,
-    run: |program, matches| match matches.free.as_slice() {
+pub(super) static PROGRAM: Program =
+    Program::new("circus check", HELP, "", (2, 1), |program, matches| match matches.free.as_slice() {
         [path] if check(path, matches.opt_present("json")) => 0,
         [_] => program.failed,
         _ => program.misused("one configuration file is needed"),
-    },
-};
+    });
 
 /// Checks one file and prints the findings. False when there are errors, or what was asked for cannot be printed.
 fn check(path: &str, as_json: bool) -> bool {

@@ -3,7 +3,7 @@
 use super::program::Program;
 use crate::arbiter::Level;
 use crate::reactor::startup::{self, Options};
-use getopts::{Matches, ParsingStyle};
+use getopts::Matches;
 
 const HELP: &str = "\
 usage: circus [OPTIONS] CONFIG
@@ -34,16 +34,7 @@ Options:
 ";
 
 /// The daemon.
-pub(super) static PROGRAM: Program = Program {
-    name: "circus",
-    help: HELP,
-    style: ParsingStyle::FloatingFrees,
-    repeated: "",
-    hint: " (try circus --help)",
-    usage: 100,
-    failed: 111,
-    run,
-};
+pub(super) static PROGRAM: Program = Program::new("circus", HELP, " (try circus --help)", (100, 111), run);
 
 fn run(program: &Program, matches: &Matches) -> u8 {
     let [config] = matches.free.as_slice() else {

@@ -2,117 +2,76 @@
 
 use super::keys::Key;
 #[cfg(feature = "prompt")]
-use crate::control::plain::width;
+use crate::control::plain::{columns, cut, width};
 
 /// A line and the cursor in it.
 #[derive(Debug, Default)]
 pub struct Line {
-    chars: Vec<char>,
-    cursor: usize,
+    /// What stands before the cursor.
+    pub before: String,
+    behind: String,
 }
 
 impl Line {
     /// Its text.
     pub fn text(&self) -> String {
-        self.chars.iter().collect()
-    }
-
-    /// What stands before the cursor.
-    #[cfg(feature = "prompt")]
-    pub fn before(&self) -> String {
-        self.chars.iter().take(self.cursor).collect()
+        self.before.clone() + &self.behind
     }
 
     /// Puts a text in its place, with the cursor at the end.
     pub fn set(&mut self, text: &str) {
-        self.chars = text.chars().collect();
-        self.cursor = self.chars.len();
-    }
-
-    /// Puts a text in at the cursor.
-    pub fn insert(&mut self, text: &str) {
-        for c in text.chars() {
-            self.chars.insert(self.cursor, c);
-            self.cursor += 1;
-        }
+        *self = Line { before: text.into(), behind: String::new() };
     }
 
     /// What a key that edits does; all others do nothing.
     pub fn edit(&mut self, key: Key) {
-        match key {
-            Key::Char(c) => self.insert(c.encode_utf8(&mut [0; 4])),
-            Key::Left | Key::Ctrl('B') => self.cursor = self.cursor.saturating_sub(1),
-            Key::Right | Key::Ctrl('F') => self.cursor = self.chars.len().min(self.cursor + 1),
-            Key::Home | Key::Ctrl('A') => self.cursor = 0,
-            Key::End | Key::Ctrl('E') => self.cursor = self.chars.len(),
-            Key::WordLeft | Key::Alt('b') => self.cursor = self.word_left(),
-            Key::WordRight | Key::Alt('f') => self.cursor = self.word_right(),
-            Key::Backspace => self.cut(self.cursor.saturating_sub(1), self.cursor),
-            Key::Delete | Key::Ctrl('D') => self.cut(self.cursor, self.cursor + 1),
-            Key::Ctrl('U') => self.cut(0, self.cursor),
-            Key::Ctrl('K') => self.cut(self.cursor, self.chars.len()),
-            Key::Ctrl('W') => self.cut(self.word_left(), self.cursor),
-            Key::Alt('d') => self.cut(self.cursor, self.word_right()),
-            _ => {}
+        let (before, behind) = (&self.before, &self.behind);
+        let in_word = |c: char| !c.is_whitespace();
+        // To which place in one of the two a key goes, or from which one it cuts.
+        let left = match key {
+            Key::Left | Key::Ctrl('B') | Key::Backspace => {
+                before.char_indices().next_back().map(|(at, _)| at)
+            }
+            Key::Home | Key::Ctrl('A' | 'U') => Some(0),
+            Key::WordLeft | Key::Alt('b') | Key::Ctrl('W') => {
+                Some(before.trim_end().trim_end_matches(in_word).len())
+            }
+            _ => None,
+        };
+        let right = match key {
+            Key::Right | Key::Ctrl('F' | 'D') | Key::Delete => behind.chars().next().map(char::len_utf8),
+            Key::End | Key::Ctrl('E' | 'K') => Some(behind.len()),
+            Key::WordRight | Key::Alt('f' | 'd') => {
+                Some(behind.len() - behind.trim_start().trim_start_matches(in_word).len())
+            }
+            _ => None,
+        };
+        let cuts =
+            matches!(key, Key::Backspace | Key::Delete | Key::Ctrl('U' | 'W' | 'D' | 'K') | Key::Alt('d'));
+        if let Key::Char(c) = key {
+            self.before.push(c);
+        } else if let Some(place) = left {
+            let passed = self.before.split_off(place);
+            self.behind.insert_str(0, if cuts { "" } else { &passed });
+        } else if let Some(place) = right {
+            let passed: String = self.behind.drain(..place).collect();
+            self.before += if cuts { "" } else { &passed };
         }
-    }
-
-    /// Takes out what stands from one place to another, and goes there.
-    fn cut(&mut self, from: usize, to: usize) {
-        self.chars.drain(from..to.min(self.chars.len()));
-        self.cursor = from;
-    }
-
-    fn is_blank(&self, place: usize) -> bool {
-        self.chars.get(place).is_some_and(|c| c.is_whitespace())
-    }
-
-    fn word_left(&self) -> usize {
-        let mut place = self.cursor;
-        while place > 0 && self.is_blank(place - 1) {
-            place -= 1;
-        }
-        while place > 0 && !self.is_blank(place - 1) {
-            place -= 1;
-        }
-        place
-    }
-
-    fn word_right(&self) -> usize {
-        let mut place = self.cursor;
-        while self.is_blank(place) {
-            place += 1;
-        }
-        while place < self.chars.len() && !self.is_blank(place) {
-            place += 1;
-        }
-        place
     }
 
     /// What of the line is shown in so many columns, and in which of them the cursor is then. A line that is too long
     /// moves to the left as far as the cursor needs it.
     #[cfg(feature = "prompt")]
-    pub fn view(&self, columns: usize) -> (String, usize) {
-        let mut first = 0;
-        let mut to_cursor: usize = self.chars.iter().take(self.cursor).map(|c| width(*c)).sum();
-        while to_cursor >= columns.max(1) {
-            to_cursor -= self.chars.get(first).map_or(to_cursor, |c| width(*c));
-            first += 1;
+    pub fn view(&self, room: usize) -> (String, usize) {
+        let room = room.saturating_sub(1);
+        let (mut before, mut cursor) = (self.before.chars(), columns(&self.before));
+        while cursor > room {
+            cursor -= before.next().map_or(cursor, width);
         }
-        let mut used = 0;
-        let fits = |c: &&char| {
-            used += width(**c);
-            used < columns.max(1)
-        };
-        let shown = self.chars.iter().skip(first).take_while(fits).map(|c| visible(*c)).collect();
-        (shown, to_cursor)
+        let line = before.as_str().to_string() + &self.behind;
+        // A control character, which only history could bring in, is no business of the terminal.
+        (cut(&line, room).replace(char::is_control, "\u{fffd}"), cursor)
     }
-}
-
-/// A control character, which only history could bring in, is no business of the terminal.
-#[cfg(feature = "prompt")]
-fn visible(c: char) -> char {
-    if c.is_control() { '\u{fffd}' } else { c }
 }
 
 #[cfg(test)]
@@ -125,7 +84,7 @@ mod tests {
         let mut line = Line::default();
         line.set(text);
         keys.iter().for_each(|key| line.edit(*key));
-        let (before, all) = (line.before(), line.text());
+        let (before, all) = (&line.before, line.text());
         format!("{before}|{}", &all[before.len()..])
     }
 

@@ -20,10 +20,24 @@ pub(super) struct Program {
     /// The exit code when it cannot do what was asked for.
     pub failed: u8,
     /// Does what the command line says; the exit code.
-    pub run: fn(&Program, &Matches) -> u8,
+    pub run: Run,
 }
 
+/// Does what a command line says; the exit code.
+type Run = fn(&Program, &Matches) -> u8;
+
 impl Program {
+    /// One whose options may stand behind other words, each of them once.
+    pub const fn new(
+        name: &'static str,
+        help: &'static str,
+        hint: &'static str,
+        (usage, failed): (u8, u8),
+        run: Run,
+    ) -> Program {
+        Program { name, help, style: ParsingStyle::FloatingFrees, repeated: "", hint, usage, failed, run }
+    }
+
     /// Runs it; the exit code.
     pub fn main(&self, args: &[String]) -> u8 {
         match self.options().parse(args) {
@@ -80,16 +94,8 @@ usage: x [--more]
                     of it
     -q, --quiet
 ";
-        let program = Program {
-            name: "x",
-            help,
-            style: ParsingStyle::FloatingFrees,
-            repeated: "to",
-            hint: "",
-            usage: 2,
-            failed: 1,
-            run: |_, matches| matches.free.len() as u8,
-        };
+        let run = |_: &Program, matches: &Matches| matches.free.len() as u8;
+        let program = Program { repeated: "to", ..Program::new("x", help, "", (2, 1), run) };
         let words = ["--to", "a", "-q", "b", "--long-name", "c", "--to=d"].map(str::to_string);
         let matches = program.options().parse(&words).unwrap();
         assert_eq!(matches.opt_strs("to"), ["a", "d"]);

@@ -24,20 +24,13 @@ Options:
     -h, --help          show this help
 ";
 
-/// The init of one command.
+/// The init of one command. Exit codes below 125 are those of the command, those above it what shells say of commands that do not run.
 pub(super) static PROGRAM: Program = Program {
-    name: "circus run",
-    help: HELP,
     style: ParsingStyle::StopAtFirstFree,
     repeated: "remap",
-    hint: " (try circus run --help)",
-    // Below it are those of the command, above it what shells say of commands that do not run.
-    usage: 125,
-    failed: 125,
-    run: |program, matches| match options(matches) {
-        Ok(options) => init::run(&options),
-        Err(why) => program.misused(&why),
-    },
+    ..Program::new("circus run", HELP, " (try circus run --help)", (125, 125), |program, matches| {
+        options(matches).map_or_else(|why| program.misused(&why), |options| init::run(&options))
+    })
 };
 
 fn options(matches: &Matches) -> Result<Options, String> {

@@ -13,7 +13,7 @@ use super::ctl::client::{Connection, Trouble};
 use super::program::Program;
 use crate::control::{Map, one};
 use crate::sys::keyboard::Terminal;
-use getopts::{Matches, ParsingStyle};
+use getopts::Matches;
 use model::{Choice, Key, Model};
 use std::time::{Duration, Instant};
 
@@ -37,15 +37,8 @@ Options:
 ";
 
 /// What is shown on the whole screen, or once.
-pub(super) static PROGRAM: Program = Program {
-    name: "circus top",
-    help: HELP,
-    style: ParsingStyle::FloatingFrees,
-    repeated: "",
-    hint: "; --help tells more",
-    usage: 2,
-    failed: 1,
-    run: |program, matches| {
+pub(super) static PROGRAM: Program =
+    Program::new("circus top", HELP, "; --help tells more", (2, 1), |program, matches| {
         let sort = matches.opt_str("sort");
         let key = sort.as_deref().map_or(Some(Key::default()), Key::named);
         match (key, matches.free.as_slice()) {
@@ -57,8 +50,7 @@ pub(super) static PROGRAM: Program = Program {
             (Some(key), []) => run(matches, key)
                 .unwrap_or_else(|trouble| complain(&format!("circus top: {trouble}"), program.failed)),
         }
-    },
-};
+    });
 
 fn run(matches: &Matches, key: Key) -> Result<u8, Trouble> {
     let choice = Choice { key, filter: matches.opt_str("filter").unwrap_or_default(), ..Choice::default() };

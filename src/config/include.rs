@@ -28,65 +28,56 @@ pub trait Files {
 }
 
 /// What the files of a configuration hold.
-#[derive(Default)]
-pub struct Gathered {
+pub struct Gathered<'a> {
+    from: &'a dyn Files,
+    cwd: &'a str,
+    /// The files that have been read, tidied.
+    seen: Sorted<String, ()>,
     /// Their sections, merged so far.
     pub sections: Sections,
     /// Their continuation lines that look like options.
     pub continued: Vec<(Origin, String)>,
-    /// The files in the order in which they were read.
+    /// The files in the order in which they were read; none: the main file cannot be read.
     pub files: Vec<Rc<str>>,
+    /// What is to be said so far.
+    pub findings: Vec<Finding>,
 }
 
-/// Reads all files. `cwd` is where a relative `path` begins. `None`: the main file cannot be read.
-pub fn gather(
-    path: &str,
-    files: &dyn Files,
-    environ: &Names,
-    cwd: &str,
-    findings: &mut Vec<Finding>,
-) -> Option<Gathered> {
-    let mut reader = Reader { files, cwd, findings, seen: Sorted::new(), gathered: Gathered::default() };
-    if let Err(why) = reader.add(path) {
+/// Reads all files. `cwd` is where a relative `path` begins.
+pub fn gather<'a>(path: &str, from: &'a dyn Files, environ: &Names, cwd: &'a str) -> Gathered<'a> {
+    let (sections, continued, files, findings) = Default::default();
+    let mut gathered = Gathered { from, cwd, seen: Sorted::new(), sections, continued, files, findings };
+    if let Err(why) = gathered.add(path) {
         let message = format!("the configuration cannot be read: {}", describe(&why));
-        reader.find(Severity::Fatal, Origin { file: path.into(), line: 0 }, message);
-        return None;
+        gathered.find(Severity::Fatal, Origin { file: path.into(), line: 0 }, message);
+        return gathered;
     }
     let dir = path.rsplit_once('/').map_or("", |(dir, _)| if dir.is_empty() { "/" } else { dir });
     for (key, pattern) in [(global::include, ""), (global::include_dir, "*.ini")] {
-        let Some(entry) = reader.gathered.sections.get("circus", key).cloned() else { continue };
+        let Some(entry) = gathered.sections.get("circus", key).cloned() else { continue };
         let value = expand::expand(&entry.value, &|name| expand::env(environ, name));
         for word in value.split_whitespace() {
-            reader.include(&join(dir, &join(word, pattern)), &entry);
+            gathered.include(&join(dir, &join(word, pattern)), &entry);
         }
     }
-    Some(reader.gathered)
+    gathered
 }
 
-struct Reader<'a> {
-    files: &'a dyn Files,
-    cwd: &'a str,
-    findings: &'a mut Vec<Finding>,
-    /// The files that have been read, tidied.
-    seen: Sorted<String, ()>,
-    gathered: Gathered,
-}
-
-impl Reader<'_> {
+impl Gathered<'_> {
     /// Reads one file, unless it has been read already. True when there is something in the file's place.
     fn add(&mut self, path: &str) -> io::Result<()> {
         let place = tidy(&join(self.cwd, path));
         if self.seen.contains_key(&place) {
             return Ok(());
         }
-        let bytes = self.files.read(&place)?;
+        let bytes = self.from.read(&place)?;
         self.seen.insert(place, ());
         let file: Rc<str> = path.into();
         let document = ini::read(&file, &bytes);
         self.findings.extend(document.findings);
-        self.gathered.continued.extend(document.continued);
-        self.gathered.sections.add(&file, document.sections, self.findings);
-        self.gathered.files.push(file);
+        self.continued.extend(document.continued);
+        self.sections.add(&file, document.sections, &mut self.findings);
+        self.files.push(file);
         Ok(())
     }
 
@@ -96,7 +87,7 @@ impl Reader<'_> {
         let mut found = false;
         for path in paths {
             let shown = excerpt(&path);
-            if self.gathered.files.len() >= MOST_FILES {
+            if self.files.len() >= MOST_FILES {
                 let message = format!("there are more than {MOST_FILES} files; `{shown}` is not read");
                 return self.find(Severity::Error, entry.origin.clone(), message);
             }
@@ -136,7 +127,7 @@ impl Reader<'_> {
     fn matching(&self, dir: &str, part: &str) -> Vec<String> {
         let place = if dir.is_empty() { "." } else { dir };
         let pattern = Pattern::new(part);
-        let mut names = self.files.list(&tidy(&join(self.cwd, place))).unwrap_or_default();
+        let mut names = self.from.list(&tidy(&join(self.cwd, place))).unwrap_or_default();
         names.retain(|name| (part.starts_with('.') || !name.starts_with('.')) && pattern.matches(name));
         sort(names).iter().map(|name| join(dir, name)).collect()
     }
@@ -177,12 +168,11 @@ mod tests {
     use crate::config::memory::Memory;
 
     fn included(files: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
-        let mut findings = Vec::new();
         let memory = Memory::new(files);
         let environ = Names::from_iter([("DIR".to_string(), "sub".to_string())]);
-        let gathered = gather("conf/main.ini", &memory, &environ, "/w", &mut findings);
-        let files = gathered.map(|g| g.files.iter().map(|f| f.to_string()).collect()).unwrap_or_default();
-        (files, findings.iter().map(|f| format!("{}: {}", f.origin, f.message)).collect())
+        let gathered = gather("conf/main.ini", &memory, &environ, "/w");
+        let files = gathered.files.iter().map(|f| f.to_string()).collect();
+        (files, gathered.findings.iter().map(|f| format!("{}: {}", f.origin, f.message)).collect())
     }
 
     #[test]

@@ -102,14 +102,19 @@ impl Lines<'_> {
             return;
         }
         if let Some(name) = header(line) {
-            self.header(number, name);
-        } else if self.sections == 0 {
-            self.orphan(number, trimmed);
-        } else if let Some((key, value)) = line.split_once(['=', ':']) {
-            self.option(number, key.trim_end_matches(is_blank), value);
-        } else {
-            self.note(number, Severity::Fatal, format!("`{}` {}", shorten(trimmed), what_is_missing(line)));
+            return self.header(number, name);
         }
+        if let Some((key, value)) = line.split_once(['=', ':']).filter(|_| self.sections > 0) {
+            return self.option(number, key.trim_end_matches(is_blank), value);
+        }
+        let what = match (self.sections, line, trimmed) {
+            (_, begin, _) | (0, _, begin) if begin.starts_with('[') => {
+                "is no section: it needs a name and a closing `]`"
+            }
+            (0, ..) => "stands above the first [section]",
+            _ => "is neither a [section] nor an option (`key = value`)",
+        };
+        self.note(number, Severity::Fatal, format!("`{}` {what}", shorten(trimmed)));
     }
 
     /// Appends an indented line to the option before it, if there is one. An option without a name takes none.
@@ -134,11 +139,8 @@ impl Lines<'_> {
         self.sections += 1;
         if self.sections > MOST_SECTIONS {
             if self.sections == MOST_SECTIONS + 1 {
-                self.note(
-                    number,
-                    Severity::Fatal,
-                    format!("the file has more than {MOST_SECTIONS} sections"),
-                );
+                let message = format!("the file has more than {MOST_SECTIONS} sections");
+                self.note(number, Severity::Fatal, message);
             }
             return;
         }
@@ -148,15 +150,6 @@ impl Lines<'_> {
         }
         self.tag("[", number, name);
         self.tagged.push_str("|]\n");
-    }
-
-    fn orphan(&mut self, number: u32, trimmed: &str) {
-        let what = if trimmed.starts_with('[') {
-            what_is_missing(trimmed)
-        } else {
-            "stands above the first [section]"
-        };
-        self.note(number, Severity::Fatal, format!("`{}` {what}", shorten(trimmed)));
     }
 
     fn option(&mut self, number: u32, key: &str, value: &str) {
@@ -273,14 +266,6 @@ fn without_comment(value: &str) -> &str {
     match value.split_once(';') {
         Some((before, _)) if before.ends_with(is_blank) => before,
         _ => value,
-    }
-}
-
-fn what_is_missing(line: &str) -> &'static str {
-    if line.starts_with('[') {
-        "is no section: it needs a name and a closing `]`"
-    } else {
-        "is neither a [section] nor an option (`key = value`)"
     }
 }
 

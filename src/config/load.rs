@@ -12,11 +12,12 @@ mod values;
 mod watcher;
 
 use super::check::suggest;
+use super::families;
 use super::include::{self, Gathered};
 use super::ini::{excerpt, pick, shorten, sorted};
 use super::model::{self, Config, Finding, Names, Origin, Origins, Severity, WatcherConfig};
+use super::options::Place;
 use super::sections::Section;
-use super::{families, options};
 use crate::sorted::{Sorted, sort};
 use std::rc::Rc;
 use values::Values;
@@ -42,11 +43,11 @@ pub fn load(path: &str, files: &dyn Files, environ: &Names, cwd: &str) -> Loaded
 
 /// As [`load`], but the configuration is there whenever the main file could be read, without what is wrong in it.
 pub fn read(path: &str, files: &dyn Files, environ: &Names, cwd: &str) -> (Option<Config>, Vec<Finding>) {
-    let mut findings = Vec::new();
-    let Some(gathered) = include::gather(path, files, environ, cwd, &mut findings) else {
+    let Gathered { sections, continued, files, mut findings, .. } =
+        include::gather(path, files, environ, cwd);
+    if files.is_empty() {
         return (None, findings);
-    };
-    let Gathered { sections, continued, files } = gathered;
+    }
     let sections = sections.finish(&mut findings);
     let mut values = Values::new(environ, findings);
     report_continued(&mut values, &continued);
@@ -108,23 +109,18 @@ fn unique<T>(values: &mut Values<'_>, what: &str, items: &mut Vec<T>, names: fn(
 /// The places of the names that are not replaced, sorted by name.
 fn order(values: &mut Values<'_>, what: &str, names: &[(&String, &Origins)]) -> Vec<usize> {
     let by_name = sort::<(&str, usize)>(names.iter().map(|(name, _)| name.as_str()).zip(0..).collect());
-    let origin = |n: usize| names.get(n).and_then(|(_, origins)| origins.section.as_ref());
-    let mut last: Sorted<String, usize> = Sorted::new();
+    let mut last: Sorted<String, &Origin> = Sorted::new();
     let mut kept = Vec::new();
     for (name, n) in by_name.into_iter().rev() {
-        let Some(here) = origin(n) else { continue };
-        match last.get(&name.to_lowercase()).and_then(|other| origin(*other)) {
-            Some(other) => {
-                let (name, other) = (shorten(name), excerpt(&other.to_string()));
-                let message =
-                    format!("the {what} `{name}` is replaced by that at {other}: only their case differs");
-                values.warn(here, message);
-            }
-            None => {
-                last.insert(name.to_lowercase(), n);
-                kept.push(n);
-            }
+        let Some(here) = names.get(n).and_then(|(_, origins)| origins.section.as_ref()) else { continue };
+        let other = *last.get_or_insert_with(name.to_lowercase(), || here);
+        if std::ptr::eq(other, here) {
+            kept.push(n);
+            continue;
         }
+        let (name, other) = (shorten(name), excerpt(&other.to_string()));
+        let message = format!("the {what} `{name}` is replaced by that at {other}: only their case differs");
+        values.warn(here, message);
     }
     kept.reverse();
     kept
@@ -146,15 +142,11 @@ fn is_usable(values: &mut Values<'_>, section: &Section, name: &str) -> bool {
 fn report_continued(values: &mut Values<'_>, lines: &[(Origin, String)]) {
     for (origin, text) in lines {
         let key = text.split(['=', ':']).next().unwrap_or_default().trim();
-        let known = options::find(options::WATCHER, key).is_some()
-            || options::find(options::CIRCUS, key).is_some()
-            || families::of(key).is_some();
-        if known {
-            let shown = shorten(text);
-            let message = format!(
-                "`{shown}` is indented, so it is part of the value above; an option begins at the left"
-            );
-            values.warn(origin, message);
+        let is_option =
+            [Place::Watcher, Place::Circus].iter().any(|place| place.options().any(|row| row.key == key));
+        if is_option || families::of(key).is_some() {
+            let what = "is indented, so it is part of the value above; an option begins at the left";
+            values.warn(origin, format!("`{}` {what}", shorten(text)));
         }
     }
 }

@@ -4,7 +4,6 @@
 //! `translate` makes up for the differences between the two notations. What Python has beyond regex-lite is an error
 //! that names it, never an expression that matches something else. Letters, digits and blanks are those of ASCII.
 
-use std::iter::Peekable;
 use std::str::Chars;
 
 /// The longest expression, in bytes: reading one takes 100 bytes of memory for each of its own.
@@ -63,9 +62,6 @@ impl Regex {
     }
 }
 
-/// What is still to be read of a pattern.
-type Input<'p> = Peekable<Chars<'p>>;
-
 /// What stands before a character.
 #[derive(PartialEq, Eq)]
 enum Before {
@@ -78,7 +74,7 @@ enum Before {
 /// An expression of Python's as regex-lite writes it.
 fn translate(pattern: &str) -> Result<String, String> {
     let mut text = String::with_capacity(pattern.len());
-    let mut input = pattern.chars().peekable();
+    let mut input = pattern.chars();
     let mut before = Before::Item;
     while let Some(next) = input.next() {
         let repeats = match next {
@@ -105,7 +101,7 @@ fn translate(pattern: &str) -> Result<String, String> {
 }
 
 /// Reads what follows a backslash outside of sets.
-fn escape(input: &mut Input<'_>, text: &mut String) -> Result<(), String> {
+fn escape(input: &mut Chars<'_>, text: &mut String) -> Result<(), String> {
     match input.next() {
         Some(same @ ('A' | 'b' | 'B')) => text.extend(['\\', same]),
         Some('Z') => text.push_str("\\z"),
@@ -134,10 +130,14 @@ fn literal(escaped: char, text: &mut String) -> Result<(), String> {
 }
 
 /// Reads a set behind its opening bracket. It ends as in Python; sets within sets there are none.
-fn set(input: &mut Input<'_>, text: &mut String) -> Result<(), String> {
+fn set(input: &mut Chars<'_>, text: &mut String) -> Result<(), String> {
     text.push('[');
-    text.extend(input.next_if_eq(&'^'));
-    text.push_str(input.next_if_eq(&']').map_or("", |_| "\\]"));
+    for (begin, written) in [('^', "^"), (']', "\\]")] {
+        if input.as_str().starts_with(begin) {
+            input.next();
+            text.push_str(written);
+        }
+    }
     loop {
         match input.next() {
             Some(']') => break,
@@ -155,47 +155,47 @@ fn set(input: &mut Input<'_>, text: &mut String) -> Result<(), String> {
     Ok(())
 }
 
+/// What Python has behind a parenthesis, and regex-lite has not.
+const BEYOND: &[(&str, &str)] = &[
+    ("?=", "look-around, (?= (?! (?<= (?<!,"),
+    ("?!", "look-around, (?= (?! (?<= (?<!,"),
+    ("?<=", "look-around, (?= (?! (?<= (?<!,"),
+    ("?<!", "look-around, (?= (?! (?<= (?<!,"),
+    ("?P=", "a reference to a group, (?P=,"),
+    ("?>", "an atomic group, (?>,"),
+    ("?(", "a condition, (?(,"),
+];
+
 /// Reads the beginning of a group behind its parenthesis, or a comment as a whole.
-fn group(input: &mut Input<'_>, text: &mut String) -> Result<(), String> {
-    let mut ahead = input.clone();
-    let what = match (ahead.next(), ahead.next(), ahead.next()) {
-        (Some('?'), Some('#'), _) => {
-            return if input.any(|c| c == ')') { Ok(()) } else { Err("a (?# is never closed".into()) };
-        }
-        (Some('?'), Some('=' | '!'), _) | (Some('?'), Some('<'), Some('=' | '!')) => {
-            "look-around, (?= (?! (?<= (?<!,"
-        }
-        (Some('?'), Some('P'), Some('=')) => "a reference to a group, (?P=,",
-        (Some('?'), Some('>'), _) => "an atomic group, (?>,",
-        (Some('?'), Some('('), _) => "a condition, (?(,",
-        (Some('?'), Some('P'), Some('<')) => "",
-        (Some('?'), Some(flag), _) if !matches!(flag, 'i' | 'm' | 's' | 'x' | '-' | ':') => {
-            return Err(format!("(?{flag} is not possible here"));
-        }
-        _ => "",
-    };
+fn group(input: &mut Chars<'_>, text: &mut String) -> Result<(), String> {
+    let rest = input.as_str();
+    if rest.starts_with("?#") {
+        return if input.any(|c| c == ')') { Ok(()) } else { Err("a (?# is never closed".into()) };
+    }
+    let what = BEYOND.iter().find(|(begin, _)| rest.starts_with(begin)).map(|(_, what)| what.to_string());
+    let flag =
+        rest.strip_prefix('?').filter(|rest| !rest.starts_with("P<")).and_then(|rest| rest.chars().next());
+    let flag = flag.filter(|flag| !"imsx-:".contains(*flag)).map(|flag| format!("(?{flag}"));
+    if let Some(what) = what.or(flag) {
+        return Err(format!("{what} is not possible here"));
+    }
     text.push('(');
-    if what.is_empty() { Ok(()) } else { Err(format!("{what} is not possible here")) }
+    Ok(())
 }
 
 /// Reads what follows a brace: true if it is a repetition; it is a brace like any other if it does not look like one.
-fn brace(input: &mut Input<'_>, text: &mut String) -> bool {
-    let mut ahead = input.clone();
-    let low = digits(&mut ahead);
-    let high = ahead.next_if_eq(&',').map(|_| digits(&mut ahead));
-    let given = !low.is_empty() || high.as_ref().is_some_and(|high| !high.is_empty());
-    if !given || ahead.next() != Some('}') {
+fn brace(input: &mut Chars<'_>, text: &mut String) -> bool {
+    let inside = input.as_str().split_once('}').map_or("", |(inside, _)| inside);
+    let (low, high) = inside.split_once(',').map_or((inside, None), |(low, high)| (low, Some(high)));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if matches!(inside, "" | ",") || !is_number(low) || !high.is_none_or(is_number) {
         text.push_str("\\{");
         return false;
     }
-    *input = ahead;
-    let low = if low.is_empty() { "0" } else { &low };
+    input.nth(inside.len());
+    let low = if low.is_empty() { "0" } else { low };
     text.push_str(&high.map_or_else(|| format!("{{{low}}}"), |high| format!("{{{low},{high}}}")));
     true
-}
-
-fn digits(input: &mut Input<'_>) -> String {
-    std::iter::from_fn(|| input.next_if(char::is_ascii_digit)).collect()
 }
 
 #[cfg(test)]

@@ -19,11 +19,6 @@ const MOST_PATHS: usize = 16;
 const OWN_FILES: [&str; 5] =
     ["cgroup.procs", "cgroup.threads", "cgroup.type", "cgroup.subtree_control", "cgroup.kill"];
 
-/// A word inside a message.
-fn shown(word: &str) -> String {
-    word.chars().take(40).collect()
-}
-
 /// `CLASS[:LEVEL]` as the number that ioprio_set(2) takes: the class from bit 13 on, the level below.
 ///
 /// # Errors
@@ -61,9 +56,8 @@ pub fn capabilities(text: &str) -> Result<u64, String> {
             Some(number) => set |= 1 << number,
             None if word == "none" => {}
             None => {
-                let word = shown(word);
                 return Err(format!(
-                    "names the capability `{word}`, which does not exist; write such as net_bind_service, or none"
+                    "names the capability `{word:.40}`, which does not exist; write such as net_bind_service, or none"
                 ));
             }
         }
@@ -82,7 +76,7 @@ pub fn writable(text: &str) -> Result<Vec<&str>, String> {
     }
     paths.remove(0);
     if let Some(path) = paths.iter().find(|path| !path.starts_with('/')) {
-        return Err(format!("names `{}`, which is no path from the root on", shown(path)));
+        return Err(format!("names `{path:.40}`, which is no path from the root on"));
     }
     if paths.len() > MOST_PATHS { Err(format!("names more than {MOST_PATHS} paths")) } else { Ok(paths) }
 }

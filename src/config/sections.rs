@@ -18,14 +18,15 @@ pub struct Section {
     pub origin: Origin,
     /// Its options by key.
     pub entries: Sorted<String, Entry>,
-    /// How many sections begin before it.
-    order: usize,
 }
 
 /// The sections of all files.
 #[derive(Default)]
 pub struct Sections {
-    sections: Sorted<String, Section>,
+    /// In the order in which they first appear.
+    sections: Vec<Section>,
+    /// Their places there.
+    places: Sorted<String, usize>,
     main: Option<Rc<str>>,
 }
 
@@ -34,39 +35,38 @@ impl Sections {
     pub fn add(&mut self, file: &Rc<str>, sections: Vec<ini::Section>, findings: &mut Vec<Finding>) {
         let main = self.main.get_or_insert_with(|| file.clone());
         for ini::Section { name, origin, options } in sections {
-            let order = self.sections.len();
-            let fresh = || Section { name: name.clone(), origin, entries: Sorted::new(), order };
-            let section = self.sections.get_or_insert_with(name.clone(), fresh);
+            let place = *self.places.get_or_insert_with(name.clone(), || self.sections.len());
+            if place == self.sections.len() {
+                self.sections.push(Section { name, origin, entries: Sorted::new() });
+            }
+            let Some(section) = self.sections.get_mut(place) else { continue };
             findings.extend(options.into_iter().filter_map(|entry| section.add(entry, main)));
         }
     }
 
     /// The value of an option, as it stands in a file.
-    pub fn get(&self, section: &str, key: &str) -> Option<&Entry> {
-        let own = self.sections.get(section)?.entries.get(key);
-        own.or_else(|| self.sections.get("DEFAULT")?.entries.get(key))
+    pub fn get(&self, name: &str, key: &str) -> Option<&Entry> {
+        let section = |name: &str| self.sections.get(*self.places.get(name)?);
+        let own = section(name)?.entries.get(key);
+        own.or_else(|| section("DEFAULT")?.entries.get(key))
     }
 
     /// All sections but `[DEFAULT]`, in the order in which they first appear, each with the options of `[DEFAULT]`
     /// that it has not itself.
     pub fn finish(mut self, findings: &mut Vec<Finding>) -> Vec<Section> {
-        let defaults = self.sections.remove("DEFAULT");
-        let mut sections = ini::sorted(
-            self.sections.into_iter().map(|(_, section)| section).collect(),
-            |section: &Section| section.order as u64,
-        );
-        let Some(defaults) = defaults else { return sections };
-        if defaults.entries.len() * sections.len() > MOST_DEFAULTS {
+        let Some(place) = self.places.get("DEFAULT") else { return self.sections };
+        let defaults = self.sections.remove(*place);
+        if defaults.entries.len() * self.sections.len() > MOST_DEFAULTS {
             let message = "[DEFAULT] times the number of sections is too much".into();
             findings.push(Finding { severity: Severity::Fatal, origin: defaults.origin, message });
-            return sections;
+            return self.sections;
         }
-        for section in &mut sections {
+        for section in &mut self.sections {
             for (key, entry) in &defaults.entries {
                 section.entries.get_or_insert_with(key.clone(), || entry.clone());
             }
         }
-        sections
+        self.sections
     }
 }
 

@@ -4,7 +4,7 @@
 use super::families;
 use super::features::{self, Feature};
 use super::model::{Names, Refused, WatcherConfig, set_row};
-use super::options::{self, StreamOptions, stream};
+use super::options::{self, Row, StreamOptions, stream};
 use super::value::Value;
 
 /// The two outputs of a process.
@@ -163,13 +163,12 @@ impl StreamConfig {
     pub fn get(&self, key: &str) -> Option<Value> {
         match options::find(options::STREAM, key) {
             Some(row) if self.kind().heeds(key) => Some(row.get(&self.options)),
-            Some(_) => self.differing(key),
+            Some(row) => self.differing(row),
             None => self.free.get(key).cloned().map(Value::Str),
         }
     }
 
-    fn differing(&self, key: &str) -> Option<Value> {
-        let row = options::find(options::STREAM, key)?;
+    fn differing(&self, row: &Row<StreamOptions>) -> Option<Value> {
         Some(row.get(&self.options)).filter(|value| *value != row.get(&StreamOptions::default()))
     }
 
@@ -178,14 +177,15 @@ impl StreamConfig {
     /// # Errors
     /// The value does not fit.
     pub fn set(&mut self, key: &str, value: &Value) -> Result<(), Refused> {
+        let row = options::find(options::STREAM, key);
         let needed = match value {
             Value::Str(class) if key == stream::class => StreamKind::of(class).and_then(StreamKind::feature),
-            _ => options::find(options::STREAM, key).and_then(|row| row.feature),
+            _ => row.and_then(|row| row.feature),
         };
         if let Some(why) = features::lack(needed) {
             return Err(Refused::Bad(format!("{key} {why}")));
         }
-        match (options::find(options::STREAM, key), value) {
+        match (row, value) {
             (Some(row), Value::Str(text)) => {
                 let value =
                     row.kind.parse(text).map_err(|why| Refused::Bad(format!("{key} = {text:.60} {why}")))?;
@@ -210,7 +210,7 @@ impl StreamConfig {
 
     /// All options that are set, in the order of the table, then the free ones.
     pub fn entries(&self) -> Vec<(&str, Value)> {
-        let rows = options::STREAM.iter().filter_map(|row| Some((row.key, self.differing(row.key)?)));
+        let rows = options::STREAM.iter().filter_map(|row| Some((row.key, self.differing(row)?)));
         rows.chain(self.free.iter().map(|(k, v)| (k.as_str(), Value::Str(v.clone())))).collect()
     }
 }

@@ -13,22 +13,18 @@ const BASE: u32 = 0x10_F800;
 pub fn from_bytes(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        if !chunk.valid().is_ascii() && chunk.valid().chars().any(is_private) {
-            chunk.valid().chars().for_each(|c| push_valid(&mut text, c));
-        } else {
-            text.push_str(chunk.valid());
+        let mut valid = chunk.valid();
+        while !valid.is_ascii()
+            && let Some((at, c)) = valid.char_indices().find(|(_, c)| is_private(*c))
+        {
+            text.push_str(valid.get(..at).unwrap_or_default());
+            push_bytes(&mut text, c.encode_utf8(&mut [0; 4]).as_bytes());
+            valid = valid.get(at + c.len_utf8()..).unwrap_or_default();
         }
+        text.push_str(valid);
         push_bytes(&mut text, chunk.invalid());
     }
     text
-}
-
-fn push_valid(text: &mut String, c: char) {
-    if is_private(c) {
-        push_bytes(text, c.encode_utf8(&mut [0; 4]).as_bytes());
-    } else {
-        text.push(c);
-    }
 }
 
 fn push_bytes(text: &mut String, bytes: &[u8]) {

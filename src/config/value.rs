@@ -61,49 +61,55 @@ impl Kind {
     /// A phrase that completes "`key = text` ...", for instance "is not a whole number".
     pub fn parse(self, text: &str) -> Result<Value, String> {
         let text = text.trim();
+        let or = |value: Option<Value>, why: &str| value.ok_or_else(|| why.to_string());
         match self {
-            Kind::Bool => parse_bool(text).map(Value::Bool).ok_or_else(|| format!("is neither {BOOLEANS}")),
+            Kind::Bool => parse_bool(text).ok_or_else(|| format!("is neither {BOOLEANS}")),
             Kind::BoolOr(word) if word.eq_ignore_ascii_case(text) => Ok(Value::Str(word.into())),
             Kind::BoolOr(word) => {
-                parse_bool(text).map(Value::Bool).ok_or_else(|| format!("is neither {BOOLEANS}, nor {word}"))
+                parse_bool(text).ok_or_else(|| format!("is neither {BOOLEANS}, nor {word}"))
             }
-            Kind::Int => parse_int(text).map(Value::Int).ok_or_else(|| "is not a whole number".into()),
-            Kind::Float => parse_float(text).map(Value::Float).ok_or_else(|| "is not a number".into()),
-            Kind::Text => Ok(Value::Str(text.into())),
-            Kind::Signal => signals::parse(text).map(|n| Value::Int(n.into())).ok_or_else(|| {
-                "is not a signal (a number, or a name such as TERM, SIGINT or SIGRTMIN+3)".into()
-            }),
+            Kind::Int => {
+                let number = without_underscores(text).and_then(|digits| digits.parse().ok());
+                or(number.map(Value::Int), "is not a whole number")
+            }
+            Kind::Float => {
+                let number = without_underscores(text).and_then(|digits| number::parse(&digits));
+                or(number.map(|number| Value::Float(bounded(number))), "is not a number")
+            }
+            Kind::Text | Kind::Id => Ok(Value::Str(text.into())),
+            Kind::Signal => {
+                let signal = signals::parse(text).map(|number| Value::Int(number.into()));
+                or(signal, "is not a signal (a number, or a name such as TERM, SIGINT or SIGRTMIN+3)")
+            }
             Kind::Signals => list_of(text, signals::parse, "signals, such as TERM, SIGINT or 15"),
             Kind::Codes => list_of(text, respawn_rule::code, "exit codes, 0 to 255"),
-            Kind::Octal => without_underscores(text.strip_prefix("0o").unwrap_or(text))
-                .and_then(|digits| i64::from_str_radix(&digits, 8).ok())
-                .filter(|n| MODES.contains(n))
-                .map(Value::Int)
-                .ok_or_else(|| "is not an octal number from 000 to 777, such as 022".into()),
-            Kind::Id => Ok(Value::Str(text.into())),
-            Kind::Choice(words) => words
-                .iter()
-                .find(|w| w.eq_ignore_ascii_case(text))
-                .map(|w| Value::Str((*w).into()))
-                .ok_or_else(|| format!("is none of {}", words.join(", "))),
+            Kind::Octal => {
+                let digits = without_underscores(text.strip_prefix("0o").unwrap_or(text));
+                let number = digits.and_then(|digits| i64::from_str_radix(&digits, 8).ok());
+                let mode = number.filter(|number| MODES.contains(number)).map(Value::Int);
+                or(mode, "is not an octal number from 000 to 777, such as 022")
+            }
+            Kind::Choice(words) => {
+                let word = words.iter().find(|word| word.eq_ignore_ascii_case(text));
+                word.map(|word| Value::Str((*word).into()))
+                    .ok_or_else(|| format!("is none of {}", words.join(", ")))
+            }
         }
     }
 
     /// A typed value from a request, brought to what the option stores; `None` when the type is wrong.
     pub fn accept(self, value: &Value) -> Option<Value> {
         match (self, value) {
-            (Kind::Bool | Kind::BoolOr(_), Value::Bool(_)) | (Kind::Text, Value::Str(_)) => {
-                Some(value.clone())
-            }
-            (Kind::Int | Kind::Signal | Kind::Octal, Value::Int(_)) => Some(value.clone()),
+            (Kind::Bool | Kind::BoolOr(_), Value::Bool(_))
+            | (Kind::Int | Kind::Signal | Kind::Octal, Value::Int(_))
+            | (Kind::Text | Kind::Id, Value::Str(_))
+            | (Kind::Text | Kind::Id | Kind::Signals | Kind::Codes, Value::None) => Some(value.clone()),
+            (Kind::Bool | Kind::Int | Kind::Float, Value::Str(_)) => None,
+            (_, Value::Str(text)) => self.parse(text).ok(),
             (Kind::Float, Value::Float(n)) => Some(Value::Float(bounded(*n))),
             (Kind::Float, Value::Int(n)) => Some(Value::Float(bounded(*n as f64))),
-            (Kind::Signal | Kind::Octal | Kind::Choice(_), Value::Str(text)) => self.parse(text).ok(),
-            (Kind::BoolOr(_) | Kind::Signals | Kind::Codes, Value::Str(text)) => self.parse(text).ok(),
             (Kind::Signals | Kind::Codes, Value::Int(n)) => self.parse(&n.to_string()).ok(),
             (Kind::Id, Value::Int(n)) => Some(Value::Str(n.to_string())),
-            (Kind::Id, Value::Str(_)) => Some(value.clone()),
-            (Kind::Text | Kind::Id | Kind::Signals | Kind::Codes, Value::None) => Some(Value::None),
             _ => None,
         }
     }
@@ -127,26 +133,14 @@ const BOOLEANS: &str = "true (yes, true, on, 1) nor false (no, false, off, 0)";
 
 /// A list of what `parse` knows.
 fn list_of(text: &str, parse: fn(&str) -> Option<i32>, what: &str) -> Result<Value, String> {
-    match listed(text).into_iter().all(|word| parse(word).is_some()) {
-        true => Ok(Value::Str(text.into())),
-        false => Err(format!("is no list of {what}")),
-    }
+    let is_list = listed(text).into_iter().all(|word| parse(word).is_some());
+    if is_list { Ok(Value::Str(text.into())) } else { Err(format!("is no list of {what}")) }
 }
 
-fn parse_bool(text: &str) -> Option<bool> {
+fn parse_bool(text: &str) -> Option<Value> {
     let words = ["yes", "true", "on", "1", "no", "false", "off", "0"];
-    words.iter().position(|word| word.eq_ignore_ascii_case(text)).map(|place| place < 4)
-}
-
-/// Python's `int()`: blanks around, a sign, single underscores between digits.
-fn parse_int(text: &str) -> Option<i64> {
-    without_underscores(text)?.parse().ok()
-}
-
-/// Python's `float()` without `nan`, which no option can use.
-fn parse_float(text: &str) -> Option<f64> {
-    let text = without_underscores(text)?;
-    number::parse(&text).map(bounded)
+    let place = words.iter().position(|word| word.eq_ignore_ascii_case(text))?;
+    Some(Value::Bool(place < 4))
 }
 
 /// For ever is 30 years, so that no sum of times overflows.
@@ -154,6 +148,7 @@ fn bounded(seconds: f64) -> f64 {
     seconds.clamp(-1e9, 1e9)
 }
 
+/// As in Python, single underscores may stand between digits.
 fn without_underscores(text: &str) -> Option<String> {
     let misplaced = text.starts_with('_') || text.ends_with('_') || text.contains("__");
     (!misplaced).then(|| text.replace('_', ""))

@@ -75,6 +75,11 @@ impl CliArgs {
     }
 }
 
+/// An option, by its fields.
+pub const fn flag(name: &'static str, value: Option<&'static str>, help: &'static str) -> Flag {
+    Flag { name, value, help }
+}
+
 impl Arg {
     pub(super) const fn word(key: &'static str, kind: Kind, usage: &'static str) -> Arg {
         Arg { key, kind, place: Place::Word(usage) }
@@ -85,7 +90,7 @@ impl Arg {
     }
 
     pub(super) const fn flag(key: &'static str, help: &'static str) -> Arg {
-        Arg { key, kind: Kind::Flag, place: Place::Flag(Flag { name: key, value: None, help }) }
+        Arg { key, kind: Kind::Flag, place: Place::Flag(flag(key, None, help)) }
     }
 
     pub(super) const fn option(
@@ -94,7 +99,12 @@ impl Arg {
         value: &'static str,
         help: &'static str,
     ) -> Arg {
-        Arg { key, kind, place: Place::Flag(Flag { name: key, value: Some(value), help }) }
+        Arg { key, kind, place: Place::Flag(flag(key, Some(value), help)) }
+    }
+
+    /// The same argument for a property that is called otherwise.
+    pub(super) const fn sets(self, key: &'static str) -> Arg {
+        Arg { key, ..self }
     }
 
     /// What the usage has of it, unless it is an option.

@@ -29,7 +29,24 @@ pub struct Command {
     pub render: fn(&Map, &Json) -> String,
 }
 
+/// A command whose reply is shown as `ok`.
+const fn row(
+    name: &'static str,
+    args: &'static [Arg],
+    request: fn(&Args) -> Result<Request, Refusal>,
+) -> Command {
+    Command { name, args, summary: "", detail: "", request, render: render::ok }
+}
+
 impl Command {
+    const fn shows(self, render: fn(&Map, &Json) -> String) -> Command {
+        Command { render, ..self }
+    }
+
+    const fn help(self, summary: &'static str, detail: &'static str) -> Command {
+        Command { summary, detail, ..self }
+    }
+
     /// Its words as the usage has them: `NAME [PID]`.
     pub fn usage(&self) -> String {
         self.usage_words().collect::<Vec<_>>().join(" ")
@@ -116,276 +133,209 @@ const MATCH: Arg =
 
 /// All commands, by name.
 pub static COMMANDS: &[Command] = &[
-    Command {
-        name: "add",
-        args: &[
+    row(
+        "add",
+        &[
             NAME,
             Arg::rest("cmd", Kind::Text, "CMD..."),
             Arg::flag("start", "start it at once"),
-            Arg {
-                key: "options",
-                ..Arg::option(
-                    "option",
-                    Kind::Options,
-                    "KEY=VALUE",
-                    "an option of the watcher; may be repeated",
-                )
-            },
+            Arg::option("option", Kind::Options, "KEY=VALUE", "an option of the watcher; may be repeated")
+                .sets("options"),
             WAITING,
         ],
-        summary: "add a watcher",
-        detail: "The words of CMD are joined by blanks; they may begin with dashes. Options that are not given have \
-                 their defaults. The watcher is gone when circus ends.",
-        request: tuning::add,
-        render: render::ok,
-    },
-    Command {
-        name: "decr",
-        args: &[NAME, NB, WAITING],
-        summary: "run NB processes less, or one less",
-        detail: "A singleton keeps its one process. With --waiting, the new number of processes is printed.",
-        request: |args| requests::change(args, -1),
-        render: render::change,
-    },
-    Command {
-        name: "dstats",
-        args: &[],
-        summary: "show what circus itself uses",
-        detail: "The columns are those of stats.",
-        request: |_| Ok(Question::Dstats.into()),
-        render: render::dstats,
-    },
-    Command {
-        name: "get",
-        args: &[NAME, Arg::rest("keys", Kind::Texts, "KEY...")],
-        summary: "show some options of a watcher",
-        detail: "Keys are those of the configuration file, rlimit_nofile or stdout_stream.filename too.",
-        request: |args| Ok(Question::Get { name: args.name()?, keys: args.need("keys", few)? }.into()),
-        render: render::get,
-    },
-    Command {
-        name: "globaloptions",
-        args: &[Arg::word("option", Kind::Text, "[OPTION]")],
-        summary: "show the options of circus itself",
-        detail: "They are endpoint, stats_endpoint, pubsub_endpoint, check_delay and multicast_endpoint.",
-        request: requests::globaloptions,
-        render: render::globaloptions,
-    },
-    Command {
-        name: "incr",
-        args: &[NAME, NB, WAITING],
-        summary: "run NB processes more, or one more",
-        detail: "A singleton keeps its one process. With --waiting, the new number of processes is printed.",
-        request: |args| requests::change(args, 1),
-        render: render::change,
-    },
-    Command {
-        name: "kill",
-        args: &[
+        tuning::add,
+    )
+    .help(
+        "add a watcher",
+        "The words of CMD are joined by blanks; they may begin with dashes. Options that are not \
+         given have their defaults. The watcher is gone when circus ends.",
+    ),
+    row("decr", &[NAME, NB, WAITING], |args| requests::change(args, -1)).shows(render::change).help(
+        "run NB processes less, or one less",
+        "A singleton keeps its one process. With --waiting, the new number of processes is printed.",
+    ),
+    row("dstats", &[], |_| Ok(Question::Dstats.into()))
+        .shows(render::dstats)
+        .help("show what circus itself uses", "The columns are those of stats."),
+    row("get", &[NAME, Arg::rest("keys", Kind::Texts, "KEY...")], |args| {
+        Ok(Question::Get { name: args.name()?, keys: args.need("keys", few)? }.into())
+    })
+    .shows(render::get)
+    .help(
+        "show some options of a watcher",
+        "Keys are those of the configuration file, rlimit_nofile or stdout_stream.filename too.",
+    ),
+    row("globaloptions", &[Arg::word("option", Kind::Text, "[OPTION]")], requests::globaloptions)
+        .shows(render::globaloptions)
+        .help(
+            "show the options of circus itself",
+            "They are endpoint, stats_endpoint, pubsub_endpoint, check_delay and multicast_endpoint.",
+        ),
+    row("incr", &[NAME, NB, WAITING], |args| requests::change(args, 1)).shows(render::change).help(
+        "run NB processes more, or one more",
+        "A singleton keeps its one process. With --waiting, the new number of processes is printed.",
+    ),
+    row(
+        "kill",
+        &[
             NAME,
             PID,
             Arg::option("signum", Kind::Text, "SIGNAL", "instead of stop_signal, by name or number"),
             Arg::option("graceful_timeout", Kind::Text, "SECONDS", "instead of that of the watcher"),
             WAITING,
         ],
-        summary: "stop processes of a watcher; they are replaced",
-        detail: "The process, or each one, gets the signal, and SIGKILL when it is still there after the timeout.",
-        request: requests::kill,
-        render: render::ok,
-    },
-    Command {
-        name: "list",
-        args: &[ANY_NAME],
-        summary: "list the watchers, or the processes of one",
-        detail: "Names, or process ids, with commas between.",
-        request: |args| Ok(Question::List(args.get("name", text)?).into()),
-        render: render::list,
-    },
-    Command {
-        name: "listen",
-        args: &[Arg::rest("topics", Kind::Texts, "[TOPIC...]")],
-        summary: "print events as they happen",
-        detail: "One line an event: its topic (watcher.NAME.EVENT), a colon, and its data as JSON. A TOPIC is the \
-                 beginning of the topics to print; without one all are.",
-        request: requests::listen,
-        render: render::ok,
-    },
-    Command {
-        name: "listsockets",
-        args: &[],
-        summary: "list the sockets",
-        detail: "One line a socket: its descriptor, its name, and where it is bound.",
-        request: |_| Ok(Question::Listsockets.into()),
-        render: render::listsockets,
-    },
-    Command {
-        name: "logs",
-        args: &[Arg::word("action", Kind::Text, "rotate|reopen"), ANY_NAME],
-        summary: "rotate or reopen the files that output goes to",
-        detail: "Those of one watcher, or all; one that others write to as well is rotated for all. rotate needs \
-                 backup_count and leaves empty files alone. reopen is for whoever has moved a file away, as SIGUSR1 \
-                 is; without NAME the log of circus is opened anew too. The files are printed.",
-        request: requests::logs,
-        render: render::logs,
-    },
+        requests::kill,
+    )
+    .help(
+        "stop processes of a watcher; they are replaced",
+        "The process, or each one, gets the signal, and SIGKILL when it is still there after the \
+         timeout.",
+    ),
+    row("list", &[ANY_NAME], |args| Ok(Question::List(args.get("name", text)?).into()))
+        .shows(render::list)
+        .help("list the watchers, or the processes of one", "Names, or process ids, with commas between."),
+    row("listen", &[Arg::rest("topics", Kind::Texts, "[TOPIC...]")], requests::listen).help(
+        "print events as they happen",
+        "One line an event: its topic (watcher.NAME.EVENT), a colon, and its data as JSON. A TOPIC \
+         is the beginning of the topics to print; without one all are.",
+    ),
+    row("listsockets", &[], |_| Ok(Question::Listsockets.into()))
+        .shows(render::listsockets)
+        .help("list the sockets", "One line a socket: its descriptor, its name, and where it is bound."),
+    row("logs", &[Arg::word("action", Kind::Text, "rotate|reopen"), ANY_NAME], requests::logs)
+        .shows(render::logs)
+        .help(
+            "rotate or reopen the files that output goes to",
+            "Those of one watcher, or all; one that others write to as well is rotated for all. rotate \
+             needs backup_count and leaves empty files alone. reopen is for whoever has moved a file \
+             away, as SIGUSR1 is; without NAME the log of circus is opened anew too. The files are \
+             printed.",
+        ),
     #[cfg(feature = "metrics")]
-    Command {
-        name: "metrics",
-        args: &[],
-        summary: "print what is counted and measured, as OpenMetrics text",
-        detail: "Processes, restarts, exits, what they use, what waits at the sockets, how much they have written.",
-        request: |_| Ok(Question::Metrics.into()),
-        render: |_, reply| field(reply, "metrics").trim_end().into(),
-    },
-    Command {
-        name: "numprocesses",
-        args: &[ANY_NAME],
-        summary: "print how many processes run",
-        detail: "Those of one watcher, or all.",
-        request: |args| Ok(Question::Numprocesses(args.get("name", text)?).into()),
-        render: |_, reply| field(reply, "numprocesses"),
-    },
-    Command {
-        name: "numwatchers",
-        args: &[],
-        summary: "print how many watchers there are",
-        detail: "Stopped ones count too.",
-        request: |_| Ok(Question::Numwatchers.into()),
-        render: |_, reply| field(reply, "numwatchers"),
-    },
-    Command {
-        name: "options",
-        args: &[NAME],
-        summary: "show all options of a watcher",
-        detail: "One line an option, sorted. Options that Circus has not are shown when they are set.",
-        request: |args| Ok(Question::Options(args.name()?).into()),
-        render: render::options,
-    },
-    Command {
-        name: "quit",
-        args: &[WAITING],
-        summary: "stop everything and end circus",
-        detail: "With --waiting, the answer comes last of all: processes, sockets and files are gone.",
-        request: |_| Ok(Task::Quit.into()),
-        render: render::ok,
-    },
-    Command {
-        name: "reload",
-        args: &[
+    row("metrics", &[], |_| Ok(Question::Metrics.into()))
+        .shows(|_, reply| field(reply, "metrics").trim_end().into())
+        .help(
+            "print what is counted and measured, as OpenMetrics text",
+            "Processes, restarts, exits, what they use, what waits at the sockets, how much they have \
+             written.",
+        ),
+    row("numprocesses", &[ANY_NAME], |args| Ok(Question::Numprocesses(args.get("name", text)?).into()))
+        .shows(|_, reply| field(reply, "numprocesses"))
+        .help("print how many processes run", "Those of one watcher, or all."),
+    row("numwatchers", &[], |_| Ok(Question::Numwatchers.into()))
+        .shows(|_, reply| field(reply, "numwatchers"))
+        .help("print how many watchers there are", "Stopped ones count too."),
+    row("options", &[NAME], |args| Ok(Question::Options(args.name()?).into())).shows(render::options).help(
+        "show all options of a watcher",
+        "One line an option, sorted. Options that Circus has not are shown when they are set.",
+    ),
+    row("quit", &[WAITING], |_| Ok(Task::Quit.into())).help(
+        "stop everything and end circus",
+        "With --waiting, the answer comes last of all: processes, sockets and files are gone.",
+    ),
+    row(
+        "reload",
+        &[
             ANY_NAME,
             Arg::flag("sequential", "one process after the other"),
             Arg {
-                key: "graceful",
                 kind: Kind::Unless,
-                ..Arg::flag("terminate", "stop the old processes first")
+                ..Arg::flag("terminate", "stop the old processes first").sets("graceful")
             },
             WAITING,
         ],
-        summary: "replace the processes of a watcher, or of all, without a gap",
-        detail: "New processes start before the old ones are stopped; with send_hup, the processes get SIGHUP \
-                 instead.",
-        request: requests::reload,
-        render: render::ok,
-    },
-    Command {
-        name: "reloadconfig",
-        args: &[WAITING],
-        summary: "read the configuration again and apply what has changed",
-        detail: "Everything is checked first: when something is wrong, nothing is changed and the answer says what \
-                 it is. Watchers of which nothing has changed are not touched.",
-        request: |_| Ok(Task::Reloadconfig.into()),
-        render: render::ok,
-    },
-    Command {
-        name: "restart",
-        args: &[ANY_NAME, MATCH, WAITING],
-        summary: "stop watchers, then start them",
-        detail: "Those whose names match, or all. Without NAME the configuration is read again first, as reloadconfig \
-                 does it; when something is wrong with it, nothing is stopped.",
-        request: |args| Ok(Task::Restart(requests::select(args)?).into()),
-        render: render::ok,
-    },
-    Command {
-        name: "rm",
-        args: &[NAME, Arg::flag("nostop", "leave its processes running"), WAITING],
-        summary: "remove a watcher",
-        detail: "Its processes are stopped, unless --nostop is given: then circus forgets them.",
-        request: |args| Ok(Task::Rm { name: args.name()?, nostop: args.is("nostop")? }.into()),
-        render: render::ok,
-    },
-    Command {
-        name: "set",
-        args: &[NAME, Arg::rest("options", Kind::Options, "KEY VALUE [KEY VALUE...]"), WAITING],
-        summary: "set options of a watcher while it runs",
-        detail: "Keys are those of the configuration file. env takes A=1,B=2 or a JSON object, and hooks takes \
-                 HOOK:COMMAND with commas between. Options that shape a process reload the watcher; nothing is written to the file.",
-        request: tuning::set,
-        render: render::ok,
-    },
-    Command {
-        name: "signal",
-        args: &[
+        requests::reload,
+    )
+    .help(
+        "replace the processes of a watcher, or of all, without a gap",
+        "New processes start before the old ones are stopped; with send_hup, the processes get \
+         SIGHUP instead.",
+    ),
+    row("reloadconfig", &[WAITING], |_| Ok(Task::Reloadconfig.into())).help(
+        "read the configuration again and apply what has changed",
+        "Everything is checked first: when something is wrong, nothing is changed and the answer \
+         says what it is. Watchers of which nothing has changed are not touched.",
+    ),
+    row("restart", &[ANY_NAME, MATCH, WAITING], |args| Ok(Task::Restart(requests::select(args)?).into()))
+        .help(
+            "stop watchers, then start them",
+            "Those whose names match, or all. Without NAME the configuration is read again first, as \
+             reloadconfig does it; when something is wrong with it, nothing is stopped.",
+        ),
+    row("rm", &[NAME, Arg::flag("nostop", "leave its processes running"), WAITING], |args| {
+        Ok(Task::Rm { name: args.name()?, nostop: args.is("nostop")? }.into())
+    })
+    .help(
+        "remove a watcher",
+        "Its processes are stopped, unless --nostop is given: then circus forgets them.",
+    ),
+    row(
+        "set",
+        &[NAME, Arg::rest("options", Kind::Options, "KEY VALUE [KEY VALUE...]"), WAITING],
+        tuning::set,
+    )
+    .help(
+        "set options of a watcher while it runs",
+        "Keys are those of the configuration file. env takes A=1,B=2 or a JSON object, and hooks \
+         takes HOOK:COMMAND with commas between. Options that shape a process reload the watcher; \
+         nothing is written to the file.",
+    ),
+    row(
+        "signal",
+        &[
             NAME,
             PID,
             Arg::word("signum", Kind::Text, "SIGNAL"),
             Arg::flag("children", "to the children of the process instead"),
             Arg::flag("recursive", "to all its descendants too"),
         ],
-        summary: "send a signal to processes of a watcher",
-        detail: "To one process, or to all of the watcher. SIGNAL is a name, with or without SIG, or a number.",
-        request: requests::signal,
-        render: render::ok,
-    },
-    Command {
-        name: "start",
-        args: &[ANY_NAME, MATCH, WAITING],
-        summary: "start watchers",
-        detail: "Those whose names match, or all.",
-        request: |args| Ok(Task::Start(requests::select(args)?).into()),
-        render: render::ok,
-    },
-    Command {
-        name: "stats",
-        args: &[
+        requests::signal,
+    )
+    .help(
+        "send a signal to processes of a watcher",
+        "To one process, or to all of the watcher. SIGNAL is a name, with or without SIG, or a \
+         number.",
+    ),
+    row("start", &[ANY_NAME, MATCH, WAITING], |args| Ok(Task::Start(requests::select(args)?).into()))
+        .help("start watchers", "Those whose names match, or all."),
+    row(
+        "stats",
+        &[
             Arg::word("name", Kind::Text, "[NAME"),
             Arg::word("process", Kind::Number, "[PID]]"),
             Arg::flag("extended", "with what the hook extended_stats adds; --json shows it"),
         ],
-        summary: "show what processes use",
-        detail: "One line a process: pid, program, user, nice, resident and virtual memory, percent of a \
-                 processor and of memory, processor time. Children stand below, indented.",
-        request: requests::stats,
-        render: render::stats,
-    },
-    Command {
-        name: "status",
-        args: &[ANY_NAME, Arg::flag("check", "exit with 3 unless all runs that is to run")],
-        summary: "show the states of the watchers, or of one",
-        detail: "A watcher is starting, active, stopping or stopped. On a terminal all of them are shown as a table. \
-                 With --check there is a line for each that is to run and is not active, or lacks processes; to run \
-                 is what starts with circus or was started, until a command stops it.",
-        request: |args| {
-            Ok(Question::Status {
-                name: args.get("name", text)?,
-                check: args.is("check")?,
-                details: args.is("details")?,
-            }
-            .into())
-        },
-        render: render::status,
-    },
-    Command {
-        name: "stop",
-        args: &[ANY_NAME, MATCH, WAITING],
-        summary: "stop watchers",
-        detail: "Those whose names match, or all. Their processes get stop_signal, and SIGKILL after \
-                 graceful_timeout.",
-        request: |args| Ok(Task::Stop(requests::select(args)?).into()),
-        render: render::ok,
-    },
-    Command {
-        name: "tail",
-        args: &[
+        requests::stats,
+    )
+    .shows(render::stats)
+    .help(
+        "show what processes use",
+        "One line a process: pid, program, user, nice, resident and virtual memory, percent of a \
+         processor and of memory, processor time. Children stand below, indented.",
+    ),
+    row("status", &[ANY_NAME, Arg::flag("check", "exit with 3 unless all runs that is to run")], |args| {
+        Ok(Question::Status {
+            name: args.get("name", text)?,
+            check: args.is("check")?,
+            details: args.is("details")?,
+        }
+        .into())
+    })
+    .shows(render::status)
+    .help(
+        "show the states of the watchers, or of one",
+        "A watcher is starting, active, stopping or stopped. On a terminal all of them are shown as \
+         a table. With --check there is a line for each that is to run and is not active, or lacks \
+         processes; to run is what starts with circus or was started, until a command stops it.",
+    ),
+    row("stop", &[ANY_NAME, MATCH, WAITING], |args| Ok(Task::Stop(requests::select(args)?).into())).help(
+        "stop watchers",
+        "Those whose names match, or all. Their processes get stop_signal, and SIGKILL after \
+         graceful_timeout.",
+    ),
+    row(
+        "tail",
+        &[
             NAME,
             Arg::option("lines", Kind::Number, "LINES", "how many; 10 unless given (-n LINES)"),
             Arg::flag("follow", "go on with what comes, until the watcher is removed (-f)"),
@@ -393,23 +343,21 @@ pub static COMMANDS: &[Command] = &[
             Arg::flag("stderr", "only what they wrote to their standard error output"),
             Arg::option("pid", Kind::Number, "PID", "only what this process wrote; it may have ended"),
         ],
-        summary: "show the last lines that a watcher's processes wrote",
-        detail: "Both outputs of all its processes, in the order in which the lines came. They are kept in memory, \
-                 ring_bytes of them, if the watcher has a stdout_stream or stderr_stream. Escape sequences are left \
-                 out.",
-        request: requests::tail,
-        render: output::tail,
-    },
+        requests::tail,
+    )
+    .shows(output::tail)
+    .help(
+        "show the last lines that a watcher's processes wrote",
+        "Both outputs of all its processes, in the order in which the lines came. They are kept in \
+         memory, ring_bytes of them, if the watcher has a stdout_stream or stderr_stream. Escape \
+         sequences are left out.",
+    ),
     #[cfg(feature = "history")]
-    Command {
-        name: "why",
-        args: &[NAME],
-        summary: "explain the state of a watcher",
-        detail: "Since when it is in its state and who or what has brought it there, how its processes have ended, \
-                 what they wrote last, and when circus tries again. The last 32 changes are kept.",
-        request: |args| Ok(Question::Why(args.name()?).into()),
-        render: why::render,
-    },
+    row("why", &[NAME], |args| Ok(Question::Why(args.name()?).into())).shows(why::render).help(
+        "explain the state of a watcher",
+        "Since when it is in its state and who or what has brought it there, how its processes have \
+         ended, what they wrote last, and when circus tries again. The last 32 changes are kept.",
+    ),
 ];
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `status` for a person: the table of what `details` adds to the states, and what a check has found.
 
-use super::plain::{cut, plain, width};
+use super::plain::{columns as columns_of, cut, plain};
 use super::{at, items, lines, members, word};
 use crate::config::number;
 use serde_json::Value as Json;
@@ -100,7 +100,7 @@ pub fn waiting_for(
         |name: &str| format!("{gone} of {all} ended; waiting for {name}: process {pid} (wid {wid}), {end}");
     let name = plain(watcher);
     let room = columns.saturating_sub(around("").len()).max(SHORTEST);
-    let fits = name.chars().map(width).sum::<usize>() <= room;
+    let fits = columns_of(&name) <= room;
     around(&if fits { name } else { format!("{}..", cut(&name, room - 2)) })
 }
 

@@ -99,6 +99,11 @@ pub fn width(c: char) -> usize {
     }
 }
 
+/// How many columns a text takes.
+pub fn columns(text: &str) -> usize {
+    text.chars().map(width).sum()
+}
+
 /// The beginning of a text, in so many columns at most.
 pub fn cut(text: &str, columns: usize) -> &str {
     let mut used = 0;

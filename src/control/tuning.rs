@@ -90,12 +90,13 @@ fn settable_family(key: &str) -> Option<(&'static Family, &str)> {
 
 pub fn set(args: &Args) -> Result<Request, Refusal> {
     let (name, options) = (args.name()?, args.need("options", read_options)?);
-    for (key, _) in &options {
-        if live(key) == Live::Fixed {
-            let reason =
-                format!("{} can't be set while circus runs; it stands in the configuration", quoted(key));
-            return Err(Refusal::message(reason));
-        }
+    let is_fixed =
+        |key: &str| options::find(options::WATCHER, key).is_some_and(|row| row.live == Live::Fixed);
+    if let Some((key, _)) = options.iter().find(|(key, _)| is_fixed(key)) {
+        let key = quoted(key);
+        return Err(Refusal::message(format!(
+            "{key} can't be set while circus runs; it stands in the configuration"
+        )));
     }
     Ok(Task::Set { name, options }.into())
 }
@@ -134,6 +135,7 @@ fn read_option(key: &str, json: &Json) -> Result<Value, Refusal> {
     let value = match family {
         Some((families::HOOK, false, hook)) => return Err(unknown_hook(hook)),
         Some((families::LIMIT, false, _)) => return Err(wrong(key, "a valid rlimit setting")),
+        #[cfg(feature = "plugins")]
         Some((families::FLAPPING, _, option)) => flapping(option, json)?,
         _ => read_value(key, json)?,
     };
@@ -176,12 +178,6 @@ fn flapping(key: &str, json: &Json) -> Result<Value, Refusal> {
         Some((_, why)) => Err(Refusal::message(why)),
         None => Ok(Value::Str(text)),
     }
-}
-
-/// A build without plugins refuses it when it is set.
-#[cfg(not(feature = "plugins"))]
-fn flapping(_: &str, json: &Json) -> Result<Value, Refusal> {
-    Ok(Value::Str(json.to_string()))
 }
 
 /// A value that has the right type, when it is also one that can be used.
@@ -247,14 +243,5 @@ fn member(key: &str, name: &str, json: &Json) -> Result<String, Refusal> {
             Err(wrong(name, "a name of a variable"))
         }
         _ => text(name, json),
-    }
-}
-
-/// What setting an option of that name does.
-fn live(key: &str) -> Live {
-    match (options::find(options::WATCHER, key), families::of(key)) {
-        (Some(row), _) => row.live,
-        (None, Some((family, _))) => family.live,
-        (None, None) => Live::Stored,
     }
 }

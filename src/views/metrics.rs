@@ -73,8 +73,8 @@ fn circus(view: &View<'_>, own: Option<Held>, page: &mut Page) {
     page.sample("circus_build_info", &[("version", env!("CARGO_PKG_VERSION"))], "1");
     page.family("circus_uptime_seconds", "gauge", "For how long circus has run.");
     page.sample("circus_uptime_seconds", &[], &seconds(view.now.since(Time(1))));
-    for (name, kind, help, value) in usage("circus", "circus itself") {
-        let sample = page.family(&name, kind, &help);
+    for (name, kind, help, value) in USAGE {
+        let sample = page.family(&format!("circus_{name}"), kind, &format!("{help} of circus itself."));
         own.and_then(value).into_iter().for_each(|value| page.sample(&sample, &[], &value));
     }
     page.family("circus_clients", "gauge", "Connections to the control socket.");
@@ -148,25 +148,14 @@ fn counts(watchers: &[&Watcher], view: &View<'_>, page: &mut Page) {
     });
 }
 
-type Usage = (String, &'static str, String, fn(Held) -> Option<String>);
+type OfHeld = fn(Held) -> Option<String>;
 
-/// The families that say what processes use: name, type, help and value.
-fn usage(prefix: &str, what: &str) -> [Usage; 3] {
-    [
-        (format!("{prefix}_cpu_seconds"), "counter", format!("Processor time of {what}."), |(used, _)| {
-            Some(seconds(used.cpu))
-        }),
-        (
-            format!("{prefix}_resident_memory_bytes"),
-            "gauge",
-            format!("Resident memory of {what}."),
-            |(used, _)| Some(used.rss.to_string()),
-        ),
-        (format!("{prefix}_open_fds"), "gauge", format!("Open descriptors of {what}."), |(_, fds)| {
-            fds.map(|count| count.to_string())
-        }),
-    ]
-}
+/// The families that say what processes use: the end of the name, type, help, of whom is to follow, and value.
+const USAGE: [(&str, &str, &str, OfHeld); 3] = [
+    ("cpu_seconds", "counter", "Processor time", |(used, _)| Some(seconds(used.cpu))),
+    ("resident_memory_bytes", "gauge", "Resident memory", |(used, _)| Some(used.rss.to_string())),
+    ("open_fds", "gauge", "Open descriptors", |(_, fds)| fds.map(|count| count.to_string())),
+];
 
 fn processes(all: &[Seen<'_>], now: Time, page: &mut Page) {
     let mut family = |name: &str, kind: &str, help: &str, value: &dyn Fn(&Seen<'_>) -> Option<String>| {
@@ -177,7 +166,8 @@ fn processes(all: &[Seen<'_>], now: Time, page: &mut Page) {
             value(seen).into_iter().for_each(|value| page.sample(&sample, &labels, &value));
         }
     };
-    for (name, kind, help, value) in usage("circus_process", "a process") {
+    for (name, kind, help, value) in USAGE {
+        let (name, help) = (format!("circus_process_{name}"), format!("{help} of a process."));
         family(&name, kind, &help, &|seen| seen.used.and_then(value));
     }
     family("circus_process_uptime_seconds", "gauge", "For how long a process has run.", &|seen| {

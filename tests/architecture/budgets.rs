@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const BUDGETS: &[(&str, usize)] = &[
     ("arbiter", 5_160),
     ("cli", 3_100),
-    ("config", 4_450),
+    ("config", 4_110),
     ("control", 2_500),
     ("host", 3_600),
     ("parts", 8_390),

@@ -34,6 +34,14 @@ impl fmt::Display for Fault {
     }
 }
 
+/// Where inputs come from.
+pub trait Inputs {
+    /// The input of this number.
+    fn input(&mut self, n: u64) -> Vec<u8>;
+    /// It has been played, and did no harm.
+    fn played(&mut self, input: &[u8]);
+}
+
 /// What is tried, and what an input may cost.
 pub struct Guard {
     run: fn(&[u8]),
@@ -66,20 +74,22 @@ impl Guard {
         Guard { run, memory, time, slowest: Duration::ZERO, watched }
     }
 
-    /// Plays the inputs from 0 to `inputs`, until one does harm.
-    pub fn play(&mut self, inputs: u64, input: &dyn Fn(u64) -> Vec<u8>) -> Option<Fault> {
-        for first in (0..inputs).step_by(BATCH as usize) {
-            let batch = first..inputs.min(first + BATCH);
+    /// Plays the inputs from 0 to `count`, until one does harm.
+    pub fn play(&mut self, count: u64, inputs: &mut dyn Inputs) -> Option<Fault> {
+        for first in (0..count).step_by(BATCH as usize) {
+            let mut batch = Vec::new();
             let before = forget_the_peak();
-            for n in batch.clone() {
-                let input = input(n);
+            for n in first..count.min(first + BATCH) {
+                let input = inputs.input(n);
                 if let Some(fault) = self.one(&input) {
                     return Some(fault);
                 }
+                inputs.played(&input);
+                batch.push(input);
             }
             if peak().saturating_sub(before) > self.memory {
                 // Which of them was it? The memory may also have grown by many that each took little.
-                let greedy = batch.map(input).find_map(|input| self.greedy(input));
+                let greedy = batch.into_iter().find_map(|input| self.greedy(input));
                 if greedy.is_some() {
                     return greedy;
                 }

@@ -9,7 +9,11 @@
 //! - `FUZZ_INPUTS`: how many in all, shared out among the targets;
 //! - `FUZZ_SEED`: another seed than the one of the tests;
 //! - `FUZZ_CORPUS`: the directory;
-//! - `FUZZ_TARGET`: only the target of this name.
+//! - `FUZZ_TARGET`: only the target of this name;
+//! - `FUZZ_KEEP`: set, the inputs that reach more than others are kept in tests/fuzz/corpus.
+//!
+//! Built as the Makefile does it, with `-C instrument-coverage --cfg coverage`, it sees which inputs reach what none has
+//! reached before, and makes others of those.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -17,15 +21,18 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod corpus;
+mod coverage;
 mod guard;
 mod mutator;
 mod seeds;
 mod targets;
 
-use guard::{Fault, Guard, processor_time};
+use coverage::Coverage;
+use guard::{Fault, Guard, Inputs, processor_time};
 use mutator::Mutator;
 use seeds::Examples;
-use std::env::var;
+use std::env::{var, var_os};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -60,15 +67,63 @@ fn no_input_does_harm() {
     assert!(faults.is_empty(), "seed {seed}:\n{}", faults.join("\n"));
 }
 
+/// Inputs made of examples, and of those inputs that have reached something new.
+struct Guided<'a> {
+    mutator: Mutator<'a>,
+    seed: u64,
+    /// How many examples there were at the beginning.
+    first: usize,
+    coverage: Coverage,
+    /// The inputs that have reached something new.
+    found: Vec<Vec<u8>>,
+}
+
+impl<'a> Guided<'a> {
+    fn new(examples: Vec<Vec<u8>>, words: &'a [String], seed: u64) -> Guided<'a> {
+        let first = examples.len();
+        Guided {
+            mutator: Mutator::new(examples, words),
+            seed,
+            first,
+            coverage: Coverage::new(),
+            found: Vec::new(),
+        }
+    }
+}
+
+impl Inputs for Guided<'_> {
+    fn input(&mut self, n: u64) -> Vec<u8> {
+        let input = self.mutator.input(self.first, self.seed, n);
+        self.coverage.begin();
+        input
+    }
+
+    fn played(&mut self, input: &[u8]) {
+        if self.coverage.is_new() {
+            self.mutator.learn(input);
+            self.found.push(input.to_vec());
+        }
+    }
+}
+
 /// Plays inputs of one target until one of them does harm.
 fn play(target: &Target, examples: &Examples, inputs: u64, seed: u64) -> Option<Fault> {
     let begun = Instant::now();
-    let mutator = Mutator::new(target.examples(examples), &examples.words);
+    let mut first = corpus::kept(target.name);
+    first.extend(target.examples(examples));
+    let mut guided = Guided::new(first, &examples.words, seed);
     let mut guard = Guard::new(target.run, target.memory, guard::SLOW);
-    let fault = guard.play(inputs, &|n| mutator.input(seed, n));
+    let fault = guard.play(inputs, &mut guided);
     let rate = inputs as f64 / begun.elapsed().as_secs_f64();
     let slowest = guard.slowest.as_secs_f64() * 1e3;
-    println!("{:10} {inputs} inputs, {rate:.0} a second, the slowest {slowest:.1} ms", target.name);
+    let reached = match guided.coverage.extent() {
+        (0, _) => "made blindly".to_string(),
+        (all, reached) => format!("{reached} of {all} places reached by {} of them", guided.found.len()),
+    };
+    println!("{:10} {inputs} inputs, {rate:.0} a second, the slowest {slowest:.1} ms; {reached}", target.name);
+    if fault.is_none() && var_os("FUZZ_KEEP").is_some() {
+        corpus::keep(target.name, target.run, guided.found);
+    }
     fault
 }
 
@@ -81,8 +136,9 @@ fn what_is_planted_is_found() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let examples = vec![b"harmless".to_vec()];
     let words = vec!["needle".to_string()];
-    let mutator = Mutator::new(examples, &words);
-    let found = |run: fn(&[u8])| Guard::new(run, 24 << 20, SHORT).play(3000, &|n| mutator.input(1, n));
+    let found = |run: fn(&[u8])| {
+        Guard::new(run, 24 << 20, SHORT).play(3000, &mut Guided::new(examples.clone(), &words, 1))
+    };
     assert!(found(|_| {}).is_none());
     fn has(input: &[u8]) -> bool {
         input.starts_with(b"needle")
@@ -109,4 +165,31 @@ fn what_is_planted_is_found() {
         Some(Fault::Slow { input, .. }) => assert!(has(&input)),
         other => panic!("{other:?}"),
     }
+}
+
+/// Five steps, of which each is seldom taken by chance: an input that took one is a good beginning for the next.
+#[cfg(coverage)]
+#[test]
+fn what_lies_deep_is_found_by_its_traces() {
+    fn run(input: &[u8]) {
+        let mut depth = 0;
+        for (byte, wanted) in input.iter().zip(b"\x01\x02\x04\x08\x10") {
+            if byte != wanted {
+                break;
+            }
+            depth += 1;
+            match depth {
+                1 => std::hint::black_box(()),
+                2 => drop(std::hint::black_box(vec![2_u8])),
+                3 => drop(std::hint::black_box(vec![3_u16])),
+                4 => drop(std::hint::black_box(vec![4_u32])),
+                _ => panic!("found"),
+            }
+        }
+    }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let words = vec!["word".to_string()];
+    let mut guided = Guided::new(vec![vec![0; 5]], &words, 1);
+    let found = Guard::new(run, 24 << 20, guard::SLOW).play(100_000, &mut guided);
+    assert!(matches!(found, Some(Fault::Panic { .. })), "{found:?}; of {} inputs that went deeper", guided.found.len());
 }

@@ -80,11 +80,16 @@ impl Mutator<'_> {
         Mutator { examples, words }
     }
 
-    /// The input of this number.
-    pub fn input(&self, seed: u64, n: u64) -> Vec<u8> {
+    /// One more example to make inputs of.
+    pub fn learn(&mut self, example: &[u8]) {
+        self.examples.push(example.to_vec());
+    }
+
+    /// The input of this number; `first` of the examples are played as they are.
+    pub fn input(&self, first: usize, seed: u64, n: u64) -> Vec<u8> {
         let mut random = Random::new(seed, n);
         // The examples themselves come first.
-        if let Some(example) = self.examples.get(n as usize) {
+        if let Some(example) = self.examples.get(n as usize).filter(|_| n < first as u64) {
             return example.clone();
         }
         let mut input = match random.below(8) {

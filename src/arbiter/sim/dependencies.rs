@@ -9,22 +9,19 @@ use super::*;
 pub(super) fn check(arbiter: &Arbiter, watcher: &Watcher) {
     let name = &watcher.config.name;
     let runs = matches!(watcher.status(), Status::Starting | Status::Active);
+    assert!(!runs || !watcher.dependency.must_stop, "{name} runs: {:?}", watcher.dependency);
     assert!(
-        !runs || !watcher.ext.dependency.ties.must_stop,
-        "{name} runs: {:?}",
-        watcher.ext.dependency.ties
-    );
-    assert!(
-        !watcher.is_held_back()
-            || watcher.status() == Status::Stopping && watcher.ext.dependency.ties.followed,
+        !watcher.is_held_back() || watcher.status() == Status::Stopping && watcher.dependency.followed,
         "{name} waits"
     );
-    let stops = |id| arbiter.watcher(id).is_some_and(|other| other.status() == Status::Stopping);
+    let stops = |(id, _): &(WatcherId, bool)| {
+        arbiter.watcher(*id).is_some_and(|other| other.status() == Status::Stopping)
+    };
     let dependents = arbiter.dependencies.dependents_of(watcher.id);
-    assert!(!watcher.is_held_back() || dependents.into_iter().any(stops), "{name} waits for ever");
-    let fresh = arbiter.ties_of(watcher.id);
-    let old = &watcher.ext.dependency.ties;
-    let what = |ties: &DependencyState| (ties.must_stop, ties.in_vain, ties.followed, ties.hopeless);
+    assert!(!watcher.is_held_back() || dependents.iter().any(stops), "{name} waits for ever");
+    let fresh = arbiter.dependency_of(watcher.id);
+    let old = &watcher.dependency;
+    let what = |found: &DependencyState| (found.must_stop, found.in_vain, found.followed, found.hopeless);
     let (a, b) = (what(&fresh), what(old));
     let idle = watcher.status() == Status::Stopped && watcher.goal != Goal::Up && !watcher.queued;
     assert!(idle || a == b, "{name}: {fresh:?} and not {old:?}");

@@ -39,7 +39,7 @@ impl World {
             readiness::check(watcher);
             dependencies::check(&self.arbiter, watcher);
             watcher.history().check(watcher.status());
-            let looks = matches!(watcher.ext.demand.look, Look::Asked | Look::Since(_));
+            let looks = matches!(watcher.demand.look, Look::Asked | Look::Since(_));
             assert_eq!(looks, self.looked_at.contains(&watcher.id), "{} is looked at", watcher.config.name);
             assert!(!looks || watcher.status() == Status::Stopped, "{} runs and waits", watcher.config.name);
             let reloading = matches!(watcher.run().reload, Some(Reload::Spawning { .. }));
@@ -53,7 +53,7 @@ impl World {
         let deadlines = self.arbiter.watchers.values().filter_map(|w| w.deadline());
         let first = deadlines.chain(self.arbiter.startup.as_ref().and_then(|boot| boot.deadline())).min();
         assert_eq!(self.arbiter.deadline(), first, "the agenda");
-        let called = self.arbiter.watchers.values().flat_map(|w| w.ext.hooks.calls.keys().copied());
+        let called = self.arbiter.watchers.values().flat_map(|w| w.hooks.calls.keys().copied());
         let called: BTreeSet<HookId> = called.collect();
         assert_eq!(called, self.hooks.keys().copied().collect(), "a hook without a watcher, or the reverse");
     }
@@ -61,7 +61,7 @@ impl World {
     /// What hangs on a hook is there, and what waits for one has one.
     pub(super) fn check_hooks(&self, watcher: &Watcher) {
         let name = &watcher.config.name;
-        for call in watcher.ext.hooks.calls.values() {
+        for call in watcher.hooks.calls.values() {
             let fits = match call.then {
                 Then::Begin => watcher.status() == Status::Starting && watcher.processes().count() == 0,
                 Then::Activate => watcher.status() == Status::Starting,
@@ -82,7 +82,7 @@ impl World {
             };
             assert!(fits, "{name}: {:?} while it is {}", call.then, watcher.status().word());
         }
-        let waits = |then| watcher.ext.hooks.calls.values().filter(|call| call.then == then).count();
+        let waits = |then| watcher.hooks.calls.values().filter(|call| call.then == then).count();
         assert!(waits(Then::Spawn) <= 1, "{name}");
         assert_eq!(waits(Then::Keep), usize::from(watcher.is_confirming()), "{name}");
         if let Some(Reload::Commands { current, .. }) = &watcher.run().reload {

@@ -24,7 +24,8 @@ use std::io::ErrorKind;
 
 /// Everything that this machine lacks. `environ` is the environment of circus, `cwd` is where relative paths begin.
 pub fn check(config: &Config, files: &dyn Files, environ: &Names, cwd: &str) -> Vec<Finding> {
-    let mut system = System::new(files, environ, cwd);
+    let (listed, ids, found) = (Sorted::new(), Sorted::new(), Checker::default());
+    let mut system = System { files, environ, cwd, listed, ids, found };
     let (circus, origins) = (&config.circus, &config.origins);
     system.id(("user", "/etc/passwd"), (origins, global::endpoint_owner), circus.endpoint_owner.as_deref());
     let files = [
@@ -67,21 +68,14 @@ enum Listing {
     Unknown,
 }
 
-impl<'a> System<'a> {
-    fn new(files: &'a dyn Files, environ: &'a Names, cwd: &'a str) -> System<'a> {
-        System { files, environ, cwd, listed: Sorted::new(), ids: Sorted::new(), found: Checker::default() }
-    }
-
+impl System<'_> {
     /// A socket for clients or subscribers. The directory that stands for a port is made by circus.
     fn endpoint(&mut self, place: (&Origins, &str), text: &str) {
-        match endpoint::places(Some(text), Around { uid: 0, runtime: None, container: 0 }) {
-            Ok(places) if !text.trim().is_empty() && !text.contains("tcp://") => {
-                if let Some(Place::Path(path)) = places.first() {
-                    self.parent(place, path);
-                }
-            }
+        let is_own = !text.trim().is_empty() && !text.contains("tcp://");
+        match endpoint::places(Some(text), Around { uid: 0, runtime: None, container: 0 }).as_deref() {
+            Ok([Place::Path(path), ..]) if is_own => self.parent(place, path),
             Ok(_) => {}
-            Err(why) => self.found.error(place, why),
+            Err(why) => self.found.error(place, why.clone()),
         }
     }
 
@@ -91,22 +85,15 @@ impl<'a> System<'a> {
         self.id(("group", "/etc/group"), (origins, watcher::gid), options.gid.as_deref());
         self.id(("user", "/etc/passwd"), (origins, watcher::hooks_uid), options.hooks_uid.as_deref());
         let dir = join(self.cwd, options.working_dir.as_deref().unwrap_or_default());
-        let missing = is_settled(&dir) && matches!(self.list(&dir), Listing::Missing);
-        if missing {
-            let message = format!("the directory `{}` does not exist", excerpt(&dir));
-            self.found.error((origins, watcher::working_dir), message);
-        }
+        let is_there = self.directory((origins, watcher::working_dir), &dir);
         // What would be looked for in a directory that is missing needs no second line.
-        let dir = Some(dir.as_str()).filter(|_| !missing);
+        let dir = Some(dir.as_str()).filter(|_| is_there);
         self.programs(watcher, dir);
         if let Some(why) = wrong_line(watcher) {
             self.found.error((origins, watcher::ready), why);
         }
         self.environment(watcher);
-        for (which, stream) in
-            [("stdout_stream", &watcher.stdout_stream), ("stderr_stream", &watcher.stderr_stream)]
-        {
-            let Some(stream) = stream else { continue };
+        for (which, stream) in watcher.streams() {
             if let Some(path) = stream.file() {
                 self.parent((origins, &format!("{which}.filename")), path);
             }
@@ -148,11 +135,9 @@ impl<'a> System<'a> {
 
     /// What runs a plugin.
     fn plugin(&mut self, plugin: &PluginConfig, environ: &Names) {
-        let runs = |cmd: &str| plugin.watcher(cmd.into(), environ.clone(), false);
+        let cmd = plugin.options.cmd.as_deref().unwrap_or_default();
         match plugin.kind() {
-            Some(PluginKind::Program) => {
-                self.watcher(&runs(plugin.options.cmd.as_deref().unwrap_or_default()))
-            }
+            Some(PluginKind::Program) => self.watcher(&plugin.watcher(cmd.into(), environ.clone(), false)),
             Some(PluginKind::Python) => {
                 let path = environ.get("PATH").map_or(DEFAULT_PATH, String::as_str);
                 if !path.split(':').any(|dir| self.exists(&join(&join(self.cwd, dir), plugin::RUNNER))) {
@@ -218,40 +203,40 @@ impl<'a> System<'a> {
         if watcher.options.env_file.is_some() || !is_settled(program) {
             return;
         }
-        let at = |path: &str| match dir {
-            Some(dir) => Some(join(dir, path)),
-            None => path.starts_with('/').then(|| path.to_string()),
+        let at = |path: String| match dir {
+            Some(dir) => Some(join(dir, &path)),
+            None => path.starts_with('/').then_some(path),
         };
-        if program.contains('/') {
-            let Some(path) = at(program) else { return };
-            if is_settled(&path) && !self.exists(&path) {
-                let place = (&watcher.origins, key);
-                self.found.error(place, format!("there is no program `{}`", excerpt(&path)));
-            }
-            return;
-        }
         let copied = watcher.options.copy_env.then(|| self.environ.get("PATH")).flatten();
         let path = watcher.env.get("PATH").or(copied).map_or(DEFAULT_PATH, String::as_str);
         let venv = watcher.options.virtualenv.iter().map(|venv| join(venv, "bin"));
-        let all = venv.chain(path.split(':').map(str::to_string)).map(|d| at(&d)).collect::<Option<Vec<_>>>();
-        let Some(dirs) = all else { return };
-        if dirs.iter().all(|d| is_settled(d)) && !dirs.iter().any(|d| self.exists(&join(d, program))) {
-            let (program, path) = (shorten(program), excerpt(path));
-            let message = format!("there is no program `{program}` in the PATH of {of} ({path})");
-            self.found.error((&watcher.origins, key), message);
+        let dirs = venv.chain(path.split(':').map(str::to_string)).map(|dir| join(&dir, program));
+        let is_path = program.contains('/');
+        let all = if is_path { vec![program.to_string()] } else { dirs.collect() };
+        let Some(places) = all.into_iter().map(at).collect::<Option<Vec<_>>>() else { return };
+        if places.iter().all(|place| is_settled(place)) && !places.iter().any(|place| self.exists(place)) {
+            let shown = if is_path { excerpt(&places.concat()) } else { shorten(program) };
+            let where_to =
+                if is_path { "".into() } else { format!(" in the PATH of {of} ({})", excerpt(path)) };
+            self.found.error((&watcher.origins, key), format!("there is no program `{shown}`{where_to}"));
         }
     }
 
     /// The directory that a file is to be written to.
     fn parent(&mut self, place: (&Origins, &str), path: &str) {
         let path = join(self.cwd, path);
-        let dir = match path.rsplit_once('/') {
-            Some(("", _)) | None => return,
-            Some((dir, _)) => dir,
-        };
-        if is_settled(dir) && matches!(self.list(dir), Listing::Missing) {
+        if let Some((dir, _)) = path.rsplit_once('/').filter(|(dir, _)| !dir.is_empty()) {
+            self.directory(place, dir);
+        }
+    }
+
+    /// Whether a directory may exist.
+    fn directory(&mut self, place: (&Origins, &str), dir: &str) -> bool {
+        let is_missing = is_settled(dir) && matches!(self.list(dir), Listing::Missing);
+        if is_missing {
             self.found.error(place, format!("the directory `{}` does not exist", excerpt(dir)));
         }
+        !is_missing
     }
 
     /// Whether a file exists, as far as one can know.

@@ -5,28 +5,20 @@
 //! follow are those of a program (`add`) or values (`set`).
 
 use crate::config::number;
-use crate::control::args::{CliArgs, Flag};
+use crate::control::args::{CliArgs, Flag, flag};
 use crate::control::commands::{self, Command};
 use std::time::Duration;
 
 /// The options that stand before the command.
 pub static OPTIONS: &[Flag] = &[
-    Flag {
-        name: "endpoint",
-        value: Some("E"),
-        help: "where circus listens: PATH, ipc://PATH, @NAME, tcp://HOST:PORT",
-    },
-    Flag {
-        name: "timeout",
-        value: Some("SECONDS"),
-        help: "how long to wait for the answer (5; with --waiting: for ever)",
-    },
-    Flag { name: "json", value: None, help: "print the answer as JSON" },
-    Flag { name: "prettify", value: None, help: "with --json: over several lines, sorted" },
-    Flag { name: "ssh", value: Some("USER@HOST[:PORT]"), help: "run circus ctl on that host" },
-    Flag { name: "ssh_keyfile", value: Some("FILE"), help: "with --ssh: the key to use" },
-    Flag { name: "help", value: None, help: "print this, or the help of a command" },
-    Flag { name: "version", value: None, help: "print the version" },
+    flag("endpoint", Some("E"), "where circus listens: PATH, ipc://PATH, @NAME, tcp://HOST:PORT"),
+    flag("timeout", Some("SECONDS"), "how long to wait for the answer (5; with --waiting: for ever)"),
+    flag("json", None, "print the answer as JSON"),
+    flag("prettify", None, "with --json: over several lines, sorted"),
+    flag("ssh", Some("USER@HOST[:PORT]"), "run circus ctl on that host"),
+    flag("ssh_keyfile", Some("FILE"), "with --ssh: the key to use"),
+    flag("help", None, "print this, or the help of a command"),
+    flag("version", None, "print the version"),
 ];
 
 /// What a command line asks for.
@@ -72,7 +64,7 @@ pub fn parse(args: Vec<String>) -> Result<Parsed, String> {
     while let Some(arg) = args.next() {
         if only_words || !is_option(&arg) {
             match command {
-                None => command = Some(commands::find(&arg).ok_or_else(|| unrecognized(&arg))?),
+                None => command = Some(commands::find(&arg).ok_or_else(|| unknown(&arg))?),
                 Some(_) => behind.words.push(arg),
             }
         } else if arg == "--" {
@@ -153,6 +145,11 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
     seconds
         .map(Duration::from_secs_f64)
         .ok_or_else(|| format!("argument --timeout: '{text}' is no number of seconds above 0"))
+}
+
+/// A command that another build may have.
+fn unknown(command: &str) -> String {
+    commands::lack(command).unwrap_or_else(|| unrecognized(command))
 }
 
 fn unrecognized(arg: &str) -> String {

@@ -13,7 +13,7 @@ use crate::sys::signal::PidFd;
 use crate::sys::socket::peer_credentials;
 use serde_json::Value as Json;
 use std::ffi::OsStr;
-use std::io::{Error, ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, Error, ErrorKind, Write};
 use std::net::TcpStream;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
@@ -105,15 +105,16 @@ pub fn words(error: &Error) -> String {
 
 /// A connection to the daemon.
 pub struct Connection {
-    stream: UnixStream,
-    /// What was read and is no whole line yet.
-    rest: Vec<u8>,
+    stream: BufReader<UnixStream>,
+    /// A line whose end has not come.
+    begun: Vec<u8>,
 }
 
 impl Connection {
     /// Connects to `endpoint`, or to that of the environment, or to the first place that answers.
     pub fn open(endpoint: Option<&str>) -> Result<Connection, Trouble> {
-        find(endpoint).map(|stream| Connection { stream, rest: Vec::new() })
+        let stream = BufReader::with_capacity(16 << 10, find(endpoint)?);
+        Ok(Connection { stream, begun: Vec::new() })
     }
 
     /// Waits until the daemon has exited, for so long at most: its connections end a moment before it does.
@@ -129,13 +130,13 @@ impl Connection {
 
     /// Its descriptor.
     pub fn fd(&self) -> RawFd {
-        self.stream.as_raw_fd()
+        self.stream.get_ref().as_raw_fd()
     }
 
     /// Sends a request.
     pub fn ask(&mut self, command: &str, properties: &Map, deadline: Option<Instant>) -> Result<(), Trouble> {
-        self.stream.set_write_timeout(left(deadline)?).map_err(trouble)?;
-        match self.stream.write_all(&encode_request(command, properties)) {
+        self.stream.get_ref().set_write_timeout(left(deadline)?).map_err(trouble)?;
+        match self.stream.get_mut().write_all(&encode_request(command, properties)) {
             // A daemon that refuses the connection says why before it hangs up: that is still to be read.
             Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(trouble(error)),
             _ => Ok(()),
@@ -144,37 +145,29 @@ impl Connection {
 
     /// The next line, without its newline.
     pub fn line(&mut self, deadline: Option<Instant>) -> Result<Vec<u8>, Trouble> {
-        let mut searched = 0;
         loop {
-            let unseen = self.rest.get(searched..).unwrap_or_default();
-            if let Some(end) = unseen.iter().position(|byte| *byte == b'\n') {
-                let behind = self.rest.split_off(searched + end + 1);
-                let mut line = std::mem::replace(&mut self.rest, behind);
-                line.pop();
-                return Ok(line);
+            if self.stream.buffer().is_empty() {
+                self.stream.get_ref().set_read_timeout(left(deadline)?).map_err(trouble)?;
             }
-            searched = self.rest.len();
-            self.read(deadline)?;
+            let chunk = match self.stream.fill_buf() {
+                Ok([]) => return Err(Trouble::Closed),
+                Ok(chunk) => chunk,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(trouble(error)),
+            };
+            let length = chunk.iter().position(|byte| *byte == b'\n');
+            self.begun.extend_from_slice(chunk.get(..length.unwrap_or(chunk.len())).unwrap_or_default());
+            let used = length.map_or(chunk.len(), |length| length + 1);
+            self.stream.consume(used);
+            if length.is_some() {
+                return Ok(std::mem::take(&mut self.begun));
+            }
         }
     }
 
     /// The next line, read as what it must be.
     pub fn object(&mut self, deadline: Option<Instant>) -> Result<Json, Trouble> {
         object(&self.line(deadline)?)
-    }
-
-    fn read(&mut self, deadline: Option<Instant>) -> Result<(), Trouble> {
-        self.stream.set_read_timeout(left(deadline)?).map_err(trouble)?;
-        let mut chunk = [0; 16 << 10];
-        match self.stream.read(&mut chunk) {
-            Ok(0) => Err(Trouble::Closed),
-            Ok(length) => {
-                self.rest.extend_from_slice(chunk.get(..length).unwrap_or_default());
-                Ok(())
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
-            Err(error) => Err(trouble(error)),
-        }
     }
 }
 

@@ -14,45 +14,38 @@ use std::time::{Duration, Instant};
 /// How long the daemon may take to name its watchers.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Takes a word that may fit.
-type Offer<'a> = &'a mut dyn FnMut(&str);
-
 /// The words that can stand behind `before` (without the name of the program) and begin with `typed`. `watchers`
-/// offers the names of all watchers.
-pub fn words(before: &[String], typed: &str, watchers: &dyn Fn(Offer<'_>)) -> Vec<String> {
-    let mut found = Vec::new();
-    offer_all(before, typed, watchers, &mut |word| {
-        if word.starts_with(typed) {
-            found.push(word.to_string());
-        }
-    });
+/// gives the names of all watchers.
+pub fn words(before: &[String], typed: &str, watchers: &dyn Fn() -> Vec<String>) -> Vec<String> {
+    let mut found = all(before, typed.starts_with('-'), watchers);
+    found.retain(|word| word.starts_with(typed));
     found
 }
 
-fn offer_all(before: &[String], typed: &str, watchers: &dyn Fn(Offer<'_>), offer: Offer<'_>) {
+fn all(before: &[String], is_option: bool, watchers: &dyn Fn() -> Vec<String>) -> Vec<String> {
     let mut command: Option<&'static Command> = None;
     let mut place = 0;
     let mut words = before.iter();
     while let Some(word) = words.next() {
         match flag(command, word) {
             // The next word is the argument of the option.
-            Some(flag) if flag.value.is_some() && words.next().is_none() => return arguments(flag, offer),
+            Some(flag) if flag.value.is_some() && words.next().is_none() => return arguments(flag),
             Some(_) => {}
             None if command.is_some() => place += 1,
             None => match commands::find(word) {
                 Some(named) => command = Some(named),
-                None => return,
+                None => return Vec::new(),
             },
         }
     }
     match command {
-        _ if typed.starts_with('-') => {
+        _ if is_option => {
             let ours = OPTIONS.iter().filter(|_| command.is_none());
             let flags = command.into_iter().flat_map(Command::flags).chain(ours);
-            flags.for_each(|flag| offer(&format!("--{}", flag.name)));
+            flags.map(|flag| format!("--{}", flag.name)).collect()
         }
-        None => COMMANDS.iter().for_each(|command| offer(command.name)),
-        Some(command) => values(command, place, before, watchers, offer),
+        None => COMMANDS.iter().map(|command| command.name.to_string()).collect(),
+        Some(command) => values(command, place, before, watchers),
     }
 }
 
@@ -63,11 +56,11 @@ fn flag(command: Option<&Command>, word: &str) -> Option<&'static Flag> {
 }
 
 /// What the argument of an option can be.
-fn arguments(flag: &Flag, offer: Offer<'_>) {
+fn arguments(flag: &Flag) -> Vec<String> {
     match flag.value {
-        Some("HOW") => ["glob", "regex", "simple"].into_iter().for_each(offer),
-        Some("SIGNAL") => signals(offer),
-        _ => {}
+        Some("HOW") => choice(&["glob", "regex", "simple"]),
+        Some("SIGNAL") => signals(),
+        _ => Vec::new(),
     }
 }
 
@@ -76,49 +69,48 @@ fn values(
     command: &Command,
     place: usize,
     before: &[String],
-    watchers: &dyn Fn(Offer<'_>),
-    offer: Offer<'_>,
-) {
+    watchers: &dyn Fn() -> Vec<String>,
+) -> Vec<String> {
     match command.word(place) {
-        "NAME" if command.name != "add" => watchers(offer),
-        "KEY" => keys(command.name == "set", offer),
-        "VALUE" => of_key(before.last().map_or("", String::as_str), offer),
-        "SIGNAL" | "PID" if command.usage().ends_with("SIGNAL") => signals(offer),
-        choice if choice.contains('|') => choice.split('|').for_each(offer),
-        _ => {}
+        "NAME" if command.name != "add" => watchers(),
+        "KEY" => keys(command.name == "set"),
+        "VALUE" => of_key(before.last().map_or("", String::as_str)),
+        "SIGNAL" | "PID" if command.usage().ends_with("SIGNAL") => signals(),
+        words if words.contains('|') => words.split('|').map(str::to_string).collect(),
+        _ => Vec::new(),
     }
 }
 
 /// The options of a watcher that work, and those of its streams.
-fn keys(to_set: bool, offer: Offer<'_>) {
-    for row in options::WATCHER {
-        if row.built == Built::Works && !(to_set && row.live == Live::Fixed) {
-            offer(row.key);
-        }
-    }
-    for row in options::STREAM.iter().filter(|row| row.built == Built::Works) {
-        offer(&format!("stdout_stream.{}", row.key));
-        offer(&format!("stderr_stream.{}", row.key));
-    }
+fn keys(to_set: bool) -> Vec<String> {
+    let own = options::WATCHER.iter().filter(|row| !(to_set && row.live == Live::Fixed));
+    let own = own.filter(|row| row.built == Built::Works).map(|row| row.key.to_string());
+    let of_streams = options::STREAM.iter().filter(|row| row.built == Built::Works);
+    let both = |key| [format!("stdout_stream.{key}"), format!("stderr_stream.{key}")];
+    own.chain(of_streams.flat_map(|row| both(row.key))).collect()
 }
 
 /// What an option can be set to, if that is a choice.
-fn of_key(key: &str, offer: Offer<'_>) {
+fn of_key(key: &str) -> Vec<String> {
     match options::find(options::WATCHER, key).map(|row| row.kind) {
-        Some(Kind::Bool) => ["True", "False"].into_iter().for_each(offer),
-        Some(Kind::BoolOr(word)) => ["True", "False", word].into_iter().for_each(offer),
-        Some(Kind::Signal) => signals(offer),
-        Some(Kind::Choice(words)) => words.iter().for_each(|word| offer(word)),
-        _ => {}
+        Some(Kind::Bool) => choice(&["True", "False"]),
+        Some(Kind::BoolOr(word)) => choice(&["True", "False", word]),
+        Some(Kind::Signal) => signals(),
+        Some(Kind::Choice(words)) => choice(words),
+        _ => Vec::new(),
     }
 }
 
-fn signals(offer: Offer<'_>) {
-    signals::NAMES.iter().for_each(|(name, _)| offer(name));
+fn choice(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| word.to_string()).collect()
 }
 
-/// Offers the watchers of a daemon; none when it cannot be asked.
-pub fn watchers(endpoint: Option<&str>, offer: Offer<'_>) {
+fn signals() -> Vec<String> {
+    signals::NAMES.iter().map(|(name, _)| name.to_string()).collect()
+}
+
+/// The watchers of a daemon; none when it cannot be asked.
+pub fn watchers(endpoint: Option<&str>) -> Vec<String> {
     let deadline = Some(Instant::now() + PATIENCE);
     let ask = || {
         let mut connection = Connection::open(endpoint).ok()?;
@@ -126,8 +118,7 @@ pub fn watchers(endpoint: Option<&str>, offer: Offer<'_>) {
         connection.object(deadline).ok()
     };
     // list has the names in lower case, in which nobody may have typed them.
-    let reply = ask().unwrap_or_default();
-    members(at(&reply, "statuses")).for_each(|(name, _)| offer(&plain(name)));
+    members(at(&ask().unwrap_or_default(), "statuses")).map(|(name, _)| plain(name)).collect()
 }
 
 /// What all words begin with, in which the case of letters counts.
@@ -149,7 +140,7 @@ mod tests {
     fn completed(line: &str) -> String {
         let mut before: Vec<String> = line.split(' ').map(str::to_string).collect();
         let typed = before.pop().unwrap();
-        words(&before, &typed, &|offer| ["clock", "web", "worker"].into_iter().for_each(offer)).join(" ")
+        words(&before, &typed, &|| choice(&["clock", "web", "worker"])).join(" ")
     }
 
     #[test]

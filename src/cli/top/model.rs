@@ -23,25 +23,25 @@ pub enum Key {
 }
 
 impl Key {
-    /// All of them, in the order of the columns, with their names.
-    pub const ALL: [(Key, &'static str); 6] = [
-        (Key::Name, "name"),
-        (Key::State, "state"),
-        (Key::Uptime, "uptime"),
-        (Key::Restarts, "restarts"),
-        (Key::Cpu, "cpu"),
-        (Key::Memory, "memory"),
+    /// All of them, in the order of the columns, with their names and the headings.
+    pub const ALL: [(Key, &'static str, &'static str); 6] = [
+        (Key::Name, "name", "WATCHER"),
+        (Key::State, "state", "STATE"),
+        (Key::Uptime, "uptime", "UPTIME"),
+        (Key::Restarts, "restarts", "RESTARTS"),
+        (Key::Cpu, "cpu", "CPU%"),
+        (Key::Memory, "memory", "MEMORY"),
     ];
 
     /// The key of that name.
     pub fn named(name: &str) -> Option<Key> {
-        Self::ALL.iter().find(|(_, own)| *own == name).map(|(key, _)| *key)
+        Self::ALL.iter().find(|(_, own, _)| *own == name).map(|(key, ..)| *key)
     }
 
     /// The next to the right, or to the left.
     pub fn beside(self, right: bool) -> Key {
         let step = if right { 1 } else { Self::ALL.len() - 1 };
-        Self::ALL.get((self as usize + step) % Self::ALL.len()).map_or(self, |(key, _)| *key)
+        Self::ALL.get((self as usize + step) % Self::ALL.len()).map_or(self, |(key, ..)| *key)
     }
 
     /// Whether the largest stands first.
@@ -301,7 +301,7 @@ pub(super) mod tests {
     #[test]
     fn the_keys_go_round() {
         let mut key = Key::Name;
-        for (wanted, _) in Key::ALL {
+        for (wanted, ..) in Key::ALL {
             assert_eq!(key, wanted);
             key = key.beside(true);
         }

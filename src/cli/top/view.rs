@@ -3,7 +3,7 @@
 use super::model::{Choice, Key, Model, Row, Socket, Subject};
 use crate::config::number;
 use crate::control::overview::{duration, size};
-use crate::control::plain::{cut, plain, width};
+use crate::control::plain::{columns as taken, cut, plain};
 
 /// How a line stands out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl Screen {
 
     fn chosen(&self) -> String {
         let Choice { key, inverted, filter, folded } = &self.choice;
-        let name = Key::ALL.get(*key as usize).map_or("", |(_, name)| name);
+        let name = Key::ALL.get(*key as usize).map_or("", |(_, name, _)| name);
         let mut text = format!("sorted by {name}{}", if *inverted { ", inverted" } else { "" });
         text.push_str(if *folded { ", watchers only" } else { "" });
         if !filter.is_empty() {
@@ -129,7 +129,7 @@ impl Screen {
 
 /// Everything, as lines without a screen.
 pub fn once(model: &Model, choice: &Choice) -> String {
-    let longest = model.rows(choice).iter().map(|row| label(row).chars().map(width).sum()).max().unwrap_or(0);
+    let longest = model.rows(choice).iter().map(|row| taken(&label(row))).max().unwrap_or(0);
     let columns = longest.max(NARROWEST) + OTHERS;
     let mut lines = vec![format!("{}   {}", summary(model), counts(model)), heading(columns, choice.key)];
     for row in model.rows(choice) {
@@ -166,16 +166,8 @@ fn names(columns: usize) -> usize {
 }
 
 fn heading(columns: usize, key: Key) -> String {
-    let mark = |own: Key, text: &str| if own == key { format!("{text}*") } else { text.to_string() };
-    let cells = [
-        mark(Key::State, "STATE"),
-        mark(Key::Uptime, "UPTIME"),
-        mark(Key::Restarts, "RESTARTS"),
-        mark(Key::Cpu, "CPU%"),
-        mark(Key::Memory, "MEMORY"),
-    ];
-    let line = in_columns(&mark(Key::Name, "WATCHER"), &cells, names(columns));
-    fit(&line, columns)
+    let mark = |(own, _, title)| if own == key { format!("{title}*") } else { String::from(title) };
+    fit(&in_columns(&Key::ALL.map(mark), names(columns)), columns)
 }
 
 fn label(row: &Row) -> String {
@@ -190,13 +182,14 @@ fn line(row: &Row, columns: usize) -> String {
     let uptime = row.uptime.filter(|_| !of_watcher || row.state == "active");
     let rests = of_watcher && row.running == 0;
     let cells = [
+        label(row),
         row.state.clone(),
         uptime.map_or("-".into(), duration),
         if of_watcher { row.restarts.to_string() } else { String::new() },
         if rests { "-".into() } else { number::fixed(row.cpu, 1) },
         if rests { "-".into() } else { size(row.memory) },
     ];
-    let mut line = in_columns(&label(row), &cells, names(columns));
+    let mut line = in_columns(&cells, names(columns));
     if columns >= WIDE {
         line.push_str(&fault(row));
     }
@@ -210,7 +203,7 @@ fn fault(row: &Row) -> String {
     format!("  {}", plain(fault))
 }
 
-fn in_columns(name: &str, [state, uptime, restarts, cpu, memory]: &[String; 5], room: usize) -> String {
+fn in_columns([name, state, uptime, restarts, cpu, memory]: &[String; 6], room: usize) -> String {
     format!("{} {state:<8}{uptime:>9}{restarts:>10}{cpu:>8}{memory:>9}", fit(name, room))
 }
 
@@ -233,8 +226,7 @@ fn socket_columns(name: &str, address: &str, [waiting, limit, drops]: [String; 3
 /// A text in exactly so many columns.
 pub fn fit(text: &str, columns: usize) -> String {
     let fitted = cut(text, columns);
-    let taken: usize = fitted.chars().map(width).sum();
-    fitted.to_string() + &" ".repeat(columns.saturating_sub(taken))
+    fitted.to_string() + &" ".repeat(columns.saturating_sub(taken(fitted)))
 }
 
 #[cfg(test)]

@@ -35,20 +35,6 @@ impl Checker {
         }
     }
 
-    /// What a plugin tells to whoever reaches its port.
-    fn open_to_the_network(&mut self, plugin: &PluginConfig, builtin: Builtin) {
-        let Some(listen) = plugin.free.get("listen").filter(|_| builtin == Builtin::Metrics) else { return };
-        if let Ok(Place::Inet(address)) = url::listen(listen.trim())
-            && !address.ip().is_loopback()
-        {
-            let message = format!(
-                "the port {} is open to the network: whoever reaches it sees the names of watchers and what they use",
-                shorten(listen)
-            );
-            self.warn((&plugin.origins, "listen"), message);
-        }
-    }
-
     /// The options of a plugin.
     pub(super) fn plugin(&mut self, plugin: &PluginConfig) {
         let origins = &plugin.origins;
@@ -63,7 +49,17 @@ impl Checker {
             for (key, severity, why) in plugin.builtin_problems(builtin) {
                 self.find(severity, (origins, key), why);
             }
-            self.open_to_the_network(plugin, builtin);
+            let listen = plugin.free.get("listen").filter(|_| builtin == Builtin::Metrics);
+            if let Some(listen) = listen
+                && let Ok(Place::Inet(address)) = url::listen(listen.trim())
+                && !address.ip().is_loopback()
+            {
+                let message = format!(
+                    "the port {} is open to the network: whoever reaches it sees the names of watchers and what they use",
+                    shorten(listen)
+                );
+                self.warn((origins, "listen"), message);
+            }
         }
         for (key, why) in plugin.process_options().filter_map(|(key, value)| Some((key, value.err()?))) {
             self.error((origins, key), why);

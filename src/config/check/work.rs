@@ -53,7 +53,17 @@ impl Checker {
             for (key, name) in named(watcher) {
                 match names.get(&name.to_lowercase()) {
                     Some(other) => found.push(*other as usize),
-                    None => self.unknown_watcher(watcher, key, name, watchers),
+                    None => {
+                        let mut names = watchers.iter().map(|watcher| watcher.name.as_str());
+                        let mut message = format!("there is no watcher `{}`", shorten(name));
+                        if let Some(nearest) = suggest::nearest(name, &mut names) {
+                            message += &format!("; did you mean `{}`?", shorten(nearest));
+                        }
+                        // A command may add it later; but until then nothing that requires it runs.
+                        let needed = key == watcher::requires;
+                        let severity = if needed { Severity::Error } else { Severity::Warning };
+                        self.find(severity, (&watcher.origins, key), message);
+                    }
                 }
             }
             needs.push(found);
@@ -68,23 +78,6 @@ impl Checker {
             let key = if watcher.options.requires.is_some() { watcher::requires } else { watcher::after };
             self.error((&watcher.origins, key), text);
         }
-    }
-
-    /// A command may add it later; but until then nothing that requires it runs.
-    fn unknown_watcher(
-        &mut self,
-        watcher: &WatcherConfig,
-        key: &str,
-        name: &str,
-        watchers: &[WatcherConfig],
-    ) {
-        let mut names = watchers.iter().map(|watcher| watcher.name.as_str());
-        let mut message = format!("there is no watcher `{}`", shorten(name));
-        if let Some(nearest) = suggest::nearest(name, &mut names) {
-            message += &format!("; did you mean `{}`?", shorten(nearest));
-        }
-        let severity = if key == watcher::requires { Severity::Error } else { Severity::Warning };
-        self.find(severity, (&watcher.origins, key), message);
     }
 }
 

@@ -3,18 +3,30 @@
 use super::values::Values;
 use crate::config::expand;
 use crate::config::ini::shorten;
-use crate::config::model::{Names, Origin, WatcherConfig};
+use crate::config::model::{Names, WatcherConfig};
 use crate::config::pattern::Pattern;
 use crate::config::sections::Section;
 use std::rc::Rc;
 
-/// Each `[env:PATTERNS]`, in order, for the watchers that match. What `copy_env` adds below is that of circus when a
-/// process is spawned.
+/// Each `[env:PATTERNS]`, in order, for the watchers that match one of its patterns. What `copy_env` adds below is that
+/// of circus when a process is spawned.
 pub fn of_each(values: &mut Values<'_>, watchers: &mut [(&Section, WatcherConfig)], sections: &[Section]) {
     for section in sections {
-        if let Some(patterns) = section.name.strip_prefix("env:") {
-            let env = variables(values, section);
-            extend(values, watchers, (patterns, &env), &section.origin);
+        let Some(patterns) = section.name.strip_prefix("env:") else { continue };
+        let more = variables(values, section);
+        let patterns: Vec<Pattern> = patterns.split(',').map(|text| Pattern::new(text.trim())).collect();
+        let mut matched = false;
+        for (_, WatcherConfig { name, env, .. }) in watchers.iter_mut() {
+            if patterns.iter().any(|pattern| pattern.matches(name)) {
+                matched = true;
+                if values.may_grow(size(env) + size(&more), &section.origin) {
+                    Rc::make_mut(env).extend(more.clone());
+                }
+            }
+        }
+        if !matched {
+            let message = "there is no watcher of this name, so the section counts for nothing";
+            values.warn(&section.origin, message.into());
         }
     }
 }
@@ -53,28 +65,6 @@ pub fn variables(values: &mut Values<'_>, section: &Section) -> Names {
         }
     }
     env
-}
-
-/// Adds an environment to the watchers that match one of the patterns.
-fn extend(
-    values: &mut Values<'_>,
-    watchers: &mut [(&Section, WatcherConfig)],
-    (patterns, more): (&str, &Names),
-    origin: &Origin,
-) {
-    let patterns: Vec<Pattern> = patterns.split(',').map(|pattern| Pattern::new(pattern.trim())).collect();
-    let mut matched = false;
-    for (_, WatcherConfig { name, env, .. }) in watchers {
-        if patterns.iter().any(|pattern| pattern.matches(name)) {
-            matched = true;
-            if values.may_grow(size(env) + size(more), origin) {
-                Rc::make_mut(env).extend(more.clone());
-            }
-        }
-    }
-    if !matched {
-        values.warn(origin, "there is no watcher of this name, so the section counts for nothing".into());
-    }
 }
 
 fn size(env: &Names) -> usize {

@@ -30,16 +30,14 @@ pub fn read(values: &mut Values<'_>, mut watcher: WatcherConfig, section: &Secti
         option(values, &mut watcher, entry);
     }
     values.more_variables = false;
-    let mut wrong: Vec<(&str, String)> = Vec::new();
-    if watcher.options.numprocesses > MOST_PROCESSES {
-        watcher.options.numprocesses = MOST_PROCESSES;
-        wrong.push((key::numprocesses, format!("numprocesses is more than {MOST_PROCESSES}")));
-    }
-    wrong.extend(watcher.contradiction().map(|(key, why)| (key, why.to_string())));
+    let many = watcher.options.numprocesses > MOST_PROCESSES;
+    let many = many.then(|| (key::numprocesses, format!("numprocesses is more than {MOST_PROCESSES}")));
+    watcher.options.numprocesses = watcher.options.numprocesses.min(MOST_PROCESSES);
+    let contradiction = watcher.contradiction().map(|(key, why)| (key, why.to_string()));
     for (which, stream) in watcher.streams() {
         report_class(values, &watcher.origins, which, stream);
     }
-    for (key, why) in wrong {
+    for (key, why) in many.into_iter().chain(contradiction) {
         if let Some(origin) = watcher.origins.of(key) {
             values.find(Severity::Error, origin, why);
         }
@@ -106,15 +104,13 @@ fn member(
     let is_number = number.is_some();
     let value = number.unwrap_or_else(|| Value::Str(text.clone()));
     let Err(refused) = family.set(watcher, name, Some(&value)) else { return };
-    let shown = || format!("`{} = {}`", shorten(&entry.key), shorten(&text));
+    let shown = format!("`{} = {}`", shorten(&entry.key), shorten(&text));
     let (severity, why) = match refused {
         Refused::Bad(why) => (Severity::Error, why),
         // Circus takes any whole number as a limit and fails when it sets it.
-        Refused::Type(noun) => {
-            let severity = if is_number { Severity::Error } else { Severity::Fatal };
-            (severity, format!("{} is not {noun}", shown()))
-        }
-        Refused::Unknown => (Severity::Error, format!("{} is no option", shown())),
+        Refused::Type(noun) if is_number => (Severity::Error, format!("{shown} is not {noun}")),
+        Refused::Type(noun) => (Severity::Fatal, format!("{shown} is not {noun}")),
+        Refused::Unknown => (Severity::Error, format!("{shown} is no option")),
     };
     values.find(severity, &entry.origin, why);
     watcher.free.insert(entry.key.clone(), text);

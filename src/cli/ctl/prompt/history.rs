@@ -35,13 +35,9 @@ impl History {
 
     fn read(&mut self) {
         let Some(path) = &self.file else { return };
-        if !fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= LONGEST) {
-            return;
-        }
-        let bytes = fs::read(path).unwrap_or_default();
-        for line in String::from_utf8_lossy(&bytes).lines() {
-            self.lines.push(line.to_string());
-        }
+        let known = fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= LONGEST);
+        let bytes = if known { fs::read(path).unwrap_or_default() } else { Vec::new() };
+        self.lines = String::from_utf8_lossy(&bytes).lines().map(str::to_string).collect();
         let old = self.lines.len().saturating_sub(MOST);
         self.lines.drain(..old);
         if old > MOST {

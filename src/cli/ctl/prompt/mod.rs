@@ -166,7 +166,7 @@ impl Prompt<'_> {
 
     /// Completes the word before the cursor as far as it is certain, or lists what it can become.
     fn complete(&self, line: &mut Line) {
-        let before = line.before();
+        let before = line.before.clone();
         let (before, typed) = before.rsplit_once(char::is_whitespace).unwrap_or(("", &before));
         let before: Vec<String> = before.split_whitespace().map(str::to_string).collect();
         let endpoint = self.options.value("endpoint");
@@ -174,7 +174,7 @@ impl Prompt<'_> {
             [help, rest @ ..] if help == "help" => rest,
             all => all,
         };
-        let mut found = complete::words(behind, typed, &|offer| complete::watchers(endpoint, offer));
+        let mut found = complete::words(behind, typed, &|| complete::watchers(endpoint));
         if before.is_empty() {
             found.extend(OWN.iter().filter(|own| own.starts_with(typed)).map(|own| own.to_string()));
         }
@@ -184,11 +184,11 @@ impl Prompt<'_> {
                 let whole =
                     if only.contains(char::is_whitespace) { shell::quote(only) } else { only.clone() };
                 typed.chars().for_each(|_| line.edit(Key::Backspace));
-                line.insert(&(whole + " "));
+                line.before += &(whole + " ");
             }
             several => {
                 let more = complete::common(several).get(typed.len()..).unwrap_or_default();
-                line.insert(more);
+                line.before += more;
                 if more.is_empty() {
                     let words: Vec<&str> = several.iter().map(String::as_str).collect();
                     show(&format!("\n{}", in_columns(&words, size().1)));

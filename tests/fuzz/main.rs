@@ -120,7 +120,10 @@ fn play(target: &Target, examples: &Examples, inputs: u64, seed: u64) -> Option<
         (0, _) => "made blindly".to_string(),
         (all, reached) => format!("{reached} of {all} places reached by {} of them", guided.found.len()),
     };
-    println!("{:10} {inputs} inputs, {rate:.0} a second, the slowest {slowest:.1} ms; {reached}", target.name);
+    println!(
+        "{:10} {inputs} inputs, {rate:.0} a second, the slowest {slowest:.1} ms; {reached}",
+        target.name
+    );
     if fault.is_none() && var_os("FUZZ_KEEP").is_some() {
         corpus::keep(target.name, target.run, guided.found);
     }
@@ -191,5 +194,9 @@ fn what_lies_deep_is_found_by_its_traces() {
     let words = vec!["word".to_string()];
     let mut guided = Guided::new(vec![vec![0; 5]], &words, 1);
     let found = Guard::new(run, 24 << 20, guard::SLOW).play(100_000, &mut guided);
-    assert!(matches!(found, Some(Fault::Panic { .. })), "{found:?}; of {} inputs that went deeper", guided.found.len());
+    assert!(
+        matches!(found, Some(Fault::Panic { .. })),
+        "{found:?}; of {} inputs that went deeper",
+        guided.found.len()
+    );
 }

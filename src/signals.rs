@@ -16,78 +16,52 @@ const fn number(usual: i32, mips: i32, sparc: i32) -> i32 {
     }
 }
 
-pub const SIGHUP: i32 = 1;
-pub const SIGINT: i32 = 2;
-pub const SIGQUIT: i32 = 3;
-pub const SIGILL: i32 = 4;
-pub const SIGTRAP: i32 = 5;
-pub const SIGABRT: i32 = 6;
-pub const SIGBUS: i32 = number(7, 10, 10);
-pub const SIGFPE: i32 = 8;
-pub const SIGKILL: i32 = 9;
-pub const SIGUSR1: i32 = number(10, 16, 30);
-pub const SIGSEGV: i32 = 11;
-pub const SIGUSR2: i32 = number(12, 17, 31);
-pub const SIGPIPE: i32 = 13;
-pub const SIGALRM: i32 = 14;
-pub const SIGTERM: i32 = 15;
-pub const SIGSTKFLT: i32 = number(16, 0, 0);
-pub const SIGCHLD: i32 = number(17, 18, 20);
-pub const SIGCONT: i32 = number(18, 25, 19);
-pub const SIGSTOP: i32 = number(19, 23, 17);
-pub const SIGTSTP: i32 = number(20, 24, 18);
-pub const SIGTTIN: i32 = number(21, 26, 21);
-pub const SIGTTOU: i32 = number(22, 27, 22);
-pub const SIGURG: i32 = number(23, 21, 16);
-pub const SIGXCPU: i32 = number(24, 30, 24);
-pub const SIGXFSZ: i32 = number(25, 31, 25);
-pub const SIGVTALRM: i32 = number(26, 28, 26);
-pub const SIGPROF: i32 = number(27, 29, 27);
-pub const SIGWINCH: i32 = number(28, 20, 28);
-pub const SIGIO: i32 = number(29, 22, 23);
-pub const SIGPWR: i32 = number(30, 19, 29);
-pub const SIGSYS: i32 = number(31, 12, 12);
-/// The first real-time signal.
-pub const SIGRTMIN: i32 = 34;
-/// The highest signal, SIGRTMAX.
-pub const LAST: i32 = number(64, 127, 64);
+/// A row for each: its constant, its name without SIG, its number.
+macro_rules! signals {
+    ($($constant:ident $name:literal $number:expr;)*) => {
+        $(pub const $constant: i32 = $number;)*
 
-/// `(name without SIG, number)`.
-pub const NAMES: &[(&str, i32)] = &[
-    ("HUP", SIGHUP),
-    ("INT", SIGINT),
-    ("QUIT", SIGQUIT),
-    ("ILL", SIGILL),
-    ("TRAP", SIGTRAP),
-    ("ABRT", SIGABRT),
-    ("BUS", SIGBUS),
-    ("FPE", SIGFPE),
-    ("KILL", SIGKILL),
-    ("USR1", SIGUSR1),
-    ("SEGV", SIGSEGV),
-    ("USR2", SIGUSR2),
-    ("PIPE", SIGPIPE),
-    ("ALRM", SIGALRM),
-    ("TERM", SIGTERM),
-    ("STKFLT", SIGSTKFLT),
-    ("CHLD", SIGCHLD),
-    ("CONT", SIGCONT),
-    ("STOP", SIGSTOP),
-    ("TSTP", SIGTSTP),
-    ("TTIN", SIGTTIN),
-    ("TTOU", SIGTTOU),
-    ("URG", SIGURG),
-    ("XCPU", SIGXCPU),
-    ("XFSZ", SIGXFSZ),
-    ("VTALRM", SIGVTALRM),
-    ("PROF", SIGPROF),
-    ("WINCH", SIGWINCH),
-    ("IO", SIGIO),
-    ("PWR", SIGPWR),
-    ("SYS", SIGSYS),
-    ("RTMIN", SIGRTMIN),
-    ("RTMAX", LAST),
-];
+        /// `(name without SIG, number)`.
+        pub const NAMES: &[(&str, i32)] = &[$(($name, $constant),)*];
+    };
+}
+
+signals! {
+    SIGHUP "HUP" 1;
+    SIGINT "INT" 2;
+    SIGQUIT "QUIT" 3;
+    SIGILL "ILL" 4;
+    SIGTRAP "TRAP" 5;
+    SIGABRT "ABRT" 6;
+    SIGBUS "BUS" number(7, 10, 10);
+    SIGFPE "FPE" 8;
+    SIGKILL "KILL" 9;
+    SIGUSR1 "USR1" number(10, 16, 30);
+    SIGSEGV "SEGV" 11;
+    SIGUSR2 "USR2" number(12, 17, 31);
+    SIGPIPE "PIPE" 13;
+    SIGALRM "ALRM" 14;
+    SIGTERM "TERM" 15;
+    SIGSTKFLT "STKFLT" number(16, 0, 0);
+    SIGCHLD "CHLD" number(17, 18, 20);
+    SIGCONT "CONT" number(18, 25, 19);
+    SIGSTOP "STOP" number(19, 23, 17);
+    SIGTSTP "TSTP" number(20, 24, 18);
+    SIGTTIN "TTIN" number(21, 26, 21);
+    SIGTTOU "TTOU" number(22, 27, 22);
+    SIGURG "URG" number(23, 21, 16);
+    SIGXCPU "XCPU" number(24, 30, 24);
+    SIGXFSZ "XFSZ" number(25, 31, 25);
+    SIGVTALRM "VTALRM" number(26, 28, 26);
+    SIGPROF "PROF" number(27, 29, 27);
+    SIGWINCH "WINCH" number(28, 20, 28);
+    SIGIO "IO" number(29, 22, 23);
+    SIGPWR "PWR" number(30, 19, 29);
+    SIGSYS "SYS" number(31, 12, 12);
+    // The first real-time signal, and the highest signal of all.
+    SIGRTMIN "RTMIN" 34;
+    LAST "RTMAX" number(64, 127, 64);
+}
 
 const ALIASES: &[(&str, i32)] = &[("IOT", SIGABRT), ("CLD", SIGCHLD), ("POLL", SIGIO)];
 

@@ -37,6 +37,7 @@ use crate::sys::{clock, user};
 use crate::views::targets::targets;
 pub use followers::Follows;
 use permission::permit;
+use places::MOST_HELD;
 use std::collections::VecDeque;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
@@ -72,12 +73,8 @@ pub struct Clients {
     pub listeners: Listeners,
     clients: Sorted<u32, Client>,
     asked: Sorted<Ticket, Asked>,
-    /// The connections of plugins, by their processes.
-    plugins: Sorted<Pid, u32>,
     next_client: u32,
     next_ticket: u64,
-    /// Somebody may listen to events.
-    has_subscribers: bool,
     /// How much memory all connections take.
     held: usize,
     /// Connections to look at in the next turn: they had an event, or there is more to read, or they may be done.
@@ -157,11 +154,9 @@ impl Part for Clients {
     /// The process of a plugin has ended: what it has sent is still read, and whoever else has its connection open is
     /// served no more.
     fn ended(&mut self, pid: Pid, _: Exit, _: &mut Cx<'_>) {
-        let Some(id) = self.plugins.remove(&pid) else { return };
-        if let Some(client) = self.clients.get_mut(&id) {
-            client.readable = true;
-            client.broken = true;
-            self.visits.push(id);
+        for (id, client) in self.clients.iter_mut().filter(|(_, it)| it.caller.plugin == Some(pid)) {
+            (client.readable, client.broken) = (true, true);
+            self.visits.push(*id);
         }
     }
 
@@ -204,24 +199,19 @@ impl Clients {
 
     /// Sends the answer to a request.
     pub fn answer(&mut self, ticket: Ticket, answer: Result<Map, Refusal>) {
-        if let Some(asked) = self.asked.remove(&ticket) {
-            let line = protocol::encode_outcome(&asked.id, answer, clock::realtime());
-            self.send(&asked, line);
-        }
+        self.send(ticket, |id| protocol::encode_outcome(id, answer, clock::realtime()));
     }
 
     /// Sends the reply to an order.
     pub fn reply(&mut self, ticket: Ticket, reply: &Reply) {
-        if let Some(asked) = self.asked.remove(&ticket) {
-            let line = protocol::encode_reply(&asked.id, reply, clock::realtime());
-            self.send(&asked, line);
-        }
+        self.send(ticket, |id| protocol::encode_reply(id, reply, clock::realtime()));
     }
 
-    fn send(&mut self, asked: &Asked, line: Vec<u8>) {
+    fn send(&mut self, ticket: Ticket, line: impl FnOnce(&Id) -> Vec<u8>) {
+        let Some(asked) = self.asked.remove(&ticket) else { return };
         let Some(client) = self.clients.get_mut(&asked.client) else { return };
         client.waits -= 1;
-        client.reply(line, &asked.envelope);
+        client.reply(line(&asked.id), &asked.envelope);
         if self.share.as_ref().is_some_and(|share| share.client == asked.client) {
             return; // the rest is done when its turn is over
         }
@@ -240,8 +230,16 @@ impl Clients {
 
     /// Writes what can be written: the end is near.
     pub fn flush_all(&mut self) {
-        for client in self.clients.values_mut() {
-            client.flush();
+        self.clients.values_mut().for_each(Client::flush);
+    }
+
+    /// Offers something to each connection, with whether there is room for it. True: it has taken that.
+    fn tell(&mut self, tell: &mut dyn FnMut(&mut Client, bool) -> bool) {
+        for (id, client) in self.clients.iter_mut() {
+            if tell(client, self.held < MOST_HELD) {
+                client.weigh(&mut self.held);
+                self.visits.extend(client.broken.then_some(*id));
+            }
         }
     }
 
@@ -270,7 +268,6 @@ impl Clients {
         let Some(client) = self.clients.remove(&id) else { return };
         self.held = self.held.saturating_sub(client.counted());
         cx.poll.unwatch(client.stream.as_raw_fd());
-        client.caller.plugin.and_then(|pid| self.plugins.remove(&pid));
         if client.follows.is_some() {
             self.note_followed(cx);
         }
@@ -308,7 +305,6 @@ impl Clients {
             Input::TooLong { envelope } => self.take_request(id, envelope, protocol::too_long(), cx),
             Input::Send(bytes) => client.send(&bytes),
             Input::Subscribe(topic) => {
-                self.has_subscribers = true;
                 if !client.subscribe(topic) {
                     refuse_peer(client, "it subscribes to too many topics", &[], cx);
                 }
@@ -359,7 +355,6 @@ impl Clients {
         let effect = match request.and_then(|request| client.may_ask(request)) {
             Ok(Request::Listen(topics)) => {
                 client.topics = Some(topics);
-                self.has_subscribers = true;
                 Ok(Effect::Answer(ticket, Ok(Map::new())))
             }
             Ok(Request::Question(_)) if cast => return,

@@ -56,20 +56,6 @@ impl ManagerNotify {
             self.send(&format!("RELOADING=1\nMONOTONIC_USEC={micros}\nSTATUS={status}"));
         }
     }
-
-    /// Everything is being stopped.
-    fn stopping(&mut self) {
-        if !std::mem::replace(&mut self.stopping, true) {
-            self.reloading = false;
-            self.send("STOPPING=1\nSTATUS=stopping all watchers");
-        }
-    }
-
-    /// Says that the loop turns.
-    fn beat(&mut self, now: Instant) {
-        self.next = self.every.map(|every| now + every);
-        self.send("WATCHDOG=1");
-    }
 }
 
 impl Part for ManagerNotify {
@@ -80,14 +66,16 @@ impl Part for ManagerNotify {
 
     /// The manager hears of what this turn has changed.
     fn end_turn(&mut self, cx: &mut Cx<'_>) {
-        if cx.arbiter.is_ending() {
-            self.stopping();
+        if cx.arbiter.is_ending() && !std::mem::replace(&mut self.stopping, true) {
+            self.reloading = false;
+            self.send("STOPPING=1\nSTATUS=stopping all watchers");
         }
         if self.reloading && !cx.arbiter.is_reloading() {
             self.ready(cx.now);
         }
         if self.next.is_some_and(|at| at <= cx.now) {
-            self.beat(cx.now);
+            self.next = self.every.map(|every| cx.now + every);
+            self.send("WATCHDOG=1");
         }
     }
 }

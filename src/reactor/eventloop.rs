@@ -17,7 +17,7 @@ use crate::reactor::registry::{KEYS, Key, Parts};
 use crate::reactor::standstill::{Standstill, nap};
 use crate::sys::signal::Signals;
 use crate::views::metrics;
-use mio::{Events, Interest};
+use mio::Events;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
@@ -48,8 +48,8 @@ impl Daemon {
         let (has_slack, ended, fall) = (true, false, None);
         let daemon =
             Daemon { core, parts, reconfigure, signals, has_slack, standstill, ended, fall, actions };
-        daemon.core.register(daemon.signals.as_raw_fd(), SIGNALS, Interest::READABLE)?;
-        daemon.parts.clients.listeners.watch(daemon.core.poll(Key::clients))?;
+        daemon.core.poll(SIGNALS).watch(daemon.signals.as_raw_fd(), 0)?;
+        daemon.parts.clients.listeners.watch(daemon.core.poll(Key::clients as usize))?;
         Ok(daemon)
     }
 
@@ -155,7 +155,10 @@ impl Daemon {
             let (owner, id) = owner(event.token());
             match owner {
                 SIGNALS => self.take_signals(),
-                LOG => self.log_writable(),
+                LOG => {
+                    let written = self.core.log.writable(self.core.now);
+                    written.into_iter().for_each(|fd| self.core.poll(LOG).unwatch(fd));
+                }
                 _ => self.part_ready(owner, id, event),
             }
         }
@@ -166,7 +169,9 @@ impl Daemon {
         self.do_what_is_due();
         self.each(&mut |part, cx| part.end_turn(cx));
         self.settle();
-        self.watch_log();
+        if let Some(fd) = self.core.log.destination.take_stalled() {
+            let _ = self.core.poll(LOG).watch_room(fd, 0);
+        }
     }
 
     fn part_ready(&mut self, owner: usize, id: u32, event: &mio::event::Event) {
@@ -218,19 +223,6 @@ impl Daemon {
         }
         if self.core.log.destination.next_retry().is_some_and(|at| at <= self.core.now) {
             self.core.log.flush(self.core.now);
-        }
-    }
-
-    /// Waits for room for the log.
-    fn watch_log(&mut self) {
-        if let Some(fd) = self.core.log.destination.take_stalled() {
-            let _ = self.core.register(fd, LOG, Interest::WRITABLE);
-        }
-    }
-
-    fn log_writable(&mut self) {
-        if let Some(fd) = self.core.log.writable(self.core.now) {
-            self.core.unwatch(fd);
         }
     }
 

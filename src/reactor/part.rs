@@ -168,6 +168,7 @@ pub fn wants(wanted: Wanted, channel: Channel, pid: Pid) -> bool {
 }
 
 /// What a part or the arbiter wants of somebody else. It goes from part to part until one takes it.
+#[allow(missing_docs, reason = "the fields of the variants are named for what they hold")]
 #[derive(Debug)]
 pub enum Effect {
     /// The arbiter is to know this.
@@ -196,55 +197,17 @@ pub enum Effect {
     Reaping,
     /// A child of circus is a zombie.
     Ended { pid: Pid, exit: Exit },
-    /// A client asks a question.
-    Question {
-        /// Stands for it until it is answered.
-        ticket: Ticket,
-        /// What it is.
-        question: Question,
-        /// The client is not told what is hidden from others than root and the user of circus.
-        is_lower: bool,
-    },
+    /// A client asks a question. One with fewer rights is not told what is hidden from others than root and the user of
+    /// circus.
+    Question { ticket: Ticket, question: Question, is_lower: bool },
     /// A client wants to see output, and to follow it from then on if it says so.
-    Tail {
-        /// Stands for the request.
-        ticket: Ticket,
-        /// Which client.
-        client: u32,
-        /// What it wants.
-        tail: Tail,
-    },
-    /// A client wants the files that output goes to rotated or opened anew.
-    Logs {
-        /// Stands for the request.
-        ticket: Ticket,
-        /// Those of this watcher; all when missing.
-        name: Option<String>,
-        /// Rotate them.
-        rotate: bool,
-    },
-    /// A client gives an order, and may do so.
-    Order {
-        /// Stands for it.
-        ticket: Ticket,
-        /// What is to be done.
-        order: Order,
-        /// The watchers that it names; `None` for all.
-        targets: Option<Vec<WatcherId>>,
-        /// Who gives it.
-        by: Rc<Origin>,
-    },
+    Tail { ticket: Ticket, client: u32, tail: Tail },
+    /// A client wants the files that the output of a watcher goes to, or of all, rotated or opened anew.
+    Logs { ticket: Ticket, name: Option<String>, rotate: bool },
+    /// A client gives an order to these watchers, or to all, and may do so.
+    Order { ticket: Ticket, order: Order, targets: Option<Vec<WatcherId>>, by: Rc<Origin> },
     /// The hook extended_stats is to add to the statistics of a watcher, or of one process of it.
-    Extend {
-        /// Stands for the request that they answer.
-        ticket: Ticket,
-        /// The name of the watcher.
-        name: String,
-        /// The process.
-        process: Option<Pid>,
-        /// The statistics.
-        answer: Map,
-    },
+    Extend { ticket: Ticket, name: String, process: Option<Pid>, answer: Map },
     /// The answer to a request, or why there is none.
     Answer(Ticket, Result<Map, Refusal>),
     /// Nobody waits for the answers to these requests any more.
@@ -301,14 +264,14 @@ impl Core {
             log: &mut self.log,
             setup: &self.setup,
             host: &mut self.host,
-            poll: Poller { key, registry: self.poll.registry() },
+            poll: Poller { owner: key as usize, registry: self.poll.registry() },
             effects: &mut self.effects,
         }
     }
 
-    /// Waits for the descriptors of a part.
-    pub fn poll(&self, key: Key) -> Poller<'_> {
-        Poller { key, registry: self.poll.registry() }
+    /// Waits for the descriptors of a part, or of an owner that is none.
+    pub fn poll(&self, owner: usize) -> Poller<'_> {
+        Poller { owner, registry: self.poll.registry() }
     }
 
     /// The time as the arbiter counts it.
@@ -326,16 +289,6 @@ impl Core {
     /// The arbiter is to know this, when what goes on is over.
     pub fn event(&mut self, event: Event) {
         self.effects.push_back(Effect::Event(event));
-    }
-
-    /// Waits for a descriptor of the loop's own.
-    pub(super) fn register(&self, fd: RawFd, owner: usize, interest: Interest) -> io::Result<()> {
-        self.poll.registry().register(&mut SourceFd(&fd), token(owner, 0), interest)
-    }
-
-    /// As [`Poller::unwatch`].
-    pub fn unwatch(&self, fd: RawFd) {
-        unwatch(self.poll.registry(), fd);
     }
 }
 
@@ -383,7 +336,7 @@ fn counted(now: Instant, origin: Instant) -> Time {
 /// Has the kernel tell of the descriptors of one part.
 #[derive(Clone, Copy)]
 pub struct Poller<'a> {
-    key: Key,
+    owner: usize,
     registry: &'a Registry,
 }
 
@@ -391,7 +344,7 @@ impl<'a> Poller<'a> {
     /// One for a test: whose descriptors they are does not matter.
     #[cfg(test)]
     pub fn of(registry: &'a Registry) -> Poller<'a> {
-        Poller { key: Key::clients, registry }
+        Poller { owner: 0, registry }
     }
 
     /// Has [`Part::ready`] called with this number when a descriptor has something to read. mio reports edges.
@@ -419,18 +372,14 @@ impl<'a> Poller<'a> {
     }
 
     fn register(&self, fd: RawFd, id: u32, interest: Interest) -> io::Result<()> {
-        self.registry.register(&mut SourceFd(&fd), token(self.key as usize, id), interest)
+        self.registry.register(&mut SourceFd(&fd), token(self.owner, id), interest)
     }
 
     /// Stops waiting for a descriptor that is about to be closed or has nothing to say.
     pub fn unwatch(&self, fd: RawFd) {
-        unwatch(self.registry, fd);
+        // It fails only when the descriptor was not registered, and then there is nothing to undo.
+        let _ = self.registry.deregister(&mut SourceFd(&fd));
     }
-}
-
-fn unwatch(poll: &Registry, fd: RawFd) {
-    // It fails only when the descriptor was not registered, and then there is nothing to undo.
-    let _ = poll.deregister(&mut SourceFd(&fd));
 }
 
 /// The token by which the kernel names a descriptor of a part.

@@ -256,7 +256,7 @@ fn open_first_log(options: &Options, circus: &CircusOptions) -> Result<(Log, Opt
 #[cfg_attr(not(feature = "plugins"), allow(unused_variables, reason = "plugins alone need them"))]
 pub(crate) fn watchers(config: &mut Config, cwd: &str, endpoint: &str, log: &mut Log) -> Vec<WatcherConfig> {
     #[cfg(feature = "plugins")]
-    let plugins = plugins::watchers(config, &Surroundings { environ: &environ(), cwd, endpoint }, log);
+    let plugins = plugins::watchers(&Surroundings { config, environ: &environ(), cwd, endpoint }, log);
     let mut watchers = std::mem::take(&mut config.watchers);
     #[cfg(feature = "plugins")]
     watchers.extend(plugins);

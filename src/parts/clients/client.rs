@@ -226,7 +226,7 @@ impl Client {
 
     /// Tells a client that reads again what it has missed, if anything.
     pub fn say_missed(&mut self) {
-        let bytes = self.follows.as_mut().map_or(0, Follows::take_missed);
+        let bytes = self.follows.as_mut().map_or(0, |follows| std::mem::take(&mut follows.missed));
         for (what, missed) in [("events", std::mem::take(&mut self.missed)), ("bytes", bytes)] {
             if missed > 0 {
                 let data: Map = one(what, missed.into());

@@ -1,7 +1,6 @@
 //! What subscribers are told of what happens to watchers.
 
 use super::Clients;
-use super::places::MOST_HELD;
 use crate::arbiter::Published;
 use crate::control::{self, Map, topics, wire};
 use crate::sys::clock;
@@ -9,26 +8,21 @@ use crate::sys::clock;
 impl Clients {
     /// Tells all who listen to it.
     pub(super) fn tell_subscribers(&mut self, watcher: &str, what: &Published) {
-        self.has_subscribers =
-            self.has_subscribers && self.clients.values().any(|client| client.topics.is_some());
-        if !self.has_subscribers {
+        if self.clients.values().all(|client| client.topics.is_none()) {
             return;
         }
         let topic = topics::topic(watcher, what.name());
         let data = data_of(what, clock::realtime());
-        let mut encoded = [None, None];
-        let Clients { clients, visits, held, .. } = self;
-        for (id, client) in clients.iter_mut().filter(|(_, client)| client.wants(&topic)) {
-            let by_zmtp = client.wire.is_zmtp();
-            if let Some(event) = encoded.get_mut(usize::from(by_zmtp)) {
-                let event = event.get_or_insert_with(|| wire::event(by_zmtp, &topic, &data));
-                client.tell(event, *held < MOST_HELD);
-                client.weigh(held);
+        let (mut line, mut frames) = (None, None);
+        self.tell(&mut |client, room| {
+            let wants = client.wants(&topic);
+            if wants {
+                let by_zmtp = client.wire.is_zmtp();
+                let event = if by_zmtp { &mut frames } else { &mut line };
+                client.tell(event.get_or_insert_with(|| wire::event(by_zmtp, &topic, &data)), room);
             }
-            if client.broken {
-                visits.push(*id);
-            }
-        }
+            wants
+        });
     }
 }
 

@@ -4,7 +4,6 @@
 //! queues of those who follow. As with events, a client that does not read is told how much it has missed, and nobody
 //! waits for it.
 
-use super::places::MOST_HELD;
 use super::{Client, Clients};
 use crate::arbiter::WatcherId;
 use crate::arbiter::request::Wanted;
@@ -17,7 +16,7 @@ pub struct Follows {
     watcher: WatcherId,
     wanted: Wanted,
     /// How many bytes of it the client has missed.
-    missed: u64,
+    pub missed: u64,
 }
 
 impl Client {
@@ -31,13 +30,6 @@ impl Client {
             follows.missed += heard.bytes.len() as u64;
         }
         wanted && !full
-    }
-}
-
-impl Follows {
-    /// How many bytes it has missed, which is told now.
-    pub fn take_missed(&mut self) -> u64 {
-        std::mem::take(&mut self.missed)
     }
 }
 
@@ -60,17 +52,14 @@ impl Clients {
     pub(super) fn tell_followers(&mut self, heard: &Heard, cx: &Cx<'_>) {
         let Some(watcher) = cx.arbiter.watcher(heard.writer.watcher) else { return };
         let mut line = None;
-        let Clients { clients, visits, held, .. } = self;
-        for (id, client) in clients.iter_mut() {
-            if client.overhears(heard, *held < MOST_HELD) {
+        self.tell(&mut |client, room| {
+            let hears = client.overhears(heard, room);
+            if hears {
                 client.say_missed();
                 client.send(line.get_or_insert_with(|| event_of(&watcher.config.name, heard)));
-                client.weigh(held);
-                if client.broken {
-                    visits.push(*id);
-                }
             }
-        }
+            hears
+        });
     }
 
     /// A watcher is gone: there is nothing more to follow.

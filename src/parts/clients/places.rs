@@ -68,11 +68,8 @@ impl Clients {
         let caller = Caller { uid, plugin: Some(pid), ..Caller::default() };
         let mut client = Client::new(stream, caller, Wire::lines());
         client.topics = Some(Vec::new());
-        self.has_subscribers = true;
-        if let Some(id) = self.take_in(client, cx) {
-            self.plugins.insert(pid, id);
-            self.visits.push(id);
-        }
+        let id = self.take_in(client, cx);
+        self.visits.extend(id);
     }
 
     /// Has a connection looked after from now on.

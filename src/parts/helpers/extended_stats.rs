@@ -17,22 +17,9 @@ use std::time::Duration;
 /// The most runs of extended_stats that wait for their turn.
 const MOST_WAITING: usize = 10_000;
 
-/// One process in an answer to `stats --extended`.
-#[derive(Clone, Copy, Debug)]
-pub struct StatsOf {
-    ticket: Ticket,
-    watcher: WatcherId,
-    pid: Pid,
-}
-
-impl StatsOf {
-    pub(super) fn watcher(&self) -> WatcherId {
-        self.watcher
-    }
-}
-
 /// An answer to `stats --extended` on its way.
 pub(super) struct Extended {
+    watcher: WatcherId,
     answer: Map,
     /// How many hooks are still to end.
     left: usize,
@@ -56,52 +43,43 @@ impl Helpers {
         let (Some(watcher), Some(pids)) = (watcher, pids.filter(|pids| !pids.is_empty())) else {
             return cx.effect(Effect::Answer(ticket, Ok(answer)));
         };
-        if self.queue.waiting() + pids.len() > MOST_WAITING {
+        if self.queue.iter().count() + pids.len() > MOST_WAITING {
             let reason = "too many hooks wait for their turn; try again later".into();
             return cx.effect(Effect::Answer(ticket, Err(Refusal { errno: Errno::Conflict, reason })));
         }
         // `as` saturates: a negative number becomes 0.
         let timeout = Duration::from_millis((watcher.config.options.hook_timeout * 1e3) as u64);
         let deadline = cx.now.checked_add(timeout);
-        self.extended.insert(ticket, Extended { answer, left: pids.len(), failure: None });
+        let (watcher, left) = (watcher.id, pids.len());
+        self.extended.insert(ticket, Extended { watcher, answer, left, failure: None });
         for pid in pids {
-            self.add(Purpose::Stats(StatsOf { ticket, watcher: watcher.id, pid }), deadline);
+            self.add(Purpose::Stats { ticket, watcher, pid }, deadline);
         }
     }
 
     /// The program that extends the statistics of one process.
-    pub(super) fn stats_program(&self, of: &StatsOf, cx: &Cx<'_>) -> Result<Program, String> {
-        let extended = self.extended.get(&of.ticket).ok_or("nobody waits for it")?;
+    pub(super) fn stats_program(&self, ticket: Ticket, pid: Pid, cx: &Cx<'_>) -> Result<Program, String> {
+        let extended = self.extended.get(&ticket).ok_or("nobody waits for it")?;
         let stats = extended.answer.get("info").ok_or("there are no statistics")?;
-        let stats = stats.get(of.pid.to_string()).unwrap_or(stats);
-        let about = About { pid: Some(of.pid), ..About::default() };
-        hooks::program(of.watcher, Hook::ExtendedStats, &about, Some(stats), cx)
+        let stats = stats.get(pid.to_string()).unwrap_or(stats);
+        let about = About { pid: Some(pid), ..About::default() };
+        hooks::program(extended.watcher, Hook::ExtendedStats, &about, Some(stats), cx)
     }
 
     /// extended_stats has ended for one process; the last one completes the answer.
-    pub(super) fn stats_ended(&mut self, of: StatsOf, outcome: &Outcome, cx: &mut Cx<'_>) {
-        let config = cx.arbiter.watcher(of.watcher).map(|watcher| &watcher.config);
-        let lenient = config.and_then(|c| c.hooks.get(Hook::ExtendedStats.name())).is_none_or(|hook| hook.1);
-        let more = more_stats(outcome);
-        if let (Err(why), Some(config)) = (&more, config) {
-            cx.log.error(format_args!("{}: Hook 'extended_stats' failed: {why}", config.name));
-        }
-        let Some(extended) = self.extended.get_mut(&of.ticket) else { return };
-        match more {
-            Ok(more) => extended.merge(of.pid, more),
-            Err(_) if lenient => {}
-            Err(why) => extended.failure = Some(format!("the hook extended_stats failed: {why}")),
+    pub(super) fn stats_ended(&mut self, ticket: Ticket, pid: Pid, outcome: &Outcome, cx: &mut Cx<'_>) {
+        let Some(extended) = self.extended.get_mut(&ticket) else { return };
+        match more_stats(outcome) {
+            Ok(more) => extended.merge(pid, more),
+            Err(why) => extended.fail(&why, cx),
         }
         extended.left -= 1;
-        if extended.left > 0 {
-            return;
+        if extended.left == 0
+            && let Some(Extended { answer, failure, .. }) = self.extended.remove(&ticket)
+        {
+            let refusal = failure.map(|reason| Refusal { errno: Errno::Conflict, reason });
+            cx.effect(Effect::Answer(ticket, refusal.map_or(Ok(answer), Err)));
         }
-        let Some(Extended { answer, failure, .. }) = self.extended.remove(&of.ticket) else { return };
-        let answer = match failure {
-            None => Ok(answer),
-            Some(reason) => Err(Refusal { errno: Errno::Conflict, reason }),
-        };
-        cx.effect(Effect::Answer(of.ticket, answer));
     }
 }
 
@@ -114,8 +92,15 @@ impl Extended {
             Some(_) => return, // it is gone
             None => info,
         };
-        for (key, value) in more {
-            info.insert(key, value);
+        info.extend(more);
+    }
+
+    fn fail(&mut self, why: &str, cx: &mut Cx<'_>) {
+        let Some(watcher) = cx.arbiter.watcher(self.watcher) else { return };
+        let name = &watcher.config.name;
+        cx.log.error(format_args!("{name}: Hook 'extended_stats' failed: {why}"));
+        if watcher.config.hooks.get(Hook::ExtendedStats.name()).is_some_and(|hook| !hook.1) {
+            self.failure = Some(format!("the hook extended_stats failed: {why}"));
         }
     }
 }

@@ -12,16 +12,15 @@ mod python;
 mod queue;
 mod running;
 
-use self::extended_stats::{Extended, StatsOf};
+use self::extended_stats::Extended;
 use self::lines::LoggedLines;
 use self::queue::{Owner, Queue};
-use self::running::{CAPTURED, LOGGED, Outcome, Pipe, Running};
+use self::running::{CAPTURED, LOGGED, Outcome, Running};
 use crate::arbiter::hooks::{About, HookId};
 use crate::arbiter::process::Exit;
 use crate::arbiter::request::Ticket;
 use crate::arbiter::{Action, Event, Pid, WatcherId};
 use crate::config::hooks::Hook;
-use crate::host::child::Leader;
 use crate::host::spawn_template::DEFAULT_PATH;
 use crate::host::trouble::Trouble;
 use crate::parts::log::Level;
@@ -49,8 +48,8 @@ const SHORTAGE: &str = "helpers";
 pub enum Purpose {
     /// A hook that the arbiter waits for.
     Hook { id: HookId, watcher: WatcherId, hook: Hook, about: About },
-    /// The hook extended_stats of one process.
-    Stats(StatsOf),
+    /// The hook extended_stats of one process in an answer to `stats --extended`.
+    Stats { ticket: Ticket, watcher: WatcherId, pid: Pid },
     /// gzip, which reads one file and writes another: [`Effect::Compressed`] is its end.
     Gzip(Box<Child>),
 }
@@ -60,24 +59,21 @@ impl Purpose {
     fn owner(&self) -> Owner {
         match self {
             Purpose::Hook { watcher, .. } => Owner::Watcher(*watcher),
-            Purpose::Stats(of) => Owner::Clients(of.watcher()),
+            Purpose::Stats { watcher, .. } => Owner::Clients(*watcher),
             Purpose::Gzip(_) => Owner::Files,
+        }
+    }
+
+    fn hook(&self) -> Option<(HookId, WatcherId)> {
+        match self {
+            Purpose::Hook { id, watcher, .. } => Some((*id, *watcher)),
+            Purpose::Stats { .. } | Purpose::Gzip(_) => None,
         }
     }
 
     /// That it could not be run yet.
     fn delayed_hook(&self) -> Option<Event> {
-        match self {
-            Purpose::Hook { id, watcher, .. } => Some(Event::HookDelayed { id: *id, watcher: *watcher }),
-            Purpose::Stats(_) | Purpose::Gzip(_) => None,
-        }
-    }
-
-    fn hook(&self) -> Option<HookId> {
-        match self {
-            Purpose::Hook { id, .. } => Some(*id),
-            Purpose::Stats(_) | Purpose::Gzip(_) => None,
-        }
+        self.hook().map(|(id, watcher)| Event::HookDelayed { id, watcher })
     }
 }
 
@@ -126,8 +122,6 @@ pub struct Helpers {
     paused_until: Option<Instant>,
     /// When the shortage will be over, if nobody is short of anything until then.
     enough_at: Option<Instant>,
-    /// When the first of those that run is to be asked to end, or killed.
-    next_end: Option<Instant>,
 }
 
 impl Helpers {
@@ -137,19 +131,17 @@ impl Helpers {
     }
 
     /// Ends the hook of this number; nobody wants to know how.
-    fn cancel_hook(&mut self, hook: HookId, watcher: WatcherId, now: Instant) {
+    fn cancel_hook(&mut self, id: HookId, watcher: WatcherId, now: Instant) {
+        let hook = Some((id, watcher));
         // Numbers of hooks only grow.
-        let order = |waiting: &Waiting| waiting.purpose.hook().cmp(&Some(hook));
-        if self.queue.take_out(Owner::Watcher(watcher), &order) {
+        if self.queue.take_out(Owner::Watcher(watcher), &|waiting| waiting.purpose.hook().cmp(&hook)) {
             return;
         }
-        let is_it = |purpose: &Purpose| purpose.hook() == Some(hook);
         for helper in self.running.values_mut() {
-            if helper.purpose.take_if(|purpose| is_it(purpose)).is_some() {
+            if helper.purpose.take_if(|purpose| purpose.hook() == hook).is_some() {
                 helper.ask_to_end(now);
             }
         }
-        self.find_next_end();
     }
 
     /// Writes to the log, once, that circus is short of something for helpers and questions.
@@ -174,23 +166,22 @@ impl Helpers {
             true => Err("its turn did not come in time".to_string().into()),
             false => {
                 let program = self.prepare(&waiting.purpose, cx).map_err(Trouble::from);
-                program.and_then(|program| program.spawn(cx))
+                program.and_then(|program| program.spawn(owner, waiting.deadline, cx))
             }
         };
-        let (leader, pipes, lines) = match started {
-            Ok(started) => started,
+        let helper = match started {
+            Ok(helper) => helper,
             Err(trouble) => return self.not_started(owner, waiting, trouble, cx),
         };
-        let Waiting { purpose, deadline, delayed } = waiting;
-        let late = purpose.delayed_hook().filter(|_| delayed);
-        let (purpose, captured) = (Some(purpose), Vec::new());
-        let (pid, kill_at, asked) = (leader.pid(), None, false);
-        let helper = Running { owner, purpose, deadline, kill_at, leader, pipes, lines, captured, asked };
-        self.running.insert(pid, helper);
-        self.find_next_end();
         self.not_short(cx);
         // Its time begins now.
-        late.into_iter().for_each(|event| cx.event(event));
+        waiting
+            .purpose
+            .delayed_hook()
+            .filter(|_| waiting.delayed)
+            .into_iter()
+            .for_each(|late| cx.event(late));
+        self.running.insert(helper.leader.pid(), Running { purpose: Some(waiting.purpose), ..helper });
     }
 
     fn not_started(&mut self, owner: Owner, waiting: Waiting, trouble: Trouble, cx: &mut Cx<'_>) {
@@ -219,18 +210,13 @@ impl Helpers {
                 helper.ask_to_end(now);
             }
         }
-        self.find_next_end();
-    }
-
-    fn find_next_end(&mut self) {
-        self.next_end = self.running.values().filter_map(Running::next_end).min();
     }
 
     /// The program of a purpose.
     fn prepare(&self, purpose: &Purpose, cx: &Cx<'_>) -> Result<Program, String> {
         match purpose {
             Purpose::Hook { watcher, hook, about, .. } => hooks::program(*watcher, *hook, about, None, cx),
-            Purpose::Stats(of) => self.stats_program(of, cx),
+            Purpose::Stats { ticket, pid, .. } => self.stats_program(*ticket, *pid, cx),
             Purpose::Gzip(child) => {
                 Ok(Program { child: (**child).clone(), who: "gzip".into(), output: Output::Own })
             }
@@ -243,7 +229,7 @@ impl Helpers {
             Purpose::Hook { id, watcher, hook, .. } => {
                 cx.event(Event::HookDone { id, watcher, answer: hooks::answer(hook, &outcome) });
             }
-            Purpose::Stats(of) => self.stats_ended(of, &outcome, cx),
+            Purpose::Stats { ticket, pid, .. } => self.stats_ended(ticket, pid, &outcome, cx),
             Purpose::Gzip(_) => cx.effect(Effect::Compressed(outcome.ended)),
         }
     }
@@ -251,9 +237,9 @@ impl Helpers {
 
 impl Part for Helpers {
     fn ready(&mut self, id: u32, _: Readiness, _: &mut Cx<'_>) {
-        let (pid, pipe) = running::pipe_of(id);
-        if self.running.get_mut(&pid).is_some_and(|helper| helper.queue(pipe)) {
-            self.ready.push_back((pid, pipe));
+        let pipe = running::pipe_of(id);
+        if !self.ready.contains(&pipe) {
+            self.ready.push_back(pipe);
         }
     }
 
@@ -278,7 +264,7 @@ impl Part for Helpers {
         }
         for _ in 0..self.ready.len() {
             let Some((pid, pipe)) = self.ready.pop_front() else { break };
-            if self.running.get_mut(&pid).is_some_and(|helper| helper.read_on(pipe, cx.log)) {
+            if self.running.get_mut(&pid).is_some_and(|helper| helper.read(pipe, 1, cx.log)) {
                 self.ready.push_back((pid, pipe));
             }
         }
@@ -286,7 +272,8 @@ impl Part for Helpers {
     }
 
     fn deadline(&mut self) -> Option<Instant> {
-        [self.next_end, self.paused_until, self.enough_at].into_iter().flatten().min()
+        let ends = self.running.values().filter_map(Running::next_end);
+        ends.chain(self.paused_until).chain(self.enough_at).min()
     }
 
     fn due(&mut self, cx: &mut Cx<'_>) {
@@ -324,7 +311,6 @@ impl Part for Helpers {
     fn ended(&mut self, pid: Pid, exit: Exit, cx: &mut Cx<'_>) {
         let Some(helper) = self.running.remove(&pid) else { return };
         self.queue.ended(helper.owner);
-        self.find_next_end();
         let (purpose, outcome) = helper.end(exit, cx.log);
         if let Some(purpose) = purpose {
             self.conclude(purpose, outcome, cx);
@@ -333,7 +319,7 @@ impl Part for Helpers {
 }
 
 impl Program {
-    fn spawn(self, cx: &mut Cx<'_>) -> Result<(Leader, [Option<Pipe>; 2], LoggedLines), Trouble> {
+    fn spawn(self, owner: Owner, deadline: Option<Instant>, cx: &mut Cx<'_>) -> Result<Running, Trouble> {
         let Program { mut child, who, output } = self;
         let pipe = || process::pipe().map_err(Trouble::no_pipe);
         let (logged, log_end) = pipe()?;
@@ -357,7 +343,9 @@ impl Program {
         }
         let captured = captured.map(|(reader, _)| running::watch(reader, pid, CAPTURED, cx));
         let pipes = [Some(running::watch(logged, pid, LOGGED, cx)), captured];
-        Ok((leader, pipes, LoggedLines::of(who, output == Output::Quiet)))
+        let (purpose, kill_at, asked, captured) = (None, None, false, Vec::new());
+        let lines = LoggedLines::of(who, output == Output::Quiet);
+        Ok(Running { owner, purpose, deadline, kill_at, leader, pipes, lines, captured, asked })
     }
 }
 

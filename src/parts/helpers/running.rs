@@ -19,28 +19,20 @@ use std::time::{Duration, Instant};
 const MOST_CAPTURED: usize = 16 * 1024;
 /// Between SIGTERM and SIGKILL.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How many pieces of one pipe are read in a turn, and how many at most of one whose helper has ended: a pipe holds
-/// four.
+/// So many pieces are what a pipe holds, and what is read of one in a turn.
 const PIECES: usize = 4;
 
 /// The outputs of a helper, by their place in [`Running::pipes`].
 pub(super) const LOGGED: usize = 0;
 pub(super) const CAPTURED: usize = 1;
 
-/// A pipe by which circus reads what a helper writes.
-pub(super) struct Pipe {
-    file: File,
-    /// It stands in the queue of those that have more to read.
-    queued: bool,
-}
-
 /// Has the loop look at a pipe. One that it cannot look at is read when the helper has ended.
-pub(super) fn watch(reader: OwnedFd, pid: Pid, pipe: usize, cx: &mut Cx<'_>) -> Pipe {
+pub(super) fn watch(reader: OwnedFd, pid: Pid, pipe: usize, cx: &mut Cx<'_>) -> File {
     if let Err(error) = cx.poll.watch(reader.as_raw_fd(), pid.unsigned_abs() << 1 | pipe as u32) {
         let why = sys::io_words(&error);
         cx.log.error(format_args!("the output of {pid} is read only at its end: {why}"));
     }
-    Pipe { file: File::from(reader), queued: false }
+    reader.into()
 }
 
 /// The helper and the pipe that [`watch`] has registered by this number.
@@ -57,7 +49,8 @@ pub(super) struct Running {
     /// When its group gets SIGKILL.
     pub kill_at: Option<Instant>,
     pub leader: Leader,
-    pub pipes: [Option<Pipe>; 2],
+    /// By which circus reads what it writes.
+    pub pipes: [Option<File>; 2],
     pub lines: LoggedLines,
     pub captured: Vec<u8>,
     /// It was asked to end.
@@ -78,27 +71,13 @@ impl Running {
         self.leader.kill(SIGCONT);
     }
 
-    /// One of its pipes has something. False if it stands in the queue already.
-    pub fn queue(&mut self, pipe: usize) -> bool {
-        let pipe = self.pipes.get_mut(pipe).and_then(Option::as_mut);
-        pipe.is_some_and(|pipe| !std::mem::replace(&mut pipe.queued, true))
-    }
-
-    /// Passes on what the pipe whose turn it is has. True when it has more.
-    pub fn read_on(&mut self, pipe: usize, log: &mut Log) -> bool {
-        let more = self.read(pipe, PIECES, log);
-        if let Some(Some(pipe)) = self.pipes.get_mut(pipe) {
-            pipe.queued = more;
-        }
-        more
-    }
-
-    fn read(&mut self, number: usize, pieces: usize, log: &mut Log) -> bool {
+    /// Passes on what a pipe has, as much as one holds so many times. True when it has more.
+    pub fn read(&mut self, number: usize, times: usize, log: &mut Log) -> bool {
         let mut buffer = [0; 16 * 1024];
-        for _ in 0..pieces {
+        for _ in 0..times * PIECES {
             let Some(place) = self.pipes.get_mut(number) else { return false };
             let Some(pipe) = place else { return false };
-            match read_piece(&mut pipe.file, &mut buffer) {
+            match read_piece(pipe, &mut buffer) {
                 Ok(None) => return false,
                 Ok(Some(bytes @ [_, ..])) => self.take(number, bytes, log),
                 Ok(Some([])) | Err(_) => {
@@ -122,7 +101,7 @@ impl Running {
     /// It is a zombie. Somebody whom it left behind may write for ever, so that only so much is passed on.
     pub fn end(mut self, exit: Exit, log: &mut Log) -> (Option<Purpose>, Outcome) {
         for pipe in [LOGGED, CAPTURED] {
-            self.read(pipe, 2 * PIECES, log);
+            self.read(pipe, 2, log);
         }
         self.lines.end_line(log);
         if self.asked {

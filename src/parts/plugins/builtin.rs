@@ -16,7 +16,7 @@ use super::world::World;
 use crate::arbiter::Published;
 use crate::arbiter::request::{Matching, Select};
 use crate::config::builtin::Settings;
-use crate::config::{PluginKind, WatcherConfig, model};
+use crate::config::{Names, PluginKind, WatcherConfig, model};
 use crate::host::trouble::Trouble;
 
 /// Something that a plugin is told.
@@ -75,15 +75,14 @@ pub type Wrong = (&'static str, String);
 /// Makes the plugin of a watcher; `None` when it is none of these.
 pub fn make(config: &WatcherConfig) -> Option<Result<Plugin, Wrong>> {
     let Some(PluginKind::Builtin(builtin)) = config.plugin else { return None };
-    let every = rate(&Settings::new(builtin, &config.free));
-    let every = every.filter(|_| builtin.rows().any(|row| row.key == RATE));
-    Some(build(builtin, config).map(|builtin| Plugin { every, builtin }))
+    let settings = Settings::new(builtin, &config.free);
+    let every = rate(&settings).filter(|_| builtin.rows().any(|row| row.key == RATE));
+    Some(build(builtin, &settings, &config.free).map(|builtin| Plugin { every, builtin }))
 }
 
-fn build(builtin: model::Builtin, config: &WatcherConfig) -> Result<Box<dyn Builtin>, Wrong> {
-    let settings = &Settings::new(builtin, &config.free);
-    Ok(match builtin {
-        model::Builtin::Flapping => Box::new(Flapping::new(&config.free)),
+fn build(kind: model::Builtin, settings: &Settings<'_>, options: &Names) -> Result<Box<dyn Builtin>, Wrong> {
+    Ok(match kind {
+        model::Builtin::Flapping => Box::new(Flapping::new(options)),
         model::Builtin::ResourceWatcher => Box::new(ResourceWatcher::new(settings)),
         model::Builtin::WatchDog => Box::new(WatchDog::new(settings)?),
         model::Builtin::CommandReloader => Box::new(CommandReloader::default()),
@@ -115,8 +114,8 @@ pub(super) mod tests {
     use crate::arbiter::request::Task;
     use crate::arbiter::time::Time;
     use crate::arbiter::{Level, Pid};
+    use crate::config::model;
     use crate::config::url::Place;
-    use crate::config::{Names, model};
     use crate::parts::plugins::world::Stamp;
     use crate::sorted::Sorted;
     use crate::views::usage::Usage;

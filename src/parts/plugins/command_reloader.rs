@@ -6,17 +6,18 @@
 use super::builtin::{Builtin, Input};
 use super::world::{Stamp, World};
 use crate::arbiter::{Level, Published};
+use crate::sorted::Sorted;
 use std::path::PathBuf;
 
 /// The plugin.
 #[derive(Default)]
 pub struct CommandReloader {
-    commands: Vec<Command>,
+    /// By the names of the watchers.
+    commands: Sorted<String, Command>,
 }
 
 /// What the processes of a watcher are made of.
 struct Command {
-    watcher: String,
     files: Vec<PathBuf>,
     /// How the files were when the processes started.
     used: Option<Stamp>,
@@ -32,20 +33,15 @@ impl CommandReloader {
             return;
         }
         let files = world.command(watcher);
-        let known = self.commands.iter().position(|command| command.watcher == watcher);
-        if let Some(at) = known {
-            if older && self.commands.get(at).is_some_and(|command| command.files == files) {
-                return;
-            }
-            self.commands.swap_remove(at);
+        if older && self.commands.get(watcher).is_some_and(|command| command.files == files) {
+            return;
         }
         let now = world.stamp(&files);
-        self.commands.push(Command { watcher: watcher.into(), files, used: now, seen: now });
+        self.commands.insert(watcher.into(), Command { files, used: now, seen: now });
     }
 
     fn look(&mut self, world: &mut dyn World) {
-        for command in &mut self.commands {
-            let watcher = &command.watcher;
+        for (watcher, command) in self.commands.iter_mut() {
             let runs = world.processes(watcher).is_some_and(|pids| !pids.is_empty());
             let now = world.stamp(&command.files);
             let settled = std::mem::replace(&mut command.seen, now) == now;
@@ -70,7 +66,7 @@ impl Builtin for CommandReloader {
             }
             Input::Event(watcher, Published::Reload) => self.note(watcher, false, world),
             Input::Event(watcher, Published::Remove) => {
-                self.commands.retain(|command| command.watcher != watcher)
+                self.commands.remove(watcher);
             }
             _ => {}
         }

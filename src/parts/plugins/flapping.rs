@@ -13,18 +13,18 @@ use crate::arbiter::{Level, Published};
 use crate::config::builtin::Settings;
 use crate::config::respawn_rule::Respawn;
 use crate::config::{Names, model, number};
+use crate::sorted::Sorted;
 use std::collections::VecDeque;
 
 /// The plugin.
 pub struct Flapping {
     options: Names,
-    watchers: Vec<Record>,
+    watchers: Sorted<String, Record>,
 }
 
 /// What is remembered of a watcher.
 #[derive(Default)]
 struct Record {
-    watcher: String,
     /// The last deaths, on a clock that stands still while none of its processes lives.
     deaths: VecDeque<Time>,
     /// The same of the last death that was looked at.
@@ -49,7 +49,7 @@ impl Flapping {
     pub fn new(options: &Names) -> Flapping {
         let mut options = options.clone();
         options.remove("active"); // that is about the plugin itself
-        Flapping { options, watchers: Vec::new() }
+        Flapping { options, watchers: Sorted::new() }
     }
 
     /// The rules for a watcher; `None`: it is not looked at.
@@ -67,26 +67,17 @@ impl Flapping {
         })
     }
 
-    fn find(&mut self, watcher: &str) -> Option<&mut Record> {
-        self.watchers.iter_mut().find(|record| record.watcher == watcher)
-    }
-
-    #[inline(never)]
-    fn forget(&mut self, watcher: &str) {
-        self.watchers.retain(|record| record.watcher != watcher);
-    }
-
     fn died(&mut self, watcher: &str, (lived, others): (f64, bool), world: &mut dyn World) {
         let now = world.now();
         let Some(rules) = self.rules(watcher, world) else {
-            self.forget(watcher);
+            self.watchers.remove(watcher);
             return;
         };
         let counts = lived <= rules.window;
-        if counts && self.find(watcher).is_none() {
-            self.watchers.push(Record { watcher: watcher.into(), ..Record::default() });
+        if counts {
+            self.watchers.get_or_insert_with(watcher.into(), Record::default);
         }
-        let Some(record) = self.find(watcher) else { return };
+        let Some(record) = self.watchers.get_mut(watcher) else { return };
         if record.retry_at.is_some() {
             return; // it is being stopped
         }
@@ -95,7 +86,7 @@ impl Flapping {
             record.idle_since = Some(now);
         }
         if flaps {
-            record.act(&rules, world);
+            record.act(watcher, &rules, world);
         }
     }
 }
@@ -116,8 +107,7 @@ impl Record {
         self.deaths.len() == rules.attempts && now.since(first) <= rules.window
     }
 
-    fn act(&mut self, rules: &Rules, world: &mut dyn World) {
-        let watcher = &self.watcher;
+    fn act(&mut self, watcher: &str, rules: &Rules, world: &mut dyn World) {
         self.deaths.clear();
         world.order(Task::Stop(only(watcher)));
         if rules.max_retry >= 0 && self.tries >= rules.max_retry {
@@ -148,30 +138,30 @@ impl Builtin for Flapping {
                     }
                 }
                 Published::Spawn { .. } => {
-                    if let Some(record) = self.find(watcher)
+                    if let Some(record) = self.watchers.get_mut(watcher)
                         && let Some(since) = record.idle_since.take()
                     {
                         record.idle = record.idle.saturating_add(now.0.saturating_sub(since.0));
                     }
                 }
                 // Somebody was quicker.
-                Published::Start => self.find(watcher).into_iter().for_each(|record| record.retry_at = None),
-                Published::Remove => self.forget(watcher),
+                Published::Start => {
+                    self.watchers.get_mut(watcher).into_iter().for_each(|record| record.retry_at = None);
+                }
+                Published::Remove => drop(self.watchers.remove(watcher)),
                 _ => {}
             },
-            Input::Ordered(Some(watcher)) => self.forget(watcher),
+            Input::Ordered(Some(watcher)) => drop(self.watchers.remove(watcher)),
             Input::Ordered(None) => self.watchers.clear(),
             Input::Due => {
-                for record in &mut self.watchers {
-                    if record.retry_at.is_some_and(|at| at <= now) {
-                        record.retry_at = None;
-                        world.order(Task::Start(only(&record.watcher)));
+                for (watcher, record) in self.watchers.iter_mut() {
+                    if record.retry_at.take_if(|at| *at <= now).is_some() {
+                        world.order(Task::Start(only(watcher)));
                     }
                 }
             }
             Input::End => {
-                for record in self.watchers.iter().filter(|record| record.retry_at.is_some()) {
-                    let watcher = &record.watcher;
+                for (watcher, _) in self.watchers.iter().filter(|(_, record)| record.retry_at.is_some()) {
                     let text =
                         format_args!("{watcher}: nobody starts it again now that the plugin is stopped");
                     world.log(Level::Warning, text);
@@ -179,7 +169,7 @@ impl Builtin for Flapping {
             }
             _ => {}
         }
-        world.wake_at(self.watchers.iter().filter_map(|record| record.retry_at).min());
+        world.wake_at(self.watchers.values().filter_map(|record| record.retry_at).min());
     }
 }
 

@@ -34,17 +34,15 @@ impl Builtin for FullStats {
             if count == 0 {
                 continue;
             }
-            let values = [cpu.most, cpu.sum, mem_pct.most, mem_pct.sum, mem.most, mem.sum];
-            let digits = [2, 2, 2, 2, 0, 0];
-            for ((what, value), digits) in GAUGES.into_iter().zip(values).zip(digits) {
-                gauge(what, value, digits);
-            }
+            gauge("cpu_max", cpu.most, 2);
+            gauge("cpu_sum", cpu.sum, 2);
+            gauge("mem_pct_max", mem_pct.most, 2);
+            gauge("mem_pct_sum", mem_pct.sum, 2);
+            gauge("mem_max", mem.most, 0);
+            gauge("mem_sum", mem.sum, 0);
         }
     }
 }
-
-/// What is sent of a watcher that has processes.
-const GAUGES: [&str; 6] = ["cpu_max", "cpu_sum", "mem_pct_max", "mem_pct_sum", "mem_max", "mem_sum"];
 
 /// The highest of some values, and their sum.
 #[derive(Clone, Copy, Default)]

@@ -31,6 +31,8 @@ use std::os::unix::fs::PermissionsExt;
 
 /// What plugins are told of the circus that they belong to.
 pub struct Surroundings<'a> {
+    /// What it reads.
+    pub config: &'a Config,
     /// The environment of circus.
     pub environ: &'a Names,
     /// The directory that circus runs in.
@@ -40,29 +42,24 @@ pub struct Surroundings<'a> {
 }
 
 /// The watchers of the plugins of a configuration. What keeps one from working is said in the log, once.
-pub fn watchers(config: &Config, around: &Surroundings<'_>, log: &mut Log) -> Vec<WatcherConfig> {
+pub fn watchers(around: &Surroundings<'_>, log: &mut Log) -> Vec<WatcherConfig> {
     let mut watchers = Vec::new();
-    for plugin in &config.plugins {
+    for plugin in &around.config.plugins {
         let same = |watcher: &WatcherConfig| watcher.name.to_lowercase() == plugin.name.to_lowercase();
-        if config.watchers.iter().any(same) {
+        if around.config.watchers.iter().any(same) {
             log.warning(format_args!("[{}] is left out: there is a watcher of that name", plugin.name));
             continue;
         }
-        watchers.push(watcher(plugin, config, around, log));
+        watchers.push(watcher(plugin, around, log));
     }
     watchers
 }
 
 /// The watcher of a plugin.
-fn watcher(
-    plugin: &PluginConfig,
-    config: &Config,
-    around: &Surroundings<'_>,
-    log: &mut Log,
-) -> WatcherConfig {
+fn watcher(plugin: &PluginConfig, around: &Surroundings<'_>, log: &mut Log) -> WatcherConfig {
     let mut env = around.environ.clone();
     env.insert("CIRCUS_ENDPOINT".into(), around.absolute_endpoint());
-    let debug = config.circus.debug;
+    let debug = around.config.circus.debug;
     match plugin.kind() {
         Some(PluginKind::Builtin(builtin)) => builtin_watcher(plugin, builtin),
         Some(PluginKind::Program) => {
@@ -72,9 +69,9 @@ fn watcher(
             plugin.watcher(cmd.into(), env, debug)
         }
         Some(PluginKind::Python) => {
-            let path = python_path(plugin, config, around.environ);
+            let path = python_path(plugin, around);
             env.extend(path.map(|path| ("PYTHONPATH".into(), path)));
-            let mut watcher = plugin.watcher(python_command(plugin, config, around), env, debug);
+            let mut watcher = plugin.watcher(python_command(plugin, around), env, debug);
             if let Some(why) = why_no_python(around) {
                 let class = plugin.options.class.as_deref().unwrap_or_default();
                 let instead = format!("`{class}` is a Python class, and {why}");
@@ -136,23 +133,15 @@ fn why_no_python(around: &Surroundings<'_>) -> Option<&'static str> {
 }
 
 /// The command line that runs a Python class.
-fn python_command(plugin: &PluginConfig, config: &Config, around: &Surroundings<'_>) -> String {
+fn python_command(plugin: &PluginConfig, around: &Surroundings<'_>) -> String {
+    let config = around.config;
     let endpoint = format!("ipc://{}", around.absolute_endpoint());
     let delay = Json::from(config.circus.check_delay).to_string();
     let mut pairs = vec![format!("name:{}", plugin.name)];
     pairs.extend(plugin.free.iter().map(|(key, value)| format!("{key}:{value}")));
     let pairs = pairs.join(":::");
-    let mut words = vec![
-        plugin::RUNNER,
-        "--endpoint",
-        &endpoint,
-        "--pubsub",
-        &endpoint,
-        "--check-delay",
-        &delay,
-        "--config",
-        &pairs,
-    ];
+    let mut words = vec![plugin::RUNNER, "--endpoint", &endpoint, "--pubsub", &endpoint];
+    words.extend(["--check-delay", &delay, "--config", &pairs]);
     let level = if config.circus.debug { Some("debug") } else { config.circus.loglevel.as_deref() };
     words.extend(level.into_iter().flat_map(|level| ["--log-level", level]));
     words.extend(config.circus.logoutput.iter().flat_map(|output| ["--log-output", output]));
@@ -162,7 +151,8 @@ fn python_command(plugin: &PluginConfig, config: &Config, around: &Surroundings<
 
 /// Where Python looks for modules: where circus's own environment says so, and those of the watchers, since Circus
 /// looks there too. What belongs to a watcher of another user has no place in it.
-fn python_path(plugin: &PluginConfig, config: &Config, environ: &Names) -> Option<String> {
+fn python_path(plugin: &PluginConfig, around: &Surroundings<'_>) -> Option<String> {
+    let Surroundings { config, environ, .. } = around;
     let own = plugin.free.get(watcher::uid).map(String::as_str);
     let of_user = |watcher: &&WatcherConfig| {
         let uid = watcher.options.uid.as_deref();

@@ -10,6 +10,7 @@ use crate::arbiter::request::{Task, Whom};
 use crate::arbiter::{Level, Pid};
 use crate::config::builtin::{Memory, Settings};
 use crate::signals::SIGTERM;
+use crate::sorted::Sorted;
 use crate::views::usage::Usage;
 
 /// What is judged, as statsd is told of it.
@@ -26,7 +27,9 @@ pub struct ResourceWatcher {
     max_count: u64,
     process_children: bool,
     child_signal: i32,
-    counts: Vec<(Pid, Counts)>,
+    counts: Sorted<Pid, Counts>,
+    /// The same at the last look.
+    before: Sorted<Pid, Counts>,
 }
 
 /// What a process may use; `None`: anything.
@@ -81,14 +84,15 @@ impl ResourceWatcher {
             max_count: u64::try_from(settings.whole("max_count")).unwrap_or(0),
             process_children: settings.flag("process_children"),
             child_signal: settings.signal("child_signal").unwrap_or(SIGTERM),
-            counts: Vec::new(),
+            counts: Sorted::new(),
+            before: Sorted::new(),
         }
     }
 
     /// Judges a process. The answer says what has been wrong for too long.
-    fn judge(&mut self, pid: Pid, before: &[(Pid, Counts)], world: &mut dyn World) -> Option<&'static str> {
+    fn judge(&mut self, pid: Pid, world: &mut dyn World) -> Option<&'static str> {
         let usage = world.usage(pid)?;
-        let mut counts = before.iter().find(|(known, _)| *known == pid).map_or([0; 5], |(_, counts)| *counts);
+        let mut counts = self.before.remove(&pid).unwrap_or_default();
         let mut too_long = None;
         for ((count, is_true), name) in counts.iter_mut().zip(self.limits.judge(&usage)).zip(JUDGEMENTS) {
             *count = if is_true { *count + 1 } else { 0 };
@@ -101,7 +105,7 @@ impl ResourceWatcher {
         }
         match too_long {
             Some(_) => self.count("restarting", world),
-            None => self.counts.push((pid, counts)),
+            None => drop(self.counts.insert(pid, counts)),
         }
         too_long
     }
@@ -124,9 +128,9 @@ impl Builtin for ResourceWatcher {
             return;
         };
         world.mended("watcher", format_args!("there is a watcher {name} again"));
-        let before = std::mem::take(&mut self.counts);
+        self.before = std::mem::take(&mut self.counts);
         for pid in pids {
-            if let Some(why) = self.judge(pid, &before, world) {
+            if let Some(why) = self.judge(pid, world) {
                 world.log(Level::Warning, format_args!("{name}: process {pid} is ended: {why}"));
                 world.order(Task::Kill {
                     name: name.clone(),
@@ -138,7 +142,7 @@ impl Builtin for ResourceWatcher {
             }
             let children = if self.process_children { world.children(pid) } else { Vec::new() };
             for child in children {
-                let Some(why) = self.judge(child, &before, world) else { continue };
+                let Some(why) = self.judge(child, world) else { continue };
                 let text = format_args!("{name}: {child}, a child of process {pid}, gets a signal: {why}");
                 world.log(Level::Warning, text);
                 world.order(Task::Signal {

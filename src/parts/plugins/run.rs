@@ -57,28 +57,19 @@ impl Builtins {
     }
 
     /// A client has given an order: it knows what it wants of these watchers, or of all.
-    fn ordered(&mut self, task: &Task, targets: Option<&[WatcherId]>, cx: &mut Cx<'_>) {
-        if self.running.is_empty() {
-            return;
-        }
-        let one;
-        let targets = match task {
-            Task::Start(_) | Task::Stop(_) | Task::Restart(_) => targets,
-            Task::Reload { name: Some(name), .. } => {
-                one = cx.arbiter.find(name).map(|watcher| watcher.id);
-                Some(one.as_slice())
-            }
+    fn ordered<'a>(&mut self, task: &Task, targets: Option<&[WatcherId]>, cx: &mut Cx<'a>) {
+        let arbiter = cx.arbiter;
+        let known = |watcher: &'a Watcher| Some(watcher.config.name.as_str());
+        let names: Vec<Option<&str>> = match task {
+            Task::Start(_) | Task::Stop(_) | Task::Restart(_) => match targets {
+                Some(ids) => ids.iter().filter_map(|id| arbiter.watcher(*id)).map(known).collect(),
+                None => vec![None],
+            },
+            Task::Reload { name: Some(name), .. } => arbiter.find(name).map(known).into_iter().collect(),
             _ => return,
         };
         for plugin in self.ids(&|_| true) {
-            let Some(ids) = targets else {
-                self.tell(plugin, Input::Ordered(None), cx);
-                continue;
-            };
-            for id in ids {
-                let name = cx.arbiter.watcher(*id).map_or("", |watcher| watcher.config.name.as_str());
-                self.tell(plugin, Input::Ordered(Some(name)), cx);
-            }
+            names.iter().for_each(|name| self.tell(plugin, Input::Ordered(*name), cx));
         }
     }
 

@@ -96,13 +96,8 @@ impl Passed {
 
     /// Those that nobody has taken, by number and name.
     pub fn rest(&self) -> String {
-        let mut rest = String::new();
-        for Socket { number, name, .. } in &self.sockets {
-            let between = if rest.is_empty() { "" } else { ", " };
-            let blank = if name.is_empty() { "" } else { " " };
-            rest += &format!("{between}{number}{blank}{name}");
-        }
-        rest
+        let words = |socket: &Socket| format!("{} {}", socket.number, socket.name).trim_end().to_string();
+        self.sockets.iter().map(words).collect::<Vec<_>>().join(", ")
     }
 }
 

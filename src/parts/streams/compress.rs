@@ -23,10 +23,9 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
-/// The files whose old ones are to be compressed, and the one that is in work.
+/// The file that is in work.
 #[derive(Default)]
 pub struct Compressor {
-    waiting: Vec<PathBuf>,
     job: Option<Job>,
     /// circus ends, and begins nothing more.
     ended: bool,
@@ -49,17 +48,16 @@ impl Streams {
     pub(super) fn compress_next(&mut self, cx: &mut Cx<'_>) {
         while self.compressor.job.is_none()
             && !self.compressor.ended
-            && let Some(live) = self.compressor.waiting.first().cloned()
+            && let Some(live) = self.uncompressed.first().cloned()
         {
-            let in_use = |id| self.writes_to(id) || cx.log.destination.is_file(id);
             let mut old = old_files(&[&live]).into_iter();
-            let Some(next) = old.find(|old| !old.is_compressed() && !in_use(old.id)) else {
-                self.compressor.waiting.remove(0);
+            let Some(next) = old.find(|old| !old.is_compressed() && !self.writes_to(old.id, cx.log)) else {
+                self.uncompressed.remove(0);
                 continue;
             };
             match begin(&live, &next, cx) {
                 Ok(job) => self.compressor.job = Some(job),
-                Err(why) => self.compressor.give_up(&live, &why, cx.log),
+                Err(why) => self.tell(&live, Err(why), cx.log),
             }
         }
     }
@@ -67,25 +65,18 @@ impl Streams {
     /// gzip has ended, or could not be run.
     pub fn compressed(&mut self, ended: Result<Exit, String>, cx: &mut Cx<'_>) {
         let Some(job) = self.compressor.job.take() else { return };
-        let in_use = |id| self.writes_to(id) || cx.log.destination.is_file(id);
+        let in_use = self.writes_to(id(&job.old), cx.log);
         let done = match ended {
-            Ok(Exit::Code(0)) => job.put_in_place(in_use(id(&job.old))).map_err(|error| io_words(&error)),
+            Ok(Exit::Code(0)) => job.put_in_place(in_use).map_err(|error| io_words(&error)),
             Ok(Exit::Code(code)) => Err(format!("gzip failed with code {code}")),
             Ok(Exit::Signal(number)) => Err(format!("gzip was ended by signal {number}")),
             Err(why) => Err(why),
         };
-        match done {
-            Ok(()) => {
-                let cause = format!("gzip {}", job.live.display());
-                let text = format_args!("the old files of {} are compressed again", job.live.display());
-                cx.log.over(Level::Info, &cause, text);
-            }
-            Err(why) => {
-                job.discard();
-                self.compressor.give_up(&job.live, &why, cx.log);
-            }
+        if done.is_err() {
+            job.discard();
         }
-        self.quota.look_again();
+        self.tell(&job.live, done, cx.log);
+        self.uncounted = true;
         self.compress_next(cx);
     }
 
@@ -94,21 +85,17 @@ impl Streams {
         self.compressor.ended = true;
         self.compressor.job.take().iter().for_each(Job::discard);
     }
-}
 
-impl Compressor {
-    /// The old files of this one are to be compressed.
-    pub fn add(&mut self, live: &Path) {
-        if self.waiting.iter().all(|waiting| waiting != live) {
-            self.waiting.push(live.to_path_buf());
+    /// Says whether it works; if not, the old files of this one stay as they are until the next rotation.
+    fn tell(&mut self, live: &Path, done: Result<(), String>, log: &mut Log) {
+        let (cause, file) = (format!("gzip {}", live.display()), live.display());
+        if let Err(why) = done {
+            self.uncompressed.retain(|waiting| waiting != live);
+            let text = format_args!("the old files of {file} are not compressed: {why}");
+            log.once(Level::Warning, &cause, text);
+        } else {
+            log.over(Level::Info, &cause, format_args!("the old files of {file} are compressed again"));
         }
-    }
-
-    /// The old files of this one stay as they are until the next rotation.
-    fn give_up(&mut self, live: &Path, why: &str, log: &mut Log) {
-        self.waiting.retain(|waiting| waiting != live);
-        let text = format_args!("the old files of {} are not compressed: {why}", live.display());
-        log.once(Level::Warning, &format!("gzip {}", live.display()), text);
     }
 }
 

@@ -140,7 +140,7 @@ impl FileStream {
     pub fn set_rotation(&mut self, rotation: Rotation) {
         self.rotation = rotation;
         let schedule = rotation.schedule;
-        if self.timer.as_ref().map(|timer| timer.schedule()) != schedule {
+        if self.timer.as_ref().map(|timer| timer.schedule) != schedule {
             self.timer = schedule.map(|schedule| Box::new(Timer::new(schedule, self.since())));
         }
     }

@@ -9,7 +9,6 @@
 use super::Streams;
 use super::file::FileStream;
 use super::old_files::{OldFile, cut, old_files};
-use super::sink::Target;
 use crate::config::options::global;
 use crate::host::files::{self, Location};
 use crate::parts::log::{Level, Log};
@@ -25,81 +24,40 @@ const KEPT: u64 = 64 * 1024;
 /// A file below this size is not worth cutting.
 const SMALL: u64 = 4096;
 
-/// The cap, and what is known of the files below it.
+/// What is known of the files below the limit.
 #[derive(Debug, Default)]
 pub struct LogQuota {
-    /// 0: there is none.
-    cap: u64,
-    /// Every file that was written since the start, with the user of the watcher.
-    files: Sorted<OsString, u32>,
     /// How much the files take that are not in use: old ones, and those of watchers that have stopped.
     rest: u64,
-    /// `rest` is known: no files were opened, closed, rotated or compressed since.
-    counted: bool,
-    /// Nothing more could be freed at this size: it is tried again when there is that much more.
+    /// Nothing more could be freed at this size: it is tried again when there is that much more, or at another limit than
+    /// this.
     hopeless: u64,
-    /// Processes were made in this turn.
-    spawning: bool,
-}
-
-impl LogQuota {
-    /// A file was opened, of a watcher with this user.
-    pub fn add(&mut self, path: &Path, user: u32) {
-        self.counted = false;
-        if self.cap > 0 {
-            self.files.insert(path.as_os_str().to_owned(), user);
-        }
-    }
-
-    /// Another cap may hold; what is known of the files stays.
-    pub fn set_cap(&mut self, cap: i64) {
-        let cap = u64::try_from(cap).unwrap_or(0);
-        if std::mem::replace(&mut self.cap, cap) != cap {
-            self.hopeless = 0;
-        }
-    }
-
-    /// The files that are not in use have changed.
-    pub fn look_again(&mut self) {
-        self.counted = false;
-    }
-
-    /// A process was made, and more of them may follow at once.
-    pub fn note_spawn(&mut self) {
-        self.spawning = true;
-    }
-
-    /// The size from which on something is removed: what is read at once from a pipe comes on top.
-    fn limit(&self) -> u64 {
-        (self.cap - self.cap / 16).max(self.hopeless)
-    }
-
-    /// The size to which the files are brought down, so that there is room for a while.
-    fn goal(&self) -> u64 {
-        self.cap - self.cap / 8
-    }
+    cap: u64,
 }
 
 impl Streams {
     /// Looks, at the end of a turn, whether all files together are too large.
     pub(super) fn keep_to_quota(&mut self, cx: &mut Cx<'_>) {
-        self.quota.set_cap(cx.setup.options.log_max_bytes);
-        let spawning = std::mem::take(&mut self.quota.spawning);
-        if self.quota.cap == 0 {
-            return;
+        self.cap = u64::try_from(cx.setup.options.log_max_bytes).unwrap_or(0);
+        if std::mem::replace(&mut self.quota.cap, self.cap) != self.cap {
+            self.quota.hopeless = 0;
         }
         // While many processes are being started, files are opened in every turn.
-        if !self.quota.counted && !spawning {
+        let opened = std::mem::take(&mut self.opened);
+        if self.cap == 0 {
+            return;
+        }
+        if self.uncounted && !opened {
             self.count_files();
         }
-        if self.files_size(cx.log) > self.quota.limit() {
+        if self.files_size(cx.log) > self.limit() {
             self.free_space(cx.log);
         }
     }
 
-    /// Whether files are to be counted as soon as no processes are being started.
-    pub(super) fn is_count_due(&self) -> bool {
-        !self.quota.counted && self.quota.cap > 0
+    /// The size from which on something is removed: what is read at once from a pipe comes on top.
+    fn limit(&self) -> u64 {
+        (self.cap - self.cap / 16).max(self.quota.hopeless)
     }
 
     fn files_size(&self, log: &mut Log) -> u64 {
@@ -108,27 +66,23 @@ impl Streams {
 
     /// Finds out how large the files are that are not in use; the answer is the old files, the oldest first.
     fn count_files(&mut self) -> Vec<OldFile> {
-        let mut live: Sorted<OsString, ()> = Sorted::new();
+        let mut live: Sorted<OsString, u32> = Sorted::new();
         for id in self.targets.ids() {
-            if let Some(Target { destination, .. }) = self.targets.get_mut(id)
-                && let Some(file) = destination.file()
-            {
-                // By bytes, not as paths, which are compared part by part: there may be a thousand of them.
-                self.quota.files.insert(file.path.as_os_str().to_owned(), file.user);
-                live.insert(file.path.as_os_str().to_owned(), ());
+            if let Some(file) = self.targets.get_mut(id).and_then(|target| target.destination.file()) {
+                live.insert(file.path.clone().into(), file.user);
             }
         }
         let mut rest = 0;
-        self.quota.files.retain(|path, _| {
-            let size = || size_of(Path::new(path));
-            let closed = if live.contains_key(path) { Ok(0) } else { size() };
-            rest += closed.as_ref().map_or(0, |size| *size);
-            !closed.is_err_and(|error| error.kind() == ErrorKind::NotFound)
+        self.written.retain(|path, _| {
+            let size = if live.contains_key(path) { Ok(0) } else { size_of(Path::new(path)) };
+            rest += size.as_ref().map_or(0, |size| *size);
+            !size.is_err_and(|error| error.kind() == ErrorKind::NotFound)
         });
-        let paths: Vec<&Path> = self.quota.files.keys().map(Path::new).collect();
+        self.written.extend(live);
+        let paths: Vec<&Path> = self.written.keys().map(Path::new).collect();
         let old = old_files(&paths);
         self.quota.rest = rest + old.iter().map(|old| old.size).sum::<u64>();
-        self.quota.counted = true;
+        self.uncounted = false;
         old
     }
 
@@ -138,10 +92,11 @@ impl Streams {
         self.measure(log);
         let old = self.count_files();
         let mut size = self.files_size(log);
-        if size <= self.quota.limit() {
+        if size <= self.limit() {
             return;
         }
-        let goal = self.quota.goal();
+        // There is room for a while then.
+        let goal = self.cap - self.cap / 8;
         size = self.remove_old_files(&old, size, goal, log);
         self.cut_files(size, goal, log);
         self.count_files();
@@ -164,7 +119,7 @@ impl Streams {
             if size <= goal {
                 break;
             }
-            if self.writes_to(old.id) || log.destination.is_file(old.id) {
+            if self.writes_to(old.id, log) {
                 continue;
             }
             match files::remove(&old.path, old.id) {
@@ -187,7 +142,7 @@ impl Streams {
         let mut files: Vec<(u64, PathBuf, u32)> = Vec::new();
         if size > goal {
             let own = log.destination.file().map(|file| (file.path.clone(), file.user));
-            let all = self.quota.files.iter().map(|(path, user)| (PathBuf::from(path), *user)).chain(own);
+            let all = self.written.iter().map(|(path, user)| (PathBuf::from(path), *user)).chain(own);
             files.extend(all.filter_map(|(path, user)| Some((size_of(&path).ok()?, path, user))));
         }
         while size > goal
@@ -210,8 +165,8 @@ impl Streams {
             }
         }
         self.measure(log);
-        self.quota.hopeless = if size > goal { size + self.quota.cap / 16 } else { 0 };
-        if size > self.quota.cap {
+        self.quota.hopeless = if size > goal { size + self.cap / 16 } else { 0 };
+        if size > self.cap {
             let text =
                 format_args!("log_max_bytes is too small: the log files take {size} bytes all the same");
             log.once(Level::Warning, global::log_max_bytes, text);

@@ -14,10 +14,8 @@ pub mod console;
 pub mod destination;
 pub mod file;
 pub mod log_match;
-mod maintenance;
 pub mod outputs;
 mod part;
-pub mod plan;
 mod read;
 pub mod ring;
 pub mod sink;
@@ -38,14 +36,15 @@ pub mod timed;
 #[cfg(not(feature = "logs"))]
 mod without_logs;
 #[cfg(not(feature = "logs"))]
-pub use without_logs::{compress, format, log_quota, timed};
+pub use without_logs::{format, timed};
 
+#[cfg(feature = "logs")]
 use self::compress::Compressor;
 use self::log_match::LogMatches;
+#[cfg(feature = "logs")]
 use self::log_quota::LogQuota;
-use self::outputs::NewOutputs;
-use self::plan::Plan;
-use self::read::Pipe;
+use self::part::NewOutputs;
+use self::read::{Pipe, State};
 use self::ring::Rings;
 pub use self::sink::Owner;
 use self::sink::{Sink, Target};
@@ -55,7 +54,9 @@ use crate::parts::log::Log;
 use crate::reactor::part::Writer;
 use crate::sorted::Sorted;
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::os::fd::{OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// The longest line that is kept whole, in bytes; a longer one may be cut.
@@ -91,11 +92,23 @@ pub struct Streams {
     stalled: Vec<(u32, RawFd)>,
     /// Pipes whose unfinished lines are looked at then, the soonest first.
     unfinished: VecDeque<(Instant, PipeId)>,
-    compressor: Compressor,
     /// How large the files are together that are written.
     size: u64,
-    /// What all log files may take.
+    /// What all log files may take; 0: there is no limit.
+    cap: u64,
+    /// Every file that was written since the start, with the user of the watcher, as far as there was a limit. By bytes,
+    /// not as paths, which are compared part by part: there may be a thousand of them.
+    written: Sorted<OsString, u32>,
+    /// Files were opened in this turn.
+    opened: bool,
+    /// Files were opened, closed, rotated or compressed since they were counted.
+    uncounted: bool,
+    /// The files whose old ones are to be compressed.
+    uncompressed: Vec<PathBuf>,
+    #[cfg(feature = "logs")]
     quota: LogQuota,
+    #[cfg(feature = "logs")]
+    compressor: Compressor,
     /// How many pipes were made larger.
     large: u32,
     /// Some place may have to be written to again at a date.
@@ -107,7 +120,8 @@ impl Streams {
     /// there is no such sink.
     pub fn attach(&mut self, fd: OwnedFd, owner: Owner, writer: Writer) -> Option<PipeId> {
         self.feed(&owner, 1)?;
-        Some(PipeId(self.pipes.insert(Pipe::new(fd, writer, owner))))
+        let state = State::default();
+        Some(PipeId(self.pipes.insert(Pipe { file: fd.into(), writer, owner, tail: Vec::new(), state })))
     }
 
     /// Leads a pipe to another sink.
@@ -138,8 +152,8 @@ impl Streams {
     pub fn detach(&mut self, id: PipeId, now: Instant, log: &mut Log) {
         self.write_tail(id, now, log);
         let Some(pipe) = self.pipes.remove(id.0) else { return };
-        self.large -= u32::from(pipe.large);
-        if pipe.awaited {
+        self.large -= u32::from(pipe.state.large);
+        if pipe.state.awaited {
             self.unfinished.retain(|(_, awaited)| *awaited != id);
         }
         self.leave(&pipe.owner, now, log);
@@ -198,9 +212,9 @@ impl Streams {
         if let Some(file) = target.destination.file() {
             self.size = self.size + file.size - std::mem::replace(&mut target.size, file.size);
             if std::mem::take(&mut file.rotated) {
-                self.quota.look_again();
-                if file.rotation.compress {
-                    self.compressor.add(&file.path);
+                self.uncounted = true;
+                if file.rotation.compress && !self.uncompressed.contains(&file.path) {
+                    self.uncompressed.push(file.path.clone());
                 }
             }
         }

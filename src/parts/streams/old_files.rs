@@ -5,7 +5,7 @@ use crate::host::files::{Location, id};
 use crate::sorted::{Sorted, sort_by};
 use crate::sys::clock;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -25,8 +25,8 @@ pub struct OldFile {
     pub size: u64,
     /// When it was written last, in seconds and nanoseconds since 1970.
     written: (i64, i64),
-    /// The number behind its name, 0 if that is none.
-    number: u64,
+    /// The number behind its name, or the date, and what follows that.
+    pub number: (u64, u32),
 }
 
 impl OldFile {
@@ -36,50 +36,52 @@ impl OldFile {
     }
 }
 
-/// How many entries of a directory are looked at: a user who fills one holds up nobody but what is written there.
-pub fn most_entries(location: &Location) -> usize {
-    if location.is_exposed() { MOST_ENTRIES } else { usize::MAX }
-}
-
 /// The old files of these files, the oldest first. Nothing that is in use as a file itself is an old one.
 pub fn old_files(paths: &[&Path]) -> Vec<OldFile> {
-    let mut directories: Sorted<PathBuf, (usize, Sorted<OsString, ()>)> = Sorted::new();
+    let mut directories: Sorted<PathBuf, (Location, Sorted<OsString, ()>)> = Sorted::new();
     for path in paths {
         // Where a link leads, there are the old files. A directory that has gone has none.
         if let Ok(location) = Location::find(path) {
-            let new = || (most_entries(&location), Sorted::new());
-            let (_, names) = directories.get_or_insert_with(location.parent().into(), new);
-            names.insert(location.name().into(), ());
+            let (directory, name) = (location.parent().into(), location.name().into());
+            let (_, names) = directories.get_or_insert_with(directory, || (location, Sorted::new()));
+            names.insert(name, ());
         }
     }
-    let mut found = Vec::new();
-    for (directory, (most, names)) in directories {
-        for entry in fs::read_dir(directory).into_iter().flatten().flatten().take(most) {
-            if let Some(number) = number_of(&entry.file_name(), &names)
-                && let Ok(meta) = entry.metadata()
-                && meta.is_file()
-            {
-                found.push(old_file(entry.path(), &meta, number));
-            }
-        }
-    }
+    let found = directories.into_iter().map(|(_, (location, names))| list(&location, &names));
+    let mut found: Vec<_> = found.filter_map(Result::ok).flatten().collect();
     // What a clock has dated that was ahead once says nothing about the files that came later, so it goes first. Files
     // that were written at the same time by the clock of the file system: the larger number is older.
     let now = clock::realtime_ms() / 1000;
-    let age = |file: &OldFile| (file.written.0 <= now, file.written, u64::MAX - file.number);
+    let age = |file: &OldFile| (file.written.0 <= now, file.written, u64::MAX - file.number.0);
     sort_by(&mut found, |one, two| age(one) < age(two));
     found
 }
 
-fn old_file(path: PathBuf, meta: &Metadata, number: u64) -> OldFile {
-    let (id, written) = (id(meta), (meta.mtime(), meta.mtime_nsec()));
-    // A hole takes no room, however large it is.
-    let size = meta.len().min(meta.blocks().saturating_mul(512));
-    OldFile { path, id, size, written, number }
+/// The old files of those with these names in the directory of a location, in no order. A user who fills that holds up
+/// nobody but what is written there.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn list(location: &Location, names: &Sorted<OsString, ()>) -> io::Result<Vec<OldFile>> {
+    let mut found = Vec::new();
+    let most = if location.is_exposed() { MOST_ENTRIES } else { usize::MAX };
+    for entry in fs::read_dir(location.parent())?.take(most) {
+        let entry = entry?;
+        if let Some(number) = number_of(&entry.file_name(), names)
+            && let Ok(meta) = entry.metadata()
+            && meta.is_file()
+        {
+            // A hole takes no room, however large it is.
+            let size = meta.len().min(meta.blocks().saturating_mul(512));
+            let (path, id, written) = (entry.path(), id(&meta), (meta.mtime(), meta.mtime_nsec()));
+            found.push(OldFile { path, id, size, written, number });
+        }
+    }
+    Ok(found)
 }
 
-/// The number (or date) of an entry of a directory, if it is an old file of one of these names.
-fn number_of(entry: &OsStr, names: &Sorted<OsString, ()>) -> Option<u64> {
+/// The number or date of an entry of a directory, if it is an old file of one of these names, and what follows a date.
+fn number_of(entry: &OsStr, names: &Sorted<OsString, ()>) -> Option<(u64, u32)> {
     if names.contains_key(entry) {
         return None;
     }
@@ -89,8 +91,9 @@ fn number_of(entry: &OsStr, names: &Sorted<OsString, ()>) -> Option<u64> {
     let (name, number) = (bytes.get(..dot)?, bytes.get(dot + 1..)?);
     let number = std::str::from_utf8(number).ok().filter(|text| !text.starts_with('+'))?;
     // The second file of a period has a number behind the date.
-    let date = number.split_once('-').filter(|(date, again)| date.len() >= 8 && again.parse::<u32>().is_ok());
-    let number = date.map_or(number, |(date, _)| date).parse().ok()?;
+    let date = number.split_once('-').filter(|(date, _)| date.len() >= 8);
+    let (number, again) = date.unwrap_or((number, "0"));
+    let number = (number.parse().ok()?, again.parse().ok()?);
     names.contains_key(OsStr::from_bytes(name)).then_some(number)
 }
 

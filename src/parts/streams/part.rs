@@ -2,19 +2,39 @@
 //! written when they have some, and what was heard is handed on.
 
 use super::log_match::wanted_line;
-use super::outputs::{NewOutputs, ring_limit, try_streams};
-use super::{Owner, PipeId, Streams};
+use super::outputs::try_streams;
+use super::sink::Target;
+use super::{Log, Owner, PipeId, Streams};
 use crate::arbiter::process::Exit;
 use crate::arbiter::readiness::Notice;
-use crate::arbiter::{Event, Pid, WatcherId};
-use crate::config::{CHANNELS, Channel};
-use crate::control::Refusal;
+use crate::arbiter::request::Errno;
+use crate::arbiter::{Arbiter, Event, Pid, WatcherId};
+use crate::config::options::LARGEST_RING;
+use crate::config::regex::Regex;
+use crate::config::{CHANNELS, Channel, WatcherConfig, text};
+use crate::control::{Map, Refusal, answers, one};
 use crate::host::trouble::Trouble;
 use crate::reactor::part::{Cx, Effect, Job, Part, Readiness, Writer};
 use crate::sys::child::Stdio;
 use crate::sys::{io_words, process};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::time::Instant;
+
+/// The outputs of a process that is about to be made.
+#[derive(Default)]
+pub(super) struct NewOutputs {
+    /// Both ends of each pipe, and whose sink it will feed.
+    pipes: Vec<(OwnedFd, OwnedFd, Owner)>,
+    /// The line by which it will say that it is ready.
+    line: Option<Regex>,
+}
+
+/// How much of the newest output of a watcher is kept in memory.
+fn ring_limit(id: WatcherId, arbiter: &Arbiter) -> usize {
+    let options = arbiter.watcher(id).map(|watcher| &watcher.config.options);
+    options.map_or(0, |options| options.ring_bytes.clamp(0, LARGEST_RING) as usize)
+}
 
 impl Part for Streams {
     /// The number is that of a pipe, or of a target with the lowest bit set.
@@ -33,7 +53,8 @@ impl Part for Streams {
     }
 
     fn is_busy(&self) -> bool {
-        !self.ready.is_empty() || self.is_count_due()
+        // Files are counted as soon as none are being opened.
+        !self.ready.is_empty() || self.uncounted && self.cap > 0
     }
 
     fn begin(&mut self, _: &mut Cx<'_>) {
@@ -75,7 +96,8 @@ impl Part for Streams {
 
     fn lend(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<(), Trouble> {
         self.new_outputs = NewOutputs::default();
-        self.quota.set_cap(cx.setup.options.log_max_bytes);
+        // Known before the first file is opened, which may be closed in the same turn.
+        self.cap = u64::try_from(cx.setup.options.log_max_bytes).unwrap_or(0);
         let Some(watcher) = cx.arbiter.watcher(job.watcher) else { return Ok(()) };
         for channel in CHANNELS {
             let Some(owner) = Owner::of(job.watcher, channel, &watcher.config, job.wid) else { continue };
@@ -98,7 +120,6 @@ impl Part for Streams {
         let NewOutputs { pipes, line } = std::mem::take(&mut self.new_outputs);
         let (watcher, wid) = (job.watcher, job.wid);
         let Some(pid) = pid else { return };
-        self.quota.note_spawn();
         let limit = ring_limit(watcher, cx.arbiter);
         let mut ids = [None, None];
         for (place, (reader, writer, owner)) in ids.iter_mut().zip(pipes) {
@@ -137,16 +158,34 @@ impl Part for Streams {
         self.log_matches.remove(pid);
     }
 
-    fn changed(&mut self, watcher: WatcherId, cx: &mut Cx<'_>) {
-        self.move_outputs(watcher, cx);
+    /// The output of its processes goes where it is wanted now.
+    fn changed(&mut self, id: WatcherId, cx: &mut Cx<'_>) {
+        self.rings.resize(id, ring_limit(id, cx.arbiter));
+        let Some(watcher) = cx.arbiter.watcher(id) else { return };
+        let config = &watcher.config;
+        for owner in self.owners(id) {
+            // What is one of all is so for any process.
+            if Owner::of(id, owner.channel, config, owner.wid.max(1)) != Some(owner) {
+                self.release(&owner, cx.now, cx.log);
+            } else if let Err(why) = self.lead(owner, config, cx.now, cx.log) {
+                let name = &config.name;
+                cx.log.error(format_args!("{name} {why}; the output goes where it went before"));
+            }
+        }
+        if let Err(why) = self.redirect_pipes(id, config, cx) {
+            cx.log.error(format_args!("{why}; output goes where it went before"));
+        }
     }
 
+    /// Closes its files, as soon as nobody writes to them any more.
     fn stopped(&mut self, watcher: WatcherId, cx: &mut Cx<'_>) {
-        self.close_outputs(watcher, cx);
+        for owner in self.owners(watcher) {
+            self.release(&owner, cx.now, cx.log);
+        }
     }
 
     fn forgotten(&mut self, watcher: WatcherId, cx: &mut Cx<'_>) {
-        self.close_outputs(watcher, cx);
+        self.stopped(watcher, cx);
         self.rings.remove(watcher);
     }
 
@@ -182,7 +221,7 @@ impl Streams {
     /// the queue already.
     fn queue(&mut self, id: PipeId) {
         if let Some(pipe) = self.pipes.get_mut(id.0)
-            && !std::mem::replace(&mut pipe.queued, true)
+            && !std::mem::replace(&mut pipe.state.queued, true)
         {
             self.ready.push_back(id);
         }
@@ -191,7 +230,7 @@ impl Streams {
     /// Reads a pipe once.
     fn read_ready(&mut self, id: PipeId, cx: &mut Cx<'_>) {
         let Some(pipe) = self.pipes.get_mut(id.0) else { return };
-        pipe.queued = false;
+        pipe.state.queued = false;
         let waits = self.log_matches.hold_back(pipe.writer.pid);
         if waits || self.read(id, cx.now, cx.log) {
             self.queue(id);
@@ -208,5 +247,78 @@ impl Streams {
             cx.event(Event::Noticed { pid, notice: Notice::Ready });
         }
         any
+    }
+
+    /// Leads the pipes of running processes to sinks of their own, or to a common one, where that has changed.
+    fn redirect_pipes(
+        &mut self,
+        id: WatcherId,
+        config: &WatcherConfig,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), String> {
+        let own = self.pipes.iter().filter(|(_, pipe)| pipe.writer.watcher == id);
+        let pipes: Vec<_> = own.map(|(id, pipe)| (PipeId(id), pipe.writer, pipe.owner)).collect();
+        for (pipe, Writer { wid, channel, .. }, old) in pipes {
+            if let Some(owner) = Owner::of(id, channel, config, wid).filter(|owner| *owner != old) {
+                self.want(owner, config, cx.now, cx.log)?;
+                self.redirect(pipe, owner, cx.now, cx.log);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this file is being written, by the log too, whatever it is called by now.
+    pub fn writes_to(&self, id: (u64, u64), log: &Log) -> bool {
+        log.destination.is_file(id) || self.targets.iter().any(|(_, it)| it.destination.is_file(id))
+    }
+
+    /// The command `logs`: rotates the files of a watcher, or all that keep old files, or opens them anew. The answer
+    /// names those with which something was done.
+    ///
+    /// # Errors
+    /// There is no such watcher, or not all of it could be done, which is logged too.
+    pub fn logs(&mut self, name: Option<&str>, rotate: bool, cx: &mut Cx<'_>) -> Result<Map, Refusal> {
+        let sinks = name.map(|name| {
+            let watcher = cx.arbiter.find(name).ok_or_else(|| answers::no_watcher(name))?;
+            Ok(self.owners(watcher.id))
+        });
+        let (files, mut failures) =
+            self.rotate_or_reopen(sinks.transpose()?.as_deref(), rotate, cx.now, cx.log);
+        if !rotate && name.is_none() {
+            failures.extend(cx.log.reopen().err());
+        }
+        match failures.is_empty() {
+            true => Ok(one("files", files.into())),
+            false => Err(Refusal { errno: Errno::Os, reason: failures.join("; ") }),
+        }
+    }
+
+    /// Does that for the files of these sinks, or all: with which it was done, and why not with others.
+    pub(super) fn rotate_or_reopen(
+        &mut self,
+        sinks: Option<&[Owner]>,
+        rotate: bool,
+        now: Instant,
+        log: &mut Log,
+    ) -> (Vec<String>, Vec<String>) {
+        let leads_to = |owner: &Owner, id: u32| self.sinks.get(owner).is_some_and(|sink| sink.target == id);
+        let chosen = |id: &u32| sinks.is_none_or(|sinks| sinks.iter().any(|sink| leads_to(sink, *id)));
+        let targets: Vec<u32> = self.targets.ids().into_iter().filter(chosen).collect();
+        let (mut files, mut failures) = (Vec::new(), Vec::new());
+        for id in targets {
+            let Some(Target { destination, .. }) = self.targets.get_mut(id) else { continue };
+            let Some(file) = destination.file() else { continue };
+            if rotate && sinks.is_none() && !file.keeps_old() {
+                continue;
+            }
+            let name = text::from_bytes(file.path.as_os_str().as_bytes());
+            match destination.renew(rotate, now) {
+                Ok(true) => files.push(name),
+                Ok(false) => {}
+                Err(why) => failures.push(why),
+            }
+            self.settle(id, log);
+        }
+        (files, failures)
     }
 }

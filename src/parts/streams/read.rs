@@ -7,7 +7,7 @@ use crate::reactor::part::Writer;
 use crate::sys::process::enlarge_pipe;
 use crate::sys::socket::pending_bytes;
 use std::fs::File;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 /// A pipe from which so many bytes are read at once is written to faster than it is read.
@@ -28,33 +28,22 @@ pub(super) struct Pipe {
     pub(super) owner: Owner,
     /// The line that has no end yet, when other processes write to the same place.
     pub(super) tail: Vec<u8>,
+    pub(super) state: State,
+}
+
+/// How a pipe is.
+#[derive(Default)]
+pub(super) struct State {
     /// It is among [`Streams::unfinished`].
     pub(super) awaited: bool,
     /// The line without an end is the same as when it came there.
     old: bool,
     /// Nobody has the other end any more.
-    pub(super) hung_up: bool,
+    hung_up: bool,
     /// It was found busy, and was made larger.
     pub(super) large: bool,
     /// It is among [`Streams::ready`].
     pub(super) queued: bool,
-}
-
-impl Pipe {
-    pub(super) fn new(fd: OwnedFd, writer: Writer, owner: Owner) -> Self {
-        let (tail, awaited, old) = (Vec::new(), false, false);
-        Pipe {
-            file: fd.into(),
-            writer,
-            owner,
-            tail,
-            awaited,
-            old,
-            hung_up: false,
-            large: false,
-            queued: false,
-        }
-    }
 }
 
 /// What becomes of a line that has no end yet.
@@ -72,7 +61,7 @@ impl Streams {
     /// The last process that had the other end of a pipe open has closed it: an event tells that once.
     pub fn hung_up(&mut self, id: PipeId) {
         if let Some(pipe) = self.pipes.get_mut(id.0) {
-            pipe.hung_up = true;
+            pipe.state.hung_up = true;
         }
     }
 
@@ -110,7 +99,7 @@ impl Streams {
     }
 
     fn is_hung_up(&self, id: PipeId) -> bool {
-        self.pipes.get(id.0).is_some_and(|pipe| pipe.hung_up)
+        self.pipes.get(id.0).is_some_and(|pipe| pipe.state.hung_up)
     }
 
     /// How many bytes are read at once from a pipe.
@@ -133,10 +122,10 @@ impl Streams {
         if n > 0 {
             self.rings.note(&pipe.writer, bytes);
             self.log_matches.note(&pipe.writer, bytes);
-            if n >= BUSY && !pipe.large && self.large < MOST_LARGE {
+            if n >= BUSY && !pipe.state.large && self.large < MOST_LARGE {
                 // It counts where the kernel refuses too, so that it is asked once.
                 let _ = enlarge_pipe(pipe.file.as_raw_fd(), LARGE);
-                pipe.large = true;
+                pipe.state.large = true;
                 self.large += 1;
             }
             self.deliver(id, n, Rest::Keep, now, log);
@@ -153,12 +142,12 @@ impl Streams {
             return; // what is kept in memory is all
         }
         let fresh = self.buffer.get(LINE_MAX..LINE_MAX + n).unwrap_or_default();
-        let records = sink.needs_whole_lines();
+        let records = sink.format.as_ref().is_some_and(|lines| lines.needs_whole_lines());
         let keeps = rest == Rest::Keep && (target.pipes > 1 || records);
         let whole = if keeps { whole_lines(&pipe.tail, fresh) } else { n };
-        pipe.old &= whole == 0;
-        if whole < n && !records && !pipe.awaited {
-            (pipe.awaited, pipe.old) = (true, true);
+        pipe.state.old &= whole == 0;
+        if whole < n && !records && !pipe.state.awaited {
+            (pipe.state.awaited, pipe.state.old) = (true, true);
             self.unfinished.push_back((now + PATIENCE, id));
         }
         if whole == 0 && keeps {
@@ -173,7 +162,7 @@ impl Streams {
         pipe.tail = self.buffer.get(LINE_MAX + whole..LINE_MAX + n).unwrap_or_default().to_vec();
         let bytes = self.buffer.get(start..LINE_MAX + whole).unwrap_or_default();
         let last = rest == Rest::End;
-        target.write(&mut sink.format, &pipe.writer, bytes, last, &mut self.scratch, now);
+        target.write(sink.format.as_deref_mut(), &pipe.writer, bytes, last, &mut self.scratch, now);
         let target = sink.target;
         self.settle(target, log);
     }
@@ -184,9 +173,9 @@ impl Streams {
             self.unfinished.pop_front();
             let Some(pipe) = self.pipes.get_mut(id.0) else { continue };
             // A line that was begun meanwhile has its time, too.
-            pipe.awaited = !pipe.old && !pipe.tail.is_empty();
-            pipe.old = true;
-            match pipe.awaited {
+            pipe.state.awaited = !pipe.state.old && !pipe.tail.is_empty();
+            pipe.state.old = true;
+            match pipe.state.awaited {
                 true => self.unfinished.push_back((now + PATIENCE, id)),
                 false => self.deliver(id, 0, Rest::Write, now, log),
             }

@@ -2,18 +2,15 @@
 
 use super::destination::{Destination, Place};
 use super::file::Rotation;
-use super::format::{Format, Room};
-use super::outputs::{expanded, user_of};
-use super::{CHUNK, Log, Plan, Streams};
+use super::format::Lines;
+use super::outputs::{Plan, expanded};
+use super::{CHUNK, Log, Streams};
 use crate::arbiter::WatcherId;
 use crate::config::{Channel, WatcherConfig};
 use crate::parts::log::Level;
 use crate::reactor::part::Writer;
-use std::path::Path;
+use crate::sys::user;
 use std::time::Instant;
-
-/// How many bytes of lines that get something around them are written at once.
-const PIECE: usize = 64 * 1024;
 
 /// Whose output a sink takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,13 +23,6 @@ pub struct Owner {
     pub wid: u32,
 }
 
-impl Owner {
-    /// Whether it is the output of one process.
-    fn is_of_one(self) -> bool {
-        self.wid != 0
-    }
-}
-
 /// What one stream of a watcher asks for.
 pub(super) struct Sink {
     /// The number of its target.
@@ -41,15 +31,9 @@ pub(super) struct Sink {
     pub(super) pipes: i32,
     /// It goes with its last pipe: it is that of one process, or its watcher has stopped.
     pub(super) passing: bool,
-    pub(super) format: Format,
+    /// What is put around its lines.
+    pub(super) format: Option<Box<Lines>>,
     rotation: Rotation,
-}
-
-impl Sink {
-    /// Whether lines without an end have to wait for it.
-    pub(super) fn needs_whole_lines(&self) -> bool {
-        matches!(&self.format, Format::Lines(lines) if lines.needs_whole_lines())
-    }
 }
 
 /// One place, shared by all sinks that name it.
@@ -74,7 +58,7 @@ impl Target {
     /// Writes bytes of one output of a process. `last`: an unfinished line at their end stays unfinished.
     pub(super) fn write(
         &mut self,
-        format: &mut Format,
+        format: Option<&mut Lines>,
         writer: &Writer,
         bytes: &[u8],
         last: bool,
@@ -90,16 +74,13 @@ impl Target {
             self.destination.write(b"\n", now);
         }
         let within = match format {
-            Format::Plain => {
+            None => {
                 self.destination.write(bytes, now);
                 *final_byte != b'\n'
             }
-            Format::Lines(lines) => {
+            Some(lines) => {
                 let write = &mut |piece: &[u8]| self.destination.write(piece, now);
-                let mut room = Room { bytes: scratch, piece: PIECE, write };
-                let within = lines.lines(writer.pid, bytes, within, last, &mut room);
-                room.flush();
-                within
+                lines.write(writer.pid, bytes, within, last, scratch, write)
             }
         };
         self.open_line = within.then_some(own);
@@ -119,7 +100,7 @@ impl Streams {
         log: &mut Log,
     ) -> Result<(), String> {
         match self.sinks.get_mut(&owner) {
-            Some(sink) => sink.passing = owner.is_of_one(),
+            Some(sink) => sink.passing = owner.wid != 0,
             None => self.lead(owner, config, now, log)?,
         }
         Ok(())
@@ -144,16 +125,20 @@ impl Streams {
         for warning in &plan.warnings {
             log.warning(format_args!("{} {key}: {warning}", config.name));
         }
+        let user = || config.options.uid.as_deref().and_then(|name| user::uid_of(name).ok().flatten());
         let target = match self.find_target(&plan.place) {
             Some(target) => target,
-            None => self.open_target(&plan.place, user_of(config), now, log).map_err(named)?,
+            None => {
+                let user = user().unwrap_or_else(user::current_uid);
+                self.open_target(&plan.place, user, now, log).map_err(named)?
+            }
         };
         let terminal = self.targets.get(target).is_some_and(|target| target.destination.is_terminal());
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let format = Format::of(&stream, &config.name, owner, &plan.place, plan.color, terminal && !no_color);
+        let format = Lines::of(&stream, &config.name, owner, &plan.place, terminal && !no_color);
         self.settle(target, log);
         let old = self.sinks.get(&owner);
-        let (pipes, passing) = old.map_or((0, owner.is_of_one()), |old| (old.pipes, old.passing));
+        let (pipes, passing) = old.map_or((0, owner.wid != 0), |old| (old.pipes, old.passing));
         let old = self.sinks.insert(owner, Sink { target, pipes, passing, format, rotation: plan.rotation });
         self.count(target, 1, pipes);
         if let Some(old) = old {
@@ -179,8 +164,11 @@ impl Streams {
         }
         self.targets.iter().for_each(|(_, target)| destination.watch_lines_of(&target.destination));
         destination.watch_lines_of(&log.destination);
-        if let Place::Path(path) = place {
-            self.quota.add(Path::new(path), user);
+        (self.opened, self.uncounted) = (true, true);
+        if let Place::Path(path) = place
+            && self.cap > 0
+        {
+            self.written.insert((**path).into(), user);
         }
         Ok(self.targets.insert(Target::new(destination)))
     }
@@ -250,7 +238,7 @@ impl Streams {
         }
         self.settle(id, log);
         let Some(target) = self.targets.remove(id) else { return };
-        self.quota.look_again();
+        self.uncounted = true;
         self.size -= target.size;
         let (held, place) = (target.destination.held(), &target.destination.place);
         if held > 0 {

@@ -5,7 +5,6 @@
 //! newest messages are kept, and what is dropped is counted. What the network loses nobody knows.
 
 use super::destination::Place;
-use super::format::timestamp;
 use crate::config::ini::shorten;
 use crate::config::options::{FACILITY, SEVERITY};
 use crate::config::{StreamConfig, syslog as log_url, text};
@@ -82,32 +81,12 @@ impl std::fmt::Display for Address {
     }
 }
 
-/// What the messages of a stream begin with.
-pub struct Header {
-    priority: usize,
-    /// The name of this machine; none towards a local daemon, which knows it.
-    host: Option<String>,
-    tag: String,
-}
+/// The format of the time in local messages, which is that of this machine's zone.
+pub const LOCAL_TIME: &str = "%b %e %H:%M:%S";
 
-impl Header {
-    /// The beginning of a message of a process, up to its text; the time in milliseconds since 1970.
-    pub fn text(&self, pid: i32, now: i64) -> String {
-        let Header { priority, host, tag } = self;
-        match host {
-            None => format!("<{priority}>{} {tag}[{pid}]: ", local_time(now.div_euclid(1000))),
-            Some(host) => format!("<{priority}>1 {} {host} {tag} {pid} - - ", timestamp(now)),
-        }
-    }
-}
-
-/// A moment in seconds since 1970 as local messages have it: that of this machine's zone.
-fn local_time(now: i64) -> String {
-    clock::strftime("%b %e %H:%M:%S", now)
-}
-
-/// What the messages of a watcher's stream begin with.
-pub fn header(config: &StreamConfig, watcher: &str, local: bool) -> Header {
+/// What stands around the time and the number of the process at the beginning of a message. A local daemon knows the name
+/// of this machine.
+pub fn around(config: &StreamConfig, watcher: &str, local: bool) -> [String; 3] {
     let options = &config.options;
     let number = |words: &[&str], word: &Option<Box<str>>, default: &str| {
         let word = word.as_deref().unwrap_or(default);
@@ -115,13 +94,14 @@ pub fn header(config: &StreamConfig, watcher: &str, local: bool) -> Header {
     };
     let facility = number(FACILITY, &options.facility, "daemon");
     let priority = facility * 8 + number(SEVERITY, &options.severity, "info");
-    let mut tag = word(options.tag.as_deref().filter(|tag| !tag.is_empty()).unwrap_or(watcher), 48);
+    let tag = word(options.tag.as_deref().filter(|tag| !tag.is_empty()).unwrap_or(watcher), 48);
     if local {
         // They end a tag there.
-        tag = tag.replace([':', '[', ']'], "_");
+        let tag = tag.replace([':', '[', ']'], "_");
+        return [format!("<{priority}>"), format!(" {tag}["), "]: ".into()];
     }
-    let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    Header { priority, host: (!local).then(|| word(host().trim(), 255)), tag }
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    [format!("<{priority}>1 "), format!(" {} {tag} ", word(host.trim(), 255)), " - - ".into()]
 }
 
 /// Text as a field of a message: printable ASCII without blanks, `-` for nothing.
@@ -135,7 +115,7 @@ fn word(text: &str, most: usize) -> String {
 pub fn head_of_log(facility: u8, level: Level, local: bool, pid: u32, now: i64) -> String {
     let priority = facility * 8 + severity(level);
     match local {
-        true => format!("<{priority}>{} circus[{pid}]:", local_time(now)),
+        true => format!("<{priority}>{} circus[{pid}]:", clock::strftime(LOCAL_TIME, now)),
         // As Circus has it.
         false => format!("<{priority}>{} circus[{pid}]", clock::strftime("%b %d %H:%M:%S", now)),
     }
@@ -266,27 +246,23 @@ mod tests {
         let mut config = StreamConfig::default();
         config.options.facility = Some("local7".into());
         config.options.severity = Some("err".into());
-        let text = header(&config, "my web", false).text(7, 0);
-        assert!(
-            text.starts_with("<187>1 1970-01-01T00:00:00.000Z ") && text.ends_with(" my_web 7 - - "),
-            "{text}"
-        );
+        let [before, between, behind] = around(&config, "my web", false);
+        assert_eq!((before.as_str(), behind.as_str()), ("<187>1 ", " - - "));
+        assert!(between.ends_with(" my_web "), "{between}");
         config.options.tag = Some("t".into());
-        assert!(header(&config, "", false).text(7, 0).ends_with(" t 7 - - "));
+        assert!(around(&config, "", false)[1].ends_with(" t "));
         assert_eq!(word("", 9), "-");
     }
 
     #[test]
     fn a_local_daemon_gets_what_syslog_3_writes() {
         let mut config = StreamConfig::default();
+        assert_eq!(around(&config, "my web", true), ["<30>", " my_web[", "]: "]);
         // A day of one digit in every zone.
-        let text = |config: &StreamConfig| header(config, "my web", true).text(7, 1_762_600_000_000);
-        let plain = text(&config);
-        let (time, rest) = plain.split_at(19);
-        assert!(time.starts_with("<30>Nov  ") && time.matches(':').count() == 2, "{time}");
-        assert_eq!(rest, " my_web[7]: ");
+        let time = clock::strftime(LOCAL_TIME, 1_762_600_000);
+        assert!(time.len() == 15 && time.starts_with("Nov  ") && time.matches(':').count() == 2, "{time}");
         config.options.tag = Some("a:b[1]".into());
-        assert!(text(&config).ends_with(" a_b_1_[7]: "));
+        assert_eq!(around(&config, "my web", true)[1], " a_b_1_[");
     }
 
     #[test]

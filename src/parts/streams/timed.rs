@@ -6,15 +6,13 @@
 //! next file of that period is `FILE.SUFFIX-1`.
 
 use super::backups::{COMPRESSED, MOST_AT_ONCE, with};
-use super::old_files::most_entries;
+use super::old_files::list;
 use crate::config::options::StreamOptions;
 use crate::host::files::Location;
-use crate::sorted::sort_by;
+use crate::sorted::{Sorted, sort_by};
 use crate::sys::clock::{self, Zone};
-use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::ffi::OsString;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 
 /// The longest period between two rotations, in units of `rotate_when`.
 const LONGEST_INTERVAL: i64 = 100_000;
@@ -96,16 +94,12 @@ impl Schedule {
         let begin = clock::midnight(self.zone, end, -days * self.interval);
         (begin.min(from), end.max(from + 1))
     }
-
-    /// How many digits the suffix has.
-    fn digits(self) -> usize {
-        self.suffix().len() + 2 // "%Y" stands for four, the others for two
-    }
 }
 
 /// The clock of one file.
 pub struct Timer {
-    schedule: Schedule,
+    /// What it goes by.
+    pub schedule: Schedule,
     begin: i64,
     end: i64,
     /// The time in seconds since 1970; another one in tests.
@@ -117,11 +111,6 @@ impl Timer {
     pub fn new(schedule: Schedule, since: i64) -> Self {
         let (begin, end) = schedule.period(since);
         Timer { schedule, begin, end, wall: || clock::realtime_ms() / 1000 }
-    }
-
-    /// What it goes by.
-    pub fn schedule(&self) -> Schedule {
-        self.schedule
     }
 
     /// Whether the period is over. If the clock was set back before its beginning, another one begins.
@@ -167,34 +156,15 @@ impl Timer {
             return Ok(());
         }
         let today = clock::strftime_in(self.schedule.zone, self.schedule.suffix(), (self.wall)());
-        let mut old = Vec::new();
-        for entry in fs::read_dir(location.parent())?.take(most_entries(location)) {
-            let entry = entry?.file_name();
-            if let Some((date, again)) = self.date_of(location.name(), &entry)
-                && date <= today
-            {
-                old.push(((date, again), entry));
-            }
-        }
-        sort_by(&mut old, |one, two| one < two);
-        let excess = old.len().saturating_sub(keep);
-        old.iter().take(excess.min(MOST_AT_ONCE as usize)).try_for_each(|(_, name)| location.remove(name))
-    }
-
-    /// The date in the name that a rotation gave to the file `name`, compressed or not, and the number behind it.
-    fn date_of(&self, name: &OsStr, entry: &OsStr) -> Option<(String, u32)> {
-        let rest = entry.as_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b".")?;
-        let rest = rest.strip_suffix(COMPRESSED.as_bytes()).unwrap_or(rest);
-        let (date, again) = rest.split_at_checked(self.schedule.digits())?;
-        let again = match again.split_first() {
-            None => 0,
-            Some((b'-', number)) if number.iter().all(u8::is_ascii_digit) => {
-                std::str::from_utf8(number).ok()?.parse().ok()?
-            }
-            Some(_) => return None,
-        };
-        let date = std::str::from_utf8(date).ok()?;
-        date.bytes().all(|byte| byte.is_ascii_digit()).then(|| (date.to_string(), again))
+        let last = today.parse().unwrap_or(u64::MAX);
+        let names = Sorted::from_iter([(location.name().into(), ())]);
+        let mut old = list(location, &names)?;
+        // By that many digits they are known to be dates of this schedule.
+        old.retain(|old| old.number.0 <= last && old.number.0.to_string().len() == today.len());
+        sort_by(&mut old, |one, two| one.number < two.number);
+        let excess = old.len().saturating_sub(keep).min(MOST_AT_ONCE as usize);
+        let names = old.iter().take(excess).filter_map(|old| old.path.file_name());
+        names.into_iter().try_for_each(|name| location.remove(name))
     }
 }
 
@@ -203,6 +173,7 @@ pub(super) mod tests {
     use super::super::tests::Directory;
     use super::*;
     use std::cell::Cell;
+    use std::fs;
 
     thread_local! { static NOW: Cell<i64> = const { Cell::new(0) }; }
 
@@ -287,14 +258,5 @@ pub(super) mod tests {
         let left = |name: &&&str| directory.path(name).exists();
         assert_eq!(ahead.iter().filter(left).count(), 3);
         assert_eq!(old.iter().filter(left).collect::<Vec<_>>(), [&old[2], &old[3]]);
-    }
-
-    #[test]
-    fn suffixes_have_the_digits_that_they_are_known_by() {
-        for when in ["S", "M", "H", "D", "MIDNIGHT", "W3"] {
-            let schedule = schedule(when, 1, 0);
-            let suffix = clock::strftime_in(Zone::Utc, schedule.suffix(), MONDAY);
-            assert_eq!(suffix.len(), schedule.digits(), "{when}: {suffix}");
-        }
     }
 }

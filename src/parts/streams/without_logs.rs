@@ -3,12 +3,9 @@
 //! the log's own address alone.
 #![allow(missing_docs, reason = "the names are those of the files that are left out")]
 
-use crate::config::features::{self, lack};
-
-/// Why there is none.
-fn lacks(what: &str) -> String {
-    format!("{what} {}", lack(Some(features::LOGS)).unwrap_or_default())
-}
+use super::Streams;
+use crate::arbiter::process::Exit;
+use crate::reactor::part::Cx;
 
 pub mod timed {
     use crate::config::options::StreamOptions;
@@ -21,30 +18,29 @@ pub mod timed {
 
     impl Schedule {
         pub fn of(_: &StreamOptions, _: &mut [String]) -> Result<Self, String> {
-            Err(super::lacks("rotation by time"))
+            Err("there is no rotation by time".into())
         }
     }
 
-    pub struct Timer(Schedule);
+    pub struct Timer {
+        pub schedule: Schedule,
+    }
 
     impl Timer {
         pub fn new(schedule: Schedule, _: i64) -> Self {
-            Timer(schedule)
-        }
-        pub fn schedule(&self) -> Schedule {
-            self.0
+            Timer { schedule }
         }
         pub fn is_over(&mut self) -> bool {
-            match self.0 {}
+            match self.schedule {}
         }
         pub fn begin_period(&mut self) {
-            match self.0 {}
+            match self.schedule {}
         }
         pub fn free_name(&self, _: &Location) -> io::Result<OsString> {
-            match self.0 {}
+            match self.schedule {}
         }
         pub fn prune(&self, _: &Location) -> io::Result<()> {
-            match self.0 {}
+            match self.schedule {}
         }
     }
 }
@@ -54,83 +50,32 @@ pub mod format {
     use crate::parts::streams::destination::Place;
     use crate::parts::streams::sink::Owner;
 
-    pub enum Format {
-        Plain,
-        Lines(Box<Lines>),
-    }
-
-    impl Format {
-        pub fn of(_: &StreamConfig, _: &str, _: Owner, _: &Place, _: Option<usize>, _: bool) -> Format {
-            Format::Plain
-        }
-    }
-
-    pub fn color(_: Option<&str>, _: &mut [String]) -> Option<usize> {
-        None
-    }
-
     pub enum Lines {}
 
     impl Lines {
+        pub fn of(_: &StreamConfig, _: &str, _: Owner, _: &Place, _: bool) -> Option<Box<Self>> {
+            None
+        }
         pub fn needs_whole_lines(&self) -> bool {
             match *self {}
         }
-        pub fn lines(&mut self, _: i32, _: &[u8], _: bool, _: bool, _: &mut Room<'_>) -> bool {
+        pub fn write(
+            &mut self,
+            _: i32,
+            _: &[u8],
+            _: bool,
+            _: bool,
+            _: &mut Vec<u8>,
+            _: &mut dyn FnMut(&[u8]),
+        ) -> bool {
             match *self {}
         }
     }
-
-    pub struct Room<'a> {
-        pub bytes: &'a mut Vec<u8>,
-        pub piece: usize,
-        pub write: &'a mut dyn FnMut(&[u8]),
-    }
-
-    impl Room<'_> {
-        pub fn flush(&mut self) {}
-    }
 }
 
-pub mod log_quota {
-    use crate::parts::streams::Streams;
-    use crate::reactor::part::Cx;
-    use std::path::Path;
-
-    #[derive(Default)]
-    pub struct LogQuota;
-
-    impl LogQuota {
-        pub fn add(&mut self, _: &Path, _: u32) {}
-        pub fn set_cap(&mut self, _: i64) {}
-        pub fn note_spawn(&mut self) {}
-        pub fn look_again(&mut self) {}
-    }
-
-    impl Streams {
-        pub fn keep_to_quota(&mut self, _: &mut Cx<'_>) {}
-        pub fn is_count_due(&self) -> bool {
-            false
-        }
-    }
-}
-
-pub mod compress {
-    use crate::arbiter::process::Exit;
-    use crate::parts::streams::Streams;
-    use crate::reactor::part::Cx;
-
-    use std::path::Path;
-
-    #[derive(Default)]
-    pub struct Compressor;
-
-    impl Compressor {
-        pub fn add(&mut self, _: &Path) {}
-    }
-
-    impl Streams {
-        pub fn compress_next(&mut self, _: &mut Cx<'_>) {}
-        pub fn compressed(&mut self, _: Result<Exit, String>, _: &mut Cx<'_>) {}
-        pub fn stop_compressing(&mut self) {}
-    }
+impl Streams {
+    pub fn compress_next(&mut self, _: &mut Cx<'_>) {}
+    pub fn compressed(&mut self, _: Result<Exit, String>, _: &mut Cx<'_>) {}
+    pub fn stop_compressing(&mut self) {}
+    pub fn keep_to_quota(&mut self, _: &mut Cx<'_>) {}
 }

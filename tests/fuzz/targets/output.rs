@@ -1,9 +1,12 @@
 //! What is put around the lines of processes, and what is left of them for people to look at.
 
-use circus::config::{StreamConfig, text};
+use circus::arbiter::WatcherId;
+use circus::config::options::StreamOptions;
+use circus::config::{Channel, StreamConfig, text};
 use circus::control::plain::plain;
-use circus::parts::streams::format::{Lines, Room, Style};
-use circus::parts::streams::syslog::header;
+use circus::parts::streams::Owner;
+use circus::parts::streams::destination::Place;
+use circus::parts::streams::format::Lines;
 use serde_json::Value as Json;
 
 /// The first line is the format of the time and the prefix; what follows comes in portions of different sizes.
@@ -11,26 +14,34 @@ pub fn formats(input: &[u8]) {
     let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
     let (format, lines) = (&input[..end], input.get(end + 1..).unwrap_or_default());
     let format = text::from_bytes(format);
-    let time = || Some("T".to_string());
-    let stamped = written(Lines::new(Style::Text, None, time()), lines);
+    let stamped = written(around("StdoutStream", "", "T", false), lines);
     assert_eq!(without(&stamped, b"T [7] | "), lines, "bytes were changed");
-    let fancy = written(Lines::new(Style::Fancy(None), None, time()), lines);
+    let fancy = written(around("FancyStdoutStream", "", "T", false), lines);
     let texts: Vec<&[u8]> = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
     assert_eq!(without(&fancy, b"T [7] | "), with_newlines(&texts), "lines were changed");
     json(&format, lines);
-    let syslog = |local| Style::Syslog(header(&StreamConfig::default(), &format, local).into());
-    for style in [Style::Text, Style::Fancy(Some(3)), syslog(true), syslog(false)] {
-        written(Lines::new(style, Some(&format), Some(format.clone())), lines);
+    for class in ["StdoutStream", "FancyStdoutStream", "SyslogStream"] {
+        written(around(class, &format, &format, true), lines);
     }
+}
+
+/// What a class puts around lines.
+fn around(class: &str, prefix: &str, time_format: &str, colors: bool) -> Option<Box<Lines>> {
+    let text = |text: &str| Some(text.into());
+    let (class, prefix, time_format) = (text(class), text(prefix), text(time_format));
+    let options = StreamOptions { class, prefix, time_format, ..StreamOptions::default() };
+    let config = StreamConfig { options, ..StreamConfig::default() };
+    let owner = Owner { watcher: WatcherId(0), channel: Channel::Stdout, wid: 1 };
+    Lines::of(&config, "web", owner, &Place::Stdout, colors)
 }
 
 /// Each line is an object with its text, whatever the prefix and the format of the time are.
 fn json(format: &str, lines: &[u8]) {
-    let around = (r#", "pid": "#.to_string(), r#", "text": ""#.to_string());
-    let objects = written(Lines::new(Style::Json(around.into()), Some(format), Some(format.into())), lines);
+    let objects = written(around("JsonStream", format, format, false), lines);
     let texts =
         lines.split_inclusive(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line));
-    let prefix = [&*text::to_bytes(format), b" "].concat();
+    let blank: &[u8] = if format.is_empty() { b"" } else { b" " };
+    let prefix = [&*text::to_bytes(format), blank].concat();
     let mut objects = objects.split_inclusive(|byte| *byte == b'\n');
     for text in texts {
         let object: Json =
@@ -45,8 +56,9 @@ fn json(format: &str, lines: &[u8]) {
     assert_eq!(objects.next(), None);
 }
 
-fn written(mut style: Lines, lines: &[u8]) -> Vec<u8> {
-    let (mut out, mut bytes) = (Vec::new(), Vec::new());
+fn written(style: Option<Box<Lines>>, lines: &[u8]) -> Vec<u8> {
+    let Some(mut style) = style else { return lines.to_vec() };
+    let (mut out, mut room) = (Vec::new(), Vec::new());
     let mut within = false;
     let mut rest = lines;
     for size in [1, 3, 10, 100, 1000].into_iter().cycle() {
@@ -54,9 +66,7 @@ fn written(mut style: Lines, lines: &[u8]) -> Vec<u8> {
         let cut = if style.needs_whole_lines() { whole(rest, size) } else { size.min(rest.len()) };
         let (now, later) = rest.split_at(cut);
         let mut add = |piece: &[u8]| out.extend_from_slice(piece);
-        let mut room = Room { bytes: &mut bytes, piece: 64, write: &mut add };
-        within = style.lines(7, now, within, later.is_empty(), &mut room);
-        room.flush();
+        within = style.write(7, now, within, later.is_empty(), &mut room, &mut add);
         rest = later;
         if rest.is_empty() {
             break;

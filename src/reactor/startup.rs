@@ -314,6 +314,5 @@ fn say_start(log: &mut Log, sockets: &Sockets, clients: &Clients) {
 
 /// Two pipes a process may be needed. Children get back what was there before.
 fn raise_descriptors() -> Option<Limit> {
-    let (soft, hard) = limit::raise_nofile().ok()?;
-    Some(Limit { resource: limit::NOFILE, soft, hard })
+    limit::raise_nofile().ok()
 }

@@ -11,9 +11,6 @@ use std::path::Path;
 /// (O_NONBLOCK) nor become its controlling terminal (O_NOCTTY). A regular file does not mind.
 pub const NEVER_WAIT: i32 = libc::O_NONBLOCK | libc::O_NOCTTY;
 
-/// Flag for opening: each write goes through to the disk before it is done.
-pub const WRITE_THROUGH: i32 = libc::O_DSYNC;
-
 /// The most bytes that a write to a pipe which [`is_writable`] takes without waiting.
 pub const PIPE_PIECE: usize = libc::PIPE_BUF;
 

@@ -78,14 +78,13 @@ pub(super) fn set_raw(limit: &Limit) -> c_long {
     prlimit(limit.resource, &[limit.soft, limit.hard], ptr::null_mut())
 }
 
-/// Raises the number of files that circus may have open to the hard limit; returns what the limit was before:
-/// (soft, hard).
-pub fn raise_nofile() -> io::Result<(u64, u64)> {
-    let Limit { resource, soft, hard } = get(NOFILE)?;
-    if soft < hard {
-        set(&Limit { resource, soft: hard, hard })?;
+/// Raises the number of files that circus may have open to the hard limit; returns what the limit was before.
+pub fn raise_nofile() -> io::Result<Limit> {
+    let before = get(NOFILE)?;
+    if before.soft < before.hard {
+        set(&Limit { soft: before.hard, ..before })?;
     }
-    Ok((soft, hard))
+    Ok(before)
 }
 
 fn prlimit(resource: i32, new: *const [u64; 2], old: *mut [u64; 2]) -> c_long {

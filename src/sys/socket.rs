@@ -93,8 +93,6 @@ impl fmt::Display for BindError {
     }
 }
 
-impl std::error::Error for BindError {}
-
 fn at(step: &'static str) -> impl Fn(io::Error) -> BindError {
     move |error| BindError { step, error }
 }

@@ -7,17 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Code lines of each folder, without comments, blank lines and tests. They may be exceeded by a twentieth.
 const BUDGETS: &[(&str, usize)] = &[
-    ("arbiter", 5_160),
-    ("cli", 3_100),
-    ("config", 4_110),
-    ("control", 2_500),
-    ("host", 3_600),
+    ("arbiter", 4_700),
+    ("cli", 2_800),
+    ("config", 4_100),
+    ("control", 2_300),
+    ("host", 3_400),
     ("parts", 7_600),
-    ("reactor", 1_300),
-    ("sys", 2_700),
+    ("reactor", 1_250),
+    ("sys", 2_300),
     ("views", 910),
     // The files beside the folders.
-    ("", 300),
+    ("", 260),
 ];
 
 /// The most lines of a file, tests apart, and how many files may have more.

@@ -14,8 +14,6 @@ use crate::config::{
 };
 use crate::control::endpoint::{self, Around, Place};
 use crate::host::spawn_template::DEFAULT_PATH;
-#[cfg(feature = "plugins")]
-use crate::parts::plugins::wrong_expression;
 use crate::parts::streams::log_match::wrong_line;
 #[cfg(feature = "logs")]
 use crate::{config::StreamKind, parts::streams::syslog::Address};
@@ -150,10 +148,9 @@ impl System<'_> {
                     self.found.error((&plugin.origins, options::plugin::class), message);
                 }
             }
-            Some(PluginKind::Builtin(_)) =>
-            {
+            Some(PluginKind::Builtin(_)) => {
                 #[cfg(feature = "plugins")]
-                if let Some((key, why)) = wrong_expression(plugin) {
+                if let Some((key, why)) = crate::parts::plugins::wrong_expression(plugin) {
                     self.found.error((&plugin.origins, key), format!("{key} = {why}"));
                 }
             }
@@ -193,7 +190,7 @@ impl System<'_> {
         }
         let mut circus = WatcherConfig { origins: watcher.origins.clone(), ..WatcherConfig::default() };
         circus.options.copy_env = true;
-        for (name, (command, _)) in &watcher.hooks {
+        for (name, (command, _)) in watcher.hooks.iter() {
             let is_program = NAMES.contains(&name.as_str()) && !is_python(command);
             if let Some(program) = first(command).filter(|_| is_program) {
                 self.runs((&circus, &format!("hooks.{name}")), &program, Some(self.cwd), "circus");

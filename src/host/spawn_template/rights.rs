@@ -19,16 +19,13 @@ pub fn limits(config: &WatcherConfig) -> Result<Vec<Limit>, String> {
             let known: Vec<&str> = limit::names().collect();
             format!("rlimit_{name}: there is no such limit; known are {}", known.join(" "))
         })?;
-        let most = value.or_else(|| highest(resource)).unwrap_or(limit::UNLIMITED);
+        // "No limit" for the number of descriptors is the hard limit, since the kernel has none higher.
+        let is_nofile = value.is_none() && resource == limit::NOFILE;
+        let highest = is_nofile.then(|| limit::get(resource).ok()).flatten().map(|limit| limit.hard);
+        let most = value.or(highest).unwrap_or(limit::UNLIMITED);
         Ok(Limit { resource, soft: most, hard: most })
     };
     config.rlimits.iter().map(one).collect()
-}
-
-/// "No limit" for the number of descriptors is the hard limit, since the kernel has none higher.
-fn highest(resource: i32) -> Option<u64> {
-    let limit = (resource == limit::NOFILE).then(|| limit::get(resource).ok()).flatten()?;
-    Some(limit.hard)
 }
 
 /// Sets whom the children run as. What circus is already is not set, since that would need privileges.

@@ -31,7 +31,6 @@ use std::{fmt, io, ptr};
 
 use super::limit::Limit;
 use super::{Pid, errno, errno_words, limit, process, signal, wait};
-use crate::sorted::sort;
 use inside::{Job, OwnPid};
 pub use mask::{Inherited, Mask};
 use mounts::Mounts;
@@ -243,8 +242,6 @@ impl fmt::Display for SpawnError {
     }
 }
 
-impl std::error::Error for SpawnError {}
-
 /// Makes children, and keeps between them what all of them need.
 pub struct Spawner {
     /// What RLIMIT_NOFILE was before circus raised it for itself: every child gets it back unless
@@ -284,13 +281,6 @@ impl Spawner {
             late: Vec::new(),
             had: Cell::default(),
         })
-    }
-
-    /// Adds signals that will be handled or ignored later, so that children get them back at their defaults.
-    pub fn reset_also(&mut self, signals: &[i32]) {
-        self.reset.extend_from_slice(signals);
-        self.reset = sort(std::mem::take(&mut self.reset));
-        self.reset.dedup();
     }
 
     /// Makes a child and returns once it has become its program, or is kept from that for some milliseconds. One that

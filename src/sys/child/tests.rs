@@ -356,19 +356,6 @@ fn signals_are_unblocked_and_at_their_defaults() {
 }
 
 #[test]
-fn signals_named_later_are_reset_too() {
-    both_ways(|| {
-        let mut spawner = spawner();
-        // SAFETY: ignoring a signal runs no code.
-        let before = unsafe { libc::signal(libc::SIGWINCH, libc::SIG_IGN) };
-        spawner.reset_also(&[libc::SIGWINCH]);
-        assert_clean_signals(&mut spawner);
-        // SAFETY: puts back what stood there.
-        unsafe { libc::signal(libc::SIGWINCH, before) };
-    });
-}
-
-#[test]
 fn limits_are_set_and_the_number_of_files_is_given_back() {
     both_ways(|| {
         let hard = limit::get(limit::NOFILE).unwrap().hard;

@@ -126,8 +126,8 @@ impl<K: Ord, V> Sorted<K, V> {
     }
 
     /// The entries, by key.
-    pub fn iter(&self) -> Iter<'_, K, V> {
-        self.0.iter().map(pair)
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> + Clone {
+        self.0.iter().map(|(key, value)| (key, value))
     }
 
     /// Takes everything out.
@@ -173,22 +173,6 @@ fn search(len: usize, compare: &dyn Fn(usize) -> Ordering) -> Result<usize, usiz
         }
     }
     Err(low)
-}
-
-/// The entries of a [`Sorted`], by key.
-pub type Iter<'a, K, V> = std::iter::Map<std::slice::Iter<'a, (K, V)>, fn(&(K, V)) -> (&K, &V)>;
-
-fn pair<K, V>(entry: &(K, V)) -> (&K, &V) {
-    (&entry.0, &entry.1)
-}
-
-impl<'a, K: Ord, V> IntoIterator for &'a Sorted<K, V> {
-    type Item = (&'a K, &'a V);
-    type IntoIter = Iter<'a, K, V>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
 }
 
 impl<K: Ord, V> Extend<(K, V)> for Sorted<K, V> {

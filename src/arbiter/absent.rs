@@ -162,7 +162,7 @@ pub(super) mod on_demand {
     }
 }
 
-/// Nobody looks after processes: each one is ready as soon as it runs, and stays well.
+/// No process is looked after: each one is ready as soon as it runs, and stays well.
 #[cfg(not(feature = "health"))]
 mod health {
     use super::*;

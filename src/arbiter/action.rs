@@ -49,7 +49,7 @@ pub enum Action {
     Exit(Option<CriticalExit>),
 }
 
-/// To whom of a process a signal goes.
+/// Where a signal to a process goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whom {
     /// To itself.

@@ -79,9 +79,9 @@ impl Watcher {
 }
 
 impl Arbiter {
-    /// circus itself has stood still: it was stopped, or frozen together with its processes. None of them is to blame for
-    /// the silence of that time: the deadlines by which something has to be done move. What was sent meanwhile has been taken in by then, or
-    /// will be before they are looked at.
+    /// circus itself has stood still: it was stopped, or frozen together with its processes. None of them is to blame
+    /// for the silence of that time: the deadlines by which something has to be done move. What was sent meanwhile has
+    /// been taken in by then, or will be before they are looked at.
     pub(super) fn overslept(&mut self, seconds: f64) {
         for (id, watcher) in self.watchers.iter_mut() {
             watcher.give_back(self.cx.now, seconds);

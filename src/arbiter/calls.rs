@@ -1,5 +1,5 @@
-//! Hooks: programs of the user that are asked before something is done, or told that it was; and the commands that stand
-//! in for circus.
+//! Hooks: programs of the user that are asked before something is done, or told that it was; and the commands that
+//! stand in for circus.
 //!
 //! The daemon runs them; nobody waits for one longer than hook_timeout.
 
@@ -225,8 +225,8 @@ impl Watcher {
     }
 }
 
-/// Commands of the user in the place of what circus does itself: `stop_command` instead of stop_signal, `reload_command`
-/// instead of new processes. They are run as hooks are, one for each process that they are about.
+/// Commands of the user in the place of what circus does itself: `stop_command` instead of stop_signal,
+/// `reload_command` instead of new processes. They are run as hooks are, one for each process that they are about.
 impl Watcher {
     /// Runs stop_command about a process, which gets SIGKILL at `kill_at`: the command has no longer either.
     pub(super) fn run_stop_command(&mut self, wid: u32, pid: Pid, kill_at: Time, cx: &mut Cx) -> bool {

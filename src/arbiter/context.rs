@@ -20,7 +20,7 @@ pub(super) enum Known {
     Group(WatcherId),
 }
 
-/// What everybody may use who handles an event.
+/// What the handling of an event may use.
 #[derive(Debug, Default)]
 pub(super) struct Cx {
     pub(super) now: Time,

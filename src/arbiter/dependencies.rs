@@ -2,11 +2,11 @@
 //!
 //! A watcher that requires another one runs only while that is there: it waits until the other is active, and it is
 //! stopped, before the other is, when that stops; its goal stays, so that it comes back with the other. Starting a
-//! watcher starts what it requires. `after` waits for those that are on their way, and no longer than that. Whatever depends on
-//! a watcher, in either way, has stopped before the watcher is asked to, when both are to stop.
+//! watcher starts what it requires. `after` waits for those that are on their way, and no longer than that. Whatever
+//! depends on a watcher, in either way, has stopped before the watcher is asked to, when both are to stop.
 //!
-//! What the others mean for a watcher are its [`DependencyState`]. They are found anew before it acts; a change of one watcher
-//! makes its neighbours look.
+//! What the others mean for a watcher is its [`DependencyState`]. It is found anew before the watcher acts; a change of
+//! one makes its neighbours act.
 
 use super::context::Cx;
 use super::history::{Cause, Standing};
@@ -98,8 +98,8 @@ impl Dependencies {
         self.dependents.get(&id).map_or(&[], Vec::as_slice)
     }
 
-    /// Leaves out what goes in a circle, or leads from one to another, since no watcher can wait for itself; the watchers
-    /// that were in one.
+    /// Leaves out what goes in a circle, or leads from one to another, since no watcher can wait for itself; the
+    /// watchers that were in one.
     fn cut_circles(&mut self) -> Vec<WatcherId> {
         let order = self.in_order(self.members());
         let places: Sorted<WatcherId, usize> = order.iter().enumerate().map(|(at, id)| (*id, at)).collect();
@@ -168,7 +168,7 @@ impl Arbiter {
         self.dependencies.dirty.extend(known);
     }
 
-    /// Whom a watcher depends on, each once. Those that `after` alone names and that there are not do not count.
+    /// What a watcher depends on, each once. Those that `after` alone names and that there are not do not count.
     fn needs_now(&self, config: &WatcherConfig, leaving: &[(String, WatcherId)]) -> Vec<Need> {
         let options = &config.options;
         let mut needs: Vec<Need> = Vec::new();
@@ -231,7 +231,7 @@ impl Arbiter {
         found
     }
 
-    /// Somebody wants a watcher to run: so he wants what it requires.
+    /// A watcher was told to run: so is what it requires.
     pub(super) fn bring_along(&mut self, id: WatcherId) {
         if !std::mem::take(&mut self.cx.outcome.brings_along) || self.is_ending() {
             return;

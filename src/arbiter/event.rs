@@ -30,9 +30,8 @@ pub enum Event {
     GroupEmpty { pgid: Pid },
     /// A hook of [`Action::RunHook`](super::Action::RunHook) has ended.
     HookDone { id: HookId, watcher: WatcherId, answer: Answer },
-    /// A hook of [`Action::RunHook`](super::Action::RunHook) could not be run yet, for circus was short of something: it
-    /// is tried again, but for
-    /// a question, which is not asked then.
+    /// A hook of [`Action::RunHook`](super::Action::RunHook) could not be run yet, for circus was short of something:
+    /// it is tried again, but for a question, which is not asked then.
     HookDelayed { id: HookId, watcher: WatcherId },
     /// [`Action::WatchSockets`](super::Action::WatchSockets) is done, or cannot be.
     SocketsWatched { watcher: WatcherId, result: Result<(), String> },

@@ -44,7 +44,7 @@ impl Liveness {
 }
 
 impl Watcher {
-    /// The liveness of a new process, if somebody looks after it.
+    /// The liveness of a new process, if it is looked after.
     pub(super) fn first_liveness(&self, wid: u32, pid: Pid, now: Time) -> Option<Box<Liveness>> {
         let config = self.making();
         let mut liveness = Liveness { watchdog: config.watchdog(), heard: now, ..Liveness::default() };
@@ -66,8 +66,8 @@ impl Watcher {
         }
     }
 
-    /// Its options may have changed: where there is no `ready` any more, nobody waits for it, and where there is another
-    /// one, that holds.
+    /// Its options may have changed: where there is no `ready` any more, it is not waited for, and where there is
+    /// another one, that holds.
     pub(super) fn ready_by_options(&mut self, cx: &mut Cx) {
         let options = &self.config.options;
         let mut ready = Vec::new();
@@ -175,8 +175,8 @@ impl Watcher {
         }
     }
 
-    /// A question could not be asked, since circus was short of something: nothing is known, and whoever is to become
-    /// ready has its whole time again.
+    /// A question could not be asked, since circus was short of something: nothing is known, and a process that is to
+    /// become ready has its whole time again.
     pub(super) fn ask_later(&mut self, wid: u32, pid: Pid, cx: &mut Cx) {
         self.drop_question(wid, pid, cx);
         let options = &self.config.options;
@@ -245,7 +245,7 @@ impl Watcher {
         }
     }
 
-    /// Nobody looks after a process any more: it is about to end, or has ended.
+    /// A process is not looked after any more: it is about to end, or has ended.
     pub(super) fn end_liveness(&mut self, wid: u32, cx: &mut Cx) {
         let Some(process) = self.processes.get_mut(wid) else { return };
         let pid = process.pid;

@@ -10,7 +10,7 @@ use crate::sorted::Sorted;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-/// Who gave an order.
+/// Where an order came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
     /// The name of the command.
@@ -31,7 +31,7 @@ pub enum Cause {
     Course,
     /// circus was started.
     Boot,
-    /// Somebody's order.
+    /// A client's order.
     Order(Rc<Origin>),
     /// A signal to circus.
     Signal,
@@ -134,7 +134,7 @@ pub(super) struct Standing {
     /// It is to be started in its turn.
     pub(super) queued: bool,
     pub(super) reloading: bool,
-    /// Those that require it can run; it waits for what nobody starts; it cannot be started, for now.
+    /// Those that require it can run; it waits for what is not being started; it cannot be started, for now.
     pub(super) is_there: bool,
     pub(super) waits_in_vain: bool,
     pub(super) is_hopeless: bool,

@@ -1,8 +1,8 @@
 //! What hooks are asked, and what hangs on their answers. They are run in calls.rs.
 //!
-//! Which hooks of a watcher run, and what hangs on each answer (`Then`), is the table of its `Call`s. A call has a number
-//! of its own: an answer that comes after the call was given up finds nothing to decide, least of all about another
-//! process.
+//! Which hooks of a watcher run, and what hangs on each answer (`Then`), is the table of its `Call`s. A call has a
+//! number of its own: an answer that comes after the call was given up finds nothing to decide, least of all about
+//! another process.
 
 use super::process::Exit;
 use super::time::Time;

@@ -22,7 +22,7 @@
 //!                   sockets that start it              on_demand.rs
 //!                   programs that are asked            calls.rs
 //!                   readiness and health               health.rs
-//!                   who depends on whom                dependencies.rs
+//!                   what depends on what               dependencies.rs
 //!                   what has happened to it            record.rs
 //!              what they share: context.rs; whose deadline comes next: agenda.rs
 //! ```

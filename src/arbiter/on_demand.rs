@@ -15,7 +15,7 @@ use super::{Action, Level};
 /// Where a watcher with `on_demand` is between two starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Look {
-    /// Nobody looks at its sockets.
+    /// Its sockets are not looked at.
     #[default]
     Away,
     /// The daemon was asked to look.
@@ -112,7 +112,7 @@ impl Watcher {
         if self.config.options.on_demand { self.demand.chain } else { Chain::default() }
     }
 
-    /// Somebody wants it to wait from now on, whatever has been.
+    /// It is to wait from now on, whatever has been.
     pub(super) fn forget_demand(&mut self) {
         self.demand.chain = Chain::default();
         self.demand.not_before = Time(0);

@@ -251,7 +251,7 @@ impl Watcher {
         }
     }
 
-    /// Somebody wants it to run. What waited for its next attempt is tried at once.
+    /// It is told to run. What waited for its next attempt is tried at once.
     pub(super) fn want_up(&mut self, cx: &mut Cx) {
         if matches!(self.why_down, Some(WhyDown::Empty)) {
             self.why_down = None;
@@ -266,7 +266,7 @@ impl Watcher {
         self.forget_demand();
     }
 
-    /// Somebody wants it to stop. That it had stopped by itself counts no more.
+    /// It is told to stop. That it had stopped by itself counts no more.
     pub(super) fn want_down(&mut self) {
         self.queued = false;
         self.why_down = None;
@@ -275,13 +275,13 @@ impl Watcher {
         }
     }
 
-    /// Somebody wants it to be forgotten.
+    /// It is told to stop and to be forgotten.
     pub(super) fn want_gone(&mut self) {
         self.want_down();
         self.goal = Goal::Gone;
     }
 
-    /// Somebody wants it to stop, and to be started again in its turn.
+    /// It is told to stop, and is started again in its turn.
     pub(super) fn stop_first(&mut self) {
         self.history.count_restarts(Restart::Command, self.processes.running());
         self.want_down();
@@ -312,7 +312,7 @@ fn starts_something(task: &Task) -> bool {
     }
 }
 
-/// Who asked, what would be the answer's occasion, and whether somebody waits for it.
+/// The request, what would be the occasion of its answer, and whether its client waits for that.
 pub(super) struct Wait {
     pub(super) ticket: Ticket,
     pub(super) what: Await,

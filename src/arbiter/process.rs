@@ -108,9 +108,9 @@ pub struct Process {
     pub oom: bool,
     /// It has ended before it became its program.
     pub(super) not_run: Option<NotRun>,
-    /// Who is ended together with it; `None`: nobody.
+    /// What is ended together with it; `None`: nothing.
     pub followers: Option<Whom>,
-    /// How it does its work, if somebody looks after that.
+    /// How it does its work, if that is looked after.
     pub(super) liveness: Option<Box<Liveness>>,
 }
 
@@ -168,7 +168,7 @@ pub(super) struct Processes {
     holding: usize,
     /// No number from 1 up to this is free.
     taken_wids: u32,
-    /// Some may grow too old, or somebody looks after them.
+    /// Some may grow too old, or are looked after.
     timed: bool,
 }
 
@@ -206,7 +206,7 @@ impl Processes {
     }
 
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Process> {
-        self.timed = true; // who looks at all may set one
+        self.timed = true; // any of them may get a deadline
         self.table.values_mut()
     }
 

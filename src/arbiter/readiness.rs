@@ -1,4 +1,4 @@
-//! Whether processes do their work: what `ready`, `health` and `watchdog` know of each. What they do stands in health.rs.
+//! Whether processes do their work: what `ready`, `health` and `watchdog` know of each. What they do is in health.rs.
 //!
 //! A process whose watcher has `ready` counts as started when it is: it says so, or circus asks it until it answers.
 //! From then on `health` asks it again and again, and `watchdog` wants to hear from it. One that is not ready in time,
@@ -21,7 +21,7 @@ pub enum HealthFailure {
     Silent,
 }
 
-/// What is known of how a process does its work. One that nobody looks after has none.
+/// What is known of how a process does its work. One that is not looked after has none.
 #[derive(Clone, Debug, Default)]
 pub struct Liveness {
     /// Since when it is ready.
@@ -67,7 +67,7 @@ impl Process {
         self.liveness.as_ref().is_none_or(|liveness| liveness.ready.is_some())
     }
 
-    /// How many health probes in a row it has failed, if somebody looks after it and it is ready.
+    /// How many health probes in a row it has failed, if it is looked after and ready.
     pub fn failed_probes(&self) -> Option<u32> {
         self.liveness.as_ref().filter(|liveness| liveness.ready.is_some()).map(|liveness| liveness.failures)
     }

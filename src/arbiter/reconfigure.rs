@@ -14,6 +14,7 @@ use super::{Action, Arbiter, Level, Published, WatcherId};
 use crate::config::WatcherConfig;
 use crate::config::changes::Change;
 use crate::config::options::Live;
+use crate::sorted::Sorted;
 use std::rc::Rc;
 
 /// An order to read the files again; it comes back with what was found.
@@ -97,15 +98,10 @@ impl Arbiter {
 
     /// The watchers that a file once named and that are not among these.
     fn not_in(&self, ids: &[Option<WatcherId>]) -> Vec<WatcherId> {
-        let mut named = vec![false; self.next_id as usize];
-        for id in ids.iter().flatten() {
-            named.get_mut(id.0 as usize).into_iter().for_each(|named| *named = true);
-        }
-        let is_named = |id: WatcherId| named.get(id.0 as usize).copied().unwrap_or_default();
-        let of_file =
-            |id: WatcherId| self.watcher(id).is_some_and(|watcher| watcher.settings.loaded.is_some());
+        let named: Sorted<WatcherId, ()> = ids.iter().flatten().map(|id| (*id, ())).collect();
+        let of_file = |id: &WatcherId| self.watchers.get(id).is_some_and(|w| w.settings.loaded.is_some());
         let mut gone = self.by_priority();
-        gone.retain(|id| of_file(*id) && !is_named(*id));
+        gone.retain(|id| of_file(id) && !named.contains_key(id));
         gone.reverse();
         gone
     }
@@ -156,7 +152,7 @@ impl Arbiter {
                 Some(Await::Settled | Await::Reloaded | Await::Counted | Await::Ended(_)) | None => {}
             }
         }
-        // Nobody's turn to start comes before everybody has taken the step.
+        // No watcher's turn to start comes before all have taken their step.
         let boot = self.startup.take();
         for (id, step) in steps {
             self.with(id, |watcher, cx| {
@@ -195,7 +191,7 @@ impl Watcher {
         (changes, step)
     }
 
-    /// It is down for a reason that the files had given and do not give any more. What somebody has stopped stays so.
+    /// It is down for a reason that the files had given and do not give any more. What a command has stopped stays so.
     fn is_mended(&self, old: &WatcherConfig, renew: bool) -> bool {
         let starts =
             |config: &WatcherConfig| config.options.autostart && (config.wanted() > 0 || config.is_builtin());

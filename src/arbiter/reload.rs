@@ -242,7 +242,7 @@ impl Watcher {
         nothing_missing
     }
 
-    /// The reload ends here, and whoever waits for it is told why.
+    /// The reload ends here, and clients that wait for it are told why.
     pub(super) fn give_reload_up(&mut self, reason: &str, cx: &mut Cx) {
         if let Some(run) = self.run_mut() {
             // Another one would fail for the same reason.

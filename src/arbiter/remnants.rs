@@ -1,4 +1,4 @@
-//! What is left of the group of a process that has ended: who asks it to end, for how long it is waited for, and what
+//! What is left of the group of a process that has ended: when it is asked to end, for how long it is waited for, and what
 //! waits for it.
 //!
 //! The next process of the same slot starts when the group is empty, so that two sets of workers never run side by side.
@@ -71,7 +71,7 @@ impl Watcher {
         }
     }
 
-    /// Somebody is in a hurry.
+    /// circus is in a hurry.
     pub(super) fn hurry_remnants(&mut self, cx: &mut Cx) {
         for remnant in self.remnants.iter_mut().filter(|remnant| remnant.fate.kill_at().is_some()) {
             remnant.kill(cx);

@@ -60,7 +60,7 @@ impl Published {
 /// How important a line of the log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// For whoever looks for a fault.
+    /// For the search for a fault.
     Debug,
     /// What happens.
     Info,

@@ -1,6 +1,6 @@
 //! What a client may ask for, and what the arbiter answers: the public interface of the daemon, as values.
 //!
-//! Who asked and in which bytes is known to nobody here. A request that changes something goes to the arbiter with
+//! Which client asked, and in which bytes, is not known here. A request that changes something goes to the arbiter with
 //! a [`Ticket`]; its reply comes back with the same ticket, at once or, when the client waits, when the work is
 //! done. Questions are answered by the daemon from what the arbiter and the kernel know.
 #![allow(missing_docs, reason = "the fields of the variants are named for what they hold")]

@@ -2,8 +2,8 @@
 
 use super::request::Ticket;
 use super::time::Time;
-use super::watcher::Status;
-use super::{Action, Arbiter, Level, WatcherId};
+use super::watcher::{Goal, Status};
+use super::{Action, Arbiter, Level};
 
 /// A second signal that asks for the end hurries if it comes so many seconds after the first, or later. What comes
 /// sooner is the same request: a wrapper forwards what its whole group has had, a manager sends two kinds.
@@ -41,10 +41,10 @@ impl Arbiter {
             self.cx.log(Level::Info, "Arbiter exiting");
         }
         self.startup = None;
-        let ids: Vec<WatcherId> = self.watchers.keys().copied().collect();
         let mut order = self.by_priority();
         order.reverse();
-        order.extend(ids.into_iter().filter(|id| !self.names.values().any(|named| named == id)));
+        // Those that are to be forgotten have no name any more.
+        order.extend(self.watchers.values().filter(|w| w.goal == Goal::Gone).map(|w| w.id));
         for id in order {
             self.with(id, |w, _| w.want_down());
         }

@@ -1,7 +1,8 @@
 //! All watchers are started one after the other, in the order of their priority.
 //!
-//! The next watcher starts when the one before is active, has failed, or is in trouble: nobody's trouble delays
-//! another. For processes to become ready (`ready`) only watchers of a lower priority wait. Between two starts lies the `warmup_delay` of `[circus]`.
+//! The next watcher starts when the one before is active, has failed, or is in trouble: the trouble of one delays no
+//! other. For processes to become ready (`ready`) only watchers of a lower priority wait. Between two starts lies the
+//! `warmup_delay` of `[circus]`.
 
 use super::time::Time;
 use super::watcher::{Goal, Status, Watcher};
@@ -68,7 +69,7 @@ impl Arbiter {
 
     /// Starts the next watchers when their turn has come.
     pub(super) fn advance_startup(&mut self) {
-        // They start because somebody wanted that before, whatever is being handled now.
+        // They start because of an earlier order, whatever is being handled now.
         let cause = std::mem::take(&mut self.cx.cause);
         self.start_next();
         self.cx.cause = cause;

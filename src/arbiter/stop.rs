@@ -30,7 +30,8 @@ impl Watcher {
         cx.log(level, format!("{}: process {pid} (wid {wid}) {what}", self.config.name));
     }
 
-    /// A process is about to end, or has ended: nobody asks about it any more, nor waits for its successor.
+    /// A process is about to end, or has ended: nothing is asked about it any more, nor does it wait for its
+    /// successor.
     fn leave(&mut self, wid: u32, cx: &mut Cx) {
         self.end_spawn_of(wid, cx);
         if let Some(run) = self.run_mut() {
@@ -49,8 +50,8 @@ impl Watcher {
         self.ask(wid, None, self.config.options.graceful_timeout, cx);
     }
 
-    /// Asks a process to end by `signum`, or in the watcher's own way; it gets SIGKILL `timeout` seconds later, or at the time that an earlier
-    /// order has set, whichever comes first.
+    /// Asks a process to end by `signum`, or in the watcher's own way; it gets SIGKILL `timeout` seconds later, or at
+    /// the time that an earlier order has set, whichever comes first.
     ///
     /// If before_signal is to be asked first, the timeout begins with its answer.
     pub(super) fn ask(&mut self, wid: u32, signum: Option<i32>, timeout: f64, cx: &mut Cx) {
@@ -160,7 +161,7 @@ impl Watcher {
         cx.log(Level::Info, format!("{name}: before_signal said no: {signal} is not sent to {pid}"));
     }
 
-    /// Who is to be ended together with a new process.
+    /// What is to be ended together with a new process.
     pub(super) fn followers(&self) -> Option<Whom> {
         match self.making().options.kill_mode.as_str() {
             "process" => None,
@@ -182,7 +183,7 @@ impl Watcher {
         self.tell(Hook::AfterSignal, about_signal(pid, SIGKILL), cx);
     }
 
-    /// Sends SIGKILL to all that were asked to end: somebody is in a hurry.
+    /// Sends SIGKILL to all that were asked to end: circus is in a hurry.
     pub(super) fn hurry(&mut self, cx: &mut Cx) {
         let (stop, rest) = (self.spares_processes(), self.waits_for(Then::Rest));
         if self.is_held_back() {
@@ -268,7 +269,7 @@ impl Watcher {
         }
     }
 
-    /// Who comes into the slot of a process that is gone.
+    /// What comes into the slot of a process that is gone.
     fn next_after(&mut self, process: &Process, cx: &mut Cx) -> Next {
         if !process.holds_slot() {
             return Next::Nobody;

@@ -13,7 +13,7 @@ use super::{Arbiter, Pid};
 /// How many failures to start in a row are enough to tell a client that waits.
 const ENOUGH: u32 = 5;
 
-/// How many may wait: as many as there may be connections. Whoever sends orders without end has its errors.
+/// How many may wait: as many as there may be connections. A client that sends orders without end has its errors.
 pub(super) const MOST_WAITING: usize = 4096;
 
 /// What a waiter waits for.
@@ -156,7 +156,7 @@ impl Watcher {
             .then(|| self.failed("cannot be started yet; circus goes on trying, the log says why"))
     }
 
-    /// Whether nobody need wait any longer for its start, or for that of what it waits for.
+    /// Whether to wait any longer for its start, or for that of what it waits for, is of no use.
     pub(super) fn is_hopeless(&self) -> bool {
         let hopeless =
             |chain: Chain| chain.failures >= ENOUGH || chain.failures > 0 && chain.last == Failure::Late;

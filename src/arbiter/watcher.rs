@@ -115,7 +115,7 @@ pub(super) struct DependencyState {
     pub(super) waits: Option<Box<str>>,
     /// It requires a watcher that is not there.
     pub(super) must_stop: bool,
-    /// It waits, and nobody starts what it requires.
+    /// It waits, and what it requires is not being started.
     pub(super) in_vain: bool,
     /// Others have to stop before it does.
     pub(super) followed: bool,

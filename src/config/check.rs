@@ -12,9 +12,10 @@ use super::ini::shorten;
 use super::model::{Config, Finding, Origins, Severity, WatcherConfig};
 use super::options::{CIRCUS, Range, Row, STREAM, Spec, WATCHER, find, global, stream, watcher};
 use super::stream::{StreamConfig, StreamKind};
+use super::syslog::{self, Syslog};
 use super::url::is_local;
 use super::value::{Kind, Value};
-use super::{expand, hooks, number, syslog, words};
+use super::{expand, hooks, number, words};
 
 /// Variables that are known when a process is spawned, besides those of options.
 const VARIABLES: &[&str] = &["wid", "use_fds"];
@@ -121,11 +122,10 @@ impl Checker {
         let place = (&config.origins, global::logoutput);
         match syslog::parse(url) {
             Err(why) => self.error(place, format!("`logoutput = {}`: {why}", shorten(url))),
-            Ok(found) => {
-                if let Some(name) = found.unknown {
-                    self.warn(place, format!("syslog has no facility `{}`; user is used", shorten(name)));
-                }
+            Ok(Syslog { unknown: Some(name), .. }) => {
+                self.warn(place, format!("syslog has no facility `{}`; user is used", shorten(name)));
             }
+            Ok(_) => {}
         }
     }
 
@@ -150,7 +150,7 @@ impl Checker {
     }
 
     fn hooks(&mut self, watcher: &WatcherConfig) {
-        for (name, (command, _)) in &watcher.hooks {
+        for (name, (command, _)) in watcher.hooks.iter() {
             let key = "hooks.".to_string() + name;
             let place = (&watcher.origins, key.as_str());
             let script = [".sh", ".py", ".pl", ".rb"].iter().any(|end| command.ends_with(end));
@@ -226,7 +226,7 @@ impl Checker {
         prefix: &str,
         heeds: impl Fn(&str) -> bool,
     ) {
-        for row in rows.iter().filter(|row| heeds(row.key)) {
+        for row in rows.iter().filter(|row| row.range.is_some() && heeds(row.key)) {
             let (key, value) = (prefix.to_string() + row.key, row.get(options));
             if let Some((range, instead)) = row.range.zip(row.instead(&value)) {
                 self.warn((origins, &key), counts_as(row, &key, &value, range, instead));

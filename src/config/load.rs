@@ -52,8 +52,7 @@ pub fn read(path: &str, files: &dyn Files, environ: &Names, cwd: &str) -> (Optio
     let mut values = Values::new(environ, findings);
     report_continued(&mut values, &continued);
     let config = build(&mut values, &sections);
-    let mut findings = values.findings;
-    findings = in_order(findings, &files);
+    let mut findings = in_order(values.findings, &files);
     // An option of [DEFAULT] is read once for each section.
     findings.dedup();
     (Some(config), findings)

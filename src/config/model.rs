@@ -195,10 +195,7 @@ pub enum Severity {
 impl Severity {
     /// The word that stands before the message.
     pub fn word(self) -> &'static str {
-        match self {
-            Severity::Fatal | Severity::Error => "error",
-            Severity::Warning => "warning",
-        }
+        if self == Severity::Warning { "warning" } else { "error" }
     }
 }
 

@@ -58,7 +58,7 @@ impl PluginConfig {
     /// What is wrong with its options, if it is such a plugin: the key, how bad it is, and what to say.
     pub fn builtin_problems(&self, builtin: Builtin) -> Vec<(&str, Severity, String)> {
         let mut problems = Vec::new();
-        for (key, text) in &self.free {
+        for (key, text) in self.free.iter() {
             let problem = builtin.problem("", key, text);
             problems.extend(problem.map(|(severity, why)| (key.as_str(), severity, why)));
         }

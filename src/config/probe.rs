@@ -49,7 +49,14 @@ impl Probe {
         let path = rest.strip_prefix("//").unwrap_or(rest);
         match kind {
             "notify" if rest.is_empty() => Ok(Probe::Notify),
-            "fd" => descriptor(rest).map(Probe::Fd),
+            "fd" => match number::whole(rest).filter(|number| DESCRIPTORS.contains(number)) {
+                Some(number) => Ok(Probe::Fd(number as i32)),
+                None => Err(format!(
+                    "has no number from {} to {} behind `fd:`",
+                    DESCRIPTORS.start(),
+                    DESCRIPTORS.end()
+                )),
+            },
             "log" if !rest.is_empty() => Ok(Probe::Log(rest.clone())),
             "after" => match number::parse(rest) {
                 Some(seconds) if seconds >= 0.0 => Ok(Probe::After(seconds)),
@@ -101,15 +108,12 @@ pub fn ready(text: &str) -> Result<(), String> {
 /// # Errors
 /// As [`Probe::parse`].
 pub fn health(text: &str) -> Result<(), String> {
-    if text.trim().is_empty() {
+    if text.trim().is_empty() || Probe::of_any(text)?.is_asked() {
         return Ok(());
     }
-    match Probe::of_any(text)?.is_asked() {
-        true => Ok(()),
-        false => Err("is no question that can be asked again, as tcp:HOST:PORT, unix:PATH, http:URL and \
-                      exec:COMMAND are; `watchdog` is for what a process says itself"
-            .into()),
-    }
+    Err("is no question that can be asked again, as tcp:HOST:PORT, unix:PATH, http:URL and exec:COMMAND are; \
+         `watchdog` is for what a process says itself"
+        .into())
 }
 
 /// Why a process cannot tell by this descriptor that it is ready, when so many sockets stand from 3 on.
@@ -122,14 +126,6 @@ pub fn collision(fd: i32, sockets: usize) -> Option<String> {
 /// The command of a probe, if it is one. Its variables are replaced when it is run.
 pub fn command(text: &str) -> Option<&str> {
     text.trim().strip_prefix("exec:").map(str::trim)
-}
-
-fn descriptor(text: &str) -> Result<i32, String> {
-    let number = number::whole(text).filter(|number| DESCRIPTORS.contains(number));
-    let number = number.and_then(|number| i32::try_from(number).ok());
-    number.ok_or_else(|| {
-        format!("has no number from {} to {} behind `fd:`", DESCRIPTORS.start(), DESCRIPTORS.end())
-    })
 }
 
 /// `http:URL` or `http:http://...`, and the URL alone.

@@ -62,7 +62,7 @@ impl Sections {
             return self.sections;
         }
         for section in &mut self.sections {
-            for (key, entry) in &defaults.entries {
+            for (key, entry) in defaults.entries.iter() {
                 section.entries.get_or_insert_with(key.clone(), || entry.clone());
             }
         }

@@ -15,7 +15,7 @@ pub fn from_bytes(bytes: &[u8]) -> String {
     for chunk in bytes.utf8_chunks() {
         let mut valid = chunk.valid();
         while !valid.is_ascii()
-            && let Some((at, c)) = valid.char_indices().find(|(_, c)| is_private(*c))
+            && let Some((at, c)) = valid.char_indices().find(|(_, c)| private(*c).is_some())
         {
             text.push_str(valid.get(..at).unwrap_or_default());
             push_bytes(&mut text, c.encode_utf8(&mut [0; 4]).as_bytes());
@@ -31,8 +31,9 @@ fn push_bytes(text: &mut String, bytes: &[u8]) {
     text.extend(bytes.iter().filter_map(|b| char::from_u32(BASE + u32::from(*b))));
 }
 
-fn is_private(c: char) -> bool {
-    (BASE..=BASE + 0xFF).contains(&u32::from(c))
+/// The number of a private character, if it is one.
+fn private(c: char) -> Option<u8> {
+    u32::from(c).checked_sub(BASE).and_then(|n| u8::try_from(n).ok())
 }
 
 /// A stand-in for the ASCII character `c`, which no text from [`from_bytes`] holds.
@@ -45,8 +46,7 @@ pub fn unhide(text: &str) -> String {
     if text.is_ascii() {
         return text.into();
     }
-    let ascii = |c| u32::from(c).checked_sub(BASE).filter(|n| *n < 0x80).and_then(char::from_u32);
-    text.chars().map(|c| ascii(c).unwrap_or(c)).collect()
+    text.chars().map(|c| private(c).filter(u8::is_ascii).map_or(c, char::from)).collect()
 }
 
 /// The bytes that `text` stands for.
@@ -66,7 +66,7 @@ pub fn to_bytes(text: &str) -> Cow<'_, [u8]> {
 
 /// The byte that a private character stands for.
 fn byte_of(c: char) -> Option<u8> {
-    u32::from(c).checked_sub(BASE).filter(|n| (0x80..=0xFF).contains(n)).and_then(|n| u8::try_from(n).ok())
+    private(c).filter(|byte| !byte.is_ascii())
 }
 
 /// At most so many characters of a text; dots tell that there are more.

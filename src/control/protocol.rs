@@ -127,11 +127,7 @@ fn request(message: &Map) -> Result<Request, Refusal> {
 
 /// The line of a request; the client's side of [`decode`].
 pub fn encode_request(command: &str, properties: &Map) -> Vec<u8> {
-    let mut line = Line::new();
-    line.key("command", &command.into());
-    line.open_key("properties");
-    line.object(properties);
-    line.end()
+    line(&[("command", &command.into())], Some(("properties", properties)), None)
 }
 
 /// The line that answers an order. `time` is in seconds since 1970.
@@ -142,12 +138,11 @@ pub fn encode_reply(id: &Id, reply: &Reply, time: f64) -> Vec<u8> {
 /// The line that answers a question: `keys` stand in Circus's envelope, and replace what they have in common with
 /// it (`status NAME` answers with a `status` of its own).
 pub fn encode_answer(id: &Id, keys: &Map, time: f64) -> Vec<u8> {
-    let mut line = Line::new();
-    line.key("status", keys.get("status").unwrap_or(&"ok".into()));
-    line.key("time", &time.into());
-    keys.iter().filter(|(key, _)| key.as_str() != "status").for_each(|(key, value)| line.key(key, value));
-    line.id(id);
-    line.end()
+    let (ok, time) = ("ok".into(), time.into());
+    let mut members = vec![("status", keys.get("status").unwrap_or(&ok)), ("time", &time)];
+    let others = keys.iter().filter(|(key, _)| key.as_str() != "status");
+    members.extend(others.map(|(key, value)| (key.as_str(), value)));
+    line(&members, None, Some(id))
 }
 
 /// The line that answers a question, or refuses a request.
@@ -156,23 +151,20 @@ pub fn encode_outcome(id: &Id, outcome: Result<Map, Refusal>, time: f64) -> Vec<
         Ok(keys) => return encode_answer(id, &keys, time),
         Err(refusal) => refusal,
     };
-    let mut line = Line::new();
-    line.key("status", &"error".into());
-    line.key("reason", &reason.into());
-    line.key("tb", &Json::Null);
-    line.key("time", &time.into());
-    line.key("errno", &(errno as u8).into());
-    line.id(id);
-    line.end()
+    let (status, reason, errno) = ("error".into(), reason.into(), (errno as u8).into());
+    let members = [
+        ("status", &status),
+        ("reason", &reason),
+        ("tb", &Json::Null),
+        ("time", &time.into()),
+        ("errno", &errno),
+    ];
+    line(&members, None, Some(id))
 }
 
 /// The line that tells an event.
 pub fn encode_event(topic: &str, data: &Map) -> Vec<u8> {
-    let mut line = Line::new();
-    line.key("topic", &topic.into());
-    line.open_key("data");
-    line.object(data);
-    line.end()
+    line(&[("topic", &topic.into())], Some(("data", data)), None)
 }
 
 /// What a reply has besides the envelope.
@@ -205,38 +197,29 @@ fn pids(pids: &[Pid]) -> Json {
     pids.iter().copied().collect()
 }
 
-/// An object that is being written as one line. Writing to memory cannot fail: keys are text, and numbers finite.
-struct Line(Vec<u8>);
-
-impl Line {
-    fn new() -> Line {
-        Line(Vec::with_capacity(128))
+/// An object as one line: members in this order, one that is an object, and the id.
+fn line(members: &[(&str, &Json)], object: Option<(&str, &Map)>, id: Option<&Id>) -> Vec<u8> {
+    let mut line = Vec::with_capacity(128);
+    let open = |line: &mut Vec<u8>, key: &str| {
+        line.push(if line.is_empty() { b'{' } else { b',' });
+        // Writing to memory cannot fail: keys are text, and numbers finite.
+        let _ = serde_json::to_writer(&mut *line, key);
+        line.push(b':');
+    };
+    for (key, value) in members {
+        open(&mut line, key);
+        let _ = serde_json::to_writer(&mut line, value);
     }
-
-    fn open_key(&mut self, key: &str) {
-        self.0.push(if self.0.is_empty() { b'{' } else { b',' });
-        let _ = serde_json::to_writer(&mut self.0, key);
-        self.0.push(b':');
+    if let Some((key, map)) = object {
+        open(&mut line, key);
+        let _ = serde_json::to_writer(&mut line, map);
     }
-
-    fn key(&mut self, key: &str, value: &Json) {
-        self.open_key(key);
-        let _ = serde_json::to_writer(&mut self.0, value);
+    if let Some(id) = id {
+        open(&mut line, "id");
+        line.extend_from_slice(id.0.as_bytes());
     }
-
-    fn id(&mut self, id: &Id) {
-        self.open_key("id");
-        self.0.extend_from_slice(id.0.as_bytes());
-    }
-
-    fn object(&mut self, map: &Map) {
-        let _ = serde_json::to_writer(&mut self.0, map);
-    }
-
-    fn end(mut self) -> Vec<u8> {
-        self.0.extend_from_slice(b"}\n");
-        self.0
-    }
+    line.extend_from_slice(b"}\n");
+    line
 }
 
 #[cfg(test)]

@@ -150,7 +150,7 @@ impl Log {
         self.shown = !line.is_empty();
         self.destination.write(text.as_bytes(), Instant::now());
         if !self.shown {
-            self.destination.begin_line();
+            self.destination.open_line.set(false); // it was taken away again
         }
     }
 
@@ -202,7 +202,7 @@ impl Log {
         line.push('\n');
         if std::mem::take(&mut self.shown) {
             line.insert_str(0, CLEAR);
-        } else if self.destination.ends_within_line() {
+        } else if self.destination.open_line.get() {
             line.insert(0, '\n'); // behind what a process has begun
         }
         self.destination.write(line.as_bytes(), now);

@@ -2,20 +2,7 @@
 
 use super::part::Part;
 use crate::host::processes::Processes;
-use crate::parts::clients::Clients;
-#[cfg(feature = "helpers")]
-use crate::parts::helpers::Helpers;
-use crate::parts::manager_notify::ManagerNotify;
-#[cfg(feature = "health")]
-use crate::parts::notify_socket::NotifySocket;
-#[cfg(feature = "plugins")]
-use crate::parts::plugins::run::Builtins;
-#[cfg(feature = "health")]
-use crate::parts::probes::Probes;
-use crate::parts::shutdown_progress::ShutdownProgress;
-use crate::parts::sockets::Sockets;
-use crate::parts::streams::Streams;
-use crate::parts::surveys::Surveys;
+use crate::parts;
 
 macro_rules! registry {
     ($($(#[$built:meta])* $name:ident: $part:ty,)*) => {
@@ -42,18 +29,18 @@ macro_rules! registry {
 
 registry! {
     #[cfg(feature = "health")]
-    notify_socket: NotifySocket,
+    notify_socket: parts::notify_socket::NotifySocket,
     processes: Processes,
-    sockets: Sockets,
-    streams: Streams,
+    sockets: parts::sockets::Sockets,
+    streams: parts::streams::Streams,
     #[cfg(feature = "health")]
-    probes: Probes,
+    probes: parts::probes::Probes,
     #[cfg(feature = "helpers")]
-    helpers: Helpers,
-    surveys: Surveys,
-    clients: Clients,
+    helpers: parts::helpers::Helpers,
+    surveys: parts::surveys::Surveys,
+    clients: parts::clients::Clients,
     #[cfg(feature = "plugins")]
-    builtins: Builtins,
-    manager: ManagerNotify,
-    shutdown_progress: ShutdownProgress,
+    builtins: parts::plugins::run::Builtins,
+    manager: parts::manager_notify::ManagerNotify,
+    shutdown_progress: parts::shutdown_progress::ShutdownProgress,
 }

@@ -19,8 +19,6 @@ use crate::arbiter::watcher::Watcher;
 use crate::config::options::CircusOptions;
 use crate::control::{Refusal, answers};
 use crate::host::spawn_template::Offered;
-#[cfg(feature = "plugins")]
-use crate::parts::plugins::run::Builtins;
 use crate::parts::sockets::Bound;
 use crate::parts::streams::ring::Rings;
 use std::os::fd::BorrowedFd;
@@ -47,7 +45,7 @@ pub struct View<'a> {
     pub clients: usize,
     /// The plugins that are part of circus.
     #[cfg(feature = "plugins")]
-    pub builtins: &'a Builtins,
+    pub builtins: &'a crate::parts::plugins::run::Builtins,
 }
 
 impl View<'_> {

@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Code lines of each folder, without comments, blank lines and tests. They may be exceeded by a twentieth.
 const BUDGETS: &[(&str, usize)] = &[
-    ("arbiter", 5_160),
+    ("arbiter", 4_700),
     ("cli", 3_100),
-    ("config", 4_110),
+    ("config", 4_100),
     ("control", 2_500),
-    ("host", 3_420),
-    ("parts", 8_390),
+    ("host", 3_600),
+    ("parts", 7_600),
     ("reactor", 1_300),
-    ("sys", 2_330),
+    ("sys", 2_700),
     ("views", 910),
     // The files beside the folders.
     ("", 300),

@@ -38,7 +38,7 @@ impl World {
 pub(super) fn check(watcher: &Watcher) {
     let unready = watcher.processes().filter(|p| p.runs() && !p.is_ready()).count();
     assert_eq!(watcher.ready() + unready, watcher.processes.running(), "{}", watcher.config.name);
-    if matches!(watcher.run().reload, Some(Reload::Draining { .. })) {
+    if matches!(watcher.run().reload, Some(Reload::Draining)) {
         let waits = |p: &&super::super::process::Process| p.replaces().is_some();
         assert_eq!(watcher.processes().filter(waits).count(), 0, "a successor in a reload");
     }

@@ -63,7 +63,8 @@ impl Page<'_> {
             }
             _ => {
                 let begin = self.text.len();
-                self.value(&names(&watcher.environment(self.environ)));
+                let env = watcher.environment(self.environ);
+                self.value(&mapping(env.into_iter().map(|(name, value)| (name, value.into()))));
                 let text = self.text.get(begin..).unwrap_or_default().to_vec();
                 self.environment = Some((Rc::clone(own), copies, text));
             }
@@ -86,7 +87,7 @@ impl Page<'_> {
 
     /// The options that no table has.
     fn free<S>(&mut self, rows: &'static [Row<S>], free: &Names, taken: &[&str]) {
-        for (key, value) in free {
+        for (key, value) in free.iter() {
             if !taken.contains(&key.as_str()) && options::find(rows, key).is_none() {
                 self.pair(key, &value.as_str().into());
             }
@@ -143,10 +144,6 @@ impl Page<'_> {
 fn stream(stream: Option<&StreamConfig>) -> Json {
     let entries = stream.map(StreamConfig::entries).unwrap_or_default();
     mapping(entries.into_iter().map(|(key, value)| (key.to_string(), answers::json(&value))))
-}
-
-fn names(names: &Names) -> Json {
-    mapping(names.iter().map(|(name, value)| (name.clone(), value.as_str().into())))
 }
 
 fn mapping(mut pairs: impl Iterator<Item = (String, Json)>) -> Json {

@@ -9,15 +9,14 @@ use crate::config::include::{join, tidy};
 use crate::config::ini::{excerpt, shorten};
 use crate::config::options::{self, global, socket, watcher};
 use crate::config::{
-    Config, Files, Finding, Names, Origins, PluginConfig, PluginKind, SocketConfig, StreamKind,
-    WatcherConfig, plugin, words,
+    Config, Files, Finding, Names, Origins, PluginConfig, PluginKind, SocketConfig, WatcherConfig, plugin,
+    words,
 };
 use crate::control::endpoint::{self, Around, Place};
 use crate::host::spawn_template::DEFAULT_PATH;
-#[cfg(feature = "plugins")]
-use crate::parts::plugins::wrong_expression;
 use crate::parts::streams::log_match::wrong_line;
-use crate::parts::streams::syslog::Address;
+#[cfg(feature = "logs")]
+use crate::{config::StreamKind, parts::streams::syslog::Address};
 
 use crate::sorted::Sorted;
 use std::io::ErrorKind;
@@ -97,8 +96,11 @@ impl System<'_> {
             if let Some(path) = stream.file() {
                 self.parent((origins, &format!("{which}.filename")), path);
             }
-            let address = stream.options.address.as_deref().filter(|address| is_settled(address));
-            if let (StreamKind::Syslog, Err(why)) = (stream.kind(), Address::of(address)) {
+            #[cfg(feature = "logs")]
+            if stream.kind() == StreamKind::Syslog
+                && let address = stream.options.address.as_deref()
+                && let Err(why) = Address::of(address.filter(|address| is_settled(address)))
+            {
                 self.found.error((origins, &format!("{which}.address")), why);
             }
         }
@@ -146,10 +148,9 @@ impl System<'_> {
                     self.found.error((&plugin.origins, options::plugin::class), message);
                 }
             }
-            Some(PluginKind::Builtin(_)) =>
-            {
+            Some(PluginKind::Builtin(_)) => {
                 #[cfg(feature = "plugins")]
-                if let Some((key, why)) = wrong_expression(plugin) {
+                if let Some((key, why)) = crate::parts::plugins::wrong_expression(plugin) {
                     self.found.error((&plugin.origins, key), format!("{key} = {why}"));
                 }
             }
@@ -189,7 +190,7 @@ impl System<'_> {
         }
         let mut circus = WatcherConfig { origins: watcher.origins.clone(), ..WatcherConfig::default() };
         circus.options.copy_env = true;
-        for (name, (command, _)) in &watcher.hooks {
+        for (name, (command, _)) in watcher.hooks.iter() {
             let is_program = NAMES.contains(&name.as_str()) && !is_python(command);
             if let Some(program) = first(command).filter(|_| is_program) {
                 self.runs((&circus, &format!("hooks.{name}")), &program, Some(self.cwd), "circus");

@@ -1,7 +1,7 @@
 //! The screen of `circus top`: waits for keys, events and the next second, and draws.
 
 use super::model::{Model, Subject};
-use super::view::{Line, Screen, Style, fit};
+use super::view::{HEADING, Line, PLAIN, Screen, Style, fit};
 use super::{Choice, details};
 use crate::cli::ctl::client::{Connection, Trouble};
 use crate::cli::keys::{self, Key};
@@ -333,7 +333,7 @@ impl Live<'_> {
         }
         for (row, line) in lines.iter().enumerate() {
             if self.drawn.get(row) != Some(line) {
-                let (before, behind) = self.codes(line.0);
+                let (before, behind) = codes(line.0, self.colour);
                 out.push_str(&format!("\x1b[{};1H{before}{}{behind}", row + 1, plain(&line.1)));
             }
         }
@@ -344,16 +344,13 @@ impl Live<'_> {
             let _ = stdout.write_all(&text::to_bytes(&out)).and_then(|()| stdout.flush());
         }
     }
+}
 
-    fn codes(&self, style: Style) -> (&'static str, &'static str) {
-        match (style, self.colour) {
-            (Style::Plain, _) | (Style::Bad, false) => ("", ""),
-            (Style::Heading, _) => ("\x1b[1m", "\x1b[0m"),
-            (Style::Bad, true) => ("\x1b[31m", "\x1b[0m"),
-            (Style::SelectedBad, true) => ("\x1b[7;31m", "\x1b[0m"),
-            (Style::Selected | Style::SelectedBad, _) => ("\x1b[7m", "\x1b[0m"),
-        }
-    }
+/// What turns a style on, and off again.
+fn codes(style: Style, colour: bool) -> (String, &'static str) {
+    let parts = [(style.heading, "1"), (style.selected, "7"), (style.bad && colour, "31")];
+    let on: Vec<&str> = parts.into_iter().filter_map(|(holds, code)| holds.then_some(code)).collect();
+    if on.is_empty() { (String::new(), "") } else { (format!("\x1b[{}m", on.join(";")), "\x1b[0m") }
 }
 
 /// By how many lines a key moves on a screen of so many rows.
@@ -374,13 +371,13 @@ fn step(key: Key, rows: usize) -> Option<isize> {
 fn pane_lines(pane: &Pane, lines: &[String], from_end: usize, (rows, columns): (usize, usize)) -> Vec<Line> {
     let what = if pane.command == "why" { "why" } else { "output" };
     let of = pane.pid.map_or(String::new(), |pid| format!(", process {pid}"));
-    let mut shown = vec![(Style::Heading, format!("{}{of}: {what}", plain(&pane.watcher)))];
+    let mut shown = vec![(HEADING, format!("{}{of}: {what}", plain(&pane.watcher)))];
     let room = rows.saturating_sub(2);
     let end = lines.len().saturating_sub(from_end);
     let wrapped = wrap(lines.get(..end).unwrap_or_default(), columns);
-    shown.extend(wrapped.into_iter().rev().take(room).rev().map(|line| (Style::Plain, line)));
+    shown.extend(wrapped.into_iter().rev().take(room).rev().map(|line| (PLAIN, line)));
     shown.resize(rows.saturating_sub(1), Line::default());
-    shown.push((Style::Plain, "any other key goes back; arrows and pages move".into()));
+    shown.push((PLAIN, "any other key goes back; arrows and pages move".into()));
     shown.into_iter().take(rows).map(|(style, line)| (style, fit(&line, columns))).collect()
 }
 

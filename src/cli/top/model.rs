@@ -82,28 +82,13 @@ pub struct Row {
     pub running: usize,
 }
 
-/// A socket.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Socket {
-    /// Its name.
-    pub name: String,
-    /// Where it is bound.
-    pub address: String,
-    /// How many connections wait.
-    pub waiting: Option<i64>,
-    /// How many may.
-    pub limit: Option<i64>,
-    /// How many were dropped.
-    pub drops: Option<i64>,
-}
-
 /// The last look.
 #[derive(Debug, Default)]
 pub struct Model {
     /// Watchers, each with its processes behind it, in the order of `status`.
     groups: Vec<(Row, Vec<Row>)>,
-    /// The sockets, those with the longest queues first.
-    pub sockets: Vec<Socket>,
+    /// The sockets as `status` tells them, those with the longest queues first.
+    pub sockets: Vec<Json>,
     /// circus itself: no watcher, and no name.
     pub own: Option<Row>,
     /// Processor time of each process at the last look, and when that was.
@@ -138,8 +123,9 @@ impl Model {
         let watchers = members(at(reply, "watchers"));
         let groups = watchers.map(|(name, watcher)| group(name, watcher, &mut percent)).collect();
         let own = reply.get("circus").map(|own| process("", own, percent(own)));
-        self.sockets = items(at(reply, "sockets")).map(socket).collect();
-        sort_by(&mut self.sockets, |a, b| (b.waiting, &a.name) < (a.waiting, &b.name));
+        self.sockets = items(at(reply, "sockets")).cloned().collect();
+        let waiting = |socket: &Json| at(socket, "waiting").as_i64();
+        sort_by(&mut self.sockets, |a, b| (waiting(b), word(a, "name")) < (waiting(a), word(b, "name")));
         (self.groups, self.own, self.before, self.at) = (groups, own, seen, now);
     }
 
@@ -224,16 +210,6 @@ fn process(watcher: &str, process: &Json, cpu: f64) -> Row {
     }
 }
 
-fn socket(socket: &Json) -> Socket {
-    Socket {
-        name: word(socket, "name").into(),
-        address: word(socket, "address").into(),
-        waiting: at(socket, "waiting").as_i64(),
-        limit: at(socket, "limit").as_i64(),
-        drops: at(socket, "drops").as_i64(),
-    }
-}
-
 fn integer(of: &Json) -> i64 {
     of.as_i64().unwrap_or(0)
 }
@@ -276,7 +252,7 @@ pub(super) mod tests {
         let rows = model.rows(&Choice::default());
         assert_eq!((rows[1].cpu, rows[2].cpu, rows[3].cpu), (75.0, 50.0, 25.0));
         assert_eq!((rows[1].memory, rows[1].running), (9 << 20, 2));
-        assert_eq!((model.counts(), model.sockets[0].name.as_str()), ((2, 1, 2), "b"));
+        assert_eq!((model.counts(), word(&model.sockets[0], "name")), ((2, 1, 2), "b"));
     }
 
     #[test]

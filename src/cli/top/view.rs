@@ -1,25 +1,27 @@
 //! What `circus top` shows, as lines for a screen of a given size, or for no screen at all. Pure.
 
-use super::model::{Choice, Key, Model, Row, Socket, Subject};
+use super::model::{Choice, Key, Model, Row, Subject};
 use crate::config::number;
 use crate::control::overview::{duration, size};
 use crate::control::plain::{columns as taken, cut, plain};
+use crate::control::{at, word};
+use serde_json::Value as Json;
 
 /// How a line stands out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Style {
-    /// Not at all.
-    #[default]
-    Plain,
-    /// The headings.
-    Heading,
-    /// What the keys act on.
-    Selected,
+pub struct Style {
+    /// It is a heading.
+    pub heading: bool,
+    /// It is what the keys act on.
+    pub selected: bool,
     /// Something is wrong.
-    Bad,
-    /// Both.
-    SelectedBad,
+    pub bad: bool,
 }
+
+/// The style of text that does not stand out.
+pub const PLAIN: Style = Style { heading: false, selected: false, bad: false };
+/// That of headings.
+pub const HEADING: Style = Style { heading: true, ..PLAIN };
 
 /// A line of the screen.
 pub type Line = (Style, String);
@@ -52,8 +54,8 @@ impl Screen {
     /// All lines of a screen with so many rows and columns.
     pub fn draw(&mut self, model: &Model, (rows, columns): (usize, usize)) -> Vec<Line> {
         let chosen = format!("{}   {}", counts(model), self.chosen());
-        let mut lines = vec![(Style::Plain, summary(model)), (Style::Plain, chosen)];
-        lines.push((Style::Heading, heading(columns, self.choice.key)));
+        let mut lines = vec![(PLAIN, summary(model)), (PLAIN, chosen)];
+        lines.push((HEADING, heading(columns, self.choice.key)));
         let sockets = model.sockets.len().min(rows / 4);
         let below = if sockets > 0 { sockets + 1 } else { 0 };
         let room = rows.saturating_sub(lines.len() + below + 1).max(1);
@@ -61,23 +63,19 @@ impl Screen {
         self.keep_in_sight(&shown, room);
         let end = lines.len() + room;
         for row in shown.iter().skip(self.first).take(room) {
-            let style = match (self.selected.as_ref() == Some(&row.subject), row.fault.is_some()) {
-                (false, false) => Style::Plain,
-                (false, true) => Style::Bad,
-                (true, false) => Style::Selected,
-                (true, true) => Style::SelectedBad,
-            };
+            let selected = self.selected.as_ref() == Some(&row.subject);
+            let style = Style { selected, bad: row.fault.is_some(), ..PLAIN };
             lines.push((style, line(row, columns)));
         }
         lines.resize(end, Line::default());
         if sockets > 0 {
             // No wider than what stands above them, so that eyes need not wander.
             let columns = names(columns) + OTHERS;
-            lines.push((Style::Heading, socket_heading(sockets, model.sockets.len(), columns)));
-            lines.extend(model.sockets.iter().take(sockets).map(|s| (Style::Plain, socket_line(s, columns))));
+            lines.push((HEADING, socket_heading(sockets, model.sockets.len(), columns)));
+            lines.extend(model.sockets.iter().take(sockets).map(|s| (PLAIN, socket_line(s, columns))));
         }
         let help = if columns < HELP.len() { SHORT_HELP } else { HELP };
-        lines.push((Style::Plain, self.bottom.clone().unwrap_or_else(|| help.into())));
+        lines.push((PLAIN, self.bottom.clone().unwrap_or_else(|| help.into())));
         let mut fitted: Vec<Line> =
             lines.into_iter().map(|(style, line)| (style, fit(&line, columns))).collect();
         // The last line is the one for questions, however small the screen is.
@@ -212,10 +210,10 @@ fn socket_heading(shown: usize, all: usize, columns: usize) -> String {
     socket_columns(&name, "ADDRESS", ["WAITING", "BACKLOG", "DROPS"].map(String::from), columns)
 }
 
-fn socket_line(socket: &Socket, columns: usize) -> String {
-    let number = |value: Option<i64>| value.map_or("-".into(), |value| value.to_string());
-    let numbers = [number(socket.waiting), number(socket.limit), number(socket.drops)];
-    socket_columns(&plain(&socket.name), &plain(&socket.address), numbers, columns)
+fn socket_line(socket: &Json, columns: usize) -> String {
+    let number = |key| at(socket, key).as_i64().map_or("-".into(), |number| number.to_string());
+    let (name, address) = (plain(word(socket, "name")), plain(word(socket, "address")));
+    socket_columns(&name, &address, ["waiting", "limit", "drops"].map(number), columns)
 }
 
 fn socket_columns(name: &str, address: &str, [waiting, limit, drops]: [String; 3], columns: usize) -> String {
@@ -279,7 +277,8 @@ mod tests {
         );
         assert!(shown[23].starts_with("q quit") && shown[23].ends_with("w why"));
         let styles: Vec<Style> = lines.iter().map(|(style, _)| *style).collect();
-        assert_eq!(styles[2..5], [Style::Heading, Style::Selected, Style::Bad]);
+        let (selected, bad) = (Style { selected: true, ..PLAIN }, Style { bad: true, ..PLAIN });
+        assert_eq!(styles[2..5], [HEADING, selected, bad]);
     }
 
     #[test]
@@ -307,7 +306,7 @@ mod tests {
         assert_eq!(screen.selected, Some(Subject { watcher: "web".into(), pid: Some(11) }));
         screen.choice.key = Key::Cpu;
         let lines = screen.draw(&model, (6, 80));
-        let selected = lines.iter().find(|(style, _)| *style == Style::Selected).unwrap();
+        let selected = lines.iter().find(|(style, _)| style.selected).unwrap();
         assert!(selected.1.contains("pid 11"), "{lines:?}");
         screen.go(&model, 100);
         assert_eq!(screen.selected.as_ref().unwrap().watcher, "clock");

@@ -11,7 +11,7 @@ impl Checker {
     pub(super) fn flapping(&mut self, watcher: &WatcherConfig, plugins: &[PluginConfig]) {
         let wanted = Some(PluginKind::Builtin(Builtin::Flapping));
         let is_there = plugins.iter().any(|plugin| plugin.kind() == wanted);
-        for (key, text) in &watcher.free {
+        for (key, text) in watcher.free.iter() {
             let Some(option) = key.strip_prefix("flapping.") else { continue };
             let place = (&watcher.origins, key.as_str());
             if let Some((_, why)) = Builtin::Flapping.problem("flapping.", option, text) {

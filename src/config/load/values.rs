@@ -100,7 +100,7 @@ impl<'a> Values<'a> {
         kept: (&mut S, &mut Names),
     ) {
         let (options, free) = kept;
-        for (key, entry) in &section.entries {
+        for (key, entry) in section.entries.iter() {
             if key == families::NAME && place != Place::Circus {
                 let message = "`name` has no effect here: the name is that of the section";
                 self.warn(&entry.origin, message.into());
@@ -123,7 +123,9 @@ impl<'a> Values<'a> {
     /// The value of an option. The error is the text that could not be used; its finding has been made.
     fn convert(&mut self, row: &Spec, default: &dyn Fn() -> Value, entry: &Entry) -> Result<Value, String> {
         let text = self.expanded(entry, row.expand);
-        let is_none = text.is_empty() && may_be_empty(row) && default() == Value::None;
+        // Options for which Circus takes an empty value as none.
+        let is_text = matches!(row.kind, Kind::Text | Kind::Id | Kind::Octal | Kind::Signals | Kind::Codes);
+        let is_none = text.is_empty() && (is_text || !row.strict) && default() == Value::None;
         let value = if is_none { Ok(Value::None) } else { row.kind.parse(&text) };
         match value.and_then(|value| row.fits(&value).map(|()| value)) {
             Ok(value) => {
@@ -225,11 +227,6 @@ impl<'a> Values<'a> {
             self.warn(&entry.origin, message.into());
         }
     }
-}
-
-/// Options for which Circus takes an empty value as none.
-fn may_be_empty(row: &Spec) -> bool {
-    matches!(row.kind, Kind::Text | Kind::Id | Kind::Octal | Kind::Signals | Kind::Codes) || !row.strict
 }
 
 /// The beginning of `text` that may be a signal: a word with an optional `+N`.

@@ -216,14 +216,14 @@ impl Part for Builtins {
 
     /// Tells all plugins, also of what happens to one of themselves.
     fn published(&mut self, watcher: &str, what: &Published, cx: &mut Cx<'_>) {
-        let own = cx.arbiter.find(watcher).filter(|watcher| watcher.config.is_builtin());
+        let ends_or_begins = matches!(what, Published::Start | Published::Stop);
+        let own = ends_or_begins.then(|| cx.arbiter.find(watcher)).flatten();
+        let own = own.filter(|watcher| watcher.config.is_builtin());
         if let (Some(own), Published::Start) = (own, what) {
             self.begin(own, cx);
         }
-        if !self.running.is_empty() {
-            for id in self.ids(&|_| true) {
-                self.tell(id, Input::Event(watcher, what), cx);
-            }
+        for id in self.ids(&|_| true) {
+            self.tell(id, Input::Event(watcher, what), cx);
         }
         if let (Some(own), Published::Stop) = (own, what) {
             self.end(own.id, cx);

@@ -8,34 +8,32 @@ pub struct Backlog {
     pub bytes: VecDeque<u8>,
     /// How many bytes may wait.
     pub limit: usize,
-    /// The queue begins within a line whose beginning has been written: that line's rest is not dropped, else the
-    /// next line would be joined to it.
-    torn: bool,
     /// How many lines were dropped, where a part of one counts as one, and how many bytes.
     pub lost: (u64, u64),
 }
 
 impl Backlog {
-    /// An empty queue for `limit` bytes. `torn`: the last byte that was written did not end a line.
-    pub fn new(limit: usize, torn: bool) -> Self {
-        Backlog { bytes: VecDeque::new(), limit, torn, lost: (0, 0) }
+    /// An empty queue for `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Backlog { bytes: VecDeque::new(), limit, lost: (0, 0) }
     }
 
-    /// Adds bytes at the end, and drops from the beginning what is then too much. True when that was the first
-    /// loss.
-    pub fn push(&mut self, bytes: &[u8]) -> bool {
+    /// Adds bytes at the end, and drops from the beginning what is then too much. `torn`: the queue begins within a line
+    /// whose beginning has been written; that line's rest is not dropped, else the next line would be joined to it. True
+    /// when that was the first loss.
+    pub fn push(&mut self, bytes: &[u8], torn: bool) -> bool {
         self.bytes.extend(bytes);
         let excess = self.bytes.len().saturating_sub(self.limit);
         let complete = self.lost.1 == 0;
         if excess > 0 {
-            self.drop_lines(excess);
+            self.drop_lines(excess, torn);
         }
         complete && self.lost.1 > 0
     }
 
     /// Drops lines from the beginning, at least `excess` bytes of them. Where there are no lines, bytes go.
-    fn drop_lines(&mut self, excess: usize) {
-        let start = if self.torn { self.line_end(0).unwrap_or(0) } else { 0 };
+    fn drop_lines(&mut self, excess: usize, torn: bool) {
+        let start = if torn { self.line_end(0).unwrap_or(0) } else { 0 };
         let least = start.saturating_add(excess);
         let end = self.line_end(least - 1).unwrap_or(least).min(self.bytes.len());
         let gone = self.bytes.drain(start.min(end)..end);
@@ -47,13 +45,6 @@ impl Backlog {
     fn line_end(&self, from: usize) -> Option<usize> {
         let rest = self.bytes.iter().skip(from);
         rest.into_iter().position(|byte| *byte == b'\n').map(|n| from + n + 1)
-    }
-
-    /// Forgets the first `n` bytes: they have been written.
-    pub fn consume(&mut self, n: usize) {
-        if let Some(last) = self.bytes.drain(..n.min(self.bytes.len())).next_back() {
-            self.torn = last != b'\n';
-        }
     }
 }
 
@@ -67,36 +58,36 @@ mod tests {
 
     #[test]
     fn the_oldest_whole_lines_go_first() {
-        let mut backlog = Backlog::new(12, false);
-        backlog.push(b"one\ntwo\n");
+        let mut backlog = Backlog::new(12);
+        backlog.push(b"one\ntwo\n", false);
         assert_eq!((text(&backlog).as_str(), backlog.lost), ("one\ntwo\n", (0, 0)));
-        backlog.push(b"three\n");
+        backlog.push(b"three\n", false);
         assert_eq!(text(&backlog), "two\nthree\n");
         assert_eq!(backlog.lost, (1, 4));
-        backlog.push(b"fourteen\n");
+        backlog.push(b"fourteen\n", false);
         assert_eq!(text(&backlog), "fourteen\n");
         assert_eq!(backlog.lost, (3, 14));
     }
 
     #[test]
     fn the_rest_of_a_line_that_was_begun_is_kept() {
-        let mut backlog = Backlog::new(12, false);
-        backlog.push(b"one\ntwo\nsix\n");
-        backlog.consume(2);
-        backlog.push(b"ten\n");
+        let mut backlog = Backlog::new(12);
+        backlog.push(b"one\ntwo\nsix\n", false);
+        backlog.bytes.drain(..2);
+        backlog.push(b"ten\n", true);
         assert_eq!(text(&backlog), "e\nsix\nten\n");
         assert_eq!(backlog.lost, (1, 4));
-        let mut backlog = Backlog::new(6, true);
-        backlog.push(b"rest\nnext\n");
+        let mut backlog = Backlog::new(6);
+        backlog.push(b"rest\nnext\n", true);
         assert_eq!(text(&backlog), "rest\n");
     }
 
     #[test]
     fn without_lines_the_newest_bytes_are_kept() {
         for torn in [false, true] {
-            let mut backlog = Backlog::new(4, torn);
-            backlog.push(b"abcdefgh");
-            backlog.push(b"i");
+            let mut backlog = Backlog::new(4);
+            backlog.push(b"abcdefgh", torn);
+            backlog.push(b"i", torn);
             assert_eq!(text(&backlog), "fghi");
             assert_eq!(backlog.lost.1, 5);
         }
@@ -105,16 +96,16 @@ mod tests {
     #[test]
     fn what_is_written_and_what_is_lost_is_all_there_was() {
         let mut seed = 7_u64;
-        let mut backlog = Backlog::new(100, false);
-        let (mut given, mut written) = (0, 0);
+        let mut backlog = Backlog::new(100);
+        let (mut given, mut written, mut torn) = (0, 0, false);
         for _ in 0..5000 {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let (n, newline, out) = ((seed >> 33) % 60, (seed >> 41) % 5, (seed >> 50) as usize % 40);
             let piece: Vec<u8> = (0..n).map(|i| if i % 5 == newline { b'\n' } else { b'x' }).collect();
             given += piece.len();
-            backlog.push(&piece);
+            backlog.push(&piece, torn);
             let n = out.min(backlog.bytes.len());
-            backlog.consume(n);
+            torn = backlog.bytes.drain(..n).next_back().map_or(torn, |last| last != b'\n');
             written += n;
             assert!(backlog.bytes.len() <= 160);
         }

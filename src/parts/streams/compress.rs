@@ -63,7 +63,7 @@ impl Streams {
     }
 
     /// gzip has ended, or could not be run.
-    pub fn compressed(&mut self, ended: Result<Exit, String>, cx: &mut Cx<'_>) {
+    pub(super) fn compressed(&mut self, ended: Result<Exit, String>, cx: &mut Cx<'_>) {
         let Some(job) = self.compressor.job.take() else { return };
         let in_use = self.writes_to(id(&job.old), cx.log);
         let done = match ended {
@@ -81,7 +81,7 @@ impl Streams {
     }
 
     /// The end of circus: what is being compressed stays as it was.
-    pub fn stop_compressing(&mut self) {
+    pub(super) fn stop_compressing(&mut self) {
         self.compressor.ended = true;
         self.compressor.job.take().iter().for_each(Job::discard);
     }

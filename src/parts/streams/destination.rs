@@ -98,8 +98,9 @@ pub struct Destination {
     notices: Vec<Notice>,
     /// The last byte written did not end a line.
     torn: bool,
-    /// The same of what was given to be written, by any destination of the same output.
-    open_line: Rc<Cell<bool>>,
+    /// The last byte that was written or is held did not end a line, whichever destination of the same output had it. Of
+    /// a file, from when it was opened.
+    pub open_line: Rc<Cell<bool>>,
     /// The event loop has been told to watch the descriptor for room.
     watched: bool,
 }
@@ -169,16 +170,6 @@ impl Destination {
         matches!(&self.medium, Medium::Console(console) if console.terminal)
     }
 
-    /// Whether the last byte that was written or is held did not end a line. Of a file, from when it was opened.
-    pub fn ends_within_line(&self) -> bool {
-        self.open_line.get()
-    }
-
-    /// What had been begun was taken away again.
-    pub fn begin_line(&self) {
-        self.open_line.set(false);
-    }
-
     /// Knows from now on what the other one writes, if both are the same output, as standard output and error output
     /// mostly are.
     pub fn watch_lines_of(&mut self, other: &Destination) {
@@ -208,7 +199,7 @@ impl Destination {
         };
         let slow = held.cause.is_none();
         let due = !slow && now.saturating_duration_since(held.tried) >= DATA_PAUSE;
-        if held.backlog.push(bytes) && slow {
+        if held.backlog.push(bytes, self.torn) && slow {
             let text = format!("{} is read too slowly: the oldest lines that wait are dropped", self.place);
             self.notices.push((Level::Warning, text));
         }
@@ -242,8 +233,8 @@ impl Destination {
     /// Begins to keep output.
     pub(super) fn hold(&mut self, bytes: &[u8], error: &io::Error, now: Instant) {
         let limit = if self.file().is_some() { FILE_BACKLOG } else { CONSOLE_BACKLOG };
-        let mut backlog = Backlog::new(limit, self.torn);
-        backlog.push(bytes);
+        let mut backlog = Backlog::new(limit);
+        backlog.push(bytes, self.torn);
         let (since, tried, pause) = (now, now, FIRST_PAUSE);
         let mut held = Held { backlog, cause: None, hopeful: true, since, tried, pause };
         self.judge(&mut held, error);
@@ -297,7 +288,7 @@ impl Destination {
             Ok(()) => (0, Ok(())),
             Err((rest, error)) => (rest.len(), Err(error)),
         };
-        held.backlog.consume(all - left);
+        held.backlog.bytes.drain(..all - left);
         outcome
     }
 

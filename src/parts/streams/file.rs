@@ -217,7 +217,7 @@ impl FileStream {
     /// Rotates. If that fails, the file goes on growing, which is said: for a while, or to the end of the next period.
     fn make_room(&mut self, bytes: &[u8], asked: bool, now: Instant, said: &mut Vec<Notice>) {
         if !asked {
-            self.measure();
+            let _ = self.measure(); // what is not known stays as it was
             if self.room(bytes, false, now) > 0 {
                 return;
             }
@@ -242,7 +242,7 @@ impl FileStream {
         if !self.keeps_old() {
             return Err(io::Error::other("backup_count is 0, so that there is nothing to rotate to"));
         }
-        self.measure();
+        let _ = self.measure();
         if self.size == 0 {
             return Ok(false);
         }
@@ -292,18 +292,19 @@ impl FileStream {
         Ok(())
     }
 
-    /// Finds out how large the file is: somebody may have truncated it (logrotate's copytruncate).
-    pub fn measure(&mut self) {
-        if let Some(found) = self.file.as_ref().and_then(|file| file.metadata().ok()) {
-            self.resize(found.len());
-        }
-    }
-
-    fn resize(&mut self, size: u64) {
-        self.size = size;
-        if size == 0 {
+    /// Finds out how large the file is: somebody may have truncated it (logrotate's copytruncate). The answer is how many
+    /// names it has, if it is open.
+    ///
+    /// # Errors
+    /// That cannot be told.
+    pub fn measure(&mut self) -> io::Result<Option<u64>> {
+        let Some(file) = &self.file else { return Ok(None) };
+        let found = file.metadata()?;
+        self.size = found.len();
+        if self.size == 0 {
             self.line = 0;
         }
+        Ok(Some(found.nlink()))
     }
 
     fn count(&mut self, written: &[u8]) {
@@ -319,23 +320,19 @@ impl FileStream {
     fn look(&mut self, now: Instant, said: &mut Vec<Notice>) -> io::Result<()> {
         let pause = if self.rotation.watched && !self.left_behind { Duration::from_nanos(1) } else { LOOK };
         let due = self.looked.is_none_or(|looked| now.saturating_duration_since(looked) >= pause);
-        if due && let Some(file) = &self.file {
+        if due && let Some(names) = self.measure()? {
             self.looked = Some(now);
-            let found = file.metadata()?;
-            self.resize(found.len());
-            if found.nlink() == 0 {
+            if names == 0 {
                 self.file = None;
                 self.recover()?;
-            } else if self.rotation.watched && self.line == 0 && self.is_elsewhere() {
+            } else if self.rotation.watched
+                && self.line == 0
+                && files::id_at(&self.path).is_ok_and(|id| id != Some(self.id))
+            {
                 self.follow(said);
             }
         }
         Ok(())
-    }
-
-    /// Whether the file has another name by now.
-    fn is_elsewhere(&self) -> bool {
-        files::id_at(&self.path).is_ok_and(|id| id != Some(self.id))
     }
 
     /// Goes on with what is at the path now. While that is not possible, the old file serves.

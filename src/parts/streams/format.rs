@@ -72,18 +72,8 @@ impl Time {
 
 /// A format of the time, cut where it has `%f`; `%%f` is none.
 fn at_microseconds(format: &str) -> Vec<String> {
-    let mut pieces = vec![String::new()];
-    let mut letters = format.chars();
-    while let Some(letter) = letters.next() {
-        let directive = (letter == '%').then(|| letters.next()).flatten();
-        if directive == Some('f') {
-            pieces.push(String::new());
-        } else if let Some(piece) = pieces.last_mut() {
-            piece.push(letter);
-            piece.extend(directive);
-        }
-    }
-    pieces
+    let format = format.replace("%%", "\0");
+    format.split("%f").map(|piece| piece.replace('\0', "%%")).collect()
 }
 
 /// Puts something around lines.
@@ -140,11 +130,6 @@ impl Lines {
         // A prefix may hold bytes that are no UTF-8; an object may not, and has been freed of them.
         let bytes = |text: String| if json { text.into_bytes() } else { to_bytes(&text).into_owned() };
         Some(Box::new(Lines { kind, around: around.map(bytes), time, colored, head: Vec::new() }))
-    }
-
-    /// Whether only whole lines can be written.
-    pub fn needs_whole_lines(&self) -> bool {
-        matches!(self.kind, StreamKind::FancyStdout | StreamKind::Json | StreamKind::Syslog)
     }
 
     /// What stands before each line of a process that is written now.

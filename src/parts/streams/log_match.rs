@@ -9,6 +9,7 @@ use crate::config::probe::{NOTHING_TO_READ, Probe};
 use crate::config::regex::Regex;
 use crate::config::{CHANNELS, WatcherConfig};
 use crate::reactor::part::Writer;
+use crate::sorted::Sorted;
 
 /// A longer line is looked at up to here, in bytes.
 const LONGEST: usize = 4096;
@@ -53,20 +54,27 @@ pub fn wrong_line(config: &WatcherConfig) -> Option<String> {
 /// The processes that have not written their line yet, and those that just have.
 #[derive(Default)]
 pub struct LogMatches {
-    awaited: Vec<Awaited>,
-    found: Vec<i32>,
+    /// Those whose lines are looked at.
+    pub awaited: Sorted<Pid, Awaited>,
+    /// Those that have written theirs.
+    pub found: Vec<Pid>,
     /// The work that was done in this turn.
-    done: usize,
+    pub done: usize,
 }
 
-struct Awaited {
-    pid: i32,
+/// What a process is to write.
+pub struct Awaited {
     expression: Regex,
     /// The beginning of a line, by output.
     unfinished: [Vec<u8>; 2],
 }
 
 impl Awaited {
+    /// It is to write a line like this.
+    pub fn new(expression: Regex) -> Self {
+        Awaited { expression, unfinished: [Vec::new(), Vec::new()] }
+    }
+
     /// How much of something is looked at, when a byte is so much work.
     fn at_most(&self, most: usize) -> usize {
         most.min(PIECE / self.expression.weight())
@@ -74,45 +82,23 @@ impl Awaited {
 }
 
 impl LogMatches {
-    /// A turn begins.
-    pub fn begin_turn(&mut self) {
-        self.done = 0;
-    }
-
     /// Whether the output of a process is not to be read in this turn.
     pub fn hold_back(&self, pid: Pid) -> bool {
-        self.done >= WORK && self.awaited.iter().any(|awaited| awaited.pid == pid)
+        self.done >= WORK && self.awaited.contains_key(&pid)
     }
 
     /// How much of the output of a process may be read at once.
     pub(super) fn chunk(&self, pid: Pid, most: usize) -> usize {
-        self.awaited.iter().find(|awaited| awaited.pid == pid).map_or(most, |awaited| awaited.at_most(most))
-    }
-
-    /// From now on the lines of a process are looked at.
-    pub fn add(&mut self, pid: i32, expression: Regex) {
-        self.awaited.push(Awaited { pid, expression, unfinished: [Vec::new(), Vec::new()] });
-    }
-
-    /// They are not any more.
-    pub fn remove(&mut self, pid: i32) {
-        if let Some(at) = self.awaited.iter().position(|awaited| awaited.pid == pid) {
-            self.awaited.swap_remove(at);
-        }
-    }
-
-    /// The processes that have written their line since the last call.
-    pub fn take_found(&mut self) -> Vec<i32> {
-        std::mem::take(&mut self.found)
+        self.awaited.get(&pid).map_or(most, |awaited| awaited.at_most(most))
     }
 
     /// A process has written something. When the work of the turn is done, it is what the dead have left: nobody waits
     /// for them.
     pub(super) fn note(&mut self, writer: &Writer, bytes: &[u8]) {
-        let awaited = self.awaited.iter_mut().find(|awaited| awaited.pid == writer.pid);
-        let Some(awaited) = awaited.filter(|_| self.done < WORK) else { return };
+        let awaited = self.awaited.get_mut(&writer.pid).filter(|_| self.done < WORK);
+        let Some(awaited) = awaited else { return };
         let longest = awaited.at_most(LONGEST);
-        let Awaited { expression, unfinished, .. } = awaited;
+        let Awaited { expression, unfinished } = awaited;
         self.done += bytes.len() * expression.weight();
         let Some(unfinished) = unfinished.get_mut(writer.channel as usize) else { return };
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -121,7 +107,7 @@ impl LogMatches {
             unfinished.extend_from_slice(line.get(..room).unwrap_or_default());
             if ended && expression.is_match(&String::from_utf8_lossy(unfinished)) {
                 self.found.push(writer.pid);
-                return self.remove(writer.pid);
+                return drop(self.awaited.remove(&writer.pid));
             } else if ended {
                 unfinished.clear();
             }
@@ -138,21 +124,24 @@ mod tests {
     #[test]
     fn a_line_is_found_however_it_comes() {
         let mut log_matches = LogMatches::default();
-        log_matches.begin_turn();
         let writer = |pid, channel| Writer { watcher: WatcherId(0), pid, wid: 1, channel };
-        log_matches.add(7, Regex::new("^up and (running|well)$").unwrap());
-        log_matches.add(8, Regex::new("x").unwrap());
+        log_matches.awaited.insert(7, Awaited::new(Regex::new("^up and (running|well)$").unwrap()));
+        log_matches.awaited.insert(8, Awaited::new(Regex::new("x").unwrap()));
         log_matches.note(&writer(7, Channel::Stdout), b"up and running");
         log_matches.note(&writer(7, Channel::Stderr), b" now\nup and running now\n");
-        assert_eq!(log_matches.take_found(), [0; 0]);
+        assert_eq!(std::mem::take(&mut log_matches.found), [0; 0]);
         log_matches.note(&writer(7, Channel::Stdout), b"\nmore");
         log_matches.note(&writer(8, Channel::Stdout), &[b'y'; 10_000]);
         log_matches.note(&writer(8, Channel::Stdout), b"x\n");
-        assert_eq!(log_matches.take_found(), [7], "the end of a line that is too long is not looked at");
+        assert_eq!(
+            std::mem::take(&mut log_matches.found),
+            [7],
+            "the end of a line that is too long is not looked at"
+        );
         log_matches.note(&writer(7, Channel::Stdout), b"up and well\n");
-        log_matches.remove(8);
+        log_matches.awaited.remove(&8);
         log_matches.note(&writer(8, Channel::Stdout), b"x\n");
-        assert_eq!(log_matches.take_found(), [0; 0]);
+        assert_eq!(std::mem::take(&mut log_matches.found), [0; 0]);
     }
 
     #[test]
@@ -160,8 +149,8 @@ mod tests {
         let writer = |pid| Writer { watcher: WatcherId(0), pid, wid: 1, channel: Channel::Stdout };
         for (expression, least, most) in [("x", 8 * 1024, 40 * 1024), ("(?:.*a){100}x", 512, 4 * 1024)] {
             let mut log_matches = LogMatches::default();
-            log_matches.add(7, Regex::new(expression).unwrap());
-            log_matches.begin_turn();
+            log_matches.awaited.insert(7, Awaited::new(Regex::new(expression).unwrap()));
+            log_matches.done = 0;
             let mut looked_at = 0;
             while !log_matches.hold_back(7) {
                 let chunk = log_matches.chunk(7, 256 * 1024);
@@ -172,13 +161,13 @@ mod tests {
             assert!(!log_matches.hold_back(8), "others go on");
             log_matches.note(&writer(7), b"aax\n");
             assert_eq!(
-                log_matches.take_found(),
+                std::mem::take(&mut log_matches.found),
                 [0; 0],
                 "what the dead have left is not looked at without end"
             );
-            log_matches.begin_turn();
+            log_matches.done = 0;
             log_matches.note(&writer(7), format!("{}x\n", "a".repeat(150)).as_bytes());
-            assert_eq!(log_matches.take_found(), [7]);
+            assert_eq!(std::mem::take(&mut log_matches.found), [7]);
         }
     }
 }

@@ -7,7 +7,6 @@
 //! read.
 
 use super::Streams;
-use super::file::FileStream;
 use super::old_files::{OldFile, cut, old_files};
 use crate::config::options::global;
 use crate::host::files::{self, Location};
@@ -106,10 +105,10 @@ impl Streams {
     fn measure(&mut self, log: &mut Log) {
         for id in self.targets.ids() {
             let file = self.targets.get_mut(id).and_then(|target| target.destination.file());
-            file.into_iter().for_each(FileStream::measure);
+            file.into_iter().for_each(|file| drop(file.measure()));
             self.settle(id, log);
         }
-        log.destination.file().into_iter().for_each(FileStream::measure);
+        log.destination.file().into_iter().for_each(|file| drop(file.measure()));
     }
 
     /// Removes old files, from the first one on, until the goal is reached; the answer is the size that is left.

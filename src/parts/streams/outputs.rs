@@ -46,6 +46,8 @@ pub struct Plan {
     pub place: Place,
     /// When the file is rotated.
     pub rotation: Rotation,
+    /// Only whole lines can be written.
+    pub records: bool,
     /// What is said about it in the log.
     pub warnings: Vec<String>,
 }
@@ -83,7 +85,8 @@ impl Plan {
         if kind == StreamKind::FancyStdout {
             warnings.extend(super::format::color(options.color.as_deref()).err());
         }
-        Ok(Plan { place, rotation, warnings })
+        let records = matches!(kind, StreamKind::FancyStdout | StreamKind::Json | StreamKind::Syslog);
+        Ok(Plan { place, rotation, records, warnings })
     }
 
     /// Looks whether a stream can work, without opening or creating anything.

@@ -1,7 +1,7 @@
 //! What the loop has to do with streams: pipes that have something are read in turn, places that had no room are
 //! written when they have some, and what was heard is handed on.
 
-use super::log_match::wanted_line;
+use super::log_match::{Awaited, wanted_line};
 use super::outputs::try_streams;
 use super::sink::Target;
 use super::{Log, Owner, PipeId, Streams};
@@ -85,8 +85,10 @@ impl Part for Streams {
     }
 
     fn end_turn(&mut self, cx: &mut Cx<'_>) {
-        self.log_matches.begin_turn();
+        self.log_matches.done = 0;
+        #[cfg(feature = "logs")]
         self.compress_next(cx);
+        #[cfg(feature = "logs")]
         self.keep_to_quota(cx);
         for (id, fd) in self.stalled.drain(..) {
             // A descriptor that cannot be waited for is tried again at a deadline.
@@ -140,7 +142,7 @@ impl Part for Streams {
         if ids.iter().any(Option::is_some) {
             self.of_process.insert(pid, ids);
         }
-        line.into_iter().for_each(|line| self.log_matches.add(pid, line));
+        self.log_matches.awaited.extend(line.map(|line| (pid, Awaited::new(line))));
     }
 
     /// Everything that a process has written is in its pipes when it is dead: it goes out before anybody is told.
@@ -155,7 +157,7 @@ impl Part for Streams {
     }
 
     fn reaped(&mut self, pid: Pid, _: &mut Cx<'_>) {
-        self.log_matches.remove(pid);
+        self.log_matches.awaited.remove(&pid);
     }
 
     /// The output of its processes goes where it is wanted now.
@@ -191,8 +193,9 @@ impl Part for Streams {
 
     fn take(&mut self, effect: Effect, cx: &mut Cx<'_>) -> Option<Effect> {
         match effect {
+            #[cfg(feature = "logs")]
             Effect::Compressed(ended) => self.compressed(ended, cx),
-            Effect::Follow(watchers) => self.rings.follow(watchers),
+            Effect::Follow(watchers) => self.rings.followed = watchers,
             Effect::Logs { ticket, name, rotate } => {
                 return Some(Effect::Answer(ticket, self.logs(name.as_deref(), rotate, cx)));
             }
@@ -205,6 +208,7 @@ impl Part for Streams {
         None
     }
 
+    #[cfg(feature = "logs")]
     fn halt(&mut self, _: &mut Cx<'_>) {
         self.stop_compressing();
     }
@@ -240,7 +244,8 @@ impl Streams {
     /// Tells who follows the output what was heard, and the arbiter who has written the line that says that it is
     /// ready; false when there was nothing to tell.
     fn pass_on(&mut self, cx: &mut Cx<'_>) -> bool {
-        let (heard, found) = (self.rings.take_heard(), self.log_matches.take_found());
+        let heard = std::mem::take(&mut self.rings.heard);
+        let found = std::mem::take(&mut self.log_matches.found);
         let any = !heard.is_empty() || !found.is_empty();
         heard.into_iter().for_each(|heard| cx.effect(Effect::Heard(heard)));
         for pid in found {

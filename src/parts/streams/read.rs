@@ -142,7 +142,7 @@ impl Streams {
             return; // what is kept in memory is all
         }
         let fresh = self.buffer.get(LINE_MAX..LINE_MAX + n).unwrap_or_default();
-        let records = sink.format.as_ref().is_some_and(|lines| lines.needs_whole_lines());
+        let records = sink.records;
         let keeps = rest == Rest::Keep && (target.pipes > 1 || records);
         let whole = if keeps { whole_lines(&pipe.tail, fresh) } else { n };
         pipe.state.old &= whole == 0;

@@ -6,7 +6,7 @@
 //! marks that say who wrote what count too. Memory is taken when the first bytes come and lives as long as the
 //! watcher.
 //!
-//! Whoever follows the output of a watcher is handed the bytes as they come, by way of [`Rings::take_heard`].
+//! Whoever follows the output of a watcher is handed the bytes as they come, by way of [`Rings::heard`].
 
 use crate::arbiter::request::Wanted;
 use crate::arbiter::{Pid, WatcherId};
@@ -108,82 +108,59 @@ impl Half {
 }
 
 /// The newest output of one watcher.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Ring {
     limit: usize,
-    stdout: Half,
-    stderr: Half,
+    /// By output.
+    halves: [Half; 2],
     /// The number of the next piece.
     next: u64,
 }
 
 impl Ring {
-    fn new(limit: usize) -> Self {
-        Ring { limit, stdout: Half::default(), stderr: Half::default(), next: 1 }
-    }
-
-    fn half(&mut self, channel: Channel) -> &mut Half {
-        match channel {
-            Channel::Stdout => &mut self.stdout,
-            Channel::Stderr => &mut self.stderr,
-        }
-    }
-
     /// How much each output may take.
     fn share(&self) -> usize {
-        if self.stdout.captured && self.stderr.captured { self.limit / 2 } else { self.limit }
+        if self.halves.iter().all(|half| half.captured) { self.limit / 2 } else { self.limit }
     }
 
-    fn fit(&mut self) {
+    fn fit(&mut self, limit: usize) {
+        self.limit = limit;
         let share = self.share();
-        for half in [&mut self.stdout, &mut self.stderr] {
+        for half in &mut self.halves {
             half.shrink(share);
             half.bytes.shrink_to(share);
         }
     }
 
     fn note(&mut self, writer: &Writer, bytes: &[u8]) {
-        let share = self.share();
+        let (share, next, all) = (self.share(), self.next, bytes.len());
+        let Some(half) = self.halves.get_mut(writer.channel as usize) else { return };
+        half.total += all as u64;
         let Some(most) = share.checked_sub(MARK).filter(|most| *most > 0) else { return };
-        let all = bytes.len();
         let bytes = newest(bytes, most);
         // Behind a gap, what is older would be taken for the beginning of the line.
-        let room = if bytes.len() < all { 0 } else { most - bytes.len() };
-        let next = self.next;
-        let half = self.half(writer.channel);
-        half.shrink(room);
+        half.shrink(if bytes.len() < all { 0 } else { most - bytes.len() });
         half.push(next, writer, bytes, share);
         if half.pieces.back().is_some_and(|last| last.number == next) {
             self.next += 1;
         }
     }
 
-    fn ended(&mut self, writer: &Writer) {
-        let mut pieces = self.half(writer.channel).pieces.iter_mut();
-        if let Some(last) = pieces.rfind(|piece| piece.pid == writer.pid) {
-            last.ended = true;
-        }
-    }
-
     /// How many bytes were read from an output in all; `None` if circus does not read it.
     pub fn total(&self, channel: Channel) -> Option<u64> {
-        let half = match channel {
-            Channel::Stdout => &self.stdout,
-            Channel::Stderr => &self.stderr,
-        };
-        half.captured.then_some(half.total)
+        self.halves.get(channel as usize).filter(|half| half.captured).map(|half| half.total)
     }
 
     /// Whether anything of this process is kept.
     pub fn knows(&self, pid: Pid) -> bool {
-        self.stdout.pieces.iter().chain(&self.stderr.pieces).any(|piece| piece.pid == pid)
+        self.halves.iter().flat_map(|half| &half.pieces).any(|piece| piece.pid == pid)
     }
 
     /// The last lines that are wanted, at most so many, in the order in which they were ended. Those that have no end
     /// yet stand last.
     pub fn lines(&self, wanted: Wanted, most: usize) -> Vec<Line> {
         let mut lines = Lines { most, found: VecDeque::new(), begun: Sorted::new() };
-        let (mut stdout, mut stderr) = (self.stdout.walk().peekable(), self.stderr.walk().peekable());
+        let [mut stdout, mut stderr] = self.halves.each_ref().map(|half| half.walk().peekable());
         loop {
             let (one, two) = (stdout.peek(), stderr.peek());
             let stderr_is_next =
@@ -258,26 +235,26 @@ impl Lines {
 #[derive(Debug, Default)]
 pub struct Rings {
     rings: Sorted<WatcherId, Box<Ring>>,
-    followed: Vec<WatcherId>,
-    heard: Vec<Heard>,
+    /// The watchers that somebody follows.
+    pub followed: Vec<WatcherId>,
+    /// What those who follow are to be told.
+    pub heard: Vec<Heard>,
 }
 
 impl Rings {
     /// Circus begins to read an output of a watcher. The ring is made if there is none, and keeps `limit` bytes.
     pub fn open(&mut self, watcher: WatcherId, channel: Channel, limit: usize) {
-        let ring = self.rings.get_or_insert_with(watcher, || Box::new(Ring::new(limit)));
-        let known = std::mem::replace(&mut ring.half(channel).captured, true);
-        if !known || ring.limit != limit {
-            ring.limit = limit;
-            ring.fit();
+        let ring = self.rings.get_or_insert_with(watcher, Box::default);
+        let Some(half) = ring.halves.get_mut(channel as usize) else { return };
+        if !std::mem::replace(&mut half.captured, true) || ring.limit != limit {
+            ring.fit(limit);
         }
     }
 
     /// Keeps so many bytes of a watcher from now on.
     pub fn resize(&mut self, watcher: WatcherId, limit: usize) {
         if let Some(ring) = self.rings.get_mut(&watcher) {
-            ring.limit = limit;
-            ring.fit();
+            ring.fit(limit);
         }
     }
 
@@ -291,15 +268,9 @@ impl Rings {
         self.rings.get(&watcher).map(|ring| &**ring)
     }
 
-    /// The watchers that somebody follows.
-    pub fn follow(&mut self, watchers: Vec<WatcherId>) {
-        self.followed = watchers;
-    }
-
     /// Something was read.
     pub fn note(&mut self, writer: &Writer, bytes: &[u8]) {
         if let Some(ring) = self.rings.get_mut(&writer.watcher) {
-            ring.half(writer.channel).total += bytes.len() as u64;
             ring.note(writer, bytes);
         }
         self.hear(writer, bytes);
@@ -307,8 +278,11 @@ impl Rings {
 
     /// The writer has come to its end: a line that it has begun stays as it is.
     pub fn ended(&mut self, writer: &Writer) {
-        if let Some(ring) = self.rings.get_mut(&writer.watcher) {
-            ring.ended(writer);
+        let ring = self.rings.get_mut(&writer.watcher);
+        if let Some(half) = ring.and_then(|ring| ring.halves.get_mut(writer.channel as usize))
+            && let Some(last) = half.pieces.iter_mut().rfind(|piece| piece.pid == writer.pid)
+        {
+            last.ended = true;
         }
         self.hear(writer, &[]);
     }
@@ -317,11 +291,6 @@ impl Rings {
         if self.followed.contains(&writer.watcher) {
             self.heard.push(Heard { writer: *writer, bytes: bytes.to_vec() });
         }
-    }
-
-    /// What those who follow are to be told since the last call.
-    pub fn take_heard(&mut self) -> Vec<Heard> {
-        std::mem::take(&mut self.heard)
     }
 }
 

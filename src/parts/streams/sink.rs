@@ -31,8 +31,9 @@ pub(super) struct Sink {
     pub(super) pipes: i32,
     /// It goes with its last pipe: it is that of one process, or its watcher has stopped.
     pub(super) passing: bool,
-    /// What is put around its lines.
+    /// What is put around its lines, and whether lines without an end have to wait for it.
     pub(super) format: Option<Box<Lines>>,
+    pub(super) records: bool,
     rotation: Rotation,
 }
 
@@ -67,7 +68,7 @@ impl Target {
     ) {
         let Some(final_byte) = bytes.last() else { return };
         // Somebody else may have ended it meanwhile.
-        let open = self.destination.ends_within_line();
+        let open = self.destination.open_line.get();
         let own = (writer.pid, writer.channel);
         let within = open && self.open_line == Some(own);
         if open && !within {
@@ -78,6 +79,9 @@ impl Target {
                 self.destination.write(bytes, now);
                 *final_byte != b'\n'
             }
+            #[cfg(not(feature = "logs"))]
+            Some(_) => last && scratch.is_empty(), // there is none
+            #[cfg(feature = "logs")]
             Some(lines) => {
                 let write = &mut |piece: &[u8]| self.destination.write(piece, now);
                 lines.write(writer.pid, bytes, within, last, scratch, write)
@@ -139,7 +143,10 @@ impl Streams {
         self.settle(target, log);
         let old = self.sinks.get(&owner);
         let (pipes, passing) = old.map_or((0, owner.wid != 0), |old| (old.pipes, old.passing));
-        let old = self.sinks.insert(owner, Sink { target, pipes, passing, format, rotation: plan.rotation });
+        let old = self.sinks.insert(
+            owner,
+            Sink { target, pipes, passing, format, records: plan.records, rotation: plan.rotation },
+        );
         self.count(target, 1, pipes);
         if let Some(old) = old {
             self.count(old.target, -1, -pipes);

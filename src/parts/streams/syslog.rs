@@ -7,6 +7,7 @@
 use super::destination::Place;
 use crate::config::ini::shorten;
 use crate::config::options::{FACILITY, SEVERITY};
+use crate::config::url::ip;
 use crate::config::{StreamConfig, syslog as log_url, text};
 use crate::host::listen;
 use crate::host::resolve;
@@ -14,7 +15,7 @@ use crate::parts::log::Level;
 use crate::sys::clock;
 use std::ffi::OsStr;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixDatagram;
@@ -52,9 +53,7 @@ impl Address {
             Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port.parse().ok()),
             _ => (rest, Some(PORT)),
         };
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let ip = if bare == "localhost" { Some(Ipv4Addr::LOCALHOST.into()) } else { bare.parse().ok() };
-        match (ip, port) {
+        match (ip(host), port) {
             (Some(ip), Some(port)) => Ok(Address::Udp(SocketAddr::new(ip, port))),
             (None, _) => Err(format!(
                 "address = {}: give a path, or an IP address; names are not looked up",
@@ -63,9 +62,7 @@ impl Address {
             (_, None) => Err(format!("address = {}: the port is no number up to 65535", shorten(name))),
         }
     }
-}
 
-impl Address {
     /// Whether it is the socket of a daemon on this machine.
     pub fn is_local(&self) -> bool {
         matches!(self, Address::Path(_))

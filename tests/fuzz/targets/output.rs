@@ -14,14 +14,14 @@ pub fn formats(input: &[u8]) {
     let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
     let (format, lines) = (&input[..end], input.get(end + 1..).unwrap_or_default());
     let format = text::from_bytes(format);
-    let stamped = written(around("StdoutStream", "", "T", false), lines);
+    let stamped = written(around("StdoutStream", "", "T", false), false, lines);
     assert_eq!(without(&stamped, b"T [7] | "), lines, "bytes were changed");
-    let fancy = written(around("FancyStdoutStream", "", "T", false), lines);
+    let fancy = written(around("FancyStdoutStream", "", "T", false), true, lines);
     let texts: Vec<&[u8]> = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
     assert_eq!(without(&fancy, b"T [7] | "), with_newlines(&texts), "lines were changed");
     json(&format, lines);
-    for class in ["StdoutStream", "FancyStdoutStream", "SyslogStream"] {
-        written(around(class, &format, &format, true), lines);
+    for (class, records) in [("StdoutStream", false), ("FancyStdoutStream", true), ("SyslogStream", true)] {
+        written(around(class, &format, &format, true), records, lines);
     }
 }
 
@@ -37,7 +37,7 @@ fn around(class: &str, prefix: &str, time_format: &str, colors: bool) -> Option<
 
 /// Each line is an object with its text, whatever the prefix and the format of the time are.
 fn json(format: &str, lines: &[u8]) {
-    let objects = written(around("JsonStream", format, format, false), lines);
+    let objects = written(around("JsonStream", format, format, false), true, lines);
     let texts =
         lines.split_inclusive(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line));
     let blank: &[u8] = if format.is_empty() { b"" } else { b" " };
@@ -56,14 +56,14 @@ fn json(format: &str, lines: &[u8]) {
     assert_eq!(objects.next(), None);
 }
 
-fn written(style: Option<Box<Lines>>, lines: &[u8]) -> Vec<u8> {
+/// The lines in portions of different sizes; of records only whole ones, as the sink delivers them.
+fn written(style: Option<Box<Lines>>, records: bool, lines: &[u8]) -> Vec<u8> {
     let Some(mut style) = style else { return lines.to_vec() };
     let (mut out, mut room) = (Vec::new(), Vec::new());
     let mut within = false;
     let mut rest = lines;
     for size in [1, 3, 10, 100, 1000].into_iter().cycle() {
-        // Only whole lines, as the sink delivers them to what needs them.
-        let cut = if style.needs_whole_lines() { whole(rest, size) } else { size.min(rest.len()) };
+        let cut = if records { whole(rest, size) } else { size.min(rest.len()) };
         let (now, later) = rest.split_at(cut);
         let mut add = |piece: &[u8]| out.extend_from_slice(piece);
         within = style.write(7, now, within, later.is_empty(), &mut room, &mut add);

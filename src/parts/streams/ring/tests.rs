@@ -131,19 +131,19 @@ fn no_writers_and_no_limits_make_it_larger() {
             (0..below(90)).map(|at| if at % 7 == end { b'\n' } else { b'a' + (step % 26) as u8 }).collect();
         rings.note(&writer(below(4) as Pid, channel), &bytes);
         let ring = rings.get(WatcherId(3)).unwrap();
-        for half in [&ring.stdout, &ring.stderr] {
+        for half in &ring.halves {
             let pieces: usize = half.pieces.iter().map(|piece| piece.length).sum();
             assert_eq!(pieces, half.bytes.len());
             assert!(half.bytes.len() + half.pieces.len() * MARK <= ring.share(), "step {step}");
             assert!(half.bytes.capacity() <= 500, "{}", half.bytes.capacity());
         }
-        let numbers: Vec<u64> = ring.stdout.pieces.iter().map(|piece| piece.number).collect();
+        let numbers: Vec<u64> = ring.halves[0].pieces.iter().map(|piece| piece.number).collect();
         assert!(numbers.is_sorted(), "{numbers:?}");
         let all = ring.lines(BOTH, usize::MAX);
         let newlines = |half: &Half| half.bytes.iter().filter(|byte| **byte == b'\n').count();
         assert_eq!(
             all.iter().filter(|line| !line.unfinished).count(),
-            newlines(&ring.stdout) + newlines(&ring.stderr)
+            newlines(&ring.halves[0]) + newlines(&ring.halves[1])
         );
     }
 }
@@ -153,7 +153,7 @@ fn it_takes_no_memory_before_something_is_written() {
     let mut rings = rings(16_384);
     let capacity = |rings: &Rings| {
         let ring = rings.get(WatcherId(3)).unwrap();
-        ring.stdout.bytes.capacity() + ring.stderr.bytes.capacity() + ring.stdout.pieces.capacity()
+        ring.halves[0].bytes.capacity() + ring.halves[1].bytes.capacity() + ring.halves[0].pieces.capacity()
     };
     assert_eq!(capacity(&rings), 0);
     assert!(size_of::<Ring>() < 256);
@@ -168,12 +168,12 @@ fn only_who_is_followed_is_overheard() {
     let mut rings = rings(400);
     let out = writer(7, Channel::Stdout);
     rings.note(&out, b"before\n");
-    assert_eq!(rings.take_heard(), []);
-    rings.follow(vec![WatcherId(3)]);
+    assert_eq!(std::mem::take(&mut rings.heard), []);
+    rings.followed = vec![WatcherId(3)];
     rings.note(&Writer { watcher: WatcherId(4), ..out }, b"another\n");
     rings.note(&out, b"after\n");
     rings.ended(&out);
     let heard = [&b"after\n"[..], b""].map(|bytes| Heard { writer: out, bytes: bytes.to_vec() });
-    assert_eq!(rings.take_heard(), heard);
-    assert_eq!(rings.take_heard(), []);
+    assert_eq!(std::mem::take(&mut rings.heard), heard);
+    assert_eq!(std::mem::take(&mut rings.heard), []);
 }

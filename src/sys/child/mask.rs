@@ -115,11 +115,12 @@ type Action = [u64; 8];
 /// Gives a signal its default disposition; the answer is whether it had it. Fails only for numbers that are no signal
 /// or cannot be handled.
 pub(in crate::sys) fn reset(signal: c_int) -> bool {
-    exchange(signal, &[0; 8]) == [0; 8]
+    exchange(signal, Some(&[0; 8])) == [0; 8]
 }
 
-/// The disposition of a signal, which becomes `new` unless that is null.
-fn exchange(signal: c_int, new: *const Action) -> Action {
+/// The disposition of a signal, which becomes `new` if that is given.
+fn exchange(signal: c_int, new: Option<&Action>) -> Action {
+    let new = new.map_or(ptr::null(), ptr::from_ref);
     let mut before: Action = [0; 8];
     let to = ptr::from_mut(&mut before);
     // SAFETY: `new` is null or the kernel's struct in a reference; the old one is written to `before`.
@@ -137,5 +138,5 @@ pub fn ignore(signal: c_int) -> bool {
 /// The signals of this process that are handled or ignored. Anything but zeros may mean a handler; to reset one signal
 /// too many does no harm.
 pub(super) fn not_default() -> Vec<c_int> {
-    (1..=signals::LAST).filter(|&signal| exchange(signal, ptr::null()) != [0; 8]).collect()
+    (1..=signals::LAST).filter(|&signal| exchange(signal, None) != [0; 8]).collect()
 }

@@ -7,6 +7,7 @@ use super::families::{self, FAMILIES, Family};
 use super::model::WatcherConfig;
 use super::options::{self, Built, Live, Row};
 use super::stream::CHANNELS;
+use super::value::Value;
 
 /// An option whose value in the file has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,8 +52,10 @@ impl WatcherConfig {
         let mut members = differing_members(old, new);
         members.sort_by_key(|(family, _)| family.prefix.contains("_stream"));
         for (family, name) in members {
-            // A member takes what it gave.
-            let _ = family.set(self, &name, family.get(new, &name).as_ref());
+            let value = family.get(new, &name);
+            if let (Err(_), Some(Value::Str(text))) = (family.set(self, &name, value.as_ref()), &value) {
+                family.keep(self, &name, text);
+            }
             add(family.key(&name), family.live);
         }
         let gone = old.free.keys().filter(|key| !new.free.contains_key(*key));
@@ -144,6 +147,19 @@ mod tests {
         one("", "free = 1", "free", Live::Stored);
         one("", "singleton = 1", "singleton", Live::Numprocesses);
         one("", "name = W", "name", Live::Stored);
+        one("", "stdout_stream.max_bytes = g", "stdout_stream.max_bytes", Live::Stored);
+        one(
+            "stdout_stream.max_bytes = 5",
+            "stdout_stream.max_bytes = g",
+            "stdout_stream.max_bytes",
+            Live::Stored,
+        );
+        one(
+            "stdout_stream.max_bytes =",
+            "stdout_stream.max_bytes = g",
+            "stdout_stream.max_bytes",
+            Live::Stored,
+        );
         one("", "stdout_stream.filename = /x", "stdout_stream.filename", Live::Stored);
         let stream = "stderr_stream.class = FileStream\nstderr_stream.filename = ";
         one(&format!("{stream}/a"), &format!("{stream}/b"), "stderr_stream.filename", Live::Stored);

@@ -143,6 +143,13 @@ impl Family {
         Ok(())
     }
 
+    /// Takes over a text that cannot be used, as a file has it.
+    pub fn keep(&self, watcher: &mut WatcherConfig, name: &str, text: &str) {
+        if let Stream(channel) = self.members {
+            watcher.kept_stream_mut(channel).get_or_insert_default().keep(name, text);
+        }
+    }
+
     /// Stores all members at once.
     ///
     /// # Errors

@@ -161,11 +161,12 @@ impl StreamConfig {
     /// The value of one option of the stream. One that means nothing to its class is told only when it differs from its
     /// default.
     pub fn get(&self, key: &str) -> Option<Value> {
-        match options::find(options::STREAM, key) {
-            Some(row) if self.kind().heeds(key) => Some(row.get(&self.options)),
-            Some(row) => self.differing(row),
-            None => self.free.get(key).cloned().map(Value::Str),
+        // A value that cannot be used is told as it stands in the file.
+        if let Some(text) = self.free.get(key) {
+            return Some(Value::Str(text.clone()));
         }
+        let row = options::find(options::STREAM, key)?;
+        if self.kind().heeds(key) { Some(row.get(&self.options)) } else { self.differing(row) }
     }
 
     fn differing(&self, row: &Row<StreamOptions>) -> Option<Value> {
@@ -189,23 +190,31 @@ impl StreamConfig {
             (Some(row), Value::Str(text)) => {
                 let value =
                     row.kind.parse(text).map_err(|why| Refused::Bad(format!("{key} = {text:.60} {why}")))?;
-                set_row(row, &mut self.options, &value)
+                set_row(row, &mut self.options, &value)?;
+                self.free.remove(key);
             }
-            (Some(row), _) => set_row(row, &mut self.options, value),
-            (None, Value::Str(text)) => {
-                self.free.insert(key.into(), text.clone());
-                Ok(())
+            (Some(row), _) => {
+                set_row(row, &mut self.options, value)?;
+                self.free.remove(key);
             }
-            (None, _) => Err(Refused::Type("a string")),
+            (None, Value::Str(text)) => drop(self.free.insert(key.into(), text.clone())),
+            (None, _) => return Err(Refused::Type("a string")),
         }
+        Ok(())
     }
 
     /// Takes an option away.
     pub fn remove(&mut self, key: &str) {
-        match options::find(options::STREAM, key) {
-            Some(row) => drop(row.set(&mut self.options, &row.get(&StreamOptions::default()))),
-            None => drop(self.free.remove(key)),
+        self.free.remove(key);
+        if let Some(row) = options::find(options::STREAM, key) {
+            let _ = row.set(&mut self.options, &row.get(&StreamOptions::default())); // it takes what it gave
         }
+    }
+
+    /// Takes over a text that cannot be used, as a file has it.
+    pub fn keep(&mut self, key: &str, text: &str) {
+        self.remove(key);
+        self.free.insert(key.into(), text.into());
     }
 
     /// All options that are set, in the order of the table, then the free ones.

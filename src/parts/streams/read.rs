@@ -4,6 +4,7 @@
 use super::{CHUNK, LINE_MAX, Log, Owner, PipeId, Streams};
 use crate::reactor::io::read_piece;
 use crate::reactor::part::Writer;
+use crate::sys::io_words;
 use crate::sys::process::enlarge_pipe;
 use crate::sys::socket::pending_bytes;
 use std::fs::File;
@@ -116,8 +117,15 @@ impl Streams {
             self.buffer = vec![0; LINE_MAX + CHUNK].into();
         }
         let room = self.buffer.get_mut(LINE_MAX..LINE_MAX + most).unwrap_or_default();
-        // A pipe that is broken has come to its end.
-        let bytes = read_piece(&mut pipe.file, room).unwrap_or(Some(&[]))?;
+        let bytes = match read_piece(&mut pipe.file, room) {
+            Ok(bytes) => bytes?,
+            Err(error) => {
+                // A pipe that is broken has come to its end.
+                let pid = pipe.writer.pid;
+                log.error(format_args!("the output of {pid} cannot be read any more: {}", io_words(&error)));
+                &[]
+            }
+        };
         let n = bytes.len();
         if n > 0 {
             self.rings.note(&pipe.writer, bytes);

@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import shutil
 import subprocess
@@ -101,6 +102,9 @@ class Terminal:
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             try:
+                # A shell that put the tests into the background has these ignored, and so would all below.
+                for number in (signal.SIGINT, signal.SIGQUIT):
+                    signal.signal(number, signal.SIG_DFL)
                 os.environ.update(env)
                 os.execvp(argv[0], argv)
             finally:

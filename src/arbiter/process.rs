@@ -60,7 +60,7 @@ impl Fate {
         }
     }
 
-    /// So many seconds do not count in which nobody could do anything.
+    /// These seconds do not count: circus stood still, and could do nothing.
     pub(super) fn give_back(&mut self, seconds: f64) {
         if let Fate::Spared { ask_at, .. } = self {
             *ask_at = ask_at.plus(seconds);
@@ -154,7 +154,7 @@ impl Process {
         self.holds_slot
     }
 
-    /// So many seconds do not count in which nobody could do anything.
+    /// These seconds do not count: circus stood still, and could do nothing.
     pub(super) fn give_back(&mut self, seconds: f64) {
         self.fate.give_back(seconds);
     }

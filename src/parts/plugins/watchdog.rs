@@ -113,7 +113,7 @@ impl WatchDog {
     }
 
     fn bind(&mut self, world: &mut dyn World) {
-        // Nobody could be heard of until now, so nobody is silent.
+        // No process could be heard until now, so none is silent.
         self.processes.iter_mut().for_each(|process| process.heard = world.now());
         match world.bind(self.address) {
             Ok(address) => {

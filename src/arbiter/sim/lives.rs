@@ -189,6 +189,10 @@ fn random_life(seed: u64, steps: u32) -> trace::Trace {
         world.scripts.clear();
         world.hook_scripts.clear();
         world.run(200.0);
+        // One that waits for the rest of a group each time takes longer.
+        if world.arbiter.is_reloading() {
+            world.run(2000.0);
+        }
         goals_are_reached(&world);
     }
     let fallen = world.arbiter.is_ending();
@@ -217,13 +221,17 @@ const RECORDED: &[(u64, u64)] = &[(300, 0x599626d2700627fb), (1_000, 0x7fad7c879
 fn random_lives_keep_the_rules() {
     let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse().ok());
     let (first, lives) = (number("CIRCUS_SIM_SEED").unwrap_or(1), number("CIRCUS_SIM_LIVES").unwrap_or(300));
-    let mut all = trace::Trace::default();
+    let (mut all, mut broken) = (trace::Trace::default(), Vec::new());
     for seed in first..first + lives {
-        let life = std::panic::catch_unwind(|| random_life(seed, 60));
-        assert!(life.is_ok(), "CIRCUS_SIM_SEED={seed} CIRCUS_SIM_LIVES=1 shows it");
-        all.fold(&life.as_ref().unwrap().0);
+        let Ok(life) = std::panic::catch_unwind(|| random_life(seed, 60)) else {
+            println!("CIRCUS_SIM_SEED={seed} CIRCUS_SIM_LIVES=1 shows it");
+            broken.push(seed);
+            all.fold(&0);
+            continue;
+        };
+        all.fold(&life.0);
         if std::env::var_os("CIRCUS_SIM_EACH").is_some() {
-            println!("life {seed} {:#x}", life.unwrap().0);
+            println!("life {seed} {:#x}", life.0);
         }
         if let Some((_, recorded)) = RECORDED.iter().find(|(count, _)| first == 1 && *count == seed) {
             println!("{seed} lives: {:#x}, recorded: {recorded:#x}", all.0);
@@ -231,4 +239,5 @@ fn random_lives_keep_the_rules() {
         }
     }
     println!("{lives} lives from {first} on: {:#x}", all.0);
+    assert!(broken.is_empty(), "lives that broke a rule, by seed: {broken:?}");
 }

@@ -338,16 +338,17 @@ pub(super) fn reconfigure(world: &mut World, dice: &mut Dice) {
     let unchanged: Vec<_> =
         world.arbiter.watchers().filter(is_unchanged).map(|w| (w.id, w.pids(), w.status())).collect();
     let starting = world.arbiter.startup.is_some();
-    let relations = world.arbiter.watchers().any(|w| w.config.options.requires.is_some());
+    // Those that are on their way out count too: what they depend on waits until they have ended.
+    let depends = |w: &super::super::watcher::Watcher| {
+        w.config.options.after.is_some() || w.config.options.requires.is_some()
+    };
+    let relations = world.arbiter.watchers.values().any(|watcher| depends(watcher));
     let waiting = dice.roll(2) == 0;
     if dice.roll(4) == 0 {
         world.order(Task::Restart(Select::All).waiting(waiting));
         return;
     }
     world.order(Task::Reloadconfig.waiting(waiting));
-    let depends = |w: &super::super::watcher::Watcher| {
-        w.config.options.after.is_some() || w.config.options.requires.is_some()
-    };
     let relations = relations || world.arbiter.watchers().any(depends);
     for (id, pids, status) in unchanged {
         let watcher = world.arbiter.watcher(id).expect("nothing has changed of it");

@@ -37,6 +37,10 @@ pub(super) mod dependencies {
 
         pub(in crate::arbiter) fn bring_along(&mut self, _: WatcherId) {}
 
+        pub(in crate::arbiter) fn missing_for(&mut self, _: WatcherId) -> Vec<WatcherId> {
+            Vec::new()
+        }
+
         pub(in crate::arbiter) fn mark_dirty(&mut self, _: WatcherId, _: Standing, _: Standing) {}
 
         pub(in crate::arbiter) fn propagate(&mut self) {}

@@ -231,19 +231,21 @@ impl Arbiter {
         found
     }
 
+    /// What a watcher requires, directly or not, and is not coming; what is required stands first.
+    pub(super) fn missing_for(&mut self, id: WatcherId) -> Vec<WatcherId> {
+        self.find_dependencies();
+        let is_missing = |id| self.watcher(id).is_some_and(|w| w.goal != Goal::Gone && !w.is_coming());
+        self.dependencies.required(id, &is_missing)
+    }
+
     /// A watcher was told to run: so is what it requires.
     pub(super) fn bring_along(&mut self, id: WatcherId) {
         if !std::mem::take(&mut self.cx.outcome.brings_along) || self.is_ending() {
             return;
         }
-        let is_missing = |id| self.watcher(id).is_some_and(|watcher| !watcher.is_coming());
-        for other in self.dependencies.required(id, &is_missing) {
+        for other in self.missing_for(id) {
             // Those that wait in vain for one of these do not any more.
-            self.with(other, |w, cx| {
-                if w.goal == Goal::Down && !w.queued {
-                    w.want_up(cx);
-                }
-            });
+            self.with(other, Watcher::come_along);
         }
     }
 

@@ -189,8 +189,11 @@ impl Arbiter {
     fn reload(&mut self, name: Option<String>, graceful: bool, sequential: bool, wait: &Wait) -> Answered {
         let ids = match name {
             Some(name) => {
-                let id = self.named(&name)?.id;
-                self.unqueue(id);
+                let watcher = self.named(&name)?;
+                let (id, runs) = (watcher.id, watcher.goal == Goal::Up);
+                if !runs {
+                    self.unqueue(id); // it starts now
+                }
                 vec![id]
             }
             None => {
@@ -264,6 +267,13 @@ impl Watcher {
         cx.outcome.brings_along = true;
         self.run_mut().into_iter().for_each(Run::refill);
         self.forget_demand();
+    }
+
+    /// One that requires it was told to run.
+    pub(super) fn come_along(&mut self, cx: &mut Cx) {
+        if self.goal == Goal::Down && !self.queued {
+            self.want_up(cx);
+        }
     }
 
     /// It is told to stop. That it had stopped by itself counts no more.

@@ -189,14 +189,19 @@ impl Watcher {
         }
     }
 
+    /// Whether all that a reload has replaced so far is well, and no old process is on its way out for another reason.
+    pub(super) fn may_go_on_one_by_one(&self) -> bool {
+        let leaves = self.processes.values().any(|p| p.generation < self.spawns.generation && !p.runs());
+        !leaves && !self.run().is_waiting() && self.new_ones_are_ready()
+    }
+
     fn step_one_by_one(&mut self, mut queue: VecDeque<Pid>, current: Option<Pid>, cx: &mut Cx) {
         let current = current.filter(|pid| self.processes.values().any(|p| p.pid == *pid));
         let busy = current.is_some()
             || self.spawns.under_way.is_some()
             || self.missing() > 0
-            || self.run().is_waiting()
             || !self.gate_is_open(cx.now)
-            || !self.new_ones_are_ready();
+            || !self.may_go_on_one_by_one();
         if busy {
             return self.set_reload(Reload::OneByOne { queue, current });
         }

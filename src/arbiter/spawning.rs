@@ -299,9 +299,8 @@ impl Watcher {
         }
         let gate = self.gate();
         let retry = run.retries().map(|retry| retry.at.max(gate)).min().filter(|_| !self.is_taken());
-        let next_of_reload = matches!(run.reload, Some(Reload::OneByOne { current: None, .. }))
-            && !run.is_waiting()
-            && self.new_ones_are_ready();
+        let next_of_reload =
+            matches!(run.reload, Some(Reload::OneByOne { current: None, .. })) && self.may_go_on_one_by_one();
         let ends_start =
             self.status() == Status::Starting && self.is_complete() && !self.waits_for(Then::Activate);
         let fresh = self.missing() > 0 || !run.replacing.is_empty() || next_of_reload || ends_start;

@@ -18,6 +18,8 @@ pub(super) struct Startup {
     current: Option<WatcherId>,
     /// Those that have been started, but for their processes to become ready.
     unready: Vec<WatcherId>,
+    /// Later orders have decided about these: none that has its turn brings them along.
+    decided: Vec<WatcherId>,
     /// When the next may start.
     gate: Time,
     waits: bool,
@@ -55,6 +57,9 @@ impl Arbiter {
             }
         }
         let boot = self.startup.get_or_insert_default();
+        if !order.is_empty() {
+            boot.decided.clear();
+        }
         boot.queue.retain(|id| !order.contains(id));
         boot.queue.extend(order);
         self.advance_startup();
@@ -64,6 +69,7 @@ impl Arbiter {
     pub(super) fn unqueue(&mut self, id: WatcherId) {
         if let Some(boot) = &mut self.startup {
             boot.queue.retain(|queued| *queued != id);
+            boot.decided.push(id);
         }
     }
 
@@ -104,7 +110,18 @@ impl Arbiter {
             }
             boot.current = boot.queue.pop_front();
             if let Some(id) = boot.current {
-                self.with(id, |w, cx| w.want_up(cx));
+                let mut along = self.missing_for(id);
+                along.retain(|other| !boot.decided.contains(other));
+                for other in along {
+                    self.with(other, |w, cx| {
+                        w.come_along(cx);
+                        cx.outcome.brings_along = false; // what that one requires is among these
+                    });
+                }
+                self.with(id, |w, cx| {
+                    w.want_up(cx);
+                    cx.outcome.brings_along = false;
+                });
             }
         }
         self.startup = Some(boot);

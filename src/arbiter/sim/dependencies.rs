@@ -341,3 +341,30 @@ fn one_that_gets_its_first_process_brings_along_what_it_requires() {
     world.order(Task::Change { name: "app".into(), by: 1 });
     assert_eq!(statuses(&world, &["app", "db"]), ["active", "active"]);
 }
+
+#[test]
+fn a_stop_has_the_last_word_over_a_start_of_several_whose_turn_comes_later() {
+    let mut web = watcher("web", 1);
+    web.options.requires = Some("db".into());
+    let mut world = World::new(vec![watcher("db", 1), web]);
+    world.set_warmup_delay(1.0);
+    world.send(Event::Start);
+    world.run(0.5);
+    assert_eq!((world.status("db"), world.status("web")), ("active", "stopped"));
+    world.order(Task::Stop(only("db")));
+    world.run(20.0);
+    assert_eq!((world.status("db"), world.status("web")), ("stopped", "stopped"));
+    world.order(Task::Start(only("web")));
+    world.run(1.0);
+    assert_eq!((world.status("db"), world.status("web")), ("active", "active"));
+}
+
+#[test]
+fn one_that_is_being_removed_takes_nobody_along() {
+    let mut world = World::booted(vec![watcher("c", 1), requiring("b", "c"), requiring("a", "b")]);
+    order(&mut world, "stop", "c");
+    world.order(Task::Rm { name: "b".into(), nostop: false });
+    order(&mut world, "start", "a");
+    world.run(5.0);
+    assert_eq!(statuses(&world, &["a", "b", "c"]), ["stopped", "gone", "stopped"]);
+}

@@ -133,3 +133,21 @@ fn the_failure_of_a_reload_is_told_to_those_who_wait_for_that_one_alone() {
     world.run(1.0);
     assert!(matches!(world.replies[&ticket], Reply::Info { .. }), "{:?}", world.replies[&ticket]);
 }
+
+#[test]
+fn a_reload_one_by_one_lasts_until_those_that_were_on_their_way_out_before_are_replaced() {
+    let mut world = World::booted(vec![watcher("web", 2)]);
+    let old = world.pids("web");
+    world.scripts.insert("web".into(), Script { obeys: Some(3.0), ..GOOD });
+    let one = Task::Kill { name: "web".into(), pid: Some(old[0]), signum: Some(9), graceful_timeout: None };
+    let all = Task::Kill { name: "web".into(), pid: None, signum: None, graceful_timeout: None };
+    for kill in [one, all] {
+        let before = world.pids("web");
+        world.order(kill);
+        let name = Some("web".into());
+        let reload = world.order(Task::Reload { name, graceful: true, sequential: true }.waiting(true));
+        world.run(20.0);
+        let Reply::Info { started, stopped, kept } = &world.replies[&reload] else { panic!() };
+        assert_eq!((started.len(), stopped.as_ref(), kept.len()), (2, Some(&before), 0));
+    }
+}

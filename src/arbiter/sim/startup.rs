@@ -79,3 +79,18 @@ fn a_plugin_of_circus_itself_whose_options_cannot_be_used_does_not_start() {
     assert!(matches!(&world.replies[&start], Reply::Error { reason, .. } if reason.contains("no such port")));
     assert!(world.log.iter().any(|(level, text)| *level == Level::Error && text.contains("no such port")));
 }
+
+#[test]
+fn a_reload_takes_nothing_from_a_start_whose_turn_comes_later() {
+    let mut hup = watcher("hup", 2);
+    hup.options.send_hup = true;
+    hup.options.respawn = Respawn::Never;
+    let mut world = World::booted(vec![watcher("a", 1), hup]);
+    world.set_warmup_delay(1.0);
+    world.run(5.0);
+    world.kill9(world.pids("hup")[0]);
+    world.order(Task::Start(Select::All));
+    world.order(Task::Reload { name: Some("hup".into()), graceful: true, sequential: false });
+    world.run(5.0);
+    assert_eq!(world.pids("hup").len(), 2, "the start fills what has stayed empty");
+}

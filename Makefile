@@ -26,7 +26,7 @@ minimal := $(target)/minimal/release/circus
 features := $(shell sed -n '/^default = \[/,/^]/p' Cargo.toml | grep -o '"[a-z_]*"' | tr -d '"')
 
 .PHONY: all build demo setup test check man ledger completions corpus fuzz bench install uninstall static musl aarch64 armv7 dist deb size
-.PHONY: minimal without clean help faults reproduce
+.PHONY: minimal without clean help faults reproduce sim-long mutants
 
 # The same bytes wherever it is built: messages of crates name their files, and those lie below the user's home.
 home := $(or $(CARGO_HOME),$(HOME)/.cargo)
@@ -97,6 +97,17 @@ fuzz: ## feed INPUTS=N pieces of nonsense to everything that reads; more example
 	    RUSTFLAGS="$(RUSTFLAGS) -C instrument-coverage --cfg coverage" \
 	    nice $(CARGO) test --profile fuzz --target-dir $(target)/guided --test fuzz -- --nocapture
 
+# The number of steps is reached by as many lives as it takes, from seed 1 on, or from FIRST on.
+STEPS ?= 10000000
+FIRST ?= 1
+
+sim-long: ## play random lives of the arbiter for STEPS=N steps of each kind; seeds and what breaks a rule are printed
+	CIRCUS_SIM_SEED=$(FIRST) CIRCUS_SIM_STEPS=$(STEPS) RUST_BACKTRACE=0 \
+	    $(CARGO) test --profile fuzz --lib arbiter::sim -- --nocapture the_rules the_model
+
+mutants: ## put deliberate faults into a copy of the arbiter, one after the other: its random lives have to find each
+	$(CARGO) test --test mutants -- --nocapture
+
 faults: build setup ## let every system call fail, one time after the other; writes tests/faults/table.md (half an hour)
 	$(venv)/bin/python -B tests/faults/run.py --all
 
@@ -160,4 +171,4 @@ clean: ## remove everything that was built
 	$(CARGO) clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12

@@ -1,12 +1,16 @@
 //! Who may import whom, and what else ARCHITECTURE.md says about the source: read from the source itself.
 #![allow(clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
+#[path = "architecture/alone.rs"]
+mod alone;
 #[path = "architecture/budgets.rs"]
 mod budgets;
 #[path = "architecture/keys.rs"]
 mod keys;
 #[path = "architecture/ledger.rs"]
 mod ledger;
+#[path = "mutants/list.rs"]
+mod mutants;
 #[path = "architecture/powers.rs"]
 mod powers;
 #[path = "architecture/rooms.rs"]
@@ -14,9 +18,10 @@ mod rooms;
 #[path = "architecture/source.rs"]
 mod source;
 
+use alone::SHARED;
 use source::Names;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 use std::{fs, io};
 
 /// A top-level module, and what of the other ones it may name.
@@ -73,6 +78,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "config::number",
             "config::options",
             "config::probe",
+            "config::value::Kind",
             "config::value::listed",
         ],
     ),
@@ -81,9 +87,6 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("signals", &[]),
     ("sorted", &[]),
 ];
-
-/// What every module may import: tools that know of nothing.
-const SHARED: &[&str] = &["signals", "sorted"];
 
 /// A crate, and the modules that may name it.
 const CRATES: &[(&str, &[&str])] = &[
@@ -306,33 +309,14 @@ fn what_is_allowed_is_not_reported() {
 
 /// Compiles an arbiter and the part of the configuration that it needs, with no crate at hand.
 fn compile_arbiter(name: &str, arbiter: &Path, features: &[&str]) -> io::Result<Output> {
-    let config = root().join("src/config");
-    let mut source = String::from("#![allow(dead_code)]\npub mod config {\n");
-    let modules =
-        "changes expand families features hooks model number options probe respawn_rule restrict row stream url \
-         value"
-            .split(' ');
-    for module in modules {
-        let path = config.join(module).with_extension("rs");
-        source += &format!("#[path = {path:?}]\npub mod {module};\n");
-    }
-    source += "pub use model::*;\npub use stream::*;\npub use value::*;\n}\n";
-    let path = |shared: &&str| root().join("src").join(shared).with_extension("rs");
-    SHARED.iter().for_each(|name| source += &format!("#[path = {:?}]\npub mod {name};\n", path(name)));
-    source += &format!("#[path = {arbiter:?}]\npub mod arbiter;\n");
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let (file, out) = (dir.join(name).with_extension("rs"), dir.join(name).with_extension("rmeta"));
-    fs::write(&file, source)?;
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let options = ["--edition", "2024", "--crate-type", "lib", "--emit", "metadata", "--cap-lints", "allow"];
-    let features = features.iter().flat_map(|name| ["--cfg".to_string(), format!("feature={name:?}")]);
-    Command::new(rustc).args(options).args(features).arg("-o").arg(out).arg(file).output()
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name).with_extension("rs");
+    let options = ["--crate-type", "lib", "--emit", "metadata"];
+    alone::compile(&root().join("src"), arbiter, &file, features, &options)
 }
 
 #[test]
 fn the_arbiter_compiles_alone() {
-    let all: &[&str] = &["dependencies", "health", "history", "hooks", "on_demand"];
-    for (name, features) in [("alone", all), ("alone_and_bare", &[])] {
+    for (name, features) in [("alone", alone::FEATURES), ("alone_and_bare", &[])] {
         let alone = compile_arbiter(name, &root().join("src/arbiter/mod.rs"), features).unwrap();
         assert!(alone.status.success(), "{name}\n{}", String::from_utf8_lossy(&alone.stderr));
     }
@@ -345,4 +329,13 @@ fn an_arbiter_that_needs_libc_does_not_compile_alone() {
     let refused = compile_arbiter("refused", &arbiter, &[]).unwrap();
     let error = String::from_utf8_lossy(&refused.stderr);
     assert!(!refused.status.success() && error.contains("libc"), "\n{error}");
+}
+
+#[test]
+fn every_deliberate_fault_has_its_place_in_the_arbiter() {
+    for mutant in mutants::MUTANTS {
+        let source = fs::read_to_string(root().join("src/arbiter").join(mutant.file)).unwrap();
+        assert_eq!(source.matches(mutant.before).count(), 1, "{}: {}", mutant.file, mutant.breaks);
+        assert_ne!(mutant.before, mutant.after, "{}", mutant.file);
+    }
 }

@@ -6,18 +6,24 @@
 mod dependencies;
 mod exit_policy;
 mod lives;
+mod model;
 mod on_demand;
 mod orders;
 mod passing;
+mod plan;
+mod promises;
 mod proven;
 mod readiness;
 mod reconfigure;
 mod reload;
 mod remnants;
 mod rules;
+mod searches;
+mod shrink;
 mod start;
 mod startup;
 mod stop;
+mod table;
 mod trace;
 mod with_history;
 mod with_hooks;
@@ -32,7 +38,7 @@ use super::reconfigure::NewConfig;
 use super::reload::Reload;
 use super::request::{Errno, Matching, Order, Reply, Select, Task, Ticket};
 use super::time::Time;
-use super::watcher::Status;
+use super::watcher::{Status, Watcher};
 use super::{Action, Arbiter, Event, Level, Pid, Published, WatcherId, Whom};
 use crate::config::hooks::{self, Hook};
 use crate::config::model::{Builtin, PluginKind};
@@ -43,7 +49,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 /// What a process does.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Script {
     /// Seconds until it exits by itself.
     lives: Option<f64>,
@@ -152,6 +158,9 @@ struct World {
     looked_at: BTreeSet<WatcherId>,
     /// There are no sockets to look at.
     no_sockets: bool,
+    promises: promises::Promises,
+    /// How many events have come from outside; the rules were checked after each.
+    steps: u64,
     /// All that has happened.
     trace: trace::Trace,
 }
@@ -197,6 +206,8 @@ impl World {
             fall: None,
             looked_at: BTreeSet::new(),
             no_sockets: false,
+            promises: promises::Promises::default(),
+            steps: 0,
             trace: trace::Trace::default(),
         }
     }
@@ -220,13 +231,17 @@ impl World {
         while let Some(event) = events.pop_front() {
             let mut actions = Vec::new();
             self.trace.event(self.now, &event);
+            self.note_event(&event);
             self.arbiter.handle(self.now, event, &mut actions);
             for action in actions {
                 self.trace.action(&action);
+                self.promise(&action);
                 self.perform(action, &mut events);
             }
         }
+        self.steps += 1;
         self.check();
+        self.check_promises();
     }
 
     fn perform(&mut self, action: Action, events: &mut VecDeque<Event>) {
@@ -326,6 +341,7 @@ impl World {
         let script = self.scripts.get(&with_args).or(self.scripts.get(&name)).copied().unwrap_or(GOOD);
         self.spawns.push((self.now, name));
         if script.broken && !script.late {
+            self.note_end(id, None);
             events.push_back(Event::SpawnFailed {
                 watcher: id,
                 reason: NO_FILE.into(),
@@ -339,6 +355,7 @@ impl World {
         let ends = lives.map(|s| (self.now.plus(s), Exit::Code(script.code)));
         let speaks = script.ready.map(|s| (self.now.plus(s), Notice::Ready));
         self.modes.insert(pid, (id, mode));
+        self.note_birth(pid);
         self.procs.insert(pid, Proc { script, ends, zombie: false, speaks });
         if script.leaves {
             self.groups.insert(pid);
@@ -373,6 +390,11 @@ impl World {
         self.asked.insert(ticket);
         if std::env::var_os("CIRCUS_SIM_TRACE").is_some() {
             eprintln!("{:?} {ticket:?} {order:?}", self.now);
+        }
+        if let Task::Kill { name, signum: Some(signum), .. } = &order.what {
+            // Who names a signal wants it to be sent, whatever was sent before.
+            let again: Vec<_> = self.pids(name).into_iter().map(|pid| ("process", pid, *signum)).collect();
+            self.told.retain(|told| !again.contains(told));
         }
         let targets = match &order.what {
             Task::Start(Select::Match { pattern, .. })

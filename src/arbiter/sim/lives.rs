@@ -6,12 +6,16 @@ use super::*;
 pub(super) struct Dice(super::super::random::Random);
 
 impl Dice {
+    pub(super) fn new(seed: u64) -> Dice {
+        Dice(super::super::random::Random::new(seed))
+    }
+
     pub(super) fn roll(&mut self, sides: u64) -> u64 {
         self.0.up_to(sides - 1)
     }
 }
 
-fn random_order(dice: &mut Dice) -> Order {
+pub(super) fn random_order(dice: &mut Dice) -> Order {
     let name = ["a", "b", "c", "d", "ghost"][dice.roll(5) as usize].to_string();
     let waiting = dice.roll(2) == 0;
     let what = random_task(dice, name);
@@ -65,7 +69,7 @@ fn random_task(dice: &mut Dice, name: String) -> Task {
     }
 }
 
-fn random_script(dice: &mut Dice) -> Script {
+pub(super) fn random_script(dice: &mut Dice) -> Script {
     Script {
         lives: (dice.roll(3) == 0).then(|| dice.roll(3000) as f64 / 1000.0),
         obeys: (dice.roll(3) > 0).then(|| dice.roll(2000) as f64 / 1000.0),
@@ -82,7 +86,7 @@ fn random_script(dice: &mut Dice) -> Script {
     }
 }
 
-fn random_hook(dice: &mut Dice) -> HookScript {
+pub(super) fn random_hook(dice: &mut Dice) -> HookScript {
     let answers = [Answer::Yes, Answer::No, Answer::Refused("code 1".into()), Answer::Failed("boom".into())];
     let after = [Some(0.0), Some(0.01), Some(dice.roll(4000) as f64 / 1000.0), None];
     (after[dice.roll(4) as usize], answers[dice.roll(4) as usize].clone())
@@ -105,6 +109,13 @@ fn goals_are_reached(world: &World) {
         let (running, wanted) = (watcher.processes.running(), watcher.config.wanted());
         assert!(running <= wanted && running + excused >= wanted, "{name}: {running} of {wanted}");
     }
+}
+
+pub(super) fn random_hook_name(dice: &mut Dice) -> &'static str {
+    let commands = [Hook::StopCommand, Hook::ReloadCommand, Hook::Ready, Hook::Health];
+    let commands = commands.map(Hook::name);
+    let names: Vec<&str> = hooks::NAMES.into_iter().take(10).chain(commands).collect();
+    names[dice.roll(names.len() as u64) as usize]
 }
 
 fn random_life(seed: u64, steps: u32) -> trace::Trace {
@@ -154,10 +165,7 @@ fn random_life(seed: u64, steps: u32) -> trace::Trace {
                 world.scripts.insert(name, script);
             }
             6 => {
-                let commands = [Hook::StopCommand, Hook::ReloadCommand, Hook::Ready, Hook::Health];
-                let commands = commands.map(Hook::name);
-                let names: Vec<&str> = hooks::NAMES.into_iter().take(10).chain(commands).collect();
-                let hook = names[dice.roll(names.len() as u64) as usize];
+                let hook = random_hook_name(&mut dice);
                 world.hook_scripts.insert((name, hook), random_hook(&mut dice));
             }
             7 => world.answer_late(&random_hook(&mut dice).1),
@@ -185,31 +193,53 @@ fn random_life(seed: u64, steps: u32) -> trace::Trace {
         world.trace_views();
     }
     let hurry = dice.roll(3) == 0;
-    if !hurry {
-        world.scripts.clear();
-        world.hook_scripts.clear();
-        world.run(200.0);
-        // One that waits for the rest of a group each time takes longer.
-        if world.arbiter.is_reloading() {
-            world.run(2000.0);
-        }
-        goals_are_reached(&world);
+    if hurry {
+        let pause = 1.0 + dice.roll(2) as f64;
+        end_in_a_hurry(&mut world, pause);
+    } else {
+        end_calmly(&mut world);
     }
+    world.trace
+}
+
+/// Nothing goes wrong any more: what is to run does after a while. Then it is asked to end, and does.
+pub(super) fn end_calmly(world: &mut World) {
+    world.scripts.clear();
+    world.hook_scripts.clear();
+    world.run(200.0);
+    // One that waits for the rest of a group each time takes longer.
+    if world.arbiter.is_reloading() {
+        world.run(2000.0);
+    }
+    goals_are_reached(world);
     let fallen = world.arbiter.is_ending();
     if !world.exited {
         world.send(Event::Terminate);
     }
-    if hurry && !world.exited {
-        world.run(1.0 + dice.roll(2) as f64);
+    world.run(600.0);
+    check_end(world, fallen);
+}
+
+/// It is asked to end, and asked again a little later.
+pub(super) fn end_in_a_hurry(world: &mut World, pause: f64) {
+    let fallen = world.arbiter.is_ending();
+    if !world.exited {
         world.send(Event::Terminate);
     }
-    world.run(if hurry { 5.0 } else { 600.0 });
+    if !world.exited {
+        world.run(pause);
+        world.send(Event::Terminate);
+    }
+    world.run(5.0);
+    check_end(world, fallen);
+}
+
+fn check_end(world: &World, fallen: bool) {
     assert!(world.exited, "it did not end");
     assert_eq!(fallen, world.fall.is_some(), "who has ended it");
-    exit_policy::check_fall(&world);
+    exit_policy::check_fall(world);
     let unanswered: Vec<_> = world.asked.iter().filter(|t| !world.replies.contains_key(t)).collect();
     assert!(unanswered.is_empty(), "no reply to {unanswered:?}");
-    world.trace
 }
 
 /// What happens in the lives from seed 1 on, as one number. Another number is another behaviour. How they were found:

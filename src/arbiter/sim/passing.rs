@@ -117,8 +117,9 @@ impl World {
             self.end_heirs();
             while self.answer_hook() {}
             self.let_speak();
-            // What becomes due because of a tick gets a tick of its own, and that must be the end of it.
-            for _ in 0..3 {
+            // What becomes due because of a tick gets a tick of its own, and that must be the end of it; but where
+            // hook_timeout is 0, each of the hooks that follow on another takes one.
+            for _ in 0..100 {
                 if self.arbiter.deadline().is_some_and(|at| at <= self.now) {
                     self.send(Event::Tick);
                 }
@@ -137,6 +138,7 @@ impl World {
         }
         self.procs.get_mut(&pid).unwrap().zombie = true;
         self.exits.insert(pid, exit);
+        self.note_end(self.modes[&pid].0, Some(pid));
         self.send(Event::Exited { pid, exit });
     }
 
@@ -151,6 +153,7 @@ impl World {
             hook.ends = hook.ends.map(|at| at.plus(seconds));
         }
         self.heeding.values_mut().for_each(|at| *at = at.plus(seconds));
+        self.note_freeze(seconds);
         self.send(Event::Overslept { seconds });
     }
 

@@ -1,0 +1,169 @@
+//! What is promised to processes and to clients, checked by what the world sees of it: how long it lies between two spawns,
+//! when SIGKILL comes, that a group is asked before it is killed, and what the answer to a reload means.
+
+use super::*;
+
+/// How the last process of a watcher has ended, and how many before it in a row ended too soon.
+#[derive(Clone, Copy, Debug)]
+struct Bad {
+    ended: Time,
+    times: u32,
+}
+
+#[derive(Default)]
+pub(super) struct Promises {
+    last_spawn: BTreeMap<WatcherId, Time>,
+    bad: BTreeMap<WatcherId, Bad>,
+    born: BTreeMap<Pid, Time>,
+    /// Until when a process that was asked to end has to have ended, or have got SIGKILL.
+    patience: BTreeMap<Pid, Time>,
+    asked: BTreeSet<Pid>,
+    killed: BTreeSet<Pid>,
+    /// Processes that rm has left alone.
+    left_alone: BTreeSet<Pid>,
+    /// No watcher requires itself in a circle, and none has hooks.
+    ordered: bool,
+    /// Graceful reloads that a client waits for.
+    reloads: BTreeMap<Ticket, String>,
+}
+
+/// The longest time that a random `kill` gives a process.
+const LONGEST_KILL: f64 = 2.0;
+
+/// 0.1 s, doubling to 10 s.
+fn pause(times: u32) -> f64 {
+    (0.1 * f64::from(1u32 << times.saturating_sub(1).min(20))).min(10.0)
+}
+
+impl World {
+    /// An action is about to be performed.
+    pub(super) fn promise(&mut self, action: &Action) {
+        let now = self.now;
+        match action {
+            Action::Spawn { watcher, .. } => self.promise_pause(*watcher),
+            Action::Ask { pid, signum, .. } => {
+                self.promises.killed.extend((*signum == 9).then_some(*pid));
+                self.check_order(*pid);
+                self.promises.asked.insert(*pid);
+                let config = self.owner(*pid).map_or(0.0, |w| w.config.options.graceful_timeout);
+                self.promises.patience.insert(*pid, now.plus(config.max(LONGEST_KILL)));
+            }
+            Action::RunHook { hook: Hook::StopCommand, about, .. } => self.promises.asked.extend(about.pid),
+            Action::Signal { pid, signum: 9, .. } => {
+                self.promises.patience.remove(pid);
+                self.promises.killed.insert(*pid);
+            }
+            Action::SignalRemnant { pgid, signum: 9 } => {
+                let asked = self.told.range(("group", *pgid, 0)..=("group", *pgid, 99)).next().is_some();
+                let killed = self.promises.killed.contains(pgid);
+                let by_kill = self.owner(*pgid).is_none_or(|watcher| watcher.config.options.stop_signal == 9);
+                let excused = by_kill || self.arbiter.is_hurried();
+                assert!(asked || killed || excused, "the group of {pgid} is killed and was not asked");
+            }
+            Action::Forgotten { left, .. } => {
+                self.promises.left_alone.extend(left);
+                self.promises.patience.retain(|pid, _| !left.contains(pid));
+            }
+            Action::Reply { ticket, reply: Reply::Info { kept, .. } } => self.promise_new(*ticket, kept),
+            Action::Publish { watcher, what: Published::Stop } => {
+                let id = self.arbiter.find(watcher).map(|watcher| watcher.id);
+                self.promises.bad.retain(|other, _| Some(*other) != id);
+            }
+            _ => {}
+        }
+        if let Action::Ask { pid, .. }
+        | Action::Signal { pid, .. }
+        | Action::SignalRemnant { pgid: pid, .. } = action
+        {
+            assert!(!self.promises.left_alone.contains(pid), "{pid} is to be left alone: {action:?}");
+        }
+    }
+
+    /// From now on the order of stops is looked at too.
+    pub(super) fn promise_order(&mut self) {
+        self.promises.ordered = true;
+    }
+
+    /// "What depends on a watcher has stopped before the watcher is asked to stop."
+    fn check_order(&self, pid: Pid) {
+        let Some(watcher) = self.owner(pid).filter(|watcher| watcher.status() == Status::Stopping) else {
+            return;
+        };
+        let name = &watcher.config.name;
+        let depends = |other: &Watcher| other.config.options.requires.as_deref() == Some(name.as_str());
+        let of = |other: &Watcher| self.procs.keys().any(|pid| self.modes[pid].0 == other.id);
+        let first = self.arbiter.watchers().filter(|other| depends(other)).find(|other| of(other));
+        let first = first.map(|other| other.config.name.clone()).filter(|_| self.promises.ordered);
+        assert_eq!(first, None, "{name} is asked to stop before it");
+    }
+
+    pub(super) fn owner(&self, pid: Pid) -> Option<&Watcher> {
+        self.arbiter.watcher(self.modes.get(&pid)?.0)
+    }
+
+    /// warmup_delay lies between two spawns, but not in a reload; and after a process that ended too soon, a pause.
+    fn promise_pause(&mut self, id: WatcherId) {
+        let watcher = self.arbiter.watcher(id).unwrap();
+        let (name, options) = (&watcher.config.name, &watcher.config.options);
+        let last = self.promises.last_spawn.insert(id, self.now);
+        let reloads = watcher.run().reload.is_some();
+        let since = last.map_or(f64::MAX, |last| self.now.since(last));
+        assert!(reloads || since >= options.warmup_delay, "{name}: no warmup_delay between two spawns");
+        let plain = [options.respawn_delay, options.respawn_delay_max, options.respawn_window] == [None; 3];
+        let alone = watcher.config.wanted() == 1 && !options.on_demand;
+        if let Some(Bad { ended, times }) = self.promises.bad.get(&id).filter(|_| plain && alone && !reloads)
+        {
+            let (waited, least) = (self.now.since(*ended), pause(*times));
+            assert!(waited >= least - 0.001, "{name}: {waited} s of pause after {times} bad ends");
+        }
+    }
+
+    /// A spawn has failed, or a process has ended.
+    pub(super) fn note_end(&mut self, id: WatcherId, pid: Option<Pid>) {
+        let asked = |pid| self.promises.asked.contains(&pid) || self.promises.killed.contains(&pid);
+        let asked = pid.is_some_and(asked);
+        let lived =
+            pid.and_then(|pid| self.promises.born.get(&pid)).map_or(0.0, |born| self.now.since(*born));
+        let times = self.promises.bad.get(&id).map_or(0, |bad| bad.times);
+        self.promises.patience.retain(|other, _| Some(*other) != pid);
+        let busy = |watcher: &Watcher| watcher.run().reload.is_some() || watcher.config.wanted() > 1;
+        let busy = self.arbiter.watcher(id).is_some_and(busy);
+        match asked || busy || lived >= 1.0 {
+            true => drop(self.promises.bad.remove(&id)),
+            false => drop(self.promises.bad.insert(id, Bad { ended: self.now, times: times + 1 })),
+        }
+    }
+
+    pub(super) fn note_birth(&mut self, pid: Pid) {
+        self.promises.born.insert(pid, self.now);
+    }
+
+    /// After an order circus tries at once; in a start of several watchers, when the turn of each has come.
+    pub(super) fn note_event(&mut self, event: &Event) {
+        let orders = matches!(event, Event::Order { .. } | Event::Read { .. } | Event::Reload);
+        if orders || self.arbiter.startup.is_some() {
+            self.promises.bad.clear();
+        }
+        let Event::Order { ticket, order, .. } = event else { return };
+        if let Order { what: Task::Reload { name: Some(name), graceful: true, .. }, waiting: true } = order {
+            self.promises.reloads.insert(*ticket, name.clone());
+        }
+    }
+
+    /// Circus stood still: nobody is to blame for that.
+    pub(super) fn note_freeze(&mut self, seconds: f64) {
+        self.promises.patience.values_mut().for_each(|at| *at = at.plus(seconds));
+    }
+
+    pub(super) fn check_promises(&self) {
+        let late = self.promises.patience.iter().find(|(_, at)| **at < self.now);
+        assert_eq!(late, None, "it should have got SIGKILL");
+    }
+
+    /// When a reload is over, none of the processes from before is there.
+    fn promise_new(&mut self, ticket: Ticket, kept: &[Pid]) {
+        let Some(name) = self.promises.reloads.remove(&ticket) else { return };
+        let Some(watcher) = self.arbiter.find(&name) else { return };
+        assert!(kept.is_empty() || watcher.reloads_in_place(), "{name} was reloaded, but {kept:?} are there");
+    }
+}

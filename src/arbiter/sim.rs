@@ -341,7 +341,7 @@ impl World {
         let script = self.scripts.get(&with_args).or(self.scripts.get(&name)).copied().unwrap_or(GOOD);
         self.spawns.push((self.now, name));
         if script.broken && !script.late {
-            self.note_end(id, None);
+            self.note_end(id, None, script.shortage);
             events.push_back(Event::SpawnFailed {
                 watcher: id,
                 reason: NO_FILE.into(),

@@ -138,7 +138,7 @@ impl World {
         }
         self.procs.get_mut(&pid).unwrap().zombie = true;
         self.exits.insert(pid, exit);
-        self.note_end(self.modes[&pid].0, Some(pid));
+        self.note_end(self.modes[&pid].0, Some(pid), broken && shortage);
         self.send(Event::Exited { pid, exit });
     }
 

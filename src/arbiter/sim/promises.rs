@@ -8,12 +8,16 @@ use super::*;
 struct Bad {
     ended: Time,
     times: u32,
+    /// How many of them in a row could not be executed, without a shortage, and no other process was left.
+    failed: u32,
 }
 
 #[derive(Default)]
 pub(super) struct Promises {
     last_spawn: BTreeMap<WatcherId, Time>,
     bad: BTreeMap<WatcherId, Bad>,
+    /// How many starts of a watcher may have counted for max_retry.
+    chances: BTreeMap<WatcherId, u32>,
     born: BTreeMap<Pid, Time>,
     /// Until when a process that was asked to end has to have ended, or have got SIGKILL.
     patience: BTreeMap<Pid, Time>,
@@ -65,9 +69,11 @@ impl World {
                 self.promises.patience.retain(|pid, _| !left.contains(pid));
             }
             Action::Reply { ticket, reply: Reply::Info { kept, .. } } => self.promise_new(*ticket, kept),
+            Action::Log { text, .. } => self.promise_tries(text),
             Action::Publish { watcher, what: Published::Stop } => {
                 let id = self.arbiter.find(watcher).map(|watcher| watcher.id);
                 self.promises.bad.retain(|other, _| Some(*other) != id);
+                self.promises.chances.retain(|other, _| Some(*other) != id);
             }
             _ => {}
         }
@@ -109,28 +115,50 @@ impl World {
         let reloads = watcher.run().reload.is_some();
         let since = last.map_or(f64::MAX, |last| self.now.since(last));
         assert!(reloads || since >= options.warmup_delay, "{name}: no warmup_delay between two spawns");
+        let most = u32::try_from(options.max_retry).map_or(u32::MAX, |most| most.max(1));
+        let failed = self.promises.bad.get(&id).map_or(0, |bad| bad.failed);
+        assert!(reloads || failed < most, "{name} is tried again after {failed} failures");
         let plain = [options.respawn_delay, options.respawn_delay_max, options.respawn_window] == [None; 3];
         let alone = watcher.config.wanted() == 1 && !options.on_demand;
-        if let Some(Bad { ended, times }) = self.promises.bad.get(&id).filter(|_| plain && alone && !reloads)
+        if let Some(Bad { ended, times, .. }) =
+            self.promises.bad.get(&id).filter(|_| plain && alone && !reloads)
         {
             let (waited, least) = (self.now.since(*ended), pause(*times));
             assert!(waited >= least - 0.001, "{name}: {waited} s of pause after {times} bad ends");
         }
     }
 
-    /// A spawn has failed, or a process has ended.
-    pub(super) fn note_end(&mut self, id: WatcherId, pid: Option<Pid>) {
+    /// "could not be executed max_retry times in a row": what the machine is short of does not count.
+    fn promise_tries(&self, text: &str) {
+        let Some((name, _)) = text.split_once(": given up after ") else { return };
+        let Some(watcher) = self.arbiter.find(name).filter(|watcher| watcher.config.wanted() == 1) else {
+            return;
+        };
+        let chances = self.promises.chances.get(&watcher.id).copied().unwrap_or(0);
+        let least = watcher.config.options.max_retry.max(1);
+        assert!(i64::from(chances) >= least, "{name} is given up, but only {chances} failures count");
+    }
+
+    /// A spawn has failed, or a process has ended; the machine may have been short of something.
+    pub(super) fn note_end(&mut self, id: WatcherId, pid: Option<Pid>, shortage: bool) {
         let asked = |pid| self.promises.asked.contains(&pid) || self.promises.killed.contains(&pid);
         let asked = pid.is_some_and(asked);
         let lived =
             pid.and_then(|pid| self.promises.born.get(&pid)).map_or(0.0, |born| self.now.since(*born));
-        let times = self.promises.bad.get(&id).map_or(0, |bad| bad.times);
+        let Bad { times, failed, .. } =
+            self.promises.bad.get(&id).copied().unwrap_or(Bad { ended: self.now, times: 0, failed: 0 });
         self.promises.patience.retain(|other, _| Some(*other) != pid);
+        *self.promises.chances.entry(id).or_default() += u32::from(!shortage);
+        let watcher = self.arbiter.watcher(id);
+        let alone = watcher.is_some_and(|watcher| watcher.processes().next().is_none());
+        let failed = if pid.is_none() && alone { failed + u32::from(!shortage) } else { 0 };
         let busy = |watcher: &Watcher| watcher.run().reload.is_some() || watcher.config.wanted() > 1;
-        let busy = self.arbiter.watcher(id).is_some_and(busy);
-        match asked || busy || lived >= 1.0 {
+        match asked || watcher.is_some_and(busy) || lived >= 1.0 {
             true => drop(self.promises.bad.remove(&id)),
-            false => drop(self.promises.bad.insert(id, Bad { ended: self.now, times: times + 1 })),
+            false => {
+                let bad = Bad { ended: self.now, times: times + 1, failed };
+                self.promises.bad.insert(id, bad);
+            }
         }
     }
 

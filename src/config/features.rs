@@ -19,6 +19,7 @@ pub const LOGS: Feature = Feature { name: "logs", is_built: cfg!(feature = "logs
 pub const METRICS: Feature = Feature { name: "metrics", is_built: cfg!(feature = "metrics") };
 pub const ON_DEMAND: Feature = Feature { name: "on_demand", is_built: cfg!(feature = "on_demand") };
 pub const PLUGINS: Feature = Feature { name: "plugins", is_built: cfg!(feature = "plugins") };
+pub const REGEX: Feature = Feature { name: "regex", is_built: cfg!(feature = "regex") };
 pub const SANDBOX: Feature = Feature { name: "sandbox", is_built: cfg!(feature = "sandbox") };
 
 /// Why what needs this feature cannot be had, if this build lacks it: the end of a sentence.

@@ -13,6 +13,7 @@ pub mod backups;
 pub mod console;
 pub mod destination;
 pub mod file;
+#[cfg_attr(not(feature = "health"), path = "no_log_match.rs")]
 pub mod log_match;
 pub mod outputs;
 mod part;

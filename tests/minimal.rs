@@ -83,6 +83,7 @@ fn an_option_that_it_lacks_keeps_it_from_starting() {
         ("on_demand = True", "on_demand"),
         ("stdout_stream.class = SyslogStream", "logs"),
         ("stdout_stream.filename = x\nstdout_stream.compress = gzip", "logs"),
+        ("ring_bytes = 100", "tail"),
         ("flapping.attempts = 2", "plugins"),
         ("[plugin:p]\ncmd = true", "plugins"),
     ] {
@@ -108,7 +109,11 @@ fn a_command_that_it_lacks_is_named() {
         assert_eq!(ended.code, 100, "{words:?}: {}", ended.err);
         assert!(ended.err.contains(&format!("without the feature {feature}")), "{words:?}: {}", ended.err);
     }
-    for (words, feature) in [(&["ctl", "metrics"][..], "metrics"), (&["ctl", "why", "web"], "history")] {
+    for (words, feature) in [
+        (&["ctl", "metrics"][..], "metrics"),
+        (&["ctl", "tail", "web"], "tail"),
+        (&["ctl", "why", "web"], "history"),
+    ] {
         let ended = run(circus().args(words));
         assert_eq!(ended.code, 2, "{words:?}: {}", ended.err);
         let why = format!(

@@ -12,6 +12,7 @@ mod progress;
 #[cfg(feature = "prompt")]
 mod prompt;
 mod ssh;
+#[cfg(feature = "tail")]
 mod tail;
 
 use super::complain;
@@ -136,6 +137,7 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
         _ if refused => Ok(REFUSED),
         "listen" => follow(connection, json),
         "tail" if follows && json => follow(connection, true),
+        #[cfg(feature = "tail")]
         "tail" if follows => tail::follow(connection, &reply),
         _ => {
             if !json {

@@ -6,9 +6,11 @@
 
 use super::args::{Arg, Args, Flag, Kind, Place};
 use super::props::{few, text};
+#[cfg(feature = "tail")]
+use super::tail;
 #[cfg(feature = "history")]
 use super::why;
-use super::{Map, Refusal, field, output, render, requests, tuning};
+use super::{Map, Refusal, field, render, requests, tuning};
 use crate::arbiter::request::{Question, Request, Task};
 use crate::config::features;
 use serde_json::Value as Json;
@@ -118,7 +120,7 @@ pub fn find(name: &str) -> Option<&'static Command> {
 
 /// Why there is no command of that name, if a build with another feature has it.
 pub fn lack(name: &str) -> Option<String> {
-    let optional = [("metrics", features::METRICS), ("why", features::HISTORY)];
+    let optional = [("metrics", features::METRICS), ("tail", features::TAIL), ("why", features::HISTORY)];
     let (command, feature) = optional.into_iter().find(|(command, _)| command.eq_ignore_ascii_case(name))?;
     features::lack(Some(feature)).map(|why| format!("{command} {why}"))
 }
@@ -333,6 +335,7 @@ pub static COMMANDS: &[Command] = &[
         "Those whose names match, or all. Their processes get stop_signal, and SIGKILL after \
          graceful_timeout.",
     ),
+    #[cfg(feature = "tail")]
     row(
         "tail",
         &[
@@ -343,9 +346,9 @@ pub static COMMANDS: &[Command] = &[
             Arg::flag("stderr", "only what they wrote to their standard error output"),
             Arg::option("pid", Kind::Number, "PID", "only what this process wrote; it may have ended"),
         ],
-        requests::tail,
+        tail::request,
     )
-    .shows(output::tail)
+    .shows(tail::render)
     .help(
         "show the last lines that a watcher's processes wrote",
         "Both outputs of all its processes, in the order in which the lines came. They are kept in \

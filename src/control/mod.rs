@@ -22,6 +22,8 @@ mod render;
 mod requests;
 pub mod secrets;
 pub mod shell;
+#[cfg(feature = "tail")]
+pub mod tail;
 pub mod topics;
 mod tuning;
 #[cfg(feature = "history")]

@@ -9,6 +9,7 @@
 
 mod client;
 mod events;
+#[cfg_attr(not(feature = "tail"), path = "clients/no_followers.rs")]
 mod followers;
 pub(crate) mod listeners;
 mod permission;

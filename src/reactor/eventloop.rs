@@ -247,6 +247,7 @@ impl Daemon {
                 Effect::Question { ticket, question, is_lower } => {
                     self.take_question(ticket, question, is_lower);
                 }
+                #[cfg(feature = "tail")]
                 Effect::Tail { ticket, client, tail } => self.take_tail(ticket, client, &tail),
                 effect => self.offer(effect),
             }

@@ -7,7 +7,9 @@
 use super::registry::Key;
 use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
-use crate::arbiter::request::{Order, Question, Tail, Ticket, Wanted};
+#[cfg(feature = "tail")]
+use crate::arbiter::request::Wanted;
+use crate::arbiter::request::{Order, Question, Tail, Ticket};
 use crate::arbiter::time::Time;
 use crate::arbiter::{Action, Arbiter, Event, Pid, Published, WatcherId};
 use crate::config::options::CircusOptions;
@@ -159,6 +161,7 @@ pub struct Heard {
 }
 
 /// Whether something of this output of this process is wanted.
+#[cfg(feature = "tail")]
 pub fn wants(wanted: Wanted, channel: Channel, pid: Pid) -> bool {
     let channel = match channel {
         Channel::Stdout => wanted.stdout,

@@ -7,6 +7,7 @@ pub(crate) mod answer;
 pub(crate) mod metrics;
 pub(crate) mod status;
 pub(crate) mod survey;
+#[cfg_attr(not(feature = "tail"), path = "no_tail.rs")]
 pub(crate) mod tail;
 pub(crate) mod targets;
 pub(crate) mod usage;

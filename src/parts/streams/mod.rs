@@ -18,6 +18,7 @@ pub mod log_match;
 pub mod outputs;
 mod part;
 mod read;
+#[cfg_attr(not(feature = "tail"), path = "no_ring.rs")]
 pub mod ring;
 pub mod sink;
 mod table;

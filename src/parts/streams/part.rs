@@ -186,7 +186,7 @@ impl Part for Streams {
         match effect {
             #[cfg(feature = "logs")]
             Effect::Compressed(ended) => self.compressed(ended, cx),
-            Effect::Follow(watchers) => self.rings.followed = watchers,
+            Effect::Follow(watchers) => self.rings.follow(watchers),
             Effect::Logs { ticket, name, rotate } => {
                 return Some(Effect::Answer(ticket, self.logs(name.as_deref(), rotate, cx)));
             }
@@ -235,10 +235,9 @@ impl Streams {
     /// Tells who follows the output what was heard, and the arbiter who has written the line that says that it is
     /// ready; false when there was nothing to tell.
     fn pass_on(&mut self, cx: &mut Cx<'_>) -> bool {
-        let heard = std::mem::take(&mut self.rings.heard);
+        let heard = self.rings.pass_on(cx);
         let found = self.log_matches.take_found();
-        let any = !heard.is_empty() || !found.is_empty();
-        heard.into_iter().for_each(|heard| cx.effect(Effect::Heard(heard)));
+        let any = heard || !found.is_empty();
         for pid in found {
             cx.event(Event::Noticed { pid, notice: Notice::Ready });
         }

@@ -64,7 +64,8 @@ fn workers_on_a_socket_are_started_reloaded_and_stopped() {
     assert!(after.len() == 3 && after.iter().all(|pid| !before.contains(pid)), "{before:?} {after:?}");
     assert!(after.contains(&ask_tcp(address).unwrap()));
     assert_eq!(circus.ctl_ok(&["status", "web"]), "active");
-    assert!(circus.ctl_ok(&["stats", "web"]).contains("web"));
+    let refused = circus.ctl_refused(&["stop", "w.*", "--match", "regex"]);
+    assert!(refused.ends_with("this build of circus lacks the feature `regex`"), "{refused}");
     assert_eq!(circus.ctl_ok(&["stop", "web", "--waiting"]), "ok");
     assert_eq!(circus.status("web"), "stopped");
     until("the file of the output", || exists(&circus.dir.path("out")).then_some(()));
@@ -110,7 +111,9 @@ fn a_command_that_it_lacks_is_named() {
         assert!(ended.err.contains(&format!("without the feature {feature}")), "{words:?}: {}", ended.err);
     }
     for (words, feature) in [
-        (&["ctl", "metrics"][..], "metrics"),
+        (&["ctl", "dstats"][..], "stats"),
+        (&["ctl", "metrics"], "metrics"),
+        (&["ctl", "stats", "web"], "stats"),
         (&["ctl", "tail", "web"], "tail"),
         (&["ctl", "why", "web"], "history"),
     ] {

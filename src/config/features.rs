@@ -21,6 +21,7 @@ pub const ON_DEMAND: Feature = Feature { name: "on_demand", is_built: cfg!(featu
 pub const PLUGINS: Feature = Feature { name: "plugins", is_built: cfg!(feature = "plugins") };
 pub const REGEX: Feature = Feature { name: "regex", is_built: cfg!(feature = "regex") };
 pub const SANDBOX: Feature = Feature { name: "sandbox", is_built: cfg!(feature = "sandbox") };
+pub const STATS: Feature = Feature { name: "stats", is_built: cfg!(feature = "stats") };
 pub const TAIL: Feature = Feature { name: "tail", is_built: cfg!(feature = "tail") };
 
 /// Why what needs this feature cannot be had, if this build lacks it: the end of a sentence.

@@ -6,6 +6,8 @@
 
 use super::args::{Arg, Args, Flag, Kind, Place};
 use super::props::{few, text};
+#[cfg(feature = "stats")]
+use super::stats;
 #[cfg(feature = "tail")]
 use super::tail;
 #[cfg(feature = "history")]
@@ -120,7 +122,13 @@ pub fn find(name: &str) -> Option<&'static Command> {
 
 /// Why there is no command of that name, if a build with another feature has it.
 pub fn lack(name: &str) -> Option<String> {
-    let optional = [("metrics", features::METRICS), ("tail", features::TAIL), ("why", features::HISTORY)];
+    let optional = [
+        ("dstats", features::STATS),
+        ("stats", features::STATS),
+        ("metrics", features::METRICS),
+        ("tail", features::TAIL),
+        ("why", features::HISTORY),
+    ];
     let (command, feature) = optional.into_iter().find(|(command, _)| command.eq_ignore_ascii_case(name))?;
     features::lack(Some(feature)).map(|why| format!("{command} {why}"))
 }
@@ -156,8 +164,9 @@ pub static COMMANDS: &[Command] = &[
         "run NB processes less, or one less",
         "A singleton keeps its one process. With --waiting, the new number of processes is printed.",
     ),
+    #[cfg(feature = "stats")]
     row("dstats", &[], |_| Ok(Question::Dstats.into()))
-        .shows(render::dstats)
+        .shows(stats::render_own)
         .help("show what circus itself uses", "The columns are those of stats."),
     row("get", &[NAME, Arg::rest("keys", Kind::Texts, "KEY...")], |args| {
         Ok(Question::Get { name: args.name()?, keys: args.need("keys", few)? }.into())
@@ -300,6 +309,7 @@ pub static COMMANDS: &[Command] = &[
     ),
     row("start", &[ANY_NAME, MATCH, WAITING], |args| Ok(Task::Start(requests::select(args)?).into()))
         .help("start watchers", "Those whose names match, or all."),
+    #[cfg(feature = "stats")]
     row(
         "stats",
         &[
@@ -307,9 +317,9 @@ pub static COMMANDS: &[Command] = &[
             Arg::word("process", Kind::Number, "[PID]]"),
             Arg::flag("extended", "with what the hook extended_stats adds; --json shows it"),
         ],
-        requests::stats,
+        stats::request,
     )
-    .shows(render::stats)
+    .shows(stats::render)
     .help(
         "show what processes use",
         "One line a process: pid, program, user, nice, resident and virtual memory, percent of a \

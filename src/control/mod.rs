@@ -22,6 +22,8 @@ mod render;
 mod requests;
 pub mod secrets;
 pub mod shell;
+#[cfg(feature = "stats")]
+mod stats;
 #[cfg(feature = "tail")]
 pub mod tail;
 pub mod topics;

@@ -63,14 +63,6 @@ pub fn globaloptions(args: &Args) -> Asked {
     }
 }
 
-pub fn stats(args: &Args) -> Asked {
-    let (name, process) = (args.get("name", text)?, args.get("process", pid)?);
-    if process.is_some() && name.is_none() {
-        args.name()?;
-    }
-    Ok(Question::Stats { name, process, extended: args.is("extended")? }.into())
-}
-
 pub fn listen(args: &Args) -> Asked {
     let topics = args.get("topics", few)?.unwrap_or_default();
     if topics.iter().any(|topic| topic.len() > LONGEST_TOPIC) {

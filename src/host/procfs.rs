@@ -241,6 +241,7 @@ pub fn cgroup_in(text: &str) -> Option<&str> {
 }
 
 /// The user id of a process: that of its directory in /proc.
+#[cfg(feature = "stats")]
 pub fn uid(pid: Pid) -> Option<u32> {
     Some(std::fs::metadata(dir(pid).ok()?).ok()?.uid())
 }
@@ -257,6 +258,7 @@ fn first_word<'a>(text: &'a str, beginning: &str) -> Option<&'a str> {
 }
 
 /// The number behind the name of a count in a file of the kernel.
+#[cfg(any(feature = "cgroup", feature = "plugins", feature = "stats"))]
 pub fn count(path: &str, name: &str) -> Option<u64> {
     first_word(&std::fs::read_to_string(path).ok()?, name)?.parse().ok()
 }
@@ -295,11 +297,13 @@ pub fn command_line(pid: Pid) -> Option<String> {
 }
 
 /// The machine's memory, in bytes.
+#[cfg(any(feature = "plugins", feature = "stats"))]
 pub fn memory() -> u64 {
     count("/proc/meminfo", "MemTotal:").unwrap_or(0).saturating_mul(1024)
 }
 
 /// When the machine was booted, in seconds since 1970.
+#[cfg(feature = "stats")]
 pub fn boot_time() -> f64 {
     count("/proc/stat", "btime ").unwrap_or(0) as f64
 }

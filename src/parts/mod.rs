@@ -14,4 +14,5 @@ pub(crate) mod probes;
 pub(crate) mod shutdown_progress;
 pub(crate) mod sockets;
 pub mod streams;
+#[cfg(feature = "stats")]
 pub(crate) mod surveys;

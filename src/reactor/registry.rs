@@ -37,6 +37,7 @@ registry! {
     probes: parts::probes::Probes,
     #[cfg(feature = "helpers")]
     helpers: parts::helpers::Helpers,
+    #[cfg(feature = "stats")]
     surveys: parts::surveys::Surveys,
     clients: parts::clients::Clients,
     #[cfg(feature = "plugins")]

@@ -5,7 +5,10 @@
 pub(crate) mod answer;
 #[cfg_attr(not(feature = "metrics"), path = "no_metrics.rs")]
 pub(crate) mod metrics;
+#[cfg(any(feature = "plugins", feature = "stats"))]
+pub(crate) mod samples;
 pub(crate) mod status;
+#[cfg(feature = "stats")]
 pub(crate) mod survey;
 #[cfg_attr(not(feature = "tail"), path = "no_tail.rs")]
 pub(crate) mod tail;

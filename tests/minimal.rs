@@ -66,6 +66,8 @@ fn workers_on_a_socket_are_started_reloaded_and_stopped() {
     assert_eq!(circus.ctl_ok(&["status", "web"]), "active");
     let refused = circus.ctl_refused(&["stop", "w.*", "--match", "regex"]);
     assert!(refused.ends_with("this build of circus lacks the feature `regex`"), "{refused}");
+    assert_eq!(circus.ctl_ok(&["restart", "--waiting"]), "ok");
+    assert!(circus.up("web").iter().all(|pid| !after.contains(pid)));
     assert_eq!(circus.ctl_ok(&["stop", "web", "--waiting"]), "ok");
     assert_eq!(circus.status("web"), "stopped");
     until("the file of the output", || exists(&circus.dir.path("out")).then_some(()));
@@ -113,6 +115,7 @@ fn a_command_that_it_lacks_is_named() {
     for (words, feature) in [
         (&["ctl", "dstats"][..], "stats"),
         (&["ctl", "metrics"], "metrics"),
+        (&["ctl", "reloadconfig"], "reloadconfig"),
         (&["ctl", "stats", "web"], "stats"),
         (&["ctl", "tail", "web"], "tail"),
         (&["ctl", "why", "web"], "history"),

@@ -8,7 +8,6 @@ use super::context::Cx;
 use super::history::Restart;
 use super::hooks::MOST_CALLS;
 use super::process::Process;
-use super::reconfigure::Reading;
 use super::request::{Errno, Order, Reply, Task, Ticket};
 use super::run::Run;
 use super::waiters::{Await, Waiter};
@@ -59,10 +58,7 @@ impl Arbiter {
                 Ok(self.start_many(targets, true, &wait(Await::Restarted)))
             }
             Task::Restart(_) | Task::Reloadconfig => {
-                // The answer comes with what is found.
-                let restart = what != Task::Reloadconfig;
-                self.cx.act(Action::Read(Reading { ticket, waiting, restart }));
-                Ok(None)
+                Ok(self.read_again(what != Task::Reloadconfig, wait(Await::Restarted)))
             }
             Task::Reload { name, graceful, sequential } => {
                 let what = if graceful { Await::Reloaded } else { Await::Restarted };
@@ -160,7 +156,12 @@ impl Arbiter {
     }
 
     /// Starts watchers, each in its turn; with `restart` they are stopped first.
-    fn start_many(&mut self, targets: Option<Vec<WatcherId>>, restart: bool, wait: &Wait) -> Option<Reply> {
+    pub(super) fn start_many(
+        &mut self,
+        targets: Option<Vec<WatcherId>>,
+        restart: bool,
+        wait: &Wait,
+    ) -> Option<Reply> {
         let mut ids = self.to_start(targets);
         if ids.len() == 1 {
             ids.iter().for_each(|id| self.unqueue(*id));

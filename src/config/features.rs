@@ -20,6 +20,7 @@ pub const METRICS: Feature = Feature { name: "metrics", is_built: cfg!(feature =
 pub const ON_DEMAND: Feature = Feature { name: "on_demand", is_built: cfg!(feature = "on_demand") };
 pub const PLUGINS: Feature = Feature { name: "plugins", is_built: cfg!(feature = "plugins") };
 pub const REGEX: Feature = Feature { name: "regex", is_built: cfg!(feature = "regex") };
+pub const RELOADCONFIG: Feature = Feature { name: "reloadconfig", is_built: cfg!(feature = "reloadconfig") };
 pub const SANDBOX: Feature = Feature { name: "sandbox", is_built: cfg!(feature = "sandbox") };
 pub const STATS: Feature = Feature { name: "stats", is_built: cfg!(feature = "stats") };
 pub const TAIL: Feature = Feature { name: "tail", is_built: cfg!(feature = "tail") };

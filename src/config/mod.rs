@@ -6,6 +6,7 @@
 
 #[cfg(any(feature = "check", feature = "plugins"))]
 pub mod builtin;
+#[cfg(feature = "reloadconfig")]
 pub mod changes;
 #[cfg(feature = "check")]
 pub mod check;

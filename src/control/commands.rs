@@ -124,6 +124,7 @@ pub fn find(name: &str) -> Option<&'static Command> {
 pub fn lack(name: &str) -> Option<String> {
     let optional = [
         ("dstats", features::STATS),
+        ("reloadconfig", features::RELOADCONFIG),
         ("stats", features::STATS),
         ("metrics", features::METRICS),
         ("tail", features::TAIL),
@@ -262,6 +263,7 @@ pub static COMMANDS: &[Command] = &[
         "New processes start before the old ones are stopped; with send_hup, the processes get \
          SIGHUP instead.",
     ),
+    #[cfg(feature = "reloadconfig")]
     row("reloadconfig", &[WAITING], |_| Ok(Task::Reloadconfig.into())).help(
         "read the configuration again and apply what has changed",
         "Everything is checked first: when something is wrong, nothing is changed and the answer \

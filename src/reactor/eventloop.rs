@@ -26,6 +26,10 @@ use std::time::{Duration, Instant};
 pub struct Daemon {
     pub(crate) core: Core,
     pub(crate) parts: Parts,
+    #[cfg_attr(
+        not(feature = "reloadconfig"),
+        allow(dead_code, reason = "it is used to read the files again")
+    )]
     pub(crate) reconfigure: Reconfigure,
     pub(crate) signals: Signals,
     /// Something large is done: its memory can go back to the system.

@@ -40,6 +40,7 @@ impl Daemon {
             }
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.core.log.log(level, format_args!("{text}")),
+            #[cfg(feature = "reloadconfig")]
             Action::Read(reading) => {
                 let found = self.reconfigure.read(&mut self.core, &mut self.parts);
                 self.has_slack = true;

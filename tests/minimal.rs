@@ -64,6 +64,12 @@ fn workers_on_a_socket_are_started_reloaded_and_stopped() {
     assert!(after.len() == 3 && after.iter().all(|pid| !before.contains(pid)), "{before:?} {after:?}");
     assert!(after.contains(&ask_tcp(address).unwrap()));
     assert_eq!(circus.ctl_ok(&["status", "web"]), "active");
+    assert_eq!(circus.ctl_ok(&["status"]), "web: active");
+    let refused = circus.ask("status", serde_json::json!({"details": true}));
+    assert_eq!(
+        refused["reason"],
+        "details is not possible: this build of circus lacks the feature `details`"
+    );
     let refused = circus.ctl_refused(&["stop", "w.*", "--match", "regex"]);
     assert!(refused.ends_with("this build of circus lacks the feature `regex`"), "{refused}");
     assert_eq!(circus.ctl_ok(&["restart", "--waiting"]), "ok");

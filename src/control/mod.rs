@@ -13,6 +13,7 @@ pub mod frame;
 pub mod http;
 pub mod matching;
 pub mod output;
+#[cfg(any(feature = "details", feature = "history"))]
 pub mod overview;
 pub mod plain;
 mod props;

@@ -1,6 +1,8 @@
 //! Replies as text, as Circus prints them.
 
-use super::{Map, at, field, items, lines, members, overview, python};
+#[cfg(feature = "details")]
+use super::overview;
+use super::{Map, at, field, items, lines, members, output, python};
 use crate::config::options::global;
 use serde_json::Value as Json;
 
@@ -36,7 +38,10 @@ pub fn logs(_: &Map, reply: &Json) -> String {
 }
 
 pub fn status(_: &Map, reply: &Json) -> String {
-    if let Some(text) = overview::render_check(reply).or_else(|| overview::render_table(reply)) {
+    let text = output::render_check(reply);
+    #[cfg(feature = "details")]
+    let text = text.or_else(|| overview::render_table(reply));
+    if let Some(text) = text {
         return text;
     }
     match reply.get("statuses") {

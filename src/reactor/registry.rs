@@ -43,5 +43,6 @@ registry! {
     #[cfg(feature = "plugins")]
     builtins: parts::plugins::run::Builtins,
     manager: parts::manager_notify::ManagerNotify,
+    #[cfg(feature = "details")]
     shutdown_progress: parts::shutdown_progress::ShutdownProgress,
 }

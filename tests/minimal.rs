@@ -65,7 +65,7 @@ fn workers_on_a_socket_are_started_reloaded_and_stopped() {
     assert!(after.contains(&ask_tcp(address).unwrap()));
     assert_eq!(circus.ctl_ok(&["status", "web"]), "active");
     assert_eq!(circus.ctl_ok(&["status"]), "web: active");
-    let refused = circus.ask("status", serde_json::json!({"details": true}));
+    let refused = circus.call("status", serde_json::json!({"details": true}));
     assert_eq!(
         refused["reason"],
         "details is not possible: this build of circus lacks the feature `details`"

@@ -119,7 +119,10 @@ fn a_command_that_it_lacks_is_named() {
         assert!(ended.err.contains(&format!("without the feature {feature}")), "{words:?}: {}", ended.err);
     }
     for (words, feature) in [
-        (&["ctl", "dstats"][..], "stats"),
+        (&["ctl", "add", "w", "true"][..], "edit"),
+        (&["ctl", "rm", "web"], "edit"),
+        (&["ctl", "set", "web", "numprocesses", "1"], "edit"),
+        (&["ctl", "dstats"], "stats"),
         (&["ctl", "metrics"], "metrics"),
         (&["ctl", "reloadconfig"], "reloadconfig"),
         (&["ctl", "stats", "web"], "stats"),

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   Event ──▶ Arbiter::handle(now, event, &mut actions) ──▶ Action
-//!              │  orders: what clients want            orders.rs, set_options.rs
+//!              │  orders: what clients want            orders.rs, roster.rs
 //!              │  all watchers up, all down            startup.rs, shutdown.rs
 //!              └─ Watcher: from what is wanted to what is
 //!                   what it is doing, as data          run.rs, process.rs
@@ -24,6 +24,7 @@
 //!                   what depends on what               dependencies.rs
 //!                   what has happened to it            record.rs
 //!                   another configuration              reconfigure.rs
+//!                   what commands make of it           set_options.rs
 //!              what they share: context.rs; whose deadline comes next: agenda.rs
 //! ```
 //!
@@ -54,8 +55,8 @@ mod remnants;
 mod report;
 pub mod request;
 pub mod respawn;
+mod roster;
 mod run;
-mod set_options;
 mod shutdown;
 mod spawning;
 mod startup;
@@ -79,6 +80,8 @@ mod on_demand;
 pub mod reconfigure;
 #[cfg(feature = "history")]
 mod record;
+#[cfg(feature = "edit")]
+mod set_options;
 
 #[cfg(not(feature = "dependencies"))]
 use absent::dependencies;

@@ -65,16 +65,8 @@ impl Arbiter {
                 self.reload(name, graceful, sequential, &wait(what))
             }
             Task::Change { name, by } => self.change(&name, by, &wait(Await::Counted)),
-            Task::Set { name, options } => self.set(&name, &options, &wait(Await::Settled)),
-            Task::Add { name, cmd, args, options, start } => {
-                let id = self.add(name, cmd, args, &options)?;
-                if !start {
-                    return Ok(Some(Reply::Ok));
-                }
-                let wait = wait(Await::Up { added: true });
-                Ok(self.carry_out(&[id], &wait, &|w, cx| w.want_up(cx)))
-            }
-            Task::Rm { name, nostop } => self.rm(&name, nostop, &wait(Await::Removed)),
+            #[cfg(feature = "edit")]
+            Task::Edit(edit) => self.edit(edit, &wait),
             Task::Kill { name, pid, signum, graceful_timeout } => {
                 self.kill(&name, pid, (signum, graceful_timeout), wait(Await::Settled))
             }
@@ -306,10 +298,10 @@ fn starts_something(task: &Task) -> bool {
         | Task::Restart(_)
         | Task::Reload { .. }
         | Task::Reloadconfig
-        | Task::Change { .. }
-        | Task::Set { .. }
-        | Task::Add { .. } => true,
-        Task::Stop(_) | Task::Rm { .. } | Task::Kill { .. } | Task::Signal { .. } | Task::Quit => false,
+        | Task::Change { .. } => true,
+        #[cfg(feature = "edit")]
+        Task::Edit(edit) => edit.starts_something(),
+        Task::Stop(_) | Task::Kill { .. } | Task::Signal { .. } | Task::Quit => false,
     }
 }
 

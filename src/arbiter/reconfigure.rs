@@ -7,7 +7,7 @@
 use super::context::Cx;
 use super::orders::{STOPPING, Wait};
 use super::request::{Errno, Reply, Ticket};
-use super::set_options::streams;
+use super::roster::streams;
 use super::waiters::{Await, Waiter};
 use super::watcher::{Goal, Watcher};
 use super::{Action, Arbiter, Level, Published, WatcherId};

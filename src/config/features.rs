@@ -13,6 +13,7 @@ pub struct Feature {
 pub const CGROUP: Feature = Feature { name: "cgroup", is_built: cfg!(feature = "cgroup") };
 pub const DEPENDENCIES: Feature = Feature { name: "dependencies", is_built: cfg!(feature = "dependencies") };
 pub const DETAILS: Feature = Feature { name: "details", is_built: cfg!(feature = "details") };
+pub const EDIT: Feature = Feature { name: "edit", is_built: cfg!(feature = "edit") };
 pub const HEALTH: Feature = Feature { name: "health", is_built: cfg!(feature = "health") };
 pub const HISTORY: Feature = Feature { name: "history", is_built: cfg!(feature = "history") };
 pub const HOOKS: Feature = Feature { name: "hooks", is_built: cfg!(feature = "hooks") };

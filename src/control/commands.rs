@@ -10,9 +10,11 @@ use super::props::{few, text};
 use super::stats;
 #[cfg(feature = "tail")]
 use super::tail;
+#[cfg(feature = "edit")]
+use super::tuning;
 #[cfg(feature = "history")]
 use super::why;
-use super::{Map, Refusal, field, render, requests, tuning};
+use super::{Map, Refusal, field, render, requests};
 use crate::arbiter::request::{Question, Request, Task};
 use crate::config::features;
 use serde_json::Value as Json;
@@ -123,6 +125,9 @@ pub fn find(name: &str) -> Option<&'static Command> {
 /// Why there is no command of that name, if a build with another feature has it.
 pub fn lack(name: &str) -> Option<String> {
     let optional = [
+        ("add", features::EDIT),
+        ("rm", features::EDIT),
+        ("set", features::EDIT),
         ("dstats", features::STATS),
         ("reloadconfig", features::RELOADCONFIG),
         ("stats", features::STATS),
@@ -144,6 +149,7 @@ const MATCH: Arg =
 
 /// All commands, by name.
 pub static COMMANDS: &[Command] = &[
+    #[cfg(feature = "edit")]
     row(
         "add",
         &[
@@ -275,13 +281,12 @@ pub static COMMANDS: &[Command] = &[
             "Those whose names match, or all. Without NAME the configuration is read again first, as \
              reloadconfig does it; when something is wrong with it, nothing is stopped.",
         ),
-    row("rm", &[NAME, Arg::flag("nostop", "leave its processes running"), WAITING], |args| {
-        Ok(Task::Rm { name: args.name()?, nostop: args.is("nostop")? }.into())
-    })
-    .help(
+    #[cfg(feature = "edit")]
+    row("rm", &[NAME, Arg::flag("nostop", "leave its processes running"), WAITING], tuning::rm).help(
         "remove a watcher",
         "Its processes are stopped, unless --nostop is given: then circus forgets them.",
     ),
+    #[cfg(feature = "edit")]
     row(
         "set",
         &[NAME, Arg::rest("options", Kind::Options, "KEY VALUE [KEY VALUE...]"), WAITING],

@@ -28,6 +28,7 @@ mod stats;
 #[cfg(feature = "tail")]
 pub mod tail;
 pub mod topics;
+#[cfg(feature = "edit")]
 mod tuning;
 #[cfg(feature = "history")]
 mod why;

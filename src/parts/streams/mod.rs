@@ -22,6 +22,8 @@ mod read;
 pub mod ring;
 pub mod sink;
 mod table;
+#[cfg(feature = "edit")]
+mod try_streams;
 
 #[cfg(feature = "logs")]
 pub mod compress;

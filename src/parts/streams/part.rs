@@ -1,7 +1,6 @@
 //! What the loop has to do with streams: pipes that have something are read in turn, places that had no room are
 //! written when they have some, and what was heard is handed on.
 
-use super::outputs::try_streams;
 use super::sink::Target;
 use super::{Log, Owner, PipeId, Streams};
 use crate::arbiter::process::Exit;
@@ -190,8 +189,11 @@ impl Part for Streams {
             Effect::Logs { ticket, name, rotate } => {
                 return Some(Effect::Answer(ticket, self.logs(name.as_deref(), rotate, cx)));
             }
+            #[cfg(feature = "edit")]
             Effect::Order { ticket, ref order, .. } => {
-                let Err(reason) = try_streams(&order.what, cx.arbiter) else { return Some(effect) };
+                let Err(reason) = super::try_streams::try_streams(&order.what, cx.arbiter) else {
+                    return Some(effect);
+                };
                 return Some(Effect::Answer(ticket, Err(Refusal::message(reason))));
             }
             other => return Some(other),

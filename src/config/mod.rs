@@ -26,7 +26,7 @@ pub mod options;
 pub mod pattern;
 #[cfg(any(feature = "check", feature = "plugins"))]
 pub mod plugin;
-#[cfg(feature = "health")]
+#[cfg(any(feature = "check", feature = "health"))]
 pub mod probe;
 #[cfg_attr(not(feature = "regex"), path = "no_regex.rs")]
 pub mod regex;
@@ -87,7 +87,7 @@ pub mod restrict {
 }
 
 /// A build without the feature `health` asks no process anything.
-#[cfg(not(feature = "health"))]
+#[cfg(not(any(feature = "check", feature = "health")))]
 #[allow(missing_docs, reason = "they stand for those of probe.rs")]
 #[rustfmt::skip]
 pub mod probe {

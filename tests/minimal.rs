@@ -92,6 +92,7 @@ fn an_option_that_it_lacks_keeps_it_from_starting() {
         ("on_demand = True", "on_demand"),
         ("stdout_stream.class = SyslogStream", "logs"),
         ("stdout_stream.filename = x\nstdout_stream.compress = gzip", "logs"),
+        ("kill_mode = tree", "tree"),
         ("ring_bytes = 100", "tail"),
         ("flapping.attempts = 2", "plugins"),
         ("[plugin:p]\ncmd = true", "plugins"),

@@ -26,6 +26,7 @@ pub const RELOADCONFIG: Feature = Feature { name: "reloadconfig", is_built: cfg!
 pub const SANDBOX: Feature = Feature { name: "sandbox", is_built: cfg!(feature = "sandbox") };
 pub const STATS: Feature = Feature { name: "stats", is_built: cfg!(feature = "stats") };
 pub const TAIL: Feature = Feature { name: "tail", is_built: cfg!(feature = "tail") };
+pub const TREE: Feature = Feature { name: "tree", is_built: cfg!(feature = "tree") };
 
 /// Why what needs this feature cannot be had, if this build lacks it: the end of a sentence.
 pub fn lack(feature: Option<Feature>) -> Option<String> {

@@ -130,7 +130,9 @@ pub struct Job {
     /// The process that it takes the place of while that one still runs.
     pub replaces: Option<u32>,
     /// What comes from it is to be known when it has lost its parents: by this mark, when it is there.
+    #[cfg_attr(not(feature = "tree"), allow(dead_code, reason = "trees alone need it"))]
     pub marked: bool,
+    #[cfg_attr(not(feature = "tree"), allow(dead_code, reason = "trees alone need it"))]
     pub mark: Option<Mark>,
 }
 

@@ -60,10 +60,11 @@ check: man without ## format, lints, who imports whom, documentation, man pages,
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps
 
 # By clippy, since it alone makes warnings errors without building the crates anew; what it thinks of stubs is no matter.
-without: ## compile with each feature left out, and with none
+without: ## compile with each feature left out, with those that need it, and with none
 	$(CARGO) clippy --no-default-features --lib --bins -- -D warnings -A clippy::all
 	for left in $(features); do \
-	    rest=$$(printf '%s\n' $(features) | grep -vx $$left | paste -sd,); \
+	    needing=$$(sed -n "s/^\([a-z_]*\) = \[.*\"$$left\".*/\1/p" Cargo.toml); \
+	    rest=$$(printf '%s\n' $(features) | grep -vxF -e $$left -e "$$needing" | paste -sd,); \
 	    $(CARGO) clippy --no-default-features --lib --bins --features $$rest -- -D warnings -A clippy::all || exit 1; \
 	done
 

@@ -18,7 +18,7 @@ use common::worker::{self, ask_tcp, port};
 use common::{Circus, Dir, circus, exists, run, until};
 
 /// The most code lines that the smallest build may have, and the most bytes.
-const MOST: (usize, u64) = (26_000, 1_100_000);
+const MOST: (usize, u64) = (19_500, 800_000);
 
 /// A source file.
 struct File {
@@ -64,7 +64,16 @@ fn workers_on_a_socket_are_started_reloaded_and_stopped() {
     assert!(after.len() == 3 && after.iter().all(|pid| !before.contains(pid)), "{before:?} {after:?}");
     assert!(after.contains(&ask_tcp(address).unwrap()));
     assert_eq!(circus.ctl_ok(&["status", "web"]), "active");
-    assert!(circus.ctl_ok(&["stats", "web"]).contains("web"));
+    assert_eq!(circus.ctl_ok(&["status"]), "web: active");
+    let refused = circus.call("status", serde_json::json!({"details": true}));
+    assert_eq!(
+        refused["reason"],
+        "details is not possible: this build of circus lacks the feature `details`"
+    );
+    let refused = circus.ctl_refused(&["stop", "w.*", "--match", "regex"]);
+    assert!(refused.ends_with("this build of circus lacks the feature `regex`"), "{refused}");
+    assert_eq!(circus.ctl_ok(&["restart", "--waiting"]), "ok");
+    assert!(circus.up("web").iter().all(|pid| !after.contains(pid)));
     assert_eq!(circus.ctl_ok(&["stop", "web", "--waiting"]), "ok");
     assert_eq!(circus.status("web"), "stopped");
     until("the file of the output", || exists(&circus.dir.path("out")).then_some(()));
@@ -83,6 +92,8 @@ fn an_option_that_it_lacks_keeps_it_from_starting() {
         ("on_demand = True", "on_demand"),
         ("stdout_stream.class = SyslogStream", "logs"),
         ("stdout_stream.filename = x\nstdout_stream.compress = gzip", "logs"),
+        ("kill_mode = tree", "tree"),
+        ("ring_bytes = 100", "tail"),
         ("flapping.attempts = 2", "plugins"),
         ("[plugin:p]\ncmd = true", "plugins"),
     ] {
@@ -108,7 +119,17 @@ fn a_command_that_it_lacks_is_named() {
         assert_eq!(ended.code, 100, "{words:?}: {}", ended.err);
         assert!(ended.err.contains(&format!("without the feature {feature}")), "{words:?}: {}", ended.err);
     }
-    for (words, feature) in [(&["ctl", "metrics"][..], "metrics"), (&["ctl", "why", "web"], "history")] {
+    for (words, feature) in [
+        (&["ctl", "add", "w", "true"][..], "edit"),
+        (&["ctl", "rm", "web"], "edit"),
+        (&["ctl", "set", "web", "numprocesses", "1"], "edit"),
+        (&["ctl", "dstats"], "stats"),
+        (&["ctl", "metrics"], "metrics"),
+        (&["ctl", "reloadconfig"], "reloadconfig"),
+        (&["ctl", "stats", "web"], "stats"),
+        (&["ctl", "tail", "web"], "tail"),
+        (&["ctl", "why", "web"], "history"),
+    ] {
         let ended = run(circus().args(words));
         assert_eq!(ended.code, 2, "{words:?}: {}", ended.err);
         let why = format!(

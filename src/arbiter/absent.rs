@@ -4,8 +4,10 @@
 use super::context::Cx;
 use super::history::{Cause, Change, History, Restart, Standing, What};
 use super::hooks::{About, Answer, HookId, Then};
+use super::orders::Wait;
 use super::process::{Exit, Process};
 use super::readiness::{Liveness, Notice};
+use super::request::Reply;
 use super::respawn::Chain;
 use super::time::Time;
 use super::watcher::Watcher;
@@ -61,8 +63,8 @@ mod history {
     use super::*;
 
     impl Cause {
-        pub(in crate::arbiter) fn of(_: &Event) -> Cause {
-            Cause::Course
+        pub(in crate::arbiter) fn of(_: &Event) -> Option<Cause> {
+            None
         }
     }
 
@@ -90,6 +92,23 @@ mod history {
 
         pub(in crate::arbiter) fn note_failure(&mut self, _: Time, _: &str) -> bool {
             true
+        }
+    }
+}
+
+/// `restart` without a name reads nothing: what starts with circus is started anew, the rest is stopped.
+#[cfg(not(feature = "reloadconfig"))]
+mod reconfigure {
+    use super::*;
+
+    impl Arbiter {
+        pub(in crate::arbiter) fn read_again(&mut self, _: bool, wait: Wait) -> Option<Reply> {
+            let starting = self.to_start(None);
+            for id in self.by_priority().into_iter().filter(|id| !starting.contains(id)) {
+                self.unqueue(id);
+                self.with(id, |w, _| w.want_down());
+            }
+            self.start_many(None, true, &wait)
         }
     }
 }

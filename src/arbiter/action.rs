@@ -3,7 +3,6 @@
 
 use super::exit_policy::CriticalExit;
 use super::hooks::{About, HookId};
-use super::reconfigure::Reading;
 use super::report::{Level, Published};
 use super::request::{Reply, Ticket};
 use super::{Pid, WatcherId};
@@ -40,7 +39,8 @@ pub enum Action {
     /// Write to the log.
     Log { level: Level, text: String },
     /// Read the configuration again and check it, then `Event::Read`.
-    Read(Reading),
+    #[cfg(feature = "reloadconfig")]
+    Read(super::reconfigure::Reading),
     /// The options of a watcher have changed: what was made from them must be made anew.
     Changed(WatcherId),
     /// A watcher is gone.

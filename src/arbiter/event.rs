@@ -4,6 +4,7 @@
 use super::history::Origin;
 use super::hooks::{Answer, HookId};
 use super::process::Exit;
+#[cfg(feature = "reloadconfig")]
 use super::reconfigure::{NewConfig, Reading};
 use super::request::{Order, Ticket};
 use super::{Pid, WatcherId};
@@ -42,6 +43,7 @@ pub enum Event {
     /// A client's order.
     Order { ticket: Ticket, order: Order, targets: Option<Vec<WatcherId>>, by: Rc<Origin> },
     /// [`Action::Read`](super::Action::Read) is done.
+    #[cfg(feature = "reloadconfig")]
     Read { reading: Reading, found: Result<Box<NewConfig>, String> },
     /// A signal asked circus to end. The second time, unless it comes right behind the first, all that is left is
     /// killed.

@@ -6,8 +6,7 @@
 //!
 //! ```text
 //!   Event ──▶ Arbiter::handle(now, event, &mut actions) ──▶ Action
-//!              │  orders: what clients want            orders.rs, set_options.rs
-//!              │  another configuration                reconfigure.rs
+//!              │  orders: what clients want            orders.rs, roster.rs
 //!              │  all watchers up, all down            startup.rs, shutdown.rs
 //!              └─ Watcher: from what is wanted to what is
 //!                   what it is doing, as data          run.rs, process.rs
@@ -24,6 +23,8 @@
 //!                   readiness and health               health.rs
 //!                   what depends on what               dependencies.rs
 //!                   what has happened to it            record.rs
+//!                   another configuration              reconfigure.rs
+//!                   what commands make of it           set_options.rs
 //!              what they share: context.rs; whose deadline comes next: agenda.rs
 //! ```
 //!
@@ -49,14 +50,13 @@ mod orders;
 pub mod process;
 mod random;
 pub mod readiness;
-pub mod reconfigure;
 mod reload;
 mod remnants;
 mod report;
 pub mod request;
 pub mod respawn;
+mod roster;
 mod run;
-mod set_options;
 mod shutdown;
 mod spawning;
 mod startup;
@@ -76,8 +76,12 @@ mod dependencies;
 mod health;
 #[cfg(feature = "on_demand")]
 mod on_demand;
+#[cfg(feature = "reloadconfig")]
+pub mod reconfigure;
 #[cfg(feature = "history")]
 mod record;
+#[cfg(feature = "edit")]
+mod set_options;
 
 #[cfg(not(feature = "dependencies"))]
 use absent::dependencies;
@@ -202,9 +206,8 @@ impl Arbiter {
     }
 
     fn take(&mut self, event: Event) {
-        // Files are read because of the order that comes right before.
-        if !matches!(event, Event::Read { .. }) {
-            self.cx.cause = Cause::of(&event);
+        if let Some(cause) = Cause::of(&event) {
+            self.cx.cause = cause;
         }
         match event {
             Event::Start => self.begin_startup(),
@@ -239,6 +242,7 @@ impl Arbiter {
             }
             Event::SocketReady { watcher } => self.with(watcher, Watcher::socket_ready),
             Event::Order { ticket, order, targets, by: _ } => self.obey(ticket, order, targets),
+            #[cfg(feature = "reloadconfig")]
             Event::Read { reading, found } => self.have_read(reading, found),
             Event::Terminate => self.terminate_by_signal(),
             Event::Reload => self.reload_what_runs(),

@@ -8,7 +8,6 @@ use super::context::Cx;
 use super::history::Restart;
 use super::hooks::MOST_CALLS;
 use super::process::Process;
-use super::reconfigure::Reading;
 use super::request::{Errno, Order, Reply, Task, Ticket};
 use super::run::Run;
 use super::waiters::{Await, Waiter};
@@ -59,26 +58,15 @@ impl Arbiter {
                 Ok(self.start_many(targets, true, &wait(Await::Restarted)))
             }
             Task::Restart(_) | Task::Reloadconfig => {
-                // The answer comes with what is found.
-                let restart = what != Task::Reloadconfig;
-                self.cx.act(Action::Read(Reading { ticket, waiting, restart }));
-                Ok(None)
+                Ok(self.read_again(what != Task::Reloadconfig, wait(Await::Restarted)))
             }
             Task::Reload { name, graceful, sequential } => {
                 let what = if graceful { Await::Reloaded } else { Await::Restarted };
                 self.reload(name, graceful, sequential, &wait(what))
             }
             Task::Change { name, by } => self.change(&name, by, &wait(Await::Counted)),
-            Task::Set { name, options } => self.set(&name, &options, &wait(Await::Settled)),
-            Task::Add { name, cmd, args, options, start } => {
-                let id = self.add(name, cmd, args, &options)?;
-                if !start {
-                    return Ok(Some(Reply::Ok));
-                }
-                let wait = wait(Await::Up { added: true });
-                Ok(self.carry_out(&[id], &wait, &|w, cx| w.want_up(cx)))
-            }
-            Task::Rm { name, nostop } => self.rm(&name, nostop, &wait(Await::Removed)),
+            #[cfg(feature = "edit")]
+            Task::Edit(edit) => self.edit(edit, &wait),
             Task::Kill { name, pid, signum, graceful_timeout } => {
                 self.kill(&name, pid, (signum, graceful_timeout), wait(Await::Settled))
             }
@@ -160,7 +148,12 @@ impl Arbiter {
     }
 
     /// Starts watchers, each in its turn; with `restart` they are stopped first.
-    fn start_many(&mut self, targets: Option<Vec<WatcherId>>, restart: bool, wait: &Wait) -> Option<Reply> {
+    pub(super) fn start_many(
+        &mut self,
+        targets: Option<Vec<WatcherId>>,
+        restart: bool,
+        wait: &Wait,
+    ) -> Option<Reply> {
         let mut ids = self.to_start(targets);
         if ids.len() == 1 {
             ids.iter().for_each(|id| self.unqueue(*id));
@@ -315,10 +308,10 @@ fn starts_something(task: &Task) -> bool {
         | Task::Restart(_)
         | Task::Reload { .. }
         | Task::Reloadconfig
-        | Task::Change { .. }
-        | Task::Set { .. }
-        | Task::Add { .. } => true,
-        Task::Stop(_) | Task::Rm { .. } | Task::Kill { .. } | Task::Signal { .. } | Task::Quit => false,
+        | Task::Change { .. } => true,
+        #[cfg(feature = "edit")]
+        Task::Edit(edit) => edit.starts_something(),
+        Task::Stop(_) | Task::Kill { .. } | Task::Signal { .. } | Task::Quit => false,
     }
 }
 

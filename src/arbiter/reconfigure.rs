@@ -5,9 +5,9 @@
 //! with every order, goals are set and nobody is waited for: a reading may follow on another at any time.
 
 use super::context::Cx;
-use super::orders::STOPPING;
+use super::orders::{STOPPING, Wait};
 use super::request::{Errno, Reply, Ticket};
-use super::set_options::streams;
+use super::roster::streams;
 use super::waiters::{Await, Waiter};
 use super::watcher::{Goal, Watcher};
 use super::{Action, Arbiter, Level, Published, WatcherId};
@@ -46,6 +46,13 @@ type Step = (WatcherId, Option<Await>);
 const START: Option<Await> = Some(Await::Up { added: false });
 
 impl Arbiter {
+    /// Has the files read; with `restart` everything is started anew then. The answer comes with what is found.
+    pub(super) fn read_again(&mut self, restart: bool, wait: Wait) -> Option<Reply> {
+        let Wait { ticket, waiting, .. } = wait;
+        self.cx.act(Action::Read(Reading { ticket, waiting, restart }));
+        None
+    }
+
     /// The files were read, or cannot be used; then everything stays as it is.
     pub(super) fn have_read(&mut self, reading: Reading, found: Result<Box<NewConfig>, String>) {
         match found {

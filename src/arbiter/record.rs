@@ -14,9 +14,12 @@ use std::rc::Rc;
 pub const KEPT: usize = 32;
 
 impl Cause {
-    /// What an event is the cause of.
-    pub(super) fn of(event: &Event) -> Cause {
-        match event {
+    /// What an event is the cause of; `None`: the cause of what came right before.
+    pub(super) fn of(event: &Event) -> Option<Cause> {
+        Some(match event {
+            // Files are read because of an order.
+            #[cfg(feature = "reloadconfig")]
+            Event::Read { .. } => return None,
             Event::Start => Cause::Boot,
             Event::Order { by, .. } => Cause::Order(Rc::clone(by)),
             Event::Terminate | Event::Reload => Cause::Signal,
@@ -30,10 +33,9 @@ impl Cause {
             | Event::Noticed { .. }
             | Event::GroupEmpty { .. }
             | Event::SocketsWatched { .. }
-            | Event::Read { .. }
             | Event::Overslept { .. }
             | Event::Tick => Cause::Course,
-        }
+        })
     }
 
     /// It comes from outside, and is why a watcher goes where it goes until another such cause comes.

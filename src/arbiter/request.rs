@@ -7,7 +7,6 @@
 
 use super::Pid;
 pub use super::Whom;
-use crate::config::Value;
 
 /// Stands for one request until it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -113,12 +112,9 @@ pub enum Task {
     Reload { name: Option<String>, graceful: bool, sequential: bool },
     /// Change the number of processes by so many, up or down.
     Change { name: String, by: i64 },
-    /// Set options.
-    Set { name: String, options: Vec<(String, Value)> },
-    /// Make a watcher.
-    Add { name: String, cmd: String, args: Option<String>, options: Vec<(String, Value)>, start: bool },
-    /// Forget a watcher; with `nostop` its processes go on.
-    Rm { name: String, nostop: bool },
+    /// Change what a watcher is.
+    #[cfg(feature = "edit")]
+    Edit(Edit),
     /// Stop one process or all, by this signal and within this time, or in the watcher's own way; they are replaced.
     Kill { name: String, pid: Option<Pid>, signum: Option<i32>, graceful_timeout: Option<f64> },
     /// Send a signal to one process or all, nothing more.
@@ -127,6 +123,13 @@ pub enum Task {
     Reloadconfig,
     /// Stop everything and end.
     Quit,
+}
+
+#[cfg(feature = "edit")]
+impl From<Edit> for Task {
+    fn from(edit: Edit) -> Task {
+        Task::Edit(edit)
+    }
 }
 
 impl Task {
@@ -144,13 +147,42 @@ impl Task {
             Task::Reload { .. } => "reload",
             Task::Change { by, .. } if *by < 0 => "decr",
             Task::Change { .. } => "incr",
-            Task::Set { .. } => "set",
-            Task::Add { .. } => "add",
-            Task::Rm { .. } => "rm",
+            #[cfg(feature = "edit")]
+            Task::Edit(edit) => edit.word(),
             Task::Kill { .. } => "kill",
             Task::Signal { .. } => "signal",
             Task::Reloadconfig => "reloadconfig",
             Task::Quit => "quit",
+        }
+    }
+}
+
+/// A change of what a watcher is, beside what the files say.
+#[cfg(feature = "edit")]
+#[derive(Clone, Debug, PartialEq)]
+pub enum Edit {
+    /// Set options.
+    Set { name: String, options: Vec<(String, crate::config::Value)> },
+    /// Make a watcher.
+    Add {
+        name: String,
+        cmd: String,
+        args: Option<String>,
+        options: Vec<(String, crate::config::Value)>,
+        start: bool,
+    },
+    /// Forget a watcher; with `nostop` its processes go on.
+    Rm { name: String, nostop: bool },
+}
+
+#[cfg(feature = "edit")]
+impl Edit {
+    /// The name of its command.
+    fn word(&self) -> &'static str {
+        match self {
+            Edit::Set { .. } => "set",
+            Edit::Add { .. } => "add",
+            Edit::Rm { .. } => "rm",
         }
     }
 }

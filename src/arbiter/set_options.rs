@@ -1,38 +1,42 @@
-//! Orders that change what a watcher is: how many processes it has, its options, and whether it is there at all.
+//! Commands that change what watchers are: their options, and whether they are there at all.
 
-use super::context::Known;
-use super::hooks::HookId;
 use super::orders::{Answered, Wait};
-use super::request::{Errno, Reply};
-use super::watcher::{Goal, Watcher};
+use super::request::{Edit, Errno, Reply};
+use super::roster::streams;
+use super::waiters::Await;
 use super::{Action, Arbiter, Level, Published, WatcherId};
 use crate::config::model::{MOST_PROCESSES, MOST_SET, MOST_WATCHERS, Refused, check_name};
 use crate::config::options::{Live, WATCHER, find, watcher};
 use crate::config::{Value, WatcherConfig};
 use std::rc::Rc;
 
+impl Edit {
+    /// Whether it could keep circus from ending.
+    pub(super) fn starts_something(&self) -> bool {
+        match self {
+            Edit::Set { .. } | Edit::Add { .. } => true,
+            Edit::Rm { .. } => false,
+        }
+    }
+}
+
 impl Arbiter {
-    pub(super) fn change(&mut self, name: &str, by: i64, wait: &Wait) -> Answered {
-        let watcher = self.named(name)?;
-        let id = watcher.id;
-        let (before, singleton) = (watcher.config.options.numprocesses, watcher.config.options.singleton);
-        if singleton && (before > 0 || by < 1) {
-            return Ok(Some(watcher.numprocesses()));
+    pub(super) fn edit(&mut self, edit: Edit, wait: &dyn Fn(Await) -> Wait) -> Answered {
+        match edit {
+            Edit::Set { name, options } => self.set(&name, &options, &wait(Await::Settled)),
+            Edit::Add { name, cmd, args, options, start } => {
+                let id = self.add(name, cmd, args, &options)?;
+                if !start {
+                    return Ok(Some(Reply::Ok));
+                }
+                let wait = wait(Await::Up { added: true });
+                Ok(self.carry_out(&[id], &wait, &|w, cx| w.want_up(cx)))
+            }
+            Edit::Rm { name, nostop } => self.rm(&name, nostop, &wait(Await::Removed)),
         }
-        let most = if singleton { 1 } else { i64::MAX };
-        let count = before.saturating_add(by).clamp(0, most);
-        if count > MOST_PROCESSES {
-            let text = format!("{count} processes are too many; the most is {MOST_PROCESSES}");
-            return Err(Reply::error(Errno::Message, text));
-        }
-        let reply = self.carry_out(&[id], wait, &|w, _| {
-            Rc::make_mut(&mut w.config).options.numprocesses = count;
-        });
-        self.cx.act(Action::Changed(id));
-        Ok(reply)
     }
 
-    pub(super) fn set(&mut self, name: &str, options: &[(String, Value)], wait: &Wait) -> Answered {
+    fn set(&mut self, name: &str, options: &[(String, Value)], wait: &Wait) -> Answered {
         let watcher = self.named(name)?;
         let id = watcher.id;
         let mut config = WatcherConfig::clone(&watcher.config);
@@ -70,7 +74,7 @@ impl Arbiter {
         }))
     }
 
-    pub(super) fn add(
+    fn add(
         &mut self,
         name: String,
         cmd: String,
@@ -118,58 +122,7 @@ impl Arbiter {
         Err(Reply::error(Errno::Conflict, text))
     }
 
-    /// Takes a watcher in. One of its name that is still being stopped becomes it, so that the two never run side by
-    /// side.
-    pub(super) fn admit(&mut self, config: WatcherConfig) -> WatcherId {
-        let (name, key) = (config.name.clone(), config.name.to_lowercase());
-        let leaving = |w: &Watcher| w.goal == Goal::Gone && w.config.name.to_lowercase() == key;
-        let leaving = self.watchers.values().find(|watcher| leaving(watcher)).map(|watcher| watcher.id);
-        self.dependencies.have_changed(&config);
-        let id = match leaving.and_then(|id| self.watchers.get_mut(&id)) {
-            Some(watcher) => {
-                watcher.goal = Goal::Down;
-                watcher.config = Rc::new(config);
-                watcher.settings.loaded = None;
-                self.names.insert(key, watcher.id);
-                self.cx.act(Action::Changed(watcher.id));
-                watcher.id
-            }
-            None => self.insert(config),
-        };
-        self.cx.publish(&name, Published::Add);
-        id
-    }
-
-    /// A watcher that is to go has no name any more.
-    pub(super) fn leave(&mut self, id: WatcherId) {
-        let Some(watcher) = self.watchers.get(&id) else { return };
-        let name = &watcher.config.name;
-        self.cx.publish(name, Published::Remove);
-        self.names.remove(&name.to_lowercase());
-        self.dependencies.have_changed(&watcher.config);
-    }
-
-    /// A watcher is gone.
-    pub(super) fn forget(&mut self, id: WatcherId) {
-        let Some(watcher) = self.watchers.remove(&id) else { return };
-        self.dependencies.have_changed(&watcher.config);
-        let cancel = |hook: &HookId| Action::CancelHook { id: *hook, watcher: id };
-        self.cx.actions.extend(watcher.hooks.calls.keys().map(cancel));
-        for waiter in watcher.waiters {
-            let text = format!("'{}' was removed meanwhile", watcher.config.name);
-            self.finish(waiter.ticket, Reply::error(Errno::Failed, text));
-        }
-        let mut left = Vec::new();
-        self.cx.pids.retain(|pid, known| {
-            let (Known::Process(of, _) | Known::Survivor(of) | Known::Group(of)) = *known;
-            left.extend((of == id && matches!(known, Known::Process(..))).then_some(*pid));
-            of != id
-        });
-        self.agenda.touch(id);
-        self.cx.act(Action::Forgotten { watcher: id, left });
-    }
-
-    pub(super) fn rm(&mut self, name: &str, nostop: bool, wait: &Wait) -> Answered {
+    fn rm(&mut self, name: &str, nostop: bool, wait: &Wait) -> Answered {
         let watcher = self.named(name)?;
         let (id, name, pids) = (watcher.id, &watcher.config.name, watcher.pids());
         let text = format!("{name}: removed; its processes go on without circus: {pids:?}");
@@ -183,11 +136,6 @@ impl Arbiter {
         self.advance_startup(); // it may have been its turn
         Ok(Some(Reply::Ok))
     }
-}
-
-/// Which outputs of a watcher's processes are read by circus.
-pub(super) fn streams(config: &WatcherConfig) -> (bool, bool) {
-    (config.stdout_stream.is_some(), config.stderr_stream.is_some())
 }
 
 /// Whether the options of a watcher go together, after all of them have been set.

@@ -36,7 +36,7 @@ use super::process::Exit;
 use super::readiness::Notice;
 use super::reconfigure::NewConfig;
 use super::reload::Reload;
-use super::request::{Errno, Matching, Order, Reply, Select, Task, Ticket};
+use super::request::{Edit, Errno, Matching, Order, Reply, Select, Task, Ticket};
 use super::time::Time;
 use super::watcher::{Status, Watcher};
 use super::{Action, Arbiter, Event, Level, Pid, Published, WatcherId, Whom};

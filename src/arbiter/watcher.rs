@@ -119,6 +119,7 @@ pub(super) struct Settings {
     /// Those of its file when that was last read; the same unless a command has set one. `None`: a command has added it.
     pub(super) loaded: Option<Rc<WatcherConfig>>,
     /// How many bytes of text commands have added.
+    #[cfg(feature = "edit")]
     pub(super) added: usize,
 }
 

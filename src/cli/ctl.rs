@@ -8,17 +8,19 @@ pub(super) mod client;
 #[cfg(feature = "prompt")]
 mod complete;
 mod help;
+#[cfg_attr(not(feature = "details"), path = "ctl/no_progress.rs")]
 mod progress;
 #[cfg(feature = "prompt")]
 mod prompt;
 mod ssh;
+#[cfg(feature = "tail")]
 mod tail;
 
 use super::complain;
 use crate::config::text;
 use crate::control::args::encode;
 use crate::control::plain::{plain_json, plain_text};
-use crate::control::{Map, at, field, one, output, overview, protocol, python};
+use crate::control::{Map, at, field, one, output, protocol, python};
 use args::{Invocation, Parsed};
 use client::{Connection, Trouble, object};
 use progress::Progress;
@@ -89,7 +91,8 @@ fn run(invocation: &Invocation, interrupts: &dyn Fn(Option<RawFd>) -> bool) -> u
         return complain(&ssh::run(host, options, Some(invocation)), FAILED);
     }
     // On a terminal `status` of all watchers is a table, for which the daemon is asked to tell more.
-    if command.name == "status" && properties.is_empty() && !options.has("json") && stdout().is_terminal() {
+    let is_table = cfg!(feature = "details") && !options.has("json") && stdout().is_terminal();
+    if command.name == "status" && properties.is_empty() && is_table {
         properties = one("details", true.into());
     }
     code_of(Connection::open(options.value("endpoint")).and_then(|mut connection| {
@@ -136,13 +139,14 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
         _ if refused => Ok(REFUSED),
         "listen" => follow(connection, json),
         "tail" if follows && json => follow(connection, true),
+        #[cfg(feature = "tail")]
         "tail" if follows => tail::follow(connection, &reply),
         _ => {
             if !json {
                 show(invocation, properties, &reply)?;
             }
             // A check may find that not all is well.
-            Ok(if overview::is_healthy(&reply) { 0 } else { REFUSED })
+            Ok(if output::is_healthy(&reply) { 0 } else { REFUSED })
         }
     }
 }

@@ -6,6 +6,7 @@
 
 #[cfg(any(feature = "check", feature = "plugins"))]
 pub mod builtin;
+#[cfg(feature = "reloadconfig")]
 pub mod changes;
 #[cfg(feature = "check")]
 pub mod check;
@@ -25,7 +26,9 @@ pub mod options;
 pub mod pattern;
 #[cfg(any(feature = "check", feature = "plugins"))]
 pub mod plugin;
+#[cfg(any(feature = "check", feature = "health"))]
 pub mod probe;
+#[cfg_attr(not(feature = "regex"), path = "no_regex.rs")]
 pub mod regex;
 pub mod respawn_rule;
 #[cfg(any(feature = "cgroup", feature = "sandbox"))]
@@ -81,4 +84,14 @@ pub mod restrict {
     pub fn capabilities(_: &str) -> Result<u64, String> { Ok(0) }
     pub fn writable(_: &str) -> Result<Vec<&str>, String> { Ok(Vec::new()) }
     pub fn is_cgroup_file(_: &str) -> Result<(), String> { Ok(()) }
+}
+
+/// A build without the feature `health` asks no process anything.
+#[cfg(not(any(feature = "check", feature = "health")))]
+#[allow(missing_docs, reason = "they stand for those of probe.rs")]
+#[rustfmt::skip]
+pub mod probe {
+    pub fn ready(_: &str) -> Result<(), String> { Ok(()) }
+    pub fn health(_: &str) -> Result<(), String> { Ok(()) }
+    pub fn command(_: &str) -> Option<&str> { None }
 }

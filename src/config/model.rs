@@ -239,7 +239,10 @@ impl WatcherConfig {
     pub fn set(&mut self, key: &str, value: &Value) -> Result<Live, Refused> {
         let bad = |why: String| Refused::Bad(format!("{key} {why}"));
         if let Some(row) = options::find(options::WATCHER, key) {
-            features::lack(row.feature).map_or(Ok(()), Err).and_then(|()| row.fits(value)).map_err(bad)?;
+            features::lack(row.needs(value))
+                .map_or(Ok(()), Err)
+                .and_then(|()| row.fits(value))
+                .map_err(bad)?;
             return set_row(row, &mut self.options, value).map(|()| row.live);
         }
         match (key, value) {

@@ -179,7 +179,7 @@ section! {
     "sandbox" => sandbox: Maybe = None, Spec { takes: Some(|it| restrict::writable(it).map(drop)), feature: Some(features::SANDBOX), ..row(Text, Watcher, Reload) }, "read-only: the processes can write to no file system but below the paths that follow";
     "hook_timeout" => hook_timeout: f64 = 30.0, Spec { range: range(0.0, ANY, Counts), feature: Some(features::HOOKS), ..row(Float, Global, Stored) }, "how long a hook may take, in seconds";
     "hooks_uid" => hooks_uid: Maybe = None, Spec { feature: Some(features::HOOKS), ..row(Id, Watcher, Stored) }, "the user that hooks run as, by name or number; that of circus unless set";
-    "ring_bytes" => ring_bytes: i64 = 16_384, Spec { range: range(0.0, LARGEST_RING as f64, Counts), ..row(Int, Global, Stored) }, "how many bytes of the newest output to keep in memory, at most 1048576";
+    "ring_bytes" => ring_bytes: i64 = 16_384, Spec { range: range(0.0, LARGEST_RING as f64, Counts), feature: Some(features::TAIL), ..row(Int, Global, Stored) }, "how many bytes of the newest output to keep in memory, at most 1048576";
     "check_flapping" => check_flapping: Option<bool> = None, Spec { built: Quiet, strict: true, ..row(Bool, Global, Fixed) }, "a relic; Circus stores it and does nothing";
     "prereload_fn" => prereload_fn: Maybe = None, Spec { built: Useless("it names a Python function, and Circus itself breaks on it"), ..row(Text, Never, Fixed) }, "a Python function called before a reload";
     }

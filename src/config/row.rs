@@ -1,8 +1,9 @@
 //! What a row of the option table says about an option.
 #![allow(missing_docs, reason = "what a name says is not said again")]
 
-use super::features::Feature;
+use super::features::{self, Feature};
 use super::number;
+use super::options::watcher;
 use super::stream::StreamKind;
 use super::value::{Kind, Slot, Value};
 use std::ops::Deref;
@@ -147,6 +148,12 @@ impl Spec {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The feature that a build must have for this value.
+    pub fn needs(&self, value: &Value) -> Option<Feature> {
+        let is_tree = self.key == watcher::kill_mode && *value == Value::Str("tree".into());
+        if is_tree { Some(features::TREE) } else { self.feature }
     }
 
     /// Whether a command may not set this number, which is of its kind.

@@ -5,8 +5,8 @@
 
 use super::commands::Command;
 use super::props;
-use super::python::{quoted, repr};
-use super::{Map, Refusal, put, tuning};
+use super::python::repr;
+use super::{Map, Refusal, put};
 use serde_json::Value as Json;
 
 /// An argument of a command.
@@ -153,12 +153,13 @@ fn typed_word(arg: &Arg, usage: &str, word: &str) -> Result<Json, String> {
 
 fn typed_rest(kind: Kind, words: &[&str]) -> Result<Json, String> {
     match kind {
+        #[cfg(feature = "edit")]
         Kind::Options => {
             let mut pairs = words.chunks(2).map(|pair| match pair {
                 [key, value] => Ok((*key, *value)),
                 _ => Err("List of key/values is invalid".to_string()),
             });
-            tuning::typed_options(&mut pairs)
+            super::tuning::typed_options(&mut pairs)
         }
         Kind::Texts => Ok(words.iter().copied().collect()),
         // Of a program.
@@ -172,14 +173,15 @@ fn typed_flag(kind: Kind, flag: &Flag, typed: &CliArgs) -> Result<Option<Json>, 
     }
     match kind {
         Kind::Flag | Kind::Unless => Ok(Some((kind == Kind::Flag).into())),
+        #[cfg(feature = "edit")]
         Kind::Options => {
             let given = typed.flags.iter().filter(|(name, _)| *name == flag.name);
             let mut pairs = given.map(|(_, option)| {
                 let option = option.as_deref().unwrap_or_default();
                 let pair = option.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
-                pair.ok_or_else(|| format!("{} is no KEY=VALUE", quoted(option)))
+                pair.ok_or_else(|| format!("{} is no KEY=VALUE", super::python::quoted(option)))
             });
-            tuning::typed_options(&mut pairs).map(Some)
+            super::tuning::typed_options(&mut pairs).map(Some)
         }
         _ => Ok(typed.value(flag.name).map(Json::from)),
     }

@@ -6,9 +6,15 @@
 
 use super::args::{Arg, Args, Flag, Kind, Place};
 use super::props::{few, text};
+#[cfg(feature = "stats")]
+use super::stats;
+#[cfg(feature = "tail")]
+use super::tail;
+#[cfg(feature = "edit")]
+use super::tuning;
 #[cfg(feature = "history")]
 use super::why;
-use super::{Map, Refusal, field, output, render, requests, tuning};
+use super::{Map, Refusal, field, render, requests};
 use crate::arbiter::request::{Question, Request, Task};
 use crate::config::features;
 use serde_json::Value as Json;
@@ -118,7 +124,17 @@ pub fn find(name: &str) -> Option<&'static Command> {
 
 /// Why there is no command of that name, if a build with another feature has it.
 pub fn lack(name: &str) -> Option<String> {
-    let optional = [("metrics", features::METRICS), ("why", features::HISTORY)];
+    let optional = [
+        ("add", features::EDIT),
+        ("rm", features::EDIT),
+        ("set", features::EDIT),
+        ("dstats", features::STATS),
+        ("reloadconfig", features::RELOADCONFIG),
+        ("stats", features::STATS),
+        ("metrics", features::METRICS),
+        ("tail", features::TAIL),
+        ("why", features::HISTORY),
+    ];
     let (command, feature) = optional.into_iter().find(|(command, _)| command.eq_ignore_ascii_case(name))?;
     features::lack(Some(feature)).map(|why| format!("{command} {why}"))
 }
@@ -133,6 +149,7 @@ const MATCH: Arg =
 
 /// All commands, by name.
 pub static COMMANDS: &[Command] = &[
+    #[cfg(feature = "edit")]
     row(
         "add",
         &[
@@ -154,8 +171,9 @@ pub static COMMANDS: &[Command] = &[
         "run NB processes less, or one less",
         "A singleton keeps its one process. With --waiting, the new number of processes is printed.",
     ),
+    #[cfg(feature = "stats")]
     row("dstats", &[], |_| Ok(Question::Dstats.into()))
-        .shows(render::dstats)
+        .shows(stats::render_own)
         .help("show what circus itself uses", "The columns are those of stats."),
     row("get", &[NAME, Arg::rest("keys", Kind::Texts, "KEY...")], |args| {
         Ok(Question::Get { name: args.name()?, keys: args.need("keys", few)? }.into())
@@ -251,6 +269,7 @@ pub static COMMANDS: &[Command] = &[
         "New processes start before the old ones are stopped; with send_hup, the processes get \
          SIGHUP instead.",
     ),
+    #[cfg(feature = "reloadconfig")]
     row("reloadconfig", &[WAITING], |_| Ok(Task::Reloadconfig.into())).help(
         "read the configuration again and apply what has changed",
         "Everything is checked first: when something is wrong, nothing is changed and the answer \
@@ -262,13 +281,12 @@ pub static COMMANDS: &[Command] = &[
             "Those whose names match, or all. Without NAME the configuration is read again first, as \
              reloadconfig does it; when something is wrong with it, nothing is stopped.",
         ),
-    row("rm", &[NAME, Arg::flag("nostop", "leave its processes running"), WAITING], |args| {
-        Ok(Task::Rm { name: args.name()?, nostop: args.is("nostop")? }.into())
-    })
-    .help(
+    #[cfg(feature = "edit")]
+    row("rm", &[NAME, Arg::flag("nostop", "leave its processes running"), WAITING], tuning::rm).help(
         "remove a watcher",
         "Its processes are stopped, unless --nostop is given: then circus forgets them.",
     ),
+    #[cfg(feature = "edit")]
     row(
         "set",
         &[NAME, Arg::rest("options", Kind::Options, "KEY VALUE [KEY VALUE...]"), WAITING],
@@ -298,6 +316,7 @@ pub static COMMANDS: &[Command] = &[
     ),
     row("start", &[ANY_NAME, MATCH, WAITING], |args| Ok(Task::Start(requests::select(args)?).into()))
         .help("start watchers", "Those whose names match, or all."),
+    #[cfg(feature = "stats")]
     row(
         "stats",
         &[
@@ -305,9 +324,9 @@ pub static COMMANDS: &[Command] = &[
             Arg::word("process", Kind::Number, "[PID]]"),
             Arg::flag("extended", "with what the hook extended_stats adds; --json shows it"),
         ],
-        requests::stats,
+        stats::request,
     )
-    .shows(render::stats)
+    .shows(stats::render)
     .help(
         "show what processes use",
         "One line a process: pid, program, user, nice, resident and virtual memory, percent of a \
@@ -333,6 +352,7 @@ pub static COMMANDS: &[Command] = &[
         "Those whose names match, or all. Their processes get stop_signal, and SIGKILL after \
          graceful_timeout.",
     ),
+    #[cfg(feature = "tail")]
     row(
         "tail",
         &[
@@ -343,9 +363,9 @@ pub static COMMANDS: &[Command] = &[
             Arg::flag("stderr", "only what they wrote to their standard error output"),
             Arg::option("pid", Kind::Number, "PID", "only what this process wrote; it may have ended"),
         ],
-        requests::tail,
+        tail::request,
     )
-    .shows(output::tail)
+    .shows(tail::render)
     .help(
         "show the last lines that a watcher's processes wrote",
         "Both outputs of all its processes, in the order in which the lines came. They are kept in \

@@ -13,6 +13,7 @@ pub mod frame;
 pub mod http;
 pub mod matching;
 pub mod output;
+#[cfg(any(feature = "details", feature = "history"))]
 pub mod overview;
 pub mod plain;
 mod props;
@@ -22,7 +23,12 @@ mod render;
 mod requests;
 pub mod secrets;
 pub mod shell;
+#[cfg(feature = "stats")]
+mod stats;
+#[cfg(feature = "tail")]
+pub mod tail;
 pub mod topics;
+#[cfg(feature = "edit")]
 mod tuning;
 #[cfg(feature = "history")]
 mod why;

@@ -1,29 +1,41 @@
-//! What processes write, as it is sent and as it is shown: tail and status.
+//! What `status` says of watchers that fail, for a person.
 
 use super::plain::plain;
-use super::{Map, at, items, lines, one, put, word};
-use crate::arbiter::Pid;
-use crate::config::text;
+use super::{at, items, lines, members, word};
 use serde_json::Value as Json;
 
-/// What a process has written, by its pid, its number in the watcher and the name of the stream: a line, or, while
-/// somebody follows, whatever came.
-pub fn written(pid: Pid, wid: u32, stream: &str, bytes: &[u8]) -> Map {
-    let mut map = one("pid", pid.into());
-    put(&mut map, "wid", wid.into());
-    put(&mut map, "stream", stream.into());
-    put(&mut map, "text", text::from_bytes(bytes).into());
-    map
+/// Whether the answer to a check says that all is well; true for other answers.
+pub fn is_healthy(reply: &Json) -> bool {
+    at(reply, "healthy") != false
 }
 
-/// The lines of an answer, fit for a terminal.
-pub(super) fn tail(_: &Map, reply: &Json) -> String {
-    lines(items(at(reply, "lines")).map(|line| plain(word(line, "text"))))
+/// A line for each watcher that fails, or `ok`; `None` if the answer is not that to a check.
+pub fn render_check(reply: &Json) -> Option<String> {
+    let failing = members(reply.get("failing")?);
+    let text =
+        lines(failing.map(|(name, why)| format!("{name}: {}", plain(why.as_str().unwrap_or_default()))));
+    Some(if text.is_empty() { "ok".into() } else { text })
 }
 
-/// What `status` says of a watcher that fails, as text for a person below the state; empty when all is well.
+/// Of one watcher the text below the state; empty when all is well.
 pub fn failure(reply: &Json) -> String {
     let Some(reason) = at(reply, "reason").as_str() else { return String::new() };
     let last = items(at(reply, "last_output")).map(|line| format!("    {}", plain(word(line, "text"))));
     format!("\n{}", lines(std::iter::once(plain(reason)).chain(last)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_check_names_what_fails() {
+        assert!(is_healthy(&Json::Null));
+        let answer = json!({"healthy": false, "failing": {"web": "stopped: no\u{1b}[31m such file"}});
+        assert!(!is_healthy(&answer));
+        assert_eq!(render_check(&answer).as_deref(), Some("web: stopped: no such file"));
+        let answer = json!({"healthy": true, "failing": {}});
+        assert_eq!((is_healthy(&answer), render_check(&answer).as_deref()), (true, Some("ok")));
+    }
 }

@@ -1,22 +1,9 @@
-//! `status` for a person: the table of what `details` adds to the states, and what a check has found.
+//! What `details` adds to the answer to `status`, for a person: the table, and who is being waited for.
 
 use super::plain::{columns as columns_of, cut, plain};
 use super::{at, items, lines, members, word};
 use crate::config::number;
 use serde_json::Value as Json;
-
-/// Whether the answer to a check says that all is well; true for other answers.
-pub fn is_healthy(reply: &Json) -> bool {
-    at(reply, "healthy") != false
-}
-
-/// A line for each watcher that fails, or `ok`; `None` if the answer is not that to a check.
-pub fn render_check(reply: &Json) -> Option<String> {
-    let failing = members(reply.get("failing")?);
-    let text =
-        lines(failing.map(|(name, why)| format!("{name}: {}", plain(why.as_str().unwrap_or_default()))));
-    Some(if text.is_empty() { "ok".into() } else { text })
-}
 
 /// How many pids of a watcher the table has room for.
 const MOST_PIDS: usize = 4;
@@ -179,15 +166,5 @@ web: active: 5 of 6 processes run";
         assert_eq!(line(79, name), format!("0 of 4 ended; waiting for a-rather-lon..{end}"));
         assert_eq!(line(20, name), format!("0 of 4 ended; waiting for a-rath..{end}"));
         assert_eq!(line(20, "web"), format!("0 of 4 ended; waiting for web{end}"));
-    }
-
-    #[test]
-    fn a_check_names_what_fails() {
-        assert!(is_healthy(&Json::Null));
-        let answer = json!({"healthy": false, "failing": {"web": "stopped: no\u{1b}[31m such file"}});
-        assert!(!is_healthy(&answer));
-        assert_eq!(render_check(&answer).as_deref(), Some("web: stopped: no such file"));
-        let answer = json!({"healthy": true, "failing": {}});
-        assert_eq!((is_healthy(&answer), render_check(&answer).as_deref()), (true, Some("ok")));
     }
 }

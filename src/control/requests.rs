@@ -1,13 +1,11 @@
 //! What the arguments of a command ask for, where that is more than a line of the command table.
 
 use super::args::Args;
-use super::props::{few, flag, integer, pid, seconds, signum, text, wrong};
+use super::props::{few, flag, integer, pid, seconds, signum, text};
 use super::python::{cut, quoted};
 use super::{Refusal, render};
-use crate::arbiter::request::{Matching, Question, Request, Select, Tail, Task, Wanted, Whom};
+use crate::arbiter::request::{Matching, Question, Request, Select, Task, Whom};
 
-/// How many lines `tail` shows when it is not told.
-const LINES: usize = 10;
 /// The longest topic, in bytes.
 const LONGEST_TOPIC: usize = 1024;
 
@@ -65,30 +63,12 @@ pub fn globaloptions(args: &Args) -> Asked {
     }
 }
 
-pub fn stats(args: &Args) -> Asked {
-    let (name, process) = (args.get("name", text)?, args.get("process", pid)?);
-    if process.is_some() && name.is_none() {
-        args.name()?;
-    }
-    Ok(Question::Stats { name, process, extended: args.is("extended")? }.into())
-}
-
 pub fn listen(args: &Args) -> Asked {
     let topics = args.get("topics", few)?.unwrap_or_default();
     if topics.iter().any(|topic| topic.len() > LONGEST_TOPIC) {
         return Err(Refusal::message(format!("'topics' has one of more than {LONGEST_TOPIC} bytes")));
     }
     Ok(Request::Listen(topics))
-}
-
-pub fn tail(args: &Args) -> Asked {
-    let lines = match args.get("lines", integer)? {
-        None => LINES,
-        Some(lines) => usize::try_from(lines).map_err(|_| wrong("lines", "0 or more"))?,
-    };
-    let (stdout, stderr) = (args.is("stdout")?, args.is("stderr")?);
-    let wanted = Wanted { stdout: stdout || !stderr, stderr: stderr || !stdout, pid: args.get("pid", pid)? };
-    Ok(Request::Tail(Tail { name: args.name()?, lines, follow: args.is("follow")?, wanted }))
 }
 
 pub fn logs(args: &Args) -> Asked {

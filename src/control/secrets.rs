@@ -3,6 +3,8 @@
 
 use super::Map;
 use super::python::cut;
+#[cfg(feature = "edit")]
+use crate::arbiter::request::Edit;
 use crate::arbiter::request::Task;
 use serde_json::Value as Json;
 use std::fmt;
@@ -35,7 +37,8 @@ pub struct Sketch<'a>(pub &'a Task, pub &'a [u8]);
 impl fmt::Display for Sketch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Task::Set { name, options, .. } | Task::Add { name, options, .. }
+            #[cfg(feature = "edit")]
+            Task::Edit(Edit::Set { name, options, .. } | Edit::Add { name, options, .. })
                 if options.iter().any(|(key, _)| key == "env") =>
             {
                 let keys: Vec<&str> = options.iter().map(|(key, _)| key.as_str()).collect();

@@ -1,11 +1,11 @@
-//! The commands that carry options: set and add. Types, and what to say when one is wrong, come from the option
+//! The commands that change what watchers are: set, add and rm. Types, and what to say when one is wrong, come from the option
 //! table.
 
 use super::args::Args;
 use super::props::{in_time, signal_number, text, texts, wrong};
 use super::python::{json_repr, quoted};
 use super::{Map, Refusal, answers, shell};
-use crate::arbiter::request::{Request, Task};
+use crate::arbiter::request::{Edit, Request, Task};
 use crate::config::families::{self, Family};
 #[cfg(feature = "plugins")]
 use crate::config::model::Builtin;
@@ -98,7 +98,7 @@ pub fn set(args: &Args) -> Result<Request, Refusal> {
             "{key} can't be set while circus runs; it stands in the configuration"
         )));
     }
-    Ok(Task::Set { name, options }.into())
+    Ok(Task::Edit(Edit::Set { name, options }).into())
 }
 
 pub fn add(args: &Args) -> Result<Request, Refusal> {
@@ -111,7 +111,11 @@ pub fn add(args: &Args) -> Result<Request, Refusal> {
     short("cmd", &cmd)?;
     short("args", more.as_deref().unwrap_or_default())?;
     let (options, start) = (args.get("options", read_options)?.unwrap_or_default(), args.is("start")?);
-    Ok(Task::Add { name, cmd, args: more, options, start }.into())
+    Ok(Task::Edit(Edit::Add { name, cmd, args: more, options, start }).into())
+}
+
+pub fn rm(args: &Args) -> Result<Request, Refusal> {
+    Ok(Task::Edit(Edit::Rm { name: args.name()?, nostop: args.is("nostop")? }).into())
 }
 
 /// A text, or a list of words that become one as a shell would have them.

@@ -121,6 +121,7 @@ impl Cgroups {
 
     /// Makes a cgroup for one process of a watcher and all that comes from it, below that of the watcher or of circus.
     /// `None` where that cannot be: nobody has asked for it.
+    #[cfg(feature = "tree")]
     pub fn make_below(&mut self, id: WatcherId, name: &str) -> Option<PathBuf> {
         let above = match self.made.get(&id) {
             Some(made) => &made.dir,

@@ -17,7 +17,7 @@ use crate::host::kill::{Told, with_all_below};
 use crate::host::processes::Processes;
 use crate::host::procfs;
 use crate::parts::log::Log;
-use crate::reactor::part::Cx;
+use crate::reactor::part::{Cx, Job};
 use crate::signals::{self, SIGKILL};
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, SpawnError, Step};
@@ -122,13 +122,13 @@ impl Descendants {
 }
 
 /// The name of the cgroup of a tree.
-pub fn cgroup_of(mark: Mark) -> String {
+fn cgroup_of(mark: Mark) -> String {
     format!("{CGROUP}{mark}")
 }
 
 /// Spawns the first process of a tree in its cgroup, if it has one; without it, and in that of its watcher, where it takes
 /// nobody in.
-pub fn spawn(host: &mut Host, child: &mut Child, cgroup: &mut Option<PathBuf>) -> Result<Leader, SpawnError> {
+fn spawn(host: &mut Host, child: &mut Child, cgroup: &mut Option<PathBuf>) -> Result<Leader, SpawnError> {
     let own = cgroup.as_deref().and_then(entrance);
     let instead = child.restrictions.cgroup.clone();
     child.restrictions.cgroup = own.or(instead.clone());
@@ -158,6 +158,20 @@ pub fn bearer(orphan: Pid, marks: &[(Pid, Mark)]) -> Option<Pid> {
 }
 
 impl Processes {
+    /// Makes a process, with a mark if it is the first of a tree or somebody else asks for one.
+    pub(super) fn spawn(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<Pid, SpawnError> {
+        let child = &mut job.template.child;
+        let is_tree = job.config.options.kill_mode == "tree";
+        job.mark = (is_tree || job.marked).then(|| self.descendants.mark(child));
+        let tree = job.mark.filter(|_| is_tree);
+        let mut own = tree.and_then(|mark| self.cgroups.make_below(job.watcher, &cgroup_of(mark)));
+        let pid = spawn(cx.host, child, &mut own)?.pid();
+        if let Some(mark) = tree {
+            self.descendants.plant(pid, mark, own);
+        }
+        Ok(pid)
+    }
+
     /// Looks for those that have left, signals them where that is to be, and says which descendants are empty.
     pub(super) fn look_for_strays(&mut self, cx: &mut Cx<'_>) {
         if !std::mem::take(&mut self.descendants.due) {

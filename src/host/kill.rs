@@ -99,6 +99,7 @@ impl Target {
 }
 
 /// A child of circus and then its descendants, these held by descriptors, and whether that is all of them.
+#[cfg(feature = "tree")]
 pub(super) fn with_all_below(top: Pid) -> (Vec<Target>, io::Result<()>) {
     let mut found = vec![Target { pid: top, held: None }];
     let mut next = 0;
@@ -111,6 +112,7 @@ pub(super) fn with_all_below(top: Pid) -> (Vec<Target>, io::Result<()>) {
     (found, Ok(()))
 }
 
+#[cfg(feature = "tree")]
 fn hold_children(parent: Pid, found: &mut Vec<Target>) -> io::Result<()> {
     for child in procfs::children(parent)? {
         let Some(target) = Target::hold(child)? else { continue };

@@ -4,6 +4,7 @@
 #[cfg_attr(not(feature = "cgroup"), path = "no_cgroup.rs")]
 pub(crate) mod cgroup;
 pub(crate) mod child;
+#[cfg_attr(not(feature = "tree"), path = "no_descendants.rs")]
 pub(crate) mod descendants;
 pub(crate) mod disk;
 pub(crate) mod endpoint;

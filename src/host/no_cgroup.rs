@@ -5,6 +5,7 @@ use crate::arbiter::{Pid, WatcherId};
 use crate::config::WatcherConfig;
 use crate::parts::log::Log;
 use std::ffi::CString;
+#[cfg(feature = "tree")]
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -16,6 +17,7 @@ impl Cgroups {
         Ok(None)
     }
 
+    #[cfg(feature = "tree")]
     pub fn make_below(&mut self, _: WatcherId, _: &str) -> Option<PathBuf> {
         None
     }
@@ -25,10 +27,12 @@ impl Cgroups {
     pub fn finish(&mut self) {}
 }
 
+#[cfg(feature = "tree")]
 pub fn entrance(_: &Path) -> Option<CString> {
     None
 }
 
+#[cfg(feature = "tree")]
 pub fn clear(_: &Path) {}
 
 #[derive(Default)]

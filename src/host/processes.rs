@@ -3,7 +3,7 @@
 
 use crate::arbiter::{Pid, WatcherId};
 use crate::host::cgroup::{Cgroups, OutOfMemory};
-use crate::host::descendants::{self, Descendants, cgroup_of};
+use crate::host::descendants::Descendants;
 use crate::host::kill::Told;
 use crate::host::leftovers::LeftoverSweep;
 use crate::host::looks::Looks;
@@ -65,20 +65,10 @@ impl Processes {
     /// Why there is none.
     pub fn make(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<Pid, Trouble> {
         let cgroup = self.cgroups.enter(job.watcher, &job.config, cx.log)?;
-        let template = &mut job.template;
-        template.vary(&job.config, job.wid)?;
-        let child = &mut template.child;
-        child.restrictions.cgroup = cgroup;
-        let is_tree = job.config.options.kill_mode == "tree";
-        job.mark = (is_tree || job.marked).then(|| self.descendants.mark(child));
-        let tree = job.mark.filter(|_| is_tree);
-        let mut own = tree.and_then(|mark| self.cgroups.make_below(job.watcher, &cgroup_of(mark)));
-        let spawned = descendants::spawn(cx.host, child, &mut own);
-        let pid = spawned.map_err(|error| template.trouble(&error))?.pid();
+        job.template.vary(&job.config, job.wid)?;
+        job.template.child.restrictions.cgroup = cgroup;
+        let pid = self.spawn(job, cx).map_err(|error| job.template.trouble(&error))?;
         self.told.forget(pid);
-        if let Some(mark) = tree {
-            self.descendants.plant(pid, mark, own);
-        }
         Ok(pid)
     }
 

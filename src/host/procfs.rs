@@ -10,7 +10,7 @@
 use crate::arbiter::Pid;
 use crate::host::looks::with_spare;
 use crate::sorted::Sorted;
-use crate::sys::{is_gone, process, user};
+use crate::sys::{is_gone, process};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -187,6 +187,7 @@ pub fn descendants(pid: Pid) -> io::Result<Vec<Pid>> {
 }
 
 /// The most bytes of an environment that are looked at: a process can make the kernel take any of its memory for it.
+#[cfg(feature = "tree")]
 const MOST_OF_ENVIRONMENT: u64 = 256 * 1024;
 
 /// The environment that a process was started with, each variable with a null character behind it, as far as the
@@ -195,6 +196,7 @@ const MOST_OF_ENVIRONMENT: u64 = 256 * 1024;
 ///
 /// # Errors
 /// There is no such process, or it cannot be looked at.
+#[cfg(feature = "tree")]
 pub fn environ(pid: Pid) -> io::Result<Vec<u8>> {
     let path = dir(pid)? + "/environ";
     let read = || {
@@ -210,7 +212,7 @@ pub fn environ(pid: Pid) -> io::Result<Vec<u8>> {
     match with_spare(&read) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             let owner = std::fs::metadata(dir(pid)?)?;
-            user::as_to_files(owner.uid(), owner.gid(), || with_spare(&read))
+            crate::sys::user::as_to_files(owner.uid(), owner.gid(), || with_spare(&read))
         }
         read => read,
     }
@@ -218,6 +220,7 @@ pub fn environ(pid: Pid) -> io::Result<Vec<u8>> {
 
 /// Whether a process is just becoming another program: it has an environment, but not yet the new one. Where circus may
 /// not know, the field of the start of its code is 1.
+#[cfg(feature = "tree")]
 pub fn is_becoming_program(pid: Pid) -> io::Result<bool> {
     const START_OF_CODE: usize = 26;
     const END_OF_ENVIRONMENT: usize = 51;
@@ -231,16 +234,19 @@ pub fn is_becoming_program(pid: Pid) -> io::Result<bool> {
 ///
 /// # Errors
 /// There is no such process, or it cannot be looked at.
+#[cfg(any(feature = "cgroup", feature = "tree"))]
 pub fn cgroup(pid: Pid) -> io::Result<Option<String>> {
     Ok(cgroup_in(&read(&(dir(pid)? + "/cgroup"))?).map(str::to_string))
 }
 
 /// The cgroup of version 2 in a file like /proc/PID/cgroup.
+#[cfg(any(feature = "cgroup", feature = "tree"))]
 pub fn cgroup_in(text: &str) -> Option<&str> {
     text.lines().find_map(|line| line.strip_prefix("0::"))
 }
 
 /// The user id of a process: that of its directory in /proc.
+#[cfg(feature = "stats")]
 pub fn uid(pid: Pid) -> Option<u32> {
     Some(std::fs::metadata(dir(pid).ok()?).ok()?.uid())
 }
@@ -257,6 +263,7 @@ fn first_word<'a>(text: &'a str, beginning: &str) -> Option<&'a str> {
 }
 
 /// The number behind the name of a count in a file of the kernel.
+#[cfg(any(feature = "cgroup", feature = "plugins", feature = "stats"))]
 pub fn count(path: &str, name: &str) -> Option<u64> {
     first_word(&std::fs::read_to_string(path).ok()?, name)?.parse().ok()
 }
@@ -295,11 +302,13 @@ pub fn command_line(pid: Pid) -> Option<String> {
 }
 
 /// The machine's memory, in bytes.
+#[cfg(any(feature = "plugins", feature = "stats"))]
 pub fn memory() -> u64 {
     count("/proc/meminfo", "MemTotal:").unwrap_or(0).saturating_mul(1024)
 }
 
 /// When the machine was booted, in seconds since 1970.
+#[cfg(feature = "stats")]
 pub fn boot_time() -> f64 {
     count("/proc/stat", "btime ").unwrap_or(0) as f64
 }

@@ -5,12 +5,16 @@
 //! watcher with its reason and nobody else.
 
 mod environment;
+#[cfg(feature = "reloadconfig")]
+mod given;
 mod inherit;
 mod rights;
 
+#[cfg(feature = "reloadconfig")]
+pub use given::Given;
 #[cfg(feature = "history")]
 pub use inherit::nonblocking;
-pub use inherit::{Given, Offered, awaited};
+pub use inherit::{Offered, awaited};
 
 use crate::config::expand::{self, expand, member};
 #[cfg(feature = "helpers")]

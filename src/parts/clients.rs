@@ -9,8 +9,10 @@
 
 mod client;
 mod events;
+#[cfg_attr(not(feature = "tail"), path = "clients/no_followers.rs")]
 mod followers;
 pub(crate) mod listeners;
+#[cfg_attr(not(feature = "edit"), path = "clients/no_permission.rs")]
 mod permission;
 mod places;
 

@@ -7,13 +7,11 @@
 pub use crate::arbiter::Level;
 use crate::config::syslog::is_url;
 use crate::config::text;
-use crate::control::plain::cut;
 use crate::parts::streams::destination::{Destination, Place};
 #[cfg(feature = "logs")]
 use crate::parts::streams::syslog::{self, daemon};
 use crate::sorted::Sorted;
 use crate::sys::clock;
-use crate::sys::terminal::columns;
 use crate::sys::user::current_uid;
 use std::ffi::OsStr;
 use std::fmt::{self, Write};
@@ -143,7 +141,6 @@ impl Log {
     /// Shows a line at the terminal in the place of the last one; a message, or nothing at all, takes its place.
     pub fn show(&mut self, line: &str) {
         let mut text = String::from(CLEAR);
-        let line = cut(line, columns());
         let mut shown = line.chars();
         // Writing to a string cannot fail.
         let _ = shown.try_for_each(|c| Escaped(&mut text).write_char(c));

@@ -11,7 +11,9 @@ pub(crate) mod notify_socket;
 pub(crate) mod plugins;
 #[cfg(feature = "health")]
 pub(crate) mod probes;
+#[cfg(feature = "details")]
 pub(crate) mod shutdown_progress;
 pub(crate) mod sockets;
 pub mod streams;
+#[cfg(feature = "stats")]
 pub(crate) mod surveys;

@@ -2,6 +2,7 @@
 //! for. It is one line of the terminal that is written over, and only where the log goes there too.
 
 use crate::control::overview;
+use crate::control::plain::cut;
 use crate::reactor::part::{Cx, Part};
 use crate::sys::terminal::columns;
 use std::time::{Duration, Instant};
@@ -46,7 +47,8 @@ impl Part for ShutdownProgress {
             let kill_in = process.kill_at().map(|at| at.since(cx.time()));
             let gone = all.saturating_sub(left.len());
             let ids = (process.pid.into(), process.wid.into());
-            cx.log.show(&overview::waiting_for(columns(), (gone, all), name, ids, kill_in));
+            let line = overview::waiting_for(columns(), (gone, all), name, ids, kill_in);
+            cx.log.show(cut(&line, columns()));
         }
     }
 }

@@ -5,10 +5,12 @@
 
 pub mod demand;
 mod passed;
+#[cfg(feature = "reloadconfig")]
 mod replace;
 mod shares;
 
 pub use passed::Passed;
+#[cfg(feature = "reloadconfig")]
 pub use replace::Prepared;
 
 use crate::arbiter::WatcherId;

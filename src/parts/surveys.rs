@@ -4,8 +4,8 @@
 use crate::arbiter::request::{Errno, Question, Ticket};
 use crate::control::{Map, Refusal};
 use crate::reactor::part::{Cx, Effect, Part};
+use crate::views::samples::Samples;
 use crate::views::survey::Survey;
-use crate::views::usage::Samples;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 

@@ -28,6 +28,10 @@ use std::time::{Duration, Instant};
 pub struct Daemon {
     pub(crate) core: Core,
     pub(crate) parts: Parts,
+    #[cfg_attr(
+        not(feature = "reloadconfig"),
+        allow(dead_code, reason = "it is used to read the files again")
+    )]
     pub(crate) reconfigure: Reconfigure,
     pub(crate) signals: Signals,
     /// Something large is done: its memory can go back to the system.
@@ -281,6 +285,7 @@ impl Daemon {
                 Effect::Question { ticket, question, is_lower } => {
                     self.take_question(ticket, question, is_lower);
                 }
+                #[cfg(feature = "tail")]
                 Effect::Tail { ticket, client, tail } => self.take_tail(ticket, client, &tail),
                 effect => self.offer(effect),
             }

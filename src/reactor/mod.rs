@@ -7,6 +7,7 @@ pub(crate) mod eventloop;
 pub(crate) mod io;
 pub(crate) mod part;
 pub(crate) mod perform;
+#[cfg_attr(not(feature = "reloadconfig"), path = "no_reconfigure.rs")]
 pub(crate) mod reconfigure;
 pub(crate) mod registry;
 pub(crate) mod standstill;

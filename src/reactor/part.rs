@@ -7,7 +7,9 @@
 use super::registry::Key;
 use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
-use crate::arbiter::request::{Order, Question, Tail, Ticket, Wanted};
+#[cfg(feature = "tail")]
+use crate::arbiter::request::Wanted;
+use crate::arbiter::request::{Order, Question, Tail, Ticket};
 use crate::arbiter::time::Time;
 use crate::arbiter::{Action, Arbiter, Event, Pid, Published, WatcherId};
 use crate::config::options::CircusOptions;
@@ -131,7 +133,9 @@ pub struct Job {
     /// The process that it takes the place of while that one still runs.
     pub replaces: Option<u32>,
     /// What comes from it is to be known when it has lost its parents: by this mark, when it is there.
+    #[cfg_attr(not(feature = "tree"), allow(dead_code, reason = "trees alone need it"))]
     pub marked: bool,
+    #[cfg_attr(not(feature = "tree"), allow(dead_code, reason = "trees alone need it"))]
     pub mark: Option<Mark>,
 }
 
@@ -162,6 +166,7 @@ pub struct Heard {
 }
 
 /// Whether something of this output of this process is wanted.
+#[cfg(feature = "tail")]
 pub fn wants(wanted: Wanted, channel: Channel, pid: Pid) -> bool {
     let channel = match channel {
         Channel::Stdout => wanted.stdout,

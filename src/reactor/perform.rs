@@ -1,7 +1,9 @@
 //! What the daemon does for each of the arbiter's actions, and for each signal that it gets.
 
 use crate::arbiter::process::Exit;
-use crate::arbiter::request::{Question, Tail, Ticket};
+#[cfg(feature = "tail")]
+use crate::arbiter::request::Tail;
+use crate::arbiter::request::{Question, Ticket};
 use crate::arbiter::{Action, Event, Pid, Published, WatcherId};
 use crate::control::secrets;
 use crate::host::spawn_template::SpawnTemplate;
@@ -12,6 +14,7 @@ use crate::reactor::registry::Key;
 use crate::signals::{self, HALTS, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use crate::views::View;
 use crate::views::answer::answer;
+#[cfg(feature = "tail")]
 use crate::views::tail::tail;
 use std::rc::Rc;
 use std::time::Instant;
@@ -37,6 +40,7 @@ impl Daemon {
             }
             Action::Publish { watcher, what } => self.publish(&watcher, what),
             Action::Log { level, text } => self.core.log.log(level, format_args!("{text}")),
+            #[cfg(feature = "reloadconfig")]
             Action::Read(reading) => {
                 let found = self.reconfigure.read(&mut self.core, &mut self.parts);
                 self.has_slack = true;
@@ -167,6 +171,7 @@ impl Daemon {
         });
     }
 
+    #[cfg(feature = "tail")]
     pub(super) fn take_tail(&mut self, ticket: Ticket, client: u32, wanted: &Tail) {
         let answer = tail(&self.core.arbiter, &self.parts.streams.rings, wanted);
         if let (Ok((watcher, _)), true) = (&answer, wanted.follow) {

@@ -187,6 +187,18 @@ fn broken_sockets(config: &Config, findings: &[Finding]) -> Vec<String> {
     broken.flat_map(|socket| errors.clone().filter(move |finding| about(socket, finding))).map(say).collect()
 }
 
+impl Options {
+    /// Whether the command line says what an option of `[circus]` says too; then it counts.
+    fn has(&self, key: &str) -> bool {
+        match key {
+            global::loglevel => self.log_level.is_some(),
+            global::logoutput => self.log_output.is_some(),
+            global::pidfile => self.pidfile.is_some(),
+            _ => false,
+        }
+    }
+}
+
 fn say(finding: &Finding) -> String {
     format!("{}: {}", finding.origin, finding.message)
 }

@@ -37,10 +37,12 @@ registry! {
     probes: parts::probes::Probes,
     #[cfg(feature = "helpers")]
     helpers: parts::helpers::Helpers,
+    #[cfg(feature = "stats")]
     surveys: parts::surveys::Surveys,
     clients: parts::clients::Clients,
     #[cfg(feature = "plugins")]
     builtins: parts::plugins::run::Builtins,
     manager: parts::manager_notify::ManagerNotify,
+    #[cfg(feature = "details")]
     shutdown_progress: parts::shutdown_progress::ShutdownProgress,
 }

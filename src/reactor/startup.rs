@@ -5,7 +5,6 @@ use crate::arbiter::exit_policy::CriticalExit;
 use crate::arbiter::{Arbiter, Level};
 use crate::config::check::check;
 use crate::config::load::read;
-use crate::config::options::global;
 use crate::config::{CircusOptions, Config, Finding, Origins, Severity, WatcherConfig, syslog, text};
 use crate::host::child::Host;
 use crate::host::disk::Disk;
@@ -56,18 +55,6 @@ pub struct Options {
     pub pidfile: Option<String>,
     /// Go into the background.
     pub daemon: bool,
-}
-
-impl Options {
-    /// Whether the command line says what an option of `[circus]` says too; then it counts.
-    pub(crate) fn has(&self, key: &str) -> bool {
-        match key {
-            global::loglevel => self.log_level.is_some(),
-            global::logoutput => self.log_output.is_some(),
-            global::pidfile => self.pidfile.is_some(),
-            _ => false,
-        }
-    }
 }
 
 /// Why circus could not start.

@@ -18,9 +18,11 @@ pub mod limit;
 pub mod memory;
 mod nss;
 pub mod process;
+#[cfg(any(feature = "details", feature = "metrics"))]
 pub mod queue;
 pub mod signal;
 pub mod socket;
+#[cfg(any(feature = "details", feature = "prompt", feature = "run", feature = "top"))]
 pub mod terminal;
 #[cfg(all(panic = "abort", target_os = "linux"))]
 mod unwind;

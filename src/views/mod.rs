@@ -3,12 +3,19 @@
 //! A view changes nothing and is a function over what it reads, which the loop lends as a [`View`].
 
 pub(crate) mod answer;
+#[cfg_attr(not(feature = "details"), path = "no_details.rs")]
+pub(crate) mod details;
 #[cfg_attr(not(feature = "metrics"), path = "no_metrics.rs")]
 pub(crate) mod metrics;
+#[cfg(any(feature = "plugins", feature = "stats"))]
+pub(crate) mod samples;
 pub(crate) mod status;
+#[cfg(feature = "stats")]
 pub(crate) mod survey;
+#[cfg_attr(not(feature = "tail"), path = "no_tail.rs")]
 pub(crate) mod tail;
 pub(crate) mod targets;
+#[cfg(any(feature = "details", feature = "metrics", feature = "plugins", feature = "stats"))]
 pub(crate) mod usage;
 #[cfg_attr(not(feature = "history"), path = "no_why.rs")]
 pub(crate) mod why;

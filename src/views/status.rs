@@ -1,20 +1,11 @@
-//! Answers `status`: the states, whether all runs that is to run, and what a person wants to see at a glance.
-//!
-//! `top` asks for that every second, so of each process one file is read and no more.
+//! Answers `status`: the states, and whether all runs that is to run.
 
-use super::View;
 use super::tail::last_output;
-use super::usage::Units;
-use crate::arbiter::Pid;
-use crate::arbiter::process::{Fate, Process};
+use super::{View, details};
 use crate::arbiter::request::Errno;
-use crate::arbiter::time::Time;
 use crate::arbiter::watcher::Watcher;
 use crate::control::{Map, Refusal, object, one, put};
-use crate::parts::sockets::Bound;
-use crate::sys::{process, queue};
 use serde_json::Value as Json;
-use std::os::fd::BorrowedFd;
 
 /// How many of its last lines the status of a watcher that fails has.
 const LAST_LINES: usize = 10;
@@ -43,11 +34,7 @@ pub fn status(view: &View<'_>, name: Option<&str>, check: bool, details: bool) -
         put(&mut answer, "failing", failing);
     }
     if details {
-        let units = Units::new();
-        let own = seen(process::pid(), 0, "running", view.now.since(Time(1)), &units);
-        put(&mut answer, "circus", Json::Object(own));
-        put(&mut answer, "watchers", of_each(&|watcher| Some(watcher_seen(watcher, view.now, &units))));
-        put(&mut answer, "sockets", view.descriptors().map(queue_seen).collect());
+        details::tell(view, &of_each, &mut answer)?;
     }
     Ok(answer)
 }
@@ -60,61 +47,4 @@ fn status_of(view: &View<'_>, watcher: &Watcher) -> Map {
         put(&mut answer, "last_output", last_output(view.rings, watcher.id, LAST_LINES));
     }
     answer
-}
-
-fn watcher_seen(watcher: &Watcher, now: Time, units: &Units) -> Json {
-    let mut map = one("status", watcher.status().word().into());
-    put(&mut map, "since", watcher.since().map(|since| tenths(now.since(since))).into());
-    put(&mut map, "restarts", watcher.history().deaths().into());
-    put(&mut map, "wanted", watcher.config.wanted().into());
-    if let Some(fault) = watcher.fault() {
-        put(&mut map, "fault", fault.into());
-    }
-    put(&mut map, "processes", watcher.processes().map(|p| process_seen(p, now, units)).collect());
-    Json::Object(map)
-}
-
-fn process_seen(process: &Process, now: Time, units: &Units) -> Json {
-    let state = match (process.exit(), process.fate()) {
-        (Some(_), _) => "ended",
-        (None, Fate::Left) if !process.is_ready() => "starting",
-        (None, Fate::Left) => "running",
-        (None, Fate::Spared { .. } | Fate::Asked { .. }) => "stopping",
-        (None, Fate::Killed { .. }) => "killed",
-    };
-    let mut map = seen(process.pid, process.wid, state, now.since(process.started), units);
-    if let Some(at) = process.kill_at() {
-        put(&mut map, "kill_in", tenths(at.since(now)).into());
-    }
-    if let Some(count) = process.failed_probes() {
-        put(&mut map, "failed_probes", count.into());
-    }
-    Json::Object(map)
-}
-
-/// What all processes have; null where /proc does not tell.
-fn seen(pid: Pid, wid: u32, state: &str, age: f64, units: &Units) -> Map {
-    let used = units.look(pid);
-    let mut map = one("pid", pid.into());
-    put(&mut map, "wid", wid.into());
-    put(&mut map, "state", state.into());
-    put(&mut map, "age", tenths(age).into());
-    put(&mut map, "cpu", used.map(|used| used.cpu).into());
-    put(&mut map, "rss", used.map(|used| used.rss).into());
-    map
-}
-
-fn queue_seen((socket, fd): (&Bound, BorrowedFd<'_>)) -> Json {
-    let queue = queue::look(fd);
-    let mut map = one("name", socket.name.as_str().into());
-    put(&mut map, "address", socket.address.to_string().into());
-    put(&mut map, "waiting", queue.waiting.into());
-    put(&mut map, "limit", queue.limit.into());
-    put(&mut map, "drops", queue.drops.into());
-    Json::Object(map)
-}
-
-/// Rounded: nobody needs more, and the answers of a thousand processes are shorter.
-fn tenths(seconds: f64) -> f64 {
-    (seconds * 10.0).round() / 10.0
 }

@@ -2,7 +2,7 @@
 //!
 //! That may be thousands, and of each of them several files are read. So a survey can be left and gone on with later.
 
-use super::usage::{Samples, Scale, Usage};
+use super::samples::{Samples, Scale, Usage};
 use crate::arbiter::process::Process;
 use crate::arbiter::request::Question;
 use crate::arbiter::time::Time;

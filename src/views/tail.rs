@@ -3,7 +3,7 @@
 use crate::arbiter::request::{Errno, Tail, Wanted};
 use crate::arbiter::{Arbiter, WatcherId};
 use crate::config::Channel;
-use crate::control::output::written;
+use crate::control::tail::written;
 use crate::control::{Map, Refusal, answers, one, put};
 use crate::parts::streams::ring::{Line, Rings};
 use serde_json::Value as Json;

@@ -210,10 +210,12 @@ fn what_is_not_there_is_waited_for_in_vain_until_it_comes() {
     assert_eq!(fault(&world, "app"), "stopped: it requires db, and there is no such watcher");
     let ticket = order(&mut world, "start", "app");
     assert!(matches!(&world.replies[&ticket], Reply::Error { .. }), "nobody waits for ever");
-    let add = |start| Task::Add { name: "DB".into(), cmd: "x".into(), args: None, options: vec![], start };
+    let add = |start| {
+        Task::Edit(Edit::Add { name: "DB".into(), cmd: "x".into(), args: None, options: vec![], start })
+    };
     world.order(add(true));
     assert_eq!((world.status("DB"), world.status("app")), ("active", "active"));
-    world.order(Task::Rm { name: "db".into(), nostop: false });
+    world.order(Task::Edit(Edit::Rm { name: "db".into(), nostop: false }));
     assert_eq!(asked(&world), ["app"], "even who is forgotten goes last");
     world.run(1.0);
     assert_eq!((world.status("db"), world.status("app")), ("gone", "stopped"));
@@ -237,8 +239,11 @@ fn a_set_holds_at_once() {
     order(&mut world, "stop", "db");
     world.run(1.0);
     let set = |text: &str| {
-        Task::Set { name: "app".into(), options: vec![("requires".into(), Value::Str(text.into()))] }
-            .waiting(true)
+        Task::Edit(Edit::Set {
+            name: "app".into(),
+            options: vec![("requires".into(), Value::Str(text.into()))],
+        })
+        .waiting(true)
     };
     let ticket = world.order(set("db"));
     world.run(1.0);

@@ -90,7 +90,7 @@ fn of_several_processes_one_that_failed_speaks_for_all() {
 fn what_is_ordered_is_no_fall() {
     for order in [
         Task::Stop(only("job")).waiting(true),
-        Task::Rm { name: "job".into(), nostop: false }.waiting(true),
+        Task::Edit(Edit::Rm { name: "job".into(), nostop: false }).waiting(true),
         Task::Restart(only("job")).waiting(true),
         Task::Change { name: "job".into(), by: -1 }.waiting(true),
         Task::Kill { name: "job".into(), pid: None, signum: Some(9), graceful_timeout: None }.waiting(true),

@@ -49,22 +49,28 @@ fn random_task(dice: &mut Dice, name: String) -> Task {
             if dice.roll(4) == 0 {
                 let key = "hooks.".to_string() + hooks::NAMES[dice.roll(10) as usize];
                 let hook = ["/hook", "/hook, true", ""][dice.roll(3) as usize];
-                return Task::Set { name, options: vec![(key, Value::Str(hook.into()))] };
+                return Task::Edit(Edit::Set { name, options: vec![(key, Value::Str(hook.into()))] });
             }
             if dice.roll(5) == 0 {
-                return Task::Set { name, options: vec![readiness::random_option(dice)] };
+                return Task::Edit(Edit::Set { name, options: vec![readiness::random_option(dice)] });
             }
             if dice.roll(6) == 0 {
-                return Task::Set { name, options: vec![dependencies::random_option(dice)] };
+                return Task::Edit(Edit::Set { name, options: vec![dependencies::random_option(dice)] });
             }
             let key = ["numprocesses", "max_age", "graceful_timeout", "warmup_delay", "on_demand"]
                 [dice.roll(5) as usize];
             let number = dice.roll(5) as i64;
             let value = if key == "on_demand" { Value::Bool(number > 2) } else { Value::Int(number) };
-            Task::Set { name, options: vec![(key.into(), value)] }
+            Task::Edit(Edit::Set { name, options: vec![(key.into(), value)] })
         }
-        9 => Task::Add { name, cmd: "x".into(), args: None, options: vec![], start: dice.roll(2) == 0 },
-        10 if dice.roll(3) == 0 => Task::Rm { name, nostop: dice.roll(3) == 0 },
+        9 => Task::Edit(Edit::Add {
+            name,
+            cmd: "x".into(),
+            args: None,
+            options: vec![],
+            start: dice.roll(2) == 0,
+        }),
+        10 if dice.roll(3) == 0 => Task::Edit(Edit::Rm { name, nostop: dice.roll(3) == 0 }),
         _ => Task::Kill { name, pid: None, signum: None, graceful_timeout: Some(dice.roll(3) as f64) },
     }
 }

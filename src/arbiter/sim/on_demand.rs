@@ -47,7 +47,8 @@ fn on_demand_obeys_start_stop_and_restart() {
     assert_eq!(world.replies[&restart], nothing(Some(pids)));
     assert_eq!((world.status("lazy"), world.looked_at.len()), ("stopped", 1));
     let set = |on| {
-        Task::Set { name: "lazy".into(), options: vec![("on_demand".into(), Value::Bool(on))] }.waiting(true)
+        Task::Edit(Edit::Set { name: "lazy".into(), options: vec![("on_demand".into(), Value::Bool(on))] })
+            .waiting(true)
     };
     world.order(set(false));
     assert_eq!((world.status("lazy"), world.looked_at.len()), ("active", 0));

@@ -26,7 +26,7 @@ fn incr_and_decr_change_the_number_and_end_the_oldest() {
 fn a_watcher_that_was_to_have_no_process_starts_when_it_is_to_have_one() {
     let change = |by| Task::Change { name: "w".into(), by }.waiting(true);
     let set = |count| {
-        Task::Set { name: "w".into(), options: vec![("numprocesses".into(), Value::Int(count))] }
+        Task::Edit(Edit::Set { name: "w".into(), options: vec![("numprocesses".into(), Value::Int(count))] })
             .waiting(true)
     };
     for singleton in [false, true] {
@@ -86,10 +86,10 @@ fn set_is_all_or_nothing_and_reloads_when_it_must() {
     world.run(1.0);
     let old = world.pids("web");
     let set = |options: &[(&str, Value)]| {
-        Task::Set {
+        Task::Edit(Edit::Set {
             name: "web".into(),
             options: options.iter().map(|(k, v)| (k.to_string(), v.clone())).collect(),
-        }
+        })
         .waiting(true)
     };
     let bad = world.order(set(&[("numprocesses", Value::Int(4)), ("nonsense", Value::Int(4))]));
@@ -108,26 +108,26 @@ fn set_is_all_or_nothing_and_reloads_when_it_must() {
 fn add_and_rm() {
     let mut world = World::booted(vec![]);
     let add = |name: &str, start| {
-        Task::Add {
+        Task::Edit(Edit::Add {
             name: name.into(),
             cmd: "worker".into(),
             args: None,
             options: vec![("numprocesses".into(), Value::Int(2))],
             start,
-        }
+        })
         .waiting(true)
     };
     let t = world.order(add("New", true));
     assert!(matches!(&world.replies[&t], Reply::Added { started, .. } if started.len() == 2));
     let t = world.order(add("new", true));
     assert!(matches!(&world.replies[&t], Reply::Error { errno: Errno::Conflict, .. }));
-    let t = world.order(Task::Rm { name: "NEW".into(), nostop: false }.waiting(true));
+    let t = world.order(Task::Edit(Edit::Rm { name: "NEW".into(), nostop: false }).waiting(true));
     assert_eq!(world.status("new"), "gone");
     world.run(1.0);
     assert_eq!((&world.replies[&t], world.procs.len()), (&Reply::Ok, 0));
     world.order(add("new", true));
     let kept = world.pids("new");
-    world.order(Task::Rm { name: "new".into(), nostop: true });
+    world.order(Task::Edit(Edit::Rm { name: "new".into(), nostop: true }));
     world.run(1.0);
     assert!(kept.iter().all(|pid| world.procs.contains_key(pid)));
     world.kill9(kept[0]);
@@ -138,14 +138,16 @@ fn add_and_rm() {
 fn what_commands_add_has_bounds() {
     let mut world = World::booted(vec![watcher("web", 1)]);
     let options = |bytes| vec![("env".into(), Value::Map([("A".to_string(), "x".repeat(bytes))].into()))];
-    let add = |n: usize, bytes| Task::Add {
-        name: format!("w{n}"),
-        cmd: "worker".into(),
-        args: None,
-        options: options(bytes),
-        start: false,
+    let add = |n: usize, bytes| {
+        Task::Edit(Edit::Add {
+            name: format!("w{n}"),
+            cmd: "worker".into(),
+            args: None,
+            options: options(bytes),
+            start: false,
+        })
     };
-    let set = |bytes| Task::Set { name: "web".into(), options: options(bytes) };
+    let set = |bytes| Task::Edit(Edit::Set { name: "web".into(), options: options(bytes) });
     let full = |reply: &Reply| matches!(reply, Reply::Error { errno: Errno::Conflict, .. });
     for (n, bytes, too_much) in [(0, 12 << 20, false), (1, 5 << 20, true), (2, 3 << 20, false)] {
         let t = world.order(add(n, bytes));
@@ -157,7 +159,7 @@ fn what_commands_add_has_bounds() {
         let t = world.order(set(bytes));
         assert_eq!(full(&world.replies[&t]), too_much, "the same again takes no more: {bytes}");
     }
-    world.order(Task::Rm { name: "w0".into(), nostop: false });
+    world.order(Task::Edit(Edit::Rm { name: "w0".into(), nostop: false }));
     let t = world.order(set(5 << 20));
     assert!(!full(&world.replies[&t]), "what was removed makes room");
     let most = crate::config::model::MOST_WATCHERS;

@@ -17,7 +17,7 @@ fn with_bad(numprocesses: i64, bad: Script, change: impl FnOnce(&mut WatcherConf
 fn set(world: &mut World, options: &[(&str, &str)]) -> bool {
     let value = |(key, value): &(&str, &str)| (key.to_string(), Value::Str(value.to_string()));
     let options = options.iter().map(value).collect();
-    let ticket = world.order(Task::Set { name: "web".into(), options }.waiting(true));
+    let ticket = world.order(Task::Edit(Edit::Set { name: "web".into(), options }).waiting(true));
     world.run(3.0);
     !matches!(world.replies[&ticket], Reply::Error { .. })
 }

@@ -144,7 +144,7 @@ fn after_seconds_and_questions_make_ready_too() {
 
 fn set(world: &mut World, key: &str, value: Value) {
     let options = vec![(key.into(), value)];
-    let ticket = world.order(Task::Set { name: "web".into(), options });
+    let ticket = world.order(Task::Edit(Edit::Set { name: "web".into(), options }));
     assert!(!matches!(world.replies[&ticket], Reply::Error { .. }), "{key}");
 }
 
@@ -414,9 +414,11 @@ fn a_question_that_circus_is_too_short_of_something_to_ask_is_no_failure() {
 #[test]
 fn health_begins_with_a_set_and_ends_with_another() {
     let mut world = World::booted(vec![watcher("web", 2)]);
-    let set = |text: &str| Task::Set {
-        name: "web".into(),
-        options: vec![("health".into(), Value::Str(text.into()))],
+    let set = |text: &str| {
+        Task::Edit(Edit::Set {
+            name: "web".into(),
+            options: vec![("health".into(), Value::Str(text.into()))],
+        })
     };
     world.order(set("exec:/health"));
     world.run(10.5);
@@ -488,6 +490,6 @@ fn nobody_waits_for_what_is_not_wanted_any_more() {
     world.run(1000.0);
     assert_eq!((world.status("web"), world.arbiter.deadline()), ("starting", None));
     let options = vec![("ready".to_string(), Value::Str(String::new()))];
-    world.order(Task::Set { name: "web".into(), options });
+    world.order(Task::Edit(Edit::Set { name: "web".into(), options }));
     assert_eq!(world.status("web"), "active");
 }

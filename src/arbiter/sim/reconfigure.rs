@@ -90,7 +90,7 @@ fn a_change_of_one_option_leaves_alone_what_commands_have_set() {
     let mut world = World::booted(vec![watcher("web", 2)]);
     world.order(Task::Change { name: "web".into(), by: 3 });
     let options = vec![("max_retry".to_string(), Value::Int(9))];
-    world.order(Task::Set { name: "web".into(), options });
+    world.order(Task::Edit(Edit::Set { name: "web".into(), options }));
     let pids = world.pids("web");
     world.reload(vec![with("web", 2, |c| c.options.priority = 7)]);
     let options = &world.arbiter.find("web").expect("it").config.options;
@@ -110,7 +110,7 @@ fn what_a_command_has_added_stays_until_the_file_has_it() {
     let mut world = World::booted(vec![watcher("a", 1)]);
     let options = vec![("numprocesses".to_string(), Value::Int(2))];
     let (name, cmd) = ("Mine".to_string(), "worker".to_string());
-    world.order(Task::Add { name, cmd, args: None, options, start: true });
+    world.order(Task::Edit(Edit::Add { name, cmd, args: None, options, start: true }));
     let pids = world.pids("mine");
     world.reload(vec![watcher("a", 2)]);
     assert_eq!((world.pids("mine"), world.pids("a").len()), (pids.clone(), 2));
@@ -125,7 +125,7 @@ fn what_a_command_has_added_stays_until_the_file_has_it() {
 #[test]
 fn what_a_command_has_removed_comes_back() {
     let mut world = World::booted(vec![watcher("a", 1), watcher("b", 1)]);
-    world.order(Task::Rm { name: "a".into(), nostop: false });
+    world.order(Task::Edit(Edit::Rm { name: "a".into(), nostop: false }));
     world.run(0.1);
     world.reload(vec![watcher("a", 1), watcher("b", 1)]);
     assert_eq!((world.status("a"), world.pids("a").len()), ("active", 1));

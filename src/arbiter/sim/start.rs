@@ -104,7 +104,7 @@ fn who_waits_for_what_cannot_start_is_told_so() {
     let tickets = [
         Task::Reload { name: Some(name()), graceful: true, sequential: false }.waiting(true),
         Task::Change { name: name(), by: 1 }.waiting(true),
-        Task::Set { name: name(), options }.waiting(true),
+        Task::Edit(Edit::Set { name: name(), options }).waiting(true),
     ]
     .map(|order| world.order(order));
     world.run(60.0);
@@ -171,7 +171,10 @@ fn a_process_that_ends_before_it_is_replaced_for_its_age_has_one_successor() {
     (config.options.max_age, config.options.max_age_variance) = (10, 0);
     config.options.use_sockets = true;
     let mut world = World::booted(vec![config]);
-    world.order(Task::Set { name: "web".into(), options: vec![("warmup_delay".into(), Value::Float(2.0))] });
+    world.order(Task::Edit(Edit::Set {
+        name: "web".into(),
+        options: vec![("warmup_delay".into(), Value::Float(2.0))],
+    }));
     world.run(10.0);
     let waits = world.pids("web").into_iter().next().unwrap();
     world.kill9(waits);

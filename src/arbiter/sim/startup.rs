@@ -42,7 +42,7 @@ fn what_is_removed_while_it_starts_holds_up_no_other_start() {
     let mut world = World::new(vec![first, watcher("second", 1)]);
     world.send(Event::Start);
     assert_eq!((world.status("first"), world.status("second")), ("starting", "stopped"));
-    world.order(Task::Rm { name: "first".into(), nostop: true });
+    world.order(Task::Edit(Edit::Rm { name: "first".into(), nostop: true }));
     assert_eq!(world.status("second"), "active");
 }
 

@@ -368,7 +368,7 @@ fn hooks_can_be_set_while_the_watcher_runs() {
     let mut world = World::booted(vec![watcher("web", 1)]);
     let mut set = |hook: &str| {
         let options = vec![("hooks.before_signal".to_string(), Value::Str(hook.into()))];
-        world.order(Task::Set { name: "web".into(), options })
+        world.order(Task::Edit(Edit::Set { name: "web".into(), options }))
     };
     let pids = (set("/hook, true"), set(""), set("/other"));
     assert_eq!(world.replies[&pids.2], Reply::Ok);
@@ -381,7 +381,7 @@ fn hooks_can_be_set_while_the_watcher_runs() {
 #[test]
 fn a_watcher_that_is_removed_takes_its_hooks_along() {
     let mut world = scripted(&["after_spawn"], "after_spawn", NEVER);
-    world.order(Task::Rm { name: "web".into(), nostop: true });
+    world.order(Task::Edit(Edit::Rm { name: "web".into(), nostop: true }));
     assert!(world.hooks.is_empty());
     world.answer_late(&Answer::No);
 }
@@ -396,7 +396,7 @@ fn a_singleton_that_lost_its_slot_is_not_doubled() {
     world.run(1.0);
     for count in [0, 1] {
         let options = vec![("numprocesses".to_string(), Value::Int(count))];
-        world.order(Task::Set { name: "one".into(), options });
+        world.order(Task::Edit(Edit::Set { name: "one".into(), options }));
     }
     assert_eq!(world.pids("one").len(), 1);
     world.run(6.0);
@@ -407,7 +407,7 @@ fn a_singleton_that_lost_its_slot_is_not_doubled() {
 fn a_reload_without_processes_is_over_at_once() {
     let mut world = World::booted(vec![watcher("web", 1)]);
     let options = vec![("numprocesses".to_string(), Value::Int(0))];
-    world.order(Task::Set { name: "web".into(), options });
+    world.order(Task::Edit(Edit::Set { name: "web".into(), options }));
     world.run(1.0);
     let (name, graceful) = (Some("web".to_string()), true);
     let t = world.order(Task::Reload { name, graceful, sequential: false }.waiting(true));

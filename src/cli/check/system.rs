@@ -14,6 +14,7 @@ use crate::config::{
 };
 use crate::control::endpoint::{self, Around, Place};
 use crate::host::spawn_template::DEFAULT_PATH;
+#[cfg(feature = "health")]
 use crate::parts::streams::log_match::wrong_line;
 #[cfg(feature = "logs")]
 use crate::{config::StreamKind, parts::streams::syslog::Address};
@@ -88,6 +89,7 @@ impl System<'_> {
         // What would be looked for in a directory that is missing needs no second line.
         let dir = Some(dir.as_str()).filter(|_| is_there);
         self.programs(watcher, dir);
+        #[cfg(feature = "health")]
         if let Some(why) = wrong_line(watcher) {
             self.found.error((origins, watcher::ready), why);
         }

@@ -166,6 +166,7 @@ impl Connection {
     }
 
     /// The next line, read as what it must be.
+    #[cfg(any(feature = "details", feature = "prompt"))]
     pub fn object(&mut self, deadline: Option<Instant>) -> Result<Json, Trouble> {
         object(&self.line(deadline)?)
     }

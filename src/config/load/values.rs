@@ -73,6 +73,7 @@ impl<'a> Values<'a> {
             return true;
         }
         match self.convert(row, &|| row.get(&S::default()), entry) {
+            Ok(value) if self.lacks(row.needs(&value), entry) => {}
             Ok(value) => drop(row.set(target, &value)),
             Err(text) => drop(free.insert(key.into(), text)),
         }

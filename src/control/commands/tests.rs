@@ -3,7 +3,7 @@
 use super::super::args::{CliArgs, encode};
 use super::super::protocol;
 use super::*;
-use crate::arbiter::request::{Errno, Matching, Order, Question, Select, Task, Whom};
+use crate::arbiter::request::{Edit, Errno, Matching, Order, Question, Select, Task, Whom};
 use crate::config::Value;
 use serde_json::{Value as Json, json};
 
@@ -92,8 +92,8 @@ fn orders_about_processes_make_the_round() {
         ("incr web", Task::Change { name: name(), by: 1 }),
         ("incr web 3 --waiting", Task::Change { name: name(), by: 3 }),
         ("decr web 2", Task::Change { name: name(), by: -2 }),
-        ("rm web", Task::Rm { name: name(), nostop: false }),
-        ("rm web --nostop --waiting", Task::Rm { name: name(), nostop: true }),
+        ("rm web", Task::Edit(Edit::Rm { name: name(), nostop: false })),
+        ("rm web --nostop --waiting", Task::Edit(Edit::Rm { name: name(), nostop: true })),
         ("reloadconfig", Task::Reloadconfig),
         ("reloadconfig --waiting", Task::Reloadconfig),
         ("quit", Task::Quit),
@@ -186,7 +186,9 @@ fn every_option_is_heard() {
 #[test]
 fn options_make_the_round_with_their_types() {
     let set = |line: &str| match round(line) {
-        Request::Order(Order { what: Task::Set { name, options }, .. }) if name == "web" => options,
+        Request::Order(Order { what: Task::Edit(Edit::Set { name, options }), .. }) if name == "web" => {
+            options
+        }
         other => panic!("{other:?}"),
     };
     let map = |pairs: &[(&str, &str)]| {
@@ -233,7 +235,10 @@ fn what_is_typed_wrong_does_not_leave_the_client() {
 fn a_watcher_is_added_with_its_options() {
     let add = |name: &str, cmd: &str, args, options: &[(&str, Value)], start, waiting| {
         let options = options.iter().map(|(k, v)| (k.to_string(), v.clone())).collect();
-        order(Task::Add { name: name.into(), cmd: cmd.into(), args, options, start }.waiting(waiting))
+        order(
+            Task::Edit(Edit::Add { name: name.into(), cmd: cmd.into(), args, options, start })
+                .waiting(waiting),
+        )
     };
     assert_eq!(round("add web sleep 3"), add("web", "sleep 3", None, &[], false, false));
     assert_eq!(round("add web sleep --start --waiting"), add("web", "sleep", None, &[], true, true));
@@ -262,7 +267,7 @@ fn a_watcher_is_added_with_its_options() {
     assert_eq!(request(full), Ok(add("w", "c", some("-c 'a b'"), &options, true, false)));
     assert!(matches!(
         request(json!({"name": "w", "cmd": "c", "args": "x y"})),
-        Ok(Request::Order(Order { what: Task::Add { args: Some(args), .. }, .. })) if args == "x y"
+        Ok(Request::Order(Order { what: Task::Edit(Edit::Add { args: Some(args), .. }), .. })) if args == "x y"
     ));
 }
 

@@ -3,10 +3,9 @@
 use super::{Location, id, remove};
 use crate::sys::{directory, user};
 use std::ffi::OsString;
-use std::fs::{DirBuilder, File, Permissions};
+use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// A file that circus has made and removes again, unless somebody has put another one in its place.
@@ -69,9 +68,14 @@ impl OwnFile {
     ///
     /// # Errors
     /// Those of chmod(2).
+    #[cfg(feature = "reloadconfig")]
     pub fn set_mode(&self, mode: u32) -> io::Result<()> {
+        use std::os::{fd::AsRawFd, unix::fs::PermissionsExt};
         let Some(held) = self.held()? else { return Ok(()) };
-        std::fs::set_permissions(format!("/proc/self/fd/{}", held.as_raw_fd()), Permissions::from_mode(mode))
+        std::fs::set_permissions(
+            format!("/proc/self/fd/{}", held.as_raw_fd()),
+            std::fs::Permissions::from_mode(mode),
+        )
     }
 
     /// Gives the file to a user, if it is still the one that circus has made and nobody else has.

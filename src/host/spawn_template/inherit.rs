@@ -24,29 +24,6 @@ pub fn find<'a>(sockets: &'a [Offered], name: &str) -> Option<&'a Offered> {
     sockets.iter().find(|socket| socket.name == name)
 }
 
-/// The sockets that the children of a watcher get, with the descriptors behind each name; or why they cannot.
-#[derive(PartialEq)]
-pub struct Given(Result<Vec<(Inherited, Vec<RawFd>)>, String>);
-
-impl Given {
-    /// What children of a watcher would get now.
-    pub fn to(config: &WatcherConfig, sockets: &[Offered]) -> Given {
-        Given(given(config, sockets))
-    }
-}
-
-fn given(config: &WatcherConfig, sockets: &[Offered]) -> Result<Vec<(Inherited, Vec<RawFd>)>, String> {
-    let env = super::environment::environment(config)?;
-    let mut names = inherited(config, &env, sockets)?;
-    let on_stdin = on_stdin(config, sockets)?.and_then(|name| find(sockets, &name));
-    names.extend(on_stdin.map(|socket| Inherited::of(socket, false)));
-    let with_fds = |socket: Inherited| {
-        let fds = find(sockets, &socket.name).map(|socket| socket.fds.clone());
-        (socket, fds.unwrap_or_default())
-    };
-    Ok(names.into_iter().map(with_fds).collect())
-}
-
 /// A socket that children inherit.
 #[derive(PartialEq)]
 pub struct Inherited {
@@ -59,7 +36,7 @@ pub struct Inherited {
 }
 
 impl Inherited {
-    fn of(socket: &Offered, named: bool) -> Inherited {
+    pub fn of(socket: &Offered, named: bool) -> Inherited {
         Inherited { name: socket.name.clone(), named, family: socket.family }
     }
 }

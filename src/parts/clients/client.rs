@@ -143,7 +143,7 @@ impl Client {
     /// Whether it may ask for this.
     pub fn may_ask(&self, request: Request) -> Result<Request, Refusal> {
         let listens = matches!(request, Request::Listen(_));
-        let follows = matches!(&request, Request::Tail(tail) if tail.follow);
+        let follows = Follows::is_meant(&request);
         let reason = match (self.caller.events_only, listens, self.wire.is_zmtp()) {
             (_, true, true) => "invalid message. use a pub/sub socket",
             (_, _, true) if follows => "invalid message. a ZeroMQ peer cannot follow: leave out follow",

@@ -6,8 +6,8 @@
 
 use super::{Client, Clients};
 use crate::arbiter::WatcherId;
-use crate::arbiter::request::Wanted;
-use crate::control::output::written;
+use crate::arbiter::request::{Request, Wanted};
+use crate::control::tail::written;
 use crate::control::{Map, protocol, topics};
 use crate::reactor::part::{Cx, Effect, Heard, wants};
 
@@ -17,6 +17,13 @@ pub struct Follows {
     wanted: Wanted,
     /// How many bytes of it the client has missed.
     pub missed: u64,
+}
+
+impl Follows {
+    /// Whether a request is to follow.
+    pub fn is_meant(request: &Request) -> bool {
+        matches!(request, Request::Tail(tail) if tail.follow)
+    }
 }
 
 impl Client {

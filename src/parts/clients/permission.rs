@@ -8,7 +8,7 @@
 
 use super::client::Caller;
 use crate::arbiter::Arbiter;
-use crate::arbiter::request::Task;
+use crate::arbiter::request::{Edit, Task};
 use crate::config::options::{self, Who, watcher};
 use crate::config::{Value, WatcherConfig, families};
 use crate::control;
@@ -22,20 +22,20 @@ const MISMATCH: &str = "uid does not match endpoint_owner";
 /// # Errors
 /// The reason why not, as Circus gives it.
 pub fn permit(arbiter: &Arbiter, owner: Option<&str>, caller: &Caller, task: &Task) -> Result<(), String> {
-    if let Task::Add { options, .. } | Task::Set { options, .. } = task {
+    if let Task::Edit(Edit::Add { options, .. }) | Task::Edit(Edit::Set { options, .. }) = task {
         options.iter().try_for_each(|(key, value)| known_id(key, value))?;
     }
     let trusted = caller.is_trusted();
     let of_plugin = (caller.plugin.is_some() && !trusted).then(|| caller.uid.to_string());
     let Some(owner) = of_plugin.as_deref().or(owner) else { return Ok(()) };
     match task {
-        Task::Add { options, .. } => {
+        Task::Edit(Edit::Add { options, .. }) => {
             if !options.iter().any(|(key, value)| key == watcher::uid && is_owner(value, owner)) {
                 return Err(MISMATCH.into());
             }
             if trusted { Ok(()) } else { permit_keys(options, true, owner) }
         }
-        Task::Set { name, options, .. } if !trusted => {
+        Task::Edit(Edit::Set { name, options, .. }) if !trusted => {
             let config = arbiter.find(name).map(|watcher| &*watcher.config);
             let theirs = config.is_some_and(|config| runs_as(config, owner));
             if theirs && config.is_some_and(has_more_rights) && permit_keys(options, false, owner).is_err() {

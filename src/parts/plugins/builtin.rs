@@ -118,7 +118,7 @@ pub(super) mod tests {
     use crate::config::url::Place;
     use crate::parts::plugins::world::Stamp;
     use crate::sorted::Sorted;
-    use crate::views::usage::Usage;
+    use crate::views::samples::Usage;
     use std::fmt::Arguments;
     use std::net::SocketAddr;
     use std::path::PathBuf;

@@ -63,7 +63,7 @@ mod tests {
     use super::super::builtin::tests::{Fake, Play, sent};
 
     use crate::config::model;
-    use crate::views::usage::Usage;
+    use crate::views::samples::Usage;
 
     #[test]
     fn each_watcher_has_its_gauges() {

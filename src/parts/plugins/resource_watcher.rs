@@ -11,7 +11,7 @@ use crate::arbiter::{Level, Pid};
 use crate::config::builtin::{Memory, Settings};
 use crate::signals::SIGTERM;
 use crate::sorted::Sorted;
-use crate::views::usage::Usage;
+use crate::views::samples::Usage;
 
 /// What is judged, as statsd is told of it.
 const JUDGEMENTS: [&str; 5] = ["over_cpu", "under_cpu", "over_memory", "under_memory", "over_health"];

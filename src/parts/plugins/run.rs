@@ -11,7 +11,7 @@ use crate::arbiter::{Action, Published, WatcherId};
 use crate::config::Names;
 use crate::host::trouble::Trouble;
 use crate::reactor::part::{Cx, Effect, Part, Readiness};
-use crate::views::usage::Samples;
+use crate::views::samples::Samples;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 

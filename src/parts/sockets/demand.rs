@@ -46,6 +46,7 @@ impl Sockets {
     }
 
     /// The same for all, since the sockets have changed.
+    #[cfg(feature = "reloadconfig")]
     pub fn watch_all_again(&mut self, cx: &mut Cx<'_>) {
         let waiting: Vec<WatcherId> = self.waiting.keys().copied().collect();
         waiting.into_iter().for_each(|id| self.watch_again(id, cx));

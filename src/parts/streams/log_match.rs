@@ -22,7 +22,7 @@ const WORK: usize = 24 * 1024;
 ///
 /// # Errors
 /// circus reads none of its outputs, or the expression is wrong.
-pub(super) fn wanted_line(config: &WatcherConfig, wid: u32) -> Result<Option<Regex>, String> {
+fn wanted_line(config: &WatcherConfig, wid: u32) -> Result<Option<Regex>, String> {
     let text = config.options.ready.as_deref().unwrap_or_default();
     if text.trim().is_empty() {
         return Ok(None);
@@ -54,16 +54,18 @@ pub fn wrong_line(config: &WatcherConfig) -> Option<String> {
 /// The processes that have not written their line yet, and those that just have.
 #[derive(Default)]
 pub struct LogMatches {
+    /// What the process that is being made is to write.
+    next: Option<Regex>,
     /// Those whose lines are looked at.
-    pub awaited: Sorted<Pid, Awaited>,
+    awaited: Sorted<Pid, Awaited>,
     /// Those that have written theirs.
-    pub found: Vec<Pid>,
+    found: Vec<Pid>,
     /// The work that was done in this turn.
-    pub done: usize,
+    done: usize,
 }
 
 /// What a process is to write.
-pub struct Awaited {
+struct Awaited {
     expression: Regex,
     /// The beginning of a line, by output.
     unfinished: [Vec<u8>; 2],
@@ -71,7 +73,7 @@ pub struct Awaited {
 
 impl Awaited {
     /// It is to write a line like this.
-    pub fn new(expression: Regex) -> Self {
+    fn new(expression: Regex) -> Self {
         Awaited { expression, unfinished: [Vec::new(), Vec::new()] }
     }
 
@@ -82,6 +84,35 @@ impl Awaited {
 }
 
 impl LogMatches {
+    /// A process is about to be made.
+    ///
+    /// # Errors
+    /// It is to write a line that cannot be waited for.
+    pub(super) fn lend(&mut self, config: &WatcherConfig, wid: u32) -> Result<(), String> {
+        self.next = wanted_line(config, wid)?;
+        Ok(())
+    }
+
+    /// It is there, or without a pid could not be made.
+    pub(super) fn spawned(&mut self, pid: Option<Pid>) {
+        self.awaited.extend(pid.zip(self.next.take().map(Awaited::new)));
+    }
+
+    /// A process is about to be reaped.
+    pub(super) fn reaped(&mut self, pid: Pid) {
+        self.awaited.remove(&pid);
+    }
+
+    /// The turn is over.
+    pub(super) fn end_turn(&mut self) {
+        self.done = 0;
+    }
+
+    /// Those that have written their line since it was asked last.
+    pub(super) fn take_found(&mut self) -> Vec<Pid> {
+        std::mem::take(&mut self.found)
+    }
+
     /// Whether the output of a process is not to be read in this turn.
     pub fn hold_back(&self, pid: Pid) -> bool {
         self.done >= WORK && self.awaited.contains_key(&pid)

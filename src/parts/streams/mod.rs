@@ -13,13 +13,17 @@ pub mod backups;
 pub mod console;
 pub mod destination;
 pub mod file;
+#[cfg_attr(not(feature = "health"), path = "no_log_match.rs")]
 pub mod log_match;
 pub mod outputs;
 mod part;
 mod read;
+#[cfg_attr(not(feature = "tail"), path = "no_ring.rs")]
 pub mod ring;
 pub mod sink;
 mod table;
+#[cfg(feature = "edit")]
+mod try_streams;
 
 #[cfg(feature = "logs")]
 pub mod compress;

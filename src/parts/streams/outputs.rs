@@ -30,11 +30,10 @@ use super::Owner;
 use super::destination::Place;
 use super::file::{Rotation, refusal};
 use super::timed::Schedule;
-use crate::arbiter::request::Task;
-use crate::arbiter::{Arbiter, WatcherId};
+use crate::arbiter::WatcherId;
 use crate::config::expand::{self, expand};
 use crate::config::options::stream;
-use crate::config::{CHANNELS, Channel, StreamConfig, StreamKind, WatcherConfig, text};
+use crate::config::{Channel, StreamConfig, StreamKind, WatcherConfig, text};
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
@@ -153,31 +152,6 @@ pub(super) fn expanded(config: &WatcherConfig, channel: Channel, wid: u32) -> Op
         *option = option.take().map(|text| expand(&text, &lookup).into());
     }
     Some(stream)
-}
-
-/// Whether the streams that an order asks for can work, as far as that can be known without opening anything.
-///
-/// # Errors
-/// The reason why not.
-pub fn try_streams(task: &Task, arbiter: &Arbiter) -> Result<(), String> {
-    let (Task::Set { name, options, .. } | Task::Add { name, options, .. }) = task else {
-        return Ok(());
-    };
-    let says = |channel: &Channel| options.iter().any(|(key, _)| key.starts_with(channel.key()));
-    if !CHANNELS.iter().any(says) {
-        return Ok(());
-    }
-    let watcher = arbiter.find(name);
-    let mut config = watcher.map_or_else(WatcherConfig::default, |watcher| (*watcher.config).clone());
-    if options.iter().any(|(key, value)| config.set(key, value).is_err()) {
-        return Ok(()); // the arbiter says what is wrong
-    }
-    for channel in CHANNELS.into_iter().filter(says) {
-        if let Some(stream) = expanded(&config, channel, 1) {
-            Plan::try_place(&stream).map_err(|why| format!("{}: {why}", channel.key()))?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

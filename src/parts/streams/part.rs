@@ -1,8 +1,6 @@
 //! What the loop has to do with streams: pipes that have something are read in turn, places that had no room are
 //! written when they have some, and what was heard is handed on.
 
-use super::log_match::{Awaited, wanted_line};
-use super::outputs::try_streams;
 use super::sink::Target;
 use super::{Log, Owner, PipeId, Streams};
 use crate::arbiter::process::Exit;
@@ -10,7 +8,6 @@ use crate::arbiter::readiness::Notice;
 use crate::arbiter::request::Errno;
 use crate::arbiter::{Arbiter, Event, Pid, WatcherId};
 use crate::config::options::LARGEST_RING;
-use crate::config::regex::Regex;
 use crate::config::{CHANNELS, Channel, WatcherConfig, text};
 use crate::control::{Map, Refusal, answers, one};
 use crate::host::trouble::Trouble;
@@ -24,14 +21,8 @@ use std::time::{Duration, Instant};
 /// How long all pipes together are read in one turn, so that clients wait for many busy ones no longer than for one.
 const READ_SLICE: Duration = Duration::from_millis(2);
 
-/// The outputs of a process that is about to be made.
-#[derive(Default)]
-pub(super) struct NewOutputs {
-    /// Both ends of each pipe, and whose sink it will feed.
-    pipes: Vec<(OwnedFd, OwnedFd, Owner)>,
-    /// The line by which it will say that it is ready.
-    line: Option<Regex>,
-}
+/// The outputs of a process that is about to be made: both ends of each pipe, and whose sink it will feed.
+pub(super) type NewOutputs = Vec<(OwnedFd, OwnedFd, Owner)>;
 
 /// How much of the newest output of a watcher is kept in memory.
 fn ring_limit(id: WatcherId, arbiter: &Arbiter) -> usize {
@@ -90,7 +81,7 @@ impl Part for Streams {
     }
 
     fn end_turn(&mut self, cx: &mut Cx<'_>) {
-        self.log_matches.done = 0;
+        self.log_matches.end_turn();
         #[cfg(feature = "logs")]
         self.compress_next(cx);
         #[cfg(feature = "logs")]
@@ -116,15 +107,15 @@ impl Part for Streams {
                 Channel::Stderr => &mut child.stderr,
             };
             *end = Stdio::Fd(writer.as_raw_fd());
-            self.new_outputs.pipes.push((reader, writer, owner));
+            self.new_outputs.push((reader, writer, owner));
         }
-        self.new_outputs.line = wanted_line(&job.config, job.wid)?;
-        Ok(())
+        Ok(self.log_matches.lend(&job.config, job.wid)?)
     }
 
     /// Reads what a new process writes from now on; without a pid there is none.
     fn spawned(&mut self, job: &Job, pid: Option<Pid>, cx: &mut Cx<'_>) {
-        let NewOutputs { pipes, line } = std::mem::take(&mut self.new_outputs);
+        let pipes = std::mem::take(&mut self.new_outputs);
+        self.log_matches.spawned(pid);
         let (watcher, wid) = (job.watcher, job.wid);
         let Some(pid) = pid else { return };
         let limit = ring_limit(watcher, cx.arbiter);
@@ -147,7 +138,6 @@ impl Part for Streams {
         if ids.iter().any(Option::is_some) {
             self.of_process.insert(pid, ids);
         }
-        self.log_matches.awaited.extend(line.map(|line| (pid, Awaited::new(line))));
     }
 
     /// Everything that a process has written is in its pipes when it is dead: it goes out before anybody is told.
@@ -162,7 +152,7 @@ impl Part for Streams {
     }
 
     fn reaped(&mut self, pid: Pid, _: &mut Cx<'_>) {
-        self.log_matches.awaited.remove(&pid);
+        self.log_matches.reaped(pid);
     }
 
     /// The output of its processes goes where it is wanted now.
@@ -204,12 +194,15 @@ impl Part for Streams {
         match effect {
             #[cfg(feature = "logs")]
             Effect::Compressed(ended) => self.compressed(ended, cx),
-            Effect::Follow(watchers) => self.rings.followed = watchers,
+            Effect::Follow(watchers) => self.rings.follow(watchers),
             Effect::Logs { ticket, name, rotate } => {
                 return Some(Effect::Answer(ticket, self.logs(name.as_deref(), rotate, cx)));
             }
+            #[cfg(feature = "edit")]
             Effect::Order { ticket, ref order, .. } => {
-                let Err(reason) = try_streams(&order.what, cx.arbiter) else { return Some(effect) };
+                let Err(reason) = super::try_streams::try_streams(&order.what, cx.arbiter) else {
+                    return Some(effect);
+                };
                 return Some(Effect::Answer(ticket, Err(Refusal::message(reason))));
             }
             other => return Some(other),
@@ -253,10 +246,9 @@ impl Streams {
     /// Tells who follows the output what was heard, and the arbiter who has written the line that says that it is
     /// ready; false when there was nothing to tell.
     fn pass_on(&mut self, cx: &mut Cx<'_>) -> bool {
-        let heard = std::mem::take(&mut self.rings.heard);
-        let found = std::mem::take(&mut self.log_matches.found);
-        let any = !heard.is_empty() || !found.is_empty();
-        heard.into_iter().for_each(|heard| cx.effect(Effect::Heard(heard)));
+        let heard = self.rings.pass_on(cx);
+        let found = self.log_matches.take_found();
+        let any = heard || !found.is_empty();
         for pid in found {
             cx.event(Event::Noticed { pid, notice: Notice::Ready });
         }

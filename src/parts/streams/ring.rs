@@ -6,12 +6,12 @@
 //! marks that say who wrote what count too. Memory is taken when the first bytes come and lives as long as the
 //! watcher.
 //!
-//! Whoever follows the output of a watcher is handed the bytes as they come, by way of [`Rings::heard`].
+//! Whoever follows the output of a watcher is handed the bytes as they come, by way of [`Rings::pass_on`].
 
 use crate::arbiter::request::Wanted;
 use crate::arbiter::{Pid, WatcherId};
 use crate::config::Channel;
-use crate::reactor::part::{Heard, Writer, wants};
+use crate::reactor::part::{Cx, Effect, Heard, Writer, wants};
 use crate::sorted::Sorted;
 use std::collections::VecDeque;
 
@@ -236,9 +236,9 @@ impl Lines {
 pub struct Rings {
     rings: Sorted<WatcherId, Box<Ring>>,
     /// The watchers that somebody follows.
-    pub followed: Vec<WatcherId>,
+    followed: Vec<WatcherId>,
     /// What those who follow are to be told.
-    pub heard: Vec<Heard>,
+    heard: Vec<Heard>,
 }
 
 impl Rings {
@@ -292,6 +292,19 @@ impl Rings {
             last.ended = true;
         }
         self.hear(writer, &[]);
+    }
+
+    /// These watchers are followed, and no others.
+    pub fn follow(&mut self, watchers: Vec<WatcherId>) {
+        self.followed = watchers;
+    }
+
+    /// Tells those who follow what was heard; false when there is nothing.
+    pub fn pass_on(&mut self, cx: &mut Cx<'_>) -> bool {
+        let heard = std::mem::take(&mut self.heard);
+        let any = !heard.is_empty();
+        heard.into_iter().for_each(|heard| cx.effect(Effect::Heard(heard)));
+        any
     }
 
     fn hear(&mut self, writer: &Writer, bytes: &[u8]) {

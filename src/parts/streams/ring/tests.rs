@@ -169,7 +169,7 @@ fn only_who_is_followed_is_overheard() {
     let out = writer(7, Channel::Stdout);
     rings.note(&out, b"before\n");
     assert_eq!(std::mem::take(&mut rings.heard), []);
-    rings.followed = vec![WatcherId(3)];
+    rings.follow(vec![WatcherId(3)]);
     rings.note(&Writer { watcher: WatcherId(4), ..out }, b"another\n");
     rings.note(&out, b"after\n");
     rings.ended(&out);

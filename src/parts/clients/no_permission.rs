@@ -1,0 +1,9 @@
+//! A build without the feature `edit` has no command that could lead to more rights than those of whoever is let in.
+
+use super::client::Caller;
+use crate::arbiter::Arbiter;
+use crate::arbiter::request::Task;
+
+pub fn permit(_: &Arbiter, _: Option<&str>, _: &Caller, _: &Task) -> Result<(), String> {
+    Ok(())
+}

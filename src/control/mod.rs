@@ -22,6 +22,7 @@ mod render;
 mod requests;
 pub mod secrets;
 pub mod shell;
+pub mod state;
 pub mod topics;
 mod tuning;
 #[cfg(feature = "history")]

@@ -9,6 +9,7 @@ use crate::host::leftovers::LeftoverSweep;
 use crate::host::looks::Looks;
 use crate::host::reap::Reaping;
 use crate::host::spawn_template::SpawnTemplate;
+use crate::host::state_file::StateFile;
 use crate::host::trouble::Trouble;
 use crate::reactor::part::{Cx, Effect, Job, Part};
 use crate::sorted::Sorted;
@@ -37,6 +38,7 @@ pub struct Processes {
     pub(super) told: Told,
     pub(super) reaping: Reaping,
     pub(super) oom: OutOfMemory,
+    pub(super) state: StateFile,
     /// Processes of watchers that are gone, which were to live on.
     pub left_alone: Vec<Pid>,
     /// Processes that SIGKILL did not end.
@@ -46,6 +48,11 @@ pub struct Processes {
 }
 
 impl Processes {
+    /// There are none yet. They will be written down in this file.
+    pub fn with(state: StateFile) -> Processes {
+        Processes { state, ..Processes::default() }
+    }
+
     /// A process is to be made in its turn.
     pub fn queue(&mut self, watcher: WatcherId, wid: u32) {
         self.spawns.push_back((watcher, wid));
@@ -70,12 +77,15 @@ impl Processes {
         let child = &mut template.child;
         child.restrictions.cgroup = cgroup;
         let is_tree = job.config.options.kill_mode == "tree";
-        job.mark = (is_tree || job.marked).then(|| self.descendants.mark(child));
-        let tree = job.mark.filter(|_| is_tree);
+        let mark = cx.host.mark(child);
+        job.mark = Some(mark);
+        let tree = Some(mark).filter(|_| is_tree);
+        let uid = child.uid;
         let mut own = tree.and_then(|mark| self.cgroups.make_below(job.watcher, &cgroup_of(mark)));
         let spawned = descendants::spawn(cx.host, child, &mut own);
         let pid = spawned.map_err(|error| template.trouble(&error))?.pid();
         self.told.forget(pid);
+        self.state.made(pid, mark.number, uid, cx.now);
         if let Some(mark) = tree {
             self.descendants.plant(pid, mark, own);
         }
@@ -92,6 +102,7 @@ impl Processes {
     pub fn finish(&mut self) {
         self.descendants.finish();
         self.cgroups.finish();
+        self.state.remove();
     }
 
     /// The next process is to be made, if there is time for it in this turn.
@@ -121,13 +132,16 @@ impl Part for Processes {
     }
 
     fn deadline(&mut self) -> Option<Instant> {
-        let looks = [self.looks.retry.at, self.reaping.retry.at, self.next_sweep()];
+        let looks = [self.looks.retry.at, self.reaping.retry.at, self.next_sweep(), self.state.deadline()];
         looks.into_iter().flatten().min()
     }
 
     fn due(&mut self, cx: &mut Cx<'_>) {
         if self.looks.retry.is_due(cx.now) {
             self.look_again(cx);
+        }
+        if self.state.deadline().is_some_and(|at| at <= cx.now) {
+            self.write_state(cx);
         }
     }
 
@@ -136,12 +150,14 @@ impl Part for Processes {
         self.sweep.iter_mut().for_each(LeftoverSweep::expire);
     }
 
-    fn reaped(&mut self, pid: Pid, _: &mut Cx<'_>) {
+    fn reaped(&mut self, pid: Pid, cx: &mut Cx<'_>) {
+        self.state.gone(pid, cx.now);
         self.left_alone.retain(|left| *left != pid);
         self.survivors.retain(|survivor| *survivor != pid);
     }
 
-    fn changed(&mut self, watcher: WatcherId, _: &mut Cx<'_>) {
+    fn changed(&mut self, watcher: WatcherId, cx: &mut Cx<'_>) {
+        self.state.changed(cx.now);
         self.templates.remove(&watcher);
     }
 
@@ -149,7 +165,8 @@ impl Part for Processes {
         self.cgroups.leave(watcher);
     }
 
-    fn forgotten(&mut self, watcher: WatcherId, _: &mut Cx<'_>) {
+    fn forgotten(&mut self, watcher: WatcherId, cx: &mut Cx<'_>) {
+        self.state.changed(cx.now);
         self.cgroups.leave(watcher);
         self.templates.remove(&watcher);
         self.spawns.retain(|(other, _)| *other != watcher);

@@ -406,3 +406,17 @@ fn a_start_that_waits_for_them_can_be_ended() {
     assert!(proc::exists(pids[0]));
     signal::kill_group(pids[0], SIGKILL).expect("it lives");
 }
+
+/// As a child of the circus that was killed does, as long as it is not its program: it holds a socket at which a process
+/// listens that is gone.
+#[test]
+fn a_control_socket_that_a_child_still_holds_for_a_moment_is_waited_for() {
+    let dir = Dir::new();
+    let hold = "import os, socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\ns.listen()\n\
+                if os.fork(): os._exit(0)\ns.accept()";
+    let mut parent = Command::new("python3").args(["-c", hold, &dir.name("sock")]).spawn().expect("python3");
+    assert!(parent.wait().expect("a child").success());
+    let circus = Circus::launch(dir, "[watcher:w]\ncmd = sleep 1000", |_| {});
+    circus.log.line("Arbiter now waiting for commands");
+    assert_eq!(circus.up("w").len(), 1);
+}

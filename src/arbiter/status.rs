@@ -21,6 +21,7 @@ impl Watcher {
             is_there: self.is_there(),
             waits_in_vain: self.prerequisites.dependency.in_vain,
             is_hopeless: self.is_hopeless(),
+            has_failed: self.reason().is_some(),
         }
     }
 

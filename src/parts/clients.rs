@@ -33,11 +33,11 @@ use crate::reactor::io::read_piece;
 use crate::reactor::part::{Cx, Effect, Job, Part, Readiness};
 use crate::sorted::{Sorted, sort};
 use crate::sys::child::Stdio;
-use crate::sys::{clock, user};
+use crate::sys::{clock, memory, user};
 use crate::views::targets::targets;
 pub use followers::Follows;
 use permission::permit;
-use places::MOST_HELD;
+use places::{FEW_HELD, MOST_HELD};
 use std::collections::VecDeque;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
@@ -172,6 +172,10 @@ impl Part for Clients {
         self.restore_listeners(cx);
     }
 
+    fn shrink(&mut self) {
+        self.shed(FEW_HELD);
+    }
+
     fn take(&mut self, effect: Effect, cx: &mut Cx<'_>) -> Option<Effect> {
         match effect {
             Effect::Answer(ticket, answer) => self.answer(ticket, answer),
@@ -219,7 +223,7 @@ impl Clients {
         if client.ended || client.broken {
             self.visits.push(asked.client);
         }
-        self.shed();
+        self.shed(MOST_HELD);
     }
 
     /// Tells those that wait for it that circus has ended.
@@ -252,7 +256,7 @@ impl Clients {
             client.flush();
         }
         client.weigh(&mut self.held);
-        if self.shed() {
+        if self.shed(MOST_HELD) {
             let text = format_args!("control: clients take too much memory; connections are closed");
             cx.log.once(Level::Warning, "held", text);
         }
@@ -295,6 +299,9 @@ impl Clients {
         share.requests -= 1;
         match input {
             Input::Request { json: [], .. } => {}
+            Input::Request { json, envelope } if !is_affordable(json.len()) => {
+                self.take_request(id, envelope, protocol::unread(Refusal::no_memory()), cx);
+            }
             Input::Request { json, envelope } => {
                 let incoming = protocol::decode(json);
                 if let Ok(Request::Order(order)) = &incoming.request {
@@ -352,7 +359,7 @@ impl Clients {
         // By a port: it may be a browser, whose page has our requests in the body of its own.
         let rubbish = matches!(&request, Err(why) if why.errno == Errno::NotJson);
         let hang_up = rubbish && client.caller.by_port && !client.ended;
-        let effect = match request.and_then(|request| client.may_ask(request)) {
+        let effect = match request.and_then(|request| client.may_ask(request)).and_then(afford) {
             Ok(Request::Listen(topics)) => {
                 client.topics = Some(topics);
                 Ok(Effect::Answer(ticket, Ok(Map::new())))
@@ -376,6 +383,22 @@ impl Clients {
             cx.log.once(Level::Warning, "no request", text);
             (client.ended, client.broken) = (true, true);
         }
+    }
+}
+
+/// Whether there is memory to look at a request of so many bytes. What is read from it may take many times as much.
+fn is_affordable(length: usize) -> bool {
+    const SMALL: usize = 1024;
+    const LARGE: usize = 64 * 1024;
+    const TIMES: usize = 64;
+    !(memory::is_short() && length > SMALL || length > LARGE && !memory::has_room(length * TIMES))
+}
+
+/// Lets through what there is memory for. Orders that are short always pass: with them one makes room.
+fn afford(request: Request) -> Result<Request, Refusal> {
+    match matches!(request, Request::Order(_)) || !memory::is_scarce() {
+        true => Ok(request),
+        false => Err(Refusal::no_memory()),
     }
 }
 

@@ -181,6 +181,19 @@ fn who_requires_a_watcher_that_fails_is_stopped_and_told_why() {
 }
 
 #[test]
+fn a_reason_that_does_not_hold_any_more_is_not_told() {
+    let mut config = watcher("b", 1);
+    config.options.max_retry = 0;
+    let mut world = World::new(vec![requiring("a", "b"), config]);
+    world.scripts.insert("b".into(), Script { broken: true, ..GOOD });
+    world.send(Event::Start);
+    world.run(1.0);
+    assert!(fault(&world, "a").contains("b, which does not run: "), "{}", fault(&world, "a"));
+    order(&mut world, "stop", "b");
+    assert!(fault(&world, "a").ends_with("b, which does not run"), "{}", fault(&world, "a"));
+}
+
+#[test]
 fn a_crash_that_is_mended_stops_nobody() {
     let mut world = World::booted(vec![requiring("app", "db"), watcher("db", 1)]);
     world.run(5.0);

@@ -30,8 +30,9 @@ const KEPT: usize = 64;
 const SHARE: usize = 4;
 /// When places are short, a connection by which nothing was asked for so long loses its own.
 const SILENCE: Duration = Duration::from_secs(10);
-/// So many bytes may be kept of what clients have sent and of what they have not read.
+/// So many bytes may be kept of what clients have sent and of what they have not read; when memory is short, so many.
 pub(super) const MOST_HELD: usize = 64 << 20;
+pub(super) const FEW_HELD: usize = 1 << 20;
 
 const SILENT: &str = "nothing was asked by this connection for 10 s, and its place is needed";
 const HEAVIEST: &str = "circus keeps too much for its clients already, and most of it for this connection";
@@ -164,11 +165,11 @@ fn refuse(client: &mut Client, reason: &str) {
 }
 
 impl Clients {
-    /// Hangs up on whoever takes most of the memory while all together take too much, others than root and the user of
-    /// circus first.
-    pub(super) fn shed(&mut self) -> bool {
+    /// Hangs up on whoever takes most of the memory while all together take more than this, others than root and the
+    /// user of circus first.
+    pub(super) fn shed(&mut self, most: usize) -> bool {
         let mut shed = false;
-        while self.held > MOST_HELD {
+        while self.held > most {
             let weight = |client: &Client| (!client.caller.is_trusted(), client.held());
             let all = self.clients.iter_mut().filter(|(_, client)| client.held() > 0);
             let Some((id, client)) = all.max_by_key(|(_, client)| weight(client)) else { break };

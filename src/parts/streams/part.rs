@@ -196,6 +196,10 @@ impl Part for Streams {
         self.rings.remove(watcher);
     }
 
+    fn shrink(&mut self) {
+        self.rings.clear();
+    }
+
     fn take(&mut self, effect: Effect, cx: &mut Cx<'_>) -> Option<Effect> {
         match effect {
             #[cfg(feature = "logs")]

@@ -23,6 +23,7 @@ mod render;
 mod requests;
 pub mod secrets;
 pub mod shell;
+pub mod state;
 #[cfg(feature = "stats")]
 mod stats;
 #[cfg(feature = "tail")]

@@ -11,6 +11,7 @@
 //! circus gets whoever it has left. Then, and when a stray dies, there is one look for all descendants at the end of the turn.
 
 use crate::arbiter::{Event, Pid};
+use crate::control::state::{Identity, Mark};
 use crate::host::cgroup::{clear, entrance};
 use crate::host::child::{Host, Leader};
 use crate::host::kill::{Told, with_all_below};
@@ -21,13 +22,11 @@ use crate::reactor::part::{Cx, Job};
 use crate::signals::{self, SIGKILL};
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, SpawnError, Step};
-use crate::sys::{self, clock, process};
-use std::ffi::CString;
+use crate::sys::{self, process};
 use std::io;
 use std::path::PathBuf;
 
-/// The variable that holds the mark, and the cgroup that has it in its name.
-const MARK: &str = "CIRCUS_ID=";
+/// The cgroup that has the mark in its name.
 const CGROUP: &str = "circus-tree.";
 
 /// The processes that come from one.
@@ -40,42 +39,17 @@ struct Tree {
     signum: Option<i32>,
 }
 
-/// The number of a tree: that of this circus, of which no other has the same, and its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark(u64, u64);
-
 /// All descendants, by the pid of their first process.
+#[derive(Default)]
 pub struct Descendants {
     descendants: Sorted<Pid, Tree>,
     /// How many have lost their first process.
     lost: usize,
     /// Somebody has to be looked for.
     pub(super) due: bool,
-    seed: u64,
-    last: u64,
-}
-
-impl Default for Descendants {
-    fn default() -> Descendants {
-        let seed = clock::monotonic_ns() ^ u64::from(process::pid().cast_unsigned()) << 40;
-        Descendants { descendants: Sorted::new(), lost: 0, due: false, seed, last: 0 }
-    }
 }
 
 impl Descendants {
-    /// Marks a child that is about to be spawned, so that an orphan in another session is known to come from it.
-    pub fn mark(&mut self, child: &mut Child) -> Mark {
-        self.last += 1;
-        let mark = Mark(self.seed, self.last);
-        // Without a null character in it, it always is one.
-        let variable = CString::new(format!("{MARK}{mark}")).unwrap_or_default();
-        // It takes the place of the mark of the process before, or of that of a circus that has started this one. At
-        // the beginning it is found however large the environment is.
-        child.env.retain(|variable| !variable.as_bytes().starts_with(MARK.as_bytes()));
-        child.env.insert(0, variable);
-        mark
-    }
-
     /// The first process of a tree is there.
     pub fn plant(&mut self, pid: Pid, mark: Mark, cgroup: Option<PathBuf>) {
         self.remove(pid); // of an earlier process that had the same number
@@ -143,27 +117,19 @@ fn spawn(host: &mut Host, child: &mut Child, cgroup: &mut Option<PathBuf>) -> Re
     host.spawn(child)
 }
 
-impl std::fmt::Display for Mark {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{}-{}", self.0, self.1)
-    }
-}
-
 /// The process with this mark that an orphan comes from, if it bears one and that can be looked at.
 #[cfg(feature = "health")]
 pub fn bearer(orphan: Pid, marks: &[(Pid, Mark)]) -> Option<Pid> {
-    let (_, Mark(seed, _)) = marks.first()?;
-    let found = mark_of(orphan, *seed).ok().flatten()?;
+    let (_, Mark { circus, .. }) = marks.first()?;
+    let found = mark_of(orphan, *circus).ok().flatten()?;
     marks.iter().find(|(_, mark)| *mark == found).map(|(pid, _)| *pid)
 }
 
 impl Processes {
-    /// Makes a process, with a mark if it is the first of a tree or somebody else asks for one.
-    pub(super) fn spawn(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<Pid, SpawnError> {
+    /// Makes a process with this mark, the first of a tree where that is wanted.
+    pub(super) fn spawn(&mut self, job: &mut Job, mark: Mark, cx: &mut Cx<'_>) -> Result<Pid, SpawnError> {
         let child = &mut job.template.child;
-        let is_tree = job.config.options.kill_mode == "tree";
-        job.mark = (is_tree || job.marked).then(|| self.descendants.mark(child));
-        let tree = job.mark.filter(|_| is_tree);
+        let tree = Some(mark).filter(|_| job.config.options.kill_mode == "tree");
         let mut own = tree.and_then(|mark| self.cgroups.make_below(job.watcher, &cgroup_of(mark)));
         let pid = spawn(cx.host, child, &mut own)?.pid();
         if let Some(mark) = tree {
@@ -220,7 +186,7 @@ impl Processes {
         for pid in procfs::children(process::pid())? {
             if cx.arbiter.owner(pid).is_none()
                 && !self.survivors.contains(&pid)
-                && let Some(mark) = mark_of(pid, self.descendants.seed)?
+                && let Some(mark) = mark_of(pid, cx.host.identity)?
             {
                 strays.push((pid, mark));
             }
@@ -250,25 +216,23 @@ impl Tree {
 
 /// The mark of a process, of those that this circus has made. A zombie has none, nor has one that circus may not look
 /// at.
-fn mark_of(pid: Pid, seed: u64) -> io::Result<Option<Mark>> {
-    match look_for_mark(pid, seed) {
+fn mark_of(pid: Pid, circus: Identity) -> io::Result<Option<Mark>> {
+    match look_for_mark(pid, circus) {
         Err(error) if sys::is_gone(&error) || error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
         found => found,
     }
 }
 
-fn look_for_mark(pid: Pid, seed: u64) -> io::Result<Option<Mark>> {
-    let own = |number: &str| Some(Mark(seed, number.strip_prefix(&format!("{seed}-"))?.parse().ok()?));
+fn look_for_mark(pid: Pid, circus: Identity) -> io::Result<Option<Mark>> {
+    let is_own = |mark: &Mark| mark.circus == circus;
     let cgroup = procfs::cgroup(pid)?.unwrap_or_default();
-    let mut cgroups = cgroup.split('/').filter_map(|name| own(name.strip_prefix(CGROUP)?));
-    if let Some(mark) = cgroups.next() {
+    let mut cgroups = cgroup.split('/').filter_map(|name| Mark::parse(name.strip_prefix(CGROUP)?));
+    if let Some(mark) = cgroups.find(is_own) {
         return Ok(Some(mark));
     }
     let environ = procfs::environ(pid)?;
     if environ.is_empty() && procfs::is_becoming_program(pid)? {
         return Err(io::ErrorKind::WouldBlock.into());
     }
-    let variables = environ.split(|byte| *byte == 0);
-    let texts = variables.filter_map(|variable| std::str::from_utf8(variable).ok());
-    Ok(texts.filter_map(|text| own(text.strip_prefix(MARK)?)).next())
+    Ok(Mark::among(&environ).filter(is_own))
 }

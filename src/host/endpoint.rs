@@ -6,7 +6,7 @@ use crate::config::text;
 use crate::control::endpoint::{self, Around, Directory, Place, Port};
 use crate::host::files::{NewDirectory, OwnFile};
 use crate::host::listen::{self, Acceptor, Obstacle, Owner, claim};
-use crate::host::resolve;
+use crate::host::{procfs, resolve};
 use crate::parts::log::Log;
 use crate::sys::address::Address;
 use crate::sys::socket::{self, SocketSpec};
@@ -16,6 +16,11 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long a child may hold a socket whose circus was killed, and how often that is looked at.
+const HELD: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_millis(2);
 
 /// Whose fault it is that a socket is not open.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -199,17 +204,19 @@ fn open(place: &Place, events_only: bool, options: &CircusOptions) -> Result<Ope
     let spec = SocketSpec::unix(address.clone(), mode);
     let owner = options.endpoint_owner.as_deref().filter(|_| matches!(address, Address::Unix(_)));
     let owner = owner.map(owner_of).transpose().map_err(|why| refuse(&why, false))?;
-    let (fd, file) =
-        claim(&spec, false, owner.map_or(Owner::Circus, Owner::User)).map_err(
-            |obstacle| match &obstacle {
-                Obstacle::InUse => refuse(&"another circus serves it already", false),
-                Obstacle::Kernel(error) if error.error.kind() == ErrorKind::AddrInUse => {
-                    let (who, foreign) = holder(&address);
-                    refuse(&who, foreign)
-                }
-                Obstacle::NotASocket | Obstacle::Kernel(_) => refuse(&obstacle, true),
-            },
-        )?;
+    let claim = || claim(&spec, false, owner.map_or(Owner::Circus, Owner::User));
+    let claimed = match claim() {
+        Err(Obstacle::InUse) if is_given_up(&address) => claim(),
+        claimed => claimed,
+    };
+    let (fd, file) = claimed.map_err(|obstacle| match &obstacle {
+        Obstacle::InUse => refuse(&"another circus serves it already", false),
+        Obstacle::Kernel(error) if error.error.kind() == ErrorKind::AddrInUse => {
+            let (who, foreign) = holder(&address);
+            refuse(&who, foreign)
+        }
+        Obstacle::NotASocket | Obstacle::Kernel(_) => refuse(&obstacle, true),
+    })?;
     if let (Some(owner), Some(file)) = (owner, &file) {
         let given = file.give_to(owner);
         given.map_err(|error| refuse(&format!("endpoint_owner: {}", sys::io_words(&error)), false))?;
@@ -217,6 +224,24 @@ fn open(place: &Place, events_only: bool, options: &CircusOptions) -> Result<Ope
     let only_for = matches!(address, Address::Abstract(_)).then(user::current_uid);
     let opened = Opened::new(Acceptor::Unix(fd.into()), place.to_string(), events_only);
     Ok(Opened { file, directory: made, only_for, ..opened })
+}
+
+/// Whether a socket was that of a circus that was killed, and is free now: a child that is not its program yet holds it
+/// for a moment longer.
+fn is_given_up(address: &Address) -> bool {
+    let until = Instant::now() + HELD;
+    let is_dead = |pid| match procfs::stat(pid) {
+        Ok(stat) => stat.is_dead(),
+        Err(error) => sys::is_gone(&error),
+    };
+    let listener = || socket::connect_now(address).and_then(|fd| socket::peer_credentials(fd.as_raw_fd()));
+    loop {
+        match listener() {
+            Ok((pid, ..)) if pid <= 0 || !is_dead(pid) => return false,
+            Ok(_) if Instant::now() < until => std::thread::sleep(AGAIN),
+            held => return held.is_err(),
+        }
+    }
 }
 
 /// Who has an abstract name that circus wants to have, and whether it is somebody that has no business there.
@@ -280,7 +305,6 @@ fn owner_of(name: &str) -> Result<u32, String> {
 }
 
 /// The control socket for somebody who may run in another directory than circus, which runs in `cwd`.
-#[cfg(any(feature = "helpers", feature = "plugins"))]
 pub fn absolute(endpoint: &str, cwd: &str) -> String {
     match endpoint {
         endpoint if endpoint.starts_with(['/', '@']) || endpoint == "none" => endpoint.into(),

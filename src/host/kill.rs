@@ -18,6 +18,7 @@ use crate::sorted::Sorted;
 use crate::sys::signal::{self, PidFd};
 use crate::sys::{self, process, wait};
 use std::io;
+use std::os::fd::{AsRawFd, RawFd};
 
 impl Leader {
     /// Sends a signal to its group. That nobody is left to get it is no matter.
@@ -82,11 +83,16 @@ pub struct Target {
 impl Target {
     /// Holds a process by a descriptor; `None` when it is gone, or can never be held. Its number could have become
     /// another's before that.
-    fn hold(pid: Pid) -> io::Result<Option<Target>> {
+    pub(super) fn hold(pid: Pid) -> io::Result<Option<Target>> {
         match with_spare(&|| PidFd::open(pid)) {
             Err(error) if error.raw_os_error().is_some_and(sys::is_shortage) => Err(error),
             held => Ok(held.ok().map(|held| Target { pid, held: Some(held) })),
         }
+    }
+
+    /// What becomes readable when it has ended, if it is held by a descriptor.
+    pub(super) fn fd(&self) -> Option<RawFd> {
+        self.held.as_ref().map(AsRawFd::as_raw_fd)
     }
 
     /// Sends it a signal.

@@ -17,12 +17,14 @@ pub(crate) mod listen;
 pub(crate) mod looks;
 #[cfg(feature = "cgroup")]
 pub(crate) mod oom;
+pub(crate) mod orphans;
 pub(crate) mod pidfile;
 pub(crate) mod processes;
 pub(crate) mod procfs;
 pub(crate) mod reap;
 pub(crate) mod resolve;
 pub(crate) mod spawn_template;
+pub(crate) mod state_file;
 pub(crate) mod surroundings;
 pub(crate) mod termination_message;
 pub(crate) mod trouble;

@@ -1,11 +1,10 @@
 //! A build without the feature `tree` knows those that come from a process by their group alone.
 
 use crate::arbiter::Pid;
+use crate::control::state::Mark;
 use crate::host::processes::Processes;
 use crate::reactor::part::{Cx, Job};
 use crate::sys::child::SpawnError;
-
-pub enum Mark {}
 
 #[derive(Default)]
 pub struct Descendants {
@@ -31,7 +30,7 @@ impl Descendants {
 }
 
 impl Processes {
-    pub(super) fn spawn(&mut self, job: &mut Job, cx: &mut Cx<'_>) -> Result<Pid, SpawnError> {
+    pub(super) fn spawn(&mut self, job: &mut Job, _: Mark, cx: &mut Cx<'_>) -> Result<Pid, SpawnError> {
         Ok(cx.host.spawn(&mut job.template.child)?.pid())
     }
 

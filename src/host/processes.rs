@@ -9,6 +9,7 @@ use crate::host::leftovers::LeftoverSweep;
 use crate::host::looks::Looks;
 use crate::host::reap::Reaping;
 use crate::host::spawn_template::SpawnTemplate;
+use crate::host::state_file::StateFile;
 use crate::host::trouble::Trouble;
 use crate::reactor::part::{Cx, Effect, Job, Part};
 use crate::sorted::Sorted;
@@ -37,6 +38,7 @@ pub struct Processes {
     pub(super) told: Told,
     pub(super) reaping: Reaping,
     pub(super) oom: OutOfMemory,
+    pub(super) state: StateFile,
     /// Processes of watchers that are gone, which were to live on.
     pub left_alone: Vec<Pid>,
     /// Processes that SIGKILL did not end.
@@ -46,6 +48,11 @@ pub struct Processes {
 }
 
 impl Processes {
+    /// There are none yet. They will be written down in this file.
+    pub fn with(state: StateFile) -> Processes {
+        Processes { state, ..Processes::default() }
+    }
+
     /// A process is to be made in its turn.
     pub fn queue(&mut self, watcher: WatcherId, wid: u32) {
         self.spawns.push_back((watcher, wid));
@@ -67,8 +74,11 @@ impl Processes {
         let cgroup = self.cgroups.enter(job.watcher, &job.config, cx.log)?;
         job.template.vary(&job.config, job.wid)?;
         job.template.child.restrictions.cgroup = cgroup;
-        let pid = self.spawn(job, cx).map_err(|error| job.template.trouble(&error))?;
+        let (uid, mark) = (job.template.child.uid, cx.host.mark(&mut job.template.child));
+        job.mark = Some(mark);
+        let pid = self.spawn(job, mark, cx).map_err(|error| job.template.trouble(&error))?;
         self.told.forget(pid);
+        self.state.made(pid, mark.number, uid, cx.now);
         Ok(pid)
     }
 
@@ -82,6 +92,7 @@ impl Processes {
     pub fn finish(&mut self) {
         self.descendants.finish();
         self.cgroups.finish();
+        self.state.remove();
     }
 
     /// The next process is to be made, if there is time for it in this turn.
@@ -111,13 +122,16 @@ impl Part for Processes {
     }
 
     fn deadline(&mut self) -> Option<Instant> {
-        let looks = [self.looks.retry.at, self.reaping.retry.at, self.next_sweep()];
+        let looks = [self.looks.retry.at, self.reaping.retry.at, self.next_sweep(), self.state.deadline()];
         looks.into_iter().flatten().min()
     }
 
     fn due(&mut self, cx: &mut Cx<'_>) {
         if self.looks.retry.is_due(cx.now) {
             self.look_again(cx);
+        }
+        if self.state.deadline().is_some_and(|at| at <= cx.now) {
+            self.write_state(cx);
         }
     }
 
@@ -126,12 +140,14 @@ impl Part for Processes {
         self.sweep.iter_mut().for_each(LeftoverSweep::expire);
     }
 
-    fn reaped(&mut self, pid: Pid, _: &mut Cx<'_>) {
+    fn reaped(&mut self, pid: Pid, cx: &mut Cx<'_>) {
+        self.state.gone(pid, cx.now);
         self.left_alone.retain(|left| *left != pid);
         self.survivors.retain(|survivor| *survivor != pid);
     }
 
-    fn changed(&mut self, watcher: WatcherId, _: &mut Cx<'_>) {
+    fn changed(&mut self, watcher: WatcherId, cx: &mut Cx<'_>) {
+        self.state.changed(cx.now);
         self.templates.remove(&watcher);
     }
 
@@ -139,7 +155,8 @@ impl Part for Processes {
         self.cgroups.leave(watcher);
     }
 
-    fn forgotten(&mut self, watcher: WatcherId, _: &mut Cx<'_>) {
+    fn forgotten(&mut self, watcher: WatcherId, cx: &mut Cx<'_>) {
+        self.state.changed(cx.now);
         self.cgroups.leave(watcher);
         self.templates.remove(&watcher);
         self.spawns.retain(|(other, _)| *other != watcher);

@@ -37,6 +37,13 @@ pub struct Stat {
     pub state: char,
 }
 
+impl Stat {
+    /// Whether it has ended and was not reaped yet.
+    pub fn is_dead(&self) -> bool {
+        matches!(self.state, 'Z' | 'X')
+    }
+}
+
 /// Whether the numbers of /proc are those of circus's own pid namespace. That is found out once.
 fn is_ours() -> io::Result<bool> {
     static OURS: OnceLock<bool> = OnceLock::new();
@@ -154,16 +161,24 @@ fn children_by_scan(pid: Pid) -> io::Result<Vec<Pid>> {
 
 /// All processes with their parents.
 fn parents() -> io::Result<Sorted<Pid, Pid>> {
-    let mut parents = Vec::new();
+    Ok(everybody()?.into_iter().map(|(pid, stat)| (pid, stat.ppid)).collect())
+}
+
+/// All processes.
+///
+/// # Errors
+/// They cannot be looked at.
+pub fn everybody() -> io::Result<Vec<(Pid, Stat)>> {
+    let mut found = Vec::new();
     dir(process::pid())?;
     for pid in numbers_in("/proc")? {
         match stat(pid) {
-            Ok(stat) => parents.push((pid, stat.ppid)),
+            Ok(stat) => found.push((pid, stat)),
             Err(error) if is_gone(&error) => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(parents.into_iter().collect())
+    Ok(found)
 }
 
 /// All descendants of a process, parents before their children.
@@ -187,7 +202,6 @@ pub fn descendants(pid: Pid) -> io::Result<Vec<Pid>> {
 }
 
 /// The most bytes of an environment that are looked at: a process can make the kernel take any of its memory for it.
-#[cfg(feature = "tree")]
 const MOST_OF_ENVIRONMENT: u64 = 256 * 1024;
 
 /// The environment that a process was started with, each variable with a null character behind it, as far as the
@@ -196,7 +210,6 @@ const MOST_OF_ENVIRONMENT: u64 = 256 * 1024;
 ///
 /// # Errors
 /// There is no such process, or it cannot be looked at.
-#[cfg(feature = "tree")]
 pub fn environ(pid: Pid) -> io::Result<Vec<u8>> {
     let path = dir(pid)? + "/environ";
     let read = || {
@@ -254,10 +267,28 @@ pub fn uid(pid: Pid) -> Option<u32> {
 /// The user id of a process as the kernel knows it: whose its directory is says nothing of one that has made itself
 /// undumpable.
 pub fn real_uid(pid: Pid) -> Option<u32> {
-    first_word(&read(&format!("/proc/{pid}/status")).ok()?, "Uid:")?.parse().ok()
+    uids(pid).map(|(real, _)| real)
+}
+
+/// The real and the effective user id of a process.
+pub fn uids(pid: Pid) -> Option<(u32, u32)> {
+    let status = read(&(dir(pid).ok()? + "/status")).ok()?;
+    let mut ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace();
+    Some((ids.next()?.parse().ok()?, ids.next()?.parse().ok()?))
+}
+
+/// What tells this boot of the machine from all others.
+pub fn boot_id() -> Option<String> {
+    Some(read("/proc/sys/kernel/random/boot_id").ok()?.trim().to_string()).filter(|id| !id.is_empty())
+}
+
+/// The number of the pid namespace of circus.
+pub fn namespace() -> u64 {
+    std::fs::metadata("/proc/self/ns/pid").map_or(0, |meta| meta.ino())
 }
 
 /// The first word behind this beginning of a line.
+#[cfg(any(feature = "cgroup", feature = "plugins", feature = "stats"))]
 fn first_word<'a>(text: &'a str, beginning: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(beginning))?.split_whitespace().next()
 }
@@ -291,10 +322,15 @@ pub fn open_fds(pid: Pid) -> Option<u64> {
     }
 }
 
+/// The beginning of the arguments of a process, each with a null character behind it.
+pub fn arguments(pid: Pid) -> Option<Vec<u8>> {
+    head(&(dir(pid).ok()? + "/cmdline")).ok()
+}
+
 /// The beginning of the command line of a process, as a shell would take it.
 pub fn command_line(pid: Pid) -> Option<String> {
     const MOST: usize = 200;
-    let line = head(&(dir(pid).ok()? + "/cmdline")).ok()?;
+    let line = arguments(pid)?;
     let line = line.strip_suffix(&[0]).unwrap_or(&line);
     let words: Vec<String> = line.split(|byte| *byte == 0).map(crate::config::text::from_bytes).collect();
     let line = crate::control::shell::join(words.iter().map(String::as_str));

@@ -11,7 +11,8 @@ use crate::arbiter::readiness::Notice;
 use crate::arbiter::{Event, Pid};
 use crate::config::WatcherConfig;
 use crate::config::probe::{self, Probe};
-use crate::host::descendants::{Mark, bearer};
+use crate::control::state::Mark;
+use crate::host::descendants::bearer;
 use crate::host::endpoint::absolute;
 use crate::host::procfs;
 use crate::host::trouble::Trouble;
@@ -233,7 +234,6 @@ impl Part for NotifySocket {
 
     /// Gives it the descriptor to which it is to write a newline, if it tells so that it is ready.
     fn lend(&mut self, job: &mut Job, _: &mut Cx<'_>) -> Result<(), Trouble> {
-        job.marked |= job.config.wants_notify_socket();
         let text = job.config.options.ready.as_deref().unwrap_or_default();
         if text.trim().is_empty() {
             return Ok(());

@@ -87,6 +87,7 @@ impl Sockets {
         let offer = |socket: &Bound| Offered {
             name: socket.name.clone(),
             family: family(&socket.address),
+            address: socket.address.to_string(),
             shared: socket.is_shared(),
             blocks: socket.config.options.blocking,
             fds: socket.shares.fds().collect(),

@@ -14,9 +14,9 @@ use crate::arbiter::time::Time;
 use crate::arbiter::{Action, Arbiter, Event, Pid, Published, WatcherId};
 use crate::config::options::CircusOptions;
 use crate::config::{Channel, WatcherConfig};
+use crate::control::state::Mark;
 use crate::control::{Map, Refusal};
 use crate::host::child::Host;
-use crate::host::descendants::Mark;
 use crate::host::spawn_template::{Offered, SpawnTemplate};
 use crate::host::trouble::Trouble;
 use crate::parts::log::Log;
@@ -132,10 +132,7 @@ pub struct Job {
     pub template: SpawnTemplate,
     /// The process that it takes the place of while that one still runs.
     pub replaces: Option<u32>,
-    /// What comes from it is to be known when it has lost its parents: by this mark, when it is there.
-    #[cfg_attr(not(feature = "tree"), allow(dead_code, reason = "trees alone need it"))]
-    pub marked: bool,
-    #[cfg_attr(not(feature = "tree"), allow(dead_code, reason = "trees alone need it"))]
+    /// By this, what comes from it is known when it has lost its parents. It has one when it is there.
     pub mark: Option<Mark>,
 }
 

@@ -98,7 +98,7 @@ impl Daemon {
                 SpawnTemplate::new(&config, &self.core.setup.sockets, notify)?
             }
         };
-        let mut job = Job { watcher, wid, config, template, replaces, marked: false, mark: None };
+        let mut job = Job { watcher, wid, config, template, replaces, mark: None };
         let made = self.lend_and_make(&mut job);
         job.template.take_back();
         let pid = made.as_ref().ok().copied();

@@ -2,15 +2,19 @@
 //! here, with exit code 100 for what the user can mend in the configuration and 111 for what the system refuses.
 
 use crate::arbiter::exit_policy::CriticalExit;
-use crate::arbiter::{Arbiter, Level};
+use crate::arbiter::{Arbiter, Level, Pid};
 use crate::config::check::check;
 use crate::config::load::read;
 use crate::config::{CircusOptions, Config, Finding, Origins, Severity, WatcherConfig, syslog, text};
+use crate::control::state::Identity;
 use crate::host::child::Host;
 use crate::host::disk::Disk;
 use crate::host::endpoint::{self, Fault};
 use crate::host::files::OwnFile;
+use crate::host::orphans::{self, Outcome};
 use crate::host::pidfile::PidFile;
+use crate::host::processes::Processes;
+use crate::host::state_file::{Home, StateFile};
 use crate::host::surroundings::{complain, current_dir, environ, whole_environ};
 use crate::host::{looks, termination_message};
 use crate::parts::clients::Clients;
@@ -23,7 +27,7 @@ use crate::reactor::eventloop::Daemon;
 use crate::reactor::part::{Core, Setup};
 use crate::reactor::perform::HANDLED;
 use crate::reactor::reconfigure::Reconfigure;
-use crate::reactor::registry::Parts;
+use crate::reactor::registry::{Key, Parts};
 use crate::signals::{HALTS, SIGXFSZ};
 use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
@@ -88,6 +92,7 @@ pub fn run(options: &Options) -> u8 {
         bury(stone.as_deref(), USER, fatal.first().map_or("", String::as_str));
         return USER;
     };
+    let launcher = process::pid();
     // PID 1 must stay: with it ends everything that is in its namespace.
     let background = options.daemon && process::pid() != 1;
     let notifier = match background.then(daemonize).transpose() {
@@ -107,7 +112,7 @@ pub fn run(options: &Options) -> u8 {
             return report(None, &system(format!("going into the background: {}", io_words(&error))));
         }
     };
-    match start(options, config, &findings, cwd, passed) {
+    match start(options, config, &findings, cwd, passed, launcher) {
         Err(failure) => {
             bury(stone.as_deref(), failure.code, &failure.message);
             report(notifier, &failure)
@@ -172,10 +177,11 @@ fn start(
     findings: &[Finding],
     cwd: String,
     mut passed: Passed,
+    launcher: Pid,
 ) -> Result<(Daemon, Option<PidFile>), Failure> {
     let kernel = |what: &str, error: std::io::Error| system(format!("{what}: {}", io_words(&error)));
     let (mut log, new_log) = open_first_log(options, &config.circus)?;
-    let signals = catch_signals().map_err(|e| kernel("signals", e))?;
+    let mut signals = catch_signals().map_err(|e| kernel("signals", e))?;
     let umask = config.circus.umask.and_then(|mask| u32::try_from(mask).ok());
     let first_umask = umask.map(process::set_umask);
     // What two circuses cannot both have comes first, and nothing is changed that a failure could not put back.
@@ -187,42 +193,58 @@ fn start(
     let pidfile = pidfile.map(|path| PidFile::claim(path, &mut log)).transpose();
     let mut pidfile = pidfile.map_err(system)?.flatten();
     let original = raise_descriptors();
-    let sockets = Sockets::bind(&config.sockets, &mut passed).map_err(system)?;
-    let host = Host::new(original).map_err(|e| kernel("memory for children", e))?;
     let clients = Clients::serve_on(opened);
+    let home = Home::new(&config.circus, clients.listeners.endpoint(), &options.config, &cwd);
+    let (identity, state) = end_orphans(&home, launcher, &config.circus, &mut log, &mut signals)?;
+    let sockets = Sockets::bind(&config.sockets, &mut passed).map_err(system)?;
+    let host = Host::new(original, identity).map_err(|e| kernel("memory for children", e))?;
     let checked = check(&config, clients.listeners.endpoint());
     let seed = crate::sys::clock::monotonic_ns() ^ u64::from(std::process::id());
     let watchers = watchers(&mut config, &cwd, clients.listeners.endpoint(), &mut log);
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
-    let notify = ManagerNotify::new(&whole_environ());
     let (endpoint, addresses) = (clients.listeners.endpoint().to_string(), clients.listeners.addresses());
     let setup = Setup { options: config.circus, cwd, sockets: sockets.offered(), endpoint, addresses };
     let core = Core::new(arbiter, log, setup, host).map_err(|e| kernel("event loop", e))?;
     let reconfigure = Reconfigure::new(options.clone(), first_umask);
-    let parts = Parts { sockets, clients, manager: notify, ..Parts::default() };
+    let (processes, manager) = (Processes::with(state), ManagerNotify::new(&whole_environ()));
+    let parts = Parts { processes, sockets, clients, manager, ..Parts::default() };
     let mut daemon = Daemon::new(core, parts, reconfigure, signals).map_err(|e| kernel("event loop", e))?;
     pidfile.as_mut().map_or(Ok(()), |file| file.write(&mut daemon.core.log)).map_err(system)?;
     // From here on nothing fails.
     new_log.into_iter().for_each(OwnFile::leave);
     daemon.parts.sockets.keep_all();
     daemon.parts.clients.listeners.keep();
+    // Before there is a process: were circus killed now, the next one would know that there may be some.
+    daemon.parts.processes.write_state(&mut daemon.core.cx(Key::processes));
     let log = &mut daemon.core.log;
     say_findings(log, findings);
     say_findings(log, &checked);
-    let rest = passed.rest();
-    if !rest.is_empty() {
-        log.warning(format_args!(
-            "no [socket:NAME] inherits what was passed to circus, and it is closed: {rest}"
-        ));
-    }
-    if options.daemon && process::pid() == 1 {
-        log.warning(format_args!("--daemon has no effect: PID 1 stays in the foreground"));
-    }
+    say_what_has_no_effect(log, options, &passed);
     if let Err(error) = process::set_subreaper() {
         log.warning(format_args!("orphans will not come to circus: {}", io_words(&error)));
     }
     say_start(log, &daemon.parts.sockets, &daemon.parts.clients);
     Ok((daemon, pidfile))
+}
+
+/// Finds what a circus that was killed has left in the place of this one, and ends it or refuses to start.
+fn end_orphans(
+    home: &Home,
+    launcher: Pid,
+    circus: &CircusOptions,
+    log: &mut Log,
+    signals: &mut Signals,
+) -> Result<(Identity, StateFile), Failure> {
+    let identity = home.identity();
+    let (state, before) = StateFile::open(home, identity, log);
+    let refuse = circus.leftovers.as_deref() == Some("refuse");
+    match orphans::settle(before, identity.place, launcher, refuse, log, signals).map_err(system)? {
+        Outcome::Clear => Ok((identity, state)),
+        Outcome::Interrupted => {
+            let message = "asked to end while waiting for what a circus that was killed has left".into();
+            Err(Failure { code: 0, message })
+        }
+    }
 }
 
 /// Opens the log for the first time. With it comes its file if there was none before, which a start that fails removes.
@@ -257,6 +279,19 @@ pub(crate) fn say_findings(log: &mut Log, findings: &[Finding]) {
     for finding in findings {
         let level = if finding.severity == Severity::Warning { Level::Warning } else { Level::Error };
         log.log(level, format_args!("{}: {}", finding.origin, finding.message));
+    }
+}
+
+/// Writes down what circus was given and has no use for.
+fn say_what_has_no_effect(log: &mut Log, options: &Options, passed: &Passed) {
+    let rest = passed.rest();
+    if !rest.is_empty() {
+        log.warning(format_args!(
+            "no [socket:NAME] inherits what was passed to circus, and it is closed: {rest}"
+        ));
+    }
+    if options.daemon && process::pid() == 1 {
+        log.warning(format_args!("--daemon has no effect: PID 1 stays in the foreground"));
     }
 }
 

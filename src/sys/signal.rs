@@ -96,6 +96,12 @@ impl PidFd {
     }
 }
 
+impl AsRawFd for PidFd {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
 /// A child, and the group that it leads; the child alone as long as it has not come to lead one.
 pub fn kill_whole(child: Pid, signal: i32) -> io::Result<()> {
     match kill_group(child, signal) {

@@ -5,7 +5,8 @@ use std::process::{Command, Output};
 use std::{fs, io};
 
 /// The features that the arbiter asks for.
-pub const FEATURES: &[&str] = &["dependencies", "health", "history", "hooks", "on_demand"];
+pub const FEATURES: &[&str] =
+    &["dependencies", "edit", "health", "history", "hooks", "on_demand", "reloadconfig", "tree"];
 
 /// The modules of the configuration that it needs.
 const CONFIG: &str = "changes expand families features hooks model number options probe respawn_rule restrict row \

@@ -100,6 +100,8 @@ const ROOMS: &[&str] = &[
     "host::kill",
     "host::leftovers",
     "host::listen",
+    "host::orphans",
+    "host::state_file",
 ];
 
 /// Whether these parts stand one behind the other in a path.

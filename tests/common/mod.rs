@@ -25,6 +25,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -65,8 +66,8 @@ pub fn needs_root() {
     assert_eq!(uid, 0, "this test changes users: run it as root");
 }
 
-/// A directory that is removed with everything in it.
-pub struct Dir(PathBuf);
+/// A directory that is removed with everything in it when nobody has it any more.
+pub struct Dir(PathBuf, Arc<()>);
 
 impl Dir {
     pub fn new() -> Dir {
@@ -76,7 +77,12 @@ impl Dir {
         std::fs::create_dir(&path).expect("a directory for the test");
         // Other users' processes are to find their way in whatever the umask is.
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("its mode");
-        Dir(path)
+        Dir(path, Arc::default())
+    }
+
+    /// The same directory for somebody else too: the last one removes it.
+    pub fn share(&self) -> Dir {
+        Dir(self.0.clone(), Arc::clone(&self.1))
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -128,7 +134,9 @@ impl Dir {
 
 impl Drop for Dir {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        if Arc::strong_count(&self.1) == 1 {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
     }
 }
 

@@ -70,13 +70,16 @@ def report(path, arguments):
     """Everything that a process gets from its parent."""
     with open("/proc/self/environ", "rb") as file:
         pairs = file.read().decode(errors="surrogateescape").split("\0")
+    environment = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+    marked = environment.pop("CIRCUS_ID", None) is not None
     mask = os.umask(0)
     os.umask(mask)
     sockets = {number: place for number in descriptors() if (place := address(number))}
     write_whole(path, json.dumps({
         "pid": os.getpid(),
         "argv": arguments,
-        "environment": dict(pair.split("=", 1) for pair in pairs if "=" in pair),
+        "environment": environment,
+        "marked": marked,
         "cwd": os.getcwd(),
         "descriptors": descriptors(),
         "sockets": sockets,

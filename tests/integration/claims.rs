@@ -42,7 +42,7 @@ impl Drop for Started {
     }
 }
 
-/// Everything in a directory: which files, and what is in them.
+/// Everything in a directory: which files, and what is in them, but for the state of a circus that runs.
 fn contents(dir: &Dir) -> BTreeMap<String, (u64, u64, Vec<u8>)> {
     let entries = std::fs::read_dir(dir.path("")).expect("a directory");
     let of = |entry: std::io::Result<std::fs::DirEntry>| {
@@ -51,7 +51,7 @@ fn contents(dir: &Dir) -> BTreeMap<String, (u64, u64, Vec<u8>)> {
         let bytes = if meta.is_file() { std::fs::read(entry.path()).expect("a file") } else { Vec::new() };
         (entry.file_name().into_string().expect("UTF-8"), (meta.dev(), meta.ino(), bytes))
     };
-    entries.map(of).collect()
+    entries.map(of).filter(|(name, _)| !name.starts_with("sock.state")).collect()
 }
 
 /// A start of this configuration, which has to fail with 111, and what it says.

@@ -32,6 +32,7 @@ mod logs;
 mod notify;
 mod oom;
 mod options;
+mod orphans;
 mod passed;
 mod plain;
 mod plugins;

@@ -1,6 +1,7 @@
 //! How processes start: what they are given, what they are not, and what is said when they cannot be started.
 
 use crate::common::{Circus, Dir, SIGKILL, needs_root, proc, until};
+use circus::control::state::Mark;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::CommandExt;
@@ -85,7 +86,12 @@ fn the_environment_is_that_of_the_watcher_and_nothing_else() {
     let circus = Circus::with(dir, ini, |command| {
         command.env_clear().env("WHO", "tester").env("LISTEN_FDS", "3").env("LISTEN_PID", "1");
     });
-    let of = |name| proc::environ(one(&circus, name));
+    let of = |name| {
+        let mut environ = proc::environ(one(&circus, name));
+        let mark = environ.remove("CIRCUS_ID").and_then(|mark| Mark::parse(&mark)).expect("its mark");
+        assert_eq!(mark.circus.pid, circus.pid());
+        environ
+    };
     assert_eq!(of("bare"), names([("BOTH", "global"), ("HERE", "tester::x"), ("PATH", PATH)]));
     let named = [("BOTH", "own"), ("HERE", "tester::x"), ("PATH", "/usr/bin:/bin"), ("FunKy_soUl", "yes")];
     assert_eq!(of("named"), names(named));

@@ -39,6 +39,9 @@ pub fn check(config: &Config, files: &dyn Files, environ: &Names, cwd: &str) -> 
             system.parent((origins, key), path);
         }
     }
+    if let Some(dir) = circus.state_dir.as_deref() {
+        system.directory((origins, global::state_dir), &join(cwd, dir));
+    }
     for (key, text) in
         [(global::endpoint, &circus.endpoint), (global::pubsub_endpoint, &circus.pubsub_endpoint)]
     {

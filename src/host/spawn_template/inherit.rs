@@ -11,6 +11,8 @@ pub struct Offered {
     pub name: String,
     /// The family of its address, such as `AF_INET`.
     pub family: &'static str,
+    /// Where it is bound.
+    pub address: String,
     /// Each process gets one of its own.
     pub shared: bool,
     /// Calls on it wait.

@@ -335,6 +335,7 @@ impl Program {
             child.stdin = Stdio::Null;
             child.stdout = captured.as_ref().map_or(child.stderr, |(_, end)| Stdio::Fd(end.as_raw_fd()));
         }
+        cx.host.mark(&mut child);
         let leader = cx.host.spawn(&child).map_err(|error| why_not(&child, output, error))?;
         let pid = leader.pid();
         if output == Output::Own {

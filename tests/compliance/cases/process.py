@@ -55,6 +55,8 @@ process = Group("process", """
 
 
 @process
+@differs("by a variable circus finds what one that was killed has left",
+         manual="For this all processes have the variable", key="marked", theirs=False, ours=True)
 @differs("there is a PATH in any case", manual="Processes have a PATH in any case", key="environment", theirs={},
          ours={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"})
 def what_it_gets(d):

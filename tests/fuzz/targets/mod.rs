@@ -3,6 +3,7 @@
 mod config;
 mod control;
 mod output;
+mod state;
 mod text;
 mod wire;
 
@@ -46,6 +47,7 @@ pub static ALL: &[Target] = &[
     Target { name: "requests", share: 10, memory: SMALL, run: control::requests, examples: control::lines },
     Target { name: "replies", share: 5, memory: SMALL, run: control::replies, examples: control::lines },
     Target { name: "frames", share: 5, memory: SMALL, run: control::frames, examples: control::lines },
+    Target { name: "state", share: 5, memory: SMALL, run: state::run, examples: state::files },
     Target { name: "wire", share: 10, memory: SMALL, run: wire::run, examples: wire::conversations },
     Target { name: "shown", share: 5, memory: SMALL, run: output::shown, examples: texts },
     Target { name: "formats", share: 5, memory: SMALL, run: output::formats, examples: texts },

@@ -368,7 +368,7 @@ fn a_stop_has_the_last_word_over_a_start_of_several_whose_turn_comes_later() {
 fn one_that_is_being_removed_takes_nobody_along() {
     let mut world = World::booted(vec![watcher("c", 1), requiring("b", "c"), requiring("a", "b")]);
     order(&mut world, "stop", "c");
-    world.order(Task::Rm { name: "b".into(), nostop: false });
+    world.order(Task::Edit(Edit::Rm { name: "b".into(), nostop: false }));
     order(&mut world, "start", "a");
     world.run(5.0);
     assert_eq!(statuses(&world, &["a", "b", "c"]), ["stopped", "gone", "stopped"]);

@@ -152,7 +152,7 @@ impl Model {
             Task::Reload { name: Some(name), graceful: true, .. } => self.reload(name),
             Task::Reload { name: Some(name), .. } => self.restart(name),
             Task::Change { name, by } => self.change(name, *by),
-            Task::Rm { name, .. } => {
+            Task::Edit(Edit::Rm { name, .. }) => {
                 self.stop(name);
                 self.watchers.remove(name.as_str());
             }
@@ -187,7 +187,7 @@ fn random_task(dice: &mut Dice) -> Task {
         6 if dice.roll(3) == 0 => Task::Stop(Select::All),
         6..8 => Task::Restart(one),
         8..11 => Task::Reload { name: Some(name), graceful: dice.roll(4) > 0, sequential: dice.roll(2) == 0 },
-        15 if dice.roll(4) == 0 => Task::Rm { name, nostop: false },
+        15 if dice.roll(4) == 0 => Task::Edit(Edit::Rm { name, nostop: false }),
         _ => Task::Change { name, by: dice.roll(5) as i64 - 2 },
     }
 }

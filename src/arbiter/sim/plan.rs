@@ -99,11 +99,11 @@ fn random_order(dice: &mut Dice) -> Order {
         (0..=dice.roll(2)).for_each(|_| options.push(table::any_option(dice)));
     };
     match &mut order.what {
-        Task::Set { options, .. } if dice.roll(3) > 0 => {
+        Task::Edit(Edit::Set { options, .. }) if dice.roll(3) > 0 => {
             options.clear();
             any(options, dice);
         }
-        Task::Add { options, .. } => any(options, dice),
+        Task::Edit(Edit::Add { options, .. }) => any(options, dice),
         Task::Kill { signum, .. } if dice.roll(3) == 0 => *signum = Some([2, 9][dice.roll(2) as usize]),
         _ => {}
     }

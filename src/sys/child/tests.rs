@@ -77,8 +77,10 @@ fn error(child: Child) -> SpawnError {
         wait_for(pid);
         spawner.late_failure(pid).unwrap()
     };
+    // One with memory of its own is not waited for without end.
+    let is_forked = spawner.may_be_held(&child);
     let error = spawner.spawn(&child).map_or_else(|error| error, |pid| late(&mut spawner, pid));
-    while IN_A_COPY.get() && wait::children_exist() {
+    while is_forked && wait::children_exist() {
         // SAFETY: a null status is allowed; waitpid touches no memory then.
         unsafe { libc::waitpid(-1, ptr::null_mut(), 0) };
     }

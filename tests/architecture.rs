@@ -309,7 +309,7 @@ fn compile_arbiter(name: &str, arbiter: &Path, features: &[&str]) -> io::Result<
     let config = root().join("src/config");
     let mut source = String::from("#![allow(dead_code)]\npub mod config {\n");
     let modules =
-        "changes expand families features hooks model number options probe respawn_rule restrict row stream url \
+        "changes expand families features grants hooks model number options probe respawn_rule restrict row stream url \
          value"
             .split(' ');
     for module in modules {

@@ -46,20 +46,23 @@ pub struct Opened {
     pub file: Option<OwnFile>,
     /// The directory that was made for it.
     directory: Option<NewDirectory>,
-    /// An abstract socket has no file whose mode could guard it: only this user and root are served.
-    pub only_for: Option<u32>,
     /// Events are published here, and commands refused.
     pub events_only: bool,
 }
 
 impl Opened {
     fn new(acceptor: Acceptor, endpoint: String, events_only: bool) -> Opened {
-        Opened { acceptor, endpoint, file: None, directory: None, only_for: None, events_only }
+        Opened { acceptor, endpoint, file: None, directory: None, events_only }
     }
 
     /// Whether it is a port.
     pub fn is_port(&self) -> bool {
         matches!(self.acceptor, Acceptor::Tcp(_))
+    }
+
+    /// Whether it has no file whose mode could guard it.
+    pub fn is_abstract(&self) -> bool {
+        matches!(self.acceptor, Acceptor::Unix(_)) && self.endpoint.starts_with('@')
     }
 
     /// The start has succeeded: what was made for the socket stays, what was in its way is removed.
@@ -214,9 +217,8 @@ fn open(place: &Place, events_only: bool, options: &CircusOptions) -> Result<Ope
         let given = file.give_to(owner);
         given.map_err(|error| refuse(&format!("endpoint_owner: {}", sys::io_words(&error)), false))?;
     }
-    let only_for = matches!(address, Address::Abstract(_)).then(user::current_uid);
     let opened = Opened::new(Acceptor::Unix(fd.into()), place.to_string(), events_only);
-    Ok(Opened { file, directory: made, only_for, ..opened })
+    Ok(Opened { file, directory: made, ..opened })
 }
 
 /// Who has an abstract name that circus wants to have, and whether it is somebody that has no business there.

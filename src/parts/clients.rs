@@ -7,6 +7,7 @@
 //! Each request has a ticket, and goes to the loop as an [`Effect`]. Its answer comes back by the ticket, at once or
 //! later; that of somebody who has gone or wanted none is thrown away.
 
+pub(crate) mod access;
 mod client;
 mod events;
 mod followers;
@@ -19,8 +20,9 @@ use crate::arbiter::process::Exit;
 use crate::arbiter::request::{Errno, Order, Reply, Request, Ticket};
 use crate::arbiter::{Action, Arbiter, Pid, Published, WatcherId};
 use crate::config::PluginKind;
+use crate::config::row::Role;
 use crate::control::protocol::{Id, Incoming};
-use crate::control::secrets::Sketch;
+use crate::control::secrets::{self, Sketch};
 use crate::control::wire::Input;
 use crate::control::{Map, Refusal, protocol};
 use crate::host::endpoint::Opened;
@@ -36,7 +38,7 @@ use crate::sys::child::Stdio;
 use crate::sys::{clock, user};
 use crate::views::targets::targets;
 pub use followers::Follows;
-use permission::permit;
+use permission::{permit, permit_role, permit_watchers};
 use places::MOST_HELD;
 use std::collections::VecDeque;
 use std::os::fd::AsRawFd;
@@ -57,6 +59,8 @@ struct Asked {
     /// What has to stand before the reply.
     envelope: Vec<u8>,
     id: Id,
+    /// Its role is told no text that may hold a secret.
+    is_low: bool,
 }
 
 /// A connection that has its turn, and what is left of its share.
@@ -164,8 +168,8 @@ impl Part for Clients {
         self.end_following(watcher, cx);
     }
 
-    fn published(&mut self, watcher: &str, what: &Published, _: &mut Cx<'_>) {
-        self.tell_subscribers(watcher, what);
+    fn published(&mut self, watcher: &str, what: &Published, cx: &mut Cx<'_>) {
+        self.tell_subscribers(watcher, what, &cx.setup.access);
     }
 
     fn restore(&mut self, cx: &mut Cx<'_>) {
@@ -199,19 +203,22 @@ impl Clients {
 
     /// Sends the answer to a request.
     pub fn answer(&mut self, ticket: Ticket, answer: Result<Map, Refusal>) {
-        self.send(ticket, |id| protocol::encode_outcome(id, answer, clock::realtime()));
+        self.send(ticket, |asked| protocol::encode_outcome(&asked.id, answer, clock::realtime()));
     }
 
     /// Sends the reply to an order.
     pub fn reply(&mut self, ticket: Ticket, reply: &Reply) {
-        self.send(ticket, |id| protocol::encode_reply(id, reply, clock::realtime()));
+        self.send(ticket, |asked| {
+            let reply = if asked.is_low { &secrets::without_reason_of(reply) } else { reply };
+            protocol::encode_reply(&asked.id, reply, clock::realtime())
+        });
     }
 
-    fn send(&mut self, ticket: Ticket, line: impl FnOnce(&Id) -> Vec<u8>) {
+    fn send(&mut self, ticket: Ticket, line: impl FnOnce(&Asked) -> Vec<u8>) {
         let Some(asked) = self.asked.remove(&ticket) else { return };
         let Some(client) = self.clients.get_mut(&asked.client) else { return };
         client.waits -= 1;
-        client.reply(line(&asked.id), &asked.envelope);
+        client.reply(line(&asked), &asked.envelope);
         if self.share.as_ref().is_some_and(|share| share.client == asked.client) {
             return; // the rest is done when its turn is over
         }
@@ -340,31 +347,35 @@ impl Clients {
 
     /// Has a request answered, or refuses it.
     fn take_request(&mut self, from: u32, envelope: Vec<u8>, incoming: Incoming, cx: &mut Cx<'_>) {
-        let Incoming { id, cast, request } = incoming;
+        let Incoming { id, cast, request, needs } = incoming;
         let Some(client) = self.clients.get_mut(&from) else { return };
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         client.has_asked |= request.is_ok();
+        let is_low = cx.setup.access.is_low(&client.caller);
         if !cast {
             client.waits += 1;
-            self.asked.insert(ticket, Asked { client: from, envelope, id });
+            self.asked.insert(ticket, Asked { client: from, envelope, id, is_low });
         }
         // By a port: it may be a browser, whose page has our requests in the body of its own.
         let rubbish = matches!(&request, Err(why) if why.errno == Errno::NotJson);
         let hang_up = rubbish && client.caller.by_port && !client.ended;
-        let effect = match request.and_then(|request| client.may_ask(request)) {
-            Ok(Request::Listen(topics)) => {
+        let role = cx.setup.access.role(&client.caller);
+        let role = role.ok_or_else(|| Refusal::message(cx.setup.access.stranger(&client.caller)));
+        let request = request.and_then(|request| {
+            let role = role?;
+            permit_role(role, needs).and_then(|()| client.may_ask(request)).map(|request| (request, role))
+        });
+        let effect = match request {
+            Ok((Request::Listen(topics), _)) => {
                 client.topics = Some(topics);
                 Ok(Effect::Answer(ticket, Ok(Map::new())))
             }
-            Ok(Request::Question(_)) if cast => return,
-            Ok(Request::Question(question)) => {
-                let is_lower = client.caller.is_lower(cx.setup.options.endpoint_owner.is_some());
-                Ok(Effect::Question { ticket, question, is_lower })
-            }
-            Ok(Request::Tail(tail)) => Ok(Effect::Tail { ticket, client: from, tail }),
-            Ok(Request::Logs { name, rotate }) => Ok(Effect::Logs { ticket, name, rotate }),
-            Ok(Request::Order(order)) => order_of(client, ticket, order, cx),
+            Ok((Request::Question(_), _)) if cast => return,
+            Ok((Request::Question(question), role)) => Ok(Effect::Question { ticket, question, role }),
+            Ok((Request::Tail(tail), _)) => Ok(Effect::Tail { ticket, client: from, tail }),
+            Ok((Request::Logs { name, rotate }, _)) => Ok(Effect::Logs { ticket, name, rotate }),
+            Ok((Request::Order(order), role)) => order_of((client, role), ticket, order, cx),
             Err(refusal) => Err(refusal),
         };
         match effect {
@@ -389,11 +400,20 @@ fn refuse_peer(client: &mut Client, why: &str, last: &[u8], cx: &mut Cx<'_>) {
 }
 
 /// An order of a client, if it may give it.
-fn order_of(client: &Client, ticket: Ticket, order: Order, cx: &Cx<'_>) -> Result<Effect, Refusal> {
+fn order_of(
+    (client, role): (&Client, Role),
+    ticket: Ticket,
+    order: Order,
+    cx: &Cx<'_>,
+) -> Result<Effect, Refusal> {
+    let (caller, task, arbiter) = (&client.caller, &order.what, cx.arbiter);
     let owner = cx.setup.options.endpoint_owner.as_deref();
-    let targets = permit(cx.arbiter, owner, &client.caller, &order.what)
-        .and_then(|()| targets(cx.arbiter, &order.what))
-        .map_err(Refusal::message)?;
+    permit(arbiter, owner, (caller, role), task).map_err(Refusal::message)?;
+    let targets = targets(arbiter, task).map_err(Refusal::message)?;
+    if role == Role::Operate {
+        let permitted = permit_watchers(arbiter, &cx.setup.access, caller, (task, targets.as_deref()));
+        permitted.map_err(|reason| Refusal { errno: Errno::Conflict, reason })?;
+    }
     let by = Rc::new(origin(client, order.what.word(), cx.arbiter));
     Ok(Effect::Order { ticket, order, targets, by })
 }

@@ -15,6 +15,7 @@ use crate::host::pidfile::PidFile;
 use crate::host::surroundings::{complain, current_dir, environ, whole_environ};
 use crate::host::{looks, termination_message};
 use crate::parts::clients::Clients;
+use crate::parts::clients::access::Access;
 use crate::parts::log::Log;
 use crate::parts::manager_notify::ManagerNotify;
 #[cfg(feature = "plugins")]
@@ -208,7 +209,9 @@ fn start(
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
     let notify = ManagerNotify::new(&whole_environ());
     let (endpoint, addresses) = (clients.listeners.endpoint().to_string(), clients.listeners.addresses());
-    let setup = Setup { options: config.circus, cwd, sockets: sockets.offered(), endpoint, addresses };
+    let access = Access::new(&config.access.options, &config.circus, &mut log);
+    let sockets_offered = sockets.offered();
+    let setup = Setup { options: config.circus, access, cwd, sockets: sockets_offered, endpoint, addresses };
     let core = Core::new(arbiter, log, setup, host).map_err(|e| kernel("event loop", e))?;
     let reconfigure = Reconfigure::new(options.clone(), first_umask);
     let parts = Parts { sockets, clients, manager: notify, ..Parts::default() };

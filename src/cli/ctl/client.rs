@@ -85,7 +85,7 @@ impl Tried {
             }
             Tried { denied: true, .. } => {
                 "A circus may well run there, but this user has no right to use it: ask as its user or as root, \
-                 or have endpoint_owner or endpoint_mode let this user in."
+                 or have [access] or endpoint_owner let this user in."
             }
             _ => "Is it running? --endpoint or CIRCUSCTL_ENDPOINT says where it listens.",
         };

@@ -25,6 +25,10 @@ const MOST_TOPICS: usize = 1024;
 pub struct Caller {
     /// The user; the largest number when nobody knows.
     pub uid: u32,
+    /// It is root or the user of circus, who have rights and places that others have not.
+    pub trusted: bool,
+    /// Its groups, where they decide anything.
+    pub gids: Vec<u32>,
     /// The process that has connected, if it is known.
     pub pid: Option<Pid>,
     /// The process of circus that it is, if it is a plugin.
@@ -33,25 +37,22 @@ pub struct Caller {
     pub since: Option<Instant>,
     /// It has come by a port.
     pub by_port: bool,
+    /// It has come by a name that no file guards.
+    pub by_abstract_name: bool,
     /// It may listen, and no more.
     pub events_only: bool,
 }
 
 impl Caller {
-    /// Root and the user of circus have rights and places that others have not.
-    pub fn is_trusted(&self) -> bool {
-        self.uid == 0 || self.uid == user::current_uid()
-    }
-
-    /// Whether it has fewer rights than these two. Where the endpoint has no owner, who comes by a port has not.
-    pub fn is_lower(&self, owner: bool) -> bool {
-        !self.is_trusted() && (owner || !self.by_port)
+    /// A user, of whom nothing else is known yet.
+    pub fn of(uid: u32) -> Caller {
+        Caller { uid, trusted: uid == 0 || uid == user::current_uid(), ..Caller::default() }
     }
 
     /// Whether it counts to the share of a newcomer: the processes of root and of circus's own user have one each, of
     /// other users all together.
     pub fn is_akin(&self, newcomer: &Caller) -> bool {
-        let same = !newcomer.is_trusted() || self.pid == newcomer.pid;
+        let same = !newcomer.trusted || self.pid == newcomer.pid;
         self.uid == newcomer.uid && self.plugin.is_none() && same
     }
 }

@@ -1,4 +1,4 @@
-//! What `endpoint_owner` may have done, and a plugin that runs as another user than circus: they may command circus,
+//! What each role may have done. An operator has the watchers that were given and their numbers. `endpoint_owner`, and a plugin that runs as another user than circus: they may command circus,
 //! but not make it run their commands, or write their files, with rights that they do not have.
 //!
 //! As in Circus, every watcher that is added has to run as that user, whoever adds it. Besides, whoever is neither
@@ -6,52 +6,133 @@
 //!
 //! A user or group that does not exist is refused here too, since only the daemon can look it up.
 
+use super::access::Access;
 use super::client::Caller;
-use crate::arbiter::Arbiter;
-use crate::arbiter::request::Task;
-use crate::config::options::{self, Who, watcher};
+use crate::arbiter::request::{Errno, Task};
+use crate::arbiter::watcher::Watcher;
+use crate::arbiter::{Arbiter, WatcherId};
+use crate::config::options::{self, Role, watcher};
 use crate::config::{Value, WatcherConfig, families};
-use crate::control;
+use crate::control::{self, Refusal};
 use crate::sys::user;
 
 const MISMATCH: &str = "uid does not match endpoint_owner";
+const GIVES: &str = "[access] in the configuration gives it";
 
-/// Whether somebody may give an order; `owner` is that of the endpoint. Whoever connects was let in by the file of the
-/// socket; a plugin was not, and has never more than the lower right where its user is another one than circus's.
+/// Whether somebody of this role may give an order; `owner` is that of the endpoint. A plugin has its own user for that,
+/// where that is another one than circus's.
 ///
 /// # Errors
 /// The reason why not, as Circus gives it.
-pub fn permit(arbiter: &Arbiter, owner: Option<&str>, caller: &Caller, task: &Task) -> Result<(), String> {
+pub fn permit(
+    arbiter: &Arbiter,
+    owner: Option<&str>,
+    (caller, role): (&Caller, Role),
+    task: &Task,
+) -> Result<(), String> {
     if let Task::Add { options, .. } | Task::Set { options, .. } = task {
         options.iter().try_for_each(|(key, value)| known_id(key, value))?;
     }
-    let trusted = caller.is_trusted();
-    let of_plugin = (caller.plugin.is_some() && !trusted).then(|| caller.uid.to_string());
-    let Some(owner) = of_plugin.as_deref().or(owner) else { return Ok(()) };
+    let of_plugin = (caller.plugin.is_some() && !caller.trusted).then(|| caller.uid.to_string());
+    let owner = of_plugin.as_deref().or(owner);
     match task {
         Task::Add { options, .. } => {
+            let Some(owner) = owner else { return Ok(()) };
             if !options.iter().any(|(key, value)| key == watcher::uid && is_owner(value, owner)) {
                 return Err(MISMATCH.into());
             }
-            if trusted { Ok(()) } else { permit_keys(options, true, owner) }
+            if role >= Role::Member { Ok(()) } else { permit_keys(options, true, owner) }
         }
-        Task::Set { name, options, .. } if !trusted => {
-            let config = arbiter.find(name).map(|watcher| &*watcher.config);
-            let theirs = config.is_some_and(|config| runs_as(config, owner));
-            if theirs && config.is_some_and(has_more_rights) && permit_keys(options, false, owner).is_err() {
-                return Err(
-                    "root only can set that, since the processes have a group or capabilities besides their user's"
-                        .into(),
-                );
-            }
-            let is_used = |key: &str| matches!(key, families::ENV | watcher::working_dir);
-            if config.is_some_and(circus_uses_environment) && options.iter().any(|(key, _)| is_used(key)) {
-                return Err("root only can set that, since circus itself uses it for hooks or streams".into());
-            }
-            permit_keys(options, theirs, owner)
+        Task::Set { options, .. } if role == Role::Operate => permit_numbers(options),
+        Task::Set { name, options, .. } if role < Role::Member => {
+            let Some(owner) = owner else { return Err(MISMATCH.into()) };
+            permit_owner(arbiter.find(name).map(|watcher| &*watcher.config), options, owner)
         }
         _ => Ok(()),
     }
+}
+
+/// Whether the owner of the endpoint may set these options of a watcher.
+fn permit_owner(
+    config: Option<&WatcherConfig>,
+    options: &[(String, Value)],
+    owner: &str,
+) -> Result<(), String> {
+    let theirs = config.is_some_and(|config| runs_as(config, owner));
+    if theirs && config.is_some_and(has_more_rights) && permit_keys(options, false, owner).is_err() {
+        return Err(
+            "root only can set that, since the processes have a group or capabilities besides their user's"
+                .into(),
+        );
+    }
+    let is_used = |key: &str| matches!(key, families::ENV | watcher::working_dir);
+    if config.is_some_and(circus_uses_environment) && options.iter().any(|(key, _)| is_used(key)) {
+        return Err("root only can set that, since circus itself uses it for hooks or streams".into());
+    }
+    permit_keys(options, theirs, owner)
+}
+
+/// The least role that may set an option.
+fn role_of(key: &str) -> Role {
+    match options::find(options::WATCHER, key) {
+        Some(row) => row.role,
+        None if key == families::ENV => Role::Owner,
+        None => Role::Member,
+    }
+}
+
+/// Whether an operator may set these options.
+fn permit_numbers(options: &[(String, Value)]) -> Result<(), String> {
+    let above = options.iter().find(|(key, _)| role_of(key) > Role::Operate);
+    above.map_or(Ok(()), |(key, _)| {
+        let key: String = key.chars().take(80).collect();
+        Err(format!("'{key}' can be set by admin only: operate is enough for numbers of processes and their times; {GIVES}"))
+    })
+}
+
+/// Whether the watchers of an order are among those that an operator was given.
+///
+/// # Errors
+/// The first one that is not.
+pub fn permit_watchers(
+    arbiter: &Arbiter,
+    access: &Access,
+    caller: &Caller,
+    (task, targets): (&Task, Option<&[WatcherId]>),
+) -> Result<(), String> {
+    let one = match task {
+        Task::Change { name, .. } | Task::Set { name, .. } => Some(name),
+        Task::Kill { name, .. } | Task::Signal { name, .. } => Some(name),
+        Task::Reload { name, .. } => name.as_ref(),
+        Task::Start(_) | Task::Stop(_) | Task::Restart(_) => None,
+        // No operator gets so far.
+        Task::Add { .. } | Task::Rm { .. } | Task::Reloadconfig | Task::Quit => None,
+    };
+    let one = one.map(|name| arbiter.find(name));
+    let is_meant = |watcher: &&Watcher| match (one, targets) {
+        // A name that there is not is refused later.
+        (Some(one), _) => one.is_some_and(|one| one.id == watcher.id),
+        (None, Some(targets)) => targets.contains(&watcher.id),
+        (None, None) => true,
+    };
+    let names = arbiter.watchers().filter(is_meant).map(|watcher| &watcher.config.name);
+    let mut others = names.filter(|name| !access.may_operate(caller, name));
+    others.next().map_or(Ok(()), |name| {
+        let (name, uid) = (control::python::cut(name), caller.uid);
+        Err(format!("{name} is not among the watchers that uid {uid} may operate; {GIVES}"))
+    })
+}
+
+/// Whether somebody's role is enough for a request.
+///
+/// # Errors
+/// Which one is needed, and what gives it.
+pub fn permit_role(role: Role, needs: Role) -> Result<(), Refusal> {
+    if role >= needs {
+        return Ok(());
+    }
+    let reason = format!("this needs the role {}, and you have {}; {GIVES}", needs.key(), role.key());
+    Err(Refusal { errno: Errno::Conflict, reason })
 }
 
 fn runs_as(config: &WatcherConfig, owner: &str) -> bool {
@@ -97,16 +178,11 @@ fn known_id(key: &str, value: &Value) -> Result<(), String> {
 /// Whether these options may be set by the owner of the endpoint, for a watcher that runs as that user or not.
 fn permit_keys(options: &[(String, Value)], theirs: bool, owner: &str) -> Result<(), String> {
     for (key, value) in options {
-        let who = match options::find(options::WATCHER, key) {
-            Some(row) => row.who,
-            None if key == families::ENV => Who::Owner,
-            None => Who::Root,
-        };
-        match who {
-            Who::Everybody => {}
-            Who::Owner if theirs && (key != watcher::uid || is_owner(value, owner)) => {}
-            Who::Owner => return Err(MISMATCH.into()),
-            Who::Root => {
+        match role_of(key) {
+            Role::Look | Role::Operate => {}
+            Role::Owner if theirs && (key != watcher::uid || is_owner(value, owner)) => {}
+            Role::Owner => return Err(MISMATCH.into()),
+            Role::Member | Role::Admin => {
                 let key: String = key.chars().take(80).collect();
                 return Err(format!("'{key}' can be set by root only, not by user {owner}"));
             }

@@ -9,6 +9,7 @@ use super::Clients;
 use super::client::{Caller, Client};
 use crate::arbiter::Pid;
 use crate::arbiter::request::Errno;
+use crate::config::row::Role;
 use crate::control::Refusal;
 use crate::control::protocol::{self, Id};
 use crate::control::wire::Wire;
@@ -45,13 +46,18 @@ impl Clients {
         let opened = self.listeners.opened(listener)?;
         let peer = socket::peer_credentials(stream.as_raw_fd()).ok();
         let (pid, uid) = peer.map_or((None, u32::MAX), |(pid, uid, _)| (Some(pid), uid));
-        let foreign = opened.only_for.is_some_and(|own| ![own, 0].contains(&uid));
         let pid = pid.filter(|pid| *pid > 0); // 0 is one of another pid namespace
-        let (by_port, events_only) = (opened.is_port(), opened.events_only);
-        let caller = Caller { uid, pid, plugin: None, since: Some(cx.now), by_port, events_only };
+        let mut caller = Caller { pid, since: Some(cx.now), ..Caller::of(uid) };
+        (caller.by_port, caller.events_only) = (opened.is_port(), opened.events_only);
+        caller.by_abstract_name = opened.is_abstract();
+        if cx.setup.access.knows_groups() && !caller.trusted {
+            caller.gids = socket::peer_groups(stream.as_raw_fd()).unwrap_or_default();
+            caller.gids.extend(peer.map(|(_, _, gid)| gid));
+        }
         let mut client = Client::new(stream, caller, Wire::default());
-        if foreign {
-            refuse(&mut client, "this control socket serves root and the user of circus only");
+        if cx.setup.access.role(&client.caller).is_none() {
+            let why = cx.setup.access.stranger(&client.caller);
+            refuse(&mut client, &why);
             return None;
         }
         if let Err(reason) = self.make_room(&client.caller, client.stream.as_raw_fd(), cx) {
@@ -65,11 +71,23 @@ impl Clients {
 
     /// Serves a plugin that runs as this user, and which is told of everything, in the next turn.
     pub(super) fn take_in_plugin(&mut self, stream: UnixStream, pid: Pid, uid: u32, cx: &mut Cx<'_>) {
-        let caller = Caller { uid, plugin: Some(pid), ..Caller::default() };
+        let caller = Caller { plugin: Some(pid), ..Caller::of(uid) };
         let mut client = Client::new(stream, caller, Wire::lines());
         client.topics = Some(Vec::new());
         let id = self.take_in(client, cx);
         self.visits.extend(id);
+    }
+
+    /// The roles may have changed: whoever has none any more, or listens or follows without the right, is hung up on.
+    pub fn judge_again(&mut self, cx: &mut Cx<'_>) {
+        for (id, client) in self.clients.iter_mut() {
+            let role = cx.setup.access.role(&client.caller);
+            if role.is_none() || client.follows.is_some() && role < Some(Role::Owner) {
+                refuse(client, "the roles in [access] have changed");
+                client.weigh(&mut self.held);
+                self.visits.push(*id);
+            }
+        }
     }
 
     /// Has a connection looked after from now on.
@@ -99,13 +117,13 @@ impl Clients {
             return Ok(());
         }
         let open = limit::get(limit::NOFILE).map_or(u64::MAX, |limit| limit.soft);
-        let bounds = Bounds::new(usize::try_from(open).unwrap_or(usize::MAX), newcomer.is_trusted());
+        let bounds = Bounds::new(usize::try_from(open).unwrap_or(usize::MAX), newcomer.trusted);
         let own = self.clients.values().filter(|client| client.caller.is_akin(newcomer)).count();
         let fault = bounds.fault(count, own, fd);
         let Some((reason, among_own)) = fault else { return Ok(()) };
         let now = cx.now;
         let gives_way = |client: &Client| {
-            let outranked = newcomer.is_trusted() && !client.caller.is_trusted();
+            let outranked = newcomer.trusted && !client.caller.trusted;
             client.is_silent(now, if outranked { Duration::ZERO } else { SILENCE })
                 && (!among_own || client.caller.is_akin(newcomer))
         };
@@ -169,7 +187,7 @@ impl Clients {
     pub(super) fn shed(&mut self) -> bool {
         let mut shed = false;
         while self.held > MOST_HELD {
-            let weight = |client: &Client| (!client.caller.is_trusted(), client.held());
+            let weight = |client: &Client| (!client.caller.trusted, client.held());
             let all = self.clients.iter_mut().filter(|(_, client)| client.held() > 0);
             let Some((id, client)) = all.max_by_key(|(_, client)| weight(client)) else { break };
             refuse(client, HEAVIEST);

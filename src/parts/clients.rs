@@ -11,6 +11,7 @@ pub(crate) mod access;
 mod client;
 mod events;
 mod followers;
+mod limits;
 pub(crate) mod listeners;
 mod permission;
 mod places;
@@ -38,6 +39,7 @@ use crate::sys::child::Stdio;
 use crate::sys::{clock, user};
 use crate::views::targets::targets;
 pub use followers::Follows;
+use limits::Accounts;
 use permission::{permit, permit_role, permit_watchers};
 use places::MOST_HELD;
 use std::collections::VecDeque;
@@ -81,6 +83,7 @@ pub struct Clients {
     next_ticket: u64,
     /// How much memory all connections take.
     held: usize,
+    accounts: Accounts,
     /// Connections to look at in the next turn: they had an event, or there is more to read, or they may be done.
     visits: Vec<u32>,
     /// Those that are still to be looked at in this turn.
@@ -130,9 +133,13 @@ impl Part for Clients {
         true
     }
 
-    /// When connections are accepted again.
+    /// When connections are accepted again, or heard again, or may be idle.
     fn deadline(&mut self) -> Option<Instant> {
-        self.listeners.next_accept()
+        self.listeners.next_accept().into_iter().chain(self.accounts.deadline()).min()
+    }
+
+    fn due(&mut self, cx: &mut Cx<'_>) {
+        self.do_what_is_due(cx);
     }
 
     /// A plugin that is a program speaks with circus by its standard input and output.
@@ -264,7 +271,7 @@ impl Clients {
             cx.log.once(Level::Warning, "held", text);
         }
         let Some(client) = self.clients.get(&id) else { return };
-        if client.is_done() || client.broken && !client.can_be_read() {
+        if client.is_done() || client.broken && !client.can_be_read() && !client.slowed {
             self.close(id, cx);
         } else if client.can_be_read() {
             self.visits.push(id);
@@ -274,6 +281,7 @@ impl Clients {
     fn close(&mut self, id: u32, cx: &mut Cx<'_>) {
         let Some(client) = self.clients.remove(&id) else { return };
         self.held = self.held.saturating_sub(client.counted());
+        self.accounts.pay(&client.caller, (0, client.answered), cx.setup.access.limits, cx.now);
         cx.poll.unwatch(client.stream.as_raw_fd());
         if client.follows.is_some() {
             self.note_followed(cx);
@@ -291,7 +299,13 @@ impl Clients {
         let Some(share) = &mut self.share else { return false };
         let Some(client) = self.clients.get_mut(&share.client) else { return false };
         let id = share.client;
-        if client.ended || client.queued() >= UNREAD || share.requests == 0 || cx.now >= share.end {
+        client.slowed = self.accounts.is_in_debt(&client.caller, cx.now);
+        if client.slowed
+            || client.ended
+            || client.queued() >= UNREAD
+            || share.requests == 0
+            || cx.now >= share.end
+        {
             return false;
         }
         let Some(input) = client.wire.next() else {
@@ -300,6 +314,11 @@ impl Clients {
             return may_read && self.read(id, cx);
         };
         share.requests -= 1;
+        let limits = cx.setup.access.limits;
+        let bytes = if let Input::Request { json, .. } = &input { json.len() } else { 0 };
+        let bytes = bytes + std::mem::take(&mut client.answered);
+        self.accounts.pay(&client.caller, (1, bytes), limits, cx.now);
+        client.used = Some(cx.now);
         match input {
             Input::Request { json: [], .. } => {}
             Input::Request { json, envelope } => {

@@ -9,6 +9,7 @@ use circus::config::{Kind, Value, families};
 use circus::control::commands::{COMMANDS, Command};
 use serde_json::{Value as Json, json};
 use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
 
 const LOOK: u32 = 47_101;
 const OPERATE: u32 = 47_102;
@@ -271,4 +272,65 @@ fn rights_that_are_not_understood_keep_circus_from_starting() {
     let line = circus.log.line("operate");
     assert!(line.contains("user:NAME or group:NAME has to stand before it"), "{line}");
     assert_eq!(circus.wait(), 100);
+}
+
+/// A circus with limits, for a user who may look.
+fn limited(limits: &str) -> Circus {
+    let circus = Circus::start(&format!(
+        "[circus]\nendpoint = {{dir}}/sock\n[access]\nlook = user:{LOOK} user:{STRANGER}\nadmin = user:{ADMIN}\n{limits}\n\
+         [watcher:web]\ncmd = sleep 1000\n"
+    ));
+    circus.up("web");
+    circus
+}
+
+#[test]
+fn a_user_has_so_many_connections_and_others_have_theirs() {
+    needs_root();
+    let circus = limited("connections = 2");
+    let client = |uid| {
+        let mut client = relay(uid, &[], &circus);
+        let reply = client.call("numwatchers", json!({}));
+        (reply["status"] == "ok").then_some(client).ok_or(reply)
+    };
+    let kept = (client(LOOK).expect("one"), client(LOOK).expect("two"));
+    let refused = client(LOOK).err().expect("three are too many");
+    assert!(refused["reason"].as_str().unwrap().contains("too many control connections"), "{refused}");
+    let others: Vec<Client> = [STRANGER, ADMIN, ADMIN, ADMIN].map(|uid| client(uid).expect("its own")).into();
+    drop((kept, others));
+}
+
+#[test]
+fn whoever_asks_too_much_is_answered_later_but_answered() {
+    needs_root();
+    let circus = limited("requests = 100");
+    let request = "{\"command\": \"numwatchers\"}\n";
+    let begin = Instant::now();
+    let (mut one, mut other) = (relay(LOOK, &[], &circus), relay(LOOK, &[], &circus));
+    one.send(request.repeat(150));
+    other.send(request.repeat(150));
+    for _ in 0..150 {
+        assert_eq!(
+            (one.reply()["numwatchers"].clone(), other.reply()["numwatchers"].clone()),
+            (json!(1), json!(1))
+        );
+    }
+    // What is slowed down cannot have been faster, however slow the machine is.
+    assert!(begin.elapsed() > Duration::from_millis(1500), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn an_idle_connection_ends_unless_something_is_awaited() {
+    needs_root();
+    let circus = limited("idle_timeout = 0.3");
+    let mut root = circus.client();
+    assert_eq!(root.call("numwatchers", json!({}))["numwatchers"], 1);
+    let mut listener = Events::of(relay(LOOK, &[], &circus), &["watcher.web.stop"]);
+    let mut idle = relay(LOOK, &[], &circus);
+    assert_eq!(idle.call("numwatchers", json!({}))["numwatchers"], 1);
+    let said = idle.reply();
+    assert!(said["reason"].as_str().unwrap().contains("idle_timeout"), "{said}");
+    assert_eq!(idle.line(), None);
+    assert_eq!(root.call("stop", json!({"name": "web", "waiting": true}))["status"], "ok");
+    listener.wait("watcher.web.stop");
 }

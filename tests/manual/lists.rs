@@ -58,7 +58,7 @@ pub fn list(name: &str) -> Option<String> {
 
 /// The commands that each role has besides those of the role before it.
 fn commands_by_role() -> String {
-    let keys = options::ACCESS.iter().map(|row| row.key);
+    let keys = [Role::Look, Role::Operate, Role::Admin].map(Role::key);
     let entry = |key: &str| {
         let commands = COMMANDS.iter().filter(|row| row.role.key() == key).map(|row| argument(row.name));
         format!(
@@ -66,7 +66,7 @@ fn commands_by_role() -> String {
             commands.map(|name| format!(".Cm {name}")).collect::<Vec<_>>().join(" ,\n")
         )
     };
-    format!("{}{}.El\n", begin("operate"), keys.map(entry).collect::<String>())
+    format!("{}{}.El\n", begin("operate"), keys.map(entry).concat())
 }
 
 /// Keys, one below the other.

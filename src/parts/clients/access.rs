@@ -5,6 +5,7 @@
 //! a right that is taken away is gone at once.
 
 use super::client::Caller;
+use super::limits::Limits;
 use crate::config::grants::grants;
 use crate::config::ini::shorten;
 use crate::config::options::{AccessOptions, CircusOptions};
@@ -18,6 +19,8 @@ use std::io;
 #[derive(Default)]
 pub struct Access {
     grants: Vec<Grant>,
+    /// What each user may take who is not privileged.
+    pub limits: Limits,
     /// There is an `[access]` that gives rights.
     is_on: bool,
     /// `endpoint_owner`, if there is such a user.
@@ -44,6 +47,7 @@ impl Access {
     /// What the configuration says. A name that nobody has gives nothing to anybody, and is told of.
     pub fn new(options: &AccessOptions, circus: &CircusOptions, log: &mut Log) -> Access {
         let mut access = Access { is_on: options.gives_rights(), ..Access::default() };
+        access.limits = Limits::new(options);
         let owner = circus.endpoint_owner.as_deref();
         access.has_owner = owner.is_some();
         access.owner = owner.and_then(|name| user::uid_of(name).ok().flatten());
@@ -67,6 +71,11 @@ impl Access {
             }
         }
         access
+    }
+
+    /// Whether somebody has places and time that others have not: root, the user of circus, and `admin`.
+    pub fn is_privileged(&self, caller: &Caller) -> bool {
+        caller.trusted || self.is_on && self.role(caller) == Some(Role::Admin)
     }
 
     /// Whether groups decide anything.
@@ -138,7 +147,7 @@ mod tests {
 
     fn access(text: [Option<&str>; 3]) -> Access {
         let [look, operate, admin] = text.map(|text| text.map(Into::into));
-        let options = AccessOptions { look, operate, admin };
+        let options = AccessOptions { look, operate, admin, ..AccessOptions::default() };
         let mut log = Log::open(Some("/dev/null"), crate::parts::log::Level::Info, false).ok().unwrap();
         Access::new(&options, &CircusOptions::default(), &mut log)
     }

@@ -27,6 +27,8 @@ pub struct Caller {
     pub uid: u32,
     /// It is root or the user of circus, who have rights and places that others have not.
     pub trusted: bool,
+    /// It has places and time that others have not, see [`super::access::Access::is_privileged`].
+    pub privileged: bool,
     /// Its groups, where they decide anything.
     pub gids: Vec<u32>,
     /// The process that has connected, if it is known.
@@ -49,10 +51,15 @@ impl Caller {
         Caller { uid, trusted: uid == 0 || uid == user::current_uid(), ..Caller::default() }
     }
 
-    /// Whether it counts to the share of a newcomer: the processes of root and of circus's own user have one each, of
+    /// Whether it has the limits of its user. Nobody knows the user of who comes by a port.
+    pub fn is_limited(&self) -> bool {
+        !self.privileged && !self.by_port && self.plugin.is_none()
+    }
+
+    /// Whether it counts to the share of a newcomer: the processes of the privileged have one each, of
     /// other users all together.
     pub fn is_akin(&self, newcomer: &Caller) -> bool {
-        let same = !newcomer.trusted || self.pid == newcomer.pid;
+        let same = !newcomer.privileged || self.pid == newcomer.pid;
         self.uid == newcomer.uid && self.plugin.is_none() && same
     }
 }
@@ -73,6 +80,12 @@ pub struct Client {
     pub waits: usize,
     /// It has asked for something that circus knows.
     pub has_asked: bool,
+    /// When something was asked by it last, or when it came.
+    pub used: Option<Instant>,
+    /// How many bytes of answers are not paid for.
+    pub answered: usize,
+    /// Its user has asked too much: it is heard again later.
+    pub slowed: bool,
     /// There may be more to read.
     pub readable: bool,
     /// It has ended its side, or is to be heard no more: it is closed when everything is written.
@@ -88,6 +101,9 @@ impl Client {
     pub fn new(stream: UnixStream, caller: Caller, wire: Wire) -> Client {
         Client {
             stream,
+            used: caller.since,
+            answered: 0,
+            slowed: false,
             caller,
             wire,
             out: Outbox::default(),
@@ -162,7 +178,7 @@ impl Client {
 
     /// Whether it may be read from.
     pub fn can_be_read(&self) -> bool {
-        self.readable && !self.ended && self.queued() < UNREAD
+        self.readable && !self.ended && !self.slowed && self.queued() < UNREAD
     }
 
     /// Whether nothing is left to be done for it.
@@ -180,6 +196,7 @@ impl Client {
     /// Sends the line that answers a request with this envelope.
     pub fn reply(&mut self, line: Vec<u8>, envelope: &[u8]) {
         let bytes = self.wire.reply(line, envelope);
+        self.answered += bytes.len();
         self.send(&bytes);
     }
 

@@ -1,8 +1,8 @@
 //! Caller gets a place among the connections, so that nobody can take them all, and how much memory all of them together
 //! may take.
 //!
-//! Another user than root and circus's own has a share of the places. Some are kept for these two, and of all places
-//! one process of theirs leaves some to others. When places are short, a connection by which nothing was asked gives
+//! Whoever is not privileged (root, circus's own user, admins) has a share of the places. Some are kept for the
+//! privileged, and of all places one process of theirs leaves some to others. When places are short, a connection by which nothing was asked gives
 //! way to a newcomer: it is looked for when one comes, so no time has to be waited for.
 
 use super::Clients;
@@ -15,6 +15,7 @@ use crate::control::protocol::{self, Id};
 use crate::control::wire::Wire;
 use crate::parts::log::Level;
 use crate::reactor::part::Cx;
+use crate::sorted::Sorted;
 use crate::sys::{clock, io_words, limit, socket};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -54,6 +55,7 @@ impl Clients {
             caller.gids = socket::peer_groups(stream.as_raw_fd()).unwrap_or_default();
             caller.gids.extend(peer.map(|(_, _, gid)| gid));
         }
+        caller.privileged = cx.setup.access.is_privileged(&caller);
         let mut client = Client::new(stream, caller, Wire::default());
         if cx.setup.access.role(&client.caller).is_none() {
             let why = cx.setup.access.stranger(&client.caller);
@@ -82,6 +84,7 @@ impl Clients {
     pub fn judge_again(&mut self, cx: &mut Cx<'_>) {
         for (id, client) in self.clients.iter_mut() {
             let role = cx.setup.access.role(&client.caller);
+            client.caller.privileged = cx.setup.access.is_privileged(&client.caller);
             if role.is_none() || client.follows.is_some() && role < Some(Role::Owner) {
                 refuse(client, "the roles in [access] have changed");
                 client.weigh(&mut self.held);
@@ -103,6 +106,7 @@ impl Clients {
         }
         let text = format_args!("control: new connections are served again");
         cx.log.over(Level::Info, "connection", text);
+        self.accounts.note_use(&client.caller, cx.setup.access.limits, cx.now);
         self.clients.insert(id, client);
         Some(id)
     }
@@ -113,17 +117,19 @@ impl Clients {
     /// Why there is none.
     fn make_room(&mut self, newcomer: &Caller, fd: RawFd, cx: &mut Cx<'_>) -> Result<(), &'static str> {
         let count = self.clients.len();
-        if count < FEW_CLIENTS / 2 {
+        let own_most = cx.setup.access.limits.connections.filter(|_| newcomer.is_limited());
+        if count < FEW_CLIENTS / 2 && own_most.is_none() {
             return Ok(());
         }
         let open = limit::get(limit::NOFILE).map_or(u64::MAX, |limit| limit.soft);
-        let bounds = Bounds::new(usize::try_from(open).unwrap_or(usize::MAX), newcomer.trusted);
+        let mut bounds = Bounds::new(usize::try_from(open).unwrap_or(usize::MAX), newcomer.privileged);
+        bounds.share = bounds.share.min(own_most.unwrap_or(usize::MAX));
         let own = self.clients.values().filter(|client| client.caller.is_akin(newcomer)).count();
         let fault = bounds.fault(count, own, fd);
         let Some((reason, among_own)) = fault else { return Ok(()) };
         let now = cx.now;
         let gives_way = |client: &Client| {
-            let outranked = newcomer.trusted && !client.caller.trusted;
+            let outranked = newcomer.privileged && !client.caller.privileged;
             client.is_silent(now, if outranked { Duration::ZERO } else { SILENCE })
                 && (!among_own || client.caller.is_akin(newcomer))
         };
@@ -176,18 +182,24 @@ impl Bounds {
 }
 
 /// Says why a connection is not served, which is to be closed then. If it cannot be written to, nobody hears it.
-fn refuse(client: &mut Client, reason: &str) {
+pub(super) fn refuse(client: &mut Client, reason: &str) {
     let refusal = Refusal { errno: Errno::Conflict, reason: reason.into() };
     client.give_up(&protocol::encode_outcome(&Id::default(), Err(refusal), clock::realtime()));
 }
 
 impl Clients {
-    /// Hangs up on whoever takes most of the memory while all together take too much, others than root and the user of
-    /// circus first.
+    /// Hangs up on connections of the user who takes most of the memory while all together take too much, the largest first;
+    /// on those of the privileged last of all.
     pub(super) fn shed(&mut self) -> bool {
         let mut shed = false;
         while self.held > MOST_HELD {
-            let weight = |client: &Client| (!client.caller.trusted, client.held());
+            let mut sums: Sorted<u32, usize> = Sorted::new();
+            for client in self.clients.values() {
+                *sums.get_or_insert_with(client.caller.uid, || 0) += client.held();
+            }
+            let weight = |client: &Client| {
+                (!client.caller.privileged, sums.get(&client.caller.uid).copied(), client.held())
+            };
             let all = self.clients.iter_mut().filter(|(_, client)| client.held() > 0);
             let Some((id, client)) = all.max_by_key(|(_, client)| weight(client)) else { break };
             refuse(client, HEAVIEST);

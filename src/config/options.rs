@@ -257,6 +257,7 @@ section! {
     "look" => look: Maybe = None, Spec { strict: true, takes: Some(grants::of_people), ..row(Text, Global, Stored) }, "who may see states and numbers, but no output, environment, command line or other text";
     "operate" => operate: Maybe = None, Spec { strict: true, takes: Some(grants::of_watchers), ..row(Text, Global, Stored) }, "who may also start, stop, reload and signal watchers: all, or those whose names follow";
     "admin" => admin: Maybe = None, Spec { strict: true, takes: Some(grants::of_people), ..row(Text, Global, Stored) }, "who may do and see everything, as root may";
+    "token_file" => token_file: Maybe = None, row(Text, Global, Stored), "the file of the token by which a client at a TCP port shows that it may do everything; without one, ports are opened on loopback only";
     "connections" => connections: Option<i64> = None, Spec { range: range(1.0, ANY, Counts), ..row(Int, Global, Stored) }, "how many connections one user may have at a time; a quarter of all unless set, and never more";
     "requests" => requests: i64 = 1000, Spec { range: range(0.0, ANY, Counts), ..row(Int, Global, Stored) }, "how many requests one user may make in a second, each 4 KiB of a request or answer counted as one more; further ones wait; 0: any";
     "idle_timeout" => idle_timeout: f64 = 3600.0, Spec { range: range(0.0, ANY, Counts), ..row(Float, Global, Stored) }, "after how many seconds a connection is closed by which nothing is asked, awaited, listened to or followed; 0: never";

@@ -117,6 +117,9 @@ impl Refusal {
 }
 
 fn request(message: &Map) -> Result<(Request, Role), Refusal> {
+    if let (Some(Json::String(token)), None) = (message.get("token"), message.get("command")) {
+        return Ok((Request::Token(token.clone()), Role::Look));
+    }
     let name = Args(message).need("command", text)?;
     let Some(command) = commands::find(&name) else {
         return Err(Refusal {
@@ -136,6 +139,11 @@ fn request(message: &Map) -> Result<(Request, Role), Refusal> {
 /// The line of a request; the client's side of [`decode`].
 pub fn encode_request(command: &str, properties: &Map) -> Vec<u8> {
     line(&[("command", &command.into())], Some(("properties", properties)), None)
+}
+
+/// The line that shows a token.
+pub fn encode_token(token: &str) -> Vec<u8> {
+    line(&[("token", &token.into())], None, None)
 }
 
 /// The line that answers an order. `time` is in seconds since 1970.

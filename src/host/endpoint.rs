@@ -2,7 +2,7 @@
 //! be in their way, and what is opened for an address of the old kind.
 
 use crate::config::options::CircusOptions;
-use crate::config::text;
+use crate::config::{Config, text};
 use crate::control::endpoint::{self, Around, Directory, Place, Port};
 use crate::host::files::{NewDirectory, OwnFile};
 use crate::host::listen::{self, Acceptor, Obstacle, Owner, claim};
@@ -114,13 +114,14 @@ pub fn check(options: &CircusOptions) -> Result<Option<Place>, String> {
 ///
 /// # Errors
 /// What was asked for cannot be had.
-pub fn open_all(options: &CircusOptions, log: &mut Log) -> Result<Vec<Opened>, Refused> {
+pub fn open_all(config: &Config, log: &mut Log) -> Result<Vec<Opened>, Refused> {
+    let (options, has_token) = (&config.circus, config.access.options.token_file.is_some());
     let control = check(options).map_err(|message| Refused { message, fault: Fault::User })?;
-    let events = open_events(options, control.as_ref(), log)?;
+    let events = open_events(options, control.as_ref(), has_token, log)?;
     let mut opened = Vec::new();
     let wanted = options.endpoint.as_deref();
     if let Some(place) = &control {
-        let port = open_port(wanted, false, options)?;
+        let port = open_port(wanted, false, (options, has_token), log)?;
         opened.extend(open_control(place, options, log)?);
         opened.extend(port);
     }
@@ -154,6 +155,7 @@ fn open_control(place: &Place, options: &CircusOptions, log: &mut Log) -> Result
 fn open_events(
     options: &CircusOptions,
     control: Option<&Place>,
+    has_token: bool,
     log: &mut Log,
 ) -> Result<Vec<Opened>, Refused> {
     let mut opened = Vec::new();
@@ -169,7 +171,7 @@ fn open_events(
         },
         Err(why) => log.warning(format_args!("pubsub_endpoint: {why}; events are on the control socket")),
     }
-    opened.extend(open_port(Some(wanted), true, options)?);
+    opened.extend(open_port(Some(wanted), true, (options, has_token), log)?);
     Ok(opened)
 }
 
@@ -232,11 +234,12 @@ fn holder(address: &Address) -> (String, bool) {
     }
 }
 
-/// Opens the port of a `tcp://` address, if that is allowed.
+/// Opens the port of a `tcp://` address, if that is allowed: to others than this machine only where a token is asked for.
 fn open_port(
     wanted: Option<&str>,
     events_only: bool,
-    options: &CircusOptions,
+    (options, has_token): (&CircusOptions, bool),
+    log: &mut Log,
 ) -> Result<Option<Opened>, Refused> {
     // What is no port has been reported.
     let port = wanted.and_then(|wanted| endpoint::port(wanted).ok().flatten());
@@ -246,6 +249,14 @@ fn open_port(
         fault: Fault::System,
     };
     let ip = resolve::first(host, host.contains(':'), true).map_err(refuse)?;
+    if !has_token && !ip.is_loopback() {
+        let word = word(events_only);
+        log.error(format_args!(
+            "the {word} port tcp://{host}:{number} is not opened: [access] has no token_file, and whoever reached it could \
+             use it"
+        ));
+        return Ok(None);
+    }
     let listener = listen::port(SocketAddr::new(ip, number)).map_err(|error| refuse(error.to_string()))?;
     let number = listener.local_addr().map_or(number, |address| address.port());
     let endpoint = format!("tcp://{host}:{number}");

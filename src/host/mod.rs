@@ -24,4 +24,5 @@ pub(crate) mod resolve;
 pub(crate) mod spawn_template;
 pub(crate) mod surroundings;
 pub(crate) mod termination_message;
+pub(crate) mod token;
 pub(crate) mod trouble;

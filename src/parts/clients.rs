@@ -330,6 +330,9 @@ impl Clients {
             }
             Input::TooLong { envelope } => self.take_request(id, envelope, protocol::too_long(), cx),
             Input::Send(bytes) => client.send(&bytes),
+            Input::Subscribe(_) if cx.setup.access.role(&client.caller).is_none() => {
+                refuse_peer(client, "it has no role, and cannot show a token", &[], cx);
+            }
             Input::Subscribe(topic) => {
                 if !client.subscribe(topic) {
                     refuse_peer(client, "it subscribes to too many topics", &[], cx);
@@ -376,9 +379,14 @@ impl Clients {
             client.waits += 1;
             self.asked.insert(ticket, Asked { client: from, envelope, id, is_low });
         }
+        let access = &cx.setup.access;
+        if let Ok(Request::Token(token)) = &request {
+            client.caller.proven = access.takes_token(&client.caller, token);
+        }
         // By a port: it may be a browser, whose page has our requests in the body of its own.
         let rubbish = matches!(&request, Err(why) if why.errno == Errno::NotJson);
-        let hang_up = rubbish && client.caller.by_port && !client.ended;
+        let hang_up =
+            client.caller.by_port && !client.ended && (rubbish || access.awaits_token(&client.caller));
         let role = cx.setup.access.role(&client.caller);
         let role = role.ok_or_else(|| Refusal::message(cx.setup.access.stranger(&client.caller)));
         let request = request.and_then(|request| {
@@ -386,6 +394,7 @@ impl Clients {
             permit_role(role, needs).and_then(|()| client.may_ask(request)).map(|request| (request, role))
         });
         let effect = match request {
+            Ok((Request::Token(_), _)) => Ok(Effect::Answer(ticket, Ok(Map::new()))),
             Ok((Request::Listen(topics), _)) => {
                 client.topics = Some(topics);
                 Ok(Effect::Answer(ticket, Ok(Map::new())))
@@ -402,7 +411,8 @@ impl Clients {
             Err(refusal) => self.answer(ticket, Err(refusal)),
         }
         if hang_up && let Some(client) = self.clients.get_mut(&from) {
-            let text = format_args!("control: a connection by TCP that sent no JSON object is closed");
+            let what = if rubbish { "JSON object" } else { "token, or a wrong one," };
+            let text = format_args!("control: a connection by TCP that sent no {what} is closed");
             cx.log.once(Level::Warning, "no request", text);
             (client.ended, client.broken) = (true, true);
         }

@@ -116,9 +116,10 @@ impl Reconfigure {
         let watchers = startup::watchers(&mut config, cwd, endpoint, &mut core.log);
         let warmup_delay = config.circus.warmup_delay;
         touched.extend(self.take_options(config.circus, core));
-        let access = Access::new(&config.access.options, &core.setup.options, &mut core.log);
+        let mut access = Access::new(&config.access.options, &core.setup.options, &mut core.log);
+        let has_other_token = access.succeed(&core.setup.access, &mut core.log);
         core.setup.access = access;
-        parts.clients.judge_again(&mut core.cx(Key::clients));
+        parts.clients.judge_again(has_other_token, &mut core.cx(Key::clients));
         NewConfig { watchers, warmup_delay, touched }
     }
 

@@ -192,7 +192,7 @@ fn start(
     let umask = config.circus.umask.and_then(|mask| u32::try_from(mask).ok());
     let first_umask = umask.map(process::set_umask);
     // What two circuses cannot both have comes first, and nothing is changed that a failure could not put back.
-    let opened = endpoint::open_all(&config.circus, &mut log).map_err(|refused| Failure {
+    let opened = endpoint::open_all(&config, &mut log).map_err(|refused| Failure {
         code: if refused.fault == Fault::User { USER } else { SYSTEM },
         message: refused.message,
     })?;

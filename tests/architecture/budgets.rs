@@ -10,7 +10,7 @@ const BUDGETS: &[(&str, usize)] = &[
     ("arbiter", 4_700),
     ("cli", 2_800),
     ("config", 4_100),
-    ("control", 2_300),
+    ("control", 2_350),
     ("host", 3_400),
     ("parts", 7_600),
     ("reactor", 1_250),

@@ -11,6 +11,8 @@ use crate::config::ini::shorten;
 use crate::config::options::{AccessOptions, CircusOptions};
 use crate::config::pattern::Pattern;
 use crate::config::row::Role;
+use crate::control::secrets;
+use crate::host::token;
 use crate::parts::log::Log;
 use crate::sys::{io_words, user};
 use std::io;
@@ -26,6 +28,8 @@ pub struct Access {
     /// `endpoint_owner`, if there is such a user.
     owner: Option<u32>,
     has_owner: bool,
+    /// Ports ask for this token; for none at all if it could not be read, and then nobody has it.
+    token: Option<Option<String>>,
 }
 
 /// A role, and who has it for which watchers.
@@ -49,6 +53,10 @@ impl Access {
         let mut access = Access { is_on: options.gives_rights(), ..Access::default() };
         access.limits = Limits::new(options);
         let owner = circus.endpoint_owner.as_deref();
+        access.token = options.token_file.as_deref().map(|path| {
+            let token = token::read(path);
+            token.inspect_err(|why| log.error(format_args!("[access]: {why}; ports serve nobody"))).ok()
+        });
         access.has_owner = owner.is_some();
         access.owner = owner.and_then(|name| user::uid_of(name).ok().flatten());
         for (role, text) in options.roles() {
@@ -78,6 +86,33 @@ impl Access {
         caller.trusted || self.is_on && self.role(caller) == Some(Role::Admin)
     }
 
+    /// Takes the place of what was configured before; whether another token holds now. While circus runs, a port that may be
+    /// open to the network does not cease to ask for one.
+    pub fn succeed(&mut self, before: &Access, log: &mut Log) -> bool {
+        if before.token.is_some() && self.token.is_none() {
+            log.warning(format_args!(
+                "[access]: token_file: ports ask for the token until circus is started anew"
+            ));
+            self.token.clone_from(&before.token);
+        }
+        self.token != before.token
+    }
+
+    /// Whether somebody may still show the token.
+    pub fn awaits_token(&self, caller: &Caller) -> bool {
+        caller.by_port && self.token.is_some() && !caller.proven
+    }
+
+    /// Whether this is the token, or none is asked for.
+    pub fn takes_token(&self, caller: &Caller, sent: &str) -> bool {
+        match &self.token {
+            Some(token) if caller.by_port => {
+                token.as_ref().is_some_and(|token| secrets::is_token(sent, token))
+            }
+            Some(_) | None => true,
+        }
+    }
+
     /// Whether groups decide anything.
     pub fn knows_groups(&self) -> bool {
         self.grants.iter().any(|grant| !grant.gids.is_empty())
@@ -90,6 +125,9 @@ impl Access {
         }
         if caller.plugin.is_some() {
             return Some(Role::Owner);
+        }
+        if caller.by_port && self.token.is_some() {
+            return caller.proven.then_some(Role::Admin);
         }
         if self.is_on {
             let granted = self.grants.iter().filter(|grant| grant.is_for(caller)).map(|grant| grant.role);
@@ -123,9 +161,14 @@ impl Access {
     /// Why somebody without a role is not served.
     pub fn stranger(&self, caller: &Caller) -> String {
         match (self.is_on, caller.by_port) {
+            (_, true) if self.token.is_some() => {
+                "this port wants a token before the first request, and this is none or a wrong one; circus ctl sends \
+                 that of --token-file"
+                    .into()
+            }
             (false, _) => "this control socket serves root and the user of circus only".into(),
             (true, true) => {
-                "[access] of the configuration gives roles to users, and a port tells of none: use the Unix socket"
+                "[access] of the configuration gives roles to users, and a port tells of none: set token_file, or use the Unix socket"
                     .into()
             }
             (true, false) => {

@@ -39,6 +39,8 @@ pub struct Caller {
     pub since: Option<Instant>,
     /// It has come by a port.
     pub by_port: bool,
+    /// It has shown the token.
+    pub proven: bool,
     /// It has come by a name that no file guards.
     pub by_abstract_name: bool,
     /// It may listen, and no more.
@@ -159,7 +161,7 @@ impl Client {
 
     /// Whether it may ask for this.
     pub fn may_ask(&self, request: Request) -> Result<Request, Refusal> {
-        let listens = matches!(request, Request::Listen(_));
+        let listens = matches!(request, Request::Listen(_) | Request::Token(_));
         let follows = matches!(&request, Request::Tail(tail) if tail.follow);
         let reason = match (self.caller.events_only, listens, self.wire.is_zmtp()) {
             (_, true, true) => "invalid message. use a pub/sub socket",

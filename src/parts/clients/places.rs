@@ -57,7 +57,8 @@ impl Clients {
         }
         caller.privileged = cx.setup.access.is_privileged(&caller);
         let mut client = Client::new(stream, caller, Wire::default());
-        if cx.setup.access.role(&client.caller).is_none() {
+        let access = &cx.setup.access;
+        if access.role(&client.caller).is_none() && !access.awaits_token(&client.caller) {
             let why = cx.setup.access.stranger(&client.caller);
             refuse(&mut client, &why);
             return None;
@@ -80,11 +81,14 @@ impl Clients {
         self.visits.extend(id);
     }
 
-    /// The roles may have changed: whoever has none any more, or listens or follows without the right, is hung up on.
-    pub fn judge_again(&mut self, cx: &mut Cx<'_>) {
+    /// The roles may have changed: whoever has none any more, or follows without the right, or has shown another token, is
+    /// hung up on.
+    pub fn judge_again(&mut self, has_other_token: bool, cx: &mut Cx<'_>) {
+        let access = &cx.setup.access;
         for (id, client) in self.clients.iter_mut() {
-            let role = cx.setup.access.role(&client.caller);
-            client.caller.privileged = cx.setup.access.is_privileged(&client.caller);
+            client.caller.proven &= !has_other_token;
+            client.caller.privileged = access.is_privileged(&client.caller);
+            let role = access.role(&client.caller);
             if role.is_none() || client.follows.is_some() && role < Some(Role::Owner) {
                 refuse(client, "the roles in [access] have changed");
                 client.weigh(&mut self.held);

@@ -56,7 +56,7 @@ impl Watcher {
             let age = p.expires.filter(|_| may_expire && p.runs());
             [p.pending().due(), age, p.liveness_deadline().filter(|_| is_up)].into_iter().flatten()
         });
-        let of_groups = self.remnants.iter().filter_map(|remnant| remnant.fate.due());
+        let of_groups = self.left.remnants.iter().filter_map(|remnant| remnant.fate.due());
         let of_itself = [self.hook_deadline(), self.spawn_deadline(), self.demand_deadline()];
         of_processes.chain(of_groups).chain(of_itself.into_iter().flatten()).min()
     }
@@ -69,7 +69,7 @@ impl Watcher {
                 liveness.ready_by = liveness.ready_by.map(|at| at.plus(seconds));
             }
         }
-        for remnant in &mut self.remnants {
+        for remnant in &mut self.left.remnants {
             remnant.fate.give_back(seconds);
         }
         for call in self.hooks.calls.values_mut() {

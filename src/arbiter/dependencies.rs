@@ -192,7 +192,7 @@ impl Arbiter {
     pub(super) fn look_around(&mut self, id: WatcherId) {
         let found = self.dependency_of(id);
         if let Some(watcher) = self.watchers.get_mut(&id) {
-            watcher.dependency = found;
+            watcher.prerequisites.dependency = found;
         }
     }
 
@@ -274,24 +274,24 @@ impl Arbiter {
 impl Watcher {
     /// Whether it is on its way there.
     fn is_coming(&self) -> bool {
-        (self.goal == Goal::Up || self.queued) && !self.dependency.in_vain
+        (self.goal == Goal::Up || self.queued) && !self.prerequisites.dependency.in_vain
     }
 
     /// Whether it has to wait for others before it starts; the log hears of it once.
     pub(super) fn is_held(&mut self, cx: &mut Cx) -> bool {
-        let Some(why) = &self.dependency.waits else { return false };
-        if self.logged_wait.as_ref() != Some(why) {
+        let Some(why) = &self.prerequisites.dependency.waits else { return false };
+        if self.prerequisites.logged_wait.as_ref() != Some(why) {
             cx.log(Level::Info, format!("{} does not start yet: {why}", self.config.name));
-            self.logged_wait = Some(why.clone());
+            self.prerequisites.logged_wait = Some(why.clone());
         }
         true
     }
 
     /// It requires a watcher that is not there any more.
     pub(super) fn lose(&mut self, cx: &mut Cx) {
-        let why = self.dependency.waits.as_deref().unwrap_or_default();
+        let why = self.prerequisites.dependency.waits.as_deref().unwrap_or_default();
         cx.log(Level::Info, format!("{} is being stopped: {why}", self.config.name));
-        self.logged_wait = self.dependency.waits.clone();
+        self.prerequisites.logged_wait = self.prerequisites.dependency.waits.clone();
         self.begin_stop(cx);
     }
 }

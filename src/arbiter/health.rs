@@ -222,7 +222,7 @@ impl Watcher {
     /// A process does not do its work: it is ended. A reload that has made it ends, too.
     fn fail_process(&mut self, wid: u32, ailment: HealthFailure, why: String, cx: &mut Cx) {
         let Some(process) = self.processes.get_mut(wid) else { return };
-        let (pid, is_new) = (process.pid, process.generation == self.generation);
+        let (pid, is_new) = (process.pid, process.generation == self.spawns.generation);
         if let Some(liveness) = &mut process.liveness {
             liveness.ailment = Some(ailment);
         }

@@ -138,6 +138,8 @@ pub(super) struct Standing {
     pub(super) is_there: bool,
     pub(super) waits_in_vain: bool,
     pub(super) is_hopeless: bool,
+    /// It has stopped by itself, for a reason that is told to those that require it.
+    pub(super) has_failed: bool,
 }
 
 /// A change, when it was, and what led to it.

@@ -43,13 +43,13 @@ impl Watcher {
             self.look_away(cx);
             return true;
         }
-        match self.demand.look {
+        match self.prerequisites.demand.look {
             Look::Seen => {
-                self.demand.look = Look::Away;
+                self.prerequisites.demand.look = Look::Away;
                 true
             }
-            Look::Away if self.demand.not_before <= cx.now => {
-                self.demand.look = Look::Asked;
+            Look::Away if self.prerequisites.demand.not_before <= cx.now => {
+                self.prerequisites.demand.look = Look::Asked;
                 cx.act(Action::WatchSockets(self.id));
                 false
             }
@@ -59,7 +59,7 @@ impl Watcher {
 
     /// It is not to start any more, whatever comes to its sockets.
     pub(super) fn look_away(&mut self, cx: &mut Cx) {
-        match std::mem::take(&mut self.demand.look) {
+        match std::mem::take(&mut self.prerequisites.demand.look) {
             Look::Asked | Look::Since(_) => cx.act(Action::UnwatchSockets(self.id)),
             Look::Away | Look::Seen => {}
         }
@@ -68,15 +68,15 @@ impl Watcher {
     /// The daemon looks at the sockets, or says why it cannot.
     pub(super) fn sockets_watched(&mut self, result: Result<(), String>, cx: &mut Cx) {
         let name = &self.config.name;
-        match (self.demand.look, result) {
+        match (self.prerequisites.demand.look, result) {
             (Look::Away | Look::Seen, _) | (Look::Since(_), Ok(())) => {}
             (Look::Asked, Ok(())) => {
-                self.demand.look = Look::Since(cx.now);
+                self.prerequisites.demand.look = Look::Since(cx.now);
                 cx.log(Level::Info, format!("{name} waits for its sockets"));
             }
             // It may have waited: its options have changed meanwhile, and it waits for other sockets now.
             (Look::Asked | Look::Since(_), Err(reason)) => {
-                self.demand.look = Look::Away;
+                self.prerequisites.demand.look = Look::Away;
                 cx.log(Level::Error, format!("{name}: cannot wait for its sockets: {reason}"));
                 self.failed_for_good(reason, cx);
             }
@@ -86,43 +86,48 @@ impl Watcher {
     /// Something has come to one of the sockets. The daemon does not look any more.
     pub(super) fn socket_ready(&mut self, cx: &mut Cx) {
         let stable = Backoff::of(&self.config).stable;
-        match self.demand.look {
-            Look::Since(since) if cx.now.since(since) >= stable => self.demand.chain = Chain::default(),
+        match self.prerequisites.demand.look {
+            Look::Since(since) if cx.now.since(since) >= stable => {
+                self.prerequisites.demand.chain = Chain::default()
+            }
             Look::Asked | Look::Since(_) => {}
             Look::Away | Look::Seen => return,
         }
-        self.demand.look = Look::Seen;
+        self.prerequisites.demand.look = Look::Seen;
     }
 
     /// A process has ended by itself. It is not replaced; its life says how soon the sockets are looked at again.
     pub(super) fn note_for_demand(&mut self, process: &Process, cx: &mut Cx) {
         let backoff = Backoff::of(&self.config);
-        self.demand.chain = match process.chain.after_exit(cx.now.since(process.started), &backoff) {
-            Some(chain) if chain.bad < self.demand.chain.bad => self.demand.chain,
+        self.prerequisites.demand.chain = match process
+            .chain
+            .after_exit(cx.now.since(process.started), &backoff)
+        {
+            Some(chain) if chain.bad < self.prerequisites.demand.chain.bad => self.prerequisites.demand.chain,
             Some(chain) => chain,
             None => Chain::default(),
         };
-        let chain = self.demand.chain;
+        let chain = self.prerequisites.demand.chain;
         let delay = if chain.bad > 0 { backoff.delay(chain, &mut cx.random) } else { 0.0 };
-        self.demand.not_before = cx.now.plus(delay);
+        self.prerequisites.demand.not_before = cx.now.plus(delay);
     }
 
     /// What comes before a process in an empty slot: with `on_demand`, how those of the last start fared.
     pub(super) fn first_chain(&self) -> Chain {
-        if self.config.options.on_demand { self.demand.chain } else { Chain::default() }
+        if self.config.options.on_demand { self.prerequisites.demand.chain } else { Chain::default() }
     }
 
     /// It is to wait from now on, whatever has been.
     pub(super) fn forget_demand(&mut self) {
-        self.demand.chain = Chain::default();
-        self.demand.not_before = Time(0);
+        self.prerequisites.demand.chain = Chain::default();
+        self.prerequisites.demand.not_before = Time(0);
     }
 
     /// It has stopped and waits for its sockets, or will in a moment.
     pub fn waits_for_demand(&self) -> bool {
-        let settled = match self.demand.look {
+        let settled = match self.prerequisites.demand.look {
             Look::Since(_) => true,
-            Look::Away => self.demand.not_before > Time(0),
+            Look::Away => self.prerequisites.demand.not_before > Time(0),
             Look::Asked | Look::Seen => false,
         };
         self.config.options.on_demand && self.status() == Status::Stopped && self.goal == Goal::Up && settled
@@ -133,8 +138,8 @@ impl Watcher {
         let rests = self.config.options.on_demand
             && self.status() == Status::Stopped
             && self.goal == Goal::Up
-            && self.demand.look == Look::Away
-            && self.dependency.waits.is_none();
-        rests.then_some(self.demand.not_before)
+            && self.prerequisites.demand.look == Look::Away
+            && self.prerequisites.dependency.waits.is_none();
+        rests.then_some(self.prerequisites.demand.not_before)
     }
 }

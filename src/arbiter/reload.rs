@@ -95,13 +95,19 @@ impl Watcher {
     fn step_once(&mut self, cx: &mut Cx) {
         match self.run_mut().and_then(|run| run.reload.take()) {
             None => {}
-            Some(Reload::Spawning { .. }) if self.config.options.singleton && self.spawning.is_none() => {
+            Some(Reload::Spawning { .. })
+                if self.config.options.singleton && self.spawns.under_way.is_none() =>
+            {
                 self.begin_reload(true, cx); // it has become one meanwhile
             }
-            Some(Reload::Spawning { left: 0 }) if self.spawning.is_none() && self.new_ones_are_ready() => {
+            Some(Reload::Spawning { left: 0 })
+                if self.spawns.under_way.is_none() && self.new_ones_are_ready() =>
+            {
                 self.drain_old(cx);
             }
-            Some(Reload::Draining) if self.processes.values().all(|p| p.generation == self.generation) => {
+            Some(Reload::Draining)
+                if self.processes.values().all(|p| p.generation == self.spawns.generation) =>
+            {
                 self.end_reload(cx);
             }
             Some(Reload::OneByOne { queue, current }) => self.step_one_by_one(queue, current, cx),
@@ -144,7 +150,7 @@ impl Watcher {
 
     /// The processes that a reload has made are ready. Old ones are replaced however they fare.
     pub(super) fn new_ones_are_ready(&self) -> bool {
-        self.are_ready(&|p| p.generation == self.generation)
+        self.are_ready(&|p| p.generation == self.spawns.generation)
     }
 
     fn begin_reload(&mut self, sequential: bool, cx: &mut Cx) {
@@ -155,7 +161,7 @@ impl Watcher {
         if self.settings.proven.is_some() {
             cx.act(Action::Changed(self.id)); // the new options are tried
         }
-        self.generation += 1;
+        self.spawns.generation += 1;
         if let Some(run) = self.run_mut() {
             run.refill();
             run.replacing.clear();
@@ -169,7 +175,7 @@ impl Watcher {
 
     /// The new processes are there: asks those of older generations to end.
     fn drain_old(&mut self, cx: &mut Cx) {
-        let generation = self.generation;
+        let generation = self.spawns.generation;
         // Their successors are there already.
         self.run_mut().into_iter().for_each(|run| run.slots.retain(|slot| !slot.is_behind()));
         self.prove(cx);
@@ -186,7 +192,7 @@ impl Watcher {
     fn step_one_by_one(&mut self, mut queue: VecDeque<Pid>, current: Option<Pid>, cx: &mut Cx) {
         let current = current.filter(|pid| self.processes.values().any(|p| p.pid == *pid));
         let busy = current.is_some()
-            || self.spawning.is_some()
+            || self.spawns.under_way.is_some()
             || self.missing() > 0
             || self.run().is_waiting()
             || !self.gate_is_open(cx.now)
@@ -232,7 +238,7 @@ impl Watcher {
         let name = &self.config.name;
         cx.log(Level::Error, format!("{name}: the reload was given up, the old processes stay: {reason}"));
         if nothing_missing {
-            let generation = self.generation;
+            let generation = self.spawns.generation;
             let new = self.processes.values().filter(|p| p.generation == generation);
             let new: Vec<u32> = new.filter(|p| p.runs()).map(|p| p.wid).collect();
             for wid in new {

@@ -55,7 +55,7 @@ impl Watcher {
             let what = "has left processes in its group; they are asked to end before another one starts";
             self.say_of(Level::Info, (process.pid, process.wid), what, cx);
         }
-        self.remnants.push(Remnant { pgid: process.pid, fate });
+        self.left.remnants.push(Remnant { pgid: process.pid, fate });
         if self.status() == Status::Stopping && fate == Fate::Left && !self.spares_processes() {
             self.ask_remnants(cx);
         }
@@ -66,28 +66,28 @@ impl Watcher {
     pub(super) fn ask_remnants(&mut self, cx: &mut Cx) {
         let signum = self.stop_signal();
         let kill_at = cx.now.plus(self.config.options.graceful_timeout);
-        for remnant in self.remnants.iter_mut().filter(|r| r.fate == Fate::Left) {
+        for remnant in self.left.remnants.iter_mut().filter(|r| r.fate == Fate::Left) {
             remnant.ask(signum, kill_at, cx);
         }
     }
 
     /// circus is in a hurry.
     pub(super) fn hurry_remnants(&mut self, cx: &mut Cx) {
-        for remnant in self.remnants.iter_mut().filter(|remnant| remnant.fate.kill_at().is_some()) {
+        for remnant in self.left.remnants.iter_mut().filter(|remnant| remnant.fate.kill_at().is_some()) {
             remnant.kill(cx);
         }
     }
 
     /// A group without its leader has no members any more.
     pub(super) fn group_is_empty(&mut self, pgid: Pid) {
-        self.remnants.retain(|remnant| remnant.pgid != pgid);
+        self.left.remnants.retain(|remnant| remnant.pgid != pgid);
         self.run_mut().into_iter().for_each(|run| run.group_is_empty(pgid));
     }
 
     /// Asks, kills and gives up what it is time for.
     pub(super) fn expire_remnants(&mut self, cx: &mut Cx) {
         let mut given_up = Vec::new();
-        for remnant in &mut self.remnants {
+        for remnant in &mut self.left.remnants {
             if remnant.fate.due().is_none_or(|at| at > cx.now) {
                 continue;
             }
@@ -111,7 +111,7 @@ impl Watcher {
     pub fn waits_for_group(&self) -> Option<Pid> {
         let waits = |remnant: &&Remnant| self.run().is_behind(remnant.pgid) || !self.is_up();
         let ends = |remnant: &&Remnant| remnant.fate != Fate::Left;
-        self.remnants.iter().filter(ends).find(waits).map(|remnant| remnant.pgid)
+        self.left.remnants.iter().filter(ends).find(waits).map(|remnant| remnant.pgid)
     }
 }
 

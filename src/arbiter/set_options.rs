@@ -180,6 +180,7 @@ impl Arbiter {
         }
         self.cx.log(Level::Info, text);
         self.forget(id);
+        self.advance_startup(); // it may have been its turn
         Ok(Some(Reply::Ok))
     }
 }

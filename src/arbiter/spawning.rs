@@ -29,19 +29,19 @@ impl Watcher {
     /// A singleton of which something is left, be it on its way out: whatever is to be spawned waits for its end.
     fn is_taken(&self) -> bool {
         let ends = |remnant: &Remnant| remnant.fate != Fate::Left;
-        let is_left = || !self.survivors.is_empty() || self.remnants.iter().any(ends);
+        let is_left = || !self.left.survivors.is_empty() || self.left.remnants.iter().any(ends);
         self.config.options.singleton && (!self.processes.is_empty() || is_left())
     }
 
     /// Whether the process of the spawn under way is there, and after_spawn is being asked whether it stays.
     pub(super) fn is_confirming(&self) -> bool {
-        self.spawning.is_some_and(|spawning| self.processes.get(spawning.wid).is_some())
+        self.spawns.under_way.is_some_and(|spawning| self.processes.get(spawning.wid).is_some())
     }
 
     /// Every slot has had its process, and all of them are ready.
     pub(super) fn is_complete(&self) -> bool {
         self.missing() == 0
-            && self.spawning.is_none()
+            && self.spawns.under_way.is_none()
             && !self.run().is_failing()
             && self.are_ready(&|_| true)
     }
@@ -52,9 +52,9 @@ impl Watcher {
         if self.is_taken() {
             return 0;
         }
-        let to_come = self.spawning.is_some() && !self.is_confirming();
+        let to_come = self.spawns.under_way.is_some() && !self.is_confirming();
         let wanted = self.config.wanted();
-        let too_many = self.survivors.len().saturating_sub(wanted);
+        let too_many = self.left.survivors.len().saturating_sub(wanted);
         wanted.saturating_sub(self.occupied() + usize::from(to_come) + too_many)
     }
 
@@ -65,7 +65,7 @@ impl Watcher {
 
     /// When warmup_delay lets the next process be spawned.
     pub(super) fn gate(&self) -> Time {
-        self.last_spawn.map_or(Time(0), |t| t.plus(self.config.options.warmup_delay))
+        self.spawns.last.map_or(Time(0), |t| t.plus(self.config.options.warmup_delay))
     }
 
     pub(super) fn gate_is_open(&self, now: Time) -> bool {
@@ -74,7 +74,7 @@ impl Watcher {
 
     /// Begins the next spawn that is due, if any.
     pub(super) fn fill(&mut self, cx: &mut Cx) {
-        if self.spawning.is_some() {
+        if self.spawns.under_way.is_some() {
             return;
         }
         let (is_taken, gate_is_open) = (self.is_taken(), self.gate_is_open(cx.now));
@@ -108,7 +108,7 @@ impl Watcher {
 
     fn spawn(&mut self, chain: Chain, replaces: Option<u32>, cx: &mut Cx) {
         let wid = self.processes.free_wid();
-        self.spawning = Some(Spawning { wid, chain, replaces });
+        self.spawns.under_way = Some(Spawning { wid, chain, replaces });
         if !self.call(Hook::BeforeSpawn, About::default(), Then::Spawn, cx) {
             self.make(cx);
         }
@@ -118,19 +118,19 @@ impl Watcher {
     pub(super) fn make(&mut self, cx: &mut Cx) {
         if self.is_taken() {
             // It has become a singleton while a hook was asked.
-            let old = self.spawning.take().and_then(|spawning| spawning.replaces);
+            let old = self.spawns.under_way.take().and_then(|spawning| spawning.replaces);
             return old.into_iter().for_each(|old| self.postpone(old, cx));
         }
-        let Some(Spawning { wid, .. }) = self.spawning else { return };
-        self.last_spawn = Some(cx.now);
+        let Some(Spawning { wid, .. }) = self.spawns.under_way else { return };
+        self.spawns.last = Some(cx.now);
         cx.act(Action::Spawn { watcher: self.id, wid });
     }
 
     /// The spawn under way has given a process.
     pub(super) fn spawned(&mut self, pid: Pid, cx: &mut Cx) {
-        let Some(Spawning { wid, chain, .. }) = self.spawning else { return };
+        let Some(Spawning { wid, chain, .. }) = self.spawns.under_way else { return };
         let mut process = Process::new(wid, pid, cx.now);
-        (process.generation, process.chain) = (self.generation, chain);
+        (process.generation, process.chain) = (self.spawns.generation, chain);
         process.expires = self.expiry(cx);
         process.followers = self.followers();
         process.liveness = self.first_liveness(wid, pid, cx.now);
@@ -163,7 +163,7 @@ impl Watcher {
     /// The spawn under way is over. If it gave a process, subscribers hear of it now, as in Circus: when after_spawn
     /// has answered, or need not any more.
     pub(super) fn end_spawn(&mut self, cx: &mut Cx) -> Option<Spawning> {
-        let spawning = self.spawning.take()?;
+        let spawning = self.spawns.under_way.take()?;
         if let Some(process) = self.processes.get(spawning.wid) {
             cx.publish(&self.config.name, Published::Spawn { pid: process.pid });
         }
@@ -172,7 +172,7 @@ impl Watcher {
 
     /// The process is about to end, or has ended: what after_spawn has to say about it is not needed any more.
     pub(super) fn end_spawn_of(&mut self, wid: u32, cx: &mut Cx) {
-        if !self.is_confirming() || self.spawning.is_none_or(|spawning| spawning.wid != wid) {
+        if !self.is_confirming() || self.spawns.under_way.is_none_or(|spawning| spawning.wid != wid) {
             return;
         }
         self.cancel_hooks(&|then| then == Then::Keep, cx);
@@ -190,7 +190,7 @@ impl Watcher {
 
     /// The spawn under way has failed. What the machine is short of for a while uses up no max_retry.
     pub(super) fn spawn_failed(&mut self, failed: &NotRun, cx: &mut Cx) {
-        let Some(spawning) = self.spawning.take() else { return };
+        let Some(spawning) = self.spawns.under_way.take() else { return };
         self.note_failure(&failed.reason, cx);
         if !self.is_up() || self.goal != Goal::Up {
             return;
@@ -205,7 +205,7 @@ impl Watcher {
 
     /// Decides about the slot of a process that ended by itself.
     pub(super) fn decide_respawn(&mut self, process: &Process, cx: &mut Cx) -> Next {
-        let being_replaced = self.run().reload.is_some() && process.generation < self.generation;
+        let being_replaced = self.run().reload.is_some() && process.generation < self.spawns.generation;
         if self.goal != Goal::Up || !self.is_up() {
             return Next::Nobody;
         }
@@ -294,7 +294,7 @@ impl Watcher {
         let run = self.run();
         // Within a reload there is no pause between the new processes, and nothing else is spawned.
         let reloads = matches!(run.reload, Some(Reload::Spawning { .. }));
-        if self.spawning.is_some() || !self.is_up() || reloads || self.waits_for(Then::Begin) {
+        if self.spawns.under_way.is_some() || !self.is_up() || reloads || self.waits_for(Then::Begin) {
             return None;
         }
         let gate = self.gate();

@@ -135,7 +135,7 @@ impl Arbiter {
 fn is_all_but_ready(watcher: &Watcher) -> bool {
     watcher.status() == Status::Starting
         && watcher.missing() == 0
-        && watcher.spawning.is_none()
+        && watcher.spawns.under_way.is_none()
         && !watcher.are_ready(&|_| true)
 }
 

@@ -19,14 +19,16 @@ impl Watcher {
             queued: self.queued,
             reloading: self.is_reloading(),
             is_there: self.is_there(),
-            waits_in_vain: self.dependency.in_vain,
+            waits_in_vain: self.prerequisites.dependency.in_vain,
             is_hopeless: self.is_hopeless(),
+            has_failed: self.reason().is_some(),
         }
     }
 
     /// Whether those that depend on it can run. A start by its sockets is as good as one that is over.
     pub(super) fn is_there(&self) -> bool {
-        self.status() == Status::Active || self.starts_itself() && self.dependency.waits.is_none()
+        self.status() == Status::Active
+            || self.starts_itself() && self.prerequisites.dependency.waits.is_none()
     }
 
     /// Its sockets start it, as far as it may start.
@@ -56,13 +58,13 @@ impl Watcher {
 
     /// When the next of its processes that were asked to end, or of what such a process has left, gets SIGKILL.
     pub fn next_kill(&self) -> Option<Time> {
-        let groups = self.remnants.iter().filter_map(|remnant| remnant.fate.kill_at());
+        let groups = self.left.remnants.iter().filter_map(|remnant| remnant.fate.kill_at());
         self.processes.values().filter_map(Process::kill_at).chain(groups).min()
     }
 
     /// Its processes that SIGKILL did not end.
     pub fn survivors(&self) -> &[Pid] {
-        &self.survivors
+        &self.left.survivors
     }
 
     /// What is wrong with it, if it is to run and does not run as it should.

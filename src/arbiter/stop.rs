@@ -283,7 +283,7 @@ impl Watcher {
     fn give_process_up(&mut self, wid: u32, cx: &mut Cx) {
         let Some(process) = self.forget_process(wid, cx) else { return };
         let pid = process.pid;
-        self.survivors.push(pid);
+        self.left.survivors.push(pid);
         cx.pids.insert(pid, Known::Survivor(self.id));
         self.history.note(cx.now, What::Survives { pid, wid });
         let seconds = number::short(AFTER_KILL);
@@ -294,7 +294,7 @@ impl Watcher {
 
     /// A process that was given up has ended after all.
     pub(super) fn survivor_ended(&mut self, pid: Pid, exit: Exit, cx: &mut Cx) {
-        self.survivors.retain(|survivor| *survivor != pid);
+        self.left.survivors.retain(|survivor| *survivor != pid);
         let text =
             format!("{}: process {pid}, which SIGKILL did not end, {}", self.config.name, exit.words());
         cx.log(Level::Info, text);

@@ -80,7 +80,7 @@ impl Watcher {
         // Waiting for its sockets is as far as a start by command brings a watcher with on_demand.
         let waits = self.waits_for_demand();
         let up = self.status() == Status::Active || waits;
-        let rests = self.goal != Goal::Up && !self.queued || self.dependency.in_vain;
+        let rests = self.goal != Goal::Up && !self.queued || self.prerequisites.dependency.in_vain;
         let down = waits || self.status() == Status::Stopped && rests;
         match &waiter.what {
             Await::Up { added: true } if up => Some(self.added(&waiter.before)),
@@ -110,7 +110,7 @@ impl Watcher {
 
     /// Nothing is being spawned, replaced or ended.
     fn is_settled(&self) -> bool {
-        self.spawning.is_none()
+        self.spawns.under_way.is_none()
             && !self.is_reloading()
             && self.missing() == 0
             && !self.run().slots.iter().any(Slot::is_behind)
@@ -160,7 +160,7 @@ impl Watcher {
     pub(super) fn is_hopeless(&self) -> bool {
         let hopeless =
             |chain: Chain| chain.failures >= ENOUGH || chain.failures > 0 && chain.last == Failure::Late;
-        let waits_so = self.status() == Status::Stopped && self.dependency.hopeless;
+        let waits_so = self.status() == Status::Stopped && self.prerequisites.dependency.hopeless;
         waits_so || self.run().retries().any(|retry| hopeless(retry.chain))
     }
 }

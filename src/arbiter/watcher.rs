@@ -73,20 +73,42 @@ pub struct Watcher {
     /// Why it is down, if nobody has ordered it.
     pub(super) why_down: Option<WhyDown>,
     pub(super) processes: Processes,
-    pub(super) spawning: Option<Spawning>,
-    pub(super) last_spawn: Option<Time>,
+    pub(super) spawns: Spawns,
+    pub(super) left: Left,
+    pub(super) waiters: Vec<Waiter>,
+    pub(super) hooks: Hooks,
+    pub(super) prerequisites: Prerequisites,
+    pub(super) history: History,
+}
+
+/// How its processes are made.
+#[derive(Debug, Default)]
+pub(super) struct Spawns {
+    pub(super) under_way: Option<Spawning>,
+    /// When the last one was.
+    pub(super) last: Option<Time>,
+    /// Which start or reload those that are made now belong to.
     pub(super) generation: u32,
-    /// What is left of the groups of processes that have ended.
+}
+
+/// What its processes have left behind.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// Members of the groups of those that have ended.
     pub(super) remnants: Vec<Remnant>,
     /// Processes that SIGKILL did not end.
     pub(super) survivors: Vec<Pid>,
-    pub(super) waiters: Vec<Waiter>,
-    pub(super) hooks: Hooks,
+}
+
+/// What its start waits for.
+#[derive(Debug, Default)]
+pub(super) struct Prerequisites {
+    /// Its sockets.
     pub(super) demand: Demand,
+    /// Other watchers.
     pub(super) dependency: DependencyState,
-    /// Why it does not start, as the log has said last.
+    /// For what, as the log has said last.
     pub(super) logged_wait: Option<Box<str>>,
-    pub(super) history: History,
 }
 
 /// Where its options come from.
@@ -153,7 +175,7 @@ impl Watcher {
     /// Why it does not run as it should: it has stopped by itself, or waits before it tries again.
     pub fn failure(&self) -> Option<String> {
         if !self.is_up() {
-            let waits = self.dependency.waits.as_deref().filter(|_| self.goal == Goal::Up);
+            let waits = self.prerequisites.dependency.waits.as_deref().filter(|_| self.goal == Goal::Up);
             return self.reason().or(waits).map(str::to_owned);
         }
         if let Some(pid) = self.waits_for_group() {
@@ -175,7 +197,7 @@ impl Watcher {
 
     /// The process whose place the spawn under way takes while it still runs, by wid.
     pub fn replaces(&self) -> Option<u32> {
-        self.spawning?.replaces
+        self.spawns.under_way?.replaces
     }
 
     /// How many processes it is to have at the moment. None when it has stopped for good; places that stay empty
@@ -204,7 +226,7 @@ impl Watcher {
             let before = self.status();
             match before {
                 Status::Starting | Status::Active if self.goal != Goal::Up => self.begin_stop(cx),
-                Status::Starting | Status::Active if self.dependency.must_stop => self.lose(cx),
+                Status::Starting | Status::Active if self.prerequisites.dependency.must_stop => self.lose(cx),
                 Status::Stopped => self.reconcile_stopped(cx),
                 Status::Starting => self.reconcile_starting(cx),
                 Status::Active => self.reconcile_active(cx),
@@ -224,9 +246,9 @@ impl Watcher {
         if self.goal != Goal::Up || self.is_held(cx) {
             self.look_away(cx);
         } else if self.may_start(cx) {
-            self.logged_wait = None;
+            self.prerequisites.logged_wait = None;
             self.state = State::Up(Box::default());
-            self.generation += 1;
+            self.spawns.generation += 1;
             self.why_down = None;
             self.call(Hook::BeforeStart, About::default(), Then::Begin, cx);
         }
@@ -283,7 +305,7 @@ impl Watcher {
         // nothing is to be replaced, and the last of its processes is gone
         let slots = &self.run().slots;
         let ended = !slots.is_empty() && slots.iter().all(Slot::is_empty);
-        if ended && self.processes.is_empty() && self.spawning.is_none() {
+        if ended && self.processes.is_empty() && self.spawns.under_way.is_none() {
             if !self.config.options.on_demand {
                 self.goal = Goal::Down;
                 self.ended_for_good(cx);
@@ -293,11 +315,12 @@ impl Watcher {
     }
 
     fn reconcile_stopping(&mut self, cx: &mut Cx) {
-        if self.is_held_back() && !self.dependency.followed {
+        if self.is_held_back() && !self.prerequisites.dependency.followed {
             self.stop_now(cx);
         }
-        let waits_for_group = self.remnants.iter().any(|r| r.fate != Fate::Left);
-        let ends = !self.processes.is_empty() || self.spawning.is_some() || !self.hooks.calls.is_empty();
+        let waits_for_group = self.left.remnants.iter().any(|r| r.fate != Fate::Left);
+        let ends =
+            !self.processes.is_empty() || self.spawns.under_way.is_some() || !self.hooks.calls.is_empty();
         if ends || waits_for_group || self.is_held_back() {
             return;
         }
@@ -317,7 +340,7 @@ impl Watcher {
     /// Asks everything to end and forgets what was planned.
     pub(super) fn begin_stop(&mut self, cx: &mut Cx) {
         let has_begun = !self.waits_for(Then::Begin);
-        let held_back = self.dependency.followed && !self.hooks.hurried;
+        let held_back = self.prerequisites.dependency.followed && !self.hooks.hurried;
         self.state = if has_begun { State::Stopping { held_back } } else { State::Stopped };
         self.end_start_hooks(cx);
         self.forget_proven(cx);

@@ -82,7 +82,7 @@ pub fn places(endpoint: Option<&str>, around: Around<'_>) -> Result<Vec<Place>, 
         return Ok(Vec::new());
     }
     let place = text.strip_prefix("ipc://").or_else(|| text.strip_prefix("unix://")).unwrap_or(text);
-    if place.contains("://") {
+    if place.contains("://") || place.starts_with("unix:") || place.starts_with("ipc:") {
         return Err(format!(
             "the endpoint {text} is none of ipc://PATH, unix://PATH, PATH, @NAME, tcp://HOST:PORT"
         ));
@@ -162,9 +162,17 @@ mod tests {
             assert_eq!(of(text), Ok(vec![expected.to_string()]), "{text}");
         }
         assert_eq!(of("none"), Ok(vec![]));
-        for bad in
-            ["ipc://", "@", "udp://x:1", "tcp://host", "tcp://host:x", "tcp://h:70000", &"x".repeat(108)]
-        {
+        for bad in [
+            "ipc://",
+            "unix:/x/y",
+            "ipc:x",
+            "@",
+            "udp://x:1",
+            "tcp://host",
+            "tcp://host:x",
+            "tcp://h:70000",
+            &"x".repeat(108),
+        ] {
             assert!(of(bad).is_err(), "{bad}");
         }
     }

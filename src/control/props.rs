@@ -23,6 +23,12 @@ impl Refusal {
     pub fn message(reason: impl Into<String>) -> Refusal {
         Refusal { errno: Errno::Message, reason: reason.into() }
     }
+
+    /// circus could not do it and live.
+    pub fn no_memory() -> Refusal {
+        let reason = "circus is short of memory, and takes only what needs little: start, stop, restart";
+        Refusal { errno: Errno::Os, reason: reason.into() }
+    }
 }
 
 impl From<Refusal> for Reply {

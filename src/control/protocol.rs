@@ -57,17 +57,17 @@ pub struct Incoming {
 /// Reads a line.
 pub fn decode(line: &[u8]) -> Incoming {
     if line.len() > MOST_VALUES && values(line) > MOST_VALUES {
-        return nobody(Refusal::json(&format!(": it holds more than {MOST_VALUES} values")));
+        return unread(Refusal::json(&format!(": it holds more than {MOST_VALUES} values")));
     }
-    let Ok(json) = serde_json::from_slice::<Json>(line) else { return nobody(Refusal::json("")) };
-    let Json::Object(mut message) = json else { return nobody(Refusal::json(": it is no object")) };
+    let Ok(json) = serde_json::from_slice::<Json>(line) else { return unread(Refusal::json("")) };
+    let Json::Object(mut message) = json else { return unread(Refusal::json(": it is no object")) };
     let cast = message.get("msg_type").and_then(Json::as_str) == Some("cast");
     match message.remove("id").map_or_else(|| Ok(Id::default()), |id| Id::new(&id)) {
         Ok(id) => match request(&message) {
             Ok((request, needs)) => Incoming { id, cast, request: Ok(request), needs },
-            Err(refusal) => Incoming { id, cast, ..nobody(refusal) },
+            Err(refusal) => Incoming { id, cast, ..unread(refusal) },
         },
-        Err(refusal) => Incoming { cast, ..nobody(refusal) },
+        Err(refusal) => Incoming { cast, ..unread(refusal) },
     }
 }
 
@@ -98,15 +98,16 @@ fn is_exact(id: &Json) -> bool {
 
 /// The answer to a line that was too long to be read.
 pub fn too_long() -> Incoming {
-    nobody(Refusal::json(&format!(": the line is longer than {} bytes", super::frame::LIMIT)))
+    unread(Refusal::json(&format!(": the line is longer than {} bytes", super::frame::LIMIT)))
 }
 
 /// The answer to a line that the end of the stream cut.
 pub fn cut_off() -> Incoming {
-    nobody(Refusal::json(": the line has no newline"))
+    unread(Refusal::json(": the line has no newline"))
 }
 
-fn nobody(refusal: Refusal) -> Incoming {
+/// The answer to a request that was not looked at.
+pub fn unread(refusal: Refusal) -> Incoming {
     Incoming { id: Id::default(), cast: false, request: Err(refusal), needs: Role::Look }
 }
 

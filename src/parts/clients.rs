@@ -15,19 +15,17 @@ mod limits;
 pub(crate) mod listeners;
 mod permission;
 mod places;
+mod requests;
 
-use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
-use crate::arbiter::request::{Errno, Order, Reply, Request, Ticket};
-use crate::arbiter::{Action, Arbiter, Pid, Published, WatcherId};
+use crate::arbiter::request::{Reply, Request, Ticket};
+use crate::arbiter::{Action, Pid, Published, WatcherId};
 use crate::config::PluginKind;
-use crate::config::row::Role;
-use crate::control::protocol::{Id, Incoming};
+use crate::control::protocol::Id;
 use crate::control::secrets::{self, Sketch};
 use crate::control::wire::Input;
 use crate::control::{Map, Refusal, protocol};
 use crate::host::endpoint::Opened;
-use crate::host::procfs;
 use crate::host::trouble::Trouble;
 use crate::parts::clients::client::{Client, UNREAD};
 use crate::parts::clients::listeners::Listeners;
@@ -37,15 +35,13 @@ use crate::reactor::part::{Cx, Effect, Job, Part, Readiness};
 use crate::sorted::{Sorted, sort};
 use crate::sys::child::Stdio;
 use crate::sys::{clock, user};
-use crate::views::targets::targets;
 pub use followers::Follows;
 use limits::Accounts;
-use permission::{permit, permit_role, permit_watchers};
-use places::MOST_HELD;
+use places::{FEW_HELD, MOST_HELD};
+use requests::is_affordable;
 use std::collections::VecDeque;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// How many requests of one client are looked at in a turn.
@@ -183,6 +179,10 @@ impl Part for Clients {
         self.restore_listeners(cx);
     }
 
+    fn shrink(&mut self) {
+        self.shed(FEW_HELD);
+    }
+
     fn take(&mut self, effect: Effect, cx: &mut Cx<'_>) -> Option<Effect> {
         match effect {
             Effect::Answer(ticket, answer) => self.answer(ticket, answer),
@@ -233,7 +233,7 @@ impl Clients {
         if client.ended || client.broken {
             self.visits.push(asked.client);
         }
-        self.shed();
+        self.shed(MOST_HELD);
     }
 
     /// Tells those that wait for it that circus has ended.
@@ -266,7 +266,7 @@ impl Clients {
             client.flush();
         }
         client.weigh(&mut self.held);
-        if self.shed() {
+        if self.shed(MOST_HELD) {
             let text = format_args!("control: clients take too much memory; connections are closed");
             cx.log.once(Level::Warning, "held", text);
         }
@@ -321,6 +321,9 @@ impl Clients {
         client.used = Some(cx.now);
         match input {
             Input::Request { json: [], .. } => {}
+            Input::Request { json, envelope } if !is_affordable(json.len()) => {
+                self.take_request(id, envelope, protocol::unread(Refusal::no_memory()), cx);
+            }
             Input::Request { json, envelope } => {
                 let incoming = protocol::decode(json);
                 if let Ok(Request::Order(order)) = &incoming.request {
@@ -366,57 +369,6 @@ impl Clients {
             self.take_request(id, Vec::new(), protocol::cut_off(), cx);
         }
     }
-
-    /// Has a request answered, or refuses it.
-    fn take_request(&mut self, from: u32, envelope: Vec<u8>, incoming: Incoming, cx: &mut Cx<'_>) {
-        let Incoming { id, cast, request, needs } = incoming;
-        let Some(client) = self.clients.get_mut(&from) else { return };
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket += 1;
-        client.has_asked |= request.is_ok();
-        let is_low = cx.setup.access.is_low(&client.caller);
-        if !cast {
-            client.waits += 1;
-            self.asked.insert(ticket, Asked { client: from, envelope, id, is_low });
-        }
-        let access = &cx.setup.access;
-        if let Ok(Request::Token(token)) = &request {
-            client.caller.proven = access.takes_token(&client.caller, token);
-        }
-        // By a port: it may be a browser, whose page has our requests in the body of its own.
-        let rubbish = matches!(&request, Err(why) if why.errno == Errno::NotJson);
-        let hang_up =
-            client.caller.by_port && !client.ended && (rubbish || access.awaits_token(&client.caller));
-        let role = cx.setup.access.role(&client.caller);
-        let role = role.ok_or_else(|| Refusal::message(cx.setup.access.stranger(&client.caller)));
-        let request = request.and_then(|request| {
-            let role = role?;
-            permit_role(role, needs).and_then(|()| client.may_ask(request)).map(|request| (request, role))
-        });
-        let effect = match request {
-            Ok((Request::Token(_), _)) => Ok(Effect::Answer(ticket, Ok(Map::new()))),
-            Ok((Request::Listen(topics), _)) => {
-                client.topics = Some(topics);
-                Ok(Effect::Answer(ticket, Ok(Map::new())))
-            }
-            Ok((Request::Question(_), _)) if cast => return,
-            Ok((Request::Question(question), role)) => Ok(Effect::Question { ticket, question, role }),
-            Ok((Request::Tail(tail), _)) => Ok(Effect::Tail { ticket, client: from, tail }),
-            Ok((Request::Logs { name, rotate }, _)) => Ok(Effect::Logs { ticket, name, rotate }),
-            Ok((Request::Order(order), role)) => order_of((client, role), ticket, order, cx),
-            Err(refusal) => Err(refusal),
-        };
-        match effect {
-            Ok(effect) => cx.effect(effect),
-            Err(refusal) => self.answer(ticket, Err(refusal)),
-        }
-        if hang_up && let Some(client) = self.clients.get_mut(&from) {
-            let what = if rubbish { "JSON object" } else { "token, or a wrong one," };
-            let text = format_args!("control: a connection by TCP that sent no {what} is closed");
-            cx.log.once(Level::Warning, "no request", text);
-            (client.ended, client.broken) = (true, true);
-        }
-    }
 }
 
 /// Hangs up on a ZeroMQ peer that cannot be served. It comes again and again, as ZeroMQ does: one line is enough.
@@ -426,37 +378,4 @@ fn refuse_peer(client: &mut Client, why: &str, last: &[u8], cx: &mut Cx<'_>) {
     client.send(last);
     client.topics = None;
     client.ended = true;
-}
-
-/// An order of a client, if it may give it.
-fn order_of(
-    (client, role): (&Client, Role),
-    ticket: Ticket,
-    order: Order,
-    cx: &Cx<'_>,
-) -> Result<Effect, Refusal> {
-    let (caller, task, arbiter) = (&client.caller, &order.what, cx.arbiter);
-    let owner = cx.setup.options.endpoint_owner.as_deref();
-    permit(arbiter, owner, (caller, role), task).map_err(Refusal::message)?;
-    let targets = targets(arbiter, task).map_err(Refusal::message)?;
-    if role == Role::Operate {
-        let permitted = permit_watchers(arbiter, &cx.setup.access, caller, (task, targets.as_deref()));
-        permitted.map_err(|reason| Refusal { errno: Errno::Conflict, reason })?;
-    }
-    let by = Rc::new(origin(client, order.what.word(), cx.arbiter));
-    Ok(Effect::Order { ticket, order, targets, by })
-}
-
-/// Who gives an order, as far as that can be told.
-fn origin(client: &Client, order: &'static str, arbiter: &Arbiter) -> Origin {
-    let caller = &client.caller;
-    let plugin = caller.plugin.and_then(|pid| arbiter.watcher(arbiter.owner(pid)?.0));
-    let pid = caller.plugin.or(caller.pid);
-    let line = || pid.map_or_else(|| client.address(), procfs::command_line).unwrap_or_default();
-    Origin {
-        order,
-        uid: (caller.uid != u32::MAX).then_some(caller.uid),
-        pid,
-        client: plugin.map_or_else(line, |plugin| plugin.config.name.clone()),
-    }
 }

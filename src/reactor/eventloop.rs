@@ -11,11 +11,13 @@ use crate::arbiter::{Action, Event};
 use crate::config::number;
 use crate::host::pidfile::PidFile;
 use crate::parts::clients::listeners::Listeners;
+use crate::parts::log::Level;
 use crate::reactor::part::{Core, Cx, Effect, LOG, Part, Readiness, SIGNALS, owner};
 use crate::reactor::reconfigure::Reconfigure;
 use crate::reactor::registry::{KEYS, Key, Parts};
 use crate::reactor::standstill::{Standstill, nap};
 use crate::sys::signal::Signals;
+use crate::sys::{memory, process};
 use crate::views::metrics;
 use mio::Events;
 use std::io;
@@ -31,6 +33,8 @@ pub struct Daemon {
     /// Something large is done: its memory can go back to the system.
     pub(crate) has_slack: bool,
     pub(crate) standstill: Standstill,
+    /// When memory was short last, until it is said that there is some again.
+    memory_was_short: Option<Instant>,
     pub(crate) ended: bool,
     /// Why it has ended, if nobody has ordered it.
     pub(crate) fall: Option<CriticalExit>,
@@ -45,9 +49,19 @@ impl Daemon {
     /// The kernel refuses.
     pub fn new(core: Core, parts: Parts, reconfigure: Reconfigure, signals: Signals) -> io::Result<Daemon> {
         let (standstill, actions) = (Standstill::new(core.now), Vec::new());
-        let (has_slack, ended, fall) = (true, false, None);
-        let daemon =
-            Daemon { core, parts, reconfigure, signals, has_slack, standstill, ended, fall, actions };
+        let (has_slack, ended, fall, memory_was_short) = (true, false, None, None);
+        let daemon = Daemon {
+            core,
+            parts,
+            reconfigure,
+            signals,
+            has_slack,
+            standstill,
+            memory_was_short,
+            ended,
+            fall,
+            actions,
+        };
         daemon.core.poll(SIGNALS).watch(daemon.signals.as_raw_fd(), 0)?;
         daemon.parts.clients.listeners.watch(daemon.core.poll(Key::clients as usize))?;
         Ok(daemon)
@@ -95,7 +109,7 @@ impl Daemon {
         let timeout = self.timeout();
         if self.has_slack && timeout != Some(Duration::ZERO) {
             // The memory that reading the configuration took goes back to the system.
-            crate::sys::process::trim_memory();
+            process::trim_memory();
             self.has_slack = false;
         }
         let mut polled = self.core.poll.poll(events, timeout);
@@ -107,11 +121,7 @@ impl Daemon {
             && error.kind() != io::ErrorKind::Interrupted
         {
             let text = crate::sys::io_words(&error);
-            self.core.log.once(
-                crate::parts::log::Level::Error,
-                "poll",
-                format_args!("waiting for events: {text}"),
-            );
+            self.core.log.once(Level::Error, "poll", format_args!("waiting for events: {text}"));
         }
         self.core.now = Instant::now();
         let begun = self.core.now;
@@ -171,6 +181,30 @@ impl Daemon {
         self.settle();
         if let Some(fd) = self.core.log.destination.take_stalled() {
             let _ = self.core.poll(LOG).watch_room(fd, 0);
+        }
+        if memory::is_short() || self.memory_was_short.is_some() {
+            self.save_memory();
+        }
+    }
+
+    /// An allocation had to be helped, now or before: makes room, so that the next one need not be. That it is over is
+    /// said when that has not come again for some time.
+    fn save_memory(&mut self) {
+        const CALM: Duration = Duration::from_secs(10);
+        let now = self.core.now;
+        if memory::is_short() {
+            self.memory_was_short = Some(now);
+            self.each(&mut |part, _| part.shrink());
+            process::trim_memory();
+            memory::refill();
+            let text = format_args!(
+                "memory is short: connections that hold much and the output kept for tail are given up, and requests \
+                 refused that would take more"
+            );
+            self.core.log.once(Level::Warning, "memory", text);
+        } else if self.memory_was_short.is_some_and(|at| now.saturating_duration_since(at) >= CALM) {
+            self.memory_was_short = None;
+            self.core.log.over(Level::Info, "memory", format_args!("there is memory again"));
         }
     }
 

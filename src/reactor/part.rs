@@ -113,6 +113,9 @@ pub trait Part {
         Some(effect)
     }
 
+    /// Memory is short: it gives back what circus can do without.
+    fn shrink(&mut self) {}
+
     /// circus ends: nothing more is begun.
     fn halt(&mut self, cx: &mut Cx<'_>) {}
 }

@@ -30,7 +30,7 @@ use crate::signals::{HALTS, SIGXFSZ};
 use crate::sys::daemonize::{Notifier, Role, daemonize};
 use crate::sys::limit::{self, Limit};
 use crate::sys::signal::{self, Signals};
-use crate::sys::{io_words, process};
+use crate::sys::{io_words, memory, process};
 use crate::views::tail::last_output;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
@@ -131,6 +131,7 @@ pub fn run(options: &Options) -> u8 {
                 // The one that waits may have been killed; the daemon runs all the same.
                 let _ = notifier.say(0, "");
             }
+            memory::reserve();
             daemon.run();
             let fall = daemon.fall.take();
             fall.iter().for_each(|fall| tell_of_fall(&mut daemon, fall));

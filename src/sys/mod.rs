@@ -15,6 +15,7 @@ pub mod file;
 #[cfg(any(feature = "prompt", feature = "top"))]
 pub mod keyboard;
 pub mod limit;
+pub mod memory;
 mod nss;
 pub mod process;
 pub mod queue;

@@ -12,9 +12,9 @@ const BUDGETS: &[(&str, usize)] = &[
     ("config", 4_100),
     ("control", 2_350),
     ("host", 3_400),
-    ("parts", 7_600),
+    ("parts", 7_700),
     ("reactor", 1_250),
-    ("sys", 2_300),
+    ("sys", 2_320),
     ("views", 910),
     // The files beside the folders.
     ("", 260),

@@ -47,6 +47,11 @@ impl Client {
         self.0.get_mut().write_all(bytes.as_ref()).expect("circus takes what is sent");
     }
 
+    /// The same, to a circus that may have given the connection up.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.0.get_mut().write_all(bytes.as_ref());
+    }
+
     pub fn send_request(&mut self, request: &Json) {
         self.send(format!("{request}\n"));
     }

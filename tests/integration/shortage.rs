@@ -1,7 +1,7 @@
 //! circus is short of something itself: descriptors, processes, memory. That is no failure of what it looks after, and
 //! what it cannot see is not gone.
 
-use crate::common::{Circus, Dir, SIGKILL, needs_root, proc, run};
+use crate::common::{Circus, Dir, SIGKILL, SIGTERM, needs_root, proc, run, until};
 use circus::sys::signal;
 use serde_json::json;
 use std::net::TcpListener;
@@ -260,4 +260,54 @@ fn no_step_of_a_spawn_that_circus_is_too_short_for_counts_as_a_failure() {
         let text = circus.log.text();
         assert_eq!((text.matches("error in 'w'").count(), text.contains("given up")), (1, false), "{text}");
     }
+}
+
+/// How much address space circus has, in bytes.
+fn address_space(circus: &Circus) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", circus.pid())).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmSize:")).expect("a size");
+    line.trim_end_matches("kB").trim().parse::<u64>().expect("a number") * 1024
+}
+
+#[test]
+fn without_memory_requests_are_refused_and_all_else_goes_on() {
+    let mut circus = Circus::start(
+        "[watcher:w]\ncmd = sh -c 'yes | head -c 100000; exec sleep 1000'\nnumprocesses = 4\nstdout_stream.class = FileStream\n\
+         stdout_stream.filename = {dir}/w.log\n[watcher:many]\ncmd = sleep 1000\nnumprocesses = 20",
+    );
+    circus.up("w");
+    circus.up("many");
+    set_limit(&circus, &format!("--as={}:", address_space(&circus) + (256 << 10)));
+    // Half a line is kept until the rest comes: all together more than there is.
+    let half = format!(r#"{{"id": "{}"#, "x".repeat(900_000));
+    let mut clients: Vec<_> = (0..40).map(|_| circus.client()).collect();
+    for client in &mut clients {
+        client.try_send(&half); // the connection may be given up meanwhile
+    }
+    circus.log.line("memory is short");
+    // A request that may take many times its length.
+    let mut large = circus.client();
+    large.try_send(format!(
+        r#"{{"id": 1, "command": "get", "properties": {{"x": [{}0]}}}}"#,
+        "[],".repeat(200_000)
+    ));
+    large.try_send("\n");
+    for round in 0..3 {
+        for name in ["w", "many"] {
+            let victim = circus.pids(name)[0];
+            signal::kill(victim, SIGKILL).expect("it runs");
+            until("it is replaced", || {
+                let pids = circus.pids(name);
+                (!pids.contains(&victim) && pids.len() == if name == "w" { 4 } else { 20 }).then_some(())
+            });
+        }
+        assert_eq!(circus.call("restart", json!({"name": "w", "waiting": true}))["status"], "ok", "{round}");
+    }
+    drop(clients);
+    set_limit(&circus, "--as=unlimited:");
+    circus.ctl_ok(&["status"]);
+    let pids = circus.pids("many");
+    circus.signal(SIGTERM);
+    assert_eq!(circus.wait(), 0);
+    assert!(pids.iter().all(|pid| !proc::exists(*pid)));
 }

@@ -9,9 +9,14 @@ use super::*;
 pub(super) fn check(arbiter: &Arbiter, watcher: &Watcher) {
     let name = &watcher.config.name;
     let runs = matches!(watcher.status(), Status::Starting | Status::Active);
-    assert!(!runs || !watcher.dependency.must_stop, "{name} runs: {:?}", watcher.dependency);
     assert!(
-        !watcher.is_held_back() || watcher.status() == Status::Stopping && watcher.dependency.followed,
+        !runs || !watcher.prerequisites.dependency.must_stop,
+        "{name} runs: {:?}",
+        watcher.prerequisites.dependency
+    );
+    assert!(
+        !watcher.is_held_back()
+            || watcher.status() == Status::Stopping && watcher.prerequisites.dependency.followed,
         "{name} waits"
     );
     let stops = |(id, _): &(WatcherId, bool)| {
@@ -20,7 +25,7 @@ pub(super) fn check(arbiter: &Arbiter, watcher: &Watcher) {
     let dependents = arbiter.dependencies.dependents_of(watcher.id);
     assert!(!watcher.is_held_back() || dependents.iter().any(stops), "{name} waits for ever");
     let fresh = arbiter.dependency_of(watcher.id);
-    let old = &watcher.dependency;
+    let old = &watcher.prerequisites.dependency;
     let what = |found: &DependencyState| (found.must_stop, found.in_vain, found.followed, found.hopeless);
     let (a, b) = (what(&fresh), what(old));
     let idle = watcher.status() == Status::Stopped && watcher.goal != Goal::Up && !watcher.queued;
@@ -173,6 +178,19 @@ fn who_requires_a_watcher_that_fails_is_stopped_and_told_why() {
     world.scripts.clear();
     order(&mut world, "start", "app");
     assert_eq!(statuses(&world, &["app", "db"]), ["active"; 2]);
+}
+
+#[test]
+fn a_reason_that_does_not_hold_any_more_is_not_told() {
+    let mut config = watcher("b", 1);
+    config.options.max_retry = 0;
+    let mut world = World::new(vec![requiring("a", "b"), config]);
+    world.scripts.insert("b".into(), Script { broken: true, ..GOOD });
+    world.send(Event::Start);
+    world.run(1.0);
+    assert!(fault(&world, "a").contains("b, which does not run: "), "{}", fault(&world, "a"));
+    order(&mut world, "stop", "b");
+    assert!(fault(&world, "a").ends_with("b, which does not run"), "{}", fault(&world, "a"));
 }
 
 #[test]

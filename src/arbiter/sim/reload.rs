@@ -66,10 +66,10 @@ fn a_reload_that_was_given_up_takes_the_next_one_with_it() {
     world.run(1.0);
     world.scripts.clear();
     world.run(20.0);
-    let before = world.arbiter.find("web").unwrap().generation;
+    let before = world.arbiter.find("web").unwrap().spawns.generation;
     world.order(Task::Reload { name: Some("web".into()), graceful: true, sequential: false });
     world.run(2000.0);
-    assert_eq!(world.arbiter.find("web").unwrap().generation, before + 1);
+    assert_eq!(world.arbiter.find("web").unwrap().spawns.generation, before + 1);
 }
 
 #[test]

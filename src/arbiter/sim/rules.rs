@@ -39,7 +39,7 @@ impl World {
             readiness::check(watcher);
             dependencies::check(&self.arbiter, watcher);
             watcher.history().check(watcher.status());
-            let looks = matches!(watcher.demand.look, Look::Asked | Look::Since(_));
+            let looks = matches!(watcher.prerequisites.demand.look, Look::Asked | Look::Since(_));
             assert_eq!(looks, self.looked_at.contains(&watcher.id), "{} is looked at", watcher.config.name);
             assert!(!looks || watcher.status() == Status::Stopped, "{} runs and waits", watcher.config.name);
             let reloading = matches!(watcher.run().reload, Some(Reload::Spawning { .. }));
@@ -65,7 +65,7 @@ impl World {
             let fits = match call.then {
                 Then::Begin => watcher.status() == Status::Starting && watcher.processes().count() == 0,
                 Then::Activate => watcher.status() == Status::Starting,
-                Then::Spawn => watcher.spawning.is_some() && !watcher.is_confirming(),
+                Then::Spawn => watcher.spawns.under_way.is_some() && !watcher.is_confirming(),
                 Then::Keep => watcher.is_confirming(),
                 Then::Stop | Then::Rest => watcher.status() == Status::Stopping,
                 Then::Reloaded { pid } => {

@@ -35,6 +35,17 @@ fn a_start_is_over_when_the_last_process_has_warmed_up() {
     assert!(matches!(world.replies[&ticket], Reply::Info { .. }));
 }
 
+#[test]
+fn what_is_removed_while_it_starts_holds_up_no_other_start() {
+    let mut first = watcher("first", 2);
+    first.options.warmup_delay = 5.0;
+    let mut world = World::new(vec![first, watcher("second", 1)]);
+    world.send(Event::Start);
+    assert_eq!((world.status("first"), world.status("second")), ("starting", "stopped"));
+    world.order(Task::Rm { name: "first".into(), nostop: true });
+    assert_eq!(world.status("second"), "active");
+}
+
 /// A plugin that circus has itself.
 fn builtin(name: &str) -> WatcherConfig {
     WatcherConfig { plugin: Some(PluginKind::Builtin(Builtin::Flapping)), ..watcher(name, 1) }

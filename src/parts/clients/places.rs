@@ -32,8 +32,9 @@ const KEPT: usize = 64;
 const SHARE: usize = 4;
 /// When places are short, a connection by which nothing was asked for so long loses its own.
 const SILENCE: Duration = Duration::from_secs(10);
-/// So many bytes may be kept of what clients have sent and of what they have not read.
+/// So many bytes may be kept of what clients have sent and of what they have not read; when memory is short, so many.
 pub(super) const MOST_HELD: usize = 64 << 20;
+pub(super) const FEW_HELD: usize = 1 << 20;
 
 const SILENT: &str = "nothing was asked by this connection for 10 s, and its place is needed";
 const HEAVIEST: &str = "circus keeps too much for its clients already, and most of it for this connection";
@@ -192,11 +193,11 @@ pub(super) fn refuse(client: &mut Client, reason: &str) {
 }
 
 impl Clients {
-    /// Hangs up on connections of the user who takes most of the memory while all together take too much, the largest first;
+    /// Hangs up on connections of the user who takes most of the memory while all together take more than this, the largest first;
     /// on those of the privileged last of all.
-    pub(super) fn shed(&mut self) -> bool {
+    pub(super) fn shed(&mut self, most: usize) -> bool {
         let mut shed = false;
-        while self.held > MOST_HELD {
+        while self.held > most {
             let mut sums: Sorted<u32, usize> = Sorted::new();
             for client in self.clients.values() {
                 *sums.get_or_insert_with(client.caller.uid, || 0) += client.held();

@@ -78,6 +78,8 @@ pub struct Streams {
     /// Pipes that have more to read, and how many of them are still to be read in this turn.
     ready: VecDeque<PipeId>,
     left_to_read: usize,
+    /// When pipes have been read for long enough in this turn.
+    read_until: Option<Instant>,
     sinks: Sorted<Owner, Sink>,
     targets: Table<Target>,
     /// The newest output of each watcher.

@@ -19,7 +19,10 @@ use crate::sys::child::Stdio;
 use crate::sys::{io_words, process};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long all pipes together are read in one turn, so that clients wait for many busy ones no longer than for one.
+const READ_SLICE: Duration = Duration::from_millis(2);
 
 /// The outputs of a process that is about to be made.
 #[derive(Default)]
@@ -59,16 +62,18 @@ impl Part for Streams {
 
     fn begin(&mut self, _: &mut Cx<'_>) {
         self.left_to_read = self.ready.len();
+        self.read_until = (self.left_to_read > 0).then(|| Instant::now() + READ_SLICE);
     }
 
-    /// Reads every pipe that has something, once. It pauses where somebody is to be told, so that little of what is
-    /// followed waits in memory.
+    /// Reads every pipe that has something, once, as far as there is time for it in this turn: the others are first in
+    /// the next one. It pauses where somebody is to be told, so that little of what is followed waits in memory.
     fn work(&mut self, cx: &mut Cx<'_>) -> bool {
         while let Some(left) = self.left_to_read.checked_sub(1)
             && let Some(id) = self.ready.pop_front()
         {
-            self.left_to_read = left;
             self.read_ready(id, cx);
+            let is_over = self.read_until.is_some_and(|end| Instant::now() >= end);
+            self.left_to_read = if is_over { 0 } else { left };
             if self.pass_on(cx) {
                 return true;
             }
@@ -189,6 +194,10 @@ impl Part for Streams {
     fn forgotten(&mut self, watcher: WatcherId, cx: &mut Cx<'_>) {
         self.stopped(watcher, cx);
         self.rings.remove(watcher);
+    }
+
+    fn shrink(&mut self) {
+        self.rings.clear();
     }
 
     fn take(&mut self, effect: Effect, cx: &mut Cx<'_>) -> Option<Effect> {

@@ -258,6 +258,13 @@ impl Rings {
         }
     }
 
+    /// Forgets what was kept, and the memory that it took.
+    pub fn clear(&mut self) {
+        for half in self.rings.values_mut().flat_map(|ring| &mut ring.halves) {
+            (half.bytes, half.pieces) = (VecDeque::new(), VecDeque::new());
+        }
+    }
+
     /// A watcher is gone.
     pub fn remove(&mut self, watcher: WatcherId) {
         self.rings.remove(&watcher);

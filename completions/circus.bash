@@ -35,7 +35,7 @@ _circus_watchers() {
 
 _circus_parts='ctl check top run'
 _circus_commands='add decr dstats get globaloptions incr kill list listen listsockets logs metrics numprocesses numwatchers options quit reload reloadconfig restart rm set signal start stats status stop tail why'
-_circus_valued='--log-level --log-output --logger-config --pidfile --endpoint --timeout --ssh --ssh_keyfile --sort --filter --grace --remap --option --signum --graceful_timeout --match --lines --pid'
+_circus_valued='--log-level --log-output --logger-config --pidfile --endpoint --token-file --timeout --ssh --ssh_keyfile --sort --filter --grace --remap --option --signum --graceful_timeout --match --lines --pid'
 _circus_signals='HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS RTMIN RTMAX'
 
 # The argument of an option.
@@ -46,6 +46,7 @@ _circus_argument() {
     --logger-config) _circus_files ;;
     --pidfile) _circus_files ;;
     --endpoint) _circus_files ;;
+    --token-file) _circus_files ;;
     --ssh_keyfile) _circus_files ;;
     --signum) _circus_words $_circus_signals ;;
     --match) _circus_words glob regex simple ;;
@@ -71,7 +72,7 @@ _circus_options() {
     ctl-status) _circus_words --check ;;
     ctl-stop) _circus_words --match --waiting ;;
     ctl-tail) _circus_words --lines --follow --stdout --stderr --pid ;;
-    ctl-) _circus_words --endpoint --timeout --json --prettify --ssh --ssh_keyfile --help --version ;;
+    ctl-) _circus_words --endpoint --token-file --timeout --json --prettify --ssh --ssh_keyfile --help --version ;;
     check-*) _circus_words --json --help ;;
     top-*) _circus_words --endpoint --once --sort --filter --help --version ;;
     run-*) _circus_words --grace --group --remap --no-sweep --help ;;

@@ -67,7 +67,7 @@ complete -c circus -n "__circus_at check ''" -F
 complete -c circusd -n "__circus_at '' ''" -F
 
 set -g __circus_parts ctl check top run
-set -g __circus_valued --log-level --log-output --logger-config --pidfile --endpoint --timeout --ssh --ssh_keyfile --sort --filter --grace --remap --option --signum --graceful_timeout --match --lines --pid
+set -g __circus_valued --log-level --log-output --logger-config --pidfile --endpoint --token-file --timeout --ssh --ssh_keyfile --sort --filter --grace --remap --option --signum --graceful_timeout --match --lines --pid
 
 complete -c circus -n "__circus_at '' ''" -a ctl -d 'control a running daemon'
 complete -c circus -n "__circus_at '' ''" -a check -d 'read a configuration and say what is wrong with it'
@@ -105,6 +105,7 @@ complete -c circus -n "__circus_at run '*'" -l help -d 'show this help'
 
 # circus ctl, as circus
 complete -c circus -n "__circus_at ctl ''" -l endpoint -r -F -d 'where circus listens: PATH, ipc://PATH, @NAME, tcp://HOST:PORT'
+complete -c circus -n "__circus_at ctl ''" -l token-file -r -F -d 'the token that a port wants (or the variable CIRCUS_TOKEN_FILE)'
 complete -c circus -n "__circus_at ctl ''" -l timeout -x -d 'how long to wait for the answer (5; with --waiting: for ever)'
 complete -c circus -n "__circus_at ctl ''" -l json -d 'print the answer as JSON'
 complete -c circus -n "__circus_at ctl ''" -l prettify -d 'with --json: over several lines, sorted'
@@ -183,6 +184,7 @@ complete -c circus -n "__circus_word 'set 2' 'set 4' 'set 6' 'set 8'; and __circ
 
 # circus ctl, as circusctl
 complete -c circusctl -n "__circus_at ctl ''" -l endpoint -r -F -d 'where circus listens: PATH, ipc://PATH, @NAME, tcp://HOST:PORT'
+complete -c circusctl -n "__circus_at ctl ''" -l token-file -r -F -d 'the token that a port wants (or the variable CIRCUS_TOKEN_FILE)'
 complete -c circusctl -n "__circus_at ctl ''" -l timeout -x -d 'how long to wait for the answer (5; with --waiting: for ever)'
 complete -c circusctl -n "__circus_at ctl ''" -l json -d 'print the answer as JSON'
 complete -c circusctl -n "__circus_at ctl ''" -l prettify -d 'with --json: over several lines, sorted'

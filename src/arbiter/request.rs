@@ -23,6 +23,8 @@ pub enum Request {
     Listen(Vec<String>),
     /// Shows what processes have written.
     Tail(Tail),
+    /// Shows that whoever has come by a port may command.
+    Token(String),
     /// Does something with the files that output goes to.
     Logs { name: Option<String>, rotate: bool },
 }

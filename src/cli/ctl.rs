@@ -95,11 +95,13 @@ fn run(invocation: &Invocation, interrupts: &dyn Fn(Option<RawFd>) -> bool) -> u
     if command.name == "status" && properties.is_empty() && is_table {
         properties = one("details", true.into());
     }
-    code_of(Connection::open(options.value("endpoint")).and_then(|mut connection| {
-        interrupts(Some(connection.fd()));
-        let result = converse(&mut connection, invocation, &properties);
-        if interrupts(None) { Ok(complain("", FAILED)) } else { result }
-    }))
+    code_of(Connection::open(options.value("endpoint"), options.value("token-file")).and_then(
+        |mut connection| {
+            interrupts(Some(connection.fd()));
+            let result = converse(&mut connection, invocation, &properties);
+            if interrupts(None) { Ok(complain("", FAILED)) } else { result }
+        },
+    ))
 }
 
 /// The exit code, when all is said.
@@ -119,7 +121,7 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
     let timeout = options.value("timeout").and_then(|text| args::seconds(text).ok());
     let timeout = timeout.or((!waits).then_some(Duration::from_secs(5)));
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let mut progress = waits.then(|| Progress::begin(options.value("endpoint"), properties)).flatten();
+    let mut progress = waits.then(|| Progress::begin(options, properties)).flatten();
     connection.ask(name, properties, deadline)?;
     let line = match &mut progress {
         Some(progress) => progress.wait(connection, deadline),

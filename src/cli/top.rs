@@ -54,7 +54,7 @@ pub(super) static PROGRAM: Program =
 
 fn run(matches: &Matches, key: Key) -> Result<u8, Trouble> {
     let choice = Choice { key, filter: matches.opt_str("filter").unwrap_or_default(), ..Choice::default() };
-    let connection = Connection::open(matches.opt_str("endpoint").as_deref())?;
+    let connection = Connection::open(matches.opt_str("endpoint").as_deref(), None)?;
     let terminal = if matches.opt_present("once") || is_dumb() { None } else { Terminal::open() };
     match terminal {
         Some(terminal) => live::run(connection, &terminal, choice).map(|()| 0),

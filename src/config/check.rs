@@ -79,16 +79,24 @@ impl Checker {
     fn ports(&mut self, config: &Config, control: &str) {
         let (circus, origins) = (&config.circus, &config.origins);
         let (commands, events) = (port(&circus.endpoint), port(&circus.pubsub_endpoint));
-        if let Some((address, is_local)) = commands {
+        let has_token = config.access.options.token_file.is_some();
+        if let Some((address, is_local)) =
+            commands.filter(|(_, is_local)| !(circus.allow_tcp && has_token && *is_local))
+        {
             let shown = shorten(address);
             let message = match (circus.allow_tcp, is_local) {
+                (true, _) if has_token => format!(
+                    "by the control port tcp://{shown} the token, and all else, goes over the network in clear text; bind \
+                     it to 127.0.0.1 and use `circus ctl --ssh`"
+                ),
                 (true, true) => format!(
                     "the control port tcp://{shown} is open to every user of this machine, who can run any program \
                      as the user of circus by it; a Unix socket is open to those who may open its file"
                 ),
                 (true, false) => format!(
-                    "the control port tcp://{shown} is open to the network: whoever reaches it can run any program \
-                     as the user of circus; bind it to 127.0.0.1 and use `circus ctl --ssh`"
+                    "the control port tcp://{shown} is not opened: it would be open to the network, and whoever reached it \
+                     could run any program as the user of circus; bind it to 127.0.0.1 and use `circus ctl --ssh`, or set \
+                     `token_file` in [access]"
                 ),
                 (false, local) => {
                     let danger = if local { "" } else { " (to the network it would be open to anybody)" };
@@ -106,10 +114,11 @@ impl Checker {
             let message = "allow_tcp has no effect: neither endpoint nor pubsub_endpoint is tcp://HOST:PORT";
             self.warn((origins, global::allow_tcp), message.into());
         }
-        if let Some((address, false)) = events.filter(|_| circus.allow_tcp) {
+        if let Some((address, false)) = events.filter(|_| circus.allow_tcp && !has_token) {
             let shown = shorten(address);
             let message = format!(
-                "the port tcp://{shown} is open to the network: whoever reaches it is told of every event"
+                "the port tcp://{shown} is not opened: it would be open to the network, and whoever reached it would be \
+                 told of every event; set `token_file` in [access]"
             );
             self.warn((origins, global::pubsub_endpoint), message);
         }

@@ -78,6 +78,8 @@ fn build(values: &mut Values<'_>, sections: &[Section]) -> Config {
         let name = section.name.as_str();
         if name == "circus" {
             others::circus(values, &mut config, section);
+        } else if name == "access" {
+            config.access = others::access(values, section);
         } else if let Some(name) = name.strip_prefix("watcher:") {
             watchers.extend(watcher::new(values, name, section, &env).map(|new| (section, new)));
         } else if name.starts_with("socket:") {
@@ -89,6 +91,7 @@ fn build(values: &mut Values<'_>, sections: &[Section]) -> Config {
             values.warn(&section.origin, format!("there is no section [{}]{hint}", shorten(name)));
         }
     }
+    others::open_to_others(&mut config);
     environment::of_each(values, &mut watchers, sections);
     let read = |(section, watcher)| watcher::read(values, watcher, section);
     config.watchers = watchers.into_iter().map(read).collect();

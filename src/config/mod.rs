@@ -14,6 +14,7 @@ pub mod env_file;
 pub mod expand;
 pub mod families;
 pub mod features;
+pub mod grants;
 pub mod hooks;
 pub mod include;
 pub mod ini;
@@ -71,7 +72,9 @@ pub use model::{
     Config, Finding, Names, Origin, Origins, PluginConfig, PluginKind, Refused, Severity, SocketConfig,
     WatcherConfig,
 };
-pub use options::{CircusOptions, PluginOptions, SocketOptions, StreamOptions, WatcherOptions};
+pub use options::{
+    AccessOptions, CircusOptions, PluginOptions, SocketOptions, StreamOptions, WatcherOptions,
+};
 pub use stream::{CHANNELS, Channel, StreamConfig, StreamKind};
 pub use value::{Kind, Value};
 

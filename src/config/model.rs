@@ -6,7 +6,8 @@
 use super::families::{self, FAMILIES};
 use super::hooks::Hook;
 use super::options::{
-    self, CircusOptions, Live, PluginOptions, Row, SocketOptions, WatcherOptions, socket, watcher,
+    self, AccessOptions, CircusOptions, Live, PluginOptions, Row, SocketOptions, WatcherOptions, socket,
+    watcher,
 };
 use super::stream::StreamConfig;
 use super::value::{Kind, Value};
@@ -70,6 +71,8 @@ pub struct Config {
     pub sockets: Vec<SocketConfig>,
     /// `[plugin:NAME]`, sorted by name.
     pub plugins: Vec<PluginConfig>,
+    /// `[access]`.
+    pub access: AccessConfig,
 }
 
 /// Names with values, sorted.
@@ -119,6 +122,9 @@ pub struct SectionConfig<S> {
 
 /// One socket.
 pub type SocketConfig = SectionConfig<SocketOptions>;
+
+/// `[access]`.
+pub type AccessConfig = SectionConfig<AccessOptions>;
 
 /// One plugin.
 pub type PluginConfig = SectionConfig<PluginOptions>;

@@ -10,15 +10,15 @@
 use super::respawn_rule::{ON_FAILURE, Respawn};
 use super::stream::StreamKind::{FancyStdout, File, Json, Stdout, Syslog, TimedFile, WatchedFile};
 use super::value::{Kind, listed};
-use super::{features, probe, restrict};
+use super::{features, grants, probe, restrict};
 use Beyond::{Counts, IsWrong, Passes};
 use Built::{Quiet, Useless};
 use Expand::{Global, Never, Watcher};
 use Kind::{Bool, BoolOr, Choice, Codes, Float, Id, Int, Octal, Signal, Signals, Text};
 use Live::{Fixed, Numprocesses, Reload, Stored};
-use Who::{Everybody, Owner};
+use Role::{Operate, Owner};
 
-pub use super::row::{Beyond, Built, Expand, Live, Range, Row, Spec, Who, find, range, row};
+pub use super::row::{Beyond, Built, Expand, Live, Range, Role, Row, Spec, find, range, row};
 
 /// The most that `ring_bytes` can ask for.
 pub const LARGEST_RING: i64 = 1024 * 1024;
@@ -118,50 +118,50 @@ section! {
 section! {
     /// The options of `[watcher:NAME]`.
     WatcherOptions WATCHER WATCHER_HELP watcher {
-    "cmd" => cmd: String = String::new(), Spec { shown: true, who: Owner, aliases: "command", ..row(Text, Watcher, Reload) }, "the program and its arguments, with quotes as in a shell";
-    "args" => args: String = String::new(), Spec { shown: true, who: Owner, ..row(Text, Watcher, Reload) }, "more arguments, put behind those of cmd";
-    "numprocesses" => numprocesses: i64 = 1, Spec { strict: true, shown: true, who: Everybody, aliases: "numprocs processes workers", ..row(Int, Global, Numprocesses) }, "how many processes to run";
-    "shell" => shell: bool = false, Spec { strict: true, shown: true, who: Owner, ..row(Bool, Global, Reload) }, "run the text of cmd and args by /bin/sh -c";
-    "shell_args" => shell_args: Maybe = None, Spec { shown: true, who: Owner, ..row(Text, Watcher, Reload) }, "arguments of the shell: $0, $1 and so on";
-    "executable" => executable: Maybe = None, Spec { shown: true, who: Owner, ..row(Text, Watcher, Reload) }, "the program to run instead of the first word of cmd, which stays the name that it is called by";
-    "working_dir" => working_dir: Maybe = None, Spec { shown: true, who: Owner, of_plugins: true, aliases: "directory dir cwd chdir workdir", ..row(Text, Watcher, Reload) }, "the directory the processes run in; that of circus unless set";
-    "uid" => uid: Maybe = None, Spec { shown: true, who: Owner, of_plugins: true, aliases: "user", ..row(Id, Watcher, Reload) }, "the user to run as, by name or number";
+    "cmd" => cmd: String = String::new(), Spec { shown: true, role: Owner, aliases: "command", ..row(Text, Watcher, Reload) }, "the program and its arguments, with quotes as in a shell";
+    "args" => args: String = String::new(), Spec { shown: true, role: Owner, ..row(Text, Watcher, Reload) }, "more arguments, put behind those of cmd";
+    "numprocesses" => numprocesses: i64 = 1, Spec { strict: true, shown: true, role: Operate, aliases: "numprocs processes workers", ..row(Int, Global, Numprocesses) }, "how many processes to run";
+    "shell" => shell: bool = false, Spec { strict: true, shown: true, role: Owner, ..row(Bool, Global, Reload) }, "run the text of cmd and args by /bin/sh -c";
+    "shell_args" => shell_args: Maybe = None, Spec { shown: true, role: Owner, ..row(Text, Watcher, Reload) }, "arguments of the shell: $0, $1 and so on";
+    "executable" => executable: Maybe = None, Spec { shown: true, role: Owner, ..row(Text, Watcher, Reload) }, "the program to run instead of the first word of cmd, which stays the name that it is called by";
+    "working_dir" => working_dir: Maybe = None, Spec { shown: true, role: Owner, of_plugins: true, aliases: "directory dir cwd chdir workdir", ..row(Text, Watcher, Reload) }, "the directory the processes run in; that of circus unless set";
+    "uid" => uid: Maybe = None, Spec { shown: true, role: Owner, of_plugins: true, aliases: "user", ..row(Id, Watcher, Reload) }, "the user to run as, by name or number";
     "gid" => gid: Maybe = None, Spec { shown: true, of_plugins: true, aliases: "group", ..row(Id, Watcher, Reload) }, "the group to run as, by name or number; the user's own unless set";
     "copy_env" => copy_env: bool = false, Spec { strict: true, shown: true, ..row(Bool, Global, Reload) }, "give the processes the environment of circus";
     "copy_path" => copy_path: bool = false, Spec { strict: true, ..row(Bool, Global, Reload) }, "give the processes the PYTHONPATH of circus; copy_env, which it needs, does that already";
     "virtualenv" => virtualenv: Maybe = None, Spec { aliases: "virtual_env venv", ..row(Text, Watcher, Reload) }, "the directory of a Python virtual environment to run in; needs copy_env";
     "virtualenv_py_ver" => virtualenv_py_ver: Maybe = None, row(Text, Watcher, Reload), "the version of Python of virtualenv, such as 3.11, if there are several; else the newest";
     "env_file" => env_file: Maybe = None, row(Text, Watcher, Reload), "a file of NAME=value lines for the environment; with a - before it, it may be missing";
-    "warmup_delay" => warmup_delay: f64 = 0.0, Spec { strict: true, shown: true, who: Everybody, range: range(0.0, ANY, Counts), of_plugins: true, ..row(Float, Global, Stored) }, "the least time between two spawns, and behind the last one of a start, in seconds";
-    "autostart" => autostart: bool = true, Spec { strict: true, who: Everybody, of_plugins: true, ..row(Bool, Global, Stored) }, "start with circus";
-    "respawn" => respawn: Respawn = Respawn::Always, Spec { strict: true, shown: true, who: Everybody, of_plugins: true, aliases: "restart autorestart restart_on_error", ..row(BoolOr(ON_FAILURE), Global, Stored) }, "replace processes that end: all, none, or those that fail";
-    "respawn_delay" => respawn_delay: Option<f64> = None, Spec { who: Everybody, range: range(0.0, ANY, Counts), unset: Some(RESPAWN_DELAY), ..row(Float, Global, Stored) }, "the first pause before a respawn, in seconds; {} unless set, and never less";
-    "respawn_delay_max" => respawn_delay_max: Option<f64> = None, Spec { who: Everybody, range: range(0.0, ANY, Counts), unset: Some(RESPAWN_DELAY_MAX), ..row(Float, Global, Stored) }, "the longest pause before a respawn, in seconds; {} unless set";
-    "respawn_window" => respawn_window: Option<f64> = None, Spec { who: Everybody, range: range(0.0, ANY, Counts), unset: Some(RESPAWN_WINDOW), ..row(Float, Global, Stored) }, "how long a process must live for its successor to start without a pause, in seconds; {} unless set";
-    "success_codes" => success_codes: Maybe = None, Spec { who: Everybody, takes: Some(is_short), ..row(Codes, Global, Stored) }, "exit codes that are no failure, besides 0";
-    "success_signals" => success_signals: Maybe = None, Spec { who: Everybody, takes: Some(is_short), ..row(Signals, Global, Stored) }, "signals by which to end is no failure";
+    "warmup_delay" => warmup_delay: f64 = 0.0, Spec { strict: true, shown: true, role: Operate, range: range(0.0, ANY, Counts), of_plugins: true, ..row(Float, Global, Stored) }, "the least time between two spawns, and behind the last one of a start, in seconds";
+    "autostart" => autostart: bool = true, Spec { strict: true, role: Operate, of_plugins: true, ..row(Bool, Global, Stored) }, "start with circus";
+    "respawn" => respawn: Respawn = Respawn::Always, Spec { strict: true, shown: true, role: Operate, of_plugins: true, aliases: "restart autorestart restart_on_error", ..row(BoolOr(ON_FAILURE), Global, Stored) }, "replace processes that end: all, none, or those that fail";
+    "respawn_delay" => respawn_delay: Option<f64> = None, Spec { role: Operate, range: range(0.0, ANY, Counts), unset: Some(RESPAWN_DELAY), ..row(Float, Global, Stored) }, "the first pause before a respawn, in seconds; {} unless set, and never less";
+    "respawn_delay_max" => respawn_delay_max: Option<f64> = None, Spec { role: Operate, range: range(0.0, ANY, Counts), unset: Some(RESPAWN_DELAY_MAX), ..row(Float, Global, Stored) }, "the longest pause before a respawn, in seconds; {} unless set";
+    "respawn_window" => respawn_window: Option<f64> = None, Spec { role: Operate, range: range(0.0, ANY, Counts), unset: Some(RESPAWN_WINDOW), ..row(Float, Global, Stored) }, "how long a process must live for its successor to start without a pause, in seconds; {} unless set";
+    "success_codes" => success_codes: Maybe = None, Spec { role: Operate, takes: Some(is_short), ..row(Codes, Global, Stored) }, "exit codes that are no failure, besides 0";
+    "success_signals" => success_signals: Maybe = None, Spec { role: Operate, takes: Some(is_short), ..row(Signals, Global, Stored) }, "signals by which to end is no failure";
     "critical" => critical: bool = false, row(Bool, Global, Stored), "when this watcher ends by itself for good, everything is stopped and circus exits as its process did";
-    "retry_in" => retry_in: f64 = 0.0, Spec { who: Everybody, ..row(Float, Global, Stored) }, "the least pause before a process that could not be executed is tried again, in seconds";
-    "max_retry" => max_retry: i64 = 5, Spec { strict: true, shown: true, who: Everybody, range: range(-1.0, ANY, Passes), aliases: "startretries", ..row(Int, Global, Stored) }, "how often to try to spawn a process before the watcher is stopped; -1: for ever";
-    "priority" => priority: i64 = 0, Spec { strict: true, shown: true, who: Everybody, ..row(Int, Global, Stored) }, "watchers of a larger number start first and stop last";
-    "singleton" => singleton: bool = false, Spec { strict: true, shown: true, who: Everybody, ..row(Bool, Global, Numprocesses) }, "never run more than one process";
+    "retry_in" => retry_in: f64 = 0.0, Spec { role: Operate, ..row(Float, Global, Stored) }, "the least pause before a process that could not be executed is tried again, in seconds";
+    "max_retry" => max_retry: i64 = 5, Spec { strict: true, shown: true, role: Operate, range: range(-1.0, ANY, Passes), aliases: "startretries", ..row(Int, Global, Stored) }, "how often to try to spawn a process before the watcher is stopped; -1: for ever";
+    "priority" => priority: i64 = 0, Spec { strict: true, shown: true, role: Operate, ..row(Int, Global, Stored) }, "watchers of a larger number start first and stop last";
+    "singleton" => singleton: bool = false, Spec { strict: true, shown: true, role: Operate, ..row(Bool, Global, Numprocesses) }, "never run more than one process";
     "use_sockets" => use_sockets: bool = false, Spec { strict: true, shown: true, ..row(Bool, Global, Reload) }, "let the processes inherit sockets";
     "sockets" => sockets: Maybe = None, Spec { takes: Some(is_short), ..row(Text, Watcher, Reload) }, "the names of the sockets to inherit; else those that the command names, else all";
     "stdin_socket" => stdin_socket: Maybe = None, row(Text, Watcher, Reload), "the name of a socket to put on the standard input";
-    "close_child_stdin" => close_child_stdin: bool = true, Spec { strict: true, shown: true, who: Owner, ..row(Bool, Global, Reload) }, "put /dev/null on the standard input";
-    "close_child_stdout" => close_child_stdout: bool = false, Spec { strict: true, shown: true, who: Owner, ..row(Bool, Global, Reload) }, "put /dev/null on the standard output";
-    "close_child_stderr" => close_child_stderr: bool = false, Spec { strict: true, shown: true, who: Owner, ..row(Bool, Global, Reload) }, "put /dev/null on the standard error output";
-    "on_demand" => on_demand: bool = false, Spec { strict: true, shown: true, who: Everybody, feature: Some(features::ON_DEMAND), ..row(Bool, Global, Stored) }, "start when one of its sockets is used, and wait for that again when its processes have ended";
-    "stop_signal" => stop_signal: i64 = 15, Spec { strict: true, shown: true, who: Everybody, of_plugins: true, aliases: "kill_signal stopsignal", ..row(Signal, Never, Stored) }, "the signal that asks a process to end";
-    "stop_children" => stop_children: bool = false, Spec { strict: true, shown: true, who: Everybody, aliases: "stopasgroup", ..row(Bool, Global, Stored) }, "send stop_signal to the children of the process too";
-    "graceful_timeout" => graceful_timeout: f64 = 30.0, Spec { strict: true, shown: true, who: Everybody, range: range(0.0, ANY, Counts), of_plugins: true, aliases: "stopwaitsecs stop_timeout", ..row(Float, Global, Stored) }, "seconds between stop_signal and SIGKILL";
+    "close_child_stdin" => close_child_stdin: bool = true, Spec { strict: true, shown: true, role: Owner, ..row(Bool, Global, Reload) }, "put /dev/null on the standard input";
+    "close_child_stdout" => close_child_stdout: bool = false, Spec { strict: true, shown: true, role: Owner, ..row(Bool, Global, Reload) }, "put /dev/null on the standard output";
+    "close_child_stderr" => close_child_stderr: bool = false, Spec { strict: true, shown: true, role: Owner, ..row(Bool, Global, Reload) }, "put /dev/null on the standard error output";
+    "on_demand" => on_demand: bool = false, Spec { strict: true, shown: true, role: Operate, feature: Some(features::ON_DEMAND), ..row(Bool, Global, Stored) }, "start when one of its sockets is used, and wait for that again when its processes have ended";
+    "stop_signal" => stop_signal: i64 = 15, Spec { strict: true, shown: true, role: Operate, of_plugins: true, aliases: "kill_signal stopsignal", ..row(Signal, Never, Stored) }, "the signal that asks a process to end";
+    "stop_children" => stop_children: bool = false, Spec { strict: true, shown: true, role: Operate, aliases: "stopasgroup", ..row(Bool, Global, Stored) }, "send stop_signal to the children of the process too";
+    "graceful_timeout" => graceful_timeout: f64 = 30.0, Spec { strict: true, shown: true, role: Operate, range: range(0.0, ANY, Counts), of_plugins: true, aliases: "stopwaitsecs stop_timeout", ..row(Float, Global, Stored) }, "seconds between stop_signal and SIGKILL";
     "kill_mode" => kill_mode: String = "group".into(), Spec { aliases: "killasgroup", ..row(Choice(&["group", "process", "tree"]), Global, Reload) }, "who is ended with a process: its group, nobody, or all that come from it";
     "stop_command" => stop_command: Maybe = None, Spec { feature: Some(features::HOOKS), ..row(Text, Watcher, Stored) }, "a command that makes a process end, instead of stop_signal";
-    "send_hup" => send_hup: bool = false, Spec { strict: true, shown: true, who: Everybody, ..row(Bool, Global, Stored) }, "reload by sending SIGHUP";
-    "reload_signal" => reload_signal: Option<i64> = None, Spec { who: Everybody, ..row(Signal, Never, Stored) }, "reload by sending this signal";
+    "send_hup" => send_hup: bool = false, Spec { strict: true, shown: true, role: Operate, ..row(Bool, Global, Stored) }, "reload by sending SIGHUP";
+    "reload_signal" => reload_signal: Option<i64> = None, Spec { role: Operate, ..row(Signal, Never, Stored) }, "reload by sending this signal";
     "reload_command" => reload_command: Maybe = None, Spec { feature: Some(features::HOOKS), ..row(Text, Watcher, Stored) }, "reload by running this command for each process";
-    "max_age" => max_age: i64 = 0, Spec { shown: true, who: Everybody, range: range(0.0, ANY, Passes), ..row(Int, Watcher, Reload) }, "replace processes older than this, in seconds; 0: never";
-    "max_age_variance" => max_age_variance: i64 = 30, Spec { shown: true, who: Everybody, range: range(0.0, ANY, Passes), ..row(Int, Watcher, Reload) }, "up to so many seconds more, by chance, for each process";
+    "max_age" => max_age: i64 = 0, Spec { shown: true, role: Operate, range: range(0.0, ANY, Passes), ..row(Int, Watcher, Reload) }, "replace processes older than this, in seconds; 0: never";
+    "max_age_variance" => max_age_variance: i64 = 30, Spec { shown: true, role: Operate, range: range(0.0, ANY, Passes), ..row(Int, Watcher, Reload) }, "up to so many seconds more, by chance, for each process";
     "ready" => ready: Maybe = None, Spec { takes: Some(probe::ready), feature: Some(features::HEALTH), ..row(Text, Watcher, Stored) }, "what tells that a process is ready, see below; the watcher is active only then";
     "ready_timeout" => ready_timeout: Option<f64> = None, Spec { range: range(0.0, ANY, Counts), unset: Some(READY_TIMEOUT), feature: Some(features::HEALTH), aliases: "start_timeout", ..row(Float, Global, Stored) }, "how long a process may take to be ready, in seconds; {} unless set, 0: for ever";
     "after" => after: Maybe = None, Spec { takes: Some(is_short), feature: Some(features::DEPENDENCIES), aliases: "wants", ..row(Text, Global, Stored) }, "the names of watchers: while they are on their way it waits, and it stops before them";
@@ -174,7 +174,7 @@ section! {
     "nice" => nice: Option<i64> = None, Spec { range: range(-20.0, 19.0, IsWrong), feature: Some(features::SANDBOX), ..row(Int, Global, Reload) }, "the niceness, -20 (first) to 19 (last); that of circus unless set";
     "ionice" => ionice: Maybe = None, Spec { takes: Some(|it| restrict::ionice(it).map(drop)), feature: Some(features::SANDBOX), ..row(Text, Global, Reload) }, "the class of input and output, and its level 0 to 7: realtime:N, best-effort:N, idle or none";
     "oom_score_adj" => oom_score_adj: Option<i64> = None, Spec { range: range(-1000.0, 1000.0, IsWrong), feature: Some(features::SANDBOX), ..row(Int, Global, Reload) }, "how likely the kernel kills it when memory is short, -1000 to 1000; as circus unless set";
-    "umask" => umask: Option<i64> = None, Spec { who: Owner, ..row(Octal, Global, Reload) }, "the umask of the processes, octal; that of circus unless set";
+    "umask" => umask: Option<i64> = None, Spec { role: Owner, ..row(Octal, Global, Reload) }, "the umask of the processes, octal; that of circus unless set";
     "no_new_privs" => no_new_privs: bool = false, Spec { feature: Some(features::SANDBOX), ..row(Bool, Global, Reload) }, "no program that the processes run may gain privileges";
     "capabilities" => capabilities: Maybe = None, Spec { takes: Some(|it| restrict::capabilities(it).map(drop)), feature: Some(features::SANDBOX), ..row(Text, Global, Reload) }, "the only capabilities that the processes can have, by name, for any user; or none";
     "clear_groups" => clear_groups: Option<bool> = None, row(Bool, Global, Reload), "True: no supplementary groups at all; False: keep those of circus where gid stands alone";
@@ -253,6 +253,32 @@ section! {
     }
 }
 
+section! {
+    /// The options of `[access]`. None of them is of Circus.
+    AccessOptions ACCESS ACCESS_HELP access {
+    "look" => look: Maybe = None, Spec { strict: true, takes: Some(grants::of_people), ..row(Text, Global, Stored) }, "who may see states and numbers, but no output, environment, command line or other text";
+    "operate" => operate: Maybe = None, Spec { strict: true, takes: Some(grants::of_watchers), ..row(Text, Global, Stored) }, "who may also start, stop, reload and signal watchers: all, or those whose names follow";
+    "admin" => admin: Maybe = None, Spec { strict: true, takes: Some(grants::of_people), ..row(Text, Global, Stored) }, "who may do and see everything, as root may";
+    "token_file" => token_file: Maybe = None, row(Text, Global, Stored), "the file of the token by which a client at a TCP port shows that it may do everything; without one, ports are opened on loopback only";
+    "connections" => connections: Option<i64> = None, Spec { range: range(1.0, ANY, Counts), ..row(Int, Global, Stored) }, "how many connections one user may have at a time; a quarter of all unless set, and never more";
+    "requests" => requests: i64 = 1000, Spec { range: range(0.0, ANY, Counts), ..row(Int, Global, Stored) }, "how many requests one user may make in a second, each 4 KiB of a request or answer counted as one more; further ones wait; 0: any";
+    "idle_timeout" => idle_timeout: f64 = 3600.0, Spec { range: range(0.0, ANY, Counts), ..row(Float, Global, Stored) }, "after how many seconds a connection is closed by which nothing is asked, awaited, listened to or followed; 0: never";
+    }
+}
+
+impl AccessOptions {
+    /// Each role with the text that says who has it.
+    pub fn roles(&self) -> impl Iterator<Item = (Role, &str)> {
+        let roles = [(Role::Look, &self.look), (Role::Operate, &self.operate), (Role::Admin, &self.admin)];
+        roles.into_iter().filter_map(|(role, text)| Some((role, text.as_deref()?)))
+    }
+
+    /// Whether it gives rights to anybody.
+    pub fn gives_rights(&self) -> bool {
+        self.roles().next().is_some()
+    }
+}
+
 /// The tables by their sections, and that of the streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -261,6 +287,7 @@ pub enum Place {
     Stream,
     Socket,
     Plugin,
+    Access,
 }
 
 impl Place {
@@ -272,6 +299,7 @@ impl Place {
             Place::Stream => Box::new(STREAM.iter().map(|row| &row.spec)),
             Place::Socket => Box::new(SOCKET.iter().map(|row| &row.spec)),
             Place::Plugin => Box::new(PLUGIN.iter().map(|row| &row.spec)),
+            Place::Access => Box::new(ACCESS.iter().map(|row| &row.spec)),
         }
     }
 }
@@ -326,5 +354,6 @@ mod tests {
         check(STREAM, STREAM_HELP);
         check(SOCKET, SOCKET_HELP);
         check(PLUGIN, PLUGIN_HELP);
+        check(ACCESS, ACCESS_HELP);
     }
 }

@@ -3,7 +3,7 @@
 
 use super::features::{self, Feature};
 use super::number;
-use super::options::watcher;
+use super::options::{access, watcher};
 use super::stream::StreamKind;
 use super::value::{Kind, Slot, Value};
 use std::ops::Deref;
@@ -44,15 +44,34 @@ pub enum Built {
     Useless(&'static str),
 }
 
-/// Who may set an option of a watcher by a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Who {
-    /// Everybody who may command circus: it only says how many processes there are, and when they come and go.
-    Everybody,
-    /// `endpoint_owner`, where the watcher runs as that user: it concerns only what its processes do.
+/// What somebody may do by commands, and is told: each more than the one before. The command table says from which role
+/// on a command is obeyed, the option table from which on an option may be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// `look`: states and numbers, nothing that could hold a secret.
+    Look,
+    /// `operate`: to start, stop and signal the watchers that are named, and to say how many processes there are and
+    /// when they come and go.
+    Operate,
+    /// `endpoint_owner`, and a plugin of another user: all commands; of options, those that concern only what the
+    /// processes of that user do.
     Owner,
-    /// root and the user of circus.
-    Root,
+    /// Let in by `endpoint_mode`, where there is neither `endpoint_owner` nor `[access]`: all but the values of
+    /// environments.
+    Member,
+    /// root, the user of circus, and `admin`: everything.
+    Admin,
+}
+
+impl Role {
+    /// The option of `[access]` that gives it, or more.
+    pub fn key(self) -> &'static str {
+        match self {
+            Role::Look => access::look,
+            Role::Operate => access::operate,
+            Role::Owner | Role::Member | Role::Admin => access::admin,
+        }
+    }
 }
 
 /// What becomes of a number outside its range.
@@ -93,7 +112,8 @@ pub struct Spec {
     /// It belongs to Circus's own watchers: the command `options` shows it always, others only when they are set, and
     /// `$(circus.KEY)` is known when a process is spawned.
     pub shown: bool,
-    pub who: Who,
+    /// The least role that may set it by a command.
+    pub role: Role,
     pub range: Option<Range>,
     /// What a text must be besides.
     pub takes: Option<Takes>,
@@ -124,7 +144,7 @@ pub const fn row(kind: Kind, expand: Expand, live: Live) -> Spec {
         built: Built::Works,
         strict: false,
         shown: false,
-        who: Who::Root,
+        role: Role::Member,
         range: None,
         takes: None,
         unset: None,
@@ -136,6 +156,11 @@ pub const fn row(kind: Kind, expand: Expand, live: Live) -> Spec {
 }
 
 impl Spec {
+    /// Whether it may hold a secret: only free text can.
+    pub fn may_be_secret(&self) -> bool {
+        self.kind == Kind::Text
+    }
+
     /// Why it cannot have this value, which is of its kind: a phrase that completes "`key = value` ...".
     ///
     /// # Errors

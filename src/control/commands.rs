@@ -15,14 +15,17 @@ use super::tuning;
 #[cfg(feature = "history")]
 use super::why;
 use super::{Map, Refusal, field, render, requests};
-use crate::arbiter::request::{Question, Request, Task};
+use crate::arbiter::request::{Order, Question, Request, Select, Task};
 use crate::config::features;
+use crate::config::row::Role::{self, Look, Operate, Owner};
 use serde_json::Value as Json;
 
 /// One command.
 pub struct Command {
     /// Its name, as it is typed and as it is on the wire.
     pub name: &'static str,
+    /// The least role that may give it.
+    pub role: Role,
     /// Its arguments; the words among them in their order.
     pub args: &'static [Arg],
     /// What it does, in a line.
@@ -38,10 +41,11 @@ pub struct Command {
 /// A command whose reply is shown as `ok`.
 const fn row(
     name: &'static str,
+    role: Role,
     args: &'static [Arg],
     request: fn(&Args) -> Result<Request, Refusal>,
 ) -> Command {
-    Command { name, args, summary: "", detail: "", request, render: render::ok }
+    Command { name, role, args, summary: "", detail: "", request, render: render::ok }
 }
 
 impl Command {
@@ -98,6 +102,16 @@ impl Command {
         words.get(place).map_or("", |word| word.trim_matches(['[', ']', '.']))
     }
 
+    /// The least role that may ask for this, which is a request of this command: to restart all reads the configuration
+    /// again, and extended statistics run a program.
+    pub fn needs(&self, request: &Request) -> Role {
+        match request {
+            Request::Order(Order { what: Task::Restart(Select::All), .. }) => Role::Owner,
+            Request::Question(Question::Stats { extended: true, .. }) => Role::Owner,
+            _ => self.role,
+        }
+    }
+
     /// Whether the reply can wait for the end of the work.
     pub fn waits(&self) -> bool {
         self.flags().any(|flag| flag.name == WAITING.key)
@@ -152,6 +166,7 @@ pub static COMMANDS: &[Command] = &[
     #[cfg(feature = "edit")]
     row(
         "add",
+        Owner,
         &[
             NAME,
             Arg::rest("cmd", Kind::Text, "CMD..."),
@@ -167,15 +182,15 @@ pub static COMMANDS: &[Command] = &[
         "The words of CMD are joined by blanks; they may begin with dashes. Options that are not \
          given have their defaults. The watcher is gone when circus ends.",
     ),
-    row("decr", &[NAME, NB, WAITING], |args| requests::change(args, -1)).shows(render::change).help(
+    row("decr", Operate, &[NAME, NB, WAITING], |args| requests::change(args, -1)).shows(render::change).help(
         "run NB processes less, or one less",
         "A singleton keeps its one process. With --waiting, the new number of processes is printed.",
     ),
     #[cfg(feature = "stats")]
-    row("dstats", &[], |_| Ok(Question::Dstats.into()))
+    row("dstats", Look, &[], |_| Ok(Question::Dstats.into()))
         .shows(stats::render_own)
         .help("show what circus itself uses", "The columns are those of stats."),
-    row("get", &[NAME, Arg::rest("keys", Kind::Texts, "KEY...")], |args| {
+    row("get", Look, &[NAME, Arg::rest("keys", Kind::Texts, "KEY...")], |args| {
         Ok(Question::Get { name: args.name()?, keys: args.need("keys", few)? }.into())
     })
     .shows(render::get)
@@ -183,18 +198,19 @@ pub static COMMANDS: &[Command] = &[
         "show some options of a watcher",
         "Keys are those of the configuration file, rlimit_nofile or stdout_stream.filename too.",
     ),
-    row("globaloptions", &[Arg::word("option", Kind::Text, "[OPTION]")], requests::globaloptions)
+    row("globaloptions", Look, &[Arg::word("option", Kind::Text, "[OPTION]")], requests::globaloptions)
         .shows(render::globaloptions)
         .help(
             "show the options of circus itself",
             "They are endpoint, stats_endpoint, pubsub_endpoint, check_delay and multicast_endpoint.",
         ),
-    row("incr", &[NAME, NB, WAITING], |args| requests::change(args, 1)).shows(render::change).help(
+    row("incr", Operate, &[NAME, NB, WAITING], |args| requests::change(args, 1)).shows(render::change).help(
         "run NB processes more, or one more",
         "A singleton keeps its one process. With --waiting, the new number of processes is printed.",
     ),
     row(
         "kill",
+        Operate,
         &[
             NAME,
             PID,
@@ -209,18 +225,18 @@ pub static COMMANDS: &[Command] = &[
         "The process, or each one, gets the signal, and SIGKILL when it is still there after the \
          timeout.",
     ),
-    row("list", &[ANY_NAME], |args| Ok(Question::List(args.get("name", text)?).into()))
+    row("list", Look, &[ANY_NAME], |args| Ok(Question::List(args.get("name", text)?).into()))
         .shows(render::list)
         .help("list the watchers, or the processes of one", "Names, or process ids, with commas between."),
-    row("listen", &[Arg::rest("topics", Kind::Texts, "[TOPIC...]")], requests::listen).help(
+    row("listen", Look, &[Arg::rest("topics", Kind::Texts, "[TOPIC...]")], requests::listen).help(
         "print events as they happen",
         "One line an event: its topic (watcher.NAME.EVENT), a colon, and its data as JSON. A TOPIC \
          is the beginning of the topics to print; without one all are.",
     ),
-    row("listsockets", &[], |_| Ok(Question::Listsockets.into()))
+    row("listsockets", Look, &[], |_| Ok(Question::Listsockets.into()))
         .shows(render::listsockets)
         .help("list the sockets", "One line a socket: its descriptor, its name, and where it is bound."),
-    row("logs", &[Arg::word("action", Kind::Text, "rotate|reopen"), ANY_NAME], requests::logs)
+    row("logs", Owner, &[Arg::word("action", Kind::Text, "rotate|reopen"), ANY_NAME], requests::logs)
         .shows(render::logs)
         .help(
             "rotate or reopen the files that output goes to",
@@ -230,29 +246,32 @@ pub static COMMANDS: &[Command] = &[
              printed.",
         ),
     #[cfg(feature = "metrics")]
-    row("metrics", &[], |_| Ok(Question::Metrics.into()))
+    row("metrics", Look, &[], |_| Ok(Question::Metrics.into()))
         .shows(|_, reply| field(reply, "metrics").trim_end().into())
         .help(
             "print what is counted and measured, as OpenMetrics text",
             "Processes, restarts, exits, what they use, what waits at the sockets, how much they have \
              written.",
         ),
-    row("numprocesses", &[ANY_NAME], |args| Ok(Question::Numprocesses(args.get("name", text)?).into()))
+    row("numprocesses", Look, &[ANY_NAME], |args| Ok(Question::Numprocesses(args.get("name", text)?).into()))
         .shows(|_, reply| field(reply, "numprocesses"))
         .help("print how many processes run", "Those of one watcher, or all."),
-    row("numwatchers", &[], |_| Ok(Question::Numwatchers.into()))
+    row("numwatchers", Look, &[], |_| Ok(Question::Numwatchers.into()))
         .shows(|_, reply| field(reply, "numwatchers"))
         .help("print how many watchers there are", "Stopped ones count too."),
-    row("options", &[NAME], |args| Ok(Question::Options(args.name()?).into())).shows(render::options).help(
-        "show all options of a watcher",
-        "One line an option, sorted. Options that Circus has not are shown when they are set.",
-    ),
-    row("quit", &[WAITING], |_| Ok(Task::Quit.into())).help(
+    row("options", Look, &[NAME], |args| Ok(Question::Options(args.name()?).into()))
+        .shows(render::options)
+        .help(
+            "show all options of a watcher",
+            "One line an option, sorted. Options that Circus has not are shown when they are set.",
+        ),
+    row("quit", Owner, &[WAITING], |_| Ok(Task::Quit.into())).help(
         "stop everything and end circus",
         "With --waiting, the answer comes last of all: processes, sockets and files are gone.",
     ),
     row(
         "reload",
+        Operate,
         &[
             ANY_NAME,
             Arg::flag("sequential", "one process after the other"),
@@ -270,25 +289,28 @@ pub static COMMANDS: &[Command] = &[
          SIGHUP instead.",
     ),
     #[cfg(feature = "reloadconfig")]
-    row("reloadconfig", &[WAITING], |_| Ok(Task::Reloadconfig.into())).help(
+    row("reloadconfig", Owner, &[WAITING], |_| Ok(Task::Reloadconfig.into())).help(
         "read the configuration again and apply what has changed",
         "Everything is checked first: when something is wrong, nothing is changed and the answer \
          says what it is. Watchers of which nothing has changed are not touched.",
     ),
-    row("restart", &[ANY_NAME, MATCH, WAITING], |args| Ok(Task::Restart(requests::select(args)?).into()))
-        .help(
-            "stop watchers, then start them",
-            "Those whose names match, or all. Without NAME the configuration is read again first, as \
+    row("restart", Operate, &[ANY_NAME, MATCH, WAITING], |args| {
+        Ok(Task::Restart(requests::select(args)?).into())
+    })
+    .help(
+        "stop watchers, then start them",
+        "Those whose names match, or all. Without NAME the configuration is read again first, as \
              reloadconfig does it; when something is wrong with it, nothing is stopped.",
-        ),
+    ),
     #[cfg(feature = "edit")]
-    row("rm", &[NAME, Arg::flag("nostop", "leave its processes running"), WAITING], tuning::rm).help(
+    row("rm", Owner, &[NAME, Arg::flag("nostop", "leave its processes running"), WAITING], tuning::rm).help(
         "remove a watcher",
         "Its processes are stopped, unless --nostop is given: then circus forgets them.",
     ),
     #[cfg(feature = "edit")]
     row(
         "set",
+        Operate,
         &[NAME, Arg::rest("options", Kind::Options, "KEY VALUE [KEY VALUE...]"), WAITING],
         tuning::set,
     )
@@ -300,6 +322,7 @@ pub static COMMANDS: &[Command] = &[
     ),
     row(
         "signal",
+        Operate,
         &[
             NAME,
             PID,
@@ -314,11 +337,17 @@ pub static COMMANDS: &[Command] = &[
         "To one process, or to all of the watcher. SIGNAL is a name, with or without SIG, or a \
          number.",
     ),
-    row("start", &[ANY_NAME, MATCH, WAITING], |args| Ok(Task::Start(requests::select(args)?).into()))
-        .help("start watchers", "Those whose names match, or all."),
+    row(
+        "start",
+        Operate,
+        &[ANY_NAME, MATCH, WAITING],
+        |args| Ok(Task::Start(requests::select(args)?).into()),
+    )
+    .help("start watchers", "Those whose names match, or all."),
     #[cfg(feature = "stats")]
     row(
         "stats",
+        Look,
         &[
             Arg::word("name", Kind::Text, "[NAME"),
             Arg::word("process", Kind::Number, "[PID]]"),
@@ -332,14 +361,19 @@ pub static COMMANDS: &[Command] = &[
         "One line a process: pid, program, user, nice, resident and virtual memory, percent of a \
          processor and of memory, processor time. Children stand below, indented.",
     ),
-    row("status", &[ANY_NAME, Arg::flag("check", "exit with 3 unless all runs that is to run")], |args| {
-        Ok(Question::Status {
-            name: args.get("name", text)?,
-            check: args.is("check")?,
-            details: args.is("details")?,
-        }
-        .into())
-    })
+    row(
+        "status",
+        Look,
+        &[ANY_NAME, Arg::flag("check", "exit with 3 unless all runs that is to run")],
+        |args| {
+            Ok(Question::Status {
+                name: args.get("name", text)?,
+                check: args.is("check")?,
+                details: args.is("details")?,
+            }
+            .into())
+        },
+    )
     .shows(render::status)
     .help(
         "show the states of the watchers, or of one",
@@ -347,14 +381,16 @@ pub static COMMANDS: &[Command] = &[
          a table. With --check there is a line for each that is to run and is not active, or lacks \
          processes; to run is what starts with circus or was started, until a command stops it.",
     ),
-    row("stop", &[ANY_NAME, MATCH, WAITING], |args| Ok(Task::Stop(requests::select(args)?).into())).help(
-        "stop watchers",
-        "Those whose names match, or all. Their processes get stop_signal, and SIGKILL after \
+    row("stop", Operate, &[ANY_NAME, MATCH, WAITING], |args| Ok(Task::Stop(requests::select(args)?).into()))
+        .help(
+            "stop watchers",
+            "Those whose names match, or all. Their processes get stop_signal, and SIGKILL after \
          graceful_timeout.",
-    ),
+        ),
     #[cfg(feature = "tail")]
     row(
         "tail",
+        Owner,
         &[
             NAME,
             Arg::option("lines", Kind::Number, "LINES", "how many; 10 unless given (-n LINES)"),
@@ -373,7 +409,7 @@ pub static COMMANDS: &[Command] = &[
          sequences are left out.",
     ),
     #[cfg(feature = "history")]
-    row("why", &[NAME], |args| Ok(Question::Why(args.name()?).into())).shows(why::render).help(
+    row("why", Look, &[NAME], |args| Ok(Question::Why(args.name()?).into())).shows(why::render).help(
         "explain the state of a watcher",
         "Since when it is in its state and who or what has brought it there, how its processes have \
          ended, what they wrote last, and when circus tries again. The last 32 changes are kept.",

@@ -8,6 +8,7 @@ use super::python::quoted;
 use super::{Map, Refusal, commands, object, one, put};
 use crate::arbiter::Pid;
 use crate::arbiter::request::{Errno, Reply, Request};
+use crate::config::row::Role;
 use serde_json::Value as Json;
 
 /// The most values of a request. As objects of their own they would take 600 bytes each.
@@ -49,6 +50,8 @@ pub struct Incoming {
     pub cast: bool,
     /// The request, or why it is none.
     pub request: Result<Request, Refusal>,
+    /// The least role that may ask for it.
+    pub needs: Role,
 }
 
 /// Reads a line.
@@ -60,7 +63,10 @@ pub fn decode(line: &[u8]) -> Incoming {
     let Json::Object(mut message) = json else { return unread(Refusal::json(": it is no object")) };
     let cast = message.get("msg_type").and_then(Json::as_str) == Some("cast");
     match message.remove("id").map_or_else(|| Ok(Id::default()), |id| Id::new(&id)) {
-        Ok(id) => Incoming { id, cast, request: request(&message) },
+        Ok(id) => match request(&message) {
+            Ok((request, needs)) => Incoming { id, cast, request: Ok(request), needs },
+            Err(refusal) => Incoming { id, cast, ..unread(refusal) },
+        },
         Err(refusal) => Incoming { cast, ..unread(refusal) },
     }
 }
@@ -102,7 +108,7 @@ pub fn cut_off() -> Incoming {
 
 /// The answer to a request that was not looked at.
 pub fn unread(refusal: Refusal) -> Incoming {
-    Incoming { id: Id::default(), cast: false, request: Err(refusal) }
+    Incoming { id: Id::default(), cast: false, request: Err(refusal), needs: Role::Look }
 }
 
 impl Refusal {
@@ -111,7 +117,10 @@ impl Refusal {
     }
 }
 
-fn request(message: &Map) -> Result<Request, Refusal> {
+fn request(message: &Map) -> Result<(Request, Role), Refusal> {
+    if let (Some(Json::String(token)), None) = (message.get("token"), message.get("command")) {
+        return Ok((Request::Token(token.clone()), Role::Look));
+    }
     let name = Args(message).need("command", text)?;
     let Some(command) = commands::find(&name) else {
         return Err(Refusal {
@@ -119,16 +128,23 @@ fn request(message: &Map) -> Result<Request, Refusal> {
             reason: commands::lack(&name).unwrap_or_else(|| format!("unknown command: {}", quoted(&name))),
         });
     };
-    match Args(message).json("properties") {
+    let request = match Args(message).json("properties") {
         None => command.decode(&Map::new()),
         Some(Json::Object(properties)) => command.decode(properties),
         Some(_) => Err(Refusal::message("'properties' isn't a valid object")),
-    }
+    }?;
+    let needs = command.needs(&request);
+    Ok((request, needs))
 }
 
 /// The line of a request; the client's side of [`decode`].
 pub fn encode_request(command: &str, properties: &Map) -> Vec<u8> {
     line(&[("command", &command.into())], Some(("properties", properties)), None)
+}
+
+/// The line that shows a token.
+pub fn encode_token(token: &str) -> Vec<u8> {
+    line(&[("token", &token.into())], None, None)
 }
 
 /// The line that answers an order. `time` is in seconds since 1970.

@@ -2,7 +2,7 @@
 //! be in their way, and what is opened for an address of the old kind.
 
 use crate::config::options::CircusOptions;
-use crate::config::text;
+use crate::config::{Config, text};
 use crate::control::endpoint::{self, Around, Directory, Place, Port};
 use crate::host::files::{NewDirectory, OwnFile};
 use crate::host::listen::{self, Acceptor, Obstacle, Owner, claim};
@@ -51,20 +51,23 @@ pub struct Opened {
     pub file: Option<OwnFile>,
     /// The directory that was made for it.
     directory: Option<NewDirectory>,
-    /// An abstract socket has no file whose mode could guard it: only this user and root are served.
-    pub only_for: Option<u32>,
     /// Events are published here, and commands refused.
     pub events_only: bool,
 }
 
 impl Opened {
     fn new(acceptor: Acceptor, endpoint: String, events_only: bool) -> Opened {
-        Opened { acceptor, endpoint, file: None, directory: None, only_for: None, events_only }
+        Opened { acceptor, endpoint, file: None, directory: None, events_only }
     }
 
     /// Whether it is a port.
     pub fn is_port(&self) -> bool {
         matches!(self.acceptor, Acceptor::Tcp(_))
+    }
+
+    /// Whether it has no file whose mode could guard it.
+    pub fn is_abstract(&self) -> bool {
+        matches!(self.acceptor, Acceptor::Unix(_)) && self.endpoint.starts_with('@')
     }
 
     /// The start has succeeded: what was made for the socket stays, what was in its way is removed.
@@ -116,13 +119,14 @@ pub fn check(options: &CircusOptions) -> Result<Option<Place>, String> {
 ///
 /// # Errors
 /// What was asked for cannot be had.
-pub fn open_all(options: &CircusOptions, log: &mut Log) -> Result<Vec<Opened>, Refused> {
+pub fn open_all(config: &Config, log: &mut Log) -> Result<Vec<Opened>, Refused> {
+    let (options, has_token) = (&config.circus, config.access.options.token_file.is_some());
     let control = check(options).map_err(|message| Refused { message, fault: Fault::User })?;
-    let events = open_events(options, control.as_ref(), log)?;
+    let events = open_events(options, control.as_ref(), has_token, log)?;
     let mut opened = Vec::new();
     let wanted = options.endpoint.as_deref();
     if let Some(place) = &control {
-        let port = open_port(wanted, false, options)?;
+        let port = open_port(wanted, false, (options, has_token), log)?;
         opened.extend(open_control(place, options, log)?);
         opened.extend(port);
     }
@@ -156,6 +160,7 @@ fn open_control(place: &Place, options: &CircusOptions, log: &mut Log) -> Result
 fn open_events(
     options: &CircusOptions,
     control: Option<&Place>,
+    has_token: bool,
     log: &mut Log,
 ) -> Result<Vec<Opened>, Refused> {
     let mut opened = Vec::new();
@@ -171,7 +176,7 @@ fn open_events(
         },
         Err(why) => log.warning(format_args!("pubsub_endpoint: {why}; events are on the control socket")),
     }
-    opened.extend(open_port(Some(wanted), true, options)?);
+    opened.extend(open_port(Some(wanted), true, (options, has_token), log)?);
     Ok(opened)
 }
 
@@ -221,9 +226,8 @@ fn open(place: &Place, events_only: bool, options: &CircusOptions) -> Result<Ope
         let given = file.give_to(owner);
         given.map_err(|error| refuse(&format!("endpoint_owner: {}", sys::io_words(&error)), false))?;
     }
-    let only_for = matches!(address, Address::Abstract(_)).then(user::current_uid);
     let opened = Opened::new(Acceptor::Unix(fd.into()), place.to_string(), events_only);
-    Ok(Opened { file, directory: made, only_for, ..opened })
+    Ok(Opened { file, directory: made, ..opened })
 }
 
 /// Whether a socket was that of a circus that was killed, and is free now: a child that is not its program yet holds it
@@ -255,11 +259,12 @@ fn holder(address: &Address) -> (String, bool) {
     }
 }
 
-/// Opens the port of a `tcp://` address, if that is allowed.
+/// Opens the port of a `tcp://` address, if that is allowed: to others than this machine only where a token is asked for.
 fn open_port(
     wanted: Option<&str>,
     events_only: bool,
-    options: &CircusOptions,
+    (options, has_token): (&CircusOptions, bool),
+    log: &mut Log,
 ) -> Result<Option<Opened>, Refused> {
     // What is no port has been reported.
     let port = wanted.and_then(|wanted| endpoint::port(wanted).ok().flatten());
@@ -269,6 +274,14 @@ fn open_port(
         fault: Fault::System,
     };
     let ip = resolve::first(host, host.contains(':'), true).map_err(refuse)?;
+    if !has_token && !ip.is_loopback() {
+        let word = word(events_only);
+        log.error(format_args!(
+            "the {word} port tcp://{host}:{number} is not opened: [access] has no token_file, and whoever reached it could \
+             use it"
+        ));
+        return Ok(None);
+    }
     let listener = listen::port(SocketAddr::new(ip, number)).map_err(|error| refuse(error.to_string()))?;
     let number = listener.local_addr().map_or(number, |address| address.port());
     let endpoint = format!("tcp://{host}:{number}");

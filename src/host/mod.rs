@@ -27,4 +27,5 @@ pub(crate) mod spawn_template;
 pub(crate) mod state_file;
 pub(crate) mod surroundings;
 pub(crate) mod termination_message;
+pub(crate) mod token;
 pub(crate) mod trouble;

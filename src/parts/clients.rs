@@ -7,26 +7,28 @@
 //! Each request has a ticket, and goes to the loop as an [`Effect`]. Its answer comes back by the ticket, at once or
 //! later; that of somebody who has gone or wanted none is thrown away.
 
+pub(crate) mod access;
 mod client;
+#[cfg_attr(not(feature = "edit"), path = "clients/no_edit_permission.rs")]
+mod edit_permission;
 mod events;
 #[cfg_attr(not(feature = "tail"), path = "clients/no_followers.rs")]
 mod followers;
+mod limits;
 pub(crate) mod listeners;
-#[cfg_attr(not(feature = "edit"), path = "clients/no_permission.rs")]
 mod permission;
 mod places;
+mod requests;
 
-use crate::arbiter::history::Origin;
 use crate::arbiter::process::Exit;
-use crate::arbiter::request::{Errno, Order, Reply, Request, Ticket};
-use crate::arbiter::{Action, Arbiter, Pid, Published, WatcherId};
+use crate::arbiter::request::{Reply, Request, Ticket};
+use crate::arbiter::{Action, Pid, Published, WatcherId};
 use crate::config::PluginKind;
-use crate::control::protocol::{Id, Incoming};
-use crate::control::secrets::Sketch;
+use crate::control::protocol::Id;
+use crate::control::secrets::{self, Sketch};
 use crate::control::wire::Input;
 use crate::control::{Map, Refusal, protocol};
 use crate::host::endpoint::Opened;
-use crate::host::procfs;
 use crate::host::trouble::Trouble;
 use crate::parts::clients::client::{Client, UNREAD};
 use crate::parts::clients::listeners::Listeners;
@@ -35,15 +37,14 @@ use crate::reactor::io::read_piece;
 use crate::reactor::part::{Cx, Effect, Job, Part, Readiness};
 use crate::sorted::{Sorted, sort};
 use crate::sys::child::Stdio;
-use crate::sys::{clock, memory, user};
-use crate::views::targets::targets;
+use crate::sys::{clock, user};
 pub use followers::Follows;
-use permission::permit;
+use limits::Accounts;
 use places::{FEW_HELD, MOST_HELD};
+use requests::is_affordable;
 use std::collections::VecDeque;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// How many requests of one client are looked at in a turn.
@@ -59,6 +60,8 @@ struct Asked {
     /// What has to stand before the reply.
     envelope: Vec<u8>,
     id: Id,
+    /// Its role is told no text that may hold a secret.
+    is_low: bool,
 }
 
 /// A connection that has its turn, and what is left of its share.
@@ -79,6 +82,7 @@ pub struct Clients {
     next_ticket: u64,
     /// How much memory all connections take.
     held: usize,
+    accounts: Accounts,
     /// Connections to look at in the next turn: they had an event, or there is more to read, or they may be done.
     visits: Vec<u32>,
     /// Those that are still to be looked at in this turn.
@@ -128,9 +132,13 @@ impl Part for Clients {
         true
     }
 
-    /// When connections are accepted again.
+    /// When connections are accepted again, or heard again, or may be idle.
     fn deadline(&mut self) -> Option<Instant> {
-        self.listeners.next_accept()
+        self.listeners.next_accept().into_iter().chain(self.accounts.deadline()).min()
+    }
+
+    fn due(&mut self, cx: &mut Cx<'_>) {
+        self.do_what_is_due(cx);
     }
 
     /// A plugin that is a program speaks with circus by its standard input and output.
@@ -166,8 +174,8 @@ impl Part for Clients {
         self.end_following(watcher, cx);
     }
 
-    fn published(&mut self, watcher: &str, what: &Published, _: &mut Cx<'_>) {
-        self.tell_subscribers(watcher, what);
+    fn published(&mut self, watcher: &str, what: &Published, cx: &mut Cx<'_>) {
+        self.tell_subscribers(watcher, what, &cx.setup.access);
     }
 
     fn restore(&mut self, cx: &mut Cx<'_>) {
@@ -205,19 +213,22 @@ impl Clients {
 
     /// Sends the answer to a request.
     pub fn answer(&mut self, ticket: Ticket, answer: Result<Map, Refusal>) {
-        self.send(ticket, |id| protocol::encode_outcome(id, answer, clock::realtime()));
+        self.send(ticket, |asked| protocol::encode_outcome(&asked.id, answer, clock::realtime()));
     }
 
     /// Sends the reply to an order.
     pub fn reply(&mut self, ticket: Ticket, reply: &Reply) {
-        self.send(ticket, |id| protocol::encode_reply(id, reply, clock::realtime()));
+        self.send(ticket, |asked| {
+            let reply = if asked.is_low { &secrets::without_reason_of(reply) } else { reply };
+            protocol::encode_reply(&asked.id, reply, clock::realtime())
+        });
     }
 
-    fn send(&mut self, ticket: Ticket, line: impl FnOnce(&Id) -> Vec<u8>) {
+    fn send(&mut self, ticket: Ticket, line: impl FnOnce(&Asked) -> Vec<u8>) {
         let Some(asked) = self.asked.remove(&ticket) else { return };
         let Some(client) = self.clients.get_mut(&asked.client) else { return };
         client.waits -= 1;
-        client.reply(line(&asked.id), &asked.envelope);
+        client.reply(line(&asked), &asked.envelope);
         if self.share.as_ref().is_some_and(|share| share.client == asked.client) {
             return; // the rest is done when its turn is over
         }
@@ -263,7 +274,7 @@ impl Clients {
             cx.log.once(Level::Warning, "held", text);
         }
         let Some(client) = self.clients.get(&id) else { return };
-        if client.is_done() || client.broken && !client.can_be_read() {
+        if client.is_done() || client.broken && !client.can_be_read() && !client.slowed {
             self.close(id, cx);
         } else if client.can_be_read() {
             self.visits.push(id);
@@ -273,6 +284,7 @@ impl Clients {
     fn close(&mut self, id: u32, cx: &mut Cx<'_>) {
         let Some(client) = self.clients.remove(&id) else { return };
         self.held = self.held.saturating_sub(client.counted());
+        self.accounts.pay(&client.caller, (0, client.answered), cx.setup.access.limits, cx.now);
         cx.poll.unwatch(client.stream.as_raw_fd());
         if client.follows.is_some() {
             self.note_followed(cx);
@@ -290,7 +302,13 @@ impl Clients {
         let Some(share) = &mut self.share else { return false };
         let Some(client) = self.clients.get_mut(&share.client) else { return false };
         let id = share.client;
-        if client.ended || client.queued() >= UNREAD || share.requests == 0 || cx.now >= share.end {
+        client.slowed = self.accounts.is_in_debt(&client.caller, cx.now);
+        if client.slowed
+            || client.ended
+            || client.queued() >= UNREAD
+            || share.requests == 0
+            || cx.now >= share.end
+        {
             return false;
         }
         let Some(input) = client.wire.next() else {
@@ -299,6 +317,11 @@ impl Clients {
             return may_read && self.read(id, cx);
         };
         share.requests -= 1;
+        let limits = cx.setup.access.limits;
+        let bytes = if let Input::Request { json, .. } = &input { json.len() } else { 0 };
+        let bytes = bytes + std::mem::take(&mut client.answered);
+        self.accounts.pay(&client.caller, (1, bytes), limits, cx.now);
+        client.used = Some(cx.now);
         match input {
             Input::Request { json: [], .. } => {}
             Input::Request { json, envelope } if !is_affordable(json.len()) => {
@@ -313,6 +336,9 @@ impl Clients {
             }
             Input::TooLong { envelope } => self.take_request(id, envelope, protocol::too_long(), cx),
             Input::Send(bytes) => client.send(&bytes),
+            Input::Subscribe(_) if cx.setup.access.role(&client.caller).is_none() => {
+                refuse_peer(client, "it has no role, and cannot show a token", &[], cx);
+            }
             Input::Subscribe(topic) => {
                 if !client.subscribe(topic) {
                     refuse_peer(client, "it subscribes to too many topics", &[], cx);
@@ -346,62 +372,6 @@ impl Clients {
             self.take_request(id, Vec::new(), protocol::cut_off(), cx);
         }
     }
-
-    /// Has a request answered, or refuses it.
-    fn take_request(&mut self, from: u32, envelope: Vec<u8>, incoming: Incoming, cx: &mut Cx<'_>) {
-        let Incoming { id, cast, request } = incoming;
-        let Some(client) = self.clients.get_mut(&from) else { return };
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket += 1;
-        client.has_asked |= request.is_ok();
-        if !cast {
-            client.waits += 1;
-            self.asked.insert(ticket, Asked { client: from, envelope, id });
-        }
-        // By a port: it may be a browser, whose page has our requests in the body of its own.
-        let rubbish = matches!(&request, Err(why) if why.errno == Errno::NotJson);
-        let hang_up = rubbish && client.caller.by_port && !client.ended;
-        let effect = match request.and_then(|request| client.may_ask(request)).and_then(afford) {
-            Ok(Request::Listen(topics)) => {
-                client.topics = Some(topics);
-                Ok(Effect::Answer(ticket, Ok(Map::new())))
-            }
-            Ok(Request::Question(_)) if cast => return,
-            Ok(Request::Question(question)) => {
-                let is_lower = client.caller.is_lower(cx.setup.options.endpoint_owner.is_some());
-                Ok(Effect::Question { ticket, question, is_lower })
-            }
-            Ok(Request::Tail(tail)) => Ok(Effect::Tail { ticket, client: from, tail }),
-            Ok(Request::Logs { name, rotate }) => Ok(Effect::Logs { ticket, name, rotate }),
-            Ok(Request::Order(order)) => order_of(client, ticket, order, cx),
-            Err(refusal) => Err(refusal),
-        };
-        match effect {
-            Ok(effect) => cx.effect(effect),
-            Err(refusal) => self.answer(ticket, Err(refusal)),
-        }
-        if hang_up && let Some(client) = self.clients.get_mut(&from) {
-            let text = format_args!("control: a connection by TCP that sent no JSON object is closed");
-            cx.log.once(Level::Warning, "no request", text);
-            (client.ended, client.broken) = (true, true);
-        }
-    }
-}
-
-/// Whether there is memory to look at a request of so many bytes. What is read from it may take many times as much.
-fn is_affordable(length: usize) -> bool {
-    const SMALL: usize = 1024;
-    const LARGE: usize = 64 * 1024;
-    const TIMES: usize = 64;
-    !(memory::is_short() && length > SMALL || length > LARGE && !memory::has_room(length * TIMES))
-}
-
-/// Lets through what there is memory for. Orders that are short always pass: with them one makes room.
-fn afford(request: Request) -> Result<Request, Refusal> {
-    match matches!(request, Request::Order(_)) || !memory::is_scarce() {
-        true => Ok(request),
-        false => Err(Refusal::no_memory()),
-    }
 }
 
 /// Hangs up on a ZeroMQ peer that cannot be served. It comes again and again, as ZeroMQ does: one line is enough.
@@ -411,28 +381,4 @@ fn refuse_peer(client: &mut Client, why: &str, last: &[u8], cx: &mut Cx<'_>) {
     client.send(last);
     client.topics = None;
     client.ended = true;
-}
-
-/// An order of a client, if it may give it.
-fn order_of(client: &Client, ticket: Ticket, order: Order, cx: &Cx<'_>) -> Result<Effect, Refusal> {
-    let owner = cx.setup.options.endpoint_owner.as_deref();
-    let targets = permit(cx.arbiter, owner, &client.caller, &order.what)
-        .and_then(|()| targets(cx.arbiter, &order.what))
-        .map_err(Refusal::message)?;
-    let by = Rc::new(origin(client, order.what.word(), cx.arbiter));
-    Ok(Effect::Order { ticket, order, targets, by })
-}
-
-/// Who gives an order, as far as that can be told.
-fn origin(client: &Client, order: &'static str, arbiter: &Arbiter) -> Origin {
-    let caller = &client.caller;
-    let plugin = caller.plugin.and_then(|pid| arbiter.watcher(arbiter.owner(pid)?.0));
-    let pid = caller.plugin.or(caller.pid);
-    let line = || pid.map_or_else(|| client.address(), procfs::command_line).unwrap_or_default();
-    Origin {
-        order,
-        uid: (caller.uid != u32::MAX).then_some(caller.uid),
-        pid,
-        client: plugin.map_or_else(line, |plugin| plugin.config.name.clone()),
-    }
 }

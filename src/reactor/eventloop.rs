@@ -282,9 +282,7 @@ impl Daemon {
                 Effect::Spawn { watcher, wid } => self.spawn(watcher, wid),
                 Effect::DropTemplates => self.parts.processes.templates.clear(),
                 Effect::Ended { pid, exit } => self.take_zombie(pid, exit),
-                Effect::Question { ticket, question, is_lower } => {
-                    self.take_question(ticket, question, is_lower);
-                }
+                Effect::Question { ticket, question, role } => self.take_question(ticket, question, role),
                 #[cfg(feature = "tail")]
                 Effect::Tail { ticket, client, tail } => self.take_tail(ticket, client, &tail),
                 effect => self.offer(effect),

@@ -13,12 +13,14 @@ use crate::arbiter::request::{Order, Question, Tail, Ticket};
 use crate::arbiter::time::Time;
 use crate::arbiter::{Action, Arbiter, Event, Pid, Published, WatcherId};
 use crate::config::options::CircusOptions;
+use crate::config::row::Role;
 use crate::config::{Channel, WatcherConfig};
 use crate::control::state::Mark;
 use crate::control::{Map, Refusal};
 use crate::host::child::Host;
 use crate::host::spawn_template::{Offered, SpawnTemplate};
 use crate::host::trouble::Trouble;
+use crate::parts::clients::access::Access;
 use crate::parts::log::Log;
 use crate::sys::child::Child;
 use crate::views::metrics::Durations;
@@ -202,9 +204,8 @@ pub enum Effect {
     Reaping,
     /// A child of circus is a zombie.
     Ended { pid: Pid, exit: Exit },
-    /// A client asks a question. One with fewer rights is not told what is hidden from others than root and the user of
-    /// circus.
-    Question { ticket: Ticket, question: Question, is_lower: bool },
+    /// A client of this role asks a question.
+    Question { ticket: Ticket, question: Question, role: Role },
     /// A client wants to see output, and to follow it from then on if it says so.
     Tail { ticket: Ticket, client: u32, tail: Tail },
     /// A client wants the files that the output of a watcher goes to, or of all, rotated or opened anew.
@@ -225,6 +226,8 @@ pub enum Effect {
 pub struct Setup {
     /// What holds of `[circus]`.
     pub options: CircusOptions,
+    /// Who may do what.
+    pub access: Access,
     /// The directory that circus was started in, from which its configuration is read.
     pub cwd: String,
     /// The bound sockets, by name.

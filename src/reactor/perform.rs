@@ -5,6 +5,7 @@ use crate::arbiter::process::Exit;
 use crate::arbiter::request::Tail;
 use crate::arbiter::request::{Question, Ticket};
 use crate::arbiter::{Action, Event, Pid, Published, WatcherId};
+use crate::config::row::Role;
 use crate::control::secrets;
 use crate::host::spawn_template::SpawnTemplate;
 use crate::host::trouble::Trouble;
@@ -160,14 +161,14 @@ impl Daemon {
     }
 
     /// Answers a question of a client, now or later.
-    pub(super) fn take_question(&mut self, ticket: Ticket, question: Question, is_lower: bool) {
+    pub(super) fn take_question(&mut self, ticket: Ticket, question: Question, role: Role) {
         let mut answer = answer(&self.view(), &question).transpose();
-        if is_lower && let Some(Ok(answer)) = &mut answer {
-            secrets::hide(answer);
+        if let Some(Ok(answer)) = &mut answer {
+            secrets::hide(answer, role);
         }
         self.offer(match answer {
             Some(answer) => Effect::Answer(ticket, answer),
-            None => Effect::Question { ticket, question, is_lower },
+            None => Effect::Question { ticket, question, role },
         });
     }
 

@@ -16,6 +16,7 @@ use crate::host::disk::Disk;
 use crate::host::endpoint;
 use crate::host::spawn_template::Given;
 use crate::host::surroundings::environ;
+use crate::parts::clients::access::Access;
 use crate::parts::log::Log;
 use crate::parts::sockets::Prepared;
 use crate::reactor::part::{Core, Setup};
@@ -115,6 +116,10 @@ impl Reconfigure {
         let watchers = startup::watchers(&mut config, cwd, endpoint, &mut core.log);
         let warmup_delay = config.circus.warmup_delay;
         touched.extend(self.take_options(config.circus, core));
+        let mut access = Access::new(&config.access.options, &core.setup.options, &mut core.log);
+        let has_other_token = access.succeed(&core.setup.access, &mut core.log);
+        core.setup.access = access;
+        parts.clients.judge_again(has_other_token, &mut core.cx(Key::clients));
         NewConfig { watchers, warmup_delay, touched }
     }
 

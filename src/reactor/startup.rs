@@ -18,6 +18,7 @@ use crate::host::state_file::{Home, StateFile};
 use crate::host::surroundings::{complain, current_dir, environ, whole_environ};
 use crate::host::{looks, termination_message};
 use crate::parts::clients::Clients;
+use crate::parts::clients::access::Access;
 use crate::parts::log::Log;
 use crate::parts::manager_notify::ManagerNotify;
 #[cfg(feature = "plugins")]
@@ -185,7 +186,7 @@ fn start(
     let umask = config.circus.umask.and_then(|mask| u32::try_from(mask).ok());
     let first_umask = umask.map(process::set_umask);
     // What two circuses cannot both have comes first, and nothing is changed that a failure could not put back.
-    let opened = endpoint::open_all(&config.circus, &mut log).map_err(|refused| Failure {
+    let opened = endpoint::open_all(&config, &mut log).map_err(|refused| Failure {
         code: if refused.fault == Fault::User { USER } else { SYSTEM },
         message: refused.message,
     })?;
@@ -203,7 +204,9 @@ fn start(
     let watchers = watchers(&mut config, &cwd, clients.listeners.endpoint(), &mut log);
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
     let (endpoint, addresses) = (clients.listeners.endpoint().to_string(), clients.listeners.addresses());
-    let setup = Setup { options: config.circus, cwd, sockets: sockets.offered(), endpoint, addresses };
+    let access = Access::new(&config.access.options, &config.circus, &mut log);
+    let sockets_offered = sockets.offered();
+    let setup = Setup { options: config.circus, access, cwd, sockets: sockets_offered, endpoint, addresses };
     let core = Core::new(arbiter, log, setup, host).map_err(|e| kernel("event loop", e))?;
     let reconfigure = Reconfigure::new(options.clone(), first_umask);
     let (processes, manager) = (Processes::with(state), ManagerNotify::new(&whole_environ()));

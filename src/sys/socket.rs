@@ -33,6 +33,9 @@ impl Kind {
     }
 }
 
+/// The most groups that a process may have: NGROUPS_MAX.
+const MOST_GROUPS: usize = 65_536;
+
 /// A socket to be bound.
 #[derive(Clone, Debug)]
 pub struct SocketSpec {
@@ -191,11 +194,26 @@ pub fn kind_of(fd: RawFd) -> io::Result<(Kind, bool)> {
 /// An option of a socket whose value is so many numbers, or begins with them.
 pub(super) fn option<const N: usize>(fd: RawFd, level: c_int, option: c_int) -> io::Result<[u32; N]> {
     let mut value = [0; N];
-    let mut length = size_of_val(&value) as libc::socklen_t;
+    let count = numbers(fd, level, option, &mut value)?;
+    if count < N { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(value) }
+}
+
+/// An option of a socket whose value are numbers; how many there are.
+fn numbers(fd: RawFd, level: c_int, option: c_int, value: &mut [u32]) -> io::Result<usize> {
+    let mut length = size_of_val(value) as libc::socklen_t;
     let place = value.as_mut_ptr().cast();
     // SAFETY: `length` says how much room there is at `place`.
     cvt(unsafe { libc::getsockopt(fd, level, option, place, &mut length) })?;
-    if (length as usize) < size_of_val(&value) { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(value) }
+    Ok(length as usize / size_of::<u32>())
+}
+
+/// The supplementary groups of who was at the other end of a Unix connection when it was made.
+pub fn peer_groups(fd: RawFd) -> io::Result<Vec<u32>> {
+    let mut groups = vec![0; MOST_GROUPS];
+    let count = numbers(fd, libc::SOL_SOCKET, libc::SO_PEERGROUPS, &mut groups)?;
+    groups.truncate(count);
+    groups.shrink_to_fit();
+    Ok(groups)
 }
 
 /// Who was at the other end of a Unix connection when it was made: process, user and group.

@@ -9,7 +9,7 @@ pub const FEATURES: &[&str] =
     &["dependencies", "edit", "health", "history", "hooks", "on_demand", "reloadconfig", "tree"];
 
 /// The modules of the configuration that it needs.
-const CONFIG: &str = "changes expand families features hooks model number options probe respawn_rule restrict row \
+const CONFIG: &str = "changes expand families features grants hooks model number options probe respawn_rule restrict row \
                       stream url value";
 
 /// What every module may import: tools that know of nothing.

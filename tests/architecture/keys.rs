@@ -31,7 +31,7 @@ fn keys() -> Vec<&'static str> {
         rows.iter().map(|row| row.key)
     }
     let keys = of(options::CIRCUS).chain(of(options::WATCHER)).chain(of(options::STREAM));
-    keys.chain(of(options::SOCKET)).chain(of(options::PLUGIN)).collect()
+    keys.chain(of(options::SOCKET)).chain(of(options::PLUGIN)).chain(of(options::ACCESS)).collect()
 }
 
 /// The keys that stand as literals in a source outside its tests, each with its line. Features have names of their own.

@@ -18,6 +18,12 @@ impl Client {
         Some(Client(BufReader::new(stream)))
     }
 
+    /// A connection that somebody else has made, see [`super::user::relay`].
+    pub fn on(stream: UnixStream) -> Client {
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        Client(BufReader::new(stream))
+    }
+
     /// The same over TCP.
     pub fn connect_port(port: u16) -> Client {
         let stream = std::net::TcpStream::connect(("127.0.0.1", port)).expect("circus listens there");

@@ -9,7 +9,7 @@ use mio::{Events, Interest, Poll, Token};
 use signal_hook::consts::SIGTERM;
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
+use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 
@@ -32,6 +32,7 @@ pub fn serve_if_told() {
             let listener = UnixListener::from(standard_input());
             serve(listener.as_fd(), || listener.accept().map(|(stream, _)| OwnedFd::from(stream)));
         }
+        Ok("relay") => relay(UnixStream::from(standard_input())),
         Ok("udp") => echo(&UdpSocket::from(standard_input())),
         Ok(role) => panic!("no role: {role}"),
     }
@@ -69,6 +70,18 @@ fn answer(connection: OwnedFd) {
     if stream.read_line(&mut line).is_ok() {
         let _ = writeln!(stream.get_mut(), "{}", std::process::id());
     }
+}
+
+/// Passes on what comes from either side of a connection that it makes to the control socket.
+fn relay(tester: UnixStream) {
+    let circus = UnixStream::connect(std::env::var("RELAY_TO").expect("a path")).expect("a connection");
+    let (mut from, mut to) = (tester.try_clone().expect("a clone"), circus.try_clone().expect("a clone"));
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut from, &mut to);
+        let _ = to.shutdown(Shutdown::Write);
+    });
+    let _ = std::io::copy(&mut &circus, &mut &tester);
+    let _ = tester.shutdown(Shutdown::Both);
 }
 
 fn echo(socket: &UdpSocket) {

@@ -3,8 +3,8 @@
 use crate::common::client::{Client, Events};
 use crate::common::output::Output;
 use crate::common::user::{NOBODY, as_user, of_user};
-use crate::common::{Circus, Dir, SIGTERM, exists, needs_root, until};
-use serde_json::json;
+use crate::common::{Circus, Dir, SIGTERM, exists, needs_root, run, until};
+use serde_json::{Value as Json, json};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -124,16 +124,107 @@ fn ports_are_opened_when_that_is_allowed() {
 }
 
 #[test]
-fn ports_that_are_open_to_the_network_are_warnings() {
+fn ports_that_are_open_to_the_network_are_not_opened_without_a_token() {
     let ini = format!(
         "[circus]\nendpoint = tcp://0.0.0.0:0\npubsub_endpoint = tcp://*:0\nallow_tcp = True\n{SLEEPER}"
     );
     let circus = start(Dir::new(), &ini);
-    port(&circus, "pubsub socket");
+    circus.log.line("Arbiter now waiting");
     let log = circus.log.text();
-    let warnings: Vec<&str> = log.lines().filter(|line| line.contains("[WARNING]")).collect();
-    assert_eq!(warnings.len(), 2, "{log}");
-    assert!(warnings.iter().all(|line| line.contains("open to the network")), "{log}");
+    for (word, count) in [("[ERROR]", 2), ("[WARNING]", 2), ("pubsub socket", 0), (" is not opened: ", 4)] {
+        assert_eq!(log.lines().filter(|line| line.contains(word)).count(), count, "{word}: {log}");
+    }
+    assert!(!log.lines().any(|line| line.contains("control socket: ") && line.contains("tcp://")), "{log}");
+}
+
+const TOKEN: &str = "0123456789abcdef-the-token";
+
+/// A file with a token, of the user of circus.
+fn token(dir: &Dir, name: &str, token: &str, mode: u32) -> String {
+    let path = dir.write(name, &format!("{token}\n"));
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("a mode");
+    chown(&path, Some(NOBODY), Some(NOBODY)).expect("root");
+    path
+}
+
+/// A circus whose port wants the token in this file.
+fn with_token(dir: Dir, file: &str) -> (Circus, u16) {
+    let ini =
+        "[circus]\nendpoint = tcp://0.0.0.0:0\nallow_tcp = True\nloglevel = debug\n[access]\ntoken_file = ";
+    let circus = start(dir, &format!("{ini}{file}\n{SLEEPER}"));
+    let number = port(&circus, "control socket");
+    (circus, number)
+}
+
+fn is_refused(number: u16, first: &Json) {
+    let mut client = Client::connect_port(number);
+    client.send(format!("{first}\n{{\"command\": \"quit\"}}\n"));
+    let reply = client.reply();
+    assert!(reply["reason"].as_str().is_some_and(|why| why.contains("wants a token")), "{first}: {reply}");
+    assert_eq!(client.line(), None, "{first}");
+}
+
+#[test]
+fn a_port_with_a_token_serves_whoever_shows_it_and_nobody_else() {
+    needs_root();
+    let dir = Dir::new();
+    let file = token(&dir, "token", TOKEN, 0o600);
+    let wrong = token(&dir, "wrong", "0123456789abcdef-the-tokem", 0o600);
+    let (circus, number) = with_token(dir, &file);
+    for first in [
+        json!({"token": "0123456789abcdef-the-tokem"}),
+        json!({"token": ""}),
+        json!({"token": format!("{TOKEN}x")}),
+        json!({"command": "numwatchers"}),
+        json!({"command": "list", "token": TOKEN}),
+    ] {
+        is_refused(number, &first);
+    }
+    let mut client = Client::connect_port(number);
+    client.send_request(&json!({"token": TOKEN}));
+    assert_eq!(client.reply()["status"], "ok");
+    let told = ["options", "get", "globaloptions", "status"]
+        .map(|command| client.call(command, json!({"name": "w", "keys": ["cmd"]})).to_string());
+    assert!(told[0].contains("sleep") && !told.concat().contains(TOKEN), "{told:?}");
+    let ctl = |option: &[&str], variable: &str| {
+        let mut command = as_user(NOBODY, Some("/nowhere"), &circus.dir);
+        command
+            .args(["ctl", "--endpoint", &format!("tcp://127.0.0.1:{number}")])
+            .args(option)
+            .arg("numwatchers");
+        run(command.env("CIRCUS_TOKEN_FILE", variable))
+    };
+    assert_eq!(ctl(&["--token-file", &file], &wrong).out, "1\n");
+    assert_eq!(ctl(&[], &file).out, "1\n");
+    assert!(ctl(&[], &wrong).err.contains("wants a token"));
+    assert!(ctl(&[], "/no/such").err.contains("the token /no/such: No such file"));
+    assert!(!circus.log.text().contains(TOKEN), "{}", circus.log.text());
+}
+
+#[test]
+fn a_token_that_others_may_read_is_none() {
+    needs_root();
+    let dir = Dir::new();
+    let file = token(&dir, "token", TOKEN, 0o640);
+    let (circus, number) = with_token(dir, &file);
+    circus.log.line("others may read it");
+    let own = circus.dir.path("runtime/circus/circus-0.sock");
+    let read_again = || {
+        let reply = Client::connect(&own).expect("it listens there").call("reloadconfig", json!({}));
+        assert_eq!(reply["status"], "ok", "{reply}");
+    };
+    is_refused(number, &json!({"token": TOKEN}));
+    let short = token(&circus.dir, "token", "0123456789", 0o600);
+    read_again();
+    circus.log.line("16 to 1024 bytes");
+    is_refused(number, &json!({"token": "0123456789"}));
+    token(&circus.dir, "token", TOKEN, 0o600);
+    read_again();
+    let mut client = Client::connect_port(number);
+    client.send_request(&json!({"token": TOKEN}));
+    assert_eq!(client.reply()["status"], "ok");
+    assert_eq!(client.call("numwatchers", json!({}))["numwatchers"], 1);
+    assert_eq!(short, file);
 }
 
 /// A web page can have a browser send anything to a port, but not as the first line.

@@ -4,7 +4,7 @@ use super::mdoc::{argument, sentence, text};
 use circus::config::builtin::{Row, Takes};
 use circus::config::families::{FAMILIES, Family};
 use circus::config::model::Builtin;
-use circus::config::options::{self, Built, Live};
+use circus::config::options::{self, Built, Live, Role, WATCHER};
 use circus::config::{Kind, Value};
 use circus::control::args::Flag;
 use circus::control::commands::{COMMANDS, Command};
@@ -17,6 +17,9 @@ pub const NAMES: &[&str] = &[
     "stream options",
     "socket options",
     "plugin options",
+    "access options",
+    "commands by role",
+    "operated options",
     "options of Flapping",
     "options of ResourceWatcher",
     "options of WatchDog",
@@ -40,12 +43,36 @@ pub fn list(name: &str) -> Option<String> {
         "stream options" => options(of(options::STREAM, options::STREAM_HELP)),
         "socket options" => options(of(options::SOCKET, options::SOCKET_HELP)),
         "plugin options" => options(of(options::PLUGIN, options::PLUGIN_HELP)),
+        "access options" => options(of(options::ACCESS, options::ACCESS_HELP)),
+        "commands by role" => commands_by_role(),
+        "operated options" => {
+            items(&mut WATCHER.iter().filter(|row| row.role <= Role::Operate).map(|row| row.key))
+        }
         "settable options" => settable(&watcher()),
         "late options" => column(&of(options::CIRCUS, options::CIRCUS_HELP), &[Live::Fixed]),
         "kept sockets" => column(&of(options::SOCKET, options::SOCKET_HELP), &[Live::Stored]),
         "commands" => COMMANDS.iter().fold(begin("Ds"), |list, row| list + &command(row)) + ".El\n",
         _ => return builtin(name.strip_prefix("options of ")?),
     })
+}
+
+/// The commands that each role has besides those of the role before it.
+fn commands_by_role() -> String {
+    let keys = [Role::Look, Role::Operate, Role::Admin].map(Role::key);
+    let entry = |key: &str| {
+        let commands = COMMANDS.iter().filter(|row| row.role.key() == key).map(|row| argument(row.name));
+        format!(
+            ".It Ic {key}\n{}\n",
+            commands.map(|name| format!(".Cm {name}")).collect::<Vec<_>>().join(" ,\n")
+        )
+    };
+    format!("{}{}.El\n", begin("operate"), keys.map(entry).concat())
+}
+
+/// Keys, one below the other.
+fn items(keys: &mut dyn Iterator<Item = &str>) -> String {
+    let entries: String = keys.map(|key| format!(".It\n.Ic {key}\n")).collect();
+    format!(".Bl -item -offset indent -compact\n{entries}.El\n")
 }
 
 /// The options of a plugin that circus has itself.

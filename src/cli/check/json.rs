@@ -13,6 +13,9 @@ pub fn write(config: &Config, environ: &Names, put: &mut dyn FnMut(&str)) {
     let mut page = Page { put, environ, text: Vec::new(), indent: "\n    ", first: true, environment: None };
     page.raw("{\n  \"circus\": {");
     page.rows(options::CIRCUS, &config.circus, &Names::new());
+    page.raw("\n  },\n  \"access\": {");
+    page.first = true;
+    page.rows(options::ACCESS, &config.access.options, &Names::new());
     page.raw("\n  }");
     page.indent = "\n      ";
     page.list("watchers", &config.watchers, Page::watcher);

@@ -4,6 +4,7 @@
 //! known here; who stands elsewhere, in a directory service, is reported with that restriction.
 
 use crate::config::check::Checker;
+use crate::config::grants::grants;
 use crate::config::hooks::{NAMES, is_python};
 use crate::config::include::{join, tidy};
 use crate::config::ini::{excerpt, shorten};
@@ -28,6 +29,14 @@ pub fn check(config: &Config, files: &dyn Files, environ: &Names, cwd: &str) -> 
     let mut system = System { files, environ, cwd, listed, ids, found };
     let (circus, origins) = (&config.circus, &config.origins);
     system.id(("user", "/etc/passwd"), (origins, global::endpoint_owner), circus.endpoint_owner.as_deref());
+    let access = &config.access;
+    for (role, text) in access.options.roles() {
+        let place = (&access.origins, role.key());
+        for grant in grants(text).unwrap_or_default() {
+            grant.users.iter().for_each(|user| system.id(("user", "/etc/passwd"), place, Some(user)));
+            grant.groups.iter().for_each(|group| system.id(("group", "/etc/group"), place, Some(group)));
+        }
+    }
     let files = [
         (global::pidfile, &circus.pidfile),
         (global::logoutput, &circus.logoutput),
@@ -411,6 +420,8 @@ mod tests {
             ),
             ("[socket:a]\ninterface = nodev", "2 error there is no network interface `nodev`"),
             ("[circus]\nendpoint_owner = me", "2 error there is no user `me` in /etc/passwd"),
+            ("[access]\nlook = user:root user:me", "2 error there is no user `me` in /etc/passwd"),
+            ("[access]\noperate = user:root w, group:us", "2 error there is no group `us` in /etc/group"),
             (
                 "[plugin:a]\nuse = my.Plugin",
                 "2 error `my.Plugin` is a Python class, and circus-plugin, which runs it, is not in the PATH of \

@@ -12,6 +12,7 @@ use std::time::Duration;
 /// The options that stand before the command.
 pub static OPTIONS: &[Flag] = &[
     flag("endpoint", Some("E"), "where circus listens: PATH, ipc://PATH, @NAME, tcp://HOST:PORT"),
+    flag("token-file", Some("FILE"), "the token that a port wants (or the variable CIRCUS_TOKEN_FILE)"),
     flag("timeout", Some("SECONDS"), "how long to wait for the answer (5; with --waiting: for ever)"),
     flag("json", None, "print the answer as JSON"),
     flag("prettify", None, "with --json: over several lines, sorted"),

@@ -5,10 +5,10 @@ mod others;
 use crate::config::text;
 use crate::config::url::is_local;
 use crate::control::endpoint::{self, Around, Place, Port};
-use crate::control::protocol::encode_request;
-use crate::control::{Map, lines};
+use crate::control::protocol::{encode_request, encode_token};
+use crate::control::{Map, at, field, lines};
 use crate::host::endpoint::container;
-use crate::host::{listen, resolve};
+use crate::host::{listen, resolve, token};
 use crate::sys::signal::PidFd;
 use crate::sys::socket::peer_credentials;
 use serde_json::Value as Json;
@@ -85,7 +85,7 @@ impl Tried {
             }
             Tried { denied: true, .. } => {
                 "A circus may well run there, but this user has no right to use it: ask as its user or as root, \
-                 or have endpoint_owner or endpoint_mode let this user in."
+                 or have [access] or endpoint_owner let this user in."
             }
             _ => "Is it running? --endpoint or CIRCUSCTL_ENDPOINT says where it listens.",
         };
@@ -112,9 +112,27 @@ pub struct Connection {
 
 impl Connection {
     /// Connects to `endpoint`, or to that of the environment, or to the first place that answers.
-    pub fn open(endpoint: Option<&str>) -> Result<Connection, Trouble> {
-        let stream = BufReader::with_capacity(16 << 10, find(endpoint)?);
-        Ok(Connection { stream, begun: Vec::new() })
+    /// A port is shown the token in `token_file`, or in the file that the environment names.
+    pub fn open(endpoint: Option<&str>, token_file: Option<&str>) -> Result<Connection, Trouble> {
+        let (stream, is_port) = find(endpoint)?;
+        let stream = BufReader::with_capacity(16 << 10, stream);
+        let mut connection = Connection { stream, begun: Vec::new() };
+        let named = token_file.map(str::to_string).or_else(|| std::env::var("CIRCUS_TOKEN_FILE").ok());
+        if let Some(path) = named.filter(|_| is_port) {
+            connection.show(&token::read(&path).map_err(Trouble::Other)?)?;
+        }
+        Ok(connection)
+    }
+
+    /// Shows the token to a port.
+    fn show(&mut self, token: &str) -> Result<(), Trouble> {
+        let deadline = Instant::now().checked_add(CONNECT);
+        self.send(&encode_token(token), deadline)?;
+        let reply = self.object(deadline)?;
+        if at(&reply, "status") == "error" {
+            return Err(Trouble::Other(format!("error: {}", field(&reply, "reason"))));
+        }
+        Ok(())
     }
 
     /// Waits until the daemon has exited, for so long at most: its connections end a moment before it does.
@@ -135,8 +153,12 @@ impl Connection {
 
     /// Sends a request.
     pub fn ask(&mut self, command: &str, properties: &Map, deadline: Option<Instant>) -> Result<(), Trouble> {
+        self.send(&encode_request(command, properties), deadline)
+    }
+
+    fn send(&mut self, line: &[u8], deadline: Option<Instant>) -> Result<(), Trouble> {
         self.stream.get_ref().set_write_timeout(left(deadline)?).map_err(trouble)?;
-        match self.stream.get_mut().write_all(&encode_request(command, properties)) {
+        match self.stream.get_mut().write_all(line) {
             // A daemon that refuses the connection says why before it hangs up: that is still to be read.
             Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(trouble(error)),
             _ => Ok(()),
@@ -166,7 +188,6 @@ impl Connection {
     }
 
     /// The next line, read as what it must be.
-    #[cfg(any(feature = "details", feature = "prompt"))]
     pub fn object(&mut self, deadline: Option<Instant>) -> Result<Json, Trouble> {
         object(&self.line(deadline)?)
     }
@@ -194,7 +215,8 @@ pub fn object(line: &[u8]) -> Result<Json, Trouble> {
     object.ok_or_else(|| Trouble::Other(nonsense.into()))
 }
 
-fn find(endpoint: Option<&str>) -> Result<UnixStream, Trouble> {
+/// A connection, and whether it is one to a port.
+fn find(endpoint: Option<&str>) -> Result<(UnixStream, bool), Trouble> {
     let variable = |name| std::env::var_os(name).map(|value| text::from_bytes(&value.into_vec()));
     let endpoint = endpoint.map(str::to_string).or_else(|| variable("CIRCUSCTL_ENDPOINT"));
     let (endpoint, runtime) = (endpoint.as_deref(), variable("XDG_RUNTIME_DIR"));
@@ -211,19 +233,19 @@ fn find(endpoint: Option<&str>) -> Result<UnixStream, Trouble> {
         let directory = endpoint::directory(uid, runtime.as_deref());
         for place in places {
             match safe(&place, &directory, uid).and_then(|()| connect(&place, uid)) {
-                Ok(stream) => return Ok(stream),
+                Ok(stream) => return Ok((stream, false)),
                 Err(error) => tried.note(place.to_string(), &error),
             }
         }
         if let Some(file) = endpoint::default_file(endpoint).ok().flatten().filter(|_| uid == 0)
             && let Some(stream) = others::find(&file, &mut tried)
         {
-            return Ok(stream);
+            return Ok((stream, false));
         }
     }
     if let Some(port) = port {
         match connect_port(port) {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => return Ok((stream, true)),
             Err(error) => tried.note(format!("tcp://{}:{}", port.host, port.number), &error),
         }
     }

@@ -113,7 +113,7 @@ fn signals() -> Vec<String> {
 pub fn watchers(endpoint: Option<&str>) -> Vec<String> {
     let deadline = Some(Instant::now() + PATIENCE);
     let ask = || {
-        let mut connection = Connection::open(endpoint).ok()?;
+        let mut connection = Connection::open(endpoint, None).ok()?;
         connection.ask("status", &Map::new(), deadline).ok()?;
         connection.object(deadline).ok()
     };

@@ -2,12 +2,13 @@
 
 use super::client::{Connection, Trouble};
 use crate::control::Map;
+use crate::control::args::CliArgs;
 use std::time::Instant;
 
 pub enum Progress {}
 
 impl Progress {
-    pub fn begin(_: Option<&str>, _: &Map) -> Option<Progress> {
+    pub fn begin(_: &CliArgs, _: &Map) -> Option<Progress> {
         None
     }
 

@@ -3,6 +3,7 @@
 
 use super::client::{Connection, Trouble};
 use crate::config::text;
+use crate::control::args::CliArgs;
 use crate::control::overview::{processes, running, waiting_for};
 use crate::control::plain::{cut, plain};
 use crate::control::{Map, at, members, one, word};
@@ -29,11 +30,11 @@ pub struct Progress {
 impl Progress {
     /// Takes the first look, before the order is given. None without a terminal, or when the daemon cannot be looked
     /// at: nobody is told of that, since the order itself will say it.
-    pub fn begin(endpoint: Option<&str>, order: &Map) -> Option<Progress> {
+    pub fn begin(options: &CliArgs, order: &Map) -> Option<Progress> {
         if !std::io::stderr().is_terminal() {
             return None;
         }
-        let connection = Connection::open(endpoint).ok()?;
+        let connection = Connection::open(options.value("endpoint"), options.value("token-file")).ok()?;
         let mut question = one("details", true.into());
         question.extend(order.get("name").map(|name| ("name".into(), name.clone())));
         let mut progress = Progress { connection, question, first: Vec::new(), shown: false };

@@ -12,8 +12,14 @@ const GUESSES: &[(Place, &str, &str)] = &[
     (Place::Watcher, "stderr_logfile", "stderr_stream.filename"),
     (Place::Circus, "user", "uid = ... in each watcher"),
 ];
-const SECTIONS: &[(&str, &str)] =
-    &[("circus", ""), ("env", ":NAME"), ("watcher", ":NAME"), ("socket", ":NAME"), ("plugin", ":NAME")];
+const SECTIONS: &[(&str, &str)] = &[
+    ("circus", ""),
+    ("access", ""),
+    ("env", ":NAME"),
+    ("watcher", ":NAME"),
+    ("socket", ":NAME"),
+    ("plugin", ":NAME"),
+];
 
 /// A phrase that says what an unknown key may have meant, such as "did you mean `uid`?".
 pub fn key(place: Place, key: &str) -> Option<String> {

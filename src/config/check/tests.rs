@@ -124,9 +124,12 @@ fn sockets_plugins_and_the_endpoint_are_looked_at() {
     one(text, "2 warning the control port tcp://0.0.0.0:5555 is not opened (to the network it would be");
     let open = format!("{text}\nallow_tcp = 1");
     let found = found_all(&open);
-    assert!(
-        found.iter().any(|f| f.starts_with("2 warning the control port tcp://0.0.0.0:5555 is open to the"))
-    );
+    assert!(found.iter().any(|f| f.starts_with(
+        "2 warning the control port tcp://0.0.0.0:5555 is not opened: it would be open to the network"
+    )));
+    let token = "\n[access]\ntoken_file = /t";
+    one(&(open.clone() + token), "2 warning by the control port tcp://0.0.0.0:5555 the token");
+    assert_eq!(found_all(&(open.replace("0.0.0.0", "localhost") + token)), [""; 0]);
     let local = found_all(&open.replace("0.0.0.0", "localhost"));
     assert!(
         local.iter().any(|f| f.contains("the control port tcp://localhost:5555 is open to every user of"))
@@ -161,7 +164,10 @@ fn plugins_say_what_they_are() {
 fn open_ports_are_reported() {
     let tcp = |more: &str| format!("[circus]\nallow_tcp = 1\n{more}");
     one(&tcp(""), "2 warning allow_tcp has no effect");
-    one(&tcp("pubsub_endpoint = tcp://*:5556"), "3 warning the port tcp://*:5556 is open to the network");
+    one(
+        &tcp("pubsub_endpoint = tcp://*:5556"),
+        "3 warning the port tcp://*:5556 is not opened: it would be open to the network",
+    );
     assert_eq!(found(&tcp("pubsub_endpoint = tcp://127.0.0.1:5556")), [""; 0]);
     assert_eq!(found("[circus]\npubsub_endpoint = tcp://*:5556"), [""; 0]);
     let metrics = |listen: &str| format!("[plugin:m]\nuse = circus.plugins.Metrics\nlisten = {listen}");

@@ -4,8 +4,10 @@ use super::is_usable;
 use super::values::{Table, Values};
 use super::watcher::origins;
 use crate::config::ini::shorten;
-use crate::config::model::{Config, Names, PluginConfig, SectionConfig, Severity, SocketConfig};
-use crate::config::options::{self, Place, socket};
+use crate::config::model::{
+    AccessConfig, Config, Names, PluginConfig, SectionConfig, Severity, SocketConfig,
+};
+use crate::config::options::{self, Place, global, socket};
 use crate::config::sections::Section;
 use crate::config::{features, sockets};
 
@@ -28,6 +30,21 @@ fn named<S: Default>(
     let mut read = SectionConfig { name, origins: origins(section), ..SectionConfig::default() };
     values.all(table, section, (&mut read.options, &mut read.free));
     read
+}
+
+/// Reads `[access]`.
+pub fn access(values: &mut Values<'_>, section: &Section) -> AccessConfig {
+    let access = named(values, (Place::Access, options::ACCESS), section, section.name.clone());
+    values.take_broken();
+    access
+}
+
+/// Where `[access]` gives rights, all may connect, and circus asks the kernel who it is, unless `endpoint_mode` says
+/// otherwise: no mode of a file could name several users and groups.
+pub fn open_to_others(config: &mut Config) {
+    if config.access.options.gives_rights() && !config.origins.keys.contains_key(global::endpoint_mode) {
+        config.circus.endpoint_mode = 0o666;
+    }
 }
 
 /// Reads `[socket:NAME]`. The name is what follows the last `socket:`, in lower case.

@@ -25,6 +25,12 @@ const MOST_TOPICS: usize = 1024;
 pub struct Caller {
     /// The user; the largest number when nobody knows.
     pub uid: u32,
+    /// It is root or the user of circus, who have rights and places that others have not.
+    pub trusted: bool,
+    /// It has places and time that others have not, see [`super::access::Access::is_privileged`].
+    pub privileged: bool,
+    /// Its groups, where they decide anything.
+    pub gids: Vec<u32>,
     /// The process that has connected, if it is known.
     pub pid: Option<Pid>,
     /// The process of circus that it is, if it is a plugin.
@@ -33,25 +39,29 @@ pub struct Caller {
     pub since: Option<Instant>,
     /// It has come by a port.
     pub by_port: bool,
+    /// It has shown the token.
+    pub proven: bool,
+    /// It has come by a name that no file guards.
+    pub by_abstract_name: bool,
     /// It may listen, and no more.
     pub events_only: bool,
 }
 
 impl Caller {
-    /// Root and the user of circus have rights and places that others have not.
-    pub fn is_trusted(&self) -> bool {
-        self.uid == 0 || self.uid == user::current_uid()
+    /// A user, of whom nothing else is known yet.
+    pub fn of(uid: u32) -> Caller {
+        Caller { uid, trusted: uid == 0 || uid == user::current_uid(), ..Caller::default() }
     }
 
-    /// Whether it has fewer rights than these two. Where the endpoint has no owner, who comes by a port has not.
-    pub fn is_lower(&self, owner: bool) -> bool {
-        !self.is_trusted() && (owner || !self.by_port)
+    /// Whether it has the limits of its user. Nobody knows the user of who comes by a port.
+    pub fn is_limited(&self) -> bool {
+        !self.privileged && !self.by_port && self.plugin.is_none()
     }
 
-    /// Whether it counts to the share of a newcomer: the processes of root and of circus's own user have one each, of
+    /// Whether it counts to the share of a newcomer: the processes of the privileged have one each, of
     /// other users all together.
     pub fn is_akin(&self, newcomer: &Caller) -> bool {
-        let same = !newcomer.is_trusted() || self.pid == newcomer.pid;
+        let same = !newcomer.privileged || self.pid == newcomer.pid;
         self.uid == newcomer.uid && self.plugin.is_none() && same
     }
 }
@@ -72,6 +82,12 @@ pub struct Client {
     pub waits: usize,
     /// It has asked for something that circus knows.
     pub has_asked: bool,
+    /// When something was asked by it last, or when it came.
+    pub used: Option<Instant>,
+    /// How many bytes of answers are not paid for.
+    pub answered: usize,
+    /// Its user has asked too much: it is heard again later.
+    pub slowed: bool,
     /// There may be more to read.
     pub readable: bool,
     /// It has ended its side, or is to be heard no more: it is closed when everything is written.
@@ -87,6 +103,9 @@ impl Client {
     pub fn new(stream: UnixStream, caller: Caller, wire: Wire) -> Client {
         Client {
             stream,
+            used: caller.since,
+            answered: 0,
+            slowed: false,
             caller,
             wire,
             out: Outbox::default(),
@@ -142,7 +161,7 @@ impl Client {
 
     /// Whether it may ask for this.
     pub fn may_ask(&self, request: Request) -> Result<Request, Refusal> {
-        let listens = matches!(request, Request::Listen(_));
+        let listens = matches!(request, Request::Listen(_) | Request::Token(_));
         let follows = Follows::is_meant(&request);
         let reason = match (self.caller.events_only, listens, self.wire.is_zmtp()) {
             (_, true, true) => "invalid message. use a pub/sub socket",
@@ -161,7 +180,7 @@ impl Client {
 
     /// Whether it may be read from.
     pub fn can_be_read(&self) -> bool {
-        self.readable && !self.ended && self.queued() < UNREAD
+        self.readable && !self.ended && !self.slowed && self.queued() < UNREAD
     }
 
     /// Whether nothing is left to be done for it.
@@ -179,6 +198,7 @@ impl Client {
     /// Sends the line that answers a request with this envelope.
     pub fn reply(&mut self, line: Vec<u8>, envelope: &[u8]) {
         let bytes = self.wire.reply(line, envelope);
+        self.answered += bytes.len();
         self.send(&bytes);
     }
 

@@ -1,25 +1,33 @@
 //! What subscribers are told of what happens to watchers.
 
 use super::Clients;
+use super::access::Access;
 use crate::arbiter::Published;
-use crate::control::{self, Map, topics, wire};
+use crate::control::{self, Map, secrets, topics, wire};
 use crate::sys::clock;
 
 impl Clients {
     /// Tells all who listen to it.
-    pub(super) fn tell_subscribers(&mut self, watcher: &str, what: &Published) {
+    pub(super) fn tell_subscribers(&mut self, watcher: &str, what: &Published, access: &Access) {
         if self.clients.values().all(|client| client.topics.is_none()) {
             return;
         }
         let topic = topics::topic(watcher, what.name());
         let data = data_of(what, clock::realtime());
-        let (mut line, mut frames) = (None, None);
+        // For those who are told everything, and for those who are not; as a line, and by ZMTP.
+        let mut events = [const { None }; 4];
         self.tell(&mut |client, room| {
             let wants = client.wants(&topic);
             if wants {
                 let by_zmtp = client.wire.is_zmtp();
-                let event = if by_zmtp { &mut frames } else { &mut line };
-                client.tell(event.get_or_insert_with(|| wire::event(by_zmtp, &topic, &data)), room);
+                let is_low = access.is_low(&client.caller);
+                let make = || match is_low {
+                    true => wire::event(by_zmtp, &topic, &secrets::hidden(data.clone())),
+                    false => wire::event(by_zmtp, &topic, &data),
+                };
+                if let Some(event) = events.get_mut(usize::from(is_low) << 1 | usize::from(by_zmtp)) {
+                    client.tell(event.get_or_insert_with(make), room);
+                }
             }
             wants
         });

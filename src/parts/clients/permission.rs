@@ -1,166 +1,63 @@
-//! What `endpoint_owner` may have done, and a plugin that runs as another user than circus: they may command circus,
-//! but not make it run their commands, or write their files, with rights that they do not have.
-//!
-//! As in Circus, every watcher that is added has to run as that user, whoever adds it. Besides, whoever is neither
-//! root nor the user of circus sets only what cannot lead to more rights.
-//!
-//! A user or group that does not exist is refused here too, since only the daemon can look it up.
+//! Whether a role is enough for a request, and whether an operator may have done it to these watchers.
 
+use super::access::Access;
 use super::client::Caller;
-use crate::arbiter::Arbiter;
-use crate::arbiter::request::{Edit, Task};
-use crate::config::options::{self, Who, watcher};
-use crate::config::{Value, WatcherConfig, families};
-use crate::control;
-use crate::sys::user;
+#[cfg(feature = "edit")]
+use crate::arbiter::request::Edit;
+use crate::arbiter::request::{Errno, Task};
+use crate::arbiter::watcher::Watcher;
+use crate::arbiter::{Arbiter, WatcherId};
+use crate::config::options::Role;
+use crate::control::{self, Refusal};
 
-const MISMATCH: &str = "uid does not match endpoint_owner";
+/// What gives a role.
+pub(super) const GIVES: &str = "[access] in the configuration gives it";
 
-/// Whether somebody may give an order; `owner` is that of the endpoint. Whoever connects was let in by the file of the
-/// socket; a plugin was not, and has never more than the lower right where its user is another one than circus's.
+/// Whether the watchers of an order are among those that an operator was given.
 ///
 /// # Errors
-/// The reason why not, as Circus gives it.
-pub fn permit(arbiter: &Arbiter, owner: Option<&str>, caller: &Caller, task: &Task) -> Result<(), String> {
-    if let Task::Edit(Edit::Add { options, .. }) | Task::Edit(Edit::Set { options, .. }) = task {
-        options.iter().try_for_each(|(key, value)| known_id(key, value))?;
-    }
-    let trusted = caller.is_trusted();
-    let of_plugin = (caller.plugin.is_some() && !trusted).then(|| caller.uid.to_string());
-    let Some(owner) = of_plugin.as_deref().or(owner) else { return Ok(()) };
-    match task {
-        Task::Edit(Edit::Add { options, .. }) => {
-            if !options.iter().any(|(key, value)| key == watcher::uid && is_owner(value, owner)) {
-                return Err(MISMATCH.into());
-            }
-            if trusted { Ok(()) } else { permit_keys(options, true, owner) }
-        }
-        Task::Edit(Edit::Set { name, options, .. }) if !trusted => {
-            let config = arbiter.find(name).map(|watcher| &*watcher.config);
-            let theirs = config.is_some_and(|config| runs_as(config, owner));
-            if theirs && config.is_some_and(has_more_rights) && permit_keys(options, false, owner).is_err() {
-                return Err(
-                    "root only can set that, since the processes have a group or capabilities besides their user's"
-                        .into(),
-                );
-            }
-            let is_used = |key: &str| matches!(key, families::ENV | watcher::working_dir);
-            if config.is_some_and(circus_uses_environment) && options.iter().any(|(key, _)| is_used(key)) {
-                return Err("root only can set that, since circus itself uses it for hooks or streams".into());
-            }
-            permit_keys(options, theirs, owner)
-        }
-        _ => Ok(()),
-    }
-}
-
-fn runs_as(config: &WatcherConfig, owner: &str) -> bool {
-    config.options.uid.as_deref().is_some_and(|uid| is_same_user(uid, owner))
-}
-
-/// Whether the processes of a watcher may do more than its user can without circus: in another group, or with
-/// capabilities. What cannot be told counts as more.
-fn has_more_rights(config: &WatcherConfig) -> bool {
-    let options = &config.options;
-    let own_group = |gid: &str| {
-        let account = options.uid.as_deref().and_then(|uid| user::find_user(uid).ok().flatten());
-        let gid = user::gid_of(gid).ok().flatten();
-        account.zip(gid).is_some_and(|(account, gid)| {
-            let groups = || user::supplementary_groups(&account.name, account.gid);
-            gid == account.gid || groups().is_ok_and(|groups| groups.contains(&gid))
-        })
+/// The first one that is not.
+pub fn permit_watchers(
+    arbiter: &Arbiter,
+    access: &Access,
+    caller: &Caller,
+    (task, targets): (&Task, Option<&[WatcherId]>),
+) -> Result<(), String> {
+    let one = match task {
+        Task::Change { name, .. } => Some(name),
+        #[cfg(feature = "edit")]
+        Task::Edit(Edit::Set { name, .. }) => Some(name),
+        Task::Kill { name, .. } | Task::Signal { name, .. } => Some(name),
+        Task::Reload { name, .. } => name.as_ref(),
+        Task::Start(_) | Task::Stop(_) | Task::Restart(_) => None,
+        // No operator gets so far.
+        #[cfg(feature = "edit")]
+        Task::Edit(Edit::Add { .. } | Edit::Rm { .. }) => None,
+        Task::Reloadconfig | Task::Quit => None,
     };
-    let others_group = options.gid.as_deref().is_some_and(|gid| !own_group(gid));
-    others_group || options.capabilities.as_deref().is_some_and(|it| it.trim() != "none")
+    let one = one.map(|name| arbiter.find(name));
+    let is_meant = |watcher: &&Watcher| match (one, targets) {
+        // A name that there is not is refused later.
+        (Some(one), _) => one.is_some_and(|one| one.id == watcher.id),
+        (None, Some(targets)) => targets.contains(&watcher.id),
+        (None, None) => true,
+    };
+    let names = arbiter.watchers().filter(is_meant).map(|watcher| &watcher.config.name);
+    let mut others = names.filter(|name| !access.may_operate(caller, name));
+    others.next().map_or(Ok(()), |name| {
+        let (name, uid) = (control::python::cut(name), caller.uid);
+        Err(format!("{name} is not among the watchers that uid {uid} may operate; {GIVES}"))
+    })
 }
 
-/// Whether circus itself does something with the environment of a watcher, with its own rights or those of others.
-fn circus_uses_environment(config: &WatcherConfig) -> bool {
-    !config.hooks.is_empty() || config.stdout_stream.is_some() || config.stderr_stream.is_some()
-}
-
-/// Whether the user or group exists, if the option is one. A number needs no name.
-fn known_id(key: &str, value: &Value) -> Result<(), String> {
-    let Value::Str(name) = value else { return Ok(()) };
-    let shown = || control::python::quoted(name);
-    match key {
-        watcher::uid | watcher::hooks_uid if !user::find_user(name).is_ok_and(|found| found.is_some()) => {
-            Err(format!("{} isn't a valid user name", shown()))
-        }
-        watcher::gid if !user::gid_of(name).is_ok_and(|found| found.is_some()) => {
-            Err(format!("No such group: {}", shown()))
-        }
-        _ => Ok(()),
+/// Whether somebody's role is enough for a request.
+///
+/// # Errors
+/// Which one is needed, and what gives it.
+pub fn permit_role(role: Role, needs: Role) -> Result<(), Refusal> {
+    if role >= needs {
+        return Ok(());
     }
-}
-
-/// Whether these options may be set by the owner of the endpoint, for a watcher that runs as that user or not.
-fn permit_keys(options: &[(String, Value)], theirs: bool, owner: &str) -> Result<(), String> {
-    for (key, value) in options {
-        let who = match options::find(options::WATCHER, key) {
-            Some(row) => row.who,
-            None if key == families::ENV => Who::Owner,
-            None => Who::Root,
-        };
-        match who {
-            Who::Everybody => {}
-            Who::Owner if theirs && (key != watcher::uid || is_owner(value, owner)) => {}
-            Who::Owner => return Err(MISMATCH.into()),
-            Who::Root => {
-                let key: String = key.chars().take(80).collect();
-                return Err(format!("'{key}' can be set by root only, not by user {owner}"));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn is_owner(value: &Value, owner: &str) -> bool {
-    match value {
-        Value::Str(uid) => is_same_user(uid, owner),
-        Value::Int(uid) => is_same_user(&uid.to_string(), owner),
-        Value::None | Value::Bool(_) | Value::Float(_) | Value::Map(_) => false,
-    }
-}
-
-/// Whether two names or numbers mean one user.
-fn is_same_user(one: &str, other: &str) -> bool {
-    let uid = |name: &str| user::find_user(name).ok().flatten().map(|account| account.uid);
-    one == other || uid(one).is_some_and(|one| uid(other) == Some(one))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_gives_no_more_rights_is_permitted() {
-        let permit = |key: &str, value: Value, theirs| permit_keys(&[(key.into(), value)], theirs, "root");
-        let text = |text: &str| Value::Str(text.into());
-        for theirs in [true, false] {
-            assert_eq!(permit("numprocesses", Value::Int(1), theirs), Ok(()));
-            for key in [
-                "stdout_stream.filename",
-                "hooks.before_start",
-                "stop_command",
-                "reload_command",
-                "critical",
-                "env_file",
-                "gid",
-                "rlimit_nofile",
-                "copy_env",
-            ] {
-                assert!(permit(key, text("x"), theirs).is_err(), "{key}");
-            }
-            assert_eq!(permit("uid", text("nobody"), theirs), Err(MISMATCH.into()));
-        }
-        assert_eq!(permit("cmd", text("x"), true), Ok(()));
-        assert_eq!(permit("cmd", text("x"), false), Err(MISMATCH.into()));
-        assert_eq!(permit("uid", Value::Int(0), true), Ok(()));
-        assert_eq!(permit("uid", text("root"), false), Err(MISMATCH.into()));
-        let known = |key, name: &str| known_id(key, &text(name));
-        assert_eq!((known("uid", "root"), known("gid", "0"), known("cmd", "x")), (Ok(()), Ok(()), Ok(())));
-        assert_eq!(known("uid", "no-such"), Err("'no-such' isn't a valid user name".into()));
-        assert_eq!(known("gid", "no-such"), Err("No such group: 'no-such'".into()));
-    }
+    let reason = format!("this needs the role {}, and you have {}; {GIVES}", needs.key(), role.key());
+    Err(Refusal { errno: Errno::Conflict, reason })
 }

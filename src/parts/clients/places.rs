@@ -1,19 +1,21 @@
 //! Caller gets a place among the connections, so that nobody can take them all, and how much memory all of them together
 //! may take.
 //!
-//! Another user than root and circus's own has a share of the places. Some are kept for these two, and of all places
-//! one process of theirs leaves some to others. When places are short, a connection by which nothing was asked gives
+//! Whoever is not privileged (root, circus's own user, admins) has a share of the places. Some are kept for the
+//! privileged, and of all places one process of theirs leaves some to others. When places are short, a connection by which nothing was asked gives
 //! way to a newcomer: it is looked for when one comes, so no time has to be waited for.
 
 use super::Clients;
 use super::client::{Caller, Client};
 use crate::arbiter::Pid;
 use crate::arbiter::request::Errno;
+use crate::config::row::Role;
 use crate::control::Refusal;
 use crate::control::protocol::{self, Id};
 use crate::control::wire::Wire;
 use crate::parts::log::Level;
 use crate::reactor::part::Cx;
+use crate::sorted::Sorted;
 use crate::sys::{clock, io_words, limit, socket};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -46,13 +48,20 @@ impl Clients {
         let opened = self.listeners.opened(listener)?;
         let peer = socket::peer_credentials(stream.as_raw_fd()).ok();
         let (pid, uid) = peer.map_or((None, u32::MAX), |(pid, uid, _)| (Some(pid), uid));
-        let foreign = opened.only_for.is_some_and(|own| ![own, 0].contains(&uid));
         let pid = pid.filter(|pid| *pid > 0); // 0 is one of another pid namespace
-        let (by_port, events_only) = (opened.is_port(), opened.events_only);
-        let caller = Caller { uid, pid, plugin: None, since: Some(cx.now), by_port, events_only };
+        let mut caller = Caller { pid, since: Some(cx.now), ..Caller::of(uid) };
+        (caller.by_port, caller.events_only) = (opened.is_port(), opened.events_only);
+        caller.by_abstract_name = opened.is_abstract();
+        if cx.setup.access.knows_groups() && !caller.trusted {
+            caller.gids = socket::peer_groups(stream.as_raw_fd()).unwrap_or_default();
+            caller.gids.extend(peer.map(|(_, _, gid)| gid));
+        }
+        caller.privileged = cx.setup.access.is_privileged(&caller);
         let mut client = Client::new(stream, caller, Wire::default());
-        if foreign {
-            refuse(&mut client, "this control socket serves root and the user of circus only");
+        let access = &cx.setup.access;
+        if access.role(&client.caller).is_none() && !access.awaits_token(&client.caller) {
+            let why = cx.setup.access.stranger(&client.caller);
+            refuse(&mut client, &why);
             return None;
         }
         if let Err(reason) = self.make_room(&client.caller, client.stream.as_raw_fd(), cx) {
@@ -66,11 +75,28 @@ impl Clients {
 
     /// Serves a plugin that runs as this user, and which is told of everything, in the next turn.
     pub(super) fn take_in_plugin(&mut self, stream: UnixStream, pid: Pid, uid: u32, cx: &mut Cx<'_>) {
-        let caller = Caller { uid, plugin: Some(pid), ..Caller::default() };
+        let caller = Caller { plugin: Some(pid), ..Caller::of(uid) };
         let mut client = Client::new(stream, caller, Wire::lines());
         client.topics = Some(Vec::new());
         let id = self.take_in(client, cx);
         self.visits.extend(id);
+    }
+
+    /// The roles may have changed: whoever has none any more, or follows without the right, or has shown another token, is
+    /// hung up on.
+    #[cfg(feature = "reloadconfig")]
+    pub fn judge_again(&mut self, has_other_token: bool, cx: &mut Cx<'_>) {
+        let access = &cx.setup.access;
+        for (id, client) in self.clients.iter_mut() {
+            client.caller.proven &= !has_other_token;
+            client.caller.privileged = access.is_privileged(&client.caller);
+            let role = access.role(&client.caller);
+            if role.is_none() || client.follows.is_some() && role < Some(Role::Owner) {
+                refuse(client, "the roles in [access] have changed");
+                client.weigh(&mut self.held);
+                self.visits.push(*id);
+            }
+        }
     }
 
     /// Has a connection looked after from now on.
@@ -86,6 +112,7 @@ impl Clients {
         }
         let text = format_args!("control: new connections are served again");
         cx.log.over(Level::Info, "connection", text);
+        self.accounts.note_use(&client.caller, cx.setup.access.limits, cx.now);
         self.clients.insert(id, client);
         Some(id)
     }
@@ -96,17 +123,19 @@ impl Clients {
     /// Why there is none.
     fn make_room(&mut self, newcomer: &Caller, fd: RawFd, cx: &mut Cx<'_>) -> Result<(), &'static str> {
         let count = self.clients.len();
-        if count < FEW_CLIENTS / 2 {
+        let own_most = cx.setup.access.limits.connections.filter(|_| newcomer.is_limited());
+        if count < FEW_CLIENTS / 2 && own_most.is_none() {
             return Ok(());
         }
         let open = limit::get(limit::NOFILE).map_or(u64::MAX, |limit| limit.soft);
-        let bounds = Bounds::new(usize::try_from(open).unwrap_or(usize::MAX), newcomer.is_trusted());
+        let mut bounds = Bounds::new(usize::try_from(open).unwrap_or(usize::MAX), newcomer.privileged);
+        bounds.share = bounds.share.min(own_most.unwrap_or(usize::MAX));
         let own = self.clients.values().filter(|client| client.caller.is_akin(newcomer)).count();
         let fault = bounds.fault(count, own, fd);
         let Some((reason, among_own)) = fault else { return Ok(()) };
         let now = cx.now;
         let gives_way = |client: &Client| {
-            let outranked = newcomer.is_trusted() && !client.caller.is_trusted();
+            let outranked = newcomer.privileged && !client.caller.privileged;
             client.is_silent(now, if outranked { Duration::ZERO } else { SILENCE })
                 && (!among_own || client.caller.is_akin(newcomer))
         };
@@ -159,18 +188,24 @@ impl Bounds {
 }
 
 /// Says why a connection is not served, which is to be closed then. If it cannot be written to, nobody hears it.
-fn refuse(client: &mut Client, reason: &str) {
+pub(super) fn refuse(client: &mut Client, reason: &str) {
     let refusal = Refusal { errno: Errno::Conflict, reason: reason.into() };
     client.give_up(&protocol::encode_outcome(&Id::default(), Err(refusal), clock::realtime()));
 }
 
 impl Clients {
-    /// Hangs up on whoever takes most of the memory while all together take more than this, others than root and the
-    /// user of circus first.
+    /// Hangs up on connections of the user who takes most of the memory while all together take more than this, the largest first;
+    /// on those of the privileged last of all.
     pub(super) fn shed(&mut self, most: usize) -> bool {
         let mut shed = false;
         while self.held > most {
-            let weight = |client: &Client| (!client.caller.is_trusted(), client.held());
+            let mut sums: Sorted<u32, usize> = Sorted::new();
+            for client in self.clients.values() {
+                *sums.get_or_insert_with(client.caller.uid, || 0) += client.held();
+            }
+            let weight = |client: &Client| {
+                (!client.caller.privileged, sums.get(&client.caller.uid).copied(), client.held())
+            };
             let all = self.clients.iter_mut().filter(|(_, client)| client.held() > 0);
             let Some((id, client)) = all.max_by_key(|(_, client)| weight(client)) else { break };
             refuse(client, HEAVIEST);

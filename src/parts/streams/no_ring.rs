@@ -9,8 +9,6 @@ use crate::reactor::part::{Cx, Writer};
 pub struct Rings;
 
 impl Rings {
-    pub fn clear(&mut self) {}
-
     pub fn open(&mut self, _: WatcherId, _: Channel, _: usize) {}
 
     pub fn resize(&mut self, _: WatcherId, _: usize) {}

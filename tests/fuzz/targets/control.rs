@@ -152,7 +152,13 @@ pub fn requests(input: &[u8]) {
                 whole_line(&protocol::encode_outcome(&incoming.id, Err(refusal), 1.5));
             }
             Ok(Request::Order(order)) => world.order(n, order),
-            Ok(Request::Question(_) | Request::Listen(_) | Request::Tail(_) | Request::Logs { .. }) => {}
+            Ok(
+                Request::Question(_)
+                | Request::Listen(_)
+                | Request::Tail(_)
+                | Request::Logs { .. }
+                | Request::Token(_),
+            ) => {}
         }
     }
     for watcher in world.arbiter.watchers() {

@@ -3,7 +3,8 @@
 use super::client::Caller;
 use crate::arbiter::Arbiter;
 use crate::arbiter::request::Task;
+use crate::config::options::Role;
 
-pub fn permit(_: &Arbiter, _: Option<&str>, _: &Caller, _: &Task) -> Result<(), String> {
+pub fn permit(_: &Arbiter, _: Option<&str>, _: (&Caller, Role), _: &Task) -> Result<(), String> {
     Ok(())
 }

@@ -31,7 +31,7 @@ impl Display for Mark {
 
 impl Mark {
     /// The mark in a text.
-    #[cfg(feature = "leftovers")]
+    #[cfg(feature = "orphans")]
     pub fn parse(text: &str) -> Option<Mark> {
         let mut parts = text.split('-');
         let place = u64::from_str_radix(parts.next()?, 16).ok()?;
@@ -41,14 +41,14 @@ impl Mark {
     }
 
     /// The mark among the variables of an environment.
-    #[cfg(feature = "leftovers")]
+    #[cfg(feature = "orphans")]
     pub fn among(environ: &[u8]) -> Option<Mark> {
         let mut variables = environ.split(|byte| *byte == 0);
         variables.find_map(|variable| Mark::parse(std::str::from_utf8(variable).ok()?.strip_prefix(MARK)?))
     }
 }
 
-#[cfg(feature = "leftovers")]
+#[cfg(feature = "orphans")]
 pub(super) fn positive(text: &str) -> Option<Pid> {
     text.parse().ok().filter(|pid| *pid > 0)
 }

@@ -11,13 +11,13 @@ const BUDGETS: &[(&str, usize)] = &[
     ("cli", 2_800),
     ("config", 4_100),
     ("control", 2_550),
-    ("host", 3_900),
-    ("parts", 7_750),
+    ("host", 3_915),
+    ("parts", 7_765),
     ("reactor", 1_270),
     ("sys", 2_360),
     ("views", 910),
     // The files beside the folders.
-    ("", 260),
+    ("", 270),
 ];
 
 /// The most lines of a file, tests apart, and how many files may have more.

@@ -26,7 +26,7 @@ minimal := $(target)/minimal/release/circus
 features := $(shell sed -n '/^default = \[/,/^]/p' Cargo.toml | grep -o '"[a-z_]*"' | tr -d '"')
 
 .PHONY: all build demo setup test check man ledger completions corpus fuzz bench install uninstall static musl aarch64 armv7 dist deb size
-.PHONY: minimal without clean help faults reproduce sim-long mutants
+.PHONY: minimal without clean help faults reproduce sim-long mutants fuzz-short
 
 # The same bytes wherever it is built: messages of crates name their files, and those lie below the user's home.
 home := $(or $(CARGO_HOME),$(HOME)/.cargo)
@@ -49,6 +49,7 @@ setup: ## install what the tests need: Debian packages as root, Python ones in a
 test: build static setup ## cargo's tests, then those in Python: compliance, clients, the real stack
 	status=0; \
 	$(CARGO) test --no-fail-fast || status=1; \
+	$(MAKE) --no-print-directory fuzz-short || status=1; \
 	for suite in $(suites); do $(venv)/bin/python -B $$suite || status=1; done; \
 	$(MAKE) --no-print-directory minimal || status=1; \
 	exit $$status
@@ -98,10 +99,16 @@ INPUTS ?= 1000000
 
 # The counters that the compiler puts in for measuring coverage tell which inputs are worth keeping. In a directory of
 # its own, since everything is compiled for it.
+guided := LLVM_PROFILE_FILE=/dev/null RUSTFLAGS="$(RUSTFLAGS) -C instrument-coverage --cfg coverage"
+fuzzing := --target-dir $(target)/guided --test fuzz -- --nocapture
+
 fuzz: ## feed INPUTS=N pieces of nonsense to everything that reads; more examples: CORPUS=DIR; KEEP=1 keeps what is new
-	FUZZ_INPUTS=$(INPUTS) FUZZ_CORPUS=$(if $(CORPUS),$(abspath $(CORPUS))) $(if $(KEEP),FUZZ_KEEP=1) LLVM_PROFILE_FILE=/dev/null \
-	    RUSTFLAGS="$(RUSTFLAGS) -C instrument-coverage --cfg coverage" \
-	    nice $(CARGO) test --profile fuzz --target-dir $(target)/guided --test fuzz -- --nocapture
+	FUZZ_INPUTS=$(INPUTS) FUZZ_CORPUS=$(if $(CORPUS),$(abspath $(CORPUS))) $(if $(KEEP),FUZZ_KEEP=1) \
+	    $(guided) nice $(CARGO) test --profile fuzz $(fuzzing)
+
+# Without optimization, which would take longer to compile than it saves.
+fuzz-short: ## the same with few inputs, as a part of `make test`
+	FUZZ_INPUTS=60000 $(guided) $(CARGO) test $(fuzzing)
 
 # The number of steps is reached by as many lives as it takes, from seed 1 on, or from FIRST on.
 STEPS ?= 10000000

@@ -8,6 +8,7 @@ pub mod arbiter;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod fuzzed;
 pub mod host;
 pub mod parts;
 pub mod reactor;

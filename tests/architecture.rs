@@ -82,6 +82,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "config::value::listed",
         ],
     ),
+    ("fuzzed", &["host", "parts", "reactor", "views"]),
     ("config", &[]),
     ("sys", &[]),
     ("signals", &[]),

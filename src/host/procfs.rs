@@ -96,7 +96,7 @@ fn head(path: &str) -> io::Result<Vec<u8>> {
 
 /// The name of the program stands in parentheses and may hold anything, so the fields are counted from the last
 /// parenthesis on.
-fn parse_stat(text: &str) -> Option<Stat> {
+pub fn parse_stat(text: &str) -> Option<Stat> {
     let (_, rest) = text.rsplit_once(')')?;
     let fields: Vec<&str> = rest.split_whitespace().collect();
     // the number of a field as proc_pid_stat(5) counts it; the state is the third
@@ -274,7 +274,11 @@ pub fn real_uid(pid: Pid) -> Option<u32> {
 
 /// The real and the effective user id of a process.
 pub fn uids(pid: Pid) -> Option<(u32, u32)> {
-    let status = read(&(dir(pid).ok()? + "/status")).ok()?;
+    uids_in(&read(&(dir(pid).ok()? + "/status")).ok()?)
+}
+
+/// The real and the effective user id in a file like /proc/PID/status.
+pub fn uids_in(status: &str) -> Option<(u32, u32)> {
     let mut ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace();
     Some((ids.next()?.parse().ok()?, ids.next()?.parse().ok()?))
 }

@@ -27,11 +27,13 @@ pub fn read(path: &str) -> Result<String, String> {
     }
     let mut token = String::new();
     file.take(*LENGTHS.end() as u64 + 2).read_to_string(&mut token).map_err(of_system)?;
-    let token = token.trim();
-    match LENGTHS.contains(&token.len()) {
-        true => Ok(token.into()),
-        false => {
-            Err(format!("the token {path}: it has to have from 16 to 1024 bytes (openssl rand -hex 32)"))
-        }
-    }
+    let found = token_in(&token).map(Into::into);
+    found.ok_or_else(|| {
+        format!("the token {path}: it has to have from 16 to 1024 bytes (openssl rand -hex 32)")
+    })
+}
+
+/// The token in the text of a file; none if that is too short or too long to be one.
+pub fn token_in(text: &str) -> Option<&str> {
+    Some(text.trim()).filter(|token| LENGTHS.contains(&token.len()))
 }

@@ -116,8 +116,7 @@ impl NotifySocket {
     }
 
     fn take(&mut self, text: &[u8], sender: Pid, cx: &mut Cx<'_>) {
-        let says = |wanted: &str| text.split(|byte| *byte == b'\n').any(|line| line == wanted.as_bytes());
-        let said = WORDS.map(|(wanted, notice)| says(wanted).then_some(notice));
+        let said = notices(text);
         // BARRIER=1, STATUS= and whatever else means nothing here: who has sent it need not be there any more.
         if said.iter().all(Option::is_none) {
             return;
@@ -195,6 +194,12 @@ impl NotifySocket {
         // It is ready, or has closed it without a newline, or writes something else without end.
         self.pipes.retain(|(other, _)| *other != pid);
     }
+}
+
+/// What a datagram says.
+pub fn notices(text: &[u8]) -> [Option<Notice>; 3] {
+    let says = |wanted: &str| text.split(|byte| *byte == b'\n').any(|line| line == wanted.as_bytes());
+    WORDS.map(|(wanted, notice)| says(wanted).then_some(notice))
 }
 
 /// Whether this process is to tell by the socket that it is ready.

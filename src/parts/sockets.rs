@@ -4,7 +4,7 @@
 //! to inherit them do. The file of a Unix socket is removed at the end if it is still the one that circus made.
 
 pub mod demand;
-mod passed;
+pub(crate) mod passed;
 #[cfg(feature = "reloadconfig")]
 mod replace;
 mod shares;

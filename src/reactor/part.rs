@@ -150,9 +150,13 @@ pub struct Readiness {
 /// Who writes into a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Writer {
+    /// The watcher.
     pub watcher: WatcherId,
+    /// The process.
     pub pid: Pid,
+    /// Its number in the watcher.
     pub wid: u32,
+    /// The output.
     pub channel: Channel,
 }
 

@@ -141,7 +141,7 @@ fn text_field(field: Option<&[u8]>) -> Option<&str> {
 
 /// One line of /etc/passwd, `name:password:uid:gid:comment:home:shell`. None for comments, for the `+` and `-`
 /// lines of NIS and for broken ones.
-fn parse_user(line: &[u8]) -> Option<User> {
+pub fn parse_user(line: &[u8]) -> Option<User> {
     let mut fields = line.split(|&byte| byte == b':');
     let name = entry_name(fields.next())?;
     let uid = number(text_field(fields.nth(1))?)?;
@@ -151,7 +151,7 @@ fn parse_user(line: &[u8]) -> Option<User> {
 }
 
 /// One line of /etc/group, `name:password:gid:members`.
-fn parse_group(line: &[u8]) -> Option<(String, u32)> {
+pub fn parse_group(line: &[u8]) -> Option<(String, u32)> {
     let mut fields = line.split(|&byte| byte == b':');
     let name = entry_name(fields.next())?;
     Some((name, number(text_field(fields.nth(1))?)?))
@@ -162,7 +162,8 @@ fn entry_name(field: Option<&[u8]>) -> Option<String> {
     if name.is_empty() || name.starts_with(['#', '+', '-']) { None } else { Some(name.to_owned()) }
 }
 
-fn groups_in(text: &[u8], user: &str, gid: u32) -> Vec<u32> {
+/// The groups of a user in a text like /etc/group, beside `gid`, which comes first.
+pub fn groups_in(text: &[u8], user: &str, gid: u32) -> Vec<u32> {
     let mut groups = vec![gid];
     for line in lines(text) {
         let members = line.split(|&byte| byte == b':').nth(3).unwrap_or_default();

@@ -17,7 +17,7 @@ const BUDGETS: &[(&str, usize)] = &[
     ("sys", 2_430),
     ("views", 910),
     // The files beside the folders.
-    ("", 260),
+    ("", 270),
 ];
 
 /// The most lines of a file, tests apart, and how many files may have more.

@@ -19,6 +19,12 @@ impl Coverage {
         counters().fill(0);
     }
 
+    /// The places that were passed since [`begin`](Coverage::begin).
+    pub fn passed(&self) -> Vec<usize> {
+        let passed = counters().iter().enumerate().filter(|(_, counter)| **counter != 0);
+        passed.map(|(place, _)| place).collect()
+    }
+
     /// Whether what ran since [`begin`](Coverage::begin) has come to a place, or so often to it as never before.
     pub fn is_new(&mut self) -> bool {
         let mut new = false;

@@ -108,7 +108,7 @@ impl Guard {
     fn one(&mut self, input: &[u8]) -> Option<Fault> {
         let begun = Instant::now();
         if let Err(message) = self.run(input) {
-            return Some(Fault::Panic { input: self.smaller(input), message });
+            return Some(Fault::Panic { input: smaller(input, |it| self.run(it).is_err()), message });
         }
         let time = begun.elapsed();
         self.slowest = self.slowest.max(time);
@@ -137,26 +137,26 @@ impl Guard {
         self.run(input).ok();
         processor_time().saturating_sub(before)
     }
+}
 
-    /// A smaller input that panics too: without this part, and without that.
-    fn smaller(&self, input: &[u8]) -> Vec<u8> {
-        let mut best = input.to_vec();
-        let mut size = best.len() / 2;
-        while size > 0 {
-            let mut at = 0;
-            while at < best.len() {
-                let mut shorter = best.clone();
-                shorter.drain(at..best.len().min(at + size));
-                if self.run(&shorter).is_err() {
-                    best = shorter;
-                } else {
-                    at += size;
-                }
+/// A smaller input of which the same is true: without this part, and without that.
+pub fn smaller(input: &[u8], mut is_true: impl FnMut(&[u8]) -> bool) -> Vec<u8> {
+    let mut best = input.to_vec();
+    let mut size = best.len().div_ceil(2);
+    while size > 0 {
+        let mut at = 0;
+        while at < best.len() {
+            let mut shorter = best.clone();
+            shorter.drain(at..best.len().min(at + size));
+            if is_true(&shorter) {
+                best = shorter;
+            } else {
+                at += size;
             }
-            size /= 2;
         }
-        best
+        size /= 2;
     }
+    best
 }
 
 impl Drop for Guard {

@@ -6,6 +6,8 @@ const LONGEST: usize = 4 << 10;
 const LONGEST_OF_ALL: usize = 64 << 10;
 /// One in so many inputs may be that long.
 const SELDOM: usize = 200;
+/// So many of the examples that were learned last are taken more often than the others.
+const NEWEST: usize = 16;
 
 /// Numbers at whose like programs stumble.
 const NUMBERS: &[&str] = &[
@@ -41,7 +43,11 @@ pub struct Random(u64);
 
 impl Random {
     pub fn new(seed: u64, n: u64) -> Random {
-        Random(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ n.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        let mut random =
+            Random(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        // Else the numbers of each input would be those of the one before it, all but the first.
+        random.0 = random.next();
+        random
     }
 
     pub fn next(&mut self) -> u64 {
@@ -71,13 +77,15 @@ impl Random {
 
 pub struct Mutator<'a> {
     examples: Vec<Vec<u8>>,
+    /// How many there were at the beginning.
+    first: usize,
     words: &'a [String],
 }
 
 impl Mutator<'_> {
     pub fn new(examples: Vec<Vec<u8>>, words: &[String]) -> Mutator<'_> {
         assert!(!examples.is_empty() && !words.is_empty());
-        Mutator { examples, words }
+        Mutator { first: examples.len(), examples, words }
     }
 
     /// One more example to make inputs of.
@@ -85,20 +93,22 @@ impl Mutator<'_> {
         self.examples.push(example.to_vec());
     }
 
-    /// The input of this number; `first` of the examples are played as they are.
-    pub fn input(&self, first: usize, seed: u64, n: u64) -> Vec<u8> {
+    /// The input of this number.
+    pub fn input(&self, seed: u64, n: u64) -> Vec<u8> {
         let mut random = Random::new(seed, n);
         // The examples themselves come first.
-        if let Some(example) = self.examples.get(n as usize).filter(|_| n < first as u64) {
+        if let Some(example) = self.examples.get(n as usize).filter(|_| n < self.first as u64) {
             return example.clone();
         }
         let mut input = match random.below(8) {
             0 => Vec::new(),
             1 => (0..random.below(12)).flat_map(|_| random.pick(self.words).bytes()).collect(),
+            2..=4 => random.pick(self.newest()).clone(),
             _ => random.pick(&self.examples).clone(),
         };
         let longest = if random.below(SELDOM) == 0 { LONGEST_OF_ALL } else { LONGEST };
-        let mut changes = 1 + random.below(6);
+        // One step at a time leads further than many at once, which undo each other.
+        let mut changes = if random.below(2) == 0 { 1 } else { 1 + random.below(6) };
         if random.below(8) == 0 {
             changes *= 4;
         }
@@ -109,32 +119,40 @@ impl Mutator<'_> {
         input
     }
 
+    /// What was learned last has come furthest.
+    fn newest(&self) -> &[Vec<u8>] {
+        match self.examples.len() - self.first {
+            0 => &self.examples,
+            learned => &self.examples[self.examples.len() - learned.min(NEWEST)..],
+        }
+    }
+
     fn change(&self, random: &mut Random, input: &mut Vec<u8>, longest: usize) {
         let at = random.below(input.len() + 1);
-        match random.below(15) {
-            0 => flip(random, input),
-            1 => insert(input, at, &[random.next() as u8]),
-            2 => insert(input, at, &random.next().to_le_bytes()),
-            3..=5 => insert(input, at, random.pick(self.words).as_bytes()),
-            6 => insert(input, at, random.pick(NUMBERS).as_bytes()),
-            7 => drop(input.drain(random.part(input.len()))),
-            8 => exchange_number(random, input),
-            9 => {
+        match random.below(17) {
+            0..=2 => flip(random, input),
+            3 => insert(input, at, &[random.next() as u8]),
+            4 => insert(input, at, &random.next().to_le_bytes()),
+            5..=7 => insert(input, at, random.pick(self.words).as_bytes()),
+            8 => insert(input, at, random.pick(NUMBERS).as_bytes()),
+            9 => drop(input.drain(random.part(input.len()))),
+            10 => exchange_number(random, input),
+            11 => {
                 let copy = input[random.part(input.len())].to_vec();
                 insert(input, at, &copy);
             }
-            10 => repeat(random, input, longest),
-            11 => {
+            12 => repeat(random, input, longest),
+            13 => {
                 let other = random.pick(&self.examples);
                 let part = other[random.part(other.len())].to_vec();
                 insert(input, at, &part);
             }
-            12 => {
+            14 => {
                 let other = random.pick(&self.examples);
                 input.truncate(at);
                 input.extend_from_slice(&other[random.below(other.len() + 1)..]);
             }
-            13 => swap_lines(random, input),
+            15 => swap_lines(random, input),
             _ => insert(input, at, random.pick(SEPARATORS).as_bytes()),
         }
     }

@@ -10,6 +10,7 @@ use super::client::{Caller, Client};
 use crate::arbiter::Pid;
 use crate::arbiter::request::Errno;
 #[cfg(feature = "reloadconfig")]
+#[cfg(feature = "reloadconfig")]
 use crate::config::row::Role;
 use crate::control::Refusal;
 use crate::control::protocol::{self, Id};

@@ -14,10 +14,10 @@ mod metrics;
 mod observer;
 mod resource_watcher;
 pub mod run;
-mod server;
+pub(crate) mod server;
 mod statsd;
 mod watchdog;
-mod world;
+pub(crate) mod world;
 
 use crate::config::model::Builtin;
 use crate::config::options::watcher;

@@ -131,7 +131,7 @@ impl Connection {
 }
 
 /// What is sent for a request; `None`: the page is needed for it.
-fn answer(request: &[u8], page: Option<&str>) -> Option<Vec<u8>> {
+pub fn answer(request: &[u8], page: Option<&str>) -> Option<Vec<u8>> {
     let asked = http::request(request);
     let asked = asked.as_ref().map(|(method, path)| (method.as_str(), path.as_str()));
     let (status, body) = match asked {

@@ -34,16 +34,10 @@ impl Passed {
     /// All that circus's environment speaks of. To be called once, before circus opens anything itself and while it
     /// has the pid that it was started with.
     pub fn new(environ: &Names) -> Passed {
-        if environ.get("LISTEN_PID").and_then(|pid| pid.parse().ok()) != Some(process::pid()) {
-            return Passed::default();
-        }
-        let count = environ.get("LISTEN_FDS").and_then(|count| count.parse::<RawFd>().ok()).unwrap_or(0);
-        let mut names = environ.get("LISTEN_FDNAMES").into_iter().flat_map(|names| names.split(':'));
         // All are looked at before one is moved: it may get a number that the variable, which may say anything, goes on to.
         let mut open = Vec::new();
         let mut passed = Passed::default();
-        for number in FIRST..FIRST.saturating_add(count.min(MOST)) {
-            let name = names.next().unwrap_or_default().to_string();
+        for (number, name) in announced(environ, process::pid()) {
             // One that is not open is passed over, so that the others keep their names.
             match socket::is_socket(number) {
                 Ok(true) => open.push((number, name)),
@@ -99,6 +93,15 @@ impl Passed {
         let words = |socket: &Socket| format!("{} {}", socket.number, socket.name).trim_end().to_string();
         self.sockets.iter().map(words).collect::<Vec<_>>().join(", ")
     }
+}
+
+/// What the variables announce to this process, by number and name.
+pub fn announced(environ: &Names, pid: i32) -> impl Iterator<Item = (RawFd, String)> {
+    let number = |name: &str| environ.get(name)?.parse::<i32>().ok();
+    let count = number("LISTEN_FDS").filter(|_| number("LISTEN_PID") == Some(pid)).unwrap_or(0);
+    let mut names = environ.get("LISTEN_FDNAMES").into_iter().flat_map(|names| names.split(':'));
+    (FIRST..FIRST.saturating_add(count.min(MOST)))
+        .map(move |number| (number, names.next().unwrap_or_default().to_string()))
 }
 
 /// Whether it is what the section asks for; only what the section says counts.

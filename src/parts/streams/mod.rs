@@ -32,7 +32,7 @@ pub mod format;
 #[cfg(feature = "logs")]
 pub mod log_quota;
 #[cfg(feature = "logs")]
-mod old_files;
+pub(crate) mod old_files;
 #[cfg(feature = "logs")]
 pub mod syslog;
 #[cfg(feature = "logs")]

@@ -81,7 +81,7 @@ pub fn list(location: &Location, names: &Sorted<OsString, ()>) -> io::Result<Vec
 }
 
 /// The number or date of an entry of a directory, if it is an old file of one of these names, and what follows a date.
-fn number_of(entry: &OsStr, names: &Sorted<OsString, ()>) -> Option<(u64, u32)> {
+pub fn number_of(entry: &OsStr, names: &Sorted<OsString, ()>) -> Option<(u64, u32)> {
     if names.contains_key(entry) {
         return None;
     }
@@ -89,7 +89,7 @@ fn number_of(entry: &OsStr, names: &Sorted<OsString, ()>) -> Option<(u64, u32)> 
     let bytes = bytes.strip_suffix(COMPRESSED.as_bytes()).unwrap_or(bytes);
     let dot = bytes.iter().rposition(|byte| *byte == b'.')?;
     let (name, number) = (bytes.get(..dot)?, bytes.get(dot + 1..)?);
-    let number = std::str::from_utf8(number).ok().filter(|text| !text.starts_with('+'))?;
+    let number = std::str::from_utf8(number).ok().filter(|text| !text.contains('+'))?;
     // The second file of a period has a number behind the date.
     let date = number.split_once('-').filter(|(date, _)| date.len() >= 8);
     let (number, again) = date.unwrap_or((number, "0"));
@@ -139,6 +139,7 @@ mod tests {
             "f.-1",
             "f.1-1",
             "f.+1",
+            "f.20261123-+2",
             "f.1.bz2",
             "h.1",
             "xf.1",

@@ -2,9 +2,13 @@
 
 mod config;
 mod control;
+mod machine;
 mod output;
+mod ring;
 mod state;
+mod strangers;
 mod text;
+mod watchdog;
 mod wire;
 
 use super::seeds::Examples;
@@ -51,6 +55,34 @@ pub static ALL: &[Target] = &[
     Target { name: "wire", share: 10, memory: SMALL, run: wire::run, examples: wire::conversations },
     Target { name: "shown", share: 5, memory: SMALL, run: output::shown, examples: texts },
     Target { name: "formats", share: 5, memory: SMALL, run: output::formats, examples: texts },
+    Target {
+        name: "notify",
+        share: 2,
+        memory: SMALL,
+        run: strangers::notify,
+        examples: strangers::datagrams,
+    },
+    Target {
+        name: "metrics",
+        share: 3,
+        memory: SMALL,
+        run: strangers::metrics,
+        examples: strangers::requests,
+    },
+    Target { name: "token", share: 2, memory: SMALL, run: strangers::token, examples: strangers::tokens },
+    Target { name: "watchdog", share: 5, memory: SMALL, run: watchdog::run, examples: watchdog::datagrams },
+    Target {
+        name: "proc",
+        share: 3,
+        memory: SMALL,
+        run: machine::proc,
+        examples: machine::names_of_processes,
+    },
+    Target { name: "passwd", share: 3, memory: SMALL, run: machine::passwd, examples: machine::entries },
+    Target { name: "passed", share: 3, memory: SMALL, run: machine::passed, examples: machine::variables },
+    Target { name: "backups", share: 3, memory: SMALL, run: machine::backups, examples: machine::files },
+    Target { name: "access", share: 3, memory: SMALL, run: machine::access, examples: machine::rights },
+    Target { name: "ring", share: 5, memory: SMALL, run: ring::run, examples: ring::steps },
     // The last one: the C library keeps some of its memory, which would hide what others take.
     Target { name: "config", share: 15, memory: CONFIG, run: config::run, examples: config::examples },
 ];

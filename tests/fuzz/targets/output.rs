@@ -3,7 +3,7 @@
 use circus::arbiter::WatcherId;
 use circus::config::options::StreamOptions;
 use circus::config::{Channel, StreamConfig, text};
-use circus::control::plain::plain;
+use circus::control::plain::{plain, plain_json, plain_text};
 use circus::parts::streams::Owner;
 use circus::parts::streams::destination::Place;
 use circus::parts::streams::format::Lines;
@@ -102,5 +102,13 @@ pub fn shown(input: &[u8]) {
         assert!(shown.len() <= line.len());
         assert!(shown.chars().all(|c| c == '\t' || !c.is_control()), "{shown:?}");
         assert_eq!(plain(&shown), shown, "what is plain is changed");
+    }
+    let is_harmless = |text: &str| text.chars().all(|c| matches!(c, '\t' | '\n') || !c.is_control());
+    let whole = plain_text(&text::from_bytes(input));
+    assert!(is_harmless(&whole) && whole.split('\n').count() == input.split(|byte| *byte == b'\n').count());
+    let json = plain_json(input);
+    assert!(is_harmless(&json), "{json:?}");
+    if let Ok(value) = serde_json::from_slice::<Json>(input) {
+        assert_eq!(serde_json::from_str::<Json>(&json).ok(), Some(value), "it says something else: {json}");
     }
 }

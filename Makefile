@@ -63,8 +63,13 @@ check: man without ## format, lints, who imports whom, documentation, man pages,
 without: ## compile with each feature left out, with those that need it, and with none
 	$(CARGO) clippy --no-default-features --lib --bins -- -D warnings -A clippy::all
 	for left in $(features); do \
-	    needing=$$(sed -n "s/^\([a-z_]*\) = \[.*\"$$left\".*/\1/p" Cargo.toml); \
-	    rest=$$(printf '%s\n' $(features) | grep -vxF -e $$left -e "$$needing" | paste -sd,); \
+	    out=$$left; before=; \
+	    while [ "$$out" != "$$before" ]; do \
+	        before=$$out; needs=$$(printf '%s\n' $$out | paste -sd'|'); \
+	        out=$$(printf '%s\n' $$out; sed -nE "s/^([a-z_]+) = \[.*\"($$needs)\".*/\1/p" Cargo.toml); \
+	        out=$$(printf '%s\n' $$out | sort -u); \
+	    done; \
+	    rest=$$(printf '%s\n' $(features) | grep -vxF "$$out" | paste -sd,); \
 	    $(CARGO) clippy --no-default-features --lib --bins --features $$rest -- -D warnings -A clippy::all || exit 1; \
 	done
 

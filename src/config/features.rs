@@ -17,6 +17,7 @@ pub const EDIT: Feature = Feature { name: "edit", is_built: cfg!(feature = "edit
 pub const HEALTH: Feature = Feature { name: "health", is_built: cfg!(feature = "health") };
 pub const HISTORY: Feature = Feature { name: "history", is_built: cfg!(feature = "history") };
 pub const HOOKS: Feature = Feature { name: "hooks", is_built: cfg!(feature = "hooks") };
+pub const ORPHANS: Feature = Feature { name: "orphans", is_built: cfg!(feature = "orphans") };
 pub const LOGS: Feature = Feature { name: "logs", is_built: cfg!(feature = "logs") };
 pub const METRICS: Feature = Feature { name: "metrics", is_built: cfg!(feature = "metrics") };
 pub const ON_DEMAND: Feature = Feature { name: "on_demand", is_built: cfg!(feature = "on_demand") };

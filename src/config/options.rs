@@ -95,8 +95,8 @@ section! {
     "loglevel" => loglevel: Maybe = None, Spec { aliases: "log_level", ..row(LEVELS, Global, Stored) }, "debug, info, warning, error or critical";
     "logoutput" => logoutput: Maybe = None, Spec { aliases: "log_output logfile", ..row(Text, Global, Stored) }, "a file, syslog:///PATH?FACILITY, syslog://HOST:PORT?FACILITY, or - for the standard error output";
     "pidfile" => pidfile: Maybe = None, row(Text, Global, Fixed), "a file that holds the pid of circus while it runs";
-    "state_dir" => state_dir: Maybe = None, row(Text, Global, Fixed), "the directory of the file by which the next circus finds the processes of one that was killed; that of the control socket unless set";
-    "leftovers" => leftovers: Maybe = None, row(Choice(&["stop", "refuse"]), Global, Fixed), "what a start does about processes of a circus that was killed: stop them (default), or refuse to start";
+    "state_dir" => state_dir: Maybe = None, Spec { feature: Some(features::ORPHANS), ..row(Text, Global, Fixed) }, "the directory of the file by which the next circus finds the processes of one that was killed; that of the control socket unless set";
+    "leftovers" => leftovers: Maybe = None, Spec { feature: Some(features::ORPHANS), ..row(Choice(&["stop", "refuse"]), Global, Fixed) }, "what a start does about processes of a circus that was killed: stop them (default), or refuse to start";
     "include" => include: Maybe = None, Spec { aliases: "files", ..row(Text, Global, Stored) }, "more files to read, by path or pattern";
     "include_dir" => include_dir: Maybe = None, row(Text, Global, Stored), "directories whose *.ini files are read too";
     "debug" => debug: bool = false, Spec { strict: true, ..row(Bool, Global, Stored) }, "the output of plugins goes to that of circus, those in Python at log level debug";

@@ -11,6 +11,7 @@ pub mod commands;
 pub mod endpoint;
 pub mod frame;
 pub mod http;
+pub mod mark;
 pub mod matching;
 pub mod output;
 #[cfg(any(feature = "details", feature = "history"))]
@@ -23,6 +24,7 @@ mod render;
 mod requests;
 pub mod secrets;
 pub mod shell;
+#[cfg(feature = "orphans")]
 pub mod state;
 #[cfg(feature = "stats")]
 mod stats;

@@ -1,5 +1,5 @@
-//! What a circus writes down for the one after it, should it be killed: who it was, and which processes it had. And the
-//! mark that all that comes from it bears in its environment. Pure: text to facts and back.
+//! What a circus writes down for the one after it, should it be killed: who it was, and which processes it had. Pure: text
+//! to facts and back.
 //!
 //! The file has one fact a line, and at its end the number of lines and a checksum. The first line is its version:
 //! whoever finds another one there knows nothing about the rest. Texts come last, as JSON has them.
@@ -19,56 +19,16 @@
 //! hexadecimal.
 #![allow(missing_docs, reason = "what a name says is not said again")]
 
+use super::mark::{Identity, positive};
 use crate::arbiter::Pid;
 use serde_json::Value as Json;
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Write};
 use std::str::SplitWhitespace;
 
-/// The variable that holds the mark.
-pub const MARK: &str = "CIRCUS_ID=";
 /// The most bytes of a file.
 pub const MOST: usize = 16 * 1024 * 1024;
 const TITLE: &str = "circus-state";
 const VERSION: &str = "1";
-
-/// A circus: where it is, as a number that one which is started in the same way has too, and which process it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Identity {
-    pub place: u64,
-    pub pid: Pid,
-    pub start: u64,
-}
-
-/// The number of a process that a circus has made, and with it of all that comes from that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
-    pub circus: Identity,
-    pub number: u64,
-}
-
-impl Display for Mark {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Identity { place, pid, start } = self.circus;
-        write!(out, "{place:x}-{pid}-{start}-{}", self.number)
-    }
-}
-
-impl Mark {
-    /// The mark in a text.
-    pub fn parse(text: &str) -> Option<Mark> {
-        let mut parts = text.split('-');
-        let place = u64::from_str_radix(parts.next()?, 16).ok()?;
-        let circus = Identity { place, pid: positive(parts.next()?)?, start: parts.next()?.parse().ok()? };
-        let number = parts.next()?.parse().ok()?;
-        parts.next().is_none().then_some(Mark { circus, number })
-    }
-
-    /// The mark among the variables of an environment.
-    pub fn among(environ: &[u8]) -> Option<Mark> {
-        let mut variables = environ.split(|byte| *byte == 0);
-        variables.find_map(|variable| Mark::parse(std::str::from_utf8(variable).ok()?.strip_prefix(MARK)?))
-    }
-}
 
 /// A process that a circus has made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,10 +162,6 @@ fn number<T: std::str::FromStr>(words: &mut SplitWhitespace<'_>) -> Option<T> {
     words.next()?.parse().ok()
 }
 
-fn positive(text: &str) -> Option<Pid> {
-    text.parse().ok().filter(|pid| *pid > 0)
-}
-
 fn recorded(words: &mut SplitWhitespace<'_>) -> Option<Recorded> {
     // 1 is nobody that a circus has made.
     let pid = positive(words.next()?).filter(|pid| *pid > 1)?;
@@ -235,6 +191,7 @@ pub fn checksum(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::mark::Mark;
 
     fn state() -> State {
         let recorded = Recorded { pid: 41, start: 700, uid: 33, mark: 2 };

@@ -1,7 +1,7 @@
 //! The one place in which circus makes processes of its own.
 
 use crate::arbiter::Pid;
-use crate::control::state::{Identity, MARK, Mark};
+use crate::control::mark::{Identity, MARK, Mark};
 use crate::sorted::Sorted;
 use crate::sys::child::{Child, SpawnError, Spawner};
 #[cfg(feature = "run")]

@@ -11,7 +11,7 @@
 //! circus gets whoever it has left. Then, and when a stray dies, there is one look for all descendants at the end of the turn.
 
 use crate::arbiter::{Event, Pid};
-use crate::control::state::{Identity, Mark};
+use crate::control::mark::{Identity, Mark};
 use crate::host::cgroup::{clear, entrance};
 use crate::host::child::{Host, Leader};
 use crate::host::kill::{Told, with_all_below};

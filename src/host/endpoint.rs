@@ -318,6 +318,7 @@ fn owner_of(name: &str) -> Result<u32, String> {
 }
 
 /// The control socket for somebody who may run in another directory than circus, which runs in `cwd`.
+#[cfg(any(feature = "helpers", feature = "orphans", feature = "plugins"))]
 pub fn absolute(endpoint: &str, cwd: &str) -> String {
     match endpoint {
         endpoint if endpoint.starts_with(['/', '@']) || endpoint == "none" => endpoint.into(),

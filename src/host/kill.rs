@@ -18,6 +18,7 @@ use crate::sorted::Sorted;
 use crate::sys::signal::{self, PidFd};
 use crate::sys::{self, process, wait};
 use std::io;
+#[cfg(feature = "orphans")]
 use std::os::fd::{AsRawFd, RawFd};
 
 impl Leader {
@@ -91,6 +92,7 @@ impl Target {
     }
 
     /// What becomes readable when it has ended, if it is held by a descriptor.
+    #[cfg(feature = "orphans")]
     pub(super) fn fd(&self) -> Option<RawFd> {
         self.held.as_ref().map(AsRawFd::as_raw_fd)
     }

@@ -17,6 +17,7 @@ pub(crate) mod listen;
 pub(crate) mod looks;
 #[cfg(feature = "cgroup")]
 pub(crate) mod oom;
+#[cfg(feature = "orphans")]
 pub(crate) mod orphans;
 pub(crate) mod pidfile;
 pub(crate) mod processes;
@@ -24,6 +25,7 @@ pub(crate) mod procfs;
 pub(crate) mod reap;
 pub(crate) mod resolve;
 pub(crate) mod spawn_template;
+#[cfg_attr(not(feature = "orphans"), path = "no_state_file.rs")]
 pub(crate) mod state_file;
 pub(crate) mod surroundings;
 pub(crate) mod termination_message;

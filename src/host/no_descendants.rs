@@ -1,7 +1,7 @@
 //! A build without the feature `tree` knows those that come from a process by their group alone.
 
 use crate::arbiter::Pid;
-use crate::control::state::Mark;
+use crate::control::mark::Mark;
 use crate::host::processes::Processes;
 use crate::reactor::part::{Cx, Job};
 use crate::sys::child::SpawnError;

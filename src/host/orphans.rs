@@ -12,7 +12,8 @@
 
 use crate::arbiter::Pid;
 use crate::config::options::WatcherOptions;
-use crate::control::state::{Mark, Recorded, State};
+use crate::control::mark::Mark;
+use crate::control::state::{Recorded, State};
 use crate::host::kill::Target;
 use crate::host::procfs::{self, Stat};
 use crate::host::state_file::{Before, lives};

@@ -202,6 +202,7 @@ pub fn descendants(pid: Pid) -> io::Result<Vec<Pid>> {
 }
 
 /// The most bytes of an environment that are looked at: a process can make the kernel take any of its memory for it.
+#[cfg(feature = "orphans")]
 const MOST_OF_ENVIRONMENT: u64 = 256 * 1024;
 
 /// The environment that a process was started with, each variable with a null character behind it, as far as the
@@ -210,6 +211,7 @@ const MOST_OF_ENVIRONMENT: u64 = 256 * 1024;
 ///
 /// # Errors
 /// There is no such process, or it cannot be looked at.
+#[cfg(feature = "orphans")]
 pub fn environ(pid: Pid) -> io::Result<Vec<u8>> {
     let path = dir(pid)? + "/environ";
     let read = || {
@@ -278,11 +280,13 @@ pub fn uids(pid: Pid) -> Option<(u32, u32)> {
 }
 
 /// What tells this boot of the machine from all others.
+#[cfg(feature = "orphans")]
 pub fn boot_id() -> Option<String> {
     Some(read("/proc/sys/kernel/random/boot_id").ok()?.trim().to_string()).filter(|id| !id.is_empty())
 }
 
 /// The number of the pid namespace of circus.
+#[cfg(feature = "orphans")]
 pub fn namespace() -> u64 {
     std::fs::metadata("/proc/self/ns/pid").map_or(0, |meta| meta.ino())
 }

@@ -1,28 +1,34 @@
 //! The file in which circus writes down who it is and which processes it has, for a start after it was killed
 //! ([`super::orphans`]).
 //!
-//! It is made anew and renamed at the end of a turn in which something has changed, or after a pause when there is much
-//! to write, so that many changes are one file and no spawn waits for it; for what the file does not have yet there is the
-//! mark. It lies where root and circus's user alone can write;
-//! where there is no such place, circus does without. It goes when circus ends.
+//! It is made anew and renamed a moment after something has changed, and at most once a second, so that many changes are
+//! one file and no spawn waits for it; for what the file does not have yet there is the mark. It lies where root and
+//! circus's user alone can write; where there is no such place, circus does without. It goes when circus ends.
 
 use crate::arbiter::Pid;
 use crate::config::options::CircusOptions;
-use crate::control::state::{Identity, MOST, OfWatcher, Recorded, State, checksum};
+use crate::control::mark::Identity;
+use crate::control::state::{MOST, OfWatcher, Recorded, State, checksum};
 use crate::host::endpoint::absolute;
 use crate::host::files::{Location, is_ours, with};
+use crate::host::orphans::{self, Outcome};
 use crate::host::processes::Processes;
 use crate::host::procfs;
 use crate::parts::log::{Level, Log};
 use crate::reactor::part::Cx;
 use crate::sorted::Sorted;
+use crate::sys::signal::Signals;
 use crate::sys::{clock, io_words, process, user};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// What part of a processor writing may take: a fiftieth. The pause after a write is so many times as long as that took.
+/// How long after a change the file is written, so that no spawn waits for it, and after another write, so that many
+/// changes cost little.
+const SOON: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_secs(1);
+/// What part of a processor writing may take besides: a fiftieth. The pause is at least so many times as long as it took.
 const SHARE: u64 = 50;
 
 /// What the log calls it.
@@ -50,8 +56,27 @@ impl Home {
         Home { name, path }
     }
 
+    /// Finds what a circus that was killed has left in this place, and ends it or refuses to start: who this circus is,
+    /// and its file. None: circus was asked to end meanwhile. `launcher` has started it and waits, or is the same process.
+    ///
+    /// # Errors
+    /// A sentence: somebody is left and is to be left alone, or it cannot be told.
+    pub fn settle(
+        &self,
+        launcher: Pid,
+        options: &CircusOptions,
+        log: &mut Log,
+        signals: &mut Signals,
+    ) -> Result<Option<(Identity, StateFile)>, String> {
+        let identity = self.identity();
+        let (file, before) = StateFile::open(self, identity, log);
+        let refuse = options.leftovers.as_deref() == Some("refuse");
+        let outcome = orphans::settle(before, identity.place, launcher, refuse, log, signals)?;
+        Ok((outcome == Outcome::Clear).then_some((identity, file)))
+    }
+
     /// Who this circus is there.
-    pub fn identity(&self) -> Identity {
+    fn identity(&self) -> Identity {
         let place = checksum(format!("{} {}", procfs::namespace(), self.name).as_bytes());
         let pid = process::pid();
         // Without /proc the number is nobody else's all the same.
@@ -146,7 +171,7 @@ impl StateFile {
     /// Something is not as it is in the file.
     pub fn changed(&mut self, now: Instant) {
         if self.location.is_some() && self.at.is_none() {
-            self.at = Some(self.not_before.map_or(now, |at| at.max(now)));
+            self.at = self.not_before.into_iter().chain([now + SOON]).max();
         }
     }
 
@@ -225,8 +250,9 @@ impl Processes {
         } else {
             cx.log.over(Level::Info, CAUSE, format_args!("state file {}: written again", path.display()));
         }
-        let took = clock::cpu_ns().saturating_sub(begun);
-        self.state.not_before = Some(Instant::now() + Duration::from_nanos(took.saturating_mul(SHARE)));
+        let took = Duration::from_nanos(clock::cpu_ns().saturating_sub(begun).saturating_mul(SHARE));
+        // The one that is written before there are processes is no reason to wait.
+        self.state.not_before = (!self.state.made.is_empty()).then(|| Instant::now() + took.max(PAUSE));
     }
 }
 

@@ -11,7 +11,7 @@ use crate::arbiter::readiness::Notice;
 use crate::arbiter::{Event, Pid};
 use crate::config::WatcherConfig;
 use crate::config::probe::{self, Probe};
-use crate::control::state::Mark;
+use crate::control::mark::Mark;
 use crate::host::descendants::bearer;
 use crate::host::endpoint::absolute;
 use crate::host::procfs;

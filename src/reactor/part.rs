@@ -15,7 +15,7 @@ use crate::arbiter::{Action, Arbiter, Event, Pid, Published, WatcherId};
 use crate::config::options::CircusOptions;
 use crate::config::row::Role;
 use crate::config::{Channel, WatcherConfig};
-use crate::control::state::Mark;
+use crate::control::mark::Mark;
 use crate::control::{Map, Refusal};
 use crate::host::child::Host;
 use crate::host::spawn_template::{Offered, SpawnTemplate};

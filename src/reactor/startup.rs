@@ -6,15 +6,13 @@ use crate::arbiter::{Arbiter, Level, Pid};
 use crate::config::check::check;
 use crate::config::load::read;
 use crate::config::{CircusOptions, Config, Finding, Origins, Severity, WatcherConfig, syslog, text};
-use crate::control::state::Identity;
 use crate::host::child::Host;
 use crate::host::disk::Disk;
 use crate::host::endpoint::{self, Fault};
 use crate::host::files::OwnFile;
-use crate::host::orphans::{self, Outcome};
 use crate::host::pidfile::PidFile;
 use crate::host::processes::Processes;
-use crate::host::state_file::{Home, StateFile};
+use crate::host::state_file::Home;
 use crate::host::surroundings::{complain, current_dir, environ, whole_environ};
 use crate::host::{looks, termination_message};
 use crate::parts::clients::Clients;
@@ -70,6 +68,11 @@ pub(crate) struct Failure {
 
 fn system(message: String) -> Failure {
     Failure { code: SYSTEM, message }
+}
+
+fn interrupted() -> Failure {
+    let message = "asked to end while waiting for what a circus that was killed has left".into();
+    Failure { code: 0, message }
 }
 
 /// Starts the daemon and runs it to its end. The answer is its exit code.
@@ -196,7 +199,8 @@ fn start(
     let original = raise_descriptors();
     let clients = Clients::serve_on(opened);
     let home = Home::new(&config.circus, clients.listeners.endpoint(), &options.config, &cwd);
-    let (identity, state) = end_orphans(&home, launcher, &config.circus, &mut log, &mut signals)?;
+    let settled = home.settle(launcher, &config.circus, &mut log, &mut signals).map_err(system)?;
+    let (identity, state) = settled.ok_or_else(interrupted)?;
     let sockets = Sockets::bind(&config.sockets, &mut passed).map_err(system)?;
     let host = Host::new(original, identity).map_err(|e| kernel("memory for children", e))?;
     let checked = check(&config, clients.listeners.endpoint());
@@ -205,8 +209,8 @@ fn start(
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
     let (endpoint, addresses) = (clients.listeners.endpoint().to_string(), clients.listeners.addresses());
     let access = Access::new(&config.access.options, &config.circus, &mut log);
-    let sockets_offered = sockets.offered();
-    let setup = Setup { options: config.circus, access, cwd, sockets: sockets_offered, endpoint, addresses };
+    let offered = sockets.offered();
+    let setup = Setup { options: config.circus, access, cwd, sockets: offered, endpoint, addresses };
     let core = Core::new(arbiter, log, setup, host).map_err(|e| kernel("event loop", e))?;
     let reconfigure = Reconfigure::new(options.clone(), first_umask);
     let (processes, manager) = (Processes::with(state), ManagerNotify::new(&whole_environ()));
@@ -228,26 +232,6 @@ fn start(
     }
     say_start(log, &daemon.parts.sockets, &daemon.parts.clients);
     Ok((daemon, pidfile))
-}
-
-/// Finds what a circus that was killed has left in the place of this one, and ends it or refuses to start.
-fn end_orphans(
-    home: &Home,
-    launcher: Pid,
-    circus: &CircusOptions,
-    log: &mut Log,
-    signals: &mut Signals,
-) -> Result<(Identity, StateFile), Failure> {
-    let identity = home.identity();
-    let (state, before) = StateFile::open(home, identity, log);
-    let refuse = circus.leftovers.as_deref() == Some("refuse");
-    match orphans::settle(before, identity.place, launcher, refuse, log, signals).map_err(system)? {
-        Outcome::Clear => Ok((identity, state)),
-        Outcome::Interrupted => {
-            let message = "asked to end while waiting for what a circus that was killed has left".into();
-            Err(Failure { code: 0, message })
-        }
-    }
 }
 
 /// Opens the log for the first time. With it comes its file if there was none before, which a start that fails removes.

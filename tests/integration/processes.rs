@@ -1,7 +1,7 @@
 //! How processes start: what they are given, what they are not, and what is said when they cannot be started.
 
 use crate::common::{Circus, Dir, SIGKILL, needs_root, proc, until};
-use circus::control::state::Mark;
+use circus::control::mark::Mark;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::CommandExt;

@@ -105,6 +105,7 @@ pub const MUTANTS: &[Mutant] = &[
         after: "if false {",
         breaks: "a process that comes while its watcher stops is kept",
     },
+    // Not found either: the model knows how many processes stay, not which.
     Mutant {
         file: "stop.rs",
         before: "sort_by(&mut candidates, |a, b| order(a) < order(b));",

@@ -9,6 +9,7 @@ use super::Clients;
 use super::client::{Caller, Client};
 use crate::arbiter::Pid;
 use crate::arbiter::request::Errno;
+#[cfg(feature = "reloadconfig")]
 use crate::config::row::Role;
 use crate::control::Refusal;
 use crate::control::protocol::{self, Id};

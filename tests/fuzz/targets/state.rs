@@ -1,7 +1,8 @@
 //! The state file of a circus that was killed, and the mark in an environment.
 
 use crate::seeds::Examples;
-use circus::control::state::{Identity, MARK, Mark, OfWatcher, Recorded, State, checksum};
+use circus::control::mark::{Identity, MARK, Mark};
+use circus::control::state::{OfWatcher, Recorded, State, checksum};
 
 const CIRCUS: Identity = Identity { place: 0xabc, pid: 7, start: 600 };
 

@@ -124,8 +124,8 @@ ROUNDS ?= 100
 soak: build ## churn of everything for SECONDS=n, an hour: memory, descriptors, wake-ups, answers afterwards as before
 	SECONDS=$(SECONDS) python3 -B tests/soak/run.py soak
 
-chaos: build ## ROUNDS=n of SIGKILL, full disk, no memory and the like, by SEED=n, against what must hold in quiet
-	SEED=$(SEED) ROUNDS=$(ROUNDS) python3 -B tests/soak/run.py chaos
+chaos: build ## ROUNDS=n, from FIRST=n on, of SIGKILL, full disk, no memory and the like, by SEED=n, against what must hold in quiet
+	SEED=$(SEED) FIRST=$(FIRST) ROUNDS=$(ROUNDS) python3 -B tests/soak/run.py chaos
 
 bench: build ## measure against other supervisors (tests/bench/README.md)
 	CIRCUS_BIN=$(abspath $(circus)) tests/bench/run.sh

@@ -28,15 +28,12 @@ def play(yard, seed, number):
     return done
 
 
-def chaos(seed, rounds):
+def chaos(seed, first, rounds):
     """How many rounds were right, and how many not. After one that was not, circus and its yard are new."""
-    print(f"chaos: seed {seed}, {rounds} rounds", flush=True)
-    failed, yard = 0, None
-    for number in range(1, rounds + 1):
-        if yard is None:
-            yard = Yard()
-            yard.build()
-            yard.start()
+    print(f"chaos: seed {seed}, {rounds} rounds from {first} on", flush=True)
+    failed, yard, last = 0, None, first + rounds - 1
+    for number in range(first, last + 1):
+        yard = yard or new()
         done = play(yard, seed, number)
         if yard.wrong:
             failed += 1
@@ -44,16 +41,26 @@ def chaos(seed, rounds):
             yard.fault = Fault(f"seed {seed} round {number}")
         else:
             print(f"ok seed {seed} round {number}: {', '.join(done)}", flush=True)
-        if yard.wrong or number == rounds:
-            end(yard)
+        if yard.wrong or number == last:
+            failed += end(yard)
             yard = None
-    return rounds - failed, failed
+    return max(0, rounds - failed), failed
+
+
+def new():
+    yard = Yard()
+    yard.build()
+    yard.start()
+    yard.settle()
+    return yard
 
 
 def end(yard):
-    """In order, if it can, and then in any case."""
-    if yard.alive() and not yard.wrong:
+    """In order, if nothing was wrong, and then in any case: whether that went wrong."""
+    right = not yard.wrong
+    if right:
         yard.end()
         if yard.wrong:
             print(f"FAIL at the end: {'; '.join(yard.wrong)}", flush=True)
     yard.clear()
+    return right and bool(yard.wrong)

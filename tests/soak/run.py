@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Load and harm for as long as is wanted.
 
-`run.py`: a few rounds of chaos with a fixed seed, as `make test` plays them. `run.py chaos`: ROUNDS rounds from SEED on;
-`run.py soak`: SECONDS of churn, and whether circus is afterwards as it was before. Needs root, for namespaces and a small
-disk. CIRCUS_BIN is the binary, by default target/release/circus. The log of a circus with which a
+`run.py`: a few rounds of chaos with a fixed seed, as `make test` plays them. `run.py chaos`: ROUNDS rounds by SEED, from
+round FIRST on. `run.py soak`: SECONDS of churn, and whether circus is afterwards as it was before. Needs root, for
+namespaces and a small disk. CIRCUS_BIN is the binary, by default target/release/circus. The log of a circus with which a
 round failed is copied to CIRCUS_KEEP_FAULTS, a directory. The last line is `N passed, N failed`.
 """
 
@@ -30,7 +30,7 @@ def main():
     if sys.argv[1:] == ["soak"]:
         passed, failed = soak(number("SECONDS", 3600))
     elif sys.argv[1:] in ([], ["chaos"]):
-        passed, failed = chaos(number("SEED", 1), number("ROUNDS", 100 if sys.argv[1:] else 10))
+        passed, failed = chaos(number("SEED", 1), number("FIRST", 1), number("ROUNDS", 100 if sys.argv[1:] else 10))
     else:
         sys.exit("usage: run.py [chaos | soak]")
     print(f"{passed} passed, {failed} failed")

@@ -1,6 +1,6 @@
 """Churn of everything for as long as is wanted, and whether circus takes as much afterwards as it did before.
 
-Before, that is after a warm-up of a tenth of the time, a minute at least: until then buffers, tables and the
+Before, that is after a warm-up of a tenth of the time, two minutes at least: until then buffers, tables and the
 pieces that the allocator keeps have got the size that this load needs. Both looks are taken when everything is as the file
 says and nobody asks for anything. Other programs on the machine only ever add to a time, so of several series of questions the
 fastest counts, and there are more of them while it is out of bounds.
@@ -16,9 +16,10 @@ from acts import Acts
 from yard import WANTED, Yard
 
 WITHIN = 1.02
-# So many questions make a series, and there are so many series at most.
-SERIES, QUESTIONS = 40, 1000
-LEAST_SERIES = 8
+# So many questions make a series; series are asked for so long, and afterwards, while they take longer than before, for
+# so much longer: in seconds.
+QUESTIONS = 1000
+LEAST, MOST = 8, 120
 IDLE = 5
 MINUTE = 60
 
@@ -56,12 +57,9 @@ def series(yard):
 
 
 def p99(yard, bound):
-    best = None
-    for number in range(SERIES):
-        found = series(yard)
-        best = found if best is None else min(best, found)
-        if number + 1 >= LEAST_SERIES and bound is not None and best <= bound:
-            break
+    best, begun = series(yard), time.monotonic()
+    while (passed := time.monotonic() - begun) < LEAST or (bound and best > bound and passed < MOST):
+        best = min(best, series(yard))
     return best
 
 
@@ -106,7 +104,7 @@ def churn(yard, acts, begun, end):
 
 
 def soak(seconds):
-    warm = max(60, seconds // 10)
+    warm = max(120, seconds // 10)
     print(f"soak: {seconds} s of churn after {warm} s of warm-up", flush=True)
     yard, begun = Yard(), time.monotonic()
     try:

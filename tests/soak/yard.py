@@ -105,7 +105,13 @@ class Yard(Scene):
     def clear(self):
         for client in self.held:
             client.close()
+        subprocess.run(["umount", "-l", self.path("disk")], check=False)
         super().clear()
+
+    def talk(self):
+        """Only to somebody who can hear it."""
+        if any(self.watcher_of(line) == "talker" and state not in "TZ" for _, state, line in self.others()):
+            super().talk()
 
     # asking
 

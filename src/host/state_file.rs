@@ -1,7 +1,7 @@
 //! The file in which circus writes down who it is and which processes it has, for a start after it was killed
 //! ([`super::orphans`]).
 //!
-//! It is made anew and renamed a moment after something has changed, and at most once a second, so that many changes are
+//! It is made anew and renamed a moment after something has changed, and at most ten times a second, so that many changes are
 //! one file and no spawn waits for it; for what the file does not have yet there is the mark. It lies where root and
 //! circus's user alone can write; where there is no such place, circus does without. It goes when circus ends.
 
@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 /// How long after a change the file is written, so that no spawn waits for it, and after another write, so that many
 /// changes cost little.
 const SOON: Duration = Duration::from_millis(20);
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(100);
 /// What part of a processor writing may take besides: a fiftieth. The pause is at least so many times as long as it took.
 const SHARE: u64 = 50;
 

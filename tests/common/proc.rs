@@ -163,8 +163,8 @@ pub fn activity(pid: i32) -> [u64; 4] {
     [switches("voluntary_ctxt_switches"), switches("nonvoluntary_ctxt_switches"), ticks[0], ticks[1]]
 }
 
-/// Waits until a process does nothing, not even wake up, for a twentieth of a second; one that is busy for ever fails
-/// the test.
+/// Waits until a process does nothing, not even wake up, for a fifth of a second, by which what was put off for a moment is
+/// done; one that is busy for ever fails the test.
 pub fn at_rest(pid: i32) -> [u64; 4] {
     let mut last = (activity(pid), Instant::now());
     until(&format!("process {pid} does nothing"), || {
@@ -172,6 +172,6 @@ pub fn at_rest(pid: i32) -> [u64; 4] {
         if now != last.0 {
             last = (now, Instant::now());
         }
-        (last.1.elapsed() > Duration::from_millis(50)).then_some(now)
+        (last.1.elapsed() > Duration::from_millis(200)).then_some(now)
     })
 }

@@ -1,9 +1,9 @@
 """Churn of everything for as long as is wanted, and whether circus takes as much afterwards as it did before.
 
-Before, that is after a warm-up of a tenth of the time, two minutes at least: until then buffers, tables and the
-pieces that the allocator keeps have got the size that this load needs. Both looks are taken when everything is as the file
-says and nobody asks for anything. Other programs on the machine only ever add to a time, so of several series of questions the
-fastest counts, and there are more of them while it is out of bounds.
+Before, that is after a warm-up of a tenth of the time, two minutes and LEARNED steps at least: until then buffers, tables
+and the pieces that the allocator keeps have got the size that this load needs. Both looks are taken when everything is as
+the file says and nobody asks for anything. Other programs on the machine only ever add to a time, so of several series of
+questions the fastest counts, and there are more of them while it is out of bounds.
 """
 
 import json
@@ -16,8 +16,9 @@ from acts import Acts
 from yard import WANTED, Yard
 
 WITHIN = 1.02
-# So many questions make a series; series are asked for so long, and afterwards, while they take longer than before, for
-# so much longer: in seconds.
+# The least steps of a warm-up.
+LEARNED = 10_000
+# So many questions make a series. Series are asked for LEAST seconds, and up to MOST while they take longer than before.
 QUESTIONS = 1000
 LEAST, MOST = 8, 120
 IDLE = 5
@@ -33,6 +34,18 @@ def quick_figures(yard):
             status[words[0]] = words[1:]
     return {"RSS kB": int(status["Rss:"][0]), "private dirty kB": int(status["Private_Dirty:"][0]),
             "descriptors": len(os.listdir(f"/proc/{yard.pid}/fd")), "threads": int(status["Threads:"][0])}
+
+
+def mappings(yard):
+    """The private dirty KiB of all mappings of a name and kind."""
+    found, name = {}, ""
+    for line in yard.text(f"/proc/{yard.pid}/smaps").splitlines():
+        words = line.split()
+        if not words[0].endswith(":"):
+            name = f"{os.path.basename(words[5]) if len(words) > 5 else 'anonymous'} {words[1]}"
+        elif words[0] == "Private_Dirty:" and int(words[1]):
+            found[name] = found.get(name, 0) + int(words[1])
+    return found
 
 
 def wakeups(yard):
@@ -75,8 +88,9 @@ def figures(yard, before=None):
     yard.settle()
     yard.lines()
     found = quick_figures(yard)
-    found[f"wake-ups in {IDLE} s"] = wakeups(yard)
     found["p99 of status us"] = p99(yard, before and before["p99 of status us"] * WITHIN)
+    # By now circus has written down what has changed, which it puts off by a second.
+    found[f"wake-ups in {IDLE} s"] = wakeups(yard)
     yard.ask("start", name="lazy", waiting=True)
     return found
 
@@ -87,10 +101,10 @@ def show(begun, found, more=""):
     print(text, end=ending, flush=True)
 
 
-def churn(yard, acts, begun, end):
-    """Orders and crashes until then, with a line a minute."""
+def churn(yard, acts, begun, end, least=0):
+    """Orders and crashes until then, and so many at least, with a line a minute."""
     said, count = time.monotonic(), 0
-    while time.monotonic() < end and yard.alive() and not yard.wrong:
+    while (time.monotonic() < end or count < least) and yard.alive() and not yard.wrong:
         acts.chance.choice(Acts.ORDERS)(acts)
         count += 1
         if count % 50 == 0:
@@ -105,18 +119,21 @@ def churn(yard, acts, begun, end):
 
 def soak(seconds):
     warm = max(120, seconds // 10)
-    print(f"soak: {seconds} s of churn after {warm} s of warm-up", flush=True)
+    print(f"soak: {seconds} s of churn after a warm-up of {warm} s and {LEARNED} steps", flush=True)
     yard, begun = Yard(), time.monotonic()
     try:
         yard.build()
         yard.start()
         acts = Acts(yard, random.Random(1))
-        churn(yard, acts, begun, begun + warm)
+        churn(yard, acts, begun, begun + warm, LEARNED)
         before = figures(yard)
         show(begun, before)
+        places = mappings(yard)
         count = churn(yard, acts, begun, time.monotonic() + seconds)
         after = figures(yard, before)
         show(begun, after)
+        grown = {name: size - places.get(name, 0) for name, size in mappings(yard).items() if size > places.get(name, 0)}
+        print(f"grown, private dirty kB: {grown or 'nothing'}", flush=True)
         print(f"{count} orders and crashes, {yard.starts} start of circus", flush=True)
         yard.answers()
         yard.complaints()

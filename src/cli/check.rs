@@ -8,7 +8,7 @@ use super::{answer, answer_json};
 use crate::config::{self, Finding, Severity, load};
 use crate::host::disk::Disk;
 use crate::host::endpoint;
-use crate::host::surroundings::{current_dir, environ};
+use crate::host::surroundings::{around, current_dir, environ};
 
 const HELP: &str = "\
 Usage: circus check [--json] CONFIG
@@ -37,7 +37,9 @@ fn check(path: &str, as_json: bool) -> bool {
         let control = endpoint::check(&config.circus).ok().flatten();
         let control = control.map(|place| place.to_string()).unwrap_or_default();
         findings.extend(config::check::check(config, &control));
-        findings.extend(system::check(config, &Disk, &environ, &cwd));
+        let around = around(&environ, &cwd);
+        findings.extend(system::check(config, &Disk, around));
+        findings.extend(config::check::writable::check(config, &Disk, around, true));
     }
     // What reading found is in the order of the files; the rest joins it there.
     let files: Vec<_> = findings.iter().map(|finding| finding.origin.file.clone()).collect();

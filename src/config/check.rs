@@ -3,9 +3,11 @@
 //! Pure, so it knows nothing of users, programs and directories; `circus check` looks at those itself.
 
 mod plugins;
+pub mod programs;
 mod sockets;
 pub mod suggest;
 mod work;
+pub mod writable;
 
 use super::families::{LIMIT, LIMITS};
 use super::ini::shorten;

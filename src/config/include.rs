@@ -25,6 +25,26 @@ pub trait Files {
     /// # Errors
     /// It cannot be read.
     fn list(&self, dir: &str) -> io::Result<Vec<String>>;
+    /// Whose a file is. One that is made up is nobody's.
+    ///
+    /// # Errors
+    /// It cannot be looked at.
+    fn owner(&self, _path: &str) -> io::Result<Owned> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Whose a file is, and what its mode lets others do.
+#[derive(Clone, Debug)]
+pub struct Owned {
+    /// Its owner.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+    /// Its type and mode.
+    pub mode: u32,
+    /// Where it leads, if it is a symbolic link.
+    pub link: Option<String>,
 }
 
 /// What the files of a configuration hold.

@@ -51,8 +51,9 @@ pub fn read(path: &str, files: &dyn Files, environ: &Names, cwd: &str) -> (Optio
     let sections = sections.finish(&mut findings);
     let mut values = Values::new(environ, findings);
     report_continued(&mut values, &continued);
-    let config = build(&mut values, &sections);
+    let mut config = build(&mut values, &sections);
     let mut findings = in_order(values.findings, &files);
+    config.files = files;
     // An option of [DEFAULT] is read once for each section.
     findings.dedup();
     (Some(config), findings)

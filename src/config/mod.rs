@@ -86,6 +86,7 @@ pub mod restrict {
     pub fn ionice(_: &str) -> Result<i32, String> { Ok(0) }
     pub fn capabilities(_: &str) -> Result<u64, String> { Ok(0) }
     pub fn writable(_: &str) -> Result<Vec<&str>, String> { Ok(Vec::new()) }
+    pub fn ports(_: &str) -> Result<Vec<(bool, u16)>, String> { Ok(Vec::new()) }
     pub fn is_cgroup_file(_: &str) -> Result<(), String> { Ok(()) }
 }
 

@@ -73,6 +73,8 @@ pub struct Config {
     pub plugins: Vec<PluginConfig>,
     /// `[access]`.
     pub access: AccessConfig,
+    /// The files that it was read from.
+    pub files: Vec<Rc<str>>,
 }
 
 /// Names with values, sorted.

@@ -15,6 +15,9 @@ const CAPABILITIES: &str = "chown dac_override dac_read_search fowner fsetid kil
 /// How many paths `sandbox` may name.
 const MOST_PATHS: usize = 16;
 
+/// How many ports `sandbox.net` may name.
+const MOST_PORTS: usize = 64;
+
 /// Files of a cgroup that are circus's to write.
 const OWN_FILES: [&str; 5] =
     ["cgroup.procs", "cgroup.threads", "cgroup.type", "cgroup.subtree_control", "cgroup.kill"];
@@ -81,6 +84,36 @@ pub fn writable(text: &str) -> Result<Vec<&str>, String> {
     if paths.len() > MOST_PATHS { Err(format!("names more than {MOST_PATHS} paths")) } else { Ok(paths) }
 }
 
+/// The TCP ports that `sandbox.net` lets processes use: whether each is bound to or connected to, and its number.
+///
+/// # Errors
+/// A phrase that completes "`key = text` ...".
+pub fn ports(text: &str) -> Result<Vec<(bool, u16)>, String> {
+    let words = listed(text);
+    if words == ["none"] {
+        return Ok(Vec::new());
+    }
+    if words.is_empty() || words.len() > MOST_PORTS {
+        return Err(format!(
+            "names no ports, or more than {MOST_PORTS}; write none, bind:PORT, connect:PORT"
+        ));
+    }
+    let port = |word: &&str| {
+        let (kind, number) = word.split_once(':')?;
+        let bind = match kind {
+            "bind" => true,
+            "connect" => false,
+            _ => return None,
+        };
+        Some((bind, number.parse().ok()?))
+    };
+    let one = |word: &str| {
+        port(&word)
+            .ok_or_else(|| format!("names `{word:.40}`, which is neither none, bind:PORT nor connect:PORT"))
+    };
+    words.into_iter().map(one).collect()
+}
+
 /// Whether a watcher may set this file of its cgroup.
 ///
 /// # Errors
@@ -128,6 +161,15 @@ mod tests {
         assert!(writable("/tmp").is_err());
         assert!(writable("read-only tmp").unwrap_err().contains("`tmp`"));
         assert!(writable(&format!("read-only{}", " /x".repeat(17))).is_err());
+    }
+
+    #[test]
+    fn ports_are_bound_or_connected_to() {
+        assert_eq!(ports("none"), Ok(vec![]));
+        assert_eq!(ports("bind:80, connect:5432"), Ok(vec![(true, 80), (false, 5432)]));
+        for wrong in ["", "80", "bind:", "bind:65536", "listen:80", "none bind:80", &"bind:1 ".repeat(65)] {
+            assert!(ports(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! The files of a configuration, on disk.
 
+use crate::config::include::Owned;
 use crate::config::{Files, ini, text};
 use crate::sys::file;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Regular files on disk: nothing there can keep circus waiting but the disk, and what was read once can be read again.
@@ -40,6 +42,14 @@ impl Files for Disk {
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {
         let names = fs::read_dir(place(&text::to_bytes(dir)))?;
         names.map(|entry| Ok(text::from_bytes(entry?.file_name().as_bytes()))).collect()
+    }
+
+    fn owner(&self, path: &str) -> io::Result<Owned> {
+        let bytes = text::to_bytes(path);
+        let meta = place(&bytes).symlink_metadata()?;
+        let link = meta.is_symlink().then(|| fs::read_link(place(&bytes))).transpose()?;
+        let link = link.map(|link| text::from_bytes(link.as_os_str().as_bytes()));
+        Ok(Owned { uid: meta.uid(), gid: meta.gid(), mode: meta.mode(), link })
     }
 }
 

@@ -2,6 +2,8 @@
 
 use crate::config::{Names, text};
 use crate::control::plain::plain_text;
+#[cfg(feature = "check")]
+use crate::{config::check::programs::Around, host::spawn_template::DEFAULT_PATH, sys::user};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 
@@ -27,6 +29,12 @@ pub fn whole_environ() -> Names {
 /// The directory circus runs in.
 pub fn current_dir() -> String {
     std::env::current_dir().map_or_else(|_| "/".into(), |dir| text::from_bytes(dir.as_os_str().as_bytes()))
+}
+
+/// What the checks of a configuration have to know of circus.
+#[cfg(feature = "check")]
+pub fn around<'a>(environ: &'a Names, cwd: &'a str) -> Around<'a> {
+    Around { environ, cwd, default_path: DEFAULT_PATH, ids: (user::current_uid(), user::current_gid()) }
 }
 
 /// Writes a line to the standard error output, without what would command a terminal. That nobody reads it is no reason

@@ -33,6 +33,8 @@ use crate::sys::limit::{self, Limit};
 use crate::sys::signal::{self, Signals};
 use crate::sys::{io_words, memory, process};
 use crate::views::tail::last_output;
+#[cfg(feature = "check")]
+use crate::{config::check::writable, host::surroundings::around};
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
@@ -203,7 +205,7 @@ fn start(
     let (identity, state) = settled.ok_or_else(interrupted)?;
     let sockets = Sockets::bind(&config.sockets, &mut passed).map_err(system)?;
     let host = Host::new(original, identity).map_err(|e| kernel("memory for children", e))?;
-    let checked = check(&config, clients.listeners.endpoint());
+    let checked = advice(&config, clients.listeners.endpoint(), &cwd);
     let seed = crate::sys::clock::monotonic_ns() ^ u64::from(std::process::id());
     let watchers = watchers(&mut config, &cwd, clients.listeners.endpoint(), &mut log);
     let arbiter = Arbiter::new(watchers, config.circus.warmup_delay, seed);
@@ -267,6 +269,15 @@ pub(crate) fn say_findings(log: &mut Log, findings: &[Finding]) {
         let level = if finding.severity == Severity::Warning { Level::Warning } else { Level::Error };
         log.log(level, format_args!("{}: {}", finding.origin, finding.message));
     }
+}
+
+/// What there is to say about a configuration that can be used: once, since to look at files may take its time.
+#[cfg_attr(not(feature = "check"), allow(unused, reason = "there is no advice"))]
+fn advice(config: &Config, endpoint: &str, cwd: &str) -> Vec<Finding> {
+    let mut found = check(config, endpoint);
+    #[cfg(feature = "check")]
+    found.extend(writable::check(config, &Disk, around(&environ(), cwd), false));
+    found
 }
 
 /// Writes down what circus was given and has no use for.

@@ -145,6 +145,10 @@ pub fn group(pgid: i32) -> Vec<i32> {
     members.filter(|pid| exists(*pid)).collect()
 }
 
+pub fn parent(pid: i32) -> Option<i32> {
+    stat(pid)?.get(1)?.parse().ok()
+}
+
 pub fn session(pid: i32) -> Option<i32> {
     stat(pid)?.get(3)?.parse().ok()
 }

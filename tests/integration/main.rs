@@ -58,6 +58,8 @@ mod streams;
 mod tail;
 mod tuning;
 mod unwritable;
+#[cfg(feature = "check")]
+mod writable;
 
 /// No test: what the workers of tests run, see [`common::worker`].
 #[test]

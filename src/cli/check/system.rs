@@ -4,16 +4,15 @@
 //! known here; who stands elsewhere, in a directory service, is reported with that restriction.
 
 use crate::config::check::Checker;
+use crate::config::check::programs::{Around, Program, is_settled, programs};
 use crate::config::grants::grants;
-use crate::config::hooks::{NAMES, is_python};
 use crate::config::include::{join, tidy};
 use crate::config::ini::{excerpt, shorten};
 use crate::config::options::{self, global, socket, watcher};
 use crate::config::{
     Config, Files, Finding, Names, Origins, PluginConfig, PluginKind, SocketConfig, WatcherConfig, plugin,
-    words,
 };
-use crate::control::endpoint::{self, Around, Place};
+use crate::control::endpoint::{self, Place};
 use crate::host::spawn_template::DEFAULT_PATH;
 #[cfg(feature = "health")]
 use crate::parts::streams::log_match::wrong_line;
@@ -23,10 +22,11 @@ use crate::{config::StreamKind, parts::streams::syslog::Address};
 use crate::sorted::Sorted;
 use std::io::ErrorKind;
 
-/// Everything that this machine lacks. `environ` is the environment of circus, `cwd` is where relative paths begin.
-pub fn check(config: &Config, files: &dyn Files, environ: &Names, cwd: &str) -> Vec<Finding> {
+/// Everything that this machine lacks.
+pub fn check(config: &Config, files: &dyn Files, around: Around<'_>) -> Vec<Finding> {
     let (listed, ids, found) = (Sorted::new(), Sorted::new(), Checker::default());
-    let mut system = System { files, environ, cwd, listed, ids, found };
+    let cwd = around.cwd;
+    let mut system = System { files, around, cwd, listed, ids, found };
     let (circus, origins) = (&config.circus, &config.origins);
     system.id(("user", "/etc/passwd"), (origins, global::endpoint_owner), circus.endpoint_owner.as_deref());
     let access = &config.access;
@@ -58,13 +58,13 @@ pub fn check(config: &Config, files: &dyn Files, environ: &Names, cwd: &str) -> 
     }
     config.watchers.iter().for_each(|watcher| system.watcher(watcher));
     config.sockets.iter().for_each(|socket| system.socket(socket));
-    config.plugins.iter().for_each(|plugin| system.plugin(plugin, environ));
+    config.plugins.iter().for_each(|plugin| system.plugin(plugin, around.environ));
     system.found.findings
 }
 
 struct System<'a> {
     files: &'a dyn Files,
-    environ: &'a Names,
+    around: Around<'a>,
     cwd: &'a str,
     /// The names in each directory that was looked at; `None` for one that cannot be read.
     listed: Sorted<String, Listing>,
@@ -84,7 +84,9 @@ impl System<'_> {
     /// A socket for clients or subscribers. The directory that stands for a port is made by circus.
     fn endpoint(&mut self, place: (&Origins, &str), text: &str) {
         let is_own = !text.trim().is_empty() && !text.contains("tcp://");
-        match endpoint::places(Some(text), Around { uid: 0, runtime: None, container: 0 }).as_deref() {
+        match endpoint::places(Some(text), endpoint::Around { uid: 0, runtime: None, container: 0 })
+            .as_deref()
+        {
             Ok([Place::Path(path), ..]) if is_own => self.parent(place, path),
             Ok(_) => {}
             Err(why) => self.found.error(place, why.clone()),
@@ -188,52 +190,17 @@ impl System<'_> {
         }
     }
 
-    /// The program of a watcher and those of its commands, as its processes will find them in `dir`, their directory, if
-    /// it exists; a shell finds its own. The programs of hooks are found as circus finds its own; Python alone knows its
-    /// functions.
+    /// The programs of a watcher, whose processes run in `dir`, if it exists. Python alone knows its functions.
     fn programs(&mut self, watcher: &WatcherConfig, dir: Option<&str>) {
-        let options = &watcher.options;
-        let first = |line: &str| words::split(line).unwrap_or_default().into_iter().next();
-        let cmd = first(&options.cmd).map(|program| (watcher::cmd, program));
-        let executable =
-            options.executable.as_ref().map(|program| (watcher::executable, program.to_string()));
-        let own = if words::split(&options.cmd).is_ok() { executable.or(cmd) } else { None };
-        let commands = watcher.commands().filter_map(|(hook, command)| Some((hook.name(), first(command)?)));
-        for (key, program) in own.filter(|_| !options.shell).into_iter().chain(commands) {
-            self.runs((watcher, key), &program, dir, "the processes");
-        }
-        let mut circus = WatcherConfig { origins: watcher.origins.clone(), ..WatcherConfig::default() };
-        circus.options.copy_env = true;
-        for (name, (command, _)) in watcher.hooks.iter() {
-            let is_program = NAMES.contains(&name.as_str()) && !is_python(command);
-            if let Some(program) = first(command).filter(|_| is_program) {
-                self.runs((&circus, &format!("hooks.{name}")), &program, Some(self.cwd), "circus");
+        for Program { key, name, places, path: (path, of), .. } in programs(watcher, dir, self.around) {
+            if places.iter().any(|place| self.exists(place)) {
+                continue;
             }
-        }
-    }
-
-    /// Whether there is a program, as it is looked for in a directory, and in the PATH of whoever `of` is.
-    fn runs(&mut self, (watcher, key): (&WatcherConfig, &str), program: &str, dir: Option<&str>, of: &str) {
-        // A file of variables may hold another PATH.
-        if watcher.options.env_file.is_some() || !is_settled(program) {
-            return;
-        }
-        let at = |path: String| match dir {
-            Some(dir) => Some(join(dir, &path)),
-            None => path.starts_with('/').then_some(path),
-        };
-        let copied = watcher.options.copy_env.then(|| self.environ.get("PATH")).flatten();
-        let path = watcher.env.get("PATH").or(copied).map_or(DEFAULT_PATH, String::as_str);
-        let venv = watcher.options.virtualenv.iter().map(|venv| join(venv, "bin"));
-        let dirs = venv.chain(path.split(':').map(str::to_string)).map(|dir| join(&dir, program));
-        let is_path = program.contains('/');
-        let all = if is_path { vec![program.to_string()] } else { dirs.collect() };
-        let Some(places) = all.into_iter().map(at).collect::<Option<Vec<_>>>() else { return };
-        if places.iter().all(|place| is_settled(place)) && !places.iter().any(|place| self.exists(place)) {
-            let shown = if is_path { excerpt(&places.concat()) } else { shorten(program) };
+            let is_path = name.contains('/');
+            let shown = if is_path { excerpt(&places.concat()) } else { shorten(&name) };
             let where_to =
-                if is_path { "".into() } else { format!(" in the PATH of {of} ({})", excerpt(path)) };
-            self.found.error((&watcher.origins, key), format!("there is no program `{shown}`{where_to}"));
+                if is_path { "".into() } else { format!(" in the PATH of {of} ({})", excerpt(&path)) };
+            self.found.error((&watcher.origins, &key), format!("there is no program `{shown}`{where_to}"));
         }
     }
 
@@ -274,11 +241,6 @@ impl System<'_> {
             Err(_) => Listing::Unknown,
         })
     }
-}
-
-/// Whether all variables in a text are known before a process is spawned.
-fn is_settled(text: &str) -> bool {
-    crate::config::expand::names(text).next().is_none()
 }
 
 /// The names and numbers in a file such as /etc/passwd; none when it cannot be read.
@@ -350,7 +312,8 @@ mod tests {
         let config = load("/c", &machine, &Names::new(), "/w").config.unwrap();
         let show = |f: &Finding| format!("{} {} {}", f.origin.line, f.severity.word(), f.message);
         let environ = Names::from_iter([("PATH".to_string(), "/bin:/venv/bin".to_string())]);
-        check(&config, &machine, &environ, "/w").iter().map(show).collect()
+        let around = Around { environ: &environ, cwd: "/w", default_path: DEFAULT_PATH, ids: (0, 0) };
+        check(&config, &machine, around).iter().map(show).collect()
     }
 
     #[test]

@@ -5,6 +5,8 @@ use super::c_string;
 use crate::config::WatcherConfig;
 #[cfg(feature = "sandbox")]
 use crate::config::restrict;
+#[cfg(feature = "sandbox")]
+use crate::sys::child::Port;
 use crate::sys::child::{Child, Restrictions};
 use crate::sys::limit::{self, Limit};
 use crate::sys::user::{self, User};
@@ -95,6 +97,8 @@ pub fn account(config: &WatcherConfig) -> Result<Option<User>, String> {
 pub fn restrictions(config: &WatcherConfig) -> Result<Restrictions, String> {
     let options = &config.options;
     let digits = |number: i64| c_string(&number.to_string());
+    let port = |(bind, number)| Port { bind, number };
+    let ports = |text: &str| Ok::<_, String>(restrict::ports(text)?.into_iter().map(port).collect());
     let paths = |text: &str| restrict::writable(text)?.into_iter().map(c_string).collect();
     Ok(Restrictions {
         cgroup: None,
@@ -103,6 +107,7 @@ pub fn restrictions(config: &WatcherConfig) -> Result<Restrictions, String> {
         ionice: options.ionice.as_deref().map(restrict::ionice).transpose()?,
         capabilities: options.capabilities.as_deref().map(restrict::capabilities).transpose()?,
         sandbox: options.sandbox.as_deref().map(paths).transpose()?,
+        ports: options.sandbox_net.as_deref().map(ports).transpose()?,
         no_new_privs: options.no_new_privs,
     })
 }

@@ -99,7 +99,11 @@ fn run(job: &Job<'_>) -> Result<Infallible, SpawnError> {
         mask::unblock_all(); // it can be ended from here on, however long it is kept
     }
     arrange_descriptors(job)?;
-    restrict::before_directory(child)?;
+    #[cfg_attr(
+        not(feature = "sandbox"),
+        allow(unused_variables, reason = "then it always has what it wants")
+    )]
+    let is_read_only = restrict::before_directory(child)?;
     set_umask(child);
     set_limits(job)?;
     #[cfg(feature = "sandbox")]
@@ -111,7 +115,7 @@ fn run(job: &Job<'_>) -> Result<Infallible, SpawnError> {
     let prepared = prepared.map_err(|path| SpawnError { path, ..SpawnError::new(Step::Prepare, 0) })?;
     enter_directory(child)?;
     #[cfg(feature = "sandbox")]
-    restrict::sandbox::after_ids(child)?;
+    restrict::sandbox::after_ids(child, is_read_only)?;
     if !job.own_pid.is_empty() {
         let pid = own_pid();
         job.own_pid.iter().for_each(|slot| slot.fill(pid));

@@ -34,7 +34,7 @@ use super::{Pid, errno, errno_words, limit, process, signal, wait};
 use inside::{Job, OwnPid};
 pub use mask::{Inherited, Mask};
 use mounts::Mounts;
-pub use restrict::{MOST_WRITABLE, Restrictions};
+pub use restrict::{MOST_WRITABLE, Port, Restrictions};
 use stack::Stack;
 
 /// How long circus waits for a child that could be kept from its execve, in milliseconds. Most need a fraction of one,

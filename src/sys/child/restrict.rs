@@ -6,10 +6,21 @@ use super::inside::check;
 use super::{Child, SpawnError, Step};
 
 #[cfg(feature = "sandbox")]
+mod landlock;
+#[cfg(feature = "sandbox")]
 pub(super) mod sandbox;
 
 /// How many paths may stay writable in a sandbox.
 pub const MOST_WRITABLE: usize = 16;
+
+/// A TCP port that a child may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Bound to; else connected to.
+    pub bind: bool,
+    /// Its number.
+    pub number: u16,
+}
 
 /// What a child is kept from; by default from nothing.
 #[derive(Clone, Debug, Default)]
@@ -22,9 +33,11 @@ pub struct Restrictions {
     pub nice: Option<(i32, CString)>,
     /// The class (bits 13 and up) and the level of ioprio_set(2).
     pub ionice: Option<i32>,
-    /// Makes all file systems read-only but these and those of the kernel, in a mount namespace of the child's own.
-    /// At most [`MOST_WRITABLE`].
+    /// Makes all file systems read-only but these and those of the kernel, in a mount namespace of the child's own, or
+    /// where that may not be, by Landlock. At most [`MOST_WRITABLE`].
     pub sandbox: Option<Vec<CString>>,
+    /// The only TCP ports that the child may use.
+    pub ports: Option<Vec<Port>>,
     /// The capabilities that are kept, a bit for each number; the others cannot be got back.
     pub capabilities: Option<u64>,
     /// No program gains anything by its set-user-id bit or its file's capabilities.
@@ -32,14 +45,15 @@ pub struct Restrictions {
 }
 
 /// What needs the rights of circus, but for capabilities. Comes before the working directory, which is to be found
-/// in the sandbox.
-pub(super) fn before_directory(child: &Child) -> Result<(), SpawnError> {
+/// in the sandbox. The answer is whether the child has its read-only file systems.
+pub(super) fn before_directory(child: &Child) -> Result<bool, SpawnError> {
     if let Some(procs) = &child.restrictions.cgroup {
         check(write(procs, c"0"), Step::Cgroup)?;
     }
     #[cfg(feature = "sandbox")]
-    sandbox::before_directory(&child.restrictions)?;
-    Ok(())
+    return sandbox::before_directory(&child.restrictions);
+    #[cfg(not(feature = "sandbox"))]
+    Ok(true)
 }
 
 /// Writes a file of the kernel, which takes a value in one piece or not at all. It is closed by the execve, since

@@ -4,13 +4,14 @@ use std::ffi::{CStr, CString, c_int, c_long, c_ulong};
 use std::os::fd::RawFd;
 use std::ptr;
 
-use super::{MOST_WRITABLE, Restrictions, set_capabilities, write};
+use super::{MOST_WRITABLE, Restrictions, landlock, set_capabilities, write};
 use crate::sys::child::inside::check;
 use crate::sys::child::{Child, SpawnError, Step};
 use crate::sys::errno;
 
-/// What needs the rights of circus, but for capabilities.
-pub fn before_directory(restrictions: &Restrictions) -> Result<(), SpawnError> {
+/// What needs the rights of circus, but for capabilities. The answer is whether the child has its read-only file systems,
+/// or wants none: where circus may make no mount namespace, [`after_ids`] sees to it.
+pub fn before_directory(restrictions: &Restrictions) -> Result<bool, SpawnError> {
     if let Some(score) = &restrictions.oom_score_adj {
         check(write(c"/proc/self/oom_score_adj", score), Step::OomScoreAdj)?;
     }
@@ -25,11 +26,14 @@ pub fn before_directory(restrictions: &Restrictions) -> Result<(), SpawnError> {
         // SAFETY: takes numbers and touches no memory; 0 is this child itself.
         check(unsafe { libc::syscall(libc::SYS_ioprio_set, PROCESS, 0, priority) }, Step::Ionice)?;
     }
-    restrictions.sandbox.as_deref().map_or(Ok(()), enter_sandbox)
+    match restrictions.sandbox.as_deref().map_or(Ok(()), enter_sandbox) {
+        Err(error) if error.errno == libc::EPERM => Ok(false),
+        entered => entered.map(|()| true),
+    }
 }
 
 /// The kernel's own file systems stay as they are.
-const OF_THE_KERNEL: [&CStr; 3] = [c"/dev", c"/proc", c"/sys"];
+pub(super) const OF_THE_KERNEL: [&CStr; 3] = [c"/dev", c"/proc", c"/sys"];
 
 /// Where nothing is to be put.
 const NOWHERE: RawFd = -1;
@@ -111,17 +115,21 @@ fn give_up(child: &Child, capability: u32) -> Result<(), SpawnError> {
 }
 
 /// Comes last: from here on the child has no more than it is to have.
-pub fn after_ids(child: &Child) -> Result<(), SpawnError> {
+pub fn after_ids(child: &Child, is_read_only: bool) -> Result<(), SpawnError> {
     if let Some(kept) = child.restrictions.capabilities {
         set_capabilities(kept, kept)?;
         for capability in (0..u64::BITS).filter(|capability| kept >> capability & 1 == 1) {
             raise_ambient(capability)?;
         }
     }
-    if child.restrictions.no_new_privs {
+    let writable = child.restrictions.sandbox.as_deref().filter(|_| !is_read_only);
+    let ports = child.restrictions.ports.as_deref();
+    let has_rules = writable.is_some() || ports.is_some();
+    // Landlock lets nobody in that could gain rights behind it.
+    if child.restrictions.no_new_privs || has_rules {
         check(prctl(libc::PR_SET_NO_NEW_PRIVS, 1), Step::NoNewPrivs)?;
     }
-    Ok(())
+    if has_rules { landlock::enforce(writable, ports) } else { Ok(()) }
 }
 
 /// What is ambient outlasts execve for whoever is not root; for root it changes nothing.

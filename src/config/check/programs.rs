@@ -1,0 +1,107 @@
+//! The programs that a watcher names, and the places where each is looked for.
+
+use crate::config::hooks::{NAMES, is_python};
+use crate::config::include::join;
+use crate::config::model::{Names, WatcherConfig};
+use crate::config::options::watcher;
+use crate::config::{expand, words};
+
+/// What circus is surrounded by.
+#[derive(Clone, Copy)]
+pub struct Around<'a> {
+    /// Its environment.
+    pub environ: &'a Names,
+    /// The directory it runs in.
+    pub cwd: &'a str,
+    /// Where programs are looked for when there is no PATH.
+    pub default_path: &'a str,
+    /// Its user and group.
+    pub ids: (u32, u32),
+}
+
+/// A program, or the file of a Python function.
+pub struct Program<'a> {
+    /// The option that names it.
+    pub key: String,
+    /// Its name.
+    pub name: String,
+    /// The first of these that exists is it.
+    pub places: Vec<String>,
+    /// The PATH, and whose it is.
+    pub path: (String, &'static str),
+    /// The user that it runs as; that of circus if there is none.
+    pub user: Option<&'a str>,
+}
+
+/// The program of a watcher and those of its commands, as its processes will find them in `dir`, their directory, if
+/// it exists; a shell finds its own. The programs of hooks are found as circus finds its own. What is known only when a
+/// process is spawned is left out.
+pub fn programs<'a>(watcher: &'a WatcherConfig, dir: Option<&str>, around: Around<'_>) -> Vec<Program<'a>> {
+    let options = &watcher.options;
+    let cmd = first(&options.cmd).map(|program| (watcher::cmd, program));
+    let executable = options.executable.as_ref().map(|program| (watcher::executable, program.to_string()));
+    let own = if words::split(&options.cmd).is_ok() { executable.or(cmd) } else { None };
+    let commands = watcher.commands().filter_map(|(hook, command)| Some((hook.name(), first(command)?)));
+    let own = own.filter(|_| !options.shell).into_iter().chain(commands);
+    // A file of variables may hold another PATH.
+    let own = own.filter(|_| options.env_file.is_none());
+    let copied = options.copy_env.then_some(around.environ);
+    let env = |name: &str| watcher.env.get(name).or_else(|| copied?.get(name)).map(String::as_str);
+    let path = env("PATH").unwrap_or(around.default_path);
+    let venv = options.virtualenv.iter().map(|venv| join(venv, "bin"));
+    let dirs: Vec<String> = venv.chain(path.split(':').map(str::to_string)).collect();
+    let found = own.filter_map(|(key, name)| {
+        let places = places(&name, &dirs, dir)?;
+        let path = (path.to_string(), "the processes");
+        Some(Program { key: key.into(), name, places, path, user: options.uid.as_deref() })
+    });
+    let mut found: Vec<_> = found.collect();
+    let path = around.environ.get("PATH").map_or(around.default_path, String::as_str);
+    let dirs: Vec<String> = path.split(':').map(str::to_string).collect();
+    for (name, (command, _)) in watcher.hooks.iter().filter(|(name, _)| NAMES.contains(&name.as_str())) {
+        let Some(program) = first(command).filter(|_| !is_python(command)) else { continue };
+        let Some(places) = places(&program, &dirs, Some(around.cwd)) else { continue };
+        let (key, path) = (format!("hooks.{name}"), (path.to_string(), "circus"));
+        found.push(Program { key, name: program, places, path, user: options.hooks_uid.as_deref() });
+    }
+    found
+}
+
+/// The modules of the hooks that are Python functions. Python alone knows whether they exist.
+pub fn modules<'a>(watcher: &'a WatcherConfig, around: Around<'_>) -> Vec<Program<'a>> {
+    let paths = [watcher.env.get("PYTHONPATH"), around.environ.get("PYTHONPATH")];
+    let paths = paths.into_iter().flatten().flat_map(|path| path.split(':')).filter(|dir| !dir.is_empty());
+    let dirs: Vec<String> = paths.chain([around.cwd]).map(|dir| join(around.cwd, dir)).collect();
+    let mut found = Vec::new();
+    for (name, (function, _)) in watcher.hooks.iter().filter(|(_, (command, _))| is_python(command)) {
+        let module = function.rsplit_once([':', '.']).map_or("", |(module, _)| module).replace('.', "/");
+        let places =
+            dirs.iter().flat_map(|dir| [".py", "/__init__.py"].map(|end| join(dir, &(module.clone() + end))));
+        let (key, path, user) =
+            (format!("hooks.{name}"), (String::new(), ""), watcher.options.hooks_uid.as_deref());
+        found.push(Program { key, name: function.clone(), places: places.collect(), path, user });
+    }
+    found
+}
+
+/// Whether all variables in a text are known before a process is spawned.
+pub fn is_settled(text: &str) -> bool {
+    expand::names(text).next().is_none()
+}
+
+fn first(line: &str) -> Option<String> {
+    words::split(line).unwrap_or_default().into_iter().next()
+}
+
+/// Where a program may be, unless that cannot be known.
+fn places(program: &str, dirs: &[String], dir: Option<&str>) -> Option<Vec<String>> {
+    let at = |path: String| match dir {
+        Some(dir) => Some(join(dir, &path)),
+        None => path.starts_with('/').then_some(path),
+    };
+    let is_path = program.contains('/');
+    let in_dirs = || dirs.iter().map(|dir| join(dir, program)).collect();
+    let all: Vec<String> = if is_path { vec![program.to_string()] } else { in_dirs() };
+    let places = all.into_iter().map(at).collect::<Option<Vec<_>>>()?;
+    (is_settled(program) && places.iter().all(|place| is_settled(place))).then_some(places)
+}

@@ -26,7 +26,7 @@ minimal := $(target)/minimal/release/circus
 features := $(shell sed -n '/^default = \[/,/^]/p' Cargo.toml | grep -o '"[a-z_]*"' | tr -d '"')
 
 .PHONY: all build demo setup test check man ledger completions corpus fuzz bench install uninstall static musl aarch64 armv7 dist deb size
-.PHONY: minimal without clean help faults reproduce sim-long mutants fuzz-short
+.PHONY: minimal without clean help faults reproduce sim-long mutants fuzz-short soak chaos
 
 # The same bytes wherever it is built: messages of crates name their files, and those lie below the user's home.
 home := $(or $(CARGO_HOME),$(HOME)/.cargo)
@@ -123,6 +123,16 @@ mutants: ## put deliberate faults into a copy of the arbiter, one after the othe
 
 faults: build setup ## let every system call fail, one time after the other; writes tests/faults/table.md (half an hour)
 	$(venv)/bin/python -B tests/faults/run.py --all
+
+SECONDS ?= 3600
+SEED ?= 1
+ROUNDS ?= 100
+
+soak: build ## churn of everything for SECONDS=n, an hour: memory, descriptors, wake-ups, answers afterwards as before
+	SECONDS=$(SECONDS) python3 -B tests/soak/run.py soak
+
+chaos: build ## ROUNDS=n, from FIRST=n on, of SIGKILL, full disk, no memory and the like, by SEED=n, against what must hold in quiet
+	SEED=$(SEED) FIRST=$(FIRST) ROUNDS=$(ROUNDS) python3 -B tests/soak/run.py chaos
 
 bench: build ## measure against other supervisors (tests/bench/README.md)
 	CIRCUS_BIN=$(abspath $(circus)) tests/bench/run.sh

@@ -112,7 +112,7 @@ class Scene:
             file.write(text.replace("{0}", self.directory))
 
     def text(self, name):
-        with contextlib.suppress(FileNotFoundError), open(self.path(name), encoding="utf-8", errors="replace") as file:
+        with contextlib.suppress(OSError), open(self.path(name), encoding="utf-8", errors="replace") as file:
             return file.read()
         return ""
 

@@ -1,6 +1,6 @@
 //! Places that cannot be written: nobody is held up, it is said once, and writing resumes by itself.
 
-use crate::common::{Circus, Dir, exists, run, until};
+use crate::common::{Circus, Dir, SIGUSR1, exists, run, until};
 use std::io::Read;
 use std::process::Command;
 
@@ -221,4 +221,28 @@ fn what_cannot_print_its_answer_fails() {
         let said = String::from_utf8_lossy(&closed.stderr);
         assert!(!closed.status.success() && said.contains("it is closed"), "{words:?}: {said}");
     }
+}
+
+#[test]
+fn a_line_that_was_begun_ends_in_the_same_file_when_files_are_opened_anew() {
+    let circus = Circus::start(
+        "
+        [watcher:w]
+        cmd = sh -c 'until [ -e {dir}/go ]; do sleep 0.01; done; echo 0123456789; echo next; exec sleep 1000'
+        stdout_stream.filename = {dir}/log
+        ",
+    );
+    let limit = |size: &str| {
+        let pid = circus.pid().to_string();
+        assert_eq!(run(Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={size}")])).code, 0);
+    };
+    limit("4:unlimited");
+    std::fs::write(circus.dir.path("go"), "").expect("written");
+    circus.log.line("cannot write");
+    assert_eq!(circus.dir.read("log"), "0123");
+    std::fs::rename(circus.dir.path("log"), circus.dir.path("moved")).expect("moved");
+    limit("unlimited:unlimited");
+    circus.signal(SIGUSR1);
+    until("the rest is there", || circus.dir.has("log", "next\n"));
+    assert_eq!(circus.dir.read("moved"), "0123456789\n");
 }

@@ -42,7 +42,7 @@ impl Backlog {
     }
 
     /// The place behind the first newline that stands at `from` or later.
-    fn line_end(&self, from: usize) -> Option<usize> {
+    pub fn line_end(&self, from: usize) -> Option<usize> {
         let rest = self.bytes.iter().skip(from);
         rest.into_iter().position(|byte| *byte == b'\n').map(|n| from + n + 1)
     }

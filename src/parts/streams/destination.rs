@@ -282,7 +282,12 @@ impl Destination {
 
     fn put_held(&mut self, held: &mut Held, now: Instant) -> io::Result<()> {
         self.file().map_or(Ok(()), FileStream::recover)?;
-        let front = held.backlog.bytes.make_contiguous();
+        self.put_front(held, held.backlog.bytes.len(), now)
+    }
+
+    /// Writes so many of the bytes that are held.
+    fn put_front(&mut self, held: &mut Held, count: usize, now: Instant) -> io::Result<()> {
+        let front = held.backlog.bytes.make_contiguous().get(..count).unwrap_or_default();
         let all = front.len();
         let (left, outcome) = match self.put(front, now) {
             Ok(()) => (0, Ok(())),
@@ -348,12 +353,25 @@ impl Destination {
         self.held.as_ref().map_or(0, |held| held.backlog.bytes.len())
     }
 
+    /// Writes the rest of the line of which the file has the beginning, if it can: another file is to begin with a line.
+    fn finish_line(&mut self, now: Instant) {
+        let Some(mut held) = self.held.take() else { return };
+        if let Some(end) = held.backlog.line_end(0).filter(|_| self.torn) {
+            // What cannot be written stays held; whoever asked for another file gets that all the same.
+            let _ = self.put_front(&mut held, end, now);
+        }
+        self.held = Some(held);
+    }
+
     /// Rotates the file at the end of the line that is being written, now if there is none; or opens it anew, after
     /// somebody has moved it away. A FIFO or a console stays as it is. False: there was nothing to do.
     ///
     /// # Errors
     /// A sentence that says why not, which is a notice too.
     pub fn renew(&mut self, rotate: bool, now: Instant) -> Result<bool, String> {
+        if !rotate {
+            self.finish_line(now);
+        }
         let Medium::File(file) = &mut self.medium else { return Ok(false) };
         let done = match rotate {
             true => {

@@ -108,7 +108,7 @@ fuzz: ## feed INPUTS=N pieces of nonsense to everything that reads; more example
 
 # Without optimization, which would take longer to compile than it saves.
 fuzz-short: ## the same with few inputs, as a part of `make test`
-	FUZZ_INPUTS=60000 $(guided) $(CARGO) test $(fuzzing)
+	FUZZ_INPUTS=30000 $(guided) $(CARGO) test $(fuzzing)
 
 # The number of steps is reached by as many lives as it takes, from seed 1 on, or from FIRST on.
 STEPS ?= 10000000

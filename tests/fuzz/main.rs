@@ -162,13 +162,13 @@ fn what_is_planted_is_found() {
     }
 }
 
-/// Four steps, of which each is seldom taken by chance: an input that took one is a good beginning for the next.
+/// Three steps, of which each is seldom taken by chance: an input that took one is a good beginning for the next.
 #[cfg(coverage)]
 #[test]
 fn what_lies_deep_is_found_by_its_traces() {
     fn run(input: &[u8]) {
         let mut depth = 0;
-        for (byte, wanted) in input.iter().zip(b"\x01\x02\x04\x08") {
+        for (byte, wanted) in input.iter().zip(b"\x01\x02\x04") {
             if byte != wanted {
                 break;
             }
@@ -176,14 +176,13 @@ fn what_lies_deep_is_found_by_its_traces() {
             match depth {
                 1 => std::hint::black_box(()),
                 2 => drop(std::hint::black_box(vec![2_u8])),
-                3 => drop(std::hint::black_box(vec![3_u16])),
                 _ => panic!("found"),
             }
         }
     }
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let words = vec!["word".to_string()];
-    let mut guided = Guided::new(vec![vec![0; 4]], &words, 1);
+    let mut guided = Guided::new(vec![vec![0; 3]], &words, 1);
     let found = Guard::new(run, 24 << 20, guard::SLOW).play(100_000, &mut guided);
     assert!(matches!(found, Some(Fault::Panic { .. })), "{found:?}; these went deeper: {:?}", guided.found);
 }

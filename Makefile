@@ -26,7 +26,7 @@ minimal := $(target)/minimal/release/circus
 features := $(shell sed -n '/^default = \[/,/^]/p' Cargo.toml | grep -o '"[a-z_]*"' | tr -d '"')
 
 .PHONY: all build demo setup test check man ledger completions corpus fuzz bench install uninstall static musl aarch64 armv7 dist deb size
-.PHONY: minimal without clean help faults reproduce sim-long mutants fuzz-short soak chaos
+.PHONY: minimal without clean help faults reproduce sim-long mutants fuzz-short soak chaos miri
 
 # The same bytes wherever it is built: messages of crates name their files, and those lie below the user's home.
 home := $(or $(CARGO_HOME),$(HOME)/.cargo)
@@ -109,6 +109,11 @@ fuzz: ## feed INPUTS=N pieces of nonsense to everything that reads; more example
 # Without optimization, which would take longer to compile than it saves.
 fuzz-short: ## the same with few inputs, as a part of `make test`
 	FUZZ_INPUTS=30000 $(guided) $(CARGO) test $(fuzzing)
+
+# It is a hundred times slower: what reads long inputs takes too long, and its floating point numbers are not exact.
+miri: ## for those who have it (rustup +nightly component add miri): the tests of the small readers under Miri
+	MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) +nightly miri test --target-dir $(target)/miri --lib -- \
+	    config::text config::words config::grants
 
 # The number of steps is reached by as many lives as it takes, from seed 1 on, or from FIRST on.
 STEPS ?= 10000000

@@ -208,6 +208,7 @@ fn the_table_says_what_set_does() {
         ("capabilities", _) => json!("none"),
         ("clear_groups", _) => json!(true),
         ("sandbox", _) => json!("read-only"),
+        ("sandbox.net", _) => json!("none"),
         (_, Json::Bool(flag)) => json!(!flag),
         (_, Json::Number(number)) if number.is_i64() => json!(number.as_i64().expect("whole") + 1),
         (_, Json::Number(_)) => json!(1.5),

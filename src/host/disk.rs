@@ -49,6 +49,12 @@ impl Files for Disk {
         let meta = place(&bytes).symlink_metadata()?;
         let link = meta.is_symlink().then(|| fs::read_link(place(&bytes))).transpose()?;
         let link = link.map(|link| text::from_bytes(link.as_os_str().as_bytes()));
+        // A link can be changed where it stands.
+        let stands = place(&bytes).parent().filter(|_| link.is_some());
+        if file::is_read_only(stands.unwrap_or(place(&bytes))) {
+            // Whose it is does not matter there: nobody can change it.
+            return Ok(Owned { uid: 0, gid: 0, mode: meta.mode() & !0o222, link });
+        }
         Ok(Owned { uid: meta.uid(), gid: meta.gid(), mode: meta.mode(), link })
     }
 }

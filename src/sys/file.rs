@@ -1,9 +1,11 @@
 //! What opening and writing files needs beyond the standard library.
 
 use super::process::poll;
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -24,6 +26,16 @@ pub fn is_writable(fd: RawFd) -> io::Result<bool> {
 pub fn open_regular(path: &Path) -> io::Result<File> {
     let file = File::options().read(true).custom_flags(NEVER_WAIT).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
+}
+
+/// Whether a path, or what it leads to, lies on a file system to which nobody can write as it is mounted now.
+pub fn is_read_only(path: &Path) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    // SAFETY: for this struct of numbers all zeros are a value.
+    let mut about: libc::statvfs = unsafe { std::mem::zeroed() };
+    // SAFETY: a string with its null, and room for one struct.
+    let done = unsafe { libc::statvfs(path.as_ptr(), &mut about) };
+    done == 0 && about.f_flag & libc::ST_RDONLY != 0
 }
 
 /// The error for what is no regular file.

@@ -28,8 +28,9 @@ pub fn check(config: &Config, files: &dyn Files, around: Around<'_>, may_wait: b
     // Below another root of users, all those of outside look like one.
     let knows_all = read("/proc/self/uid_map").contains("4294967295");
     let (users, groups) = (table("/etc/passwd"), table("/etc/group"));
-    let mounts = read("/proc/self/mounts").lines().filter_map(|line| Mount::of(line, may_wait)).collect();
-    let mut system = Writable { files, around, users, groups, knows_all, mounts, looks, found };
+    let mounts = if may_wait { String::new() } else { read("/proc/self/mounts") };
+    let remote = mounts.lines().filter_map(remote_mount).collect();
+    let mut system = Writable { files, around, users, groups, knows_all, remote, looks, found };
     let starts = format!("what circus runs as {}", system.name(own));
     let main = config.files.first().map_or("", |file| file);
     let dir = main.rsplit_once('/').map_or("", |(dir, _)| if dir.is_empty() { "/" } else { dir });
@@ -70,19 +71,11 @@ struct Writable<'a> {
     groups: Vec<Vec<String>>,
     /// Each number of a user is that of one user.
     knows_all: bool,
-    mounts: Vec<Mount>,
+    /// Where file systems begin that are not looked at.
+    remote: Vec<String>,
     /// The places that were looked at.
     looks: Sorted<String, io::Result<Owned>>,
     found: Checker,
-}
-
-/// Where a file system begins.
-struct Mount {
-    place: String,
-    /// It may not answer, and is not looked at.
-    is_remote: bool,
-    /// Nobody can write to it.
-    is_read_only: bool,
 }
 
 /// Somebody who can change a place, and what ends that.
@@ -233,35 +226,22 @@ impl Writable<'_> {
     }
 
     fn look(&mut self, path: &str) -> Result<Owned, ErrorKind> {
-        if self.mounts.iter().any(|mount| mount.is_remote && mount.place == path) {
+        if self.remote.iter().any(|mount| mount == path) {
             return Err(ErrorKind::WouldBlock);
         }
         let files = self.files;
         let owned = self.looks.get_or_insert_with(path.to_string(), || files.owner(path));
-        let mut owned = owned.as_ref().map(Owned::clone).map_err(io::Error::kind)?;
-        // Of those that begin at the longest beginning of the path, the last one lies over the others.
-        let holds = |mount: &&Mount| match path.strip_prefix(mount.place.trim_end_matches('/')) {
-            Some(rest) => rest.is_empty() || rest.starts_with('/'),
-            None => false,
-        };
-        let mount = self.mounts.iter().filter(holds).max_by_key(|mount| mount.place.len());
-        if mount.is_some_and(|mount| mount.is_read_only) {
-            (owned.uid, owned.gid, owned.mode) = (0, 0, owned.mode & !0o022);
-        }
-        Ok(owned)
+        owned.as_ref().map(Owned::clone).map_err(io::Error::kind)
     }
 }
 
-impl Mount {
-    /// What a line of /proc/self/mounts says. What is at the root has answered.
-    fn of(line: &str, may_wait: bool) -> Option<Mount> {
-        let mut words = line.split(' ').skip(1);
-        let (place, kind, options) = (words.next()?, words.next()?, words.next()?);
-        let is_remote = !may_wait && place != "/" && REMOTE.split(' ').any(|remote| kind.starts_with(remote));
-        let escaped = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\043", "#"), ("\\134", "\\")];
-        let place = escaped.iter().fold(place.to_string(), |place, (from, to)| place.replace(from, to));
-        Some(Mount { place, is_remote, is_read_only: options.split(',').any(|option| option == "ro") })
-    }
+/// The place in a line of /proc/self/mounts, if what is there may not answer. What is at the root has answered.
+fn remote_mount(line: &str) -> Option<String> {
+    let mut words = line.split(' ').skip(1);
+    let (place, kind) = (words.next()?, words.next()?);
+    let is_remote = REMOTE.split(' ').any(|remote| kind.starts_with(remote)) && place != "/";
+    let escaped = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\043", "#"), ("\\134", "\\")];
+    is_remote.then(|| escaped.iter().fold(place.to_string(), |place, (from, to)| place.replace(from, to)))
 }
 
 /// The number in a line of /etc/passwd or /etc/group.
@@ -290,7 +270,7 @@ mod tests {
                 "/etc/passwd" => Ok("root:x:0:0:::\nwww:x:33:33:::\nann:x:7:7:::\nbob:x:8:100:::\n".into()),
                 "/etc/group" => Ok("root:x:0:ann\nwww:x:33:\nstaff:x:50:\nadm:x:4:ann\nann:x:7:\n".into()),
                 "/proc/self/mounts" => {
-                    Ok("x / nfs4 rw\nx /a\\040b fuse.x rw\nx /o/far nfs rw\nx /o/x ext4 rw\nx /ro tmpfs ro,x\nx /ro/rw tmpfs rw\n".into())
+                    Ok("x / nfs4 rw\nx /a\\040b fuse.x rw\nx /o/far nfs rw\nx /o/x ext4 rw\n".into())
                 }
                 "/proc/self/uid_map" => Ok("0 0 4294967295".into()),
                 _ => Err(ErrorKind::NotFound.into()),
@@ -339,7 +319,6 @@ mod tests {
             (RUN, "/o 41777 0 0"),
             ("[watcher:a]\ncmd = /o/far/run", "/o/far 40777 0 0"),
             ("[watcher:a]\ncmd = '/a b/x/run'", "/a b/x/run 100777 0 0"),
-            ("[watcher:a]\ncmd = /ro/x/run", "/ro 40777 0 0\n/ro/x 40777 7 7"),
             (RUN, "/o 40775 0 50"),
             (RUN, "/o/x/run 100775 0 0"),
             (RUN, "/o/x/run 120777 0 0 ../y\n/o/y 100755 0 0"),
@@ -385,8 +364,6 @@ mod tests {
         ] {
             assert_eq!(found(RUN, machine, 0), [wanted], "{machine}");
         }
-        let open = all("/ro/rw") + ": chmod go-w /ro/rw";
-        assert_eq!(found("[watcher:a]\ncmd = /ro/rw/run", "/ro/rw 40777 0 0", 0), [open]);
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Orphan {
 /// The search for those that were left.
 pub struct Orphans {
     place: u64,
-    /// The first one is for those of whom no watcher is known.
+    /// The first one is for processes whose watcher is not known.
     manners: Vec<Manner>,
     recorded: Sorted<Pid, (Recorded, usize)>,
     marks: Sorted<u64, usize>,
@@ -76,7 +76,7 @@ pub struct Orphans {
     /// This circus, and those that it comes from.
     own: Vec<Pid>,
     found: Vec<Orphan>,
-    /// Those for whom nothing can be done.
+    /// Processes about which nothing can be done.
     given_up: Vec<(Pid, u64)>,
 }
 

@@ -132,7 +132,7 @@ impl Access {
         if self.is_on {
             let granted = self.grants.iter().filter(|grant| grant.is_for(caller)).map(|grant| grant.role);
             let owner = (self.owner == Some(caller.uid)).then_some(Role::Owner);
-            // Nobody knows who comes by a port.
+            // Which user is behind a port is not known.
             return granted.chain(owner).max().filter(|_| !caller.by_port);
         }
         match (caller.by_abstract_name, self.has_owner, caller.by_port) {

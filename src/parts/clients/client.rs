@@ -53,7 +53,7 @@ impl Caller {
         Caller { uid, trusted: uid == 0 || uid == user::current_uid(), ..Caller::default() }
     }
 
-    /// Whether it has the limits of its user. Nobody knows the user of who comes by a port.
+    /// Whether it has the limits of its user. The user behind a port is not known.
     pub fn is_limited(&self) -> bool {
         !self.privileged && !self.by_port && self.plugin.is_none()
     }

@@ -63,7 +63,7 @@ impl Rotation {
 pub struct FileStream {
     /// Where it is.
     pub path: PathBuf,
-    /// The user whom the file may belong to besides those that `Location` names: that of the watcher.
+    /// The user of the watcher. The file may belong to this one, too, besides those that `Location` names.
     pub user: u32,
     /// `None`: it could not be opened (again) yet.
     file: Option<File>,

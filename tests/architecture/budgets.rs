@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const BUDGETS: &[(&str, usize)] = &[
     ("arbiter", 4_700),
     ("cli", 2_800),
-    ("config", 4_430),
+    ("config", 4_470),
     ("control", 2_550),
     ("host", 4_150),
     ("parts", 8_100),

@@ -286,8 +286,9 @@ class Scene:
                 self.wrong.append(f"said {log.count(line)} times: {line}")
         if "panicked" in self.text("log"):
             self.wrong.append("panic")
-        calls = self.text("trace").count("\n")
-        if calls > 12000:
+        # A look at all processes of the machine is a call or three for each.
+        calls, others = self.text("trace").count("\n"), sum(map(str.isdigit, os.listdir("/proc")))
+        if calls > 12000 + 20 * others:
             self.wrong.append(f"{calls} calls")
 
     def spent(self):

@@ -274,7 +274,8 @@ class Scene:
                 seen.setdefault(pid, []).append(int(number))
         for pid, count in said.items():
             numbers = seen.get(pid, [])
-            if numbers != list(range(1, int(count) + 1)):
+            # What fails in a child may be its word of how many it has said.
+            if numbers != list(range(1, max(int(count), len(numbers)) + 1)):
                 lost, doubled = int(count) - len(set(numbers)), len(numbers) - len(set(numbers))
                 told = self.told("lost|dropped|cannot be (written|read)|no room|without it")
                 self.judge(f"lines: {lost} of {count} lost, {doubled} doubled", told and not doubled)

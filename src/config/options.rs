@@ -94,6 +94,7 @@ section! {
     "umask" => umask: Option<i64> = None, Spec { strict: true, ..row(Octal, Global, Reload) }, "the umask of circus and of its processes, octal";
     "loglevel" => loglevel: Maybe = None, Spec { aliases: "log_level", ..row(LEVELS, Global, Stored) }, "debug, info, warning, error or critical";
     "logoutput" => logoutput: Maybe = None, Spec { aliases: "log_output logfile", ..row(Text, Global, Stored) }, "a file, syslog:///PATH?FACILITY, syslog://HOST:PORT?FACILITY, or - for the standard error output";
+    "logformat" => logformat: Maybe = None, Spec { aliases: "log_format", feature: Some(features::LOGS), ..row(Choice(&["text", "json", "journal"]), Global, Stored) }, "text, json, or journal: with the priority in front, as systemd's journal reads it; journal where the standard error output is the journal, else text";
     "pidfile" => pidfile: Maybe = None, row(Text, Global, Fixed), "a file that holds the pid of circus while it runs";
     "state_dir" => state_dir: Maybe = None, Spec { feature: Some(features::ORPHANS), ..row(Text, Global, Fixed) }, "the directory of the file by which the next circus finds the processes of one that was killed; that of the control socket unless set";
     "leftovers" => leftovers: Maybe = None, Spec { feature: Some(features::ORPHANS), ..row(Choice(&["stop", "refuse"]), Global, Fixed) }, "what a start does about processes of a circus that was killed: stop them (default), or refuse to start";

@@ -8,7 +8,7 @@
 #![allow(missing_docs, reason = "what a name says is not said again")]
 
 use super::respawn_rule::{ON_FAILURE, Respawn};
-use super::stream::StreamKind::{FancyStdout, File, Json, Stdout, Syslog, TimedFile, WatchedFile};
+use super::stream::StreamKind::{FancyStdout, File, Json, Stderr, Stdout, Syslog, TimedFile, WatchedFile};
 use super::value::{Kind, listed};
 use super::{features, grants, probe, restrict};
 use Beyond::{Counts, IsWrong, Passes};
@@ -211,12 +211,12 @@ section! {
     "filename" => filename: Maybe = None, Spec { classes: &[File, WatchedFile, TimedFile, Json], ..row(Text, Watcher, Stored) }, "the file to append to; $(circus.wid) in it gives each process its own";
     "max_bytes" => max_bytes: i64 = 0, Spec { range: range(0.0, i64::MAX as f64, Counts), classes: &[File, Json], ..row(Int, Watcher, Stored) }, "rotate the file before it grows over so many bytes; 0: never";
     "backup_count" => backup_count: i64 = 0, Spec { range: range(0.0, u32::MAX as f64, Counts), classes: &[File, TimedFile, Json], ..row(Int, Watcher, Stored) }, "how many rotated files to keep";
-    "time_format" => time_format: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[File, WatchedFile, TimedFile, Json, FancyStdout, Stdout], ..row(Text, Watcher, Stored) }, "begin each line with the time, in this strftime format (%f: microseconds), and the pid";
+    "time_format" => time_format: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[File, WatchedFile, TimedFile, Json, FancyStdout, Stdout, Stderr], ..row(Text, Watcher, Stored) }, "begin each line with the time, in this strftime format (%f: microseconds), and the pid";
     "color" => color: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[FancyStdout], ..row(Text, Watcher, Stored) }, "the colour of FancyStdoutStream: red green yellow blue magenta cyan white";
     "rotate_when" => rotate_when: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[TimedFile], ..row(ROTATE_WHEN, Watcher, Stored) }, "the period of TimedRotatingFileStream: S M H D MIDNIGHT or W0 (Monday) to W6";
     "rotate_interval" => rotate_interval: i64 = 1, Spec { feature: Some(features::LOGS), classes: &[TimedFile], ..row(Int, Watcher, Stored) }, "how many such periods lie between two rotations";
     "utc" => utc: Option<bool> = None, Spec { feature: Some(features::LOGS), classes: &[TimedFile], ..row(Bool, Watcher, Stored) }, "TimedRotatingFileStream goes by UTC instead of local time";
-    "prefix" => prefix: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[File, WatchedFile, TimedFile, Json, FancyStdout, Stdout, Syslog], ..row(Text, Watcher, Stored) }, "begin each line with this and a blank; $(circus.watcher) and $(circus.wid) in it tell who speaks";
+    "prefix" => prefix: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[File, WatchedFile, TimedFile, Json, FancyStdout, Stdout, Stderr, Syslog], ..row(Text, Watcher, Stored) }, "begin each line with this and a blank; $(circus.watcher) and $(circus.wid) in it tell who speaks";
     "address" => address: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[Syslog], ..row(Text, Watcher, Stored) }, "where SyslogStream sends: the path of a socket, or HOST:PORT for UDP; /dev/log unless set";
     "facility" => facility: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[Syslog], ..row(FACILITIES, Watcher, Stored) }, "the facility of SyslogStream's messages, such as user or local0 to local7; daemon unless set";
     "severity" => severity: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[Syslog], ..row(SEVERITIES, Watcher, Stored) }, "the severity of SyslogStream's messages, emerg to debug; info unless set";

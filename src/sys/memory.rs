@@ -66,7 +66,9 @@ fn rounded(layout: Layout) -> Layout {
     }
     let whole = layout.size() + WORD;
     let step = if whole > 1024 { UNIT } else { UNIT.max(whole.next_power_of_two() / 4) };
-    Layout::from_size_align(whole.next_multiple_of(step) - WORD, layout.align()).unwrap_or(layout)
+    // The next multiple of a power of two, without a division.
+    let size = ((whole - 1) | (step - 1)) + 1 - WORD;
+    Layout::from_size_align(size, layout.align()).unwrap_or(layout)
 }
 
 /// Allocates, from the reserve if need be.

@@ -140,7 +140,10 @@ fn what_a_watcher_is_doing_is_told_apart() {
         "{metrics}"
     );
     let why = circus.ctl_ok(&["why", "bad"]);
-    assert!(why.starts_with("bad is failing (active) since ") && why.contains("\nIts output is not kept: "), "{why}");
+    assert!(
+        why.starts_with("bad is failing (active) since ") && why.contains("\nIts output is not kept: "),
+        "{why}"
+    );
     assert_eq!(circus.ctl_ok(&["status", "job"]), "stopped", "Circus's word");
 }
 

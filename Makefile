@@ -26,7 +26,7 @@ minimal := $(target)/minimal/release/circus
 features := $(shell sed -n '/^default = \[/,/^]/p' Cargo.toml | grep -o '"[a-z_]*"' | tr -d '"')
 
 .PHONY: all build demo setup test check man ledger completions corpus fuzz bench install uninstall static musl aarch64 armv7 dist deb size
-.PHONY: minimal without clean help faults reproduce sim-long mutants fuzz-short soak chaos miri
+.PHONY: minimal without clean help faults reproduce sim-long mutants fuzz-short soak chaos miri audit
 
 # The same bytes wherever it is built: messages of crates name their files, and those lie below the user's home.
 home := $(or $(CARGO_HOME),$(HOME)/.cargo)
@@ -114,6 +114,10 @@ fuzz-short: ## the same with few inputs, as a part of `make test`
 miri: ## for those who have it (rustup +nightly component add miri): the tests of the small readers under Miri
 	MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) +nightly miri test --target-dir $(target)/miri --lib -- \
 	    config::text config::words config::grants
+
+# It fetches the list of known weaknesses.
+audit: ## for those who have it (cargo install cargo-deny): known weaknesses, licences and sources of all crates, by deny.toml
+	$(CARGO) deny --locked check
 
 # The number of steps is reached by as many lives as it takes, from seed 1 on, or from FIRST on.
 STEPS ?= 10000000

@@ -11,7 +11,7 @@ const RECORDED: (u64, u64) = (400, 0xb03b8eb690559e16);
 /// How many lives that break a rule are told; the others would mostly tell the same.
 const TOLD: u64 = 3;
 
-fn number(name: &str) -> Option<u64> {
+pub(super) fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
 

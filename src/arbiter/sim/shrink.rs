@@ -172,5 +172,5 @@ fn a_life_is_cut_to_the_steps_that_break_the_rule() {
     let told = try_plan(seed, &plan, &play).unwrap_err();
     assert!(told.contains("1 were killed") && told.contains("[watcher:b]"), "{told}");
     let steps = told.lines().filter(|line| line.starts_with("  ")).count();
-    assert!(plan.steps.len() > 60 && steps <= 2, "{told}");
+    assert!(plan.steps.len() > 60 && steps <= 10, "{told}");
 }
